@@ -1,0 +1,1 @@
+//! What identifies an entry: keys, paths, digests of files.

@@ -1,0 +1,24 @@
+//! local-cache keeps directory trees on a self-hosted runner's own disk and puts them back.
+//!
+//! # Map
+//!
+//! A layer uses only what stands below it; `tests/it/architecture.rs` checks this list and the direction.
+//!
+//! - `cli`: the command line: arguments in, text or JSON out
+//! - `action`: the phases of the GitHub Action: inputs and workflow context in, outputs and log lines out
+//! - `report`: numbers, durations and tables as people read them
+//! - `ops`: whole operations: restore, save, list, verify, prune
+//! - `store`: entries, manifests, packs and blobs below the cache root
+//! - `site`: where the work happens: on this machine, through the Docker Engine, in a job container
+//! - `key`: what identifies an entry: keys, paths, digests of files
+//! - `pattern`: path patterns with the rules of GitHub's own glob library
+//! - `tree`: directory trees: scan, manifest, plan, apply
+//! - `fs`: the only room that calls the filesystem, relative to directory descriptors
+//! - `error`: the one error type and what to do about each
+//!
+//! The library does not print, exit or read the environment. Deciding and doing are different files.
+
+pub mod action;
+pub mod key;
+pub mod pattern;
+pub mod site;

@@ -1,0 +1,1 @@
+//! Path patterns with the rules of GitHub's own glob library.

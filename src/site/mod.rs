@@ -1,0 +1,1 @@
+//! Where the work happens: on this machine, through the Docker Engine, in a job container.
