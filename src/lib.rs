@@ -14,11 +14,17 @@
 //! - `pattern`: path patterns with the rules of GitHub's own glob library
 //! - `tree`: directory trees: scan, manifest, plan, apply
 //! - `fs`: the only room that calls the filesystem, relative to directory descriptors
+//! - `workers`: jobs spread over threads, in order
+//! - `digest`: digests of contents
 //! - `error`: the one error type and what to do about each
 //!
 //! The library does not print, exit or read the environment. Deciding and doing are different files.
 
 pub mod action;
+pub mod digest;
+pub mod error;
+pub mod fs;
 pub mod key;
 pub mod pattern;
 pub mod site;
+pub mod workers;

@@ -1,0 +1,189 @@
+//! Whole files by their paths: for the store, whose directories are its own.
+
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::fcntl::{PosixFadviseAdvice, RenameFlags};
+
+use super::{Stat, Timestamp, set_mode, stat_of};
+use crate::error::{Context, Result};
+
+/// All bytes of a file.
+pub fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).context("read", || path)
+}
+
+/// Opens a file for reading.
+pub fn open(path: &Path) -> Result<File> {
+    File::open(path).context("open", || path)
+}
+
+/// Opens a file for its lock, making it with `mode` if it does not exist.
+pub fn open_lock(path: &Path, mode: u32) -> Result<File> {
+    // A lock that another user made is held through a descriptor for reading just as well.
+    let open = || OpenOptions::new().read(true).open(path);
+    match open() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        other => return other.context("open", || path),
+    }
+    match OpenOptions::new().read(true).write(true).create_new(true).mode(mode).open(path) {
+        Ok(file) => {
+            set_mode(&file, mode).context("set the mode of", || path)?;
+            Ok(file)
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => open().context("open", || path),
+        Err(error) => Err(error).context("create", || path),
+    }
+}
+
+/// Makes a file that does not exist yet, open for reading and writing, with exactly `mode`.
+pub fn create_new(path: &Path, mode: u32) -> Result<File> {
+    let file = OpenOptions::new().read(true).write(true).create_new(true).mode(mode).open(path);
+    let file = file.context("create", || path)?;
+    set_mode(&file, mode).context("set the mode of", || path)?;
+    Ok(file)
+}
+
+/// Makes a file that does not exist yet and fills it.
+pub fn write_new(path: &Path, mode: u32, bytes: &[u8]) -> Result<()> {
+    create_new(path, mode)?.write_all(bytes).context("write", || path)
+}
+
+/// Renames a file over whatever is there.
+pub fn rename(from: &Path, to: &Path) -> Result<()> {
+    fs::rename(from, to).context("rename to", || to)
+}
+
+/// Renames a file unless the new name is taken; then it says false and both stay.
+pub fn rename_new(from: &Path, to: &Path) -> Result<bool> {
+    let cwd = nix::fcntl::AT_FDCWD;
+    match nix::fcntl::renameat2(cwd, from, cwd, to, RenameFlags::RENAME_NOREPLACE) {
+        Ok(()) => Ok(true),
+        Err(Errno::EEXIST) => Ok(false),
+        // A filesystem that can't promise it: a link refuses a name that is taken, too.
+        Err(Errno::EINVAL | Errno::ENOSYS) => match fs::hard_link(from, to) {
+            Ok(()) => remove(from).map(|()| true),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(error).context("rename to", || to),
+        },
+        Err(errno) => Err(errno).context("rename to", || to),
+    }
+}
+
+/// Removes a file; one that is gone already is no error.
+pub fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other.context("remove", || path),
+    }
+}
+
+/// Makes a directory with exactly `mode`; one that exists already keeps its own.
+pub fn make_dir(path: &Path, mode: u32) -> Result<()> {
+    match fs::DirBuilder::new().mode(mode).create(path) {
+        Ok(()) => {
+            let dir = File::open(path).context("open", || path)?;
+            set_mode(&dir, mode).context("set the mode of", || path)
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        Err(error) => Err(error).context("create", || path),
+    }
+}
+
+/// Makes a directory and those above it that are missing.
+pub fn make_dirs(path: &Path) -> Result<()> {
+    fs::create_dir_all(path).context("create", || path)
+}
+
+/// The names in a directory, sorted; none when it does not exist.
+pub fn list(path: &Path) -> Result<Vec<OsString>> {
+    let entries = match fs::read_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.context("read", || path)?,
+    };
+    let mut names = entries
+        .map(|entry| entry.map(|entry| entry.file_name()))
+        .collect::<io::Result<Vec<_>>>()
+        .context("read", || path)?;
+    names.sort_unstable();
+    Ok(names)
+}
+
+/// What the filesystem says of a path, following a symlink; none when nothing is there.
+pub fn stat(path: &Path) -> Result<Option<Stat>> {
+    match nix::sys::stat::stat(path) {
+        Ok(stat) => Ok(Some(stat.into())),
+        Err(Errno::ENOENT) => Ok(None),
+        Err(errno) => Err(errno).context("look at", || path),
+    }
+}
+
+/// Bytes that a file takes on disk.
+pub fn allocated(path: &Path) -> Result<u64> {
+    fs::metadata(path).map(|metadata| metadata.blocks() * 512).context("look at", || path)
+}
+
+/// Sets a file's modification time to now, making the file with `mode` if need be.
+pub fn touch(path: &Path, mode: u32) -> Result<()> {
+    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(mode).open(path);
+    let file = file.context("open", || path)?;
+    // Another user's file can't be given a mode, and does not need one.
+    drop(set_mode(&file, mode));
+    let now = nix::sys::time::TimeSpec::UTIME_NOW;
+    nix::sys::stat::futimens(&file, &now, &now).context("set the time of", || path)
+}
+
+/// When a file was last modified; none when it does not exist.
+pub fn modified(path: &Path) -> Result<Option<Timestamp>> {
+    Ok(stat(path)?.map(|stat| stat.modified))
+}
+
+/// The length of an open file in bytes.
+pub fn length(file: &File, path: &Path) -> Result<u64> {
+    stat_of(file).map(|stat| stat.size).context("look at", || path)
+}
+
+/// Reads exactly `buffer.len()` bytes at an offset; false when the file ends before.
+pub fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<bool> {
+    match file.read_exact_at(buffer, offset) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Asks the kernel to read part of a file into memory soon. A wish: failure means nothing.
+pub fn will_need(file: &File, offset: u64, length: u64) {
+    let (Ok(offset), Ok(length)) = (i64::try_from(offset), i64::try_from(length)) else { return };
+    let _ = nix::fcntl::posix_fadvise(file, offset, length, PosixFadviseAdvice::POSIX_FADV_WILLNEED);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rename_does_not_take_a_name_that_is_taken() {
+        let dir = tempfile::tempdir().unwrap();
+        let (one, two) = (dir.path().join("one"), dir.path().join("two"));
+        write_new(&one, 0o644, b"1").unwrap();
+        write_new(&two, 0o644, b"2").unwrap();
+        assert!(!rename_new(&one, &two).unwrap());
+        assert_eq!(read(&two).unwrap(), b"2");
+        remove(&two).unwrap();
+        assert!(rename_new(&one, &two).unwrap());
+        assert_eq!(read(&two).unwrap(), b"1");
+    }
+
+    #[test]
+    fn a_new_file_has_its_mode_whatever_the_umask() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        write_new(&path, 0o666, b"").unwrap();
+        assert_eq!(stat(&path).unwrap().unwrap().mode, 0o666);
+    }
+}

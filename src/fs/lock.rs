@@ -1,0 +1,50 @@
+//! Locks on files (flock): they end with the process that holds them, however it ends.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+
+/// How a lock is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Together with other shared holders.
+    Shared,
+    /// By one holder alone.
+    Exclusive,
+}
+
+/// A lock that is held until the value is dropped or the process ends.
+#[derive(Debug)]
+pub struct Lock {
+    _held: Flock<OwnedFd>,
+}
+
+impl Lock {
+    /// Takes the lock on an open file or directory, waiting for it as long as it takes.
+    pub fn wait(file: File, mode: Mode) -> io::Result<Self> {
+        let how = match mode {
+            Mode::Shared => FlockArg::LockShared,
+            Mode::Exclusive => FlockArg::LockExclusive,
+        };
+        match Flock::lock(OwnedFd::from(file), how) {
+            Ok(held) => Ok(Self { _held: held }),
+            Err((_, errno)) => Err(errno.into()),
+        }
+    }
+
+    /// Takes the lock if nobody holds it in a way that excludes this one.
+    pub fn try_now(file: File, mode: Mode) -> io::Result<Option<Self>> {
+        let how = match mode {
+            Mode::Shared => FlockArg::LockSharedNonblock,
+            Mode::Exclusive => FlockArg::LockExclusiveNonblock,
+        };
+        match Flock::lock(OwnedFd::from(file), how) {
+            Ok(held) => Ok(Some(Self { _held: held })),
+            Err((_, Errno::EWOULDBLOCK)) => Ok(None),
+            Err((_, errno)) => Err(errno.into()),
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! The only room that calls the filesystem.
+//!
+//! Work on trees goes through [`Dir`], an open directory: names are resolved relative to its descriptor and never
+//! through a symlink, so that nothing that happens to the path meanwhile can lead outside. Work on whole files of the
+//! store, whose paths are its own, goes through the functions of [`files`].
+
+mod clone;
+mod dir;
+pub mod files;
+mod holes;
+mod lock;
+mod remove;
+mod stat;
+mod temp;
+pub mod xattrs;
+
+pub use clone::clone_range;
+pub use dir::{Dir, Listed, set_mode, set_modified, stat_of};
+pub use holes::{Extent, data_extents};
+pub use lock::{Lock, Mode};
+pub use remove::{remove_child, remove_tree};
+pub use stat::{Kind, Stat, Timestamp};
+pub use temp::{TempName, is_temp_name};

@@ -1,0 +1,109 @@
+//! Removing whole trees without following symlinks.
+
+use std::collections::VecDeque;
+use std::io;
+use std::path::Path;
+
+use super::{Dir, Kind, Listed, set_mode};
+use crate::error::{Context, Result};
+
+/// How many files, directories and other names were removed.
+type Removed = u64;
+
+/// Removes a name in a directory, with everything below it where it is a directory.
+///
+/// Directories without write permission are made writable first, as far as that is allowed. A name that is gone
+/// already is no error.
+pub fn remove_child(parent: &Dir, name: &[u8]) -> io::Result<Removed> {
+    match parent.unlink(name) {
+        Ok(()) => return Ok(1),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        // Linux says EISDIR, POSIX allows EPERM.
+        Err(error) => match parent.stat_at(name) {
+            Ok(stat) if stat.kind == Kind::Directory => {}
+            Ok(_) => return Err(error),
+            Err(gone) if gone.kind() == io::ErrorKind::NotFound => return Ok(0),
+            Err(other) => return Err(other),
+        },
+    }
+    let mut removed = 0;
+    // Open directories from the top down, each with the names in it that are still to go.
+    let mut open = vec![Level::enter(parent, name)?];
+    while let Some(level) = open.last_mut() {
+        match level.names.pop_front() {
+            Some(listed) => match level.dir.unlink(&listed.name) {
+                Ok(()) => removed += 1,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) if listed.kind.is_some_and(|kind| kind != Kind::Directory) => return Err(error),
+                Err(_) => {
+                    let below = Level::enter(&level.dir, &listed.name)?;
+                    open.push(below);
+                }
+            },
+            None => {
+                let Some(done) = open.pop() else { break };
+                let above = open.last().map_or(parent, |level| &level.dir);
+                above.remove_dir(&done.name)?;
+                removed += 1;
+            }
+        }
+    }
+    Ok(removed)
+}
+
+/// Removes a directory, file or symlink by its path, with everything below it.
+pub fn remove_tree(path: &Path) -> Result<Removed> {
+    use std::os::unix::ffi::OsStrExt;
+
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(crate::error::Error::invalid(format!("{} can't be removed", path.display())));
+    };
+    let parent = match Dir::open(parent) {
+        Ok(parent) => parent,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        Err(error) => return Err(error).context("open", || parent),
+    };
+    remove_child(&parent, name.as_bytes()).context("remove", || path)
+}
+
+struct Level {
+    name: Box<[u8]>,
+    dir: Dir,
+    names: VecDeque<Listed>,
+}
+
+impl Level {
+    fn enter(parent: &Dir, name: &[u8]) -> io::Result<Self> {
+        let dir = parent.open_dir(name)?;
+        if dir.stat()?.mode & 0o700 != 0o700 {
+            // It may belong to somebody else; then what follows says what is missing.
+            drop(set_mode(&dir, 0o700));
+        }
+        let names = dir.list()?.into();
+        Ok(Self { name: name.into(), dir, names })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    #[test]
+    fn a_tree_goes_but_not_what_its_links_point_to() {
+        let dir = tempfile::tempdir().unwrap();
+        let kept = dir.path().join("kept");
+        fs::create_dir(&kept).unwrap();
+        fs::write(kept.join("file"), "x").unwrap();
+        let tree = dir.path().join("tree");
+        fs::create_dir_all(tree.join("a/b/c")).unwrap();
+        fs::write(tree.join("a/b/file"), "x").unwrap();
+        symlink(&kept, tree.join("a/link")).unwrap();
+        fs::set_permissions(tree.join("a/b"), fs::Permissions::from_mode(0o555)).unwrap();
+        assert_eq!(remove_tree(&tree).unwrap(), 6);
+        assert!(!tree.exists() && kept.join("file").exists());
+        assert_eq!(remove_tree(&tree).unwrap(), 0);
+    }
+}

@@ -1,0 +1,124 @@
+//! Extended attributes that belong to a file and that its owner may set.
+//!
+//! Kept are the `user.` attributes, access control lists and file capabilities. Labels of security modules and
+//! `trusted.` attributes belong to the machine, not to the file.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::Dir;
+
+/// One extended attribute.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Attribute {
+    /// Its full name, such as `user.comment`.
+    pub name: Box<[u8]>,
+    /// Its value, any bytes.
+    pub value: Box<[u8]>,
+}
+
+const KEPT: [&[u8]; 3] =
+    [b"system.posix_acl_access", b"system.posix_acl_default", b"security.capability"];
+
+fn is_kept(name: &[u8]) -> bool {
+    name.starts_with(b"user.") || KEPT.contains(&name)
+}
+
+/// The attributes of a name in a directory, sorted by name; none on a filesystem without attributes.
+pub fn read_at(dir: &Dir, name: &[u8]) -> io::Result<Box<[Attribute]>> {
+    read(&dir.proc_path(name))
+}
+
+/// The attributes of an open file or directory, sorted by name.
+pub fn read_open(file: &impl AsFd) -> io::Result<Box<[Attribute]>> {
+    read(&descriptor_path(file))
+}
+
+fn descriptor_path(file: &impl AsFd) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}", file.as_fd().as_raw_fd()))
+}
+
+fn read(path: &Path) -> io::Result<Box<[Attribute]>> {
+    // A name below /proc/self/fd/N is not followed if it is a symlink itself; N itself must be.
+    let is_descriptor = path.parent() == Some(Path::new("/proc/self/fd"));
+    let list = if is_descriptor { xattr::list_deref(path) } else { xattr::list(path) };
+    let names: Vec<OsString> = match list {
+        Ok(names) => names.filter(|name| is_kept(name.as_bytes())).collect(),
+        Err(error) if is_unsupported(&error) => return Ok(Box::default()),
+        Err(error) => return Err(error),
+    };
+    let mut attributes = Vec::with_capacity(names.len());
+    for name in names {
+        let value = if is_descriptor { xattr::get_deref(path, &name) } else { xattr::get(path, &name) };
+        if let Some(value) = value? {
+            attributes.push(Attribute { name: name.into_vec().into(), value: value.into() });
+        }
+    }
+    attributes.sort_unstable();
+    Ok(attributes.into())
+}
+
+/// Gives an open file or directory just these of the attributes that are kept.
+///
+/// Returns false when the filesystem or the user's rights did not allow one of them.
+pub fn write_open(file: &impl AsFd, attributes: &[Attribute]) -> io::Result<bool> {
+    let path = descriptor_path(file);
+    let present = read(&path)?;
+    let mut complete = true;
+    let mut note = |result: io::Result<()>| match result {
+        Err(error) if is_unsupported(&error) || error.kind() == io::ErrorKind::PermissionDenied => {
+            complete = false;
+            Ok(())
+        }
+        other => other,
+    };
+    for extra in &present {
+        if !attributes.iter().any(|wanted| wanted.name == extra.name) {
+            note(xattr::remove_deref(&path, OsStr::from_bytes(&extra.name)))?;
+        }
+    }
+    for wanted in attributes {
+        if !present.contains(wanted) {
+            note(xattr::set_deref(&path, OsStr::from_bytes(&wanted.name), &wanted.value))?;
+        }
+    }
+    Ok(complete)
+}
+
+/// Whether a file has none of the attributes that are kept, asked in one call.
+pub fn has_none(file: &File) -> bool {
+    use xattr::FileExt;
+    file.list_xattr().is_ok_and(|mut names| !names.any(|name| is_kept(name.as_bytes())))
+}
+
+fn is_unsupported(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::Unsupported | io::ErrorKind::StorageFull | io::ErrorKind::ArgumentListTooLong
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attributes_are_read_set_and_removed() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let wanted = [Attribute { name: (*b"user.note").into(), value: (*b"a\0b").into() }];
+        if !write_open(file.as_file(), &wanted).unwrap() {
+            eprintln!("SKIPPED: no extended attributes on this filesystem");
+            return;
+        }
+        assert_eq!(*read_open(file.as_file()).unwrap(), wanted);
+        assert!(!has_none(file.as_file()));
+        assert!(write_open(file.as_file(), &[]).unwrap());
+        assert!(has_none(file.as_file()));
+    }
+}

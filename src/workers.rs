@@ -1,0 +1,79 @@
+//! Work spread over the threads of the rayon pool, in order.
+//!
+//! rayon's own iterators split a list in halves, so two threads read a pack at its start and its middle. Here the
+//! threads take the next job from the front, so what is read from disk is read nearly sequentially, and the largest
+//! jobs can be put first.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// Runs `run` on each job, on all threads of the pool, starting them in the order of the list.
+///
+/// Each thread makes itself a state with `state` and keeps it from job to job: buffers, open directories. The first
+/// error stops the handing out of jobs and is returned.
+pub fn in_order<J, S, E>(
+    jobs: &[J],
+    state: impl Fn() -> S + Sync,
+    run: impl Fn(&mut S, &J) -> Result<(), E> + Sync,
+) -> Result<(), E>
+where
+    J: Sync,
+    E: Send,
+{
+    let next = AtomicUsize::new(0);
+    let stopped = AtomicBool::new(false);
+    let failed = Mutex::new(None);
+    let work = || {
+        let mut state = state();
+        while !stopped.load(Ordering::Relaxed) {
+            let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) else { break };
+            if let Err(error) = run(&mut state, job) {
+                stopped.store(true, Ordering::Relaxed);
+                failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+            }
+        }
+    };
+    let threads = rayon::current_num_threads().min(jobs.len());
+    if threads <= 1 {
+        work();
+    } else {
+        rayon::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(|_| work());
+            }
+        });
+    }
+    match failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        Some(error) => Err(error),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_job_runs_once() {
+        let counts: Vec<AtomicUsize> = (0..1000).map(|_| AtomicUsize::new(0)).collect();
+        let jobs: Vec<usize> = (0..1000).collect();
+        in_order(&jobs, || (), |(), &job| {
+            counts[job].fetch_add(1, Ordering::Relaxed);
+            Ok::<(), ()>(())
+        })
+        .unwrap();
+        assert!(counts.iter().all(|count| count.load(Ordering::Relaxed) == 1));
+    }
+
+    #[test]
+    fn the_first_error_is_returned_and_ends_the_work() {
+        let jobs: Vec<usize> = (0..10_000).collect();
+        let ran = AtomicUsize::new(0);
+        let result = in_order(&jobs, || (), |(), &job| {
+            ran.fetch_add(1, Ordering::Relaxed);
+            if job == 5 { Err("stop") } else { Ok(()) }
+        });
+        assert_eq!(result, Err("stop"));
+        assert!(ran.load(Ordering::Relaxed) < jobs.len());
+    }
+}
