@@ -14,6 +14,7 @@
 //! - `pattern`: path patterns with the rules of GitHub's own glob library
 //! - `tree`: directory trees: scan, manifest, plan, apply
 //! - `fs`: the only room that calls the filesystem, relative to directory descriptors
+//! - `monitor`: how operations tell their progress and learn to stop
 //! - `workers`: jobs spread over threads, in order
 //! - `digest`: digests of contents
 //! - `error`: the one error type and what to do about each
@@ -25,6 +26,10 @@ pub mod digest;
 pub mod error;
 pub mod fs;
 pub mod key;
+pub mod monitor;
 pub mod pattern;
 pub mod site;
+pub mod tree;
 pub mod workers;
+pub mod ops;
+pub mod store;

@@ -1,8 +1,7 @@
 //! Names for what is not finished yet.
 //!
 //! What takes a place in a user's directory is made beside it under such a name and renamed when it is complete, so a
-//! killed restore leaves whole files or none. The maker holds a lock (flock) on it for as long as it works, which dies
-//! with it: whoever meets such a name and gets the lock may remove it.
+//! killed restore leaves whole files or none. What a killed restore left under such a name, a later one removes.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 

@@ -1,0 +1,174 @@
+//! Restoring: find an entry, compare, write what differs.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use super::PATIENCE;
+use crate::error::{Error, Result};
+use crate::key::matching::{self, Candidate, Match};
+use crate::monitor::{Monitor, Stage};
+use crate::store::Store;
+use crate::store::entry::{Entry, EntryId, Group};
+use crate::tree::apply::{self, Applied};
+use crate::tree::manifest::Manifest;
+use crate::tree::plan::{Extras, plan};
+use crate::tree::scan::{self, scan};
+use crate::tree::{LeafKind, Places, Tree};
+
+/// What to restore.
+pub struct Request<'a> {
+    /// The groups in which to look, in order.
+    pub groups: &'a [Group],
+    /// The key asked for.
+    pub key: &'a str,
+    /// Prefixes to try in order when there is no such key.
+    pub restore_keys: &'a [String],
+    /// Where a root of the entry goes, by its name; an error for one that was not asked for.
+    pub place: &'a (dyn Fn(&[u8]) -> Result<PathBuf> + Sync),
+    /// What happens to names that the entry does not have.
+    pub extras: Extras,
+    /// Whether contents are compared with their digests.
+    pub verify: bool,
+    /// Only find the entry.
+    pub lookup_only: bool,
+}
+
+/// An entry that was found.
+#[derive(Debug)]
+pub struct Restored {
+    /// Its id.
+    pub id: EntryId,
+    /// The entry.
+    pub entry: Entry,
+    /// How its key matched.
+    pub matched: Match,
+    /// What was written; none when it was only looked up.
+    pub applied: Option<Applied>,
+    /// Files that were right already.
+    pub right_files: u64,
+    /// Bytes in them.
+    pub right_bytes: u64,
+    /// How long it took to write.
+    pub took: Duration,
+}
+
+/// Restores the entry that stands in for a key; none when there is none.
+///
+/// An entry that turns out to be damaged is set aside with a warning, and the next best one is tried.
+pub fn restore(store: &Store, request: &Request<'_>, monitor: &dyn Monitor) -> Result<Option<Restored>> {
+    let _sharing = store.share(PATIENCE)?;
+    loop {
+        let Some((id, entry, matched)) = find(store, request, monitor)? else { return Ok(None) };
+        let begun = Instant::now();
+        let attempt = if request.lookup_only { Ok(None) } else { write(store, &entry, request, monitor).map(Some) };
+        match attempt {
+            Ok(done) => {
+                if let Err(error) = store.mark_used(&id) {
+                    monitor.warn(&error.line());
+                }
+                let (applied, right_files, right_bytes) = match done {
+                    Some((applied, files, bytes)) => (Some(applied), files, bytes),
+                    None => (None, 0, 0),
+                };
+                let took = begun.elapsed();
+                return Ok(Some(Restored { id, entry, matched, applied, right_files, right_bytes, took }));
+            }
+            Err(error) if error.is_damage() => set_aside(store, &id, &error, monitor)?,
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Finds the entry that stands in for a key.
+fn find(
+    store: &Store,
+    request: &Request<'_>,
+    monitor: &dyn Monitor,
+) -> Result<Option<(EntryId, Entry, Match)>> {
+    for group in request.groups {
+        // The usual case needs no look at the other entries.
+        let exact = group.entry_id(request.key);
+        if let Some(entry) = read_or_set_aside(store, &exact, monitor)? {
+            return Ok(Some((exact, entry, Match::Exact)));
+        }
+        let mut entries = Vec::new();
+        for id in store.entry_ids(Some(group))? {
+            let entry = read_or_set_aside(store, &id, monitor)?;
+            // Names of groups are short; the entry itself says whose it is.
+            entries.extend(entry.filter(|entry| entry.group == *group).map(|entry| (id, entry)));
+        }
+        let candidates: Vec<_> =
+            entries.iter().map(|(_, entry)| Candidate { key: &entry.key, created: entry.created }).collect();
+        if let Some((found, matched)) = matching::find(&candidates, request.key, request.restore_keys) {
+            let (id, entry) = entries.swap_remove(found);
+            return Ok(Some((id, entry, matched)));
+        }
+    }
+    Ok(None)
+}
+
+fn read_or_set_aside(store: &Store, id: &EntryId, monitor: &dyn Monitor) -> Result<Option<Entry>> {
+    match store.read_entry(id) {
+        Err(error) if error.is_damage() => set_aside(store, id, &error, monitor).map(|()| None),
+        other => other,
+    }
+}
+
+fn set_aside(store: &Store, id: &EntryId, error: &Error, monitor: &dyn Monitor) -> Result<()> {
+    monitor.warn(&format!("{error}; the entry {id} counts as a miss and is set aside"));
+    if let Error::Damaged { path, .. } = error {
+        store.mark_suspect(path)?;
+    }
+    store.quarantine(id)
+}
+
+fn write(
+    store: &Store,
+    entry: &Entry,
+    request: &Request<'_>,
+    monitor: &dyn Monitor,
+) -> Result<(Applied, u64, u64)> {
+    let manifest = store.read_manifest(entry)?;
+    let places = places(&manifest.tree, request.place)?;
+    monitor.begin(Stage::Scanning, 0);
+    let options = scan::Options { guide: Some(&manifest.tree), ..scan::Options::default() };
+    let present = scan(&places, &options)?;
+    refuse_linked_roots(&manifest, &present.tree, &places)?;
+    let plan = plan(&manifest, &present, request.extras);
+    drop(present);
+    monitor.begin(Stage::Restoring, plan.write.iter().map(|leaf| size(&manifest, *leaf)).sum());
+    let options = apply::Options { verify: request.verify };
+    let locate = |leaves: &[_]| store.locate(&manifest, leaves);
+    let applied = apply::apply(&manifest, &plan, &places, &locate, options, monitor)?;
+    Ok((applied, plan.right, plan.right_bytes))
+}
+
+fn size(manifest: &Manifest, leaf: crate::tree::LeafId) -> u64 {
+    match &manifest.tree[leaf].kind {
+        LeafKind::File(file) => file.data_len(),
+        LeafKind::Symlink(_) | LeafKind::HardLink(_) => 0,
+    }
+}
+
+fn places(tree: &Tree, place: &dyn Fn(&[u8]) -> Result<PathBuf>) -> Result<Places> {
+    let dirs = tree.dirs_in(Tree::TOP).map(|(_, dir)| &dir.name);
+    let leaves = tree.leaves_in(Tree::TOP).map(|(_, leaf)| &leaf.name);
+    let places: Result<Vec<_>> = dirs.chain(leaves).map(|name| Ok((name.clone(), place(name)?))).collect();
+    Ok(Places::new(places?))
+}
+
+/// A root that is a symlink was made so by somebody; to replace it would lose what it points to, to follow it would
+/// write elsewhere.
+fn refuse_linked_roots(manifest: &Manifest, present: &Tree, places: &Places) -> Result<()> {
+    for (_, root) in manifest.tree.dirs_in(Tree::TOP) {
+        let linked = present.find_leaf(Tree::TOP, &root.name).map(|leaf| &present[leaf].kind);
+        if let Some(LeafKind::Symlink(target)) = linked {
+            return Err(Error::invalid(format!(
+                "{} is a symlink to {}; cache the directory it points to instead",
+                places.path(&root.name)?.display(),
+                String::from_utf8_lossy(target)
+            )));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,251 @@
+//! Giving space back: what nothing refers to is removed, packs that are mostly dead are rewritten.
+//!
+//! Only who holds the store alone collects, so nothing that is looked at here changes meanwhile. A collection that is
+//! killed leaves a store that is right: an entry goes before what it refers to, and the contents of a rewritten pack
+//! are published, and the file that says where they went, before the old pack is removed.
+
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsString;
+use std::path::Path;
+
+use super::entry::EntryId;
+use super::lock::Collecting;
+use super::{Store, layout, pack, random_name};
+use crate::digest::Digest;
+use crate::error::{Context, Error, Result};
+use crate::fs::{Timestamp, files, remove_tree};
+use crate::tree::manifest::{Manifest, References};
+use crate::tree::{Content, LeafKind, Place};
+
+/// Dead bytes that make it worth to rewrite a pack, when they are also more than half of it.
+const WORTH_REWRITING: u64 = 1 << 20;
+/// How long damaged entries are kept for somebody to look at, in seconds.
+const QUARANTINE: i64 = 7 * 86_400;
+
+/// What a collection did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Collected {
+    /// Files of the store that were removed.
+    pub files: u64,
+    /// Packs that were rewritten.
+    pub rewritten: u64,
+    /// Entries that turned out to be damaged and were set aside.
+    pub quarantined: u64,
+    /// Bytes given back.
+    pub bytes: u64,
+}
+
+/// What is in use, as the entries say.
+struct Uses {
+    /// Each manifest in use, with what it needs.
+    manifests: HashMap<Digest, References>,
+    /// For each pack in use, the greatest number of bytes in it that one manifest needs.
+    packs: HashMap<Digest, u64>,
+    /// The `.moved` files in use.
+    moved: HashSet<Digest>,
+    blobs: HashSet<Digest>,
+}
+
+impl Store {
+    /// Removes entries. The space they took is given back by [`Store::collect`].
+    pub fn remove_entries(&self, _collecting: &Collecting, ids: &[EntryId]) -> Result<()> {
+        ids.iter().try_for_each(|id| files::remove(&self.layout.entry(id)))
+    }
+
+    /// Gives back the space of everything that no entry refers to.
+    pub fn collect(&self, _collecting: &Collecting) -> Result<Collected> {
+        let mut done = Collected::default();
+        let uses = self.uses(&mut done)?;
+        let suspects = self.suspects()?;
+        self.sweep(&self.layout.manifests(), &mut done, |name| {
+            layout::digest_in(name, "").is_some_and(|id| uses.manifests.contains_key(&id))
+        })?;
+        self.collect_packs(&uses, &suspects, &mut done)?;
+        self.collect_blobs(&uses, &suspects, &mut done)?;
+        for suspect in &suspects {
+            files::remove(&self.layout.suspect(suspect))?;
+        }
+        let ids: HashSet<EntryId> = self.entry_ids(None)?.into_iter().collect();
+        let is_entry = |name: &OsString| name.to_str().and_then(EntryId::parse).is_some_and(|id| ids.contains(&id));
+        self.sweep(&self.layout.used_dir(), &mut done, is_entry)?;
+        self.sweep(&self.layout.locks(), &mut done, |name| name == "store")?;
+        self.empty_quarantine(&mut done)?;
+        for name in files::list(&self.layout.tmp())? {
+            remove_tree(&self.layout.tmp().join(name))?;
+        }
+        Ok(done)
+    }
+
+    fn uses(&self, done: &mut Collected) -> Result<Uses> {
+        let mut uses = Uses {
+            manifests: HashMap::new(),
+            packs: HashMap::new(),
+            moved: HashSet::new(),
+            blobs: HashSet::new(),
+        };
+        for id in self.entry_ids(None)? {
+            let read = self.read_entry(&id).and_then(|entry| {
+                entry.map(|entry| Ok((entry.manifest, self.read_references(&entry.manifest)?))).transpose()
+            });
+            match read {
+                Ok(Some((manifest, references))) => {
+                    uses.manifests.insert(manifest, references);
+                }
+                Ok(None) => {}
+                Err(error) if error.is_damage() => {
+                    self.quarantine(&id)?;
+                    done.quarantined += 1;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        for references in uses.manifests.values() {
+            uses.blobs.extend(&references.blobs);
+            for (pack, bytes) in &references.packs {
+                let used = uses.packs.entry(*pack).or_default();
+                *used = (*used).max(*bytes);
+            }
+        }
+        self.follow_moves(&mut uses)?;
+        Ok(uses)
+    }
+
+    /// Adds the packs that packs in use were rewritten into.
+    fn follow_moves(&self, uses: &mut Uses) -> Result<()> {
+        let mut pending: Vec<Digest> = uses.packs.keys().copied().collect();
+        while let Some(id) = pending.pop() {
+            if files::stat(&self.layout.pack(&id))?.is_some() {
+                continue;
+            }
+            for new in self.read_moved(&id)?.unwrap_or_default() {
+                uses.moved.insert(id);
+                // How much of it is needed is not known without reading the manifests: take it for full.
+                if uses.packs.insert(new, u64::MAX).is_none() {
+                    pending.push(new);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn collect_packs(&self, uses: &Uses, suspects: &[Digest], done: &mut Collected) -> Result<()> {
+        let names = files::list(&self.layout.packs())?;
+        for id in names.iter().filter_map(|name| layout::digest_in(name, ".pack")) {
+            let path = self.layout.pack(&id);
+            let Some(used) = uses.packs.get(&id) else {
+                self.remove_file(&path, done)?;
+                continue;
+            };
+            let dead = files::stat(&path)?.map_or(0, |stat| stat.size).saturating_sub(*used);
+            if suspects.contains(&id) || (dead > *used && dead >= WORTH_REWRITING) {
+                self.rewrite(&id, uses, done)?;
+            }
+        }
+        for id in names.iter().filter_map(|name| layout::digest_in(name, ".moved")) {
+            if !uses.moved.contains(&id) && !uses.packs.contains_key(&id) {
+                self.remove_file(&self.layout.moved(&id), done)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies what is alive and undamaged of a pack into a new one, and removes the old one.
+    fn rewrite(&self, id: &Digest, uses: &Uses, done: &mut Collected) -> Result<()> {
+        let alive = self.alive(id, uses)?;
+        let (path, file, index) = match self.open_pack(id) {
+            Ok(opened) => opened,
+            // Nothing in it can be found any more; the entries that need it are damaged, and will be found so.
+            Err(error) if error.is_damage() => return self.remove_file(&self.layout.pack(id), done),
+            Err(error) => return Err(error),
+        };
+        let kept = index.records.iter().filter(|record| alive.contains(&record.digest));
+        let mut writer = pack::Writer::create(self.layout.tmp().join(random_name()), self.modes.file)?;
+        let mut buffer = Vec::new();
+        for record in kept {
+            buffer.resize(record.length as usize, 0);
+            let whole = files::read_exact_at(&file, &mut buffer, record.offset).context("read", || &path)?;
+            if whole && Digest::of(&buffer) == record.digest {
+                writer.append(&[(record.digest, &buffer)])?;
+            }
+        }
+        let (new, unfinished) = writer.finish()?;
+        if new == *id {
+            // All of it is alive and undamaged.
+            return files::remove(&unfinished);
+        }
+        let added = files::allocated(&unfinished)?;
+        files::rename(&unfinished, &self.layout.pack(&new))?;
+        let moved = serde_json::to_vec(&[new]).map_err(|error| Error::invalid(error.to_string()))?;
+        self.publish_text(&self.layout.moved(id), &moved)?;
+        self.remove_file(&path, done)?;
+        done.bytes = done.bytes.saturating_sub(added);
+        done.rewritten += 1;
+        Ok(())
+    }
+
+    /// The contents that the manifests which may need a pack refer to.
+    fn alive(&self, id: &Digest, uses: &Uses) -> Result<HashSet<Digest>> {
+        let mut alive = HashSet::new();
+        for (manifest, references) in &uses.manifests {
+            let mut needs = false;
+            for (pack, _) in &references.packs {
+                needs |= pack == id || uses.moved.contains(pack);
+            }
+            if !needs {
+                continue;
+            }
+            let path = self.layout.manifest(manifest);
+            let decoded = files::read(&path).and_then(|bytes| Manifest::decode(&bytes, manifest, &path));
+            let manifest = match decoded {
+                Ok(manifest) => manifest,
+                // Its entry is a miss; it needs nothing.
+                Err(error) if error.is_damage() => continue,
+                Err(error) => return Err(error),
+            };
+            alive.extend(manifest.tree.leaves().iter().filter_map(|leaf| match &leaf.kind {
+                LeafKind::File(file) => match file.content {
+                    Some(Content { place: Place::Pack(_), digest }) => Some(digest),
+                    _ => None,
+                },
+                _ => None,
+            }));
+        }
+        Ok(alive)
+    }
+
+    fn collect_blobs(&self, uses: &Uses, suspects: &[Digest], done: &mut Collected) -> Result<()> {
+        for shelf in files::list(&self.layout.blobs())? {
+            let shelf = self.layout.blobs().join(shelf);
+            self.sweep(&shelf, done, |name| {
+                layout::digest_in(name, "").is_some_and(|id| uses.blobs.contains(&id) && !suspects.contains(&id))
+            })?;
+        }
+        Ok(())
+    }
+
+    fn empty_quarantine(&self, done: &mut Collected) -> Result<()> {
+        let now = Timestamp::now().seconds;
+        let dir = self.layout.quarantine();
+        self.sweep(&dir, done, |name| {
+            let set_aside = files::stat(&dir.join(name)).ok().flatten().map_or(now, |stat| stat.changed.seconds);
+            now.saturating_sub(set_aside) < QUARANTINE
+        })
+    }
+
+    /// Removes the files of a directory that `keep` says no to.
+    fn sweep(&self, dir: &Path, done: &mut Collected, keep: impl Fn(&OsString) -> bool) -> Result<()> {
+        for name in files::list(dir)?.iter().filter(|name| !keep(name)) {
+            self.remove_file(&dir.join(name), done)?;
+        }
+        Ok(())
+    }
+
+    #[expect(clippy::unused_self, reason = "removing files of the store is the store's business")]
+    fn remove_file(&self, path: &Path, done: &mut Collected) -> Result<()> {
+        let bytes = files::allocated(path)?;
+        files::remove(path)?;
+        done.files += 1;
+        done.bytes += bytes;
+        Ok(())
+    }
+}

@@ -1,0 +1,158 @@
+//! Where everything in the store lies. Nobody else joins paths below the cache root.
+
+use std::path::{Path, PathBuf};
+
+use super::entry::EntryId;
+use crate::digest::Digest;
+
+/// The version of the store's format. A newer one gets a directory of its own.
+pub const VERSION: u32 = 1;
+
+/// The paths of a store.
+///
+/// ```text
+/// <cache root>/local-cache-v1/
+///   CACHEDIR.TAG  format.json
+///   entries/<entry id>.json      one entry; it exists when this file does
+///   manifests/<digest>           the list of an entry's files
+///   packs/<digest>.pack          contents of small files
+///   packs/<digest>.moved         where the contents of a rewritten pack went
+///   blobs/ab/<digest>            contents of one large file
+///   used/<entry id>              when an entry was last used: the time of this file
+///   locks/store                  held by everything that reads or writes the store
+///   locks/<entry id>             held by a save
+///   tmp/<random>/                what is not finished yet
+///   quarantine/                  damaged entries, and marks for files of the store that damage was found in
+/// ```
+#[derive(Clone, Debug)]
+pub struct Layout {
+    root: PathBuf,
+}
+
+impl Layout {
+    /// The layout of the store below a cache root.
+    pub fn new(cache_root: &Path) -> Self {
+        Self { root: cache_root.join(format!("local-cache-v{VERSION}")) }
+    }
+
+    /// The store's own directory.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The directories that a store consists of, besides [`Layout::root`].
+    pub fn directories(&self) -> [PathBuf; 8] {
+        ["entries", "manifests", "packs", "blobs", "used", "locks", "tmp", "quarantine"]
+            .map(|name| self.root.join(name))
+    }
+
+    /// States the version of the store.
+    pub fn format(&self) -> PathBuf {
+        self.root.join("format.json")
+    }
+
+    /// Tells backup programs to pass the store over: <https://bford.info/cachedir/>.
+    pub fn cachedir_tag(&self) -> PathBuf {
+        self.root.join("CACHEDIR.TAG")
+    }
+
+    /// The directory of all entries.
+    pub fn entries(&self) -> PathBuf {
+        self.root.join("entries")
+    }
+
+    /// An entry.
+    pub fn entry(&self, id: &EntryId) -> PathBuf {
+        self.entries().join(format!("{id}.json"))
+    }
+
+    /// The directory of all manifests.
+    pub fn manifests(&self) -> PathBuf {
+        self.root.join("manifests")
+    }
+
+    /// A manifest.
+    pub fn manifest(&self, id: &Digest) -> PathBuf {
+        self.manifests().join(id.to_string())
+    }
+
+    /// The directory of all packs.
+    pub fn packs(&self) -> PathBuf {
+        self.root.join("packs")
+    }
+
+    /// A pack.
+    pub fn pack(&self, id: &Digest) -> PathBuf {
+        self.packs().join(format!("{id}.pack"))
+    }
+
+    /// Names the packs that hold what a rewritten pack held.
+    pub fn moved(&self, id: &Digest) -> PathBuf {
+        self.packs().join(format!("{id}.moved"))
+    }
+
+    /// The directory of all blobs.
+    pub fn blobs(&self) -> PathBuf {
+        self.root.join("blobs")
+    }
+
+    /// The directory of the blobs whose digests begin alike.
+    pub fn blob_shelf(&self, digest: &Digest) -> PathBuf {
+        self.blobs().join(&digest.to_string()[..2])
+    }
+
+    /// A blob.
+    pub fn blob(&self, digest: &Digest) -> PathBuf {
+        self.blob_shelf(digest).join(digest.to_string())
+    }
+
+    /// When entries were last used.
+    pub fn used_dir(&self) -> PathBuf {
+        self.root.join("used")
+    }
+
+    /// When an entry was last used.
+    pub fn used(&self, id: &EntryId) -> PathBuf {
+        self.used_dir().join(id.to_string())
+    }
+
+    /// The directory of all locks.
+    pub fn locks(&self) -> PathBuf {
+        self.root.join("locks")
+    }
+
+    /// The lock of the whole store.
+    pub fn store_lock(&self) -> PathBuf {
+        self.locks().join("store")
+    }
+
+    /// The lock of saving an entry.
+    pub fn save_lock(&self, id: &EntryId) -> PathBuf {
+        self.locks().join(id.to_string())
+    }
+
+    /// What is not finished yet.
+    pub fn tmp(&self) -> PathBuf {
+        self.root.join("tmp")
+    }
+
+    /// What was found to be damaged.
+    pub fn quarantine(&self) -> PathBuf {
+        self.root.join("quarantine")
+    }
+
+    /// A damaged entry, set aside.
+    pub fn quarantined(&self, id: &EntryId) -> PathBuf {
+        self.quarantine().join(format!("{id}.json"))
+    }
+
+    /// Marks a pack or blob in which damage was found.
+    pub fn suspect(&self, digest: &Digest) -> PathBuf {
+        self.quarantine().join(format!("{digest}.suspect"))
+    }
+}
+
+/// The digest in the name of a file of the store, less its ending.
+pub(super) fn digest_in(name: &std::ffi::OsStr, ending: &str) -> Option<Digest> {
+    name.to_str()?.strip_suffix(ending)?.parse().ok()
+}

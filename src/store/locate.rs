@@ -1,0 +1,167 @@
+//! Finding the contents of files and putting them into an order that disks like.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::Store;
+use super::pack::LARGEST_CONTENT;
+use crate::digest::Digest;
+use crate::error::{Error, Result};
+use crate::tree::apply::{Batch, Item};
+use crate::tree::manifest::Manifest;
+use crate::tree::{Content, FileData, LeafId, LeafKind, Place};
+
+/// The greatest length of a batch of contents from a pack.
+const BATCH: u64 = 1 << 20;
+/// Bytes that are read and thrown away rather than beginning a new batch.
+const GAP: u64 = 32 << 10;
+
+/// Where a content lies: in which of the opened packs, and where in it.
+struct Found {
+    pack: usize,
+    offset: u64,
+}
+
+impl Store {
+    /// Where the contents of the given files of a manifest lie: large ones first, the largest before the others, then
+    /// small ones in the order in which they lie in their packs.
+    pub fn locate(&self, manifest: &Manifest, leaves: &[LeafId]) -> Result<Vec<Batch>> {
+        let mut small = Vec::new();
+        let mut batches = Vec::new();
+        for leaf in leaves {
+            let LeafKind::File(data) = &manifest.tree[*leaf].kind else { continue };
+            match data {
+                FileData { content: Some(Content { place: Place::Blob, digest }), .. } => {
+                    batches.push(self.whole_blob(*leaf, data, digest));
+                }
+                FileData { content: Some(Content { place: Place::Pack(pack), digest }), .. } => {
+                    small.push((*leaf, data.data_len(), *pack, *digest));
+                }
+                FileData { content: None, .. } => {}
+            }
+        }
+        batches.sort_by_key(|batch| std::cmp::Reverse(batch.length));
+        if !small.is_empty() {
+            self.small(manifest, &small, &mut batches)?;
+        }
+        Ok(batches)
+    }
+
+    fn whole_blob(&self, leaf: LeafId, data: &FileData, digest: &Digest) -> Batch {
+        let length = data.data_len();
+        let items = vec![Item { leaf, start: 0, length }];
+        Batch { path: self.layout.blob(digest).into(), offset: 0, length, items }
+    }
+
+    fn small(
+        &self,
+        manifest: &Manifest,
+        small: &[(LeafId, u64, u32, Digest)],
+        batches: &mut Vec<Batch>,
+    ) -> Result<()> {
+        let mut contents = Contents { store: self, packs: Vec::new(), found: HashMap::new() };
+        let mut is_used = vec![false; manifest.packs.len()];
+        small.iter().for_each(|(_, _, pack, _)| is_used[*pack as usize] = true);
+        for (pack, _) in manifest.packs.iter().zip(is_used).filter(|(_, used)| *used) {
+            contents.add(pack, 0)?;
+        }
+        let mut located = Vec::with_capacity(small.len());
+        for (leaf, length, pack, digest) in small {
+            let found = contents.found.get(digest).filter(|_| *length <= LARGEST_CONTENT).ok_or_else(|| {
+                let pack = self.layout.pack(&manifest.packs[*pack as usize]);
+                Error::damaged(&pack, format!("it does not hold the contents {digest}"))
+            })?;
+            located.push((found.pack, found.offset, *length, *leaf));
+        }
+        located.sort_unstable();
+        batches.extend(join(&located, &contents.packs));
+        Ok(())
+    }
+}
+
+/// The contents of some packs.
+struct Contents<'s> {
+    store: &'s Store,
+    packs: Vec<Arc<Path>>,
+    found: HashMap<Digest, Found>,
+}
+
+impl Contents<'_> {
+    /// Adds the contents of a pack, or of those that it was rewritten into.
+    fn add(&mut self, id: &Digest, depth: u32) -> Result<()> {
+        match self.store.open_pack(id) {
+            Ok((path, _, index)) => {
+                let pack = self.packs.len();
+                self.packs.push(path.into());
+                self.found.reserve(index.records.len());
+                for record in index.records {
+                    self.found.entry(record.digest).or_insert(Found { pack, offset: record.offset });
+                }
+                Ok(())
+            }
+            // Each rewriting makes one step; far more than there can be means a circle.
+            Err(error) if error.is_damage() && depth < 1000 => match self.store.read_moved(id)? {
+                Some(packs) => packs.iter().try_for_each(|pack| self.add(pack, depth + 1)),
+                None => Err(error),
+            },
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Joins contents that lie near each other into batches.
+fn join(located: &[(usize, u64, u64, LeafId)], packs: &[Arc<Path>]) -> Vec<Batch> {
+    let mut batches: Vec<Batch> = Vec::new();
+    let mut pack_of_last = None;
+    for &(pack, offset, length, leaf) in located {
+        let end = offset + length;
+        match batches.last_mut() {
+            Some(last)
+                if pack_of_last == Some(pack)
+                    && offset <= last.offset + last.length + GAP
+                    && end - last.offset <= BATCH =>
+            {
+                last.items.push(Item { leaf, start: offset - last.offset, length });
+                last.length = last.length.max(end - last.offset);
+            }
+            _ => {
+                let items = vec![Item { leaf, start: 0, length }];
+                batches.push(Batch { path: Arc::clone(&packs[pack]), offset, length, items });
+            }
+        }
+        pack_of_last = Some(pack);
+    }
+    batches
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_contents_share_a_batch_and_far_ones_do_not() {
+        let packs: Vec<Arc<Path>> = vec![Path::new("/a").into(), Path::new("/b").into()];
+        let located = [
+            (0, 0, 10, LeafId(0)),
+            // The same content again: two equal files.
+            (0, 0, 10, LeafId(5)),
+            (0, 10 + GAP, 10, LeafId(1)),
+            (0, 21 + 2 * GAP, 10, LeafId(2)),
+            (1, 21 + 2 * GAP, 10, LeafId(3)),
+        ];
+        let batches = join(&located, &packs);
+        let leaves: Vec<Vec<u32>> =
+            batches.iter().map(|batch| batch.items.iter().map(|item| item.leaf.0).collect()).collect();
+        assert_eq!(leaves, [vec![0, 5, 1], vec![2], vec![3]]);
+        assert_eq!((batches[0].offset, batches[0].length), (0, 20 + GAP));
+        assert_eq!(batches[1].items[0].start, 0);
+    }
+
+    #[test]
+    fn no_batch_is_longer_than_its_limit() {
+        let packs: Vec<Arc<Path>> = vec![Path::new("/a").into()];
+        let located: Vec<_> = (0..100).map(|n| (0, n * 100_000, 100_000, LeafId(0))).collect();
+        assert!(join(&located, &packs).iter().all(|batch| batch.length <= BATCH));
+    }
+}

@@ -1,0 +1,75 @@
+//! Who may work on the store at the same time.
+//!
+//! | | restore | save, same key | save, other key | collect |
+//! | --- | --- | --- | --- | --- |
+//! | restore | together | together | together | one waits |
+//! | save | together | the second gives way | together | one waits |
+//! | collect | skipped | skipped | skipped | skipped |
+//!
+//! Restoring and saving hold `locks/store` shared, collecting holds it alone. Collecting never waits: when the store is
+//! in use it is skipped. Restoring and saving wait for a collection to end, for a stated time. A save also holds the
+//! lock of its entry; it is taken after `locks/store`, and nobody waits for it, so no two processes wait for each other.
+//! Locks of entries are only removed by who holds `locks/store` alone, when nobody can be holding or opening them.
+
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use super::Store;
+use super::entry::EntryId;
+use crate::error::{Context, Error, Result};
+use crate::fs::{Lock, Mode, files};
+
+/// How often a waiting process looks again.
+const POLL: Duration = Duration::from_millis(20);
+
+/// The right to read and save. Held for a whole operation.
+#[derive(Debug)]
+pub struct Sharing {
+    _store: Lock,
+}
+
+/// The right to save one entry.
+#[derive(Debug)]
+pub struct Saving {
+    _entry: Lock,
+}
+
+/// The right to remove what is no longer needed.
+#[derive(Debug)]
+pub struct Collecting {
+    _store: Lock,
+}
+
+impl Store {
+    /// Takes the right to read and save, waiting at most `patience` for a collection to end.
+    pub fn share(&self, patience: Duration) -> Result<Sharing> {
+        let path = self.layout.store_lock();
+        let begun = Instant::now();
+        loop {
+            let file = files::open_lock(&path, self.modes.file)?;
+            if let Some(lock) = Lock::try_now(file, Mode::Shared).context("lock", || &path)? {
+                return Ok(Sharing { _store: lock });
+            }
+            if begun.elapsed() >= patience {
+                return Err(Error::Busy { what: format!("the store {}", self.layout.root().display()) });
+            }
+            sleep(POLL);
+        }
+    }
+
+    /// Takes the right to save an entry; none when somebody else is saving it now.
+    pub fn begin_saving(&self, _sharing: &Sharing, id: &EntryId) -> Result<Option<Saving>> {
+        let path = self.layout.save_lock(id);
+        let file = files::open_lock(&path, self.modes.file)?;
+        let lock = Lock::try_now(file, Mode::Exclusive).context("lock", || &path)?;
+        Ok(lock.map(|lock| Saving { _entry: lock }))
+    }
+
+    /// Takes the right to remove things; none when somebody reads or saves now.
+    pub fn begin_collecting(&self) -> Result<Option<Collecting>> {
+        let path = self.layout.store_lock();
+        let file = files::open_lock(&path, self.modes.file)?;
+        let lock = Lock::try_now(file, Mode::Exclusive).context("lock", || &path)?;
+        Ok(lock.map(|lock| Collecting { _store: lock }))
+    }
+}

@@ -1,0 +1,219 @@
+//! Packs: contents of many small files in one file, so that they are read in sequence and removed at once.
+//!
+//! The bytes are described in `docs/format.md`. A pack is named by the digest of its index, and the index holds the
+//! digest of each content, so the name stands for all of it.
+
+use std::fs::File;
+use std::io::{IoSlice, Write as _};
+use std::path::{Path, PathBuf};
+
+use crate::digest::Digest;
+use crate::error::{Context, Error, Result};
+use crate::fs::files;
+
+const MAGIC: &[u8; 8] = b"lc-pack\n";
+const VERSION: u32 = 1;
+const HEADER: u64 = 16;
+const RECORD: usize = Digest::LEN + 4;
+const TRAILER: usize = 8 + 4 + 4 + Digest::LEN;
+
+/// The greatest length of a content in a pack. Longer ones are files of their own.
+pub const LARGEST_CONTENT: u64 = 256 << 10;
+
+/// Where a content lies in a pack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Names the content.
+    pub digest: Digest,
+    /// Where it begins in the file, in bytes.
+    pub offset: u64,
+    /// How long it is, in bytes.
+    pub length: u32,
+}
+
+/// The contents of a pack, in the order in which they lie there.
+#[derive(Clone, Debug)]
+pub struct Index {
+    /// The contents.
+    pub records: Vec<Record>,
+}
+
+impl Index {
+    /// Bytes of all contents.
+    pub fn bytes(&self) -> u64 {
+        self.records.iter().map(|record| u64::from(record.length)).sum()
+    }
+
+    /// Reads the index of the pack `id` in the open file `path`.
+    pub fn read(file: &File, id: &Digest, path: &Path) -> Result<Self> {
+        let length = files::length(file, path)?;
+        let too_short = || Error::damaged(path, "it is too short");
+        let trailer_at = length.checked_sub(TRAILER as u64).ok_or_else(too_short)?;
+        check_header(file, path)?;
+        let mut trailer = [0; TRAILER];
+        read(file, &mut trailer, trailer_at, path)?;
+        let index_at = u64::from_le_bytes(array(&trailer[..8]));
+        let count = u32::from_le_bytes(array(&trailer[8..12]));
+        if trailer[12..16] != [0; 4] || trailer[16..] != *id.as_bytes() {
+            return Err(Error::damaged(path, "its trailer is not the one of this pack"));
+        }
+        if index_at.checked_add(u64::from(count) * RECORD as u64) != Some(trailer_at) {
+            return Err(Error::damaged(path, "its index has another length than it should"));
+        }
+        let mut index = vec![0; count as usize * RECORD];
+        read(file, &mut index, index_at, path)?;
+        if Digest::of(&index) != *id {
+            return Err(Error::damaged(path, "its index does not have the digest it should"));
+        }
+        let mut records = Vec::with_capacity(count as usize);
+        let mut offset = HEADER;
+        for record in index.chunks_exact(RECORD) {
+            let length = u32::from_le_bytes(array(&record[Digest::LEN..]));
+            let digest = Digest::from_bytes(array(&record[..Digest::LEN]));
+            records.push(Record { digest, offset, length });
+            offset += u64::from(length);
+        }
+        if offset != index_at {
+            return Err(Error::damaged(path, "its contents have another length than its index says"));
+        }
+        Ok(Self { records })
+    }
+}
+
+fn check_header(file: &File, path: &Path) -> Result<()> {
+    let mut header = [0; HEADER as usize];
+    read(file, &mut header, 0, path)?;
+    let version = u32::from_le_bytes(array(&header[8..12]));
+    if header[..8] != *MAGIC || header[12..] != [0; 4] || version == 0 {
+        return Err(Error::damaged(path, "it does not begin like a pack"));
+    }
+    if version > VERSION {
+        return Err(Error::NewerFormat { path: path.to_owned(), found: version, supported: VERSION });
+    }
+    Ok(())
+}
+
+fn read(file: &File, buffer: &mut [u8], at: u64, path: &Path) -> Result<()> {
+    if files::read_exact_at(file, buffer, at).context("read", || path)? {
+        Ok(())
+    } else {
+        Err(Error::damaged(path, "it is too short"))
+    }
+}
+
+fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    let mut array = [0; N];
+    array.copy_from_slice(bytes);
+    array
+}
+
+/// Writes a pack. Until it is finished it can't be read.
+pub struct Writer {
+    file: File,
+    path: PathBuf,
+    index: Vec<u8>,
+    end: u64,
+}
+
+impl Writer {
+    /// Begins a pack in a new file.
+    pub fn create(path: PathBuf, mode: u32) -> Result<Self> {
+        let mut file = files::create_new(&path, mode)?;
+        let mut header = [0; HEADER as usize];
+        header[..8].copy_from_slice(MAGIC);
+        header[8..12].copy_from_slice(&VERSION.to_le_bytes());
+        file.write_all(&header).context("write", || &path)?;
+        Ok(Self { file, path, index: Vec::new(), end: HEADER })
+    }
+
+    /// Bytes in the pack so far.
+    pub fn length(&self) -> u64 {
+        self.end
+    }
+
+    /// Whether it has no contents yet.
+    pub fn is_empty(&self) -> bool {
+        self.index.is_empty()
+    }
+
+    /// Appends contents, each with its digest.
+    pub fn append(&mut self, contents: &[(Digest, &[u8])]) -> Result<()> {
+        for (digest, data) in contents {
+            let length = u32::try_from(data.len())
+                .map_err(|_| Error::invalid(format!("{} bytes are too many for a pack", data.len())))?;
+            self.index.extend_from_slice(digest.as_bytes());
+            self.index.extend_from_slice(&length.to_le_bytes());
+            self.end += u64::from(length);
+        }
+        let mut slices: Vec<IoSlice<'_>> = contents.iter().map(|(_, data)| IoSlice::new(data)).collect();
+        write_all_vectored(&mut self.file, &mut slices).context("write", || &self.path)
+    }
+
+    /// Writes the index. Returns the name of the pack and where it is, to be renamed.
+    pub fn finish(mut self) -> Result<(Digest, PathBuf)> {
+        let id = Digest::of(&self.index);
+        let count = u32::try_from(self.index.len() / RECORD)
+            .map_err(|_| Error::invalid("there are too many contents for a pack"))?;
+        let mut end = self.index;
+        end.extend_from_slice(&self.end.to_le_bytes());
+        end.extend_from_slice(&count.to_le_bytes());
+        end.extend_from_slice(&[0; 4]);
+        end.extend_from_slice(id.as_bytes());
+        self.file.write_all(&end).context("write", || &self.path)?;
+        Ok((id, self.path))
+    }
+}
+
+fn write_all_vectored(file: &mut File, mut slices: &mut [IoSlice<'_>]) -> std::io::Result<()> {
+    while !slices.is_empty() {
+        match file.write_vectored(slices) {
+            Ok(0) if slices.iter().all(|slice| slice.is_empty()) => break,
+            Ok(0) => return Err(std::io::ErrorKind::WriteZero.into()),
+            Ok(written) => IoSlice::advance_slices(&mut slices, written),
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn contents_are_found_where_the_index_says() {
+        let dir = tempfile::tempdir().unwrap();
+        let contents: Vec<Vec<u8>> = (0..100).map(|n| vec![n; usize::from(n) * 37 + 1]).collect();
+        let mut writer = Writer::create(dir.path().join("p"), 0o644).unwrap();
+        for pair in contents.chunks(3) {
+            let with_digests: Vec<_> = pair.iter().map(|data| (Digest::of(data), &data[..])).collect();
+            writer.append(&with_digests).unwrap();
+        }
+        let (id, path) = writer.finish().unwrap();
+        let file = files::open(&path).unwrap();
+        let index = Index::read(&file, &id, &path).unwrap();
+        assert_eq!(index.records.len(), contents.len());
+        for (record, data) in index.records.iter().zip(&contents) {
+            let mut found = vec![0; record.length as usize];
+            assert!(files::read_exact_at(&file, &mut found, record.offset).unwrap());
+            assert_eq!(&found, data);
+            assert_eq!(record.digest, Digest::of(data));
+        }
+    }
+
+    #[test]
+    fn a_pack_cut_anywhere_is_damaged() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut writer = Writer::create(dir.path().join("p"), 0o644).unwrap();
+        writer.append(&[(Digest::of(b"abc"), b"abc")]).unwrap();
+        let (id, path) = writer.finish().unwrap();
+        let whole = files::read(&path).unwrap();
+        for length in 0..whole.len() {
+            let cut = dir.path().join(format!("cut-{length}"));
+            files::write_new(&cut, 0o644, &whole[..length]).unwrap();
+            let error = Index::read(&files::open(&cut).unwrap(), &id, &cut).unwrap_err();
+            assert!(error.is_damage(), "cut to {length}: {error}");
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! Putting contents into the store, and publishing what refers to them.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
+
+use super::entry::Entry;
+use super::lock::{Saving, Sharing};
+use super::{Store, blob, layout, pack, random_name};
+use crate::digest::Digest;
+use crate::error::{Error, Result};
+use crate::fs::{Extent, files};
+use crate::tree::manifest::Manifest;
+
+/// A pack is closed when it is longer than this, so that removing one gives space back and rewriting one is quick.
+const FULL_PACK: u64 = 64 << 20;
+
+/// The number of a pack among those that a save refers to: packs of the store, or packs that it is writing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Slot(usize);
+
+/// Puts contents into the store, from several threads. What is not published is removed when it is dropped.
+pub struct ContentWriter<'s> {
+    store: &'s Store,
+    unfinished: Unfinished,
+    /// Contents of packs: those that the store had, and those put so far.
+    known: Mutex<HashMap<Digest, Slot>>,
+    /// The packs by slot; none for one that is being written.
+    packs: Mutex<Vec<Option<Digest>>>,
+    /// Packs that have room and that no thread is writing to.
+    idle: Mutex<Vec<(Slot, pack::Writer)>>,
+    suspects: Vec<Digest>,
+    clone_fails: AtomicBool,
+    added: AtomicU64,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<'s> ContentWriter<'s> {
+    /// Begins to put contents into the store. While `_sharing` is held, nothing of the store is removed.
+    pub fn begin(store: &'s Store, _sharing: &Sharing) -> Result<Self> {
+        Ok(Self {
+            store,
+            unfinished: Unfinished::create(store)?,
+            known: Mutex::default(),
+            packs: Mutex::default(),
+            idle: Mutex::default(),
+            suspects: store.suspects()?,
+            clone_fails: AtomicBool::new(false),
+            added: AtomicU64::new(0),
+        })
+    }
+
+    /// Learns what contents the packs of the store have, so that they are not stored again.
+    pub fn learn_known(&self) -> Result<()> {
+        let names = files::list(&self.store.layout.packs())?;
+        let ids: Vec<Digest> = names
+            .iter()
+            .filter_map(|name| layout::digest_in(name, ".pack"))
+            .filter(|id| !self.suspects.contains(id))
+            .collect();
+        let indexes: Vec<(Digest, Result<pack::Index>)> =
+            ids.par_iter().map(|id| (*id, self.store.open_pack(id).map(|(_, _, index)| index))).collect();
+        let mut known = locked(&self.known);
+        for (id, index) in indexes {
+            match index {
+                Ok(index) => {
+                    let slot = self.slot_of(&id);
+                    known.extend(index.records.iter().map(|record| (record.digest, slot)));
+                }
+                Err(error) if error.is_damage() => self.store.mark_suspect(&self.store.layout.pack(&id))?,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// The slot of a pack that the store has, if an entry that is saved now may refer to it.
+    pub fn existing_pack(&self, id: &Digest) -> Result<Option<Slot>> {
+        let usable = !self.suspects.contains(id) && files::stat(&self.store.layout.pack(id))?.is_some();
+        Ok(usable.then(|| self.slot_of(id)))
+    }
+
+    /// Whether the store has a blob that an entry saved now may refer to.
+    pub fn has_blob(&self, digest: &Digest) -> Result<bool> {
+        Ok(!self.suspects.contains(digest) && self.store.has_blob(digest)?)
+    }
+
+    fn slot_of(&self, id: &Digest) -> Slot {
+        let mut packs = locked(&self.packs);
+        let found = packs.iter().position(|pack| pack.as_ref() == Some(id));
+        Slot(found.unwrap_or_else(|| {
+            packs.push(Some(*id));
+            packs.len() - 1
+        }))
+    }
+
+    /// Puts small contents, given with their digests, next to each other into a pack, unless they are there already.
+    pub fn put_small(&self, contents: &[(Digest, &[u8])]) -> Result<Vec<Slot>> {
+        let (slot, mut writer) = self.pack_with_room()?;
+        let mut new = Vec::new();
+        let mut slots = Vec::with_capacity(contents.len());
+        {
+            let mut known = locked(&self.known);
+            for content in contents {
+                slots.push(*known.entry(content.0).or_insert_with(|| {
+                    new.push(*content);
+                    slot
+                }));
+            }
+        }
+        writer.append(&new)?;
+        self.added.fetch_add(new.iter().map(|(_, data)| data.len() as u64).sum(), Ordering::Relaxed);
+        if writer.length() < FULL_PACK {
+            locked(&self.idle).push((slot, writer));
+        } else {
+            self.close(slot, writer)?;
+        }
+        Ok(slots)
+    }
+
+    fn pack_with_room(&self) -> Result<(Slot, pack::Writer)> {
+        if let Some(idle) = locked(&self.idle).pop() {
+            return Ok(idle);
+        }
+        let writer = pack::Writer::create(self.unfinished.new_path(), self.store.modes.file)?;
+        let mut packs = locked(&self.packs);
+        packs.push(None);
+        Ok((Slot(packs.len() - 1), writer))
+    }
+
+    fn close(&self, slot: Slot, writer: pack::Writer) -> Result<()> {
+        if writer.is_empty() {
+            return Ok(());
+        }
+        let (id, path) = writer.finish()?;
+        if !files::rename_new(&path, &self.store.layout.pack(&id))? {
+            // The same pack is there, and suspect or damaged, or else its contents had been known: this one is whole.
+            files::rename(&path, &self.store.layout.pack(&id))?;
+        }
+        locked(&self.packs)[slot.0] = Some(id);
+        Ok(())
+    }
+
+    /// Puts a large content: the data of an open file, without its holes.
+    pub fn put_large(&self, file: &File, path: &Path, extents: &[Extent]) -> Result<blob::Copied> {
+        let unfinished = self.unfinished.new_path();
+        let mode = self.store.modes.file;
+        let copied = blob::copy_data(file, path, extents, &unfinished, mode, &self.clone_fails)?;
+        if self.suspects.contains(&copied.digest) {
+            files::rename(&unfinished, &self.store.layout.blob(&copied.digest))?;
+        } else if self.store.publish_blob(&unfinished, &copied.digest)? {
+            self.added.fetch_add(copied.length, Ordering::Relaxed);
+        }
+        Ok(copied)
+    }
+
+    /// Closes all packs. Afterwards contents can be found by the packs of their slots.
+    pub fn finish(self) -> Result<Finished<'s>> {
+        let idle = std::mem::take(&mut *locked(&self.idle));
+        for (slot, writer) in idle {
+            self.close(slot, writer)?;
+        }
+        Ok(Finished {
+            store: self.store,
+            unfinished: self.unfinished,
+            packs: self.packs.into_inner().unwrap_or_else(PoisonError::into_inner),
+            added_bytes: self.added.into_inner(),
+        })
+    }
+}
+
+/// All contents are in the store; what refers to them is not yet.
+pub struct Finished<'s> {
+    store: &'s Store,
+    unfinished: Unfinished,
+    packs: Vec<Option<Digest>>,
+    /// Bytes of contents that the store did not have before.
+    pub added_bytes: u64,
+}
+
+impl Finished<'_> {
+    /// The pack of a slot.
+    pub fn pack(&self, slot: Slot) -> Result<Digest> {
+        self.packs[slot.0].ok_or_else(|| Error::invalid("contents were put into a pack that was not written"))
+    }
+
+    /// Publishes a manifest and then the entry that `describe` makes of its name.
+    ///
+    /// With `replace` an entry of the same key is replaced; else it stays and the result is false.
+    pub fn publish(
+        &self,
+        _saving: &Saving,
+        manifest: &Manifest,
+        replace: bool,
+        describe: impl FnOnce(Digest) -> Entry,
+    ) -> Result<bool> {
+        let layout = &self.store.layout;
+        let (bytes, id) = manifest.encode()?;
+        let unfinished = self.unfinished.new_path();
+        files::write_new(&unfinished, self.store.modes.file, &bytes)?;
+        files::rename(&unfinished, &layout.manifest(&id))?;
+        let entry = describe(id);
+        let unfinished = self.unfinished.new_path();
+        files::write_new(&unfinished, self.store.modes.file, &entry.encode()?)?;
+        let path = layout.entry(&entry.id());
+        if replace { files::rename(&unfinished, &path).map(|()| true) } else { files::rename_new(&unfinished, &path) }
+    }
+}
+
+/// A directory for what is not finished yet; it goes away with the value.
+struct Unfinished(PathBuf);
+
+impl Unfinished {
+    fn create(store: &Store) -> Result<Self> {
+        let path = store.layout.tmp().join(random_name());
+        files::make_dir(&path, store.modes.directory)?;
+        Ok(Self(path))
+    }
+
+    fn new_path(&self) -> PathBuf {
+        self.0.join(random_name())
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        // Collecting removes what stays.
+        drop(crate::fs::remove_tree(&self.0));
+    }
+}

@@ -1,0 +1,181 @@
+//! Reading all of the store and comparing it with its digests.
+
+use std::collections::HashSet;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+
+use super::entry::EntryId;
+use super::lock::Sharing;
+use super::{Store, layout};
+use crate::digest::Digest;
+use crate::error::{Context, Error, Result};
+use crate::fs::files;
+use crate::monitor::{Monitor, Stage};
+use crate::tree::{Content, LeafKind, Place};
+use crate::workers;
+
+/// What was found.
+#[derive(Debug, Default)]
+pub struct Verified {
+    /// Entries that can be restored.
+    pub whole: u64,
+    /// Entries that can't, each with the first damage found.
+    pub damaged: Vec<(EntryId, Error)>,
+    /// Files of the store that are damaged.
+    pub damaged_files: Vec<Error>,
+    /// Bytes read.
+    pub bytes: u64,
+}
+
+#[derive(Default)]
+struct Contents {
+    small: HashSet<Digest>,
+    large: HashSet<Digest>,
+    damaged: Vec<Error>,
+    bytes: u64,
+}
+
+enum Part {
+    Pack(Digest),
+    Blob(Digest),
+}
+
+impl Store {
+    /// Reads all of the store. While `_sharing` is held, nothing of it is removed.
+    pub fn verify(&self, _sharing: &Sharing, monitor: &dyn Monitor) -> Result<Verified> {
+        let mut parts = Vec::new();
+        for shelf in files::list(&self.layout.blobs())? {
+            let names = files::list(&self.layout.blobs().join(shelf))?;
+            parts.extend(names.iter().filter_map(|name| layout::digest_in(name, "")).map(Part::Blob));
+        }
+        let packs = files::list(&self.layout.packs())?;
+        parts.extend(packs.iter().filter_map(|name| layout::digest_in(name, ".pack")).map(Part::Pack));
+        let ids = self.entry_ids(None)?;
+
+        monitor.begin(Stage::Verifying, 0);
+        let contents = Mutex::new(Contents::default());
+        workers::in_order(&parts, Vec::new, |buffer, part| {
+            if monitor.is_interrupted() {
+                return Err(Error::Interrupted);
+            }
+            self.verify_part(part, buffer, &contents, monitor)
+        })?;
+        let contents = contents.into_inner().unwrap_or_else(PoisonError::into_inner);
+
+        let mut verified =
+            Verified { damaged_files: contents.damaged, bytes: contents.bytes, ..Verified::default() };
+        let contents = Contents { damaged: Vec::new(), ..contents };
+        for id in ids {
+            match self.verify_entry(&id, &contents) {
+                Ok(true) => verified.whole += 1,
+                // It was removed meanwhile.
+                Ok(false) => {}
+                Err(error) if error.is_damage() => verified.damaged.push((id, error)),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(verified)
+    }
+
+    fn verify_part(
+        &self,
+        part: &Part,
+        buffer: &mut Vec<u8>,
+        contents: &Mutex<Contents>,
+        monitor: &dyn Monitor,
+    ) -> Result<()> {
+        let checked = match part {
+            Part::Blob(digest) => self.verify_blob(digest, buffer, monitor).map(|bytes| (vec![*digest], bytes)),
+            Part::Pack(id) => self.verify_pack(id, buffer, contents, monitor),
+        };
+        let mut contents = contents.lock().unwrap_or_else(PoisonError::into_inner);
+        match checked {
+            Ok((digests, bytes)) => {
+                contents.bytes += bytes;
+                match part {
+                    Part::Blob(_) => contents.large.extend(digests),
+                    Part::Pack(_) => contents.small.extend(digests),
+                }
+                Ok(())
+            }
+            Err(error) if error.is_damage() => {
+                contents.damaged.push(error);
+                Ok(())
+            }
+            // Two processes may verify and repair at the same time.
+            Err(error) if error.is_not_found() => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn verify_blob(&self, digest: &Digest, buffer: &mut Vec<u8>, monitor: &dyn Monitor) -> Result<u64> {
+        use std::os::unix::fs::FileExt;
+
+        let path = self.layout.blob(digest);
+        let file = files::open(&path)?;
+        let mut hasher = blake3::Hasher::new();
+        buffer.resize(256 << 10, 0);
+        let mut at = 0;
+        loop {
+            match file.read_at(buffer, at).context("read", || &path)? {
+                0 => break,
+                read => {
+                    hasher.update(&buffer[..read]);
+                    at += read as u64;
+                    monitor.advance(read as u64);
+                }
+            }
+        }
+        if Digest::from(hasher.finalize()) == *digest {
+            Ok(at)
+        } else {
+            Err(Error::damaged(&path, "it does not have the digest it is named by"))
+        }
+    }
+
+    /// The contents of a pack that are right; those that are not are noted as damage.
+    fn verify_pack(
+        &self,
+        id: &Digest,
+        buffer: &mut Vec<u8>,
+        contents: &Mutex<Contents>,
+        monitor: &dyn Monitor,
+    ) -> Result<(Vec<Digest>, u64)> {
+        let (path, file, index) = self.open_pack(id)?;
+        let mut right = Vec::with_capacity(index.records.len());
+        let mut bytes = 0;
+        for record in &index.records {
+            buffer.resize(record.length as usize, 0);
+            let whole = files::read_exact_at(&file, buffer, record.offset).context("read", || &path)?;
+            if whole && Digest::of(buffer) == record.digest {
+                right.push(record.digest);
+            } else {
+                let error = Error::damaged(&path, format!("the contents {} have another digest", record.digest));
+                contents.lock().unwrap_or_else(PoisonError::into_inner).damaged.push(error);
+            }
+            bytes += u64::from(record.length);
+            monitor.advance(u64::from(record.length));
+        }
+        Ok((right, bytes))
+    }
+
+    /// Whether an entry still exists; an error when it is damaged.
+    fn verify_entry(&self, id: &EntryId, contents: &Contents) -> Result<bool> {
+        let Some(entry) = self.read_entry(id)? else { return Ok(false) };
+        let manifest = self.read_manifest(&entry)?;
+        for leaf in manifest.tree.leaves() {
+            let LeafKind::File(file) = &leaf.kind else { continue };
+            match file.content {
+                Some(Content { digest, place: Place::Blob }) if !contents.large.contains(&digest) => {
+                    return Err(Error::damaged(&self.layout.blob(&digest), "it is missing or damaged"));
+                }
+                Some(Content { digest, place: Place::Pack(pack) }) if !contents.small.contains(&digest) => {
+                    let pack = self.layout.pack(&manifest.packs[pack as usize]);
+                    return Err(Error::damaged(&pack, format!("the contents {digest} are missing or damaged")));
+                }
+                _ => {}
+            }
+        }
+        Ok(true)
+    }
+}

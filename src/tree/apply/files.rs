@@ -1,0 +1,350 @@
+//! Writing files: contents from the store, verified, under their names only when they are whole.
+
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::{Batch, Building, Item, Job, add, at, put_in_place};
+use crate::digest::Digest;
+use crate::error::{Context, Error, Result};
+use crate::fs::{Dir, TempName, clone_range, files as whole, set_mode, set_modified, stat_of, xattrs};
+use crate::tree::{Content, Cursor, Extent, FileData, Leaf, LeafId, LeafKind, Tree};
+
+/// Contents longer than this are copied piece by piece, so that memory stays small and the pieces in the cache of the
+/// processor between reading, hashing and writing.
+const PIECE: usize = 256 << 10;
+
+/// What one thread needs to write files: its position in the tree, its buffer, the file of the store it reads.
+pub(super) struct Writer<'j, 'a> {
+    job: &'j Job<'a>,
+    cursor: Cursor<'j, Building<'j, 'a>>,
+    buffer: Vec<u8>,
+    source: Option<(Arc<Path>, File)>,
+}
+
+impl<'j, 'a> Writer<'j, 'a> {
+    pub(super) fn new(job: &'j Job<'a>) -> Self {
+        Self { job, cursor: job.cursor(), buffer: Vec::new(), source: None }
+    }
+
+    /// Writes the files whose contents a batch holds.
+    pub(super) fn write_batch(&mut self, batch: &Batch) -> Result<()> {
+        self.job.go_on()?;
+        self.open_source(&batch.path)?;
+        match batch.items.as_slice() {
+            [item] if item.length > PIECE as u64 => self.copy_one(batch, *item),
+            items => {
+                self.read_batch(batch)?;
+                let buffer = std::mem::take(&mut self.buffer);
+                let written = items.iter().try_for_each(|item| {
+                    let start = usize::try_from(item.start).unwrap_or(usize::MAX);
+                    let length = usize::try_from(item.length).unwrap_or(usize::MAX);
+                    let data = buffer.get(start..).and_then(|rest| rest.get(..length));
+                    let data = data.ok_or_else(|| Error::invalid("a file lies outside of its batch"))?;
+                    self.write_one(batch, *item, data)
+                });
+                self.buffer = buffer;
+                written
+            }
+        }?;
+        self.job.monitor.advance(batch.items.iter().map(|item| item.length).sum());
+        Ok(())
+    }
+
+    fn open_source(&mut self, path: &Arc<Path>) -> Result<()> {
+        if self.source.as_ref().is_none_or(|(open, _)| open != path) {
+            let file = whole::open(path).map_err(|error| missing_is_damage(error, path))?;
+            self.source = Some((Arc::clone(path), file));
+        }
+        Ok(())
+    }
+
+    fn source(&self) -> Result<&File> {
+        self.source.as_ref().map(|(_, file)| file).ok_or_else(|| Error::invalid("no file of the store is open"))
+    }
+
+    fn read_batch(&mut self, batch: &Batch) -> Result<()> {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        buffer.resize(usize::try_from(batch.length).unwrap_or(usize::MAX), 0);
+        let whole = whole::read_exact_at(self.source()?, &mut buffer, batch.offset);
+        self.buffer = buffer;
+        if whole.context("read", || &*batch.path)? { Ok(()) } else { Err(too_short(&batch.path)) }
+    }
+
+    fn write_one(&mut self, batch: &Batch, item: Item, data: &[u8]) -> Result<()> {
+        let (_, file_data, content) = file_of(self.job, item.leaf)?;
+        if self.job.options.verify && Digest::of(data) != content.digest {
+            return Err(altered(&batch.path, &content.digest));
+        }
+        self.create(item.leaf, |file| match &*file_data.extents {
+            [] => file.write_all(data),
+            extents => {
+                let mut rest = data;
+                for extent in extents {
+                    let length = usize::try_from(extent.length).unwrap_or(usize::MAX);
+                    let (part, after) =
+                        rest.split_at_checked(length).ok_or(io::Error::from(io::ErrorKind::UnexpectedEof))?;
+                    file.write_all_at(part, extent.offset)?;
+                    rest = after;
+                }
+                file.set_len(file_data.size)
+            }
+        })?;
+        add(&self.job.counts.bytes, item.length);
+        Ok(())
+    }
+
+    /// Copies the contents of one large file.
+    fn copy_one(&mut self, batch: &Batch, item: Item) -> Result<()> {
+        let job = self.job;
+        let (_, file_data, content) = file_of(job, item.leaf)?;
+        let from = self.source()?.try_clone().context("open", || &*batch.path)?;
+        let mut buffer = std::mem::take(&mut self.buffer);
+        buffer.resize(PIECE, 0);
+        let mut failed = None;
+        let copied = self.create(item.leaf, |file| {
+            let mut copy = Copy { from: &from, at: batch.offset + item.start, buffer: &mut buffer, hasher: None };
+            copy.hasher = job.options.verify.then(blake3::Hasher::new);
+            let result = copy.run(job, file, file_data, item.length);
+            let digest = copy.hasher.map(|hasher| Digest::from(hasher.finalize()));
+            match result {
+                Ok(true) if digest.is_none_or(|digest| digest == content.digest) => Ok(()),
+                Ok(true) => {
+                    failed = Some(altered(&batch.path, &content.digest));
+                    Err(io::ErrorKind::InvalidData.into())
+                }
+                Ok(false) => {
+                    failed = Some(too_short(&batch.path));
+                    Err(io::ErrorKind::InvalidData.into())
+                }
+                Err(error) => {
+                    if error.kind() == io::ErrorKind::Interrupted {
+                        failed = Some(Error::Interrupted);
+                    }
+                    Err(error)
+                }
+            }
+        });
+        self.buffer = buffer;
+        copied.map_err(|error| failed.unwrap_or(error))?;
+        add(&job.counts.bytes, item.length);
+        Ok(())
+    }
+
+    /// Makes a leaf that has no contents in the store: an empty file, a hole, a symlink.
+    pub(super) fn make(&mut self, leaf: LeafId) -> Result<()> {
+        match &self.job.tree[leaf].kind {
+            LeafKind::Symlink(target) => self.under_its_name(leaf, "create", |job, dir, name| {
+                dir.symlink(target, name)?;
+                dir.set_modified_at(name, job.tree[leaf].modified)?;
+                add(&job.counts.files, 1);
+                Ok(())
+            }),
+            LeafKind::File(FileData { size, .. }) => self.create(leaf, |file| file.set_len(*size)),
+            LeafKind::HardLink(_) => self.link(leaf),
+        }
+    }
+
+    /// Gives a leaf whose contents are right its mode, time and attributes.
+    pub(super) fn touch(&mut self, leaf: LeafId) -> Result<()> {
+        let job = self.job;
+        let (dir, name) = self.cursor.enter_parent(leaf)?;
+        if let LeafKind::Symlink(_) = job.tree[leaf].kind {
+            at(dir.set_modified_at(name, job.tree[leaf].modified), "set the time of", job, leaf)?;
+        } else {
+            let file = at(dir.open_file(name), "open", job, leaf)?;
+            at(describe(job, leaf, &file, true), "set the mode and time of", job, leaf)?;
+        }
+        add(&job.counts.touched, 1);
+        Ok(())
+    }
+
+    /// Whether a file that is there has the contents it should; then it also gets its mode and time.
+    pub(super) fn check(&mut self, leaf: LeafId) -> Result<bool> {
+        let job = self.job;
+        let (wanted, data, content) = file_of(job, leaf)?;
+        let (dir, name) = self.cursor.enter_parent(leaf)?;
+        let Ok(file) = dir.open_file(name) else { return Ok(false) };
+        self.buffer.resize(PIECE, 0);
+        let mut copy = Copy { from: &file, at: 0, buffer: &mut self.buffer, hasher: Some(blake3::Hasher::new()) };
+        let Ok(true) = copy.hash(data.size) else { return Ok(false) };
+        let digest = copy.hasher.map(|hasher| Digest::from(hasher.finalize()));
+        if digest != Some(content.digest) {
+            return Ok(false);
+        }
+        let present = at(stat_of(&file), "look at", job, leaf)?;
+        if present.mode != wanted.mode || present.modified != wanted.modified {
+            at(describe(job, leaf, &file, true), "set the mode and time of", job, leaf)?;
+            add(&job.counts.touched, 1);
+        }
+        Ok(true)
+    }
+
+    /// Gives a file its further name.
+    pub(super) fn link(&mut self, leaf: LeafId) -> Result<()> {
+        let job = self.job;
+        let LeafKind::HardLink(first) = job.tree[leaf].kind else { return self.make(leaf) };
+        let mut from = job.cursor();
+        let (from_dir, from_name) = from.enter_parent(first)?;
+        let linked = self.under_its_name(leaf, "link", |_, dir, name| dir.link_from(from_dir, from_name, name));
+        match linked {
+            Ok(()) => {
+                add(&job.counts.files, 1);
+                Ok(())
+            }
+            // Another filesystem, or one without hard links: a copy is the nearest thing.
+            Err(Error::Io { source, .. }) if is_link_refusal(&source) => {
+                let original = at(from_dir.open_file(from_name), "open", job, first)?;
+                self.create_as(leaf, first, |mut file| io::copy(&mut &original, &mut file).map(drop))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes a regular file, filled by `fill`, with the mode, time and attributes of the manifest.
+    fn create(&mut self, leaf: LeafId, fill: impl FnOnce(&mut File) -> io::Result<()>) -> Result<()> {
+        self.create_as(leaf, leaf, fill)
+    }
+
+    fn create_as(
+        &mut self,
+        leaf: LeafId,
+        like: LeafId,
+        fill: impl FnOnce(&mut File) -> io::Result<()>,
+    ) -> Result<()> {
+        self.under_its_name(leaf, "write", |job, dir, name| {
+            let mut file = dir.create_file(name)?;
+            fill(&mut file)?;
+            describe(job, like, &file, false)?;
+            add(&job.counts.files, 1);
+            Ok(())
+        })
+    }
+
+    /// Lets `make` make something whole under the leaf's name: directly where nobody looks yet, else under a temporary
+    /// name that is then renamed.
+    fn under_its_name(
+        &mut self,
+        leaf: LeafId,
+        action: &'static str,
+        make: impl FnOnce(&Job<'a>, &Dir, &[u8]) -> io::Result<()>,
+    ) -> Result<()> {
+        let job = self.job;
+        let parent = job.tree[leaf].parent;
+        let (dir, name) = self.cursor.enter_parent(leaf)?;
+        if parent != Tree::TOP && job.task(parent).is_missing() {
+            return at(make(job, dir, name), action, job, leaf);
+        }
+        let temp = TempName::new();
+        let made = make(job, dir, temp.as_bytes()).and_then(|()| put_in_place(dir, temp.as_bytes(), name));
+        if made.is_err() {
+            // A later restore gets rid of it if this fails.
+            drop(dir.unlink(temp.as_bytes()));
+        }
+        at(made, action, job, leaf)
+    }
+}
+
+/// The file `leaf` and its contents.
+fn file_of<'a>(job: &Job<'a>, leaf: LeafId) -> Result<(&'a Leaf, &'a FileData, Content)> {
+    let tree: &'a Tree = job.tree;
+    match &tree[leaf] {
+        found @ Leaf { kind: LeafKind::File(data @ FileData { content: Some(content), .. }), .. } => {
+            Ok((found, data, *content))
+        }
+        _ => Err(Error::invalid(format!("{} has no contents", job.places.leaf_path(tree, leaf).display()))),
+    }
+}
+
+/// Sets attributes, mode and time, in this order: each would be changed by the one before.
+fn describe(job: &Job<'_>, leaf: LeafId, file: &File, existed: bool) -> io::Result<()> {
+    let leaf = &job.tree[leaf];
+    if (existed || !leaf.attributes.is_empty()) && !xattrs::write_open(file, &leaf.attributes)? {
+        job.counts.without_attributes.fetch_add(1, Ordering::Relaxed);
+    }
+    set_mode(file, leaf.mode)?;
+    set_modified(file, leaf.modified)
+}
+
+struct Copy<'c> {
+    from: &'c File,
+    at: u64,
+    buffer: &'c mut [u8],
+    hasher: Option<blake3::Hasher>,
+}
+
+impl Copy<'_> {
+    /// Copies `length` bytes of data to where a file has them; false when the source is too short.
+    fn run(&mut self, job: &Job<'_>, to: &File, data: &FileData, length: u64) -> io::Result<bool> {
+        let whole_file = self.at == 0 && data.extents.is_empty() && stat_of(self.from)?.size == length;
+        if whole_file && !job.clone_fails.load(Ordering::Relaxed) {
+            if clone_range(self.from, to)? {
+                // The blocks are shared, so what is read here is what the new file holds.
+                return if self.hasher.is_some() { self.hash(length) } else { Ok(true) };
+            }
+            job.clone_fails.store(true, Ordering::Relaxed);
+        }
+        let whole = [Extent { offset: 0, length }];
+        for extent in if data.extents.is_empty() { &whole[..] } else { &data.extents } {
+            let mut done = 0;
+            while done < extent.length {
+                job.go_on().map_err(|_| io::Error::from(io::ErrorKind::Interrupted))?;
+                let Some(piece) = self.next_piece(extent.length - done)? else { return Ok(false) };
+                to.write_all_at(&self.buffer[..piece], extent.offset + done)?;
+                done += piece as u64;
+            }
+        }
+        if !data.extents.is_empty() {
+            to.set_len(data.size)?;
+        }
+        Ok(true)
+    }
+
+    fn hash(&mut self, length: u64) -> io::Result<bool> {
+        let mut done = 0;
+        while done < length {
+            let Some(piece) = self.next_piece(length - done)? else { return Ok(false) };
+            done += piece as u64;
+        }
+        Ok(true)
+    }
+
+    /// Reads and hashes the next bytes; none when the file ends too early.
+    fn next_piece(&mut self, left: u64) -> io::Result<Option<usize>> {
+        let length = usize::try_from(left).unwrap_or(usize::MAX).min(self.buffer.len());
+        let piece = &mut self.buffer[..length];
+        if !whole::read_exact_at(self.from, piece, self.at)? {
+            return Ok(None);
+        }
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(piece);
+        }
+        self.at += length as u64;
+        Ok(Some(length))
+    }
+}
+
+fn missing_is_damage(error: Error, path: &Path) -> Error {
+    if error.is_not_found() { Error::damaged(path, "it is missing") } else { error }
+}
+
+fn too_short(path: &Path) -> Error {
+    Error::damaged(path, "it is too short")
+}
+
+fn altered(path: &Path, digest: &Digest) -> Error {
+    Error::damaged(path, format!("the contents {digest} have another digest"))
+}
+
+fn is_link_refusal(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::CrossesDevices
+            | io::ErrorKind::Unsupported
+            | io::ErrorKind::TooManyLinks
+            | io::ErrorKind::PermissionDenied
+    )
+}

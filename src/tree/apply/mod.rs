@@ -1,0 +1,284 @@
+//! Carrying out a plan, in parallel.
+//!
+//! # Why a killed restore leaves nothing half done
+//!
+//! - A file that takes a place in a directory which exists is written under a temporary name beside it and renamed over
+//!   whatever has the name, after its contents were verified: at any instant the name stands for the old file, for
+//!   nothing, or for the whole new one.
+//! - A directory that is missing is built under a temporary name, files and all, gets its mode and time last, and is
+//!   renamed when everything in it is there. Below it nobody looks before that, so files go to their names directly.
+//! - Names that have to go are removed only after everything else succeeded.
+//!
+//! # Order
+//!
+//! Contents to check, files, links, times of new directories, renames, removals, times of existing directories: each
+//! step changes times that only later steps set. Temporary names of a killed restore are removed by a later one.
+
+mod dirs;
+mod files;
+
+use std::collections::HashMap;
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::cursor::Open;
+use super::manifest::Manifest;
+use super::plan::{DirTask, Plan};
+use super::{Cursor, DirId, LeafId, Places, Tree};
+use crate::error::{Context, Error, Result};
+use crate::fs::{Dir, TempName, files as whole, set_mode};
+use crate::monitor::Monitor;
+use crate::workers;
+
+/// A stretch of a file of the store that holds contents of one or more files, read in one go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// The file of the store.
+    pub path: Arc<Path>,
+    /// Where the stretch begins, in bytes.
+    pub offset: u64,
+    /// How long it is, in bytes.
+    pub length: u64,
+    /// The files whose contents it holds, by offset.
+    pub items: Vec<Item>,
+}
+
+/// The contents of one file in a [`Batch`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// The file.
+    pub leaf: LeafId,
+    /// Where its data begins, in bytes from the start of the batch.
+    pub start: u64,
+    /// How long it is, in bytes.
+    pub length: u64,
+}
+
+/// What was done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// Files written, empty ones and symlinks counted.
+    pub files: u64,
+    /// Bytes written.
+    pub bytes: u64,
+    /// Directories made.
+    pub directories: u64,
+    /// Files that only got another time, mode or attributes.
+    pub touched: u64,
+    /// Names removed, with everything below them counted.
+    pub removed: u64,
+    /// Files of which an extended attribute could not be set.
+    pub without_attributes: u64,
+}
+
+/// How a plan is carried out.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Whether contents are compared with their digests while they are written.
+    pub verify: bool,
+}
+
+/// Brings the directories at `places` into the state that `manifest` describes by doing what `plan` says.
+///
+/// `locate` finds where the store keeps the contents of files. When the store turns out to be damaged, or anything else
+/// fails, what was built under temporary names is removed and the error returned.
+pub fn apply(
+    manifest: &Manifest,
+    plan: &Plan,
+    places: &Places,
+    locate: &dyn Fn(&[LeafId]) -> Result<Vec<Batch>>,
+    options: Options,
+    monitor: &dyn Monitor,
+) -> Result<Applied> {
+    let made = plan.dirs.iter().zip(0..).filter(|(task, _)| **task == DirTask::Make);
+    let job = Job {
+        tree: &manifest.tree,
+        plan,
+        places,
+        options,
+        monitor,
+        temp_names: made.map(|(_, id)| (DirId(id), TempName::new())).collect(),
+        clone_fails: AtomicBool::new(false),
+        counts: Counts::default(),
+    };
+    let result = job.run(locate);
+    if result.is_err() {
+        job.remove_unfinished();
+    }
+    result.map(|()| job.counts.total())
+}
+
+struct Job<'a> {
+    tree: &'a Tree,
+    plan: &'a Plan,
+    places: &'a Places,
+    options: Options,
+    monitor: &'a dyn Monitor,
+    /// The names under which missing directories are built.
+    temp_names: HashMap<DirId, TempName>,
+    /// Whether sharing blocks was tried and is not possible here.
+    clone_fails: AtomicBool,
+    counts: Counts,
+}
+
+#[derive(Default)]
+struct Counts {
+    files: AtomicU64,
+    bytes: AtomicU64,
+    directories: AtomicU64,
+    touched: AtomicU64,
+    removed: AtomicU64,
+    without_attributes: AtomicU64,
+}
+
+impl Counts {
+    fn total(&self) -> Applied {
+        let value = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        Applied {
+            files: value(&self.files),
+            bytes: value(&self.bytes),
+            directories: value(&self.directories),
+            touched: value(&self.touched),
+            removed: value(&self.removed),
+            without_attributes: value(&self.without_attributes),
+        }
+    }
+}
+
+fn add(count: &AtomicU64, more: u64) {
+    count.fetch_add(more, Ordering::Relaxed);
+}
+
+impl<'a> Job<'a> {
+    fn run(&self, locate: &dyn Fn(&[LeafId]) -> Result<Vec<Batch>>) -> Result<()> {
+        self.make_room_for_roots()?;
+        let write = self.check()?;
+        let batches = locate(&write)?;
+        workers::in_order(&batches, || files::Writer::new(self), |writer, batch| writer.write_batch(batch))?;
+        self.for_each_leaf(&self.plan.make, |writer, leaf| writer.make(leaf))?;
+        self.for_each_leaf(&self.plan.touch, |writer, leaf| writer.touch(leaf))?;
+        // Both ends of a link must exist, and there are few of them.
+        let mut writer = files::Writer::new(self);
+        self.plan.link.iter().try_for_each(|leaf| writer.link(*leaf))?;
+        dirs::finish(self)
+    }
+
+    /// The files to write: those of the plan, and those whose contents turn out to differ.
+    fn check(&self) -> Result<Vec<LeafId>> {
+        let differing = Mutex::new(self.plan.write.clone());
+        self.for_each_leaf(&self.plan.check, |writer, leaf| {
+            if !writer.check(leaf)? {
+                differing.lock().unwrap_or_else(PoisonError::into_inner).push(leaf);
+            }
+            Ok(())
+        })?;
+        Ok(differing.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn for_each_leaf<'j>(
+        &'j self,
+        leaves: &[LeafId],
+        act: impl Fn(&mut files::Writer<'j, 'a>, LeafId) -> Result<()> + Sync,
+    ) -> Result<()> {
+        let chunks: Vec<&[LeafId]> = leaves.chunks(64).collect();
+        workers::in_order(&chunks, || files::Writer::new(self), |writer, chunk| {
+            self.go_on()?;
+            chunk.iter().try_for_each(|leaf| act(writer, *leaf))
+        })
+    }
+
+    /// The directories that missing roots stand in.
+    fn make_room_for_roots(&self) -> Result<()> {
+        let roots = self.tree.dirs_in(Tree::TOP).map(|(_, dir)| &dir.name);
+        for root in roots.chain(self.tree.leaves_in(Tree::TOP).map(|(_, leaf)| &leaf.name)) {
+            if let Some(parent) = self.places.path(root)?.parent() {
+                whole::make_dirs(parent)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn go_on(&self) -> Result<()> {
+        if self.monitor.is_interrupted() { Err(Error::Interrupted) } else { Ok(()) }
+    }
+
+    fn cursor(&self) -> Cursor<'_, Building<'_, 'a>> {
+        Cursor::with(self.tree, self.places, Building(self))
+    }
+
+    fn task(&self, dir: DirId) -> DirTask {
+        self.plan.dirs[dir.0 as usize]
+    }
+
+    fn remove_unfinished(&self) {
+        let mut cursor = Cursor::new(self.tree, self.places);
+        for (dir, temp) in &self.temp_names {
+            if let Ok((parent, _)) = cursor.enter_parent_of_dir(*dir) {
+                // A later restore gets rid of what stays.
+                drop(crate::fs::remove_child(parent, temp.as_bytes()));
+            }
+        }
+    }
+}
+
+/// Opens directories while they are being built, making those that are missing.
+struct Building<'j, 'a>(&'j Job<'a>);
+
+impl Open for Building<'_, '_> {
+    fn open(&self, parent: &Dir, name: &[u8], dir: DirId) -> io::Result<Dir> {
+        match self.0.task(dir) {
+            DirTask::Leave => parent.open_dir(name),
+            DirTask::Update { .. } => {
+                let opened = parent.open_dir(name)?;
+                let mode = opened.stat()?.mode;
+                if mode & 0o300 != 0o300 {
+                    set_mode(&opened, mode | 0o700)?;
+                }
+                Ok(opened)
+            }
+            DirTask::Make => self.make(parent, self.0.temp_names.get(&dir).map_or(name, TempName::as_bytes)),
+            DirTask::MakeBelow => self.make(parent, name),
+        }
+    }
+}
+
+impl Building<'_, '_> {
+    fn make(&self, parent: &Dir, name: &[u8]) -> io::Result<Dir> {
+        match parent.make_dir(name) {
+            Ok(()) => add(&self.0.counts.directories, 1),
+            // Made by another thread, or on an earlier visit.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+        parent.open_dir(name)
+    }
+}
+
+/// Gives the thing under a temporary name its own, whatever has that name.
+fn put_in_place(dir: &Dir, temp: &[u8], name: &[u8]) -> io::Result<()> {
+    match dir.rename(temp, name) {
+        Ok(()) => Ok(()),
+        // A directory where a file belongs, a file where a directory belongs, a directory that is not empty.
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::IsADirectory
+                    | io::ErrorKind::NotADirectory
+                    | io::ErrorKind::DirectoryNotEmpty
+                    | io::ErrorKind::AlreadyExists
+            ) =>
+        {
+            let old = TempName::new();
+            dir.rename(name, old.as_bytes())?;
+            dir.rename(temp, name)?;
+            crate::fs::remove_child(dir, old.as_bytes()).map(drop)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn at<T>(result: io::Result<T>, action: &'static str, job: &Job<'_>, leaf: LeafId) -> Result<T> {
+    result.context(action, || job.places.leaf_path(job.tree, leaf))
+}

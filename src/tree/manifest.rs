@@ -1,0 +1,411 @@
+//! The list of everything in an entry, and its encoding.
+//!
+//! `docs/format.md` describes the bytes. A manifest is read only whole and only when its digests are right, and what
+//! it says is checked before anything relies on it: names are single components, sorted and unique, so that a manifest
+//! that somebody made up can't name anything outside its roots; links point backwards; numbers stay in their ranges.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Content, DirId, Directory, FileData, Leaf, LeafId, LeafKind, Place, Tree};
+use crate::digest::Digest;
+use crate::error::{Error, Result};
+use crate::fs::xattrs::Attribute;
+use crate::fs::{Extent, Timestamp};
+
+/// A tree with the digests of its contents.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Manifest {
+    /// When the scan began that the manifest was made from. Files modified after it may have changed unseen.
+    pub scanned: Timestamp,
+    /// The packs that hold contents of the tree.
+    pub packs: Vec<Digest>,
+    /// The tree.
+    pub tree: Tree,
+}
+
+/// What a manifest needs of the store: enough to tell what is still in use without reading the tree.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct References {
+    /// The packs, each with the bytes in it that the manifest uses.
+    pub packs: Vec<(Digest, u64)>,
+    /// The blobs, sorted.
+    pub blobs: Vec<Digest>,
+}
+
+const MAGIC: &[u8; 8] = b"lc-tree\n";
+/// The version of the encoding that this program writes.
+pub const VERSION: u32 = 1;
+const HEADER: usize = 8 + 4 + 4 + 8 + 2 * Digest::LEN;
+
+impl Manifest {
+    /// Whether a file with this time may have changed after it was read, without its time telling.
+    ///
+    /// The clock that gives files their times stands still for up to some milliseconds (for two seconds on some
+    /// filesystems, whose times have no fractions), so a file that was modified just before or after the scan can be
+    /// modified again and keep time and size.
+    pub fn is_racy(&self, modified: Timestamp) -> bool {
+        let margin = if modified.nanoseconds == 0 {
+            Timestamp { seconds: self.scanned.seconds.saturating_sub(2), ..self.scanned }
+        } else {
+            self.scanned.minus_milliseconds(20)
+        };
+        modified >= margin
+    }
+
+    /// What the manifest needs of the store.
+    pub fn references(&self) -> References {
+        let mut packs: Vec<_> = self.packs.iter().map(|pack| (*pack, 0)).collect();
+        let mut blobs = Vec::new();
+        for leaf in self.tree.leaves() {
+            let LeafKind::File(file) = &leaf.kind else { continue };
+            match file.content {
+                Some(Content { place: Place::Pack(pack), .. }) => {
+                    if let Some((_, used)) = packs.get_mut(pack as usize) {
+                        *used += file.data_len();
+                    }
+                }
+                Some(Content { place: Place::Blob, digest }) => blobs.push(digest),
+                None => {}
+            }
+        }
+        blobs.sort_unstable();
+        blobs.dedup();
+        References { packs, blobs }
+    }
+
+    /// The bytes of the manifest, and the digest that names them.
+    pub fn encode(&self) -> Result<(Vec<u8>, Digest)> {
+        let too_large = |error| Error::invalid(format!("the manifest can't be encoded: {error}"));
+        let references = postcard::to_stdvec(&self.references()).map_err(too_large)?;
+        let body = postcard::to_stdvec(&WireBody::from(self)).map_err(too_large)?;
+        let mut bytes = Vec::with_capacity(HEADER + references.len() + body.len());
+        bytes.extend_from_slice(MAGIC);
+        bytes.extend_from_slice(&VERSION.to_le_bytes());
+        let references_len = u32::try_from(references.len())
+            .map_err(|_| Error::invalid("the manifest can't be encoded: too many contents"))?;
+        bytes.extend_from_slice(&references_len.to_le_bytes());
+        bytes.extend_from_slice(&(body.len() as u64).to_le_bytes());
+        bytes.extend_from_slice(Digest::of(&references).as_bytes());
+        bytes.extend_from_slice(Digest::of(&body).as_bytes());
+        let id = Digest::of(&bytes);
+        bytes.extend_from_slice(&references);
+        bytes.extend_from_slice(&body);
+        Ok((bytes, id))
+    }
+
+    /// Reads a manifest named `id` from the bytes of the file `path`.
+    pub fn decode(bytes: &[u8], id: &Digest, path: &Path) -> Result<Self> {
+        let header = Header::decode(bytes, id, path)?;
+        let body = header.body(bytes, path)?;
+        let wire: WireBody<'_> = postcard::from_bytes(body)
+            .map_err(|error| Error::damaged(path, format!("its tree can't be read ({error})")))?;
+        wire.into_manifest().map_err(|reason| Error::damaged(path, reason))
+    }
+}
+
+impl References {
+    /// Bytes at the start of a manifest that tell how long its references are.
+    pub const PREFIX: usize = HEADER;
+
+    /// The length of the part of a manifest that [`References::decode`] needs, by its first [`References::PREFIX`]
+    /// bytes.
+    pub fn needed(prefix: &[u8], id: &Digest, path: &Path) -> Result<usize> {
+        Header::decode(prefix, id, path).map(|header| HEADER + header.references_len)
+    }
+
+    /// Reads what a manifest needs of the store from the bytes of the file `path`, which may end after that part.
+    pub fn decode(bytes: &[u8], id: &Digest, path: &Path) -> Result<Self> {
+        let header = Header::decode(bytes, id, path)?;
+        let part = bytes.get(HEADER..HEADER + header.references_len).filter(|part| Digest::of(part) == header.references);
+        let part = part.ok_or_else(|| Error::damaged(path, "its references don't have the digest they should"))?;
+        postcard::from_bytes(part)
+            .map_err(|error| Error::damaged(path, format!("its references can't be read ({error})")))
+    }
+}
+
+struct Header {
+    references_len: usize,
+    body_len: u64,
+    references: Digest,
+    body: Digest,
+}
+
+impl Header {
+    fn decode(bytes: &[u8], id: &Digest, path: &Path) -> Result<Self> {
+        let (header, _) = bytes
+            .split_first_chunk::<HEADER>()
+            .ok_or_else(|| Error::damaged(path, format!("it is only {} bytes long", bytes.len())))?;
+        if &header[..8] != MAGIC {
+            return Err(Error::damaged(path, "it does not begin like a manifest"));
+        }
+        let version = u32::from_le_bytes(array(&header[8..12]));
+        if version > VERSION {
+            return Err(Error::NewerFormat { path: path.to_owned(), found: version, supported: VERSION });
+        }
+        if Digest::of(header) != *id {
+            return Err(Error::damaged(path, "its header does not have the digest it is named by"));
+        }
+        Ok(Self {
+            references_len: u32::from_le_bytes(array(&header[12..16])) as usize,
+            body_len: u64::from_le_bytes(array(&header[16..24])),
+            references: Digest::from_bytes(array(&header[24..56])),
+            body: Digest::from_bytes(array(&header[56..88])),
+        })
+    }
+
+    fn body<'b>(&self, bytes: &'b [u8], path: &Path) -> Result<&'b [u8]> {
+        let body = bytes.get(HEADER + self.references_len..).unwrap_or_default();
+        if body.len() as u64 != self.body_len {
+            return Err(Error::damaged(path, format!("its tree has {} of {} bytes", body.len(), self.body_len)));
+        }
+        if Digest::of(body) != self.body {
+            return Err(Error::damaged(path, "its tree does not have the digest it should"));
+        }
+        Ok(body)
+    }
+}
+
+fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    let mut array = [0; N];
+    array.copy_from_slice(bytes);
+    array
+}
+
+#[derive(Serialize, Deserialize)]
+struct WireBody<'a> {
+    scanned: Timestamp,
+    packs: Vec<Digest>,
+    #[serde(borrow)]
+    dirs: Vec<WireDir<'a>>,
+    #[serde(borrow)]
+    leaves: Vec<WireLeaf<'a>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WireDir<'a> {
+    #[serde(borrow)]
+    name: Name<'a>,
+    mode: u32,
+    modified: Timestamp,
+    attributes: Vec<Attribute>,
+    dirs: u32,
+    leaves: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WireLeaf<'a> {
+    #[serde(borrow)]
+    name: Name<'a>,
+    mode: u32,
+    modified: Timestamp,
+    attributes: Vec<Attribute>,
+    #[serde(borrow)]
+    kind: WireKind<'a>,
+}
+
+#[derive(Serialize, Deserialize)]
+enum WireKind<'a> {
+    File { size: u64, content: Option<Content> },
+    Sparse { size: u64, content: Option<Content>, extents: Vec<Extent> },
+    #[serde(borrow)]
+    Symlink(Name<'a>),
+    HardLink(LeafId),
+}
+
+/// Bytes written as bytes, not as a list of numbers.
+struct Name<'a>(&'a [u8]);
+
+impl Serialize for Name<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(self.0)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Name<'a> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        <&[u8]>::deserialize(deserializer).map(Name)
+    }
+}
+
+impl<'a> From<&'a Manifest> for WireBody<'a> {
+    fn from(manifest: &'a Manifest) -> Self {
+        let dirs = manifest.tree.dirs.iter().map(|dir| WireDir {
+            name: Name(&dir.name),
+            mode: dir.mode,
+            modified: dir.modified,
+            attributes: dir.attributes.to_vec(),
+            dirs: dir.dirs.end - dir.dirs.start,
+            leaves: dir.leaves.end - dir.leaves.start,
+        });
+        let leaves = manifest.tree.leaves.iter().map(|leaf| WireLeaf {
+            name: Name(&leaf.name),
+            mode: leaf.mode,
+            modified: leaf.modified,
+            attributes: leaf.attributes.to_vec(),
+            kind: match &leaf.kind {
+                LeafKind::File(file) if file.extents.is_empty() && (file.size == 0 || file.content.is_some()) => {
+                    WireKind::File { size: file.size, content: file.content }
+                }
+                LeafKind::File(file) => {
+                    WireKind::Sparse { size: file.size, content: file.content, extents: file.extents.to_vec() }
+                }
+                LeafKind::Symlink(target) => WireKind::Symlink(Name(target)),
+                LeafKind::HardLink(first) => WireKind::HardLink(*first),
+            },
+        });
+        Self {
+            scanned: manifest.scanned,
+            packs: manifest.packs.clone(),
+            dirs: dirs.collect(),
+            leaves: leaves.collect(),
+        }
+    }
+}
+
+impl WireBody<'_> {
+    /// Numbers the directories and leaves and checks all that the rest of the program relies on.
+    fn into_manifest(self) -> Result<Manifest, String> {
+        let (dir_count, leaf_count) = (self.dirs.len(), self.leaves.len());
+        if dir_count == 0 || u32::try_from(dir_count).is_err() || u32::try_from(leaf_count).is_err() {
+            return Err(format!("it has {dir_count} directories and {leaf_count} leaves"));
+        }
+        let mut dirs = Vec::with_capacity(dir_count);
+        let (mut next_dir, mut next_leaf) = (1_u32, 0_u32);
+        for wire in self.dirs {
+            let subdirs = next_dir..next_dir.checked_add(wire.dirs).ok_or("too many directories")?;
+            let leaves = next_leaf..next_leaf.checked_add(wire.leaves).ok_or("too many leaves")?;
+            (next_dir, next_leaf) = (subdirs.end, leaves.end);
+            dirs.push(Directory {
+                name: wire.name.0.into(),
+                parent: Tree::TOP,
+                mode: wire.mode & 0o7777,
+                modified: checked(wire.modified)?,
+                attributes: wire.attributes.into(),
+                dirs: subdirs,
+                leaves,
+            });
+        }
+        if (next_dir as usize, next_leaf as usize) != (dir_count, leaf_count) {
+            return Err("its directories don't add up".to_owned());
+        }
+        let mut leaves = Vec::with_capacity(leaf_count);
+        for (id, wire) in (0..).zip(self.leaves) {
+            leaves.push(wire.into_leaf(id, self.packs.len())?);
+        }
+        let mut tree = Tree { dirs, leaves };
+        number_parents(&mut tree)?;
+        check_names(&tree)?;
+        check_links(&tree)?;
+        Ok(Manifest { scanned: checked(self.scanned)?, packs: self.packs, tree })
+    }
+}
+
+impl WireLeaf<'_> {
+    fn into_leaf(self, id: u32, packs: usize) -> Result<Leaf, String> {
+        let kind = match self.kind {
+            WireKind::File { size, content } => {
+                if (size == 0) != content.is_none() {
+                    return Err(format!("leaf {id} has {size} bytes and does not say where"));
+                }
+                LeafKind::File(FileData { size, extents: Box::default(), content })
+            }
+            WireKind::Sparse { size, content, extents } => {
+                check_extents(size, &extents).map_err(|()| format!("the holes of leaf {id} are not in order"))?;
+                if extents.is_empty() != content.is_none() {
+                    return Err(format!("leaf {id} has data and does not say where"));
+                }
+                LeafKind::File(FileData { size, extents: extents.into(), content })
+            }
+            WireKind::Symlink(Name(target)) => {
+                if target.is_empty() || target.contains(&0) {
+                    return Err(format!("the symlink {id} has an impossible target"));
+                }
+                LeafKind::Symlink(target.into())
+            }
+            WireKind::HardLink(first) => {
+                if first.0 >= id {
+                    return Err(format!("the link {id} does not point backwards"));
+                }
+                LeafKind::HardLink(first)
+            }
+        };
+        if let LeafKind::File(FileData { content: Some(Content { place: Place::Pack(pack), .. }), .. }) = kind
+            && pack as usize >= packs
+        {
+            return Err(format!("leaf {id} lies in pack {pack} of {packs}"));
+        }
+        Ok(Leaf {
+            name: self.name.0.into(),
+            parent: Tree::TOP,
+            mode: self.mode & 0o7777,
+            modified: checked(self.modified)?,
+            attributes: self.attributes.into(),
+            kind,
+        })
+    }
+}
+
+fn checked(time: Timestamp) -> Result<Timestamp, String> {
+    if time.nanoseconds < 1_000_000_000 { Ok(time) } else { Err("it has an impossible time".to_owned()) }
+}
+
+fn check_extents(size: u64, extents: &[Extent]) -> Result<(), ()> {
+    let mut end = 0;
+    for extent in extents {
+        if extent.offset < end || extent.length == 0 {
+            return Err(());
+        }
+        end = extent.offset.checked_add(extent.length).ok_or(())?;
+    }
+    if end <= size { Ok(()) } else { Err(()) }
+}
+
+/// Breadth first means that a directory stands before its subdirectories; anything else is made up.
+fn number_parents(tree: &mut Tree) -> Result<(), String> {
+    for id in 0..tree.dirs.len() {
+        let (subdirs, leaves) = (tree.dirs[id].dirs.clone(), tree.dirs[id].leaves.clone());
+        let parent = DirId(u32::try_from(id).unwrap_or(u32::MAX));
+        if !subdirs.is_empty() && subdirs.start as usize <= id {
+            return Err(format!("directory {id} stands in itself"));
+        }
+        for subdir in subdirs {
+            tree.dirs[subdir as usize].parent = parent;
+        }
+        for leaf in leaves {
+            tree.leaves[leaf as usize].parent = parent;
+        }
+    }
+    Ok(())
+}
+
+fn check_names(tree: &Tree) -> Result<(), String> {
+    for (id, _) in (0..).map(DirId).zip(&tree.dirs) {
+        let dirs = tree.dirs_in(id).map(|(_, dir)| &*dir.name);
+        let leaves = tree.leaves_in(id).map(|(_, leaf)| &*leaf.name);
+        for names in [dirs.collect::<Vec<_>>(), leaves.collect()] {
+            let is_component =
+                |name: &&[u8]| !name.is_empty() && ![&b"."[..], b".."].contains(name) && !name.contains(&b'/');
+            let roots = id == Tree::TOP;
+            if !names.iter().all(|name| !name.contains(&0) && (roots || is_component(name))) {
+                return Err("it has a name that no file can have".to_owned());
+            }
+            if !names.windows(2).all(|pair| pair[0] < pair[1]) {
+                return Err("its names are not in order".to_owned());
+            }
+        }
+        if tree.dirs_in(id).any(|(_, dir)| tree.find_leaf(id, &dir.name).is_some()) {
+            return Err("it has a name twice".to_owned());
+        }
+    }
+    Ok(())
+}
+
+fn check_links(tree: &Tree) -> Result<(), String> {
+    let points_to_file = |leaf: &Leaf| match leaf.kind {
+        LeafKind::HardLink(first) => matches!(tree[first].kind, LeafKind::File(_)),
+        LeafKind::File(_) | LeafKind::Symlink(_) => true,
+    };
+    if tree.leaves.iter().all(points_to_file) { Ok(()) } else { Err("it has a link to a link".to_owned()) }
+}

@@ -1,0 +1,261 @@
+//! What has to be done to a directory so that it is as a manifest says (pure).
+//!
+//! What is right is left untouched. A file is right when size, modification time, mode and links are; one of the right
+//! size but another time is read, and only written when its digest is another one too. A directory that keeps names
+//! which the manifest does not have also keeps its own modification time: they changed it.
+
+use super::compare::{match_dirs, resolve};
+use super::manifest::Manifest;
+use super::scan::{Extra, Scan};
+use super::{DirId, FileData, Leaf, LeafId, LeafKind, Tree};
+
+/// What to do with names that the manifest does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extras {
+    /// They stay.
+    Keep,
+    /// They go, so that afterwards the directory is just what the manifest says.
+    Remove,
+}
+
+/// What has to be done. Numbers are those of the manifest's tree.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// What each directory needs.
+    pub dirs: Vec<DirTask>,
+    /// Files with data, to be written.
+    pub write: Vec<LeafId>,
+    /// Files that may be right but for their time: the digest decides.
+    pub check: Vec<LeafId>,
+    /// Empty files and symlinks, to be made.
+    pub make: Vec<LeafId>,
+    /// Further names of files, to be linked.
+    pub link: Vec<LeafId>,
+    /// Leaves whose contents are right, but not their mode, time or attributes.
+    pub touch: Vec<LeafId>,
+    /// Names to be removed, in directories of the manifest.
+    pub remove: Vec<Extra>,
+    /// Names that killed restores left behind.
+    pub leftovers: Vec<Extra>,
+    /// How many leaves are right already.
+    pub right: u64,
+    /// Bytes in them.
+    pub right_bytes: u64,
+}
+
+/// What a directory needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DirTask {
+    /// Nothing: it exists and is right.
+    Leave,
+    /// It exists; names in it, or what is known of itself, change.
+    Update {
+        /// Whether it gets the manifest's modification time afterwards.
+        set_modified: bool,
+    },
+    /// It has to be made in a directory that exists.
+    Make,
+    /// It has to be made in a directory that has to be made too.
+    MakeBelow,
+}
+
+impl DirTask {
+    /// Whether the directory does not exist yet.
+    pub fn is_missing(self) -> bool {
+        matches!(self, Self::Make | Self::MakeBelow)
+    }
+}
+
+impl Plan {
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.dirs.iter().all(|task| *task == DirTask::Leave)
+            && [&self.write, &self.check, &self.make, &self.link, &self.touch].iter().all(|list| list.is_empty())
+            && self.remove.is_empty()
+            && self.leftovers.is_empty()
+    }
+}
+
+/// Compares what is there, scanned with the manifest's tree as its guide, with the manifest.
+pub fn plan(manifest: &Manifest, present: &Scan, extras: Extras) -> Plan {
+    let tree = &manifest.tree;
+    let matched = match_dirs(tree, &present.tree);
+    let mut planner = Planner {
+        manifest,
+        present,
+        links: link_counts(tree),
+        keeps_extra: vec![false; tree.dirs().len()],
+        plan: Plan { dirs: vec![DirTask::Leave; tree.dirs().len()], ..Plan::default() },
+    };
+    planner.extra_names(&matched, extras);
+    planner.dirs(&matched);
+    for dir in std::iter::once(Tree::TOP).chain(tree.dir_ids()) {
+        for (id, _) in tree.leaves_in(dir) {
+            planner.leaf(dir, id, matched[dir.0 as usize]);
+        }
+    }
+    planner.plan
+}
+
+struct Planner<'a> {
+    manifest: &'a Manifest,
+    present: &'a Scan,
+    /// How many names each file has.
+    links: Vec<u32>,
+    /// Which directories keep names that the manifest does not have.
+    keeps_extra: Vec<bool>,
+    plan: Plan,
+}
+
+/// How a leaf compares with what is there.
+#[derive(Clone, Copy)]
+enum Verdict {
+    Right,
+    Touch,
+    Check,
+    Replace,
+}
+
+impl Planner<'_> {
+    fn extra_names(&mut self, matched: &[Option<DirId>], extras: Extras) {
+        let mut back = vec![None; self.present.tree.dirs().len()];
+        for (id, here) in (0..).map(DirId).zip(matched) {
+            if let Some(here) = here {
+                back[here.0 as usize] = Some(id);
+            }
+        }
+        let ours = |extra: &Extra| {
+            let parent = back[extra.parent.0 as usize]?;
+            Some(Extra { parent, name: extra.name.clone() })
+        };
+        self.plan.leftovers = self.present.leftovers.iter().filter_map(ours).collect();
+        match extras {
+            Extras::Remove => self.plan.remove = self.present.extra.iter().filter_map(ours).collect(),
+            Extras::Keep => {
+                for extra in self.present.extra.iter().filter_map(ours) {
+                    self.keeps_extra[extra.parent.0 as usize] = true;
+                }
+            }
+        }
+        let changed: Vec<_> = self.plan.remove.iter().chain(&self.plan.leftovers).map(|extra| extra.parent).collect();
+        changed.into_iter().for_each(|dir| self.changes(dir));
+    }
+
+    fn dirs(&mut self, matched: &[Option<DirId>]) {
+        let tree = &self.manifest.tree;
+        for id in tree.dir_ids() {
+            let dir = &tree[id];
+            match matched[id.0 as usize].map(|here| &self.present.tree[here]) {
+                Some(found) => {
+                    let right_time = dir.modified == found.modified || self.keeps_extra[id.0 as usize];
+                    if dir.mode != found.mode || dir.attributes != found.attributes || !right_time {
+                        self.changes(id);
+                    }
+                }
+                None if self.plan.dirs[dir.parent.0 as usize].is_missing() => {
+                    self.plan.dirs[id.0 as usize] = DirTask::MakeBelow;
+                }
+                None => {
+                    self.plan.dirs[id.0 as usize] = DirTask::Make;
+                    self.changes(dir.parent);
+                }
+            }
+        }
+    }
+
+    /// Notes that a directory, or the names in it, change.
+    fn changes(&mut self, dir: DirId) {
+        let set_modified = !self.keeps_extra[dir.0 as usize];
+        match &mut self.plan.dirs[dir.0 as usize] {
+            task @ DirTask::Leave if dir != Tree::TOP => *task = DirTask::Update { set_modified },
+            _ => {}
+        }
+    }
+
+    fn leaf(&mut self, dir: DirId, id: LeafId, here: Option<DirId>) {
+        let leaf = &self.manifest.tree[id];
+        let found = here.and_then(|here| self.present.tree.find_leaf(here, &leaf.name));
+        let verdict = found.map_or(Verdict::Replace, |found| self.judge(id, found));
+        match (verdict, &leaf.kind) {
+            (Verdict::Right, kind) => {
+                self.plan.right += 1;
+                if let LeafKind::File(file) = kind {
+                    self.plan.right_bytes += file.size;
+                }
+                return;
+            }
+            // Neither changes the directory's own time.
+            (Verdict::Touch, _) => return self.plan.touch.push(id),
+            (Verdict::Check, _) => return self.plan.check.push(id),
+            (Verdict::Replace, LeafKind::File(FileData { content: Some(_), .. })) => self.plan.write.push(id),
+            (Verdict::Replace, LeafKind::File(_) | LeafKind::Symlink(_)) => self.plan.make.push(id),
+            (Verdict::Replace, LeafKind::HardLink(_)) => self.plan.link.push(id),
+        }
+        self.changes(dir);
+    }
+
+    fn judge(&self, id: LeafId, found: LeafId) -> Verdict {
+        let (leaf, present) = (&self.manifest.tree[id], &self.present.tree[found]);
+        match (&leaf.kind, &present.kind) {
+            (LeafKind::Symlink(target), LeafKind::Symlink(found)) if target == found => {
+                if leaf.modified == present.modified { Verdict::Right } else { Verdict::Touch }
+            }
+            (LeafKind::HardLink(first), _) => self.judge_link(*first, found),
+            (LeafKind::File(wanted), LeafKind::File(_) | LeafKind::HardLink(_)) => {
+                let same_size = wanted.size == self.present.stats[found.0 as usize].size;
+                if same_size && self.has_its_links(id, found) {
+                    self.judge_file(leaf, wanted, resolve(&self.present.tree, found))
+                } else {
+                    Verdict::Replace
+                }
+            }
+            _ => Verdict::Replace,
+        }
+    }
+
+    fn judge_file(&self, leaf: &Leaf, wanted: &FileData, found: &Leaf) -> Verdict {
+        let telling = wanted.size == 0 || !self.manifest.is_racy(leaf.modified);
+        if leaf.modified == found.modified && telling {
+            let right = leaf.mode == found.mode && leaf.attributes == found.attributes;
+            return if right { Verdict::Right } else { Verdict::Touch };
+        }
+        match wanted {
+            FileData { size: 0, .. } => Verdict::Touch,
+            FileData { content: Some(_), extents, .. } if extents.is_empty() => Verdict::Check,
+            // The digest says nothing of the holes.
+            _ => Verdict::Replace,
+        }
+    }
+
+    /// Whether a file has as many names as it should, so that none lies outside the tree.
+    fn has_its_links(&self, id: LeafId, found: LeafId) -> bool {
+        self.present.stats[found.0 as usize].links == u64::from(self.links[id.0 as usize])
+    }
+
+    /// A further name is right when it is one of the very file that the first name is, and that one stays.
+    fn judge_link(&self, first: LeafId, found: LeafId) -> Verdict {
+        let Some(file) = self.find_present(first) else { return Verdict::Replace };
+        let (one, other) = (&self.present.stats[file.0 as usize], &self.present.stats[found.0 as usize]);
+        let same = (one.device, one.inode) == (other.device, other.inode);
+        if same && !matches!(self.judge(first, file), Verdict::Replace) { Verdict::Right } else { Verdict::Replace }
+    }
+
+    fn find_present(&self, id: LeafId) -> Option<LeafId> {
+        let tree = &self.manifest.tree;
+        let mut dir = Tree::TOP;
+        for name in tree.dir_names(tree[id].parent) {
+            dir = self.present.tree.find_dir(dir, name)?;
+        }
+        self.present.tree.find_leaf(dir, &tree[id].name)
+    }
+}
+
+fn link_counts(tree: &Tree) -> Vec<u32> {
+    let mut counts = vec![1; tree.leaves().len()];
+    for Leaf { kind, .. } in tree.leaves() {
+        if let LeafKind::HardLink(first) = kind {
+            counts[first.0 as usize] += 1;
+        }
+    }
+    counts
+}

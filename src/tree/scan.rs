@@ -1,0 +1,370 @@
+//! Looking at what is there, in parallel: a job for each directory.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::{DirId, Directory, FileData, Leaf, LeafId, LeafKind, Places, Tree, count, os};
+use crate::error::{Context, Error, Result};
+use crate::fs::xattrs::{self, Attribute};
+use crate::fs::{Dir, Kind, Stat, Timestamp, is_temp_name};
+
+/// What to look at.
+#[derive(Default)]
+pub struct Options<'a> {
+    /// Look only at the names that this tree has; others are reported as extra. For comparing a directory with a
+    /// manifest without reading all of, say, a home directory.
+    pub guide: Option<&'a Tree>,
+    /// Leave out what this says yes to; it is given absolute paths.
+    pub exclude: Option<&'a (dyn Fn(&Path) -> bool + Sync)>,
+    /// A directory to leave out, by device and inode: the store itself.
+    pub store: Option<(u64, u64)>,
+}
+
+/// What was found.
+#[derive(Debug)]
+pub struct Scan {
+    /// The tree, its files without contents. Hard links among themselves are recognised.
+    pub tree: Tree,
+    /// What the filesystem said of each leaf, in the tree's order.
+    pub stats: Vec<Stat>,
+    /// Names that the guide does not have.
+    pub extra: Vec<Extra>,
+    /// Names of what a restore has not finished, or never will because it was killed.
+    pub leftovers: Vec<Extra>,
+    /// What was left out, and why.
+    pub left_out: Vec<LeftOut>,
+    /// When the scan began.
+    pub started: Timestamp,
+}
+
+/// A name that does not belong to the tree.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Extra {
+    /// The directory it stands in, as the scan's tree numbers it.
+    pub parent: DirId,
+    /// The name.
+    pub name: Box<[u8]>,
+}
+
+/// Something that can't be kept.
+#[derive(Debug)]
+pub struct LeftOut {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Why it is left out.
+    pub reason: Reason,
+}
+
+/// Why something is left out.
+#[derive(Debug)]
+pub enum Reason {
+    /// A socket, fifo or device.
+    Special,
+    /// It can't be read.
+    Unreadable(io::Error),
+    /// It changed each time it was read.
+    Changing,
+}
+
+impl std::fmt::Display for Reason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Special => f.write_str("it is a socket, fifo or device"),
+            Self::Unreadable(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                f.write_str("it may not be read")
+            }
+            Self::Unreadable(error) => write!(f, "it can't be read ({error})"),
+            Self::Changing => f.write_str("it kept changing while it was read"),
+        }
+    }
+}
+
+/// Looks at the roots, in parallel. A root that does not exist is missing from the tree.
+pub fn scan(places: &Places, options: &Options<'_>) -> Result<Scan> {
+    let started = Timestamp::now();
+    let job = Job { options, found: Mutex::default(), left_out: Mutex::default(), next: AtomicU32::new(1) };
+    let mut top = Found::default();
+    rayon::scope(|scope| {
+        places.iter().try_for_each(|(name, path)| {
+            let (Some(parent), Some(file_name)) = (path.parent(), path.file_name()) else {
+                return Err(Error::invalid(format!("{} can't be cached", path.display())));
+            };
+            let parent = match Dir::open(parent) {
+                Ok(parent) => Arc::new(parent),
+                Err(error) if is_gone(&error) => return Ok(()),
+                Err(error) => return Err(error).context("open", || parent),
+            };
+            let guide = options.guide.map(|tree| Guide { tree, parent: Tree::TOP });
+            let named = Named { name, on_disk: file_name.as_bytes(), kind: None };
+            let mut above = Above { dir: &parent, path, is_path_of_child: true, guide };
+            job.look(scope, &mut top, &mut above, &named);
+            Ok(())
+        })
+    })?;
+    Ok(job.finish(top, started))
+}
+
+struct Job<'a> {
+    options: &'a Options<'a>,
+    found: Mutex<Vec<(u32, Found)>>,
+    left_out: Mutex<Vec<LeftOut>>,
+    next: AtomicU32,
+}
+
+/// A directory as its job found it; its subdirectories by the numbers of their jobs.
+#[derive(Default)]
+struct Found {
+    name: Box<[u8]>,
+    mode: u32,
+    modified: Timestamp,
+    attributes: Box<[Attribute]>,
+    leaves: Vec<(Leaf, Stat)>,
+    dirs: Vec<(Box<[u8]>, u32)>,
+    extra: Vec<Box<[u8]>>,
+    leftovers: Vec<Box<[u8]>>,
+}
+
+#[derive(Clone, Copy)]
+struct Guide<'a> {
+    tree: &'a Tree,
+    parent: DirId,
+}
+
+/// The directory in which names are looked at.
+struct Above<'a, 'p> {
+    dir: &'p Arc<Dir>,
+    path: &'p Path,
+    /// Whether `path` is already that of the one name to look at.
+    is_path_of_child: bool,
+    guide: Option<Guide<'a>>,
+}
+
+struct Named<'n> {
+    /// The name in the tree.
+    name: &'n [u8],
+    /// The name in the directory; another one for roots.
+    on_disk: &'n [u8],
+    kind: Option<Kind>,
+}
+
+impl Above<'_, '_> {
+    fn path_of(&self, named: &Named<'_>) -> PathBuf {
+        if self.is_path_of_child { self.path.to_owned() } else { self.path.join(os(named.on_disk)) }
+    }
+}
+
+impl<'a> Job<'a> {
+    /// Looks at one name: notes a leaf, begins a job for a directory.
+    fn look<'s>(
+        &'s self,
+        scope: &rayon::Scope<'s>,
+        into: &mut Found,
+        above: &mut Above<'a, '_>,
+        named: &Named<'_>,
+    ) where
+        'a: 's,
+    {
+        if is_temp_name(named.on_disk) {
+            into.leftovers.push(named.on_disk.into());
+            return;
+        }
+        let in_guide = above.guide.map(|guide| {
+            let dir = guide.tree.find_dir(guide.parent, named.name);
+            (guide.tree, dir, guide.tree.find_leaf(guide.parent, named.name))
+        });
+        if let Some((_, None, None)) = in_guide {
+            into.extra.push(named.name.into());
+            return;
+        }
+        if self.options.exclude.is_some_and(|exclude| exclude(&above.path_of(named))) {
+            return;
+        }
+        if named.kind != Some(Kind::Directory) {
+            match above.dir.stat_at(named.on_disk) {
+                Ok(stat) if stat.kind == Kind::Directory => {}
+                Ok(stat) => return self.look_at_leaf(into, above, named, &stat, in_guide),
+                Err(error) if is_gone(&error) => return,
+                Err(error) => return self.leave_out(above.path_of(named), Reason::Unreadable(error)),
+            }
+        }
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        into.dirs.push((named.name.into(), id));
+        let (parent, path) = (Arc::clone(above.dir), above.path_of(named));
+        let (name, on_disk): (Box<[u8]>, Box<[u8]>) = (named.name.into(), named.on_disk.into());
+        let guide = in_guide.map(|(tree, dir, _)| (tree, dir));
+        scope.spawn(move |scope| self.visit(scope, &parent, id, name, &on_disk, &path, guide));
+    }
+
+    fn look_at_leaf(
+        &self,
+        into: &mut Found,
+        above: &Above<'_, '_>,
+        named: &Named<'_>,
+        stat: &Stat,
+        in_guide: Option<(&Tree, Option<DirId>, Option<LeafId>)>,
+    ) {
+        let mut attributes = Box::default();
+        let kind = match stat.kind {
+            Kind::Symlink => match above.dir.read_link(named.on_disk) {
+                Ok(target) => LeafKind::Symlink(target),
+                Err(error) if is_gone(&error) => return,
+                Err(error) => return self.leave_out(above.path_of(named), Reason::Unreadable(error)),
+            },
+            Kind::File => {
+                // Where there is a guide, a file without attributes in it is not asked for its own.
+                let expected = in_guide.is_none_or(|(tree, _, leaf)| {
+                    leaf.is_some_and(|leaf| !tree[leaf].attributes.is_empty())
+                });
+                if expected {
+                    match xattrs::read_at(above.dir, named.on_disk) {
+                        Ok(found) => attributes = found,
+                        Err(error) if is_gone(&error) => return,
+                        Err(error) => {
+                            return self.leave_out(above.path_of(named), Reason::Unreadable(error));
+                        }
+                    }
+                }
+                LeafKind::File(FileData { size: stat.size, extents: Box::default(), content: None })
+            }
+            // No manifest has such a thing, so for a comparison it is as if nothing were there.
+            Kind::Special if in_guide.is_some() => return,
+            Kind::Special | Kind::Directory => {
+                return self.leave_out(above.path_of(named), Reason::Special);
+            }
+        };
+        let leaf = Leaf {
+            name: named.name.into(),
+            parent: Tree::TOP,
+            mode: stat.mode,
+            modified: stat.modified,
+            attributes,
+            kind,
+        };
+        into.leaves.push((leaf, *stat));
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the state of one job, taken apart by the scheduler")]
+    fn visit<'s>(
+        &'s self,
+        scope: &rayon::Scope<'s>,
+        parent: &Dir,
+        id: u32,
+        name: Box<[u8]>,
+        on_disk: &[u8],
+        path: &Path,
+        guide: Option<(&'a Tree, Option<DirId>)>,
+    ) where
+        'a: 's,
+    {
+        let opened = parent.open_dir(on_disk).and_then(|dir| dir.stat().map(|stat| (dir, stat)));
+        let (dir, stat) = match opened {
+            Ok(opened) => opened,
+            Err(error) => return if is_gone(&error) { } else { self.leave_out(path.into(), Reason::Unreadable(error)) },
+        };
+        if self.options.store == Some((stat.device, stat.inode)) {
+            return;
+        }
+        let mut found = Found { name, mode: stat.mode, modified: stat.modified, ..Found::default() };
+        let read = match guide {
+            // Something else is wanted here: what the directory holds does not matter.
+            Some((_, None)) => Ok(Vec::new()),
+            Some((tree, Some(wanted))) if tree[wanted].attributes.is_empty() => dir.list(),
+            _ => xattrs::read_open(&dir).and_then(|attributes| {
+                found.attributes = attributes;
+                dir.list()
+            }),
+        };
+        match read {
+            Ok(names) => {
+                let guide = guide.and_then(|(tree, dir)| dir.map(|parent| Guide { tree, parent }));
+                let dir = Arc::new(dir);
+                let mut above = Above { dir: &dir, path, is_path_of_child: false, guide };
+                for listed in &names {
+                    let named = Named { name: &listed.name, on_disk: &listed.name, kind: listed.kind };
+                    self.look(scope, &mut found, &mut above, &named);
+                }
+            }
+            Err(error) => return self.leave_out(path.into(), Reason::Unreadable(error)),
+        }
+        self.found.lock().unwrap_or_else(PoisonError::into_inner).push((id, found));
+    }
+
+    fn leave_out(&self, path: PathBuf, reason: Reason) {
+        self.left_out.lock().unwrap_or_else(PoisonError::into_inner).push(LeftOut { path, reason });
+    }
+
+    fn finish(self, top: Found, started: Timestamp) -> Scan {
+        let mut found: Vec<Option<Found>> = Vec::new();
+        found.resize_with(self.next.into_inner() as usize, || None);
+        for (id, dir) in self.found.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            found[id as usize] = Some(dir);
+        }
+        found[0] = Some(top);
+        let mut left_out = self.left_out.into_inner().unwrap_or_else(PoisonError::into_inner);
+        left_out.sort_by(|one, other| one.path.cmp(&other.path));
+        flatten(found, started, left_out)
+    }
+}
+
+/// Numbers the directories breadth first and sorts the names in each.
+fn flatten(mut found: Vec<Option<Found>>, started: Timestamp, left_out: Vec<LeftOut>) -> Scan {
+    let (mut dirs, mut leaves, mut stats) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut extra, mut leftovers) = (Vec::new(), Vec::new());
+    let mut queue = std::collections::VecDeque::from([(0, Tree::TOP)]);
+    let mut numbered = 1;
+    while let Some((job, parent)) = queue.pop_front() {
+        let Some(mut dir) = found[job].take() else { continue };
+        let id = DirId(count(&dirs));
+        dir.leaves.sort_unstable_by(|one, other| one.0.name.cmp(&other.0.name));
+        // A directory that could not be read has no result, and so no place in the tree.
+        dir.dirs.retain(|(_, job)| found[*job as usize].is_some());
+        dir.dirs.sort_unstable();
+        let first = count(&leaves);
+        for (leaf, stat) in dir.leaves {
+            leaves.push(Leaf { parent: id, ..leaf });
+            stats.push(stat);
+        }
+        extra.extend(dir.extra.into_iter().map(|name| Extra { parent: id, name }));
+        leftovers.extend(dir.leftovers.into_iter().map(|name| Extra { parent: id, name }));
+        let children = u32::try_from(dir.dirs.len()).unwrap_or(u32::MAX);
+        dirs.push(Directory {
+            name: dir.name,
+            parent,
+            mode: dir.mode,
+            modified: dir.modified,
+            attributes: dir.attributes,
+            dirs: numbered..numbered + children,
+            leaves: first..count(&leaves),
+        });
+        numbered += children;
+        queue.extend(dir.dirs.into_iter().map(|(_, job)| (job as usize, id)));
+    }
+    mark_hard_links(&mut leaves, &stats);
+    Scan { tree: Tree { dirs, leaves }, stats, extra, leftovers, left_out, started }
+}
+
+/// Makes all but the first name of a file that has several hard links to the first.
+fn mark_hard_links(leaves: &mut [Leaf], stats: &[Stat]) {
+    let mut first: HashMap<(u64, u64), LeafId> = HashMap::new();
+    for (id, (leaf, stat)) in (0..).zip(leaves.iter_mut().zip(stats)) {
+        if stat.links > 1 && matches!(leaf.kind, LeafKind::File(_)) {
+            match first.entry((stat.device, stat.inode)) {
+                std::collections::hash_map::Entry::Vacant(free) => {
+                    free.insert(LeafId(id));
+                }
+                std::collections::hash_map::Entry::Occupied(known) => {
+                    leaf.kind = LeafKind::HardLink(*known.get());
+                    leaf.attributes = Box::default();
+                }
+            }
+        }
+    }
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
