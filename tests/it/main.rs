@@ -1,4 +1,6 @@
 //! All integration tests in one binary: one link, one place for what they share.
 
 mod action_commands;
+mod action_context;
+mod action_files;
 mod action_log;
