@@ -5,6 +5,7 @@
 //! Deciding (pure, tested as values):
 //! - [`kind`]: which of the three actions of the repository this process is
 //! - [`env`](mod@env), [`context`], [`event`]: the process environment, what the runner says in it, what the event file says
+//! - [`inputs`]: every input, its default and its rules, from one table
 //! - [`commands`]: values to workflow commands, and outside text to harmless text
 //! - [`record`]: values to records of the runner's file commands
 //!
@@ -20,6 +21,7 @@ pub mod context;
 pub mod env;
 pub mod event;
 pub mod files;
+pub mod inputs;
 pub mod kind;
 pub mod log;
 pub mod record;
@@ -28,5 +30,6 @@ pub use context::Context;
 pub use env::Env;
 pub use event::{Event, Origin};
 pub use files::{CommandFiles, FileError};
+pub use inputs::{InputErrors, Inputs};
 pub use kind::ActionKind;
 pub use log::Log;

@@ -3,4 +3,6 @@
 mod action_commands;
 mod action_context;
 mod action_files;
+mod action_inputs;
 mod action_log;
+mod action_yaml;
