@@ -1,1 +1,35 @@
 //! The phases of the GitHub Action: inputs and workflow context in, outputs and log lines out.
+//!
+//! # Map
+//!
+//! Deciding (pure, tested as values):
+//! - [`kind`]: which of the three actions of the repository this process is
+//! - [`env`](mod@env), [`context`], [`event`]: the process environment, what the runner says in it, what the event file says
+//! - [`inputs`]: every input, its default and its rules, from one table
+//! - [`commands`]: values to workflow commands, and outside text to harmless text
+//! - [`record`]: values to records of the runner's file commands
+//!
+//! Doing:
+//! - [`files`]: appends records to the runner's files, reads the event file
+//! - [`log`](mod@log): writes lines and commands to a writer that the caller owns
+//!
+//! Nothing here reads the process environment: `main` takes one snapshot ([`Env`]) and hands it in, so
+//! that every rule can be tested with an environment made for the test.
+
+pub mod commands;
+pub mod context;
+pub mod env;
+pub mod event;
+pub mod files;
+pub mod inputs;
+pub mod kind;
+pub mod log;
+pub mod record;
+
+pub use context::Context;
+pub use env::Env;
+pub use event::{Event, Origin};
+pub use files::{CommandFiles, FileError};
+pub use inputs::{InputErrors, Inputs};
+pub use kind::ActionKind;
+pub use log::Log;

@@ -1,0 +1,151 @@
+//! Workflow commands: from a value to one line of text, as the runner reads it back.
+//!
+//! The runner takes a printed line for a command when it begins with `::` after white space, or contains
+//! `##[` anywhere (actions/runner, ActionCommand.cs). Keys, paths and messages come from outside, so two
+//! functions stand between them and the log: [`escape_data`] for text inside a command, [`plain`] for text
+//! on a normal line. No line returned here has a line break in it.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+/// A message with the place that it is about.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Annotation<'a> {
+    /// What happened and what to do.
+    pub message: &'a str,
+    /// The heading of the annotation, in place of the runner's own.
+    pub title: Option<&'a str>,
+    /// A file of the repository, relative to its root.
+    pub file: Option<&'a str>,
+    /// A line of that file, from 1.
+    pub line: Option<u32>,
+}
+
+impl<'a> Annotation<'a> {
+    /// A message about no file in particular.
+    pub fn new(message: &'a str) -> Self {
+        Self { message, ..Self::default() }
+    }
+
+    /// The same with a heading.
+    #[must_use]
+    pub fn title(self, title: &'a str) -> Self {
+        Self { title: Some(title), ..self }
+    }
+
+    fn command(&self, name: &str) -> String {
+        let line = self.line.map(|line| line.to_string());
+        let properties = [("title", self.title), ("file", self.file), ("line", line.as_deref())];
+        command(name, &properties, self.message)
+    }
+}
+
+/// `::error::`: shown in red and as an annotation. It does not fail the step.
+pub fn error(annotation: &Annotation<'_>) -> String {
+    annotation.command("error")
+}
+
+/// `::warning::`: shown in yellow and as an annotation.
+pub fn warning(annotation: &Annotation<'_>) -> String {
+    annotation.command("warning")
+}
+
+/// `::notice::`: shown as an annotation.
+pub fn notice(annotation: &Annotation<'_>) -> String {
+    annotation.command("notice")
+}
+
+/// `::debug::`: shown when the run has debug logging on.
+pub fn debug(message: &str) -> String {
+    command("debug", &[], message)
+}
+
+/// `::group::`: the lines up to [`end_group`] fold under this title. Groups don't nest.
+pub fn group(title: &str) -> String {
+    command("group", &[], title)
+}
+
+/// `::endgroup::`.
+pub fn end_group() -> String {
+    command("endgroup", &[], "")
+}
+
+/// `::add-mask::`: from here on the runner replaces the value by `***`; `None` for an empty value, which
+/// it refuses with a warning.
+pub fn add_mask(value: &str) -> Option<String> {
+    (!value.trim().is_empty()).then(|| command("add-mask", &[], value))
+}
+
+/// `::stop-commands::`: no line is a command until [`resume_commands`] with the same token. The token has
+/// to be one that the lines between can't guess, and is neither empty nor a command's name.
+pub fn stop_commands(token: &str) -> String {
+    command("stop-commands", &[], token)
+}
+
+/// `::TOKEN::`: ends what [`stop_commands`] began.
+pub fn resume_commands(token: &str) -> String {
+    command(token, &[], "")
+}
+
+fn command(name: &str, properties: &[(&str, Option<&str>)], data: &str) -> String {
+    let mut line = format!("::{name}");
+    let mut separator = ' ';
+    for (key, value) in properties {
+        let Some(value) = value.filter(|value| !value.is_empty()) else { continue };
+        line.push(separator);
+        line.push_str(key);
+        line.push('=');
+        line.push_str(&escape_property(value));
+        separator = ',';
+    }
+    line.push_str("::");
+    line.push_str(&escape_data(data));
+    line
+}
+
+/// Escapes the text of a command: `%`, carriage return, line feed.
+pub fn escape_data(text: &str) -> String {
+    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+}
+
+/// Escapes the value of a command's property: also `:` and `,`.
+pub fn escape_property(text: &str) -> String {
+    escape_data(text).replace(':', "%3A").replace(',', "%2C")
+}
+
+/// Makes text safe to stand on a normal line: it stays one line, is no command wherever on the line it
+/// stands, and moves no cursor. Harmless text comes back as it is.
+///
+/// - Control characters, line and paragraph separators and the characters that turn the direction of
+///   writing are shown as escapes (`\n`, `\u{1b}`); a tab stays.
+/// - `##[` becomes `##\[`, which is what the runner does to lines that try to use its own markers.
+/// - `::` at the start, also after white space, becomes `\::`.
+pub fn plain(text: &str) -> Cow<'_, str> {
+    let leads = text.trim_start().starts_with("::");
+    if !leads && !text.contains("##[") && !text.chars().any(needs_escape) {
+        return Cow::Borrowed(text);
+    }
+    let mut safe = String::with_capacity(text.len() + 8);
+    if leads {
+        safe.push('\\');
+    }
+    for character in text.chars() {
+        if needs_escape(character) {
+            match character {
+                '\n' | '\r' => safe.extend(character.escape_default()),
+                other => write!(safe, "{}", other.escape_unicode()).unwrap_or_default(),
+            }
+        } else {
+            if character == '[' && safe.ends_with("##") {
+                safe.push('\\');
+            }
+            safe.push(character);
+        }
+    }
+    Cow::Owned(safe)
+}
+
+fn needs_escape(character: char) -> bool {
+    let turns = matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    (character.is_control() && character != '\t') || matches!(character, '\u{2028}' | '\u{2029}') || turns
+}

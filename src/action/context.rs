@@ -1,0 +1,189 @@
+//! What the runner says about the run, from the environment.
+//!
+//! Every value is optional: runners and their imitators leave different ones out, and none of them is
+//! needed for the job to go on. A variable that is there but unreadable (a run id that is no number) counts
+//! as left out.
+
+use std::path::PathBuf;
+
+use super::env::Env;
+use super::event::{Event, Origin};
+use super::files::CommandFiles;
+
+/// The run that this phase belongs to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Context {
+    /// `GITHUB_WORKSPACE`: where the repository is checked out, as this process sees it.
+    pub workspace: Option<PathBuf>,
+    /// `GITHUB_REPOSITORY`: `owner/name`.
+    pub repository: Option<String>,
+    /// `GITHUB_REPOSITORY_OWNER`, else the first half of [`Context::repository`].
+    pub owner: Option<String>,
+    /// `GITHUB_REF`: a full ref, `refs/heads/main`, `refs/tags/v1` or `refs/pull/7/merge`.
+    pub git_ref: Option<String>,
+    /// `GITHUB_BASE_REF`: the branch a pull request goes to, without `refs/heads/`.
+    pub base_ref: Option<String>,
+    /// `GITHUB_HEAD_REF`: the branch a pull request comes from, without `refs/heads/`.
+    pub head_ref: Option<String>,
+    /// `GITHUB_SHA`.
+    pub sha: Option<String>,
+    /// `GITHUB_EVENT_NAME`.
+    pub event_name: Option<String>,
+    /// `GITHUB_EVENT_PATH`: the file with the event's payload.
+    pub event_path: Option<PathBuf>,
+    /// `GITHUB_SERVER_URL`, for links to the run.
+    pub server_url: Option<String>,
+    /// `GITHUB_RUN_ID`.
+    pub run_id: Option<u64>,
+    /// `GITHUB_RUN_ATTEMPT`, from 1.
+    pub run_attempt: Option<u32>,
+    /// `GITHUB_WORKFLOW`: the workflow's name, or its path where it has none.
+    pub workflow: Option<String>,
+    /// `GITHUB_JOB`: the job's id. The cells of a matrix share it.
+    pub job: Option<String>,
+    /// `GITHUB_ACTION`: the step's id, or a name the runner made.
+    pub action: Option<String>,
+    /// `HOME`. In a container action this is a directory of the runner's, not the user's home.
+    pub home: Option<PathBuf>,
+    /// What the runner says about itself.
+    pub runner: Runner,
+    /// The files through which an action answers.
+    pub files: CommandFiles,
+    /// What the workflow's token may do with caches.
+    pub cache_mode: CacheMode,
+    /// Whether the runner shows `::debug::` lines.
+    pub debug: bool,
+    /// `CI`.
+    pub ci: bool,
+    /// `ACT`: the run is nektos/act's, which sets fewer variables and drops some state.
+    pub act: bool,
+}
+
+/// What the runner says about itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Runner {
+    /// `RUNNER_TEMP`, as this process sees it; emptied before and after each job.
+    pub temp: Option<PathBuf>,
+    /// `RUNNER_TOOL_CACHE`. In a container action this names a path of the host.
+    pub tool_cache: Option<PathBuf>,
+    /// `RUNNER_WORKSPACE`: the parent of the workspace. In a container action a path of the host.
+    pub workspace: Option<PathBuf>,
+    /// `RUNNER_OS`: `Linux`.
+    pub os: Option<String>,
+    /// `RUNNER_ARCH`: `X64`, `ARM64`.
+    pub arch: Option<String>,
+    /// `RUNNER_NAME`.
+    pub name: Option<String>,
+    /// `RUNNER_ENVIRONMENT`: `self-hosted` or `github-hosted`.
+    pub environment: Option<String>,
+}
+
+/// `ACTIONS_CACHE_MODE`: what a workflow may do with caches. Its values are those of actions/runner's
+/// tests (`HandlerL0.cs`); actions/cache skips restoring for `none` and `write-only`, saving for `none` and
+/// `read`, and does both for anything else.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum CacheMode {
+    /// Restore and save: the mode when the runner names none, or one that is not known.
+    #[default]
+    Write,
+    /// Restore only.
+    Read,
+    /// Save only.
+    WriteOnly,
+    /// Neither.
+    None,
+}
+
+impl CacheMode {
+    /// Reads the variable's value.
+    pub fn parse(value: &str) -> Self {
+        match value.trim().to_ascii_lowercase().as_str() {
+            "read" => Self::Read,
+            "write-only" => Self::WriteOnly,
+            "none" => Self::None,
+            _ => Self::Write,
+        }
+    }
+
+    /// Whether entries may be restored.
+    pub fn may_restore(self) -> bool {
+        matches!(self, Self::Write | Self::Read)
+    }
+
+    /// Whether entries may be saved.
+    pub fn may_save(self) -> bool {
+        matches!(self, Self::Write | Self::WriteOnly)
+    }
+}
+
+impl Context {
+    /// Reads the environment.
+    pub fn from_env(env: &Env) -> Self {
+        let text = |name: &str| env.text(name).map(str::to_owned);
+        let path = |name: &str| env.path(name).map(PathBuf::from);
+        let repository = text("GITHUB_REPOSITORY");
+        let owner_of = |repository: &String| repository.split_once('/').map(|(owner, _)| owner.to_owned());
+        Self {
+            workspace: path("GITHUB_WORKSPACE"),
+            owner: text("GITHUB_REPOSITORY_OWNER").or_else(|| repository.as_ref().and_then(owner_of)),
+            repository,
+            git_ref: text("GITHUB_REF"),
+            base_ref: text("GITHUB_BASE_REF"),
+            head_ref: text("GITHUB_HEAD_REF"),
+            sha: text("GITHUB_SHA"),
+            event_name: text("GITHUB_EVENT_NAME"),
+            event_path: path("GITHUB_EVENT_PATH"),
+            server_url: text("GITHUB_SERVER_URL"),
+            run_id: env.text("GITHUB_RUN_ID").and_then(|id| id.parse().ok()),
+            run_attempt: env.text("GITHUB_RUN_ATTEMPT").and_then(|attempt| attempt.parse().ok()),
+            workflow: text("GITHUB_WORKFLOW"),
+            job: text("GITHUB_JOB"),
+            action: text("GITHUB_ACTION"),
+            home: path("HOME"),
+            runner: Runner::from_env(env),
+            files: CommandFiles::from_env(env),
+            cache_mode: env.text("ACTIONS_CACHE_MODE").map(CacheMode::parse).unwrap_or_default(),
+            debug: env.flag("RUNNER_DEBUG") || env.flag("ACTIONS_STEP_DEBUG"),
+            ci: env.flag("CI"),
+            act: env.flag("ACT"),
+        }
+    }
+
+    /// Whose code this run may be running; `event` is `None` when the event file could not be read.
+    ///
+    /// Where the answer decides who may write what others read, not knowing must not look like a branch:
+    /// an event that concerns a pull request and does not say which is [`Origin::Unknown`].
+    pub fn origin(&self, event: Option<&Event>) -> Origin {
+        if let Some(source) = event.and_then(|event| event.source.as_ref()) {
+            return source.origin();
+        }
+        let on_pull_request = event.is_some_and(|event| event.comments_on_pull_request)
+            || self.git_ref.as_deref().is_some_and(|git_ref| git_ref.starts_with("refs/pull/"));
+        let may_concern_one = match self.event_name.as_deref() {
+            None | Some("issue_comment") => event.is_none(),
+            Some(name) => name.starts_with("pull_request") || name == "workflow_run",
+        };
+        if on_pull_request || may_concern_one { Origin::Unknown } else { Origin::Branch }
+    }
+
+    /// The branch that a pull request or a merge queue's group goes to, without `refs/heads/`.
+    pub fn base_branch<'a>(&'a self, event: Option<&'a Event>) -> Option<&'a str> {
+        self.base_ref.as_deref().or_else(|| event.and_then(|event| event.base_ref.as_deref()))
+    }
+}
+
+impl Runner {
+    fn from_env(env: &Env) -> Self {
+        let text = |name: &str| env.text(name).map(str::to_owned);
+        let path = |name: &str| env.path(name).map(PathBuf::from);
+        Self {
+            temp: path("RUNNER_TEMP"),
+            tool_cache: path("RUNNER_TOOL_CACHE"),
+            workspace: path("RUNNER_WORKSPACE"),
+            os: text("RUNNER_OS"),
+            arch: text("RUNNER_ARCH"),
+            name: text("RUNNER_NAME"),
+            environment: text("RUNNER_ENVIRONMENT"),
+        }
+    }
+}

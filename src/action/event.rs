@@ -1,0 +1,129 @@
+//! What the event file says, whatever its shape.
+//!
+//! The file is GitHub's webhook payload, hand-written under act, or missing. Only a few values are taken,
+//! each by itself: one that is absent or of another type is `None` and spoils no other.
+
+use serde_json::Value;
+use thiserror::Error;
+
+/// The values of an event's payload that decide who may read and write what.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Event {
+    /// The repository's default branch, without `refs/heads/`.
+    pub default_branch: Option<String>,
+    /// The branch that a pull request or a merge queue's group goes to, without `refs/heads/`.
+    pub base_ref: Option<String>,
+    /// Where the code comes from that the run is for: a pull request, or the run that this one follows
+    /// (`workflow_run`).
+    pub source: Option<Source>,
+    /// A comment on a pull request: such runs often check out its head, and the payload does not say where
+    /// that comes from.
+    pub comments_on_pull_request: bool,
+}
+
+/// Where code comes from and where it is to go.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Source {
+    /// The number of its pull request, where there is one and the payload says it.
+    pub pull_request: Option<u64>,
+    /// `owner/name` of the repository it comes from; `None` when that is gone.
+    pub head_repository: Option<String>,
+    /// `owner/name` of the repository it goes to.
+    pub base_repository: Option<String>,
+}
+
+/// Whose code a run may be running.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// No pull request: what it runs is in the repository already.
+    Branch,
+    /// A pull request from a branch of the same repository: its author may push there.
+    SameRepository,
+    /// A pull request from another repository, or from one that is gone.
+    Fork,
+    /// It concerns a pull request, or may, and nothing says which.
+    Unknown,
+}
+
+impl Origin {
+    /// Whether what the run writes may be read by runs of branches.
+    pub fn is_trusted(self) -> bool {
+        matches!(self, Self::Branch | Self::SameRepository)
+    }
+}
+
+/// An event file that can't be used.
+#[derive(Debug, Error)]
+pub enum EventError {
+    /// The variable is not set.
+    #[error(
+        "GITHUB_EVENT_PATH is not set, so pull requests can't be told apart; they are kept to themselves"
+    )]
+    Unset,
+    /// The file can't be read.
+    #[error("read event file {}: {source}; pull requests are kept to themselves", path.display())]
+    Read {
+        /// The file.
+        path: std::path::PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file's contents are no JSON.
+    #[error("the event file is not JSON: {0}; pull requests are kept to themselves")]
+    Parse(#[from] serde_json::Error),
+}
+
+impl Event {
+    /// Reads a payload. JSON of any shape is fine, also a lone number; the error is for what is no JSON.
+    pub fn parse(payload: &[u8]) -> Result<Self, EventError> {
+        let payload: Value = serde_json::from_slice(payload)?;
+        Ok(Self {
+            default_branch: text(&payload, "/repository/default_branch"),
+            base_ref: text(&payload, "/pull_request/base/ref")
+                .or_else(|| text(&payload, "/merge_group/base_ref"))
+                .map(|name| name.strip_prefix("refs/heads/").unwrap_or(&name).to_owned()),
+            source: of_pull_request(&payload).or_else(|| of_workflow_run(&payload)),
+            comments_on_pull_request: payload.pointer("/issue/pull_request").is_some_and(|v| !v.is_null()),
+        })
+    }
+}
+
+impl Source {
+    /// Compares the two repositories; names on GitHub ignore case.
+    pub fn origin(&self) -> Origin {
+        match (&self.head_repository, &self.base_repository) {
+            (Some(head), Some(base)) if head.eq_ignore_ascii_case(base) => Origin::SameRepository,
+            (Some(_), None) => Origin::Unknown,
+            (Some(_) | None, _) => Origin::Fork,
+        }
+    }
+}
+
+fn of_pull_request(payload: &Value) -> Option<Source> {
+    payload.get("pull_request").filter(|value| !value.is_null())?;
+    Some(Source {
+        pull_request: number(payload, "/pull_request/number").or_else(|| number(payload, "/number")),
+        head_repository: text(payload, "/pull_request/head/repo/full_name"),
+        base_repository: text(payload, "/pull_request/base/repo/full_name")
+            .or_else(|| text(payload, "/repository/full_name")),
+    })
+}
+
+/// A `workflow_run` runs on the default branch, often to use what a pull request's workflow made.
+fn of_workflow_run(payload: &Value) -> Option<Source> {
+    payload.get("workflow_run").filter(|value| !value.is_null())?;
+    Some(Source {
+        pull_request: number(payload, "/workflow_run/pull_requests/0/number"),
+        head_repository: text(payload, "/workflow_run/head_repository/full_name"),
+        base_repository: text(payload, "/workflow_run/repository/full_name")
+            .or_else(|| text(payload, "/repository/full_name")),
+    })
+}
+
+fn text(payload: &Value, pointer: &str) -> Option<String> {
+    payload.pointer(pointer)?.as_str().filter(|value| !value.is_empty()).map(str::to_owned)
+}
+
+fn number(payload: &Value, pointer: &str) -> Option<u64> {
+    payload.pointer(pointer)?.as_u64()
+}

@@ -1,0 +1,124 @@
+//! The inputs of a step, understood.
+//!
+//! # Rules
+//!
+//! - Inputs of actions/cache and rust-cache are read as those read them, also where that is odd, because
+//!   their steps must work unchanged. None of their values is an error: what is not `true` is false.
+//! - Inputs of local-cache's own are strict: a value that can't be understood is an error that names the
+//!   input, the value and what is allowed. Empty means the default, because `${{ inputs.x }}` without a
+//!   value is empty. `none` turns an optional one off.
+//! - Everything wrong is found before anything is reported.
+//! - An input that is not there at all takes the table's default. act hands none to the post phase.
+//! - An input that the action does not have is not read, even when a step sets it; the runner has warned.
+
+mod error;
+mod lists;
+mod reader;
+mod table;
+mod types;
+mod values;
+
+use std::time::Duration;
+
+use log::LevelFilter;
+
+pub use error::{InputError, InputErrors};
+pub use lists::{MAX_KEY_LENGTH, MAX_KEYS, check_keys};
+pub use table::{INPUTS, InputSpec, OUTPUTS, OutputSpec};
+pub use types::{
+    CacheOf, CargoInputs, JobStatus, Mirror, Preset, RetentionInputs, Reuse, SaveMode, SaveWhen, Scope, Site,
+    Workspace,
+};
+
+use super::env::Env;
+use super::kind::ActionKind;
+use reader::Reader;
+
+/// All inputs of one step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an input, and independent of the others")]
+pub struct Inputs {
+    /// The action that they are for.
+    pub kind: ActionKind,
+    /// `path`: patterns as written, comments included; empty when the cache is not one of paths.
+    pub paths: Vec<String>,
+    /// `key`, trimmed.
+    pub key: String,
+    /// `restore-keys`, in order.
+    pub restore_keys: Vec<String>,
+    /// `fail-on-cache-miss`.
+    pub fail_on_cache_miss: bool,
+    /// `lookup-only`.
+    pub lookup_only: bool,
+    /// `preset`; with paths never [`Preset::Cargo`].
+    pub preset: Preset,
+    /// The inputs of the cargo preset.
+    pub cargo: CargoInputs,
+    /// `cache-on-failure`; `None` when it is empty.
+    pub cache_on_failure: Option<bool>,
+    /// `save-if`.
+    pub save_if: bool,
+    /// `cache-root`: absolute, or beginning with `~`.
+    pub cache_root: String,
+    /// `scope`.
+    pub scope: Scope,
+    /// `branch-isolation`.
+    pub branch_isolation: bool,
+    /// `save`, with `save-always` worked in.
+    pub save: SaveMode,
+    /// What is kept.
+    pub retention: RetentionInputs,
+    /// `mirror`.
+    pub mirror: Mirror,
+    /// `reuse`.
+    pub reuse: Reuse,
+    /// `replay-mtimes`.
+    pub replay_mtimes: bool,
+    /// `sources`.
+    pub sources: Vec<String>,
+    /// `verify`.
+    pub verify: bool,
+    /// `timeout`; `None` for no limit.
+    pub timeout: Option<Duration>,
+    /// `fail-on-error`.
+    pub fail_on_error: bool,
+    /// `experiment`, percent of runs.
+    pub experiment: u8,
+    /// `summary`.
+    pub summary: bool,
+    /// `log-level`.
+    pub log_level: LevelFilter,
+    /// `site`.
+    pub site: Site,
+    /// `job-status`.
+    pub job_status: JobStatus,
+    /// `job-container`: the id of the job's container.
+    pub job_container: Option<String>,
+    /// Inputs that were set and have no effect here, with their values, to be said once.
+    pub without_effect: Vec<(&'static str, String)>,
+}
+
+impl Inputs {
+    /// Reads the inputs of a step of the action `kind`.
+    pub fn parse(env: &Env, kind: ActionKind) -> Result<Self, InputErrors> {
+        Reader::new(env, kind).read()
+    }
+
+    /// When a cache is saved: always by the save action, never by the restore action, and otherwise as
+    /// `save`, `save-always`, `save-if` and `cache-on-failure` say. What the run itself may do (forks, the
+    /// token's cache mode) is not in it.
+    pub fn save_when(&self, of: CacheOf) -> SaveWhen {
+        if self.kind == ActionKind::Save {
+            return SaveWhen::Always;
+        }
+        if self.kind == ActionKind::Restore || !self.save_if {
+            return SaveWhen::Never;
+        }
+        match self.save {
+            SaveMode::Never => SaveWhen::Never,
+            SaveMode::Always => SaveWhen::Always,
+            SaveMode::Auto if self.cache_on_failure.unwrap_or(of == CacheOf::Cargo) => SaveWhen::Always,
+            SaveMode::Auto | SaveMode::OnSuccess => SaveWhen::OnSuccess,
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! Reads the inputs by the table, each by its kind's rules, and collects what is wrong.
+
+use std::time::Duration;
+
+use log::LevelFilter;
+
+use super::error::{InputError, InputErrors};
+use super::types::{CargoInputs, JobStatus, Mirror, Preset, RetentionInputs, Reuse, SaveMode, Scope, Site};
+use super::values::{self, Word};
+use super::{InputSpec, Inputs, lists, table};
+use crate::action::env::Env;
+use crate::action::kind::ActionKind;
+
+/// Reads inputs one after another and collects what is wrong with them. Where a value is wrong, a stand-in
+/// goes on, and the errors keep it from getting out.
+pub(super) struct Reader<'e> {
+    env: &'e Env,
+    kind: ActionKind,
+    errors: Vec<InputError>,
+}
+
+const BOOLEAN: &str = "true, false, yes, no, 1, 0, on or off";
+const COUNT: &str = "a whole number from 1";
+const PERCENT: &str = "a whole percentage from 0 to 100, such as 80 or 80%";
+const PERCENT_OR_NONE: &str = "a whole percentage from 0 to 100, such as 80 or 80%, or none";
+const SIZE: &str = "a size with its unit, such as 50GB or 20GiB, or none";
+const DURATION: &str = "a duration such as 90s, 10m, 1h30m or 7d, or none";
+
+impl<'e> Reader<'e> {
+    pub(super) fn new(env: &'e Env, kind: ActionKind) -> Self {
+        Self { env, kind, errors: Vec::new() }
+    }
+
+    /// All inputs, or everything that is wrong with them.
+    pub(super) fn read(mut self) -> Result<Inputs, InputErrors> {
+        let inputs = self.inputs();
+        InputErrors::from_found(self.errors)?;
+        Ok(inputs)
+    }
+
+    fn inputs(&mut self) -> Inputs {
+        let preset = self.choice(&table::PRESET, "auto, cargo or none", Preset::Auto);
+        let paths = self.paths(preset);
+        let restore_keys = lists::lines(&self.raw(&table::RESTORE_KEYS));
+        let of_paths = self.kind != ActionKind::Cache || preset == Preset::None || !paths.is_empty();
+        let key = self.key(of_paths, &restore_keys);
+        Inputs {
+            kind: self.kind,
+            paths,
+            key,
+            restore_keys,
+            fail_on_cache_miss: self.lenient(&table::FAIL_ON_CACHE_MISS),
+            lookup_only: self.lenient(&table::LOOKUP_ONLY),
+            preset,
+            cargo: self.cargo(),
+            cache_on_failure: self.given(&table::CACHE_ON_FAILURE).map(|text| values::js_true(&text)),
+            save_if: self.given(&table::SAVE_IF).is_none_or(|text| values::js_true(&text)),
+            cache_root: self.cache_root(),
+            scope: self.choice(&table::SCOPE, "repository, owner or runner", Scope::Repository),
+            branch_isolation: self.boolean(&table::BRANCH_ISOLATION),
+            save: self.save(),
+            retention: self.retention(),
+            mirror: self.choice(&table::MIRROR, "auto, true or false", Mirror::Auto),
+            reuse: self.choice(&table::REUSE, "move or copy", Reuse::Move),
+            replay_mtimes: self.boolean(&table::REPLAY_MTIMES),
+            sources: lists::lines(&self.raw(&table::SOURCES)),
+            verify: self.boolean(&table::VERIFY),
+            timeout: self.timeout(),
+            fail_on_error: self.boolean(&table::FAIL_ON_ERROR),
+            experiment: self.value(&table::EXPERIMENT, PERCENT, values::percent, 0),
+            summary: self.boolean(&table::SUMMARY),
+            log_level: self.log_level(),
+            site: self.choice(&table::SITE, "auto, here, host or job-container", Site::Auto),
+            job_status: values::word(&self.text(&table::JOB_STATUS)).unwrap_or(JobStatus::Unknown),
+            job_container: self.given(&table::JOB_CONTAINER),
+            without_effect: self.without_effect(),
+        }
+    }
+
+    /// `path` is required before it is trimmed, and a list of nothing is an error of its own, both as in
+    /// actions/cache. Only the action itself has something to do without paths.
+    fn paths(&mut self, preset: Preset) -> Vec<String> {
+        let raw = self.raw(&table::PATH);
+        let paths = lists::lines(&raw);
+        let required = self.kind != ActionKind::Cache || preset == Preset::None;
+        if paths.is_empty() && required {
+            self.errors.push(if raw.is_empty() {
+                InputError::Missing { name: table::PATH.name }
+            } else {
+                InputError::NoPaths
+            });
+        }
+        if !paths.is_empty() && preset == Preset::Cargo {
+            self.errors.push(InputError::Conflict {
+                first: table::PATH.name,
+                second: "preset: cargo",
+                advice: "name more directories for the preset in cache-directories, or take a step for each",
+            });
+        }
+        paths
+    }
+
+    /// The rules for keys are those of path caches; a computed key takes any text.
+    fn key(&mut self, of_paths: bool, restore_keys: &[String]) -> String {
+        let raw = self.raw(&table::KEY);
+        let key = values::js_trim(&raw).to_owned();
+        if of_paths && raw.is_empty() {
+            self.errors.push(InputError::Missing { name: table::KEY.name });
+        }
+        if of_paths {
+            self.errors.extend(lists::check_keys(&key, restore_keys));
+        }
+        key
+    }
+
+    fn cargo(&mut self) -> CargoInputs {
+        let workspaces = self.value(
+            &table::WORKSPACES,
+            "one workspace a line, as `root` or `root -> target`",
+            lists::workspaces,
+            Vec::new(),
+        );
+        CargoInputs {
+            workspaces,
+            prefix_key: self.text_or_default(&table::PREFIX_KEY),
+            shared_key: self.text(&table::SHARED_KEY),
+            add_job_id_key: self.lenient(&table::ADD_JOB_ID_KEY),
+            add_rust_environment_hash_key: self.lenient(&table::ADD_RUST_ENVIRONMENT_HASH_KEY),
+            env_vars: lists::words(&self.raw(&table::ENV_VARS)),
+            cache_directories: lists::words(&self.raw(&table::CACHE_DIRECTORIES)),
+            cache_targets: self.given(&table::CACHE_TARGETS).is_none_or(|text| values::js_true(&text)),
+            cache_all_crates: self.lenient(&table::CACHE_ALL_CRATES),
+            cache_workspace_crates: self.lenient(&table::CACHE_WORKSPACE_CRATES),
+            cache_bin: self.lenient(&table::CACHE_BIN),
+        }
+    }
+
+    fn retention(&mut self) -> RetentionInputs {
+        let one = std::num::NonZeroU32::MIN;
+        RetentionInputs {
+            keep_registry: self.value(&table::KEEP_REGISTRY, COUNT, values::count, one),
+            keep_git: self.value(&table::KEEP_GIT, COUNT, values::count, one),
+            keep_target: self.value(&table::KEEP_TARGET, COUNT, values::count, one),
+            keep: self.value(&table::KEEP, COUNT, values::count, one),
+            max_age: self.optional(&table::MAX_AGE, DURATION, values::duration),
+            max_cache_size: self.optional(&table::MAX_CACHE_SIZE, SIZE, values::size),
+            disk_threshold: self.optional(&table::DISK_THRESHOLD, PERCENT_OR_NONE, values::percent),
+            min_free_space: self.optional(&table::MIN_FREE_SPACE, SIZE, values::size).unwrap_or(0),
+        }
+    }
+
+    fn cache_root(&mut self) -> String {
+        let allowed = "an absolute path or one that begins with ~/";
+        self.value(&table::CACHE_ROOT, allowed, values::store_path, String::new())
+    }
+
+    fn timeout(&mut self) -> Option<Duration> {
+        let allowed = "a duration above zero such as 90s, 10m or 1h30m, or none";
+        self.optional(&table::TIMEOUT, allowed, values::positive_duration)
+    }
+
+    fn log_level(&mut self) -> LevelFilter {
+        self.choice(&table::LOG_LEVEL, "error, warn, info, debug or trace", LevelFilter::Info)
+    }
+
+    fn save(&mut self) -> SaveMode {
+        let save = self.choice(&table::SAVE, "auto, always, on-success or never", SaveMode::Auto);
+        match (self.lenient(&table::SAVE_ALWAYS), save) {
+            (true, SaveMode::Never | SaveMode::OnSuccess) => {
+                self.errors.push(InputError::Conflict {
+                    first: table::SAVE.name,
+                    second: table::SAVE_ALWAYS.name,
+                    advice: "save-always: true is the same as save: always; leave one of them out",
+                });
+                save
+            }
+            (true, SaveMode::Auto | SaveMode::Always) => SaveMode::Always,
+            (false, _) => save,
+        }
+    }
+
+    /// Of `upload-chunk-size`, too, no value is an error: actions/cache takes what is no number for unset.
+    fn without_effect(&mut self) -> Vec<(&'static str, String)> {
+        let specs = [
+            &table::ENABLE_CROSS_OS_ARCHIVE,
+            &table::UPLOAD_CHUNK_SIZE,
+            &table::CMD_FORMAT,
+            &table::CACHE_PROVIDER,
+        ];
+        specs.into_iter().filter_map(|spec| Some((spec.name, self.given(spec)?))).collect()
+    }
+
+    /// The value as it came, or the default when it did not.
+    fn raw(&mut self, spec: &'static InputSpec) -> String {
+        let offered = spec.offered_by.contains(&self.kind);
+        let Some(value) = self.env.input(spec.name).filter(|_| offered) else {
+            return spec.fallback().to_owned();
+        };
+        if let Some(text) = value.to_str() {
+            return text.to_owned();
+        }
+        let value = value.to_string_lossy().into_owned();
+        self.errors.push(InputError::NotUtf8 { name: spec.name, value });
+        spec.fallback().to_owned()
+    }
+
+    /// The value, trimmed.
+    fn text(&mut self, spec: &'static InputSpec) -> String {
+        values::js_trim(&self.raw(spec)).to_owned()
+    }
+
+    /// The value, trimmed, if there is one.
+    fn given(&mut self, spec: &'static InputSpec) -> Option<String> {
+        Some(self.text(spec)).filter(|text| !text.is_empty())
+    }
+
+    fn text_or_default(&mut self, spec: &'static InputSpec) -> String {
+        self.given(spec).unwrap_or_else(|| spec.fallback().to_owned())
+    }
+
+    fn lenient(&mut self, spec: &'static InputSpec) -> bool {
+        values::js_true(&self.text(spec))
+    }
+
+    fn boolean(&mut self, spec: &'static InputSpec) -> bool {
+        self.choice(spec, BOOLEAN, false)
+    }
+
+    fn choice<W: Word>(&mut self, spec: &'static InputSpec, allowed: &'static str, stand_in: W) -> W {
+        self.value(spec, allowed, values::word, stand_in)
+    }
+
+    fn value<T>(
+        &mut self,
+        spec: &'static InputSpec,
+        allowed: &'static str,
+        parse: impl FnOnce(&str) -> Option<T>,
+        stand_in: T,
+    ) -> T {
+        let text = self.text_or_default(spec);
+        self.understood(spec, text, allowed, parse).unwrap_or(stand_in)
+    }
+
+    /// A value that may be turned off by `none`, and is off where the default is empty.
+    fn optional<T>(
+        &mut self,
+        spec: &'static InputSpec,
+        allowed: &'static str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Option<T> {
+        let text = self.text_or_default(spec);
+        let off = text.is_empty() || text.eq_ignore_ascii_case("none");
+        if off { None } else { self.understood(spec, text, allowed, parse) }
+    }
+
+    fn understood<T>(
+        &mut self,
+        spec: &'static InputSpec,
+        text: String,
+        allowed: &'static str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Option<T> {
+        let value = parse(&text);
+        if value.is_none() {
+            self.errors.push(InputError::Invalid { name: spec.name, value: text, allowed });
+        }
+        value
+    }
+}

@@ -1,0 +1,167 @@
+//! The values that inputs have once they are understood.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+/// `preset`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Preset {
+    /// Cargo when there is no path and the workspace has a Cargo.lock or Cargo.toml.
+    Auto,
+    /// Registry, git dependencies and target directories, under computed keys.
+    Cargo,
+    /// Only what `path` lists.
+    None,
+}
+
+/// `scope`: who shares entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Runs of the repository.
+    Repository,
+    /// Runs of all repositories of the owner.
+    Owner,
+    /// Everything on this host.
+    Runner,
+}
+
+/// `save`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SaveMode {
+    /// Always for the cargo preset, on success for `path`.
+    Auto,
+    /// Whatever became of the job.
+    Always,
+    /// Only when no step failed.
+    OnSuccess,
+    /// Not at all.
+    Never,
+}
+
+/// What a cache is of, where the kinds differ in their defaults.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CacheOf {
+    /// The cargo preset.
+    Cargo,
+    /// What `path` lists.
+    Paths,
+}
+
+/// When a cache is saved: [`SaveMode`] with everything else that bears on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SaveWhen {
+    /// Whatever became of the job.
+    Always,
+    /// Only when no step failed.
+    OnSuccess,
+    /// Not at all.
+    Never,
+}
+
+/// `mirror`: whether restoring removes what the entry does not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mirror {
+    /// Yes for target directories, no for what is shared.
+    Auto,
+    /// Yes for all.
+    Yes,
+    /// No for all.
+    No,
+}
+
+/// `reuse`: what becomes of a target directory after saving.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reuse {
+    /// It becomes the entry's ready copy.
+    Move,
+    /// It stays in place.
+    Copy,
+}
+
+/// `site`: where the work happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Site {
+    /// Found out.
+    Auto,
+    /// In this process.
+    Here,
+    /// On the runner's host.
+    Host,
+    /// In the job's container.
+    JobContainer,
+}
+
+/// `job-status`: how the job stands at this phase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JobStatus {
+    /// No step failed so far.
+    Success,
+    /// A step failed.
+    Failure,
+    /// The job was cancelled.
+    Cancelled,
+    /// The runner does not say, as act at post.
+    Unknown,
+}
+
+/// One line of `workspaces`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Workspace {
+    /// The workspace's root as written: absolute, or relative to the checkout.
+    pub root: String,
+    /// The target directory as written, below the root; `None` when it is `target` or not said, which is
+    /// where `CARGO_TARGET_DIR` and `build.target-dir` count.
+    pub target: Option<String>,
+}
+
+/// The inputs of the cargo preset.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an input of rust-cache, and independent of the others"
+)]
+pub struct CargoInputs {
+    /// `workspaces`; never empty.
+    pub workspaces: Vec<Workspace>,
+    /// `prefix-key`; never empty.
+    pub prefix_key: String,
+    /// `shared-key`, empty when not set.
+    pub shared_key: String,
+    /// `add-job-id-key`.
+    pub add_job_id_key: bool,
+    /// `add-rust-environment-hash-key`.
+    pub add_rust_environment_hash_key: bool,
+    /// `env-vars`: what names of variables begin with.
+    pub env_vars: Vec<String>,
+    /// `cache-directories`.
+    pub cache_directories: Vec<String>,
+    /// `cache-targets`.
+    pub cache_targets: bool,
+    /// `cache-all-crates`.
+    pub cache_all_crates: bool,
+    /// `cache-workspace-crates`.
+    pub cache_workspace_crates: bool,
+    /// `cache-bin`.
+    pub cache_bin: bool,
+}
+
+/// The inputs that say what is kept and how much room it may take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RetentionInputs {
+    /// `keep-registry`, generations.
+    pub keep_registry: NonZeroU32,
+    /// `keep-git`, generations.
+    pub keep_git: NonZeroU32,
+    /// `keep-target`, generations.
+    pub keep_target: NonZeroU32,
+    /// `keep`, generations of each path cache.
+    pub keep: NonZeroU32,
+    /// `max-age`; `None` for no preference by age.
+    pub max_age: Option<Duration>,
+    /// `max-cache-size`, bytes; `None` for no limit.
+    pub max_cache_size: Option<u64>,
+    /// `disk-threshold`, percent; `None` for no threshold.
+    pub disk_threshold: Option<u8>,
+    /// `min-free-space`, bytes; 0 for no minimum.
+    pub min_free_space: u64,
+}

@@ -1,0 +1,154 @@
+//! What the values of inputs may look like, kind by kind. Each parser takes trimmed text and gives `None`
+//! for what it does not understand.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use log::LevelFilter;
+
+use super::types::{JobStatus, Mirror, Preset, Reuse, SaveMode, Scope, Site};
+
+/// A choice from words, in any case.
+pub(super) trait Word: Copy + 'static {
+    /// The words and what they mean.
+    const WORDS: &'static [(&'static str, Self)];
+}
+
+pub(super) fn word<W: Word>(text: &str) -> Option<W> {
+    W::WORDS.iter().find(|(word, _)| word.eq_ignore_ascii_case(text)).map(|(_, value)| *value)
+}
+
+impl Word for bool {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("true", true),
+        ("yes", true),
+        ("1", true),
+        ("on", true),
+        ("false", false),
+        ("no", false),
+        ("0", false),
+        ("off", false),
+    ];
+}
+
+impl Word for Mirror {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("auto", Self::Auto),
+        ("true", Self::Yes),
+        ("yes", Self::Yes),
+        ("1", Self::Yes),
+        ("on", Self::Yes),
+        ("false", Self::No),
+        ("no", Self::No),
+        ("0", Self::No),
+        ("off", Self::No),
+    ];
+}
+
+impl Word for Preset {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("auto", Self::Auto), ("cargo", Self::Cargo), ("none", Self::None)];
+}
+
+impl Word for Scope {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("repository", Self::Repository), ("owner", Self::Owner), ("runner", Self::Runner)];
+}
+
+impl Word for SaveMode {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("auto", Self::Auto),
+        ("always", Self::Always),
+        ("on-success", Self::OnSuccess),
+        ("never", Self::Never),
+    ];
+}
+
+impl Word for Reuse {
+    const WORDS: &'static [(&'static str, Self)] = &[("move", Self::Move), ("copy", Self::Copy)];
+}
+
+impl Word for Site {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("auto", Self::Auto),
+        ("here", Self::Here),
+        ("host", Self::Host),
+        ("job-container", Self::JobContainer),
+    ];
+}
+
+/// `job.status`, as actions/runner spells its results.
+impl Word for JobStatus {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("success", Self::Success), ("failure", Self::Failure), ("cancelled", Self::Cancelled)];
+}
+
+impl Word for LevelFilter {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("error", Self::Error),
+        ("warn", Self::Warn),
+        ("info", Self::Info),
+        ("debug", Self::Debug),
+        ("trace", Self::Trace),
+    ];
+}
+
+/// Bytes: `20GB` (powers of ten), `20 GiB` (powers of two), `20G` (as GB), a bare number.
+///
+/// Too much for 64 bits is refused where the library would take the largest number there is. So is a bare
+/// number below a million other than 0: whoever writes `max-cache-size: 50` means no 50 bytes.
+pub(super) fn size(text: &str) -> Option<u64> {
+    let bytes = text.parse::<ByteSize>().ok()?.as_u64();
+    let bare = text.bytes().all(|byte| byte.is_ascii_digit());
+    let forgot_the_unit = bare && (1..1_000_000).contains(&bytes);
+    (bytes < u64::MAX && !forgot_the_unit).then_some(bytes)
+}
+
+/// `7d`, `1h30m`, `90s`. The library takes `M` for months; here `10M` is ten minutes.
+pub(super) fn duration(text: &str) -> Option<Duration> {
+    humantime::parse_duration(&text.to_ascii_lowercase()).ok()
+}
+
+/// A duration that is longer than nothing.
+pub(super) fn positive_duration(text: &str) -> Option<Duration> {
+    duration(text).filter(|duration| !duration.is_zero())
+}
+
+/// `80` or `80%`, from 0 to 100.
+pub(super) fn percent(text: &str) -> Option<u8> {
+    whole(text.strip_suffix('%').unwrap_or(text).trim_end()).filter(|percent| *percent <= 100)
+}
+
+/// A whole number from 1.
+pub(super) fn count(text: &str) -> Option<NonZeroU32> {
+    whole(text)
+}
+
+/// Digits only: the standard parser would also take a `+`.
+fn whole<T: std::str::FromStr>(text: &str) -> Option<T> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+}
+
+/// An absolute path, `~`, or a path that begins with `~/`, on one line. A relative path would put the store
+/// into the workspace, which a checkout cleans.
+pub(super) fn store_path(text: &str) -> Option<String> {
+    let rooted = text.starts_with('/') || text == "~" || text.starts_with("~/");
+    (rooted && !text.chars().any(char::is_control)).then(|| text.to_owned())
+}
+
+/// What JavaScript's `String.prototype.trim` removes, which is how actions/cache and rust-cache trim.
+pub(super) fn is_js_space(character: char) -> bool {
+    matches!(character, '\u{feff}') || (character.is_whitespace() && character != '\u{85}')
+}
+
+/// Trims as JavaScript does.
+pub(super) fn js_trim(text: &str) -> &str {
+    text.trim_matches(is_js_space)
+}
+
+/// `"true"` in any case; anything else is false and no error (actions/cache, actionUtils.ts,
+/// `getInputAsBool`; rust-cache likewise).
+pub(super) fn js_true(text: &str) -> bool {
+    text.eq_ignore_ascii_case("true")
+}

@@ -1,0 +1,147 @@
+//! Workflow commands: what is written comes back as the runner reads it, and nothing else is a command.
+
+use local_cache::action::commands::{self, Annotation, plain};
+use proptest::prelude::*;
+
+#[derive(Debug, PartialEq)]
+struct Command {
+    name: String,
+    properties: Vec<(String, String)>,
+    data: String,
+}
+
+/// Whether and as what the runner takes a line (actions/runner, ActionCommand.cs), for a runner that knows
+/// every command there could be.
+fn as_the_runner_reads(line: &str) -> Option<Command> {
+    colon_command(line).or_else(|| bracket_command(line))
+}
+
+fn colon_command(line: &str) -> Option<Command> {
+    let info_and_data = line.trim_start().strip_prefix("::")?;
+    let (info, data) = info_and_data.split_once("::")?;
+    let (name, properties) = info.split_once(' ').unwrap_or((info, ""));
+    let properties = properties
+        .trim()
+        .split(',')
+        .filter_map(|property| property.split_once('='))
+        .map(|(name, value)| (name.to_owned(), unescape_property(value)))
+        .collect();
+    Some(Command { name: name.to_owned(), properties, data: unescape_data(data) })
+}
+
+fn bracket_command(line: &str) -> Option<Command> {
+    let (_, rest) = line.split_once("##[")?;
+    let (name, data) = rest.split_once(']')?;
+    Some(Command { name: name.to_owned(), properties: Vec::new(), data: data.to_owned() })
+}
+
+fn unescape_data(text: &str) -> String {
+    text.replace("%0D", "\r").replace("%0A", "\n").replace("%25", "%")
+}
+
+fn unescape_property(text: &str) -> String {
+    let text = text.replace("%0D", "\r").replace("%0A", "\n").replace("%3A", ":").replace("%2C", ",");
+    text.replace("%25", "%")
+}
+
+#[test]
+fn commands_have_the_form_of_the_workflow_command_reference() {
+    let annotation = Annotation { message: "m: 100%\r\n, x", title: Some("a:b,c%"), file: None, line: None };
+    for (line, expected) in [
+        (commands::warning(&annotation), "::warning title=a%3Ab%2Cc%25::m: 100%25%0D%0A, x"),
+        (commands::error(&Annotation::new("bad")), "::error::bad"),
+        (commands::notice(&Annotation::new("n").title("t")), "::notice title=t::n"),
+        (
+            commands::warning(&Annotation {
+                file: Some("Cargo.lock"),
+                line: Some(3),
+                ..Annotation::new("w")
+            }),
+            "::warning file=Cargo.lock,line=3::w",
+        ),
+        (commands::debug("d"), "::debug::d"),
+        (commands::group("Restore a::b"), "::group::Restore a::b"),
+        (commands::end_group(), "::endgroup::"),
+        (commands::stop_commands("token"), "::stop-commands::token"),
+        (commands::resume_commands("token"), "::token::"),
+        (commands::add_mask("secret\n2").unwrap(), "::add-mask::secret%0A2"),
+    ] {
+        assert_eq!(line, expected);
+    }
+}
+
+#[test]
+fn an_empty_value_is_not_masked() {
+    assert_eq!(commands::add_mask(""), None);
+    assert_eq!(commands::add_mask(" \n"), None);
+}
+
+#[test]
+fn an_empty_property_is_left_out() {
+    assert_eq!(commands::notice(&Annotation::new("n").title("")), "::notice::n");
+}
+
+#[test]
+fn text_that_the_runner_would_obey_is_shown_and_not_obeyed() {
+    for (text, expected) in [
+        ("::warning::x", r"\::warning::x"),
+        ("  ::add-mask::a", r"\  ::add-mask::a"),
+        ("\u{3000}::set-env name=A::b", "\\\u{3000}::set-env name=A::b"),
+        ("x ##[error]y", r"x ##\[error]y"),
+        ("###[add-path]y", r"###\[add-path]y"),
+        ("##[##[a]", r"##\[##\[a]"),
+        ("key\n::error::x", r"key\n::error::x"),
+        ("key\r::error::x", r"key\r::error::x"),
+        ("\n::error::x", r"\\n::error::x"),
+        ("\u{1b}[2Jgone", r"\u{1b}[2Jgone"),
+        ("##\u{8}[x]", r"##\u{8}[x]"),
+        ("a\u{202e}b\u{2028}c\0", r"a\u{202e}b\u{2028}c\u{0}"),
+    ] {
+        assert_eq!(plain(text), expected, "{text:?}");
+    }
+}
+
+#[test]
+fn harmless_text_is_left_as_it_is() {
+    for text in
+        ["", "Cache restored from key: Linux-cargo::x [1] ##", "a\tb", "🚀 👩\u{200d}💻 ä % , :", ": :"]
+    {
+        assert!(matches!(plain(text), std::borrow::Cow::Borrowed(same) if same == text), "{text:?}");
+    }
+}
+
+/// Text made of the pieces that matter to the runner.
+fn hostile() -> impl Strategy<Value = String> {
+    "(?s:::|:|##\\[|#|\\[|\\]|%|%0A|%25|\n|\r|,|=| |\t|\u{a0}|\u{85}|warning|add-mask|\\\\|.){0,16}"
+}
+
+proptest! {
+    #[test]
+    fn no_text_is_a_command_once_it_is_plain(text in hostile()) {
+        let safe = plain(&text);
+        prop_assert_eq!(as_the_runner_reads(&safe), None);
+        prop_assert!(!safe.contains(['\n', '\r']));
+        prop_assert_eq!(plain(&safe), safe.as_ref(), "making it safe twice changes nothing");
+    }
+
+    #[test]
+    fn plain_text_is_safe_behind_other_text(before in "[a-z: ]{0,4}", text in hostile()) {
+        let line = format!("- {before}{}", plain(&text));
+        prop_assert_eq!(as_the_runner_reads(&line), None);
+    }
+
+    #[test]
+    fn an_annotation_comes_back_as_it_was(message in hostile(), title in hostile(), file in hostile()) {
+        let annotation = Annotation { message: &message, title: Some(&title), file: Some(&file), line: Some(7) };
+        let line = commands::warning(&annotation);
+        prop_assert!(!line.contains(['\n', '\r']));
+        let mut properties = Vec::new();
+        for (name, value) in [("title", title), ("file", file), ("line", "7".to_owned())] {
+            if !value.is_empty() {
+                properties.push((name.to_owned(), value));
+            }
+        }
+        let expected = Command { name: "warning".to_owned(), properties, data: message };
+        prop_assert_eq!(as_the_runner_reads(&line), Some(expected));
+    }
+}

@@ -1,0 +1,149 @@
+//! The lines of an action's log.
+
+#![expect(clippy::unwrap_used, reason = "clippy knows tests by their attribute, and helpers have none")]
+
+use std::io::{self, Write};
+
+use local_cache::action::Log;
+use local_cache::action::commands::Annotation;
+use local_cache::action::log::{Mark, Verbosity};
+use log::LevelFilter;
+
+fn logged(verbosity: Verbosity, write: impl FnOnce(&Log<'_>)) -> String {
+    let mut out = Vec::new();
+    write(&Log::new(&mut out, verbosity));
+    String::from_utf8(out).unwrap()
+}
+
+fn at(level: LevelFilter) -> Verbosity {
+    Verbosity::new(level, false)
+}
+
+fn one_of_each(log: &Log<'_>) {
+    log.error(&Annotation::new("e"));
+    log.warning(&Annotation::new("w"));
+    log.notice(&Annotation::new("n"));
+    log.say(Mark::Done, "i");
+    log.debug("d");
+    log.trace("t");
+}
+
+#[test]
+fn each_line_begins_with_its_mark() {
+    let text = logged(at(LevelFilter::Info), |log| {
+        for mark in Mark::ALL {
+            log.say(*mark, format_args!("{mark:?}"));
+        }
+    });
+    assert_eq!(text, "🔍 Check\n🚀 Restored\n💿 Missed\n💾 Saved\n🧹 Cleaned\n✅ Done\n");
+}
+
+#[test]
+fn the_level_decides_what_is_printed() {
+    let lines = ["::error::e\n", "::warning::w\n", "::notice::n\n✅ i\n", "debug: d\n", "trace: t\n"];
+    let levels =
+        [LevelFilter::Error, LevelFilter::Warn, LevelFilter::Info, LevelFilter::Debug, LevelFilter::Trace];
+    for (number, level) in levels.into_iter().enumerate() {
+        assert_eq!(logged(at(level), one_of_each), lines[..=number].concat(), "{level}");
+    }
+}
+
+#[test]
+fn a_run_with_debug_logging_shows_debug_lines_as_commands_at_any_level() {
+    let text = logged(Verbosity::new(LevelFilter::Error, true), one_of_each);
+    assert_eq!(text, "::error::e\n::warning::w\n::notice::n\n✅ i\n::debug::d\n");
+    assert_eq!(Verbosity::new(LevelFilter::Trace, true).level(), LevelFilter::Trace);
+}
+
+#[test]
+fn outside_text_on_a_line_is_never_a_command() {
+    let text = logged(at(LevelFilter::Debug), |log| {
+        log.line("::add-mask::e");
+        log.say(Mark::Saved, "k\n::error::x ##[group]y");
+        log.debug("k\n::error::x");
+        log.warning(&Annotation::new("k\n::error::x"));
+    });
+    assert_eq!(
+        text,
+        "\\::add-mask::e\n💾 k\\n::error::x ##\\[group]y\ndebug: k\\n::error::x\n::warning::k%0A::error::x\n"
+    );
+}
+
+#[test]
+fn a_group_closes_when_its_guard_is_dropped() {
+    let text = logged(at(LevelFilter::Info), |log| {
+        {
+            let _group = log.group("Restore\n");
+            log.line("inside");
+        }
+        log.line("outside");
+        let _again = log.group("Save");
+    });
+    assert_eq!(text, "::group::Restore%0A\ninside\n::endgroup::\noutside\n::group::Save\n::endgroup::\n");
+}
+
+#[test]
+fn a_group_inside_a_group_is_a_line_of_it() {
+    let text = logged(at(LevelFilter::Info), |log| {
+        let _outer = log.group("outer");
+        {
+            let _inner = log.group("inner");
+            log.line("x");
+        }
+        log.line("y");
+    });
+    assert_eq!(text, "::group::outer\ninner\nx\ny\n::endgroup::\n");
+}
+
+#[test]
+fn a_group_is_silent_where_its_lines_are() {
+    let text = logged(at(LevelFilter::Warn), |log| {
+        let _group = log.group("g");
+        log.line("x");
+        log.warning(&Annotation::new("w"));
+    });
+    assert_eq!(text, "::warning::w\n");
+}
+
+#[test]
+fn masks_are_printed_at_every_level_and_empty_ones_never() {
+    let text = logged(at(LevelFilter::Error), |log| {
+        log.mask("s3cret");
+        log.mask("");
+    });
+    assert_eq!(text, "::add-mask::s3cret\n");
+}
+
+#[test]
+fn a_closed_output_is_no_failure() {
+    struct Closed(usize);
+    impl Write for Closed {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            self.0 += 1;
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut closed = Closed(0);
+    {
+        let log = Log::new(&mut closed, at(LevelFilter::Info));
+        log.line("x");
+        log.line("y");
+    }
+    assert_eq!(closed.0, 2);
+}
+
+#[test]
+fn lines_of_threads_do_not_mix() {
+    let text = logged(at(LevelFilter::Info), |log| {
+        std::thread::scope(|scope| {
+            for letter in ["a", "b"] {
+                scope.spawn(move || (0..50).for_each(|_| log.line(letter.repeat(100))));
+            }
+        });
+    });
+    assert_eq!(text.lines().count(), 100);
+    assert!(text.lines().all(|line| line == "a".repeat(100) || line == "b".repeat(100)));
+}
