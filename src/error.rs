@@ -105,7 +105,9 @@ impl Error {
                 }
                 _ => return None,
             },
-            Self::Damaged { .. } => "it counts as a miss; `local-cache verify --repair` sets damaged entries aside",
+            Self::Damaged { .. } => {
+                "it counts as a miss; `local-cache verify --repair` sets damaged entries aside"
+            }
             Self::NewerFormat { .. } => "update local-cache, or choose another directory with --cache-root",
             Self::Busy { .. } => "try again when it is done",
             Self::Invalid { .. } | Self::Interrupted => return None,

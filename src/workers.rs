@@ -57,10 +57,14 @@ mod tests {
     fn every_job_runs_once() {
         let counts: Vec<AtomicUsize> = (0..1000).map(|_| AtomicUsize::new(0)).collect();
         let jobs: Vec<usize> = (0..1000).collect();
-        in_order(&jobs, || (), |(), &job| {
-            counts[job].fetch_add(1, Ordering::Relaxed);
-            Ok::<(), ()>(())
-        })
+        in_order(
+            &jobs,
+            || (),
+            |(), &job| {
+                counts[job].fetch_add(1, Ordering::Relaxed);
+                Ok::<(), ()>(())
+            },
+        )
         .unwrap();
         assert!(counts.iter().all(|count| count.load(Ordering::Relaxed) == 1));
     }
@@ -69,10 +73,14 @@ mod tests {
     fn the_first_error_is_returned_and_ends_the_work() {
         let jobs: Vec<usize> = (0..10_000).collect();
         let ran = AtomicUsize::new(0);
-        let result = in_order(&jobs, || (), |(), &job| {
-            ran.fetch_add(1, Ordering::Relaxed);
-            if job == 5 { Err("stop") } else { Ok(()) }
-        });
+        let result = in_order(
+            &jobs,
+            || (),
+            |(), &job| {
+                ran.fetch_add(1, Ordering::Relaxed);
+                if job == 5 { Err("stop") } else { Ok(()) }
+            },
+        );
         assert_eq!(result, Err("stop"));
         assert!(ran.load(Ordering::Relaxed) < jobs.len());
     }

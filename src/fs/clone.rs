@@ -20,9 +20,9 @@ pub fn clone_range(from: &File, to: &File) -> io::Result<bool> {
     let cloned = unsafe { ioctl::ficlone(to.as_raw_fd(), source) };
     match cloned {
         Ok(_) => Ok(true),
-        Err(Errno::EOPNOTSUPP | Errno::EXDEV | Errno::EINVAL | Errno::ENOTTY | Errno::ENOSYS | Errno::EPERM) => {
-            Ok(false)
-        }
+        Err(
+            Errno::EOPNOTSUPP | Errno::EXDEV | Errno::EINVAL | Errno::ENOTTY | Errno::ENOSYS | Errno::EPERM,
+        ) => Ok(false),
         Err(errno) => Err(errno.into()),
     }
 }

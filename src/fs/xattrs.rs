@@ -23,8 +23,7 @@ pub struct Attribute {
     pub value: Box<[u8]>,
 }
 
-const KEPT: [&[u8]; 3] =
-    [b"system.posix_acl_access", b"system.posix_acl_default", b"security.capability"];
+const KEPT: [&[u8]; 3] = [b"system.posix_acl_access", b"system.posix_acl_default", b"security.capability"];
 
 fn is_kept(name: &[u8]) -> bool {
     name.starts_with(b"user.") || KEPT.contains(&name)

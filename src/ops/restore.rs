@@ -60,7 +60,8 @@ pub fn restore(store: &Store, request: &Request<'_>, monitor: &dyn Monitor) -> R
     loop {
         let Some((id, entry, matched)) = find(store, request, monitor)? else { return Ok(None) };
         let begun = Instant::now();
-        let attempt = if request.lookup_only { Ok(None) } else { write(store, &entry, request, monitor).map(Some) };
+        let attempt =
+            if request.lookup_only { Ok(None) } else { write(store, &entry, request, monitor).map(Some) };
         match attempt {
             Ok(done) => {
                 if let Err(error) = store.mark_used(&id) {

@@ -83,7 +83,8 @@ pub fn save(store: &Store, request: &Request<'_>, monitor: &dyn Monitor) -> Resu
     let Some(saving) = store.begin_saving(&sharing, &id)? else { return Ok(Outcome::InProgress) };
 
     monitor.begin(Stage::Scanning, 0);
-    let options = scan::Options { exclude: request.exclude, store: store.identity()?, ..scan::Options::default() };
+    let options =
+        scan::Options { exclude: request.exclude, store: store.identity()?, ..scan::Options::default() };
     let mut scan = scan(request.places, &options)?;
     if scan.tree.dirs().len() <= 1 && scan.tree.leaves().is_empty() && scan.left_out.is_empty() {
         return Ok(Outcome::NothingThere);
@@ -144,7 +145,9 @@ fn find_parent(store: &Store, request: &Request<'_>) -> Result<Option<Manifest>>
     of_group.sort_unstable();
     ids.extend(of_group.pop().map(|(_, id)| id));
     for id in ids {
-        let read = store.read_entry(&id).and_then(|entry| entry.map(|entry| store.read_manifest(&entry)).transpose());
+        let read = store
+            .read_entry(&id)
+            .and_then(|entry| entry.map(|entry| store.read_manifest(&entry)).transpose());
         match read {
             Ok(Some(manifest)) => return Ok(Some(manifest)),
             Ok(None) => {}
@@ -191,7 +194,8 @@ impl Kept {
     /// Takes over what did not change since the parent was saved and is still in the store.
     fn new(scan: &Scan, parent: Option<&Manifest>, contents: &ContentWriter<'_>) -> Result<Self> {
         let mut kept = Self::default();
-        let packs = parent.map(|parent| parent.packs.iter().map(|pack| contents.existing_pack(pack)).collect());
+        let packs =
+            parent.map(|parent| parent.packs.iter().map(|pack| contents.existing_pack(pack)).collect());
         let packs: Vec<Option<Slot>> = packs.transpose()?.unwrap_or_default();
         let same = parent.map(|parent| unchanged(scan, parent)).unwrap_or_default();
         for leaf in scan.tree.leaf_ids() {
@@ -236,7 +240,8 @@ impl Kept {
             contents.learn_known()?;
         }
         let results = Mutex::new(std::mem::take(self));
-        let worker = || Worker { reader: Reader::new(&scan.tree, places), scan, places, contents, buffer: Vec::new() };
+        let worker =
+            || Worker { reader: Reader::new(&scan.tree, places), scan, places, contents, buffer: Vec::new() };
         workers::in_order(&jobs, worker, |worker, job| {
             if monitor.is_interrupted() {
                 return Err(Error::Interrupted);
@@ -290,7 +295,12 @@ impl Kept {
                 Some(state) => (state.mode, state.modified),
                 None => (tree[stored.leaf].mode, tree[stored.leaf].modified),
             };
-            tree.set_file(stored.leaf, mode, modified, FileData { size: stored.size, extents: stored.extents, content });
+            tree.set_file(
+                stored.leaf,
+                mode,
+                modified,
+                FileData { size: stored.size, extents: stored.extents, content },
+            );
         }
         Ok(Manifest { scanned: started, packs, tree: tree.without(&self.gone) })
     }
@@ -341,7 +351,8 @@ impl Worker<'_> {
             let extents = extents(file, stat, &path)?;
             let all = [Extent { offset: 0, length: stat.size }];
             let data = if extents.is_empty() && !is_sparse(stat) { &all[..] } else { &extents };
-            let content = if data.is_empty() { None } else { Some(contents.put_large(file, &path, data)?.digest) };
+            let content =
+                if data.is_empty() { None } else { Some(contents.put_large(file, &path, data)?.digest) };
             let content = content.map(|digest| (digest, None));
             Ok(Stored { leaf, state: None, size: stat.size, extents: extents.into(), content })
         })
@@ -364,8 +375,10 @@ impl Worker<'_> {
             }
             results.push((*leaf, read));
         }
-        let data: Vec<(Digest, &[u8])> =
-            ranges.iter().map(|(_, range)| (Digest::of(&buffer[range.clone()]), &buffer[range.clone()])).collect();
+        let data: Vec<(Digest, &[u8])> = ranges
+            .iter()
+            .map(|(_, range)| (Digest::of(&buffer[range.clone()]), &buffer[range.clone()]))
+            .collect();
         if !data.is_empty() {
             let slots = self.contents.put_small(&data)?;
             for (((result, _), (digest, _)), slot) in ranges.iter().zip(&data).zip(slots) {

@@ -37,7 +37,8 @@ pub fn copy_data(
     let to = files::create_new(to_path, mode)?;
     let size = files::length(from, from_path)?;
     let is_whole = extents == [Extent { offset: 0, length: size }];
-    let is_clone = is_whole && !clone_fails.load(Relaxed) && clone_range(from, &to).context("write", || to_path)?;
+    let is_clone =
+        is_whole && !clone_fails.load(Relaxed) && clone_range(from, &to).context("write", || to_path)?;
     if is_whole && !is_clone {
         clone_fails.store(true, Relaxed);
     }

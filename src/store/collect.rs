@@ -66,7 +66,8 @@ impl Store {
             files::remove(&self.layout.suspect(suspect))?;
         }
         let ids: HashSet<EntryId> = self.entry_ids(None)?.into_iter().collect();
-        let is_entry = |name: &OsString| name.to_str().and_then(EntryId::parse).is_some_and(|id| ids.contains(&id));
+        let is_entry =
+            |name: &OsString| name.to_str().and_then(EntryId::parse).is_some_and(|id| ids.contains(&id));
         self.sweep(&self.layout.used_dir(), &mut done, is_entry)?;
         self.sweep(&self.layout.locks(), &mut done, |name| name == "store")?;
         self.empty_quarantine(&mut done)?;
@@ -217,7 +218,8 @@ impl Store {
         for shelf in files::list(&self.layout.blobs())? {
             let shelf = self.layout.blobs().join(shelf);
             self.sweep(&shelf, done, |name| {
-                layout::digest_in(name, "").is_some_and(|id| uses.blobs.contains(&id) && !suspects.contains(&id))
+                layout::digest_in(name, "")
+                    .is_some_and(|id| uses.blobs.contains(&id) && !suspects.contains(&id))
             })?;
         }
         Ok(())
@@ -227,7 +229,8 @@ impl Store {
         let now = Timestamp::now().seconds;
         let dir = self.layout.quarantine();
         self.sweep(&dir, done, |name| {
-            let set_aside = files::stat(&dir.join(name)).ok().flatten().map_or(now, |stat| stat.changed.seconds);
+            let set_aside =
+                files::stat(&dir.join(name)).ok().flatten().map_or(now, |stat| stat.changed.seconds);
             now.saturating_sub(set_aside) < QUARANTINE
         })
     }

@@ -155,7 +155,8 @@ impl Entry {
         struct Versioned {
             format: u32,
         }
-        let unreadable = |error: serde_json::Error| Error::damaged(path, format!("it can't be read ({error})"));
+        let unreadable =
+            |error: serde_json::Error| Error::damaged(path, format!("it can't be read ({error})"));
         let Versioned { format } = serde_json::from_slice(bytes).map_err(unreadable)?;
         if format > super::layout::VERSION {
             let supported = super::layout::VERSION;

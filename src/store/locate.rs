@@ -68,10 +68,11 @@ impl Store {
         }
         let mut located = Vec::with_capacity(small.len());
         for (leaf, length, pack, digest) in small {
-            let found = contents.found.get(digest).filter(|_| *length <= LARGEST_CONTENT).ok_or_else(|| {
-                let pack = self.layout.pack(&manifest.packs[*pack as usize]);
-                Error::damaged(&pack, format!("it does not hold the contents {digest}"))
-            })?;
+            let found =
+                contents.found.get(digest).filter(|_| *length <= LARGEST_CONTENT).ok_or_else(|| {
+                    let pack = self.layout.pack(&manifest.packs[*pack as usize]);
+                    Error::damaged(&pack, format!("it does not hold the contents {digest}"))
+                })?;
             located.push((found.pack, found.offset, *length, *leaf));
         }
         located.sort_unstable();

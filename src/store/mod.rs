@@ -209,7 +209,9 @@ impl Store {
     pub fn mark_suspect(&self, path: &Path) -> Result<()> {
         let stem = path.file_stem().unwrap_or_default();
         match layout::digest_in(stem, "") {
-            Some(digest) if path.starts_with(self.layout.packs()) || path.starts_with(self.layout.blobs()) => {
+            Some(digest)
+                if path.starts_with(self.layout.packs()) || path.starts_with(self.layout.blobs()) =>
+            {
                 files::touch(&self.layout.suspect(&digest), self.modes.file)
             }
             _ => Ok(()),

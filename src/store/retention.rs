@@ -94,7 +94,8 @@ fn shrink(order: &[&Candidate], sizes: &[u64], limit: u64, decisions: &mut [Deci
     for (candidate, _) in order.iter().zip(&*decisions).filter(|(_, decision)| decision.drop.is_none()) {
         candidate.needs.iter().for_each(|need| users[*need] += 1);
     }
-    let mut total: u64 = sizes.iter().zip(&users).filter(|(_, users)| **users > 0).map(|(size, _)| size).sum();
+    let mut total: u64 =
+        sizes.iter().zip(&users).filter(|(_, users)| **users > 0).map(|(size, _)| size).sum();
     for (candidate, decision) in order.iter().zip(decisions).rev() {
         if total <= limit {
             break;
@@ -126,8 +127,12 @@ mod tests {
     const NOW: Timestamp = Timestamp { seconds: 1_700_000_000, nanoseconds: 0 };
 
     fn candidate(path: &str, key: &str, days_ago: i64, needs: &[usize]) -> Candidate {
-        let group =
-            Group { scope: String::new(), git_ref: String::new(), kind: Kind::Path, paths: vec![path.to_owned()] };
+        let group = Group {
+            scope: String::new(),
+            git_ref: String::new(),
+            kind: Kind::Path,
+            paths: vec![path.to_owned()],
+        };
         let last_used = Timestamp { seconds: NOW.seconds - days_ago * 86_400, nanoseconds: 0 };
         Candidate { id: group.entry_id(key), kind: Kind::Path, last_used, needs: needs.to_vec() }
     }
@@ -159,7 +164,8 @@ mod tests {
 
     #[test]
     fn entries_unused_for_longer_than_allowed_go() {
-        let candidates = [candidate("a", "1", 8, &[]), candidate("a", "2", 7, &[]), candidate("a", "3", -1, &[])];
+        let candidates =
+            [candidate("a", "1", 8, &[]), candidate("a", "2", 7, &[]), candidate("a", "3", -1, &[])];
         let policy = Policy { max_age: Some(Duration::from_secs(7 * DAY)), ..Policy::default() };
         assert_eq!(dropped(&candidates, &[], &policy), [(0, Reason::Unused(Duration::from_secs(8 * DAY)))]);
     }

@@ -210,7 +210,11 @@ impl Finished<'_> {
         let unfinished = self.unfinished.new_path();
         files::write_new(&unfinished, self.store.modes.file, &entry.encode()?)?;
         let path = layout.entry(&entry.id());
-        if replace { files::rename(&unfinished, &path).map(|()| true) } else { files::rename_new(&unfinished, &path) }
+        if replace {
+            files::rename(&unfinished, &path).map(|()| true)
+        } else {
+            files::rename_new(&unfinished, &path)
+        }
     }
 }
 

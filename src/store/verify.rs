@@ -85,7 +85,9 @@ impl Store {
         monitor: &dyn Monitor,
     ) -> Result<()> {
         let checked = match part {
-            Part::Blob(digest) => self.verify_blob(digest, buffer, monitor).map(|bytes| (vec![*digest], bytes)),
+            Part::Blob(digest) => {
+                self.verify_blob(digest, buffer, monitor).map(|bytes| (vec![*digest], bytes))
+            }
             Part::Pack(id) => self.verify_pack(id, buffer, contents, monitor),
         };
         let mut contents = contents.lock().unwrap_or_else(PoisonError::into_inner);
@@ -150,7 +152,8 @@ impl Store {
             if whole && Digest::of(buffer) == record.digest {
                 right.push(record.digest);
             } else {
-                let error = Error::damaged(&path, format!("the contents {} have another digest", record.digest));
+                let error =
+                    Error::damaged(&path, format!("the contents {} have another digest", record.digest));
                 contents.lock().unwrap_or_else(PoisonError::into_inner).damaged.push(error);
             }
             bytes += u64::from(record.length);
@@ -171,7 +174,10 @@ impl Store {
                 }
                 Some(Content { digest, place: Place::Pack(pack) }) if !contents.small.contains(&digest) => {
                     let pack = self.layout.pack(&manifest.packs[pack as usize]);
-                    return Err(Error::damaged(&pack, format!("the contents {digest} are missing or damaged")));
+                    return Err(Error::damaged(
+                        &pack,
+                        format!("the contents {digest} are missing or damaged"),
+                    ));
                 }
                 _ => {}
             }

@@ -51,7 +51,8 @@ pub(super) fn match_dirs(tree: &Tree, other: &Tree) -> Vec<Option<DirId>> {
     }
     for id in tree.dir_ids() {
         let dir = &tree[id];
-        matched[id.0 as usize] = matched[dir.parent.0 as usize].and_then(|parent| other.find_dir(parent, &dir.name));
+        matched[id.0 as usize] =
+            matched[dir.parent.0 as usize].and_then(|parent| other.find_dir(parent, &dir.name));
     }
     matched
 }

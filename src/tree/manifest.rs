@@ -118,8 +118,11 @@ impl References {
     /// Reads what a manifest needs of the store from the bytes of the file `path`, which may end after that part.
     pub fn decode(bytes: &[u8], id: &Digest, path: &Path) -> Result<Self> {
         let header = Header::decode(bytes, id, path)?;
-        let part = bytes.get(HEADER..HEADER + header.references_len).filter(|part| Digest::of(part) == header.references);
-        let part = part.ok_or_else(|| Error::damaged(path, "its references don't have the digest they should"))?;
+        let part = bytes
+            .get(HEADER..HEADER + header.references_len)
+            .filter(|part| Digest::of(part) == header.references);
+        let part =
+            part.ok_or_else(|| Error::damaged(path, "its references don't have the digest they should"))?;
         postcard::from_bytes(part)
             .map_err(|error| Error::damaged(path, format!("its references can't be read ({error})")))
     }
@@ -158,7 +161,10 @@ impl Header {
     fn body<'b>(&self, bytes: &'b [u8], path: &Path) -> Result<&'b [u8]> {
         let body = bytes.get(HEADER + self.references_len..).unwrap_or_default();
         if body.len() as u64 != self.body_len {
-            return Err(Error::damaged(path, format!("its tree has {} of {} bytes", body.len(), self.body_len)));
+            return Err(Error::damaged(
+                path,
+                format!("its tree has {} of {} bytes", body.len(), self.body_len),
+            ));
         }
         if Digest::of(body) != self.body {
             return Err(Error::damaged(path, "its tree does not have the digest it should"));
@@ -207,8 +213,15 @@ struct WireLeaf<'a> {
 
 #[derive(Serialize, Deserialize)]
 enum WireKind<'a> {
-    File { size: u64, content: Option<Content> },
-    Sparse { size: u64, content: Option<Content>, extents: Vec<Extent> },
+    File {
+        size: u64,
+        content: Option<Content>,
+    },
+    Sparse {
+        size: u64,
+        content: Option<Content>,
+        extents: Vec<Extent>,
+    },
     #[serde(borrow)]
     Symlink(Name<'a>),
     HardLink(LeafId),
@@ -245,12 +258,16 @@ impl<'a> From<&'a Manifest> for WireBody<'a> {
             modified: leaf.modified,
             attributes: leaf.attributes.to_vec(),
             kind: match &leaf.kind {
-                LeafKind::File(file) if file.extents.is_empty() && (file.size == 0 || file.content.is_some()) => {
+                LeafKind::File(file)
+                    if file.extents.is_empty() && (file.size == 0 || file.content.is_some()) =>
+                {
                     WireKind::File { size: file.size, content: file.content }
                 }
-                LeafKind::File(file) => {
-                    WireKind::Sparse { size: file.size, content: file.content, extents: file.extents.to_vec() }
-                }
+                LeafKind::File(file) => WireKind::Sparse {
+                    size: file.size,
+                    content: file.content,
+                    extents: file.extents.to_vec(),
+                },
                 LeafKind::Symlink(target) => WireKind::Symlink(Name(target)),
                 LeafKind::HardLink(first) => WireKind::HardLink(*first),
             },
@@ -312,7 +329,8 @@ impl WireLeaf<'_> {
                 LeafKind::File(FileData { size, extents: Box::default(), content })
             }
             WireKind::Sparse { size, content, extents } => {
-                check_extents(size, &extents).map_err(|()| format!("the holes of leaf {id} are not in order"))?;
+                check_extents(size, &extents)
+                    .map_err(|()| format!("the holes of leaf {id} are not in order"))?;
                 if extents.is_empty() != content.is_none() {
                     return Err(format!("leaf {id} has data and does not say where"));
                 }
@@ -385,8 +403,9 @@ fn check_names(tree: &Tree) -> Result<(), String> {
         let dirs = tree.dirs_in(id).map(|(_, dir)| &*dir.name);
         let leaves = tree.leaves_in(id).map(|(_, leaf)| &*leaf.name);
         for names in [dirs.collect::<Vec<_>>(), leaves.collect()] {
-            let is_component =
-                |name: &&[u8]| !name.is_empty() && ![&b"."[..], b".."].contains(name) && !name.contains(&b'/');
+            let is_component = |name: &&[u8]| {
+                !name.is_empty() && ![&b"."[..], b".."].contains(name) && !name.contains(&b'/')
+            };
             let roots = id == Tree::TOP;
             if !names.iter().all(|name| !name.contains(&0) && (roots || is_component(name))) {
                 return Err("it has a name that no file can have".to_owned());

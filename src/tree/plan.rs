@@ -70,7 +70,9 @@ impl Plan {
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
         self.dirs.iter().all(|task| *task == DirTask::Leave)
-            && [&self.write, &self.check, &self.make, &self.link, &self.touch].iter().all(|list| list.is_empty())
+            && [&self.write, &self.check, &self.make, &self.link, &self.touch]
+                .iter()
+                .all(|list| list.is_empty())
             && self.remove.is_empty()
             && self.leftovers.is_empty()
     }
@@ -137,7 +139,8 @@ impl Planner<'_> {
                 }
             }
         }
-        let changed: Vec<_> = self.plan.remove.iter().chain(&self.plan.leftovers).map(|extra| extra.parent).collect();
+        let changed: Vec<_> =
+            self.plan.remove.iter().chain(&self.plan.leftovers).map(|extra| extra.parent).collect();
         changed.into_iter().for_each(|dir| self.changes(dir));
     }
 
@@ -237,7 +240,11 @@ impl Planner<'_> {
         let Some(file) = self.find_present(first) else { return Verdict::Replace };
         let (one, other) = (&self.present.stats[file.0 as usize], &self.present.stats[found.0 as usize]);
         let same = (one.device, one.inode) == (other.device, other.inode);
-        if same && !matches!(self.judge(first, file), Verdict::Replace) { Verdict::Right } else { Verdict::Replace }
+        if same && !matches!(self.judge(first, file), Verdict::Replace) {
+            Verdict::Right
+        } else {
+            Verdict::Replace
+        }
     }
 
     fn find_present(&self, id: LeafId) -> Option<LeafId> {

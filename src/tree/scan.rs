@@ -216,9 +216,8 @@ impl<'a> Job<'a> {
             },
             Kind::File => {
                 // Where there is a guide, a file without attributes in it is not asked for its own.
-                let expected = in_guide.is_none_or(|(tree, _, leaf)| {
-                    leaf.is_some_and(|leaf| !tree[leaf].attributes.is_empty())
-                });
+                let expected = in_guide
+                    .is_none_or(|(tree, _, leaf)| leaf.is_some_and(|leaf| !tree[leaf].attributes.is_empty()));
                 if expected {
                     match xattrs::read_at(above.dir, named.on_disk) {
                         Ok(found) => attributes = found,
@@ -263,7 +262,12 @@ impl<'a> Job<'a> {
         let opened = parent.open_dir(on_disk).and_then(|dir| dir.stat().map(|stat| (dir, stat)));
         let (dir, stat) = match opened {
             Ok(opened) => opened,
-            Err(error) => return if is_gone(&error) { } else { self.leave_out(path.into(), Reason::Unreadable(error)) },
+            Err(error) => {
+                return if is_gone(&error) {
+                } else {
+                    self.leave_out(path.into(), Reason::Unreadable(error))
+                };
+            }
         };
         if self.options.store == Some((stat.device, stat.inode)) {
             return;

@@ -6,3 +6,4 @@ mod action_files;
 mod action_inputs;
 mod action_log;
 mod action_yaml;
+mod pattern;

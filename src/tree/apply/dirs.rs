@@ -27,16 +27,21 @@ fn with_task(job: &Job<'_>, wanted: impl Fn(DirTask) -> bool) -> Vec<DirId> {
 fn finish_new(job: &Job<'_>) -> Result<()> {
     let new = with_task(job, DirTask::is_missing);
     let chunks: Vec<&[DirId]> = new.chunks(64).collect();
-    workers::in_order(&chunks, || job.cursor(), |cursor, chunk| {
-        chunk.iter().try_for_each(|id| {
-            let opened = cursor.enter(*id)?;
-            describe(job, *id, opened, job.tree[*id].mode | 0o700, true)
-        })
-    })?;
+    workers::in_order(
+        &chunks,
+        || job.cursor(),
+        |cursor, chunk| {
+            chunk.iter().try_for_each(|id| {
+                let opened = cursor.enter(*id)?;
+                describe(job, *id, opened, job.tree[*id].mode | 0o700, true)
+            })
+        },
+    )?;
     let mut cursor = job.cursor();
     for id in new.iter().rev().filter(|id| job.tree[**id].mode & 0o700 != 0o700) {
         let opened = cursor.enter(*id)?;
-        set_mode(opened, job.tree[*id].mode).context("set the mode of", || job.places.dir_path(job.tree, *id))?;
+        set_mode(opened, job.tree[*id].mode)
+            .context("set the mode of", || job.places.dir_path(job.tree, *id))?;
     }
     Ok(())
 }
@@ -54,16 +59,20 @@ fn place_new(job: &Job<'_>) -> Result<()> {
 
 fn remove(job: &Job<'_>, names: &[Extra]) -> Result<()> {
     let chunks: Vec<&[Extra]> = names.chunks(16).collect();
-    workers::in_order(&chunks, || job.cursor(), |cursor, chunk| {
-        chunk.iter().try_for_each(|extra| {
-            let dir = cursor.enter(extra.parent)?;
-            let removed = remove_child(dir, &extra.name).context("remove", || {
-                job.places.dir_path(job.tree, extra.parent).join(crate::tree::os(&extra.name))
-            })?;
-            add(&job.counts.removed, removed);
-            Ok(())
-        })
-    })
+    workers::in_order(
+        &chunks,
+        || job.cursor(),
+        |cursor, chunk| {
+            chunk.iter().try_for_each(|extra| {
+                let dir = cursor.enter(extra.parent)?;
+                let removed = remove_child(dir, &extra.name).context("remove", || {
+                    job.places.dir_path(job.tree, extra.parent).join(crate::tree::os(&extra.name))
+                })?;
+                add(&job.counts.removed, removed);
+                Ok(())
+            })
+        },
+    )
 }
 
 /// Existing directories whose names changed, from the bottom up, as a mode may lock out even the owner.
@@ -91,4 +100,3 @@ fn describe(job: &Job<'_>, id: DirId, opened: &Dir, mode: u32, with_time: bool) 
     }
     Ok(())
 }
-

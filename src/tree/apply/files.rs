@@ -63,7 +63,10 @@ impl<'j, 'a> Writer<'j, 'a> {
     }
 
     fn source(&self) -> Result<&File> {
-        self.source.as_ref().map(|(_, file)| file).ok_or_else(|| Error::invalid("no file of the store is open"))
+        self.source
+            .as_ref()
+            .map(|(_, file)| file)
+            .ok_or_else(|| Error::invalid("no file of the store is open"))
     }
 
     fn read_batch(&mut self, batch: &Batch) -> Result<()> {
@@ -106,7 +109,8 @@ impl<'j, 'a> Writer<'j, 'a> {
         buffer.resize(PIECE, 0);
         let mut failed = None;
         let copied = self.create(item.leaf, |file| {
-            let mut copy = Copy { from: &from, at: batch.offset + item.start, buffer: &mut buffer, hasher: None };
+            let mut copy =
+                Copy { from: &from, at: batch.offset + item.start, buffer: &mut buffer, hasher: None };
             copy.hasher = job.options.verify.then(blake3::Hasher::new);
             let result = copy.run(job, file, file_data, item.length);
             let digest = copy.hasher.map(|hasher| Digest::from(hasher.finalize()));
@@ -169,7 +173,8 @@ impl<'j, 'a> Writer<'j, 'a> {
         let (dir, name) = self.cursor.enter_parent(leaf)?;
         let Ok(file) = dir.open_file(name) else { return Ok(false) };
         self.buffer.resize(PIECE, 0);
-        let mut copy = Copy { from: &file, at: 0, buffer: &mut self.buffer, hasher: Some(blake3::Hasher::new()) };
+        let mut copy =
+            Copy { from: &file, at: 0, buffer: &mut self.buffer, hasher: Some(blake3::Hasher::new()) };
         let Ok(true) = copy.hash(data.size) else { return Ok(false) };
         let digest = copy.hasher.map(|hasher| Digest::from(hasher.finalize()));
         if digest != Some(content.digest) {
@@ -189,7 +194,8 @@ impl<'j, 'a> Writer<'j, 'a> {
         let LeafKind::HardLink(first) = job.tree[leaf].kind else { return self.make(leaf) };
         let mut from = job.cursor();
         let (from_dir, from_name) = from.enter_parent(first)?;
-        let linked = self.under_its_name(leaf, "link", |_, dir, name| dir.link_from(from_dir, from_name, name));
+        let linked =
+            self.under_its_name(leaf, "link", |_, dir, name| dir.link_from(from_dir, from_name, name));
         match linked {
             Ok(()) => {
                 add(&job.counts.files, 1);

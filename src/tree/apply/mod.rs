@@ -183,10 +183,14 @@ impl<'a> Job<'a> {
         act: impl Fn(&mut files::Writer<'j, 'a>, LeafId) -> Result<()> + Sync,
     ) -> Result<()> {
         let chunks: Vec<&[LeafId]> = leaves.chunks(64).collect();
-        workers::in_order(&chunks, || files::Writer::new(self), |writer, chunk| {
-            self.go_on()?;
-            chunk.iter().try_for_each(|leaf| act(writer, *leaf))
-        })
+        workers::in_order(
+            &chunks,
+            || files::Writer::new(self),
+            |writer, chunk| {
+                self.go_on()?;
+                chunk.iter().try_for_each(|leaf| act(writer, *leaf))
+            },
+        )
     }
 
     /// The directories that missing roots stand in.
