@@ -22,6 +22,7 @@
 //! The library does not print, exit or read the environment. Deciding and doing are different files.
 
 pub mod action;
+pub mod cli;
 pub mod digest;
 pub mod error;
 pub mod fs;
@@ -29,6 +30,7 @@ pub mod key;
 pub mod monitor;
 pub mod ops;
 pub mod pattern;
+pub mod report;
 pub mod site;
 pub mod store;
 pub mod tree;

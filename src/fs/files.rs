@@ -9,7 +9,7 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::fcntl::{PosixFadviseAdvice, RenameFlags};
 
-use super::{Stat, Timestamp, set_mode, stat_of};
+use super::{Kind, Stat, Timestamp, set_mode, stat_of};
 use crate::error::{Context, Result};
 
 /// All bytes of a file.
@@ -118,6 +118,15 @@ pub fn stat(path: &Path) -> Result<Option<Stat>> {
     match nix::sys::stat::stat(path) {
         Ok(stat) => Ok(Some(stat.into())),
         Err(Errno::ENOENT) => Ok(None),
+        Err(errno) => Err(errno).context("look at", || path),
+    }
+}
+
+/// Whether a path is a symlink itself.
+pub fn is_symlink(path: &Path) -> Result<bool> {
+    match nix::sys::stat::lstat(path) {
+        Ok(stat) => Ok(Stat::from(stat).kind == Kind::Symlink),
+        Err(Errno::ENOENT) => Ok(false),
         Err(errno) => Err(errno).context("look at", || path),
     }
 }

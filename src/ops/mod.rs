@@ -1,6 +1,7 @@
 //! Whole operations on a store, each with a request and an outcome.
 
 pub mod maintain;
+pub mod paths;
 pub mod restore;
 pub mod save;
 

@@ -33,8 +33,8 @@ pub struct Request<'a> {
     pub key: &'a str,
     /// The roots, by the names that restoring knows them by.
     pub places: &'a Places,
-    /// Leave out what this says yes to; it is given absolute paths.
-    pub exclude: Option<&'a (dyn Fn(&Path) -> bool + Sync)>,
+    /// Decides what is left out.
+    pub exclude: Option<scan::Exclude<'a>>,
     /// Replace an entry of the same key.
     pub refresh: bool,
     /// An entry that the paths were restored from, if there was one.

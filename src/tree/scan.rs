@@ -18,10 +18,24 @@ pub struct Options<'a> {
     /// Look only at the names that this tree has; others are reported as extra. For comparing a directory with a
     /// manifest without reading all of, say, a home directory.
     pub guide: Option<&'a Tree>,
-    /// Leave out what this says yes to; it is given absolute paths.
-    pub exclude: Option<&'a (dyn Fn(&Path) -> bool + Sync)>,
+    /// Decides what is left out.
+    pub exclude: Option<Exclude<'a>>,
     /// A directory to leave out, by device and inode: the store itself.
     pub store: Option<(u64, u64)>,
+}
+
+/// Decides what is left out, given absolute paths and whether they are directories.
+pub type Exclude<'a> = &'a (dyn Fn(&Path, bool) -> Take + Sync);
+
+/// What to do with a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Take {
+    /// Take it.
+    Yes,
+    /// Leave it out with everything below it.
+    No,
+    /// Take this directory only if something below it is taken.
+    IfFilled,
 }
 
 /// What was found.
@@ -100,8 +114,8 @@ pub fn scan(places: &Places, options: &Options<'_>) -> Result<Scan> {
             };
             let guide = options.guide.map(|tree| Guide { tree, parent: Tree::TOP });
             let named = Named { name, on_disk: file_name.as_bytes(), kind: None };
-            let mut above = Above { dir: &parent, path, is_path_of_child: true, guide };
-            job.look(scope, &mut top, &mut above, &named);
+            let above = Above { dir: &parent, path, is_path_of_child: true, guide };
+            job.look(scope, &mut top, &above, &named);
             Ok(())
         })
     })?;
@@ -126,6 +140,17 @@ struct Found {
     dirs: Vec<(Box<[u8]>, u32)>,
     extra: Vec<Box<[u8]>>,
     leftovers: Vec<Box<[u8]>>,
+    only_if_filled: bool,
+}
+
+/// A directory to look at.
+struct Visit<'a> {
+    id: u32,
+    parent: Arc<Dir>,
+    on_disk: Box<[u8]>,
+    path: PathBuf,
+    guide: Option<(&'a Tree, Option<DirId>)>,
+    found: Found,
 }
 
 #[derive(Clone, Copy)]
@@ -163,7 +188,7 @@ impl<'a> Job<'a> {
         &'s self,
         scope: &rayon::Scope<'s>,
         into: &mut Found,
-        above: &mut Above<'a, '_>,
+        above: &Above<'a, '_>,
         named: &Named<'_>,
     ) where
         'a: 's,
@@ -180,23 +205,34 @@ impl<'a> Job<'a> {
             into.extra.push(named.name.into());
             return;
         }
-        if self.options.exclude.is_some_and(|exclude| exclude(&above.path_of(named))) {
-            return;
-        }
         if named.kind != Some(Kind::Directory) {
             match above.dir.stat_at(named.on_disk) {
                 Ok(stat) if stat.kind == Kind::Directory => {}
+                Ok(_) if self.take(above, named, false) == Take::No => return,
                 Ok(stat) => return self.look_at_leaf(into, above, named, &stat, in_guide),
                 Err(error) if is_gone(&error) => return,
                 Err(error) => return self.leave_out(above.path_of(named), Reason::Unreadable(error)),
             }
         }
+        let take = self.take(above, named, true);
+        if take == Take::No {
+            return;
+        }
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         into.dirs.push((named.name.into(), id));
-        let (parent, path) = (Arc::clone(above.dir), above.path_of(named));
-        let (name, on_disk): (Box<[u8]>, Box<[u8]>) = (named.name.into(), named.on_disk.into());
-        let guide = in_guide.map(|(tree, dir, _)| (tree, dir));
-        scope.spawn(move |scope| self.visit(scope, &parent, id, name, &on_disk, &path, guide));
+        let visit = Visit {
+            id,
+            parent: Arc::clone(above.dir),
+            on_disk: named.on_disk.into(),
+            path: above.path_of(named),
+            guide: in_guide.map(|(tree, dir, _)| (tree, dir)),
+            found: Found { name: named.name.into(), only_if_filled: take == Take::IfFilled, ..Found::default() },
+        };
+        scope.spawn(move |scope| self.visit(scope, visit));
+    }
+
+    fn take(&self, above: &Above<'_, '_>, named: &Named<'_>, is_directory: bool) -> Take {
+        self.options.exclude.map_or(Take::Yes, |exclude| exclude(&above.path_of(named), is_directory))
     }
 
     fn look_at_leaf(
@@ -246,33 +282,22 @@ impl<'a> Job<'a> {
         into.leaves.push((leaf, *stat));
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the state of one job, taken apart by the scheduler")]
-    fn visit<'s>(
-        &'s self,
-        scope: &rayon::Scope<'s>,
-        parent: &Dir,
-        id: u32,
-        name: Box<[u8]>,
-        on_disk: &[u8],
-        path: &Path,
-        guide: Option<(&'a Tree, Option<DirId>)>,
-    ) where
+    fn visit<'s>(&'s self, scope: &rayon::Scope<'s>, visit: Visit<'a>)
+    where
         'a: 's,
     {
-        let opened = parent.open_dir(on_disk).and_then(|dir| dir.stat().map(|stat| (dir, stat)));
+        let Visit { id, parent, on_disk, path, guide, mut found } = visit;
+        let opened = parent.open_dir(&on_disk).and_then(|dir| dir.stat().map(|stat| (dir, stat)));
+        drop(parent);
         let (dir, stat) = match opened {
             Ok(opened) => opened,
-            Err(error) => {
-                return if is_gone(&error) {
-                } else {
-                    self.leave_out(path.into(), Reason::Unreadable(error))
-                };
-            }
+            Err(error) if is_gone(&error) => return,
+            Err(error) => return self.leave_out(path, Reason::Unreadable(error)),
         };
         if self.options.store == Some((stat.device, stat.inode)) {
             return;
         }
-        let mut found = Found { name, mode: stat.mode, modified: stat.modified, ..Found::default() };
+        (found.mode, found.modified) = (stat.mode, stat.modified);
         let read = match guide {
             // Something else is wanted here: what the directory holds does not matter.
             Some((_, None)) => Ok(Vec::new()),
@@ -282,17 +307,16 @@ impl<'a> Job<'a> {
                 dir.list()
             }),
         };
-        match read {
-            Ok(names) => {
-                let guide = guide.and_then(|(tree, dir)| dir.map(|parent| Guide { tree, parent }));
-                let dir = Arc::new(dir);
-                let mut above = Above { dir: &dir, path, is_path_of_child: false, guide };
-                for listed in &names {
-                    let named = Named { name: &listed.name, on_disk: &listed.name, kind: listed.kind };
-                    self.look(scope, &mut found, &mut above, &named);
-                }
-            }
-            Err(error) => return self.leave_out(path.into(), Reason::Unreadable(error)),
+        let names = match read {
+            Ok(names) => names,
+            Err(error) => return self.leave_out(path, Reason::Unreadable(error)),
+        };
+        let guide = guide.and_then(|(tree, dir)| dir.map(|parent| Guide { tree, parent }));
+        let dir = Arc::new(dir);
+        let above = Above { dir: &dir, path: &path, is_path_of_child: false, guide };
+        for listed in &names {
+            let named = Named { name: &listed.name, on_disk: &listed.name, kind: listed.kind };
+            self.look(scope, &mut found, &above, &named);
         }
         self.found.lock().unwrap_or_else(PoisonError::into_inner).push((id, found));
     }
@@ -308,9 +332,22 @@ impl<'a> Job<'a> {
             found[id as usize] = Some(dir);
         }
         found[0] = Some(top);
+        drop_unfilled(&mut found);
         let mut left_out = self.left_out.into_inner().unwrap_or_else(PoisonError::into_inner);
         left_out.sort_by(|one, other| one.path.cmp(&other.path));
         flatten(found, started, left_out)
+    }
+}
+
+/// Takes out directories that could not be read, and so have no result, and those that are empty but need not be.
+fn drop_unfilled(found: &mut [Option<Found>]) {
+    // A job gets its number before those of its subdirectories, so this goes from the bottom up.
+    for id in (1..found.len()).rev().chain([0]) {
+        let Some(mut dir) = found[id].take() else { continue };
+        dir.dirs.retain(|(_, job)| found[*job as usize].is_some());
+        if !dir.only_if_filled || !dir.dirs.is_empty() || !dir.leaves.is_empty() {
+            found[id] = Some(dir);
+        }
     }
 }
 
@@ -324,8 +361,6 @@ fn flatten(mut found: Vec<Option<Found>>, started: Timestamp, left_out: Vec<Left
         let Some(mut dir) = found[job].take() else { continue };
         let id = DirId(count(&dirs));
         dir.leaves.sort_unstable_by(|one, other| one.0.name.cmp(&other.0.name));
-        // A directory that could not be read has no result, and so no place in the tree.
-        dir.dirs.retain(|(_, job)| found[*job as usize].is_some());
         dir.dirs.sort_unstable();
         let first = count(&leaves);
         for (leaf, stat) in dir.leaves {

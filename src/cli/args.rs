@@ -1,0 +1,154 @@
+//! The arguments of the command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Keeps directories on this machine's disk and puts them back in milliseconds.
+#[derive(Debug, Parser)]
+#[command(name = "local-cache", version, arg_required_else_help = true, max_term_width = 100)]
+pub struct Arguments {
+    #[command(flatten)]
+    pub common: Common,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Args)]
+pub struct Common {
+    /// Directory that the store lives in
+    #[arg(long, global = true, value_name = "DIR", env = "LOCAL_CACHE_ROOT", default_value = "/tmp/runner-cache")]
+    pub cache_root: PathBuf,
+    /// Print one JSON document instead of text
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Put back what was saved under a key
+    #[command(after_help = "Example:\n  local-cache restore --key linux-$(sha256sum Cargo.lock | cut -c1-16) \\\n    --restore-key linux- ~/.cargo/registry target")]
+    Restore(Restore),
+    /// Save files and directories under a key
+    #[command(after_help = "Example:\n  local-cache save --key linux-1 target ~/.cargo/registry '!target/**/incremental'")]
+    Save(Save),
+    /// List all entries
+    #[command(after_help = "Example:\n  local-cache list --json")]
+    List,
+    /// Show an entry and its files
+    #[command(after_help = "Example:\n  local-cache show linux-1")]
+    Show(Show),
+    /// Read all of the store and compare it with its digests
+    #[command(after_help = "Example:\n  local-cache verify --repair")]
+    Verify(Verify),
+    /// Remove entries and give their space back
+    #[command(after_help = "Example:\n  local-cache prune --dry-run --keep 5 --max-age 7d --max-size 50GB")]
+    Prune(Prune),
+    /// Run two jobs on a real Cargo project, side by side with and without the cache
+    #[command(after_help = "Examples:\n  local-cache demo\n  local-cache demo --project ~/src/my-workspace")]
+    Demo(Demo),
+    /// Run a phase of the GitHub Action
+    Action(Action),
+}
+
+#[derive(Debug, Args)]
+pub struct Restore {
+    /// The key that was given to save
+    #[arg(long)]
+    pub key: String,
+    /// Prefix to try when there is no such key; may be given several times
+    #[arg(long = "restore-key", value_name = "PREFIX")]
+    pub restore_keys: Vec<String>,
+    /// Remove what the entry does not have
+    #[arg(long)]
+    pub mirror: bool,
+    /// Only tell whether there is an entry
+    #[arg(long)]
+    pub lookup_only: bool,
+    /// End with exit code 3 when nothing is found
+    #[arg(long)]
+    pub fail_on_cache_miss: bool,
+    /// Do not compare contents with their digests
+    #[arg(long)]
+    pub no_verify: bool,
+    /// Files, directories or patterns, as they were given to save
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Save {
+    /// The key to save under
+    #[arg(long)]
+    pub key: String,
+    /// Replace an entry of the same key
+    #[arg(long)]
+    pub refresh: bool,
+    /// Files, directories or patterns; `!` before one leaves it out
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Show {
+    /// An entry's id, the beginning of it, or its key
+    pub entry: String,
+}
+
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// Set damaged entries aside and remove damaged contents
+    #[arg(long)]
+    pub repair: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Prune {
+    /// Only show what would go, and why
+    #[arg(long)]
+    pub dry_run: bool,
+    /// How many entries of each group of paths stay: those used last
+    #[arg(long, value_name = "COUNT")]
+    pub keep: Option<usize>,
+    /// Entries unused for longer go, such as `7d` or `12h`
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub max_age: Option<Duration>,
+    /// Entries go, the least recently used first, until the store is at most this large, such as `50GB`
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub max_size: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// A Cargo project to use instead of the built-in one; it is copied, not touched
+    #[arg(long, value_name = "DIR")]
+    pub project: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Action {
+    /// The phase
+    pub phase: Phase,
+    /// Which of the actions: cache, restore or save
+    #[arg(default_value = "cache")]
+    pub kind: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Phase {
+    /// Before the job's steps
+    Pre,
+    /// The step itself
+    Main,
+    /// After the job's steps
+    Post,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    crate::action::inputs::duration(text)
+}
+
+fn size(text: &str) -> Result<u64, String> {
+    crate::action::inputs::size(text)
+}

@@ -1,0 +1,182 @@
+//! What a list of paths means: what is saved, under which names, and where it goes back to.
+//!
+//! A root is named by where it lies: `./target` in the workspace, `~/.cargo` at home, `/tmp/x` elsewhere. So it goes
+//! back to where workspace and home are then. A root goes back only when the list it is asked for with names it, so an
+//! entry that somebody made up can't be restored elsewhere.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::fs::files;
+use crate::pattern::{Anchor, Base, Exclusions, FoundKind, PatternError, Patterns, Verdict};
+use crate::tree::Places;
+use crate::tree::scan::Take;
+
+/// A list of paths.
+#[derive(Debug)]
+pub struct PathList {
+    patterns: Patterns,
+    base: Base,
+}
+
+/// What a list of paths stands for on the disk now.
+#[derive(Debug)]
+pub struct Roots {
+    /// Its roots.
+    pub places: Places,
+    /// What is left out below each root that something is left out of.
+    exclusions: Vec<(PathBuf, Exclusions)>,
+}
+
+impl PathList {
+    /// Reads a list, one pattern a line.
+    pub fn parse<L: IntoIterator<Item: AsRef<str>>>(lines: L, base: &Base) -> Result<Self, PatternError> {
+        Ok(Self { patterns: Patterns::parse(lines, base)?, base: base.clone() })
+    }
+
+    /// Whether the list names nothing.
+    pub fn is_empty(&self) -> bool {
+        self.patterns.is_empty()
+    }
+
+    /// The list in normal form: what two lists must have in common to mean the same.
+    pub fn identity(&self) -> Vec<String> {
+        let anchored = self.patterns.anchored(&self.base);
+        anchored.iter().map(|pattern| printable(pattern.to_os_string().as_bytes())).collect()
+    }
+
+    /// What the list stands for on the disk now. A root below another one is part of that.
+    pub fn resolve(&self) -> Result<Roots> {
+        let found = self.patterns.resolve(true).map_err(|error| Error::invalid(error.to_string()))?;
+        let mut roots: Vec<(Box<[u8]>, PathBuf)> = Vec::new();
+        let mut exclusions = Vec::new();
+        let mut inside: Option<PathBuf> = None;
+        for item in found {
+            if inside.as_ref().is_some_and(|above| item.path.starts_with(above)) {
+                continue;
+            }
+            if item.path.parent().is_none() {
+                return Err(Error::invalid("the root of the filesystem can't be cached; name directories in it"));
+            }
+            if item.kind == FoundKind::Directory && !files::is_symlink(&item.path)? {
+                let below = self.patterns.exclusions_below(&item.path);
+                if !below.is_empty() {
+                    exclusions.push((item.path.clone(), below));
+                }
+                inside = Some(item.path.clone());
+            }
+            let name = self.name(&item.path);
+            if !roots.iter().any(|(known, _)| *known == name) {
+                roots.push((name, item.path));
+            }
+        }
+        let outermost: Vec<PathBuf> = roots.iter().map(|(_, path)| path.clone()).collect();
+        roots.retain(|(_, path)| !outermost.iter().any(|other| other != path && path.starts_with(other)));
+        Ok(Roots { places: Places::new(roots), exclusions })
+    }
+
+    fn name(&self, path: &Path) -> Box<[u8]> {
+        let (anchor, rest) = self.base.anchor(path);
+        let prefix: &[u8] = match anchor {
+            Anchor::Workspace => b"./",
+            Anchor::Home => b"~/",
+            Anchor::Root => b"/",
+        };
+        [prefix, rest.as_os_str().as_bytes()].concat().into()
+    }
+
+    /// Where the root of a name lies now; an error when the list does not name it.
+    pub fn place(&self, name: &[u8]) -> Result<PathBuf> {
+        let refused = || {
+            Error::invalid(format!("the entry holds {}, which was not asked for", OsStr::from_bytes(name).display()))
+        };
+        let (anchor, rest) = [(Anchor::Workspace, &b"./"[..]), (Anchor::Home, b"~/"), (Anchor::Root, b"/")]
+            .into_iter()
+            .find_map(|(anchor, prefix)| Some((anchor, name.strip_prefix(prefix)?)))
+            .ok_or_else(refused)?;
+        let rest = Path::new(OsStr::from_bytes(rest));
+        let is_plain = rest.components().all(|part| matches!(part, std::path::Component::Normal(_)));
+        let path = self.base.locate(anchor, rest);
+        if is_plain && path.parent().is_some() && self.patterns.matches(&path).any() {
+            Ok(path)
+        } else {
+            Err(refused())
+        }
+    }
+}
+
+impl Roots {
+    /// What is to be left out of them; none when nothing is.
+    pub fn exclude(&self) -> Option<impl Fn(&Path, bool) -> Take + Sync> {
+        (!self.exclusions.is_empty()).then_some(|path: &Path, is_directory| {
+            let found = self.exclusions.iter().find_map(|(root, below)| Some((below, path.strip_prefix(root).ok()?)));
+            match found {
+                Some((below, rest)) if !rest.as_os_str().is_empty() => match below.verdict(rest, is_directory) {
+                    Verdict::Keep => Take::Yes,
+                    Verdict::LeaveOut => Take::No,
+                    Verdict::LookInside => Take::IfFilled,
+                },
+                _ => Take::Yes,
+            }
+        })
+    }
+}
+
+/// A name of any bytes as text, different for different names: what is not UTF-8 as `\xff`, a backslash doubled.
+pub fn printable(name: &[u8]) -> String {
+    use std::fmt::Write as _;
+    let mut text = String::new();
+    for chunk in name.utf8_chunks() {
+        text.push_str(&chunk.valid().replace('\\', "\\\\"));
+        for byte in chunk.invalid() {
+            // Writing to a string does not fail.
+            let _ = write!(text, "\\x{byte:02x}");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn base() -> Base {
+        Base::new("/work/repo", "/home/me")
+    }
+
+    #[test]
+    fn spelling_does_not_change_what_a_list_means_but_order_does() {
+        let identity = |lines: &[&str]| PathList::parse(lines, &base()).unwrap().identity();
+        assert_eq!(identity(&["./target/", "~/.cargo"]), identity(&["/work/repo//target", "~/.cargo/"]));
+        assert_ne!(identity(&["a", "b"]), identity(&["b", "a"]));
+        assert_ne!(identity(&["a"]), identity(&["a", "!a/b"]));
+    }
+
+    #[test]
+    fn a_root_goes_back_to_where_workspace_and_home_are_now() {
+        let here = PathList::parse(["target", "~/.cargo", "/tmp/x"], &base()).unwrap();
+        let elsewhere = Base::new("/other", "/root");
+        let there = PathList::parse(["target", "~/.cargo", "/tmp/x"], &elsewhere).unwrap();
+        let moved = |path: &str| there.place(&here.name(Path::new(path))).unwrap();
+        assert_eq!(moved("/work/repo/target"), Path::new("/other/target"));
+        assert_eq!(moved("/home/me/.cargo"), Path::new("/root/.cargo"));
+        assert_eq!(moved("/tmp/x"), Path::new("/tmp/x"));
+    }
+
+    #[test]
+    fn a_root_that_was_not_asked_for_goes_nowhere() {
+        let list = PathList::parse(["target/*/deps"], &base()).unwrap();
+        assert!(list.place(b"./target/debug/deps").is_ok());
+        for name in ["./src", "./target/../src", "~/.ssh", "/etc", "etc", "./", ""] {
+            assert!(list.place(name.as_bytes()).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn names_of_any_bytes_are_told_apart() {
+        assert_eq!(printable(b"a\xff\\b"), "a\\xff\\\\b");
+        assert_ne!(printable(b"\xff"), printable(b"\\xff"));
+    }
+}

@@ -1,0 +1,76 @@
+//! Tables of text.
+
+use std::fmt;
+
+/// A table with a heading, for a terminal or a log.
+#[derive(Debug)]
+pub struct Table {
+    rows: Vec<Vec<String>>,
+    right_aligned: Vec<usize>,
+}
+
+impl Table {
+    /// A table with these headings.
+    pub fn new<const N: usize>(headings: [&str; N]) -> Self {
+        Self { rows: vec![headings.map(str::to_owned).into()], right_aligned: Vec::new() }
+    }
+
+    /// Aligns columns to the right, as suits numbers.
+    #[must_use]
+    pub fn right<const N: usize>(mut self, columns: [usize; N]) -> Self {
+        self.right_aligned = columns.into();
+        self
+    }
+
+    /// Adds a row.
+    pub fn row<const N: usize>(&mut self, cells: [String; N]) {
+        self.rows.push(cells.into());
+    }
+
+    /// Whether there is nothing but the headings.
+    pub fn is_empty(&self) -> bool {
+        self.rows.len() == 1
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let columns = self.rows.iter().map(Vec::len).max().unwrap_or_default();
+        let width = |column: usize| {
+            self.rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or_default()
+        };
+        let widths: Vec<usize> = (0..columns).map(width).collect();
+        for row in &self.rows {
+            let mut line = String::new();
+            for (column, cell) in row.iter().enumerate() {
+                let width = widths[column];
+                if column > 0 {
+                    line.push_str("  ");
+                }
+                line += &if self.right_aligned.contains(&column) {
+                    format!("{cell:>width$}")
+                } else {
+                    format!("{cell:<width$}")
+                };
+            }
+            writeln!(f, "{}", line.trim_end())?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell() {
+        let mut table = Table::new(["name", "files"]).right([1]);
+        table.row(["a longer name".into(), "7".into()]);
+        table.row(["é".into(), "12345".into()]);
+        assert_eq!(
+            table.to_string(),
+            "name           files\na longer name      7\né              12345\n"
+        );
+    }
+}
