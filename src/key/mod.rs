@@ -1,1 +1,3 @@
 //! What identifies an entry: keys, paths, digests of files.
+
+pub mod hash_files;
