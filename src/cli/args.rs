@@ -8,30 +8,40 @@ use clap::{Args, Parser, Subcommand};
 /// Keeps directories on this machine's disk and puts them back in milliseconds.
 #[derive(Debug, Parser)]
 #[command(name = "local-cache", version, arg_required_else_help = true, max_term_width = 100)]
-pub struct Arguments {
+pub(super) struct Arguments {
     #[command(flatten)]
-    pub common: Common,
+    pub(super) common: Common,
     #[command(subcommand)]
-    pub command: Command,
+    pub(super) command: Command,
 }
 
 #[derive(Debug, Args)]
-pub struct Common {
+pub(super) struct Common {
     /// Directory that the store lives in
-    #[arg(long, global = true, value_name = "DIR", env = "LOCAL_CACHE_ROOT", default_value = "/tmp/runner-cache")]
-    pub cache_root: PathBuf,
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "LOCAL_CACHE_ROOT",
+        default_value = "/tmp/runner-cache"
+    )]
+    pub(super) cache_root: PathBuf,
     /// Print one JSON document instead of text
     #[arg(long, global = true)]
-    pub json: bool,
+    pub(super) json: bool,
 }
 
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(super) enum Command {
     /// Put back what was saved under a key
-    #[command(after_help = "Example:\n  local-cache restore --key linux-$(sha256sum Cargo.lock | cut -c1-16) \\\n    --restore-key linux- ~/.cargo/registry target")]
+    #[command(
+        after_help = "Example:\n  local-cache restore --key linux-$(sha256sum Cargo.lock | cut -c1-16) \\\n    --restore-key linux- ~/.cargo/registry target"
+    )]
     Restore(Restore),
     /// Save files and directories under a key
-    #[command(after_help = "Example:\n  local-cache save --key linux-1 target ~/.cargo/registry '!target/**/incremental'")]
+    #[command(
+        after_help = "Example:\n  local-cache save --key linux-1 target ~/.cargo/registry '!target/**/incremental'"
+    )]
     Save(Save),
     /// List all entries
     #[command(after_help = "Example:\n  local-cache list --json")]
@@ -53,90 +63,91 @@ pub enum Command {
 }
 
 #[derive(Debug, Args)]
-pub struct Restore {
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
+pub(super) struct Restore {
     /// The key that was given to save
     #[arg(long)]
-    pub key: String,
+    pub(super) key: String,
     /// Prefix to try when there is no such key; may be given several times
     #[arg(long = "restore-key", value_name = "PREFIX")]
-    pub restore_keys: Vec<String>,
+    pub(super) restore_keys: Vec<String>,
     /// Remove what the entry does not have
     #[arg(long)]
-    pub mirror: bool,
+    pub(super) mirror: bool,
     /// Only tell whether there is an entry
     #[arg(long)]
-    pub lookup_only: bool,
+    pub(super) lookup_only: bool,
     /// End with exit code 3 when nothing is found
     #[arg(long)]
-    pub fail_on_cache_miss: bool,
+    pub(super) fail_on_cache_miss: bool,
     /// Do not compare contents with their digests
     #[arg(long)]
-    pub no_verify: bool,
+    pub(super) no_verify: bool,
     /// Files, directories or patterns, as they were given to save
     #[arg(required = true, value_name = "PATH")]
-    pub paths: Vec<String>,
+    pub(super) paths: Vec<String>,
 }
 
 #[derive(Debug, Args)]
-pub struct Save {
+pub(super) struct Save {
     /// The key to save under
     #[arg(long)]
-    pub key: String,
+    pub(super) key: String,
     /// Replace an entry of the same key
     #[arg(long)]
-    pub refresh: bool,
+    pub(super) refresh: bool,
     /// Files, directories or patterns; `!` before one leaves it out
     #[arg(required = true, value_name = "PATH")]
-    pub paths: Vec<String>,
+    pub(super) paths: Vec<String>,
 }
 
 #[derive(Debug, Args)]
-pub struct Show {
+pub(super) struct Show {
     /// An entry's id, the beginning of it, or its key
-    pub entry: String,
+    pub(super) entry: String,
 }
 
 #[derive(Debug, Args)]
-pub struct Verify {
+pub(super) struct Verify {
     /// Set damaged entries aside and remove damaged contents
     #[arg(long)]
-    pub repair: bool,
+    pub(super) repair: bool,
 }
 
 #[derive(Debug, Args)]
-pub struct Prune {
+pub(super) struct Prune {
     /// Only show what would go, and why
     #[arg(long)]
-    pub dry_run: bool,
+    pub(super) dry_run: bool,
     /// How many entries of each group of paths stay: those used last
     #[arg(long, value_name = "COUNT")]
-    pub keep: Option<usize>,
+    pub(super) keep: Option<usize>,
     /// Entries unused for longer go, such as `7d` or `12h`
     #[arg(long, value_name = "DURATION", value_parser = duration)]
-    pub max_age: Option<Duration>,
+    pub(super) max_age: Option<Duration>,
     /// Entries go, the least recently used first, until the store is at most this large, such as `50GB`
     #[arg(long, value_name = "SIZE", value_parser = size)]
-    pub max_size: Option<u64>,
+    pub(super) max_size: Option<u64>,
 }
 
 #[derive(Debug, Args)]
-pub struct Demo {
+pub(super) struct Demo {
     /// A Cargo project to use instead of the built-in one; it is copied, not touched
     #[arg(long, value_name = "DIR")]
-    pub project: Option<PathBuf>,
+    pub(super) project: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
-pub struct Action {
+pub(super) struct Action {
     /// The phase
-    pub phase: Phase,
+    pub(super) phase: Phase,
     /// Which of the actions: cache, restore or save
     #[arg(default_value = "cache")]
-    pub kind: String,
+    pub(super) kind: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Phase {
+pub(super) enum Phase {
     /// Before the job's steps
     Pre,
     /// The step itself
@@ -147,8 +158,9 @@ pub enum Phase {
 
 fn duration(text: &str) -> Result<Duration, String> {
     crate::action::inputs::duration(text)
+        .ok_or_else(|| "not a duration; write it like 7d, 12h or 1h30m".to_owned())
 }
 
 fn size(text: &str) -> Result<u64, String> {
-    crate::action::inputs::size(text)
+    crate::action::inputs::size(text).ok_or_else(|| "not a size; write it like 50GB or 20 GiB".to_owned())
 }

@@ -46,10 +46,11 @@ impl Dir {
         Ok(nix::fcntl::openat(&self.0, name, flags, Mode::empty())?.into())
     }
 
-    /// Makes a file that did not exist, open for reading and writing; its mode is 0600 until it is set.
-    pub fn create_file(&self, name: &[u8]) -> io::Result<File> {
+    /// Makes a file that did not exist, open for reading and writing, with at most the given permissions: the umask
+    /// and access control lists may take some away.
+    pub fn create_file(&self, name: &[u8], mode: u32) -> io::Result<File> {
         let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        Ok(nix::fcntl::openat(&self.0, name, flags, Mode::S_IRUSR | Mode::S_IWUSR)?.into())
+        Ok(nix::fcntl::openat(&self.0, name, flags, Mode::from_bits_truncate(mode & 0o777))?.into())
     }
 
     /// Makes a directory that only its owner can use, until its mode is set.

@@ -30,21 +30,20 @@ pub fn remove_child(parent: &Dir, name: &[u8]) -> io::Result<Removed> {
     // Open directories from the top down, each with the names in it that are still to go.
     let mut open = vec![Level::enter(parent, name)?];
     while let Some(level) = open.last_mut() {
-        match level.names.pop_front() {
-            Some(listed) => match level.dir.unlink(&listed.name) {
-                Ok(()) => removed += 1,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) if listed.kind.is_some_and(|kind| kind != Kind::Directory) => return Err(error),
-                Err(_) => {
-                    let below = Level::enter(&level.dir, &listed.name)?;
-                    open.push(below);
-                }
-            },
-            None => {
-                let Some(done) = open.pop() else { break };
-                let above = open.last().map_or(parent, |level| &level.dir);
-                above.remove_dir(&done.name)?;
-                removed += 1;
+        let Some(listed) = level.names.pop_front() else {
+            let Some(done) = open.pop() else { break };
+            let above = open.last().map_or(parent, |level| &level.dir);
+            above.remove_dir(&done.name)?;
+            removed += 1;
+            continue;
+        };
+        match level.dir.unlink(&listed.name) {
+            Ok(()) => removed += 1,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) if listed.kind.is_some_and(|kind| kind != Kind::Directory) => return Err(error),
+            Err(_) => {
+                let below = Level::enter(&level.dir, &listed.name)?;
+                open.push(below);
             }
         }
     }

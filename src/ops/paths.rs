@@ -58,7 +58,9 @@ impl PathList {
                 continue;
             }
             if item.path.parent().is_none() {
-                return Err(Error::invalid("the root of the filesystem can't be cached; name directories in it"));
+                return Err(Error::invalid(
+                    "the root of the filesystem can't be cached; name directories in it",
+                ));
             }
             if item.kind == FoundKind::Directory && !files::is_symlink(&item.path)? {
                 let below = self.patterns.exclusions_below(&item.path);
@@ -90,7 +92,10 @@ impl PathList {
     /// Where the root of a name lies now; an error when the list does not name it.
     pub fn place(&self, name: &[u8]) -> Result<PathBuf> {
         let refused = || {
-            Error::invalid(format!("the entry holds {}, which was not asked for", OsStr::from_bytes(name).display()))
+            Error::invalid(format!(
+                "the entry holds {}, which was not asked for",
+                OsStr::from_bytes(name).display()
+            ))
         };
         let (anchor, rest) = [(Anchor::Workspace, &b"./"[..]), (Anchor::Home, b"~/"), (Anchor::Root, b"/")]
             .into_iter()
@@ -111,13 +116,16 @@ impl Roots {
     /// What is to be left out of them; none when nothing is.
     pub fn exclude(&self) -> Option<impl Fn(&Path, bool) -> Take + Sync> {
         (!self.exclusions.is_empty()).then_some(|path: &Path, is_directory| {
-            let found = self.exclusions.iter().find_map(|(root, below)| Some((below, path.strip_prefix(root).ok()?)));
+            let found =
+                self.exclusions.iter().find_map(|(root, below)| Some((below, path.strip_prefix(root).ok()?)));
             match found {
-                Some((below, rest)) if !rest.as_os_str().is_empty() => match below.verdict(rest, is_directory) {
-                    Verdict::Keep => Take::Yes,
-                    Verdict::LeaveOut => Take::No,
-                    Verdict::LookInside => Take::IfFilled,
-                },
+                Some((below, rest)) if !rest.as_os_str().is_empty() => {
+                    match below.verdict(rest, is_directory) {
+                        Verdict::Keep => Take::Yes,
+                        Verdict::LeaveOut => Take::No,
+                        Verdict::LookInside => Take::IfFilled,
+                    }
+                }
                 _ => Take::Yes,
             }
         })

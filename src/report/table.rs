@@ -1,6 +1,6 @@
 //! Tables of text.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 /// A table with a heading, for a terminal or a log.
 #[derive(Debug)]
@@ -37,7 +37,12 @@ impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or_default();
         let width = |column: usize| {
-            self.rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or_default()
+            self.rows
+                .iter()
+                .filter_map(|row| row.get(column))
+                .map(|cell| cell.chars().count())
+                .max()
+                .unwrap_or_default()
         };
         let widths: Vec<usize> = (0..columns).map(width).collect();
         for row in &self.rows {
@@ -47,10 +52,11 @@ impl fmt::Display for Table {
                 if column > 0 {
                     line.push_str("  ");
                 }
-                line += &if self.right_aligned.contains(&column) {
-                    format!("{cell:>width$}")
+                // Writing to a string does not fail.
+                let _ = if self.right_aligned.contains(&column) {
+                    write!(line, "{cell:>width$}")
                 } else {
-                    format!("{cell:<width$}")
+                    write!(line, "{cell:<width$}")
                 };
             }
             writeln!(f, "{}", line.trim_end())?;
@@ -68,9 +74,6 @@ mod tests {
         let mut table = Table::new(["name", "files"]).right([1]);
         table.row(["a longer name".into(), "7".into()]);
         table.row(["é".into(), "12345".into()]);
-        assert_eq!(
-            table.to_string(),
-            "name           files\na longer name      7\né              12345\n"
-        );
+        assert_eq!(table.to_string(), "name           files\na longer name      7\né              12345\n");
     }
 }

@@ -13,7 +13,7 @@ use crate::tree::manifest::Manifest;
 use crate::tree::{Content, FileData, LeafId, LeafKind, Place};
 
 /// The greatest length of a batch of contents from a pack.
-const BATCH: u64 = 1 << 20;
+const BATCH: u64 = 256 << 10;
 /// Bytes that are read and thrown away rather than beginning a new batch.
 const GAP: u64 = 32 << 10;
 

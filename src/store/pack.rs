@@ -13,7 +13,7 @@ use crate::fs::files;
 
 const MAGIC: &[u8; 8] = b"lc-pack\n";
 const VERSION: u32 = 1;
-const HEADER: u64 = 16;
+const HEADER: usize = 16;
 const RECORD: usize = Digest::LEN + 4;
 const TRAILER: usize = 8 + 4 + 4 + Digest::LEN;
 
@@ -66,7 +66,7 @@ impl Index {
             return Err(Error::damaged(path, "its index does not have the digest it should"));
         }
         let mut records = Vec::with_capacity(count as usize);
-        let mut offset = HEADER;
+        let mut offset = HEADER as u64;
         for record in index.chunks_exact(RECORD) {
             let length = u32::from_le_bytes(array(&record[Digest::LEN..]));
             let digest = Digest::from_bytes(array(&record[..Digest::LEN]));
@@ -81,7 +81,7 @@ impl Index {
 }
 
 fn check_header(file: &File, path: &Path) -> Result<()> {
-    let mut header = [0; HEADER as usize];
+    let mut header = [0; HEADER];
     read(file, &mut header, 0, path)?;
     let version = u32::from_le_bytes(array(&header[8..12]));
     if header[..8] != *MAGIC || header[12..] != [0; 4] || version == 0 {
@@ -119,11 +119,11 @@ impl Writer {
     /// Begins a pack in a new file.
     pub fn create(path: PathBuf, mode: u32) -> Result<Self> {
         let mut file = files::create_new(&path, mode)?;
-        let mut header = [0; HEADER as usize];
+        let mut header = [0; HEADER];
         header[..8].copy_from_slice(MAGIC);
         header[8..12].copy_from_slice(&VERSION.to_le_bytes());
         file.write_all(&header).context("write", || &path)?;
-        Ok(Self { file, path, index: Vec::new(), end: HEADER })
+        Ok(Self { file, path, index: Vec::new(), end: HEADER as u64 })
     }
 
     /// Bytes in the pack so far.

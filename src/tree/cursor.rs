@@ -41,7 +41,7 @@ impl Places {
     pub fn dir_path(&self, tree: &Tree, dir: DirId) -> PathBuf {
         let names = tree.dir_names(dir);
         let Some((root, below)) = names.split_first() else { return PathBuf::new() };
-        let mut path = self.path(root).map(Path::to_owned).unwrap_or_else(|_| os(root).into());
+        let mut path = self.path(root).map_or_else(|_| os(root).into(), Path::to_owned);
         path.extend(below.iter().map(|name| os(name)));
         path
     }
@@ -50,7 +50,7 @@ impl Places {
     pub fn leaf_path(&self, tree: &Tree, leaf: LeafId) -> PathBuf {
         let leaf = &tree[leaf];
         if leaf.parent == Tree::TOP {
-            return self.path(&leaf.name).map(Path::to_owned).unwrap_or_else(|_| os(&leaf.name).into());
+            return self.path(&leaf.name).map_or_else(|_| os(&leaf.name).into(), Path::to_owned);
         }
         self.dir_path(tree, leaf.parent).join(os(&leaf.name))
     }

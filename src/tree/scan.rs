@@ -226,7 +226,11 @@ impl<'a> Job<'a> {
             on_disk: named.on_disk.into(),
             path: above.path_of(named),
             guide: in_guide.map(|(tree, dir, _)| (tree, dir)),
-            found: Found { name: named.name.into(), only_if_filled: take == Take::IfFilled, ..Found::default() },
+            found: Found {
+                name: named.name.into(),
+                only_if_filled: take == Take::IfFilled,
+                ..Found::default()
+            },
         };
         scope.spawn(move |scope| self.visit(scope, visit));
     }

@@ -6,4 +6,5 @@ mod action_files;
 mod action_inputs;
 mod action_log;
 mod action_yaml;
+mod hash_files;
 mod pattern;

@@ -29,6 +29,7 @@ pub use types::{
     CacheOf, CargoInputs, JobStatus, Mirror, Preset, RetentionInputs, Reuse, SaveMode, SaveWhen, Scope, Site,
     Workspace,
 };
+pub use values::{duration, size};
 
 use super::env::Env;
 use super::kind::ActionKind;

@@ -98,7 +98,7 @@ impl Word for LevelFilter {
 ///
 /// Too much for 64 bits is refused where the library would take the largest number there is. So is a bare
 /// number below a million other than 0: whoever writes `max-cache-size: 50` means no 50 bytes.
-pub(super) fn size(text: &str) -> Option<u64> {
+pub fn size(text: &str) -> Option<u64> {
     let bytes = text.parse::<ByteSize>().ok()?.as_u64();
     let bare = text.bytes().all(|byte| byte.is_ascii_digit());
     let forgot_the_unit = bare && (1..1_000_000).contains(&bytes);
@@ -106,7 +106,7 @@ pub(super) fn size(text: &str) -> Option<u64> {
 }
 
 /// `7d`, `1h30m`, `90s`. The library takes `M` for months; here `10M` is ten minutes.
-pub(super) fn duration(text: &str) -> Option<Duration> {
+pub fn duration(text: &str) -> Option<Duration> {
     humantime::parse_duration(&text.to_ascii_lowercase()).ok()
 }
 

@@ -222,7 +222,7 @@ impl<'j, 'a> Writer<'j, 'a> {
         fill: impl FnOnce(&mut File) -> io::Result<()>,
     ) -> Result<()> {
         self.under_its_name(leaf, "write", |job, dir, name| {
-            let mut file = dir.create_file(name)?;
+            let mut file = dir.create_file(name, job.tree[like].mode)?;
             fill(&mut file)?;
             describe(job, like, &file, false)?;
             add(&job.counts.files, 1);
@@ -271,7 +271,10 @@ fn describe(job: &Job<'_>, leaf: LeafId, file: &File, existed: bool) -> io::Resu
     if (existed || !leaf.attributes.is_empty()) && !xattrs::write_open(file, &leaf.attributes)? {
         job.counts.without_attributes.fetch_add(1, Ordering::Relaxed);
     }
-    set_mode(file, leaf.mode)?;
+    // Looking costs a fraction of setting, and a new file usually has its mode from the start.
+    if stat_of(file)?.mode != leaf.mode {
+        set_mode(file, leaf.mode)?;
+    }
     set_modified(file, leaf.modified)
 }
 

@@ -1,0 +1,183 @@
+//! The commands: each makes a request, runs it and shows the outcome.
+
+use std::collections::HashMap;
+use std::io::Write;
+
+use super::{Exit, Failure, args, show};
+use crate::error::Error;
+use crate::key::matching;
+use crate::monitor::Monitor;
+use crate::ops::maintain;
+use crate::ops::paths::PathList;
+use crate::ops::{restore, save};
+use crate::pattern::Base;
+use crate::store::Store;
+use crate::store::entry::{Group, Kind};
+use crate::store::retention::Policy;
+use crate::tree::plan::Extras;
+
+/// What all commands need.
+pub(super) struct Context<'a> {
+    pub(super) common: &'a args::Common,
+    pub(super) base: &'a Base,
+    pub(super) monitor: &'a dyn Monitor,
+    pub(super) out: &'a mut dyn Write,
+}
+
+impl Context<'_> {
+    fn print(&mut self, text: &str, json: &serde_json::Value) -> Result<(), Failure> {
+        if self.common.json {
+            writeln!(self.out, "{json:#}")?;
+        } else {
+            write!(self.out, "{text}")?;
+        }
+        Ok(())
+    }
+
+    fn paths(&self, lines: &[String]) -> Result<PathList, Failure> {
+        let list = PathList::parse(lines, self.base).map_err(|error| Failure::Usage(error.to_string()))?;
+        if list.is_empty() {
+            return Err(Failure::Usage("no path is given; name at least one file or directory".to_owned()));
+        }
+        Ok(list)
+    }
+}
+
+/// The command line shares its entries with everybody who uses the store with it.
+fn group(paths: &PathList) -> Group {
+    Group { scope: String::new(), git_ref: String::new(), kind: Kind::Path, paths: paths.identity() }
+}
+
+fn key(text: &str) -> Result<String, Failure> {
+    let key = text.trim();
+    if key.is_empty() {
+        Err(Failure::Usage("the key is empty; give one with --key".to_owned()))
+    } else {
+        Ok(key.to_owned())
+    }
+}
+
+pub(super) fn restore(context: &mut Context<'_>, args: &args::Restore) -> Result<Exit, Failure> {
+    let key = key(&args.key)?;
+    let paths = context.paths(&args.paths)?;
+    let found = match Store::open(&context.common.cache_root)? {
+        None => None,
+        Some(store) => {
+            let request = restore::Request {
+                groups: &[group(&paths)],
+                key: &key,
+                restore_keys: &args.restore_keys,
+                place: &|name| paths.place(name),
+                extras: if args.mirror { Extras::Remove } else { Extras::Keep },
+                verify: !args.no_verify,
+                lookup_only: args.lookup_only,
+            };
+            restore::restore(&store, &request, context.monitor)?
+        }
+    };
+    let (text, json) = show::restored(found.as_ref(), &key, &context.common.cache_root);
+    context.print(&text, &json)?;
+    Ok(if found.is_none() && args.fail_on_cache_miss { Exit::Miss } else { Exit::Done })
+}
+
+pub(super) fn save(context: &mut Context<'_>, args: &args::Save) -> Result<Exit, Failure> {
+    let key = key(&args.key)?;
+    let paths = context.paths(&args.paths)?;
+    let store = Store::create(&context.common.cache_root)?;
+    let roots = paths.resolve()?;
+    let exclude = roots.exclude();
+    let request = save::Request {
+        group: &group(&paths),
+        key: &key,
+        places: &roots.places,
+        exclude: exclude.as_ref().map(|exclude| exclude as &_),
+        refresh: args.refresh,
+        parent: None,
+    };
+    let outcome = save::save(&store, &request, context.monitor)?;
+    let (text, json) = show::saved(&outcome, &key);
+    context.print(&text, &json)?;
+    if matches!(outcome, save::Outcome::NothingThere) {
+        return Err(Failure::Other(
+            "none of the paths exists, so nothing was saved; check their spelling".to_owned(),
+        ));
+    }
+    Ok(Exit::Done)
+}
+
+fn existing(context: &Context<'_>) -> Result<Option<Store>, Failure> {
+    Ok(Store::open(&context.common.cache_root)?)
+}
+
+pub(super) fn list(context: &mut Context<'_>) -> Result<Exit, Failure> {
+    let entries = match existing(context)? {
+        Some(store) => maintain::list(&store, context.monitor)?,
+        None => Vec::new(),
+    };
+    let (text, json) = show::listed(&entries, &context.common.cache_root);
+    context.print(&text, &json)?;
+    Ok(Exit::Done)
+}
+
+pub(super) fn show(context: &mut Context<'_>, args: &args::Show) -> Result<Exit, Failure> {
+    let unknown =
+        || Failure::Other(format!("there is no entry {}; `local-cache list` shows all", args.entry));
+    let store = existing(context)?.ok_or_else(unknown)?;
+    let entries = maintain::list(&store, context.monitor)?;
+    let by_id = |listed: &&maintain::Listed| listed.id.to_string().starts_with(&args.entry);
+    let mut found: Vec<_> = entries.iter().filter(by_id).collect();
+    if found.is_empty() {
+        found = entries.iter().filter(|listed| matching::is_same(&listed.entry.key, &args.entry)).collect();
+    }
+    match found.as_slice() {
+        [] => Err(unknown()),
+        [listed] => {
+            let manifest = store.read_manifest(&listed.entry)?;
+            let (text, json) = show::entry(listed, &manifest);
+            context.print(&text, &json)?;
+            Ok(Exit::Done)
+        }
+        several => Err(Failure::Other(format!(
+            "{} entries are called {}; give more of the id of one of them: {}",
+            several.len(),
+            args.entry,
+            several.iter().map(|listed| listed.id.to_string()).collect::<Vec<_>>().join(", ")
+        ))),
+    }
+}
+
+pub(super) fn verify(context: &mut Context<'_>, args: &args::Verify) -> Result<Exit, Failure> {
+    let Some(store) = existing(context)? else {
+        let text = format!("✅ there is no store in {}\n", context.common.cache_root.display());
+        context.print(&text, &serde_json::json!({ "entries": 0, "damaged": [] }))?;
+        return Ok(Exit::Done);
+    };
+    let (verified, collected) = maintain::verify(&store, args.repair, context.monitor)?;
+    let (text, json) = show::verified(&verified, collected.as_ref());
+    context.print(&text, &json)?;
+    let is_right = collected.is_some() || (verified.damaged.is_empty() && verified.damaged_files.is_empty());
+    Ok(if is_right { Exit::Done } else { Exit::Failed })
+}
+
+pub(super) fn prune(context: &mut Context<'_>, args: &args::Prune) -> Result<Exit, Failure> {
+    let kinds = [Kind::Path, Kind::Registry, Kind::Git, Kind::Target];
+    let policy = Policy {
+        keep: args.keep.map_or_else(HashMap::new, |keep| kinds.map(|kind| (kind, keep)).into()),
+        max_age: args.max_age,
+        max_bytes: args.max_size,
+    };
+    let pruned = match existing(context)? {
+        None => maintain::Pruned { decisions: Vec::new(), collected: None },
+        Some(store) => match maintain::prune(&store, &policy, args.dry_run, context.monitor) {
+            Err(error @ Error::Busy { .. }) => {
+                return Err(Failure::Other(format!(
+                    "{error}, so nothing was removed; try again when it is done"
+                )));
+            }
+            other => other?,
+        },
+    };
+    let (text, json) = show::pruned(&pruned, args.dry_run);
+    context.print(&text, &json)?;
+    Ok(Exit::Done)
+}

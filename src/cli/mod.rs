@@ -1,0 +1,145 @@
+//! The command line: arguments in, text or JSON out.
+
+mod args;
+mod commands;
+mod exit;
+mod progress;
+mod show;
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+
+pub use exit::Exit;
+
+use crate::action::Env;
+use crate::error::Error;
+use crate::pattern::Base;
+use args::{Arguments, Command};
+use progress::Progress;
+
+/// What the program is given by its surroundings.
+pub struct Surroundings<'a> {
+    /// The arguments, the program's name first.
+    pub arguments: Vec<OsString>,
+    /// The environment.
+    pub env: &'a Env,
+    /// The current directory.
+    pub working_directory: PathBuf,
+    /// Whether standard error is a terminal.
+    pub is_terminal: bool,
+    /// Standard output.
+    pub out: &'a mut dyn Write,
+    /// Standard error.
+    pub err: &'a mut dyn Write,
+}
+
+/// Runs a command.
+pub fn run(surroundings: Surroundings<'_>) -> Exit {
+    let Surroundings { arguments, env, working_directory, is_terminal, out, err } = surroundings;
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => return usage(&error, out, err),
+    };
+    let home = env.path("HOME").unwrap_or(std::path::Path::new(""));
+    let base = Base::new(working_directory, home);
+    let progress = Progress::new(is_terminal && !arguments.common.json);
+    let mut context = commands::Context { common: &arguments.common, base: &base, monitor: &progress, out };
+    let result = match &arguments.command {
+        Command::Restore(restore) => commands::restore(&mut context, restore),
+        Command::Save(save) => commands::save(&mut context, save),
+        Command::List => commands::list(&mut context),
+        Command::Show(show) => commands::show(&mut context, show),
+        Command::Verify(verify) => commands::verify(&mut context, verify),
+        Command::Prune(prune) => commands::prune(&mut context, prune),
+        Command::Demo(_) | Command::Action(_) => Err(Failure::Other("not here".to_owned())),
+    };
+    progress.finish();
+    result.unwrap_or_else(|failure| {
+        let exit = failure.exit();
+        // Where standard error is gone, there is nobody to tell.
+        drop(writeln!(err, "local-cache: {failure}"));
+        exit
+    })
+}
+
+/// Tells how the program is used; help that was asked for is no error.
+fn usage(error: &clap::Error, out: &mut dyn Write, err: &mut dyn Write) -> Exit {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            drop(write!(out, "{}", error.render()));
+            Exit::Done
+        }
+        _ => {
+            drop(write!(err, "{}", error.render()));
+            Exit::Usage
+        }
+    }
+}
+
+/// Why a command failed.
+#[derive(Debug)]
+enum Failure {
+    /// It was not asked properly.
+    Usage(String),
+    /// The store, or a path, is at fault.
+    Store(Error),
+    /// Anything else.
+    Other(String),
+}
+
+impl Failure {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Usage(_) => Exit::Usage,
+            Self::Store(_) | Self::Other(_) => Exit::Failed,
+        }
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Usage(text) | Self::Other(text) => f.write_str(text),
+            Self::Store(error) => f.write_str(&error.line()),
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Other(format!("cannot write the output: {error}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn help_texts_begin_with_a_capital_and_have_no_full_stop() {
+        fn check(command: &clap::Command) {
+            let about = command.get_about().map(ToString::to_string).into_iter();
+            let helps = command.get_arguments().filter_map(|arg| arg.get_help().map(ToString::to_string));
+            for help in about.chain(helps) {
+                assert!(help.starts_with(|first: char| !first.is_lowercase()), "{help}");
+                assert!(!help.ends_with('.'), "{help}");
+            }
+            command.get_subcommands().for_each(check);
+        }
+        let command = Arguments::command();
+        command.clone().debug_assert();
+        command.get_subcommands().for_each(check);
+    }
+}

@@ -1,0 +1,54 @@
+//! Progress on a terminal, warnings everywhere.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::monitor::{Monitor, Stage};
+
+/// Shows a bar on standard error while something takes its time.
+pub(super) struct Progress {
+    bar: ProgressBar,
+    interrupted: AtomicBool,
+}
+
+impl Progress {
+    pub(super) fn new(is_terminal: bool) -> Self {
+        let target = if is_terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let bar = ProgressBar::with_draw_target(Some(0), target);
+        if let Ok(style) = ProgressStyle::with_template("{msg:10} {bar:40} {bytes}/{total_bytes}") {
+            bar.set_style(style);
+        }
+        Self { bar, interrupted: AtomicBool::new(false) }
+    }
+
+    pub(super) fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+impl Monitor for Progress {
+    fn begin(&self, stage: Stage, bytes: u64) {
+        self.bar.set_length(bytes);
+        self.bar.set_position(0);
+        self.bar.set_message(match stage {
+            Stage::Scanning => "scanning",
+            Stage::Storing => "saving",
+            Stage::Restoring => "restoring",
+            Stage::Verifying => "verifying",
+            Stage::Cleaning => "cleaning",
+        });
+    }
+
+    fn advance(&self, bytes: u64) {
+        self.bar.inc(bytes);
+    }
+
+    fn warn(&self, message: &str) {
+        self.bar.suspend(|| log::warn!("{message}"));
+    }
+
+    fn is_interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::Relaxed)
+    }
+}
