@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::key::matching;
 use crate::monitor::Monitor;
 use crate::ops::maintain;
-use crate::ops::paths::PathList;
+use crate::ops::paths::{Ground, PathList};
 use crate::ops::{restore, save};
 use crate::pattern::Base;
 use crate::store::Store;
@@ -84,7 +84,7 @@ pub(super) fn save(context: &mut Context<'_>, args: &args::Save) -> Result<Exit,
     let key = key(&args.key)?;
     let paths = context.paths(&args.paths)?;
     let store = Store::create(&context.common.cache_root)?;
-    let roots = paths.resolve()?;
+    let roots = paths.resolve(&Ground::local(None))?;
     let exclude = roots.exclude();
     let request = save::Request {
         group: &group(&paths),

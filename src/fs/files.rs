@@ -131,6 +131,27 @@ pub fn is_symlink(path: &Path) -> Result<bool> {
     }
 }
 
+/// A filesystem's room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// Percent that is used, of what ordinary users may use; as df shows it.
+    pub used_percent: u8,
+    /// Bytes that are free for ordinary users.
+    pub free_bytes: u64,
+}
+
+/// The room of the filesystem that a path lies on.
+pub fn space(path: &Path) -> Result<Space> {
+    let stat = nix::sys::statvfs::statvfs(path).context("look at the filesystem of", || path)?;
+    let used = stat.blocks().saturating_sub(stat.blocks_free());
+    let usable = used.saturating_add(stat.blocks_available());
+    let percent = if usable == 0 { 0 } else { (u128::from(used) * 100).div_ceil(u128::from(usable)) };
+    Ok(Space {
+        used_percent: u8::try_from(percent).unwrap_or(100),
+        free_bytes: stat.blocks_available().saturating_mul(stat.fragment_size()),
+    })
+}
+
 /// Bytes that a file takes on disk.
 pub fn allocated(path: &Path) -> Result<u64> {
     fs::metadata(path).map(|metadata| metadata.blocks() * 512).context("look at", || path)
