@@ -1,1 +1,6 @@
 //! All integration tests in one binary: one link, one place for what they share.
+
+mod docker;
+mod site;
+mod site_engine;
+mod site_identity;

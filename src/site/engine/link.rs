@@ -11,7 +11,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Instant;
 
 use super::{Client, DockerError};
-use crate::site::far::wire::{Lines, Replies};
+use crate::site::far::wire::{self, Lines, Replies};
 use crate::site::problem::Problem;
 use crate::site::supervise::CalledOff;
 
@@ -102,7 +102,13 @@ impl Link {
     /// Sends the request, then listens until the far side ends or is given up.
     pub(super) async fn talk(mut self, talk: Talk<'_>, peer: Peer<'_>) -> Heard {
         let mut heard = Heard::default();
-        let mut ears = Ears { replies: Replies::new(&talk.mark), errors: Lines::default(), log: talk.log };
+        let mut ears = Ears {
+            replies: Replies::new(&talk.mark),
+            errors: Lines::default(),
+            farewell: wire::farewell(&talk.mark).into_bytes(),
+            errors_ended: false,
+            log: talk.log,
+        };
         // Only what is past the far side's own limits ends the conversation from this side.
         let mut deadline = talk.timeout.map(|timeout| Instant::now() + timeout + MARGIN);
         let mut sent = 0;
@@ -120,7 +126,13 @@ impl Link {
                     }
                 }
                 output = self.output.next() => match output {
-                    Some(Ok(output)) => ears.hear(output, &mut heard),
+                    Some(Ok(output)) => {
+                        ears.hear(output, &mut heard);
+                        // The streams end some 30 ms later, when the engine has noticed that the process ended.
+                        if ears.heard_all() {
+                            break;
+                        }
+                    }
                     Some(Err(_)) | None => break,
                 },
                 // A single write may be dropped and tried again; `write_all` would begin anew.
@@ -169,6 +181,9 @@ impl Peer<'_> {
 struct Ears<'a> {
     replies: Replies,
     errors: Lines,
+    /// The line that ends the log.
+    farewell: Vec<u8>,
+    errors_ended: bool,
     log: &'a mut dyn FnMut(&str),
 }
 
@@ -177,7 +192,11 @@ impl Ears<'_> {
         match output {
             LogOutput::StdErr { message } => {
                 for line in self.errors.push(&message) {
-                    self.say(&line, heard);
+                    if line == self.farewell {
+                        self.errors_ended = true;
+                    } else {
+                        self.say(&line, heard);
+                    }
                 }
             }
             other => {
@@ -185,6 +204,11 @@ impl Ears<'_> {
                 self.say_strays(heard);
             }
         }
+    }
+
+    /// Whether both streams said that nothing follows.
+    fn heard_all(&self) -> bool {
+        self.errors_ended && self.replies.reply().is_some()
     }
 
     fn finish(mut self, heard: &mut Heard) {
@@ -205,8 +229,9 @@ impl Ears<'_> {
     fn say(&mut self, line: &[u8], heard: &mut Heard) {
         let line = String::from_utf8_lossy(line);
         let line = line.trim_end_matches('\r');
-        (self.log)(line);
+        // The farewell begins on a line of its own and leaves an empty one behind.
         if !line.trim().is_empty() {
+            (self.log)(line);
             heard.last = Some(line.to_owned());
         }
     }

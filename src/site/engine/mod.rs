@@ -86,11 +86,14 @@ impl Engine {
     pub(crate) fn ask(&self, question: &Question) -> Result<Seen, Problem> {
         self.runtime.block_on(async {
             let client = &self.client;
-            let version = client.call("tell its version", client.docker.version()).await?;
-            let own = match &question.clues {
-                Some(clues) => own::identify(client, clues).await?,
-                None => None,
+            let version = client.call("tell its version", client.docker.version());
+            let own = async {
+                match &question.clues {
+                    Some(clues) => own::identify(client, clues).await,
+                    None => Ok(None),
+                }
             };
+            let (version, own) = tokio::try_join!(version, own)?;
             let job = job::find(client, own.as_ref(), question).await?;
             Ok(Seen { api: version.api_version, own, job })
         })

@@ -14,7 +14,7 @@ use crate::site::facts::Container;
 use crate::site::problem::Problem;
 
 /// More containers than this are not tried one by one.
-const MAX_TRIED: usize = 64;
+const MAX_TRIED: i32 = 64;
 
 /// This process's container; nothing when the engine has none that is this one.
 pub(super) async fn identify(client: &Client, clues: &Clues) -> Result<Option<Container>, Problem> {
@@ -28,10 +28,11 @@ pub(super) async fn identify(client: &Client, clues: &Clues) -> Result<Option<Co
             }
         }
     }
-    let listed = client.call("list containers", client.docker.list_containers(None)).await?;
-    let tried: Vec<String> = clues.candidates.clone();
-    for id in listed.into_iter().filter_map(|summary| summary.id).take(MAX_TRIED) {
-        if tried.iter().any(|candidate| id.starts_with(candidate.as_str())) {
+    // Those that are not running, too: for some milliseconds the engine lists a container that it just started as created.
+    let newest = ListContainersOptionsBuilder::default().all(true).limit(MAX_TRIED).build();
+    let listed = client.call("list containers", client.docker.list_containers(Some(newest))).await?;
+    for id in listed.into_iter().filter_map(|summary| summary.id) {
+        if clues.candidates.iter().any(|candidate| id.starts_with(candidate.as_str())) {
             continue;
         }
         if let Some(found) = client.inspect(&id).await? {
@@ -105,7 +106,7 @@ pub(super) async fn on_network(client: &Client, network: &str) -> Result<Vec<Str
     let filters = std::collections::HashMap::from([("network".to_owned(), vec![network.to_owned()])]);
     let options = ListContainersOptionsBuilder::default().filters(&filters).build();
     let listed = client.call("list containers", client.docker.list_containers(Some(options))).await?;
-    Ok(listed.into_iter().filter_map(|summary| summary.id).take(MAX_TRIED).collect())
+    Ok(listed.into_iter().filter_map(|summary| summary.id).collect())
 }
 
 #[cfg(test)]

@@ -171,7 +171,12 @@ fn send<R: Serialize>(mut replies: File, mark: &str, reply: &Reply<R>) -> ExitCo
     let frame = wire::frame(mark, reply).or_else(|error| {
         wire::frame(mark, &Reply::<()>::Failed(format!("the reply can't be written as JSON: {error}")))
     });
-    match frame.map(|frame| replies.write_all(&frame)) {
+    let sent = frame.map(|frame| replies.write_all(&frame));
+    // What is still buffered for standard output has become part of the log.
+    drop(io::stdout().flush());
+    // Without it the near side waits for the streams to end.
+    drop(io::stderr().write_all(format!("\n{}\n", wire::farewell(mark)).as_bytes()));
+    match sent {
         Ok(Ok(())) => ExitCode::from(super::EXIT_SERVED),
         _ => ExitCode::from(EXIT_REPLY_LOST),
     }

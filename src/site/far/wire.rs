@@ -2,8 +2,9 @@
 //!
 //! - Near to far: one line of JSON, a [`Hello`] with the request in it. Then nothing more; the pipe stays open as long
 //!   as the near side lives, so its end is the sign to stop, however the near side died.
-//! - Far to near, standard error: log lines, passed on as they come.
 //! - Far to near, standard output: one line, the mark that the hello named followed by a [`Reply`] as JSON.
+//! - Far to near, standard error: log lines, passed on as they come, and after the reply a last line, the [`farewell`].
+//!   The engine carries the two streams side by side, so only this tells that no log line is still under way.
 //!
 //! Other output can't be mistaken for the reply: the far side moves its own standard output out of everyone's way
 //! before it does anything (see `serve`), and the near side takes only a whole line that begins with the mark, which
@@ -87,6 +88,11 @@ pub fn frame(mark: &str, reply: &impl Serialize) -> serde_json::Result<Vec<u8>> 
     serde_json::to_writer(&mut line, reply)?;
     line.push(b'\n');
     Ok(line)
+}
+
+/// The line that ends standard error, without its end.
+pub fn farewell(mark: &str) -> String {
+    format!("{mark}end")
 }
 
 /// Cuts a stream of bytes into lines, without their ends.
