@@ -12,6 +12,7 @@ fn main() -> Exit {
             writeln!(out, "local-cache: {}: {}", record.level().as_str().to_lowercase(), record.args())
         })
         .init();
+    local_cache::fs::allow_many_descriptors();
     let env: Env = std::env::vars_os().collect();
     let surroundings = Surroundings {
         arguments: std::env::args_os().collect(),
