@@ -9,6 +9,12 @@ mod action_yaml;
 mod docker;
 mod hash_files;
 mod pattern;
+#[cfg(test)]
+mod restore_over;
+#[cfg(test)]
+mod round_trip;
 mod site;
 mod site_engine;
 mod site_identity;
+#[cfg(test)]
+mod support;
