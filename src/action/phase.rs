@@ -22,8 +22,10 @@ use super::files::{FileError, read_event};
 use super::inputs::{CacheOf, InputErrors, Inputs, JobStatus, Mirror, SaveWhen};
 use super::kind::ActionKind;
 use super::log::{Log, Mark, Verbosity};
+use super::place::Place;
 use crate::ops::job::{Disk, Found, Job, Reply, RestoreTask, SaveTask, Saved, Task};
 use crate::report::{bytes, things};
+use crate::site::far::Identity;
 
 /// A phase of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,9 +59,6 @@ pub enum Verdict {
     Failed,
 }
 
-/// Carries out a job where the files are. The error says why that was not possible.
-pub type Work<'w> = dyn FnMut(Job, &Inputs, &Context, &Log<'_>) -> Result<Reply, String> + 'w;
-
 /// Names of what one phase tells a later one.
 mod state {
     pub(super) const KEY: &str = "KEY";
@@ -67,17 +66,12 @@ mod state {
     pub(super) const EXACT: &str = "EXACT";
     pub(super) const ENTRY: &str = "ENTRY";
     pub(super) const MEMORY: &str = "MEMORY";
+    pub(super) const IDENTITY: &str = "IDENTITY";
 }
 
 /// Runs a phase.
-pub fn run(
-    phase: Phase,
-    kind: ActionKind,
-    env: &Env,
-    out: &mut (dyn Write + Send),
-    work: &mut Work<'_>,
-) -> Verdict {
-    let context = Context::from_env(env);
+pub fn run(phase: Phase, kind: ActionKind, env: &Env, out: &mut (dyn Write + Send)) -> Verdict {
+    let mut context = Context::from_env(env);
     let parsed = Inputs::parse(env, kind);
     let level = parsed.as_ref().map_or(log::LevelFilter::Info, |inputs| inputs.log_level);
     let log = Log::new(out, Verbosity::new(level, context.debug));
@@ -88,7 +82,12 @@ pub fn run(
     for (name, value) in &inputs.without_effect {
         log.debug(format_args!("input {name}: {value} has no effect here"));
     }
-    let mut step = Step { phase, env, context: &context, inputs: &inputs, log: &log, work, failed: false };
+    let identity = env.state(state::IDENTITY).and_then(|text| serde_json::from_str(text).ok());
+    let place = Place::find(env, &inputs, &context, identity);
+    place.describe(&log);
+    context.files = context.files.map_paths(|path| place.own_name(path));
+    context.event_path = context.event_path.map(|path| place.own_name(path));
+    let mut step = Step { phase, env, context: &context, inputs: &inputs, log: &log, place, failed: false };
     match (phase, kind) {
         (Phase::Pre, _) => step.pre(),
         (Phase::Main, ActionKind::Save) | (Phase::Post, ActionKind::Cache) => step.save(),
@@ -118,7 +117,7 @@ struct Step<'s, 'w> {
     context: &'s Context,
     inputs: &'s Inputs,
     log: &'s Log<'w>,
-    work: &'s mut Work<'w>,
+    place: Place,
     failed: bool,
 }
 
@@ -343,8 +342,11 @@ impl Step<'_, '_> {
 
     /// Has a job carried out. What goes wrong with it is said here.
     fn carry_out(&mut self, job: Job) -> Option<Reply> {
-        let reply = match (self.work)(job, self.inputs, self.context, self.log) {
-            Ok(reply) => reply,
+        let reply = match self.place.carry_out(job, self.log) {
+            Ok((reply, identity)) => {
+                self.remember(identity);
+                reply
+            }
             Err(why) => {
                 self.cache_failed(&why);
                 return None;
@@ -357,6 +359,13 @@ impl Step<'_, '_> {
             self.cache_failed(error);
         }
         Some(reply)
+    }
+
+    /// Saves a later phase finding out who the runner's user is.
+    fn remember(&mut self, identity: Option<Identity>) {
+        if let Some(identity) = identity.and_then(|identity| serde_json::to_string(&identity).ok()) {
+            self.tell(self.context.files.save_state(state::IDENTITY, &identity));
+        }
     }
 
     fn cache_failed(&mut self, why: &str) {

@@ -21,7 +21,7 @@ pub(super) struct Context<'a> {
     pub(super) common: &'a args::Common,
     pub(super) base: &'a Base,
     pub(super) monitor: &'a dyn Monitor,
-    pub(super) out: &'a mut dyn Write,
+    pub(super) out: &'a mut (dyn Write + Send),
 }
 
 impl Context<'_> {
