@@ -11,7 +11,9 @@
 //! - main: restores (or, in the save action, saves) and sets the outputs.
 //! - post: saves under the key that main looked for, unless that was found, and cleans.
 
+use std::cell::OnceCell;
 use std::io::Write;
+use std::path::PathBuf;
 
 use super::access::{self, Access};
 use super::commands::Annotation;
@@ -82,9 +84,7 @@ pub fn run(phase: Phase, kind: ActionKind, env: &Env, out: &mut (dyn Write + Sen
     for (name, value) in &inputs.without_effect {
         log.debug(format_args!("input {name}: {value} has no effect here"));
     }
-    let identity = env.state(state::IDENTITY).and_then(|text| serde_json::from_str(text).ok());
-    let place = Place::find(env, &inputs, &context, identity);
-    place.describe(&log);
+    let place = LazyPlace { env, inputs: &inputs, seen: context.clone(), log: &log, found: OnceCell::new() };
     context.files = context.files.map_paths(|path| place.own_name(path));
     context.event_path = context.event_path.map(|path| place.own_name(path));
     let mut step = Step { phase, env, context: &context, inputs: &inputs, log: &log, place, failed: false };
@@ -111,13 +111,39 @@ fn refuse(phase: Phase, kind: ActionKind, errors: &InputErrors, log: &Log<'_>) -
     if fails { Verdict::Failed } else { Verdict::Passed }
 }
 
+/// The place of the work, looked for when it is first needed: asking the Docker Engine takes time, and often there is
+/// nothing to do.
+struct LazyPlace<'s, 'w> {
+    env: &'s Env,
+    inputs: &'s Inputs,
+    seen: Context,
+    log: &'s Log<'w>,
+    found: OnceCell<Place>,
+}
+
+impl LazyPlace<'_, '_> {
+    fn get(&self) -> &Place {
+        self.found.get_or_init(|| {
+            let identity = self.env.state(state::IDENTITY).and_then(|text| serde_json::from_str(text).ok());
+            let place = Place::find(self.env, self.inputs, &self.seen, identity);
+            place.describe(self.log);
+            place
+        })
+    }
+
+    /// This process's name for a path that the runner gave it, which may be one of the host.
+    fn own_name(&self, path: PathBuf) -> PathBuf {
+        if path.exists() { path } else { self.get().own_name(path) }
+    }
+}
+
 struct Step<'s, 'w> {
     phase: Phase,
     env: &'s Env,
     context: &'s Context,
     inputs: &'s Inputs,
     log: &'s Log<'w>,
-    place: Place,
+    place: LazyPlace<'s, 'w>,
     failed: bool,
 }
 
@@ -342,7 +368,7 @@ impl Step<'_, '_> {
 
     /// Has a job carried out. What goes wrong with it is said here.
     fn carry_out(&mut self, job: Job) -> Option<Reply> {
-        let reply = match self.place.carry_out(job, self.log) {
+        let reply = match self.place.get().carry_out(job, self.log) {
             Ok((reply, identity)) => {
                 self.remember(identity);
                 reply

@@ -59,6 +59,8 @@ pub fn run(surroundings: Surroundings<'_>) -> Exit {
         Command::Verify(verify) => commands::verify(&mut context, verify),
         Command::Prune(prune) => commands::prune(&mut context, prune),
         Command::Action(action) => run_action(&mut context, action, env),
+        Command::Paths(paths) => commands::paths(&mut context, paths),
+        Command::HashFiles(hash_files) => commands::hash_files(&mut context, hash_files),
         Command::Demo(_) => Err(Failure::Other("not here".to_owned())),
     };
     progress.finish();
