@@ -1,6 +1,7 @@
 //! Saving: look at what is there, keep what did not change, store the rest, publish.
 
 use std::collections::HashSet;
+use std::fs::File;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -431,7 +432,7 @@ fn is_sparse(stat: &Stat) -> bool {
 }
 
 /// Where a file has data; empty for one without holes.
-fn extents(file: &std::fs::File, stat: &Stat, path: &Path) -> Result<Vec<Extent>> {
+fn extents(file: &File, stat: &Stat, path: &Path) -> Result<Vec<Extent>> {
     if !is_sparse(stat) {
         return Ok(Vec::new());
     }

@@ -6,6 +6,7 @@ mod action_files;
 mod action_inputs;
 mod action_log;
 mod action_yaml;
+mod architecture;
 mod docker;
 mod hash_files;
 mod pattern;
