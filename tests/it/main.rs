@@ -3,4 +3,6 @@
 mod docker;
 mod site;
 mod site_engine;
+mod site_far;
 mod site_identity;
+mod site_paths;

@@ -119,7 +119,13 @@ fn engines_that_are_too_old_or_too_new_or_no_engines_are_told_apart() {
         }
     };
     let too_new = "{\"message\":\"client version 1.41 is too old. Minimum supported API version is 1.60\"}";
+    let too_old = "{\"message\":\"client version 1.52 is too new. Maximum supported API version is 1.30\"}";
     for (engine, code, said) in [
+        (
+            Engine::new(move |_| Some(response("400 Bad Request", too_old))),
+            "engine-too-old",
+            "its API is 1.30",
+        ),
         (Engine::new(version("{\"ApiVersion\":\"1.24\"}")), "engine-too-old", "its API is 1.24"),
         (Engine::new(version("{\"ApiVersion\":\"1.52\"}")), "job-container-gone", "0123456789ab"),
         (

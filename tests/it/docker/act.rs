@@ -9,7 +9,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use super::kit::{self, User, docker};
+use super::kit::{self, docker};
+use super::machine::User;
 
 const ACTION: &str = r"
 name: probe
@@ -126,6 +127,7 @@ impl Consumer {
 
 impl Drop for Consumer {
     fn drop(&mut self) {
+        drop(Command::new("docker").args(["volume", "rm", "act-toolcache"]).output());
         // act names the image after the action's directory.
         let listed = Command::new("docker").args(["images", "--format", "{{.Repository}}:{{.Tag}}"]).output();
         let listed =
