@@ -1,8 +1,12 @@
 //! Engines that are absent, silent, too old, too new or broken: played by a socket of the test's own.
 
 use local_cache::site::detect::detect;
-use local_cache::site::facts::{Asked, Facts, gather};
-use local_cache::site::{Env, Wanted};
+use local_cache::site::facts::{Asked, Confined, Container, Facts, JobSeen, Seen, Workspace, gather};
+use local_cache::site::far::Context;
+use local_cache::site::paths::{Mapping, Mount};
+use local_cache::site::problem::Problem;
+use local_cache::site::run::{Options, run};
+use local_cache::site::{Env, Site, Wanted};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -174,4 +178,79 @@ fn a_job_container_id_can_t_reach_other_parts_of_the_engine() {
         asked.extend(engine.asked.lock().unwrap().drain(..));
     }
     assert!(asked.iter().all(|line| line.starts_with("GET /version ")), "{asked:?}");
+}
+
+/// A container action on the host, as far as decided, with this engine.
+fn action(socket: PathBuf) -> Facts {
+    let mount = |source: &str, destination: &str| Mount {
+        source: PathBuf::from(source),
+        destination: PathBuf::from(destination),
+        writable: true,
+    };
+    let own = Container {
+        id: "ab".repeat(32),
+        image: "sha256:00".to_owned(),
+        mapping: Mapping::new([mount("/home/runner/_work/r/r", "/github/workspace")]),
+        running: true,
+        ..Container::default()
+    };
+    let path = PathBuf::from("/github/workspace");
+    Facts {
+        throwaway: true,
+        cache_root: PathBuf::from("/tmp/runner-cache"),
+        confined: Confined::Container,
+        socket,
+        program: PathBuf::from("/main"),
+        workspace: Some(Ok(Workspace { path, device: 1, inode: 1, uid: 1001, gid: 1001 })),
+        engine: Some(Ok(Seen { api: None, own: Some(own), job: JobSeen::None })),
+        ..Facts::default()
+    }
+}
+
+fn run_on(engine: &Engine) -> Problem {
+    let facts = action(engine.socket());
+    let decision = detect(&facts);
+    assert_eq!(decision.site, Site::Host, "{:?}", decision.refused);
+    let options = Options { timeout: Some(Duration::from_millis(300)), ..Options::new(Env::new()) };
+    let work = |(): (), _: &Context| ();
+    run::<(), (), _>(&facts, &decision, (), &options, &mut |_| (), work).expect_err("fails")
+}
+
+#[test]
+fn a_helper_that_can_t_be_made_or_started_is_removed_and_the_reason_is_told() {
+    let start = Instant::now();
+    let silent = Engine::new(|_| None);
+    assert_eq!(run_on(&silent).code(), "timed-out");
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+
+    let no_image = Engine::new(|line| {
+        let made = line.starts_with("POST /containers/create");
+        Some(if made {
+            response("404 Not Found", "{\"message\":\"No such image\"}")
+        } else {
+            response("200 OK", "")
+        })
+    });
+    let problem = run_on(&no_image);
+    assert_eq!(problem.code(), "engine-refused");
+    assert!(problem.to_string().contains("create the helper: No such image"), "{problem}");
+
+    let no_attach = Engine::new(|line| {
+        Some(if line.starts_with("POST /containers/create") {
+            response("201 Created", "{\"Id\":\"x\",\"Warnings\":[]}")
+        } else if line.contains("/attach") {
+            response("500 Internal Server Error", "{\"message\":\"no\"}")
+        } else {
+            response("204 No Content", "")
+        })
+    });
+    assert!(run_on(&no_attach).to_string().contains("attach to the helper: no"));
+    for engine in [&silent, &no_image, &no_attach] {
+        let asked = engine.asked.lock().unwrap();
+        let removed = asked.iter().any(|line| {
+            line.starts_with("DELETE /containers/local-cache-helper-abababababab-")
+                && line.contains("force=true")
+        });
+        assert!(removed, "{asked:?}");
+    }
 }
