@@ -12,4 +12,6 @@ mod hash_files;
 mod pattern;
 mod site;
 mod site_engine;
+mod site_far;
 mod site_identity;
+mod site_paths;
