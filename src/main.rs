@@ -11,11 +11,13 @@ use local_cache::action::Env;
 use local_cache::action::phase::Phase;
 use local_cache::action::place::{far_work, program_name, site_env};
 use local_cache::cli::{self, Surroundings};
-use local_cache::site::far;
+use local_cache::site::{far, signals};
 
 fn main() -> ExitCode {
     start_logging();
     raise_file_limit();
+    // As process 1 of a container, a signal that comes before this is lost. Without it, signals just end the process.
+    drop(signals::install());
     let env: Env = std::env::vars_os().collect();
     let arguments = as_command(std::env::args_os().collect());
     if arguments.get(1).is_some_and(|argument| argument == far::ARGUMENT) {
