@@ -84,6 +84,12 @@ pub fn run(phase: Phase, kind: ActionKind, env: &Env, out: &mut (dyn Write + Sen
     for (name, value) in &inputs.without_effect {
         log.debug(format_args!("input {name}: {value} has no effect here"));
     }
+    if phase == Phase::Main {
+        for name in Inputs::set_too_early(env, kind) {
+            let text = format!("nothing acts on the input {name} in this version; take it out until it does");
+            log.warning(&Annotation::new(&text).title("local-cache"));
+        }
+    }
     let place = LazyPlace { env, inputs: &inputs, seen: context.clone(), log: &log, found: OnceCell::new() };
     context.files = context.files.map_paths(|path| place.own_name(path));
     context.event_path = context.event_path.map(|path| place.own_name(path));
@@ -323,7 +329,10 @@ impl Step<'_, '_> {
     /// The job without its task, and what it may read and write; none where there is nothing to do.
     fn job(&mut self) -> Option<(Job, Access)> {
         if self.inputs.paths.is_empty() {
-            self.warn("no path is given, so nothing is cached; give `path` and `key`");
+            self.warn(
+                "no path is given, and the cargo preset is not in this version; give `path` and `key`, such as \
+                 ~/.cargo/registry, ~/.cargo/git and target with the digest of Cargo.lock",
+            );
             return None;
         }
         let event = match read_event(self.context.event_path.as_deref()) {
@@ -414,9 +423,9 @@ impl Step<'_, '_> {
         ));
     }
 
-    /// The runner drops outputs of other phases, and the save action has none.
+    /// The runner drops outputs of other phases.
     fn output(&mut self, name: &str, value: &str) {
-        if self.phase == Phase::Main && self.inputs.kind != ActionKind::Save {
+        if self.phase == Phase::Main {
             self.tell(self.context.files.set_output(name, value));
         }
     }
