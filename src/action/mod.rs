@@ -26,6 +26,7 @@ pub mod inputs;
 pub mod kind;
 pub mod log;
 pub mod phase;
+pub mod place;
 pub mod record;
 
 pub use context::Context;

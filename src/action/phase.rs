@@ -11,7 +11,9 @@
 //! - main: restores (or, in the save action, saves) and sets the outputs.
 //! - post: saves under the key that main looked for, unless that was found, and cleans.
 
+use std::cell::OnceCell;
 use std::io::Write;
+use std::path::PathBuf;
 
 use super::access::{self, Access};
 use super::commands::Annotation;
@@ -22,8 +24,10 @@ use super::files::{FileError, read_event};
 use super::inputs::{CacheOf, InputErrors, Inputs, JobStatus, Mirror, SaveWhen};
 use super::kind::ActionKind;
 use super::log::{Log, Mark, Verbosity};
+use super::place::Place;
 use crate::ops::job::{Disk, Found, Job, Reply, RestoreTask, SaveTask, Saved, Task};
 use crate::report::{bytes, things};
+use crate::site::far::Identity;
 
 /// A phase of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,9 +61,6 @@ pub enum Verdict {
     Failed,
 }
 
-/// Carries out a job where the files are. The error says why that was not possible.
-pub type Work<'w> = dyn FnMut(Job, &Inputs, &Context, &Log<'_>) -> Result<Reply, String> + 'w;
-
 /// Names of what one phase tells a later one.
 mod state {
     pub(super) const KEY: &str = "KEY";
@@ -67,17 +68,12 @@ mod state {
     pub(super) const EXACT: &str = "EXACT";
     pub(super) const ENTRY: &str = "ENTRY";
     pub(super) const MEMORY: &str = "MEMORY";
+    pub(super) const IDENTITY: &str = "IDENTITY";
 }
 
 /// Runs a phase.
-pub fn run(
-    phase: Phase,
-    kind: ActionKind,
-    env: &Env,
-    out: &mut (dyn Write + Send),
-    work: &mut Work<'_>,
-) -> Verdict {
-    let context = Context::from_env(env);
+pub fn run(phase: Phase, kind: ActionKind, env: &Env, out: &mut (dyn Write + Send)) -> Verdict {
+    let mut context = Context::from_env(env);
     let parsed = Inputs::parse(env, kind);
     let level = parsed.as_ref().map_or(log::LevelFilter::Info, |inputs| inputs.log_level);
     let log = Log::new(out, Verbosity::new(level, context.debug));
@@ -88,7 +84,16 @@ pub fn run(
     for (name, value) in &inputs.without_effect {
         log.debug(format_args!("input {name}: {value} has no effect here"));
     }
-    let mut step = Step { phase, env, context: &context, inputs: &inputs, log: &log, work, failed: false };
+    if phase == Phase::Main {
+        for name in Inputs::set_too_early(env, kind) {
+            let text = format!("nothing acts on the input {name} in this version; take it out until it does");
+            log.warning(&Annotation::new(&text).title("local-cache"));
+        }
+    }
+    let place = LazyPlace { env, inputs: &inputs, seen: context.clone(), log: &log, found: OnceCell::new() };
+    context.files = context.files.map_paths(|path| place.own_name(path));
+    context.event_path = context.event_path.map(|path| place.own_name(path));
+    let mut step = Step { phase, env, context: &context, inputs: &inputs, log: &log, place, failed: false };
     match (phase, kind) {
         (Phase::Pre, _) => step.pre(),
         (Phase::Main, ActionKind::Save) | (Phase::Post, ActionKind::Cache) => step.save(),
@@ -112,13 +117,39 @@ fn refuse(phase: Phase, kind: ActionKind, errors: &InputErrors, log: &Log<'_>) -
     if fails { Verdict::Failed } else { Verdict::Passed }
 }
 
+/// The place of the work, looked for when it is first needed: asking the Docker Engine takes time, and often there is
+/// nothing to do.
+struct LazyPlace<'s, 'w> {
+    env: &'s Env,
+    inputs: &'s Inputs,
+    seen: Context,
+    log: &'s Log<'w>,
+    found: OnceCell<Place>,
+}
+
+impl LazyPlace<'_, '_> {
+    fn get(&self) -> &Place {
+        self.found.get_or_init(|| {
+            let identity = self.env.state(state::IDENTITY).and_then(|text| serde_json::from_str(text).ok());
+            let place = Place::find(self.env, self.inputs, &self.seen, identity);
+            place.describe(self.log);
+            place
+        })
+    }
+
+    /// This process's name for a path that the runner gave it, which may be one of the host.
+    fn own_name(&self, path: PathBuf) -> PathBuf {
+        if path.exists() { path } else { self.get().own_name(path) }
+    }
+}
+
 struct Step<'s, 'w> {
     phase: Phase,
     env: &'s Env,
     context: &'s Context,
     inputs: &'s Inputs,
     log: &'s Log<'w>,
-    work: &'s mut Work<'w>,
+    place: LazyPlace<'s, 'w>,
     failed: bool,
 }
 
@@ -298,7 +329,10 @@ impl Step<'_, '_> {
     /// The job without its task, and what it may read and write; none where there is nothing to do.
     fn job(&mut self) -> Option<(Job, Access)> {
         if self.inputs.paths.is_empty() {
-            self.warn("no path is given, so nothing is cached; give `path` and `key`");
+            self.warn(
+                "no path is given, and the cargo preset is not in this version; give `path` and `key`, such as \
+                 ~/.cargo/registry, ~/.cargo/git and target with the digest of Cargo.lock",
+            );
             return None;
         }
         let event = match read_event(self.context.event_path.as_deref()) {
@@ -343,8 +377,11 @@ impl Step<'_, '_> {
 
     /// Has a job carried out. What goes wrong with it is said here.
     fn carry_out(&mut self, job: Job) -> Option<Reply> {
-        let reply = match (self.work)(job, self.inputs, self.context, self.log) {
-            Ok(reply) => reply,
+        let reply = match self.place.get().carry_out(job, self.log) {
+            Ok((reply, identity)) => {
+                self.remember(identity);
+                reply
+            }
             Err(why) => {
                 self.cache_failed(&why);
                 return None;
@@ -357,6 +394,13 @@ impl Step<'_, '_> {
             self.cache_failed(error);
         }
         Some(reply)
+    }
+
+    /// Saves a later phase finding out who the runner's user is.
+    fn remember(&mut self, identity: Option<Identity>) {
+        if let Some(identity) = identity.and_then(|identity| serde_json::to_string(&identity).ok()) {
+            self.tell(self.context.files.save_state(state::IDENTITY, &identity));
+        }
     }
 
     fn cache_failed(&mut self, why: &str) {
@@ -379,9 +423,9 @@ impl Step<'_, '_> {
         ));
     }
 
-    /// The runner drops outputs of other phases, and the save action has none.
+    /// The runner drops outputs of other phases.
     fn output(&mut self, name: &str, value: &str) {
-        if self.phase == Phase::Main && self.inputs.kind != ActionKind::Save {
+        if self.phase == Phase::Main {
             self.tell(self.context.files.set_output(name, value));
         }
     }

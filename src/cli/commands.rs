@@ -2,15 +2,17 @@
 
 use std::collections::HashMap;
 use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 
 use super::{Exit, Failure, args, show};
 use crate::error::Error;
-use crate::key::matching;
+use crate::key::{hash_files, matching};
 use crate::monitor::Monitor;
 use crate::ops::maintain;
-use crate::ops::paths::{Ground, PathList};
+use crate::ops::paths::{Ground, PathList, printable};
 use crate::ops::{restore, save};
-use crate::pattern::Base;
+use crate::pattern::{Base, Patterns};
 use crate::store::Store;
 use crate::store::entry::{Group, Kind};
 use crate::store::retention::Policy;
@@ -21,7 +23,7 @@ pub(super) struct Context<'a> {
     pub(super) common: &'a args::Common,
     pub(super) base: &'a Base,
     pub(super) monitor: &'a dyn Monitor,
-    pub(super) out: &'a mut dyn Write,
+    pub(super) out: &'a mut (dyn Write + Send),
 }
 
 impl Context<'_> {
@@ -179,5 +181,30 @@ pub(super) fn prune(context: &mut Context<'_>, args: &args::Prune) -> Result<Exi
     };
     let (text, json) = show::pruned(&pruned, args.dry_run);
     context.print(&text, &json)?;
+    Ok(Exit::Done)
+}
+
+pub(super) fn paths(context: &mut Context<'_>, args: &args::Paths) -> Result<Exit, Failure> {
+    let patterns =
+        Patterns::parse(&args.patterns, context.base).map_err(|error| Failure::Usage(error.to_string()))?;
+    let found = patterns.resolve(true).map_err(|error| Failure::Other(error.to_string()))?;
+    let names: Vec<PathBuf> = found.iter().map(|found| context.base.relative(&found.path)).collect();
+    if context.common.json {
+        let names: Vec<String> = names.iter().map(|name| printable(name.as_os_str().as_bytes())).collect();
+        return context.print("", &serde_json::json!(names)).map(|()| Exit::Done);
+    }
+    for name in names {
+        context.out.write_all(name.as_os_str().as_bytes())?;
+        context.out.write_all(b"\n")?;
+    }
+    Ok(Exit::Done)
+}
+
+pub(super) fn hash_files(context: &mut Context<'_>, args: &args::HashFiles) -> Result<Exit, Failure> {
+    let Base { workspace, home, .. } = context.base;
+    let found = hash_files::hash_files(workspace, &args.patterns, args.follow_symbolic_links, home)
+        .map_err(|error| Failure::Other(error.to_string()))?;
+    let (digest, files) = found.map_or_else(Default::default, |found| (found.to_string(), found.files()));
+    context.print(&format!("{digest}\n"), &serde_json::json!({ "digest": digest, "files": files }))?;
     Ok(Exit::Done)
 }

@@ -1,15 +1,18 @@
 //! Progress on a terminal, warnings everywhere.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::monitor::{Monitor, Stage};
+use crate::site::signals::{self, Listener, Signals};
 
 /// Shows a bar on standard error while something takes its time.
 pub(super) struct Progress {
     bar: ProgressBar,
-    interrupted: AtomicBool,
+    interrupted: Arc<AtomicBool>,
+    _listener: Option<Listener>,
 }
 
 impl Progress {
@@ -19,7 +22,10 @@ impl Progress {
         if let Ok(style) = ProgressStyle::with_template("{msg:10} {bar:40} {bytes}/{total_bytes}") {
             bar.set_style(style);
         }
-        Self { bar, interrupted: AtomicBool::new(false) }
+        let interrupted = Arc::new(AtomicBool::new(false));
+        let raised = Arc::clone(&interrupted);
+        let listen = |signals: Signals| signals.listen(move |_| raised.store(true, Ordering::Relaxed));
+        Self { bar, interrupted, _listener: signals::install().ok().map(listen) }
     }
 
     pub(super) fn finish(&self) {

@@ -11,6 +11,7 @@ use crate::fs::files;
 use crate::key::matching::Match;
 use crate::monitor::{Monitor, Stage};
 use crate::pattern::Base;
+use crate::site::lossless;
 use crate::store::Store;
 use crate::store::entry::{EntryId, Group, Kind};
 use crate::store::retention::Policy;
@@ -20,8 +21,10 @@ use crate::tree::plan::Extras;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
     /// Where the store is: absolute, or beginning with `~`.
+    #[serde(with = "lossless")]
     pub cache_root: PathBuf,
     /// The checked-out repository.
+    #[serde(with = "lossless")]
     pub workspace: PathBuf,
     /// The paths of the cache, one pattern each.
     pub paths: Vec<String>,

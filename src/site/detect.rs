@@ -102,7 +102,8 @@ fn take_here(mut decision: Decision, facts: &Facts) -> Decision {
     decision.take(Site::Here, Translation::Same)
 }
 
-/// Whether a container that is thrown away sees the cache root and every path of the request on mounts.
+/// Whether a container that is thrown away sees the cache root and every path of the request on mounts, and makes files
+/// that belong to the runner's user.
 fn here(facts: &Facts) -> Result<(), Problem> {
     if !facts.in_container() {
         return Ok(());
@@ -110,7 +111,14 @@ fn here(facts: &Facts) -> Result<(), Problem> {
     if !is_mounted(&facts.mounts, &facts.cache_root) {
         return Err(Problem::RootNotMounted(facts.cache_root.clone()));
     }
-    for path in &facts.paths {
+    if let Some(owner) = facts.owner.filter(|owner| *owner != facts.uid) {
+        return Err(Problem::OtherUser { uid: facts.uid, owner });
+    }
+    // Where it is not known what the work touches, the home stands for it: else a phase without inputs (nektos/act's post)
+    // would work at another site than those before it.
+    let unknown = [PathBuf::from("~")];
+    let paths = if facts.paths.is_empty() { &unknown[..] } else { &facts.paths };
+    for path in paths {
         let place = match (path.strip_prefix("~"), &facts.home) {
             (Ok(rest), Some(home)) => home.join(rest),
             _ => path.clone(),

@@ -25,7 +25,7 @@ pub struct Asked {
     pub wanted: Wanted,
     /// Where the store is, as the user wrote it.
     pub cache_root: PathBuf,
-    /// What the work touches, as far as it is known: absolute or beginning with `~`.
+    /// What the work touches, as far as it is known: absolute or beginning with `~`. Nothing stands for the home.
     pub paths: Vec<PathBuf>,
     /// The input `job-container`, when it is not empty.
     pub job_container: Option<String>,
@@ -154,6 +154,8 @@ pub struct Facts {
     pub selinux: bool,
     /// Who this process runs as.
     pub uid: u32,
+    /// Who owns the workspace, where this process sees it under the name it was given.
+    pub owner: Option<u32>,
     /// Who users are outside.
     pub uid_map: UidMap,
     /// This process's mounts.
@@ -199,11 +201,11 @@ pub fn gather(asked: &Asked) -> Facts {
 fn local(asked: &Asked) -> Facts {
     let variable = |name: &str| asked.env.get(OsStr::new(name)).filter(|value| !value.is_empty());
     let cgroup = fs::read("/proc/self/cgroup").unwrap_or_default();
+    let mounts = proc::mountinfo(&fs::read("/proc/self/mountinfo").unwrap_or_default());
+    let marker = ["/.dockerenv", "/run/.containerenv"].iter().any(|file| Path::new(file).exists());
     let confined = if variable("KUBERNETES_SERVICE_HOST").is_some() {
         Confined::Pod
-    } else if ["/.dockerenv", "/run/.containerenv"].iter().any(|file| Path::new(file).exists())
-        || !proc::container_ids(&cgroup, &[], b"").is_empty()
-    {
+    } else if proc::is_container(&cgroup, &mounts, marker) {
         Confined::Container
     } else {
         Confined::No
@@ -219,8 +221,9 @@ fn local(asked: &Asked) -> Facts {
         github_hosted: variable("RUNNER_ENVIRONMENT").is_some_and(|value| value == "github-hosted"),
         selinux: proc::is_selinux_label(&fs::read("/proc/self/attr/current").unwrap_or_default()),
         uid: nix::unistd::geteuid().as_raw(),
+        owner: variable("GITHUB_WORKSPACE").and_then(|path| Some(fs::metadata(path).ok()?.uid())),
         uid_map: UidMap::parse(&fs::read_to_string("/proc/self/uid_map").unwrap_or_default()),
-        mounts: proc::mountinfo(&fs::read("/proc/self/mountinfo").unwrap_or_default()),
+        mounts,
         socket_file: socket_file(&socket),
         socket,
         remote_engine,

@@ -17,6 +17,7 @@ pub mod detect;
 mod engine;
 pub mod facts;
 pub mod far;
+pub mod lossless;
 pub mod paths;
 pub mod problem;
 pub mod proc;

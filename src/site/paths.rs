@@ -80,6 +80,11 @@ fn swap(path: &Path, from: &Path, to: &Path) -> Option<PathBuf> {
     Some(if rest.as_os_str().is_empty() { to.to_owned() } else { to.join(rest) })
 }
 
+/// Whether a component ends before `end`, so that what follows can be kept as it is written.
+fn is_end(path: &[u8], end: usize) -> bool {
+    path[end - 1] != b'/' && path.get(end).is_none_or(|next| *next == b'/')
+}
+
 /// From names as the action's container has them to names as the far side has them, and back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Translation {
@@ -148,7 +153,7 @@ impl Translation {
     /// Like [`Self::far`] on the bytes of one value, keeping what `Path` would tidy away (`/a//b/`, `/a/./*`).
     fn far_text(&self, path: &[u8]) -> Vec<u8> {
         // The longest leading part whose translation differs in itself; the rest is appended untouched.
-        let ends = (1..=path.len()).rev().filter(|end| *end == path.len() || path[*end] == b'/');
+        let ends = (1..=path.len()).rev().filter(|end| is_end(path, *end));
         for end in ends {
             let head = Path::new(OsStr::from_bytes(&path[..end]));
             if head.components().any(|part| part == std::path::Component::ParentDir) {

@@ -18,6 +18,17 @@ pub enum Problem {
     #[error("{path} is not mounted in this container; mount it with `-v {path}:{path}`, or leave `site` on `auto`", path = .0.display())]
     PathNotMounted(PathBuf),
 
+    /// Files made in this container would not be the runner's user's.
+    #[error(
+        "this container runs as uid {uid}, so what it writes would not belong to uid {owner} who owns the workspace; run it with `--user {owner}`, or leave `site` on `auto`"
+    )]
+    OtherUser {
+        /// Who this process runs as.
+        uid: u32,
+        /// Who owns the workspace.
+        owner: u32,
+    },
+
     // ---- the engine's socket
     /// No socket where one is expected.
     #[error("no Docker Engine answers: {path} does not exist; install Docker on the runner, or run local-cache in a `run:` step", path = .0.display())]
@@ -173,6 +184,7 @@ impl Problem {
         match self {
             Self::RootNotMounted(_) => "root-not-mounted",
             Self::PathNotMounted(_) => "path-not-mounted",
+            Self::OtherUser { .. } => "other-user",
             Self::NoSocket(_) => "no-socket",
             Self::Kubernetes(_) => "kubernetes",
             Self::UsernsRemap(_) => "userns-remap",

@@ -82,6 +82,12 @@ pub fn is_mounted(mounts: &[MountLine], path: &Path) -> bool {
     })
 }
 
+/// Whether these are the files of a process in a container. `marker` is whether an engine's marker file is there
+/// (`/.dockerenv`): it stays behind where an image is made into a machine, so by itself it means nothing.
+pub fn is_container(cgroup: &[u8], mounts: &[MountLine], marker: bool) -> bool {
+    !container_ids(cgroup, mounts, b"").is_empty() || (marker && upper_dir(mounts).is_some())
+}
+
 /// Container ids that these files name, most likely first, each once.
 pub fn container_ids(cgroup: &[u8], mounts: &[MountLine], hostname: &[u8]) -> Vec<String> {
     let mut ids = Vec::new();
@@ -196,6 +202,20 @@ mod tests {
         let ids = container_ids(cgroup.as_bytes(), &container(), b"0123456789ab\n");
         assert_eq!(ids, [ID, OTHER, "0123456789ab"]);
         assert_eq!(container_ids(b"0::/\n", &[], b"build-host\n"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_marker_file_alone_does_not_make_a_container() {
+        let machine = mountinfo(b"25 1 254:0 / / rw,relatime - ext4 /dev/vda rw\n");
+        let cgroup = format!("1:name=x:/docker/{ID}\n");
+        assert!(!is_container(b"0::/init.scope\n", &machine, true));
+        assert!(is_container(cgroup.as_bytes(), &machine, false));
+        assert!(is_container(b"0::/\n", &container(), false));
+        let bare = &container()[..1];
+        assert_eq!(
+            (is_container(b"0::/\n", bare, true), is_container(b"0::/\n", bare, false)),
+            (true, false)
+        );
     }
 
     #[test]

@@ -3,6 +3,9 @@
 //! Whatever happens, this returns within the time limit and the grace time, or within the grace time after a signal:
 //! the runner gives a container seven and a half seconds between SIGINT and SIGTERM (actions/runner, `ProcessInvoker`).
 //! Every problem comes back as a value; the caller treats it as a miss.
+//!
+//! Signals count from [`signals::install`] on, which this calls too. A program that is process 1 of a container calls it
+//! first of all: until then the kernel drops them, afterwards one that comes early waits for the work to begin.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -86,9 +89,9 @@ where
             Err(decision.problem().cloned().unwrap_or_else(unsaid))
         }
         Site::Here => run_here(request, options, work),
-        Site::Host => on_far_side(options, |near| host(near, facts, &request, options, log)),
+        Site::Host => on_far_side(|signals| host(signals, facts, &request, options, log)),
         Site::JobContainer => {
-            on_far_side(options, |near| job_container(near, facts, decision, &request, options, log))
+            on_far_side(|signals| job_container(signals, facts, decision, &request, options, log))
         }
     }
 }
@@ -115,31 +118,22 @@ where
     }
 }
 
-/// The signals of this process while it waits for a far side.
-struct Near {
-    signals: UnboundedReceiver<i32>,
-}
-
+/// Hears signals during a conversation with a far side.
 fn on_far_side<T>(
-    options: &Options,
-    conversation: impl FnOnce(&mut Near) -> Result<T, Problem>,
+    conversation: impl FnOnce(&mut UnboundedReceiver<i32>) -> Result<T, Problem>,
 ) -> Result<T, Problem> {
     let signals =
         signals::install().map_err(|error| Problem::io("catch signals in", "/proc/self", &error))?;
-    let (sender, receiver) = unbounded_channel();
+    let (sender, mut receiver) = unbounded_channel();
     let _listener = signals.listen(move |signal| {
         // The receiver lives as long as this listener.
         let _ = sender.send(signal);
     });
-    debug_assert!(
-        options.grace < Duration::from_secs(7),
-        "a cancelled step would be killed before it gives up"
-    );
-    conversation(&mut Near { signals: receiver })
+    conversation(&mut receiver)
 }
 
 fn host<Q: Serialize, R: DeserializeOwned>(
-    near: &mut Near,
+    signals: &mut UnboundedReceiver<i32>,
     facts: &Facts,
     request: &Q,
     options: &Options,
@@ -161,7 +155,7 @@ fn host<Q: Serialize, R: DeserializeOwned>(
             mark,
             timeout: options.timeout,
             grace: options.grace,
-            signals: &mut near.signals,
+            signals: &mut *signals,
             log: &mut *log,
         };
         let heard = engine.run_helper(&spec, talk)?;
@@ -225,7 +219,7 @@ fn helper_spec(facts: &Facts, own: &Container, identity: &Identity) -> Result<He
 }
 
 fn job_container<Q: Serialize, R: DeserializeOwned>(
-    near: &mut Near,
+    signals: &mut UnboundedReceiver<i32>,
     facts: &Facts,
     decision: &Decision,
     request: &Q,
@@ -250,8 +244,7 @@ fn job_container<Q: Serialize, R: DeserializeOwned>(
         owner,
     };
     let (hello, mark) = hello(request, None, options)?;
-    let talk =
-        Talk { hello, mark, timeout: options.timeout, grace: options.grace, signals: &mut near.signals, log };
+    let talk = Talk { hello, mark, timeout: options.timeout, grace: options.grace, signals, log };
     let heard = Engine::connect(&facts.socket, options.patience)?.run_in_job(&spec, talk)?;
     match outcome(heard, options)? {
         Answer::Done(outcome) => Ok(outcome),

@@ -49,15 +49,16 @@ impl Talk<'_> {
         }
     }
 
-    /// Does something that a signal may cut short.
+    /// Does something that a signal or the time limit may cut short.
     pub(super) async fn unless_called_off<T>(
         &mut self,
         action: impl Future<Output = Result<T, Problem>>,
     ) -> Result<T, Problem> {
+        let limit = self.timeout.unwrap_or(Duration::MAX);
         tokio::select! {
             biased;
             Some(signal) = self.signals.recv() => Err(Problem::CalledOff(signal)),
-            result = action => result,
+            result = tokio::time::timeout(limit, action) => result.unwrap_or(Err(Problem::TimedOut(limit))),
         }
     }
 }

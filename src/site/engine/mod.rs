@@ -26,6 +26,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 
+use super::detect::OLDEST_API;
 use super::facts::{Container, Seen};
 use super::paths::{Mapping, Mount};
 use super::problem::Problem;
@@ -169,12 +170,20 @@ fn problem(error: DockerError, socket: &Path, action: &'static str) -> Problem {
         DockerError::SocketNotFoundError(_) => Problem::NoSocket(socket),
         DockerError::RequestTimeoutError => Problem::Hangs { socket, action, after: Duration::from_secs(60) },
         DockerError::DockerResponseServerError { message, .. } if message.contains("client version") => {
-            Problem::EngineTooNew(one_line(&message))
+            wrong_version(&message)
         }
         DockerError::DockerResponseServerError { status_code, message } => {
             Problem::Engine { action, message: format!("{} (status {status_code})", one_line(&message)) }
         }
         other => Problem::Engine { action, message: one_line(&other.to_string()) },
+    }
+}
+
+/// What an engine means that finds this client's version unsuitable. It is not sent any; a proxy before it may add one.
+fn wrong_version(message: &str) -> Problem {
+    match message.split_once("Maximum supported API version is ") {
+        Some((_, found)) => Problem::EngineTooOld { found: one_line(found), needed: OLDEST_API },
+        None => Problem::EngineTooNew(one_line(message)),
     }
 }
 

@@ -1,6 +1,7 @@
 //! How a helper ends: with its parent, by a signal, by the time limit, and never later.
 
 use serde_json::json;
+use std::io::{self, Write};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -23,9 +24,16 @@ fn a_helper_is_gone_within_a_second_after_its_parent_died() {
         let killed = Instant::now();
         let status = Command::new("docker").args(end).arg(&stage.name).output().unwrap().status;
         assert!(status.success());
-        runner.wait_until_clear(Duration::from_secs(2));
-        // The engine's own removal of the stage is part of that time.
-        assert!(killed.elapsed() < Duration::from_secs(2), "{end:?}: {:?}", killed.elapsed());
+        // From before the command that kills, so its own time and the engine's removals are part of it.
+        runner.wait_until_clear(Duration::from_secs(5));
+        let took = killed.elapsed();
+        drop(writeln!(
+            io::stderr(),
+            "parent dead by docker {}: all gone after {} ms",
+            end[0],
+            took.as_millis()
+        ));
+        assert!(took < Duration::from_secs(1), "{end:?}: {took:?}");
         assert!(!file.exists(), "{end:?}: the work was not called off but killed");
         drop(stage.finish());
     }

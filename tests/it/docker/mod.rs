@@ -10,5 +10,6 @@ mod job;
 mod kit;
 mod latency;
 mod life;
+mod machine;
 mod own;
 mod refusal;

@@ -57,6 +57,7 @@ fn main() -> ExitCode {
         thread::sleep(Duration::from_secs(600));
         return ExitCode::SUCCESS;
     }
+    local_cache::site::signals::install().expect("catches signals");
     near(&env)
 }
 

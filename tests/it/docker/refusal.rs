@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use std::fs;
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{MetadataExt, chown};
 
 use super::kit::{self, Runner};
 
@@ -95,6 +95,7 @@ fn a_container_that_has_everything_mounted_works_by_itself() {
     let answer = runner
         .stage(&json!(["LookAround", {"Write": ["/tmp/runner-cache/x", "y"]}]))
         .option(&mount)
+        .option(&format!("--user={}", runner.user.uid))
         .input("PATH", "/github/workspace/target")
         .without("socket")
         .run();
@@ -102,8 +103,21 @@ fn a_container_that_has_everything_mounted_works_by_itself() {
     assert_eq!(answer.reply()[0]["root"], json!("/"));
     assert_eq!(fs::read_to_string(cache.join("x")).unwrap(), "y");
 
+    assert_eq!(runner.user.foreign_files(), Vec::<std::path::PathBuf>::new());
+
+    // As root it would leave root's files behind, so a helper does it.
+    let root = runner.stage(&json!(["Nothing"])).option(&mount).input("PATH", "/github/workspace").run();
+    assert_eq!((&root.json["site"], &root.json["refused"][0][1]), (&json!("host"), &json!("other-user")));
     // What is not mounted would be gone with the container.
-    let partly = runner.stage(&json!(["Nothing"])).option(&mount).input("PATH", "~/.cargo").run();
-    assert_eq!(partly.json["site"], json!("host"));
-    assert_eq!(partly.json["refused"][0][1], json!("path-not-mounted"));
+    let group = fs::metadata("/var/run/docker.sock").unwrap().gid();
+    let partly = runner
+        .stage(&json!(["Nothing"]))
+        .option(&mount)
+        .option(&format!("--user={}:{group}", runner.user.uid))
+        .input("PATH", "~/.cargo")
+        .run();
+    assert_eq!(
+        (&partly.json["site"], &partly.json["refused"][0][1]),
+        (&json!("host"), &json!("path-not-mounted"))
+    );
 }
