@@ -67,7 +67,7 @@ pub fn run(surroundings: Surroundings<'_>) -> Exit {
     result.unwrap_or_else(|failure| {
         let exit = failure.exit();
         // Where standard error is gone, there is nobody to tell.
-        drop(writeln!(err, "local-cache: {failure}"));
+        drop(writeln!(err, "local-cache: {}", show::one_line(&failure.to_string())));
         exit
     })
 }

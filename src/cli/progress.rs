@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::show::one_line;
 use crate::monitor::{Monitor, Stage};
 use crate::site::signals::{self, Listener, Signals};
 
@@ -51,7 +52,7 @@ impl Monitor for Progress {
     }
 
     fn warn(&self, message: &str) {
-        self.bar.suspend(|| log::warn!("{message}"));
+        self.bar.suspend(|| log::warn!("{}", one_line(message)));
     }
 
     fn is_interrupted(&self) -> bool {

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::PATIENCE;
+use super::claim::Claim;
 use crate::error::{Error, Result};
 use crate::fs::files;
 use crate::key::matching::{self, Candidate, Match};
@@ -154,9 +155,13 @@ fn write(
 ) -> Result<(Applied, u64, u64)> {
     let manifest = store.read_manifest(entry)?;
     let places = places(&manifest.tree, request.place)?;
+    let claim = Claim::take(&places, PATIENCE, monitor)?;
     monitor.begin(Stage::Scanning, 0);
     let options = scan::Options { guide: Some(&manifest.tree), ..scan::Options::default() };
     let mut present = scan(&places, &options)?;
+    if !claim.is_complete() {
+        present.leftovers.clear();
+    }
     if request.extras == Extras::Remove {
         spare_store(store, &mut present, &places)?;
     }
