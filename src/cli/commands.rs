@@ -165,6 +165,7 @@ pub(super) fn prune(context: &mut Context<'_>, args: &args::Prune) -> Result<Exi
     let kinds = [Kind::Path, Kind::Registry, Kind::Git, Kind::Target];
     let policy = Policy {
         keep: args.keep.map_or_else(HashMap::new, |keep| kinds.map(|kind| (kind, keep)).into()),
+        groups: None,
         max_age: args.max_age,
         max_bytes: args.max_size,
     };

@@ -12,6 +12,7 @@ mod architecture;
 mod docker;
 mod hash_files;
 mod pattern;
+mod readme;
 mod site;
 mod site_engine;
 mod site_far;
