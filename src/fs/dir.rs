@@ -40,6 +40,19 @@ impl Dir {
         Ok(Self(nix::fcntl::openat(&self.0, name, Self::OPEN | OFlag::O_NOFOLLOW, Mode::empty())?))
     }
 
+    /// Gives its owner all rights to a directory in this one.
+    pub fn make_accessible(&self, name: &[u8]) -> io::Result<()> {
+        use std::os::fd::AsRawFd;
+        // Opened this way it needs no rights of its own, and what is changed is what was opened, never a symlink.
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let opened = nix::fcntl::openat(&self.0, name, flags, Mode::empty())?;
+        let mode = Stat::from(nix::sys::stat::fstat(&opened)?).mode | 0o700;
+        let path = format!("/proc/self/fd/{}", opened.as_raw_fd());
+        let follow = nix::sys::stat::FchmodatFlags::FollowSymlink;
+        let mode = Mode::from_bits_truncate(mode);
+        Ok(nix::sys::stat::fchmodat(nix::fcntl::AT_FDCWD, path.as_str(), mode, follow)?)
+    }
+
     /// Opens a file for reading. A fifo that took the file's place does not block.
     pub fn open_file(&self, name: &[u8]) -> io::Result<File> {
         let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
@@ -139,6 +152,11 @@ impl AsFd for Dir {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
+}
+
+/// The user who files made now belong to.
+pub fn user() -> u32 {
+    nix::unistd::geteuid().as_raw()
 }
 
 /// Sets the mode of an open file or directory.

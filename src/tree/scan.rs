@@ -53,10 +53,12 @@ pub struct Scan {
     pub left_out: Vec<LeftOut>,
     /// When the scan began.
     pub started: Timestamp,
+    /// The user who looked.
+    pub user: u32,
 }
 
 /// A name that does not belong to the tree.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Extra {
     /// The directory it stands in, as the scan's tree numbers it.
     pub parent: DirId,
@@ -291,8 +293,18 @@ impl<'a> Job<'a> {
         'a: 's,
     {
         let Visit { id, parent, on_disk, path, guide, mut found } = visit;
-        let opened = parent.open_dir(&on_disk).and_then(|dir| dir.stat().map(|stat| (dir, stat)));
-        drop(parent);
+        let open = || {
+            let dir = parent.open_dir(&on_disk)?;
+            // A directory that may be read but not entered can't be told from one that may not be opened.
+            dir.stat_at(b".").map(|stat| (dir, stat))
+        };
+        let opened = match open() {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && guide.is_some() => {
+                // What is compared with a guide is about to be made as the guide says, its mode included.
+                parent.make_accessible(&on_disk).and_then(|()| open())
+            }
+            other => other,
+        };
         let (dir, stat) = match opened {
             Ok(opened) => opened,
             Err(error) if is_gone(&error) => return,
@@ -387,7 +399,8 @@ fn flatten(mut found: Vec<Option<Found>>, started: Timestamp, left_out: Vec<Left
         queue.extend(dir.dirs.into_iter().map(|(_, job)| (job as usize, id)));
     }
     mark_hard_links(&mut leaves, &stats);
-    Scan { tree: Tree { dirs, leaves }, stats, extra, leftovers, left_out, started }
+    let user = crate::fs::user();
+    Scan { tree: Tree { dirs, leaves }, stats, extra, leftovers, left_out, started, user }
 }
 
 /// Makes all but the first name of a file that has several hard links to the first.
