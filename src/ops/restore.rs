@@ -144,7 +144,10 @@ fn write(
     refuse_linked_roots(&manifest, &present.tree, &places)?;
     let plan = plan(&manifest, &present, request.extras);
     drop(present);
-    monitor.begin(Stage::Restoring, plan.write.iter().map(|leaf| size(&manifest, *leaf)).sum());
+    monitor.begin(
+        Stage::Restoring,
+        plan.write.iter().fold(0, |sum: u64, leaf| sum.saturating_add(size(&manifest, *leaf))),
+    );
     let options = apply::Options { verify: request.verify };
     let locate = |leaves: &[_]| store.locate(&manifest, leaves);
     let applied = apply::apply(&manifest, &plan, &places, &locate, options, monitor)?;

@@ -248,13 +248,10 @@ impl Tree {
 
     /// Bytes in all regular files, holes counted, hard links once.
     pub fn total_bytes(&self) -> u64 {
-        self.leaves
-            .iter()
-            .map(|leaf| match &leaf.kind {
-                LeafKind::File(file) => file.size,
-                LeafKind::Symlink(_) | LeafKind::HardLink(_) => 0,
-            })
-            .sum()
+        self.leaves.iter().fold(0, |sum, leaf| match &leaf.kind {
+            LeafKind::File(file) => sum.saturating_add(file.size),
+            LeafKind::Symlink(_) | LeafKind::HardLink(_) => sum,
+        })
     }
 }
 

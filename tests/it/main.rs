@@ -11,6 +11,8 @@ mod action_yaml;
 mod architecture;
 mod docker;
 mod hash_files;
+mod hostile;
+mod manifest;
 mod pattern;
 mod readme;
 mod restore_over;
