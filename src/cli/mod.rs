@@ -2,7 +2,9 @@
 
 mod args;
 mod commands;
+mod demo;
 mod exit;
+mod interrupt;
 mod progress;
 mod show;
 
@@ -10,8 +12,9 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use clap::Parser;
 use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{CommandFactory, FromArgMatches};
 
 pub use exit::Exit;
 
@@ -40,7 +43,7 @@ pub struct Surroundings<'a> {
 /// Runs a command.
 pub fn run(surroundings: Surroundings<'_>) -> Exit {
     let Surroundings { arguments, env, working_directory, is_terminal, out, err } = surroundings;
-    let arguments = match Arguments::try_parse_from(arguments) {
+    let arguments = match parse(arguments) {
         Ok(arguments) => arguments,
         Err(error) => return usage(&error, out, err),
     };
@@ -55,7 +58,8 @@ pub fn run(surroundings: Surroundings<'_>) -> Exit {
         Command::Show(show) => commands::show(&mut context, show),
         Command::Verify(verify) => commands::verify(&mut context, verify),
         Command::Prune(prune) => commands::prune(&mut context, prune),
-        Command::Demo(_) | Command::Action(_) => Err(Failure::Other("not here".to_owned())),
+        Command::Demo(args) => demo::demo(&mut context, args, env, &progress.interruption()),
+        Command::Action(_) => Err(Failure::Other("not here".to_owned())),
     };
     progress.finish();
     result.unwrap_or_else(|failure| {
@@ -64,6 +68,18 @@ pub fn run(surroundings: Surroundings<'_>) -> Exit {
         drop(writeln!(err, "local-cache: {failure}"));
         exit
     })
+}
+
+fn parse(arguments: Vec<OsString>) -> Result<Arguments, clap::Error> {
+    let matches = Arguments::command().try_get_matches_from(arguments)?;
+    let of_demo = matches.subcommand_matches("demo");
+    if of_demo.and_then(|demo| demo.value_source("cache_root")) == Some(ValueSource::CommandLine) {
+        return Err(Arguments::command().error(
+            ErrorKind::ArgumentConflict,
+            "the demo keeps its store in its own temporary directory; leave --cache-root out, TMPDIR chooses the disk",
+        ));
+    }
+    Arguments::from_arg_matches(&matches)
 }
 
 /// Tells how the program is used; help that was asked for is no error.
@@ -123,8 +139,6 @@ impl From<io::Error> for Failure {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

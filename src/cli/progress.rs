@@ -1,5 +1,6 @@
 //! Progress on a terminal, warnings everywhere.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -9,7 +10,7 @@ use crate::monitor::{Monitor, Stage};
 /// Shows a bar on standard error while something takes its time.
 pub(super) struct Progress {
     bar: ProgressBar,
-    interrupted: AtomicBool,
+    interrupted: Arc<AtomicBool>,
 }
 
 impl Progress {
@@ -19,7 +20,12 @@ impl Progress {
         if let Ok(style) = ProgressStyle::with_template("{msg:10} {bar:40} {bytes}/{total_bytes}") {
             bar.set_style(style);
         }
-        Self { bar, interrupted: AtomicBool::new(false) }
+        Self { bar, interrupted: Arc::default() }
+    }
+
+    /// What is set when the work is to end.
+    pub(super) fn interruption(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.interrupted)
     }
 
     pub(super) fn finish(&self) {

@@ -6,5 +6,6 @@ mod action_files;
 mod action_inputs;
 mod action_log;
 mod action_yaml;
+mod demo;
 mod hash_files;
 mod pattern;
