@@ -132,7 +132,11 @@ fn write(
     let manifest = store.read_manifest(entry)?;
     let places = places(&manifest.tree, request.place)?;
     monitor.begin(Stage::Scanning, 0);
-    let options = scan::Options { guide: Some(&manifest.tree), ..scan::Options::default() };
+    let options = scan::Options {
+        guide: Some(&manifest.tree),
+        trust_times: request.extras == Extras::Keep,
+        ..scan::Options::default()
+    };
     let present = scan(&places, &options)?;
     refuse_linked_roots(&manifest, &present.tree, &places)?;
     let plan = plan(&manifest, &present, request.extras);
