@@ -136,7 +136,11 @@ fn write(
     let manifest = store.read_manifest(entry)?;
     let places = places(&manifest.tree, request.place)?;
     monitor.begin(Stage::Scanning, 0);
-    let options = scan::Options { guide: Some(&manifest.tree), ..scan::Options::default() };
+    let options = scan::Options {
+        guide: Some(&manifest.tree),
+        trust_times: request.extras == Extras::Keep,
+        ..scan::Options::default()
+    };
     let mut present = scan(&places, &options)?;
     if request.extras == Extras::Remove {
         spare_store(store, &mut present, &places)?;

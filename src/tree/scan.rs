@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::{DirId, Directory, FileData, Leaf, LeafId, LeafKind, Places, Tree, count, os};
 use crate::error::{Context, Error, Result};
 use crate::fs::xattrs::{self, Attribute};
-use crate::fs::{Dir, Kind, Stat, Timestamp, is_temp_name};
+use crate::fs::{Dir, Kind, Listed, Stat, Timestamp, is_temp_name};
 
 /// What to look at.
 #[derive(Default)]
@@ -18,6 +18,9 @@ pub struct Options<'a> {
     /// Look only at the names that this tree has; others are reported as extra. For comparing a directory with a
     /// manifest without reading all of, say, a home directory.
     pub guide: Option<&'a Tree>,
+    /// Do not list a directory whose time is the one in the guide: nothing was added to it since, unless somebody set
+    /// the time back. For comparisons in which names that the guide does not have don't matter.
+    pub trust_times: bool,
     /// Decides what is left out.
     pub exclude: Option<Exclude<'a>>,
     /// A directory to leave out, by device and inode: the store itself.
@@ -334,11 +337,8 @@ impl<'a> Job<'a> {
         let read = match guide {
             // Something else is wanted here: what the directory holds does not matter.
             Some((_, None)) => Ok(Vec::new()),
-            Some((tree, Some(wanted))) if tree[wanted].attributes.is_empty() => dir.list(),
-            _ => xattrs::read_open(&dir).and_then(|attributes| {
-                found.attributes = attributes;
-                dir.list()
-            }),
+            Some((tree, Some(wanted))) => self.names(&dir, Some((tree, wanted)), &mut found),
+            None => self.names(&dir, None, &mut found),
         };
         let names = match read {
             Ok(names) => names,
@@ -353,6 +353,19 @@ impl<'a> Job<'a> {
             self.look(scope, &mut found, &above, &named);
         }
         self.found.lock().unwrap_or_else(PoisonError::into_inner).push((id, found));
+    }
+
+    /// The names to look at in a directory; notes its attributes where they matter.
+    fn names(&self, dir: &Dir, guide: Option<(&Tree, DirId)>, found: &mut Found) -> io::Result<Vec<Listed>> {
+        if guide.is_none_or(|(tree, wanted)| !tree[wanted].attributes.is_empty()) {
+            found.attributes = xattrs::read_open(dir)?;
+        }
+        match guide {
+            Some((tree, wanted)) if self.options.trust_times && found.modified == tree[wanted].modified => {
+                Ok(expected(tree, wanted))
+            }
+            _ => dir.list(),
+        }
     }
 
     fn leave_out(&self, path: PathBuf, reason: Reason) {
@@ -371,6 +384,13 @@ impl<'a> Job<'a> {
         left_out.sort_by(|one, other| one.path.cmp(&other.path));
         flatten(found, started, left_out)
     }
+}
+
+/// What a directory lists that is as the guide has it.
+fn expected(tree: &Tree, dir: DirId) -> Vec<Listed> {
+    let dirs = tree.dirs_in(dir).map(|(_, dir)| (&dir.name, Kind::Directory));
+    let leaves = tree.leaves_in(dir).map(|(_, leaf)| (&leaf.name, Kind::File));
+    dirs.chain(leaves).map(|(name, kind)| Listed { name: name.clone(), kind: Some(kind) }).collect()
 }
 
 /// Takes out directories that could not be read, and so have no result, and those that are empty but need not be.
@@ -443,4 +463,29 @@ fn mark_hard_links(leaves: &mut [Leaf], stats: &[Stat]) {
 
 fn is_gone(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_added_under_the_old_time_is_found_only_by_listing() {
+        let top = tempfile::tempdir().unwrap();
+        let dir = top.path().join("dir");
+        std::fs::create_dir(&dir).unwrap();
+        std::fs::write(dir.join("kept"), "").unwrap();
+        let places = Places::new([((*b"dir").into(), dir.clone())]);
+        let guide = scan(&places, &Options::default()).unwrap().tree;
+        std::fs::write(dir.join("added"), "").unwrap();
+        let extra = |trust_times| {
+            let options = Options { guide: Some(&guide), trust_times, ..Options::default() };
+            let found = scan(&places, &options).unwrap();
+            assert_eq!(found.tree.leaves().len(), 1);
+            found.extra.len()
+        };
+        assert_eq!((extra(false), extra(true)), (1, 1));
+        crate::fs::set_modified(&Dir::open(&dir).unwrap(), guide[DirId(1)].modified).unwrap();
+        assert_eq!((extra(false), extra(true)), (1, 0));
+    }
 }
