@@ -205,9 +205,9 @@ impl Kept {
                 Some(Some(Content { digest, place: Place::Pack(pack) })) => {
                     packs[pack as usize].map(|slot| Some((digest, Some(slot))))
                 }
-                Some(Some(Content { digest, place: Place::Blob })) => {
-                    contents.has_blob(&digest)?.then_some(Some((digest, None)))
-                }
+                Some(Some(Content { digest, place: Place::Blob })) => contents
+                    .has_blob(&digest, known.map_or(0, FileData::data_len))?
+                    .then_some(Some((digest, None))),
                 Some(None) => Some(None),
                 None => None,
             };

@@ -13,7 +13,8 @@ use super::lock::Collecting;
 use super::{Store, layout, pack, random_name};
 use crate::digest::Digest;
 use crate::error::{Context, Error, Result};
-use crate::fs::{Timestamp, files, remove_tree};
+use crate::fs::{Kind, Timestamp, files, remove_tree};
+use crate::monitor::Silent;
 use crate::tree::manifest::{Manifest, References};
 use crate::tree::{Content, LeafKind, Place};
 
@@ -122,7 +123,12 @@ impl Store {
             if files::stat(&self.layout.pack(&id))?.is_some() {
                 continue;
             }
-            for new in self.read_moved(&id)?.unwrap_or_default() {
+            let moved = match self.read_moved(&id) {
+                // The entries that need it are damaged, and will be found so.
+                Err(error) if error.is_damage() => None,
+                other => other?,
+            };
+            for new in moved.unwrap_or_default() {
                 uses.moved.insert(id);
                 // How much of it is needed is not known without reading the manifests: take it for full.
                 if uses.packs.insert(new, u64::MAX).is_none() {
@@ -135,12 +141,13 @@ impl Store {
 
     fn collect_packs(&self, uses: &Uses, suspects: &[Digest], done: &mut Collected) -> Result<()> {
         let names = files::list(&self.layout.packs())?;
-        for id in names.iter().filter_map(|name| layout::digest_in(name, ".pack")) {
+        let ids = || names.iter().filter_map(|name| layout::digest_in(name, ".pack"));
+        // Before any is rewritten: what a rewriting makes may have the name of one that a killed collection made.
+        for id in ids().filter(|id| !uses.packs.contains_key(id)) {
+            self.remove_file(&self.layout.pack(&id), done)?;
+        }
+        for (id, used) in ids().filter_map(|id| Some((id, uses.packs.get(&id)?))) {
             let path = self.layout.pack(&id);
-            let Some(used) = uses.packs.get(&id) else {
-                self.remove_file(&path, done)?;
-                continue;
-            };
             let dead = files::stat(&path)?.map_or(0, |stat| stat.size).saturating_sub(*used);
             if suspects.contains(&id) || (dead > *used && dead >= WORTH_REWRITING) {
                 self.rewrite(&id, uses, done)?;
@@ -221,9 +228,15 @@ impl Store {
     fn collect_blobs(&self, uses: &Uses, suspects: &[Digest], done: &mut Collected) -> Result<()> {
         for shelf in files::list(&self.layout.blobs())? {
             let shelf = self.layout.blobs().join(shelf);
+            if files::stat(&shelf)?.is_none_or(|stat| stat.kind != Kind::Directory) {
+                self.remove_file(&shelf, done)?;
+                continue;
+            }
+            // One that was damaged may have been replaced by a save.
+            let is_right = |id: Digest| self.verify_blob(&id, &mut Vec::new(), &Silent).is_ok();
             self.sweep(&shelf, done, |name| {
                 layout::digest_in(name, "")
-                    .is_some_and(|id| uses.blobs.contains(&id) && !suspects.contains(&id))
+                    .is_some_and(|id| uses.blobs.contains(&id) && (!suspects.contains(&id) || is_right(id)))
             })?;
         }
         Ok(())
@@ -249,8 +262,9 @@ impl Store {
 
     #[expect(clippy::unused_self, reason = "removing files of the store is the store's business")]
     fn remove_file(&self, path: &Path, done: &mut Collected) -> Result<()> {
-        let bytes = files::allocated(path)?;
-        files::remove(path)?;
+        let bytes = files::stat(path)?.map_or(0, |stat| stat.allocated);
+        // A file, or what somebody put in its place.
+        remove_tree(path)?;
         done.files += 1;
         done.bytes += bytes;
         Ok(())
