@@ -1,27 +1,59 @@
 //! The binary: takes its surroundings and hands them to the library.
+//!
+//! Called `pre`, `main` or `post`, as the entrypoints of the image are, it is that phase of the action. Called with
+//! `far`, it is the far side of a phase.
 
+use std::ffi::OsString;
 use std::io::{self, IsTerminal};
+use std::process::{ExitCode, Termination};
 
 use local_cache::action::Env;
-use local_cache::cli::{self, Exit, Surroundings};
+use local_cache::action::phase::Phase;
+use local_cache::action::place::{far_work, program_name, site_env};
+use local_cache::cli::{self, Surroundings};
+use local_cache::site::{far, signals};
 
-fn main() -> Exit {
+fn main() -> ExitCode {
+    start_logging();
+    local_cache::fs::allow_many_descriptors();
+    // As process 1 of a container, a signal that comes before this is lost. Without it, signals just end the process.
+    drop(signals::install());
+    let env: Env = std::env::vars_os().collect();
+    let arguments = as_command(std::env::args_os().collect());
+    if arguments.get(1).is_some_and(|argument| argument == far::ARGUMENT) {
+        return far::serve(site_env(&env), far_work);
+    }
+    let surroundings = Surroundings {
+        arguments,
+        env: &env,
+        working_directory: working_directory(),
+        is_terminal: io::stderr().is_terminal(),
+        out: &mut io::stdout(),
+        err: &mut io::stderr(),
+    };
+    cli::run(surroundings).report()
+}
+
+/// The entrypoint `/main cache` is the command `local-cache action main cache`.
+fn as_command(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    let name = arguments.first().map(|name| program_name(name).to_owned()).unwrap_or_default();
+    let is_far = arguments.get(1).is_some_and(|argument| argument == far::ARGUMENT);
+    match std::str::from_utf8(&name) {
+        Ok(name) if Phase::from_name(name).is_some() && !is_far => {
+            arguments.splice(..1, ["local-cache".into(), "action".into(), name.into()]);
+        }
+        _ => {}
+    }
+    arguments
+}
+
+fn start_logging() {
     env_logger::Builder::from_env(env_logger::Env::new().filter_or("LOCAL_CACHE_LOG", "warn"))
         .format(|out, record| {
             use io::Write;
             writeln!(out, "local-cache: {}: {}", record.level().as_str().to_lowercase(), record.args())
         })
         .init();
-    let env: Env = std::env::vars_os().collect();
-    let surroundings = Surroundings {
-        arguments: std::env::args_os().collect(),
-        env: &env,
-        working_directory: working_directory(),
-        is_terminal: io::stderr().is_terminal(),
-        out: &mut io::stdout().lock(),
-        err: &mut io::stderr(),
-    };
-    cli::run(surroundings)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place that asks for it")]

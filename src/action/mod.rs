@@ -16,6 +16,7 @@
 //! Nothing here reads the process environment: `main` takes one snapshot ([`Env`]) and hands it in, so
 //! that every rule can be tested with an environment made for the test.
 
+pub mod access;
 pub mod commands;
 pub mod context;
 pub mod env;
@@ -24,6 +25,8 @@ pub mod files;
 pub mod inputs;
 pub mod kind;
 pub mod log;
+pub mod phase;
+pub mod place;
 pub mod record;
 
 pub use context::Context;

@@ -55,11 +55,25 @@ pub(super) enum Command {
     /// Remove entries and give their space back
     #[command(after_help = "Example:\n  local-cache prune --dry-run --keep 5 --max-age 7d --max-size 50GB")]
     Prune(Prune),
+    /// Show what path patterns stand for: one path a line, relative to the current directory, in order
+    #[command(after_help = "Example:\n  local-cache paths 'target/*/deps' ~/.cargo/registry")]
+    Paths(Paths),
+    /// Digest of files, as the expression hashFiles gives it; an empty line when nothing matches
+    #[command(after_help = "Example:\n  local-cache hash-files '**/Cargo.lock' rust-toolchain.toml")]
+    HashFiles(HashFiles),
     /// Run two jobs on a real Cargo project, side by side with and without the cache
     #[command(
         after_help = "Everything happens in one temporary directory, below TMPDIR or else /tmp, the store too.\n\nExamples:\n  local-cache demo\n  local-cache demo --project ~/src/my-workspace\n  TMPDIR=/mnt/disk local-cache demo --keep"
     )]
     Demo(Demo),
+    /// Print completions for a shell
+    #[command(
+        after_help = "Example:\n  local-cache completions bash > ~/.local/share/bash-completion/completions/local-cache"
+    )]
+    Completions(Completions),
+    /// Print the man page
+    #[command(after_help = "Example:\n  local-cache man | man -l -")]
+    Man,
     /// Run a phase of the GitHub Action
     Action(Action),
 }
@@ -130,6 +144,29 @@ pub(super) struct Prune {
     /// Entries go, the least recently used first, until the store is at most this large, such as `50GB`
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub(super) max_size: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Paths {
+    /// Patterns, as in the input `path`
+    #[arg(required = true, value_name = "PATTERN")]
+    pub(super) patterns: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct HashFiles {
+    /// Treat symlinks as what they lead to
+    #[arg(long)]
+    pub(super) follow_symbolic_links: bool,
+    /// Patterns, as in the expression `hashFiles`
+    #[arg(required = true, value_name = "PATTERN")]
+    pub(super) patterns: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Completions {
+    /// The shell
+    pub(super) shell: clap_complete::Shell,
 }
 
 #[derive(Debug, Args)]

@@ -2,15 +2,17 @@
 
 use std::collections::HashMap;
 use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
 use super::{Exit, Failure, args, show};
 use crate::error::Error;
-use crate::key::matching;
+use crate::key::{hash_files, matching};
 use crate::monitor::Monitor;
 use crate::ops::maintain;
-use crate::ops::paths::PathList;
+use crate::ops::paths::{Ground, PathList, printable};
 use crate::ops::{restore, save};
-use crate::pattern::Base;
+use crate::pattern::{Base, Patterns};
 use crate::store::Store;
 use crate::store::entry::{Group, Kind};
 use crate::store::retention::Policy;
@@ -21,7 +23,7 @@ pub(super) struct Context<'a> {
     pub(super) common: &'a args::Common,
     pub(super) base: &'a Base,
     pub(super) monitor: &'a dyn Monitor,
-    pub(super) out: &'a mut dyn Write,
+    pub(super) out: &'a mut (dyn Write + Send),
 }
 
 impl Context<'_> {
@@ -35,12 +37,30 @@ impl Context<'_> {
     }
 
     fn paths(&self, lines: &[String]) -> Result<PathList, Failure> {
+        let lines = lines.iter().map(|line| from_here(line, self.base));
         let list = PathList::parse(lines, self.base).map_err(|error| Failure::Usage(error.to_string()))?;
         if list.is_empty() {
             return Err(Failure::Usage("no path is given; name at least one file or directory".to_owned()));
         }
         Ok(list)
     }
+}
+
+/// A path that leads out of the current directory, as an absolute one: GitHub's rules refuse `..`, but who types a path
+/// means what the shell would.
+fn from_here(line: &str, base: &Base) -> String {
+    let (mark, path) = line.split_at(line.len() - line.trim_start_matches('!').len());
+    let Some(mut rest) = path.strip_prefix("..").filter(|rest| rest.is_empty() || rest.starts_with('/'))
+    else {
+        return line.to_owned();
+    };
+    let mut from = base.working_directory.parent();
+    while let Some(further) = rest.strip_prefix("/..").filter(|rest| rest.is_empty() || rest.starts_with('/'))
+    {
+        (rest, from) = (further, from.and_then(Path::parent));
+    }
+    let from = from.unwrap_or(Path::new("/")).display().to_string();
+    format!("{mark}{}{rest}", from.trim_end_matches('/'))
 }
 
 /// The command line shares its entries with everybody who uses the store with it.
@@ -84,7 +104,7 @@ pub(super) fn save(context: &mut Context<'_>, args: &args::Save) -> Result<Exit,
     let key = key(&args.key)?;
     let paths = context.paths(&args.paths)?;
     let store = Store::create(&context.common.cache_root)?;
-    let roots = paths.resolve()?;
+    let roots = paths.resolve(&Ground::local(None))?;
     let exclude = roots.exclude();
     let request = save::Request {
         group: &group(&paths),
@@ -163,6 +183,7 @@ pub(super) fn prune(context: &mut Context<'_>, args: &args::Prune) -> Result<Exi
     let kinds = [Kind::Path, Kind::Registry, Kind::Git, Kind::Target];
     let policy = Policy {
         keep: args.keep.map_or_else(HashMap::new, |keep| kinds.map(|kind| (kind, keep)).into()),
+        groups: None,
         max_age: args.max_age,
         max_bytes: args.max_size,
     };
@@ -180,4 +201,50 @@ pub(super) fn prune(context: &mut Context<'_>, args: &args::Prune) -> Result<Exi
     let (text, json) = show::pruned(&pruned, args.dry_run);
     context.print(&text, &json)?;
     Ok(Exit::Done)
+}
+
+pub(super) fn paths(context: &mut Context<'_>, args: &args::Paths) -> Result<Exit, Failure> {
+    let patterns =
+        Patterns::parse(&args.patterns, context.base).map_err(|error| Failure::Usage(error.to_string()))?;
+    let found = patterns.resolve(true).map_err(|error| Failure::Other(error.to_string()))?;
+    let names: Vec<PathBuf> = found.iter().map(|found| context.base.relative(&found.path)).collect();
+    if context.common.json {
+        let names: Vec<String> = names.iter().map(|name| printable(name.as_os_str().as_bytes())).collect();
+        return context.print("", &serde_json::json!(names)).map(|()| Exit::Done);
+    }
+    for name in names {
+        context.out.write_all(name.as_os_str().as_bytes())?;
+        context.out.write_all(b"\n")?;
+    }
+    Ok(Exit::Done)
+}
+
+pub(super) fn hash_files(context: &mut Context<'_>, args: &args::HashFiles) -> Result<Exit, Failure> {
+    let Base { workspace, home, .. } = context.base;
+    let found = hash_files::hash_files(workspace, &args.patterns, args.follow_symbolic_links, home)
+        .map_err(|error| Failure::Other(error.to_string()))?;
+    let (digest, files) = found.map_or_else(Default::default, |found| (found.to_string(), found.files()));
+    context.print(&format!("{digest}\n"), &serde_json::json!({ "digest": digest, "files": files }))?;
+    Ok(Exit::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_out_of_the_current_directory_is_meant_from_there() {
+        let base = Base::new("/work/repo/sub", "/home/me");
+        let cases = [
+            ("../other", "/work/repo/other"),
+            ("!../other/x", "!/work/repo/other/x"),
+            ("../../../../../a", "/a"),
+            ("../..", "/work"),
+            ("..name", "..name"),
+            ("a/b", "a/b"),
+        ];
+        for (typed, meant) in cases {
+            assert_eq!(from_here(typed, &base), meant);
+        }
+    }
 }

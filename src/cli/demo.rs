@@ -2,27 +2,18 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::commands::Context;
-use super::{Exit, Failure, args, interrupt};
+use super::{Exit, Failure, args};
 use crate::action::Env;
 use crate::demo::{self, CacheUse, Compiled, Error, Event, Job, JobKind, Options, Project, Report, Stored};
 use crate::key::matching::Match;
 use crate::report::{Table, bytes, count, things, took};
 
-pub(super) fn demo(
-    context: &mut Context<'_>,
-    args: &args::Demo,
-    env: &Env,
-    interrupted: &Arc<AtomicBool>,
-) -> Result<Exit, Failure> {
-    interrupt::listen(interrupted)
-        .map_err(|error| Failure::Other(format!("cannot listen for signals: {error}")))?;
+pub(super) fn demo(context: &mut Context<'_>, args: &args::Demo, env: &Env) -> Result<Exit, Failure> {
     let here = &context.base.working_directory;
     let options = Options {
         project: args.project.as_ref().map_or(Project::BuiltIn, |dir| Project::Directory(here.join(dir))),

@@ -4,12 +4,12 @@ mod args;
 mod commands;
 mod demo;
 mod exit;
-mod interrupt;
 mod progress;
 mod show;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
+use std::panic;
 use std::path::PathBuf;
 
 use clap::error::ErrorKind;
@@ -18,7 +18,9 @@ use clap::{CommandFactory, FromArgMatches};
 
 pub use exit::Exit;
 
-use crate::action::Env;
+use crate::action::commands::{self as workflow, Annotation};
+use crate::action::phase::{self, Phase, Verdict};
+use crate::action::{ActionKind, Env};
 use crate::error::Error;
 use crate::pattern::Base;
 use args::{Arguments, Command};
@@ -35,7 +37,7 @@ pub struct Surroundings<'a> {
     /// Whether standard error is a terminal.
     pub is_terminal: bool,
     /// Standard output.
-    pub out: &'a mut dyn Write,
+    pub out: &'a mut (dyn Write + Send),
     /// Standard error.
     pub err: &'a mut dyn Write,
 }
@@ -58,8 +60,21 @@ pub fn run(surroundings: Surroundings<'_>) -> Exit {
         Command::Show(show) => commands::show(&mut context, show),
         Command::Verify(verify) => commands::verify(&mut context, verify),
         Command::Prune(prune) => commands::prune(&mut context, prune),
-        Command::Demo(args) => demo::demo(&mut context, args, env, &progress.interruption()),
-        Command::Action(_) => Err(Failure::Other("not here".to_owned())),
+        Command::Completions(completions) => {
+            clap_complete::generate(completions.shell, &mut Arguments::command(), "local-cache", context.out);
+            Ok(Exit::Done)
+        }
+        Command::Man => {
+            let rendered = clap_mangen::Man::new(Arguments::command()).render(context.out);
+            rendered.map(|()| Exit::Done).map_err(Failure::from)
+        }
+        Command::Action(action) => run_action(&mut context, action, env),
+        Command::Paths(paths) => commands::paths(&mut context, paths),
+        Command::HashFiles(hash_files) => commands::hash_files(&mut context, hash_files),
+        Command::Demo(args) => {
+            progress.hear_hangup();
+            demo::demo(&mut context, args, env)
+        }
     };
     progress.finish();
     result.unwrap_or_else(|failure| {
@@ -80,6 +95,27 @@ fn parse(arguments: Vec<OsString>) -> Result<Arguments, clap::Error> {
         ));
     }
     Arguments::from_arg_matches(&matches)
+}
+
+/// Runs a phase of the action; the entrypoints of the image, `/pre`, `/main` and `/post`, are this too.
+fn run_action(context: &mut commands::Context<'_>, args: &args::Action, env: &Env) -> Result<Exit, Failure> {
+    let phase = match args.phase {
+        args::Phase::Pre => Phase::Pre,
+        args::Phase::Main => Phase::Main,
+        args::Phase::Post => Phase::Post,
+    };
+    let kind = ActionKind::from_args(&[&args.kind]).map_err(|error| Failure::Usage(error.to_string()))?;
+    let run = panic::AssertUnwindSafe(|| phase::run(phase, kind, env, context.out));
+    match panic::catch_unwind(run) {
+        Ok(Verdict::Passed) => Ok(Exit::Done),
+        Ok(Verdict::Failed) => Ok(Exit::Failed),
+        // A fault of the cache is no reason for a job to fail.
+        Err(_) => {
+            let text = "local-cache has a fault and gave up; please report the lines above";
+            writeln!(context.out, "{}", workflow::warning(&Annotation::new(text).title("local-cache")))?;
+            Ok(Exit::Done)
+        }
+    }
 }
 
 /// Tells how the program is used; help that was asked for is no error.

@@ -4,13 +4,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use signal_hook::consts::SIGHUP;
+use signal_hook::flag;
 
 use crate::monitor::{Monitor, Stage};
+use crate::site::signals::{self, Listener, Signals};
 
 /// Shows a bar on standard error while something takes its time.
 pub(super) struct Progress {
     bar: ProgressBar,
     interrupted: Arc<AtomicBool>,
+    _listener: Option<Listener>,
 }
 
 impl Progress {
@@ -20,12 +24,15 @@ impl Progress {
         if let Ok(style) = ProgressStyle::with_template("{msg:10} {bar:40} {bytes}/{total_bytes}") {
             bar.set_style(style);
         }
-        Self { bar, interrupted: Arc::default() }
+        let interrupted = Arc::new(AtomicBool::new(false));
+        let raised = Arc::clone(&interrupted);
+        let listen = |signals: Signals| signals.listen(move |_| raised.store(true, Ordering::Relaxed));
+        Self { bar, interrupted, _listener: signals::install().ok().map(listen) }
     }
 
-    /// What is set when the work is to end.
-    pub(super) fn interruption(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.interrupted)
+    /// Ends the work in good order when the terminal goes, too. Where that can't be heard, it just ends.
+    pub(super) fn hear_hangup(&self) {
+        drop(flag::register(SIGHUP, Arc::clone(&self.interrupted)));
     }
 
     pub(super) fn finish(&self) {

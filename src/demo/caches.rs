@@ -6,7 +6,7 @@ use super::scratch::Scratch;
 use super::{CacheUse, Error, Stored};
 use crate::key::hash_files::hash_files;
 use crate::monitor::Monitor;
-use crate::ops::paths::PathList;
+use crate::ops::paths::{Ground, PathList};
 use crate::ops::{restore, save};
 use crate::pattern::Base;
 use crate::store::Store;
@@ -66,7 +66,7 @@ impl Cache<'_> {
     /// Saves the cache; none when it is there already, or when there is nothing to save.
     pub(super) fn save(&self, monitor: &dyn Monitor) -> Result<(Option<Stored>, Duration), Error> {
         let begun = Instant::now();
-        let roots = self.paths.resolve()?;
+        let roots = self.paths.resolve(&Ground::local(None))?;
         let exclude = roots.exclude();
         let request = save::Request {
             group: &self.group,

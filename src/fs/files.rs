@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{PosixFadviseAdvice, RenameFlags};
@@ -122,6 +122,11 @@ pub fn stat(path: &Path) -> Result<Option<Stat>> {
     }
 }
 
+/// A path without symlinks and dots.
+pub fn canonical(path: &Path) -> Result<PathBuf> {
+    fs::canonicalize(path).context("find", || path)
+}
+
 /// Whether a path is a symlink itself.
 pub fn is_symlink(path: &Path) -> Result<bool> {
     match nix::sys::stat::lstat(path) {
@@ -129,6 +134,27 @@ pub fn is_symlink(path: &Path) -> Result<bool> {
         Err(Errno::ENOENT) => Ok(false),
         Err(errno) => Err(errno).context("look at", || path),
     }
+}
+
+/// A filesystem's room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// Percent that is used, of what ordinary users may use; as df shows it.
+    pub used_percent: u8,
+    /// Bytes that are free for ordinary users.
+    pub free_bytes: u64,
+}
+
+/// The room of the filesystem that a path lies on.
+pub fn space(path: &Path) -> Result<Space> {
+    let stat = nix::sys::statvfs::statvfs(path).context("look at the filesystem of", || path)?;
+    let used = stat.blocks().saturating_sub(stat.blocks_free());
+    let usable = used.saturating_add(stat.blocks_available());
+    let percent = if usable == 0 { 0 } else { (u128::from(used) * 100).div_ceil(u128::from(usable)) };
+    Ok(Space {
+        used_percent: u8::try_from(percent).unwrap_or(100),
+        free_bytes: stat.blocks_available().saturating_mul(stat.fragment_size()),
+    })
 }
 
 /// Bytes that a file takes on disk.

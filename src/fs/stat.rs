@@ -1,6 +1,6 @@
 //! What a filesystem says of a file.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::libc;
 use nix::sys::stat::FileStat;
@@ -56,6 +56,16 @@ impl From<SystemTime> for Timestamp {
                 }
             }
         }
+    }
+}
+
+impl From<Timestamp> for SystemTime {
+    fn from(time: Timestamp) -> Self {
+        let nanoseconds = Duration::from_nanos(time.nanoseconds.into());
+        let seconds = Duration::from_secs(time.seconds.unsigned_abs());
+        let whole =
+            if time.seconds < 0 { UNIX_EPOCH.checked_sub(seconds) } else { UNIX_EPOCH.checked_add(seconds) };
+        whole.and_then(|whole| whole.checked_add(nanoseconds)).unwrap_or(UNIX_EPOCH)
     }
 }
 
@@ -137,9 +147,15 @@ impl Stat {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
+
+    #[test]
+    fn a_time_and_the_clock_agree_before_and_after_the_epoch() {
+        for seconds in [-2, -1, 0, 1, 1_700_000_000] {
+            let time = Timestamp { seconds, nanoseconds: 250_000_001 };
+            assert_eq!(Timestamp::from(SystemTime::from(time)), time);
+        }
+    }
 
     #[test]
     fn times_before_the_epoch_keep_their_nanoseconds() {

@@ -1,5 +1,6 @@
 //! Whole operations on a store, each with a request and an outcome.
 
+pub mod job;
 pub mod maintain;
 pub mod paths;
 pub mod restore;

@@ -5,20 +5,68 @@
 //! entry that somebody made up can't be restored elsewhere.
 
 use std::ffi::OsStr;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Result};
+use crate::error::{Context, Error, Result};
 use crate::fs::files;
-use crate::pattern::{Anchor, Base, Exclusions, FoundKind, PatternError, Patterns, Verdict};
+use crate::pattern::{Anchor, Base, Exclusions, Found, FoundKind, PatternError, Patterns, Verdict};
 use crate::tree::Places;
 use crate::tree::scan::Take;
 
 /// A list of paths.
 #[derive(Debug)]
 pub struct PathList {
+    lines: Vec<String>,
     patterns: Patterns,
     base: Base,
+}
+
+/// Where the files are that paths name: usually just there, but a process that sees them below another root finds them
+/// elsewhere.
+#[derive(Clone, Copy)]
+pub struct Ground<'a> {
+    /// What is the root of the names: `/` where they are the process's own.
+    pub root: &'a Path,
+    /// What `~` stands for.
+    pub home: Option<&'a Path>,
+    /// The path to use for a name, every symlink on the way followed as the root has it.
+    pub locate: &'a (dyn Fn(&Path) -> io::Result<PathBuf> + Sync),
+    /// The same, but the last component is left as it is.
+    pub locate_link: &'a (dyn Fn(&Path) -> io::Result<PathBuf> + Sync),
+}
+
+impl Ground<'_> {
+    /// The process's own files.
+    pub fn local(home: Option<&Path>) -> Ground<'_> {
+        #[expect(clippy::unnecessary_wraps, reason = "below another root it can fail")]
+        fn own(path: &Path) -> io::Result<PathBuf> {
+            Ok(path.to_owned())
+        }
+        Ground { root: Path::new("/"), home, locate: &own, locate_link: &own }
+    }
+
+    /// The path to use for an absolute name, or one that begins with `~`.
+    pub fn locate(&self, name: &Path) -> Result<PathBuf> {
+        let name = match (name.strip_prefix("~"), self.home) {
+            (Ok(rest), Some(home)) => home.join(rest),
+            (Ok(_), None) => {
+                return Err(Error::invalid(format!("{}: the home directory is not known", name.display())));
+            }
+            (Err(_), _) => name.to_owned(),
+        };
+        (self.locate)(&name).context("find", || name)
+    }
+
+    /// The path to use for an absolute name whose last component may be a symlink.
+    pub fn locate_link(&self, name: &Path) -> Result<PathBuf> {
+        (self.locate_link)(name).context("find", || name)
+    }
+
+    fn is_local(&self) -> bool {
+        self.root == Path::new("/")
+    }
 }
 
 /// What a list of paths stands for on the disk now.
@@ -33,7 +81,8 @@ pub struct Roots {
 impl PathList {
     /// Reads a list, one pattern a line.
     pub fn parse<L: IntoIterator<Item: AsRef<str>>>(lines: L, base: &Base) -> Result<Self, PatternError> {
-        Ok(Self { patterns: Patterns::parse(lines, base)?, base: base.clone() })
+        let lines: Vec<String> = lines.into_iter().map(|line| line.as_ref().to_owned()).collect();
+        Ok(Self { patterns: Patterns::parse(&lines, base)?, lines, base: base.clone() })
     }
 
     /// Whether the list names nothing.
@@ -48,8 +97,8 @@ impl PathList {
     }
 
     /// What the list stands for on the disk now. A root below another one is part of that.
-    pub fn resolve(&self) -> Result<Roots> {
-        let found = self.patterns.resolve(true).map_err(|error| Error::invalid(error.to_string()))?;
+    pub fn resolve(&self, ground: &Ground<'_>) -> Result<Roots> {
+        let found = self.find(ground)?;
         let mut roots: Vec<(Box<[u8]>, PathBuf)> = Vec::new();
         let mut exclusions = Vec::new();
         let mut inside: Option<PathBuf> = None;
@@ -62,21 +111,61 @@ impl PathList {
                     "the root of the filesystem can't be cached; name directories in it",
                 ));
             }
-            if item.kind == FoundKind::Directory && !files::is_symlink(&item.path)? {
+            let place = ground.locate_link(&item.path)?;
+            if item.kind == FoundKind::Directory && !files::is_symlink(&place)? {
                 let below = self.patterns.exclusions_below(&item.path);
                 if !below.is_empty() {
-                    exclusions.push((item.path.clone(), below));
+                    exclusions.push((place.clone(), below));
                 }
                 inside = Some(item.path.clone());
             }
             let name = self.name(&item.path);
             if !roots.iter().any(|(known, _)| *known == name) {
-                roots.push((name, item.path));
+                roots.push((name, place));
             }
         }
         let outermost: Vec<PathBuf> = roots.iter().map(|(_, path)| path.clone()).collect();
         roots.retain(|(_, path)| !outermost.iter().any(|other| other != path && path.starts_with(other)));
         Ok(Roots { places: Places::new(roots), exclusions })
+    }
+
+    /// The paths that the list matches, by their names.
+    fn find(&self, ground: &Ground<'_>) -> Result<Vec<Found>> {
+        let resolve =
+            |patterns: &Patterns| patterns.resolve(true).map_err(|error| Error::invalid(error.to_string()));
+        if ground.is_local() {
+            return resolve(&self.patterns);
+        }
+        // Below another root the patterns are looked for there; what they find is named as if that were the root.
+        let moved = |path: &Path| ground.root.join(path.strip_prefix("/").unwrap_or(path));
+        let base = Base {
+            workspace: ground.locate(&self.base.workspace)?,
+            working_directory: ground.locate(&self.base.working_directory)?,
+            home: ground.locate(&self.base.home)?,
+        };
+        let lines = self.lines.iter().map(|line| {
+            let (mark, path) = line.split_at(line.len() - line.trim_start_matches('!').len());
+            if path.starts_with('/') {
+                format!("{mark}{}", moved(Path::new(path)).display())
+            } else {
+                line.clone()
+            }
+        });
+        let patterns = Patterns::parse(lines, &base).map_err(|error| Error::invalid(error.to_string()))?;
+        let mut found = resolve(&patterns)?;
+        for item in &mut found {
+            item.path = self.unmoved(&item.path, &base, ground);
+        }
+        Ok(found)
+    }
+
+    /// The name of what was found below another root.
+    fn unmoved(&self, path: &Path, base: &Base, ground: &Ground<'_>) -> PathBuf {
+        let (anchor, rest) = base.anchor(path);
+        match anchor {
+            Anchor::Root => Path::new("/").join(path.strip_prefix(ground.root).unwrap_or(path)),
+            Anchor::Workspace | Anchor::Home => self.base.locate(anchor, rest),
+        }
     }
 
     fn name(&self, path: &Path) -> Box<[u8]> {

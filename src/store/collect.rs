@@ -22,6 +22,9 @@ const WORTH_REWRITING: u64 = 1 << 20;
 /// How long damaged entries are kept for somebody to look at, in seconds.
 const QUARANTINE: i64 = 7 * 86_400;
 
+/// How long a job is taken to last at most, in seconds; then what its phases remembered goes.
+const MEMORY: i64 = 5 * 86_400;
+
 /// What a collection did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Collected {
@@ -70,7 +73,8 @@ impl Store {
             |name: &OsString| name.to_str().and_then(EntryId::parse).is_some_and(|id| ids.contains(&id));
         self.sweep(&self.layout.used_dir(), &mut done, is_entry)?;
         self.sweep(&self.layout.locks(), &mut done, |name| name == "store")?;
-        self.empty_quarantine(&mut done)?;
+        self.sweep_old(&self.layout.quarantine(), QUARANTINE, &mut done)?;
+        self.sweep_old(&self.layout.memories(), MEMORY, &mut done)?;
         for name in files::list(&self.layout.tmp())? {
             remove_tree(&self.layout.tmp().join(name))?;
         }
@@ -225,13 +229,13 @@ impl Store {
         Ok(())
     }
 
-    fn empty_quarantine(&self, done: &mut Collected) -> Result<()> {
+    /// Removes the files of a directory that did not change for some seconds.
+    fn sweep_old(&self, dir: &Path, seconds: i64, done: &mut Collected) -> Result<()> {
         let now = Timestamp::now().seconds;
-        let dir = self.layout.quarantine();
-        self.sweep(&dir, done, |name| {
-            let set_aside =
+        self.sweep(dir, done, |name| {
+            let changed =
                 files::stat(&dir.join(name)).ok().flatten().map_or(now, |stat| stat.changed.seconds);
-            now.saturating_sub(set_aside) < QUARANTINE
+            now.saturating_sub(changed) < seconds
         })
     }
 

@@ -115,6 +115,7 @@ pub struct Entry {
     /// The key it was saved under, any text.
     pub key: String,
     /// When it was saved.
+    #[serde(with = "rfc3339")]
     pub created: Timestamp,
     /// Its list of files.
     pub manifest: Digest,
@@ -174,6 +175,23 @@ impl Entry {
 
     fn checksum(&self) -> Result<Digest> {
         serde_json::to_vec(self).map(|bytes| Digest::of(&bytes)).map_err(|error| cannot_encode(&error))
+    }
+}
+
+/// Times as people read them: `2026-11-23T01:44:12.000000005Z`.
+mod rfc3339 {
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use crate::fs::Timestamp;
+
+    pub(super) fn serialize<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&humantime::format_rfc3339_nanos((*time).into()))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        humantime::parse_rfc3339(&text).map(Timestamp::from).map_err(D::Error::custom)
     }
 }
 

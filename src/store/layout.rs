@@ -21,6 +21,7 @@ pub const VERSION: u32 = 1;
 ///   used/<entry id>              when an entry was last used: the time of this file
 ///   locks/store                  held by everything that reads or writes the store
 ///   locks/<entry id>             held by a save
+///   memories/<name>              what a phase of a job leaves for a later one, where the runner forgets it
 ///   tmp/<random>/                what is not finished yet
 ///   quarantine/                  damaged entries, and marks for files of the store that damage was found in
 /// ```
@@ -129,6 +130,16 @@ impl Layout {
     /// The lock of saving an entry.
     pub fn save_lock(&self, id: &EntryId) -> PathBuf {
         self.locks().join(id.to_string())
+    }
+
+    /// What phases of jobs left for later ones.
+    pub fn memories(&self) -> PathBuf {
+        self.root.join("memories")
+    }
+
+    /// What a phase of a job left for a later one.
+    pub fn memory(&self, name: &str) -> PathBuf {
+        self.memories().join(name)
     }
 
     /// What is not finished yet.

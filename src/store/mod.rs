@@ -187,6 +187,35 @@ impl Store {
         }
     }
 
+    /// Keeps a few bytes for a later phase of the same job.
+    pub fn remember(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        files::make_dir(&self.layout.memories(), self.modes.directory)?;
+        self.publish_text(&self.layout.memory(name), bytes)
+    }
+
+    /// What was remembered, if anything was; it is forgotten then.
+    pub fn recall(&self, name: &str) -> Option<Vec<u8>> {
+        let path = self.layout.memory(name);
+        let bytes = files::read(&path).ok()?;
+        // A memory that stays is removed when it is old.
+        drop(files::remove(&path));
+        Some(bytes)
+    }
+
+    /// Bytes that the store takes on disk.
+    pub fn allocated(&self) -> Result<u64> {
+        let mut total = 0;
+        let mut dirs = vec![self.layout.packs(), self.layout.manifests(), self.layout.entries()];
+        dirs.extend(files::list(&self.layout.blobs())?.iter().map(|shelf| self.layout.blobs().join(shelf)));
+        for dir in dirs {
+            for name in files::list(&dir)? {
+                // A file that is gone since takes nothing.
+                total += files::stat(&dir.join(name))?.map_or(0, |stat| stat.allocated);
+            }
+        }
+        Ok(total)
+    }
+
     /// Notes that an entry was used now.
     pub fn mark_used(&self, id: &EntryId) -> Result<()> {
         files::touch(&self.layout.used(id), self.modes.file)

@@ -1,11 +1,24 @@
 //! All integration tests in one binary: one link, one place for what they share.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+
 mod action_commands;
 mod action_context;
 mod action_files;
 mod action_inputs;
 mod action_log;
 mod action_yaml;
+mod architecture;
 mod demo;
+mod docker;
 mod hash_files;
 mod pattern;
+mod readme;
+mod restore_over;
+mod round_trip;
+mod site;
+mod site_engine;
+mod site_far;
+mod site_identity;
+mod site_paths;
+mod support;

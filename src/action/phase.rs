@@ -1,0 +1,447 @@
+//! The phases of a step: what the inputs and the run ask for becomes a job, what comes of it becomes outputs, state
+//! and log lines.
+//!
+//! Nothing that goes wrong with the cache fails the step, unless the user asked for that: it becomes a warning, and
+//! what could not be restored counts as a miss. Two things fail it as in actions/cache: inputs that make no sense, in
+//! the main phase, and a miss with `fail-on-cache-miss`.
+//!
+//! - pre: checks nothing out and restores nothing. The workspace is not there yet, so a key that has digests of its
+//!   files in it is another one here, and a wrong entry would be mixed with the right one later. It only leaves a name
+//!   under which the main phase can tell the post phase what it found, for runners that forget what main saved.
+//! - main: restores (or, in the save action, saves) and sets the outputs.
+//! - post: saves under the key that main looked for, unless that was found, and cleans.
+
+use std::cell::OnceCell;
+use std::io::Write;
+use std::path::PathBuf;
+
+use super::access::{self, Access};
+use super::commands::Annotation;
+use super::context::Context;
+use super::env::Env;
+use super::event::Event;
+use super::files::{FileError, read_event};
+use super::inputs::{CacheOf, InputErrors, Inputs, JobStatus, Mirror, SaveWhen};
+use super::kind::ActionKind;
+use super::log::{Log, Mark, Verbosity};
+use super::place::Place;
+use crate::ops::job::{Disk, Found, Job, Reply, RestoreTask, SaveTask, Saved, Task};
+use crate::report::{bytes, things};
+use crate::site::far::Identity;
+
+/// A phase of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Before the job's steps.
+    Pre,
+    /// The step itself.
+    Main,
+    /// After the job's steps.
+    Post,
+}
+
+impl Phase {
+    /// The phase of an entrypoint: `pre`, `main` or `post`.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "pre" => Some(Self::Pre),
+            "main" => Some(Self::Main),
+            "post" => Some(Self::Post),
+            _ => None,
+        }
+    }
+}
+
+/// Whether the step goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It does.
+    Passed,
+    /// It fails, and the log says why.
+    Failed,
+}
+
+/// Names of what one phase tells a later one.
+mod state {
+    pub(super) const KEY: &str = "KEY";
+    pub(super) const MATCHED_KEY: &str = "MATCHED_KEY";
+    pub(super) const EXACT: &str = "EXACT";
+    pub(super) const ENTRY: &str = "ENTRY";
+    pub(super) const MEMORY: &str = "MEMORY";
+    pub(super) const IDENTITY: &str = "IDENTITY";
+}
+
+/// Runs a phase.
+pub fn run(phase: Phase, kind: ActionKind, env: &Env, out: &mut (dyn Write + Send)) -> Verdict {
+    let mut context = Context::from_env(env);
+    let parsed = Inputs::parse(env, kind);
+    let level = parsed.as_ref().map_or(log::LevelFilter::Info, |inputs| inputs.log_level);
+    let log = Log::new(out, Verbosity::new(level, context.debug));
+    let inputs = match parsed {
+        Ok(inputs) => inputs,
+        Err(errors) => return refuse(phase, kind, &errors, &log),
+    };
+    for (name, value) in &inputs.without_effect {
+        log.debug(format_args!("input {name}: {value} has no effect here"));
+    }
+    if phase == Phase::Main {
+        for name in Inputs::set_too_early(env, kind) {
+            let text = format!("nothing acts on the input {name} in this version; take it out until it does");
+            log.warning(&Annotation::new(&text).title("local-cache"));
+        }
+    }
+    let place = LazyPlace { env, inputs: &inputs, seen: context.clone(), log: &log, found: OnceCell::new() };
+    context.files = context.files.map_paths(|path| place.own_name(path));
+    context.event_path = context.event_path.map(|path| place.own_name(path));
+    let mut step = Step { phase, env, context: &context, inputs: &inputs, log: &log, place, failed: false };
+    match (phase, kind) {
+        (Phase::Pre, _) => step.pre(),
+        (Phase::Main, ActionKind::Save) | (Phase::Post, ActionKind::Cache) => step.save(),
+        (Phase::Main, _) => step.restore(),
+        (Phase::Post, _) => {}
+    }
+    if step.failed { Verdict::Failed } else { Verdict::Passed }
+}
+
+/// Inputs that make no sense fail the main phase; saving warns of them, as actions/cache does; pre leaves them to main.
+fn refuse(phase: Phase, kind: ActionKind, errors: &InputErrors, log: &Log<'_>) -> Verdict {
+    if phase == Phase::Pre {
+        return Verdict::Passed;
+    }
+    let fails = phase == Phase::Main && kind != ActionKind::Save;
+    for error in errors.iter() {
+        let text = error.to_string();
+        let annotation = Annotation::new(&text).title("local-cache");
+        if fails { log.error(&annotation) } else { log.warning(&annotation) }
+    }
+    if fails { Verdict::Failed } else { Verdict::Passed }
+}
+
+/// The place of the work, looked for when it is first needed: asking the Docker Engine takes time, and often there is
+/// nothing to do.
+struct LazyPlace<'s, 'w> {
+    env: &'s Env,
+    inputs: &'s Inputs,
+    seen: Context,
+    log: &'s Log<'w>,
+    found: OnceCell<Place>,
+}
+
+impl LazyPlace<'_, '_> {
+    fn get(&self) -> &Place {
+        self.found.get_or_init(|| {
+            let identity = self.env.state(state::IDENTITY).and_then(|text| serde_json::from_str(text).ok());
+            let place = Place::find(self.env, self.inputs, &self.seen, identity);
+            place.describe(self.log);
+            place
+        })
+    }
+
+    /// This process's name for a path that the runner gave it, which may be one of the host.
+    fn own_name(&self, path: PathBuf) -> PathBuf {
+        if path.exists() { path } else { self.get().own_name(path) }
+    }
+}
+
+struct Step<'s, 'w> {
+    phase: Phase,
+    env: &'s Env,
+    context: &'s Context,
+    inputs: &'s Inputs,
+    log: &'s Log<'w>,
+    place: LazyPlace<'s, 'w>,
+    failed: bool,
+}
+
+impl Step<'_, '_> {
+    fn pre(&mut self) {
+        if self.context.act {
+            let name = crate::fs::TempName::new();
+            let name = String::from_utf8_lossy(name.as_bytes()).into_owned();
+            self.tell(self.context.files.save_state(state::MEMORY, &name));
+        }
+    }
+
+    fn restore(&mut self) {
+        let Some((job, access)) = self.job() else { return };
+        self.output("cache-primary-key", &job.key);
+        self.output("cache-key", &job.key);
+        self.tell(self.context.files.save_state(state::KEY, &job.key));
+        if !self.context.cache_mode.may_restore() {
+            self.log
+                .say(Mark::Done, "this run may not restore caches (ACTIONS_CACHE_MODE); nothing is restored");
+            return;
+        }
+        let task = RestoreTask {
+            read: access.read.into_iter().map(|area| (area.scope, area.git_ref)).collect(),
+            restore_keys: self.inputs.restore_keys.clone(),
+            mirror: self.inputs.mirror == Mirror::Yes,
+            verify: self.inputs.verify,
+            lookup_only: self.inputs.lookup_only,
+            remember_as: self.env.state(state::MEMORY).map(str::to_owned),
+        };
+        let keys = [std::slice::from_ref(&job.key), &self.inputs.restore_keys].concat().join(", ");
+        let job = Job { task: Task::Restore(task), ..job };
+        let reply = self.carry_out(job);
+        match reply.as_ref().and_then(|reply| reply.found.as_ref()) {
+            Some(found) => self.report_found(found),
+            None => self.report_miss(&keys),
+        }
+        if let Some(disk) = reply.and_then(|reply| reply.disk) {
+            self.report_disk(disk);
+        }
+    }
+
+    fn report_found(&mut self, found: &Found) {
+        let Found { key, entry, exact, files, bytes: size, written_files, written_bytes, milliseconds } =
+            found;
+        if self.inputs.lookup_only {
+            self.log.say(Mark::Check, format_args!("Cache found and can be restored from key: {key}"));
+            self.log.line("   Lookup only - skipping download");
+        } else {
+            self.log.say(Mark::Restored, format_args!("Cache restored from key: {key}"));
+            let right = files.saturating_sub(*written_files);
+            let written =
+                format!("{} written ({})", things(*written_files, "file", "files"), bytes(*written_bytes));
+            let right = if right > 0 {
+                format!(", {} were right already", things(right, "file", "files"))
+            } else {
+                String::new()
+            };
+            self.log.line(format_args!("   {} in {milliseconds} ms: {written}{right}", bytes(*size)));
+        }
+        self.output("cache-hit", if *exact { "true" } else { "false" });
+        self.output("cache-matched-key", key);
+        self.output("restored-files", &if self.inputs.lookup_only { 0 } else { *files }.to_string());
+        self.output("restored-bytes", &if self.inputs.lookup_only { 0 } else { *size }.to_string());
+        self.output("restore-milliseconds", &milliseconds.to_string());
+        self.tell(self.context.files.save_state(state::MATCHED_KEY, key));
+        self.tell(self.context.files.save_state(state::EXACT, if *exact { "true" } else { "false" }));
+        self.tell(self.context.files.save_state(state::ENTRY, entry));
+    }
+
+    fn report_miss(&mut self, keys: &str) {
+        self.log.say(Mark::Missed, format_args!("Cache not found for input keys: {keys}"));
+        if self.inputs.fail_on_cache_miss {
+            let key = &self.inputs.key;
+            self.fail(&format!(
+                "Failed to restore cache entry. Exiting as fail-on-cache-miss is set. Input key: {key} \
+                 (looked for in {} on this runner)",
+                self.inputs.cache_root
+            ));
+        }
+    }
+
+    fn save(&mut self) {
+        let Some((mut job, access)) = self.job() else { return };
+        if let Some(key) = self.env.state(state::KEY) {
+            // The inputs were evaluated anew; what was looked for is what counts.
+            key.clone_into(&mut job.key);
+        }
+        if !self.context.cache_mode.may_save() {
+            self.log.say(Mark::Done, "this run may not save caches (ACTIONS_CACHE_MODE); nothing is saved");
+            return;
+        }
+        if !self.wants_to_save() {
+            return;
+        }
+        if self.inputs.kind == ActionKind::Cache && self.env.state(state::EXACT) == Some("true") {
+            return self.say_not_saved(&job.key);
+        }
+        let task = SaveTask {
+            write: (access.write.scope, access.write.git_ref),
+            parent: self.env.state(state::ENTRY).map(str::to_owned),
+            remembered_as: self.env.state(state::MEMORY).map(str::to_owned),
+            keep: usize::try_from(self.inputs.retention.keep.get()).unwrap_or(usize::MAX),
+            max_bytes: self.inputs.retention.max_cache_size,
+        };
+        let key = job.key.clone();
+        let job = Job { task: Task::Save(task), ..job };
+        let Some(reply) = self.carry_out(job) else { return };
+        self.report_saved(&reply, &key);
+        if let Some((entries, freed)) = reply.cleaned {
+            let entries = things(entries, "old entry", "old entries");
+            self.log.say(Mark::Cleaned, format_args!("removed {entries}, {} given back", bytes(freed)));
+        }
+        if let Some(disk) = reply.disk {
+            self.report_disk(disk);
+        }
+    }
+
+    fn report_saved(&mut self, reply: &Reply, key: &str) {
+        match &reply.saved {
+            Some(Saved::Done { files, bytes: size, added_bytes, milliseconds }) => {
+                self.log.say(Mark::Saved, format_args!("Cache saved with key: {key}"));
+                let (files, added) = (things(*files, "file", "files"), bytes(*added_bytes));
+                let size = format!("~{} MB ({size} B)", (size + 524_288) / 1_048_576);
+                self.log
+                    .line(format_args!("   Cache Size: {size}, {files}, {added} new, in {milliseconds} ms"));
+            }
+            Some(Saved::Exists { was_restored: true }) => self.say_not_saved(key),
+            Some(Saved::Exists { was_restored: false }) => {
+                self.not_saved(&format!("there is an entry with key {key} already; it stays as it is"));
+            }
+            Some(Saved::InProgress) => {
+                self.not_saved(&format!("another job is saving an entry with key {key} right now"));
+            }
+            Some(Saved::NothingThere) => self.warn(
+                "Path Validation Error: Path(s) specified in the action for caching do(es) not exist, \
+                 hence no cache is being saved.",
+            ),
+            None => {}
+        }
+    }
+
+    /// The save action was asked to save, so that it did not deserves more than a line.
+    fn not_saved(&mut self, why: &str) {
+        if self.inputs.kind == ActionKind::Save {
+            self.log.line(format_args!("Failed to save: Unable to reserve cache: {why}"));
+            self.warn("Cache save failed.");
+        } else {
+            self.log.say(Mark::Done, why);
+        }
+    }
+
+    fn say_not_saved(&self, key: &str) {
+        self.log
+            .say(Mark::Done, format_args!("Cache hit occurred on the primary key {key}, not saving cache."));
+    }
+
+    /// What the inputs and the job's state say. Where the runner does not tell that state, the job counts as successful:
+    /// act runs the post phase of every job, and a cache of a failed one is still a cache.
+    fn wants_to_save(&self) -> bool {
+        match (self.inputs.save_when(CacheOf::Paths), self.inputs.job_status) {
+            (SaveWhen::Never, _) => {
+                self.log.debug("nothing is saved: the inputs say so");
+                false
+            }
+            (SaveWhen::OnSuccess, JobStatus::Failure | JobStatus::Cancelled) => {
+                self.log.say(
+                    Mark::Done,
+                    "the job did not succeed, not saving cache; `save: always` saves anyway",
+                );
+                false
+            }
+            (SaveWhen::Always | SaveWhen::OnSuccess, _) => true,
+        }
+    }
+
+    /// The job without its task, and what it may read and write; none where there is nothing to do.
+    fn job(&mut self) -> Option<(Job, Access)> {
+        if self.inputs.paths.is_empty() {
+            self.warn(
+                "no path is given, and the cargo preset is not in this version; give `path` and `key`, such as \
+                 ~/.cargo/registry, ~/.cargo/git and target with the digest of Cargo.lock",
+            );
+            return None;
+        }
+        let event = match read_event(self.context.event_path.as_deref()) {
+            Ok(event) => Some(event),
+            Err(error) => {
+                self.log.debug(error);
+                None
+            }
+        };
+        let access = match access::decide(self.inputs, self.context, event.as_ref()) {
+            Ok(access) => access,
+            Err(refusal) => {
+                self.warn(&refusal.to_string());
+                return None;
+            }
+        };
+        self.debug_access(&access, event.as_ref());
+        let Some(workspace) = self.context.workspace.clone() else {
+            self.warn("GITHUB_WORKSPACE is not set, so relative paths mean nothing; nothing is cached");
+            return None;
+        };
+        let job = Job {
+            cache_root: self.inputs.cache_root.clone().into(),
+            workspace,
+            paths: self.inputs.paths.clone(),
+            key: self.inputs.key.clone(),
+            // Replaced by the caller, who knows what is to be done.
+            task: Task::Restore(RestoreTask::default()),
+        };
+        Some((job, access))
+    }
+
+    fn debug_access(&self, access: &Access, event: Option<&Event>) {
+        let origin = self.context.origin(event);
+        let read: Vec<&str> = access.read.iter().map(|area| area.git_ref.as_str()).collect();
+        let Access { write, .. } = access;
+        self.log.debug(format_args!(
+            "scope {:?}, origin {origin:?}: reads {read:?}, writes {:?}",
+            write.scope, write.git_ref
+        ));
+    }
+
+    /// Has a job carried out. What goes wrong with it is said here.
+    fn carry_out(&mut self, job: Job) -> Option<Reply> {
+        let reply = match self.place.get().carry_out(job, self.log) {
+            Ok((reply, identity)) => {
+                self.remember(identity);
+                reply
+            }
+            Err(why) => {
+                self.cache_failed(&why);
+                return None;
+            }
+        };
+        for warning in &reply.warnings {
+            self.warn(warning);
+        }
+        if let Some(error) = &reply.error {
+            self.cache_failed(error);
+        }
+        Some(reply)
+    }
+
+    /// Saves a later phase finding out who the runner's user is.
+    fn remember(&mut self, identity: Option<Identity>) {
+        if let Some(identity) = identity.and_then(|identity| serde_json::to_string(&identity).ok()) {
+            self.tell(self.context.files.save_state(state::IDENTITY, &identity));
+        }
+    }
+
+    fn cache_failed(&mut self, why: &str) {
+        if self.inputs.fail_on_error {
+            self.fail(why);
+        } else {
+            self.warn(why);
+        }
+    }
+
+    fn report_disk(&mut self, disk: Disk) {
+        self.output("disk-used-percent", &disk.used_percent.to_string());
+        self.output("disk-free-bytes", &disk.free_bytes.to_string());
+        self.output("cache-size-bytes", &disk.store_bytes.to_string());
+        self.log.debug(format_args!(
+            "disk {} % used, {} free; the store takes {}",
+            disk.used_percent,
+            bytes(disk.free_bytes),
+            bytes(disk.store_bytes)
+        ));
+    }
+
+    /// The runner drops outputs of other phases.
+    fn output(&mut self, name: &str, value: &str) {
+        if self.phase == Phase::Main {
+            self.tell(self.context.files.set_output(name, value));
+        }
+    }
+
+    fn tell(&mut self, result: Result<(), FileError>) {
+        if let Err(error) = result {
+            self.warn(&error.to_string());
+        }
+    }
+
+    fn warn(&self, text: &str) {
+        self.log.warning(&Annotation::new(text).title("local-cache"));
+    }
+
+    fn fail(&mut self, text: &str) {
+        self.log.error(&Annotation::new(text).title("local-cache"));
+        self.failed = true;
+    }
+}

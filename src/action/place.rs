@@ -1,0 +1,149 @@
+//! Where the phases of a step have their work done: found out once for a phase.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use super::context::Context;
+use super::env::Env;
+use super::inputs::{Inputs, Site as SiteInput};
+use super::log::{Log, Mark};
+use crate::monitor::Monitor;
+use crate::ops::job::{Job, Reply, work};
+use crate::ops::paths::Ground;
+use crate::site::detect::{Decision, detect};
+use crate::site::facts::{Asked, Facts, Seen, gather};
+use crate::site::far::{self, Identity};
+use crate::site::run::{Options, run};
+use crate::site::supervise::CalledOff;
+use crate::site::{Env as SiteEnv, Wanted};
+
+/// The place where the work of a phase is done.
+pub(super) struct Place {
+    facts: Facts,
+    decision: Decision,
+    options: Options,
+}
+
+impl Place {
+    /// Looks around and decides.
+    pub(super) fn find(env: &Env, inputs: &Inputs, context: &Context, identity: Option<Identity>) -> Self {
+        let env: SiteEnv = env.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let asked = Asked {
+            env: env.clone(),
+            wanted: match inputs.site {
+                SiteInput::Auto => Wanted::Auto,
+                SiteInput::Here => Wanted::Here,
+                SiteInput::Host => Wanted::Host,
+                SiteInput::JobContainer => Wanted::JobContainer,
+            },
+            cache_root: PathBuf::from(&inputs.cache_root),
+            paths: inputs.paths.iter().filter_map(|line| touched(line, context)).collect(),
+            job_container: inputs.job_container.clone(),
+            throwaway: true,
+            patience: Options::PATIENCE,
+        };
+        let facts = gather(&asked);
+        let decision = detect(&facts);
+        let options = Options { timeout: inputs.timeout, identity, ..Options::new(env) };
+        Self { facts, decision, options }
+    }
+
+    /// What is worth saying of the decision.
+    pub(super) fn describe(&self, log: &Log<'_>) {
+        for refusal in &self.decision.refused {
+            log.debug(format_args!("site {}: no, {}", refusal.site, refusal.problem));
+        }
+        log.debug(format_args!("site {}", self.decision.site));
+        for notice in &self.decision.notices {
+            log.say(Mark::Check, notice);
+        }
+    }
+
+    /// This process's name for a path that the runner gave it: the path itself, or where a mount shows it.
+    pub(super) fn own_name(&self, path: PathBuf) -> PathBuf {
+        match &self.facts.engine {
+            Some(Ok(Seen { own: Some(own), .. })) if !path.exists() => {
+                own.mapping.inward(&path).unwrap_or(path)
+            }
+            _ => path,
+        }
+    }
+
+    /// Has a job done; an error says why that was not possible.
+    pub(super) fn carry_out(&self, mut job: Job, log: &Log<'_>) -> Result<(Reply, Option<Identity>), String> {
+        let translation = &self.decision.translation;
+        job.cache_root = translation.far(&job.cache_root);
+        job.workspace = translation.far(&job.workspace);
+        for line in &mut job.paths {
+            let far: OsString = translation.far_lines(OsStr::new(line));
+            *line = String::from_utf8(far.into_vec())
+                .map_err(|_| format!("the path {line} is not UTF-8 there"))?;
+        }
+        let mut hear = |line: &str| log.debug(line);
+        let outcome = run(&self.facts, &self.decision, job, &self.options, &mut hear, far_work);
+        let outcome = outcome.map_err(|problem| problem.to_string())?;
+        for notice in &outcome.notices {
+            log.say(Mark::Check, notice);
+        }
+        let mut reply: Reply = outcome.reply;
+        if let Some(why) = outcome.called_off {
+            reply.error = Some(match why {
+                CalledOff::Signal(_) | CalledOff::ParentGone => {
+                    "the step was cancelled; nothing was left half done".to_owned()
+                }
+                CalledOff::Timeout => {
+                    let limit = self.options.timeout.map(crate::report::took).unwrap_or_default();
+                    format!("the cache gave up after {limit}; raise `timeout` if it needs longer")
+                }
+            });
+        }
+        Ok((reply, outcome.identity))
+    }
+}
+
+/// A directory that a line of `path` touches, as far as that can be told without looking.
+fn touched(line: &str, context: &Context) -> Option<PathBuf> {
+    if line.starts_with(['!', '#']) {
+        return None;
+    }
+    let literal = line.split(['*', '?', '[']).next().unwrap_or(line);
+    let path = Path::new(literal);
+    if path.is_absolute() || path.starts_with("~") {
+        return Some(path.to_owned());
+    }
+    context.workspace.clone()
+}
+
+/// Does a job where this process is: the work of the far side, and of a phase that needs none.
+#[expect(clippy::needless_pass_by_value, reason = "the far side hands the job over")]
+pub fn far_work(job: Job, context: &far::Context) -> Reply {
+    let locate = |path: &Path| context.locate(path);
+    let locate_link = |path: &Path| context.locate_link(path);
+    let ground = Ground {
+        root: &context.root,
+        home: context.home.as_deref(),
+        locate: &locate,
+        locate_link: &locate_link,
+    };
+    work(&job, &ground, &Watch(context))
+}
+
+/// Stops the work when it is called off.
+struct Watch<'c>(&'c far::Context);
+
+impl Monitor for Watch<'_> {
+    fn is_interrupted(&self) -> bool {
+        self.0.cancelled()
+    }
+}
+
+/// An environment in the form that the far side takes.
+pub fn site_env(env: &Env) -> SiteEnv {
+    env.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+/// The name that a program was called by, without its directories.
+pub fn program_name(argument: &OsStr) -> &[u8] {
+    Path::new(argument).file_name().map_or(b"", OsStrExt::as_bytes)
+}

@@ -1,0 +1,246 @@
+//! What the kernel tells a process about its container: parsers of `/proc/self/{mountinfo,cgroup,uid_map}`.
+//!
+//! Pure functions over bytes: paths in these files need not be UTF-8. None of these files proves which container
+//! this is: in the network namespace of another container (`NetworkMode=container:ID`, as nektos/act starts its
+//! actions) the mounts of `/etc/hostname` and `/etc/hosts` name that other one. So ids found here are candidates only.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+/// One line of mountinfo, proc(5).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MountLine {
+    /// The directory of the filesystem that is mounted (field 4).
+    pub root: PathBuf,
+    /// Where it is mounted (field 5).
+    pub point: PathBuf,
+    /// The filesystem's type.
+    pub kind: String,
+    /// Options of the filesystem itself, comma-separated.
+    pub super_options: Vec<u8>,
+}
+
+/// The lines of a mountinfo file. Lines that can't be understood are left out.
+pub fn mountinfo(text: &[u8]) -> Vec<MountLine> {
+    text.split(|byte| *byte == b'\n').filter_map(mount_line).collect()
+}
+
+fn mount_line(line: &[u8]) -> Option<MountLine> {
+    let fields: Vec<&[u8]> = line.split(|byte| *byte == b' ').collect();
+    // Between field 6 and the separator stands any number of optional fields.
+    let dash = fields.iter().position(|field| *field == b"-")?;
+    Some(MountLine {
+        root: unescape(fields.get(3)?),
+        point: unescape(fields.get(4)?),
+        kind: String::from_utf8_lossy(fields.get(dash + 1)?).into_owned(),
+        super_options: fields.get(dash + 3)?.to_vec(),
+    })
+}
+
+/// Undoes the octal escapes (`\040` for a space) that the kernel writes.
+fn unescape(field: &[u8]) -> PathBuf {
+    let mut plain = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let Some((first, after)) = rest.split_first() {
+        let octal = (*first == b'\\')
+            .then(|| after.get(..3))
+            .flatten()
+            .and_then(|digits| std::str::from_utf8(digits).ok())
+            .and_then(|digits| u8::from_str_radix(digits, 8).ok());
+        if let Some(byte) = octal {
+            plain.push(byte);
+            rest = &after[3..];
+        } else {
+            plain.push(*first);
+            rest = after;
+        }
+    }
+    PathBuf::from(OsString::from_vec(plain))
+}
+
+/// The writable layer of this container's root, where it is an overlay: unique to the container, whatever
+/// namespaces it shares with others.
+pub fn upper_dir(mounts: &[MountLine]) -> Option<PathBuf> {
+    let root = mounts.iter().rfind(|mount| mount.point == Path::new("/") && mount.kind == "overlay")?;
+    let upper = root
+        .super_options
+        .split(|byte| *byte == b',')
+        .find_map(|option| option.strip_prefix(b"upperdir="))?;
+    Some(unescape(upper))
+}
+
+/// Whether `path` lies on a mount of its own rather than on the container's root or on what every container has.
+pub fn is_mounted(mounts: &[MountLine], path: &Path) -> bool {
+    let covering = mounts
+        .iter()
+        .filter(|mount| path.starts_with(&mount.point))
+        .max_by_key(|mount| mount.point.components().count());
+    let own = ["/dev", "/proc", "/sys"];
+    covering.is_some_and(|mount| {
+        mount.point != Path::new("/") && !own.iter().any(|directory| mount.point.starts_with(directory))
+    })
+}
+
+/// Whether these are the files of a process in a container. `marker` is whether an engine's marker file is there
+/// (`/.dockerenv`): it stays behind where an image is made into a machine, so by itself it means nothing.
+pub fn is_container(cgroup: &[u8], mounts: &[MountLine], marker: bool) -> bool {
+    !container_ids(cgroup, mounts, b"").is_empty() || (marker && upper_dir(mounts).is_some())
+}
+
+/// Container ids that these files name, most likely first, each once.
+pub fn container_ids(cgroup: &[u8], mounts: &[MountLine], hostname: &[u8]) -> Vec<String> {
+    let mut ids = Vec::new();
+    // Of nested engines the innermost id stands last in a line.
+    for line in cgroup.split(|byte| *byte == b'\n') {
+        ids.extend(hex_runs(line, 64).into_iter().rev());
+    }
+    let network_files = ["/etc/hostname", "/etc/hosts", "/etc/resolv.conf"];
+    for mount in mounts.iter().filter(|mount| network_files.iter().any(|file| mount.point == Path::new(file)))
+    {
+        ids.extend(hex_runs(mount.root.as_os_str().as_bytes(), 64));
+    }
+    ids.extend(hex_runs(hostname.trim_ascii(), 12));
+    let mut seen = Vec::new();
+    ids.retain(|id| {
+        !seen.contains(id) && {
+            seen.push(id.clone());
+            true
+        }
+    });
+    ids
+}
+
+/// The runs of exactly `length` lower-case hexadecimal digits in `text`.
+fn hex_runs(text: &[u8], length: usize) -> Vec<String> {
+    text.split(|byte| !byte.is_ascii_digit() && !(b'a'..=b'f').contains(byte))
+        .filter(|run| run.len() == length)
+        .map(|run| String::from_utf8_lossy(run).into_owned())
+        .collect()
+}
+
+/// Which users of this user namespace are which outside, `user_namespaces(7)`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UidMap {
+    ranges: Vec<(u32, u32, u32)>,
+}
+
+impl UidMap {
+    /// Reads a `uid_map` file.
+    pub fn parse(text: &str) -> Self {
+        let range = |line: &str| {
+            let mut numbers = line.split_whitespace().map(str::parse::<u32>);
+            Some((numbers.next()?.ok()?, numbers.next()?.ok()?, numbers.next()?.ok()?))
+        };
+        Self { ranges: text.lines().filter_map(range).collect() }
+    }
+
+    /// Whether everyone is the same inside and outside, as without a user namespace.
+    pub fn is_identity(&self) -> bool {
+        self.ranges.iter().all(|(inside, outside, _)| inside == outside)
+    }
+
+    /// The user outside that `uid` is inside.
+    pub fn outside(&self, uid: u32) -> u32 {
+        let range = self.ranges.iter().find(|(inside, _, count)| uid >= *inside && uid - inside < *count);
+        range.map_or(uid, |(inside, outside, _)| outside + (uid - inside))
+    }
+}
+
+/// Whether a process label (`/proc/self/attr/current`) is that of an `SELinux` container; `AppArmor` has its labels there too.
+pub fn is_selinux_label(label: &[u8]) -> bool {
+    let label = String::from_utf8_lossy(label);
+    label.split(':').count() >= 4 && label.split(':').nth(2).is_some_and(|kind| kind.ends_with("_t"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+    const OTHER: &str = "fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210";
+
+    fn container() -> Vec<MountLine> {
+        let text = format!(
+            "607 506 0:50 / / rw,relatime master:1 - overlay overlay rw,lowerdir=/l/A:/l/B,upperdir=/var/lib/docker/overlay2/ab/diff,workdir=/w\n\
+             608 607 0:54 / /proc rw - proc proc rw\n\
+             609 607 0:55 / /dev rw - tmpfs tmpfs rw\n\
+             610 607 254:0 /home/run\\040ner/_work/_temp /github/runner_temp rw - ext4 /dev/vda rw\n\
+             611 607 254:0 /var/lib/docker/containers/{OTHER}/hostname /etc/hostname rw - ext4 /dev/vda rw\n\
+             garbage\n"
+        );
+        mountinfo(text.as_bytes())
+    }
+
+    #[test]
+    fn mountinfo_gives_roots_points_and_the_upper_directory() {
+        let mounts = container();
+        assert_eq!(mounts.len(), 5);
+        assert_eq!(mounts[3].root, Path::new("/home/run ner/_work/_temp"));
+        assert_eq!(upper_dir(&mounts).unwrap(), Path::new("/var/lib/docker/overlay2/ab/diff"));
+        assert_eq!(upper_dir(&mounts[1..]), None);
+    }
+
+    #[test]
+    fn only_real_mounts_count_as_mounted() {
+        let mounts = container();
+        for (path, mounted) in [
+            ("/github/runner_temp", true),
+            ("/github/runner_temp/deep/er", true),
+            ("/github/runner_temporary", false),
+            ("/tmp/runner-cache", false),
+            ("/dev/shm/x", false),
+            ("/", false),
+        ] {
+            assert_eq!(is_mounted(&mounts, Path::new(path)), mounted, "{path}");
+        }
+    }
+
+    #[test]
+    fn the_cgroup_comes_before_files_that_a_shared_network_borrows() {
+        let cgroup = format!("12:pids:/docker/{OTHER}/docker/{ID}\n1:name=x:/docker/{ID}\n");
+        let ids = container_ids(cgroup.as_bytes(), &container(), b"0123456789ab\n");
+        assert_eq!(ids, [ID, OTHER, "0123456789ab"]);
+        assert_eq!(container_ids(b"0::/\n", &[], b"build-host\n"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_marker_file_alone_does_not_make_a_container() {
+        let machine = mountinfo(b"25 1 254:0 / / rw,relatime - ext4 /dev/vda rw\n");
+        let cgroup = format!("1:name=x:/docker/{ID}\n");
+        assert!(!is_container(b"0::/init.scope\n", &machine, true));
+        assert!(is_container(cgroup.as_bytes(), &machine, false));
+        assert!(is_container(b"0::/\n", &container(), false));
+        let bare = &container()[..1];
+        assert_eq!(
+            (is_container(b"0::/\n", bare, true), is_container(b"0::/\n", bare, false)),
+            (true, false)
+        );
+    }
+
+    #[test]
+    fn a_uid_map_tells_who_a_user_is_outside() {
+        let plain = UidMap::parse("         0          0 4294967295\n");
+        assert!(plain.is_identity());
+        assert_eq!(plain.outside(1001), 1001);
+        let rootless = UidMap::parse("0 1001 1\n1 100000 65536\n");
+        assert!(!rootless.is_identity());
+        assert_eq!(
+            (rootless.outside(0), rootless.outside(1), rootless.outside(1001)),
+            (1001, 100_000, 101_000)
+        );
+        assert_eq!(UidMap::parse("nonsense").outside(7), 7);
+    }
+
+    #[test]
+    fn apparmor_labels_are_not_taken_for_selinux() {
+        for (label, expected) in [
+            (&b"system_u:system_r:container_t:s0:c1,c2\0"[..], true),
+            (b"docker-default (enforce)\n", false),
+            (b"unconfined\n", false),
+            (b"", false),
+        ] {
+            assert_eq!(is_selinux_label(label), expected);
+        }
+    }
+}

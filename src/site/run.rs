@@ -1,0 +1,309 @@
+//! Doing the work at the site that was decided on, and bringing back its reply.
+//!
+//! Whatever happens, this returns within the time limit and the grace time, or within the grace time after a signal:
+//! the runner gives a container seven and a half seconds between SIGINT and SIGTERM (actions/runner, `ProcessInvoker`).
+//! Every problem comes back as a value; the caller treats it as a miss.
+//!
+//! Signals count from [`signals::install`] on, which this calls too. A program that is process 1 of a container calls it
+//! first of all: until then the kernel drops them, afterwards one that comes early waits for the work to begin.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use super::detect::{Decision, HIDDEN};
+use super::engine::{Engine, HOST_ROOT, Heard, HelperSpec, JobSpec, Talk};
+use super::facts::{Container, Facts, JobSeen, Seen, SocketFile, Workspace};
+use super::far::identity::{HostCheck, Witness};
+use super::far::wire::{self, Hello, Reply};
+use super::far::{self, Context, Identity};
+use super::problem::{Problem, signal_name};
+use super::supervise::{CalledOff, Ended, Limits, Stopper, supervise};
+use super::{Env, Site, Wanted, signals};
+
+/// How the work is run.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// After this it is asked to stop.
+    pub timeout: Option<Duration>,
+    /// What it has from being asked until it is given up. Below seven seconds, so that a cancelled step ends by itself.
+    pub grace: Duration,
+    /// How long the engine has for a simple question.
+    pub patience: Duration,
+    /// Who the runner's user is, if an earlier phase found out. Saves a second helper where there are groups to add.
+    pub identity: Option<Identity>,
+    /// The environment, for work that is done here.
+    pub env: Env,
+}
+
+impl Options {
+    /// The grace time that suits the runner.
+    pub const GRACE: Duration = Duration::from_secs(5);
+    /// The patience with an engine.
+    pub const PATIENCE: Duration = Duration::from_secs(5);
+
+    /// The usual limits.
+    pub fn new(env: Env) -> Self {
+        Self { timeout: None, grace: Self::GRACE, patience: Self::PATIENCE, identity: None, env }
+    }
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome<R> {
+    /// What the work returned.
+    pub reply: R,
+    /// Why it was asked to stop, if it was.
+    pub called_off: Option<CalledOff>,
+    /// Who the runner's user is, if a helper found out.
+    pub identity: Option<Identity>,
+    /// Lines for people.
+    pub notices: Vec<String>,
+}
+
+/// Does the work and hands over its log lines as they come.
+///
+/// `work` is what the far side does as well, by [`far::serve`]; it is called in this process only if the decision says
+/// so, on a thread of its own. Its log lines then go wherever it logs, not to `log`.
+///
+/// Errors: every reason for which there is no reply. The work may have been done in part.
+pub fn run<Q, R, W>(
+    facts: &Facts,
+    decision: &Decision,
+    request: Q,
+    options: &Options,
+    log: &mut dyn FnMut(&str),
+    work: W,
+) -> Result<Outcome<R>, Problem>
+where
+    Q: Serialize + Send + 'static,
+    R: DeserializeOwned + Send + 'static,
+    W: FnOnce(Q, &Context) -> R + Send + 'static,
+{
+    match decision.site {
+        Site::None => {
+            let unsaid = || Problem::NoSocket(facts.socket.clone());
+            Err(decision.problem().cloned().unwrap_or_else(unsaid))
+        }
+        Site::Here => run_here(request, options, work),
+        Site::Host => on_far_side(|signals| host(signals, facts, &request, options, log)),
+        Site::JobContainer => {
+            on_far_side(|signals| job_container(signals, facts, decision, &request, options, log))
+        }
+    }
+}
+
+fn run_here<Q, R, W>(request: Q, options: &Options, work: W) -> Result<Outcome<R>, Problem>
+where
+    Q: Send + 'static,
+    R: Send + 'static,
+    W: FnOnce(Q, &Context) -> R + Send + 'static,
+{
+    let signals =
+        signals::install().map_err(|error| Problem::io("catch signals in", "/proc/self", &error))?;
+    let cancel = Arc::new(AtomicBool::new(false));
+    let home = far::local_home(&options.env);
+    let context = Context::local(options.env.clone(), home, Arc::clone(&cancel));
+    let listen = |stopper: Stopper<R>| signals.listen(move |signal| stopper.stop(CalledOff::Signal(signal)));
+    let limits = Limits { timeout: options.timeout, grace: options.grace };
+    match supervise(limits, &cancel, listen, move || work(request, &context)) {
+        Ended::Done(reply, called_off) => {
+            Ok(Outcome { reply, called_off, identity: None, notices: Vec::new() })
+        }
+        Ended::Abandoned(why) => Err(given_up(why, options)),
+        Ended::Panicked => Err(Problem::NoReply { ended: "panic".to_owned(), last: "no message".to_owned() }),
+    }
+}
+
+/// Hears signals during a conversation with a far side.
+fn on_far_side<T>(
+    conversation: impl FnOnce(&mut UnboundedReceiver<i32>) -> Result<T, Problem>,
+) -> Result<T, Problem> {
+    let signals =
+        signals::install().map_err(|error| Problem::io("catch signals in", "/proc/self", &error))?;
+    let (sender, mut receiver) = unbounded_channel();
+    let _listener = signals.listen(move |signal| {
+        // The receiver lives as long as this listener.
+        let _ = sender.send(signal);
+    });
+    conversation(&mut receiver)
+}
+
+fn host<Q: Serialize, R: DeserializeOwned>(
+    signals: &mut UnboundedReceiver<i32>,
+    facts: &Facts,
+    request: &Q,
+    options: &Options,
+    log: &mut dyn FnMut(&str),
+) -> Result<Outcome<R>, Problem> {
+    let (Some(Ok(Seen { own: Some(own), .. })), Some(Ok(workspace))) = (&facts.engine, &facts.workspace)
+    else {
+        return Err(Problem::OwnContainerUnknown(facts.socket.clone()));
+    };
+    let engine = Engine::connect(&facts.socket, options.patience)?;
+    let mut identity = first_guess(options, workspace);
+    // Once more at most: who was told the groups does not ask for them again.
+    loop {
+        let check = host_check(facts, own, workspace, &identity)?;
+        let (hello, mark) = hello(request, Some(check), options)?;
+        let spec = helper_spec(facts, own, &identity)?;
+        let talk = Talk {
+            hello,
+            mark,
+            timeout: options.timeout,
+            grace: options.grace,
+            signals: &mut *signals,
+            log: &mut *log,
+        };
+        let heard = engine.run_helper(&spec, talk)?;
+        match outcome(heard, options)? {
+            Answer::Done(outcome) => return Ok(outcome),
+            Answer::Regroup(better) if !identity.settled => identity = Identity { settled: true, ..better },
+            Answer::Regroup(_) => return Err(Problem::BadReply("asked for groups twice".to_owned())),
+        }
+    }
+}
+
+/// Who the helper is at first: what an earlier phase found, if it is about the same user, else the workspace's owner.
+fn first_guess(options: &Options, workspace: &Workspace) -> Identity {
+    let known = options.identity.clone().filter(|known| known.uid == workspace.uid);
+    known.unwrap_or(Identity { uid: workspace.uid, gid: workspace.gid, groups: Vec::new(), settled: false })
+}
+
+fn host_check(
+    facts: &Facts,
+    own: &Container,
+    workspace: &Workspace,
+    identity: &Identity,
+) -> Result<HostCheck, Problem> {
+    let path = own.mapping.outward(&workspace.path).ok_or_else(|| Problem::NoWorkspace {
+        path: workspace.path.clone(),
+        reason: "it is not mounted in this container".to_owned(),
+    })?;
+    let withheld = match facts.socket_file {
+        SocketFile::Socket { gid } => vec![gid],
+        _ => Vec::new(),
+    };
+    Ok(HostCheck {
+        root: HOST_ROOT.into(),
+        hidden: HIDDEN.iter().map(Into::into).collect(),
+        witness: Witness { path, device: workspace.device, inode: workspace.inode },
+        label: runner_label(&own.labels),
+        trusted: facts.wanted == Wanted::Host,
+        identity: identity.clone(),
+        withheld,
+    })
+}
+
+/// The label by which a runner marks its containers: six hexadecimal digits and no value.
+fn runner_label(labels: &[(String, String)]) -> Option<String> {
+    let is_label = |name: &str| {
+        name.len() == 6 && name.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+    };
+    labels.iter().find(|(name, value)| value.is_empty() && is_label(name)).map(|(name, _)| name.clone())
+}
+
+fn helper_spec(facts: &Facts, own: &Container, identity: &Identity) -> Result<HelperSpec, Problem> {
+    let unique = wire::random_hex().map_err(|error| Problem::io("read", "/dev/urandom", &error))?;
+    let (parent, unique) = (own.id.get(..12).unwrap_or(&own.id), &unique[..8]);
+    Ok(HelperSpec {
+        name: format!("local-cache-helper-{parent}-{unique}"),
+        image: own.image.clone(),
+        program: facts.program.clone(),
+        identity: identity.clone(),
+        labels: own.labels.clone(),
+    })
+}
+
+fn job_container<Q: Serialize, R: DeserializeOwned>(
+    signals: &mut UnboundedReceiver<i32>,
+    facts: &Facts,
+    decision: &Decision,
+    request: &Q,
+    options: &Options,
+    log: &mut dyn FnMut(&str),
+) -> Result<Outcome<R>, Problem> {
+    let (Some(Ok(Seen { job: JobSeen::Found(job), .. })), super::paths::Translation::Job { own, .. }) =
+        (&facts.engine, &decision.translation)
+    else {
+        return Err(Problem::NoJobContainer);
+    };
+    let owner = match &facts.workspace {
+        Some(Ok(workspace)) => Some((workspace.uid, workspace.gid)),
+        _ => None,
+    };
+    let spec = JobSpec {
+        id: job.id.clone(),
+        program: facts.program.clone(),
+        scratch: facts.scratch.clone(),
+        own: own.clone(),
+        job: job.mapping.clone(),
+        owner,
+    };
+    let (hello, mark) = hello(request, None, options)?;
+    let talk = Talk { hello, mark, timeout: options.timeout, grace: options.grace, signals, log };
+    let heard = Engine::connect(&facts.socket, options.patience)?.run_in_job(&spec, talk)?;
+    match outcome(heard, options)? {
+        Answer::Done(outcome) => Ok(outcome),
+        Answer::Regroup(_) => Err(Problem::BadReply("asked for groups in the job's container".to_owned())),
+    }
+}
+
+/// The line of a hello, with its end, and the mark in it.
+fn hello<Q: Serialize>(
+    request: &Q,
+    host: Option<HostCheck>,
+    options: &Options,
+) -> Result<(Vec<u8>, String), Problem> {
+    let mark = wire::new_mark().map_err(|error| Problem::io("read", "/dev/urandom", &error))?;
+    let (timeout, grace) = (options.timeout, options.grace);
+    let hello = Hello { mark: mark.clone(), host, timeout, grace, request };
+    Ok((wire::line(&hello).map_err(|error| Problem::BadRequest(error.to_string()))?, mark))
+}
+
+enum Answer<R> {
+    Done(Outcome<R>),
+    Regroup(Identity),
+}
+
+fn outcome<R: DeserializeOwned>(heard: Heard, options: &Options) -> Result<Answer<R>, Problem> {
+    let Some(json) = &heard.reply else { return Err(no_reply(heard, options)) };
+    match serde_json::from_slice::<Reply<R>>(json) {
+        Ok(Reply::Done { reply, timed_out, identity, notices }) => {
+            let called_off = heard.called_off.or(timed_out.then_some(CalledOff::Timeout));
+            Ok(Answer::Done(Outcome { reply, called_off, identity, notices }))
+        }
+        Ok(Reply::Regroup(identity)) => Ok(Answer::Regroup(identity)),
+        Ok(Reply::Elsewhere(why)) => Err(Problem::Elsewhere(why)),
+        Ok(Reply::Failed(why)) => Err(Problem::NoReply {
+            ended: why,
+            last: heard.last.unwrap_or_else(|| "it said nothing".to_owned()),
+        }),
+        Err(error) => Err(Problem::BadReply(error.to_string())),
+    }
+}
+
+fn no_reply(heard: Heard, options: &Options) -> Problem {
+    if let Some(why) = heard.called_off {
+        return given_up(why, options);
+    }
+    let ended = match heard.exit {
+        Some(code) if code == i64::from(far::EXIT_ABANDONED) => return given_up(CalledOff::Timeout, options),
+        Some(code @ 129..=159) => signal_name(i32::try_from(code - 128).unwrap_or_default()),
+        Some(code) => format!("exit code {code}"),
+        None => "exit code unknown".to_owned(),
+    };
+    Problem::NoReply { ended, last: heard.last.unwrap_or_else(|| "it said nothing".to_owned()) }
+}
+
+fn given_up(why: CalledOff, options: &Options) -> Problem {
+    match why {
+        CalledOff::Signal(number) => Problem::CalledOff(number),
+        CalledOff::Timeout | CalledOff::ParentGone => {
+            Problem::TimedOut(options.timeout.unwrap_or(options.grace))
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Work that can be called off, and that can't outstay its welcome.
+//!
+//! The work runs on a thread of its own and watches a flag. The supervisor waits for its result, for a time limit and
+//! for others to call it off; then it raises the flag and gives the work a grace time. Work that does not stop is left
+//! behind: the supervisor returns, the program returns from `main`, and the process ends with the thread. So nothing
+//! here calls `exit`, and a phase ends in time even if a disk call hangs.
+
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Why the work was asked to stop before it was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CalledOff {
+    /// A signal, by number.
+    Signal(i32),
+    /// The time limit.
+    Timeout,
+    /// The other side is gone: its end of the pipe was closed.
+    ParentGone,
+}
+
+/// How supervised work ended.
+#[derive(Debug)]
+pub enum Ended<R> {
+    /// It returned, perhaps after it had been asked to stop.
+    Done(R, Option<CalledOff>),
+    /// It was asked to stop and had not after the grace time.
+    Abandoned(CalledOff),
+    /// It panicked.
+    Panicked,
+}
+
+enum Event<R> {
+    Finished(thread::Result<R>),
+    Stop(CalledOff),
+}
+
+/// Asks supervised work to stop. May be called from any thread, any number of times; the first reason counts.
+pub struct Stopper<R> {
+    events: Sender<Event<R>>,
+    cancel: Arc<AtomicBool>,
+}
+
+impl<R> Stopper<R> {
+    /// Raises the flag at once and starts the grace time.
+    pub fn stop(&self, why: CalledOff) {
+        self.cancel.store(true, Ordering::Relaxed);
+        // Nobody listens any more once the work is done.
+        drop(self.events.send(Event::Stop(why)));
+    }
+}
+
+/// How long the work may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Until it is asked to stop; without, for ever.
+    pub timeout: Option<Duration>,
+    /// From then until it is left behind.
+    pub grace: Duration,
+}
+
+/// Stack of the thread that works: what the main thread would have had.
+const STACK_BYTES: usize = 8 << 20;
+
+/// Runs `work` on a thread of its own. `listen` gets a stopper before the work starts, and what it returns is kept
+/// until the end (listeners that stop listening when dropped).
+pub fn supervise<R: Send + 'static, L>(
+    limits: Limits,
+    cancel: &Arc<AtomicBool>,
+    listen: impl FnOnce(Stopper<R>) -> L,
+    work: impl FnOnce() -> R + Send + 'static,
+) -> Ended<R> {
+    let (events, heard) = mpsc::channel();
+    let listeners = listen(Stopper { events: events.clone(), cancel: Arc::clone(cancel) });
+    let worker = thread::Builder::new().name("work".to_owned()).stack_size(STACK_BYTES).spawn(move || {
+        // What a panic left half done is never looked at again: it only becomes `Ended::Panicked`.
+        let result = panic::catch_unwind(AssertUnwindSafe(work));
+        // Nobody listens any more when the work was left behind.
+        drop(events.send(Event::Finished(result)));
+    });
+    if worker.is_err() {
+        return Ended::Panicked;
+    }
+    let ended = wait(&heard, limits, cancel);
+    drop(listeners);
+    ended
+}
+
+fn wait<R>(heard: &Receiver<Event<R>>, limits: Limits, cancel: &AtomicBool) -> Ended<R> {
+    let mut deadline = limits.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    let mut why = None;
+    loop {
+        let event = match deadline {
+            None => heard.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(deadline) => heard.recv_timeout(deadline.saturating_duration_since(Instant::now())),
+        };
+        let reason = match event {
+            Ok(Event::Finished(Ok(result))) => return Ended::Done(result, why),
+            Ok(Event::Finished(Err(_))) | Err(RecvTimeoutError::Disconnected) => return Ended::Panicked,
+            Ok(Event::Stop(reason)) => reason,
+            Err(RecvTimeoutError::Timeout) => match why {
+                Some(why) => return Ended::Abandoned(why),
+                None => CalledOff::Timeout,
+            },
+        };
+        if why.is_none() {
+            cancel.store(true, Ordering::Relaxed);
+            why = Some(reason);
+            deadline = Some(Instant::now() + limits.grace);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const QUICK: Limits =
+        Limits { timeout: Some(Duration::from_millis(30)), grace: Duration::from_millis(60) };
+    const PATIENT: Limits = Limits { timeout: Some(Duration::from_secs(60)), grace: Duration::from_secs(60) };
+
+    fn until(cancel: &AtomicBool) {
+        while !cancel.load(Ordering::Relaxed) {
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    #[test]
+    fn a_result_is_handed_over() {
+        let ended = supervise(PATIENT, &Arc::default(), |_| (), || 7);
+        assert!(matches!(ended, Ended::Done(7, None)));
+    }
+
+    #[test]
+    fn work_that_heeds_the_flag_gives_its_result_after_the_time_limit() {
+        let cancel = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&cancel);
+        let ended = supervise(
+            QUICK,
+            &cancel,
+            |_| (),
+            move || {
+                until(&seen);
+                7
+            },
+        );
+        assert!(matches!(ended, Ended::Done(7, Some(CalledOff::Timeout))));
+    }
+
+    #[test]
+    fn work_that_ignores_the_flag_is_left_behind() {
+        let start = Instant::now();
+        let ended = supervise(QUICK, &Arc::default(), |_| (), || thread::sleep(Duration::from_secs(30)));
+        assert!(matches!(ended, Ended::Abandoned(CalledOff::Timeout)));
+        assert!(start.elapsed() < Duration::from_secs(10));
+    }
+
+    #[test]
+    fn the_first_reason_to_stop_is_the_one_that_is_told() {
+        let cancel = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&cancel);
+        let listen = |stopper: Stopper<()>| {
+            stopper.stop(CalledOff::Signal(2));
+            stopper.stop(CalledOff::Signal(15));
+        };
+        let ended = supervise(PATIENT, &cancel, listen, move || until(&seen));
+        assert!(matches!(ended, Ended::Done((), Some(CalledOff::Signal(2)))));
+    }
+
+    #[test]
+    fn a_panic_is_told_apart_at_once() {
+        let start = Instant::now();
+        let ended: Ended<()> = supervise(PATIENT, &Arc::default(), |_| (), || panic!("on purpose"));
+        assert!(matches!(ended, Ended::Panicked));
+        assert!(start.elapsed() < Duration::from_secs(30));
+    }
+}

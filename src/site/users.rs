@@ -1,0 +1,90 @@
+//! Who the runner's user is, from the text of the host's passwd and group files.
+//!
+//! A static binary in an empty image has no name service, so the files are read as they are, passwd(5) and group(5).
+//! Users that come from a directory service are not in them; the callers say what they assume then.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+/// One user of a passwd file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// The login name, as bytes.
+    pub name: Vec<u8>,
+    /// The user's number.
+    pub uid: u32,
+    /// The number of the primary group.
+    pub gid: u32,
+    /// The home directory, absolute, or nothing.
+    pub home: Option<PathBuf>,
+}
+
+/// The first user with this number. Comments, `+` lines of old name services and broken lines are passed over.
+pub fn find(passwd: &[u8], uid: u32) -> Option<User> {
+    passwd.split(|byte| *byte == b'\n').filter_map(user).find(|user| user.uid == uid)
+}
+
+fn user(line: &[u8]) -> Option<User> {
+    let fields: Vec<&[u8]> = line.split(|byte| *byte == b':').collect();
+    let [name, _, uid, gid, _, home, ..] = fields.as_slice() else { return None };
+    if name.is_empty() || matches!(name[0], b'#' | b'+' | b'-') {
+        return None;
+    }
+    let home = home.starts_with(b"/").then(|| PathBuf::from(OsStr::from_bytes(home)));
+    Some(User { name: name.to_vec(), uid: number(uid)?, gid: number(gid)?, home })
+}
+
+/// The numbers of the groups that list `user`, without the primary one, ascending, each once.
+pub fn supplementary(group: &[u8], user: &User) -> Vec<u32> {
+    let mut groups: Vec<u32> =
+        group.split(|byte| *byte == b'\n').filter_map(|line| group_of(line, user)).collect();
+    groups.sort_unstable();
+    groups.dedup();
+    groups
+}
+
+fn group_of(line: &[u8], user: &User) -> Option<u32> {
+    let fields: Vec<&[u8]> = line.split(|byte| *byte == b':').collect();
+    let [_, _, gid, members] = fields.as_slice() else { return None };
+    let gid = number(gid)?;
+    let listed = members.split(|byte| *byte == b',').any(|member| member.trim_ascii() == user.name);
+    (listed && gid != user.gid).then_some(gid)
+}
+
+fn number(field: &[u8]) -> Option<u32> {
+    std::str::from_utf8(field).ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    const PASSWD: &[u8] = b"root:x:0:0:root:/root:/bin/bash\n\
+        # comment:x:1001:1:a:/no:/no\n\
+        +nis:x:1001:1::/no:\n\
+        broken:x:1001\n\
+        half:x:one:1001::/no:\n\
+        runner:x:1001:118:GitHub, runner:/home/run\xffner:/bin/sh\n\
+        twin:x:1001:5::/home/twin:/bin/sh\n\
+        adrift:x:1002:1002:::\n";
+    const GROUP: &[u8] = b"root:x:0:\nadm:x:4:syslog,runner\ndocker:x:105:runner\nagain:x:105:runner\n\
+        runner:x:118:runner\nrunners:x:7:runner2, brunner\nspaced:x:8:a, runner\nbad:x:nine:runner\nshort:x:9\n";
+
+    #[test]
+    fn the_first_whole_line_with_the_uid_is_the_user() {
+        let user = find(PASSWD, 1001).unwrap();
+        assert_eq!((user.name.as_slice(), user.gid), (&b"runner"[..], 118));
+        assert_eq!(user.home.unwrap(), Path::new(OsStr::from_bytes(b"/home/run\xffner")));
+        assert_eq!(find(PASSWD, 1002).unwrap().home, None);
+        assert_eq!(find(PASSWD, 4711), None);
+    }
+
+    #[test]
+    fn supplementary_groups_are_those_that_name_the_user() {
+        let user = find(PASSWD, 1001).unwrap();
+        assert_eq!(supplementary(GROUP, &user), [4, 8, 105]);
+        assert_eq!(supplementary(b"", &user), Vec::<u32>::new());
+    }
+}

@@ -1,0 +1,214 @@
+//! Stands in for the program in tests that start real containers: near side and far side of `site`, with work that
+//! looks around, waits, fails and misbehaves on request.
+//!
+//! Near: reads the inputs a runner would give (`INPUT_WORK` is a list of [`Do`] as JSON), prints log lines on standard
+//! error as they come, and one line of JSON at the end on standard output.
+
+use local_cache::site::facts::{Asked, Facts, gather};
+use local_cache::site::far::{self, Context};
+use local_cache::site::run::{Options, Outcome, run};
+use local_cache::site::{Env, detect::detect};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::ffi::OsStr;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+use std::{fs, io, thread};
+
+/// One piece of work.
+#[derive(Debug, Serialize, Deserialize)]
+enum Do {
+    /// Nothing.
+    Nothing,
+    /// Tells who this process is and what it sees.
+    LookAround,
+    /// Reads a file.
+    Read(PathBuf),
+    /// Writes a file.
+    Write(PathBuf, String),
+    /// Lists a directory without going through `locate`.
+    List(PathBuf),
+    /// Tells where a path leads.
+    Locate(PathBuf),
+    /// Says so many lines on standard error, with this many milliseconds between.
+    Say(u32, u64),
+    /// Prints this on standard output, where it does not belong.
+    Print(String),
+    /// Returns so many bytes.
+    Big(usize),
+    /// Writes this file, waits until called off, and removes it again.
+    UntilCalledOff(PathBuf),
+    /// Writes this file, then sleeps for a minute whatever happens.
+    Stubborn(PathBuf),
+    /// Panics.
+    Panic,
+    /// Ends at once, without a reply.
+    Abort,
+}
+
+fn main() -> ExitCode {
+    let env: Env = std::env::vars_os().collect();
+    if std::env::args_os().nth(1).as_deref() == Some(OsStr::new(far::ARGUMENT)) {
+        return far::serve(env, work);
+    }
+    if std::env::args_os().nth(1).as_deref() == Some(OsStr::new("idle")) {
+        thread::sleep(Duration::from_secs(600));
+        return ExitCode::SUCCESS;
+    }
+    local_cache::site::signals::install().expect("catches signals");
+    near(&env)
+}
+
+fn work(list: Vec<Do>, context: &Context) -> Vec<Value> {
+    list.into_iter().map(|one| work_one(one, context)).collect()
+}
+
+fn work_one(one: Do, context: &Context) -> Value {
+    match one {
+        Do::Nothing => Value::Null,
+        Do::LookAround => look_around(context),
+        Do::Read(path) => said(context.locate(&path).and_then(fs::read_to_string)),
+        Do::Write(path, text) => said(context.locate(&path).and_then(|path| fs::write(path, text))),
+        Do::List(path) => said(list(&path)),
+        Do::Locate(path) => said(context.locate(&path).map(|path| path.to_string_lossy().into_owned())),
+        Do::Say(count, pause) => {
+            for number in 0..count {
+                complain(&format!("line {number}"));
+                thread::sleep(Duration::from_millis(pause));
+            }
+            Value::Null
+        }
+        Do::Print(text) => said(io::stdout().write_all(text.as_bytes())),
+        Do::Big(bytes) => Value::from("x".repeat(bytes)),
+        Do::UntilCalledOff(path) => {
+            let path = context.locate(&path).unwrap_or(path);
+            drop(fs::write(&path, "working"));
+            let start = Instant::now();
+            while !context.cancelled() && start.elapsed() < Duration::from_secs(60) {
+                thread::sleep(Duration::from_millis(2));
+            }
+            said(fs::remove_file(&path))
+        }
+        Do::Stubborn(path) => {
+            drop(context.locate(&path).map(|path| fs::write(path, "working")));
+            thread::sleep(Duration::from_secs(60));
+            Value::Null
+        }
+        Do::Panic => panic!("on purpose"),
+        Do::Abort => std::process::abort(),
+    }
+}
+
+fn look_around(context: &Context) -> Value {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let field = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        line.unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    json!({
+        "uid": field("Uid"), "gid": field("Gid"), "groups": field("Groups"), "cap_eff": field("CapEff"),
+        "cap_prm": field("CapPrm"), "cap_bnd": field("CapBnd"), "cap_inh": field("CapInh"), "cap_amb": field("CapAmb"),
+        "no_new_privs": field("NoNewPrivs"), "seccomp": field("Seccomp"), "pid": std::process::id(),
+        "interfaces": said(list(Path::new("/sys/class/net"))),
+        "own_root": said(fs::write("/written", "x")),
+        "home": context.home, "root": context.root,
+        "HOME": context.env.get(OsStr::new("HOME")).map(|home| home.to_string_lossy().into_owned()),
+    })
+}
+
+fn list(path: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(path)? {
+        names.push(entry?.file_name().to_string_lossy().into_owned());
+    }
+    names.sort();
+    Ok(names)
+}
+
+fn said<T: Serialize>(result: io::Result<T>) -> Value {
+    match result {
+        Ok(value) => json!({ "ok": value }),
+        Err(error) => json!({ "error": format!("{:?}", error.kind()), "text": error.to_string() }),
+    }
+}
+
+fn complain(text: &str) {
+    drop(writeln!(io::stderr(), "{text}"));
+}
+
+fn near(env: &Env) -> ExitCode {
+    let begin = Instant::now();
+    let input = |name: &str| {
+        let value = env.get(OsStr::new(&format!("INPUT_{name}")));
+        value.map(|value| value.to_string_lossy().into_owned()).filter(|value| !value.is_empty())
+    };
+    let milliseconds = |name: &str| input(name).and_then(|text| text.parse().ok()).map(Duration::from_millis);
+    let asked = Asked {
+        wanted: input("SITE").and_then(|text| text.parse().ok()).unwrap_or_default(),
+        cache_root: input("CACHE-ROOT").map_or_else(|| PathBuf::from("/tmp/runner-cache"), PathBuf::from),
+        paths: input("PATH").into_iter().flat_map(|text| lines(&text)).collect(),
+        job_container: input("JOB-CONTAINER"),
+        throwaway: true,
+        patience: milliseconds("PATIENCE").unwrap_or(Options::PATIENCE),
+        env: env.clone(),
+    };
+    let facts = gather(&asked);
+    let decision = detect(&facts);
+    let list: Vec<Do> = serde_json::from_str(&input("WORK").unwrap_or_else(|| "[\"Nothing\"]".to_owned()))
+        .expect("INPUT_WORK is a list of work");
+    let options = Options {
+        timeout: milliseconds("TIMEOUT"),
+        grace: milliseconds("GRACE").unwrap_or(Options::GRACE),
+        identity: input("IDENTITY").and_then(|text| serde_json::from_str(&text).ok()),
+        ..Options::new(env.clone())
+    };
+    let list: Vec<Do> = list.into_iter().map(|one| translated(one, &decision)).collect();
+    let decided = begin.elapsed();
+    let outcome = run(&facts, &decision, list, &options, &mut |line| complain(&format!("log: {line}")), work);
+    let refused: Vec<Value> = decision
+        .refused
+        .iter()
+        .map(|it| json!([it.site, it.problem.code(), it.problem.to_string()]))
+        .collect();
+    let notices: Vec<String> = decision.notices.iter().map(ToString::to_string).collect();
+    let answer = json!({
+        "site": decision.site, "refused": refused, "notices": notices, "own": own_id(&facts),
+        "decided_ms": decided.as_secs_f64() * 1e3, "total_ms": begin.elapsed().as_secs_f64() * 1e3,
+        "outcome": told(outcome),
+    });
+    drop(writeln!(io::stdout(), "{answer}"));
+    ExitCode::SUCCESS
+}
+
+fn lines(text: &str) -> Vec<PathBuf> {
+    text.lines().map(PathBuf::from).collect()
+}
+
+/// Work with its paths as the far side calls them.
+fn translated(one: Do, decision: &local_cache::site::detect::Decision) -> Do {
+    let far = |path: &Path| decision.translation.far(path);
+    match one {
+        Do::Read(path) => Do::Read(far(&path)),
+        Do::Write(path, text) => Do::Write(far(&path), text),
+        Do::Locate(path) => Do::Locate(far(&path)),
+        Do::UntilCalledOff(path) => Do::UntilCalledOff(far(&path)),
+        Do::Stubborn(path) => Do::Stubborn(far(&path)),
+        other => other,
+    }
+}
+
+fn own_id(facts: &Facts) -> Option<String> {
+    Some(facts.engine.as_ref()?.as_ref().ok()?.own.as_ref()?.id.clone())
+}
+
+fn told(outcome: Result<Outcome<Vec<Value>>, local_cache::site::problem::Problem>) -> Value {
+    match outcome {
+        Ok(outcome) => json!({
+            "reply": outcome.reply, "called_off": outcome.called_off.map(|why| format!("{why:?}")),
+            "identity": outcome.identity, "notices": outcome.notices,
+        }),
+        Err(problem) => json!({ "problem": problem.code(), "text": problem.to_string() }),
+    }
+}

@@ -1,0 +1,256 @@
+//! Engines that are absent, silent, too old, too new or broken: played by a socket of the test's own.
+
+use local_cache::site::detect::detect;
+use local_cache::site::facts::{Asked, Confined, Container, Facts, JobSeen, Seen, Workspace, gather};
+use local_cache::site::far::Context;
+use local_cache::site::paths::{Mapping, Mount};
+use local_cache::site::problem::Problem;
+use local_cache::site::run::{Options, run};
+use local_cache::site::{Env, Site, Wanted};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// An engine that gives the same answer to everything and notes what it was asked.
+struct Engine {
+    directory: tempfile::TempDir,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl Engine {
+    /// `answer` is a whole HTTP response for a request line, or nothing for silence.
+    fn new(answer: impl Fn(&str) -> Option<String> + Send + 'static) -> Self {
+        let directory = tempfile::tempdir().expect("makes a directory");
+        let listener = UnixListener::bind(directory.path().join("engine.sock")).expect("listens");
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let noted = Arc::clone(&asked);
+        // Ends with the process: a silent engine keeps its connections.
+        thread::spawn(move || {
+            let mut silent = Vec::new();
+            for connection in listener.incoming().map_while(Result::ok) {
+                let Some(line) = request_line(&connection) else { continue };
+                noted.lock().expect("is not poisoned").push(line.clone());
+                match answer(&line) {
+                    Some(response) => drop((&connection).write_all(response.as_bytes())),
+                    None => silent.push(connection),
+                }
+            }
+        });
+        Self { directory, asked }
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.directory.path().join("engine.sock")
+    }
+}
+
+fn request_line(connection: &UnixStream) -> Option<String> {
+    let mut reader = BufReader::new(connection);
+    let mut first = String::new();
+    reader.read_line(&mut first).ok()?;
+    let mut line = String::new();
+    while reader.read_line(&mut line).ok()? > 2 {
+        line.clear();
+    }
+    Some(first.trim_end().to_owned())
+}
+
+fn response(status: &str, body: &str) -> String {
+    let length = body.len();
+    format!(
+        "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+    )
+}
+
+const UNKNOWN: &str = "{\"message\":\"No such container\"}";
+
+/// What a process learns that wants a job's container, wherever it runs.
+fn ask(socket: &Path) -> Facts {
+    let env = Env::from([("DOCKER_HOST".into(), format!("unix://{}", socket.display()).into())]);
+    gather(&Asked {
+        env,
+        wanted: Wanted::JobContainer,
+        cache_root: PathBuf::from("/tmp/runner-cache"),
+        paths: Vec::new(),
+        job_container: Some("0123456789ab".to_owned()),
+        throwaway: true,
+        patience: Duration::from_millis(400),
+    })
+}
+
+fn problem(socket: &Path) -> (&'static str, String) {
+    let decision = detect(&ask(socket));
+    let problem = decision.problem().expect("is refused");
+    (problem.code(), problem.to_string())
+}
+
+#[test]
+fn an_engine_that_says_nothing_is_given_up_in_time() {
+    let engine = Engine::new(|_| None);
+    let start = Instant::now();
+    let (code, text) = problem(&engine.socket());
+    assert_eq!(code, "engine-hangs", "{text}");
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    assert!(text.contains(engine.socket().to_str().unwrap()), "{text}");
+}
+
+#[test]
+fn an_engine_that_stops_in_the_middle_of_its_answer_is_given_up_in_time() {
+    let engine = Engine::new(|_| Some("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"Api".to_owned()));
+    let start = Instant::now();
+    let (code, _) = problem(&engine.socket());
+    assert!(["engine-hangs", "engine-refused"].contains(&code), "{code}");
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+}
+
+#[test]
+fn a_socket_without_an_engine_behind_it_is_told_from_no_socket() {
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("engine.sock");
+    drop(UnixListener::bind(&socket).unwrap());
+    assert_eq!(problem(&socket).0, "engine-not-listening");
+}
+
+#[test]
+fn engines_that_are_too_old_or_too_new_or_no_engines_are_told_apart() {
+    let version = |text: &'static str| {
+        move |line: &str| {
+            let version = line.contains("/version");
+            Some(if version { response("200 OK", text) } else { response("404 Not Found", UNKNOWN) })
+        }
+    };
+    let too_new = "{\"message\":\"client version 1.41 is too old. Minimum supported API version is 1.60\"}";
+    let too_old = "{\"message\":\"client version 1.52 is too new. Maximum supported API version is 1.30\"}";
+    for (engine, code, said) in [
+        (
+            Engine::new(move |_| Some(response("400 Bad Request", too_old))),
+            "engine-too-old",
+            "its API is 1.30",
+        ),
+        (Engine::new(version("{\"ApiVersion\":\"1.24\"}")), "engine-too-old", "its API is 1.24"),
+        (Engine::new(version("{\"ApiVersion\":\"1.52\"}")), "job-container-gone", "0123456789ab"),
+        (
+            Engine::new(move |_| Some(response("400 Bad Request", too_new))),
+            "engine-too-new",
+            "Minimum supported",
+        ),
+        (Engine::new(|_| Some(response("200 OK", "<html>"))), "engine-refused", "tell its version"),
+        (
+            Engine::new(|_| Some(response("503 Busy", "{\"message\":\"down\\nfor now\"}"))),
+            "engine-refused",
+            "down for now",
+        ),
+    ] {
+        let (found, text) = problem(&engine.socket());
+        assert_eq!(found, code, "{text}");
+        assert!(text.contains(said), "{text}");
+    }
+}
+
+#[test]
+fn requests_carry_no_version_so_every_engine_takes_them() {
+    let engine = Engine::new(|_| Some(response("200 OK", "{\"ApiVersion\":\"1.52\"}")));
+    drop(ask(&engine.socket()));
+    let asked = engine.asked.lock().unwrap();
+    assert!(asked.iter().any(|line| line.starts_with("GET /version ")), "{asked:?}");
+    assert!(asked.iter().any(|line| line.starts_with("GET /containers/0123456789ab/json ")), "{asked:?}");
+}
+
+#[test]
+fn a_job_container_id_can_t_reach_other_parts_of_the_engine() {
+    let engine = Engine::new(|_| Some(response("200 OK", "{\"ApiVersion\":\"1.52\"}")));
+    let mut asked = Vec::new();
+    for id in ["../images", "a/b", "x?all=1", "%2e%2e"] {
+        let env = Env::from([("DOCKER_HOST".into(), format!("unix://{}", engine.socket().display()).into())]);
+        let facts = gather(&Asked {
+            env,
+            wanted: Wanted::JobContainer,
+            cache_root: PathBuf::from("/c"),
+            paths: Vec::new(),
+            job_container: Some(id.to_owned()),
+            throwaway: true,
+            patience: Duration::from_secs(2),
+        });
+        assert_eq!(detect(&facts).problem().unwrap().code(), "job-container-gone", "{id}");
+        asked.extend(engine.asked.lock().unwrap().drain(..));
+    }
+    assert!(asked.iter().all(|line| line.starts_with("GET /version ")), "{asked:?}");
+}
+
+/// A container action on the host, as far as decided, with this engine.
+fn action(socket: PathBuf) -> Facts {
+    let mount = |source: &str, destination: &str| Mount {
+        source: PathBuf::from(source),
+        destination: PathBuf::from(destination),
+        writable: true,
+    };
+    let own = Container {
+        id: "ab".repeat(32),
+        image: "sha256:00".to_owned(),
+        mapping: Mapping::new([mount("/home/runner/_work/r/r", "/github/workspace")]),
+        running: true,
+        ..Container::default()
+    };
+    let path = PathBuf::from("/github/workspace");
+    Facts {
+        throwaway: true,
+        cache_root: PathBuf::from("/tmp/runner-cache"),
+        confined: Confined::Container,
+        socket,
+        program: PathBuf::from("/main"),
+        workspace: Some(Ok(Workspace { path, device: 1, inode: 1, uid: 1001, gid: 1001 })),
+        engine: Some(Ok(Seen { api: None, own: Some(own), job: JobSeen::None })),
+        ..Facts::default()
+    }
+}
+
+fn run_on(engine: &Engine) -> Problem {
+    let facts = action(engine.socket());
+    let decision = detect(&facts);
+    assert_eq!(decision.site, Site::Host, "{:?}", decision.refused);
+    let options = Options { timeout: Some(Duration::from_millis(300)), ..Options::new(Env::new()) };
+    let work = |(): (), _: &Context| ();
+    run::<(), (), _>(&facts, &decision, (), &options, &mut |_| (), work).expect_err("fails")
+}
+
+#[test]
+fn a_helper_that_can_t_be_made_or_started_is_removed_and_the_reason_is_told() {
+    let start = Instant::now();
+    let silent = Engine::new(|_| None);
+    assert_eq!(run_on(&silent).code(), "timed-out");
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+
+    let no_image = Engine::new(|line| {
+        let made = line.starts_with("POST /containers/create");
+        Some(if made {
+            response("404 Not Found", "{\"message\":\"No such image\"}")
+        } else {
+            response("200 OK", "")
+        })
+    });
+    let problem = run_on(&no_image);
+    assert_eq!(problem.code(), "engine-refused");
+    assert!(problem.to_string().contains("create the helper: No such image"), "{problem}");
+
+    let no_attach = Engine::new(|line| {
+        Some(if line.starts_with("POST /containers/create") {
+            response("201 Created", "{\"Id\":\"x\",\"Warnings\":[]}")
+        } else if line.contains("/attach") {
+            response("500 Internal Server Error", "{\"message\":\"no\"}")
+        } else {
+            response("204 No Content", "")
+        })
+    });
+    assert!(run_on(&no_attach).to_string().contains("attach to the helper: no"));
+    for engine in [&silent, &no_image, &no_attach] {
+        let asked = engine.asked.lock().unwrap();
+        let removed = asked.iter().any(|line| {
+            line.starts_with("DELETE /containers/local-cache-helper-abababababab-")
+                && line.contains("force=true")
+        });
+        assert!(removed, "{asked:?}");
+    }
+}

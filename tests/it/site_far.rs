@@ -1,0 +1,173 @@
+//! The far side as a plain process: what it answers, with what exit code, and when it ends. No engine is needed.
+
+use local_cache::site::far::wire::{Hello, farewell, line};
+use local_cache::site::far::{EXIT_ABANDONED, EXIT_NO_REQUEST, EXIT_REPLY_LOST, EXIT_SERVED};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::{Value, json};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Output, Stdio};
+use std::sync::OnceLock;
+use std::thread;
+use std::time::{Duration, Instant};
+
+const MARK: &str = "mark-of-this-test ";
+
+/// The probe as cargo builds it here, beside this test.
+fn probe() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let test = std::env::current_exe().expect("is known");
+        let profile = test.ancestors().nth(2).expect("stands in deps");
+        let mut build = Command::new(env!("CARGO"));
+        build.current_dir(env!("CARGO_MANIFEST_DIR"));
+        build.args(["build", "--quiet", "--locked", "--example", "site-probe"]);
+        build.env("CARGO_TARGET_DIR", profile.parent().expect("stands in the target directory"));
+        if profile.ends_with("release") {
+            build.arg("--release");
+        }
+        assert!(build.status().expect("cargo runs").success(), "the probe does not build");
+        profile.join("examples/site-probe")
+    })
+}
+
+struct Far {
+    child: Child,
+    input: Option<ChildStdin>,
+}
+
+impl Far {
+    fn start(input: &[u8]) -> Self {
+        let mut command = Command::new(probe());
+        command.arg("far").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("starts");
+        let mut stdin = child.stdin.take().expect("is piped");
+        stdin.write_all(input).expect("is read");
+        Self { child, input: Some(stdin) }
+    }
+
+    fn close(mut self) -> Output {
+        self.input = None;
+        self.finish()
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(i32::try_from(self.child.id()).expect("fits"));
+        kill(pid, signal).expect("is still there");
+    }
+
+    /// Waits for the end with standard input still open.
+    fn finish(self) -> Output {
+        let output = self.child.wait_with_output().expect("ends");
+        drop(self.input);
+        output
+    }
+}
+
+fn hello(request: Value, timeout: Option<Duration>) -> Vec<u8> {
+    let grace = Duration::from_millis(300);
+    line(&Hello { mark: MARK.to_owned(), host: None, timeout, grace, request }).expect("is JSON")
+}
+
+fn reply(output: &Output) -> Option<Value> {
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    text.lines().find_map(|line| serde_json::from_str(line.strip_prefix(MARK)?).ok())
+}
+
+fn code(output: &Output) -> Option<u8> {
+    output.status.code().and_then(|code| u8::try_from(code).ok())
+}
+
+fn wait_for(path: &Path) {
+    let start = Instant::now();
+    while !path.exists() {
+        assert!(start.elapsed() < Duration::from_secs(20), "the work does not begin");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_request_is_served_while_the_input_stays_open() {
+    let output = Far::start(&hello(json!([{"Say": [1, 0]}, {"Print": "stray"}]), None)).finish();
+    assert_eq!(code(&output), Some(EXIT_SERVED));
+    let expected =
+        json!({"Done": {"reply": [null, {"ok": null}], "timed_out": false, "identity": null, "notices": []}});
+    assert_eq!(reply(&output), Some(expected));
+    let log = String::from_utf8_lossy(&output.stderr).into_owned();
+    let lines: Vec<&str> = log.lines().filter(|line| !line.is_empty()).collect();
+    assert_eq!(lines, ["line 0", "stray", farewell(MARK).as_str()]);
+}
+
+#[test]
+fn without_a_whole_request_nothing_is_done() {
+    for input in [&b""[..], b"{\"mark\"", &hello(json!(["Nothing"]), None)[..20]] {
+        let output = Far::start(input).close();
+        assert_eq!((code(&output), reply(&output)), (Some(EXIT_NO_REQUEST), None));
+    }
+}
+
+#[test]
+fn a_request_that_can_t_be_read_is_answered_with_the_reason() {
+    let output = Far::start(&hello(json!(["Unheard of"]), None)).close();
+    assert_eq!(code(&output), Some(EXIT_SERVED));
+    let said = reply(&output).unwrap();
+    assert!(said["Failed"].as_str().unwrap().contains("Unheard of"), "{said}");
+}
+
+#[test]
+fn the_end_of_the_input_calls_the_work_off() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("working");
+    let heeding = Far::start(&hello(json!([{ "UntilCalledOff": file }]), None));
+    wait_for(&file);
+    let output = heeding.close();
+    assert_eq!(code(&output), Some(EXIT_SERVED));
+    assert!(!file.exists());
+
+    let stubborn = Far::start(&hello(json!([{ "Stubborn": file }]), None));
+    wait_for(&file);
+    let start = Instant::now();
+    let output = stubborn.close();
+    assert_eq!((code(&output), reply(&output)), (Some(EXIT_ABANDONED), None));
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+}
+
+#[test]
+fn signals_call_the_work_off_and_end_it_after_the_grace_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("working");
+    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+        let heeding = Far::start(&hello(json!([{ "UntilCalledOff": file }]), None));
+        wait_for(&file);
+        heeding.signal(signal);
+        let output = heeding.finish();
+        assert_eq!(code(&output), Some(EXIT_SERVED), "{signal}");
+        assert!(reply(&output).is_some(), "{signal}");
+
+        let stubborn = Far::start(&hello(json!([{ "Stubborn": file }]), None));
+        wait_for(&file);
+        stubborn.signal(signal);
+        let expected = 128 + u8::try_from(signal as i32).unwrap();
+        assert_eq!(code(&stubborn.finish()), Some(expected), "{signal}");
+        std::fs::remove_file(&file).unwrap();
+    }
+}
+
+#[test]
+fn the_time_limit_counts_on_the_far_side_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("working");
+    let limit = Some(Duration::from_millis(100));
+    let output = Far::start(&hello(json!([{ "UntilCalledOff": file }]), limit)).finish();
+    assert_eq!(reply(&output).unwrap()["Done"]["timed_out"], json!(true));
+    let output = Far::start(&hello(json!([{ "Stubborn": file }]), limit)).finish();
+    assert_eq!(code(&output), Some(EXIT_ABANDONED));
+}
+
+#[test]
+fn a_reply_that_nobody_takes_is_not_counted_as_served() {
+    let mut far = Far::start(&hello(json!([{"Say": [1, 200]}]), None));
+    drop(far.child.stdout.take());
+    assert_eq!(code(&far.finish()), Some(EXIT_REPLY_LOST));
+}
