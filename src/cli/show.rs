@@ -79,12 +79,12 @@ fn milliseconds(duration: Duration) -> Value {
 }
 
 pub(super) fn saved(outcome: &Outcome, key: &str) -> Shown {
-    let name = one_line(key);
+    let shown = one_line(key);
     match outcome {
         Outcome::Saved(saved) => {
             let Saved { id, entry, reused_files, reused_bytes, left_out, took: duration } = &**saved;
             let mut text = format!(
-                "💾 saved {name} in {}: {}, {}; {} added to the store\n",
+                "💾 saved {shown} in {}: {}, {}; {} added to the store\n",
                 took(*duration),
                 things(entry.files, "file", "files"),
                 bytes(entry.bytes),
@@ -108,11 +108,13 @@ pub(super) fn saved(outcome: &Outcome, key: &str) -> Shown {
             (text, json)
         }
         Outcome::Exists => {
-            not_saved(key, "exists", &format!("✅ {name} is saved already; --refresh replaces it\n"))
+            not_saved(key, "exists", &format!("✅ {shown} is saved already; --refresh replaces it\n"))
         }
-        Outcome::InProgress => {
-            not_saved(key, "in-progress", &format!("✅ {name} is being saved by another process right now\n"))
-        }
+        Outcome::InProgress => not_saved(
+            key,
+            "in-progress",
+            &format!("✅ {shown} is being saved by another process right now\n"),
+        ),
         Outcome::NothingThere => not_saved(key, "nothing-there", ""),
     }
 }
@@ -281,7 +283,7 @@ pub(super) fn verified(verified: &Verified, collected: Option<&Collected>) -> Sh
 }
 
 pub(super) fn pruned(pruned: &Pruned, dry_run: bool) -> Shown {
-    let mut table = Table::new(["entry", "kind", "size", "used", "decision", "key"]).right([2]);
+    let mut table = Table::new(["entry", "kind", "size", "rank", "decision", "key"]).right([2]);
     let mut list = Vec::new();
     let mut dropped = 0;
     for (decision, entry) in &pruned.decisions {

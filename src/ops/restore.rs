@@ -116,7 +116,7 @@ impl Damaged<'_> {
         };
         match mark.and_then(|()| self.store.quarantine(id)) {
             Ok(()) => {
-                self.monitor.warn(&format!("{error}; the entry {id} counts as a miss and is set aside"))
+                self.monitor.warn(&format!("{error}; the entry {id} counts as a miss and is set aside"));
             }
             Err(other) => self.monitor.warn(&format!("{error}; the entry {id} counts as a miss ({other})")),
         }
@@ -157,7 +157,11 @@ fn write(
     let places = places(&manifest.tree, request.place)?;
     let claim = Claim::take(&places, PATIENCE, monitor)?;
     monitor.begin(Stage::Scanning, 0);
-    let options = scan::Options { guide: Some(&manifest.tree), ..scan::Options::default() };
+    let options = scan::Options {
+        guide: Some(&manifest.tree),
+        trust_times: request.extras == Extras::Keep,
+        ..scan::Options::default()
+    };
     let mut present = scan(&places, &options)?;
     if !claim.is_complete() {
         present.leftovers.clear();

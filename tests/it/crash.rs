@@ -71,24 +71,23 @@ impl Case {
     /// The destination holds whole files of either generation, and what is not finished under temporary names only.
     #[track_caller]
     fn destination_is_whole(&self, tree: &Path, when: &str) {
-        let right: BTreeSet<String> =
-            self.contents_of(&self.one).chain(self.contents_of(&self.two)).collect();
+        let right: BTreeSet<String> = contents_of(&self.one).chain(contents_of(&self.two)).collect();
         let found = picture(tree);
-        for content in self.contents_of(&found) {
+        for content in contents_of(&found) {
             assert!(right.contains(&content), "{when}: half a file: {content}");
         }
     }
+}
 
-    /// Paths with kinds, sizes and digests, as far as they have names of their own.
-    fn contents_of<'p>(&self, picture: &'p Picture) -> impl Iterator<Item = String> + use<'p> {
-        picture.iter().filter(|(path, _)| !path.to_string_lossy().contains(".local-cache-")).filter_map(
-            |(path, node)| {
-                let text = format!("{node:?}");
-                let what = text.split(", 0").next()?.to_owned();
-                (!text.starts_with("directory")).then(|| format!("{path:?} {what}"))
-            },
-        )
-    }
+/// Paths with kinds, sizes and digests, as far as they have names of their own.
+fn contents_of(picture: &Picture) -> impl Iterator<Item = String> {
+    picture.iter().filter(|(path, _)| !path.to_string_lossy().contains(".local-cache-")).filter_map(
+        |(path, node)| {
+            let text = format!("{node:?}");
+            let what = text.split(", 0").next()?.to_owned();
+            (!text.starts_with("directory")).then(|| format!("{} {what}", path.display()))
+        },
+    )
 }
 
 fn temporary_names(root: &Path) -> Vec<PathBuf> {

@@ -73,7 +73,7 @@ impl Model {
     fn apply(&mut self, step: &Step) {
         match step {
             Step::Save => self.save(),
-            Step::Restore { key, place, mirror } => self.restore(key, *place, *mirror),
+            Step::Restore { key, place, mirror } => self.restore(*key, *place, *mirror),
             Step::Prune { keep } => self.prune(*keep),
             Step::SpoilPlace { place, name, seed } => {
                 let tree = self.places[*place].join("tree");
@@ -97,7 +97,7 @@ impl Model {
         self.saved.insert(key, picture(&self.job.join("tree")));
     }
 
-    fn restore(&self, key: &Index, place: usize, mirror: bool) {
+    fn restore(&self, key: Index, place: usize, mirror: bool) {
         if self.saved.is_empty() {
             return;
         }
@@ -114,10 +114,18 @@ impl Model {
         for path in wanted.keys() {
             // A directory that keeps something extra keeps its own time; its presence is enough.
             let is_directory = format!("{:?}", wanted[path]).starts_with("directory");
-            assert!(is_directory || without_links(wanted, path) == without_links(&after, path), "{path:?}");
+            assert!(
+                is_directory || without_links(wanted, path) == without_links(&after, path),
+                "{}",
+                path.display()
+            );
         }
         for path in after.keys() {
-            assert!(wanted.contains_key(path) || before.contains_key(path), "{path:?} came from nowhere");
+            assert!(
+                wanted.contains_key(path) || before.contains_key(path),
+                "{} came from nowhere",
+                path.display()
+            );
         }
     }
 
