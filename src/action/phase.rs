@@ -9,19 +9,24 @@
 //!   files in it is another one here, and a wrong entry would be mixed with the right one later. It only leaves a name
 //!   under which the main phase can tell the post phase what it found, for runners that forget what main saved.
 //! - main: restores (or, in the save action, saves) and sets the outputs.
-//! - post: saves under the key that main looked for, unless that was found, and cleans.
+//! - post: saves under the key that main looked for, unless that was found, and cleans. The runner evaluates the inputs
+//!   anew for it, when the files that the key was made of may have changed or be gone; and it starts post also where an
+//!   `if` kept main from running, because there was a pre phase (actions/runner, ActionRunner.cs). So post goes by what
+//!   main noted down, and does nothing where main noted nothing. The same goes for where it may write: main decided that
+//!   before the job's own programs had the event file within their reach.
 
+use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::io::Write;
 use std::path::PathBuf;
 
-use super::access::{self, Access};
+use super::access::{self, Access, Area};
 use super::commands::Annotation;
 use super::context::Context;
 use super::env::Env;
 use super::event::Event;
 use super::files::{FileError, read_event};
-use super::inputs::{CacheOf, InputErrors, Inputs, JobStatus, Mirror, SaveWhen};
+use super::inputs::{CacheOf, InputErrors, Inputs, JobStatus, Mirror, OUTPUTS, SaveWhen};
 use super::kind::ActionKind;
 use super::log::{Log, Mark, Verbosity};
 use super::place::Place;
@@ -67,6 +72,7 @@ mod state {
     pub(super) const MATCHED_KEY: &str = "MATCHED_KEY";
     pub(super) const EXACT: &str = "EXACT";
     pub(super) const ENTRY: &str = "ENTRY";
+    pub(super) const WRITE: &str = "WRITE";
     pub(super) const MEMORY: &str = "MEMORY";
     pub(super) const IDENTITY: &str = "IDENTITY";
 }
@@ -74,9 +80,14 @@ mod state {
 /// Runs a phase.
 pub fn run(phase: Phase, kind: ActionKind, env: &Env, out: &mut (dyn Write + Send)) -> Verdict {
     let mut context = Context::from_env(env);
+    let env = &*with_settled_key(phase, env);
     let parsed = Inputs::parse(env, kind);
     let level = parsed.as_ref().map_or(log::LevelFilter::Info, |inputs| inputs.log_level);
     let log = Log::new(out, Verbosity::new(level, context.debug));
+    if phase == Phase::Post && !context.act && env.state(state::KEY).is_none() {
+        log.debug("the step looked for nothing, so there is nothing to save");
+        return Verdict::Passed;
+    }
     let inputs = match parsed {
         Ok(inputs) => inputs,
         Err(errors) => return refuse(phase, kind, &errors, &log),
@@ -101,6 +112,17 @@ pub fn run(phase: Phase, kind: ActionKind, env: &Env, out: &mut (dyn Write + Sen
         (Phase::Post, _) => {}
     }
     if step.failed { Verdict::Failed } else { Verdict::Passed }
+}
+
+/// The key that main looked for in place of what its input has become; restore keys do not count any more. An empty one
+/// counts as none, as in actions/cache.
+fn with_settled_key(phase: Phase, env: &Env) -> Cow<'_, Env> {
+    match env.state(state::KEY) {
+        Some(key) if phase == Phase::Post && !key.is_empty() => {
+            Cow::Owned(env.with_input("key", key).with_input("restore-keys", ""))
+        }
+        _ => Cow::Borrowed(env),
+    }
 }
 
 /// Inputs that make no sense fail the main phase; saving warns of them, as actions/cache does; pre leaves them to main.
@@ -166,11 +188,12 @@ impl Step<'_, '_> {
         let Some((job, access)) = self.job() else { return };
         self.output("cache-primary-key", &job.key);
         self.output("cache-key", &job.key);
-        self.tell(self.context.files.save_state(state::KEY, &job.key));
+        self.note_down(&job.key, &access.write);
+        let keys = [std::slice::from_ref(&job.key), &self.inputs.restore_keys].concat().join(", ");
         if !self.context.cache_mode.may_restore() {
             self.log
                 .say(Mark::Done, "this run may not restore caches (ACTIONS_CACHE_MODE); nothing is restored");
-            return;
+            return self.report_miss(&keys);
         }
         let task = RestoreTask {
             read: access.read.into_iter().map(|area| (area.scope, area.git_ref)).collect(),
@@ -178,9 +201,8 @@ impl Step<'_, '_> {
             mirror: self.inputs.mirror == Mirror::Yes,
             verify: self.inputs.verify,
             lookup_only: self.inputs.lookup_only,
-            remember_as: self.env.state(state::MEMORY).map(str::to_owned),
+            remember_as: self.memory(),
         };
-        let keys = [std::slice::from_ref(&job.key), &self.inputs.restore_keys].concat().join(", ");
         let job = Job { task: Task::Restore(task), ..job };
         let reply = self.carry_out(job);
         match reply.as_ref().and_then(|reply| reply.found.as_ref()) {
@@ -190,6 +212,25 @@ impl Step<'_, '_> {
         if let Some(disk) = reply.and_then(|reply| reply.disk) {
             self.report_disk(disk);
         }
+    }
+
+    /// Notes down for the post phase what is looked for and where it may write.
+    fn note_down(&mut self, key: &str, write: &Area) {
+        self.tell(self.context.files.save_state(state::KEY, key));
+        if let Ok(write) = serde_json::to_string(write) {
+            self.tell(self.context.files.save_state(state::WRITE, &write));
+        }
+    }
+
+    /// Where this phase may write: in the post phase what main noted down.
+    fn writable(&self, decided: Area) -> Area {
+        let noted = self.env.state(state::WRITE).filter(|_| self.phase == Phase::Post);
+        noted.and_then(|text| serde_json::from_str(text).ok()).unwrap_or(decided)
+    }
+
+    /// The name under which main leaves the post phase what it found, on the runner that forgets what main noted down.
+    fn memory(&self) -> Option<String> {
+        self.env.state(state::MEMORY).filter(|_| self.context.act).map(str::to_owned)
     }
 
     fn report_found(&mut self, found: &Found) {
@@ -208,7 +249,10 @@ impl Step<'_, '_> {
             } else {
                 String::new()
             };
-            self.log.line(format_args!("   {} in {milliseconds} ms: {written}{right}", bytes(*size)));
+            self.log.line(format_args!(
+                "   Cache Size: {}, {written}{right}, in {milliseconds} ms",
+                cache_size(*size)
+            ));
         }
         self.output("cache-hit", if *exact { "true" } else { "false" });
         self.output("cache-matched-key", key);
@@ -233,11 +277,7 @@ impl Step<'_, '_> {
     }
 
     fn save(&mut self) {
-        let Some((mut job, access)) = self.job() else { return };
-        if let Some(key) = self.env.state(state::KEY) {
-            // The inputs were evaluated anew; what was looked for is what counts.
-            key.clone_into(&mut job.key);
-        }
+        let Some((job, access)) = self.job() else { return };
         if !self.context.cache_mode.may_save() {
             self.log.say(Mark::Done, "this run may not save caches (ACTIONS_CACHE_MODE); nothing is saved");
             return;
@@ -248,17 +288,21 @@ impl Step<'_, '_> {
         if self.inputs.kind == ActionKind::Cache && self.env.state(state::EXACT) == Some("true") {
             return self.say_not_saved(&job.key);
         }
+        if job.key.is_empty() {
+            return self.not_saved("Key is not specified, so nothing is saved");
+        }
+        let write = self.writable(access.write);
         let task = SaveTask {
-            write: (access.write.scope, access.write.git_ref),
+            write: (write.scope, write.git_ref),
             parent: self.env.state(state::ENTRY).map(str::to_owned),
-            remembered_as: self.env.state(state::MEMORY).map(str::to_owned),
+            remembered_as: self.memory(),
             keep: usize::try_from(self.inputs.retention.keep.get()).unwrap_or(usize::MAX),
             max_bytes: self.inputs.retention.max_cache_size,
         };
         let key = job.key.clone();
         let job = Job { task: Task::Save(task), ..job };
         let Some(reply) = self.carry_out(job) else { return };
-        self.report_saved(&reply, &key);
+        self.report_saved(&reply, reply.key.as_ref().unwrap_or(&key));
         if let Some((entries, freed)) = reply.cleaned {
             let entries = things(entries, "old entry", "old entries");
             self.log.say(Mark::Cleaned, format_args!("removed {entries}, {} given back", bytes(freed)));
@@ -273,18 +317,18 @@ impl Step<'_, '_> {
             Some(Saved::Done { files, bytes: size, added_bytes, milliseconds }) => {
                 self.log.say(Mark::Saved, format_args!("Cache saved with key: {key}"));
                 let (files, added) = (things(*files, "file", "files"), bytes(*added_bytes));
-                let size = format!("~{} MB ({size} B)", (size + 524_288) / 1_048_576);
+                let size = cache_size(*size);
                 self.log
                     .line(format_args!("   Cache Size: {size}, {files}, {added} new, in {milliseconds} ms"));
             }
             Some(Saved::Exists { was_restored: true }) => self.say_not_saved(key),
             Some(Saved::Exists { was_restored: false }) => {
-                self.not_saved(&format!("there is an entry with key {key} already; it stays as it is"));
+                self.not_reserved(&format!("there is an entry with key {key} already; it stays as it is"));
             }
             Some(Saved::InProgress) => {
-                self.not_saved(&format!("another job is saving an entry with key {key} right now"));
+                self.not_reserved(&format!("another job is saving an entry with key {key} right now"));
             }
-            Some(Saved::NothingThere) => self.warn(
+            Some(Saved::NothingThere) => self.not_saved(
                 "Path Validation Error: Path(s) specified in the action for caching do(es) not exist, \
                  hence no cache is being saved.",
             ),
@@ -293,12 +337,18 @@ impl Step<'_, '_> {
     }
 
     /// The save action was asked to save, so that it did not deserves more than a line.
-    fn not_saved(&mut self, why: &str) {
+    fn not_saved(&self, why: &str) {
+        self.log.say(Mark::Done, why);
         if self.inputs.kind == ActionKind::Save {
-            self.log.line(format_args!("Failed to save: Unable to reserve cache: {why}"));
             self.warn("Cache save failed.");
+        }
+    }
+
+    fn not_reserved(&self, why: &str) {
+        if self.inputs.kind == ActionKind::Save {
+            self.not_saved(&format!("Failed to save: Unable to reserve cache: {why}"));
         } else {
-            self.log.say(Mark::Done, why);
+            self.not_saved(why);
         }
     }
 
@@ -423,9 +473,10 @@ impl Step<'_, '_> {
         ));
     }
 
-    /// The runner drops outputs of other phases.
+    /// Sets an output that the action has. The runner drops those of other phases.
     fn output(&mut self, name: &str, value: &str) {
-        if self.phase == Phase::Main {
+        let has = OUTPUTS.iter().any(|spec| spec.name == name && spec.offered_by.contains(&self.inputs.kind));
+        if self.phase == Phase::Main && has {
             self.tell(self.context.files.set_output(name, value));
         }
     }
@@ -444,4 +495,9 @@ impl Step<'_, '_> {
         self.log.error(&Annotation::new(text).title("local-cache"));
         self.failed = true;
     }
+}
+
+/// A size as actions/cache logs it (actions/toolkit, packages/cache, cache.ts), for those who look for it in logs.
+fn cache_size(bytes: u64) -> String {
+    format!("~{} MB ({bytes} B)", (bytes + 524_288) / 1_048_576)
 }

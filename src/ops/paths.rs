@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Context, Error, Result};
 use crate::fs::files;
-use crate::pattern::{Anchor, Base, Exclusions, Found, FoundKind, PatternError, Patterns, Verdict};
+use crate::pattern::{Anchor, Anchored, Base, Exclusions, Found, FoundKind, PatternError, Patterns, Verdict};
 use crate::tree::Places;
 use crate::tree::scan::Take;
 
@@ -47,15 +47,20 @@ impl Ground<'_> {
         Ground { root: Path::new("/"), home, locate: &own, locate_link: &own }
     }
 
+    /// The name itself for an absolute one, the name below home for one that begins with `~`.
+    pub fn expand(&self, name: &Path) -> Result<PathBuf> {
+        match (name.strip_prefix("~"), self.home) {
+            (Ok(rest), Some(home)) => Ok(home.join(rest)),
+            (Ok(_), None) => {
+                Err(Error::invalid(format!("{}: the home directory is not known", name.display())))
+            }
+            (Err(_), _) => Ok(name.to_owned()),
+        }
+    }
+
     /// The path to use for an absolute name, or one that begins with `~`.
     pub fn locate(&self, name: &Path) -> Result<PathBuf> {
-        let name = match (name.strip_prefix("~"), self.home) {
-            (Ok(rest), Some(home)) => home.join(rest),
-            (Ok(_), None) => {
-                return Err(Error::invalid(format!("{}: the home directory is not known", name.display())));
-            }
-            (Err(_), _) => name.to_owned(),
-        };
+        let name = self.expand(name)?;
         (self.locate)(&name).context("find", || name)
     }
 
@@ -88,6 +93,16 @@ impl PathList {
     /// Whether the list names nothing.
     pub fn is_empty(&self) -> bool {
         self.patterns.is_empty()
+    }
+
+    /// Whether something is left out of what the list names.
+    pub fn has_exclusions(&self) -> bool {
+        self.patterns.anchored(&self.base).iter().any(Anchored::is_exclusion)
+    }
+
+    /// The directory that the list names and that is this one or holds it; none when the list names no such.
+    pub fn root_around<'p>(&self, path: &'p Path) -> Option<&'p Path> {
+        path.ancestors().find(|directory| self.patterns.matches(directory).directory)
     }
 
     /// The list in normal form: what two lists must have in common to mean the same.

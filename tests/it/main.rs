@@ -9,6 +9,7 @@ mod action_inputs;
 mod action_log;
 mod action_yaml;
 mod architecture;
+mod compat;
 mod docker;
 mod hash_files;
 mod pattern;
