@@ -16,10 +16,12 @@ use local_cache::site::{far, signals};
 fn main() -> ExitCode {
     start_logging();
     raise_file_limit();
-    // As process 1 of a container, a signal that comes before this is lost. Without it, signals just end the process.
-    drop(signals::install());
     let env: Env = std::env::vars_os().collect();
     let arguments = as_command(std::env::args_os().collect());
+    if arguments.get(1).is_some_and(|argument| argument == far::ARGUMENT || argument == "action") {
+        // As process 1 of a container, a signal that comes before this is lost.
+        drop(signals::install());
+    }
     if arguments.get(1).is_some_and(|argument| argument == far::ARGUMENT) {
         return far::serve(site_env(&env), far_work);
     }

@@ -15,7 +15,7 @@ mod temp;
 pub mod xattrs;
 
 pub use clone::clone_range;
-pub use dir::{Dir, Listed, set_mode, set_modified, stat_of};
+pub use dir::{Dir, Listed, set_mode, set_modified, stat_of, user};
 pub use holes::{Extent, data_extents};
 pub use lock::{Lock, Mode};
 pub use remove::{remove_child, remove_tree};

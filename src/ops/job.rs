@@ -242,13 +242,8 @@ fn extras(
     if !task.mirror {
         return Extras::Keep;
     }
-    let store = ground.expand(&job.cache_root).ok();
-    let above_workspace = job.workspace.parent();
-    let precious = [
-        (ground.home, "the home directory"),
-        (above_workspace, "the directory of the workspace"),
-        (store.as_deref(), "the store"),
-    ];
+    let precious =
+        [(ground.home, "the home directory"), (job.workspace.parent(), "the directory of the workspace")];
     let held = precious.into_iter().find_map(|(path, what)| Some((paths.root_around(path?)?, what)));
     let danger = match held {
         Some((root, what)) => format!("{} holds {what}", root.display()),
@@ -300,7 +295,7 @@ fn save(
         };
         reply.saved = Some(shown(save::save(&store, &request, monitor)?));
     }
-    clean(&store, task, monitor, reply)?;
+    clean(&store, task, &group(&task.write, &paths), monitor, reply)?;
     reply.disk = disk(Some(&store), &root);
     Ok(())
 }
@@ -320,9 +315,16 @@ fn shown(outcome: save::Outcome) -> Saved {
 }
 
 /// Removes entries beyond those kept, if nobody else uses the store; else a later job does.
-fn clean(store: &Store, task: &SaveTask, monitor: &dyn Monitor, reply: &mut Reply) -> Result<()> {
+fn clean(
+    store: &Store,
+    task: &SaveTask,
+    group: &Group,
+    monitor: &dyn Monitor,
+    reply: &mut Reply,
+) -> Result<()> {
     let policy = Policy {
         keep: std::collections::HashMap::from([(Kind::Path, task.keep)]),
+        groups: Some(vec![group.id()]),
         max_age: None,
         max_bytes: task.max_bytes,
     };

@@ -47,20 +47,15 @@ impl Ground<'_> {
         Ground { root: Path::new("/"), home, locate: &own, locate_link: &own }
     }
 
-    /// The name itself for an absolute one, the name below home for one that begins with `~`.
-    pub fn expand(&self, name: &Path) -> Result<PathBuf> {
-        match (name.strip_prefix("~"), self.home) {
-            (Ok(rest), Some(home)) => Ok(home.join(rest)),
-            (Ok(_), None) => {
-                Err(Error::invalid(format!("{}: the home directory is not known", name.display())))
-            }
-            (Err(_), _) => Ok(name.to_owned()),
-        }
-    }
-
     /// The path to use for an absolute name, or one that begins with `~`.
     pub fn locate(&self, name: &Path) -> Result<PathBuf> {
-        let name = self.expand(name)?;
+        let name = match (name.strip_prefix("~"), self.home) {
+            (Ok(rest), Some(home)) => home.join(rest),
+            (Ok(_), None) => {
+                return Err(Error::invalid(format!("{}: the home directory is not known", name.display())));
+            }
+            (Err(_), _) => name.to_owned(),
+        };
         (self.locate)(&name).context("find", || name)
     }
 

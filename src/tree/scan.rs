@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::{DirId, Directory, FileData, Leaf, LeafId, LeafKind, Places, Tree, count, os};
 use crate::error::{Context, Error, Result};
 use crate::fs::xattrs::{self, Attribute};
-use crate::fs::{Dir, Kind, Stat, Timestamp, is_temp_name};
+use crate::fs::{Dir, Kind, Listed, Stat, Timestamp, is_temp_name};
 
 /// What to look at.
 #[derive(Default)]
@@ -18,6 +18,9 @@ pub struct Options<'a> {
     /// Look only at the names that this tree has; others are reported as extra. For comparing a directory with a
     /// manifest without reading all of, say, a home directory.
     pub guide: Option<&'a Tree>,
+    /// Do not list a directory whose time is the one in the guide: nothing was added to it since, unless somebody set
+    /// the time back. For comparisons in which names that the guide does not have don't matter.
+    pub trust_times: bool,
     /// Decides what is left out.
     pub exclude: Option<Exclude<'a>>,
     /// A directory to leave out, by device and inode: the store itself.
@@ -53,10 +56,12 @@ pub struct Scan {
     pub left_out: Vec<LeftOut>,
     /// When the scan began.
     pub started: Timestamp,
+    /// The user who looked.
+    pub user: u32,
 }
 
 /// A name that does not belong to the tree.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Extra {
     /// The directory it stands in, as the scan's tree numbers it.
     pub parent: DirId,
@@ -159,6 +164,26 @@ struct Guide<'a> {
     parent: DirId,
 }
 
+impl<'a> Guide<'a> {
+    /// What the guide has under a name. The other kind is not looked for when there is one of the kind that is listed.
+    fn find(self, named: &Named<'_>) -> (&'a Tree, Option<DirId>, Option<LeafId>) {
+        let Self { tree, parent } = self;
+        let dir = || tree.find_dir(parent, named.name);
+        let leaf = || tree.find_leaf(parent, named.name);
+        match named.kind {
+            Some(Kind::Directory) => {
+                let dir = dir();
+                (tree, dir, if dir.is_none() { leaf() } else { None })
+            }
+            Some(_) => {
+                let leaf = leaf();
+                (tree, if leaf.is_none() { dir() } else { None }, leaf)
+            }
+            None => (tree, dir(), leaf()),
+        }
+    }
+}
+
 /// The directory in which names are looked at.
 struct Above<'a, 'p> {
     dir: &'p Arc<Dir>,
@@ -197,10 +222,7 @@ impl<'a> Job<'a> {
             into.leftovers.push(named.on_disk.into());
             return;
         }
-        let in_guide = above.guide.map(|guide| {
-            let dir = guide.tree.find_dir(guide.parent, named.name);
-            (guide.tree, dir, guide.tree.find_leaf(guide.parent, named.name))
-        });
+        let in_guide = above.guide.map(|guide| guide.find(named));
         if let Some((_, None, None)) = in_guide {
             into.extra.push(named.name.into());
             return;
@@ -291,8 +313,18 @@ impl<'a> Job<'a> {
         'a: 's,
     {
         let Visit { id, parent, on_disk, path, guide, mut found } = visit;
-        let opened = parent.open_dir(&on_disk).and_then(|dir| dir.stat().map(|stat| (dir, stat)));
-        drop(parent);
+        let open = || {
+            let dir = parent.open_dir(&on_disk)?;
+            // A directory that may be read but not entered can't be told from one that may not be opened.
+            dir.stat_at(b".").map(|stat| (dir, stat))
+        };
+        let opened = match open() {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && guide.is_some() => {
+                // What is compared with a guide is about to be made as the guide says, its mode included.
+                parent.make_accessible(&on_disk).and_then(|()| open())
+            }
+            other => other,
+        };
         let (dir, stat) = match opened {
             Ok(opened) => opened,
             Err(error) if is_gone(&error) => return,
@@ -305,17 +337,15 @@ impl<'a> Job<'a> {
         let read = match guide {
             // Something else is wanted here: what the directory holds does not matter.
             Some((_, None)) => Ok(Vec::new()),
-            Some((tree, Some(wanted))) if tree[wanted].attributes.is_empty() => dir.list(),
-            _ => xattrs::read_open(&dir).and_then(|attributes| {
-                found.attributes = attributes;
-                dir.list()
-            }),
+            Some((tree, Some(wanted))) => self.names(&dir, Some((tree, wanted)), &mut found),
+            None => self.names(&dir, None, &mut found),
         };
         let names = match read {
             Ok(names) => names,
             Err(error) => return self.leave_out(path, Reason::Unreadable(error)),
         };
         let guide = guide.and_then(|(tree, dir)| dir.map(|parent| Guide { tree, parent }));
+        found.leaves.reserve_exact(names.iter().filter(|name| name.kind != Some(Kind::Directory)).count());
         let dir = Arc::new(dir);
         let above = Above { dir: &dir, path: &path, is_path_of_child: false, guide };
         for listed in &names {
@@ -323,6 +353,19 @@ impl<'a> Job<'a> {
             self.look(scope, &mut found, &above, &named);
         }
         self.found.lock().unwrap_or_else(PoisonError::into_inner).push((id, found));
+    }
+
+    /// The names to look at in a directory; notes its attributes where they matter.
+    fn names(&self, dir: &Dir, guide: Option<(&Tree, DirId)>, found: &mut Found) -> io::Result<Vec<Listed>> {
+        if guide.is_none_or(|(tree, wanted)| !tree[wanted].attributes.is_empty()) {
+            found.attributes = xattrs::read_open(dir)?;
+        }
+        match guide {
+            Some((tree, wanted)) if self.options.trust_times && found.modified == tree[wanted].modified => {
+                Ok(expected(tree, wanted))
+            }
+            _ => dir.list(),
+        }
     }
 
     fn leave_out(&self, path: PathBuf, reason: Reason) {
@@ -343,6 +386,13 @@ impl<'a> Job<'a> {
     }
 }
 
+/// What a directory lists that is as the guide has it.
+fn expected(tree: &Tree, dir: DirId) -> Vec<Listed> {
+    let dirs = tree.dirs_in(dir).map(|(_, dir)| (&dir.name, Kind::Directory));
+    let leaves = tree.leaves_in(dir).map(|(_, leaf)| (&leaf.name, Kind::File));
+    dirs.chain(leaves).map(|(name, kind)| Listed { name: name.clone(), kind: Some(kind) }).collect()
+}
+
 /// Takes out directories that could not be read, and so have no result, and those that are empty but need not be.
 fn drop_unfilled(found: &mut [Option<Found>]) {
     // A job gets its number before those of its subdirectories, so this goes from the bottom up.
@@ -357,7 +407,9 @@ fn drop_unfilled(found: &mut [Option<Found>]) {
 
 /// Numbers the directories breadth first and sorts the names in each.
 fn flatten(mut found: Vec<Option<Found>>, started: Timestamp, left_out: Vec<LeftOut>) -> Scan {
-    let (mut dirs, mut leaves, mut stats) = (Vec::new(), Vec::new(), Vec::new());
+    let leaf_count = found.iter().flatten().map(|dir| dir.leaves.len()).sum();
+    let mut dirs = Vec::with_capacity(found.len());
+    let (mut leaves, mut stats) = (Vec::with_capacity(leaf_count), Vec::with_capacity(leaf_count));
     let (mut extra, mut leftovers) = (Vec::new(), Vec::new());
     let mut queue = std::collections::VecDeque::from([(0, Tree::TOP)]);
     let mut numbered = 1;
@@ -387,7 +439,8 @@ fn flatten(mut found: Vec<Option<Found>>, started: Timestamp, left_out: Vec<Left
         queue.extend(dir.dirs.into_iter().map(|(_, job)| (job as usize, id)));
     }
     mark_hard_links(&mut leaves, &stats);
-    Scan { tree: Tree { dirs, leaves }, stats, extra, leftovers, left_out, started }
+    let user = crate::fs::user();
+    Scan { tree: Tree { dirs, leaves }, stats, extra, leftovers, left_out, started, user }
 }
 
 /// Makes all but the first name of a file that has several hard links to the first.
@@ -410,4 +463,29 @@ fn mark_hard_links(leaves: &mut [Leaf], stats: &[Stat]) {
 
 fn is_gone(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_added_under_the_old_time_is_found_only_by_listing() {
+        let top = tempfile::tempdir().unwrap();
+        let dir = top.path().join("dir");
+        std::fs::create_dir(&dir).unwrap();
+        std::fs::write(dir.join("kept"), "").unwrap();
+        let places = Places::new([((*b"dir").into(), dir.clone())]);
+        let guide = scan(&places, &Options::default()).unwrap().tree;
+        std::fs::write(dir.join("added"), "").unwrap();
+        let extra = |trust_times| {
+            let options = Options { guide: Some(&guide), trust_times, ..Options::default() };
+            let found = scan(&places, &options).unwrap();
+            assert_eq!(found.tree.leaves().len(), 1);
+            found.extra.len()
+        };
+        assert_eq!((extra(false), extra(true)), (1, 1));
+        crate::fs::set_modified(&Dir::open(&dir).unwrap(), guide[DirId(1)].modified).unwrap();
+        assert_eq!((extra(false), extra(true)), (1, 0));
+    }
 }

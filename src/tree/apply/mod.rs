@@ -17,6 +17,7 @@
 mod dirs;
 mod files;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io;
 use std::path::Path;
@@ -31,6 +32,9 @@ use crate::error::{Context, Error, Result};
 use crate::fs::{Dir, TempName, files as whole, set_mode};
 use crate::monitor::Monitor;
 use crate::workers;
+
+/// Bytes that one thread writes before it looks for more.
+const SHARE: u64 = 2 << 20;
 
 /// A stretch of a file of the store that holds contents of one or more files, read in one go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,17 +97,18 @@ pub fn apply(
     monitor: &dyn Monitor,
 ) -> Result<Applied> {
     let made = plan.dirs.iter().zip(0..).filter(|(task, _)| **task == DirTask::Make);
-    let job = Job {
+    let mut job = Job {
         tree: &manifest.tree,
-        plan,
+        plan: Cow::Borrowed(plan),
         places,
         options,
         monitor,
         temp_names: made.map(|(_, id)| (DirId(id), TempName::new())).collect(),
+        made: plan.dirs.iter().map(|_| AtomicBool::new(false)).collect(),
         clone_fails: AtomicBool::new(false),
         counts: Counts::default(),
     };
-    let result = job.run(locate);
+    let result = job.check().and_then(|()| job.run(locate));
     if result.is_err() {
         job.remove_unfinished();
     }
@@ -112,12 +117,14 @@ pub fn apply(
 
 struct Job<'a> {
     tree: &'a Tree,
-    plan: &'a Plan,
+    plan: Cow<'a, Plan>,
     places: &'a Places,
     options: Options,
     monitor: &'a dyn Monitor,
     /// The names under which missing directories are built.
     temp_names: HashMap<DirId, TempName>,
+    /// Which of them, and of those below, exist by now.
+    made: Vec<AtomicBool>,
     /// Whether sharing blocks was tried and is not possible here.
     clone_fails: AtomicBool,
     counts: Counts,
@@ -154,9 +161,12 @@ fn add(count: &AtomicU64, more: u64) {
 impl<'a> Job<'a> {
     fn run(&self, locate: &dyn Fn(&[LeafId]) -> Result<Vec<Batch>>) -> Result<()> {
         self.make_room_for_roots()?;
-        let write = self.check()?;
-        let batches = locate(&write)?;
-        workers::in_order(&batches, || files::Writer::new(self), |writer, batch| writer.write_batch(batch))?;
+        let batches = locate(&self.plan.write)?;
+        workers::in_order(
+            &shares(&batches),
+            || files::Writer::new(self),
+            |writer, share| share.iter().try_for_each(|batch| writer.write_batch(batch)),
+        )?;
         self.for_each_leaf(&self.plan.make, |writer, leaf| writer.make(leaf))?;
         self.for_each_leaf(&self.plan.touch, |writer, leaf| writer.touch(leaf))?;
         // Both ends of a link must exist, and there are few of them.
@@ -165,16 +175,20 @@ impl<'a> Job<'a> {
         dirs::finish(self)
     }
 
-    /// The files to write: those of the plan, and those whose contents turn out to differ.
-    fn check(&self) -> Result<Vec<LeafId>> {
-        let differing = Mutex::new(self.plan.write.clone());
+    /// Reads the files that may be right. Those that are not are written like any other.
+    fn check(&mut self) -> Result<()> {
+        let differing = Mutex::<Vec<LeafId>>::default();
         self.for_each_leaf(&self.plan.check, |writer, leaf| {
             if !writer.check(leaf)? {
                 differing.lock().unwrap_or_else(PoisonError::into_inner).push(leaf);
             }
             Ok(())
         })?;
-        Ok(differing.into_inner().unwrap_or_else(PoisonError::into_inner))
+        let differing = differing.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if !differing.is_empty() {
+            self.plan = Cow::Owned(self.plan.with_differing(self.tree, differing));
+        }
+        Ok(())
     }
 
     fn for_each_leaf<'j>(
@@ -227,6 +241,23 @@ impl<'a> Job<'a> {
     }
 }
 
+/// Divides batches among threads: neighbours stay together, as their files often lie in the same directories.
+fn shares(mut batches: &[Batch]) -> Vec<&[Batch]> {
+    let mut shares = Vec::new();
+    while !batches.is_empty() {
+        let mut bytes = 0;
+        let fits = |batch: &&Batch| {
+            let has_room = bytes < SHARE;
+            bytes += batch.length;
+            has_room
+        };
+        let (share, rest) = batches.split_at(batches.iter().take_while(fits).count());
+        shares.push(share);
+        batches = rest;
+    }
+    shares
+}
+
 /// Opens directories while they are being built, making those that are missing.
 struct Building<'j, 'a>(&'j Job<'a>);
 
@@ -242,19 +273,25 @@ impl Open for Building<'_, '_> {
                 }
                 Ok(opened)
             }
-            DirTask::Make => self.make(parent, self.0.temp_names.get(&dir).map_or(name, TempName::as_bytes)),
-            DirTask::MakeBelow => self.make(parent, name),
+            DirTask::Make => {
+                self.make(parent, self.0.temp_names.get(&dir).map_or(name, TempName::as_bytes), dir)
+            }
+            DirTask::MakeBelow => self.make(parent, name, dir),
         }
     }
 }
 
 impl Building<'_, '_> {
-    fn make(&self, parent: &Dir, name: &[u8]) -> io::Result<Dir> {
-        match parent.make_dir(name) {
-            Ok(()) => add(&self.0.counts.directories, 1),
-            // Made by another thread, or on an earlier visit.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error),
+    fn make(&self, parent: &Dir, name: &[u8], dir: DirId) -> io::Result<Dir> {
+        let made = &self.0.made[dir.0 as usize];
+        if !made.load(Ordering::Relaxed) {
+            match parent.make_dir(name) {
+                Ok(()) => add(&self.0.counts.directories, 1),
+                // Made by another thread just now.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
+            made.store(true, Ordering::Relaxed);
         }
         parent.open_dir(name)
     }
