@@ -1,6 +1,6 @@
 //! What every cache on a local disk has to get right, after the end-to-end workflow of curlewlabs-com/local-cache
-//! (.github/workflows/ci.yml): cold start, exact, prefix, miss, odd keys and dangerous targets are in `outputs`,
-//! `matching`, `keys` and `paths`; here is what several jobs on one disk do to each other.
+//! (.github/workflows/ci.yml): cold start, exact, prefix, miss and odd keys are in `outputs`, `matching`
+//! and `keys`; here are dangerous targets, and what several jobs on one disk do to each other.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -14,7 +14,7 @@ fn a_cold_start_makes_the_store_at_the_first_save_only() {
     let job = machine.job();
     let mut step = job.cache().with("path", "data").with("key", "k");
     step.pre().passed();
-    step.main().passed().says("Cache not found").is_silent_about("::warning");
+    step.main().passed().says("Cache not found").says_nothing_of("::warning");
     assert!(!machine.store().exists());
     job.file("data/file", "1");
     step.post().passed().says("Cache saved with key: k");
@@ -70,7 +70,7 @@ fn saving_again_changes_nothing() {
     let before = read();
     job.file("data/file", "2");
     for _ in 0..2 {
-        job.save().with("path", "data").with("key", "k").main().passed().is_silent_about("Cache saved");
+        job.save().with("path", "data").with("key", "k").main().passed().says_nothing_of("Cache saved");
     }
     assert_eq!(read(), before);
 }
@@ -85,7 +85,7 @@ fn restoring_again_writes_nothing() {
     let later = machine.job();
     let step = || later.restore().with("path", "data").with("key", "k").main().passed();
     step().says("2 files written");
-    step().says("0 files written (0 B), 2 files were right already");
+    step().says("0 files written (0 B), 2 files right already");
 }
 
 #[test]
@@ -163,6 +163,67 @@ fn a_restore_over_other_kinds_of_files_gives_the_entrys() {
     assert_eq!(later.read("data/was-file/x").as_deref(), Some("1"));
     assert_eq!(later.read("data/was-directory").as_deref(), Some("2"));
     assert!(later.locate("data/was-real").is_symlink());
+}
+
+#[test]
+fn the_root_of_the_filesystem_is_neither_saved_nor_restored() {
+    let machine = Machine::new();
+    let job = machine.job();
+    let mut step = job.cache().with("path", "/").with("key", "k");
+    step.main().passed().says("Cache not found");
+    step.post().passed().says("the root of the filesystem can't be cached; name directories in it");
+    assert_eq!(machine.entries(), 0);
+}
+
+#[test]
+fn a_mirrored_home_loses_nothing() {
+    let machine = Machine::new();
+    let job = machine.job();
+    job.file("~/.cache/x", "1");
+    job.saved("~", "k");
+    job.file("~/.runner-credentials", "2");
+    let done = job.restore().with("path", "~").with("key", "k").with("mirror", "true").main().passed();
+    done.says("::warning title=local-cache::").says("holds the home directory, so nothing is removed there");
+    assert_eq!(job.read("~/.runner-credentials").as_deref(), Some("2"));
+}
+
+#[test]
+fn a_mirrored_directory_above_the_workspace_loses_nothing() {
+    let machine = Machine::new();
+    let job = machine.job();
+    let above = job.workspace.parent().unwrap().display().to_string();
+    job.file("a", "1");
+    job.saved(&above, "k");
+    job.file("b", "2");
+    let done = job.restore().with("path", &above).with("key", "k").with("mirror", "true").main().passed();
+    done.says("holds the directory of the workspace, so nothing is removed there");
+    assert_eq!(job.read("b").as_deref(), Some("2"));
+}
+
+#[test]
+fn a_mirrored_directory_loses_what_the_entry_does_not_have() {
+    let machine = Machine::new();
+    let job = machine.job();
+    job.file("a/x", "1");
+    job.saved("a", "k");
+    job.file("a/y", "2");
+    job.file("b/z", "3");
+    let done = job.restore().with("path", "a").with("key", "k").with("mirror", "true").main().passed();
+    done.says_nothing_of("::warning");
+    assert!(job.locate("a/x").exists() && !job.locate("a/y").exists() && job.locate("b/z").exists());
+}
+
+#[test]
+fn without_mirror_what_is_there_besides_stays() {
+    let machine = Machine::new();
+    let job = machine.job();
+    job.file("a/x", "1");
+    job.saved("a", "k");
+    job.file("a/x", "changed");
+    job.file("a/y", "2");
+    job.found("a", "k", "");
+    assert_eq!(job.read("a/x").as_deref(), Some("1"));
+    assert_eq!(job.read("a/y").as_deref(), Some("2"));
 }
 
 #[test]

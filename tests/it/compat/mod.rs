@@ -11,6 +11,7 @@ mod matching;
 mod outputs;
 mod paths;
 mod saving;
+mod step;
 mod steps;
 mod steps_paths;
 mod support;

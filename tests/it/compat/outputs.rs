@@ -1,6 +1,7 @@
 //! What a step that restores answers: exit code, outputs, log lines.
 
-use super::support::{Done, Job, Machine};
+use super::step::Done;
+use super::support::{Job, Machine};
 
 /// A step in a store that has some entries of the path `data`, each with its key in `data/file`.
 struct Case {
@@ -43,7 +44,7 @@ fn check(action: &str, case: &Case) {
     check_outputs(action, case, &done, &job);
     assert_eq!(done.exit, case.exit, "{}", done.log);
     let done = case.says.iter().fold(done, |done, text| done.says(text));
-    case.silent_about.iter().fold(done, |done, text| done.is_silent_about(text));
+    case.silent_about.iter().fold(done, |done, text| done.says_nothing_of(text));
 }
 
 fn check_outputs(action: &str, case: &Case, done: &Done, job: &Job<'_>) {
@@ -243,7 +244,7 @@ fn a_store_that_can_not_be_used_is_a_warning_and_a_miss() {
     let done = step.main().passed().says("::warning title=local-cache::").says("Cache not found");
     assert!(!done.outputs.contains_key("cache-hit"));
     job.file("data/file", "1");
-    step.post().passed().says("::warning title=local-cache::").is_silent_about("Cache saved");
+    step.post().passed().says("::warning title=local-cache::").says_nothing_of("Cache saved");
 }
 
 #[test]
@@ -284,9 +285,9 @@ macro_rules! modes {
             assert_eq!(done.hit(), if $restores { "false" } else { "" });
             assert_eq!(job.read("data/file").is_some(), $restores);
             let done = if $restores { done } else { done.says("Cache not found for input keys: k-2, k-") };
-            done.is_silent_about("::warning");
+            done.says_nothing_of("::warning");
             job.file("data/file", "new");
-            let done = step.post().passed().is_silent_about("::warning");
+            let done = step.post().passed().says_nothing_of("::warning");
             assert_eq!(done.log.contains("Cache saved with key: k-2"), $saves);
             let done = job.save().with("path", "data").with("key", "k-3").main().passed();
             assert_eq!(done.log.contains("Cache saved with key: k-3"), $saves);
@@ -324,7 +325,7 @@ fn a_run_without_a_ref_neither_restores_nor_saves_and_does_not_fail() {
         let mut step = job.cache().with("path", "data").with("key", "k").with("fail-on-cache-miss", "true");
         let done = step.main().passed().says(text);
         assert!(done.outputs.is_empty(), "{:?}", done.outputs);
-        step.post().passed().is_silent_about("Cache saved");
+        step.post().passed().says_nothing_of("Cache saved");
         job.save().with("path", "data").with("key", "k2").main().passed().says(text);
     }
     assert_eq!(machine.entries(), 1);

@@ -24,7 +24,7 @@ fn check(case: &Case) {
     step.pre().passed();
     step.main();
     job.file("data/file", "made by the job");
-    let done = step.post().passed().says(case.says).is_silent_about("::warning").is_silent_about("::error");
+    let done = step.post().passed().says(case.says).says_nothing_of("::warning").says_nothing_of("::error");
     let says = case.saves.map(|key| format!("Cache saved with key: {key}\n   Cache Size: ~0 MB (15 B)"));
     assert!(says.is_none_or(|text| done.log.contains(&text)), "{}", done.log);
     assert!(done.outputs.is_empty());
@@ -144,7 +144,7 @@ macro_rules! changed {
             step.main().passed();
             job.file("data/file", "1");
             let mut step = step.with_yaml($post);
-            step.post().passed().says("Cache saved with key: k-main\n").is_silent_about("::warning");
+            step.post().passed().says("Cache saved with key: k-main\n").says_nothing_of("::warning");
             assert_eq!(job.found("data", "k-main", "").as_deref(), Some("k-main"));
             assert_eq!(machine.entries(), 1);
         })*
@@ -203,7 +203,7 @@ fn the_second_of_two_jobs_with_one_key_gains_nothing_and_does_not_fail() {
     first.file("data/file", "first");
     second.file("data/file", "second");
     one.post().says("Cache saved with key: k");
-    two.post().passed().says("there is an entry with key k already").is_silent_about("::warning");
+    two.post().passed().says("there is an entry with key k already").says_nothing_of("::warning");
     let later = machine.job();
     later.found("data", "k", "");
     assert_eq!(later.read("data/file").as_deref(), Some("first"));
@@ -235,7 +235,7 @@ fn the_save_action_saves_whatever_was_restored_before() {
     seed(&job, &["k"]);
     assert_eq!(job.found("data", "k", "").as_deref(), Some("k"));
     let done = job.save().with("path", "data").with("key", "k-2").main().passed();
-    let done = done.says("Cache saved with key: k-2\n").is_silent_about("::warning");
+    let done = done.says("Cache saved with key: k-2\n").says_nothing_of("::warning");
     assert_eq!(
         done.outputs.keys().collect::<Vec<_>>(),
         ["cache-size-bytes", "disk-free-bytes", "disk-used-percent"]
@@ -281,7 +281,7 @@ fn paths_that_are_partly_missing_are_saved_without_a_word() {
     let path = "here\nnowhere\n~/nowhere\n/nowhere/at/all\nno*where";
     let mut step = job.cache().with("path", path).with("key", "k");
     step.main();
-    step.post().passed().says("Cache saved with key: k").is_silent_about("::warning");
+    step.post().passed().says("Cache saved with key: k").says_nothing_of("::warning");
 }
 
 const NOTHING_THERE: &str = "Path Validation Error: Path(s) specified in the action for caching do(es) not exist, \
@@ -293,7 +293,7 @@ fn paths_that_are_all_missing_are_said_on_a_line_and_are_no_annotation() {
     let job = machine.job();
     let mut step = job.cache().with("path", "nowhere\n~/nowhere").with("key", "k");
     step.main();
-    step.post().passed().says(NOTHING_THERE).is_silent_about("::warning");
+    step.post().passed().says(NOTHING_THERE).says_nothing_of("::warning");
     assert_eq!(machine.entries(), 0);
 }
 

@@ -21,21 +21,21 @@ pub(super) fn check(form: &Form) {
     let job = machine.job();
     let mut step = job.cache().with_yaml(form.with);
     step.pre().passed();
-    let done = step.main().passed().says("Cache not found").is_silent_about("::warning");
+    let done = step.main().passed().says("Cache not found").says_nothing_of("::warning");
     assert!(!done.outputs.contains_key("cache-hit"));
     form.makes.iter().for_each(|name| drop(job.file(name, name)));
-    step.post().passed().says("Cache saved with key: ").is_silent_about("::warning");
+    step.post().passed().says("Cache saved with key: ").says_nothing_of("::warning");
 
     form.makes.iter().for_each(|name| fs::remove_file(job.locate(name)).unwrap());
     let job = machine.job().var("GITHUB_JOB", "second");
     let mut step = job.cache().with_yaml(form.with);
     step.pre().passed();
-    assert_eq!(step.main().passed().is_silent_about("::warning").hit(), "true");
+    assert_eq!(step.main().passed().says_nothing_of("::warning").hit(), "true");
     for name in form.makes {
         let expected = (!form.left_out.contains(name)).then_some(*name);
         assert_eq!(job.read(name).as_deref(), expected, "{name}");
     }
-    step.post().passed().says("Cache hit occurred on the primary key ").is_silent_about("::warning");
+    step.post().passed().says("Cache hit occurred on the primary key ").says_nothing_of("::warning");
     assert_eq!(machine.entries(), 1);
 }
 
@@ -163,7 +163,7 @@ fn point_06_a_key_of_one_blank_finds_by_restore_keys_and_saves_nothing() {
         job.cache().with_yaml("path: .scons-cache\nkey: \" \"\nrestore-keys: |\n  linux-editor|main\n");
     let done = step.main().passed();
     assert_eq!((done.hit(), done.output("cache-matched-key")), ("false", "linux-editor|main|1"));
-    step.post().passed().is_silent_about("Cache saved").is_silent_about("::warning");
+    step.post().passed().says_nothing_of("Cache saved").says_nothing_of("::warning");
     assert_eq!(machine.entries(), 1);
 }
 
@@ -188,7 +188,7 @@ fn point_08_jobs_side_by_side_with_one_key() {
     second.main().passed();
     one.file("~/.cargo/bin/cargo-fuzz", "1");
     first.post().passed().says("Cache saved with key: fuzz-1");
-    second.post().passed().is_silent_about("::warning").is_silent_about("Cache saved");
+    second.post().passed().says_nothing_of("::warning").says_nothing_of("Cache saved");
 }
 
 #[test]
@@ -200,7 +200,7 @@ fn point_09_folders_of_other_systems_are_not_there() {
     let mut step = job.cache().with_yaml(with);
     step.main().passed();
     job.file("~/.cache/go-build/a", "1");
-    step.post().passed().says("Cache saved").is_silent_about("::warning");
+    step.post().passed().says("Cache saved").says_nothing_of("::warning");
 }
 
 #[test]
@@ -209,7 +209,7 @@ fn point_09_the_only_folder_is_never_made() {
     let job = machine.job();
     let mut step = job.cache().with_yaml("{path: $TMP/rustdesk, key: k}");
     step.main().passed();
-    step.post().passed().says("Path Validation Error").is_silent_about("::warning");
+    step.post().passed().says("Path Validation Error").says_nothing_of("::warning");
 }
 
 #[test]

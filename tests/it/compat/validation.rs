@@ -66,7 +66,7 @@ fn refused_restore_keys(restore_keys: &[&str], text: &str) {
     for step in [job.cache(), job.restore()] {
         let done = step.with("path", "data").with("key", "k").with("restore-keys", &restore_keys).main();
         assert_eq!(done.exit, 1, "{}", done.log);
-        done.says(&expanded(text)).is_silent_about("Cache restored");
+        done.says(&expanded(text)).says_nothing_of("Cache restored");
     }
 }
 
@@ -137,7 +137,7 @@ fn variables_that_are_not_utf8_disturb_nothing() {
     seed(&job, &["k"]);
     let mut step = job.cache().with("path", "data").with("key", "k").var("STATE_other", raw);
     assert_eq!(step.main().passed().hit(), "true");
-    step.post().passed().says("not saving cache").is_silent_about("::warning");
+    step.post().passed().says("not saving cache").says_nothing_of("::warning");
 }
 
 #[test]
@@ -168,7 +168,7 @@ macro_rules! patterns {
             let mut step = job.cache().with("path", $path).with("key", "k");
             step.main().passed().says("Cache not found for input keys: k").says($text);
             let done = step.post().passed().says("::warning title=local-cache::").says($text);
-            done.is_silent_about("Cache saved").is_silent_about("::error");
+            done.says_nothing_of("Cache saved").says_nothing_of("::error");
             job.save().with("path", $path).with("key", "k").main().passed().says($text);
             let strict = job.save().with("path", $path).with("key", "k").with("fail-on-error", "true").main();
             assert_eq!(strict.exit, 1);
@@ -212,7 +212,7 @@ fn inputs_without_effect_are_said_to_those_who_debug() {
     let done = job.cache().with_yaml(with).with("log-level", "debug").main().passed();
     let done = done.says("debug: input upload-chunk-size: 1024 has no effect here\n");
     done.says("debug: input enableCrossOsArchive: true has no effect here\n");
-    job.cache().with_yaml(with).main().passed().is_silent_about("no effect");
+    job.cache().with_yaml(with).main().passed().says_nothing_of("no effect");
     let done = job.cache().with_yaml(with).var("RUNNER_DEBUG", "1").main().passed();
     done.says("::debug::input upload-chunk-size: 1024 has no effect here\n");
 }

@@ -15,23 +15,26 @@
 //!   main noted down, and does nothing where main noted nothing. The same goes for where it may write: main decided that
 //!   before the job's own programs had the event file within their reach.
 
+mod restore;
+mod save;
+
 use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::io::Write;
 use std::path::PathBuf;
 
-use super::access::{self, Access, Area};
+use super::access::{self, Access};
 use super::commands::Annotation;
 use super::context::Context;
 use super::env::Env;
 use super::event::Event;
 use super::files::{FileError, read_event};
-use super::inputs::{CacheOf, InputErrors, Inputs, JobStatus, Mirror, OUTPUTS, SaveWhen};
+use super::inputs::{InputErrors, Inputs, OUTPUTS};
 use super::kind::ActionKind;
-use super::log::{Log, Mark, Verbosity};
+use super::log::{Log, Verbosity};
 use super::place::Place;
-use crate::ops::job::{Disk, Found, Job, Reply, RestoreTask, SaveTask, Saved, Task};
-use crate::report::{bytes, things};
+use crate::ops::job::{Disk, Job, Reply, RestoreTask, Task};
+use crate::report::bytes;
 use crate::site::far::Identity;
 
 /// A phase of a step.
@@ -184,196 +187,9 @@ impl Step<'_, '_> {
         }
     }
 
-    fn restore(&mut self) {
-        let Some((job, access)) = self.job() else { return };
-        self.output("cache-primary-key", &job.key);
-        self.output("cache-key", &job.key);
-        self.note_down(&job.key, &access.write);
-        let keys = [std::slice::from_ref(&job.key), &self.inputs.restore_keys].concat().join(", ");
-        if !self.context.cache_mode.may_restore() {
-            self.log
-                .say(Mark::Done, "this run may not restore caches (ACTIONS_CACHE_MODE); nothing is restored");
-            return self.report_miss(&keys);
-        }
-        let task = RestoreTask {
-            read: access.read.into_iter().map(|area| (area.scope, area.git_ref)).collect(),
-            restore_keys: self.inputs.restore_keys.clone(),
-            mirror: self.inputs.mirror == Mirror::Yes,
-            verify: self.inputs.verify,
-            lookup_only: self.inputs.lookup_only,
-            remember_as: self.memory(),
-        };
-        let job = Job { task: Task::Restore(task), ..job };
-        let reply = self.carry_out(job);
-        match reply.as_ref().and_then(|reply| reply.found.as_ref()) {
-            Some(found) => self.report_found(found),
-            None => self.report_miss(&keys),
-        }
-        if let Some(disk) = reply.and_then(|reply| reply.disk) {
-            self.report_disk(disk);
-        }
-    }
-
-    /// Notes down for the post phase what is looked for and where it may write.
-    fn note_down(&mut self, key: &str, write: &Area) {
-        self.tell(self.context.files.save_state(state::KEY, key));
-        if let Ok(write) = serde_json::to_string(write) {
-            self.tell(self.context.files.save_state(state::WRITE, &write));
-        }
-    }
-
-    /// Where this phase may write: in the post phase what main noted down.
-    fn writable(&self, decided: Area) -> Area {
-        let noted = self.env.state(state::WRITE).filter(|_| self.phase == Phase::Post);
-        noted.and_then(|text| serde_json::from_str(text).ok()).unwrap_or(decided)
-    }
-
     /// The name under which main leaves the post phase what it found, on the runner that forgets what main noted down.
     fn memory(&self) -> Option<String> {
         self.env.state(state::MEMORY).filter(|_| self.context.act).map(str::to_owned)
-    }
-
-    fn report_found(&mut self, found: &Found) {
-        let Found { key, entry, exact, files, bytes: size, written_files, written_bytes, milliseconds } =
-            found;
-        if self.inputs.lookup_only {
-            self.log.say(Mark::Check, format_args!("Cache found and can be restored from key: {key}"));
-            self.log.line("   Lookup only - skipping download");
-        } else {
-            self.log.say(Mark::Restored, format_args!("Cache restored from key: {key}"));
-            let right = files.saturating_sub(*written_files);
-            let written =
-                format!("{} written ({})", things(*written_files, "file", "files"), bytes(*written_bytes));
-            let right = if right > 0 {
-                format!(", {} were right already", things(right, "file", "files"))
-            } else {
-                String::new()
-            };
-            self.log.line(format_args!(
-                "   Cache Size: {}, {written}{right}, in {milliseconds} ms",
-                cache_size(*size)
-            ));
-        }
-        self.output("cache-hit", if *exact { "true" } else { "false" });
-        self.output("cache-matched-key", key);
-        self.output("restored-files", &if self.inputs.lookup_only { 0 } else { *files }.to_string());
-        self.output("restored-bytes", &if self.inputs.lookup_only { 0 } else { *size }.to_string());
-        self.output("restore-milliseconds", &milliseconds.to_string());
-        self.tell(self.context.files.save_state(state::MATCHED_KEY, key));
-        self.tell(self.context.files.save_state(state::EXACT, if *exact { "true" } else { "false" }));
-        self.tell(self.context.files.save_state(state::ENTRY, entry));
-    }
-
-    fn report_miss(&mut self, keys: &str) {
-        self.log.say(Mark::Missed, format_args!("Cache not found for input keys: {keys}"));
-        if self.inputs.fail_on_cache_miss {
-            let key = &self.inputs.key;
-            self.fail(&format!(
-                "Failed to restore cache entry. Exiting as fail-on-cache-miss is set. Input key: {key} \
-                 (looked for in {} on this runner)",
-                self.inputs.cache_root
-            ));
-        }
-    }
-
-    fn save(&mut self) {
-        let Some((job, access)) = self.job() else { return };
-        if !self.context.cache_mode.may_save() {
-            self.log.say(Mark::Done, "this run may not save caches (ACTIONS_CACHE_MODE); nothing is saved");
-            return;
-        }
-        if !self.wants_to_save() {
-            return;
-        }
-        if self.inputs.kind == ActionKind::Cache && self.env.state(state::EXACT) == Some("true") {
-            return self.say_not_saved(&job.key);
-        }
-        if job.key.is_empty() {
-            return self.not_saved("Key is not specified, so nothing is saved");
-        }
-        let write = self.writable(access.write);
-        let task = SaveTask {
-            write: (write.scope, write.git_ref),
-            parent: self.env.state(state::ENTRY).map(str::to_owned),
-            remembered_as: self.memory(),
-            keep: usize::try_from(self.inputs.retention.keep.get()).unwrap_or(usize::MAX),
-            max_bytes: self.inputs.retention.max_cache_size,
-        };
-        let key = job.key.clone();
-        let job = Job { task: Task::Save(task), ..job };
-        let Some(reply) = self.carry_out(job) else { return };
-        self.report_saved(&reply, reply.key.as_ref().unwrap_or(&key));
-        if let Some((entries, freed)) = reply.cleaned {
-            let entries = things(entries, "old entry", "old entries");
-            self.log.say(Mark::Cleaned, format_args!("removed {entries}, {} given back", bytes(freed)));
-        }
-        if let Some(disk) = reply.disk {
-            self.report_disk(disk);
-        }
-    }
-
-    fn report_saved(&mut self, reply: &Reply, key: &str) {
-        match &reply.saved {
-            Some(Saved::Done { files, bytes: size, added_bytes, milliseconds }) => {
-                self.log.say(Mark::Saved, format_args!("Cache saved with key: {key}"));
-                let (files, added) = (things(*files, "file", "files"), bytes(*added_bytes));
-                let size = cache_size(*size);
-                self.log
-                    .line(format_args!("   Cache Size: {size}, {files}, {added} new, in {milliseconds} ms"));
-            }
-            Some(Saved::Exists { was_restored: true }) => self.say_not_saved(key),
-            Some(Saved::Exists { was_restored: false }) => {
-                self.not_reserved(&format!("there is an entry with key {key} already; it stays as it is"));
-            }
-            Some(Saved::InProgress) => {
-                self.not_reserved(&format!("another job is saving an entry with key {key} right now"));
-            }
-            Some(Saved::NothingThere) => self.not_saved(
-                "Path Validation Error: Path(s) specified in the action for caching do(es) not exist, \
-                 hence no cache is being saved.",
-            ),
-            None => {}
-        }
-    }
-
-    /// The save action was asked to save, so that it did not deserves more than a line.
-    fn not_saved(&self, why: &str) {
-        self.log.say(Mark::Done, why);
-        if self.inputs.kind == ActionKind::Save {
-            self.warn("Cache save failed.");
-        }
-    }
-
-    fn not_reserved(&self, why: &str) {
-        if self.inputs.kind == ActionKind::Save {
-            self.not_saved(&format!("Failed to save: Unable to reserve cache: {why}"));
-        } else {
-            self.not_saved(why);
-        }
-    }
-
-    fn say_not_saved(&self, key: &str) {
-        self.log
-            .say(Mark::Done, format_args!("Cache hit occurred on the primary key {key}, not saving cache."));
-    }
-
-    /// What the inputs and the job's state say. Where the runner does not tell that state, the job counts as successful:
-    /// act runs the post phase of every job, and a cache of a failed one is still a cache.
-    fn wants_to_save(&self) -> bool {
-        match (self.inputs.save_when(CacheOf::Paths), self.inputs.job_status) {
-            (SaveWhen::Never, _) => {
-                self.log.debug("nothing is saved: the inputs say so");
-                false
-            }
-            (SaveWhen::OnSuccess, JobStatus::Failure | JobStatus::Cancelled) => {
-                self.log.say(
-                    Mark::Done,
-                    "the job did not succeed, not saving cache; `save: always` saves anyway",
-                );
-                false
-            }
-            (SaveWhen::Always | SaveWhen::OnSuccess, _) => true,
-        }
     }
 
     /// The job without its task, and what it may read and write; none where there is nothing to do.
