@@ -100,7 +100,7 @@ impl Error {
                 io::ErrorKind::ReadOnlyFilesystem => {
                     "choose a directory on a writable filesystem with --cache-root"
                 }
-                io::ErrorKind::NotADirectory => {
+                io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
                     "a directory is needed there: move the file away or choose another path"
                 }
                 _ => return None,

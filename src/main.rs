@@ -15,7 +15,7 @@ use local_cache::site::{far, signals};
 
 fn main() -> ExitCode {
     start_logging();
-    raise_file_limit();
+    local_cache::fs::allow_many_descriptors();
     // As process 1 of a container, a signal that comes before this is lost. Without it, signals just end the process.
     drop(signals::install());
     let env: Env = std::env::vars_os().collect();
@@ -54,15 +54,6 @@ fn start_logging() {
             writeln!(out, "local-cache: {}: {}", record.level().as_str().to_lowercase(), record.args())
         })
         .init();
-}
-
-/// A directory is open for each level of a tree; deep trees need more than the usual soft limit.
-fn raise_file_limit() {
-    use nix::sys::resource::{Resource, getrlimit, setrlimit};
-    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
-        // Where it is refused, only very deep trees fail, and say why.
-        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
-    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place that asks for it")]

@@ -64,6 +64,14 @@ pub(super) enum Command {
     /// Run two jobs on a real Cargo project, side by side with and without the cache
     #[command(after_help = "Examples:\n  local-cache demo\n  local-cache demo --project ~/src/my-workspace")]
     Demo(Demo),
+    /// Print completions for a shell
+    #[command(
+        after_help = "Example:\n  local-cache completions bash > ~/.local/share/bash-completion/completions/local-cache"
+    )]
+    Completions(Completions),
+    /// Print the man page
+    #[command(after_help = "Example:\n  local-cache man | man -l -")]
+    Man,
     /// Run a phase of the GitHub Action
     Action(Action),
 }
@@ -151,6 +159,12 @@ pub(super) struct HashFiles {
     /// Patterns, as in the expression `hashFiles`
     #[arg(required = true, value_name = "PATTERN")]
     pub(super) patterns: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Completions {
+    /// The shell
+    pub(super) shell: clap_complete::Shell,
 }
 
 #[derive(Debug, Args)]

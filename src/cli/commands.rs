@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Exit, Failure, args, show};
 use crate::error::Error;
@@ -37,12 +37,30 @@ impl Context<'_> {
     }
 
     fn paths(&self, lines: &[String]) -> Result<PathList, Failure> {
+        let lines = lines.iter().map(|line| from_here(line, self.base));
         let list = PathList::parse(lines, self.base).map_err(|error| Failure::Usage(error.to_string()))?;
         if list.is_empty() {
             return Err(Failure::Usage("no path is given; name at least one file or directory".to_owned()));
         }
         Ok(list)
     }
+}
+
+/// A path that leads out of the current directory, as an absolute one: GitHub's rules refuse `..`, but who types a path
+/// means what the shell would.
+fn from_here(line: &str, base: &Base) -> String {
+    let (mark, path) = line.split_at(line.len() - line.trim_start_matches('!').len());
+    let Some(mut rest) = path.strip_prefix("..").filter(|rest| rest.is_empty() || rest.starts_with('/'))
+    else {
+        return line.to_owned();
+    };
+    let mut from = base.working_directory.parent();
+    while let Some(further) = rest.strip_prefix("/..").filter(|rest| rest.is_empty() || rest.starts_with('/'))
+    {
+        (rest, from) = (further, from.and_then(Path::parent));
+    }
+    let from = from.unwrap_or(Path::new("/")).display().to_string();
+    format!("{mark}{}{rest}", from.trim_end_matches('/'))
 }
 
 /// The command line shares its entries with everybody who uses the store with it.
@@ -165,6 +183,7 @@ pub(super) fn prune(context: &mut Context<'_>, args: &args::Prune) -> Result<Exi
     let kinds = [Kind::Path, Kind::Registry, Kind::Git, Kind::Target];
     let policy = Policy {
         keep: args.keep.map_or_else(HashMap::new, |keep| kinds.map(|kind| (kind, keep)).into()),
+        groups: None,
         max_age: args.max_age,
         max_bytes: args.max_size,
     };
@@ -207,4 +226,25 @@ pub(super) fn hash_files(context: &mut Context<'_>, args: &args::HashFiles) -> R
     let (digest, files) = found.map_or_else(Default::default, |found| (found.to_string(), found.files()));
     context.print(&format!("{digest}\n"), &serde_json::json!({ "digest": digest, "files": files }))?;
     Ok(Exit::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_out_of_the_current_directory_is_meant_from_there() {
+        let base = Base::new("/work/repo/sub", "/home/me");
+        let cases = [
+            ("../other", "/work/repo/other"),
+            ("!../other/x", "!/work/repo/other/x"),
+            ("../../../../../a", "/a"),
+            ("../..", "/work"),
+            ("..name", "..name"),
+            ("a/b", "a/b"),
+        ];
+        for (typed, meant) in cases {
+            assert_eq!(from_here(typed, &base), meant);
+        }
+    }
 }

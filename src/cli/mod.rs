@@ -11,8 +11,8 @@ use std::io::{self, Write};
 use std::panic;
 use std::path::PathBuf;
 
-use clap::Parser;
 use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
 
 pub use exit::Exit;
 
@@ -58,6 +58,14 @@ pub fn run(surroundings: Surroundings<'_>) -> Exit {
         Command::Show(show) => commands::show(&mut context, show),
         Command::Verify(verify) => commands::verify(&mut context, verify),
         Command::Prune(prune) => commands::prune(&mut context, prune),
+        Command::Completions(completions) => {
+            clap_complete::generate(completions.shell, &mut Arguments::command(), "local-cache", context.out);
+            Ok(Exit::Done)
+        }
+        Command::Man => {
+            let rendered = clap_mangen::Man::new(Arguments::command()).render(context.out);
+            rendered.map(|()| Exit::Done).map_err(Failure::from)
+        }
         Command::Action(action) => run_action(&mut context, action, env),
         Command::Paths(paths) => commands::paths(&mut context, paths),
         Command::HashFiles(hash_files) => commands::hash_files(&mut context, hash_files),
@@ -150,8 +158,6 @@ impl From<io::Error> for Failure {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

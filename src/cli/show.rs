@@ -24,7 +24,7 @@ type Shown = (String, Value);
 
 pub(super) fn restored(found: Option<&Restored>, key: &str, root: &Path) -> Shown {
     let Some(found) = found else {
-        let text = format!("💿 nothing found for the key {key} in {}\n", root.display());
+        let text = format!("💿 nothing found for the key {} in {}\n", one_line(key), root.display());
         return (text, json!({ "cache-hit": "miss", "cache-primary-key": key }));
     };
     let how = match found.matched {
@@ -34,8 +34,10 @@ pub(super) fn restored(found: Option<&Restored>, key: &str, root: &Path) -> Show
     let entry = &found.entry;
     let size = format!("{}, {}", things(entry.files, "file", "files"), bytes(entry.bytes));
     let mut text = match found.applied {
-        None => format!("🔍 found {} ({how} match): {size}\n", entry.key),
-        Some(_) => format!("🚀 restored {} ({how} match) in {}: {size}\n", entry.key, took(found.took)),
+        None => format!("🔍 found {} ({how} match): {size}\n", one_line(&entry.key)),
+        Some(_) => {
+            format!("🚀 restored {} ({how} match) in {}: {size}\n", one_line(&entry.key), took(found.took))
+        }
     };
     let mut json = json!({
         "cache-hit": how,
@@ -77,11 +79,12 @@ fn milliseconds(duration: Duration) -> Value {
 }
 
 pub(super) fn saved(outcome: &Outcome, key: &str) -> Shown {
+    let shown = one_line(key);
     match outcome {
         Outcome::Saved(saved) => {
             let Saved { id, entry, reused_files, reused_bytes, left_out, took: duration } = &**saved;
             let mut text = format!(
-                "💾 saved {key} in {}: {}, {}; {} added to the store\n",
+                "💾 saved {shown} in {}: {}, {}; {} added to the store\n",
                 took(*duration),
                 things(entry.files, "file", "files"),
                 bytes(entry.bytes),
@@ -105,11 +108,13 @@ pub(super) fn saved(outcome: &Outcome, key: &str) -> Shown {
             (text, json)
         }
         Outcome::Exists => {
-            not_saved(key, "exists", &format!("✅ {key} is saved already; --refresh replaces it\n"))
+            not_saved(key, "exists", &format!("✅ {shown} is saved already; --refresh replaces it\n"))
         }
-        Outcome::InProgress => {
-            not_saved(key, "in-progress", &format!("✅ {key} is being saved by another process right now\n"))
-        }
+        Outcome::InProgress => not_saved(
+            key,
+            "in-progress",
+            &format!("✅ {shown} is being saved by another process right now\n"),
+        ),
         Outcome::NothingThere => not_saved(key, "nothing-there", ""),
     }
 }
@@ -278,7 +283,7 @@ pub(super) fn verified(verified: &Verified, collected: Option<&Collected>) -> Sh
 }
 
 pub(super) fn pruned(pruned: &Pruned, dry_run: bool) -> Shown {
-    let mut table = Table::new(["entry", "kind", "size", "used", "decision", "key"]).right([2]);
+    let mut table = Table::new(["entry", "kind", "size", "rank", "decision", "key"]).right([2]);
     let mut list = Vec::new();
     let mut dropped = 0;
     for (decision, entry) in &pruned.decisions {

@@ -3,16 +3,20 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use nix::dir::Type;
 use nix::fcntl::{AtFlags, OFlag};
 use nix::sys::stat::{Mode, UtimensatFlags};
 use nix::unistd::UnlinkatFlags;
+use rustix::fs::{FileType, RawDir, SeekFrom};
 
 use super::{Kind, Stat, Timestamp};
+
+/// Bytes of names that are asked for at a time: on the stack, and enough for all but large directories.
+const LIST_BUFFER: usize = 16 << 10;
 
 /// An open directory. Every name given to it is one component; symlinks are never followed.
 #[derive(Debug)]
@@ -38,6 +42,19 @@ impl Dir {
     /// Opens a directory in this one.
     pub fn open_dir(&self, name: &[u8]) -> io::Result<Self> {
         Ok(Self(nix::fcntl::openat(&self.0, name, Self::OPEN | OFlag::O_NOFOLLOW, Mode::empty())?))
+    }
+
+    /// Gives its owner all rights to a directory in this one.
+    pub fn make_accessible(&self, name: &[u8]) -> io::Result<()> {
+        use std::os::fd::AsRawFd;
+        // Opened this way it needs no rights of its own, and what is changed is what was opened, never a symlink.
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let opened = nix::fcntl::openat(&self.0, name, flags, Mode::empty())?;
+        let mode = Stat::from(nix::sys::stat::fstat(&opened)?).mode | 0o700;
+        let path = format!("/proc/self/fd/{}", opened.as_raw_fd());
+        let follow = nix::sys::stat::FchmodatFlags::FollowSymlink;
+        let mode = Mode::from_bits_truncate(mode);
+        Ok(nix::sys::stat::fchmodat(nix::fcntl::AT_FDCWD, path.as_str(), mode, follow)?)
     }
 
     /// Opens a file for reading. A fifo that took the file's place does not block.
@@ -102,19 +119,23 @@ impl Dir {
     /// The names in this directory, without `.` and `..`, in no order.
     pub fn list(&self) -> io::Result<Vec<Listed>> {
         let mut names = Vec::new();
-        let mut stream = nix::dir::Dir::openat(&self.0, c".", Self::OPEN, Mode::empty())?;
-        for entry in stream.iter() {
+        // Through this very descriptor: opendir would need one more, and several calls and 32 KiB for each.
+        rustix::fs::seek(&self.0, SeekFrom::Start(0))?;
+        let mut buffer = [const { MaybeUninit::uninit() }; LIST_BUFFER];
+        let mut entries = RawDir::new(&self.0, &mut buffer);
+        while let Some(entry) = entries.next() {
             let entry = entry?;
             let name = entry.file_name().to_bytes();
             if name == b"." || name == b".." {
                 continue;
             }
-            let kind = entry.file_type().map(|kind| match kind {
-                Type::File => Kind::File,
-                Type::Directory => Kind::Directory,
-                Type::Symlink => Kind::Symlink,
-                _ => Kind::Special,
-            });
+            let kind = match entry.file_type() {
+                FileType::RegularFile => Some(Kind::File),
+                FileType::Directory => Some(Kind::Directory),
+                FileType::Symlink => Some(Kind::Symlink),
+                FileType::Unknown => None,
+                _ => Some(Kind::Special),
+            };
             names.push(Listed { name: name.into(), kind });
         }
         Ok(names)
@@ -139,6 +160,11 @@ impl AsFd for Dir {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
+}
+
+/// The user who files made now belong to.
+pub fn user() -> u32 {
+    nix::unistd::geteuid().as_raw()
 }
 
 /// Sets the mode of an open file or directory.

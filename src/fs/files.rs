@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{PosixFadviseAdvice, RenameFlags};
@@ -120,6 +120,11 @@ pub fn stat(path: &Path) -> Result<Option<Stat>> {
         Err(Errno::ENOENT) => Ok(None),
         Err(errno) => Err(errno).context("look at", || path),
     }
+}
+
+/// A path without symlinks and dots.
+pub fn canonical(path: &Path) -> Result<PathBuf> {
+    fs::canonicalize(path).context("find", || path)
 }
 
 /// Whether a path is a symlink itself.

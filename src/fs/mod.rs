@@ -8,6 +8,7 @@ mod clone;
 mod dir;
 pub mod files;
 mod holes;
+mod limits;
 mod lock;
 mod remove;
 mod stat;
@@ -15,8 +16,9 @@ mod temp;
 pub mod xattrs;
 
 pub use clone::clone_range;
-pub use dir::{Dir, Listed, set_mode, set_modified, stat_of};
+pub use dir::{Dir, Listed, set_mode, set_modified, stat_of, user};
 pub use holes::{Extent, data_extents};
+pub use limits::allow_many_descriptors;
 pub use lock::{Lock, Mode};
 pub use remove::{remove_child, remove_tree};
 pub use stat::{Kind, Stat, Timestamp};

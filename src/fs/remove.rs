@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
 
-use super::{Dir, Kind, Listed, set_mode};
+use super::{Dir, Kind, Listed};
 use crate::error::{Context, Result};
 
 /// How many files, directories and other names were removed.
@@ -73,11 +73,11 @@ struct Level {
 
 impl Level {
     fn enter(parent: &Dir, name: &[u8]) -> io::Result<Self> {
-        let dir = parent.open_dir(name)?;
-        if dir.stat()?.mode & 0o700 != 0o700 {
+        if parent.stat_at(name)?.mode & 0o700 != 0o700 {
             // It may belong to somebody else; then what follows says what is missing.
-            drop(set_mode(&dir, 0o700));
+            drop(parent.make_accessible(name));
         }
+        let dir = parent.open_dir(name)?;
         let names = dir.list()?.into();
         Ok(Self { name: name.into(), dir, names })
     }

@@ -261,7 +261,7 @@ fn save(
         };
         reply.saved = Some(shown(save::save(&store, &request, monitor)?));
     }
-    clean(&store, task, monitor, reply)?;
+    clean(&store, task, &group(&task.write, &paths), monitor, reply)?;
     reply.disk = disk(&store, &root);
     Ok(())
 }
@@ -281,9 +281,16 @@ fn shown(outcome: save::Outcome) -> Saved {
 }
 
 /// Removes entries beyond those kept, if nobody else uses the store; else a later job does.
-fn clean(store: &Store, task: &SaveTask, monitor: &dyn Monitor, reply: &mut Reply) -> Result<()> {
+fn clean(
+    store: &Store,
+    task: &SaveTask,
+    group: &Group,
+    monitor: &dyn Monitor,
+    reply: &mut Reply,
+) -> Result<()> {
     let policy = Policy {
         keep: std::collections::HashMap::from([(Kind::Path, task.keep)]),
+        groups: Some(vec![group.id()]),
         max_age: None,
         max_bytes: task.max_bytes,
     };

@@ -1,10 +1,14 @@
 //! Restoring: find an entry, compare, write what differs.
 
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::PATIENCE;
 use crate::error::{Error, Result};
+use crate::fs::files;
 use crate::key::matching::{self, Candidate, Match};
 use crate::monitor::{Monitor, Stage};
 use crate::store::Store;
@@ -13,7 +17,7 @@ use crate::tree::apply::{self, Applied};
 use crate::tree::manifest::Manifest;
 use crate::tree::plan::{Extras, plan};
 use crate::tree::scan::{self, scan};
-use crate::tree::{LeafKind, Places, Tree};
+use crate::tree::{DirId, LeafKind, Places, Tree};
 
 /// What to restore.
 pub struct Request<'a> {
@@ -133,7 +137,10 @@ fn write(
     let places = places(&manifest.tree, request.place)?;
     monitor.begin(Stage::Scanning, 0);
     let options = scan::Options { guide: Some(&manifest.tree), ..scan::Options::default() };
-    let present = scan(&places, &options)?;
+    let mut present = scan(&places, &options)?;
+    if request.extras == Extras::Remove {
+        spare_store(store, &mut present, &places)?;
+    }
     refuse_linked_roots(&manifest, &present.tree, &places)?;
     let plan = plan(&manifest, &present, request.extras);
     drop(present);
@@ -141,6 +148,12 @@ fn write(
     let options = apply::Options { verify: request.verify };
     let locate = |leaves: &[_]| store.locate(&manifest, leaves);
     let applied = apply::apply(&manifest, &plan, &places, &locate, options, monitor)?;
+    if applied.without_attributes > 0 {
+        let count = applied.without_attributes;
+        monitor.warn(&format!(
+            "{count} files or directories could not be given all of their extended attributes"
+        ));
+    }
     Ok((applied, plan.right, plan.right_bytes))
 }
 
@@ -155,7 +168,33 @@ fn places(tree: &Tree, place: &dyn Fn(&[u8]) -> Result<PathBuf>) -> Result<Place
     let dirs = tree.dirs_in(Tree::TOP).map(|(_, dir)| &dir.name);
     let leaves = tree.leaves_in(Tree::TOP).map(|(_, leaf)| &leaf.name);
     let places: Result<Vec<_>> = dirs.chain(leaves).map(|name| Ok((name.clone(), place(name)?))).collect();
-    Ok(Places::new(places?))
+    let places: Vec<(Box<[u8]>, PathBuf)> = places?;
+    // Saving makes no such entry. Restoring one, a root that is a symlink would lead another one elsewhere.
+    let mut paths: Vec<&PathBuf> = places.iter().map(|(_, path)| path).collect();
+    paths.sort_unstable();
+    if let Some(pair) = paths.windows(2).find(|pair| pair[1].starts_with(pair[0])) {
+        let (above, below) = (pair[0].display(), pair[1].display());
+        return Err(Error::invalid(format!(
+            "the entry is not to be trusted: it holds {above} and also {below}"
+        )));
+    }
+    Ok(Places::new(places))
+}
+
+/// The store may lie below a root. It is not saved, but it is not something to be removed for that.
+fn spare_store(store: &Store, present: &mut scan::Scan, places: &Places) -> Result<()> {
+    let root = files::canonical(store.layout().root())?;
+    let scan::Scan { tree, extra, .. } = present;
+    let mut parents: HashMap<DirId, Option<PathBuf>> = HashMap::new();
+    extra.retain(|extra| {
+        let parent = parents
+            .entry(extra.parent)
+            // What is deeper than a path can be is not above the store.
+            .or_insert_with(|| files::canonical(&places.dir_path(tree, extra.parent)).ok());
+        let name = OsStr::from_bytes(&extra.name);
+        !parent.as_ref().is_some_and(|parent| root.starts_with(parent.join(name)))
+    });
+    Ok(())
 }
 
 /// A root that is a symlink was made so by somebody; to replace it would lose what it points to, to follow it would

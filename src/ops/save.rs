@@ -1,15 +1,13 @@
 //! Saving: look at what is there, keep what did not change, store the rest, publish.
 
 use std::collections::HashSet;
-use std::fs::File;
-use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::PATIENCE;
 use crate::digest::Digest;
 use crate::error::{Context, Error, Result};
-use crate::fs::{Extent, Stat, Timestamp, data_extents};
+use crate::fs::{Extent, Stat, Timestamp};
 use crate::monitor::{Monitor, Stage};
 use crate::store::Store;
 use crate::store::entry::{Entry, EntryId, Group};
@@ -18,7 +16,7 @@ use crate::store::save::{ContentWriter, Slot};
 use crate::tree::compare::unchanged;
 use crate::tree::manifest::Manifest;
 use crate::tree::scan::{self, LeftOut, Scan, scan};
-use crate::tree::{Content, FileData, LeafId, LeafKind, Place, Places, Read, Reader};
+use crate::tree::{Content, FileData, LeafId, LeafKind, Place, Places, Read, Reader, Runs};
 use crate::workers;
 
 /// Bytes of small files that are read and put into a pack at once.
@@ -349,13 +347,11 @@ impl Worker<'_> {
         let path = self.places.leaf_path(&self.scan.tree, leaf);
         let contents = self.contents;
         self.reader.read(leaf, |file, stat| {
-            let extents = extents(file, stat, &path)?;
-            let all = [Extent { offset: 0, length: stat.size }];
-            let data = if extents.is_empty() && !is_sparse(stat) { &all[..] } else { &extents };
+            let Runs { data, extents } = Runs::of(file, stat).context("read", || &path)?;
             let content =
-                if data.is_empty() { None } else { Some(contents.put_large(file, &path, data)?.digest) };
+                if data.is_empty() { None } else { Some(contents.put_large(file, &path, &data)?.digest) };
             let content = content.map(|digest| (digest, None));
-            Ok(Stored { leaf, state: None, size: stat.size, extents: extents.into(), content })
+            Ok(Stored { leaf, state: None, size: stat.size, extents, content })
         })
     }
 
@@ -398,18 +394,15 @@ impl Worker<'_> {
         let path = || self.places.leaf_path(&self.scan.tree, leaf);
         let contents = self.contents;
         self.reader.read(leaf, |file, stat| {
-            let extents = extents(file, stat, &path())?;
-            if stat.size > LARGEST_CONTENT {
-                // It grew since it was looked at.
-                let all = [Extent { offset: 0, length: stat.size }];
-                let data = if is_sparse(stat) { &extents } else { &all[..] };
-                let copied = contents.put_large(file, &path(), data)?;
-                let content = Some((copied.digest, None));
-                return Ok(Stored { leaf, state: None, size: stat.size, extents: extents.into(), content });
-            }
+            let Runs { data, extents } = Runs::of(file, stat).context("read", path)?;
             buffer.truncate(start);
-            let all = [Extent { offset: 0, length: stat.size }];
-            for extent in if is_sparse(stat) { &extents } else { &all[..] } {
+            if stat.size > LARGEST_CONTENT && !data.is_empty() {
+                // It grew since it was looked at.
+                let copied = contents.put_large(file, &path(), &data)?;
+                let content = Some((copied.digest, None));
+                return Ok(Stored { leaf, state: None, size: stat.size, extents, content });
+            }
+            for extent in &data {
                 let at = buffer.len();
                 buffer.resize(at + usize::try_from(extent.length).unwrap_or(usize::MAX), 0);
                 let mut done = 0;
@@ -422,21 +415,7 @@ impl Worker<'_> {
                     }
                 }
             }
-            Ok(Stored { leaf, state: None, size: stat.size, extents: extents.into(), content: None })
+            Ok(Stored { leaf, state: None, size: stat.size, extents, content: None })
         })
     }
-}
-
-fn is_sparse(stat: &Stat) -> bool {
-    stat.allocated < stat.size
-}
-
-/// Where a file has data; empty for one without holes.
-fn extents(file: &File, stat: &Stat, path: &Path) -> Result<Vec<Extent>> {
-    if !is_sparse(stat) {
-        return Ok(Vec::new());
-    }
-    let found = data_extents(file, stat.size).context("read", || path)?;
-    let dense = found == [Extent { offset: 0, length: stat.size }];
-    Ok(if dense { Vec::new() } else { found })
 }

@@ -12,10 +12,23 @@ use crate::fs::Timestamp;
 pub struct Policy {
     /// How many entries of each group stay: those that were used last.
     pub keep: HashMap<Kind, usize>,
+    /// The groups that `keep` is about; none for all. Who saves speaks for its own group and for no other.
+    pub groups: Option<Vec<String>>,
     /// Entries unused for longer go.
     pub max_age: Option<Duration>,
     /// Entries go, the least recently used first, until the store takes no more bytes than this.
     pub max_bytes: Option<u64>,
+}
+
+impl Policy {
+    fn kept(&self, candidate: &Candidate) -> usize {
+        let is_meant = |groups: &Vec<String>| groups.iter().any(|group| group == candidate.id.group());
+        if self.groups.as_ref().is_none_or(is_meant) {
+            self.keep.get(&candidate.kind).copied().unwrap_or(usize::MAX)
+        } else {
+            usize::MAX
+        }
+    }
 }
 
 /// An entry as far as retention is concerned.
@@ -73,7 +86,7 @@ pub fn decide(candidates: &[Candidate], sizes: &[u64], policy: &Policy, now: Tim
     for candidate in &order {
         let rank = ranks.entry(candidate.id.group()).or_default();
         *rank += 1;
-        let kept = policy.keep.get(&candidate.kind).copied().unwrap_or(usize::MAX);
+        let kept = policy.kept(candidate);
         let age = age(candidate.last_used, now);
         let drop = if *rank > kept {
             Some(Reason::BeyondKept(kept))
@@ -160,6 +173,18 @@ mod tests {
         ];
         let policy = Policy { keep: HashMap::from([(Kind::Path, 2)]), ..Policy::default() };
         assert_eq!(dropped(&candidates, &[], &policy), [(0, Reason::BeyondKept(2))]);
+    }
+
+    #[test]
+    fn entries_of_groups_that_the_policy_does_not_name_stay() {
+        let candidates =
+            [candidate("a", "1", 5, &[]), candidate("a", "2", 1, &[]), candidate("b", "1", 9, &[])];
+        let groups = |candidate: &Candidate| Some(vec![candidate.id.group().to_owned()]);
+        let keep = HashMap::from([(Kind::Path, 1)]);
+        let policy = Policy { keep, groups: groups(&candidates[2]), ..Policy::default() };
+        assert_eq!(dropped(&candidates, &[], &policy), []);
+        let policy = Policy { groups: groups(&candidates[0]), ..policy };
+        assert_eq!(dropped(&candidates, &[], &policy), [(0, Reason::BeyondKept(1))]);
     }
 
     #[test]

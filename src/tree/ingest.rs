@@ -9,7 +9,7 @@ use std::io;
 use super::scan::Reason;
 use super::{Cursor, LeafId, Places, Tree};
 use crate::error::{Context, Result};
-use crate::fs::{Kind, Stat, stat_of};
+use crate::fs::{Extent, Kind, Stat, data_extents, stat_of};
 
 /// How often a file is read that changes meanwhile.
 const ATTEMPTS: usize = 3;
@@ -69,5 +69,60 @@ impl<'a> Reader<'a> {
             Err(error) if error.is_not_found() => Ok(Err(io::ErrorKind::NotFound.into())),
             Err(error) => Err(error),
         }
+    }
+}
+
+/// Where a file has data.
+#[derive(Debug)]
+pub struct Runs {
+    /// All runs of data, in order.
+    pub data: Vec<Extent>,
+    /// The same for a file with holes; nothing for one without.
+    pub extents: Box<[Extent]>,
+}
+
+impl Runs {
+    /// Where a file in the given state has data.
+    pub fn of(file: &File, stat: &Stat) -> io::Result<Self> {
+        if stat.size == 0 {
+            return Ok(Self { data: Vec::new(), extents: Box::default() });
+        }
+        let whole = Extent { offset: 0, length: stat.size };
+        // Most files take as much room as they are long. Others have holes, or lie in little room: compressed, or in
+        // their inode.
+        let data = if stat.allocated < stat.size { data_extents(file, stat.size)? } else { vec![whole] };
+        let extents = if data == [whole] { Box::default() } else { data.clone().into() };
+        Ok(Self { data, extents })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::FileExt;
+
+    use super::*;
+
+    #[test]
+    fn a_file_that_takes_less_room_than_it_is_long_but_has_no_holes_is_all_data() {
+        let file = tempfile::tempfile().unwrap();
+        file.write_all_at(&[7; 10_000], 0).unwrap();
+        let compressed = Stat { allocated: 512, ..stat_of(&file).unwrap() };
+        let runs = Runs::of(&file, &compressed).unwrap();
+        assert_eq!(runs.data, [Extent { offset: 0, length: 10_000 }]);
+        assert!(runs.extents.is_empty());
+    }
+
+    #[test]
+    fn an_empty_file_has_no_data() {
+        let file = tempfile::tempfile().unwrap();
+        assert!(Runs::of(&file, &stat_of(&file).unwrap()).unwrap().data.is_empty());
+    }
+
+    #[test]
+    fn a_file_that_is_one_hole_has_no_data() {
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(1 << 20).unwrap();
+        let runs = Runs::of(&file, &stat_of(&file).unwrap()).unwrap();
+        assert!(runs.data.is_empty() && runs.extents.is_empty());
     }
 }

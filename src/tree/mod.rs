@@ -21,7 +21,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use cursor::Places;
-pub use ingest::{Read, Reader};
+pub use ingest::{Read, Reader, Runs};
 
 use cursor::Cursor;
 

@@ -4,10 +4,13 @@
 //! size but another time is read, and only written when its digest is another one too. A directory that keeps names
 //! which the manifest does not have also keeps its own modification time: they changed it.
 
+use std::collections::HashSet;
+
 use super::compare::{match_dirs, resolve};
 use super::manifest::Manifest;
 use super::scan::{Extra, Scan};
 use super::{DirId, FileData, Leaf, LeafId, LeafKind, Tree};
+use crate::fs::Stat;
 
 /// What to do with names that the manifest does not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +22,7 @@ pub enum Extras {
 }
 
 /// What has to be done. Numbers are those of the manifest's tree.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     /// What each directory needs.
     pub dirs: Vec<DirTask>,
@@ -37,6 +40,8 @@ pub struct Plan {
     pub remove: Vec<Extra>,
     /// Names that killed restores left behind.
     pub leftovers: Vec<Extra>,
+    /// Directories that keep names which the manifest does not have, and so their own modification times.
+    pub keeping: HashSet<DirId>,
     /// How many leaves are right already.
     pub right: u64,
     /// Bytes in them.
@@ -76,6 +81,37 @@ impl Plan {
             && self.remove.is_empty()
             && self.leftovers.is_empty()
     }
+
+    /// The plan when some of the files to check turned out to differ: they are written, their further names linked
+    /// to what is written, and the directories of both change.
+    #[must_use]
+    pub fn with_differing(&self, tree: &Tree, differing: Vec<LeafId>) -> Self {
+        let mut plan = self.clone();
+        let is_differing: HashSet<LeafId> = differing.iter().copied().collect();
+        let is_linked: HashSet<LeafId> = self.link.iter().copied().collect();
+        for (id, leaf) in tree.leaf_ids().zip(tree.leaves()) {
+            match leaf.kind {
+                LeafKind::HardLink(first) if is_differing.contains(&first) && !is_linked.contains(&id) => {
+                    plan.link.push(id);
+                }
+                LeafKind::File(_) if is_differing.contains(&id) => {}
+                _ => continue,
+            }
+            plan.changes(leaf.parent);
+        }
+        plan.check.retain(|id| !is_differing.contains(id));
+        plan.write.extend(differing);
+        plan
+    }
+
+    /// Notes that a directory, or the names in it, change.
+    fn changes(&mut self, dir: DirId) {
+        let set_modified = !self.keeping.contains(&dir);
+        match &mut self.dirs[dir.0 as usize] {
+            task @ DirTask::Leave if dir != Tree::TOP => *task = DirTask::Update { set_modified },
+            _ => {}
+        }
+    }
 }
 
 /// Compares what is there, scanned with the manifest's tree as its guide, with the manifest.
@@ -86,7 +122,6 @@ pub fn plan(manifest: &Manifest, present: &Scan, extras: Extras) -> Plan {
         manifest,
         present,
         links: link_counts(tree),
-        keeps_extra: vec![false; tree.dirs().len()],
         plan: Plan { dirs: vec![DirTask::Leave; tree.dirs().len()], ..Plan::default() },
     };
     planner.extra_names(&matched, extras);
@@ -104,8 +139,6 @@ struct Planner<'a> {
     present: &'a Scan,
     /// How many names each file has.
     links: Vec<u32>,
-    /// Which directories keep names that the manifest does not have.
-    keeps_extra: Vec<bool>,
     plan: Plan,
 }
 
@@ -134,14 +167,13 @@ impl Planner<'_> {
         match extras {
             Extras::Remove => self.plan.remove = self.present.extra.iter().filter_map(ours).collect(),
             Extras::Keep => {
-                for extra in self.present.extra.iter().filter_map(ours) {
-                    self.keeps_extra[extra.parent.0 as usize] = true;
-                }
+                self.plan.keeping =
+                    self.present.extra.iter().filter_map(ours).map(|extra| extra.parent).collect();
             }
         }
         let changed: Vec<_> =
             self.plan.remove.iter().chain(&self.plan.leftovers).map(|extra| extra.parent).collect();
-        changed.into_iter().for_each(|dir| self.changes(dir));
+        changed.into_iter().for_each(|dir| self.plan.changes(dir));
     }
 
     fn dirs(&mut self, matched: &[Option<DirId>]) {
@@ -150,9 +182,9 @@ impl Planner<'_> {
             let dir = &tree[id];
             match matched[id.0 as usize].map(|here| &self.present.tree[here]) {
                 Some(found) => {
-                    let right_time = dir.modified == found.modified || self.keeps_extra[id.0 as usize];
+                    let right_time = dir.modified == found.modified || self.plan.keeping.contains(&id);
                     if dir.mode != found.mode || dir.attributes != found.attributes || !right_time {
-                        self.changes(id);
+                        self.plan.changes(id);
                     }
                 }
                 None if self.plan.dirs[dir.parent.0 as usize].is_missing() => {
@@ -160,18 +192,9 @@ impl Planner<'_> {
                 }
                 None => {
                     self.plan.dirs[id.0 as usize] = DirTask::Make;
-                    self.changes(dir.parent);
+                    self.plan.changes(dir.parent);
                 }
             }
-        }
-    }
-
-    /// Notes that a directory, or the names in it, change.
-    fn changes(&mut self, dir: DirId) {
-        let set_modified = !self.keeps_extra[dir.0 as usize];
-        match &mut self.plan.dirs[dir.0 as usize] {
-            task @ DirTask::Leave if dir != Tree::TOP => *task = DirTask::Update { set_modified },
-            _ => {}
         }
     }
 
@@ -194,22 +217,28 @@ impl Planner<'_> {
             (Verdict::Replace, LeafKind::File(_) | LeafKind::Symlink(_)) => self.plan.make.push(id),
             (Verdict::Replace, LeafKind::HardLink(_)) => self.plan.link.push(id),
         }
-        self.changes(dir);
+        self.plan.changes(dir);
     }
 
     fn judge(&self, id: LeafId, found: LeafId) -> Verdict {
         let (leaf, present) = (&self.manifest.tree[id], &self.present.tree[found]);
         match (&leaf.kind, &present.kind) {
-            (LeafKind::Symlink(target), LeafKind::Symlink(found)) if target == found => {
-                if leaf.modified == present.modified { Verdict::Right } else { Verdict::Touch }
+            (LeafKind::Symlink(target), LeafKind::Symlink(link)) if target == link => {
+                match leaf.modified == present.modified {
+                    true => Verdict::Right,
+                    false if self.may_touch(found) => Verdict::Touch,
+                    false => Verdict::Replace,
+                }
             }
             (LeafKind::HardLink(first), _) => self.judge_link(*first, found),
             (LeafKind::File(wanted), LeafKind::File(_) | LeafKind::HardLink(_)) => {
                 let same_size = wanted.size == self.present.stats[found.0 as usize].size;
-                if same_size && self.has_its_links(id, found) {
-                    self.judge_file(leaf, wanted, resolve(&self.present.tree, found))
-                } else {
-                    Verdict::Replace
+                if !same_size || !self.has_its_links(id, found) {
+                    return Verdict::Replace;
+                }
+                match self.judge_file(leaf, wanted, resolve(&self.present.tree, found)) {
+                    Verdict::Touch | Verdict::Check if !self.may_touch(found) => Verdict::Replace,
+                    verdict => verdict,
                 }
             }
             _ => Verdict::Replace,
@@ -228,6 +257,12 @@ impl Planner<'_> {
             // The digest says nothing of the holes.
             _ => Verdict::Replace,
         }
+    }
+
+    /// Whether a leaf can be opened, and its mode and time be set: only by its owner.
+    fn may_touch(&self, found: LeafId) -> bool {
+        let Stat { mode, uid, .. } = self.present.stats[found.0 as usize];
+        self.present.user == 0 || (uid == self.present.user && mode & 0o400 != 0)
     }
 
     /// Whether a file has as many names as it should, so that none lies outside the tree.

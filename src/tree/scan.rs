@@ -53,10 +53,12 @@ pub struct Scan {
     pub left_out: Vec<LeftOut>,
     /// When the scan began.
     pub started: Timestamp,
+    /// The user who looked.
+    pub user: u32,
 }
 
 /// A name that does not belong to the tree.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Extra {
     /// The directory it stands in, as the scan's tree numbers it.
     pub parent: DirId,
@@ -159,6 +161,26 @@ struct Guide<'a> {
     parent: DirId,
 }
 
+impl<'a> Guide<'a> {
+    /// What the guide has under a name. The other kind is not looked for when there is one of the kind that is listed.
+    fn find(self, named: &Named<'_>) -> (&'a Tree, Option<DirId>, Option<LeafId>) {
+        let Self { tree, parent } = self;
+        let dir = || tree.find_dir(parent, named.name);
+        let leaf = || tree.find_leaf(parent, named.name);
+        match named.kind {
+            Some(Kind::Directory) => {
+                let dir = dir();
+                (tree, dir, if dir.is_none() { leaf() } else { None })
+            }
+            Some(_) => {
+                let leaf = leaf();
+                (tree, if leaf.is_none() { dir() } else { None }, leaf)
+            }
+            None => (tree, dir(), leaf()),
+        }
+    }
+}
+
 /// The directory in which names are looked at.
 struct Above<'a, 'p> {
     dir: &'p Arc<Dir>,
@@ -197,10 +219,7 @@ impl<'a> Job<'a> {
             into.leftovers.push(named.on_disk.into());
             return;
         }
-        let in_guide = above.guide.map(|guide| {
-            let dir = guide.tree.find_dir(guide.parent, named.name);
-            (guide.tree, dir, guide.tree.find_leaf(guide.parent, named.name))
-        });
+        let in_guide = above.guide.map(|guide| guide.find(named));
         if let Some((_, None, None)) = in_guide {
             into.extra.push(named.name.into());
             return;
@@ -291,8 +310,18 @@ impl<'a> Job<'a> {
         'a: 's,
     {
         let Visit { id, parent, on_disk, path, guide, mut found } = visit;
-        let opened = parent.open_dir(&on_disk).and_then(|dir| dir.stat().map(|stat| (dir, stat)));
-        drop(parent);
+        let open = || {
+            let dir = parent.open_dir(&on_disk)?;
+            // A directory that may be read but not entered can't be told from one that may not be opened.
+            dir.stat_at(b".").map(|stat| (dir, stat))
+        };
+        let opened = match open() {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && guide.is_some() => {
+                // What is compared with a guide is about to be made as the guide says, its mode included.
+                parent.make_accessible(&on_disk).and_then(|()| open())
+            }
+            other => other,
+        };
         let (dir, stat) = match opened {
             Ok(opened) => opened,
             Err(error) if is_gone(&error) => return,
@@ -316,6 +345,7 @@ impl<'a> Job<'a> {
             Err(error) => return self.leave_out(path, Reason::Unreadable(error)),
         };
         let guide = guide.and_then(|(tree, dir)| dir.map(|parent| Guide { tree, parent }));
+        found.leaves.reserve_exact(names.iter().filter(|name| name.kind != Some(Kind::Directory)).count());
         let dir = Arc::new(dir);
         let above = Above { dir: &dir, path: &path, is_path_of_child: false, guide };
         for listed in &names {
@@ -357,7 +387,9 @@ fn drop_unfilled(found: &mut [Option<Found>]) {
 
 /// Numbers the directories breadth first and sorts the names in each.
 fn flatten(mut found: Vec<Option<Found>>, started: Timestamp, left_out: Vec<LeftOut>) -> Scan {
-    let (mut dirs, mut leaves, mut stats) = (Vec::new(), Vec::new(), Vec::new());
+    let leaf_count = found.iter().flatten().map(|dir| dir.leaves.len()).sum();
+    let mut dirs = Vec::with_capacity(found.len());
+    let (mut leaves, mut stats) = (Vec::with_capacity(leaf_count), Vec::with_capacity(leaf_count));
     let (mut extra, mut leftovers) = (Vec::new(), Vec::new());
     let mut queue = std::collections::VecDeque::from([(0, Tree::TOP)]);
     let mut numbered = 1;
@@ -387,7 +419,8 @@ fn flatten(mut found: Vec<Option<Found>>, started: Timestamp, left_out: Vec<Left
         queue.extend(dir.dirs.into_iter().map(|(_, job)| (job as usize, id)));
     }
     mark_hard_links(&mut leaves, &stats);
-    Scan { tree: Tree { dirs, leaves }, stats, extra, leftovers, left_out, started }
+    let user = crate::fs::user();
+    Scan { tree: Tree { dirs, leaves }, stats, extra, leftovers, left_out, started, user }
 }
 
 /// Makes all but the first name of a file that has several hard links to the first.

@@ -1,11 +1,10 @@
 //! The last steps: new directories get their modes and times and take their places, names go, existing directories
 //! get their modes and times.
 
-use std::sync::atomic::Ordering;
-
+use super::files::write_attributes;
 use super::{Cursor, DirTask, Job, add, put_in_place};
 use crate::error::{Context, Error, Result};
-use crate::fs::{Dir, TempName, remove_child, set_mode, set_modified, xattrs};
+use crate::fs::{Dir, TempName, remove_child, set_mode, set_modified};
 use crate::tree::scan::Extra;
 use crate::tree::{DirId, Directory};
 use crate::workers;
@@ -26,6 +25,14 @@ fn with_task(job: &Job<'_>, wanted: impl Fn(DirTask) -> bool) -> Vec<DirId> {
 /// the bottom up.
 fn finish_new(job: &Job<'_>) -> Result<()> {
     let new = with_task(job, DirTask::is_missing);
+    // Writing files made all directories that have some at any depth. The rest is made before any time is set, as a
+    // directory that is made changes the time of the one it stands in.
+    let mut cursor = job.cursor();
+    for id in &new {
+        if job.tree[*id].leaves.is_empty() && job.tree[*id].dirs.is_empty() {
+            cursor.enter(*id)?;
+        }
+    }
     let chunks: Vec<&[DirId]> = new.chunks(64).collect();
     workers::in_order(
         &chunks,
@@ -91,10 +98,13 @@ fn describe(job: &Job<'_>, id: DirId, opened: &Dir, mode: u32, with_time: bool) 
     let Directory { attributes, modified, .. } = &job.tree[id];
     let path = || job.places.dir_path(job.tree, id);
     let has_new_attributes = !attributes.is_empty() || !job.task(id).is_missing();
-    if has_new_attributes && !xattrs::write_open(opened, attributes).context("set the attributes of", path)? {
-        job.counts.without_attributes.fetch_add(1, Ordering::Relaxed);
+    if has_new_attributes {
+        write_attributes(job, opened, attributes).context("set the attributes of", path)?;
     }
-    set_mode(opened, mode).context("set the mode of", path)?;
+    // Only its owner may set a mode, but others may be allowed to write.
+    if opened.stat().context("look at", path)?.mode != mode {
+        set_mode(opened, mode).context("set the mode of", path)?;
+    }
     if with_time {
         set_modified(opened, *modified).context("set the time of", path)?;
     }

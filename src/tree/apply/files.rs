@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Write as _};
+use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -10,7 +11,8 @@ use std::sync::atomic::Ordering;
 use super::{Batch, Building, Item, Job, add, at, put_in_place};
 use crate::digest::Digest;
 use crate::error::{Context, Error, Result};
-use crate::fs::{Dir, TempName, clone_range, files as whole, set_mode, set_modified, stat_of, xattrs};
+use crate::fs::xattrs::{self, Attribute};
+use crate::fs::{Dir, TempName, clone_range, files as whole, set_mode, set_modified, stat_of};
 use crate::tree::{Content, Cursor, Extent, FileData, Leaf, LeafId, LeafKind, Tree};
 
 /// Contents longer than this are copied piece by piece, so that memory stays small and the pieces in the cache of the
@@ -181,7 +183,11 @@ impl<'j, 'a> Writer<'j, 'a> {
             return Ok(false);
         }
         let present = at(stat_of(&file), "look at", job, leaf)?;
-        if present.mode != wanted.mode || present.modified != wanted.modified {
+        let attributes = at(xattrs::read_open(&file), "read the attributes of", job, leaf)?;
+        if present.mode != wanted.mode
+            || present.modified != wanted.modified
+            || attributes != wanted.attributes
+        {
             at(describe(job, leaf, &file, true), "set the mode and time of", job, leaf)?;
             add(&job.counts.touched, 1);
         }
@@ -222,7 +228,10 @@ impl<'j, 'a> Writer<'j, 'a> {
         fill: impl FnOnce(&mut File) -> io::Result<()>,
     ) -> Result<()> {
         self.under_its_name(leaf, "write", |job, dir, name| {
-            let mut file = dir.create_file(name, job.tree[like].mode)?;
+            let Leaf { mode, attributes, .. } = &job.tree[like];
+            // Attributes can only be set on what may be written; the mode is set after them.
+            let writable = if attributes.is_empty() { 0 } else { 0o200 };
+            let mut file = dir.create_file(name, mode | writable)?;
             fill(&mut file)?;
             describe(job, like, &file, false)?;
             add(&job.counts.files, 1);
@@ -268,14 +277,29 @@ fn file_of<'a>(job: &Job<'a>, leaf: LeafId) -> Result<(&'a Leaf, &'a FileData, C
 /// Sets attributes, mode and time, in this order: each would be changed by the one before.
 fn describe(job: &Job<'_>, leaf: LeafId, file: &File, existed: bool) -> io::Result<()> {
     let leaf = &job.tree[leaf];
-    if (existed || !leaf.attributes.is_empty()) && !xattrs::write_open(file, &leaf.attributes)? {
-        job.counts.without_attributes.fetch_add(1, Ordering::Relaxed);
+    if existed || !leaf.attributes.is_empty() {
+        write_attributes(job, file, &leaf.attributes)?;
     }
     // Looking costs a fraction of setting, and a new file usually has its mode from the start.
     if stat_of(file)?.mode != leaf.mode {
         set_mode(file, leaf.mode)?;
     }
     set_modified(file, leaf.modified)
+}
+
+/// Gives an open file or directory just these attributes. They can only be set on what may be written.
+pub(super) fn write_attributes(job: &Job<'_>, file: &impl AsFd, attributes: &[Attribute]) -> io::Result<()> {
+    if *xattrs::read_open(file)? == *attributes {
+        return Ok(());
+    }
+    let mode = stat_of(file)?.mode;
+    if mode & 0o200 == 0 {
+        set_mode(file, mode | 0o200)?;
+    }
+    if !xattrs::write_open(file, attributes)? {
+        add(&job.counts.without_attributes, 1);
+    }
+    Ok(())
 }
 
 struct Copy<'c> {

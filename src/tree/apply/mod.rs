@@ -17,6 +17,7 @@
 mod dirs;
 mod files;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io;
 use std::path::Path;
@@ -93,9 +94,9 @@ pub fn apply(
     monitor: &dyn Monitor,
 ) -> Result<Applied> {
     let made = plan.dirs.iter().zip(0..).filter(|(task, _)| **task == DirTask::Make);
-    let job = Job {
+    let mut job = Job {
         tree: &manifest.tree,
-        plan,
+        plan: Cow::Borrowed(plan),
         places,
         options,
         monitor,
@@ -103,7 +104,7 @@ pub fn apply(
         clone_fails: AtomicBool::new(false),
         counts: Counts::default(),
     };
-    let result = job.run(locate);
+    let result = job.check().and_then(|()| job.run(locate));
     if result.is_err() {
         job.remove_unfinished();
     }
@@ -112,7 +113,7 @@ pub fn apply(
 
 struct Job<'a> {
     tree: &'a Tree,
-    plan: &'a Plan,
+    plan: Cow<'a, Plan>,
     places: &'a Places,
     options: Options,
     monitor: &'a dyn Monitor,
@@ -154,8 +155,7 @@ fn add(count: &AtomicU64, more: u64) {
 impl<'a> Job<'a> {
     fn run(&self, locate: &dyn Fn(&[LeafId]) -> Result<Vec<Batch>>) -> Result<()> {
         self.make_room_for_roots()?;
-        let write = self.check()?;
-        let batches = locate(&write)?;
+        let batches = locate(&self.plan.write)?;
         workers::in_order(&batches, || files::Writer::new(self), |writer, batch| writer.write_batch(batch))?;
         self.for_each_leaf(&self.plan.make, |writer, leaf| writer.make(leaf))?;
         self.for_each_leaf(&self.plan.touch, |writer, leaf| writer.touch(leaf))?;
@@ -165,16 +165,20 @@ impl<'a> Job<'a> {
         dirs::finish(self)
     }
 
-    /// The files to write: those of the plan, and those whose contents turn out to differ.
-    fn check(&self) -> Result<Vec<LeafId>> {
-        let differing = Mutex::new(self.plan.write.clone());
+    /// Reads the files that may be right. Those that are not are written like any other.
+    fn check(&mut self) -> Result<()> {
+        let differing = Mutex::<Vec<LeafId>>::default();
         self.for_each_leaf(&self.plan.check, |writer, leaf| {
             if !writer.check(leaf)? {
                 differing.lock().unwrap_or_else(PoisonError::into_inner).push(leaf);
             }
             Ok(())
         })?;
-        Ok(differing.into_inner().unwrap_or_else(PoisonError::into_inner))
+        let differing = differing.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if !differing.is_empty() {
+            self.plan = Cow::Owned(self.plan.with_differing(self.tree, differing));
+        }
+        Ok(())
     }
 
     fn for_each_leaf<'j>(

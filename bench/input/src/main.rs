@@ -1,0 +1,3 @@
+//! Nothing: the dependencies are the input.
+
+fn main() {}

@@ -1,0 +1,361 @@
+//! What is saved comes back as it was: compared by rsync and by the tests' own look at inode, link, block, time and
+//! attribute.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, symlink};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+
+use crate::support::compare::{inode, picture, same};
+use crate::support::mounts::Mount;
+use crate::support::tools::{have, is_root, must, rsync_sees_no_difference, skip};
+use crate::support::{Sandbox, deep, trees};
+
+/// Saves `tree` of one job, restores it in another and compares.
+#[track_caller]
+fn round_trip(sandbox: &Sandbox) {
+    let (one, other) = (sandbox.job("one"), sandbox.job("other"));
+    let original = picture(&one.join("tree"));
+    assert!(sandbox.save(&one, "key").done().is_saved());
+    assert!(sandbox.restore(&other, "key").done().is_hit());
+    same(&original, &picture(&other.join("tree")));
+    same(&original, &picture(&one.join("tree")));
+    rsync_sees_no_difference(&one.join("tree"), &other.join("tree"));
+    rsync_sees_no_difference(&other.join("tree"), &one.join("tree"));
+    assert_eq!(fs::read_dir(&other).unwrap().count(), 1, "something else is left in the job's directory");
+}
+
+#[test]
+fn a_tree_with_everything_comes_back_as_it_was() {
+    let sandbox = Sandbox::new();
+    trees::everything(&sandbox.job("one").join("tree"));
+    round_trip(&sandbox);
+    // A second time there is nothing to do.
+    let again = sandbox.restore(&sandbox.job("other"), "key").done().json();
+    assert_eq!((&again["written-files"], &again["removed-files"]), (&0.into(), &0.into()));
+    sandbox.verify().done();
+}
+
+#[test]
+fn a_user_without_rights_gets_everything_back_too() {
+    let sandbox = Sandbox::without_rights();
+    let tree = sandbox.job("one").join("tree");
+    trees::everything(&tree);
+    for only_root in ["file-0000", "file-0200", "file-0111"] {
+        drop(fs::remove_file(tree.join("modes").join(only_root)));
+    }
+    trees::set_modified(&tree.join("modes"), 1_650_000_000, 7);
+    sandbox.give_away();
+    round_trip(&sandbox);
+}
+
+#[test]
+fn sparse_files_stay_sparse() {
+    let sandbox = Sandbox::new();
+    trees::everything(&sandbox.job("one").join("tree"));
+    round_trip(&sandbox);
+    let names = fs::read_dir(sandbox.path("one/tree/sparse")).unwrap();
+    let mut compared = 0;
+    for name in names.map(|entry| entry.unwrap().file_name()) {
+        let blocks =
+            |job: &str| sandbox.path(job).join("tree/sparse").join(&name).metadata().unwrap().blocks();
+        assert!(
+            blocks("other") <= blocks("one"),
+            "{}: {} {}",
+            name.display(),
+            blocks("one"),
+            blocks("other")
+        );
+        compared += 1;
+    }
+    assert!(compared >= 7);
+    let store: u64 = crate::support::compare::disk_usage(&sandbox.store());
+    let data: u64 = crate::support::compare::disk_usage(&sandbox.path("one"));
+    assert!(store <= data + (1 << 20), "the store takes {store} bytes for {data}: holes were stored");
+}
+
+#[test]
+fn names_of_one_file_are_one_file_again_across_directories_and_roots() {
+    let sandbox = Sandbox::new();
+    let (one, other) = (sandbox.job("one"), sandbox.job("other"));
+    for root in ["first", "second/inner", "third"] {
+        fs::create_dir_all(one.join(root)).unwrap();
+    }
+    trees::write(&one.join("first/file"), b"small");
+    fs::hard_link(one.join("first/file"), one.join("second/inner/file")).unwrap();
+    fs::hard_link(one.join("first/file"), one.join("third/other-name")).unwrap();
+    trees::write(&one.join("third/alone"), b"small");
+    let roots = ["third", "first", "second"];
+    sandbox.run(&one, &[&["save", "--key", "k"], &roots[..]].concat()).done();
+    sandbox.run(&other, &[&["restore", "--key", "k"], &roots[..]].concat()).done();
+    for root in roots {
+        same(&picture(&one.join(root)), &picture(&other.join(root)));
+    }
+    let file = inode(&other.join("first/file"));
+    assert_eq!(file, inode(&other.join("second/inner/file")));
+    assert_eq!(file, inode(&other.join("third/other-name")));
+    assert_ne!(file, inode(&other.join("third/alone")), "equal contents are not one file");
+}
+
+#[test]
+fn extended_attributes_come_back() {
+    let sandbox = Sandbox::new();
+    let tree = sandbox.job("one").join("tree");
+    trees::small(&tree, 1);
+    let file = tree.join("same");
+    if xattr::set(&file, "user.comment", b"a\0\xff").is_err() {
+        return skip("xattr", "extended attributes");
+    }
+    xattr::set(&file, "user.empty", b"").unwrap();
+    xattr::set(tree.join("src"), "user.directory", b"yes").unwrap();
+    xattr::set(tree.join("large"), "user.of-a-hard-link", &[b'v'; 1000]).unwrap();
+    trees::age(&tree);
+    round_trip(&sandbox);
+    let back = xattr::get(sandbox.path("other/tree/same"), "user.comment").unwrap();
+    assert_eq!(back.as_deref(), Some(&b"a\0\xff"[..]));
+    // Over an existing tree: changed, missing and additional ones.
+    let there = sandbox.path("other/tree");
+    xattr::set(there.join("same"), "user.comment", b"changed").unwrap();
+    xattr::remove(there.join("src"), "user.directory").unwrap();
+    xattr::set(there.join("large"), "user.additional", b"x").unwrap();
+    sandbox.restore(&sandbox.job("other"), "key").done();
+    same(&picture(&tree), &picture(&there));
+}
+
+#[test]
+fn access_control_lists_come_back() {
+    if !have("setfacl", "access control lists") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let tree = sandbox.job("one").join("tree");
+    trees::small(&tree, 1);
+    must("setfacl", &["-m".as_ref(), "u:12345:rw,g:54321:r".as_ref(), tree.join("same").as_ref()]);
+    must("setfacl", &["-m".as_ref(), "d:u:12345:rwx".as_ref(), tree.join("src").as_ref()]);
+    trees::age(&tree);
+    round_trip(&sandbox);
+}
+
+#[test]
+fn sockets_and_fifos_are_said_and_left_out() {
+    let sandbox = Sandbox::new();
+    let (one, other) = (sandbox.job("one"), sandbox.job("other"));
+    let tree = one.join("tree");
+    trees::small(&tree, 1);
+    let original = picture(&tree);
+    let _socket = UnixListener::bind(tree.join("src/socket")).unwrap();
+    nix::unistd::mkfifo(&tree.join("fifo"), nix::sys::stat::Mode::from_bits_truncate(0o644)).unwrap();
+    trees::age(&tree);
+    let saved = sandbox.save(&one, "k").ended(0);
+    assert_eq!(saved.warnings().len(), 2, "{saved:#?}");
+    assert!(saved.stderr.contains("src/socket is not cached") && saved.stderr.contains("fifo is not cached"));
+    assert_eq!(saved.json()["left-out-files"], 2);
+    sandbox.restore(&other, "k").done();
+    let restored = picture(&other.join("tree"));
+    assert_eq!(original.keys().collect::<Vec<_>>(), restored.keys().collect::<Vec<_>>());
+}
+
+#[test]
+fn what_may_not_be_read_is_said_and_left_out() {
+    let sandbox = Sandbox::without_rights();
+    let (one, other) = (sandbox.job("one"), sandbox.job("other"));
+    let tree = one.join("tree");
+    trees::small(&tree, 1);
+    trees::write(&tree.join("secret"), b"x");
+    trees::write(&tree.join("closed/inside"), b"x");
+    trees::write(&tree.join("no-search/inside"), b"x");
+    sandbox.give_away();
+    trees::set_mode(&tree.join("secret"), 0o000);
+    trees::set_mode(&tree.join("closed"), 0o000);
+    trees::set_mode(&tree.join("no-search"), 0o444);
+    let saved = sandbox.save(&one, "k").ended(0);
+    for name in ["secret", "closed", "no-search"] {
+        assert!(saved.stderr.contains(&format!("{name} is not cached: it may not be read")), "{saved:#?}");
+    }
+    assert_eq!(saved.warnings().len(), 3, "{saved:#?}");
+    sandbox.restore(&other, "k").done();
+    let restored = other.join("tree");
+    assert!(restored.join("same").exists() && !restored.join("secret").exists());
+    assert!(!restored.join("closed").exists());
+    for name in ["closed", "no-search"] {
+        trees::set_mode(&tree.join(name), 0o755);
+        if restored.join(name).exists() {
+            trees::set_mode(&restored.join(name), 0o755);
+        }
+    }
+}
+
+#[test]
+fn a_tree_deeper_than_a_path_can_be_comes_back() {
+    let sandbox = Sandbox::new();
+    let (one, other) = (sandbox.job("one"), sandbox.job("other"));
+    let (name, depth) = ("a-directory-with-a-name-that-is-quite-long", 200);
+    assert!(name.len() * depth > 4096);
+    deep::make(&one.join("tree"), name, depth);
+    sandbox.save(&one, "k").done();
+    sandbox.restore(&other, "k").done();
+    assert_eq!(deep::depth(&other.join("tree"), name), depth);
+    sandbox.mirror(&other, "k").done();
+    must("rm", &["-rf".as_ref(), one.join("tree").as_ref(), other.join("tree").as_ref()]);
+}
+
+#[test]
+fn a_tree_with_more_levels_than_descriptors_comes_back() {
+    let sandbox = Sandbox::new();
+    let (one, other) = (sandbox.job("one"), sandbox.job("other"));
+    deep::make(&one.join("tree"), "d", 1500);
+    // As in a shell: 1,024 descriptors, more if one asks for them.
+    let limited = |job: &Path, arguments: &[&str]| {
+        let mut command = sandbox.command_behind(&["prlimit", "--nofile=1024:8192"], job, arguments);
+        crate::support::Ran::of(&mut command)
+    };
+    if !have("prlimit", "deep trees with few descriptors") {
+        return;
+    }
+    limited(&one, &["save", "--key", "k", "tree"]).done();
+    limited(&other, &["restore", "--key", "k", "tree"]).done();
+    assert_eq!(deep::depth(&other.join("tree"), "d"), 1500);
+    deep::make(&other.join("tree/extra"), "e", 1500);
+    limited(&other, &["restore", "--mirror", "--key", "k", "tree"]).done();
+    assert!(!other.join("tree/extra").exists());
+    must("rm", &["-rf".as_ref(), one.join("tree").as_ref(), other.join("tree").as_ref()]);
+}
+
+#[test]
+fn ten_thousand_files_in_one_directory_come_back() {
+    let sandbox = Sandbox::new();
+    let tree = sandbox.job("one").join("tree");
+    fs::create_dir(&tree).unwrap();
+    for number in 0..10_000_u32 {
+        fs::write(tree.join(format!("{number}")), number.to_le_bytes()).unwrap();
+    }
+    trees::age(&tree);
+    round_trip(&sandbox);
+}
+
+#[test]
+fn roots_of_every_kind_come_back() {
+    let sandbox = Sandbox::new();
+    let (one, other) = (sandbox.job("one"), sandbox.job("other"));
+    trees::write(&one.join("file"), b"a file as root");
+    symlink("a/b", one.join("link")).unwrap();
+    fs::create_dir(one.join("empty")).unwrap();
+    trees::write(&one.join("a/b/c/deep"), b"deep root");
+    trees::write(&sandbox.path("home/.config/x"), b"at home");
+    let outside = sandbox.path("outside");
+    trees::write(&outside.join("x"), b"absolute");
+    let outside = outside.display().to_string();
+    let roots = ["file", "link", "empty", "a/b/c", "~/.config", &outside];
+    trees::age(&one);
+    let (there, home) = (picture(&one), picture(&sandbox.path("home")));
+    sandbox.run(&one, &[&["save", "--key", "k"], &roots[..]].concat()).done();
+    fs::remove_dir_all(sandbox.path("home/.config")).unwrap();
+    fs::remove_dir_all(&outside).unwrap();
+    sandbox.run(&other, &[&["restore", "--key", "k"], &roots[..]].concat()).done();
+    for root in ["file", "link", "empty", "a/b/c"] {
+        same(&picture(&one.join(root)), &picture(&other.join(root)));
+    }
+    assert!(there.len() > 4);
+    assert_eq!(home.len(), picture(&sandbox.path("home")).len());
+    assert_eq!(fs::read(sandbox.path("home/.config/x")).unwrap(), b"at home");
+    assert_eq!(fs::read(sandbox.path("outside/x")).unwrap(), b"absolute");
+}
+
+#[test]
+fn the_directory_the_program_runs_in_can_be_a_root() {
+    let sandbox = Sandbox::new();
+    let (one, other) = (sandbox.job("one"), sandbox.job("other"));
+    trees::small(&one.join("tree"), 1);
+    sandbox.run(&one, &["save", "--key", "k", "."]).done();
+    sandbox.run(&other, &["restore", "--key", "k", "."]).done();
+    same(&picture(&one.join("tree")), &picture(&other.join("tree")));
+}
+
+#[test]
+fn the_store_is_not_saved_into_itself() {
+    let sandbox = Sandbox::new();
+    let one = sandbox.job("one");
+    trees::small(&one.join("tree"), 1);
+    let sandbox = sandbox.with_cache(one.join("tree/.cache"));
+    sandbox.save(&one, "1").done();
+    let files = sandbox.save(&one, "2").done().json()["files"].clone();
+    assert_eq!(sandbox.save(&one, "3").done().json()["files"], files, "the store grows with itself");
+    // To remove what the entry does not have must not remove the store that the entry is in.
+    let mirrored = sandbox.mirror(&one, "2");
+    assert!(mirrored.ended(0).is_hit());
+    assert!(sandbox.mirror(&one, "2").ended(0).is_hit());
+    sandbox.verify().done();
+}
+
+#[test]
+fn exclusions_are_left_out() {
+    let sandbox = Sandbox::new();
+    let (one, other) = (sandbox.job("one"), sandbox.job("other"));
+    trees::small(&one.join("tree"), 1);
+    let paths = ["tree", "!tree/build", "!tree/src/2.rs"];
+    sandbox.run(&one, &[&["save", "--key", "k"], &paths[..]].concat()).done();
+    sandbox.run(&other, &[&["restore", "--key", "k"], &paths[..]].concat()).done();
+    let restored = picture(&other.join("tree"));
+    let mut wanted = picture(&one.join("tree"));
+    wanted.retain(|path, _| !path.starts_with("build") && path != Path::new("src/2.rs"));
+    assert_eq!(wanted.keys().collect::<Vec<_>>(), restored.keys().collect::<Vec<_>>());
+}
+
+/// On some filesystems a file takes less room than it is long and yet has no holes: compressed ones, and small files
+/// kept inside the inode.
+#[test]
+fn a_file_that_takes_little_room_without_holes_keeps_its_contents() {
+    let what = "files kept inside the inode";
+    let mkfs = ["mkfs.ext4", "-q", "-I", "1024", "-O", "inline_data"];
+    let Some(mount) = Mount::image(64 << 20, &mkfs, "loop", what) else { return };
+    let sandbox = Sandbox::below(mount.path());
+    let tree = sandbox.job("one").join("tree");
+    trees::write(&tree.join("inline"), &trees::noise(1, 700));
+    if tree.join("inline").metadata().unwrap().blocks() * 512 >= 700 {
+        return skip("inline_data", what);
+    }
+    trees::age(&tree);
+    round_trip(&sandbox);
+}
+
+#[test]
+fn filesystems_that_share_blocks_give_the_same_result() {
+    let what = "a filesystem that shares blocks";
+    let Some(mount) = Mount::image(320 << 20, &["mkfs.xfs", "-q", "-f", "-m", "reflink=1"], "loop", what)
+    else {
+        return;
+    };
+    let sandbox = Sandbox::below(mount.path());
+    trees::everything(&sandbox.job("one").join("tree"));
+    round_trip(&sandbox);
+    sandbox.verify().done();
+}
+
+#[test]
+fn another_filesystem_than_the_stores_gives_the_same_result() {
+    let what = "restoring to another filesystem";
+    let Some(mount) = Mount::tmpfs(64 << 20, what) else { return };
+    let sandbox = Sandbox::new();
+    let sandbox = sandbox.with_cache(mount.join("cache"));
+    trees::everything(&sandbox.job("one").join("tree"));
+    round_trip(&sandbox);
+}
+
+#[test]
+fn a_restore_belongs_to_the_user_who_runs_it() {
+    if !is_root() {
+        return skip("root", "saving as one user and restoring as another");
+    }
+    let sandbox = Sandbox::without_rights();
+    let (one, other) = (sandbox.job("one"), sandbox.job("other"));
+    trees::small(&one.join("tree"), 1);
+    // The tree is root's, readable for all; who saves and restores it is not.
+    sandbox.save(&one, "k").done();
+    sandbox.restore(&other, "k").done();
+    let mut names = 0;
+    trees::walk(&other.join("tree"), &mut |path| {
+        assert_eq!(path.symlink_metadata().unwrap().uid(), crate::support::NOBODY, "{}", path.display());
+        names += 1;
+    });
+    assert!(names > 10);
+}

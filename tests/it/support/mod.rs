@@ -1,0 +1,276 @@
+//! What the tests of the engine share: a place to run the program in, trees to save, and ways to compare them.
+
+pub(crate) mod compare;
+pub(crate) mod deep;
+pub(crate) mod mounts;
+pub(crate) mod tools;
+pub(crate) mod trees;
+
+use std::fs;
+use std::io::Read as _;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// The user and group that tests use who need one without rights.
+pub(crate) const NOBODY: u32 = 65534;
+/// How long a run may take before it counts as hanging.
+const HANGS: Duration = Duration::from_secs(100);
+
+/// A temporary directory with a store of its own, in which the program runs with an environment of its own.
+pub(crate) struct Sandbox {
+    dir: TempDir,
+    program: PathBuf,
+    cache: PathBuf,
+    without_rights: bool,
+}
+
+impl Sandbox {
+    /// A sandbox in the usual temporary directory.
+    pub(crate) fn new() -> Self {
+        Self::below(&std::env::temp_dir())
+    }
+
+    /// A sandbox in a directory.
+    pub(crate) fn below(dir: &Path) -> Self {
+        let dir = tempfile::Builder::new().prefix("lc-test-").tempdir_in(dir).unwrap();
+        let home = dir.path().join("home");
+        fs::create_dir(&home).unwrap();
+        let cache = dir.path().join("cache");
+        Self { dir, program: env!("CARGO_BIN_EXE_local-cache").into(), cache, without_rights: false }
+    }
+
+    /// A sandbox whose programs run as a user without rights: as `nobody` where the tests run as root.
+    pub(crate) fn without_rights() -> Self {
+        let mut sandbox = Self::new();
+        fs::set_permissions(sandbox.dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        if tools::is_root() {
+            // The build's own directory may be closed to others.
+            let program = sandbox.path("local-cache");
+            if fs::hard_link(&sandbox.program, &program).is_err() {
+                fs::copy(&sandbox.program, &program).unwrap();
+            }
+            sandbox.program = program;
+            sandbox.without_rights = true;
+            sandbox.give_away();
+        }
+        sandbox
+    }
+
+    /// The same sandbox with its store elsewhere.
+    pub(crate) fn with_cache(mut self, cache: PathBuf) -> Self {
+        self.cache = cache;
+        self
+    }
+
+    /// Makes everything in the sandbox belong to the user who runs the program.
+    pub(crate) fn give_away(&self) {
+        if self.without_rights {
+            trees::walk(self.dir.path(), &mut |path| {
+                if path != self.program {
+                    std::os::unix::fs::lchown(path, Some(NOBODY), Some(NOBODY)).unwrap();
+                }
+            });
+        }
+    }
+
+    /// A path in the sandbox.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// A directory in the sandbox for a job to run in.
+    pub(crate) fn job(&self, name: &str) -> PathBuf {
+        let path = self.path(name);
+        if !path.exists() {
+            fs::create_dir(&path).unwrap();
+            if self.without_rights {
+                std::os::unix::fs::chown(&path, Some(NOBODY), Some(NOBODY)).unwrap();
+            }
+        }
+        path
+    }
+
+    /// The cache root.
+    pub(crate) fn cache(&self) -> &Path {
+        &self.cache
+    }
+
+    /// The store's directory.
+    pub(crate) fn store(&self) -> PathBuf {
+        self.cache.join("local-cache-v1")
+    }
+
+    /// A command that runs the program in `job`, with arguments.
+    pub(crate) fn command(&self, job: &Path, arguments: &[&str]) -> Command {
+        self.command_behind(&[], job, arguments)
+    }
+
+    /// The same, started by another program such as strace.
+    pub(crate) fn command_behind(&self, starter: &[&str], job: &Path, arguments: &[&str]) -> Command {
+        let mut words: Vec<&std::ffi::OsStr> = starter.iter().map(AsRef::as_ref).collect();
+        words.push(self.program.as_os_str());
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]).args(arguments).arg("--cache-root").arg(&self.cache);
+        command.current_dir(job).env_clear().env("HOME", self.path("home")).env("RAYON_NUM_THREADS", "2");
+        // Programs in front of ours are looked for in PATH.
+        command.env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        if self.without_rights {
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        command
+    }
+
+    /// Runs the program in `job`.
+    pub(crate) fn run(&self, job: &Path, arguments: &[&str]) -> Ran {
+        Ran::of(&mut self.command(job, arguments))
+    }
+
+    /// Saves `tree` of a job.
+    pub(crate) fn save(&self, job: &Path, key: &str) -> Ran {
+        self.run(job, &["save", "--json", "--key", key, "tree"])
+    }
+
+    /// Restores `tree` into a job.
+    pub(crate) fn restore(&self, job: &Path, key: &str) -> Ran {
+        self.run(job, &["restore", "--json", "--key", key, "tree"])
+    }
+
+    /// Restores `tree` into a job and removes what the entry does not have.
+    pub(crate) fn mirror(&self, job: &Path, key: &str) -> Ran {
+        self.run(job, &["restore", "--json", "--mirror", "--key", key, "tree"])
+    }
+
+    /// Removes all but the `keep` entries used last.
+    pub(crate) fn prune(&self, keep: usize) -> Ran {
+        self.run(self.dir.path(), &["prune", "--json", "--keep", &keep.to_string()])
+    }
+
+    /// Reads all of the store.
+    pub(crate) fn verify(&self) -> Ran {
+        self.run(self.dir.path(), &["verify", "--json"])
+    }
+
+    /// Reads all of the store and repairs it.
+    pub(crate) fn repair(&self) -> Ran {
+        self.run(self.dir.path(), &["verify", "--json", "--repair"])
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        // What a test made inaccessible would stay.
+        if !tools::is_root() {
+            trees::walk(self.dir.path(), &mut |path| {
+                if path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir()) {
+                    drop(fs::set_permissions(path, fs::Permissions::from_mode(0o755)));
+                }
+            });
+        }
+    }
+}
+
+/// How a run of the program ended.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    /// Its exit code; none when a signal ended it.
+    pub(crate) code: Option<i32>,
+    /// What it printed.
+    pub(crate) stdout: String,
+    /// What it said on standard error.
+    pub(crate) stderr: String,
+}
+
+impl Ran {
+    /// Runs a command to its end.
+    pub(crate) fn of(command: &mut Command) -> Self {
+        Self::end_of(command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}")))
+    }
+
+    /// Waits for a child. One that takes too long is ended and the test fails.
+    pub(crate) fn end_of(mut child: Child) -> Self {
+        let mut out = child.stdout.take().unwrap();
+        let mut err = child.stderr.take().unwrap();
+        let reader = std::thread::spawn(move || {
+            let mut bytes = Vec::new();
+            out.read_to_end(&mut bytes).unwrap();
+            bytes
+        });
+        let errors = std::thread::spawn(move || {
+            let mut bytes = Vec::new();
+            err.read_to_end(&mut bytes).unwrap();
+            bytes
+        });
+        let begun = Instant::now();
+        let status = loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                break status;
+            }
+            if begun.elapsed() > HANGS {
+                child.kill().unwrap();
+                panic!("the program hangs");
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        };
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("output is UTF-8");
+        Self {
+            code: status.code(),
+            stdout: text(reader.join().unwrap()),
+            stderr: text(errors.join().unwrap()),
+        }
+    }
+
+    /// Demands that it did what it was asked, without a word on standard error.
+    #[track_caller]
+    pub(crate) fn done(self) -> Self {
+        assert!(self.code == Some(0) && self.stderr.is_empty(), "{self:#?}");
+        self
+    }
+
+    /// Demands an exit code and no panic.
+    #[track_caller]
+    pub(crate) fn ended(self, code: i32) -> Self {
+        assert!(self.code == Some(code) && !self.stderr.contains("panicked"), "{self:#?}");
+        self
+    }
+
+    /// Demands a failure that is said in one line, and returns the line.
+    #[track_caller]
+    pub(crate) fn failed(self, code: i32) -> String {
+        let ran = self.ended(code);
+        let lines: Vec<&str> = ran.stderr.lines().collect();
+        assert!(lines.len() == 1 && lines[0].starts_with("local-cache: "), "not one line: {ran:#?}");
+        lines[0].to_owned()
+    }
+
+    /// The JSON document it printed.
+    #[track_caller]
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("not JSON ({error}): {self:#?}"))
+    }
+
+    /// Whether a restore found an entry.
+    #[track_caller]
+    pub(crate) fn is_hit(&self) -> bool {
+        self.json()["cache-hit"] != "miss"
+    }
+
+    /// Whether a save made an entry.
+    #[track_caller]
+    pub(crate) fn is_saved(&self) -> bool {
+        self.json()["saved"] == true
+    }
+
+    /// The lines on standard error, all of which must be the program's own.
+    #[track_caller]
+    pub(crate) fn warnings(&self) -> Vec<&str> {
+        let lines: Vec<&str> = self.stderr.lines().collect();
+        assert!(lines.iter().all(|line| line.starts_with("local-cache: ")), "{self:#?}");
+        lines
+    }
+}

@@ -1,0 +1,62 @@
+//! Filesystems of the tests' own.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use super::tools::{is_root, skip};
+
+/// A mounted filesystem; it goes away with the value.
+pub(crate) struct Mount {
+    dir: tempfile::TempDir,
+    _image: Option<tempfile::NamedTempFile>,
+}
+
+impl Mount {
+    /// A memory filesystem of some bytes; none, which is said, where it can't be mounted.
+    pub(crate) fn tmpfs(bytes: u64, what: &str) -> Option<Self> {
+        Self::mount(&["-t", "tmpfs", "-o", &format!("size={bytes},mode=755"), "lc-test-tmpfs"], None, what)
+    }
+
+    /// A filesystem made by `mkfs` in a file of some bytes; none, which is said, where it can't be had.
+    pub(crate) fn image(bytes: u64, mkfs: &[&str], options: &str, what: &str) -> Option<Self> {
+        let image = tempfile::Builder::new().prefix("lc-test-").suffix(".img").tempfile().unwrap();
+        image.as_file().set_len(bytes).unwrap();
+        if !is_root() || !succeeds(Command::new(mkfs[0]).args(&mkfs[1..]).arg(image.path())) {
+            skip(mkfs[0], what);
+            return None;
+        }
+        let path = image.path().to_owned();
+        Self::mount(&["-o", options, &path.display().to_string()], Some(image), what)
+    }
+
+    fn mount(arguments: &[&str], image: Option<tempfile::NamedTempFile>, what: &str) -> Option<Self> {
+        let dir = tempfile::Builder::new().prefix("lc-test-mount-").tempdir().unwrap();
+        if !is_root() || !succeeds(Command::new("mount").args(arguments).arg(dir.path())) {
+            skip("mount", what);
+            return None;
+        }
+        Some(Self { dir, _image: image })
+    }
+
+    /// Where it is mounted.
+    pub(crate) fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// A path on it.
+    pub(crate) fn join(&self, name: &str) -> PathBuf {
+        self.path().join(name)
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        // Lazily: a descriptor that a failed test left open must not keep it.
+        succeeds(Command::new("umount").arg("-l").arg(self.dir.path()));
+    }
+}
+
+fn succeeds(command: &mut Command) -> bool {
+    let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    quiet.status().is_ok_and(|status| status.success())
+}

@@ -1,0 +1,72 @@
+//! Programs of the system that tests compare with, and what happens where one is missing.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// Whether the tests run as root.
+pub(crate) fn is_root() -> bool {
+    nix::unistd::geteuid().is_root()
+}
+
+/// Says that a test, or a part of one, is skipped.
+///
+/// Where the variable `LOCAL_CACHE_TESTS_REQUIRE` names what is missing (or says `all`) the test fails instead.
+#[track_caller]
+#[expect(clippy::disallowed_methods, reason = "which tools must be there is said by whoever runs the tests")]
+pub(crate) fn skip(missing: &str, what: &str) {
+    let required = std::env::var("LOCAL_CACHE_TESTS_REQUIRE").unwrap_or_default();
+    let is_required = required.split([',', ' ']).any(|item| item == missing || item == "all");
+    assert!(!is_required, "{missing} is required and missing: {what}");
+    // Written directly: what the print macros write is not shown for a test that passes.
+    writeln!(std::io::stderr(), "SKIPPED: {what}: {missing} is missing").unwrap();
+}
+
+/// Whether a program is there; else the skipping of `what` is said.
+#[track_caller]
+pub(crate) fn have(program: &str, what: &str) -> bool {
+    let found = ["/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin"]
+        .iter()
+        .any(|dir| Path::new(dir).join(program).exists());
+    if !found {
+        skip(program, what);
+    }
+    found
+}
+
+/// Runs a program that must succeed; returns what it printed.
+#[track_caller]
+pub(crate) fn must(program: &str, arguments: &[&std::ffi::OsStr]) -> String {
+    let output = Command::new(program).args(arguments).stdin(Stdio::null()).output().unwrap();
+    assert!(output.status.success(), "{program} {arguments:?}: {output:?}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Demands that rsync finds no difference between two trees: contents, kinds, modes, times, links, owners, attributes.
+#[track_caller]
+pub(crate) fn rsync_sees_no_difference(original: &Path, copy: &Path) {
+    if !have("rsync", "comparison by rsync") {
+        return;
+    }
+    let slash = |path: &Path| {
+        let mut path = path.as_os_str().to_owned();
+        path.push("/");
+        path
+    };
+    let mut options = vec!["-aHniX", "--checksum", "--delete"];
+    if !is_root() {
+        // An unprivileged user has just one owner to give.
+        options.push("--no-owner");
+    }
+    let mut arguments: Vec<&std::ffi::OsStr> = options.iter().map(AsRef::as_ref).collect();
+    let (original, copy) = (slash(original), slash(copy));
+    arguments.extend([original.as_os_str(), copy.as_os_str()]);
+    let differences = must("rsync", &arguments);
+    assert_eq!(
+        differences,
+        "",
+        "rsync sees differences between {} and {}",
+        original.display(),
+        copy.display()
+    );
+}
