@@ -5,6 +5,7 @@
 //! A layer uses only what stands below it; `tests/it/architecture.rs` checks this list and the direction.
 //!
 //! - `cli`: the command line: arguments in, text or JSON out
+//! - `demo`: the jobs of a workflow on a real Cargo project, with and without the cache
 //! - `action`: the phases of the GitHub Action: inputs and workflow context in, outputs and log lines out
 //! - `report`: numbers, durations and tables as people read them
 //! - `ops`: whole operations: restore, save, list, verify, prune
@@ -23,6 +24,7 @@
 
 pub mod action;
 pub mod cli;
+pub mod demo;
 pub mod digest;
 pub mod error;
 pub mod fs;

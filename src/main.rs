@@ -15,11 +15,13 @@ use local_cache::site::{far, signals};
 
 fn main() -> ExitCode {
     start_logging();
-    local_cache::fs::allow_many_descriptors();
-    // As process 1 of a container, a signal that comes before this is lost. Without it, signals just end the process.
-    drop(signals::install());
+    raise_file_limit();
     let env: Env = std::env::vars_os().collect();
     let arguments = as_command(std::env::args_os().collect());
+    if arguments.get(1).is_some_and(|argument| argument == far::ARGUMENT || argument == "action") {
+        // As process 1 of a container, a signal that comes before this is lost.
+        drop(signals::install());
+    }
     if arguments.get(1).is_some_and(|argument| argument == far::ARGUMENT) {
         return far::serve(site_env(&env), far_work);
     }
@@ -54,6 +56,15 @@ fn start_logging() {
             writeln!(out, "local-cache: {}: {}", record.level().as_str().to_lowercase(), record.args())
         })
         .init();
+}
+
+/// A directory is open for each level of a tree; deep trees need more than the usual soft limit.
+fn raise_file_limit() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        // Where it is refused, only very deep trees fail, and say why.
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place that asks for it")]

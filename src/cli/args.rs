@@ -62,7 +62,9 @@ pub(super) enum Command {
     #[command(after_help = "Example:\n  local-cache hash-files '**/Cargo.lock' rust-toolchain.toml")]
     HashFiles(HashFiles),
     /// Run two jobs on a real Cargo project, side by side with and without the cache
-    #[command(after_help = "Examples:\n  local-cache demo\n  local-cache demo --project ~/src/my-workspace")]
+    #[command(
+        after_help = "Everything happens in one temporary directory, below TMPDIR or else /tmp, the store too.\n\nExamples:\n  local-cache demo\n  local-cache demo --project ~/src/my-workspace\n  TMPDIR=/mnt/disk local-cache demo --keep"
+    )]
     Demo(Demo),
     /// Print completions for a shell
     #[command(
@@ -172,6 +174,12 @@ pub(super) struct Demo {
     /// A Cargo project to use instead of the built-in one; it is copied, not touched
     #[arg(long, value_name = "DIR")]
     pub(super) project: Option<PathBuf>,
+    /// Take crates from your own Cargo home, which is only read, in place of the network
+    #[arg(long)]
+    pub(super) offline: bool,
+    /// Leave the temporary directory when all is done
+    #[arg(long)]
+    pub(super) keep: bool,
 }
 
 #[derive(Debug, Args)]

@@ -27,7 +27,7 @@ pub(super) struct Context<'a> {
 }
 
 impl Context<'_> {
-    fn print(&mut self, text: &str, json: &serde_json::Value) -> Result<(), Failure> {
+    pub(super) fn print(&mut self, text: &str, json: &serde_json::Value) -> Result<(), Failure> {
         if self.common.json {
             writeln!(self.out, "{json:#}")?;
         } else {

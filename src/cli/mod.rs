@@ -2,7 +2,9 @@
 
 mod args;
 mod commands;
+mod demo;
 mod exit;
+mod interrupt;
 mod progress;
 mod show;
 
@@ -12,7 +14,8 @@ use std::panic;
 use std::path::PathBuf;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser};
+use clap::parser::ValueSource;
+use clap::{CommandFactory, FromArgMatches};
 
 pub use exit::Exit;
 
@@ -43,13 +46,19 @@ pub struct Surroundings<'a> {
 /// Runs a command.
 pub fn run(surroundings: Surroundings<'_>) -> Exit {
     let Surroundings { arguments, env, working_directory, is_terminal, out, err } = surroundings;
-    let arguments = match Arguments::try_parse_from(arguments) {
+    let arguments = match parse(arguments) {
         Ok(arguments) => arguments,
         Err(error) => return usage(&error, out, err),
     };
     let home = env.path("HOME").unwrap_or(std::path::Path::new(""));
     let base = Base::new(working_directory, home);
     let progress = Progress::new(is_terminal && !arguments.common.json);
+    // A phase hears signals for itself, wherever its work is done.
+    if !matches!(arguments.command, Command::Action(_))
+        && interrupt::listen(&progress.interruption()).is_err()
+    {
+        log::debug!("signals can't be caught, so one ends the program at once");
+    }
     let mut context = commands::Context { common: &arguments.common, base: &base, monitor: &progress, out };
     let result = match &arguments.command {
         Command::Restore(restore) => commands::restore(&mut context, restore),
@@ -69,7 +78,7 @@ pub fn run(surroundings: Surroundings<'_>) -> Exit {
         Command::Action(action) => run_action(&mut context, action, env),
         Command::Paths(paths) => commands::paths(&mut context, paths),
         Command::HashFiles(hash_files) => commands::hash_files(&mut context, hash_files),
-        Command::Demo(_) => Err(Failure::Other("not here".to_owned())),
+        Command::Demo(args) => demo::demo(&mut context, args, env),
     };
     progress.finish();
     result.unwrap_or_else(|failure| {
@@ -99,6 +108,18 @@ fn run_action(context: &mut commands::Context<'_>, args: &args::Action, env: &En
             Ok(Exit::Done)
         }
     }
+}
+
+fn parse(arguments: Vec<OsString>) -> Result<Arguments, clap::Error> {
+    let matches = Arguments::command().try_get_matches_from(arguments)?;
+    let of_demo = matches.subcommand_matches("demo");
+    if of_demo.and_then(|demo| demo.value_source("cache_root")) == Some(ValueSource::CommandLine) {
+        return Err(Arguments::command().error(
+            ErrorKind::ArgumentConflict,
+            "the demo keeps its store in its own temporary directory; leave --cache-root out, TMPDIR chooses the disk",
+        ));
+    }
+    Arguments::from_arg_matches(&matches)
 }
 
 /// Tells how the program is used; help that was asked for is no error.

@@ -6,13 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::monitor::{Monitor, Stage};
-use crate::site::signals::{self, Listener, Signals};
 
 /// Shows a bar on standard error while something takes its time.
 pub(super) struct Progress {
     bar: ProgressBar,
     interrupted: Arc<AtomicBool>,
-    _listener: Option<Listener>,
 }
 
 impl Progress {
@@ -22,10 +20,12 @@ impl Progress {
         if let Ok(style) = ProgressStyle::with_template("{msg:10} {bar:40} {bytes}/{total_bytes}") {
             bar.set_style(style);
         }
-        let interrupted = Arc::new(AtomicBool::new(false));
-        let raised = Arc::clone(&interrupted);
-        let listen = |signals: Signals| signals.listen(move |_| raised.store(true, Ordering::Relaxed));
-        Self { bar, interrupted, _listener: signals::install().ok().map(listen) }
+        Self { bar, interrupted: Arc::default() }
+    }
+
+    /// What is set when the work is to end.
+    pub(super) fn interruption(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.interrupted)
     }
 
     pub(super) fn finish(&self) {

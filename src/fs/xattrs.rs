@@ -82,7 +82,8 @@ pub fn write_open(file: &impl AsFd, attributes: &[Attribute]) -> io::Result<bool
             note(xattr::remove_deref(&path, OsStr::from_bytes(&extra.name)))?;
         }
     }
-    for wanted in attributes {
+    // What is not kept is not set either, whoever says so.
+    for wanted in attributes.iter().filter(|wanted| is_kept(&wanted.name)) {
         if !present.contains(wanted) {
             note(xattr::set_deref(&path, OsStr::from_bytes(&wanted.name), &wanted.value))?;
         }

@@ -136,7 +136,11 @@ fn write(
     let manifest = store.read_manifest(entry)?;
     let places = places(&manifest.tree, request.place)?;
     monitor.begin(Stage::Scanning, 0);
-    let options = scan::Options { guide: Some(&manifest.tree), ..scan::Options::default() };
+    let options = scan::Options {
+        guide: Some(&manifest.tree),
+        trust_times: request.extras == Extras::Keep,
+        ..scan::Options::default()
+    };
     let mut present = scan(&places, &options)?;
     if request.extras == Extras::Remove {
         spare_store(store, &mut present, &places)?;
@@ -144,7 +148,10 @@ fn write(
     refuse_linked_roots(&manifest, &present.tree, &places)?;
     let plan = plan(&manifest, &present, request.extras);
     drop(present);
-    monitor.begin(Stage::Restoring, plan.write.iter().map(|leaf| size(&manifest, *leaf)).sum());
+    monitor.begin(
+        Stage::Restoring,
+        plan.write.iter().fold(0, |sum: u64, leaf| sum.saturating_add(size(&manifest, *leaf))),
+    );
     let options = apply::Options { verify: request.verify };
     let locate = |leaves: &[_]| store.locate(&manifest, leaves);
     let applied = apply::apply(&manifest, &plan, &places, &locate, options, monitor)?;

@@ -197,7 +197,7 @@ impl Kept {
             parent.map(|parent| parent.packs.iter().map(|pack| contents.existing_pack(pack)).collect());
         let packs: Vec<Option<Slot>> = packs.transpose()?.unwrap_or_default();
         let same = parent.map(|parent| unchanged(scan, parent)).unwrap_or_default();
-        for leaf in scan.tree.leaf_ids() {
+        for leaf in scan.tree.leaf_ids_depth_first() {
             let LeafKind::File(file) = &scan.tree[leaf].kind else { continue };
             let known = same.get(leaf.0 as usize).copied().flatten();
             let content = match known.map(|known| known.content) {
@@ -310,7 +310,7 @@ enum Job {
     Small(Vec<LeafId>),
 }
 
-/// Large files first, the largest before the others; then small ones in the tree's order, so that what lies together in
+/// Large files first, the largest before the others; then small ones in the order given, so that what lies together in
 /// the tree lies together in a pack.
 fn jobs(scan: &Scan, leaves: &[LeafId]) -> Vec<Job> {
     let size = |leaf: &LeafId| scan.stats[leaf.0 as usize].size;

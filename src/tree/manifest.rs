@@ -56,14 +56,14 @@ impl Manifest {
 
     /// What the manifest needs of the store.
     pub fn references(&self) -> References {
-        let mut packs: Vec<_> = self.packs.iter().map(|pack| (*pack, 0)).collect();
+        let mut packs: Vec<(Digest, u64)> = self.packs.iter().map(|pack| (*pack, 0)).collect();
         let mut blobs = Vec::new();
         for leaf in self.tree.leaves() {
             let LeafKind::File(file) = &leaf.kind else { continue };
             match file.content {
                 Some(Content { place: Place::Pack(pack), .. }) => {
                     if let Some((_, used)) = packs.get_mut(pack as usize) {
-                        *used += file.data_len();
+                        *used = used.saturating_add(file.data_len());
                     }
                 }
                 Some(Content { place: Place::Blob, digest }) => blobs.push(digest),
@@ -98,6 +98,7 @@ impl Manifest {
     /// Reads a manifest named `id` from the bytes of the file `path`.
     pub fn decode(bytes: &[u8], id: &Digest, path: &Path) -> Result<Self> {
         let header = Header::decode(bytes, id, path)?;
+        header.references(bytes, path)?;
         let body = header.body(bytes, path)?;
         let wire: WireBody<'_> = postcard::from_bytes(body)
             .map_err(|error| Error::damaged(path, format!("its tree can't be read ({error})")))?;
@@ -117,12 +118,7 @@ impl References {
 
     /// Reads what a manifest needs of the store from the bytes of the file `path`, which may end after that part.
     pub fn decode(bytes: &[u8], id: &Digest, path: &Path) -> Result<Self> {
-        let header = Header::decode(bytes, id, path)?;
-        let part = bytes
-            .get(HEADER..HEADER + header.references_len)
-            .filter(|part| Digest::of(part) == header.references);
-        let part =
-            part.ok_or_else(|| Error::damaged(path, "its references don't have the digest they should"))?;
+        let part = Header::decode(bytes, id, path)?.references(bytes, path)?;
         postcard::from_bytes(part)
             .map_err(|error| Error::damaged(path, format!("its references can't be read ({error})")))
     }
@@ -143,12 +139,12 @@ impl Header {
         if &header[..8] != MAGIC {
             return Err(Error::damaged(path, "it does not begin like a manifest"));
         }
+        if Digest::of(header) != *id {
+            return Err(Error::damaged(path, "its header does not have the digest it is named by"));
+        }
         let version = u32::from_le_bytes(array(&header[8..12]));
         if version > VERSION {
             return Err(Error::NewerFormat { path: path.to_owned(), found: version, supported: VERSION });
-        }
-        if Digest::of(header) != *id {
-            return Err(Error::damaged(path, "its header does not have the digest it is named by"));
         }
         Ok(Self {
             references_len: u32::from_le_bytes(array(&header[12..16])) as usize,
@@ -156,6 +152,13 @@ impl Header {
             references: Digest::from_bytes(array(&header[24..56])),
             body: Digest::from_bytes(array(&header[56..88])),
         })
+    }
+
+    fn references<'b>(&self, bytes: &'b [u8], path: &Path) -> Result<&'b [u8]> {
+        bytes
+            .get(HEADER..HEADER + self.references_len)
+            .filter(|part| Digest::of(part) == self.references)
+            .ok_or_else(|| Error::damaged(path, "its references don't have the digest they should"))
     }
 
     fn body<'b>(&self, bytes: &'b [u8], path: &Path) -> Result<&'b [u8]> {
@@ -349,6 +352,11 @@ impl WireLeaf<'_> {
                 LeafKind::HardLink(first)
             }
         };
+        if let LeafKind::File(FileData { size, .. }) = kind
+            && i64::try_from(size).is_err()
+        {
+            return Err(format!("leaf {id} has {size} bytes, which no file can have"));
+        }
         if let LeafKind::File(FileData { content: Some(Content { place: Place::Pack(pack), .. }), .. }) = kind
             && pack as usize >= packs
         {

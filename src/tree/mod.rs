@@ -158,6 +158,19 @@ impl Tree {
         (0..u32::try_from(self.leaves.len()).unwrap_or(u32::MAX)).map(LeafId)
     }
 
+    /// The numbers of all leaves, one subtree after another: those of a directory, then those below it.
+    ///
+    /// Who works through a tree in this order enters each directory once.
+    pub fn leaf_ids_depth_first(&self) -> impl Iterator<Item = LeafId> {
+        let mut pending = if self.dirs.is_empty() { Vec::new() } else { vec![Self::TOP] };
+        std::iter::from_fn(move || {
+            let dir = &self[pending.pop()?];
+            pending.extend(dir.dirs.clone().rev().map(DirId));
+            Some(dir.leaves.clone().map(LeafId))
+        })
+        .flatten()
+    }
+
     /// The subdirectories of a directory.
     pub fn dirs_in(&self, dir: DirId) -> impl Iterator<Item = (DirId, &Directory)> {
         let range = self[dir].dirs.clone();
@@ -248,13 +261,10 @@ impl Tree {
 
     /// Bytes in all regular files, holes counted, hard links once.
     pub fn total_bytes(&self) -> u64 {
-        self.leaves
-            .iter()
-            .map(|leaf| match &leaf.kind {
-                LeafKind::File(file) => file.size,
-                LeafKind::Symlink(_) | LeafKind::HardLink(_) => 0,
-            })
-            .sum()
+        self.leaves.iter().fold(0, |sum, leaf| match &leaf.kind {
+            LeafKind::File(file) => sum.saturating_add(file.size),
+            LeafKind::Symlink(_) | LeafKind::HardLink(_) => sum,
+        })
     }
 }
 
@@ -279,5 +289,33 @@ impl Index<LeafId> for Tree {
 
     fn index(&self, id: LeafId) -> &Leaf {
         &self.leaves[id.0 as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn directory(dirs: Range<u32>, leaves: Range<u32>) -> Directory {
+        let (name, attributes) = (Box::default(), Box::default());
+        Directory {
+            name,
+            parent: Tree::TOP,
+            mode: 0,
+            modified: Timestamp::default(),
+            attributes,
+            dirs,
+            leaves,
+        }
+    }
+
+    #[test]
+    fn leaves_below_a_directory_come_before_those_beside_it() {
+        // The first directory below the top has leaf 0 and a subdirectory with leaf 3, the second leaves 1 and 2.
+        let dirs =
+            vec![directory(1..3, 0..0), directory(3..4, 0..1), directory(4..4, 1..3), directory(4..4, 3..4)];
+        let tree = Tree { dirs, leaves: Vec::new() };
+        assert_eq!(tree.leaf_ids_depth_first().map(|leaf| leaf.0).collect::<Vec<_>>(), [0, 3, 1, 2]);
+        assert_eq!(Tree::default().leaf_ids_depth_first().count(), 0);
     }
 }

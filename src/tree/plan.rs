@@ -206,7 +206,7 @@ impl Planner<'_> {
             (Verdict::Right, kind) => {
                 self.plan.right += 1;
                 if let LeafKind::File(file) = kind {
-                    self.plan.right_bytes += file.size;
+                    self.plan.right_bytes = self.plan.right_bytes.saturating_add(file.size);
                 }
                 return;
             }

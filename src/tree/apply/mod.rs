@@ -33,6 +33,9 @@ use crate::fs::{Dir, TempName, files as whole, set_mode};
 use crate::monitor::Monitor;
 use crate::workers;
 
+/// Bytes that one thread writes before it looks for more.
+const SHARE: u64 = 2 << 20;
+
 /// A stretch of a file of the store that holds contents of one or more files, read in one go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
@@ -101,6 +104,7 @@ pub fn apply(
         options,
         monitor,
         temp_names: made.map(|(_, id)| (DirId(id), TempName::new())).collect(),
+        made: plan.dirs.iter().map(|_| AtomicBool::new(false)).collect(),
         clone_fails: AtomicBool::new(false),
         counts: Counts::default(),
     };
@@ -119,6 +123,8 @@ struct Job<'a> {
     monitor: &'a dyn Monitor,
     /// The names under which missing directories are built.
     temp_names: HashMap<DirId, TempName>,
+    /// Which of them, and of those below, exist by now.
+    made: Vec<AtomicBool>,
     /// Whether sharing blocks was tried and is not possible here.
     clone_fails: AtomicBool,
     counts: Counts,
@@ -156,7 +162,11 @@ impl<'a> Job<'a> {
     fn run(&self, locate: &dyn Fn(&[LeafId]) -> Result<Vec<Batch>>) -> Result<()> {
         self.make_room_for_roots()?;
         let batches = locate(&self.plan.write)?;
-        workers::in_order(&batches, || files::Writer::new(self), |writer, batch| writer.write_batch(batch))?;
+        workers::in_order(
+            &shares(&batches),
+            || files::Writer::new(self),
+            |writer, share| share.iter().try_for_each(|batch| writer.write_batch(batch)),
+        )?;
         self.for_each_leaf(&self.plan.make, |writer, leaf| writer.make(leaf))?;
         self.for_each_leaf(&self.plan.touch, |writer, leaf| writer.touch(leaf))?;
         // Both ends of a link must exist, and there are few of them.
@@ -231,6 +241,23 @@ impl<'a> Job<'a> {
     }
 }
 
+/// Divides batches among threads: neighbours stay together, as their files often lie in the same directories.
+fn shares(mut batches: &[Batch]) -> Vec<&[Batch]> {
+    let mut shares = Vec::new();
+    while !batches.is_empty() {
+        let mut bytes = 0;
+        let fits = |batch: &&Batch| {
+            let has_room = bytes < SHARE;
+            bytes += batch.length;
+            has_room
+        };
+        let (share, rest) = batches.split_at(batches.iter().take_while(fits).count());
+        shares.push(share);
+        batches = rest;
+    }
+    shares
+}
+
 /// Opens directories while they are being built, making those that are missing.
 struct Building<'j, 'a>(&'j Job<'a>);
 
@@ -246,19 +273,25 @@ impl Open for Building<'_, '_> {
                 }
                 Ok(opened)
             }
-            DirTask::Make => self.make(parent, self.0.temp_names.get(&dir).map_or(name, TempName::as_bytes)),
-            DirTask::MakeBelow => self.make(parent, name),
+            DirTask::Make => {
+                self.make(parent, self.0.temp_names.get(&dir).map_or(name, TempName::as_bytes), dir)
+            }
+            DirTask::MakeBelow => self.make(parent, name, dir),
         }
     }
 }
 
 impl Building<'_, '_> {
-    fn make(&self, parent: &Dir, name: &[u8]) -> io::Result<Dir> {
-        match parent.make_dir(name) {
-            Ok(()) => add(&self.0.counts.directories, 1),
-            // Made by another thread, or on an earlier visit.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error),
+    fn make(&self, parent: &Dir, name: &[u8], dir: DirId) -> io::Result<Dir> {
+        let made = &self.0.made[dir.0 as usize];
+        if !made.load(Ordering::Relaxed) {
+            match parent.make_dir(name) {
+                Ok(()) => add(&self.0.counts.directories, 1),
+                // Made by another thread just now.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
+            made.store(true, Ordering::Relaxed);
         }
         parent.open_dir(name)
     }

@@ -2,6 +2,7 @@
 
 pub(crate) mod compare;
 pub(crate) mod deep;
+pub(crate) mod forge;
 pub(crate) mod mounts;
 pub(crate) mod tools;
 pub(crate) mod trees;

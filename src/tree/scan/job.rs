@@ -1,103 +1,17 @@
-//! Looking at what is there, in parallel: a job for each directory.
+//! The jobs of a scan: each looks at the names of one directory and begins a job for each directory among them.
 
-use std::collections::HashMap;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{DirId, Directory, FileData, Leaf, LeafId, LeafKind, Places, Tree, count, os};
+use super::flatten::{drop_unfilled, flatten};
+use super::{LeftOut, Options, Reason, Scan, Take};
 use crate::error::{Context, Error, Result};
 use crate::fs::xattrs::{self, Attribute};
-use crate::fs::{Dir, Kind, Stat, Timestamp, is_temp_name};
-
-/// What to look at.
-#[derive(Default)]
-pub struct Options<'a> {
-    /// Look only at the names that this tree has; others are reported as extra. For comparing a directory with a
-    /// manifest without reading all of, say, a home directory.
-    pub guide: Option<&'a Tree>,
-    /// Decides what is left out.
-    pub exclude: Option<Exclude<'a>>,
-    /// A directory to leave out, by device and inode: the store itself.
-    pub store: Option<(u64, u64)>,
-}
-
-/// Decides what is left out, given absolute paths and whether they are directories.
-pub type Exclude<'a> = &'a (dyn Fn(&Path, bool) -> Take + Sync);
-
-/// What to do with a path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Take {
-    /// Take it.
-    Yes,
-    /// Leave it out with everything below it.
-    No,
-    /// Take this directory only if something below it is taken.
-    IfFilled,
-}
-
-/// What was found.
-#[derive(Debug)]
-pub struct Scan {
-    /// The tree, its files without contents. Hard links among themselves are recognised.
-    pub tree: Tree,
-    /// What the filesystem said of each leaf, in the tree's order.
-    pub stats: Vec<Stat>,
-    /// Names that the guide does not have.
-    pub extra: Vec<Extra>,
-    /// Names of what a restore has not finished, or never will because it was killed.
-    pub leftovers: Vec<Extra>,
-    /// What was left out, and why.
-    pub left_out: Vec<LeftOut>,
-    /// When the scan began.
-    pub started: Timestamp,
-    /// The user who looked.
-    pub user: u32,
-}
-
-/// A name that does not belong to the tree.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Extra {
-    /// The directory it stands in, as the scan's tree numbers it.
-    pub parent: DirId,
-    /// The name.
-    pub name: Box<[u8]>,
-}
-
-/// Something that can't be kept.
-#[derive(Debug)]
-pub struct LeftOut {
-    /// Where it is.
-    pub path: PathBuf,
-    /// Why it is left out.
-    pub reason: Reason,
-}
-
-/// Why something is left out.
-#[derive(Debug)]
-pub enum Reason {
-    /// A socket, fifo or device.
-    Special,
-    /// It can't be read.
-    Unreadable(io::Error),
-    /// It changed each time it was read.
-    Changing,
-}
-
-impl std::fmt::Display for Reason {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Special => f.write_str("it is a socket, fifo or device"),
-            Self::Unreadable(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                f.write_str("it may not be read")
-            }
-            Self::Unreadable(error) => write!(f, "it can't be read ({error})"),
-            Self::Changing => f.write_str("it kept changing while it was read"),
-        }
-    }
-}
+use crate::fs::{Dir, Kind, Listed, Stat, Timestamp, is_temp_name};
+use crate::tree::{DirId, FileData, Leaf, LeafId, LeafKind, Places, Tree, os};
 
 /// Looks at the roots, in parallel. A root that does not exist is missing from the tree.
 pub fn scan(places: &Places, options: &Options<'_>) -> Result<Scan> {
@@ -133,16 +47,16 @@ struct Job<'a> {
 
 /// A directory as its job found it; its subdirectories by the numbers of their jobs.
 #[derive(Default)]
-struct Found {
-    name: Box<[u8]>,
-    mode: u32,
-    modified: Timestamp,
-    attributes: Box<[Attribute]>,
-    leaves: Vec<(Leaf, Stat)>,
-    dirs: Vec<(Box<[u8]>, u32)>,
-    extra: Vec<Box<[u8]>>,
-    leftovers: Vec<Box<[u8]>>,
-    only_if_filled: bool,
+pub(super) struct Found {
+    pub(super) name: Box<[u8]>,
+    pub(super) mode: u32,
+    pub(super) modified: Timestamp,
+    pub(super) attributes: Box<[Attribute]>,
+    pub(super) leaves: Vec<(Leaf, Stat)>,
+    pub(super) dirs: Vec<(Box<[u8]>, u32)>,
+    pub(super) extra: Vec<Box<[u8]>>,
+    pub(super) leftovers: Vec<Box<[u8]>>,
+    pub(super) only_if_filled: bool,
 }
 
 /// A directory to look at.
@@ -334,11 +248,8 @@ impl<'a> Job<'a> {
         let read = match guide {
             // Something else is wanted here: what the directory holds does not matter.
             Some((_, None)) => Ok(Vec::new()),
-            Some((tree, Some(wanted))) if tree[wanted].attributes.is_empty() => dir.list(),
-            _ => xattrs::read_open(&dir).and_then(|attributes| {
-                found.attributes = attributes;
-                dir.list()
-            }),
+            Some((tree, Some(wanted))) => self.names(&dir, Some((tree, wanted)), &mut found),
+            None => self.names(&dir, None, &mut found),
         };
         let names = match read {
             Ok(names) => names,
@@ -353,6 +264,19 @@ impl<'a> Job<'a> {
             self.look(scope, &mut found, &above, &named);
         }
         self.found.lock().unwrap_or_else(PoisonError::into_inner).push((id, found));
+    }
+
+    /// The names to look at in a directory; notes its attributes where they matter.
+    fn names(&self, dir: &Dir, guide: Option<(&Tree, DirId)>, found: &mut Found) -> io::Result<Vec<Listed>> {
+        if guide.is_none_or(|(tree, wanted)| !tree[wanted].attributes.is_empty()) {
+            found.attributes = xattrs::read_open(dir)?;
+        }
+        match guide {
+            Some((tree, wanted)) if self.options.trust_times && found.modified == tree[wanted].modified => {
+                Ok(expected(tree, wanted))
+            }
+            _ => dir.list(),
+        }
     }
 
     fn leave_out(&self, path: PathBuf, reason: Reason) {
@@ -373,74 +297,38 @@ impl<'a> Job<'a> {
     }
 }
 
-/// Takes out directories that could not be read, and so have no result, and those that are empty but need not be.
-fn drop_unfilled(found: &mut [Option<Found>]) {
-    // A job gets its number before those of its subdirectories, so this goes from the bottom up.
-    for id in (1..found.len()).rev().chain([0]) {
-        let Some(mut dir) = found[id].take() else { continue };
-        dir.dirs.retain(|(_, job)| found[*job as usize].is_some());
-        if !dir.only_if_filled || !dir.dirs.is_empty() || !dir.leaves.is_empty() {
-            found[id] = Some(dir);
-        }
-    }
-}
-
-/// Numbers the directories breadth first and sorts the names in each.
-fn flatten(mut found: Vec<Option<Found>>, started: Timestamp, left_out: Vec<LeftOut>) -> Scan {
-    let leaf_count = found.iter().flatten().map(|dir| dir.leaves.len()).sum();
-    let mut dirs = Vec::with_capacity(found.len());
-    let (mut leaves, mut stats) = (Vec::with_capacity(leaf_count), Vec::with_capacity(leaf_count));
-    let (mut extra, mut leftovers) = (Vec::new(), Vec::new());
-    let mut queue = std::collections::VecDeque::from([(0, Tree::TOP)]);
-    let mut numbered = 1;
-    while let Some((job, parent)) = queue.pop_front() {
-        let Some(mut dir) = found[job].take() else { continue };
-        let id = DirId(count(&dirs));
-        dir.leaves.sort_unstable_by(|one, other| one.0.name.cmp(&other.0.name));
-        dir.dirs.sort_unstable();
-        let first = count(&leaves);
-        for (leaf, stat) in dir.leaves {
-            leaves.push(Leaf { parent: id, ..leaf });
-            stats.push(stat);
-        }
-        extra.extend(dir.extra.into_iter().map(|name| Extra { parent: id, name }));
-        leftovers.extend(dir.leftovers.into_iter().map(|name| Extra { parent: id, name }));
-        let children = u32::try_from(dir.dirs.len()).unwrap_or(u32::MAX);
-        dirs.push(Directory {
-            name: dir.name,
-            parent,
-            mode: dir.mode,
-            modified: dir.modified,
-            attributes: dir.attributes,
-            dirs: numbered..numbered + children,
-            leaves: first..count(&leaves),
-        });
-        numbered += children;
-        queue.extend(dir.dirs.into_iter().map(|(_, job)| (job as usize, id)));
-    }
-    mark_hard_links(&mut leaves, &stats);
-    let user = crate::fs::user();
-    Scan { tree: Tree { dirs, leaves }, stats, extra, leftovers, left_out, started, user }
-}
-
-/// Makes all but the first name of a file that has several hard links to the first.
-fn mark_hard_links(leaves: &mut [Leaf], stats: &[Stat]) {
-    let mut first: HashMap<(u64, u64), LeafId> = HashMap::new();
-    for (id, (leaf, stat)) in (0..).zip(leaves.iter_mut().zip(stats)) {
-        if stat.links > 1 && matches!(leaf.kind, LeafKind::File(_)) {
-            match first.entry((stat.device, stat.inode)) {
-                std::collections::hash_map::Entry::Vacant(free) => {
-                    free.insert(LeafId(id));
-                }
-                std::collections::hash_map::Entry::Occupied(known) => {
-                    leaf.kind = LeafKind::HardLink(*known.get());
-                    leaf.attributes = Box::default();
-                }
-            }
-        }
-    }
+/// What a directory lists that is as the guide has it.
+fn expected(tree: &Tree, dir: DirId) -> Vec<Listed> {
+    let dirs = tree.dirs_in(dir).map(|(_, dir)| (&dir.name, Kind::Directory));
+    let leaves = tree.leaves_in(dir).map(|(_, leaf)| (&leaf.name, Kind::File));
+    dirs.chain(leaves).map(|(name, kind)| Listed { name: name.clone(), kind: Some(kind) }).collect()
 }
 
 fn is_gone(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_added_under_the_old_time_is_found_only_by_listing() {
+        let top = tempfile::tempdir().unwrap();
+        let dir = top.path().join("dir");
+        std::fs::create_dir(&dir).unwrap();
+        std::fs::write(dir.join("kept"), "").unwrap();
+        let places = Places::new([((*b"dir").into(), dir.clone())]);
+        let guide = scan(&places, &Options::default()).unwrap().tree;
+        std::fs::write(dir.join("added"), "").unwrap();
+        let extra = |trust_times| {
+            let options = Options { guide: Some(&guide), trust_times, ..Options::default() };
+            let found = scan(&places, &options).unwrap();
+            assert_eq!(found.tree.leaves().len(), 1);
+            found.extra.len()
+        };
+        assert_eq!((extra(false), extra(true)), (1, 1));
+        crate::fs::set_modified(&Dir::open(&dir).unwrap(), guide[DirId(1)].modified).unwrap();
+        assert_eq!((extra(false), extra(true)), (1, 0));
+    }
 }

@@ -1,0 +1,28 @@
+//! Writes what each customer of a shop ordered as JSON.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::Context;
+use clap::Parser;
+
+/// Adds up orders, customer by customer
+#[derive(Parser)]
+struct Arguments {
+    /// A file with one order a line, as JSON
+    orders: PathBuf,
+    /// Where the report goes
+    report: PathBuf,
+}
+
+fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    let begun = Instant::now();
+    let text = std::fs::read_to_string(&arguments.orders)
+        .with_context(|| format!("cannot read {}", arguments.orders.display()))?;
+    let totals = totals::by_customer(&orders::read(&text)?);
+    std::fs::write(&arguments.report, serde_json::to_vec_pretty(&totals)?)
+        .with_context(|| format!("cannot write {}", arguments.report.display()))?;
+    println!("{} customers in {}", totals.len(), humantime::format_duration(begun.elapsed()));
+    Ok(())
+}

@@ -1,0 +1,108 @@
+//! What the jobs did, in numbers.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::Compiled;
+use crate::key::matching::Match;
+
+/// What the demonstration showed.
+#[derive(Debug)]
+pub struct Report {
+    /// The project.
+    pub project: String,
+    /// Whether crates came from the user's registry in place of the network.
+    pub offline: bool,
+    /// The jobs, in the order in which they ran.
+    pub jobs: [Job; 3],
+    /// The temporary directory, where it was left.
+    pub kept: Option<PathBuf>,
+}
+
+/// Which of the jobs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobKind {
+    /// The first job on a runner: the store is empty, so it restores nothing and saves.
+    Fresh,
+    /// The next job: it finds what the first saved.
+    WithCache,
+    /// The same next job without the cache.
+    WithoutCache,
+}
+
+impl JobKind {
+    /// Whether the job restores and saves.
+    pub const fn uses_cache(self) -> bool {
+        !matches!(self, Self::WithoutCache)
+    }
+}
+
+/// What a job did.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// Which job.
+    pub kind: JobKind,
+    /// How long looking for its caches and restoring them took; none without the cache.
+    pub restore: Option<Duration>,
+    /// How long `cargo fetch` took.
+    pub fetch: Duration,
+    /// How long `cargo build` took.
+    pub build: Duration,
+    /// How long saving took, or seeing that all is saved already; none without the cache.
+    pub save: Option<Duration>,
+    /// What cargo compiled.
+    pub compiled: Compiled,
+    /// What became of each of its caches; empty without the cache.
+    pub caches: Vec<CacheUse>,
+}
+
+impl Job {
+    /// How long its steps took together.
+    pub fn total(&self) -> Duration {
+        self.restore.unwrap_or_default() + self.fetch + self.build + self.save.unwrap_or_default()
+    }
+
+    /// How many of its caches were found.
+    pub fn hits(&self) -> usize {
+        self.caches.iter().filter(|cache| cache.restored.is_some()).count()
+    }
+
+    /// Files and bytes that were restored.
+    pub fn restored(&self) -> Stored {
+        sum(self.caches.iter().filter_map(|cache| Some(cache.restored?.1)))
+    }
+
+    /// Files and bytes that were saved.
+    pub fn saved(&self) -> Stored {
+        sum(self.caches.iter().filter_map(|cache| cache.saved))
+    }
+}
+
+/// What became of one cache in a job.
+#[derive(Clone, Debug)]
+pub struct CacheUse {
+    /// What it holds, in a word.
+    pub name: &'static str,
+    /// Its key.
+    pub key: String,
+    /// How its key matched, and what was restored; none when it was not found.
+    pub restored: Option<(Match, Stored)>,
+    /// What was saved; none when it was there already, or there was nothing to save.
+    pub saved: Option<Stored>,
+}
+
+/// Files and the bytes in them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stored {
+    /// How many files and symlinks.
+    pub files: u64,
+    /// Bytes in them.
+    pub bytes: u64,
+}
+
+fn sum(parts: impl Iterator<Item = Stored>) -> Stored {
+    parts.fold(Stored::default(), |sum, part| Stored {
+        files: sum.files + part.files,
+        bytes: sum.bytes + part.bytes,
+    })
+}
