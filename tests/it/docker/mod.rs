@@ -6,6 +6,7 @@
 
 mod act;
 mod action;
+mod ending;
 mod helper;
 mod image;
 mod job;
