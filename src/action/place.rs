@@ -120,12 +120,7 @@ fn touched(line: &str, context: &Context) -> Option<PathBuf> {
 pub fn far_work(job: Job, context: &far::Context) -> Reply {
     let locate = |path: &Path| context.locate(path);
     let locate_link = |path: &Path| context.locate_link(path);
-    let ground = Ground {
-        root: &context.root,
-        home: context.home.as_deref(),
-        locate: &locate,
-        locate_link: &locate_link,
-    };
+    let ground = Ground { home: context.home.as_deref(), locate: &locate, locate_link: &locate_link };
     work(&job, &ground, &Watch(context))
 }
 

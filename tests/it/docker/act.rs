@@ -11,6 +11,7 @@ use std::process::{Command, Stdio};
 
 use super::kit::{self, docker};
 use super::machine::User;
+use super::programs::programs;
 
 const ACTION: &str = r"
 name: probe
@@ -57,7 +58,7 @@ impl Consumer {
         let action = user.directory("action");
         user.file(&action.join("action.yml"), ACTION);
         user.file(&action.join("Dockerfile"), DOCKERFILE);
-        fs::copy(kit::probe_program(), action.join("main")).expect("copies");
+        fs::copy(&programs().probe, action.join("main")).expect("copies");
         let repository = user.directory("consumer");
         let workflows = user.directory("consumer/.github/workflows");
         let workflow = format!(

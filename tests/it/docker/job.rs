@@ -7,7 +7,9 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::kit::{self, Runner, Stage, docker};
+use super::kit::{self, docker};
+use super::runner::Runner;
+use super::stage::Stage;
 
 /// A job's container as the runner makes it (actions/runner, `ContainerOperationProvider` and `DockerCreate`), on a
 /// network of its own. Removed with that.

@@ -3,7 +3,8 @@
 use serde_json::json;
 use std::io::{self, Write};
 
-use super::kit::{self, Runner};
+use super::kit;
+use super::runner::Runner;
 
 /// The most that a phase with a helper and nothing to do may cost, in runs of a container that does nothing.
 const MOST: f64 = 1.6;
