@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Context, Error, Result};
 use crate::fs::files;
-use crate::pattern::{Anchor, Anchored, Base, Exclusions, Found, FoundKind, Lookup, PatternError, Patterns, Verdict};
+use crate::pattern::{
+    Anchor, Anchored, Base, Exclusions, Found, FoundKind, Lookup, PatternError, Patterns, Verdict,
+};
 use crate::tree::Places;
 use crate::tree::scan::Take;
 
