@@ -22,6 +22,7 @@ mod invariants;
 mod manifest;
 mod model;
 mod pattern;
+mod preset_keys;
 mod readme;
 mod restore_over;
 mod round_trip;

@@ -13,32 +13,32 @@ pub(super) fn one_line(message: &str) -> String {
     message.lines().next().unwrap_or_default().to_owned()
 }
 
-/// The table as JSON, keys in order, without the tables and lists that are empty: they say what is not there.
+/// The table as JSON, keys in order; nothing for an empty table.
 pub(super) fn text(table: &Table) -> String {
-    json(&Value::Table(table.clone())).map_or_else(String::new, |value| value.to_string())
+    if table.is_empty() { String::new() } else { json(&Value::Table(table.clone())).to_string() }
 }
 
-fn json(value: &Value) -> Option<serde_json::Value> {
+fn json(value: &Value) -> serde_json::Value {
     use serde_json::Value as Json;
     match value {
-        Value::String(text) => Some(Json::from(text.as_str())),
-        Value::Integer(number) => Some(Json::from(*number)),
-        Value::Float(number) => Some(Json::from(number.to_string())),
-        Value::Boolean(flag) => Some(Json::from(*flag)),
-        Value::Datetime(time) => Some(Json::from(time.to_string())),
-        Value::Array(list) if list.is_empty() => None,
-        Value::Array(list) => {
-            Some(Json::Array(list.iter().map(|item| json(item).unwrap_or_default()).collect()))
-        }
-        Value::Table(table) => {
-            let fields: serde_json::Map<_, _> =
-                table.iter().filter_map(|(key, value)| Some((key.clone(), json(value)?))).collect();
-            (!fields.is_empty()).then_some(Json::Object(fields))
-        }
+        Value::String(text) => Json::from(text.as_str()),
+        Value::Integer(number) => Json::from(*number),
+        Value::Float(number) => Json::from(number.to_string()),
+        Value::Boolean(flag) => Json::from(*flag),
+        Value::Datetime(time) => Json::from(time.to_string()),
+        Value::Array(list) => list.iter().map(json).collect(),
+        Value::Table(table) => table.iter().map(|(key, value)| (key.clone(), json(value))).collect(),
     }
 }
 
-/// The table below a key, empty where there is none.
+/// Adds a table to a table, unless it is empty: a heading alone says nothing.
+pub(super) fn insert(into: &mut Table, key: &str, value: Table) {
+    if !value.is_empty() {
+        into.insert(key.to_owned(), Value::Table(value));
+    }
+}
+
+/// The table below a key.
 pub(super) fn table<'t>(table: &'t Table, key: &str) -> Option<&'t Table> {
     table.get(key).and_then(Value::as_table)
 }
@@ -62,11 +62,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn order_comments_white_space_and_what_is_empty_do_not_count() {
+    fn order_comments_white_space_and_empty_tables_do_not_count() {
         let one = parse(b"b = 1 # why\na = { y = [1, 2], x = 'z' }\n").unwrap();
-        let other = parse(b"\n[a]\nx = \"z\"\ny = [\n  1,\n  2,\n]\n[c]\n[d]\ne = []\n").unwrap();
+        let other = parse(b"\n[a]\nx = \"z\"\ny = [\n  1,\n  2,\n]\n").unwrap();
         assert_eq!(text(&one), r#"{"a":{"x":"z","y":[1,2]},"b":1}"#);
         assert_eq!(text(&other), r#"{"a":{"x":"z","y":[1,2]}}"#);
+        let (mut table, empty) = (other.clone(), Table::new());
+        insert(&mut table, "c", empty);
+        assert_eq!(table, other);
         assert_eq!(text(&Table::new()), "");
     }
 

@@ -8,7 +8,7 @@
 
 use toml::{Table, Value};
 
-use super::canonical::{self, only, table};
+use super::canonical::{self, insert, only, table};
 use super::manifest;
 
 /// What changes what is built; the error is one line. Empty where nothing does.
@@ -18,17 +18,14 @@ pub(super) fn build(bytes: &[u8]) -> Result<String, String> {
     if let Some(build) = table(&config, "build") {
         let keys =
             ["rustc", "rustc-wrapper", "rustc-workspace-wrapper", "target", "rustflags", "incremental"];
-        kept.insert("build".to_owned(), only(build, &keys).into());
+        insert(&mut kept, "build", only(build, &keys));
     }
     if let Some(targets) = table(&config, "target") {
-        kept.insert(
-            "target".to_owned(),
-            targets.iter().map(|(name, value)| (name.clone(), target(value))).collect::<Table>().into(),
-        );
+        let targets = targets.iter().map(|(name, value)| (name.clone(), target(value)));
+        let says_nothing = |value: &Value| value.as_table().is_some_and(Table::is_empty);
+        insert(&mut kept, "target", targets.filter(|(_, value)| !says_nothing(value)).collect());
     }
-    if let Some(patches) = manifest::patches(&config, &|_| false) {
-        kept.insert("patch".to_owned(), patches.into());
-    }
+    insert(&mut kept, "patch", manifest::patches(&config, &|_| false).unwrap_or_default());
     Ok(canonical::text(&kept))
 }
 
@@ -48,10 +45,11 @@ pub(super) fn sources(bytes: &[u8]) -> Result<String, String> {
         .into_iter()
         .flatten()
         .filter_map(|(name, registry)| {
-            Some((name.clone(), only(registry.as_table()?, &["index", "protocol"]).into()))
+            let kept = only(registry.as_table()?, &["index", "protocol"]);
+            (!kept.is_empty()).then(|| (name.clone(), kept.into()))
         })
         .collect();
-    kept.insert("registries".to_owned(), registries.into());
+    insert(&mut kept, "registries", registries);
     Ok(canonical::text(&kept))
 }
 
@@ -122,7 +120,8 @@ color = "always"
 
     #[test]
     fn a_configuration_of_other_things_is_empty() {
-        let config = b"[term]\ncolor = 'never'\n[registry]\ntoken = 'x'\n[build]\njobs = 2\n";
+        let config = b"[term]\ncolor = 'never'\n[registry]\ntoken = 'x'\n[build]\njobs = 2\n\
+                       [target.x]\nrunner = 'qemu'\n[registries.mine]\ntoken = 'x'\n";
         assert_eq!((build(config).unwrap(), sources(config).unwrap()), (String::new(), String::new()));
     }
 

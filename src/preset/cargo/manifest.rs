@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use toml::{Table, Value};
 
-use super::canonical::{self, only, table, texts};
+use super::canonical::{self, insert, only, table, texts};
 
 /// A Cargo.toml that could be read.
 #[derive(Clone, Debug)]
@@ -117,10 +117,6 @@ impl Manifest {
     }
 }
 
-fn insert(into: &mut Table, key: &str, value: Table) {
-    into.insert(key.to_owned(), Value::Table(value));
-}
-
 /// The dependency tables of a manifest, of its targets too.
 fn dependencies(of: &Table) -> Table {
     let mut kept = Table::new();
@@ -132,7 +128,8 @@ fn dependencies(of: &Table) -> Table {
     }
     if let Some(targets) = table(of, "target") {
         let targets = targets.iter().filter_map(|(name, target)| {
-            Some((name.clone(), Value::Table(dependencies(target.as_table()?))))
+            let kept = dependencies(target.as_table()?);
+            (!kept.is_empty()).then(|| (name.clone(), Value::Table(kept)))
         });
         insert(&mut kept, "target", targets.collect());
     }
@@ -149,6 +146,7 @@ fn dependency(value: &Value) -> Value {
         let (key, value) = match key.as_str() {
             "path" => continue,
             "version" if table.contains_key("path") => continue,
+            "features" if value.as_array().is_some_and(Vec::is_empty) => continue,
             "default_features" => ("default-features", value.clone()),
             "features" => ("features", sorted(value)),
             other => (other, value.clone()),
@@ -290,6 +288,7 @@ publish = false
             ("edition", "build = \"make.rs\"\nedition", false, true),
             ("version = \"0.1.0\"\nedition", "version = \"0.2.0\"\nedition", false, false),
             ("path = \"../own\", ", "", true, true),
+            ("[dependencies]", "z = []\n[dependencies]", false, true),
         ] {
             assert!(BASE.contains(from), "{from}");
             let (other_resolution, other_build) = texts_of(&BASE.replacen(from, to, 1));

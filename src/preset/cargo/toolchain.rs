@@ -42,6 +42,9 @@ impl ToolchainFile {
             let mut list = texts(toolchain.get(key));
             list.sort_unstable();
             list.dedup();
+            if list.is_empty() {
+                continue;
+            }
             kept.insert(key.to_owned(), Value::Array(list.into_iter().map(Value::String).collect()));
         }
         Ok(Self { channel: setting("channel"), path: setting("path"), text: canonical::text(&kept) })
