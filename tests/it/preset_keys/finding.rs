@@ -42,7 +42,6 @@ fn members_are_those_of_cargo() {
 }
 
 /// The members that cargo itself finds, as [`manifests`] gives them.
-#[expect(clippy::disallowed_methods, reason = "the cargo that runs the tests")]
 fn members_by_cargo(fixture: &Fixture) -> Vec<String> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)

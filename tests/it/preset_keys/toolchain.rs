@@ -158,7 +158,6 @@ fn broken_settings_of_rustup_are_said_and_leave_the_toolchain_file() {
 }
 
 /// The environment of the tests less what cargo adds to it for its children.
-#[expect(clippy::disallowed_methods, reason = "the real rustup is where the environment says")]
 fn real() -> Option<Asked> {
     let env: BTreeMap<_, _> =
         std::env::vars_os().filter(|(name, _)| name != "RUSTUP_TOOLCHAIN" && name != "CARGO_HOME").collect();
