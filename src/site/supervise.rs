@@ -63,9 +63,9 @@ pub struct Limits {
     pub grace: Duration,
 }
 
-/// How long work may take to stop when nobody waits for its result any more. What it leaves unfinished then has no names
-/// that anybody uses; a later job removes it.
-pub const ORPHAN_GRACE: Duration = Duration::from_millis(500);
+/// How long work may take to stop when nobody waits for its result any more. The engine needs about as long to clear up
+/// after it, and the whole is to be over within a second. What is left unfinished has names that nobody uses.
+pub const ORPHAN_GRACE: Duration = Duration::from_millis(250);
 
 /// Stack of the thread that works: what the main thread would have had.
 const STACK_BYTES: usize = 8 << 20;

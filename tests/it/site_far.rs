@@ -161,7 +161,7 @@ fn a_word_on_the_input_gives_the_work_the_whole_grace_time_and_the_input_s_end_d
     let request = json!([{ "Stubborn": file }]);
     let grace = Duration::from_secs(2);
     let hello = line(&Hello { mark: MARK.to_owned(), host: None, timeout: None, grace, request }).unwrap();
-    for (word, least, most) in [(STOP, 2_000, 20_000), (b"", 300, 1_900)] {
+    for (word, least, most) in [(STOP, 2_000, 20_000), (b"", 250, 1_900)] {
         let mut far = Far::start(&hello);
         wait_for(&file);
         let start = Instant::now();

@@ -104,22 +104,25 @@ impl Runner {
     }
 }
 
-/// What lies below a directory, and the directory, of other owners than this.
-pub(crate) fn foreign_below(top: &Path, owner: u32) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let mut paths = vec![top.to_owned()];
-    while let Some(path) = paths.pop() {
-        // Only a directory that is nobody's any more disappears meanwhile.
-        let Ok(about) = fs::symlink_metadata(&path) else { continue };
-        if about.is_dir() {
-            let entries = fs::read_dir(&path).expect("lists");
-            paths.extend(entries.map(|entry| entry.expect("lists").path()));
+/// A directory and what lies below it.
+pub(crate) fn all_below(top: &Path) -> Vec<PathBuf> {
+    let mut found = vec![top.to_owned()];
+    let mut next = 0;
+    while let Some(path) = found.get(next) {
+        if fs::symlink_metadata(path).is_ok_and(|about| about.is_dir()) {
+            let entries: Vec<PathBuf> =
+                fs::read_dir(path).expect("lists").map(|entry| entry.expect("lists").path()).collect();
+            found.extend(entries);
         }
-        if about.uid() != owner {
-            found.push(path);
-        }
+        next += 1;
     }
     found
+}
+
+/// What of that has another owner than this.
+pub(crate) fn foreign_below(top: &Path, owner: u32) -> Vec<PathBuf> {
+    let is_foreign = |path: &PathBuf| fs::symlink_metadata(path).is_ok_and(|about| about.uid() != owner);
+    all_below(top).into_iter().filter(is_foreign).collect()
 }
 
 impl Drop for Runner {
