@@ -301,23 +301,6 @@ fn exclusions_are_left_out() {
     assert_eq!(wanted.keys().collect::<Vec<_>>(), restored.keys().collect::<Vec<_>>());
 }
 
-/// On some filesystems a file takes less room than it is long and yet has no holes: compressed ones, and small files
-/// kept inside the inode.
-#[test]
-fn a_file_that_takes_little_room_without_holes_keeps_its_contents() {
-    let what = "files kept inside the inode";
-    let mkfs = ["mkfs.ext4", "-q", "-I", "1024", "-O", "inline_data"];
-    let Some(mount) = Mount::image(64 << 20, &mkfs, "loop", what) else { return };
-    let sandbox = Sandbox::below(mount.path());
-    let tree = sandbox.job("one").join("tree");
-    trees::write(&tree.join("inline"), &trees::noise(1, 700));
-    if tree.join("inline").metadata().unwrap().blocks() * 512 >= 700 {
-        return skip("inline_data", what);
-    }
-    trees::age(&tree);
-    round_trip(&sandbox);
-}
-
 #[test]
 fn filesystems_that_share_blocks_give_the_same_result() {
     let what = "a filesystem that shares blocks";

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use local_cache::store::entry::{Entry, EntryId};
+
 use crate::support::compare::{Picture, disk_usage, picture, same};
 use crate::support::{Sandbox, trees};
 
@@ -222,7 +224,22 @@ fn age_and_size_decide_what_goes_and_dry_runs_remove_nothing() {
     assert_eq!(keys(), ["1", "2", "3"]);
     sandbox.run(&job, &["prune"]).done();
     assert_eq!(keys(), ["1", "2", "3"]);
-    sandbox.run(&job, &["prune", "--max-age", "0s"]).done();
     sandbox.run(&job, &["prune", "--keep", "2"]).done();
     assert_eq!(keys(), ["2", "3"]);
+    make_old(&sandbox, "2");
+    sandbox.run(&job, &["prune", "--max-age", "1h"]).done();
+    assert_eq!(keys(), ["3"]);
+}
+
+/// Makes an entry one that was saved long ago and not used since.
+fn make_old(sandbox: &Sandbox, key: &str) {
+    for path in fs::read_dir(sandbox.store().join("entries")).unwrap().map(|entry| entry.unwrap().path()) {
+        let id = EntryId::parse(path.file_stem().unwrap().to_str().unwrap()).unwrap();
+        let mut entry = Entry::decode(&fs::read(&path).unwrap(), &id, &path).unwrap();
+        if entry.key == key {
+            entry.created.seconds = 1_600_000_000;
+            fs::write(&path, entry.encode().unwrap()).unwrap();
+            drop(fs::remove_file(sandbox.store().join("used").join(id.to_string())));
+        }
+    }
 }
