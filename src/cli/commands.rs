@@ -80,7 +80,14 @@ fn key(text: &str) -> Result<String, Failure> {
 pub(super) fn restore(context: &mut Context<'_>, args: &args::Restore) -> Result<Exit, Failure> {
     let key = key(&args.key)?;
     let paths = context.paths(&args.paths)?;
-    let found = match Store::open(&context.common.cache_root)? {
+    let store = match Store::open(&context.common.cache_root) {
+        Err(error) if error.is_damage() => {
+            context.monitor.warn(&error.line());
+            None
+        }
+        other => other?,
+    };
+    let found = match store {
         None => None,
         Some(store) => {
             let request = restore::Request {
@@ -167,6 +174,9 @@ pub(super) fn show(context: &mut Context<'_>, args: &args::Show) -> Result<Exit,
 }
 
 pub(super) fn verify(context: &mut Context<'_>, args: &args::Verify) -> Result<Exit, Failure> {
+    if args.repair && Store::open(&context.common.cache_root).is_err_and(|error| error.is_damage()) {
+        Store::create(&context.common.cache_root)?;
+    }
     let Some(store) = existing(context)? else {
         let text = format!("✅ there is no store in {}\n", context.common.cache_root.display());
         context.print(&text, &serde_json::json!({ "entries": 0, "damaged": [] }))?;
@@ -234,12 +244,12 @@ mod tests {
 
     #[test]
     fn a_path_out_of_the_current_directory_is_meant_from_there() {
-        let base = Base::new("/work/repo/sub", "/home/me");
+        let base = Base::new("/srv/repo/sub", "/home/me");
         let cases = [
-            ("../other", "/work/repo/other"),
-            ("!../other/x", "!/work/repo/other/x"),
+            ("../other", "/srv/repo/other"),
+            ("!../other/x", "!/srv/repo/other/x"),
             ("../../../../../a", "/a"),
-            ("../..", "/work"),
+            ("../..", "/srv"),
             ("..name", "..name"),
             ("a/b", "a/b"),
         ];

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::show::one_line;
 use crate::monitor::{Monitor, Stage};
 
 /// Shows a bar on standard error while something takes its time.
@@ -51,7 +52,7 @@ impl Monitor for Progress {
     }
 
     fn warn(&self, message: &str) {
-        self.bar.suspend(|| log::warn!("{message}"));
+        self.bar.suspend(|| log::warn!("{}", one_line(message)));
     }
 
     fn is_interrupted(&self) -> bool {

@@ -153,7 +153,7 @@ pub(super) fn listed(entries: &[Listed], root: &Path) -> Shown {
 }
 
 /// A key on one line, with nothing that a terminal would act on.
-fn one_line(key: &str) -> String {
+pub(super) fn one_line(key: &str) -> String {
     key.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
 }
 

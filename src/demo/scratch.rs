@@ -24,7 +24,7 @@ impl Scratch {
         let directory = builder.tempdir_in(parent);
         let directory = directory.context("create a temporary directory in", || parent)?;
         // Cargo names files by their real paths.
-        let path = directory.path().canonicalize().context("resolve", || directory.path())?;
+        let path = files::canonical(directory.path())?;
         // From here on it is removed by this type, which can do so where directories are read-only.
         drop(directory.keep());
         Ok(Self { path, keep })

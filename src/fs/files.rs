@@ -53,9 +53,16 @@ pub fn write_new(path: &Path, mode: u32, bytes: &[u8]) -> Result<()> {
     create_new(path, mode)?.write_all(bytes).context("write", || path)
 }
 
-/// Renames a file over whatever is there.
+/// Renames a file over whatever is there, a directory too.
 pub fn rename(from: &Path, to: &Path) -> Result<()> {
-    fs::rename(from, to).context("rename to", || to)
+    match fs::rename(from, to) {
+        Err(error) if error.kind() == io::ErrorKind::IsADirectory => {
+            super::remove_tree(to)?;
+            fs::rename(from, to)
+        }
+        other => other,
+    }
+    .context("rename to", || to)
 }
 
 /// Renames a file unless the new name is taken; then it says false and both stay.

@@ -1,5 +1,6 @@
 //! Whole operations on a store, each with a request and an outcome.
 
+mod claim;
 pub mod job;
 pub mod maintain;
 pub mod paths;

@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Context, Error, Result};
 use crate::fs::files;
-use crate::pattern::{Anchor, Base, Exclusions, Found, FoundKind, Lookup, PatternError, Patterns, Verdict};
+use crate::pattern::{
+    Anchor, Anchored, Base, Exclusions, Found, FoundKind, Lookup, PatternError, Patterns, Verdict,
+};
 use crate::tree::Places;
 use crate::tree::scan::Take;
 
@@ -80,6 +82,16 @@ impl PathList {
     /// Whether the list names nothing.
     pub fn is_empty(&self) -> bool {
         self.patterns.is_empty()
+    }
+
+    /// Whether something is left out of what the list names.
+    pub fn has_exclusions(&self) -> bool {
+        self.patterns.anchored(&self.base).iter().any(Anchored::is_exclusion)
+    }
+
+    /// The directory that the list names and that is this one or holds it; none when the list names no such.
+    pub fn root_around<'p>(&self, path: &'p Path) -> Option<&'p Path> {
+        path.ancestors().find(|directory| self.patterns.matches(directory).directory)
     }
 
     /// The list in normal form: what two lists must have in common to mean the same.

@@ -1,12 +1,13 @@
 //! Restoring: find an entry, compare, write what differs.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::PATIENCE;
+use super::claim::Claim;
 use crate::error::{Error, Result};
 use crate::fs::files;
 use crate::key::matching::{self, Candidate, Match};
@@ -61,12 +62,13 @@ pub struct Restored {
 /// An entry that turns out to be damaged is set aside with a warning, and the next best one is tried.
 pub fn restore(store: &Store, request: &Request<'_>, monitor: &dyn Monitor) -> Result<Option<Restored>> {
     let _sharing = store.share(PATIENCE)?;
+    let mut damaged = Damaged { store, monitor, known: HashSet::new() };
     loop {
-        let Some((id, entry, matched)) = find(store, request, monitor)? else { return Ok(None) };
+        let Some((id, entry, matched)) = find(request, &mut damaged)? else { return Ok(None) };
         let begun = Instant::now();
         let attempt =
             if request.lookup_only { Ok(None) } else { write(store, &entry, request, monitor).map(Some) };
-        match attempt {
+        match attempt.map_err(|error| store.as_damage(error)) {
             Ok(done) => {
                 if let Err(error) = store.mark_used(&id) {
                     monitor.warn(&error.line());
@@ -78,27 +80,60 @@ pub fn restore(store: &Store, request: &Request<'_>, monitor: &dyn Monitor) -> R
                 let took = begun.elapsed();
                 return Ok(Some(Restored { id, entry, matched, applied, right_files, right_bytes, took }));
             }
-            Err(error) if error.is_damage() => set_aside(store, &id, &error, monitor)?,
+            Err(error) if error.is_damage() => damaged.set_aside(&id, &error),
             Err(error) => return Err(error),
         }
     }
 }
 
+/// The entries that turned out to be damaged.
+struct Damaged<'a> {
+    store: &'a Store,
+    monitor: &'a dyn Monitor,
+    /// Where the store may not be written to, they stay where they are; they are not looked at twice.
+    known: HashSet<EntryId>,
+}
+
+impl Damaged<'_> {
+    fn read_entry(&mut self, id: &EntryId) -> Result<Option<Entry>> {
+        if self.known.contains(id) {
+            return Ok(None);
+        }
+        match self.store.read_entry(id) {
+            Err(error) if error.is_damage() => {
+                self.set_aside(id, &error);
+                Ok(None)
+            }
+            other => other,
+        }
+    }
+
+    fn set_aside(&mut self, id: &EntryId, error: &Error) {
+        self.known.insert(id.clone());
+        let mark = match error {
+            Error::Damaged { path, .. } => self.store.mark_suspect(path),
+            _ => Ok(()),
+        };
+        match mark.and_then(|()| self.store.quarantine(id)) {
+            Ok(()) => {
+                self.monitor.warn(&format!("{error}; the entry {id} counts as a miss and is set aside"));
+            }
+            Err(other) => self.monitor.warn(&format!("{error}; the entry {id} counts as a miss ({other})")),
+        }
+    }
+}
+
 /// Finds the entry that stands in for a key.
-fn find(
-    store: &Store,
-    request: &Request<'_>,
-    monitor: &dyn Monitor,
-) -> Result<Option<(EntryId, Entry, Match)>> {
+fn find(request: &Request<'_>, damaged: &mut Damaged<'_>) -> Result<Option<(EntryId, Entry, Match)>> {
     for group in request.groups {
         // The usual case needs no look at the other entries.
         let exact = group.entry_id(request.key);
-        if let Some(entry) = read_or_set_aside(store, &exact, monitor)? {
+        if let Some(entry) = damaged.read_entry(&exact)? {
             return Ok(Some((exact, entry, Match::Exact)));
         }
         let mut entries = Vec::new();
-        for id in store.entry_ids(Some(group))? {
-            let entry = read_or_set_aside(store, &id, monitor)?;
+        for id in damaged.store.entry_ids(Some(group))? {
+            let entry = damaged.read_entry(&id)?;
             // Names of groups are short; the entry itself says whose it is.
             entries.extend(entry.filter(|entry| entry.group == *group).map(|entry| (id, entry)));
         }
@@ -112,21 +147,6 @@ fn find(
     Ok(None)
 }
 
-fn read_or_set_aside(store: &Store, id: &EntryId, monitor: &dyn Monitor) -> Result<Option<Entry>> {
-    match store.read_entry(id) {
-        Err(error) if error.is_damage() => set_aside(store, id, &error, monitor).map(|()| None),
-        other => other,
-    }
-}
-
-fn set_aside(store: &Store, id: &EntryId, error: &Error, monitor: &dyn Monitor) -> Result<()> {
-    monitor.warn(&format!("{error}; the entry {id} counts as a miss and is set aside"));
-    if let Error::Damaged { path, .. } = error {
-        store.mark_suspect(path)?;
-    }
-    store.quarantine(id)
-}
-
 fn write(
     store: &Store,
     entry: &Entry,
@@ -135,6 +155,7 @@ fn write(
 ) -> Result<(Applied, u64, u64)> {
     let manifest = store.read_manifest(entry)?;
     let places = places(&manifest.tree, request.place)?;
+    let claim = Claim::take(&places, PATIENCE, monitor)?;
     monitor.begin(Stage::Scanning, 0);
     let options = scan::Options {
         guide: Some(&manifest.tree),
@@ -142,6 +163,9 @@ fn write(
         ..scan::Options::default()
     };
     let mut present = scan(&places, &options)?;
+    if !claim.is_complete() {
+        present.leftovers.clear();
+    }
     if request.extras == Extras::Remove {
         spare_store(store, &mut present, &places)?;
     }

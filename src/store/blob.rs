@@ -7,7 +7,7 @@ use std::path::Path;
 use super::Store;
 use crate::digest::Digest;
 use crate::error::{Context, Result};
-use crate::fs::{Extent, clone_range, files};
+use crate::fs::{Extent, Kind, clone_range, files, stat_of};
 
 /// How much is read and hashed at a time, so that it stays in the processor's cache.
 const PIECE: usize = 256 << 10;
@@ -42,6 +42,10 @@ pub fn copy_data(
     if is_whole && !is_clone {
         clone_fails.store(true, Relaxed);
     }
+    if is_clone {
+        // The file may have grown since it was looked at.
+        to.set_len(size).context("write", || to_path)?;
+    }
     let mut hasher = blake3::Hasher::new();
     let mut buffer = vec![0; PIECE];
     let mut length = 0;
@@ -68,18 +72,29 @@ pub fn copy_data(
 }
 
 impl Store {
-    /// Whether the store has a blob.
-    pub fn has_blob(&self, digest: &Digest) -> Result<bool> {
-        Ok(files::stat(&self.layout.blob(digest))?.is_some())
+    /// Whether the store has a blob that can be read and has the right length.
+    pub fn has_blob(&self, digest: &Digest, length: u64) -> Result<bool> {
+        let path = self.layout.blob(digest);
+        let found = match files::open(&path).map_err(|error| self.as_damage(error)) {
+            Ok(file) => stat_of(&file).context("look at", || &path)?,
+            Err(error) if error.is_damage() => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        Ok(found.kind == Kind::File && found.size == length)
     }
 
     /// Gives a finished file its name in the store. False when the store has the same bytes already.
-    pub fn publish_blob(&self, unfinished: &Path, digest: &Digest) -> Result<bool> {
-        files::make_dir(&self.layout.blob_shelf(digest), self.modes.directory)?;
-        let published = files::rename_new(unfinished, &self.layout.blob(digest))?;
-        if !published {
-            files::remove(unfinished)?;
+    pub fn publish_blob(&self, unfinished: &Path, copied: &Copied) -> Result<bool> {
+        let path = self.layout.blob(&copied.digest);
+        files::make_dir(&self.layout.blob_shelf(&copied.digest), self.modes.directory)?;
+        if files::rename_new(unfinished, &path)? {
+            return Ok(true);
         }
-        Ok(published)
+        if self.has_blob(&copied.digest, copied.length)? {
+            files::remove(unfinished)?;
+            return Ok(false);
+        }
+        // What has the name can't be what it should be.
+        files::rename(unfinished, &path).map(|()| true)
     }
 }

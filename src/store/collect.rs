@@ -13,7 +13,8 @@ use super::lock::Collecting;
 use super::{Store, layout, pack, random_name};
 use crate::digest::Digest;
 use crate::error::{Context, Error, Result};
-use crate::fs::{Timestamp, files, remove_tree};
+use crate::fs::{Kind, Timestamp, files, remove_tree};
+use crate::monitor::Silent;
 use crate::tree::manifest::{Manifest, References};
 use crate::tree::{Content, LeafKind, Place};
 
@@ -42,11 +43,18 @@ pub struct Collected {
 struct Uses {
     /// Each manifest in use, with what it needs.
     manifests: HashMap<Digest, References>,
-    /// For each pack in use, the greatest number of bytes in it that one manifest needs.
-    packs: HashMap<Digest, u64>,
+    /// For each pack in use, the greatest number of bytes in it that one manifest needs; none where that is not known
+    /// without reading the manifests, because others were rewritten into it.
+    packs: HashMap<Digest, Option<u64>>,
     /// The `.moved` files in use.
     moved: HashSet<Digest>,
     blobs: HashSet<Digest>,
+}
+
+/// Whether a pack of some bytes of which some are needed should be rewritten.
+fn is_mostly_dead(size: u64, needed: u64) -> bool {
+    let dead = size.saturating_sub(needed);
+    dead > needed && dead >= WORTH_REWRITING
 }
 
 impl Store {
@@ -107,8 +115,8 @@ impl Store {
         for references in uses.manifests.values() {
             uses.blobs.extend(&references.blobs);
             for (pack, bytes) in &references.packs {
-                let used = uses.packs.entry(*pack).or_default();
-                *used = (*used).max(*bytes);
+                let used = uses.packs.entry(*pack).or_insert(Some(0));
+                *used = (*used).max(Some(*bytes));
             }
         }
         self.follow_moves(&mut uses)?;
@@ -122,10 +130,14 @@ impl Store {
             if files::stat(&self.layout.pack(&id))?.is_some() {
                 continue;
             }
-            for new in self.read_moved(&id)?.unwrap_or_default() {
+            let moved = match self.read_moved(&id) {
+                // The entries that need it are damaged, and will be found so.
+                Err(error) if error.is_damage() => None,
+                other => other?,
+            };
+            for new in moved.unwrap_or_default() {
                 uses.moved.insert(id);
-                // How much of it is needed is not known without reading the manifests: take it for full.
-                if uses.packs.insert(new, u64::MAX).is_none() {
+                if uses.packs.insert(new, None).is_none() {
                     pending.push(new);
                 }
             }
@@ -135,15 +147,16 @@ impl Store {
 
     fn collect_packs(&self, uses: &Uses, suspects: &[Digest], done: &mut Collected) -> Result<()> {
         let names = files::list(&self.layout.packs())?;
-        for id in names.iter().filter_map(|name| layout::digest_in(name, ".pack")) {
-            let path = self.layout.pack(&id);
-            let Some(used) = uses.packs.get(&id) else {
-                self.remove_file(&path, done)?;
-                continue;
-            };
-            let dead = files::stat(&path)?.map_or(0, |stat| stat.size).saturating_sub(*used);
-            if suspects.contains(&id) || (dead > *used && dead >= WORTH_REWRITING) {
-                self.rewrite(&id, uses, done)?;
+        let ids = || names.iter().filter_map(|name| layout::digest_in(name, ".pack"));
+        // Before any is rewritten: what a rewriting makes may have the name of one that a killed collection made.
+        for id in ids().filter(|id| !uses.packs.contains_key(id)) {
+            self.remove_file(&self.layout.pack(&id), done)?;
+        }
+        for (id, used) in ids().filter_map(|id| Some((id, uses.packs.get(&id)?))) {
+            let size = files::stat(&self.layout.pack(&id))?.map_or(0, |stat| stat.size);
+            let is_suspect = suspects.contains(&id);
+            if is_suspect || used.is_none_or(|used| is_mostly_dead(size, used)) {
+                self.rewrite(&id, uses, is_suspect, done)?;
             }
         }
         for id in names.iter().filter_map(|name| layout::digest_in(name, ".moved")) {
@@ -154,8 +167,9 @@ impl Store {
         Ok(())
     }
 
-    /// Copies what is alive and undamaged of a pack into a new one, and removes the old one.
-    fn rewrite(&self, id: &Digest, uses: &Uses, done: &mut Collected) -> Result<()> {
+    /// Copies what is alive and undamaged of a pack into a new one, and removes the old one. One that is not suspect
+    /// stays if it turns out that much of it is alive.
+    fn rewrite(&self, id: &Digest, uses: &Uses, is_suspect: bool, done: &mut Collected) -> Result<()> {
         let alive = self.alive(id, uses)?;
         let (path, file, index) = match self.open_pack(id) {
             Ok(opened) => opened,
@@ -164,6 +178,10 @@ impl Store {
             Err(error) => return Err(error),
         };
         let kept = index.records.iter().filter(|record| alive.contains(&record.digest));
+        let needed = kept.clone().map(|record| u64::from(record.length)).sum();
+        if !is_suspect && !is_mostly_dead(index.bytes(), needed) {
+            return Ok(());
+        }
         let mut writer = pack::Writer::create(self.layout.tmp().join(random_name()), self.modes.file)?;
         let mut buffer = Vec::new();
         for record in kept {
@@ -200,7 +218,8 @@ impl Store {
                 continue;
             }
             let path = self.layout.manifest(manifest);
-            let decoded = files::read(&path).and_then(|bytes| Manifest::decode(&bytes, manifest, &path));
+            let bytes = files::read(&path).map_err(|error| self.as_damage(error));
+            let decoded = bytes.and_then(|bytes| Manifest::decode(&bytes, manifest, &path));
             let manifest = match decoded {
                 Ok(manifest) => manifest,
                 // Its entry is a miss; it needs nothing.
@@ -221,9 +240,15 @@ impl Store {
     fn collect_blobs(&self, uses: &Uses, suspects: &[Digest], done: &mut Collected) -> Result<()> {
         for shelf in files::list(&self.layout.blobs())? {
             let shelf = self.layout.blobs().join(shelf);
+            if files::stat(&shelf)?.is_none_or(|stat| stat.kind != Kind::Directory) {
+                self.remove_file(&shelf, done)?;
+                continue;
+            }
+            // One that was damaged may have been replaced by a save.
+            let is_right = |id: Digest| self.verify_blob(&id, &mut Vec::new(), &Silent).is_ok();
             self.sweep(&shelf, done, |name| {
                 layout::digest_in(name, "")
-                    .is_some_and(|id| uses.blobs.contains(&id) && !suspects.contains(&id))
+                    .is_some_and(|id| uses.blobs.contains(&id) && (!suspects.contains(&id) || is_right(id)))
             })?;
         }
         Ok(())
@@ -249,8 +274,9 @@ impl Store {
 
     #[expect(clippy::unused_self, reason = "removing files of the store is the store's business")]
     fn remove_file(&self, path: &Path, done: &mut Collected) -> Result<()> {
-        let bytes = files::allocated(path)?;
-        files::remove(path)?;
+        let bytes = files::stat(path)?.map_or(0, |stat| stat.allocated);
+        // A file, or what somebody put in its place.
+        remove_tree(path)?;
         done.files += 1;
         done.bytes += bytes;
         Ok(())

@@ -17,6 +17,10 @@ const BATCH: u64 = 256 << 10;
 /// Bytes that are read and thrown away rather than beginning a new batch.
 const GAP: u64 = 32 << 10;
 
+/// How often a pack is followed to where it was rewritten. Each rewriting makes one step; far more than there can be
+/// means a circle.
+pub(super) const MOVES: u32 = 1000;
+
 /// Where a content lies: in which of the opened packs, and where in it.
 struct Found {
     pack: usize,
@@ -101,8 +105,7 @@ impl Contents<'_> {
                 }
                 Ok(())
             }
-            // Each rewriting makes one step; far more than there can be means a circle.
-            Err(error) if error.is_damage() && depth < 1000 => match self.store.read_moved(id)? {
+            Err(error) if error.is_damage() && depth < MOVES => match self.store.read_moved(id)? {
                 Some(packs) => packs.iter().try_for_each(|pack| self.add(pack, depth + 1)),
                 None => Err(error),
             },

@@ -11,6 +11,8 @@
 //! lock of its entry; it is taken after `locks/store`, and nobody waits for it, so no two processes wait for each other.
 //! Locks of entries are only removed by who holds `locks/store` alone, when nobody can be holding or opening them.
 
+use std::fs::File;
+use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -46,7 +48,7 @@ impl Store {
         let path = self.layout.store_lock();
         let begun = Instant::now();
         loop {
-            let file = files::open_lock(&path, self.modes.file)?;
+            let file = self.open_lock(&path)?;
             if let Some(lock) = Lock::try_now(file, Mode::Shared).context("lock", || &path)? {
                 return Ok(Sharing { _store: lock });
             }
@@ -60,7 +62,7 @@ impl Store {
     /// Takes the right to save an entry; none when somebody else is saving it now.
     pub fn begin_saving(&self, _sharing: &Sharing, id: &EntryId) -> Result<Option<Saving>> {
         let path = self.layout.save_lock(id);
-        let file = files::open_lock(&path, self.modes.file)?;
+        let file = self.open_lock(&path)?;
         let lock = Lock::try_now(file, Mode::Exclusive).context("lock", || &path)?;
         Ok(lock.map(|lock| Saving { _entry: lock }))
     }
@@ -68,8 +70,18 @@ impl Store {
     /// Takes the right to remove things; none when somebody reads or saves now.
     pub fn begin_collecting(&self) -> Result<Option<Collecting>> {
         let path = self.layout.store_lock();
-        let file = files::open_lock(&path, self.modes.file)?;
+        let file = self.open_lock(&path)?;
         let lock = Lock::try_now(file, Mode::Exclusive).context("lock", || &path)?;
         Ok(lock.map(|lock| Collecting { _store: lock }))
+    }
+
+    fn open_lock(&self, path: &Path) -> Result<File> {
+        match files::open_lock(path, self.modes.file) {
+            Err(error) if error.is_not_found() => {
+                files::make_dir(&self.layout.locks(), self.modes.directory)?;
+                files::open_lock(path, self.modes.file)
+            }
+            other => other,
+        }
     }
 }

@@ -74,11 +74,12 @@ impl Store {
     pub fn open(cache_root: &Path) -> Result<Option<Self>> {
         let layout = Layout::new(cache_root);
         let Some(root) = files::stat(layout.root())? else { return Ok(None) };
-        match read_format(&layout) {
-            Ok(()) => Ok(Some(Self { layout, modes: Modes::like(root.mode) })),
+        let store = Self { layout, modes: Modes::like(root.mode) };
+        match store.read_format() {
+            Ok(()) => Ok(Some(store)),
             // It is being made just now, or the process that made it was killed.
-            Err(error) if error.is_not_found() => Ok(None),
-            Err(error) => Err(error),
+            Err(error) if error.is_not_found() && store.entry_ids(None)?.is_empty() => Ok(None),
+            Err(error) => Err(store.as_damage(error)),
         }
     }
 
@@ -89,20 +90,31 @@ impl Store {
         let root = files::stat(cache_root)?.ok_or_else(|| Error::invalid("the cache root disappeared"))?;
         let modes = Modes::like(root.mode);
         files::make_dir(layout.root(), modes.directory)?;
-        match read_format(&layout) {
-            Err(error) if error.is_not_found() || error.is_damage() => {}
-            other => return other.map(|()| Self { layout, modes }),
-        }
-        for directory in layout.directories() {
+        let store = Self { layout, modes };
+        for directory in store.layout.directories() {
             files::make_dir(&directory, modes.directory)?;
         }
-        let store = Self { layout, modes };
+        match store.read_format().map_err(|error| store.as_damage(error)) {
+            Err(error) if error.is_damage() => {}
+            other => return other.map(|()| store),
+        }
         store.publish_text(&store.layout.cachedir_tag(), CACHEDIR_TAG)?;
         let format = serde_json::to_vec(&Format { format: layout::VERSION });
         let format = format.map_err(|error| Error::invalid(error.to_string()))?;
         // Last: with it the store exists.
         store.publish_text(&store.layout.format(), &format)?;
         Ok(store)
+    }
+
+    fn read_format(&self) -> Result<()> {
+        let path = self.layout.format();
+        let bytes = files::read(&path)?;
+        let Format { format } = serde_json::from_slice(&bytes)
+            .map_err(|error| Error::damaged(&path, format!("it can't be read ({error})")))?;
+        if format > layout::VERSION {
+            return Err(Error::NewerFormat { path, found: format, supported: layout::VERSION });
+        }
+        Ok(())
     }
 
     /// The paths of the store.
@@ -134,30 +146,50 @@ impl Store {
         Ok(ids.filter(|id| group.as_ref().is_none_or(|group| id.group() == group)).collect())
     }
 
+    /// An error met while working with the store; as damage, when it is that a file of the store can't be read.
+    ///
+    /// Whatever keeps a file from being read, the entry that needs it can't be used, and others may be whole.
+    pub fn as_damage(&self, error: Error) -> Error {
+        use std::io::ErrorKind::{IsADirectory, NotADirectory, NotFound, PermissionDenied};
+        match &error {
+            Error::Io { path, source, .. } if path.starts_with(self.layout.root()) => match source.kind() {
+                NotFound => Error::damaged(path, "it is missing"),
+                IsADirectory | NotADirectory => Error::damaged(path, "it is not a file"),
+                PermissionDenied => Error::damaged(path, "it may not be read"),
+                _ if source.raw_os_error() == Some(nix::libc::EIO) => {
+                    Error::damaged(path, "the disk can't read it")
+                }
+                _ => error,
+            },
+            _ => error,
+        }
+    }
+
     /// Reads an entry; none when there is none.
     pub fn read_entry(&self, id: &EntryId) -> Result<Option<Entry>> {
         let path = self.layout.entry(id);
         match files::read(&path) {
             Ok(bytes) => Entry::decode(&bytes, id, &path).map(Some),
             Err(error) if error.is_not_found() => Ok(None),
-            Err(error) => Err(error),
+            Err(error) => Err(self.as_damage(error)),
         }
     }
 
     /// Reads the manifest of an entry.
     pub fn read_manifest(&self, entry: &Entry) -> Result<Manifest> {
         let path = self.layout.manifest(&entry.manifest);
-        let bytes = files::read(&path).map_err(|error| missing_is_damage(error, &path))?;
+        let bytes = files::read(&path).map_err(|error| self.as_damage(error))?;
         Manifest::decode(&bytes, &entry.manifest, &path)
     }
 
     /// Reads what a manifest needs of the store, without the rest of it.
     pub fn read_references(&self, manifest: &Digest) -> Result<References> {
         let path = self.layout.manifest(manifest);
-        let file = files::open(&path).map_err(|error| missing_is_damage(error, &path))?;
+        let file = files::open(&path).map_err(|error| self.as_damage(error))?;
         let read = |length: usize| -> Result<Vec<u8>> {
             let mut bytes = vec![0; length];
-            let whole = files::read_exact_at(&file, &mut bytes, 0).context("read", || &path)?;
+            let whole = files::read_exact_at(&file, &mut bytes, 0).context("read", || &path);
+            let whole = whole.map_err(|error| self.as_damage(error))?;
             if whole { Ok(bytes) } else { Err(Error::damaged(&path, "it is too short")) }
         };
         let length = References::needed(&read(References::PREFIX)?, manifest, &path)?;
@@ -170,8 +202,8 @@ impl Store {
     /// Opens a pack and reads its index.
     fn open_pack(&self, id: &Digest) -> Result<(PathBuf, File, pack::Index)> {
         let path = self.layout.pack(id);
-        let file = files::open(&path).map_err(|error| missing_is_damage(error, &path))?;
-        let index = pack::Index::read(&file, id, &path)?;
+        let file = files::open(&path).map_err(|error| self.as_damage(error))?;
+        let index = pack::Index::read(&file, id, &path).map_err(|error| self.as_damage(error))?;
         Ok((path, file, index))
     }
 
@@ -183,7 +215,7 @@ impl Store {
                 .map(Some)
                 .map_err(|error| Error::damaged(&path, format!("it can't be read ({error})"))),
             Err(error) if error.is_not_found() => Ok(None),
-            Err(error) => Err(error),
+            Err(error) => Err(self.as_damage(error)),
         }
     }
 
@@ -228,6 +260,7 @@ impl Store {
 
     /// Sets a damaged entry aside: from now on it does not exist.
     pub fn quarantine(&self, id: &EntryId) -> Result<()> {
+        files::make_dir(&self.layout.quarantine(), self.modes.directory)?;
         match files::rename(&self.layout.entry(id), &self.layout.quarantined(id)) {
             Err(error) if error.is_not_found() => Ok(()),
             other => other,
@@ -241,6 +274,7 @@ impl Store {
             Some(digest)
                 if path.starts_with(self.layout.packs()) || path.starts_with(self.layout.blobs()) =>
             {
+                files::make_dir(&self.layout.quarantine(), self.modes.directory)?;
                 files::touch(&self.layout.suspect(&digest), self.modes.file)
             }
             _ => Ok(()),
@@ -252,21 +286,6 @@ impl Store {
         let names = files::list(&self.layout.quarantine())?;
         Ok(names.iter().filter_map(|name| layout::digest_in(name, ".suspect")).collect())
     }
-}
-
-fn read_format(layout: &Layout) -> Result<()> {
-    let path = layout.format();
-    let bytes = files::read(&path)?;
-    let Format { format } = serde_json::from_slice(&bytes)
-        .map_err(|error| Error::damaged(&path, format!("it can't be read ({error})")))?;
-    if format > layout::VERSION {
-        return Err(Error::NewerFormat { path, found: format, supported: layout::VERSION });
-    }
-    Ok(())
-}
-
-fn missing_is_damage(error: Error, path: &Path) -> Error {
-    if error.is_not_found() { Error::damaged(path, "it is missing") } else { error }
 }
 
 fn random_name() -> String {

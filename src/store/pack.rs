@@ -83,12 +83,9 @@ impl Index {
 fn check_header(file: &File, path: &Path) -> Result<()> {
     let mut header = [0; HEADER];
     read(file, &mut header, 0, path)?;
-    let version = u32::from_le_bytes(array(&header[8..12]));
-    if header[..8] != *MAGIC || header[12..] != [0; 4] || version == 0 {
+    // A pack of another version would be in a store of another version.
+    if header[..8] != *MAGIC || header[8..12] != VERSION.to_le_bytes() || header[12..] != [0; 4] {
         return Err(Error::damaged(path, "it does not begin like a pack"));
-    }
-    if version > VERSION {
-        return Err(Error::NewerFormat { path: path.to_owned(), found: version, supported: VERSION });
     }
     Ok(())
 }

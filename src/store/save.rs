@@ -83,13 +83,19 @@ impl<'s> ContentWriter<'s> {
 
     /// The slot of a pack that the store has, if an entry that is saved now may refer to it.
     pub fn existing_pack(&self, id: &Digest) -> Result<Option<Slot>> {
-        let usable = !self.suspects.contains(id) && files::stat(&self.store.layout.pack(id))?.is_some();
-        Ok(usable.then(|| self.slot_of(id)))
+        if self.suspects.contains(id) {
+            return Ok(None);
+        }
+        match self.store.open_pack(id) {
+            Ok(_) => Ok(Some(self.slot_of(id))),
+            Err(error) if error.is_damage() => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Whether the store has a blob that an entry saved now may refer to.
-    pub fn has_blob(&self, digest: &Digest) -> Result<bool> {
-        Ok(!self.suspects.contains(digest) && self.store.has_blob(digest)?)
+    pub fn has_blob(&self, digest: &Digest, length: u64) -> Result<bool> {
+        Ok(!self.suspects.contains(digest) && self.store.has_blob(digest, length)?)
     }
 
     fn slot_of(&self, id: &Digest) -> Slot {
@@ -143,6 +149,7 @@ impl<'s> ContentWriter<'s> {
         if !files::rename_new(&path, &self.store.layout.pack(&id))? {
             // The same pack is there, and suspect or damaged, or else its contents had been known: this one is whole.
             files::rename(&path, &self.store.layout.pack(&id))?;
+            files::remove(&self.store.layout.suspect(&id))?;
         }
         locked(&self.packs)[slot.0] = Some(id);
         Ok(())
@@ -154,8 +161,10 @@ impl<'s> ContentWriter<'s> {
         let mode = self.store.modes.file;
         let copied = blob::copy_data(file, path, extents, &unfinished, mode, &self.clone_fails)?;
         if self.suspects.contains(&copied.digest) {
+            files::make_dir(&self.store.layout.blob_shelf(&copied.digest), self.store.modes.directory)?;
             files::rename(&unfinished, &self.store.layout.blob(&copied.digest))?;
-        } else if self.store.publish_blob(&unfinished, &copied.digest)? {
+            files::remove(&self.store.layout.suspect(&copied.digest))?;
+        } else if self.store.publish_blob(&unfinished, &copied)? {
             self.added.fetch_add(copied.length, Ordering::Relaxed);
         }
         Ok(copied)

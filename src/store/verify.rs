@@ -1,6 +1,6 @@
 //! Reading all of the store and comparing it with its digests.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
 use std::sync::PoisonError;
 
@@ -9,7 +9,7 @@ use super::lock::Sharing;
 use super::{Store, layout};
 use crate::digest::Digest;
 use crate::error::{Context, Error, Result};
-use crate::fs::files;
+use crate::fs::{Kind, files};
 use crate::monitor::{Monitor, Stage};
 use crate::tree::{Content, LeafKind, Place};
 use crate::workers;
@@ -29,7 +29,8 @@ pub struct Verified {
 
 #[derive(Default)]
 struct Contents {
-    small: HashSet<Digest>,
+    /// For each pack that can be read, its contents and whether they are right.
+    small: HashMap<Digest, HashMap<Digest, bool>>,
     large: HashSet<Digest>,
     damaged: Vec<Error>,
     bytes: u64,
@@ -45,7 +46,11 @@ impl Store {
     pub fn verify(&self, _sharing: &Sharing, monitor: &dyn Monitor) -> Result<Verified> {
         let mut parts = Vec::new();
         for shelf in files::list(&self.layout.blobs())? {
-            let names = files::list(&self.layout.blobs().join(shelf))?;
+            let shelf = self.layout.blobs().join(shelf);
+            if files::stat(&shelf)?.is_none_or(|stat| stat.kind != Kind::Directory) {
+                continue;
+            }
+            let names = files::list(&shelf)?;
             parts.extend(names.iter().filter_map(|name| layout::digest_in(name, "")).map(Part::Blob));
         }
         let packs = files::list(&self.layout.packs())?;
@@ -85,18 +90,15 @@ impl Store {
         monitor: &dyn Monitor,
     ) -> Result<()> {
         let checked = match part {
-            Part::Blob(digest) => {
-                self.verify_blob(digest, buffer, monitor).map(|bytes| (vec![*digest], bytes))
-            }
+            Part::Blob(digest) => self.verify_blob(digest, buffer, monitor),
             Part::Pack(id) => self.verify_pack(id, buffer, contents, monitor),
         };
         let mut contents = contents.lock().unwrap_or_else(PoisonError::into_inner);
-        match checked {
-            Ok((digests, bytes)) => {
+        match checked.map_err(|error| if error.is_not_found() { error } else { self.as_damage(error) }) {
+            Ok(bytes) => {
                 contents.bytes += bytes;
-                match part {
-                    Part::Blob(_) => contents.large.extend(digests),
-                    Part::Pack(_) => contents.small.extend(digests),
+                if let Part::Blob(digest) = part {
+                    contents.large.insert(*digest);
                 }
                 Ok(())
             }
@@ -110,7 +112,13 @@ impl Store {
         }
     }
 
-    fn verify_blob(&self, digest: &Digest, buffer: &mut Vec<u8>, monitor: &dyn Monitor) -> Result<u64> {
+    /// Reads a blob; returns its length.
+    pub(super) fn verify_blob(
+        &self,
+        digest: &Digest,
+        buffer: &mut Vec<u8>,
+        monitor: &dyn Monitor,
+    ) -> Result<u64> {
         use std::os::unix::fs::FileExt;
 
         let path = self.layout.blob(digest);
@@ -135,23 +143,23 @@ impl Store {
         }
     }
 
-    /// The contents of a pack that are right; those that are not are noted as damage.
+    /// Notes the contents of a pack, and those that are not right as damage; returns the bytes read.
     fn verify_pack(
         &self,
         id: &Digest,
         buffer: &mut Vec<u8>,
         contents: &Mutex<Contents>,
         monitor: &dyn Monitor,
-    ) -> Result<(Vec<Digest>, u64)> {
+    ) -> Result<u64> {
         let (path, file, index) = self.open_pack(id)?;
-        let mut right = Vec::with_capacity(index.records.len());
+        let mut found = HashMap::with_capacity(index.records.len());
         let mut bytes = 0;
         for record in &index.records {
             buffer.resize(record.length as usize, 0);
             let whole = files::read_exact_at(&file, buffer, record.offset).context("read", || &path)?;
-            if whole && Digest::of(buffer) == record.digest {
-                right.push(record.digest);
-            } else {
+            let is_right = whole && Digest::of(buffer) == record.digest;
+            found.entry(record.digest).or_insert(is_right);
+            if !is_right {
                 let error =
                     Error::damaged(&path, format!("the contents {} have another digest", record.digest));
                 contents.lock().unwrap_or_else(PoisonError::into_inner).damaged.push(error);
@@ -159,20 +167,27 @@ impl Store {
             bytes += u64::from(record.length);
             monitor.advance(u64::from(record.length));
         }
-        Ok((right, bytes))
+        contents.lock().unwrap_or_else(PoisonError::into_inner).small.insert(*id, found);
+        Ok(bytes)
     }
 
     /// Whether an entry still exists; an error when it is damaged.
     fn verify_entry(&self, id: &EntryId, contents: &Contents) -> Result<bool> {
         let Some(entry) = self.read_entry(id)? else { return Ok(false) };
         let manifest = self.read_manifest(&entry)?;
+        let mut packs = Vec::new();
+        for pack in &manifest.packs {
+            self.reachable(pack, contents, 0, &mut packs)?;
+        }
+        // As a restore does: the first that has it.
+        let is_right = |digest: &Digest| packs.iter().find_map(|pack| pack.get(digest)) == Some(&true);
         for leaf in manifest.tree.leaves() {
             let LeafKind::File(file) = &leaf.kind else { continue };
             match file.content {
                 Some(Content { digest, place: Place::Blob }) if !contents.large.contains(&digest) => {
                     return Err(Error::damaged(&self.layout.blob(&digest), "it is missing or damaged"));
                 }
-                Some(Content { digest, place: Place::Pack(pack) }) if !contents.small.contains(&digest) => {
+                Some(Content { digest, place: Place::Pack(pack) }) if !is_right(&digest) => {
                     let pack = self.layout.pack(&manifest.packs[pack as usize]);
                     return Err(Error::damaged(
                         &pack,
@@ -183,5 +198,22 @@ impl Store {
             }
         }
         Ok(true)
+    }
+
+    /// The contents of a pack, or of those that it was rewritten into.
+    fn reachable<'c>(
+        &self,
+        id: &Digest,
+        contents: &'c Contents,
+        depth: u32,
+        found: &mut Vec<&'c HashMap<Digest, bool>>,
+    ) -> Result<()> {
+        if let Some(pack) = contents.small.get(id) {
+            found.push(pack);
+        } else if depth < super::locate::MOVES {
+            let moved = self.read_moved(id)?.unwrap_or_default();
+            moved.iter().try_for_each(|pack| self.reachable(pack, contents, depth + 1, found))?;
+        }
+        Ok(())
     }
 }

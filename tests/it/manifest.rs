@@ -57,10 +57,13 @@ fn example() -> Body {
     Body { packs: vec![Digest::of(b"pack 0"), Digest::of(b"pack 1")], ..Body::of(dirs, leaves) }
 }
 
+/// Changes one field.
+type Change = fn(&mut Body);
+
 #[test]
 fn every_field_of_a_manifest_is_kept() {
     let wanted = round_trips(&example());
-    let changes: Vec<(&str, fn(&mut Body))> = vec![
+    let changes: Vec<(&str, Change)> = vec![
         ("when the scan began", |body| body.scanned.nanoseconds = 8),
         ("a pack", |body| body.packs[0] = Digest::of(b"another")),
         ("a directory's name", |body| body.dirs[3].name = b"\xff".to_vec()),
@@ -363,7 +366,7 @@ fn spoiled_manifests_are_noticed(body: &Body, spoils: &[Spoil]) {
     let mut spoiled = bytes.clone();
     spoils.iter().for_each(|spoil| {
         if !spoiled.is_empty() {
-            spoil.apply(&mut spoiled)
+            spoil.apply(&mut spoiled);
         }
     });
     if spoiled != bytes {
@@ -379,7 +382,7 @@ fn made_up_bodies_do_no_harm(body: &Body, spoils: &[Spoil]) {
     let mut bytes = body.bytes();
     spoils.iter().for_each(|spoil| {
         if !bytes.is_empty() {
-            spoil.apply(&mut bytes)
+            spoil.apply(&mut bytes);
         }
     });
     let (bytes, id) = seal(&[0, 0], &bytes);

@@ -111,11 +111,13 @@ impl<'j, 'a> Writer<'j, 'a> {
         buffer.resize(PIECE, 0);
         let mut failed = None;
         let copied = self.create(item.leaf, |file| {
-            let mut copy =
-                Copy { from: &from, at: batch.offset + item.start, buffer: &mut buffer, hasher: None };
-            copy.hasher = job.options.verify.then(blake3::Hasher::new);
+            let hasher = job.options.verify.then(blake3::Hasher::new);
+            let mut copy = Copy::new(&from, batch.offset + item.start, &mut buffer, hasher);
             let result = copy.run(job, file, file_data, item.length);
             let digest = copy.hasher.map(|hasher| Digest::from(hasher.finalize()));
+            if let Some(source) = copy.unreadable {
+                failed = Some(Error::Io { action: "read", path: batch.path.to_path_buf(), source });
+            }
             match result {
                 Ok(true) if digest.is_none_or(|digest| digest == content.digest) => Ok(()),
                 Ok(true) => {
@@ -175,8 +177,7 @@ impl<'j, 'a> Writer<'j, 'a> {
         let (dir, name) = self.cursor.enter_parent(leaf)?;
         let Ok(file) = dir.open_file(name) else { return Ok(false) };
         self.buffer.resize(PIECE, 0);
-        let mut copy =
-            Copy { from: &file, at: 0, buffer: &mut self.buffer, hasher: Some(blake3::Hasher::new()) };
+        let mut copy = Copy::new(&file, 0, &mut self.buffer, Some(blake3::Hasher::new()));
         let Ok(true) = copy.hash(data.size) else { return Ok(false) };
         let digest = copy.hasher.map(|hasher| Digest::from(hasher.finalize()));
         if digest != Some(content.digest) {
@@ -307,9 +308,15 @@ struct Copy<'c> {
     at: u64,
     buffer: &'c mut [u8],
     hasher: Option<blake3::Hasher>,
+    /// Why the source can't be read.
+    unreadable: Option<io::Error>,
 }
 
-impl Copy<'_> {
+impl<'c> Copy<'c> {
+    fn new(from: &'c File, at: u64, buffer: &'c mut [u8], hasher: Option<blake3::Hasher>) -> Self {
+        Self { from, at, buffer, hasher, unreadable: None }
+    }
+
     /// Copies `length` bytes of data to where a file has them; false when the source is too short.
     fn run(&mut self, job: &Job<'_>, to: &File, data: &FileData, length: u64) -> io::Result<bool> {
         let whole_file = self.at == 0 && data.extents.is_empty() && stat_of(self.from)?.size == length;
@@ -349,8 +356,14 @@ impl Copy<'_> {
     fn next_piece(&mut self, left: u64) -> io::Result<Option<usize>> {
         let length = usize::try_from(left).unwrap_or(usize::MAX).min(self.buffer.len());
         let piece = &mut self.buffer[..length];
-        if !whole::read_exact_at(self.from, piece, self.at)? {
-            return Ok(None);
+        match whole::read_exact_at(self.from, piece, self.at) {
+            Ok(true) => {}
+            Ok(false) => return Ok(None),
+            Err(error) => {
+                let kind = error.kind();
+                self.unreadable = Some(error);
+                return Err(kind.into());
+            }
         }
         if let Some(hasher) = &mut self.hasher {
             hasher.update(piece);

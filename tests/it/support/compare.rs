@@ -108,7 +108,7 @@ pub(crate) fn same(wanted: &Picture, found: &Picture) {
         .into_iter()
         .filter(|path| wanted.get(*path) != found.get(*path))
         .map(|path| {
-            format!("{:?}\n    wanted {:?}\n    found  {:?}", path, wanted.get(path), found.get(path))
+            format!("{}\n    wanted {:?}\n    found  {:?}", path.display(), wanted.get(path), found.get(path))
         })
         .collect();
     let shown = differences.iter().take(10).cloned().collect::<Vec<_>>().join("\n");

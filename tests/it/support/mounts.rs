@@ -14,7 +14,11 @@ pub(crate) struct Mount {
 impl Mount {
     /// A memory filesystem of some bytes; none, which is said, where it can't be mounted.
     pub(crate) fn tmpfs(bytes: u64, what: &str) -> Option<Self> {
-        Self::mount(&["-t", "tmpfs", "-o", &format!("size={bytes},mode=755"), "lc-test-tmpfs"], None, what)
+        Self::at_new_place(
+            &["-t", "tmpfs", "-o", &format!("size={bytes},mode=755"), "lc-test-tmpfs"],
+            None,
+            what,
+        )
     }
 
     /// A filesystem made by `mkfs` in a file of some bytes; none, which is said, where it can't be had.
@@ -26,10 +30,10 @@ impl Mount {
             return None;
         }
         let path = image.path().to_owned();
-        Self::mount(&["-o", options, &path.display().to_string()], Some(image), what)
+        Self::at_new_place(&["-o", options, &path.display().to_string()], Some(image), what)
     }
 
-    fn mount(arguments: &[&str], image: Option<tempfile::NamedTempFile>, what: &str) -> Option<Self> {
+    fn at_new_place(arguments: &[&str], image: Option<tempfile::NamedTempFile>, what: &str) -> Option<Self> {
         let dir = tempfile::Builder::new().prefix("lc-test-mount-").tempdir().unwrap();
         if !is_root() || !succeeds(Command::new("mount").args(arguments).arg(dir.path())) {
             skip("mount", what);

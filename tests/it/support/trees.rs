@@ -6,6 +6,7 @@ use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
 use std::path::Path;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use nix::fcntl::AT_FDCWD;
 use nix::sys::stat::{UtimensatFlags, utimensat};
@@ -42,11 +43,13 @@ pub(crate) fn set_modified(path: &Path, seconds: i64, nanoseconds: i64) {
     utimensat(AT_FDCWD, path, &time, &time, UtimensatFlags::NoFollowSymlink).unwrap();
 }
 
-/// Gives every name in a tree a time long ago, each another, so that no file was modified just now.
+/// Gives every name in a tree a time long ago, so that no file was modified just now, and no two of all trees the same.
 pub(crate) fn age(root: &Path) {
+    static NEXT: AtomicI64 = AtomicI64::new(1_600_000_000);
     let mut paths = Vec::new();
     walk(root, &mut |path| paths.push(path.to_owned()));
-    for (seconds, path) in (1_600_000_000..).zip(paths.iter().rev()) {
+    for path in paths.iter().rev() {
+        let seconds = NEXT.fetch_add(1, Ordering::Relaxed);
         set_modified(path, seconds, seconds % 1_000_000_000);
     }
 }

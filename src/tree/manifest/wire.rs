@@ -1,189 +1,15 @@
-//! The list of everything in an entry, and its encoding.
-//!
-//! `docs/format.md` describes the bytes. A manifest is read only whole and only when its digests are right, and what
-//! it says is checked before anything relies on it: names are single components, sorted and unique, so that a manifest
-//! that somebody made up can't name anything outside its roots; links point backwards; numbers stay in their ranges.
-
-use std::path::Path;
+//! The tree of a manifest as it is written, and the check of all that the rest of the program relies on.
 
 use serde::{Deserialize, Serialize};
 
-use super::{Content, DirId, Directory, FileData, Leaf, LeafId, LeafKind, Place, Tree};
+use super::Manifest;
 use crate::digest::Digest;
-use crate::error::{Error, Result};
 use crate::fs::xattrs::Attribute;
 use crate::fs::{Extent, Timestamp};
-
-/// A tree with the digests of its contents.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Manifest {
-    /// When the scan began that the manifest was made from. Files modified after it may have changed unseen.
-    pub scanned: Timestamp,
-    /// The packs that hold contents of the tree.
-    pub packs: Vec<Digest>,
-    /// The tree.
-    pub tree: Tree,
-}
-
-/// What a manifest needs of the store: enough to tell what is still in use without reading the tree.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct References {
-    /// The packs, each with the bytes in it that the manifest uses.
-    pub packs: Vec<(Digest, u64)>,
-    /// The blobs, sorted.
-    pub blobs: Vec<Digest>,
-}
-
-const MAGIC: &[u8; 8] = b"lc-tree\n";
-/// The version of the encoding that this program writes.
-pub const VERSION: u32 = 1;
-const HEADER: usize = 8 + 4 + 4 + 8 + 2 * Digest::LEN;
-
-impl Manifest {
-    /// Whether a file with this time may have changed after it was read, without its time telling.
-    ///
-    /// The clock that gives files their times stands still for up to some milliseconds (for two seconds on some
-    /// filesystems, whose times have no fractions), so a file that was modified just before or after the scan can be
-    /// modified again and keep time and size.
-    pub fn is_racy(&self, modified: Timestamp) -> bool {
-        let margin = if modified.nanoseconds == 0 {
-            Timestamp { seconds: self.scanned.seconds.saturating_sub(2), ..self.scanned }
-        } else {
-            self.scanned.minus_milliseconds(20)
-        };
-        modified >= margin
-    }
-
-    /// What the manifest needs of the store.
-    pub fn references(&self) -> References {
-        let mut packs: Vec<(Digest, u64)> = self.packs.iter().map(|pack| (*pack, 0)).collect();
-        let mut blobs = Vec::new();
-        for leaf in self.tree.leaves() {
-            let LeafKind::File(file) = &leaf.kind else { continue };
-            match file.content {
-                Some(Content { place: Place::Pack(pack), .. }) => {
-                    if let Some((_, used)) = packs.get_mut(pack as usize) {
-                        *used = used.saturating_add(file.data_len());
-                    }
-                }
-                Some(Content { place: Place::Blob, digest }) => blobs.push(digest),
-                None => {}
-            }
-        }
-        blobs.sort_unstable();
-        blobs.dedup();
-        References { packs, blobs }
-    }
-
-    /// The bytes of the manifest, and the digest that names them.
-    pub fn encode(&self) -> Result<(Vec<u8>, Digest)> {
-        let too_large = |error| Error::invalid(format!("the manifest can't be encoded: {error}"));
-        let references = postcard::to_stdvec(&self.references()).map_err(too_large)?;
-        let body = postcard::to_stdvec(&WireBody::from(self)).map_err(too_large)?;
-        let mut bytes = Vec::with_capacity(HEADER + references.len() + body.len());
-        bytes.extend_from_slice(MAGIC);
-        bytes.extend_from_slice(&VERSION.to_le_bytes());
-        let references_len = u32::try_from(references.len())
-            .map_err(|_| Error::invalid("the manifest can't be encoded: too many contents"))?;
-        bytes.extend_from_slice(&references_len.to_le_bytes());
-        bytes.extend_from_slice(&(body.len() as u64).to_le_bytes());
-        bytes.extend_from_slice(Digest::of(&references).as_bytes());
-        bytes.extend_from_slice(Digest::of(&body).as_bytes());
-        let id = Digest::of(&bytes);
-        bytes.extend_from_slice(&references);
-        bytes.extend_from_slice(&body);
-        Ok((bytes, id))
-    }
-
-    /// Reads a manifest named `id` from the bytes of the file `path`.
-    pub fn decode(bytes: &[u8], id: &Digest, path: &Path) -> Result<Self> {
-        let header = Header::decode(bytes, id, path)?;
-        header.references(bytes, path)?;
-        let body = header.body(bytes, path)?;
-        let wire: WireBody<'_> = postcard::from_bytes(body)
-            .map_err(|error| Error::damaged(path, format!("its tree can't be read ({error})")))?;
-        wire.into_manifest().map_err(|reason| Error::damaged(path, reason))
-    }
-}
-
-impl References {
-    /// Bytes at the start of a manifest that tell how long its references are.
-    pub const PREFIX: usize = HEADER;
-
-    /// The length of the part of a manifest that [`References::decode`] needs, by its first [`References::PREFIX`]
-    /// bytes.
-    pub fn needed(prefix: &[u8], id: &Digest, path: &Path) -> Result<usize> {
-        Header::decode(prefix, id, path).map(|header| HEADER + header.references_len)
-    }
-
-    /// Reads what a manifest needs of the store from the bytes of the file `path`, which may end after that part.
-    pub fn decode(bytes: &[u8], id: &Digest, path: &Path) -> Result<Self> {
-        let part = Header::decode(bytes, id, path)?.references(bytes, path)?;
-        postcard::from_bytes(part)
-            .map_err(|error| Error::damaged(path, format!("its references can't be read ({error})")))
-    }
-}
-
-struct Header {
-    references_len: usize,
-    body_len: u64,
-    references: Digest,
-    body: Digest,
-}
-
-impl Header {
-    fn decode(bytes: &[u8], id: &Digest, path: &Path) -> Result<Self> {
-        let (header, _) = bytes
-            .split_first_chunk::<HEADER>()
-            .ok_or_else(|| Error::damaged(path, format!("it is only {} bytes long", bytes.len())))?;
-        if &header[..8] != MAGIC {
-            return Err(Error::damaged(path, "it does not begin like a manifest"));
-        }
-        if Digest::of(header) != *id {
-            return Err(Error::damaged(path, "its header does not have the digest it is named by"));
-        }
-        let version = u32::from_le_bytes(array(&header[8..12]));
-        if version > VERSION {
-            return Err(Error::NewerFormat { path: path.to_owned(), found: version, supported: VERSION });
-        }
-        Ok(Self {
-            references_len: u32::from_le_bytes(array(&header[12..16])) as usize,
-            body_len: u64::from_le_bytes(array(&header[16..24])),
-            references: Digest::from_bytes(array(&header[24..56])),
-            body: Digest::from_bytes(array(&header[56..88])),
-        })
-    }
-
-    fn references<'b>(&self, bytes: &'b [u8], path: &Path) -> Result<&'b [u8]> {
-        bytes
-            .get(HEADER..HEADER + self.references_len)
-            .filter(|part| Digest::of(part) == self.references)
-            .ok_or_else(|| Error::damaged(path, "its references don't have the digest they should"))
-    }
-
-    fn body<'b>(&self, bytes: &'b [u8], path: &Path) -> Result<&'b [u8]> {
-        let body = bytes.get(HEADER + self.references_len..).unwrap_or_default();
-        if body.len() as u64 != self.body_len {
-            return Err(Error::damaged(
-                path,
-                format!("its tree has {} of {} bytes", body.len(), self.body_len),
-            ));
-        }
-        if Digest::of(body) != self.body {
-            return Err(Error::damaged(path, "its tree does not have the digest it should"));
-        }
-        Ok(body)
-    }
-}
-
-fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
-    let mut array = [0; N];
-    array.copy_from_slice(bytes);
-    array
-}
+use crate::tree::{Content, DirId, Directory, FileData, Leaf, LeafId, LeafKind, Place, Tree};
 
 #[derive(Serialize, Deserialize)]
-struct WireBody<'a> {
+pub(super) struct WireBody<'a> {
     scanned: Timestamp,
     packs: Vec<Digest>,
     #[serde(borrow)]
@@ -286,7 +112,7 @@ impl<'a> From<&'a Manifest> for WireBody<'a> {
 
 impl WireBody<'_> {
     /// Numbers the directories and leaves and checks all that the rest of the program relies on.
-    fn into_manifest(self) -> Result<Manifest, String> {
+    pub(super) fn into_manifest(self) -> Result<Manifest, String> {
         let (dir_count, leaf_count) = (self.dirs.len(), self.leaves.len());
         if dir_count == 0 || u32::try_from(dir_count).is_err() || u32::try_from(leaf_count).is_err() {
             return Err(format!("it has {dir_count} directories and {leaf_count} leaves"));

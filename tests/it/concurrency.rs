@@ -1,0 +1,248 @@
+//! Several processes at once: on one key, on several, saving, restoring and pruning at the same time.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use nix::fcntl::{Flock, FlockArg};
+
+use crate::support::compare::{picture, same};
+use crate::support::{Ran, Sandbox, trees};
+
+fn locked(path: &Path, how: FlockArg) -> Flock<File> {
+    Flock::lock(File::open(path).unwrap(), how).map_err(|(_, errno)| errno).unwrap()
+}
+
+#[test]
+fn two_saves_of_one_key_make_one_entry() {
+    let sandbox = Sandbox::new();
+    let job = sandbox.job("job");
+    trees::small(&job.join("tree"), 1);
+    for round in 0..6 {
+        let key = format!("k{round}");
+        let arguments = ["save", "--json", "--key", &key, "tree"];
+        let children: Vec<_> = (0..3).map(|_| sandbox.command(&job, &arguments).spawn().unwrap()).collect();
+        let runs: Vec<Ran> = children.into_iter().map(|child| Ran::end_of(child).done()).collect();
+        let saved = runs.iter().filter(|ran| ran.is_saved()).count();
+        assert_eq!(saved, 1, "{runs:#?}");
+        for ran in runs.iter().filter(|ran| !ran.is_saved()) {
+            let json = ran.json();
+            assert!(["exists", "in-progress"].contains(&json["reason"].as_str().unwrap()), "{ran:#?}");
+        }
+        let other = sandbox.job(&format!("other-{round}"));
+        assert!(sandbox.restore(&other, &key).done().is_hit());
+        same(&picture(&job.join("tree")), &picture(&other.join("tree")));
+    }
+    sandbox.verify().done();
+}
+
+#[test]
+fn a_save_gives_way_to_one_of_the_same_key() {
+    let sandbox = Sandbox::new();
+    let job = sandbox.job("job");
+    trees::small(&job.join("tree"), 1);
+    let entry = sandbox.save(&job, "k").done().json()["entry"].as_str().unwrap().to_owned();
+    let lock = locked(&sandbox.store().join("locks").join(&entry), FlockArg::LockExclusive);
+    let arguments = ["save", "--json", "--refresh", "--key", "k", "tree"];
+    assert_eq!(sandbox.run(&job, &arguments).done().json()["reason"], "in-progress");
+    // Another key is another matter.
+    assert!(sandbox.save(&job, "k2").done().is_saved());
+    drop(lock);
+    assert!(sandbox.run(&job, &arguments).done().is_saved());
+}
+
+#[test]
+fn saves_of_different_keys_run_side_by_side() {
+    let sandbox = Sandbox::new();
+    let jobs: Vec<PathBuf> = (0..4).map(|number| sandbox.job(&format!("job-{number}"))).collect();
+    for (seed, job) in (1..).zip(&jobs) {
+        trees::small(&job.join("tree"), seed);
+        trees::write(&job.join("tree/shared"), &trees::noise(1000, 400 << 10));
+    }
+    for round in 0..3 {
+        let children: Vec<_> = jobs
+            .iter()
+            .enumerate()
+            .map(|(number, job)| {
+                let key = format!("{round}-{number}");
+                sandbox.command(job, &["save", "--json", "--key", &key, "tree"]).spawn().unwrap()
+            })
+            .collect();
+        for child in children {
+            assert!(Ran::end_of(child).done().is_saved());
+        }
+    }
+    sandbox.verify().done();
+    for (number, job) in jobs.iter().enumerate() {
+        let other = sandbox.job(&format!("other-{number}"));
+        sandbox.restore(&other, &format!("2-{number}")).done();
+        same(&picture(&job.join("tree")), &picture(&other.join("tree")));
+    }
+}
+
+#[test]
+fn pruning_is_skipped_while_the_store_is_in_use() {
+    let sandbox = Sandbox::new();
+    let job = sandbox.job("job");
+    trees::small(&job.join("tree"), 1);
+    sandbox.save(&job, "k").done();
+    let lock = locked(&sandbox.store().join("locks/store"), FlockArg::LockShared);
+    let begun = Instant::now();
+    let line = sandbox.prune(0).failed(1);
+    assert!(line.contains("in use by another process, so nothing was removed"), "{line}");
+    assert!(begun.elapsed() < Duration::from_secs(5), "pruning waited");
+    assert!(
+        sandbox.run(&job, &["prune", "--dry-run", "--keep", "0"]).done().stdout.contains("would be removed")
+    );
+    assert!(sandbox.restore(&job, "k").done().is_hit());
+    drop(lock);
+    sandbox.prune(0).done();
+    assert!(!sandbox.restore(&job, "k").done().is_hit());
+}
+
+#[test]
+fn a_restore_waits_for_a_pruning_to_end() {
+    let sandbox = Sandbox::new();
+    let (job, other) = (sandbox.job("job"), sandbox.job("other"));
+    trees::small(&job.join("tree"), 1);
+    sandbox.save(&job, "k").done();
+    let lock = locked(&sandbox.store().join("locks/store"), FlockArg::LockExclusive);
+    let child = sandbox.command(&other, &["restore", "--json", "--key", "k", "tree"]).spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(!other.join("tree").exists(), "it did not wait");
+    drop(lock);
+    assert!(Ran::end_of(child).done().is_hit());
+    same(&picture(&job.join("tree")), &picture(&other.join("tree")));
+}
+
+#[test]
+fn saving_restoring_and_pruning_at_once_never_gives_wrong_bytes() {
+    let sandbox = Sandbox::new();
+    let stop = AtomicBool::new(false);
+    let (restored, pruned, saved) = (AtomicU32::new(0), AtomicU32::new(0), AtomicU32::new(0));
+    let seeds = [1, 2, 3];
+    let sources: Vec<PathBuf> = seeds
+        .iter()
+        .map(|seed| {
+            let job = sandbox.job(&format!("source-{seed}"));
+            trees::small(&job.join("tree"), *seed);
+            sandbox.save(&job, &format!("s{seed}-0")).done();
+            job
+        })
+        .collect();
+    let wanted: Vec<_> = sources.iter().map(|job| picture(&job.join("tree"))).collect();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for round in 1.. {
+                for (seed, job) in seeds.iter().zip(&sources) {
+                    if stop.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    sandbox.save(job, &format!("s{seed}-{round}")).done();
+                    saved.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        });
+        for worker in 0..2 {
+            let (sandbox, stop, restored, wanted) = (&sandbox, &stop, &restored, &wanted);
+            scope.spawn(move || {
+                let job = sandbox.job(&format!("worker-{worker}"));
+                for round in 0.. {
+                    if stop.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    let seed = round % 3;
+                    let prefix = format!("s{}-", seed + 1);
+                    let ran = sandbox.run(
+                        &job,
+                        &["restore", "--json", "--mirror", "--key", "none", "--restore-key", &prefix, "tree"],
+                    );
+                    if ran.done().is_hit() {
+                        same(&wanted[seed], &picture(&job.join("tree")));
+                        restored.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                let ran = sandbox.prune(4);
+                if ran.code == Some(0) {
+                    pruned.fetch_add(1, Ordering::Relaxed);
+                } else {
+                    ran.failed(1);
+                }
+                std::thread::sleep(Duration::from_millis(15));
+            }
+        });
+        std::thread::sleep(Duration::from_secs(4));
+        stop.store(true, Ordering::Relaxed);
+    });
+    let counts = [restored, pruned, saved].map(AtomicU32::into_inner);
+    assert!(counts.iter().all(|count| *count > 0), "restored, pruned, saved: {counts:?}");
+    sandbox.verify().done();
+    sandbox.prune(4).done();
+    sandbox.verify().done();
+}
+
+#[test]
+fn eight_restores_into_different_directories_run_at_once() {
+    let sandbox = Sandbox::new();
+    let job = sandbox.job("job");
+    trees::small(&job.join("tree"), 1);
+    sandbox.save(&job, "k").done();
+    let others: Vec<PathBuf> = (0..8).map(|number| sandbox.job(&format!("other-{number}"))).collect();
+    let start = |other: &PathBuf| {
+        sandbox.command(other, &["restore", "--json", "--key", "k", "tree"]).spawn().unwrap()
+    };
+    let children: Vec<_> = others.iter().map(start).collect();
+    for (child, other) in children.into_iter().zip(&others) {
+        assert!(Ran::end_of(child).done().is_hit());
+        same(&picture(&job.join("tree")), &picture(&other.join("tree")));
+    }
+}
+
+#[test]
+fn restores_into_one_directory_do_not_disturb_each_other() {
+    let sandbox = Sandbox::new();
+    let (one, two, other) = (sandbox.job("one"), sandbox.job("two"), sandbox.job("other"));
+    trees::small(&one.join("tree"), 1);
+    trees::small(&two.join("tree"), 2);
+    sandbox.save(&one, "1").done();
+    sandbox.save(&two, "2").done();
+    let pictures = [picture(&one.join("tree")), picture(&two.join("tree"))];
+    for round in 0..8 {
+        if round % 4 == 0 {
+            drop(fs::remove_dir_all(other.join("tree")));
+        }
+        let start = |key: &str| {
+            sandbox.command(&other, &["restore", "--json", "--mirror", "--key", key, "tree"]).spawn().unwrap()
+        };
+        let children: Vec<_> = ["1", "2", "1", "2"].into_iter().map(start).collect();
+        for child in children {
+            assert!(Ran::end_of(child).done().is_hit());
+        }
+        assert!(pictures.contains(&picture(&other.join("tree"))), "round {round}: a mixture was left");
+        assert_eq!(fs::read_dir(&other).unwrap().count(), 1);
+    }
+}
+
+#[test]
+fn a_restore_goes_on_beside_one_that_hangs_and_leaves_its_files_alone() {
+    let sandbox = Sandbox::new();
+    let (one, other) = (sandbox.job("one"), sandbox.job("other"));
+    trees::small(&one.join("tree"), 1);
+    sandbox.save(&one, "1").done();
+    // Unfinished work of a restore that holds its lock.
+    let unfinished = other.join(".local-cache-0123456789abcdef.tmp");
+    fs::create_dir(&unfinished).unwrap();
+    let lock = locked(&other, FlockArg::LockExclusive);
+    let child = sandbox.command(&other, &["restore", "--json", "--key", "1", "tree"]).spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(!other.join("tree").exists(), "it did not wait");
+    drop(lock);
+    assert!(Ran::end_of(child).done().is_hit());
+    same(&picture(&one.join("tree")), &picture(&other.join("tree")));
+    assert!(!unfinished.exists(), "what a killed restore left is still there");
+}
