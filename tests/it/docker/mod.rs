@@ -6,6 +6,7 @@
 
 mod act;
 mod action;
+mod dockerfile;
 mod ending;
 mod helper;
 mod image;
