@@ -21,6 +21,7 @@ mod invariants;
 mod manifest;
 mod model;
 mod pattern;
+mod reading;
 mod readme;
 mod restore_over;
 mod round_trip;
