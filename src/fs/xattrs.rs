@@ -49,7 +49,7 @@ fn read(path: &Path) -> io::Result<Box<[Attribute]>> {
     let list = if is_descriptor { xattr::list_deref(path) } else { xattr::list(path) };
     let names: Vec<OsString> = match list {
         Ok(names) => names.filter(|name| is_kept(name.as_bytes())).collect(),
-        Err(error) if is_unsupported(&error) => return Ok(Box::default()),
+        Err(error) if is_unsupported(&error) || is_out_of_reach(&error) => return Ok(Box::default()),
         Err(error) => return Err(error),
     };
     let mut attributes = Vec::with_capacity(names.len());
@@ -71,7 +71,11 @@ pub fn write_open(file: &impl AsFd, attributes: &[Attribute]) -> io::Result<bool
     let present = read(&path)?;
     let mut complete = true;
     let mut note = |result: io::Result<()>| match result {
-        Err(error) if is_unsupported(&error) || error.kind() == io::ErrorKind::PermissionDenied => {
+        Err(error)
+            if is_unsupported(&error)
+                || is_out_of_reach(&error)
+                || error.kind() == io::ErrorKind::PermissionDenied =>
+        {
             complete = false;
             Ok(())
         }
@@ -95,6 +99,11 @@ pub fn write_open(file: &impl AsFd, attributes: &[Attribute]) -> io::Result<bool
 pub fn has_none(file: &File) -> bool {
     use xattr::FileExt;
     file.list_xattr().is_ok_and(|mut names| !names.any(|name| is_kept(name.as_bytes())))
+}
+
+/// Whether there is no `/proc` to reach attributes through, so that a missing path says nothing of the file.
+fn is_out_of_reach(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound && !Path::new("/proc/self/fd").exists()
 }
 
 fn is_unsupported(error: &io::Error) -> bool {

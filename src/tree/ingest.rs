@@ -8,7 +8,7 @@ use std::io;
 
 use super::scan::Reason;
 use super::{Cursor, LeafId, Places, Tree};
-use crate::error::{Context, Result};
+use crate::error::{Context, Error, Result};
 use crate::fs::{Extent, Kind, Stat, data_extents, stat_of};
 
 /// How often a file is read that changes meanwhile.
@@ -66,10 +66,22 @@ impl<'a> Reader<'a> {
     fn open(&mut self, leaf: LeafId) -> Result<io::Result<File>> {
         match self.cursor.enter_parent(leaf) {
             Ok((dir, name)) => Ok(dir.open_file(name)),
-            Err(error) if error.is_not_found() => Ok(Err(io::ErrorKind::NotFound.into())),
+            // On the way something else took a directory's place, or its owner closed it.
+            Err(Error::Io { source, .. }) if is_no_directory(&source) => {
+                Ok(Err(io::ErrorKind::NotFound.into()))
+            }
+            Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::PermissionDenied => {
+                Ok(Err(source))
+            }
             Err(error) => Err(error),
         }
     }
+}
+
+/// Whether the way to a file is gone: nothing is there, a file, or a symlink.
+fn is_no_directory(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+        || error.raw_os_error() == Some(nix::libc::ELOOP)
 }
 
 /// Where a file has data.

@@ -23,6 +23,7 @@ mod manifest;
 mod model;
 mod pattern;
 mod preset_keys;
+mod reading;
 mod readme;
 mod restore_over;
 mod round_trip;

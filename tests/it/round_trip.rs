@@ -123,6 +123,29 @@ fn extended_attributes_come_back() {
 }
 
 #[test]
+fn attributes_of_what_may_not_be_written_come_back() {
+    let sandbox = Sandbox::without_rights();
+    let tree = sandbox.job("one").join("tree");
+    trees::small(&tree, 1);
+    if xattr::set(tree.join("same"), "user.comment", b"read-only").is_err() {
+        return skip("xattr", "extended attributes");
+    }
+    xattr::set(tree.join("src"), "user.comment", b"read-only").unwrap();
+    trees::age(&tree);
+    sandbox.give_away();
+    trees::set_mode(&tree.join("same"), 0o444);
+    trees::set_mode(&tree.join("src"), 0o555);
+    round_trip(&sandbox);
+    // Over what is there, too.
+    for name in ["same", "src"] {
+        let path = sandbox.path("other/tree").join(name);
+        xattr::set(&path, "user.comment", b"changed").unwrap();
+    }
+    sandbox.restore(&sandbox.job("other"), "key").done();
+    same(&picture(&tree), &picture(&sandbox.path("other/tree")));
+}
+
+#[test]
 fn access_control_lists_come_back() {
     if !have("setfacl", "access control lists") {
         return;

@@ -1,0 +1,156 @@
+//! Reading files that change meanwhile: what is kept is one state of a file, or the file is left out.
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use local_cache::tree::scan::{Options, Reason, scan};
+use local_cache::tree::{LeafId, Places, Read, Reader, Tree};
+
+use crate::support::{Sandbox, tools, trees};
+
+/// The tree at a path, with the number of its file `d/file`.
+fn scanned(root: &Path) -> (Tree, Places, LeafId) {
+    let places = Places::new([((*b"./tree").into(), root.to_owned())]);
+    let tree = scan(&places, &Options::default()).unwrap().tree;
+    let file = tree.leaf_ids().find(|leaf| *tree[*leaf].name == *b"file").unwrap();
+    (tree, places, file)
+}
+
+fn tree() -> (tempfile::TempDir, std::path::PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("tree");
+    trees::write(&root.join("d/file"), b"first");
+    (dir, root)
+}
+
+#[test]
+fn a_file_that_changes_once_is_read_again() {
+    let (_dir, root) = tree();
+    let (tree, places, file) = scanned(&root);
+    let mut reads = 0;
+    let read = Reader::new(&tree, &places).read(file, |mut file, _| {
+        let mut text = String::new();
+        file.read_to_string(&mut text).unwrap();
+        reads += 1;
+        if reads == 1 {
+            fs::write(root.join("d/file"), b"second state").unwrap();
+        }
+        Ok(text)
+    });
+    match read.unwrap() {
+        Read::Done(state, text) => assert_eq!((state.size, &*text), (12, "second state")),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(reads, 2);
+}
+
+#[test]
+fn a_file_that_keeps_changing_is_left_out() {
+    let (_dir, root) = tree();
+    let (tree, places, file) = scanned(&root);
+    let read = Reader::new(&tree, &places).read(file, |_, _| {
+        let mut file = fs::OpenOptions::new().append(true).open(root.join("d/file")).unwrap();
+        file.write_all(b"more").unwrap();
+        Ok(())
+    });
+    assert!(matches!(read, Ok(Read::LeftOut(Reason::Changing))), "{read:?}");
+}
+
+#[test]
+fn a_file_whose_way_is_gone_is_gone() {
+    let ways: [fn(&Path); 5] = [
+        |root| fs::remove_file(root.join("d/file")).unwrap(),
+        |root| fs::remove_dir_all(root.join("d")).unwrap(),
+        |root| {
+            fs::remove_dir_all(root.join("d")).unwrap();
+            fs::write(root.join("d"), b"a file now").unwrap();
+        },
+        |root| {
+            fs::rename(root.join("d"), root.join("elsewhere")).unwrap();
+            symlink("elsewhere", root.join("d")).unwrap();
+        },
+        |root| {
+            fs::remove_file(root.join("d/file")).unwrap();
+            fs::create_dir(root.join("d/file")).unwrap();
+        },
+    ];
+    for (number, way) in ways.into_iter().enumerate() {
+        let (_dir, root) = tree();
+        let (tree, places, file) = scanned(&root);
+        way(&root);
+        let read = Reader::new(&tree, &places).read(file, |_, _| Ok(()));
+        assert!(matches!(read, Ok(Read::Gone)), "way {number}: {read:?}");
+    }
+    // A symlink in the file's own place is not followed.
+    let (_dir, root) = tree();
+    let (tree, places, file) = scanned(&root);
+    fs::rename(root.join("d/file"), root.join("d/other")).unwrap();
+    symlink("other", root.join("d/file")).unwrap();
+    let read = Reader::new(&tree, &places).read(file, |_, _| Ok(()));
+    assert!(matches!(read, Ok(Read::Gone | Read::LeftOut(_))), "{read:?}");
+}
+
+#[test]
+fn a_tree_that_changes_all_the_time_is_saved_and_comes_back_as_some_state_of_it() {
+    let sandbox = Sandbox::new();
+    let (job, other) = (sandbox.job("job"), sandbox.job("other"));
+    let tree = job.join("tree");
+    for number in 0..40_u8 {
+        trees::write(&tree.join(format!("{}/{number}", number % 4)), &[number; 3000]);
+    }
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for round in 0_u8.. {
+                if stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    return;
+                }
+                for number in 0..40_u8 {
+                    // Written beside it and renamed, as careful programs do: each state is of one byte throughout.
+                    let path = tree.join(format!("{}/{number}", number % 4));
+                    let beside = tree.join("beside");
+                    fs::write(&beside, vec![round; 2000 + usize::from(round)]).unwrap();
+                    fs::rename(&beside, &path).unwrap();
+                }
+                drop(fs::remove_dir_all(tree.join("comes-and-goes")));
+                trees::write(&tree.join("comes-and-goes/deep/file"), &[round; 100]);
+            }
+        });
+        for round in 0..8 {
+            let ran = sandbox.save(&job, &format!("{round}"));
+            assert_eq!(ran.code, Some(0), "{ran:#?}");
+        }
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+    for round in 0..8 {
+        sandbox.mirror(&other, &format!("{round}")).done();
+        trees::walk(&other.join("tree"), &mut |path| {
+            if path.is_file() {
+                let bytes = fs::read(path).unwrap();
+                assert!(bytes.iter().all(|byte| *byte == bytes[0]), "{}: two states in one", path.display());
+            }
+        });
+    }
+    sandbox.verify().done();
+}
+
+#[test]
+fn without_proc_files_are_kept_all_the_same() {
+    let what = "saving without /proc";
+    if !tools::is_root() || !tools::have("unshare", what) {
+        return tools::skip("root", what);
+    }
+    let sandbox = Sandbox::new();
+    let (job, other) = (sandbox.job("job"), sandbox.job("other"));
+    trees::small(&job.join("tree"), 1);
+    let script = "mount -t tmpfs lc-test-proc /proc && exec \"$0\" \"$@\"";
+    for (dir, command) in [(&job, "save"), (&other, "restore")] {
+        let arguments = [command, "--json", "--key", "k", "tree"];
+        let mut command = sandbox.command_behind(&["unshare", "-m", "sh", "-c", script], dir, &arguments);
+        crate::support::Ran::of(&mut command).done();
+    }
+    let wanted = crate::support::compare::picture(&job.join("tree"));
+    crate::support::compare::same(&wanted, &crate::support::compare::picture(&other.join("tree")));
+}
