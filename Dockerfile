@@ -1,5 +1,7 @@
 # The image of the action: one static binary, which is /pre, /main and /post by the name it is called by.
-FROM rust:1-slim-bookworm AS build
+# Another image with cargo and a C linker can be named where the usual one is out of reach.
+ARG BUILDER=rust:1-slim-bookworm
+FROM ${BUILDER} AS build
 WORKDIR /source
 COPY . .
 # A target named explicitly keeps build scripts and procedural macros dynamic, as they must be.

@@ -11,6 +11,7 @@
 //! - `ops`: whole operations: restore, save, list, verify, prune
 //! - `store`: entries, manifests, packs and blobs below the cache root
 //! - `site`: where the work happens: on this machine, through the Docker Engine, in a job container
+//! - `preset`: what a Cargo project needs kept, and under which key
 //! - `key`: what identifies an entry: keys, paths, digests of files
 //! - `pattern`: path patterns with the rules of GitHub's own glob library
 //! - `tree`: directory trees: scan, manifest, plan, apply
@@ -32,6 +33,7 @@ pub mod key;
 pub mod monitor;
 pub mod ops;
 pub mod pattern;
+pub mod preset;
 pub mod report;
 pub mod site;
 pub mod store;

@@ -2,13 +2,15 @@
 //!
 //! Entries belong to a scope, and within it to a git ref. A run reads those of its own ref, then of the branch it goes
 //! to, then of the default branch, and writes those of its own ref: the rules of GitHub's cache (docs.github.com,
-//! "Restrictions for accessing a cache"). Whether branches are kept apart is the user's choice, but a run of code from
-//! a fork, or of code whose origin can't be told, writes only where no other run reads, whatever the inputs say.
+//! "Restrictions for accessing a cache"). Whether branches are kept apart, and whether repositories are, is the user's
+//! choice, but a run of code from a fork, or of code whose origin can't be told, writes only where no run of a branch
+//! reads, whatever the inputs say. For that its ref alone is not enough: two repositories that share a scope both have a
+//! `refs/pull/7/merge`, so such a run writes in the scope of its repository.
 
 use std::fmt;
 
 use super::context::Context;
-use super::event::{Event, Origin};
+use super::event::Event;
 use super::inputs::{Inputs, Scope};
 
 /// A scope and a ref in it: where entries are looked for, or written.
@@ -30,56 +32,60 @@ pub struct Access {
 }
 
 /// Why a run may do neither.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
     /// It does not say which repository it is of.
     NoRepository,
-    /// It is not tied to a branch or tag.
-    NoRef,
+    /// It is not tied to a branch or tag; with the name of its event.
+    NoRef(String),
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NoRepository => {
+        match self {
+            Self::NoRepository => f.write_str(
                 "GITHUB_REPOSITORY is not set, so it can't be told whose entries these are; \
-                 set `scope: runner` to share with everything on this runner"
-            }
-            Self::NoRef => {
-                "this run is not tied to a branch or tag, so nothing is restored or saved; \
-                 set `branch-isolation: false` to share between branches"
-            }
-        })
+                 set `scope: runner` to share with everything on this runner",
+            ),
+            // The first sentence is that of actions/cache, restoreImpl.ts.
+            Self::NoRef(event) => write!(
+                f,
+                "Event Validation Error: The event type {event} is not supported because it's not tied to a branch or \
+                 tag ref. Nothing is restored or saved; set `branch-isolation: false` to share between branches"
+            ),
+        }
     }
 }
 
 /// Decides what a run may read and write.
 pub fn decide(inputs: &Inputs, context: &Context, event: Option<&Event>) -> Result<Access, Refusal> {
-    let scope = scope(inputs.scope, context)?;
+    let scope = scope_of(inputs.scope, context)?;
     let area = |git_ref: &str| Area { scope: scope.clone(), git_ref: git_ref.to_owned() };
+    let no_ref = || Refusal::NoRef(context.event_name.clone().unwrap_or_default());
     let origin = context.origin(event);
-    let own = own_ref(context, event, origin);
-    if !inputs.branch_isolation {
-        let shared = area("");
-        if origin.is_trusted() {
-            return Ok(Access { read: vec![shared.clone()], write: shared });
-        }
-        let own = area(&own.ok_or(Refusal::NoRef)?);
-        return Ok(Access { read: vec![own.clone(), shared], write: own });
-    }
-    let own = own.ok_or(Refusal::NoRef)?;
+    let own = if origin.is_trusted() {
+        let git_ref = if inputs.branch_isolation { context.git_ref.clone() } else { Some(String::new()) };
+        area(&git_ref.ok_or_else(no_ref)?)
+    } else {
+        let git_ref = untrusted_ref(context, event).ok_or_else(no_ref)?;
+        Area { scope: scope_of(Scope::Repository, context)?, git_ref }
+    };
     let branches = [context.base_branch(event), event.and_then(|event| event.default_branch.as_deref())];
-    let mut read = vec![area(&own)];
-    for branch in branches.into_iter().flatten() {
-        let branch = area(&format!("refs/heads/{branch}"));
-        if !read.contains(&branch) {
-            read.push(branch);
+    let shared: Vec<Area> = if inputs.branch_isolation {
+        branches.into_iter().flatten().map(|branch| area(&format!("refs/heads/{branch}"))).collect()
+    } else {
+        vec![area("")]
+    };
+    let mut read = vec![own.clone()];
+    for area in shared {
+        if !read.contains(&area) {
+            read.push(area);
         }
     }
-    Ok(Access { read, write: area(&own) })
+    Ok(Access { read, write: own })
 }
 
-fn scope(scope: Scope, context: &Context) -> Result<String, Refusal> {
+fn scope_of(scope: Scope, context: &Context) -> Result<String, Refusal> {
     let named = match scope {
         Scope::Repository => context.repository.as_deref().ok_or(Refusal::NoRepository)?,
         Scope::Owner => context.owner.as_deref().ok_or(Refusal::NoRepository)?,
@@ -89,13 +95,11 @@ fn scope(scope: Scope, context: &Context) -> Result<String, Refusal> {
     Ok(named.to_ascii_lowercase())
 }
 
-/// The ref whose entries a run writes. Where its code can't be trusted and yet it runs with the ref of a branch
-/// (`pull_request_target`, `workflow_run`, a comment), that is a ref which no branch or tag can have.
-fn own_ref(context: &Context, event: Option<&Event>, origin: Origin) -> Option<String> {
-    let git_ref = context.git_ref.clone();
-    let is_of_pull_request = git_ref.as_deref().is_some_and(|git_ref| git_ref.starts_with("refs/pull/"));
-    if origin.is_trusted() || is_of_pull_request {
-        return git_ref;
+/// The ref under which a run that can't be trusted writes. Where it runs with the ref of a branch
+/// (`pull_request_target`, `workflow_run`, a comment), that is one which no branch or tag can have.
+fn untrusted_ref(context: &Context, event: Option<&Event>) -> Option<String> {
+    if let Some(git_ref) = context.git_ref.as_ref().filter(|git_ref| git_ref.starts_with("refs/pull/")) {
+        return Some(git_ref.clone());
     }
     let source = event.and_then(|event| event.source.as_ref());
     let number = source.and_then(|source| source.pull_request);

@@ -42,6 +42,14 @@ impl Env {
         self.get(input_variable(name))
     }
 
+    /// The same environment with another raw value of an input.
+    #[must_use]
+    pub fn with_input(&self, name: &str, value: &str) -> Self {
+        let mut changed = self.clone();
+        changed.variables.insert(input_variable(name).into(), value.into());
+        changed
+    }
+
     /// A value that an earlier phase of the same step saved. It may be empty.
     pub fn state(&self, name: &str) -> Option<&str> {
         self.get(format!("STATE_{name}")).and_then(OsStr::to_str)

@@ -120,13 +120,24 @@ fn touched(line: &str, context: &Context) -> Option<PathBuf> {
 pub fn far_work(job: Job, context: &far::Context) -> Reply {
     let locate = |path: &Path| context.locate(path);
     let locate_link = |path: &Path| context.locate_link(path);
-    let ground = Ground {
-        root: &context.root,
-        home: context.home.as_deref(),
-        locate: &locate,
-        locate_link: &locate_link,
-    };
-    work(&job, &ground, &Watch(context))
+    let ground = Ground { home: context.home.as_deref(), locate: &locate, locate_link: &locate_link };
+    let mut reply = work(&job, &ground, &Watch(context));
+    for text in reply.warnings.iter_mut().chain(&mut reply.error) {
+        *text = as_named(text, &context.root);
+    }
+    reply
+}
+
+/// A message with its paths as people know them: without the root below which this process sees them. A path begins
+/// where nothing stands before it that could be a part of one.
+fn as_named(text: &str, root: &Path) -> String {
+    let Some(root) = root.to_str().filter(|root| *root != "/") else { return text.to_owned() };
+    let mut named = String::with_capacity(text.len());
+    for piece in text.split_inclusive([' ', '(', '"', '\'', '`']) {
+        let rest = piece.strip_prefix(root).filter(|rest| rest.starts_with('/'));
+        named.push_str(rest.unwrap_or(piece));
+    }
+    named
 }
 
 /// Stops the work when it is called off.
@@ -146,4 +157,22 @@ pub fn site_env(env: &Env) -> SiteEnv {
 /// The name that a program was called by, without its directories.
 pub fn program_name(argument: &OsStr) -> &[u8] {
     Path::new(argument).file_name().map_or(b"", OsStrExt::as_bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_name_paths_as_the_host_does() {
+        let root = Path::new("/host");
+        for (text, expected) in [
+            ("cannot write /host/tmp/c/x: No space", "cannot write /tmp/c/x: No space"),
+            ("/host/a is not cached: `/host/b` (/host/c)", "/a is not cached: `/b` (/c)"),
+            ("cannot open /srv/host/x, /hostile/y, /host", "cannot open /srv/host/x, /hostile/y, /host"),
+        ] {
+            assert_eq!(as_named(text, root), expected);
+            assert_eq!(as_named(text, Path::new("/")), text);
+        }
+    }
 }

@@ -61,6 +61,11 @@ pub(super) enum Command {
     /// Digest of files, as the expression hashFiles gives it; an empty line when nothing matches
     #[command(after_help = "Example:\n  local-cache hash-files '**/Cargo.lock' rust-toolchain.toml")]
     HashFiles(HashFiles),
+    /// Show the keys of a Cargo project's caches, with each part and where it came from
+    #[command(
+        after_help = "Examples:\n  local-cache key\n  local-cache key --workspace app --workspace ../other --json"
+    )]
+    Key(Key),
     /// Run two jobs on a real Cargo project, side by side with and without the cache
     #[command(
         after_help = "Everything happens in one temporary directory, below TMPDIR or else /tmp, the store too.\n\nExamples:\n  local-cache demo\n  local-cache demo --project ~/src/my-workspace\n  TMPDIR=/mnt/disk local-cache demo --keep"
@@ -167,6 +172,13 @@ pub(super) struct HashFiles {
 pub(super) struct Completions {
     /// The shell
     pub(super) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Key {
+    /// Directory of a Cargo workspace; may be given several times; the current directory if not given
+    #[arg(long = "workspace", value_name = "DIR")]
+    pub(super) workspaces: Vec<PathBuf>,
 }
 
 #[derive(Debug, Args)]

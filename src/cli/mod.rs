@@ -5,6 +5,7 @@ mod commands;
 mod demo;
 mod exit;
 mod interrupt;
+mod key;
 mod progress;
 mod show;
 
@@ -79,6 +80,7 @@ pub fn run(surroundings: Surroundings<'_>) -> Exit {
         Command::Paths(paths) => commands::paths(&mut context, paths),
         Command::HashFiles(hash_files) => commands::hash_files(&mut context, hash_files),
         Command::Demo(args) => demo::demo(&mut context, args, env),
+        Command::Key(args) => key::key(&mut context, args, env),
     };
     progress.finish();
     result.unwrap_or_else(|failure| {

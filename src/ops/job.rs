@@ -83,6 +83,8 @@ pub struct Reply {
     pub found: Option<Found>,
     /// What came of saving.
     pub saved: Option<Saved>,
+    /// The key that was to be saved: another one than the job's where the restore of the step was remembered.
+    pub key: Option<String>,
     /// Entries that were cleaned away, and bytes given back.
     pub cleaned: Option<(u64, u64)>,
     /// The disk and the store afterwards.
@@ -190,14 +192,20 @@ fn restore(
 ) -> Result<()> {
     let root = ground.locate(&job.cache_root)?;
     let paths = list(job, ground)?;
-    let Some(store) = Store::open(&root)? else { return Ok(()) };
+    let Some(store) = Store::open(&root)? else {
+        if let Some(name) = &task.remember_as {
+            remember(&Store::create(&root)?, name, &job.key, None)?;
+        }
+        reply.disk = disk(None, &root);
+        return Ok(());
+    };
     let groups: Vec<Group> = task.read.iter().map(|area| group(area, &paths)).collect();
     let request = restore::Request {
         groups: &groups,
         key: &job.key,
         restore_keys: &task.restore_keys,
         place: &|name| ground.locate_link(&paths.place(name)?),
-        extras: if task.mirror { Extras::Remove } else { Extras::Keep },
+        extras: extras(job, task, ground, &paths, monitor),
         verify: task.verify,
         lookup_only: task.lookup_only,
     };
@@ -218,8 +226,33 @@ fn restore(
             milliseconds: u64::try_from(found.took.as_millis()).unwrap_or(u64::MAX),
         }
     });
-    reply.disk = disk(&store, &root);
+    reply.disk = disk(Some(&store), &root);
     Ok(())
+}
+
+/// What happens to names that the entry does not have. Nothing is removed where that would take more with it than the
+/// cached directories: the runner and its keys live below home, and what a `!` line leaves out is in no entry.
+fn extras(
+    job: &Job,
+    task: &RestoreTask,
+    ground: &Ground<'_>,
+    paths: &PathList,
+    monitor: &dyn Monitor,
+) -> Extras {
+    if !task.mirror {
+        return Extras::Keep;
+    }
+    let precious =
+        [(ground.home, "the home directory"), (job.workspace.parent(), "the directory of the workspace")];
+    let held = precious.into_iter().find_map(|(path, what)| Some((paths.root_around(path?)?, what)));
+    let danger = match held {
+        Some((root, what)) => format!("{} holds {what}", root.display()),
+        None if paths.has_exclusions() => "what the `!` lines leave out is in no entry".to_owned(),
+        None => return Extras::Remove,
+    };
+    monitor
+        .warn(&format!("{danger}, so nothing is removed there; name the directories to mirror one by one"));
+    Extras::Keep
 }
 
 fn remember(store: &Store, name: &str, key: &str, found: Option<&restore::Restored>) -> Result<()> {
@@ -245,6 +278,7 @@ fn save(
     let memory = task.remembered_as.as_ref().and_then(|name| store.recall(name));
     let memory: Option<Memory> = memory.and_then(|bytes| serde_json::from_slice(&bytes).ok());
     let key = memory.as_ref().map_or(&job.key, |memory| &memory.key);
+    reply.key = Some(key.clone());
     if memory.as_ref().is_some_and(|memory| memory.exact) {
         reply.saved = Some(Saved::Exists { was_restored: true });
     } else {
@@ -262,7 +296,7 @@ fn save(
         reply.saved = Some(shown(save::save(&store, &request, monitor)?));
     }
     clean(&store, task, &group(&task.write, &paths), monitor, reply)?;
-    reply.disk = disk(&store, &root);
+    reply.disk = disk(Some(&store), &root);
     Ok(())
 }
 
@@ -307,13 +341,13 @@ fn clean(
     }
 }
 
-/// Not to know it is no failure.
-fn disk(store: &Store, root: &Path) -> Option<Disk> {
-    let space = files::space(root).ok()?;
+/// Not to know it is no failure. Where there is no store yet, the disk is the one that it would be on.
+fn disk(store: Option<&Store>, root: &Path) -> Option<Disk> {
+    let space = root.ancestors().find_map(|directory| files::space(directory).ok())?;
     Some(Disk {
         used_percent: space.used_percent,
         free_bytes: space.free_bytes,
-        store_bytes: store.allocated().ok()?,
+        store_bytes: store.map_or(Ok(0), Store::allocated).ok()?,
     })
 }
 

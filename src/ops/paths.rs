@@ -11,14 +11,15 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Context, Error, Result};
 use crate::fs::files;
-use crate::pattern::{Anchor, Base, Exclusions, Found, FoundKind, PatternError, Patterns, Verdict};
+use crate::pattern::{
+    Anchor, Anchored, Base, Exclusions, Found, FoundKind, Lookup, PatternError, Patterns, Verdict,
+};
 use crate::tree::Places;
 use crate::tree::scan::Take;
 
 /// A list of paths.
 #[derive(Debug)]
 pub struct PathList {
-    lines: Vec<String>,
     patterns: Patterns,
     base: Base,
 }
@@ -27,8 +28,6 @@ pub struct PathList {
 /// elsewhere.
 #[derive(Clone, Copy)]
 pub struct Ground<'a> {
-    /// What is the root of the names: `/` where they are the process's own.
-    pub root: &'a Path,
     /// What `~` stands for.
     pub home: Option<&'a Path>,
     /// The path to use for a name, every symlink on the way followed as the root has it.
@@ -44,7 +43,7 @@ impl Ground<'_> {
         fn own(path: &Path) -> io::Result<PathBuf> {
             Ok(path.to_owned())
         }
-        Ground { root: Path::new("/"), home, locate: &own, locate_link: &own }
+        Ground { home, locate: &own, locate_link: &own }
     }
 
     /// The path to use for an absolute name, or one that begins with `~`.
@@ -63,10 +62,6 @@ impl Ground<'_> {
     pub fn locate_link(&self, name: &Path) -> Result<PathBuf> {
         (self.locate_link)(name).context("find", || name)
     }
-
-    fn is_local(&self) -> bool {
-        self.root == Path::new("/")
-    }
 }
 
 /// What a list of paths stands for on the disk now.
@@ -81,13 +76,22 @@ pub struct Roots {
 impl PathList {
     /// Reads a list, one pattern a line.
     pub fn parse<L: IntoIterator<Item: AsRef<str>>>(lines: L, base: &Base) -> Result<Self, PatternError> {
-        let lines: Vec<String> = lines.into_iter().map(|line| line.as_ref().to_owned()).collect();
-        Ok(Self { patterns: Patterns::parse(&lines, base)?, lines, base: base.clone() })
+        Ok(Self { patterns: Patterns::parse(lines, base)?, base: base.clone() })
     }
 
     /// Whether the list names nothing.
     pub fn is_empty(&self) -> bool {
         self.patterns.is_empty()
+    }
+
+    /// Whether something is left out of what the list names.
+    pub fn has_exclusions(&self) -> bool {
+        self.patterns.anchored(&self.base).iter().any(Anchored::is_exclusion)
+    }
+
+    /// The directory that the list names and that is this one or holds it; none when the list names no such.
+    pub fn root_around<'p>(&self, path: &'p Path) -> Option<&'p Path> {
+        path.ancestors().find(|directory| self.patterns.matches(directory).directory)
     }
 
     /// The list in normal form: what two lists must have in common to mean the same.
@@ -129,43 +133,11 @@ impl PathList {
         Ok(Roots { places: Places::new(roots), exclusions })
     }
 
-    /// The paths that the list matches, by their names.
+    /// The paths that the list matches, by their names. Each is looked for where the ground has it, so that a symlink of
+    /// another root leads where it leads there.
     fn find(&self, ground: &Ground<'_>) -> Result<Vec<Found>> {
-        let resolve =
-            |patterns: &Patterns| patterns.resolve(true).map_err(|error| Error::invalid(error.to_string()));
-        if ground.is_local() {
-            return resolve(&self.patterns);
-        }
-        // Below another root the patterns are looked for there; what they find is named as if that were the root.
-        let moved = |path: &Path| ground.root.join(path.strip_prefix("/").unwrap_or(path));
-        let base = Base {
-            workspace: ground.locate(&self.base.workspace)?,
-            working_directory: ground.locate(&self.base.working_directory)?,
-            home: ground.locate(&self.base.home)?,
-        };
-        let lines = self.lines.iter().map(|line| {
-            let (mark, path) = line.split_at(line.len() - line.trim_start_matches('!').len());
-            if path.starts_with('/') {
-                format!("{mark}{}", moved(Path::new(path)).display())
-            } else {
-                line.clone()
-            }
-        });
-        let patterns = Patterns::parse(lines, &base).map_err(|error| Error::invalid(error.to_string()))?;
-        let mut found = resolve(&patterns)?;
-        for item in &mut found {
-            item.path = self.unmoved(&item.path, &base, ground);
-        }
-        Ok(found)
-    }
-
-    /// The name of what was found below another root.
-    fn unmoved(&self, path: &Path, base: &Base, ground: &Ground<'_>) -> PathBuf {
-        let (anchor, rest) = base.anchor(path);
-        match anchor {
-            Anchor::Root => Path::new("/").join(path.strip_prefix(ground.root).unwrap_or(path)),
-            Anchor::Workspace | Anchor::Home => self.base.locate(anchor, rest),
-        }
+        let lookup = Lookup { target: ground.locate, itself: ground.locate_link };
+        self.patterns.resolve_by(lookup, true).map_err(|error| Error::invalid(error.to_string()))
     }
 
     fn name(&self, path: &Path) -> Box<[u8]> {
@@ -268,6 +240,25 @@ mod tests {
         assert!(list.place(b"./target/debug/deps").is_ok());
         for name in ["./src", "./target/../src", "~/.ssh", "/etc", "etc", "./", ""] {
             assert!(list.place(name.as_bytes()).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn below_another_root_links_lead_where_they_lead_there() {
+        use crate::site::far::Context;
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path();
+        std::fs::create_dir_all(root.join("data/cargo/registry/src")).unwrap();
+        std::fs::create_dir_all(root.join("home/me")).unwrap();
+        std::os::unix::fs::symlink("/data/cargo", root.join("home/me/.cargo")).unwrap();
+        let context = Context::below(root.into(), Vec::new(), "/home/me".into(), std::sync::Arc::default());
+        let locate = |path: &Path| context.locate(path);
+        let locate_link = |path: &Path| context.locate_link(path);
+        let ground = Ground { home: context.home.as_deref(), locate: &locate, locate_link: &locate_link };
+        for line in ["~/.cargo/registry", "~/.cargo/reg*"] {
+            let roots = PathList::parse([line], &base()).unwrap().resolve(&ground).unwrap();
+            let place = roots.places.path(b"~/.cargo/registry").unwrap();
+            assert_eq!(place, root.join("data/cargo/registry"), "{line}");
         }
     }
 

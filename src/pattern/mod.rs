@@ -52,4 +52,4 @@ pub use error::{PatternError, ResolveError};
 pub use exclusions::{Exclusions, Verdict};
 pub use lines::input_lines;
 pub use list::{Match, Patterns};
-pub use resolve::{Found, FoundKind};
+pub use resolve::{Found, FoundKind, Locate, Lookup};

@@ -5,6 +5,7 @@
 //! order in which the filesystem lists names, and `hashFiles` relies on that.
 
 use std::fs::FileType;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::disk;
@@ -47,6 +48,18 @@ impl From<FileType> for FoundKind {
     }
 }
 
+/// How a name becomes the path under which this process finds what has it.
+pub type Locate<'a> = &'a dyn Fn(&Path) -> io::Result<PathBuf>;
+
+/// Where the names of patterns are looked for by a process that has another root than they.
+#[derive(Clone, Copy)]
+pub struct Lookup<'a> {
+    /// For what a name leads to: every symlink followed.
+    pub target: Locate<'a>,
+    /// For what has the name itself, which may be a symlink.
+    pub itself: Locate<'a>,
+}
+
 /// A path still to be looked at.
 struct Candidate {
     path: PathBuf,
@@ -65,10 +78,23 @@ impl Patterns {
     /// # Errors
     /// A path on the way can't be looked at, other than for not being there.
     pub fn resolve(&self, follow_symbolic_links: bool) -> Result<Vec<Found>, ResolveError> {
+        let same = |path: &Path| Ok(path.to_path_buf());
+        self.resolve_by(Lookup { target: &same, itself: &same }, follow_symbolic_links)
+    }
+
+    /// The same for a process that finds what the patterns name under other paths. What is found has the names.
+    ///
+    /// # Errors
+    /// Those of [`Self::resolve`], and those of the lookup.
+    pub fn resolve_by(
+        &self,
+        lookup: Lookup<'_>,
+        follow_symbolic_links: bool,
+    ) -> Result<Vec<Found>, ResolveError> {
         let mut found = Vec::new();
         for root in self.search_paths() {
-            Walk { patterns: self, follow: follow_symbolic_links, above: Vec::new(), found: &mut found }
-                .run(root)?;
+            let (patterns, follow, above) = (self, follow_symbolic_links, Vec::new());
+            Walk { patterns, lookup, follow, above, found: &mut found }.run(root)?;
         }
         Ok(found)
     }
@@ -76,6 +102,7 @@ impl Patterns {
 
 struct Walk<'walk> {
     patterns: &'walk Patterns,
+    lookup: Lookup<'walk>,
     follow: bool,
     /// The real paths of the directories above the present one, to tell cycles. Only kept when links are followed.
     above: Vec<PathBuf>,
@@ -84,7 +111,7 @@ struct Walk<'walk> {
 
 impl Walk<'_> {
     fn run(&mut self, root: &Path) -> Result<(), ResolveError> {
-        let Some(kind) = disk::kind(root).map_err(|source| inspect(root, source))? else {
+        let Some(kind) = look(root, self.lookup.itself, disk::kind)? else {
             return Ok(());
         };
         let mut candidates = vec![Candidate { path: root.to_path_buf(), kind, depth: 0 }];
@@ -99,7 +126,7 @@ impl Walk<'_> {
             };
             let directory = kind == FoundKind::Directory;
             if directory && enter {
-                add_children(&candidate, &mut candidates)?;
+                self.add_children(&candidate, &mut candidates)?;
             }
             if if directory { matched.directory } else { matched.file } {
                 self.found.push(Found { path: candidate.path, kind });
@@ -115,7 +142,7 @@ impl Walk<'_> {
         }
         let path = &candidate.path;
         let kind = if candidate.kind.is_symlink() {
-            disk::target_kind(path).map_err(|source| inspect(path, source))?
+            look(path, self.lookup.target, disk::target_kind)?
         } else {
             Some(candidate.kind)
         };
@@ -130,7 +157,7 @@ impl Walk<'_> {
         self.above.truncate(candidate.depth);
         let real = match (self.above.last(), candidate.path.file_name()) {
             (Some(parent), Some(name)) if !candidate.kind.is_symlink() => parent.join(name),
-            _ => disk::real_path(&candidate.path).map_err(|source| inspect(&candidate.path, source))?,
+            _ => look(&candidate.path, self.lookup.target, disk::real_path)?,
         };
         let fresh = !self.above.contains(&real);
         if fresh {
@@ -138,20 +165,26 @@ impl Walk<'_> {
         }
         Ok(fresh)
     }
+
+    /// Puts the children where the first of them is looked at next.
+    fn add_children(&self, parent: &Candidate, candidates: &mut Vec<Candidate>) -> Result<(), ResolveError> {
+        let children = (self.lookup.target)(&parent.path).and_then(|path| disk::children(&path));
+        let children = children.map_err(|source| ResolveError::List { path: parent.path.clone(), source })?;
+        candidates.extend(children.into_iter().rev().map(|(name, kind)| Candidate {
+            path: parent.path.join(name),
+            kind,
+            depth: parent.depth + 1,
+        }));
+        Ok(())
+    }
 }
 
-/// Puts the children where the first of them is looked at next.
-fn add_children(parent: &Candidate, candidates: &mut Vec<Candidate>) -> Result<(), ResolveError> {
-    let children = disk::children(&parent.path)
-        .map_err(|source| ResolveError::List { path: parent.path.clone(), source })?;
-    candidates.extend(children.into_iter().rev().map(|(name, kind)| Candidate {
-        path: parent.path.join(name),
-        kind,
-        depth: parent.depth + 1,
-    }));
-    Ok(())
-}
-
-fn inspect(path: &Path, source: std::io::Error) -> ResolveError {
-    ResolveError::Inspect { path: path.to_path_buf(), source }
+/// Asks the disk about what has a name.
+fn look<T>(
+    name: &Path,
+    locate: Locate<'_>,
+    ask: impl FnOnce(&Path) -> io::Result<T>,
+) -> Result<T, ResolveError> {
+    let answer = locate(name).and_then(|path| ask(&path));
+    answer.map_err(|source| ResolveError::Inspect { path: name.to_path_buf(), source })
 }

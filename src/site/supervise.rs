@@ -59,9 +59,13 @@ impl<R> Stopper<R> {
 pub struct Limits {
     /// Until it is asked to stop; without, for ever.
     pub timeout: Option<Duration>,
-    /// From then until it is left behind.
+    /// From then until it is left behind. Work whose other side is gone has [`ORPHAN_GRACE`] at most.
     pub grace: Duration,
 }
+
+/// How long work may take to stop when nobody waits for its result any more. The engine needs about as long to clear up
+/// after it, and the whole is to be over within a second. What is left unfinished has names that nobody uses.
+pub const ORPHAN_GRACE: Duration = Duration::from_millis(250);
 
 /// Stack of the thread that works: what the main thread would have had.
 const STACK_BYTES: usize = 8 << 20;
@@ -110,7 +114,11 @@ fn wait<R>(heard: &Receiver<Event<R>>, limits: Limits, cancel: &AtomicBool) -> E
         if why.is_none() {
             cancel.store(true, Ordering::Relaxed);
             why = Some(reason);
-            deadline = Some(Instant::now() + limits.grace);
+            let grace = match reason {
+                CalledOff::ParentGone => limits.grace.min(ORPHAN_GRACE),
+                CalledOff::Signal(_) | CalledOff::Timeout => limits.grace,
+            };
+            deadline = Some(Instant::now() + grace);
         }
     }
 }
@@ -156,6 +164,15 @@ mod tests {
         let start = Instant::now();
         let ended = supervise(QUICK, &Arc::default(), |_| (), || thread::sleep(Duration::from_secs(30)));
         assert!(matches!(ended, Ended::Abandoned(CalledOff::Timeout)));
+        assert!(start.elapsed() < Duration::from_secs(10));
+    }
+
+    #[test]
+    fn work_that_nobody_waits_for_is_left_behind_sooner() {
+        let start = Instant::now();
+        let listen = |stopper: Stopper<()>| stopper.stop(CalledOff::ParentGone);
+        let ended = supervise(PATIENT, &Arc::default(), listen, || thread::sleep(Duration::from_secs(30)));
+        assert!(matches!(ended, Ended::Abandoned(CalledOff::ParentGone)));
         assert!(start.elapsed() < Duration::from_secs(10));
     }
 

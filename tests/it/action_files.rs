@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 /// Reads a file of records as the runner on Linux does (actions/runner, FileCommandManager.cs,
 /// `EnvFileKeyValuePairs`).
-fn as_the_runner_reads(text: &str) -> Result<Vec<(String, String)>, String> {
+pub(crate) fn as_the_runner_reads(text: &str) -> Result<Vec<(String, String)>, String> {
     let mut rest = text;
     let mut pairs = Vec::new();
     while let Some((line, _)) = next_line(&mut rest) {

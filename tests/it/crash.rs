@@ -230,7 +230,7 @@ fn a_first_restore_that_is_killed_leaves_nothing_or_all() {
     let other = case.sandbox.job("other");
     let prepare = || drop(fs::remove_dir_all(other.join("tree")));
     let arguments = ["restore", "--key", "1", "tree"];
-    let kills = kill_at_each_call(&case.sandbox, &other, &arguments, 3, prepare, |when| {
+    let kills = kill_at_each_call(&case.sandbox, &other, &arguments, 2, prepare, |when| {
         if other.join("tree").exists() {
             assert!(picture(&other.join("tree")) == case.one, "{when}: half a tree has the tree's name");
         }

@@ -65,7 +65,10 @@ fn files_in(dir: &Path) -> Vec<PathBuf> {
 
 impl Case {
     fn new(target: Target, damage: Damage) -> Self {
-        let sandbox = Sandbox::without_rights();
+        let mut sandbox = Sandbox::without_rights();
+        if target == Target::Moved {
+            sandbox.threads = 1;
+        }
         let job = sandbox.job("job");
         trees::small(&job.join("tree"), 1);
         if target == Target::Moved {

@@ -1,6 +1,6 @@
 //! The far side as a plain process: what it answers, with what exit code, and when it ends. No engine is needed.
 
-use local_cache::site::far::wire::{Hello, farewell, line};
+use local_cache::site::far::wire::{Hello, STOP, farewell, line};
 use local_cache::site::far::{EXIT_ABANDONED, EXIT_NO_REQUEST, EXIT_REPLY_LOST, EXIT_SERVED};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -150,6 +150,25 @@ fn signals_call_the_work_off_and_end_it_after_the_grace_time() {
         stubborn.signal(signal);
         let expected = 128 + u8::try_from(signal as i32).unwrap();
         assert_eq!(code(&stubborn.finish()), Some(expected), "{signal}");
+        std::fs::remove_file(&file).unwrap();
+    }
+}
+
+#[test]
+fn a_word_on_the_input_gives_the_work_the_whole_grace_time_and_the_input_s_end_does_not() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("working");
+    let request = json!([{ "Stubborn": file }]);
+    let grace = Duration::from_secs(2);
+    let hello = line(&Hello { mark: MARK.to_owned(), host: None, timeout: None, grace, request }).unwrap();
+    for (word, least, most) in [(STOP, 2_000, 20_000), (b"", 250, 1_900)] {
+        let mut far = Far::start(&hello);
+        wait_for(&file);
+        let start = Instant::now();
+        far.input.as_mut().unwrap().write_all(word).unwrap();
+        far.close();
+        let took = start.elapsed().as_millis();
+        assert!((least..most).contains(&took), "{word:?}: {took} ms");
         std::fs::remove_file(&file).unwrap();
     }
 }

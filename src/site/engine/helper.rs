@@ -14,7 +14,7 @@ use bollard::query_parameters::{
 use futures_util::StreamExt;
 use std::path::PathBuf;
 use std::time::Duration;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 
 use super::link::{Heard, Link, Peer, Talk};
 use super::{Client, DockerError};
@@ -101,32 +101,43 @@ fn body(spec: &HelperSpec) -> ContainerCreateBody {
 
 /// Makes a helper, talks to it, and leaves nothing behind.
 pub(super) async fn run(client: &Client, spec: &HelperSpec, mut talk: Talk<'_>) -> Result<Heard, Problem> {
-    let options = CreateContainerOptionsBuilder::default().name(&spec.name).build();
-    let create = client.call_within(
-        START_LIMIT,
-        "create the helper",
-        client.docker.create_container(Some(options), body(spec)),
-    );
-    let begun = match talk.unless_called_off(create).await {
-        Ok(_) => talk.unless_called_off(begin(client, &spec.name)).await,
+    let mut creation = tokio::spawn(create(client.clone(), spec.name.clone(), body(spec)));
+    let begun = match talk.unless_called_off(async { joined((&mut creation).await) }).await {
+        Ok(()) => talk.unless_called_off(begin(client, &spec.name)).await,
         Err(problem) => Err(problem),
     };
     let (link, exit) = match begun {
         Ok(begun) => begun,
         Err(problem) => {
+            // The engine carries out a request although nobody waits for it any more, and can't remove what it is making.
+            if !creation.is_finished() {
+                drop(tokio::time::timeout(REMOVE_LIMIT, creation).await);
+            }
             // By name: it may exist although its creation was not confirmed.
             remove(client, &spec.name).await;
             return Err(problem);
         }
     };
     let mut heard = link.talk(talk, Peer::Helper { client, name: &spec.name }).await;
-    if heard.reply.is_none() {
+    if heard.stuck {
+        // At once: what is left of the runner's patience is little.
+        remove(client, &spec.name).await;
+    } else if heard.reply.is_none() {
         heard.exit = tokio::time::timeout(EXIT_LIMIT, exit).await.ok().and_then(Result::ok).flatten();
     }
-    if heard.stuck {
-        remove(client, &spec.name).await;
-    }
     Ok(heard)
+}
+
+async fn create(client: Client, name: String, body: ContainerCreateBody) -> Result<(), Problem> {
+    let options = CreateContainerOptionsBuilder::default().name(&name).build();
+    let creation = client.docker.create_container(Some(options), body);
+    client.call_within(START_LIMIT, "create the helper", creation).await.map(drop)
+}
+
+fn joined(result: Result<Result<(), Problem>, JoinError>) -> Result<(), Problem> {
+    result.unwrap_or_else(|error| {
+        Err(Problem::Engine { action: "create the helper", message: error.to_string() })
+    })
 }
 
 type Exit = JoinHandle<Option<i64>>;

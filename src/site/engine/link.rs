@@ -82,7 +82,7 @@ pub(crate) struct Heard {
 pub(super) enum Peer<'a> {
     /// A container of our own: signals reach it.
     Helper { client: &'a Client, name: &'a str },
-    /// A process in another's container: the engine has no way to signal it, so it only sees its input end.
+    /// A process in another's container: the engine has no way to signal it, so it is told on its input.
     Process,
 }
 
@@ -122,7 +122,9 @@ impl Link {
                         heard.called_off = Some(CalledOff::Signal(signal));
                         deadline = Some(Instant::now() + talk.grace + MARGIN);
                     }
-                    if matches!(peer, Peer::Process) {
+                    if matches!(peer, Peer::Process) && sent == talk.hello.len() {
+                        drop(tokio::time::timeout(KILL_LIMIT, self.input.write_all(wire::STOP)).await);
+                    } else if matches!(peer, Peer::Process) {
                         self.close_input().await;
                     }
                 }

@@ -1,9 +1,10 @@
 //! The far side: reads the request, does the work, replies, and ends when it should.
 //!
-//! It never outlives its parent: standard input stays open as long as the parent lives, and its end, like a signal,
-//! calls the work off; work that has not stopped after the grace time is left behind and the process ends. See
-//! `supervise` for why that needs no call to `exit`.
+//! It never outlives its parent: standard input stays open as long as the parent lives, and its end, like a signal
+//! or a word on it, calls the work off; work that has not stopped after the grace time is left behind and the process
+//! ends. See `supervise` for why that needs no call to `exit`.
 
+use nix::libc::SIGTERM;
 use nix::unistd;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -122,7 +123,8 @@ where
     }
 }
 
-/// Calls the work off at a signal and at the end of standard input.
+/// Calls the work off at a signal, at anything more on standard input, which stands for a signal where none can be
+/// sent, and at its end.
 fn listen<R: Send + 'static>(stopper: Stopper<R>, mut stdin: BufReader<Stdin>) -> Option<signals::Listener> {
     let stopper = Arc::new(stopper);
     let on_signal = Arc::clone(&stopper);
@@ -130,7 +132,10 @@ fn listen<R: Send + 'static>(stopper: Stopper<R>, mut stdin: BufReader<Stdin>) -
         .ok()
         .map(|signals| signals.listen(move |it| on_signal.stop(CalledOff::Signal(it))));
     let watcher = std::thread::Builder::new().name("stdin".to_owned()).spawn(move || {
-        // Nothing more is sent; the end and an error mean the same.
+        // The end and an error mean the same.
+        if stdin.fill_buf().is_ok_and(|more| !more.is_empty()) {
+            stopper.stop(CalledOff::Signal(SIGTERM));
+        }
         drop(io::copy(&mut stdin, &mut io::sink()));
         stopper.stop(CalledOff::ParentGone);
     });

@@ -1,7 +1,7 @@
 //! What passes between the two sides, byte by byte.
 //!
-//! - Near to far: one line of JSON, a [`Hello`] with the request in it. Then nothing more; the pipe stays open as long
-//!   as the near side lives, so its end is the sign to stop, however the near side died.
+//! - Near to far: one line of JSON, a [`Hello`] with the request in it. The pipe stays open as long as the near side
+//!   lives, so its end is the sign to stop at once, however the near side died. Before that, [`STOP`] may follow.
 //! - Far to near, standard output: one line, the mark that the hello named followed by a [`Reply`] as JSON.
 //! - Far to near, standard error: log lines, passed on as they come, and after the reply a last line, the [`farewell`].
 //!   The engine carries the two streams side by side, so only this tells that no log line is still under way.
@@ -20,6 +20,9 @@ use super::identity::{HostCheck, Identity};
 
 /// The longest request that is read, in bytes: a bound against a pipe that never ends.
 pub const MAX_REQUEST_BYTES: u64 = 256 << 20;
+
+/// Asks the far side to stop, as a signal does where one can be sent.
+pub const STOP: &[u8] = b"stop\n";
 
 /// The first line to the far side.
 #[derive(Debug, Serialize, Deserialize)]

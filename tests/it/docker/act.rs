@@ -8,9 +8,13 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
+use super::image::{lay_out, source};
 use super::kit::{self, docker};
 use super::machine::User;
+use super::programs::programs;
+use super::runner::foreign_below;
 
 const ACTION: &str = r"
 name: probe
@@ -48,29 +52,48 @@ tar -c . | docker import -c 'USER runner' -c 'ENV PATH=/usr/local/sbin:/usr/loca
 struct Consumer {
     user: User,
     act: PathBuf,
+    /// The action's name, without its version.
+    action: String,
 }
 
 impl Consumer {
-    fn new(work: &Value) -> Self {
+    /// One that uses the probe as an action, in all three phases.
+    fn of_probe(work: &Value) -> Self {
         let user = User::new();
-        user.join("docker");
         let action = user.directory("action");
         user.file(&action.join("action.yml"), ACTION);
         user.file(&action.join("Dockerfile"), DOCKERFILE);
-        fs::copy(kit::probe_program(), action.join("main")).expect("copies");
+        fs::copy(&programs().probe, action.join("main")).expect("copies");
+        let action = format!("acme/{}", user.name);
+        let steps = format!("      - uses: {action}@v1\n        with:\n          work: '{work}'\n");
+        Self::new(user, action, &steps)
+    }
+
+    /// One that uses the action as it is in this repository, with these steps.
+    fn of_action(steps: impl FnOnce(&User) -> String) -> Self {
+        let user = User::new();
+        let action = user.directory("action");
+        for file in ["action.yml", "restore/action.yml", "save/action.yml"] {
+            user.file_at(&action.join(file), source(file).as_bytes());
+        }
+        lay_out(&action);
+        let steps = steps(&user);
+        Self::new(user, "btcdecoded/local-cache".to_owned(), &steps)
+    }
+
+    fn new(user: User, action: String, steps: &str) -> Self {
+        user.join("docker");
         let repository = user.directory("consumer");
         let workflows = user.directory("consumer/.github/workflows");
-        let workflow = format!(
-            "name: {name}\non: push\njobs:\n  a:\n    runs-on: ubuntu-latest\n    steps:\n      \
-             - uses: acme/{name}@v1\n        with:\n          work: '{work}'\n",
-            // act names containers and images after these, and removes what has the name of its own.
-            name = user.name
-        );
+        // act names containers after the workflow, and removes what has the name of its own.
+        let name = &user.name;
+        let workflow =
+            format!("name: {name}\non: push\njobs:\n  a:\n    runs-on: ubuntu-latest\n    steps:\n{steps}");
         user.file(&workflows.join("t.yml"), &workflow);
         let act = user.home.join("act");
         fs::copy(kit::act_program().expect("is installed"), &act).expect("copies");
         fs::set_permissions(&act, fs::Permissions::from_mode(0o755)).expect("sets the mode");
-        let consumer = Self { user, act };
+        let consumer = Self { user, act, action };
         let git = "git init -q -b main . && git add -A && git -c user.name=a -c user.email=a@b commit -qm x \
                    && git remote add origin https://github.com/acme/repo";
         let status = consumer.as_user("sh").args(["-c", git]).current_dir(repository).status().expect("runs");
@@ -95,9 +118,20 @@ impl Consumer {
         command
     }
 
-    /// Runs the workflow on this platform; what the phases said.
+    /// Runs the workflow on this platform; what the phases of the probe said.
     fn run(&self, platform: &str, options: &[&str]) -> Vec<Value> {
-        let action = format!("acme/{}@v1={}", self.user.name, self.user.home.join("action").display());
+        let log = self.log(platform, options);
+        let said: Vec<Value> = log
+            .lines()
+            .filter_map(|line| serde_json::from_str(&line[line.find("{\"decided_ms\"")?..]).ok())
+            .collect();
+        assert_eq!(said.len(), 3, "pre, main and post: {log}");
+        said
+    }
+
+    /// Runs the workflow on this platform; what act printed.
+    fn log(&self, platform: &str, options: &[&str]) -> String {
+        let action = format!("{}@v1={}", self.action, self.user.home.join("action").display());
         let output = self
             .as_user("timeout")
             .args([
@@ -115,26 +149,19 @@ impl Consumer {
             .output()
             .expect("act runs");
         let log = String::from_utf8_lossy(&output.stdout).into_owned();
-        let error = String::from_utf8_lossy(&output.stderr).into_owned();
-        let said: Vec<Value> = log
-            .lines()
-            .filter_map(|line| serde_json::from_str(&line[line.find("{\"decided_ms\"")?..]).ok())
-            .collect();
-        assert_eq!(said.len(), 3, "pre, main and post: {log}\n{error}");
-        said
+        log + &String::from_utf8_lossy(&output.stderr)
     }
 }
 
 impl Drop for Consumer {
     fn drop(&mut self) {
         drop(Command::new("docker").args(["volume", "rm", "act-toolcache"]).output());
-        // act names the image after the action's directory.
+        // act names the image after the action.
+        let name = format!("act-{}-v1", self.action.replace('/', "-"));
         let listed = Command::new("docker").args(["images", "--format", "{{.Repository}}:{{.Tag}}"]).output();
         let listed =
             listed.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
-        for image in
-            listed.lines().filter(|image| image.starts_with("act-") && image.contains(&self.user.name))
-        {
+        for image in listed.lines().filter(|image| image.starts_with(&name)) {
             drop(Command::new("docker").args(["rmi", "--force", image]).output());
         }
     }
@@ -146,7 +173,7 @@ fn an_action_that_act_starts_on_the_host_works_on_the_host() {
         return;
     }
     let _lock = kit::shared();
-    let consumer = Consumer::new(&json!(["LookAround", {"Write": ["~/made", "x"]}]));
+    let consumer = Consumer::of_probe(&json!(["LookAround", {"Write": ["~/made", "x"]}]));
     let said = consumer.run("-self-hosted", &[]);
     for phase in &said {
         assert_eq!(phase["site"], json!("host"), "{phase}");
@@ -164,7 +191,7 @@ fn an_action_that_act_starts_beside_a_job_container_works_inside_that() {
         return;
     }
     let _lock = kit::shared();
-    let consumer = Consumer::new(&json!(["LookAround", {"Write": ["/tmp/runner-cache/x", "y"]}]));
+    let consumer = Consumer::of_probe(&json!(["LookAround", {"Write": ["/tmp/runner-cache/x", "y"]}]));
     let image = JobImage::new(&consumer.user);
     let without = consumer.run(&image.0, &[]);
     assert_eq!(without[1]["outcome"]["problem"], json!("root-not-in-job-container"), "{}", without[1]);
@@ -179,6 +206,98 @@ fn an_action_that_act_starts_beside_a_job_container_works_inside_that() {
     let about = &said[1]["outcome"]["reply"][0];
     assert_eq!(about["uid"].as_str().unwrap().split(' ').next().unwrap(), consumer.user.uid.to_string());
     assert_eq!(fs::read_to_string(cache.join("x")).unwrap(), "y");
+}
+
+/// Steps that use the action and its two parts, with the store at this path; what is saved is made only on a miss.
+fn steps(root: &str, more: &str) -> String {
+    format!(
+        r#"
+      - uses: actions/checkout@v4
+      - id: cache
+        uses: btcdecoded/local-cache@v1
+        with:
+          path: |
+            target
+            {more}
+          key: whole
+          cache-root: {root}
+      - if: steps.cache.outputs.cache-hit != 'true'
+        run: mkdir -p target {more} && echo built > target/x && echo kept > {more}/x && echo SAID made whole
+      - run: echo SAID $(cat target/x {more}/x) "${{{{ steps.cache.outputs.cache-hit }}}}" "${{{{ steps.cache.outputs.cache-matched-key }}}}"
+      - id: part
+        uses: btcdecoded/local-cache/restore@v1
+        with: {{path: part, key: part, cache-root: {root}}}
+      - if: steps.part.outputs.cache-hit != 'true'
+        run: mkdir part && echo partly > part/x && echo SAID made part
+      - if: steps.part.outputs.cache-hit != 'true'
+        uses: btcdecoded/local-cache/save@v1
+        with: {{path: part, key: part, cache-root: {root}}}
+      - run: echo SAID $(cat part/x)
+"#
+    )
+}
+
+/// What the steps of [`steps`] and the action say in a first run and in a second one.
+fn assert_misses_then_hits(consumer: &Consumer, platform: &str, options: &[&str]) {
+    // act names the action's image and containers of its stages, and removes what has those names.
+    static ACTION: Mutex<()> = Mutex::new(());
+    let _one_at_a_time = ACTION.lock().unwrap_or_else(PoisonError::into_inner);
+    let first = consumer.log(platform, options);
+    let said = |log: &str| {
+        let lines = log.lines().filter_map(|line| Some(line.split_once("| SAID ")?.1.trim().to_owned()));
+        lines.collect::<Vec<_>>()
+    };
+    assert_eq!(said(&first), ["made whole", "built kept", "made part", "partly"], "{first}");
+    for line in [
+        "Cache not found for input keys: whole",
+        "Cache saved with key: whole",
+        "Cache not found for input keys: part",
+        "Cache saved with key: part",
+        "Success - Post btcdecoded/local-cache@v1",
+    ] {
+        assert!(first.contains(line), "{line}: {first}");
+    }
+    let second = consumer.log(platform, options);
+    assert_eq!(said(&second), ["built kept true whole", "partly"], "{second}");
+    for line in [
+        "Cache restored from key: whole",
+        "Cache restored from key: part",
+        "Cache hit occurred on the primary key whole, not saving cache.",
+    ] {
+        assert!(second.contains(line), "{line}: {second}");
+    }
+    assert!(!second.contains("Cache saved"), "{second}");
+    for log in [first, second] {
+        assert!(!log.contains("::warning") && !log.contains("WARN"), "{log}");
+    }
+}
+
+#[test]
+fn act_on_the_host_saves_in_a_first_run_and_restores_in_a_second() {
+    if !kit::ready("act") {
+        return;
+    }
+    let _lock = kit::shared();
+    let consumer =
+        Consumer::of_action(|user| steps(&user.home.join("cache").to_string_lossy(), "~/.cargo/registry"));
+    assert_misses_then_hits(&consumer, "-self-hosted", &[]);
+    assert!(consumer.user.home.join(".cargo/registry/x").exists());
+    assert_eq!(foreign_below(&consumer.user.home.join("cache"), consumer.user.uid), Vec::<PathBuf>::new());
+    assert_eq!(foreign_below(&consumer.user.home.join(".cargo"), consumer.user.uid), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn act_in_a_container_saves_in_a_first_run_and_restores_in_a_second() {
+    if !kit::ready("act") {
+        return;
+    }
+    let _lock = kit::shared();
+    let consumer = Consumer::of_action(|_| steps("/tmp/runner-cache", "~/.cargo/registry"));
+    let image = JobImage::new(&consumer.user);
+    let cache = consumer.user.directory("cache");
+    let volume = format!("-v {}:/tmp/runner-cache", cache.display());
+    assert_misses_then_hits(&consumer, &image.0, &["--container-options", &volume]);
+    assert_eq!(foreign_below(&cache, consumer.user.uid), Vec::<PathBuf>::new());
 }
 
 struct JobImage(String);

@@ -5,7 +5,8 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::time::Duration;
 
-use super::kit::{self, Runner, docker};
+use super::kit::{self, docker};
+use super::runner::Runner;
 
 #[test]
 fn a_helper_has_the_rights_of_the_runners_user_and_no_others() {

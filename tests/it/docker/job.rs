@@ -7,17 +7,19 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::kit::{self, Runner, Stage, docker};
+use super::kit::{self, docker};
+use super::runner::Runner;
+use super::stage::Stage;
 
 /// A job's container as the runner makes it (actions/runner, `ContainerOperationProvider` and `DockerCreate`), on a
 /// network of its own. Removed with that.
-struct Job {
-    id: String,
-    network: String,
+pub(crate) struct Job {
+    pub(crate) id: String,
+    pub(crate) network: String,
 }
 
 impl Job {
-    fn new(runner: &Runner, options: &[&str]) -> Self {
+    pub(crate) fn new(runner: &Runner, options: &[&str]) -> Self {
         let Runner { work, temp, label, image, .. } = runner;
         let mounts = [
             format!("{}:/__w", work.display()),

@@ -5,7 +5,8 @@ use std::io::{self, Write};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use super::kit::{self, Runner};
+use super::kit;
+use super::runner::Runner;
 
 const FILE: &str = "/github/workspace/working";
 

@@ -1,47 +1,18 @@
-//! What tests make on the machine and take away again: images, users, groups.
+//! What tests make on the machine and take away again: users, groups, file systems, trees of files.
 
+use std::ffi::OsStr;
 use std::fs;
-use std::io::Write;
-use std::os::unix::fs::{MetadataExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, lchown};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
-use super::kit::{probe_program, unique};
+use super::kit::unique;
+use super::runner::foreign_below;
 
 /// passwd has one lock, and useradd does not wait for it.
 static USERS: Mutex<()> = Mutex::new(());
-
-/// An image with nothing but the probe in it, as `/main`.
-pub(crate) struct Image(pub(crate) String);
-
-impl Image {
-    pub(crate) fn new() -> Self {
-        let name = unique("image");
-        let mut header = tar::Header::new_ustar();
-        let program = fs::read(probe_program()).expect("the probe is built");
-        header.set_size(program.len() as u64);
-        header.set_mode(0o755);
-        let mut archive = tar::Builder::new(Vec::new());
-        archive.append_data(&mut header, "main", program.as_slice()).expect("packs");
-        let archive = archive.into_inner().expect("packs");
-        let mut import = Command::new("docker")
-            .args(["import", "--change", "ENTRYPOINT [\"/main\"]", "-", &name])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("docker runs");
-        import.stdin.take().expect("is piped").write_all(&archive).expect("docker reads the image");
-        assert!(import.wait().expect("ends").success(), "docker import");
-        Self(name)
-    }
-}
-
-impl Drop for Image {
-    fn drop(&mut self) {
-        drop(Command::new("docker").args(["rmi", "--force", &self.0]).output());
-    }
-}
 
 /// A user like the one a runner runs as. Removed with its home.
 pub(crate) struct User {
@@ -102,21 +73,85 @@ impl User {
 
     /// Everything below the home that is not the user's.
     pub(crate) fn foreign_files(&self) -> Vec<PathBuf> {
-        let mut found = Vec::new();
-        let mut directories = vec![self.home.clone()];
-        while let Some(directory) = directories.pop() {
-            for entry in fs::read_dir(directory).expect("lists") {
-                let path = entry.expect("lists").path();
-                let about = fs::symlink_metadata(&path).expect("stats");
-                if about.is_dir() {
-                    directories.push(path.clone());
-                }
-                if about.uid() != self.uid {
-                    found.push(path);
-                }
-            }
+        foreign_below(&self.home, self.uid)
+    }
+
+    /// Makes a file with the directories above it, all of it the user's.
+    pub(crate) fn file_at(&self, path: &Path, contents: &[u8]) {
+        let above: Vec<&Path> = path.ancestors().skip(1).take_while(|above| !above.exists()).collect();
+        for directory in above.into_iter().rev() {
+            fs::create_dir(directory).expect("makes a directory");
+            self.own(directory);
         }
-        found
+        fs::write(path, contents).expect("writes");
+        self.own(path);
+    }
+
+    /// Makes a path the user's.
+    pub(crate) fn own(&self, path: &Path) {
+        lchown(path, Some(self.uid), Some(self.gid)).expect("changes its owner");
+    }
+
+    /// Makes so many files of these many bytes each, a hundred in a directory, each with other contents.
+    pub(crate) fn tree(&self, top: &Path, files: usize, bytes: usize) {
+        for number in 0..files {
+            let mut contents = format!("{number} ").repeat(bytes / 2 + 1).into_bytes();
+            contents.truncate(bytes);
+            self.file_at(&top.join(format!("d{}/f{number}", number / 100)), &contents);
+        }
+    }
+
+    /// Runs a program as the user.
+    pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new(program);
+        command.uid(self.uid).gid(self.gid).current_dir(&self.home).stdin(Stdio::null());
+        command.env("HOME", &self.home);
+        command
+    }
+}
+
+/// What there is in a tree: names, modes with the kind, times of all but directories, contents.
+pub(crate) type Picture = Vec<(PathBuf, u32, (i64, i64), Vec<u8>)>;
+
+pub(crate) fn picture(top: &Path) -> Picture {
+    let mut found = Vec::new();
+    let mut paths = vec![top.to_owned()];
+    while let Some(path) = paths.pop() {
+        let about = fs::symlink_metadata(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let contents = if about.is_dir() {
+            paths.extend(fs::read_dir(&path).expect("lists").map(|entry| entry.expect("lists").path()));
+            Vec::new()
+        } else if about.is_symlink() {
+            fs::read_link(&path).expect("reads").into_os_string().into_encoded_bytes()
+        } else {
+            fs::read(&path).expect("reads")
+        };
+        let name = path.strip_prefix(top).expect("is below").to_owned();
+        let time = if about.is_dir() { (0, 0) } else { (about.mtime(), about.mtime_nsec()) };
+        found.push((name, about.permissions().mode(), time, contents));
+    }
+    found.sort();
+    found
+}
+
+/// A file system in memory of its own, mounted below the temporary directory. Unmounted when dropped.
+pub(crate) struct Mounted(pub(crate) PathBuf);
+
+impl Mounted {
+    pub(crate) fn new(user: &User, kilobytes: u32) -> Self {
+        let path = std::env::temp_dir().join(unique("disk"));
+        fs::create_dir(&path).expect("makes a directory");
+        let options = format!("size={kilobytes}k,mode=755,uid={},gid={}", user.uid, user.gid);
+        let directory = path.to_string_lossy();
+        root("mount", &["-t", "tmpfs", "-o", &options, "local-cache-test", &directory]);
+        Self(path)
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        drop(Command::new("umount").args(["--lazy"]).arg(&self.0).output());
+        drop(fs::remove_dir(&self.0));
     }
 }
 

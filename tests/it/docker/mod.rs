@@ -5,11 +5,21 @@
 //! is called `local-cache-test-…` and removed.
 
 mod act;
+mod action;
+mod dockerfile;
+mod ending;
 mod helper;
+mod image;
+mod in_job;
 mod job;
 mod kit;
 mod latency;
 mod life;
 mod machine;
 mod own;
+mod programs;
 mod refusal;
+mod runner;
+mod stage;
+mod steps;
+mod trouble;

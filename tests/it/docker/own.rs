@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use super::kit::{self, Runner, docker};
+use super::kit::{self, docker};
+use super::runner::Runner;
 
 #[test]
 fn a_process_finds_its_own_container_whatever_namespaces_it_shares() {

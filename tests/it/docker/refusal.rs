@@ -4,7 +4,8 @@ use serde_json::json;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, chown};
 
-use super::kit::{self, Runner};
+use super::kit;
+use super::runner::Runner;
 
 #[test]
 fn without_a_usable_socket_one_line_says_what_is_wrong() {

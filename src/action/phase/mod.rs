@@ -9,8 +9,16 @@
 //!   files in it is another one here, and a wrong entry would be mixed with the right one later. It only leaves a name
 //!   under which the main phase can tell the post phase what it found, for runners that forget what main saved.
 //! - main: restores (or, in the save action, saves) and sets the outputs.
-//! - post: saves under the key that main looked for, unless that was found, and cleans.
+//! - post: saves under the key that main looked for, unless that was found, and cleans. The runner evaluates the inputs
+//!   anew for it, when the files that the key was made of may have changed or be gone; and it starts post also where an
+//!   `if` kept main from running, because there was a pre phase (actions/runner, ActionRunner.cs). So post goes by what
+//!   main noted down, and does nothing where main noted nothing. The same goes for where it may write: main decided that
+//!   before the job's own programs had the event file within their reach.
 
+mod restore;
+mod save;
+
+use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::io::Write;
 use std::path::PathBuf;
@@ -21,12 +29,12 @@ use super::context::Context;
 use super::env::Env;
 use super::event::Event;
 use super::files::{FileError, read_event};
-use super::inputs::{CacheOf, InputErrors, Inputs, JobStatus, Mirror, SaveWhen};
+use super::inputs::{InputErrors, Inputs, OUTPUTS};
 use super::kind::ActionKind;
-use super::log::{Log, Mark, Verbosity};
+use super::log::{Log, Verbosity};
 use super::place::Place;
-use crate::ops::job::{Disk, Found, Job, Reply, RestoreTask, SaveTask, Saved, Task};
-use crate::report::{bytes, things};
+use crate::ops::job::{Disk, Job, Reply, RestoreTask, Task};
+use crate::report::bytes;
 use crate::site::far::Identity;
 
 /// A phase of a step.
@@ -67,6 +75,7 @@ mod state {
     pub(super) const MATCHED_KEY: &str = "MATCHED_KEY";
     pub(super) const EXACT: &str = "EXACT";
     pub(super) const ENTRY: &str = "ENTRY";
+    pub(super) const WRITE: &str = "WRITE";
     pub(super) const MEMORY: &str = "MEMORY";
     pub(super) const IDENTITY: &str = "IDENTITY";
 }
@@ -74,9 +83,14 @@ mod state {
 /// Runs a phase.
 pub fn run(phase: Phase, kind: ActionKind, env: &Env, out: &mut (dyn Write + Send)) -> Verdict {
     let mut context = Context::from_env(env);
+    let env = &*with_settled_key(phase, env);
     let parsed = Inputs::parse(env, kind);
     let level = parsed.as_ref().map_or(log::LevelFilter::Info, |inputs| inputs.log_level);
     let log = Log::new(out, Verbosity::new(level, context.debug));
+    if phase == Phase::Post && !context.act && env.state(state::KEY).is_none() {
+        log.debug("the step looked for nothing, so there is nothing to save");
+        return Verdict::Passed;
+    }
     let inputs = match parsed {
         Ok(inputs) => inputs,
         Err(errors) => return refuse(phase, kind, &errors, &log),
@@ -101,6 +115,17 @@ pub fn run(phase: Phase, kind: ActionKind, env: &Env, out: &mut (dyn Write + Sen
         (Phase::Post, _) => {}
     }
     if step.failed { Verdict::Failed } else { Verdict::Passed }
+}
+
+/// The key that main looked for in place of what its input has become; restore keys do not count any more. An empty one
+/// counts as none, as in actions/cache.
+fn with_settled_key(phase: Phase, env: &Env) -> Cow<'_, Env> {
+    match env.state(state::KEY) {
+        Some(key) if phase == Phase::Post && !key.is_empty() => {
+            Cow::Owned(env.with_input("key", key).with_input("restore-keys", ""))
+        }
+        _ => Cow::Borrowed(env),
+    }
 }
 
 /// Inputs that make no sense fail the main phase; saving warns of them, as actions/cache does; pre leaves them to main.
@@ -162,168 +187,9 @@ impl Step<'_, '_> {
         }
     }
 
-    fn restore(&mut self) {
-        let Some((job, access)) = self.job() else { return };
-        self.output("cache-primary-key", &job.key);
-        self.output("cache-key", &job.key);
-        self.tell(self.context.files.save_state(state::KEY, &job.key));
-        if !self.context.cache_mode.may_restore() {
-            self.log
-                .say(Mark::Done, "this run may not restore caches (ACTIONS_CACHE_MODE); nothing is restored");
-            return;
-        }
-        let task = RestoreTask {
-            read: access.read.into_iter().map(|area| (area.scope, area.git_ref)).collect(),
-            restore_keys: self.inputs.restore_keys.clone(),
-            mirror: self.inputs.mirror == Mirror::Yes,
-            verify: self.inputs.verify,
-            lookup_only: self.inputs.lookup_only,
-            remember_as: self.env.state(state::MEMORY).map(str::to_owned),
-        };
-        let keys = [std::slice::from_ref(&job.key), &self.inputs.restore_keys].concat().join(", ");
-        let job = Job { task: Task::Restore(task), ..job };
-        let reply = self.carry_out(job);
-        match reply.as_ref().and_then(|reply| reply.found.as_ref()) {
-            Some(found) => self.report_found(found),
-            None => self.report_miss(&keys),
-        }
-        if let Some(disk) = reply.and_then(|reply| reply.disk) {
-            self.report_disk(disk);
-        }
-    }
-
-    fn report_found(&mut self, found: &Found) {
-        let Found { key, entry, exact, files, bytes: size, written_files, written_bytes, milliseconds } =
-            found;
-        if self.inputs.lookup_only {
-            self.log.say(Mark::Check, format_args!("Cache found and can be restored from key: {key}"));
-            self.log.line("   Lookup only - skipping download");
-        } else {
-            self.log.say(Mark::Restored, format_args!("Cache restored from key: {key}"));
-            let right = files.saturating_sub(*written_files);
-            let written =
-                format!("{} written ({})", things(*written_files, "file", "files"), bytes(*written_bytes));
-            let right = if right > 0 {
-                format!(", {} were right already", things(right, "file", "files"))
-            } else {
-                String::new()
-            };
-            self.log.line(format_args!("   {} in {milliseconds} ms: {written}{right}", bytes(*size)));
-        }
-        self.output("cache-hit", if *exact { "true" } else { "false" });
-        self.output("cache-matched-key", key);
-        self.output("restored-files", &if self.inputs.lookup_only { 0 } else { *files }.to_string());
-        self.output("restored-bytes", &if self.inputs.lookup_only { 0 } else { *size }.to_string());
-        self.output("restore-milliseconds", &milliseconds.to_string());
-        self.tell(self.context.files.save_state(state::MATCHED_KEY, key));
-        self.tell(self.context.files.save_state(state::EXACT, if *exact { "true" } else { "false" }));
-        self.tell(self.context.files.save_state(state::ENTRY, entry));
-    }
-
-    fn report_miss(&mut self, keys: &str) {
-        self.log.say(Mark::Missed, format_args!("Cache not found for input keys: {keys}"));
-        if self.inputs.fail_on_cache_miss {
-            let key = &self.inputs.key;
-            self.fail(&format!(
-                "Failed to restore cache entry. Exiting as fail-on-cache-miss is set. Input key: {key} \
-                 (looked for in {} on this runner)",
-                self.inputs.cache_root
-            ));
-        }
-    }
-
-    fn save(&mut self) {
-        let Some((mut job, access)) = self.job() else { return };
-        if let Some(key) = self.env.state(state::KEY) {
-            // The inputs were evaluated anew; what was looked for is what counts.
-            key.clone_into(&mut job.key);
-        }
-        if !self.context.cache_mode.may_save() {
-            self.log.say(Mark::Done, "this run may not save caches (ACTIONS_CACHE_MODE); nothing is saved");
-            return;
-        }
-        if !self.wants_to_save() {
-            return;
-        }
-        if self.inputs.kind == ActionKind::Cache && self.env.state(state::EXACT) == Some("true") {
-            return self.say_not_saved(&job.key);
-        }
-        let task = SaveTask {
-            write: (access.write.scope, access.write.git_ref),
-            parent: self.env.state(state::ENTRY).map(str::to_owned),
-            remembered_as: self.env.state(state::MEMORY).map(str::to_owned),
-            keep: usize::try_from(self.inputs.retention.keep.get()).unwrap_or(usize::MAX),
-            max_bytes: self.inputs.retention.max_cache_size,
-        };
-        let key = job.key.clone();
-        let job = Job { task: Task::Save(task), ..job };
-        let Some(reply) = self.carry_out(job) else { return };
-        self.report_saved(&reply, &key);
-        if let Some((entries, freed)) = reply.cleaned {
-            let entries = things(entries, "old entry", "old entries");
-            self.log.say(Mark::Cleaned, format_args!("removed {entries}, {} given back", bytes(freed)));
-        }
-        if let Some(disk) = reply.disk {
-            self.report_disk(disk);
-        }
-    }
-
-    fn report_saved(&mut self, reply: &Reply, key: &str) {
-        match &reply.saved {
-            Some(Saved::Done { files, bytes: size, added_bytes, milliseconds }) => {
-                self.log.say(Mark::Saved, format_args!("Cache saved with key: {key}"));
-                let (files, added) = (things(*files, "file", "files"), bytes(*added_bytes));
-                let size = format!("~{} MB ({size} B)", (size + 524_288) / 1_048_576);
-                self.log
-                    .line(format_args!("   Cache Size: {size}, {files}, {added} new, in {milliseconds} ms"));
-            }
-            Some(Saved::Exists { was_restored: true }) => self.say_not_saved(key),
-            Some(Saved::Exists { was_restored: false }) => {
-                self.not_saved(&format!("there is an entry with key {key} already; it stays as it is"));
-            }
-            Some(Saved::InProgress) => {
-                self.not_saved(&format!("another job is saving an entry with key {key} right now"));
-            }
-            Some(Saved::NothingThere) => self.warn(
-                "Path Validation Error: Path(s) specified in the action for caching do(es) not exist, \
-                 hence no cache is being saved.",
-            ),
-            None => {}
-        }
-    }
-
-    /// The save action was asked to save, so that it did not deserves more than a line.
-    fn not_saved(&mut self, why: &str) {
-        if self.inputs.kind == ActionKind::Save {
-            self.log.line(format_args!("Failed to save: Unable to reserve cache: {why}"));
-            self.warn("Cache save failed.");
-        } else {
-            self.log.say(Mark::Done, why);
-        }
-    }
-
-    fn say_not_saved(&self, key: &str) {
-        self.log
-            .say(Mark::Done, format_args!("Cache hit occurred on the primary key {key}, not saving cache."));
-    }
-
-    /// What the inputs and the job's state say. Where the runner does not tell that state, the job counts as successful:
-    /// act runs the post phase of every job, and a cache of a failed one is still a cache.
-    fn wants_to_save(&self) -> bool {
-        match (self.inputs.save_when(CacheOf::Paths), self.inputs.job_status) {
-            (SaveWhen::Never, _) => {
-                self.log.debug("nothing is saved: the inputs say so");
-                false
-            }
-            (SaveWhen::OnSuccess, JobStatus::Failure | JobStatus::Cancelled) => {
-                self.log.say(
-                    Mark::Done,
-                    "the job did not succeed, not saving cache; `save: always` saves anyway",
-                );
-                false
-            }
-            (SaveWhen::Always | SaveWhen::OnSuccess, _) => true,
-        }
+    /// The name under which main leaves the post phase what it found, on the runner that forgets what main noted down.
+    fn memory(&self) -> Option<String> {
+        self.env.state(state::MEMORY).filter(|_| self.context.act).map(str::to_owned)
     }
 
     /// The job without its task, and what it may read and write; none where there is nothing to do.
@@ -423,9 +289,10 @@ impl Step<'_, '_> {
         ));
     }
 
-    /// The runner drops outputs of other phases.
+    /// Sets an output that the action has. The runner drops those of other phases.
     fn output(&mut self, name: &str, value: &str) {
-        if self.phase == Phase::Main {
+        let has = OUTPUTS.iter().any(|spec| spec.name == name && spec.offered_by.contains(&self.inputs.kind));
+        if self.phase == Phase::Main && has {
             self.tell(self.context.files.set_output(name, value));
         }
     }
@@ -444,4 +311,9 @@ impl Step<'_, '_> {
         self.log.error(&Annotation::new(text).title("local-cache"));
         self.failed = true;
     }
+}
+
+/// A size as actions/cache logs it (actions/toolkit, packages/cache, cache.ts), for those who look for it in logs.
+fn cache_size(bytes: u64) -> String {
+    format!("~{} MB ({bytes} B)", (bytes + 524_288) / 1_048_576)
 }

@@ -1,0 +1,91 @@
+//! Restoring: the main phase of the action itself and of `restore/`.
+
+use super::{Step, cache_size, state};
+use crate::action::access::Area;
+use crate::action::inputs::Mirror;
+use crate::action::log::Mark;
+use crate::ops::job::{Found, Job, RestoreTask, Task};
+use crate::report::{bytes, things};
+
+impl Step<'_, '_> {
+    pub(super) fn restore(&mut self) {
+        let Some((job, access)) = self.job() else { return };
+        self.output("cache-primary-key", &job.key);
+        self.output("cache-key", &job.key);
+        self.note_down(&job.key, &access.write);
+        let keys = [std::slice::from_ref(&job.key), &self.inputs.restore_keys].concat().join(", ");
+        if !self.context.cache_mode.may_restore() {
+            self.log
+                .say(Mark::Done, "this run may not restore caches (ACTIONS_CACHE_MODE); nothing is restored");
+            return self.report_miss(&keys);
+        }
+        let task = RestoreTask {
+            read: access.read.into_iter().map(|area| (area.scope, area.git_ref)).collect(),
+            restore_keys: self.inputs.restore_keys.clone(),
+            mirror: self.inputs.mirror == Mirror::Yes,
+            verify: self.inputs.verify,
+            lookup_only: self.inputs.lookup_only,
+            remember_as: self.memory(),
+        };
+        let job = Job { task: Task::Restore(task), ..job };
+        let reply = self.carry_out(job);
+        match reply.as_ref().and_then(|reply| reply.found.as_ref()) {
+            Some(found) => self.report_found(found),
+            None => self.report_miss(&keys),
+        }
+        if let Some(disk) = reply.and_then(|reply| reply.disk) {
+            self.report_disk(disk);
+        }
+    }
+
+    /// Notes down for the post phase what is looked for and where it may write.
+    fn note_down(&mut self, key: &str, write: &Area) {
+        self.tell(self.context.files.save_state(state::KEY, key));
+        if let Ok(write) = serde_json::to_string(write) {
+            self.tell(self.context.files.save_state(state::WRITE, &write));
+        }
+    }
+
+    fn report_found(&mut self, found: &Found) {
+        let Found { key, entry, exact, files, bytes: size, written_files, written_bytes, milliseconds } =
+            found;
+        if self.inputs.lookup_only {
+            self.log.say(Mark::Check, format_args!("Cache found and can be restored from key: {key}"));
+            self.log.line("   Lookup only - skipping download");
+        } else {
+            self.log.say(Mark::Restored, format_args!("Cache restored from key: {key}"));
+            let right = files.saturating_sub(*written_files);
+            let written =
+                format!("{} written ({})", things(*written_files, "file", "files"), bytes(*written_bytes));
+            let right = if right > 0 {
+                format!(", {} right already", things(right, "file", "files"))
+            } else {
+                String::new()
+            };
+            self.log.line(format_args!(
+                "   Cache Size: {}, {written}{right}, in {milliseconds} ms",
+                cache_size(*size)
+            ));
+        }
+        self.output("cache-hit", if *exact { "true" } else { "false" });
+        self.output("cache-matched-key", key);
+        self.output("restored-files", &if self.inputs.lookup_only { 0 } else { *files }.to_string());
+        self.output("restored-bytes", &if self.inputs.lookup_only { 0 } else { *size }.to_string());
+        self.output("restore-milliseconds", &milliseconds.to_string());
+        self.tell(self.context.files.save_state(state::MATCHED_KEY, key));
+        self.tell(self.context.files.save_state(state::EXACT, if *exact { "true" } else { "false" }));
+        self.tell(self.context.files.save_state(state::ENTRY, entry));
+    }
+
+    fn report_miss(&mut self, keys: &str) {
+        self.log.say(Mark::Missed, format_args!("Cache not found for input keys: {keys}"));
+        if self.inputs.fail_on_cache_miss {
+            let key = &self.inputs.key;
+            self.fail(&format!(
+                "Failed to restore cache entry. Exiting as fail-on-cache-miss is set. Input key: {key} \
+                 (looked for in {} on this runner)",
+                self.inputs.cache_root
+            ));
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Saving: the post phase of the action itself and the main phase of `save/`.
+
+use super::{Phase, Step, cache_size, state};
+use crate::action::access::Area;
+use crate::action::inputs::{CacheOf, JobStatus, SaveWhen};
+use crate::action::kind::ActionKind;
+use crate::action::log::Mark;
+use crate::ops::job::{Job, Reply, SaveTask, Saved, Task};
+use crate::report::{bytes, things};
+
+impl Step<'_, '_> {
+    pub(super) fn save(&mut self) {
+        let Some((job, access)) = self.job() else { return };
+        if !self.context.cache_mode.may_save() {
+            self.log.say(Mark::Done, "this run may not save caches (ACTIONS_CACHE_MODE); nothing is saved");
+            return;
+        }
+        if !self.wants_to_save() {
+            return;
+        }
+        if self.inputs.kind == ActionKind::Cache && self.env.state(state::EXACT) == Some("true") {
+            return self.say_not_saved(&job.key);
+        }
+        if job.key.is_empty() {
+            return self.not_saved("Key is not specified, so nothing is saved");
+        }
+        let write = self.writable(access.write);
+        let task = SaveTask {
+            write: (write.scope, write.git_ref),
+            parent: self.env.state(state::ENTRY).map(str::to_owned),
+            remembered_as: self.memory(),
+            keep: usize::try_from(self.inputs.retention.keep.get()).unwrap_or(usize::MAX),
+            max_bytes: self.inputs.retention.max_cache_size,
+        };
+        let key = job.key.clone();
+        let job = Job { task: Task::Save(task), ..job };
+        let Some(reply) = self.carry_out(job) else { return };
+        self.report_saved(&reply, reply.key.as_ref().unwrap_or(&key));
+        if let Some((entries, freed)) = reply.cleaned {
+            let entries = things(entries, "old entry", "old entries");
+            self.log.say(Mark::Cleaned, format_args!("removed {entries}, {} given back", bytes(freed)));
+        }
+        if let Some(disk) = reply.disk {
+            self.report_disk(disk);
+        }
+    }
+
+    /// Where this phase may write: in the post phase what main noted down.
+    fn writable(&self, decided: Area) -> Area {
+        let noted = self.env.state(state::WRITE).filter(|_| self.phase == Phase::Post);
+        noted.and_then(|text| serde_json::from_str(text).ok()).unwrap_or(decided)
+    }
+
+    fn report_saved(&mut self, reply: &Reply, key: &str) {
+        match &reply.saved {
+            Some(Saved::Done { files, bytes: size, added_bytes, milliseconds }) => {
+                self.log.say(Mark::Saved, format_args!("Cache saved with key: {key}"));
+                let (files, added) = (things(*files, "file", "files"), bytes(*added_bytes));
+                let size = cache_size(*size);
+                self.log
+                    .line(format_args!("   Cache Size: {size}, {files}, {added} new, in {milliseconds} ms"));
+            }
+            Some(Saved::Exists { was_restored: true }) => self.say_not_saved(key),
+            Some(Saved::Exists { was_restored: false }) => {
+                self.not_reserved(&format!("there is an entry with key {key} already; it stays as it is"));
+            }
+            Some(Saved::InProgress) => {
+                self.not_reserved(&format!("another job is saving an entry with key {key} right now"));
+            }
+            Some(Saved::NothingThere) => self.not_saved(
+                "Path Validation Error: Path(s) specified in the action for caching do(es) not exist, \
+                 hence no cache is being saved.",
+            ),
+            None => {}
+        }
+    }
+
+    /// The save action was asked to save, so that it did not deserves more than a line.
+    fn not_saved(&self, why: &str) {
+        self.log.say(Mark::Done, why);
+        if self.inputs.kind == ActionKind::Save {
+            self.warn("Cache save failed.");
+        }
+    }
+
+    fn not_reserved(&self, why: &str) {
+        if self.inputs.kind == ActionKind::Save {
+            self.not_saved(&format!("Failed to save: Unable to reserve cache: {why}"));
+        } else {
+            self.not_saved(why);
+        }
+    }
+
+    fn say_not_saved(&self, key: &str) {
+        self.log
+            .say(Mark::Done, format_args!("Cache hit occurred on the primary key {key}, not saving cache."));
+    }
+
+    /// What the inputs and the job's state say. Where the runner does not tell that state, the job counts as successful:
+    /// act runs the post phase of every job, and a cache of a failed one is still a cache.
+    fn wants_to_save(&self) -> bool {
+        match (self.inputs.save_when(CacheOf::Paths), self.inputs.job_status) {
+            (SaveWhen::Never, _) => {
+                self.log.debug("nothing is saved: the inputs say so");
+                false
+            }
+            (SaveWhen::OnSuccess, JobStatus::Failure | JobStatus::Cancelled) => {
+                self.log.say(
+                    Mark::Done,
+                    "the job did not succeed, not saving cache; `save: always` saves anyway",
+                );
+                false
+            }
+            (SaveWhen::Always | SaveWhen::OnSuccess, _) => true,
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! `local-cache key`: the computed keys of a Cargo project's caches, and why they are what they are.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::commands::Context;
+use super::{Exit, Failure, args};
+use crate::action::Env;
+use crate::pattern::Base;
+use crate::preset::cargo::{Asked, Key, Keys, Origin, Part, Piece, WorkspaceAsked, gather, keys};
+use crate::report::Table;
+
+pub(super) fn key(context: &mut Context<'_>, args: &args::Key, env: &Env) -> Result<Exit, Failure> {
+    let directory = &context.base.working_directory;
+    // In a job, the directory that the action would see as the checkout.
+    let checkout = env.path("GITHUB_WORKSPACE").filter(|checkout| directory.starts_with(checkout));
+    let variables = env.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let mut asked = Asked::new(variables, &context.base.home, checkout.unwrap_or(directory));
+    let here = [std::path::PathBuf::from(".")];
+    let roots = if args.workspaces.is_empty() { &here[..] } else { &args.workspaces };
+    asked.workspaces = roots
+        .iter()
+        .map(|root| WorkspaceAsked { root: directory.join(root).components().collect(), target: None })
+        .collect();
+    let found = keys(&gather(&asked));
+    if found.target.is_empty() {
+        let roots: Vec<String> =
+            asked.workspaces.iter().map(|asked| asked.root.display().to_string()).collect();
+        return Err(Failure::Other(format!(
+            "there is neither a Cargo.toml nor a Cargo.lock in {}; name a Cargo project with --workspace",
+            roots.join(" or ")
+        )));
+    }
+    let text = text(&found, context.base);
+    context.print(&text, &document(&found))?;
+    Ok(Exit::Done)
+}
+
+fn text(keys: &Keys, base: &Base) -> String {
+    let mut text = String::new();
+    for warning in &keys.warnings {
+        let _ = writeln!(text, "⚠️ {warning}");
+    }
+    explain(&mut text, "registry", &keys.registry, base);
+    explain(&mut text, "git", &keys.git, base);
+    for target in &keys.target {
+        explain(&mut text, &shown(&target.directory, base), &target.key, base);
+    }
+    text
+}
+
+fn explain(text: &mut String, of: &str, key: &Key, base: &Base) {
+    let mut table = Table::new(["part", "value", "in", "from"]);
+    for part in &key.parts {
+        table.row([part.name.clone(), short(&part.value), piece(part.piece).to_owned(), from(part, base)]);
+    }
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    // Writing to a string does not fail.
+    let _ = writeln!(text, "🔑 {of}: {}", key.text);
+    for prefix in &key.restore {
+        let _ = writeln!(text, "   on a miss the newest of {prefix}*");
+    }
+    for line in table.to_string().lines() {
+        let _ = writeln!(text, "   {line}");
+    }
+}
+
+fn piece(piece: Piece) -> &'static str {
+    match piece {
+        Piece::Words => "words",
+        Piece::Environment => "environment",
+        Piece::Contents => "contents",
+    }
+}
+
+/// The most letters of a value that are shown.
+const SHOWN: usize = 40;
+
+/// A value as people need it: the beginning of a digest, or of a long text.
+fn short(value: &str) -> String {
+    let is_digest = value.len() == 64 && value.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_digest {
+        return value[..16].to_owned();
+    }
+    let mut letters: String = value.chars().take(SHOWN).flat_map(char::escape_debug).collect();
+    if value.chars().nth(SHOWN).is_some() {
+        letters.push('…');
+    }
+    letters
+}
+
+fn from(part: &Part, base: &Base) -> String {
+    let origin = match &part.origin {
+        Origin::File(path) => shown(path, base),
+        Origin::Variable(name) => format!("variable {name}"),
+        Origin::Input(name) => format!("input {name}"),
+        Origin::Machine => "this machine".to_owned(),
+        Origin::NotFound => String::new(),
+    };
+    match &part.note {
+        Some(note) if origin.is_empty() => format!("({note})"),
+        Some(note) => format!("{origin} ({note})"),
+        None => origin,
+    }
+}
+
+/// A path from the current directory or from home, where it is below them.
+fn shown(path: &Path, base: &Base) -> String {
+    if let Ok(below) = path.strip_prefix(&base.working_directory) {
+        return if below.as_os_str().is_empty() { ".".to_owned() } else { below.display().to_string() };
+    }
+    match path.strip_prefix(&base.home) {
+        Ok(below) if base.home.is_absolute() => format!("~/{}", below.display()),
+        _ => path.display().to_string(),
+    }
+}
+
+fn document(keys: &Keys) -> Value {
+    let targets: Vec<Value> = keys
+        .target
+        .iter()
+        .map(|target| {
+            let mut value = key_document(&target.key);
+            value["workspace"] = json!(target.workspace.display().to_string());
+            value["directory"] = json!(target.directory.display().to_string());
+            value
+        })
+        .collect();
+    json!({
+        "registry": key_document(&keys.registry),
+        "git": key_document(&keys.git),
+        "target": targets,
+        "warnings": keys.warnings,
+    })
+}
+
+fn key_document(key: &Key) -> Value {
+    let part = |part: &Part| {
+        let from = match &part.origin {
+            Origin::File(path) => json!({ "file": path.display().to_string() }),
+            Origin::Variable(name) => json!({ "variable": name }),
+            Origin::Input(name) => json!({ "input": name }),
+            Origin::Machine => json!("machine"),
+            Origin::NotFound => Value::Null,
+        };
+        json!({
+            "name": part.name, "value": part.value, "in": piece(part.piece), "from": from, "note": part.note,
+        })
+    };
+    let parts: Vec<Value> = key.parts.iter().map(part).collect();
+    json!({ "key": key.text, "restore-keys": key.restore, "parts": parts })
+}

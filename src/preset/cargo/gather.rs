@@ -1,0 +1,115 @@
+//! Looks at everything that keys are made of.
+
+use std::path::{Path, PathBuf};
+
+use super::config;
+use super::facts::{Asked, Facts, Project, SourceFile, WorkspaceAsked, WorkspaceFacts};
+use super::look::Look;
+use super::members::{clean, manifests, workspace_root};
+use super::rustup::{above, toolchain};
+use super::variables;
+
+/// Looks at what is asked for. What can't be looked at is in [`Facts::warnings`].
+pub fn gather(asked: &Asked) -> Facts {
+    let mut look = Look::default();
+    let workspaces = asked.workspaces.iter().map(|workspace| facts_of(asked, workspace, &mut look)).collect();
+    Facts {
+        os: asked.os.clone(),
+        arch: asked.arch.clone(),
+        job: asked.job.clone(),
+        prefix_key: asked.prefix_key.clone(),
+        shared_key: asked.shared_key.clone(),
+        key: asked.key.clone(),
+        add_job_id: asked.add_job_id,
+        add_environment: asked.add_environment,
+        variables: named_variables(asked),
+        workspaces,
+        warnings: look.warnings,
+    }
+}
+
+fn named_variables(asked: &Asked) -> std::collections::BTreeMap<String, String> {
+    let places = asked.places(Path::new(""));
+    let selected = variables::select(&asked.env, &asked.env_vars);
+    selected.into_iter().map(|(name, value)| (name, places.named(&value))).collect()
+}
+
+fn facts_of(asked: &Asked, workspace: &WorkspaceAsked, look: &mut Look) -> WorkspaceFacts {
+    // Where symlinks lead counts: cargo and rustup look above the directory that they really stand in.
+    let project = look.real(&workspace.root).and_then(|real| project(asked, &real, look));
+    let target = target(asked, workspace, project.as_ref());
+    if project.is_none() {
+        look.warn(format!(
+            "there is no Cargo project in {}, so it has no cache; name the directory of a Cargo.toml in workspaces",
+            workspace.root.display()
+        ));
+    }
+    WorkspaceFacts { root: workspace.root.clone(), target, project }
+}
+
+fn project(asked: &Asked, directory: &Path, look: &mut Look) -> Option<Project> {
+    let root = workspace_root(directory, look);
+    let manifests = manifests(&root, look);
+    let lock = look.file(&root.join("Cargo.lock"));
+    if lock.is_none() && manifests.is_empty() {
+        return None;
+    }
+    let levels = above(&root, look);
+    let toolchain = toolchain(asked, &levels, look);
+    let places = asked.places(&root);
+    let configs = configs(&root, &asked.cargo_home, look);
+    let toolchain_file = levels.into_iter().find_map(|level| level.file).map(|(file, _)| file);
+    Some(Project { root, toolchain, toolchain_file, configs, lock, manifests, places })
+}
+
+/// The target directory by cargo's order (Cargo book, `build.target-dir`), after what the workspace asks for.
+fn target(asked: &Asked, workspace: &WorkspaceAsked, project: Option<&Project>) -> PathBuf {
+    let root = &workspace.root;
+    if let Some(target) = &workspace.target {
+        return clean(&root.join(target));
+    }
+    let variables = ["CARGO_TARGET_DIR", "CARGO_BUILD_TARGET_DIR"];
+    if let Some(target) = variables.iter().find_map(|name| asked.variable(name)) {
+        return clean(&root.join(target));
+    }
+    let configured = project.and_then(|project| {
+        project.configs.iter().find_map(|file| {
+            // A path in a configuration file is relative to the directory that holds `.cargo`.
+            let base = file.path.parent().and_then(Path::parent)?;
+            Some(clean(&base.join(config::target_dir(&file.bytes)?)))
+        })
+    });
+    let root_of_project = project.map_or(root, |project| &project.root);
+    configured.unwrap_or_else(|| clean(&root_of_project.join("target")))
+}
+
+/// How deep configuration files may include others, lest they go in circles.
+const INCLUDES: usize = 8;
+
+/// The configuration files that cargo reads in a directory: of it and of all above it, then of `CARGO_HOME`. Without
+/// `.toml` comes first where there are both (Cargo book, "Hierarchical structure").
+fn configs(root: &Path, cargo_home: &Path, look: &mut Look) -> Vec<SourceFile> {
+    let directories = root.ancestors().map(|above| above.join(".cargo")).chain([cargo_home.to_owned()]);
+    let mut found: Vec<SourceFile> = Vec::new();
+    for directory in directories {
+        let file = ["config", "config.toml"].iter().find_map(|name| look.file(&directory.join(name)));
+        if let Some(file) = file {
+            include(file, INCLUDES, &mut found, look);
+        }
+    }
+    found
+}
+
+fn include(file: SourceFile, depth: usize, found: &mut Vec<SourceFile>, look: &mut Look) {
+    if found.iter().any(|other| other.path == file.path) {
+        return;
+    }
+    let directory = file.path.parent().unwrap_or(Path::new("/")).to_owned();
+    let included = config::included(&file.bytes);
+    found.push(file);
+    for name in included.iter().filter(|_| depth > 0) {
+        if let Some(file) = look.file(&clean(&directory.join(name))) {
+            include(file, depth - 1, found, look);
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! What a Cargo project needs kept, and under which key.
+
+pub mod cargo;

@@ -1,0 +1,199 @@
+//! The action in a job, phase by phase, as its action.yml says and as actions/runner carries it out.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::sync::Arc;
+
+use super::image::{Image, source};
+use super::runner::Runner;
+use super::stage::{Answer, Running, Stage};
+use yaml_serde::Value;
+
+/// What an action.yml says.
+struct Definition {
+    defaults: Vec<(String, String)>,
+    entrypoints: BTreeMap<&'static str, String>,
+    arguments: Vec<String>,
+}
+
+impl Definition {
+    fn read(file: &str) -> Self {
+        let yaml: Value = yaml_serde::from_str(&source(file)).expect("is YAML");
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let inputs = yaml["inputs"].as_mapping().expect("is a mapping");
+        let entrypoint = |name: &str| yaml["runs"].get(name).map(text);
+        let names = [("pre", "pre-entrypoint"), ("main", "entrypoint"), ("post", "post-entrypoint")];
+        Self {
+            defaults: inputs
+                .iter()
+                .map(|(name, about)| (text(name), about.get("default").map(text)))
+                .map(|(name, default)| (name, default.unwrap_or_default()))
+                .collect(),
+            entrypoints: names
+                .into_iter()
+                .filter_map(|(phase, key)| Some((phase, entrypoint(key)?)))
+                .collect(),
+            arguments: yaml["runs"]["args"].as_sequence().expect("is a list").iter().map(text).collect(),
+        }
+    }
+}
+
+/// A step of a job that uses the action.
+pub(crate) struct Step<'a> {
+    runner: &'a Runner,
+    image: Arc<Image>,
+    definition: Definition,
+    with: BTreeMap<String, String>,
+    change: Box<dyn Fn(Stage<'a>) -> Stage<'a> + 'a>,
+    state: BTreeMap<String, String>,
+    /// `job.status`, at the next phase.
+    pub(crate) job_status: &'static str,
+    /// `job.container.id`.
+    pub(crate) job_container: String,
+    /// What the phases so far put out.
+    pub(crate) outputs: BTreeMap<String, String>,
+}
+
+impl<'a> Step<'a> {
+    /// `uses: btcdecoded/local-cache@v1` with these inputs; the store is at the runner's own cache root.
+    pub(crate) fn new(runner: &'a Runner, with: &[(&str, &str)]) -> Self {
+        Self::of("action.yml", runner, with)
+    }
+
+    /// A step of the action that this file describes.
+    pub(crate) fn of(file: &str, runner: &'a Runner, with: &[(&str, &str)]) -> Self {
+        let root = runner.cache_root.to_string_lossy().into_owned();
+        let mut all = BTreeMap::from([("cache-root".to_owned(), root)]);
+        all.extend(with.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        Self {
+            runner,
+            image: Image::action(),
+            definition: Definition::read(file),
+            with: all,
+            change: Box::new(|stage| stage),
+            state: BTreeMap::new(),
+            job_status: "success",
+            job_container: String::new(),
+            outputs: BTreeMap::new(),
+        }
+    }
+
+    /// Changes the stages in what the runner does with them.
+    pub(crate) fn changed(mut self, change: impl Fn(Stage<'a>) -> Stage<'a> + 'a) -> Self {
+        self.change = Box::new(change);
+        self
+    }
+
+    /// Begins a phase. What it says counts when it is handed to [`Self::take`].
+    pub(crate) fn start(&self, phase: &str) -> Running {
+        let mut stage = Stage::new(self.runner, Arc::clone(&self.image));
+        let entrypoint = self.definition.entrypoints.get(phase).expect("the action has this phase");
+        stage = stage.option("--entrypoint").option(entrypoint);
+        for argument in &self.definition.arguments {
+            stage = stage.argument(argument);
+        }
+        for (name, default) in &self.definition.defaults {
+            let value = self.with.get(name).unwrap_or(default);
+            let value = match value.as_str() {
+                "${{ job.status }}" => self.job_status,
+                "${{ job.container.id }}" => &self.job_container,
+                plain => plain,
+            };
+            stage = stage.input(&name.to_uppercase().replace(' ', "_"), &self.translated(value));
+        }
+        for (name, value) in &self.state {
+            stage = stage.env(&format!("STATE_{name}"), value);
+        }
+        for (name, value) in [
+            ("GITHUB_REPOSITORY", "acme/repo"),
+            ("GITHUB_REPOSITORY_OWNER", "acme"),
+            ("GITHUB_REF", "refs/heads/main"),
+            ("GITHUB_SHA", "0000000000000000000000000000000000000000"),
+            ("GITHUB_EVENT_NAME", "push"),
+            ("GITHUB_EVENT_PATH", "/github/workflow/event.json"),
+            ("GITHUB_WORKFLOW", "test"),
+            ("GITHUB_JOB", "build"),
+            ("GITHUB_RUN_ID", "1"),
+            ("GITHUB_RUN_ATTEMPT", "1"),
+            ("GITHUB_ACTION", "__local-cache"),
+            ("RUNNER_OS", "Linux"),
+            ("RUNNER_ARCH", "X64"),
+            ("RUNNER_NAME", "test"),
+            ("RUNNER_ENVIRONMENT", "self-hosted"),
+            ("CI", "true"),
+        ] {
+            stage = stage.env(name, value);
+        }
+        (self.change)(stage).start()
+    }
+
+    /// A whole value that is, or begins with, a directory that the runner mounts gets the container's name for it
+    /// (actions/runner, `ContainerInfo.TranslateToContainerPath`); later lines do not.
+    fn translated(&self, value: &str) -> String {
+        let Runner { workspace, temp, .. } = self.runner;
+        let mounts = [
+            (workspace.clone(), "/github/workspace"),
+            (temp.join("_runner_file_commands"), "/github/file_commands"),
+            (temp.join("_github_workflow"), "/github/workflow"),
+            (temp.join("_github_home"), "/github/home"),
+            (temp.clone(), "/github/runner_temp"),
+        ];
+        let translate = |(host, inside): (std::path::PathBuf, &str)| {
+            let rest = value.strip_prefix(&*host.to_string_lossy())?;
+            (rest.is_empty() || rest.starts_with('/')).then(|| format!("{inside}{rest}"))
+        };
+        mounts.into_iter().find_map(translate).unwrap_or_else(|| value.to_owned())
+    }
+
+    /// What the runner keeps of a phase.
+    pub(crate) fn take(&mut self, answer: &Answer) {
+        self.state.extend(answer.state.clone());
+        self.outputs.extend(answer.outputs.clone());
+    }
+
+    /// Runs a phase to its end.
+    pub(crate) fn phase(&mut self, phase: &str) -> Answer {
+        let answer = self.start(phase).finish();
+        self.take(&answer);
+        answer
+    }
+
+    /// Runs a phase that must not fail the step; what it said on its standard output.
+    pub(crate) fn passes(&mut self, phase: &str) -> String {
+        let answer = self.phase(phase);
+        assert!(answer.status.success(), "{phase} fails: {} {:?}", answer.said, answer.log);
+        assert_eq!(answer.log, [], "{phase} complains: {}", answer.said);
+        answer.said
+    }
+
+    /// The phases before the job's steps: pre and main.
+    pub(crate) fn begin(&mut self) -> String {
+        let pre = self.passes("pre");
+        pre + &self.passes("main")
+    }
+
+    /// Ends the job, with this status.
+    pub(crate) fn end(&mut self, status: &'static str) -> String {
+        self.job_status = status;
+        self.passes("post")
+    }
+
+    pub(crate) fn output(&self, name: &str) -> Option<&str> {
+        self.outputs.get(name).map(String::as_str)
+    }
+}
+
+/// A whole job: what it restored is looked at, or made, by `steps` in its middle. What the action said before and after.
+pub(crate) fn job(runner: &Runner, with: &[(&str, &str)], steps: impl FnOnce(&Step<'_>)) -> (String, String) {
+    let mut step = Step::new(runner, with);
+    let before = step.begin();
+    steps(&step);
+    (before, step.end("success"))
+}
+
+/// A value for `path` or another list: one line each.
+pub(crate) fn lines<S: Into<OsString>>(lines: impl IntoIterator<Item = S>) -> String {
+    let lines: Vec<String> =
+        lines.into_iter().map(|line| line.into().to_string_lossy().into_owned()).collect();
+    lines.join("\n")
+}

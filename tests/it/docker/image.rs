@@ -1,0 +1,103 @@
+//! Images, made without a registry: the action's from the last stage of its own Dockerfile around a program that is
+//! built already, the probe's from nothing.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use super::kit::{docker, unique};
+use super::programs::programs;
+
+/// An image by its name. Removed when nobody needs it any more.
+#[derive(Debug)]
+pub(crate) struct Image(pub(crate) String);
+
+type Shared = Mutex<Weak<Image>>;
+
+static PROBE: Shared = Mutex::new(Weak::new());
+static ACTION: Shared = Mutex::new(Weak::new());
+
+impl Image {
+    /// An image with nothing but the probe in it, as `/main`.
+    pub(crate) fn probe() -> Arc<Self> {
+        shared(&PROBE, || {
+            let name = unique("probe");
+            let mut header = tar::Header::new_ustar();
+            let program = fs::read(&programs().probe).expect("the probe is built");
+            header.set_size(program.len() as u64);
+            header.set_mode(0o755);
+            let mut archive = tar::Builder::new(Vec::new());
+            archive.append_data(&mut header, "main", program.as_slice()).expect("packs");
+            let archive = archive.into_inner().expect("packs");
+            let mut import = Command::new("docker")
+                .args(["import", "--change", "ENTRYPOINT [\"/main\"]", "-", &name])
+                .stdin(Stdio::piped())
+                .stdout(Stdio::null())
+                .spawn()
+                .expect("docker runs");
+            import.stdin.take().expect("is piped").write_all(&archive).expect("docker reads the image");
+            assert!(import.wait().expect("ends").success(), "docker import");
+            Self(name)
+        })
+    }
+
+    /// The action's image.
+    pub(crate) fn action() -> Arc<Self> {
+        shared(&ACTION, || {
+            let name = unique("action");
+            let context = tempfile::tempdir().expect("makes a directory");
+            lay_out(context.path());
+            build(context.path(), &["--tag", &name]);
+            Self(name)
+        })
+    }
+}
+
+/// The image that others use at the moment, or a new one.
+fn shared(slot: &Shared, make: impl FnOnce() -> Image) -> Arc<Image> {
+    let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(image) = slot.upgrade() {
+        return image;
+    }
+    let image = Arc::new(make());
+    *slot = Arc::downgrade(&image);
+    image
+}
+
+impl Drop for Image {
+    fn drop(&mut self) {
+        drop(Command::new("docker").args(["rmi", "--force", &self.0]).output());
+    }
+}
+
+/// What the Dockerfile copies out of the stage that builds.
+const COPY: &str = "COPY --from=build /image/ /\n";
+
+/// Puts a Dockerfile and what it needs into a directory: the last stage of the action's own, with the program that the
+/// tests built in place of the one that an earlier stage would build.
+pub(crate) fn lay_out(directory: &Path) {
+    let dockerfile = source("Dockerfile");
+    let last = &dockerfile[dockerfile.rfind("\nFROM ").expect("has two stages")..];
+    assert!(last.contains(COPY), "{last}");
+    fs::write(directory.join("Dockerfile"), last.replace(COPY, "COPY image/ /\n")).expect("writes");
+    let image = directory.join("image");
+    fs::create_dir(&image).expect("makes a directory");
+    fs::copy(&programs().local_cache, image.join("main")).expect("copies");
+    symlink("main", image.join("pre")).expect("links");
+    symlink("main", image.join("post")).expect("links");
+}
+
+/// `docker build` in a directory.
+pub(crate) fn build(context: &Path, options: &[&str]) {
+    let context = context.to_string_lossy();
+    docker(&[&["build", "--quiet", "--network=none"], options, &[&context]].concat());
+}
+
+/// A file of the repository.
+pub(crate) fn source(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}

@@ -1,0 +1,94 @@
+//! The action beside a job's container: it works inside that, as the steps do.
+
+use std::fs;
+use std::path::PathBuf;
+
+use super::action::{Step, lines};
+use super::job::Job;
+use super::kit;
+use super::machine::picture;
+use super::runner::Runner;
+
+/// A step of a job in a container: the runner tells its id and puts the action's container on its network.
+fn step<'a>(runner: &'a Runner, job: &Job, with: &[(&str, &str)]) -> Step<'a> {
+    let network = format!("--network={}", job.network);
+    let mut step = Step::new(runner, with).changed(move |stage| stage.option(&network));
+    step.job_container.clone_from(&job.id);
+    step
+}
+
+#[test]
+fn the_second_job_gets_what_the_first_one_saved_inside_its_container() {
+    if !kit::ready("docker") {
+        return;
+    }
+    let _lock = kit::shared();
+    let runner = Runner::new();
+    let (uid, gid) = (runner.user.uid, runner.user.gid);
+    let user = format!("--user={uid}:{gid}");
+    for (kind, options) in [
+        ("root", &[][..]),
+        ("user", &[user.as_str()]),
+        ("sealed", &[user.as_str(), "--read-only", "--tmpfs=/tmp"]),
+    ] {
+        let cache = runner.user.directory(&format!("cache-{kind}"));
+        let volume = format!("--volume={}:/cache", cache.display());
+        let target = runner.workspace.join("target");
+        let home = runner.temp.join("_github_home/.cargo/registry");
+        // Container and host forms of one path, and the home of the steps.
+        let path = lines(["target", "~/.cargo/registry"]);
+        let with = [("path", path.as_str()), ("key", kind), ("cache-root", "/cache")];
+        let places = [&target, &home];
+
+        let job = Job::new(&runner, &[options, &[&volume]].concat());
+        let mut first = step(&runner, &job, &with);
+        let before = first.begin();
+        assert!(before.contains("Cache not found"), "{kind}: {before}");
+        places.iter().for_each(|place| runner.user.tree(place, 20, 50));
+        let saved = places.map(|place| picture(place));
+        let after = first.end("success");
+        assert!(after.contains(&format!("Cache saved with key: {kind}")), "{kind}: {after}");
+        drop(job);
+        places.iter().for_each(|place| fs::remove_dir_all(place).unwrap());
+
+        let job = Job::new(&runner, &[options, &[&volume]].concat());
+        let mut second = step(&runner, &job, &with);
+        let before = second.begin();
+        assert!(before.contains("Cache restored"), "{kind}: {before}");
+        assert_eq!(second.output("cache-hit"), Some("true"), "{kind}");
+        assert!(places.map(|place| picture(place)) == saved, "{kind}");
+        second.end("success");
+        assert!(cache.join("local-cache-v1/format.json").exists(), "{kind}");
+        assert_eq!(kit::docker(&["diff", &job.id]).matches("local-cache").count(), 0, "{kind}");
+        places.iter().for_each(|place| fs::remove_dir_all(place).unwrap());
+        if kind == "root" {
+            // The steps of such a job make root's files, too.
+            fs::remove_dir_all(cache).unwrap();
+        }
+    }
+    let left: Vec<_> = fs::read_dir(&runner.temp).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(left.iter().all(|name| name.to_string_lossy().starts_with('_')), "{left:?}");
+    let cargo = runner.temp.join("_github_home/.cargo");
+    let foreign: Vec<PathBuf> =
+        runner.user.foreign_files().into_iter().filter(|path| *path != cargo).collect();
+    assert_eq!(foreign, Vec::<PathBuf>::new());
+}
+
+#[test]
+fn a_job_container_without_the_cache_root_is_told_the_line_to_add_and_goes_on() {
+    if !kit::ready("docker") {
+        return;
+    }
+    let _lock = kit::shared();
+    let runner = Runner::strict();
+    let job = Job::new(&runner, &[]);
+    let mut step = step(&runner, &job, &[("path", "target"), ("key", "k")]);
+    let root = runner.cache_root.display();
+    let line = format!("add this line to the job below `container: volumes:` `- {root}:{root}`");
+    for (phase, expected) in [("pre", 0), ("main", 1), ("post", 1)] {
+        let said = step.passes(phase);
+        assert_eq!(said.matches(&line).count(), expected, "{phase}: {said}");
+    }
+    assert_eq!(step.output("cache-hit"), None);
+    drop(job);
+}

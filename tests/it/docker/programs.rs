@@ -1,0 +1,42 @@
+//! The programs that tests put into images, built once for all of them.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// Static programs, which run in an empty image.
+pub(crate) struct Programs {
+    /// The program itself.
+    pub(crate) local_cache: PathBuf,
+    /// What stands in for it where a test is about the site alone.
+    pub(crate) probe: PathBuf,
+    /// What the compiler read for the program: a rule of make.
+    pub(crate) dependencies: PathBuf,
+}
+
+/// Builds them; what is built already costs a look. `LOCAL_CACHE_TEST_PROGRAMS` names a directory that has them.
+pub(crate) fn programs() -> &'static Programs {
+    static PROGRAMS: OnceLock<Programs> = OnceLock::new();
+    PROGRAMS.get_or_init(|| {
+        let directory = std::env::var_os("LOCAL_CACHE_TEST_PROGRAMS").map_or_else(build, PathBuf::from);
+        Programs {
+            local_cache: directory.join("local-cache"),
+            probe: directory.join("examples/site-probe"),
+            dependencies: directory.join("local-cache.d"),
+        }
+    })
+}
+
+fn build() -> PathBuf {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    let directory = source.join("target/static");
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.current_dir(source).args(["build", "--quiet", "--locked", "--profile", "image-test"]);
+    cargo.args(["--bin", "local-cache", "--example", "site-probe"]);
+    // With the target named, build scripts and procedural macros stay dynamic, which they have to.
+    cargo.args(["--target", &target]).env("RUSTFLAGS", "-C target-feature=+crt-static");
+    let status = cargo.env("CARGO_TARGET_DIR", &directory).status().expect("cargo runs");
+    assert!(status.success(), "the static programs do not build");
+    directory.join(target).join("image-test")
+}

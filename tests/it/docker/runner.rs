@@ -1,0 +1,153 @@
+//! A runner, as far as the containers it starts can tell.
+
+use serde_json::Value;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+use std::{fs, io};
+
+use super::image::Image;
+use super::kit::{docker, unique};
+use super::machine::User;
+use super::stage::Stage;
+
+/// A runner. Removed with everything it made.
+pub(crate) struct Runner {
+    pub(crate) user: User,
+    /// An image that holds the probe.
+    pub(crate) image: Arc<Image>,
+    pub(crate) label: String,
+    /// Its work directory, on the host.
+    pub(crate) work: PathBuf,
+    pub(crate) workspace: PathBuf,
+    pub(crate) temp: PathBuf,
+    /// Where the action may keep its store; nothing is there at first.
+    pub(crate) cache_root: PathBuf,
+    /// Who is to own all there is at the end, where that is checked.
+    pub(crate) owner: Option<u32>,
+}
+
+impl Runner {
+    pub(crate) fn new() -> Self {
+        Self::with_repository("repo")
+    }
+
+    pub(crate) fn with_repository(repository: &str) -> Self {
+        let user = User::new();
+        let settings =
+            format!("\u{feff}{{\n  \"agentName\": \"{}\",\n  \"workFolder\": \"_work\"\n}}", user.name);
+        user.file(&user.home.join(".runner"), &settings);
+        let label = local_cache::site::far::identity::runner_label(&settings);
+        let work = user.directory("_work");
+        let workspace = user.directory(&format!("_work/{repository}/{repository}"));
+        let temp = user.directory("_work/_temp");
+        for name in ["_github_home", "_github_workflow", "_runner_file_commands"] {
+            user.directory(&format!("_work/_temp/{name}"));
+        }
+        user.file(&temp.join("_github_workflow/event.json"), "{}");
+        let cache_root = std::env::temp_dir().join(unique("cache"));
+        Self { user, image: Image::probe(), label, work, workspace, temp, cache_root, owner: None }
+    }
+
+    /// One whose user has to own everything at the end, and that has to be rid of its containers.
+    pub(crate) fn strict() -> Self {
+        let mut runner = Self::new();
+        runner.owner = Some(runner.user.uid);
+        runner
+    }
+
+    /// A stage in which the probe does this work: a list as JSON.
+    pub(crate) fn stage(&self, work: &Value) -> Stage<'_> {
+        Stage::new(self, Arc::clone(&self.image)).input("WORK", &work.to_string())
+    }
+
+    /// All containers with the runner's label, running or not.
+    pub(crate) fn containers(&self) -> Vec<String> {
+        let filter = format!("label={}", self.label);
+        let listed = docker(&["ps", "--all", "--format", "{{.Names}} {{.Status}}", "--filter", &filter]);
+        listed.lines().map(str::to_owned).collect()
+    }
+
+    /// Waits until none of the runner's containers is left; how long that took.
+    pub(crate) fn wait_until_clear(&self, limit: Duration) -> Duration {
+        let start = Instant::now();
+        loop {
+            let left = self.containers();
+            if left.is_empty() {
+                return start.elapsed();
+            }
+            assert!(start.elapsed() < limit, "still there after {limit:?}: {left:?}");
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Everything of the runner's and of the store's that belongs to somebody else.
+    pub(crate) fn foreign_files(&self, owner: u32) -> Vec<PathBuf> {
+        let mut found = foreign_below(&self.user.home, owner);
+        if self.cache_root.exists() {
+            found.extend(foreign_below(&self.cache_root, owner));
+        }
+        found
+    }
+
+    /// Nothing is left behind that is not the user's, no container, and nothing in the temporary directory.
+    fn check(&self, owner: u32) {
+        self.wait_until_clear(Duration::from_secs(2));
+        assert_eq!(self.foreign_files(owner), Vec::<PathBuf>::new(), "not of uid {owner}");
+        let names =
+            fs::read_dir(&self.temp).expect("lists").filter_map(|entry| Some(entry.ok()?.file_name()));
+        let left: Vec<_> = names.filter(|name| name.to_string_lossy().starts_with("local-cache-")).collect();
+        assert!(left.is_empty(), "{left:?}");
+    }
+}
+
+/// A directory and what lies below it.
+pub(crate) fn all_below(top: &Path) -> Vec<PathBuf> {
+    let mut found = vec![top.to_owned()];
+    let mut next = 0;
+    while let Some(path) = found.get(next) {
+        if fs::symlink_metadata(path).is_ok_and(|about| about.is_dir()) {
+            let entries: Vec<PathBuf> =
+                fs::read_dir(path).expect("lists").map(|entry| entry.expect("lists").path()).collect();
+            found.extend(entries);
+        }
+        next += 1;
+    }
+    found
+}
+
+/// What of that has another owner than this.
+pub(crate) fn foreign_below(top: &Path, owner: u32) -> Vec<PathBuf> {
+    let is_foreign = |path: &PathBuf| fs::symlink_metadata(path).is_ok_and(|about| about.uid() != owner);
+    all_below(top).into_iter().filter(is_foreign).collect()
+}
+
+impl Drop for Runner {
+    fn drop(&mut self) {
+        let checked = match self.owner {
+            Some(owner) if !thread::panicking() => {
+                std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.check(owner)))
+            }
+            _ => Ok(()),
+        };
+        let filter = format!("label={}", self.label);
+        let listed = Command::new("docker").args(["ps", "--all", "--quiet", "--filter", &filter]).output();
+        let listed =
+            listed.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+        for id in listed.split_whitespace() {
+            drop(Command::new("docker").args(["rm", "--force", "--volumes", id]).output());
+        }
+        match fs::remove_dir_all(&self.cache_root) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                eprintln!("{} stays: {error}", self.cache_root.display());
+            }
+            _ => {}
+        }
+        if let Err(panic) = checked {
+            std::panic::resume_unwind(panic);
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! One run of an action's container, started as actions/runner starts it (`DockerCommandManager.DockerRun`).
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use super::image::Image;
+use super::kit::{docker, unique};
+use super::runner::Runner;
+
+/// The files through which a stage answers: the variable that names one, and what its name begins with.
+const COMMAND_FILES: [(&str, &str); 5] = [
+    ("GITHUB_OUTPUT", "set_output_"),
+    ("GITHUB_STATE", "save_state_"),
+    ("GITHUB_ENV", "set_env_"),
+    ("GITHUB_PATH", "add_path_"),
+    ("GITHUB_STEP_SUMMARY", "step_summary_"),
+];
+
+/// A stage to be run.
+#[derive(Clone)]
+pub(crate) struct Stage<'a> {
+    runner: &'a Runner,
+    image: Arc<Image>,
+    options: Vec<OsString>,
+    env: Vec<(String, OsString)>,
+    without: Vec<&'static str>,
+    arguments: Vec<String>,
+}
+
+/// What a stage said.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// The probe's line.
+    pub(crate) json: Value,
+    /// Its standard output.
+    pub(crate) said: String,
+    /// Its standard error, and when each line came, from the start of the stage.
+    pub(crate) log: Vec<(Duration, String)>,
+    pub(crate) status: ExitStatus,
+    pub(crate) outputs: BTreeMap<String, String>,
+    pub(crate) state: BTreeMap<String, String>,
+    pub(crate) elapsed: Duration,
+    pub(crate) container: String,
+}
+
+impl Answer {
+    pub(crate) fn outcome(&self) -> &Value {
+        &self.json["outcome"]
+    }
+
+    pub(crate) fn reply(&self) -> &Value {
+        assert!(self.outcome()["reply"].is_array(), "no reply: {} {:?}", self.json, self.log);
+        &self.outcome()["reply"]
+    }
+
+    pub(crate) fn problem(&self) -> &str {
+        self.outcome()["problem"].as_str().unwrap_or_else(|| panic!("no problem: {}", self.json))
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        self.outcome()["text"].as_str().unwrap_or_default()
+    }
+}
+
+impl<'a> Stage<'a> {
+    pub(crate) fn new(runner: &'a Runner, image: Arc<Image>) -> Self {
+        let (options, env, without, arguments) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { runner, image, options, env, without, arguments }
+    }
+
+    pub(crate) fn input(self, name: &str, value: &str) -> Self {
+        self.env(&format!("INPUT_{name}"), value)
+    }
+
+    pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.env.push((name.to_owned(), value.as_ref().to_owned()));
+        self
+    }
+
+    pub(crate) fn option(mut self, option: impl AsRef<OsStr>) -> Self {
+        self.options.push(option.as_ref().to_owned());
+        self
+    }
+
+    pub(crate) fn argument(mut self, argument: &str) -> Self {
+        self.arguments.push(argument.to_owned());
+        self
+    }
+
+    /// Leaves one of the usual parts out: `socket`, `label`, `output`.
+    pub(crate) fn without(mut self, part: &'static str) -> Self {
+        self.without.push(part);
+        self
+    }
+
+    pub(crate) fn run(self) -> Answer {
+        self.start().finish()
+    }
+
+    pub(crate) fn start(self) -> Running {
+        let name = unique("stage");
+        let commands = self.command_files();
+        let mut command = self.command(&name, &commands);
+        let start = Instant::now();
+        let mut child = command.spawn().expect("docker runs");
+        let stderr = BufReader::new(child.stderr.take().expect("is piped"));
+        let log = thread::spawn(move || {
+            let lines = stderr.lines().map_while(Result::ok);
+            lines.map(|line| (start.elapsed(), line)).collect::<Vec<_>>()
+        });
+        let mut stdout = child.stdout.take().expect("is piped");
+        let said = thread::spawn(move || {
+            let mut said = Vec::new();
+            stdout.read_to_end(&mut said).expect("reads");
+            String::from_utf8_lossy(&said).into_owned()
+        });
+        Running { name, child, log, said, start, commands }
+    }
+
+    /// Makes the files that the runner makes for each stage; where they are, in the order of [`COMMAND_FILES`].
+    fn command_files(&self) -> Vec<PathBuf> {
+        let directory = self.runner.temp.join("_runner_file_commands");
+        let guid = fs::read_to_string("/proc/sys/kernel/random/uuid").expect("reads");
+        let files = COMMAND_FILES.map(|(_, prefix)| directory.join(format!("{prefix}{}", guid.trim())));
+        if !self.without.contains(&"output") {
+            files.iter().for_each(|file| self.runner.user.file(file, ""));
+        }
+        files.into()
+    }
+
+    /// The runner's user starts the client, and hands values over in the client's own environment.
+    fn command(&self, name: &str, commands: &[PathBuf]) -> Command {
+        let Runner { work, workspace, temp, label, user, .. } = self.runner;
+        let has = |part: &str| !self.without.contains(&part);
+        let mut command = Command::new("docker");
+        let engine = fs::metadata("/var/run/docker.sock").expect("the engine's socket is there").gid();
+        command.uid(user.uid).gid(engine).current_dir("/").env("DOCKER_CONFIG", user.home.join(".docker"));
+        command.args(["run", "--name", name]);
+        if has("label") {
+            command.args(["--label", label]);
+        }
+        command.args(["--workdir", "/github/workspace", "--rm"]);
+        let mut set = |variable: &str, value: &OsStr| {
+            command.args(["-e", variable]).env(variable, value);
+        };
+        for ((variable, _), file) in COMMAND_FILES.iter().zip(commands) {
+            let file = Path::new("/github/file_commands").join(file.file_name().expect("has one"));
+            set(variable, file.as_os_str());
+        }
+        for (variable, value) in [
+            ("HOME", Path::new("/github/home")),
+            ("GITHUB_ACTIONS", Path::new("true")),
+            ("GITHUB_WORKSPACE", Path::new("/github/workspace")),
+            ("RUNNER_TEMP", Path::new("/github/runner_temp")),
+            ("RUNNER_WORKSPACE", workspace.parent().expect("has one")),
+            ("RUNNER_TOOL_CACHE", &work.join("_tool")),
+        ] {
+            set(variable, value.as_os_str());
+        }
+        for (variable, value) in &self.env {
+            set(variable, value);
+        }
+        if has("socket") {
+            command.args(["-v", "/var/run/docker.sock:/var/run/docker.sock"]);
+        }
+        for (source, destination) in [
+            (temp.as_path(), "/github/runner_temp"),
+            (&temp.join("_github_home"), "/github/home"),
+            (&temp.join("_github_workflow"), "/github/workflow"),
+            (&temp.join("_runner_file_commands"), "/github/file_commands"),
+            (workspace, "/github/workspace"),
+        ] {
+            command.arg("-v").arg([source.as_os_str(), OsStr::new(destination)].join(OsStr::new(":")));
+        }
+        command.args(&self.options).arg(&self.image.0).args(&self.arguments);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+}
+
+/// A stage under way.
+pub(crate) struct Running {
+    pub(crate) name: String,
+    child: Child,
+    log: JoinHandle<Vec<(Duration, String)>>,
+    said: JoinHandle<String>,
+    start: Instant,
+    commands: Vec<PathBuf>,
+}
+
+impl Running {
+    pub(crate) fn signal(&self, signal: &str) {
+        docker(&["kill", "--signal", signal, &self.name]);
+    }
+
+    /// Waits until the work has written this file.
+    pub(crate) fn wait_for(&self, path: &Path) {
+        self.wait_until(&path.display().to_string(), || path.exists());
+    }
+
+    pub(crate) fn wait_until(&self, what: &str, is_so: impl Fn() -> bool) {
+        while !is_so() {
+            assert!(self.start.elapsed() < Duration::from_secs(60), "{what} does not appear");
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Ends it as the runner ends a step that is cancelled (actions/runner, `ProcessInvoker`); how long it took to end.
+    pub(crate) fn cancel(mut self) -> (Answer, Duration) {
+        let begun = Instant::now();
+        let client = Pid::from_raw(i32::try_from(self.child.id()).expect("fits"));
+        let steps = [(Signal::SIGINT, 0), (Signal::SIGTERM, 7_500), (Signal::SIGKILL, 10_000)];
+        for (signal, after) in steps {
+            while begun.elapsed() < Duration::from_millis(after) {
+                if self.child.try_wait().expect("waits").is_some() {
+                    let took = begun.elapsed();
+                    return (self.finish(), took);
+                }
+                thread::sleep(Duration::from_millis(10));
+            }
+            kill(client, signal).expect("it is still there");
+        }
+        (self.finish(), begun.elapsed())
+    }
+
+    pub(crate) fn finish(mut self) -> Answer {
+        let status = self.child.wait().expect("docker ends");
+        let elapsed = self.start.elapsed();
+        let said = self.said.join().expect("reads the output");
+        let log = self.log.join().expect("reads the log");
+        let json = said.lines().rev().find_map(|line| serde_json::from_str(line).ok()).unwrap_or(Value::Null);
+        let [outputs, state] = [0, 1].map(|number| records(&self.commands[number]));
+        self.commands.iter().for_each(|file| drop(fs::remove_file(file)));
+        Answer { json, said, log, status, outputs, state, elapsed, container: self.name }
+    }
+}
+
+/// What stands in one of the runner's files: `name=value` and `name<<delimiter` with lines up to that.
+fn records(path: &Path) -> BTreeMap<String, String> {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    let mut lines = text.lines();
+    let mut records = BTreeMap::new();
+    while let Some(line) = lines.next() {
+        let (name, value) = match (line.split_once("<<"), line.split_once('=')) {
+            (Some((name, delimiter)), other) if other.is_none_or(|(before, _)| name.len() < before.len()) => {
+                let value: Vec<&str> = lines.by_ref().take_while(|line| *line != delimiter).collect();
+                (name, value.join("\n"))
+            }
+            (_, Some((name, value))) => (name, value.to_owned()),
+            (_, None) => panic!("{}: {line}", path.display()),
+        };
+        records.insert(name.to_owned(), value);
+    }
+    records
+}

@@ -1,0 +1,216 @@
+//! Jobs that use the action: what one saves, the next one gets.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use super::action::{Step, job, lines};
+use super::kit;
+use super::machine::{Picture, picture};
+use super::runner::Runner;
+
+const KEY: [(&str, &str); 2] = [("path", "target"), ("key", "linux-1")];
+
+#[test]
+fn what_the_first_job_saves_the_second_one_gets_wherever_it_lies() {
+    if !kit::ready("docker") {
+        return;
+    }
+    let _lock = kit::shared();
+    let runner = Runner::strict();
+    let user = &runner.user;
+    let elsewhere = user.home.join("elsewhere/data");
+    let places = [
+        runner.workspace.join("target"),
+        runner.workspace.join("vendor"),
+        user.home.join(".cargo/registry"),
+        elsewhere.clone(),
+    ];
+    // The runner translates the value as a whole, so only the first line arrives in the container's form.
+    let path = lines([
+        runner.workspace.join("target").as_os_str(),
+        runner.workspace.join("vendor").as_os_str(),
+        "~/.cargo/registry".as_ref(),
+        elsewhere.as_os_str(),
+        "!target/**/*.tmp".as_ref(),
+    ]);
+    let with = [("path", path.as_str()), ("key", "linux-1")];
+
+    let mut saved: Vec<Picture> = Vec::new();
+    let (before, after) = job(&runner, &with, |step| {
+        assert_eq!(step.output("cache-hit"), None);
+        assert_eq!(step.output("cache-primary-key"), Some("linux-1"));
+        assert_eq!(step.output("cache-matched-key"), None);
+        for place in &places {
+            user.tree(place, 40, 60);
+            user.file_at(&place.join("deep/er/program"), b"#!/bin/sh\n");
+            fs::set_permissions(place.join("deep/er/program"), fs::Permissions::from_mode(0o755)).unwrap();
+            symlink("deep/er/program", place.join("link")).unwrap();
+            user.own(&place.join("link"));
+        }
+        saved = places.iter().map(|place| picture(place)).collect();
+        user.file_at(&places[0].join("deep/left.tmp"), b"x");
+    });
+    assert!(before.contains("Cache not found for input keys: linux-1"), "{before}");
+    assert!(after.contains("Cache saved with key: linux-1"), "{after}");
+
+    for place in &places {
+        fs::remove_dir_all(place).unwrap();
+    }
+    let (before, after) = job(&runner, &with, |step| {
+        let restored: Vec<Picture> = places.iter().map(|place| picture(place)).collect();
+        assert!(restored == saved, "what came back is not what was saved");
+        assert_eq!(step.output("cache-hit"), Some("true"));
+        assert_eq!(step.output("cache-primary-key"), Some("linux-1"));
+        assert_eq!(step.output("cache-matched-key"), Some("linux-1"));
+        assert_eq!(step.output("restored-files"), Some("168"));
+        for name in ["restored-bytes", "disk-used-percent", "disk-free-bytes", "cache-size-bytes"] {
+            assert!(step.output(name).unwrap().parse::<u64>().is_ok(), "{name}");
+        }
+    });
+    assert!(before.contains("Cache restored from key: linux-1"), "{before}");
+    assert!(after.contains("Cache hit occurred on the primary key linux-1, not saving cache."), "{after}");
+}
+
+#[test]
+fn a_prefix_restores_and_the_new_key_is_saved_on_top() {
+    if !kit::ready("docker") {
+        return;
+    }
+    let _lock = kit::shared();
+    let runner = Runner::strict();
+    let target = runner.workspace.join("target");
+    job(&runner, &KEY, |_| runner.user.tree(&target, 30, 100));
+    fs::remove_dir_all(&target).unwrap();
+
+    let with = [("path", "target"), ("key", "linux-2"), ("restore-keys", "windows-\nlinux-")];
+    let (before, after) = job(&runner, &with, |step| {
+        assert_eq!(step.output("cache-hit"), Some("false"));
+        assert_eq!(step.output("cache-matched-key"), Some("linux-1"));
+        runner.user.file_at(&target.join("new"), b"new");
+    });
+    assert!(before.contains("Cache restored from key: linux-1"), "{before}");
+    assert!(after.contains("Cache saved with key: linux-2"), "{after}");
+    assert!(after.contains("31 files"), "{after}");
+
+    // Both are there now, and what is in place already is left alone.
+    let (before, _) = job(&runner, &[("path", "target"), ("key", "linux-2")], |_| ());
+    assert!(before.contains("0 files written (0 B), 31 files were right already"), "{before}");
+}
+
+#[test]
+fn a_job_that_failed_or_was_cancelled_saves_only_if_told_to() {
+    if !kit::ready("docker") {
+        return;
+    }
+    let _lock = kit::shared();
+    let runner = Runner::strict();
+    runner.user.tree(&runner.workspace.join("target"), 5, 10);
+    for status in ["failure", "cancelled"] {
+        let mut step = Step::new(&runner, &KEY);
+        step.begin();
+        let after = step.end(status);
+        assert!(after.contains("the job did not succeed, not saving cache"), "{after}");
+        assert!(!runner.cache_root.exists(), "{status}: something was saved");
+    }
+    for (status, option) in [("failure", ("save", "always")), ("cancelled", ("save-always", "true"))] {
+        let mut step = Step::new(&runner, &[("path", "target"), ("key", status), option]);
+        step.begin();
+        let after = step.end(status);
+        assert!(after.contains(&format!("Cache saved with key: {status}")), "{after}");
+    }
+}
+
+#[test]
+fn the_restore_and_save_actions_work_by_themselves() {
+    if !kit::ready("docker") {
+        return;
+    }
+    let _lock = kit::shared();
+    let runner = Runner::strict();
+    let target = runner.workspace.join("target");
+
+    let mut missed = Step::of("restore/action.yml", &runner, &KEY);
+    assert!(missed.passes("main").contains("Cache not found for input keys: linux-1"));
+    assert_eq!(missed.output("cache-hit"), None);
+    let mut needed =
+        Step::of("restore/action.yml", &runner, &[&KEY[..], &[("fail-on-cache-miss", "true")]].concat());
+    let answer = needed.phase("main");
+    assert_eq!(answer.status.code(), Some(1), "{}", answer.said);
+    assert!(answer.said.contains("::error"), "{}", answer.said);
+
+    runner.user.tree(&target, 12, 30);
+    let before = picture(&target);
+    let mut save = Step::of("save/action.yml", &runner, &KEY);
+    assert!(save.passes("main").contains("Cache saved with key: linux-1"));
+    assert!(save.output("cache-size-bytes").is_some());
+    fs::remove_dir_all(&target).unwrap();
+
+    let mut lookup =
+        Step::of("restore/action.yml", &runner, &[&KEY[..], &[("lookup-only", "true")]].concat());
+    assert!(lookup.passes("main").contains("Lookup only"));
+    assert_eq!((lookup.output("cache-hit"), target.exists()), (Some("true"), false));
+    let mut restore = Step::of("restore/action.yml", &runner, &KEY);
+    restore.passes("main");
+    assert_eq!(restore.output("cache-hit"), Some("true"));
+    assert!(picture(&target) == before);
+}
+
+#[test]
+fn names_of_any_bytes_go_through_inputs_and_trees() {
+    if !kit::ready("docker") {
+        return;
+    }
+    use std::os::unix::ffi::OsStrExt;
+    let _lock = kit::shared();
+    let runner = Runner::strict();
+    let user = &runner.user;
+    let odd = std::ffi::OsStr::from_bytes(b"b\xfft\n \xe4");
+    let quoted = runner.workspace.join("a 'quoted' \"dir\"  $HOME `x` ü");
+    let raw = runner.workspace.join("many").join(odd);
+    for top in [&quoted, &raw] {
+        user.file_at(&top.join("plain"), b"1");
+        user.file_at(&top.join(odd).join("x"), b"2");
+    }
+    let saved = [picture(&quoted), picture(&raw)];
+    let path = "a 'quoted' \"dir\"  $HOME `x` ü\nmany/*";
+    let with = [("path", path), ("key", "k \"quoted\" 'ü'")];
+    let (_, after) = job(&runner, &with, |_| ());
+    assert!(after.contains("Cache saved with key: k \"quoted\" 'ü'"), "{after}");
+    for top in [&quoted, &raw] {
+        fs::remove_dir_all(top).unwrap();
+    }
+    job(&runner, &with, |step| assert_eq!(step.output("cache-hit"), Some("true")));
+    assert!([picture(&quoted), picture(&raw)] == saved);
+}
+
+#[test]
+fn symlinks_to_elsewhere_are_followed_where_the_steps_follow_them() {
+    if !kit::ready("docker") {
+        return;
+    }
+    let _lock = kit::shared();
+    let runner = Runner::strict();
+    let user = &runner.user;
+    // `~/.cargo` is an absolute link, and the workspace itself is one.
+    let cargo = user.directory("data/cargo");
+    link(&runner, &cargo, &user.home.join(".cargo"));
+    let real = user.directory("data/checkout");
+    fs::remove_dir(&runner.workspace).unwrap();
+    link(&runner, &real, &runner.workspace);
+    let with = [("path", "~/.cargo/registry\ntarget"), ("key", "k")];
+    let places = [cargo.join("registry"), real.join("target")];
+    places.iter().for_each(|place| user.tree(place, 10, 20));
+    let saved: Vec<Picture> = places.iter().map(|place| picture(place)).collect();
+    job(&runner, &with, |_| ());
+    places.iter().for_each(|place| fs::remove_dir_all(place).unwrap());
+    job(&runner, &with, |step| assert_eq!(step.output("cache-hit"), Some("true")));
+    let restored: Vec<Picture> = places.iter().map(|place| picture(place)).collect();
+    assert!(restored == saved);
+    assert!(user.home.join(".cargo").is_symlink() && runner.workspace.is_symlink());
+}
+
+fn link(runner: &Runner, to: &Path, from: &PathBuf) {
+    symlink(to, from).unwrap();
+    runner.user.own(from);
+}

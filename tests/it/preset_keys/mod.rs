@@ -1,0 +1,7 @@
+//! The computed keys of a Cargo project: what changes them, what does not, and how they are explained.
+
+mod command;
+mod finding;
+mod fixture;
+mod rules;
+mod toolchain;
