@@ -157,7 +157,7 @@ impl Drop for Consumer {
     fn drop(&mut self) {
         drop(Command::new("docker").args(["volume", "rm", "act-toolcache"]).output());
         // act names the image after the action.
-        let name = format!("act-{}-v1", self.action.replace('/', "-"));
+        let name = format!("act-{}-", self.action.replace('/', "-"));
         let listed = Command::new("docker").args(["images", "--format", "{{.Repository}}:{{.Tag}}"]).output();
         let listed =
             listed.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();

@@ -43,7 +43,7 @@ impl Job {
 
     /// A stage of an action in this job.
     fn stage<'a>(&self, runner: &'a Runner, work: &Value) -> Stage<'a> {
-        runner.stage(work).option(&format!("--network={}", self.network))
+        runner.stage(work).option(format!("--network={}", self.network))
     }
 
     /// The commands that run in the container.

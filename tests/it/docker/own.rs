@@ -30,7 +30,7 @@ fn a_process_finds_its_own_container_whatever_namespaces_it_shares() {
         for option in options {
             stage = stage.option(option);
         }
-        let answer = stage.option(&format!("--cidfile={}", cid.display())).run();
+        let answer = stage.option(format!("--cidfile={}", cid.display())).run();
         let id = std::fs::read_to_string(&cid).unwrap();
         std::fs::remove_file(&cid).unwrap();
         assert_eq!(answer.json["own"], json!(id), "{options:?}: {}", answer.json);

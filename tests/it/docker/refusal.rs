@@ -96,7 +96,7 @@ fn a_container_that_has_everything_mounted_works_by_itself() {
     let answer = runner
         .stage(&json!(["LookAround", {"Write": ["/tmp/runner-cache/x", "y"]}]))
         .option(&mount)
-        .option(&format!("--user={}", runner.user.uid))
+        .option(format!("--user={}", runner.user.uid))
         .input("PATH", "/github/workspace/target")
         .without("socket")
         .run();
@@ -114,7 +114,7 @@ fn a_container_that_has_everything_mounted_works_by_itself() {
     let partly = runner
         .stage(&json!(["Nothing"]))
         .option(&mount)
-        .option(&format!("--user={}:{group}", runner.user.uid))
+        .option(format!("--user={}:{group}", runner.user.uid))
         .input("PATH", "~/.cargo")
         .run();
     assert_eq!(

@@ -1,6 +1,7 @@
 //! Jobs that use the action: what one saves, the next one gets.
 
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
@@ -161,7 +162,6 @@ fn names_of_any_bytes_go_through_inputs_and_trees() {
     if !kit::ready("docker") {
         return;
     }
-    use std::os::unix::ffi::OsStrExt;
     let _lock = kit::shared();
     let runner = Runner::strict();
     let user = &runner.user;

@@ -44,7 +44,13 @@ impl Sandbox {
         let home = dir.path().join("home");
         fs::create_dir(&home).unwrap();
         let cache = dir.path().join("cache");
-        Self { dir, program: env!("CARGO_BIN_EXE_local-cache").into(), cache, without_rights: false, threads: 2 }
+        Self {
+            dir,
+            program: env!("CARGO_BIN_EXE_local-cache").into(),
+            cache,
+            without_rights: false,
+            threads: 2,
+        }
     }
 
     /// A sandbox whose programs run as a user without rights: as `nobody` where the tests run as root.
@@ -119,7 +125,11 @@ impl Sandbox {
         words.push(self.program.as_os_str());
         let mut command = Command::new(words[0]);
         command.args(&words[1..]).args(arguments).arg("--cache-root").arg(&self.cache);
-        command.current_dir(job).env_clear().env("HOME", self.path("home")).env("RAYON_NUM_THREADS", self.threads.to_string());
+        command
+            .current_dir(job)
+            .env_clear()
+            .env("HOME", self.path("home"))
+            .env("RAYON_NUM_THREADS", self.threads.to_string());
         // Programs in front of ours are looked for in PATH.
         command.env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
