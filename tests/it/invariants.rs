@@ -6,6 +6,7 @@ use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::action_files::as_the_runner_reads;
 use crate::support::compare::{Identity, identities, picture, same};
 use crate::support::tools::{is_root, rsync_sees_no_difference, skip};
 use crate::support::{Ran, Sandbox, trees};
@@ -149,6 +150,7 @@ fn a_problem_of_the_cache_is_said_in_one_line_and_fails_the_job_only_when_asked_
     trees::small(&job.join("tree"), 1);
     let file = sandbox.path("file");
     fs::write(&file, b"where the cache root should be").unwrap();
+    let state = std::cell::RefCell::new(Vec::new());
     let phase = |phase: &str, cache_root: &PathBuf, fail_on_error: &str| {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_local-cache"));
         for name in ["output", "state", "summary"] {
@@ -165,10 +167,19 @@ fn a_problem_of_the_cache_is_said_in_one_line_and_fails_the_job_only_when_asked_
         command.env("GITHUB_STEP_SUMMARY", sandbox.path("summary"));
         command.env("INPUT_PATH", "tree").env("INPUT_KEY", "k").env("INPUT_SITE", "here");
         command.env("INPUT_BRANCH-ISOLATION", "false").env("INPUT_SAVE", "always");
+        if phase == "post" {
+            // What main noted down, as the runner hands it on.
+            command.envs(state.borrow().iter().map(|(name, value)| (format!("STATE_{name}"), value)));
+        }
         command.env("INPUT_CACHE-ROOT", cache_root).env("INPUT_FAIL-ON-ERROR", fail_on_error);
         command.stdin(std::process::Stdio::null());
         command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
-        Ran::of(&mut command)
+        let ran = Ran::of(&mut command);
+        if phase == "main" {
+            let text = fs::read_to_string(sandbox.path("state")).unwrap();
+            *state.borrow_mut() = as_the_runner_reads(&text).unwrap();
+        }
+        ran
     };
     for name in ["pre", "main", "post"] {
         let ran = phase(name, &file, "false");
@@ -180,6 +191,7 @@ fn a_problem_of_the_cache_is_said_in_one_line_and_fails_the_job_only_when_asked_
     assert_eq!(phase("main", &file, "true").code, Some(1));
     // A damaged store: a miss, a warning, and the save makes it whole.
     let cache = sandbox.path("cache");
+    assert_eq!(phase("main", &cache, "true").code, Some(0));
     assert_eq!(phase("post", &cache, "true").code, Some(0));
     trees::walk(&cache.join("local-cache-v1/packs"), &mut |path| {
         if path.is_file() {
