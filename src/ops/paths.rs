@@ -21,6 +21,8 @@ use crate::tree::scan::Take;
 #[derive(Debug)]
 pub struct PathList {
     patterns: Patterns,
+    /// Those of them that do not begin with `~`.
+    not_from_home: Patterns,
     base: Base,
 }
 
@@ -76,7 +78,14 @@ pub struct Roots {
 impl PathList {
     /// Reads a list, one pattern a line.
     pub fn parse<L: IntoIterator<Item: AsRef<str>>>(lines: L, base: &Base) -> Result<Self, PatternError> {
-        Ok(Self { patterns: Patterns::parse(lines, base)?, base: base.clone() })
+        let lines: Vec<L::Item> = lines.into_iter().collect();
+        let begins_at_home = |line: &&L::Item| line.as_ref().trim_start().starts_with('~');
+        let not_from_home = lines.iter().filter(|line| !begins_at_home(line));
+        Ok(Self {
+            patterns: Patterns::parse(&lines, base)?,
+            not_from_home: Patterns::parse(not_from_home, base)?,
+            base: base.clone(),
+        })
     }
 
     /// Whether the list names nothing.
@@ -140,8 +149,14 @@ impl PathList {
         self.patterns.resolve_by(lookup, true).map_err(|error| Error::invalid(error.to_string()))
     }
 
+    /// The name of a root. One that is only listed by way of home stays there, also where the workspace is below home.
     fn name(&self, path: &Path) -> Box<[u8]> {
-        let (anchor, rest) = self.base.anchor(path);
+        let (mut anchor, mut rest) = self.base.anchor(path);
+        if let (Anchor::Workspace, Ok(below_home)) = (anchor, path.strip_prefix(&self.base.home))
+            && !self.not_from_home.matches(path).any()
+        {
+            (anchor, rest) = (Anchor::Home, below_home);
+        }
         let prefix: &[u8] = match anchor {
             Anchor::Workspace => b"./",
             Anchor::Home => b"~/",
@@ -232,6 +247,26 @@ mod tests {
         assert_eq!(moved("/work/repo/target"), Path::new("/other/target"));
         assert_eq!(moved("/home/me/.cargo"), Path::new("/root/.cargo"));
         assert_eq!(moved("/tmp/x"), Path::new("/tmp/x"));
+    }
+
+    #[test]
+    fn a_root_that_is_listed_by_way_of_home_stays_there_when_the_workspace_is_below_home() {
+        let base = |workspace: &str| Base::new(workspace, "/home/me");
+        let lines = ["~/work/*/target", "build"];
+        let here = PathList::parse(lines, &base("/home/me/work/one")).unwrap();
+        let there = PathList::parse(lines, &base("/home/me/work/two")).unwrap();
+        let moved = |path: &str| there.place(&here.name(Path::new(path))).unwrap();
+        assert_eq!(moved("/home/me/work/one/target"), Path::new("/home/me/work/one/target"));
+        assert_eq!(moved("/home/me/work/one/build"), Path::new("/home/me/work/two/build"));
+    }
+
+    #[test]
+    fn a_directory_is_known_to_be_around_what_it_holds() {
+        let list = PathList::parse(["target", "~/**", "/srv/*"], &base()).unwrap();
+        let around = |path: &'static str| list.root_around(Path::new(path)).map(Path::to_owned);
+        assert_eq!(around("/home/me"), Some("/home/me".into()));
+        assert_eq!(around("/srv/data/x/y"), Some("/srv/data".into()));
+        assert_eq!(around("/work/repo"), None);
     }
 
     #[test]

@@ -152,6 +152,24 @@ fn a_workspace_at_another_depth_is_no_miss() {
 }
 
 #[test]
+fn a_path_by_way_of_home_stays_there_when_the_workspace_is_below_home() {
+    let machine = Machine::new();
+    let below_home = |name: &str| {
+        let workspace = machine.home().join("_work").join(name);
+        fs::create_dir_all(&workspace).unwrap();
+        let mut job = machine.job().var("GITHUB_WORKSPACE", &workspace);
+        job.workspace = workspace;
+        job
+    };
+    let one = below_home("one");
+    one.file("target/a", "1");
+    one.saved("~/_work/one/target", "k");
+    fs::remove_dir_all(one.locate("target")).unwrap();
+    assert_eq!(below_home("two").found("~/_work/one/target", "k", "").as_deref(), Some("k"));
+    assert_eq!(one.read("target/a").as_deref(), Some("1"));
+}
+
+#[test]
 fn an_absolute_path_goes_back_to_itself() {
     let machine = Machine::new();
     let job = machine.job();
