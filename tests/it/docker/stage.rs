@@ -169,8 +169,12 @@ impl<'a> Stage<'a> {
         ] {
             set(variable, value.as_os_str());
         }
-        for (variable, value) in &self.env {
+        for (variable, value) in self.env.iter().filter(|(variable, _)| !variable.starts_with("DOCKER_")) {
             set(variable, value);
+        }
+        // These would tell the client, too.
+        for (variable, value) in self.env.iter().filter(|(variable, _)| variable.starts_with("DOCKER_")) {
+            command.arg("-e").arg([OsStr::new(variable), value].join(OsStr::new("=")));
         }
         if has("socket") {
             command.args(["-v", "/var/run/docker.sock:/var/run/docker.sock"]);

@@ -96,7 +96,7 @@ fn a_prefix_restores_and_the_new_key_is_saved_on_top() {
 
     // Both are there now, and what is in place already is left alone.
     let (before, _) = job(&runner, &[("path", "target"), ("key", "linux-2")], |_| ());
-    assert!(before.contains("0 files written (0 B), 31 files were right already"), "{before}");
+    assert!(before.contains("0 files written (0 B), 31 files right already"), "{before}");
 }
 
 #[test]
