@@ -36,14 +36,10 @@ pub(super) fn demo(context: &mut Context<'_>, args: &args::Demo, env: &Env) -> R
 }
 
 fn failure(error: &Error) -> Failure {
-    let mut text = error.to_string();
-    if !error.last_lines().is_empty() {
-        text.push_str("; it said:");
-        for line in error.last_lines() {
-            let _ = write!(text, "\n  | {line}");
-        }
+    match error.last_lines() {
+        [] => Failure::Other(error.to_string()),
+        said => Failure::Program(format!("{error}; it said:"), said.to_vec()),
     }
-    Failure::Other(text)
 }
 
 fn line(event: &Event<'_>) -> String {

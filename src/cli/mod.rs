@@ -86,7 +86,7 @@ pub fn run(surroundings: Surroundings<'_>) -> Exit {
     result.unwrap_or_else(|failure| {
         let exit = failure.exit();
         // Where standard error is gone, there is nobody to tell.
-        drop(writeln!(err, "local-cache: {}", show::one_line(&failure.to_string())));
+        drop(writeln!(err, "local-cache: {failure}"));
         exit
     })
 }
@@ -147,13 +147,15 @@ enum Failure {
     Store(Error),
     /// Anything else.
     Other(String),
+    /// Another program failed: one line, and then what it said.
+    Program(String, Vec<String>),
 }
 
 impl Failure {
     fn exit(&self) -> Exit {
         match self {
             Self::Usage(_) => Exit::Usage,
-            Self::Store(_) | Self::Other(_) => Exit::Failed,
+            Self::Store(_) | Self::Other(_) | Self::Program(..) => Exit::Failed,
         }
     }
 }
@@ -161,8 +163,12 @@ impl Failure {
 impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Usage(text) | Self::Other(text) => f.write_str(text),
-            Self::Store(error) => f.write_str(&error.line()),
+            Self::Usage(text) | Self::Other(text) => f.write_str(&show::one_line(text)),
+            Self::Store(error) => f.write_str(&show::one_line(&error.line())),
+            Self::Program(text, said) => {
+                f.write_str(&show::one_line(text))?;
+                said.iter().try_for_each(|line| write!(f, "\n  | {}", show::one_line(line)))
+            }
         }
     }
 }
