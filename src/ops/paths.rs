@@ -227,13 +227,13 @@ mod tests {
     use super::*;
 
     fn base() -> Base {
-        Base::new("/srv/repo", "/home/me")
+        Base::new("/data/repo", "/home/me")
     }
 
     #[test]
     fn spelling_does_not_change_what_a_list_means_but_order_does() {
         let identity = |lines: &[&str]| PathList::parse(lines, &base()).unwrap().identity();
-        assert_eq!(identity(&["./target/", "~/.cargo"]), identity(&["/srv/repo//target", "~/.cargo/"]));
+        assert_eq!(identity(&["./target/", "~/.cargo"]), identity(&["/data/repo//target", "~/.cargo/"]));
         assert_ne!(identity(&["a", "b"]), identity(&["b", "a"]));
         assert_ne!(identity(&["a"]), identity(&["a", "!a/b"]));
     }
@@ -244,7 +244,7 @@ mod tests {
         let elsewhere = Base::new("/other", "/root");
         let there = PathList::parse(["target", "~/.cargo", "/tmp/x"], &elsewhere).unwrap();
         let moved = |path: &str| there.place(&here.name(Path::new(path))).unwrap();
-        assert_eq!(moved("/srv/repo/target"), Path::new("/other/target"));
+        assert_eq!(moved("/data/repo/target"), Path::new("/other/target"));
         assert_eq!(moved("/home/me/.cargo"), Path::new("/root/.cargo"));
         assert_eq!(moved("/tmp/x"), Path::new("/tmp/x"));
     }
@@ -266,7 +266,7 @@ mod tests {
         let around = |path: &'static str| list.root_around(Path::new(path)).map(Path::to_owned);
         assert_eq!(around("/home/me"), Some("/home/me".into()));
         assert_eq!(around("/srv/data/x/y"), Some("/srv/data".into()));
-        assert_eq!(around("/srv/repo"), None);
+        assert_eq!(around("/data/repo"), None);
     }
 
     #[test]

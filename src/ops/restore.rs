@@ -185,7 +185,8 @@ fn write(
             "{count} files or directories could not be given all of their extended attributes"
         ));
     }
-    Ok((applied, plan.right, plan.right_bytes))
+    let right_bytes = plan.right_bytes.saturating_add(applied.confirmed_bytes);
+    Ok((applied, plan.right + applied.confirmed, right_bytes))
 }
 
 fn size(manifest: &Manifest, leaf: crate::tree::LeafId) -> u64 {

@@ -3,11 +3,12 @@
 use super::manifest::Manifest;
 use super::scan::Scan;
 use super::{DirId, FileData, Leaf, LeafId, LeafKind, Tree};
+use crate::fs::Timestamp;
 
 /// The contents of the scan's files that did not change since the manifest was made, in the order of its leaves.
 ///
 /// A file is taken for unchanged when its size and modification time to the nanosecond are those of the manifest,
-/// unless it was modified so shortly before that manifest was made that it may have been modified again since.
+/// unless these may not tell: see [`Manifest::tells`].
 pub fn unchanged<'m>(scan: &Scan, manifest: &'m Manifest) -> Vec<Option<&'m FileData>> {
     let mut found = vec![None; scan.tree.leaves().len()];
     // Pairs of directories with the same path, in the scan and in the manifest.
@@ -15,7 +16,8 @@ pub fn unchanged<'m>(scan: &Scan, manifest: &'m Manifest) -> Vec<Option<&'m File
     while let Some((here, there)) = pairs.pop() {
         for (id, leaf) in scan.tree.leaves_in(here) {
             if let Some(other) = manifest.tree.find_leaf(there, &leaf.name) {
-                found[id.0 as usize] = same_file(leaf, other, manifest);
+                let changed = scan.stats[id.0 as usize].changed;
+                found[id.0 as usize] = same_file(leaf, changed, other, manifest);
             }
         }
         for (id, dir) in scan.tree.dirs_in(here) {
@@ -27,12 +29,17 @@ pub fn unchanged<'m>(scan: &Scan, manifest: &'m Manifest) -> Vec<Option<&'m File
     found
 }
 
-fn same_file<'m>(leaf: &Leaf, other: LeafId, manifest: &'m Manifest) -> Option<&'m FileData> {
+fn same_file<'m>(
+    leaf: &Leaf,
+    changed: Timestamp,
+    other: LeafId,
+    manifest: &'m Manifest,
+) -> Option<&'m FileData> {
     let LeafKind::File(present) = &leaf.kind else { return None };
     let other = resolve(&manifest.tree, other);
     let LeafKind::File(known) = &other.kind else { return None };
     let same = present.size == known.size && leaf.modified == other.modified;
-    (same && !manifest.is_racy(other.modified)).then_some(known)
+    (same && manifest.tells(other.modified, changed)).then_some(known)
 }
 
 /// The file that a leaf is a name of.

@@ -10,7 +10,7 @@ use super::compare::{match_dirs, resolve};
 use super::manifest::Manifest;
 use super::scan::{Extra, Scan};
 use super::{DirId, FileData, Leaf, LeafId, LeafKind, Tree};
-use crate::fs::Stat;
+use crate::fs::{Stat, Timestamp};
 
 /// What to do with names that the manifest does not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -236,7 +236,8 @@ impl Planner<'_> {
                 if !same_size || !self.has_its_links(id, found) {
                     return Verdict::Replace;
                 }
-                match self.judge_file(leaf, wanted, resolve(&self.present.tree, found)) {
+                let changed = self.present.stats[found.0 as usize].changed;
+                match self.judge_file(leaf, wanted, resolve(&self.present.tree, found), changed) {
                     Verdict::Touch | Verdict::Check if !self.may_touch(found) => Verdict::Replace,
                     verdict => verdict,
                 }
@@ -245,8 +246,13 @@ impl Planner<'_> {
         }
     }
 
-    fn judge_file(&self, leaf: &Leaf, wanted: &FileData, found: &Leaf) -> Verdict {
-        let telling = wanted.size == 0 || !self.manifest.is_racy(leaf.modified);
+    fn judge_file(&self, leaf: &Leaf, wanted: &FileData, found: &Leaf, changed: Timestamp) -> Verdict {
+        let telling = match wanted {
+            FileData { size: 0, .. } => true,
+            // The digest says nothing of the holes, so there is nothing better than the time.
+            FileData { extents, .. } if !extents.is_empty() => !self.manifest.is_racy(leaf.modified),
+            _ => self.manifest.tells(leaf.modified, changed),
+        };
         if leaf.modified == found.modified && telling {
             let right = leaf.mode == found.mode && leaf.attributes == found.attributes;
             return if right { Verdict::Right } else { Verdict::Touch };

@@ -425,3 +425,29 @@ fn a_file_of_another_user_is_replaced() {
     case.restored();
     assert_eq!(path.metadata().unwrap().uid(), crate::support::NOBODY);
 }
+
+/// npm and pip give all files one fixed time, and another version of a package often has the same size.
+#[test]
+fn files_of_one_fixed_time_and_size_are_told_apart_by_their_contents() {
+    let sandbox = Sandbox::new();
+    let (job, other) = (sandbox.job("job"), sandbox.job("other"));
+    let write = |job: &Path, version: &[u8]| {
+        let file = job.join("tree/package.json");
+        trees::write(&file, version);
+        trees::set_modified(&file, 499_162_500, 0);
+        file
+    };
+    write(&job, b"1.0.1");
+    sandbox.save(&job, "v1").done();
+    let file = write(&job, b"1.0.2");
+    sandbox.save(&job, "v2").done();
+    sandbox.restore(&other, "v2").done();
+    assert_eq!(fs::read(other.join("tree/package.json")).unwrap(), b"1.0.2");
+    // What is there already is compared as well.
+    sandbox.restore(&job, "v1").done();
+    assert_eq!(fs::read(&file).unwrap(), b"1.0.1");
+    // What turns out to be right is not touched.
+    let before = identity(&file);
+    assert_eq!(sandbox.restore(&job, "v1").done().json()["right-files"], 1);
+    assert!(identity(&file) == before);
+}

@@ -27,7 +27,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::cursor::Open;
 use super::manifest::Manifest;
 use super::plan::{DirTask, Plan};
-use super::{Cursor, DirId, LeafId, Places, Tree};
+use super::{Cursor, DirId, LeafId, LeafKind, Places, Tree};
 use crate::error::{Context, Error, Result};
 use crate::fs::{Dir, TempName, files as whole, set_mode};
 use crate::monitor::Monitor;
@@ -69,6 +69,10 @@ pub struct Applied {
     pub bytes: u64,
     /// Directories made.
     pub directories: u64,
+    /// Files whose contents turned out to be right when they were read.
+    pub confirmed: u64,
+    /// Bytes in them.
+    pub confirmed_bytes: u64,
     /// Files that only got another time, mode or attributes.
     pub touched: u64,
     /// Names removed, with everything below them counted.
@@ -135,6 +139,8 @@ struct Counts {
     files: AtomicU64,
     bytes: AtomicU64,
     directories: AtomicU64,
+    confirmed: AtomicU64,
+    confirmed_bytes: AtomicU64,
     touched: AtomicU64,
     removed: AtomicU64,
     without_attributes: AtomicU64,
@@ -147,6 +153,8 @@ impl Counts {
             files: value(&self.files),
             bytes: value(&self.bytes),
             directories: value(&self.directories),
+            confirmed: value(&self.confirmed),
+            confirmed_bytes: value(&self.confirmed_bytes),
             touched: value(&self.touched),
             removed: value(&self.removed),
             without_attributes: value(&self.without_attributes),
@@ -179,7 +187,10 @@ impl<'a> Job<'a> {
     fn check(&mut self) -> Result<()> {
         let differing = Mutex::<Vec<LeafId>>::default();
         self.for_each_leaf(&self.plan.check, |writer, leaf| {
-            if !writer.check(leaf)? {
+            if writer.check(leaf)? {
+                add(&self.counts.confirmed, 1);
+                add(&self.counts.confirmed_bytes, file_size(self.tree, leaf));
+            } else {
                 differing.lock().unwrap_or_else(PoisonError::into_inner).push(leaf);
             }
             Ok(())
@@ -256,6 +267,13 @@ fn shares(mut batches: &[Batch]) -> Vec<&[Batch]> {
         batches = rest;
     }
     shares
+}
+
+fn file_size(tree: &Tree, leaf: LeafId) -> u64 {
+    match &tree[leaf].kind {
+        LeafKind::File(file) => file.size,
+        LeafKind::Symlink(_) | LeafKind::HardLink(_) => 0,
+    }
 }
 
 /// Opens directories while they are being built, making those that are missing.

@@ -57,6 +57,16 @@ impl Manifest {
         modified >= margin
     }
 
+    /// Whether a file that has its size and this modification time must have the contents that it had in the scan.
+    ///
+    /// A time of whole seconds may be one that a program gives to all its files: npm and pip do so, and a package of
+    /// another version often has the same size. The time of the last change, which no program can set, tells these
+    /// apart: a file that was not changed since the scan is the one that was scanned.
+    pub fn tells(&self, modified: Timestamp, changed: Timestamp) -> bool {
+        let is_own_time = modified.nanoseconds != 0;
+        !self.is_racy(modified) && (is_own_time || changed < self.scanned.minus_milliseconds(20))
+    }
+
     /// What the manifest needs of the store.
     pub fn references(&self) -> References {
         let mut packs: Vec<(Digest, u64)> = self.packs.iter().map(|pack| (*pack, 0)).collect();
