@@ -16,7 +16,7 @@ use super::programs::programs;
 use super::runner::Runner;
 use super::stage::{Answer, Running};
 
-const FILES: usize = 2_000;
+const FILES: usize = 3_000;
 const WITH: [(&str, &str); 2] = [("path", "target"), ("key", "k")];
 
 /// What was asked for: nothing of a parent's work may go on for longer.
@@ -44,8 +44,13 @@ struct Caught {
 
 impl Caught {
     fn when(runner: &Runner, phase: Running, is_in_the_middle: impl Fn() -> bool) -> Self {
+        let helper = std::cell::Cell::new(None);
+        phase.wait_until("the helper", || {
+            helper.set(helper_of(runner));
+            helper.get().is_some()
+        });
+        let helper = helper.get().expect("was found");
         phase.wait_until("work that has begun", &is_in_the_middle);
-        let helper = helper_of(runner).expect("the helper works");
         nix::sys::signal::kill(helper, Signal::SIGSTOP).expect("it is there");
         assert!(is_in_the_middle(), "it was done already");
         Self { phase, helper }
@@ -146,12 +151,20 @@ fn assert_sound(runner: &Runner) {
 /// Kills the container of a phase; from then on nothing of it may be there for longer than a second.
 fn kill(runner: &Runner, caught: Caught) {
     assert_eq!(runner.containers().len(), 2, "the phase and its helper: {:?}", runner.containers());
-    let killed = Instant::now();
+    let helper = Path::new("/proc").join(caught.helper.to_string());
     docker(&["kill", "--signal=KILL", &caught.phase.name]);
+    let killed = Instant::now();
     let phase = caught.go_on();
-    runner.wait_until_clear(Duration::from_secs(10));
+    phase.wait_until("the helper's end", || !helper.exists());
     let took = killed.elapsed();
-    tell(&format!("a killed phase and its helper: gone after {} ms", took.as_millis()));
+    // The engine clears up after it.
+    runner.wait_until_clear(Duration::from_secs(5));
+    let all = killed.elapsed();
+    tell(&format!(
+        "a killed phase: its helper gone after {} ms, all after {}",
+        took.as_millis(),
+        all.as_millis()
+    ));
     assert!(took < GONE, "{took:?}");
     let answer = phase.finish();
     assert_eq!(answer.status.code(), Some(137), "{}", answer.said);

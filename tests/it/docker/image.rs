@@ -76,13 +76,19 @@ impl Drop for Image {
 /// What the Dockerfile copies out of the stage that builds.
 const COPY: &str = "COPY --from=build /image/ /\n";
 
+/// A label that makes an image different from all others.
+pub(crate) const LABEL: &str = "local-cache-test";
+
 /// Puts a Dockerfile and what it needs into a directory: the last stage of the action's own, with the program that the
 /// tests built in place of the one that an earlier stage would build.
 pub(crate) fn lay_out(directory: &Path) {
     let dockerfile = source("Dockerfile");
     let last = &dockerfile[dockerfile.rfind("\nFROM ").expect("has two stages")..];
     assert!(last.contains(COPY), "{last}");
-    fs::write(directory.join("Dockerfile"), last.replace(COPY, "COPY image/ /\n")).expect("writes");
+    // Builders share the layers of equal beginnings, and one that is removed meanwhile makes the other build fail.
+    let own = format!("FROM scratch\nLABEL {LABEL}={}\n", unique("layout"));
+    let last = last.replace("FROM scratch\n", &own).replace(COPY, "COPY image/ /\n");
+    fs::write(directory.join("Dockerfile"), last).expect("writes");
     let image = directory.join("image");
     fs::create_dir(&image).expect("makes a directory");
     fs::copy(&programs().local_cache, image.join("main")).expect("copies");
@@ -93,7 +99,7 @@ pub(crate) fn lay_out(directory: &Path) {
 /// `docker build` in a directory.
 pub(crate) fn build(context: &Path, options: &[&str]) {
     let context = context.to_string_lossy();
-    docker(&[&["build", "--quiet", "--network=none"], options, &[&context]].concat());
+    docker(&[&["build", "--quiet", "--force-rm", "--network=none"], options, &[&context]].concat());
 }
 
 /// A file of the repository.
