@@ -131,7 +131,8 @@ fn mostly_dead_packs_are_rewritten_again_and_again_and_stay_right() {
     let sandbox = Sandbox::new();
     let (job, other) = (sandbox.job("job"), sandbox.job("other"));
     let tree = job.join("tree");
-    // One pack with everything; each generation after it keeps half of what the one before had.
+    // Each generation keeps a third of what the one before had, so that of each pack, however the
+    // files were dealt out among several, more than half is dead.
     for number in 0..128 {
         trees::write(&tree.join(number.to_string()), &trees::noise(number, 100 << 10));
     }
@@ -140,8 +141,8 @@ fn mostly_dead_packs_are_rewritten_again_and_again_and_stay_right() {
     let (first, _) = packs(&sandbox);
     assert!(!first.is_empty());
     let mut rewritten = 0;
-    for generation in 1..=3_u64 {
-        for number in (0..128).filter(|number| number % (1 << generation) != 0) {
+    for generation in 1..=3_u32 {
+        for number in (0..128_u64).filter(|number| number % 3_u64.pow(generation) != 0) {
             drop(fs::remove_file(tree.join(number.to_string())));
         }
         let saved = sandbox.save(&job, &generation.to_string()).done().json();
