@@ -325,8 +325,8 @@ fn clean(
     let policy = Policy {
         keep: std::collections::HashMap::from([(Kind::Path, task.keep)]),
         groups: Some(vec![group.id()]),
-        max_age: None,
         max_bytes: task.max_bytes,
+        ..Policy::default()
     };
     match maintain::prune(store, &policy, false, monitor) {
         Ok(pruned) => {
