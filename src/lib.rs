@@ -15,6 +15,7 @@
 //! - `key`: what identifies an entry: keys, paths, digests of files
 //! - `pattern`: path patterns with the rules of GitHub's own glob library
 //! - `tree`: directory trees: scan, manifest, plan, apply
+//! - `events`: what phases of jobs did, one line each
 //! - `fs`: the only room that calls the filesystem, relative to directory descriptors
 //! - `monitor`: how operations tell their progress and learn to stop
 //! - `workers`: jobs spread over threads, in order
@@ -28,6 +29,7 @@ pub mod cli;
 pub mod demo;
 pub mod digest;
 pub mod error;
+pub mod events;
 pub mod fs;
 pub mod key;
 pub mod monitor;

@@ -8,6 +8,7 @@ mod interrupt;
 mod key;
 mod progress;
 mod show;
+mod stats;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -68,6 +69,7 @@ pub fn run(surroundings: Surroundings<'_>) -> Exit {
         Command::Show(show) => commands::show(&mut context, show),
         Command::Verify(verify) => commands::verify(&mut context, verify),
         Command::Prune(prune) => commands::prune(&mut context, prune),
+        Command::Stats(args) => stats::stats(&mut context, args),
         Command::Completions(completions) => {
             clap_complete::generate(completions.shell, &mut Arguments::command(), "local-cache", context.out);
             Ok(Exit::Done)

@@ -35,4 +35,5 @@ mod site_far;
 mod site_identity;
 mod site_paths;
 mod space;
+mod stats;
 mod support;
