@@ -18,6 +18,7 @@ use crate::store::save::ContentWriter;
 use crate::tree::Places;
 use crate::tree::manifest::Manifest;
 use crate::tree::scan::{self, LeftOut, scan};
+use crate::tree::seen::Seen;
 
 /// How many warnings about single files are given before the rest is only counted.
 const WARNINGS: usize = 10;
@@ -47,7 +48,7 @@ pub enum Outcome {
     Exists,
     /// Another process is saving this key right now.
     InProgress,
-    /// None of the paths exists.
+    /// None of the paths exists, or nothing of them can be kept.
     NothingThere,
 }
 
@@ -83,7 +84,9 @@ pub fn save(store: &Store, request: &Request<'_>, monitor: &dyn Monitor) -> Resu
     let options =
         scan::Options { exclude: request.exclude, store: store.identity()?, ..scan::Options::default() };
     let mut scan = scan(request.places, &options)?;
-    if scan.tree.dirs().len() <= 1 && scan.tree.leaves().is_empty() && scan.left_out.is_empty() {
+    let started = scan.started;
+    if scan.tree.dirs().len() <= 1 && scan.tree.leaves().is_empty() {
+        warn_of(&scan.left_out, monitor);
         return Ok(Outcome::NothingThere);
     }
     let parent = find_parent(store, request)?;
@@ -97,6 +100,9 @@ pub fn save(store: &Store, request: &Request<'_>, monitor: &dyn Monitor) -> Resu
     left_out.append(&mut kept.left_out);
     warn_of(&left_out, monitor);
     let manifest = kept.into_manifest(scan, |slot| finished.pack(slot))?;
+    if manifest.tree.leaves().is_empty() && !left_out.is_empty() {
+        return Ok(Outcome::NothingThere);
+    }
     let describe = |manifest_id: Digest| Entry {
         format: crate::store::layout::VERSION,
         group: request.group.clone(),
@@ -112,17 +118,17 @@ pub fn save(store: &Store, request: &Request<'_>, monitor: &dyn Monitor) -> Resu
     let is_new = finished.publish(&saving, &manifest, request.refresh, |manifest_id| {
         published.insert(describe(manifest_id)).clone()
     })?;
-    match published {
-        Some(entry) if is_new => Ok(Outcome::Saved(Box::new(Saved {
-            id,
-            entry,
-            reused_files,
-            reused_bytes,
-            left_out: left_out.len() as u64,
-            took: begun.elapsed(),
-        }))),
-        _ => Ok(Outcome::Exists),
-    }
+    let Some(entry) = published.filter(|_| is_new) else { return Ok(Outcome::Exists) };
+    // It costs time later not to know it, no more.
+    drop(store.note_seen(&entry.manifest, request.places, started));
+    Ok(Outcome::Saved(Box::new(Saved {
+        id,
+        entry,
+        reused_files,
+        reused_bytes,
+        left_out: left_out.len() as u64,
+        took: begun.elapsed(),
+    })))
 }
 
 /// A damaged entry does not stand in the way of a new one.
@@ -130,8 +136,15 @@ fn set_aside(store: &Store, id: &EntryId, error: Error) -> Result<bool> {
     if error.is_damage() { store.quarantine(id).map(|()| false) } else { Err(error) }
 }
 
+/// What a scan is compared with.
+struct Parent {
+    manifest: Manifest,
+    /// When the roots were as it says.
+    seen: Seen,
+}
+
 /// The manifest to compare with: that of the entry which was restored, else of the newest of the group.
-fn find_parent(store: &Store, request: &Request<'_>) -> Result<Option<Manifest>> {
+fn find_parent(store: &Store, request: &Request<'_>) -> Result<Option<Parent>> {
     let mut ids: Vec<EntryId> = request.parent.iter().cloned().collect();
     let mut of_group = Vec::new();
     for id in store.entry_ids(Some(request.group))? {
@@ -142,11 +155,14 @@ fn find_parent(store: &Store, request: &Request<'_>) -> Result<Option<Manifest>>
     of_group.sort_unstable();
     ids.extend(of_group.pop().map(|(_, id)| id));
     for id in ids {
-        let read = store
-            .read_entry(&id)
-            .and_then(|entry| entry.map(|entry| store.read_manifest(&entry)).transpose());
+        let read = store.read_entry(&id).and_then(|entry| {
+            entry.map(|entry| Ok((entry.manifest, store.read_manifest(&entry)?))).transpose()
+        });
         match read {
-            Ok(Some(manifest)) => return Ok(Some(manifest)),
+            Ok(Some((id, manifest))) => {
+                let seen = store.seen(&id, request.places);
+                return Ok(Some(Parent { manifest, seen }));
+            }
             Ok(None) => {}
             // Without a parent everything is read: slower, but right.
             Err(error) if error.is_damage() => {}
