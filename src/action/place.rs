@@ -124,7 +124,9 @@ fn touched(line: &str, context: &Context) -> Option<PathBuf> {
 pub fn far_work(job: Job, context: &far::Context) -> Reply {
     let locate = |path: &Path| context.locate(path);
     let locate_link = |path: &Path| context.locate_link(path);
-    let ground = Ground { home: context.home.as_deref(), locate: &locate, locate_link: &locate_link };
+    let name = |path: &Path| context.name(path);
+    let home = context.home.as_deref();
+    let ground = Ground { home, locate: &locate, locate_link: &locate_link, name: &name };
     let mut reply = work(&job, &ground, &Watch(context));
     let of_caches = reply.caches.iter_mut().filter_map(|cache| cache.error.as_mut());
     for text in reply.warnings.iter_mut().chain(&mut reply.error).chain(of_caches) {
