@@ -85,7 +85,7 @@ impl Step<'_, '_> {
                 self.log
                     .line(format_args!("   Cache Size: {size}, {files}, {added} new, in {milliseconds} ms"));
             }
-            Some(Saved::Exists { was_restored: true }) => self.say_not_saved(key),
+            Some(Saved::Exists { was_restored: true } | Saved::Unchanged) => self.say_not_saved(key),
             Some(Saved::Exists { was_restored: false }) => {
                 self.not_reserved(&format!("there is an entry with key {key} already; it stays as it is"));
             }

@@ -108,6 +108,8 @@ pub(super) fn save(
         places: &roots.places,
         exclude: exclude.as_ref().map(|exclude| exclude as &_),
         refresh: false,
+        if_changed: false,
+        allow_empty: false,
         parent: parent.and_then(|id| EntryId::parse(id)),
     };
     cache.saved = Some(save::save(store, &request, at.monitor)?.into());

@@ -80,6 +80,8 @@ pub enum Saved {
         /// Whether it had been restored.
         was_restored: bool,
     },
+    /// The entry of the key holds just what is there.
+    Unchanged,
     /// Another process is saving the same key.
     InProgress,
     /// None of the paths exists.
@@ -140,6 +142,7 @@ impl From<save::Outcome> for Saved {
                 milliseconds: u64::try_from(saved.took.as_millis()).unwrap_or(u64::MAX),
             },
             save::Outcome::Exists => Self::Exists { was_restored: false },
+            save::Outcome::Unchanged => Self::Unchanged,
             save::Outcome::InProgress => Self::InProgress,
             save::Outcome::NothingThere => Self::NothingThere,
         }

@@ -16,6 +16,7 @@ use crate::store::Store;
 use crate::store::entry::{Entry, EntryId, Group};
 use crate::store::save::ContentWriter;
 use crate::tree::Places;
+use crate::tree::compare::is_same;
 use crate::tree::manifest::Manifest;
 use crate::tree::scan::{self, LeftOut, scan};
 
@@ -34,6 +35,10 @@ pub struct Request<'a> {
     pub exclude: Option<scan::Exclude<'a>>,
     /// Replace an entry of the same key.
     pub refresh: bool,
+    /// Save nothing when the earlier entry has the same key and holds just what is there.
+    pub if_changed: bool,
+    /// Save an entry without files when there are none, so that the next look finds it.
+    pub allow_empty: bool,
     /// An entry that the paths were restored from, if there was one.
     pub parent: Option<EntryId>,
 }
@@ -45,6 +50,8 @@ pub enum Outcome {
     Saved(Box<Saved>),
     /// There is an entry of this key already, and it stays.
     Exists,
+    /// The earlier entry has the same key and holds just what is there.
+    Unchanged,
     /// Another process is saving this key right now.
     InProgress,
     /// None of the paths exists.
@@ -83,12 +90,13 @@ pub fn save(store: &Store, request: &Request<'_>, monitor: &dyn Monitor) -> Resu
     let options =
         scan::Options { exclude: request.exclude, store: store.identity()?, ..scan::Options::default() };
     let mut scan = scan(request.places, &options)?;
-    if scan.tree.dirs().len() <= 1 && scan.tree.leaves().is_empty() && scan.left_out.is_empty() {
+    let is_empty = scan.tree.dirs().len() <= 1 && scan.tree.leaves().is_empty();
+    if is_empty && scan.left_out.is_empty() && !request.allow_empty {
         return Ok(Outcome::NothingThere);
     }
     let parent = find_parent(store, request)?;
     let contents = ContentWriter::begin(store, &sharing)?;
-    let mut kept = Kept::new(&scan, parent.as_ref(), &contents)?;
+    let mut kept = Kept::new(&scan, parent.as_ref().map(|(_, manifest)| manifest), &contents)?;
     kept.store_rest(&scan, request.places, &contents, monitor)?;
     let finished = contents.finish()?;
 
@@ -97,6 +105,12 @@ pub fn save(store: &Store, request: &Request<'_>, monitor: &dyn Monitor) -> Resu
     left_out.append(&mut kept.left_out);
     warn_of(&left_out, monitor);
     let manifest = kept.into_manifest(scan, |slot| finished.pack(slot))?;
+    let is_same = |(entry, earlier): &(Entry, Manifest)| {
+        entry.key == request.key && is_same(&earlier.tree, &manifest.tree)
+    };
+    if request.if_changed && parent.as_ref().is_some_and(is_same) {
+        return Ok(Outcome::Unchanged);
+    }
     let describe = |manifest_id: Digest| Entry {
         format: crate::store::layout::VERSION,
         group: request.group.clone(),
@@ -130,8 +144,8 @@ fn set_aside(store: &Store, id: &EntryId, error: Error) -> Result<bool> {
     if error.is_damage() { store.quarantine(id).map(|()| false) } else { Err(error) }
 }
 
-/// The manifest to compare with: that of the entry which was restored, else of the newest of the group.
-fn find_parent(store: &Store, request: &Request<'_>) -> Result<Option<Manifest>> {
+/// The entry to compare with: the one that was restored, else the newest of the group.
+fn find_parent(store: &Store, request: &Request<'_>) -> Result<Option<(Entry, Manifest)>> {
     let mut ids: Vec<EntryId> = request.parent.iter().cloned().collect();
     let mut of_group = Vec::new();
     for id in store.entry_ids(Some(request.group))? {
@@ -142,11 +156,11 @@ fn find_parent(store: &Store, request: &Request<'_>) -> Result<Option<Manifest>>
     of_group.sort_unstable();
     ids.extend(of_group.pop().map(|(_, id)| id));
     for id in ids {
-        let read = store
-            .read_entry(&id)
-            .and_then(|entry| entry.map(|entry| store.read_manifest(&entry)).transpose());
+        let read = store.read_entry(&id).and_then(|entry| {
+            entry.map(|entry| store.read_manifest(&entry).map(|manifest| (entry, manifest))).transpose()
+        });
         match read {
-            Ok(Some(manifest)) => return Ok(Some(manifest)),
+            Ok(Some(parent)) => return Ok(Some(parent)),
             Ok(None) => {}
             // Without a parent everything is read: slower, but right.
             Err(error) if error.is_damage() => {}
