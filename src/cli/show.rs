@@ -67,6 +67,8 @@ pub(super) fn restored(found: Option<&Restored>, key: &str, root: &Path) -> Show
         json["restore-milliseconds"] = milliseconds(found.took);
         json["right-files"] = found.right_files.into();
         json["right-bytes"] = found.right_bytes.into();
+        // Of the right ones, those that had to be read for that.
+        json["compared-files"] = applied.confirmed.into();
         json["written-files"] = applied.files.into();
         json["written-bytes"] = applied.bytes.into();
         json["removed-files"] = applied.removed.into();

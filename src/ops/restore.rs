@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::PATIENCE;
 use super::claim::Claim;
 use crate::error::{Error, Result};
-use crate::fs::files;
+use crate::fs::{Timestamp, files};
 use crate::key::matching::{self, Candidate, Match};
 use crate::monitor::{Monitor, Stage};
 use crate::store::Store;
@@ -170,7 +170,8 @@ fn write(
         spare_store(store, &mut present, &places)?;
     }
     refuse_linked_roots(&manifest, &present.tree, &places)?;
-    let plan = plan(&manifest, &present, request.extras);
+    let seen = store.seen(&entry.manifest, &places);
+    let plan = plan(&manifest, &present, &seen, request.extras);
     drop(present);
     monitor.begin(
         Stage::Restoring,
@@ -179,6 +180,8 @@ fn write(
     let options = apply::Options { verify: request.verify };
     let locate = |leaves: &[_]| store.locate(&manifest, leaves);
     let applied = apply::apply(&manifest, &plan, &places, &locate, options, monitor)?;
+    // It costs time later not to know it, no more; and where the store can't be written to, that is said already.
+    drop(store.note_seen(&entry.manifest, &places, Timestamp::now()));
     if applied.without_attributes > 0 {
         let count = applied.without_attributes;
         monitor.warn(&format!(

@@ -19,6 +19,7 @@ pub const VERSION: u32 = 1;
 ///   packs/<digest>.moved         where the contents of a rewritten pack went
 ///   blobs/ab/<digest>            contents of one large file
 ///   used/<entry id>              when an entry was last used: the time of this file
+///   seen/<manifest>-<dev>-<ino>  when a directory outside of the store was last as a manifest says
 ///   locks/store                  held by everything that reads or writes the store
 ///   locks/<entry id>             held by a save
 ///   memories/<name>              what a phase of a job leaves for a later one, where the runner forgets it
@@ -115,6 +116,16 @@ impl Layout {
     /// When an entry was last used.
     pub fn used(&self, id: &EntryId) -> PathBuf {
         self.used_dir().join(id.to_string())
+    }
+
+    /// When directories outside of the store were last as manifests say.
+    pub fn seen_dir(&self) -> PathBuf {
+        self.root.join("seen")
+    }
+
+    /// When a directory, by its device and inode, was last as a manifest says.
+    pub fn seen(&self, manifest: &Digest, device: u64, inode: u64) -> PathBuf {
+        self.seen_dir().join(format!("{manifest}-{device:x}-{inode:x}"))
     }
 
     /// The directory of all locks.

@@ -23,6 +23,7 @@ pub mod lock;
 pub mod pack;
 pub mod retention;
 pub mod save;
+mod seen;
 pub mod verify;
 
 use std::fs::File;
@@ -54,9 +55,13 @@ pub struct Modes {
 }
 
 impl Modes {
-    /// Everybody may read; whoever may write to the cache root may write. New files inherit the group as the root says.
+    /// Whoever may write to the cache root may read and write; nobody else may read, for there may be files in the
+    /// store that nobody else may read where they come from. New files inherit the group as the root says.
     fn like(root: u32) -> Self {
-        Self { directory: 0o755 | (root & 0o2022), file: 0o644 | (root & 0o022) }
+        let group = if root & 0o020 == 0 { 0 } else { 0o070 };
+        let others = if root & 0o002 == 0 { 0 } else { 0o007 };
+        let directory = 0o700 | group | others | (root & 0o2000);
+        Self { directory, file: directory & 0o666 }
     }
 }
 

@@ -19,6 +19,7 @@ use crate::tree::Places;
 use crate::tree::compare::is_same;
 use crate::tree::manifest::Manifest;
 use crate::tree::scan::{self, LeftOut, scan};
+use crate::tree::seen::Seen;
 
 /// How many warnings about single files are given before the rest is only counted.
 const WARNINGS: usize = 10;
@@ -54,7 +55,7 @@ pub enum Outcome {
     Unchanged,
     /// Another process is saving this key right now.
     InProgress,
-    /// None of the paths exists.
+    /// None of the paths exists, or nothing of them can be kept.
     NothingThere,
 }
 
@@ -90,13 +91,14 @@ pub fn save(store: &Store, request: &Request<'_>, monitor: &dyn Monitor) -> Resu
     let options =
         scan::Options { exclude: request.exclude, store: store.identity()?, ..scan::Options::default() };
     let mut scan = scan(request.places, &options)?;
-    let is_empty = scan.tree.dirs().len() <= 1 && scan.tree.leaves().is_empty();
-    if is_empty && scan.left_out.is_empty() && !request.allow_empty {
+    let started = scan.started;
+    if scan.tree.dirs().len() <= 1 && scan.tree.leaves().is_empty() && !request.allow_empty {
+        warn_of(&scan.left_out, monitor);
         return Ok(Outcome::NothingThere);
     }
     let parent = find_parent(store, request)?;
     let contents = ContentWriter::begin(store, &sharing)?;
-    let mut kept = Kept::new(&scan, parent.as_ref().map(|(_, manifest)| manifest), &contents)?;
+    let mut kept = Kept::new(&scan, parent.as_ref(), &contents)?;
     kept.store_rest(&scan, request.places, &contents, monitor)?;
     let finished = contents.finish()?;
 
@@ -105,11 +107,14 @@ pub fn save(store: &Store, request: &Request<'_>, monitor: &dyn Monitor) -> Resu
     left_out.append(&mut kept.left_out);
     warn_of(&left_out, monitor);
     let manifest = kept.into_manifest(scan, |slot| finished.pack(slot))?;
-    let is_same = |(entry, earlier): &(Entry, Manifest)| {
-        entry.key == request.key && is_same(&earlier.tree, &manifest.tree)
-    };
-    if request.if_changed && parent.as_ref().is_some_and(is_same) {
+    if let Some(parent) = parent.filter(|parent| request.if_changed && parent.entry.key == request.key)
+        && is_same(&parent.manifest.tree, &manifest.tree)
+    {
+        drop(store.note_seen(&parent.entry.manifest, request.places, started));
         return Ok(Outcome::Unchanged);
+    }
+    if manifest.tree.leaves().is_empty() && !left_out.is_empty() {
+        return Ok(Outcome::NothingThere);
     }
     let describe = |manifest_id: Digest| Entry {
         format: crate::store::layout::VERSION,
@@ -126,17 +131,17 @@ pub fn save(store: &Store, request: &Request<'_>, monitor: &dyn Monitor) -> Resu
     let is_new = finished.publish(&saving, &manifest, request.refresh, |manifest_id| {
         published.insert(describe(manifest_id)).clone()
     })?;
-    match published {
-        Some(entry) if is_new => Ok(Outcome::Saved(Box::new(Saved {
-            id,
-            entry,
-            reused_files,
-            reused_bytes,
-            left_out: left_out.len() as u64,
-            took: begun.elapsed(),
-        }))),
-        _ => Ok(Outcome::Exists),
-    }
+    let Some(entry) = published.filter(|_| is_new) else { return Ok(Outcome::Exists) };
+    // It costs time later not to know it, no more.
+    drop(store.note_seen(&entry.manifest, request.places, started));
+    Ok(Outcome::Saved(Box::new(Saved {
+        id,
+        entry,
+        reused_files,
+        reused_bytes,
+        left_out: left_out.len() as u64,
+        took: begun.elapsed(),
+    })))
 }
 
 /// A damaged entry does not stand in the way of a new one.
@@ -144,8 +149,16 @@ fn set_aside(store: &Store, id: &EntryId, error: Error) -> Result<bool> {
     if error.is_damage() { store.quarantine(id).map(|()| false) } else { Err(error) }
 }
 
+/// What a scan is compared with.
+struct Parent {
+    entry: Entry,
+    manifest: Manifest,
+    /// When the roots were as it says.
+    seen: Seen,
+}
+
 /// The entry to compare with: the one that was restored, else the newest of the group.
-fn find_parent(store: &Store, request: &Request<'_>) -> Result<Option<(Entry, Manifest)>> {
+fn find_parent(store: &Store, request: &Request<'_>) -> Result<Option<Parent>> {
     let mut ids: Vec<EntryId> = request.parent.iter().cloned().collect();
     let mut of_group = Vec::new();
     for id in store.entry_ids(Some(request.group))? {
@@ -160,7 +173,10 @@ fn find_parent(store: &Store, request: &Request<'_>) -> Result<Option<(Entry, Ma
             entry.map(|entry| store.read_manifest(&entry).map(|manifest| (entry, manifest))).transpose()
         });
         match read {
-            Ok(Some(parent)) => return Ok(Some(parent)),
+            Ok(Some((entry, manifest))) => {
+                let seen = store.seen(&entry.manifest, request.places);
+                return Ok(Some(Parent { entry, manifest, seen }));
+            }
             Ok(None) => {}
             // Without a parent everything is read: slower, but right.
             Err(error) if error.is_damage() => {}
