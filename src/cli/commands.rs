@@ -119,6 +119,8 @@ pub(super) fn save(context: &mut Context<'_>, args: &args::Save) -> Result<Exit,
         places: &roots.places,
         exclude: exclude.as_ref().map(|exclude| exclude as &_),
         refresh: args.refresh,
+        if_changed: false,
+        allow_empty: false,
         parent: None,
     };
     let outcome = save::save(&store, &request, context.monitor)?;

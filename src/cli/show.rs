@@ -112,6 +112,7 @@ pub(super) fn saved(outcome: &Outcome, key: &str) -> Shown {
         Outcome::Exists => {
             not_saved(key, "exists", &format!("✅ {shown} is saved already; --refresh replaces it\n"))
         }
+        Outcome::Unchanged => not_saved(key, "unchanged", &format!("✅ {shown} is saved as it is already\n")),
         Outcome::InProgress => not_saved(
             key,
             "in-progress",

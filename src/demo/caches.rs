@@ -74,11 +74,16 @@ impl Cache<'_> {
             places: &roots.places,
             exclude: exclude.as_ref().map(|exclude| exclude as &_),
             refresh: false,
+            if_changed: false,
+            allow_empty: false,
             parent: None,
         };
         let saved = match save::save(self.store, &request, monitor)? {
             save::Outcome::Saved(saved) => Some(size(&saved.entry)),
-            save::Outcome::Exists | save::Outcome::InProgress | save::Outcome::NothingThere => None,
+            save::Outcome::Exists
+            | save::Outcome::Unchanged
+            | save::Outcome::InProgress
+            | save::Outcome::NothingThere => None,
         };
         Ok((saved, begun.elapsed()))
     }

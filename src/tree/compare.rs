@@ -38,6 +38,36 @@ fn same_file<'m>(leaf: &Leaf, tree: &'m Tree, other: LeafId) -> Option<&'m FileD
     (present.size == known.size && leaf.modified == other.modified).then_some(known)
 }
 
+/// Whether two trees hold the same names, contents, modes and times of files.
+///
+/// Times of directories don't count: looking into a directory is enough for some programs to change them. Nor does where
+/// the store keeps the contents.
+pub fn is_same(one: &Tree, other: &Tree) -> bool {
+    // Both are numbered in the same way, so equal trees have equal numbers.
+    let dirs = |tree: &'_ Tree| tree.dirs().len();
+    let leaves = |tree: &'_ Tree| tree.leaves().len();
+    dirs(one) == dirs(other)
+        && leaves(one) == leaves(other)
+        && one.dirs().iter().zip(other.dirs()).all(|(a, b)| {
+            (&a.name, a.parent, a.mode, &a.attributes) == (&b.name, b.parent, b.mode, &b.attributes)
+        })
+        && one.leaves().iter().zip(other.leaves()).all(|(a, b)| is_same_leaf(a, b))
+}
+
+fn is_same_leaf(one: &Leaf, other: &Leaf) -> bool {
+    let digest = |file: &FileData| file.content.map(|content| content.digest);
+    (&one.name, one.parent, &one.attributes) == (&other.name, other.parent, &other.attributes)
+        && match (&one.kind, &other.kind) {
+            (LeafKind::File(a), LeafKind::File(b)) => {
+                (one.mode, one.modified, a.size, &a.extents, digest(a))
+                    == (other.mode, other.modified, b.size, &b.extents, digest(b))
+            }
+            (LeafKind::Symlink(a), LeafKind::Symlink(b)) => a == b,
+            (LeafKind::HardLink(a), LeafKind::HardLink(b)) => a == b,
+            _ => false,
+        }
+}
+
 /// The file that a leaf is a name of.
 pub(super) fn resolve(tree: &Tree, leaf: LeafId) -> &Leaf {
     match tree[leaf].kind {

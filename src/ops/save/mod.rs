@@ -16,6 +16,7 @@ use crate::store::Store;
 use crate::store::entry::{Entry, EntryId, Group};
 use crate::store::save::ContentWriter;
 use crate::tree::Places;
+use crate::tree::compare::is_same;
 use crate::tree::manifest::Manifest;
 use crate::tree::scan::{self, LeftOut, scan};
 use crate::tree::seen::Seen;
@@ -35,6 +36,10 @@ pub struct Request<'a> {
     pub exclude: Option<scan::Exclude<'a>>,
     /// Replace an entry of the same key.
     pub refresh: bool,
+    /// Save nothing when the earlier entry has the same key and holds just what is there.
+    pub if_changed: bool,
+    /// Save an entry without files when there are none, so that the next look finds it.
+    pub allow_empty: bool,
     /// An entry that the paths were restored from, if there was one.
     pub parent: Option<EntryId>,
 }
@@ -46,6 +51,8 @@ pub enum Outcome {
     Saved(Box<Saved>),
     /// There is an entry of this key already, and it stays.
     Exists,
+    /// The earlier entry has the same key and holds just what is there.
+    Unchanged,
     /// Another process is saving this key right now.
     InProgress,
     /// None of the paths exists, or nothing of them can be kept.
@@ -85,7 +92,7 @@ pub fn save(store: &Store, request: &Request<'_>, monitor: &dyn Monitor) -> Resu
         scan::Options { exclude: request.exclude, store: store.identity()?, ..scan::Options::default() };
     let mut scan = scan(request.places, &options)?;
     let started = scan.started;
-    if scan.tree.dirs().len() <= 1 && scan.tree.leaves().is_empty() {
+    if scan.tree.dirs().len() <= 1 && scan.tree.leaves().is_empty() && !request.allow_empty {
         warn_of(&scan.left_out, monitor);
         return Ok(Outcome::NothingThere);
     }
@@ -100,6 +107,12 @@ pub fn save(store: &Store, request: &Request<'_>, monitor: &dyn Monitor) -> Resu
     left_out.append(&mut kept.left_out);
     warn_of(&left_out, monitor);
     let manifest = kept.into_manifest(scan, |slot| finished.pack(slot))?;
+    if let Some(parent) = parent.filter(|parent| request.if_changed && parent.entry.key == request.key)
+        && is_same(&parent.manifest.tree, &manifest.tree)
+    {
+        drop(store.note_seen(&parent.entry.manifest, request.places, started));
+        return Ok(Outcome::Unchanged);
+    }
     if manifest.tree.leaves().is_empty() && !left_out.is_empty() {
         return Ok(Outcome::NothingThere);
     }
@@ -138,12 +151,13 @@ fn set_aside(store: &Store, id: &EntryId, error: Error) -> Result<bool> {
 
 /// What a scan is compared with.
 struct Parent {
+    entry: Entry,
     manifest: Manifest,
     /// When the roots were as it says.
     seen: Seen,
 }
 
-/// The manifest to compare with: that of the entry which was restored, else of the newest of the group.
+/// The entry to compare with: the one that was restored, else the newest of the group.
 fn find_parent(store: &Store, request: &Request<'_>) -> Result<Option<Parent>> {
     let mut ids: Vec<EntryId> = request.parent.iter().cloned().collect();
     let mut of_group = Vec::new();
@@ -156,12 +170,12 @@ fn find_parent(store: &Store, request: &Request<'_>) -> Result<Option<Parent>> {
     ids.extend(of_group.pop().map(|(_, id)| id));
     for id in ids {
         let read = store.read_entry(&id).and_then(|entry| {
-            entry.map(|entry| Ok((entry.manifest, store.read_manifest(&entry)?))).transpose()
+            entry.map(|entry| store.read_manifest(&entry).map(|manifest| (entry, manifest))).transpose()
         });
         match read {
-            Ok(Some((id, manifest))) => {
-                let seen = store.seen(&id, request.places);
-                return Ok(Some(Parent { manifest, seen }));
+            Ok(Some((entry, manifest))) => {
+                let seen = store.seen(&entry.manifest, request.places);
+                return Ok(Some(Parent { entry, manifest, seen }));
             }
             Ok(None) => {}
             // Without a parent everything is read: slower, but right.
