@@ -192,12 +192,21 @@ pub(super) fn verify(context: &mut Context<'_>, args: &args::Verify) -> Result<E
 }
 
 pub(super) fn prune(context: &mut Context<'_>, args: &args::Prune) -> Result<Exit, Failure> {
-    let kinds = [Kind::Path, Kind::Registry, Kind::Git, Kind::Target];
+    let mut keep = HashMap::new();
+    // A number for one kind counts wherever it stands among those for all.
+    for all in args.keep.iter().filter(|keep| keep.kind.is_none()) {
+        keep.extend(Kind::ALL.map(|kind| (kind, all.count)));
+    }
+    keep.extend(args.keep.iter().filter_map(|keep| Some((keep.kind?, keep.count))));
+    if args.keep.is_empty() && args.max_age.is_none() && args.max_size.is_none() {
+        keep.extend(Policy::USUAL);
+    }
     let policy = Policy {
-        keep: args.keep.map_or_else(HashMap::new, |keep| kinds.map(|kind| (kind, keep)).into()),
-        groups: None,
+        keep,
+        one_family: args.any_key,
         max_age: args.max_age,
         max_bytes: args.max_size,
+        ..Policy::default()
     };
     let pruned = match existing(context)? {
         None => maintain::Pruned { decisions: Vec::new(), collected: None },

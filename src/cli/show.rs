@@ -15,6 +15,7 @@ use crate::ops::save::{Outcome, Saved};
 use crate::report::{Table, age, bytes, things, took};
 use crate::store::collect::Collected;
 use crate::store::entry::Entry;
+use crate::store::retention::family;
 use crate::store::verify::Verified;
 use crate::tree::manifest::Manifest;
 use crate::tree::{LeafKind, Tree};
@@ -286,19 +287,21 @@ pub(super) fn verified(verified: &Verified, collected: Option<&Collected>) -> Sh
 }
 
 pub(super) fn pruned(pruned: &Pruned, dry_run: bool) -> Shown {
-    let mut table = Table::new(["entry", "kind", "size", "rank", "decision", "key"]).right([2]);
+    let mut table = Table::new(["entry", "kind", "size", "used", "rank", "decision", "key"]).right([2, 3]);
     let mut list = Vec::new();
     let mut dropped = 0;
     for (decision, entry) in &pruned.decisions {
         let reason = decision.drop.map(|reason| reason.to_string());
         dropped += u64::from(reason.is_some());
-        list.push(
-            json!({ "entry": decision.id, "key": entry.key, "keep": reason.is_none(), "reason": reason }),
-        );
+        list.push(json!({
+            "entry": decision.id, "key": entry.key, "keep": reason.is_none(), "reason": reason,
+            "rank": decision.rank, "family": family(&entry.key),
+        }));
         table.row([
             decision.id.to_string()[..24].to_owned(),
             entry.group.kind.to_string(),
             bytes(entry.bytes),
+            ago(decision.last_used),
             format!("{}.", decision.rank),
             reason.map_or_else(|| "stays".to_owned(), |reason| format!("goes: {reason}")),
             one_line(&entry.key),

@@ -26,6 +26,7 @@ mod preset_keys;
 mod reading;
 mod readme;
 mod restore_over;
+mod retention;
 mod round_trip;
 mod site;
 mod site_engine;
