@@ -72,6 +72,7 @@ pub(super) fn restored(found: Option<&Restored>, key: &str, root: &Path) -> Show
         json["compared-files"] = applied.confirmed.into();
         json["written-files"] = applied.files.into();
         json["written-bytes"] = applied.bytes.into();
+        json["ready-directories"] = found.ready.into();
         json["removed-files"] = applied.removed.into();
     }
     (text, json)

@@ -83,6 +83,12 @@ impl Store {
         let is_entry =
             |name: &OsString| name.to_str().and_then(EntryId::parse).is_some_and(|id| ids.contains(&id));
         self.sweep(&self.layout.used_dir(), &mut done, is_entry)?;
+        for copy in self.ready_copies()? {
+            if !uses.manifests.contains_key(&copy.manifest) {
+                self.remove_ready(&copy)?;
+                done.bytes += copy.bytes;
+            }
+        }
         self.sweep(&self.layout.seen_dir(), &mut done, |name| {
             let manifest = name.to_str().and_then(|name| name.split('-').next()?.parse().ok());
             manifest.is_some_and(|id: Digest| uses.manifests.contains_key(&id))

@@ -21,6 +21,7 @@ pub mod layout;
 mod locate;
 pub mod lock;
 pub mod pack;
+pub mod ready;
 pub mod retention;
 pub mod save;
 mod seen;
@@ -250,7 +251,8 @@ impl Store {
                 total += files::stat(&dir.join(name))?.map_or(0, |stat| stat.allocated);
             }
         }
-        Ok(total)
+        let ready: u64 = self.ready_copies()?.iter().map(|copy| copy.bytes).sum();
+        Ok(total + ready)
     }
 
     /// Notes that an entry was used now.

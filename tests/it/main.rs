@@ -25,6 +25,7 @@ mod pattern;
 mod preset_keys;
 mod reading;
 mod readme;
+mod ready;
 mod restore_over;
 mod retention;
 mod round_trip;

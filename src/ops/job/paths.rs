@@ -107,9 +107,9 @@ pub(super) fn save(
         key,
         places: &roots.places,
         exclude: exclude.as_ref().map(|exclude| exclude as &_),
-        refresh: false,
-        if_changed: false,
+        existing: save::Existing::Stays,
         allow_empty: false,
+        keep_ready: false,
         parent: parent.and_then(|id| EntryId::parse(id)),
     };
     cache.saved = Some(save::save(store, &request, at.monitor)?.into());

@@ -18,7 +18,7 @@ use crate::store::save::ContentWriter;
 use crate::tree::Places;
 use crate::tree::compare::is_same;
 use crate::tree::manifest::Manifest;
-use crate::tree::scan::{self, LeftOut, scan};
+use crate::tree::scan::{self, LeftOut, Scan, scan};
 use crate::tree::seen::Seen;
 
 /// How many warnings about single files are given before the rest is only counted.
@@ -34,14 +34,25 @@ pub struct Request<'a> {
     pub places: &'a Places,
     /// Decides what is left out.
     pub exclude: Option<scan::Exclude<'a>>,
-    /// Replace an entry of the same key.
-    pub refresh: bool,
-    /// Save nothing when the earlier entry has the same key and holds just what is there.
-    pub if_changed: bool,
+    /// What happens to an entry that has the key already.
+    pub existing: Existing,
     /// Save an entry without files when there are none, so that the next look finds it.
     pub allow_empty: bool,
+    /// Afterwards move the directories among the roots into the store, for a restore to put back by a rename.
+    pub keep_ready: bool,
     /// An entry that the paths were restored from, if there was one.
     pub parent: Option<EntryId>,
+}
+
+/// What happens to an entry that has the key already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Existing {
+    /// It stays, and nothing is saved.
+    Stays,
+    /// It is replaced.
+    IsReplaced,
+    /// It is replaced unless it holds just what is there.
+    IsReplacedIfChanged,
 }
 
 /// What came of it.
@@ -82,7 +93,7 @@ pub fn save(store: &Store, request: &Request<'_>, monitor: &dyn Monitor) -> Resu
     let sharing = store.share(PATIENCE)?;
     let id = request.group.entry_id(request.key);
     let exists = || store.read_entry(&id).map(|entry| entry.is_some());
-    if !request.refresh && exists().or_else(|error| set_aside(store, &id, error))? {
+    if request.existing == Existing::Stays && exists().or_else(|error| set_aside(store, &id, error))? {
         return Ok(Outcome::Exists);
     }
     let Some(saving) = store.begin_saving(&sharing, &id)? else { return Ok(Outcome::InProgress) };
@@ -91,7 +102,7 @@ pub fn save(store: &Store, request: &Request<'_>, monitor: &dyn Monitor) -> Resu
     let options =
         scan::Options { exclude: request.exclude, store: store.identity()?, ..scan::Options::default() };
     let mut scan = scan(request.places, &options)?;
-    let started = scan.started;
+    let looked = Looked::at(&scan);
     if scan.tree.dirs().len() <= 1 && scan.tree.leaves().is_empty() && !request.allow_empty {
         warn_of(&scan.left_out, monitor);
         return Ok(Outcome::NothingThere);
@@ -107,10 +118,11 @@ pub fn save(store: &Store, request: &Request<'_>, monitor: &dyn Monitor) -> Resu
     left_out.append(&mut kept.left_out);
     warn_of(&left_out, monitor);
     let manifest = kept.into_manifest(scan, |slot| finished.pack(slot))?;
-    if let Some(parent) = parent.filter(|parent| request.if_changed && parent.entry.key == request.key)
+    if let Some(parent) = parent.filter(|parent| parent.entry.key == request.key)
+        && request.existing == Existing::IsReplacedIfChanged
         && is_same(&parent.manifest.tree, &manifest.tree)
     {
-        drop(store.note_seen(&parent.entry.manifest, request.places, started));
+        looked.note(store, &parent.entry.manifest, &manifest, request, monitor);
         return Ok(Outcome::Unchanged);
     }
     if manifest.tree.leaves().is_empty() && !left_out.is_empty() {
@@ -128,12 +140,12 @@ pub fn save(store: &Store, request: &Request<'_>, monitor: &dyn Monitor) -> Resu
         added_bytes: finished.added_bytes,
     };
     let mut published = None;
-    let is_new = finished.publish(&saving, &manifest, request.refresh, |manifest_id| {
-        published.insert(describe(manifest_id)).clone()
-    })?;
+    let is_new =
+        finished.publish(&saving, &manifest, request.existing != Existing::Stays, |manifest_id| {
+            published.insert(describe(manifest_id)).clone()
+        })?;
     let Some(entry) = published.filter(|_| is_new) else { return Ok(Outcome::Exists) };
-    // It costs time later not to know it, no more.
-    drop(store.note_seen(&entry.manifest, request.places, started));
+    looked.note(store, &entry.manifest, &manifest, request, monitor);
     Ok(Outcome::Saved(Box::new(Saved {
         id,
         entry,
@@ -142,6 +154,42 @@ pub fn save(store: &Store, request: &Request<'_>, monitor: &dyn Monitor) -> Resu
         left_out: left_out.len() as u64,
         took: begun.elapsed(),
     })))
+}
+
+/// What is left of a scan when its manifest is made.
+struct Looked {
+    started: Timestamp,
+    /// Bytes that the files take on disk.
+    allocated: u64,
+}
+
+impl Looked {
+    fn at(scan: &Scan) -> Self {
+        let allocated = scan.stats.iter().map(|stat| stat.allocated / stat.links.max(1)).sum();
+        Self { started: scan.started, allocated }
+    }
+
+    /// Notes that the roots were as the manifest says, and keeps them where that is asked for. Both only save time
+    /// later, so failures are no more than said.
+    fn note(
+        self,
+        store: &Store,
+        id: &Digest,
+        manifest: &Manifest,
+        request: &Request<'_>,
+        monitor: &dyn Monitor,
+    ) {
+        let noted = store.note_seen(id, request.places, self.started);
+        let kept = noted.and_then(|()| {
+            if request.keep_ready {
+                store.keep_ready(id, &manifest.tree, request.places, self.allocated)?;
+            }
+            Ok(())
+        });
+        if let Err(error) = kept {
+            monitor.warn(&error.line());
+        }
+    }
 }
 
 /// A damaged entry does not stand in the way of a new one.
