@@ -5,6 +5,7 @@
 //! - [`compare`] decides which files did not change since a manifest was made (pure)
 //! - [`plan`] decides what has to be done to a directory (pure)
 //! - [`apply`] does it, in parallel
+//! - [`times`] sets modification times of what was scanned
 
 pub mod apply;
 pub mod compare;
@@ -13,6 +14,7 @@ mod ingest;
 pub mod manifest;
 pub mod plan;
 pub mod scan;
+pub mod times;
 
 use std::collections::HashSet;
 use std::ops::{Index, Range};
