@@ -34,6 +34,7 @@ mod part;
 mod places;
 mod reduced;
 mod rustup;
+pub mod sources;
 mod toolchain;
 pub mod variables;
 
