@@ -119,6 +119,7 @@ pub(super) fn save(context: &mut Context<'_>, args: &args::Save) -> Result<Exit,
         places: &roots.places,
         exclude: exclude.as_ref().map(|exclude| exclude as &_),
         refresh: args.refresh,
+        sources: None,
         parent: None,
     };
     let outcome = save::save(&store, &request, context.monitor)?;

@@ -74,6 +74,7 @@ impl Cache<'_> {
             places: &roots.places,
             exclude: exclude.as_ref().map(|exclude| exclude as &_),
             refresh: false,
+            sources: None,
             parent: None,
         };
         let saved = match save::save(self.store, &request, monitor)? {

@@ -291,6 +291,7 @@ fn save(
             places: &roots.places,
             exclude: exclude.as_ref().map(|exclude| exclude as &_),
             refresh: false,
+            sources: None,
             parent: parent.and_then(|id| EntryId::parse(id)),
         };
         reply.saved = Some(shown(save::save(&store, &request, monitor)?));

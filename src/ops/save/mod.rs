@@ -7,14 +7,15 @@ use std::time::{Duration, Instant};
 
 use kept::Kept;
 
-use super::PATIENCE;
+use super::{PATIENCE, sources};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::fs::Timestamp;
 use crate::monitor::{Monitor, Stage};
+use crate::preset::cargo::sources::Area;
 use crate::store::Store;
 use crate::store::entry::{Entry, EntryId, Group};
-use crate::store::save::ContentWriter;
+use crate::store::save::{ContentWriter, Finished};
 use crate::tree::Places;
 use crate::tree::manifest::Manifest;
 use crate::tree::scan::{self, LeftOut, scan};
@@ -34,6 +35,8 @@ pub struct Request<'a> {
     pub exclude: Option<scan::Exclude<'a>>,
     /// Replace an entry of the same key.
     pub refresh: bool,
+    /// The sources that it was built from, to be recorded with it.
+    pub sources: Option<&'a Area>,
     /// An entry that the paths were restored from, if there was one.
     pub parent: Option<EntryId>,
 }
@@ -96,6 +99,8 @@ pub fn save(store: &Store, request: &Request<'_>, monitor: &dyn Monitor) -> Resu
     let mut left_out = std::mem::take(&mut scan.left_out);
     left_out.append(&mut kept.left_out);
     warn_of(&left_out, monitor);
+    // After everything was read: see the sixth rule of `preset::cargo::sources`.
+    let recorded = request.sources.map_or(Ok(None), |area| record(area, &finished, monitor))?;
     let manifest = kept.into_manifest(scan, |slot| finished.pack(slot))?;
     let describe = |manifest_id: Digest| Entry {
         format: crate::store::layout::VERSION,
@@ -107,6 +112,7 @@ pub fn save(store: &Store, request: &Request<'_>, monitor: &dyn Monitor) -> Resu
         directories: manifest.tree.dirs().len() as u64 - 1,
         bytes: manifest.tree.total_bytes(),
         added_bytes: finished.added_bytes,
+        sources: recorded,
     };
     let mut published = None;
     let is_new = finished.publish(&saving, &manifest, request.refresh, |manifest_id| {
@@ -122,6 +128,18 @@ pub fn save(store: &Store, request: &Request<'_>, monitor: &dyn Monitor) -> Resu
             took: begun.elapsed(),
         }))),
         _ => Ok(Outcome::Exists),
+    }
+}
+
+/// Records the sources. An entry without a record only costs builds.
+fn record(area: &Area, finished: &Finished<'_>, monitor: &dyn Monitor) -> Result<Option<Digest>> {
+    match sources::record(area, monitor) {
+        Ok(record) => finished.publish_record(&record).map(Some),
+        Err(Error::Interrupted) => Err(Error::Interrupted),
+        Err(error) => {
+            monitor.warn(&format!("{}; the times of sources are not kept", error.line()));
+            Ok(None)
+        }
     }
 }
 
