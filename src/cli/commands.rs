@@ -125,6 +125,7 @@ pub(super) fn save(context: &mut Context<'_>, args: &args::Save) -> Result<Exit,
         existing: if args.refresh { save::Existing::IsReplaced } else { save::Existing::Stays },
         allow_empty: false,
         keep_ready: args.keep_ready,
+        sources: None,
         parent: None,
     };
     let outcome = save::save(&store, &request, context.monitor)?;

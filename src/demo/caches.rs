@@ -76,6 +76,7 @@ impl Cache<'_> {
             existing: save::Existing::Stays,
             allow_empty: false,
             keep_ready: false,
+            sources: None,
             parent: None,
         };
         let saved = match save::save(self.store, &request, monitor)? {

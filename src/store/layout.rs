@@ -14,7 +14,7 @@ pub const VERSION: u32 = 1;
 /// <cache root>/local-cache-v1/
 ///   CACHEDIR.TAG  format.json
 ///   entries/<entry id>.json      one entry; it exists when this file does
-///   manifests/<digest>           the list of an entry's files
+///   manifests/<digest>           the list of an entry's files, or the record of the sources that it was built from
 ///   packs/<digest>.pack          contents of small files
 ///   packs/<digest>.moved         where the contents of a rewritten pack went
 ///   blobs/ab/<digest>            contents of one large file
@@ -74,7 +74,7 @@ impl Layout {
         self.root.join("manifests")
     }
 
-    /// A manifest.
+    /// A manifest, or a record of sources.
     pub fn manifest(&self, id: &Digest) -> PathBuf {
         self.manifests().join(id.to_string())
     }

@@ -35,7 +35,7 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Digest;
 use crate::error::{Context, Error, Result};
 use crate::fs::{Timestamp, files};
-use crate::tree::manifest::{Manifest, References};
+use crate::tree::manifest::{Manifest, Record, References};
 use entry::{Entry, EntryId, Group};
 use layout::Layout;
 
@@ -188,6 +188,13 @@ impl Store {
         Manifest::decode(&bytes, &entry.manifest, &path)
     }
 
+    /// Reads a record of sources.
+    pub fn read_record(&self, id: &Digest) -> Result<Record> {
+        let path = self.layout.manifest(id);
+        let bytes = files::read(&path).map_err(|error| self.as_damage(error))?;
+        Record::decode(&bytes, id, &path)
+    }
+
     /// Reads what a manifest needs of the store, without the rest of it.
     pub fn read_references(&self, manifest: &Digest) -> Result<References> {
         let path = self.layout.manifest(manifest);
@@ -229,6 +236,15 @@ impl Store {
     pub fn remember(&self, name: &str, bytes: &[u8]) -> Result<()> {
         files::make_dir(&self.layout.memories(), self.modes.directory)?;
         self.publish_text(&self.layout.memory(name), bytes)
+    }
+
+    /// What was remembered, if anything was.
+    pub fn remembered(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        match files::read(&self.layout.memory(name)) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// What was remembered, if anything was; it is forgotten then.

@@ -109,6 +109,7 @@ pub(super) fn save(
         exclude: exclude.as_ref().map(|exclude| exclude as &_),
         existing: save::Existing::Stays,
         allow_empty: false,
+        sources: None,
         keep_ready: false,
         parent: parent.and_then(|id| EntryId::parse(id)),
     };

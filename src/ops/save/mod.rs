@@ -7,14 +7,15 @@ use std::time::{Duration, Instant};
 
 use kept::Kept;
 
-use super::PATIENCE;
+use super::{PATIENCE, sources};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::fs::Timestamp;
 use crate::monitor::{Monitor, Stage};
+use crate::preset::cargo::sources::Area;
 use crate::store::Store;
 use crate::store::entry::{Entry, EntryId, Group};
-use crate::store::save::ContentWriter;
+use crate::store::save::{ContentWriter, Finished};
 use crate::tree::Places;
 use crate::tree::compare::is_same;
 use crate::tree::manifest::Manifest;
@@ -40,6 +41,8 @@ pub struct Request<'a> {
     pub allow_empty: bool,
     /// Afterwards move the directories among the roots into the store, for a restore to put back by a rename.
     pub keep_ready: bool,
+    /// The sources that it was built from, to be recorded with it.
+    pub sources: Option<&'a Area>,
     /// An entry that the paths were restored from, if there was one.
     pub parent: Option<EntryId>,
 }
@@ -128,6 +131,8 @@ pub fn save(store: &Store, request: &Request<'_>, monitor: &dyn Monitor) -> Resu
     if manifest.tree.leaves().is_empty() && !left_out.is_empty() {
         return Ok(Outcome::NothingThere);
     }
+    // After everything was read: see the sixth rule of `preset::cargo::sources`.
+    let recorded = request.sources.map_or(Ok(None), |area| record(area, &finished, monitor))?;
     let describe = |manifest_id: Digest| Entry {
         format: crate::store::layout::VERSION,
         group: request.group.clone(),
@@ -138,6 +143,7 @@ pub fn save(store: &Store, request: &Request<'_>, monitor: &dyn Monitor) -> Resu
         directories: manifest.tree.dirs().len() as u64 - 1,
         bytes: manifest.tree.total_bytes(),
         added_bytes: finished.added_bytes,
+        sources: recorded,
     };
     let mut published = None;
     let is_new =
@@ -188,6 +194,18 @@ impl Looked {
         });
         if let Err(error) = kept {
             monitor.warn(&error.line());
+        }
+    }
+}
+
+/// Records the sources. An entry without a record only costs builds.
+fn record(area: &Area, finished: &Finished<'_>, monitor: &dyn Monitor) -> Result<Option<Digest>> {
+    match sources::record(area, monitor) {
+        Ok(record) => finished.publish_record(&record).map(Some),
+        Err(Error::Interrupted) => Err(Error::Interrupted),
+        Err(error) => {
+            monitor.warn(&format!("{}; the times of sources are not kept", error.line()));
+            Ok(None)
         }
     }
 }
