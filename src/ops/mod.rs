@@ -1,6 +1,7 @@
 //! Whole operations on a store, each with a request and an outcome.
 
 mod claim;
+pub mod guard;
 pub mod job;
 pub mod maintain;
 pub mod paths;

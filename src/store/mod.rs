@@ -17,6 +17,7 @@
 pub mod blob;
 pub mod collect;
 pub mod entry;
+pub mod guard;
 pub mod layout;
 mod locate;
 pub mod lock;

@@ -303,6 +303,11 @@ impl<'s> Needed<'s> {
         self.bytes
     }
 
+    /// Files that they need now.
+    pub fn files(&self) -> u64 {
+        self.users.iter().filter(|users| **users > 0).count() as u64
+    }
+
     /// Takes an entry away: returns the bytes and files that nothing else needs.
     pub fn remove(&mut self, candidate: &Candidate) -> (u64, u64) {
         let (mut bytes, mut files) = (0, 0);

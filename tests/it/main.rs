@@ -17,6 +17,7 @@ mod crash;
 mod damage;
 mod demo;
 mod docker;
+mod guard;
 mod hash_files;
 mod hostile;
 mod invariants;
