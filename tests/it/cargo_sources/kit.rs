@@ -190,7 +190,7 @@ fn run(target: &Path) -> String {
 
 /// One group for each workspace, wherever it is.
 fn group(workspace: &WorkspaceFacts) -> Group {
-    let name = workspace.root.file_name().unwrap().to_str().unwrap().to_owned();
+    let name = workspace.asked.root.file_name().unwrap().to_str().unwrap().to_owned();
     Group { scope: String::new(), git_ref: String::new(), kind: Kind::Target, paths: vec![name] }
 }
 
