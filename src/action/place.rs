@@ -9,7 +9,7 @@ use super::env::Env;
 use super::inputs::{Inputs, Site as SiteInput};
 use super::log::{Log, Mark};
 use crate::monitor::Monitor;
-use crate::ops::job::{Job, Reply, work};
+use crate::ops::job::{Job, Reply, Subject, work};
 use crate::ops::paths::Ground;
 use crate::site::detect::{Decision, detect};
 use crate::site::facts::{Asked, Facts, Seen, gather};
@@ -75,10 +75,14 @@ impl Place {
         let translation = &self.decision.translation;
         job.cache_root = translation.far(&job.cache_root);
         job.workspace = translation.far(&job.workspace);
-        for line in &mut job.paths {
-            let far: OsString = translation.far_lines(OsStr::new(line));
-            *line = String::from_utf8(far.into_vec())
-                .map_err(|_| format!("the path {line} is not UTF-8 there"))?;
+        match &mut job.subject {
+            Subject::Paths(subject) => {
+                for line in &mut subject.paths {
+                    let far: OsString = translation.far_lines(OsStr::new(line));
+                    *line = String::from_utf8(far.into_vec())
+                        .map_err(|_| format!("the path {line} is not UTF-8 there"))?;
+                }
+            }
         }
         let mut hear = |line: &str| log.debug(line);
         let outcome = run(&self.facts, &self.decision, job, &self.options, &mut hear, far_work);
@@ -120,9 +124,12 @@ fn touched(line: &str, context: &Context) -> Option<PathBuf> {
 pub fn far_work(job: Job, context: &far::Context) -> Reply {
     let locate = |path: &Path| context.locate(path);
     let locate_link = |path: &Path| context.locate_link(path);
-    let ground = Ground { home: context.home.as_deref(), locate: &locate, locate_link: &locate_link };
+    let name = |path: &Path| context.name(path);
+    let home = context.home.as_deref();
+    let ground = Ground { home, locate: &locate, locate_link: &locate_link, name: &name };
     let mut reply = work(&job, &ground, &Watch(context));
-    for text in reply.warnings.iter_mut().chain(&mut reply.error) {
+    let of_caches = reply.caches.iter_mut().filter_map(|cache| cache.error.as_mut());
+    for text in reply.warnings.iter_mut().chain(&mut reply.error).chain(of_caches) {
         *text = as_named(text, &context.root);
     }
     reply

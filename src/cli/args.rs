@@ -126,6 +126,9 @@ pub(super) struct Save {
     /// Replace an entry of the same key
     #[arg(long)]
     pub(super) refresh: bool,
+    /// Move the directories into the store afterwards, so that a restore puts them back by a rename
+    #[arg(long = "move")]
+    pub(super) keep_ready: bool,
     /// Files, directories or patterns; `!` before one leaves it out
     #[arg(required = true, value_name = "PATH")]
     pub(super) paths: Vec<String>,

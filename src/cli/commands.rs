@@ -110,6 +110,10 @@ pub(super) fn restore(context: &mut Context<'_>, args: &args::Restore) -> Result
 pub(super) fn save(context: &mut Context<'_>, args: &args::Save) -> Result<Exit, Failure> {
     let key = key(&args.key)?;
     let paths = context.paths(&args.paths)?;
+    if args.keep_ready && paths.has_exclusions() {
+        let why = "--move would take away what the `!` lines leave out; use one of them";
+        return Err(Failure::Usage(why.to_owned()));
+    }
     let store = Store::create(&context.common.cache_root)?;
     let roots = paths.resolve(&Ground::local(None))?;
     let exclude = roots.exclude();
@@ -118,7 +122,10 @@ pub(super) fn save(context: &mut Context<'_>, args: &args::Save) -> Result<Exit,
         key: &key,
         places: &roots.places,
         exclude: exclude.as_ref().map(|exclude| exclude as &_),
-        refresh: args.refresh,
+        existing: if args.refresh { save::Existing::IsReplaced } else { save::Existing::Stays },
+        allow_empty: false,
+        keep_ready: args.keep_ready,
+        sources: None,
         parent: None,
     };
     let outcome = save::save(&store, &request, context.monitor)?;

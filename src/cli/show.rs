@@ -68,8 +68,11 @@ pub(super) fn restored(found: Option<&Restored>, key: &str, root: &Path) -> Show
         json["restore-milliseconds"] = milliseconds(found.took);
         json["right-files"] = found.right_files.into();
         json["right-bytes"] = found.right_bytes.into();
+        // Of the right ones, those that had to be read for that.
+        json["compared-files"] = applied.confirmed.into();
         json["written-files"] = applied.files.into();
         json["written-bytes"] = applied.bytes.into();
+        json["ready-directories"] = found.ready.into();
         json["removed-files"] = applied.removed.into();
     }
     (text, json)
@@ -111,6 +114,7 @@ pub(super) fn saved(outcome: &Outcome, key: &str) -> Shown {
         Outcome::Exists => {
             not_saved(key, "exists", &format!("✅ {shown} is saved already; --refresh replaces it\n"))
         }
+        Outcome::Unchanged => not_saved(key, "unchanged", &format!("✅ {shown} is saved as it is already\n")),
         Outcome::InProgress => not_saved(
             key,
             "in-progress",

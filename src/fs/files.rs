@@ -7,7 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{PosixFadviseAdvice, RenameFlags};
+use nix::fcntl::RenameFlags;
 
 use super::{Kind, Stat, Timestamp, set_mode, stat_of};
 use crate::error::{Context, Result};
@@ -78,6 +78,26 @@ pub fn rename_new(from: &Path, to: &Path) -> Result<bool> {
             Err(error) => Err(error).context("rename to", || to),
         },
         Err(errno) => Err(errno).context("rename to", || to),
+    }
+}
+
+/// Moves a directory to a name that is free or stands for an empty directory. Says false when that is not possible: it
+/// is gone, the name is taken, they lie on different filesystems, or it may not be moved.
+pub fn move_dir(from: &Path, to: &Path) -> Result<bool> {
+    use io::ErrorKind as Kind;
+    match fs::rename(from, to) {
+        Ok(()) => Ok(true),
+        Err(error) => match error.kind() {
+            Kind::NotFound
+            | Kind::NotADirectory
+            | Kind::DirectoryNotEmpty
+            | Kind::AlreadyExists
+            | Kind::CrossesDevices
+            | Kind::PermissionDenied
+            | Kind::ReadOnlyFilesystem
+            | Kind::ResourceBusy => Ok(false),
+            _ => Err(error).context("rename to", || to),
+        },
     }
 }
 
@@ -198,10 +218,25 @@ pub fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<
     }
 }
 
-/// Asks the kernel to read part of a file into memory soon. A wish: failure means nothing.
-pub fn will_need(file: &File, offset: u64, length: u64) {
-    let (Ok(offset), Ok(length)) = (i64::try_from(offset), i64::try_from(length)) else { return };
-    let _ = nix::fcntl::posix_fadvise(file, offset, length, PosixFadviseAdvice::POSIX_FADV_WILLNEED);
+/// Whether the filesystem that a path lies on takes its times from this machine's clock. No for those of a network, and
+/// for all that are not known here.
+pub fn has_local_clock(path: &Path) -> Result<bool> {
+    use nix::sys::statfs;
+    // By their sources, as nix has no names for them.
+    const ZFS: statfs::FsType = statfs::FsType(0x2fc1_2fc1);
+    const BCACHEFS: statfs::FsType = statfs::FsType(0xca45_1a4e);
+    let known = [
+        statfs::EXT4_SUPER_MAGIC,
+        statfs::XFS_SUPER_MAGIC,
+        statfs::BTRFS_SUPER_MAGIC,
+        statfs::TMPFS_MAGIC,
+        statfs::OVERLAYFS_SUPER_MAGIC,
+        statfs::F2FS_SUPER_MAGIC,
+        ZFS,
+        BCACHEFS,
+    ];
+    let found = statfs::statfs(path).context("look at the filesystem of", || path)?;
+    Ok(known.contains(&found.filesystem_type()))
 }
 
 #[cfg(test)]

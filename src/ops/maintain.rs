@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::PATIENCE;
 use crate::digest::Digest;
 use crate::error::{Error, Result};
-use crate::fs::{Timestamp, files};
+use crate::fs::{Timestamp, files, remove_tree};
 use crate::monitor::{Monitor, Stage};
 use crate::store::Store;
 use crate::store::collect::Collected;
@@ -123,6 +123,9 @@ impl<'s> Needs<'s> {
             other => other?,
         };
         let mut needs = vec![self.number(&entry.manifest, &layout.manifest(&entry.manifest))?];
+        if let Some(record) = &entry.sources {
+            needs.push(self.number(record, &layout.manifest(record))?);
+        }
         for (pack, _) in &references.packs {
             needs.push(self.number(pack, &layout.pack(pack))?);
         }
@@ -157,6 +160,10 @@ pub fn verify(store: &Store, repair: bool, monitor: &dyn Monitor) -> Result<(Ver
     for error in &verified.damaged_files {
         if let Error::Damaged { path, .. } = error {
             store.mark_suspect(path)?;
+            // A record of sources: nothing but times is lost with it.
+            if path.starts_with(store.layout().manifests()) {
+                remove_tree(path)?;
+            }
         }
     }
     for (id, _) in &verified.damaged {

@@ -7,6 +7,7 @@ pub mod maintain;
 pub mod paths;
 pub mod restore;
 pub mod save;
+pub mod sources;
 
 use std::time::Duration;
 

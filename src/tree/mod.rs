@@ -2,9 +2,11 @@
 //!
 //! - [`scan`] looks at what is there, in parallel
 //! - [`manifest`] is a tree with the digests of its contents, and its encoding
-//! - [`compare`] decides which files did not change since a manifest was made (pure)
+//! - [`seen`] decides which files are as they were when somebody last knew their contents (pure)
+//! - [`compare`] finds their contents in a manifest (pure)
 //! - [`plan`] decides what has to be done to a directory (pure)
 //! - [`apply`] does it, in parallel
+//! - [`times`] sets modification times of what was scanned
 
 pub mod apply;
 pub mod compare;
@@ -13,6 +15,8 @@ mod ingest;
 pub mod manifest;
 pub mod plan;
 pub mod scan;
+pub mod seen;
+pub mod times;
 
 use std::collections::HashSet;
 use std::ops::{Index, Range};

@@ -33,7 +33,7 @@ use super::inputs::{InputErrors, Inputs, OUTPUTS};
 use super::kind::ActionKind;
 use super::log::{Log, Verbosity};
 use super::place::Place;
-use crate::ops::job::{Disk, Job, Reply, RestoreTask, Task};
+use crate::ops::job::{Disk, Job, Paths, Reply, RestoreTask, Subject, Task};
 use crate::report::bytes;
 use crate::site::far::Identity;
 
@@ -223,8 +223,11 @@ impl Step<'_, '_> {
         let job = Job {
             cache_root: self.inputs.cache_root.clone().into(),
             workspace,
-            paths: self.inputs.paths.clone(),
-            key: self.inputs.key.clone(),
+            subject: Subject::Paths(Paths {
+                paths: self.inputs.paths.clone(),
+                key: self.inputs.key.clone(),
+                restore_keys: self.inputs.restore_keys.clone(),
+            }),
             // Replaced by the caller, who knows what is to be done.
             task: Task::Restore(RestoreTask::default()),
         };

@@ -1,11 +1,13 @@
 //! Saving: the post phase of the action itself and the main phase of `save/`.
 
+use std::num::NonZeroU32;
+
 use super::{Phase, Step, cache_size, state};
 use crate::action::access::Area;
-use crate::action::inputs::{CacheOf, JobStatus, SaveWhen};
+use crate::action::inputs::{CacheOf, JobStatus, RetentionInputs, SaveWhen};
 use crate::action::kind::ActionKind;
 use crate::action::log::Mark;
-use crate::ops::job::{Job, Reply, SaveTask, Saved, Task};
+use crate::ops::job::{Cache, Job, Keep, Noted, Paths, SaveTask, Saved, Task};
 use crate::report::{bytes, things};
 
 impl Step<'_, '_> {
@@ -19,23 +21,24 @@ impl Step<'_, '_> {
             return;
         }
         if self.inputs.kind == ActionKind::Cache && self.env.state(state::EXACT) == Some("true") {
-            return self.say_not_saved(&job.key);
+            return self.say_not_saved(&self.inputs.key);
         }
-        if job.key.is_empty() {
+        if self.inputs.key.is_empty() {
             return self.not_saved("Key is not specified, so nothing is saved");
         }
         let write = self.writable(access.write);
         let task = SaveTask {
             write: (write.scope, write.git_ref),
-            parent: self.env.state(state::ENTRY).map(str::to_owned),
+            noted: vec![self.noted()],
             remembered_as: self.memory(),
-            keep: usize::try_from(self.inputs.retention.keep.get()).unwrap_or(usize::MAX),
+            keep: self.keep(),
             max_bytes: self.inputs.retention.max_cache_size,
         };
-        let key = job.key.clone();
         let job = Job { task: Task::Save(task), ..job };
         let Some(reply) = self.carry_out(job) else { return };
-        self.report_saved(&reply, reply.key.as_ref().unwrap_or(&key));
+        for cache in &reply.caches {
+            self.report_saved(cache);
+        }
         if let Some((entries, freed)) = reply.cleaned {
             let entries = things(entries, "old entry", "old entries");
             self.log.say(Mark::Cleaned, format_args!("removed {entries}, {} given back", bytes(freed)));
@@ -51,8 +54,30 @@ impl Step<'_, '_> {
         noted.and_then(|text| serde_json::from_str(text).ok()).unwrap_or(decided)
     }
 
-    fn report_saved(&mut self, reply: &Reply, key: &str) {
-        match &reply.saved {
+    /// What main noted down of the paths that it restored.
+    fn noted(&self) -> Noted {
+        Noted {
+            cache: Paths::NAME.to_owned(),
+            key: self.inputs.key.clone(),
+            entry: self.env.state(state::ENTRY).map(str::to_owned),
+            exact: false,
+        }
+    }
+
+    fn keep(&self) -> Keep {
+        let RetentionInputs { keep, keep_registry, keep_git, keep_target, .. } = self.inputs.retention;
+        let count = |count: NonZeroU32| usize::try_from(count.get()).unwrap_or(usize::MAX);
+        Keep {
+            path: count(keep),
+            registry: count(keep_registry),
+            git: count(keep_git),
+            target: count(keep_target),
+        }
+    }
+
+    fn report_saved(&mut self, cache: &Cache) {
+        let key = &cache.key;
+        match &cache.saved {
             Some(Saved::Done { files, bytes: size, added_bytes, milliseconds }) => {
                 self.log.say(Mark::Saved, format_args!("Cache saved with key: {key}"));
                 let (files, added) = (things(*files, "file", "files"), bytes(*added_bytes));
@@ -60,7 +85,7 @@ impl Step<'_, '_> {
                 self.log
                     .line(format_args!("   Cache Size: {size}, {files}, {added} new, in {milliseconds} ms"));
             }
-            Some(Saved::Exists { was_restored: true }) => self.say_not_saved(key),
+            Some(Saved::Exists { was_restored: true } | Saved::Unchanged) => self.say_not_saved(key),
             Some(Saved::Exists { was_restored: false }) => {
                 self.not_reserved(&format!("there is an entry with key {key} already; it stays as it is"));
             }

@@ -76,7 +76,7 @@ fn members(root: &Path, manifest: &Manifest, look: &mut Look) -> Vec<PathBuf> {
     let base = Base::new(root, "");
     let resolved = Patterns::parse(&patterns, &base)
         .map_err(|error| error.to_string())
-        .and_then(|patterns| patterns.resolve(true).map_err(|error| error.to_string()));
+        .and_then(|patterns| look.matches(&patterns).map_err(|error| error.to_string()));
     match resolved {
         Ok(matched) => found.extend(
             matched

@@ -32,8 +32,10 @@ mod manifest;
 mod members;
 mod part;
 mod places;
+mod recipe;
 mod reduced;
 mod rustup;
+pub mod sources;
 mod toolchain;
 pub mod variables;
 
@@ -41,7 +43,9 @@ pub use facts::{
     Asked, Compiler, DEFAULT_PREFIX_KEY, Facts, Project, SourceFile, Toolchain, WorkspaceAsked,
     WorkspaceFacts,
 };
-pub use gather::gather;
+pub use gather::{gather, gather_by};
 pub use keys::{Key, Keys, TargetKey, keys};
 pub use lock::{Lock, Package};
+pub use look::Sight;
 pub use part::{Origin, Part, Piece};
+pub use recipe::Recipe;

@@ -51,6 +51,7 @@ pub(super) struct Found {
     pub(super) name: Box<[u8]>,
     pub(super) mode: u32,
     pub(super) modified: Timestamp,
+    pub(super) changed: Timestamp,
     pub(super) attributes: Box<[Attribute]>,
     pub(super) leaves: Vec<(Leaf, Stat)>,
     pub(super) dirs: Vec<(Box<[u8]>, u32)>,
@@ -189,8 +190,10 @@ impl<'a> Job<'a> {
             },
             Kind::File => {
                 // Where there is a guide, a file without attributes in it is not asked for its own.
-                let expected = in_guide
-                    .is_none_or(|(tree, _, leaf)| leaf.is_some_and(|leaf| !tree[leaf].attributes.is_empty()));
+                let expected = !self.options.without_attributes
+                    && in_guide.is_none_or(|(tree, _, leaf)| {
+                        leaf.is_some_and(|leaf| !tree[leaf].attributes.is_empty())
+                    });
                 if expected {
                     match xattrs::read_at(above.dir, named.on_disk) {
                         Ok(found) => attributes = found,
@@ -244,7 +247,7 @@ impl<'a> Job<'a> {
         if self.options.store == Some((stat.device, stat.inode)) {
             return;
         }
-        (found.mode, found.modified) = (stat.mode, stat.modified);
+        (found.mode, found.modified, found.changed) = (stat.mode, stat.modified, stat.changed);
         let read = match guide {
             // Something else is wanted here: what the directory holds does not matter.
             Some((_, None)) => Ok(Vec::new()),
@@ -268,7 +271,8 @@ impl<'a> Job<'a> {
 
     /// The names to look at in a directory; notes its attributes where they matter.
     fn names(&self, dir: &Dir, guide: Option<(&Tree, DirId)>, found: &mut Found) -> io::Result<Vec<Listed>> {
-        if guide.is_none_or(|(tree, wanted)| !tree[wanted].attributes.is_empty()) {
+        let has_attributes = guide.is_none_or(|(tree, wanted)| !tree[wanted].attributes.is_empty());
+        if has_attributes && !self.options.without_attributes {
             found.attributes = xattrs::read_open(dir)?;
         }
         match guide {

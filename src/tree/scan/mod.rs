@@ -20,6 +20,8 @@ pub struct Options<'a> {
     /// Do not list a directory whose time is the one in the guide: nothing was added to it since, unless somebody set
     /// the time back. For comparisons in which names that the guide does not have don't matter.
     pub trust_times: bool,
+    /// Do not ask for extended attributes: all are taken for empty.
+    pub without_attributes: bool,
     /// Decides what is left out.
     pub exclude: Option<Exclude<'a>>,
     /// A directory to leave out, by device and inode: the store itself.
@@ -47,6 +49,8 @@ pub struct Scan {
     pub tree: Tree,
     /// What the filesystem said of each leaf, in the tree's order.
     pub stats: Vec<Stat>,
+    /// When each directory was last changed, in the tree's order; a name that is added or removed is a change too.
+    pub dir_changed: Vec<Timestamp>,
     /// Names that the guide does not have.
     pub extra: Vec<Extra>,
     /// Names of what a restore has not finished, or never will because it was killed.
