@@ -6,6 +6,7 @@
 //!
 //! - `cli`: the command line: arguments in, text or JSON out
 //! - `demo`: the jobs of a workflow on a real Cargo project, with and without the cache
+//! - `doctor`: the checks of a troubleshooting guide
 //! - `action`: the phases of the GitHub Action: inputs and workflow context in, outputs and log lines out
 //! - `report`: numbers, durations and tables as people read them
 //! - `ops`: whole operations: restore, save, list, verify, prune
@@ -28,6 +29,7 @@ pub mod action;
 pub mod cli;
 pub mod demo;
 pub mod digest;
+pub mod doctor;
 pub mod error;
 pub mod events;
 pub mod fs;

@@ -80,6 +80,11 @@ pub(super) enum Command {
         after_help = "Examples:\n  local-cache stats --since 30d\n  local-cache stats --format prometheus > /var/lib/node_exporter/local_cache.prom"
     )]
     Stats(super::stats::StatsArgs),
+    /// Check all that the cache needs, and say what to do about what is wrong
+    #[command(
+        after_help = "The exit code is 1 when something keeps the cache from working. Run it as the user who runs jobs.\n\nExamples:\n  local-cache doctor\n  sudo -u runner local-cache doctor --workspace ~runner/actions-runner/_work/repo/repo --json"
+    )]
+    Doctor(super::doctor::DoctorArgs),
     /// Print completions for a shell
     #[command(
         after_help = "Example:\n  local-cache completions bash > ~/.local/share/bash-completion/completions/local-cache"

@@ -3,6 +3,7 @@
 mod args;
 mod commands;
 mod demo;
+mod doctor;
 mod exit;
 mod interrupt;
 mod key;
@@ -69,6 +70,7 @@ pub fn run(surroundings: Surroundings<'_>) -> Exit {
         Command::Show(show) => commands::show(&mut context, show),
         Command::Verify(verify) => commands::verify(&mut context, verify),
         Command::Prune(prune) => commands::prune(&mut context, prune),
+        Command::Doctor(args) => doctor::doctor(&mut context, args, env),
         Command::Stats(args) => stats::stats(&mut context, args),
         Command::Completions(completions) => {
             clap_complete::generate(completions.shell, &mut Arguments::command(), "local-cache", context.out);
