@@ -3,6 +3,7 @@
 mod claim;
 pub mod job;
 pub mod maintain;
+pub mod package_cache;
 pub mod paths;
 pub mod restore;
 pub mod save;

@@ -40,7 +40,7 @@ impl Step<'_, '_> {
     }
 
     /// Notes down for the post phase what is looked for and where it may write.
-    fn note_down(&mut self, key: &str, write: &Area) {
+    pub(super) fn note_down(&mut self, key: &str, write: &Area) {
         self.tell(self.context.files.save_state(state::KEY, key));
         if let Ok(write) = serde_json::to_string(write) {
             self.tell(self.context.files.save_state(state::WRITE, &write));

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::Noted;
 use crate::key::matching::Match;
 use crate::ops::{restore, save};
+use crate::preset::cargo::Recipe;
 use crate::store::entry::Kind;
 
 /// What came of a job.
@@ -37,6 +38,8 @@ pub struct Cache {
     pub saved: Option<Saved>,
     /// Why it failed, in one line; the others went on.
     pub error: Option<String>,
+    /// How the key is made again for another compiler, where the compiler is in it.
+    pub recipe: Option<Recipe>,
 }
 
 /// An entry that was found.
@@ -101,7 +104,8 @@ pub struct Disk {
 
 impl Cache {
     pub(super) fn new(name: impl Into<String>, kind: Kind, key: &str) -> Self {
-        Self { name: name.into(), kind, key: key.to_owned(), found: None, saved: None, error: None }
+        let (name, key) = (name.into(), key.to_owned());
+        Self { name, kind, key, found: None, saved: None, error: None, recipe: None }
     }
 
     /// What the save of the same step needs to know of what was restored.
@@ -112,6 +116,7 @@ impl Cache {
             key: self.key.clone(),
             entry: found.map(|found| found.entry.clone()),
             exact: found.is_some_and(|found| found.exact),
+            recipe: self.recipe.clone(),
         }
     }
 }
