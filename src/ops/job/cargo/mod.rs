@@ -25,6 +25,7 @@ pub use subject::{Cargo, WorkspaceLine};
 
 use super::{At, Cache, Found, Noted, RestoreTask, SaveTask};
 use crate::error::{Error, Result};
+use crate::fs::files;
 use crate::ops::package_cache::PackageCache;
 use crate::ops::{restore, save};
 use crate::preset::cargo::Recipe;
@@ -48,12 +49,7 @@ pub(super) fn restore(
     for plan in &project.plans {
         let mut cache = Cache::new(&plan.name, plan.kind, &plan.key.text);
         cache.recipe.clone_from(&plan.key.recipe);
-        let found = store.map_or(Ok(None), |store| {
-            if !task.lookup_only {
-                lock.hold_for(plan)?;
-            }
-            restore_one(at, task, store, &project, plan)
-        });
+        let found = restore_one(at, task, store, &project, plan, &mut lock);
         match found {
             Ok(found) => cache.found = found,
             Err(Error::Interrupted) => return Err(Error::Interrupted),
@@ -67,29 +63,39 @@ pub(super) fn restore(
 fn restore_one(
     at: &At<'_>,
     task: &RestoreTask,
-    store: &Store,
+    store: Option<&Store>,
     project: &Project,
     plan: &Plan,
+    lock: &mut SharedLock<'_>,
 ) -> Result<Option<Found>> {
-    if let What::Bin = plan.what
-        && bin::is_used(&project.cargo_home)?
-    {
-        return Ok(None);
+    if !plan.is_shared() {
+        lock.hold_for(plan)?;
     }
-    if let What::Target(directory) = &plan.what {
-        project.check_target(at, directory)?;
+    match &plan.what {
+        What::Bin if bin::is_used(&project.cargo_home)? => return Ok(None),
+        What::Target(directory) => project.check_target(at, directory)?,
+        _ => {}
     }
+    let Some(store) = store else { return Ok(None) };
     let groups: Vec<Group> = task.read.iter().map(|area| plan.group(area)).collect();
-    let request = restore::Request {
+    let mut request = restore::Request {
         groups: &groups,
         key: &plan.key.text,
         restore_keys: &plan.key.restore,
         place: &|name| at.ground.locate_link(&plan.place(name, &project.asked.cargo_home)?),
         extras: extras(at, task, plan)?,
         verify: task.verify,
-        lookup_only: task.lookup_only,
+        lookup_only: task.lookup_only || plan.is_shared(),
     };
-    Ok(restore::restore(store, &request, at.monitor)?.map(Into::into))
+    let mut found = restore::restore(store, &request, at.monitor)?;
+    if found.is_some() && plan.is_shared() && !task.lookup_only {
+        // Only where there is something to put there is the lock made, and what it stands in.
+        files::make_dirs(&project.cargo_home)?;
+        lock.hold_for(plan)?;
+        request.lookup_only = false;
+        found = restore::restore(store, &request, at.monitor)?;
+    }
+    Ok(found.map(Into::into))
 }
 
 /// What happens to names that the entry does not have.
