@@ -4,6 +4,7 @@ mod claim;
 pub mod guard;
 pub mod job;
 pub mod maintain;
+pub mod package_cache;
 pub mod paths;
 pub mod restore;
 pub mod save;
