@@ -27,8 +27,14 @@ pub(super) struct Place {
 
 impl Place {
     /// Looks around and decides.
-    pub(super) fn find(env: &Env, inputs: &Inputs, context: &Context, identity: Option<Identity>) -> Self {
-        let env: SiteEnv = env.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    pub(super) fn find(
+        env_of_step: &Env,
+        inputs: &Inputs,
+        context: &Context,
+        identity: Option<Identity>,
+    ) -> Self {
+        let env: SiteEnv =
+            env_of_step.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         let asked = Asked {
             env: env.clone(),
             wanted: match inputs.site {
@@ -38,7 +44,7 @@ impl Place {
                 SiteInput::JobContainer => Wanted::JobContainer,
             },
             cache_root: PathBuf::from(&inputs.cache_root),
-            paths: inputs.paths.iter().filter_map(|line| touched(line, context)).collect(),
+            paths: touched(env_of_step, inputs, context),
             job_container: inputs.job_container.clone(),
             throwaway: true,
             patience: Options::PATIENCE,
@@ -83,6 +89,9 @@ impl Place {
                         .map_err(|_| format!("the path {line} is not UTF-8 there"))?;
                 }
             }
+            Subject::Cargo(subject) => subject.map_paths(&|path| translation.far(path), &|line| {
+                translation.far_lines(OsStr::new(line)).to_string_lossy().into_owned()
+            }),
         }
         let mut hear = |line: &str| log.debug(line);
         let outcome = run(&self.facts, &self.decision, job, &self.options, &mut hear, far_work);
@@ -106,8 +115,20 @@ impl Place {
     }
 }
 
-/// A directory that a line of `path` touches, as far as that can be told without looking.
-fn touched(line: &str, context: &Context) -> Option<PathBuf> {
+/// The directories that a step touches, as far as that can be told without looking.
+fn touched(env: &Env, inputs: &Inputs, context: &Context) -> Vec<PathBuf> {
+    if !inputs.paths.is_empty() {
+        return inputs.paths.iter().filter_map(|line| touched_by(line, context)).collect();
+    }
+    let cargo_home = env.path("CARGO_HOME").unwrap_or(Path::new("~/.cargo")).to_owned();
+    let lines = inputs.cargo.workspaces.iter().flat_map(|line| [Some(&line.root), line.target.as_ref()]);
+    let named = lines.flatten().map(PathBuf::from).chain(env.path("CARGO_TARGET_DIR").map(Path::to_owned));
+    let elsewhere = named.chain([cargo_home]).filter(|path| path.is_absolute() || path.starts_with("~"));
+    elsewhere.chain(context.workspace.clone()).collect()
+}
+
+/// A directory that a line of `path` touches.
+fn touched_by(line: &str, context: &Context) -> Option<PathBuf> {
     if line.starts_with(['!', '#']) {
         return None;
     }
@@ -120,8 +141,11 @@ fn touched(line: &str, context: &Context) -> Option<PathBuf> {
 }
 
 /// Does a job where this process is: the work of the far side, and of a phase that needs none.
-#[expect(clippy::needless_pass_by_value, reason = "the far side hands the job over")]
-pub fn far_work(job: Job, context: &far::Context) -> Reply {
+pub fn far_work(mut job: Job, context: &far::Context) -> Reply {
+    if let Subject::Cargo(subject) = &mut job.subject {
+        // What an image sets for its steps; what the request says comes from the steps themselves.
+        subject.add_env(context.env.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str())), true);
+    }
     let locate = |path: &Path| context.locate(path);
     let locate_link = |path: &Path| context.locate_link(path);
     let name = |path: &Path| context.name(path);

@@ -70,6 +70,12 @@ pub(super) enum Command {
         after_help = "Examples:\n  local-cache key\n  local-cache key --workspace app --workspace ../other --json"
     )]
     Key(Key),
+    /// Restore or save the registry, git dependencies and target directories of a Cargo project
+    #[command(
+        arg_required_else_help = true,
+        after_help = "Examples:\n  local-cache cargo restore\n  cargo build\n  local-cache cargo save"
+    )]
+    Cargo(Cargo),
     /// Run two jobs on a real Cargo project, side by side with and without the cache
     #[command(
         after_help = "Everything happens in one temporary directory, below TMPDIR or else /tmp, the store too.\n\nExamples:\n  local-cache demo\n  local-cache demo --project ~/src/my-workspace\n  TMPDIR=/mnt/disk local-cache demo --keep"
@@ -219,6 +225,60 @@ pub(super) struct Key {
     /// Directory of a Cargo workspace; may be given several times; the current directory if not given
     #[arg(long = "workspace", value_name = "DIR")]
     pub(super) workspaces: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Cargo {
+    #[command(subcommand)]
+    pub(super) command: CargoCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum CargoCommand {
+    /// Put back what fits the project best, each cache under its computed key
+    #[command(
+        after_help = "Example:\n  local-cache cargo restore --workspace app --workspace '../other -> ../build'"
+    )]
+    Restore(CargoRestore),
+    /// Save what changed since it was restored
+    #[command(after_help = "Example:\n  local-cache cargo save")]
+    Save(CargoSave),
+}
+
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
+pub(super) struct CargoRestore {
+    #[command(flatten)]
+    pub(super) workspaces: CargoWorkspaces,
+    /// Leave in target directories what the entry does not have
+    #[arg(long)]
+    pub(super) no_mirror: bool,
+    /// Only tell whether there are entries
+    #[arg(long)]
+    pub(super) lookup_only: bool,
+    /// End with exit code 3 when nothing is found
+    #[arg(long)]
+    pub(super) fail_on_cache_miss: bool,
+    /// Do not compare contents with their digests
+    #[arg(long)]
+    pub(super) no_verify: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CargoSave {
+    #[command(flatten)]
+    pub(super) workspaces: CargoWorkspaces,
+    /// Move the target directories into the store afterwards, so that a restore puts them back by a rename
+    #[arg(long = "move")]
+    pub(super) keep_ready: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CargoWorkspaces {
+    /// Directory of a Cargo workspace, with ` -> TARGET` after it if its target directory is elsewhere; may be given
+    /// several times; the current directory if not given
+    #[arg(long = "workspace", value_name = "DIR")]
+    pub(super) workspaces: Vec<String>,
 }
 
 #[derive(Debug, Args)]

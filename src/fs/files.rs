@@ -163,6 +163,12 @@ pub fn is_symlink(path: &Path) -> Result<bool> {
     }
 }
 
+/// Whether an open file lies on NFS, where a wait for a lock may not end.
+pub fn is_on_nfs(file: &File) -> bool {
+    let found = nix::sys::statfs::fstatfs(file);
+    found.is_ok_and(|found| found.filesystem_type() == nix::sys::statfs::NFS_SUPER_MAGIC)
+}
+
 /// A filesystem's room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Space {

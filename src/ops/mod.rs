@@ -5,6 +5,7 @@ pub mod guard;
 pub mod import;
 pub mod job;
 pub mod maintain;
+pub mod package_cache;
 pub mod paths;
 pub mod restore;
 pub mod save;

@@ -40,7 +40,7 @@ impl Step<'_, '_> {
     }
 
     /// Notes down for the post phase what is looked for and where it may write.
-    fn note_down(&mut self, key: &str, write: &Area) {
+    pub(super) fn note_down(&mut self, key: &str, write: &Area) {
         self.tell(self.context.files.save_state(state::KEY, key));
         if let Ok(write) = serde_json::to_string(write) {
             self.tell(self.context.files.save_state(state::WRITE, &write));
@@ -48,8 +48,9 @@ impl Step<'_, '_> {
     }
 
     fn report_found(&mut self, found: &Found) {
-        let Found { key, entry, exact, files, bytes: size, written_files, written_bytes, milliseconds } =
-            found;
+        let Found {
+            key, entry, exact, files, bytes: size, written_files, written_bytes, milliseconds, ..
+        } = found;
         if self.inputs.lookup_only {
             self.log.say(Mark::Check, format_args!("Cache found and can be restored from key: {key}"));
             self.log.line("   Lookup only - skipping download");

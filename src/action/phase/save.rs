@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 
 use super::{Phase, Step, cache_size, state};
 use crate::action::access::Area;
-use crate::action::inputs::{CacheOf, JobStatus, RetentionInputs, SaveWhen};
+use crate::action::inputs::{CacheOf, JobStatus, RetentionInputs, Reuse, SaveWhen};
 use crate::action::kind::ActionKind;
 use crate::action::log::Mark;
 use crate::ops::job::{Cache, Job, Keep, Noted, Paths, SaveTask, Saved, Task};
@@ -20,24 +20,27 @@ impl Step<'_, '_> {
         if !self.wants_to_save() {
             return;
         }
+        let is_of_cargo = self.is_of_cargo();
         if self.inputs.kind == ActionKind::Cache && self.env.state(state::EXACT) == Some("true") {
             return self.say_not_saved(&self.inputs.key);
         }
-        if self.inputs.key.is_empty() {
+        if self.inputs.key.is_empty() && !is_of_cargo {
             return self.not_saved("Key is not specified, so nothing is saved");
         }
         let write = self.writable(access.write);
         let task = SaveTask {
             write: (write.scope, write.git_ref),
-            noted: vec![self.noted()],
+            noted: if is_of_cargo { self.noted_caches() } else { vec![self.noted()] },
             remembered_as: self.memory(),
+            refresh: false,
+            keep_ready: self.inputs.reuse == Reuse::Move,
             keep: self.keep(),
             max_bytes: self.inputs.retention.max_cache_size,
         };
         let job = Job { task: Task::Save(task), ..job };
         let Some(reply) = self.carry_out(job) else { return };
         for cache in &reply.caches {
-            self.report_saved(cache);
+            if is_of_cargo { self.report_saved_cargo(cache) } else { self.report_saved(cache) }
         }
         if let Some((entries, freed)) = reply.cleaned {
             let entries = things(entries, "old entry", "old entries");
@@ -61,6 +64,7 @@ impl Step<'_, '_> {
             key: self.inputs.key.clone(),
             entry: self.env.state(state::ENTRY).map(str::to_owned),
             exact: false,
+            recipe: None,
         }
     }
 
@@ -124,7 +128,8 @@ impl Step<'_, '_> {
     /// What the inputs and the job's state say. Where the runner does not tell that state, the job counts as successful:
     /// act runs the post phase of every job, and a cache of a failed one is still a cache.
     fn wants_to_save(&self) -> bool {
-        match (self.inputs.save_when(CacheOf::Paths), self.inputs.job_status) {
+        let of = if self.is_of_cargo() { CacheOf::Cargo } else { CacheOf::Paths };
+        match (self.inputs.save_when(of), self.inputs.job_status) {
             (SaveWhen::Never, _) => {
                 self.log.debug("nothing is saved: the inputs say so");
                 false
@@ -136,7 +141,12 @@ impl Step<'_, '_> {
                 );
                 false
             }
-            (SaveWhen::Always | SaveWhen::OnSuccess, _) => true,
+            (SaveWhen::UnlessCancelled, JobStatus::Cancelled) => {
+                self.log
+                    .say(Mark::Done, "the job was cancelled, not saving cache; `save: always` saves anyway");
+                false
+            }
+            (SaveWhen::Always | SaveWhen::UnlessCancelled | SaveWhen::OnSuccess, _) => true,
         }
     }
 }

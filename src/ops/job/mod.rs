@@ -1,5 +1,6 @@
 //! Operations as values: a job and its reply, to be carried out in this process or in another one that sees the files.
 
+mod cargo;
 mod paths;
 mod reply;
 mod request;
@@ -8,6 +9,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
+pub use cargo::{Cargo, WorkspaceLine};
 pub use paths::Paths;
 pub use reply::{Cache, Disk, Found, Reply, Saved};
 pub use request::{Job, Keep, Noted, RestoreTask, SaveTask, Subject, Task};
@@ -54,9 +56,12 @@ fn restore(
         store = Some(Store::create(&root)?);
     }
     let at = At { job, ground, monitor };
-    reply.caches = match &job.subject {
-        Subject::Paths(subject) => vec![paths::restore(&at, subject, task, store.as_ref())?],
-    };
+    match &job.subject {
+        Subject::Paths(subject) => reply.caches.push(paths::restore(&at, subject, task, store.as_ref())?),
+        Subject::Cargo(subject) => {
+            reply.times = cargo::restore(&at, subject, task, store.as_ref(), &mut reply.caches)?;
+        }
+    }
     if let (Some(name), Some(store)) = (&task.remember_as, &store) {
         remember(store, name, &reply.caches)?;
     }
@@ -76,10 +81,14 @@ fn save(
     let remembered = task.remembered_as.as_ref().and_then(|name| recall(&store, name));
     let noted = remembered.as_ref().unwrap_or(&task.noted);
     let at = At { job, ground, monitor };
-    let (caches, groups) = match &job.subject {
-        Subject::Paths(subject) => paths::save(&at, subject, task, noted, &store)?,
+    let groups = match &job.subject {
+        Subject::Paths(subject) => {
+            let (cache, group) = paths::save(&at, subject, task, noted, &store)?;
+            reply.caches.push(cache);
+            vec![group]
+        }
+        Subject::Cargo(subject) => cargo::save(&at, subject, task, noted, &store, &mut reply.caches)?,
     };
-    reply.caches = caches;
     clean(&store, task, &groups, monitor, reply)?;
     reply.disk = disk(Some(&store), &root);
     Ok(())

@@ -89,7 +89,7 @@ pub(super) fn save(
     task: &SaveTask,
     noted: &[Noted],
     store: &Store,
-) -> Result<(Vec<Cache>, Vec<Group>)> {
+) -> Result<(Cache, Group)> {
     let paths = list(at, subject)?;
     let noted = noted.iter().find(|noted| noted.cache == Paths::NAME);
     let key = noted.map_or(&subject.key, |noted| &noted.key);
@@ -97,7 +97,7 @@ pub(super) fn save(
     let group = group(&task.write, &paths);
     if noted.is_some_and(|noted| noted.exact) {
         cache.saved = Some(Saved::Exists { was_restored: true });
-        return Ok((vec![cache], vec![group]));
+        return Ok((cache, group));
     }
     let roots = paths.resolve(at.ground)?;
     let exclude = roots.exclude();
@@ -107,12 +107,12 @@ pub(super) fn save(
         key,
         places: &roots.places,
         exclude: exclude.as_ref().map(|exclude| exclude as &_),
-        existing: save::Existing::Stays,
+        existing: if task.refresh { save::Existing::IsReplaced } else { save::Existing::Stays },
         allow_empty: false,
         sources: None,
         keep_ready: false,
         parent: parent.and_then(|id| EntryId::parse(id)),
     };
     cache.saved = Some(save::save(store, &request, at.monitor)?.into());
-    Ok((vec![cache], vec![group]))
+    Ok((cache, group))
 }

@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Noted;
 use crate::key::matching::Match;
+use crate::ops::sources::GivenBack;
 use crate::ops::{restore, save};
+use crate::preset::cargo::Recipe;
 use crate::store::entry::Kind;
 
 /// What came of a job.
@@ -12,6 +14,8 @@ use crate::store::entry::Kind;
 pub struct Reply {
     /// What came of each cache.
     pub caches: Vec<Cache>,
+    /// What came of giving sources their times back.
+    pub times: Option<GivenBack>,
     /// Entries that were cleaned away, and bytes given back.
     pub cleaned: Option<(u64, u64)>,
     /// The disk and the store afterwards.
@@ -37,6 +41,8 @@ pub struct Cache {
     pub saved: Option<Saved>,
     /// Why it failed, in one line; the others went on.
     pub error: Option<String>,
+    /// How the key is made again for another compiler, where the compiler is in it.
+    pub recipe: Option<Recipe>,
 }
 
 /// An entry that was found.
@@ -56,6 +62,8 @@ pub struct Found {
     pub written_files: u64,
     /// Bytes that were written.
     pub written_bytes: u64,
+    /// Directories that a rename put back.
+    pub ready: u32,
     /// How long restoring took.
     pub milliseconds: u64,
 }
@@ -101,7 +109,8 @@ pub struct Disk {
 
 impl Cache {
     pub(super) fn new(name: impl Into<String>, kind: Kind, key: &str) -> Self {
-        Self { name: name.into(), kind, key: key.to_owned(), found: None, saved: None, error: None }
+        let (name, key) = (name.into(), key.to_owned());
+        Self { name, kind, key, found: None, saved: None, error: None, recipe: None }
     }
 
     /// What the save of the same step needs to know of what was restored.
@@ -112,6 +121,7 @@ impl Cache {
             key: self.key.clone(),
             entry: found.map(|found| found.entry.clone()),
             exact: found.is_some_and(|found| found.exact),
+            recipe: self.recipe.clone(),
         }
     }
 }
@@ -125,6 +135,7 @@ impl From<restore::Restored> for Found {
             files: found.entry.files,
             bytes: found.entry.bytes,
             key: found.entry.key,
+            ready: found.ready,
             written_files: applied.files,
             written_bytes: applied.bytes,
             milliseconds: u64::try_from(found.took.as_millis()).unwrap_or(u64::MAX),

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::Paths;
+use super::{Cargo, Paths};
+use crate::preset::cargo::Recipe;
 use crate::site::lossless;
 
 /// What is to be done. All paths are as the steps of the job know them.
@@ -28,6 +29,8 @@ pub struct Job {
 pub enum Subject {
     /// Paths that somebody listed: one cache.
     Paths(Paths),
+    /// The caches of Cargo workspaces.
+    Cargo(Box<Cargo>),
 }
 
 /// What a job does.
@@ -64,6 +67,10 @@ pub struct SaveTask {
     pub noted: Vec<Noted>,
     /// The name under which the restore was remembered.
     pub remembered_as: Option<String>,
+    /// Whether an entry of the same key is replaced where something changed, also if it was not restored.
+    pub refresh: bool,
+    /// Whether target directories are moved into the store afterwards, to be put back by a rename.
+    pub keep_ready: bool,
     /// How many entries of each group stay.
     pub keep: Keep,
     /// The greatest size of the store in bytes.
@@ -101,4 +108,6 @@ pub struct Noted {
     pub entry: Option<String>,
     /// Whether its key is the one looked for.
     pub exact: bool,
+    /// How the key is made again for another compiler, where the compiler is in it.
+    pub recipe: Option<Recipe>,
 }

@@ -101,7 +101,7 @@ fn read(directory: &Path, look: &mut Look) -> Option<(SourceFile, Option<Manifes
 }
 
 /// A path without `.` and `..`, by its text.
-pub(super) fn clean(path: &Path) -> PathBuf {
+pub fn clean(path: &Path) -> PathBuf {
     path.components().fold(PathBuf::new(), |mut clean, component| {
         match component {
             Component::CurDir => {}

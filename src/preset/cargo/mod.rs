@@ -47,5 +47,6 @@ pub use gather::{gather, gather_by};
 pub use keys::{Key, Keys, TargetKey, keys};
 pub use lock::{Lock, Package};
 pub use look::Sight;
+pub use members::clean;
 pub use part::{Origin, Part, Piece};
 pub use recipe::Recipe;
