@@ -10,6 +10,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::events::{Disk, Hit};
+use crate::ops::guard::Room;
+use crate::ops::job::Past;
 use crate::report::{bytes, count, took};
 
 /// The summary of a step stays far below what the runner takes (1 MiB).
@@ -42,28 +44,19 @@ pub struct Row {
     pub saved: Option<String>,
 }
 
-/// An earlier run of the job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Point {
-    /// How long it took from the first phase of the step to the last.
-    pub job_milliseconds: u64,
-    /// What the step had found.
-    pub found: Option<Hit>,
-}
-
 /// All of a summary.
 #[derive(Clone, Debug, Default)]
 pub struct Summary<'a> {
     /// The caches.
     pub rows: &'a [Row],
-    /// The disk before the step.
-    pub before: Option<Disk>,
+    /// The disk before the job.
+    pub before: Option<Room>,
     /// The disk after it.
     pub after: Option<Disk>,
     /// Lines for people.
     pub notices: &'a [String],
     /// Runs of the job, the latest last.
-    pub trend: &'a [Point],
+    pub trend: &'a [Past],
 }
 
 /// The Markdown of a summary; none where there is nothing to tell.
@@ -118,7 +111,7 @@ fn table(rows: &[Row], text: &mut String) -> std::fmt::Result {
     Ok(())
 }
 
-fn disk(before: Option<Disk>, after: Option<Disk>, text: &mut String) -> std::fmt::Result {
+fn disk(before: Option<Room>, after: Option<Disk>, text: &mut String) -> std::fmt::Result {
     let Some(after) = after else { return Ok(()) };
     let was = |now: String, then: Option<String>| match then {
         Some(then) if then != now => format!("{now} (before: {then})"),
@@ -126,15 +119,15 @@ fn disk(before: Option<Disk>, after: Option<Disk>, text: &mut String) -> std::fm
     };
     writeln!(
         text,
-        "Disk: {} % used, {} free; the store takes {}.\n",
+        "Disk: {} % used, {} free; the cache takes {}.\n",
         was(after.used_percent.to_string(), before.map(|disk| disk.used_percent.to_string())),
         was(bytes(after.free_bytes), before.map(|disk| bytes(disk.free_bytes))),
-        was(bytes(after.store_bytes), before.map(|disk| bytes(disk.store_bytes))),
+        bytes(after.store_bytes),
     )
 }
 
 /// The durations of the last runs. Two are no trend.
-fn chart(trend: &[Point], text: &mut String) -> std::fmt::Result {
+fn chart(trend: &[Past], text: &mut String) -> std::fmt::Result {
     if trend.len() < 3 {
         return Ok(());
     }

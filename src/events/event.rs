@@ -36,8 +36,8 @@ pub struct Event {
     /// How the job stood: `success`, `failure` or `cancelled`. Only at the last phase.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job_status: Option<String>,
-    /// What the step had found, taken together: exact where every cache was, else a miss where one was. Only at the last
-    /// phase.
+    /// What the step had found, taken together: exact where every cache was, a miss where nothing was found. Only at the
+    /// last phase.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub found: Option<Hit>,
     /// Which group of an experiment the run is in.

@@ -174,6 +174,24 @@ pub fn read(dir: &Path) -> Result<Read> {
     Ok(all)
 }
 
+/// Reads the end of what was appended last: whole lines of at most so many bytes.
+pub fn read_recent(dir: &Path, bytes: u64) -> Result<Read> {
+    let path = dir.join(CURRENT);
+    let end = match files::read_end(&path, bytes) {
+        Err(error) if error.is_not_found() => return Ok(Read::default()),
+        other => other?,
+    };
+    let from = if (end.len() as u64) < bytes {
+        0
+    } else {
+        end.iter().position(|byte| *byte == b'\n').map_or(end.len(), |at| at + 1)
+    };
+    let to = end.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    let mut read = parse(&end[from.min(to)..to]);
+    read.events.sort_by_key(|event| event.time);
+    Ok(read)
+}
+
 /// The files of a journal as they are when the first of them is asked for.
 fn again(dir: &Path) -> impl Iterator<Item = PathBuf> {
     std::iter::once_with(move || all_files(dir).unwrap_or_default()).flatten()
