@@ -73,9 +73,10 @@ impl Cache<'_> {
             key: &self.key,
             places: &roots.places,
             exclude: exclude.as_ref().map(|exclude| exclude as &_),
-            refresh: false,
-            if_changed: false,
+            existing: save::Existing::Stays,
             allow_empty: false,
+            keep_ready: false,
+            sources: None,
             parent: None,
         };
         let saved = match save::save(self.store, &request, monitor)? {

@@ -147,6 +147,12 @@ impl Dir {
         Ok(nix::sys::stat::utimensat(&self.0, name, &time, &time, UtimensatFlags::NoFollowSymlink)?)
     }
 
+    /// Sets the modification time of a name to now, of a symlink itself. Who may write to a file may do so, too.
+    pub fn touch_at(&self, name: &[u8]) -> io::Result<()> {
+        let now = nix::sys::time::TimeSpec::UTIME_NOW;
+        Ok(nix::sys::stat::utimensat(&self.0, name, &now, &now, UtimensatFlags::NoFollowSymlink)?)
+    }
+
     /// The path of a name in this directory for calls that know no descriptors.
     pub fn proc_path(&self, name: &[u8]) -> PathBuf {
         use std::os::fd::AsRawFd;

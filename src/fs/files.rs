@@ -81,6 +81,26 @@ pub fn rename_new(from: &Path, to: &Path) -> Result<bool> {
     }
 }
 
+/// Moves a directory to a name that is free or stands for an empty directory. Says false when that is not possible: it
+/// is gone, the name is taken, they lie on different filesystems, or it may not be moved.
+pub fn move_dir(from: &Path, to: &Path) -> Result<bool> {
+    use io::ErrorKind as Kind;
+    match fs::rename(from, to) {
+        Ok(()) => Ok(true),
+        Err(error) => match error.kind() {
+            Kind::NotFound
+            | Kind::NotADirectory
+            | Kind::DirectoryNotEmpty
+            | Kind::AlreadyExists
+            | Kind::CrossesDevices
+            | Kind::PermissionDenied
+            | Kind::ReadOnlyFilesystem
+            | Kind::ResourceBusy => Ok(false),
+            _ => Err(error).context("rename to", || to),
+        },
+    }
+}
+
 /// Removes a file; one that is gone already is no error.
 pub fn remove(path: &Path) -> Result<()> {
     match fs::remove_file(path) {

@@ -35,6 +35,16 @@ impl Timestamp {
         }
     }
 
+    /// This time and some milliseconds, below 1,000.
+    #[must_use]
+    pub fn plus_milliseconds(self, milliseconds: u32) -> Self {
+        let nanoseconds = self.nanoseconds + milliseconds * 1_000_000;
+        match nanoseconds.checked_sub(1_000_000_000) {
+            Some(nanoseconds) => Self { seconds: self.seconds.saturating_add(1), nanoseconds },
+            None => Self { nanoseconds, ..self },
+        }
+    }
+
     pub(super) fn to_spec(self) -> TimeSpec {
         TimeSpec::new(self.seconds, i64::from(self.nanoseconds))
     }
@@ -168,5 +178,6 @@ mod tests {
         let time = Timestamp { seconds: 10, nanoseconds: 5_000_000 };
         assert_eq!(time.minus_milliseconds(20), Timestamp { seconds: 9, nanoseconds: 985_000_000 });
         assert_eq!(time.minus_milliseconds(5), Timestamp { seconds: 10, nanoseconds: 0 });
+        assert_eq!(time.minus_milliseconds(20).plus_milliseconds(20), time);
     }
 }

@@ -1,12 +1,14 @@
 //! Whole operations on a store, each with a request and an outcome.
 
 mod claim;
+pub mod guard;
 pub mod job;
 pub mod maintain;
 pub mod package_cache;
 pub mod paths;
 pub mod restore;
 pub mod save;
+pub mod sources;
 
 use std::time::Duration;
 

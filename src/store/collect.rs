@@ -52,6 +52,8 @@ struct Uses {
     /// The `.moved` files in use.
     moved: HashSet<Digest>,
     blobs: HashSet<Digest>,
+    /// Records of sources; they need nothing.
+    records: HashSet<Digest>,
 }
 
 /// Whether a pack of some bytes of which some are needed should be rewritten.
@@ -72,7 +74,8 @@ impl Store {
         let uses = self.uses(&mut done)?;
         let suspects = self.suspects()?;
         self.sweep(&self.layout.manifests(), &mut done, |name| {
-            layout::digest_in(name, "").is_some_and(|id| uses.manifests.contains_key(&id))
+            layout::digest_in(name, "")
+                .is_some_and(|id| uses.manifests.contains_key(&id) || uses.records.contains(&id))
         })?;
         self.collect_packs(&uses, &suspects, &mut done)?;
         self.collect_blobs(&uses, &suspects, &mut done)?;
@@ -83,6 +86,12 @@ impl Store {
         let is_entry =
             |name: &OsString| name.to_str().and_then(EntryId::parse).is_some_and(|id| ids.contains(&id));
         self.sweep(&self.layout.used_dir(), &mut done, is_entry)?;
+        for copy in self.ready_copies()? {
+            if !uses.manifests.contains_key(&copy.manifest) {
+                self.remove_ready(&copy)?;
+                done.bytes += copy.bytes;
+            }
+        }
         self.sweep(&self.layout.seen_dir(), &mut done, |name| {
             let manifest = name.to_str().and_then(|name| name.split('-').next()?.parse().ok());
             manifest.is_some_and(|id: Digest| uses.manifests.contains_key(&id))
@@ -103,14 +112,16 @@ impl Store {
             packs: HashMap::new(),
             moved: HashSet::new(),
             blobs: HashSet::new(),
+            records: HashSet::new(),
         };
         for id in self.entry_ids(None)? {
             let read = self.read_entry(&id).and_then(|entry| {
-                entry.map(|entry| Ok((entry.manifest, self.read_references(&entry.manifest)?))).transpose()
+                entry.map(|entry| Ok((self.read_references(&entry.manifest)?, entry))).transpose()
             });
             match read {
-                Ok(Some((manifest, references))) => {
-                    uses.manifests.insert(manifest, references);
+                Ok(Some((references, entry))) => {
+                    uses.manifests.insert(entry.manifest, references);
+                    uses.records.extend(entry.sources);
                 }
                 Ok(None) => {}
                 Err(error) if error.is_damage() => {

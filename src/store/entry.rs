@@ -27,6 +27,11 @@ pub enum Kind {
     Target,
 }
 
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Path, Self::Registry, Self::Git, Self::Target];
+}
+
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -127,6 +132,9 @@ pub struct Entry {
     pub bytes: u64,
     /// Bytes that saving it added to the store.
     pub added_bytes: u64,
+    /// The record of the sources that it was built from, where one was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sources: Option<Digest>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -230,7 +238,16 @@ mod tests {
             directories: 2,
             bytes: 100,
             added_bytes: 50,
+            sources: Some(Digest::of(b"record")),
         }
+    }
+
+    #[test]
+    fn an_entry_without_a_record_has_the_bytes_that_it_had_before_there_were_records() {
+        let entry = Entry { sources: None, ..entry() };
+        let bytes = entry.encode().unwrap();
+        assert!(!String::from_utf8_lossy(&bytes).contains("sources"));
+        assert_eq!(Entry::decode(&bytes, &entry.id(), Path::new("/e")).unwrap(), entry);
     }
 
     #[test]

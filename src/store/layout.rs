@@ -14,11 +14,12 @@ pub const VERSION: u32 = 1;
 /// <cache root>/local-cache-v1/
 ///   CACHEDIR.TAG  format.json
 ///   entries/<entry id>.json      one entry; it exists when this file does
-///   manifests/<digest>           the list of an entry's files
+///   manifests/<digest>           the list of an entry's files, or the record of the sources that it was built from
 ///   packs/<digest>.pack          contents of small files
 ///   packs/<digest>.moved         where the contents of a rewritten pack went
 ///   blobs/ab/<digest>            contents of one large file
 ///   used/<entry id>              when an entry was last used: the time of this file
+///   ready/<manifest>-<n>-<bytes> a directory that was saved, to be put back by a rename
 ///   seen/<manifest>-<dev>-<ino>  when a directory outside of the store was last as a manifest says
 ///   locks/store                  held by everything that reads or writes the store
 ///   locks/<entry id>             held by a save
@@ -73,7 +74,7 @@ impl Layout {
         self.root.join("manifests")
     }
 
-    /// A manifest.
+    /// A manifest, or a record of sources.
     pub fn manifest(&self, id: &Digest) -> PathBuf {
         self.manifests().join(id.to_string())
     }
@@ -116,6 +117,16 @@ impl Layout {
     /// When an entry was last used.
     pub fn used(&self, id: &EntryId) -> PathBuf {
         self.used_dir().join(id.to_string())
+    }
+
+    /// The directory of all ready copies.
+    pub fn ready(&self) -> PathBuf {
+        self.root.join("ready")
+    }
+
+    /// A ready copy: that of a root of a manifest, by its number, and what it takes on disk.
+    pub fn ready_copy(&self, manifest: &Digest, number: u32, bytes: u64) -> PathBuf {
+        self.ready().join(format!("{manifest}-{number}-{bytes}"))
     }
 
     /// When directories outside of the store were last as manifests say.

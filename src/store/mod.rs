@@ -17,10 +17,12 @@
 pub mod blob;
 pub mod collect;
 pub mod entry;
+pub mod guard;
 pub mod layout;
 mod locate;
 pub mod lock;
 pub mod pack;
+pub mod ready;
 pub mod retention;
 pub mod save;
 mod seen;
@@ -34,7 +36,7 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Digest;
 use crate::error::{Context, Error, Result};
 use crate::fs::{Timestamp, files};
-use crate::tree::manifest::{Manifest, References};
+use crate::tree::manifest::{Manifest, Record, References};
 use entry::{Entry, EntryId, Group};
 use layout::Layout;
 
@@ -187,6 +189,13 @@ impl Store {
         Manifest::decode(&bytes, &entry.manifest, &path)
     }
 
+    /// Reads a record of sources.
+    pub fn read_record(&self, id: &Digest) -> Result<Record> {
+        let path = self.layout.manifest(id);
+        let bytes = files::read(&path).map_err(|error| self.as_damage(error))?;
+        Record::decode(&bytes, id, &path)
+    }
+
     /// Reads what a manifest needs of the store, without the rest of it.
     pub fn read_references(&self, manifest: &Digest) -> Result<References> {
         let path = self.layout.manifest(manifest);
@@ -230,6 +239,15 @@ impl Store {
         self.publish_text(&self.layout.memory(name), bytes)
     }
 
+    /// What was remembered, if anything was.
+    pub fn remembered(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        match files::read(&self.layout.memory(name)) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// What was remembered, if anything was; it is forgotten then.
     pub fn recall(&self, name: &str) -> Option<Vec<u8>> {
         let path = self.layout.memory(name);
@@ -250,7 +268,8 @@ impl Store {
                 total += files::stat(&dir.join(name))?.map_or(0, |stat| stat.allocated);
             }
         }
-        Ok(total)
+        let ready: u64 = self.ready_copies()?.iter().map(|copy| copy.bytes).sum();
+        Ok(total + ready)
     }
 
     /// Notes that an entry was used now.

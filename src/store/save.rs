@@ -14,7 +14,7 @@ use super::{Store, blob, layout, pack, random_name};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::fs::{Extent, files};
-use crate::tree::manifest::Manifest;
+use crate::tree::manifest::{Manifest, Record};
 
 /// A pack is closed when it is longer than this, so that removing one gives space back and rewriting one is quick.
 const FULL_PACK: u64 = 64 << 20;
@@ -198,6 +198,15 @@ impl Finished<'_> {
     /// The pack of a slot.
     pub fn pack(&self, slot: Slot) -> Result<Digest> {
         self.packs[slot.0].ok_or_else(|| Error::invalid("contents were put into a pack that was not written"))
+    }
+
+    /// Publishes a record of sources, before the entry that is to name it; returns its name.
+    pub fn publish_record(&self, record: &Record) -> Result<Digest> {
+        let (bytes, id) = record.encode()?;
+        let unfinished = self.unfinished.new_path();
+        files::write_new(&unfinished, self.store.modes.file, &bytes)?;
+        files::rename(&unfinished, &self.store.layout.manifest(&id))?;
+        Ok(id)
     }
 
     /// Publishes a manifest and then the entry that `describe` makes of its name.

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
 use std::sync::PoisonError;
 
-use super::entry::EntryId;
+use super::entry::{Entry, EntryId};
 use super::lock::Sharing;
 use super::{Store, layout};
 use crate::digest::Digest;
@@ -21,7 +21,7 @@ pub struct Verified {
     pub whole: u64,
     /// Entries that can't, each with the first damage found.
     pub damaged: Vec<(EntryId, Error)>,
-    /// Files of the store that are damaged.
+    /// Files of the store that are damaged. A damaged record of sources leaves its entry whole.
     pub damaged_files: Vec<Error>,
     /// Bytes read.
     pub bytes: u64,
@@ -70,11 +70,17 @@ impl Store {
         let mut verified =
             Verified { damaged_files: contents.damaged, bytes: contents.bytes, ..Verified::default() };
         let contents = Contents { damaged: Vec::new(), ..contents };
+        let mut records = HashSet::new();
         for id in ids {
             match self.verify_entry(&id, &contents) {
-                Ok(true) => verified.whole += 1,
+                Ok(Some(entry)) => {
+                    verified.whole += 1;
+                    if records.insert(entry.sources) {
+                        verified.damaged_files.extend(self.damage_of_record(&entry)?);
+                    }
+                }
                 // It was removed meanwhile.
-                Ok(false) => {}
+                Ok(None) => {}
                 Err(error) if error.is_damage() => verified.damaged.push((id, error)),
                 Err(error) => return Err(error),
             }
@@ -171,9 +177,22 @@ impl Store {
         Ok(bytes)
     }
 
-    /// Whether an entry still exists; an error when it is damaged.
-    fn verify_entry(&self, id: &EntryId, contents: &Contents) -> Result<bool> {
-        let Some(entry) = self.read_entry(id)? else { return Ok(false) };
+    /// What is wrong with the record of sources of an entry. One that is gone was removed because it was damaged.
+    fn damage_of_record(&self, entry: &Entry) -> Result<Option<Error>> {
+        let Some(id) = &entry.sources else { return Ok(None) };
+        if files::stat(&self.layout.manifest(id))?.is_none() {
+            return Ok(None);
+        }
+        match self.read_record(id) {
+            Ok(_) => Ok(None),
+            Err(error) if error.is_damage() => Ok(Some(error)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// An entry, if it still exists; an error when it is damaged.
+    fn verify_entry(&self, id: &EntryId, contents: &Contents) -> Result<Option<Entry>> {
+        let Some(entry) = self.read_entry(id)? else { return Ok(None) };
         let manifest = self.read_manifest(&entry)?;
         let mut packs = Vec::new();
         for pack in &manifest.packs {
@@ -197,7 +216,7 @@ impl Store {
                 _ => {}
             }
         }
-        Ok(true)
+        Ok(Some(entry))
     }
 
     /// The contents of a pack, or of those that it was rewritten into.

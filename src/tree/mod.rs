@@ -6,6 +6,7 @@
 //! - [`compare`] finds their contents in a manifest (pure)
 //! - [`plan`] decides what has to be done to a directory (pure)
 //! - [`apply`] does it, in parallel
+//! - [`times`] sets modification times of what was scanned
 
 pub mod apply;
 pub mod compare;
@@ -15,6 +16,7 @@ pub mod manifest;
 pub mod plan;
 pub mod scan;
 pub mod seen;
+pub mod times;
 
 use std::collections::HashSet;
 use std::ops::{Index, Range};

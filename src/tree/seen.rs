@@ -10,7 +10,7 @@
 //! - A change within [`MARGIN`] before that moment: the clock that gives files their times stands still for some
 //!   milliseconds, and where times have no fractions, for whole seconds.
 //! - A file below a directory that was moved to its place since, which changes the time of the directory and of nothing
-//!   in it: such a directory was changed later than that moment while no name in it was, or it holds one. A directory
+//!   in it: such a directory was changed later than that moment while no name in it was, or it is below one. A directory
 //!   that was moved in and had names added or removed afterwards can't be told from one that only had these; of its
 //!   old files, size and modification time to the nanosecond still have to be right.
 
@@ -43,8 +43,8 @@ impl Seen {
                 self.0.get(&dir.name).copied()
             } else {
                 since[dir.parent.0 as usize].filter(|moment| {
-                    let changed = scan.dir_changed[id.0 as usize];
-                    is_before(changed, *moment) || !is_before(dir.modified, *moment)
+                    // No margin: restoring sets the times of directories last, just before the moment.
+                    scan.dir_changed[id.0 as usize] <= *moment || dir.modified > *moment
                 })
             };
         }
@@ -128,6 +128,7 @@ mod tests {
         fs::write(top.path().join("other/file"), "six").unwrap();
         std::thread::sleep(Duration::from_millis(u64::from(2 * MARGIN)));
         let moment = Timestamp::now();
+        std::thread::sleep(Duration::from_millis(u64::from(MARGIN)));
         fs::rename(top.path().join("root/sub"), top.path().join("old")).unwrap();
         fs::rename(top.path().join("other"), top.path().join("root/sub")).unwrap();
         assert_eq!(untouched(top.path(), Some(moment)), ["root/file"]);

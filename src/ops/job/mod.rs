@@ -116,8 +116,8 @@ fn clean(
     let policy = Policy {
         keep: HashMap::from(keep),
         groups: Some(groups.iter().map(Group::id).collect()),
-        max_age: None,
         max_bytes: task.max_bytes,
+        ..Policy::default()
     };
     match maintain::prune(store, &policy, false, monitor) {
         Ok(pruned) => {

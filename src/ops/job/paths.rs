@@ -107,9 +107,10 @@ pub(super) fn save(
         key,
         places: &roots.places,
         exclude: exclude.as_ref().map(|exclude| exclude as &_),
-        refresh: task.refresh,
-        if_changed: false,
+        existing: if task.refresh { save::Existing::IsReplacedIfChanged } else { save::Existing::Stays },
         allow_empty: false,
+        sources: None,
+        keep_ready: false,
         parent: parent.and_then(|id| EntryId::parse(id)),
     };
     cache.saved = Some(save::save(store, &request, at.monitor)?.into());

@@ -7,18 +7,19 @@ use std::time::{Duration, Instant};
 
 use kept::Kept;
 
-use super::PATIENCE;
+use super::{PATIENCE, sources};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::fs::Timestamp;
 use crate::monitor::{Monitor, Stage};
+use crate::preset::cargo::sources::Area;
 use crate::store::Store;
 use crate::store::entry::{Entry, EntryId, Group};
-use crate::store::save::ContentWriter;
+use crate::store::save::{ContentWriter, Finished};
 use crate::tree::Places;
 use crate::tree::compare::is_same;
 use crate::tree::manifest::Manifest;
-use crate::tree::scan::{self, LeftOut, scan};
+use crate::tree::scan::{self, LeftOut, Scan, scan};
 use crate::tree::seen::Seen;
 
 /// How many warnings about single files are given before the rest is only counted.
@@ -34,14 +35,27 @@ pub struct Request<'a> {
     pub places: &'a Places,
     /// Decides what is left out.
     pub exclude: Option<scan::Exclude<'a>>,
-    /// Replace an entry of the same key.
-    pub refresh: bool,
-    /// Save nothing when the earlier entry has the same key and holds just what is there.
-    pub if_changed: bool,
+    /// What happens to an entry that has the key already.
+    pub existing: Existing,
     /// Save an entry without files when there are none, so that the next look finds it.
     pub allow_empty: bool,
+    /// Afterwards move the directories among the roots into the store, for a restore to put back by a rename.
+    pub keep_ready: bool,
+    /// The sources that it was built from, to be recorded with it.
+    pub sources: Option<&'a Area>,
     /// An entry that the paths were restored from, if there was one.
     pub parent: Option<EntryId>,
+}
+
+/// What happens to an entry that has the key already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Existing {
+    /// It stays, and nothing is saved.
+    Stays,
+    /// It is replaced.
+    IsReplaced,
+    /// It is replaced unless it holds just what is there.
+    IsReplacedIfChanged,
 }
 
 /// What came of it.
@@ -82,7 +96,7 @@ pub fn save(store: &Store, request: &Request<'_>, monitor: &dyn Monitor) -> Resu
     let sharing = store.share(PATIENCE)?;
     let id = request.group.entry_id(request.key);
     let exists = || store.read_entry(&id).map(|entry| entry.is_some());
-    if !request.refresh && exists().or_else(|error| set_aside(store, &id, error))? {
+    if request.existing == Existing::Stays && exists().or_else(|error| set_aside(store, &id, error))? {
         return Ok(Outcome::Exists);
     }
     let Some(saving) = store.begin_saving(&sharing, &id)? else { return Ok(Outcome::InProgress) };
@@ -91,7 +105,7 @@ pub fn save(store: &Store, request: &Request<'_>, monitor: &dyn Monitor) -> Resu
     let options =
         scan::Options { exclude: request.exclude, store: store.identity()?, ..scan::Options::default() };
     let mut scan = scan(request.places, &options)?;
-    let started = scan.started;
+    let looked = Looked::at(&scan);
     if scan.tree.dirs().len() <= 1 && scan.tree.leaves().is_empty() && !request.allow_empty {
         warn_of(&scan.left_out, monitor);
         return Ok(Outcome::NothingThere);
@@ -107,15 +121,18 @@ pub fn save(store: &Store, request: &Request<'_>, monitor: &dyn Monitor) -> Resu
     left_out.append(&mut kept.left_out);
     warn_of(&left_out, monitor);
     let manifest = kept.into_manifest(scan, |slot| finished.pack(slot))?;
-    if let Some(parent) = parent.filter(|parent| request.if_changed && parent.entry.key == request.key)
+    if let Some(parent) = parent.filter(|parent| parent.entry.key == request.key)
+        && request.existing == Existing::IsReplacedIfChanged
         && is_same(&parent.manifest.tree, &manifest.tree)
     {
-        drop(store.note_seen(&parent.entry.manifest, request.places, started));
+        looked.note(store, &parent.entry.manifest, &manifest, request, monitor);
         return Ok(Outcome::Unchanged);
     }
     if manifest.tree.leaves().is_empty() && !left_out.is_empty() {
         return Ok(Outcome::NothingThere);
     }
+    // After everything was read: see the sixth rule of `preset::cargo::sources`.
+    let recorded = request.sources.map_or(Ok(None), |area| record(area, &finished, monitor))?;
     let describe = |manifest_id: Digest| Entry {
         format: crate::store::layout::VERSION,
         group: request.group.clone(),
@@ -126,14 +143,15 @@ pub fn save(store: &Store, request: &Request<'_>, monitor: &dyn Monitor) -> Resu
         directories: manifest.tree.dirs().len() as u64 - 1,
         bytes: manifest.tree.total_bytes(),
         added_bytes: finished.added_bytes,
+        sources: recorded,
     };
     let mut published = None;
-    let is_new = finished.publish(&saving, &manifest, request.refresh, |manifest_id| {
-        published.insert(describe(manifest_id)).clone()
-    })?;
+    let is_new =
+        finished.publish(&saving, &manifest, request.existing != Existing::Stays, |manifest_id| {
+            published.insert(describe(manifest_id)).clone()
+        })?;
     let Some(entry) = published.filter(|_| is_new) else { return Ok(Outcome::Exists) };
-    // It costs time later not to know it, no more.
-    drop(store.note_seen(&entry.manifest, request.places, started));
+    looked.note(store, &entry.manifest, &manifest, request, monitor);
     Ok(Outcome::Saved(Box::new(Saved {
         id,
         entry,
@@ -142,6 +160,54 @@ pub fn save(store: &Store, request: &Request<'_>, monitor: &dyn Monitor) -> Resu
         left_out: left_out.len() as u64,
         took: begun.elapsed(),
     })))
+}
+
+/// What is left of a scan when its manifest is made.
+struct Looked {
+    started: Timestamp,
+    /// Bytes that the files take on disk.
+    allocated: u64,
+}
+
+impl Looked {
+    fn at(scan: &Scan) -> Self {
+        let allocated = scan.stats.iter().map(|stat| stat.allocated / stat.links.max(1)).sum();
+        Self { started: scan.started, allocated }
+    }
+
+    /// Notes that the roots were as the manifest says, and keeps them where that is asked for. Both only save time
+    /// later, so failures are no more than said.
+    fn note(
+        self,
+        store: &Store,
+        id: &Digest,
+        manifest: &Manifest,
+        request: &Request<'_>,
+        monitor: &dyn Monitor,
+    ) {
+        let noted = store.note_seen(id, request.places, self.started);
+        let kept = noted.and_then(|()| {
+            if request.keep_ready {
+                store.keep_ready(id, &manifest.tree, request.places, self.allocated)?;
+            }
+            Ok(())
+        });
+        if let Err(error) = kept {
+            monitor.warn(&error.line());
+        }
+    }
+}
+
+/// Records the sources. An entry without a record only costs builds.
+fn record(area: &Area, finished: &Finished<'_>, monitor: &dyn Monitor) -> Result<Option<Digest>> {
+    match sources::record(area, monitor) {
+        Ok(record) => finished.publish_record(&record).map(Some),
+        Err(Error::Interrupted) => Err(Error::Interrupted),
+        Err(error) => {
+            monitor.warn(&format!("{}; the times of sources are not kept", error.line()));
+            Ok(None)
+        }
+    }
 }
 
 /// A damaged entry does not stand in the way of a new one.

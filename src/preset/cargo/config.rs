@@ -59,6 +59,11 @@ pub(super) fn target_dir(bytes: &[u8]) -> Option<String> {
     table(&config, "build")?.get("target-dir")?.as_str().map(str::to_owned)
 }
 
+/// `paths`: directories of packages that take the place of others.
+pub(super) fn paths(bytes: &[u8]) -> Vec<String> {
+    canonical::parse(bytes).map(|config| canonical::texts(config.get("paths"))).unwrap_or_default()
+}
+
 /// The files that a configuration file includes (Cargo book, "Including extra configuration files").
 pub(super) fn included(bytes: &[u8]) -> Vec<String> {
     let Ok(config) = canonical::parse(bytes) else { return Vec::new() };

@@ -185,6 +185,16 @@ pub(super) fn patches(of: &Table, is_member: &dyn Fn(&str) -> bool) -> Option<Ta
     Some(sources.collect())
 }
 
+/// The directories that `[patch]` and `[replace]` of a manifest, or `[patch]` of a configuration, put in the place of
+/// packages, relative to where the file says; none when it can't be read.
+pub(super) fn substitutes(bytes: &[u8]) -> Vec<String> {
+    let Ok(parsed) = canonical::parse(bytes) else { return Vec::new() };
+    let patched = table(&parsed, "patch").into_iter().flatten().filter_map(|(_, source)| source.as_table());
+    let replaced = table(&parsed, "replace");
+    let entries = patched.chain(replaced).flatten();
+    entries.filter_map(|(_, entry)| Some(entry.get("path")?.as_str()?.to_owned())).collect()
+}
+
 fn without_path(name: &str, value: &Value) -> Option<(String, Value)> {
     value.get("path").is_none().then(|| (name.to_owned(), dependency(value)))
 }

@@ -35,6 +35,7 @@ mod places;
 mod recipe;
 mod reduced;
 mod rustup;
+pub mod sources;
 mod toolchain;
 pub mod variables;
 

@@ -4,9 +4,12 @@
 //! it says is checked before anything relies on it: names are single components, sorted and unique, so that a manifest
 //! that somebody made up can't name anything outside its roots; links point backwards; numbers stay in their ranges.
 
+mod record;
 mod wire;
 
 use std::path::Path;
+
+pub use record::Record;
 
 use serde::{Deserialize, Serialize};
 
@@ -37,7 +40,7 @@ pub struct References {
     pub blobs: Vec<Digest>,
 }
 
-const MAGIC: &[u8; 8] = b"lc-tree\n";
+const MAGIC: [u8; 8] = *b"lc-tree\n";
 /// The version of the encoding that this program writes.
 pub const VERSION: u32 = 1;
 const HEADER: usize = 8 + 4 + 4 + 8 + 2 * Digest::LEN;
@@ -66,11 +69,15 @@ impl Manifest {
 
     /// The bytes of the manifest, and the digest that names them.
     pub fn encode(&self) -> Result<(Vec<u8>, Digest)> {
+        self.encode_as(MAGIC, &self.references())
+    }
+
+    fn encode_as(&self, magic: [u8; 8], references: &References) -> Result<(Vec<u8>, Digest)> {
         let too_large = |error| Error::invalid(format!("the manifest can't be encoded: {error}"));
-        let references = postcard::to_stdvec(&self.references()).map_err(too_large)?;
+        let references = postcard::to_stdvec(references).map_err(too_large)?;
         let body = postcard::to_stdvec(&WireBody::from(self)).map_err(too_large)?;
         let mut bytes = Vec::with_capacity(HEADER + references.len() + body.len());
-        bytes.extend_from_slice(MAGIC);
+        bytes.extend_from_slice(&magic);
         bytes.extend_from_slice(&VERSION.to_le_bytes());
         let references_len = u32::try_from(references.len())
             .map_err(|_| Error::invalid("the manifest can't be encoded: too many contents"))?;
@@ -86,7 +93,11 @@ impl Manifest {
 
     /// Reads a manifest named `id` from the bytes of the file `path`.
     pub fn decode(bytes: &[u8], id: &Digest, path: &Path) -> Result<Self> {
-        let header = Header::decode(bytes, id, path)?;
+        Self::decode_as(MAGIC, bytes, id, path)
+    }
+
+    fn decode_as(magic: [u8; 8], bytes: &[u8], id: &Digest, path: &Path) -> Result<Self> {
+        let header = Header::decode(magic, bytes, id, path)?;
         header.references(bytes, path)?;
         let body = header.body(bytes, path)?;
         let wire: WireBody<'_> = postcard::from_bytes(body)
@@ -102,12 +113,12 @@ impl References {
     /// The length of the part of a manifest that [`References::decode`] needs, by its first [`References::PREFIX`]
     /// bytes.
     pub fn needed(prefix: &[u8], id: &Digest, path: &Path) -> Result<usize> {
-        Header::decode(prefix, id, path).map(|header| HEADER + header.references_len)
+        Header::decode(MAGIC, prefix, id, path).map(|header| HEADER + header.references_len)
     }
 
     /// Reads what a manifest needs of the store from the bytes of the file `path`, which may end after that part.
     pub fn decode(bytes: &[u8], id: &Digest, path: &Path) -> Result<Self> {
-        let part = Header::decode(bytes, id, path)?.references(bytes, path)?;
+        let part = Header::decode(MAGIC, bytes, id, path)?.references(bytes, path)?;
         postcard::from_bytes(part)
             .map_err(|error| Error::damaged(path, format!("its references can't be read ({error})")))
     }
@@ -121,11 +132,11 @@ struct Header {
 }
 
 impl Header {
-    fn decode(bytes: &[u8], id: &Digest, path: &Path) -> Result<Self> {
+    fn decode(magic: [u8; 8], bytes: &[u8], id: &Digest, path: &Path) -> Result<Self> {
         let (header, _) = bytes
             .split_first_chunk::<HEADER>()
             .ok_or_else(|| Error::damaged(path, format!("it is only {} bytes long", bytes.len())))?;
-        if &header[..8] != MAGIC {
+        if header[..8] != magic {
             return Err(Error::damaged(path, "it does not begin like a manifest"));
         }
         if Digest::of(header) != *id {

@@ -190,8 +190,10 @@ impl<'a> Job<'a> {
             },
             Kind::File => {
                 // Where there is a guide, a file without attributes in it is not asked for its own.
-                let expected = in_guide
-                    .is_none_or(|(tree, _, leaf)| leaf.is_some_and(|leaf| !tree[leaf].attributes.is_empty()));
+                let expected = !self.options.without_attributes
+                    && in_guide.is_none_or(|(tree, _, leaf)| {
+                        leaf.is_some_and(|leaf| !tree[leaf].attributes.is_empty())
+                    });
                 if expected {
                     match xattrs::read_at(above.dir, named.on_disk) {
                         Ok(found) => attributes = found,
@@ -269,7 +271,8 @@ impl<'a> Job<'a> {
 
     /// The names to look at in a directory; notes its attributes where they matter.
     fn names(&self, dir: &Dir, guide: Option<(&Tree, DirId)>, found: &mut Found) -> io::Result<Vec<Listed>> {
-        if guide.is_none_or(|(tree, wanted)| !tree[wanted].attributes.is_empty()) {
+        let has_attributes = guide.is_none_or(|(tree, wanted)| !tree[wanted].attributes.is_empty());
+        if has_attributes && !self.options.without_attributes {
             found.attributes = xattrs::read_open(dir)?;
         }
         match guide {

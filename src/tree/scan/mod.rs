@@ -20,6 +20,8 @@ pub struct Options<'a> {
     /// Do not list a directory whose time is the one in the guide: nothing was added to it since, unless somebody set
     /// the time back. For comparisons in which names that the guide does not have don't matter.
     pub trust_times: bool,
+    /// Do not ask for extended attributes: all are taken for empty.
+    pub without_attributes: bool,
     /// Decides what is left out.
     pub exclude: Option<Exclude<'a>>,
     /// A directory to leave out, by device and inode: the store itself.

@@ -174,7 +174,11 @@ fn save_one(
     let restored = noted.and_then(|noted| EntryId::parse(noted.entry.as_ref()?));
     let is_same_key = noted.is_some_and(|noted| noted.exact && noted.key == key);
     // An entry that is not the one restored was saved by another job meanwhile, and is as good.
-    let refresh = task.refresh || is_same_key || matches!(plan.what, What::Bin);
+    let existing = if task.refresh || is_same_key || matches!(plan.what, What::Bin) {
+        save::Existing::IsReplacedIfChanged
+    } else {
+        save::Existing::Stays
+    };
     let roots = roots(at, project, plan)?;
     let exclude = project.exclude(at, plan)?;
     let request = save::Request {
@@ -182,10 +186,11 @@ fn save_one(
         key,
         places: &roots,
         exclude: exclude.as_deref().map(|exclude| exclude as _),
-        refresh,
-        if_changed: true,
+        existing,
         // Without git dependencies, say, there is nothing: which is what the next job is to find.
         allow_empty: plan.is_shared(),
+        keep_ready: false,
+        sources: None,
         parent: Some(restored.unwrap_or_else(|| group.entry_id(key))),
     };
     save::save(store, &request, at.monitor)

@@ -1,0 +1,72 @@
+//! A tree with digests whose contents are kept nowhere.
+//!
+//! It has the form of a manifest, begins with another word and needs nothing of the store. So neither can be taken for
+//! the other: a record is never restored from, and collecting never looks for its contents.
+
+use std::path::Path;
+
+use super::{Manifest, References};
+use crate::digest::Digest;
+use crate::error::Result;
+
+const MAGIC: [u8; 8] = *b"lc-srcs\n";
+
+/// What files were like: paths, sizes, digests and times, without their contents.
+///
+/// The place of each content says [`crate::tree::Place::Blob`] and means nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record(Manifest);
+
+impl Record {
+    /// A record of what a manifest describes.
+    pub fn new(manifest: Manifest) -> Self {
+        Self(Manifest { packs: Vec::new(), ..manifest })
+    }
+
+    /// What the files were like.
+    pub fn manifest(&self) -> &Manifest {
+        &self.0
+    }
+
+    /// The bytes of the record, and the digest that names them.
+    pub fn encode(&self) -> Result<(Vec<u8>, Digest)> {
+        self.0.encode_as(MAGIC, &References::default())
+    }
+
+    /// Reads a record named `id` from the bytes of the file `path`.
+    pub fn decode(bytes: &[u8], id: &Digest, path: &Path) -> Result<Self> {
+        Manifest::decode_as(MAGIC, bytes, id, path).map(Self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fs::Timestamp;
+    use crate::tree::Tree;
+    use crate::tree::scan::{Options, scan};
+    use crate::tree::{Content, FileData, LeafId, Place, Places};
+
+    fn tree() -> Tree {
+        let top = tempfile::tempdir().unwrap();
+        std::fs::write(top.path().join("file"), "text").unwrap();
+        let places = Places::new([((*b".").into(), top.path().to_owned())]);
+        let mut tree = scan(&places, &Options::default()).unwrap().tree;
+        let content = Some(Content { digest: Digest::of(b"text"), place: Place::Blob });
+        let data = FileData { size: 4, extents: Box::default(), content };
+        tree.set_file(LeafId(0), 0o644, Timestamp::default(), data);
+        tree
+    }
+
+    #[test]
+    fn a_record_is_read_back_and_is_no_manifest_nor_a_manifest_a_record() {
+        let manifest = Manifest { scanned: Timestamp::now(), packs: Vec::new(), tree: tree() };
+        let path = Path::new("/m");
+        let record = Record::new(manifest.clone());
+        let (bytes, id) = record.encode().unwrap();
+        assert_eq!(Record::decode(&bytes, &id, path).unwrap(), record);
+        assert!(Manifest::decode(&bytes, &id, path).is_err());
+        let (bytes, id) = manifest.encode().unwrap();
+        assert!(Record::decode(&bytes, &id, path).is_err());
+    }
+}

@@ -1,0 +1,360 @@
+//! Jobs on a small Cargo project: checkouts, builds with the real cargo, saves and restores.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::Mutex;
+use std::time::{Duration, SystemTime};
+
+use local_cache::monitor::Monitor;
+use local_cache::ops::save::Outcome;
+use local_cache::ops::sources::{self, GivenBack};
+use local_cache::ops::{restore, save};
+use local_cache::preset::cargo::{Asked, Sight, WorkspaceAsked, WorkspaceFacts, gather};
+use local_cache::store::Store;
+use local_cache::store::entry::{Entry, Group, Kind};
+use local_cache::tree::Places;
+use local_cache::tree::plan::Extras;
+use tempfile::TempDir;
+
+/// Files of a project: paths and texts.
+pub(crate) type Files = BTreeMap<String, String>;
+
+/// A runner with a store and a `CARGO_HOME`.
+pub(crate) struct Runner {
+    dir: TempDir,
+    pub(crate) env: Vec<(&'static str, OsString)>,
+}
+
+/// Keeps warnings.
+#[derive(Default)]
+pub(crate) struct Heard(pub(crate) Mutex<Vec<String>>);
+
+impl Monitor for Heard {
+    fn warn(&self, message: &str) {
+        self.0.lock().unwrap().push(message.to_owned());
+    }
+}
+
+/// What a build did.
+#[derive(Debug)]
+pub(crate) struct Built {
+    /// The packages that were compiled; build scripts as `NAME script`.
+    pub(crate) compiled: BTreeSet<String>,
+    pub(crate) succeeded: bool,
+    pub(crate) errors: String,
+}
+
+impl Built {
+    #[track_caller]
+    pub(crate) fn compiled_only(&self, expected: &[&str], what: &str) {
+        assert!(self.succeeded, "{what}: {}", self.errors);
+        let expected: BTreeSet<String> = expected.iter().map(|name| (*name).to_owned()).collect();
+        assert_eq!(self.compiled, expected, "{what}");
+    }
+}
+
+/// What times a checkout gives to files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Times {
+    /// The time now, as git does.
+    Now,
+    /// Times long ago, as rsync, tar and `cp -p` may.
+    Old,
+}
+
+impl Runner {
+    pub(crate) fn new() -> Self {
+        let dir = tempfile::Builder::new().prefix("lc-cargo-").tempdir().unwrap();
+        fs::create_dir(dir.path().join("cargo-home")).unwrap();
+        Self { dir, env: Vec::new() }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().canonicalize().unwrap().join(name)
+    }
+
+    pub(crate) fn store(&self) -> Store {
+        Store::create(&self.path("cache")).unwrap()
+    }
+
+    pub(crate) fn cargo(&self, directory: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new("cargo");
+        command.args(arguments).current_dir(directory).env_clear();
+        for name in ["PATH", "RUSTUP_TOOLCHAIN"] {
+            command.envs(std::env::var_os(name).map(|value| (name, value)));
+        }
+        let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
+        let rustup = std::env::var_os("RUSTUP_HOME").map_or_else(|| home.join(".rustup"), PathBuf::from);
+        command.env("RUSTUP_HOME", rustup).env("HOME", self.path("home"));
+        command.env("CARGO_HOME", self.path("cargo-home")).env("CARGO_PROFILE_DEV_DEBUG", "0");
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
+        command.stdin(Stdio::null());
+        command
+    }
+
+    /// Builds everything in a directory.
+    pub(crate) fn build(&self, directory: &Path) -> Built {
+        self.build_with(directory, &[])
+    }
+
+    pub(crate) fn build_with(&self, directory: &Path, env: &[(&str, &Path)]) -> Built {
+        let mut command = self.cargo(directory, &["build", "--message-format=json"]);
+        command.envs(env.iter().map(|(name, value)| (*name, value.as_os_str())));
+        let Output { status, stdout, stderr } = command.output().unwrap();
+        let text = String::from_utf8(stdout).unwrap();
+        let messages = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let compiled = messages
+            .filter(|message| message["reason"] == "compiler-artifact" && message["fresh"] == false)
+            .map(|message| {
+                let manifest = PathBuf::from(message["manifest_path"].as_str().unwrap());
+                let package = manifest.parent().unwrap().file_name().unwrap().to_str().unwrap().to_owned();
+                let is_script = message["target"]["kind"][0] == "custom-build";
+                if is_script { format!("{package} script") } else { package }
+            });
+        let compiled = compiled.collect();
+        Built { compiled, succeeded: status.success(), errors: String::from_utf8(stderr).unwrap() }
+    }
+
+    /// What the program `app` that was built prints.
+    pub(crate) fn printed(&self, workspace: &Path) -> String {
+        run(&workspace.join("target"))
+    }
+
+    /// What the program `app` prints that is built from nothing.
+    pub(crate) fn printed_clean(&self, directory: &Path) -> String {
+        let clean = TempDir::new_in(self.dir.path()).unwrap();
+        let built = self.build_with(directory, &[("CARGO_TARGET_DIR", clean.path())]);
+        assert!(built.succeeded, "{}", built.errors);
+        run(clean.path())
+    }
+
+    /// Saves the target directories of workspaces, with a record of sources.
+    pub(crate) fn save(&self, step: &Step, key: &str) {
+        let area = step.area(self);
+        for workspace in step.facts() {
+            let places = Places::new([((*b"target").into(), workspace.target.clone())]);
+            let request = save::Request {
+                group: &group(&workspace),
+                key,
+                places: &places,
+                exclude: None,
+                existing: save::Existing::IsReplaced,
+                allow_empty: false,
+                keep_ready: false,
+                sources: Some(&area),
+                parent: None,
+            };
+            let saved = save::save(&self.store(), &request, &Heard::default()).unwrap();
+            assert!(matches!(saved, Outcome::Saved(_)), "{saved:?}");
+        }
+    }
+
+    /// Restores the target directories of a step and gives times back.
+    pub(crate) fn restore(&self, step: &Step, key: &str) -> GivenBack {
+        let heard = Heard::default();
+        let given = self.restore_heard(step, key, &heard);
+        assert_eq!(*heard.0.lock().unwrap(), Vec::<String>::new());
+        given
+    }
+
+    pub(crate) fn restore_heard(&self, step: &Step, key: &str, heard: &Heard) -> GivenBack {
+        let entries: Vec<Entry> =
+            step.facts().iter().map(|workspace| self.restore_target(workspace, key)).collect();
+        let area = step.area(self);
+        let entries: Vec<&Entry> = entries.iter().collect();
+        sources::give_back(&self.store(), &area, &entries, &step.job, heard).unwrap()
+    }
+
+    fn restore_target(&self, workspace: &WorkspaceFacts, key: &str) -> Entry {
+        let request = restore::Request {
+            groups: &[group(workspace)],
+            key,
+            restore_keys: &[],
+            place: &|_| Ok(workspace.target.clone()),
+            extras: Extras::Remove,
+            verify: true,
+            lookup_only: false,
+        };
+        restore::restore(&self.store(), &request, &Heard::default()).unwrap().expect("an entry").entry
+    }
+}
+
+fn run(target: &Path) -> String {
+    let output = Command::new(target.join("debug/app")).output().unwrap();
+    assert!(output.status.success());
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// One group for each workspace, wherever it is.
+fn group(workspace: &WorkspaceFacts) -> Group {
+    let name = workspace.asked.root.file_name().unwrap().to_str().unwrap().to_owned();
+    Group { scope: String::new(), git_ref: String::new(), kind: Kind::Target, paths: vec![name] }
+}
+
+/// A step of a job that keeps target directories.
+pub(crate) struct Step {
+    pub(crate) checkout: PathBuf,
+    pub(crate) workspaces: Vec<PathBuf>,
+    pub(crate) named: Places,
+    pub(crate) job: String,
+}
+
+impl Step {
+    /// A step for the workspace that is a checkout.
+    pub(crate) fn of(checkout: &Path) -> Self {
+        Self {
+            checkout: checkout.to_owned(),
+            workspaces: vec![checkout.to_owned()],
+            named: Places::default(),
+            job: String::new(),
+        }
+    }
+
+    /// The same with something in the input `sources`.
+    pub(crate) fn naming(mut self, path: PathBuf) -> Self {
+        self.named = Places::new([((*b"./named").into(), path)]);
+        self
+    }
+
+    fn facts(&self) -> Vec<WorkspaceFacts> {
+        let workspaces = self.workspaces.iter();
+        let asked = Asked {
+            workspaces: workspaces.map(|root| WorkspaceAsked { root: root.clone(), target: None }).collect(),
+            ..Asked::new(BTreeMap::new(), Path::new("/nonexistent"), &self.checkout)
+        };
+        gather(&asked).workspaces
+    }
+
+    fn area(&self, runner: &Runner) -> local_cache::preset::cargo::sources::Area {
+        let facts = self.facts();
+        let skipped = [runner.path("cache"), runner.path("cargo-home")];
+        let request = sources::Request {
+            checkout: &self.checkout,
+            workspaces: &facts,
+            sight: Sight::local(),
+            skipped: &skipped,
+            named: &self.named,
+        };
+        sources::look_for(&request, &Heard::default()).unwrap()
+    }
+}
+
+/// Lays files anew in a directory.
+pub(crate) fn check_out(files: &Files, directory: &Path, times: Times) {
+    if directory.exists() {
+        fs::remove_dir_all(directory).unwrap();
+    }
+    for (name, text) in files {
+        let path = directory.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    if times == Times::Old {
+        make_old(directory);
+    }
+}
+
+/// Gives everything in a directory times long ago.
+pub(crate) fn make_old(directory: &Path) {
+    let mut age = 0;
+    crate::support::trees::walk(directory, &mut |path| {
+        age += 1;
+        set_time(path, SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000 - age));
+    });
+}
+
+pub(crate) fn set_time(path: &Path, time: SystemTime) {
+    if path.symlink_metadata().unwrap().is_symlink() {
+        return;
+    }
+    fs::File::open(path).unwrap().set_modified(time).unwrap();
+}
+
+/// The files of a package: a manifest with dependencies by path, and its sources.
+pub(crate) fn package(files: &mut Files, path: &str, rest: &str, sources: &[(&str, &str)]) {
+    let name = path.rsplit('/').next().unwrap();
+    let manifest = format!("[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n{rest}");
+    files.insert(format!("{path}/Cargo.toml"), manifest);
+    for (source, text) in sources {
+        files.insert(format!("{path}/{source}"), (*text).to_owned());
+    }
+}
+
+/// A workspace whose program prints something of each way in which cargo learns of sources.
+pub(crate) fn project() -> Files {
+    let mut files = Files::new();
+    let manifest =
+        "[workspace]\nresolver = \"3\"\nmembers = [\"app\", \"lib\", \"mac\", \"scripted\", \"plain\"]\n";
+    files.insert("Cargo.toml".into(), manifest.into());
+    files.insert(".gitignore".into(), "/target\n".into());
+    package(
+        &mut files,
+        "app",
+        "[dependencies]\nlib = { path = \"../lib\" }\nmac = { path = \"../mac\" }\n\
+         scripted = { path = \"../scripted\" }\nplain = { path = \"../plain\" }\n",
+        &[
+            (
+                "src/main.rs",
+                "mod part;\nfn main() {\n    println!(\"{} {} {} {} {}\", part::PART, lib::text(), mac::value!(), scripted::TEXT, plain::TEXT);\n}\n",
+            ),
+            ("src/part.rs", "pub const PART: u32 = 1;\n"),
+        ],
+    );
+    package(
+        &mut files,
+        "lib",
+        "",
+        &[
+            (
+                "src/lib.rs",
+                "pub fn text() -> String {\n    format!(\"lib1 {}\", include_str!(\"../data.txt\").trim())\n}\n",
+            ),
+            ("data.txt", "data1\n"),
+            ("unused.txt", "unused\n"),
+        ],
+    );
+    package(
+        &mut files,
+        "mac",
+        "[lib]\nproc-macro = true\n",
+        &[(
+            "src/lib.rs",
+            "use proc_macro::TokenStream;\n#[proc_macro]\npub fn value(_: TokenStream) -> TokenStream {\n    \"41\".parse().unwrap()\n}\n",
+        )],
+    );
+    let generated = "include!(concat!(env!(\"OUT_DIR\"), \"/made.rs\"));\n";
+    let read_all = "fn read(dir: &str) -> String {\n    let mut names: Vec<_> = std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().path()).collect();\n    names.sort();\n    names.iter().map(|p| format!(\"{}={};\", p.display(), std::fs::read_to_string(p).unwrap().trim())).collect()\n}\n";
+    let write = "    let out = std::env::var(\"OUT_DIR\").unwrap();\n    std::fs::write(format!(\"{out}/made.rs\"), format!(\"pub const TEXT: &str = {text:?};\")).unwrap();\n}\n";
+    let watching = format!(
+        "{read_all}fn main() {{\n    println!(\"cargo:rerun-if-changed=watched.txt\");\n    println!(\"cargo:rerun-if-changed=dir\");\n    let text = std::fs::read_to_string(\"watched.txt\").unwrap().trim().to_owned() + &read(\"dir\");\n{write}"
+    );
+    package(
+        &mut files,
+        "scripted",
+        "",
+        &[
+            ("src/lib.rs", generated),
+            ("build.rs", &watching),
+            ("watched.txt", "watched1\n"),
+            ("unwatched.txt", "unwatched1\n"),
+            ("dir/one.txt", "one\n"),
+            ("dir/two.txt", "two\n"),
+        ],
+    );
+    let plain = format!("{read_all}fn main() {{\n    let text = read(\"files\");\n{write}");
+    package(
+        &mut files,
+        "plain",
+        "",
+        &[
+            ("src/lib.rs", generated),
+            ("build.rs", &plain),
+            ("files/one.txt", "one\n"),
+            ("files/two.txt", "two\n"),
+        ],
+    );
+    files
+}
