@@ -227,9 +227,6 @@ pub const NOT_YET: &[&str] = &[
     "max-age",
     "disk-threshold",
     "min-free-space",
-    "reuse",
-    "replay-mtimes",
-    "sources",
     "experiment",
     "summary",
 ];

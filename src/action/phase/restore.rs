@@ -48,8 +48,9 @@ impl Step<'_, '_> {
     }
 
     fn report_found(&mut self, found: &Found) {
-        let Found { key, entry, exact, files, bytes: size, written_files, written_bytes, milliseconds } =
-            found;
+        let Found {
+            key, entry, exact, files, bytes: size, written_files, written_bytes, milliseconds, ..
+        } = found;
         if self.inputs.lookup_only {
             self.log.say(Mark::Check, format_args!("Cache found and can be restored from key: {key}"));
             self.log.line("   Lookup only - skipping download");

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 
 use super::{Phase, Step, cache_size, state};
 use crate::action::access::Area;
-use crate::action::inputs::{CacheOf, JobStatus, RetentionInputs, SaveWhen};
+use crate::action::inputs::{CacheOf, JobStatus, RetentionInputs, Reuse, SaveWhen};
 use crate::action::kind::ActionKind;
 use crate::action::log::Mark;
 use crate::ops::job::{Cache, Job, Keep, Noted, Paths, SaveTask, Saved, Task};
@@ -32,6 +32,7 @@ impl Step<'_, '_> {
             write: (write.scope, write.git_ref),
             noted: if is_of_cargo { self.noted_caches() } else { vec![self.noted()] },
             remembered_as: self.memory(),
+            keep_ready: self.inputs.reuse == Reuse::Move,
             refresh: false,
             keep: self.keep(),
             max_bytes: self.inputs.retention.max_cache_size,

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Noted;
 use crate::key::matching::Match;
+use crate::ops::sources::GivenBack;
 use crate::ops::{restore, save};
 use crate::preset::cargo::Recipe;
 use crate::store::entry::Kind;
@@ -13,6 +14,8 @@ use crate::store::entry::Kind;
 pub struct Reply {
     /// What came of each cache.
     pub caches: Vec<Cache>,
+    /// What came of giving sources their times back.
+    pub given_back: Option<GivenBack>,
     /// Entries that were cleaned away, and bytes given back.
     pub cleaned: Option<(u64, u64)>,
     /// The disk and the store afterwards.
@@ -59,6 +62,8 @@ pub struct Found {
     pub written_files: u64,
     /// Bytes that were written.
     pub written_bytes: u64,
+    /// Directories that a rename put back.
+    pub ready: u32,
     /// How long restoring took.
     pub milliseconds: u64,
 }
@@ -132,6 +137,7 @@ impl From<restore::Restored> for Found {
             key: found.entry.key,
             written_files: applied.files,
             written_bytes: applied.bytes,
+            ready: found.ready,
             milliseconds: u64::try_from(found.took.as_millis()).unwrap_or(u64::MAX),
         }
     }

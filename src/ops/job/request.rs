@@ -67,6 +67,8 @@ pub struct SaveTask {
     pub noted: Vec<Noted>,
     /// The name under which the restore was remembered.
     pub remembered_as: Option<String>,
+    /// Whether target directories are moved into the store afterwards, for a restore to put back by a rename.
+    pub keep_ready: bool,
     /// Whether an entry of the same key is replaced where something changed, also if it was not restored.
     pub refresh: bool,
     /// How many entries of each group stay.

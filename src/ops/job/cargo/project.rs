@@ -18,7 +18,6 @@ pub(super) type Exclude = Box<dyn Fn(&Path, bool) -> Take + Sync>;
 /// A project, as it is now.
 pub(super) struct Project {
     pub(super) asked: Asked,
-    #[expect(dead_code, reason = "decides what of the registry and of target directories is worth keeping")]
     pub(super) facts: Facts,
     pub(super) plans: Vec<Plan>,
     /// `CARGO_HOME` as this process finds it.
@@ -44,7 +43,7 @@ impl Project {
             return Ok(Self { asked, facts, plans: Vec::new(), cargo_home });
         }
         keys.warnings.iter().for_each(|warning| at.monitor.warn(warning));
-        let directories = directories(&asked, subject)?;
+        let directories = list(&asked, "cache-directories", &subject.directories)?;
         let mut plans = plans(&keys, &asked, directories, subject.bin);
         plans.retain(|plan| subject.targets || !matches!(plan.what, What::Target(_)));
         Ok(Self { asked, facts, plans, cargo_home })
@@ -113,12 +112,8 @@ pub(super) fn is_made_by_cargo(at: &At<'_>, directory: &Path) -> Result<bool> {
     Ok(names.is_empty() || names.iter().any(|name| marks.iter().any(|mark| name == mark)))
 }
 
-/// The input `cache-directories` as a list; none where it is empty. A directory beside the checkout may be meant, which
-/// patterns can't say.
-fn directories(asked: &Asked, subject: &Cargo) -> Result<Option<PathList>> {
-    if subject.directories.is_empty() {
-        return Ok(None);
-    }
+/// A list of patterns; none where it is empty. A directory beside the checkout may be meant, which patterns can't say.
+pub(super) fn list(asked: &Asked, input: &str, lines: &[String]) -> Result<Option<PathList>> {
     let base = Base::new(&asked.checkout, &asked.home);
     let line = |line: &String| {
         if Path::new(line).starts_with("..") {
@@ -127,9 +122,8 @@ fn directories(asked: &Asked, subject: &Cargo) -> Result<Option<PathList>> {
             line.clone()
         }
     };
-    let lines = subject.directories.iter().map(line);
-    let list = PathList::parse(lines, &base)
-        .map_err(|error| Error::invalid(format!("cache-directories: {error}")))?;
+    let list = PathList::parse(lines.iter().map(line), &base);
+    let list = list.map_err(|error| Error::invalid(format!("{input}: {error}")))?;
     Ok((!list.is_empty()).then_some(list))
 }
 

@@ -38,6 +38,12 @@ pub struct Cargo {
     pub targets: bool,
     /// The input `cache-bin`.
     pub bin: bool,
+    /// Whether sources that are the same get the times that they had when the target directory was saved.
+    pub replay_times: bool,
+    /// The input `sources`: patterns of what a build reads and cargo can't see.
+    pub sources: Vec<String>,
+    /// Names the run of the job, so that its steps know of each other; empty where there is only one.
+    pub run: String,
     /// Whether there are no caches at all where no workspace has a Cargo project.
     pub only_projects: bool,
     /// How long other programs that use the registry are waited for.
@@ -69,6 +75,9 @@ impl Default for Cargo {
             directories: Vec::new(),
             targets: true,
             bin: false,
+            replay_times: true,
+            sources: Vec::new(),
+            run: String::new(),
             only_projects: false,
             lock_patience: Self::LOCK_PATIENCE,
         }
@@ -112,7 +121,9 @@ impl Cargo {
                 *value = map(path).into();
             }
         }
-        self.directories.iter_mut().for_each(|line| *line = map_line(line));
+        for lines in [&mut self.directories, &mut self.sources] {
+            lines.iter_mut().for_each(|line| *line = map_line(line));
+        }
     }
 
     /// What keys are asked for.
