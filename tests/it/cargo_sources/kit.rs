@@ -266,7 +266,7 @@ pub(crate) fn make_old(directory: &Path) {
     });
 }
 
-pub(crate) fn set_time(path: &Path, time: SystemTime) {
+fn set_time(path: &Path, time: SystemTime) {
     if path.symlink_metadata().unwrap().is_symlink() {
         return;
     }
@@ -281,6 +281,25 @@ pub(crate) fn package(files: &mut Files, path: &str, rest: &str, sources: &[(&st
     for (source, text) in sources {
         files.insert(format!("{path}/{source}"), (*text).to_owned());
     }
+}
+
+/// A package and a library that it depends on, whose number its program `app` prints.
+pub(crate) fn pair(library: &str, package_path: &str, below: &str) -> Files {
+    let mut files = Files::new();
+    let name = if package_path == "." { "repo" } else { package_path };
+    package(
+        &mut files,
+        name,
+        &format!(
+            "[workspace]\n[[bin]]\nname = \"app\"\npath = \"src/main.rs\"\n[dependencies]\nlib = {{ path = \"{below}\" }}\n"
+        ),
+        &[("src/main.rs", "fn main() { println!(\"{}\", lib::N) }\n")],
+    );
+    if package_path == "." {
+        files = files.into_iter().map(|(path, text)| (path["repo/".len()..].to_owned(), text)).collect();
+    }
+    package(&mut files, library, "", &[("src/lib.rs", "pub const N: u32 = 1;\n")]);
+    files
 }
 
 /// A workspace whose program prints something of each way in which cargo learns of sources.

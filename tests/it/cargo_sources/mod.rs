@@ -2,3 +2,5 @@
 
 pub(crate) mod kit;
 mod matrix;
+mod places;
+mod trouble;
