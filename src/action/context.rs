@@ -9,7 +9,6 @@ use std::path::PathBuf;
 use super::env::Env;
 use super::event::{Event, Origin};
 use super::files::CommandFiles;
-use crate::fs::{Timestamp, files};
 
 /// The run that this phase belongs to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -93,18 +92,6 @@ pub enum CacheMode {
     WriteOnly,
     /// Neither.
     None,
-}
-
-impl Context {
-    /// Names the run of the job, the same for all its steps and for no other run: the runner writes the event's file
-    /// anew for each job, so its time tells cells of a matrix apart. Empty where there is no run.
-    pub fn job_run(&self) -> String {
-        let Some(run) = self.run_id else { return String::new() };
-        let event = self.event_path.as_deref().and_then(|path| files::modified(path).ok().flatten());
-        let Timestamp { seconds, nanoseconds } = event.unwrap_or_default();
-        let (job, attempt) = (self.job.as_deref().unwrap_or_default(), self.run_attempt.unwrap_or(1));
-        format!("{run}/{attempt}/{job}/{seconds}.{nanoseconds}")
-    }
 }
 
 impl CacheMode {

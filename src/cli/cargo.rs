@@ -29,11 +29,9 @@ pub(super) fn cargo(context: &mut Context<'_>, args: &args::Cargo, env: &Env) ->
             (&restore.workspaces, Task::Restore(task), restore.fail_on_cache_miss)
         }
         // Nothing was noted down, so what is there goes by the key that it has now.
-        CargoCommand::Save(save) => (
-            &save.workspaces,
-            Task::Save(SaveTask { refresh: true, keep_ready: save.keep_ready, ..SaveTask::default() }),
-            false,
-        ),
+        CargoCommand::Save(save) => {
+            (&save.workspaces, Task::Save(SaveTask { refresh: true, ..SaveTask::default() }), false)
+        }
     };
     let directory = &context.base.working_directory;
     // In a job, the directory that the action would see as the checkout.

@@ -20,6 +20,7 @@ mod demo;
 mod docker;
 mod guard;
 mod hash_files;
+mod health;
 mod hostile;
 mod invariants;
 mod manifest;

@@ -3,6 +3,7 @@
 use super::{Step, state};
 use crate::action::inputs::{CargoInputs, Mirror, Preset};
 use crate::action::log::Mark;
+use crate::fs::{Timestamp, files};
 use crate::ops::job::{Cache, Cargo, Found, Job, Noted, RestoreTask, Saved, Subject, Task, WorkspaceLine};
 use crate::ops::sources::GivenBack;
 use crate::report::{bytes, things, took};
@@ -32,14 +33,29 @@ impl Step<'_, '_> {
             directories: of_preset.cache_directories,
             targets: of_preset.cache_targets,
             bin: of_preset.cache_bin,
-            only_projects: inputs.preset == Preset::Auto,
             replay_times: inputs.replay_mtimes,
             sources: inputs.sources.clone(),
-            run: self.context.job_run(),
+            run: self.run(),
+            only_projects: inputs.preset == Preset::Auto,
             lock_patience: Cargo::LOCK_PATIENCE,
         };
         cargo.add_env(self.env.iter(), false);
         Subject::Cargo(Box::new(cargo))
+    }
+
+    /// Names the run of the job, as far as the runner tells it; empty where it does not. The cells of a matrix share all
+    /// that it says, but the runner writes the event's file anew for each job.
+    fn run(&self) -> String {
+        let Some(id) = self.context.run_id else { return String::new() };
+        let attempt = self.context.run_attempt.unwrap_or_default();
+        let [repository, job] = [&self.context.repository, &self.context.job].map(|name| name.as_deref());
+        let event = self.context.event_path.as_deref().and_then(|path| files::modified(path).ok().flatten());
+        let Timestamp { seconds, nanoseconds } = event.unwrap_or_default();
+        format!(
+            "{} {id} {attempt} {} {seconds}.{nanoseconds}",
+            repository.unwrap_or_default(),
+            job.unwrap_or_default()
+        )
     }
 
     pub(super) fn restore_cargo(&mut self) {
@@ -77,8 +93,8 @@ impl Step<'_, '_> {
         for cache in caches {
             self.report_restored(cache);
         }
-        if let Some(times) = reply.as_ref().and_then(|reply| reply.times) {
-            self.report_times(times);
+        if let Some(given_back) = reply.as_ref().and_then(|reply| reply.given_back) {
+            self.report_given_back(given_back);
         }
         self.set_outputs(caches);
         self.after_restore(reply.as_ref());
@@ -107,7 +123,7 @@ impl Step<'_, '_> {
             }
             return;
         };
-        let Found { files, bytes: size, written_files, written_bytes, milliseconds, .. } = found;
+        let Found { files, bytes: size, written_files, written_bytes, ready, milliseconds, .. } = found;
         let how = if found.exact { "exact" } else { "the nearest earlier one" };
         let from = format!("{} ({how})", found.key);
         let size = format!("{}, {}", things(*files, "file", "files"), bytes(*size));
@@ -116,10 +132,10 @@ impl Step<'_, '_> {
             self.log.say(Mark::Check, format_args!("{name}: {size} can be restored from {from}"));
         } else if *files == 0 {
             self.log.say(Mark::Restored, format_args!("{name}: nothing is needed, says {from}"));
-        } else if found.ready > 0 && *written_files == 0 {
+        } else if *ready > 0 && *written_files == 0 {
             self.log.say(
                 Mark::Restored,
-                format_args!("{name}: {size} put back by a rename, as in {from}; compared in {took}"),
+                format_args!("{name}: {size} put back by a rename and compared in {took}, as in {from}"),
             );
         } else if *written_files == 0 {
             self.log.say(
@@ -137,22 +153,18 @@ impl Step<'_, '_> {
         }
     }
 
-    fn report_times(&self, times: GivenBack) {
-        let GivenBack { same, different, distrusted, .. } = times;
-        if distrusted {
-            return self.log.say(
-                Mark::Done,
-                "sources: what the input `sources` names has changed, so cargo builds the workspace's crates again",
-            );
-        }
-        let same = things(same, "file is as it was", "files are as they were");
-        let rest = match different {
-            0 => String::new(),
-            different => {
-                format!("; {} not, and cargo builds what is made of them", things(different, "is", "are"))
-            }
+    fn report_given_back(&self, given_back: GivenBack) {
+        let GivenBack { same, different, distrusted, .. } = given_back;
+        let text = if distrusted {
+            "what `sources` names has changed, so cargo takes all sources for changed".to_owned()
+        } else {
+            format!(
+                "sources: {} as when target was saved and fresh again, {} not",
+                things(same, "file is", "files are"),
+                things(different, "file is", "files are")
+            )
         };
-        self.log.say(Mark::Restored, format_args!("sources: {same} when target was saved{rest}"));
+        self.log.say(Mark::Restored, text);
     }
 
     fn set_outputs(&mut self, caches: &[Cache]) {

@@ -27,7 +27,7 @@ impl Step<'_, '_> {
         let number = |name: &str| self.env.state(name).and_then(|text| text.parse().ok());
         let event = Event {
             phase,
-            run: self.run(),
+            run: self.event_run(),
             experiment: self.arm(),
             job_status: is_last.then(|| self.job_status()).flatten(),
             found: self
@@ -45,7 +45,7 @@ impl Step<'_, '_> {
         }
     }
 
-    fn run(&self) -> Run {
+    fn event_run(&self) -> Run {
         let context = self.context;
         let text = |text: &Option<String>| text.clone().unwrap_or_default();
         Run {

@@ -56,8 +56,8 @@ impl Step<'_, '_> {
             write: (write.scope, write.git_ref),
             noted: if is_of_cargo { self.noted_caches() } else { vec![self.noted()] },
             remembered_as: self.memory(),
-            refresh: false,
             keep_ready: self.inputs.reuse == Reuse::Move,
+            refresh: false,
             keep: self.keep(),
             max_bytes: self.inputs.retention.max_cache_size,
         };

@@ -66,9 +66,7 @@ fn restore(
     let at = At { job, ground, monitor };
     match &job.subject {
         Subject::Paths(subject) => reply.caches.push(paths::restore(&at, subject, task, store.as_ref())?),
-        Subject::Cargo(subject) => {
-            reply.times = cargo::restore(&at, subject, task, store.as_ref(), &mut reply.caches)?;
-        }
+        Subject::Cargo(subject) => cargo::restore(&at, subject, task, store.as_ref(), reply)?,
     }
     if let (Some(name), Some(store)) = (&task.remember_as, &store) {
         remember(store, name, &reply.caches)?;

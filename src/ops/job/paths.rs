@@ -107,7 +107,7 @@ pub(super) fn save(
         key,
         places: &roots.places,
         exclude: exclude.as_ref().map(|exclude| exclude as &_),
-        existing: if task.refresh { save::Existing::IsReplaced } else { save::Existing::Stays },
+        existing: if task.refresh { save::Existing::IsReplacedIfChanged } else { save::Existing::Stays },
         allow_empty: false,
         sources: None,
         keep_ready: false,

@@ -16,7 +16,7 @@ pub struct Reply {
     /// What came of each cache.
     pub caches: Vec<Cache>,
     /// What came of giving sources their times back.
-    pub times: Option<GivenBack>,
+    pub given_back: Option<GivenBack>,
     /// Entries that were cleaned away, and bytes given back.
     pub cleaned: Option<(u64, u64)>,
     /// The disk and the store afterwards.
@@ -140,9 +140,9 @@ impl From<restore::Restored> for Found {
             files: found.entry.files,
             bytes: found.entry.bytes,
             key: found.entry.key,
-            ready: found.ready,
             written_files: applied.files,
             written_bytes: applied.bytes,
+            ready: found.ready,
             milliseconds: u64::try_from(found.took.as_millis()).unwrap_or(u64::MAX),
         }
     }

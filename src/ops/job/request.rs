@@ -71,10 +71,10 @@ pub struct SaveTask {
     pub noted: Vec<Noted>,
     /// The name under which the restore was remembered.
     pub remembered_as: Option<String>,
+    /// Whether target directories are moved into the store afterwards, for a restore to put back by a rename.
+    pub keep_ready: bool,
     /// Whether an entry of the same key is replaced where something changed, also if it was not restored.
     pub refresh: bool,
-    /// Whether target directories are moved into the store afterwards, to be put back by a rename.
-    pub keep_ready: bool,
     /// How many entries of each group stay.
     pub keep: Keep,
     /// The greatest size of the store in bytes.

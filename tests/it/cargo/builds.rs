@@ -46,30 +46,57 @@ fn cargo(machine: &Machine, directory: &Path, arguments: &[&str]) -> String {
     said(&ran)
 }
 
+/// As workflows have it.
+const PLAIN: &[(&str, &str)] = &[("reuse", "move")];
+
 #[test]
-fn the_next_job_downloads_nothing_and_compiles_no_dependency() {
+fn the_next_job_downloads_nothing_and_compiles_nothing() {
     let machine = Machine::new();
     let registry = Registry::with(&["1.0.0"]);
     let job = project(&machine, &registry, true);
-    let (main, _) = run(&job, &[], |_| {
+    let (main, _) = run(&job, PLAIN, |_| {
         let built = cargo(&machine, &job.workspace, &["build", "--locked"]);
         assert!(built.contains("Downloaded dep v1.0.0") && built.contains("Compiling from-git"), "{built}");
     });
     assert_eq!(hits(&main), ["false", "", "", ""]);
 
-    forget(&machine);
+    // Put back by a rename, and from the entry.
+    for ready in [true, false] {
+        forget(&machine);
+        if !ready {
+            fs::remove_dir_all(machine.store().join("local-cache-v1/ready")).unwrap();
+        }
+        let job = project(&machine, &registry, true);
+        let before = registry.requests();
+        let (main, post) = run(&job, PLAIN, |_| {
+            let built = cargo(&machine, &job.workspace, &["build", "--locked", "--offline", "-v"]);
+            assert_eq!(built.matches("Fresh ").count(), 3, "{built}");
+            let printed = cargo(&machine, &job.workspace, &["run", "--locked", "--offline", "-q"]);
+            assert!(printed.contains("1.0.0 git"), "{printed}");
+        });
+        assert_eq!(hits(&main), ["true", "true", "true", "true"], "{}", main.log);
+        assert_eq!(registry.requests(), before, "something was downloaded");
+        // Cargo notes down in target where the checkout is, which is elsewhere now.
+        post.says("✅ registry: nothing changed").says("✅ git: nothing changed");
+    }
+}
+
+#[test]
+fn a_changed_source_is_compiled_and_nothing_else() {
+    let machine = Machine::new();
+    let registry = Registry::with(&["1.0.0"]);
     let job = project(&machine, &registry, true);
-    let before = registry.requests();
-    let (main, post) = run(&job, &[], |_| {
+    run(&job, PLAIN, |_| drop(cargo(&machine, &job.workspace, &["build", "--locked"])));
+    let job = project(&machine, &registry, true);
+    // As long as it was.
+    let text = job.read("src/main.rs").unwrap().replace("{} {}", "{}+{}");
+    job.file("src/main.rs", &text);
+    run(&job, PLAIN, |_| {
         let built = cargo(&machine, &job.workspace, &["build", "--locked", "--offline", "-v"]);
-        assert!(built.contains("Fresh dep v1.0.0") && built.contains("Fresh from-git v0.1.0"), "{built}");
-        assert!(
-            cargo(&machine, &job.workspace, &["run", "--locked", "--offline", "-q"]).contains("1.0.0 git")
-        );
+        assert_eq!(built.matches("Fresh ").count(), 2, "{built}");
+        let printed = cargo(&machine, &job.workspace, &["run", "--locked", "--offline", "-q"]);
+        assert!(printed.contains("1.0.0+git"), "{printed}");
     });
-    assert_eq!(hits(&main), ["true", "true", "true", "true"], "{}", main.log);
-    assert_eq!(registry.requests(), before, "something was downloaded");
-    post.says("✅ registry: nothing changed").says("✅ git: nothing changed");
 }
 
 #[test]

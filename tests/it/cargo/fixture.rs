@@ -58,9 +58,11 @@ pub(super) fn forget(machine: &Machine) {
     drop(fs::remove_dir_all(machine.home().join(".cargo")));
 }
 
-/// A job from its checkout to its end: the main phase of a step with some inputs, other steps, the post phase.
+/// A job from its checkout to its end: the main phase of a step with some inputs, other steps, the post phase. Target
+/// directories stay in their places, to be looked at, unless the inputs say otherwise.
 pub(super) fn run(job: &Job<'_>, with: &[(&str, &str)], steps: impl FnOnce(&Done)) -> (Done, Done) {
-    let mut step = with.iter().fold(job.cache(), |step, (name, value)| step.with(name, value));
+    let mut step =
+        with.iter().fold(job.cache().with("reuse", "copy"), |step, (name, value)| step.with(name, value));
     step.pre();
     let main = step.main().passed();
     steps(&main);

@@ -46,6 +46,57 @@ fn a_first_job_finds_nothing_and_the_next_one_everything() {
 }
 
 #[test]
+fn a_target_directory_itself_is_kept_and_put_back_by_a_rename() {
+    use std::os::unix::fs::MetadataExt;
+    let machine = machine();
+    let job = project(&machine);
+    let inode = std::cell::Cell::new(0);
+    run(&job, &[("reuse", "move")], |_| {
+        build(&job);
+        inode.set(fs::metadata(job.locate("target/debug/app")).unwrap().ino());
+    });
+    assert!(!job.locate("target").exists());
+    let other = project(&machine);
+    let (main, _) = run(&other, &[("reuse", "move")], |_| {
+        assert_eq!(fs::metadata(other.locate("target/debug/app")).unwrap().ino(), inode.get());
+    });
+    assert_eq!(main.output("target-cache-hit"), "true");
+    main.says("🚀 target: 3 files, 57 B put back by a rename and compared in ");
+    // Without it the entry is complete.
+    fs::remove_dir_all(machine.store().join("local-cache-v1/ready")).unwrap();
+    let third = project(&machine);
+    let (main, _) = run(&third, &[], |_| assert_eq!(third.read("target/debug/app").unwrap(), "program"));
+    main.says("🚀 target: 3 files, 57 B restored in ");
+}
+
+#[test]
+fn sources_that_are_the_same_get_the_times_that_they_had_unless_something_unseen_changed() {
+    let machine = machine();
+    let time = |job: &crate::compat::support::Job<'_>| {
+        fs::metadata(job.locate("src/main.rs")).unwrap().modified().unwrap()
+    };
+    let job = project(&machine);
+    job.file("../spec/words", "one");
+    let with = &[("sources", "../spec")];
+    let recorded = time(&job);
+    run(&job, with, |_| build(&job));
+    for (inputs, spec, is_given_back) in [
+        (&with[..], "one", true),
+        (&with[..], "two", false),
+        (&[("sources", "../spec"), ("replay-mtimes", "false")][..], "one", false),
+    ] {
+        let job = project(&machine);
+        job.file("../spec/words", spec);
+        let mut step = inputs.iter().fold(job.cache(), |step, (name, value)| step.with(name, value));
+        let main = step.main().passed();
+        assert_eq!(time(&job) == recorded, is_given_back, "{inputs:?} {spec}: {}", main.log);
+        let line =
+            if is_given_back { "as when target was saved and fresh again, 0 files are not" } else { "" };
+        main.says(line);
+    }
+}
+
+#[test]
 fn what_is_in_place_already_is_only_compared() {
     let machine = machine();
     first(&machine);

@@ -32,6 +32,8 @@ pub(crate) struct Done {
     pub(crate) outputs: BTreeMap<String, String>,
     /// The state it saved.
     pub(crate) state: BTreeMap<String, String>,
+    /// What it added to the summary.
+    pub(crate) summary: String,
 }
 
 impl Done {
@@ -136,7 +138,8 @@ impl<'j> Step<'j> {
         command.args(["action", phase, self.kind]).stdin(Stdio::null());
         command.env_clear().envs(&self.job.variables).envs(&self.variables);
         command.env("PATH", "/usr/bin:/bin").env("GITHUB_OUTPUT", &output).env("GITHUB_STATE", &state);
-        command.env("GITHUB_ENV", file("set_env")).env("GITHUB_STEP_SUMMARY", file("summary"));
+        let summary = file("summary");
+        command.env("GITHUB_ENV", file("set_env")).env("GITHUB_STEP_SUMMARY", &summary);
         for (name, value) in &self.inputs {
             let status = name == "job-status";
             let value = if status { OsStr::new(self.job.status) } else { value };
@@ -160,6 +163,7 @@ impl<'j> Step<'j> {
             log: String::from_utf8(log).unwrap(),
             outputs: read(&output),
             state,
+            summary: fs::read_to_string(summary).unwrap(),
         }
     }
 }

@@ -17,46 +17,45 @@
 mod bin;
 mod plan;
 mod project;
-mod sources;
 mod subject;
+mod times;
 
 use std::path::{Path, PathBuf};
 
 pub use subject::{Cargo, WorkspaceLine};
 
-use super::{At, Cache, Noted, RestoreTask, SaveTask};
+use super::{At, Cache, Noted, Reply, RestoreTask, SaveTask};
 use crate::error::{Error, Result};
 use crate::fs::files;
 use crate::ops::package_cache::PackageCache;
-use crate::ops::sources::GivenBack;
 use crate::ops::{restore, save};
 use crate::preset::cargo::Recipe;
 use crate::preset::cargo::sources::Area;
 use crate::store::Store;
-use crate::store::entry::{EntryId, Group};
+use crate::store::entry::{Entry, EntryId, Group};
 use crate::tree::Places;
 use crate::tree::plan::Extras;
 use plan::{Plan, What};
 use project::Project;
 
-/// Restores all caches; those that were restored before the work was called off are in `caches`.
+/// Restores all caches; those that were restored before the work was called off are in the reply.
 pub(super) fn restore(
     at: &At<'_>,
     subject: &Cargo,
     task: &RestoreTask,
     store: Option<&Store>,
-    caches: &mut Vec<Cache>,
-) -> Result<Option<GivenBack>> {
+    reply: &mut Reply,
+) -> Result<()> {
     let project = Project::find(at, subject)?;
+    let mut targets: Vec<Entry> = Vec::new();
     let mut lock = SharedLock::new(at, subject, &project);
-    let mut targets = Vec::new();
     for plan in &project.plans {
         let mut cache = Cache::new(&plan.name, plan.kind, &plan.key.text);
         cache.recipe.clone_from(&plan.key.recipe);
         let found = restore_one(at, task, store, &project, plan, &mut lock);
         match found {
             Ok(found) => {
-                if let (Some(found), What::Target(_)) = (&found, &plan.what) {
+                if let (What::Target(_), Some(found)) = (&plan.what, &found) {
                     targets.push(found.entry.clone());
                 }
                 cache.found = found.map(Into::into);
@@ -64,11 +63,14 @@ pub(super) fn restore(
             Err(Error::Interrupted) => return Err(Error::Interrupted),
             Err(error) => cache.error = Some(format!("{} is not restored: {}", plan.name, error.line())),
         }
-        caches.push(cache);
+        reply.caches.push(cache);
     }
-    // After all targets are in their places: each changes the time of the directory that it stands in.
-    let store = store.filter(|_| !task.lookup_only);
-    Ok(store.and_then(|store| sources::replay(at, subject, &project, store, &targets)))
+    drop(lock);
+    if let Some(store) = store.filter(|_| !task.lookup_only) {
+        let entries: Vec<&Entry> = targets.iter().collect();
+        reply.given_back = times::give_back(at, subject, &project, store, &entries);
+    }
+    Ok(())
 }
 
 fn restore_one(
@@ -135,16 +137,25 @@ pub(super) fn save(
     caches: &mut Vec<Cache>,
 ) -> Result<Vec<Group>> {
     let project = Project::find(at, subject)?;
-    let area = sources::area(at, subject, &project);
+    let area = times::area(at, subject, &project);
     let mut lock = SharedLock::new(at, subject, &project);
     let mut groups = Vec::new();
-    for plan in &project.plans {
+    // The other way round, as a target directory that is moved away takes with it what lies below it.
+    for plan in project.plans.iter().rev() {
         let noted = noted.iter().find(|noted| noted.cache == plan.name);
-        for key in keys_to_save(plan, noted) {
-            let mut cache = Cache::new(&plan.name, plan.kind, &key);
+        let keys = keys_to_save(plan, noted);
+        for (number, key) in keys.iter().enumerate() {
+            let mut cache = Cache::new(&plan.name, plan.kind, key);
+            let saving = Saving {
+                refresh: task.refresh,
+                keep_ready: task.keep_ready && number + 1 == keys.len(),
+                area: area.as_ref(),
+                key,
+            };
+            let group = plan.group(&task.write);
             let outcome = lock
                 .hold_for(plan)
-                .and_then(|()| save_one(at, task, noted, store, &project, (plan, &key), area.as_ref()));
+                .and_then(|()| save_one(at, &saving, noted, store, &project, plan, &group));
             match outcome {
                 Ok(outcome) => cache.saved = Some(outcome.into()),
                 Err(Error::Interrupted) => return Err(Error::Interrupted),
@@ -154,6 +165,7 @@ pub(super) fn save(
         }
         groups.push(plan.group(&task.write));
     }
+    caches.reverse();
     Ok(groups)
 }
 
@@ -174,34 +186,44 @@ fn keys_to_save(plan: &Plan, noted: Option<&Noted>) -> Vec<String> {
     }
 }
 
+/// How a cache is saved under one of its keys.
+struct Saving<'a> {
+    key: &'a str,
+    refresh: bool,
+    keep_ready: bool,
+    area: Option<&'a Area>,
+}
+
 fn save_one(
     at: &At<'_>,
-    task: &SaveTask,
+    saving: &Saving<'_>,
     noted: Option<&Noted>,
     store: &Store,
     project: &Project,
-    (plan, key): (&Plan, &str),
-    area: Option<&Area>,
+    plan: &Plan,
+    group: &Group,
 ) -> Result<save::Outcome> {
-    let group = plan.group(&task.write);
     let restored = noted.and_then(|noted| EntryId::parse(noted.entry.as_ref()?));
-    let is_same_key = noted.is_some_and(|noted| noted.exact && noted.key == key);
+    let is_same_key = noted.is_some_and(|noted| noted.exact && noted.key == saving.key);
     // An entry that is not the one restored was saved by another job meanwhile, and is as good.
-    let refresh = task.refresh || is_same_key || matches!(plan.what, What::Bin);
+    let existing = if saving.refresh || is_same_key || matches!(plan.what, What::Bin) {
+        save::Existing::IsReplacedIfChanged
+    } else {
+        save::Existing::Stays
+    };
     let is_target = matches!(plan.what, What::Target(_));
-    let roots = roots(at, project, plan)?;
     let exclude = project.exclude(at, plan)?;
     let request = save::Request {
-        group: &group,
-        key,
-        places: &roots,
+        group,
+        key: saving.key,
+        places: &roots(at, project, plan)?,
         exclude: exclude.as_deref().map(|exclude| exclude as _),
-        existing: if refresh { save::Existing::IsReplacedIfChanged } else { save::Existing::Stays },
+        existing,
         // Without git dependencies, say, there is nothing: which is what the next job is to find.
         allow_empty: plan.is_shared(),
-        sources: area.filter(|_| is_target),
-        keep_ready: is_target && task.keep_ready,
-        parent: Some(restored.unwrap_or_else(|| group.entry_id(key))),
+        keep_ready: saving.keep_ready && is_target,
+        sources: saving.area.filter(|_| is_target),
+        parent: Some(restored.unwrap_or_else(|| group.entry_id(saving.key))),
     };
     save::save(store, &request, at.monitor)
 }

@@ -34,7 +34,8 @@ impl Project {
                 "the home directory is not known, so CARGO_HOME is not; set HOME or CARGO_HOME",
             ));
         }
-        let facts = gather_by(&asked, ground.sight());
+        let sight = ground.sight();
+        let facts = gather_by(&asked, sight);
         let keys = keys(&facts);
         let cargo_home = ground.locate(&asked.cargo_home)?;
         let is_none = facts.workspaces.iter().all(|workspace| workspace.project.is_none());
@@ -42,7 +43,7 @@ impl Project {
             return Ok(Self { asked, facts, plans: Vec::new(), cargo_home });
         }
         keys.warnings.iter().for_each(|warning| at.monitor.warn(warning));
-        let directories = directories(&asked, subject)?;
+        let directories = list(&asked, "cache-directories", &subject.directories)?;
         let mut plans = plans(&keys, &asked, directories, subject.bin);
         plans.retain(|plan| subject.targets || !matches!(plan.what, What::Target(_)));
         Ok(Self { asked, facts, plans, cargo_home })
@@ -111,26 +112,19 @@ pub(super) fn is_made_by_cargo(at: &At<'_>, directory: &Path) -> Result<bool> {
     Ok(names.is_empty() || names.iter().any(|name| marks.iter().any(|mark| name == mark)))
 }
 
-/// The input `cache-directories` as a list; none where it is empty.
-fn directories(asked: &Asked, subject: &Cargo) -> Result<Option<PathList>> {
-    if subject.directories.is_empty() {
-        return Ok(None);
-    }
+/// A list of patterns; none where it is empty. A directory beside the checkout may be meant, which patterns can't say.
+pub(super) fn list(asked: &Asked, input: &str, lines: &[String]) -> Result<Option<PathList>> {
     let base = Base::new(&asked.checkout, &asked.home);
-    let list = PathList::parse(lines(&subject.directories, &asked.checkout), &base)
-        .map_err(|error| Error::invalid(format!("cache-directories: {error}")))?;
-    Ok((!list.is_empty()).then_some(list))
-}
-
-/// Lines of paths. A directory beside the checkout may be meant, which patterns can't say.
-pub(super) fn lines(lines: &[String], checkout: &Path) -> impl Iterator<Item = String> {
-    lines.iter().map(move |line| {
+    let line = |line: &String| {
         if Path::new(line).starts_with("..") {
-            clean(&checkout.join(line)).display().to_string()
+            clean(&asked.checkout.join(line)).display().to_string()
         } else {
             line.clone()
         }
-    })
+    };
+    let list = PathList::parse(lines.iter().map(line), &base);
+    let list = list.map_err(|error| Error::invalid(format!("{input}: {error}")))?;
+    Ok((!list.is_empty()).then_some(list))
 }
 
 /// A path without symlinks, as far as it exists.

@@ -38,14 +38,14 @@ pub struct Cargo {
     pub targets: bool,
     /// The input `cache-bin`.
     pub bin: bool,
-    /// Whether there are no caches at all where no workspace has a Cargo project.
-    pub only_projects: bool,
-    /// The input `replay-mtimes`: whether sources get the times back that they had when a target was saved.
+    /// Whether sources that are the same get the times that they had when the target directory was saved.
     pub replay_times: bool,
     /// The input `sources`: patterns of what a build reads and cargo can't see.
     pub sources: Vec<String>,
-    /// Names the run of the job, the same for all its steps and for no other; may be empty where there is one step.
+    /// Names the run of the job, so that its steps know of each other; empty where there is only one.
     pub run: String,
+    /// Whether there are no caches at all where no workspace has a Cargo project.
+    pub only_projects: bool,
     /// How long other programs that use the registry are waited for.
     pub lock_patience: Duration,
 }
@@ -75,10 +75,10 @@ impl Default for Cargo {
             directories: Vec::new(),
             targets: true,
             bin: false,
-            only_projects: false,
             replay_times: true,
             sources: Vec::new(),
             run: String::new(),
+            only_projects: false,
             lock_patience: Self::LOCK_PATIENCE,
         }
     }
@@ -121,8 +121,9 @@ impl Cargo {
                 *value = map(path).into();
             }
         }
-        let lists = [&mut self.directories, &mut self.sources];
-        lists.into_iter().flatten().for_each(|line| *line = map_line(line));
+        for lines in [&mut self.directories, &mut self.sources] {
+            lines.iter_mut().for_each(|line| *line = map_line(line));
+        }
     }
 
     /// What keys are asked for.
