@@ -12,8 +12,7 @@ fn without_room_nothing_is_saved_that_is_said_and_the_job_goes_on() {
     let mut cache = full();
     cache.pre().passed().says("removing it would not be enough");
     cache.main().passed();
-    let post =
-        cache.post().passed().says("nothing is saved: the disk of").says("9.0 EB are to be kept free");
+    let post = cache.post().passed().says("nothing is saved: the disk of").says("9.0 EB are to be kept free");
     assert_eq!((machine.entries(), post.log.matches("::warning").count()), (0, 1), "{}", post.log);
     job.save()
         .with("path", "data")
