@@ -96,6 +96,11 @@ pub(super) enum Command {
         after_help = "The exit code is 1 when something keeps the cache from working. Run it as the user who runs jobs.\n\nExamples:\n  local-cache doctor\n  sudo -u runner local-cache doctor --workspace ~runner/actions-runner/_work/repo/repo --json"
     )]
     Doctor(super::doctor::DoctorArgs),
+    /// Take over or remove what rsync workflows kept in the cache root (`cargo/<key>`, `target/<key>`)
+    #[command(
+        after_help = "What is taken over becomes an entry that a restore falls back to; the directories stay until they are removed.\n\nExamples:\n  local-cache import --dry-run\n  local-cache import --repository acme/widget --workspace ~/src/widget --job build --job test\n  local-cache import --remove"
+    )]
+    Import(super::import::ImportArgs),
     /// Print completions for a shell
     #[command(
         after_help = "Example:\n  local-cache completions bash > ~/.local/share/bash-completion/completions/local-cache"

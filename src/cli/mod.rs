@@ -6,6 +6,7 @@ mod commands;
 mod demo;
 mod doctor;
 mod exit;
+mod import;
 mod interrupt;
 mod key;
 mod progress;
@@ -74,6 +75,7 @@ pub fn run(surroundings: Surroundings<'_>) -> Exit {
         Command::Prune(prune) => commands::prune(&mut context, prune),
         Command::Doctor(args) => doctor::doctor(&mut context, args, env),
         Command::Report(args) => report::report(&mut context, args),
+        Command::Import(args) => import::import(&mut context, args, env),
         Command::Stats(args) => stats::stats(&mut context, args),
         Command::Completions(completions) => {
             clap_complete::generate(completions.shell, &mut Arguments::command(), "local-cache", context.out);

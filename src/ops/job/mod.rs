@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-pub use cargo::{Cargo, WorkspaceLine};
+pub use cargo::{Cargo, WorkspaceLine, adopt};
 pub use health::{Health, Past};
 pub use paths::Paths;
 pub use reply::{Cache, Disk, Found, Reply, Saved};
