@@ -2,6 +2,7 @@
 
 mod claim;
 pub mod job;
+pub mod leftovers;
 pub mod maintain;
 pub mod paths;
 pub mod restore;
