@@ -10,6 +10,7 @@ mod action_log;
 mod action_yaml;
 mod architecture;
 mod bad_input;
+mod cargo_prune;
 mod cargo_sources;
 mod compat;
 mod concurrency;
