@@ -3,6 +3,7 @@
 mod claim;
 pub mod guard;
 pub mod job;
+pub mod leftovers;
 pub mod maintain;
 pub mod package_cache;
 pub mod paths;
