@@ -14,6 +14,7 @@ use crate::fs::files;
 use crate::pattern::{
     Anchor, Anchored, Base, Exclusions, Found, FoundKind, Lookup, PatternError, Patterns, Verdict,
 };
+use crate::preset::cargo::Sight;
 use crate::tree::Places;
 use crate::tree::scan::Take;
 
@@ -38,6 +39,13 @@ pub struct Ground<'a> {
     pub locate_link: &'a (dyn Fn(&Path) -> io::Result<PathBuf> + Sync),
     /// The name of a path that was located.
     pub name: &'a (dyn Fn(&Path) -> PathBuf + Sync),
+}
+
+impl<'a> Ground<'a> {
+    /// The same for those who look at Cargo projects.
+    pub fn sight(&self) -> Sight<'a> {
+        Sight { locate: self.locate, locate_link: self.locate_link, name: self.name }
+    }
 }
 
 impl Ground<'_> {

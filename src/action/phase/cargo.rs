@@ -3,6 +3,7 @@
 use super::{Step, state};
 use crate::action::inputs::{CargoInputs, Mirror, Preset};
 use crate::action::log::Mark;
+use crate::fs::{Timestamp, files};
 use crate::ops::job::{Cache, Cargo, Found, Job, Noted, RestoreTask, Saved, Subject, Task, WorkspaceLine};
 use crate::ops::sources::GivenBack;
 use crate::report::{bytes, things, took};
@@ -42,12 +43,19 @@ impl Step<'_, '_> {
         Subject::Cargo(Box::new(cargo))
     }
 
-    /// Names the run of the job, as far as the runner tells it; empty where it does not.
+    /// Names the run of the job, as far as the runner tells it; empty where it does not. The cells of a matrix share all
+    /// that it says, but the runner writes the event's file anew for each job.
     fn run(&self) -> String {
         let Some(id) = self.context.run_id else { return String::new() };
         let attempt = self.context.run_attempt.unwrap_or_default();
         let [repository, job] = [&self.context.repository, &self.context.job].map(|name| name.as_deref());
-        format!("{} {id} {attempt} {}", repository.unwrap_or_default(), job.unwrap_or_default())
+        let event = self.context.event_path.as_deref().and_then(|path| files::modified(path).ok().flatten());
+        let Timestamp { seconds, nanoseconds } = event.unwrap_or_default();
+        format!(
+            "{} {id} {attempt} {} {seconds}.{nanoseconds}",
+            repository.unwrap_or_default(),
+            job.unwrap_or_default()
+        )
     }
 
     pub(super) fn restore_cargo(&mut self) {

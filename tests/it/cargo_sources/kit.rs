@@ -118,6 +118,7 @@ impl Runner {
         Built { compiled, succeeded: status.success(), errors: String::from_utf8(stderr).unwrap() }
     }
 
+    #[expect(clippy::unused_self, reason = "reads as its clean sibling does")]
     /// What the program `app` that was built prints.
     pub(crate) fn printed(&self, workspace: &Path) -> String {
         run(&workspace.join("target"))

@@ -303,8 +303,7 @@ fn a_record_lives_as_long_as_its_entry() {
     assert_eq!(manifests(), 2);
     let prune = |keep| {
         let keep = [(local_cache::store::entry::Kind::Target, keep)].into();
-        let policy =
-            local_cache::store::retention::Policy { keep, groups: None, max_age: None, max_bytes: None };
+        let policy = local_cache::store::retention::Policy { keep, one_family: true, ..Default::default() };
         local_cache::ops::maintain::prune(&runner.store(), &policy, false, &Heard::default()).unwrap();
     };
     prune(1);

@@ -9,7 +9,7 @@ use crate::fs::files;
 use crate::ops::job::At;
 use crate::ops::paths::PathList;
 use crate::pattern::Base;
-use crate::preset::cargo::{Asked, Facts, Sight, clean, gather_by, keys};
+use crate::preset::cargo::{Asked, Facts, clean, gather_by, keys};
 use crate::tree::scan::Take;
 
 /// Decides what is left out while saving.
@@ -34,7 +34,7 @@ impl Project {
                 "the home directory is not known, so CARGO_HOME is not; set HOME or CARGO_HOME",
             ));
         }
-        let sight = Sight { locate: ground.locate, locate_link: ground.locate_link, name: ground.name };
+        let sight = ground.sight();
         let facts = gather_by(&asked, sight);
         let keys = keys(&facts);
         let cargo_home = ground.locate(&asked.cargo_home)?;

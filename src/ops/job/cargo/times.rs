@@ -6,7 +6,6 @@ use super::subject::Cargo;
 use crate::error::{Error, Result};
 use crate::ops::job::At;
 use crate::ops::sources::{self, Request};
-use crate::preset::cargo::Sight;
 use crate::preset::cargo::sources::Area;
 use crate::store::Store;
 use crate::store::entry::Entry;
@@ -29,7 +28,7 @@ fn find(at: &At<'_>, subject: &Cargo, project: &Project) -> Result<Area> {
     let request = Request {
         checkout: &ground.locate(&project.asked.checkout)?,
         workspaces: &project.facts.workspaces,
-        sight: Sight { locate: ground.locate, locate_link: ground.locate_link, name: ground.name },
+        sight: ground.sight(),
         skipped: &[ground.locate(&at.job.cache_root)?, project.cargo_home.clone()],
         named: &named,
     };
