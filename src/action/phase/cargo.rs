@@ -115,7 +115,7 @@ impl Step<'_, '_> {
             return self.cache_failed(error);
         }
         let Some(found) = &cache.found else {
-            if cache.kind != Kind::Path || self.inputs.lookup_only || name != "bin" {
+            if name != "bin" {
                 self.log.say(Mark::Missed, format_args!("{name}: nothing found for {key}"));
             }
             return;

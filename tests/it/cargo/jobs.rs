@@ -70,6 +70,14 @@ fn a_target_directory_itself_is_kept_and_put_back_by_a_rename() {
 }
 
 #[test]
+fn a_directory_that_cargo_did_not_make_is_not_moved() {
+    let machine = machine();
+    let job = project(&machine);
+    run(&job, &[("reuse", "move")], |_| drop(job.file("target/notes.txt", "mine")));
+    assert!(job.locate("target/notes.txt").exists());
+}
+
+#[test]
 fn sources_that_are_the_same_get_the_times_that_they_had_unless_something_unseen_changed() {
     let machine = machine();
     let time = |job: &crate::compat::support::Job<'_>| {
@@ -255,12 +263,12 @@ fn a_library_without_a_lock_file_gets_an_exact_hit() {
 
 #[test]
 fn a_toolchain_that_a_later_step_installs_is_in_the_key_that_is_saved() {
-    for (stays, digits) in [(true, "33cc"), (false, "33cc")] {
+    for (stays, reuse) in [(true, "copy"), (false, "copy"), (true, "move"), (false, "move")] {
         let machine = Machine::new();
         let job = project(&machine);
-        let (main, post) = run(&job, &[], |_| {
+        let (main, post) = run(&job, &[("reuse", reuse)], |_| {
             build(&job);
-            install_toolchain(&machine, digits);
+            install_toolchain(&machine, "33cc");
         });
         let unseen = main.output("cache-key").to_owned();
         assert_eq!(post.log.matches("target: 3 files").count(), 2, "{}", post.log);
