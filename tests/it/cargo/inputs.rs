@@ -164,7 +164,7 @@ fn cargo_home_and_target_dir_are_where_the_variables_and_settings_say() {
     };
     let files = ["$TMP/moved/registry/cache/i/a.crate", "out/debug/a"];
     let job = jobs();
-    run(&job, &[], |_| files.iter().for_each(|file| drop(job.file(file, "1"))));
+    run(&job, &[("cache-all-crates", "true")], |_| files.iter().for_each(|file| drop(job.file(file, "1"))));
     fs::remove_dir_all(machine.path("moved")).unwrap();
     let job = jobs();
     let (main, _) = run(&job, &[], |_| ());

@@ -134,7 +134,7 @@ fn crates_that_were_added_are_saved_under_the_same_key() {
     first(&machine);
     let job = project(&machine);
     let added = "~/.cargo/registry/cache/index-1/other-1.0.0.crate";
-    let (_, post) = run(&job, &[], |_| drop(job.file(added, "other")));
+    let (_, post) = run(&job, &[("cache-all-crates", "true")], |_| drop(job.file(added, "other")));
     post.says("💾 registry: 4 files").says("✅ target: nothing changed");
     forget(&machine);
     let job = project(&machine);
@@ -143,12 +143,30 @@ fn crates_that_were_added_are_saved_under_the_same_key() {
 }
 
 #[test]
+fn crates_that_no_lock_file_needs_are_not_kept_and_stay_where_they_are() {
+    let machine = machine();
+    let job = project(&machine);
+    let [needed, other] =
+        ["dep-1.0.0", "dep-0.9.0"].map(|package| format!("~/.cargo/registry/cache/index-1/{package}.crate"));
+    run(&job, &[], |_| {
+        build(&job);
+        drop(job.file(&other, "other"));
+    });
+    assert!(job.locate(&other).exists(), "a live directory was pruned");
+    forget(&machine);
+    let job = project(&machine);
+    run(&job, &[], |_| ());
+    assert!(job.locate(&needed).exists() && !job.locate(&other).exists());
+}
+
+#[test]
 fn with_another_lock_file_the_nearest_earlier_entries_stand_in() {
     let machine = machine();
     first(&machine);
     let job = project(&machine);
     job.file("Cargo.lock", &LOCK.replace("1.0.0", "1.0.1"));
-    let (main, post) = run(&job, &[], |_| drop(job.file("target/debug/app", "newer")));
+    let (main, post) =
+        run(&job, &[("cache-all-crates", "true")], |_| drop(job.file("target/debug/app", "newer")));
     // The project has no git dependencies, which the other lock file does not change.
     assert_eq!(hits(&main), ["false", "false", "true", "false"]);
     assert_ne!(main.output("cache-matched-key"), main.output("cache-primary-key"));
@@ -370,7 +388,7 @@ fn where_the_runner_forgets_what_main_noted_down_the_store_remembers() {
 fn nothing_in_a_cargo_home_but_registry_and_git_is_saved() {
     let machine = machine();
     let job = project(&machine);
-    run(&job, &[], |_| {
+    run(&job, &[("cache-all-crates", "true")], |_| {
         build(&job);
         job.file("~/.cargo/credentials.toml", "secret");
         job.file("~/.cargo/bin/rustup", "proxy");

@@ -137,7 +137,7 @@ impl Runner {
     /// The same for the one workspace of a step, without what no build can use.
     pub(crate) fn save_pruned(&self, step: &Step, key: &str) -> Entry {
         let facts = step.facts();
-        let left = leftovers(&facts[0].target, &facts).unwrap();
+        let left = leftovers(&facts[0].target, &facts, Sight::local()).unwrap();
         self.save_target(step, &facts[0], key, Some(&left.exclude()))
     }
 
