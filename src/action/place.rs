@@ -9,7 +9,7 @@ use super::env::Env;
 use super::inputs::{Inputs, Site as SiteInput};
 use super::log::{Log, Mark};
 use crate::monitor::Monitor;
-use crate::ops::job::{Job, Reply, work};
+use crate::ops::job::{Job, Reply, Subject, work};
 use crate::ops::paths::Ground;
 use crate::site::detect::{Decision, detect};
 use crate::site::facts::{Asked, Facts, Seen, gather};
@@ -27,8 +27,14 @@ pub(super) struct Place {
 
 impl Place {
     /// Looks around and decides.
-    pub(super) fn find(env: &Env, inputs: &Inputs, context: &Context, identity: Option<Identity>) -> Self {
-        let env: SiteEnv = env.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    pub(super) fn find(
+        env_of_step: &Env,
+        inputs: &Inputs,
+        context: &Context,
+        identity: Option<Identity>,
+    ) -> Self {
+        let env: SiteEnv =
+            env_of_step.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         let asked = Asked {
             env: env.clone(),
             wanted: match inputs.site {
@@ -38,7 +44,7 @@ impl Place {
                 SiteInput::JobContainer => Wanted::JobContainer,
             },
             cache_root: PathBuf::from(&inputs.cache_root),
-            paths: inputs.paths.iter().filter_map(|line| touched(line, context)).collect(),
+            paths: touched(env_of_step, inputs, context),
             job_container: inputs.job_container.clone(),
             throwaway: true,
             patience: Options::PATIENCE,
@@ -75,10 +81,17 @@ impl Place {
         let translation = &self.decision.translation;
         job.cache_root = translation.far(&job.cache_root);
         job.workspace = translation.far(&job.workspace);
-        for line in &mut job.paths {
-            let far: OsString = translation.far_lines(OsStr::new(line));
-            *line = String::from_utf8(far.into_vec())
-                .map_err(|_| format!("the path {line} is not UTF-8 there"))?;
+        match &mut job.subject {
+            Subject::Paths(subject) => {
+                for line in &mut subject.paths {
+                    let far: OsString = translation.far_lines(OsStr::new(line));
+                    *line = String::from_utf8(far.into_vec())
+                        .map_err(|_| format!("the path {line} is not UTF-8 there"))?;
+                }
+            }
+            Subject::Cargo(subject) => subject.map_paths(&|path| translation.far(path), &|line| {
+                translation.far_lines(OsStr::new(line)).to_string_lossy().into_owned()
+            }),
         }
         let mut hear = |line: &str| log.debug(line);
         let outcome = run(&self.facts, &self.decision, job, &self.options, &mut hear, far_work);
@@ -102,8 +115,20 @@ impl Place {
     }
 }
 
-/// A directory that a line of `path` touches, as far as that can be told without looking.
-fn touched(line: &str, context: &Context) -> Option<PathBuf> {
+/// The directories that a step touches, as far as that can be told without looking.
+fn touched(env: &Env, inputs: &Inputs, context: &Context) -> Vec<PathBuf> {
+    if !inputs.paths.is_empty() {
+        return inputs.paths.iter().filter_map(|line| touched_by(line, context)).collect();
+    }
+    let cargo_home = env.path("CARGO_HOME").unwrap_or(Path::new("~/.cargo")).to_owned();
+    let lines = inputs.cargo.workspaces.iter().flat_map(|line| [Some(&line.root), line.target.as_ref()]);
+    let named = lines.flatten().map(PathBuf::from).chain(env.path("CARGO_TARGET_DIR").map(Path::to_owned));
+    let elsewhere = named.chain([cargo_home]).filter(|path| path.is_absolute() || path.starts_with("~"));
+    elsewhere.chain(context.workspace.clone()).collect()
+}
+
+/// A directory that a line of `path` touches.
+fn touched_by(line: &str, context: &Context) -> Option<PathBuf> {
     if line.starts_with(['!', '#']) {
         return None;
     }
@@ -116,13 +141,19 @@ fn touched(line: &str, context: &Context) -> Option<PathBuf> {
 }
 
 /// Does a job where this process is: the work of the far side, and of a phase that needs none.
-#[expect(clippy::needless_pass_by_value, reason = "the far side hands the job over")]
-pub fn far_work(job: Job, context: &far::Context) -> Reply {
+pub fn far_work(mut job: Job, context: &far::Context) -> Reply {
+    if let Subject::Cargo(subject) = &mut job.subject {
+        // What an image sets for its steps; what the request says comes from the steps themselves.
+        subject.add_env(context.env.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str())), true);
+    }
     let locate = |path: &Path| context.locate(path);
     let locate_link = |path: &Path| context.locate_link(path);
-    let ground = Ground { home: context.home.as_deref(), locate: &locate, locate_link: &locate_link };
+    let name = |path: &Path| context.name(path);
+    let home = context.home.as_deref();
+    let ground = Ground { home, locate: &locate, locate_link: &locate_link, name: &name };
     let mut reply = work(&job, &ground, &Watch(context));
-    for text in reply.warnings.iter_mut().chain(&mut reply.error) {
+    let of_caches = reply.caches.iter_mut().filter_map(|cache| cache.error.as_mut());
+    for text in reply.warnings.iter_mut().chain(&mut reply.error).chain(of_caches) {
         *text = as_named(text, &context.root);
     }
     reply

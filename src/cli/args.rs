@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::store::entry::Kind;
+
 /// Keeps directories on this machine's disk and puts them back in milliseconds.
 #[derive(Debug, Parser)]
 #[command(name = "local-cache", version, arg_required_else_help = true, max_term_width = 100)]
@@ -53,7 +55,9 @@ pub(super) enum Command {
     #[command(after_help = "Example:\n  local-cache verify --repair")]
     Verify(Verify),
     /// Remove entries and give their space back
-    #[command(after_help = "Example:\n  local-cache prune --dry-run --keep 5 --max-age 7d --max-size 50GB")]
+    #[command(
+        after_help = "Without --keep, --max-age and --max-size the usual generations stay: of keys that are alike but for digests, dates and numbers of runs, the 5 of the registry, of git and of listed paths, and the 3 of target directories that were used last. Of the same paths no more than four times as many stay, whatever their keys.\n\nExamples:\n  local-cache prune --dry-run\n  local-cache prune --keep 5 --keep target=3 --max-age 7d --max-size 50GB"
+    )]
     Prune(Prune),
     /// Show what path patterns stand for: one path a line, relative to the current directory, in order
     #[command(after_help = "Example:\n  local-cache paths 'target/*/deps' ~/.cargo/registry")]
@@ -66,6 +70,12 @@ pub(super) enum Command {
         after_help = "Examples:\n  local-cache key\n  local-cache key --workspace app --workspace ../other --json"
     )]
     Key(Key),
+    /// Restore or save the registry, git dependencies and target directories of a Cargo project
+    #[command(
+        arg_required_else_help = true,
+        after_help = "Examples:\n  local-cache cargo restore\n  cargo build\n  local-cache cargo save"
+    )]
+    Cargo(Cargo),
     /// Run two jobs on a real Cargo project, side by side with and without the cache
     #[command(
         after_help = "Everything happens in one temporary directory, below TMPDIR or else /tmp, the store too.\n\nExamples:\n  local-cache demo\n  local-cache demo --project ~/src/my-workspace\n  TMPDIR=/mnt/disk local-cache demo --keep"
@@ -117,6 +127,9 @@ pub(super) struct Save {
     /// Replace an entry of the same key
     #[arg(long)]
     pub(super) refresh: bool,
+    /// Move the directories into the store afterwards, so that a restore puts them back by a rename
+    #[arg(long = "move")]
+    pub(super) keep_ready: bool,
     /// Files, directories or patterns; `!` before one leaves it out
     #[arg(required = true, value_name = "PATH")]
     pub(super) paths: Vec<String>,
@@ -140,15 +153,38 @@ pub(super) struct Prune {
     /// Only show what would go, and why
     #[arg(long)]
     pub(super) dry_run: bool,
-    /// How many entries of each group of paths stay: those used last
-    #[arg(long, value_name = "COUNT")]
-    pub(super) keep: Option<usize>,
+    /// Generations that stay: a number for all, or one for a kind (path, registry, git, target) such as `target=3`; may be given several times
+    #[arg(long, value_name = "[KIND=]COUNT", value_parser = keep)]
+    pub(super) keep: Vec<Keep>,
+    /// Count generations over all keys of the same paths, however much they differ
+    #[arg(long)]
+    pub(super) any_key: bool,
     /// Entries unused for longer go, such as `7d` or `12h`
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(super) max_age: Option<Duration>,
     /// Entries go, the least recently used first, until the store is at most this large, such as `50GB`
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub(super) max_size: Option<u64>,
+}
+
+/// A number of generations, of one kind or of all.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Keep {
+    pub(super) kind: Option<Kind>,
+    pub(super) count: usize,
+}
+
+fn keep(text: &str) -> Result<Keep, String> {
+    let (kind, count) = match text.split_once('=') {
+        None => (None, text),
+        Some((name, count)) => {
+            let kind = Kind::ALL.into_iter().find(|kind| kind.to_string() == name);
+            let unknown = || format!("there is no kind {name}; use path, registry, git or target");
+            (Some(kind.ok_or_else(unknown)?), count)
+        }
+    };
+    let count = count.parse().map_err(|_| format!("{count:?} is not a number of generations, such as 5"))?;
+    Ok(Keep { kind, count })
 }
 
 #[derive(Debug, Args)]
@@ -179,6 +215,57 @@ pub(super) struct Key {
     /// Directory of a Cargo workspace; may be given several times; the current directory if not given
     #[arg(long = "workspace", value_name = "DIR")]
     pub(super) workspaces: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Cargo {
+    #[command(subcommand)]
+    pub(super) command: CargoCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum CargoCommand {
+    /// Put back what fits the project best, each cache under its computed key
+    #[command(
+        after_help = "Example:\n  local-cache cargo restore --workspace app --workspace '../other -> ../build'"
+    )]
+    Restore(CargoRestore),
+    /// Save what changed since it was restored
+    #[command(after_help = "Example:\n  local-cache cargo save")]
+    Save(CargoSave),
+}
+
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
+pub(super) struct CargoRestore {
+    #[command(flatten)]
+    pub(super) workspaces: CargoWorkspaces,
+    /// Leave in target directories what the entry does not have
+    #[arg(long)]
+    pub(super) no_mirror: bool,
+    /// Only tell whether there are entries
+    #[arg(long)]
+    pub(super) lookup_only: bool,
+    /// End with exit code 3 when nothing is found
+    #[arg(long)]
+    pub(super) fail_on_cache_miss: bool,
+    /// Do not compare contents with their digests
+    #[arg(long)]
+    pub(super) no_verify: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CargoSave {
+    #[command(flatten)]
+    pub(super) workspaces: CargoWorkspaces,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CargoWorkspaces {
+    /// Directory of a Cargo workspace, with ` -> TARGET` after it if its target directory is elsewhere; may be given
+    /// several times; the current directory if not given
+    #[arg(long = "workspace", value_name = "DIR")]
+    pub(super) workspaces: Vec<String>,
 }
 
 #[derive(Debug, Args)]

@@ -110,6 +110,10 @@ pub(super) fn restore(context: &mut Context<'_>, args: &args::Restore) -> Result
 pub(super) fn save(context: &mut Context<'_>, args: &args::Save) -> Result<Exit, Failure> {
     let key = key(&args.key)?;
     let paths = context.paths(&args.paths)?;
+    if args.keep_ready && paths.has_exclusions() {
+        let why = "--move would take away what the `!` lines leave out; use one of them";
+        return Err(Failure::Usage(why.to_owned()));
+    }
     let store = Store::create(&context.common.cache_root)?;
     let roots = paths.resolve(&Ground::local(None))?;
     let exclude = roots.exclude();
@@ -118,7 +122,9 @@ pub(super) fn save(context: &mut Context<'_>, args: &args::Save) -> Result<Exit,
         key: &key,
         places: &roots.places,
         exclude: exclude.as_ref().map(|exclude| exclude as &_),
-        refresh: args.refresh,
+        existing: if args.refresh { save::Existing::IsReplaced } else { save::Existing::Stays },
+        allow_empty: false,
+        keep_ready: args.keep_ready,
         sources: None,
         parent: None,
     };
@@ -191,12 +197,21 @@ pub(super) fn verify(context: &mut Context<'_>, args: &args::Verify) -> Result<E
 }
 
 pub(super) fn prune(context: &mut Context<'_>, args: &args::Prune) -> Result<Exit, Failure> {
-    let kinds = [Kind::Path, Kind::Registry, Kind::Git, Kind::Target];
+    let mut keep = HashMap::new();
+    // A number for one kind counts wherever it stands among those for all.
+    for all in args.keep.iter().filter(|keep| keep.kind.is_none()) {
+        keep.extend(Kind::ALL.map(|kind| (kind, all.count)));
+    }
+    keep.extend(args.keep.iter().filter_map(|keep| Some((keep.kind?, keep.count))));
+    if args.keep.is_empty() && args.max_age.is_none() && args.max_size.is_none() {
+        keep.extend(Policy::USUAL);
+    }
     let policy = Policy {
-        keep: args.keep.map_or_else(HashMap::new, |keep| kinds.map(|kind| (kind, keep)).into()),
-        groups: None,
+        keep,
+        one_family: args.any_key,
         max_age: args.max_age,
         max_bytes: args.max_size,
+        ..Policy::default()
     };
     let pruned = match existing(context)? {
         None => maintain::Pruned { decisions: Vec::new(), collected: None },

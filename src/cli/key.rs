@@ -125,7 +125,8 @@ fn document(keys: &Keys) -> Value {
         .iter()
         .map(|target| {
             let mut value = key_document(&target.key);
-            value["workspace"] = json!(target.workspace.display().to_string());
+            let workspaces = target.workspaces.iter().map(|asked| asked.root.display().to_string());
+            value["workspaces"] = workspaces.collect();
             value["directory"] = json!(target.directory.display().to_string());
             value
         })

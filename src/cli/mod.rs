@@ -1,6 +1,7 @@
 //! The command line: arguments in, text or JSON out.
 
 mod args;
+mod cargo;
 mod commands;
 mod demo;
 mod exit;
@@ -81,6 +82,7 @@ pub fn run(surroundings: Surroundings<'_>) -> Exit {
         Command::HashFiles(hash_files) => commands::hash_files(&mut context, hash_files),
         Command::Demo(args) => demo::demo(&mut context, args, env),
         Command::Key(args) => key::key(&mut context, args, env),
+        Command::Cargo(args) => cargo::cargo(&mut context, args, env),
     };
     progress.finish();
     result.unwrap_or_else(|failure| {

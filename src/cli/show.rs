@@ -15,6 +15,7 @@ use crate::ops::save::{Outcome, Saved};
 use crate::report::{Table, age, bytes, things, took};
 use crate::store::collect::Collected;
 use crate::store::entry::Entry;
+use crate::store::retention::family;
 use crate::store::verify::Verified;
 use crate::tree::manifest::Manifest;
 use crate::tree::{LeafKind, Tree};
@@ -67,8 +68,11 @@ pub(super) fn restored(found: Option<&Restored>, key: &str, root: &Path) -> Show
         json["restore-milliseconds"] = milliseconds(found.took);
         json["right-files"] = found.right_files.into();
         json["right-bytes"] = found.right_bytes.into();
+        // Of the right ones, those that had to be read for that.
+        json["compared-files"] = applied.confirmed.into();
         json["written-files"] = applied.files.into();
         json["written-bytes"] = applied.bytes.into();
+        json["ready-directories"] = found.ready.into();
         json["removed-files"] = applied.removed.into();
     }
     (text, json)
@@ -110,6 +114,7 @@ pub(super) fn saved(outcome: &Outcome, key: &str) -> Shown {
         Outcome::Exists => {
             not_saved(key, "exists", &format!("✅ {shown} is saved already; --refresh replaces it\n"))
         }
+        Outcome::Unchanged => not_saved(key, "unchanged", &format!("✅ {shown} is saved as it is already\n")),
         Outcome::InProgress => not_saved(
             key,
             "in-progress",
@@ -283,19 +288,21 @@ pub(super) fn verified(verified: &Verified, collected: Option<&Collected>) -> Sh
 }
 
 pub(super) fn pruned(pruned: &Pruned, dry_run: bool) -> Shown {
-    let mut table = Table::new(["entry", "kind", "size", "rank", "decision", "key"]).right([2]);
+    let mut table = Table::new(["entry", "kind", "size", "used", "rank", "decision", "key"]).right([2, 3]);
     let mut list = Vec::new();
     let mut dropped = 0;
     for (decision, entry) in &pruned.decisions {
         let reason = decision.drop.map(|reason| reason.to_string());
         dropped += u64::from(reason.is_some());
-        list.push(
-            json!({ "entry": decision.id, "key": entry.key, "keep": reason.is_none(), "reason": reason }),
-        );
+        list.push(json!({
+            "entry": decision.id, "key": entry.key, "keep": reason.is_none(), "reason": reason,
+            "rank": decision.rank, "family": family(&entry.key),
+        }));
         table.row([
             decision.id.to_string()[..24].to_owned(),
             entry.group.kind.to_string(),
             bytes(entry.bytes),
+            ago(decision.last_used),
             format!("{}.", decision.rank),
             reason.map_or_else(|| "stays".to_owned(), |reason| format!("goes: {reason}")),
             one_line(&entry.key),

@@ -73,13 +73,18 @@ impl Cache<'_> {
             key: &self.key,
             places: &roots.places,
             exclude: exclude.as_ref().map(|exclude| exclude as &_),
-            refresh: false,
+            existing: save::Existing::Stays,
+            allow_empty: false,
+            keep_ready: false,
             sources: None,
             parent: None,
         };
         let saved = match save::save(self.store, &request, monitor)? {
             save::Outcome::Saved(saved) => Some(size(&saved.entry)),
-            save::Outcome::Exists | save::Outcome::InProgress | save::Outcome::NothingThere => None,
+            save::Outcome::Exists
+            | save::Outcome::Unchanged
+            | save::Outcome::InProgress
+            | save::Outcome::NothingThere => None,
         };
         Ok((saved, begun.elapsed()))
     }

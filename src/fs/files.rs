@@ -7,7 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{PosixFadviseAdvice, RenameFlags};
+use nix::fcntl::RenameFlags;
 
 use super::{Kind, Stat, Timestamp, set_mode, stat_of};
 use crate::error::{Context, Result};
@@ -81,6 +81,26 @@ pub fn rename_new(from: &Path, to: &Path) -> Result<bool> {
     }
 }
 
+/// Moves a directory to a name that is free or stands for an empty directory. Says false when that is not possible: it
+/// is gone, the name is taken, they lie on different filesystems, or it may not be moved.
+pub fn move_dir(from: &Path, to: &Path) -> Result<bool> {
+    use io::ErrorKind as Kind;
+    match fs::rename(from, to) {
+        Ok(()) => Ok(true),
+        Err(error) => match error.kind() {
+            Kind::NotFound
+            | Kind::NotADirectory
+            | Kind::DirectoryNotEmpty
+            | Kind::AlreadyExists
+            | Kind::CrossesDevices
+            | Kind::PermissionDenied
+            | Kind::ReadOnlyFilesystem
+            | Kind::ResourceBusy => Ok(false),
+            _ => Err(error).context("rename to", || to),
+        },
+    }
+}
+
 /// Removes a file; one that is gone already is no error.
 pub fn remove(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
@@ -143,6 +163,12 @@ pub fn is_symlink(path: &Path) -> Result<bool> {
     }
 }
 
+/// Whether an open file lies on NFS, where a wait for a lock may not end.
+pub fn is_on_nfs(file: &File) -> bool {
+    let found = nix::sys::statfs::fstatfs(file);
+    found.is_ok_and(|found| found.filesystem_type() == nix::sys::statfs::NFS_SUPER_MAGIC)
+}
+
 /// A filesystem's room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Space {
@@ -198,10 +224,25 @@ pub fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<
     }
 }
 
-/// Asks the kernel to read part of a file into memory soon. A wish: failure means nothing.
-pub fn will_need(file: &File, offset: u64, length: u64) {
-    let (Ok(offset), Ok(length)) = (i64::try_from(offset), i64::try_from(length)) else { return };
-    let _ = nix::fcntl::posix_fadvise(file, offset, length, PosixFadviseAdvice::POSIX_FADV_WILLNEED);
+/// Whether the filesystem that a path lies on takes its times from this machine's clock. No for those of a network, and
+/// for all that are not known here.
+pub fn has_local_clock(path: &Path) -> Result<bool> {
+    use nix::sys::statfs;
+    // By their sources, as nix has no names for them.
+    const ZFS: statfs::FsType = statfs::FsType(0x2fc1_2fc1);
+    const BCACHEFS: statfs::FsType = statfs::FsType(0xca45_1a4e);
+    let known = [
+        statfs::EXT4_SUPER_MAGIC,
+        statfs::XFS_SUPER_MAGIC,
+        statfs::BTRFS_SUPER_MAGIC,
+        statfs::TMPFS_MAGIC,
+        statfs::OVERLAYFS_SUPER_MAGIC,
+        statfs::F2FS_SUPER_MAGIC,
+        ZFS,
+        BCACHEFS,
+    ];
+    let found = statfs::statfs(path).context("look at the filesystem of", || path)?;
+    Ok(known.contains(&found.filesystem_type()))
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ mod lock;
 mod remove;
 mod stat;
 mod temp;
+mod volume;
 pub mod xattrs;
 
 pub use clone::clone_range;
@@ -21,3 +22,4 @@ pub use lock::{Lock, Mode};
 pub use remove::{remove_child, remove_tree};
 pub use stat::{Kind, Stat, Timestamp};
 pub use temp::{TempName, is_temp_name};
+pub use volume::{Inodes, Volume, filesystem, volume};

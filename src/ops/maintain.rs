@@ -10,7 +10,7 @@ use crate::monitor::{Monitor, Stage};
 use crate::store::Store;
 use crate::store::collect::Collected;
 use crate::store::entry::{Entry, EntryId};
-use crate::store::retention::{Candidate, Decision, Policy, decide};
+use crate::store::retention::{Candidate, Decision, Policy, decide, family, is_of_default_branch};
 use crate::store::verify::Verified;
 
 /// An entry in a list.
@@ -75,12 +75,11 @@ pub fn prune(store: &Store, policy: &Policy, dry_run: bool, monitor: &dyn Monito
 
 fn decisions(store: &Store, policy: &Policy, monitor: &dyn Monitor) -> Result<Vec<(Decision, Entry)>> {
     let mut entries: HashMap<EntryId, Entry> = HashMap::new();
-    let mut needs = Needs { store, numbers: HashMap::new(), sizes: Vec::new() };
+    let mut needs = Needs::new(store);
     let mut candidates = Vec::new();
     for listed in list(store, monitor)? {
         let needs = if policy.max_bytes.is_some() { needs.of(&listed.entry, monitor)? } else { Vec::new() };
-        let kind = listed.entry.group.kind;
-        candidates.push(Candidate { id: listed.id.clone(), kind, last_used: listed.last_used, needs });
+        candidates.push(candidate(&listed, needs, &[]));
         entries.insert(listed.id, listed.entry);
     }
     let decisions = decide(&candidates, &needs.sizes, policy, Timestamp::now());
@@ -90,15 +89,31 @@ fn decisions(store: &Store, policy: &Policy, monitor: &dyn Monitor) -> Result<Ve
         .collect())
 }
 
-/// The files of the store that entries need, numbered, with the bytes they take.
-struct Needs<'s> {
-    store: &'s Store,
-    numbers: HashMap<Digest, usize>,
-    sizes: Vec<u64>,
+/// An entry as retention sees it; `defaults` are the default branches that are known, by scope.
+pub(super) fn candidate(listed: &Listed, needs: Vec<usize>, defaults: &[(String, String)]) -> Candidate {
+    Candidate {
+        id: listed.id.clone(),
+        kind: listed.entry.group.kind,
+        family: family(&listed.entry.key),
+        of_default_branch: is_of_default_branch(&listed.entry.group, defaults),
+        last_used: listed.last_used,
+        needs,
+    }
 }
 
-impl Needs<'_> {
-    fn of(&mut self, entry: &Entry, monitor: &dyn Monitor) -> Result<Vec<usize>> {
+/// The files of the store that entries need, numbered, with the bytes they take.
+pub(super) struct Needs<'s> {
+    store: &'s Store,
+    numbers: HashMap<Digest, usize>,
+    pub(super) sizes: Vec<u64>,
+}
+
+impl<'s> Needs<'s> {
+    pub(super) fn new(store: &'s Store) -> Self {
+        Self { store, numbers: HashMap::new(), sizes: Vec::new() }
+    }
+
+    pub(super) fn of(&mut self, entry: &Entry, monitor: &dyn Monitor) -> Result<Vec<usize>> {
         let layout = self.store.layout();
         let references = match self.store.read_references(&entry.manifest) {
             Err(error) if error.is_damage() => {

@@ -1,9 +1,11 @@
 //! Whole operations on a store, each with a request and an outcome.
 
 mod claim;
+pub mod guard;
 pub mod job;
 pub mod leftovers;
 pub mod maintain;
+pub mod package_cache;
 pub mod paths;
 pub mod restore;
 pub mod save;

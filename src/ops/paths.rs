@@ -14,6 +14,7 @@ use crate::fs::files;
 use crate::pattern::{
     Anchor, Anchored, Base, Exclusions, Found, FoundKind, Lookup, PatternError, Patterns, Verdict,
 };
+use crate::preset::cargo::Sight;
 use crate::tree::Places;
 use crate::tree::scan::Take;
 
@@ -36,6 +37,15 @@ pub struct Ground<'a> {
     pub locate: &'a (dyn Fn(&Path) -> io::Result<PathBuf> + Sync),
     /// The same, but the last component is left as it is.
     pub locate_link: &'a (dyn Fn(&Path) -> io::Result<PathBuf> + Sync),
+    /// The name of a path that was located.
+    pub name: &'a (dyn Fn(&Path) -> PathBuf + Sync),
+}
+
+impl<'a> Ground<'a> {
+    /// The same for those who look at Cargo projects.
+    pub fn sight(&self) -> Sight<'a> {
+        Sight { locate: self.locate, locate_link: self.locate_link, name: self.name }
+    }
 }
 
 impl Ground<'_> {
@@ -45,7 +55,7 @@ impl Ground<'_> {
         fn own(path: &Path) -> io::Result<PathBuf> {
             Ok(path.to_owned())
         }
-        Ground { home, locate: &own, locate_link: &own }
+        Ground { home, locate: &own, locate_link: &own, name: &Path::to_path_buf }
     }
 
     /// The path to use for an absolute name, or one that begins with `~`.
@@ -289,7 +299,9 @@ mod tests {
         let context = Context::below(root.into(), Vec::new(), "/home/me".into(), std::sync::Arc::default());
         let locate = |path: &Path| context.locate(path);
         let locate_link = |path: &Path| context.locate_link(path);
-        let ground = Ground { home: context.home.as_deref(), locate: &locate, locate_link: &locate_link };
+        let name = |path: &Path| context.name(path);
+        let home = context.home.as_deref();
+        let ground = Ground { home, locate: &locate, locate_link: &locate_link, name: &name };
         for line in ["~/.cargo/registry", "~/.cargo/reg*"] {
             let roots = PathList::parse([line], &base()).unwrap().resolve(&ground).unwrap();
             let place = roots.places.path(b"~/.cargo/registry").unwrap();

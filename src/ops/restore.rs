@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::PATIENCE;
 use super::claim::Claim;
 use crate::error::{Error, Result};
-use crate::fs::files;
+use crate::fs::{Timestamp, files};
 use crate::key::matching::{self, Candidate, Match};
 use crate::monitor::{Monitor, Stage};
 use crate::store::Store;
@@ -53,6 +53,8 @@ pub struct Restored {
     pub right_files: u64,
     /// Bytes in them.
     pub right_bytes: u64,
+    /// Directories that a rename put back.
+    pub ready: u32,
     /// How long it took to write.
     pub took: Duration,
 }
@@ -73,12 +75,13 @@ pub fn restore(store: &Store, request: &Request<'_>, monitor: &dyn Monitor) -> R
                 if let Err(error) = store.mark_used(&id) {
                     monitor.warn(&error.line());
                 }
-                let (applied, right_files, right_bytes) = match done {
-                    Some((applied, files, bytes)) => (Some(applied), files, bytes),
-                    None => (None, 0, 0),
-                };
                 let took = begun.elapsed();
-                return Ok(Some(Restored { id, entry, matched, applied, right_files, right_bytes, took }));
+                let applied = done.as_ref().map(|done| done.applied);
+                let (right_files, right_bytes, ready) =
+                    done.map_or((0, 0, 0), |done| (done.right_files, done.right_bytes, done.ready));
+                let restored =
+                    Restored { id, entry, matched, applied, right_files, right_bytes, ready, took };
+                return Ok(Some(restored));
             }
             Err(error) if error.is_damage() => damaged.set_aside(&id, &error),
             Err(error) => return Err(error),
@@ -147,15 +150,19 @@ fn find(request: &Request<'_>, damaged: &mut Damaged<'_>) -> Result<Option<(Entr
     Ok(None)
 }
 
-fn write(
-    store: &Store,
-    entry: &Entry,
-    request: &Request<'_>,
-    monitor: &dyn Monitor,
-) -> Result<(Applied, u64, u64)> {
+/// What a restore did.
+struct Written {
+    applied: Applied,
+    right_files: u64,
+    right_bytes: u64,
+    ready: u32,
+}
+
+fn write(store: &Store, entry: &Entry, request: &Request<'_>, monitor: &dyn Monitor) -> Result<Written> {
     let manifest = store.read_manifest(entry)?;
     let places = places(&manifest.tree, request.place)?;
     let claim = Claim::take(&places, PATIENCE, monitor)?;
+    let ready = store.take_ready(&entry.manifest, &manifest.tree, &places)?;
     monitor.begin(Stage::Scanning, 0);
     let options = scan::Options {
         guide: Some(&manifest.tree),
@@ -170,7 +177,8 @@ fn write(
         spare_store(store, &mut present, &places)?;
     }
     refuse_linked_roots(&manifest, &present.tree, &places)?;
-    let plan = plan(&manifest, &present, request.extras);
+    let seen = store.seen(&entry.manifest, &places);
+    let plan = plan(&manifest, &present, &seen, request.extras);
     drop(present);
     monitor.begin(
         Stage::Restoring,
@@ -179,6 +187,8 @@ fn write(
     let options = apply::Options { verify: request.verify };
     let locate = |leaves: &[_]| store.locate(&manifest, leaves);
     let applied = apply::apply(&manifest, &plan, &places, &locate, options, monitor)?;
+    // It costs time later not to know it, no more; and where the store can't be written to, that is said already.
+    drop(store.note_seen(&entry.manifest, &places, Timestamp::now()));
     if applied.without_attributes > 0 {
         let count = applied.without_attributes;
         monitor.warn(&format!(
@@ -186,7 +196,7 @@ fn write(
         ));
     }
     let right_bytes = plan.right_bytes.saturating_add(applied.confirmed_bytes);
-    Ok((applied, plan.right + applied.confirmed, right_bytes))
+    Ok(Written { applied, right_files: plan.right + applied.confirmed, right_bytes, ready })
 }
 
 fn size(manifest: &Manifest, leaf: crate::tree::LeafId) -> u64 {

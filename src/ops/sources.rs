@@ -18,8 +18,8 @@ use crate::digest::Digest;
 use crate::error::{Context, Error, Result};
 use crate::fs::{Stat, Timestamp, files};
 use crate::monitor::{Monitor, Stage};
-use crate::preset::cargo::WorkspaceFacts;
 use crate::preset::cargo::sources::{Area, Known, Seen, decide, packages, to_read};
+use crate::preset::cargo::{Sight, WorkspaceFacts};
 use crate::store::Store;
 use crate::store::entry::Entry;
 use crate::tree::manifest::{Manifest, Record};
@@ -35,13 +35,15 @@ const BUFFER: usize = 256 << 10;
 /// Files that a thread reads one after another.
 const CHUNK: usize = 32;
 
-/// Where to look for sources. All paths are those that this process uses.
+/// Where to look for sources. All paths but those of the workspaces are those that this process uses.
 pub struct Request<'a> {
     /// The checkout; all of it is looked at.
     pub checkout: &'a Path,
     /// The workspaces of the step. The repository of one outside of the checkout is looked at, too, and so are packages
     /// that they depend on by path.
     pub workspaces: &'a [WorkspaceFacts],
+    /// Where the files are that the paths of the workspaces name.
+    pub sight: Sight<'a>,
     /// What is never looked at: the cache root, `CARGO_HOME`, further target directories. Those of the workspaces need
     /// not be named.
     pub skipped: &'a [PathBuf],
@@ -52,16 +54,23 @@ pub struct Request<'a> {
 /// Finds the area in which the sources of a step are.
 pub fn look_for(request: &Request<'_>, monitor: &dyn Monitor) -> Result<Area> {
     let checkout = files::canonical(request.checkout)?;
+    let locate = |name: &Path| (request.sight.locate)(name).context("find", || name);
     let mut others = Vec::new();
     for project in request.workspaces.iter().filter_map(|workspace| workspace.project.as_ref()) {
-        others.push(repository(&project.root)?);
-        let found = packages(project);
+        others.push(repository(&locate(&project.root)?)?);
+        let found = packages(project, request.sight);
         found.warnings.iter().for_each(|warning| monitor.warn(warning));
-        others.extend(found.directories);
+        for directory in &found.directories {
+            others.push(locate(directory)?);
+        }
     }
     let targets = request.workspaces.iter().map(|workspace| &workspace.target);
     // What does not exist needs no skipping.
-    let skipped = targets.chain(request.skipped).filter_map(|path| files::canonical(path).ok()).collect();
+    let skipped = targets
+        .filter_map(|name| locate(name).ok())
+        .chain(request.skipped.iter().cloned())
+        .filter_map(|path| files::canonical(&path).ok())
+        .collect();
     Ok(Area::new(&checkout, &others, skipped, request.named))
 }
 

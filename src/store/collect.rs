@@ -23,6 +23,9 @@ const WORTH_REWRITING: u64 = 1 << 20;
 /// How long damaged entries are kept for somebody to look at, in seconds.
 const QUARANTINE: i64 = 7 * 86_400;
 
+/// How long it is remembered when a directory was as a manifest says, in seconds.
+const SEEN: i64 = 30 * 86_400;
+
 /// How long a job is taken to last at most, in seconds; then what its phases remembered goes.
 const MEMORY: i64 = 5 * 86_400;
 
@@ -83,6 +86,17 @@ impl Store {
         let is_entry =
             |name: &OsString| name.to_str().and_then(EntryId::parse).is_some_and(|id| ids.contains(&id));
         self.sweep(&self.layout.used_dir(), &mut done, is_entry)?;
+        for copy in self.ready_copies()? {
+            if !uses.manifests.contains_key(&copy.manifest) {
+                self.remove_ready(&copy)?;
+                done.bytes += copy.bytes;
+            }
+        }
+        self.sweep(&self.layout.seen_dir(), &mut done, |name| {
+            let manifest = name.to_str().and_then(|name| name.split('-').next()?.parse().ok());
+            manifest.is_some_and(|id: Digest| uses.manifests.contains_key(&id))
+        })?;
+        self.sweep_old(&self.layout.seen_dir(), SEEN, &mut done)?;
         self.sweep(&self.layout.locks(), &mut done, |name| name == "store")?;
         self.sweep_old(&self.layout.quarantine(), QUARANTINE, &mut done)?;
         self.sweep_old(&self.layout.memories(), MEMORY, &mut done)?;

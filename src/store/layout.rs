@@ -19,6 +19,8 @@ pub const VERSION: u32 = 1;
 ///   packs/<digest>.moved         where the contents of a rewritten pack went
 ///   blobs/ab/<digest>            contents of one large file
 ///   used/<entry id>              when an entry was last used: the time of this file
+///   ready/<manifest>-<n>-<bytes> a directory that was saved, to be put back by a rename
+///   seen/<manifest>-<dev>-<ino>  when a directory outside of the store was last as a manifest says
 ///   locks/store                  held by everything that reads or writes the store
 ///   locks/<entry id>             held by a save
 ///   memories/<name>              what a phase of a job leaves for a later one, where the runner forgets it
@@ -115,6 +117,26 @@ impl Layout {
     /// When an entry was last used.
     pub fn used(&self, id: &EntryId) -> PathBuf {
         self.used_dir().join(id.to_string())
+    }
+
+    /// The directory of all ready copies.
+    pub fn ready(&self) -> PathBuf {
+        self.root.join("ready")
+    }
+
+    /// A ready copy: that of a root of a manifest, by its number, and what it takes on disk.
+    pub fn ready_copy(&self, manifest: &Digest, number: u32, bytes: u64) -> PathBuf {
+        self.ready().join(format!("{manifest}-{number}-{bytes}"))
+    }
+
+    /// When directories outside of the store were last as manifests say.
+    pub fn seen_dir(&self) -> PathBuf {
+        self.root.join("seen")
+    }
+
+    /// When a directory, by its device and inode, was last as a manifest says.
+    pub fn seen(&self, manifest: &Digest, device: u64, inode: u64) -> PathBuf {
+        self.seen_dir().join(format!("{manifest}-{device:x}-{inode:x}"))
     }
 
     /// The directory of all locks.

@@ -17,12 +17,15 @@
 pub mod blob;
 pub mod collect;
 pub mod entry;
+pub mod guard;
 pub mod layout;
 mod locate;
 pub mod lock;
 pub mod pack;
+pub mod ready;
 pub mod retention;
 pub mod save;
+mod seen;
 pub mod verify;
 
 use std::fs::File;
@@ -54,9 +57,13 @@ pub struct Modes {
 }
 
 impl Modes {
-    /// Everybody may read; whoever may write to the cache root may write. New files inherit the group as the root says.
+    /// Whoever may write to the cache root may read and write; nobody else may read, for there may be files in the
+    /// store that nobody else may read where they come from. New files inherit the group as the root says.
     fn like(root: u32) -> Self {
-        Self { directory: 0o755 | (root & 0o2022), file: 0o644 | (root & 0o022) }
+        let group = if root & 0o020 == 0 { 0 } else { 0o070 };
+        let others = if root & 0o002 == 0 { 0 } else { 0o007 };
+        let directory = 0o700 | group | others | (root & 0o2000);
+        Self { directory, file: directory & 0o666 }
     }
 }
 
@@ -261,7 +268,8 @@ impl Store {
                 total += files::stat(&dir.join(name))?.map_or(0, |stat| stat.allocated);
             }
         }
-        Ok(total)
+        let ready: u64 = self.ready_copies()?.iter().map(|copy| copy.bytes).sum();
+        Ok(total + ready)
     }
 
     /// Notes that an entry was used now.

@@ -1,29 +1,67 @@
-//! Which entries stay (pure).
+//! Which entries stay, and in which order the others go (pure).
+//!
+//! # Generations
+//!
+//! Entries stand in for one another within a group: a scope, a ref, a kind and a list of paths. How many of a group
+//! stay can't be one number for all of it: the cells of a matrix save into one group under keys of their own, so with
+//! five kept, a matrix of six would push out one of its own cells at every run. So generations are counted in
+//! **families**: keys that are alike but for digests, dates and numbers of runs ([`family`]). Of each family the `keep`
+//! entries that were used last stay.
+//!
+//! Keys can also differ at every run by something that looks like a name (a short number, a topic). Then every entry is
+//! a family of its own. So no more than [`FAMILIES`] times `keep` entries of a group stay in all: the newest of each
+//! family before the second of any, and so on.
+//!
+//! Cells whose keys differ by nothing but a digest are one family: give each cell a name in its key, or raise `keep`.
+//!
+//! # When room is needed
+//!
+//! [`order`] says in which order entries go, and why: those unused for longer than `old_after`, those beyond the kept
+//! generations, then the least recently used; the newest entry of each group of a default branch last, because every
+//! branch begins from it. A run that is over the size it allows itself takes the older generations of its own groups
+//! before anything that others used: it made the store too large, and it knows that its own newest entry is enough.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::time::Duration;
 
-use super::entry::{EntryId, Kind};
+use super::entry::{EntryId, Group, Kind};
 use crate::fs::Timestamp;
+
+/// A group keeps this many times the entries that a family keeps.
+pub const FAMILIES: usize = 4;
+
+/// Runs of hexadecimal digits from this length on are digests, numbers of runs or dates.
+const DIGEST: usize = 7;
 
 /// What is kept. Without limits everything is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
-    /// How many entries of each group stay: those that were used last.
+    /// How many entries of each family stay: those that were used last.
     pub keep: HashMap<Kind, usize>,
+    /// Count generations over all keys of a group, as if they were one family.
+    pub one_family: bool,
     /// The groups that `keep` is about; none for all. Who saves speaks for its own group and for no other.
     pub groups: Option<Vec<String>>,
-    /// Entries unused for longer go.
+    /// Entries unused for longer go, whatever the room.
     pub max_age: Option<Duration>,
-    /// Entries go, the least recently used first, until the store takes no more bytes than this.
+    /// Entries unused for longer go first when room is needed.
+    pub old_after: Option<Duration>,
+    /// Entries go, in [`order`], until the store takes no more bytes than this.
     pub max_bytes: Option<u64>,
 }
 
 impl Policy {
+    /// The generations that are kept of each kind where nobody says otherwise.
+    pub const USUAL: [(Kind, usize); 4] =
+        [(Kind::Registry, 5), (Kind::Git, 5), (Kind::Target, 3), (Kind::Path, 5)];
+
+    fn is_own(&self, candidate: &Candidate) -> bool {
+        self.groups.as_ref().is_some_and(|groups| groups.iter().any(|group| group == candidate.id.group()))
+    }
+
     fn kept(&self, candidate: &Candidate) -> usize {
-        let is_meant = |groups: &Vec<String>| groups.iter().any(|group| group == candidate.id.group());
-        if self.groups.as_ref().is_none_or(is_meant) {
+        if self.groups.is_none() || self.is_own(candidate) {
             self.keep.get(&candidate.kind).copied().unwrap_or(usize::MAX)
         } else {
             usize::MAX
@@ -38,9 +76,13 @@ pub struct Candidate {
     pub id: EntryId,
     /// Its kind.
     pub kind: Kind,
+    /// The [`family`] of its key.
+    pub family: String,
+    /// Whether it belongs to a default branch, as [`is_of_default_branch`] says.
+    pub of_default_branch: bool,
     /// When it was last used, or else saved.
     pub last_used: Timestamp,
-    /// The files of the store that it needs, by their numbers in [`decide`]'s list of sizes.
+    /// The files of the store that it needs, by their numbers in the list of sizes.
     pub needs: Vec<usize>,
 }
 
@@ -49,168 +91,239 @@ pub struct Candidate {
 pub struct Decision {
     /// Which entry.
     pub id: EntryId,
+    /// When it was last used, or else saved.
+    pub last_used: Timestamp,
     /// Why it goes; none when it stays.
     pub drop: Option<Reason>,
-    /// Its place among the entries of its group, by last use; the one used last is 1.
+    /// Its place in its family, by last use; the one used last is 1.
     pub rank: usize,
 }
 
 /// Why an entry goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// More entries of its group were used after it than are kept.
-    BeyondKept(usize),
     /// It was not used for longer than allowed.
     Unused(Duration),
-    /// The store is too large, and this is the one used longest ago.
-    TooLarge,
+    /// Room is needed, and it was not used for long.
+    Old(Duration),
+    /// More entries of its family were used after it than are kept.
+    BeyondKept(usize),
+    /// More entries of its group were used after it than are kept of all its families together.
+    BeyondGroup(usize),
+    /// Room is needed, and this is an older generation of the groups that need it.
+    OlderOfOwn,
+    /// Room is needed, and this is the one used longest ago.
+    LeastRecent,
+    /// Room is needed, and nothing was left but the newest entry of a group of a default branch.
+    NewestOfDefault,
+}
+
+impl Reason {
+    /// Whether it goes whatever the room.
+    fn is_rule(self) -> bool {
+        matches!(self, Self::Unused(_) | Self::BeyondKept(_) | Self::BeyondGroup(_))
+    }
 }
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::BeyondKept(kept) => write!(f, "beyond the {kept} kept of its group"),
-            Self::Unused(age) => write!(f, "not used for {} days", age.as_secs() / 86_400),
-            Self::TooLarge => f.write_str("the store is too large, and it was used longest ago"),
+            Self::Unused(age) => write!(f, "not used for {}", span(*age)),
+            Self::Old(age) => write!(f, "room is needed, and it was not used for {}", span(*age)),
+            Self::BeyondKept(kept) => write!(f, "beyond the {kept} kept of keys like this"),
+            Self::BeyondGroup(kept) => write!(f, "beyond the {kept} kept of these paths"),
+            Self::OlderOfOwn => f.write_str("room is needed, and there is a newer one"),
+            Self::LeastRecent => f.write_str("room is needed, and it was used longest ago"),
+            Self::NewestOfDefault => f.write_str("room is needed, and all others are gone"),
         }
     }
+}
+
+fn span(age: Duration) -> String {
+    match age.as_secs() {
+        seconds @ 0..172_800 => format!("{} hours", seconds / 3600),
+        seconds => format!("{} days", seconds / 86_400),
+    }
+}
+
+/// A key with its digests, dates and numbers of runs blanked out: what the keys of a cache have in common from run to
+/// run. Blank are runs of at least seven hexadecimal digits, and dates such as 2026-11-23.
+pub fn family(key: &str) -> String {
+    let mut family = String::with_capacity(key.len());
+    let mut rest = key;
+    while let Some(first) = rest.chars().next() {
+        let digits = rest.find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(rest.len());
+        let blank = date(rest).filter(|date| *date >= digits).or((digits >= DIGEST).then_some(digits));
+        let taken = blank.unwrap_or_else(|| digits.max(first.len_utf8()));
+        family.push_str(if blank.is_some() { "*" } else { &rest[..taken] });
+        rest = &rest[taken..];
+    }
+    family
+}
+
+/// The length of a date at the beginning of a text.
+fn date(text: &str) -> Option<usize> {
+    const SHAPE: &[u8] = b"0000-00-00";
+    let bytes = text.as_bytes().get(..SHAPE.len())?;
+    let fits = |(byte, shape): (&u8, &u8)| if *shape == b'0' { byte.is_ascii_digit() } else { byte == shape };
+    bytes.iter().zip(SHAPE).all(fits).then_some(SHAPE.len())
+}
+
+/// Whether entries of a group are what branches begin from: those of the default branch of its scope, where that is
+/// among `known` (scope and full ref), else those of a branch with one of the two usual names; entries of all branches,
+/// where they are not kept apart.
+pub fn is_of_default_branch(group: &Group, known: &[(String, String)]) -> bool {
+    if group.git_ref.is_empty() {
+        return true;
+    }
+    match known.iter().find(|(scope, _)| *scope == group.scope) {
+        Some((_, git_ref)) => *git_ref == group.git_ref,
+        None => matches!(group.git_ref.as_str(), "refs/heads/main" | "refs/heads/master"),
+    }
+}
+
+/// An entry in the order in which entries go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Going {
+    /// Its number in the list of candidates.
+    pub candidate: usize,
+    /// Why it goes when its turn comes.
+    pub reason: Reason,
+    /// Its place in its family, by last use; the one used last is 1.
+    pub rank: usize,
+}
+
+/// All entries in the order in which they go when room is needed.
+pub fn order(candidates: &[Candidate], policy: &Policy, now: Timestamp) -> Vec<Going> {
+    let mut going: Vec<Going> = Vec::with_capacity(candidates.len());
+    let mut families: HashMap<(&str, &str), usize> = HashMap::new();
+    let mut groups: HashMap<&str, usize> = HashMap::new();
+    for number in by_last_use(candidates) {
+        let candidate = &candidates[number];
+        let group = candidate.id.group();
+        let family = if policy.one_family { "" } else { &candidate.family };
+        let rank = families.entry((group, family)).or_default();
+        let of_group = groups.entry(group).or_default();
+        (*rank, *of_group) = (*rank + 1, *of_group + 1);
+        let reason = reason(candidate, *rank, *of_group == 1, policy, age(candidate.last_used, now));
+        going.push(Going { candidate: number, reason, rank: *rank });
+    }
+    limit_groups(candidates, policy, &mut going);
+    let turn = |reason: Reason| match reason {
+        Reason::Unused(_) | Reason::Old(_) => 0,
+        Reason::BeyondKept(_) | Reason::BeyondGroup(_) => 1,
+        Reason::OlderOfOwn => 2,
+        Reason::LeastRecent => 3,
+        Reason::NewestOfDefault => 4,
+    };
+    going.reverse();
+    going.sort_by_key(|going| turn(going.reason));
+    going
+}
+
+/// Why an entry goes when its turn comes, the limit of its group apart.
+fn reason(candidate: &Candidate, rank: usize, is_newest: bool, policy: &Policy, age: Duration) -> Reason {
+    let kept = policy.kept(candidate);
+    if policy.max_age.is_some_and(|limit| age > limit) {
+        Reason::Unused(age)
+    } else if rank > kept {
+        Reason::BeyondKept(kept)
+    } else if candidate.of_default_branch && is_newest {
+        Reason::NewestOfDefault
+    } else if policy.old_after.is_some_and(|limit| age > limit) {
+        Reason::Old(age)
+    } else if rank > 1 && policy.is_own(candidate) {
+        Reason::OlderOfOwn
+    } else {
+        Reason::LeastRecent
+    }
+}
+
+/// Lets go what a group has beyond its limit; `going` is by last use, the last first.
+fn limit_groups(candidates: &[Candidate], policy: &Policy, going: &mut [Going]) {
+    let mut staying: Vec<&mut Going> = going.iter_mut().filter(|going| !going.reason.is_rule()).collect();
+    staying.sort_by_key(|going| going.rank);
+    let mut groups: HashMap<&str, usize> = HashMap::new();
+    for going in staying {
+        let candidate = &candidates[going.candidate];
+        let stays = groups.entry(candidate.id.group()).or_default();
+        *stays += 1;
+        let most = policy.kept(candidate).saturating_mul(FAMILIES);
+        if *stays > most {
+            going.reason = Reason::BeyondGroup(most);
+        }
+    }
+}
+
+/// The candidates' numbers, those used last first. The id settles what times do not, so that the same store gives the
+/// same answer.
+fn by_last_use(candidates: &[Candidate]) -> Vec<usize> {
+    let mut numbers: Vec<usize> = (0..candidates.len()).collect();
+    let last_use = |number: usize| (std::cmp::Reverse(candidates[number].last_used), &candidates[number].id);
+    numbers.sort_by(|one, other| last_use(*one).cmp(&last_use(*other)));
+    numbers
 }
 
 /// Decides what stays. `sizes` are the bytes of the store's files that entries need; several may need the same.
 pub fn decide(candidates: &[Candidate], sizes: &[u64], policy: &Policy, now: Timestamp) -> Vec<Decision> {
-    let mut order: Vec<&Candidate> = candidates.iter().collect();
-    // The id settles what times do not, so that the same store gives the same answer.
-    order.sort_by(|one, other| other.last_used.cmp(&one.last_used).then_with(|| one.id.cmp(&other.id)));
-    let mut ranks: HashMap<&str, usize> = HashMap::new();
-    let mut decisions: Vec<Decision> = Vec::with_capacity(order.len());
-    for candidate in &order {
-        let rank = ranks.entry(candidate.id.group()).or_default();
-        *rank += 1;
-        let kept = policy.kept(candidate);
-        let age = age(candidate.last_used, now);
-        let drop = if *rank > kept {
-            Some(Reason::BeyondKept(kept))
-        } else {
-            policy.max_age.filter(|limit| age > *limit).map(|_| Reason::Unused(age))
-        };
-        decisions.push(Decision { id: candidate.id.clone(), drop, rank: *rank });
+    let mut needed = Needed::new(candidates, sizes);
+    let mut decisions: Vec<Option<Decision>> = vec![None; candidates.len()];
+    for Going { candidate, reason, rank } in order(candidates, policy, now) {
+        let goes = reason.is_rule() || policy.max_bytes.is_some_and(|limit| needed.bytes() > limit);
+        if goes {
+            needed.remove(&candidates[candidate]);
+        }
+        let Candidate { id, last_used, .. } = &candidates[candidate];
+        let drop = goes.then_some(reason);
+        decisions[candidate] = Some(Decision { id: id.clone(), last_used: *last_used, drop, rank });
     }
-    if let Some(limit) = policy.max_bytes {
-        shrink(&order, sizes, limit, &mut decisions);
-    }
-    decisions
+    by_last_use(candidates).into_iter().filter_map(|number| decisions[number].take()).collect()
 }
 
-/// Drops the entries used longest ago until what the others need is small enough.
-fn shrink(order: &[&Candidate], sizes: &[u64], limit: u64, decisions: &mut [Decision]) {
-    let mut users = vec![0_usize; sizes.len()];
-    for (candidate, _) in order.iter().zip(&*decisions).filter(|(_, decision)| decision.drop.is_none()) {
-        candidate.needs.iter().for_each(|need| users[*need] += 1);
+/// How much room entries need together: what several need counts once.
+#[derive(Clone, Debug)]
+pub struct Needed<'s> {
+    sizes: &'s [u64],
+    users: Vec<usize>,
+    bytes: u64,
+}
+
+impl<'s> Needed<'s> {
+    /// All candidates.
+    pub fn new(candidates: &[Candidate], sizes: &'s [u64]) -> Self {
+        let mut users = vec![0; sizes.len()];
+        candidates.iter().flat_map(|candidate| &candidate.needs).for_each(|need| users[*need] += 1);
+        let used = sizes.iter().zip(&users).filter(|(_, users)| **users > 0);
+        let bytes = used.map(|(size, _)| size).sum();
+        Self { sizes, users, bytes }
     }
-    let mut total: u64 =
-        sizes.iter().zip(&users).filter(|(_, users)| **users > 0).map(|(size, _)| size).sum();
-    for (candidate, decision) in order.iter().zip(decisions).rev() {
-        if total <= limit {
-            break;
-        }
-        if decision.drop.is_some() {
-            continue;
-        }
-        decision.drop = Some(Reason::TooLarge);
+
+    /// Bytes that they need now.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Files that they need now.
+    pub fn files(&self) -> u64 {
+        self.users.iter().filter(|users| **users > 0).count() as u64
+    }
+
+    /// Takes an entry away: returns the bytes and files that nothing else needs.
+    pub fn remove(&mut self, candidate: &Candidate) -> (u64, u64) {
+        let (mut bytes, mut files) = (0, 0);
         for need in &candidate.needs {
-            users[*need] -= 1;
-            if users[*need] == 0 {
-                total -= sizes[*need];
+            self.users[*need] -= 1;
+            if self.users[*need] == 0 {
+                bytes += self.sizes[*need];
+                files += 1;
             }
         }
+        self.bytes -= bytes;
+        (bytes, files)
     }
 }
 
 fn age(last_used: Timestamp, now: Timestamp) -> Duration {
     // A clock that was set back makes nothing old.
     Duration::from_secs(u64::try_from(now.seconds.saturating_sub(last_used.seconds)).unwrap_or_default())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::store::entry::Group;
-
-    const DAY: u64 = 86_400;
-    const NOW: Timestamp = Timestamp { seconds: 1_700_000_000, nanoseconds: 0 };
-
-    fn candidate(path: &str, key: &str, days_ago: i64, needs: &[usize]) -> Candidate {
-        let group = Group {
-            scope: String::new(),
-            git_ref: String::new(),
-            kind: Kind::Path,
-            paths: vec![path.to_owned()],
-        };
-        let last_used = Timestamp { seconds: NOW.seconds - days_ago * 86_400, nanoseconds: 0 };
-        Candidate { id: group.entry_id(key), kind: Kind::Path, last_used, needs: needs.to_vec() }
-    }
-
-    fn dropped(candidates: &[Candidate], sizes: &[u64], policy: &Policy) -> Vec<(usize, Reason)> {
-        let decisions = decide(candidates, sizes, policy, NOW);
-        let mut found: Vec<_> = decisions
-            .iter()
-            .filter_map(|decision| {
-                let at = candidates.iter().position(|candidate| candidate.id == decision.id)?;
-                Some((at, decision.drop?))
-            })
-            .collect();
-        found.sort_by_key(|(at, _)| *at);
-        found
-    }
-
-    #[test]
-    fn the_entries_used_last_of_each_group_stay() {
-        let candidates = [
-            candidate("a", "1", 5, &[]),
-            candidate("a", "2", 1, &[]),
-            candidate("a", "3", 3, &[]),
-            candidate("b", "1", 9, &[]),
-        ];
-        let policy = Policy { keep: HashMap::from([(Kind::Path, 2)]), ..Policy::default() };
-        assert_eq!(dropped(&candidates, &[], &policy), [(0, Reason::BeyondKept(2))]);
-    }
-
-    #[test]
-    fn entries_of_groups_that_the_policy_does_not_name_stay() {
-        let candidates =
-            [candidate("a", "1", 5, &[]), candidate("a", "2", 1, &[]), candidate("b", "1", 9, &[])];
-        let groups = |candidate: &Candidate| Some(vec![candidate.id.group().to_owned()]);
-        let keep = HashMap::from([(Kind::Path, 1)]);
-        let policy = Policy { keep, groups: groups(&candidates[2]), ..Policy::default() };
-        assert_eq!(dropped(&candidates, &[], &policy), []);
-        let policy = Policy { groups: groups(&candidates[0]), ..policy };
-        assert_eq!(dropped(&candidates, &[], &policy), [(0, Reason::BeyondKept(1))]);
-    }
-
-    #[test]
-    fn entries_unused_for_longer_than_allowed_go() {
-        let candidates =
-            [candidate("a", "1", 8, &[]), candidate("a", "2", 7, &[]), candidate("a", "3", -1, &[])];
-        let policy = Policy { max_age: Some(Duration::from_secs(7 * DAY)), ..Policy::default() };
-        assert_eq!(dropped(&candidates, &[], &policy), [(0, Reason::Unused(Duration::from_secs(8 * DAY)))]);
-    }
-
-    #[test]
-    fn a_store_that_is_too_large_loses_what_was_used_longest_ago_and_only_as_much_as_needed() {
-        let sizes = [100, 10, 10, 10];
-        let candidates = [
-            candidate("a", "1", 3, &[0, 1]),
-            candidate("a", "2", 2, &[0, 2]),
-            candidate("a", "3", 1, &[0, 3]),
-        ];
-        let policy = |max_bytes| Policy { max_bytes: Some(max_bytes), ..Policy::default() };
-        assert_eq!(dropped(&candidates, &sizes, &policy(130)), []);
-        assert_eq!(dropped(&candidates, &sizes, &policy(120)), [(0, Reason::TooLarge)]);
-        assert_eq!(dropped(&candidates, &sizes, &policy(0)).len(), 3);
-    }
-
-    #[test]
-    fn without_limits_everything_stays() {
-        assert_eq!(dropped(&[candidate("a", "1", 4000, &[])], &[], &Policy::default()), []);
-    }
 }

@@ -1,23 +1,25 @@
-//! Which files of a scan are as a manifest has them, so that their contents need not be read (pure).
+//! The contents of files that need not be read, because a manifest has them (pure).
 
 use super::manifest::Manifest;
 use super::scan::Scan;
+use super::seen::Seen;
 use super::{DirId, FileData, Leaf, LeafId, LeafKind, Tree};
-use crate::fs::Timestamp;
 
-/// The contents of the scan's files that did not change since the manifest was made, in the order of its leaves.
+/// The contents of the scan's files that did not change since their roots were seen to be as the manifest says, in the
+/// order of the scan's leaves.
 ///
-/// A file is taken for unchanged when its size and modification time to the nanosecond are those of the manifest,
-/// unless these may not tell: see [`Manifest::tells`].
-pub fn unchanged<'m>(scan: &Scan, manifest: &'m Manifest) -> Vec<Option<&'m FileData>> {
+/// A file counts as unchanged when it is untouched since then ([`Seen::untouched`]), and its size and modification time
+/// to the nanosecond are those of the manifest.
+pub fn unchanged<'m>(scan: &Scan, manifest: &'m Manifest, seen: &Seen) -> Vec<Option<&'m FileData>> {
     let mut found = vec![None; scan.tree.leaves().len()];
+    let untouched = seen.untouched(scan);
     // Pairs of directories with the same path, in the scan and in the manifest.
     let mut pairs = vec![(Tree::TOP, Tree::TOP)];
     while let Some((here, there)) = pairs.pop() {
         for (id, leaf) in scan.tree.leaves_in(here) {
-            if let Some(other) = manifest.tree.find_leaf(there, &leaf.name) {
-                let changed = scan.stats[id.0 as usize].changed;
-                found[id.0 as usize] = same_file(leaf, changed, other, manifest);
+            let other = manifest.tree.find_leaf(there, &leaf.name);
+            if let Some(other) = other.filter(|_| untouched[id.0 as usize]) {
+                found[id.0 as usize] = same_file(leaf, &manifest.tree, other);
             }
         }
         for (id, dir) in scan.tree.dirs_in(here) {
@@ -29,17 +31,41 @@ pub fn unchanged<'m>(scan: &Scan, manifest: &'m Manifest) -> Vec<Option<&'m File
     found
 }
 
-fn same_file<'m>(
-    leaf: &Leaf,
-    changed: Timestamp,
-    other: LeafId,
-    manifest: &'m Manifest,
-) -> Option<&'m FileData> {
+fn same_file<'m>(leaf: &Leaf, tree: &'m Tree, other: LeafId) -> Option<&'m FileData> {
     let LeafKind::File(present) = &leaf.kind else { return None };
-    let other = resolve(&manifest.tree, other);
+    let other = resolve(tree, other);
     let LeafKind::File(known) = &other.kind else { return None };
-    let same = present.size == known.size && leaf.modified == other.modified;
-    (same && manifest.tells(other.modified, changed)).then_some(known)
+    (present.size == known.size && leaf.modified == other.modified).then_some(known)
+}
+
+/// Whether two trees hold the same names, contents, modes and times of files.
+///
+/// Times of directories don't count: looking into a directory is enough for some programs to change them. Nor does where
+/// the store keeps the contents.
+pub fn is_same(one: &Tree, other: &Tree) -> bool {
+    // Both are numbered in the same way, so equal trees have equal numbers.
+    let dirs = |tree: &'_ Tree| tree.dirs().len();
+    let leaves = |tree: &'_ Tree| tree.leaves().len();
+    dirs(one) == dirs(other)
+        && leaves(one) == leaves(other)
+        && one.dirs().iter().zip(other.dirs()).all(|(a, b)| {
+            (&a.name, a.parent, a.mode, &a.attributes) == (&b.name, b.parent, b.mode, &b.attributes)
+        })
+        && one.leaves().iter().zip(other.leaves()).all(|(a, b)| is_same_leaf(a, b))
+}
+
+fn is_same_leaf(one: &Leaf, other: &Leaf) -> bool {
+    let digest = |file: &FileData| file.content.map(|content| content.digest);
+    (&one.name, one.parent, &one.attributes) == (&other.name, other.parent, &other.attributes)
+        && match (&one.kind, &other.kind) {
+            (LeafKind::File(a), LeafKind::File(b)) => {
+                (one.mode, one.modified, a.size, &a.extents, digest(a))
+                    == (other.mode, other.modified, b.size, &b.extents, digest(b))
+            }
+            (LeafKind::Symlink(a), LeafKind::Symlink(b)) => a == b,
+            (LeafKind::HardLink(a), LeafKind::HardLink(b)) => a == b,
+            _ => false,
+        }
 }
 
 /// The file that a leaf is a name of.

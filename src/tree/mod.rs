@@ -2,7 +2,8 @@
 //!
 //! - [`scan`] looks at what is there, in parallel
 //! - [`manifest`] is a tree with the digests of its contents, and its encoding
-//! - [`compare`] decides which files did not change since a manifest was made (pure)
+//! - [`seen`] decides which files are as they were when somebody last knew their contents (pure)
+//! - [`compare`] finds their contents in a manifest (pure)
 //! - [`plan`] decides what has to be done to a directory (pure)
 //! - [`apply`] does it, in parallel
 //! - [`times`] sets modification times of what was scanned
@@ -14,6 +15,7 @@ mod ingest;
 pub mod manifest;
 pub mod plan;
 pub mod scan;
+pub mod seen;
 pub mod times;
 
 use std::collections::HashSet;

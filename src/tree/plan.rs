@@ -1,7 +1,8 @@
 //! What has to be done to a directory so that it is as a manifest says (pure).
 //!
-//! What is right is left untouched. A file is right when size, modification time, mode and links are; one of the right
-//! size but another time is read, and only written when its digest is another one too. A directory that keeps names
+//! What is right is left untouched. A file is right when size, modification time, mode and links are, and it is untouched
+//! since it was last seen to be right ([`Seen::untouched`]); any other one of the right size is read, and only written
+//! when its digest is another one. A directory that keeps names
 //! which the manifest does not have also keeps its own modification time: they changed it.
 
 use std::collections::HashSet;
@@ -9,8 +10,9 @@ use std::collections::HashSet;
 use super::compare::{match_dirs, resolve};
 use super::manifest::Manifest;
 use super::scan::{Extra, Scan};
+use super::seen::Seen;
 use super::{DirId, FileData, Leaf, LeafId, LeafKind, Tree};
-use crate::fs::{Stat, Timestamp};
+use crate::fs::Stat;
 
 /// What to do with names that the manifest does not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +30,7 @@ pub struct Plan {
     pub dirs: Vec<DirTask>,
     /// Files with data, to be written.
     pub write: Vec<LeafId>,
-    /// Files that may be right but for their time: the digest decides.
+    /// Files that may be right: the digest decides.
     pub check: Vec<LeafId>,
     /// Empty files and symlinks, to be made.
     pub make: Vec<LeafId>,
@@ -100,7 +102,11 @@ impl Plan {
             plan.changes(leaf.parent);
         }
         plan.check.retain(|id| !is_differing.contains(id));
-        plan.write.extend(differing);
+        let has_data =
+            |id: &LeafId| matches!(&tree[*id].kind, LeafKind::File(FileData { content: Some(_), .. }));
+        let (write, make): (Vec<_>, Vec<_>) = differing.into_iter().partition(has_data);
+        plan.write.extend(write);
+        plan.make.extend(make);
         plan
     }
 
@@ -114,13 +120,15 @@ impl Plan {
     }
 }
 
-/// Compares what is there, scanned with the manifest's tree as its guide, with the manifest.
-pub fn plan(manifest: &Manifest, present: &Scan, extras: Extras) -> Plan {
+/// Compares what is there, scanned with the manifest's tree as its guide, with the manifest. `seen` says when the roots
+/// were last known to be as the manifest says.
+pub fn plan(manifest: &Manifest, present: &Scan, seen: &Seen, extras: Extras) -> Plan {
     let tree = &manifest.tree;
     let matched = match_dirs(tree, &present.tree);
     let mut planner = Planner {
         manifest,
         present,
+        untouched: seen.untouched(present),
         links: link_counts(tree),
         plan: Plan { dirs: vec![DirTask::Leave; tree.dirs().len()], ..Plan::default() },
     };
@@ -137,6 +145,8 @@ pub fn plan(manifest: &Manifest, present: &Scan, extras: Extras) -> Plan {
 struct Planner<'a> {
     manifest: &'a Manifest,
     present: &'a Scan,
+    /// Which leaves of `present` are as they were when they were last seen to be right.
+    untouched: Vec<bool>,
     /// How many names each file has.
     links: Vec<u32>,
     plan: Plan,
@@ -236,31 +246,12 @@ impl Planner<'_> {
                 if !same_size || !self.has_its_links(id, found) {
                     return Verdict::Replace;
                 }
-                let changed = self.present.stats[found.0 as usize].changed;
-                match self.judge_file(leaf, wanted, resolve(&self.present.tree, found), changed) {
-                    Verdict::Touch | Verdict::Check if !self.may_touch(found) => Verdict::Replace,
+                let untouched = self.untouched[found.0 as usize];
+                match judge_file(leaf, wanted, resolve(&self.present.tree, found), untouched) {
+                    Verdict::Touch if !self.may_touch(found) => Verdict::Replace,
                     verdict => verdict,
                 }
             }
-            _ => Verdict::Replace,
-        }
-    }
-
-    fn judge_file(&self, leaf: &Leaf, wanted: &FileData, found: &Leaf, changed: Timestamp) -> Verdict {
-        let telling = match wanted {
-            FileData { size: 0, .. } => true,
-            // The digest says nothing of the holes, so there is nothing better than the time.
-            FileData { extents, .. } if !extents.is_empty() => !self.manifest.is_racy(leaf.modified),
-            _ => self.manifest.tells(leaf.modified, changed),
-        };
-        if leaf.modified == found.modified && telling {
-            let right = leaf.mode == found.mode && leaf.attributes == found.attributes;
-            return if right { Verdict::Right } else { Verdict::Touch };
-        }
-        match wanted {
-            FileData { size: 0, .. } => Verdict::Touch,
-            FileData { content: Some(_), extents, .. } if extents.is_empty() => Verdict::Check,
-            // The digest says nothing of the holes.
             _ => Verdict::Replace,
         }
     }
@@ -296,6 +287,15 @@ impl Planner<'_> {
         }
         self.present.tree.find_leaf(dir, &tree[id].name)
     }
+}
+
+/// How a file of the right size compares with the one that is there.
+fn judge_file(leaf: &Leaf, wanted: &FileData, found: &Leaf, untouched: bool) -> Verdict {
+    if leaf.modified == found.modified && (untouched || wanted.size == 0) {
+        let right = leaf.mode == found.mode && leaf.attributes == found.attributes;
+        return if right { Verdict::Right } else { Verdict::Touch };
+    }
+    if wanted.size == 0 { Verdict::Touch } else { Verdict::Check }
 }
 
 fn link_counts(tree: &Tree) -> Vec<u32> {

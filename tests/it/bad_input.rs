@@ -47,6 +47,8 @@ fn bad_usage_ends_with_its_own_code() {
         &["prune", "--max-age", "soon"],
         &["prune", "--max-size", "huge"],
         &["prune", "--keep", "-1"],
+        &["prune", "--keep", "crates=3"],
+        &["prune", "--keep", "target="],
         &["no-such-command"],
         &["restore", "--no-such-option", "--key", "k", "tree"],
     ] {

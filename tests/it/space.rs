@@ -225,7 +225,9 @@ fn age_and_size_decide_what_goes_and_dry_runs_remove_nothing() {
     assert_eq!(keys(), ["1", "2", "3"]);
     sandbox.run(&job, &["prune"]).done();
     assert_eq!(keys(), ["1", "2", "3"]);
-    sandbox.run(&job, &["prune", "--keep", "2"]).done();
+    sandbox.run(&job, &["prune", "--keep", "1"]).done();
+    assert_eq!(keys(), ["1", "2", "3"], "these keys have nothing in common");
+    sandbox.run(&job, &["prune", "--any-key", "--keep", "path=2", "--keep", "0"]).done();
     assert_eq!(keys(), ["2", "3"]);
     make_old(&sandbox, "2");
     sandbox.run(&job, &["prune", "--max-age", "1h"]).done();

@@ -31,7 +31,7 @@ pub(super) fn words(text: &str) -> Vec<String> {
 /// Lines of `root -> target`, as rust-cache reads `workspaces` (config.ts): a root that is empty, as from an
 /// expression without a value, means `.`. Unlike there, empty lines are no workspaces, an empty target means
 /// `target` and not the whole root, and a second arrow is not ignored: it gives `None`.
-pub(super) fn workspaces(text: &str) -> Option<Vec<Workspace>> {
+pub fn workspaces(text: &str) -> Option<Vec<Workspace>> {
     let lines = text.split('\n').map(js_trim).filter(|line| !line.is_empty());
     let found = lines.map(workspace).collect::<Option<Vec<_>>>()?;
     Some(if found.is_empty() { workspace(".").into_iter().collect() } else { found })

@@ -23,7 +23,7 @@ use std::time::Duration;
 use log::LevelFilter;
 
 pub use error::{InputError, InputErrors};
-pub use lists::{MAX_KEY_LENGTH, MAX_KEYS, check_keys};
+pub use lists::{MAX_KEY_LENGTH, MAX_KEYS, check_keys, workspaces};
 pub use table::{INPUTS, InputSpec, NOT_YET, OUTPUTS, OutputSpec};
 pub use types::{
     CacheOf, CargoInputs, JobStatus, Mirror, Preset, RetentionInputs, Reuse, SaveMode, SaveWhen, Scope, Site,
@@ -129,8 +129,13 @@ impl Inputs {
         match self.save {
             SaveMode::Never => SaveWhen::Never,
             SaveMode::Always => SaveWhen::Always,
-            SaveMode::Auto if self.cache_on_failure.unwrap_or(of == CacheOf::Cargo) => SaveWhen::Always,
-            SaveMode::Auto | SaveMode::OnSuccess => SaveWhen::OnSuccess,
+            SaveMode::OnSuccess => SaveWhen::OnSuccess,
+            SaveMode::Auto => match (of, self.cache_on_failure) {
+                // A failed test run has compiled everything.
+                (CacheOf::Cargo, None | Some(true)) => SaveWhen::UnlessCancelled,
+                (CacheOf::Paths, Some(true)) => SaveWhen::Always,
+                (CacheOf::Paths, None) | (_, Some(false)) => SaveWhen::OnSuccess,
+            },
         }
     }
 }

@@ -130,7 +130,9 @@ impl<'e> Reader<'e> {
             cache_directories: lists::words(&self.raw(&table::CACHE_DIRECTORIES)),
             cache_targets: self.given(&table::CACHE_TARGETS).is_none_or(|text| values::js_true(&text)),
             cache_all_crates: self.lenient(&table::CACHE_ALL_CRATES),
-            cache_workspace_crates: self.lenient(&table::CACHE_WORKSPACE_CRATES),
+            cache_workspace_crates: self
+                .given(&table::CACHE_WORKSPACE_CRATES)
+                .is_none_or(|text| values::js_true(&text)),
             cache_bin: self.lenient(&table::CACHE_BIN),
         }
     }

@@ -117,10 +117,11 @@ inputs! {
          empty leaves it to save.");
     CACHE_ALL_CRATES = InputSpec::new("cache-all-crates", "false", CACHE,
         "Keep all crates of the registry, not only those that the lock files name.");
-    CACHE_WORKSPACE_CRATES = InputSpec::new("cache-workspace-crates", "false", CACHE,
+    CACHE_WORKSPACE_CRATES = InputSpec::new("cache-workspace-crates", "true", CACHE,
         "Keep what was built of the workspace's own crates, too.");
-    CACHE_BIN = InputSpec::new("cache-bin", "true", CACHE,
-        "Whether the programs in the bin directory of CARGO_HOME are cached.");
+    CACHE_BIN = InputSpec::new("cache-bin", "false", CACHE,
+        "Whether the programs that cargo installed into CARGO_HOME are cached, too. They are put back only where cargo \
+         has installed none.");
     SAVE_IF = InputSpec::new("save-if", "true", CACHE,
         "Whether anything is saved at all: true or empty saves, anything else only restores.");
     CMD_FORMAT = InputSpec::new("cmd-format", "", CACHE,
@@ -136,7 +137,8 @@ inputs! {
         "Read from this ref, then the base ref, then the default branch. A fork's pull request never writes \
          what a branch reads, whatever this says.");
     SAVE = InputSpec::new("save", "auto", CACHE,
-        "auto, always, on-success or never. auto: always for the cargo preset, on success for path.");
+        "auto, always, on-success or never. auto: for the cargo preset also when a step failed, but not when the job was \
+         cancelled; for path on success.");
     KEEP_REGISTRY = InputSpec::new("keep-registry", "5", CACHE, "Generations of the registry to keep.");
     KEEP_GIT = InputSpec::new("keep-git", "5", CACHE, "Generations of git dependencies to keep.");
     KEEP_TARGET = InputSpec::new("keep-target", "3", CACHE, "Generations of each target directory to keep.");
@@ -153,7 +155,7 @@ inputs! {
          minimum.");
     MIRROR = InputSpec::new("mirror", "auto", RESTORING,
         "auto, true or false: whether restoring removes what the entry does not have. auto: yes for target \
-         directories, no for what is shared (registry, git, path).");
+         directories, no for path. From registry and git nothing is ever removed.");
     REUSE = InputSpec::new("reuse", "move", CACHE,
         "move: after saving, keep the target directory itself as a ready copy and put it back by a rename. \
          copy: leave it in place.");
@@ -190,12 +192,26 @@ pub const OUTPUTS: &[OutputSpec] = &[
         "With path: true for the exact key, false for a prefix, not set when nothing was found. \
          Cargo preset: true when every cache was exact, otherwise false.",
     ),
-    OutputSpec::new("cache-primary-key", RESTORING, "The key asked for."),
-    OutputSpec::new("cache-matched-key", RESTORING, "The key found; not set when nothing was found."),
-    OutputSpec::new("registry-cache-hit", CACHE, "Cargo preset: cache-hit of the registry."),
-    OutputSpec::new("git-cache-hit", CACHE, "Cargo preset: cache-hit of the git dependencies."),
-    OutputSpec::new("target-cache-hit", CACHE, "Cargo preset: cache-hit of the target directories."),
-    OutputSpec::new("cache-key", CACHE, "The computed key, for a setup job to hand to the jobs after it."),
+    OutputSpec::new(
+        "cache-primary-key",
+        RESTORING,
+        "The key asked for. Cargo preset: that of the first target directory, or of the registry without one.",
+    ),
+    OutputSpec::new("cache-matched-key", RESTORING, "The key found for it; not set when nothing was found."),
+    OutputSpec::new(
+        "registry-cache-hit",
+        CACHE,
+        "Cargo preset: true when the registry was found under its exact key, false under an earlier one, not set when \
+         nothing was found.",
+    ),
+    OutputSpec::new("git-cache-hit", CACHE, "Cargo preset: the same for git dependencies."),
+    OutputSpec::new("target-cache-hit", CACHE, "Cargo preset: the same for all target directories together."),
+    OutputSpec::new(
+        "cache-key",
+        CACHE,
+        "The same as cache-primary-key, for a setup job to hand to the jobs after it: it is another one whenever the \
+         compiler, its settings or the dependencies are.",
+    ),
     OutputSpec::new("restored-bytes", RESTORING, "Bytes put in place."),
     OutputSpec::new("restored-files", RESTORING, "Files put in place."),
     OutputSpec::new("restore-milliseconds", RESTORING, "How long the restore took."),
@@ -206,26 +222,11 @@ pub const OUTPUTS: &[OutputSpec] = &[
 
 /// Inputs that are read and checked, but that nothing acts on in this version: a step that sets one is told so.
 pub const NOT_YET: &[&str] = &[
-    "workspaces",
-    "prefix-key",
-    "shared-key",
-    "add-job-id-key",
-    "add-rust-environment-hash-key",
-    "env-vars",
-    "cache-directories",
-    "cache-targets",
     "cache-all-crates",
     "cache-workspace-crates",
-    "cache-bin",
-    "keep-registry",
-    "keep-git",
-    "keep-target",
     "max-age",
     "disk-threshold",
     "min-free-space",
-    "reuse",
-    "replay-mtimes",
-    "sources",
     "experiment",
     "summary",
 ];

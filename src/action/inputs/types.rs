@@ -28,7 +28,7 @@ pub enum Scope {
 /// `save`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SaveMode {
-    /// Always for the cargo preset, on success for `path`.
+    /// Also after a failure for the cargo preset, on success for `path`.
     Auto,
     /// Whatever became of the job.
     Always,
@@ -52,6 +52,8 @@ pub enum CacheOf {
 pub enum SaveWhen {
     /// Whatever became of the job.
     Always,
+    /// Also when a step failed, but not when the job was cancelled.
+    UnlessCancelled,
     /// Only when no step failed.
     OnSuccess,
     /// Not at all.

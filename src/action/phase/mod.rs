@@ -15,6 +15,7 @@
 //!   main noted down, and does nothing where main noted nothing. The same goes for where it may write: main decided that
 //!   before the job's own programs had the event file within their reach.
 
+mod cargo;
 mod restore;
 mod save;
 
@@ -33,7 +34,7 @@ use super::inputs::{InputErrors, Inputs, OUTPUTS};
 use super::kind::ActionKind;
 use super::log::{Log, Verbosity};
 use super::place::Place;
-use crate::ops::job::{Disk, Job, Reply, RestoreTask, Task};
+use crate::ops::job::{Disk, Job, Paths, Reply, RestoreTask, Subject, Task};
 use crate::report::bytes;
 use crate::site::far::Identity;
 
@@ -77,6 +78,7 @@ mod state {
     pub(super) const ENTRY: &str = "ENTRY";
     pub(super) const WRITE: &str = "WRITE";
     pub(super) const MEMORY: &str = "MEMORY";
+    pub(super) const CACHES: &str = "CACHES";
     pub(super) const IDENTITY: &str = "IDENTITY";
 }
 
@@ -111,6 +113,7 @@ pub fn run(phase: Phase, kind: ActionKind, env: &Env, out: &mut (dyn Write + Sen
     match (phase, kind) {
         (Phase::Pre, _) => step.pre(),
         (Phase::Main, ActionKind::Save) | (Phase::Post, ActionKind::Cache) => step.save(),
+        (Phase::Main, _) if step.is_of_cargo() => step.restore_cargo(),
         (Phase::Main, _) => step.restore(),
         (Phase::Post, _) => {}
     }
@@ -194,13 +197,6 @@ impl Step<'_, '_> {
 
     /// The job without its task, and what it may read and write; none where there is nothing to do.
     fn job(&mut self) -> Option<(Job, Access)> {
-        if self.inputs.paths.is_empty() {
-            self.warn(
-                "no path is given, and the cargo preset is not in this version; give `path` and `key`, such as \
-                 ~/.cargo/registry, ~/.cargo/git and target with the digest of Cargo.lock",
-            );
-            return None;
-        }
         let event = match read_event(self.context.event_path.as_deref()) {
             Ok(event) => Some(event),
             Err(error) => {
@@ -223,12 +219,22 @@ impl Step<'_, '_> {
         let job = Job {
             cache_root: self.inputs.cache_root.clone().into(),
             workspace,
-            paths: self.inputs.paths.clone(),
-            key: self.inputs.key.clone(),
+            subject: if self.is_of_cargo() { self.cargo() } else { self.paths() },
             // Replaced by the caller, who knows what is to be done.
             task: Task::Restore(RestoreTask::default()),
         };
         Some((job, access))
+    }
+
+    /// Whether the step is one of the cargo preset: without paths there is nothing else that it could be.
+    fn is_of_cargo(&self) -> bool {
+        self.inputs.paths.is_empty()
+    }
+
+    fn paths(&self) -> Subject {
+        let Inputs { paths, key, restore_keys, .. } = self.inputs;
+        let (paths, key, restore_keys) = (paths.clone(), key.clone(), restore_keys.clone());
+        Subject::Paths(Paths { paths, key, restore_keys })
     }
 
     fn debug_access(&self, access: &Access, event: Option<&Event>) {

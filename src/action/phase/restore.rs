@@ -10,10 +10,11 @@ use crate::report::{bytes, things};
 impl Step<'_, '_> {
     pub(super) fn restore(&mut self) {
         let Some((job, access)) = self.job() else { return };
-        self.output("cache-primary-key", &job.key);
-        self.output("cache-key", &job.key);
-        self.note_down(&job.key, &access.write);
-        let keys = [std::slice::from_ref(&job.key), &self.inputs.restore_keys].concat().join(", ");
+        let key = &self.inputs.key;
+        self.output("cache-primary-key", key);
+        self.output("cache-key", key);
+        self.note_down(key, &access.write);
+        let keys = [std::slice::from_ref(key), &self.inputs.restore_keys].concat().join(", ");
         if !self.context.cache_mode.may_restore() {
             self.log
                 .say(Mark::Done, "this run may not restore caches (ACTIONS_CACHE_MODE); nothing is restored");
@@ -21,7 +22,6 @@ impl Step<'_, '_> {
         }
         let task = RestoreTask {
             read: access.read.into_iter().map(|area| (area.scope, area.git_ref)).collect(),
-            restore_keys: self.inputs.restore_keys.clone(),
             mirror: self.inputs.mirror == Mirror::Yes,
             verify: self.inputs.verify,
             lookup_only: self.inputs.lookup_only,
@@ -29,7 +29,8 @@ impl Step<'_, '_> {
         };
         let job = Job { task: Task::Restore(task), ..job };
         let reply = self.carry_out(job);
-        match reply.as_ref().and_then(|reply| reply.found.as_ref()) {
+        let cache = reply.as_ref().and_then(|reply| reply.caches.first());
+        match cache.and_then(|cache| cache.found.as_ref()) {
             Some(found) => self.report_found(found),
             None => self.report_miss(&keys),
         }
@@ -39,7 +40,7 @@ impl Step<'_, '_> {
     }
 
     /// Notes down for the post phase what is looked for and where it may write.
-    fn note_down(&mut self, key: &str, write: &Area) {
+    pub(super) fn note_down(&mut self, key: &str, write: &Area) {
         self.tell(self.context.files.save_state(state::KEY, key));
         if let Ok(write) = serde_json::to_string(write) {
             self.tell(self.context.files.save_state(state::WRITE, &write));
@@ -47,8 +48,9 @@ impl Step<'_, '_> {
     }
 
     fn report_found(&mut self, found: &Found) {
-        let Found { key, entry, exact, files, bytes: size, written_files, written_bytes, milliseconds } =
-            found;
+        let Found {
+            key, entry, exact, files, bytes: size, written_files, written_bytes, milliseconds, ..
+        } = found;
         if self.inputs.lookup_only {
             self.log.say(Mark::Check, format_args!("Cache found and can be restored from key: {key}"));
             self.log.line("   Lookup only - skipping download");

@@ -1,11 +1,13 @@
 //! Saving: the post phase of the action itself and the main phase of `save/`.
 
+use std::num::NonZeroU32;
+
 use super::{Phase, Step, cache_size, state};
 use crate::action::access::Area;
-use crate::action::inputs::{CacheOf, JobStatus, SaveWhen};
+use crate::action::inputs::{CacheOf, JobStatus, RetentionInputs, Reuse, SaveWhen};
 use crate::action::kind::ActionKind;
 use crate::action::log::Mark;
-use crate::ops::job::{Job, Reply, SaveTask, Saved, Task};
+use crate::ops::job::{Cache, Job, Keep, Noted, Paths, SaveTask, Saved, Task};
 use crate::report::{bytes, things};
 
 impl Step<'_, '_> {
@@ -18,24 +20,28 @@ impl Step<'_, '_> {
         if !self.wants_to_save() {
             return;
         }
+        let is_of_cargo = self.is_of_cargo();
         if self.inputs.kind == ActionKind::Cache && self.env.state(state::EXACT) == Some("true") {
-            return self.say_not_saved(&job.key);
+            return self.say_not_saved(&self.inputs.key);
         }
-        if job.key.is_empty() {
+        if self.inputs.key.is_empty() && !is_of_cargo {
             return self.not_saved("Key is not specified, so nothing is saved");
         }
         let write = self.writable(access.write);
         let task = SaveTask {
             write: (write.scope, write.git_ref),
-            parent: self.env.state(state::ENTRY).map(str::to_owned),
+            noted: if is_of_cargo { self.noted_caches() } else { vec![self.noted()] },
             remembered_as: self.memory(),
-            keep: usize::try_from(self.inputs.retention.keep.get()).unwrap_or(usize::MAX),
+            keep_ready: self.inputs.reuse == Reuse::Move,
+            refresh: false,
+            keep: self.keep(),
             max_bytes: self.inputs.retention.max_cache_size,
         };
-        let key = job.key.clone();
         let job = Job { task: Task::Save(task), ..job };
         let Some(reply) = self.carry_out(job) else { return };
-        self.report_saved(&reply, reply.key.as_ref().unwrap_or(&key));
+        for cache in &reply.caches {
+            if is_of_cargo { self.report_saved_cargo(cache) } else { self.report_saved(cache) }
+        }
         if let Some((entries, freed)) = reply.cleaned {
             let entries = things(entries, "old entry", "old entries");
             self.log.say(Mark::Cleaned, format_args!("removed {entries}, {} given back", bytes(freed)));
@@ -51,8 +57,31 @@ impl Step<'_, '_> {
         noted.and_then(|text| serde_json::from_str(text).ok()).unwrap_or(decided)
     }
 
-    fn report_saved(&mut self, reply: &Reply, key: &str) {
-        match &reply.saved {
+    /// What main noted down of the paths that it restored.
+    fn noted(&self) -> Noted {
+        Noted {
+            cache: Paths::NAME.to_owned(),
+            key: self.inputs.key.clone(),
+            entry: self.env.state(state::ENTRY).map(str::to_owned),
+            exact: false,
+            recipe: None,
+        }
+    }
+
+    fn keep(&self) -> Keep {
+        let RetentionInputs { keep, keep_registry, keep_git, keep_target, .. } = self.inputs.retention;
+        let count = |count: NonZeroU32| usize::try_from(count.get()).unwrap_or(usize::MAX);
+        Keep {
+            path: count(keep),
+            registry: count(keep_registry),
+            git: count(keep_git),
+            target: count(keep_target),
+        }
+    }
+
+    fn report_saved(&mut self, cache: &Cache) {
+        let key = &cache.key;
+        match &cache.saved {
             Some(Saved::Done { files, bytes: size, added_bytes, milliseconds }) => {
                 self.log.say(Mark::Saved, format_args!("Cache saved with key: {key}"));
                 let (files, added) = (things(*files, "file", "files"), bytes(*added_bytes));
@@ -60,7 +89,7 @@ impl Step<'_, '_> {
                 self.log
                     .line(format_args!("   Cache Size: {size}, {files}, {added} new, in {milliseconds} ms"));
             }
-            Some(Saved::Exists { was_restored: true }) => self.say_not_saved(key),
+            Some(Saved::Exists { was_restored: true } | Saved::Unchanged) => self.say_not_saved(key),
             Some(Saved::Exists { was_restored: false }) => {
                 self.not_reserved(&format!("there is an entry with key {key} already; it stays as it is"));
             }
@@ -99,7 +128,8 @@ impl Step<'_, '_> {
     /// What the inputs and the job's state say. Where the runner does not tell that state, the job counts as successful:
     /// act runs the post phase of every job, and a cache of a failed one is still a cache.
     fn wants_to_save(&self) -> bool {
-        match (self.inputs.save_when(CacheOf::Paths), self.inputs.job_status) {
+        let of = if self.is_of_cargo() { CacheOf::Cargo } else { CacheOf::Paths };
+        match (self.inputs.save_when(of), self.inputs.job_status) {
             (SaveWhen::Never, _) => {
                 self.log.debug("nothing is saved: the inputs say so");
                 false
@@ -111,7 +141,12 @@ impl Step<'_, '_> {
                 );
                 false
             }
-            (SaveWhen::Always | SaveWhen::OnSuccess, _) => true,
+            (SaveWhen::UnlessCancelled, JobStatus::Cancelled) => {
+                self.log
+                    .say(Mark::Done, "the job was cancelled, not saving cache; `save: always` saves anyway");
+                false
+            }
+            (SaveWhen::Always | SaveWhen::UnlessCancelled | SaveWhen::OnSuccess, _) => true,
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
+use super::Parent;
 use super::worker::{Job, Worker, jobs};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
@@ -39,12 +40,12 @@ pub(super) struct Kept {
 
 impl Kept {
     /// Takes over what did not change since the parent was saved and is still in the store.
-    pub(super) fn new(scan: &Scan, parent: Option<&Manifest>, contents: &ContentWriter<'_>) -> Result<Self> {
+    pub(super) fn new(scan: &Scan, parent: Option<&Parent>, contents: &ContentWriter<'_>) -> Result<Self> {
         let mut kept = Self::default();
-        let packs =
-            parent.map(|parent| parent.packs.iter().map(|pack| contents.existing_pack(pack)).collect());
+        let packs = parent
+            .map(|parent| parent.manifest.packs.iter().map(|pack| contents.existing_pack(pack)).collect());
         let packs: Vec<Option<Slot>> = packs.transpose()?.unwrap_or_default();
-        let same = parent.map(|parent| unchanged(scan, parent)).unwrap_or_default();
+        let same = parent.map(|parent| unchanged(scan, &parent.manifest, &parent.seen)).unwrap_or_default();
         for leaf in scan.tree.leaf_ids_depth_first() {
             let LeafKind::File(file) = &scan.tree[leaf].kind else { continue };
             let known = same.get(leaf.0 as usize).copied().flatten();

@@ -132,8 +132,8 @@ pub struct Toolchain {
 /// What was found of a workspace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkspaceFacts {
-    /// Its directory as asked.
-    pub root: PathBuf,
+    /// What was asked.
+    pub asked: WorkspaceAsked,
     /// The target directory, absolute.
     pub target: PathBuf,
     /// The Cargo project; `None` where there is neither a Cargo.toml nor a Cargo.lock.

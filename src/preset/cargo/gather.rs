@@ -4,14 +4,19 @@ use std::path::{Path, PathBuf};
 
 use super::config;
 use super::facts::{Asked, Facts, Project, SourceFile, WorkspaceAsked, WorkspaceFacts};
-use super::look::Look;
+use super::look::{Look, Sight};
 use super::members::{clean, manifests, workspace_root};
 use super::rustup::{above, toolchain};
 use super::variables;
 
-/// Looks at what is asked for. What can't be looked at is in [`Facts::warnings`].
+/// Looks at what is asked for on this machine. What can't be looked at is in [`Facts::warnings`].
 pub fn gather(asked: &Asked) -> Facts {
-    let mut look = Look::default();
+    gather_by(asked, Sight::local())
+}
+
+/// The same where the files that names stand for are elsewhere.
+pub fn gather_by(asked: &Asked, sight: Sight<'_>) -> Facts {
+    let mut look = Look::new(sight);
     let workspaces = asked.workspaces.iter().map(|workspace| facts_of(asked, workspace, &mut look)).collect();
     Facts {
         os: asked.os.clone(),
@@ -44,7 +49,7 @@ fn facts_of(asked: &Asked, workspace: &WorkspaceAsked, look: &mut Look) -> Works
             workspace.root.display()
         ));
     }
-    WorkspaceFacts { root: workspace.root.clone(), target, project }
+    WorkspaceFacts { asked: workspace.clone(), target, project }
 }
 
 fn project(asked: &Asked, directory: &Path, look: &mut Look) -> Option<Project> {

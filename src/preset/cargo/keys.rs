@@ -10,8 +10,9 @@
 
 use std::path::PathBuf;
 
-use super::facts::{Facts, WorkspaceFacts};
+use super::facts::{Compiler, Facts, WorkspaceAsked, WorkspaceFacts};
 use super::part::{Origin, Part, Piece, digest};
+use super::recipe::Recipe;
 use super::reduced::{Reduced, reduce};
 
 /// A computed key.
@@ -23,13 +24,15 @@ pub struct Key {
     pub restore: Vec<String>,
     /// What it is made of.
     pub parts: Vec<Part>,
+    /// How to make it again for another compiler; none where the compiler is not in it.
+    pub recipe: Option<Recipe>,
 }
 
 /// The key of a target directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TargetKey {
-    /// The workspace as asked.
-    pub workspace: PathBuf,
+    /// The workspaces as asked that build into it, in their order: usually one.
+    pub workspaces: Vec<WorkspaceAsked>,
     /// The target directory, absolute.
     pub directory: PathBuf,
     /// Its key.
@@ -43,11 +46,17 @@ pub struct Keys {
     pub registry: Key,
     /// Git dependencies: clones and checkouts.
     pub git: Key,
-    /// One a workspace in which there is a Cargo project, in their order.
+    /// The programs that cargo installed.
+    pub bin: Key,
+    /// The input `cache-directories`: what these hold may depend on everything that target directories depend on.
+    pub directories: Key,
+    /// One for each target directory of workspaces in which there is a Cargo project, in the order of those.
     pub target: Vec<TargetKey>,
     /// What is wrong with the files that the keys are made of, one line each.
     pub warnings: Vec<String>,
 }
+
+type Member<'f> = (&'f WorkspaceFacts, &'f Reduced);
 
 /// Makes the keys.
 pub fn keys(facts: &Facts) -> Keys {
@@ -57,13 +66,16 @@ pub fn keys(facts: &Facts) -> Keys {
         .iter()
         .filter_map(|workspace| Some((workspace, reduce(workspace.project.as_ref()?, &mut warnings))))
         .collect();
+    let members: Vec<Member<'_>> = reduced.iter().map(|(workspace, reduced)| (*workspace, reduced)).collect();
     let of_all = |parts: fn(&Reduced) -> &[Part]| -> Vec<Part> {
-        reduced.iter().flat_map(|(_, reduced)| parts(reduced)).cloned().collect()
+        members.iter().flat_map(|(_, reduced)| parts(reduced)).cloned().collect()
     };
     Keys {
         registry: shared(facts, "registry", of_all(|reduced| &reduced.registry)),
         git: shared(facts, "git", of_all(|reduced| &reduced.git)),
-        target: reduced.iter().map(|(workspace, reduced)| target(facts, workspace, reduced)).collect(),
+        bin: bin(facts),
+        directories: built(facts, "directories", &members),
+        target: targets(facts, &members),
         warnings,
     }
 }
@@ -78,30 +90,67 @@ fn shared(facts: &Facts, kind: &str, mut contents: Vec<Part>) -> Key {
     let before = words(kind, &parts);
     parts.extend(contents);
     let text = format!("{before}-{}", digest(&parts));
-    Key { text, restore: vec![before + "-"], parts }
+    Key { text, restore: vec![before + "-"], parts, recipe: None }
 }
 
-fn target(facts: &Facts, workspace: &WorkspaceFacts, reduced: &Reduced) -> TargetKey {
+/// What was installed does not depend on the project; jobs install different programs.
+fn bin(facts: &Facts) -> Key {
+    let (parts, before) = beginning(facts, "bin");
+    Key { text: format!("{before}-{}", digest(&parts)), restore: Vec::new(), parts, recipe: None }
+}
+
+/// Workspaces that build into one directory, as `CARGO_TARGET_DIR` makes them, share its cache.
+fn targets(facts: &Facts, members: &[Member<'_>]) -> Vec<TargetKey> {
+    let mut of_directories: Vec<(&PathBuf, Vec<Member<'_>>)> = Vec::new();
+    for member in members {
+        let directory = &member.0.target;
+        match of_directories.iter_mut().find(|(known, _)| *known == directory) {
+            Some((_, members)) => members.push(*member),
+            None => of_directories.push((directory, vec![*member])),
+        }
+    }
+    let target = |(directory, members): (&PathBuf, Vec<Member<'_>>)| TargetKey {
+        workspaces: members.iter().map(|(workspace, _)| workspace.asked.clone()).collect(),
+        directory: directory.clone(),
+        key: built(facts, "target", &members),
+    };
+    of_directories.into_iter().map(target).collect()
+}
+
+/// The parts that say whose a cache of what was built is, and the beginning of its key.
+fn beginning(facts: &Facts, kind: &str) -> (Vec<Part>, String) {
     let mut parts = vec![prefix(facts)];
     parts.extend(names(facts));
     parts.extend(machine(facts));
-    let before = words("target", &parts);
-    let key = if facts.add_environment {
-        parts.push(reduced.toolchain.clone());
-        parts.extend(variables(facts));
-        let environment = digest(&parts);
-        let contents = digest(&reduced.target);
-        parts.extend(reduced.target.iter().cloned());
-        let nearest = format!("{before}-{environment}-");
-        Key { text: format!("{nearest}{contents}"), restore: vec![nearest], parts }
-    } else {
+    let before = words(kind, &parts);
+    (parts, before)
+}
+
+/// The key of what a compiler made.
+fn built(facts: &Facts, kind: &str, members: &[Member<'_>]) -> Key {
+    let (mut parts, before) = beginning(facts, kind);
+    if !facts.add_environment {
         let left_out = Part::new("environment", "left out", ENVIRONMENT, Piece::Environment)
             .note("any toolchain, any Cargo.lock");
         parts.push(left_out);
         // A digest all the same: without, the key would be the beginning of others, and so find those of any toolchain.
-        Key { text: format!("{before}-{}", digest(&parts)), restore: Vec::new(), parts }
-    };
-    TargetKey { workspace: workspace.root.clone(), directory: workspace.target.clone(), key }
+        let text = format!("{before}-{}", digest(&parts));
+        return Key { text, restore: Vec::new(), parts, recipe: None };
+    }
+    for (_, reduced) in members {
+        if !parts.contains(&reduced.toolchain) {
+            parts.push(reduced.toolchain.clone());
+        }
+    }
+    parts.extend(variables(facts));
+    let is_seen = members.iter().all(|(workspace, _)| {
+        let toolchain = workspace.project.as_ref().map(|project| &project.toolchain.compiler);
+        matches!(toolchain, Some(Compiler::Build(_)))
+    });
+    let contents: Vec<Part> = members.iter().flat_map(|(_, reduced)| &reduced.target).cloned().collect();
+    let recipe = Recipe::new(before, &parts, digest(&contents), is_seen);
+    parts.extend(contents);
+    Key { text: recipe.key(), restore: vec![recipe.nearest()], parts, recipe: Some(recipe) }
 }
 
 const ENVIRONMENT: Origin = Origin::Input("add-rust-environment-hash-key");

@@ -76,7 +76,7 @@ fn members(root: &Path, manifest: &Manifest, look: &mut Look) -> Vec<PathBuf> {
     let base = Base::new(root, "");
     let resolved = Patterns::parse(&patterns, &base)
         .map_err(|error| error.to_string())
-        .and_then(|patterns| patterns.resolve(true).map_err(|error| error.to_string()));
+        .and_then(|patterns| look.matches(&patterns).map_err(|error| error.to_string()));
     match resolved {
         Ok(matched) => found.extend(
             matched
@@ -101,7 +101,7 @@ fn read(directory: &Path, look: &mut Look) -> Option<(SourceFile, Option<Manifes
 }
 
 /// A path without `.` and `..`, by its text.
-pub(super) fn clean(path: &Path) -> PathBuf {
+pub fn clean(path: &Path) -> PathBuf {
     path.components().fold(PathBuf::new(), |mut clean, component| {
         match component {
             Component::CurDir => {}

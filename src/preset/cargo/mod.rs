@@ -33,6 +33,7 @@ mod members;
 mod part;
 mod places;
 pub mod prune;
+mod recipe;
 mod reduced;
 mod rustup;
 pub mod sources;
@@ -43,7 +44,10 @@ pub use facts::{
     Asked, Compiler, DEFAULT_PREFIX_KEY, Facts, Project, SourceFile, Toolchain, WorkspaceAsked,
     WorkspaceFacts,
 };
-pub use gather::gather;
+pub use gather::{gather, gather_by};
 pub use keys::{Key, Keys, TargetKey, keys};
 pub use lock::{Lock, Package};
+pub use look::Sight;
+pub use members::clean;
 pub use part::{Origin, Part, Piece};
+pub use recipe::Recipe;

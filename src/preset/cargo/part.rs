@@ -74,8 +74,12 @@ const RULES: &str = "local-cache cargo keys 1";
 
 /// 16 hexadecimal digits over the names and values of some parts, in whatever order they are, each counted once.
 pub(super) fn digest<'p>(parts: impl IntoIterator<Item = &'p Part>) -> String {
-    let mut fields: Vec<[&str; 2]> =
-        parts.into_iter().map(|part| [part.name.as_str(), part.value.as_str()]).collect();
+    digest_of(parts.into_iter().map(|part| [part.name.as_str(), part.value.as_str()]))
+}
+
+/// The same over names and values by themselves.
+pub(super) fn digest_of<'p>(fields: impl IntoIterator<Item = [&'p str; 2]>) -> String {
+    let mut fields: Vec<[&str; 2]> = fields.into_iter().collect();
     fields.sort_unstable();
     fields.dedup();
     let mut hasher = Sha256::new();

@@ -7,6 +7,7 @@ use super::facts::{Compiler, Project, SourceFile};
 use super::lock::Lock;
 use super::manifest::Manifest;
 use super::part::{NOT_FOUND, Origin, Part, Piece, count, sha256};
+use super::recipe::TOOLCHAIN;
 use super::toolchain::ToolchainFile;
 
 /// A project's parts of each key.
@@ -68,7 +69,7 @@ fn toolchain(project: &Project) -> Part {
         Compiler::Said(said) => project.places.named(said),
         Compiler::Unknown => NOT_FOUND.to_owned(),
     };
-    Part::new("toolchain", value, found.origin.clone(), Piece::Environment).note(&found.note)
+    Part::new(TOOLCHAIN, value, found.origin.clone(), Piece::Environment).note(&found.note)
 }
 
 /// Cargo.lock: its git packages, its registry packages, or all.

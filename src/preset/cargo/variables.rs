@@ -110,6 +110,16 @@ pub(super) fn select(env: &BTreeMap<OsString, OsString>, words: &[String]) -> BT
         .collect()
 }
 
+/// Variables that are in no key and yet bear on what is found: where things are, and which toolchain is meant.
+const LEADING: [&str; 5] =
+    ["CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN", "CARGO_TARGET_DIR", "CARGO_BUILD_TARGET_DIR"];
+
+/// Whether keys, or where the caches lie, depend on a variable other than `PATH` and `HOME`: what has to be known of an
+/// environment elsewhere, and nothing secret.
+pub fn bears(name: &str, value: &OsStr, words: &[String]) -> bool {
+    LEADING.contains(&name) || is_listed(name, value) || is_asked_for(name, value, words)
+}
+
 fn is_listed(name: &str, value: &OsStr) -> bool {
     let listed = GROUPS.iter().find(|group| group.names.iter().any(|pattern| group.has(pattern, name)));
     listed.is_some_and(|group| group.empty_counts || !value.is_empty())

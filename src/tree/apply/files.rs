@@ -17,13 +17,13 @@ use crate::tree::{Content, Cursor, Extent, FileData, Leaf, LeafId, LeafKind, Tre
 
 /// Contents longer than this are copied piece by piece, so that memory stays small and the pieces in the cache of the
 /// processor between reading, hashing and writing.
-const PIECE: usize = 256 << 10;
+pub(super) const PIECE: usize = 256 << 10;
 
 /// What one thread needs to write files: its position in the tree, its buffer, the file of the store it reads.
 pub(super) struct Writer<'j, 'a> {
-    job: &'j Job<'a>,
-    cursor: Cursor<'j, Building<'j, 'a>>,
-    buffer: Vec<u8>,
+    pub(super) job: &'j Job<'a>,
+    pub(super) cursor: Cursor<'j, Building<'j, 'a>>,
+    pub(super) buffer: Vec<u8>,
     source: Option<(Arc<Path>, File)>,
 }
 
@@ -170,31 +170,6 @@ impl<'j, 'a> Writer<'j, 'a> {
         Ok(())
     }
 
-    /// Whether a file that is there has the contents it should; then it also gets its mode and time.
-    pub(super) fn check(&mut self, leaf: LeafId) -> Result<bool> {
-        let job = self.job;
-        let (wanted, data, content) = file_of(job, leaf)?;
-        let (dir, name) = self.cursor.enter_parent(leaf)?;
-        let Ok(file) = dir.open_file(name) else { return Ok(false) };
-        self.buffer.resize(PIECE, 0);
-        let mut copy = Copy::new(&file, 0, &mut self.buffer, Some(blake3::Hasher::new()));
-        let Ok(true) = copy.hash(data.size) else { return Ok(false) };
-        let digest = copy.hasher.map(|hasher| Digest::from(hasher.finalize()));
-        if digest != Some(content.digest) {
-            return Ok(false);
-        }
-        let present = at(stat_of(&file), "look at", job, leaf)?;
-        let attributes = at(xattrs::read_open(&file), "read the attributes of", job, leaf)?;
-        if present.mode != wanted.mode
-            || present.modified != wanted.modified
-            || attributes != wanted.attributes
-        {
-            at(describe(job, leaf, &file, true), "set the mode and time of", job, leaf)?;
-            add(&job.counts.touched, 1);
-        }
-        Ok(true)
-    }
-
     /// Gives a file its further name.
     pub(super) fn link(&mut self, leaf: LeafId) -> Result<()> {
         let job = self.job;
@@ -276,7 +251,7 @@ fn file_of<'a>(job: &Job<'a>, leaf: LeafId) -> Result<(&'a Leaf, &'a FileData, C
 }
 
 /// Sets attributes, mode and time, in this order: each would be changed by the one before.
-fn describe(job: &Job<'_>, leaf: LeafId, file: &File, existed: bool) -> io::Result<()> {
+pub(super) fn describe(job: &Job<'_>, leaf: LeafId, file: &File, existed: bool) -> io::Result<()> {
     let leaf = &job.tree[leaf];
     if existed || !leaf.attributes.is_empty() {
         write_attributes(job, file, &leaf.attributes)?;

@@ -14,6 +14,7 @@
 //! Contents to check, files, links, times of new directories, renames, removals, times of existing directories: each
 //! step changes times that only later steps set. Temporary names of a killed restore are removed by a later one.
 
+mod check;
 mod dirs;
 mod files;
 

@@ -23,7 +23,7 @@ use crate::fs::Timestamp;
 /// A tree with the digests of its contents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Manifest {
-    /// When the scan began that the manifest was made from. Files modified after it may have changed unseen.
+    /// When the scan began that the manifest was made from.
     pub scanned: Timestamp,
     /// The packs that hold contents of the tree.
     pub packs: Vec<Digest>,
@@ -46,30 +46,6 @@ pub const VERSION: u32 = 1;
 const HEADER: usize = 8 + 4 + 4 + 8 + 2 * Digest::LEN;
 
 impl Manifest {
-    /// Whether a file with this time may have changed after it was read, without its time telling.
-    ///
-    /// The clock that gives files their times stands still for up to some milliseconds (for two seconds on some
-    /// filesystems, whose times have no fractions), so a file that was modified just before or after the scan can be
-    /// modified again and keep time and size.
-    pub fn is_racy(&self, modified: Timestamp) -> bool {
-        let margin = if modified.nanoseconds == 0 {
-            Timestamp { seconds: self.scanned.seconds.saturating_sub(2), ..self.scanned }
-        } else {
-            self.scanned.minus_milliseconds(20)
-        };
-        modified >= margin
-    }
-
-    /// Whether a file that has its size and this modification time must have the contents that it had in the scan.
-    ///
-    /// A time of whole seconds may be one that a program gives to all its files: npm and pip do so, and a package of
-    /// another version often has the same size. The time of the last change, which no program can set, tells these
-    /// apart: a file that was not changed since the scan is the one that was scanned.
-    pub fn tells(&self, modified: Timestamp, changed: Timestamp) -> bool {
-        let is_own_time = modified.nanoseconds != 0;
-        !self.is_racy(modified) && (is_own_time || changed < self.scanned.minus_milliseconds(20))
-    }
-
     /// What the manifest needs of the store.
     pub fn references(&self) -> References {
         let mut packs: Vec<(Digest, u64)> = self.packs.iter().map(|pack| (*pack, 0)).collect();

@@ -24,6 +24,7 @@ pub(super) fn flatten(mut found: Vec<Option<Found>>, started: Timestamp, left_ou
     let leaf_count = found.iter().flatten().map(|dir| dir.leaves.len()).sum();
     let mut dirs = Vec::with_capacity(found.len());
     let (mut leaves, mut stats) = (Vec::with_capacity(leaf_count), Vec::with_capacity(leaf_count));
+    let mut dir_changed = Vec::with_capacity(found.len());
     let (mut extra, mut leftovers) = (Vec::new(), Vec::new());
     let mut queue = VecDeque::from([(0, Tree::TOP)]);
     let mut numbered = 1;
@@ -40,6 +41,7 @@ pub(super) fn flatten(mut found: Vec<Option<Found>>, started: Timestamp, left_ou
         extra.extend(dir.extra.into_iter().map(|name| Extra { parent: id, name }));
         leftovers.extend(dir.leftovers.into_iter().map(|name| Extra { parent: id, name }));
         let children = u32::try_from(dir.dirs.len()).unwrap_or(u32::MAX);
+        dir_changed.push(dir.changed);
         dirs.push(Directory {
             name: dir.name,
             parent,
@@ -54,7 +56,7 @@ pub(super) fn flatten(mut found: Vec<Option<Found>>, started: Timestamp, left_ou
     }
     mark_hard_links(&mut leaves, &stats);
     let user = crate::fs::user();
-    Scan { tree: Tree { dirs, leaves }, stats, extra, leftovers, left_out, started, user }
+    Scan { tree: Tree { dirs, leaves }, stats, dir_changed, extra, leftovers, left_out, started, user }
 }
 
 /// Makes all but the first name of a file that has several hard links to the first.

@@ -51,6 +51,7 @@ pub(super) struct Found {
     pub(super) name: Box<[u8]>,
     pub(super) mode: u32,
     pub(super) modified: Timestamp,
+    pub(super) changed: Timestamp,
     pub(super) attributes: Box<[Attribute]>,
     pub(super) leaves: Vec<(Leaf, Stat)>,
     pub(super) dirs: Vec<(Box<[u8]>, u32)>,
@@ -246,7 +247,7 @@ impl<'a> Job<'a> {
         if self.options.store == Some((stat.device, stat.inode)) {
             return;
         }
-        (found.mode, found.modified) = (stat.mode, stat.modified);
+        (found.mode, found.modified, found.changed) = (stat.mode, stat.modified, stat.changed);
         let read = match guide {
             // Something else is wanted here: what the directory holds does not matter.
             Some((_, None)) => Ok(Vec::new()),

@@ -49,6 +49,8 @@ pub struct Scan {
     pub tree: Tree,
     /// What the filesystem said of each leaf, in the tree's order.
     pub stats: Vec<Stat>,
+    /// When each directory was last changed, in the tree's order; a name that is added or removed is a change too.
+    pub dir_changed: Vec<Timestamp>,
     /// Names that the guide does not have.
     pub extra: Vec<Extra>,
     /// Names of what a restore has not finished, or never will because it was killed.

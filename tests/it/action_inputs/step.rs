@@ -68,8 +68,8 @@ const OTHER_VALUES: &[(&str, &str)] = &[
     ("cache-targets", "false"),
     ("cache-on-failure", "true"),
     ("cache-all-crates", "true"),
-    ("cache-workspace-crates", "true"),
-    ("cache-bin", "false"),
+    ("cache-workspace-crates", "false"),
+    ("cache-bin", "true"),
     ("save-if", "false"),
     ("cmd-format", "nix {0}"),
     ("cache-provider", "buildjet"),
@@ -253,23 +253,23 @@ fn path_and_the_cargo_preset_contradict_each_other() {
 
 #[test]
 fn when_a_cache_is_saved_follows_from_four_inputs() {
-    use SaveWhen::{Always, Never, OnSuccess};
+    use SaveWhen::{Always, Never, OnSuccess, UnlessCancelled};
     type Given = &'static [(&'static str, &'static str)];
     // (inputs, cargo preset, path)
     let cases: &[(Given, SaveWhen, SaveWhen)] = &[
-        (&[], Always, OnSuccess),
+        (&[], UnlessCancelled, OnSuccess),
         (&[("save", "always")], Always, Always),
         (&[("save", "on-success")], OnSuccess, OnSuccess),
         (&[("save", "never")], Never, Never),
         (&[("save-always", "true")], Always, Always),
         (&[("save-always", "true"), ("save", "always")], Always, Always),
-        (&[("cache-on-failure", "true")], Always, Always),
+        (&[("cache-on-failure", "true")], UnlessCancelled, Always),
         (&[("cache-on-failure", "false")], OnSuccess, OnSuccess),
-        (&[("cache-on-failure", "")], Always, OnSuccess),
+        (&[("cache-on-failure", "")], UnlessCancelled, OnSuccess),
         (&[("cache-on-failure", "true"), ("save", "on-success")], OnSuccess, OnSuccess),
         (&[("save-if", "false")], Never, Never),
         (&[("save-if", "false"), ("save-always", "true")], Never, Never),
-        (&[("save-if", "")], Always, OnSuccess),
+        (&[("save-if", "")], UnlessCancelled, OnSuccess),
     ];
     for (given, cargo, paths) in cases {
         let inputs = parse(given);

@@ -13,7 +13,7 @@ use local_cache::ops::leftovers::leftovers;
 use local_cache::ops::save::Outcome;
 use local_cache::ops::sources::{self, GivenBack};
 use local_cache::ops::{restore, save};
-use local_cache::preset::cargo::{Asked, WorkspaceAsked, WorkspaceFacts, gather};
+use local_cache::preset::cargo::{Asked, Sight, WorkspaceAsked, WorkspaceFacts, gather};
 use local_cache::store::Store;
 use local_cache::store::entry::{Entry, Group, Kind};
 use local_cache::tree::Places;
@@ -137,8 +137,8 @@ impl Runner {
     /// The same for the one workspace of a step, without what no build can use.
     pub(crate) fn save_pruned(&self, step: &Step, key: &str) -> Entry {
         let facts = step.facts();
-        let left = leftovers(&facts[0].target, &facts).unwrap();
-        self.save_target(step, &facts[0], key, Some(&left.exclude()))
+        let left = leftovers(&facts[0].target, &facts, Sight::local()).unwrap();
+        self.save_target(step, &facts[0], key, Some(&left.into_exclude())).expect("a change")
     }
 
     fn save_target(
@@ -147,18 +147,21 @@ impl Runner {
         workspace: &WorkspaceFacts,
         key: &str,
         exclude: Option<Exclude<'_>>,
-    ) -> Entry {
+    ) -> Option<Entry> {
         let request = save::Request {
             group: &group(workspace),
             key,
             places: &Places::new([((*b"target").into(), workspace.target.clone())]),
             exclude,
-            refresh: true,
+            existing: save::Existing::IsReplacedIfChanged,
+            allow_empty: false,
+            keep_ready: false,
             sources: Some(&step.area(self)),
             parent: None,
         };
         match save::save(&self.store(), &request, &Heard::default()).unwrap() {
-            Outcome::Saved(saved) => saved.entry,
+            Outcome::Saved(saved) => Some(saved.entry),
+            Outcome::Unchanged => None,
             other => panic!("{other:?}"),
         }
     }
@@ -206,7 +209,7 @@ fn run(target: &Path) -> String {
 
 /// One group for each workspace, wherever it is.
 fn group(workspace: &WorkspaceFacts) -> Group {
-    let name = workspace.root.file_name().unwrap().to_str().unwrap().to_owned();
+    let name = workspace.asked.root.file_name().unwrap().to_str().unwrap().to_owned();
     Group { scope: String::new(), git_ref: String::new(), kind: Kind::Target, paths: vec![name] }
 }
 
@@ -250,6 +253,7 @@ impl Step {
         let request = sources::Request {
             checkout: &self.checkout,
             workspaces: &facts,
+            sight: Sight::local(),
             skipped: &skipped,
             named: &self.named,
         };

@@ -11,10 +11,10 @@ mod matching;
 mod outputs;
 mod paths;
 mod saving;
-mod step;
+pub(crate) mod step;
 mod steps;
 mod steps_paths;
-mod support;
+pub(crate) mod support;
 mod validation;
 
 use std::path::Path;

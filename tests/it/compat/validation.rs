@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use local_cache::ops::job::{Job, RestoreTask, SaveTask, Task, work};
+use local_cache::ops::job::{Job, Paths, RestoreTask, SaveTask, Subject, Task, work};
 use local_cache::ops::paths::Ground;
 
 use super::outputs::seed;
@@ -190,13 +190,14 @@ fn a_tilde_where_home_is_not_known_is_said_at_restore_and_at_save() {
     let job = |task| Job {
         cache_root: machine.store(),
         workspace: machine.path("work"),
-        paths: vec!["~/.cargo".into()],
-        key: "k".into(),
+        subject: Subject::Paths(Paths {
+            paths: vec!["~/.cargo".into()],
+            key: "k".into(),
+            restore_keys: Vec::new(),
+        }),
         task,
     };
-    let save =
-        SaveTask { write: Default::default(), parent: None, remembered_as: None, keep: 5, max_bytes: None };
-    for task in [Task::Restore(RestoreTask::default()), Task::Save(save)] {
+    for task in [Task::Restore(RestoreTask::default()), Task::Save(SaveTask::default())] {
         let reply = work(&job(task), &ground, &local_cache::monitor::Silent);
         let error = reply.error.unwrap();
         assert!(error.contains("begins at the home directory, which is not known"), "{error}");

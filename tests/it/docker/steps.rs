@@ -73,6 +73,68 @@ fn what_the_first_job_saves_the_second_one_gets_wherever_it_lies() {
     assert!(after.contains("Cache hit occurred on the primary key linux-1, not saving cache."), "{after}");
 }
 
+/// The project of the user's home and workspace, as a checkout and rustup leave it there.
+fn lay_project(runner: &Runner) {
+    let user = &runner.user;
+    let toolchain = ".rustup/toolchains/stable-x86_64-unknown-linux-gnu/lib/librustc_driver-11aa.so";
+    for (path, text) in [
+        (runner.workspace.join("Cargo.toml"), "[package]\nname = \"app\"\nversion = \"0.1.0\"\n"),
+        (
+            runner.workspace.join("Cargo.lock"),
+            "version = 4\n\n[[package]]\nname = \"app\"\nversion = \"0.1.0\"\n",
+        ),
+        (user.home.join(toolchain), ""),
+        (
+            user.home.join(".rustup/settings.toml"),
+            "default_toolchain = \"stable-x86_64-unknown-linux-gnu\"\n",
+        ),
+    ] {
+        user.file_at(&path, text.as_bytes());
+    }
+}
+
+#[test]
+fn in_a_cargo_project_nothing_needs_to_be_said() {
+    if !kit::ready("docker") {
+        return;
+    }
+    let _lock = kit::shared();
+    let runner = Runner::strict();
+    let user = &runner.user;
+    lay_project(&runner);
+    let places = [user.home.join(".cargo/registry/cache"), runner.workspace.join("target")];
+    let mut saved: Vec<Picture> = Vec::new();
+    let (before, after) = job(&runner, &[], |step| {
+        assert_eq!(step.output("cache-hit"), Some("false"));
+        places.iter().for_each(|place| user.tree(place, 20, 60));
+        user.file_at(&places[1].join("CACHEDIR.TAG"), b"Signature");
+        saved = places.iter().map(|place| picture(place)).collect();
+    });
+    assert!(before.contains("target: nothing found for v0-rust-target-build-linux-x86_64-"), "{before}");
+    assert!(after.contains("target: 21 files"), "{after}");
+    assert!(!places[1].exists(), "target is kept as a ready copy");
+
+    fs::remove_dir_all(user.home.join(".cargo")).unwrap();
+    let (before, after) = job(&runner, &[], |step| {
+        let restored: Vec<Picture> = places.iter().map(|place| picture(place)).collect();
+        assert!(restored == saved, "what came back is not what was saved");
+        for name in ["cache-hit", "registry-cache-hit", "git-cache-hit", "target-cache-hit"] {
+            assert_eq!(step.output(name), Some("true"), "{name}");
+        }
+    });
+    assert!(before.contains("target: 21 files") && before.contains("put back by a rename"), "{before}");
+    assert!(after.contains("target: nothing changed since it was saved"), "{after}");
+
+    // A CARGO_HOME below the workspace arrives in the form of the action's container.
+    let inside = runner.workspace.join("cargo-home");
+    let mut step =
+        Step::new(&runner, &[]).changed(|stage| stage.env("CARGO_HOME", "/github/workspace/cargo-home"));
+    let before = step.begin();
+    assert_eq!(step.output("registry-cache-hit"), Some("true"), "{before}");
+    assert!(inside.join("registry/cache").exists(), "{before}");
+    step.end("success");
+}
+
 #[test]
 fn a_prefix_restores_and_the_new_key_is_saved_on_top() {
     if !kit::ready("docker") {

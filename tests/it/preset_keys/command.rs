@@ -61,7 +61,7 @@ fn its_json_holds_the_same() {
     }
     assert_eq!(document["git"]["restore-keys"], json!([machine("v0-rust-git-OS-ARCH-")]));
     assert_eq!(document["target"][0]["directory"], fixture.path("target").display().to_string());
-    assert_eq!(document["target"][0]["workspace"], fixture.asked.checkout.display().to_string());
+    assert_eq!(document["target"][0]["workspaces"], json!([fixture.asked.checkout.display().to_string()]));
     assert_eq!(document["warnings"], json!([]));
     let parts = document["target"][0]["parts"].as_array().unwrap();
     let part = |name: &str| parts.iter().find(|part| part["name"] == name).unwrap();

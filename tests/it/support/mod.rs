@@ -159,9 +159,9 @@ impl Sandbox {
         self.run(job, &["restore", "--json", "--mirror", "--key", key, "tree"])
     }
 
-    /// Removes all but the `keep` entries used last.
+    /// Removes all but the `keep` entries used last, whatever their keys.
     pub(crate) fn prune(&self, keep: usize) -> Ran {
-        self.run(self.dir.path(), &["prune", "--json", "--keep", &keep.to_string()])
+        self.run(self.dir.path(), &["prune", "--json", "--any-key", "--keep", &keep.to_string()])
     }
 
     /// Reads all of the store.

@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use nix::fcntl::AT_FDCWD;
 use nix::sys::stat::{UtimensatFlags, utimensat};
@@ -52,6 +53,12 @@ pub(crate) fn age(root: &Path) {
         let seconds = NEXT.fetch_add(1, Ordering::Relaxed);
         set_modified(path, seconds, seconds % 1_000_000_000);
     }
+    settle();
+}
+
+/// Waits until what was changed so far was certainly changed before what comes.
+pub(crate) fn settle() {
+    std::thread::sleep(Duration::from_millis(30));
 }
 
 /// Bytes that look random and are the same for the same seed.

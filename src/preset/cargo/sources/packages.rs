@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::super::config;
 use super::super::facts::Project;
-use super::super::look::Look;
+use super::super::look::{Look, Sight};
 use super::super::manifest::{self, Manifest};
 use super::super::members::clean;
 
@@ -18,10 +18,10 @@ pub struct Packages {
     pub warnings: Vec<String>,
 }
 
-/// The directories of the packages of a project: its members, dependencies with a path, and what takes the place of
+/// The directories of the packages of a project, by their names: its members, dependencies with a path, and what takes the place of
 /// others: `[patch]` and `[replace]` with a path in the manifest of the root, `[patch]` and `paths` in a configuration.
-pub fn packages(project: &Project) -> Packages {
-    let mut look = Look::default();
+pub fn packages(project: &Project, sight: Sight<'_>) -> Packages {
+    let mut look = Look::new(sight);
     let mut waiting: VecDeque<PathBuf> = substitutes(project).into();
     let members = project.manifests.iter().filter_map(|manifest| manifest.path.parent());
     let mut seen: BTreeSet<PathBuf> = members.map(Path::to_owned).collect();
@@ -94,7 +94,7 @@ mod tests {
             lay(&format!("{name}/Cargo.toml"), &package(name.rsplit('/').next().unwrap(), ""));
         }
         let facts = gather(&Asked::new(BTreeMap::new(), &top.join("home"), &top.join("app")));
-        let found = packages(facts.workspaces[0].project.as_ref().unwrap());
+        let found = packages(facts.workspaces[0].project.as_ref().unwrap(), Sight::local());
         let names: Vec<_> =
             found.directories.iter().map(|path| path.strip_prefix(&top).unwrap().to_str().unwrap()).collect();
         assert_eq!(

@@ -1,0 +1,251 @@
+//! The cargo preset in the main and post phases: what is asked of it, and what is said of what came of it.
+
+use super::{Step, state};
+use crate::action::inputs::{CargoInputs, Mirror, Preset};
+use crate::action::log::Mark;
+use crate::fs::{Timestamp, files};
+use crate::ops::job::{Cache, Cargo, Found, Job, Noted, RestoreTask, Saved, Subject, Task, WorkspaceLine};
+use crate::ops::sources::GivenBack;
+use crate::report::{bytes, things, took};
+use crate::store::entry::Kind;
+
+impl Step<'_, '_> {
+    /// What the inputs ask of the preset. `PATH` is left out: in an action's own container it is the image's, not that
+    /// of the steps.
+    pub(super) fn cargo(&self) -> Subject {
+        let inputs = self.inputs;
+        let CargoInputs { workspaces, .. } = &inputs.cargo;
+        let of_preset = inputs.cargo.clone();
+        let line = |line: &crate::action::inputs::Workspace| WorkspaceLine {
+            root: line.root.clone(),
+            target: line.target.clone(),
+        };
+        let mut cargo = Cargo {
+            env: Vec::new(),
+            job: self.context.job.clone().unwrap_or_default(),
+            workspaces: workspaces.iter().map(line).collect(),
+            prefix_key: of_preset.prefix_key,
+            shared_key: of_preset.shared_key,
+            key: inputs.key.clone(),
+            add_job_id: of_preset.add_job_id_key,
+            add_environment: of_preset.add_rust_environment_hash_key,
+            env_vars: of_preset.env_vars,
+            directories: of_preset.cache_directories,
+            targets: of_preset.cache_targets,
+            bin: of_preset.cache_bin,
+            replay_times: inputs.replay_mtimes,
+            sources: inputs.sources.clone(),
+            run: self.run(),
+            only_projects: inputs.preset == Preset::Auto,
+            lock_patience: Cargo::LOCK_PATIENCE,
+        };
+        cargo.add_env(self.env.iter(), false);
+        Subject::Cargo(Box::new(cargo))
+    }
+
+    /// Names the run of the job, as far as the runner tells it; empty where it does not. The cells of a matrix share all
+    /// that it says, but the runner writes the event's file anew for each job.
+    fn run(&self) -> String {
+        let Some(id) = self.context.run_id else { return String::new() };
+        let attempt = self.context.run_attempt.unwrap_or_default();
+        let [repository, job] = [&self.context.repository, &self.context.job].map(|name| name.as_deref());
+        let event = self.context.event_path.as_deref().and_then(|path| files::modified(path).ok().flatten());
+        let Timestamp { seconds, nanoseconds } = event.unwrap_or_default();
+        format!(
+            "{} {id} {attempt} {} {seconds}.{nanoseconds}",
+            repository.unwrap_or_default(),
+            job.unwrap_or_default()
+        )
+    }
+
+    pub(super) fn restore_cargo(&mut self) {
+        let Some((job, access)) = self.job() else { return self.output("cache-hit", "false") };
+        let may_restore = self.context.cache_mode.may_restore();
+        if !may_restore {
+            self.log
+                .say(Mark::Done, "this run may not restore caches (ACTIONS_CACHE_MODE); nothing is restored");
+        }
+        let read = access.read.into_iter().filter(|_| may_restore);
+        let task = RestoreTask {
+            read: read.map(|area| (area.scope, area.git_ref)).collect(),
+            mirror: self.inputs.mirror != Mirror::No,
+            verify: self.inputs.verify,
+            lookup_only: self.inputs.lookup_only,
+            remember_as: self.memory(),
+        };
+        let reply = self.carry_out(Job { task: Task::Restore(task), ..job });
+        let caches = reply.as_ref().map_or(&[][..], |reply| &reply.caches);
+        if let Some(reply) = &reply
+            && reply.error.is_none()
+            && caches.is_empty()
+        {
+            self.warn_of_no_project();
+            return self.output("cache-hit", "false");
+        }
+        // Computed keys are noted down one by one; the input `key` is but a part of them.
+        self.note_down("", &access.write);
+        let noted: Vec<Noted> = caches.iter().map(Cache::noted).collect();
+        if let Ok(noted) = serde_json::to_string(&noted) {
+            self.tell(self.context.files.save_state(state::CACHES, &noted));
+        }
+        for cache in caches {
+            self.report_restored(cache);
+        }
+        if let Some(given_back) = reply.as_ref().and_then(|reply| reply.given_back) {
+            self.report_given_back(given_back);
+        }
+        self.set_outputs(caches);
+        if let Some(disk) = reply.and_then(|reply| reply.disk) {
+            self.report_disk(disk);
+        }
+    }
+
+    fn warn_of_no_project(&self) {
+        let roots: Vec<&str> = self.inputs.cargo.workspaces.iter().map(|line| line.root.as_str()).collect();
+        self.warn(&format!(
+            "no path is given, and there is neither a Cargo.toml nor a Cargo.lock in {}, so nothing is cached; check \
+             out the repository before this step, name the project in `workspaces`, or give `path` and `key`",
+            roots.join(" or ")
+        ));
+    }
+
+    fn report_restored(&mut self, cache: &Cache) {
+        let Cache { name, key, .. } = cache;
+        if let Some(error) = &cache.error {
+            return self.cache_failed(error);
+        }
+        let Some(found) = &cache.found else {
+            if cache.kind != Kind::Path || self.inputs.lookup_only || name != "bin" {
+                self.log.say(Mark::Missed, format_args!("{name}: nothing found for {key}"));
+            }
+            return;
+        };
+        let Found { files, bytes: size, written_files, written_bytes, ready, milliseconds, .. } = found;
+        let how = if found.exact { "exact" } else { "the nearest earlier one" };
+        let from = format!("{} ({how})", found.key);
+        let size = format!("{}, {}", things(*files, "file", "files"), bytes(*size));
+        let took = took(std::time::Duration::from_millis(*milliseconds));
+        if self.inputs.lookup_only {
+            self.log.say(Mark::Check, format_args!("{name}: {size} can be restored from {from}"));
+        } else if *files == 0 {
+            self.log.say(Mark::Restored, format_args!("{name}: nothing is needed, says {from}"));
+        } else if *ready > 0 && *written_files == 0 {
+            self.log.say(
+                Mark::Restored,
+                format_args!("{name}: {size} put back by a rename and compared in {took}, as in {from}"),
+            );
+        } else if *written_files == 0 {
+            self.log.say(
+                Mark::Restored,
+                format_args!("{name}: {size} are in place already, as in {from}; compared in {took}"),
+            );
+        } else {
+            let written = things(*written_files, "file", "files");
+            let all = if written_files == files {
+                String::new()
+            } else {
+                format!(", {written} ({}) written and the others right already", bytes(*written_bytes))
+            };
+            self.log.say(Mark::Restored, format_args!("{name}: {size} restored in {took} from {from}{all}"));
+        }
+    }
+
+    fn report_given_back(&self, given_back: GivenBack) {
+        let GivenBack { same, different, distrusted, .. } = given_back;
+        let text = if distrusted {
+            "what `sources` names has changed, so cargo takes all sources for changed".to_owned()
+        } else {
+            format!(
+                "sources: {} as when target was saved and fresh again, {} not",
+                things(same, "file is", "files are"),
+                things(different, "file is", "files are")
+            )
+        };
+        self.log.say(Mark::Restored, text);
+    }
+
+    fn set_outputs(&mut self, caches: &[Cache]) {
+        let of_kind = |kind| caches.iter().filter(move |cache| cache.kind == kind).collect::<Vec<_>>();
+        let kinds = [
+            ("registry-cache-hit", Kind::Registry),
+            ("git-cache-hit", Kind::Git),
+            ("target-cache-hit", Kind::Target),
+        ];
+        for (output, kind) in kinds {
+            if let Some(hit) = hit(&of_kind(kind)) {
+                self.output(output, if hit { "true" } else { "false" });
+            }
+        }
+        // Programs are not put back where there are some, which is no miss.
+        let counted: Vec<&Cache> = caches.iter().filter(|cache| cache.name != "bin").collect();
+        self.output("cache-hit", if hit(&counted) == Some(true) { "true" } else { "false" });
+        let primary = of_kind(Kind::Target).first().copied().or(caches.first());
+        if let Some(primary) = primary {
+            self.output("cache-primary-key", &primary.key);
+            self.output("cache-key", &primary.key);
+        }
+        let found: Vec<&Found> = caches.iter().filter_map(|cache| cache.found.as_ref()).collect();
+        if let Some(found) = primary.and_then(|primary| primary.found.as_ref()) {
+            self.output("cache-matched-key", &found.key);
+        }
+        if !found.is_empty() {
+            let restored = |of: fn(&Found) -> u64| {
+                if self.inputs.lookup_only { 0 } else { found.iter().map(|found| of(found)).sum::<u64>() }
+            };
+            let sums = [
+                ("restored-files", restored(|found| found.files)),
+                ("restored-bytes", restored(|found| found.bytes)),
+                ("restore-milliseconds", found.iter().map(|found| found.milliseconds).sum()),
+            ];
+            sums.into_iter().for_each(|(name, sum)| self.output(name, &sum.to_string()));
+        } else if self.inputs.fail_on_cache_miss {
+            self.fail(&format!(
+                "Failed to restore cache entry. Exiting as fail-on-cache-miss is set. Nothing was found for {} \
+                 (looked for in {} on this runner)",
+                counted.iter().map(|cache| cache.key.as_str()).collect::<Vec<_>>().join(", "),
+                self.inputs.cache_root
+            ));
+        }
+    }
+
+    /// What main noted down of the preset's caches; nothing where it failed before.
+    pub(super) fn noted_caches(&self) -> Vec<Noted> {
+        let noted = self.env.state(state::CACHES).and_then(|text| serde_json::from_str(text).ok());
+        noted.unwrap_or_default()
+    }
+
+    pub(super) fn report_saved_cargo(&mut self, cache: &Cache) {
+        let Cache { name, key, .. } = cache;
+        if let Some(error) = &cache.error {
+            return self.cache_failed(error);
+        }
+        let done = |text: String| self.log.say(Mark::Done, format_args!("{name}: {text}"));
+        match &cache.saved {
+            Some(Saved::Done { files: 0, .. }) => done(format!("nothing is needed; noted as {key}")),
+            Some(Saved::Done { files, bytes: size, added_bytes, milliseconds }) => self.log.say(
+                Mark::Saved,
+                format_args!(
+                    "{name}: {}, {} saved in {} as {key}; {} of it new",
+                    things(*files, "file", "files"),
+                    bytes(*size),
+                    took(std::time::Duration::from_millis(*milliseconds)),
+                    bytes(*added_bytes)
+                ),
+            ),
+            Some(Saved::Unchanged) => done(format!("nothing changed since it was saved as {key}")),
+            Some(Saved::Exists { .. }) => {
+                done(format!("another job has saved {key} meanwhile; that entry stays"));
+            }
+            Some(Saved::InProgress) => done(format!("another job is saving {key} right now")),
+            Some(Saved::NothingThere) => done("there is nothing, so nothing is saved".to_owned()),
+            None => {}
+        }
+    }
+}
+
+/// The three values of a hit over some caches: all exact, some found, none found.
+fn hit(caches: &[&Cache]) -> Option<bool> {
+    let found = |cache: &&&Cache| cache.found.is_some();
+    let is_exact = |cache: &&Cache| cache.found.as_ref().is_some_and(|found| found.exact);
+    caches.iter().any(|cache| found(&cache)).then(|| caches.iter().all(is_exact))
+}

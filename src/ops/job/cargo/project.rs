@@ -1,0 +1,139 @@
+//! What there is of a project, and what may not be touched for it.
+
+use std::path::{Path, PathBuf};
+
+use super::plan::{Plan, What, plans};
+use super::subject::Cargo;
+use crate::error::{Error, Result};
+use crate::fs::files;
+use crate::ops::job::At;
+use crate::ops::paths::PathList;
+use crate::pattern::Base;
+use crate::preset::cargo::{Asked, Facts, clean, gather_by, keys};
+use crate::tree::scan::Take;
+
+/// Decides what is left out while saving.
+pub(super) type Exclude = Box<dyn Fn(&Path, bool) -> Take + Sync>;
+
+/// A project, as it is now.
+pub(super) struct Project {
+    pub(super) asked: Asked,
+    pub(super) facts: Facts,
+    pub(super) plans: Vec<Plan>,
+    /// `CARGO_HOME` as this process finds it.
+    pub(super) cargo_home: PathBuf,
+}
+
+impl Project {
+    /// Looks at a project and computes its keys. What is wrong with it is said.
+    pub(super) fn find(at: &At<'_>, subject: &Cargo) -> Result<Self> {
+        let ground = at.ground;
+        let asked = subject.asked(&at.job.workspace, ground);
+        if !asked.cargo_home.is_absolute() {
+            return Err(Error::invalid(
+                "the home directory is not known, so CARGO_HOME is not; set HOME or CARGO_HOME",
+            ));
+        }
+        let sight = ground.sight();
+        let facts = gather_by(&asked, sight);
+        let keys = keys(&facts);
+        let cargo_home = ground.locate(&asked.cargo_home)?;
+        let is_none = facts.workspaces.iter().all(|workspace| workspace.project.is_none());
+        if is_none && subject.only_projects {
+            return Ok(Self { asked, facts, plans: Vec::new(), cargo_home });
+        }
+        keys.warnings.iter().for_each(|warning| at.monitor.warn(warning));
+        let directories = list(&asked, "cache-directories", &subject.directories)?;
+        let mut plans = plans(&keys, &asked, directories, subject.bin);
+        plans.retain(|plan| subject.targets || !matches!(plan.what, What::Target(_)));
+        Ok(Self { asked, facts, plans, cargo_home })
+    }
+
+    /// An error where a target directory is not one to be restored or saved.
+    pub(super) fn check_target(&self, at: &At<'_>, directory: &Path) -> Result<()> {
+        let shown = directory.display();
+        let place = at.ground.locate_link(directory)?;
+        if files::is_symlink(&place)? {
+            let target = at.ground.locate(directory).map(|target| (at.ground.name)(&target));
+            return Err(Error::invalid(format!(
+                "{shown} is a symlink; name the directory that it leads to in `workspaces`, as `. -> {}`",
+                target.unwrap_or_default().display()
+            )));
+        }
+        let stat = files::stat(&place)?;
+        if stat.is_some_and(|stat| stat.kind != crate::fs::Kind::Directory) {
+            return Err(Error::invalid(format!("{shown} is a file; a target directory is needed there")));
+        }
+        let real = real(&place);
+        let roots = self.asked.workspaces.iter().map(|workspace| workspace.root.as_path());
+        let precious = [
+            &self.asked.checkout,
+            &self.asked.home,
+            &self.asked.cargo_home,
+            &self.asked.rustup_home,
+            &at.job.cache_root,
+        ];
+        for path in precious.into_iter().map(PathBuf::as_path).chain(roots) {
+            let is_there = !path.as_os_str().is_empty();
+            if is_there && at.ground.locate(path).is_ok_and(|located| self::real(&located).starts_with(&real))
+            {
+                return Err(Error::invalid(format!(
+                    "{shown} is no target directory, as it holds {}; name another in `workspaces`",
+                    path.display()
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// What is left out of a cache; none when nothing is.
+    ///
+    /// Of a target directory, other target directories below it, which are caches of their own.
+    pub(super) fn exclude(&self, at: &At<'_>, plan: &Plan) -> Result<Option<Exclude>> {
+        let What::Target(directory) = &plan.what else { return Ok(None) };
+        let others = self.plans.iter().filter_map(|plan| match &plan.what {
+            What::Target(other) if other != directory && other.starts_with(directory) => Some(other),
+            _ => None,
+        });
+        let below: Vec<PathBuf> = others.map(|other| at.ground.locate_link(other)).collect::<Result<_>>()?;
+        if below.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(Box::new(
+            move |path, _| if below.iter().any(|below| below == path) { Take::No } else { Take::Yes },
+        )))
+    }
+}
+
+/// Whether a directory is cargo's: what cargo leaves there is in it, or nothing at all.
+pub(super) fn is_made_by_cargo(at: &At<'_>, directory: &Path) -> Result<bool> {
+    let names = files::list(&at.ground.locate_link(directory)?)?;
+    let marks = ["CACHEDIR.TAG", ".rustc_info.json"];
+    Ok(names.is_empty() || names.iter().any(|name| marks.iter().any(|mark| name == mark)))
+}
+
+/// A list of patterns; none where it is empty. A directory beside the checkout may be meant, which patterns can't say.
+pub(super) fn list(asked: &Asked, input: &str, lines: &[String]) -> Result<Option<PathList>> {
+    let base = Base::new(&asked.checkout, &asked.home);
+    let line = |line: &String| {
+        if Path::new(line).starts_with("..") {
+            clean(&asked.checkout.join(line)).display().to_string()
+        } else {
+            line.clone()
+        }
+    };
+    let list = PathList::parse(lines.iter().map(line), &base);
+    let list = list.map_err(|error| Error::invalid(format!("{input}: {error}")))?;
+    Ok((!list.is_empty()).then_some(list))
+}
+
+/// A path without symlinks, as far as it exists.
+fn real(path: &Path) -> PathBuf {
+    let existing = path.ancestors().find_map(|above| Some((above, files::canonical(above).ok()?)));
+    match existing {
+        Some((above, real)) => {
+            path.strip_prefix(above).map_or_else(|_| path.to_owned(), |rest| real.join(rest))
+        }
+        None => path.to_owned(),
+    }
+}

@@ -1,0 +1,140 @@
+//! Cargo's own lock on the registry and the git dependencies of a `CARGO_HOME`.
+//!
+//! Cargo locks two files there by flock(2) (rust-lang/cargo, `util/cache_lock.rs` and `util/flock.rs`):
+//! `.package-cache` alone while it resolves and downloads, and `.package-cache-mutate` shared for a whole build and
+//! alone while it removes what it no longer needs. Who takes both takes `.package-cache-mutate` first.
+//!
+//! Here both are taken in that order, the second one shared: so no cargo downloads, and none removes anything, while
+//! this process adds files or reads them, and no half crate is seen on either side. Builds of others go on, since files
+//! are only ever added or replaced by the same ones; to shut them out, too, would be to wait for their whole builds.
+//!
+//! As cargo does, locks are left out where there are none: on NFS, where asking for one may hang, on filesystems that
+//! do not know them, and in a `CARGO_HOME` that may not be written to, where nobody downloads either.
+
+use std::io;
+use std::path::Path;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, Result};
+use crate::fs::{Lock, Mode, files};
+use crate::monitor::Monitor;
+
+/// How often a waiting process looks again.
+const POLL: Duration = Duration::from_millis(20);
+
+/// Taken in this order; each by its name and how it is held.
+const LOCKS: [(&str, Mode); 2] =
+    [(".package-cache-mutate", Mode::Shared), (".package-cache", Mode::Exclusive)];
+
+/// The mode that cargo makes them with, but for the umask.
+const MODE: u32 = 0o644;
+
+/// Held until it is dropped.
+#[derive(Debug)]
+pub struct PackageCache {
+    // Dropped in this order: the one taken last first.
+    _locks: Vec<Lock>,
+}
+
+impl PackageCache {
+    /// Locks a `CARGO_HOME`, waiting at most `patience` for other programs; none if these take longer.
+    ///
+    /// Errors: the work is called off.
+    pub fn lock(cargo_home: &Path, patience: Duration, monitor: &dyn Monitor) -> Result<Option<Self>> {
+        let begun = Instant::now();
+        let mut locks = Vec::new();
+        for (name, mode) in LOCKS {
+            let path = cargo_home.join(name);
+            loop {
+                match attempt(&path, mode) {
+                    Ok(Some(lock)) => locks.insert(0, lock),
+                    Ok(None) if monitor.is_interrupted() => return Err(Error::Interrupted),
+                    Ok(None) if begun.elapsed() < patience => {
+                        sleep(POLL);
+                        continue;
+                    }
+                    Ok(None) => return Ok(None),
+                    // There is no such lock here.
+                    Err(_) => {}
+                }
+                break;
+            }
+        }
+        Ok(Some(Self { _locks: locks }))
+    }
+}
+
+fn attempt(path: &Path, mode: Mode) -> io::Result<Option<Lock>> {
+    let file = files::open_lock(path, MODE).map_err(io::Error::other)?;
+    if files::is_on_nfs(&file) {
+        return Err(io::ErrorKind::Unsupported.into());
+    }
+    Lock::try_now(file, mode)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+
+    use super::*;
+    use crate::monitor::Silent;
+
+    const SHORT: Duration = Duration::from_millis(60);
+
+    /// Whether the lock can be had while cargo holds a file in some way, or none.
+    fn can_lock(held: Option<(&str, Mode)>) -> bool {
+        let home = tempfile::tempdir().unwrap();
+        let lock = |(name, mode)| {
+            let file = File::create(home.path().join(name)).unwrap();
+            Lock::try_now(file, mode).unwrap().unwrap()
+        };
+        let _held = held.map(lock);
+        PackageCache::lock(home.path(), SHORT, &Silent).unwrap().is_some()
+    }
+
+    #[test]
+    fn downloads_and_removals_of_others_are_waited_for_and_builds_are_not() {
+        assert!(can_lock(None));
+        assert!(!can_lock(Some((".package-cache", Mode::Exclusive))), "cargo downloads");
+        assert!(!can_lock(Some((".package-cache-mutate", Mode::Exclusive))), "cargo removes");
+        assert!(can_lock(Some((".package-cache-mutate", Mode::Shared))), "cargo builds");
+    }
+
+    #[test]
+    fn nobody_downloads_or_removes_while_it_is_held() {
+        let home = tempfile::tempdir().unwrap();
+        let held = PackageCache::lock(home.path(), SHORT, &Silent).unwrap();
+        let attempt = |name: &str, mode| {
+            Lock::try_now(File::open(home.path().join(name)).unwrap(), mode).unwrap().is_some()
+        };
+        assert!(!attempt(".package-cache", Mode::Exclusive));
+        assert!(!attempt(".package-cache-mutate", Mode::Exclusive));
+        assert!(attempt(".package-cache-mutate", Mode::Shared));
+        drop(held);
+        assert!(attempt(".package-cache", Mode::Exclusive));
+    }
+
+    #[test]
+    fn where_no_lock_can_be_made_none_is_needed() {
+        let home = tempfile::tempdir().unwrap();
+        let missing = home.path().join("missing");
+        assert!(PackageCache::lock(&missing, SHORT, &Silent).unwrap().is_some());
+        assert!(!missing.exists());
+    }
+
+    #[test]
+    fn waiting_ends_when_the_work_is_called_off() {
+        struct Off;
+        impl Monitor for Off {
+            fn is_interrupted(&self) -> bool {
+                true
+            }
+        }
+        let home = tempfile::tempdir().unwrap();
+        let file = File::create(home.path().join(".package-cache")).unwrap();
+        let _held = Lock::try_now(file, Mode::Exclusive).unwrap();
+        let error = PackageCache::lock(home.path(), Duration::from_secs(60), &Off).unwrap_err();
+        assert!(matches!(error, Error::Interrupted));
+    }
+}

@@ -1,0 +1,55 @@
+//! What is known of directories outside of the store: when each was last as a manifest says.
+//!
+//! `seen/<manifest>-<device>-<inode>` holds the moment at which the root with that device and inode, and everything
+//! below it that the manifest lists, was as the manifest says. Saving notes the moment at which its scan began,
+//! restoring the one at which it was done. [`crate::tree::seen`] says what follows for a file that is looked at later.
+//!
+//! Such a note stays true for ever, whatever happens to the directory: it speaks of a moment. It is only ever a
+//! shortcut: without it, files are read and compared by their digests.
+
+use std::path::Path;
+
+use super::Store;
+use crate::digest::Digest;
+use crate::error::{Error, Result};
+use crate::fs::{Timestamp, files};
+use crate::tree::Places;
+use crate::tree::seen::Seen;
+
+impl Store {
+    /// When roots were last seen to be as a manifest says. What is not known, or can't be read, is not in it.
+    pub fn seen(&self, manifest: &Digest, roots: &Places) -> Seen {
+        let mut seen = Seen::default();
+        let now = Timestamp::now();
+        for (name, path) in roots.iter() {
+            let Ok(Some(note)) = self.note_path(manifest, path) else { continue };
+            let Ok(bytes) = files::read(&note) else { continue };
+            // A moment that is still to come was noted by a clock that has been set back since.
+            match serde_json::from_slice::<Timestamp>(&bytes) {
+                Ok(moment) if moment <= now => seen.insert(name, moment),
+                _ => {}
+            }
+        }
+        seen
+    }
+
+    /// Notes that roots were as a manifest says, at some moment.
+    ///
+    /// Nothing is noted of a filesystem that may take the times of changes from another machine's clock.
+    pub fn note_seen(&self, manifest: &Digest, roots: &Places, moment: Timestamp) -> Result<()> {
+        let bytes = serde_json::to_vec(&moment).map_err(|error| Error::invalid(error.to_string()))?;
+        files::make_dir(&self.layout().seen_dir(), self.modes().directory)?;
+        for (_, path) in roots.iter() {
+            if let Some(note) = self.note_path(manifest, path)?
+                && files::has_local_clock(path)?
+            {
+                self.publish_text(&note, &bytes)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn note_path(&self, manifest: &Digest, root: &Path) -> Result<Option<std::path::PathBuf>> {
+        Ok(files::stat(root)?.map(|stat| self.layout().seen(manifest, stat.device, stat.inode)))
+    }
+}

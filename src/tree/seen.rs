@@ -1,0 +1,153 @@
+//! Which files are still as they were when somebody last knew their contents (pure).
+//!
+//! Size and modification time don't tell: npm and pip give all files one time, `cp -p` and rsync bring the time along,
+//! and a file of another version often has the same size. The time of the last change (ctime) does: no program can set
+//! it, and everything that changes a file's contents, mode, attributes or name sets it to the clock. So a file that
+//! was not changed since a moment when it was known to be as a manifest says is so still, and need not be read.
+//!
+//! # What is not believed
+//!
+//! - A change within [`MARGIN`] before that moment: the clock that gives files their times stands still for some
+//!   milliseconds, and where times have no fractions, for whole seconds.
+//! - A file below a directory that was moved to its place since, which changes the time of the directory and of nothing
+//!   in it: such a directory was changed later than that moment while no name in it was, or it is below one. A directory
+//!   that was moved in and had names added or removed afterwards can't be told from one that only had these; of its
+//!   old files, size and modification time to the nanosecond still have to be right.
+
+use std::collections::HashMap;
+
+use super::Tree;
+use super::scan::Scan;
+use crate::fs::Timestamp;
+
+/// How long the clock of a filesystem may stand still, in milliseconds. Linux ticks every 1 to 10 ms.
+const MARGIN: u32 = 20;
+
+/// When each root was last known to be as a manifest says, by the root's name in it. None for one that never was.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seen(HashMap<Box<[u8]>, Timestamp>);
+
+impl Seen {
+    /// Notes a moment at which a root was as the manifest says.
+    pub fn insert(&mut self, root: &[u8], moment: Timestamp) {
+        self.0.insert(root.into(), moment);
+    }
+
+    /// For each leaf of a scan, whether it is as it was at its root's moment.
+    pub fn untouched(&self, scan: &Scan) -> Vec<bool> {
+        let tree = &scan.tree;
+        let mut since: Vec<Option<Timestamp>> = vec![None; tree.dirs().len()];
+        for id in tree.dir_ids() {
+            let dir = &tree[id];
+            since[id.0 as usize] = if dir.parent == Tree::TOP {
+                self.0.get(&dir.name).copied()
+            } else {
+                since[dir.parent.0 as usize].filter(|moment| {
+                    // No margin: restoring sets the times of directories last, just before the moment.
+                    scan.dir_changed[id.0 as usize] <= *moment || dir.modified > *moment
+                })
+            };
+        }
+        let leaves = tree.leaves().iter().zip(&scan.stats);
+        leaves
+            .map(|(leaf, stat)| {
+                let moment = match leaf.parent {
+                    Tree::TOP => self.0.get(&leaf.name).copied(),
+                    parent => since[parent.0 as usize],
+                };
+                moment.is_some_and(|moment| is_before(stat.changed, moment))
+            })
+            .collect()
+    }
+}
+
+/// Whether a time that a filesystem gave is certainly earlier than a moment.
+fn is_before(time: Timestamp, moment: Timestamp) -> bool {
+    if time.nanoseconds == 0 {
+        return time.seconds < moment.seconds.saturating_sub(2);
+    }
+    time < moment.minus_milliseconds(MARGIN)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::tree::Places;
+    use crate::tree::scan::{Options, scan};
+
+    /// A directory with a file and a subdirectory with a file, long enough ago to be believed.
+    fn tree() -> tempfile::TempDir {
+        let top = tempfile::tempdir().unwrap();
+        fs::create_dir_all(top.path().join("root/sub")).unwrap();
+        fs::write(top.path().join("root/file"), "one").unwrap();
+        fs::write(top.path().join("root/sub/file"), "two").unwrap();
+        std::thread::sleep(Duration::from_millis(u64::from(2 * MARGIN)));
+        top
+    }
+
+    /// The paths that are untouched since a moment, in the order of a scan.
+    fn untouched(top: &Path, moment: Option<Timestamp>) -> Vec<String> {
+        let places = Places::new([((*b"root").into(), top.join("root"))]);
+        let found = scan(&places, &Options::default()).unwrap();
+        let mut seen = Seen::default();
+        if let Some(moment) = moment {
+            seen.insert(b"root", moment);
+        }
+        let leaves = found.tree.leaf_ids().zip(seen.untouched(&found)).filter(|(_, untouched)| *untouched);
+        leaves.map(|(leaf, _)| found.tree.leaf_path(leaf).display().to_string()).collect()
+    }
+
+    #[test]
+    fn only_what_did_not_change_since_is_believed() {
+        let top = tree();
+        let moment = Timestamp::now();
+        assert_eq!(untouched(top.path(), Some(moment)), ["root/file", "root/sub/file"]);
+        assert!(untouched(top.path(), None).is_empty());
+        let file = fs::File::options().write(true).open(top.path().join("root/file")).unwrap();
+        let before = file.metadata().unwrap().modified().unwrap();
+        fs::write(top.path().join("root/file"), "six").unwrap();
+        file.set_modified(before).unwrap();
+        assert_eq!(untouched(top.path(), Some(moment)), ["root/sub/file"]);
+    }
+
+    #[test]
+    fn what_changed_just_before_is_not_believed() {
+        let top = tree();
+        fs::write(top.path().join("root/file"), "six").unwrap();
+        assert_eq!(untouched(top.path(), Some(Timestamp::now())), ["root/sub/file"]);
+    }
+
+    #[test]
+    fn files_below_a_directory_that_was_moved_in_are_not_believed() {
+        let top = tree();
+        fs::create_dir(top.path().join("other")).unwrap();
+        fs::write(top.path().join("other/file"), "six").unwrap();
+        std::thread::sleep(Duration::from_millis(u64::from(2 * MARGIN)));
+        let moment = Timestamp::now();
+        std::thread::sleep(Duration::from_millis(u64::from(MARGIN)));
+        fs::rename(top.path().join("root/sub"), top.path().join("old")).unwrap();
+        fs::rename(top.path().join("other"), top.path().join("root/sub")).unwrap();
+        assert_eq!(untouched(top.path(), Some(moment)), ["root/file"]);
+    }
+
+    #[test]
+    fn names_added_to_a_directory_leave_the_others_believed() {
+        let top = tree();
+        let moment = Timestamp::now();
+        fs::write(top.path().join("root/sub/new"), "").unwrap();
+        assert_eq!(untouched(top.path(), Some(moment)), ["root/file", "root/sub/file"]);
+    }
+
+    #[test]
+    fn times_without_fractions_need_whole_seconds_between() {
+        let at = |seconds, nanoseconds| Timestamp { seconds, nanoseconds };
+        assert!(is_before(at(10, 1), at(10, 20_000_002)));
+        assert!(!is_before(at(10, 1), at(10, 20_000_001)));
+        assert!(is_before(at(10, 0), at(13, 0)));
+        assert!(!is_before(at(10, 0), at(12, 999_999_999)));
+    }
+}

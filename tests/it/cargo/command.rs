@@ -1,0 +1,107 @@
+//! `local-cache cargo`: the same on the command line.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::fixture::LOCK;
+use crate::support::Sandbox;
+
+fn checkout(sandbox: &Sandbox, name: &str) -> std::path::PathBuf {
+    let job = sandbox.job(name);
+    write(&job.join("Cargo.toml"), "[package]\nname = \"app\"\nversion = \"0.1.0\"\n");
+    write(&job.join("Cargo.lock"), LOCK);
+    job
+}
+
+fn write(path: &Path, text: &str) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+}
+
+fn caches(json: &Value) -> Vec<(String, String)> {
+    let caches = json["caches"].as_array().unwrap();
+    let word = |cache: &Value| match &cache["saved"] {
+        Value::Bool(true) => "saved".to_owned(),
+        Value::Bool(false) => cache["reason"].as_str().unwrap().to_owned(),
+        _ => cache["cache-hit"].as_str().unwrap().to_owned(),
+    };
+    caches.iter().map(|cache| (cache["name"].as_str().unwrap().to_owned(), word(cache))).collect()
+}
+
+#[test]
+fn what_one_saves_another_restores() {
+    let sandbox = Sandbox::new();
+    let one = checkout(&sandbox, "one");
+    let home = sandbox.path("home/.cargo");
+    let json = |ran: crate::support::Ran| serde_json::from_str::<Value>(&ran.stdout).unwrap();
+    let words = |job: &Path, arguments: &[&str]| {
+        let arguments = [&["cargo"], arguments, &["--json"]].concat();
+        let found = caches(&json(sandbox.run(job, &arguments)));
+        found.into_iter().map(|(_, word)| word).collect::<Vec<_>>()
+    };
+    assert_eq!(words(&one, &["restore"]), ["miss", "miss", "miss"]);
+    write(&home.join("registry/cache/i/dep-1.0.0.crate"), "archive");
+    write(&one.join("target/debug/app"), "program");
+    assert_eq!(words(&one, &["save"]), ["saved", "saved", "saved"]);
+    assert_eq!(words(&one, &["save"]), ["unchanged", "unchanged", "unchanged"]);
+    write(&one.join("target/debug/app"), "newer program");
+    assert_eq!(words(&one, &["save"]), ["unchanged", "unchanged", "saved"]);
+
+    fs::remove_dir_all(&home).unwrap();
+    let other = checkout(&sandbox, "other");
+    assert_eq!(words(&other, &["restore", "--lookup-only"]), ["exact", "exact", "exact"]);
+    assert!(!home.exists());
+    assert_eq!(words(&other, &["restore"]), ["exact", "exact", "exact"]);
+    assert_eq!(fs::read_to_string(other.join("target/debug/app")).unwrap(), "newer program");
+    assert!(home.join("registry/cache/i/dep-1.0.0.crate").exists());
+    let text = sandbox.run(&other, &["cargo", "restore"]).stdout;
+    assert!(text.contains("🚀 target: 1 file, 13 B from v0-rust-target-"), "{text}");
+    assert!(text.contains("(exact match) in "), "{text}");
+}
+
+#[test]
+fn workspaces_are_named_as_in_the_action() {
+    let sandbox = Sandbox::new();
+    let job = checkout(&sandbox, "job");
+    checkout(&sandbox, "other");
+    write(&sandbox.path("other/out/a"), "1");
+    let ran = sandbox.run(&job, &["cargo", "save", "--json", "--workspace", "../other -> out"]);
+    let found = caches(&serde_json::from_str(&ran.stdout).unwrap());
+    assert_eq!(found[2], ("target of ../other in out".to_owned(), "saved".to_owned()));
+    let ran = sandbox.run(&job, &["cargo", "save", "--workspace", "a -> b -> c"]);
+    assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+}
+
+#[test]
+fn outside_a_project_and_on_a_miss_it_says_so() {
+    let sandbox = Sandbox::new();
+    let empty = sandbox.job("empty");
+    let ran = sandbox.run(&empty, &["cargo", "restore"]);
+    assert_eq!(ran.code, Some(1));
+    assert!(
+        ran.stderr.contains("there is neither a Cargo.toml nor a Cargo.lock; name a Cargo project"),
+        "{}",
+        ran.stderr
+    );
+    let job = checkout(&sandbox, "job");
+    assert_eq!(sandbox.run(&job, &["cargo", "restore"]).code, Some(0));
+    let ran = sandbox.run(&job, &["cargo", "restore", "--fail-on-cache-miss"]);
+    assert_eq!(ran.code, Some(3));
+    assert!(ran.stdout.contains("💿 target: nothing found for v0-rust-target-"), "{}", ran.stdout);
+}
+
+#[test]
+fn without_mirror_nothing_is_removed() {
+    let sandbox = Sandbox::new();
+    let job = checkout(&sandbox, "job");
+    write(&job.join("target/CACHEDIR.TAG"), "Signature");
+    sandbox.run(&job, &["cargo", "save"]);
+    let extra = job.join("target/extra");
+    write(&extra, "1");
+    sandbox.run(&job, &["cargo", "restore", "--no-mirror"]);
+    assert!(extra.exists());
+    sandbox.run(&job, &["cargo", "restore"]);
+    assert!(!extra.exists());
+}

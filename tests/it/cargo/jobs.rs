@@ -1,0 +1,379 @@
+//! One job after another: what is found, what is put back, what is saved.
+
+use std::fs;
+
+use super::fixture::{
+    DRIVER, LOCK, build, cargo_home, first, forget, hits, install_toolchain, machine, project, run,
+};
+use crate::compat::support::Machine;
+
+#[test]
+fn a_first_job_finds_nothing_and_the_next_one_everything() {
+    let machine = machine();
+    let job = project(&machine);
+    let (main, post) = run(&job, &[], |_| build(&job));
+    assert_eq!(hits(&main), ["false", "", "", ""]);
+    for name in ["registry", "git", "target"] {
+        assert!(main.log.contains(&format!("💿 {name}: nothing found for v0-rust-{name}-")), "{}", main.log);
+    }
+    assert_eq!(main.output("cache-matched-key"), "");
+    let post = post.says("💾 registry: 3 files").says("💾 target: 3 files");
+    post.says("✅ git: nothing is needed; noted as v0-rust-git-");
+    assert_eq!(machine.entries(), 3);
+
+    forget(&machine);
+    let job = project(&machine);
+    let (main, post) = run(&job, &[], |_| ());
+    assert_eq!(hits(&main), ["true", "true", "true", "true"]);
+    assert_eq!(main.output("cache-matched-key"), main.output("cache-primary-key"));
+    assert_eq!(main.output("cache-key"), main.output("cache-primary-key"));
+    assert!(main.output("cache-key").starts_with("v0-rust-target-build-linux-"), "{}", main.log);
+    assert_eq!(main.output("restored-files"), "6");
+    assert_eq!(job.read("target/debug/app").unwrap(), "program");
+    assert_eq!(job.read("~/.cargo/registry/cache/index-1/dep-1.0.0.crate").unwrap(), "archive");
+    let main = main
+        .says("🚀 target: 3 files, 57 B restored in ")
+        .says("🚀 git: nothing is needed, says v0-rust-git-");
+    drop(main);
+    for name in ["registry", "git", "target"] {
+        assert!(
+            post.log.contains(&format!("✅ {name}: nothing changed since it was saved as v0-")),
+            "{}",
+            post.log
+        );
+    }
+    assert_eq!(machine.entries(), 3);
+}
+
+#[test]
+fn a_target_directory_itself_is_kept_and_put_back_by_a_rename() {
+    use std::os::unix::fs::MetadataExt;
+    let machine = machine();
+    let job = project(&machine);
+    let inode = std::cell::Cell::new(0);
+    run(&job, &[("reuse", "move")], |_| {
+        build(&job);
+        inode.set(fs::metadata(job.locate("target/debug/app")).unwrap().ino());
+    });
+    assert!(!job.locate("target").exists());
+    let other = project(&machine);
+    let (main, _) = run(&other, &[("reuse", "move")], |_| {
+        assert_eq!(fs::metadata(other.locate("target/debug/app")).unwrap().ino(), inode.get());
+    });
+    assert_eq!(main.output("target-cache-hit"), "true");
+    main.says("🚀 target: 3 files, 57 B put back by a rename and compared in ");
+    // Without it the entry is complete.
+    fs::remove_dir_all(machine.store().join("local-cache-v1/ready")).unwrap();
+    let third = project(&machine);
+    let (main, _) = run(&third, &[], |_| assert_eq!(third.read("target/debug/app").unwrap(), "program"));
+    main.says("🚀 target: 3 files, 57 B restored in ");
+}
+
+#[test]
+fn sources_that_are_the_same_get_the_times_that_they_had_unless_something_unseen_changed() {
+    let machine = machine();
+    let time = |job: &crate::compat::support::Job<'_>| {
+        fs::metadata(job.locate("src/main.rs")).unwrap().modified().unwrap()
+    };
+    let job = project(&machine);
+    job.file("../spec/words", "one");
+    let with = &[("sources", "../spec")];
+    let recorded = time(&job);
+    run(&job, with, |_| build(&job));
+    for (inputs, spec, is_given_back) in [
+        (&with[..], "one", true),
+        (&with[..], "two", false),
+        (&[("sources", "../spec"), ("replay-mtimes", "false")][..], "one", false),
+    ] {
+        let job = project(&machine);
+        job.file("../spec/words", spec);
+        let mut step = inputs.iter().fold(job.cache(), |step, (name, value)| step.with(name, value));
+        let main = step.main().passed();
+        assert_eq!(time(&job) == recorded, is_given_back, "{inputs:?} {spec}: {}", main.log);
+        let line =
+            if is_given_back { "as when target was saved and fresh again, 0 files are not" } else { "" };
+        main.says(line);
+    }
+}
+
+#[test]
+fn what_is_in_place_already_is_only_compared() {
+    let machine = machine();
+    first(&machine);
+    let job = project(&machine);
+    run(&job, &[], |_| ());
+    let mut again = job.cache();
+    again.main().passed().says("🚀 target: 3 files, 57 B are in place already, as in v0-rust-target-");
+}
+
+#[test]
+fn a_target_that_changed_is_saved_again_under_its_key() {
+    let machine = machine();
+    first(&machine);
+    let job = project(&machine);
+    let (_, post) = run(&job, &[], |_| drop(job.file("target/debug/app", "newer program")));
+    post.says("💾 target: 3 files").says("✅ registry: nothing changed");
+    assert_eq!(machine.entries(), 3);
+    let job = project(&machine);
+    let (main, _) = run(&job, &[], |_| ());
+    assert_eq!(main.output("target-cache-hit"), "true");
+    assert_eq!(job.read("target/debug/app").unwrap(), "newer program");
+}
+
+#[test]
+fn crates_that_were_added_are_saved_under_the_same_key() {
+    let machine = machine();
+    first(&machine);
+    let job = project(&machine);
+    let added = "~/.cargo/registry/cache/index-1/other-1.0.0.crate";
+    let (_, post) = run(&job, &[], |_| drop(job.file(added, "other")));
+    post.says("💾 registry: 4 files").says("✅ target: nothing changed");
+    forget(&machine);
+    let job = project(&machine);
+    run(&job, &[], |_| ());
+    assert_eq!(job.read(added).unwrap(), "other");
+}
+
+#[test]
+fn with_another_lock_file_the_nearest_earlier_entries_stand_in() {
+    let machine = machine();
+    first(&machine);
+    let job = project(&machine);
+    job.file("Cargo.lock", &LOCK.replace("1.0.0", "1.0.1"));
+    let (main, post) = run(&job, &[], |_| drop(job.file("target/debug/app", "newer")));
+    // The project has no git dependencies, which the other lock file does not change.
+    assert_eq!(hits(&main), ["false", "false", "true", "false"]);
+    assert_ne!(main.output("cache-matched-key"), main.output("cache-primary-key"));
+    assert_eq!(main.output("cache-matched-key").rsplit_once('-').unwrap().0, {
+        main.output("cache-primary-key").rsplit_once('-').unwrap().0
+    });
+    main.says("(the nearest earlier one)");
+    post.says("💾 target: 3 files").says("💾 registry: 3 files").says("✅ git: nothing changed");
+    assert_eq!(machine.entries(), 5);
+}
+
+#[test]
+fn a_target_of_another_compiler_or_other_flags_never_stands_in() {
+    let machine = machine();
+    first(&machine);
+    let job = project(&machine).var("RUSTFLAGS", "-Copt-level=1");
+    let (main, _) = run(&job, &[], |_| ());
+    assert_eq!(hits(&main), ["false", "true", "true", ""]);
+    assert!(!job.locate("target").exists());
+    install_toolchain(&machine, "22bb");
+    let job = project(&machine);
+    let (main, _) = run(&job, &[], |_| ());
+    assert_eq!(hits(&main), ["false", "true", "true", ""]);
+}
+
+#[test]
+fn only_from_target_directories_is_anything_removed() {
+    let machine = machine();
+    first(&machine);
+    for (mirror, stays) in [("auto", false), ("true", false), ("false", true)] {
+        let job = project(&machine);
+        job.file("target/CACHEDIR.TAG", "Signature: 8a477f597d28d172789f06886806bc55");
+        let extra = job.file("target/debug/old", "of another branch");
+        let others = job.file("~/.cargo/registry/cache/index-1/others-1.0.0.crate", "of another job");
+        let config = job.file("~/.cargo/config.toml", "");
+        let mut step = job.cache().with("mirror", mirror);
+        step.main().passed();
+        assert_eq!(extra.exists(), stays, "mirror: {mirror}");
+        assert!(others.exists() && config.exists(), "mirror: {mirror}");
+        assert!(job.locate("target/debug/app").exists());
+    }
+}
+
+#[test]
+fn from_a_directory_that_cargo_did_not_make_nothing_is_removed() {
+    let machine = machine();
+    first(&machine);
+    let job = project(&machine);
+    let precious = job.file("target/notes.txt", "mine");
+    let mut step = job.cache();
+    step.main().passed().says("says that cargo made it, so nothing is removed there");
+    assert!(precious.exists() && job.locate("target/debug/app").exists());
+}
+
+#[test]
+fn a_failed_job_saves_and_a_cancelled_one_does_not() {
+    for (status, given, saves) in [
+        ("failure", &[][..], true),
+        ("cancelled", &[][..], false),
+        ("cancelled", &[("save", "always")][..], true),
+        ("failure", &[("save", "on-success")][..], false),
+        ("failure", &[("cache-on-failure", "false")][..], false),
+        ("failure", &[("cache-on-failure", "true")][..], true),
+        ("success", &[("save-if", "false")][..], false),
+        ("success", &[("save-if", "refs/heads/main")][..], false),
+        ("success", &[("save-if", "")][..], true),
+        ("success", &[("save", "never")][..], false),
+    ] {
+        let machine = machine();
+        let job = project(&machine).status(status);
+        run(&job, given, |_| build(&job));
+        assert_eq!(machine.entries(), if saves { 3 } else { 0 }, "{status} {given:?}");
+    }
+}
+
+#[test]
+fn the_save_goes_by_the_keys_that_the_restore_looked_for() {
+    let machine = machine();
+    let job = project(&machine);
+    // The job changes everything that keys are made of.
+    let (main, _) = run(&job, &[], |_| {
+        build(&job);
+        job.file("Cargo.lock", &LOCK.replace("1.0.0", "1.0.1"));
+        job.file("Cargo.toml", "[package]\nname = \"app\"\nversion = \"0.1.0\"\n");
+        job.file("rust-toolchain.toml", "[toolchain]\ncomponents = [\"clippy\"]\n");
+    });
+    forget(&machine);
+    let job = project(&machine);
+    let (again, _) = run(&job, &[], |_| ());
+    assert_eq!(hits(&again), ["true", "true", "true", "true"]);
+    assert_eq!(main.output("cache-key"), again.output("cache-key"));
+}
+
+#[test]
+fn a_library_without_a_lock_file_gets_an_exact_hit() {
+    let machine = machine();
+    let library = || {
+        let job = project(&machine);
+        fs::remove_file(job.locate("Cargo.lock")).unwrap();
+        job
+    };
+    let job = library();
+    run(&job, &[], |_| {
+        build(&job);
+        job.file("Cargo.lock", LOCK);
+    });
+    forget(&machine);
+    let job = library();
+    let (main, _) = run(&job, &[], |_| ());
+    assert_eq!(hits(&main), ["true", "true", "true", "true"]);
+}
+
+#[test]
+fn a_toolchain_that_a_later_step_installs_is_in_the_key_that_is_saved() {
+    for (stays, digits) in [(true, "33cc"), (false, "33cc")] {
+        let machine = Machine::new();
+        let job = project(&machine);
+        let (main, post) = run(&job, &[], |_| {
+            build(&job);
+            install_toolchain(&machine, digits);
+        });
+        let unseen = main.output("cache-key").to_owned();
+        assert_eq!(post.log.matches("target: 3 files").count(), 2, "{}", post.log);
+        forget(&machine);
+        if !stays {
+            fs::remove_dir_all(machine.home().join(".rustup")).unwrap();
+        }
+        let job = project(&machine);
+        let (main, _) = run(&job, &[], |_| ());
+        assert_eq!(hits(&main), ["true", "true", "true", "true"], "{}", main.log);
+        assert_eq!(main.output("cache-key") == unseen, !stays);
+    }
+}
+
+#[test]
+fn what_another_compiler_has_built_is_saved_under_its_own_key() {
+    let machine = machine();
+    first(&machine);
+    let job = project(&machine);
+    let (main, post) = run(&job, &[], |_| {
+        job.file("target/debug/app", "by another compiler");
+        install_toolchain(&machine, "22bb");
+    });
+    assert!(!post.log.contains(main.output("cache-key")), "{}", post.log);
+    assert_eq!(machine.entries(), 4);
+    let job = project(&machine);
+    run(&job, &[], |_| ());
+    assert_eq!(job.read("target/debug/app").unwrap(), "by another compiler");
+    install_toolchain(&machine, "11aa");
+    let job = project(&machine);
+    run(&job, &[], |_| ());
+    assert_eq!(job.read("target/debug/app").unwrap(), "program");
+    assert!(DRIVER.contains("11aa"));
+}
+
+#[test]
+fn twice_in_one_job_is_as_good_as_once() {
+    let machine = machine();
+    let job = project(&machine);
+    let (mut one, mut other) = (job.cache(), job.cache());
+    one.main().passed();
+    other.main().passed();
+    build(&job);
+    other.post().passed().says("💾 target: 3 files");
+    one.post().passed().says("✅ target: another job has saved v0-rust-target-").says_nothing_of("::warning");
+    assert_eq!(machine.entries(), 3);
+}
+
+#[test]
+fn a_pull_request_reads_what_the_branch_saved_and_writes_beside_it() {
+    let machine = machine();
+    first(&machine);
+    let pull_request = || project(&machine).pull_request(7, "acme/widget", "main");
+    let job = pull_request();
+    let (main, post) = run(&job, &[], |_| drop(job.file("target/debug/app", "of the request")));
+    assert_eq!(hits(&main), ["true", "true", "true", "true"]);
+    // What did not change is found again where it is.
+    post.says("✅ registry: nothing changed").says("💾 target: 3 files");
+    assert_eq!(machine.entries(), 4);
+    let job = pull_request();
+    run(&job, &[], |_| ());
+    assert_eq!(job.read("target/debug/app").unwrap(), "of the request");
+    let job = project(&machine);
+    run(&job, &[], |_| ());
+    assert_eq!(job.read("target/debug/app").unwrap(), "program");
+}
+
+#[test]
+fn each_kind_keeps_the_generations_that_are_asked_for() {
+    let machine = machine();
+    for version in ["1.0.0", "1.0.1", "1.0.2", "1.0.3"] {
+        let job = project(&machine);
+        job.file("Cargo.lock", &LOCK.replace("1.0.0", version));
+        let with = &[("keep-registry", "2"), ("keep-target", "1")];
+        run(&job, with, |_| build(&job));
+    }
+    assert_eq!(machine.entries(), 2 + 1 + 1);
+}
+
+#[test]
+fn where_the_runner_forgets_what_main_noted_down_the_store_remembers() {
+    let machine = machine();
+    let act = || project(&machine).var("ACT", "true");
+    let job = act();
+    let mut step = job.cache();
+    step.pre();
+    let main = step.main().passed();
+    build(&job);
+    job.file("Cargo.lock", &LOCK.replace("1.0.0", "1.0.1"));
+    step.forget(&main.state);
+    step.post().passed().says(main.output("cache-key"));
+    forget(&machine);
+    let job = act();
+    let mut step = job.cache();
+    assert_eq!(hits(&step.main().passed()), ["true", "true", "true", "true"]);
+}
+
+#[test]
+fn nothing_in_a_cargo_home_but_registry_and_git_is_saved() {
+    let machine = machine();
+    let job = project(&machine);
+    run(&job, &[], |_| {
+        build(&job);
+        job.file("~/.cargo/credentials.toml", "secret");
+        job.file("~/.cargo/bin/rustup", "proxy");
+        job.file("~/.cargo/git/db/dep-1/HEAD", "ref");
+        job.file("~/.cargo/git/checkouts/dep-1/0123/lib.rs", "source");
+    });
+    forget(&machine);
+    let job = project(&machine);
+    let (main, _) = run(&job, &[], |_| ());
+    assert_eq!(main.output("git-cache-hit"), "true");
+    let home = cargo_home(&machine);
+    assert!(home.join("git/checkouts/dep-1/0123/lib.rs").exists());
+    assert!(!home.join("bin").exists() && !home.join("credentials.toml").exists());
+}

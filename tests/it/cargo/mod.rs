@@ -1,0 +1,11 @@
+//! The cargo preset: what the action and the command line restore and save of Cargo workspaces.
+
+mod builds;
+mod command;
+mod concurrent;
+mod fixture;
+mod inputs;
+mod jobs;
+mod keys;
+mod registry;
+mod trouble;

@@ -1,0 +1,183 @@
+//! What the guard decides, with a set clock and made-up disks.
+
+use std::time::Duration;
+
+use local_cache::fs::{Inodes, Timestamp, Volume};
+use local_cache::store::entry::{Group, Kind};
+use local_cache::store::guard::{Contents, Lack, Limits, Ready, plan};
+use local_cache::store::retention::{Candidate, Policy, Reason, family};
+
+const GB: u64 = 1_000_000_000;
+const NOW: Timestamp = Timestamp { seconds: 1_700_000_000, nanoseconds: 0 };
+
+/// A disk of 100 GB.
+fn disk(free: u64) -> Volume {
+    Volume { device: 1, usable_bytes: 100 * GB, free_bytes: free, inodes: None }
+}
+
+fn limits(percent: Option<u8>, free: u64, store: Option<u64>) -> Limits {
+    Limits { used_percent: percent, free_bytes: free, store_bytes: store }
+}
+
+#[test]
+fn what_is_lacking_is_what_exceeds_the_limits_and_no_more() {
+    // Percent, floor, size of the store; free bytes, the store's bytes; lacking by percent, floor, size.
+    let cases = [
+        ((Some(80), 20 * GB, None), (25 * GB, 0), (0, 0, 0)),
+        ((Some(80), 20 * GB, None), (20 * GB, 0), (0, 0, 0)),
+        ((Some(80), 20 * GB, None), (20 * GB - 1, 0), (1, 1, 0)),
+        ((Some(80), 5 * GB, None), (12 * GB, 0), (8 * GB, 0, 0)),
+        ((None, 20 * GB, None), (12 * GB, 0), (0, 8 * GB, 0)),
+        ((Some(0), 0, None), (99 * GB, 0), (GB, 0, 0)),
+        ((Some(100), 0, None), (0, 0), (0, 0, 0)),
+        ((None, 0, Some(10 * GB)), (0, 12 * GB), (0, 0, 2 * GB)),
+        ((None, 0, Some(10 * GB)), (0, 10 * GB), (0, 0, 0)),
+        ((None, 0, None), (0, 12 * GB), (0, 0, 0)),
+    ];
+    for ((percent, floor, size), (free, store), (of_percent, of_floor, of_store)) in cases {
+        let lack = limits(percent, floor, size).lack(&disk(free), store);
+        let wanted = Lack { of_percent, of_floor, of_store, inodes: 0 };
+        assert_eq!(lack, wanted, "{percent:?} {floor} {size:?}, {free} free, {store} taken");
+    }
+}
+
+#[test]
+fn inodes_count_like_blocks_and_a_filesystem_without_a_number_of_them_has_enough() {
+    let limits = limits(Some(80), 0, None);
+    let with = |inodes| Volume { inodes, ..disk(90 * GB) };
+    let lacking = |total, free| limits.lack(&with(Some(Inodes { total, free })), 0).inodes;
+    assert_eq!((lacking(1000, 200), lacking(1000, 150), lacking(0, 0)), (0, 50, 0));
+    assert!(limits.lack(&with(None), 0).is_none());
+    assert_eq!(with(None).used_percent(), 10);
+}
+
+#[test]
+fn saving_needs_the_floor_and_inodes_and_not_the_percentage() {
+    let limits = limits(Some(50), 20 * GB, None);
+    let inodes = |free| Volume { inodes: Some(Inodes { total: 1000, free }), ..disk(30 * GB) };
+    assert!(limits.allow_saving(&disk(20 * GB)) && !limits.allow_saving(&disk(20 * GB - 1)));
+    assert!(limits.allow_saving(&inodes(10)) && !limits.allow_saving(&inodes(9)));
+    assert!(Limits::default().allow_saving(&disk(0)), "with the floor off, the disk itself says no");
+}
+
+fn entry(branch: &str, key: &str, days: i64, need: usize) -> Candidate {
+    let group = Group {
+        scope: "acme/widget".into(),
+        git_ref: format!("refs/heads/{branch}"),
+        kind: Kind::Path,
+        paths: vec!["target".into()],
+    };
+    Candidate {
+        id: group.entry_id(key),
+        kind: Kind::Path,
+        family: family(key),
+        of_default_branch: branch == "main",
+        last_used: Timestamp { seconds: NOW.seconds - days * 86_400, nanoseconds: 0 },
+        needs: vec![need],
+    }
+}
+
+/// Five entries of 4 GB each: old, beyond the one kept, and three that are wanted, the last of the default branch.
+fn entries() -> Vec<Candidate> {
+    vec![
+        entry("main", "k-0000001", 2, 0),
+        entry("topic", "a-0000001", 1, 1),
+        entry("topic", "b-0000001", 3, 2),
+        entry("topic", "b-0000002", 4, 3),
+        entry("topic", "c-0000001", 30, 4),
+    ]
+}
+
+fn policy() -> Policy {
+    Policy {
+        keep: [(Kind::Path, 1)].into(),
+        old_after: Some(Duration::from_secs(7 * 86_400)),
+        ..Policy::default()
+    }
+}
+
+struct Goes {
+    ready: Vec<usize>,
+    entries: Vec<usize>,
+    out_of_reach: bool,
+}
+
+fn goes(lack: Lack, ready: &[Ready]) -> Goes {
+    let entries = entries();
+    let contents = Contents { ready, entries: &entries, sizes: &[4 * GB; 5] };
+    let plan = plan(&lack, contents, &policy(), NOW);
+    Goes {
+        ready: plan.ready,
+        entries: plan.entries.iter().map(|going| going.candidate).collect(),
+        out_of_reach: plan.out_of_reach,
+    }
+}
+
+#[test]
+fn entries_go_in_the_stated_order_and_only_as_many_as_needed() {
+    let cases: [(u64, &[usize]); 7] = [
+        (0, &[]),
+        (1, &[4]),
+        (4 * GB, &[4]),
+        (5 * GB, &[4, 3]),
+        (9 * GB, &[4, 3, 2]),
+        (13 * GB, &[4, 3, 2, 1]),
+        (20 * GB, &[4, 3, 2, 1, 0]),
+    ];
+    for (lacking, wanted) in cases {
+        for lack in [
+            Lack { of_floor: lacking, ..Lack::default() },
+            Lack { of_percent: lacking, ..Lack::default() },
+            Lack { of_store: lacking, ..Lack::default() },
+        ] {
+            let Goes { entries, out_of_reach, .. } = goes(lack, &[]);
+            assert_eq!((&entries[..], out_of_reach), (wanted, false), "{lack:?}");
+        }
+    }
+}
+
+#[test]
+fn ready_copies_go_before_any_entry_and_the_oldest_first() {
+    let ready: Vec<Ready> = entries()
+        .iter()
+        .take(3)
+        .map(|entry| Ready { entry: entry.id.clone(), bytes: GB, files: 10, last_used: entry.last_used })
+        .collect();
+    let lack = |of_floor| Lack { of_floor, ..Lack::default() };
+    assert_eq!((goes(lack(2 * GB), &ready).ready, goes(lack(2 * GB), &ready).entries), (vec![2, 0], vec![]));
+    let more = goes(lack(4 * GB), &ready);
+    assert_eq!((more.ready, more.entries), (vec![2, 0, 1], vec![4]));
+    let inodes = goes(Lack { inodes: 15, ..Lack::default() }, &ready);
+    assert_eq!((inodes.ready, inodes.entries), (vec![2, 0], vec![]));
+}
+
+#[test]
+fn a_cache_is_not_emptied_where_others_filled_the_disk() {
+    // 20 GB of cache, 60 GB too much on the disk: only what would have gone soon goes.
+    let Goes { entries, out_of_reach, .. } = goes(Lack { of_percent: 60 * GB, ..Lack::default() }, &[]);
+    assert_eq!((&entries[..], out_of_reach), (&[4, 3][..], true));
+    // The floor can be kept, so it is, whatever the percentage.
+    let both = Lack { of_percent: 60 * GB, of_floor: 10 * GB, ..Lack::default() };
+    let Goes { entries, out_of_reach, .. } = goes(both, &[]);
+    assert_eq!((&entries[..], out_of_reach), (&[4, 3, 2][..], true));
+    // Inodes that others took are none of the cache's.
+    let Goes { entries, out_of_reach, .. } = goes(Lack { inodes: 100_000, ..Lack::default() }, &[]);
+    assert_eq!((&entries[..], out_of_reach), (&[4, 3][..], true));
+}
+
+#[test]
+fn what_entries_share_is_freed_by_the_last_of_them() {
+    let mut entries = entries();
+    entries.truncate(3);
+    for entry in &mut entries {
+        entry.needs.push(3);
+    }
+    let sizes = [GB, GB, GB, 10 * GB];
+    let contents = Contents { ready: &[], entries: &entries, sizes: &sizes };
+    let plan = |of_floor| plan(&Lack { of_floor, ..Lack::default() }, contents, &policy(), NOW);
+    assert_eq!(plan(2 * GB).entries.len(), 2);
+    let all = plan(3 * GB);
+    assert_eq!(all.entries.len(), 3);
+    assert_eq!(all.entries[2].reason, Reason::NewestOfDefault);
+    assert!(!plan(13 * GB).out_of_reach && plan(13 * GB + 1).out_of_reach);
+}

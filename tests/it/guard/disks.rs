@@ -1,0 +1,189 @@
+//! The guard on small filesystems of its own.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use local_cache::fs::volume;
+use local_cache::monitor::Silent;
+use local_cache::ops::guard::{Guarded, Notice, Wanted, guard};
+use local_cache::store::Store;
+use local_cache::store::entry::Kind;
+use local_cache::store::guard::Limits;
+
+use crate::support::compare::{Picture, picture, same};
+use crate::support::mounts::Mount;
+use crate::support::{Sandbox, trees};
+
+const MB: u64 = 1 << 20;
+
+fn wanted(limits: Limits) -> Wanted {
+    Wanted {
+        limits,
+        keep: vec![(Kind::Path, 5)],
+        old_after: Some(Duration::from_secs(7 * 86_400)),
+        default_branches: Vec::new(),
+    }
+}
+
+/// Limits by which `lacking` bytes more than now are to be free.
+fn more_free(root: &Path, lacking: u64) -> Limits {
+    let free_bytes = volume(root).unwrap().free_bytes + lacking;
+    Limits { free_bytes, ..Limits::default() }
+}
+
+/// A sandbox with its store on a memory filesystem of 64 MiB, and `count` entries of 4 MiB in it, the first used
+/// longest ago.
+fn filled(mount: &Mount, count: u64) -> (Sandbox, BTreeMap<String, Picture>) {
+    let sandbox = Sandbox::new().with_cache(mount.join("cache"));
+    let job = sandbox.job("job");
+    let mut entries = BTreeMap::new();
+    for number in 0..count {
+        let tree = job.join("tree");
+        for part in 0..4 {
+            trees::write(&tree.join(part.to_string()), &trees::noise(number * 10 + part, 1 << 20));
+        }
+        trees::age(&tree);
+        let key = format!("k-{number:07}");
+        sandbox.save(&job, &key).done();
+        entries.insert(key, picture(&tree));
+    }
+    (sandbox, entries)
+}
+
+fn keys(guarded: &Guarded) -> Vec<&str> {
+    guarded.removed.iter().map(|removed| removed.key.as_str()).collect()
+}
+
+#[test]
+fn a_disk_with_room_is_left_alone() {
+    let Some(mount) = Mount::tmpfs(64 * MB, "the guard on a small disk") else { return };
+    let (sandbox, _) = filled(&mount, 3);
+    let limits = Limits { used_percent: Some(80), free_bytes: 20 * MB, store_bytes: Some(40 * MB) };
+    let before = picture(&sandbox.store());
+    let guarded = guard(sandbox.cache(), None, &wanted(limits), &Silent).unwrap();
+    assert!(guarded.removed.is_empty() && guarded.freed_bytes == 0 && guarded.may_save, "{guarded:#?}");
+    assert!(before == picture(&sandbox.store()));
+    assert!(matches!(guarded.notices[..], [Notice::LittleFree(_)]), "{guarded:#?}");
+}
+
+#[test]
+fn entries_go_until_there_is_room_and_the_rest_can_be_restored() {
+    let Some(mount) = Mount::tmpfs(64 * MB, "the guard on a small disk") else { return };
+    let (sandbox, entries) = filled(&mount, 8);
+    // Garbage of a save that was killed goes before any entry.
+    trees::write(&sandbox.store().join("tmp/killed/pack"), &trees::noise(1, 2 << 20));
+    let limits = more_free(sandbox.cache(), 9 * MB);
+    let guarded = guard(sandbox.cache(), None, &wanted(limits), &Silent).unwrap();
+    assert_eq!(keys(&guarded), ["k-0000000", "k-0000001"], "{guarded:#?}");
+    assert!(guarded.may_save && guarded.after.free_bytes >= limits.free_bytes, "{guarded:#?}");
+    assert!(!sandbox.store().join("tmp/killed").exists());
+    let other = sandbox.job("other");
+    for (key, wanted) in entries.iter().skip(2) {
+        assert_eq!(sandbox.mirror(&other, key).done().json()["cache-matched-key"], **key);
+        same(wanted, &picture(&other.join("tree")));
+    }
+    sandbox.verify().done();
+}
+
+#[test]
+fn garbage_alone_may_be_enough() {
+    let Some(mount) = Mount::tmpfs(64 * MB, "the guard on a small disk") else { return };
+    let (sandbox, _) = filled(&mount, 2);
+    trees::write(&sandbox.store().join("tmp/killed/pack"), &trees::noise(1, 8 << 20));
+    let limits = more_free(sandbox.cache(), 6 * MB);
+    let guarded = guard(sandbox.cache(), None, &wanted(limits), &Silent).unwrap();
+    assert!(guarded.removed.is_empty() && guarded.may_save, "{guarded:#?}");
+    assert!(guarded.after.free_bytes >= limits.free_bytes);
+}
+
+#[test]
+fn a_small_cache_on_a_disk_that_others_filled_stays_and_saving_is_off() {
+    let Some(mount) = Mount::tmpfs(64 * MB, "the guard on a small disk") else { return };
+    let (sandbox, entries) = filled(&mount, 2);
+    fs::write(mount.join("others"), vec![1; 40 << 20]).unwrap();
+    let limits = Limits { used_percent: Some(80), free_bytes: 50 * MB, store_bytes: None };
+    let guarded = guard(sandbox.cache(), None, &wanted(limits), &Silent).unwrap();
+    assert!(guarded.removed.is_empty() && !guarded.may_save, "{guarded:#?}");
+    assert!(
+        matches!(guarded.notices[..], [Notice::FilledByOthers { store_bytes: 8_000_000.., .. }]),
+        "{guarded:#?}"
+    );
+    let job = sandbox.job("other");
+    for key in entries.keys() {
+        assert!(sandbox.restore(&job, key).done().is_hit());
+    }
+}
+
+#[test]
+fn a_store_over_its_size_shrinks_whatever_the_disk() {
+    let Some(mount) = Mount::tmpfs(64 * MB, "the guard on a small disk") else { return };
+    let (sandbox, _) = filled(&mount, 5);
+    let limits = Limits { store_bytes: Some(13 * MB), ..Limits::default() };
+    let guarded = guard(sandbox.cache(), None, &wanted(limits), &Silent).unwrap();
+    assert_eq!(keys(&guarded), ["k-0000000", "k-0000001"], "{guarded:#?}");
+    let store = Store::open(sandbox.cache()).unwrap().unwrap();
+    assert!(store.allocated().unwrap() <= 13 * MB);
+}
+
+#[test]
+fn what_is_in_use_stays_and_that_is_said() {
+    let Some(mount) = Mount::tmpfs(64 * MB, "the guard on a small disk") else { return };
+    let (sandbox, _) = filled(&mount, 3);
+    let store = Store::open(sandbox.cache()).unwrap().unwrap();
+    let using = store.share(Duration::from_secs(1)).unwrap();
+    let limits = more_free(sandbox.cache(), 5 * MB);
+    let begun = std::time::Instant::now();
+    let guarded = guard(sandbox.cache(), None, &wanted(limits), &Silent).unwrap();
+    assert!(
+        begun.elapsed() < Duration::from_secs(10),
+        "a lock held by another job is waited for a stated time"
+    );
+    assert!(guarded.removed.is_empty(), "{guarded:#?}");
+    assert!(matches!(guarded.notices[..], [Notice::InUse(_)]), "{guarded:#?}");
+    drop(using);
+    let guarded = guard(sandbox.cache(), None, &wanted(limits), &Silent).unwrap();
+    assert_eq!(keys(&guarded), ["k-0000000", "k-0000001"]);
+}
+
+#[test]
+fn a_workspace_on_a_full_disk_of_its_own_is_said_and_costs_no_entry() {
+    let (Some(mount), Some(other)) = (
+        Mount::tmpfs(256 * MB, "the guard on a small disk"),
+        Mount::tmpfs(32 * MB, "the guard on a small disk"),
+    ) else {
+        return;
+    };
+    let (sandbox, _) = filled(&mount, 2);
+    fs::write(other.join("build"), vec![1; 30 << 20]).unwrap();
+    let limits = Limits { used_percent: Some(80), free_bytes: MB, store_bytes: None };
+    let guarded = guard(sandbox.cache(), Some(other.path()), &wanted(limits), &Silent).unwrap();
+    assert!(guarded.removed.is_empty() && guarded.may_save);
+    assert!(
+        guarded
+            .notices
+            .iter()
+            .any(|notice| matches!(notice, Notice::WorkspaceFull(room) if room.used_percent > 90))
+    );
+    // On the same disk there is nothing more to say.
+    let same = guard(sandbox.cache(), Some(mount.path()), &wanted(limits), &Silent).unwrap();
+    assert!(!same.notices.iter().any(|notice| matches!(notice, Notice::WorkspaceFull(_))));
+}
+
+#[test]
+fn a_full_disk_without_a_store_is_no_reason_to_make_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("cache");
+    let limits = Limits { free_bytes: u64::MAX, ..Limits::default() };
+    let guarded = guard(&root, Some(dir.path()), &wanted(limits), &Silent).unwrap();
+    assert!(!guarded.may_save && !root.exists());
+    assert!(matches!(guarded.notices[..], [Notice::FilledByOthers { store_bytes: 0, .. }]), "{guarded:#?}");
+}
+
+#[test]
+fn limits_that_are_off_ask_for_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let guarded = guard(dir.path(), None, &wanted(Limits::default()), &Silent).unwrap();
+    assert!(guarded.may_save && guarded.notices.is_empty());
+}
