@@ -148,7 +148,7 @@ fn a_registry_without_what_the_lock_file_does_not_need_builds_offline() {
     let before = names(&home);
     let facts = Step::of(&checkout).facts();
     let needed = Needed::of_workspaces(&facts).unwrap();
-    let exclude = prune::downloads(home.clone(), &needed);
+    let exclude = prune::downloads(home.clone(), needed);
     keep_only(&home, &exclude);
     let gone: BTreeSet<String> = before.difference(&names(&home)).cloned().collect();
     for name in ["aaaa-1.0.0.crate", "only-1.0.1.crate", "cccc-1.0.0", "only"] {

@@ -138,7 +138,7 @@ impl Runner {
     pub(crate) fn save_pruned(&self, step: &Step, key: &str) -> Entry {
         let facts = step.facts();
         let left = leftovers(&facts[0].target, &facts, Sight::local()).unwrap();
-        self.save_target(step, &facts[0], key, Some(&left.exclude()))
+        self.save_target(step, &facts[0], key, Some(&left.into_exclude())).expect("a change")
     }
 
     fn save_target(
@@ -147,20 +147,21 @@ impl Runner {
         workspace: &WorkspaceFacts,
         key: &str,
         exclude: Option<Exclude<'_>>,
-    ) -> Entry {
+    ) -> Option<Entry> {
         let request = save::Request {
             group: &group(workspace),
             key,
             places: &Places::new([((*b"target").into(), workspace.target.clone())]),
             exclude,
-            existing: save::Existing::IsReplaced,
+            existing: save::Existing::IsReplacedIfChanged,
             allow_empty: false,
             keep_ready: false,
             sources: Some(&step.area(self)),
             parent: None,
         };
         match save::save(&self.store(), &request, &Heard::default()).unwrap() {
-            Outcome::Saved(saved) => saved.entry,
+            Outcome::Saved(saved) => Some(saved.entry),
+            Outcome::Unchanged => None,
             other => panic!("{other:?}"),
         }
     }

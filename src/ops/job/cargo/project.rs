@@ -1,7 +1,6 @@
 //! What there is of a project, and what may not be touched for it.
 
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 
 use super::plan::{Plan, What, plans};
 use super::subject::Cargo;
@@ -16,7 +15,7 @@ use crate::preset::cargo::{Asked, Facts, WorkspaceFacts, clean, gather_by, keys}
 use crate::tree::scan::Take;
 
 /// Decides what is left out while saving.
-pub(super) type Exclude<'p> = Box<dyn Fn(&Path, bool) -> Take + Sync + 'p>;
+pub(super) type Exclude = Box<dyn Fn(&Path, bool) -> Take + Sync>;
 
 /// A project, as it is now.
 pub(super) struct Project {
@@ -27,8 +26,6 @@ pub(super) struct Project {
     pub(super) cargo_home: PathBuf,
     /// Whether crates that no lock file needs are kept, too.
     all_crates: bool,
-    /// What the lock files need, once that is asked.
-    needed: OnceLock<Option<Needed>>,
 }
 
 impl Project {
@@ -57,7 +54,7 @@ impl Project {
     }
 
     fn new(asked: Asked, facts: Facts, plans: Vec<Plan>, cargo_home: PathBuf, subject: &Cargo) -> Self {
-        Self { asked, facts, plans, cargo_home, all_crates: subject.all_crates, needed: OnceLock::new() }
+        Self { asked, facts, plans, cargo_home, all_crates: subject.all_crates }
     }
 
     /// An error where a target directory is not one to be restored or saved.
@@ -98,12 +95,11 @@ impl Project {
     }
 
     /// What is left out of a cache; none when nothing is: what no build of the project can use.
-    pub(super) fn exclude<'p>(&'p self, at: &At<'_>, plan: &Plan) -> Result<Option<Exclude<'p>>> {
+    pub(super) fn exclude(&self, at: &At<'_>, plan: &Plan) -> Result<Option<Exclude>> {
         match &plan.what {
             What::Registry | What::Git if !self.all_crates => {
-                let needed = self.needed.get_or_init(|| Needed::of_workspaces(&self.facts.workspaces));
-                let exclude = needed.as_ref().map(|needed| downloads(self.cargo_home.clone(), needed));
-                Ok(exclude.map(|exclude| Box::new(exclude) as _))
+                let needed = Needed::of_workspaces(&self.facts.workspaces);
+                Ok(needed.map(|needed| Box::new(downloads(self.cargo_home.clone(), needed)) as Exclude))
             }
             What::Target(directory) => self.exclude_from_target(at, directory).map(Some),
             _ => Ok(None),
@@ -112,7 +108,7 @@ impl Project {
 
     /// Of a target directory, what its builds left behind, and other target directories below it, which are caches of
     /// their own.
-    fn exclude_from_target(&self, at: &At<'_>, directory: &Path) -> Result<Exclude<'static>> {
+    fn exclude_from_target(&self, at: &At<'_>, directory: &Path) -> Result<Exclude> {
         let others = self.plans.iter().filter_map(|plan| match &plan.what {
             What::Target(other) if other != directory && other.starts_with(directory) => Some(other),
             _ => None,
@@ -125,12 +121,9 @@ impl Project {
             at.monitor.warn(&format!("{}; all of {} is saved", error.line(), directory.display()));
             Leftovers::default()
         });
+        let left = left.into_exclude();
         Ok(Box::new(move |path, is_directory| {
-            if below.iter().any(|below| below == path) {
-                Take::No
-            } else {
-                left.exclude()(path, is_directory)
-            }
+            if below.iter().any(|below| below == path) { Take::No } else { left(path, is_directory) }
         }))
     }
 }

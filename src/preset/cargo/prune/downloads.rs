@@ -14,7 +14,10 @@ use crate::tree::scan::Take;
 /// Decides what of `registry` and `git` below a `CARGO_HOME` is kept.
 ///
 /// Names that cargo is not known to use stay.
-pub fn downloads(cargo_home: PathBuf, needed: &Needed) -> impl Fn(&Path, bool) -> Take + Sync + '_ {
+pub fn downloads(
+    cargo_home: PathBuf,
+    needed: Needed,
+) -> impl Fn(&Path, bool) -> Take + Send + Sync + 'static {
     move |path, is_directory| {
         let Some(names) = path.strip_prefix(&cargo_home).ok().and_then(names) else { return Take::Yes };
         let keep = match *names {
@@ -71,7 +74,7 @@ source = "git+https://example.org/Owner/Dep-Lib.git?rev=0123456#0123456789abcdef
     #[test]
     fn what_the_lock_needs_is_kept_and_the_rest_is_not() {
         let needed = Needed::of(&[Lock::parse(LOCK.as_bytes()).unwrap()]);
-        let take = downloads(PathBuf::from("/home/.cargo"), &needed);
+        let take = downloads(PathBuf::from("/home/.cargo"), needed);
         for (path, expected) in [
             ("registry/cache/r-1/Inflector-1.0.0.crate", Take::Yes),
             ("registry/cache/r-1/Inflector-0.9.0.crate", Take::No),

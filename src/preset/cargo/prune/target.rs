@@ -45,8 +45,8 @@ pub struct Leftovers {
 
 impl Leftovers {
     /// Leaves them out.
-    pub fn exclude(&self) -> impl Fn(&Path, bool) -> Take + Sync + '_ {
-        |path, _| if self.paths.contains(path) { Take::No } else { Take::Yes }
+    pub fn into_exclude(self) -> impl Fn(&Path, bool) -> Take + Send + Sync + 'static {
+        move |path, _| if self.paths.contains(path) { Take::No } else { Take::Yes }
     }
 
     /// Their paths, in no order; of a directory only its own.
@@ -189,7 +189,7 @@ mod tests {
             ]
         );
         assert_eq!(left.units, 1);
-        assert_eq!(left.exclude()(Path::new(&paths[0]), true), Take::No);
+        assert_eq!(left.into_exclude()(Path::new(&paths[0]), true), Take::No);
     }
 
     #[test]
