@@ -17,6 +17,17 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
     fs::read(path).context("read", || path)
 }
 
+/// The last bytes of a file, all of them where it is shorter.
+pub fn read_end(path: &Path, most: u64) -> Result<Vec<u8>> {
+    let options = || OpenOptions::new().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path);
+    let file = options().context("open", || path)?;
+    let length = length(&file, path)?;
+    let mut bytes = vec![0; usize::try_from(length.min(most)).unwrap_or_default()];
+    let from = length - bytes.len() as u64;
+    let whole = read_exact_at(&file, &mut bytes, from).context("read", || path)?;
+    Ok(if whole { bytes } else { Vec::new() })
+}
+
 /// Opens a file for reading.
 pub fn open(path: &Path) -> Result<File> {
     File::open(path).context("open", || path)

@@ -2,6 +2,7 @@
 
 mod claim;
 pub mod guard;
+pub mod import;
 pub mod job;
 pub mod leftovers;
 pub mod maintain;

@@ -1,5 +1,6 @@
 //! Numbers, durations and tables as people read them.
 
+pub mod stats;
 mod table;
 
 use std::time::Duration;
