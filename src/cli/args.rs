@@ -86,6 +86,11 @@ pub(super) enum Command {
         after_help = "Examples:\n  local-cache stats --since 30d\n  local-cache stats --format prometheus > /var/lib/node_exporter/local_cache.prom"
     )]
     Stats(super::stats::StatsArgs),
+    /// Write what `stats` counts, and what the store holds, as one page with charts
+    #[command(
+        after_help = "Example:\n  local-cache report --html /var/www/html/local-cache.html --since 90d"
+    )]
+    Report(super::report::ReportArgs),
     /// Check all that the cache needs, and say what to do about what is wrong
     #[command(
         after_help = "The exit code is 1 when something keeps the cache from working. Run it as the user who runs jobs.\n\nExamples:\n  local-cache doctor\n  sudo -u runner local-cache doctor --workspace ~runner/actions-runner/_work/repo/repo --json"

@@ -9,6 +9,7 @@ mod exit;
 mod interrupt;
 mod key;
 mod progress;
+mod report;
 mod show;
 mod stats;
 
@@ -72,6 +73,7 @@ pub fn run(surroundings: Surroundings<'_>) -> Exit {
         Command::Verify(verify) => commands::verify(&mut context, verify),
         Command::Prune(prune) => commands::prune(&mut context, prune),
         Command::Doctor(args) => doctor::doctor(&mut context, args, env),
+        Command::Report(args) => report::report(&mut context, args),
         Command::Stats(args) => stats::stats(&mut context, args),
         Command::Completions(completions) => {
             clap_complete::generate(completions.shell, &mut Arguments::command(), "local-cache", context.out);

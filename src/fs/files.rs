@@ -64,6 +64,17 @@ pub fn write_new(path: &Path, mode: u32, bytes: &[u8]) -> Result<()> {
     create_new(path, mode)?.write_all(bytes).context("write", || path)
 }
 
+/// Writes a file that takes the place of what is there, complete or not at all.
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut unfinished = tempfile::Builder::new()
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
+        .tempfile_in(dir)
+        .context("create a file in", || dir)?;
+    unfinished.write_all(bytes).context("write", || path)?;
+    unfinished.persist(path).map_err(|error| error.error).context("write", || path).map(drop)
+}
+
 /// Renames a file over whatever is there, a directory too.
 pub fn rename(from: &Path, to: &Path) -> Result<()> {
     match fs::rename(from, to) {

@@ -3,6 +3,7 @@
 mod claim;
 pub mod guard;
 pub mod import;
+pub mod inventory;
 pub mod job;
 pub mod leftovers;
 pub mod maintain;
