@@ -278,6 +278,9 @@ pub(super) struct CargoRestore {
 pub(super) struct CargoSave {
     #[command(flatten)]
     pub(super) workspaces: CargoWorkspaces,
+    /// Move the target directories into the store afterwards, so that a restore puts them back by a rename
+    #[arg(long = "move")]
+    pub(super) keep_ready: bool,
 }
 
 #[derive(Debug, Args)]

@@ -30,7 +30,8 @@ pub(super) fn cargo(context: &mut Context<'_>, args: &args::Cargo, env: &Env) ->
         }
         // Nothing was noted down, so what is there goes by the key that it has now.
         CargoCommand::Save(save) => {
-            (&save.workspaces, Task::Save(SaveTask { refresh: true, ..SaveTask::default() }), false)
+            let task = SaveTask { refresh: true, keep_ready: save.keep_ready, ..SaveTask::default() };
+            (&save.workspaces, Task::Save(task), false)
         }
     };
     let directory = &context.base.working_directory;

@@ -5,6 +5,7 @@ pub mod guard;
 pub mod import;
 pub mod inventory;
 pub mod job;
+pub mod leftovers;
 pub mod maintain;
 pub mod package_cache;
 pub mod paths;

@@ -11,6 +11,7 @@ mod action_yaml;
 mod architecture;
 mod bad_input;
 mod cargo;
+mod cargo_prune;
 mod cargo_sources;
 mod compat;
 mod concurrency;

@@ -130,9 +130,6 @@ impl<'e> Reader<'e> {
             cache_directories: lists::words(&self.raw(&table::CACHE_DIRECTORIES)),
             cache_targets: self.given(&table::CACHE_TARGETS).is_none_or(|text| values::js_true(&text)),
             cache_all_crates: self.lenient(&table::CACHE_ALL_CRATES),
-            cache_workspace_crates: self
-                .given(&table::CACHE_WORKSPACE_CRATES)
-                .is_none_or(|text| values::js_true(&text)),
             cache_bin: self.lenient(&table::CACHE_BIN),
         }
     }
@@ -186,6 +183,7 @@ impl<'e> Reader<'e> {
         let specs = [
             &table::ENABLE_CROSS_OS_ARCHIVE,
             &table::UPLOAD_CHUNK_SIZE,
+            &table::CACHE_WORKSPACE_CRATES,
             &table::CMD_FORMAT,
             &table::CACHE_PROVIDER,
         ];

@@ -117,8 +117,8 @@ inputs! {
          empty leaves it to save.");
     CACHE_ALL_CRATES = InputSpec::new("cache-all-crates", "false", CACHE,
         "Keep all crates of the registry, not only those that the lock files name.");
-    CACHE_WORKSPACE_CRATES = InputSpec::new("cache-workspace-crates", "true", CACHE,
-        "Keep what was built of the workspace's own crates, too.");
+    CACHE_WORKSPACE_CRATES = InputSpec::new("cache-workspace-crates", "", CACHE,
+        "Accepted for rust-cache; what was built of the workspace's own crates is always kept, as it stays fresh here.");
     CACHE_BIN = InputSpec::new("cache-bin", "false", CACHE,
         "Whether the programs that cargo installed into CARGO_HOME are cached, too. They are put back only where cargo \
          has installed none.");
@@ -219,6 +219,3 @@ pub const OUTPUTS: &[OutputSpec] = &[
     OutputSpec::new("disk-free-bytes", EVERY, "Bytes free on the store's file system, after the phase."),
     OutputSpec::new("cache-size-bytes", EVERY, "Size of the store in bytes, after the phase."),
 ];
-
-/// Inputs that are read and checked, but that nothing acts on in this version: a step that sets one is told so.
-pub const NOT_YET: &[&str] = &["cache-all-crates", "cache-workspace-crates"];

@@ -141,8 +141,6 @@ pub struct CargoInputs {
     pub cache_targets: bool,
     /// `cache-all-crates`.
     pub cache_all_crates: bool,
-    /// `cache-workspace-crates`.
-    pub cache_workspace_crates: bool,
     /// `cache-bin`.
     pub cache_bin: bool,
 }

@@ -32,6 +32,7 @@ impl Step<'_, '_> {
             env_vars: of_preset.env_vars,
             directories: of_preset.cache_directories,
             targets: of_preset.cache_targets,
+            all_crates: of_preset.cache_all_crates,
             bin: of_preset.cache_bin,
             replay_times: inputs.replay_mtimes,
             sources: inputs.sources.clone(),
@@ -118,7 +119,7 @@ impl Step<'_, '_> {
             return self.cache_failed(error);
         }
         let Some(found) = &cache.found else {
-            if cache.kind != Kind::Path || self.inputs.lookup_only || name != "bin" {
+            if name != "bin" {
                 self.log.say(Mark::Missed, format_args!("{name}: nothing found for {key}"));
             }
             return;

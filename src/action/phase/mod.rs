@@ -106,12 +106,6 @@ pub fn run(phase: Phase, kind: ActionKind, env: &Env, out: &mut (dyn Write + Sen
     for (name, value) in &inputs.without_effect {
         log.debug(format_args!("input {name}: {value} has no effect here"));
     }
-    if phase == Phase::Main {
-        for name in Inputs::set_too_early(env, kind) {
-            let text = format!("nothing acts on the input {name} in this version; take it out until it does");
-            log.warning(&Annotation::new(&text).title("local-cache"));
-        }
-    }
     let place = LazyPlace { env, inputs: &inputs, seen: context.clone(), log: &log, found: OnceCell::new() };
     context.files = context.files.map_paths(|path| place.own_name(path));
     context.event_path = context.event_path.map(|path| place.own_name(path));

@@ -104,7 +104,7 @@ impl Default for Keep {
 /// What a restore leaves for the save of the same step: one for each cache.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Noted {
-    /// Which cache of the job: [`Cache::name`].
+    /// Which cache of the job: [`super::Cache::name`].
     pub cache: String,
     /// The key that was looked for.
     pub key: String,

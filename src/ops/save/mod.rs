@@ -15,10 +15,10 @@ use crate::monitor::{Monitor, Stage};
 use crate::preset::cargo::sources::Area;
 use crate::store::Store;
 use crate::store::entry::{Entry, EntryId, Group};
-use crate::store::save::{ContentWriter, Finished};
+use crate::store::save::ContentWriter;
 use crate::tree::Places;
 use crate::tree::compare::is_same;
-use crate::tree::manifest::Manifest;
+use crate::tree::manifest::{Manifest, Record};
 use crate::tree::scan::{self, LeftOut, Scan, scan};
 use crate::tree::seen::Seen;
 
@@ -121,9 +121,12 @@ pub fn save(store: &Store, request: &Request<'_>, monitor: &dyn Monitor) -> Resu
     left_out.append(&mut kept.left_out);
     warn_of(&left_out, monitor);
     let manifest = kept.into_manifest(scan, |slot| finished.pack(slot))?;
+    // After everything was read: see the sixth rule of `preset::cargo::sources`.
+    let recorded = request.sources.map_or(Ok(None), |area| record(area, monitor))?;
     if let Some(parent) = parent.filter(|parent| parent.entry.key == request.key)
         && request.existing == Existing::IsReplacedIfChanged
         && is_same(&parent.manifest.tree, &manifest.tree)
+        && is_recorded(store, &parent.entry, recorded.as_ref())
     {
         looked.note(store, &parent.entry.manifest, &manifest, request, monitor);
         return Ok(Outcome::Unchanged);
@@ -131,8 +134,7 @@ pub fn save(store: &Store, request: &Request<'_>, monitor: &dyn Monitor) -> Resu
     if manifest.tree.leaves().is_empty() && !left_out.is_empty() {
         return Ok(Outcome::NothingThere);
     }
-    // After everything was read: see the sixth rule of `preset::cargo::sources`.
-    let recorded = request.sources.map_or(Ok(None), |area| record(area, &finished, monitor))?;
+    let recorded = recorded.map(|record| finished.publish_record(&record)).transpose()?;
     let describe = |manifest_id: Digest| Entry {
         format: crate::store::layout::VERSION,
         group: request.group.clone(),
@@ -199,15 +201,23 @@ impl Looked {
 }
 
 /// Records the sources. An entry without a record only costs builds.
-fn record(area: &Area, finished: &Finished<'_>, monitor: &dyn Monitor) -> Result<Option<Digest>> {
+fn record(area: &Area, monitor: &dyn Monitor) -> Result<Option<Record>> {
     match sources::record(area, monitor) {
-        Ok(record) => finished.publish_record(&record).map(Some),
+        Ok(record) => Ok(Some(record)),
         Err(Error::Interrupted) => Err(Error::Interrupted),
         Err(error) => {
             monitor.warn(&format!("{}; the times of sources are not kept", error.line()));
             Ok(None)
         }
     }
+}
+
+/// Whether the record of an entry says the same of the sources' contents, or none was made now. An old one stays right
+/// beside a target that did not change, but where workspaces share sources, times are given back only to what all of
+/// their records agree on: one that is never renewed would keep a change in another workspace looking new for ever.
+fn is_recorded(store: &Store, entry: &Entry, recorded: Option<&Record>) -> bool {
+    let known = || entry.sources.and_then(|id| store.read_record(&id).ok());
+    recorded.is_none_or(|recorded| known().is_some_and(|known| known.has_same_contents(recorded)))
 }
 
 /// A damaged entry does not stand in the way of a new one.

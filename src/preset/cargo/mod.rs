@@ -32,6 +32,7 @@ mod manifest;
 mod members;
 mod part;
 mod places;
+pub mod prune;
 mod recipe;
 mod reduced;
 mod rustup;

@@ -8,6 +8,7 @@ use std::path::Path;
 use super::{Manifest, References};
 use crate::digest::Digest;
 use crate::error::Result;
+use crate::tree::Tree;
 
 const MAGIC: [u8; 8] = *b"lc-srcs\n";
 
@@ -28,6 +29,19 @@ impl Record {
         &self.0
     }
 
+    /// Whether both say the same but for times: names, kinds, contents, modes.
+    pub fn has_same_contents(&self, other: &Self) -> bool {
+        let (one, other) = (&self.0.tree, &other.0.tree);
+        let dirs = |tree: &Tree| -> Vec<_> {
+            tree.dirs().iter().map(|dir| (dir.name.clone(), dir.dirs.clone(), dir.leaves.clone())).collect()
+        };
+        one.leaves().len() == other.leaves().len()
+            && dirs(one) == dirs(other)
+            && one.leaves().iter().zip(other.leaves()).all(|(one, other)| {
+                (&one.name, one.mode, &one.kind) == (&other.name, other.mode, &other.kind)
+            })
+    }
+
     /// The bytes of the record, and the digest that names them.
     pub fn encode(&self) -> Result<(Vec<u8>, Digest)> {
         self.0.encode_as(MAGIC, &References::default())
@@ -43,7 +57,6 @@ impl Record {
 mod tests {
     use super::*;
     use crate::fs::Timestamp;
-    use crate::tree::Tree;
     use crate::tree::scan::{Options, scan};
     use crate::tree::{Content, FileData, LeafId, Place, Places};
 

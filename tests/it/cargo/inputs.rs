@@ -131,22 +131,27 @@ fn workspaces_that_build_into_one_directory_share_its_cache() {
 
 #[test]
 fn a_target_below_another_one_is_kept_once() {
-    let machine = machine();
-    let with = &[("workspaces", "inner -> ../target/inner\n."), ("cache-directories", "")];
-    let jobs = || {
-        let job = project(&machine);
-        job.file("inner/Cargo.toml", SECOND);
-        job
-    };
-    let job = jobs();
-    let (_, post) = run(&job, with, |_| {
-        build(&job);
-        job.file("target/inner/debug/i", "1");
-    });
-    post.says("💾 target: 3 files").says("💾 target of inner in ../target/inner: 1 file,");
-    let job = jobs();
-    run(&job, with, |_| ());
-    assert!(job.locate("target/inner/debug/i").exists() && job.locate("target/debug/app").exists());
+    for (reuse, tag) in [("copy", true), ("move", true), ("move", false)] {
+        let machine = machine();
+        let with = &[("workspaces", "inner -> ../target/inner\n."), ("reuse", reuse)];
+        let jobs = || {
+            let job = project(&machine);
+            job.file("inner/Cargo.toml", SECOND);
+            job
+        };
+        let job = jobs();
+        let (_, post) = run(&job, with, |_| {
+            build(&job);
+            job.file(if tag { "target/inner/CACHEDIR.TAG" } else { "target/inner/debug/tag" }, "Signature");
+            job.file("target/inner/debug/i", "1");
+        });
+        post.says("💾 target: 3 files").says("💾 target of inner in ../target/inner: 2 files,");
+        let job = jobs();
+        run(&job, with, |main| {
+            assert_eq!(main.output("target-cache-hit"), "true");
+            assert!(job.locate("target/inner/debug/i").exists() && job.locate("target/debug/app").exists());
+        });
+    }
 }
 
 #[test]
@@ -159,7 +164,7 @@ fn cargo_home_and_target_dir_are_where_the_variables_and_settings_say() {
     };
     let files = ["$TMP/moved/registry/cache/i/a.crate", "out/debug/a"];
     let job = jobs();
-    run(&job, &[], |_| files.iter().for_each(|file| drop(job.file(file, "1"))));
+    run(&job, &[("cache-all-crates", "true")], |_| files.iter().for_each(|file| drop(job.file(file, "1"))));
     fs::remove_dir_all(machine.path("moved")).unwrap();
     let job = jobs();
     let (main, _) = run(&job, &[], |_| ());

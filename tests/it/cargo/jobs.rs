@@ -70,6 +70,14 @@ fn a_target_directory_itself_is_kept_and_put_back_by_a_rename() {
 }
 
 #[test]
+fn a_directory_that_cargo_did_not_make_is_not_moved() {
+    let machine = machine();
+    let job = project(&machine);
+    run(&job, &[("reuse", "move")], |_| drop(job.file("target/notes.txt", "mine")));
+    assert!(job.locate("target/notes.txt").exists());
+}
+
+#[test]
 fn sources_that_are_the_same_get_the_times_that_they_had_unless_something_unseen_changed() {
     let machine = machine();
     let time = |job: &crate::compat::support::Job<'_>| {
@@ -126,7 +134,7 @@ fn crates_that_were_added_are_saved_under_the_same_key() {
     first(&machine);
     let job = project(&machine);
     let added = "~/.cargo/registry/cache/index-1/other-1.0.0.crate";
-    let (_, post) = run(&job, &[], |_| drop(job.file(added, "other")));
+    let (_, post) = run(&job, &[("cache-all-crates", "true")], |_| drop(job.file(added, "other")));
     post.says("💾 registry: 4 files").says("✅ target: nothing changed");
     forget(&machine);
     let job = project(&machine);
@@ -135,12 +143,30 @@ fn crates_that_were_added_are_saved_under_the_same_key() {
 }
 
 #[test]
+fn crates_that_no_lock_file_needs_are_not_kept_and_stay_where_they_are() {
+    let machine = machine();
+    let job = project(&machine);
+    let [needed, other] =
+        ["dep-1.0.0", "dep-0.9.0"].map(|package| format!("~/.cargo/registry/cache/index-1/{package}.crate"));
+    run(&job, &[], |_| {
+        build(&job);
+        drop(job.file(&other, "other"));
+    });
+    assert!(job.locate(&other).exists(), "a live directory was pruned");
+    forget(&machine);
+    let job = project(&machine);
+    run(&job, &[], |_| ());
+    assert!(job.locate(&needed).exists() && !job.locate(&other).exists());
+}
+
+#[test]
 fn with_another_lock_file_the_nearest_earlier_entries_stand_in() {
     let machine = machine();
     first(&machine);
     let job = project(&machine);
     job.file("Cargo.lock", &LOCK.replace("1.0.0", "1.0.1"));
-    let (main, post) = run(&job, &[], |_| drop(job.file("target/debug/app", "newer")));
+    let (main, post) =
+        run(&job, &[("cache-all-crates", "true")], |_| drop(job.file("target/debug/app", "newer")));
     // The project has no git dependencies, which the other lock file does not change.
     assert_eq!(hits(&main), ["false", "false", "true", "false"]);
     assert_ne!(main.output("cache-matched-key"), main.output("cache-primary-key"));
@@ -255,12 +281,12 @@ fn a_library_without_a_lock_file_gets_an_exact_hit() {
 
 #[test]
 fn a_toolchain_that_a_later_step_installs_is_in_the_key_that_is_saved() {
-    for (stays, digits) in [(true, "33cc"), (false, "33cc")] {
+    for (stays, reuse) in [(true, "copy"), (false, "copy"), (true, "move"), (false, "move")] {
         let machine = Machine::new();
         let job = project(&machine);
-        let (main, post) = run(&job, &[], |_| {
+        let (main, post) = run(&job, &[("reuse", reuse)], |_| {
             build(&job);
-            install_toolchain(&machine, digits);
+            install_toolchain(&machine, "33cc");
         });
         let unseen = main.output("cache-key").to_owned();
         assert_eq!(post.log.matches("target: 3 files").count(), 2, "{}", post.log);
@@ -362,7 +388,7 @@ fn where_the_runner_forgets_what_main_noted_down_the_store_remembers() {
 fn nothing_in_a_cargo_home_but_registry_and_git_is_saved() {
     let machine = machine();
     let job = project(&machine);
-    run(&job, &[], |_| {
+    run(&job, &[("cache-all-crates", "true")], |_| {
         build(&job);
         job.file("~/.cargo/credentials.toml", "secret");
         job.file("~/.cargo/bin/rustup", "proxy");

@@ -9,6 +9,7 @@ use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
 use local_cache::monitor::Monitor;
+use local_cache::ops::leftovers::leftovers;
 use local_cache::ops::save::Outcome;
 use local_cache::ops::sources::{self, GivenBack};
 use local_cache::ops::{restore, save};
@@ -17,6 +18,7 @@ use local_cache::store::Store;
 use local_cache::store::entry::{Entry, Group, Kind};
 use local_cache::tree::Places;
 use local_cache::tree::plan::Extras;
+use local_cache::tree::scan::Exclude;
 use tempfile::TempDir;
 
 /// Files of a project: paths and texts.
@@ -97,11 +99,12 @@ impl Runner {
 
     /// Builds everything in a directory.
     pub(crate) fn build(&self, directory: &Path) -> Built {
-        self.build_with(directory, &[])
+        self.build_as(directory, &["build"], &[])
     }
 
-    pub(crate) fn build_with(&self, directory: &Path, env: &[(&str, &Path)]) -> Built {
-        let mut command = self.cargo(directory, &["build", "--message-format=json"]);
+    /// Builds by a command of cargo and with variables more.
+    pub(crate) fn build_as(&self, directory: &Path, command: &[&str], env: &[(&str, &Path)]) -> Built {
+        let mut command = self.cargo(directory, &[command, &["--message-format=json"]].concat());
         command.envs(env.iter().map(|(name, value)| (*name, value.as_os_str())));
         let Output { status, stdout, stderr } = command.output().unwrap();
         let text = String::from_utf8(stdout).unwrap();
@@ -118,38 +121,48 @@ impl Runner {
         Built { compiled, succeeded: status.success(), errors: String::from_utf8(stderr).unwrap() }
     }
 
-    #[expect(clippy::unused_self, reason = "reads as its clean sibling does")]
-    /// What the program `app` that was built prints.
-    pub(crate) fn printed(&self, workspace: &Path) -> String {
-        run(&workspace.join("target"))
-    }
-
     /// What the program `app` prints that is built from nothing.
     pub(crate) fn printed_clean(&self, directory: &Path) -> String {
         let clean = TempDir::new_in(self.dir.path()).unwrap();
-        let built = self.build_with(directory, &[("CARGO_TARGET_DIR", clean.path())]);
+        let built = self.build_as(directory, &["build"], &[("CARGO_TARGET_DIR", clean.path())]);
         assert!(built.succeeded, "{}", built.errors);
         run(clean.path())
     }
 
     /// Saves the target directories of workspaces, with a record of sources.
     pub(crate) fn save(&self, step: &Step, key: &str) {
-        let area = step.area(self);
-        for workspace in step.facts() {
-            let places = Places::new([((*b"target").into(), workspace.target.clone())]);
-            let request = save::Request {
-                group: &group(&workspace),
-                key,
-                places: &places,
-                exclude: None,
-                existing: save::Existing::IsReplaced,
-                allow_empty: false,
-                keep_ready: false,
-                sources: Some(&area),
-                parent: None,
-            };
-            let saved = save::save(&self.store(), &request, &Heard::default()).unwrap();
-            assert!(matches!(saved, Outcome::Saved(_)), "{saved:?}");
+        step.facts().iter().for_each(|workspace| drop(self.save_target(step, workspace, key, None)));
+    }
+
+    /// The same for the one workspace of a step, without what no build can use.
+    pub(crate) fn save_pruned(&self, step: &Step, key: &str) -> Entry {
+        let facts = step.facts();
+        let left = leftovers(&facts[0].target, &facts, Sight::local()).unwrap();
+        self.save_target(step, &facts[0], key, Some(&left.into_exclude())).expect("a change")
+    }
+
+    fn save_target(
+        &self,
+        step: &Step,
+        workspace: &WorkspaceFacts,
+        key: &str,
+        exclude: Option<Exclude<'_>>,
+    ) -> Option<Entry> {
+        let request = save::Request {
+            group: &group(workspace),
+            key,
+            places: &Places::new([((*b"target").into(), workspace.target.clone())]),
+            exclude,
+            existing: save::Existing::IsReplacedIfChanged,
+            allow_empty: false,
+            keep_ready: false,
+            sources: Some(&step.area(self)),
+            parent: None,
+        };
+        match save::save(&self.store(), &request, &Heard::default()).unwrap() {
+            Outcome::Saved(saved) => Some(saved.entry),
+            Outcome::Unchanged => None,
+            other => panic!("{other:?}"),
         }
     }
 
@@ -181,6 +194,11 @@ impl Runner {
         };
         restore::restore(&self.store(), &request, &Heard::default()).unwrap().expect("an entry").entry
     }
+}
+
+/// What the program `app` that was built in a workspace prints.
+pub(crate) fn printed(workspace: &Path) -> String {
+    run(&workspace.join("target"))
 }
 
 fn run(target: &Path) -> String {
@@ -220,7 +238,7 @@ impl Step {
         self
     }
 
-    fn facts(&self) -> Vec<WorkspaceFacts> {
+    pub(crate) fn facts(&self) -> Vec<WorkspaceFacts> {
         let workspaces = self.workspaces.iter();
         let asked = Asked {
             workspaces: workspaces.map(|root| WorkspaceAsked { root: root.clone(), target: None }).collect(),

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use super::kit::{Files, Runner, Step, Times, check_out, project};
+use super::kit::{Files, Runner, Step, Times, check_out, printed, project};
 
 /// The project built and saved once.
 static FIRST: LazyLock<Runner> = LazyLock::new(|| {
@@ -174,10 +174,12 @@ fn run(cases: &[Case], group: &str) {
             check_out(&files, &checkout, times);
             runner.restore(&Step::of(&checkout), "first");
             runner.build(&checkout).compiled_only(case.compiled, &what);
-            // A second build finds everything as the first left it.
-            runner.build(&checkout).compiled_only(&[], &format!("{what}, built again"));
+            if times == Times::Old {
+                // New times were not too new: a second build finds everything as the first left it.
+                runner.build(&checkout).compiled_only(&[], &format!("{what}, built again"));
+            }
             let expected = clean.get_or_insert_with(|| runner.printed_clean(&checkout));
-            assert_eq!(runner.printed(&checkout), *expected, "{what}");
+            assert_eq!(printed(&checkout), *expected, "{what}");
         }
     }
 }

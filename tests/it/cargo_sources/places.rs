@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use super::kit::{Files, Runner, Step, Times, check_out, package, pair, project};
+use super::kit::{Files, Runner, Step, Times, check_out, package, pair, printed, project};
 
 fn git(directory: &Path, arguments: &[&str]) {
     let output = Command::new("git")
@@ -53,7 +53,7 @@ fn a_fresh_clone_compiles_nothing_and_a_commit_just_what_it_changed() {
     let changed = clone("three");
     runner.restore(&Step::of(&changed), "key");
     runner.build(&changed).compiled_only(&["app", "lib", "plain"], "a commit");
-    assert_eq!(runner.printed(&changed), runner.printed_clean(&changed));
+    assert_eq!(printed(&changed), runner.printed_clean(&changed));
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn a_package_beside_the_workspace_is_fresh_and_stale_like_one_in_it() {
         check_out(&files, &work, times);
         runner.restore(&Step::of(&checkout), "key");
         runner.build(&checkout).compiled_only(&["beside", "repo"], "the package beside it changed");
-        assert_eq!(runner.printed(&checkout), "2\n");
+        assert_eq!(printed(&checkout), "2\n");
     }
 }
 
@@ -153,7 +153,7 @@ fn a_workspace_in_a_subdirectory_sees_changes_in_all_of_its_repository() {
     check_out(&files, &checkout, Times::Old);
     runner.restore(&step(), "key");
     runner.build(&workspace).compiled_only(&["lib", "ws"], "a file of the repository changed");
-    assert_eq!(runner.printed(&workspace), "3\n");
+    assert_eq!(printed(&workspace), "3\n");
 }
 
 #[test]

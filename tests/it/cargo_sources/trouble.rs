@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::SystemTime;
 
-use super::kit::{Files, Heard, Runner, Step, Times, check_out, make_old, package, pair};
+use super::kit::{Files, Heard, Runner, Step, Times, check_out, make_old, package, pair, printed};
 
 /// A pair of packages, built and saved.
 fn built(runner: &Runner) -> (Files, Step) {
@@ -41,13 +41,13 @@ fn a_failed_build_in_between_neither_hides_a_change_nor_loses_what_was_built() {
     check_out(&with_number(&files, 2), &step.checkout, Times::Now);
     runner.restore(&step, "key");
     runner.build(&step.checkout).compiled_only(&["repo"], "the library was compiled before the build failed");
-    assert_eq!(runner.printed(&step.checkout), "2\n");
+    assert_eq!(printed(&step.checkout), "2\n");
 
     // Back to what the last good build of all was made from, which is not what was built last.
     check_out(&files, &step.checkout, Times::Old);
     runner.restore(&step, "key");
     runner.build(&step.checkout).compiled_only(&["lib", "repo"], "the first contents");
-    assert_eq!(runner.printed(&step.checkout), "1\n");
+    assert_eq!(printed(&step.checkout), "1\n");
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn builds_without_incremental_compilation_are_fresh_and_stale_alike() {
     check_out(&with_number(&files, 2), &step.checkout, Times::Old);
     runner.restore(&step, "key");
     runner.build(&step.checkout).compiled_only(&["lib", "repo"], "the library changed");
-    assert_eq!(runner.printed(&step.checkout), "2\n");
+    assert_eq!(printed(&step.checkout), "2\n");
 }
 
 #[test]
@@ -75,12 +75,12 @@ fn what_was_edited_after_the_build_and_before_the_save_is_built_when_it_comes_ba
     let edited = with_number(&files, 2);
     fs::write(checkout.join("lib/src/lib.rs"), &edited["lib/src/lib.rs"]).unwrap();
     runner.save(&Step::of(&checkout), "key");
-    for (files, printed) in [(&edited, "2\n"), (&files, "1\n")] {
+    for (files, number) in [(&edited, "2\n"), (&files, "1\n")] {
         for times in [Times::Now, Times::Old] {
             check_out(files, &checkout, times);
             runner.restore(&Step::of(&checkout), "key");
             runner.build(&checkout).compiled_only(&["lib", "repo"], "edited after the build");
-            assert_eq!(runner.printed(&checkout), printed);
+            assert_eq!(printed(&checkout), number);
         }
     }
 }
@@ -133,7 +133,7 @@ fn a_change_in_what_the_input_sources_names_gives_no_times_back() {
         if spec.exists() {
             runner.build(&checkout).compiled_only(&["lib", "lib script", "repo"], what);
             let number = fs::read_to_string(spec.join("n.txt")).unwrap();
-            assert_eq!(runner.printed(&checkout).trim(), number, "{what}");
+            assert_eq!(printed(&checkout).trim(), number, "{what}");
         }
     }
     // A record that was made without the input knows nothing of it.
@@ -184,7 +184,7 @@ fn a_later_step_does_not_make_old_what_an_earlier_one_needs_new() {
             }
             for name in order {
                 assert!(runner.build(&checkout.join(name)).succeeded);
-                assert_eq!(runner.printed(&checkout.join(name)), format!("{number}\n"), "{job}: {name}");
+                assert_eq!(printed(&checkout.join(name)), format!("{number}\n"), "{job}: {name}");
             }
         }
     }
@@ -215,9 +215,32 @@ fn workspaces_of_one_step_get_only_times_that_all_of_them_agree_on() {
         runner.restore(&both(), "key");
         for name in ["one", "two"] {
             runner.build(&checkout.join(name)).compiled_only(&["shared", name], "they do not agree");
-            assert_eq!(runner.printed(&checkout.join(name)), format!("{number}\n"));
+            assert_eq!(printed(&checkout.join(name)), format!("{number}\n"));
         }
     }
+}
+
+#[test]
+fn a_target_that_did_not_change_learns_of_changes_that_another_one_was_built_with() {
+    let runner = Runner::new();
+    let checkout = runner.path("repo");
+    let both =
+        || Step { workspaces: vec![checkout.join("one"), checkout.join("two")], ..Step::of(&checkout) };
+    check_out(&sharing(1), &checkout, Times::Now);
+    for name in ["one", "two"] {
+        assert!(runner.build(&checkout.join(name)).succeeded);
+    }
+    runner.save(&both(), "key");
+    check_out(&sharing(2), &checkout, Times::Now);
+    runner.restore(&both(), "key");
+    assert!(runner.build(&checkout.join("one")).succeeded);
+    runner.save(&both(), "key");
+
+    check_out(&sharing(2), &checkout, Times::Now);
+    runner.restore(&both(), "key");
+    runner.build(&checkout.join("one")).compiled_only(&[], "it was built with these contents");
+    runner.build(&checkout.join("two")).compiled_only(&["shared", "two"], "it was not");
+    assert_eq!(printed(&checkout.join("two")), "2\n");
 }
 
 /// The lock file of a pair.
@@ -282,7 +305,7 @@ fn a_damaged_record_is_a_warning_and_costs_only_times() {
         let warnings = heard.0.into_inner().unwrap();
         assert!(given.given == 0 && warnings.len() == 1 && warnings[0].contains(what), "{warnings:?}");
         runner.build(&step.checkout).compiled_only(&["lib", "repo"], what);
-        assert_eq!(runner.printed(&step.checkout), "2\n");
+        assert_eq!(printed(&step.checkout), "2\n");
     };
     restored("is damaged");
     let verify =
@@ -333,18 +356,20 @@ fn names_of_one_file_are_judged_together() {
     let runner = Runner::new();
     let checkout = runner.path("repo");
     let mut files = pair("lib", ".", "lib");
-    files.insert("src/copy.rs".into(), files["lib/src/lib.rs"].clone());
+    files.insert("src/copy.rs".into(), "pub const N: u32 = 2;\n".into());
     check_out(&files, &checkout, Times::Now);
     assert!(runner.build(&checkout).succeeded);
     runner.save(&Step::of(&checkout), "key");
-    // The library gets the contents that the copy had, as another name of it; the copy's own are the same.
-    let mut other = files.clone();
-    other.insert("src/copy.rs".into(), "pub const N: u32 = 2;\n".into());
-    check_out(&other, &checkout, Times::Now);
-    fs::remove_file(checkout.join("lib/src/lib.rs")).unwrap();
-    fs::hard_link(checkout.join("src/copy.rs"), checkout.join("lib/src/lib.rs")).unwrap();
-    make_old(&checkout);
-    runner.restore(&Step::of(&checkout), "key");
-    runner.build(&checkout).compiled_only(&["lib", "repo"], "one of its names has other contents");
-    assert_eq!(runner.printed(&checkout), "2\n");
+    for old in [false, true] {
+        // The copy is the same, but the library is another name of it now and has other contents than before.
+        check_out(&files, &checkout, Times::Now);
+        fs::remove_file(checkout.join("lib/src/lib.rs")).unwrap();
+        fs::hard_link(checkout.join("src/copy.rs"), checkout.join("lib/src/lib.rs")).unwrap();
+        if old {
+            make_old(&checkout);
+        }
+        runner.restore(&Step::of(&checkout), "key");
+        runner.build(&checkout).compiled_only(&["lib", "repo"], "one of its names has other contents");
+        assert_eq!(printed(&checkout), "2\n");
+    }
 }

@@ -6,7 +6,7 @@
 //!
 //! - What lies in `CARGO_HOME` is only ever added to, under cargo's own lock; `mirror` is for target directories.
 //! - A target directory that holds the sources, a home or the store is none. Where nothing tells that cargo made a
-//!   directory, nothing is removed from it.
+//!   directory, nothing is removed from it, and it is not moved into the store.
 //!
 //! # Which key is saved
 //!
@@ -213,7 +213,10 @@ fn save_one(
     } else {
         save::Existing::Stays
     };
-    let is_target = matches!(plan.what, What::Target(_));
+    let (is_target, may_move) = match &plan.what {
+        What::Target(directory) => (true, saving.keep_ready && project::is_made_by_cargo(at, directory)?),
+        _ => (false, false),
+    };
     let exclude = project.exclude(at, plan)?;
     let request = save::Request {
         group,
@@ -223,7 +226,7 @@ fn save_one(
         existing,
         // Without git dependencies, say, there is nothing: which is what the next job is to find.
         allow_empty: plan.is_shared(),
-        keep_ready: saving.keep_ready && is_target,
+        keep_ready: may_move,
         sources: saving.area.filter(|_| is_target),
         parent: Some(restored.unwrap_or_else(|| group.entry_id(saving.key))),
     };

@@ -7,9 +7,11 @@ use super::subject::Cargo;
 use crate::error::{Error, Result};
 use crate::fs::files;
 use crate::ops::job::At;
+use crate::ops::leftovers::leftovers;
 use crate::ops::paths::PathList;
 use crate::pattern::Base;
-use crate::preset::cargo::{Asked, Facts, clean, gather_by, keys};
+use crate::preset::cargo::prune::{Leftovers, Needed, downloads};
+use crate::preset::cargo::{Asked, Facts, WorkspaceFacts, clean, gather_by, keys};
 use crate::tree::scan::Take;
 
 /// Decides what is left out while saving.
@@ -22,6 +24,8 @@ pub(super) struct Project {
     pub(super) plans: Vec<Plan>,
     /// `CARGO_HOME` as this process finds it.
     pub(super) cargo_home: PathBuf,
+    /// Whether crates that no lock file needs are kept, too.
+    all_crates: bool,
 }
 
 impl Project {
@@ -40,13 +44,17 @@ impl Project {
         let cargo_home = ground.locate(&asked.cargo_home)?;
         let is_none = facts.workspaces.iter().all(|workspace| workspace.project.is_none());
         if is_none && subject.only_projects {
-            return Ok(Self { asked, facts, plans: Vec::new(), cargo_home });
+            return Ok(Self::new(asked, facts, Vec::new(), cargo_home, subject));
         }
         keys.warnings.iter().for_each(|warning| at.monitor.warn(warning));
         let directories = list(&asked, "cache-directories", &subject.directories)?;
         let mut plans = plans(&keys, &asked, directories, subject.bin);
         plans.retain(|plan| subject.targets || !matches!(plan.what, What::Target(_)));
-        Ok(Self { asked, facts, plans, cargo_home })
+        Ok(Self::new(asked, facts, plans, cargo_home, subject))
+    }
+
+    fn new(asked: Asked, facts: Facts, plans: Vec<Plan>, cargo_home: PathBuf, subject: &Cargo) -> Self {
+        Self { asked, facts, plans, cargo_home, all_crates: subject.all_crates }
     }
 
     /// An error where a target directory is not one to be restored or saved.
@@ -86,22 +94,37 @@ impl Project {
         Ok(())
     }
 
-    /// What is left out of a cache; none when nothing is.
-    ///
-    /// Of a target directory, other target directories below it, which are caches of their own.
+    /// What is left out of a cache; none when nothing is: what no build of the project can use.
     pub(super) fn exclude(&self, at: &At<'_>, plan: &Plan) -> Result<Option<Exclude>> {
-        let What::Target(directory) = &plan.what else { return Ok(None) };
+        match &plan.what {
+            What::Registry | What::Git if !self.all_crates => {
+                let needed = Needed::of_workspaces(&self.facts.workspaces);
+                Ok(needed.map(|needed| Box::new(downloads(self.cargo_home.clone(), needed)) as Exclude))
+            }
+            What::Target(directory) => self.exclude_from_target(at, directory).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// Of a target directory, what its builds left behind, and other target directories below it, which are caches of
+    /// their own.
+    fn exclude_from_target(&self, at: &At<'_>, directory: &Path) -> Result<Exclude> {
         let others = self.plans.iter().filter_map(|plan| match &plan.what {
             What::Target(other) if other != directory && other.starts_with(directory) => Some(other),
             _ => None,
         });
         let below: Vec<PathBuf> = others.map(|other| at.ground.locate_link(other)).collect::<Result<_>>()?;
-        if below.is_empty() {
-            return Ok(None);
-        }
-        Ok(Some(Box::new(
-            move |path, _| if below.iter().any(|below| below == path) { Take::No } else { Take::Yes },
-        )))
+        let builders: Vec<WorkspaceFacts> =
+            self.facts.workspaces.iter().filter(|workspace| workspace.target == directory).cloned().collect();
+        let left = leftovers(&at.ground.locate_link(directory)?, &builders, at.ground.sight());
+        let left = left.unwrap_or_else(|error| {
+            at.monitor.warn(&format!("{}; all of {} is saved", error.line(), directory.display()));
+            Leftovers::default()
+        });
+        let left = left.into_exclude();
+        Ok(Box::new(move |path, is_directory| {
+            if below.iter().any(|below| below == path) { Take::No } else { left(path, is_directory) }
+        }))
     }
 }
 

@@ -36,6 +36,8 @@ pub struct Cargo {
     pub directories: Vec<String>,
     /// The input `cache-targets`.
     pub targets: bool,
+    /// The input `cache-all-crates`.
+    pub all_crates: bool,
     /// The input `cache-bin`.
     pub bin: bool,
     /// Whether sources that are the same get the times that they had when the target directory was saved.
@@ -74,6 +76,7 @@ impl Default for Cargo {
             env_vars: Vec::new(),
             directories: Vec::new(),
             targets: true,
+            all_crates: false,
             bin: false,
             replay_times: true,
             sources: Vec::new(),

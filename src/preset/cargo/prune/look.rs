@@ -1,0 +1,280 @@
+//! What a target directory says of itself.
+//!
+//! cargo, `core/compiler/{layout,fingerprint}`: `<profile>/.fingerprint/<package>-<hash>` has for each unit a file with
+//! the unit's fingerprint and beside it, as JSON, what that was made from: among others the fingerprints of the units it
+//! depends on. Outputs in `deps`, `build` and `examples` carry the same hash. Which sources a unit was made from stands in
+//! the dep-info that the compiler wrote beside the output. A target directory that is laid out otherwise has no profiles
+//! here, and all of it is kept.
+
+use std::collections::HashMap;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::error::{Error, Result};
+use crate::fs::{Kind, Timestamp, files};
+
+/// What was found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Looked {
+    /// The directories of profiles, those of other platforms too.
+    pub profiles: Vec<Profile>,
+}
+
+/// The directory of a profile.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Profile {
+    /// Where it is.
+    pub directory: PathBuf,
+    /// The names in `.fingerprint`.
+    pub fingerprints: Vec<String>,
+    /// The units in it.
+    pub units: Vec<Unit>,
+    /// The names in `deps`, `build` and `examples`, each with the directory before it.
+    pub outputs: Vec<PathBuf>,
+    /// What is in `incremental`.
+    pub incremental: Vec<Incremental>,
+}
+
+/// Something that cargo built.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unit {
+    /// Its directory in `.fingerprint`: package and hash.
+    pub directory: String,
+    /// What of the package it is: `lib-serde`, `test-bin-app`.
+    pub name: String,
+    /// Its fingerprint; none when its build did not end well.
+    pub fingerprint: Option<u64>,
+    /// The fingerprints of the units that it was built with.
+    pub needs: Vec<u64>,
+    /// What it was made from.
+    pub origin: Origin,
+    /// When it was built.
+    pub built: Timestamp,
+}
+
+/// Where the sources of a unit came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A registry: `NAME-VERSION`.
+    Registry(String),
+    /// Git: cargo's directories for the repository and the commit.
+    Git(String, String),
+    /// A file, relative to the root of the workspace.
+    Workspace(PathBuf),
+    /// It is not known, or outside of the workspace.
+    Elsewhere,
+}
+
+/// What the compiler keeps to build a crate in part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Incremental {
+    /// Its name: crate and hash.
+    pub name: String,
+    /// When it was used last.
+    pub modified: Timestamp,
+    /// The names in it.
+    pub sessions: Vec<String>,
+}
+
+/// Bytes of dep-info that surely name the first source.
+const ENOUGH: u64 = 16 << 10;
+
+/// Looks at a target directory. What disappears meanwhile, or can't be understood, is as if it were not there.
+pub fn look(target: &Path) -> Result<Looked> {
+    let mut profiles = Vec::new();
+    for first in directories(target)? {
+        if is_directory(&first.join(FINGERPRINTS)) {
+            profiles.push(profile(first)?);
+            continue;
+        }
+        for second in directories(&first)? {
+            if is_directory(&second.join(FINGERPRINTS)) {
+                profiles.push(profile(second)?);
+            }
+        }
+    }
+    Ok(Looked { profiles })
+}
+
+const FINGERPRINTS: &str = ".fingerprint";
+
+fn profile(directory: PathBuf) -> Result<Profile> {
+    let mut outputs = Vec::new();
+    let mut described = HashMap::new();
+    for kind in ["deps", "build", "examples"] {
+        for name in names(&directory.join(kind))? {
+            if let Some(hash) = name.strip_suffix(".d").and_then(hash_of) {
+                described.insert(hash.to_owned(), directory.join(kind).join(&name));
+            }
+            outputs.push(Path::new(kind).join(name));
+        }
+    }
+    let fingerprints = names(&directory.join(FINGERPRINTS))?;
+    let mut units = Vec::new();
+    for package in &fingerprints {
+        let Some(hash) = hash_of(package) else { continue };
+        let dep_info = described.get(hash).cloned().or_else(|| dep_info_of_script(&directory, package));
+        let origin = dep_info.and_then(|path| first_source(&path)).map_or(Origin::Elsewhere, origin);
+        units.extend(units_of(&directory.join(FINGERPRINTS), package, &origin)?);
+    }
+    let mut incremental = Vec::new();
+    for name in names(&directory.join("incremental"))? {
+        let path = directory.join("incremental").join(&name);
+        let Ok(Some(stat)) = files::stat(&path) else { continue };
+        incremental.push(Incremental { name, modified: stat.modified, sessions: names(&path)? });
+    }
+    Ok(Profile { directory, fingerprints, units, outputs, incremental })
+}
+
+/// The dep-info of a build script, which lies with its program.
+fn dep_info_of_script(profile: &Path, package: &str) -> Option<PathBuf> {
+    let directory = profile.join("build").join(package);
+    let name = names(&directory).ok()?.into_iter().find(|name| name.strip_suffix(".d").is_some())?;
+    Some(directory.join(name))
+}
+
+#[derive(Deserialize)]
+struct Fingerprint {
+    /// Number of the package, name, whether it is public, fingerprint.
+    deps: Vec<(u64, String, bool, u64)>,
+}
+
+/// The units of a directory of `.fingerprint`.
+fn units_of(fingerprints: &Path, package: &str, origin: &Origin) -> Result<Vec<Unit>> {
+    let directory = fingerprints.join(package);
+    let mut units = Vec::new();
+    for json in names(&directory)? {
+        let Some(name) = json.strip_suffix(".json") else { continue };
+        let hash = directory.join(name);
+        let (Ok(Some(built)), Ok(bytes), Ok(hash)) =
+            (files::modified(&hash), files::read(&directory.join(&json)), files::read(&hash))
+        else {
+            continue;
+        };
+        let Ok(Fingerprint { deps }) = serde_json::from_slice(&bytes) else { continue };
+        units.push(Unit {
+            directory: package.to_owned(),
+            name: name.to_owned(),
+            fingerprint: number(&hash),
+            needs: deps.into_iter().map(|(_, _, _, fingerprint)| fingerprint).collect(),
+            origin: origin.clone(),
+            built,
+        });
+    }
+    Ok(units)
+}
+
+/// A fingerprint as cargo writes it: the bytes of the number, the lowest first, each as two digits.
+fn number(hex: &[u8]) -> Option<u64> {
+    let number =
+        u64::from_str_radix(std::str::from_utf8(hex).ok().filter(|hex| hex.len() == 16)?, 16).ok()?;
+    Some(number.swap_bytes())
+}
+
+/// The hash at the end of a name, before any ending.
+pub(super) fn hash_of(name: &str) -> Option<&str> {
+    let stem = name.split_once('.').map_or(name, |(stem, _)| stem);
+    let (_, hash) = stem.rsplit_once('-')?;
+    let is_hash = hash.len() == 16 && hash.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    is_hash.then_some(hash)
+}
+
+/// The first source in dep-info, which is written as a rule of make: `OUTPUT: SOURCE SOURCE...`.
+fn first_source(dep_info: &Path) -> Option<String> {
+    let mut bytes = Vec::new();
+    files::open(dep_info).ok()?.take(ENOUGH).read_to_end(&mut bytes).ok()?;
+    let text = String::from_utf8_lossy(&bytes);
+    let (_, sources) = text.lines().next()?.split_once(": ")?;
+    let mut source = String::new();
+    let mut letters = sources.chars();
+    while let Some(letter) = letters.next() {
+        match letter {
+            ' ' => break,
+            '\\' => source.extend(letters.next()),
+            other => source.push(other),
+        }
+    }
+    (!source.is_empty()).then_some(source)
+}
+
+fn origin(source: String) -> Origin {
+    if let Some((_, below)) = source.split_once("/registry/src/")
+        && let Some(package) = below.split('/').nth(1)
+    {
+        return Origin::Registry(package.to_owned());
+    }
+    if let Some((_, below)) = source.split_once("/git/checkouts/") {
+        let mut names = below.split('/');
+        if let (Some(repository), Some(commit)) = (names.next(), names.next()) {
+            return Origin::Git(repository.to_owned(), commit.to_owned());
+        }
+    }
+    if source.starts_with('/') { Origin::Elsewhere } else { Origin::Workspace(source.into()) }
+}
+
+fn is_directory(path: &Path) -> bool {
+    matches!(files::stat(path), Ok(Some(stat)) if stat.kind == Kind::Directory)
+}
+
+fn directories(path: &Path) -> Result<Vec<PathBuf>> {
+    let paths = names(path)?.into_iter().map(|name| path.join(name));
+    Ok(paths.filter(|path| is_directory(path)).collect())
+}
+
+/// The names in a directory; none when it is not one.
+fn names(path: &Path) -> Result<Vec<String>> {
+    match files::list(path) {
+        Ok(names) => Ok(names.into_iter().filter_map(|name| name.into_string().ok()).collect()),
+        Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotADirectory => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hashes_are_found_in_all_names_of_outputs() {
+        for (name, hash) in [
+            ("libserde_core-d412efb79a59852b.rmeta", Some("d412efb79a59852b")),
+            ("app-d412efb79a59852b", Some("d412efb79a59852b")),
+            ("app-d412efb79a59852b.app.1a2b-cgu.0.rcgu.o", Some("d412efb79a59852b")),
+            ("my-crate-0123456789abcdef", Some("0123456789abcdef")),
+            ("libplain.so", None),
+            ("my-crate", None),
+            ("app-0123456789ABCDEF", None),
+        ] {
+            assert_eq!(hash_of(name), hash, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_first_source_tells_where_a_unit_came_from() {
+        let registry = |package: &str| Origin::Registry(package.to_owned());
+        for (line, expected) in [
+            ("/t/a.d: /h/.cargo/registry/src/r-1/serde-1.0.1/src/lib.rs /x\n", registry("serde-1.0.1")),
+            (
+                "/t/a.d: /h/.cargo/git/checkouts/dep-0a/0123456/src/lib.rs",
+                Origin::Git("dep-0a".into(), "0123456".into()),
+            ),
+            ("/t/a.d: lib/src/lib.rs lib/src/x.rs", Origin::Workspace("lib/src/lib.rs".into())),
+            ("/t/a.d: my\\ lib/src/lib.rs", Origin::Workspace("my lib/src/lib.rs".into())),
+            ("/t/a.d: /beside/src/lib.rs", Origin::Elsewhere),
+            ("", Origin::Elsewhere),
+        ] {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join("a.d");
+            std::fs::write(&path, line).unwrap();
+            assert_eq!(first_source(&path).map_or(Origin::Elsewhere, origin), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn fingerprints_are_numbers_with_the_lowest_byte_first() {
+        assert_eq!(number(b"0100000000000080"), Some(0x8000_0000_0000_0001));
+        assert_eq!(number(b""), None);
+    }
+}

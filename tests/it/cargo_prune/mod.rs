@@ -1,0 +1,221 @@
+//! What is not worth keeping is left out, and builds miss nothing: real builds with the real cargo.
+
+mod registry;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use local_cache::preset::cargo::prune::{self, Needed};
+use local_cache::tree::Places;
+use local_cache::tree::scan::{Exclude, Options, scan};
+
+use crate::cargo_sources::kit::{Files, Runner, Step, Times, check_out, package, printed};
+use registry::Registry;
+
+/// How often a dependency is upgraded.
+const UPGRADES: u32 = 10;
+
+/// A library of some size, so that outputs and not directories are what counts.
+fn library(calls: &str, number: u32) -> String {
+    use std::fmt::Write as _;
+    let mut text = format!("pub fn number() -> u32 {{ {number}{calls} }}\n");
+    for n in 0..60 {
+        let body = format!("x.iter().map(|y| format!(\"{{}} {n}\", y + {number})).collect()");
+        writeln!(text, "pub fn f{n}(x: &[u64]) -> Vec<String> {{ {body} }}").unwrap();
+    }
+    text
+}
+
+/// Three packages, each of which needs the one before it, and one that stands alone.
+const PACKAGES: [&str; 4] = ["aaaa", "bbbb", "cccc", "only"];
+
+/// Publishes a version of a package; the second has a build script.
+fn publish(registry: &Registry, package: usize, number: u32) {
+    let (name, version) = (PACKAGES[package], format!("1.0.{number}"));
+    let needs = if matches!(package, 1 | 2) { &PACKAGES[package - 1..package] } else { &[] };
+    let calls = needs.first().map_or_else(String::new, |name| format!(" + {name}::number()"));
+    let text = library(&calls, number);
+    let script = ("build.rs", "fn main() { println!(\"cargo:rerun-if-changed=build.rs\"); }\n");
+    let sources = [("src/lib.rs", &*text), script];
+    registry.publish(name, &version, needs, &sources[..if package == 1 { 2 } else { 1 }]);
+}
+
+fn publish_all(registry: &Registry, number: u32) {
+    (0..PACKAGES.len()).for_each(|package| publish(registry, package, number));
+}
+
+/// A workspace of a program and a library with a test, that use them.
+fn workspace(registry: &Registry) -> Files {
+    let mut files = Files::new();
+    package(
+        &mut files,
+        ".",
+        "[workspace]\nmembers = [\"lib\"]\n[[bin]]\nname = \"app\"\npath = \"src/main.rs\"\n\
+         [dependencies]\nlib = { path = \"lib\" }\n",
+        &[
+            ("src/main.rs", "fn main() { println!(\"{}\", lib::number()) }\n"),
+            ("tests/outer.rs", "#[test]\nfn t() {}\n"),
+        ],
+    );
+    let mut files: Files = files
+        .into_iter()
+        .map(|(path, text)| (path[2..].to_owned(), text.replace("name = \".\"", "name = \"repo\"")))
+        .collect();
+    package(
+        &mut files,
+        "lib",
+        "[dependencies]\ncccc = \"1\"\n",
+        &[("src/lib.rs", "pub fn number() -> u32 { cccc::number() }\n")],
+    );
+    files.insert(".cargo/config.toml".into(), registry.config());
+    files
+}
+
+/// Builds programs and tests, and checks them.
+fn build_all(runner: &Runner, checkout: &Path) -> BTreeSet<String> {
+    let mut compiled = BTreeSet::new();
+    for command in [&["build", "--all-targets", "--workspace"][..], &["check", "--workspace"]] {
+        let built = runner.build_as(checkout, command, &[]);
+        assert!(built.succeeded, "{}", built.errors);
+        compiled.extend(built.compiled);
+    }
+    compiled
+}
+
+fn upgrade(runner: &Runner, checkout: &Path) {
+    let output = runner.cargo(checkout, &["update", "--quiet"]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn bytes(directory: &Path, exclude: Option<Exclude<'_>>) -> u64 {
+    let places = Places::new([((*b"x").into(), directory.to_owned())]);
+    scan(&places, &Options { exclude, ..Options::default() }).unwrap().tree.total_bytes()
+}
+
+#[test]
+fn ten_upgrades_of_dependencies_leave_what_one_fresh_build_would() {
+    let runner = Runner::new();
+    let registry = Registry::new();
+    let checkout = runner.path("repo");
+    publish_all(&registry, 0);
+    let mut files = workspace(&registry);
+    check_out(&files, &checkout, Times::Now);
+    build_all(&runner, &checkout);
+    runner.save_pruned(&Step::of(&checkout), "key");
+    let mut unpruned = 0;
+    for number in 1..=UPGRADES {
+        // In turn, so that what stays has to go with what it was built with.
+        publish(&registry, number as usize % 3, number);
+        check_out(&files, &checkout, Times::Now);
+        runner.restore(&Step::of(&checkout), "key");
+        upgrade(&runner, &checkout);
+        build_all(&runner, &checkout);
+        files.insert("Cargo.lock".into(), fs::read_to_string(checkout.join("Cargo.lock")).unwrap());
+        let all = bytes(&checkout.join("target"), None);
+        unpruned += all - runner.save_pruned(&Step::of(&checkout), "key").bytes;
+    }
+    check_out(&files, &checkout, Times::Now);
+    runner.restore(&Step::of(&checkout), "key");
+    let kept = bytes(&checkout.join("target"), None);
+    assert_eq!(build_all(&runner, &checkout), BTreeSet::new(), "nothing changed");
+    assert_eq!(printed(&checkout), "27\n");
+
+    fs::remove_dir_all(checkout.join("target")).unwrap();
+    build_all(&runner, &checkout);
+    let fresh = bytes(&checkout.join("target"), None);
+    assert!(kept * 10 <= fresh * 13, "{kept} bytes are kept, a fresh build has {fresh}");
+    assert!(unpruned > 2 * fresh, "without leaving anything out it would be {unpruned} bytes more");
+}
+
+#[test]
+fn a_registry_without_what_the_lock_file_does_not_need_builds_offline() {
+    let runner = Runner::new();
+    let registry = Registry::new();
+    let checkout = runner.path("repo");
+    publish_all(&registry, 0);
+    let mut files = workspace(&registry);
+    *files.get_mut("lib/Cargo.toml").unwrap() += "only = \"1\"\n";
+    check_out(&files, &checkout, Times::Now);
+    build_all(&runner, &checkout);
+    publish_all(&registry, 1);
+    upgrade(&runner, &checkout);
+    build_all(&runner, &checkout);
+    fs::write(checkout.join("lib/Cargo.toml"), &workspace(&registry)["lib/Cargo.toml"]).unwrap();
+    build_all(&runner, &checkout);
+
+    let home = runner.path("cargo-home");
+    let before = names(&home);
+    let facts = Step::of(&checkout).facts();
+    let needed = Needed::of_workspaces(&facts).unwrap();
+    let exclude = prune::downloads(home.clone(), needed);
+    keep_only(&home, &exclude);
+    let gone: BTreeSet<String> = before.difference(&names(&home)).cloned().collect();
+    for name in ["aaaa-1.0.0.crate", "only-1.0.1.crate", "cccc-1.0.0", "only"] {
+        assert!(gone.iter().any(|path| path.ends_with(&format!("/{name}"))), "{name}: {gone:#?}");
+    }
+    assert!(!gone.iter().any(|path| path.contains("1.0.1") && !path.contains("only")), "{gone:#?}");
+    fs::remove_dir_all(checkout.join("target")).unwrap();
+    let built = runner.build_as(&checkout, &["build", "--offline", "--locked"], &[]);
+    assert!(built.succeeded, "{}", built.errors);
+    assert_eq!(printed(&checkout), "3\n");
+}
+
+fn names(directory: &Path) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    crate::support::trees::walk(directory, &mut |path| {
+        names.insert(path.to_str().unwrap().to_owned());
+    });
+    names
+}
+
+/// Removes what is left out.
+fn keep_only(directory: &Path, exclude: Exclude<'_>) {
+    let places = Places::new([((*b"x").into(), directory.to_owned())]);
+    let kept = scan(&places, &Options { exclude: Some(exclude), ..Options::default() }).unwrap().tree;
+    let dirs = kept.dir_ids().map(|dir| places.dir_path(&kept, dir));
+    let leaves = kept.leaf_ids().map(|leaf| places.leaf_path(&kept, leaf));
+    let kept: BTreeSet<PathBuf> = dirs.chain(leaves).collect();
+    let mut gone = Vec::new();
+    crate::support::trees::walk(directory, &mut |path| {
+        if !kept.contains(path) {
+            gone.push(path.to_owned());
+        }
+    });
+    for path in gone.iter().rev() {
+        if path.is_dir() { fs::remove_dir(path).unwrap() } else { fs::remove_file(path).unwrap() }
+    }
+}
+
+#[test]
+fn a_test_that_was_removed_goes_and_a_failed_build_costs_no_other_unit() {
+    let runner = Runner::new();
+    let registry = Registry::new();
+    let checkout = runner.path("repo");
+    publish_all(&registry, 0);
+    let mut files = workspace(&registry);
+    check_out(&files, &checkout, Times::Now);
+    build_all(&runner, &checkout);
+    let has_outer = |checkout: &Path| {
+        let deps = fs::read_dir(checkout.join("target/debug/deps")).unwrap();
+        deps.filter(|entry| entry.as_ref().unwrap().file_name().to_str().unwrap().starts_with("outer-"))
+            .count()
+    };
+    assert!(has_outer(&checkout) > 0);
+    files.insert("Cargo.lock".into(), fs::read_to_string(checkout.join("Cargo.lock")).unwrap());
+    files.remove("tests/outer.rs");
+    let main = files.insert("src/main.rs".into(), "fn main() {".into()).unwrap();
+    for name in ["src/main.rs", "tests/outer.rs"] {
+        fs::remove_file(checkout.join(name)).unwrap();
+    }
+    fs::write(checkout.join("src/main.rs"), &files["src/main.rs"]).unwrap();
+    assert!(!runner.build(&checkout).succeeded);
+    runner.save_pruned(&Step::of(&checkout), "key");
+
+    files.insert("src/main.rs".into(), main);
+    check_out(&files, &checkout, Times::Now);
+    runner.restore(&Step::of(&checkout), "key");
+    assert_eq!(has_outer(&checkout), 0);
+    assert_eq!(build_all(&runner, &checkout), BTreeSet::from(["repo".to_owned()]));
+    assert_eq!(printed(&checkout), "0\n");
+}
