@@ -40,3 +40,4 @@ mod site_identity;
 mod site_paths;
 mod space;
 mod support;
+mod workflows;
