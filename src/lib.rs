@@ -6,6 +6,7 @@
 //!
 //! - `cli`: the command line: arguments in, text or JSON out
 //! - `demo`: the jobs of a workflow on a real Cargo project, with and without the cache
+//! - `doctor`: the checks of a troubleshooting guide
 //! - `action`: the phases of the GitHub Action: inputs and workflow context in, outputs and log lines out
 //! - `report`: numbers, durations and tables as people read them
 //! - `ops`: whole operations: restore, save, list, verify, prune
@@ -15,6 +16,7 @@
 //! - `key`: what identifies an entry: keys, paths, digests of files
 //! - `pattern`: path patterns with the rules of GitHub's own glob library
 //! - `tree`: directory trees: scan, manifest, plan, apply
+//! - `events`: what phases of jobs did, one line each
 //! - `fs`: the only room that calls the filesystem, relative to directory descriptors
 //! - `monitor`: how operations tell their progress and learn to stop
 //! - `workers`: jobs spread over threads, in order
@@ -27,7 +29,9 @@ pub mod action;
 pub mod cli;
 pub mod demo;
 pub mod digest;
+pub mod doctor;
 pub mod error;
+pub mod events;
 pub mod fs;
 pub mod key;
 pub mod monitor;

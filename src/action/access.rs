@@ -85,7 +85,8 @@ pub fn decide(inputs: &Inputs, context: &Context, event: Option<&Event>) -> Resu
     Ok(Access { read, write: own })
 }
 
-fn scope_of(scope: Scope, context: &Context) -> Result<String, Refusal> {
+/// The scope whose entries a run writes when it can be trusted.
+pub(super) fn scope_of(scope: Scope, context: &Context) -> Result<String, Refusal> {
     let named = match scope {
         Scope::Repository => context.repository.as_deref().ok_or(Refusal::NoRepository)?,
         Scope::Owner => context.owner.as_deref().ok_or(Refusal::NoRepository)?,

@@ -8,6 +8,8 @@
 //! - [`inputs`]: every input, its default and its rules, from one table
 //! - [`commands`]: values to workflow commands, and outside text to harmless text
 //! - [`record`]: values to records of the runner's file commands
+//! - [`experiment`]: which runs go without the cache
+//! - [`summary`]: what the caches did, as Markdown
 //!
 //! Doing:
 //! - [`files`]: appends records to the runner's files, reads the event file
@@ -21,6 +23,7 @@ pub mod commands;
 pub mod context;
 pub mod env;
 pub mod event;
+pub mod experiment;
 pub mod files;
 pub mod inputs;
 pub mod kind;
@@ -28,6 +31,7 @@ pub mod log;
 pub mod phase;
 pub mod place;
 pub mod record;
+pub mod summary;
 
 pub use context::Context;
 pub use env::Env;

@@ -81,6 +81,26 @@ pub(super) enum Command {
         after_help = "Everything happens in one temporary directory, below TMPDIR or else /tmp, the store too.\n\nExamples:\n  local-cache demo\n  local-cache demo --project ~/src/my-workspace\n  TMPDIR=/mnt/disk local-cache demo --keep"
     )]
     Demo(Demo),
+    /// Show what jobs got out of the cache: hits, time, bytes, by repository, kind and day
+    #[command(
+        after_help = "Examples:\n  local-cache stats --since 30d\n  local-cache stats --format prometheus > /var/lib/node_exporter/local_cache.prom"
+    )]
+    Stats(super::stats::StatsArgs),
+    /// Write what `stats` counts, and what the store holds, as one page with charts
+    #[command(
+        after_help = "Example:\n  local-cache report --html /var/www/html/local-cache.html --since 90d"
+    )]
+    Report(super::report::ReportArgs),
+    /// Check all that the cache needs, and say what to do about what is wrong
+    #[command(
+        after_help = "The exit code is 1 when something keeps the cache from working. Run it as the user who runs jobs.\n\nExamples:\n  local-cache doctor\n  sudo -u runner local-cache doctor --workspace ~runner/actions-runner/_work/repo/repo --json"
+    )]
+    Doctor(super::doctor::DoctorArgs),
+    /// Take over or remove what rsync workflows kept in the cache root (`cargo/<key>`, `target/<key>`)
+    #[command(
+        after_help = "What is taken over becomes an entry that a restore falls back to; the directories stay until they are removed.\n\nExamples:\n  local-cache import --dry-run\n  local-cache import --repository acme/widget --workspace ~/src/widget --job build --job test\n  local-cache import --remove"
+    )]
+    Import(super::import::ImportArgs),
     /// Print completions for a shell
     #[command(
         after_help = "Example:\n  local-cache completions bash > ~/.local/share/bash-completion/completions/local-cache"
@@ -258,6 +278,9 @@ pub(super) struct CargoRestore {
 pub(super) struct CargoSave {
     #[command(flatten)]
     pub(super) workspaces: CargoWorkspaces,
+    /// Move the target directories into the store afterwards, so that a restore puts them back by a rename
+    #[arg(long = "move")]
+    pub(super) keep_ready: bool,
 }
 
 #[derive(Debug, Args)]
@@ -300,7 +323,7 @@ pub(super) enum Phase {
     Post,
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     crate::action::inputs::duration(text)
         .ok_or_else(|| "not a duration; write it like 7d, 12h or 1h30m".to_owned())
 }

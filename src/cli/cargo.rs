@@ -11,7 +11,7 @@ use super::{Exit, Failure, args};
 use crate::action::Env;
 use crate::action::inputs;
 use crate::ops::job::{
-    Cache, Cargo, Found, Job, Reply, RestoreTask, SaveTask, Saved, Subject, Task, WorkspaceLine, work,
+    Cache, Cargo, Found, Health, Job, Reply, RestoreTask, SaveTask, Saved, Subject, Task, WorkspaceLine, work,
 };
 use crate::ops::paths::Ground;
 use crate::report::{bytes, things, took};
@@ -30,7 +30,8 @@ pub(super) fn cargo(context: &mut Context<'_>, args: &args::Cargo, env: &Env) ->
         }
         // Nothing was noted down, so what is there goes by the key that it has now.
         CargoCommand::Save(save) => {
-            (&save.workspaces, Task::Save(SaveTask { refresh: true, ..SaveTask::default() }), false)
+            let task = SaveTask { refresh: true, keep_ready: save.keep_ready, ..SaveTask::default() };
+            (&save.workspaces, Task::Save(task), false)
         }
     };
     let directory = &context.base.working_directory;
@@ -48,6 +49,7 @@ pub(super) fn cargo(context: &mut Context<'_>, args: &args::Cargo, env: &Env) ->
         workspace: checkout.unwrap_or(directory).to_owned(),
         subject: Subject::Cargo(Box::new(cargo)),
         task,
+        health: Health::default(),
     };
     let home = Some(context.base.home.as_path()).filter(|home| home.is_absolute());
     let reply = work(&job, &Ground::local(home), context.monitor);

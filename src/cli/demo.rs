@@ -49,9 +49,9 @@ fn line(event: &Event<'_>) -> String {
         }
         Event::Job(kind) => format!("\n{}\n", title(*kind)),
         Event::Missed => "💿 nothing is cached yet\n".to_owned(),
-        Event::Restored(cache, duration) => {
-            let size = cache.restored.map(|(_, stored)| size(stored)).unwrap_or_default();
-            format!("🚀 restored {} in {}: {size}\n", cache.name, took(*duration))
+        Event::Restored(caches, duration) => {
+            let restored = |of_it: &CacheUse| of_it.restored.map(|(_, stored)| stored);
+            format!("🚀 restored in {}: {}\n", took(*duration), list(caches, restored))
         }
         Event::Fetching => "🔍 fetching crates\n".to_owned(),
         Event::Building => "🔍 building\n".to_owned(),
@@ -62,9 +62,8 @@ fn line(event: &Event<'_>) -> String {
                 things(compiled.total(), "crate", "crates")
             )
         }
-        Event::Saved(cache, duration) => {
-            let size = cache.saved.map(size).unwrap_or_default();
-            format!("💾 saved {} in {}: {size}\n", cache.name, took(*duration))
+        Event::Saved(caches, duration) => {
+            format!("💾 saved in {}: {}\n", took(*duration), list(caches, |of_it| of_it.saved))
         }
         Event::Removed(path) => format!("\n🧹 removed {}\n", path.display()),
         Event::Kept(path) => format!("\n💾 kept {}\n", path.display()),
@@ -77,6 +76,15 @@ fn title(kind: JobKind) -> &'static str {
         JobKind::WithCache => "Job 2: the next one, a fresh checkout and an empty Cargo home",
         JobKind::WithoutCache => "Job 2 again, without the cache",
     }
+}
+
+/// The caches with what was restored or saved of them, in one line.
+fn list(caches: &[CacheUse], of: impl Fn(&CacheUse) -> Option<Stored>) -> String {
+    let filled =
+        caches.iter().filter_map(|cache| Some((cache, of(cache).filter(|stored| stored.files > 0)?)));
+    let parts: Vec<String> =
+        filled.map(|(cache, stored)| format!("{} ({})", cache.name, size(stored))).collect();
+    if parts.is_empty() { "nothing is needed".to_owned() } else { parts.join(", ") }
 }
 
 fn size(stored: Stored) -> String {
@@ -139,7 +147,7 @@ fn conclusion(report: &Report) -> String {
         0 => writeln!(text, ", and nothing of its own either"),
         _ => writeln!(
             text,
-            "; {} of its own {}, because a checkout gives every file a new time",
+            "; {} of its own {}",
             things(own, "crate", "crates"),
             if own == 1 { "is" } else { "are" }
         ),

@@ -4,11 +4,15 @@ mod args;
 mod cargo;
 mod commands;
 mod demo;
+mod doctor;
 mod exit;
+mod import;
 mod interrupt;
 mod key;
 mod progress;
+mod report;
 mod show;
+mod stats;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -69,6 +73,10 @@ pub fn run(surroundings: Surroundings<'_>) -> Exit {
         Command::Show(show) => commands::show(&mut context, show),
         Command::Verify(verify) => commands::verify(&mut context, verify),
         Command::Prune(prune) => commands::prune(&mut context, prune),
+        Command::Doctor(args) => doctor::doctor(&mut context, args, env),
+        Command::Report(args) => report::report(&mut context, args),
+        Command::Import(args) => import::import(&mut context, args, env),
+        Command::Stats(args) => stats::stats(&mut context, args),
         Command::Completions(completions) => {
             clap_complete::generate(completions.shell, &mut Arguments::command(), "local-cache", context.out);
             Ok(Exit::Done)

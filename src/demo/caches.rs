@@ -1,95 +1,97 @@
-//! The caches of the jobs: lists of paths, each under a key with the digest of Cargo.lock.
+//! The caches of the jobs: those of the cargo preset, as the action restores and saves them.
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::scratch::Scratch;
 use super::{CacheUse, Error, Stored};
-use crate::key::hash_files::hash_files;
+use crate::key::matching::Match;
 use crate::monitor::Monitor;
-use crate::ops::paths::{Ground, PathList};
-use crate::ops::{restore, save};
-use crate::pattern::Base;
-use crate::store::Store;
-use crate::store::entry::{Entry, Group, Kind};
-use crate::tree::plan::Extras;
-
-/// What each cache holds, in a word and as people write it into `path`.
-const CACHES: [(&str, &[&str]); 2] =
-    [("registry", &["~/.cargo/registry", "~/.cargo/git"]), ("target", &["target"])];
-
-/// One cache of a job.
-pub(super) struct Cache<'a> {
-    name: &'static str,
-    key: String,
-    restore_keys: [String; 1],
-    paths: PathList,
-    group: Group,
-    store: &'a Store,
-}
+use crate::ops::job::{
+    Cargo, Found, Health, Job, Noted, Reply, RestoreTask, SaveTask, Saved, Subject, Task, work,
+};
+use crate::ops::paths::Ground;
 
 /// The caches of a job whose checkout lies in place.
-pub(super) fn of_job<'a>(store: &'a Store, scratch: &Scratch) -> Result<Vec<Cache<'a>>, Error> {
-    let base = Base::new(scratch.checkout(), scratch.home());
-    let lock_files = ["**/Cargo.lock".to_owned()];
-    let digest = hash_files(&scratch.checkout(), &lock_files, false, &scratch.home())?
-        .map_or_else(String::new, |digest| digest.to_string());
-    let cache = |(name, lines): (&'static str, &[&str])| {
-        let paths =
-            PathList::parse(lines, &base).map_err(|error| crate::error::Error::invalid(error.to_string()))?;
-        let prefix = format!("{}-{name}-", std::env::consts::OS);
-        let group =
-            Group { scope: String::new(), git_ref: String::new(), kind: Kind::Path, paths: paths.identity() };
-        Ok(Cache { name, key: format!("{prefix}{digest}"), restore_keys: [prefix], paths, group, store })
-    };
-    CACHES.into_iter().map(cache).collect()
+pub(super) struct Caches {
+    job: Job,
+    home: PathBuf,
 }
 
-impl Cache<'_> {
-    /// Restores the cache; how long it took includes looking for it.
-    pub(super) fn restore(&self, monitor: &dyn Monitor) -> Result<(CacheUse, Duration), Error> {
-        let begun = Instant::now();
-        let request = restore::Request {
-            groups: std::slice::from_ref(&self.group),
-            key: &self.key,
-            restore_keys: &self.restore_keys,
-            place: &|name| self.paths.place(name),
-            extras: Extras::Keep,
+impl Caches {
+    /// The caches of the project in the checkout, for steps with these variables.
+    pub(super) fn of_job(scratch: &Scratch, variables: &BTreeMap<OsString, OsString>) -> Self {
+        let mut cargo = Cargo::default();
+        cargo.add_env(variables.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str())), true);
+        let job = Job {
+            cache_root: scratch.cache_root(),
+            workspace: scratch.checkout(),
+            subject: Subject::Cargo(Box::new(cargo)),
+            health: Health::default(),
+            // Replaced by each task.
+            task: Task::Restore(RestoreTask::default()),
+        };
+        Self { job, home: scratch.home() }
+    }
+
+    /// Restores the caches; how long it took includes looking for them. The last is for [`Caches::save`].
+    pub(super) fn restore(
+        &self,
+        monitor: &dyn Monitor,
+    ) -> Result<(Vec<CacheUse>, Duration, Vec<Noted>), Error> {
+        let task = RestoreTask {
+            read: vec![(String::new(), String::new())],
+            mirror: true,
             verify: true,
-            lookup_only: false,
+            ..RestoreTask::default()
         };
-        let restored = restore::restore(self.store, &request, monitor)?;
-        let found = restored.map(|restored| (restored.matched, size(&restored.entry)));
-        let of_it = CacheUse { name: self.name, key: self.key.clone(), restored: found, saved: None };
-        Ok((of_it, begun.elapsed()))
+        let (reply, took) = self.carry_out(Task::Restore(task), monitor)?;
+        let noted = reply.caches.iter().map(crate::ops::job::Cache::noted).collect();
+        let uses = reply.caches.into_iter().map(|cache| {
+            let restored = cache.found.as_ref().map(|found| (matched(found), size(found.files, found.bytes)));
+            CacheUse { name: cache.name, key: cache.key, restored, saved: None }
+        });
+        Ok((uses.collect(), took, noted))
     }
 
-    /// Saves the cache; none when it is there already, or when there is nothing to save.
-    pub(super) fn save(&self, monitor: &dyn Monitor) -> Result<(Option<Stored>, Duration), Error> {
+    /// Saves what changed of the caches and says so in `uses`.
+    pub(super) fn save(
+        &self,
+        noted: Vec<Noted>,
+        uses: &mut [CacheUse],
+        monitor: &dyn Monitor,
+    ) -> Result<Duration, Error> {
+        let task = SaveTask { noted, keep_ready: true, ..SaveTask::default() };
+        let (reply, took) = self.carry_out(Task::Save(task), monitor)?;
+        for cache in reply.caches {
+            let of_it = uses.iter_mut().find(|of_it| of_it.name == cache.name);
+            if let (Some(of_it), Some(Saved::Done { files, bytes, .. })) = (of_it, cache.saved) {
+                of_it.saved = Some(size(files, bytes));
+            }
+        }
+        Ok(took)
+    }
+
+    fn carry_out(&self, task: Task, monitor: &dyn Monitor) -> Result<(Reply, Duration), Error> {
         let begun = Instant::now();
-        let roots = self.paths.resolve(&Ground::local(None))?;
-        let exclude = roots.exclude();
-        let request = save::Request {
-            group: &self.group,
-            key: &self.key,
-            places: &roots.places,
-            exclude: exclude.as_ref().map(|exclude| exclude as &_),
-            existing: save::Existing::Stays,
-            allow_empty: false,
-            keep_ready: false,
-            sources: None,
-            parent: None,
-        };
-        let saved = match save::save(self.store, &request, monitor)? {
-            save::Outcome::Saved(saved) => Some(size(&saved.entry)),
-            save::Outcome::Exists
-            | save::Outcome::Unchanged
-            | save::Outcome::InProgress
-            | save::Outcome::NothingThere => None,
-        };
-        Ok((saved, begun.elapsed()))
+        let reply = work(&Job { task, ..self.job.clone() }, &Ground::local(Some(&self.home)), monitor);
+        reply.warnings.iter().for_each(|warning| monitor.warn(warning));
+        let mut errors =
+            reply.error.iter().chain(reply.caches.iter().filter_map(|cache| cache.error.as_ref()));
+        match errors.next().cloned() {
+            _ if monitor.is_interrupted() => Err(crate::error::Error::Interrupted.into()),
+            Some(error) => Err(crate::error::Error::invalid(error).into()),
+            None => Ok((reply, begun.elapsed())),
+        }
     }
 }
 
-fn size(entry: &Entry) -> Stored {
-    Stored { files: entry.files, bytes: entry.bytes }
+fn matched(found: &Found) -> Match {
+    if found.exact { Match::Exact } else { Match::Prefix }
+}
+
+fn size(files: u64, bytes: u64) -> Stored {
+    Stored { files, bytes }
 }

@@ -2,16 +2,17 @@
 
 use std::time::{Duration, Instant};
 
-use super::caches::{self, Cache};
+use super::caches::Caches;
 use super::copy::copy_tree;
 use super::process::{Cargo, Ran};
 use super::scratch::Scratch;
 use super::{
-    CacheUse, Compiled, Error, Event, Job, JobKind, Options, cargo_home, environment, offline, project,
+    CacheUse, Compiled, Error, Event, Job, JobKind, Options, Stored, cargo_home, environment, offline,
+    project,
 };
 use crate::fs::files;
 use crate::monitor::Monitor;
-use crate::store::Store;
+use crate::ops::job::Noted;
 
 const NO_CRATES: &str = "if it can't reach the registry, look at the network and at the proxy variables, or let \
     --offline take the crates from your own Cargo home";
@@ -24,7 +25,6 @@ const NO_TOOLCHAIN: &str = "the demo needs a toolchain that is installed";
 pub(super) struct Runner<'a> {
     options: &'a Options<'a>,
     scratch: &'a Scratch,
-    store: Store,
     cargo: Cargo,
     monitor: Quiet<'a>,
 }
@@ -49,8 +49,7 @@ impl<'a> Runner<'a> {
             options.offline,
         );
         let cargo = Cargo { variables, directory: scratch.checkout() };
-        let store = Store::create(&scratch.cache_root())?;
-        Ok(Self { options, scratch, store, cargo, monitor: Quiet(monitor) })
+        Ok(Self { options, scratch, cargo, monitor: Quiet(monitor) })
     }
 
     /// What cargo says of itself, in the project.
@@ -64,17 +63,27 @@ impl<'a> Runner<'a> {
     pub(super) fn run(&self, kind: JobKind, tell: &mut dyn FnMut(&Event<'_>)) -> Result<Job, Error> {
         tell(&Event::Job(kind));
         self.check_out()?;
-        let caches = if kind.uses_cache() { caches::of_job(&self.store, self.scratch)? } else { Vec::new() };
-        let (mut uses, restore) = self.restore(&caches, tell)?;
+        let caches = kind.uses_cache().then(|| Caches::of_job(self.scratch, &self.cargo.variables));
+        let (mut uses, restore, noted) = match &caches {
+            Some(caches) => self.restore(caches, tell)?,
+            None => Default::default(),
+        };
         tell(&Event::Fetching);
         let fetch = self.fetch()?;
         tell(&Event::Building);
         let Ran { took: build, lines } = self.cargo.run(&["build", "--locked"], NO_BUILD, &self.monitor)?;
         let compiled = Compiled::count(lines.iter().map(String::as_str), &self.scratch.checkout());
         tell(&Event::Built(compiled, build));
-        let save = self.save(&caches, &mut uses, tell)?;
-        let [restore, save] = [restore, save].map(|took| kind.uses_cache().then_some(took));
-        Ok(Job { kind, restore, fetch, build, save, compiled, caches: uses })
+        let save = match &caches {
+            Some(caches) => Some(self.save(caches, noted, &mut uses, tell)?),
+            None => None,
+        };
+        // What the project does not need has an entry that says so, and is no cache to speak of.
+        let is_filled = |of_it: &CacheUse| {
+            of_it.restored.map(|(_, stored)| stored).or(of_it.saved).is_some_and(Stored::is_filled)
+        };
+        uses.retain(is_filled);
+        Ok(Job { kind, restore: caches.map(|_| restore), fetch, build, save, compiled, caches: uses })
     }
 
     /// A fresh checkout on an emptied machine. The user's configuration of cargo is part of the machine.
@@ -93,23 +102,16 @@ impl<'a> Runner<'a> {
 
     fn restore(
         &self,
-        caches: &[Cache<'_>],
+        caches: &Caches,
         tell: &mut dyn FnMut(&Event<'_>),
-    ) -> Result<(Vec<CacheUse>, Duration), Error> {
-        let mut uses = Vec::new();
-        let mut all = Duration::ZERO;
-        for cache in caches {
-            let (of_it, took) = cache.restore(&self.monitor)?;
-            if of_it.restored.is_some() {
-                tell(&Event::Restored(&of_it, took));
-            }
-            all += took;
-            uses.push(of_it);
-        }
-        if !uses.is_empty() && uses.iter().all(|of_it| of_it.restored.is_none()) {
+    ) -> Result<(Vec<CacheUse>, Duration, Vec<Noted>), Error> {
+        let (uses, took, noted) = caches.restore(&self.monitor)?;
+        if uses.iter().all(|of_it| of_it.restored.is_none()) {
             tell(&Event::Missed);
+        } else {
+            tell(&Event::Restored(&uses, took));
         }
-        Ok((uses, all))
+        Ok((uses, took, noted))
     }
 
     fn fetch(&self) -> Result<Duration, Error> {
@@ -129,20 +131,16 @@ impl<'a> Runner<'a> {
 
     fn save(
         &self,
-        caches: &[Cache<'_>],
+        caches: &Caches,
+        noted: Vec<Noted>,
         uses: &mut [CacheUse],
         tell: &mut dyn FnMut(&Event<'_>),
     ) -> Result<Duration, Error> {
-        let mut all = Duration::ZERO;
-        for (cache, of_it) in caches.iter().zip(uses) {
-            let (saved, took) = cache.save(&self.monitor)?;
-            of_it.saved = saved;
-            if saved.is_some() {
-                tell(&Event::Saved(of_it, took));
-            }
-            all += took;
+        let took = caches.save(noted, uses, &self.monitor)?;
+        if uses.iter().any(|of_it| of_it.saved.is_some()) {
+            tell(&Event::Saved(uses, took));
         }
-        Ok(all)
+        Ok(took)
     }
 }
 

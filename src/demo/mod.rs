@@ -11,8 +11,8 @@
 //!
 //! All jobs run at the same paths, one after the other, on a machine that is laid anew for each: Cargo takes paths for
 //! part of a crate's identity, and a runner checks out to the same place every time. The job without the cache takes
-//! the same steps, but restores and saves nothing. The caches are two of the kind that people write down, a list of
-//! paths under a key with the digest of Cargo.lock ([`caches`]), and go through [`crate::ops`] as everybody's do.
+//! the same steps, but restores and saves nothing. The caches are those of the cargo preset ([`caches`]), and go through
+//! [`crate::ops`] as those of the action do.
 
 mod caches;
 mod copy;
@@ -69,16 +69,16 @@ pub enum Event<'a> {
     Job(JobKind),
     /// There is nothing to restore.
     Missed,
-    /// A cache was restored.
-    Restored(&'a CacheUse, Duration),
+    /// Caches were restored.
+    Restored(&'a [CacheUse], Duration),
     /// Cargo begins to fetch crates.
     Fetching,
     /// Cargo begins to build.
     Building,
     /// Cargo has built the project.
     Built(Compiled, Duration),
-    /// A cache was saved.
-    Saved(&'a CacheUse, Duration),
+    /// Caches were saved, those of them that say so.
+    Saved(&'a [CacheUse], Duration),
     /// The temporary directory was removed.
     Removed(&'a Path),
     /// The temporary directory was left.

@@ -82,12 +82,12 @@ impl Job {
 #[derive(Clone, Debug)]
 pub struct CacheUse {
     /// What it holds, in a word.
-    pub name: &'static str,
+    pub name: String,
     /// Its key.
     pub key: String,
     /// How its key matched, and what was restored; none when it was not found.
     pub restored: Option<(Match, Stored)>,
-    /// What was saved; none when it was there already, or there was nothing to save.
+    /// What was saved; none where nothing changed.
     pub saved: Option<Stored>,
 }
 
@@ -98,6 +98,13 @@ pub struct Stored {
     pub files: u64,
     /// Bytes in them.
     pub bytes: u64,
+}
+
+impl Stored {
+    /// Whether there is anything.
+    pub(super) fn is_filled(self) -> bool {
+        self.files > 0
+    }
 }
 
 fn sum(parts: impl Iterator<Item = Stored>) -> Stored {

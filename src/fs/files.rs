@@ -17,6 +17,17 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
     fs::read(path).context("read", || path)
 }
 
+/// The last bytes of a file, all of them where it is shorter.
+pub fn read_end(path: &Path, most: u64) -> Result<Vec<u8>> {
+    let options = || OpenOptions::new().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path);
+    let file = options().context("open", || path)?;
+    let length = length(&file, path)?;
+    let mut bytes = vec![0; usize::try_from(length.min(most)).unwrap_or_default()];
+    let from = length - bytes.len() as u64;
+    let whole = read_exact_at(&file, &mut bytes, from).context("read", || path)?;
+    Ok(if whole { bytes } else { Vec::new() })
+}
+
 /// Opens a file for reading.
 pub fn open(path: &Path) -> Result<File> {
     File::open(path).context("open", || path)
@@ -51,6 +62,17 @@ pub fn create_new(path: &Path, mode: u32) -> Result<File> {
 /// Makes a file that does not exist yet and fills it.
 pub fn write_new(path: &Path, mode: u32, bytes: &[u8]) -> Result<()> {
     create_new(path, mode)?.write_all(bytes).context("write", || path)
+}
+
+/// Writes a file that takes the place of what is there, complete or not at all.
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut unfinished = tempfile::Builder::new()
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
+        .tempfile_in(dir)
+        .context("create a file in", || dir)?;
+    unfinished.write_all(bytes).context("write", || path)?;
+    unfinished.persist(path).map_err(|error| error.error).context("write", || path).map(drop)
 }
 
 /// Renames a file over whatever is there, a directory too.

@@ -4,17 +4,21 @@
 //! through a symlink, so that nothing that happens to the path meanwhile can lead outside. Work on whole files of the
 //! store, whose paths are its own, goes through the functions of [`files`].
 
+mod append;
 mod clone;
 mod dir;
 pub mod files;
+pub mod foreign;
 mod holes;
 mod lock;
+pub mod probe;
 mod remove;
 mod stat;
 mod temp;
 mod volume;
 pub mod xattrs;
 
+pub use append::Appending;
 pub use clone::clone_range;
 pub use dir::{Dir, Listed, set_mode, set_modified, stat_of, user};
 pub use holes::{Extent, data_extents};

@@ -19,6 +19,7 @@ use crate::monitor::{Monitor, Stage};
 use crate::store::Store;
 use crate::store::guard::{Contents, Lack, Limits, RECOMMENDED_FREE, Ready, plan};
 use crate::store::lock::Collecting;
+use crate::store::ready::ReadyCopy;
 use crate::store::retention::Policy;
 
 /// How long others may keep the store in use before the guard goes on without removing anything.
@@ -230,9 +231,14 @@ fn remove_some(
         old_after: wanted.old_after,
         ..Policy::default()
     };
-    let ready = ready_copies(store);
+    let copies = store.ready_copies()?;
+    let ready = copies.iter().map(ready).collect::<Result<Vec<_>>>()?;
     let contents = Contents { ready: &ready, entries: &entries, sizes: &needs.sizes };
     let plan = plan(lack, contents, &policy, Timestamp::now());
+    for number in &plan.ready {
+        store.remove_ready(&copies[*number])?;
+        guarded.freed_bytes += copies[*number].bytes;
+    }
     let ids: Vec<_> = plan.entries.iter().map(|going| listed[going.candidate].id.clone()).collect();
     store.remove_entries(collecting, &ids)?;
     for going in &plan.entries {
@@ -246,10 +252,11 @@ fn remove_some(
     if !ids.is_empty() {
         guarded.freed_bytes += store.collect(collecting)?.bytes;
     }
-    Ok(Round { removed: ids.len(), out_of_reach: plan.out_of_reach })
+    Ok(Round { removed: ids.len() + plan.ready.len(), out_of_reach: plan.out_of_reach })
 }
 
-/// The ready copies of a store. This version keeps none.
-fn ready_copies(_store: &Store) -> Vec<Ready> {
-    Vec::new()
+/// A ready copy as the guard sees it. Its files are not counted: that would cost a walk through all of them.
+fn ready(copy: &ReadyCopy) -> Result<Ready> {
+    let name = copy.path.display().to_string();
+    Ok(Ready { name, bytes: copy.bytes, files: 0, last_used: copy.kept()?.unwrap_or_default() })
 }

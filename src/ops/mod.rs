@@ -2,6 +2,8 @@
 
 mod claim;
 pub mod guard;
+pub mod import;
+pub mod inventory;
 pub mod job;
 pub mod leftovers;
 pub mod maintain;

@@ -1,5 +1,7 @@
 //! Numbers, durations and tables as people read them.
 
+pub mod html;
+pub mod stats;
 mod table;
 
 use std::time::Duration;
@@ -43,7 +45,7 @@ pub fn things(number: u64, one: &str, many: &str) -> String {
     format!("{} {}", count(number), if number == 1 { one } else { many })
 }
 
-/// How long something took: `34 ms`, `1.2 s`, `2 min 5 s`.
+/// How long something took: `34 ms`, `1.2 s`, `2 min 5 s`, `7 h 37 min`.
 pub fn took(duration: Duration) -> String {
     let milliseconds = duration.as_millis();
     if milliseconds < 1000 {
@@ -53,7 +55,8 @@ pub fn took(duration: Duration) -> String {
     match seconds {
         0..10 => format!("{seconds}.{} s", duration.subsec_millis() / 100),
         10..60 => format!("{seconds} s"),
-        _ => format!("{} min {} s", seconds / 60, seconds % 60),
+        60..7200 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
     }
 }
 

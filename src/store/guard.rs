@@ -11,7 +11,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::entry::EntryId;
 use super::retention::{self, Candidate, Going, Needed, Policy, Reason};
 use crate::fs::{Timestamp, Volume};
 
@@ -83,13 +82,13 @@ impl Lack {
 /// A ready copy of an entry's files, as far as room is concerned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ready {
-    /// Whose copy it is.
-    pub entry: EntryId,
+    /// What tells it from the others.
+    pub name: String,
     /// Bytes that it takes.
     pub bytes: u64,
     /// Files in it.
     pub files: u64,
-    /// When the entry was last used.
+    /// When it was kept.
     pub last_used: Timestamp,
 }
 
@@ -138,7 +137,7 @@ pub fn plan(lack: &Lack, contents: Contents<'_>, policy: &Policy, now: Timestamp
 
     let mut freed = Freed { bytes: 0, files: 0 };
     let mut by_use: Vec<usize> = (0..ready.len()).collect();
-    by_use.sort_by_key(|number| (ready[*number].last_used, &ready[*number].entry));
+    by_use.sort_by_key(|number| (ready[*number].last_used, &ready[*number].name));
     for number in by_use {
         if freed.is_enough(&wanted) && !plan.out_of_reach {
             break;

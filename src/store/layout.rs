@@ -25,6 +25,7 @@ pub const VERSION: u32 = 1;
 ///   locks/<entry id>             held by a save
 ///   memories/<name>              what a phase of a job leaves for a later one, where the runner forgets it
 ///   tmp/<random>/                what is not finished yet
+///   events/                      what phases of jobs did, one line each
 ///   quarantine/                  damaged entries, and marks for files of the store that damage was found in
 /// ```
 #[derive(Clone, Debug)]
@@ -162,6 +163,11 @@ impl Layout {
     /// What a phase of a job left for a later one.
     pub fn memory(&self, name: &str) -> PathBuf {
         self.memories().join(name)
+    }
+
+    /// What phases of jobs did.
+    pub fn events(&self) -> PathBuf {
+        self.root.join("events")
     }
 
     /// What is not finished yet.

@@ -24,7 +24,7 @@ use log::LevelFilter;
 
 pub use error::{InputError, InputErrors};
 pub use lists::{MAX_KEY_LENGTH, MAX_KEYS, check_keys, workspaces};
-pub use table::{INPUTS, InputSpec, NOT_YET, OUTPUTS, OutputSpec};
+pub use table::{INPUTS, InputSpec, OUTPUTS, OutputSpec};
 pub use types::{
     CacheOf, CargoInputs, JobStatus, Mirror, Preset, RetentionInputs, Reuse, SaveMode, SaveWhen, Scope, Site,
     Workspace,
@@ -103,17 +103,6 @@ impl Inputs {
     /// Reads the inputs of a step of the action `kind`.
     pub fn parse(env: &Env, kind: ActionKind) -> Result<Self, InputErrors> {
         Reader::new(env, kind).read()
-    }
-
-    /// The inputs that a step sets to something else than their default although nothing acts on them yet.
-    pub fn set_too_early(env: &Env, kind: ActionKind) -> Vec<&'static str> {
-        let is_set = |spec: &&InputSpec| {
-            let value = env.input(spec.name).map(|value| value.to_string_lossy().trim().to_owned());
-            value.is_some_and(|value| !value.is_empty() && value != spec.default)
-        };
-        let offered =
-            INPUTS.iter().filter(|spec| spec.offered_by.contains(&kind) && NOT_YET.contains(&spec.name));
-        offered.filter(is_set).map(|spec| spec.name).collect()
     }
 
     /// When a cache is saved: always by the save action, never by the restore action, and otherwise as

@@ -219,6 +219,3 @@ pub const OUTPUTS: &[OutputSpec] = &[
     OutputSpec::new("disk-free-bytes", EVERY, "Bytes free on the store's file system, after the phase."),
     OutputSpec::new("cache-size-bytes", EVERY, "Size of the store in bytes, after the phase."),
 ];
-
-/// Inputs that are read and checked, but that nothing acts on in this version: a step that sets one is told so.
-pub const NOT_YET: &[&str] = &["max-age", "disk-threshold", "min-free-space", "experiment", "summary"];

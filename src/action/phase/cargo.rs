@@ -60,12 +60,14 @@ impl Step<'_, '_> {
     }
 
     pub(super) fn restore_cargo(&mut self) {
+        self.begin_late();
         let Some((job, access)) = self.job() else { return self.output("cache-hit", "false") };
-        let may_restore = self.context.cache_mode.may_restore();
+        let mut may_restore = self.context.cache_mode.may_restore();
         if !may_restore {
             self.log
                 .say(Mark::Done, "this run may not restore caches (ACTIONS_CACHE_MODE); nothing is restored");
         }
+        may_restore &= !self.is_control();
         let read = access.read.into_iter().filter(|_| may_restore);
         let task = RestoreTask {
             read: read.map(|area| (area.scope, area.git_ref)).collect(),
@@ -96,6 +98,7 @@ impl Step<'_, '_> {
             self.report_given_back(given_back);
         }
         self.set_outputs(caches);
+        self.after_restore(reply.as_ref());
         if let Some(disk) = reply.and_then(|reply| reply.disk) {
             self.report_disk(disk);
         }

@@ -5,17 +5,19 @@
 //! what could not be restored counts as a miss. Two things fail it as in actions/cache: inputs that make no sense, in
 //! the main phase, and a miss with `fail-on-cache-miss`.
 //!
-//! - pre: checks nothing out and restores nothing. The workspace is not there yet, so a key that has digests of its
-//!   files in it is another one here, and a wrong entry would be mixed with the right one later. It only leaves a name
+//! - pre: guards the disk, and restores nothing. The workspace is not there yet, so a key that has digests of its
+//!   files in it is another one here, and a wrong entry would be mixed with the right one later. It leaves a name
 //!   under which the main phase can tell the post phase what it found, for runners that forget what main saved.
 //! - main: restores (or, in the save action, saves) and sets the outputs.
 //! - post: saves under the key that main looked for, unless that was found, and cleans. The runner evaluates the inputs
 //!   anew for it, when the files that the key was made of may have changed or be gone; and it starts post also where an
 //!   `if` kept main from running, because there was a pre phase (actions/runner, ActionRunner.cs). So post goes by what
 //!   main noted down, and does nothing where main noted nothing. The same goes for where it may write: main decided that
-//!   before the job's own programs had the event file within their reach.
+//!   before the job's own programs had the event file within their reach. Last, it guards the disk, also where nothing is
+//!   saved, and writes the summary.
 
 mod cargo;
+mod health;
 mod restore;
 mod save;
 
@@ -80,6 +82,10 @@ mod state {
     pub(super) const MEMORY: &str = "MEMORY";
     pub(super) const CACHES: &str = "CACHES";
     pub(super) const IDENTITY: &str = "IDENTITY";
+    pub(super) const STARTED: &str = "STARTED";
+    pub(super) const BEFORE: &str = "BEFORE";
+    pub(super) const FOUND: &str = "FOUND";
+    pub(super) const ROWS: &str = "ROWS";
 }
 
 /// Runs a phase.
@@ -99,12 +105,6 @@ pub fn run(phase: Phase, kind: ActionKind, env: &Env, out: &mut (dyn Write + Sen
     };
     for (name, value) in &inputs.without_effect {
         log.debug(format_args!("input {name}: {value} has no effect here"));
-    }
-    if phase == Phase::Main {
-        for name in Inputs::set_too_early(env, kind) {
-            let text = format!("nothing acts on the input {name} in this version; take it out until it does");
-            log.warning(&Annotation::new(&text).title("local-cache"));
-        }
     }
     let place = LazyPlace { env, inputs: &inputs, seen: context.clone(), log: &log, found: OnceCell::new() };
     context.files = context.files.map_paths(|path| place.own_name(path));
@@ -188,6 +188,7 @@ impl Step<'_, '_> {
             let name = String::from_utf8_lossy(name.as_bytes()).into_owned();
             self.tell(self.context.files.save_state(state::MEMORY, &name));
         }
+        self.begin();
     }
 
     /// The name under which main leaves the post phase what it found, on the runner that forgets what main noted down.
@@ -222,8 +223,17 @@ impl Step<'_, '_> {
             subject: if self.is_of_cargo() { self.cargo() } else { self.paths() },
             // Replaced by the caller, who knows what is to be done.
             task: Task::Restore(RestoreTask::default()),
+            health: self.health(),
         };
         Some((job, access))
+    }
+
+    /// The default branch, where the event file says which it is.
+    fn default_branches(&self) -> Vec<(String, String)> {
+        let event = read_event(self.context.event_path.as_deref()).ok();
+        let branch = event.and_then(|event| event.default_branch);
+        let scope = access::scope_of(self.inputs.scope, self.context).ok();
+        scope.zip(branch).map(|(scope, branch)| (scope, format!("refs/heads/{branch}"))).into_iter().collect()
     }
 
     /// Whether the step is one of the cargo preset: without paths there is nothing else that it could be.

@@ -9,6 +9,7 @@ use crate::report::{bytes, things};
 
 impl Step<'_, '_> {
     pub(super) fn restore(&mut self) {
+        self.begin_late();
         let Some((job, access)) = self.job() else { return };
         let key = &self.inputs.key;
         self.output("cache-primary-key", key);
@@ -19,6 +20,9 @@ impl Step<'_, '_> {
             self.log
                 .say(Mark::Done, "this run may not restore caches (ACTIONS_CACHE_MODE); nothing is restored");
             return self.report_miss(&keys);
+        }
+        if self.is_control() {
+            return self.after_restore(None);
         }
         let task = RestoreTask {
             read: access.read.into_iter().map(|area| (area.scope, area.git_ref)).collect(),
@@ -34,6 +38,7 @@ impl Step<'_, '_> {
             Some(found) => self.report_found(found),
             None => self.report_miss(&keys),
         }
+        self.after_restore(reply.as_ref());
         if let Some(disk) = reply.and_then(|reply| reply.disk) {
             self.report_disk(disk);
         }

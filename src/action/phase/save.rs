@@ -12,20 +12,44 @@ use crate::report::{bytes, things};
 
 impl Step<'_, '_> {
     pub(super) fn save(&mut self) {
-        let Some((job, access)) = self.job() else { return };
+        let Some(job) = self.save_job() else { return self.end() };
+        let is_of_cargo = self.is_of_cargo();
+        let Some(reply) = self.carry_out(job) else { return };
+        self.report_guarded(&reply);
+        if self.report_no_room(&reply) && self.inputs.kind == ActionKind::Save {
+            self.warn("Cache save failed.");
+        }
+        for cache in &reply.caches {
+            if is_of_cargo { self.report_saved_cargo(cache) } else { self.report_saved(cache) }
+        }
+        if let Some((entries, freed)) = reply.cleaned {
+            let entries = things(entries, "old entry", "old entries");
+            self.log.say(Mark::Cleaned, format_args!("removed {entries}, {} given back", bytes(freed)));
+        }
+        self.summarize(&reply);
+        if let Some(disk) = reply.disk {
+            self.report_disk(disk);
+        }
+    }
+
+    /// The job that saves; none where nothing is to be saved, which is said.
+    fn save_job(&mut self) -> Option<Job> {
+        let (job, access) = self.job()?;
         if !self.context.cache_mode.may_save() {
             self.log.say(Mark::Done, "this run may not save caches (ACTIONS_CACHE_MODE); nothing is saved");
-            return;
+            return None;
         }
         if !self.wants_to_save() {
-            return;
+            return None;
         }
         let is_of_cargo = self.is_of_cargo();
         if self.inputs.kind == ActionKind::Cache && self.env.state(state::EXACT) == Some("true") {
-            return self.say_not_saved(&self.inputs.key);
+            self.say_not_saved(&self.inputs.key);
+            return None;
         }
         if self.inputs.key.is_empty() && !is_of_cargo {
-            return self.not_saved("Key is not specified, so nothing is saved");
+            self.not_saved("Key is not specified, so nothing is saved");
+            return None;
         }
         let write = self.writable(access.write);
         let task = SaveTask {
@@ -37,18 +61,7 @@ impl Step<'_, '_> {
             keep: self.keep(),
             max_bytes: self.inputs.retention.max_cache_size,
         };
-        let job = Job { task: Task::Save(task), ..job };
-        let Some(reply) = self.carry_out(job) else { return };
-        for cache in &reply.caches {
-            if is_of_cargo { self.report_saved_cargo(cache) } else { self.report_saved(cache) }
-        }
-        if let Some((entries, freed)) = reply.cleaned {
-            let entries = things(entries, "old entry", "old entries");
-            self.log.say(Mark::Cleaned, format_args!("removed {entries}, {} given back", bytes(freed)));
-        }
-        if let Some(disk) = reply.disk {
-            self.report_disk(disk);
-        }
+        Some(Job { task: Task::Save(task), ..job })
     }
 
     /// Where this phase may write: in the post phase what main noted down.
@@ -68,7 +81,7 @@ impl Step<'_, '_> {
         }
     }
 
-    fn keep(&self) -> Keep {
+    pub(super) fn keep(&self) -> Keep {
         let RetentionInputs { keep, keep_registry, keep_git, keep_target, .. } = self.inputs.retention;
         let count = |count: NonZeroU32| usize::try_from(count.get()).unwrap_or(usize::MAX);
         Keep {

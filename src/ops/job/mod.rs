@@ -1,6 +1,7 @@
 //! Operations as values: a job and its reply, to be carried out in this process or in another one that sees the files.
 
 mod cargo;
+mod health;
 mod paths;
 mod reply;
 mod request;
@@ -8,8 +9,10 @@ mod request;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
-pub use cargo::{Cargo, WorkspaceLine};
+pub use cargo::{Cargo, WorkspaceLine, adopt};
+pub use health::{Health, Past};
 pub use paths::Paths;
 pub use reply::{Cache, Disk, Found, Reply, Saved};
 pub use request::{Job, Keep, Noted, RestoreTask, SaveTask, Subject, Task};
@@ -27,11 +30,16 @@ use crate::store::retention::Policy;
 pub fn work(job: &Job, ground: &Ground<'_>, monitor: &dyn Monitor) -> Reply {
     let collector = Collector { inner: monitor, warnings: Mutex::default() };
     let mut reply = Reply::default();
+    let begun = Instant::now();
+    let has_room = health::before(job, ground, &collector, &mut reply);
     let result = match &job.task {
+        Task::Save(_) if !has_room => Ok(()),
+        Task::Guard => Ok(()),
         Task::Restore(task) => restore(job, task, ground, &collector, &mut reply),
         Task::Save(task) => save(job, task, ground, &collector, &mut reply),
     };
     reply.error = result.err().map(|error| error.line());
+    health::after(job, ground, &collector, &mut reply, begun);
     reply.warnings = collector.warnings.into_inner().unwrap_or_else(PoisonError::into_inner);
     reply
 }

@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Noted;
+use super::{Noted, Past};
 use crate::key::matching::Match;
+use crate::ops::guard::Guarded;
 use crate::ops::sources::GivenBack;
 use crate::ops::{restore, save};
 use crate::preset::cargo::Recipe;
@@ -20,6 +21,10 @@ pub struct Reply {
     pub cleaned: Option<(u64, u64)>,
     /// The disk and the store afterwards.
     pub disk: Option<Disk>,
+    /// What the guard of the disk found and did.
+    pub guarded: Option<Guarded>,
+    /// Earlier runs of the job and this one, the latest last.
+    pub past: Vec<Past>,
     /// One line each.
     pub warnings: Vec<String>,
     /// Why the job failed, in one line.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Cargo, Paths};
+use super::{Cargo, Health, Paths};
 use crate::preset::cargo::Recipe;
 use crate::site::lossless;
 
@@ -21,6 +21,8 @@ pub struct Job {
     pub subject: Subject,
     /// What to do.
     pub task: Task,
+    /// What is done besides.
+    pub health: Health,
 }
 
 /// What is restored or saved.
@@ -41,6 +43,8 @@ pub enum Task {
     Restore(RestoreTask),
     /// Save, and clean.
     Save(SaveTask),
+    /// Nothing but what is done besides any task.
+    Guard,
 }
 
 /// How to restore.
@@ -100,7 +104,7 @@ impl Default for Keep {
 /// What a restore leaves for the save of the same step: one for each cache.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Noted {
-    /// Which cache of the job: [`Cache::name`].
+    /// Which cache of the job: [`super::Cache::name`].
     pub cache: String,
     /// The key that was looked for.
     pub key: String,

@@ -22,6 +22,7 @@ fn work_on(machine: &Machine, workspace: &Path, patience: Duration, task: Task) 
         workspace: workspace.to_owned(),
         subject: Subject::Cargo(Box::new(cargo)),
         task,
+        health: local_cache::ops::job::Health::default(),
     };
     work(&job, &Ground::local(Some(&machine.home())), &Silent)
 }

@@ -42,6 +42,7 @@ fn work_below(root: &Path, cargo: Cargo, task: Task) -> Reply {
         workspace: "/work/repo".into(),
         subject: Subject::Cargo(Box::new(cargo)),
         task,
+        health: local_cache::ops::job::Health::default(),
     };
     // As it goes to a helper.
     let job: Job = serde_json::from_str(&serde_json::to_string(&job).unwrap()).unwrap();

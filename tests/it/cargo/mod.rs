@@ -4,6 +4,7 @@ mod builds;
 mod command;
 mod concurrent;
 mod fixture;
+mod import;
 mod inputs;
 mod jobs;
 mod keys;

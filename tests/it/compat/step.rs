@@ -32,6 +32,8 @@ pub(crate) struct Done {
     pub(crate) outputs: BTreeMap<String, String>,
     /// The state it saved.
     pub(crate) state: BTreeMap<String, String>,
+    /// What it added to the summary.
+    pub(crate) summary: String,
 }
 
 impl Done {
@@ -66,6 +68,8 @@ impl<'j> Step<'j> {
     pub(super) fn new(job: &'j Job<'j>, kind: &'static str) -> Self {
         let inputs = defaults(kind).iter().map(|(name, value)| (name.clone(), value.into())).collect();
         let step = Self { job, kind, inputs, state: BTreeMap::new(), variables: BTreeMap::new() };
+        // What is free on the disk of whoever runs the tests is none of theirs.
+        let step = step.with("min-free-space", "none").with("disk-threshold", "none");
         step.with("cache-root", &job.machine.store().display().to_string()).with("site", "here")
     }
 
@@ -134,7 +138,8 @@ impl<'j> Step<'j> {
         command.args(["action", phase, self.kind]).stdin(Stdio::null());
         command.env_clear().envs(&self.job.variables).envs(&self.variables);
         command.env("PATH", "/usr/bin:/bin").env("GITHUB_OUTPUT", &output).env("GITHUB_STATE", &state);
-        command.env("GITHUB_ENV", file("set_env")).env("GITHUB_STEP_SUMMARY", file("summary"));
+        let summary = file("summary");
+        command.env("GITHUB_ENV", file("set_env")).env("GITHUB_STEP_SUMMARY", &summary);
         for (name, value) in &self.inputs {
             let status = name == "job-status";
             let value = if status { OsStr::new(self.job.status) } else { value };
@@ -158,6 +163,7 @@ impl<'j> Step<'j> {
             log: String::from_utf8(log).unwrap(),
             outputs: read(&output),
             state,
+            summary: fs::read_to_string(summary).unwrap(),
         }
     }
 }

@@ -196,6 +196,7 @@ fn a_tilde_where_home_is_not_known_is_said_at_restore_and_at_save() {
             restore_keys: Vec::new(),
         }),
         task,
+        health: local_cache::ops::job::Health::default(),
     };
     for task in [Task::Restore(RestoreTask::default()), Task::Save(SaveTask::default())] {
         let reply = work(&job(task), &ground, &local_cache::monitor::Silent);

@@ -64,6 +64,11 @@ impl<'a> Step<'a> {
     pub(crate) fn of(file: &str, runner: &'a Runner, with: &[(&str, &str)]) -> Self {
         let root = runner.cache_root.to_string_lossy().into_owned();
         let mut all = BTreeMap::from([("cache-root".to_owned(), root)]);
+        // The disks of tests are small, or anybody's.
+        for input in ["min-free-space", "disk-threshold"].into_iter().filter(|_| !file.starts_with("restore"))
+        {
+            all.insert(input.to_owned(), "none".to_owned());
+        }
         all.extend(with.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         Self {
             runner,

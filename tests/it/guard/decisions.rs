@@ -141,7 +141,7 @@ fn ready_copies_go_before_any_entry_and_the_oldest_first() {
     let ready: Vec<Ready> = entries()
         .iter()
         .take(3)
-        .map(|entry| Ready { entry: entry.id.clone(), bytes: GB, files: 10, last_used: entry.last_used })
+        .map(|entry| Ready { name: entry.id.to_string(), bytes: GB, files: 10, last_used: entry.last_used })
         .collect();
     let lack = |of_floor| Lack { of_floor, ..Lack::default() };
     assert_eq!((goes(lack(2 * GB), &ready).ready, goes(lack(2 * GB), &ready).entries), (vec![2, 0], vec![]));

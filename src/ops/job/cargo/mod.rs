@@ -14,6 +14,7 @@
 //! another compiler than there is now, the key is that of the one there is now: it built what is saved. If it saw none,
 //! because a later step installs it, both keys are saved: the next job may find it there, or none again.
 
+mod adopt;
 mod bin;
 mod plan;
 mod project;
@@ -22,6 +23,7 @@ mod times;
 
 use std::path::{Path, PathBuf};
 
+pub use adopt::adopt;
 pub use subject::{Cargo, WorkspaceLine};
 
 use super::{At, Cache, Noted, Reply, RestoreTask, SaveTask};

@@ -1,0 +1,181 @@
+//! The job summary: what the caches of a step did, as Markdown that GitHub renders (pure).
+//!
+//! Keys and names are anybody's text. In the summary they stand as text and nothing else: every character that Markdown
+//! or HTML gives a meaning is written as a numeric entity, which ends no cell, opens no tag and starts no link, and
+//! what a reader would not see is shown as an escape. The chart has numbers in it and no text from outside.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::events::{Disk, Hit};
+use crate::ops::guard::Room;
+use crate::ops::job::Past;
+use crate::report::{bytes, count, took};
+
+/// The summary of a step stays far below what the runner takes (1 MiB).
+const LIMIT: usize = 64 << 10;
+/// What is shown of a key, in characters.
+const KEY: usize = 120;
+/// Caches in the table.
+const ROWS: usize = 40;
+/// Runs in the chart.
+pub const RUNS: usize = 20;
+
+/// What a step did with one cache.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Row {
+    /// What tells it from the other caches of the step.
+    pub name: String,
+    /// The key asked for.
+    pub key: String,
+    /// What was found; none where nothing was looked for.
+    pub hit: Option<Hit>,
+    /// Files in what was restored or saved.
+    pub files: u64,
+    /// Bytes in it.
+    pub bytes: u64,
+    /// Bytes that had to be written to restore it.
+    pub written_bytes: u64,
+    /// How long restoring took.
+    pub restore_milliseconds: Option<u64>,
+    /// What came of saving, in a few words.
+    pub saved: Option<String>,
+}
+
+/// All of a summary.
+#[derive(Clone, Debug, Default)]
+pub struct Summary<'a> {
+    /// The caches.
+    pub rows: &'a [Row],
+    /// The disk before the job.
+    pub before: Option<Room>,
+    /// The disk after it.
+    pub after: Option<Disk>,
+    /// Lines for people.
+    pub notices: &'a [String],
+    /// Runs of the job, the latest last.
+    pub trend: &'a [Past],
+}
+
+/// The Markdown of a summary; none where there is nothing to tell.
+pub fn markdown(summary: &Summary<'_>) -> Option<String> {
+    let mut text = String::from("### local-cache\n\n");
+    let empty = text.len();
+    // Writing to a string does not fail.
+    let _ = write_all(summary, &mut text);
+    (text.len() > empty && text.len() <= LIMIT).then_some(text)
+}
+
+fn write_all(summary: &Summary<'_>, text: &mut String) -> std::fmt::Result {
+    if !summary.rows.is_empty() {
+        table(summary.rows, text)?;
+    }
+    for notice in summary.notices.iter().take(ROWS) {
+        writeln!(text, "> {}\n", plain(notice, 4 * KEY))?;
+    }
+    disk(summary.before, summary.after, text)?;
+    chart(&summary.trend[summary.trend.len().saturating_sub(RUNS)..], text)
+}
+
+fn table(rows: &[Row], text: &mut String) -> std::fmt::Result {
+    text.push_str("| cache | key | found | files | size | written | restored in | saved |\n");
+    text.push_str("| --- | --- | --- | ---: | ---: | ---: | ---: | --- |\n");
+    for row in rows.iter().take(ROWS) {
+        let found = match row.hit {
+            Some(Hit::Exact) => "exact",
+            Some(Hit::Prefix) => "prefix",
+            Some(Hit::Miss) => "miss",
+            None => "-",
+        };
+        let is_hit = matches!(row.hit, Some(Hit::Exact | Hit::Prefix));
+        let known = row.files > 0 || row.bytes > 0;
+        let cell = |there: bool, value: String| if there { value } else { "-".to_owned() };
+        writeln!(
+            text,
+            "| {} | <code>{}</code> | {found} | {} | {} | {} | {} | {} |",
+            plain(&row.name, KEY),
+            plain(&row.key, KEY),
+            cell(known, count(row.files)),
+            cell(known, bytes(row.bytes)),
+            cell(is_hit, bytes(row.written_bytes)),
+            row.restore_milliseconds.filter(|_| is_hit).map_or_else(|| "-".to_owned(), milliseconds),
+            row.saved.as_ref().map_or_else(|| "-".to_owned(), |saved| plain(saved, KEY)),
+        )?;
+    }
+    if rows.len() > ROWS {
+        writeln!(text, "\n{} more caches", rows.len() - ROWS)?;
+    }
+    text.push('\n');
+    Ok(())
+}
+
+fn disk(before: Option<Room>, after: Option<Disk>, text: &mut String) -> std::fmt::Result {
+    let Some(after) = after else { return Ok(()) };
+    let was = |now: String, then: Option<String>| match then {
+        Some(then) if then != now => format!("{now} (before: {then})"),
+        _ => now,
+    };
+    writeln!(
+        text,
+        "Disk: {} % used, {} free; the cache takes {}.\n",
+        was(after.used_percent.to_string(), before.map(|disk| disk.used_percent.to_string())),
+        was(bytes(after.free_bytes), before.map(|disk| bytes(disk.free_bytes))),
+        bytes(after.store_bytes),
+    )
+}
+
+/// The durations of the last runs. Two are no trend.
+fn chart(trend: &[Past], text: &mut String) -> std::fmt::Result {
+    if trend.len() < 3 {
+        return Ok(());
+    }
+    let longest = trend.iter().map(|point| point.job_milliseconds).max().unwrap_or(0);
+    let (unit, milliseconds_of_unit) =
+        if longest < 180_000 { ("seconds", 1000) } else { ("minutes", 60_000) };
+    // Tenths of the unit, so that no rounding error shows.
+    let tenths = |milliseconds: u64| milliseconds.saturating_mul(10) / milliseconds_of_unit;
+    let number = |tenths: u64| format!("{}.{}", tenths / 10, tenths % 10);
+    let values: Vec<String> = trend.iter().map(|point| number(tenths(point.job_milliseconds))).collect();
+    let ago: Vec<String> = (1..=trend.len()).rev().map(|ago| format!("\"{}\"", ago - 1)).collect();
+    let hits = trend.iter().filter(|point| matches!(point.found, Some(Hit::Exact | Hit::Prefix))).count();
+    writeln!(text, "The last {} runs of this job, {hits} of them after a hit:\n", trend.len())?;
+    writeln!(text, "```mermaid\nxychart-beta")?;
+    writeln!(text, "    x-axis \"runs ago\" [{}]", ago.join(", "))?;
+    writeln!(text, "    y-axis \"{unit}\" 0 --> {}", tenths(longest) / 10 + 1)?;
+    writeln!(text, "    bar [{}]\n```\n", values.join(", "))
+}
+
+fn milliseconds(milliseconds: u64) -> String {
+    took(Duration::from_millis(milliseconds))
+}
+
+/// Text that stands for itself in Markdown, in a table and between HTML tags; cut where it gets long.
+pub fn plain(text: &str, most: usize) -> String {
+    let mut safe = String::with_capacity(text.len() + 16);
+    for (at, character) in text.chars().enumerate() {
+        if at == most {
+            safe.push('…');
+            break;
+        }
+        let turns = matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
+        if character.is_control() || turns {
+            // The braces and the backslash of an escape have a meaning, too.
+            for part in character.escape_unicode() {
+                push(part, &mut safe);
+            }
+        } else {
+            push(character, &mut safe);
+        }
+    }
+    safe
+}
+
+fn push(character: char, safe: &mut String) {
+    if character.is_ascii_punctuation() && !matches!(character, ',' | ';' | '%' | '/') {
+        let _ = write!(safe, "&#{};", u32::from(character));
+    } else {
+        safe.push(character);
+    }
+}

@@ -1,0 +1,165 @@
+//! `import`: what rsync workflows kept, taken over or removed.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::commands::Context;
+use super::show::one_line;
+use super::{Exit, Failure};
+use crate::action::Env;
+use crate::fs::files;
+use crate::ops::import::{self, Foreign};
+use crate::ops::job::{Cargo, Health, Job, RestoreTask, Saved, Subject, Task, adopt};
+use crate::ops::paths::Ground;
+use crate::report::{Table, bytes, things};
+
+#[derive(Debug, Args)]
+pub(super) struct ImportArgs {
+    /// Only show what is there, with sizes
+    #[arg(long)]
+    dry_run: bool,
+    /// Remove the directories instead of taking them over
+    #[arg(long, conflicts_with = "dry_run")]
+    remove: bool,
+    /// Repository that the entries are for; by default the one that the directories' path names
+    #[arg(long, value_name = "OWNER/NAME")]
+    repository: Option<String>,
+    /// Branch that the entries are for: all branches fall back to those of the default branch
+    #[arg(long, value_name = "BRANCH", default_value = "main")]
+    branch: String,
+    /// Job whose target directories they are to stand in for, by its id in the workflow; may be given several times
+    #[arg(long = "job", value_name = "ID")]
+    jobs: Vec<String>,
+    /// The Cargo project whose keys they are to stand in for; the current directory if not given
+    #[arg(long, value_name = "DIR")]
+    workspace: Option<PathBuf>,
+}
+
+pub(super) fn import(context: &mut Context<'_>, args: &ImportArgs, env: &Env) -> Result<Exit, Failure> {
+    let root = context.base.working_directory.join(&context.common.cache_root);
+    let mut found = import::find(&root)?;
+    if let Some(wanted) = &args.repository {
+        let is_meant = |other: &str| other.is_empty() || other.eq_ignore_ascii_case(wanted);
+        found.retain(|foreign| is_meant(&foreign.repository));
+    }
+    let mut sized = Vec::with_capacity(found.len());
+    for foreign in found {
+        let size = import::size(&foreign)?;
+        let modified = files::modified(&foreign.path)?.unwrap_or_default();
+        sized.push((modified, foreign, size));
+    }
+    // The newest is taken over last, and so found first.
+    sized.sort();
+    let sized: Vec<(Foreign, u64)> = sized.into_iter().map(|(_, foreign, size)| (foreign, size)).collect();
+    // The sizes come first, whatever follows.
+    if !context.common.json {
+        write!(context.out, "{}", table(&sized))?;
+    }
+    let done = if args.dry_run || sized.is_empty() {
+        Vec::new()
+    } else if args.remove {
+        sized.iter().try_for_each(|(foreign, _)| import::remove(&root, foreign))?;
+        Vec::new()
+    } else {
+        take_over(context, args, env, &sized)?
+    };
+    let total = sized.iter().map(|(_, size)| size).sum();
+    let count = things(sized.len() as u64, "directory", "directories");
+    let verdict = match (args.dry_run, args.remove) {
+        _ if sized.is_empty() => "✅ there is nothing of rsync workflows here\n".to_owned(),
+        (true, _) => format!("🔍 {count}, {}; nothing was changed\n", bytes(total)),
+        (_, true) => format!("🧹 removed {count}, {} given back\n", bytes(total)),
+        _ => format!(
+            "💾 {} saved from {count}; `local-cache import --remove` removes the directories\n",
+            things(done.iter().filter(|done| done["saved"] == true).count() as u64, "entry", "entries")
+        ),
+    };
+    let directories: Vec<Value> = sized
+        .iter()
+        .map(|(foreign, size)| {
+            json!({
+                "path": foreign.path.display().to_string(), "repository": foreign.repository,
+                "holds": foreign.holds.directory(), "key": foreign.key, "bytes": size,
+            })
+        })
+        .collect();
+    let json = json!({
+        "dry-run": args.dry_run, "removed": args.remove, "directories": directories, "bytes": total, "entries": done,
+    });
+    context.print(&verdict, &json)?;
+    Ok(Exit::Done)
+}
+
+fn table(sized: &[(Foreign, u64)]) -> String {
+    let mut table = Table::new(["repository", "holds", "size", "key"]).right([2]);
+    for (foreign, size) in sized {
+        let repository = if foreign.repository.is_empty() { "-" } else { &foreign.repository };
+        table.row([
+            one_line(repository),
+            foreign.holds.directory().to_owned(),
+            bytes(*size),
+            one_line(&foreign.key),
+        ]);
+    }
+    if table.is_empty() { String::new() } else { format!("{table}\n") }
+}
+
+fn take_over(
+    context: &mut Context<'_>,
+    args: &ImportArgs,
+    env: &Env,
+    sized: &[(Foreign, u64)],
+) -> Result<Vec<Value>, Failure> {
+    let directory = &context.base.working_directory;
+    let workspace = args.workspace.as_ref().map_or_else(|| directory.clone(), |path| directory.join(path));
+    // The job's id is a part of the keys of target directories, so each job needs entries of its own.
+    let jobs = if args.jobs.is_empty() {
+        vec![env.text("GITHUB_JOB").unwrap_or_default().to_owned()]
+    } else {
+        args.jobs.clone()
+    };
+    let jobs: Vec<Job> = jobs
+        .into_iter()
+        .map(|job| {
+            let mut cargo = Cargo { job, only_projects: true, ..Cargo::default() };
+            cargo.add_env(env.iter(), true);
+            Job {
+                cache_root: directory.join(&context.common.cache_root),
+                workspace: workspace.clone(),
+                subject: Subject::Cargo(Box::new(cargo)),
+                task: Task::Restore(RestoreTask::default()),
+                health: Health::default(),
+            }
+        })
+        .collect();
+    let home = Some(context.base.home.as_path()).filter(|home| home.is_absolute());
+    let mut done = Vec::new();
+    for (foreign, _) in sized {
+        let scope = args.repository.as_deref().unwrap_or(&foreign.repository).to_ascii_lowercase();
+        if !scope.contains('/') {
+            return Err(Failure::Usage(format!(
+                "nothing says whose {} is; name the repository with --repository OWNER/NAME",
+                foreign.path.display()
+            )));
+        }
+        let area = (scope, format!("refs/heads/{}", args.branch));
+        let mut caches = Vec::new();
+        for job in &jobs {
+            caches.extend(adopt(job, foreign, &area, &Ground::local(home), context.monitor)?);
+        }
+        if caches.is_empty() {
+            return Err(Failure::Other(format!(
+                "{} can't be taken over: there is no Cargo project in {}; name it with --workspace",
+                foreign.path.display(),
+                workspace.display()
+            )));
+        }
+        for cache in caches {
+            let saved = matches!(cache.saved, Some(Saved::Done { .. }));
+            done.push(json!({ "cache": cache.name, "kind": cache.kind, "key": cache.key, "saved": saved }));
+        }
+    }
+    Ok(done)
+}

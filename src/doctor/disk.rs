@@ -1,0 +1,192 @@
+//! What the filesystems allow.
+
+use std::path::Path;
+
+use super::{Asked, Finding};
+use crate::fs::{Timestamp, Volume, filesystem, probe, volume};
+use crate::report::bytes;
+use crate::store::guard::{Limits, RECOMMENDED_FREE};
+
+/// What the action keeps free where nobody says otherwise.
+const USUAL: Limits = Limits { used_percent: Some(80), free_bytes: 20_000_000_000, store_bytes: None };
+
+/// A memory filesystem below this is filled by one target directory.
+const SMALL: u64 = 50_000_000_000;
+
+/// Seconds by which the clocks of the machine and of a filesystem may differ.
+const CLOCK: i64 = 5;
+
+/// The first second of 2024: a clock that shows an earlier time was never set.
+const PAST: i64 = 1_704_067_200;
+
+pub(super) fn findings(asked: &Asked, root: &Path) -> Vec<Finding> {
+    let volume = match volume(root) {
+        Ok(volume) => volume,
+        Err(error) => return vec![Finding::unknown("filesystem", &error)],
+    };
+    vec![
+        kind(root, &volume),
+        space(root, &volume),
+        inodes(&volume),
+        reflink(root),
+        rename(asked, root),
+        locks(root),
+        clock(root),
+    ]
+}
+
+fn kind(root: &Path, volume: &Volume) -> Finding {
+    const CHECK: &str = "filesystem";
+    let name = match filesystem(root) {
+        Ok(name) => name,
+        Err(error) => return Finding::unknown(CHECK, &error),
+    };
+    let found = format!("{} is on {name}, {}", root.display(), bytes(volume.usable_bytes));
+    match name.as_str() {
+        "tmpfs" | "ramfs" => {
+            let size = if volume.usable_bytes < SMALL { ", and it is small" } else { "" };
+            Finding::warning(
+                CHECK,
+                format!("{found}: it lives in memory{size}, and is empty after a restart"),
+                "choose a directory on a disk with `cache-root`, such as /var/cache/local-cache",
+            )
+        }
+        "overlay" => Finding::warning(
+            CHECK,
+            format!("{found}: the layer of a container, which goes away with it"),
+            "mount a directory of the host there, or let the action choose the host (`site: auto`)",
+        ),
+        "nfs" | "cifs" | "smb2" | "fuse" => Finding::warning(
+            CHECK,
+            format!("{found}: it comes over a network or through a program"),
+            "a local disk is faster, and its locks can be relied on",
+        ),
+        "vfat" => Finding::problem(
+            CHECK,
+            format!("{found}: it keeps neither modes nor links"),
+            "choose a directory on ext4, xfs or btrfs with `cache-root`",
+        ),
+        _ => Finding::ok(CHECK, found),
+    }
+}
+
+fn space(root: &Path, volume: &Volume) -> Finding {
+    const CHECK: &str = "free space";
+    let found = format!(
+        "{} free of {} ({} % used)",
+        bytes(volume.free_bytes),
+        bytes(volume.usable_bytes),
+        volume.used_percent()
+    );
+    let lack = USUAL.lack(volume, 0);
+    if lack.of_floor > 0 {
+        Finding::problem(
+            CHECK,
+            format!("{found}: below the 20 GB that are kept free, so nothing is saved"),
+            format!(
+                "free space on the disk of {}, choose another one with `cache-root`, or set `min-free-space`",
+                root.display()
+            ),
+        )
+    } else if lack.of_percent > 0 {
+        Finding::warning(
+            CHECK,
+            format!("{found}: above 80 %, so old entries are removed at every job"),
+            "free space, or set `disk-threshold` to what is usual on this disk",
+        )
+    } else if volume.free_bytes < RECOMMENDED_FREE {
+        Finding::warning(
+            CHECK,
+            format!("{found}: 50 GB are recommended for caches and builds"),
+            "watch it, or choose a larger disk with `cache-root`",
+        )
+    } else {
+        Finding::ok(CHECK, found)
+    }
+}
+
+fn inodes(volume: &Volume) -> Finding {
+    const CHECK: &str = "inodes";
+    match volume.inodes {
+        None => Finding::ok(CHECK, "the filesystem makes them as it needs them"),
+        Some(inodes) if inodes.used_percent() > 80 => Finding::warning(
+            CHECK,
+            format!("{} % used, {} free", inodes.used_percent(), inodes.free),
+            "look for directories with very many small files; the store itself has few",
+        ),
+        Some(inodes) => Finding::ok(CHECK, format!("{} % used", inodes.used_percent())),
+    }
+}
+
+fn reflink(root: &Path) -> Finding {
+    const CHECK: &str = "reflink";
+    match probe::clone(root) {
+        Ok(true) => Finding::ok(CHECK, "files can share blocks, so large ones are saved without copying"),
+        Ok(false) => Finding::ok(CHECK, "files can't share blocks here; they are copied (xfs and btrfs can)"),
+        Err(error) => Finding::unknown(CHECK, &error),
+    }
+}
+
+fn rename(asked: &Asked, root: &Path) -> Finding {
+    const CHECK: &str = "rename";
+    match probe::rename(root, &asked.workspace) {
+        Ok(true) => Finding::ok(CHECK, "store and workspace are on one filesystem"),
+        Ok(false) => Finding::warning(
+            CHECK,
+            format!("{} and {} are on different filesystems", root.display(), asked.workspace.display()),
+            "with both on one filesystem, a target directory goes back by a rename instead of a copy",
+        ),
+        Err(error) => Finding::unknown(CHECK, &error),
+    }
+}
+
+fn locks(root: &Path) -> Finding {
+    const CHECK: &str = "locks";
+    match probe::lock(root) {
+        Ok(true) => Finding::ok(CHECK, "a lock keeps a second one out"),
+        Ok(false) => Finding::problem(
+            CHECK,
+            "a second lock was given on the same file",
+            "choose a directory on a local filesystem with `cache-root`; two jobs could spoil each other's entries",
+        ),
+        Err(error) => Finding::unknown(CHECK, &error),
+    }
+}
+
+fn clock(root: &Path) -> Finding {
+    const CHECK: &str = "clock";
+    let now = Timestamp::now();
+    match probe::clock(root) {
+        _ if now.seconds < PAST => Finding::problem(
+            CHECK,
+            format!("it is {} by the clock of this machine", humantime::format_rfc3339_seconds(now.into())),
+            "set the clock: cargo and the cache decide by times of files",
+        ),
+        Ok(time) if (time.seconds - now.seconds).abs() > CLOCK => Finding::warning(
+            CHECK,
+            format!("files get times {} s away from this machine's clock", time.seconds - now.seconds),
+            "set both clocks by NTP: cargo takes files for changed by their times",
+        ),
+        Ok(_) => Finding::ok(CHECK, "files get the time that it is"),
+        Err(error) => Finding::unknown(CHECK, &error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::Status;
+
+    #[test]
+    fn free_space_is_judged_by_the_usual_limits() {
+        const GB: u64 = 1_000_000_000;
+        let of = |usable: u64, free: u64| {
+            let volume = Volume { usable_bytes: usable * GB, free_bytes: free * GB, ..Volume::default() };
+            space(Path::new("/cache"), &volume).status
+        };
+        assert_eq!(of(500, 400), Status::Ok);
+        assert_eq!(of(500, 99), Status::Warning);
+        assert_eq!(of(100, 40), Status::Warning);
+        assert_eq!(of(500, 19), Status::Problem);
+    }
+}

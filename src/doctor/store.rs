@@ -1,0 +1,169 @@
+//! The store: whether it can be used, and whether it is whole.
+
+use std::path::Path;
+
+use super::{Asked, Finding};
+use crate::error::Error;
+use crate::events::journal;
+use crate::fs::{Kind, Timestamp, files, probe, user};
+use crate::ops::import;
+use crate::report::things;
+use crate::store::Store;
+
+/// The cache root: is it there, may it be written to, whose is it.
+pub(super) fn root(asked: &Asked) -> Finding {
+    const CHECK: &str = "cache root";
+    let root = &asked.cache_root;
+    let stat = match files::stat(root) {
+        Ok(Some(stat)) => stat,
+        Ok(None) => return absent(CHECK, root),
+        Err(error) => return Finding::unknown(CHECK, &error),
+    };
+    if stat.kind != Kind::Directory {
+        return Finding::problem(
+            CHECK,
+            format!("{} is not a directory", root.display()),
+            "move it away, or choose another directory with `cache-root`",
+        );
+    }
+    if let Err(error) = probe::write(root) {
+        let owner = stat.uid;
+        return Finding::problem(
+            CHECK,
+            format!("{error}; it belongs to the user {owner}, and this is the user {}", user()),
+            format!("let the user who runs jobs own it: sudo chown -R USER {}", root.display()),
+        );
+    }
+    if stat.uid == 0 && user() != 0 {
+        return Finding::warning(
+            CHECK,
+            format!("{} may be written to, but belongs to root", root.display()),
+            "files of the store may then be root's, too; let the user who runs jobs own it",
+        );
+    }
+    Finding::ok(CHECK, format!("{} may be written to", root.display()))
+}
+
+fn absent(check: &'static str, root: &Path) -> Finding {
+    match probe::write(&super::nearest(root)) {
+        Ok(()) => {
+            Finding::ok(check, format!("{} does not exist yet; the first save makes it", root.display()))
+        }
+        Err(error) => Finding::problem(
+            check,
+            format!("{} does not exist and can't be made: {error}", root.display()),
+            "make it and let the user who runs jobs own it, or choose another one with `cache-root`",
+        ),
+    }
+}
+
+pub(super) fn findings(asked: &Asked) -> Vec<Finding> {
+    let mut findings = vec![];
+    match Store::open(&asked.cache_root) {
+        Ok(None) => findings.push(Finding::ok("entries", "nothing was saved yet")),
+        Ok(Some(store)) => {
+            findings.push(entries(&store).unwrap_or_else(|error| Finding::unknown("entries", &error)));
+            findings.push(leftovers(&store).unwrap_or_else(|error| Finding::unknown("leftovers", &error)));
+            findings.push(recorded(&store));
+        }
+        Err(error) => {
+            let advice = error.advice().map_or_else(|| "look at that file".into(), Into::into);
+            findings
+                .push(Finding { advice: Some(advice), ..Finding::problem("entries", error.to_string(), "") });
+        }
+    }
+    findings.push(foreign(asked));
+    findings
+}
+
+/// Whether the entries can be read, with what they need. Contents are not compared with their digests.
+fn entries(store: &Store) -> Result<Finding, Error> {
+    const CHECK: &str = "entries";
+    const ADVICE: &str =
+        "run `local-cache verify --repair`: damaged entries are set aside and count as misses";
+    let (mut whole, mut damaged, mut of_future) = (0, Vec::new(), 0);
+    let soon = Timestamp::now().seconds + 3600;
+    for id in store.entry_ids(None)? {
+        let read = store.read_entry(&id).and_then(|entry| {
+            let Some(entry) = entry else { return Ok(None) };
+            store.read_references(&entry.manifest).map(|_| Some(entry.created))
+        });
+        match read {
+            Ok(Some(created)) => {
+                whole += 1;
+                of_future += u64::from(created.seconds > soon);
+            }
+            Ok(None) => {}
+            Err(error) => damaged.push(error.to_string()),
+        }
+    }
+    let set_aside = files::list(&store.layout().quarantine())?.len() as u64;
+    let entries = things(whole, "entry", "entries");
+    Ok(match damaged.as_slice() {
+        [] if of_future > 0 => Finding::warning(
+            CHECK,
+            format!("{entries}, {of_future} of them from the future"),
+            "the clock was ahead when they were saved; they are taken for the newest until then",
+        ),
+        [] if set_aside > 0 => Finding::warning(
+            CHECK,
+            format!("{entries}; {} set aside as damaged", things(set_aside, "file was", "files were")),
+            ADVICE,
+        ),
+        [] => Finding::ok(CHECK, entries),
+        [first, ..] => {
+            let count = things(damaged.len() as u64, "is", "are");
+            Finding::problem(CHECK, format!("{entries}; {count} damaged, such as: {first}"), ADVICE)
+        }
+    })
+}
+
+/// What killed processes left. Somebody may be at work just now, so only what is there while nobody is counts.
+fn leftovers(store: &Store) -> Result<Finding, Error> {
+    const CHECK: &str = "leftovers";
+    let Some(_alone) = store.begin_collecting()? else {
+        return Ok(Finding::ok(CHECK, "the store is in use just now"));
+    };
+    let count = files::list(&store.layout().tmp())?.len() as u64;
+    Ok(match count {
+        0 => Finding::ok(CHECK, "none"),
+        _ => Finding::warning(
+            CHECK,
+            format!("{} of jobs that were killed", things(count, "directory", "directories")),
+            "the next job that cleans removes them, or `local-cache prune` now",
+        ),
+    })
+}
+
+fn recorded(store: &Store) -> Finding {
+    const CHECK: &str = "journal";
+    match journal::read(&store.layout().events()) {
+        Ok(read) if read.skipped > 0 => Finding::warning(
+            CHECK,
+            format!("{} can't be read", things(read.skipped, "line", "lines")),
+            "nothing needs to be done: they are skipped, and go with the oldest file",
+        ),
+        Ok(read) => Finding::ok(
+            CHECK,
+            format!("{} recorded", things(read.events.len() as u64, "phase is", "phases are")),
+        ),
+        Err(error) => Finding::unknown(CHECK, &error),
+    }
+}
+
+/// Directories of the rsync workflows beside the store.
+fn foreign(asked: &Asked) -> Finding {
+    const CHECK: &str = "other caches";
+    match import::find(&asked.cache_root) {
+        Ok(found) if found.is_empty() => Finding::ok(CHECK, "none in the cache root"),
+        Ok(found) => Finding::warning(
+            CHECK,
+            format!(
+                "{} of rsync workflows in the cache root",
+                things(found.len() as u64, "directory", "directories")
+            ),
+            "`local-cache import --dry-run` shows them with their sizes; it takes them over, or removes them",
+        ),
+        Err(error) => Finding::unknown(CHECK, &error),
+    }
+}

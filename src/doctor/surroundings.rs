@@ -1,0 +1,116 @@
+//! What is around the store: Docker, and what cargo has.
+
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+use super::{Asked, Finding};
+use crate::fs::{files, probe};
+use crate::preset::cargo::{self, Compiler};
+use crate::site::detect::detect;
+use crate::site::facts::{self, Facts, SocketFile, gather};
+use crate::site::run::Options;
+use crate::site::{Site, Wanted};
+
+pub(super) fn findings(asked: &Asked) -> Vec<Finding> {
+    let facts = gather(&facts::Asked {
+        env: asked.env.clone(),
+        wanted: Wanted::Auto,
+        cache_root: asked.cache_root.clone(),
+        paths: vec![asked.workspace.clone()],
+        job_container: None,
+        throwaway: false,
+        patience: Options::PATIENCE,
+    });
+    vec![docker(&facts), site(&facts), cargo_home(asked), toolchain(asked)]
+}
+
+/// The action is a container, so its runner needs Docker; the command line does not.
+fn docker(facts: &Facts) -> Finding {
+    const CHECK: &str = "docker";
+    let socket = facts.socket.display();
+    if let Some(host) = &facts.remote_engine {
+        return Finding::warning(
+            CHECK,
+            format!("DOCKER_HOST names another machine: {host}"),
+            "an action's container then sees that machine's disk; run the engine on the runner's own machine",
+        );
+    }
+    match facts.socket_file {
+        SocketFile::Missing => Finding::warning(
+            CHECK,
+            format!("there is no {socket}"),
+            "the action needs Docker on the runner; the command line works without",
+        ),
+        SocketFile::Other => Finding::problem(
+            CHECK,
+            format!("{socket} is not a socket"),
+            "remove it and restart Docker, which then makes its socket there",
+        ),
+        SocketFile::Socket { gid } => match UnixStream::connect(&facts.socket) {
+            Ok(_) => Finding::ok(CHECK, format!("{socket} answers")),
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => Finding::warning(
+                CHECK,
+                format!("this user may not talk to {socket}, which is for the group {gid}"),
+                "add the user who runs jobs to that group: sudo usermod -aG docker USER",
+            ),
+            Err(error) => Finding::warning(
+                CHECK,
+                format!("{socket} does not answer: {error}"),
+                "start Docker: sudo systemctl start docker",
+            ),
+        },
+    }
+}
+
+fn site(facts: &Facts) -> Finding {
+    const CHECK: &str = "site";
+    let decision = detect(facts);
+    match (decision.site, decision.problem()) {
+        (Site::None, problem) => Finding::problem(
+            CHECK,
+            problem.map_or_else(|| "there is no place to work at".to_owned(), ToString::to_string),
+            "set the input `site`, or mount the cache root into this container",
+        ),
+        (site, _) => Finding::ok(CHECK, format!("work that is asked for here is done at: {site}")),
+    }
+}
+
+fn cargo_home(asked: &Asked) -> Finding {
+    const CHECK: &str = "cargo home";
+    let home = cargo::Asked::new(asked.env.clone(), &asked.home, &asked.workspace).cargo_home;
+    match files::stat(&home) {
+        Ok(None) => Finding::ok(CHECK, format!("{} does not exist; cargo makes it", home.display())),
+        Ok(Some(_)) => match probe::write(&home) {
+            Ok(()) => Finding::ok(CHECK, format!("{} may be written to", home.display())),
+            Err(error) => Finding::problem(
+                CHECK,
+                error.to_string(),
+                format!("let the user who runs jobs own it: sudo chown -R USER {}", home.display()),
+            ),
+        },
+        Err(error) => Finding::unknown(CHECK, &error),
+    }
+}
+
+fn toolchain(asked: &Asked) -> Finding {
+    const CHECK: &str = "toolchain";
+    let wanted = cargo::Asked::new(asked.env.clone(), &asked.home, &asked.workspace);
+    let facts = cargo::gather(&wanted);
+    let project = facts.workspaces.iter().find_map(|workspace| workspace.project.as_ref());
+    let Some(project) = project else {
+        return Finding::ok(CHECK, format!("{} is no Cargo project", shown(&asked.workspace)));
+    };
+    let note = project.toolchain.note.clone();
+    match &project.toolchain.compiler {
+        Compiler::Build(_) => Finding::ok(CHECK, note),
+        Compiler::Said(_) | Compiler::Unknown => Finding::warning(
+            CHECK,
+            note,
+            "install the toolchain before the cache step, so that keys are others for another compiler",
+        ),
+    }
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}

@@ -1,0 +1,183 @@
+//! What is known of a phase.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+
+/// A phase of a step that uses the cache. What is not known is left out of the line.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Event {
+    /// When the phase ended, in milliseconds since the epoch, by the clock of the machine.
+    pub time: i64,
+    /// Which phase.
+    pub phase: Phase,
+    /// Of which run.
+    #[serde(flatten)]
+    pub run: Run,
+    /// What it did with each cache.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub caches: Vec<Cache>,
+    /// The disk of the store afterwards.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk: Option<Disk>,
+    /// Entries that were removed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub removed_entries: u64,
+    /// Bytes that were given back.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub freed_bytes: u64,
+    /// How long the phase worked.
+    #[serde(default)]
+    pub milliseconds: u64,
+    /// From the first phase of the step to this one: about how long the job took. Only at the last phase.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job_milliseconds: Option<u64>,
+    /// How the job stood: `success`, `failure` or `cancelled`. Only at the last phase.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job_status: Option<String>,
+    /// What the step had found, taken together: exact where every cache was, a miss where nothing was found. Only at the
+    /// last phase.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found: Option<Hit>,
+    /// Which group of an experiment the run is in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub experiment: Option<Arm>,
+    /// Why the phase failed, in one line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// A phase of a step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// Before the job's steps.
+    #[default]
+    Pre,
+    /// The step itself.
+    Main,
+    /// After the job's steps.
+    Post,
+}
+
+/// A run of a job, as the runner names it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Run {
+    /// `owner/name`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub repository: String,
+    /// The workflow's name, or its path.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub workflow: String,
+    /// The job's id; the cells of a matrix share it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub job: String,
+    /// The step.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub step: String,
+    /// The full ref.
+    #[serde(default, rename = "ref", skip_serializing_if = "String::is_empty")]
+    pub git_ref: String,
+    /// The number of the run.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub run_id: u64,
+    /// Which attempt at it, from 1.
+    #[serde(default, skip_serializing_if = "is_zero_u32")]
+    pub attempt: u32,
+}
+
+/// What a phase did with a cache.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Cache {
+    /// `path`, `registry`, `git` or `target`.
+    pub kind: String,
+    /// The key asked for.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub key: String,
+    /// What was found; none where nothing was looked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hit: Option<Hit>,
+    /// Files in the entry that was restored.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub restored_files: u64,
+    /// Bytes in it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub restored_bytes: u64,
+    /// Bytes of them that were written: the others were in place already, or were put there by a rename.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub written_bytes: u64,
+    /// How long restoring took.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub restore_milliseconds: u64,
+    /// Bytes in the entry that was saved; none where none was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub saved_bytes: Option<u64>,
+    /// Bytes of them that the store did not have.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub added_bytes: u64,
+    /// How long saving took.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub save_milliseconds: u64,
+}
+
+/// What was found for a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Hit {
+    /// An entry of the key itself.
+    Exact,
+    /// One that could stand in for it.
+    Prefix,
+    /// Nothing.
+    Miss,
+}
+
+/// The disk that a store is on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Disk {
+    /// Percent used.
+    pub used_percent: u8,
+    /// Bytes free.
+    pub free_bytes: u64,
+    /// Bytes that the store takes.
+    pub store_bytes: u64,
+}
+
+/// The groups of an experiment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Arm {
+    /// Runs without the cache.
+    Control,
+    /// Runs with it.
+    Cached,
+}
+
+impl Event {
+    /// An event that happens now.
+    pub fn now(phase: Phase, run: Run) -> Self {
+        Self { time: now(), phase, run, ..Self::default() }
+    }
+}
+
+/// Milliseconds since the epoch.
+pub fn now() -> i64 {
+    match SystemTime::now().duration_since(UNIX_EPOCH) {
+        Ok(since) => i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
+        Err(before) => -i64::try_from(before.duration().as_millis()).unwrap_or(i64::MAX),
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_zero_u32(number: &u32) -> bool {
+    *number == 0
+}

@@ -1,0 +1,76 @@
+//! Files that many processes append to.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use nix::libc;
+
+use super::{Lock, Mode, files, set_mode, stat_of};
+use crate::error::{Context, Error, Result};
+
+/// A file that is open for appending, and locked: nobody else appends to it, or renames it, meanwhile.
+#[derive(Debug)]
+pub struct Appending {
+    file: File,
+    path: PathBuf,
+    _lock: Lock,
+}
+
+impl Appending {
+    /// Opens a file, making it with `mode` if need be; none when somebody else has it now. A symlink is refused.
+    pub fn open(path: &Path, mode: u32) -> Result<Option<Self>> {
+        let mut options = OpenOptions::new();
+        options.read(true).append(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).mode(mode);
+        let file = match options.clone().create_new(true).open(path) {
+            Ok(file) => {
+                set_mode(&file, mode).context("set the mode of", || path)?;
+                file
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => match options.open(path) {
+                // It was renamed just now.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+                other => other.context("open", || path)?,
+            },
+            Err(error) => return Err(error).context("create", || path),
+        };
+        let stat = stat_of(&file).context("look at", || path)?;
+        if stat.kind != super::Kind::File {
+            return Err(Error::invalid(format!("{} is not a file; move it away", path.display())));
+        }
+        let locked = file.try_clone().context("open", || path)?;
+        let Some(lock) = Lock::try_now(locked, Mode::Exclusive).context("lock", || path)? else {
+            return Ok(None);
+        };
+        // Whoever had the lock before may have renamed the file.
+        let named = files::stat(path)?;
+        if named.is_none_or(|named| (named.device, named.inode) != (stat.device, stat.inode)) {
+            return Ok(None);
+        }
+        Ok(Some(Self { file, path: path.to_owned(), _lock: lock }))
+    }
+
+    /// Its length in bytes.
+    pub fn length(&self) -> Result<u64> {
+        files::length(&self.file, &self.path)
+    }
+
+    /// Its last byte; none when it is empty.
+    pub fn last_byte(&self) -> Result<Option<u8>> {
+        let Some(at) = self.length()?.checked_sub(1) else { return Ok(None) };
+        let mut byte = [0];
+        self.file.read_exact_at(&mut byte, at).context("read", || &self.path)?;
+        Ok(Some(byte[0]))
+    }
+
+    /// Appends bytes by one write.
+    pub fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        self.file.write_all(bytes).context("write", || &self.path)
+    }
+
+    /// Gives it another name.
+    pub fn rename(&self, to: &Path) -> Result<()> {
+        files::rename(&self.path, to)
+    }
+}

@@ -1,0 +1,71 @@
+//! Trying out what a directory allows. Whatever is made for it is gone afterwards.
+
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::path::Path;
+
+use tempfile::NamedTempFile;
+
+use super::{Lock, Mode, Timestamp, clone_range, stat_of};
+use crate::error::{Context, Result};
+
+fn file_in(dir: &Path) -> Result<NamedTempFile> {
+    let made = tempfile::Builder::new().prefix(".local-cache-probe-").tempfile_in(dir);
+    made.context("create a file in", || dir)
+}
+
+/// Makes and fills a file in a directory.
+pub fn write(dir: &Path) -> Result<()> {
+    file_in(dir)?.write_all(b"probe").context("write in", || dir)
+}
+
+/// Whether files in a directory can share blocks.
+pub fn clone(dir: &Path) -> Result<bool> {
+    let (mut from, to) = (file_in(dir)?, file_in(dir)?);
+    from.write_all(&[1; 4096]).context("write in", || dir)?;
+    clone_range(from.as_file(), to.as_file()).context("clone in", || dir)
+}
+
+/// Whether a lock on a file in a directory keeps another one out.
+pub fn lock(dir: &Path) -> Result<bool> {
+    let file = file_in(dir)?;
+    let again = || File::open(file.path()).context("open in", || dir);
+    let first = Lock::try_now(again()?, Mode::Exclusive).context("lock in", || dir)?;
+    let second = Lock::try_now(again()?, Mode::Exclusive).context("lock in", || dir)?;
+    Ok(first.is_some() && second.is_none())
+}
+
+/// Whether a file can be renamed from one directory into another.
+pub fn rename(from: &Path, to: &Path) -> Result<bool> {
+    let (file, place) = (file_in(from)?, file_in(to)?);
+    match std::fs::rename(file.path(), place.path()) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::CrossesDevices => Ok(false),
+        Err(error) => Err(error).context("rename to", || to),
+    }
+}
+
+/// The time that a filesystem gives a file that is written now.
+pub fn clock(dir: &Path) -> Result<Timestamp> {
+    let mut file = file_in(dir)?;
+    file.write_all(b"probe").context("write in", || dir)?;
+    stat_of(file.as_file()).map(|stat| stat.modified).context("look at a file in", || dir)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn probes_of_a_usual_directory_succeed_and_leave_nothing() {
+        let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        write(dir.path()).unwrap();
+        clone(dir.path()).unwrap();
+        assert!(lock(dir.path()).unwrap() && rename(dir.path(), other.path()).unwrap());
+        assert!((clock(dir.path()).unwrap().seconds - Timestamp::now().seconds).abs() <= 2);
+        for dir in [dir, other] {
+            assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+        }
+        assert!(write(Path::new("/nonexistent")).is_err());
+    }
+}

@@ -1,0 +1,188 @@
+//! `doctor`: each check finds what it is for, and says what to do.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::support::mounts::Mount;
+use crate::support::tools::is_root;
+use crate::support::{Ran, Sandbox, trees};
+
+fn examine(sandbox: &Sandbox) -> Ran {
+    let job = sandbox.job("job");
+    Ran::of(sandbox.command(&job, &["doctor", "--json"]).env("PATH", "/usr/bin:/bin"))
+}
+
+/// The status of a check, with what was found and what to do.
+#[track_caller]
+fn check<'j>(json: &'j Value, name: &str) -> (&'j str, &'j str, &'j str) {
+    let all = json["checks"].as_array().unwrap();
+    let found =
+        all.iter().find(|check| check["check"] == name).unwrap_or_else(|| panic!("no {name} in {json:#}"));
+    let text = |name: &str| found[name].as_str().unwrap_or("");
+    (text("status"), text("found"), text("advice"))
+}
+
+#[test]
+fn all_checks_are_made_and_leave_nothing_behind() {
+    let sandbox = Sandbox::new();
+    let job = sandbox.job("job");
+    trees::small(&job.join("tree"), 1);
+    sandbox.save(&job, "k").done();
+    let before: Vec<_> =
+        fs::read_dir(sandbox.cache()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let ran = examine(&sandbox);
+    let json = ran.json();
+    let wanted = [
+        "cache root",
+        "filesystem",
+        "free space",
+        "inodes",
+        "reflink",
+        "rename",
+        "locks",
+        "clock",
+        "entries",
+        "leftovers",
+        "journal",
+        "other caches",
+        "docker",
+        "site",
+        "cargo home",
+        "toolchain",
+    ];
+    let names: Vec<&str> =
+        json["checks"].as_array().unwrap().iter().map(|check| check["check"].as_str().unwrap()).collect();
+    assert_eq!(names, wanted);
+    for name in
+        ["cache root", "locks", "clock", "entries", "leftovers", "journal", "other caches", "site", "rename"]
+    {
+        assert_eq!(check(&json, name).0, "ok", "{name}: {:?}", check(&json, name));
+    }
+    for found in json["checks"].as_array().unwrap() {
+        let needs_advice = found["status"] != "ok";
+        assert_eq!(found["advice"].is_string(), needs_advice, "{found}");
+    }
+    let has_problem = json["status"] == "problem";
+    assert_eq!(ran.code, Some(i32::from(has_problem)), "{json:#}");
+    let after: Vec<_> =
+        fs::read_dir(sandbox.cache()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(before, after);
+    assert_eq!(fs::read_dir(&job).unwrap().count(), 1);
+    let text = sandbox.run(&job, &["doctor"]);
+    assert!(text.stdout.contains("✅ locks") && text.stdout.contains("warning"), "{}", text.stdout);
+}
+
+#[test]
+fn a_cache_root_that_can_not_be_used_is_a_problem_and_the_exit_code_says_so() {
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.cache(), "a file").unwrap();
+    let ran = examine(&sandbox).ended(1);
+    let json = ran.json();
+    assert!(
+        matches!(check(&json, "cache root"), ("problem", found, advice)
+        if found.contains("not a directory") && advice.contains("cache-root")),
+        "{json:#}"
+    );
+    let closed = Sandbox::without_rights();
+    fs::create_dir(closed.cache()).unwrap();
+    closed.job("job");
+    closed.give_away();
+    trees::set_mode(closed.cache(), 0o555);
+    let json = examine(&closed).ended(1).json();
+    assert!(
+        matches!(check(&json, "cache root"), ("problem", found, advice)
+        if found.contains("Permission denied") && advice.contains("chown")),
+        "{json:#}"
+    );
+    trees::set_mode(closed.cache(), 0o755);
+}
+
+#[test]
+fn a_small_memory_filesystem_is_said_with_what_it_means() {
+    let Some(mount) = Mount::tmpfs(32 << 20, "doctor on a memory filesystem") else { return };
+    let sandbox = Sandbox::new().with_cache(mount.join("cache"));
+    let json = examine(&sandbox).ended(1).json();
+    let (status, found, advice) = check(&json, "filesystem");
+    assert!(
+        status == "warning" && found.contains("small") && found.contains("empty after a restart"),
+        "{found}"
+    );
+    assert!(advice.contains("cache-root"));
+    assert_eq!(check(&json, "free space").0, "problem");
+    let (status, found, _) = check(&json, "rename");
+    assert!(status == "warning" && found.contains("different filesystems"), "{found}");
+}
+
+#[test]
+fn damage_leftovers_and_garbage_are_found() {
+    let sandbox = Sandbox::new();
+    let job = sandbox.job("job");
+    trees::small(&job.join("tree"), 1);
+    sandbox.save(&job, "k").done();
+    sandbox.save(&job, "m").done();
+    let entry = fs::read_dir(sandbox.store().join("entries")).unwrap().next().unwrap().unwrap().path();
+    fs::write(&entry, "{}").unwrap();
+    trees::write(&sandbox.store().join("tmp/killed/file"), b"x");
+    trees::write(&sandbox.store().join("events/events.jsonl"), b"garbage\n");
+    let json = examine(&sandbox).ended(1).json();
+    let (status, found, advice) = check(&json, "entries");
+    assert!(
+        status == "problem" && found.contains("1 is damaged") && advice.contains("verify --repair"),
+        "{found}"
+    );
+    assert!(matches!(check(&json, "leftovers"), ("warning", found, _) if found.contains("1 directory")));
+    assert!(matches!(check(&json, "journal"), ("warning", found, _) if found.contains("1 line")));
+    assert!(entry.exists(), "nothing is changed");
+    sandbox.repair();
+    let json = examine(&sandbox).json();
+    assert_eq!(check(&json, "entries").0, "warning", "what was set aside is said");
+}
+
+#[test]
+fn a_newer_store_and_a_compiler_that_is_not_there_are_said() {
+    let sandbox = Sandbox::new();
+    let job = sandbox.job("job");
+    trees::small(&job.join("tree"), 1);
+    sandbox.save(&job, "k").done();
+    fs::write(sandbox.store().join("format.json"), br#"{"format":2}"#).unwrap();
+    trees::write(&job.join("Cargo.toml"), b"[package]\nname = \"a\"\nversion = \"1.0.0\"\n");
+    trees::write(&job.join("rust-toolchain.toml"), b"[toolchain]\nchannel = \"1.2.3\"\n");
+    let json = examine(&sandbox).ended(1).json();
+    assert!(
+        matches!(check(&json, "entries"), ("problem", _, advice) if advice.contains("update local-cache"))
+    );
+    assert!(
+        matches!(check(&json, "toolchain"), ("warning", _, advice) if advice.contains("install the toolchain")),
+        "{json:#}"
+    );
+}
+
+#[test]
+fn directories_of_rsync_workflows_are_found() {
+    let sandbox = Sandbox::new();
+    trees::write(&sandbox.path("cache/acme/widget/target/abc/debug/app"), b"x");
+    trees::write(&sandbox.path("cache/cargo/def/registry/index/x"), b"x");
+    let json = examine(&sandbox).json();
+    assert!(
+        matches!(check(&json, "other caches"), ("warning", found, advice)
+        if found.contains("2 directories") && advice.contains("import")),
+        "{json:#}"
+    );
+}
+
+#[test]
+fn a_root_of_roots_is_said_to_others() {
+    if !is_root() {
+        return;
+    }
+    let sandbox = Sandbox::without_rights();
+    fs::create_dir(sandbox.cache()).unwrap();
+    sandbox.job("job");
+    trees::set_mode(sandbox.cache(), 0o777);
+    let json = examine(&sandbox).json();
+    assert!(
+        matches!(check(&json, "cache root"), ("warning", found, _) if found.contains("belongs to root")),
+        "{json:#}"
+    );
+}

@@ -1,0 +1,102 @@
+//! The page with charts: what is in it, and how a browser takes it.
+
+mod browser;
+
+use std::fs;
+
+use local_cache::events::{Arm, Hit};
+
+use crate::stats::{NOON, ended, restored};
+use crate::support::{Sandbox, trees};
+
+/// A store with entries, and a month of events of several repositories with names of all kinds.
+pub(super) fn filled() -> Sandbox {
+    let sandbox = Sandbox::new();
+    let job = sandbox.job("job");
+    for number in 0..6 {
+        trees::write(
+            &job.join("tree/file"),
+            &trees::noise(number, 100_000 * (usize::try_from(number).unwrap() + 1)),
+        );
+        sandbox.save(&job, &format!("linux-stable-{number:040x}")).done();
+    }
+    sandbox.save(&job, "</td><script>alert('key')</script>\u{202e}&").done();
+    let mut lines = String::new();
+    let mut push = |event: &local_cache::events::Event| {
+        lines.push_str(&serde_json::to_string(event).unwrap());
+        lines.push('\n');
+    };
+    for day in 0..30_u64 {
+        let time = NOON + i64::try_from(day).unwrap() * 86_400_000;
+        for number in 0..(4 + day % 7) {
+            let repository = ["acme/widget", "acme/gadget", "acme/<img src=x onerror=alert(1)>"]
+                [usize::try_from(number % 3).unwrap()];
+            let kind = ["registry", "git", "target", "path"][usize::try_from(number % 4).unwrap()];
+            let hit = match (number + day) % 5 {
+                0 => Hit::Miss,
+                1 => Hit::Prefix,
+                _ => Hit::Exact,
+            };
+            let mut main = restored(repository, kind, hit, 300_000_000 + 7_000_000 * day);
+            main.time = time;
+            push(&main);
+            let control = number % 4 == 0;
+            let minutes = if control { 9 } else { 4 };
+            let mut post = ended(
+                repository,
+                day * 100 + number,
+                minutes * 60_000 + (day * 7919 + number * 104_729) % 90_000,
+                Some(90_000_000),
+            );
+            post.time = time + 300_000;
+            post.experiment = Some(if control { Arm::Control } else { Arm::Cached });
+            push(&post);
+        }
+    }
+    let events = sandbox.store().join("events");
+    fs::create_dir_all(&events).unwrap();
+    fs::write(events.join("events.jsonl"), lines).unwrap();
+    sandbox
+}
+
+#[test]
+fn the_page_needs_nothing_else_and_nobodys_text_is_more_than_text_in_it() {
+    let sandbox = filled();
+    let job = sandbox.job("job");
+    let page = sandbox.run(&job, &["report", "--html", "-"]).done().stdout;
+    for forbidden in
+        ["<script", "<img", "<link rel=\"stylesheet", "http://", "https://", "url(", "@import", "\u{202e}"]
+    {
+        assert!(!page.contains(forbidden), "{forbidden} is in the page");
+    }
+    for wanted in [
+        "Content-Security-Policy",
+        "prefers-color-scheme: dark",
+        "width=device-width",
+        "Found over time",
+        "Disk use by repository and kind",
+        "Largest entries",
+        "Jobs without and with the cache",
+        "&lt;/td&gt;&lt;script&gt;",
+        "of job time saved, against the control group",
+        "<svg viewBox",
+    ] {
+        assert!(page.contains(wanted), "{wanted} is not in the page");
+    }
+    assert_eq!(page.matches("<svg").count(), page.matches("</svg>").count());
+    assert!(page.len() < 200_000);
+}
+
+#[test]
+fn a_page_of_nothing_says_so() {
+    let sandbox = Sandbox::new();
+    let job = sandbox.job("job");
+    let ran = sandbox.run(&job, &["report", "--html", "page.html"]).done();
+    assert!(ran.stdout.contains("wrote"), "{ran:?}");
+    let page = fs::read_to_string(job.join("page.html")).unwrap();
+    for wanted in ["nothing recorded yet", "nothing was looked for yet", "the store has no entries"] {
+        assert!(page.contains(wanted), "{wanted} is not in\n{page}");
+    }
+    sandbox.run(&job, &["report", "--html", "no/such/page.html"]).failed(1);
+    sandbox.run(&job, &["report"]).ended(2);
+}

@@ -1,0 +1,173 @@
+//! The journal: many write, others read, and nothing that can happen to it costs more than a line.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use local_cache::events::journal::{Bounds, append, parse, read};
+use local_cache::events::{Cache, Event, Hit};
+
+use super::{NOON, ended, restored};
+
+const MODES: (u32, u32) = (0o755, 0o644);
+
+fn write(dir: &Path, event: &Event) {
+    append(dir, event, MODES, Bounds::default()).unwrap();
+}
+
+fn raw(dir: &Path, bytes: &[u8]) {
+    fs::create_dir_all(dir).unwrap();
+    let file = fs::OpenOptions::new().create(true).append(true).open(dir.join("events.jsonl"));
+    file.unwrap().write_all(bytes).unwrap();
+}
+
+#[test]
+fn what_is_appended_is_read_back_and_a_journal_that_does_not_exist_is_empty() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path().join("events");
+    assert_eq!(read(&dir).unwrap().events, []);
+    let events = [restored("acme/widget", "path", Hit::Exact, 100), ended("acme/widget", 1, 60_000, Some(5))];
+    events.iter().for_each(|event| write(&dir, event));
+    let found = read(&dir).unwrap();
+    assert_eq!((found.events.as_slice(), found.skipped), (&events[..], 0));
+    let text = fs::read_to_string(dir.join("events.jsonl")).unwrap();
+    assert_eq!(text.lines().count(), 2);
+    let first: serde_json::Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+    assert_eq!(first["repository"], "acme/widget");
+    assert!(first.get("error").is_none() && first.get("removed-entries").is_none());
+}
+
+#[test]
+fn lines_of_several_writers_never_mix_and_can_be_read_meanwhile() {
+    let dir = tempfile::tempdir().unwrap();
+    let done = AtomicBool::new(false);
+    // Small files, so that one is begun anew many times meanwhile.
+    let bounds = Bounds { file: 20_000, all: 1 << 30 };
+    std::thread::scope(|scope| {
+        let writers: Vec<_> = (0..4)
+            .map(|writer| {
+                let dir = dir.path();
+                scope.spawn(move || {
+                    for number in 0..300 {
+                        let mut event = ended("acme/widget", writer * 1000 + number, 1000, None);
+                        event.caches[0].key = "k".repeat(usize::try_from(number).unwrap());
+                        append(dir, &event, MODES, bounds).unwrap();
+                    }
+                })
+            })
+            .collect();
+        let reader = scope.spawn(|| {
+            let mut most = 0;
+            while !done.load(Ordering::Relaxed) {
+                let found = read(dir.path()).unwrap();
+                assert_eq!(found.skipped, 0, "a line was seen that was not whole");
+                most = most.max(found.events.len());
+            }
+            most
+        });
+        writers.into_iter().for_each(|writer| writer.join().unwrap());
+        done.store(true, Ordering::Relaxed);
+        assert!(reader.join().unwrap() > 0);
+    });
+    let found = read(dir.path()).unwrap();
+    assert_eq!((found.events.len(), found.skipped), (1200, 0));
+    let mut runs: Vec<u64> = found.events.iter().map(|event| event.run.run_id).collect();
+    runs.sort_unstable();
+    runs.dedup();
+    assert_eq!(runs.len(), 1200);
+    assert!(fs::read_dir(dir.path()).unwrap().count() > 10);
+}
+
+#[test]
+fn a_line_that_was_torn_costs_itself_and_no_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let event = ended("acme/widget", 1, 1000, None);
+    write(dir.path(), &event);
+    raw(dir.path(), b"{\"time\":1795435200000,\"phase\":\"po");
+    let found = read(dir.path()).unwrap();
+    assert_eq!((found.events.len(), found.skipped), (1, 0), "somebody may be writing it");
+    write(dir.path(), &event);
+    let found = read(dir.path()).unwrap();
+    assert_eq!((found.events.len(), found.skipped), (2, 1));
+}
+
+#[test]
+fn garbage_is_skipped_and_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let event = ended("acme/widget", 1, 1000, None);
+    raw(dir.path(), b"\n\n  \nnot json\n{}\n[1]\n{\"time\":\"soon\",\"phase\":\"pre\"}\n\xff\xfe\n\0\0\0\n");
+    write(dir.path(), &event);
+    raw(
+        dir.path(),
+        b"{\"time\":1,\"phase\":\"during\"}\n{\"time\":5,\"phase\":\"pre\",\"of-the-future\":[1]}\n",
+    );
+    let found = read(dir.path()).unwrap();
+    assert_eq!((found.events.len(), found.skipped), (2, 7), "{found:?}");
+    // A directory where a file should be is no reason to fail either.
+    fs::create_dir(dir.path().join("000-x.jsonl")).unwrap();
+    assert_eq!(read(dir.path()).unwrap().skipped, 8);
+}
+
+#[test]
+fn a_journal_never_takes_more_than_its_bound_and_loses_its_oldest_lines_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let bounds = Bounds { file: 4000, all: 20_000 };
+    for number in 0..500 {
+        append(dir.path(), &ended("acme/widget", number, 1000, None), MODES, bounds).unwrap();
+        let taken: u64 =
+            fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len()).sum();
+        assert!(taken <= bounds.all, "{taken}");
+    }
+    let found = read(dir.path()).unwrap();
+    assert!(found.events.iter().any(|event| event.run.run_id == 499) && found.skipped == 0);
+    assert!(found.events.len() > 20 && found.events.iter().all(|event| event.run.run_id > 300));
+}
+
+#[test]
+fn an_event_with_endless_keys_is_cut_and_still_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut event = ended("acme/widget", 1, 1000, Some(7));
+    let cache = Cache { key: "é".repeat(100_000), ..event.caches[0].clone() };
+    event.caches = vec![cache; 300];
+    event.error = Some("x".repeat(100_000));
+    write(dir.path(), &event);
+    let found = read(dir.path()).unwrap();
+    assert_eq!((found.events.len(), found.skipped), (1, 0));
+    assert_eq!(found.events[0].caches[0].key, "é".repeat(40));
+    assert!(fs::metadata(dir.path().join("events.jsonl")).unwrap().len() < 64 << 10);
+}
+
+#[test]
+fn times_that_jump_back_are_sorted() {
+    let lines: Vec<String> = [5, 1, 9, -3, 1]
+        .iter()
+        .map(|time| format!("{{\"time\":{},\"phase\":\"pre\"}}\n", NOON + time))
+        .collect();
+    let dir = tempfile::tempdir().unwrap();
+    raw(dir.path(), lines.concat().as_bytes());
+    let times: Vec<i64> = read(dir.path()).unwrap().events.iter().map(|event| event.time - NOON).collect();
+    assert_eq!(times, [-3, 1, 1, 5, 9]);
+    // In parts, nothing is lost at their borders.
+    let many = lines.concat().repeat(20_000);
+    let found = parse(many.as_bytes());
+    assert_eq!((found.events.len(), found.skipped), (100_000, 0));
+}
+
+#[test]
+fn what_is_no_file_is_not_written_to_and_does_not_hang() {
+    let dir = tempfile::tempdir().unwrap();
+    let target = dir.path().join("precious");
+    fs::write(&target, "x").unwrap();
+    let journal = dir.path().join("linked");
+    fs::create_dir(&journal).unwrap();
+    std::os::unix::fs::symlink(&target, journal.join("events.jsonl")).unwrap();
+    let event = ended("acme/widget", 1, 1000, None);
+    append(&journal, &event, MODES, Bounds::default()).unwrap_err();
+    assert_eq!(fs::read(&target).unwrap(), b"x");
+    let journal = dir.path().join("fifo");
+    fs::create_dir(&journal).unwrap();
+    nix::unistd::mkfifo(&journal.join("events.jsonl"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    append(&journal, &event, MODES, Bounds::default()).unwrap_err();
+    assert_eq!(read(&journal).unwrap().skipped, 1);
+}
