@@ -22,6 +22,33 @@ impl Timestamp {
         SystemTime::now().into()
     }
 
+    /// The time now by the clock that gives files their times. It stands still between ticks, 1 to 10 ms apart, so what
+    /// is changed later has this time or a later one, and what was changed before has this one or an earlier one.
+    pub fn of_files() -> Self {
+        match nix::time::clock_gettime(nix::time::ClockId::CLOCK_REALTIME_COARSE) {
+            Ok(time) => Self {
+                seconds: time.tv_sec(),
+                nanoseconds: u32::try_from(time.tv_nsec()).unwrap_or_default(),
+            },
+            // A kernel without that clock: what is not long ago is not believed then.
+            Err(_) => Self::now().minus_milliseconds(20),
+        }
+    }
+
+    /// Waits for the next tick of [`Timestamp::of_files`]: all that was changed so far was changed before it, and all
+    /// that is changed from now on is not. None when there is none for long, because somebody set the clock.
+    pub fn next_of_files() -> Option<Self> {
+        let now = Self::now();
+        for _ in 0..100 {
+            let tick = Self::of_files();
+            if tick > now {
+                return Some(tick);
+            }
+            std::thread::sleep(Duration::from_micros(500));
+        }
+        None
+    }
+
     /// This time less some milliseconds, below 1,000.
     #[must_use]
     pub fn minus_milliseconds(self, milliseconds: u32) -> Self {

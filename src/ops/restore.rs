@@ -179,6 +179,7 @@ fn write(store: &Store, entry: &Entry, request: &Request<'_>, monitor: &dyn Moni
     refuse_linked_roots(&manifest, &present.tree, &places)?;
     let seen = store.seen(&entry.manifest, &places);
     let plan = plan(&manifest, &present, &seen, request.extras);
+    let started = present.started;
     drop(present);
     monitor.begin(
         Stage::Restoring,
@@ -188,7 +189,10 @@ fn write(store: &Store, entry: &Entry, request: &Request<'_>, monitor: &dyn Moni
     let locate = |leaves: &[_]| store.locate(&manifest, leaves);
     let applied = apply::apply(&manifest, &plan, &places, &locate, options, monitor)?;
     // It costs time later not to know it, no more; and where the store can't be written to, that is said already.
-    drop(store.note_seen(&entry.manifest, &places, Timestamp::now()));
+    let moment = if plan.is_empty() { Some(started) } else { Timestamp::next_of_files() };
+    if let Some(moment) = moment {
+        drop(store.note_seen(&entry.manifest, &places, moment));
+    }
     if applied.without_attributes > 0 {
         let count = applied.without_attributes;
         monitor.warn(&format!(

@@ -2,7 +2,7 @@
 //!
 //! `seen/<manifest>-<device>-<inode>` holds the moment at which the root with that device and inode, and everything
 //! below it that the manifest lists, was as the manifest says. Saving notes the moment at which its scan began,
-//! restoring the one at which it was done. [`crate::tree::seen`] says what follows for a file that is looked at later.
+//! restoring the one after which it did nothing more. [`crate::tree::seen`] says what follows for a file that is looked at later.
 //!
 //! Such a note stays true for ever, whatever happens to the directory: it speaks of a moment. It is only ever a
 //! shortcut: without it, files are read and compared by their digests.

@@ -5,10 +5,12 @@
 //! it, and everything that changes a file's contents, mode, attributes or name sets it to the clock. So a file that
 //! was not changed since a moment when it was known to be as a manifest says is so still, and need not be read.
 //!
+//! Moments are read from the clock that gives files their times ([`Timestamp::of_files`]), so a change after the moment
+//! has a time that is not before it, however fast it follows.
+//!
 //! # What is not believed
 //!
-//! - A change within [`MARGIN`] before that moment: the clock that gives files their times stands still for some
-//!   milliseconds, and where times have no fractions, for whole seconds.
+//! - Times without fractions that are less than two seconds before the moment: the filesystem has rounded them.
 //! - A file below a directory that was moved to its place since, which changes the time of the directory and of nothing
 //!   in it: such a directory was changed later than that moment while no name in it was, or it is below one. A directory
 //!   that was moved in and had names added or removed afterwards can't be told from one that only had these; of its
@@ -19,9 +21,6 @@ use std::collections::HashMap;
 use super::Tree;
 use super::scan::Scan;
 use crate::fs::Timestamp;
-
-/// How long the clock of a filesystem may stand still, in milliseconds. Linux ticks every 1 to 10 ms.
-const MARGIN: u32 = 20;
 
 /// When each root was last known to be as a manifest says, by the root's name in it. None for one that never was.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,8 +42,8 @@ impl Seen {
                 self.0.get(&dir.name).copied()
             } else {
                 since[dir.parent.0 as usize].filter(|moment| {
-                    // No margin: restoring sets the times of directories last, just before the moment.
-                    scan.dir_changed[id.0 as usize] <= *moment || dir.modified > *moment
+                    let changed = scan.dir_changed[id.0 as usize];
+                    is_before(changed, *moment) || !is_before(dir.modified, *moment)
                 })
             };
         }
@@ -66,26 +65,25 @@ fn is_before(time: Timestamp, moment: Timestamp) -> bool {
     if time.nanoseconds == 0 {
         return time.seconds < moment.seconds.saturating_sub(2);
     }
-    time < moment.minus_milliseconds(MARGIN)
+    time < moment
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
     use std::path::Path;
-    use std::time::Duration;
 
     use super::*;
     use crate::tree::Places;
     use crate::tree::scan::{Options, scan};
 
-    /// A directory with a file and a subdirectory with a file, long enough ago to be believed.
+    /// A directory with a file and a subdirectory with a file, a tick ago or more.
     fn tree() -> tempfile::TempDir {
         let top = tempfile::tempdir().unwrap();
         fs::create_dir_all(top.path().join("root/sub")).unwrap();
         fs::write(top.path().join("root/file"), "one").unwrap();
         fs::write(top.path().join("root/sub/file"), "two").unwrap();
-        std::thread::sleep(Duration::from_millis(u64::from(2 * MARGIN)));
+        Timestamp::next_of_files().unwrap();
         top
     }
 
@@ -104,7 +102,7 @@ mod tests {
     #[test]
     fn only_what_did_not_change_since_is_believed() {
         let top = tree();
-        let moment = Timestamp::now();
+        let moment = Timestamp::next_of_files().unwrap();
         assert_eq!(untouched(top.path(), Some(moment)), ["root/file", "root/sub/file"]);
         assert!(untouched(top.path(), None).is_empty());
         let file = fs::File::options().write(true).open(top.path().join("root/file")).unwrap();
@@ -115,10 +113,11 @@ mod tests {
     }
 
     #[test]
-    fn what_changed_just_before_is_not_believed() {
+    fn what_is_changed_in_the_tick_of_the_moment_is_not_believed() {
         let top = tree();
+        let moment = Timestamp::of_files();
         fs::write(top.path().join("root/file"), "six").unwrap();
-        assert_eq!(untouched(top.path(), Some(Timestamp::now())), ["root/sub/file"]);
+        assert_eq!(untouched(top.path(), Some(moment)), ["root/sub/file"]);
     }
 
     #[test]
@@ -126,9 +125,7 @@ mod tests {
         let top = tree();
         fs::create_dir(top.path().join("other")).unwrap();
         fs::write(top.path().join("other/file"), "six").unwrap();
-        std::thread::sleep(Duration::from_millis(u64::from(2 * MARGIN)));
-        let moment = Timestamp::now();
-        std::thread::sleep(Duration::from_millis(u64::from(MARGIN)));
+        let moment = Timestamp::next_of_files().unwrap();
         fs::rename(top.path().join("root/sub"), top.path().join("old")).unwrap();
         fs::rename(top.path().join("other"), top.path().join("root/sub")).unwrap();
         assert_eq!(untouched(top.path(), Some(moment)), ["root/file"]);
@@ -137,7 +134,7 @@ mod tests {
     #[test]
     fn names_added_to_a_directory_leave_the_others_believed() {
         let top = tree();
-        let moment = Timestamp::now();
+        let moment = Timestamp::next_of_files().unwrap();
         fs::write(top.path().join("root/sub/new"), "").unwrap();
         assert_eq!(untouched(top.path(), Some(moment)), ["root/file", "root/sub/file"]);
     }
@@ -145,8 +142,7 @@ mod tests {
     #[test]
     fn times_without_fractions_need_whole_seconds_between() {
         let at = |seconds, nanoseconds| Timestamp { seconds, nanoseconds };
-        assert!(is_before(at(10, 1), at(10, 20_000_002)));
-        assert!(!is_before(at(10, 1), at(10, 20_000_001)));
+        assert!(is_before(at(10, 1), at(10, 2)) && !is_before(at(10, 1), at(10, 1)));
         assert!(is_before(at(10, 0), at(13, 0)));
         assert!(!is_before(at(10, 0), at(12, 999_999_999)));
     }

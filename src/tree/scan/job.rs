@@ -15,7 +15,7 @@ use crate::tree::{DirId, FileData, Leaf, LeafId, LeafKind, Places, Tree, os};
 
 /// Looks at the roots, in parallel. A root that does not exist is missing from the tree.
 pub fn scan(places: &Places, options: &Options<'_>) -> Result<Scan> {
-    let started = Timestamp::now();
+    let started = Timestamp::of_files();
     let job = Job { options, found: Mutex::default(), left_out: Mutex::default(), next: AtomicU32::new(1) };
     let mut top = Found::default();
     rayon::scope(|scope| {

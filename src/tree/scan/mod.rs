@@ -57,7 +57,7 @@ pub struct Scan {
     pub leftovers: Vec<Extra>,
     /// What was left out, and why.
     pub left_out: Vec<LeftOut>,
-    /// When the scan began.
+    /// When the scan began, by the clock that gives files their times.
     pub started: Timestamp,
     /// The user who looked.
     pub user: u32,
