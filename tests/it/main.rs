@@ -44,3 +44,4 @@ mod site_paths;
 mod space;
 mod stats;
 mod support;
+mod workflows;
