@@ -6,45 +6,34 @@ use serde::{Deserialize, Serialize};
 
 /// A phase of a step that uses the cache. What is not known is left out of the line.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(from = "Line", into = "Line")]
 pub struct Event {
     /// When the phase ended, in milliseconds since the epoch, by the clock of the machine.
     pub time: i64,
     /// Which phase.
     pub phase: Phase,
     /// Of which run.
-    #[serde(flatten)]
     pub run: Run,
     /// What it did with each cache.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub caches: Vec<Cache>,
     /// The disk of the store afterwards.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disk: Option<Disk>,
     /// Entries that were removed.
-    #[serde(default, skip_serializing_if = "is_zero")]
     pub removed_entries: u64,
     /// Bytes that were given back.
-    #[serde(default, skip_serializing_if = "is_zero")]
     pub freed_bytes: u64,
     /// How long the phase worked.
-    #[serde(default)]
     pub milliseconds: u64,
     /// From the first phase of the step to this one: about how long the job took. Only at the last phase.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job_milliseconds: Option<u64>,
     /// How the job stood: `success`, `failure` or `cancelled`. Only at the last phase.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job_status: Option<String>,
     /// What the step had found, taken together: exact where every cache was, a miss where nothing was found. Only at the
     /// last phase.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub found: Option<Hit>,
     /// Which group of an experiment the run is in.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub experiment: Option<Arm>,
     /// Why the phase failed, in one line.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
 
@@ -62,29 +51,21 @@ pub enum Phase {
 }
 
 /// A run of a job, as the runner names it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Run {
     /// `owner/name`.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub repository: String,
     /// The workflow's name, or its path.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub workflow: String,
     /// The job's id; the cells of a matrix share it.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub job: String,
     /// The step.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub step: String,
     /// The full ref.
-    #[serde(default, rename = "ref", skip_serializing_if = "String::is_empty")]
     pub git_ref: String,
     /// The number of the run.
-    #[serde(default, skip_serializing_if = "is_zero")]
     pub run_id: u64,
     /// Which attempt at it, from 1.
-    #[serde(default, skip_serializing_if = "is_zero_u32")]
     pub attempt: u32,
 }
 
@@ -155,6 +136,96 @@ pub enum Arm {
     Control,
     /// Runs with it.
     Cached,
+}
+
+/// An event as it is written: flat, since serde reads nested values that it has to flatten several times as slowly.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Line {
+    time: i64,
+    phase: Phase,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    repository: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    workflow: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    job: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    step: String,
+    #[serde(default, rename = "ref", skip_serializing_if = "String::is_empty")]
+    git_ref: String,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    run_id: u64,
+    #[serde(default, skip_serializing_if = "is_zero_u32")]
+    attempt: u32,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    caches: Vec<Cache>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    disk: Option<Disk>,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    removed_entries: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    freed_bytes: u64,
+    #[serde(default)]
+    milliseconds: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    job_milliseconds: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    job_status: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    found: Option<Hit>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    experiment: Option<Arm>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+impl From<Line> for Event {
+    fn from(line: Line) -> Self {
+        let Line { time, phase, repository, workflow, job, step, git_ref, run_id, attempt, .. } = line;
+        Self {
+            time,
+            phase,
+            run: Run { repository, workflow, job, step, git_ref, run_id, attempt },
+            caches: line.caches,
+            disk: line.disk,
+            removed_entries: line.removed_entries,
+            freed_bytes: line.freed_bytes,
+            milliseconds: line.milliseconds,
+            job_milliseconds: line.job_milliseconds,
+            job_status: line.job_status,
+            found: line.found,
+            experiment: line.experiment,
+            error: line.error,
+        }
+    }
+}
+
+impl From<Event> for Line {
+    fn from(event: Event) -> Self {
+        let Run { repository, workflow, job, step, git_ref, run_id, attempt } = event.run;
+        Self {
+            time: event.time,
+            phase: event.phase,
+            repository,
+            workflow,
+            job,
+            step,
+            git_ref,
+            run_id,
+            attempt,
+            caches: event.caches,
+            disk: event.disk,
+            removed_entries: event.removed_entries,
+            freed_bytes: event.freed_bytes,
+            milliseconds: event.milliseconds,
+            job_milliseconds: event.job_milliseconds,
+            job_status: event.job_status,
+            found: event.found,
+            experiment: event.experiment,
+            error: event.error,
+        }
+    }
 }
 
 impl Event {

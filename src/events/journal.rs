@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use memchr::{memchr, memchr_iter};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use super::Event;
@@ -161,9 +162,13 @@ pub fn read(dir: &Path) -> Result<Read> {
         match files::read(&path) {
             Ok(bytes) => {
                 let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-                let Read { events, skipped } = parse(&bytes[..whole]);
-                all.events.extend(events);
-                all.skipped += skipped;
+                let mut read = parse(&bytes[..whole]);
+                // The first file is often the only one.
+                if all.events.is_empty() {
+                    std::mem::swap(&mut all.events, &mut read.events);
+                }
+                all.events.append(&mut read.events);
+                all.skipped += read.skipped;
             }
             // Removed since.
             Err(error) if error.is_not_found() => {}
@@ -204,24 +209,27 @@ pub fn parse(bytes: &[u8]) -> Read {
     let mut rest = bytes;
     while !rest.is_empty() {
         let end =
-            rest.iter().skip(PART).position(|byte| *byte == b'\n').map_or(rest.len(), |at| PART + at + 1);
+            rest.get(PART..).and_then(|rest| memchr(b'\n', rest)).map_or(rest.len(), |at| PART + at + 1);
         let (part, after) = rest.split_at(end);
         parts.push(part);
         rest = after;
     }
     let read: Vec<Read> = parts.into_par_iter().map(parse_part).collect();
-    let mut all = Read::default();
-    for Read { events, skipped } in read {
-        all.events.extend(events);
-        all.skipped += skipped;
+    let count = read.iter().map(|read| read.events.len()).sum();
+    let mut all = Read { events: Vec::with_capacity(count), skipped: 0 };
+    for mut read in read {
+        all.events.append(&mut read.events);
+        all.skipped += read.skipped;
     }
     all
 }
 
 fn parse_part(bytes: &[u8]) -> Read {
     let mut read = Read::default();
-    for line in bytes.split(|byte| *byte == b'\n') {
-        let line = line.trim_ascii();
+    let mut from = 0;
+    for end in memchr_iter(b'\n', bytes).chain([bytes.len()]) {
+        let line = bytes[from..end].trim_ascii();
+        from = end + 1;
         if line.is_empty() {
             continue;
         }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::fcntl::RenameFlags;
 
-use super::{Kind, Stat, Timestamp, set_mode, stat_of};
+use super::{Dir, Kind, Stat, Timestamp, set_mode, stat_of};
 use crate::error::{Context, Result};
 
 /// All bytes of a file.
@@ -215,6 +215,17 @@ pub fn space(path: &Path) -> Result<Space> {
 /// Bytes that a file takes on disk.
 pub fn allocated(path: &Path) -> Result<u64> {
     fs::metadata(path).map(|metadata| metadata.blocks() * 512).context("look at", || path)
+}
+
+/// Bytes that the files of a directory take on disk, those below it apart; none where it does not exist.
+pub fn allocated_in(path: &Path) -> Result<u64> {
+    let dir = match Dir::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        other => other.context("read", || path)?,
+    };
+    // A file that is gone since takes nothing.
+    let taken = |name: &[u8]| dir.stat_at(name).map_or(0, |stat| stat.allocated);
+    Ok(dir.list().context("read", || path)?.iter().map(|listed| taken(&listed.name)).sum())
 }
 
 /// Sets a file's modification time to now, making the file with `mode` if need be.

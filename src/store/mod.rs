@@ -31,6 +31,7 @@ pub mod verify;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
@@ -259,15 +260,10 @@ impl Store {
 
     /// Bytes that the store takes on disk.
     pub fn allocated(&self) -> Result<u64> {
-        let mut total = 0;
         let mut dirs = vec![self.layout.packs(), self.layout.manifests(), self.layout.entries()];
         dirs.extend(files::list(&self.layout.blobs())?.iter().map(|shelf| self.layout.blobs().join(shelf)));
-        for dir in dirs {
-            for name in files::list(&dir)? {
-                // A file that is gone since takes nothing.
-                total += files::stat(&dir.join(name))?.map_or(0, |stat| stat.allocated);
-            }
-        }
+        let totals: Result<Vec<u64>> = dirs.par_iter().map(|dir| files::allocated_in(dir)).collect();
+        let total: u64 = totals?.iter().sum();
         let ready: u64 = self.ready_copies()?.iter().map(|copy| copy.bytes).sum();
         Ok(total + ready)
     }
