@@ -38,6 +38,8 @@ pub enum Refusal {
     NoRepository,
     /// It is not tied to a branch or tag; with the name of its event.
     NoRef(String),
+    /// It can't be trusted, and nothing tells it from others like it.
+    Untraced,
 }
 
 impl fmt::Display for Refusal {
@@ -46,6 +48,10 @@ impl fmt::Display for Refusal {
             Self::NoRepository => f.write_str(
                 "GITHUB_REPOSITORY is not set, so it can't be told whose entries these are; \
                  set `scope: runner` to share with everything on this runner",
+            ),
+            Self::Untraced => f.write_str(
+                "this run may be a fork's, and neither the event nor GITHUB_RUN_ID tells which it is, so there is no place \
+                 for its entries; nothing is restored or saved",
             ),
             // The first sentence is that of actions/cache, restoreImpl.ts.
             Self::NoRef(event) => write!(
@@ -67,7 +73,7 @@ pub fn decide(inputs: &Inputs, context: &Context, event: Option<&Event>) -> Resu
         let git_ref = if inputs.branch_isolation { context.git_ref.clone() } else { Some(String::new()) };
         area(&git_ref.ok_or_else(no_ref)?)
     } else {
-        let git_ref = untrusted_ref(context, event).ok_or_else(no_ref)?;
+        let git_ref = untrusted_ref(context, event).ok_or(Refusal::Untraced)?;
         Area { scope: scope_of(Scope::Repository, context)?, git_ref }
     };
     let branches = [context.base_branch(event), event.and_then(|event| event.default_branch.as_deref())];

@@ -339,3 +339,14 @@ fn a_run_without_a_repository_restores_and_saves_nothing_and_does_not_fail() {
     step.post().passed();
     assert_eq!(machine.entries(), 0);
 }
+
+#[test]
+fn a_run_that_nothing_tells_from_other_forks_runs_restores_and_saves_nothing() {
+    let machine = Machine::new();
+    let job = comment_on_pull(machine.job()).without("GITHUB_RUN_ID");
+    job.file("data/file", "1");
+    let mut step = job.cache().with("path", "data").with("key", "k").with("branch-isolation", "false");
+    step.main().passed().says("this run may be a fork's").says_nothing_of("set `branch-isolation: false`");
+    step.post().passed();
+    assert_eq!(machine.entries(), 0);
+}
