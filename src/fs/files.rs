@@ -191,27 +191,6 @@ pub fn is_on_nfs(file: &File) -> bool {
     found.is_ok_and(|found| found.filesystem_type() == nix::sys::statfs::NFS_SUPER_MAGIC)
 }
 
-/// A filesystem's room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Space {
-    /// Percent that is used, of what ordinary users may use; as df shows it.
-    pub used_percent: u8,
-    /// Bytes that are free for ordinary users.
-    pub free_bytes: u64,
-}
-
-/// The room of the filesystem that a path lies on.
-pub fn space(path: &Path) -> Result<Space> {
-    let stat = nix::sys::statvfs::statvfs(path).context("look at the filesystem of", || path)?;
-    let used = stat.blocks().saturating_sub(stat.blocks_free());
-    let usable = used.saturating_add(stat.blocks_available());
-    let percent = if usable == 0 { 0 } else { (u128::from(used) * 100).div_ceil(u128::from(usable)) };
-    Ok(Space {
-        used_percent: u8::try_from(percent).unwrap_or(100),
-        free_bytes: stat.blocks_available().saturating_mul(stat.fragment_size()),
-    })
-}
-
 /// Bytes that a file takes on disk.
 pub fn allocated(path: &Path) -> Result<u64> {
     fs::metadata(path).map(|metadata| metadata.blocks() * 512).context("look at", || path)
@@ -255,27 +234,6 @@ pub fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
         Err(error) => Err(error),
     }
-}
-
-/// Whether the filesystem that a path lies on takes its times from this machine's clock. No for those of a network, and
-/// for all that are not known here.
-pub fn has_local_clock(path: &Path) -> Result<bool> {
-    use nix::sys::statfs;
-    // By their sources, as nix has no names for them.
-    const ZFS: statfs::FsType = statfs::FsType(0x2fc1_2fc1);
-    const BCACHEFS: statfs::FsType = statfs::FsType(0xca45_1a4e);
-    let known = [
-        statfs::EXT4_SUPER_MAGIC,
-        statfs::XFS_SUPER_MAGIC,
-        statfs::BTRFS_SUPER_MAGIC,
-        statfs::TMPFS_MAGIC,
-        statfs::OVERLAYFS_SUPER_MAGIC,
-        statfs::F2FS_SUPER_MAGIC,
-        ZFS,
-        BCACHEFS,
-    ];
-    let found = statfs::statfs(path).context("look at the filesystem of", || path)?;
-    Ok(known.contains(&found.filesystem_type()))
 }
 
 #[cfg(test)]

@@ -26,4 +26,4 @@ pub use lock::{Lock, Mode};
 pub use remove::{remove_child, remove_tree};
 pub use stat::{Kind, Stat, Timestamp};
 pub use temp::{TempName, is_temp_name};
-pub use volume::{Inodes, Volume, filesystem, volume};
+pub use volume::{Inodes, Volume, filesystem, has_local_clock, volume};

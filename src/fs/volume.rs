@@ -95,10 +95,24 @@ const KNOWN: [(i64, &str); 14] = [
 
 /// The kind of filesystem that a path lies on, by the name that `mount` has for it; `0x...` for one that is not known.
 pub fn filesystem(path: &Path) -> Result<String> {
+    let magic = magic(path)?;
+    Ok(known(magic).map_or_else(|| format!("{magic:#x}"), str::to_owned))
+}
+
+/// Whether the filesystem that a path lies on takes its times from this machine's clock. No for those of a network, and
+/// for all that are not known here.
+pub fn has_local_clock(path: &Path) -> Result<bool> {
+    let local = ["ext4", "xfs", "btrfs", "tmpfs", "overlay", "zfs", "f2fs", "bcachefs"];
+    Ok(known(magic(path)?).is_some_and(|name| local.contains(&name)))
+}
+
+fn magic(path: &Path) -> Result<i64> {
     let stat = statfs::statfs(path).context("look at the filesystem of", || path)?;
-    let magic = stat.filesystem_type().0;
-    let name = KNOWN.iter().find(|(number, _)| *number == magic as i64).map(|(_, name)| (*name).to_owned());
-    Ok(name.unwrap_or_else(|| format!("{magic:#x}")))
+    Ok(stat.filesystem_type().0 as i64)
+}
+
+fn known(magic: i64) -> Option<&'static str> {
+    KNOWN.iter().find(|(number, _)| *number == magic).map(|(_, name)| *name)
 }
 
 #[cfg(test)]

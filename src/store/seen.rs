@@ -2,7 +2,8 @@
 //!
 //! `seen/<manifest>-<device>-<inode>` holds the moment at which the root with that device and inode, and everything
 //! below it that the manifest lists, was as the manifest says. Saving notes the moment at which its scan began,
-//! restoring the one after which it did nothing more. [`crate::tree::seen`] says what follows for a file that is looked at later.
+//! restoring the one after which it did nothing more. [`crate::tree::seen`] says what follows for a file that is looked
+//! at later.
 //!
 //! Such a note stays true for ever, whatever happens to the directory: it speaks of a moment. It is only ever a
 //! shortcut: without it, files are read and compared by their digests.
@@ -12,7 +13,7 @@ use std::path::Path;
 use super::Store;
 use crate::digest::Digest;
 use crate::error::{Error, Result};
-use crate::fs::{Timestamp, files};
+use crate::fs::{Timestamp, files, has_local_clock};
 use crate::tree::Places;
 use crate::tree::seen::Seen;
 
@@ -41,7 +42,7 @@ impl Store {
         files::make_dir(&self.layout().seen_dir(), self.modes().directory)?;
         for (_, path) in roots.iter() {
             if let Some(note) = self.note_path(manifest, path)?
-                && files::has_local_clock(path)?
+                && has_local_clock(path)?
             {
                 self.publish_text(&note, &bytes)?;
             }

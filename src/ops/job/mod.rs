@@ -20,7 +20,7 @@ pub use request::{Job, Keep, Noted, RestoreTask, SaveTask, Subject, Task};
 use super::maintain;
 use super::paths::Ground;
 use crate::error::{Error, Result};
-use crate::fs::files;
+use crate::fs::volume;
 use crate::monitor::{Monitor, Stage};
 use crate::store::Store;
 use crate::store::entry::{Group, Kind};
@@ -142,10 +142,10 @@ fn clean(
 
 /// Not to know it is no failure. Where there is no store yet, the disk is the one that it would be on.
 fn disk(store: Option<&Store>, root: &Path) -> Option<Disk> {
-    let space = root.ancestors().find_map(|directory| files::space(directory).ok())?;
+    let volume = volume(root).ok()?;
     Some(Disk {
-        used_percent: space.used_percent,
-        free_bytes: space.free_bytes,
+        used_percent: volume.used_percent(),
+        free_bytes: volume.free_bytes,
         store_bytes: store.map_or(Ok(0), Store::allocated).ok()?,
     })
 }
