@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::{AtFlags, OFlag};
 use nix::sys::stat::{Mode, UtimensatFlags};
 use nix::unistd::UnlinkatFlags;
-use rustix::fs::{FileType, RawDir, SeekFrom};
+use rustix::fs::{FileType, RawDir, RenameFlags, SeekFrom};
+use rustix::io::Errno;
 
 use super::{Kind, Stat, Timestamp};
 
@@ -94,6 +95,15 @@ impl Dir {
     /// Renames within this directory; an existing file or empty directory `to` is replaced.
     pub fn rename(&self, from: &[u8], to: &[u8]) -> io::Result<()> {
         Ok(nix::fcntl::renameat(&self.0, from, &self.0, to)?)
+    }
+
+    /// Lets two names change what they stand for. No where the kernel or the filesystem can't.
+    pub fn exchange(&self, one: &[u8], other: &[u8]) -> io::Result<bool> {
+        match rustix::fs::renameat_with(&self.0, one, &self.0, other, RenameFlags::EXCHANGE) {
+            Ok(()) => Ok(true),
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Removes a name that is not a directory.

@@ -18,6 +18,7 @@ use crate::tree::apply::{self, Applied};
 use crate::tree::manifest::Manifest;
 use crate::tree::plan::{Extras, plan};
 use crate::tree::scan::{self, scan};
+use crate::tree::seen::Sight;
 use crate::tree::{DirId, LeafKind, Places, Tree};
 
 /// What to restore.
@@ -164,20 +165,25 @@ fn write(store: &Store, entry: &Entry, request: &Request<'_>, monitor: &dyn Moni
     let claim = Claim::take(&places, PATIENCE, monitor)?;
     let ready = store.take_ready(&entry.manifest, &manifest.tree, &places)?;
     monitor.begin(Stage::Scanning, 0);
+    let seen = store.seen(&entry.manifest, &places);
     let options = scan::Options {
         guide: Some(&manifest.tree),
         trust_times: request.extras == Extras::Keep,
+        seen: Some(&seen),
         ..scan::Options::default()
     };
     let mut present = scan(&places, &options)?;
     if !claim.is_complete() {
         present.leftovers.clear();
     }
-    if request.extras == Extras::Remove {
-        spare_store(store, &mut present, &places)?;
-    }
+    let exact = match request.extras {
+        Extras::Keep => false,
+        Extras::Remove => {
+            let is_spared = spare_store(store, &mut present, &places)?;
+            !is_spared && claim.is_complete() && present.left_out.is_empty()
+        }
+    };
     refuse_linked_roots(&manifest, &present.tree, &places)?;
-    let seen = store.seen(&entry.manifest, &places);
     let plan = plan(&manifest, &present, &seen, request.extras);
     let started = present.started;
     drop(present);
@@ -191,7 +197,7 @@ fn write(store: &Store, entry: &Entry, request: &Request<'_>, monitor: &dyn Moni
     // It costs time later not to know it, no more; and where the store can't be written to, that is said already.
     let moment = if plan.is_empty() { Some(started) } else { Timestamp::next_of_files() };
     if let Some(moment) = moment {
-        drop(store.note_seen(&entry.manifest, &places, moment));
+        drop(store.note_seen(&entry.manifest, &places, Sight { moment, exact }));
     }
     if applied.without_attributes > 0 {
         let count = applied.without_attributes;
@@ -227,10 +233,12 @@ fn places(tree: &Tree, place: &dyn Fn(&[u8]) -> Result<PathBuf>) -> Result<Place
     Ok(Places::new(places))
 }
 
-/// The store may lie below a root. It is not saved, but it is not something to be removed for that.
-fn spare_store(store: &Store, present: &mut scan::Scan, places: &Places) -> Result<()> {
+/// The store may lie below a root. It is not saved, but it is not something to be removed for that. Returns whether it
+/// is there.
+fn spare_store(store: &Store, present: &mut scan::Scan, places: &Places) -> Result<bool> {
     let root = files::canonical(store.layout().root())?;
     let scan::Scan { tree, extra, .. } = present;
+    let count = extra.len();
     let mut parents: HashMap<DirId, Option<PathBuf>> = HashMap::new();
     extra.retain(|extra| {
         let parent = parents
@@ -240,7 +248,7 @@ fn spare_store(store: &Store, present: &mut scan::Scan, places: &Places) -> Resu
         let name = OsStr::from_bytes(&extra.name);
         !parent.as_ref().is_some_and(|parent| root.starts_with(parent.join(name)))
     });
-    Ok(())
+    Ok(extra.len() < count)
 }
 
 /// A root that is a symlink was made so by somebody; to replace it would lose what it points to, to follow it would

@@ -1,9 +1,9 @@
 //! What is known of directories outside of the store: when each was last as a manifest says.
 //!
 //! `seen/<manifest>-<device>-<inode>` holds the moment at which the root with that device and inode, and everything
-//! below it that the manifest lists, was as the manifest says. Saving notes the moment at which its scan began,
-//! restoring the one after which it did nothing more. [`crate::tree::seen`] says what follows for a file that is looked
-//! at later.
+//! below it that the manifest lists, was as the manifest says, and whether there was nothing else below it. Saving
+//! notes the moment at which its scan began, restoring the one after which it did nothing more. [`crate::tree::seen`]
+//! says what follows for a file or directory that is looked at later.
 //!
 //! Such a note stays true for ever, whatever happens to the directory: it speaks of a moment. It is only ever a
 //! shortcut: without it, files are read and compared by their digests.
@@ -15,10 +15,10 @@ use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::fs::{Timestamp, files, has_local_clock};
 use crate::tree::Places;
-use crate::tree::seen::Seen;
+use crate::tree::seen::{Seen, Sight};
 
 impl Store {
-    /// When roots were last seen to be as a manifest says. What is not known, or can't be read, is not in it.
+    /// What is known of roots that were once as a manifest says. What is not known, or can't be read, is not in it.
     pub fn seen(&self, manifest: &Digest, roots: &Places) -> Seen {
         let mut seen = Seen::default();
         let now = Timestamp::now();
@@ -26,19 +26,19 @@ impl Store {
             let Ok(Some(note)) = self.note_path(manifest, path) else { continue };
             let Ok(bytes) = files::read(&note) else { continue };
             // A moment that is still to come was noted by a clock that has been set back since.
-            match serde_json::from_slice::<Timestamp>(&bytes) {
-                Ok(moment) if moment <= now => seen.insert(name, moment),
+            match serde_json::from_slice::<Sight>(&bytes) {
+                Ok(sight) if sight.moment <= now => seen.insert(name, sight),
                 _ => {}
             }
         }
         seen
     }
 
-    /// Notes that roots were as a manifest says, at some moment.
+    /// Notes that roots were as a manifest says.
     ///
     /// Nothing is noted of a filesystem that may take the times of changes from another machine's clock.
-    pub fn note_seen(&self, manifest: &Digest, roots: &Places, moment: Timestamp) -> Result<()> {
-        let bytes = serde_json::to_vec(&moment).map_err(|error| Error::invalid(error.to_string()))?;
+    pub fn note_seen(&self, manifest: &Digest, roots: &Places, sight: Sight) -> Result<()> {
+        let bytes = serde_json::to_vec(&sight).map_err(|error| Error::invalid(error.to_string()))?;
         files::make_dir(&self.layout().seen_dir(), self.modes().directory)?;
         for (_, path) in roots.iter() {
             if let Some(note) = self.note_path(manifest, path)?

@@ -5,6 +5,9 @@
 //! it, and everything that changes a file's contents, mode, attributes or name sets it to the clock. So a file that
 //! was not changed since a moment when it was known to be as a manifest says is so still, and need not be read.
 //!
+//! The same holds for the names in a directory: to add, remove or rename one changes the directory. Where a root held
+//! nothing but what the manifest has, such a directory need not be listed to find what is extra in it.
+//!
 //! Moments are read from the clock that gives files their times ([`Timestamp::of_files`]), so a change after the moment
 //! has a time that is not before it, however fast it follows.
 //!
@@ -14,47 +17,73 @@
 //! - A file below a directory that was moved to its place since, which changes the time of the directory and of nothing
 //!   in it: such a directory was changed later than that moment while no name in it was, or it is below one. A directory
 //!   that was moved in and had names added or removed afterwards can't be told from one that only had these; of its
-//!   old files, size and modification time to the nanosecond still have to be right.
+//!   old files and directories, sizes and modification times to the nanosecond still have to be right.
 
 use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
 
 use super::Tree;
 use super::scan::Scan;
 use crate::fs::Timestamp;
 
-/// When each root was last known to be as a manifest says, by the root's name in it. None for one that never was.
+/// What is known of a root, or of a directory below one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sight {
+    /// When it was as a manifest says.
+    pub moment: Timestamp,
+    /// Whether it held nothing else then.
+    pub exact: bool,
+}
+
+impl Sight {
+    /// What of it holds for a directory in the one that it is known of.
+    pub(super) fn below(self, changed: Timestamp, modified: Timestamp) -> Option<Self> {
+        (is_before(changed, self.moment) || !is_before(modified, self.moment)).then_some(self)
+    }
+
+    /// Whether a directory of which it is known holds the names that the manifest has, and no others.
+    pub(super) fn has_its_names(self, changed: Timestamp) -> bool {
+        self.exact && is_before(changed, self.moment)
+    }
+}
+
+/// What is known of each root, by the root's name in the manifest. Nothing for one that never was as the manifest says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Seen(HashMap<Box<[u8]>, Timestamp>);
+pub struct Seen(HashMap<Box<[u8]>, Sight>);
 
 impl Seen {
-    /// Notes a moment at which a root was as the manifest says.
-    pub fn insert(&mut self, root: &[u8], moment: Timestamp) {
-        self.0.insert(root.into(), moment);
+    /// Notes what is known of a root.
+    pub fn insert(&mut self, root: &[u8], sight: Sight) {
+        self.0.insert(root.into(), sight);
+    }
+
+    /// What is known of a root.
+    pub(super) fn root(&self, root: &[u8]) -> Option<Sight> {
+        self.0.get(root).copied()
     }
 
     /// For each leaf of a scan, whether it is as it was at its root's moment.
     pub fn untouched(&self, scan: &Scan) -> Vec<bool> {
         let tree = &scan.tree;
-        let mut since: Vec<Option<Timestamp>> = vec![None; tree.dirs().len()];
+        let mut known: Vec<Option<Sight>> = vec![None; tree.dirs().len()];
         for id in tree.dir_ids() {
             let dir = &tree[id];
-            since[id.0 as usize] = if dir.parent == Tree::TOP {
-                self.0.get(&dir.name).copied()
+            known[id.0 as usize] = if dir.parent == Tree::TOP {
+                self.root(&dir.name)
             } else {
-                since[dir.parent.0 as usize].filter(|moment| {
-                    let changed = scan.dir_changed[id.0 as usize];
-                    is_before(changed, *moment) || !is_before(dir.modified, *moment)
-                })
+                let above = known[dir.parent.0 as usize];
+                above.and_then(|sight| sight.below(scan.dir_changed[id.0 as usize], dir.modified))
             };
         }
         let leaves = tree.leaves().iter().zip(&scan.stats);
         leaves
             .map(|(leaf, stat)| {
-                let moment = match leaf.parent {
-                    Tree::TOP => self.0.get(&leaf.name).copied(),
-                    parent => since[parent.0 as usize],
+                let known = match leaf.parent {
+                    Tree::TOP => self.root(&leaf.name),
+                    parent => known[parent.0 as usize],
                 };
-                moment.is_some_and(|moment| is_before(stat.changed, moment))
+                known.is_some_and(|sight| is_before(stat.changed, sight.moment))
             })
             .collect()
     }
@@ -93,7 +122,7 @@ mod tests {
         let found = scan(&places, &Options::default()).unwrap();
         let mut seen = Seen::default();
         if let Some(moment) = moment {
-            seen.insert(b"root", moment);
+            seen.insert(b"root", Sight { moment, exact: false });
         }
         let leaves = found.tree.leaf_ids().zip(seen.untouched(&found)).filter(|(_, untouched)| *untouched);
         leaves.map(|(leaf, _)| found.tree.leaf_path(leaf).display().to_string()).collect()
@@ -137,6 +166,18 @@ mod tests {
         let moment = Timestamp::next_of_files().unwrap();
         fs::write(top.path().join("root/sub/new"), "").unwrap();
         assert_eq!(untouched(top.path(), Some(moment)), ["root/file", "root/sub/file"]);
+    }
+
+    #[test]
+    fn a_directory_has_its_names_when_it_held_nothing_else_and_did_not_change() {
+        let at = |nanoseconds| Timestamp { seconds: 10, nanoseconds };
+        let sight = |exact| Sight { moment: at(5), exact };
+        assert!(sight(true).has_its_names(at(4)));
+        assert!(!sight(true).has_its_names(at(5)));
+        assert!(!sight(false).has_its_names(at(4)));
+        // A name was added to it later, which its own time tells as well; one that was moved in has its old time.
+        assert_eq!(sight(true).below(at(6), at(6)), Some(sight(true)));
+        assert_eq!(sight(true).below(at(6), at(4)), None);
     }
 
     #[test]

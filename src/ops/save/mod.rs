@@ -21,6 +21,7 @@ use crate::tree::compare::is_same;
 use crate::tree::manifest::{Manifest, Record};
 use crate::tree::scan::{self, LeftOut, Scan, scan};
 use crate::tree::seen::Seen;
+use crate::tree::seen::Sight;
 
 /// How many warnings about single files are given before the rest is only counted.
 const WARNINGS: usize = 10;
@@ -187,7 +188,9 @@ impl Looked {
         request: &Request<'_>,
         monitor: &dyn Monitor,
     ) {
-        let noted = store.note_seen(id, request.places, self.started);
+        // What was left out may still be there.
+        let sight = Sight { moment: self.started, exact: false };
+        let noted = store.note_seen(id, request.places, sight);
         let kept = noted.and_then(|()| {
             if request.keep_ready {
                 store.keep_ready(id, &manifest.tree, request.places, self.allocated)?;

@@ -317,7 +317,21 @@ impl Building<'_, '_> {
 }
 
 /// Gives the thing under a temporary name its own, whatever has that name.
+///
+/// Where there is one already, the two change places before the old one is removed. That is possible whatever the two
+/// are, and does not wait for the disk: a rename over a file makes ext4 write out the new one first (`auto_da_alloc` in
+/// ext4(5)).
 fn put_in_place(dir: &Dir, temp: &[u8], name: &[u8]) -> io::Result<()> {
+    match dir.exchange(temp, name) {
+        Ok(true) => crate::fs::remove_child(dir, temp).map(drop),
+        Ok(false) => rename_over(dir, temp, name),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => dir.rename(temp, name),
+        Err(error) => Err(error),
+    }
+}
+
+/// The same by plain renames, with a moment in which a directory in the way has no successor yet.
+fn rename_over(dir: &Dir, temp: &[u8], name: &[u8]) -> io::Result<()> {
     match dir.rename(temp, name) {
         Ok(()) => Ok(()),
         // A directory where a file belongs, a file where a directory belongs, a directory that is not empty.
@@ -341,4 +355,49 @@ fn put_in_place(dir: &Dir, temp: &[u8], name: &[u8]) -> io::Result<()> {
 
 fn at<T>(result: io::Result<T>, action: &'static str, job: &Job<'_>, leaf: LeafId) -> Result<T> {
     result.context(action, || job.places.leaf_path(job.tree, leaf))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    /// Puts a file and a directory where nothing, a file, a symlink or a filled directory is.
+    fn takes_any_place(put: fn(&Dir, &[u8], &[u8]) -> io::Result<()>) {
+        let top = tempfile::tempdir().unwrap();
+        let at = |name: &str| top.path().join(name);
+        let dir = Dir::open(top.path()).unwrap();
+        for new_is_directory in [false, true] {
+            for old in ["nothing", "file", "symlink", "directory"] {
+                match old {
+                    "file" => fs::write(at("name"), "old").unwrap(),
+                    "symlink" => std::os::unix::fs::symlink("/nowhere", at("name")).unwrap(),
+                    "directory" => fs::create_dir_all(at("name/below/deep")).unwrap(),
+                    _ => {}
+                }
+                if new_is_directory {
+                    fs::create_dir(at("temp")).unwrap();
+                    fs::write(at("temp/file"), "new").unwrap();
+                } else {
+                    fs::write(at("temp"), "new").unwrap();
+                }
+                put(&dir, b"temp", b"name").unwrap();
+                let file = if new_is_directory { "name/file" } else { "name" };
+                assert_eq!(fs::read(at(file)).unwrap(), b"new", "over {old}");
+                assert_eq!(dir.list().unwrap().len(), 1, "over {old}");
+                crate::fs::remove_child(&dir, b"name").unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_whole_takes_its_place_whatever_is_there() {
+        takes_any_place(put_in_place);
+    }
+
+    #[test]
+    fn what_is_whole_takes_its_place_where_names_can_not_be_exchanged() {
+        takes_any_place(rename_over);
+    }
 }

@@ -11,7 +11,8 @@ use super::{LeftOut, Options, Reason, Scan, Take};
 use crate::error::{Context, Error, Result};
 use crate::fs::xattrs::{self, Attribute};
 use crate::fs::{Dir, Kind, Listed, Stat, Timestamp, is_temp_name};
-use crate::tree::{DirId, FileData, Leaf, LeafId, LeafKind, Places, Tree, os};
+use crate::tree::seen::Sight;
+use crate::tree::{DirId, Directory, FileData, Leaf, LeafId, LeafKind, Places, Tree, os};
 
 /// Looks at the roots, in parallel. A root that does not exist is missing from the tree.
 pub fn scan(places: &Places, options: &Options<'_>) -> Result<Scan> {
@@ -28,10 +29,11 @@ pub fn scan(places: &Places, options: &Options<'_>) -> Result<Scan> {
                 Err(error) if is_gone(&error) => return Ok(()),
                 Err(error) => return Err(error).context("open", || parent),
             };
-            let guide = options.guide.map(|tree| Guide { tree, parent: Tree::TOP });
+            let known = options.seen.and_then(|seen| seen.root(name));
             let named = Named { name, on_disk: file_name.as_bytes(), kind: None };
-            let above = Above { dir: &parent, path, is_path_of_child: true, guide };
-            job.look(scope, &mut top, &above, &named);
+            let in_guide = options.guide.map(|tree| InGuide::find(tree, Tree::TOP, &named));
+            let above = Above { dir: &parent, path, is_root: true, known };
+            job.look(scope, &mut top, &above, &named, in_guide);
             Ok(())
         })
     })?;
@@ -66,43 +68,61 @@ struct Visit<'a> {
     parent: Arc<Dir>,
     on_disk: Box<[u8]>,
     path: PathBuf,
+    is_root: bool,
+    /// What is known of the directory above, or of the root itself.
+    known: Option<Sight>,
+    /// The directory of the guide; none where it has something else.
     guide: Option<(&'a Tree, Option<DirId>)>,
     found: Found,
 }
 
+/// What the guide has under a name.
 #[derive(Clone, Copy)]
-struct Guide<'a> {
+struct InGuide<'a> {
     tree: &'a Tree,
-    parent: DirId,
+    dir: Option<DirId>,
+    leaf: Option<LeafId>,
 }
 
-impl<'a> Guide<'a> {
-    /// What the guide has under a name. The other kind is not looked for when there is one of the kind that is listed.
-    fn find(self, named: &Named<'_>) -> (&'a Tree, Option<DirId>, Option<LeafId>) {
-        let Self { tree, parent } = self;
+impl<'a> InGuide<'a> {
+    /// The other kind is not looked for when there is one of the kind that is listed.
+    fn find(tree: &'a Tree, parent: DirId, named: &Named<'_>) -> Self {
         let dir = || tree.find_dir(parent, named.name);
         let leaf = || tree.find_leaf(parent, named.name);
-        match named.kind {
+        let (dir, leaf) = match named.kind {
             Some(Kind::Directory) => {
                 let dir = dir();
-                (tree, dir, if dir.is_none() { leaf() } else { None })
+                (dir, if dir.is_none() { leaf() } else { None })
             }
             Some(_) => {
                 let leaf = leaf();
-                (tree, if leaf.is_none() { dir() } else { None }, leaf)
+                (if leaf.is_none() { dir() } else { None }, leaf)
             }
-            None => (tree, dir(), leaf()),
-        }
+            None => (dir(), leaf()),
+        };
+        Self { tree, dir, leaf }
+    }
+
+    fn is_nothing(self) -> bool {
+        self.dir.is_none() && self.leaf.is_none()
     }
 }
 
+/// The names to look at in a directory.
+enum Names<'a> {
+    /// Those that it has, and the directory of the guide to look them up in.
+    Listed(Vec<Listed>, Option<(&'a Tree, DirId)>),
+    /// Those that this directory of the guide has.
+    AsInGuide(&'a Tree, DirId),
+}
+
 /// The directory in which names are looked at.
-struct Above<'a, 'p> {
+struct Above<'p> {
     dir: &'p Arc<Dir>,
     path: &'p Path,
-    /// Whether `path` is already that of the one name to look at.
-    is_path_of_child: bool,
-    guide: Option<Guide<'a>>,
+    /// Whether the name to look at is a root: then `path` is already its own, and so is what is known.
+    is_root: bool,
+    known: Option<Sight>,
 }
 
 struct Named<'n> {
@@ -113,9 +133,9 @@ struct Named<'n> {
     kind: Option<Kind>,
 }
 
-impl Above<'_, '_> {
+impl Above<'_> {
     fn path_of(&self, named: &Named<'_>) -> PathBuf {
-        if self.is_path_of_child { self.path.to_owned() } else { self.path.join(os(named.on_disk)) }
+        if self.is_root { self.path.to_owned() } else { self.path.join(os(named.on_disk)) }
     }
 }
 
@@ -125,8 +145,9 @@ impl<'a> Job<'a> {
         &'s self,
         scope: &rayon::Scope<'s>,
         into: &mut Found,
-        above: &Above<'a, '_>,
+        above: &Above<'_>,
         named: &Named<'_>,
+        in_guide: Option<InGuide<'a>>,
     ) where
         'a: 's,
     {
@@ -134,8 +155,7 @@ impl<'a> Job<'a> {
             into.leftovers.push(named.on_disk.into());
             return;
         }
-        let in_guide = above.guide.map(|guide| guide.find(named));
-        if let Some((_, None, None)) = in_guide {
+        if in_guide.is_some_and(InGuide::is_nothing) {
             into.extra.push(named.name.into());
             return;
         }
@@ -159,7 +179,9 @@ impl<'a> Job<'a> {
             parent: Arc::clone(above.dir),
             on_disk: named.on_disk.into(),
             path: above.path_of(named),
-            guide: in_guide.map(|(tree, dir, _)| (tree, dir)),
+            is_root: above.is_root,
+            known: above.known,
+            guide: in_guide.map(|found| (found.tree, found.dir)),
             found: Found {
                 name: named.name.into(),
                 only_if_filled: take == Take::IfFilled,
@@ -169,17 +191,17 @@ impl<'a> Job<'a> {
         scope.spawn(move |scope| self.visit(scope, visit));
     }
 
-    fn take(&self, above: &Above<'_, '_>, named: &Named<'_>, is_directory: bool) -> Take {
+    fn take(&self, above: &Above<'_>, named: &Named<'_>, is_directory: bool) -> Take {
         self.options.exclude.map_or(Take::Yes, |exclude| exclude(&above.path_of(named), is_directory))
     }
 
     fn look_at_leaf(
         &self,
         into: &mut Found,
-        above: &Above<'_, '_>,
+        above: &Above<'_>,
         named: &Named<'_>,
         stat: &Stat,
-        in_guide: Option<(&Tree, Option<DirId>, Option<LeafId>)>,
+        in_guide: Option<InGuide<'_>>,
     ) {
         let mut attributes = Box::default();
         let kind = match stat.kind {
@@ -191,7 +213,7 @@ impl<'a> Job<'a> {
             Kind::File => {
                 // Where there is a guide, a file without attributes in it is not asked for its own.
                 let expected = !self.options.without_attributes
-                    && in_guide.is_none_or(|(tree, _, leaf)| {
+                    && in_guide.is_none_or(|InGuide { tree, leaf, .. }| {
                         leaf.is_some_and(|leaf| !tree[leaf].attributes.is_empty())
                     });
                 if expected {
@@ -226,7 +248,7 @@ impl<'a> Job<'a> {
     where
         'a: 's,
     {
-        let Visit { id, parent, on_disk, path, guide, mut found } = visit;
+        let Visit { id, parent, on_disk, path, is_root, known, guide, mut found } = visit;
         let open = || {
             let dir = parent.open_dir(&on_disk)?;
             // A directory that may be read but not entered can't be told from one that may not be opened.
@@ -248,38 +270,76 @@ impl<'a> Job<'a> {
             return;
         }
         (found.mode, found.modified, found.changed) = (stat.mode, stat.modified, stat.changed);
+        let known =
+            if is_root { known } else { known.and_then(|sight| sight.below(stat.changed, stat.modified)) };
         let read = match guide {
             // Something else is wanted here: what the directory holds does not matter.
-            Some((_, None)) => Ok(Vec::new()),
-            Some((tree, Some(wanted))) => self.names(&dir, Some((tree, wanted)), &mut found),
-            None => self.names(&dir, None, &mut found),
+            Some((_, None)) => Ok(Names::Listed(Vec::new(), None)),
+            Some((tree, Some(wanted))) => self.names(&dir, Some((tree, wanted)), known, &mut found),
+            None => self.names(&dir, None, None, &mut found),
         };
         let names = match read {
             Ok(names) => names,
             Err(error) => return self.leave_out(path, Reason::Unreadable(error)),
         };
-        let guide = guide.and_then(|(tree, dir)| dir.map(|parent| Guide { tree, parent }));
-        found.leaves.reserve_exact(names.iter().filter(|name| name.kind != Some(Kind::Directory)).count());
         let dir = Arc::new(dir);
-        let above = Above { dir: &dir, path: &path, is_path_of_child: false, guide };
-        for listed in &names {
-            let named = Named { name: &listed.name, on_disk: &listed.name, kind: listed.kind };
-            self.look(scope, &mut found, &above, &named);
-        }
+        let above = Above { dir: &dir, path: &path, is_root: false, known };
+        self.look_at_all(scope, &mut found, &above, &names);
         self.found.lock().unwrap_or_else(PoisonError::into_inner).push((id, found));
     }
 
+    fn look_at_all<'s>(
+        &'s self,
+        scope: &rayon::Scope<'s>,
+        into: &mut Found,
+        above: &Above<'_>,
+        names: &Names<'a>,
+    ) where
+        'a: 's,
+    {
+        match names {
+            Names::Listed(listed, guide) => {
+                into.leaves
+                    .reserve_exact(listed.iter().filter(|name| name.kind != Some(Kind::Directory)).count());
+                for Listed { name, kind } in listed {
+                    let named = Named { name, on_disk: name, kind: *kind };
+                    let in_guide = guide.map(|(tree, dir)| InGuide::find(tree, dir, &named));
+                    self.look(scope, into, above, &named, in_guide);
+                }
+            }
+            Names::AsInGuide(tree, dir) => {
+                into.leaves.reserve_exact(tree[*dir].leaves.len());
+                for (id, Directory { name, .. }) in tree.dirs_in(*dir) {
+                    let named = Named { name, on_disk: name, kind: Some(Kind::Directory) };
+                    self.look(scope, into, above, &named, Some(InGuide { tree, dir: Some(id), leaf: None }));
+                }
+                for (id, Leaf { name, .. }) in tree.leaves_in(*dir) {
+                    let named = Named { name, on_disk: name, kind: Some(Kind::File) };
+                    self.look(scope, into, above, &named, Some(InGuide { tree, dir: None, leaf: Some(id) }));
+                }
+            }
+        }
+    }
+
     /// The names to look at in a directory; notes its attributes where they matter.
-    fn names(&self, dir: &Dir, guide: Option<(&Tree, DirId)>, found: &mut Found) -> io::Result<Vec<Listed>> {
+    fn names(
+        &self,
+        dir: &Dir,
+        guide: Option<(&'a Tree, DirId)>,
+        known: Option<Sight>,
+        found: &mut Found,
+    ) -> io::Result<Names<'a>> {
         let has_attributes = guide.is_none_or(|(tree, wanted)| !tree[wanted].attributes.is_empty());
         if has_attributes && !self.options.without_attributes {
             found.attributes = xattrs::read_open(dir)?;
         }
+        let has_its_names =
+            || self.options.trust_times || known.is_some_and(|sight| sight.has_its_names(found.changed));
         match guide {
-            Some((tree, wanted)) if self.options.trust_times && found.modified == tree[wanted].modified => {
-                Ok(expected(tree, wanted))
+            Some((tree, wanted)) if found.modified == tree[wanted].modified && has_its_names() => {
+                Ok(Names::AsInGuide(tree, wanted))
             }
-            _ => dir.list(),
+            _ => Ok(Names::Listed(dir.list()?, guide)),
         }
     }
 
@@ -299,13 +359,6 @@ impl<'a> Job<'a> {
         left_out.sort_by(|one, other| one.path.cmp(&other.path));
         flatten(found, started, left_out)
     }
-}
-
-/// What a directory lists that is as the guide has it.
-fn expected(tree: &Tree, dir: DirId) -> Vec<Listed> {
-    let dirs = tree.dirs_in(dir).map(|(_, dir)| (&dir.name, Kind::Directory));
-    let leaves = tree.leaves_in(dir).map(|(_, leaf)| (&leaf.name, Kind::File));
-    dirs.chain(leaves).map(|(name, kind)| Listed { name: name.clone(), kind: Some(kind) }).collect()
 }
 
 fn is_gone(error: &io::Error) -> bool {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 pub use job::scan;
 
+use super::seen::Seen;
 use super::{DirId, Tree};
 use crate::fs::{Stat, Timestamp};
 
@@ -20,6 +21,9 @@ pub struct Options<'a> {
     /// Do not list a directory whose time is the one in the guide: nothing was added to it since, unless somebody set
     /// the time back. For comparisons in which names that the guide does not have don't matter.
     pub trust_times: bool,
+    /// What is known of the roots from when they were as the guide: a directory that did not change since it held just
+    /// the names that the guide has is not listed either.
+    pub seen: Option<&'a Seen>,
     /// Do not ask for extended attributes: all are taken for empty.
     pub without_attributes: bool,
     /// Decides what is left out.

@@ -1,0 +1,108 @@
+//! Restoring with `--mirror` over a directory that was known to hold nothing else: what was added since still goes.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::support::compare::{Picture, picture, same};
+use crate::support::{Sandbox, trees};
+
+struct Case {
+    sandbox: Sandbox,
+    job: PathBuf,
+    wanted: Picture,
+}
+
+impl Case {
+    /// A saved tree that a restore with `--mirror` has just found to be right; `prepare` changes it before that.
+    fn with(prepare: impl FnOnce(&Path)) -> Self {
+        let sandbox = Sandbox::new();
+        let job = sandbox.job("one");
+        let tree = job.join("tree");
+        fs::create_dir_all(tree.join("sub/deep")).unwrap();
+        for name in ["top", "sub/file", "sub/deep/file"] {
+            fs::write(tree.join(name), name).unwrap();
+        }
+        for dir in ["sub/deep", "sub", ""] {
+            trees::set_modified(&tree.join(dir), 1_700_000_000, 1);
+        }
+        sandbox.save(&job, "k").done();
+        let wanted = picture(&tree);
+        prepare(&job);
+        sandbox.mirror(&job, "k").done();
+        Self { sandbox, job, wanted }
+    }
+
+    fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.job.join("tree").join(name)
+    }
+
+    /// Does something in a directory that then gets the time it had.
+    fn under_the_old_time(&self, dir: &str, act: impl FnOnce(&Path)) {
+        act(&self.at(dir));
+        trees::set_modified(&self.at(dir), 1_700_000_000, 1);
+    }
+
+    /// Mirrors again and demands that the tree is as it was saved.
+    #[track_caller]
+    fn is_mended(&self, removed: u64) {
+        let report = self.sandbox.mirror(&self.job, "k").done().json();
+        same(&self.wanted, &picture(&self.job.join("tree")));
+        assert_eq!(report["removed-files"], removed);
+    }
+}
+
+#[test]
+fn nothing_added_leaves_nothing_to_do() {
+    Case::new().is_mended(0);
+}
+
+#[test]
+fn a_name_added_under_the_old_time_goes() {
+    let case = Case::new();
+    case.under_the_old_time("sub/deep", |dir| fs::write(dir.join("added"), "").unwrap());
+    case.is_mended(1);
+    case.is_mended(0);
+}
+
+#[test]
+fn a_name_that_a_plain_restore_left_goes() {
+    let case = Case::new();
+    case.under_the_old_time("sub", |dir| fs::write(dir.join("added"), "").unwrap());
+    case.sandbox.restore(&case.job, "k").done();
+    assert!(case.at("sub/added").exists());
+    case.is_mended(1);
+}
+
+#[test]
+fn a_name_in_a_directory_that_was_moved_in_goes() {
+    // Everything in the other directory is older than the moment at which the tree was known to be right.
+    let case = Case::with(|job| {
+        let other = job.join("other");
+        fs::create_dir_all(other.join("deep")).unwrap();
+        for name in ["file", "deep/file"] {
+            fs::write(other.join(name), format!("sub/{name}")).unwrap();
+        }
+        fs::write(other.join("deep/added"), "").unwrap();
+        for dir in ["deep", ""] {
+            trees::set_modified(&other.join(dir), 1_700_000_000, 1);
+        }
+    });
+    case.under_the_old_time("", |tree| {
+        fs::rename(tree.join("sub"), case.job.join("old")).unwrap();
+        fs::rename(case.job.join("other"), tree.join("sub")).unwrap();
+    });
+    let report = case.sandbox.mirror(&case.job, "k").done().json();
+    assert_eq!(report["removed-files"], 1);
+    assert!(!case.at("sub/deep/added").exists());
+}
+
+#[test]
+fn a_name_that_took_the_place_of_another_goes_and_the_other_comes_back() {
+    let case = Case::new();
+    case.under_the_old_time("sub", |dir| fs::rename(dir.join("file"), dir.join("renamed")).unwrap());
+    case.is_mended(1);
+}
