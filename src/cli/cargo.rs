@@ -66,10 +66,8 @@ fn lines(context: &Context<'_>, given: &[String]) -> Result<Vec<WorkspaceLine>, 
     let lines = inputs::workspaces(&text)
         .ok_or_else(|| Failure::Usage("--workspace takes `DIR` or `DIR -> TARGET`".to_owned()))?;
     let directory = &context.base.working_directory;
-    let line = |line: inputs::Workspace| WorkspaceLine {
-        root: directory.join(line.root).display().to_string(),
-        target: line.target,
-    };
+    let line =
+        |line: WorkspaceLine| WorkspaceLine { root: directory.join(line.root).display().to_string(), ..line };
     Ok(lines.into_iter().map(line).collect())
 }
 

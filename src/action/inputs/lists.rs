@@ -1,8 +1,8 @@
 //! Inputs that are lists, and the rules for keys.
 
 use super::error::InputError;
-use super::types::Workspace;
 use super::values::{is_js_space, js_trim};
+use crate::ops::job::WorkspaceLine;
 
 /// The longest key, in UTF-16 units (actions/toolkit, packages/cache, cache.ts, `checkKey`: JavaScript's
 /// `length`).
@@ -30,20 +30,21 @@ pub(super) fn words(text: &str) -> Vec<String> {
 
 /// Lines of `root -> target`, as rust-cache reads `workspaces` (config.ts): a root that is empty, as from an
 /// expression without a value, means `.`. Unlike there, empty lines are no workspaces, an empty target means
-/// `target` and not the whole root, and a second arrow is not ignored: it gives `None`.
-pub fn workspaces(text: &str) -> Option<Vec<Workspace>> {
+/// `target` and not the whole root, and a second arrow is not ignored: it gives `None`. `target` is the same as none,
+/// which is where `CARGO_TARGET_DIR` and `build.target-dir` count.
+pub fn workspaces(text: &str) -> Option<Vec<WorkspaceLine>> {
     let lines = text.split('\n').map(js_trim).filter(|line| !line.is_empty());
     let found = lines.map(workspace).collect::<Option<Vec<_>>>()?;
     Some(if found.is_empty() { workspace(".").into_iter().collect() } else { found })
 }
 
-fn workspace(line: &str) -> Option<Workspace> {
+fn workspace(line: &str) -> Option<WorkspaceLine> {
     let (root, target) = line.split_once("->").unwrap_or((line, ""));
     if target.contains("->") {
         return None;
     }
     let (root, target) = (js_trim(root), js_trim(target));
-    Some(Workspace {
+    Some(WorkspaceLine {
         root: if root.is_empty() { "." } else { root }.to_owned(),
         target: (!matches!(target, "" | "target")).then(|| target.to_owned()),
     })
