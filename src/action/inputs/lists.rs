@@ -1,8 +1,8 @@
 //! Inputs that are lists, and the rules for keys.
 
 use super::error::InputError;
-use super::values::{is_js_space, js_trim};
 use crate::ops::job::WorkspaceLine;
+use crate::pattern::{is_js_space, js_trim};
 
 /// The longest key, in UTF-16 units (actions/toolkit, packages/cache, cache.ts, `checkKey`: JavaScript's
 /// `length`).
@@ -66,4 +66,32 @@ pub fn check_keys(key: &str, restore_keys: &[String]) -> Vec<InputError> {
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn list_items_are_trimmed_lines_without_the_blank_ones() {
+        let table: &[(&str, &[&str])] = &[
+            ("", &[]),
+            ("  \n\t\n", &[]),
+            ("a", &["a"]),
+            ("a\nb", &["a", "b"]),
+            ("a\r\n\r\nb\r\n", &["a", "b"]),
+            ("  a b  \n  c", &["a b", "c"]),
+            ("a,b", &["a,b"]),
+            ("a\na", &["a", "a"]),
+            ("# note\na", &["# note", "a"]),
+            ("!   a\n!\tb", &["!a", "!b"]),
+            ("! a", &["!a"]),
+            ("a\n  ! b", &["a", "! b"]),
+            ("!", &["!"]),
+            ("\u{feff}a\u{a0}\nb\u{85}", &["a", "b\u{85}"]),
+        ];
+        for (value, items) in table {
+            assert_eq!(lines(value), *items, "{value:?}");
+        }
+    }
 }

@@ -10,6 +10,7 @@ use super::values::{self, Word};
 use super::{InputSpec, Inputs, lists, table};
 use crate::action::env::Env;
 use crate::action::kind::ActionKind;
+use crate::pattern::js_trim;
 use crate::preset::cargo::KeyInputs;
 
 /// Reads inputs one after another and collects what is wrong with them. Where a value is wrong, a stand-in
@@ -104,7 +105,7 @@ impl<'e> Reader<'e> {
     /// The rules for keys are those of path caches; a computed key takes any text.
     fn key(&mut self, of_paths: bool, restore_keys: &[String]) -> String {
         let raw = self.raw(&table::KEY);
-        let key = values::js_trim(&raw).to_owned();
+        let key = js_trim(&raw).to_owned();
         if of_paths && raw.is_empty() {
             self.errors.push(InputError::Missing { name: table::KEY.name });
         }
@@ -210,7 +211,7 @@ impl<'e> Reader<'e> {
 
     /// The value, trimmed.
     fn text(&mut self, spec: &'static InputSpec) -> String {
-        values::js_trim(&self.raw(spec)).to_owned()
+        js_trim(&self.raw(spec)).to_owned()
     }
 
     /// The value, trimmed, if there is one.
