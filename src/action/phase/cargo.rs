@@ -4,7 +4,7 @@ use super::{Step, state};
 use crate::action::inputs::{Mirror, Preset};
 use crate::action::log::Mark;
 use crate::fs::{Timestamp, files};
-use crate::ops::job::{Cache, Cargo, Found, Job, Noted, RestoreTask, Saved, Subject, Task};
+use crate::ops::job::{Cache, Cargo, Found, Job, Noted, Saved, Subject, Task};
 use crate::ops::sources::GivenBack;
 use crate::report::{bytes, things, took};
 use crate::store::entry::Kind;
@@ -52,20 +52,10 @@ impl Step<'_, '_> {
     pub(super) fn restore_cargo(&mut self) {
         self.begin_late();
         let Some((job, access)) = self.job() else { return self.output("cache-hit", "false") };
-        let mut may_restore = self.context.cache_mode.may_restore();
-        if !may_restore {
-            self.log
-                .say(Mark::Done, "this run may not restore caches (ACTIONS_CACHE_MODE); nothing is restored");
-        }
+        let mut may_restore = self.may_restore();
         may_restore &= !self.is_control();
-        let read = access.read.into_iter().filter(|_| may_restore);
-        let task = RestoreTask {
-            read: read.map(|area| (area.scope, area.git_ref)).collect(),
-            mirror: self.inputs.mirror != Mirror::No,
-            verify: self.inputs.verify,
-            lookup_only: self.inputs.lookup_only,
-            remember_as: self.memory(),
-        };
+        let read = if may_restore { access.read } else { Vec::new() };
+        let task = self.restore_task(read, self.inputs.mirror != Mirror::No);
         let reply = self.carry_out(Job { task: Task::Restore(task), ..job });
         let caches = reply.as_ref().map_or(&[][..], |reply| &reply.caches);
         if let Some(reply) = &reply
