@@ -108,6 +108,11 @@ impl<'w> Log<'w> {
         });
     }
 
+    /// What was exchanged in full, for those who look for a mistake of the program itself.
+    pub fn trace(&self, text: impl FnOnce() -> String) {
+        self.print(LevelFilter::Trace, || commands::plain(&format!("trace: {}", text())).into());
+    }
+
     /// Prints a line that belongs to `level`. One write for a line, so that lines of two processes do not mix.
     fn print(&self, level: LevelFilter, line: impl FnOnce() -> String) {
         if level <= self.verbosity.level {

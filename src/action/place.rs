@@ -110,6 +110,7 @@ impl Place {
                 }
             });
         }
+        log.trace(|| serde_json::to_string(&reply).unwrap_or_else(|error| error.to_string()));
         Ok((reply, outcome.identity))
     }
 }

@@ -24,6 +24,7 @@ fn one_of_each(log: &Log<'_>) {
     log.warning(&Annotation::new("w"));
     log.say(Mark::Done, "i");
     log.debug("d");
+    log.trace(|| "t".to_owned());
 }
 
 #[test]
@@ -38,7 +39,7 @@ fn each_line_begins_with_its_mark() {
 
 #[test]
 fn the_level_decides_what_is_printed() {
-    let lines = ["::error::e\n", "::warning::w\n", "✅ i\n", "debug: d\n", ""];
+    let lines = ["::error::e\n", "::warning::w\n", "✅ i\n", "debug: d\n", "trace: t\n"];
     let levels =
         [LevelFilter::Error, LevelFilter::Warn, LevelFilter::Info, LevelFilter::Debug, LevelFilter::Trace];
     for (number, level) in levels.into_iter().enumerate() {
@@ -50,7 +51,7 @@ fn the_level_decides_what_is_printed() {
 fn a_run_with_debug_logging_shows_debug_lines_as_commands_at_any_level() {
     let text = logged(Verbosity::new(LevelFilter::Error, true), one_of_each);
     assert_eq!(text, "::error::e\n::warning::w\n✅ i\n::debug::d\n");
-    assert_eq!(logged(Verbosity::new(LevelFilter::Trace, true), one_of_each), text);
+    assert_eq!(logged(Verbosity::new(LevelFilter::Trace, true), one_of_each), text + "trace: t\n");
 }
 
 #[test]

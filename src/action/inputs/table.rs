@@ -175,7 +175,7 @@ inputs! {
         "Percent of runs that run without the cache, as a control group that measures what the cache saves.");
     SUMMARY = InputSpec::new("summary", "true", EVERY, "Whether to write the job summary.");
     LOG_LEVEL = InputSpec::new("log-level", "info", EVERY,
-        "error, warn, info, debug or trace; a run with debug logging on shows debug lines, too.");
+        "error, warn, info, debug, or trace for all that the work answered; a run with debug logging on shows debug lines, too.");
     SITE = InputSpec::new("site", "auto", EVERY,
         "Where the work happens: auto, here, host or job-container.");
     JOB_STATUS = InputSpec::new("job-status", "${{ job.status }}", CACHE,

@@ -50,6 +50,17 @@ fn rust_caches_inputs_for_other_stores_are_taken_and_do_nothing() {
 }
 
 #[test]
+fn the_log_shows_all_that_the_work_answered_when_it_is_asked_for() {
+    let machine = machine();
+    let job = project(&machine);
+    job.cache().with("log-level", "debug").main().passed().says_nothing_of("trace: ");
+    let main = job.cache().with("log-level", "trace").main().passed();
+    let line = main.log.lines().find_map(|line| line.strip_prefix("trace: ")).unwrap().to_owned();
+    let answer: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(answer["caches"].as_array().unwrap().len(), 3);
+}
+
+#[test]
 fn without_targets_only_downloads_are_kept() {
     let machine = machine();
     let job = project(&machine);
