@@ -48,7 +48,7 @@ impl fmt::Display for FilesDigest {
 #[non_exhaustive]
 pub enum HashFilesError {
     /// The first argument begins with `--` and is no option.
-    #[error("hashFiles has no option '{0}': the only one is --follow-symbolic-links, and it comes first")]
+    #[error("hashFiles has no option '{0}'; the only one is --follow-symbolic-links, and it comes first")]
     UnknownOption(String),
     /// A pattern can't be understood.
     #[error(transparent)]

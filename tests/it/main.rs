@@ -26,6 +26,7 @@ mod health;
 mod hostile;
 mod invariants;
 mod manifest;
+mod messages;
 mod model;
 mod pattern;
 mod preset_keys;
