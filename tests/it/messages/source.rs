@@ -30,7 +30,17 @@ const SAYS: [&str; 16] = [
 ];
 
 /// Functions and types whose every text is a message.
-const TEXTS: [&str; 6] = ["notice_text", "not_understood", "carry_out", "into_manifest", "Refusal", "Reason"];
+const TEXTS: [&str; 9] = [
+    "notice_text",
+    "not_understood",
+    "carry_out",
+    "into_manifest",
+    "duration",
+    "size",
+    "keep",
+    "Refusal",
+    "Reason",
+];
 
 /// What is given to a call in [`SAYS`] and is a message that counts where it was made.
 const PASSED_ON: [&str; 11] = [
