@@ -70,6 +70,11 @@ impl Error {
         Self::Invalid { what: what.into() }
     }
 
+    /// An [`Error::Invalid`] that no input can cause.
+    pub fn defect(what: impl std::fmt::Display) -> Self {
+        Self::invalid(format!("{what}; this is a defect of local-cache, please report it"))
+    }
+
     /// Whether a file or directory was missing.
     pub fn is_not_found(&self) -> bool {
         self.io_kind() == Some(io::ErrorKind::NotFound)

@@ -62,6 +62,9 @@ fn line(event: &Event<'_>) -> String {
                 things(compiled.total(), "crate", "crates")
             )
         }
+        Event::Saved(caches, _) if caches.iter().all(|of_it| of_it.saved.is_none()) => {
+            "✅ nothing changed, so nothing is saved\n".to_owned()
+        }
         Event::Saved(caches, duration) => {
             format!("💾 saved in {}: {}\n", took(*duration), list(caches, |of_it| of_it.saved))
         }
@@ -143,14 +146,12 @@ fn conclusion(report: &Report) -> String {
         (0, _) => write!(text, "none of its {} dependencies is compiled again", count(all)),
         _ => write!(text, "{} of its {} dependencies are compiled again", count(dependencies), count(all)),
     };
+    let again = if all == 0 { " compiled again" } else { "" };
     let _ = match own {
+        0 if all == 0 => writeln!(text, ", and nothing of its own is{again}"),
         0 => writeln!(text, ", and nothing of its own either"),
-        _ => writeln!(
-            text,
-            "; {} of its own {}",
-            things(own, "crate", "crates"),
-            if own == 1 { "is" } else { "are" }
-        ),
+        1 => writeln!(text, "; 1 crate of its own is{again}"),
+        _ => writeln!(text, "; {} of its own are{again}", things(own, "crate", "crates")),
     };
     if report.offline {
         text.push_str("   (offline: crates are copied, not downloaded, so fetching without the cache is faster than it would be)\n");

@@ -136,7 +136,8 @@ fn take_over(
         }
         if caches.is_empty() {
             return Err(Failure::Other(format!(
-                "{} can't be taken over: there is no Cargo project in {}; name it with --workspace",
+                "{} can't be taken over: nothing in it is of a Cargo project in {}; name the project with --workspace, \
+                 or remove the directory",
                 foreign.path.display(),
                 workspace.display()
             )));

@@ -78,8 +78,10 @@ pub fn run(surroundings: Surroundings<'_>) -> Exit {
         Command::Import(args) => import::import(&mut context, args, env),
         Command::Stats(args) => stats::stats(&mut context, args),
         Command::Completions(completions) => {
-            clap_complete::generate(completions.shell, &mut Arguments::command(), "local-cache", context.out);
-            Ok(Exit::Done)
+            // Into memory first: where nobody reads on, the generator panics.
+            let mut text = Vec::new();
+            clap_complete::generate(completions.shell, &mut Arguments::command(), "local-cache", &mut text);
+            context.out.write_all(&text).map(|()| Exit::Done).map_err(Failure::from)
         }
         Command::Man => {
             let rendered = clap_mangen::Man::new(Arguments::command()).render(context.out);

@@ -137,9 +137,7 @@ impl<'a> Runner<'a> {
         tell: &mut dyn FnMut(&Event<'_>),
     ) -> Result<Duration, Error> {
         let took = caches.save(noted, uses, &self.monitor)?;
-        if uses.iter().any(|of_it| of_it.saved.is_some()) {
-            tell(&Event::Saved(uses, took));
-        }
+        tell(&Event::Saved(uses, took));
         Ok(took)
     }
 }

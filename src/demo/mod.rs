@@ -77,7 +77,7 @@ pub enum Event<'a> {
     Building,
     /// Cargo has built the project.
     Built(Compiled, Duration),
-    /// Caches were saved, those of them that say so.
+    /// Caches were saved, those of them that say so; none where nothing changed.
     Saved(&'a [CacheUse], Duration),
     /// The temporary directory was removed.
     Removed(&'a Path),

@@ -196,7 +196,7 @@ fn with_earlier_steps(store: &Store, area: &Area, entries: &[&Entry], job: &str)
             restored.push(own);
         }
     }
-    let bytes = postcard::to_stdvec(&restored).map_err(|error| Error::invalid(error.to_string()))?;
+    let bytes = postcard::to_stdvec(&restored).map_err(Error::defect)?;
     store.remember(&name, &bytes)?;
     Ok(restored)
 }

@@ -10,11 +10,11 @@ use thiserror::Error;
 #[non_exhaustive]
 pub enum PatternError {
     /// A line of nothing but `!`.
-    #[error("a pattern of nothing but '!' excludes nothing: write the path to exclude after it")]
+    #[error("a pattern of nothing but '!' excludes nothing; write the path to exclude after it")]
     Empty,
     /// A `..` segment, or a `.` segment that is not the first.
     #[error(
-        "pattern '{pattern}' has a '.' or '..' inside, which GitHub's rules refuse: write the path from the workspace, from home (~) or from the root (/)"
+        "pattern '{pattern}' has a '.' or '..' inside, which GitHub's rules refuse; write the path from the workspace, from home (~) or from the root (/)"
     )]
     RelativeSegment {
         /// The pattern without its `!`.
@@ -22,7 +22,7 @@ pub enum PatternError {
     },
     /// A `~` where the home directory is not known.
     #[error(
-        "pattern '{pattern}' begins at the home directory, which is not known: set HOME or write the whole path"
+        "pattern '{pattern}' begins at the home directory, which is not known; set HOME or write the whole path"
     )]
     NoHome {
         /// The pattern without its `!`.
@@ -30,7 +30,7 @@ pub enum PatternError {
     },
     /// A relative pattern where the working directory is not an absolute path.
     #[error(
-        "pattern '{pattern}' is relative to '{directory}', which is not an absolute path: write the whole path"
+        "pattern '{pattern}' is relative to '{directory}', which is not an absolute path; write the whole path"
     )]
     NoWorkingDirectory {
         /// The pattern without its `!`.

@@ -217,7 +217,7 @@ impl Store {
         }
         let added = files::allocated(&unfinished)?;
         files::rename(&unfinished, &self.layout.pack(&new))?;
-        let moved = serde_json::to_vec(&[new]).map_err(|error| Error::invalid(error.to_string()))?;
+        let moved = serde_json::to_vec(&[new]).map_err(Error::defect)?;
         self.publish_text(&self.layout.moved(id), &moved)?;
         self.remove_file(&path, done)?;
         done.bytes = done.bytes.saturating_sub(added);

@@ -215,7 +215,7 @@ mod rfc3339 {
 }
 
 fn cannot_encode(error: &serde_json::Error) -> Error {
-    Error::invalid(format!("the entry can't be encoded: {error}"))
+    Error::defect(format!("the entry can't be encoded: {error}"))
 }
 
 #[cfg(test)]

@@ -108,7 +108,7 @@ impl Store {
         }
         store.publish_text(&store.layout.cachedir_tag(), CACHEDIR_TAG)?;
         let format = serde_json::to_vec(&Format { format: layout::VERSION });
-        let format = format.map_err(|error| Error::invalid(error.to_string()))?;
+        let format = format.map_err(Error::defect)?;
         // Last: with it the store exists.
         store.publish_text(&store.layout.format(), &format)?;
         Ok(store)

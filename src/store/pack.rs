@@ -137,7 +137,7 @@ impl Writer {
     pub fn append(&mut self, contents: &[(Digest, &[u8])]) -> Result<()> {
         for (digest, data) in contents {
             let length = u32::try_from(data.len())
-                .map_err(|_| Error::invalid(format!("{} bytes are too many for a pack", data.len())))?;
+                .map_err(|_| Error::defect(format!("{} bytes are too many for a pack", data.len())))?;
             self.index.extend_from_slice(digest.as_bytes());
             self.index.extend_from_slice(&length.to_le_bytes());
             self.end += u64::from(length);
@@ -150,7 +150,7 @@ impl Writer {
     pub fn finish(mut self) -> Result<(Digest, PathBuf)> {
         let id = Digest::of(&self.index);
         let count = u32::try_from(self.index.len() / RECORD)
-            .map_err(|_| Error::invalid("there are too many contents for a pack"))?;
+            .map_err(|_| Error::defect("there are too many contents for a pack"))?;
         let mut end = self.index;
         end.extend_from_slice(&self.end.to_le_bytes());
         end.extend_from_slice(&count.to_le_bytes());

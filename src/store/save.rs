@@ -197,7 +197,7 @@ pub struct Finished<'s> {
 impl Finished<'_> {
     /// The pack of a slot.
     pub fn pack(&self, slot: Slot) -> Result<Digest> {
-        self.packs[slot.0].ok_or_else(|| Error::invalid("contents were put into a pack that was not written"))
+        self.packs[slot.0].ok_or_else(|| Error::defect("contents were put into a pack that was not written"))
     }
 
     /// Publishes a record of sources, before the entry that is to name it; returns its name.

@@ -38,7 +38,7 @@ impl Store {
     ///
     /// Nothing is noted of a filesystem that may take the times of changes from another machine's clock.
     pub fn note_seen(&self, manifest: &Digest, roots: &Places, sight: Sight) -> Result<()> {
-        let bytes = serde_json::to_vec(&sight).map_err(|error| Error::invalid(error.to_string()))?;
+        let bytes = serde_json::to_vec(&sight).map_err(Error::defect)?;
         files::make_dir(&self.layout().seen_dir(), self.modes().directory)?;
         for (_, path) in roots.iter() {
             if let Some(note) = self.note_path(manifest, path)?

@@ -110,7 +110,7 @@ impl<'a, O: Open> Cursor<'a, O> {
         }
         match self.stack.last() {
             Some((_, opened)) => Ok(opened),
-            None => Err(Error::invalid("the directory above all roots can't be entered")),
+            None => Err(Error::defect("the directory above all roots can't be entered")),
         }
     }
 
@@ -143,7 +143,7 @@ impl<'a, O: Open> Cursor<'a, O> {
         let (parent, name): (&Dir, &[u8]) = match (directory.parent, &self.above, self.stack.last()) {
             (Tree::TOP, Some((path, above)), _) => (above, path.file_name().unwrap_or_default().as_bytes()),
             (_, _, Some((_, parent))) => (parent, &directory.name),
-            _ => return Err(Error::invalid("a directory was entered before the one it stands in")),
+            _ => return Err(Error::defect("a directory was entered before the one it stands in")),
         };
         self.opener.open(parent, name, dir).context("open", || places.dir_path(tree, dir))
     }

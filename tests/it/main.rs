@@ -26,6 +26,7 @@ mod health;
 mod hostile;
 mod invariants;
 mod manifest;
+mod messages;
 mod mirror_again;
 mod model;
 mod pattern;

@@ -203,9 +203,9 @@ impl Step<'_, '_> {
         if let Some(error) = &cache.error {
             return self.cache_failed(error);
         }
-        let done = |text: String| self.log.say(Mark::Done, format_args!("{name}: {text}"));
+        let say_done = |text: String| self.log.say(Mark::Done, format_args!("{name}: {text}"));
         match &cache.saved {
-            Some(Saved::Done { files: 0, .. }) => done(format!("nothing is needed; noted as {key}")),
+            Some(Saved::Done { files: 0, .. }) => say_done(format!("nothing is needed; noted as {key}")),
             Some(Saved::Done { files, bytes: size, added_bytes, milliseconds }) => self.log.say(
                 Mark::Saved,
                 format_args!(
@@ -216,12 +216,12 @@ impl Step<'_, '_> {
                     bytes(*added_bytes)
                 ),
             ),
-            Some(Saved::Unchanged) => done(format!("nothing changed since it was saved as {key}")),
+            Some(Saved::Unchanged) => say_done(format!("nothing changed since it was saved as {key}")),
             Some(Saved::Exists { .. }) => {
-                done(format!("another job has saved {key} meanwhile; that entry stays"));
+                say_done(format!("another job has saved {key} meanwhile; that entry stays"));
             }
-            Some(Saved::InProgress) => done(format!("another job is saving {key} right now")),
-            Some(Saved::NothingThere) => done("there is nothing, so nothing is saved".to_owned()),
+            Some(Saved::InProgress) => say_done(format!("another job is saving {key} right now")),
+            Some(Saved::NothingThere) => say_done("there is nothing, so nothing is saved".to_owned()),
             None => {}
         }
     }

@@ -103,7 +103,7 @@ fn save(
 /// Keeps what was found for a save that the runner tells nothing.
 fn remember(store: &Store, name: &str, caches: &[Cache]) -> Result<()> {
     let noted: Vec<Noted> = caches.iter().map(Cache::noted).collect();
-    let bytes = serde_json::to_vec(&noted).map_err(|error| Error::invalid(error.to_string()))?;
+    let bytes = serde_json::to_vec(&noted).map_err(Error::defect)?;
     store.remember(name, &bytes)
 }
 

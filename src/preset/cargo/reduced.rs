@@ -19,13 +19,18 @@ pub(super) struct Reduced {
     pub(super) target: Vec<Part>,
 }
 
+/// What is said of a broken file.
+fn not_understood(file: &SourceFile, reason: &str) -> String {
+    format!(
+        "cannot understand {}: {reason}; all its bytes stand for it in the cache keys until it is repaired",
+        file.path.display()
+    )
+}
+
 /// Reduces a project to what matters of it; what is broken is said, once.
 pub(super) fn reduce(project: &Project, warnings: &mut Vec<String>) -> Reduced {
     let mut warn = |file: &SourceFile, reason: &str| {
-        let path = file.path.display();
-        let line = format!(
-            "cannot understand {path}: {reason}; all its bytes stand for it in the cache keys until it is repaired"
-        );
+        let line = not_understood(file, reason);
         if !warnings.contains(&line) {
             warnings.push(line);
         }

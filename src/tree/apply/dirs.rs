@@ -57,7 +57,7 @@ fn place_new(job: &Job<'_>) -> Result<()> {
     let mut cursor = job.cursor();
     for id in with_task(job, |task| task == DirTask::Make) {
         let temp = job.temp_names.get(&id).map(TempName::as_bytes);
-        let temp = temp.ok_or_else(|| Error::invalid("a new directory has no temporary name"))?;
+        let temp = temp.ok_or_else(|| Error::defect("a new directory has no temporary name"))?;
         let (parent, name) = cursor.enter_parent_of_dir(id)?;
         put_in_place(parent, temp, name).context("rename to", || job.places.dir_path(job.tree, id))?;
     }

@@ -45,7 +45,7 @@ impl<'j, 'a> Writer<'j, 'a> {
                     let start = usize::try_from(item.start).unwrap_or(usize::MAX);
                     let length = usize::try_from(item.length).unwrap_or(usize::MAX);
                     let data = buffer.get(start..).and_then(|rest| rest.get(..length));
-                    let data = data.ok_or_else(|| Error::invalid("a file lies outside of its batch"))?;
+                    let data = data.ok_or_else(|| Error::defect("a file lies outside of its batch"))?;
                     self.write_one(batch, *item, data)
                 });
                 self.buffer = buffer;
@@ -68,7 +68,7 @@ impl<'j, 'a> Writer<'j, 'a> {
         self.source
             .as_ref()
             .map(|(_, file)| file)
-            .ok_or_else(|| Error::invalid("no file of the store is open"))
+            .ok_or_else(|| Error::defect("no file of the store is open"))
     }
 
     fn read_batch(&mut self, batch: &Batch) -> Result<()> {
@@ -246,7 +246,7 @@ fn file_of<'a>(job: &Job<'a>, leaf: LeafId) -> Result<(&'a Leaf, &'a FileData, C
         found @ Leaf { kind: LeafKind::File(data @ FileData { content: Some(content), .. }), .. } => {
             Ok((found, data, *content))
         }
-        _ => Err(Error::invalid(format!("{} has no contents", job.places.leaf_path(tree, leaf).display()))),
+        _ => Err(Error::defect(format!("{} has no contents", job.places.leaf_path(tree, leaf).display()))),
     }
 }
 

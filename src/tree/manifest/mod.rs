@@ -73,14 +73,14 @@ impl Manifest {
     }
 
     fn encode_as(&self, magic: [u8; 8], references: &References) -> Result<(Vec<u8>, Digest)> {
-        let too_large = |error| Error::invalid(format!("the manifest can't be encoded: {error}"));
+        let too_large = |error| Error::defect(format!("the manifest can't be encoded: {error}"));
         let references = postcard::to_stdvec(references).map_err(too_large)?;
         let body = postcard::to_stdvec(&WireBody::from(self)).map_err(too_large)?;
         let mut bytes = Vec::with_capacity(HEADER + references.len() + body.len());
         bytes.extend_from_slice(&magic);
         bytes.extend_from_slice(&VERSION.to_le_bytes());
         let references_len = u32::try_from(references.len())
-            .map_err(|_| Error::invalid("the manifest can't be encoded: too many contents"))?;
+            .map_err(|_| Error::defect("the manifest can't be encoded: too many contents"))?;
         bytes.extend_from_slice(&references_len.to_le_bytes());
         bytes.extend_from_slice(&(body.len() as u64).to_le_bytes());
         bytes.extend_from_slice(Digest::of(&references).as_bytes());

@@ -96,7 +96,7 @@ fn what_can_not_be_taken_over_is_said() {
     assert!(line.contains("--repository OWNER/NAME"), "{line}");
     let empty = machine.job();
     let line = import(&machine, &empty, &["--repository", "acme/widget"]).ended(1).stderr;
-    assert!(line.contains("no Cargo project") && line.contains("--workspace"), "{line}");
+    assert!(line.contains("of a Cargo project") && line.contains("--workspace"), "{line}");
     import(&machine, &job, &["--repository", "acme/widget"]).done();
     assert_eq!(machine.entries(), 1);
 }

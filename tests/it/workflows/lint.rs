@@ -64,6 +64,47 @@ fn the_linters_find_what_is_wrong_in_a_workflow() {
     assert!(!schema("vendor.github-workflows", &[file]).status.success());
 }
 
+/// The steps of a workflow that use an action of this repository, each with what it uses.
+fn uses(workflow: &yaml_serde::Value) -> Vec<(String, yaml_serde::Value)> {
+    let jobs = workflow["jobs"].as_mapping().unwrap();
+    let lists = jobs.iter().filter_map(|(_, job)| job.get("steps")?.as_sequence());
+    let steps =
+        lists.flatten().filter_map(|step| Some((step.get("uses")?.as_str()?.to_owned(), step.clone())));
+    steps.filter(|(uses, _)| uses.starts_with("btcdecoded/local-cache")).collect()
+}
+
+fn parsed(file: &std::path::Path) -> yaml_serde::Value {
+    yaml_serde::from_str(&fs::read_to_string(file).unwrap()).unwrap()
+}
+
+#[test]
+fn workflows_and_documents_name_the_major_version_of_this_program() {
+    let wanted = format!("@v{}", env!("CARGO_PKG_VERSION_MAJOR"));
+    let documents = ["README.md", "docs/migration.md", "SECURITY.md"].map(|file| root().join(file));
+    let mut seen = 0;
+    for file in workflows().into_iter().chain(documents) {
+        let text = fs::read_to_string(&file).unwrap();
+        for rest in text.split("btcdecoded/local-cache").skip(1) {
+            let word = rest.split([' ', '`', '\n', '"']).next().unwrap();
+            if let Some((_, version)) = word.split_once('@') {
+                assert_eq!(format!("@{version}"), wanted, "{}", file.display());
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 15, "{seen}");
+}
+
+#[test]
+fn both_ways_to_measure_are_among_the_examples() {
+    let compare = parsed(&root().join("examples/compare.yml"));
+    let both = compare["jobs"]["build"]["strategy"]["matrix"]["use_cache"].as_sequence().unwrap();
+    assert_eq!(both.iter().filter_map(|it| it.as_bool()).collect::<Vec<_>>(), [true, false]);
+    let experiment = parsed(&root().join("examples/experiment.yml"));
+    let percent = uses(&experiment)[0].1["with"]["experiment"].as_u64().unwrap();
+    assert!((1..100).contains(&percent));
+}
+
 #[test]
 fn every_input_that_a_workflow_gives_to_the_action_is_one_of_its_inputs() {
     let inputs = |name: &str| {
@@ -74,22 +115,18 @@ fn every_input_that_a_workflow_gives_to_the_action_is_one_of_its_inputs() {
     };
     let mut seen = 0;
     for file in workflows() {
-        let workflow: yaml_serde::Value = yaml_serde::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
-        for (_, job) in workflow["jobs"].as_mapping().unwrap() {
-            for step in job.get("steps").and_then(|steps| steps.as_sequence()).into_iter().flatten() {
-                let Some(uses) = step.get("uses").and_then(|uses| uses.as_str()) else { continue };
-                let action = match uses {
-                    "btcdecoded/local-cache@v1" => "action.yml",
-                    "btcdecoded/local-cache/restore@v1" => "restore/action.yml",
-                    "btcdecoded/local-cache/save@v1" => "save/action.yml",
-                    _ => continue,
-                };
-                seen += 1;
-                let known = inputs(action);
-                for (name, _) in step.get("with").and_then(|with| with.as_mapping()).into_iter().flatten() {
-                    let name = name.as_str().unwrap();
-                    assert!(known.contains(name), "{}: {name}", file.display());
-                }
+        for (uses, step) in uses(&parsed(&file)) {
+            let action = match uses.as_str() {
+                "btcdecoded/local-cache@v1" => "action.yml",
+                "btcdecoded/local-cache/restore@v1" => "restore/action.yml",
+                "btcdecoded/local-cache/save@v1" => "save/action.yml",
+                _ => panic!("{}: {uses}", file.display()),
+            };
+            seen += 1;
+            let known = inputs(action);
+            for (name, _) in step.get("with").and_then(|with| with.as_mapping()).into_iter().flatten() {
+                let name = name.as_str().unwrap();
+                assert!(known.contains(name), "{}: {name}", file.display());
             }
         }
     }

@@ -3,5 +3,4 @@
 mod files;
 mod links;
 mod lint;
-mod messages;
 mod refusal;

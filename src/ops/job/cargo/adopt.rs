@@ -29,7 +29,7 @@ pub fn adopt(
     monitor: &dyn Monitor,
 ) -> Result<Vec<Cache>> {
     let Subject::Cargo(subject) = &job.subject else {
-        return Err(Error::invalid("only a Cargo project takes over such directories"));
+        return Err(Error::defect("only a Cargo project takes over such directories"));
     };
     let store = Store::create(&ground.locate(&job.cache_root)?)?;
     let at = At { job, ground, monitor };
