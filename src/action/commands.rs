@@ -50,41 +50,9 @@ pub fn warning(annotation: &Annotation<'_>) -> String {
     annotation.command("warning")
 }
 
-/// `::notice::`: shown as an annotation.
-pub fn notice(annotation: &Annotation<'_>) -> String {
-    annotation.command("notice")
-}
-
 /// `::debug::`: shown when the run has debug logging on.
 pub fn debug(message: &str) -> String {
     command("debug", &[], message)
-}
-
-/// `::group::`: the lines up to [`end_group`] fold under this title. Groups don't nest.
-pub fn group(title: &str) -> String {
-    command("group", &[], title)
-}
-
-/// `::endgroup::`.
-pub fn end_group() -> String {
-    command("endgroup", &[], "")
-}
-
-/// `::add-mask::`: from here on the runner replaces the value by `***`; `None` for an empty value, which
-/// it refuses with a warning.
-pub fn add_mask(value: &str) -> Option<String> {
-    (!value.trim().is_empty()).then(|| command("add-mask", &[], value))
-}
-
-/// `::stop-commands::`: no line is a command until [`resume_commands`] with the same token. The token has
-/// to be one that the lines between can't guess, and is neither empty nor a command's name.
-pub fn stop_commands(token: &str) -> String {
-    command("stop-commands", &[], token)
-}
-
-/// `::TOKEN::`: ends what [`stop_commands`] began.
-pub fn resume_commands(token: &str) -> String {
-    command(token, &[], "")
 }
 
 fn command(name: &str, properties: &[(&str, Option<&str>)], data: &str) -> String {
@@ -104,12 +72,12 @@ fn command(name: &str, properties: &[(&str, Option<&str>)], data: &str) -> Strin
 }
 
 /// Escapes the text of a command: `%`, carriage return, line feed.
-pub fn escape_data(text: &str) -> String {
+fn escape_data(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
 /// Escapes the value of a command's property: also `:` and `,`.
-pub fn escape_property(text: &str) -> String {
+fn escape_property(text: &str) -> String {
     escape_data(text).replace(':', "%3A").replace(',', "%2C")
 }
 

@@ -1,4 +1,4 @@
-//! The runner's files: writing outputs, state, variables and the summary; reading the event.
+//! The runner's files: writing outputs, state and the summary; reading the event.
 //!
 //! The files exist before the phase starts and belong to the runner's user. They are opened for appending
 //! and never created: a missing one means that its path is not this process's (act hands host paths to a
@@ -26,8 +26,6 @@ pub struct CommandFiles {
     pub output: Option<PathBuf>,
     /// `GITHUB_STATE`: what later phases of the same step find as `STATE_` variables.
     pub state: Option<PathBuf>,
-    /// `GITHUB_ENV`: variables for the steps after this one.
-    pub env: Option<PathBuf>,
     /// `GITHUB_STEP_SUMMARY`: Markdown for the run's page.
     pub summary: Option<PathBuf>,
 }
@@ -81,7 +79,6 @@ impl CommandFiles {
         Self {
             output: path("GITHUB_OUTPUT"),
             state: path("GITHUB_STATE"),
-            env: path("GITHUB_ENV"),
             summary: path("GITHUB_STEP_SUMMARY"),
         }
     }
@@ -92,7 +89,6 @@ impl CommandFiles {
         Self {
             output: self.output.map(&mut translate),
             state: self.state.map(&mut translate),
-            env: self.env.map(&mut translate),
             summary: self.summary.map(translate),
         }
     }
@@ -107,12 +103,6 @@ impl CommandFiles {
     pub fn save_state(&self, name: &str, value: &str) -> Result<(), FileError> {
         let what = format!("state {name}");
         append("GITHUB_STATE", self.state.as_deref(), what, &record::record(name, value)?)
-    }
-
-    /// Sets a variable for the steps after this one.
-    pub fn export_variable(&self, name: &str, value: &str) -> Result<(), FileError> {
-        let what = format!("variable {name}");
-        append("GITHUB_ENV", self.env.as_deref(), what, &record::record(name, value)?)
     }
 
     /// Adds Markdown to the step's summary, ending it with a line feed. Nothing is written when the summary

@@ -33,8 +33,7 @@ impl Place {
         context: &Context,
         identity: Option<Identity>,
     ) -> Self {
-        let env: SiteEnv =
-            env_of_step.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let env = site_env(env_of_step);
         let asked = Asked {
             env: env.clone(),
             wanted: match inputs.site {

@@ -1,4 +1,4 @@
-//! Records of the runner's file commands: `GITHUB_OUTPUT`, `GITHUB_STATE`, `GITHUB_ENV`.
+//! Records of the runner's file commands: `GITHUB_OUTPUT`, `GITHUB_STATE`.
 //!
 //! A record is written as `name<<delimiter`, the value, and the delimiter on a line of its own. The runner
 //! reads lines up to the first that equals the delimiter, so whoever could put that line into a value could

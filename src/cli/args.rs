@@ -114,7 +114,19 @@ pub(super) enum Command {
 }
 
 #[derive(Debug, Args)]
-#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
+pub(super) struct Finding {
+    /// Only tell whether there is an entry
+    #[arg(long)]
+    pub(super) lookup_only: bool,
+    /// End with exit code 3 when nothing is found
+    #[arg(long)]
+    pub(super) fail_on_cache_miss: bool,
+    /// Do not compare contents with their digests
+    #[arg(long)]
+    pub(super) no_verify: bool,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct Restore {
     /// The key that was given to save
     #[arg(long)]
@@ -125,15 +137,8 @@ pub(super) struct Restore {
     /// Remove what the entry does not have
     #[arg(long)]
     pub(super) mirror: bool,
-    /// Only tell whether there is an entry
-    #[arg(long)]
-    pub(super) lookup_only: bool,
-    /// End with exit code 3 when nothing is found
-    #[arg(long)]
-    pub(super) fail_on_cache_miss: bool,
-    /// Do not compare contents with their digests
-    #[arg(long)]
-    pub(super) no_verify: bool,
+    #[command(flatten)]
+    pub(super) finding: Finding,
     /// Files, directories or patterns, as they were given to save
     #[arg(required = true, value_name = "PATH")]
     pub(super) paths: Vec<String>,
@@ -256,22 +261,14 @@ pub(super) enum CargoCommand {
 }
 
 #[derive(Debug, Args)]
-#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub(super) struct CargoRestore {
     #[command(flatten)]
     pub(super) workspaces: CargoWorkspaces,
     /// Leave in target directories what the entry does not have
     #[arg(long)]
     pub(super) no_mirror: bool,
-    /// Only tell whether there are entries
-    #[arg(long)]
-    pub(super) lookup_only: bool,
-    /// End with exit code 3 when nothing is found
-    #[arg(long)]
-    pub(super) fail_on_cache_miss: bool,
-    /// Do not compare contents with their digests
-    #[arg(long)]
-    pub(super) no_verify: bool,
+    #[command(flatten)]
+    pub(super) finding: Finding,
 }
 
 #[derive(Debug, Args)]

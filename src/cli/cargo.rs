@@ -22,11 +22,11 @@ pub(super) fn cargo(context: &mut Context<'_>, args: &args::Cargo, env: &Env) ->
             let task = RestoreTask {
                 read: vec![(String::new(), String::new())],
                 mirror: !restore.no_mirror,
-                verify: !restore.no_verify,
-                lookup_only: restore.lookup_only,
+                verify: !restore.finding.no_verify,
+                lookup_only: restore.finding.lookup_only,
                 remember_as: None,
             };
-            (&restore.workspaces, Task::Restore(task), restore.fail_on_cache_miss)
+            (&restore.workspaces, Task::Restore(task), restore.finding.fail_on_cache_miss)
         }
         // Nothing was noted down, so what is there goes by the key that it has now.
         CargoCommand::Save(save) => {
@@ -66,10 +66,8 @@ fn lines(context: &Context<'_>, given: &[String]) -> Result<Vec<WorkspaceLine>, 
     let lines = inputs::workspaces(&text)
         .ok_or_else(|| Failure::Usage("--workspace takes `DIR` or `DIR -> TARGET`".to_owned()))?;
     let directory = &context.base.working_directory;
-    let line = |line: inputs::Workspace| WorkspaceLine {
-        root: directory.join(line.root).display().to_string(),
-        target: line.target,
-    };
+    let line =
+        |line: WorkspaceLine| WorkspaceLine { root: directory.join(line.root).display().to_string(), ..line };
     Ok(lines.into_iter().map(line).collect())
 }
 

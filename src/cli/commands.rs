@@ -96,15 +96,15 @@ pub(super) fn restore(context: &mut Context<'_>, args: &args::Restore) -> Result
                 restore_keys: &args.restore_keys,
                 place: &|name| paths.place(name),
                 extras: if args.mirror { Extras::Remove } else { Extras::Keep },
-                verify: !args.no_verify,
-                lookup_only: args.lookup_only,
+                verify: !args.finding.no_verify,
+                lookup_only: args.finding.lookup_only,
             };
             restore::restore(&store, &request, context.monitor)?
         }
     };
     let (text, json) = show::restored(found.as_ref(), &key, &context.common.cache_root);
     context.print(&text, &json)?;
-    Ok(if found.is_none() && args.fail_on_cache_miss { Exit::Miss } else { Exit::Done })
+    Ok(if found.is_none() && args.finding.fail_on_cache_miss { Exit::Miss } else { Exit::Done })
 }
 
 pub(super) fn save(context: &mut Context<'_>, args: &args::Save) -> Result<Exit, Failure> {

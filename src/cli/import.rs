@@ -1,6 +1,6 @@
 //! `import`: what rsync workflows kept, taken over or removed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -39,20 +39,7 @@ pub(super) struct ImportArgs {
 
 pub(super) fn import(context: &mut Context<'_>, args: &ImportArgs, env: &Env) -> Result<Exit, Failure> {
     let root = context.base.working_directory.join(&context.common.cache_root);
-    let mut found = import::find(&root)?;
-    if let Some(wanted) = &args.repository {
-        let is_meant = |other: &str| other.is_empty() || other.eq_ignore_ascii_case(wanted);
-        found.retain(|foreign| is_meant(&foreign.repository));
-    }
-    let mut sized = Vec::with_capacity(found.len());
-    for foreign in found {
-        let size = import::size(&foreign)?;
-        let modified = files::modified(&foreign.path)?.unwrap_or_default();
-        sized.push((modified, foreign, size));
-    }
-    // The newest is taken over last, and so found first.
-    sized.sort();
-    let sized: Vec<(Foreign, u64)> = sized.into_iter().map(|(_, foreign, size)| (foreign, size)).collect();
+    let sized = find_sized(&root, args.repository.as_deref())?;
     // The sizes come first, whatever follows.
     if !context.common.json {
         write!(context.out, "{}", table(&sized))?;
@@ -92,6 +79,23 @@ pub(super) fn import(context: &mut Context<'_>, args: &ImportArgs, env: &Env) ->
     Ok(Exit::Done)
 }
 
+/// The directories of a repository, or of all, with their sizes. The newest comes last: it is taken over last, and so
+/// found first.
+fn find_sized(root: &Path, repository: Option<&str>) -> Result<Vec<(Foreign, u64)>, Failure> {
+    let is_meant = |foreign: &Foreign| {
+        let other = &foreign.repository;
+        repository.is_none_or(|wanted| other.is_empty() || other.eq_ignore_ascii_case(wanted))
+    };
+    let mut sized = Vec::new();
+    for foreign in import::find(root)?.into_iter().filter(is_meant) {
+        let size = import::size(&foreign)?;
+        let modified = files::modified(&foreign.path)?.unwrap_or_default();
+        sized.push((modified, foreign, size));
+    }
+    sized.sort();
+    Ok(sized.into_iter().map(|(_, foreign, size)| (foreign, size)).collect())
+}
+
 fn table(sized: &[(Foreign, u64)]) -> String {
     let mut table = Table::new(["repository", "holds", "size", "key"]).right([2]);
     for (foreign, size) in sized {
@@ -114,26 +118,7 @@ fn take_over(
 ) -> Result<Vec<Value>, Failure> {
     let directory = &context.base.working_directory;
     let workspace = args.workspace.as_ref().map_or_else(|| directory.clone(), |path| directory.join(path));
-    // The job's id is a part of the keys of target directories, so each job needs entries of its own.
-    let jobs = if args.jobs.is_empty() {
-        vec![env.text("GITHUB_JOB").unwrap_or_default().to_owned()]
-    } else {
-        args.jobs.clone()
-    };
-    let jobs: Vec<Job> = jobs
-        .into_iter()
-        .map(|job| {
-            let mut cargo = Cargo { job, only_projects: true, ..Cargo::default() };
-            cargo.add_env(env.iter(), true);
-            Job {
-                cache_root: directory.join(&context.common.cache_root),
-                workspace: workspace.clone(),
-                subject: Subject::Cargo(Box::new(cargo)),
-                task: Task::Restore(RestoreTask::default()),
-                health: Health::default(),
-            }
-        })
-        .collect();
+    let jobs = jobs(context, args, env, &workspace);
     let home = Some(context.base.home.as_path()).filter(|home| home.is_absolute());
     let mut done = Vec::new();
     for (foreign, _) in sized {
@@ -162,4 +147,26 @@ fn take_over(
         }
     }
     Ok(done)
+}
+
+/// The jobs that the entries are to stand in for. A job's id is a part of the keys of target directories, so each needs
+/// entries of its own.
+fn jobs(context: &Context<'_>, args: &ImportArgs, env: &Env, workspace: &Path) -> Vec<Job> {
+    let ids = if args.jobs.is_empty() {
+        vec![env.text("GITHUB_JOB").unwrap_or_default().to_owned()]
+    } else {
+        args.jobs.clone()
+    };
+    let job = |id| {
+        let mut cargo = Cargo { job: id, only_projects: true, ..Cargo::default() };
+        cargo.add_env(env.iter(), true);
+        Job {
+            cache_root: context.base.working_directory.join(&context.common.cache_root),
+            workspace: workspace.to_owned(),
+            subject: Subject::Cargo(Box::new(cargo)),
+            task: Task::Restore(RestoreTask::default()),
+            health: Health::default(),
+        }
+    };
+    ids.into_iter().map(job).collect()
 }

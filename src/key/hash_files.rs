@@ -47,9 +47,6 @@ impl fmt::Display for FilesDigest {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum HashFilesError {
-    /// The first argument begins with `--` and is no option.
-    #[error("hashFiles has no option '{0}': the only one is --follow-symbolic-links, and it comes first")]
-    UnknownOption(String),
     /// A pattern can't be understood.
     #[error(transparent)]
     Pattern(#[from] PatternError),
@@ -70,22 +67,6 @@ pub enum HashFilesError {
         /// The path.
         path: PathBuf,
     },
-}
-
-/// Splits the arguments of `hashFiles` into whether symlinks are followed and the patterns.
-///
-/// Only the first argument can be the option, in any case of letters; a later one is a pattern.
-///
-/// # Errors
-/// The first argument begins with `--` and is something else.
-pub fn split_option(arguments: &[String]) -> Result<(bool, &[String]), HashFilesError> {
-    match arguments {
-        [first, patterns @ ..] if first.eq_ignore_ascii_case("--follow-symbolic-links") => {
-            Ok((true, patterns))
-        }
-        [first, ..] if first.starts_with("--") => Err(HashFilesError::UnknownOption(first.clone())),
-        patterns => Ok((false, patterns)),
-    }
 }
 
 /// Hashes the files below the workspace that the patterns match; nothing when none does, where `hashFiles` is `''`.
@@ -151,26 +132,5 @@ fn digest_file(path: &Path, buffer: &mut [u8]) -> io::Result<[u8; 32]> {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn arguments(list: &[&str]) -> Vec<String> {
-        list.iter().map(ToString::to_string).collect()
-    }
-
-    #[test]
-    fn only_the_first_argument_can_be_the_option() {
-        for first in ["--follow-symbolic-links", "--Follow-Symbolic-LINKS"] {
-            assert_eq!(split_option(&arguments(&[first, "a"])).unwrap(), (true, &arguments(&["a"])[..]));
-        }
-        for list in [&["a", "--follow-symbolic-links"][..], &["-x"], &[]] {
-            assert_eq!(split_option(&arguments(list)).unwrap(), (false, &arguments(list)[..]));
-        }
-        let error = split_option(&arguments(&["--follow", "a"])).unwrap_err();
-        assert!(matches!(error, HashFilesError::UnknownOption(option) if option == "--follow"));
     }
 }

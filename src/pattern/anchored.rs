@@ -22,8 +22,6 @@ pub struct Anchored {
     anchor: Anchor,
     /// The pattern below the anchor; empty for the anchor itself.
     rest: PathBuf,
-    /// The path below the anchor that the pattern names, if it has no wildcard.
-    literal: Option<PathBuf>,
 }
 
 impl Patterns {
@@ -45,28 +43,12 @@ impl Anchored {
             Segment::Name(name) => escape(name),
             Segment::Wildcard(_) | Segment::Globstar => text.clone().into_bytes(),
         }));
-        let names: Option<Vec<Vec<u8>>> = segments.iter().map(name).collect();
-        Self { exclude: pattern.exclude, anchor, rest, literal: names.map(|names| join(names.into_iter())) }
+        Self { exclude: pattern.exclude, anchor, rest }
     }
 
     /// Whether this is a `!` pattern.
     pub fn is_exclusion(&self) -> bool {
         self.exclude
-    }
-
-    /// The directory the pattern is given from.
-    pub fn anchor(&self) -> Anchor {
-        self.anchor
-    }
-
-    /// The path below the anchor that the pattern names; nothing when it has a wildcard.
-    pub fn literal(&self) -> Option<&Path> {
-        self.literal.as_deref()
-    }
-
-    /// The absolute path that the pattern names where workspace and home are now; nothing when it has a wildcard.
-    pub fn locate(&self, base: &Base) -> Option<PathBuf> {
-        self.literal().map(|rest| base.locate(self.anchor, rest))
     }
 
     /// The pattern as [`fmt::Display`] shows it, byte for byte: equal for equal patterns, different for others.
@@ -114,13 +96,6 @@ fn leading(segments: &[Segment], directory: &Path) -> Option<usize> {
         }
     }
     Some(count)
-}
-
-fn name(segment: &Segment) -> Option<Vec<u8>> {
-    match segment {
-        Segment::Name(name) => Some(name.to_vec()),
-        Segment::Wildcard(_) | Segment::Globstar => None,
-    }
 }
 
 fn join(segments: impl Iterator<Item = Vec<u8>>) -> PathBuf {
@@ -206,12 +181,8 @@ mod tests {
     fn an_anchored_pattern_says_what_it_is_given_from_and_whether_it_excludes() {
         let base = Base::new("/ws", "/h");
         let list = anchored(&base, &["a", "!~/b", "/c/*"]);
-        let facts: Vec<(Anchor, bool, bool)> =
-            list.iter().map(|one| (one.anchor(), one.is_exclusion(), one.literal().is_some())).collect();
-        assert_eq!(
-            facts,
-            [(Anchor::Workspace, false, true), (Anchor::Home, true, true), (Anchor::Root, false, false)]
-        );
+        let facts: Vec<(Anchor, bool)> = list.iter().map(|one| (one.anchor, one.is_exclusion())).collect();
+        assert_eq!(facts, [(Anchor::Workspace, false), (Anchor::Home, true), (Anchor::Root, false)]);
     }
 
     #[test]
@@ -234,21 +205,6 @@ mod tests {
             Patterns::parse(lines(ws, home), &base).unwrap().anchored(&base)
         };
         assert_eq!(list("/home/u/ws", "/home/u"), list("/runner/2/ws", "/root"));
-    }
-
-    #[test]
-    fn a_pattern_without_wildcards_is_a_path_where_the_anchors_are_now() {
-        let base = Base::new("/ws", "/home/u");
-        let elsewhere = Base::new("/x", "/h");
-        let located: Vec<Option<PathBuf>> = anchored(&base, &["a[[]b/c", "~/d", "/e", ".", "f*"])
-            .iter()
-            .map(|one| one.locate(&elsewhere))
-            .collect();
-        assert_eq!(
-            located,
-            ["/x/a[b/c", "/h/d", "/e", "/x", ""]
-                .map(|path| { (!path.is_empty()).then(|| PathBuf::from(path)) })
-        );
     }
 
     #[test]

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use super::base::Base;
 use super::error::PatternError;
-use super::lines::trim;
 use super::path_pattern::PathPattern;
+use super::white_space::js_trim;
 
 /// A list of patterns in the order it was written, which counts: a later line takes away from or adds to what the
 /// lines before it match.
@@ -43,7 +43,7 @@ impl Patterns {
     {
         let mut patterns = Vec::new();
         for item in lines {
-            for line in item.as_ref().split('\n').map(trim) {
+            for line in item.as_ref().split('\n').map(js_trim) {
                 if !line.is_empty() && !line.starts_with('#') {
                     patterns.push(PathPattern::parse(line, base)?);
                 }

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::base::{Base, names};
 use super::error::PatternError;
-use super::lines::trim;
 use super::segment::{Names, Segment, literal, match_all, may_match_below};
+use super::white_space::js_trim;
 
 /// One pattern, made absolute.
 #[derive(Debug, Clone)]
@@ -101,10 +101,10 @@ impl PathPattern {
 /// Takes the `!`s off: an odd number excludes. White space may stand between them.
 fn strip_negations(line: &str) -> (bool, &str) {
     let mut exclude = false;
-    let mut pattern = trim(line);
+    let mut pattern = js_trim(line);
     while let Some(rest) = pattern.strip_prefix('!') {
         exclude = !exclude;
-        pattern = trim(rest);
+        pattern = js_trim(rest);
     }
     (exclude, pattern)
 }

@@ -179,7 +179,7 @@ pub enum Problem {
 }
 
 impl Problem {
-    /// A short name that stays the same when the wording changes, for `--json` and for tests.
+    /// A short name that stays the same when the wording changes.
     pub fn code(&self) -> &'static str {
         match self {
             Self::RootNotMounted(_) => "root-not-mounted",

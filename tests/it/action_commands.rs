@@ -50,7 +50,7 @@ fn commands_have_the_form_of_the_workflow_command_reference() {
     for (line, expected) in [
         (commands::warning(&annotation), "::warning title=a%3Ab%2Cc%25::m: 100%25%0D%0A, x"),
         (commands::error(&Annotation::new("bad")), "::error::bad"),
-        (commands::notice(&Annotation::new("n").title("t")), "::notice title=t::n"),
+        (commands::error(&Annotation::new("n").title("t")), "::error title=t::n"),
         (
             commands::warning(&Annotation {
                 file: Some("Cargo.lock"),
@@ -60,25 +60,14 @@ fn commands_have_the_form_of_the_workflow_command_reference() {
             "::warning file=Cargo.lock,line=3::w",
         ),
         (commands::debug("d"), "::debug::d"),
-        (commands::group("Restore a::b"), "::group::Restore a::b"),
-        (commands::end_group(), "::endgroup::"),
-        (commands::stop_commands("token"), "::stop-commands::token"),
-        (commands::resume_commands("token"), "::token::"),
-        (commands::add_mask("secret\n2").unwrap(), "::add-mask::secret%0A2"),
     ] {
         assert_eq!(line, expected);
     }
 }
 
 #[test]
-fn an_empty_value_is_not_masked() {
-    assert_eq!(commands::add_mask(""), None);
-    assert_eq!(commands::add_mask(" \n"), None);
-}
-
-#[test]
 fn an_empty_property_is_left_out() {
-    assert_eq!(commands::notice(&Annotation::new("n").title("")), "::notice::n");
+    assert_eq!(commands::error(&Annotation::new("n").title("")), "::error::n");
 }
 
 #[test]

@@ -64,7 +64,7 @@ fn next_line<'t>(rest: &mut &'t str) -> Option<(&'t str, bool)> {
     Some((line, ended))
 }
 
-/// The four files, empty, as the runner makes them before a phase.
+/// The files, empty, as the runner makes them before a phase.
 fn runner_files() -> (TempDir, CommandFiles) {
     let directory = tempfile::tempdir().unwrap();
     let file = |name: &str| {
@@ -72,12 +72,7 @@ fn runner_files() -> (TempDir, CommandFiles) {
         fs::write(&path, "").unwrap();
         Some(path)
     };
-    let files = CommandFiles {
-        output: file("output"),
-        state: file("state"),
-        env: file("env"),
-        summary: file("summary"),
-    };
+    let files = CommandFiles { output: file("output"), state: file("state"), summary: file("summary") };
     (directory, files)
 }
 
@@ -90,11 +85,9 @@ fn each_kind_of_record_goes_to_its_own_file() {
     let (_directory, files) = runner_files();
     files.set_output("cache-hit", "true").unwrap();
     files.save_state("KEY", "k").unwrap();
-    files.export_variable("CARGO_HOME", "/c").unwrap();
     let pair = |name: &str, value: &str| vec![(name.to_owned(), value.to_owned())];
     assert_eq!(as_the_runner_reads(&read(files.output.as_ref())), Ok(pair("cache-hit", "true")));
     assert_eq!(as_the_runner_reads(&read(files.state.as_ref())), Ok(pair("KEY", "k")));
-    assert_eq!(as_the_runner_reads(&read(files.env.as_ref())), Ok(pair("CARGO_HOME", "/c")));
     assert_eq!(read(files.summary.as_ref()), "");
 }
 
@@ -185,15 +178,12 @@ fn a_file_the_runner_does_not_name_is_an_error_that_says_so() {
 fn a_missing_file_is_an_error_and_is_not_made() {
     let (directory, files) = runner_files();
     let elsewhere = files.map_paths(|path| path.with_extension("gone"));
-    for result in [
-        elsewhere.set_output("a", "b"),
-        elsewhere.save_state("a", "b"),
-        elsewhere.export_variable("a", "b"),
-        elsewhere.append_summary("text"),
-    ] {
+    for result in
+        [elsewhere.set_output("a", "b"), elsewhere.save_state("a", "b"), elsewhere.append_summary("text")]
+    {
         assert!(matches!(result, Err(FileError::Missing { .. })), "{result:?}");
     }
-    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 4);
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 3);
     assert!(elsewhere.save_state("a", "b").unwrap_err().to_string().starts_with("GITHUB_STATE names /"));
 }
 
@@ -235,18 +225,8 @@ fn a_summary_that_the_runner_would_drop_is_not_written() {
 
 #[test]
 fn paths_come_from_the_environment_and_empty_ones_are_none() {
-    let env = Env::from_iter([
-        ("GITHUB_OUTPUT", "/o"),
-        ("GITHUB_STATE", "/s"),
-        ("GITHUB_ENV", "/e"),
-        ("GITHUB_STEP_SUMMARY", ""),
-    ]);
-    let expected = CommandFiles {
-        output: Some("/o".into()),
-        state: Some("/s".into()),
-        env: Some("/e".into()),
-        summary: None,
-    };
+    let env = Env::from_iter([("GITHUB_OUTPUT", "/o"), ("GITHUB_STATE", "/s"), ("GITHUB_STEP_SUMMARY", "")]);
+    let expected = CommandFiles { output: Some("/o".into()), state: Some("/s".into()), summary: None };
     assert_eq!(CommandFiles::from_env(&env), expected);
 }
 

@@ -1,8 +1,8 @@
 //! Inputs that are lists, and the rules for keys.
 
 use super::error::InputError;
-use super::types::Workspace;
-use super::values::{is_js_space, js_trim};
+use crate::ops::job::WorkspaceLine;
+use crate::pattern::{is_js_space, js_trim};
 
 /// The longest key, in UTF-16 units (actions/toolkit, packages/cache, cache.ts, `checkKey`: JavaScript's
 /// `length`).
@@ -30,20 +30,21 @@ pub(super) fn words(text: &str) -> Vec<String> {
 
 /// Lines of `root -> target`, as rust-cache reads `workspaces` (config.ts): a root that is empty, as from an
 /// expression without a value, means `.`. Unlike there, empty lines are no workspaces, an empty target means
-/// `target` and not the whole root, and a second arrow is not ignored: it gives `None`.
-pub fn workspaces(text: &str) -> Option<Vec<Workspace>> {
+/// `target` and not the whole root, and a second arrow is not ignored: it gives `None`. `target` is the same as none,
+/// which is where `CARGO_TARGET_DIR` and `build.target-dir` count.
+pub fn workspaces(text: &str) -> Option<Vec<WorkspaceLine>> {
     let lines = text.split('\n').map(js_trim).filter(|line| !line.is_empty());
     let found = lines.map(workspace).collect::<Option<Vec<_>>>()?;
     Some(if found.is_empty() { workspace(".").into_iter().collect() } else { found })
 }
 
-fn workspace(line: &str) -> Option<Workspace> {
+fn workspace(line: &str) -> Option<WorkspaceLine> {
     let (root, target) = line.split_once("->").unwrap_or((line, ""));
     if target.contains("->") {
         return None;
     }
     let (root, target) = (js_trim(root), js_trim(target));
-    Some(Workspace {
+    Some(WorkspaceLine {
         root: if root.is_empty() { "." } else { root }.to_owned(),
         target: (!matches!(target, "" | "target")).then(|| target.to_owned()),
     })
@@ -65,4 +66,32 @@ pub fn check_keys(key: &str, restore_keys: &[String]) -> Vec<InputError> {
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn list_items_are_trimmed_lines_without_the_blank_ones() {
+        let table: &[(&str, &[&str])] = &[
+            ("", &[]),
+            ("  \n\t\n", &[]),
+            ("a", &["a"]),
+            ("a\nb", &["a", "b"]),
+            ("a\r\n\r\nb\r\n", &["a", "b"]),
+            ("  a b  \n  c", &["a b", "c"]),
+            ("a,b", &["a,b"]),
+            ("a\na", &["a", "a"]),
+            ("# note\na", &["# note", "a"]),
+            ("!   a\n!\tb", &["!a", "!b"]),
+            ("! a", &["!a"]),
+            ("a\n  ! b", &["a", "! b"]),
+            ("!", &["!"]),
+            ("\u{feff}a\u{a0}\nb\u{85}", &["a", "b\u{85}"]),
+        ];
+        for (value, items) in table {
+            assert_eq!(lines(value), *items, "{value:?}");
+        }
+    }
 }

@@ -27,7 +27,6 @@ pub use lists::{MAX_KEY_LENGTH, MAX_KEYS, check_keys, workspaces};
 pub use table::{INPUTS, InputSpec, OUTPUTS, OutputSpec};
 pub use types::{
     CacheOf, CargoInputs, JobStatus, Mirror, Preset, RetentionInputs, Reuse, SaveMode, SaveWhen, Scope, Site,
-    Workspace,
 };
 pub use values::{duration, size};
 

@@ -10,6 +10,8 @@ use super::values::{self, Word};
 use super::{InputSpec, Inputs, lists, table};
 use crate::action::env::Env;
 use crate::action::kind::ActionKind;
+use crate::pattern::js_trim;
+use crate::preset::cargo::KeyInputs;
 
 /// Reads inputs one after another and collects what is wrong with them. Where a value is wrong, a stand-in
 /// goes on, and the errors keep it from getting out.
@@ -47,12 +49,12 @@ impl<'e> Reader<'e> {
         Inputs {
             kind: self.kind,
             paths,
-            key,
             restore_keys,
             fail_on_cache_miss: self.lenient(&table::FAIL_ON_CACHE_MISS),
             lookup_only: self.lenient(&table::LOOKUP_ONLY),
             preset,
-            cargo: self.cargo(),
+            cargo: self.cargo(&key),
+            key,
             cache_on_failure: self.given(&table::CACHE_ON_FAILURE).map(|text| values::js_true(&text)),
             save_if: self.given(&table::SAVE_IF).is_none_or(|text| values::js_true(&text)),
             cache_root: self.cache_root(),
@@ -103,7 +105,7 @@ impl<'e> Reader<'e> {
     /// The rules for keys are those of path caches; a computed key takes any text.
     fn key(&mut self, of_paths: bool, restore_keys: &[String]) -> String {
         let raw = self.raw(&table::KEY);
-        let key = values::js_trim(&raw).to_owned();
+        let key = js_trim(&raw).to_owned();
         if of_paths && raw.is_empty() {
             self.errors.push(InputError::Missing { name: table::KEY.name });
         }
@@ -113,7 +115,7 @@ impl<'e> Reader<'e> {
         key
     }
 
-    fn cargo(&mut self) -> CargoInputs {
+    fn cargo(&mut self, key: &str) -> CargoInputs {
         let workspaces = self.value(
             &table::WORKSPACES,
             "one workspace a line, as `root` or `root -> target`",
@@ -122,11 +124,14 @@ impl<'e> Reader<'e> {
         );
         CargoInputs {
             workspaces,
-            prefix_key: self.text_or_default(&table::PREFIX_KEY),
-            shared_key: self.text(&table::SHARED_KEY),
-            add_job_id_key: self.lenient(&table::ADD_JOB_ID_KEY),
-            add_rust_environment_hash_key: self.lenient(&table::ADD_RUST_ENVIRONMENT_HASH_KEY),
-            env_vars: lists::words(&self.raw(&table::ENV_VARS)),
+            key_inputs: KeyInputs {
+                prefix_key: self.text_or_default(&table::PREFIX_KEY),
+                shared_key: self.text(&table::SHARED_KEY),
+                key: key.to_owned(),
+                add_job_id: self.lenient(&table::ADD_JOB_ID_KEY),
+                add_environment: self.lenient(&table::ADD_RUST_ENVIRONMENT_HASH_KEY),
+                env_vars: lists::words(&self.raw(&table::ENV_VARS)),
+            },
             cache_directories: lists::words(&self.raw(&table::CACHE_DIRECTORIES)),
             cache_targets: self.given(&table::CACHE_TARGETS).is_none_or(|text| values::js_true(&text)),
             cache_all_crates: self.lenient(&table::CACHE_ALL_CRATES),
@@ -206,7 +211,7 @@ impl<'e> Reader<'e> {
 
     /// The value, trimmed.
     fn text(&mut self, spec: &'static InputSpec) -> String {
-        values::js_trim(&self.raw(spec)).to_owned()
+        js_trim(&self.raw(spec)).to_owned()
     }
 
     /// The value, trimmed, if there is one.

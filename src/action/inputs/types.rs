@@ -3,6 +3,9 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use crate::ops::job::WorkspaceLine;
+use crate::preset::cargo::KeyInputs;
+
 /// `preset`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Preset {
@@ -106,35 +109,13 @@ pub enum JobStatus {
     Unknown,
 }
 
-/// One line of `workspaces`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Workspace {
-    /// The workspace's root as written: absolute, or relative to the checkout.
-    pub root: String,
-    /// The target directory as written, below the root; `None` when it is `target` or not said, which is
-    /// where `CARGO_TARGET_DIR` and `build.target-dir` count.
-    pub target: Option<String>,
-}
-
 /// The inputs of the cargo preset.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is an input of rust-cache, and independent of the others"
-)]
 pub struct CargoInputs {
     /// `workspaces`; never empty.
-    pub workspaces: Vec<Workspace>,
-    /// `prefix-key`; never empty.
-    pub prefix_key: String,
-    /// `shared-key`, empty when not set.
-    pub shared_key: String,
-    /// `add-job-id-key`.
-    pub add_job_id_key: bool,
-    /// `add-rust-environment-hash-key`.
-    pub add_rust_environment_hash_key: bool,
-    /// `env-vars`: what names of variables begin with.
-    pub env_vars: Vec<String>,
+    pub workspaces: Vec<WorkspaceLine>,
+    /// Those that bear on keys; the prefix is never empty.
+    pub key_inputs: KeyInputs,
     /// `cache-directories`.
     pub cache_directories: Vec<String>,
     /// `cache-targets`.

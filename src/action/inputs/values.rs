@@ -137,16 +137,6 @@ pub(super) fn store_path(text: &str) -> Option<String> {
     (rooted && !text.chars().any(char::is_control)).then(|| text.to_owned())
 }
 
-/// What JavaScript's `String.prototype.trim` removes, which is how actions/cache and rust-cache trim.
-pub(super) fn is_js_space(character: char) -> bool {
-    matches!(character, '\u{feff}') || (character.is_whitespace() && character != '\u{85}')
-}
-
-/// Trims as JavaScript does.
-pub(super) fn js_trim(text: &str) -> &str {
-    text.trim_matches(is_js_space)
-}
-
 /// `"true"` in any case; anything else is false and no error (actions/cache, actionUtils.ts,
 /// `getInputAsBool`; rust-cache likewise).
 pub(super) fn js_true(text: &str) -> bool {

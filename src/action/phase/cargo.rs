@@ -1,10 +1,10 @@
 //! The cargo preset in the main and post phases: what is asked of it, and what is said of what came of it.
 
 use super::{Step, state};
-use crate::action::inputs::{CargoInputs, Mirror, Preset};
+use crate::action::inputs::{Mirror, Preset};
 use crate::action::log::Mark;
 use crate::fs::{Timestamp, files};
-use crate::ops::job::{Cache, Cargo, Found, Job, Noted, RestoreTask, Saved, Subject, Task, WorkspaceLine};
+use crate::ops::job::{Cache, Cargo, Found, Job, Noted, Saved, Subject, Task};
 use crate::ops::sources::GivenBack;
 use crate::report::{bytes, things, took};
 use crate::store::entry::Kind;
@@ -14,22 +14,12 @@ impl Step<'_, '_> {
     /// of the steps.
     pub(super) fn cargo(&self) -> Subject {
         let inputs = self.inputs;
-        let CargoInputs { workspaces, .. } = &inputs.cargo;
         let of_preset = inputs.cargo.clone();
-        let line = |line: &crate::action::inputs::Workspace| WorkspaceLine {
-            root: line.root.clone(),
-            target: line.target.clone(),
-        };
         let mut cargo = Cargo {
             env: Vec::new(),
             job: self.context.job.clone().unwrap_or_default(),
-            workspaces: workspaces.iter().map(line).collect(),
-            prefix_key: of_preset.prefix_key,
-            shared_key: of_preset.shared_key,
-            key: inputs.key.clone(),
-            add_job_id: of_preset.add_job_id_key,
-            add_environment: of_preset.add_rust_environment_hash_key,
-            env_vars: of_preset.env_vars,
+            workspaces: of_preset.workspaces,
+            key_inputs: of_preset.key_inputs,
             directories: of_preset.cache_directories,
             targets: of_preset.cache_targets,
             all_crates: of_preset.cache_all_crates,
@@ -62,20 +52,10 @@ impl Step<'_, '_> {
     pub(super) fn restore_cargo(&mut self) {
         self.begin_late();
         let Some((job, access)) = self.job() else { return self.output("cache-hit", "false") };
-        let mut may_restore = self.context.cache_mode.may_restore();
-        if !may_restore {
-            self.log
-                .say(Mark::Done, "this run may not restore caches (ACTIONS_CACHE_MODE); nothing is restored");
-        }
+        let mut may_restore = self.may_restore();
         may_restore &= !self.is_control();
-        let read = access.read.into_iter().filter(|_| may_restore);
-        let task = RestoreTask {
-            read: read.map(|area| (area.scope, area.git_ref)).collect(),
-            mirror: self.inputs.mirror != Mirror::No,
-            verify: self.inputs.verify,
-            lookup_only: self.inputs.lookup_only,
-            remember_as: self.memory(),
-        };
+        let read = if may_restore { access.read } else { Vec::new() };
+        let task = self.restore_task(read, self.inputs.mirror != Mirror::No);
         let reply = self.carry_out(Job { task: Task::Restore(task), ..job });
         let caches = reply.as_ref().map_or(&[][..], |reply| &reply.caches);
         if let Some(reply) = &reply

@@ -16,21 +16,13 @@ impl Step<'_, '_> {
         self.output("cache-key", key);
         self.note_down(key, &access.write);
         let keys = [std::slice::from_ref(key), &self.inputs.restore_keys].concat().join(", ");
-        if !self.context.cache_mode.may_restore() {
-            self.log
-                .say(Mark::Done, "this run may not restore caches (ACTIONS_CACHE_MODE); nothing is restored");
+        if !self.may_restore() {
             return self.report_miss(&keys);
         }
         if self.is_control() {
             return self.after_restore(None);
         }
-        let task = RestoreTask {
-            read: access.read.into_iter().map(|area| (area.scope, area.git_ref)).collect(),
-            mirror: self.inputs.mirror == Mirror::Yes,
-            verify: self.inputs.verify,
-            lookup_only: self.inputs.lookup_only,
-            remember_as: self.memory(),
-        };
+        let task = self.restore_task(access.read, self.inputs.mirror == Mirror::Yes);
         let job = Job { task: Task::Restore(task), ..job };
         let reply = self.carry_out(job);
         let cache = reply.as_ref().and_then(|reply| reply.caches.first());
@@ -41,6 +33,27 @@ impl Step<'_, '_> {
         self.after_restore(reply.as_ref());
         if let Some(disk) = reply.and_then(|reply| reply.disk) {
             self.report_disk(disk);
+        }
+    }
+
+    /// Whether the run may restore; that it may not is said.
+    pub(super) fn may_restore(&self) -> bool {
+        let may = self.context.cache_mode.may_restore();
+        if !may {
+            self.log
+                .say(Mark::Done, "this run may not restore caches (ACTIONS_CACHE_MODE); nothing is restored");
+        }
+        may
+    }
+
+    /// How to restore from some areas.
+    pub(super) fn restore_task(&self, read: Vec<Area>, mirror: bool) -> RestoreTask {
+        RestoreTask {
+            read: read.into_iter().map(|area| (area.scope, area.git_ref)).collect(),
+            mirror,
+            verify: self.inputs.verify,
+            lookup_only: self.inputs.lookup_only,
+            remember_as: self.memory(),
         }
     }
 

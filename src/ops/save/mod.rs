@@ -1,11 +1,13 @@
 //! Saving: look at what is there, keep what did not change, store the rest, publish.
 
 mod kept;
+mod parent;
 mod worker;
 
 use std::time::{Duration, Instant};
 
 use kept::Kept;
+use parent::Parent;
 
 use super::{PATIENCE, sources};
 use crate::digest::Digest;
@@ -15,12 +17,11 @@ use crate::monitor::{Monitor, Stage};
 use crate::preset::cargo::sources::Area;
 use crate::store::Store;
 use crate::store::entry::{Entry, EntryId, Group};
-use crate::store::save::ContentWriter;
+use crate::store::lock::{Saving, Sharing};
+use crate::store::save::{ContentWriter, Finished};
 use crate::tree::Places;
-use crate::tree::compare::is_same;
 use crate::tree::manifest::{Manifest, Record};
 use crate::tree::scan::{self, LeftOut, Scan, scan};
-use crate::tree::seen::Seen;
 
 /// How many warnings about single files are given before the rest is only counted.
 const WARNINGS: usize = 10;
@@ -95,25 +96,84 @@ pub fn save(store: &Store, request: &Request<'_>, monitor: &dyn Monitor) -> Resu
     let begun = Instant::now();
     let sharing = store.share(PATIENCE)?;
     let id = request.group.entry_id(request.key);
-    let exists = || store.read_entry(&id).map(|entry| entry.is_some());
-    if request.existing == Existing::Stays && exists().or_else(|error| set_aside(store, &id, error))? {
+    if request.existing == Existing::Stays && is_there(store, &id)? {
         return Ok(Outcome::Exists);
     }
     let Some(saving) = store.begin_saving(&sharing, &id)? else { return Ok(Outcome::InProgress) };
 
-    monitor.begin(Stage::Scanning, 0);
-    let options =
-        scan::Options { exclude: request.exclude, store: store.identity()?, ..scan::Options::default() };
-    let mut scan = scan(request.places, &options)?;
+    let scan = look(store, request, monitor)?;
     let looked = Looked::at(&scan);
-    if scan.tree.dirs().len() <= 1 && scan.tree.leaves().is_empty() && !request.allow_empty {
+    if is_empty(&scan) && !request.allow_empty {
         warn_of(&scan.left_out, monitor);
         return Ok(Outcome::NothingThere);
     }
-    let parent = find_parent(store, request)?;
-    let contents = ContentWriter::begin(store, &sharing)?;
-    let mut kept = Kept::new(&scan, parent.as_ref(), &contents)?;
-    kept.store_rest(&scan, request.places, &contents, monitor)?;
+    let parent = parent::find(store, request)?;
+    let stored = store_contents(store, &sharing, scan, request.places, parent.as_ref(), monitor)?;
+    // After everything was read: see the sixth rule of `preset::cargo::sources`.
+    let recorded = request.sources.map_or(Ok(None), |area| record(area, monitor))?;
+    if let Some(parent) = parent
+        && request.existing == Existing::IsReplacedIfChanged
+        && parent.is_same(store, request.key, &stored.manifest, recorded.as_ref())
+    {
+        looked.note(store, &parent.entry.manifest, &stored.manifest, request, monitor);
+        return Ok(Outcome::Unchanged);
+    }
+    if stored.manifest.tree.leaves().is_empty() && stored.left_out > 0 {
+        return Ok(Outcome::NothingThere);
+    }
+    let Some(entry) = publish(request, &saving, &stored, recorded.as_ref())? else {
+        return Ok(Outcome::Exists);
+    };
+    looked.note(store, &entry.manifest, &stored.manifest, request, monitor);
+    let StoredContents { reused_files, reused_bytes, left_out, .. } = stored;
+    let took = begun.elapsed();
+    Ok(Outcome::Saved(Box::new(Saved { id, entry, reused_files, reused_bytes, left_out, took })))
+}
+
+/// Whether there is an entry. A damaged one is set aside, as it does not stand in the way of a new one.
+fn is_there(store: &Store, id: &EntryId) -> Result<bool> {
+    match store.read_entry(id) {
+        Ok(entry) => Ok(entry.is_some()),
+        Err(error) if error.is_damage() => store.quarantine(id).map(|()| false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Looks at what there is to save.
+fn look(store: &Store, request: &Request<'_>, monitor: &dyn Monitor) -> Result<Scan> {
+    monitor.begin(Stage::Scanning, 0);
+    let options =
+        scan::Options { exclude: request.exclude, store: store.identity()?, ..scan::Options::default() };
+    scan(request.places, &options)
+}
+
+/// Whether a scan found nothing below its top.
+fn is_empty(scan: &Scan) -> bool {
+    scan.tree.dirs().len() <= 1 && scan.tree.leaves().is_empty()
+}
+
+/// A tree whose contents are all in the store, and no entry refers to them yet.
+struct StoredContents<'s> {
+    manifest: Manifest,
+    finished: Finished<'s>,
+    reused_files: u64,
+    reused_bytes: u64,
+    /// How many files could not be kept.
+    left_out: u64,
+}
+
+/// Takes over what did not change since the parent was saved, and stores the rest.
+fn store_contents<'s>(
+    store: &'s Store,
+    sharing: &Sharing,
+    mut scan: Scan,
+    places: &Places,
+    parent: Option<&Parent>,
+    monitor: &dyn Monitor,
+) -> Result<StoredContents<'s>> {
+    let contents = ContentWriter::begin(store, sharing)?;
+    let mut kept = Kept::new(&scan, parent, &contents)?;
+    kept.store_rest(&scan, places, &contents, monitor)?;
     let finished = contents.finish()?;
 
     let (reused_files, reused_bytes) = (kept.reused_files, kept.reused_bytes);
@@ -121,20 +181,18 @@ pub fn save(store: &Store, request: &Request<'_>, monitor: &dyn Monitor) -> Resu
     left_out.append(&mut kept.left_out);
     warn_of(&left_out, monitor);
     let manifest = kept.into_manifest(scan, |slot| finished.pack(slot))?;
-    // After everything was read: see the sixth rule of `preset::cargo::sources`.
-    let recorded = request.sources.map_or(Ok(None), |area| record(area, monitor))?;
-    if let Some(parent) = parent.filter(|parent| parent.entry.key == request.key)
-        && request.existing == Existing::IsReplacedIfChanged
-        && is_same(&parent.manifest.tree, &manifest.tree)
-        && is_recorded(store, &parent.entry, recorded.as_ref())
-    {
-        looked.note(store, &parent.entry.manifest, &manifest, request, monitor);
-        return Ok(Outcome::Unchanged);
-    }
-    if manifest.tree.leaves().is_empty() && !left_out.is_empty() {
-        return Ok(Outcome::NothingThere);
-    }
-    let recorded = recorded.map(|record| finished.publish_record(&record)).transpose()?;
+    Ok(StoredContents { manifest, finished, reused_files, reused_bytes, left_out: left_out.len() as u64 })
+}
+
+/// Publishes the record of the sources, the manifest and the entry; none where an entry of the key stays.
+fn publish(
+    request: &Request<'_>,
+    saving: &Saving,
+    stored: &StoredContents<'_>,
+    recorded: Option<&Record>,
+) -> Result<Option<Entry>> {
+    let StoredContents { manifest, finished, .. } = stored;
+    let sources = recorded.map(|record| finished.publish_record(record)).transpose()?;
     let describe = |manifest_id: Digest| Entry {
         format: crate::store::layout::VERSION,
         group: request.group.clone(),
@@ -145,23 +203,13 @@ pub fn save(store: &Store, request: &Request<'_>, monitor: &dyn Monitor) -> Resu
         directories: manifest.tree.dirs().len() as u64 - 1,
         bytes: manifest.tree.total_bytes(),
         added_bytes: finished.added_bytes,
-        sources: recorded,
+        sources,
     };
     let mut published = None;
-    let is_new =
-        finished.publish(&saving, &manifest, request.existing != Existing::Stays, |manifest_id| {
-            published.insert(describe(manifest_id)).clone()
-        })?;
-    let Some(entry) = published.filter(|_| is_new) else { return Ok(Outcome::Exists) };
-    looked.note(store, &entry.manifest, &manifest, request, monitor);
-    Ok(Outcome::Saved(Box::new(Saved {
-        id,
-        entry,
-        reused_files,
-        reused_bytes,
-        left_out: left_out.len() as u64,
-        took: begun.elapsed(),
-    })))
+    let is_new = finished.publish(saving, manifest, request.existing != Existing::Stays, |manifest_id| {
+        published.insert(describe(manifest_id)).clone()
+    })?;
+    Ok(published.filter(|_| is_new))
 }
 
 /// What is left of a scan when its manifest is made.
@@ -210,56 +258,6 @@ fn record(area: &Area, monitor: &dyn Monitor) -> Result<Option<Record>> {
             Ok(None)
         }
     }
-}
-
-/// Whether the record of an entry says the same of the sources' contents, or none was made now. An old one stays right
-/// beside a target that did not change, but where workspaces share sources, times are given back only to what all of
-/// their records agree on: one that is never renewed would keep a change in another workspace looking new for ever.
-fn is_recorded(store: &Store, entry: &Entry, recorded: Option<&Record>) -> bool {
-    let known = || entry.sources.and_then(|id| store.read_record(&id).ok());
-    recorded.is_none_or(|recorded| known().is_some_and(|known| known.has_same_contents(recorded)))
-}
-
-/// A damaged entry does not stand in the way of a new one.
-fn set_aside(store: &Store, id: &EntryId, error: Error) -> Result<bool> {
-    if error.is_damage() { store.quarantine(id).map(|()| false) } else { Err(error) }
-}
-
-/// What a scan is compared with.
-struct Parent {
-    entry: Entry,
-    manifest: Manifest,
-    /// When the roots were as it says.
-    seen: Seen,
-}
-
-/// The entry to compare with: the one that was restored, else the newest of the group.
-fn find_parent(store: &Store, request: &Request<'_>) -> Result<Option<Parent>> {
-    let mut ids: Vec<EntryId> = request.parent.iter().cloned().collect();
-    let mut of_group = Vec::new();
-    for id in store.entry_ids(Some(request.group))? {
-        if let Ok(Some(entry)) = store.read_entry(&id) {
-            of_group.push((entry.created, id));
-        }
-    }
-    of_group.sort_unstable();
-    ids.extend(of_group.pop().map(|(_, id)| id));
-    for id in ids {
-        let read = store.read_entry(&id).and_then(|entry| {
-            entry.map(|entry| store.read_manifest(&entry).map(|manifest| (entry, manifest))).transpose()
-        });
-        match read {
-            Ok(Some((entry, manifest))) => {
-                let seen = store.seen(&entry.manifest, request.places);
-                return Ok(Some(Parent { entry, manifest, seen }));
-            }
-            Ok(None) => {}
-            // Without a parent everything is read: slower, but right.
-            Err(error) if error.is_damage() => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(None)
 }
 
 fn warn_of(left_out: &[LeftOut], monitor: &dyn Monitor) {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
+use super::inputs::KeyInputs;
 use super::part::Origin;
 use super::places::Places;
 
@@ -38,22 +39,9 @@ pub struct Asked {
     pub arch: String,
     /// The id of the job, `GITHUB_JOB`; may be empty.
     pub job: String,
-    /// The input `prefix-key`.
-    pub prefix_key: String,
-    /// The input `shared-key`, empty when not set.
-    pub shared_key: String,
-    /// The input `key`, empty when not set.
-    pub key: String,
-    /// The input `add-job-id-key`.
-    pub add_job_id: bool,
-    /// The input `add-rust-environment-hash-key`.
-    pub add_environment: bool,
-    /// The input `env-vars`: what names of variables begin with.
-    pub env_vars: Vec<String>,
+    /// What the user says about keys.
+    pub key_inputs: KeyInputs,
 }
-
-/// [`Asked::prefix_key`] where nothing else is said.
-pub const DEFAULT_PREFIX_KEY: &str = "v0-rust";
 
 impl Asked {
     /// The keys of the project in the checkout, with the defaults of all inputs, on this machine.
@@ -71,12 +59,7 @@ impl Asked {
             os: std::env::consts::OS.to_owned(),
             arch: std::env::consts::ARCH.to_owned(),
             job: value("GITHUB_JOB").map_or_else(String::new, |job| job.to_string_lossy().into_owned()),
-            prefix_key: DEFAULT_PREFIX_KEY.to_owned(),
-            shared_key: String::new(),
-            key: String::new(),
-            add_job_id: true,
-            add_environment: true,
-            env_vars: Vec::new(),
+            key_inputs: KeyInputs::default(),
             env,
         }
     }
@@ -168,16 +151,8 @@ pub struct Facts {
     pub arch: String,
     /// [`Asked::job`].
     pub job: String,
-    /// [`Asked::prefix_key`].
-    pub prefix_key: String,
-    /// [`Asked::shared_key`].
-    pub shared_key: String,
-    /// [`Asked::key`].
-    pub key: String,
-    /// [`Asked::add_job_id`].
-    pub add_job_id: bool,
-    /// [`Asked::add_environment`].
-    pub add_environment: bool,
+    /// [`Asked::key_inputs`].
+    pub key_inputs: KeyInputs,
     /// The environment variables that change what is built.
     pub variables: BTreeMap<String, String>,
     /// The workspaces, as asked.

@@ -22,11 +22,7 @@ pub fn gather_by(asked: &Asked, sight: Sight<'_>) -> Facts {
         os: asked.os.clone(),
         arch: asked.arch.clone(),
         job: asked.job.clone(),
-        prefix_key: asked.prefix_key.clone(),
-        shared_key: asked.shared_key.clone(),
-        key: asked.key.clone(),
-        add_job_id: asked.add_job_id,
-        add_environment: asked.add_environment,
+        key_inputs: asked.key_inputs.clone(),
         variables: named_variables(asked),
         workspaces,
         warnings: look.warnings,
@@ -35,7 +31,7 @@ pub fn gather_by(asked: &Asked, sight: Sight<'_>) -> Facts {
 
 fn named_variables(asked: &Asked) -> std::collections::BTreeMap<String, String> {
     let places = asked.places(Path::new(""));
-    let selected = variables::select(&asked.env, &asked.env_vars);
+    let selected = variables::select(&asked.env, &asked.key_inputs.env_vars);
     selected.into_iter().map(|(name, value)| (name, places.named(&value))).collect()
 }
 

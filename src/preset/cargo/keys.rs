@@ -11,6 +11,7 @@
 use std::path::PathBuf;
 
 use super::facts::{Compiler, Facts, WorkspaceAsked, WorkspaceFacts};
+use super::inputs::KeyInputs;
 use super::part::{Origin, Part, Piece, digest};
 use super::recipe::Recipe;
 use super::reduced::{Reduced, reduce};
@@ -129,7 +130,7 @@ fn beginning(facts: &Facts, kind: &str) -> (Vec<Part>, String) {
 /// The key of what a compiler made.
 fn built(facts: &Facts, kind: &str, members: &[Member<'_>]) -> Key {
     let (mut parts, before) = beginning(facts, kind);
-    if !facts.add_environment {
+    if !facts.key_inputs.add_environment {
         let left_out = Part::new("environment", "left out", ENVIRONMENT, Piece::Environment)
             .note("any toolchain, any Cargo.lock");
         parts.push(left_out);
@@ -156,7 +157,7 @@ fn built(facts: &Facts, kind: &str, members: &[Member<'_>]) -> Key {
 const ENVIRONMENT: Origin = Origin::Input("add-rust-environment-hash-key");
 
 fn prefix(facts: &Facts) -> Part {
-    Part::new("prefix", &facts.prefix_key, Origin::Input("prefix-key"), Piece::Words)
+    Part::new("prefix", &facts.key_inputs.prefix_key, Origin::Input("prefix-key"), Piece::Words)
 }
 
 fn machine(facts: &Facts) -> [Part; 2] {
@@ -166,14 +167,15 @@ fn machine(facts: &Facts) -> [Part; 2] {
 
 /// Who shares a target directory: those with the same `shared-key`, or else with the same `key` and job.
 fn names(facts: &Facts) -> Vec<Part> {
-    if !facts.shared_key.is_empty() {
-        return vec![Part::new("shared key", &facts.shared_key, Origin::Input("shared-key"), Piece::Words)];
+    let KeyInputs { shared_key, key, add_job_id, .. } = &facts.key_inputs;
+    if !shared_key.is_empty() {
+        return vec![Part::new("shared key", shared_key, Origin::Input("shared-key"), Piece::Words)];
     }
     let mut names = Vec::new();
-    if !facts.key.is_empty() {
-        names.push(Part::new("key", &facts.key, Origin::Input("key"), Piece::Words));
+    if !key.is_empty() {
+        names.push(Part::new("key", key, Origin::Input("key"), Piece::Words));
     }
-    if facts.add_job_id && !facts.job.is_empty() {
+    if *add_job_id && !facts.job.is_empty() {
         names.push(Part::new("job", &facts.job, Origin::Variable("GITHUB_JOB".to_owned()), Piece::Words));
     }
     names

@@ -25,6 +25,7 @@ mod canonical;
 mod config;
 mod facts;
 mod gather;
+mod inputs;
 mod keys;
 mod lock;
 mod look;
@@ -40,11 +41,9 @@ pub mod sources;
 mod toolchain;
 pub mod variables;
 
-pub use facts::{
-    Asked, Compiler, DEFAULT_PREFIX_KEY, Facts, Project, SourceFile, Toolchain, WorkspaceAsked,
-    WorkspaceFacts,
-};
+pub use facts::{Asked, Compiler, Facts, Project, SourceFile, Toolchain, WorkspaceAsked, WorkspaceFacts};
 pub use gather::{gather, gather_by};
+pub use inputs::{DEFAULT_PREFIX_KEY, KeyInputs};
 pub use keys::{Key, Keys, TargetKey, keys};
 pub use lock::{Lock, Package};
 pub use look::Sight;

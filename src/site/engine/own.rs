@@ -20,12 +20,8 @@ const MAX_TRIED: i32 = 64;
 pub(super) async fn identify(client: &Client, clues: &Clues) -> Result<Option<Container>, Problem> {
     let mut unsure = Vec::new();
     for id in &clues.candidates {
-        if let Some(found) = client.inspect(id).await? {
-            match compare(&found, clues) {
-                Likeness::Same => return Ok(Some(found)),
-                Likeness::Unknown => unsure.push(found),
-                Likeness::Other => {}
-            }
+        if let Some(own) = look_at(client, id, clues, &mut unsure).await? {
+            return Ok(Some(own));
         }
     }
     // Those that are not running, too: for some milliseconds the engine lists a container that it just started as created.
@@ -35,15 +31,27 @@ pub(super) async fn identify(client: &Client, clues: &Clues) -> Result<Option<Co
         if clues.candidates.iter().any(|candidate| id.starts_with(candidate.as_str())) {
             continue;
         }
-        if let Some(found) = client.inspect(&id).await? {
-            match compare(&found, clues) {
-                Likeness::Same => return Ok(Some(found)),
-                Likeness::Unknown => unsure.push(found),
-                Likeness::Other => {}
-            }
+        if let Some(own) = look_at(client, &id, clues, &mut unsure).await? {
+            return Ok(Some(own));
         }
     }
     find_by_file(client, unsure).await
+}
+
+/// A container, if it is surely this process's; one that may be is put to those to look at again.
+async fn look_at(
+    client: &Client,
+    id: &str,
+    clues: &Clues,
+    unsure: &mut Vec<Container>,
+) -> Result<Option<Container>, Problem> {
+    let Some(found) = client.inspect(id).await? else { return Ok(None) };
+    match compare(&found, clues) {
+        Likeness::Same => return Ok(Some(found)),
+        Likeness::Unknown => unsure.push(found),
+        Likeness::Other => {}
+    }
+    Ok(None)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -39,15 +39,10 @@ impl Context {
         self.cancel.load(Ordering::Relaxed)
     }
 
-    /// The flag behind [`Self::cancelled`], for code that takes a flag.
-    pub fn cancel_flag(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.cancel)
-    }
-
     /// `path` with a leading `~` replaced by the home, as the request names things.
     ///
     /// Errors: `path` begins with `~` and the home is not known, or with `~name`, which is not supported.
-    pub fn expand(&self, path: &Path) -> io::Result<PathBuf> {
+    fn expand(&self, path: &Path) -> io::Result<PathBuf> {
         let Some(first) = path.components().next().map(|part| part.as_os_str().to_owned()) else {
             return Ok(path.to_owned());
         };

@@ -5,9 +5,10 @@ use std::os::unix::ffi::OsStringExt;
 use std::time::Duration;
 
 use local_cache::action::inputs::{
-    CacheOf, INPUTS, InputError, JobStatus, Mirror, Preset, SaveMode, SaveWhen, Scope, Site, Workspace,
+    CacheOf, INPUTS, InputError, JobStatus, Mirror, Preset, SaveMode, SaveWhen, Scope, Site,
 };
 use local_cache::action::{ActionKind, Env, Inputs};
+use local_cache::ops::job::WorkspaceLine;
 
 use super::{errors, parse, parse_as, refused};
 
@@ -22,8 +23,8 @@ fn absent_inputs_take_the_defaults_of_the_table() {
     assert_eq!(inputs, parse(&runner_gives), "the post phase of act must see what main saw");
 
     assert_eq!(inputs.preset, Preset::Auto);
-    assert_eq!(inputs.cargo.workspaces, [Workspace { root: ".".into(), target: None }]);
-    assert_eq!(inputs.cargo.prefix_key, "v0-rust");
+    assert_eq!(inputs.cargo.workspaces, [WorkspaceLine { root: ".".into(), target: None }]);
+    assert_eq!(inputs.cargo.key_inputs.prefix_key, "v0-rust");
     assert_eq!(inputs.cache_root, "/tmp/runner-cache");
     assert_eq!(inputs.scope, Scope::Repository);
     assert_eq!(inputs.save, SaveMode::Auto);

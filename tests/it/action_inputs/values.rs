@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use local_cache::action::inputs::{JobStatus, Mirror, Scope, Site, Workspace};
+use local_cache::action::inputs::{JobStatus, Mirror, Scope, Site};
+use local_cache::ops::job::WorkspaceLine;
 
 use super::{parse, refused};
 
@@ -204,7 +205,7 @@ fn the_store_is_at_an_absolute_path_or_below_home() {
 
 #[test]
 fn workspaces_follow_the_syntax_of_rust_cache() {
-    let workspace = |root: &str, target: Option<&str>| Workspace {
+    let workspace = |root: &str, target: Option<&str>| WorkspaceLine {
         root: root.to_owned(),
         target: target.map(str::to_owned),
     };
@@ -229,7 +230,7 @@ fn workspaces_follow_the_syntax_of_rust_cache() {
 fn directories_and_variables_of_rust_cache_are_words() {
     let inputs = parse(&[("cache-directories", " a\n b c\t"), ("env-vars", "FOO BAR")]);
     assert_eq!(inputs.cargo.cache_directories, ["a", "b", "c"]);
-    assert_eq!(inputs.cargo.env_vars, ["FOO", "BAR"]);
+    assert_eq!(inputs.cargo.key_inputs.env_vars, ["FOO", "BAR"]);
 }
 
 #[test]

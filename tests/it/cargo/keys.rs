@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use local_cache::action::place::far_work;
 use local_cache::ops::job::{Cargo, Job, Reply, RestoreTask, SaveTask, Subject, Task, WorkspaceLine};
+use local_cache::preset::cargo::KeyInputs;
 use local_cache::site::far::Context;
 use local_cache::site::paths::{Mapping, Mount, Translation};
 
@@ -125,7 +126,7 @@ fn names_of_the_actions_container_become_those_of_the_host() {
             WorkspaceLine { root: "../other".to_owned(), target: Some("/mnt/target".to_owned()) },
         ],
         directories: vec!["/github/workspace/data".to_owned(), "~/.cache".to_owned()],
-        env_vars: vec!["FLAVOUR".to_owned()],
+        key_inputs: KeyInputs { env_vars: vec!["FLAVOUR".to_owned()], ..KeyInputs::default() },
         ..Cargo::default()
     };
     let env: BTreeMap<OsString, OsString> = [

@@ -83,6 +83,33 @@ fn build_all(runner: &Runner, checkout: &Path) -> BTreeSet<String> {
     compiled
 }
 
+/// A checkout of the workspace, built with the first version of each package.
+struct Built {
+    runner: Runner,
+    registry: Registry,
+    checkout: PathBuf,
+    files: Files,
+}
+
+impl Built {
+    fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    /// The same with a change to the workspace.
+    fn with(change: impl FnOnce(&mut Files)) -> Self {
+        let runner = Runner::new();
+        let registry = Registry::new();
+        let checkout = runner.path("repo");
+        publish_all(&registry, 0);
+        let mut files = workspace(&registry);
+        change(&mut files);
+        check_out(&files, &checkout, Times::Now);
+        build_all(&runner, &checkout);
+        Self { runner, registry, checkout, files }
+    }
+}
+
 fn upgrade(runner: &Runner, checkout: &Path) {
     let output = runner.cargo(checkout, &["update", "--quiet"]).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -95,13 +122,7 @@ fn bytes(directory: &Path, exclude: Option<Exclude<'_>>) -> u64 {
 
 #[test]
 fn ten_upgrades_of_dependencies_leave_what_one_fresh_build_would() {
-    let runner = Runner::new();
-    let registry = Registry::new();
-    let checkout = runner.path("repo");
-    publish_all(&registry, 0);
-    let mut files = workspace(&registry);
-    check_out(&files, &checkout, Times::Now);
-    build_all(&runner, &checkout);
+    let Built { runner, registry, checkout, mut files } = Built::new();
     runner.save_pruned(&Step::of(&checkout), "key");
     let mut unpruned = 0;
     for number in 1..=UPGRADES {
@@ -130,14 +151,8 @@ fn ten_upgrades_of_dependencies_leave_what_one_fresh_build_would() {
 
 #[test]
 fn a_registry_without_what_the_lock_file_does_not_need_builds_offline() {
-    let runner = Runner::new();
-    let registry = Registry::new();
-    let checkout = runner.path("repo");
-    publish_all(&registry, 0);
-    let mut files = workspace(&registry);
-    *files.get_mut("lib/Cargo.toml").unwrap() += "only = \"1\"\n";
-    check_out(&files, &checkout, Times::Now);
-    build_all(&runner, &checkout);
+    let Built { runner, registry, checkout, .. } =
+        Built::with(|files| *files.get_mut("lib/Cargo.toml").unwrap() += "only = \"1\"\n");
     publish_all(&registry, 1);
     upgrade(&runner, &checkout);
     build_all(&runner, &checkout);
@@ -189,13 +204,7 @@ fn keep_only(directory: &Path, exclude: Exclude<'_>) {
 
 #[test]
 fn a_test_that_was_removed_goes_and_a_failed_build_costs_no_other_unit() {
-    let runner = Runner::new();
-    let registry = Registry::new();
-    let checkout = runner.path("repo");
-    publish_all(&registry, 0);
-    let mut files = workspace(&registry);
-    check_out(&files, &checkout, Times::Now);
-    build_all(&runner, &checkout);
+    let Built { runner, registry: _registry, checkout, mut files } = Built::new();
     let has_outer = |checkout: &Path| {
         let deps = fs::read_dir(checkout.join("target/debug/deps")).unwrap();
         deps.filter(|entry| entry.as_ref().unwrap().file_name().to_str().unwrap().starts_with("outer-"))

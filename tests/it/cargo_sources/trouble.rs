@@ -190,19 +190,24 @@ fn a_later_step_does_not_make_old_what_an_earlier_one_needs_new() {
     }
 }
 
+/// Builds two workspaces that share sources, and saves them in one step, which it returns.
+fn save_both(runner: &Runner, checkout: &Path) -> Step {
+    let both = Step { workspaces: vec![checkout.join("one"), checkout.join("two")], ..Step::of(checkout) };
+    check_out(&sharing(1), checkout, Times::Now);
+    for name in ["one", "two"] {
+        assert!(runner.build(&checkout.join(name)).succeeded);
+    }
+    runner.save(&both, "key");
+    both
+}
+
 #[test]
 fn workspaces_of_one_step_get_only_times_that_all_of_them_agree_on() {
     let runner = Runner::new();
     let checkout = runner.path("repo");
-    let both =
-        || Step { workspaces: vec![checkout.join("one"), checkout.join("two")], ..Step::of(&checkout) };
+    let both = save_both(&runner, &checkout);
     check_out(&sharing(1), &checkout, Times::Now);
-    for name in ["one", "two"] {
-        assert!(runner.build(&checkout.join(name)).succeeded);
-    }
-    runner.save(&both(), "key");
-    check_out(&sharing(1), &checkout, Times::Now);
-    runner.restore(&both(), "key");
+    runner.restore(&both, "key");
     for name in ["one", "two"] {
         runner.build(&checkout.join(name)).compiled_only(&[], "nothing changed");
     }
@@ -212,7 +217,7 @@ fn workspaces_of_one_step_get_only_times_that_all_of_them_agree_on() {
     runner.save(&Step { workspaces: vec![checkout.join("one")], ..Step::of(&checkout) }, "key");
     for number in [1, 2] {
         check_out(&sharing(number), &checkout, Times::Old);
-        runner.restore(&both(), "key");
+        runner.restore(&both, "key");
         for name in ["one", "two"] {
             runner.build(&checkout.join(name)).compiled_only(&["shared", name], "they do not agree");
             assert_eq!(printed(&checkout.join(name)), format!("{number}\n"));
@@ -224,20 +229,14 @@ fn workspaces_of_one_step_get_only_times_that_all_of_them_agree_on() {
 fn a_target_that_did_not_change_learns_of_changes_that_another_one_was_built_with() {
     let runner = Runner::new();
     let checkout = runner.path("repo");
-    let both =
-        || Step { workspaces: vec![checkout.join("one"), checkout.join("two")], ..Step::of(&checkout) };
-    check_out(&sharing(1), &checkout, Times::Now);
-    for name in ["one", "two"] {
-        assert!(runner.build(&checkout.join(name)).succeeded);
-    }
-    runner.save(&both(), "key");
+    let both = save_both(&runner, &checkout);
     check_out(&sharing(2), &checkout, Times::Now);
-    runner.restore(&both(), "key");
+    runner.restore(&both, "key");
     assert!(runner.build(&checkout.join("one")).succeeded);
-    runner.save(&both(), "key");
+    runner.save(&both, "key");
 
     check_out(&sharing(2), &checkout, Times::Now);
-    runner.restore(&both(), "key");
+    runner.restore(&both, "key");
     runner.build(&checkout.join("one")).compiled_only(&[], "it was built with these contents");
     runner.build(&checkout.join("two")).compiled_only(&["shared", "two"], "it was not");
     assert_eq!(printed(&checkout.join("two")), "2\n");

@@ -228,7 +228,7 @@ fn words_of_env_vars_add_variables_and_never_tokens() {
     fixture.set("MY_FLAG", "1");
     fixture.set("MY_TOKEN", "1");
     let before = fixture.keys();
-    fixture.asked.env_vars = vec!["MY_".to_owned(), "CARGO".to_owned()];
+    fixture.asked.key_inputs.env_vars = vec!["MY_".to_owned(), "CARGO".to_owned()];
     let with = fixture.keys();
     assert_eq!(differing(&before, &with), "E");
     for name in ["MY_TOKEN", "CARGO_REGISTRY_TOKEN"] {
@@ -257,15 +257,15 @@ fn inputs_are_words_of_the_key() {
     let git = "v0-rust-git-linux-x86_64-#";
     let target = |names: &str| format!("v0-rust-target-{names}linux-x86_64-#-#");
     assert_eq!(shapes(|_| {}), [registry, git, &target("build-")]);
-    assert_eq!(shapes(|it| it.asked.key = "k".to_owned()), [registry, git, &target("k-build-")]);
-    assert_eq!(shapes(|it| it.asked.add_job_id = false), [registry, git, &target("")]);
+    assert_eq!(shapes(|it| it.asked.key_inputs.key = "k".to_owned()), [registry, git, &target("k-build-")]);
+    assert_eq!(shapes(|it| it.asked.key_inputs.add_job_id = false), [registry, git, &target("")]);
     assert_eq!(shapes(|it| it.asked.job = String::new()), [registry, git, &target("")]);
     let shared = shapes(|it| {
-        it.asked.key = "k".to_owned();
-        it.asked.shared_key = "s".to_owned();
+        it.asked.key_inputs.key = "k".to_owned();
+        it.asked.key_inputs.shared_key = "s".to_owned();
     });
     assert_eq!(shared, [registry, git, &target("s-")]);
-    let prefixed = shapes(|it| it.asked.prefix_key = "v1".to_owned());
+    let prefixed = shapes(|it| it.asked.key_inputs.prefix_key = "v1".to_owned());
     assert_eq!(prefixed[2], "v1-target-build-linux-x86_64-#-#");
     assert_eq!(prefixed[0], "v1-registry-linux-x86_64-#");
 }
@@ -295,7 +295,7 @@ fn a_miss_of_a_target_stays_with_its_toolchain_settings_and_job() {
 fn words_that_join_to_the_same_text_make_different_keys() {
     let keys = |key: &str, job: &str| {
         let mut fixture = Fixture::new();
-        fixture.asked.key = key.to_owned();
+        fixture.asked.key_inputs.key = key.to_owned();
         fixture.asked.job = job.to_owned();
         fixture.keys().target[0].key.clone()
     };
@@ -309,7 +309,7 @@ fn words_that_join_to_the_same_text_make_different_keys() {
 fn without_the_environment_a_target_has_one_key_that_begins_no_other() {
     let mut fixture = Fixture::new();
     let with = fixture.keys();
-    fixture.asked.add_environment = false;
+    fixture.asked.key_inputs.add_environment = false;
     let without = fixture.keys();
     let key = &without.target[0].key;
     assert_eq!(shape(&key.text), "v0-rust-target-build-linux-x86_64-#");

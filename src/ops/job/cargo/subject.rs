@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::ops::paths::Ground;
-use crate::preset::cargo::{Asked, DEFAULT_PREFIX_KEY, WorkspaceAsked, clean, variables};
+use crate::preset::cargo::{Asked, KeyInputs, WorkspaceAsked, clean, variables};
 
 /// The caches of Cargo workspaces. All paths are as the steps of the job know them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,18 +20,8 @@ pub struct Cargo {
     pub job: String,
     /// The workspaces.
     pub workspaces: Vec<WorkspaceLine>,
-    /// The input `prefix-key`.
-    pub prefix_key: String,
-    /// The input `shared-key`, empty when not set.
-    pub shared_key: String,
-    /// The input `key`, empty when not set.
-    pub key: String,
-    /// The input `add-job-id-key`.
-    pub add_job_id: bool,
-    /// The input `add-rust-environment-hash-key`.
-    pub add_environment: bool,
-    /// The input `env-vars`: what names of variables begin with.
-    pub env_vars: Vec<String>,
+    /// What the user says about keys.
+    pub key_inputs: KeyInputs,
     /// The input `cache-directories`: patterns of more directories.
     pub directories: Vec<String>,
     /// The input `cache-targets`.
@@ -52,7 +42,7 @@ pub struct Cargo {
     pub lock_patience: Duration,
 }
 
-/// A workspace and where its target directory is.
+/// A workspace and where its target directory is, as they are written in a line of the input `workspaces`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkspaceLine {
     /// Its directory: absolute, or relative to the checkout.
@@ -68,12 +58,7 @@ impl Default for Cargo {
             env: Vec::new(),
             job: String::new(),
             workspaces: vec![WorkspaceLine { root: ".".to_owned(), target: None }],
-            prefix_key: DEFAULT_PREFIX_KEY.to_owned(),
-            shared_key: String::new(),
-            key: String::new(),
-            add_job_id: true,
-            add_environment: true,
-            env_vars: Vec::new(),
+            key_inputs: KeyInputs::default(),
             directories: Vec::new(),
             targets: true,
             all_crates: false,
@@ -100,7 +85,8 @@ impl Cargo {
     ) {
         for (name, value) in env {
             let Some(name) = name.to_str() else { continue };
-            let bears = variables::bears(name, value, &self.env_vars) || (is_path_of_steps && name == "PATH");
+            let bears = variables::bears(name, value, &self.key_inputs.env_vars)
+                || (is_path_of_steps && name == "PATH");
             if bears && !self.env.iter().any(|(known, _)| known == name) {
                 self.env.push((name.to_owned(), value.to_owned()));
             }
@@ -140,12 +126,7 @@ impl Cargo {
         Asked {
             workspaces: self.workspaces.iter().map(workspace).collect(),
             job: self.job.clone(),
-            prefix_key: self.prefix_key.clone(),
-            shared_key: self.shared_key.clone(),
-            key: self.key.clone(),
-            add_job_id: self.add_job_id,
-            add_environment: self.add_environment,
-            env_vars: self.env_vars.clone(),
+            key_inputs: self.key_inputs.clone(),
             ..Asked::new(env, ground.home.unwrap_or(Path::new("")), checkout)
         }
     }

@@ -48,11 +48,6 @@ impl Leftovers {
     pub fn into_exclude(self) -> impl Fn(&Path, bool) -> Take + Send + Sync + 'static {
         move |path, _| if self.paths.contains(path) { Take::No } else { Take::Yes }
     }
-
-    /// Their paths, in no order; of a directory only its own.
-    pub fn paths(&self) -> impl ExactSizeIterator<Item = &Path> {
-        self.paths.iter().map(PathBuf::as_path)
-    }
 }
 
 /// Decides what of a target directory is left out.
@@ -175,7 +170,7 @@ mod tests {
             incremental: Vec::new(),
         };
         let left = leftovers(&Looked { profiles: vec![profile] }, None, &|_| true, Timestamp::default());
-        let mut paths: Vec<String> = left.paths().map(|path| path.display().to_string()).collect();
+        let mut paths: Vec<String> = left.paths.iter().map(|path| path.display().to_string()).collect();
         paths.sort_unstable();
         assert_eq!(
             paths,

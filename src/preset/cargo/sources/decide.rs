@@ -93,13 +93,51 @@ pub fn to_read(area: &Area, scan: &Scan, known: &[Known<'_>]) -> Vec<LeafId> {
 /// Decides what becomes of the times of everything in the area.
 pub fn decide(area: &Area, seen: Seen<'_>, known: &[Known<'_>], now: Timestamp) -> Decisions {
     let tree = &seen.scan.tree;
+    let Verdicts { leaves, dirs, distrusted } = verdicts(area, seen, known);
+    let mut decisions = Decisions { distrusted, ..Decisions::default() };
+    let saved = known.iter().map(|known| known.saved).max().unwrap_or_default();
+    let renewed = now.max(saved.plus_milliseconds(LATER));
+    let change = |verdict, modified: Timestamp| match verdict {
+        Verdict::Same(time) if time != modified => Some(Change::To(time)),
+        Verdict::Different if modified <= saved => Some(Change::Renew(renewed)),
+        _ => None,
+    };
+    let elsewhere = with_names_elsewhere(seen.scan);
+    for id in tree.leaf_ids_depth_first() {
+        let verdict = leaves[id.0 as usize];
+        match verdict {
+            Verdict::Unknown => continue,
+            Verdict::Same(_) => decisions.same += 1,
+            Verdict::Different => decisions.different += 1,
+        }
+        match change(verdict, tree[id].modified) {
+            Some(Change::To(_)) if elsewhere.contains(&id) => {}
+            Some(change) => decisions.leaves.push((id, change)),
+            None => {}
+        }
+    }
+    let dir_change = |id: DirId| Some((id, change(dirs[id.0 as usize], tree[id].modified)?));
+    decisions.dirs = tree.dir_ids().filter_map(dir_change).collect();
+    decisions
+}
+
+/// What all records together say of each leaf and each directory, by their numbers.
+struct Verdicts {
+    leaves: Vec<Verdict>,
+    dirs: Vec<Verdict>,
+    /// How many records are not trusted.
+    distrusted: usize,
+}
+
+fn verdicts(area: &Area, seen: Seen<'_>, known: &[Known<'_>]) -> Verdicts {
+    let tree = &seen.scan.tree;
     let mut leaves = vec![Verdict::Unknown; tree.leaves().len()];
     let mut dirs = vec![Verdict::Unknown; tree.dirs().len()];
-    let mut decisions = Decisions::default();
+    let mut distrusted = 0;
     for known in known {
         let matches = Matches::new(area, tree, known);
         let trusted = area.named().all(|root| is_same_named(seen, known.record, root));
-        decisions.distrusted += usize::from(!trusted);
+        distrusted += usize::from(!trusted);
         for id in tree.leaf_ids() {
             let Some((record, other)) = matches.leaf(id) else { continue };
             let verdict = match other {
@@ -125,30 +163,7 @@ pub fn decide(area: &Area, seen: Seen<'_>, known: &[Known<'_>], now: Timestamp) 
             leaves[resolved(tree, manifest).0 as usize] = Verdict::Different;
         }
     }
-    let saved = known.iter().map(|known| known.saved).max().unwrap_or_default();
-    let renewed = now.max(saved.plus_milliseconds(LATER));
-    let change = |verdict, modified: Timestamp| match verdict {
-        Verdict::Same(time) if time != modified => Some(Change::To(time)),
-        Verdict::Different if modified <= saved => Some(Change::Renew(renewed)),
-        _ => None,
-    };
-    let elsewhere = with_names_elsewhere(seen.scan);
-    for id in tree.leaf_ids_depth_first() {
-        let verdict = leaves[id.0 as usize];
-        match verdict {
-            Verdict::Unknown => continue,
-            Verdict::Same(_) => decisions.same += 1,
-            Verdict::Different => decisions.different += 1,
-        }
-        match change(verdict, tree[id].modified) {
-            Some(Change::To(_)) if elsewhere.contains(&id) => {}
-            Some(change) => decisions.leaves.push((id, change)),
-            None => {}
-        }
-    }
-    let dir_change = |id: DirId| Some((id, change(dirs[id.0 as usize], tree[id].modified)?));
-    decisions.dirs = tree.dir_ids().filter_map(dir_change).collect();
-    decisions
+    Verdicts { leaves, dirs, distrusted }
 }
 
 /// The leaf that describes the file that a leaf is a name of.

@@ -1,0 +1,71 @@
+//! The entry that a scan is compared with, so that what did not change is not read again.
+
+use super::Request;
+use crate::error::Result;
+use crate::store::Store;
+use crate::store::entry::{Entry, EntryId};
+use crate::tree::compare;
+use crate::tree::manifest::{Manifest, Record};
+use crate::tree::seen::Seen;
+
+/// What a scan is compared with.
+pub(super) struct Parent {
+    pub(super) entry: Entry,
+    pub(super) manifest: Manifest,
+    /// When the roots were as it says.
+    pub(super) seen: Seen,
+}
+
+impl Parent {
+    /// Whether it is of the same key and holds just what is there.
+    pub(super) fn is_same(
+        &self,
+        store: &Store,
+        key: &str,
+        manifest: &Manifest,
+        recorded: Option<&Record>,
+    ) -> bool {
+        self.entry.key == key
+            && compare::is_same(&self.manifest.tree, &manifest.tree)
+            && is_recorded(store, &self.entry, recorded)
+    }
+}
+
+/// Whether the record of an entry says the same of the sources' contents, or none was made now. An old one stays right
+/// beside a target that did not change, but where workspaces share sources, times are given back only to what all of
+/// their records agree on: one that is never renewed would keep a change in another workspace looking new for ever.
+fn is_recorded(store: &Store, entry: &Entry, recorded: Option<&Record>) -> bool {
+    let known = || entry.sources.and_then(|id| store.read_record(&id).ok());
+    recorded.is_none_or(|recorded| known().is_some_and(|known| known.has_same_contents(recorded)))
+}
+
+/// The entry to compare with: the one that was restored, else the newest of the group.
+pub(super) fn find(store: &Store, request: &Request<'_>) -> Result<Option<Parent>> {
+    let newest = newest_of_group(store, request)?;
+    for id in request.parent.iter().chain(&newest) {
+        match read(store, id, request) {
+            Ok(None) => {}
+            // Without a parent everything is read: slower, but right.
+            Err(error) if error.is_damage() => {}
+            found => return found,
+        }
+    }
+    Ok(None)
+}
+
+fn newest_of_group(store: &Store, request: &Request<'_>) -> Result<Option<EntryId>> {
+    let mut of_group = Vec::new();
+    for id in store.entry_ids(Some(request.group))? {
+        if let Ok(Some(entry)) = store.read_entry(&id) {
+            of_group.push((entry.created, id));
+        }
+    }
+    Ok(of_group.into_iter().max().map(|(_, id)| id))
+}
+
+fn read(store: &Store, id: &EntryId, request: &Request<'_>) -> Result<Option<Parent>> {
+    let Some(entry) = store.read_entry(id)? else { return Ok(None) };
+    let manifest = store.read_manifest(&entry)?;
+    let seen = store.seen(&entry.manifest, request.places);
+    Ok(Some(Parent { entry, manifest, seen }))
+}

@@ -1,0 +1,216 @@
+//! Processes that are killed at each of their calls.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::{Case, copy, temporary_names};
+use crate::support::compare::{disk_usage, picture, same};
+use crate::support::tools::have;
+use crate::support::{Ran, Sandbox, trees};
+
+/// Calls at whose doors the program is killed.
+const CALLS: [&str; 6] = [
+    "rename,renameat,renameat2",
+    "unlink,unlinkat,rmdir",
+    "write,pwrite64,writev,ftruncate",
+    "mkdir,mkdirat,symlinkat,linkat",
+    "fchmod,fchmodat,utimensat",
+    "openat",
+];
+
+/// Runs a command again and again, killed at another call each time, until it gets through.
+///
+/// `prepare` sets the scene before each run, `check` looks at what is left. Returns how often it was killed.
+fn kill_at_each_call(
+    sandbox: &Sandbox,
+    job: &Path,
+    arguments: &[&str],
+    step: usize,
+    prepare: impl Fn(),
+    check: impl Fn(&str),
+) -> usize {
+    let mut kills = 0;
+    for calls in CALLS {
+        // The program's own calls begin after those that load it.
+        let first = if calls == "openat" { 8 } else { 1 };
+        let every = if calls.contains("write") || calls == "openat" { step * 4 } else { step };
+        for at in (first..).step_by(every).take(12) {
+            prepare();
+            let (trace, inject) = (format!("trace={calls}"), format!("inject={calls}:signal=KILL:when={at}"));
+            let strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", &trace, "-e", &inject];
+            let ran = Ran::of(&mut sandbox.command_behind(&strace, job, arguments));
+            let when = format!("killed at call {at} of {calls}");
+            assert!(!ran.stderr.contains("panicked"), "{when}: {ran:#?}");
+            check(&when);
+            if ran.code.is_some_and(|code| code < 128) {
+                break;
+            }
+            kills += 1;
+        }
+    }
+    kills
+}
+
+#[test]
+fn a_save_that_is_killed_leaves_a_store_that_is_right() {
+    if !have("strace", "killing a save at each of its calls") {
+        return;
+    }
+    let case = Case::new();
+    let store = case.sandbox.store();
+    let before = disk_usage(&store);
+    let third = case.sandbox.job("third");
+    for number in 0..20 {
+        trees::write(&third.join(format!("tree/{number}")), &trees::noise(900 + number, 100 << 10));
+    }
+    trees::write(&third.join("tree/large"), &trees::noise(950, 500 << 10));
+    trees::age(&third.join("tree"));
+    let wanted = picture(&third.join("tree"));
+    let arguments = ["save", "--key", "3", "tree"];
+    let kills = kill_at_each_call(
+        &case.sandbox,
+        &third,
+        &arguments,
+        1,
+        || {},
+        |when| {
+            // As small as can be: the store opens, and what is listed is there.
+            let verified = case.sandbox.verify();
+            assert!(verified.code == Some(0), "{when}: {verified:#?}");
+            let fresh = case.sandbox.job("fresh-3");
+            if case.sandbox.restore(&fresh, "3").done().is_hit() {
+                same(&wanted, &picture(&fresh.join("tree")));
+                fs::remove_dir_all(fresh.join("tree")).unwrap();
+                // So that the next run has something to do.
+                case.sandbox.prune(2).done();
+                for key in ["1", "2"] {
+                    case.sandbox.run(&third, &["restore", "--lookup-only", "--key", key, "tree"]).done();
+                }
+            }
+        },
+    );
+    assert!(kills > 5, "only {kills} kills");
+    case.sandbox.save(&third, "4").done();
+    let fresh = case.sandbox.job("fresh-4");
+    case.sandbox.restore(&fresh, "4").done();
+    same(&wanted, &picture(&fresh.join("tree")));
+    // Nothing of the killed saves stays.
+    case.sandbox.prune(3).done();
+    assert_eq!(fs::read_dir(store.join("tmp")).unwrap().count(), 0);
+    let added = disk_usage(&store) - before;
+    assert!(added < 2 * disk_usage(&third), "{added} bytes more: killed saves left something");
+}
+
+#[test]
+fn a_restore_that_is_killed_leaves_whole_files() {
+    if !have("strace", "killing a restore at each of its calls") {
+        return;
+    }
+    let case = Case::new();
+    let other = case.sandbox.job("other");
+    let prepare = || {
+        case.sandbox.mirror(&other, "1").done();
+    };
+    let kills = kill_at_each_call(
+        &case.sandbox,
+        &other,
+        &["restore", "--mirror", "--key", "2", "tree"],
+        1,
+        prepare,
+        |when| {
+            case.destination_is_whole(&other.join("tree"), when);
+            // The next restore makes it right and removes what was left.
+            case.sandbox.mirror(&other, "2").done();
+            same(&case.two, &picture(&other.join("tree")));
+            assert_eq!(temporary_names(&other), [] as [PathBuf; 0], "{when}");
+        },
+    );
+    assert!(kills > 5, "only {kills} kills");
+    case.store_is_right("after all");
+}
+
+#[test]
+fn a_first_restore_that_is_killed_leaves_nothing_or_all() {
+    if !have("strace", "killing a first restore at each of its calls") {
+        return;
+    }
+    let case = Case::new();
+    let other = case.sandbox.job("other");
+    let prepare = || drop(fs::remove_dir_all(other.join("tree")));
+    let arguments = ["restore", "--key", "1", "tree"];
+    let kills = kill_at_each_call(&case.sandbox, &other, &arguments, 2, prepare, |when| {
+        if other.join("tree").exists() {
+            assert!(picture(&other.join("tree")) == case.one, "{when}: half a tree has the tree's name");
+        }
+        case.sandbox.restore(&other, "1").done();
+        same(&case.one, &picture(&other.join("tree")));
+        assert_eq!(temporary_names(&other), [] as [PathBuf; 0], "{when}");
+    });
+    assert!(kills > 5, "only {kills} kills");
+}
+
+#[test]
+fn a_pruning_that_is_killed_leaves_a_store_that_is_right() {
+    if !have("strace", "killing a pruning at each of its calls") {
+        return;
+    }
+    let case = Case::new();
+    let store = case.sandbox.store();
+    let whole = case.sandbox.path("whole");
+    copy(&store, &whole);
+    // Both generations share a pack, most of which only the first one needs.
+    let prepare = || {
+        fs::remove_dir_all(&store).unwrap();
+        copy(&whole, &store);
+    };
+    let kills = kill_at_each_call(
+        &case.sandbox,
+        &case.job,
+        &["prune", "--any-key", "--keep", "1"],
+        1,
+        prepare,
+        |when| {
+            case.store_is_right(when);
+            // The second generation was used last, so the first one goes.
+            case.sandbox.run(&case.job, &["restore", "--lookup-only", "--key", "2", "tree"]).done();
+            // Twice: what the first one finds of a killed one must not mislead it.
+            case.sandbox.prune(1).done();
+            case.store_is_right(when);
+            case.sandbox.prune(1).done();
+            case.store_is_right(when);
+            let left = disk_usage(&store);
+            assert!(left < 2 * disk_usage(&case.job), "{when}: {left} bytes are left");
+        },
+    );
+    assert!(kills > 5, "only {kills} kills");
+}
+
+#[test]
+fn a_repair_that_is_killed_leaves_a_store_that_is_right() {
+    if !have("strace", "killing a repair at each of its calls") {
+        return;
+    }
+    let case = Case::new();
+    let store = case.sandbox.store();
+    let mut newest = None;
+    trees::walk(&store.join("blobs"), &mut |path| {
+        if path.is_file() && path.metadata().unwrap().len() == 300 << 10 {
+            newest = Some(path.to_owned());
+        }
+    });
+    let blob = newest.expect("the second generation has a blob of its own");
+    fs::write(&blob, b"damaged").unwrap();
+    let whole = case.sandbox.path("whole");
+    copy(&store, &whole);
+    let prepare = || {
+        fs::remove_dir_all(&store).unwrap();
+        copy(&whole, &store);
+    };
+    let kills = kill_at_each_call(&case.sandbox, &case.job, &["verify", "--repair"], 1, prepare, |when| {
+        case.sandbox.repair().ended(0);
+        case.store_is_right(when);
+        assert!(case.sandbox.restore(&case.sandbox.job("older"), "1").done().is_hit(), "{when}");
+        assert!(!case.sandbox.restore(&case.sandbox.job("newer"), "2").done().is_hit(), "{when}");
+    });
+    assert!(kills > 5, "only {kills} kills");
+}

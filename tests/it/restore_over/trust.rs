@@ -1,0 +1,118 @@
+//! What may be taken for right without being read, and what may not.
+
+use std::fs;
+use std::path::Path;
+
+use super::Case;
+use crate::support::compare::identity;
+use crate::support::{Sandbox, trees};
+
+#[test]
+fn a_file_modified_in_the_instant_of_the_save_is_not_trusted() {
+    // A time to come stands for "modified just when it was saved": such times say nothing.
+    let racy = |tree: &Path| trees::set_modified(&tree.join("same"), 4_000_000_000, 0);
+    let case = Case::with(Sandbox::new(), racy);
+    fs::write(case.at("same"), b"ALWAYS THE SAME").unwrap();
+    racy(&case.tree);
+    case.restored();
+    // Nor may a save take such a file for unchanged.
+    fs::write(case.original.join("same"), b"AlWaYs ThE sAmE").unwrap();
+    racy(&case.original);
+    case.sandbox.save(&case.sandbox.job("one"), "k2").done();
+    let third = case.sandbox.job("third");
+    case.sandbox.restore(&third, "k2").done();
+    assert_eq!(fs::read(third.join("tree/same")).unwrap(), b"AlWaYs ThE sAmE");
+}
+
+#[test]
+fn attributes_of_a_file_modified_in_the_instant_of_the_save_come_back() {
+    let prepare = |tree: &Path| {
+        drop(xattr::set(tree.join("same"), "user.note", b"wanted"));
+        trees::set_modified(&tree.join("same"), 4_000_000_000, 0);
+    };
+    let case = Case::with(Sandbox::new(), prepare);
+    drop(xattr::set(case.at("same"), "user.note", b"other"));
+    trees::set_modified(&case.at("same"), 4_000_000_000, 0);
+    case.restored();
+}
+
+/// npm and pip give all files one fixed time, and another version of a package often has the same size.
+#[test]
+fn files_of_one_fixed_time_and_size_are_told_apart_by_their_contents() {
+    let sandbox = Sandbox::new();
+    let (job, other) = (sandbox.job("job"), sandbox.job("other"));
+    let write = |job: &Path, version: &[u8]| {
+        let file = job.join("tree/package.json");
+        trees::write(&file, version);
+        trees::set_modified(&file, 499_162_500, 0);
+        file
+    };
+    write(&job, b"1.0.1");
+    sandbox.save(&job, "v1").done();
+    let file = write(&job, b"1.0.2");
+    sandbox.save(&job, "v2").done();
+    sandbox.restore(&other, "v2").done();
+    assert_eq!(fs::read(other.join("tree/package.json")).unwrap(), b"1.0.2");
+    // What is there already is compared as well.
+    sandbox.restore(&job, "v1").done();
+    assert_eq!(fs::read(&file).unwrap(), b"1.0.1");
+    // What turns out to be right is not touched.
+    let before = identity(&file);
+    assert_eq!(sandbox.restore(&job, "v1").done().json()["right-files"], 1);
+    assert!(identity(&file) == before);
+}
+
+/// `cp -p`, rsync and tar give a file its size and its time to the nanosecond, whatever was there before.
+#[test]
+fn other_contents_with_the_size_and_the_time_of_the_saved_file_are_replaced() {
+    let case = Case::new();
+    let times = case.at("same").metadata().unwrap().modified().unwrap();
+    fs::write(case.at("same"), b"ALWAYS THE SAME").unwrap();
+    fs::File::options().write(true).open(case.at("same")).unwrap().set_modified(times).unwrap();
+    case.restored();
+}
+
+#[test]
+fn a_directory_that_was_swapped_for_an_older_one_is_read() {
+    let sandbox = Sandbox::new();
+    let job = sandbox.job("job");
+    let write = |dir: &str, version: &[u8]| {
+        let file = job.join(dir).join("package.json");
+        trees::write(&file, version);
+        trees::set_modified(&file, 499_162_500, 0);
+    };
+    write("tree/package", b"1.0.1");
+    write("other", b"1.0.2");
+    trees::settle();
+    sandbox.save(&job, "v1").done();
+    sandbox.restore(&job, "v1").done();
+    fs::rename(job.join("tree/package"), job.join("old")).unwrap();
+    fs::rename(job.join("other"), job.join("tree/package")).unwrap();
+    sandbox.restore(&job, "v1").done();
+    assert_eq!(fs::read(job.join("tree/package/package.json")).unwrap(), b"1.0.1");
+}
+
+#[test]
+fn a_sparse_file_that_nothing_is_known_of_is_read_and_stays() {
+    let case = Case::with(Sandbox::new(), |tree| {
+        let file = fs::File::create(tree.join("sparse")).unwrap();
+        file.set_len(4 << 20).unwrap();
+        std::os::unix::fs::FileExt::write_all_at(&file, &trees::noise(1, 8192), 2 << 20).unwrap();
+        fs::File::create(tree.join("hole")).unwrap().set_len(1 << 20).unwrap();
+    });
+    fs::remove_dir_all(case.sandbox.store().join("seen")).unwrap();
+    let before = ["sparse", "hole"].map(|name| identity(&case.at(name)));
+    case.restored();
+    assert!(["sparse", "hole"].map(|name| identity(&case.at(name))) == before);
+}
+
+#[test]
+fn what_did_not_change_since_it_was_restored_is_not_read_again() {
+    let case = Case::new();
+    fs::remove_dir_all(case.sandbox.store().join("seen")).unwrap();
+    let files = case.restored()["compared-files"].as_u64().unwrap();
+    assert!(files > 5, "{files} files were read when nothing was known of them");
+    trees::settle();
+    case.restored();
+    assert_eq!(case.restored()["compared-files"], 0);
+}
