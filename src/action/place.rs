@@ -50,7 +50,7 @@ impl Place {
         };
         let facts = gather(&asked);
         let decision = detect(&facts);
-        let options = Options { timeout: inputs.timeout, identity, ..Options::new(env) };
+        let options = Options { identity, ..Options::new(env) }.within(inputs.timeout);
         Self { facts, decision, options }
     }
 
@@ -105,7 +105,7 @@ impl Place {
                     "the step was cancelled; nothing was left half done".to_owned()
                 }
                 CalledOff::Timeout => {
-                    let limit = self.options.timeout.map(crate::report::took).unwrap_or_default();
+                    let limit = self.options.limit().map(crate::report::took).unwrap_or_default();
                     format!("the cache gave up after {limit}; raise `timeout` if it needs longer")
                 }
             });

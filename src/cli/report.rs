@@ -44,7 +44,9 @@ pub(super) fn report(context: &mut Context<'_>, args: &ReportArgs) -> Result<Exi
             }
         })
         .collect();
-    let page = page(&stats, &held, &humantime::format_rfc3339_seconds(now.into()).to_string());
+    let made =
+        humantime::format_rfc3339_seconds(now.into()).to_string().replace('T', " ").replace('Z', " UTC");
+    let page = page(&stats, &held, &made);
     if args.html.as_os_str() == "-" {
         context.out.write_all(page.as_bytes())?;
         return Ok(Exit::Done);

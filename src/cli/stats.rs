@@ -40,7 +40,12 @@ pub(super) fn stats(context: &mut Context<'_>, args: &StatsArgs) -> Result<Exit,
         Format::Prometheus if !context.common.json => {
             context.out.write_all(prometheus(&stats).as_bytes())?;
         }
-        Format::Text if !context.common.json => context.out.write_all(text(&stats).as_bytes())?,
+        Format::Text if !context.common.json => {
+            context.out.write_all(text(&stats).as_bytes())?;
+            if stats.events == 0 {
+                writeln!(context.out, "   looked in {}", context.common.cache_root.display())?;
+            }
+        }
         Format::Json | Format::Text | Format::Prometheus => {
             let json =
                 serde_json::to_value(&stats).unwrap_or_else(|error| json!({ "error": error.to_string() }));

@@ -44,7 +44,7 @@ fn kind(root: &Path, volume: &Volume) -> Finding {
     let found = format!("{} is on {name}, {}", root.display(), bytes(volume.usable_bytes));
     match name.as_str() {
         "tmpfs" | "ramfs" => {
-            let size = if volume.usable_bytes < SMALL { ", and it is small" } else { "" };
+            let size = if volume.usable_bytes < SMALL { ", is small" } else { "" };
             Finding::warning(
                 CHECK,
                 format!("{found}: it lives in memory{size}, and is empty after a restart"),

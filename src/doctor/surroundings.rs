@@ -71,7 +71,10 @@ fn site(facts: &Facts) -> Finding {
             problem.map_or_else(|| "there is no place to work at".to_owned(), ToString::to_string),
             "set the input `site`, or mount the cache root into this container",
         ),
-        (site, _) => Finding::ok(CHECK, format!("work that is asked for here is done at: {site}")),
+        (Site::Here, _) => Finding::ok(CHECK, "work is done right here"),
+        (site, _) => {
+            Finding::ok(CHECK, format!("work that is asked for here is done at another place: {site}"))
+        }
     }
 }
 

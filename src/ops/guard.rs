@@ -1,7 +1,7 @@
 //! Keeping the disk healthy: measure, and when it is too full remove what can go.
 //!
-//! With nothing to do this costs two questions to the kernel, and a look at the size of each of the store's files where
-//! a size is set for it. [`crate::store::guard`] decides.
+//! With nothing to do this costs two questions to the kernel, and where a size is set for the store a look at the size of
+//! each of its files. [`crate::store::guard`] decides.
 //!
 //! What is in use stays: things are removed by who holds the store alone, so nobody restores or saves meanwhile. When
 //! others use the store for longer than [`PATIENCE`], nothing is removed and that is said; a later phase does it.
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::maintain::{Needs, candidate, list};
+use super::maintain::{Listed, Needs, candidate, list};
 use crate::error::Result;
 use crate::fs::{Timestamp, Volume, volume};
 use crate::monitor::{Monitor, Stage};
@@ -112,6 +112,8 @@ pub struct Guarded {
     pub notices: Vec<Notice>,
     /// Whether there is room to save.
     pub may_save: bool,
+    /// Bytes that the store takes afterwards, where they had to be added up.
+    pub store_bytes: Option<u64>,
 }
 
 /// Guards the disk that the store below `root` is on, and looks at that of the workspace.
@@ -127,7 +129,9 @@ pub fn guard(
     let store = if lack.is_none() && wanted.limits.store_bytes.is_none() { None } else { Store::open(root)? };
     if let Some(store) = &store {
         if wanted.limits.store_bytes.is_some() {
-            lack = wanted.limits.lack(&disk, store.allocated()?);
+            let store_bytes = store.allocated()?;
+            guarded.store_bytes = Some(store_bytes);
+            lack = wanted.limits.lack(&disk, store_bytes);
         }
         if !lack.is_none() {
             make_room(store, root, wanted, lack, &mut guarded, monitor)?;
@@ -163,6 +167,7 @@ fn make_room(
         return Ok(());
     };
     monitor.begin(Stage::Cleaning, 0);
+    guarded.store_bytes = None;
     // Dead data first: nothing is lost with it.
     guarded.freed_bytes += store.collect(&collecting)?.bytes;
     let mut out_of_reach = false;
@@ -232,7 +237,7 @@ fn remove_some(
         ..Policy::default()
     };
     let copies = store.ready_copies()?;
-    let ready = copies.iter().map(ready).collect::<Result<Vec<_>>>()?;
+    let ready = copies.iter().map(|copy| ready(copy, &listed)).collect::<Result<Vec<_>>>()?;
     let contents = Contents { ready: &ready, entries: &entries, sizes: &needs.sizes };
     let plan = plan(lack, contents, &policy, Timestamp::now());
     for number in &plan.ready {
@@ -255,8 +260,11 @@ fn remove_some(
     Ok(Round { removed: ids.len() + plan.ready.len(), out_of_reach: plan.out_of_reach })
 }
 
-/// A ready copy as the guard sees it. Its files are not counted: that would cost a walk through all of them.
-fn ready(copy: &ReadyCopy) -> Result<Ready> {
+/// A ready copy as the guard sees it. As many inodes as its entry has names, which may be a few too many where some are
+/// hard links; then the next round takes more. As with its bytes, the first of several roots stands for all of them.
+fn ready(copy: &ReadyCopy, listed: &[Listed]) -> Result<Ready> {
     let name = copy.path.display().to_string();
-    Ok(Ready { name, bytes: copy.bytes, files: 0, last_used: copy.kept()?.unwrap_or_default() })
+    let of = listed.iter().find(|listed| listed.entry.manifest == copy.manifest && copy.root == 0);
+    let files = of.map_or(0, |listed| listed.entry.files.saturating_add(listed.entry.directories));
+    Ok(Ready { name, bytes: copy.bytes, files, last_used: copy.kept()?.unwrap_or_default() })
 }

@@ -49,6 +49,18 @@ impl Options {
     pub fn new(env: Env) -> Self {
         Self { timeout: None, grace: Self::GRACE, patience: Self::PATIENCE, identity: None, env }
     }
+
+    /// Limits by which all is over after some time: the work is asked to stop early enough, at half of a short time.
+    #[must_use]
+    pub fn within(self, limit: Option<Duration>) -> Self {
+        let grace = limit.map_or(self.grace, |limit| self.grace.min(limit / 2));
+        Self { timeout: limit.map(|limit| limit.saturating_sub(grace)), grace, ..self }
+    }
+
+    /// When all is over; none where there is no such limit.
+    pub fn limit(&self) -> Option<Duration> {
+        self.timeout.map(|timeout| timeout.saturating_add(self.grace))
+    }
 }
 
 /// What came of it.
@@ -303,7 +315,7 @@ fn given_up(why: CalledOff, options: &Options) -> Problem {
     match why {
         CalledOff::Signal(number) => Problem::CalledOff(number),
         CalledOff::Timeout | CalledOff::ParentGone => {
-            Problem::TimedOut(options.timeout.unwrap_or(options.grace))
+            Problem::TimedOut(options.limit().unwrap_or(options.grace))
         }
     }
 }

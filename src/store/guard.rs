@@ -86,7 +86,7 @@ pub struct Ready {
     pub name: String,
     /// Bytes that it takes.
     pub bytes: u64,
-    /// Files in it.
+    /// Inodes that it takes.
     pub files: u64,
     /// When it was kept.
     pub last_used: Timestamp,

@@ -13,6 +13,7 @@ pub const VERSION: u32 = 1;
 /// ```text
 /// <cache root>/local-cache-v1/
 ///   CACHEDIR.TAG  format.json
+///   size                         how much room all of it takes
 ///   entries/<entry id>.json      one entry; it exists when this file does
 ///   manifests/<digest>           the list of an entry's files, or the record of the sources that it was built from
 ///   packs/<digest>.pack          contents of small files
@@ -53,6 +54,11 @@ impl Layout {
     /// States the version of the store.
     pub fn format(&self) -> PathBuf {
         self.root.join("format.json")
+    }
+
+    /// How much room the store takes, as it was last added up.
+    pub fn size(&self) -> PathBuf {
+        self.root.join("size")
     }
 
     /// Tells backup programs to pass the store over: <https://bford.info/cachedir/>.

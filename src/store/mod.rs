@@ -26,12 +26,12 @@ pub mod ready;
 pub mod retention;
 pub mod save;
 mod seen;
+mod size;
 pub mod verify;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
@@ -256,16 +256,6 @@ impl Store {
         // A memory that stays is removed when it is old.
         drop(files::remove(&path));
         Some(bytes)
-    }
-
-    /// Bytes that the store takes on disk.
-    pub fn allocated(&self) -> Result<u64> {
-        let mut dirs = vec![self.layout.packs(), self.layout.manifests(), self.layout.entries()];
-        dirs.extend(files::list(&self.layout.blobs())?.iter().map(|shelf| self.layout.blobs().join(shelf)));
-        let totals: Result<Vec<u64>> = dirs.par_iter().map(|dir| files::allocated_in(dir)).collect();
-        let total: u64 = totals?.iter().sum();
-        let ready: u64 = self.ready_copies()?.iter().map(|copy| copy.bytes).sum();
-        Ok(total + ready)
     }
 
     /// Notes that an entry was used now.

@@ -40,8 +40,27 @@ impl Step<'_, '_> {
         Health {
             guard: Some(self.wanted_room()),
             event: Some(event),
+            earlier: if is_last { self.kept_events() } else { Vec::new() },
             started: number(state::STARTED).filter(|_| is_last),
             past: if is_last && self.inputs.summary { RUNS } else { 0 },
+        }
+    }
+
+    /// Events that found no store to be recorded in: the last phase records them, if there is one then.
+    fn kept_events(&self) -> Vec<Event> {
+        self.env.state(state::EVENTS).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+    }
+
+    /// Keeps what could not be recorded for the last phase.
+    pub(super) fn keep_event(&mut self, reply: &Reply) {
+        let Some(event) = reply.unrecorded.clone() else { return };
+        if self.phase == Phase::Post || self.inputs.kind != ActionKind::Cache {
+            return;
+        }
+        let mut events = self.kept_events();
+        events.push(event);
+        if let Ok(events) = serde_json::to_string(&events) {
+            self.tell(self.context.files.save_state(state::EVENTS, &events));
         }
     }
 
@@ -147,6 +166,7 @@ impl Step<'_, '_> {
             }
         };
         self.remember(identity);
+        self.keep_event(&reply);
         reply.warnings.iter().chain(&reply.error).for_each(|text| self.log.debug(text));
         self.report_guarded(&reply);
         if self.phase == Phase::Post {

@@ -82,6 +82,7 @@ mod state {
     pub(super) const MEMORY: &str = "MEMORY";
     pub(super) const CACHES: &str = "CACHES";
     pub(super) const IDENTITY: &str = "IDENTITY";
+    pub(super) const EVENTS: &str = "EVENTS";
     pub(super) const STARTED: &str = "STARTED";
     pub(super) const BEFORE: &str = "BEFORE";
     pub(super) const FOUND: &str = "FOUND";
@@ -269,6 +270,7 @@ impl Step<'_, '_> {
                 return None;
             }
         };
+        self.keep_event(&reply);
         for warning in &reply.warnings {
             self.warn(warning);
         }

@@ -1,6 +1,9 @@
 //! What a job does besides its task: it guards the disk, and leaves a line in the journal.
 //!
 //! Neither may spoil the task: what goes wrong with them is a warning, or nothing.
+//!
+//! The journal is in the store, and the first job of a runner finds none. What it would have recorded is handed back, and
+//! its last phase, which makes the store when there is something to save, brings it along.
 
 use std::path::Path;
 use std::time::Instant;
@@ -9,12 +12,14 @@ use serde::{Deserialize, Serialize};
 
 use super::reply::{Cache, Disk, Found, Reply, Saved};
 use super::{Job, Task};
+use crate::error::Result;
 use crate::events::journal::{self, Bounds};
 use crate::events::{self, Event, Hit, Phase};
 use crate::monitor::Monitor;
 use crate::ops::guard::{self, Guarded, Wanted};
 use crate::ops::paths::Ground;
 use crate::store::Store;
+use crate::store::guard::Limits;
 
 /// What is done besides the task.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +28,8 @@ pub struct Health {
     pub guard: Option<Wanted>,
     /// What is known of the phase; the rest is filled in, and the event recorded.
     pub event: Option<Event>,
+    /// Events of earlier phases of the step that found no store to be recorded in.
+    pub earlier: Vec<Event>,
     /// When the first phase of the step began, in milliseconds since the epoch.
     pub started: Option<i64>,
     /// How many earlier runs of the job are asked for.
@@ -46,7 +53,12 @@ pub(super) fn before(job: &Job, ground: &Ground<'_>, monitor: &dyn Monitor, repl
     if !matches!(job.task, Task::Guard | Task::Save(_)) {
         return true;
     }
-    reply.guarded = guarded(job, ground, monitor);
+    // How large the store may be is looked at after a save.
+    let save = matches!(job.task, Task::Save(_));
+    reply.guarded = guarded(job, ground, monitor, |limits| Limits {
+        store_bytes: limits.store_bytes.filter(|_| !save),
+        ..limits
+    });
     reply.guarded.as_ref().is_none_or(|guarded| guarded.may_save)
 }
 
@@ -59,29 +71,40 @@ pub(super) fn after(
     begun: Instant,
 ) {
     if matches!(job.task, Task::Save(_))
-        && let Some(last) = guarded(job, ground, monitor)
+        && let Some(last) = guarded(job, ground, monitor, |limits| limits)
     {
         join(reply, last);
     }
     let Ok(root) = ground.locate(&job.cache_root) else { return };
     if matches!(job.task, Task::Guard | Task::Save(_)) {
         // The guard may have changed what the task saw.
-        reply.disk = disk_after(&root, job).or(reply.disk);
+        reply.disk = disk_after(&root, job, reply);
     }
     if let Some(event) = &job.health.event {
         let event = filled(event, job, reply, begun);
         reply.past = past(&root, job, &event);
-        // What is wrong with the store is said once.
-        if let Err(error) = record(&root, &event)
-            && reply.error.is_none()
-        {
-            monitor.warn(&format!("the journal of the store could not be written: {}", error.line()));
+        match record(&root, job.health.earlier.iter().chain([&event])) {
+            Ok(false) => reply.unrecorded = Some(event),
+            // What is wrong with the store is said once.
+            Err(error) if reply.error.is_none() => {
+                monitor.warn(&format!("the journal of the store could not be written: {}", error.line()));
+            }
+            Ok(true) | Err(_) => {}
         }
     }
 }
 
-fn guarded(job: &Job, ground: &Ground<'_>, monitor: &dyn Monitor) -> Option<Guarded> {
-    let wanted = job.health.guard.as_ref().filter(|wanted| !wanted.limits.are_off())?;
+fn guarded(
+    job: &Job,
+    ground: &Ground<'_>,
+    monitor: &dyn Monitor,
+    limits: impl Fn(Limits) -> Limits,
+) -> Option<Guarded> {
+    let wanted = job.health.guard.as_ref()?;
+    let wanted = &Wanted { limits: limits(wanted.limits), ..wanted.clone() };
+    if wanted.limits.are_off() {
+        return None;
+    }
     let workspace = ground.locate(&job.workspace).ok();
     let guarded = ground
         .locate(&job.cache_root)
@@ -98,6 +121,7 @@ fn join(reply: &mut Reply, last: Guarded) {
     first.after = last.after;
     first.removed.extend(last.removed);
     first.freed_bytes += last.freed_bytes;
+    first.store_bytes = last.store_bytes;
     for notice in last.notices {
         let is_said = |said: &guard::Notice| std::mem::discriminant(said) == std::mem::discriminant(&notice);
         if !first.notices.iter().any(is_said) {
@@ -106,10 +130,14 @@ fn join(reply: &mut Reply, last: Guarded) {
     }
 }
 
-/// The phase before all others is not to cost the time that adding up the store takes.
-fn disk_after(root: &Path, job: &Job) -> Option<Disk> {
+/// The phase before all others is not to cost the time that adding up the store takes, nor is any to do it again.
+fn disk_after(root: &Path, job: &Job, reply: &Reply) -> Option<Disk> {
     let is_first = job.health.event.as_ref().is_some_and(|event| event.phase == Phase::Pre);
-    if is_first { None } else { super::disk(Store::open(root).ok()?.as_ref(), root) }
+    let known = reply.guarded.as_ref().and_then(|guarded| guarded.store_bytes);
+    if is_first && known.is_none() {
+        return None;
+    }
+    super::disk(Store::open(root).ok()?.as_ref(), root, known)
 }
 
 fn filled(event: &Event, job: &Job, reply: &Reply, begun: Instant) -> Event {
@@ -166,11 +194,14 @@ fn of_cache(cache: &Cache, job: &Job) -> Option<events::Cache> {
     Some(recorded)
 }
 
-/// A store is not made for its journal alone: where nothing was saved, there is nothing to count.
-fn record(root: &Path, event: &Event) -> crate::error::Result<()> {
-    let Some(store) = Store::open(root)? else { return Ok(()) };
-    let modes = store.modes();
-    journal::append(&store.layout().events(), event, (modes.directory, modes.file), Bounds::default())
+/// Appends events to the journal. False where there is no store: none is made for its journal alone.
+fn record<'e>(root: &Path, events: impl Iterator<Item = &'e Event>) -> Result<bool> {
+    let Some(store) = Store::open(root)? else { return Ok(false) };
+    let (dir, modes) = (store.layout().events(), store.modes());
+    for event in events {
+        journal::append(&dir, event, (modes.directory, modes.file), Bounds::default())?;
+    }
+    Ok(true)
 }
 
 /// The last runs of the job before this one, the latest last.

@@ -71,7 +71,7 @@ fn restore(
     if let (Some(name), Some(store)) = (&task.remember_as, &store) {
         remember(store, name, &reply.caches)?;
     }
-    reply.disk = disk(store.as_ref(), &root);
+    reply.disk = disk(store.as_ref(), &root, None);
     Ok(())
 }
 
@@ -95,9 +95,7 @@ fn save(
         }
         Subject::Cargo(subject) => cargo::save(&at, subject, task, noted, &store, &mut reply.caches)?,
     };
-    clean(&store, task, &groups, monitor, reply)?;
-    reply.disk = disk(Some(&store), &root);
-    Ok(())
+    clean(&store, task, &groups, monitor, reply)
 }
 
 /// Keeps what was found for a save that the runner tells nothing.
@@ -140,13 +138,15 @@ fn clean(
     }
 }
 
-/// Not to know it is no failure. Where there is no store yet, the disk is the one that it would be on.
-fn disk(store: Option<&Store>, root: &Path) -> Option<Disk> {
+/// Not to know it is no failure. Where there is no store yet, the disk is the one that it would be on. Adding up a store
+/// takes a while, so what it takes may be given where it is known.
+fn disk(store: Option<&Store>, root: &Path, known: Option<u64>) -> Option<Disk> {
     let volume = volume(root).ok()?;
+    let add_up = || store.map_or(Ok(0), Store::allocated).ok();
     Some(Disk {
         used_percent: volume.used_percent(),
         free_bytes: volume.free_bytes,
-        store_bytes: store.map_or(Ok(0), Store::allocated).ok()?,
+        store_bytes: known.or_else(add_up)?,
     })
 }
 

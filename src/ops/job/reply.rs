@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Noted, Past};
+use crate::events::Event;
 use crate::key::matching::Match;
 use crate::ops::guard::Guarded;
 use crate::ops::sources::GivenBack;
@@ -25,6 +26,8 @@ pub struct Reply {
     pub guarded: Option<Guarded>,
     /// Earlier runs of the job and this one, the latest last.
     pub past: Vec<Past>,
+    /// What would have been recorded of the phase, where there is no store to record it in.
+    pub unrecorded: Option<Event>,
     /// One line each.
     pub warnings: Vec<String>,
     /// Why the job failed, in one line.

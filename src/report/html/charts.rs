@@ -91,19 +91,22 @@ fn stacked(days: &[Named], most: u64, top: &str, of: impl Fn(&Named) -> Vec<(&'s
     body + &days_below(days)
 }
 
-/// Lookups by what was found, a bar a day.
+/// Lookups by what was found, a bar a day, all of the same height.
 pub(super) fn lookups(days: &[Named]) -> String {
-    let most = days.iter().map(|day| day.figures.lookups()).max().unwrap_or(0);
-    if most == 0 {
+    const WHOLE: u64 = 1000;
+    if days.iter().all(|day| day.figures.lookups() == 0) {
         return nothing("nothing was looked for yet");
     }
     let of = |day: &Named| {
-        vec![("exact", day.figures.exact), ("prefix", day.figures.prefix), ("miss", day.figures.miss)]
+        let all = day.figures.lookups().max(1);
+        let part = |count: u64| count * WHOLE / all;
+        let (prefix, miss) = (part(day.figures.prefix), part(day.figures.miss));
+        let exact = if day.figures.exact == 0 { 0 } else { WHOLE - prefix - miss };
+        vec![("exact", exact), ("prefix", prefix), ("miss", miss)]
     };
-    let top = crate::report::things(most, "lookup", "lookups");
-    let body = stacked(days, most, &top, of);
+    let body = stacked(days, WHOLE, "100 %", of);
     legend(&[("exact", "exact"), ("prefix", "prefix"), ("miss", "missed")])
-        + &svg(HEIGHT, "lookups of each day, by what was found", &body)
+        + &svg(HEIGHT, "what the lookups of each day found, in percent", &body)
 }
 
 /// Bytes that were restored, a bar a day.
@@ -215,10 +218,7 @@ pub(super) fn differences(experiments: &[Experiment]) -> String {
     let x = |difference: i64| place(difference.abs_diff(low)) * (WIDTH - 16.0) / span + 8.0;
     let height = place(known.len() as u64) * 34.0 + 20.0;
     let zero = x(0);
-    let mut body = format!(
-        "<line class=\"axis\" x1=\"{zero:.1}\" y1=\"0\" x2=\"{zero:.1}\" y2=\"{:.1}\"/>\n",
-        height - 16.0
-    );
+    let mut body = String::new();
     for (number, (experiment, saved)) in known.iter().enumerate() {
         let y = place(number as u64) * 34.0;
         let class = if saved.low > 0 {
@@ -232,10 +232,13 @@ pub(super) fn differences(experiments: &[Experiment]) -> String {
         let _ = writeln!(
             body,
             "<text class=\"strong\" x=\"0\" y=\"{:.1}\">{}</text>\n\
+             <line class=\"axis\" x1=\"{zero:.1}\" y1=\"{:.1}\" x2=\"{zero:.1}\" y2=\"{:.1}\"/>\n\
              <line class=\"range{class}\" x1=\"{:.1}\" y1=\"{:.1}\" x2=\"{:.1}\" y2=\"{:.1}\"/>\n\
              <circle class=\"dot\" cx=\"{:.1}\" cy=\"{:.1}\" r=\"4\"/>",
             y + 12.0,
             escape(&shortened(&name)),
+            y + 17.0,
+            y + 30.0,
             x(saved.low),
             y + 23.0,
             x(saved.high),

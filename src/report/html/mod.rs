@@ -8,7 +8,7 @@ mod charts;
 use std::fmt::Write as _;
 
 use super::stats::compare::Comparison;
-use super::stats::text::{milliseconds, percent, verdict};
+use super::stats::text::{median, milliseconds, percent, verdict};
 use super::stats::{Experiment, Stats, ratio};
 use super::{bytes, count, things};
 
@@ -62,10 +62,10 @@ fn write_body(stats: &Stats, held: &[Held], made: &str, out: &mut String) -> std
     tiles(stats, held, out)?;
     writeln!(out, "<div class=\"cards\">")?;
     let days = &stats.days[stats.days.len().saturating_sub(charts::DAYS)..];
-    card("Found over time", "", &charts::lookups(days), out)?;
+    card("What lookups found, by day", "in percent of the lookups of each day", &charts::lookups(days), out)?;
     card(
         "How long jobs take",
-        "median of each day, from the first phase to the last",
+        "median of all jobs of a day, from the first phase to the last",
         &charts::jobs(days),
         out,
     )?;
@@ -97,14 +97,14 @@ fn tiles(stats: &Stats, held: &[Held], out: &mut String) -> std::fmt::Result {
     let mut all = vec![
         (percent(total.hit_rate()), format!("of {} found", things(total.lookups(), "lookup", "lookups"))),
         (
-            milliseconds(total.restores.median_milliseconds),
+            median(&total.restores),
             format!("median of {}", things(total.restores.count, "restore", "restores")),
         ),
         (
             bytes(total.restored_bytes),
-            format!(
-                "restored, {} of it not copied",
-                percent(ratio(total.not_copied_bytes, total.restored_bytes))
+            ratio(total.not_copied_bytes, total.restored_bytes).map_or_else(
+                || "restored".to_owned(),
+                |part| format!("restored, {} of it not copied", percent(Some(part))),
             ),
         ),
         (
@@ -223,9 +223,9 @@ fn repositories(stats: &Stats, out: &mut String) -> std::fmt::Result {
             escape(&cell.kind),
             count(figures.lookups()),
             percent(figures.hit_rate()),
-            milliseconds(figures.restores.median_milliseconds),
-            milliseconds(figures.saves.median_milliseconds),
-            bytes(figures.restored_bytes)
+            median(&figures.restores),
+            median(&figures.saves),
+            if figures.restores.count == 0 { "-".to_owned() } else { bytes(figures.restored_bytes) }
         )?;
     }
     if rows.is_empty() {

@@ -1,15 +1,16 @@
 //! Job durations of two groups, compared.
 //!
 //! Durations of jobs have long tails (a slow network, a queue), so medians are compared, and the interval of their
-//! difference is that of a percentile bootstrap: both groups are drawn anew from themselves [`DRAWS`] times. The draws
-//! are the same at every call, so that the same events give the same report.
+//! difference is that of a percentile bootstrap: what the medians would be if both groups were drawn anew from
+//! themselves, again and again. Nothing has to be drawn for that, as the chance of each value to be the median of such a
+//! draw is known (Efron 1979, "Bootstrap methods", section 3), so the same events give the same report.
 
 use serde::Serialize;
 
 /// With fewer runs in a group, an interval would promise more than is known.
 pub const ENOUGH: usize = 10;
-/// How often the groups are drawn anew.
-pub const DRAWS: usize = 2000;
+/// What is left out at each end of the interval.
+const TAIL: f64 = 0.025;
 /// Of groups larger than this, this many of the latest count, to bound the work.
 const MOST: usize = 500;
 
@@ -58,25 +59,73 @@ pub fn compare(without: &[u64], with: &[u64]) -> Comparison {
         && one.len() >= ENOUGH
         && other.len() >= ENOUGH
     {
-        let mut differences = bootstrap(&one, &other);
-        differences.sort_unstable();
-        let tail = differences.len() / 40;
-        let (low, high) = (differences[tail], differences[differences.len() - 1 - tail]);
+        let (low, high) = interval(&one, &other);
         comparison.saved = Some(Saved { median: difference(slow, fast), low, high });
     }
     comparison
 }
 
-fn bootstrap(one: &[u64], other: &[u64]) -> Vec<i64> {
-    let mut numbers = Numbers(0x6c6f_6361_6c63_6163);
-    let mut drawn = Vec::new();
-    let mut median_of = |group: &[u64]| {
-        drawn.clear();
-        drawn.extend(std::iter::repeat_with(|| group[numbers.below(group.len())]).take(group.len()));
-        let middle = drawn.len() / 2;
-        *drawn.select_nth_unstable(middle).1
-    };
-    (0..DRAWS).map(|_| difference(median_of(one), median_of(other))).collect()
+/// Within which bounds the difference of the medians of two sorted groups lies.
+fn interval(one: &[u64], other: &[u64]) -> (i64, i64) {
+    let (one, other) = (medians(one), medians(other));
+    let mut differences: Vec<(i64, f64)> = Vec::with_capacity(one.len() * other.len());
+    for (slow, chance) in &one {
+        differences.extend(other.iter().map(|(fast, of_it)| (difference(*slow, *fast), chance * of_it)));
+    }
+    differences.sort_unstable_by_key(|(difference, _)| *difference);
+    let all: f64 = differences.iter().map(|(_, chance)| chance).sum();
+    let mut below = 0.0;
+    let (mut low, mut high) = (None, None);
+    for (difference, chance) in differences {
+        below += chance;
+        if below >= all * TAIL {
+            low.get_or_insert(difference);
+        }
+        high = Some(difference);
+        if below >= all * (1.0 - TAIL) {
+            break;
+        }
+    }
+    (low.unwrap_or_default(), high.unwrap_or_default())
+}
+
+/// The values that may be the median of as many draws from a sorted group as it has members (the upper one of two), each
+/// with its chance.
+///
+/// The median is at most the value at a place when more than half of the draws fall on that place or before it, and how
+/// many do is binomial. Places further from the middle than six standard deviations have no chance worth counting.
+#[expect(clippy::cast_precision_loss, reason = "numbers of runs up to MOST")]
+fn medians(group: &[u64]) -> Vec<(u64, f64)> {
+    let count = group.len();
+    let reach = 3.0 * (count as f64).sqrt();
+    let mut found = Vec::new();
+    let mut before = 0.0;
+    for (place, value) in group.iter().enumerate() {
+        if (place as f64 - count as f64 / 2.0).abs() > reach {
+            continue;
+        }
+        let up_to = 1.0 - at_most(count / 2, count, (place + 1) as f64 / count as f64);
+        found.push((*value, (up_to - before).max(0.0)));
+        before = up_to;
+    }
+    found
+}
+
+/// The chance that of `count` trials, each of which succeeds with the given chance, at most `most` do.
+#[expect(clippy::cast_precision_loss, reason = "numbers of runs up to MOST")]
+fn at_most(most: usize, count: usize, chance: f64) -> f64 {
+    if chance >= 1.0 {
+        return if most >= count { 1.0 } else { 0.0 };
+    }
+    let odds = chance / (1.0 - chance);
+    // What is too small to be told from nothing stays nothing: then so many successes are certain.
+    let mut exactly = (1.0 - chance).powf(count as f64);
+    let mut sum = exactly;
+    for successes in 0..most {
+        exactly *= (count - successes) as f64 / (successes + 1) as f64 * odds;
+        sum += exactly;
+    }
+    sum.min(1.0)
 }
 
 fn difference(one: u64, other: u64) -> i64 {
@@ -91,21 +140,6 @@ pub fn median(sorted: &[u64]) -> Option<u64> {
         0 => None,
         count if count.is_multiple_of(2) => Some(sorted[middle - 1].midpoint(sorted[middle])),
         _ => Some(sorted[middle]),
-    }
-}
-
-/// Numbers that look random and are always the same (`SplitMix64`, Steele, Lea and Flood 2014).
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^= mixed >> 31;
-        let scaled = (u128::from(mixed) * limit as u128) >> 64;
-        usize::try_from(scaled).unwrap_or_default()
     }
 }
 
@@ -132,6 +166,21 @@ mod tests {
         let other: Vec<u64> = (0..30).map(|n| 100_000 + (n * 104_729) % 30_000).collect();
         let saved = compare(&one, &other).saved.unwrap();
         assert!(saved.low < 0 && saved.high > 0, "{saved:?}");
+    }
+
+    #[test]
+    fn the_chances_of_medians_are_those_of_draws() {
+        // Of two members the upper median is the second one unless both draws are the first.
+        assert_eq!(medians(&[1, 2]), [(1, 0.25), (2, 0.75)]);
+        // Of three: at most the first in 7 of 27 draws, at most the second in 20 of 27.
+        for ((_, chance), wanted) in medians(&[1, 2, 3]).iter().zip([7.0, 13.0, 7.0]) {
+            assert!((chance * 27.0 - wanted).abs() < 1e-9, "{chance}");
+        }
+        for count in [10, 11, 137, 500] {
+            let group: Vec<u64> = (0..count).collect();
+            let sum: f64 = medians(&group).iter().map(|(_, chance)| chance).sum();
+            assert!((sum - 1.0).abs() < 1e-6, "{count}: {sum}");
+        }
     }
 
     #[test]

@@ -5,13 +5,16 @@
 
 use std::fmt::Write as _;
 
-use super::{Cell, Stats};
+use super::{Cell, Figures, Spread, Stats};
 
 /// A family of samples: name, what it is, its type, the samples.
 type Family<'s> = (&'static str, &'static str, &'static str, Vec<Sample<'s>>);
 
+/// Names and values.
+type Labels<'s> = Vec<(&'static str, &'s str)>;
+
 struct Sample<'s> {
-    labels: Vec<(&'static str, &'s str)>,
+    labels: Labels<'s>,
     value: f64,
 }
 
@@ -39,11 +42,48 @@ fn number(value: u64) -> f64 {
     value as f64
 }
 
-fn of_cells(cells: &[Cell]) -> Vec<Family<'_>> {
-    let each = |value: &dyn Fn(&Cell) -> f64| -> Vec<Sample<'_>> {
-        let sample = |cell| Sample { labels: labels(cell), value: value(cell) };
-        cells.iter().map(sample).collect()
+/// A counter: name, what it is, its value.
+type Counter = (&'static str, &'static str, fn(&Figures) -> f64);
+
+/// Counters by repository and kind.
+const OF_CELLS: [Counter; 8] = [
+    ("restores_total", "Restores.", |of| number(of.restores.count)),
+    ("restore_seconds_total", "Time that restores took.", |of| seconds(&of.restores)),
+    ("restored_bytes_total", "Bytes in what was restored.", |of| number(of.restored_bytes)),
+    ("not_copied_bytes_total", "Bytes of them that were in place already or put there by a rename.", |of| {
+        number(of.not_copied_bytes)
+    }),
+    ("saves_total", "Saves that made an entry.", |of| number(of.saves.count)),
+    ("save_seconds_total", "Time that saves took.", |of| seconds(&of.saves)),
+    ("saved_bytes_total", "Bytes in what was saved.", |of| number(of.saved_bytes)),
+    ("added_bytes_total", "Bytes of them that the store did not have.", |of| number(of.added_bytes)),
+];
+
+/// Counters by repository.
+const OF_REPOSITORIES: [Counter; 5] = [
+    ("jobs_total", "Jobs that ended.", |of| number(of.jobs.count)),
+    ("job_seconds_total", "Time from the first phase of jobs to the last.", |of| seconds(&of.jobs)),
+    ("removed_entries_total", "Entries that were removed.", |of| number(of.removed_entries)),
+    ("freed_bytes_total", "Bytes that were given back.", |of| number(of.freed_bytes)),
+    ("failures_total", "Phases that failed.", |of| number(of.failures)),
+];
+
+fn seconds(spread: &Spread) -> f64 {
+    number(spread.total_milliseconds) / 1000.0
+}
+
+fn counters<'s>(
+    all: &[Counter],
+    labelled: &(impl Iterator<Item = (Labels<'s>, &'s Figures)> + Clone),
+) -> Vec<Family<'s>> {
+    let family = |(name, help, value): &Counter| {
+        let samples = labelled.clone().map(|(labels, of)| Sample { labels, value: value(of) });
+        (*name, *help, "counter", samples.collect())
     };
+    all.iter().map(family).collect()
+}
+
+fn of_cells(cells: &[Cell]) -> Vec<Family<'_>> {
     let mut lookups = Vec::new();
     for cell in cells {
         let figures = &cell.figures;
@@ -54,115 +94,36 @@ fn of_cells(cells: &[Cell]) -> Vec<Family<'_>> {
             lookups.push(Sample { labels, value: number(value) });
         }
     }
-    let seconds = |milliseconds: u64| number(milliseconds) / 1000.0;
-    vec![
-        ("lookups_total", "Lookups by what was found.", "counter", lookups),
-        ("restores_total", "Restores.", "counter", each(&|cell| number(cell.figures.restores.count))),
-        (
-            "restore_seconds_total",
-            "Time that restores took.",
-            "counter",
-            each(&|cell| seconds(cell.figures.restores.total_milliseconds)),
-        ),
-        (
-            "restored_bytes_total",
-            "Bytes in what was restored.",
-            "counter",
-            each(&|cell| number(cell.figures.restored_bytes)),
-        ),
-        (
-            "not_copied_bytes_total",
-            "Bytes of them that were in place already or put there by a rename.",
-            "counter",
-            each(&|cell| number(cell.figures.not_copied_bytes)),
-        ),
-        (
-            "saves_total",
-            "Saves that made an entry.",
-            "counter",
-            each(&|cell| number(cell.figures.saves.count)),
-        ),
-        (
-            "save_seconds_total",
-            "Time that saves took.",
-            "counter",
-            each(&|cell| seconds(cell.figures.saves.total_milliseconds)),
-        ),
-        (
-            "saved_bytes_total",
-            "Bytes in what was saved.",
-            "counter",
-            each(&|cell| number(cell.figures.saved_bytes)),
-        ),
-        (
-            "added_bytes_total",
-            "Bytes of them that the store did not have.",
-            "counter",
-            each(&|cell| number(cell.figures.added_bytes)),
-        ),
-    ]
+    let mut families = vec![("lookups_total", "Lookups by what was found.", "counter", lookups)];
+    families.extend(counters(&OF_CELLS, &cells.iter().map(|cell| (labels(cell), &cell.figures))));
+    families
 }
 
-fn labels(cell: &Cell) -> Vec<(&'static str, &str)> {
+fn labels(cell: &Cell) -> Labels<'_> {
     vec![("repository", &cell.repository), ("kind", &cell.kind)]
 }
 
 fn of_all(stats: &Stats) -> Vec<Family<'_>> {
-    let by_repository = |value: &dyn Fn(&super::Figures) -> f64| -> Vec<Sample<'_>> {
-        let sample = |named: &'_ super::Named| value(&named.figures);
-        let with_label = stats.repositories.iter().map(|named| (named.name.as_str(), sample(named)));
-        with_label.map(|(name, value)| Sample { labels: vec![("repository", name)], value }).collect()
+    let repositories = stats.repositories.iter();
+    let repositories = repositories.map(|named| (vec![("repository", named.name.as_str())], &named.figures));
+    let mut families = counters(&OF_REPOSITORIES, &repositories);
+    let mut gauge = |name, help, value: Option<f64>| {
+        let samples = value.map(|value| Sample { labels: Vec::new(), value });
+        families.push((name, help, "gauge", samples.into_iter().collect()));
     };
-    let one = |value: f64| vec![Sample { labels: Vec::new(), value }];
-    let disk = |value: &dyn Fn(crate::events::Disk) -> f64| {
-        stats.disk.map(|disk| one(value(disk))).unwrap_or_default()
-    };
-    vec![
-        ("jobs_total", "Jobs that ended.", "counter", by_repository(&|figures| number(figures.jobs.count))),
-        (
-            "job_seconds_total",
-            "Time from the first phase of jobs to the last.",
-            "counter",
-            by_repository(&|figures| number(figures.jobs.total_milliseconds) / 1000.0),
-        ),
-        (
-            "removed_entries_total",
-            "Entries that were removed.",
-            "counter",
-            by_repository(&|figures| number(figures.removed_entries)),
-        ),
-        (
-            "freed_bytes_total",
-            "Bytes that were given back.",
-            "counter",
-            by_repository(&|figures| number(figures.freed_bytes)),
-        ),
-        (
-            "failures_total",
-            "Phases that failed.",
-            "counter",
-            by_repository(&|figures| number(figures.failures)),
-        ),
-        (
-            "disk_used_ratio",
-            "Part of the store's filesystem that is used.",
-            "gauge",
-            disk(&|disk| f64::from(disk.used_percent) / 100.0),
-        ),
-        (
-            "disk_free_bytes",
-            "Bytes free on the store's filesystem.",
-            "gauge",
-            disk(&|disk| number(disk.free_bytes)),
-        ),
-        ("store_bytes", "Bytes that the store takes.", "gauge", disk(&|disk| number(disk.store_bytes))),
-        (
-            "skipped_lines",
-            "Lines of the journal that could not be read.",
-            "gauge",
-            one(number(stats.skipped_lines)),
-        ),
-    ]
+    gauge(
+        "disk_used_ratio",
+        "Part of the store's filesystem that is used.",
+        stats.disk.map(|disk| f64::from(disk.used_percent) / 100.0),
+    );
+    gauge(
+        "disk_free_bytes",
+        "Bytes free on the store's filesystem.",
+        stats.disk.map(|disk| number(disk.free_bytes)),
+    );
+    gauge("store_bytes", "Bytes that the store takes.", stats.disk.map(|disk| number(disk.store_bytes)));
+    gauge("skipped_lines", "Lines of the journal that could not be read.", Some(number(stats.skipped_lines)));
+    families
 }
 
 /// The value of a label: backslash, quote and line feed are escaped, all other characters may stand there.

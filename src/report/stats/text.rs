@@ -22,7 +22,7 @@ fn write_all(stats: &Stats, out: &mut String) -> std::fmt::Result {
     if stats.events == 0 {
         writeln!(
             out,
-            "💿 nothing is recorded yet: jobs that use the action leave a line a phase in the store"
+            "💿 nothing is recorded yet: jobs that use the action leave a line a phase, from the first one that saves on"
         )?;
         return skipped(stats, out);
     }
@@ -75,7 +75,7 @@ fn summary(total: &Figures, out: &mut String) -> std::fmt::Result {
     )?;
     writeln!(
         out,
-        "restored    {} in {}; {} of it not copied, as it was in place",
+        "restored    {} in {}; {} of it not copied (in place already)",
         bytes(total.restored_bytes),
         spread(&total.restores),
         bytes(total.not_copied_bytes)
@@ -115,9 +115,6 @@ fn figures(heading: &str, all: &[Named], out: &mut String) -> std::fmt::Result {
     ])
     .right([1, 2, 3, 4, 5, 6, 7, 8, 9]);
     for Named { name, figures } in all {
-        let median = |spread: &Spread| {
-            if spread.count == 0 { "-".to_owned() } else { milliseconds(spread.median_milliseconds) }
-        };
         table.row([
             if name.is_empty() { "(none)".to_owned() } else { one_line(name) },
             count(figures.lookups()),
@@ -196,6 +193,11 @@ fn spread(spread: &Spread) -> String {
 /// A duration in milliseconds as people read it.
 pub fn milliseconds(milliseconds: u64) -> String {
     took(Duration::from_millis(milliseconds))
+}
+
+/// The median of durations as people read it; `-` where there are none.
+pub fn median(spread: &Spread) -> String {
+    if spread.count == 0 { "-".to_owned() } else { milliseconds(spread.median_milliseconds) }
 }
 
 /// A part as a percentage; `-` for a part of nothing.

@@ -128,6 +128,37 @@ fn a_store_over_its_size_shrinks_whatever_the_disk() {
 }
 
 #[test]
+fn where_files_are_what_is_short_those_of_ready_copies_count() {
+    let Some(mount) = Mount::tmpfs_of_files(64 * MB, 1000, "the guard on a disk of few files") else {
+        return;
+    };
+    let sandbox = Sandbox::below(mount.path());
+    let job = sandbox.job("job");
+    for key in ["k-0000001", "k-0000002"] {
+        for number in 0..400 {
+            trees::write(&job.join(format!("tree/{number}")), format!("{key} {number}").as_bytes());
+        }
+        let move_it = if key.ends_with('2') { &["--move"][..] } else { &[] };
+        sandbox.run(&job, &[&["save", "--key", key], move_it, &["tree"]].concat()).done();
+    }
+    let copies = || fs::read_dir(sandbox.store().join("ready")).unwrap().count();
+    assert_eq!(copies(), 1);
+    // The older entry may go when there is need; the copy makes room enough.
+    let few = Wanted {
+        keep: vec![(Kind::Path, 1)],
+        ..wanted(Limits { used_percent: Some(30), ..Limits::default() })
+    };
+    let guarded = guard(sandbox.cache(), None, &few, &Silent).unwrap();
+    assert!(
+        guarded.before.inodes_percent > Some(40) && guarded.after.inodes_percent < Some(30),
+        "{guarded:#?}"
+    );
+    assert!(copies() == 0 && guarded.removed.is_empty(), "{guarded:#?}");
+    let other = sandbox.job("other");
+    assert!(sandbox.restore(&other, "k-0000001").done().is_hit());
+}
+
+#[test]
 fn what_is_in_use_stays_and_that_is_said() {
     let Some(mount) = Mount::tmpfs(64 * MB, "the guard on a small disk") else { return };
     let (sandbox, _) = filled(&mount, 3);

@@ -17,10 +17,11 @@ fn each_phase_of_a_job_leaves_a_line_and_the_last_one_says_how_long_the_job_took
     std::thread::sleep(std::time::Duration::from_millis(30));
     step.post().passed().says("Cache saved with key: k-2");
     let events = events(&machine);
-    // The first phase of all found no store to leave a line in.
+    // The first two of all found no store to leave a line in, and are brought along by the third.
     let phases: Vec<Phase> = events.iter().map(|event| event.phase).collect();
-    assert_eq!(phases, [Phase::Post, Phase::Pre, Phase::Main, Phase::Post], "{events:#?}");
-    let [first, .., main, last] = &events[..] else { panic!() };
+    assert_eq!(phases, [[Phase::Pre, Phase::Main, Phase::Post]; 2].concat(), "{events:#?}");
+    assert_eq!(events[1].caches[0].hit, Some(Hit::Miss));
+    let [_, _, first, _, main, last] = &events[..] else { panic!() };
     assert_eq!(
         (first.run.repository.as_str(), first.run.job.as_str(), first.run.run_id),
         ("acme/widget", "build", 4711)
@@ -35,6 +36,23 @@ fn each_phase_of_a_job_leaves_a_line_and_the_last_one_says_how_long_the_job_took
     assert!((30..60_000).contains(&last.job_milliseconds.unwrap()), "{last:?}");
     assert!(last.disk.unwrap().store_bytes > 0 && main.job_milliseconds.is_none());
     assert_eq!(first.found, Some(Hit::Miss));
+}
+
+#[test]
+fn what_was_recorded_is_not_brought_along_again() {
+    let machine = Machine::new();
+    let job = machine.job();
+    job.file("data/file", "mine");
+    let mut first = step(&job, "k-1");
+    first.pre().passed();
+    // Another job makes the store meanwhile.
+    saved(&machine, "k-2");
+    first.main().passed();
+    first.post().passed().says("Cache saved with key: k-1");
+    let mut phases: Vec<Phase> = events(&machine).iter().map(|event| event.phase).collect();
+    phases.sort_by_key(|phase| *phase as u8);
+    let each = [Phase::Pre, Phase::Main, Phase::Post];
+    assert_eq!(phases, each.map(|phase| [phase; 2]).concat());
 }
 
 #[test]

@@ -73,7 +73,7 @@ fn the_page_needs_nothing_else_and_nobodys_text_is_more_than_text_in_it() {
         "Content-Security-Policy",
         "prefers-color-scheme: dark",
         "width=device-width",
-        "Found over time",
+        "What lookups found, by day",
         "Disk use by repository and kind",
         "Largest entries",
         "Jobs without and with the cache",

@@ -21,6 +21,12 @@ impl Mount {
         )
     }
 
+    /// One that has room for no more than some files.
+    pub(crate) fn tmpfs_of_files(bytes: u64, files: u64, what: &str) -> Option<Self> {
+        let options = format!("size={bytes},nr_inodes={files},mode=755");
+        Self::at_new_place(&["-t", "tmpfs", "-o", &options, "lc-test-tmpfs"], None, what)
+    }
+
     /// A filesystem made by `mkfs` in a file of some bytes; none, which is said, where it can't be had.
     pub(crate) fn image(bytes: u64, mkfs: &[&str], options: &str, what: &str) -> Option<Self> {
         let image = tempfile::Builder::new().prefix("lc-test-").suffix(".img").tempfile().unwrap();

@@ -1,0 +1,68 @@
+//! How much room a store takes: added up once, and again when something changed.
+
+use std::fs;
+
+use local_cache::store::Store;
+use serde_json::Value;
+
+use super::settle;
+use crate::support::{Sandbox, trees};
+
+/// A store with an entry.
+fn saved() -> (Sandbox, Store) {
+    let sandbox = Sandbox::new();
+    save(&sandbox, 1);
+    let store = Store::open(sandbox.cache()).unwrap().unwrap();
+    (sandbox, store)
+}
+
+fn save(sandbox: &Sandbox, number: u64) {
+    let job = sandbox.job("job");
+    trees::write(&job.join("tree/large"), &trees::noise(number, 3 << 20));
+    sandbox.save(&job, &format!("k-{number}")).done();
+}
+
+/// Changes what was noted to a size that nothing has.
+fn falsify(store: &Store) {
+    let path = store.layout().size();
+    let mut noted: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    noted["bytes"] = 7.into();
+    fs::write(path, noted.to_string()).unwrap();
+}
+
+#[test]
+fn the_sum_is_noted_when_the_store_has_settled_and_holds_until_it_changes() {
+    let (sandbox, store) = saved();
+    drop(fs::remove_file(store.layout().size()));
+    let one = store.allocated().unwrap();
+    assert!((3 << 20..4 << 20).contains(&one), "{one}");
+    assert!(!store.layout().size().exists(), "two changes may have the same time");
+    settle(&store);
+    assert_eq!(store.allocated().unwrap(), one);
+    falsify(&store);
+    assert_eq!(store.allocated().unwrap(), 7, "what was noted is not used");
+
+    save(&sandbox, 2);
+    let two = store.allocated().unwrap();
+    assert!(two > one + (3 << 20), "{two}");
+    settle(&store);
+    assert_eq!(store.allocated().unwrap(), two);
+    falsify(&store);
+    sandbox.prune(1).done();
+    let left = store.allocated().unwrap();
+    assert!((3 << 20..4 << 20).contains(&left), "{left}");
+}
+
+#[test]
+fn a_note_that_can_not_be_read_is_made_anew() {
+    let (_sandbox, store) = saved();
+    let size = store.allocated().unwrap();
+    settle(&store);
+    fs::write(store.layout().size(), "{\"times\":").unwrap();
+    assert_eq!(store.allocated().unwrap(), size);
+    fs::remove_file(store.layout().size()).unwrap();
+    fs::create_dir_all(store.layout().size().join("in the way")).unwrap();
+    assert_eq!(store.allocated().unwrap(), size);
+    assert!(store.layout().size().is_file());
+    assert!(fs::read_dir(store.layout().tmp()).unwrap().next().is_none(), "something was left behind");
+}
