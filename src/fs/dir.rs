@@ -97,11 +97,12 @@ impl Dir {
         Ok(nix::fcntl::renameat(&self.0, from, &self.0, to)?)
     }
 
-    /// Lets two names change what they stand for. No where the kernel or the filesystem can't.
+    /// Lets two names change what they stand for. No where the kernel or the filesystem can't, as overlayfs can't with a
+    /// directory of a lower layer.
     pub fn exchange(&self, one: &[u8], other: &[u8]) -> io::Result<bool> {
         match rustix::fs::renameat_with(&self.0, one, &self.0, other, RenameFlags::EXCHANGE) {
             Ok(()) => Ok(true),
-            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => Ok(false),
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::XDEV) => Ok(false),
             Err(error) => Err(error.into()),
         }
     }

@@ -23,19 +23,7 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Takes the lock on an open file or directory, waiting for it as long as it takes.
-    pub fn wait(file: File, mode: Mode) -> io::Result<Self> {
-        let how = match mode {
-            Mode::Shared => FlockArg::LockShared,
-            Mode::Exclusive => FlockArg::LockExclusive,
-        };
-        match Flock::lock(OwnedFd::from(file), how) {
-            Ok(held) => Ok(Self { _held: held }),
-            Err((_, errno)) => Err(errno.into()),
-        }
-    }
-
-    /// Takes the lock if nobody holds it in a way that excludes this one.
+    /// Takes the lock on an open file or directory if nobody holds it in a way that excludes this one.
     pub fn try_now(file: File, mode: Mode) -> io::Result<Option<Self>> {
         let how = match mode {
             Mode::Shared => FlockArg::LockSharedNonblock,

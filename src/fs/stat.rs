@@ -50,8 +50,7 @@ impl Timestamp {
     }
 
     /// This time less some milliseconds, below 1,000.
-    #[must_use]
-    pub fn minus_milliseconds(self, milliseconds: u32) -> Self {
+    fn minus_milliseconds(self, milliseconds: u32) -> Self {
         let taken = milliseconds * 1_000_000;
         match self.nanoseconds.checked_sub(taken) {
             Some(nanoseconds) => Self { nanoseconds, ..self },
