@@ -8,6 +8,7 @@ use super::job::Job;
 use super::kit;
 use super::machine::picture;
 use super::runner::Runner;
+use super::steps::lay_project;
 
 /// A step of a job in a container: the runner tells its id and puts the action's container on its network.
 fn step<'a>(runner: &'a Runner, job: &Job, with: &[(&str, &str)]) -> Step<'a> {
@@ -72,6 +73,57 @@ fn the_second_job_gets_what_the_first_one_saved_inside_its_container() {
     let foreign: Vec<PathBuf> =
         runner.user.foreign_files().into_iter().filter(|path| *path != cargo).collect();
     assert_eq!(foreign, Vec::<PathBuf>::new());
+}
+
+#[test]
+fn a_cargo_project_is_cached_with_the_images_toolchain_and_cargo_home() {
+    if !kit::ready("docker") {
+        return;
+    }
+    let _lock = kit::shared();
+    let runner = Runner::strict();
+    let user = &runner.user;
+    // As official images of Rust have them.
+    let (cargo, rustup) = (user.directory("image-cargo"), user.directory("image-rustup"));
+    lay_project(&runner, &rustup);
+    let cache = user.directory("cache");
+    let volumes = [(&cargo, "/usr/local/cargo"), (&rustup, "/usr/local/rustup"), (&cache, "/cache")];
+    let volumes = volumes.map(|(here, there)| format!("--volume={}:{there}", here.display()));
+    let own = format!("--user={}:{}", user.uid, user.gid);
+    let homes = ["--env=CARGO_HOME=/usr/local/cargo", "--env=RUSTUP_HOME=/usr/local/rustup"];
+    let options: Vec<&str> = volumes.iter().map(String::as_str).chain(homes).chain([own.as_str()]).collect();
+    let with = [("cache-root", "/cache")];
+    let places = [cargo.join("registry/cache"), runner.workspace.join("target")];
+
+    let job = Job::new(&runner, &options);
+    let mut first = step(&runner, &job, &with);
+    let before = first.begin();
+    assert!(before.contains("target: nothing found for v0-rust-target-build-linux-x86_64-"), "{before}");
+    places.iter().for_each(|place| user.tree(place, 20, 60));
+    user.file_at(&places[1].join("CACHEDIR.TAG"), b"Signature");
+    let saved = places.each_ref().map(|place| picture(place));
+    let after = first.end("success");
+    assert!(after.contains("target: 21 files"), "{after}");
+    drop(job);
+    // A ready copy can't be made between two mounts; whether it was or not, the next job finds an empty workspace.
+    for place in &places {
+        drop(fs::remove_dir_all(place));
+    }
+
+    let job = Job::new(&runner, &options);
+    let mut second = step(&runner, &job, &with);
+    let before = second.begin();
+    for name in ["cache-hit", "registry-cache-hit", "git-cache-hit", "target-cache-hit"] {
+        assert_eq!(second.output(name), Some("true"), "{name}: {before}");
+    }
+    assert!(places.each_ref().map(|place| picture(place)) == saved, "{before}");
+    second.end("success");
+    // Without the image's toolchain it is another build.
+    fs::rename(rustup.join("toolchains"), rustup.join("none")).unwrap();
+    let mut third = step(&runner, &job, &with);
+    let before = third.begin();
+    assert_ne!(third.output("target-cache-hit"), Some("true"), "{before}");
+    third.end("success");
 }
 
 #[test]

@@ -73,23 +73,19 @@ fn what_the_first_job_saves_the_second_one_gets_wherever_it_lies() {
     assert!(after.contains("Cache hit occurred on the primary key linux-1, not saving cache."), "{after}");
 }
 
-/// The project of the user's home and workspace, as a checkout and rustup leave it there.
-fn lay_project(runner: &Runner) {
-    let user = &runner.user;
-    let toolchain = ".rustup/toolchains/stable-x86_64-unknown-linux-gnu/lib/librustc_driver-11aa.so";
+/// A project in the workspace and a toolchain in a directory, as a checkout and rustup leave them there.
+pub(super) fn lay_project(runner: &Runner, rustup: &Path) {
+    let toolchain = "toolchains/stable-x86_64-unknown-linux-gnu/lib/librustc_driver-11aa.so";
     for (path, text) in [
         (runner.workspace.join("Cargo.toml"), "[package]\nname = \"app\"\nversion = \"0.1.0\"\n"),
         (
             runner.workspace.join("Cargo.lock"),
             "version = 4\n\n[[package]]\nname = \"app\"\nversion = \"0.1.0\"\n",
         ),
-        (user.home.join(toolchain), ""),
-        (
-            user.home.join(".rustup/settings.toml"),
-            "default_toolchain = \"stable-x86_64-unknown-linux-gnu\"\n",
-        ),
+        (rustup.join(toolchain), ""),
+        (rustup.join("settings.toml"), "default_toolchain = \"stable-x86_64-unknown-linux-gnu\"\n"),
     ] {
-        user.file_at(&path, text.as_bytes());
+        runner.user.file_at(&path, text.as_bytes());
     }
 }
 
@@ -101,7 +97,7 @@ fn in_a_cargo_project_nothing_needs_to_be_said() {
     let _lock = kit::shared();
     let runner = Runner::strict();
     let user = &runner.user;
-    lay_project(&runner);
+    lay_project(&runner, &user.home.join(".rustup"));
     let places = [user.home.join(".cargo/registry/cache"), runner.workspace.join("target")];
     let mut saved: Vec<Picture> = Vec::new();
     let (before, after) = job(&runner, &[], |step| {
