@@ -22,6 +22,7 @@ const GAP: u64 = 32 << 10;
 pub(super) const MOVES: u32 = 1000;
 
 /// Where a content lies: in which of the opened packs, and where in it.
+#[derive(Clone, Copy)]
 struct Found {
     pack: usize,
     offset: u64,
@@ -64,7 +65,8 @@ impl Store {
         small: &[(LeafId, u64, u32, Digest)],
         batches: &mut Vec<Batch>,
     ) -> Result<()> {
-        let mut contents = Contents { store: self, packs: Vec::new(), found: HashMap::new() };
+        let wanted = small.iter().map(|(_, _, _, digest)| (*digest, None)).collect();
+        let mut contents = Contents { store: self, packs: Vec::new(), found: wanted };
         let mut is_used = vec![false; manifest.packs.len()];
         small.iter().for_each(|(_, _, pack, _)| is_used[*pack as usize] = true);
         for (pack, _) in manifest.packs.iter().zip(is_used).filter(|(_, used)| *used) {
@@ -72,8 +74,13 @@ impl Store {
         }
         let mut located = Vec::with_capacity(small.len());
         for (leaf, length, pack, digest) in small {
-            let found =
-                contents.found.get(digest).filter(|_| *length <= LARGEST_CONTENT).ok_or_else(|| {
+            let found = contents
+                .found
+                .get(digest)
+                .copied()
+                .flatten()
+                .filter(|_| *length <= LARGEST_CONTENT)
+                .ok_or_else(|| {
                     let pack = self.layout.pack(&manifest.packs[*pack as usize]);
                     Error::damaged(&pack, format!("it does not hold the contents {digest}"))
                 })?;
@@ -85,23 +92,25 @@ impl Store {
     }
 }
 
-/// The contents of some packs.
+/// Where some contents lie in some packs.
 struct Contents<'s> {
     store: &'s Store,
     packs: Vec<Arc<Path>>,
-    found: HashMap<Digest, Found>,
+    /// The contents that are looked for.
+    found: HashMap<Digest, Option<Found>>,
 }
 
 impl Contents<'_> {
-    /// Adds the contents of a pack, or of those that it was rewritten into.
+    /// Looks in a pack, or in those that it was rewritten into.
     fn add(&mut self, id: &Digest, depth: u32) -> Result<()> {
         match self.store.open_pack(id) {
             Ok((path, _, index)) => {
                 let pack = self.packs.len();
                 self.packs.push(path.into());
-                self.found.reserve(index.records.len());
                 for record in index.records {
-                    self.found.entry(record.digest).or_insert(Found { pack, offset: record.offset });
+                    if let Some(found) = self.found.get_mut(&record.digest) {
+                        found.get_or_insert(Found { pack, offset: record.offset });
+                    }
                 }
                 Ok(())
             }

@@ -34,8 +34,14 @@ use crate::fs::{Dir, TempName, files as whole, set_mode};
 use crate::monitor::Monitor;
 use crate::workers;
 
-/// Bytes that one thread writes before it looks for more.
-const SHARE: u64 = 2 << 20;
+/// What one thread writes at most before it looks for more, in bytes.
+const LARGEST_SHARE: u64 = 2 << 20;
+/// What it writes at least.
+const SMALLEST_SHARE: u64 = 64 << 10;
+/// How many shares each thread gets if all is divided evenly, so that none waits long for the others at the end.
+const SHARES_PER_THREAD: u64 = 8;
+/// Making a file takes about as long as writing this many bytes.
+const BYTES_PER_FILE: u64 = 32 << 10;
 
 /// A stretch of a file of the store that holds contents of one or more files, read in one go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -172,7 +178,7 @@ impl<'a> Job<'a> {
         self.make_room_for_roots()?;
         let batches = locate(&self.plan.write)?;
         workers::in_order(
-            &shares(&batches),
+            &shares(&batches, rayon::current_num_threads() as u64),
             || files::Writer::new(self),
             |writer, share| share.iter().try_for_each(|batch| writer.write_batch(batch)),
         )?;
@@ -254,13 +260,16 @@ impl<'a> Job<'a> {
 }
 
 /// Divides batches among threads: neighbours stay together, as their files often lie in the same directories.
-fn shares(mut batches: &[Batch]) -> Vec<&[Batch]> {
+fn shares(mut batches: &[Batch], threads: u64) -> Vec<&[Batch]> {
+    let work = |batch: &Batch| batch.length.saturating_add(batch.items.len() as u64 * BYTES_PER_FILE);
+    let all = batches.iter().fold(0, |sum: u64, batch| sum.saturating_add(work(batch)));
+    let share = (all / (threads * SHARES_PER_THREAD).max(1)).clamp(SMALLEST_SHARE, LARGEST_SHARE);
     let mut shares = Vec::new();
     while !batches.is_empty() {
-        let mut bytes = 0;
+        let mut taken: u64 = 0;
         let fits = |batch: &&Batch| {
-            let has_room = bytes < SHARE;
-            bytes += batch.length;
+            let has_room = taken < share;
+            taken = taken.saturating_add(work(batch));
             has_room
         };
         let (share, rest) = batches.split_at(batches.iter().take_while(fits).count());
@@ -389,6 +398,26 @@ mod tests {
                 crate::fs::remove_child(&dir, b"name").unwrap();
             }
         }
+    }
+
+    #[test]
+    fn little_work_is_divided_finely_and_much_of_it_coarsely() {
+        let batch = |length| Batch {
+            path: Path::new("/pack").into(),
+            offset: 0,
+            length,
+            items: vec![Item { leaf: LeafId(0), start: 0, length }],
+        };
+        let lengths = |count: usize, length: u64| -> Vec<usize> {
+            let batches = vec![batch(length); count];
+            let shares = shares(&batches, 2);
+            assert_eq!(shares.concat(), batches);
+            shares.iter().map(|share| share.len()).collect()
+        };
+        assert_eq!(lengths(3, 10), [2, 1]);
+        assert_eq!(lengths(160, SMALLEST_SHARE).len(), 16);
+        assert_eq!(lengths(1000, LARGEST_SHARE), vec![1; 1000]);
+        assert!(lengths(0, 0).is_empty());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use super::kit::{docker, unique};
+use super::kit::{docker, docker_or_error, unique};
 use super::programs::programs;
 
 /// An image by its name. Removed when nobody needs it any more.
@@ -99,7 +99,12 @@ pub(crate) fn lay_out(directory: &Path) {
 /// `docker build` in a directory.
 pub(crate) fn build(context: &Path, options: &[&str]) {
     let context = context.to_string_lossy();
-    docker(&[&["build", "--quiet", "--force-rm", "--network=none"], options, &[&context]].concat());
+    let arguments = [&["build", "--quiet", "--force-rm", "--network=none"], options, &[&context]].concat();
+    match docker_or_error(&arguments) {
+        // The engine's own builder looks for the image of its last step while others remove theirs, and misses it then.
+        Err(error) if error.contains("unable to find image") => drop(docker(&arguments)),
+        other => drop(other.unwrap_or_else(|error| panic!("docker {}: {error}", arguments.join(" ")))),
+    }
 }
 
 /// A file of the repository.

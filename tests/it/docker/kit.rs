@@ -64,11 +64,18 @@ pub(crate) fn act_program() -> Option<PathBuf> {
 
 /// Runs the engine's command line; its standard output. Fails the test if it fails.
 pub(crate) fn docker<S: AsRef<OsStr>>(arguments: &[S]) -> String {
+    docker_or_error(arguments).unwrap_or_else(|error| {
+        let arguments: Vec<_> = arguments.iter().map(|it| it.as_ref().to_string_lossy()).collect();
+        panic!("docker {}: {error}", arguments.join(" "))
+    })
+}
+
+/// The same; an error is what it says on standard error.
+pub(crate) fn docker_or_error<S: AsRef<OsStr>>(arguments: &[S]) -> Result<String, String> {
     let output = Command::new("docker").args(arguments).stdin(Stdio::null()).output().expect("docker runs");
-    let error = String::from_utf8_lossy(&output.stderr).into_owned();
-    let arguments: Vec<_> = arguments.iter().map(|it| it.as_ref().to_string_lossy()).collect();
-    assert!(output.status.success(), "docker {}: {error}", arguments.join(" "));
-    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    let said = if output.status.success() { output.stdout } else { output.stderr };
+    let said = String::from_utf8_lossy(&said).trim().to_owned();
+    if output.status.success() { Ok(said) } else { Err(said) }
 }
 
 pub(crate) fn unique(what: &str) -> String {
