@@ -176,7 +176,7 @@ fn write(store: &Store, entry: &Entry, request: &Request<'_>, monitor: &dyn Moni
     if !claim.is_complete() {
         present.leftovers.clear();
     }
-    let exact = match request.extras {
+    let nothing_extra = match request.extras {
         Extras::Keep => false,
         Extras::Remove => {
             let is_spared = spare_store(store, &mut present, &places)?;
@@ -197,7 +197,8 @@ fn write(store: &Store, entry: &Entry, request: &Request<'_>, monitor: &dyn Moni
     // It costs time later not to know it, no more; and where the store can't be written to, that is said already.
     let moment = if plan.is_empty() { Some(started) } else { Timestamp::next_of_files() };
     if let Some(moment) = moment {
-        drop(store.note_seen(&entry.manifest, &places, Sight { moment, exact }));
+        let names = nothing_extra.then_some(started);
+        drop(store.note_seen(&entry.manifest, &places, Sight { moment, names }));
     }
     if applied.without_attributes > 0 {
         let count = applied.without_attributes;

@@ -1,9 +1,10 @@
 //! What is known of directories outside of the store: when each was last as a manifest says.
 //!
 //! `seen/<manifest>-<device>-<inode>` holds the moment at which the root with that device and inode, and everything
-//! below it that the manifest lists, was as the manifest says, and whether there was nothing else below it. Saving
-//! notes the moment at which its scan began, restoring the one after which it did nothing more. [`crate::tree::seen`]
-//! says what follows for a file or directory that is looked at later.
+//! below it that the manifest lists, was as the manifest says. Saving notes the moment at which its scan began, restoring
+//! the one after which it did nothing more; when it removed what was extra, too, also when it had begun to look, as what
+//! it then removed or made changed the directories. [`crate::tree::seen`] says what follows for a file or directory that
+//! is looked at later.
 //!
 //! Such a note stays true for ever, whatever happens to the directory: it speaks of a moment. It is only ever a
 //! shortcut: without it, files are read and compared by their digests.

@@ -32,19 +32,22 @@ use crate::fs::Timestamp;
 pub struct Sight {
     /// When it was as a manifest says.
     pub moment: Timestamp,
-    /// Whether it held nothing else then.
-    pub exact: bool,
+    /// Since when each directory that did not change has the names in the manifest and no others. None where there may
+    /// be others.
+    pub names: Option<Timestamp>,
 }
 
 impl Sight {
     /// What of it holds for a directory in the one that it is known of.
     pub(super) fn below(self, changed: Timestamp, modified: Timestamp) -> Option<Self> {
-        (is_before(changed, self.moment) || !is_before(modified, self.moment)).then_some(self)
+        // Not so for one that was moved there since.
+        let holds = |since: Timestamp| is_before(changed, since) || !is_before(modified, since);
+        holds(self.moment).then(|| Self { names: self.names.filter(|since| holds(*since)), ..self })
     }
 
-    /// Whether a directory of which it is known holds the names that the manifest has, and no others.
+    /// Whether a directory of which it is known has the names in the manifest and no others.
     pub(super) fn has_its_names(self, changed: Timestamp) -> bool {
-        self.exact && is_before(changed, self.moment)
+        self.names.is_some_and(|since| is_before(changed, since))
     }
 }
 
@@ -122,7 +125,7 @@ mod tests {
         let found = scan(&places, &Options::default()).unwrap();
         let mut seen = Seen::default();
         if let Some(moment) = moment {
-            seen.insert(b"root", Sight { moment, exact: false });
+            seen.insert(b"root", Sight { moment, names: None });
         }
         let leaves = found.tree.leaf_ids().zip(seen.untouched(&found)).filter(|(_, untouched)| *untouched);
         leaves.map(|(leaf, _)| found.tree.leaf_path(leaf).display().to_string()).collect()
@@ -171,13 +174,14 @@ mod tests {
     #[test]
     fn a_directory_has_its_names_when_it_held_nothing_else_and_did_not_change() {
         let at = |nanoseconds| Timestamp { seconds: 10, nanoseconds };
-        let sight = |exact| Sight { moment: at(5), exact };
-        assert!(sight(true).has_its_names(at(4)));
-        assert!(!sight(true).has_its_names(at(5)));
-        assert!(!sight(false).has_its_names(at(4)));
+        let sight = |names: Option<u32>| Sight { moment: at(7), names: names.map(at) };
+        assert!(sight(Some(5)).has_its_names(at(4)));
+        assert!(!sight(Some(5)).has_its_names(at(5)));
+        assert!(!sight(None).has_its_names(at(4)));
         // A name was added to it later, which its own time tells as well; one that was moved in has its old time.
-        assert_eq!(sight(true).below(at(6), at(6)), Some(sight(true)));
-        assert_eq!(sight(true).below(at(6), at(4)), None);
+        assert_eq!(sight(Some(5)).below(at(8), at(8)), Some(sight(Some(5))));
+        assert_eq!(sight(Some(5)).below(at(8), at(4)), None);
+        assert_eq!(sight(Some(5)).below(at(6), at(4)), Some(sight(None)));
     }
 
     #[test]

@@ -237,7 +237,7 @@ impl Looked {
         monitor: &dyn Monitor,
     ) {
         // What was left out may still be there.
-        let sight = Sight { moment: self.started, exact: false };
+        let sight = Sight { moment: self.started, names: None };
         let noted = store.note_seen(id, request.places, sight);
         let kept = noted.and_then(|()| {
             if request.keep_ready {
