@@ -126,6 +126,9 @@ fn disk(before: Option<Room>, after: Option<Disk>, text: &mut String) -> std::fm
     )
 }
 
+/// The colour of bars, one that shows on a light and on a dark page; Mermaid's own is nearly white.
+const BARS: &str = r##"%%{init: {"themeVariables": {"xyChart": {"plotColorPalette": "#4c8bd0"}}}}%%"##;
+
 /// The durations of the last runs. Two are no trend.
 fn chart(trend: &[Past], text: &mut String) -> std::fmt::Result {
     if trend.len() < 3 {
@@ -141,7 +144,7 @@ fn chart(trend: &[Past], text: &mut String) -> std::fmt::Result {
     let ago: Vec<String> = (1..=trend.len()).rev().map(|ago| format!("\"{}\"", ago - 1)).collect();
     let hits = trend.iter().filter(|point| matches!(point.found, Some(Hit::Exact | Hit::Prefix))).count();
     writeln!(text, "The last {} runs of this job, {hits} of them after a hit:\n", trend.len())?;
-    writeln!(text, "```mermaid\nxychart-beta")?;
+    writeln!(text, "```mermaid\n{BARS}\nxychart-beta")?;
     writeln!(text, "    x-axis \"runs ago\" [{}]", ago.join(", "))?;
     writeln!(text, "    y-axis \"{unit}\" 0 --> {}", tenths(longest) / 10 + 1)?;
     writeln!(text, "    bar [{}]\n```\n", values.join(", "))

@@ -131,9 +131,10 @@ fn the_last_runs_are_a_chart_with_nothing_but_numbers_in_it() {
     let chart = |trend: &[Past]| markdown(&Summary { trend, ..Summary::default() });
     let text = chart(&trend).unwrap();
     assert!(
-        text.contains("```mermaid\nxychart-beta\n") && text.contains("The last 20 runs of this job"),
+        text.contains("```mermaid\n%%{init: ") && text.contains("%%\nxychart-beta\n    x-axis"),
         "{text}"
     );
+    assert!(text.contains("The last 20 runs of this job"), "{text}");
     assert!(text.contains("y-axis \"seconds\" 0 --> 90\n"), "{text}");
     let bars = text.split("bar [").nth(1).unwrap().split(']').next().unwrap();
     assert_eq!(bars.split(", ").count(), 20);
