@@ -41,16 +41,13 @@ fn is_recorded(store: &Store, entry: &Entry, recorded: Option<&Record>) -> bool 
 
 /// The entry to compare with: the one that was restored, else the newest of the group.
 pub(super) fn find(store: &Store, request: &Request<'_>) -> Result<Option<Parent>> {
-    let newest = newest_of_group(store, request)?;
-    for id in request.parent.iter().chain(&newest) {
-        match read(store, id, request) {
-            Ok(None) => {}
-            // Without a parent everything is read: slower, but right.
-            Err(error) if error.is_damage() => {}
-            found => return found,
-        }
+    if let Some(id) = &request.parent
+        && let Some(restored) = read(store, id, request)?
+    {
+        return Ok(Some(restored));
     }
-    Ok(None)
+    let newest = newest_of_group(store, request)?;
+    newest.map_or(Ok(None), |id| read(store, &id, request))
 }
 
 fn newest_of_group(store: &Store, request: &Request<'_>) -> Result<Option<EntryId>> {
@@ -63,9 +60,17 @@ fn newest_of_group(store: &Store, request: &Request<'_>) -> Result<Option<EntryI
     Ok(of_group.into_iter().max().map(|(_, id)| id))
 }
 
+/// None where the entry is gone or damaged: without a parent everything is read, which is slower, but right.
 fn read(store: &Store, id: &EntryId, request: &Request<'_>) -> Result<Option<Parent>> {
-    let Some(entry) = store.read_entry(id)? else { return Ok(None) };
-    let manifest = store.read_manifest(&entry)?;
-    let seen = store.seen(&entry.manifest, request.places);
-    Ok(Some(Parent { entry, manifest, seen }))
+    let found = store.read_entry(id).and_then(|entry| {
+        entry.map(|entry| store.read_manifest(&entry).map(|manifest| (entry, manifest))).transpose()
+    });
+    match found {
+        Ok(found) => Ok(found.map(|(entry, manifest)| {
+            let seen = store.seen(&entry.manifest, request.places);
+            Parent { entry, manifest, seen }
+        })),
+        Err(error) if error.is_damage() => Ok(None),
+        Err(error) => Err(error),
+    }
 }
