@@ -55,6 +55,18 @@ pub fn debug(message: &str) -> String {
     command("debug", &[], message)
 }
 
+/// `::group::`: lines that the runner folds under a title, up to `::endgroup::`. They have to be [`plain`].
+pub fn group(title: &str, lines: &[String]) -> String {
+    let mut text = command("group", &[], title);
+    for line in lines {
+        text.push('\n');
+        text.push_str(line);
+    }
+    text.push('\n');
+    text.push_str(&command("endgroup", &[], ""));
+    text
+}
+
 fn command(name: &str, properties: &[(&str, Option<&str>)], data: &str) -> String {
     let mut line = format!("::{name}");
     let mut separator = ' ';

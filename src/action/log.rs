@@ -85,6 +85,15 @@ impl<'w> Log<'w> {
         self.print(LevelFilter::Info, || commands::plain(&text.to_string()).into_owned());
     }
 
+    /// Details that are folded under a title.
+    pub fn group(&self, title: &str, lines: impl IntoIterator<Item = String>) {
+        self.print(LevelFilter::Info, || {
+            let lines: Vec<String> =
+                lines.into_iter().map(|line| commands::plain(&line).into_owned()).collect();
+            commands::group(title, &lines)
+        });
+    }
+
     /// A warning: an annotation and nothing else.
     pub fn warning(&self, annotation: &Annotation<'_>) {
         self.print(LevelFilter::Warn, || commands::warning(annotation));

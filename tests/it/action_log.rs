@@ -69,6 +69,15 @@ fn outside_text_on_a_line_is_never_a_command() {
 }
 
 #[test]
+fn details_are_folded_and_no_command_either() {
+    let fold =
+        |log: &Log<'_>| log.group("t\n::error::x", ["one".to_owned(), "::endgroup::\n::error::x".to_owned()]);
+    let text = logged(at(LevelFilter::Info), fold);
+    assert_eq!(text, "::group::t%0A::error::x\none\n\\::endgroup::\\n::error::x\n::endgroup::\n");
+    assert_eq!(logged(at(LevelFilter::Warn), fold), "");
+}
+
+#[test]
 fn a_closed_output_is_no_failure() {
     struct Closed(usize);
     impl Write for Closed {

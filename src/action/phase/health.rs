@@ -197,8 +197,9 @@ impl Step<'_, '_> {
                 ),
             );
         }
-        for removed in &guarded.removed {
-            self.log.debug(format_args!("removed {}: {}", removed.key, removed.reason));
+        if !guarded.removed.is_empty() {
+            let lines = guarded.removed.iter().map(|removed| format!("{}: {}", removed.key, removed.reason));
+            self.log.group("what was removed, and why", lines);
         }
         for notice in &guarded.notices {
             let text = notice_text(notice, &self.inputs.cache_root);

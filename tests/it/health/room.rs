@@ -35,7 +35,8 @@ fn the_first_phase_removes_old_entries_where_the_store_is_too_large_and_says_wha
     }
     let job = machine.job();
     let mut cache = step(&job, "c").with("max-cache-size", "450kB");
-    cache.pre().passed().says("removed 1 entry");
+    let pre = cache.pre().passed().says("removed 1 entry");
+    pre.says("::group::what was removed, and why\na: ").says("\n::endgroup::\n");
     assert_eq!(machine.entries(), 2);
     cache.main().passed().says("Cache restored from key: c");
     assert!(events(&machine).iter().any(|event| event.removed_entries == 1 && event.freed_bytes > 100_000));
