@@ -22,7 +22,7 @@ fn write_all(stats: &Stats, out: &mut String) -> std::fmt::Result {
     if stats.events == 0 {
         writeln!(
             out,
-            "💿 nothing is recorded yet: jobs that use the action leave a line a phase, from the first one that saves on"
+            "💿 nothing is recorded yet: jobs that use the action leave a line for each phase, once one of them has saved"
         )?;
         return skipped(stats, out);
     }
