@@ -3,6 +3,7 @@
 mod registry;
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +12,7 @@ use local_cache::tree::Places;
 use local_cache::tree::scan::{Exclude, Options, scan};
 
 use crate::cargo_sources::kit::{Files, Runner, Step, Times, check_out, package, printed};
+use crate::support::tools::skip;
 use registry::Registry;
 
 /// How often a dependency is upgraded.
@@ -83,6 +85,34 @@ fn build_all(runner: &Runner, checkout: &Path) -> BTreeSet<String> {
     compiled
 }
 
+/// How cargo lays out what it builds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Layout {
+    /// By kinds of files, until cargo 1.99.
+    Kinds,
+    /// By units, since 1.100; older ones can be told to.
+    Units,
+}
+
+impl Layout {
+    fn env(self) -> Vec<(&'static str, OsString)> {
+        let variables: &[(&str, &str)] = match self {
+            Self::Kinds => &[("__CARGO_TEMPORARY_BUILD_DIR_NEW_LAYOUT_OPT_OUT", "1")],
+            Self::Units => &[("RUSTC_BOOTSTRAP", "1"), ("CARGO_UNSTABLE_BUILD_DIR_NEW_LAYOUT", "true")],
+        };
+        variables.iter().map(|(name, value)| (*name, value.into())).collect()
+    }
+
+    /// Whether a target directory is laid out so; otherwise it is said that this cargo can't.
+    fn is_there(self, target: &Path) -> bool {
+        let found = target.join("debug/.fingerprint").exists();
+        if found != (self == Self::Kinds) {
+            skip("a cargo with both layouts", &format!("outputs are laid out by {self:?}"));
+        }
+        found == (self == Self::Kinds)
+    }
+}
+
 /// A checkout of the workspace, built with the first version of each package.
 struct Built {
     runner: Runner,
@@ -92,13 +122,16 @@ struct Built {
 }
 
 impl Built {
-    fn new() -> Self {
-        Self::with(|_| {})
+    /// None where this cargo does not lay out what it builds so.
+    fn new(layout: Layout) -> Option<Self> {
+        let built = Self::with(layout.env(), |_| {});
+        layout.is_there(&built.checkout.join("target")).then_some(built)
     }
 
-    /// The same with a change to the workspace.
-    fn with(change: impl FnOnce(&mut Files)) -> Self {
-        let runner = Runner::new();
+    /// With variables for cargo, and with a change to the workspace.
+    fn with(env: Vec<(&'static str, OsString)>, change: impl FnOnce(&mut Files)) -> Self {
+        let mut runner = Runner::new();
+        runner.env = env;
         let registry = Registry::new();
         let checkout = runner.path("repo");
         publish_all(&registry, 0);
@@ -122,7 +155,16 @@ fn bytes(directory: &Path, exclude: Option<Exclude<'_>>) -> u64 {
 
 #[test]
 fn ten_upgrades_of_dependencies_leave_what_one_fresh_build_would() {
-    let Built { runner, registry, checkout, mut files } = Built::new();
+    ten_upgrades(Layout::Kinds);
+}
+
+#[test]
+fn ten_upgrades_leave_as_little_where_outputs_are_laid_out_by_units() {
+    ten_upgrades(Layout::Units);
+}
+
+fn ten_upgrades(layout: Layout) {
+    let Some(Built { runner, registry, checkout, mut files }) = Built::new(layout) else { return };
     runner.save_pruned(&Step::of(&checkout), "key");
     let mut unpruned = 0;
     for number in 1..=UPGRADES {
@@ -152,7 +194,7 @@ fn ten_upgrades_of_dependencies_leave_what_one_fresh_build_would() {
 #[test]
 fn a_registry_without_what_the_lock_file_does_not_need_builds_offline() {
     let Built { runner, registry, checkout, .. } =
-        Built::with(|files| *files.get_mut("lib/Cargo.toml").unwrap() += "only = \"1\"\n");
+        Built::with(Vec::new(), |files| *files.get_mut("lib/Cargo.toml").unwrap() += "only = \"1\"\n");
     publish_all(&registry, 1);
     upgrade(&runner, &checkout);
     build_all(&runner, &checkout);
@@ -204,11 +246,16 @@ fn keep_only(directory: &Path, exclude: Exclude<'_>) {
 
 #[test]
 fn a_test_that_was_removed_goes_and_a_failed_build_costs_no_other_unit() {
-    let Built { runner, registry: _registry, checkout, mut files } = Built::new();
+    for layout in [Layout::Kinds, Layout::Units] {
+        remove_a_test(layout);
+    }
+}
+
+fn remove_a_test(layout: Layout) {
+    let Some(Built { runner, registry: _registry, checkout, mut files }) = Built::new(layout) else { return };
     let has_outer = |checkout: &Path| {
-        let deps = fs::read_dir(checkout.join("target/debug/deps")).unwrap();
-        deps.filter(|entry| entry.as_ref().unwrap().file_name().to_str().unwrap().starts_with("outer-"))
-            .count()
+        let names = names(&checkout.join("target/debug"));
+        names.iter().filter(|path| path.rsplit('/').next().unwrap().starts_with("outer-")).count()
     };
     assert!(has_outer(&checkout) > 0);
     files.insert("Cargo.lock".into(), fs::read_to_string(checkout.join("Cargo.lock")).unwrap());

@@ -71,8 +71,7 @@ fn spread(looked: &Looked, alive: &mut [Vec<bool>]) {
 
 /// What units have in common of which one is usually made in place of the other: profile, package and what of it.
 fn identity(profile: usize, unit: &Unit) -> (usize, &str, &str) {
-    let package = unit.directory.rsplit_once('-').map_or(&*unit.directory, |(package, _)| package);
-    (profile, package, &unit.name)
+    (profile, &unit.package, &unit.name)
 }
 
 fn newest(looked: &Looked) -> HashMap<(usize, &str, &str), Timestamp> {
@@ -100,10 +99,11 @@ mod tests {
     const NOW: Timestamp = Timestamp { seconds: 100 * 86_400, nanoseconds: 0 };
 
     /// A unit of a package, built some days ago; its fingerprint is its number.
-    fn unit(directory: &str, number: u64, needs: &[u64], days: i64) -> Unit {
+    fn unit(package: &str, number: u64, needs: &[u64], days: i64) -> Unit {
         Unit {
-            directory: format!("{directory}-{number:016x}"),
-            name: format!("lib-{directory}"),
+            package: package.to_owned(),
+            hash: format!("{number:016x}"),
+            name: format!("lib-{package}"),
             fingerprint: Some(number),
             needs: needs.to_vec(),
             origin: Origin::Elsewhere,

@@ -1,10 +1,15 @@
 //! What a target directory says of itself.
 //!
-//! cargo, `core/compiler/{layout,fingerprint}`: `<profile>/.fingerprint/<package>-<hash>` has for each unit a file with
-//! the unit's fingerprint and beside it, as JSON, what that was made from: among others the fingerprints of the units it
-//! depends on. Outputs in `deps`, `build` and `examples` carry the same hash. Which sources a unit was made from stands in
-//! the dep-info that the compiler wrote beside the output. A target directory that is laid out otherwise has no profiles
-//! here, and all of it is kept.
+//! cargo, `compiler/{layout,fingerprint}`: for each unit there is a file with the unit's fingerprint and beside it, as
+//! JSON, what that was made from: among others the fingerprints of the units it depends on. Which sources a unit was made
+//! from stands in the dep-info that the compiler wrote beside the output. There are two layouts:
+//!
+//! - until 1.99, fingerprints are in `<profile>/.fingerprint/<package>-<hash>`, and outputs in `deps`, `build` and
+//!   `examples` carry the same hash;
+//! - since 1.100, all of a unit is in `<profile>/build/<package>/<hash>`: `fingerprint`, `out` and `run`.
+//!
+//! A target directory that two versions of cargo used has both. One that is laid out otherwise has no profiles here, and
+//! all of it is kept.
 
 use std::collections::HashMap;
 use std::io::Read as _;
@@ -27,12 +32,11 @@ pub struct Looked {
 pub struct Profile {
     /// Where it is.
     pub directory: PathBuf,
-    /// The names in `.fingerprint`.
-    pub fingerprints: Vec<String>,
     /// The units in it.
     pub units: Vec<Unit>,
-    /// The names in `deps`, `build` and `examples`, each with the directory before it.
-    pub outputs: Vec<PathBuf>,
+    /// What belongs to a unit, alone or with others: files and directories, relative to the profile's, each with the
+    /// unit's hash.
+    pub pieces: Vec<(PathBuf, String)>,
     /// What is in `incremental`.
     pub incremental: Vec<Incremental>,
 }
@@ -40,8 +44,10 @@ pub struct Profile {
 /// Something that cargo built.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unit {
-    /// Its directory in `.fingerprint`: package and hash.
-    pub directory: String,
+    /// The name of its package.
+    pub package: String,
+    /// Its hash, which some units of a package share.
+    pub hash: String,
     /// What of the package it is: `lib-serde`, `test-bin-app`.
     pub name: String,
     /// Its fingerprint; none when its build did not end well.
@@ -85,14 +91,13 @@ const ENOUGH: u64 = 16 << 10;
 pub fn look(target: &Path) -> Result<Looked> {
     let mut profiles = Vec::new();
     for first in directories(target)? {
-        if is_directory(&first.join(FINGERPRINTS)) {
-            profiles.push(profile(first)?);
+        let found = profile(&first)?;
+        if found.is_some() {
+            profiles.extend(found);
             continue;
         }
         for second in directories(&first)? {
-            if is_directory(&second.join(FINGERPRINTS)) {
-                profiles.push(profile(second)?);
-            }
+            profiles.extend(profile(&second)?);
         }
     }
     Ok(Looked { profiles })
@@ -100,38 +105,68 @@ pub fn look(target: &Path) -> Result<Looked> {
 
 const FINGERPRINTS: &str = ".fingerprint";
 
-fn profile(directory: PathBuf) -> Result<Profile> {
-    let mut outputs = Vec::new();
-    let mut described = HashMap::new();
-    for kind in ["deps", "build", "examples"] {
-        for name in names(&directory.join(kind))? {
-            if let Some(hash) = name.strip_suffix(".d").and_then(hash_of) {
-                described.insert(hash.to_owned(), directory.join(kind).join(&name));
-            }
-            outputs.push(Path::new(kind).join(name));
-        }
+/// The profile that a directory is; none when cargo has built nothing in it.
+fn profile(directory: &Path) -> Result<Option<Profile>> {
+    let mut profile = Profile { directory: directory.to_owned(), ..Profile::default() };
+    add_by_kinds(&mut profile)?;
+    add_by_units(&mut profile)?;
+    if profile.pieces.is_empty() {
+        return Ok(None);
     }
-    let fingerprints = names(&directory.join(FINGERPRINTS))?;
-    let mut units = Vec::new();
-    for package in &fingerprints {
-        let Some(hash) = hash_of(package) else { continue };
-        let dep_info = described.get(hash).cloned().or_else(|| dep_info_of_script(&directory, package));
-        let origin = dep_info.and_then(|path| first_source(&path)).map_or(Origin::Elsewhere, origin);
-        units.extend(units_of(&directory.join(FINGERPRINTS), package, &origin)?);
-    }
-    let mut incremental = Vec::new();
     for name in names(&directory.join("incremental"))? {
         let path = directory.join("incremental").join(&name);
         let Ok(Some(stat)) = files::stat(&path) else { continue };
-        incremental.push(Incremental { name, modified: stat.modified, sessions: names(&path)? });
+        profile.incremental.push(Incremental { name, modified: stat.modified, sessions: names(&path)? });
     }
-    Ok(Profile { directory, fingerprints, units, outputs, incremental })
+    Ok(Some(profile))
 }
 
-/// The dep-info of a build script, which lies with its program.
-fn dep_info_of_script(profile: &Path, package: &str) -> Option<PathBuf> {
-    let directory = profile.join("build").join(package);
-    let name = names(&directory).ok()?.into_iter().find(|name| name.strip_suffix(".d").is_some())?;
+/// Adds what is laid out by kinds of files: all fingerprints in one directory, all outputs in a few.
+fn add_by_kinds(profile: &mut Profile) -> Result<()> {
+    let directory = profile.directory.clone();
+    if !is_directory(&directory.join(FINGERPRINTS)) {
+        return Ok(());
+    }
+    let mut described = HashMap::new();
+    for kind in ["deps", "build", "examples"] {
+        for name in names(&directory.join(kind))? {
+            let Some(hash) = hash_of(&name) else { continue };
+            let path = Path::new(kind).join(&name);
+            if name.strip_suffix(".d").is_some() {
+                described.insert(hash.to_owned(), directory.join(&path));
+            }
+            profile.pieces.push((path, hash.to_owned()));
+        }
+    }
+    for name in names(&directory.join(FINGERPRINTS))? {
+        let Some((package, hash)) = package_and_hash(&name) else { continue };
+        let of_script = || dep_info_in(&directory.join("build").join(&name));
+        let dep_info = described.get(hash).cloned().or_else(of_script);
+        let path = Path::new(FINGERPRINTS).join(&name);
+        profile.units.extend(units_of(&directory.join(&path), package, hash, dep_info.as_deref())?);
+        profile.pieces.push((path, hash.to_owned()));
+    }
+    Ok(())
+}
+
+/// Adds what is laid out by units.
+fn add_by_units(profile: &mut Profile) -> Result<()> {
+    for package in names(&profile.directory.join("build"))? {
+        let of_package = Path::new("build").join(&package);
+        for hash in names(&profile.directory.join(&of_package))?.into_iter().filter(|name| is_hash(name)) {
+            let path = of_package.join(&hash);
+            let unit = profile.directory.join(&path);
+            let dep_info = dep_info_in(&unit.join("out"));
+            profile.units.extend(units_of(&unit.join("fingerprint"), &package, &hash, dep_info.as_deref())?);
+            profile.pieces.push((path, hash));
+        }
+    }
+    Ok(())
+}
+
+/// The dep-info that lies with an output which has no other.
+fn dep_info_in(directory: &Path) -> Option<PathBuf> {
+    let name = names(directory).ok()?.into_iter().find(|name| name.strip_suffix(".d").is_some())?;
     Some(directory.join(name))
 }
 
@@ -141,25 +176,28 @@ struct Fingerprint {
     deps: Vec<(u64, String, bool, u64)>,
 }
 
-/// The units of a directory of `.fingerprint`.
-fn units_of(fingerprints: &Path, package: &str, origin: &Origin) -> Result<Vec<Unit>> {
-    let directory = fingerprints.join(package);
+/// The units whose fingerprints are in a directory.
+fn units_of(directory: &Path, package: &str, hash: &str, dep_info: Option<&Path>) -> Result<Vec<Unit>> {
+    let made_from = dep_info.and_then(first_source).map_or(Origin::Elsewhere, origin);
     let mut units = Vec::new();
-    for json in names(&directory)? {
+    for json in names(directory)? {
         let Some(name) = json.strip_suffix(".json") else { continue };
-        let hash = directory.join(name);
-        let (Ok(Some(built)), Ok(bytes), Ok(hash)) =
-            (files::modified(&hash), files::read(&directory.join(&json)), files::read(&hash))
+        // What a build script left in its directory says nothing of where the script came from.
+        let origin = if name.starts_with("run-") { Origin::Elsewhere } else { made_from.clone() };
+        let fingerprint = directory.join(name);
+        let (Ok(Some(built)), Ok(bytes), Ok(fingerprint)) =
+            (files::modified(&fingerprint), files::read(&directory.join(&json)), files::read(&fingerprint))
         else {
             continue;
         };
         let Ok(Fingerprint { deps }) = serde_json::from_slice(&bytes) else { continue };
         units.push(Unit {
-            directory: package.to_owned(),
+            package: package.to_owned(),
+            hash: hash.to_owned(),
             name: name.to_owned(),
-            fingerprint: number(&hash),
+            fingerprint: number(&fingerprint),
             needs: deps.into_iter().map(|(_, _, _, fingerprint)| fingerprint).collect(),
-            origin: origin.clone(),
+            origin,
             built,
         });
     }
@@ -174,11 +212,17 @@ fn number(hex: &[u8]) -> Option<u64> {
 }
 
 /// The hash at the end of a name, before any ending.
-pub(super) fn hash_of(name: &str) -> Option<&str> {
+fn hash_of(name: &str) -> Option<&str> {
     let stem = name.split_once('.').map_or(name, |(stem, _)| stem);
-    let (_, hash) = stem.rsplit_once('-')?;
-    let is_hash = hash.len() == 16 && hash.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    is_hash.then_some(hash)
+    package_and_hash(stem).map(|(_, hash)| hash)
+}
+
+fn package_and_hash(name: &str) -> Option<(&str, &str)> {
+    name.rsplit_once('-').filter(|(_, hash)| is_hash(hash))
+}
+
+fn is_hash(text: &str) -> bool {
+    text.len() == 16 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// The first source in dep-info, which is written as a rule of make: `OUTPUT: SOURCE SOURCE...`.

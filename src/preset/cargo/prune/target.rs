@@ -16,8 +16,8 @@
 //! place and it is 14 days old. Was it used after all, it is built once more, and is new then. The same holds for other
 //! toolchains' leftovers: while a job uses two toolchains it keeps the outputs of both.
 //!
-//! Files in `deps`, `build` and `examples` go with the unit whose hash they carry, and where there is none, for then
-//! nothing refers to them. Of what the compiler keeps to build crates in part, as many directories are kept of each crate
+//! Files and directories go with the unit whose hash they carry, and where there is none, for then nothing refers to
+//! them. Of what the compiler keeps to build crates in part, as many directories are kept of each crate
 //! as there are units of it, the newest ones, and in each the newest finished session, the only one the compiler takes.
 //!
 //! All that is not understood stays: programs and libraries in the directory of the profile itself, `doc`, `tmp`, target
@@ -30,7 +30,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::graph::alive;
-use super::look::{Incremental, Looked, Origin, Profile, hash_of};
+use super::look::{Incremental, Looked, Origin, Profile};
 use super::needed::Needed;
 use crate::fs::Timestamp;
 use crate::tree::scan::Take;
@@ -44,6 +44,12 @@ pub struct Leftovers {
 }
 
 impl Leftovers {
+    /// Leaves out what another directory has of them, too.
+    pub fn add(&mut self, other: Self) {
+        self.paths.extend(other.paths);
+        self.units += other.units;
+    }
+
     /// Leaves them out.
     pub fn into_exclude(self) -> impl Fn(&Path, bool) -> Take + Send + Sync + 'static {
         move |path, _| if self.paths.contains(path) { Take::No } else { Take::Yes }
@@ -63,15 +69,10 @@ pub fn leftovers(
     let mut left = Leftovers::default();
     for (profile, alive) in looked.profiles.iter().zip(alive(looked, needed, is_source, now)) {
         let used = profile.units.iter().zip(&alive).filter(|(_, alive)| **alive);
-        let used: HashSet<&str> = used.map(|(unit, _)| &*unit.directory).collect();
-        let hashes: HashSet<&str> = used.iter().filter_map(|directory| hash_of(directory)).collect();
+        let used: HashSet<&str> = used.map(|(unit, _)| &*unit.hash).collect();
         left.units += alive.iter().filter(|alive| !**alive).count();
-        let dead = profile.fingerprints.iter().filter(|directory| !used.contains(directory.as_str()));
-        left.paths.extend(dead.map(|directory| profile.directory.join(".fingerprint").join(directory)));
-        left.paths.extend(profile.outputs.iter().filter_map(|output| {
-            let hash = hash_of(output.file_name()?.to_str()?)?;
-            (!hashes.contains(hash)).then(|| profile.directory.join(output))
-        }));
+        let dead = profile.pieces.iter().filter(|(_, hash)| !used.contains(hash.as_str()));
+        left.paths.extend(dead.map(|(piece, _)| profile.directory.join(piece)));
         left.paths.extend(old_sessions(profile, &alive));
     }
     left
@@ -132,7 +133,8 @@ mod tests {
 
     fn unit(package: &str, name: &str, hash: &str, fingerprint: Option<u64>) -> Unit {
         Unit {
-            directory: format!("{package}-{hash}"),
+            package: package.to_owned(),
+            hash: hash.to_owned(),
             name: name.to_owned(),
             fingerprint,
             needs: Vec::new(),
@@ -150,39 +152,25 @@ mod tests {
     }
 
     #[test]
-    fn outputs_go_with_their_unit_and_what_is_not_understood_stays() {
+    fn pieces_go_with_their_unit() {
         let [kept, failed, unknown] = HASHES;
-        let outputs = [
-            format!("deps/libapp-{kept}.rlib"),
-            format!("deps/app-{failed}.d"),
-            format!("deps/app-{unknown}.app.x-cgu.0.rcgu.o"),
-            "deps/libplain.so".to_owned(),
-            format!("build/app-{kept}"),
-            format!("build/app-{failed}"),
-            format!("examples/try-{unknown}"),
-            "examples/try".to_owned(),
+        let pieces = [
+            ("deps/libapp.rlib", kept),
+            ("deps/app.d", failed),
+            ("build/app/1", kept),
+            ("build/app/2", failed),
+            ("examples/try", unknown),
         ];
         let profile = Profile {
             directory: "/t/debug".into(),
-            fingerprints: vec![format!("app-{kept}"), format!("app-{failed}"), format!("empty-{unknown}")],
             units: vec![unit("app", "lib-app", kept, Some(1)), unit("app", "bin-app", failed, None)],
-            outputs: outputs.iter().map(PathBuf::from).collect(),
+            pieces: pieces.map(|(path, hash)| (path.into(), hash.to_owned())).into(),
             incremental: Vec::new(),
         };
         let left = leftovers(&Looked { profiles: vec![profile] }, None, &|_| true, Timestamp::default());
         let mut paths: Vec<String> = left.paths.iter().map(|path| path.display().to_string()).collect();
         paths.sort_unstable();
-        assert_eq!(
-            paths,
-            [
-                format!("/t/debug/.fingerprint/app-{failed}"),
-                format!("/t/debug/.fingerprint/empty-{unknown}"),
-                format!("/t/debug/build/app-{failed}"),
-                format!("/t/debug/deps/app-{failed}.d"),
-                format!("/t/debug/deps/app-{unknown}.app.x-cgu.0.rcgu.o"),
-                format!("/t/debug/examples/try-{unknown}"),
-            ]
-        );
+        assert_eq!(paths, ["/t/debug/build/app/2", "/t/debug/deps/app.d", "/t/debug/examples/try"]);
         assert_eq!(left.units, 1);
         assert_eq!(left.into_exclude()(Path::new(&paths[0]), true), Take::No);
     }
