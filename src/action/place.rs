@@ -122,7 +122,9 @@ fn touched(env: &Env, inputs: &Inputs, context: &Context) -> Vec<PathBuf> {
     }
     let cargo_home = env.path("CARGO_HOME").unwrap_or(Path::new("~/.cargo")).to_owned();
     let lines = inputs.cargo.workspaces.iter().flat_map(|line| [Some(&line.root), line.target.as_ref()]);
-    let named = lines.flatten().map(PathBuf::from).chain(env.path("CARGO_TARGET_DIR").map(Path::to_owned));
+    let variables = ["CARGO_TARGET_DIR", "CARGO_BUILD_BUILD_DIR"].into_iter();
+    let named = lines.flatten().map(PathBuf::from);
+    let named = named.chain(variables.filter_map(|name| env.path(name).map(Path::to_owned)));
     let elsewhere = named.chain([cargo_home]).filter(|path| path.is_absolute() || path.starts_with("~"));
     elsewhere.chain(context.workspace.clone()).collect()
 }

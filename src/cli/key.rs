@@ -46,7 +46,9 @@ fn text(keys: &Keys, base: &Base) -> String {
     explain(&mut text, "registry", &keys.registry, base);
     explain(&mut text, "git", &keys.git, base);
     for target in &keys.target {
-        explain(&mut text, &shown(&target.directory, base), &target.key, base);
+        let directories = std::iter::once(&target.directory).chain(&target.builds);
+        let directories: Vec<String> = directories.map(|directory| shown(directory, base)).collect();
+        explain(&mut text, &directories.join(" and "), &target.key, base);
     }
     text
 }
@@ -128,6 +130,8 @@ fn document(keys: &Keys) -> Value {
             let workspaces = target.workspaces.iter().map(|asked| asked.root.display().to_string());
             value["workspaces"] = workspaces.collect();
             value["directory"] = json!(target.directory.display().to_string());
+            let builds = target.builds.iter().map(|build| build.display().to_string());
+            value["build-directories"] = builds.collect();
             value
         })
         .collect();

@@ -96,7 +96,8 @@ inputs! {
         "auto, cargo or none. auto: cargo when path is empty and the workspace has a Cargo.lock or Cargo.toml.");
     WORKSPACES = InputSpec::new("workspaces", ". -> target", CACHE,
         "Cargo workspaces and their target directories, one a line, as 'root -> target'. CARGO_TARGET_DIR and \
-         build.target-dir count where no other directory than target is named.");
+         build.target-dir count where no other directory than target is named. What build.build-dir puts elsewhere is \
+         kept with it.");
     PREFIX_KEY = InputSpec::new("prefix-key", "v0-rust", CACHE,
         "First part of the computed key; change it to start afresh.");
     SHARED_KEY = InputSpec::new("shared-key", "", CACHE,

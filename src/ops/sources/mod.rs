@@ -64,9 +64,11 @@ pub fn look_for(request: &Request<'_>, monitor: &dyn Monitor) -> Result<Area> {
             others.push(locate(directory)?);
         }
     }
-    let targets = request.workspaces.iter().map(|workspace| &workspace.target);
+    let targets =
+        request.workspaces.iter().flat_map(|workspace| [Some(&workspace.target), workspace.build.as_ref()]);
     // What does not exist needs no skipping.
     let skipped = targets
+        .flatten()
         .filter_map(|name| locate(name).ok())
         .chain(request.skipped.iter().cloned())
         .filter_map(|path| files::canonical(&path).ok())

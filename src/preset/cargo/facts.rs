@@ -119,6 +119,8 @@ pub struct WorkspaceFacts {
     pub asked: WorkspaceAsked,
     /// The target directory, absolute.
     pub target: PathBuf,
+    /// The directory of intermediate artifacts, absolute, where it is another one (`build.build-dir`).
+    pub build: Option<PathBuf>,
     /// The Cargo project; `None` where there is neither a Cargo.toml nor a Cargo.lock.
     pub project: Option<Project>,
 }

@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use super::config;
 use super::facts::{Asked, Facts, Project, SourceFile, WorkspaceAsked, WorkspaceFacts};
 use super::look::{Look, Sight};
 use super::members::{clean, manifests, workspace_root};
 use super::rustup::{above, toolchain};
 use super::variables;
+use super::{build_dir, config};
 
 /// Looks at what is asked for on this machine. What can't be looked at is in [`Facts::warnings`].
 pub fn gather(asked: &Asked) -> Facts {
@@ -39,13 +39,15 @@ fn facts_of(asked: &Asked, workspace: &WorkspaceAsked, look: &mut Look) -> Works
     // Where symlinks lead counts: cargo and rustup look above the directory that they really stand in.
     let project = look.real(&workspace.root).and_then(|real| project(asked, &real, look));
     let target = target(asked, workspace, project.as_ref());
+    let build = project.as_ref().and_then(|project| build(asked, workspace, project, look));
     if project.is_none() {
         look.warn(format!(
             "there is no Cargo project in {}, so it has no cache; name the directory of a Cargo.toml in workspaces",
             workspace.root.display()
         ));
     }
-    WorkspaceFacts { asked: workspace.clone(), target, project }
+    let build = build.filter(|build| *build != target);
+    WorkspaceFacts { asked: workspace.clone(), target, build, project }
 }
 
 fn project(asked: &Asked, directory: &Path, look: &mut Look) -> Option<Project> {
@@ -73,15 +75,37 @@ fn target(asked: &Asked, workspace: &WorkspaceAsked, project: Option<&Project>) 
     if let Some(target) = variables.iter().find_map(|name| asked.variable(name)) {
         return clean(&root.join(target));
     }
-    let configured = project.and_then(|project| {
-        project.configs.iter().find_map(|file| {
-            // A path in a configuration file is relative to the directory that holds `.cargo`.
-            let base = file.path.parent().and_then(Path::parent)?;
-            Some(clean(&base.join(config::target_dir(&file.bytes)?)))
-        })
-    });
+    let configured = project.and_then(|project| configured(project, "target-dir"));
     let root_of_project = project.map_or(root, |project| &project.root);
-    configured.unwrap_or_else(|| clean(&root_of_project.join("target")))
+    configured
+        .map_or_else(|| clean(&root_of_project.join("target")), |(base, target)| clean(&base.join(target)))
+}
+
+/// The directory of intermediate artifacts, where one is set.
+fn build(asked: &Asked, workspace: &WorkspaceAsked, project: &Project, look: &mut Look) -> Option<PathBuf> {
+    let (base, template) = match asked.variable("CARGO_BUILD_BUILD_DIR") {
+        Some(value) => (workspace.root.as_path(), value.to_string_lossy().into_owned()),
+        None => configured(project, "build-dir")?,
+    };
+    let manifest = project.root.join("Cargo.toml");
+    let manifest = look.real(&manifest).unwrap_or(manifest);
+    let about =
+        build_dir::Workspace { root: &project.root, manifest: &manifest, cargo_home: &asked.cargo_home };
+    match build_dir::expand(&template, &about) {
+        Ok(path) => Some(clean(&base.join(path))),
+        Err(why) => {
+            look.warn(format!("build.build-dir is `{template}`, which cargo does not take ({why}), so intermediate artifacts are not cached; correct it"));
+            None
+        }
+    }
+}
+
+/// A directory that a configuration file sets in `build`, and what it is relative to: the directory that holds `.cargo`.
+fn configured<'p>(project: &'p Project, key: &str) -> Option<(&'p Path, String)> {
+    project.configs.iter().find_map(|file| {
+        let base = file.path.parent().and_then(Path::parent)?;
+        Some((base, config::directory(&file.bytes, key)?))
+    })
 }
 
 /// How deep configuration files may include others, lest they go in circles.

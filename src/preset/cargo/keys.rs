@@ -36,6 +36,9 @@ pub struct TargetKey {
     pub workspaces: Vec<WorkspaceAsked>,
     /// The target directory, absolute.
     pub directory: PathBuf,
+    /// The other directories that they build into, absolute: those of intermediate artifacts (`build.build-dir`). One
+    /// that several target directories share is the first one's.
+    pub builds: Vec<PathBuf>,
     /// Its key.
     pub key: Key,
 }
@@ -110,12 +113,23 @@ fn targets(facts: &Facts, members: &[Member<'_>]) -> Vec<TargetKey> {
             None => of_directories.push((directory, vec![*member])),
         }
     }
-    let target = |(directory, members): (&PathBuf, Vec<Member<'_>>)| TargetKey {
-        workspaces: members.iter().map(|(workspace, _)| workspace.asked.clone()).collect(),
-        directory: directory.clone(),
-        key: built(facts, "target", &members),
+    let mut known: Vec<PathBuf> = of_directories.iter().map(|(directory, _)| (*directory).clone()).collect();
+    let mut target = |(directory, members): (&PathBuf, Vec<Member<'_>>)| {
+        let mut builds = Vec::new();
+        for build in members.iter().filter_map(|(workspace, _)| workspace.build.as_ref()) {
+            if !known.contains(build) {
+                known.push(build.clone());
+                builds.push(build.clone());
+            }
+        }
+        TargetKey {
+            workspaces: members.iter().map(|(workspace, _)| workspace.asked.clone()).collect(),
+            directory: directory.clone(),
+            builds,
+            key: built(facts, "target", &members),
+        }
     };
-    of_directories.into_iter().map(target).collect()
+    of_directories.into_iter().map(&mut target).collect()
 }
 
 /// The parts that say whose a cache of what was built is, and the beginning of its key.

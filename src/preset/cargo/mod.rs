@@ -21,6 +21,7 @@
 //! the readable words before it), the second over what cargo sorts out by itself (lock file, manifests,
 //! configuration). The only restore prefix ends after the first.
 
+mod build_dir;
 mod canonical;
 mod config;
 mod facts;

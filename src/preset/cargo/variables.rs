@@ -111,8 +111,14 @@ pub(super) fn select(env: &BTreeMap<OsString, OsString>, words: &[String]) -> BT
 }
 
 /// Variables that are in no key and yet bear on what is found: where things are, and which toolchain is meant.
-const LEADING: [&str; 5] =
-    ["CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN", "CARGO_TARGET_DIR", "CARGO_BUILD_TARGET_DIR"];
+const LEADING: [&str; 6] = [
+    "CARGO_HOME",
+    "RUSTUP_HOME",
+    "RUSTUP_TOOLCHAIN",
+    "CARGO_TARGET_DIR",
+    "CARGO_BUILD_TARGET_DIR",
+    "CARGO_BUILD_BUILD_DIR",
+];
 
 /// Whether keys, or where the caches lie, depend on a variable other than `PATH` and `HOME`: what has to be known of an
 /// environment elsewhere, and nothing secret.
@@ -214,6 +220,7 @@ mod tests {
             "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER",
             "CARGO_BUILD_JOBS",
             "CARGO_BUILD_TARGET_DIR",
+            "CARGO_BUILD_BUILD_DIR",
             "CARGO_BUILD_RUSTDOCFLAGS",
             "CARGO_TERM_COLOR",
             "CARGO_NET_RETRY",

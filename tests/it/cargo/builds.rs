@@ -9,7 +9,7 @@ use super::registry::{Registry, git_dependency, run_cargo, rustup_home};
 use crate::compat::support::{Job, Machine};
 
 /// A project with a crate from the registry and one from git, checked out into a job's workspace.
-fn project<'m>(machine: &'m Machine, registry: &Registry, with_lock: bool) -> Job<'m> {
+pub(super) fn project<'m>(machine: &'m Machine, registry: &Registry, with_lock: bool) -> Job<'m> {
     let job = machine.job().var("RUSTUP_HOME", rustup_home());
     let git = machine.path("from-git");
     if !git.exists() {
@@ -40,7 +40,7 @@ fn said(ran: &Output) -> String {
 }
 
 #[track_caller]
-fn cargo(machine: &Machine, directory: &Path, arguments: &[&str]) -> String {
+pub(super) fn cargo(machine: &Machine, directory: &Path, arguments: &[&str]) -> String {
     let ran = run_cargo(&machine.home(), directory, arguments);
     assert!(ran.status.success(), "{}", said(&ran));
     said(&ran)

@@ -1,5 +1,6 @@
 //! The cargo preset: what the action and the command line restore and save of Cargo workspaces.
 
+mod build_dir;
 mod builds;
 mod command;
 mod concurrent;

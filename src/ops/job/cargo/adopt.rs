@@ -73,10 +73,12 @@ fn places(plan: &Plan, foreign: &Foreign) -> Result<Option<Places>> {
     if !fits {
         return Ok(None);
     }
-    let roots = match plan.what {
-        What::Target(_) => vec![((*b"target").into(), foreign.path.clone())],
-        _ => plan.roots(&foreign.path),
-    };
+    let mut roots = plan.roots(&foreign.path);
+    if matches!(plan.what, What::Target(_)) {
+        // It was one directory then.
+        roots.truncate(1);
+        roots.iter_mut().for_each(|(_, path)| path.clone_from(&foreign.path));
+    }
     let mut present: Vec<(Box<[u8]>, PathBuf)> = Vec::new();
     for (name, path) in roots {
         if files::stat(&path)?.is_some() {

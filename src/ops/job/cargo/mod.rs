@@ -88,7 +88,7 @@ fn restore_one(
     }
     match &plan.what {
         What::Bin if bin::is_used(&project.cargo_home)? => return Ok(None),
-        What::Target(directory) => project.check_target(at, directory)?,
+        What::Target(outputs) => project.check_outputs(at, outputs)?,
         _ => {}
     }
     let Some(store) = store else { return Ok(None) };
@@ -115,13 +115,11 @@ fn restore_one(
 
 /// What happens to names that the entry does not have.
 fn extras(at: &At<'_>, task: &RestoreTask, plan: &Plan) -> Result<Extras> {
-    let What::Target(directory) = &plan.what else { return Ok(Extras::Keep) };
+    let What::Target(outputs) = &plan.what else { return Ok(Extras::Keep) };
     if !task.mirror {
         return Ok(Extras::Keep);
     }
-    if project::is_made_by_cargo(at, directory)? {
-        return Ok(Extras::Remove);
-    }
+    let Some(directory) = project::not_made_by_cargo(at, outputs)? else { return Ok(Extras::Remove) };
     at.monitor.warn(&format!(
         "nothing in {} says that cargo made it, so nothing is removed there",
         directory.display()
@@ -214,7 +212,9 @@ fn save_one(
         save::Existing::Stays
     };
     let (is_target, may_move) = match &plan.what {
-        What::Target(directory) => (true, saving.keep_ready && project::is_made_by_cargo(at, directory)?),
+        What::Target(outputs) => {
+            (true, saving.keep_ready && project::not_made_by_cargo(at, outputs)?.is_none())
+        }
         _ => (false, false),
     };
     let exclude = project.exclude(at, plan)?;
@@ -238,7 +238,7 @@ fn roots(at: &At<'_>, project: &Project, plan: &Plan) -> Result<Places> {
     match &plan.what {
         What::Directories(paths) => return Ok(paths.resolve(at.ground)?.places),
         What::Bin => return Ok(Places::new(bin::installed(&project.cargo_home)?)),
-        What::Target(directory) => project.check_target(at, directory)?,
+        What::Target(outputs) => project.check_outputs(at, outputs)?,
         What::Registry | What::Git => {}
     }
     let located = |(name, path): (Box<[u8]>, PathBuf)| Ok((name, at.ground.locate_link(&path)?));

@@ -34,10 +34,38 @@ pub(super) enum What {
     Git,
     /// Programs that cargo installed.
     Bin,
-    /// A target directory.
-    Target(PathBuf),
+    /// What cargo builds.
+    Target(Outputs),
     /// More directories, as the user listed them.
     Directories(PathList),
+}
+
+/// Where cargo puts what it builds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Outputs {
+    /// The target directory first; then those of intermediate artifacts that are elsewhere.
+    directories: Vec<PathBuf>,
+}
+
+impl Outputs {
+    /// All directories.
+    pub(super) fn directories(&self) -> impl Iterator<Item = &PathBuf> {
+        self.directories.iter()
+    }
+
+    /// Those that lie in no other one, each by its name in an entry.
+    pub(super) fn roots(&self) -> impl Iterator<Item = (String, &PathBuf)> {
+        let is_in_another = |directory: &PathBuf| {
+            self.directories.iter().any(|other| other != directory && directory.starts_with(other))
+        };
+        let name = |number| match number {
+            0 => "target".to_owned(),
+            1 => "build".to_owned(),
+            _ => format!("build-{number}"),
+        };
+        let named = (0..).map(name).zip(&self.directories);
+        named.filter(move |(_, directory)| !is_in_another(directory))
+    }
 }
 
 /// The directories of `CARGO_HOME` that make up a cache, and what they are called in an entry.
@@ -68,7 +96,9 @@ impl Plan {
         match &self.what {
             What::Registry => below(&REGISTRY),
             What::Git => below(&GIT),
-            What::Target(directory) => vec![((*b"target").into(), directory.clone())],
+            What::Target(outputs) => {
+                outputs.roots().map(|(name, path)| (name.into_bytes().into(), path.clone())).collect()
+            }
             What::Bin | What::Directories(_) => Vec::new(),
         }
     }
@@ -130,11 +160,11 @@ fn target(key: &TargetKey, asked: &Asked) -> Plan {
         [only] if only == "." => "target".to_owned(),
         all => format!("target of {}", all.join(" and ")),
     };
-    Plan {
-        name,
-        kind: Kind::Target,
-        key: key.key.clone(),
-        what: What::Target(key.directory.clone()),
-        identity,
+    let directories = std::iter::once(&key.directory).chain(&key.builds).cloned();
+    let outputs = Outputs { directories: directories.collect() };
+    let roots: Vec<String> = outputs.roots().map(|(name, _)| name).collect();
+    if roots != ["target"] {
+        identity.push(format!("in {}", roots.join(" and ")));
     }
+    Plan { name, kind: Kind::Target, key: key.key.clone(), what: What::Target(outputs), identity }
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::plan::{Plan, What, plans};
+use super::plan::{Outputs, Plan, What, plans};
 use super::subject::Cargo;
 use crate::error::{Error, Result};
 use crate::fs::files;
@@ -57,8 +57,12 @@ impl Project {
         Self { asked, facts, plans, cargo_home, all_crates: subject.all_crates }
     }
 
-    /// An error where a target directory is not one to be restored or saved.
-    pub(super) fn check_target(&self, at: &At<'_>, directory: &Path) -> Result<()> {
+    /// An error where a directory that is built into is not one to be restored or saved.
+    pub(super) fn check_outputs(&self, at: &At<'_>, outputs: &Outputs) -> Result<()> {
+        outputs.directories().try_for_each(|directory| self.check_output(at, directory))
+    }
+
+    fn check_output(&self, at: &At<'_>, directory: &Path) -> Result<()> {
         let shown = directory.display();
         let place = at.ground.locate_link(directory)?;
         if files::is_symlink(&place)? {
@@ -101,26 +105,37 @@ impl Project {
                 let needed = Needed::of_workspaces(&self.facts.workspaces);
                 Ok(needed.map(|needed| Box::new(downloads(self.cargo_home.clone(), needed)) as Exclude))
             }
-            What::Target(directory) => self.exclude_from_target(at, directory).map(Some),
+            What::Target(outputs) => self.exclude_from_target(at, outputs).map(Some),
             _ => Ok(None),
         }
     }
 
     /// Of a target directory, what its builds left behind, and other target directories below it, which are caches of
     /// their own.
-    fn exclude_from_target(&self, at: &At<'_>, directory: &Path) -> Result<Exclude> {
+    fn exclude_from_target(&self, at: &At<'_>, outputs: &Outputs) -> Result<Exclude> {
+        let is_below = |other: &&PathBuf| {
+            outputs.directories().any(|directory| other != &directory && other.starts_with(directory))
+        };
         let others = self.plans.iter().filter_map(|plan| match &plan.what {
-            What::Target(other) if other != directory && other.starts_with(directory) => Some(other),
+            What::Target(other) if other != outputs => Some(other),
             _ => None,
         });
-        let below: Vec<PathBuf> = others.map(|other| at.ground.locate_link(other)).collect::<Result<_>>()?;
-        let builders: Vec<WorkspaceFacts> =
-            self.facts.workspaces.iter().filter(|workspace| workspace.target == directory).cloned().collect();
-        let left = leftovers(&at.ground.locate_link(directory)?, &builders, at.ground.sight());
-        let left = left.unwrap_or_else(|error| {
-            at.monitor.warn(&format!("{}; all of {} is saved", error.line(), directory.display()));
-            Leftovers::default()
-        });
+        let below = others.flat_map(Outputs::directories).filter(is_below);
+        let below: Vec<PathBuf> = below.map(|other| at.ground.locate_link(other)).collect::<Result<_>>()?;
+        let mut left = Leftovers::default();
+        for directory in outputs.directories() {
+            let builds_here = |workspace: &&WorkspaceFacts| {
+                [Some(&workspace.target), workspace.build.as_ref()].contains(&Some(directory))
+            };
+            let builders: Vec<WorkspaceFacts> =
+                self.facts.workspaces.iter().filter(builds_here).cloned().collect();
+            match leftovers(&at.ground.locate_link(directory)?, &builders, at.ground.sight()) {
+                Ok(more) => left.add(more),
+                Err(error) => {
+                    at.monitor.warn(&format!("{}; all of {} is saved", error.line(), directory.display()))
+                }
+            }
+        }
         let left = left.into_exclude();
         Ok(Box::new(move |path, is_directory| {
             if below.iter().any(|below| below == path) { Take::No } else { left(path, is_directory) }
@@ -128,11 +143,16 @@ impl Project {
     }
 }
 
-/// Whether a directory is cargo's: what cargo leaves there is in it, or nothing at all.
-pub(super) fn is_made_by_cargo(at: &At<'_>, directory: &Path) -> Result<bool> {
-    let names = files::list(&at.ground.locate_link(directory)?)?;
-    let marks = ["CACHEDIR.TAG", ".rustc_info.json"];
-    Ok(names.is_empty() || names.iter().any(|name| marks.iter().any(|mark| name == mark)))
+/// The first of some directories that is not cargo's: what cargo leaves there is not in it, but something else.
+pub(super) fn not_made_by_cargo<'o>(at: &At<'_>, outputs: &'o Outputs) -> Result<Option<&'o Path>> {
+    for (_, directory) in outputs.roots() {
+        let names = files::list(&at.ground.locate_link(directory)?)?;
+        let marks = ["CACHEDIR.TAG", ".rustc_info.json"];
+        if !names.is_empty() && !names.iter().any(|name| marks.iter().any(|mark| name == mark)) {
+            return Ok(Some(directory));
+        }
+    }
+    Ok(None)
 }
 
 /// A list of patterns; none where it is empty. A directory beside the checkout may be meant, which patterns can't say.

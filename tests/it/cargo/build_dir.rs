@@ -1,0 +1,57 @@
+//! Intermediate artifacts that are elsewhere than the target directory (`build.build-dir`) are kept with it.
+
+use std::fs;
+
+use super::builds::{cargo, project};
+use super::fixture::{forget, hits, run};
+use super::registry::Registry;
+use crate::compat::support::{Job, Machine};
+use crate::support::tools::skip;
+
+/// Where they are: in `CARGO_HOME`, beside the checkout, in the target directory.
+const PLACES: [&str; 3] =
+    ["{cargo-cache-home}/build/{workspace-path-hash}", "../intermediate", "target/intermediate"];
+
+fn project_with<'m>(machine: &'m Machine, registry: &Registry, build_dir: &str) -> Job<'m> {
+    let job = project(machine, registry, true);
+    let config = format!("{}[build]\nbuild-dir = '{build_dir}'\n", registry.config());
+    job.file(".cargo/config.toml", &config);
+    job
+}
+
+#[test]
+fn the_next_job_compiles_nothing_and_a_change_is_compiled() {
+    for place in PLACES {
+        let machine = Machine::new();
+        let registry = Registry::with(&["1.0.0"]);
+        let job = project_with(&machine, &registry, place);
+        run(&job, &[("reuse", "move")], |_| {
+            cargo(&machine, &job.workspace, &["build", "--locked"]);
+            if job.locate("target/debug/.fingerprint").exists() || job.locate("target/debug/build").exists() {
+                skip("cargo 1.91", "cargo puts intermediate artifacts elsewhere");
+            }
+        });
+        for ready in [true, false] {
+            forget(&machine);
+            if !ready {
+                fs::remove_dir_all(machine.store().join("local-cache-v1/ready")).unwrap();
+            }
+            let job = project_with(&machine, &registry, place);
+            let (main, post) = run(&job, &[("reuse", "move")], |_| {
+                let built = cargo(&machine, &job.workspace, &["build", "--locked", "--offline", "-v"]);
+                assert_eq!(built.matches("Fresh ").count(), 3, "{place}: {built}");
+            });
+            assert_eq!(hits(&main), ["true", "true", "true", "true"], "{place}: {}", main.log);
+            post.says("✅ registry: nothing changed");
+        }
+        let job = project_with(&machine, &registry, place);
+        let text = job.read("src/main.rs").unwrap().replace("{} {}", "{}+{}");
+        job.file("src/main.rs", &text);
+        run(&job, &[], |_| {
+            let built = cargo(&machine, &job.workspace, &["build", "--locked", "--offline", "-v"]);
+            assert_eq!(built.matches("Fresh ").count(), 2, "{place}: {built}");
+            let printed = cargo(&machine, &job.workspace, &["run", "--locked", "--offline", "-q"]);
+            assert!(printed.contains("1.0.0+git"), "{place}: {printed}");
+        });
+    }
+}
