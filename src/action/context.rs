@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use super::env::Env;
 use super::event::{Event, Origin};
 use super::files::CommandFiles;
+use crate::fs::{Timestamp, files};
 
 /// The run that this phase belongs to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -164,6 +165,17 @@ impl Context {
             Some(name) => name.starts_with("pull_request") || name == "workflow_run",
         };
         if on_pull_request || may_concern_one { Origin::Unknown } else { Origin::Branch }
+    }
+
+    /// Names the run of the job, as far as the runner tells it; empty where it does not. The cells of a matrix share all
+    /// that it says, but the runner writes the event's file anew for each job.
+    pub fn run_of_job(&self) -> String {
+        let Some(id) = self.run_id else { return String::new() };
+        let attempt = self.run_attempt.unwrap_or_default();
+        let [repository, job] = [&self.repository, &self.job].map(|name| name.as_deref().unwrap_or_default());
+        let event = self.event_path.as_deref().and_then(|path| files::modified(path).ok().flatten());
+        let Timestamp { seconds, nanoseconds } = event.unwrap_or_default();
+        format!("{repository} {id} {attempt} {job} {seconds}.{nanoseconds}")
     }
 
     /// The branch that a pull request or a merge queue's group goes to, without `refs/heads/`.

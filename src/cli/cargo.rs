@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 use super::args::CargoCommand;
 use super::commands::Context;
 use super::{Exit, Failure, args};
-use crate::action::Env;
-use crate::action::inputs;
+use crate::action::{self, Env, inputs};
 use crate::ops::job::{
     Cache, Cargo, Found, Health, Job, Reply, RestoreTask, SaveTask, Saved, Subject, Task, WorkspaceLine, work,
 };
 use crate::ops::paths::Ground;
+use crate::ops::sources::GivenBack;
 use crate::report::{bytes, things, took};
 
 pub(super) fn cargo(context: &mut Context<'_>, args: &args::Cargo, env: &Env) -> Result<Exit, Failure> {
@@ -40,6 +40,7 @@ pub(super) fn cargo(context: &mut Context<'_>, args: &args::Cargo, env: &Env) ->
     let mut cargo = Cargo {
         workspaces: lines(context, &workspaces.workspaces)?,
         job: env.text("GITHUB_JOB").unwrap_or_default().to_owned(),
+        run: action::Context::from_env(env).run_of_job(),
         only_projects: true,
         ..Cargo::default()
     };
@@ -95,8 +96,18 @@ fn show(context: &mut Context<'_>, reply: &Reply) -> Result<(), Failure> {
         // Writing to a string does not fail.
         let _ = writeln!(text, "{}", line(cache));
     }
+    if let Some(given_back) = reply.given_back {
+        let GivenBack { same, different, .. } = given_back;
+        let _ = writeln!(
+            text,
+            "🚀 sources: {} fresh again, {} not as they were",
+            things(same, "file", "files"),
+            things(different, "file", "files")
+        );
+    }
     let caches: Vec<Value> = reply.caches.iter().map(document).collect();
-    context.print(&text, &json!({ "caches": caches, "warnings": reply.warnings }))
+    let document = json!({ "caches": caches, "sources": reply.given_back, "warnings": reply.warnings });
+    context.print(&text, &document)
 }
 
 fn line(cache: &Cache) -> String {

@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use super::scan::Scan;
 use super::{Cursor, DirId, LeafId, Places};
 use crate::error::{Error, Result};
-use crate::fs::{Dir, Timestamp, set_modified};
+use crate::fs::{Dir, Stat, Timestamp, set_modified};
 use crate::workers;
 
 /// A time to set.
@@ -27,6 +27,8 @@ pub enum Change {
 pub struct Set {
     /// How many have the time now that was asked for.
     pub done: u64,
+    /// When the last of them got it, by the clock of its filesystem.
+    pub latest: Option<Timestamp>,
     /// What was changed or removed since the scan.
     pub changed: u64,
     /// What the filesystem did not allow, and why.
@@ -40,9 +42,9 @@ const CHUNK: usize = 64;
 pub fn set_leaves(scan: &Scan, places: &Places, changes: &[(LeafId, Change)]) -> Result<Set> {
     each(scan, places, changes, |cursor, &(leaf, change)| {
         let (dir, name) = cursor.enter_parent(leaf)?;
-        let state = || dir.stat_at(name).map(|stat| stat.same_state(&scan.stats[leaf.0 as usize]));
+        let is_as_scanned = |stat: &Stat| stat.same_state(&scan.stats[leaf.0 as usize]);
         let set = |time| dir.set_modified_at(name, time);
-        Ok(attempt(change, state, set, || dir.touch_at(name)))
+        Ok(attempt(change, || dir.stat_at(name), is_as_scanned, set, || dir.touch_at(name)))
     })
 }
 
@@ -50,34 +52,37 @@ pub fn set_leaves(scan: &Scan, places: &Places, changes: &[(LeafId, Change)]) ->
 pub fn set_dirs(scan: &Scan, places: &Places, changes: &[(DirId, Change)]) -> Result<Set> {
     each(scan, places, changes, |cursor, &(id, change)| {
         let dir: &Dir = cursor.enter(id)?;
-        let state = || dir.stat().map(|stat| stat.modified == scan.tree[id].modified);
-        Ok(attempt(change, state, |time| set_modified(dir, time), || dir.touch_at(b".")))
+        let is_as_scanned = |stat: &Stat| stat.modified == scan.tree[id].modified;
+        let set = |time| set_modified(dir, time);
+        Ok(attempt(change, || dir.stat(), is_as_scanned, set, || dir.touch_at(b".")))
     })
 }
 
 /// What became of one.
 enum Done {
-    Yes,
+    /// It was given its time, at this one.
+    At(Timestamp),
     Changed,
     Refused(io::Error),
 }
 
 fn attempt(
     change: Change,
-    is_as_scanned: impl FnOnce() -> io::Result<bool>,
+    look: impl Fn() -> io::Result<Stat>,
+    is_as_scanned: impl FnOnce(&Stat) -> bool,
     set: impl FnOnce(Timestamp) -> io::Result<()>,
     touch: impl FnOnce() -> io::Result<()>,
 ) -> Done {
     let result = match change {
-        Change::To(time) => match is_as_scanned() {
-            Ok(true) => set(time),
-            Ok(false) => return Done::Changed,
+        Change::To(time) => match look() {
+            Ok(stat) if is_as_scanned(&stat) => set(time),
+            Ok(_) => return Done::Changed,
             Err(error) => Err(error),
         },
         Change::Renew(time) => set(time).or_else(|_| touch()),
     };
-    match result {
-        Ok(()) => Done::Yes,
+    match result.and_then(|()| look()) {
+        Ok(stat) => Done::At(stat.changed),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Done::Changed,
         Err(error) => Done::Refused(error),
     }
@@ -123,7 +128,10 @@ fn each<'a, T: Target + Copy + Sync>(
                 };
                 let mut outcome = outcome.lock().unwrap_or_else(PoisonError::into_inner);
                 match done {
-                    Done::Yes => outcome.done += 1,
+                    Done::At(time) => {
+                        outcome.done += 1;
+                        outcome.latest = outcome.latest.max(Some(time));
+                    }
                     Done::Changed => outcome.changed += 1,
                     Done::Refused(error) => outcome.refused.push((change.0.path(scan, places), error)),
                 }

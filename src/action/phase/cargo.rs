@@ -3,7 +3,6 @@
 use super::{Step, state};
 use crate::action::inputs::{Mirror, Preset};
 use crate::action::log::Mark;
-use crate::fs::{Timestamp, files};
 use crate::ops::job::{Cache, Cargo, Found, Job, Noted, Saved, Subject, Task};
 use crate::ops::sources::GivenBack;
 use crate::report::{bytes, things, took};
@@ -26,27 +25,12 @@ impl Step<'_, '_> {
             bin: of_preset.cache_bin,
             replay_times: inputs.replay_mtimes,
             sources: inputs.sources.clone(),
-            run: self.run(),
+            run: self.context.run_of_job(),
             only_projects: inputs.preset == Preset::Auto,
             lock_patience: Cargo::LOCK_PATIENCE,
         };
         cargo.add_env(self.env.iter(), false);
         Subject::Cargo(Box::new(cargo))
-    }
-
-    /// Names the run of the job, as far as the runner tells it; empty where it does not. The cells of a matrix share all
-    /// that it says, but the runner writes the event's file anew for each job.
-    fn run(&self) -> String {
-        let Some(id) = self.context.run_id else { return String::new() };
-        let attempt = self.context.run_attempt.unwrap_or_default();
-        let [repository, job] = [&self.context.repository, &self.context.job].map(|name| name.as_deref());
-        let event = self.context.event_path.as_deref().and_then(|path| files::modified(path).ok().flatten());
-        let Timestamp { seconds, nanoseconds } = event.unwrap_or_default();
-        format!(
-            "{} {id} {attempt} {} {seconds}.{nanoseconds}",
-            repository.unwrap_or_default(),
-            job.unwrap_or_default()
-        )
     }
 
     pub(super) fn restore_cargo(&mut self) {

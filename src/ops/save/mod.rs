@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 use kept::Kept;
 use parent::Parent;
 
-use super::{PATIENCE, sources};
+use super::PATIENCE;
+use super::sources::{self, Sources};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::fs::Timestamp;
 use crate::monitor::{Monitor, Stage};
-use crate::preset::cargo::sources::Area;
 use crate::store::Store;
 use crate::store::entry::{Entry, EntryId, Group};
 use crate::store::lock::{Saving, Sharing};
@@ -44,7 +44,7 @@ pub struct Request<'a> {
     /// Afterwards move the directories among the roots into the store, for a restore to put back by a rename.
     pub keep_ready: bool,
     /// The sources that it was built from, to be recorded with it.
-    pub sources: Option<&'a Area>,
+    pub sources: Option<Sources<'a>>,
     /// An entry that the paths were restored from, if there was one.
     pub parent: Option<EntryId>,
 }
@@ -111,7 +111,7 @@ pub fn save(store: &Store, request: &Request<'_>, monitor: &dyn Monitor) -> Resu
     let parent = parent::find(store, request)?;
     let stored = store_contents(store, &sharing, scan, request.places, parent.as_ref(), monitor)?;
     // After everything was read: see the sixth rule of `preset::cargo::sources`.
-    let recorded = request.sources.map_or(Ok(None), |area| record(area, monitor))?;
+    let recorded = request.sources.map_or(Ok(None), |sources| record(store, &sources, monitor))?;
     if let Some(parent) = parent
         && request.existing == Existing::IsReplacedIfChanged
         && parent.is_same(store, request.key, &stored.manifest, recorded.as_ref())
@@ -252,8 +252,8 @@ impl Looked {
 }
 
 /// Records the sources. An entry without a record only costs builds.
-fn record(area: &Area, monitor: &dyn Monitor) -> Result<Option<Record>> {
-    match sources::record(area, monitor) {
+fn record(store: &Store, sources: &Sources<'_>, monitor: &dyn Monitor) -> Result<Option<Record>> {
+    match sources::record(store, sources, monitor) {
         Ok(record) => Ok(Some(record)),
         Err(Error::Interrupted) => Err(Error::Interrupted),
         Err(error) => {

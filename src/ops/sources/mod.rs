@@ -7,6 +7,8 @@
 //! - [`give_back`] is called once in a step, after all its target directories are back in their places, as a directory
 //!   that comes back changes the time of the one it stands in.
 
+mod memory;
+
 use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,11 +16,13 @@ use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
+use memory::{Past, Restored};
+
 use crate::digest::Digest;
 use crate::error::{Context, Error, Result};
 use crate::fs::{Stat, Timestamp, files};
 use crate::monitor::{Monitor, Stage};
-use crate::preset::cargo::sources::{Area, Known, Seen, decide, packages, to_read};
+use crate::preset::cargo::sources::{Area, Arrivals, Given, Known, Seen, decide, packages, to_read};
 use crate::preset::cargo::{Sight, WorkspaceFacts};
 use crate::store::Store;
 use crate::store::entry::Entry;
@@ -86,20 +90,33 @@ fn repository(root: &Path) -> Result<PathBuf> {
     Ok(root.to_owned())
 }
 
+/// The sources of a step.
+#[derive(Clone, Copy)]
+pub struct Sources<'a> {
+    /// Where they are.
+    pub area: &'a Area,
+    /// Names the run of the job, so that its steps know of each other; empty where there is only one.
+    pub job: &'a str,
+}
+
 /// Records what the sources are like.
-pub fn record(area: &Area, monitor: &dyn Monitor) -> Result<Record> {
-    let mut scan = look(area, monitor)?;
+pub fn record(store: &Store, sources: &Sources<'_>, monitor: &dyn Monitor) -> Result<Record> {
+    let given = Past::read(store, sources)?.given;
+    let scan = look(sources.area, monitor)?;
+    let arrivals = Arrivals::new(&scan, given.map(|given| given.moment));
+    let mut tree = scan.tree.clone();
+    tree.set_modified(|id| arrivals.of_dir(id), |id| arrivals.of_leaf(id, &scan.stats[id.0 as usize]));
     let is_file = |id: &LeafId| matches!(scan.tree[*id].kind, LeafKind::File(_));
     let files: Vec<LeafId> = scan.tree.leaf_ids_depth_first().filter(is_file).collect();
-    let read = read(&scan, area.places(), &files, monitor)?;
+    let read = read(&scan, sources.area.places(), &files, monitor)?;
     let mut unread: HashSet<LeafId> = files.into_iter().collect();
     for (id, stat, digest) in read {
         let content = (stat.size > 0).then_some(Content { digest, place: Place::Blob });
         let data = FileData { size: stat.size, extents: Box::default(), content };
-        scan.tree.set_file(id, stat.mode, stat.modified, data);
+        tree.set_file(id, stat.mode, arrivals.of_leaf(id, &stat), data);
         unread.remove(&id);
     }
-    let tree = scan.tree.without(&unread);
+    let tree = tree.without(&unread);
     Ok(Record::new(Manifest { scanned: scan.started, packs: Vec::new(), tree }))
 }
 
@@ -118,39 +135,33 @@ pub struct GivenBack {
     pub distrusted: bool,
 }
 
-/// A target directory that this or an earlier step of the job restored.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Restored {
-    record: Option<Digest>,
-    saved: Timestamp,
-    /// The roots of the step's area.
-    roots: Vec<Box<[u8]>>,
-}
-
 /// Gives sources that are the same the times that they had when the entries of target directories were saved, and new
 /// times to those that are not and would look old.
 ///
-/// `entries` are all that were restored in this step. `job` names the run of the job, so that its steps know of each
-/// other; it may be empty where there is only one. A record that is damaged or missing is a warning, and vouches for
+/// `entries` are all that were restored in this step. A record that is damaged or missing is a warning, and vouches for
 /// nothing.
 pub fn give_back(
     store: &Store,
-    area: &Area,
+    sources: &Sources<'_>,
     entries: &[&Entry],
-    job: &str,
     monitor: &dyn Monitor,
 ) -> Result<GivenBack> {
     if entries.is_empty() {
         return Ok(GivenBack::default());
     }
-    let restored = with_earlier_steps(store, area, entries, job)?;
+    let area = sources.area;
+    let mut past = earlier_steps(store, sources)?;
+    note_restored(&mut past, area, entries);
+    // Should this end before all times are given, no save relies on them.
+    let earlier = past.given.take();
+    past.write(store, sources)?;
     let nothing = Record::new(Manifest {
         scanned: Timestamp::default(),
         packs: Vec::new(),
         tree: scan(&Places::default(), &scan::Options::default())?.tree,
     });
-    let mut records = Vec::with_capacity(restored.len());
-    for Restored { record, .. } in &restored {
+    let mut records = Vec::with_capacity(past.restored.len());
+    for Restored { record, .. } in &past.restored {
         let read = match record.map(|id| store.read_record(&id)).transpose() {
             Err(error) if error.is_damage() => {
                 monitor.warn(&format!(
@@ -162,54 +173,47 @@ pub fn give_back(
         };
         records.push(read.unwrap_or_else(|| nothing.clone()));
     }
-    let pairs = restored.iter().zip(&records);
-    let known = pairs.map(|(Restored { saved, roots, .. }, record)| Known {
-        record: record.manifest(),
-        saved: *saved,
-        roots,
-    });
-    set(area, &known.collect::<Vec<_>>(), monitor)
+    let pairs = past.restored.iter().zip(&records);
+    let known: Vec<Known<'_>> = pairs
+        .map(|(Restored { saved, roots, .. }, record)| Known {
+            record: record.manifest(),
+            saved: *saved,
+            roots,
+        })
+        .collect();
+    let (given_back, given) = set(area, &known, earlier.as_ref(), monitor)?;
+    past.given = Some(given);
+    past.write(store, sources)?;
+    Ok(given_back)
 }
 
-/// What this step restored and what steps before it did; for later ones that is remembered.
-fn with_earlier_steps(store: &Store, area: &Area, entries: &[&Entry], job: &str) -> Result<Vec<Restored>> {
+/// What steps before this one did.
+fn earlier_steps(store: &Store, sources: &Sources<'_>) -> Result<Past> {
+    if sources.job.is_empty() { Ok(Past::default()) } else { Past::read(store, sources) }
+}
+
+fn note_restored(past: &mut Past, area: &Area, entries: &[&Entry]) {
     let roots: Vec<Box<[u8]>> = area.roots().map(Box::from).collect();
-    let own = entries.iter().map(|entry| Restored {
-        record: entry.sources,
-        saved: entry.created,
-        roots: roots.clone(),
-    });
-    if job.is_empty() {
-        return Ok(own.collect());
-    }
-    let checkout = area.places().path(b".")?.as_os_str().as_encoded_bytes();
-    let name = format!("sources-{}", Digest::of(&[job.as_bytes(), b"\0", checkout].concat()));
-    let mut restored: Vec<Restored> = match store.remembered(&name)? {
-        Some(bytes) => postcard::from_bytes(&bytes).map_err(|_| {
-            Error::invalid(format!(
-                "what earlier steps restored can't be read from {}; sources are not given their times back",
-                store.layout().memory(&name).display()
-            ))
-        })?,
-        None => Vec::new(),
-    };
-    for own in own {
-        if !restored.contains(&own) {
-            restored.push(own);
+    for entry in entries {
+        let own = Restored { record: entry.sources, saved: entry.created, roots: roots.clone() };
+        if !past.restored.contains(&own) {
+            past.restored.push(own);
         }
     }
-    let bytes = postcard::to_stdvec(&restored).map_err(Error::defect)?;
-    store.remember(&name, &bytes)?;
-    Ok(restored)
 }
 
-fn set(area: &Area, known: &[Known<'_>], monitor: &dyn Monitor) -> Result<GivenBack> {
+fn set(
+    area: &Area,
+    known: &[Known<'_>],
+    earlier: Option<&Given>,
+    monitor: &dyn Monitor,
+) -> Result<(GivenBack, Given)> {
     let scan = look(area, monitor)?;
     let mut digests = vec![None; scan.tree.leaves().len()];
     for (id, _, digest) in read(&scan, area.places(), &to_read(area, &scan, known), monitor)? {
         digests[id.0 as usize] = Some(digest);
     }
-    let seen = Seen { scan: &scan, digests: &digests };
+    let seen = Seen { scan: &scan, digests: &digests, given: earlier };
     let decisions = decide(area, seen, known, Timestamp::now());
     let (renew, give) = split(&decisions.leaves);
     let (renew_dirs, give_dirs) = split(&decisions.dirs);
@@ -225,11 +229,14 @@ fn set(area: &Area, known: &[Known<'_>], monitor: &dyn Monitor) -> Result<GivenB
         renewed: done(&renewed),
         distrusted: decisions.distrusted > 0,
     };
+    // A filesystem on another machine has another clock.
+    let latest = renewed.iter().chain(&given).filter_map(|set| set.latest).max();
+    let moment = latest.map_or_else(Timestamp::now, |latest| latest.max(Timestamp::now()));
     say_refused(renewed, monitor);
     for (path, error) in given.into_iter().flat_map(|set| set.refused) {
         log::debug!("{} keeps its time: {error}", path.display());
     }
-    Ok(outcome)
+    Ok((outcome, Given::new(moment, &scan.tree)))
 }
 
 type Changes<T> = Vec<(T, Change)>;

@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use local_cache::monitor::Monitor;
 use local_cache::ops::leftovers::leftovers;
 use local_cache::ops::save::Outcome;
-use local_cache::ops::sources::{self, GivenBack};
+use local_cache::ops::sources::{self, GivenBack, Sources};
 use local_cache::ops::{restore, save};
 use local_cache::preset::cargo::{Asked, Sight, WorkspaceAsked, WorkspaceFacts, gather};
 use local_cache::store::Store;
@@ -148,6 +148,7 @@ impl Runner {
         key: &str,
         exclude: Option<Exclude<'_>>,
     ) -> Option<Entry> {
+        let area = step.area(self);
         let request = save::Request {
             group: &group(workspace),
             key,
@@ -156,7 +157,7 @@ impl Runner {
             existing: save::Existing::IsReplacedIfChanged,
             allow_empty: false,
             keep_ready: false,
-            sources: Some(&step.area(self)),
+            sources: Some(Sources { area: &area, job: &step.job }),
             parent: None,
         };
         match save::save(&self.store(), &request, &Heard::default()).unwrap() {
@@ -179,7 +180,8 @@ impl Runner {
             step.facts().iter().map(|workspace| self.restore_target(workspace, key)).collect();
         let area = step.area(self);
         let entries: Vec<&Entry> = entries.iter().collect();
-        sources::give_back(&self.store(), &area, &entries, &step.job, heard).unwrap()
+        let sources = Sources { area: &area, job: &step.job };
+        sources::give_back(&self.store(), &sources, &entries, heard).unwrap()
     }
 
     fn restore_target(&self, workspace: &WorkspaceFacts, key: &str) -> Entry {

@@ -3,4 +3,5 @@
 pub(crate) mod kit;
 mod matrix;
 mod places;
+mod put_back;
 mod trouble;

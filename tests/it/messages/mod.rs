@@ -18,7 +18,7 @@ const TABLES: [(&str, &[&str]); 8] = [
     ("site", &["src/site/"]),
     ("inputs", &["src/action/inputs/", "src/action/kind.rs", "src/pattern/", "src/key/"]),
     ("step", &["src/action/"]),
-    ("cargo", &["src/preset/", "src/ops/job/cargo/", "src/ops/sources.rs"]),
+    ("cargo", &["src/preset/", "src/ops/job/cargo/", "src/ops/sources/"]),
     ("damage", &[]),
     ("store", &["src/events/", "src/fs/", "src/ops/", "src/store/", "src/tree/"]),
     ("doctor", &["src/doctor/"]),

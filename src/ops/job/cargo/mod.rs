@@ -30,9 +30,9 @@ use super::{At, Cache, Noted, Reply, RestoreTask, SaveTask};
 use crate::error::{Error, Result};
 use crate::fs::files;
 use crate::ops::package_cache::PackageCache;
+use crate::ops::sources::Sources;
 use crate::ops::{restore, save};
 use crate::preset::cargo::Recipe;
-use crate::preset::cargo::sources::Area;
 use crate::store::Store;
 use crate::store::entry::{Entry, EntryId, Group};
 use crate::tree::Places;
@@ -149,7 +149,7 @@ pub(super) fn save(
             let saving = Saving {
                 refresh: task.refresh,
                 keep_ready: task.keep_ready && number + 1 == keys.len(),
-                area: area.as_ref(),
+                sources: area.as_ref().map(|area| Sources { area, job: &subject.run }),
                 key,
             };
             let group = plan.group(&task.write);
@@ -191,7 +191,7 @@ struct Saving<'a> {
     key: &'a str,
     refresh: bool,
     keep_ready: bool,
-    area: Option<&'a Area>,
+    sources: Option<Sources<'a>>,
 }
 
 fn save_one(
@@ -227,7 +227,7 @@ fn save_one(
         // Without git dependencies, say, there is nothing: which is what the next job is to find.
         allow_empty: plan.is_shared(),
         keep_ready: may_move,
-        sources: saving.area.filter(|_| is_target),
+        sources: saving.sources.filter(|_| is_target),
         parent: Some(restored.unwrap_or_else(|| group.entry_id(saving.key))),
     };
     save::save(store, &request, at.monitor)

@@ -5,7 +5,7 @@ use super::project::{Project, list};
 use super::subject::Cargo;
 use crate::error::{Error, Result};
 use crate::ops::job::At;
-use crate::ops::sources::{self, Request};
+use crate::ops::sources::{self, Request, Sources};
 use crate::preset::cargo::sources::Area;
 use crate::store::Store;
 use crate::store::entry::Entry;
@@ -44,7 +44,8 @@ pub(super) fn give_back(
     entries: &[&Entry],
 ) -> Option<sources::GivenBack> {
     let area = area(at, subject, project).filter(|_| !entries.is_empty())?;
-    said(at, sources::give_back(store, &area, entries, &subject.run, at.monitor))
+    let sources = Sources { area: &area, job: &subject.run };
+    said(at, sources::give_back(store, &sources, entries, at.monitor))
 }
 
 fn said<T>(at: &At<'_>, result: Result<T>) -> Option<T> {

@@ -64,6 +64,11 @@ impl Area {
         clean(&self.checkout.join(OsStr::from_bytes(root)))
     }
 
+    /// Whether something that is never looked at stands in a directory.
+    pub(super) fn holds_skipped(&self, directory: &Path) -> bool {
+        self.skipped.iter().any(|skipped| skipped.parent() == Some(directory))
+    }
+
     /// What of the area is no source; `exists` tells whether a file does.
     pub fn exclude<'a>(
         &'a self,

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use super::LATER;
 use super::area::{Area, is_named};
+use super::arrivals::{Floors, Given};
 use super::losses::manifests_of_losers;
 use super::records::{Match, Matches};
 use crate::digest::Digest;
@@ -12,9 +14,6 @@ use crate::tree::scan::Scan;
 use crate::tree::times::Change;
 use crate::tree::{DirId, Leaf, LeafId, LeafKind, Tree};
 
-/// After how many milliseconds a time is surely later than another that the filesystem's clock gave.
-const LATER: u32 = 20;
-
 /// What is there now.
 #[derive(Clone, Copy)]
 pub struct Seen<'a> {
@@ -22,6 +21,8 @@ pub struct Seen<'a> {
     pub scan: &'a Scan,
     /// The digests of the files that [`to_read`] names, by the numbers of their leaves.
     pub digests: &'a [Option<Digest>],
+    /// What an earlier step of the job gave back.
+    pub given: Option<&'a Given>,
 }
 
 /// A record that counts.
@@ -65,6 +66,14 @@ impl Verdict {
             (Self::Unknown, verdict) | (verdict, Self::Unknown) => verdict,
             (Self::Same(one), Self::Same(other)) => Self::Same(one.max(other)),
             _ => Self::Different,
+        }
+    }
+
+    /// The same, but not before a time.
+    fn not_before(self, time: Option<Timestamp>) -> Self {
+        match self {
+            Self::Same(own) => Self::Same(time.map_or(own, |time| own.max(time))),
+            other => other,
         }
     }
 }
@@ -161,6 +170,17 @@ fn verdicts(area: &Area, seen: Seen<'_>, known: &[Known<'_>]) -> Verdicts {
         }
         for manifest in manifests_of_losers(tree, &matches) {
             leaves[resolved(tree, manifest).0 as usize] = Verdict::Different;
+        }
+    }
+    if let Some(given) = seen.given {
+        let floors = Floors::new(seen.scan, given);
+        for (id, verdict) in tree.leaf_ids().zip(&mut leaves) {
+            *verdict = verdict.not_before(floors.of_leaf(id));
+        }
+        // The time of a directory around a target changes when that comes back.
+        for id in tree.dir_ids().filter(|id| !area.holds_skipped(&area.places().dir_path(tree, *id))) {
+            let verdict = &mut dirs[id.0 as usize];
+            *verdict = verdict.not_before(floors.of_dir(id));
         }
     }
     Verdicts { leaves, dirs, distrusted }

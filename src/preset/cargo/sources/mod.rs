@@ -38,12 +38,19 @@
 //! 5. What cargo can't see is named in the input `sources`. A record in which anything there had other contents or
 //!    names, or which does not know it, vouches for nothing: by 2 all that is not newer than the save becomes so.
 //! 6. The record is made after the target was read. What is changed between the two has a time later than anything in
-//!    the target, and so is stale when it comes back with that time.
+//!    the target, and so is stale when it comes back with that time (for what is moved there, see 9).
 //! 7. A file that is gone is missed by the compiler, or by the time of its directory; but a build script that named
 //!    nothing would not run again. So the manifest of a package that lost a file which was not its newest is treated as
 //!    different: cargo counts it among the package's files. (Had the lost file been the newest, the newest is another one
 //!    now, or cargo never counted it: what a job leaves behind, mostly. `Cargo.lock` is written by cargo itself.)
 //! 8. A file with several names is judged by all of them, and left alone if it has one outside of the area.
+//! 9. A file that is patched, built and moved back, or copied back with its time, looks older than what was built from
+//!    the patch; cargo is fooled by that in place, and so would be every job after it. So what is recorded is when a file
+//!    [arrived](Arrivals): the time of its last change (ctime) where that is later than its modification time, and of the
+//!    last move of a directory around it. What did not change since this job gave times back is as those say. And where
+//!    an earlier step of a job gave times back, a later one gives none before those that are there: a build may have
+//!    stood between, and seen something else. The price: after a `chown -R` or `chmod -R` of the checkout that follows
+//!    the build, all of it is stale.
 //!
 //! What is outside of the area keeps the time that it has, which after a checkout is newer than any target. Target
 //! directories that stay on the disk without being restored with the job are not protected by any of this.
@@ -53,11 +60,16 @@
 //! costs nothing, because then the manifest has the contents that were recorded.
 
 mod area;
+mod arrivals;
 mod decide;
 mod losses;
 mod packages;
 mod records;
 
+/// After how many milliseconds a time is surely later than another that the filesystem's clock gave.
+const LATER: u32 = 20;
+
 pub use area::Area;
+pub use arrivals::{Arrivals, Given};
 pub use decide::{Decisions, Known, Seen, decide, to_read};
 pub use packages::{Packages, packages};
