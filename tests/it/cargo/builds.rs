@@ -100,6 +100,30 @@ fn a_changed_source_is_compiled_and_nothing_else() {
 }
 
 #[test]
+fn a_source_that_was_patched_for_a_build_and_moved_back_is_compiled_by_the_next_job() {
+    let machine = Machine::new();
+    let registry = Registry::with(&["1.0.0"]);
+    let job = project(&machine, &registry, true);
+    run(&job, PLAIN, |_| drop(cargo(&machine, &job.workspace, &["build", "--locked"])));
+    let job = project(&machine, &registry, true);
+    run(&job, PLAIN, |_| {
+        let (source, aside) = (job.locate("src/main.rs"), job.locate("src/main.rs.orig"));
+        let patched = fs::read_to_string(&source).unwrap().replace("{} {}", "patched");
+        fs::rename(&source, &aside).unwrap();
+        fs::write(&source, patched.replace(", dep::VERSION, from_git::NAME", "")).unwrap();
+        let printed = cargo(&machine, &job.workspace, &["run", "--locked", "--offline", "-q"]);
+        assert!(printed.contains("patched"), "{printed}");
+        fs::rename(&aside, &source).unwrap();
+    });
+    let job = project(&machine, &registry, true);
+    let (main, _) = run(&job, PLAIN, |_| {
+        let printed = cargo(&machine, &job.workspace, &["run", "--locked", "--offline", "-q"]);
+        assert!(printed.contains("1.0.0 git"), "{printed}");
+    });
+    main.says("files are as when target was saved and fresh again, 0 files are not");
+}
+
+#[test]
 fn a_job_that_builds_nothing_new_saves_nothing() {
     let machine = Machine::new();
     let registry = Registry::with(&["1.0.0"]);

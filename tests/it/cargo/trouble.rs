@@ -57,8 +57,33 @@ fn a_target_that_is_a_symlink_or_a_file_is_said_and_the_rest_is_cached() {
     job.file("target", "a file");
     let (main, _) = run(&job, &[], |_| ());
     assert_eq!(hits(&main), ["false", "true", "true", ""]);
-    main.says("target is a file; a target directory is needed there");
+    main.says("target is a file; a directory is needed there");
     assert_eq!(job.read("target").unwrap(), "a file");
+}
+
+#[test]
+fn a_build_directory_is_checked_as_a_target_is() {
+    let machine = machine();
+    for (template, said) in [
+        ("..", " is no directory to build into, as it holds "),
+        (
+            "{workspace-root}/elsewhere",
+            "/elsewhere is a symlink; name the directory that it leads to in `build.build-dir`",
+        ),
+        ("file", "/file is a file; a directory is needed there"),
+        ("{unknown}", "build.build-dir is `{unknown}`, which cargo does not take"),
+    ] {
+        let job = project(&machine);
+        job.file(".cargo/config.toml", &format!("[build]\nbuild-dir = '{template}'\n"));
+        job.file("file", "a file");
+        job.file("led-to/precious", "1");
+        job.link("elsewhere", "led-to");
+        let (main, post) = run(&job, &[], |_| build(&job));
+        main.says(said);
+        post.says(said).says(" registry: ");
+        assert_eq!(job.read("led-to/precious").unwrap(), "1");
+        forget(&machine);
+    }
 }
 
 #[test]
@@ -70,8 +95,8 @@ fn a_target_that_holds_the_sources_a_home_or_the_store_is_refused() {
         let job = project(&machine);
         let line = format!(". -> {target}");
         let (main, post) = run(&job, &[("workspaces", line.as_str())], |_| build(&job));
-        main.says(" is no target directory, as it holds ");
-        post.says(" is no target directory, as it holds ").says(" registry: ");
+        main.says(" is no directory to build into, as it holds ");
+        post.says(" is no directory to build into, as it holds ").says(" registry: ");
         assert!(job.locate("src/main.rs").exists(), "{target}");
         forget(&machine);
     }

@@ -323,6 +323,17 @@ pub(crate) fn pair(library: &str, package_path: &str, below: &str) -> Files {
     files
 }
 
+/// A pair of packages, built and saved.
+pub(crate) fn built(runner: &Runner) -> (Files, Step) {
+    let checkout = runner.path("repo");
+    let files = pair("lib", ".", "lib");
+    check_out(&files, &checkout, Times::Now);
+    runner.build(&checkout).compiled_only(&["lib", "repo"], "the first build");
+    let step = Step::of(&checkout);
+    runner.save(&step, "key");
+    (files, step)
+}
+
 /// A workspace whose program prints something of each way in which cargo learns of sources.
 pub(crate) fn project() -> Files {
     let mut files = Files::new();

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use super::kit::{Files, Runner, Step, Times, check_out, package, pair, printed};
+use super::kit::{Files, Runner, Step, Times, built, check_out, package, pair, printed};
 
 const LIBRARY: &str = "lib/src/lib.rs";
 const PATCHED: &str = "pub const N: u32 = 9;\n";
@@ -55,14 +55,10 @@ fn what_was_built_before_sources_were_put_back_is_stale_in_the_next_job() {
         for is_restored in [false, true] {
             let what = format!("{what}, {}", if is_restored { "after a restore" } else { "in a first job" });
             let runner = Runner::new();
-            let checkout = runner.path("repo");
-            let step = Step::of(&checkout);
-            let files = pair("lib", ".", "lib");
+            let (files, step) = built(&runner);
+            let checkout = step.checkout.clone();
             check_out(&files, &checkout, Times::Now);
             if is_restored {
-                assert!(runner.build(&checkout).succeeded);
-                runner.save(&step, "key");
-                check_out(&files, &checkout, Times::Now);
                 runner.restore(&step, "key");
             }
             a_while();
@@ -87,19 +83,14 @@ fn what_was_built_before_sources_were_put_back_is_stale_in_the_next_job() {
 #[test]
 fn jobs_one_after_another_that_change_nothing_compile_nothing() {
     let runner = Runner::new();
-    let checkout = runner.path("repo");
-    let step = Step::of(&checkout);
-    let files = pair("lib", ".", "lib");
-    check_out(&files, &checkout, Times::Now);
-    assert!(runner.build(&checkout).succeeded);
-    runner.save(&step, "key");
+    let (files, step) = built(&runner);
     for job in 0..3 {
-        check_out(&files, &checkout, if job == 1 { Times::Old } else { Times::Now });
+        check_out(&files, &step.checkout, if job == 1 { Times::Old } else { Times::Now });
         runner.restore(&step, "key");
         a_while();
-        runner.build(&checkout).compiled_only(&[], "nothing changed");
+        runner.build(&step.checkout).compiled_only(&[], "nothing changed");
         // Something else did, so that what is recorded is written anew.
-        fs::write(checkout.join("target/report.txt"), job.to_string()).unwrap();
+        fs::write(step.checkout.join("target/report.txt"), job.to_string()).unwrap();
         runner.save(&step, "key");
     }
 }

@@ -4,18 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::SystemTime;
 
-use super::kit::{Files, Heard, Runner, Step, Times, check_out, make_old, package, pair, printed};
-
-/// A pair of packages, built and saved.
-fn built(runner: &Runner) -> (Files, Step) {
-    let checkout = runner.path("repo");
-    let files = pair("lib", ".", "lib");
-    check_out(&files, &checkout, Times::Now);
-    runner.build(&checkout).compiled_only(&["lib", "repo"], "the first build");
-    let step = Step::of(&checkout);
-    runner.save(&step, "key");
-    (files, step)
-}
+use super::kit::{Files, Heard, Runner, Step, Times, built, check_out, make_old, package, pair, printed};
 
 fn with_number(files: &Files, number: u32) -> Files {
     let mut files = files.clone();

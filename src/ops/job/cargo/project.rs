@@ -59,22 +59,26 @@ impl Project {
 
     /// An error where a directory that is built into is not one to be restored or saved.
     pub(super) fn check_outputs(&self, at: &At<'_>, outputs: &Outputs) -> Result<()> {
-        outputs.directories().try_for_each(|directory| self.check_output(at, directory))
+        let settings =
+            std::iter::once(("workspaces", ". -> ")).chain(std::iter::repeat(("build.build-dir", "")));
+        let mut set = outputs.directories().zip(settings);
+        set.try_for_each(|(directory, (setting, before))| self.check_output(at, directory, setting, before))
     }
 
-    fn check_output(&self, at: &At<'_>, directory: &Path) -> Result<()> {
+    /// The same of one: the setting that names it, and what stands before it there.
+    fn check_output(&self, at: &At<'_>, directory: &Path, setting: &str, before: &str) -> Result<()> {
         let shown = directory.display();
         let place = at.ground.locate_link(directory)?;
         if files::is_symlink(&place)? {
             let target = at.ground.locate(directory).map(|target| (at.ground.name)(&target));
             return Err(Error::invalid(format!(
-                "{shown} is a symlink; name the directory that it leads to in `workspaces`, as `. -> {}`",
+                "{shown} is a symlink; name the directory that it leads to in `{setting}`, as `{before}{}`",
                 target.unwrap_or_default().display()
             )));
         }
         let stat = files::stat(&place)?;
         if stat.is_some_and(|stat| stat.kind != crate::fs::Kind::Directory) {
-            return Err(Error::invalid(format!("{shown} is a file; a target directory is needed there")));
+            return Err(Error::invalid(format!("{shown} is a file; a directory is needed there")));
         }
         let real = real(&place);
         let roots = self.asked.workspaces.iter().map(|workspace| workspace.root.as_path());
@@ -90,7 +94,7 @@ impl Project {
             if is_there && at.ground.locate(path).is_ok_and(|located| self::real(&located).starts_with(&real))
             {
                 return Err(Error::invalid(format!(
-                    "{shown} is no target directory, as it holds {}; name another in `workspaces`",
+                    "{shown} is no directory to build into, as it holds {}; name another in `{setting}`",
                     path.display()
                 )));
             }
@@ -129,12 +133,11 @@ impl Project {
             };
             let builders: Vec<WorkspaceFacts> =
                 self.facts.workspaces.iter().filter(builds_here).cloned().collect();
-            match leftovers(&at.ground.locate_link(directory)?, &builders, at.ground.sight()) {
-                Ok(more) => left.add(more),
-                Err(error) => {
-                    at.monitor.warn(&format!("{}; all of {} is saved", error.line(), directory.display()))
-                }
-            }
+            let here = leftovers(&at.ground.locate_link(directory)?, &builders, at.ground.sight());
+            left.add(here.unwrap_or_else(|error| {
+                at.monitor.warn(&format!("{}; all of {} is saved", error.line(), directory.display()));
+                Leftovers::default()
+            }));
         }
         let left = left.into_exclude();
         Ok(Box::new(move |path, is_directory| {
