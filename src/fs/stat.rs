@@ -17,6 +17,9 @@ pub struct Timestamp {
 }
 
 impl Timestamp {
+    /// No time is later.
+    pub const MAX: Self = Self { seconds: i64::MAX, nanoseconds: 999_999_999 };
+
     /// The time now.
     pub fn now() -> Self {
         SystemTime::now().into()

@@ -104,6 +104,7 @@ pub fn save(store: &Store, request: &Request<'_>, monitor: &dyn Monitor) -> Resu
 
     let scan = look(store, request, monitor)?;
     let looked = Looked::at(&scan);
+    let times: Vec<Timestamp> = scan.stats.iter().map(|stat| stat.modified).collect();
     if is_empty(&scan) && !request.allow_empty {
         warn_of(&scan.left_out, monitor);
         return Ok(Outcome::NothingThere);
@@ -111,7 +112,7 @@ pub fn save(store: &Store, request: &Request<'_>, monitor: &dyn Monitor) -> Resu
     let parent = parent::find(store, request)?;
     let stored = store_contents(store, &sharing, scan, request.places, parent.as_ref(), monitor)?;
     // After everything was read: see the sixth rule of `preset::cargo::sources`.
-    let recorded = request.sources.map_or(Ok(None), |sources| record(store, &sources, monitor))?;
+    let recorded = request.sources.map_or(Ok(None), |sources| record(store, &sources, times, monitor))?;
     if let Some(parent) = parent
         && request.existing == Existing::IsReplacedIfChanged
         && parent.is_same(store, request.key, &stored.manifest, recorded.as_ref())
@@ -252,8 +253,13 @@ impl Looked {
 }
 
 /// Records the sources. An entry without a record only costs builds.
-fn record(store: &Store, sources: &Sources<'_>, monitor: &dyn Monitor) -> Result<Option<Record>> {
-    match sources::record(store, sources, monitor) {
+fn record(
+    store: &Store,
+    sources: &Sources<'_>,
+    times: Vec<Timestamp>,
+    monitor: &dyn Monitor,
+) -> Result<Option<Record>> {
+    match sources::record(store, sources, times.into_iter(), monitor) {
         Ok(record) => Ok(Some(record)),
         Err(Error::Interrupted) => Err(Error::Interrupted),
         Err(error) => {

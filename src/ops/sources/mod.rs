@@ -99,11 +99,19 @@ pub struct Sources<'a> {
     pub job: &'a str,
 }
 
-/// Records what the sources are like.
-pub fn record(store: &Store, sources: &Sources<'_>, monitor: &dyn Monitor) -> Result<Record> {
-    let given = Past::read(store, sources)?.given;
+/// Records what the sources are like. `outputs` are the modification times of all files in the target directory, which
+/// was built from them.
+pub fn record(
+    store: &Store,
+    sources: &Sources<'_>,
+    outputs: impl Iterator<Item = Timestamp>,
+    monitor: &dyn Monitor,
+) -> Result<Record> {
+    let given = Past::read(store, sources)?.given.map(|given| given.moment);
+    // Not by their ctimes: what gives the checkout another owner often does so with the target directory in it.
+    let first_built = outputs.filter(|time| given.is_none_or(|given| *time > given)).min();
     let scan = look(sources.area, monitor)?;
-    let arrivals = Arrivals::new(&scan, given.map(|given| given.moment));
+    let arrivals = Arrivals::new(&scan, first_built.unwrap_or(Timestamp::MAX));
     let mut tree = scan.tree.clone();
     tree.set_modified(|id| arrivals.of_dir(id), |id| arrivals.of_leaf(id, &scan.stats[id.0 as usize]));
     let is_file = |id: &LeafId| matches!(scan.tree[*id].kind, LeafKind::File(_));

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use super::kit::{Files, Runner, Step, Times, built, check_out, package, pair, printed};
+use super::kit::{Files, Runner, Step, Times, built, check_out, package, pair, printed, project};
 
 const LIBRARY: &str = "lib/src/lib.rs";
 const PATCHED: &str = "pub const N: u32 = 9;\n";
@@ -95,6 +95,33 @@ fn jobs_one_after_another_that_change_nothing_compile_nothing() {
     }
 }
 
+fn change_modes(directory: &Path) {
+    let status = Command::new("chmod").args(["-R", "go-w"]).arg(directory).status().unwrap();
+    assert!(status.success());
+}
+
+#[test]
+fn what_was_touched_before_anything_was_built_stays_fresh() {
+    let runner = Runner::new();
+    let checkout = runner.path("repo");
+    let step = Step::of(&checkout);
+    let mut files = project();
+    // The first job has a checkout that brings old times.
+    check_out(&files, &checkout, Times::Old);
+    assert!(runner.build(&checkout).succeeded);
+    runner.save(&step, "key");
+    for number in 2..5 {
+        files.insert("app/src/part.rs".into(), format!("pub const PART: u32 = {number};\n"));
+        check_out(&files, &checkout, Times::Now);
+        runner.restore(&step, "key");
+        a_while();
+        change_modes(&checkout);
+        runner.build(&checkout).compiled_only(&["app"], "only that was changed");
+        assert!(printed(&checkout).starts_with(&number.to_string()));
+        runner.save(&step, "key");
+    }
+}
+
 #[test]
 fn a_checkout_that_gets_another_mode_after_the_build_is_built_again_and_only_then() {
     let runner = Runner::new();
@@ -104,8 +131,7 @@ fn a_checkout_that_gets_another_mode_after_the_build_is_built_again_and_only_the
     check_out(&files, &checkout, Times::Now);
     assert!(runner.build(&checkout).succeeded);
     a_while();
-    let status = Command::new("chmod").args(["-R", "go-w"]).arg(&checkout).status().unwrap();
-    assert!(status.success());
+    change_modes(&checkout);
     runner.save(&step, "key");
     check_out(&files, &checkout, Times::Now);
     runner.restore(&step, "key");

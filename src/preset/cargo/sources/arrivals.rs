@@ -41,15 +41,15 @@ fn name_of(tree: &Tree, dir: DirId) -> Digest {
 /// When the files and directories of a scan arrived.
 pub struct Arrivals<'a> {
     scan: &'a Scan,
-    /// What changed no later than this is as the times say that were given back then.
-    since: Option<Timestamp>,
+    /// What changed no later than this is as its times say.
+    since: Timestamp,
     /// For each directory, when it or the last one around it arrived as a whole.
     moved: Vec<Option<Timestamp>>,
 }
 
 impl<'a> Arrivals<'a> {
-    /// Looks at a scan. `since` is when times were last given back in it.
-    pub fn new(scan: &'a Scan, since: Option<Timestamp>) -> Self {
+    /// Looks at a scan. Before `since` nobody can have built anything from what was not as its times said.
+    pub fn new(scan: &'a Scan, since: Timestamp) -> Self {
         let mut moved: Vec<Option<Timestamp>> = vec![None; scan.tree.dirs().len()];
         for id in scan.tree.dir_ids() {
             let dir = &scan.tree[id];
@@ -78,8 +78,8 @@ impl<'a> Arrivals<'a> {
 }
 
 /// Whether something changed later than its modification time tells, and long enough for a build in between.
-fn is_hidden(modified: Timestamp, changed: Timestamp, since: Option<Timestamp>) -> bool {
-    changed > modified.plus_milliseconds(LATER) && since.is_none_or(|since| changed > since)
+fn is_hidden(modified: Timestamp, changed: Timestamp, since: Timestamp) -> bool {
+    changed > modified.plus_milliseconds(LATER) && changed > since
 }
 
 /// Before which times nothing is given that an earlier step of the job gave times: those that it has now, or when it
@@ -94,7 +94,7 @@ impl<'a> Floors<'a> {
     pub(super) fn new(scan: &'a Scan, given: &Given) -> Self {
         let mut seen = vec![false; scan.tree.dirs().len()];
         scan.tree.dir_ids().for_each(|id| seen[id.0 as usize] = given.had(&scan.tree, id));
-        Self { arrivals: Arrivals::new(scan, Some(given.moment)), seen }
+        Self { arrivals: Arrivals::new(scan, given.moment), seen }
     }
 
     pub(super) fn of_leaf(&self, id: LeafId) -> Option<Timestamp> {
@@ -141,7 +141,7 @@ mod tests {
     }
 
     /// Whether each file, then each directory, is as old as its time says.
-    fn are_old(scan: &Scan, since: Option<Timestamp>) -> Vec<bool> {
+    fn are_old(scan: &Scan, since: Timestamp) -> Vec<bool> {
         let arrivals = Arrivals::new(scan, since);
         let leaves = scan.tree.leaf_ids().map(|id| arrivals.of_leaf(id, &scan.stats[id.0 as usize]));
         let dirs = scan.tree.dir_ids().map(|id| arrivals.of_dir(id));
@@ -149,11 +149,11 @@ mod tests {
     }
 
     #[test]
-    fn what_has_old_times_arrived_when_they_were_set_unless_that_was_known() {
+    fn what_has_old_times_arrived_when_they_were_set_unless_that_does_not_matter() {
         let top = old();
         let scan = look(top.path());
-        assert_eq!(are_old(&scan, None), [false; 4]);
-        assert_eq!(are_old(&scan, Some(Timestamp::now())), [true; 4]);
+        assert_eq!(are_old(&scan, LONG_AGO), [false; 4]);
+        assert_eq!(are_old(&scan, Timestamp::now()), [true; 4]);
     }
 
     #[test]
@@ -162,7 +162,7 @@ mod tests {
         let moment = Timestamp::now();
         Timestamp::next_of_files().unwrap();
         make_old(&top.path().join("file"));
-        assert_eq!(are_old(&look(top.path()), Some(moment)), [false, true, true, true]);
+        assert_eq!(are_old(&look(top.path()), moment), [false, true, true, true]);
     }
 
     #[test]
@@ -174,8 +174,8 @@ mod tests {
         fs::rename(top.path().join("aside"), top.path().join("sub")).unwrap();
         make_old(top.path());
         // The directory around it changed its names and was given an old time: it may have been moved as well.
-        assert_eq!(are_old(&look(top.path()), Some(moment)), [false, false, false, false]);
-        assert_eq!(are_old(&look(&top.path().join("sub")), Some(moment)), [false, false]);
+        assert_eq!(are_old(&look(top.path()), moment), [false, false, false, false]);
+        assert_eq!(are_old(&look(&top.path().join("sub")), moment), [false, false]);
     }
 
     #[test]

@@ -47,11 +47,11 @@
 //! 9. A file that is patched, built and moved back, or copied back with its time, looks older than what was built from
 //!    the patch; cargo is fooled by that in place, and so would be every job after it. So what is recorded is when a file
 //!    [arrived](Arrivals): the time of its last change (ctime) where that is later than its modification time, and of the
-//!    last move of a directory around it. What did not change since this job gave times back is as those say. And where
-//!    an earlier step of a job gave times back, a later one gives none before those that are there: a build may have
-//!    stood between, and seen something else. The price: after a `chown -R` or `chmod -R` of the checkout that follows
-//!    the build, all of it is stale. What is not seen: a directory that was moved away for a build and back, and then had
-//!    names added or removed, looks like one that only had these.
+//!    last move of a directory around it. What did not change since the job built anything, which the times in the target
+//!    tell, is as its times say. And where an earlier step of a job gave times back, a later one gives none before those
+//!    that are there: a build may have stood between, and seen something else. The price: after a `chown -R` or
+//!    `chmod -R` of the checkout that follows the build, all of it is stale. What is not seen: a directory that was moved
+//!    away for a build and back, and then had names added or removed, looks like one that only had these.
 //!
 //! What is outside of the area keeps the time that it has, which after a checkout is newer than any target. Target
 //! directories that stay on the disk without being restored with the job are not protected by any of this.
