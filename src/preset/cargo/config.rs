@@ -53,10 +53,10 @@ pub(super) fn sources(bytes: &[u8]) -> Result<String, String> {
     Ok(canonical::text(&kept))
 }
 
-/// A directory in `build`: `target-dir` or `build-dir`.
-pub(super) fn directory(bytes: &[u8], key: &str) -> Option<String> {
+/// A path by its table and key, such as `build` and `target-dir`.
+pub(super) fn path(bytes: &[u8], of: &str, key: &str) -> Option<String> {
     let config = canonical::parse(bytes).ok()?;
-    table(&config, "build")?.get(key)?.as_str().map(str::to_owned)
+    table(&config, of)?.get(key)?.as_str().map(str::to_owned)
 }
 
 /// `paths`: directories of packages that take the place of others.
@@ -91,7 +91,6 @@ b = "build"
 [build]
 jobs = 3
 target-dir = "/mnt/target"
-build-dir = "{workspace-root}/build"
 rustflags = ["-Dwarnings"]
 rustdocflags = ["-Dwarnings"]
 [env]
@@ -121,8 +120,8 @@ color = "always"
             sources(config).unwrap(),
             r#"{"registries":{"mine":{"index":"sparse+https://example.org/"}}}"#
         );
-        assert_eq!(directory(config, "target-dir").as_deref(), Some("/mnt/target"));
-        assert_eq!(directory(config, "build-dir").as_deref(), Some("{workspace-root}/build"));
+        assert_eq!(path(config, "build", "target-dir").as_deref(), Some("/mnt/target"));
+        assert_eq!(path(config, "resolver", "lockfile-path"), None);
     }
 
     #[test]

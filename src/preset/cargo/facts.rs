@@ -136,7 +136,7 @@ pub struct Project {
     pub toolchain_file: Option<SourceFile>,
     /// Cargo's configuration files, the nearest first, the one of `CARGO_HOME` last.
     pub configs: Vec<SourceFile>,
-    /// Cargo.lock.
+    /// Cargo.lock, wherever it is.
     pub lock: Option<SourceFile>,
     /// The manifests of the root, of all members and of dependencies with a path; the root's first.
     pub manifests: Vec<SourceFile>,

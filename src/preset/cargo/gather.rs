@@ -53,16 +53,28 @@ fn facts_of(asked: &Asked, workspace: &WorkspaceAsked, look: &mut Look) -> Works
 fn project(asked: &Asked, directory: &Path, look: &mut Look) -> Option<Project> {
     let root = workspace_root(directory, look);
     let manifests = manifests(&root, look);
-    let lock = look.file(&root.join("Cargo.lock"));
+    let configs = configs(&root, &asked.cargo_home, look);
+    let lock = lock_file(asked, &root, &configs, look);
     if lock.is_none() && manifests.is_empty() {
         return None;
     }
     let levels = above(&root, look);
     let toolchain = toolchain(asked, &levels, look);
     let places = asked.places(&root);
-    let configs = configs(&root, &asked.cargo_home, look);
     let toolchain_file = levels.into_iter().find_map(|level| level.file).map(|(file, _)| file);
     Some(Project { root, toolchain, toolchain_file, configs, lock, manifests, places })
+}
+
+/// The lock file: where `resolver.lockfile-path` says, since 1.97, if it is there; else in the root of the workspace.
+fn lock_file(asked: &Asked, root: &Path, configs: &[SourceFile], look: &mut Look) -> Option<SourceFile> {
+    const NAME: &str = "Cargo.lock";
+    let set = match asked.variable("CARGO_RESOLVER_LOCKFILE_PATH") {
+        Some(path) => Some(root.join(path)),
+        None => configured(configs, "resolver", "lockfile-path").map(|(base, path)| base.join(path)),
+    };
+    // Cargo takes no other name.
+    let set = set.map(|path| clean(&path)).filter(|path| path.ends_with(NAME));
+    set.and_then(|path| look.file(&path)).or_else(|| look.file(&root.join(NAME)))
 }
 
 /// The target directory by cargo's order (Cargo book, `build.target-dir`), after what the workspace asks for.
@@ -75,7 +87,7 @@ fn target(asked: &Asked, workspace: &WorkspaceAsked, project: Option<&Project>) 
     if let Some(target) = variables.iter().find_map(|name| asked.variable(name)) {
         return clean(&root.join(target));
     }
-    let configured = project.and_then(|project| configured(project, "target-dir"));
+    let configured = project.and_then(|project| configured(&project.configs, "build", "target-dir"));
     let root_of_project = project.map_or(root, |project| &project.root);
     configured
         .map_or_else(|| clean(&root_of_project.join("target")), |(base, target)| clean(&base.join(target)))
@@ -85,7 +97,7 @@ fn target(asked: &Asked, workspace: &WorkspaceAsked, project: Option<&Project>) 
 fn build(asked: &Asked, workspace: &WorkspaceAsked, project: &Project, look: &mut Look) -> Option<PathBuf> {
     let (base, template) = match asked.variable("CARGO_BUILD_BUILD_DIR") {
         Some(value) => (workspace.root.as_path(), value.to_string_lossy().into_owned()),
-        None => configured(project, "build-dir")?,
+        None => configured(&project.configs, "build", "build-dir")?,
     };
     let manifest = project.root.join("Cargo.toml");
     let manifest = look.real(&manifest).unwrap_or(manifest);
@@ -100,11 +112,11 @@ fn build(asked: &Asked, workspace: &WorkspaceAsked, project: &Project, look: &mu
     }
 }
 
-/// A directory that a configuration file sets in `build`, and what it is relative to: the directory that holds `.cargo`.
-fn configured<'p>(project: &'p Project, key: &str) -> Option<(&'p Path, String)> {
-    project.configs.iter().find_map(|file| {
+/// A path that a configuration file sets, and what it is relative to: the directory that holds `.cargo`.
+fn configured<'c>(configs: &'c [SourceFile], of: &str, key: &str) -> Option<(&'c Path, String)> {
+    configs.iter().find_map(|file| {
         let base = file.path.parent().and_then(Path::parent)?;
-        Some((base, config::directory(&file.bytes, key)?))
+        Some((base, config::path(&file.bytes, of, key)?))
     })
 }
 

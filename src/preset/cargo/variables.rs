@@ -111,13 +111,14 @@ pub(super) fn select(env: &BTreeMap<OsString, OsString>, words: &[String]) -> BT
 }
 
 /// Variables that are in no key and yet bear on what is found: where things are, and which toolchain is meant.
-const LEADING: [&str; 6] = [
+const LEADING: [&str; 7] = [
     "CARGO_HOME",
     "RUSTUP_HOME",
     "RUSTUP_TOOLCHAIN",
     "CARGO_TARGET_DIR",
     "CARGO_BUILD_TARGET_DIR",
     "CARGO_BUILD_BUILD_DIR",
+    "CARGO_RESOLVER_LOCKFILE_PATH",
 ];
 
 /// Whether keys, or where the caches lie, depend on a variable other than `PATH` and `HOME`: what has to be known of an

@@ -171,6 +171,28 @@ fn the_target_directory_is_where_cargo_puts_it() {
 }
 
 #[test]
+fn the_lock_file_is_the_one_that_cargo_uses() {
+    let mut fixture = Fixture::new();
+    let lock = |fixture: &Fixture| {
+        let lock = gather(&fixture.asked).workspaces[0].project.as_ref().unwrap().lock.clone().unwrap();
+        lock.path.strip_prefix(fixture.path("")).unwrap().to_owned()
+    };
+    assert_eq!(lock(&fixture), Path::new("Cargo.lock"));
+    fixture.write(".cargo/config.toml", "[resolver]\nlockfile-path = 'locks/Cargo.lock'\n");
+    assert_eq!(lock(&fixture), Path::new("Cargo.lock"), "it is not there yet");
+    let before = fixture.keys();
+    fixture.write("locks/Cargo.lock", "version = 4\n");
+    assert_eq!(lock(&fixture), Path::new("locks/Cargo.lock"));
+    assert_ne!(fixture.keys().registry.text, before.registry.text);
+    fixture.write("other/Cargo.lock", "version = 4\n");
+    fixture.set("CARGO_RESOLVER_LOCKFILE_PATH", "other/Cargo.lock");
+    assert_eq!(lock(&fixture), Path::new("other/Cargo.lock"));
+    fixture.write("other/names.lock", "version = 4\n");
+    fixture.set("CARGO_RESOLVER_LOCKFILE_PATH", "other/names.lock");
+    assert_eq!(lock(&fixture), Path::new("Cargo.lock"), "cargo does not take it");
+}
+
+#[test]
 fn included_configuration_counts_and_may_go_in_circles() {
     let fixture = Fixture::new();
     fixture.write(".cargo/config.toml", "include = ['more.toml', { path = 'gone.toml', optional = true }]\n");
