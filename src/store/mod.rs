@@ -83,12 +83,15 @@ impl Store {
         let layout = Layout::new(cache_root);
         let Some(root) = files::stat(layout.root())? else { return Ok(None) };
         let store = Self { layout, modes: Modes::like(root.mode) };
-        match store.read_format() {
-            Ok(()) => Ok(Some(store)),
+        let read = match store.read_format() {
             // It is being made just now, or the process that made it was killed.
-            Err(error) if error.is_not_found() && store.entry_ids(None)?.is_empty() => Ok(None),
-            Err(error) => Err(store.as_damage(error)),
-        }
+            Err(error) if error.is_not_found() && store.entry_ids(None)?.is_empty() => return Ok(None),
+            // Entries come after the format, so where there are some by now, so is that.
+            Err(error) if error.is_not_found() => store.read_format(),
+            other => other,
+        };
+        read.map_err(|error| store.as_damage(error))?;
+        Ok(Some(store))
     }
 
     /// Opens the store below a cache root and makes what is missing of it.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use local_cache::store::Store;
 use nix::fcntl::{Flock, FlockArg};
 
 use crate::support::compare::{picture, same};
@@ -35,6 +36,26 @@ fn two_saves_of_one_key_make_one_entry() {
         same(&picture(&job.join("tree")), &picture(&other.join("tree")));
     }
     sandbox.verify().done();
+}
+
+#[test]
+fn a_store_that_others_are_just_making_is_not_damaged() {
+    let sandbox = Sandbox::new();
+    let job = sandbox.job("job");
+    trees::small(&job.join("tree"), 1);
+    let entry = sandbox.save(&job, "k").done().json()["entry"].as_str().unwrap().to_owned() + ".json";
+    let bytes = fs::read(sandbox.store().join("entries").join(&entry)).unwrap();
+    for number in 0..200 {
+        let root = sandbox.path(&format!("root-{number}"));
+        std::thread::scope(|scope| {
+            let maker = scope.spawn(|| {
+                let store = Store::create(&root).unwrap();
+                fs::write(store.layout().root().join("entries").join(&entry), &bytes).unwrap();
+            });
+            while Store::open(&root).unwrap().is_none() {}
+            maker.join().unwrap();
+        });
+    }
 }
 
 #[test]

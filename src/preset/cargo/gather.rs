@@ -106,7 +106,10 @@ fn build(asked: &Asked, workspace: &WorkspaceAsked, project: &Project, look: &mu
     match build_dir::expand(&template, &about) {
         Ok(path) => Some(clean(&base.join(path))),
         Err(why) => {
-            look.warn(format!("build.build-dir is `{template}`, which cargo does not take ({why}), so intermediate artifacts are not cached; correct it"));
+            look.warn(format!(
+                "build.build-dir is `{template}`, which cargo does not take ({why}), so intermediate artifacts are not \
+                 cached; correct it"
+            ));
             None
         }
     }
