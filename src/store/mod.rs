@@ -77,6 +77,9 @@ struct Format {
 const CACHEDIR_TAG: &[u8] = b"Signature: 8a477f597d28d172789f06886806bc55\n\
     # This directory is kept by local-cache. All of it can be removed; builds are slower then.\n";
 
+/// How often a few bytes are written before it is an error that they disappear.
+const ATTEMPTS: u32 = 10;
+
 impl Store {
     /// Opens the store below a cache root; none when nothing has been saved there yet.
     pub fn open(cache_root: &Path) -> Result<Option<Self>> {
@@ -143,10 +146,19 @@ impl Store {
         Ok(files::stat(self.layout.root())?.map(|stat| (stat.device, stat.inode)))
     }
 
+    /// Who calls this need not hold `locks/store`, as there may be no store yet. So a collection may remove what it writes
+    /// before it has its name; then it is written again.
     fn publish_text(&self, path: &Path, bytes: &[u8]) -> Result<()> {
-        let unfinished = self.layout.tmp().join(random_name());
-        files::write_new(&unfinished, self.modes.file, bytes)?;
-        files::rename(&unfinished, path)
+        let mut attempts = 0;
+        loop {
+            let unfinished = self.layout.tmp().join(random_name());
+            files::write_new(&unfinished, self.modes.file, bytes)?;
+            attempts += 1;
+            match files::rename(&unfinished, path) {
+                Err(error) if error.is_not_found() && attempts < ATTEMPTS => {}
+                other => return other,
+            }
+        }
     }
 
     /// The ids of all entries, or of those of a group.

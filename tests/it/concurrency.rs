@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use local_cache::monitor::Silent;
+use local_cache::ops::maintain;
 use local_cache::store::Store;
+use local_cache::store::retention::Policy;
 use nix::fcntl::{Flock, FlockArg};
 
 use crate::support::compare::{picture, same};
@@ -56,6 +59,27 @@ fn a_store_that_others_are_just_making_is_not_damaged() {
             maker.join().unwrap();
         });
     }
+}
+
+#[test]
+fn what_phases_remember_is_not_lost_to_a_collection() {
+    let sandbox = Sandbox::new();
+    let store = Store::create(&sandbox.path("root")).unwrap();
+    let is_done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_done.load(Ordering::Relaxed) {
+                drop(maintain::prune(&store, &Policy::default(), false, &Silent));
+            }
+        });
+        for number in 0..2000 {
+            let remembered = store.remember("name", b"bytes");
+            if remembered.is_err() || number == 1999 {
+                is_done.store(true, Ordering::Relaxed);
+            }
+            remembered.unwrap();
+        }
+    });
 }
 
 #[test]
