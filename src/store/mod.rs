@@ -31,6 +31,7 @@ pub mod verify;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -77,8 +78,8 @@ struct Format {
 const CACHEDIR_TAG: &[u8] = b"Signature: 8a477f597d28d172789f06886806bc55\n\
     # This directory is kept by local-cache. All of it can be removed; builds are slower then.\n";
 
-/// How often a few bytes are written before it is an error that they disappear.
-const ATTEMPTS: u32 = 10;
+/// How long who makes a store, or remembers something in it, waits for a collection to end.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 impl Store {
     /// Opens the store below a cache root; none when nothing has been saved there yet.
@@ -112,6 +113,7 @@ impl Store {
             Err(error) if error.is_damage() => {}
             other => return other.map(|()| store),
         }
+        let _sharing = store.share(PATIENCE)?;
         store.publish_text(&store.layout.cachedir_tag(), CACHEDIR_TAG)?;
         let format = serde_json::to_vec(&Format { format: layout::VERSION });
         let format = format.map_err(Error::defect)?;
@@ -146,19 +148,11 @@ impl Store {
         Ok(files::stat(self.layout.root())?.map(|stat| (stat.device, stat.inode)))
     }
 
-    /// Who calls this need not hold `locks/store`, as there may be no store yet. So a collection may remove what it writes
-    /// before it has its name; then it is written again.
+    /// Publishes a small file. `locks/store` is to be held: a collection removes what it finds in `tmp`.
     fn publish_text(&self, path: &Path, bytes: &[u8]) -> Result<()> {
-        let mut attempts = 0;
-        loop {
-            let unfinished = self.layout.tmp().join(random_name());
-            files::write_new(&unfinished, self.modes.file, bytes)?;
-            attempts += 1;
-            match files::rename(&unfinished, path) {
-                Err(error) if error.is_not_found() && attempts < ATTEMPTS => {}
-                other => return other,
-            }
-        }
+        let unfinished = self.layout.tmp().join(random_name());
+        files::write_new(&unfinished, self.modes.file, bytes)?;
+        files::rename(&unfinished, path)
     }
 
     /// The ids of all entries, or of those of a group.
@@ -251,6 +245,7 @@ impl Store {
 
     /// Keeps a few bytes for a later phase of the same job.
     pub fn remember(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        let _sharing = self.share(PATIENCE)?;
         files::make_dir(&self.layout.memories(), self.modes.directory)?;
         self.publish_text(&self.layout.memory(name), bytes)
     }
