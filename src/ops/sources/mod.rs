@@ -160,8 +160,8 @@ pub fn give_back(
     let area = sources.area;
     let mut past = earlier_steps(store, sources)?;
     note_restored(&mut past, area, entries);
-    // Should this end before all times are given, no save relies on them.
-    let earlier = past.given.take();
+    // Should this end before all times are given, what was given so far counts as touched since the step before.
+    let earlier = past.given.clone();
     past.write(store, sources)?;
     let nothing = Record::new(Manifest {
         scanned: Timestamp::default(),
