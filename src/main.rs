@@ -8,10 +8,10 @@ use std::io::{self, IsTerminal};
 use std::process::{ExitCode, Termination};
 
 use local_cache::action::Env;
+use local_cache::action::dispatcher::{far_work, program_name, site_env};
 use local_cache::action::phase::Phase;
-use local_cache::action::place::{far_work, program_name, site_env};
 use local_cache::cli::{self, Surroundings};
-use local_cache::site::{far, signals};
+use local_cache::site::{signals, worker as far};
 
 fn main() -> ExitCode {
     start_logging();

@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::context::Context;
 use super::inputs::Inputs;
-use crate::events::Arm;
+use crate::stats::event::Arm;
 
 /// The group of a step's run; none where there is no experiment. A step that must have its cache, or only asks whether
 /// there is one, is in none.

@@ -23,23 +23,23 @@
 
 pub mod access;
 pub mod commands;
+pub mod console;
 pub mod context;
+pub mod dispatcher;
 pub mod env;
 pub mod event;
 pub mod experiment;
 pub mod files;
 pub mod inputs;
 pub mod kind;
-pub mod log;
 pub mod phase;
-pub mod place;
 pub mod record;
 pub mod summary;
 
+pub use crate::action::console::Log;
 pub use context::Context;
 pub use env::Env;
 pub use event::{Event, Origin};
 pub use files::{CommandFiles, FileError};
 pub use inputs::{InputErrors, Inputs};
 pub use kind::ActionKind;
-pub use log::Log;

@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::events::{Disk, Hit};
-use crate::ops::guard::Room;
-use crate::ops::job::Past;
-use crate::report::{bytes, count, took};
+use crate::fmt::human::{bytes, count, took};
+use crate::job::Past;
+use crate::ops::free_space::Room;
+use crate::stats::event::{Disk, Hit};
 
 /// The summary of a step stays far below what the runner takes (1 MiB).
 const LIMIT: usize = 64 << 10;

@@ -9,12 +9,12 @@ use super::args::CargoCommand;
 use super::commands::Context;
 use super::{Exit, Failure, args};
 use crate::action::{self, Env, inputs};
-use crate::ops::job::{
+use crate::cargo::mtimes::replay::GivenBack;
+use crate::fmt::human::{bytes, things, took};
+use crate::job::{
     Cache, Cargo, Found, Health, Job, Reply, RestoreTask, SaveTask, Saved, Subject, Task, WorkspaceLine, work,
 };
-use crate::ops::paths::Ground;
-use crate::ops::sources::GivenBack;
-use crate::report::{bytes, things, took};
+use crate::ops::path_list::Ground;
 
 pub(super) fn cargo(context: &mut Context<'_>, args: &args::Cargo, env: &Env) -> Result<Exit, Failure> {
     let (workspaces, task, miss) = match &args.command {

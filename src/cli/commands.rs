@@ -7,14 +7,15 @@ use std::path::{Path, PathBuf};
 
 use super::{Exit, Failure, args, show};
 use crate::error::Error;
-use crate::key::{hash_files, matching};
+use crate::glob::hash_files;
+use crate::glob::{Base, Patterns};
 use crate::monitor::Monitor;
-use crate::ops::maintain;
-use crate::ops::paths::{Ground, PathList, printable};
+use crate::ops::path_list::{Ground, PathList, printable};
+use crate::ops::prune as maintain;
 use crate::ops::{restore, save};
-use crate::pattern::{Base, Patterns};
 use crate::store::Store;
 use crate::store::entry::{Group, Kind};
+use crate::store::key_match as matching;
 use crate::store::retention::Policy;
 use crate::tree::plan::Extras;
 

@@ -10,8 +10,9 @@ use super::commands::Context;
 use super::{Exit, Failure, args};
 use crate::action::Env;
 use crate::demo::{self, CacheUse, Compiled, Error, Event, Job, JobKind, Options, Project, Report, Stored};
-use crate::key::matching::Match;
-use crate::report::{Table, bytes, count, things, took};
+use crate::fmt::human::{bytes, count, things, took};
+use crate::fmt::table::Table;
+use crate::store::key_match::Match;
 
 pub(super) fn demo(context: &mut Context<'_>, args: &args::Demo, env: &Env) -> Result<Exit, Failure> {
     let here = &context.base.working_directory;

@@ -55,8 +55,8 @@ fn text(findings: &[Finding]) -> String {
     let _ = writeln!(
         text,
         "\n{}, {}",
-        crate::report::things(count(Status::Problem), "problem", "problems"),
-        crate::report::things(count(Status::Warning), "warning", "warnings")
+        crate::fmt::human::things(count(Status::Problem), "problem", "problems"),
+        crate::fmt::human::things(count(Status::Warning), "warning", "warnings")
     );
     text
 }

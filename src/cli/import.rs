@@ -9,11 +9,12 @@ use super::commands::Context;
 use super::show::one_line;
 use super::{Exit, Failure};
 use crate::action::Env;
+use crate::fmt::human::{bytes, things};
+use crate::fmt::table::Table;
 use crate::fs::files;
+use crate::job::{Cargo, Health, Job, RestoreTask, Saved, Subject, Task, adopt};
 use crate::ops::import::{self, Foreign};
-use crate::ops::job::{Cargo, Health, Job, RestoreTask, Saved, Subject, Task, adopt};
-use crate::ops::paths::Ground;
-use crate::report::{Table, bytes, things};
+use crate::ops::path_list::Ground;
 
 #[derive(Debug, Args)]
 pub(super) struct ImportArgs {

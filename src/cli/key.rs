@@ -8,9 +8,12 @@ use serde_json::{Value, json};
 use super::commands::Context;
 use super::{Exit, Failure, args};
 use crate::action::Env;
-use crate::pattern::Base;
-use crate::preset::cargo::{Asked, Key, Keys, Origin, Part, Piece, WorkspaceAsked, gather, keys};
-use crate::report::Table;
+use crate::cargo::key::component::{Origin, Part, Piece};
+use crate::cargo::key::{Key, Keys, keys};
+use crate::cargo::project::facts::{Asked, WorkspaceAsked};
+use crate::cargo::project::gather::gather;
+use crate::fmt::table::Table;
+use crate::glob::Base;
 
 pub(super) fn key(context: &mut Context<'_>, args: &args::Key, env: &Env) -> Result<Exit, Failure> {
     let directory = &context.base.working_directory;

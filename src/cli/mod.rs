@@ -29,7 +29,7 @@ use crate::action::commands::{self as workflow, Annotation};
 use crate::action::phase::{self, Phase, Verdict};
 use crate::action::{ActionKind, Env};
 use crate::error::Error;
-use crate::pattern::Base;
+use crate::glob::Base;
 use args::{Arguments, Command};
 use progress::Progress;
 

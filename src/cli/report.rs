@@ -8,10 +8,11 @@ use serde_json::json;
 
 use super::commands::Context;
 use super::{Exit, Failure};
+use crate::fmt::human::{age, bytes};
 use crate::fs::{Timestamp, files};
 use crate::ops::inventory::inventory;
-use crate::report::html::{Held, page};
-use crate::report::{age, bytes};
+use crate::stats::render::html::page;
+use crate::stats::render::markup::Held;
 use crate::store::Store;
 
 #[derive(Debug, Args)]

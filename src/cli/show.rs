@@ -6,15 +6,16 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::fmt::human::{age, bytes, things, took};
+use crate::fmt::table::Table;
 use crate::fs::Timestamp;
-use crate::key::matching::Match;
-use crate::ops::maintain::{Listed, Pruned};
-use crate::ops::paths::printable;
+use crate::ops::path_list::printable;
+use crate::ops::prune::{Listed, Pruned};
 use crate::ops::restore::Restored;
 use crate::ops::save::{Outcome, Saved};
-use crate::report::{Table, age, bytes, things, took};
 use crate::store::collect::Collected;
 use crate::store::entry::Entry;
+use crate::store::key_match::Match;
 use crate::store::retention::family;
 use crate::store::verify::Verified;
 use crate::tree::manifest::Manifest;
@@ -140,7 +141,7 @@ pub(super) fn listed(entries: &[Listed], root: &Path) -> Shown {
         table.row([
             id.to_string()[..24].to_owned(),
             entry.group.kind.to_string(),
-            crate::report::count(entry.files),
+            crate::fmt::human::count(entry.files),
             bytes(entry.bytes),
             bytes(entry.added_bytes),
             ago(entry.created),

@@ -7,8 +7,12 @@ use serde_json::json;
 
 use super::commands::Context;
 use super::{Exit, Failure};
-use crate::events::{self, journal};
-use crate::report::stats::{Stats, gather, prometheus::prometheus, text::text};
+use crate::stats::Stats;
+use crate::stats::aggregate::gather;
+use crate::stats::event as events;
+use crate::stats::journal;
+use crate::stats::render::prometheus::prometheus;
+use crate::stats::render::text::text;
 use crate::store::layout::Layout;
 
 #[derive(Debug, Args)]

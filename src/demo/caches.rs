@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 
 use super::scratch::Scratch;
 use super::{CacheUse, Error, Stored};
-use crate::key::matching::Match;
-use crate::monitor::Monitor;
-use crate::ops::job::{
+use crate::job::{
     Cargo, Found, Health, Job, Noted, Reply, RestoreTask, SaveTask, Saved, Subject, Task, work,
 };
-use crate::ops::paths::Ground;
+use crate::monitor::Monitor;
+use crate::ops::path_list::Ground;
+use crate::store::key_match::Match;
 
 /// The caches of a job whose checkout lies in place.
 pub(super) struct Caches {
@@ -48,7 +48,7 @@ impl Caches {
             ..RestoreTask::default()
         };
         let (reply, took) = self.carry_out(Task::Restore(task), monitor)?;
-        let noted = reply.caches.iter().map(crate::ops::job::Cache::noted).collect();
+        let noted = reply.caches.iter().map(crate::job::Cache::noted).collect();
         let uses = reply.caches.into_iter().map(|cache| {
             let restored = cache.found.as_ref().map(|found| (matched(found), size(found.files, found.bytes)));
             CacheUse { name: cache.name, key: cache.key, restored, saved: None }

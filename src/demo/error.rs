@@ -47,7 +47,7 @@ pub enum Error {
     },
     /// The key could not be computed.
     #[error(transparent)]
-    Key(#[from] crate::key::hash_files::HashFilesError),
+    Key(#[from] crate::glob::hash_files::HashFilesError),
     /// Restoring, saving or another call to the library failed.
     #[error("{}", .0.line())]
     Library(crate::error::Error),

@@ -11,8 +11,8 @@ use super::{
     project,
 };
 use crate::fs::files;
+use crate::job::Noted;
 use crate::monitor::Monitor;
-use crate::ops::job::Noted;
 
 const NO_CRATES: &str = "if it can't reach the registry, look at the network and at the proxy variables, or let \
     --offline take the crates from your own Cargo home";

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Compiled;
-use crate::key::matching::Match;
+use crate::store::key_match::Match;
 
 /// What the demonstration showed.
 #[derive(Debug)]

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use super::{Asked, Finding};
+use crate::fmt::human::bytes;
 use crate::fs::{Timestamp, Volume, filesystem, probe, volume};
-use crate::report::bytes;
-use crate::store::guard::{Limits, RECOMMENDED_FREE};
+use crate::store::disk_limits::{Limits, RECOMMENDED_FREE};
 
 /// What the action keeps free where nobody says otherwise.
 const USUAL: Limits = Limits { used_percent: Some(80), free_bytes: 20_000_000_000, store_bytes: None };

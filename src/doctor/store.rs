@@ -4,10 +4,10 @@ use std::path::Path;
 
 use super::{Asked, Finding};
 use crate::error::Error;
-use crate::events::journal;
+use crate::fmt::human::things;
 use crate::fs::{Kind, Timestamp, files, probe, user};
 use crate::ops::import;
-use crate::report::things;
+use crate::stats::journal;
 use crate::store::Store;
 
 /// The cache root: is it there, may it be written to, whose is it.

@@ -4,8 +4,9 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use super::{Asked, Finding};
+use crate::cargo::project::facts::{self as cargo_facts, Compiler};
+use crate::cargo::project::gather::gather as gather_facts;
 use crate::fs::{files, probe};
-use crate::preset::cargo::{self, Compiler};
 use crate::site::detect::detect;
 use crate::site::facts::{self, Facts, SocketFile, gather};
 use crate::site::run::Options;
@@ -80,7 +81,7 @@ fn site(facts: &Facts) -> Finding {
 
 fn cargo_home(asked: &Asked) -> Finding {
     const CHECK: &str = "cargo home";
-    let home = cargo::Asked::new(asked.env.clone(), &asked.home, &asked.workspace).cargo_home;
+    let home = cargo_facts::Asked::new(asked.env.clone(), &asked.home, &asked.workspace).cargo_home;
     match files::stat(&home) {
         Ok(None) => Finding::ok(CHECK, format!("{} does not exist; cargo makes it", home.display())),
         Ok(Some(_)) => match probe::write(&home) {
@@ -97,8 +98,8 @@ fn cargo_home(asked: &Asked) -> Finding {
 
 fn toolchain(asked: &Asked) -> Finding {
     const CHECK: &str = "toolchain";
-    let wanted = cargo::Asked::new(asked.env.clone(), &asked.home, &asked.workspace);
-    let facts = cargo::gather(&wanted);
+    let wanted = cargo_facts::Asked::new(asked.env.clone(), &asked.home, &asked.workspace);
+    let facts = gather_facts(&wanted);
     let project = facts.workspaces.iter().find_map(|workspace| workspace.project.as_ref());
     let Some(project) = project else {
         return Finding::ok(CHECK, format!("{} is no Cargo project", shown(&asked.workspace)));

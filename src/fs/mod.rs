@@ -13,6 +13,7 @@ mod holes;
 mod lock;
 pub mod probe;
 mod remove;
+pub mod serde_path;
 mod stat;
 mod temp;
 mod volume;

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use super::PATIENCE;
-use super::maintain::{Listed, Needs, list};
 use crate::error::Result;
 use crate::monitor::Monitor;
+use crate::ops::prune::{Listed, Needs, list};
 use crate::store::Store;
 
 /// All entries, those used last first, each with its part of the bytes of the store.

@@ -1,17 +1,12 @@
 //! Whole operations on a store, each with a request and an outcome.
 
-mod claim;
-pub mod guard;
+pub mod free_space;
 pub mod import;
 pub mod inventory;
-pub mod job;
-pub mod leftovers;
-pub mod maintain;
-pub mod package_cache;
-pub mod paths;
+pub mod path_list;
+pub mod prune;
 pub mod restore;
 pub mod save;
-pub mod sources;
 
 use std::time::Duration;
 

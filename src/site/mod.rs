@@ -16,8 +16,6 @@
 pub mod detect;
 mod engine;
 pub mod facts;
-pub mod far;
-pub mod lossless;
 pub mod paths;
 pub mod problem;
 pub mod proc;
@@ -25,6 +23,7 @@ pub mod run;
 pub mod signals;
 pub mod supervise;
 pub mod users;
+pub mod worker;
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

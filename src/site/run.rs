@@ -17,12 +17,14 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use super::detect::{Decision, HIDDEN};
 use super::engine::{Engine, HOST_ROOT, Heard, HelperSpec, JobSpec, Talk};
 use super::facts::{Container, Facts, JobSeen, Seen, SocketFile, Workspace};
-use super::far::identity::{HostCheck, Witness};
-use super::far::wire::{self, Hello, Reply};
-use super::far::{self, Context, Identity};
 use super::problem::{Problem, signal_name};
 use super::supervise::{CalledOff, Ended, Limits, Stopper, supervise};
 use super::{Env, Site, Wanted, signals};
+use crate::site::worker as far;
+use crate::site::worker::identity::{HostCheck, Witness};
+use crate::site::worker::protocol as wire;
+use crate::site::worker::protocol::{Hello, Reply};
+use crate::site::worker::{Context, Identity};
 
 /// How the work is run.
 #[derive(Debug, Clone)]

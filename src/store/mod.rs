@@ -16,8 +16,9 @@
 
 pub mod blob;
 pub mod collect;
+pub mod disk_limits;
 pub mod entry;
-pub mod guard;
+pub mod key_match;
 pub mod layout;
 mod locate;
 pub mod lock;
@@ -25,8 +26,8 @@ pub mod pack;
 pub mod ready;
 pub mod retention;
 pub mod save;
-mod seen;
 mod size;
+mod stamps;
 pub mod verify;
 
 use std::fs::File;

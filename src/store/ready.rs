@@ -10,7 +10,7 @@
 //! A ready copy is never an entry's contents, only a place from which a restore may start: after the rename the restore
 //! goes on as it would over any directory that happens to be there, compares everything with the manifest, and mends
 //! what differs. A directory keeps its inode when it is renamed and its files keep their times, so what is known of
-//! them ([`super::seen`]) still holds, and an unchanged copy is not read.
+//! them ([`crate::store::stamps`]) still holds, and an unchanged copy is not read.
 //!
 //! The entry is complete without it. Where a rename is not possible (another filesystem, another user's directory, one
 //! in use as a mount point) there is none, and nothing is lost.

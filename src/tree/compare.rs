@@ -2,8 +2,8 @@
 
 use super::manifest::Manifest;
 use super::scan::Scan;
-use super::seen::Seen;
 use super::{DirId, FileData, Leaf, LeafId, LeafKind, Tree};
+use crate::tree::stamps::Seen;
 
 /// The contents of the scan's files that did not change since their roots were seen to be as the manifest says, in the
 /// order of the scan's leaves.

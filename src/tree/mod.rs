@@ -15,8 +15,8 @@ mod ingest;
 pub mod manifest;
 pub mod plan;
 pub mod scan;
-pub mod seen;
-pub mod times;
+pub mod set_mtimes;
+pub mod stamps;
 
 use std::collections::HashSet;
 use std::ops::{Index, Range};

@@ -10,9 +10,9 @@ use std::collections::HashSet;
 use super::compare::{match_dirs, resolve};
 use super::manifest::Manifest;
 use super::scan::{Extra, Scan};
-use super::seen::Seen;
 use super::{DirId, FileData, Leaf, LeafId, LeafKind, Tree};
 use crate::fs::Stat;
+use crate::tree::stamps::Seen;
 
 /// What to do with names that the manifest does not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 
 use local_cache::action::Log;
 use local_cache::action::commands::Annotation;
-use local_cache::action::log::{Mark, Verbosity};
+use local_cache::action::console::{Mark, Verbosity};
 use log::LevelFilter;
 
 fn logged(verbosity: Verbosity, write: impl FnOnce(&Log<'_>)) -> String {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use local_cache::monitor::Silent;
-use local_cache::ops::maintain;
+use local_cache::ops::prune as maintain;
 use local_cache::store::Store;
 use local_cache::store::retention::Policy;
 use nix::fcntl::{Flock, FlockArg};

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use local_cache::key::hash_files::{FilesDigest, HashFilesError, hash_files};
+use local_cache::glob::hash_files::{FilesDigest, HashFilesError, hash_files};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use local_cache::pattern::{Base, FoundKind, PatternError, Patterns, ResolveError, Verdict};
+use local_cache::glob::{Base, FoundKind, PatternError, Patterns, ResolveError, Verdict};
 use serde_json::Value;
 use tempfile::TempDir;
 

@@ -4,11 +4,11 @@ use local_cache::site::detect::{detect, needs_engine};
 use local_cache::site::facts::{
     CommandFile, Confined, Container, Facts, JobSeen, Seen, SocketFile, Workspace,
 };
-use local_cache::site::far::Context;
 use local_cache::site::paths::Mapping;
 use local_cache::site::problem::{Notice, Problem};
 use local_cache::site::proc::{UidMap, mountinfo};
 use local_cache::site::run::{Options, Outcome, run};
+use local_cache::site::worker::Context;
 use local_cache::site::{Env, Site, Wanted};
 use std::path::{Path, PathBuf};
 use std::time::Duration;

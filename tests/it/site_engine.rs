@@ -2,10 +2,10 @@
 
 use local_cache::site::detect::detect;
 use local_cache::site::facts::{Asked, Confined, Container, Facts, JobSeen, Seen, Workspace, gather};
-use local_cache::site::far::Context;
 use local_cache::site::paths::{Mapping, Mount};
 use local_cache::site::problem::Problem;
 use local_cache::site::run::{Options, run};
+use local_cache::site::worker::Context;
 use local_cache::site::{Env, Site, Wanted};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::{UnixListener, UnixStream};

@@ -1,7 +1,7 @@
 //! The far side as a plain process: what it answers, with what exit code, and when it ends. No engine is needed.
 
-use local_cache::site::far::wire::{Hello, STOP, farewell, line};
-use local_cache::site::far::{EXIT_ABANDONED, EXIT_NO_REQUEST, EXIT_REPLY_LOST, EXIT_SERVED};
+use local_cache::site::worker::protocol::{Hello, STOP, farewell, line};
+use local_cache::site::worker::{EXIT_ABANDONED, EXIT_NO_REQUEST, EXIT_REPLY_LOST, EXIT_SERVED};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};

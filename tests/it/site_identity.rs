@@ -1,9 +1,9 @@
 //! Whether a helper works on the host it sees, as whom, and from where `~` counts.
 
-use local_cache::site::far::Identity;
-use local_cache::site::far::identity::{HostCheck, Judgement, Seen, Witness, judge, runner_label};
 use local_cache::site::problem::Notice;
 use local_cache::site::users::User;
+use local_cache::site::worker::Identity;
+use local_cache::site::worker::identity::{HostCheck, Judgement, Seen, Witness, judge, runner_label};
 use std::path::PathBuf;
 
 const SETTINGS: &str = "{\n  \"agentId\": 1,\n  \"agentName\": \"Mini\",\n  \"workFolder\": \"_work\"\n}";

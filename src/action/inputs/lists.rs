@@ -1,8 +1,8 @@
 //! Inputs that are lists, and the rules for keys.
 
 use super::error::InputError;
-use crate::ops::job::WorkspaceLine;
-use crate::pattern::{is_js_space, js_trim};
+use crate::glob::{is_js_space, js_trim};
+use crate::job::WorkspaceLine;
 
 /// The longest key, in UTF-16 units (actions/toolkit, packages/cache, cache.ts, `checkKey`: JavaScript's
 /// `length`).

@@ -10,8 +10,8 @@ use super::values::{self, Word};
 use super::{InputSpec, Inputs, lists, table};
 use crate::action::env::Env;
 use crate::action::kind::ActionKind;
-use crate::pattern::js_trim;
-use crate::preset::cargo::KeyInputs;
+use crate::cargo::key::inputs::KeyInputs;
+use crate::glob::js_trim;
 
 /// Reads inputs one after another and collects what is wrong with them. Where a value is wrong, a stand-in
 /// goes on, and the errors keep it from getting out.

@@ -3,8 +3,8 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use crate::ops::job::WorkspaceLine;
-use crate::preset::cargo::KeyInputs;
+use crate::cargo::key::inputs::KeyInputs;
+use crate::job::WorkspaceLine;
 
 /// `preset`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

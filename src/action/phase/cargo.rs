@@ -1,11 +1,11 @@
 //! The cargo preset in the main and post phases: what is asked of it, and what is said of what came of it.
 
 use super::{Step, state};
+use crate::action::console::Mark;
 use crate::action::inputs::{Mirror, Preset};
-use crate::action::log::Mark;
-use crate::ops::job::{Cache, Cargo, Found, Job, Noted, Saved, Subject, Task};
-use crate::ops::sources::GivenBack;
-use crate::report::{bytes, things, took};
+use crate::cargo::mtimes::replay::GivenBack;
+use crate::fmt::human::{bytes, things, took};
+use crate::job::{Cache, Cargo, Found, Job, Noted, Saved, Subject, Task};
 use crate::store::entry::Kind;
 
 impl Step<'_, '_> {

@@ -17,7 +17,7 @@
 //!   saved, and writes the summary.
 
 mod cargo;
-mod health;
+mod housekeeping;
 mod restore;
 mod save;
 
@@ -34,11 +34,11 @@ use super::event::Event;
 use super::files::{FileError, read_event};
 use super::inputs::{InputErrors, Inputs, OUTPUTS};
 use super::kind::ActionKind;
-use super::log::{Log, Verbosity};
-use super::place::Place;
-use crate::ops::job::{Disk, Job, Paths, Reply, RestoreTask, Subject, Task};
-use crate::report::bytes;
-use crate::site::far::Identity;
+use crate::action::console::{Log, Verbosity};
+use crate::action::dispatcher::Place;
+use crate::fmt::human::bytes;
+use crate::job::{Disk, Job, Paths, Reply, RestoreTask, Subject, Task};
+use crate::site::worker::Identity;
 
 /// A phase of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,10 +2,10 @@
 
 use super::{Step, cache_size, state};
 use crate::action::access::Area;
+use crate::action::console::Mark;
 use crate::action::inputs::Mirror;
-use crate::action::log::Mark;
-use crate::ops::job::{Found, Job, RestoreTask, Task};
-use crate::report::{bytes, things};
+use crate::fmt::human::{bytes, things};
+use crate::job::{Found, Job, RestoreTask, Task};
 
 impl Step<'_, '_> {
     pub(super) fn restore(&mut self) {

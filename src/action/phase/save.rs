@@ -4,11 +4,11 @@ use std::num::NonZeroU32;
 
 use super::{Phase, Step, cache_size, state};
 use crate::action::access::Area;
+use crate::action::console::Mark;
 use crate::action::inputs::{CacheOf, JobStatus, RetentionInputs, Reuse, SaveWhen};
 use crate::action::kind::ActionKind;
-use crate::action::log::Mark;
-use crate::ops::job::{Cache, Job, Keep, Noted, Paths, SaveTask, Saved, Task};
-use crate::report::{bytes, things};
+use crate::fmt::human::{bytes, things};
+use crate::job::{Cache, Job, Keep, Noted, Paths, SaveTask, Saved, Task};
 
 impl Step<'_, '_> {
     pub(super) fn save(&mut self) {

@@ -1,16 +1,17 @@
 //! Saving: look at what is there, keep what did not change, store the rest, publish.
 
-mod kept;
+mod file_contents;
 mod parent;
 mod worker;
 
 use std::time::{Duration, Instant};
 
-use kept::Kept;
+use crate::ops::save::file_contents::Kept;
 use parent::Parent;
 
 use super::PATIENCE;
-use super::sources::{self, Sources};
+use crate::cargo::mtimes::replay as sources;
+use crate::cargo::mtimes::replay::Sources;
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::fs::Timestamp;
@@ -22,7 +23,7 @@ use crate::store::save::{ContentWriter, Finished};
 use crate::tree::Places;
 use crate::tree::manifest::{Manifest, Record};
 use crate::tree::scan::{self, LeftOut, Scan, scan};
-use crate::tree::seen::Sight;
+use crate::tree::stamps::Sight;
 
 /// How many warnings about single files are given before the rest is only counted.
 const WARNINGS: usize = 10;

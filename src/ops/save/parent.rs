@@ -6,7 +6,7 @@ use crate::store::Store;
 use crate::store::entry::{Entry, EntryId};
 use crate::tree::compare;
 use crate::tree::manifest::{Manifest, Record};
-use crate::tree::seen::Seen;
+use crate::tree::stamps::Seen;
 
 /// What a scan is compared with.
 pub(super) struct Parent {

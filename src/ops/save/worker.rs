@@ -1,8 +1,8 @@
 //! Reading files and putting their contents into the store, in parallel.
 
-use super::kept::Stored;
 use crate::digest::Digest;
 use crate::error::{Context, Result};
+use crate::ops::save::file_contents::Stored;
 use crate::store::pack::LARGEST_CONTENT;
 use crate::store::save::ContentWriter;
 use crate::tree::scan::Scan;

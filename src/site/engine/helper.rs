@@ -19,8 +19,9 @@ use tokio::task::{JoinError, JoinHandle};
 use super::link::{Heard, Link, Peer, Talk};
 use super::{Client, DockerError};
 use crate::site::detect::HIDDEN;
-use crate::site::far::{self, Identity};
 use crate::site::problem::Problem;
+use crate::site::worker as far;
+use crate::site::worker::Identity;
 
 /// Where the helper sees the host's root.
 pub(crate) const HOST_ROOT: &str = "/host";

@@ -18,9 +18,9 @@ use tempfile::TempPath;
 use super::link::{Heard, Link, Peer, Talk};
 use super::{Client, Question, own};
 use crate::site::facts::{Container, JobSeen};
-use crate::site::far;
 use crate::site::paths::Mapping;
 use crate::site::problem::Problem;
+use crate::site::worker as far;
 
 /// How long unpacking the program and starting it may take on a busy machine.
 const START_LIMIT: Duration = Duration::from_secs(30);
@@ -139,7 +139,7 @@ fn copy_into(directory: &Path, spec: &JobSpec) -> io::Result<TempPath> {
 /// Unpacks the program into the root of the job's container.
 async fn unpack(client: &Client, spec: &JobSpec) -> Result<PathBuf, Problem> {
     let program = fs::read(&spec.program).map_err(|error| Problem::io("read", &spec.program, &error))?;
-    let number = far::wire::random_hex().map_err(|error| Problem::io("read", "/dev/urandom", &error))?;
+    let number = far::protocol::random_hex().map_err(|error| Problem::io("read", "/dev/urandom", &error))?;
     let name = format!("{}{number}", far::UNPACKED);
     let archive = archive(&name, &program).map_err(|error| Problem::io("pack", &spec.program, &error))?;
     let options = UploadToContainerOptionsBuilder::default().path("/").build();

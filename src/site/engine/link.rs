@@ -11,9 +11,10 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Instant;
 
 use super::{Client, DockerError};
-use crate::site::far::wire::{self, Lines, Replies};
 use crate::site::problem::Problem;
 use crate::site::supervise::CalledOff;
+use crate::site::worker::protocol as wire;
+use crate::site::worker::protocol::{Lines, Replies};
 
 /// How long one call to pass a signal on may take.
 const KILL_LIMIT: Duration = Duration::from_millis(1500);

@@ -2,9 +2,9 @@
 
 use std::collections::{HashMap, VecDeque, hash_map};
 
-use super::job::Found;
 use super::{Extra, LeftOut, Scan};
 use crate::fs::{Stat, Timestamp};
+use crate::tree::scan::walk::Found;
 use crate::tree::{DirId, Directory, Leaf, LeafId, LeafKind, Tree, count};
 
 /// Takes out directories that could not be read, and so have no result, and those that are empty but need not be.

@@ -1,16 +1,16 @@
 //! Looking at what is there, in parallel: a job for each directory.
 
 mod flatten;
-mod job;
+mod walk;
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-pub use job::scan;
+pub use crate::tree::scan::walk::scan;
 
-use super::seen::Seen;
 use super::{DirId, Tree};
 use crate::fs::{Stat, Timestamp};
+use crate::tree::stamps::Seen;
 
 /// What to look at.
 #[derive(Default)]

@@ -8,7 +8,7 @@ use local_cache::action::inputs::{
     CacheOf, INPUTS, InputError, JobStatus, Mirror, Preset, SaveMode, SaveWhen, Scope, Site,
 };
 use local_cache::action::{ActionKind, Env, Inputs};
-use local_cache::ops::job::WorkspaceLine;
+use local_cache::job::WorkspaceLine;
 
 use super::{errors, parse, parse_as, refused};
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use local_cache::action::inputs::{JobStatus, Mirror, Scope, Site};
-use local_cache::ops::job::WorkspaceLine;
+use local_cache::job::WorkspaceLine;
 
 use super::{parse, refused};
 

@@ -5,9 +5,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use local_cache::fs::{Lock, Mode};
+use local_cache::job::{Cargo, Job, Reply, RestoreTask, SaveTask, Subject, Task, work};
 use local_cache::monitor::Silent;
-use local_cache::ops::job::{Cargo, Job, Reply, RestoreTask, SaveTask, Subject, Task, work};
-use local_cache::ops::paths::Ground;
+use local_cache::ops::path_list::Ground;
 
 use super::fixture::{build, cargo_home, first, forget, machine, project};
 use crate::compat::support::Machine;
@@ -22,7 +22,7 @@ fn work_on(machine: &Machine, workspace: &Path, patience: Duration, task: Task) 
         workspace: workspace.to_owned(),
         subject: Subject::Cargo(Box::new(cargo)),
         task,
-        health: local_cache::ops::job::Health::default(),
+        health: local_cache::job::Health::default(),
     };
     work(&job, &Ground::local(Some(&machine.home())), &Silent)
 }

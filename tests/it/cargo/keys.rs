@@ -7,11 +7,11 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use local_cache::action::place::far_work;
-use local_cache::ops::job::{Cargo, Job, Reply, RestoreTask, SaveTask, Subject, Task, WorkspaceLine};
-use local_cache::preset::cargo::KeyInputs;
-use local_cache::site::far::Context;
+use local_cache::action::dispatcher::far_work;
+use local_cache::cargo::key::inputs::KeyInputs;
+use local_cache::job::{Cargo, Job, Reply, RestoreTask, SaveTask, Subject, Task, WorkspaceLine};
 use local_cache::site::paths::{Mapping, Mount, Translation};
+use local_cache::site::worker::Context;
 
 use super::fixture::LOCK;
 
@@ -43,7 +43,7 @@ fn work_below(root: &Path, cargo: Cargo, task: Task) -> Reply {
         workspace: "/work/repo".into(),
         subject: Subject::Cargo(Box::new(cargo)),
         task,
-        health: local_cache::ops::job::Health::default(),
+        health: local_cache::job::Health::default(),
     };
     // As it goes to a helper.
     let job: Job = serde_json::from_str(&serde_json::to_string(&job).unwrap()).unwrap();

@@ -7,7 +7,8 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use local_cache::preset::cargo::prune::{self, Needed};
+use local_cache::cargo::target_gc as prune;
+use local_cache::cargo::target_gc::locked_packages::Needed;
 use local_cache::tree::Places;
 use local_cache::tree::scan::{Exclude, Options, scan};
 
@@ -205,7 +206,7 @@ fn a_registry_without_what_the_lock_file_does_not_need_builds_offline() {
     let before = names(&home);
     let facts = Step::of(&checkout).facts();
     let needed = Needed::of_workspaces(&facts).unwrap();
-    let exclude = prune::downloads(home.clone(), needed);
+    let exclude = prune::downloads::downloads(home.clone(), needed);
     keep_only(&home, &exclude);
     let gone: BTreeSet<String> = before.difference(&names(&home)).cloned().collect();
     for name in ["aaaa-1.0.0.crate", "only-1.0.1.crate", "cccc-1.0.0", "only"] {

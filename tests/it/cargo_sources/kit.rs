@@ -8,12 +8,15 @@ use std::process::{Command, Output, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
+use local_cache::cargo::mtimes::replay as sources;
+use local_cache::cargo::mtimes::replay::{GivenBack, Sources};
+use local_cache::cargo::project::facts::{Asked, WorkspaceAsked, WorkspaceFacts};
+use local_cache::cargo::project::gather::gather;
+use local_cache::cargo::project::probe::Sight;
+use local_cache::cargo::target_gc::inspect::leftovers;
 use local_cache::monitor::Monitor;
-use local_cache::ops::leftovers::leftovers;
 use local_cache::ops::save::Outcome;
-use local_cache::ops::sources::{self, GivenBack, Sources};
 use local_cache::ops::{restore, save};
-use local_cache::preset::cargo::{Asked, Sight, WorkspaceAsked, WorkspaceFacts, gather};
 use local_cache::store::Store;
 use local_cache::store::entry::{Entry, Group, Kind};
 use local_cache::tree::Places;
@@ -249,7 +252,7 @@ impl Step {
         gather(&asked).workspaces
     }
 
-    fn area(&self, runner: &Runner) -> local_cache::preset::cargo::sources::Area {
+    fn area(&self, runner: &Runner) -> local_cache::cargo::mtimes::source_roots::Area {
         let facts = self.facts();
         let skipped = [runner.path("cache"), runner.path("cargo-home")];
         let request = sources::Request {

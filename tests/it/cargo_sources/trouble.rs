@@ -297,7 +297,7 @@ fn a_damaged_record_is_a_warning_and_costs_only_times() {
     };
     restored("is damaged");
     let verify =
-        |repair| local_cache::ops::maintain::verify(&runner.store(), repair, &Heard::default()).unwrap().0;
+        |repair| local_cache::ops::prune::verify(&runner.store(), repair, &Heard::default()).unwrap().0;
     let found = verify(true);
     assert_eq!((found.whole, found.damaged.len(), found.damaged_files.len()), (1, 0, 1));
     let found = verify(false);
@@ -315,7 +315,7 @@ fn a_record_lives_as_long_as_its_entry() {
     let prune = |keep| {
         let keep = [(local_cache::store::entry::Kind::Target, keep)].into();
         let policy = local_cache::store::retention::Policy { keep, one_family: true, ..Default::default() };
-        local_cache::ops::maintain::prune(&runner.store(), &policy, false, &Heard::default()).unwrap();
+        local_cache::ops::prune::prune(&runner.store(), &policy, false, &Heard::default()).unwrap();
     };
     prune(1);
     assert_eq!(manifests(), 2);

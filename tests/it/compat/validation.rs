@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use local_cache::ops::job::{Job, Paths, RestoreTask, SaveTask, Subject, Task, work};
-use local_cache::ops::paths::Ground;
+use local_cache::job::{Job, Paths, RestoreTask, SaveTask, Subject, Task, work};
+use local_cache::ops::path_list::Ground;
 
 use super::outputs::seed;
 use super::support::Machine;
@@ -196,7 +196,7 @@ fn a_tilde_where_home_is_not_known_is_said_at_restore_and_at_save() {
             restore_keys: Vec::new(),
         }),
         task,
-        health: local_cache::ops::job::Health::default(),
+        health: local_cache::job::Health::default(),
     };
     for task in [Task::Restore(RestoreTask::default()), Task::Save(SaveTask::default())] {
         let reply = work(&job(task), &ground, &local_cache::monitor::Silent);

@@ -5,8 +5,9 @@
 //! error as they come, and one line of JSON at the end on standard output.
 
 use local_cache::site::facts::{Asked, Facts, gather};
-use local_cache::site::far::{self, Context};
 use local_cache::site::run::{Options, Outcome, run};
+use local_cache::site::worker as far;
+use local_cache::site::worker::Context;
 use local_cache::site::{Env, detect::detect};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};

@@ -40,7 +40,7 @@ impl Runner {
         let settings =
             format!("\u{feff}{{\n  \"agentName\": \"{}\",\n  \"workFolder\": \"_work\"\n}}", user.name);
         user.file(&user.home.join(".runner"), &settings);
-        let label = local_cache::site::far::identity::runner_label(&settings);
+        let label = local_cache::site::worker::identity::runner_label(&settings);
         let work = user.directory("_work");
         let workspace = user.directory(&format!("_work/{repository}/{repository}"));
         let temp = user.directory("_work/_temp");

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use local_cache::fs::{Inodes, Timestamp, Volume};
+use local_cache::store::disk_limits::{Contents, Lack, Limits, Ready, plan};
 use local_cache::store::entry::{Group, Kind};
-use local_cache::store::guard::{Contents, Lack, Limits, Ready, plan};
 use local_cache::store::retention::{Candidate, Policy, Reason, family};
 
 const GB: u64 = 1_000_000_000;

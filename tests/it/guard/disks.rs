@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use local_cache::fs::volume;
 use local_cache::monitor::Silent;
-use local_cache::ops::guard::{Guarded, Notice, Wanted, guard};
+use local_cache::ops::free_space::{Guarded, Notice, Wanted, guard};
 use local_cache::store::Store;
+use local_cache::store::disk_limits::Limits;
 use local_cache::store::entry::Kind;
-use local_cache::store::guard::Limits;
 
 use crate::support::compare::{Picture, picture, same};
 use crate::support::mounts::Mount;

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use local_cache::digest::Digest;
 use local_cache::fs::Timestamp;
 use local_cache::monitor::Silent;
-use local_cache::ops::guard::{Wanted, guard};
+use local_cache::ops::free_space::{Wanted, guard};
 use local_cache::store::Store;
+use local_cache::store::disk_limits::Limits;
 use local_cache::store::entry::{Entry, Group, Kind};
-use local_cache::store::guard::Limits;
 
 use super::settle;
 

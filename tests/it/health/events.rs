@@ -1,6 +1,6 @@
 //! The lines that phases leave in the journal.
 
-use local_cache::events::{Hit, Phase};
+use local_cache::stats::event::{Hit, Phase};
 
 use super::{events, saved, step};
 use crate::compat::support::Machine;

@@ -1,7 +1,7 @@
 //! Runs without the cache, as a control group.
 
 use local_cache::action::experiment::draw;
-use local_cache::events::{Arm, Phase};
+use local_cache::stats::event::{Arm, Phase};
 
 use super::{events, saved, step};
 use crate::compat::support::Machine;

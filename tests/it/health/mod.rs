@@ -6,7 +6,8 @@ mod room;
 mod summary;
 mod timeout;
 
-use local_cache::events::{Event, journal};
+use local_cache::stats::event::Event;
+use local_cache::stats::journal;
 
 use crate::compat::step::Step;
 use crate::compat::support::{Job, Machine};

@@ -1,9 +1,9 @@
 //! The job summary: a step writes it, and it is valid Markdown whatever the keys contain.
 
 use local_cache::action::summary::{Row, Summary, markdown, plain};
-use local_cache::events::{Disk, Hit};
-use local_cache::ops::guard::Room;
-use local_cache::ops::job::Past;
+use local_cache::job::Past;
+use local_cache::ops::free_space::Room;
+use local_cache::stats::event::{Disk, Hit};
 use proptest::prelude::*;
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 

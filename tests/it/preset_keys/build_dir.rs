@@ -4,7 +4,8 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use local_cache::preset::cargo::{Keys, WorkspaceAsked};
+use local_cache::cargo::key::Keys;
+use local_cache::cargo::project::facts::WorkspaceAsked;
 
 use super::fixture::Fixture;
 use crate::support::tools::skip;
@@ -78,7 +79,7 @@ fn cargo_says_the_same() {
         };
         let keys = fixture.keys();
         assert_eq!(keys.warnings, Vec::<String>::new(), "{what}");
-        assert_eq!(found(&keys), local_cache::preset::cargo::clean(&said), "{what}");
+        assert_eq!(found(&keys), local_cache::cargo::project::workspace::clean(&said), "{what}");
         // A member stands for its workspace, and a symlink for what it leads to.
         configure(&fixture, "{cargo-cache-home}/{workspace-path-hash}");
         let member = fixture.path("crates/a");

@@ -5,7 +5,8 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
-use local_cache::preset::cargo::{WorkspaceAsked, gather};
+use local_cache::cargo::project::facts::WorkspaceAsked;
+use local_cache::cargo::project::gather::gather;
 
 use super::fixture::Fixture;
 

@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
-use local_cache::preset::cargo::variables::GROUPS;
-use local_cache::preset::cargo::{Keys, Origin, Piece};
+use local_cache::cargo::key::Keys;
+use local_cache::cargo::key::component::{Origin, Piece};
+use local_cache::cargo::key::env_vars::GROUPS;
 
 use super::fixture::Fixture;
 
@@ -337,7 +338,7 @@ fn each_part_says_where_it_is_in_the_key() {
 #[test]
 fn the_default_prefix_is_that_of_the_input() {
     let input = local_cache::action::inputs::INPUTS.iter().find(|input| input.name == "prefix-key").unwrap();
-    assert_eq!(input.default, local_cache::preset::cargo::DEFAULT_PREFIX_KEY);
+    assert_eq!(input.default, local_cache::cargo::key::inputs::DEFAULT_PREFIX_KEY);
 }
 
 #[test]

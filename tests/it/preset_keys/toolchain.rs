@@ -6,7 +6,9 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use local_cache::preset::cargo::{Asked, Keys, gather, keys};
+use local_cache::cargo::key::{Keys, keys};
+use local_cache::cargo::project::facts::Asked;
+use local_cache::cargo::project::gather::gather;
 
 use super::fixture::{Fixture, toolchain};
 use crate::support::tools::skip;

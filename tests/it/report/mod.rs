@@ -4,7 +4,7 @@ mod browser;
 
 use std::fs;
 
-use local_cache::events::{Arm, Hit};
+use local_cache::stats::event::{Arm, Hit};
 
 use crate::stats::{NOON, ended, restored};
 use crate::support::{Sandbox, trees};
@@ -22,7 +22,7 @@ pub(super) fn filled() -> Sandbox {
     }
     sandbox.save(&job, "</td><script>alert('key')</script>\u{202e}&").done();
     let mut lines = String::new();
-    let mut push = |event: &local_cache::events::Event| {
+    let mut push = |event: &local_cache::stats::event::Event| {
         lines.push_str(&serde_json::to_string(event).unwrap());
         lines.push('\n');
     };

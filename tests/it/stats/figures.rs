@@ -1,10 +1,10 @@
 //! What is counted, and how it is shown.
 
-use local_cache::events::journal::Read;
-use local_cache::events::{Arm, Event, Hit};
-use local_cache::report::stats::gather;
-use local_cache::report::stats::prometheus::prometheus;
-use local_cache::report::stats::text::text;
+use local_cache::stats::aggregate::gather;
+use local_cache::stats::event::{Arm, Event, Hit};
+use local_cache::stats::journal::Read;
+use local_cache::stats::render::prometheus::prometheus;
+use local_cache::stats::render::text::text;
 
 use super::{NOON, ended, restored};
 use crate::support::Sandbox;
@@ -44,7 +44,7 @@ fn lookups_bytes_and_times_are_counted_by_repository_kind_and_day() {
         (2, 60_000, 90_000)
     );
     assert_eq!((total.removed_entries, total.freed_bytes, total.failures), (3, 700, 1));
-    let names = |all: &[local_cache::report::stats::Named]| -> Vec<String> {
+    let names = |all: &[local_cache::stats::Named]| -> Vec<String> {
         all.iter().map(|named| format!("{} {}", named.name, named.figures.lookups())).collect()
     };
     assert_eq!(names(&stats.repositories), ["acme/gadget 2", "acme/widget 2"]);

@@ -5,8 +5,8 @@ use std::io::Write as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use local_cache::events::journal::{Bounds, append, parse, read};
-use local_cache::events::{Cache, Event, Hit};
+use local_cache::stats::event::{Cache, Event, Hit};
+use local_cache::stats::journal::{Bounds, append, parse, read};
 
 use super::{NOON, ended, restored};
 

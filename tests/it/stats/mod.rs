@@ -4,7 +4,7 @@ mod figures;
 mod journal;
 mod speed;
 
-use local_cache::events::{Cache, Disk, Event, Hit, Phase, Run};
+use local_cache::stats::event::{Cache, Disk, Event, Hit, Phase, Run};
 
 /// 2026-11-23 12:00:00 UTC.
 pub(super) const NOON: i64 = 1_795_435_200_000;

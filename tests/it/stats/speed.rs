@@ -3,8 +3,9 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use local_cache::events::{Hit, journal};
-use local_cache::report::stats::gather;
+use local_cache::stats::aggregate::gather;
+use local_cache::stats::event::Hit;
+use local_cache::stats::journal;
 
 use super::{NOON, ended, restored};
 

@@ -1,0 +1,212 @@
+//! Where the phases of a step have their work done: found out once for a phase.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use crate::action::console::{Log, Mark};
+use crate::action::context::Context;
+use crate::action::env::Env;
+use crate::action::inputs::{Inputs, Site as SiteInput};
+use crate::job::{Job, Reply, Subject, work};
+use crate::monitor::Monitor;
+use crate::ops::path_list::Ground;
+use crate::site::detect::{Decision, detect};
+use crate::site::facts::{Asked, Facts, Seen, gather};
+use crate::site::run::{Options, run};
+use crate::site::supervise::CalledOff;
+use crate::site::worker as far;
+use crate::site::worker::Identity;
+use crate::site::{Env as SiteEnv, Wanted};
+
+/// The place where the work of a phase is done.
+pub(crate) struct Place {
+    facts: Facts,
+    decision: Decision,
+    options: Options,
+}
+
+impl Place {
+    /// Looks around and decides.
+    pub(crate) fn find(
+        env_of_step: &Env,
+        inputs: &Inputs,
+        context: &Context,
+        identity: Option<Identity>,
+    ) -> Self {
+        let env = site_env(env_of_step);
+        let asked = Asked {
+            env: env.clone(),
+            wanted: match inputs.site {
+                SiteInput::Auto => Wanted::Auto,
+                SiteInput::Here => Wanted::Here,
+                SiteInput::Host => Wanted::Host,
+                SiteInput::JobContainer => Wanted::JobContainer,
+            },
+            cache_root: PathBuf::from(&inputs.cache_root),
+            paths: touched(env_of_step, inputs, context),
+            job_container: inputs.job_container.clone(),
+            throwaway: true,
+            patience: Options::PATIENCE,
+        };
+        let facts = gather(&asked);
+        let decision = detect(&facts);
+        let options = Options { identity, ..Options::new(env) }.within(inputs.timeout);
+        Self { facts, decision, options }
+    }
+
+    /// What is worth saying of the decision.
+    pub(crate) fn describe(&self, log: &Log<'_>) {
+        for refusal in &self.decision.refused {
+            log.debug(format_args!("site {}: no, {}", refusal.site, refusal.problem));
+        }
+        log.debug(format_args!("site {}", self.decision.site));
+        for notice in &self.decision.notices {
+            log.say(Mark::Check, notice);
+        }
+    }
+
+    /// This process's name for a path that the runner gave it: the path itself, or where a mount shows it.
+    pub(crate) fn own_name(&self, path: PathBuf) -> PathBuf {
+        match &self.facts.engine {
+            Some(Ok(Seen { own: Some(own), .. })) if !path.exists() => {
+                own.mapping.inward(&path).unwrap_or(path)
+            }
+            _ => path,
+        }
+    }
+
+    /// Has a job done; an error says why that was not possible.
+    pub(crate) fn carry_out(&self, mut job: Job, log: &Log<'_>) -> Result<(Reply, Option<Identity>), String> {
+        let translation = &self.decision.translation;
+        job.cache_root = translation.far(&job.cache_root);
+        job.workspace = translation.far(&job.workspace);
+        match &mut job.subject {
+            Subject::Paths(subject) => {
+                for line in &mut subject.paths {
+                    let far: OsString = translation.far_lines(OsStr::new(line));
+                    *line = String::from_utf8(far.into_vec())
+                        .map_err(|_| format!("the path {line} is not UTF-8 there"))?;
+                }
+            }
+            Subject::Cargo(subject) => subject.map_paths(&|path| translation.far(path), &|line| {
+                translation.far_lines(OsStr::new(line)).to_string_lossy().into_owned()
+            }),
+        }
+        let mut hear = |line: &str| log.debug(line);
+        let outcome = run(&self.facts, &self.decision, job, &self.options, &mut hear, far_work);
+        let outcome = outcome.map_err(|problem| problem.to_string())?;
+        for notice in &outcome.notices {
+            log.say(Mark::Check, notice);
+        }
+        let mut reply: Reply = outcome.reply;
+        if let Some(why) = outcome.called_off {
+            reply.error = Some(match why {
+                CalledOff::Signal(_) | CalledOff::ParentGone => {
+                    "the step was cancelled; nothing was left half done".to_owned()
+                }
+                CalledOff::Timeout => {
+                    let limit = self.options.limit().map(crate::fmt::human::took).unwrap_or_default();
+                    format!("the cache gave up after {limit}; raise `timeout` if it needs longer")
+                }
+            });
+        }
+        log.trace(|| serde_json::to_string(&reply).unwrap_or_else(|error| error.to_string()));
+        Ok((reply, outcome.identity))
+    }
+}
+
+/// The directories that a step touches, as far as that can be told without looking.
+fn touched(env: &Env, inputs: &Inputs, context: &Context) -> Vec<PathBuf> {
+    if !inputs.paths.is_empty() {
+        return inputs.paths.iter().filter_map(|line| touched_by(line, context)).collect();
+    }
+    let cargo_home = env.path("CARGO_HOME").unwrap_or(Path::new("~/.cargo")).to_owned();
+    let lines = inputs.cargo.workspaces.iter().flat_map(|line| [Some(&line.root), line.target.as_ref()]);
+    let variables = ["CARGO_TARGET_DIR", "CARGO_BUILD_BUILD_DIR"].into_iter();
+    let named = lines.flatten().map(PathBuf::from);
+    let named = named.chain(variables.filter_map(|name| env.path(name).map(Path::to_owned)));
+    let elsewhere = named.chain([cargo_home]).filter(|path| path.is_absolute() || path.starts_with("~"));
+    elsewhere.chain(context.workspace.clone()).collect()
+}
+
+/// A directory that a line of `path` touches.
+fn touched_by(line: &str, context: &Context) -> Option<PathBuf> {
+    if line.starts_with(['!', '#']) {
+        return None;
+    }
+    let literal = line.split(['*', '?', '[']).next().unwrap_or(line);
+    let path = Path::new(literal);
+    if path.is_absolute() || path.starts_with("~") {
+        return Some(path.to_owned());
+    }
+    context.workspace.clone()
+}
+
+/// Does a job where this process is: the work of the far side, and of a phase that needs none.
+pub fn far_work(mut job: Job, context: &far::Context) -> Reply {
+    if let Subject::Cargo(subject) = &mut job.subject {
+        // What an image sets for its steps; what the request says comes from the steps themselves.
+        subject.add_env(context.env.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str())), true);
+    }
+    let locate = |path: &Path| context.locate(path);
+    let locate_link = |path: &Path| context.locate_link(path);
+    let name = |path: &Path| context.name(path);
+    let home = context.home.as_deref();
+    let ground = Ground { home, locate: &locate, locate_link: &locate_link, name: &name };
+    let mut reply = work(&job, &ground, &Watch(context));
+    let of_caches = reply.caches.iter_mut().filter_map(|cache| cache.error.as_mut());
+    for text in reply.warnings.iter_mut().chain(&mut reply.error).chain(of_caches) {
+        *text = as_named(text, &context.root);
+    }
+    reply
+}
+
+/// A message with its paths as people know them: without the root below which this process sees them. A path begins
+/// where nothing stands before it that could be a part of one.
+fn as_named(text: &str, root: &Path) -> String {
+    let Some(root) = root.to_str().filter(|root| *root != "/") else { return text.to_owned() };
+    let mut named = String::with_capacity(text.len());
+    for piece in text.split_inclusive([' ', '(', '"', '\'', '`']) {
+        let rest = piece.strip_prefix(root).filter(|rest| rest.starts_with('/'));
+        named.push_str(rest.unwrap_or(piece));
+    }
+    named
+}
+
+/// Stops the work when it is called off.
+struct Watch<'c>(&'c far::Context);
+
+impl Monitor for Watch<'_> {
+    fn is_interrupted(&self) -> bool {
+        self.0.cancelled()
+    }
+}
+
+/// An environment in the form that the far side takes.
+pub fn site_env(env: &Env) -> SiteEnv {
+    env.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+/// The name that a program was called by, without its directories.
+pub fn program_name(argument: &OsStr) -> &[u8] {
+    Path::new(argument).file_name().map_or(b"", OsStrExt::as_bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_name_paths_as_the_host_does() {
+        let root = Path::new("/host");
+        for (text, expected) in [
+            ("cannot write /host/tmp/c/x: No space", "cannot write /tmp/c/x: No space"),
+            ("/host/a is not cached: `/host/b` (/host/c)", "/a is not cached: `/b` (/c)"),
+            ("cannot open /srv/host/x, /hostile/y, /host", "cannot open /srv/host/x, /hostile/y, /host"),
+        ] {
+            assert_eq!(as_named(text, root), expected);
+            assert_eq!(as_named(text, Path::new("/")), text);
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! The programs that cargo installed.
+//!
+//! `bin` in a `CARGO_HOME` is also where rustup and cargo itself live, so it is never taken as a whole: cargo notes what
+//! it installed in `.crates.toml` (Cargo book, "cargo install"), and only that is saved, together with the note. It goes
+//! back only to a `CARGO_HOME` where cargo has installed nothing, so nothing that was there is replaced.
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path, PathBuf};
+
+use toml::{Table, Value};
+
+use crate::error::Result;
+use crate::fs::files;
+
+/// Cargo's notes; cargo reads the first and keeps more in the second.
+const NOTES: [&str; 2] = [".crates.toml", ".crates2.json"];
+
+/// Where a root of an entry goes: one of the notes, or a program; none for anything else.
+pub(crate) fn place(name: &[u8], cargo_home: &Path) -> Option<PathBuf> {
+    let path = Path::new(std::ffi::OsStr::from_bytes(name));
+    let mut components = path.components();
+    let is_program = components.next() == Some(Component::Normal("bin".as_ref()))
+        && matches!(components.next(), Some(Component::Normal(_)))
+        && components.next().is_none();
+    (is_program || NOTES.iter().any(|note| path == Path::new(note))).then(|| cargo_home.join(path))
+}
+
+/// Whether cargo has installed anything there.
+pub(crate) fn is_used(cargo_home: &Path) -> Result<bool> {
+    Ok(!installed(cargo_home)?.is_empty())
+}
+
+/// The roots of what cargo installed there: nothing where that is nothing, or where its note can't be understood.
+pub(crate) fn installed(cargo_home: &Path) -> Result<Vec<(Box<[u8]>, PathBuf)>> {
+    let note = cargo_home.join(NOTES[0]);
+    if files::stat(&note)?.is_none() {
+        return Ok(Vec::new());
+    }
+    let programs = programs(&files::read(&note)?);
+    if programs.is_empty() {
+        return Ok(Vec::new());
+    }
+    let names = programs.into_iter().map(|name| format!("bin/{name}"));
+    let names = names.chain(NOTES.map(str::to_owned));
+    let roots = names.filter_map(|name| Some((name.as_bytes().into(), place(name.as_bytes(), cargo_home)?)));
+    Ok(roots.collect())
+}
+
+/// The programs that a note lists, each once.
+fn programs(note: &[u8]) -> Vec<String> {
+    let note = std::str::from_utf8(note).ok().and_then(|text| text.parse::<Table>().ok()).unwrap_or_default();
+    let packages = note.get("v1").and_then(Value::as_table).into_iter().flatten();
+    let lists = packages.filter_map(|(_, programs)| programs.as_array());
+    let mut programs: Vec<String> = lists.flatten().filter_map(Value::as_str).map(str::to_owned).collect();
+    programs.sort_unstable();
+    programs.dedup();
+    programs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_programs_that_cargo_noted_down_are_its_own() {
+        let home = tempfile::tempdir().unwrap();
+        let names = || {
+            let roots = installed(home.path()).unwrap();
+            roots.into_iter().map(|(name, _)| String::from_utf8(name.into()).unwrap()).collect::<Vec<_>>()
+        };
+        assert!(names().is_empty());
+        let note =
+            "[v1]\n\"rg 14.0.0 (registry+x)\" = [\"rg\"]\n\"t 1.0.0 (path+y)\" = [\"t2\", \"../t1\"]\n";
+        std::fs::write(home.path().join(".crates.toml"), note).unwrap();
+        assert_eq!(names(), ["bin/rg", "bin/t2", ".crates.toml", ".crates2.json"]);
+        std::fs::write(home.path().join(".crates.toml"), "broken [").unwrap();
+        assert!(names().is_empty());
+    }
+
+    #[test]
+    fn nothing_but_programs_and_notes_has_a_place() {
+        let home = Path::new("/h");
+        assert_eq!(place(b"bin/rg", home), Some("/h/bin/rg".into()));
+        assert_eq!(place(b".crates2.json", home), Some("/h/.crates2.json".into()));
+        for name in ["bin", "bin/..", "bin/a/b", "/bin/a", "../bin/a", "config.toml", "credentials.toml", ""]
+        {
+            assert_eq!(place(name.as_bytes(), home), None, "{name}");
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! Which environment variables are in a key: those that change what is built, by an explicit list.
+//!
+//! Never all that begin with `CARGO` or `RUST`: tokens, retries, colours and per-run values among those would make
+//! every run a miss. The lists are from the Cargo book ("Environment variables Cargo reads" and "Configuration
+//! environment variables"), the rustc book, and the documentation of the crates `cc`, `cmake` and `pkg-config`, which
+//! most build scripts use. What else a build reads is named with the input `env-vars`.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+
+/// Variables that are in a key for the same reason.
+#[derive(Clone, Copy, Debug)]
+pub struct Group {
+    /// The names; `<ANY>` is any text, `<target>` a target triple in lower case.
+    pub names: &'static [&'static str],
+    /// Whether each name also counts as `NAME_<target>`, `HOST_NAME` and `TARGET_NAME`.
+    pub per_target: bool,
+    /// Whether an empty value says something else than none: cargo then ignores the configuration files.
+    pub empty_counts: bool,
+    /// Why they are in the key.
+    pub why: &'static str,
+}
+
+/// All groups.
+pub const GROUPS: [Group; 8] = [
+    Group {
+        names: &[
+            "RUSTFLAGS",
+            "CARGO_ENCODED_RUSTFLAGS",
+            "CARGO_BUILD_RUSTFLAGS",
+            "CARGO_TARGET_<ANY>_RUSTFLAGS",
+        ],
+        per_target: false,
+        empty_counts: true,
+        why: "flags for every call of the compiler: with others, cargo builds everything anew",
+    },
+    Group {
+        names: &[
+            "RUSTC",
+            "RUSTC_WRAPPER",
+            "RUSTC_WORKSPACE_WRAPPER",
+            "CARGO_BUILD_RUSTC",
+            "CARGO_BUILD_RUSTC_WRAPPER",
+            "CARGO_BUILD_RUSTC_WORKSPACE_WRAPPER",
+        ],
+        per_target: false,
+        empty_counts: true,
+        why: "another program compiles",
+    },
+    Group {
+        names: &["RUSTC_BOOTSTRAP", "CARGO_UNSTABLE_<ANY>"],
+        per_target: false,
+        empty_counts: false,
+        why: "unstable features of compiler and cargo are on; build scripts probe for them",
+    },
+    Group {
+        names: &["CARGO_PROFILE_<ANY>", "CARGO_INCREMENTAL", "CARGO_BUILD_INCREMENTAL"],
+        per_target: false,
+        empty_counts: false,
+        why: "they change profiles: optimisation, debug information, incremental compilation",
+    },
+    Group {
+        names: &["CARGO_BUILD_TARGET", "CARGO_TARGET_<ANY>_LINKER"],
+        per_target: false,
+        empty_counts: false,
+        why: "what is built for, and the program that links it",
+    },
+    Group {
+        names: &[
+            "CC",
+            "CXX",
+            "AR",
+            "RANLIB",
+            "CFLAGS",
+            "CXXFLAGS",
+            "CPPFLAGS",
+            "LDFLAGS",
+            "ARFLAGS",
+            "RANLIBFLAGS",
+            "CXXSTDLIB",
+            "CRATE_CC_NO_DEFAULTS",
+        ],
+        per_target: true,
+        empty_counts: false,
+        why: "the C and C++ tools that build scripts call through the crate cc",
+    },
+    Group {
+        names: &["CMAKE", "CMAKE_GENERATOR", "CMAKE_PREFIX_PATH", "CMAKE_TOOLCHAIN_FILE"],
+        per_target: true,
+        empty_counts: false,
+        why: "how build scripts run CMake through the crate cmake",
+    },
+    Group {
+        names: &["PKG_CONFIG", "PKG_CONFIG_PATH", "PKG_CONFIG_LIBDIR", "PKG_CONFIG_SYSROOT_DIR"],
+        per_target: true,
+        empty_counts: false,
+        why: "which libraries of the system build scripts find through the crate pkg-config",
+    },
+];
+
+/// The variables that count, by name: those of [`GROUPS`], and those whose names begin with one of `words`.
+///
+/// A word is a prefix, as rust-cache reads `env-vars`, but what it does not name in full is left out when it is empty
+/// or its name ends as those of secrets do. Bytes that are no UTF-8 count as the replacement character.
+pub(crate) fn select(env: &BTreeMap<OsString, OsString>, words: &[String]) -> BTreeMap<String, String> {
+    env.iter()
+        .filter_map(|(name, value)| Some((name.to_str()?, value)))
+        .filter(|(name, value)| is_listed(name, value) || is_asked_for(name, value, words))
+        .map(|(name, value)| (name.to_owned(), value.to_string_lossy().into_owned()))
+        .collect()
+}
+
+/// Variables that are in no key and yet bear on what is found: where things are, and which toolchain is meant.
+const LEADING: [&str; 7] = [
+    "CARGO_HOME",
+    "RUSTUP_HOME",
+    "RUSTUP_TOOLCHAIN",
+    "CARGO_TARGET_DIR",
+    "CARGO_BUILD_TARGET_DIR",
+    "CARGO_BUILD_BUILD_DIR",
+    "CARGO_RESOLVER_LOCKFILE_PATH",
+];
+
+/// Whether keys, or where the caches lie, depend on a variable other than `PATH` and `HOME`: what has to be known of an
+/// environment elsewhere, and nothing secret.
+pub fn bears(name: &str, value: &OsStr, words: &[String]) -> bool {
+    LEADING.contains(&name) || is_listed(name, value) || is_asked_for(name, value, words)
+}
+
+fn is_listed(name: &str, value: &OsStr) -> bool {
+    let listed = GROUPS.iter().find(|group| group.names.iter().any(|pattern| group.has(pattern, name)));
+    listed.is_some_and(|group| group.empty_counts || !value.is_empty())
+}
+
+fn is_asked_for(name: &str, value: &OsStr, words: &[String]) -> bool {
+    words.iter().filter(|word| !word.is_empty()).any(|word| {
+        name == word || (name.starts_with(word.as_str()) && !value.is_empty() && !is_secret(name))
+    })
+}
+
+fn is_secret(name: &str) -> bool {
+    ["TOKEN", "PASSWORD", "SECRET", "CREDENTIAL_PROVIDER", "CREDENTIALS"]
+        .iter()
+        .any(|end| name.ends_with(end))
+}
+
+impl Group {
+    fn has(&self, pattern: &str, name: &str) -> bool {
+        if let Some((before, after)) = pattern.split_once("<ANY>") {
+            let rest = name.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
+            return rest.is_some_and(|middle| !middle.is_empty());
+        }
+        let plain = || ["HOST_", "TARGET_"].iter().find_map(|kind| name.strip_prefix(kind));
+        name == pattern
+            || (self.per_target
+                && (plain() == Some(pattern)
+                    || name
+                        .strip_prefix(pattern)
+                        .and_then(|rest| rest.strip_prefix('_'))
+                        .is_some_and(is_triple)))
+    }
+}
+
+/// Whether a text may be a target triple, such as `x86_64_unknown_linux_gnu` or `aarch64-apple-darwin`.
+fn is_triple(text: &str) -> bool {
+    let separators = text.matches(['-', '_']).count();
+    separators > 0
+        && text.starts_with(|first: char| first.is_ascii_lowercase())
+        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_.".contains(c))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn selected(variables: &[(&str, &str)], words: &[&str]) -> Vec<String> {
+        let env = variables.iter().map(|&(name, value)| (name.into(), value.into())).collect();
+        let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
+        select(&env, &words).into_keys().collect()
+    }
+
+    #[test]
+    fn what_changes_the_build_is_in() {
+        for name in [
+            "RUSTFLAGS",
+            "CARGO_ENCODED_RUSTFLAGS",
+            "CARGO_BUILD_TARGET",
+            "CARGO_BUILD_RUSTC_WRAPPER",
+            "CARGO_PROFILE_RELEASE_LTO",
+            "CARGO_PROFILE_DEV_BUILD_OVERRIDE_OPT_LEVEL",
+            "CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_LINKER",
+            "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS",
+            "CARGO_INCREMENTAL",
+            "CARGO_UNSTABLE_BUILD_STD",
+            "RUSTC_WRAPPER",
+            "RUSTC_BOOTSTRAP",
+            "CC",
+            "CC_x86_64_unknown_linux_musl",
+            "CFLAGS_aarch64-apple-darwin",
+            "TARGET_CXX",
+            "HOST_AR",
+            "PKG_CONFIG_PATH",
+            "PKG_CONFIG_PATH_aarch64_unknown_linux_gnu",
+        ] {
+            assert_eq!(selected(&[(name, "x")], &[]), [name]);
+        }
+    }
+
+    #[test]
+    fn what_does_not_change_the_build_or_changes_with_each_run_is_out() {
+        for name in [
+            "CARGO",
+            "CARGO_HOME",
+            "CARGO_LOG",
+            "CARGO_REGISTRY_TOKEN",
+            "CARGO_REGISTRIES_MINE_TOKEN",
+            "CARGO_REGISTRIES_MINE_INDEX",
+            "CARGO_REGISTRY_CREDENTIAL_PROVIDER",
+            "CARGO_TARGET_DIR",
+            "CARGO_TARGET_TMPDIR",
+            "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER",
+            "CARGO_BUILD_JOBS",
+            "CARGO_BUILD_TARGET_DIR",
+            "CARGO_BUILD_BUILD_DIR",
+            "CARGO_BUILD_RUSTDOCFLAGS",
+            "CARGO_TERM_COLOR",
+            "CARGO_NET_RETRY",
+            "CARGO_HTTP_TIMEOUT",
+            "CARGO_INSTALL_ROOT",
+            "CARGO_ALIAS_B",
+            "CARGO_PKG_VERSION",
+            "CARGO_PROFILE_",
+            "RUSTDOCFLAGS",
+            "RUST_LOG",
+            "RUST_BACKTRACE",
+            "RUSTUP_HOME",
+            "RUSTUP_TOOLCHAIN",
+            "CCACHE_DIR",
+            "CC_ENABLE_DEBUG_OUTPUT",
+            "CMAKE_BUILD_PARALLEL_LEVEL",
+            "GITHUB_RUN_ID",
+            "RUNNER_TEMP",
+            "PATH",
+            "HOME",
+            "SOURCE_DATE_EPOCH",
+        ] {
+            assert!(selected(&[(name, "x")], &[]).is_empty(), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_empty_value_counts_only_where_cargo_hears_it() {
+        assert_eq!(
+            selected(&[("RUSTFLAGS", ""), ("CC", ""), ("CARGO_BUILD_TARGET", "")], &[]),
+            ["RUSTFLAGS"]
+        );
+    }
+
+    #[test]
+    fn words_are_prefixes_that_leave_secrets_out_unless_they_name_them() {
+        let env = [("MY_TOKEN", "s"), ("MY_FLAG", "1"), ("MY_EMPTY", ""), ("CARGO_REGISTRY_TOKEN", "s")];
+        assert_eq!(selected(&env, &["MY_", "CARGO"]), ["MY_FLAG"]);
+        assert_eq!(selected(&env, &["MY_TOKEN"]), ["MY_TOKEN"]);
+        assert!(selected(&env, &["", "OTHER"]).is_empty());
+    }
+}

@@ -1,0 +1,103 @@
+//! Which directory of a record stands for which one that is there.
+
+use std::path::{Path, PathBuf};
+
+use crate::cargo::mtimes::decide::Known;
+use crate::cargo::mtimes::source_roots::{Area, is_named};
+use crate::tree::{DirId, LeafId, Tree};
+
+/// What a record says of a directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Match {
+    /// It has it.
+    In(DirId),
+    /// It could have it, and does not.
+    Lacks,
+    /// The directory was neither looked at when the record was made nor when its target was restored.
+    Stranger,
+}
+
+/// A record laid beside what is there. Directories are matched by their paths: a step may have one as a root that
+/// another has below one of its own.
+pub(crate) struct Matches<'a> {
+    tree: &'a Tree,
+    record: &'a Tree,
+    dirs: Vec<Match>,
+}
+
+impl<'a> Matches<'a> {
+    pub(crate) fn new(area: &Area, tree: &'a Tree, known: &Known<'a>) -> Self {
+        let record = &known.record.tree;
+        let roots = Roots::new(area, known);
+        let mut dirs = vec![Match::Stranger; tree.dirs().len()];
+        for id in tree.dir_ids() {
+            let dir = &tree[id];
+            dirs[id.0 as usize] = match dirs[dir.parent.0 as usize] {
+                Match::In(parent) => record.find_dir(parent, &dir.name).map_or(Match::Lacks, Match::In),
+                Match::Lacks => roots.find(record, &path(area, tree, id)).unwrap_or(Match::Lacks),
+                Match::Stranger if is_in_named(tree, id) => Match::Stranger,
+                Match::Stranger => roots.find(record, &path(area, tree, id)).unwrap_or(Match::Stranger),
+            };
+        }
+        Self { tree, record, dirs }
+    }
+
+    pub(crate) fn dir(&self, id: DirId) -> Match {
+        self.dirs[id.0 as usize]
+    }
+
+    /// The record, and the leaf of the same path in it; none when the record can't know the path.
+    pub(crate) fn leaf(&self, id: LeafId) -> Option<(&'a Tree, Option<LeafId>)> {
+        let leaf = &self.tree[id];
+        match self.dir(leaf.parent) {
+            Match::In(dir) => Some((self.record, self.record.find_leaf(dir, &leaf.name))),
+            Match::Lacks => Some((self.record, None)),
+            Match::Stranger => None,
+        }
+    }
+
+    pub(crate) fn record(&self) -> &'a Tree {
+        self.record
+    }
+
+    /// The directories that both have: the record's number, and the one that is there.
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (DirId, DirId)> {
+        self.tree.dir_ids().filter_map(|id| match self.dir(id) {
+            Match::In(other) => Some((other, id)),
+            Match::Lacks | Match::Stranger => None,
+        })
+    }
+}
+
+/// The roots of a record by their paths now.
+struct Roots {
+    recorded: Vec<(PathBuf, DirId)>,
+    looked_at: Vec<PathBuf>,
+}
+
+impl Roots {
+    fn new(area: &Area, known: &Known<'_>) -> Self {
+        let roots = known.record.tree.dirs_in(Tree::TOP).filter(|(_, root)| !is_named(&root.name));
+        let recorded = roots.map(|(id, root)| (area.path_of(&root.name), id)).collect();
+        Self { recorded, looked_at: known.roots.iter().map(|root| area.path_of(root)).collect() }
+    }
+
+    /// The directory of a path, if a root is it or holds it.
+    fn find(&self, record: &Tree, path: &Path) -> Option<Match> {
+        let around = self.recorded.iter().find_map(|(root, id)| Some((*id, path.strip_prefix(root).ok()?)));
+        if let Some((root, below)) = around {
+            let mut names = below.components().map(|name| name.as_os_str().as_encoded_bytes());
+            let found = names.try_fold(root, |dir, name| record.find_dir(dir, name));
+            return Some(found.map_or(Match::Lacks, Match::In));
+        }
+        self.looked_at.iter().any(|root| path.starts_with(root)).then_some(Match::Lacks)
+    }
+}
+
+fn path(area: &Area, tree: &Tree, dir: DirId) -> PathBuf {
+    area.places().dir_path(tree, dir)
+}
+
+fn is_in_named(tree: &Tree, dir: DirId) -> bool {
+    tree.dir_names(dir).first().is_some_and(|root| is_named(root))
+}

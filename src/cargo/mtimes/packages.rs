@@ -1,0 +1,108 @@
+//! Finds the directories of all packages of a workspace whose sources cargo compares by time.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::path::{Path, PathBuf};
+
+use crate::cargo::project::config;
+use crate::cargo::project::facts::Project;
+use crate::cargo::project::manifest;
+use crate::cargo::project::manifest::Manifest;
+use crate::cargo::project::probe::{Look, Sight};
+use crate::cargo::project::workspace::clean;
+
+/// What was found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Packages {
+    /// The directories, absolute and sorted.
+    pub directories: Vec<PathBuf>,
+    /// What could not be looked at, one line each.
+    pub warnings: Vec<String>,
+}
+
+/// The directories of the packages of a project, by their names: its members, dependencies with a path, and what takes the place of
+/// others: `[patch]` and `[replace]` with a path in the manifest of the root, `[patch]` and `paths` in a configuration.
+pub fn packages(project: &Project, sight: Sight<'_>) -> Packages {
+    let mut look = Look::new(sight);
+    let mut waiting: VecDeque<PathBuf> = substitutes(project).into();
+    let members = project.manifests.iter().filter_map(|manifest| manifest.path.parent());
+    let mut seen: BTreeSet<PathBuf> = members.map(Path::to_owned).collect();
+    let mut found: Vec<PathBuf> = seen.iter().cloned().collect();
+    while let Some(directory) = waiting.pop_front() {
+        if !seen.insert(directory.clone()) {
+            continue;
+        }
+        let Some(file) = look.file(&directory.join("Cargo.toml")) else { continue };
+        if let Ok(manifest) = Manifest::parse(&file.bytes) {
+            waiting.extend(manifest.path_dependencies().iter().map(|path| clean(&directory.join(path))));
+        }
+        found.push(directory);
+    }
+    let mut directories: Vec<PathBuf> = found.iter().filter_map(|directory| look.real(directory)).collect();
+    directories.sort_unstable();
+    directories.dedup();
+    Packages { directories, warnings: look.warnings }
+}
+
+fn substitutes(project: &Project) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let root = project.manifests.first().filter(|file| file.path.parent() == Some(&project.root));
+    if let Some(root) = root {
+        found.extend(manifest::substitutes(&root.bytes).iter().map(|path| clean(&project.root.join(path))));
+    }
+    for file in &project.configs {
+        // Paths in a configuration file are relative to the directory that holds `.cargo`.
+        let Some(base) = file.path.parent().and_then(Path::parent) else { continue };
+        let paths = manifest::substitutes(&file.bytes).into_iter().chain(config::paths(&file.bytes));
+        found.extend(paths.map(|path| clean(&base.join(path))));
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::fs;
+
+    use super::*;
+    use crate::cargo::project::facts::Asked;
+    use crate::cargo::project::gather::gather;
+
+    #[test]
+    fn members_path_dependencies_and_what_takes_the_place_of_others_are_found() {
+        let top = tempfile::tempdir().unwrap();
+        let top = top.path().canonicalize().unwrap();
+        let lay = |path: &str, text: &str| {
+            let path = top.join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        let package = |name: &str, rest: &str| format!("[package]\nname = '{name}'\n{rest}");
+        lay(
+            "app/Cargo.toml",
+            &package(
+                "app",
+                "[workspace]\nmembers = ['m']\n[dependencies]\nb = { path = '../beside' }\n\
+                 [patch.crates-io]\nserde = { path = '../patched' }\nx = '1'\n\
+                 [replace]\n'y:1.0.0' = { path = '../replaced' }\n",
+            ),
+        );
+        lay("app/m/Cargo.toml", &package("m", ""));
+        lay(
+            "app/.cargo/config.toml",
+            "paths = ['../over']\n[patch.crates-io]\nz = { path = '../configured' }\n",
+        );
+        lay("patched/Cargo.toml", &package("serde", "[dependencies]\ni = { path = 'inner' }\n"));
+        for name in ["beside", "replaced", "over", "configured", "patched/inner", "unused"] {
+            lay(&format!("{name}/Cargo.toml"), &package(name.rsplit('/').next().unwrap(), ""));
+        }
+        let facts = gather(&Asked::new(BTreeMap::new(), &top.join("home"), &top.join("app")));
+        let found = packages(facts.workspaces[0].project.as_ref().unwrap(), Sight::local());
+        let names: Vec<_> =
+            found.directories.iter().map(|path| path.strip_prefix(&top).unwrap().to_str().unwrap()).collect();
+        assert_eq!(
+            names,
+            ["app", "app/m", "beside", "configured", "over", "patched", "patched/inner", "replaced"]
+        );
+        assert!(found.warnings.is_empty());
+    }
+}

@@ -1,0 +1,88 @@
+//! Where cargo puts intermediate artifacts: `build.build-dir`, since 1.91 (Cargo book, "Configuration"). Pure.
+//!
+//! The setting is a template. What `{workspace-path-hash}` stands for is written nowhere: it is cargo's short hash
+//! (rust-lang/cargo, `util/hex.rs`) of the path of the workspace's manifest, by the hasher that it shares with rustc.
+
+use std::hash::{Hash, Hasher};
+use std::path::{Path, PathBuf};
+
+use rustc_stable_hash::StableSipHasher128;
+
+/// What a template is about.
+pub(crate) struct Workspace<'a> {
+    /// The root of the workspace.
+    pub(crate) root: &'a Path,
+    /// The manifest of the root, without symlinks.
+    pub(crate) manifest: &'a Path,
+    /// `CARGO_HOME`.
+    pub(crate) cargo_home: &'a Path,
+}
+
+/// The path that a template stands for; the error says what cargo would not take either.
+pub(crate) fn expand(template: &str, workspace: &Workspace<'_>) -> Result<PathBuf, String> {
+    if template.is_empty() {
+        return Err("it is empty".to_owned());
+    }
+    let mut path = String::new();
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once('{') {
+        let (variable, behind) = after.split_once('}').ok_or("a bracket is not closed")?;
+        path += before;
+        path += &match variable {
+            "workspace-root" => text(workspace.root)?,
+            "cargo-cache-home" => text(workspace.cargo_home)?,
+            "workspace-path-hash" => path_hash(workspace.manifest),
+            other => return Err(format!("there is no variable {{{other}}}")),
+        };
+        rest = behind;
+    }
+    if path.contains('}') || rest.contains('}') {
+        return Err("a bracket is closed that was not opened".to_owned());
+    }
+    Ok((path + rest).into())
+}
+
+fn text(path: &Path) -> Result<String, String> {
+    path.to_str().map(str::to_owned).ok_or_else(|| format!("{} is not UTF-8", path.display()))
+}
+
+/// Two directories: the first byte of the hash and the others.
+fn path_hash(manifest: &Path) -> String {
+    let mut hasher = StableSipHasher128::new();
+    manifest.hash(&mut hasher);
+    // Cargo writes the lowest byte first.
+    let digits = format!("{:016x}", Hasher::finish(&hasher).swap_bytes());
+    format!("{}/{}", &digits[..2], &digits[2..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn expanded(template: &str) -> Result<PathBuf, String> {
+        let workspace = Workspace {
+            root: Path::new("/w/app"),
+            manifest: Path::new("/w/app/Cargo.toml"),
+            cargo_home: Path::new("/h/.cargo"),
+        };
+        expand(template, &workspace)
+    }
+
+    #[test]
+    fn variables_stand_for_directories() {
+        for (template, path) in [
+            ("build", "build"),
+            ("{workspace-root}/../build", "/w/app/../build"),
+            ("{cargo-cache-home}/build", "/h/.cargo/build"),
+        ] {
+            assert_eq!(expanded(template), Ok(path.into()), "{template}");
+        }
+    }
+
+    #[test]
+    fn what_cargo_does_not_take_is_an_error() {
+        for template in ["", "{workspace-root", "a}", "{other}", "a}/{workspace-root}"] {
+            assert!(expanded(template).is_err(), "{template}");
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! What of a Cargo.lock decides about downloads: the packages that come from elsewhere.
+//!
+//! Packages of the workspace and other path dependencies have no source; their versions change with each release and
+//! nothing is downloaded for them. Which package needs which is left out as well: it follows from the manifests.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::cargo::project::canonical_toml::one_line;
+
+/// A package that cargo downloads.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Package {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Where it comes from: `registry+URL`, `sparse+URL`, `git+URL?branch=B#COMMIT`.
+    pub source: String,
+    /// The SHA-256 of its archive; git dependencies have none.
+    pub checksum: Option<String>,
+}
+
+impl Package {
+    /// Whether it is cloned and not downloaded from a registry.
+    pub fn is_git(&self) -> bool {
+        self.source.starts_with("git+")
+    }
+}
+
+/// The packages of a Cargo.lock that come from elsewhere, in order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lock {
+    /// Sorted; none twice.
+    pub packages: Vec<Package>,
+}
+
+#[derive(Deserialize)]
+struct File {
+    #[serde(default)]
+    package: Vec<Entry>,
+    /// Checksums in the first format: `checksum NAME VERSION (SOURCE)` to digest.
+    #[serde(default)]
+    metadata: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    name: String,
+    version: String,
+    source: Option<String>,
+    checksum: Option<String>,
+}
+
+impl Lock {
+    /// Reads a Cargo.lock of any format; the error is one line.
+    pub fn parse(bytes: &[u8]) -> Result<Self, String> {
+        let text = std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
+        let File { package, metadata } = toml::from_str(text).map_err(|error| one_line(error.message()))?;
+        let mut packages: Vec<Package> = package
+            .into_iter()
+            .filter_map(|Entry { name, version, source, checksum }| {
+                let source = source?;
+                let checksum = checksum
+                    .or_else(|| metadata.get(&format!("checksum {name} {version} ({source})")).cloned());
+                Some(Package { name, version, source, checksum })
+            })
+            .collect();
+        packages.sort_unstable();
+        packages.dedup();
+        Ok(Self { packages })
+    }
+
+    /// The packages from git, or those from registries, one a line; and how many they are.
+    pub(crate) fn lines(&self, git: bool) -> (String, usize) {
+        let lines: Vec<String> = self
+            .packages
+            .iter()
+            .filter(|package| package.is_git() == git)
+            .map(|Package { name, version, source, checksum }| {
+                format!("{name} {version} {source} {}\n", checksum.as_deref().unwrap_or_default())
+            })
+            .collect();
+        (lines.concat(), lines.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOCK: &str = r#"
+version = 4
+
+[[package]]
+name = "app"
+version = "0.1.0"
+dependencies = ["serde", "dep"]
+
+[[package]]
+name = "serde"
+version = "1.0.1"
+source = "registry+https://example.org/index"
+checksum = "aa"
+
+[[package]]
+name = "dep"
+version = "0.2.0"
+source = "git+https://example.org/dep?branch=main#0123"
+"#;
+
+    #[test]
+    fn only_packages_from_elsewhere_are_kept_and_git_ones_apart() {
+        let lock = Lock::parse(LOCK.as_bytes()).unwrap();
+        assert_eq!(lock.lines(false), ("serde 1.0.1 registry+https://example.org/index aa\n".to_owned(), 1));
+        assert_eq!(
+            lock.lines(true),
+            ("dep 0.2.0 git+https://example.org/dep?branch=main#0123 \n".to_owned(), 1)
+        );
+    }
+
+    #[test]
+    fn neither_order_nor_own_versions_nor_edges_nor_unused_patches_count() {
+        let other = r#"
+[[package]]
+name = "dep"
+version = "0.2.0"
+source = "git+https://example.org/dep?branch=main#0123"
+dependencies = ["serde"]
+[[package]]
+name = "serde"
+version = "1.0.1"
+source = "registry+https://example.org/index"
+checksum = "aa"
+[[package]]
+name = "app"
+version = "7.0.0"
+[[patch.unused]]
+name = "x"
+version = "1.0.0"
+"#;
+        assert_eq!(Lock::parse(other.as_bytes()), Lock::parse(LOCK.as_bytes()));
+    }
+
+    #[test]
+    fn checksums_of_the_first_format_count_too() {
+        let lock = "[[package]]\nname = 'a'\nversion = '1.0.0'\nsource = 'registry+x'\n\n\
+                    [metadata]\n'checksum a 1.0.0 (registry+x)' = 'cc'\n";
+        assert_eq!(Lock::parse(lock.as_bytes()).unwrap().packages[0].checksum.as_deref(), Some("cc"));
+    }
+
+    #[test]
+    fn a_broken_lock_is_an_error_of_one_line() {
+        for text in ["<<<<<<< HEAD\n", "package = 1", "[[package]]\nversion = '1'\n", "\0"] {
+            let error = Lock::parse(text.as_bytes()).unwrap_err();
+            assert!(!error.is_empty() && !error.contains('\n'), "{error:?}");
+        }
+    }
+}

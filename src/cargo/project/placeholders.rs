@@ -1,0 +1,95 @@
+//! Directories that are elsewhere on another machine, or in another checkout, as names in values.
+//!
+//! `RUSTC_WRAPPER=/home/runner/.cargo/bin/sccache` says the same as the value with another home in it.
+
+use std::path::Path;
+
+/// The directories and what they are called.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Places {
+    /// Directory and name, the longest directory first: what lies below another is named by the nearest.
+    names: Vec<(String, &'static str)>,
+}
+
+impl Places {
+    pub(crate) fn new(places: &[(&Path, &'static str)]) -> Self {
+        let mut names: Vec<_> = places
+            .iter()
+            // A home that is the root, or unknown, is part of every path and names none.
+            .filter(|(path, _)| path.is_absolute() && path.file_name().is_some())
+            .filter_map(|(path, name)| Some((path.to_str()?.trim_end_matches('/').to_owned(), *name)))
+            .collect();
+        names.sort_by_key(|(path, _)| std::cmp::Reverse(path.len()));
+        Self { names }
+    }
+
+    /// The text with each directory replaced by its name.
+    pub(crate) fn named(&self, text: &str) -> String {
+        let mut out = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(at) = rest.find('/') {
+            out.push_str(&rest[..at]);
+            rest = &rest[at..];
+            let starts = path_may_begin_after(&out);
+            let place = self.names.iter().find(|(path, _)| starts && begins_with(rest, path));
+            let (name, length) = place.map_or(("/", 1), |(path, name)| (*name, path.len()));
+            out.push_str(name);
+            rest = &rest[length..];
+        }
+        out + rest
+    }
+}
+
+/// Whether what follows a text is not the rest of a longer path; `-L` and the like come before paths.
+fn path_may_begin_after(text: &str) -> bool {
+    let mut back = text.chars().rev();
+    match (back.next(), back.next(), back.next()) {
+        (Some(letter), Some('-'), before) if letter.is_ascii_alphabetic() => {
+            before.is_none_or(|c| !is_in_name(c))
+        }
+        (Some(before), ..) => !is_in_name(before),
+        (None, ..) => true,
+    }
+}
+
+/// Whether a text begins with a path and not with a longer name.
+fn begins_with(text: &str, path: &str) -> bool {
+    text.strip_prefix(path).is_some_and(|after| after.chars().next().is_none_or(|next| !is_in_name(next)))
+}
+
+fn is_in_name(letter: char) -> bool {
+    letter.is_alphanumeric() || "_-.~}".contains(letter)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn directories_get_names_where_a_whole_path_begins() {
+        let places = Places::new(&[
+            (Path::new("/home/u"), "~"),
+            (Path::new("/home/u/work/app"), "{checkout}"),
+            (Path::new("/home/u/.cargo/"), "{cargo-home}"),
+        ]);
+        for (text, named) in [
+            ("/home/u/.cargo/bin/sccache", "{cargo-home}/bin/sccache"),
+            ("-L/home/u/lib", "-L~/lib"),
+            ("a-L/home/u/lib", "a-L/home/u/lib"),
+            ("--remap-path-prefix=/home/u/work/app=/app", "--remap-path-prefix={checkout}=/app"),
+            ("/home/u/work/app2", "~/work/app2"),
+            ("/home/u2/x", "/home/u2/x"),
+            ("/mnt/home/u/x", "/mnt/home/u/x"),
+            ("a:/home/u:/home/u/", "a:~:~/"),
+            ("no path", "no path"),
+        ] {
+            assert_eq!(places.named(text), named, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_root_or_unknown_home_names_nothing() {
+        let places = Places::new(&[(Path::new("/"), "~"), (Path::new(""), "~")]);
+        assert_eq!(places.named("/a/b"), "/a/b");
+    }
+}

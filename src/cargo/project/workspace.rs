@@ -1,0 +1,115 @@
+//! Finds the root of a workspace and the manifests that belong to it, as cargo does.
+//!
+//! Cargo book, "Workspaces": members are what `members` lists, with patterns, less `exclude`, and every dependency
+//! with a path. Dependencies outside the root are no members, but their dependencies are resolved together with the
+//! workspace's, so their manifests are among those found here.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::path::{Component, Path, PathBuf};
+
+use crate::cargo::project::facts::SourceFile;
+use crate::cargo::project::manifest::Manifest;
+use crate::cargo::project::probe::Look;
+use crate::glob::{Base, FoundKind, Patterns};
+
+const MANIFEST: &str = "Cargo.toml";
+
+/// The root of the workspace that a directory's package belongs to: the directory itself where there is none above.
+pub(crate) fn workspace_root(directory: &Path, look: &mut Look) -> PathBuf {
+    let Some(own) = read(directory, look).and_then(|(_, manifest)| manifest) else {
+        return directory.to_owned();
+    };
+    if own.workspace().is_some() {
+        return directory.to_owned();
+    }
+    if let Some(path) = own.workspace_path() {
+        return clean(&directory.join(path));
+    }
+    let above = directory.ancestors().skip(1).find_map(|above| {
+        let (_, manifest) = read(above, look)?;
+        let manifest = manifest?;
+        manifest.workspace()?;
+        Some((above.to_owned(), manifest))
+    });
+    match above {
+        Some((root, manifest)) if !is_excluded(&root, directory, &manifest) => root,
+        _ => directory.to_owned(),
+    }
+}
+
+fn is_excluded(root: &Path, directory: &Path, manifest: &Manifest) -> bool {
+    let is_below = |path: &String| directory.starts_with(clean(&root.join(path)));
+    manifest.listed("exclude").iter().any(is_below) && !manifest.listed("members").iter().any(is_below)
+}
+
+/// The manifests of a workspace, the root's first, then in the order of their paths.
+pub(crate) fn manifests(root: &Path, look: &mut Look) -> Vec<SourceFile> {
+    let mut waiting = VecDeque::from([root.to_owned()]);
+    let mut seen = BTreeSet::from([root.to_owned()]);
+    let mut found = Vec::new();
+    while let Some(directory) = waiting.pop_front() {
+        let Some((file, manifest)) = read(&directory, look) else { continue };
+        let Some(manifest) = manifest else {
+            found.push(file);
+            continue;
+        };
+        let dependencies = manifest.path_dependencies().into_iter().map(|path| clean(&directory.join(path)));
+        let mut next: Vec<PathBuf> = dependencies.collect();
+        if directory == root {
+            next.extend(members(root, &manifest, look));
+        }
+        waiting.extend(next.into_iter().filter(|directory| seen.insert(directory.clone())));
+        found.push(file);
+    }
+    // The first is the root's, where it has one.
+    let own = usize::from(found.first().is_some_and(|file| file.path.parent() == Some(root)));
+    found[own..].sort_by(|a, b| a.path.cmp(&b.path));
+    found
+}
+
+/// The directories that a workspace lists as its members.
+fn members(root: &Path, manifest: &Manifest, look: &mut Look) -> Vec<PathBuf> {
+    let listed = manifest.listed("members").into_iter().chain(manifest.listed("default-members"));
+    let (patterns, plain): (Vec<String>, Vec<String>) =
+        listed.partition(|member| member.contains(['*', '?', '[']));
+    let mut found: Vec<PathBuf> = plain.iter().map(|member| clean(&root.join(member))).collect();
+    let base = Base::new(root, "");
+    let resolved = Patterns::parse(&patterns, &base)
+        .map_err(|error| error.to_string())
+        .and_then(|patterns| look.matches(&patterns).map_err(|error| error.to_string()));
+    match resolved {
+        Ok(matched) => found.extend(
+            matched
+                .into_iter()
+                .filter(|matched| matched.kind == FoundKind::Directory)
+                .map(|matched| matched.path)
+                .filter(|directory| !is_excluded(root, directory, manifest)),
+        ),
+        Err(reason) => look.warn(format!(
+            "cannot find the members of the workspace in {}: {reason}; the cache keys are made without them",
+            root.display()
+        )),
+    }
+    found
+}
+
+/// The manifest in a directory, and what it says if it can be understood.
+fn read(directory: &Path, look: &mut Look) -> Option<(SourceFile, Option<Manifest>)> {
+    let file = look.file(&directory.join(MANIFEST))?;
+    let manifest = Manifest::parse(&file.bytes).ok();
+    Some((file, manifest))
+}
+
+/// A path without `.` and `..`, by its text.
+pub fn clean(path: &Path) -> PathBuf {
+    path.components().fold(PathBuf::new(), |mut clean, component| {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                clean.pop();
+            }
+            other => clean.push(other),
+        }
+        clean
+    })
+}

@@ -1,0 +1,120 @@
+//! What of cargo's registry and git directories the lock files do not need.
+//!
+//! Kept of what they need are the archive (`.crate`), the unpacked sources and the cached entry of a sparse index.
+//!
+//! The archive can't be left out: cargo downloads it again although its sources are there. The sources could, as cargo
+//! unpacks what has none, but that takes longer than restoring them. Measured with 354 packages (17,313 files) into an
+//! empty `CARGO_HOME` on ext4, two cores, three times in turn, medians:
+//!
+//! | kept | restore | `cargo fetch --offline` | both | in the store |
+//! | --- | --- | --- | --- | --- |
+//! | archives and sources | 0.79 s | 0.43 s | 1.25 s | 411 MB |
+//! | archives only | 0.09 s | 3.18 s | 3.27 s | 75 MB |
+//!
+//! Each version of a package is in the store once, whichever entries have it, so the room that sources take does not grow
+//! with the number of entries, and a `CARGO_HOME` that stays on the disk is only compared.
+//!
+//! An index that is a git repository is kept whole.
+
+use std::ffi::OsStr;
+use std::path::{Component, Path, PathBuf};
+
+use crate::cargo::target_gc::locked_packages::Needed;
+use crate::tree::scan::Take;
+
+/// Decides what of `registry` and `git` below a `CARGO_HOME` is kept.
+///
+/// Names that cargo is not known to use stay.
+pub fn downloads(
+    cargo_home: PathBuf,
+    needed: Needed,
+) -> impl Fn(&Path, bool) -> Take + Send + Sync + 'static {
+    move |path, is_directory| {
+        let Some(names) = path.strip_prefix(&cargo_home).ok().and_then(names) else { return Take::Yes };
+        let keep = match *names {
+            ["registry", "cache", _, archive] => {
+                archive.strip_suffix(".crate").is_none_or(|package| needed.has_version(package))
+            }
+            ["registry", "src", _, package] => !is_directory || needed.has_version(package),
+            ["registry", "index", _, ".cache", .., name] if !is_directory => needed.has_name(name),
+            ["registry", "index", _, ".cache", _, ..] => return Take::IfFilled,
+            ["git", "db", repository] => !is_directory || needed.has_repository(repository),
+            ["git", "checkouts", repository] if is_directory && needed.has_repository(repository) => {
+                return Take::IfFilled;
+            }
+            ["git", "checkouts", _] => !is_directory,
+            ["git", "checkouts", repository, commit] => {
+                !is_directory || needed.has_checkout(repository, commit)
+            }
+            _ => true,
+        };
+        if keep { Take::Yes } else { Take::No }
+    }
+}
+
+/// The names in a relative path; none when one of them is not UTF-8, which no name of cargo's is.
+fn names(path: &Path) -> Option<Vec<&str>> {
+    path.components()
+        .map(|component| match component {
+            Component::Normal(name) => OsStr::to_str(name),
+            _ => None,
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cargo::project::lockfile::Lock;
+
+    const LOCK: &str = r#"
+[[package]]
+name = "Inflector"
+version = "1.0.0"
+source = "registry+https://example.org/index"
+[[package]]
+name = "serde-x"
+version = "1.0.1+meta"
+source = "sparse+https://example.org/index/"
+[[package]]
+name = "dep"
+version = "0.2.0"
+source = "git+https://example.org/Owner/Dep-Lib.git?rev=0123456#0123456789abcdef0123456789abcdef01234567"
+"#;
+
+    #[test]
+    fn what_the_lock_needs_is_kept_and_the_rest_is_not() {
+        let needed = Needed::of(&[Lock::parse(LOCK.as_bytes()).unwrap()]);
+        let take = downloads(PathBuf::from("/home/.cargo"), needed);
+        for (path, expected) in [
+            ("registry/cache/r-1/Inflector-1.0.0.crate", Take::Yes),
+            ("registry/cache/r-1/Inflector-0.9.0.crate", Take::No),
+            ("registry/cache/r-1/serde-x-1.0.1+meta.crate", Take::Yes),
+            ("registry/cache/r-2/serde-1.0.1.crate", Take::No),
+            ("registry/cache/r-2/other", Take::Yes),
+            ("registry/src/r-1/serde-x-1.0.1+meta/", Take::Yes),
+            ("registry/src/r-1/serde-x-1.0.1+meta/serde-1.0.0/", Take::Yes),
+            ("registry/src/r-1/serde-x-1.0.0/", Take::No),
+            ("registry/index/r-1/config.json", Take::Yes),
+            ("registry/index/r-1/.git/", Take::Yes),
+            ("registry/index/r-1/.cache/", Take::Yes),
+            ("registry/index/r-1/.cache/in/", Take::IfFilled),
+            ("registry/index/r-1/.cache/in/fl/inflector", Take::Yes),
+            ("registry/index/r-1/.cache/se/rd/serde-x", Take::Yes),
+            ("registry/index/r-1/.cache/se/rd/serde", Take::No),
+            ("registry/CACHEDIR.TAG", Take::Yes),
+            ("git/db/dep-lib-0011223344556677/", Take::Yes),
+            ("git/db/other-0011223344556677/", Take::No),
+            ("git/checkouts/dep-lib-0011223344556677/", Take::IfFilled),
+            ("git/checkouts/dep-lib-0011223344556677/0123456/", Take::Yes),
+            ("git/checkouts/dep-lib-0011223344556677/7654321/", Take::No),
+            ("git/checkouts/other-0011223344556677/", Take::No),
+            ("git/CACHEDIR.TAG", Take::Yes),
+            ("bin/tool", Take::Yes),
+        ] {
+            let is_directory = path.ends_with('/');
+            assert_eq!(take(&Path::new("/home/.cargo").join(path), is_directory), expected, "{path}");
+        }
+        assert_eq!(take(Path::new("/elsewhere/registry/cache/r/a-1.0.0.crate"), false), Take::Yes);
+    }
+}

@@ -1,0 +1,103 @@
+//! Numbers, durations and tables as people read them.
+
+use std::time::Duration;
+
+/// Bytes in decimal units: `442 MB`.
+pub fn bytes(bytes: u64) -> String {
+    const UNITS: [&str; 6] = ["kB", "MB", "GB", "TB", "PB", "EB"];
+    if bytes < 1000 {
+        return format!("{bytes} B");
+    }
+    // Tenths of the unit, so that no rounding error shows.
+    let (mut tenths, mut unit) = (bytes.saturating_add(50) / 100, 0);
+    while tenths >= 10_000 && unit + 1 < UNITS.len() {
+        tenths = (tenths + 500) / 1000;
+        unit += 1;
+    }
+    if tenths < 100 {
+        format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
+    } else {
+        format!("{} {}", (tenths + 5) / 10, UNITS[unit])
+    }
+}
+
+/// A number with its thousands set apart: `17,558`.
+pub fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A number of things: `1 file`, `17,558 files`.
+pub fn things(number: u64, one: &str, many: &str) -> String {
+    format!("{} {}", count(number), if number == 1 { one } else { many })
+}
+
+/// How long something took: `34 ms`, `1.2 s`, `2 min 5 s`, `7 h 37 min`.
+pub fn took(duration: Duration) -> String {
+    let milliseconds = duration.as_millis();
+    if milliseconds < 1000 {
+        return format!("{milliseconds} ms");
+    }
+    let seconds = duration.as_secs();
+    match seconds {
+        0..10 => format!("{seconds}.{} s", duration.subsec_millis() / 100),
+        10..60 => format!("{seconds} s"),
+        60..7200 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
+    }
+}
+
+/// How long ago something was: `12 s`, `5 min`, `3 h`, `9 days`.
+pub fn age(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min", seconds / 60),
+        3600..172_800 => format!("{} h", seconds / 3600),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_have_two_or_three_digits() {
+        let cases = [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1000, "1.0 kB"),
+            (9_949, "9.9 kB"),
+            (9_960, "10 kB"),
+            (442_000_000, "442 MB"),
+            (999_999, "1.0 MB"),
+            (1_400_000_000, "1.4 GB"),
+            (u64::MAX, "18 EB"),
+        ];
+        for (number, text) in cases {
+            assert_eq!(bytes(number), text);
+        }
+    }
+
+    #[test]
+    fn thousands_are_set_apart() {
+        assert_eq!([count(0), count(999), count(1000), count(1_234_567)], ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!(things(1, "file", "files"), "1 file");
+    }
+
+    #[test]
+    fn durations_name_their_units() {
+        let cases = [(34, "34 ms"), (1250, "1.2 s"), (12_900, "12 s"), (125_000, "2 min 5 s")];
+        for (milliseconds, text) in cases {
+            assert_eq!(took(Duration::from_millis(milliseconds)), text);
+        }
+    }
+}

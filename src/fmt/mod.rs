@@ -1,0 +1,4 @@
+//! Numbers, sizes, durations and tables as people read them.
+
+pub mod human;
+pub mod table;

@@ -1,0 +1,84 @@
+//! Paths in requests and replies, whatever bytes they are made of.
+//!
+//! JSON has text only, and serde refuses a path that is not UTF-8. With `#[serde(with = "site::lossless")]` a path is a
+//! string where it can be one and a list of bytes where it can't; [`list`] is the same for a list of paths.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Form<'a> {
+    Text(std::borrow::Cow<'a, str>),
+    Bytes(std::borrow::Cow<'a, [u8]>),
+}
+
+fn form(path: &Path) -> Form<'_> {
+    path.to_str()
+        .map_or_else(|| Form::Bytes(path.as_os_str().as_bytes().into()), |text| Form::Text(text.into()))
+}
+
+fn path(form: Form<'_>) -> PathBuf {
+    match form {
+        Form::Text(text) => PathBuf::from(text.into_owned()),
+        Form::Bytes(bytes) => PathBuf::from(OsString::from_vec(bytes.into_owned())),
+    }
+}
+
+/// Writes a path.
+pub fn serialize<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    form(path).serialize(serializer)
+}
+
+/// Reads a path.
+///
+/// Errors: a NUL byte, which no path has.
+pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
+    checked(path(Form::deserialize(deserializer)?))
+}
+
+fn checked<E: serde::de::Error>(path: PathBuf) -> Result<PathBuf, E> {
+    if path.as_os_str().as_bytes().contains(&0) { Err(E::custom("a path with a NUL byte")) } else { Ok(path) }
+}
+
+/// The same for a list of paths.
+pub mod list {
+    use crate::fs::serde_path::{Deserialize, Deserializer, Form, PathBuf, Serializer, checked, form, path};
+
+    /// Writes a list of paths.
+    pub fn serialize<S: Serializer>(paths: &[PathBuf], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(paths.iter().map(|path| form(path)))
+    }
+
+    /// Reads a list of paths.
+    ///
+    /// Errors: a NUL byte, which no path has.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<PathBuf>, D::Error> {
+        Vec::<Form<'_>>::deserialize(deserializer)?.into_iter().map(|form| checked(path(form))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Request {
+        #[serde(with = "super")]
+        root: PathBuf,
+        #[serde(with = "crate::fs::serde_path::list")]
+        paths: Vec<PathBuf>,
+    }
+
+    #[test]
+    fn any_path_comes_back_as_it_was() {
+        let odd = PathBuf::from(OsString::from_vec(b"/a/\xff\n\"".to_vec()));
+        let request = Request { root: odd.clone(), paths: vec![PathBuf::from("/plain ü"), odd] };
+        let text = serde_json::to_string(&request).unwrap();
+        assert!(text.contains("\"/plain ü\""), "{text}");
+        assert_eq!(serde_json::from_str::<Request>(&text).unwrap(), request);
+        assert!(serde_json::from_str::<Request>("{\"root\":\"a\\u0000\",\"paths\":[]}").is_err());
+    }
+}

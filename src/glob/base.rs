@@ -1,0 +1,124 @@
+//! The directories that patterns start from and that stored paths are relative to.
+
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Component, Path, PathBuf};
+
+/// Where relative patterns and `~` start, and what stored paths are relative to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Base {
+    /// The checked-out repository: `GITHUB_WORKSPACE`.
+    pub workspace: PathBuf,
+    /// Where a relative pattern starts.
+    pub working_directory: PathBuf,
+    /// What `~` stands for; empty when it is not known.
+    pub home: PathBuf,
+}
+
+/// Which directory a path is given from, so that it means the same where that directory is another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Anchor {
+    /// The checked-out repository.
+    Workspace,
+    /// The home directory.
+    Home,
+    /// The root of the filesystem.
+    Root,
+}
+
+impl Base {
+    /// A base as a step of a workflow has it: relative patterns start at the workspace.
+    pub fn new(workspace: impl Into<PathBuf>, home: impl Into<PathBuf>) -> Self {
+        let workspace = workspace.into();
+        Self { working_directory: workspace.clone(), workspace, home: home.into() }
+    }
+
+    /// Splits an absolute path into an anchor and the rest: below the workspace first, else below home.
+    ///
+    /// A workspace or home that is the root of the filesystem anchors nothing: every path would be below it.
+    pub fn anchor<'path>(&self, path: &'path Path) -> (Anchor, &'path Path) {
+        for (anchor, directory) in [(Anchor::Workspace, &self.workspace), (Anchor::Home, &self.home)] {
+            if let (true, Ok(rest)) = (anchors(directory), path.strip_prefix(directory)) {
+                return (anchor, rest);
+            }
+        }
+        (Anchor::Root, path.strip_prefix("/").unwrap_or(path))
+    }
+
+    /// The absolute path that [`Base::anchor`] split, where workspace and home are now.
+    pub fn locate(&self, anchor: Anchor, rest: &Path) -> PathBuf {
+        let directory = match anchor {
+            Anchor::Workspace => &self.workspace,
+            Anchor::Home => &self.home,
+            Anchor::Root => Path::new("/"),
+        };
+        if rest.as_os_str().is_empty() { directory.to_path_buf() } else { directory.join(rest) }
+    }
+
+    /// An absolute path as seen from the working directory: `.` for itself, `../x` for a path beside it.
+    pub fn relative(&self, path: &Path) -> PathBuf {
+        let from: Vec<Component> = self.working_directory.components().collect();
+        let to: Vec<Component> = path.components().collect();
+        let common = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
+        let up = from[common..].iter().map(|_| Component::ParentDir);
+        let relative: PathBuf = up.chain(to[common..].iter().copied()).collect();
+        if relative.as_os_str().is_empty() { PathBuf::from(".") } else { relative }
+    }
+}
+
+/// Whether a directory can stand for a part of the filesystem.
+pub(crate) fn anchors(directory: &Path) -> bool {
+    directory.is_absolute() && names(directory).next().is_some()
+}
+
+/// The names in a path that is spelled in any way.
+pub(crate) fn names(path: &Path) -> impl Iterator<Item = &[u8]> {
+    path.components().filter_map(|component| match component {
+        Component::Normal(name) => Some(name.as_bytes()),
+        Component::ParentDir => Some(b"..".as_slice()),
+        Component::RootDir | Component::CurDir | Component::Prefix(_) => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_anchored_at_the_workspace_before_home_and_comes_back() {
+        let base = Base::new("/home/u/work/ws/", "/home//u");
+        let table = [
+            ("/home/u/work/ws", Anchor::Workspace, ""),
+            ("/home/u/work/ws/a/b", Anchor::Workspace, "a/b"),
+            ("/home/u/work/ws2", Anchor::Home, "work/ws2"),
+            ("/home/u", Anchor::Home, ""),
+            ("/tmp/x", Anchor::Root, "tmp/x"),
+            ("/", Anchor::Root, ""),
+        ];
+        for (path, anchor, rest) in table {
+            assert_eq!(base.anchor(Path::new(path)), (anchor, Path::new(rest)), "{path}");
+            assert_eq!(base.locate(anchor, Path::new(rest)), Path::new(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_home_that_is_the_root_or_not_known_anchors_nothing() {
+        for home in ["/", ""] {
+            assert_eq!(Base::new("/ws", home).anchor(Path::new("/tmp")), (Anchor::Root, Path::new("tmp")));
+        }
+    }
+
+    #[test]
+    fn paths_are_shown_from_the_working_directory() {
+        let base = Base::new("/a/b", "/h");
+        for (path, shown) in [
+            ("/a/b", "."),
+            ("/a/b/c", "c"),
+            ("/a/x", "../x"),
+            ("/h/.cargo", "../../h/.cargo"),
+            ("/", "../.."),
+        ] {
+            assert_eq!(base.relative(Path::new(path)), Path::new(shown), "{path}");
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Lists of patterns: which paths they match, and where a search for those begins.
+
+use std::collections::HashSet;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+use crate::glob::base::Base;
+use crate::glob::error::PatternError;
+use crate::glob::path_pattern::PathPattern;
+use crate::glob::white_space::js_trim;
+
+/// A list of patterns in the order it was written, which counts: a later line takes away from or adds to what the
+/// lines before it match.
+#[derive(Debug, Clone, Default)]
+pub struct Patterns {
+    patterns: Vec<PathPattern>,
+}
+
+/// Whether a path is matched, which can depend on what kind of file it is: `name/` matches directories only.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Match {
+    /// Matched if the path is a directory.
+    pub directory: bool,
+    /// Matched if the path is anything else.
+    pub file: bool,
+}
+
+impl Match {
+    /// Whether a path of any kind is matched.
+    pub fn any(self) -> bool {
+        self.directory || self.file
+    }
+}
+
+impl Patterns {
+    /// Reads patterns, one a line; blank lines and lines that begin with `#` are skipped.
+    ///
+    /// # Errors
+    /// The first line that GitHub's rules refuse.
+    pub fn parse<Lines>(lines: Lines, base: &Base) -> Result<Self, PatternError>
+    where
+        Lines: IntoIterator<Item: AsRef<str>>,
+    {
+        let mut patterns = Vec::new();
+        for item in lines {
+            for line in item.as_ref().split('\n').map(js_trim) {
+                if !line.is_empty() && !line.starts_with('#') {
+                    patterns.push(PathPattern::parse(line, base)?);
+                }
+            }
+        }
+        Ok(Self { patterns })
+    }
+
+    /// The same list where each pattern also stands for everything below what it matches, as in `hashFiles`.
+    #[must_use]
+    pub fn with_descendants(&self) -> Self {
+        let mut patterns = Vec::with_capacity(2 * self.patterns.len());
+        for pattern in &self.patterns {
+            let descendants = pattern.descendants();
+            patterns.push(pattern.clone());
+            patterns.extend(descendants);
+        }
+        Self { patterns }
+    }
+
+    /// Whether nothing can match: there is no pattern, or only `!` ones.
+    pub fn is_empty(&self) -> bool {
+        self.includes().next().is_none()
+    }
+
+    /// Whether the list matches a path: absolute, without `.` and `..`. Does not touch the disk.
+    pub fn matches(&self, path: &Path) -> Match {
+        let path = path.as_os_str().as_bytes();
+        let mut matched = Match::default();
+        for pattern in &self.patterns {
+            let include = !pattern.exclude;
+            let settled =
+                matched.directory == include && (pattern.directories_only || matched.file == include);
+            if settled || !pattern.fits(path) {
+                continue;
+            }
+            matched.directory = include;
+            if !pattern.directories_only {
+                matched.file = include;
+            }
+        }
+        matched
+    }
+
+    /// Whether the list can match a path below this absolute one.
+    pub(crate) fn may_match_below(&self, path: &Path) -> bool {
+        let path = path.as_os_str().as_bytes();
+        self.includes().any(|pattern| pattern.may_fit_below(path))
+    }
+
+    /// Where a search begins: the literal path in front of each pattern's first wildcard, in order, each once, and
+    /// none that lies below another (actions/toolkit, packages/glob, `internal-pattern-helper.ts`).
+    pub fn search_paths(&self) -> Vec<&Path> {
+        let all: HashSet<&Path> = self.includes().map(|pattern| pattern.search_path.as_path()).collect();
+        let mut listed = HashSet::new();
+        self.includes()
+            .map(|pattern| pattern.search_path.as_path())
+            .filter(|path| !path.ancestors().skip(1).any(|ancestor| all.contains(ancestor)))
+            .filter(|path| listed.insert(*path))
+            .collect()
+    }
+
+    pub(crate) fn all(&self) -> &[PathPattern] {
+        &self.patterns
+    }
+
+    fn includes(&self) -> impl Iterator<Item = &PathPattern> {
+        self.patterns.iter().filter(|pattern| !pattern.exclude)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(lines: &[&str]) -> Patterns {
+        Patterns::parse(lines, &Base::new("/ws", "/home/u")).unwrap()
+    }
+
+    #[test]
+    fn searches_begin_at_the_literal_part_and_never_below_another_search() {
+        let table: &[(&[&str], &[&str])] = &[
+            (&["a/*", "b/c/*.rs"], &["/ws/a", "/ws/b/c"]),
+            (&["a/b", "a"], &["/ws/a"]),
+            (&["a", "a/b/**"], &["/ws/a"]),
+            (&["b", "a", "b"], &["/ws/b", "/ws/a"]),
+            (&["**/x", "/tmp/*"], &["/ws", "/tmp"]),
+            (&["~/a", "~"], &["/home/u"]),
+            (&["ab", "a"], &["/ws/ab", "/ws/a"]),
+            (&["/", "a"], &["/"]),
+            (&["!a", "b"], &["/ws/b"]),
+            (&["[x]/y*"], &["/ws/x"]),
+        ];
+        for (patterns, roots) in table {
+            let roots: Vec<&Path> = roots.iter().map(Path::new).collect();
+            assert_eq!(list(patterns).search_paths(), roots, "{patterns:?}");
+        }
+    }
+
+    #[test]
+    fn the_last_pattern_that_fits_decides() {
+        let matched = |patterns: &[&str], path: &str| {
+            let found = list(patterns).matches(Path::new(path));
+            (found.directory, found.file)
+        };
+        assert_eq!(matched(&["a"], "/ws/a"), (true, true));
+        assert_eq!(matched(&["a", "!a"], "/ws/a"), (false, false));
+        assert_eq!(matched(&["a", "!a", "a"], "/ws/a"), (true, true));
+        assert_eq!(matched(&["a/"], "/ws/a"), (true, false));
+        assert_eq!(matched(&["a", "!a/"], "/ws/a"), (false, true));
+        assert_eq!(matched(&["!a", "a"], "/ws/a"), (true, true));
+        assert_eq!(matched(&["!!a"], "/ws/a"), (true, true));
+        assert_eq!(matched(&["a/"], "/ws/a/b"), (false, false));
+    }
+
+    #[test]
+    fn descendants_follow_each_pattern_at_its_place() {
+        let below =
+            |patterns: &[&str], path: &str| list(patterns).with_descendants().matches(Path::new(path)).any();
+        assert!(below(&["a"], "/ws/a/b/c"));
+        assert!(!below(&["a", "!a/b"], "/ws/a/b/c"));
+        assert!(below(&["a", "!a/b", "a/b/c"], "/ws/a/b/c"));
+        assert!(below(&["a/"], "/ws/a/b/c"));
+        assert!(!list(&["file/"]).with_descendants().matches(Path::new("/ws/file")).file);
+    }
+}

@@ -1,0 +1,142 @@
+//! One pattern of a list: where it starts, what it fits.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::{Path, PathBuf};
+
+use crate::glob::base::{Base, names};
+use crate::glob::error::PatternError;
+use crate::glob::segment::{Names, Segment, literal, match_all, may_match_below};
+use crate::glob::white_space::js_trim;
+
+/// One pattern, made absolute.
+#[derive(Debug, Clone)]
+pub(crate) struct PathPattern {
+    /// Whether what fits is taken away instead of added.
+    pub(crate) exclude: bool,
+    /// Whether only directories fit: the pattern was written with a slash at its end.
+    pub(crate) directories_only: bool,
+    /// All segments below the root of the filesystem.
+    pub(crate) segments: Vec<Segment>,
+    /// The segments as written; those of the start directory are empty.
+    pub(crate) texts: Vec<String>,
+    /// How many of the segments come from the directory the pattern starts at.
+    pub(crate) start: usize,
+    /// Whether it was written with `~`.
+    pub(crate) from_home: bool,
+    /// The literal path in front of the first wildcard.
+    pub(crate) search_path: PathBuf,
+}
+
+impl PathPattern {
+    /// Reads one line that is neither blank nor a comment.
+    ///
+    /// Source: actions/toolkit, packages/glob, `internal-pattern.ts`, the constructor and `fixupPattern`.
+    pub(crate) fn parse(line: &str, base: &Base) -> Result<Self, PatternError> {
+        let (exclude, pattern) = strip_negations(line);
+        if pattern.is_empty() {
+            return Err(PatternError::Empty);
+        }
+        let mut written = pattern.split('/').filter(|segment| !segment.is_empty()).peekable();
+        check_relative_segments(pattern)?;
+        let (directory, from_home) = start_directory(pattern, base)?;
+        if !pattern.starts_with('/') && (from_home || written.peek() == Some(&".")) {
+            written.next();
+        }
+        let written: Vec<String> = written.map(str::to_owned).collect();
+        Ok(Self::assemble(exclude, pattern.ends_with('/'), directory, from_home, &written))
+    }
+
+    fn assemble(
+        exclude: bool,
+        directories_only: bool,
+        directory: &Path,
+        from_home: bool,
+        written: &[String],
+    ) -> Self {
+        let names: Vec<&[u8]> = names(directory).collect();
+        let segments = names.iter().map(|name| Segment::name(name));
+        let mut search_path = PathBuf::from("/");
+        search_path.extend(names.iter().map(|name| OsString::from_vec(name.to_vec())));
+        search_path.extend(written.iter().map_while(|text| literal(text)));
+        Self {
+            exclude,
+            directories_only,
+            segments: segments.chain(written.iter().map(|text| Segment::compile(text))).collect(),
+            texts: names.iter().map(|_| String::new()).chain(written.iter().cloned()).collect(),
+            start: names.len(),
+            from_home,
+            search_path,
+        }
+    }
+
+    /// The pattern for everything below what this one fits, or nothing when it fits that already.
+    ///
+    /// It does not fit what this one fits: `name/` with its descendants leaves a file of that name alone
+    /// (actions/toolkit, packages/glob, `internal-pattern.ts`, `isImplicitPattern`).
+    pub(crate) fn descendants(&self) -> Option<Self> {
+        let complete = !self.directories_only && self.segments.last() == Some(&Segment::Globstar);
+        (!complete).then(|| {
+            let mut below = self.clone();
+            below.directories_only = false;
+            for text in ["*", "**"] {
+                below.segments.push(Segment::compile(text));
+                below.texts.push(text.to_owned());
+            }
+            below
+        })
+    }
+
+    /// Whether the pattern fits this absolute path, whatever kind the path is of.
+    pub(crate) fn fits(&self, path: &[u8]) -> bool {
+        match_all(&self.segments, Names::of(path))
+    }
+
+    /// Whether the pattern can fit a path below this absolute one.
+    pub(crate) fn may_fit_below(&self, path: &[u8]) -> bool {
+        may_match_below(&self.segments, Names::of(path))
+    }
+}
+
+/// Takes the `!`s off: an odd number excludes. White space may stand between them.
+fn strip_negations(line: &str) -> (bool, &str) {
+    let mut exclude = false;
+    let mut pattern = js_trim(line);
+    while let Some(rest) = pattern.strip_prefix('!') {
+        exclude = !exclude;
+        pattern = js_trim(rest);
+    }
+    (exclude, pattern)
+}
+
+/// Refuses `..` anywhere and `.` anywhere but first, also where they are spelled with escapes.
+fn check_relative_segments(pattern: &str) -> Result<(), PatternError> {
+    let first = usize::from(pattern.starts_with('/'));
+    let relative =
+        pattern.split('/').filter(|segment| !segment.is_empty()).zip(first..).any(|(segment, at)| {
+            match literal(segment).as_deref() {
+                Some("..") => true,
+                Some(".") => at > 0,
+                _ => false,
+            }
+        });
+    if relative { Err(PatternError::RelativeSegment { pattern: pattern.to_owned() }) } else { Ok(()) }
+}
+
+/// The directory a pattern starts at, and whether that is home.
+fn start_directory<'base>(pattern: &str, base: &'base Base) -> Result<(&'base Path, bool), PatternError> {
+    if pattern.starts_with('/') {
+        return Ok((Path::new("/"), false));
+    }
+    let from_home = pattern == "~" || pattern.starts_with("~/");
+    let directory = if from_home { &base.home } else { &base.working_directory };
+    if directory.is_absolute() {
+        return Ok((directory, from_home));
+    }
+    let pattern = pattern.to_owned();
+    if from_home {
+        Err(PatternError::NoHome { pattern })
+    } else {
+        Err(PatternError::NoWorkingDirectory { pattern, directory: directory.clone() })
+    }
+}

@@ -1,0 +1,171 @@
+//! Which caches a project has (pure): their names, groups and roots.
+//!
+//! Roots have names of their own and not their paths', so that an entry goes back to where `CARGO_HOME` and the target
+//! directory are then. A group says whose target directory it is by what was asked for, not by where that is.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use crate::cargo::key::{Key, Keys, TargetKey};
+use crate::cargo::project::facts::{Asked, WorkspaceAsked};
+use crate::error::{Error, Result};
+use crate::glob::Base;
+use crate::ops::path_list::PathList;
+use crate::store::entry::{Group, Kind};
+
+/// One cache.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    /// What tells it from the others, for people too.
+    pub(crate) name: String,
+    pub(crate) kind: Kind,
+    pub(crate) key: Key,
+    pub(crate) what: What,
+    /// What the group says of it.
+    identity: Vec<String>,
+}
+
+/// What a cache holds.
+#[derive(Debug)]
+pub(crate) enum What {
+    /// Index, archives and sources.
+    Registry,
+    /// Clones and checkouts.
+    Git,
+    /// Programs that cargo installed.
+    Bin,
+    /// What cargo builds.
+    Target(Outputs),
+    /// More directories, as the user listed them.
+    Directories(PathList),
+}
+
+/// Where cargo puts what it builds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Outputs {
+    /// The target directory first; then those of intermediate artifacts that are elsewhere.
+    directories: Vec<PathBuf>,
+}
+
+impl Outputs {
+    /// All directories.
+    pub(crate) fn directories(&self) -> impl Iterator<Item = &PathBuf> {
+        self.directories.iter()
+    }
+
+    /// Those that lie in no other one, each by its name in an entry.
+    pub(crate) fn roots(&self) -> impl Iterator<Item = (String, &PathBuf)> {
+        let is_in_another = |directory: &PathBuf| {
+            self.directories.iter().any(|other| other != directory && directory.starts_with(other))
+        };
+        let name = |number| match number {
+            0 => "target".to_owned(),
+            1 => "build".to_owned(),
+            _ => format!("build-{number}"),
+        };
+        let named = (0..).map(name).zip(&self.directories);
+        named.filter(move |(_, directory)| !is_in_another(directory))
+    }
+}
+
+/// The directories of `CARGO_HOME` that make up a cache, and what they are called in an entry.
+const REGISTRY: [(&str, &str); 3] =
+    [("index", "registry/index"), ("cache", "registry/cache"), ("src", "registry/src")];
+const GIT: [(&str, &str); 2] = [("db", "git/db"), ("checkouts", "git/checkouts")];
+
+impl Plan {
+    fn new(name: &str, kind: Kind, key: &Key, what: What) -> Self {
+        Self { name: name.to_owned(), kind, key: key.clone(), what, identity: vec![format!("cargo {name}")] }
+    }
+
+    pub(crate) fn group(&self, area: &(String, String)) -> Group {
+        let (scope, git_ref) = area.clone();
+        Group { scope, git_ref, kind: self.kind, paths: self.identity.clone() }
+    }
+
+    /// Whether it lies in a `CARGO_HOME` that others may use at the same time.
+    pub(crate) fn is_shared(&self) -> bool {
+        matches!(self.what, What::Registry | What::Git)
+    }
+
+    /// The roots that the cache always has, each with its path.
+    pub(crate) fn roots(&self, cargo_home: &Path) -> Vec<(Box<[u8]>, PathBuf)> {
+        let below = |list: &[(&str, &str)]| -> Vec<(Box<[u8]>, PathBuf)> {
+            list.iter().map(|(name, path)| (name.as_bytes().into(), cargo_home.join(path))).collect()
+        };
+        match &self.what {
+            What::Registry => below(&REGISTRY),
+            What::Git => below(&GIT),
+            What::Target(outputs) => {
+                outputs.roots().map(|(name, path)| (name.into_bytes().into(), path.clone())).collect()
+            }
+            What::Bin | What::Directories(_) => Vec::new(),
+        }
+    }
+
+    /// Where a root of an entry goes; an error for one that the cache has not.
+    pub(crate) fn place(&self, name: &[u8], cargo_home: &Path) -> Result<PathBuf> {
+        let found = match &self.what {
+            What::Directories(paths) => return paths.place(name),
+            What::Bin => crate::cargo::installed_bins::place(name, cargo_home),
+            What::Registry | What::Git | What::Target(_) => {
+                self.roots(cargo_home).into_iter().find(|(root, _)| **root == *name).map(|(_, path)| path)
+            }
+        };
+        found.ok_or_else(|| {
+            let name = OsStr::from_bytes(name).display();
+            Error::invalid(format!("the entry holds {name}, which was not asked for"))
+        })
+    }
+}
+
+/// The caches, in the order in which they are restored: a target directory before what lies below it.
+pub(crate) fn plans(keys: &Keys, asked: &Asked, directories: Option<PathList>, bin: bool) -> Vec<Plan> {
+    let mut plans = vec![
+        Plan::new("registry", Kind::Registry, &keys.registry, What::Registry),
+        Plan::new("git", Kind::Git, &keys.git, What::Git),
+    ];
+    if bin {
+        plans.push(Plan::new("bin", Kind::Path, &keys.bin, What::Bin));
+    }
+    let mut targets: Vec<&TargetKey> = keys.target.iter().collect();
+    targets.sort_by_key(|target| target.directory.components().count());
+    plans.extend(targets.into_iter().map(|key| target(key, asked)));
+    if let Some(paths) = directories {
+        let identity = paths.identity();
+        let mut plan = Plan::new("directories", Kind::Path, &keys.directories, What::Directories(paths));
+        plan.identity.extend(identity);
+        plans.push(plan);
+    }
+    plans
+}
+
+fn target(key: &TargetKey, asked: &Asked) -> Plan {
+    let base = Base::new(&asked.checkout, &asked.home);
+    let mut names: Vec<String> = Vec::new();
+    let mut identity: Vec<String> = Vec::new();
+    for WorkspaceAsked { root, target } in &key.workspaces {
+        let root = base.relative(root).display().to_string();
+        let (name, of_it) = match target {
+            Some(target) => (format!("{root} in {}", target.display()), target.display().to_string()),
+            None => (root.clone(), "target".to_owned()),
+        };
+        let of_it = format!("{root} -> {of_it}");
+        if !identity.contains(&of_it) {
+            names.push(name);
+            identity.push(of_it);
+        }
+    }
+    let name = match &names[..] {
+        [only] if only == "." => "target".to_owned(),
+        all => format!("target of {}", all.join(" and ")),
+    };
+    let directories = std::iter::once(&key.directory).chain(&key.builds).cloned();
+    let outputs = Outputs { directories: directories.collect() };
+    let roots: Vec<String> = outputs.roots().map(|(name, _)| name).collect();
+    if roots != ["target"] {
+        identity.push(format!("in {}", roots.join(" and ")));
+    }
+    Plan { name, kind: Kind::Target, key: key.key.clone(), what: What::Target(outputs), identity }
+}

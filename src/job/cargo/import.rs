@@ -1,0 +1,90 @@
+//! Taking over what another workflow kept: it becomes an entry that stands in for the project's keys.
+//!
+//! Its own key means nothing here. So it is saved under the prefix that a restore of the project falls back to, with
+//! that key after it: never an exact hit, and the nearest entry until a job has saved one of its own. What is in it may
+//! be old; cargo finds out, as it does with every directory that it did not just build.
+
+use std::path::PathBuf;
+
+use crate::error::{Error, Result};
+use crate::fs::files;
+use crate::job::cargo::caches::{Plan, What};
+use crate::job::cargo::project::Project;
+use crate::job::cargo::request::Cargo;
+use crate::job::cargo::{At, Cache};
+use crate::job::{Job, Subject};
+use crate::monitor::Monitor;
+use crate::ops::import::{Foreign, Holds};
+use crate::ops::path_list::Ground;
+use crate::ops::save;
+use crate::store::Store;
+use crate::tree::Places;
+
+/// Saves a directory of an rsync workflow for the project of a job, into a scope and ref. Gives what came of each cache
+/// that is in it.
+pub fn adopt(
+    job: &Job,
+    foreign: &Foreign,
+    area: &(String, String),
+    ground: &Ground<'_>,
+    monitor: &dyn Monitor,
+) -> Result<Vec<Cache>> {
+    let Subject::Cargo(subject) = &job.subject else {
+        return Err(Error::defect("only a Cargo project takes over such directories"));
+    };
+    let store = Store::create(&ground.locate(&job.cache_root)?)?;
+    let at = At { job, ground, monitor };
+    let subject: &Cargo = subject;
+    let project = Project::find(&at, subject)?;
+    let mut caches = Vec::new();
+    for plan in &project.plans {
+        let Some(places) = places(plan, foreign)? else { continue };
+        if matches!(plan.what, What::Target(_)) && caches.iter().any(|cache: &Cache| cache.kind == plan.kind)
+        {
+            // One directory is of one workspace, and that is the first.
+            continue;
+        }
+        let Some(prefix) = plan.key.restore.last() else { continue };
+        let key = format!("{prefix}rsync-{}", foreign.key);
+        let request = save::Request {
+            group: &plan.group(area),
+            key: &key,
+            places: &places,
+            exclude: None,
+            existing: save::Existing::Stays,
+            allow_empty: false,
+            keep_ready: false,
+            sources: None,
+            parent: None,
+        };
+        let mut cache = Cache::new(&plan.name, plan.kind, &key);
+        cache.saved = Some(save::save(&store, &request, monitor)?.into());
+        caches.push(cache);
+    }
+    Ok(caches)
+}
+
+/// Where the roots of a cache are in such a directory; none where it has none of them.
+fn places(plan: &Plan, foreign: &Foreign) -> Result<Option<Places>> {
+    let fits = match plan.what {
+        What::Registry | What::Git => foreign.holds == Holds::Cargo,
+        What::Target(_) => foreign.holds == Holds::Target,
+        What::Bin | What::Directories(_) => false,
+    };
+    if !fits {
+        return Ok(None);
+    }
+    let mut roots = plan.roots(&foreign.path);
+    if matches!(plan.what, What::Target(_)) {
+        // It was one directory then.
+        roots.truncate(1);
+        roots.iter_mut().for_each(|(_, path)| path.clone_from(&foreign.path));
+    }
+    let mut present: Vec<(Box<[u8]>, PathBuf)> = Vec::new();
+    for (name, path) in roots {
+        if files::stat(&path)?.is_some() {
+            present.push((name, path));
+        }
+    }
+    Ok((!present.is_empty()).then(|| Places::new(present)))
+}

@@ -1,0 +1,66 @@
+//! The sources of a project, for their times to be given back. That they are not only costs builds, so whatever goes
+//! wrong is said and no failure.
+
+use crate::cargo::mtimes::replay as sources;
+use crate::cargo::mtimes::replay::{Request, Sources};
+use crate::cargo::mtimes::source_roots::Area;
+use crate::error::{Error, Result};
+use crate::job::At;
+use crate::job::cargo::project::{Project, list};
+use crate::job::cargo::request::Cargo;
+use crate::store::Store;
+use crate::store::entry::Entry;
+use crate::tree::Places;
+
+/// Where the sources are; none where no times are given back.
+pub(crate) fn area(at: &At<'_>, subject: &Cargo, project: &Project) -> Option<Area> {
+    if !subject.replay_times || !subject.targets {
+        return None;
+    }
+    said(at, find(at, subject, project))
+}
+
+fn find(at: &At<'_>, subject: &Cargo, project: &Project) -> Result<Area> {
+    let ground = at.ground;
+    let named = match list(&project.asked, "sources", &subject.sources)? {
+        Some(list) => list.resolve(ground)?.places,
+        None => Places::default(),
+    };
+    let request = Request {
+        checkout: &ground.locate(&project.asked.checkout)?,
+        workspaces: &project.facts.workspaces,
+        sight: ground.sight(),
+        skipped: &[ground.locate(&at.job.cache_root)?, project.cargo_home.clone()],
+        named: &named,
+    };
+    sources::look_for(&request, at.monitor)
+}
+
+/// Gives times back once all target directories are in their places.
+pub(crate) fn give_back(
+    at: &At<'_>,
+    subject: &Cargo,
+    project: &Project,
+    store: &Store,
+    entries: &[&Entry],
+) -> Option<sources::GivenBack> {
+    let area = area(at, subject, project).filter(|_| !entries.is_empty())?;
+    let sources = Sources { area: &area, job: &subject.run };
+    said(at, sources::give_back(store, &sources, entries, at.monitor))
+}
+
+fn said<T>(at: &At<'_>, result: Result<T>) -> Option<T> {
+    match result {
+        Ok(value) => Some(value),
+        Err(error) => {
+            // That the work was called off is said by who did it.
+            if !matches!(error, Error::Interrupted) {
+                at.monitor.warn(&format!(
+                    "{}; sources keep their times, so cargo compiles the workspace's own crates again",
+                    error.line()
+                ));
+            }
+            None
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Restoring and saving the paths that somebody listed.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::glob::Base;
+use crate::job::{At, Cache, Noted, RestoreTask, SaveTask, Saved};
+use crate::ops::path_list::PathList;
+use crate::ops::{restore, save};
+use crate::store::Store;
+use crate::store::entry::{EntryId, Group, Kind};
+use crate::tree::plan::Extras;
+
+/// Paths under a key.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Paths {
+    /// One pattern each.
+    pub paths: Vec<String>,
+    /// The key.
+    pub key: String,
+    /// Prefixes to try in order when there is no such key.
+    pub restore_keys: Vec<String>,
+}
+
+impl Paths {
+    /// The [`Cache::name`] of the only cache.
+    pub const NAME: &str = "path";
+}
+
+fn list(at: &At<'_>, subject: &Paths) -> Result<PathList> {
+    let base = Base::new(&at.job.workspace, at.ground.home.unwrap_or(Path::new("")));
+    PathList::parse(&subject.paths, &base).map_err(|error| Error::invalid(error.to_string()))
+}
+
+fn group(area: &(String, String), paths: &PathList) -> Group {
+    Group { scope: area.0.clone(), git_ref: area.1.clone(), kind: Kind::Path, paths: paths.identity() }
+}
+
+pub(crate) fn restore(
+    at: &At<'_>,
+    subject: &Paths,
+    task: &RestoreTask,
+    store: Option<&Store>,
+) -> Result<Cache> {
+    let paths = list(at, subject)?;
+    let mut cache = Cache::new(Paths::NAME, Kind::Path, &subject.key);
+    let Some(store) = store else { return Ok(cache) };
+    let groups: Vec<Group> = task.read.iter().map(|area| group(area, &paths)).collect();
+    let request = restore::Request {
+        groups: &groups,
+        key: &subject.key,
+        restore_keys: &subject.restore_keys,
+        place: &|name| at.ground.locate_link(&paths.place(name)?),
+        extras: extras(at, task, &paths),
+        verify: task.verify,
+        lookup_only: task.lookup_only,
+    };
+    cache.found = restore::restore(store, &request, at.monitor)?.map(Into::into);
+    Ok(cache)
+}
+
+/// What happens to names that the entry does not have. Nothing is removed where that would take more with it than the
+/// cached directories: the runner and its keys live below home, and what a `!` line leaves out is in no entry.
+fn extras(at: &At<'_>, task: &RestoreTask, paths: &PathList) -> Extras {
+    if !task.mirror {
+        return Extras::Keep;
+    }
+    let precious = [
+        (at.ground.home, "the home directory"),
+        (at.job.workspace.parent(), "the directory of the workspace"),
+    ];
+    let held = precious.into_iter().find_map(|(path, what)| Some((paths.root_around(path?)?, what)));
+    let danger = match held {
+        Some((root, what)) => format!("{} holds {what}", root.display()),
+        None if paths.has_exclusions() => "what the `!` lines leave out is in no entry".to_owned(),
+        None => return Extras::Remove,
+    };
+    at.monitor
+        .warn(&format!("{danger}, so nothing is removed there; name the directories to mirror one by one"));
+    Extras::Keep
+}
+
+/// Saves under the key that was noted down, unless that was found.
+pub(crate) fn save(
+    at: &At<'_>,
+    subject: &Paths,
+    task: &SaveTask,
+    noted: &[Noted],
+    store: &Store,
+) -> Result<(Cache, Group)> {
+    let paths = list(at, subject)?;
+    let noted = noted.iter().find(|noted| noted.cache == Paths::NAME);
+    let key = noted.map_or(&subject.key, |noted| &noted.key);
+    let mut cache = Cache::new(Paths::NAME, Kind::Path, key);
+    let group = group(&task.write, &paths);
+    if noted.is_some_and(|noted| noted.exact) {
+        cache.saved = Some(Saved::Exists { was_restored: true });
+        return Ok((cache, group));
+    }
+    let roots = paths.resolve(at.ground)?;
+    let exclude = roots.exclude();
+    let parent = noted.and_then(|noted| noted.entry.as_ref());
+    let request = save::Request {
+        group: &group,
+        key,
+        places: &roots.places,
+        exclude: exclude.as_ref().map(|exclude| exclude as &_),
+        existing: if task.refresh { save::Existing::IsReplacedIfChanged } else { save::Existing::Stays },
+        allow_empty: false,
+        sources: None,
+        keep_ready: false,
+        parent: parent.and_then(|id| EntryId::parse(id)),
+    };
+    cache.saved = Some(save::save(store, &request, at.monitor)?.into());
+    Ok((cache, group))
+}

@@ -1,0 +1,169 @@
+//! What comes of a job.
+
+use serde::{Deserialize, Serialize};
+
+use crate::cargo::key::template::Recipe;
+use crate::cargo::mtimes::replay::GivenBack;
+use crate::job::{Noted, Past};
+use crate::ops::free_space::Guarded;
+use crate::ops::{restore, save};
+use crate::stats::event::Event;
+use crate::store::entry::Kind;
+use crate::store::key_match::Match;
+
+/// What came of a job.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reply {
+    /// What came of each cache.
+    pub caches: Vec<Cache>,
+    /// What came of giving sources their times back.
+    pub given_back: Option<GivenBack>,
+    /// Entries that were cleaned away, and bytes given back.
+    pub cleaned: Option<(u64, u64)>,
+    /// The disk and the store afterwards.
+    pub disk: Option<Disk>,
+    /// What the guard of the disk found and did.
+    pub guarded: Option<Guarded>,
+    /// Earlier runs of the job and this one, the latest last.
+    pub past: Vec<Past>,
+    /// What would have been recorded of the phase, where there is no store to record it in.
+    pub unrecorded: Option<Event>,
+    /// One line each.
+    pub warnings: Vec<String>,
+    /// Why the job failed, in one line.
+    pub error: Option<String>,
+}
+
+/// What came of one cache.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cache {
+    /// What tells it from the others of the job, for people and for the save.
+    pub name: String,
+    /// Its kind.
+    pub kind: Kind,
+    /// The key that was looked for, or that was to be saved.
+    pub key: String,
+    /// The entry that was found or restored.
+    pub found: Option<Found>,
+    /// What came of saving.
+    pub saved: Option<Saved>,
+    /// Why it failed, in one line; the others went on.
+    pub error: Option<String>,
+    /// How the key is made again for another compiler, where the compiler is in it.
+    pub recipe: Option<Recipe>,
+}
+
+/// An entry that was found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Found {
+    /// Its id.
+    pub entry: String,
+    /// Its key.
+    pub key: String,
+    /// Whether that is the key asked for.
+    pub exact: bool,
+    /// Files in it.
+    pub files: u64,
+    /// Bytes in it.
+    pub bytes: u64,
+    /// Files that were written; the others were right already.
+    pub written_files: u64,
+    /// Bytes that were written.
+    pub written_bytes: u64,
+    /// Directories that a rename put back.
+    pub ready: u32,
+    /// How long restoring took.
+    pub milliseconds: u64,
+}
+
+/// What came of saving.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Saved {
+    /// An entry was saved.
+    Done {
+        /// Files in it.
+        files: u64,
+        /// Bytes in it.
+        bytes: u64,
+        /// Bytes that it added to the store.
+        added_bytes: u64,
+        /// How long it took.
+        milliseconds: u64,
+    },
+    /// The key had been restored exactly, or has an entry.
+    Exists {
+        /// Whether it had been restored.
+        was_restored: bool,
+    },
+    /// The entry of the key holds just what is there.
+    Unchanged,
+    /// Another process is saving the same key.
+    InProgress,
+    /// None of the paths exists.
+    NothingThere,
+}
+
+/// The disk that the store is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Disk {
+    /// Percent of it that is used, of what ordinary users may use.
+    pub used_percent: u8,
+    /// Bytes that are free for ordinary users.
+    pub free_bytes: u64,
+    /// Bytes that the store takes.
+    pub store_bytes: u64,
+}
+
+impl Cache {
+    pub(crate) fn new(name: impl Into<String>, kind: Kind, key: &str) -> Self {
+        let (name, key) = (name.into(), key.to_owned());
+        Self { name, kind, key, found: None, saved: None, error: None, recipe: None }
+    }
+
+    /// What the save of the same step needs to know of what was restored.
+    pub fn noted(&self) -> Noted {
+        let found = self.found.as_ref();
+        Noted {
+            cache: self.name.clone(),
+            key: self.key.clone(),
+            entry: found.map(|found| found.entry.clone()),
+            exact: found.is_some_and(|found| found.exact),
+            recipe: self.recipe.clone(),
+        }
+    }
+}
+
+impl From<restore::Restored> for Found {
+    fn from(found: restore::Restored) -> Self {
+        let applied = found.applied.unwrap_or_default();
+        Self {
+            entry: found.id.to_string(),
+            exact: found.matched == Match::Exact,
+            files: found.entry.files,
+            bytes: found.entry.bytes,
+            key: found.entry.key,
+            written_files: applied.files,
+            written_bytes: applied.bytes,
+            ready: found.ready,
+            milliseconds: u64::try_from(found.took.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+}
+
+impl From<save::Outcome> for Saved {
+    fn from(outcome: save::Outcome) -> Self {
+        match outcome {
+            save::Outcome::Saved(saved) => Self::Done {
+                files: saved.entry.files,
+                bytes: saved.entry.bytes,
+                added_bytes: saved.entry.added_bytes,
+                milliseconds: u64::try_from(saved.took.as_millis()).unwrap_or(u64::MAX),
+            },
+            save::Outcome::Exists => Self::Exists { was_restored: false },
+            save::Outcome::Unchanged => Self::Unchanged,
+            save::Outcome::InProgress => Self::InProgress,
+            save::Outcome::NothingThere => Self::NothingThere,
+        }
+    }
+}

@@ -1,4 +1,0 @@
-//! What identifies an entry: keys, paths, digests of files.
-
-pub mod hash_files;
-pub mod matching;

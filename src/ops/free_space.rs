@@ -1,0 +1,270 @@
+//! Keeping the disk healthy: measure, and when it is too full remove what can go.
+//!
+//! With nothing to do this costs two questions to the kernel, and where a size is set for the store a look at the size of
+//! each of its files. [`crate::store::disk_limits`] decides.
+//!
+//! What is in use stays: things are removed by who holds the store alone, so nobody restores or saves meanwhile. When
+//! others use the store for longer than [`PATIENCE`], nothing is removed and that is said; a later phase does it.
+
+use std::path::Path;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+use crate::fs::{Timestamp, Volume, volume};
+use crate::monitor::{Monitor, Stage};
+use crate::ops::prune::{Listed, Needs, candidate, list};
+use crate::store::Store;
+use crate::store::disk_limits::{Contents, Lack, Limits, RECOMMENDED_FREE, Ready, plan};
+use crate::store::lock::Collecting;
+use crate::store::ready::ReadyCopy;
+use crate::store::retention::Policy;
+
+/// How long others may keep the store in use before the guard goes on without removing anything.
+const PATIENCE: Duration = Duration::from_secs(3);
+const POLL: Duration = Duration::from_millis(20);
+
+/// Removing frees what was counted, or more; after so many rounds it is left at that.
+const ROUNDS: usize = 3;
+
+/// What to guard.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wanted {
+    /// What is to be kept free.
+    pub limits: Limits,
+    /// Generations that are kept, by kind, while there is room.
+    pub keep: Vec<(crate::store::entry::Kind, usize)>,
+    /// Entries unused for longer go first.
+    pub old_after: Option<Duration>,
+    /// Default branches that are known: scope and full ref.
+    pub default_branches: Vec<(String, String)>,
+}
+
+/// How full a filesystem is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Room {
+    /// Percent used, as df shows it.
+    pub used_percent: u8,
+    /// Bytes that are free for ordinary users.
+    pub free_bytes: u64,
+    /// Bytes that ordinary users may use in all.
+    pub usable_bytes: u64,
+    /// Percent of the inodes used, where there is a number of them.
+    pub inodes_percent: Option<u8>,
+}
+
+impl From<Volume> for Room {
+    fn from(volume: Volume) -> Self {
+        Self {
+            used_percent: volume.used_percent(),
+            free_bytes: volume.free_bytes,
+            usable_bytes: volume.usable_bytes,
+            inodes_percent: volume.inodes.map(|inodes| inodes.used_percent()),
+        }
+    }
+}
+
+/// Something that people should know of the disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Notice {
+    /// Less is free than is recommended, though no limit is exceeded.
+    LittleFree(Room),
+    /// Others fill the disk: all of the cache would not be enough.
+    FilledByOthers {
+        /// The disk as it is now.
+        room: Room,
+        /// Bytes that the store takes.
+        store_bytes: u64,
+    },
+    /// The workspace is on another disk, and that one is too full.
+    WorkspaceFull(Room),
+    /// Something should go, but other jobs use the store.
+    InUse(Room),
+}
+
+/// An entry that was removed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Removed {
+    /// Its id.
+    pub entry: String,
+    /// Its key.
+    pub key: String,
+    /// Why it went.
+    pub reason: String,
+}
+
+/// What the guard found and did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Guarded {
+    /// The disk before.
+    pub before: Room,
+    /// The disk afterwards.
+    pub after: Room,
+    /// Entries that were removed, in order.
+    pub removed: Vec<Removed>,
+    /// Bytes given back.
+    pub freed_bytes: u64,
+    /// What people should know.
+    pub notices: Vec<Notice>,
+    /// Whether there is room to save.
+    pub may_save: bool,
+    /// Bytes that the store takes afterwards, where they had to be added up.
+    pub store_bytes: Option<u64>,
+}
+
+/// Guards the disk that the store below `root` is on, and looks at that of the workspace.
+pub fn guard(
+    root: &Path,
+    workspace: Option<&Path>,
+    wanted: &Wanted,
+    monitor: &dyn Monitor,
+) -> Result<Guarded> {
+    let disk = volume(root)?;
+    let mut guarded = Guarded { before: disk.into(), after: disk.into(), ..Guarded::default() };
+    let mut lack = wanted.limits.lack(&disk, 0);
+    let store = if lack.is_none() && wanted.limits.store_bytes.is_none() { None } else { Store::open(root)? };
+    if let Some(store) = &store {
+        if wanted.limits.store_bytes.is_some() {
+            let store_bytes = store.allocated()?;
+            guarded.store_bytes = Some(store_bytes);
+            lack = wanted.limits.lack(&disk, store_bytes);
+        }
+        if !lack.is_none() {
+            make_room(store, root, wanted, lack, &mut guarded, monitor)?;
+        }
+    } else if !lack.is_none() {
+        guarded.notices.push(Notice::FilledByOthers { room: disk.into(), store_bytes: 0 });
+    }
+    let now = volume(root)?;
+    guarded.after = now.into();
+    guarded.may_save = wanted.limits.allow_saving(&now);
+    if guarded.notices.is_empty() && !wanted.limits.are_off() && now.free_bytes < RECOMMENDED_FREE {
+        guarded.notices.push(Notice::LittleFree(now.into()));
+    }
+    let workspace = workspace.and_then(|path| volume(path).ok());
+    if let Some(other) = workspace.filter(|other| other.device != now.device)
+        && !wanted.limits.lack(&other, 0).is_none()
+    {
+        guarded.notices.push(Notice::WorkspaceFull(other.into()));
+    }
+    Ok(guarded)
+}
+
+fn make_room(
+    store: &Store,
+    root: &Path,
+    wanted: &Wanted,
+    mut lack: Lack,
+    guarded: &mut Guarded,
+    monitor: &dyn Monitor,
+) -> Result<()> {
+    let Some(collecting) = alone(store, monitor)? else {
+        guarded.notices.push(Notice::InUse(guarded.before));
+        return Ok(());
+    };
+    monitor.begin(Stage::Cleaning, 0);
+    guarded.store_bytes = None;
+    // Dead data first: nothing is lost with it.
+    guarded.freed_bytes += store.collect(&collecting)?.bytes;
+    let mut out_of_reach = false;
+    for _ in 0..ROUNDS {
+        lack = still_lacking(store, root, wanted, guarded)?;
+        if lack.is_none() || monitor.is_interrupted() {
+            break;
+        }
+        let round = remove_some(store, &collecting, wanted, &lack, guarded, monitor)?;
+        out_of_reach |= round.out_of_reach;
+        if round.removed == 0 {
+            break;
+        }
+    }
+    if out_of_reach && !lack.is_none() {
+        let store_bytes = store.allocated()?;
+        guarded.notices.push(Notice::FilledByOthers { room: volume(root)?.into(), store_bytes });
+    }
+    Ok(())
+}
+
+/// The right to remove things, waiting a little for others to be done.
+fn alone(store: &Store, monitor: &dyn Monitor) -> Result<Option<Collecting>> {
+    let begun = Instant::now();
+    loop {
+        let got = store.begin_collecting()?;
+        if got.is_some() || begun.elapsed() >= PATIENCE || monitor.is_interrupted() {
+            return Ok(got);
+        }
+        sleep(POLL);
+    }
+}
+
+/// What is lacking now. A filesystem may take its time to show room that was given back, and taking more for that would
+/// be a pity: what was freed counts.
+fn still_lacking(store: &Store, root: &Path, wanted: &Wanted, guarded: &Guarded) -> Result<Lack> {
+    let mut disk = volume(root)?;
+    let credited = guarded.before.free_bytes.saturating_add(guarded.freed_bytes);
+    disk.free_bytes = disk.free_bytes.max(credited.min(disk.usable_bytes));
+    let store_bytes = if wanted.limits.store_bytes.is_some() { store.allocated()? } else { 0 };
+    Ok(wanted.limits.lack(&disk, store_bytes))
+}
+
+struct Round {
+    removed: usize,
+    out_of_reach: bool,
+}
+
+fn remove_some(
+    store: &Store,
+    collecting: &Collecting,
+    wanted: &Wanted,
+    lack: &Lack,
+    guarded: &mut Guarded,
+    monitor: &dyn Monitor,
+) -> Result<Round> {
+    let listed = list(store, monitor)?;
+    let mut needs = Needs::new(store);
+    let mut entries = Vec::with_capacity(listed.len());
+    for listed in &listed {
+        let needs = needs.of(&listed.entry, monitor)?;
+        entries.push(candidate(listed, needs, &wanted.default_branches));
+    }
+    let policy = Policy {
+        keep: wanted.keep.iter().copied().collect(),
+        old_after: wanted.old_after,
+        ..Policy::default()
+    };
+    let copies = store.ready_copies()?;
+    let ready = copies.iter().map(|copy| ready(copy, &listed)).collect::<Result<Vec<_>>>()?;
+    let contents = Contents { ready: &ready, entries: &entries, sizes: &needs.sizes };
+    let plan = plan(lack, contents, &policy, Timestamp::now());
+    for number in &plan.ready {
+        store.remove_ready(&copies[*number])?;
+        guarded.freed_bytes += copies[*number].bytes;
+    }
+    let ids: Vec<_> = plan.entries.iter().map(|going| listed[going.candidate].id.clone()).collect();
+    store.remove_entries(collecting, &ids)?;
+    for going in &plan.entries {
+        let listed = &listed[going.candidate];
+        guarded.removed.push(Removed {
+            entry: listed.id.to_string(),
+            key: listed.entry.key.clone(),
+            reason: going.reason.to_string(),
+        });
+    }
+    if !ids.is_empty() {
+        guarded.freed_bytes += store.collect(collecting)?.bytes;
+    }
+    Ok(Round { removed: ids.len() + plan.ready.len(), out_of_reach: plan.out_of_reach })
+}
+
+/// A ready copy as the guard sees it. As many inodes as its entry has names, which may be a few too many where some are
+/// hard links; then the next round takes more. As with its bytes, the first of several roots stands for all of them.
+fn ready(copy: &ReadyCopy, listed: &[Listed]) -> Result<Ready> {
+    let name = copy.path.display().to_string();
+    let of = listed.iter().find(|listed| listed.entry.manifest == copy.manifest && copy.root == 0);
+    let files = of.map_or(0, |listed| listed.entry.files.saturating_add(listed.entry.directories));
+    Ok(Ready { name, bytes: copy.bytes, files, last_used: copy.kept()?.unwrap_or_default() })
+}

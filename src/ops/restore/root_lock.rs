@@ -1,0 +1,84 @@
+//! Keeping two restores into the same place out of each other's way.
+//!
+//! A restore builds under temporary names beside what it replaces, and removes such names when it finds them: a killed
+//! restore left them. So that they can't be those of a restore that is still at work, each one locks the directories
+//! that its roots stand in (flock, so the lock ends with its holder) from before it looks until it is done. Where that
+//! is not possible, because another restore takes its time or the filesystem has no such locks, a restore goes on
+//! beside the other one and leaves temporary names alone: in the worst case both do the same work twice.
+
+use std::path::Path;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use crate::error::{Context, Error, Result};
+use crate::fs::{Dir, Lock, Mode, files, is_temp_name, remove_child};
+use crate::monitor::Monitor;
+use crate::tree::Places;
+
+/// How often a waiting process looks again.
+const POLL: Duration = Duration::from_millis(20);
+
+/// The directories that roots stand in, locked.
+pub(crate) struct Claim {
+    locks: Vec<Lock>,
+    is_complete: bool,
+}
+
+impl Claim {
+    /// Locks the directories that exist, waiting at most `patience` for other restores, and removes what killed ones
+    /// left there.
+    pub(crate) fn take(places: &Places, patience: Duration, monitor: &dyn Monitor) -> Result<Self> {
+        let mut parents: Vec<&Path> = places.iter().filter_map(|(_, path)| path.parent()).collect();
+        // In the same order for all, so that no two wait for each other.
+        parents.sort_unstable();
+        parents.dedup();
+        let begun = Instant::now();
+        let mut claim = Self { locks: Vec::new(), is_complete: true };
+        for parent in parents {
+            let Some(lock) = lock(parent, begun, patience, monitor)? else {
+                claim.is_complete = false;
+                continue;
+            };
+            claim.locks.push(lock);
+            remove_leftovers(parent)?;
+        }
+        Ok(claim)
+    }
+
+    /// Whether nobody else restores below the roots, so that temporary names there are of no use.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.is_complete
+    }
+}
+
+fn lock(parent: &Path, begun: Instant, patience: Duration, monitor: &dyn Monitor) -> Result<Option<Lock>> {
+    loop {
+        // A directory that does not exist yet, or that can't be locked: the restore itself finds out what that means.
+        let Ok(file) = files::open(parent) else { return Ok(None) };
+        match Lock::try_now(file, Mode::Exclusive) {
+            Ok(Some(lock)) => return Ok(Some(lock)),
+            Ok(None) if monitor.is_interrupted() => return Err(Error::Interrupted),
+            Ok(None) if begun.elapsed() < patience => sleep(POLL),
+            Ok(None) => {
+                monitor.warn(&format!(
+                    "another process is still restoring into {}; going on beside it",
+                    parent.display()
+                ));
+                return Ok(None);
+            }
+            Err(_) => return Ok(None),
+        }
+    }
+}
+
+/// Removes what killed restores left beside the roots.
+fn remove_leftovers(parent: &Path) -> Result<()> {
+    let dir = Dir::open(parent).context("open", || parent)?;
+    for listed in dir.list().context("read", || parent)? {
+        if is_temp_name(&listed.name) {
+            // Somebody else's can't be removed, and does no harm.
+            drop(remove_child(&dir, &listed.name));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,268 @@
+//! Charts as inline SVG, drawn for the width of a phone; a wider page shows them larger.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use crate::fmt::human::bytes;
+use crate::stats::render::markup::{Held, escape, name_of};
+use crate::stats::render::text::milliseconds;
+use crate::stats::{Experiment, Named};
+
+/// Days that fit side by side.
+pub(crate) const DAYS: usize = 30;
+/// Repositories that are shown by name; the rest is one bar.
+const REPOSITORIES: usize = 8;
+
+const WIDTH: f64 = 360.0;
+const HEIGHT: f64 = 150.0;
+/// Where the bars stand on.
+const FLOOR: f64 = 128.0;
+const TOP: f64 = 16.0;
+
+/// What stands in the place of a chart without numbers.
+pub(crate) fn nothing(why: &str) -> String {
+    format!("<p class=\"dim\">{why}</p>\n")
+}
+
+fn svg(height: f64, label: &str, body: &str) -> String {
+    format!(
+        "<svg viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-label=\"{}\">\n{body}</svg>\n",
+        escape(label)
+    )
+}
+
+fn legend(items: &[(&str, &str)]) -> String {
+    let mut text = String::new();
+    for (class, name) in items {
+        // Writing to a string does not fail.
+        let _ = write!(
+            text,
+            "<li><svg viewBox=\"0 0 10 10\"><rect class=\"{class}\" width=\"10\" height=\"10\" rx=\"2\"/></svg>{name}</li>"
+        );
+    }
+    format!("<ul class=\"legend\">{text}</ul>\n")
+}
+
+/// Coordinates need no more than 53 bits.
+#[expect(clippy::cast_precision_loss, reason = "a place in a picture")]
+fn place(number: u64) -> f64 {
+    number as f64
+}
+
+/// The days below a chart: the first and the last.
+fn days_below(days: &[Named]) -> String {
+    let (Some(first), Some(last)) = (days.first(), days.last()) else { return String::new() };
+    let mut text = format!("<text x=\"0\" y=\"{}\">{}</text>\n", FLOOR + 16.0, escape(&first.name));
+    if days.len() > 1 {
+        let _ = writeln!(
+            text,
+            "<text x=\"{WIDTH}\" y=\"{}\" text-anchor=\"end\">{}</text>",
+            FLOOR + 16.0,
+            escape(&last.name)
+        );
+    }
+    text
+}
+
+/// Stacked bars, one a day: classes with their values from the floor up.
+fn stacked(days: &[Named], most: u64, top: &str, of: impl Fn(&Named) -> Vec<(&'static str, u64)>) -> String {
+    let step = WIDTH / place(days.len().max(10) as u64);
+    let scale = (FLOOR - TOP) / place(most.max(1));
+    let mut body = format!(
+        "<line class=\"axis\" x1=\"0\" y1=\"{FLOOR}\" x2=\"{WIDTH}\" y2=\"{FLOOR}\"/>\n\
+         <line class=\"axis\" x1=\"0\" y1=\"{TOP}\" x2=\"{WIDTH}\" y2=\"{TOP}\"/>\n\
+         <text x=\"0\" y=\"{}\">{}</text>\n",
+        TOP - 4.0,
+        escape(top)
+    );
+    for (number, day) in days.iter().enumerate() {
+        let x = place(number as u64) * step + step * 0.12;
+        let mut floor = FLOOR;
+        for (class, value) in of(day).into_iter().filter(|(_, value)| *value > 0) {
+            let height = place(value) * scale;
+            floor -= height;
+            let _ = writeln!(
+                body,
+                "<rect class=\"{class}\" x=\"{x:.1}\" y=\"{floor:.1}\" width=\"{:.1}\" height=\"{height:.1}\"/>",
+                step * 0.76
+            );
+        }
+    }
+    body + &days_below(days)
+}
+
+/// Lookups by what was found, a bar a day, all of the same height.
+pub(crate) fn lookups(days: &[Named]) -> String {
+    const WHOLE: u64 = 1000;
+    if days.iter().all(|day| day.figures.lookups() == 0) {
+        return nothing("nothing was looked for yet");
+    }
+    let of = |day: &Named| {
+        let all = day.figures.lookups().max(1);
+        let part = |count: u64| count * WHOLE / all;
+        let (prefix, miss) = (part(day.figures.prefix), part(day.figures.miss));
+        let exact = if day.figures.exact == 0 { 0 } else { WHOLE - prefix - miss };
+        vec![("exact", exact), ("prefix", prefix), ("miss", miss)]
+    };
+    let body = stacked(days, WHOLE, "100 %", of);
+    legend(&[("exact", "exact"), ("prefix", "prefix"), ("miss", "missed")])
+        + &svg(HEIGHT, "what the lookups of each day found, in percent", &body)
+}
+
+/// Bytes that were restored, a bar a day.
+pub(crate) fn restored(days: &[Named]) -> String {
+    let most = days.iter().map(|day| day.figures.restored_bytes).max().unwrap_or(0);
+    if most == 0 {
+        return nothing("nothing was restored yet");
+    }
+    let of = |day: &Named| {
+        let figures = &day.figures;
+        let written = figures.restored_bytes.saturating_sub(figures.not_copied_bytes);
+        vec![("exact", figures.not_copied_bytes), ("miss", written)]
+    };
+    let body = stacked(days, most, &bytes(most), of);
+    legend(&[("exact", "not copied"), ("miss", "written")])
+        + &svg(HEIGHT, "bytes restored on each day", &body)
+}
+
+/// The median duration of jobs, a point a day.
+pub(crate) fn jobs(days: &[Named]) -> String {
+    let points: Vec<(usize, u64)> = days
+        .iter()
+        .enumerate()
+        .filter(|(_, day)| day.figures.jobs.count > 0)
+        .map(|(number, day)| (number, day.figures.jobs.median_milliseconds))
+        .collect();
+    let Some(most) = points.iter().map(|(_, time)| *time).max() else {
+        return nothing("no job has ended yet");
+    };
+    let step = WIDTH / place(days.len().max(2) as u64);
+    let at = |(number, time): &(usize, u64)| {
+        let x = place(*number as u64) * step + step / 2.0;
+        (x, FLOOR - place(*time) * (FLOOR - TOP) / place(most.max(1)))
+    };
+    let mut body = format!(
+        "<line class=\"axis\" x1=\"0\" y1=\"{FLOOR}\" x2=\"{WIDTH}\" y2=\"{FLOOR}\"/>\n\
+         <line class=\"axis\" x1=\"0\" y1=\"{TOP}\" x2=\"{WIDTH}\" y2=\"{TOP}\"/>\n\
+         <text x=\"0\" y=\"{}\">{}</text>\n",
+        TOP - 4.0,
+        escape(&milliseconds(most))
+    );
+    let line: Vec<String> = points.iter().map(at).map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
+    let _ = writeln!(body, "<polyline class=\"trend\" points=\"{}\"/>", line.join(" "));
+    for (x, y) in points.iter().map(at) {
+        let _ = writeln!(body, "<circle class=\"dot\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"2.6\"/>");
+    }
+    svg(HEIGHT, "median duration of jobs on each day", &(body + &days_below(days)))
+}
+
+/// What repositories take, a bar each, by kind.
+pub(crate) fn disk(held: &[Held]) -> String {
+    const KINDS: [&str; 4] = ["registry", "git", "target", "path"];
+    let mut repositories: BTreeMap<&str, [u64; 4]> = BTreeMap::new();
+    for held in held {
+        let kind = KINDS.iter().position(|kind| *kind == held.kind).unwrap_or(KINDS.len() - 1);
+        repositories.entry(name_of(&held.repository)).or_default()[kind] += held.bytes;
+    }
+    let mut rows: Vec<(String, [u64; 4])> =
+        repositories.into_iter().map(|(name, sizes)| (name.to_owned(), sizes)).collect();
+    rows.sort_by_key(|(_, sizes)| std::cmp::Reverse(sizes.iter().sum::<u64>()));
+    if rows.len() > REPOSITORIES {
+        let rest = rows.split_off(REPOSITORIES - 1);
+        let sums = KINDS.map(|_| 0).into_iter().enumerate();
+        let sums: Vec<u64> = sums.map(|(kind, _)| rest.iter().map(|(_, sizes)| sizes[kind]).sum()).collect();
+        rows.push((format!("{} others", rest.len()), [sums[0], sums[1], sums[2], sums[3]]));
+    }
+    let most = rows.iter().map(|(_, sizes)| sizes.iter().sum::<u64>()).max().unwrap_or(0);
+    if most == 0 {
+        return nothing("the store takes no room yet");
+    }
+    let mut body = String::new();
+    for (number, (name, sizes)) in rows.iter().enumerate() {
+        let y = place(number as u64) * 34.0;
+        let total = bytes(sizes.iter().sum());
+        let _ = writeln!(
+            body,
+            "<text class=\"strong\" x=\"0\" y=\"{:.1}\">{}</text>\n<text x=\"{WIDTH}\" y=\"{:.1}\" text-anchor=\"end\">{total}</text>",
+            y + 12.0,
+            escape(&shortened(name)),
+            y + 12.0
+        );
+        let mut x = 0.0;
+        for (kind, size) in KINDS.iter().zip(sizes).filter(|(_, size)| **size > 0) {
+            let width = place(*size) * WIDTH / place(most);
+            let _ = writeln!(
+                body,
+                "<rect class=\"{kind}\" x=\"{x:.1}\" y=\"{:.1}\" width=\"{width:.1}\" height=\"10\"/>",
+                y + 17.0
+            );
+            x += width;
+        }
+    }
+    legend(&KINDS.map(|kind| (kind, kind)))
+        + &svg(place(rows.len() as u64) * 34.0, "disk use by repository and kind", &body)
+}
+
+/// The time that the cache saves of each job, with its interval.
+pub(crate) fn differences(experiments: &[Experiment]) -> String {
+    let known: Vec<_> = experiments
+        .iter()
+        .filter_map(|experiment| Some((experiment, experiment.comparison.saved?)))
+        .collect();
+    if known.is_empty() {
+        return String::new();
+    }
+    let low = known.iter().map(|(_, saved)| saved.low).min().unwrap_or(0).min(0);
+    let high = known.iter().map(|(_, saved)| saved.high).max().unwrap_or(0).max(1);
+    let span = place(high.abs_diff(low).max(1));
+    let x = |difference: i64| place(difference.abs_diff(low)) * (WIDTH - 16.0) / span + 8.0;
+    let height = place(known.len() as u64) * 34.0 + 20.0;
+    let zero = x(0);
+    let mut body = String::new();
+    for (number, (experiment, saved)) in known.iter().enumerate() {
+        let y = place(number as u64) * 34.0;
+        let class = if saved.low > 0 {
+            " good"
+        } else if saved.high < 0 {
+            " bad"
+        } else {
+            ""
+        };
+        let name = format!("{} {}", experiment.repository, experiment.job);
+        let _ = writeln!(
+            body,
+            "<text class=\"strong\" x=\"0\" y=\"{:.1}\">{}</text>\n\
+             <line class=\"axis\" x1=\"{zero:.1}\" y1=\"{:.1}\" x2=\"{zero:.1}\" y2=\"{:.1}\"/>\n\
+             <line class=\"range{class}\" x1=\"{:.1}\" y1=\"{:.1}\" x2=\"{:.1}\" y2=\"{:.1}\"/>\n\
+             <circle class=\"dot\" cx=\"{:.1}\" cy=\"{:.1}\" r=\"4\"/>",
+            y + 12.0,
+            escape(&shortened(&name)),
+            y + 17.0,
+            y + 30.0,
+            x(saved.low),
+            y + 23.0,
+            x(saved.high),
+            y + 23.0,
+            x(saved.median),
+            y + 23.0
+        );
+    }
+    let _ = writeln!(
+        body,
+        "<text x=\"{zero:.1}\" y=\"{:.1}\">0</text>\n<text x=\"{WIDTH}\" y=\"{:.1}\" text-anchor=\"end\">{} saved</text>",
+        height - 4.0,
+        height - 4.0,
+        escape(&milliseconds(high.unsigned_abs()))
+    );
+    svg(height, "time saved by the cache, with its interval", &body)
+}
+
+/// A name that fits beside a number.
+fn shortened(name: &str) -> String {
+    const MOST: usize = 40;
+    if name.chars().count() <= MOST {
+        return name.to_owned();
+    }
+    let tail: String = name.chars().skip(name.chars().count() - MOST + 1).collect();
+    format!("…{tail}")
+}

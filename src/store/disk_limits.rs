@@ -1,0 +1,176 @@
+//! Whether a disk has room enough, and what goes when it has not (pure).
+//!
+//! Three limits: how full the filesystem of the store may be, in blocks and in inodes; how many bytes of it are to be
+//! free; how large the store may be. When one is exceeded, things go until all are kept: first what nothing needs
+//! (collecting finds that), then ready copies, which only save time, then entries as [`retention::order`] has them.
+//!
+//! Others fill the disk, too. Where all of the cache together would not be enough to keep a limit, emptying it would
+//! cost every job its cache and still leave the disk full. So then only what would have gone soon goes (ready copies,
+//! entries unused for long, those beyond the kept generations), and it is said that others fill the disk. Each limit is
+//! looked at by itself: a floor that can be kept is kept, also where the percentage can't.
+
+use serde::{Deserialize, Serialize};
+
+use crate::fs::{Timestamp, Volume};
+use crate::store::retention;
+use crate::store::retention::{Candidate, Going, Needed, Policy, Reason};
+
+/// Free space below which builds get into trouble soon: said, and nothing else.
+pub const RECOMMENDED_FREE: u64 = 50_000_000_000;
+
+/// A filesystem that has used up more of its inodes than this percentage is too full to save to.
+const FEW_INODES: u8 = 99;
+
+/// What is to be kept free.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Percent of the filesystem, and of its inodes, that may be used.
+    pub used_percent: Option<u8>,
+    /// Bytes that are to be free.
+    pub free_bytes: u64,
+    /// Bytes that the store may take.
+    pub store_bytes: Option<u64>,
+}
+
+/// By how much limits are exceeded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lack {
+    /// Bytes to free so that the percentage is kept.
+    pub of_percent: u64,
+    /// Bytes to free so that enough is free.
+    pub of_floor: u64,
+    /// Inodes to free so that the percentage is kept.
+    pub inodes: u64,
+    /// Bytes by which the store is too large.
+    pub of_store: u64,
+}
+
+impl Limits {
+    /// Whether there is nothing to guard.
+    pub fn are_off(&self) -> bool {
+        self.used_percent.is_none() && self.free_bytes == 0 && self.store_bytes.is_none()
+    }
+
+    /// By how much a filesystem, and a store on it, exceed the limits.
+    pub fn lack(&self, volume: &Volume, store_bytes: u64) -> Lack {
+        let to_free = |total: u64, free: u64| {
+            let percent = self.used_percent.map_or(100, |percent| percent.min(100));
+            let wanted = (u128::from(total) * u128::from(100 - percent)).div_ceil(100);
+            u64::try_from(wanted).unwrap_or(u64::MAX).saturating_sub(free)
+        };
+        Lack {
+            of_percent: to_free(volume.usable_bytes, volume.free_bytes),
+            of_floor: self.free_bytes.saturating_sub(volume.free_bytes),
+            inodes: volume.inodes.map_or(0, |inodes| to_free(inodes.total, inodes.free)),
+            of_store: self.store_bytes.map_or(0, |limit| store_bytes.saturating_sub(limit)),
+        }
+    }
+
+    /// Whether a filesystem has room for another entry.
+    pub fn allow_saving(&self, volume: &Volume) -> bool {
+        let has_inodes = volume.inodes.is_none_or(|inodes| inodes.used_percent() <= FEW_INODES);
+        volume.free_bytes >= self.free_bytes && (has_inodes || self.free_bytes == 0)
+    }
+}
+
+impl Lack {
+    /// Whether all limits are kept.
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// A ready copy of an entry's files, as far as room is concerned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ready {
+    /// What tells it from the others.
+    pub name: String,
+    /// Bytes that it takes.
+    pub bytes: u64,
+    /// Inodes that it takes.
+    pub files: u64,
+    /// When it was kept.
+    pub last_used: Timestamp,
+}
+
+/// What is in a store.
+#[derive(Clone, Copy, Debug)]
+pub struct Contents<'a> {
+    /// Its ready copies.
+    pub ready: &'a [Ready],
+    /// Its entries.
+    pub entries: &'a [Candidate],
+    /// Bytes of the files that entries need, by number.
+    pub sizes: &'a [u64],
+}
+
+/// What goes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// Ready copies, by their numbers.
+    pub ready: Vec<usize>,
+    /// Entries, in the order in which they go.
+    pub entries: Vec<Going>,
+    /// Whether the cache is too small for a limit to be kept by emptying it.
+    pub out_of_reach: bool,
+}
+
+/// Decides what goes so that a lack is made up for.
+pub fn plan(lack: &Lack, contents: Contents<'_>, policy: &Policy, now: Timestamp) -> Plan {
+    let Contents { ready, entries, sizes } = contents;
+    let mut plan = Plan::default();
+    if lack.is_none() {
+        return plan;
+    }
+    let mut needed = Needed::new(entries, sizes);
+    let all = Freed {
+        bytes: needed.bytes() + ready.iter().map(|ready| ready.bytes).sum::<u64>(),
+        files: needed.files() + ready.iter().map(|ready| ready.files).sum::<u64>(),
+    };
+    let wanted = Freed {
+        bytes: [lack.of_percent, lack.of_floor]
+            .into_iter()
+            .filter(|bytes| *bytes <= all.bytes)
+            .fold(lack.of_store, u64::max),
+        files: if lack.inodes <= all.files { lack.inodes } else { 0 },
+    };
+    plan.out_of_reach = lack.of_percent > all.bytes || lack.of_floor > all.bytes || lack.inodes > all.files;
+
+    let mut freed = Freed { bytes: 0, files: 0 };
+    let mut by_use: Vec<usize> = (0..ready.len()).collect();
+    by_use.sort_by_key(|number| (ready[*number].last_used, &ready[*number].name));
+    for number in by_use {
+        if freed.is_enough(&wanted) && !plan.out_of_reach {
+            break;
+        }
+        freed.add((ready[number].bytes, ready[number].files));
+        plan.ready.push(number);
+    }
+    for going in retention::order(entries, policy, now) {
+        let would_go_soon =
+            !matches!(going.reason, Reason::OlderOfOwn | Reason::LeastRecent | Reason::NewestOfDefault);
+        if freed.is_enough(&wanted) && !(plan.out_of_reach && would_go_soon) {
+            break;
+        }
+        freed.add(needed.remove(&entries[going.candidate]));
+        plan.entries.push(going);
+    }
+    plan
+}
+
+#[derive(Clone, Copy)]
+struct Freed {
+    bytes: u64,
+    files: u64,
+}
+
+impl Freed {
+    fn add(&mut self, (bytes, files): (u64, u64)) {
+        self.bytes += bytes;
+        self.files += files;
+    }
+
+    fn is_enough(&self, wanted: &Self) -> bool {
+        self.bytes >= wanted.bytes && self.files >= wanted.files
+    }
+}

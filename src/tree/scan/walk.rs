@@ -1,0 +1,392 @@
+//! The jobs of a scan: each looks at the names of one directory and begins a job for each directory among them.
+
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::error::{Context, Error, Result};
+use crate::fs::xattrs;
+use crate::fs::xattrs::Attribute;
+use crate::fs::{Dir, Kind, Listed, Stat, Timestamp, is_temp_name};
+use crate::tree::scan::flatten::{drop_unfilled, flatten};
+use crate::tree::scan::{LeftOut, Options, Reason, Scan, Take};
+use crate::tree::stamps::Sight;
+use crate::tree::{DirId, Directory, FileData, Leaf, LeafId, LeafKind, Places, Tree, os};
+
+/// Looks at the roots, in parallel. A root that does not exist is missing from the tree.
+pub fn scan(places: &Places, options: &Options<'_>) -> Result<Scan> {
+    let started = Timestamp::of_files();
+    let job = Job { options, found: Mutex::default(), left_out: Mutex::default(), next: AtomicU32::new(1) };
+    let mut top = Found::default();
+    rayon::scope(|scope| {
+        places.iter().try_for_each(|(name, path)| {
+            let (Some(parent), Some(file_name)) = (path.parent(), path.file_name()) else {
+                return Err(Error::invalid(format!("{} can't be cached", path.display())));
+            };
+            let parent = match Dir::open(parent) {
+                Ok(parent) => Arc::new(parent),
+                Err(error) if is_gone(&error) => return Ok(()),
+                Err(error) => return Err(error).context("open", || parent),
+            };
+            let known = options.seen.and_then(|seen| seen.root(name));
+            let named = Named { name, on_disk: file_name.as_bytes(), kind: None };
+            let in_guide = options.guide.map(|tree| InGuide::find(tree, Tree::TOP, &named));
+            let above = Above { dir: &parent, path, is_root: true, known };
+            job.look(scope, &mut top, &above, &named, in_guide);
+            Ok(())
+        })
+    })?;
+    Ok(job.finish(top, started))
+}
+
+struct Job<'a> {
+    options: &'a Options<'a>,
+    found: Mutex<Vec<(u32, Found)>>,
+    left_out: Mutex<Vec<LeftOut>>,
+    next: AtomicU32,
+}
+
+/// A directory as its job found it; its subdirectories by the numbers of their jobs.
+#[derive(Default)]
+pub(crate) struct Found {
+    pub(crate) name: Box<[u8]>,
+    pub(crate) mode: u32,
+    pub(crate) modified: Timestamp,
+    pub(crate) changed: Timestamp,
+    pub(crate) attributes: Box<[Attribute]>,
+    pub(crate) leaves: Vec<(Leaf, Stat)>,
+    pub(crate) dirs: Vec<(Box<[u8]>, u32)>,
+    pub(crate) extra: Vec<Box<[u8]>>,
+    pub(crate) leftovers: Vec<Box<[u8]>>,
+    pub(crate) only_if_filled: bool,
+}
+
+/// A directory to look at.
+struct Visit<'a> {
+    id: u32,
+    parent: Arc<Dir>,
+    on_disk: Box<[u8]>,
+    path: PathBuf,
+    is_root: bool,
+    /// What is known of the directory above, or of the root itself.
+    known: Option<Sight>,
+    /// The directory of the guide; none where it has something else.
+    guide: Option<(&'a Tree, Option<DirId>)>,
+    found: Found,
+}
+
+/// What the guide has under a name.
+#[derive(Clone, Copy)]
+struct InGuide<'a> {
+    tree: &'a Tree,
+    dir: Option<DirId>,
+    leaf: Option<LeafId>,
+}
+
+impl<'a> InGuide<'a> {
+    /// The other kind is not looked for when there is one of the kind that is listed.
+    fn find(tree: &'a Tree, parent: DirId, named: &Named<'_>) -> Self {
+        let dir = || tree.find_dir(parent, named.name);
+        let leaf = || tree.find_leaf(parent, named.name);
+        let (dir, leaf) = match named.kind {
+            Some(Kind::Directory) => {
+                let dir = dir();
+                (dir, if dir.is_none() { leaf() } else { None })
+            }
+            Some(_) => {
+                let leaf = leaf();
+                (if leaf.is_none() { dir() } else { None }, leaf)
+            }
+            None => (dir(), leaf()),
+        };
+        Self { tree, dir, leaf }
+    }
+
+    fn is_nothing(self) -> bool {
+        self.dir.is_none() && self.leaf.is_none()
+    }
+}
+
+/// The names to look at in a directory.
+enum Names<'a> {
+    /// Those that it has, and the directory of the guide to look them up in.
+    Listed(Vec<Listed>, Option<(&'a Tree, DirId)>),
+    /// Those that this directory of the guide has.
+    AsInGuide(&'a Tree, DirId),
+}
+
+/// The directory in which names are looked at.
+struct Above<'p> {
+    dir: &'p Arc<Dir>,
+    path: &'p Path,
+    /// Whether the name to look at is a root: then `path` is already its own, and so is what is known.
+    is_root: bool,
+    known: Option<Sight>,
+}
+
+struct Named<'n> {
+    /// The name in the tree.
+    name: &'n [u8],
+    /// The name in the directory; another one for roots.
+    on_disk: &'n [u8],
+    kind: Option<Kind>,
+}
+
+impl Above<'_> {
+    fn path_of(&self, named: &Named<'_>) -> PathBuf {
+        if self.is_root { self.path.to_owned() } else { self.path.join(os(named.on_disk)) }
+    }
+}
+
+impl<'a> Job<'a> {
+    /// Looks at one name: notes a leaf, begins a job for a directory.
+    fn look<'s>(
+        &'s self,
+        scope: &rayon::Scope<'s>,
+        into: &mut Found,
+        above: &Above<'_>,
+        named: &Named<'_>,
+        in_guide: Option<InGuide<'a>>,
+    ) where
+        'a: 's,
+    {
+        if is_temp_name(named.on_disk) {
+            into.leftovers.push(named.on_disk.into());
+            return;
+        }
+        if in_guide.is_some_and(InGuide::is_nothing) {
+            into.extra.push(named.name.into());
+            return;
+        }
+        if named.kind != Some(Kind::Directory) {
+            match above.dir.stat_at(named.on_disk) {
+                Ok(stat) if stat.kind == Kind::Directory => {}
+                Ok(_) if self.take(above, named, false) == Take::No => return,
+                Ok(stat) => return self.look_at_leaf(into, above, named, &stat, in_guide),
+                Err(error) if is_gone(&error) => return,
+                Err(error) => return self.leave_out(above.path_of(named), Reason::Unreadable(error)),
+            }
+        }
+        let take = self.take(above, named, true);
+        if take == Take::No {
+            return;
+        }
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        into.dirs.push((named.name.into(), id));
+        let visit = Visit {
+            id,
+            parent: Arc::clone(above.dir),
+            on_disk: named.on_disk.into(),
+            path: above.path_of(named),
+            is_root: above.is_root,
+            known: above.known,
+            guide: in_guide.map(|found| (found.tree, found.dir)),
+            found: Found {
+                name: named.name.into(),
+                only_if_filled: take == Take::IfFilled,
+                ..Found::default()
+            },
+        };
+        scope.spawn(move |scope| self.visit(scope, visit));
+    }
+
+    fn take(&self, above: &Above<'_>, named: &Named<'_>, is_directory: bool) -> Take {
+        self.options.exclude.map_or(Take::Yes, |exclude| exclude(&above.path_of(named), is_directory))
+    }
+
+    fn look_at_leaf(
+        &self,
+        into: &mut Found,
+        above: &Above<'_>,
+        named: &Named<'_>,
+        stat: &Stat,
+        in_guide: Option<InGuide<'_>>,
+    ) {
+        let mut attributes = Box::default();
+        let kind = match stat.kind {
+            Kind::Symlink => match above.dir.read_link(named.on_disk) {
+                Ok(target) => LeafKind::Symlink(target),
+                Err(error) if is_gone(&error) => return,
+                Err(error) => return self.leave_out(above.path_of(named), Reason::Unreadable(error)),
+            },
+            Kind::File => {
+                // Where there is a guide, a file without attributes in it is not asked for its own.
+                let expected = !self.options.without_attributes
+                    && in_guide.is_none_or(|InGuide { tree, leaf, .. }| {
+                        leaf.is_some_and(|leaf| !tree[leaf].attributes.is_empty())
+                    });
+                if expected {
+                    match xattrs::read_at(above.dir, named.on_disk) {
+                        Ok(found) => attributes = found,
+                        Err(error) if is_gone(&error) => return,
+                        Err(error) => {
+                            return self.leave_out(above.path_of(named), Reason::Unreadable(error));
+                        }
+                    }
+                }
+                LeafKind::File(FileData { size: stat.size, extents: Box::default(), content: None })
+            }
+            // No manifest has such a thing, so for a comparison it is as if nothing were there.
+            Kind::Special if in_guide.is_some() => return,
+            Kind::Special | Kind::Directory => {
+                return self.leave_out(above.path_of(named), Reason::Special);
+            }
+        };
+        let leaf = Leaf {
+            name: named.name.into(),
+            parent: Tree::TOP,
+            mode: stat.mode,
+            modified: stat.modified,
+            attributes,
+            kind,
+        };
+        into.leaves.push((leaf, *stat));
+    }
+
+    fn visit<'s>(&'s self, scope: &rayon::Scope<'s>, visit: Visit<'a>)
+    where
+        'a: 's,
+    {
+        let Visit { id, parent, on_disk, path, is_root, known, guide, mut found } = visit;
+        let open = || {
+            let dir = parent.open_dir(&on_disk)?;
+            // A directory that may be read but not entered can't be told from one that may not be opened.
+            dir.stat_at(b".").map(|stat| (dir, stat))
+        };
+        let opened = match open() {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && guide.is_some() => {
+                // What is compared with a guide is about to be made as the guide says, its mode included.
+                parent.make_accessible(&on_disk).and_then(|()| open())
+            }
+            other => other,
+        };
+        let (dir, stat) = match opened {
+            Ok(opened) => opened,
+            Err(error) if is_gone(&error) => return,
+            Err(error) => return self.leave_out(path, Reason::Unreadable(error)),
+        };
+        if self.options.store == Some((stat.device, stat.inode)) {
+            return;
+        }
+        (found.mode, found.modified, found.changed) = (stat.mode, stat.modified, stat.changed);
+        let known =
+            if is_root { known } else { known.and_then(|sight| sight.below(stat.changed, stat.modified)) };
+        let read = match guide {
+            // Something else is wanted here: what the directory holds does not matter.
+            Some((_, None)) => Ok(Names::Listed(Vec::new(), None)),
+            Some((tree, Some(wanted))) => self.names(&dir, Some((tree, wanted)), known, &mut found),
+            None => self.names(&dir, None, None, &mut found),
+        };
+        let names = match read {
+            Ok(names) => names,
+            Err(error) => return self.leave_out(path, Reason::Unreadable(error)),
+        };
+        let dir = Arc::new(dir);
+        let above = Above { dir: &dir, path: &path, is_root: false, known };
+        self.look_at_all(scope, &mut found, &above, &names);
+        self.found.lock().unwrap_or_else(PoisonError::into_inner).push((id, found));
+    }
+
+    fn look_at_all<'s>(
+        &'s self,
+        scope: &rayon::Scope<'s>,
+        into: &mut Found,
+        above: &Above<'_>,
+        names: &Names<'a>,
+    ) where
+        'a: 's,
+    {
+        match names {
+            Names::Listed(listed, guide) => {
+                into.leaves
+                    .reserve_exact(listed.iter().filter(|name| name.kind != Some(Kind::Directory)).count());
+                for Listed { name, kind } in listed {
+                    let named = Named { name, on_disk: name, kind: *kind };
+                    let in_guide = guide.map(|(tree, dir)| InGuide::find(tree, dir, &named));
+                    self.look(scope, into, above, &named, in_guide);
+                }
+            }
+            Names::AsInGuide(tree, dir) => {
+                into.leaves.reserve_exact(tree[*dir].leaves.len());
+                for (id, Directory { name, .. }) in tree.dirs_in(*dir) {
+                    let named = Named { name, on_disk: name, kind: Some(Kind::Directory) };
+                    self.look(scope, into, above, &named, Some(InGuide { tree, dir: Some(id), leaf: None }));
+                }
+                for (id, Leaf { name, .. }) in tree.leaves_in(*dir) {
+                    let named = Named { name, on_disk: name, kind: Some(Kind::File) };
+                    self.look(scope, into, above, &named, Some(InGuide { tree, dir: None, leaf: Some(id) }));
+                }
+            }
+        }
+    }
+
+    /// The names to look at in a directory; notes its attributes where they matter.
+    fn names(
+        &self,
+        dir: &Dir,
+        guide: Option<(&'a Tree, DirId)>,
+        known: Option<Sight>,
+        found: &mut Found,
+    ) -> io::Result<Names<'a>> {
+        let has_attributes = guide.is_none_or(|(tree, wanted)| !tree[wanted].attributes.is_empty());
+        if has_attributes && !self.options.without_attributes {
+            found.attributes = xattrs::read_open(dir)?;
+        }
+        let has_its_names =
+            || self.options.trust_times || known.is_some_and(|sight| sight.has_its_names(found.changed));
+        match guide {
+            Some((tree, wanted)) if found.modified == tree[wanted].modified && has_its_names() => {
+                Ok(Names::AsInGuide(tree, wanted))
+            }
+            _ => Ok(Names::Listed(dir.list()?, guide)),
+        }
+    }
+
+    fn leave_out(&self, path: PathBuf, reason: Reason) {
+        self.left_out.lock().unwrap_or_else(PoisonError::into_inner).push(LeftOut { path, reason });
+    }
+
+    fn finish(self, top: Found, started: Timestamp) -> Scan {
+        let mut found: Vec<Option<Found>> = Vec::new();
+        found.resize_with(self.next.into_inner() as usize, || None);
+        for (id, dir) in self.found.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            found[id as usize] = Some(dir);
+        }
+        found[0] = Some(top);
+        drop_unfilled(&mut found);
+        let mut left_out = self.left_out.into_inner().unwrap_or_else(PoisonError::into_inner);
+        left_out.sort_by(|one, other| one.path.cmp(&other.path));
+        flatten(found, started, left_out)
+    }
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_added_under_the_old_time_is_found_only_by_listing() {
+        let top = tempfile::tempdir().unwrap();
+        let dir = top.path().join("dir");
+        std::fs::create_dir(&dir).unwrap();
+        std::fs::write(dir.join("kept"), "").unwrap();
+        let places = Places::new([((*b"dir").into(), dir.clone())]);
+        let guide = scan(&places, &Options::default()).unwrap().tree;
+        std::fs::write(dir.join("added"), "").unwrap();
+        let extra = |trust_times| {
+            let options = Options { guide: Some(&guide), trust_times, ..Options::default() };
+            let found = scan(&places, &options).unwrap();
+            assert_eq!(found.tree.leaves().len(), 1);
+            found.extra.len()
+        };
+        assert_eq!((extra(false), extra(true)), (1, 1));
+        crate::fs::set_modified(&Dir::open(&dir).unwrap(), guide[DirId(1)].modified).unwrap();
+        assert_eq!((extra(false), extra(true)), (1, 0));
+    }
+}

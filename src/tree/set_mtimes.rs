@@ -1,0 +1,186 @@
+//! Sets modification times of what was scanned, and of nothing else.
+//!
+//! Every name is reached by descriptors from its root, never through a symlink. What is not in the state any more in
+//! which it was scanned keeps its time: somebody is working on it.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+
+use crate::error::{Error, Result};
+use crate::fs::{Dir, Stat, Timestamp, set_modified};
+use crate::tree::scan::Scan;
+use crate::tree::{Cursor, DirId, LeafId, Places};
+use crate::workers;
+
+/// A time to set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// This one, if nobody changed the file or directory since the scan.
+    To(Timestamp),
+    /// This one, or where only the owner may set it the time now; whatever happened since the scan.
+    Renew(Timestamp),
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub struct Set {
+    /// How many have the time now that was asked for.
+    pub done: u64,
+    /// When the last of them got it, by the clock of its filesystem.
+    pub latest: Option<Timestamp>,
+    /// What was changed or removed since the scan.
+    pub changed: u64,
+    /// What the filesystem did not allow, and why.
+    pub refused: Vec<(PathBuf, io::Error)>,
+}
+
+/// How many files or directories make a job.
+const CHUNK: usize = 64;
+
+/// Sets the times of leaves, in parallel; best given in the order of [`crate::tree::Tree::leaf_ids_depth_first`].
+pub fn set_leaves(scan: &Scan, places: &Places, changes: &[(LeafId, Change)]) -> Result<Set> {
+    each(scan, places, changes, |cursor, &(leaf, change)| {
+        let (dir, name) = cursor.enter_parent(leaf)?;
+        let is_as_scanned = |stat: &Stat| stat.same_state(&scan.stats[leaf.0 as usize]);
+        let set = |time| dir.set_modified_at(name, time);
+        Ok(attempt(change, || dir.stat_at(name), is_as_scanned, set, || dir.touch_at(name)))
+    })
+}
+
+/// Sets the times of directories, in parallel.
+pub fn set_dirs(scan: &Scan, places: &Places, changes: &[(DirId, Change)]) -> Result<Set> {
+    each(scan, places, changes, |cursor, &(id, change)| {
+        let dir: &Dir = cursor.enter(id)?;
+        let is_as_scanned = |stat: &Stat| stat.modified == scan.tree[id].modified;
+        let set = |time| set_modified(dir, time);
+        Ok(attempt(change, || dir.stat(), is_as_scanned, set, || dir.touch_at(b".")))
+    })
+}
+
+/// What became of one.
+enum Done {
+    /// It was given its time, at this one.
+    At(Timestamp),
+    Changed,
+    Refused(io::Error),
+}
+
+fn attempt(
+    change: Change,
+    look: impl Fn() -> io::Result<Stat>,
+    is_as_scanned: impl FnOnce(&Stat) -> bool,
+    set: impl FnOnce(Timestamp) -> io::Result<()>,
+    touch: impl FnOnce() -> io::Result<()>,
+) -> Done {
+    let result = match change {
+        Change::To(time) => match look() {
+            Ok(stat) if is_as_scanned(&stat) => set(time),
+            Ok(_) => return Done::Changed,
+            Err(error) => Err(error),
+        },
+        Change::Renew(time) => set(time).or_else(|_| touch()),
+    };
+    match result.and_then(|()| look()) {
+        Ok(stat) => Done::At(stat.changed),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Done::Changed,
+        Err(error) => Done::Refused(error),
+    }
+}
+
+/// Names what a change is for.
+trait Target {
+    fn path(&self, scan: &Scan, places: &Places) -> PathBuf;
+}
+
+impl Target for LeafId {
+    fn path(&self, scan: &Scan, places: &Places) -> PathBuf {
+        places.leaf_path(&scan.tree, *self)
+    }
+}
+
+impl Target for DirId {
+    fn path(&self, scan: &Scan, places: &Places) -> PathBuf {
+        places.dir_path(&scan.tree, *self)
+    }
+}
+
+fn each<'a, T: Target + Copy + Sync>(
+    scan: &'a Scan,
+    places: &'a Places,
+    changes: &[(T, Change)],
+    run: impl Fn(&mut Cursor<'a>, &(T, Change)) -> Result<Done> + Sync,
+) -> Result<Set> {
+    let outcome = Mutex::new(Set::default());
+    let chunks: Vec<&[(T, Change)]> = changes.chunks(CHUNK).collect();
+    workers::in_order(
+        &chunks,
+        || Cursor::new(&scan.tree, places),
+        |cursor, chunk| {
+            for change in *chunk {
+                let done = match run(cursor, change) {
+                    // The way to it is another one than was scanned, or closed.
+                    Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::PermissionDenied => {
+                        Done::Refused(source)
+                    }
+                    Err(Error::Io { .. }) => Done::Changed,
+                    other => other?,
+                };
+                let mut outcome = outcome.lock().unwrap_or_else(PoisonError::into_inner);
+                match done {
+                    Done::At(time) => {
+                        outcome.done += 1;
+                        outcome.latest = outcome.latest.max(Some(time));
+                    }
+                    Done::Changed => outcome.changed += 1,
+                    Done::Refused(error) => outcome.refused.push((change.0.path(scan, places), error)),
+                }
+            }
+            Ok::<(), Error>(())
+        },
+    )?;
+    Ok(outcome.into_inner().unwrap_or_else(PoisonError::into_inner))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::tree::scan::{Options, scan};
+
+    const LONG_AGO: Timestamp = Timestamp { seconds: 1_000_000_000, nanoseconds: 7 };
+
+    #[test]
+    fn times_are_set_to_the_nanosecond_on_files_symlinks_and_directories() {
+        let top = tempfile::tempdir().unwrap();
+        fs::create_dir(top.path().join("dir")).unwrap();
+        fs::write(top.path().join("dir/file"), "text").unwrap();
+        std::os::unix::fs::symlink("/nowhere", top.path().join("dir/link")).unwrap();
+        let places = Places::new([((*b".").into(), top.path().to_owned())]);
+        let seen = scan(&places, &Options::default()).unwrap();
+        let leaves: Vec<_> = seen.tree.leaf_ids().map(|leaf| (leaf, Change::To(LONG_AGO))).collect();
+        let dirs: Vec<_> = seen.tree.dir_ids().map(|dir| (dir, Change::To(LONG_AGO))).collect();
+        assert_eq!(set_leaves(&seen, &places, &leaves).unwrap().done, 2);
+        assert_eq!(set_dirs(&seen, &places, &dirs).unwrap().done, 2);
+        let after = scan(&places, &Options::default()).unwrap().tree;
+        assert!(after.leaves().iter().all(|leaf| leaf.modified == LONG_AGO));
+        assert!(after.dirs()[1..].iter().all(|dir| dir.modified == LONG_AGO));
+    }
+
+    #[test]
+    fn what_was_changed_since_the_scan_keeps_its_time() {
+        let top = tempfile::tempdir().unwrap();
+        fs::write(top.path().join("changed"), "one").unwrap();
+        fs::write(top.path().join("removed"), "one").unwrap();
+        let places = Places::new([((*b".").into(), top.path().to_owned())]);
+        let seen = scan(&places, &Options::default()).unwrap();
+        fs::write(top.path().join("changed"), "other").unwrap();
+        fs::remove_file(top.path().join("removed")).unwrap();
+        let leaves: Vec<_> = seen.tree.leaf_ids().map(|leaf| (leaf, Change::To(LONG_AGO))).collect();
+        let set = set_leaves(&seen, &places, &leaves).unwrap();
+        assert_eq!((set.done, set.changed, set.refused.len()), (0, 2, 0));
+        let after = scan(&places, &Options::default()).unwrap().tree;
+        assert!(after.leaves()[0].modified > LONG_AGO);
+    }
+}
