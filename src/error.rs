@@ -1,7 +1,8 @@
 //! The one error type of the library, and what to do about each kind.
 //!
-//! Callers decide by kind (`is_damage`, `is_not_found`, ...), never by text. The text names what failed and on which
-//! path; [`Error::advice`] says what to do next. The edges join the two into one line.
+//! Callers decide by kind (`is_damage`, `is_not_found`, ...), never by text. The text names what
+//! failed and on which path; [`Error::advice`] says what to do next. The edges join the two into
+//! one line.
 
 use std::borrow::Cow;
 use std::io;
@@ -62,7 +63,10 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// An [`Error::Damaged`] for `path`.
     pub fn damaged(path: &Path, reason: impl Into<String>) -> Self {
-        Self::Damaged { path: path.to_owned(), reason: reason.into() }
+        Self::Damaged {
+            path: path.to_owned(),
+            reason: reason.into(),
+        }
     }
 
     /// An [`Error::Invalid`].
@@ -72,7 +76,9 @@ impl Error {
 
     /// An [`Error::Invalid`] that no input can cause.
     pub fn defect(what: impl std::fmt::Display) -> Self {
-        Self::invalid(format!("{what}; this is a defect of local-cache, please report it"))
+        Self::invalid(format!(
+            "{what}; this is a defect of local-cache, please report it"
+        ))
     }
 
     /// Whether a file or directory was missing.
@@ -113,7 +119,9 @@ impl Error {
             Self::Damaged { .. } => {
                 "it counts as a miss; `local-cache verify --repair` sets damaged entries aside"
             }
-            Self::NewerFormat { .. } => "update local-cache, or choose another directory with --cache-root",
+            Self::NewerFormat { .. } => {
+                "update local-cache, or choose another directory with --cache-root"
+            }
             Self::Busy { .. } => "try again when it is done",
             Self::Invalid { .. } | Self::Interrupted => return None,
         };
@@ -141,12 +149,21 @@ fn plain(error: &io::Error) -> String {
 /// Adds what was tried, and on what, to an error of the operating system.
 pub trait Context<T> {
     /// Names the action and the path; the path is only made when there was an error.
-    fn context<P: Into<PathBuf>>(self, action: &'static str, path: impl FnOnce() -> P) -> Result<T>;
+    fn context<P: Into<PathBuf>>(self, action: &'static str, path: impl FnOnce() -> P)
+    -> Result<T>;
 }
 
 impl<T, E: Into<io::Error>> Context<T> for Result<T, E> {
-    fn context<P: Into<PathBuf>>(self, action: &'static str, path: impl FnOnce() -> P) -> Result<T> {
-        self.map_err(|error| Error::Io { action, path: path().into(), source: error.into() })
+    fn context<P: Into<PathBuf>>(
+        self,
+        action: &'static str,
+        path: impl FnOnce() -> P,
+    ) -> Result<T> {
+        self.map_err(|error| Error::Io {
+            action,
+            path: path().into(),
+            source: error.into(),
+        })
     }
 }
 
@@ -168,7 +185,8 @@ mod tests {
     #[test]
     fn damage_is_told_apart_from_missing_files() {
         let damaged = Error::damaged(Path::new("/m"), "too short");
-        let missing: Result<()> = Err(io::Error::from(io::ErrorKind::NotFound)).context("open", || "/m");
+        let missing: Result<()> =
+            Err(io::Error::from(io::ErrorKind::NotFound)).context("open", || "/m");
         assert!(damaged.is_damage() && !damaged.is_not_found());
         assert!(missing.unwrap_err().is_not_found());
     }

@@ -2,12 +2,14 @@
 //!
 //! # Map
 //!
-//! A room uses only the rooms below it; `tests/it/architecture.rs` checks this list and the direction.
+//! A room uses only the rooms below it; `tests/it/architecture.rs` checks this list and the
+//! direction.
 //!
 //! - `cli`: the command line: arguments in, text or JSON out
 //! - `demo`: the jobs of a workflow on a real Cargo project, with and without the cache
 //! - `doctor`: the checks of a troubleshooting guide
-//! - `action`: the phases of the GitHub Action: inputs and workflow context in, outputs and log lines out
+//! - `action`: the phases of the GitHub Action: inputs and workflow context in, outputs and log
+//!   lines out
 //! - `job`: the request to a worker, its reply, and the dispatch between them
 //! - `ops`: whole operations on a store: restore, save, prune, free space, import
 //! - `cargo`: what a Cargo project needs kept, under which key, and what is fresh
@@ -23,7 +25,8 @@
 //! - `digest`: digests of contents
 //! - `error`: the error type and what to do about each error
 //!
-//! The library does not print, exit or read the environment. Deciding and doing are different files.
+//! The library does not print, exit or read the environment. Deciding and doing are different
+//! files.
 
 pub mod action;
 pub mod cargo;

@@ -1,7 +1,7 @@
 //! The binary: takes its surroundings and hands them to the library.
 //!
-//! Called `pre`, `main` or `post`, as the entrypoints of the image are, it is that phase of the action. Called with
-//! `far`, it is the far side of a phase.
+//! Called `pre`, `main` or `post`, as the entrypoints of the image are, it is that phase of the
+//! action. Called with `far`, it is the far side of a phase.
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
@@ -18,11 +18,17 @@ fn main() -> ExitCode {
     raise_file_limit();
     let env: Env = std::env::vars_os().collect();
     let arguments = as_command(std::env::args_os().collect());
-    if arguments.get(1).is_some_and(|argument| argument == far::ARGUMENT || argument == "action") {
+    if arguments
+        .get(1)
+        .is_some_and(|argument| argument == far::ARGUMENT || argument == "action")
+    {
         // As process 1 of a container, a signal that comes before this is lost.
         drop(signals::install());
     }
-    if arguments.get(1).is_some_and(|argument| argument == far::ARGUMENT) {
+    if arguments
+        .get(1)
+        .is_some_and(|argument| argument == far::ARGUMENT)
+    {
         return far::serve(site_env(&env), far_work);
     }
     let surroundings = Surroundings {
@@ -38,8 +44,13 @@ fn main() -> ExitCode {
 
 /// The entrypoint `/main cache` is the command `local-cache action main cache`.
 fn as_command(mut arguments: Vec<OsString>) -> Vec<OsString> {
-    let name = arguments.first().map(|name| program_name(name).to_owned()).unwrap_or_default();
-    let is_far = arguments.get(1).is_some_and(|argument| argument == far::ARGUMENT);
+    let name = arguments
+        .first()
+        .map(|name| program_name(name).to_owned())
+        .unwrap_or_default();
+    let is_far = arguments
+        .get(1)
+        .is_some_and(|argument| argument == far::ARGUMENT);
     match std::str::from_utf8(&name) {
         Ok(name) if Phase::from_name(name).is_some() && !is_far => {
             arguments.splice(..1, ["local-cache".into(), "action".into(), name.into()]);
@@ -53,7 +64,12 @@ fn start_logging() {
     env_logger::Builder::from_env(env_logger::Env::new().filter_or("LOCAL_CACHE_LOG", "warn"))
         .format(|out, record| {
             use io::Write;
-            writeln!(out, "local-cache: {}: {}", record.level().as_str().to_lowercase(), record.args())
+            writeln!(
+                out,
+                "local-cache: {}: {}",
+                record.level().as_str().to_lowercase(),
+                record.args()
+            )
         })
         .init();
 }

@@ -1,6 +1,7 @@
 //! How the library tells what it is doing, and learns that it should stop.
 
-/// Told of progress by operations, from several threads. Everything has a default that does nothing.
+/// Told of progress by operations, from several threads. Everything has a default that does
+/// nothing.
 pub trait Monitor: Sync {
     /// A stage begins that will handle about this many bytes; 0 when that is not known.
     fn begin(&self, stage: Stage, bytes: u64) {

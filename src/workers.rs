@@ -1,16 +1,16 @@
 //! Work spread over the threads of the rayon pool, in order.
 //!
-//! rayon's own iterators split a list in halves, so two threads read a pack at its start and its middle. Here the
-//! threads take the next job from the front, so what is read from disk is read nearly sequentially, and the largest
-//! jobs can be put first.
+//! rayon's own iterators split a list in halves, so two threads read a pack at its start and its
+//! middle. Here the threads take the next job from the front, so what is read from disk is read
+//! nearly sequentially, and the largest jobs can be put first.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// Runs `run` on each job, on all threads of the pool, starting them in the order of the list.
 ///
-/// Each thread makes itself a state with `state` and keeps it from job to job: buffers, open directories. The first
-/// error stops the handing out of jobs and is returned.
+/// Each thread makes itself a state with `state` and keeps it from job to job: buffers, open
+/// directories. The first error stops the handing out of jobs and is returned.
 pub fn in_order<J, S, E>(
     jobs: &[J],
     state: impl Fn() -> S + Sync,
@@ -26,10 +26,15 @@ where
     let work = || {
         let mut state = state();
         while !stopped.load(Ordering::Relaxed) {
-            let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) else { break };
+            let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) else {
+                break;
+            };
             if let Err(error) = run(&mut state, job) {
                 stopped.store(true, Ordering::Relaxed);
-                failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+                failed
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .get_or_insert(error);
             }
         }
     };
@@ -66,7 +71,11 @@ mod tests {
             },
         )
         .unwrap();
-        assert!(counts.iter().all(|count| count.load(Ordering::Relaxed) == 1));
+        assert!(
+            counts
+                .iter()
+                .all(|count| count.load(Ordering::Relaxed) == 1)
+        );
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! Who may read and write which entries (pure).
 //!
-//! Entries belong to a scope, and within it to a git ref. A run reads those of its own ref, then of the branch it goes
-//! to, then of the default branch, and writes those of its own ref: the rules of GitHub's cache (docs.github.com,
-//! "Restrictions for accessing a cache"). Whether branches are kept apart, and whether repositories are, is the user's
-//! choice, but a run of code from a fork, or of code whose origin can't be told, writes only where no run of a branch
-//! reads, whatever the inputs say. For that its ref alone is not enough: two repositories that share a scope both have a
-//! `refs/pull/7/merge`, so such a run writes in the scope of its repository.
+//! Entries belong to a scope, and within it to a git ref. A run reads those of its own ref, then of
+//! the branch it goes to, then of the default branch, and writes those of its own ref: the rules of
+//! GitHub's cache (docs.github.com, "Restrictions for accessing a cache"). Whether branches are
+//! kept apart, and whether repositories are, is the user's choice, but a run of code from a fork,
+//! or of code whose origin can't be told, writes only where no run of a branch reads, whatever the
+//! inputs say. For that its ref alone is not enough: two repositories that share a scope both have
+//! a `refs/pull/7/merge`, so such a run writes in the scope of its repository.
 
 use std::fmt;
 
@@ -64,21 +65,42 @@ impl fmt::Display for Refusal {
 }
 
 /// Decides what a run may read and write.
-pub fn decide(inputs: &Inputs, context: &Context, event: Option<&Event>) -> Result<Access, Refusal> {
+pub fn decide(
+    inputs: &Inputs,
+    context: &Context,
+    event: Option<&Event>,
+) -> Result<Access, Refusal> {
     let scope = scope_of(inputs.scope, context)?;
-    let area = |git_ref: &str| Area { scope: scope.clone(), git_ref: git_ref.to_owned() };
+    let area = |git_ref: &str| Area {
+        scope: scope.clone(),
+        git_ref: git_ref.to_owned(),
+    };
     let no_ref = || Refusal::NoRef(context.event_name.clone().unwrap_or_default());
     let origin = context.origin(event);
     let own = if origin.is_trusted() {
-        let git_ref = if inputs.branch_isolation { context.git_ref.clone() } else { Some(String::new()) };
+        let git_ref = if inputs.branch_isolation {
+            context.git_ref.clone()
+        } else {
+            Some(String::new())
+        };
         area(&git_ref.ok_or_else(no_ref)?)
     } else {
         let git_ref = untrusted_ref(context, event).ok_or(Refusal::Untraced)?;
-        Area { scope: scope_of(Scope::Repository, context)?, git_ref }
+        Area {
+            scope: scope_of(Scope::Repository, context)?,
+            git_ref,
+        }
     };
-    let branches = [context.base_branch(event), event.and_then(|event| event.default_branch.as_deref())];
+    let branches = [
+        context.base_branch(event),
+        event.and_then(|event| event.default_branch.as_deref()),
+    ];
     let shared: Vec<Area> = if inputs.branch_isolation {
-        branches.into_iter().flatten().map(|branch| area(&format!("refs/heads/{branch}"))).collect()
+        branches
+            .into_iter()
+            .flatten()
+            .map(|branch| area(&format!("refs/heads/{branch}")))
+            .collect()
     } else {
         vec![area("")]
     };
@@ -105,7 +127,11 @@ pub(super) fn scope_of(scope: Scope, context: &Context) -> Result<String, Refusa
 /// The ref under which a run that can't be trusted writes. Where it runs with the ref of a branch
 /// (`pull_request_target`, `workflow_run`, a comment), that is one which no branch or tag can have.
 fn untrusted_ref(context: &Context, event: Option<&Event>) -> Option<String> {
-    if let Some(git_ref) = context.git_ref.as_ref().filter(|git_ref| git_ref.starts_with("refs/pull/")) {
+    if let Some(git_ref) = context
+        .git_ref
+        .as_ref()
+        .filter(|git_ref| git_ref.starts_with("refs/pull/"))
+    {
         return Some(git_ref.clone());
     }
     let source = event.and_then(|event| event.source.as_ref());

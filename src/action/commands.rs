@@ -1,9 +1,9 @@
 //! Workflow commands: from a value to one line of text, as the runner reads it back.
 //!
-//! The runner takes a printed line for a command when it begins with `::` after white space, or contains
-//! `##[` anywhere (actions/runner, ActionCommand.cs). Keys, paths and messages come from outside, so two
-//! functions stand between them and the log: [`escape_data`] for text inside a command, [`plain`] for text
-//! on a normal line. No line returned here has a line break in it.
+//! The runner takes a printed line for a command when it begins with `::` after white space, or
+//! contains `##[` anywhere (actions/runner, ActionCommand.cs). Keys, paths and messages come from
+//! outside, so two functions stand between them and the log: [`escape_data`] for text inside a
+//! command, [`plain`] for text on a normal line. No line returned here has a line break in it.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -24,18 +24,28 @@ pub struct Annotation<'a> {
 impl<'a> Annotation<'a> {
     /// A message about no file in particular.
     pub fn new(message: &'a str) -> Self {
-        Self { message, ..Self::default() }
+        Self {
+            message,
+            ..Self::default()
+        }
     }
 
     /// The same with a heading.
     #[must_use]
     pub fn title(self, title: &'a str) -> Self {
-        Self { title: Some(title), ..self }
+        Self {
+            title: Some(title),
+            ..self
+        }
     }
 
     fn command(&self, name: &str) -> String {
         let line = self.line.map(|line| line.to_string());
-        let properties = [("title", self.title), ("file", self.file), ("line", line.as_deref())];
+        let properties = [
+            ("title", self.title),
+            ("file", self.file),
+            ("line", line.as_deref()),
+        ];
         command(name, &properties, self.message)
     }
 }
@@ -55,7 +65,8 @@ pub fn debug(message: &str) -> String {
     command("debug", &[], message)
 }
 
-/// `::group::`: lines that the runner folds under a title, up to `::endgroup::`. They have to be [`plain`].
+/// `::group::`: lines that the runner folds under a title, up to `::endgroup::`. They have to be
+/// [`plain`].
 pub fn group(title: &str, lines: &[String]) -> String {
     let mut text = command("group", &[], title);
     for line in lines {
@@ -71,7 +82,9 @@ fn command(name: &str, properties: &[(&str, Option<&str>)], data: &str) -> Strin
     let mut line = format!("::{name}");
     let mut separator = ' ';
     for (key, value) in properties {
-        let Some(value) = value.filter(|value| !value.is_empty()) else { continue };
+        let Some(value) = value.filter(|value| !value.is_empty()) else {
+            continue;
+        };
         line.push(separator);
         line.push_str(key);
         line.push('=');
@@ -85,7 +98,9 @@ fn command(name: &str, properties: &[(&str, Option<&str>)], data: &str) -> Strin
 
 /// Escapes the text of a command: `%`, carriage return, line feed.
 fn escape_data(text: &str) -> String {
-    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+    text.replace('%', "%25")
+        .replace('\r', "%0D")
+        .replace('\n', "%0A")
 }
 
 /// Escapes the value of a command's property: also `:` and `,`.
@@ -93,11 +108,11 @@ fn escape_property(text: &str) -> String {
     escape_data(text).replace(':', "%3A").replace(',', "%2C")
 }
 
-/// Makes text safe to stand on a normal line: it stays one line, is no command wherever on the line it
-/// stands, and moves no cursor. Harmless text comes back as it is.
+/// Makes text safe to stand on a normal line: it stays one line, is no command wherever on the line
+/// it stands, and moves no cursor. Harmless text comes back as it is.
 ///
-/// - Control characters, line and paragraph separators and the characters that turn the direction of
-///   writing are shown as escapes (`\n`, `\u{1b}`); a tab stays.
+/// - Control characters, line and paragraph separators and the characters that turn the direction
+///   of writing are shown as escapes (`\n`, `\u{1b}`); a tab stays.
 /// - `##[` becomes `##\[`, which is what the runner does to lines that try to use its own markers.
 /// - `::` at the start, also after white space, becomes `\::`.
 pub fn plain(text: &str) -> Cow<'_, str> {
@@ -127,5 +142,7 @@ pub fn plain(text: &str) -> Cow<'_, str> {
 
 fn needs_escape(character: char) -> bool {
     let turns = matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    (character.is_control() && character != '\t') || matches!(character, '\u{2028}' | '\u{2029}') || turns
+    (character.is_control() && character != '\t')
+        || matches!(character, '\u{2028}' | '\u{2029}')
+        || turns
 }

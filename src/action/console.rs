@@ -1,9 +1,9 @@
 //! The lines an action prints: one clear line with its mark for each thing done.
 //!
-//! A [`Log`] writes to a writer that its caller owns and keeps no state outside itself. Every line passes
-//! [`plain`](crate::action::commands::plain) or a command's escaping on its way out, here and nowhere else, so a key
-//! or a path can't speak to the runner whoever prints it. Failing to write is not an error: the log must
-//! never be the reason that a job fails.
+//! A [`Log`] writes to a writer that its caller owns and keeps no state outside itself. Every line
+//! passes [`plain`](crate::action::commands::plain) or a command's escaping on its way out, here
+//! and nowhere else, so a key or a path can't speak to the runner whoever prints it. Failing to
+//! write is not an error: the log must never be the reason that a job fails.
 
 use std::fmt;
 use std::io::Write;
@@ -33,8 +33,14 @@ pub enum Mark {
 
 impl Mark {
     /// All of them.
-    pub const ALL: &[Self] =
-        &[Self::Check, Self::Restored, Self::Missed, Self::Saved, Self::Cleaned, Self::Done];
+    pub const ALL: &[Self] = &[
+        Self::Check,
+        Self::Restored,
+        Self::Missed,
+        Self::Saved,
+        Self::Cleaned,
+        Self::Done,
+    ];
 
     /// The symbol.
     fn symbol(self) -> char {
@@ -57,10 +63,18 @@ pub struct Verbosity {
 }
 
 impl Verbosity {
-    /// `level` as the user asked for it; a run with debug logging on shows debug lines at any level.
+    /// `level` as the user asked for it; a run with debug logging on shows debug lines at any
+    /// level.
     pub fn new(level: LevelFilter, runner_debug: bool) -> Self {
-        let level = if runner_debug { level.max(LevelFilter::Debug) } else { level };
-        Self { level, runner_debug }
+        let level = if runner_debug {
+            level.max(LevelFilter::Debug)
+        } else {
+            level
+        };
+        Self {
+            level,
+            runner_debug,
+        }
     }
 }
 
@@ -73,7 +87,10 @@ pub struct Log<'w> {
 impl<'w> Log<'w> {
     /// A log on `writer`.
     pub fn new(writer: &'w mut (dyn Write + Send), verbosity: Verbosity) -> Self {
-        Self { out: Mutex::new(writer), verbosity }
+        Self {
+            out: Mutex::new(writer),
+            verbosity,
+        }
     }
 
     /// A line with its mark.
@@ -83,14 +100,18 @@ impl<'w> Log<'w> {
 
     /// A line as it is, for texts that other programs search for.
     pub fn line(&self, text: impl fmt::Display) {
-        self.print(LevelFilter::Info, || commands::plain(&text.to_string()).into_owned());
+        self.print(LevelFilter::Info, || {
+            commands::plain(&text.to_string()).into_owned()
+        });
     }
 
     /// Details that are folded under a title.
     pub fn group(&self, title: &str, lines: impl IntoIterator<Item = String>) {
         self.print(LevelFilter::Info, || {
-            let lines: Vec<String> =
-                lines.into_iter().map(|line| commands::plain(&line).into_owned()).collect();
+            let lines: Vec<String> = lines
+                .into_iter()
+                .map(|line| commands::plain(&line).into_owned())
+                .collect();
             commands::group(title, &lines)
         });
     }
@@ -105,8 +126,8 @@ impl<'w> Log<'w> {
         self.print(LevelFilter::Error, || commands::error(annotation));
     }
 
-    /// A line for those who look for the reason of something. The runner drops `::debug::` lines of a run without debug
-    /// logging, so a user who asked this action for them gets plain lines.
+    /// A line for those who look for the reason of something. The runner drops `::debug::` lines of
+    /// a run without debug logging, so a user who asked this action for them gets plain lines.
     pub fn debug(&self, text: impl fmt::Display) {
         self.print(LevelFilter::Debug, || {
             let text = text.to_string();
@@ -120,10 +141,13 @@ impl<'w> Log<'w> {
 
     /// What was exchanged in full, for those who look for a mistake of the program itself.
     pub fn trace(&self, text: impl FnOnce() -> String) {
-        self.print(LevelFilter::Trace, || commands::plain(&format!("trace: {}", text())).into());
+        self.print(LevelFilter::Trace, || {
+            commands::plain(&format!("trace: {}", text())).into()
+        });
     }
 
-    /// Prints a line that belongs to `level`. One write for a line, so that lines of two processes do not mix.
+    /// Prints a line that belongs to `level`. One write for a line, so that lines of two processes
+    /// do not mix.
     fn print(&self, level: LevelFilter, line: impl FnOnce() -> String) {
         if level <= self.verbosity.level {
             let mut line = line();
@@ -137,6 +161,8 @@ impl<'w> Log<'w> {
 
 impl fmt::Debug for Log<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Log").field("verbosity", &self.verbosity).finish_non_exhaustive()
+        f.debug_struct("Log")
+            .field("verbosity", &self.verbosity)
+            .finish_non_exhaustive()
     }
 }

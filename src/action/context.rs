@@ -1,8 +1,8 @@
 //! What the runner says about the run, from the environment.
 //!
-//! Every value is optional: runners and their imitators leave different ones out, and none of them is
-//! needed for the job to go on. A variable that is there but unreadable (a run id that is no number) counts
-//! as left out.
+//! Every value is optional: runners and their imitators leave different ones out, and none of them
+//! is needed for the job to go on. A variable that is there but unreadable (a run id that is no
+//! number) counts as left out.
 
 use std::path::PathBuf;
 
@@ -79,9 +79,9 @@ pub struct Runner {
     pub environment: Option<String>,
 }
 
-/// `ACTIONS_CACHE_MODE`: what a workflow may do with caches. Its values are those of actions/runner's
-/// tests (`HandlerL0.cs`); actions/cache skips restoring for `none` and `write-only`, saving for `none` and
-/// `read`, and does both for anything else.
+/// `ACTIONS_CACHE_MODE`: what a workflow may do with caches. Its values are those of
+/// actions/runner's tests (`HandlerL0.cs`); actions/cache skips restoring for `none` and
+/// `write-only`, saving for `none` and `read`, and does both for anything else.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum CacheMode {
     /// Restore and save: the mode when the runner names none, or one that is not known.
@@ -123,10 +123,15 @@ impl Context {
         let text = |name: &str| env.text(name).map(str::to_owned);
         let path = |name: &str| env.path(name).map(PathBuf::from);
         let repository = text("GITHUB_REPOSITORY");
-        let owner_of = |repository: &String| repository.split_once('/').map(|(owner, _)| owner.to_owned());
+        let owner_of = |repository: &String| {
+            repository
+                .split_once('/')
+                .map(|(owner, _)| owner.to_owned())
+        };
         Self {
             workspace: path("GITHUB_WORKSPACE"),
-            owner: text("GITHUB_REPOSITORY_OWNER").or_else(|| repository.as_ref().and_then(owner_of)),
+            owner: text("GITHUB_REPOSITORY_OWNER")
+                .or_else(|| repository.as_ref().and_then(owner_of)),
             repository,
             git_ref: text("GITHUB_REF"),
             base_ref: text("GITHUB_BASE_REF"),
@@ -136,14 +141,19 @@ impl Context {
             event_path: path("GITHUB_EVENT_PATH"),
             server_url: text("GITHUB_SERVER_URL"),
             run_id: env.text("GITHUB_RUN_ID").and_then(|id| id.parse().ok()),
-            run_attempt: env.text("GITHUB_RUN_ATTEMPT").and_then(|attempt| attempt.parse().ok()),
+            run_attempt: env
+                .text("GITHUB_RUN_ATTEMPT")
+                .and_then(|attempt| attempt.parse().ok()),
             workflow: text("GITHUB_WORKFLOW"),
             job: text("GITHUB_JOB"),
             action: text("GITHUB_ACTION"),
             home: path("HOME"),
             runner: Runner::from_env(env),
             files: CommandFiles::from_env(env),
-            cache_mode: env.text("ACTIONS_CACHE_MODE").map(CacheMode::parse).unwrap_or_default(),
+            cache_mode: env
+                .text("ACTIONS_CACHE_MODE")
+                .map(CacheMode::parse)
+                .unwrap_or_default(),
             debug: env.flag("RUNNER_DEBUG") || env.flag("ACTIONS_STEP_DEBUG"),
             ci: env.flag("CI"),
             act: env.flag("ACT"),
@@ -152,35 +162,54 @@ impl Context {
 
     /// Whose code this run may be running; `event` is `None` when the event file could not be read.
     ///
-    /// Where the answer decides who may write what others read, not knowing must not look like a branch:
-    /// an event that concerns a pull request and does not say which is [`Origin::Unknown`].
+    /// Where the answer decides who may write what others read, not knowing must not look like a
+    /// branch: an event that concerns a pull request and does not say which is [`Origin::Unknown`].
     pub fn origin(&self, event: Option<&Event>) -> Origin {
         if let Some(source) = event.and_then(|event| event.source.as_ref()) {
             return source.origin();
         }
         let on_pull_request = event.is_some_and(|event| event.comments_on_pull_request)
-            || self.git_ref.as_deref().is_some_and(|git_ref| git_ref.starts_with("refs/pull/"));
+            || self
+                .git_ref
+                .as_deref()
+                .is_some_and(|git_ref| git_ref.starts_with("refs/pull/"));
         let may_concern_one = match self.event_name.as_deref() {
             None | Some("issue_comment") => event.is_none(),
             Some(name) => name.starts_with("pull_request") || name == "workflow_run",
         };
-        if on_pull_request || may_concern_one { Origin::Unknown } else { Origin::Branch }
+        if on_pull_request || may_concern_one {
+            Origin::Unknown
+        } else {
+            Origin::Branch
+        }
     }
 
-    /// Names the run of the job, as far as the runner tells it; empty where it does not. The cells of a matrix share all
-    /// that it says, but the runner writes the event's file anew for each job.
+    /// Names the run of the job, as far as the runner tells it; empty where it does not. The cells
+    /// of a matrix share all that it says, but the runner writes the event's file anew for each
+    /// job.
     pub fn run_of_job(&self) -> String {
-        let Some(id) = self.run_id else { return String::new() };
+        let Some(id) = self.run_id else {
+            return String::new();
+        };
         let attempt = self.run_attempt.unwrap_or_default();
-        let [repository, job] = [&self.repository, &self.job].map(|name| name.as_deref().unwrap_or_default());
-        let event = self.event_path.as_deref().and_then(|path| files::modified(path).ok().flatten());
-        let Timestamp { seconds, nanoseconds } = event.unwrap_or_default();
+        let [repository, job] =
+            [&self.repository, &self.job].map(|name| name.as_deref().unwrap_or_default());
+        let event = self
+            .event_path
+            .as_deref()
+            .and_then(|path| files::modified(path).ok().flatten());
+        let Timestamp {
+            seconds,
+            nanoseconds,
+        } = event.unwrap_or_default();
         format!("{repository} {id} {attempt} {job} {seconds}.{nanoseconds}")
     }
 
     /// The branch that a pull request or a merge queue's group goes to, without `refs/heads/`.
     pub fn base_branch<'a>(&'a self, event: Option<&'a Event>) -> Option<&'a str> {
-        self.base_ref.as_deref().or_else(|| event.and_then(|event| event.base_ref.as_deref()))
+        self.base_ref
+            .as_deref()
+            .or_else(|| event.and_then(|event| event.base_ref.as_deref()))
     }
 }
 

@@ -51,14 +51,25 @@ impl Place {
         };
         let facts = gather(&asked);
         let decision = detect(&facts);
-        let options = Options { identity, ..Options::new(env) }.within(inputs.timeout);
-        Self { facts, decision, options }
+        let options = Options {
+            identity,
+            ..Options::new(env)
+        }
+        .within(inputs.timeout);
+        Self {
+            facts,
+            decision,
+            options,
+        }
     }
 
     /// What is worth saying of the decision.
     pub(crate) fn describe(&self, log: &Log<'_>) {
         for refusal in &self.decision.refused {
-            log.debug(format_args!("site {}: no, {}", refusal.site, refusal.problem));
+            log.debug(format_args!(
+                "site {}: no, {}",
+                refusal.site, refusal.problem
+            ));
         }
         log.debug(format_args!("site {}", self.decision.site));
         for notice in &self.decision.notices {
@@ -66,7 +77,8 @@ impl Place {
         }
     }
 
-    /// This process's name for a path that the runner gave it: the path itself, or where a mount shows it.
+    /// This process's name for a path that the runner gave it: the path itself, or where a mount
+    /// shows it.
     pub(crate) fn own_name(&self, path: PathBuf) -> PathBuf {
         match &self.facts.engine {
             Some(Ok(Seen { own: Some(own), .. })) if !path.exists() => {
@@ -77,7 +89,11 @@ impl Place {
     }
 
     /// Has a job done; an error says why that was not possible.
-    pub(crate) fn carry_out(&self, mut job: Job, log: &Log<'_>) -> Result<(Reply, Option<Identity>), String> {
+    pub(crate) fn carry_out(
+        &self,
+        mut job: Job,
+        log: &Log<'_>,
+    ) -> Result<(Reply, Option<Identity>), String> {
         let translation = &self.decision.translation;
         job.cache_root = translation.far(&job.cache_root);
         job.workspace = translation.far(&job.workspace);
@@ -90,11 +106,21 @@ impl Place {
                 }
             }
             Subject::Cargo(subject) => subject.map_paths(&|path| translation.far(path), &|line| {
-                translation.far_lines(OsStr::new(line)).to_string_lossy().into_owned()
+                translation
+                    .far_lines(OsStr::new(line))
+                    .to_string_lossy()
+                    .into_owned()
             }),
         }
         let mut hear = |line: &str| log.debug(line);
-        let outcome = run(&self.facts, &self.decision, job, &self.options, &mut hear, far_work);
+        let outcome = run(
+            &self.facts,
+            &self.decision,
+            job,
+            &self.options,
+            &mut hear,
+            far_work,
+        );
         let outcome = outcome.map_err(|problem| problem.to_string())?;
         for notice in &outcome.notices {
             log.say(Mark::Check, notice);
@@ -106,7 +132,11 @@ impl Place {
                     "the step was cancelled; nothing was left half done".to_owned()
                 }
                 CalledOff::Timeout => {
-                    let limit = self.options.limit().map(crate::fmt::human::took).unwrap_or_default();
+                    let limit = self
+                        .options
+                        .limit()
+                        .map(crate::fmt::human::took)
+                        .unwrap_or_default();
                     format!("the cache gave up after {limit}; raise `timeout` if it needs longer")
                 }
             });
@@ -119,14 +149,27 @@ impl Place {
 /// The directories that a step touches, as far as that can be told without looking.
 fn touched(env: &Env, inputs: &Inputs, context: &Context) -> Vec<PathBuf> {
     if !inputs.paths.is_empty() {
-        return inputs.paths.iter().filter_map(|line| touched_by(line, context)).collect();
+        return inputs
+            .paths
+            .iter()
+            .filter_map(|line| touched_by(line, context))
+            .collect();
     }
-    let cargo_home = env.path("CARGO_HOME").unwrap_or(Path::new("~/.cargo")).to_owned();
-    let lines = inputs.cargo.workspaces.iter().flat_map(|line| [Some(&line.root), line.target.as_ref()]);
+    let cargo_home = env
+        .path("CARGO_HOME")
+        .unwrap_or(Path::new("~/.cargo"))
+        .to_owned();
+    let lines = inputs
+        .cargo
+        .workspaces
+        .iter()
+        .flat_map(|line| [Some(&line.root), line.target.as_ref()]);
     let variables = ["CARGO_TARGET_DIR", "CARGO_BUILD_BUILD_DIR"].into_iter();
     let named = lines.flatten().map(PathBuf::from);
     let named = named.chain(variables.filter_map(|name| env.path(name).map(Path::to_owned)));
-    let elsewhere = named.chain([cargo_home]).filter(|path| path.is_absolute() || path.starts_with("~"));
+    let elsewhere = named
+        .chain([cargo_home])
+        .filter(|path| path.is_absolute() || path.starts_with("~"));
     elsewhere.chain(context.workspace.clone()).collect()
 }
 
@@ -147,28 +190,51 @@ fn touched_by(line: &str, context: &Context) -> Option<PathBuf> {
 pub fn far_work(mut job: Job, context: &far::Context) -> Reply {
     if let Subject::Cargo(subject) = &mut job.subject {
         // What an image sets for its steps; what the request says comes from the steps themselves.
-        subject.add_env(context.env.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str())), true);
+        subject.add_env(
+            context
+                .env
+                .iter()
+                .map(|(name, value)| (name.as_os_str(), value.as_os_str())),
+            true,
+        );
     }
     let locate = |path: &Path| context.locate(path);
     let locate_link = |path: &Path| context.locate_link(path);
     let name = |path: &Path| context.name(path);
     let home = context.home.as_deref();
-    let ground = Ground { home, locate: &locate, locate_link: &locate_link, name: &name };
+    let ground = Ground {
+        home,
+        locate: &locate,
+        locate_link: &locate_link,
+        name: &name,
+    };
     let mut reply = work(&job, &ground, &Watch(context));
-    let of_caches = reply.caches.iter_mut().filter_map(|cache| cache.error.as_mut());
-    for text in reply.warnings.iter_mut().chain(&mut reply.error).chain(of_caches) {
+    let of_caches = reply
+        .caches
+        .iter_mut()
+        .filter_map(|cache| cache.error.as_mut());
+    for text in reply
+        .warnings
+        .iter_mut()
+        .chain(&mut reply.error)
+        .chain(of_caches)
+    {
         *text = as_named(text, &context.root);
     }
     reply
 }
 
-/// A message with its paths as people know them: without the root below which this process sees them. A path begins
-/// where nothing stands before it that could be a part of one.
+/// A message with its paths as people know them: without the root below which this process sees
+/// them. A path begins where nothing stands before it that could be a part of one.
 fn as_named(text: &str, root: &Path) -> String {
-    let Some(root) = root.to_str().filter(|root| *root != "/") else { return text.to_owned() };
+    let Some(root) = root.to_str().filter(|root| *root != "/") else {
+        return text.to_owned();
+    };
     let mut named = String::with_capacity(text.len());
     for piece in text.split_inclusive([' ', '(', '"', '\'', '`']) {
-        let rest = piece.strip_prefix(root).filter(|rest| rest.starts_with('/'));
+        let rest = piece
+            .strip_prefix(root)
+            .filter(|rest| rest.starts_with('/'));
         named.push_str(rest.unwrap_or(piece));
     }
     named
@@ -185,12 +251,16 @@ impl Monitor for Watch<'_> {
 
 /// An environment in the form that the far side takes.
 pub fn site_env(env: &Env) -> SiteEnv {
-    env.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    env.iter()
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
 }
 
 /// The name that a program was called by, without its directories.
 pub fn program_name(argument: &OsStr) -> &[u8] {
-    Path::new(argument).file_name().map_or(b"", OsStrExt::as_bytes)
+    Path::new(argument)
+        .file_name()
+        .map_or(b"", OsStrExt::as_bytes)
 }
 
 #[cfg(test)]
@@ -201,9 +271,18 @@ mod tests {
     fn messages_name_paths_as_the_host_does() {
         let root = Path::new("/host");
         for (text, expected) in [
-            ("cannot write /host/tmp/c/x: No space", "cannot write /tmp/c/x: No space"),
-            ("/host/a is not cached: `/host/b` (/host/c)", "/a is not cached: `/b` (/c)"),
-            ("cannot open /srv/host/x, /hostile/y, /host", "cannot open /srv/host/x, /hostile/y, /host"),
+            (
+                "cannot write /host/tmp/c/x: No space",
+                "cannot write /tmp/c/x: No space",
+            ),
+            (
+                "/host/a is not cached: `/host/b` (/host/c)",
+                "/a is not cached: `/b` (/c)",
+            ),
+            (
+                "cannot open /srv/host/x, /hostile/y, /host",
+                "cannot open /srv/host/x, /hostile/y, /host",
+            ),
         ] {
             assert_eq!(as_named(text, root), expected);
             assert_eq!(as_named(text, Path::new("/")), text);

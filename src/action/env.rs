@@ -1,7 +1,7 @@
 //! A snapshot of the process environment.
 //!
-//! The runner talks to an action through its environment only. `main` reads it once; everything else
-//! looks names up here.
+//! The runner talks to an action through its environment only. `main` reads it once; everything
+//! else looks names up here.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -20,20 +20,25 @@ impl Env {
         self.variables.get(name.as_ref()).map(OsString::as_os_str)
     }
 
-    /// The value, if it is set, not empty and UTF-8. Runners differ in whether they leave a variable out
-    /// or set it to nothing, so the two mean the same.
+    /// The value, if it is set, not empty and UTF-8. Runners differ in whether they leave a
+    /// variable out or set it to nothing, so the two mean the same.
     pub fn text(&self, name: impl AsRef<OsStr>) -> Option<&str> {
-        self.get(name).and_then(OsStr::to_str).filter(|value| !value.is_empty())
+        self.get(name)
+            .and_then(OsStr::to_str)
+            .filter(|value| !value.is_empty())
     }
 
     /// The value as a path, if it is set and not empty.
     pub fn path(&self, name: impl AsRef<OsStr>) -> Option<&Path> {
-        self.get(name).filter(|value| !value.is_empty()).map(Path::new)
+        self.get(name)
+            .filter(|value| !value.is_empty())
+            .map(Path::new)
     }
 
     /// Whether the variable says yes: set, and none of empty, `0` and `false`.
     pub fn flag(&self, name: impl AsRef<OsStr>) -> bool {
-        self.text(name).is_some_and(|value| value != "0" && !value.eq_ignore_ascii_case("false"))
+        self.text(name)
+            .is_some_and(|value| value != "0" && !value.eq_ignore_ascii_case("false"))
     }
 
     /// The raw value of an input: spaces in its name become `_`, letters upper case, dashes stay
@@ -46,7 +51,9 @@ impl Env {
     #[must_use]
     pub fn with_input(&self, name: &str, value: &str) -> Self {
         let mut changed = self.clone();
-        changed.variables.insert(input_variable(name).into(), value.into());
+        changed
+            .variables
+            .insert(input_variable(name).into(), value.into());
         changed
     }
 
@@ -57,7 +64,9 @@ impl Env {
 
     /// All variables, in the order of their names' bytes.
     pub fn iter(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
-        self.variables.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()))
+        self.variables
+            .iter()
+            .map(|(name, value)| (name.as_os_str(), value.as_os_str()))
     }
 }
 
@@ -68,7 +77,10 @@ pub fn input_variable(name: &str) -> String {
 
 impl<K: Into<OsString>, V: Into<OsString>> FromIterator<(K, V)> for Env {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(variables: I) -> Self {
-        let variables = variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+        let variables = variables
+            .into_iter()
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect();
         Self { variables }
     }
 }
@@ -90,7 +102,10 @@ mod tests {
     #[test]
     fn input_names_are_upper_case_with_dashes_kept_and_spaces_replaced() {
         assert_eq!(input_variable("restore-keys"), "INPUT_RESTORE-KEYS");
-        assert_eq!(input_variable("enableCrossOsArchive"), "INPUT_ENABLECROSSOSARCHIVE");
+        assert_eq!(
+            input_variable("enableCrossOsArchive"),
+            "INPUT_ENABLECROSSOSARCHIVE"
+        );
         assert_eq!(input_variable("two words"), "INPUT_TWO_WORDS");
     }
 
@@ -112,8 +127,18 @@ mod tests {
 
     #[test]
     fn flags_are_yes_unless_empty_zero_or_false() {
-        for (value, expected) in [("true", true), ("1", true), ("", false), ("0", false), ("False", false)] {
-            assert_eq!(Env::from_iter([("CI", value)]).flag("CI"), expected, "{value:?}");
+        for (value, expected) in [
+            ("true", true),
+            ("1", true),
+            ("", false),
+            ("0", false),
+            ("False", false),
+        ] {
+            assert_eq!(
+                Env::from_iter([("CI", value)]).flag("CI"),
+                expected,
+                "{value:?}"
+            );
         }
     }
 
@@ -129,6 +154,9 @@ mod tests {
     fn debug_output_shows_names_and_no_values() {
         let env = Env::from_iter([("ACTIONS_RUNTIME_TOKEN", "very-secret")]);
         let shown = format!("{env:?}");
-        assert!(shown.contains("ACTIONS_RUNTIME_TOKEN") && !shown.contains("very-secret"), "{shown}");
+        assert!(
+            shown.contains("ACTIONS_RUNTIME_TOKEN") && !shown.contains("very-secret"),
+            "{shown}"
+        );
     }
 }

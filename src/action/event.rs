@@ -1,7 +1,7 @@
 //! What the event file says, whatever its shape.
 //!
-//! The file is GitHub's webhook payload, hand-written under act, or missing. Only a few values are taken,
-//! each by itself: one that is absent or of another type is `None` and spoils no other.
+//! The file is GitHub's webhook payload, hand-written under act, or missing. Only a few values are
+//! taken, each by itself: one that is absent or of another type is `None` and spoils no other.
 
 use serde_json::Value;
 use thiserror::Error;
@@ -13,11 +13,11 @@ pub struct Event {
     pub default_branch: Option<String>,
     /// The branch that a pull request or a merge queue's group goes to, without `refs/heads/`.
     pub base_ref: Option<String>,
-    /// Where the code comes from that the run is for: a pull request, or the run that this one follows
-    /// (`workflow_run`).
+    /// Where the code comes from that the run is for: a pull request, or the run that this one
+    /// follows (`workflow_run`).
     pub source: Option<Source>,
-    /// A comment on a pull request: such runs often check out its head, and the payload does not say where
-    /// that comes from.
+    /// A comment on a pull request: such runs often check out its head, and the payload does not
+    /// say where that comes from.
     pub comments_on_pull_request: bool,
 }
 
@@ -74,7 +74,8 @@ pub enum EventError {
 }
 
 impl Event {
-    /// Reads a payload. JSON of any shape is fine, also a lone number; the error is for what is no JSON.
+    /// Reads a payload. JSON of any shape is fine, also a lone number; the error is for what is no
+    /// JSON.
     pub fn parse(payload: &[u8]) -> Result<Self, EventError> {
         let payload: Value = serde_json::from_slice(payload)?;
         Ok(Self {
@@ -83,7 +84,9 @@ impl Event {
                 .or_else(|| text(&payload, "/merge_group/base_ref"))
                 .map(|name| name.strip_prefix("refs/heads/").unwrap_or(&name).to_owned()),
             source: of_pull_request(&payload).or_else(|| of_workflow_run(&payload)),
-            comments_on_pull_request: payload.pointer("/issue/pull_request").is_some_and(|v| !v.is_null()),
+            comments_on_pull_request: payload
+                .pointer("/issue/pull_request")
+                .is_some_and(|v| !v.is_null()),
         })
     }
 }
@@ -100,9 +103,12 @@ impl Source {
 }
 
 fn of_pull_request(payload: &Value) -> Option<Source> {
-    payload.get("pull_request").filter(|value| !value.is_null())?;
+    payload
+        .get("pull_request")
+        .filter(|value| !value.is_null())?;
     Some(Source {
-        pull_request: number(payload, "/pull_request/number").or_else(|| number(payload, "/number")),
+        pull_request: number(payload, "/pull_request/number")
+            .or_else(|| number(payload, "/number")),
         head_repository: text(payload, "/pull_request/head/repo/full_name"),
         base_repository: text(payload, "/pull_request/base/repo/full_name")
             .or_else(|| text(payload, "/repository/full_name")),
@@ -111,7 +117,9 @@ fn of_pull_request(payload: &Value) -> Option<Source> {
 
 /// A `workflow_run` runs on the default branch, often to use what a pull request's workflow made.
 fn of_workflow_run(payload: &Value) -> Option<Source> {
-    payload.get("workflow_run").filter(|value| !value.is_null())?;
+    payload
+        .get("workflow_run")
+        .filter(|value| !value.is_null())?;
     Some(Source {
         pull_request: number(payload, "/workflow_run/pull_requests/0/number"),
         head_repository: text(payload, "/workflow_run/head_repository/full_name"),
@@ -121,7 +129,11 @@ fn of_workflow_run(payload: &Value) -> Option<Source> {
 }
 
 fn text(payload: &Value, pointer: &str) -> Option<String> {
-    payload.pointer(pointer)?.as_str().filter(|value| !value.is_empty()).map(str::to_owned)
+    payload
+        .pointer(pointer)?
+        .as_str()
+        .filter(|value| !value.is_empty())
+        .map(str::to_owned)
 }
 
 fn number(payload: &Value, pointer: &str) -> Option<u64> {

@@ -1,8 +1,8 @@
 //! Which runs go without the cache, as a control group that shows what the cache saves (pure).
 //!
-//! The choice is made for a run and an attempt at it, by a digest of both, so all jobs of a run are alike: a job that
-//! waits for others is slow or fast with them. Nothing else is in it, so whoever has the two numbers can check it, and
-//! a run that was started again is drawn again.
+//! The choice is made for a run and an attempt at it, by a digest of both, so all jobs of a run are
+//! alike: a job that waits for others is slow or fast with them. Nothing else is in it, so whoever
+//! has the two numbers can check it, and a run that was started again is drawn again.
 
 use sha2::{Digest as _, Sha256};
 
@@ -10,13 +10,17 @@ use super::context::Context;
 use super::inputs::Inputs;
 use crate::stats::event::Arm;
 
-/// The group of a step's run; none where there is no experiment. A step that must have its cache, or only asks whether
-/// there is one, is in none.
+/// The group of a step's run; none where there is no experiment. A step that must have its cache,
+/// or only asks whether there is one, is in none.
 pub fn arm(inputs: &Inputs, context: &Context) -> Option<Arm> {
     if inputs.fail_on_cache_miss || inputs.lookup_only {
         return None;
     }
-    draw(inputs.experiment, context.run_id?, context.run_attempt.unwrap_or(1))
+    draw(
+        inputs.experiment,
+        context.run_id?,
+        context.run_attempt.unwrap_or(1),
+    )
 }
 
 /// Draws a run, `percent` of them for the control group.
@@ -28,7 +32,11 @@ pub fn draw(percent: u8, run_id: u64, attempt: u32) -> Option<Arm> {
     let mut first = [0; 8];
     first.copy_from_slice(&digest[..8]);
     let drawn = u64::from_le_bytes(first) % 100;
-    Some(if drawn < u64::from(percent) { Arm::Control } else { Arm::Cached })
+    Some(if drawn < u64::from(percent) {
+        Arm::Control
+    } else {
+        Arm::Cached
+    })
 }
 
 #[cfg(test)]
@@ -38,21 +46,38 @@ mod tests {
     #[test]
     fn about_as_many_runs_as_asked_for_are_in_the_control_group() {
         for percent in [1, 10, 50, 99] {
-            let count =
-                (0..10_000).filter(|run| draw(percent, 9_000_000_000 + run, 1) == Some(Arm::Control)).count();
+            let count = (0..10_000)
+                .filter(|run| draw(percent, 9_000_000_000 + run, 1) == Some(Arm::Control))
+                .count();
             let wanted = 100 * usize::from(percent);
-            assert!(count.abs_diff(wanted) < 200, "{count} of 10,000 at {percent} percent");
+            assert!(
+                count.abs_diff(wanted) < 200,
+                "{count} of 10,000 at {percent} percent"
+            );
         }
     }
 
     #[test]
     fn the_choice_is_the_same_every_time_and_new_for_each_attempt() {
         assert_eq!(draw(0, 7, 1), None);
-        assert_eq!((draw(100, 7, 1), draw(100, 7, 2)), (Some(Arm::Control), Some(Arm::Control)));
-        // A choice that changed from one version to the next would mix the groups of runs under way.
-        let drawn: Vec<bool> = (1..=16).map(|run| draw(50, run, 1) == Some(Arm::Control)).collect();
-        let again: Vec<bool> = (1..=16).map(|run| draw(50, run, 2) == Some(Arm::Control)).collect();
+        assert_eq!(
+            (draw(100, 7, 1), draw(100, 7, 2)),
+            (Some(Arm::Control), Some(Arm::Control))
+        );
+        // A choice that changed from one version to the next would mix the groups of runs under
+        // way.
+        let drawn: Vec<bool> = (1..=16)
+            .map(|run| draw(50, run, 1) == Some(Arm::Control))
+            .collect();
+        let again: Vec<bool> = (1..=16)
+            .map(|run| draw(50, run, 2) == Some(Arm::Control))
+            .collect();
         assert_ne!(drawn, again);
-        assert_eq!(drawn, (1..=16).map(|run| draw(50, run, 1) == Some(Arm::Control)).collect::<Vec<_>>());
+        assert_eq!(
+            drawn,
+            (1..=16)
+                .map(|run| draw(50, run, 1) == Some(Arm::Control))
+                .collect::<Vec<_>>()
+        );
     }
 }

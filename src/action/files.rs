@@ -1,9 +1,10 @@
 //! The runner's files: writing outputs, state and the summary; reading the event.
 //!
-//! The files exist before the phase starts and belong to the runner's user. They are opened for appending
-//! and never created: a missing one means that its path is not this process's (act hands host paths to a
-//! container), and a new file there would be read by nobody and, in a container, belong to root. Each record
-//! is one write to a descriptor in append mode, so records of two processes do not mix.
+//! The files exist before the phase starts and belong to the runner's user. They are opened for
+//! appending and never created: a missing one means that its path is not this process's (act hands
+//! host paths to a container), and a new file there would be read by nobody and, in a container,
+//! belong to root. Each record is one write to a descriptor in append mode, so records of two
+//! processes do not mix.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
@@ -55,7 +56,9 @@ pub enum FileError {
     #[error(transparent)]
     Name(#[from] BadName),
     /// The summary would be larger than the runner takes.
-    #[error("the summary would have {size} bytes and the runner takes {SUMMARY_LIMIT}; it is not written")]
+    #[error(
+        "the summary would have {size} bytes and the runner takes {SUMMARY_LIMIT}; it is not written"
+    )]
     SummaryTooLarge {
         /// Its size with what was to be appended, in bytes.
         size: u64,
@@ -96,38 +99,66 @@ impl CommandFiles {
     /// Sets an output of the step.
     pub fn set_output(&self, name: &str, value: &str) -> Result<(), FileError> {
         let what = format!("output {name}");
-        append("GITHUB_OUTPUT", self.output.as_deref(), what, &record::record(name, value)?)
+        append(
+            "GITHUB_OUTPUT",
+            self.output.as_deref(),
+            what,
+            &record::record(name, value)?,
+        )
     }
 
     /// Saves a value for later phases of the same step; read it with [`Env::state`].
     pub fn save_state(&self, name: &str, value: &str) -> Result<(), FileError> {
         let what = format!("state {name}");
-        append("GITHUB_STATE", self.state.as_deref(), what, &record::record(name, value)?)
+        append(
+            "GITHUB_STATE",
+            self.state.as_deref(),
+            what,
+            &record::record(name, value)?,
+        )
     }
 
-    /// Adds Markdown to the step's summary, ending it with a line feed. Nothing is written when the summary
-    /// would become larger than [`SUMMARY_LIMIT`], as the runner would then drop all of it.
+    /// Adds Markdown to the step's summary, ending it with a line feed. Nothing is written when the
+    /// summary would become larger than [`SUMMARY_LIMIT`], as the runner would then drop all of it.
     pub fn append_summary(&self, markdown: &str) -> Result<(), FileError> {
         let end = if markdown.ends_with('\n') { "" } else { "\n" };
         let text = format!("{markdown}{end}");
-        let there = self.summary.as_deref().and_then(|path| fs::metadata(path).ok()).map_or(0, |m| m.len());
+        let there = self
+            .summary
+            .as_deref()
+            .and_then(|path| fs::metadata(path).ok())
+            .map_or(0, |m| m.len());
         let size = there + text.len() as u64;
         if size > SUMMARY_LIMIT {
             return Err(FileError::SummaryTooLarge { size });
         }
-        append("GITHUB_STEP_SUMMARY", self.summary.as_deref(), "the summary".into(), &text)
+        append(
+            "GITHUB_STEP_SUMMARY",
+            self.summary.as_deref(),
+            "the summary".into(),
+            &text,
+        )
     }
 }
 
-fn append(variable: &'static str, path: Option<&Path>, what: String, text: &str) -> Result<(), FileError> {
-    let Some(path) = path else { return Err(FileError::Unset { variable, what }) };
+fn append(
+    variable: &'static str,
+    path: Option<&Path>,
+    what: String,
+    text: &str,
+) -> Result<(), FileError> {
+    let Some(path) = path else {
+        return Err(FileError::Unset { variable, what });
+    };
     let path = path.to_owned();
     let opened = OpenOptions::new().append(true).open(&path);
     match opened.and_then(|mut file| file.write_all(text.as_bytes())) {
         Ok(()) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            Err(FileError::Missing { variable, path, what })
-        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(FileError::Missing {
+            variable,
+            path,
+            what,
+        }),
         Err(source) => Err(FileError::Write { path, what, source }),
     }
 }
@@ -135,6 +166,9 @@ fn append(variable: &'static str, path: Option<&Path>, what: String, text: &str)
 /// Reads and parses the event file.
 pub fn read_event(path: Option<&Path>) -> Result<Event, EventError> {
     let path = path.ok_or(EventError::Unset)?;
-    let payload = fs::read(path).map_err(|source| EventError::Read { path: path.to_owned(), source })?;
+    let payload = fs::read(path).map_err(|source| EventError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
     Event::parse(&payload)
 }

@@ -1,10 +1,10 @@
 //! Which of the repository's three actions a process is.
 //!
-//! All three run the same image with the same entrypoints, so the entrypoint's name tells the phase only.
-//! The action is told by `runs.args` in each action.yml. The runner passes these at every phase, and since
-//! action.yml has them, a step's own `with: args` is not passed in their place (actions/runner,
-//! ContainerActionHandler.cs). An environment variable would do less well: one of the same name that the
-//! job sets wins over `runs.env`.
+//! All three run the same image with the same entrypoints, so the entrypoint's name tells the phase
+//! only. The action is told by `runs.args` in each action.yml. The runner passes these at every
+//! phase, and since action.yml has them, a step's own `with: args` is not passed in their place
+//! (actions/runner, ContainerActionHandler.cs). An environment variable would do less well: one of
+//! the same name that the job sets wins over `runs.env`.
 
 use std::ffi::OsStr;
 
@@ -68,7 +68,13 @@ mod tests {
     #[test]
     fn other_arguments_are_refused_with_their_text() {
         let error = ActionKind::from_args(&["Restore"]).unwrap_err().to_string();
-        assert_eq!(error, "argument \"Restore\" names no action; use cache, restore or save, once");
-        assert_eq!(ActionKind::from_args(&["save", "x"]), Err(UnknownKind("x".into())));
+        assert_eq!(
+            error,
+            "argument \"Restore\" names no action; use cache, restore or save, once"
+        );
+        assert_eq!(
+            ActionKind::from_args(&["save", "x"]),
+            Err(UnknownKind("x".into()))
+        );
     }
 }

@@ -4,7 +4,8 @@
 //!
 //! Deciding (pure, tested as values):
 //! - [`kind`]: which of the three actions of the repository this process is
-//! - [`env`](mod@env), [`context`], [`event`]: the process environment, what the runner says in it, what the event file says
+//! - [`env`](mod@env), [`context`], [`event`]: the process environment, what the runner says in it,
+//!   what the event file says
 //! - [`inputs`]: every input, its default and its rules, from one table
 //! - [`access`]: which scopes and refs a run may read and write
 //! - [`commands`]: values to workflow commands, and outside text to harmless text
@@ -18,8 +19,8 @@
 //! - [`place`]: has a job done where its files are
 //! - [`phase`]: the phases themselves
 //!
-//! Nothing here reads the process environment: `main` takes one snapshot ([`Env`]) and hands it in, so
-//! that every rule can be tested with an environment made for the test.
+//! Nothing here reads the process environment: `main` takes one snapshot ([`Env`]) and hands it in,
+//! so that every rule can be tested with an environment made for the test.
 
 pub mod access;
 pub mod commands;

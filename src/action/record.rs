@@ -1,13 +1,14 @@
 //! Records of the runner's file commands: `GITHUB_OUTPUT`, `GITHUB_STATE`.
 //!
-//! A record is written as `name<<delimiter`, the value, and the delimiter on a line of its own. The runner
-//! reads lines up to the first that equals the delimiter, so whoever could put that line into a value could
-//! write records of their own. What makes this right is not that the delimiter is random but that it is
-//! chosen when the value is known and does not occur in it; randomness only makes the first try enough.
+//! A record is written as `name<<delimiter`, the value, and the delimiter on a line of its own. The
+//! runner reads lines up to the first that equals the delimiter, so whoever could put that line
+//! into a value could write records of their own. What makes this right is not that the delimiter
+//! is random but that it is chosen when the value is known and does not occur in it; randomness
+//! only makes the first try enough.
 //!
-//! A value comes back exactly as it was, line breaks of any kind and none at the end included: on Linux the
-//! runner ends lines at `\n` only and drops just the last one (actions/runner, FileCommandManager.cs,
-//! `EnvFileKeyValuePairs`).
+//! A value comes back exactly as it was, line breaks of any kind and none at the end included: on
+//! Linux the runner ends lines at `\n` only and drops just the last one (actions/runner,
+//! FileCommandManager.cs, `EnvFileKeyValuePairs`).
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
@@ -15,7 +16,9 @@ use thiserror::Error;
 
 /// A name that can't be written.
 #[derive(Debug, Error, PartialEq, Eq)]
-#[error("{0:?} can't be the name of an output, a state or a variable; use letters, digits, `-` and `_`")]
+#[error(
+    "{0:?} can't be the name of an output, a state or a variable; use letters, digits, `-` and `_`"
+)]
 pub struct BadName(String);
 
 /// One record, ending in a line feed.
@@ -33,7 +36,9 @@ fn with_delimiters(
         return Err(BadName(name.to_owned()));
     }
     let mut candidates = candidates.filter(|candidate| !value.contains(candidate.as_str()));
-    let delimiter = candidates.next().unwrap_or_else(|| longer_than_any_run_in(value));
+    let delimiter = candidates
+        .next()
+        .unwrap_or_else(|| longer_than_any_run_in(value));
     Ok(format!("{name}<<{delimiter}\n{value}\n{delimiter}\n"))
 }
 
@@ -45,7 +50,8 @@ fn random_delimiters() -> impl Iterator<Item = String> {
     })
 }
 
-/// For candidates that come to an end: a run of underscores that no value of this length can contain.
+/// For candidates that come to an end: a run of underscores that no value of this length can
+/// contain.
 fn longer_than_any_run_in(value: &str) -> String {
     "_".repeat(value.len() + 1)
 }
@@ -57,9 +63,17 @@ mod tests {
     #[test]
     fn a_record_is_a_heredoc_with_its_delimiter_alone_on_the_last_line() {
         let written = record("cache-hit", "a\nb").unwrap();
-        let delimiter = written.lines().next().unwrap().strip_prefix("cache-hit<<").unwrap();
+        let delimiter = written
+            .lines()
+            .next()
+            .unwrap()
+            .strip_prefix("cache-hit<<")
+            .unwrap();
         assert!(delimiter.starts_with("ghadelimiter_"));
-        assert_eq!(written, format!("cache-hit<<{delimiter}\na\nb\n{delimiter}\n"));
+        assert_eq!(
+            written,
+            format!("cache-hit<<{delimiter}\na\nb\n{delimiter}\n")
+        );
     }
 
     #[test]

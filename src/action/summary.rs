@@ -1,8 +1,9 @@
 //! The job summary: what the caches of a step did, as Markdown that GitHub renders (pure).
 //!
-//! Keys and names are anybody's text. In the summary they stand as text and nothing else: every character that Markdown
-//! or HTML gives a meaning is written as a numeric entity, which ends no cell, opens no tag and starts no link, and
-//! what a reader would not see is shown as an escape. The chart has numbers in it and no text from outside.
+//! Keys and names are anybody's text. In the summary they stand as text and nothing else: every
+//! character that Markdown or HTML gives a meaning is written as a numeric entity, which ends no
+//! cell, opens no tag and starts no link, and what a reader would not see is shown as an escape.
+//! The chart has numbers in it and no text from outside.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -76,7 +77,10 @@ fn write_all(summary: &Summary<'_>, text: &mut String) -> std::fmt::Result {
         writeln!(text, "> {}\n", plain(notice, 4 * KEY))?;
     }
     disk(summary.before, summary.after, text)?;
-    chart(&summary.trend[summary.trend.len().saturating_sub(RUNS)..], text)
+    chart(
+        &summary.trend[summary.trend.len().saturating_sub(RUNS)..],
+        text,
+    )
 }
 
 fn table(rows: &[Row], text: &mut String) -> std::fmt::Result {
@@ -100,8 +104,12 @@ fn table(rows: &[Row], text: &mut String) -> std::fmt::Result {
             cell(known, count(row.files)),
             cell(known, bytes(row.bytes)),
             cell(is_hit, bytes(row.written_bytes)),
-            row.restore_milliseconds.filter(|_| is_hit).map_or_else(|| "-".to_owned(), milliseconds),
-            row.saved.as_ref().map_or_else(|| "-".to_owned(), |saved| plain(saved, KEY)),
+            row.restore_milliseconds
+                .filter(|_| is_hit)
+                .map_or_else(|| "-".to_owned(), milliseconds),
+            row.saved
+                .as_ref()
+                .map_or_else(|| "-".to_owned(), |saved| plain(saved, KEY)),
         )?;
     }
     if rows.len() > ROWS {
@@ -120,33 +128,64 @@ fn disk(before: Option<Room>, after: Option<Disk>, text: &mut String) -> std::fm
     writeln!(
         text,
         "Disk: {} % used, {} free; the cache takes {}.\n",
-        was(after.used_percent.to_string(), before.map(|disk| disk.used_percent.to_string())),
-        was(bytes(after.free_bytes), before.map(|disk| bytes(disk.free_bytes))),
+        was(
+            after.used_percent.to_string(),
+            before.map(|disk| disk.used_percent.to_string())
+        ),
+        was(
+            bytes(after.free_bytes),
+            before.map(|disk| bytes(disk.free_bytes))
+        ),
         bytes(after.store_bytes),
     )
 }
 
 /// The colour of bars, one that shows on a light and on a dark page; Mermaid's own is nearly white.
-const BARS: &str = r##"%%{init: {"themeVariables": {"xyChart": {"plotColorPalette": "#4c8bd0"}}}}%%"##;
+const BARS: &str =
+    r##"%%{init: {"themeVariables": {"xyChart": {"plotColorPalette": "#4c8bd0"}}}}%%"##;
 
 /// The durations of the last runs. Two are no trend.
 fn chart(trend: &[Past], text: &mut String) -> std::fmt::Result {
     if trend.len() < 3 {
         return Ok(());
     }
-    let longest = trend.iter().map(|point| point.job_milliseconds).max().unwrap_or(0);
-    let (unit, milliseconds_of_unit) =
-        if longest < 180_000 { ("seconds", 1000) } else { ("minutes", 60_000) };
+    let longest = trend
+        .iter()
+        .map(|point| point.job_milliseconds)
+        .max()
+        .unwrap_or(0);
+    let (unit, milliseconds_of_unit) = if longest < 180_000 {
+        ("seconds", 1000)
+    } else {
+        ("minutes", 60_000)
+    };
     // Tenths of the unit, so that no rounding error shows.
     let tenths = |milliseconds: u64| milliseconds.saturating_mul(10) / milliseconds_of_unit;
     let number = |tenths: u64| format!("{}.{}", tenths / 10, tenths % 10);
-    let values: Vec<String> = trend.iter().map(|point| number(tenths(point.job_milliseconds))).collect();
-    let ago: Vec<String> = (1..=trend.len()).rev().map(|ago| format!("\"{}\"", ago - 1)).collect();
-    let hits = trend.iter().filter(|point| matches!(point.found, Some(Hit::Exact | Hit::Prefix))).count();
-    writeln!(text, "The last {} runs of this job, {hits} of them after a hit:\n", trend.len())?;
+    let values: Vec<String> = trend
+        .iter()
+        .map(|point| number(tenths(point.job_milliseconds)))
+        .collect();
+    let ago: Vec<String> = (1..=trend.len())
+        .rev()
+        .map(|ago| format!("\"{}\"", ago - 1))
+        .collect();
+    let hits = trend
+        .iter()
+        .filter(|point| matches!(point.found, Some(Hit::Exact | Hit::Prefix)))
+        .count();
+    writeln!(
+        text,
+        "The last {} runs of this job, {hits} of them after a hit:\n",
+        trend.len()
+    )?;
     writeln!(text, "```mermaid\n{BARS}\nxychart-beta")?;
     writeln!(text, "    x-axis \"runs ago\" [{}]", ago.join(", "))?;
-    writeln!(text, "    y-axis \"{unit}\" 0 --> {}", tenths(longest) / 10 + 1)?;
+    writeln!(
+        text,
+        "    y-axis \"{unit}\" 0 --> {}",
+        tenths(longest) / 10 + 1
+    )?;
     writeln!(text, "    bar [{}]\n```\n", values.join(", "))
 }
 
@@ -154,7 +193,8 @@ fn milliseconds(milliseconds: u64) -> String {
     took(Duration::from_millis(milliseconds))
 }
 
-/// Text that stands for itself in Markdown, in a table and between HTML tags; cut where it gets long.
+/// Text that stands for itself in Markdown, in a table and between HTML tags; cut where it gets
+/// long.
 pub fn plain(text: &str, most: usize) -> String {
     let mut safe = String::with_capacity(text.len() + 16);
     for (at, character) in text.chars().enumerate() {

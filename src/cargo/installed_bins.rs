@@ -1,8 +1,9 @@
 //! The programs that cargo installed.
 //!
-//! `bin` in a `CARGO_HOME` is also where rustup and cargo itself live, so it is never taken as a whole: cargo notes what
-//! it installed in `.crates.toml` (Cargo book, "cargo install"), and only that is saved, together with the note. It goes
-//! back only to a `CARGO_HOME` where cargo has installed nothing, so nothing that was there is replaced.
+//! `bin` in a `CARGO_HOME` is also where rustup and cargo itself live, so it is never taken as a
+//! whole: cargo notes what it installed in `.crates.toml` (Cargo book, "cargo install"), and only
+//! that is saved, together with the note. It goes back only to a `CARGO_HOME` where cargo has
+//! installed nothing, so nothing that was there is replaced.
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
@@ -30,7 +31,8 @@ pub(crate) fn is_used(cargo_home: &Path) -> Result<bool> {
     Ok(!installed(cargo_home)?.is_empty())
 }
 
-/// The roots of what cargo installed there: nothing where that is nothing, or where its note can't be understood.
+/// The roots of what cargo installed there: nothing where that is nothing, or where its note can't
+/// be understood.
 pub(crate) fn installed(cargo_home: &Path) -> Result<Vec<(Box<[u8]>, PathBuf)>> {
     let note = cargo_home.join(NOTES[0]);
     if files::stat(&note)?.is_none() {
@@ -42,16 +44,28 @@ pub(crate) fn installed(cargo_home: &Path) -> Result<Vec<(Box<[u8]>, PathBuf)>> 
     }
     let names = programs.into_iter().map(|name| format!("bin/{name}"));
     let names = names.chain(NOTES.map(str::to_owned));
-    let roots = names.filter_map(|name| Some((name.as_bytes().into(), place(name.as_bytes(), cargo_home)?)));
+    let roots = names
+        .filter_map(|name| Some((name.as_bytes().into(), place(name.as_bytes(), cargo_home)?)));
     Ok(roots.collect())
 }
 
 /// The programs that a note lists, each once.
 fn programs(note: &[u8]) -> Vec<String> {
-    let note = std::str::from_utf8(note).ok().and_then(|text| text.parse::<Table>().ok()).unwrap_or_default();
-    let packages = note.get("v1").and_then(Value::as_table).into_iter().flatten();
+    let note = std::str::from_utf8(note)
+        .ok()
+        .and_then(|text| text.parse::<Table>().ok())
+        .unwrap_or_default();
+    let packages = note
+        .get("v1")
+        .and_then(Value::as_table)
+        .into_iter()
+        .flatten();
     let lists = packages.filter_map(|(_, programs)| programs.as_array());
-    let mut programs: Vec<String> = lists.flatten().filter_map(Value::as_str).map(str::to_owned).collect();
+    let mut programs: Vec<String> = lists
+        .flatten()
+        .filter_map(Value::as_str)
+        .map(str::to_owned)
+        .collect();
     programs.sort_unstable();
     programs.dedup();
     programs
@@ -66,13 +80,18 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let names = || {
             let roots = installed(home.path()).unwrap();
-            roots.into_iter().map(|(name, _)| String::from_utf8(name.into()).unwrap()).collect::<Vec<_>>()
+            roots
+                .into_iter()
+                .map(|(name, _)| String::from_utf8(name.into()).unwrap())
+                .collect::<Vec<_>>()
         };
         assert!(names().is_empty());
-        let note =
-            "[v1]\n\"rg 14.0.0 (registry+x)\" = [\"rg\"]\n\"t 1.0.0 (path+y)\" = [\"t2\", \"../t1\"]\n";
+        let note = "[v1]\n\"rg 14.0.0 (registry+x)\" = [\"rg\"]\n\"t 1.0.0 (path+y)\" = [\"t2\", \"../t1\"]\n";
         std::fs::write(home.path().join(".crates.toml"), note).unwrap();
-        assert_eq!(names(), ["bin/rg", "bin/t2", ".crates.toml", ".crates2.json"]);
+        assert_eq!(
+            names(),
+            ["bin/rg", "bin/t2", ".crates.toml", ".crates2.json"]
+        );
         std::fs::write(home.path().join(".crates.toml"), "broken [").unwrap();
         assert!(names().is_empty());
     }
@@ -81,9 +100,20 @@ mod tests {
     fn nothing_but_programs_and_notes_has_a_place() {
         let home = Path::new("/h");
         assert_eq!(place(b"bin/rg", home), Some("/h/bin/rg".into()));
-        assert_eq!(place(b".crates2.json", home), Some("/h/.crates2.json".into()));
-        for name in ["bin", "bin/..", "bin/a/b", "/bin/a", "../bin/a", "config.toml", "credentials.toml", ""]
-        {
+        assert_eq!(
+            place(b".crates2.json", home),
+            Some("/h/.crates2.json".into())
+        );
+        for name in [
+            "bin",
+            "bin/..",
+            "bin/a/b",
+            "/bin/a",
+            "../bin/a",
+            "config.toml",
+            "credentials.toml",
+            "",
+        ] {
             assert_eq!(place(name.as_bytes(), home), None, "{name}");
         }
     }

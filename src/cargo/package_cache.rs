@@ -1,15 +1,18 @@
 //! Cargo's own lock on the registry and the git dependencies of a `CARGO_HOME`.
 //!
-//! Cargo locks two files there by flock(2) (rust-lang/cargo, `util/cache_lock.rs` and `util/flock.rs`):
-//! `.package-cache` alone while it resolves and downloads, and `.package-cache-mutate` shared for a whole build and
-//! alone while it removes what it no longer needs. Who takes both takes `.package-cache-mutate` first.
+//! Cargo locks two files there by flock(2) (rust-lang/cargo, `util/cache_lock.rs` and
+//! `util/flock.rs`): `.package-cache` alone while it resolves and downloads, and
+//! `.package-cache-mutate` shared for a whole build and alone while it removes what it no longer
+//! needs. Who takes both takes `.package-cache-mutate` first.
 //!
-//! Here both are taken in that order, the second one shared: so no cargo downloads, and none removes anything, while
-//! this process adds files or reads them, and no half crate is seen on either side. Builds of others go on, since files
-//! are only ever added or replaced by the same ones; to shut them out, too, would be to wait for their whole builds.
+//! Here both are taken in that order, the second one shared: so no cargo downloads, and none
+//! removes anything, while this process adds files or reads them, and no half crate is seen on
+//! either side. Builds of others go on, since files are only ever added or replaced by the same
+//! ones; to shut them out, too, would be to wait for their whole builds.
 //!
-//! As cargo does, locks are left out where there are none: on NFS, where asking for one may hang, on filesystems that
-//! do not know them, and in a `CARGO_HOME` that may not be written to, where nobody downloads either.
+//! As cargo does, locks are left out where there are none: on NFS, where asking for one may hang,
+//! on filesystems that do not know them, and in a `CARGO_HOME` that may not be written to, where
+//! nobody downloads either.
 
 use std::io;
 use std::path::Path;
@@ -24,8 +27,10 @@ use crate::monitor::Monitor;
 const POLL: Duration = Duration::from_millis(20);
 
 /// Taken in this order; each by its name and how it is held.
-const LOCKS: [(&str, Mode); 2] =
-    [(".package-cache-mutate", Mode::Shared), (".package-cache", Mode::Exclusive)];
+const LOCKS: [(&str, Mode); 2] = [
+    (".package-cache-mutate", Mode::Shared),
+    (".package-cache", Mode::Exclusive),
+];
 
 /// The mode that cargo makes them with, but for the umask.
 const MODE: u32 = 0o644;
@@ -38,10 +43,15 @@ pub struct PackageCache {
 }
 
 impl PackageCache {
-    /// Locks a `CARGO_HOME`, waiting at most `patience` for other programs; none if these take longer.
+    /// Locks a `CARGO_HOME`, waiting at most `patience` for other programs; none if these take
+    /// longer.
     ///
     /// Errors: the work is called off.
-    pub fn lock(cargo_home: &Path, patience: Duration, monitor: &dyn Monitor) -> Result<Option<Self>> {
+    pub fn lock(
+        cargo_home: &Path,
+        patience: Duration,
+        monitor: &dyn Monitor,
+    ) -> Result<Option<Self>> {
         let begun = Instant::now();
         let mut locks = Vec::new();
         for (name, mode) in LOCKS {
@@ -90,15 +100,26 @@ mod tests {
             Lock::try_now(file, mode).unwrap().unwrap()
         };
         let _held = held.map(lock);
-        PackageCache::lock(home.path(), SHORT, &Silent).unwrap().is_some()
+        PackageCache::lock(home.path(), SHORT, &Silent)
+            .unwrap()
+            .is_some()
     }
 
     #[test]
     fn downloads_and_removals_of_others_are_waited_for_and_builds_are_not() {
         assert!(can_lock(None));
-        assert!(!can_lock(Some((".package-cache", Mode::Exclusive))), "cargo downloads");
-        assert!(!can_lock(Some((".package-cache-mutate", Mode::Exclusive))), "cargo removes");
-        assert!(can_lock(Some((".package-cache-mutate", Mode::Shared))), "cargo builds");
+        assert!(
+            !can_lock(Some((".package-cache", Mode::Exclusive))),
+            "cargo downloads"
+        );
+        assert!(
+            !can_lock(Some((".package-cache-mutate", Mode::Exclusive))),
+            "cargo removes"
+        );
+        assert!(
+            can_lock(Some((".package-cache-mutate", Mode::Shared))),
+            "cargo builds"
+        );
     }
 
     #[test]
@@ -106,7 +127,9 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let held = PackageCache::lock(home.path(), SHORT, &Silent).unwrap();
         let attempt = |name: &str, mode| {
-            Lock::try_now(File::open(home.path().join(name)).unwrap(), mode).unwrap().is_some()
+            Lock::try_now(File::open(home.path().join(name)).unwrap(), mode)
+                .unwrap()
+                .is_some()
         };
         assert!(!attempt(".package-cache", Mode::Exclusive));
         assert!(!attempt(".package-cache-mutate", Mode::Exclusive));
@@ -119,7 +142,11 @@ mod tests {
     fn where_no_lock_can_be_made_none_is_needed() {
         let home = tempfile::tempdir().unwrap();
         let missing = home.path().join("missing");
-        assert!(PackageCache::lock(&missing, SHORT, &Silent).unwrap().is_some());
+        assert!(
+            PackageCache::lock(&missing, SHORT, &Silent)
+                .unwrap()
+                .is_some()
+        );
         assert!(!missing.exists());
     }
 

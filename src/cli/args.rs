@@ -9,7 +9,12 @@ use crate::store::entry::Kind;
 
 /// Keeps directories on this machine's disk and puts them back in milliseconds.
 #[derive(Debug, Parser)]
-#[command(name = "local-cache", version, arg_required_else_help = true, max_term_width = 100)]
+#[command(
+    name = "local-cache",
+    version,
+    arg_required_else_help = true,
+    max_term_width = 100
+)]
 pub(super) struct Arguments {
     #[command(flatten)]
     pub(super) common: Common,
@@ -59,11 +64,14 @@ pub(super) enum Command {
         after_help = "Without --keep, --max-age and --max-size the usual generations stay: of keys that are alike but for digests, dates and numbers of runs, the 5 of the registry, of git and of listed paths, and the 3 of target directories that were used last. Of the same paths no more than four times as many stay, whatever their keys.\n\nExamples:\n  local-cache prune --dry-run\n  local-cache prune --keep 5 --keep target=3 --max-age 7d --max-size 50GB"
     )]
     Prune(Prune),
-    /// Show what path patterns stand for: one path a line, relative to the current directory, in order
+    /// Show what path patterns stand for: one path a line, relative to the current directory, in
+    /// order
     #[command(after_help = "Example:\n  local-cache paths 'target/*/deps' ~/.cargo/registry")]
     Paths(Paths),
     /// Digest of files, as the expression hashFiles gives it; an empty line when nothing matches
-    #[command(after_help = "Example:\n  local-cache hash-files '**/Cargo.lock' rust-toolchain.toml")]
+    #[command(
+        after_help = "Example:\n  local-cache hash-files '**/Cargo.lock' rust-toolchain.toml"
+    )]
     HashFiles(HashFiles),
     /// Show the keys of a Cargo project's caches, with each part and where it came from
     #[command(
@@ -96,7 +104,8 @@ pub(super) enum Command {
         after_help = "The exit code is 1 when something keeps the cache from working. Run it as the user who runs jobs.\n\nExamples:\n  local-cache doctor\n  sudo -u runner local-cache doctor --workspace ~runner/actions-runner/_work/repo/repo --json"
     )]
     Doctor(super::doctor::DoctorArgs),
-    /// Take over or remove what rsync workflows kept in the cache root (`cargo/<key>`, `target/<key>`)
+    /// Take over or remove what rsync workflows kept in the cache root (`cargo/<key>`,
+    /// `target/<key>`)
     #[command(
         after_help = "What is taken over becomes an entry that a restore falls back to; the directories stay until they are removed.\n\nExamples:\n  local-cache import --dry-run\n  local-cache import --repository acme/widget --workspace ~/src/widget --job build --job test\n  local-cache import --remove"
     )]
@@ -178,7 +187,8 @@ pub(super) struct Prune {
     /// Only show what would go, and why
     #[arg(long)]
     pub(super) dry_run: bool,
-    /// Generations that stay: a number for all, or one for a kind (path, registry, git, target) such as `target=3`; may be given several times
+    /// Generations that stay: a number for all, or one for a kind (path, registry, git, target)
+    /// such as `target=3`; may be given several times
     #[arg(long, value_name = "[KIND=]COUNT", value_parser = keep)]
     pub(super) keep: Vec<Keep>,
     /// Count generations over all keys of the same paths, however much they differ
@@ -187,7 +197,8 @@ pub(super) struct Prune {
     /// Entries unused for longer go, such as `7d` or `12h`
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(super) max_age: Option<Duration>,
-    /// Entries go, the least recently used first, until the store is at most this large, such as `50GB`
+    /// Entries go, the least recently used first, until the store is at most this large, such as
+    /// `50GB`
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub(super) max_size: Option<u64>,
 }
@@ -208,7 +219,9 @@ fn keep(text: &str) -> Result<Keep, String> {
             (Some(kind.ok_or_else(unknown)?), count)
         }
     };
-    let count = count.parse().map_err(|_| format!("{count:?} is not a number of generations, such as 5"))?;
+    let count = count
+        .parse()
+        .map_err(|_| format!("{count:?} is not a number of generations, such as 5"))?;
     Ok(Keep { kind, count })
 }
 
@@ -237,7 +250,8 @@ pub(super) struct Completions {
 
 #[derive(Debug, Args)]
 pub(super) struct Key {
-    /// Directory of a Cargo workspace; may be given several times; the current directory if not given
+    /// Directory of a Cargo workspace; may be given several times; the current directory if not
+    /// given
     #[arg(long = "workspace", value_name = "DIR")]
     pub(super) workspaces: Vec<PathBuf>,
 }
@@ -275,15 +289,16 @@ pub(super) struct CargoRestore {
 pub(super) struct CargoSave {
     #[command(flatten)]
     pub(super) workspaces: CargoWorkspaces,
-    /// Move the target directories into the store afterwards, so that a restore puts them back by a rename
+    /// Move the target directories into the store afterwards, so that a restore puts them back by a
+    /// rename
     #[arg(long = "move")]
     pub(super) keep_ready: bool,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct CargoWorkspaces {
-    /// Directory of a Cargo workspace, with ` -> TARGET` after it if its target directory is elsewhere; may be given
-    /// several times; the current directory if not given
+    /// Directory of a Cargo workspace, with ` -> TARGET` after it if its target directory is
+    /// elsewhere; may be given several times; the current directory if not given
     #[arg(long = "workspace", value_name = "DIR")]
     pub(super) workspaces: Vec<String>,
 }
@@ -326,5 +341,6 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
 }
 
 fn size(text: &str) -> Result<u64, String> {
-    crate::action::inputs::size(text).ok_or_else(|| "not a size; write it like 50GB or 20 GiB".to_owned())
+    crate::action::inputs::size(text)
+        .ok_or_else(|| "not a size; write it like 50GB or 20 GiB".to_owned())
 }

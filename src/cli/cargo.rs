@@ -12,11 +12,16 @@ use crate::action::{self, Env, inputs};
 use crate::cargo::mtimes::replay::GivenBack;
 use crate::fmt::human::{bytes, things, took};
 use crate::job::{
-    Cache, Cargo, Found, Health, Job, Reply, RestoreTask, SaveTask, Saved, Subject, Task, WorkspaceLine, work,
+    Cache, Cargo, Found, Health, Job, Reply, RestoreTask, SaveTask, Saved, Subject, Task,
+    WorkspaceLine, work,
 };
 use crate::ops::path_list::Ground;
 
-pub(super) fn cargo(context: &mut Context<'_>, args: &args::Cargo, env: &Env) -> Result<Exit, Failure> {
+pub(super) fn cargo(
+    context: &mut Context<'_>,
+    args: &args::Cargo,
+    env: &Env,
+) -> Result<Exit, Failure> {
     let (workspaces, task, miss) = match &args.command {
         CargoCommand::Restore(restore) => {
             let task = RestoreTask {
@@ -26,17 +31,27 @@ pub(super) fn cargo(context: &mut Context<'_>, args: &args::Cargo, env: &Env) ->
                 lookup_only: restore.finding.lookup_only,
                 remember_as: None,
             };
-            (&restore.workspaces, Task::Restore(task), restore.finding.fail_on_cache_miss)
+            (
+                &restore.workspaces,
+                Task::Restore(task),
+                restore.finding.fail_on_cache_miss,
+            )
         }
         // Nothing was noted down, so what is there goes by the key that it has now.
         CargoCommand::Save(save) => {
-            let task = SaveTask { refresh: true, keep_ready: save.keep_ready, ..SaveTask::default() };
+            let task = SaveTask {
+                refresh: true,
+                keep_ready: save.keep_ready,
+                ..SaveTask::default()
+            };
             (&save.workspaces, Task::Save(task), false)
         }
     };
     let directory = &context.base.working_directory;
     // In a job, the directory that the action would see as the checkout.
-    let checkout = env.path("GITHUB_WORKSPACE").filter(|checkout| directory.starts_with(checkout));
+    let checkout = env
+        .path("GITHUB_WORKSPACE")
+        .filter(|checkout| directory.starts_with(checkout));
     let mut cargo = Cargo {
         workspaces: lines(context, &workspaces.workspaces)?,
         job: env.text("GITHUB_JOB").unwrap_or_default().to_owned(),
@@ -63,12 +78,18 @@ pub(super) fn cargo(context: &mut Context<'_>, args: &args::Cargo, env: &Env) ->
 
 /// The workspaces as the action reads them, seen from the current directory.
 fn lines(context: &Context<'_>, given: &[String]) -> Result<Vec<WorkspaceLine>, Failure> {
-    let text = if given.is_empty() { ".".to_owned() } else { given.join("\n") };
+    let text = if given.is_empty() {
+        ".".to_owned()
+    } else {
+        given.join("\n")
+    };
     let lines = inputs::workspaces(&text)
         .ok_or_else(|| Failure::Usage("--workspace takes `DIR` or `DIR -> TARGET`".to_owned()))?;
     let directory = &context.base.working_directory;
-    let line =
-        |line: WorkspaceLine| WorkspaceLine { root: directory.join(line.root).display().to_string(), ..line };
+    let line = |line: WorkspaceLine| WorkspaceLine {
+        root: directory.join(line.root).display().to_string(),
+        ..line
+    };
     Ok(lines.into_iter().map(line).collect())
 }
 
@@ -82,12 +103,20 @@ fn outcome(reply: &Reply, fail_on_cache_miss: bool) -> Result<Exit, Failure> {
                 .to_owned(),
         ));
     }
-    let errors: Vec<&str> = reply.caches.iter().filter_map(|cache| cache.error.as_deref()).collect();
+    let errors: Vec<&str> = reply
+        .caches
+        .iter()
+        .filter_map(|cache| cache.error.as_deref())
+        .collect();
     if !errors.is_empty() {
         return Err(Failure::Other(errors.join("; ")));
     }
     let is_miss = reply.caches.iter().all(|cache| cache.found.is_none());
-    Ok(if fail_on_cache_miss && is_miss { Exit::Miss } else { Exit::Done })
+    Ok(if fail_on_cache_miss && is_miss {
+        Exit::Miss
+    } else {
+        Exit::Done
+    })
 }
 
 fn show(context: &mut Context<'_>, reply: &Reply) -> Result<(), Failure> {
@@ -97,7 +126,9 @@ fn show(context: &mut Context<'_>, reply: &Reply) -> Result<(), Failure> {
         let _ = writeln!(text, "{}", line(cache));
     }
     if let Some(given_back) = reply.given_back {
-        let GivenBack { same, different, .. } = given_back;
+        let GivenBack {
+            same, different, ..
+        } = given_back;
         let _ = writeln!(
             text,
             "🚀 sources: {} fresh again, {} not as they were",
@@ -106,17 +137,25 @@ fn show(context: &mut Context<'_>, reply: &Reply) -> Result<(), Failure> {
         );
     }
     let caches: Vec<Value> = reply.caches.iter().map(document).collect();
-    let document = json!({ "caches": caches, "sources": reply.given_back, "warnings": reply.warnings });
+    let document =
+        json!({ "caches": caches, "sources": reply.given_back, "warnings": reply.warnings });
     context.print(&text, &document)
 }
 
 fn line(cache: &Cache) -> String {
     let Cache { name, key, .. } = cache;
-    let size = |files: &u64, size: &u64| format!("{}, {}", things(*files, "file", "files"), bytes(*size));
+    let size =
+        |files: &u64, size: &u64| format!("{}, {}", things(*files, "file", "files"), bytes(*size));
     let took = |milliseconds: &u64| took(Duration::from_millis(*milliseconds));
     match (&cache.found, &cache.saved) {
         (Some(found), _) => {
-            let Found { files, bytes: of_it, written_files, milliseconds, .. } = found;
+            let Found {
+                files,
+                bytes: of_it,
+                written_files,
+                milliseconds,
+                ..
+            } = found;
             let how = if found.exact { "exact" } else { "prefix" };
             format!(
                 "🚀 {name}: {} from {} ({how} match) in {}, {} written",
@@ -126,7 +165,15 @@ fn line(cache: &Cache) -> String {
                 things(*written_files, "file", "files")
             )
         }
-        (None, Some(Saved::Done { files, bytes: of_it, added_bytes, milliseconds })) => format!(
+        (
+            None,
+            Some(Saved::Done {
+                files,
+                bytes: of_it,
+                added_bytes,
+                milliseconds,
+            }),
+        ) => format!(
             "💾 {name}: {} saved as {key} in {}; {} added to the store",
             size(files, of_it),
             took(milliseconds),
@@ -159,7 +206,15 @@ fn document(cache: &Cache) -> Value {
             value["written-bytes"] = json!(found.written_bytes);
             value["restore-milliseconds"] = json!(found.milliseconds);
         }
-        (None, Some(Saved::Done { files, bytes, added_bytes, milliseconds })) => {
+        (
+            None,
+            Some(Saved::Done {
+                files,
+                bytes,
+                added_bytes,
+                milliseconds,
+            }),
+        ) => {
             value["saved"] = json!(true);
             value["files"] = json!(files);
             value["bytes"] = json!(bytes);

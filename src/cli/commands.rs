@@ -39,24 +39,31 @@ impl Context<'_> {
 
     fn paths(&self, lines: &[String]) -> Result<PathList, Failure> {
         let lines = lines.iter().map(|line| from_here(line, self.base));
-        let list = PathList::parse(lines, self.base).map_err(|error| Failure::Usage(error.to_string()))?;
+        let list =
+            PathList::parse(lines, self.base).map_err(|error| Failure::Usage(error.to_string()))?;
         if list.is_empty() {
-            return Err(Failure::Usage("no path is given; name at least one file or directory".to_owned()));
+            return Err(Failure::Usage(
+                "no path is given; name at least one file or directory".to_owned(),
+            ));
         }
         Ok(list)
     }
 }
 
-/// A path that leads out of the current directory, as an absolute one: GitHub's rules refuse `..`, but who types a path
-/// means what the shell would.
+/// A path that leads out of the current directory, as an absolute one: GitHub's rules refuse `..`,
+/// but who types a path means what the shell would.
 fn from_here(line: &str, base: &Base) -> String {
     let (mark, path) = line.split_at(line.len() - line.trim_start_matches('!').len());
-    let Some(mut rest) = path.strip_prefix("..").filter(|rest| rest.is_empty() || rest.starts_with('/'))
+    let Some(mut rest) = path
+        .strip_prefix("..")
+        .filter(|rest| rest.is_empty() || rest.starts_with('/'))
     else {
         return line.to_owned();
     };
     let mut from = base.working_directory.parent();
-    while let Some(further) = rest.strip_prefix("/..").filter(|rest| rest.is_empty() || rest.starts_with('/'))
+    while let Some(further) = rest
+        .strip_prefix("/..")
+        .filter(|rest| rest.is_empty() || rest.starts_with('/'))
     {
         (rest, from) = (further, from.and_then(Path::parent));
     }
@@ -66,13 +73,20 @@ fn from_here(line: &str, base: &Base) -> String {
 
 /// The command line shares its entries with everybody who uses the store with it.
 fn group(paths: &PathList) -> Group {
-    Group { scope: String::new(), git_ref: String::new(), kind: Kind::Path, paths: paths.identity() }
+    Group {
+        scope: String::new(),
+        git_ref: String::new(),
+        kind: Kind::Path,
+        paths: paths.identity(),
+    }
 }
 
 fn key(text: &str) -> Result<String, Failure> {
     let key = text.trim();
     if key.is_empty() {
-        Err(Failure::Usage("the key is empty; give one with --key".to_owned()))
+        Err(Failure::Usage(
+            "the key is empty; give one with --key".to_owned(),
+        ))
     } else {
         Ok(key.to_owned())
     }
@@ -96,7 +110,11 @@ pub(super) fn restore(context: &mut Context<'_>, args: &args::Restore) -> Result
                 key: &key,
                 restore_keys: &args.restore_keys,
                 place: &|name| paths.place(name),
-                extras: if args.mirror { Extras::Remove } else { Extras::Keep },
+                extras: if args.mirror {
+                    Extras::Remove
+                } else {
+                    Extras::Keep
+                },
                 verify: !args.finding.no_verify,
                 lookup_only: args.finding.lookup_only,
             };
@@ -105,7 +123,11 @@ pub(super) fn restore(context: &mut Context<'_>, args: &args::Restore) -> Result
     };
     let (text, json) = show::restored(found.as_ref(), &key, &context.common.cache_root);
     context.print(&text, &json)?;
-    Ok(if found.is_none() && args.finding.fail_on_cache_miss { Exit::Miss } else { Exit::Done })
+    Ok(if found.is_none() && args.finding.fail_on_cache_miss {
+        Exit::Miss
+    } else {
+        Exit::Done
+    })
 }
 
 pub(super) fn save(context: &mut Context<'_>, args: &args::Save) -> Result<Exit, Failure> {
@@ -123,7 +145,11 @@ pub(super) fn save(context: &mut Context<'_>, args: &args::Save) -> Result<Exit,
         key: &key,
         places: &roots.places,
         exclude: exclude.as_ref().map(|exclude| exclude as &_),
-        existing: if args.refresh { save::Existing::IsReplaced } else { save::Existing::Stays },
+        existing: if args.refresh {
+            save::Existing::IsReplaced
+        } else {
+            save::Existing::Stays
+        },
         allow_empty: false,
         keep_ready: args.keep_ready,
         sources: None,
@@ -155,14 +181,21 @@ pub(super) fn list(context: &mut Context<'_>) -> Result<Exit, Failure> {
 }
 
 pub(super) fn show(context: &mut Context<'_>, args: &args::Show) -> Result<Exit, Failure> {
-    let unknown =
-        || Failure::Other(format!("there is no entry {}; `local-cache list` shows all", args.entry));
+    let unknown = || {
+        Failure::Other(format!(
+            "there is no entry {}; `local-cache list` shows all",
+            args.entry
+        ))
+    };
     let store = existing(context)?.ok_or_else(unknown)?;
     let entries = maintain::list(&store, context.monitor)?;
     let by_id = |listed: &&maintain::Listed| listed.id.to_string().starts_with(&args.entry);
     let mut found: Vec<_> = entries.iter().filter(by_id).collect();
     if found.is_empty() {
-        found = entries.iter().filter(|listed| matching::is_same(&listed.entry.key, &args.entry)).collect();
+        found = entries
+            .iter()
+            .filter(|listed| matching::is_same(&listed.entry.key, &args.entry))
+            .collect();
     }
     match found.as_slice() {
         [] => Err(unknown()),
@@ -176,24 +209,33 @@ pub(super) fn show(context: &mut Context<'_>, args: &args::Show) -> Result<Exit,
             "{} entries are called {}; give more of the id of one of them: {}",
             several.len(),
             args.entry,
-            several.iter().map(|listed| listed.id.to_string()).collect::<Vec<_>>().join(", ")
+            several
+                .iter()
+                .map(|listed| listed.id.to_string())
+                .collect::<Vec<_>>()
+                .join(", ")
         ))),
     }
 }
 
 pub(super) fn verify(context: &mut Context<'_>, args: &args::Verify) -> Result<Exit, Failure> {
-    if args.repair && Store::open(&context.common.cache_root).is_err_and(|error| error.is_damage()) {
+    if args.repair && Store::open(&context.common.cache_root).is_err_and(|error| error.is_damage())
+    {
         Store::create(&context.common.cache_root)?;
     }
     let Some(store) = existing(context)? else {
-        let text = format!("✅ there is no store in {}\n", context.common.cache_root.display());
+        let text = format!(
+            "✅ there is no store in {}\n",
+            context.common.cache_root.display()
+        );
         context.print(&text, &serde_json::json!({ "entries": 0, "damaged": [] }))?;
         return Ok(Exit::Done);
     };
     let (verified, collected) = maintain::verify(&store, args.repair, context.monitor)?;
     let (text, json) = show::verified(&verified, collected.as_ref());
     context.print(&text, &json)?;
-    let is_right = collected.is_some() || (verified.damaged.is_empty() && verified.damaged_files.is_empty());
+    let is_right =
+        collected.is_some() || (verified.damaged.is_empty() && verified.damaged_files.is_empty());
     Ok(if is_right { Exit::Done } else { Exit::Failed })
 }
 
@@ -203,7 +245,11 @@ pub(super) fn prune(context: &mut Context<'_>, args: &args::Prune) -> Result<Exi
     for all in args.keep.iter().filter(|keep| keep.kind.is_none()) {
         keep.extend(Kind::ALL.map(|kind| (kind, all.count)));
     }
-    keep.extend(args.keep.iter().filter_map(|keep| Some((keep.kind?, keep.count))));
+    keep.extend(
+        args.keep
+            .iter()
+            .filter_map(|keep| Some((keep.kind?, keep.count))),
+    );
     if args.keep.is_empty() && args.max_age.is_none() && args.max_size.is_none() {
         keep.extend(Policy::USUAL);
     }
@@ -215,7 +261,10 @@ pub(super) fn prune(context: &mut Context<'_>, args: &args::Prune) -> Result<Exi
         ..Policy::default()
     };
     let pruned = match existing(context)? {
-        None => maintain::Pruned { decisions: Vec::new(), collected: None },
+        None => maintain::Pruned {
+            decisions: Vec::new(),
+            collected: None,
+        },
         Some(store) => match maintain::prune(&store, &policy, args.dry_run, context.monitor) {
             Err(error @ Error::Busy { .. }) => {
                 return Err(Failure::Other(format!(
@@ -231,13 +280,23 @@ pub(super) fn prune(context: &mut Context<'_>, args: &args::Prune) -> Result<Exi
 }
 
 pub(super) fn paths(context: &mut Context<'_>, args: &args::Paths) -> Result<Exit, Failure> {
-    let patterns =
-        Patterns::parse(&args.patterns, context.base).map_err(|error| Failure::Usage(error.to_string()))?;
-    let found = patterns.resolve(true).map_err(|error| Failure::Other(error.to_string()))?;
-    let names: Vec<PathBuf> = found.iter().map(|found| context.base.relative(&found.path)).collect();
+    let patterns = Patterns::parse(&args.patterns, context.base)
+        .map_err(|error| Failure::Usage(error.to_string()))?;
+    let found = patterns
+        .resolve(true)
+        .map_err(|error| Failure::Other(error.to_string()))?;
+    let names: Vec<PathBuf> = found
+        .iter()
+        .map(|found| context.base.relative(&found.path))
+        .collect();
     if context.common.json {
-        let names: Vec<String> = names.iter().map(|name| printable(name.as_os_str().as_bytes())).collect();
-        return context.print("", &serde_json::json!(names)).map(|()| Exit::Done);
+        let names: Vec<String> = names
+            .iter()
+            .map(|name| printable(name.as_os_str().as_bytes()))
+            .collect();
+        return context
+            .print("", &serde_json::json!(names))
+            .map(|()| Exit::Done);
     }
     for name in names {
         context.out.write_all(name.as_os_str().as_bytes())?;
@@ -246,12 +305,21 @@ pub(super) fn paths(context: &mut Context<'_>, args: &args::Paths) -> Result<Exi
     Ok(Exit::Done)
 }
 
-pub(super) fn hash_files(context: &mut Context<'_>, args: &args::HashFiles) -> Result<Exit, Failure> {
-    let Base { workspace, home, .. } = context.base;
+pub(super) fn hash_files(
+    context: &mut Context<'_>,
+    args: &args::HashFiles,
+) -> Result<Exit, Failure> {
+    let Base {
+        workspace, home, ..
+    } = context.base;
     let found = hash_files::hash_files(workspace, &args.patterns, args.follow_symbolic_links, home)
         .map_err(|error| Failure::Other(error.to_string()))?;
-    let (digest, files) = found.map_or_else(Default::default, |found| (found.to_string(), found.files()));
-    context.print(&format!("{digest}\n"), &serde_json::json!({ "digest": digest, "files": files }))?;
+    let (digest, files) =
+        found.map_or_else(Default::default, |found| (found.to_string(), found.files()));
+    context.print(
+        &format!("{digest}\n"),
+        &serde_json::json!({ "digest": digest, "files": files }),
+    )?;
     Ok(Exit::Done)
 }
 

@@ -9,15 +9,24 @@ use serde_json::{Value, json};
 use super::commands::Context;
 use super::{Exit, Failure, args};
 use crate::action::Env;
-use crate::demo::{self, CacheUse, Compiled, Error, Event, Job, JobKind, Options, Project, Report, Stored};
+use crate::demo::{
+    self, CacheUse, Compiled, Error, Event, Job, JobKind, Options, Project, Report, Stored,
+};
 use crate::fmt::human::{bytes, count, things, took};
 use crate::fmt::table::Table;
 use crate::store::key_match::Match;
 
-pub(super) fn demo(context: &mut Context<'_>, args: &args::Demo, env: &Env) -> Result<Exit, Failure> {
+pub(super) fn demo(
+    context: &mut Context<'_>,
+    args: &args::Demo,
+    env: &Env,
+) -> Result<Exit, Failure> {
     let here = &context.base.working_directory;
     let options = Options {
-        project: args.project.as_ref().map_or(Project::BuiltIn, |dir| Project::Directory(here.join(dir))),
+        project: args
+            .project
+            .as_ref()
+            .map_or(Project::BuiltIn, |dir| Project::Directory(here.join(dir))),
         parent: &here.join(env.path("TMPDIR").unwrap_or(Path::new("/tmp"))),
         keep: args.keep,
         offline: args.offline,
@@ -28,11 +37,18 @@ pub(super) fn demo(context: &mut Context<'_>, args: &args::Demo, env: &Env) -> R
     let mut tell = |event: &Event<'_>| {
         if !is_json {
             // Whoever can't be told sees no table in the end either, and that is said.
-            drop(out.write_all(line(event).as_bytes()).and_then(|()| out.flush()));
+            drop(
+                out.write_all(line(event).as_bytes())
+                    .and_then(|()| out.flush()),
+            );
         }
     };
-    let report = demo::run(&options, context.monitor, &mut tell).map_err(|error| failure(&error))?;
-    context.print(&format!("\n{}\n{}", table(&report), conclusion(&report)), &document(&report))?;
+    let report =
+        demo::run(&options, context.monitor, &mut tell).map_err(|error| failure(&error))?;
+    context.print(
+        &format!("\n{}\n{}", table(&report), conclusion(&report)),
+        &document(&report),
+    )?;
     Ok(Exit::Done)
 }
 
@@ -45,14 +61,25 @@ fn failure(error: &Error) -> Failure {
 
 fn line(event: &Event<'_>) -> String {
     match event {
-        Event::Ready { project, cargo, directory } => {
-            format!("🔍 {project}, built by {cargo}, all of it in {}\n", directory.display())
+        Event::Ready {
+            project,
+            cargo,
+            directory,
+        } => {
+            format!(
+                "🔍 {project}, built by {cargo}, all of it in {}\n",
+                directory.display()
+            )
         }
         Event::Job(kind) => format!("\n{}\n", title(*kind)),
         Event::Missed => "💿 nothing is cached yet\n".to_owned(),
         Event::Restored(caches, duration) => {
             let restored = |of_it: &CacheUse| of_it.restored.map(|(_, stored)| stored);
-            format!("🚀 restored in {}: {}\n", took(*duration), list(caches, restored))
+            format!(
+                "🚀 restored in {}: {}\n",
+                took(*duration),
+                list(caches, restored)
+            )
         }
         Event::Fetching => "🔍 fetching crates\n".to_owned(),
         Event::Building => "🔍 building\n".to_owned(),
@@ -67,7 +94,11 @@ fn line(event: &Event<'_>) -> String {
             "✅ nothing changed, so nothing is saved\n".to_owned()
         }
         Event::Saved(caches, duration) => {
-            format!("💾 saved in {}: {}\n", took(*duration), list(caches, |of_it| of_it.saved))
+            format!(
+                "💾 saved in {}: {}\n",
+                took(*duration),
+                list(caches, |of_it| of_it.saved)
+            )
         }
         Event::Removed(path) => format!("\n🧹 removed {}\n", path.display()),
         Event::Kept(path) => format!("\n💾 kept {}\n", path.display()),
@@ -84,15 +115,25 @@ fn title(kind: JobKind) -> &'static str {
 
 /// The caches with what was restored or saved of them, in one line.
 fn list(caches: &[CacheUse], of: impl Fn(&CacheUse) -> Option<Stored>) -> String {
-    let filled =
-        caches.iter().filter_map(|cache| Some((cache, of(cache).filter(|stored| stored.files > 0)?)));
-    let parts: Vec<String> =
-        filled.map(|(cache, stored)| format!("{} ({})", cache.name, size(stored))).collect();
-    if parts.is_empty() { "nothing is needed".to_owned() } else { parts.join(", ") }
+    let filled = caches
+        .iter()
+        .filter_map(|cache| Some((cache, of(cache).filter(|stored| stored.files > 0)?)));
+    let parts: Vec<String> = filled
+        .map(|(cache, stored)| format!("{} ({})", cache.name, size(stored)))
+        .collect();
+    if parts.is_empty() {
+        "nothing is needed".to_owned()
+    } else {
+        parts.join(", ")
+    }
 }
 
 fn size(stored: Stored) -> String {
-    format!("{}, {}", things(stored.files, "file", "files"), bytes(stored.bytes))
+    format!(
+        "{}, {}",
+        things(stored.files, "file", "files"),
+        bytes(stored.bytes)
+    )
 }
 
 fn table(report: &Report) -> Table {
@@ -110,21 +151,43 @@ fn table(report: &Report) -> Table {
     row("save", &|job| step(job.save));
     row("total", &|job| took(job.total()));
     let caches = |job: &Job, cell: &dyn Fn() -> String| {
-        if job.kind.uses_cache() { cell() } else { "-".to_owned() }
+        if job.kind.uses_cache() {
+            cell()
+        } else {
+            "-".to_owned()
+        }
     };
-    row("cache hits", &|job| caches(job, &|| format!("{} of {}", job.hits(), saved_caches(fresh))));
-    row("files restored", &|job| caches(job, &|| count(job.restored().files)));
-    row("bytes restored", &|job| caches(job, &|| bytes(job.restored().bytes)));
-    row("files saved", &|job| caches(job, &|| count(job.saved().files)));
-    row("bytes saved", &|job| caches(job, &|| bytes(job.saved().bytes)));
-    row("dependencies compiled", &|job| count(job.compiled.dependencies));
+    row("cache hits", &|job| {
+        caches(job, &|| {
+            format!("{} of {}", job.hits(), saved_caches(fresh))
+        })
+    });
+    row("files restored", &|job| {
+        caches(job, &|| count(job.restored().files))
+    });
+    row("bytes restored", &|job| {
+        caches(job, &|| bytes(job.restored().bytes))
+    });
+    row("files saved", &|job| {
+        caches(job, &|| count(job.saved().files))
+    });
+    row("bytes saved", &|job| {
+        caches(job, &|| bytes(job.saved().bytes))
+    });
+    row("dependencies compiled", &|job| {
+        count(job.compiled.dependencies)
+    });
     row("own crates compiled", &|job| count(job.compiled.own));
     table
 }
 
 /// How many caches there were to find: a project without dependencies has no registry.
 fn saved_caches(fresh: &Job) -> usize {
-    fresh.caches.iter().filter(|cache| cache.saved.is_some()).count()
+    fresh
+        .caches
+        .iter()
+        .filter(|cache| cache.saved.is_some())
+        .count()
 }
 
 /// One sentence on what the table shows.
@@ -144,15 +207,28 @@ fn conclusion(report: &Report) -> String {
     let _ = match (dependencies, all) {
         (_, 0) => write!(text, "there are no dependencies"),
         (0, 1) => write!(text, "its dependency is not compiled again"),
-        (0, _) => write!(text, "none of its {} dependencies is compiled again", count(all)),
-        _ => write!(text, "{} of its {} dependencies are compiled again", count(dependencies), count(all)),
+        (0, _) => write!(
+            text,
+            "none of its {} dependencies is compiled again",
+            count(all)
+        ),
+        _ => write!(
+            text,
+            "{} of its {} dependencies are compiled again",
+            count(dependencies),
+            count(all)
+        ),
     };
     let again = if all == 0 { " compiled again" } else { "" };
     let _ = match own {
         0 if all == 0 => writeln!(text, ", and nothing of its own is{again}"),
         0 => writeln!(text, ", and nothing of its own either"),
         1 => writeln!(text, "; 1 crate of its own is{again}"),
-        _ => writeln!(text, "; {} of its own are{again}", things(own, "crate", "crates")),
+        _ => writeln!(
+            text,
+            "; {} of its own are{again}",
+            things(own, "crate", "crates")
+        ),
     };
     if report.offline {
         text.push_str("   (offline: crates are copied, not downloaded, so fetching without the cache is faster than it would be)\n");

@@ -18,7 +18,11 @@ pub(super) struct DoctorArgs {
     workspace: Option<PathBuf>,
 }
 
-pub(super) fn doctor(context: &mut Context<'_>, args: &DoctorArgs, env: &Env) -> Result<Exit, Failure> {
+pub(super) fn doctor(
+    context: &mut Context<'_>,
+    args: &DoctorArgs,
+    env: &Env,
+) -> Result<Exit, Failure> {
     let directory = &context.base.working_directory;
     let asked = Asked {
         cache_root: directory.join(&context.common.cache_root),
@@ -27,31 +31,62 @@ pub(super) fn doctor(context: &mut Context<'_>, args: &DoctorArgs, env: &Env) ->
             .as_ref()
             .map_or_else(|| directory.clone(), |workspace| directory.join(workspace)),
         home: context.base.home.clone(),
-        env: env.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        env: env
+            .iter()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect(),
     };
     let findings = examine(&asked);
     let worst = worst(&findings);
     let json = json!({ "status": worst, "checks": findings });
     context.print(&text(&findings), &json)?;
-    Ok(if worst == Status::Problem { Exit::Failed } else { Exit::Done })
+    Ok(if worst == Status::Problem {
+        Exit::Failed
+    } else {
+        Exit::Done
+    })
 }
 
 fn text(findings: &[Finding]) -> String {
     let mut text = String::new();
-    let width = findings.iter().map(|finding| finding.check.len()).max().unwrap_or_default();
-    for Finding { check, status, found, advice } in findings {
+    let width = findings
+        .iter()
+        .map(|finding| finding.check.len())
+        .max()
+        .unwrap_or_default();
+    for Finding {
+        check,
+        status,
+        found,
+        advice,
+    } in findings
+    {
         let mark = match status {
             Status::Ok => "✅",
             Status::Warning => "⚠️",
             Status::Problem => "❌",
         };
         // Writing to a string does not fail.
-        let _ = writeln!(text, "{mark} {check:width$}  {}", super::show::one_line(found));
+        let _ = writeln!(
+            text,
+            "{mark} {check:width$}  {}",
+            super::show::one_line(found)
+        );
         if let Some(advice) = advice {
-            let _ = writeln!(text, "   {:width$}  → {}", "", super::show::one_line(advice));
+            let _ = writeln!(
+                text,
+                "   {:width$}  → {}",
+                "",
+                super::show::one_line(advice)
+            );
         }
     }
-    let count = |wanted: Status| findings.iter().filter(|finding| finding.status == wanted).count() as u64;
+    let count = |wanted: Status| {
+        findings
+            .iter()
+            .filter(|finding| finding.status == wanted)
+            .count() as u64
+    };
     let _ = writeln!(
         text,
         "\n{}, {}",

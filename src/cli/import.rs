@@ -30,7 +30,8 @@ pub(super) struct ImportArgs {
     /// Branch that the entries are for: all branches fall back to those of the default branch
     #[arg(long, value_name = "BRANCH", default_value = "main")]
     branch: String,
-    /// Job whose target directories they are to stand in for, by its id in the workflow; may be given several times
+    /// Job whose target directories they are to stand in for, by its id in the workflow; may be
+    /// given several times
     #[arg(long = "job", value_name = "ID")]
     jobs: Vec<String>,
     /// The Cargo project whose keys they are to stand in for; the current directory if not given
@@ -38,8 +39,15 @@ pub(super) struct ImportArgs {
     workspace: Option<PathBuf>,
 }
 
-pub(super) fn import(context: &mut Context<'_>, args: &ImportArgs, env: &Env) -> Result<Exit, Failure> {
-    let root = context.base.working_directory.join(&context.common.cache_root);
+pub(super) fn import(
+    context: &mut Context<'_>,
+    args: &ImportArgs,
+    env: &Env,
+) -> Result<Exit, Failure> {
+    let root = context
+        .base
+        .working_directory
+        .join(&context.common.cache_root);
     let sized = find_sized(&root, args.repository.as_deref())?;
     // The sizes come first, whatever follows.
     if !context.common.json {
@@ -48,7 +56,9 @@ pub(super) fn import(context: &mut Context<'_>, args: &ImportArgs, env: &Env) ->
     let done = if args.dry_run || sized.is_empty() {
         Vec::new()
     } else if args.remove {
-        sized.iter().try_for_each(|(foreign, _)| import::remove(&root, foreign))?;
+        sized
+            .iter()
+            .try_for_each(|(foreign, _)| import::remove(&root, foreign))?;
         Vec::new()
     } else {
         take_over(context, args, env, &sized)?
@@ -61,7 +71,11 @@ pub(super) fn import(context: &mut Context<'_>, args: &ImportArgs, env: &Env) ->
         (_, true) => format!("🧹 removed {count}, {} given back\n", bytes(total)),
         _ => format!(
             "💾 {} saved from {count}; `local-cache import --remove` removes the directories\n",
-            things(done.iter().filter(|done| done["saved"] == true).count() as u64, "entry", "entries")
+            things(
+                done.iter().filter(|done| done["saved"] == true).count() as u64,
+                "entry",
+                "entries"
+            )
         ),
     };
     let directories: Vec<Value> = sized
@@ -80,8 +94,8 @@ pub(super) fn import(context: &mut Context<'_>, args: &ImportArgs, env: &Env) ->
     Ok(Exit::Done)
 }
 
-/// The directories of a repository, or of all, with their sizes. The newest comes last: it is taken over last, and so
-/// found first.
+/// The directories of a repository, or of all, with their sizes. The newest comes last: it is taken
+/// over last, and so found first.
 fn find_sized(root: &Path, repository: Option<&str>) -> Result<Vec<(Foreign, u64)>, Failure> {
     let is_meant = |foreign: &Foreign| {
         let other = &foreign.repository;
@@ -94,13 +108,20 @@ fn find_sized(root: &Path, repository: Option<&str>) -> Result<Vec<(Foreign, u64
         sized.push((modified, foreign, size));
     }
     sized.sort();
-    Ok(sized.into_iter().map(|(_, foreign, size)| (foreign, size)).collect())
+    Ok(sized
+        .into_iter()
+        .map(|(_, foreign, size)| (foreign, size))
+        .collect())
 }
 
 fn table(sized: &[(Foreign, u64)]) -> String {
     let mut table = Table::new(["repository", "holds", "size", "key"]).right([2]);
     for (foreign, size) in sized {
-        let repository = if foreign.repository.is_empty() { "-" } else { &foreign.repository };
+        let repository = if foreign.repository.is_empty() {
+            "-"
+        } else {
+            &foreign.repository
+        };
         table.row([
             one_line(repository),
             foreign.holds.directory().to_owned(),
@@ -108,7 +129,11 @@ fn table(sized: &[(Foreign, u64)]) -> String {
             one_line(&foreign.key),
         ]);
     }
-    if table.is_empty() { String::new() } else { format!("{table}\n") }
+    if table.is_empty() {
+        String::new()
+    } else {
+        format!("{table}\n")
+    }
 }
 
 fn take_over(
@@ -118,12 +143,19 @@ fn take_over(
     sized: &[(Foreign, u64)],
 ) -> Result<Vec<Value>, Failure> {
     let directory = &context.base.working_directory;
-    let workspace = args.workspace.as_ref().map_or_else(|| directory.clone(), |path| directory.join(path));
+    let workspace = args
+        .workspace
+        .as_ref()
+        .map_or_else(|| directory.clone(), |path| directory.join(path));
     let jobs = jobs(context, args, env, &workspace);
     let home = Some(context.base.home.as_path()).filter(|home| home.is_absolute());
     let mut done = Vec::new();
     for (foreign, _) in sized {
-        let scope = args.repository.as_deref().unwrap_or(&foreign.repository).to_ascii_lowercase();
+        let scope = args
+            .repository
+            .as_deref()
+            .unwrap_or(&foreign.repository)
+            .to_ascii_lowercase();
         if !scope.contains('/') {
             return Err(Failure::Usage(format!(
                 "nothing says whose {} is; name the repository with --repository OWNER/NAME",
@@ -133,7 +165,13 @@ fn take_over(
         let area = (scope, format!("refs/heads/{}", args.branch));
         let mut caches = Vec::new();
         for job in &jobs {
-            caches.extend(adopt(job, foreign, &area, &Ground::local(home), context.monitor)?);
+            caches.extend(adopt(
+                job,
+                foreign,
+                &area,
+                &Ground::local(home),
+                context.monitor,
+            )?);
         }
         if caches.is_empty() {
             return Err(Failure::Other(format!(
@@ -151,8 +189,8 @@ fn take_over(
     Ok(done)
 }
 
-/// The jobs that the entries are to stand in for. A job's id is a part of the keys of target directories, so each needs
-/// entries of its own.
+/// The jobs that the entries are to stand in for. A job's id is a part of the keys of target
+/// directories, so each needs entries of its own.
 fn jobs(context: &Context<'_>, args: &ImportArgs, env: &Env, workspace: &Path) -> Vec<Job> {
     let ids = if args.jobs.is_empty() {
         vec![env.text("GITHUB_JOB").unwrap_or_default().to_owned()]
@@ -160,10 +198,17 @@ fn jobs(context: &Context<'_>, args: &ImportArgs, env: &Env, workspace: &Path) -
         args.jobs.clone()
     };
     let job = |id| {
-        let mut cargo = Cargo { job: id, only_projects: true, ..Cargo::default() };
+        let mut cargo = Cargo {
+            job: id,
+            only_projects: true,
+            ..Cargo::default()
+        };
         cargo.add_env(env.iter(), true);
         Job {
-            cache_root: context.base.working_directory.join(&context.common.cache_root),
+            cache_root: context
+                .base
+                .working_directory
+                .join(&context.common.cache_root),
             workspace: workspace.to_owned(),
             subject: Subject::Cargo(Box::new(cargo)),
             task: Task::Restore(RestoreTask::default()),

@@ -1,4 +1,5 @@
-//! `local-cache key`: the computed keys of a Cargo project's caches, and why they are what they are.
+//! `local-cache key`: the computed keys of a Cargo project's caches, and why they are what they
+//! are.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -18,19 +19,34 @@ use crate::glob::Base;
 pub(super) fn key(context: &mut Context<'_>, args: &args::Key, env: &Env) -> Result<Exit, Failure> {
     let directory = &context.base.working_directory;
     // In a job, the directory that the action would see as the checkout.
-    let checkout = env.path("GITHUB_WORKSPACE").filter(|checkout| directory.starts_with(checkout));
-    let variables = env.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let checkout = env
+        .path("GITHUB_WORKSPACE")
+        .filter(|checkout| directory.starts_with(checkout));
+    let variables = env
+        .iter()
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
     let mut asked = Asked::new(variables, &context.base.home, checkout.unwrap_or(directory));
     let here = [std::path::PathBuf::from(".")];
-    let roots = if args.workspaces.is_empty() { &here[..] } else { &args.workspaces };
+    let roots = if args.workspaces.is_empty() {
+        &here[..]
+    } else {
+        &args.workspaces
+    };
     asked.workspaces = roots
         .iter()
-        .map(|root| WorkspaceAsked { root: directory.join(root).components().collect(), target: None })
+        .map(|root| WorkspaceAsked {
+            root: directory.join(root).components().collect(),
+            target: None,
+        })
         .collect();
     let found = keys(&gather(&asked));
     if found.target.is_empty() {
-        let roots: Vec<String> =
-            asked.workspaces.iter().map(|asked| asked.root.display().to_string()).collect();
+        let roots: Vec<String> = asked
+            .workspaces
+            .iter()
+            .map(|asked| asked.root.display().to_string())
+            .collect();
         return Err(Failure::Other(format!(
             "there is neither a Cargo.toml nor a Cargo.lock in {}; name a Cargo project with --workspace",
             roots.join(" or ")
@@ -50,7 +66,9 @@ fn text(keys: &Keys, base: &Base) -> String {
     explain(&mut text, "git", &keys.git, base);
     for target in &keys.target {
         let directories = std::iter::once(&target.directory).chain(&target.builds);
-        let directories: Vec<String> = directories.map(|directory| shown(directory, base)).collect();
+        let directories: Vec<String> = directories
+            .map(|directory| shown(directory, base))
+            .collect();
         explain(&mut text, &directories.join(" and "), &target.key, base);
     }
     text
@@ -59,7 +77,12 @@ fn text(keys: &Keys, base: &Base) -> String {
 fn explain(text: &mut String, of: &str, key: &Key, base: &Base) {
     let mut table = Table::new(["part", "value", "in", "from"]);
     for part in &key.parts {
-        table.row([part.name.clone(), short(&part.value), piece(part.piece).to_owned(), from(part, base)]);
+        table.row([
+            part.name.clone(),
+            short(&part.value),
+            piece(part.piece).to_owned(),
+            from(part, base),
+        ]);
     }
     if !text.is_empty() {
         text.push('\n');
@@ -91,7 +114,11 @@ fn short(value: &str) -> String {
     if is_digest {
         return value[..16].to_owned();
     }
-    let mut letters: String = value.chars().take(SHOWN).flat_map(char::escape_debug).collect();
+    let mut letters: String = value
+        .chars()
+        .take(SHOWN)
+        .flat_map(char::escape_debug)
+        .collect();
     if value.chars().nth(SHOWN).is_some() {
         letters.push('…');
     }
@@ -116,7 +143,11 @@ fn from(part: &Part, base: &Base) -> String {
 /// A path from the current directory or from home, where it is below them.
 fn shown(path: &Path, base: &Base) -> String {
     if let Ok(below) = path.strip_prefix(&base.working_directory) {
-        return if below.as_os_str().is_empty() { ".".to_owned() } else { below.display().to_string() };
+        return if below.as_os_str().is_empty() {
+            ".".to_owned()
+        } else {
+            below.display().to_string()
+        };
     }
     match path.strip_prefix(&base.home) {
         Ok(below) if base.home.is_absolute() => format!("~/{}", below.display()),
@@ -130,10 +161,16 @@ fn document(keys: &Keys) -> Value {
         .iter()
         .map(|target| {
             let mut value = key_document(&target.key);
-            let workspaces = target.workspaces.iter().map(|asked| asked.root.display().to_string());
+            let workspaces = target
+                .workspaces
+                .iter()
+                .map(|asked| asked.root.display().to_string());
             value["workspaces"] = workspaces.collect();
             value["directory"] = json!(target.directory.display().to_string());
-            let builds = target.builds.iter().map(|build| build.display().to_string());
+            let builds = target
+                .builds
+                .iter()
+                .map(|build| build.display().to_string());
             value["build-directories"] = builds.collect();
             value
         })

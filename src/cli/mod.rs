@@ -51,7 +51,14 @@ pub struct Surroundings<'a> {
 
 /// Runs a command.
 pub fn run(surroundings: Surroundings<'_>) -> Exit {
-    let Surroundings { arguments, env, working_directory, is_terminal, out, err } = surroundings;
+    let Surroundings {
+        arguments,
+        env,
+        working_directory,
+        is_terminal,
+        out,
+        err,
+    } = surroundings;
     let arguments = match parse(arguments) {
         Ok(arguments) => arguments,
         Err(error) => return usage(&error, out, err),
@@ -65,7 +72,12 @@ pub fn run(surroundings: Surroundings<'_>) -> Exit {
     {
         log::debug!("signals can't be caught, so one ends the program at once");
     }
-    let mut context = commands::Context { common: &arguments.common, base: &base, monitor: &progress, out };
+    let mut context = commands::Context {
+        common: &arguments.common,
+        base: &base,
+        monitor: &progress,
+        out,
+    };
     let result = match &arguments.command {
         Command::Restore(restore) => commands::restore(&mut context, restore),
         Command::Save(save) => commands::save(&mut context, save),
@@ -80,8 +92,17 @@ pub fn run(surroundings: Surroundings<'_>) -> Exit {
         Command::Completions(completions) => {
             // Into memory first: where nobody reads on, the generator panics.
             let mut text = Vec::new();
-            clap_complete::generate(completions.shell, &mut Arguments::command(), "local-cache", &mut text);
-            context.out.write_all(&text).map(|()| Exit::Done).map_err(Failure::from)
+            clap_complete::generate(
+                completions.shell,
+                &mut Arguments::command(),
+                "local-cache",
+                &mut text,
+            );
+            context
+                .out
+                .write_all(&text)
+                .map(|()| Exit::Done)
+                .map_err(Failure::from)
         }
         Command::Man => {
             let rendered = clap_mangen::Man::new(Arguments::command()).render(context.out);
@@ -103,14 +124,20 @@ pub fn run(surroundings: Surroundings<'_>) -> Exit {
     })
 }
 
-/// Runs a phase of the action; the entrypoints of the image, `/pre`, `/main` and `/post`, are this too.
-fn run_action(context: &mut commands::Context<'_>, args: &args::Action, env: &Env) -> Result<Exit, Failure> {
+/// Runs a phase of the action; the entrypoints of the image, `/pre`, `/main` and `/post`, are this
+/// too.
+fn run_action(
+    context: &mut commands::Context<'_>,
+    args: &args::Action,
+    env: &Env,
+) -> Result<Exit, Failure> {
     let phase = match args.phase {
         args::Phase::Pre => Phase::Pre,
         args::Phase::Main => Phase::Main,
         args::Phase::Post => Phase::Post,
     };
-    let kind = ActionKind::from_args(&[&args.kind]).map_err(|error| Failure::Usage(error.to_string()))?;
+    let kind =
+        ActionKind::from_args(&[&args.kind]).map_err(|error| Failure::Usage(error.to_string()))?;
     let run = panic::AssertUnwindSafe(|| phase::run(phase, kind, env, context.out));
     match panic::catch_unwind(run) {
         Ok(Verdict::Passed) => Ok(Exit::Done),
@@ -118,7 +145,11 @@ fn run_action(context: &mut commands::Context<'_>, args: &args::Action, env: &En
         // A fault of the cache is no reason for a job to fail.
         Err(_) => {
             let text = "local-cache has a fault and gave up; please report the lines above";
-            writeln!(context.out, "{}", workflow::warning(&Annotation::new(text).title("local-cache")))?;
+            writeln!(
+                context.out,
+                "{}",
+                workflow::warning(&Annotation::new(text).title("local-cache"))
+            )?;
             Ok(Exit::Done)
         }
     }
@@ -179,7 +210,8 @@ impl std::fmt::Display for Failure {
             Self::Store(error) => f.write_str(&show::one_line(&error.line())),
             Self::Program(text, said) => {
                 f.write_str(&show::one_line(text))?;
-                said.iter().try_for_each(|line| write!(f, "\n  | {}", show::one_line(line)))
+                said.iter()
+                    .try_for_each(|line| write!(f, "\n  | {}", show::one_line(line)))
             }
         }
     }
@@ -205,9 +237,14 @@ mod tests {
     fn help_texts_begin_with_a_capital_and_have_no_full_stop() {
         fn check(command: &clap::Command) {
             let about = command.get_about().map(ToString::to_string).into_iter();
-            let helps = command.get_arguments().filter_map(|arg| arg.get_help().map(ToString::to_string));
+            let helps = command
+                .get_arguments()
+                .filter_map(|arg| arg.get_help().map(ToString::to_string));
             for help in about.chain(helps) {
-                assert!(help.starts_with(|first: char| !first.is_lowercase()), "{help}");
+                assert!(
+                    help.starts_with(|first: char| !first.is_lowercase()),
+                    "{help}"
+                );
                 assert!(!help.ends_with('.'), "{help}");
             }
             command.get_subcommands().for_each(check);

@@ -16,12 +16,19 @@ pub(super) struct Progress {
 
 impl Progress {
     pub(super) fn new(is_terminal: bool) -> Self {
-        let target = if is_terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let target = if is_terminal {
+            ProgressDrawTarget::stderr()
+        } else {
+            ProgressDrawTarget::hidden()
+        };
         let bar = ProgressBar::with_draw_target(Some(0), target);
         if let Ok(style) = ProgressStyle::with_template("{msg:10} {bar:40} {bytes}/{total_bytes}") {
             bar.set_style(style);
         }
-        Self { bar, interrupted: Arc::default() }
+        Self {
+            bar,
+            interrupted: Arc::default(),
+        }
     }
 
     /// What is set when the work is to end.

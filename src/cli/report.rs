@@ -41,12 +41,19 @@ pub(super) fn report(context: &mut Context<'_>, args: &ReportArgs) -> Result<Exi
                 kind: listed.entry.group.kind.to_string(),
                 key: listed.entry.key,
                 bytes,
-                used: format!("{} ago", age(Duration::from_secs(u64::try_from(seconds).unwrap_or_default()))),
+                used: format!(
+                    "{} ago",
+                    age(Duration::from_secs(
+                        u64::try_from(seconds).unwrap_or_default()
+                    ))
+                ),
             }
         })
         .collect();
-    let made =
-        humantime::format_rfc3339_seconds(now.into()).to_string().replace('T', " ").replace('Z', " UTC");
+    let made = humantime::format_rfc3339_seconds(now.into())
+        .to_string()
+        .replace('T', " ")
+        .replace('Z', " UTC");
     let page = page(&stats, &held, &made);
     if args.html.as_os_str() == "-" {
         context.out.write_all(page.as_bytes())?;
@@ -54,7 +61,14 @@ pub(super) fn report(context: &mut Context<'_>, args: &ReportArgs) -> Result<Exi
     }
     let path = context.base.working_directory.join(&args.html);
     files::replace(&path, page.as_bytes())?;
-    let text = format!("✅ wrote {}, {}\n", path.display(), bytes(page.len() as u64));
-    context.print(&text, &json!({ "file": path.display().to_string(), "bytes": page.len() }))?;
+    let text = format!(
+        "✅ wrote {}, {}\n",
+        path.display(),
+        bytes(page.len() as u64)
+    );
+    context.print(
+        &text,
+        &json!({ "file": path.display().to_string(), "bytes": page.len() }),
+    )?;
     Ok(Exit::Done)
 }

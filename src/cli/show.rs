@@ -26,19 +26,34 @@ type Shown = (String, Value);
 
 pub(super) fn restored(found: Option<&Restored>, key: &str, root: &Path) -> Shown {
     let Some(found) = found else {
-        let text = format!("💿 nothing found for the key {} in {}\n", one_line(key), root.display());
-        return (text, json!({ "cache-hit": "miss", "cache-primary-key": key }));
+        let text = format!(
+            "💿 nothing found for the key {} in {}\n",
+            one_line(key),
+            root.display()
+        );
+        return (
+            text,
+            json!({ "cache-hit": "miss", "cache-primary-key": key }),
+        );
     };
     let how = match found.matched {
         Match::Exact => "exact",
         Match::Prefix => "prefix",
     };
     let entry = &found.entry;
-    let size = format!("{}, {}", things(entry.files, "file", "files"), bytes(entry.bytes));
+    let size = format!(
+        "{}, {}",
+        things(entry.files, "file", "files"),
+        bytes(entry.bytes)
+    );
     let mut text = match found.applied {
         None => format!("🔍 found {} ({how} match): {size}\n", one_line(&entry.key)),
         Some(_) => {
-            format!("🚀 restored {} ({how} match) in {}: {size}\n", one_line(&entry.key), took(found.took))
+            format!(
+                "🚀 restored {} ({how} match) in {}: {size}\n",
+                one_line(&entry.key),
+                took(found.took)
+            )
         }
     };
     let mut json = json!({
@@ -80,14 +95,23 @@ pub(super) fn restored(found: Option<&Restored>, key: &str, root: &Path) -> Show
 }
 
 fn milliseconds(duration: Duration) -> Value {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).into()
+    u64::try_from(duration.as_millis())
+        .unwrap_or(u64::MAX)
+        .into()
 }
 
 pub(super) fn saved(outcome: &Outcome, key: &str) -> Shown {
     let shown = one_line(key);
     match outcome {
         Outcome::Saved(saved) => {
-            let Saved { id, entry, reused_files, reused_bytes, left_out, took: duration } = &**saved;
+            let Saved {
+                id,
+                entry,
+                reused_files,
+                reused_bytes,
+                left_out,
+                took: duration,
+            } = &**saved;
             let mut text = format!(
                 "💾 saved {shown} in {}: {}, {}; {} added to the store\n",
                 took(*duration),
@@ -96,7 +120,11 @@ pub(super) fn saved(outcome: &Outcome, key: &str) -> Shown {
                 bytes(entry.added_bytes)
             );
             if *left_out > 0 {
-                let _ = writeln!(text, "⚠️ {} left out", things(*left_out, "file was", "files were"));
+                let _ = writeln!(
+                    text,
+                    "⚠️ {} left out",
+                    things(*left_out, "file was", "files were")
+                );
             }
             let json = json!({
                 "saved": true,
@@ -112,10 +140,16 @@ pub(super) fn saved(outcome: &Outcome, key: &str) -> Shown {
             });
             (text, json)
         }
-        Outcome::Exists => {
-            not_saved(key, "exists", &format!("✅ {shown} is saved already; --refresh replaces it\n"))
-        }
-        Outcome::Unchanged => not_saved(key, "unchanged", &format!("✅ {shown} is saved as it is already\n")),
+        Outcome::Exists => not_saved(
+            key,
+            "exists",
+            &format!("✅ {shown} is saved already; --refresh replaces it\n"),
+        ),
+        Outcome::Unchanged => not_saved(
+            key,
+            "unchanged",
+            &format!("✅ {shown} is saved as it is already\n"),
+        ),
         Outcome::InProgress => not_saved(
             key,
             "in-progress",
@@ -126,18 +160,30 @@ pub(super) fn saved(outcome: &Outcome, key: &str) -> Shown {
 }
 
 fn not_saved(key: &str, reason: &str, text: &str) -> Shown {
-    (text.to_owned(), json!({ "saved": false, "key": key, "reason": reason }))
+    (
+        text.to_owned(),
+        json!({ "saved": false, "key": key, "reason": reason }),
+    )
 }
 
 fn ago(time: Timestamp) -> String {
     let seconds = Timestamp::now().seconds.saturating_sub(time.seconds);
-    age(Duration::from_secs(u64::try_from(seconds).unwrap_or_default()))
+    age(Duration::from_secs(
+        u64::try_from(seconds).unwrap_or_default(),
+    ))
 }
 
 pub(super) fn listed(entries: &[Listed], root: &Path) -> Shown {
-    let mut table =
-        Table::new(["entry", "kind", "files", "size", "added", "saved", "used", "key"]).right([2, 3, 4]);
-    for Listed { id, entry, last_used } in entries {
+    let mut table = Table::new([
+        "entry", "kind", "files", "size", "added", "saved", "used", "key",
+    ])
+    .right([2, 3, 4]);
+    for Listed {
+        id,
+        entry,
+        last_used,
+    } in entries
+    {
         table.row([
             id.to_string()[..24].to_owned(),
             entry.group.kind.to_string(),
@@ -160,11 +206,28 @@ pub(super) fn listed(entries: &[Listed], root: &Path) -> Shown {
 
 /// A key on one line, with nothing that a terminal would act on.
 pub(super) fn one_line(key: &str) -> String {
-    key.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
+    key.chars()
+        .flat_map(|c| {
+            if c.is_control() {
+                c.escape_default().collect()
+            } else {
+                vec![c]
+            }
+        })
+        .collect()
 }
 
 fn entry_json(listed: &Listed) -> Value {
-    let Entry { group, key, created, files, directories, bytes, added_bytes, .. } = &listed.entry;
+    let Entry {
+        group,
+        key,
+        created,
+        files,
+        directories,
+        bytes,
+        added_bytes,
+        ..
+    } = &listed.entry;
     json!({
         "entry": listed.id,
         "kind": group.kind,
@@ -186,7 +249,15 @@ fn seconds(time: Timestamp) -> Value {
 }
 
 pub(super) fn entry(listed: &Listed, manifest: &Manifest) -> Shown {
-    let Entry { group, key, created, files, bytes: size, added_bytes, .. } = &listed.entry;
+    let Entry {
+        group,
+        key,
+        created,
+        files,
+        bytes: size,
+        added_bytes,
+        ..
+    } = &listed.entry;
     let mut text = String::new();
     let mut line = |name: &str, value: &str| {
         let _ = writeln!(text, "{name:10} {value}");
@@ -203,7 +274,12 @@ pub(super) fn entry(listed: &Listed, manifest: &Manifest) -> Shown {
     line("used", &format!("{} ago", ago(listed.last_used)));
     line(
         "size",
-        &format!("{}, {}, {} added", things(*files, "file", "files"), bytes(*size), bytes(*added_bytes)),
+        &format!(
+            "{}, {}, {} added",
+            things(*files, "file", "files"),
+            bytes(*size),
+            bytes(*added_bytes)
+        ),
     );
     text.push('\n');
     let tree = &manifest.tree;
@@ -215,9 +291,16 @@ pub(super) fn entry(listed: &Listed, manifest: &Manifest) -> Shown {
             let path = shown(&tree.leaf_path(id));
             let _ = match &leaf.kind {
                 LeafKind::File(file) => writeln!(text, "{:>12}  {path}", file.size),
-                LeafKind::Symlink(target) => writeln!(text, "{:>12}  {path} -> {}", "", printable(target)),
+                LeafKind::Symlink(target) => {
+                    writeln!(text, "{:>12}  {path} -> {}", "", printable(target))
+                }
                 LeafKind::HardLink(first) => {
-                    writeln!(text, "{:>12}  {path} = {}", "", shown(&tree.leaf_path(*first)))
+                    writeln!(
+                        text,
+                        "{:>12}  {path} = {}",
+                        "",
+                        shown(&tree.leaf_path(*first))
+                    )
                 }
             };
         }
@@ -262,7 +345,12 @@ fn tree_json(tree: &Tree) -> Value {
 }
 
 pub(super) fn verified(verified: &Verified, collected: Option<&Collected>) -> Shown {
-    let Verified { whole, damaged, damaged_files, bytes: read } = verified;
+    let Verified {
+        whole,
+        damaged,
+        damaged_files,
+        bytes: read,
+    } = verified;
     let mut text = String::new();
     for (id, error) in damaged {
         let _ = writeln!(text, "⚠️ entry {id}: {error}");
@@ -273,13 +361,21 @@ pub(super) fn verified(verified: &Verified, collected: Option<&Collected>) -> Sh
     let whole_ones = things(*whole, "entry is", "entries are");
     let _ = match (damaged.len() + damaged_files.len(), collected) {
         (0, _) => writeln!(text, "✅ {whole_ones} whole, {} read", bytes(*read)),
-        (_, Some(_)) => writeln!(text, "🧹 {whole_ones} whole; what is damaged was set aside and removed"),
+        (_, Some(_)) => writeln!(
+            text,
+            "🧹 {whole_ones} whole; what is damaged was set aside and removed"
+        ),
         (_, None) => {
-            writeln!(text, "⚠️ {whole_ones} whole; `local-cache verify --repair` sets the damaged ones aside")
+            writeln!(
+                text,
+                "⚠️ {whole_ones} whole; `local-cache verify --repair` sets the damaged ones aside"
+            )
         }
     };
-    let damaged: Vec<Value> =
-        damaged.iter().map(|(id, error)| json!({ "entry": id, "reason": error.to_string() })).collect();
+    let damaged: Vec<Value> = damaged
+        .iter()
+        .map(|(id, error)| json!({ "entry": id, "reason": error.to_string() }))
+        .collect();
     let files: Vec<String> = damaged_files.iter().map(ToString::to_string).collect();
     let json = json!({
         "whole": whole, "damaged": damaged, "damaged-files": files, "read-bytes": read,
@@ -289,7 +385,8 @@ pub(super) fn verified(verified: &Verified, collected: Option<&Collected>) -> Sh
 }
 
 pub(super) fn pruned(pruned: &Pruned, dry_run: bool) -> Shown {
-    let mut table = Table::new(["entry", "kind", "size", "used", "rank", "decision", "key"]).right([2, 3]);
+    let mut table =
+        Table::new(["entry", "kind", "size", "used", "rank", "decision", "key"]).right([2, 3]);
     let mut list = Vec::new();
     let mut dropped = 0;
     for (decision, entry) in &pruned.decisions {
@@ -309,11 +406,23 @@ pub(super) fn pruned(pruned: &Pruned, dry_run: bool) -> Shown {
             one_line(&entry.key),
         ]);
     }
-    let mut text = if table.is_empty() { String::new() } else { format!("{table}\n") };
-    let kept = things(pruned.decisions.len() as u64 - dropped, "entry stays", "entries stay");
+    let mut text = if table.is_empty() {
+        String::new()
+    } else {
+        format!("{table}\n")
+    };
+    let kept = things(
+        pruned.decisions.len() as u64 - dropped,
+        "entry stays",
+        "entries stay",
+    );
     let gone = things(dropped, "entry", "entries");
     let _ = match pruned.collected {
-        Some(collected) => writeln!(text, "🧹 {gone} removed, {} given back; {kept}", bytes(collected.bytes)),
+        Some(collected) => writeln!(
+            text,
+            "🧹 {gone} removed, {} given back; {kept}",
+            bytes(collected.bytes)
+        ),
         None if dry_run => writeln!(text, "🔍 {gone} would be removed; {kept}"),
         None => writeln!(text, "🧹 nothing to remove"),
     };

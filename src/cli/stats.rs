@@ -47,12 +47,16 @@ pub(super) fn stats(context: &mut Context<'_>, args: &StatsArgs) -> Result<Exit,
         Format::Text if !context.common.json => {
             context.out.write_all(text(&stats).as_bytes())?;
             if stats.events == 0 {
-                writeln!(context.out, "   looked in {}", context.common.cache_root.display())?;
+                writeln!(
+                    context.out,
+                    "   looked in {}",
+                    context.common.cache_root.display()
+                )?;
             }
         }
         Format::Json | Format::Text | Format::Prometheus => {
-            let json =
-                serde_json::to_value(&stats).unwrap_or_else(|error| json!({ "error": error.to_string() }));
+            let json = serde_json::to_value(&stats)
+                .unwrap_or_else(|error| json!({ "error": error.to_string() }));
             writeln!(context.out, "{json:#}")?;
         }
     }
@@ -67,11 +71,16 @@ pub(super) fn gathered(
 ) -> Result<Stats, Failure> {
     let mut read = journal::read(&Layout::new(&context.common.cache_root).events())?;
     if let Some(wanted) = repository {
-        read.events.retain(|event| event.run.repository.eq_ignore_ascii_case(wanted));
+        read.events
+            .retain(|event| event.run.repository.eq_ignore_ascii_case(wanted));
     }
     let milliseconds = |since: Duration| i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
-    let stats = gather(&read, since.map(|since| events::now().saturating_sub(milliseconds(since))));
-    // To free a hundred thousand events one by one takes a good part of what counting them does, and the program ends.
+    let stats = gather(
+        &read,
+        since.map(|since| events::now().saturating_sub(milliseconds(since))),
+    );
+    // To free a hundred thousand events one by one takes a good part of what counting them does,
+    // and the program ends.
     std::mem::forget(read);
     Ok(stats)
 }

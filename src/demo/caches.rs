@@ -24,7 +24,12 @@ impl Caches {
     /// The caches of the project in the checkout, for steps with these variables.
     pub(super) fn of_job(scratch: &Scratch, variables: &BTreeMap<OsString, OsString>) -> Self {
         let mut cargo = Cargo::default();
-        cargo.add_env(variables.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str())), true);
+        cargo.add_env(
+            variables
+                .iter()
+                .map(|(name, value)| (name.as_os_str(), value.as_os_str())),
+            true,
+        );
         let job = Job {
             cache_root: scratch.cache_root(),
             workspace: scratch.checkout(),
@@ -33,10 +38,14 @@ impl Caches {
             // Replaced by each task.
             task: Task::Restore(RestoreTask::default()),
         };
-        Self { job, home: scratch.home() }
+        Self {
+            job,
+            home: scratch.home(),
+        }
     }
 
-    /// Restores the caches; how long it took includes looking for them. The last is for [`Caches::save`].
+    /// Restores the caches; how long it took includes looking for them. The last is for
+    /// [`Caches::save`].
     pub(super) fn restore(
         &self,
         monitor: &dyn Monitor,
@@ -50,8 +59,16 @@ impl Caches {
         let (reply, took) = self.carry_out(Task::Restore(task), monitor)?;
         let noted = reply.caches.iter().map(crate::job::Cache::noted).collect();
         let uses = reply.caches.into_iter().map(|cache| {
-            let restored = cache.found.as_ref().map(|found| (matched(found), size(found.files, found.bytes)));
-            CacheUse { name: cache.name, key: cache.key, restored, saved: None }
+            let restored = cache
+                .found
+                .as_ref()
+                .map(|found| (matched(found), size(found.files, found.bytes)));
+            CacheUse {
+                name: cache.name,
+                key: cache.key,
+                restored,
+                saved: None,
+            }
         });
         Ok((uses.collect(), took, noted))
     }
@@ -63,7 +80,11 @@ impl Caches {
         uses: &mut [CacheUse],
         monitor: &dyn Monitor,
     ) -> Result<Duration, Error> {
-        let task = SaveTask { noted, keep_ready: true, ..SaveTask::default() };
+        let task = SaveTask {
+            noted,
+            keep_ready: true,
+            ..SaveTask::default()
+        };
         let (reply, took) = self.carry_out(Task::Save(task), monitor)?;
         for cache in reply.caches {
             let of_it = uses.iter_mut().find(|of_it| of_it.name == cache.name);
@@ -76,10 +97,22 @@ impl Caches {
 
     fn carry_out(&self, task: Task, monitor: &dyn Monitor) -> Result<(Reply, Duration), Error> {
         let begun = Instant::now();
-        let reply = work(&Job { task, ..self.job.clone() }, &Ground::local(Some(&self.home)), monitor);
-        reply.warnings.iter().for_each(|warning| monitor.warn(warning));
-        let mut errors =
-            reply.error.iter().chain(reply.caches.iter().filter_map(|cache| cache.error.as_ref()));
+        let reply = work(
+            &Job {
+                task,
+                ..self.job.clone()
+            },
+            &Ground::local(Some(&self.home)),
+            monitor,
+        );
+        reply
+            .warnings
+            .iter()
+            .for_each(|warning| monitor.warn(warning));
+        let mut errors = reply
+            .error
+            .iter()
+            .chain(reply.caches.iter().filter_map(|cache| cache.error.as_ref()));
         match errors.next().cloned() {
             _ if monitor.is_interrupted() => Err(crate::error::Error::Interrupted.into()),
             Some(error) => Err(crate::error::Error::invalid(error).into()),
@@ -89,7 +122,11 @@ impl Caches {
 }
 
 fn matched(found: &Found) -> Match {
-    if found.exact { Match::Exact } else { Match::Prefix }
+    if found.exact {
+        Match::Exact
+    } else {
+        Match::Prefix
+    }
 }
 
 fn size(files: u64, bytes: u64) -> Stored {

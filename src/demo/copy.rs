@@ -1,4 +1,5 @@
-//! Copying a project, without following symlinks and with new modification times, as a checkout has them.
+//! Copying a project, without following symlinks and with new modification times, as a checkout has
+//! them.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -6,16 +7,24 @@ use std::path::{Path, PathBuf};
 use crate::error::{Context, Result};
 use crate::fs::{Dir, Kind, files, set_mode};
 
-/// The file that marks a directory as a cache (<https://bford.info/cachedir/>); cargo puts one into target directories.
+/// The file that marks a directory as a cache (<https://bford.info/cachedir/>); cargo puts one into
+/// target directories.
 const CACHEDIR_TAG: &[u8] = b"CACHEDIR.TAG";
 
-/// Copies the tree below `from` to the new directory `to`, without git's directories and what is only a cache: the
-/// `target` at the top, and directories that are marked as caches. The directory `except` is left out, too.
+/// Copies the tree below `from` to the new directory `to`, without git's directories and what is
+/// only a cache: the `target` at the top, and directories that are marked as caches. The directory
+/// `except` is left out, too.
 ///
 /// Sockets, fifos and devices are no part of a project and stay behind.
 pub(super) fn copy_project(from: &Path, to: &Path, except: &Path) -> Result<()> {
     let except = files::stat(except)?.map(|stat| (stat.device, stat.inode));
-    copy(from, to, &Copy { filter: Some(Filter { except }) })
+    copy(
+        from,
+        to,
+        &Copy {
+            filter: Some(Filter { except }),
+        },
+    )
 }
 
 /// Copies all of the tree below `from` to the new directory `to`.
@@ -63,7 +72,10 @@ impl Copy {
             match stat.kind {
                 Kind::Directory => {
                     let below = from.open_dir(name).context("open", || path.clone())?;
-                    let is_taken = self.filter.as_ref().map_or(Ok(true), |f| f.takes(name, &below, depth));
+                    let is_taken = self
+                        .filter
+                        .as_ref()
+                        .map_or(Ok(true), |f| f.takes(name, &below, depth));
                     if is_taken.context("look at", || path.clone())? {
                         let copy = to.make_dir(name).and_then(|()| to.open_dir(name));
                         let copy = copy.context("copy", || path.clone())?;
@@ -72,9 +84,13 @@ impl Copy {
                         set_mode(&copy, stat.mode | 0o700).context("copy", || path.clone())?;
                     }
                 }
-                Kind::File => copy_file(from, to, name, stat.mode).context("copy", || path.clone())?,
+                Kind::File => {
+                    copy_file(from, to, name, stat.mode).context("copy", || path.clone())?
+                }
                 Kind::Symlink => {
-                    let link = from.read_link(name).and_then(|target| to.symlink(&target, name));
+                    let link = from
+                        .read_link(name)
+                        .and_then(|target| to.symlink(&target, name));
                     link.context("copy", || path.clone())?;
                 }
                 Kind::Special => {}
@@ -137,8 +153,18 @@ mod tests {
         for left_out in ["target", ".git", "vendor/a/.git", "other", "tmp/scratch"] {
             assert!(!to.join(left_out).exists(), "{left_out}");
         }
-        assert_eq!(fs::metadata(to.join("Cargo.lock")).unwrap().permissions().mode() & 0o777, 0o755);
-        assert_eq!(fs::read_link(to.join("src/link")).unwrap(), Path::new("../nowhere"));
+        assert_eq!(
+            fs::metadata(to.join("Cargo.lock"))
+                .unwrap()
+                .permissions()
+                .mode()
+                & 0o777,
+            0o755
+        );
+        assert_eq!(
+            fs::read_link(to.join("src/link")).unwrap(),
+            Path::new("../nowhere")
+        );
     }
 
     #[test]
@@ -147,7 +173,10 @@ mod tests {
         let (from, to) = (dir.path().join("from"), dir.path().join("to"));
         lay(&from, &["file"]);
         let before = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
-        fs::File::open(from.join("file")).unwrap().set_modified(before).unwrap();
+        fs::File::open(from.join("file"))
+            .unwrap()
+            .set_modified(before)
+            .unwrap();
         copy_tree(&from, &to).unwrap();
         assert!(fs::metadata(to.join("file")).unwrap().modified().unwrap() > before);
     }

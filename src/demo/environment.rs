@@ -1,8 +1,9 @@
 //! The environment that cargo runs in (pure).
 //!
-//! It is made from nothing. From the user's come the toolchain, which is only read, and what a build needs to reach
-//! the network and to find a C compiler and libraries; flags and wrappers stay behind, since they would make the jobs
-//! differ from those of a runner, and a wrapper such as sccache keeps files of its own elsewhere.
+//! It is made from nothing. From the user's come the toolchain, which is only read, and what a
+//! build needs to reach the network and to find a C compiler and libraries; flags and wrappers stay
+//! behind, since they would make the jobs differ from those of a runner, and a wrapper such as
+//! sccache keeps files of its own elsewhere.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -45,11 +46,12 @@ const PASSED_ON: [&str; 28] = [
     "PKG_CONFIG_SYSROOT_DIR",
 ];
 
-/// Beginnings of the names of variables that are passed on: how cargo reaches registries, and the compilers of Nix.
+/// Beginnings of the names of variables that are passed on: how cargo reaches registries, and the
+/// compilers of Nix.
 const PREFIXES: [&str; 4] = ["CARGO_HTTP_", "CARGO_NET_", "CARGO_REGISTRIES_", "NIX_"];
 
-/// The variables for cargo. `has_toolchain` is whether the project names its toolchain in a file; `rustup_home` is the
-/// user's, where there is one.
+/// The variables for cargo. `has_toolchain` is whether the project names its toolchain in a file;
+/// `rustup_home` is the user's, where there is one.
 pub(super) fn for_cargo(
     env: &Env,
     scratch: &Scratch,
@@ -57,8 +59,9 @@ pub(super) fn for_cargo(
     has_toolchain: bool,
     offline: bool,
 ) -> BTreeMap<OsString, OsString> {
-    let is_passed_on =
-        |name: &str| PASSED_ON.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+    let is_passed_on = |name: &str| {
+        PASSED_ON.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+    };
     let mut variables: BTreeMap<OsString, OsString> = env
         .iter()
         .filter(|(name, _)| name.to_str().is_some_and(is_passed_on))
@@ -66,7 +69,10 @@ pub(super) fn for_cargo(
         .collect();
     // Below `cargo run` it is not the user's choice but that of the program's own repository.
     let is_inherited = env.get("CARGO").is_some();
-    if let Some(toolchain) = env.get("RUSTUP_TOOLCHAIN").filter(|_| !(is_inherited && has_toolchain)) {
+    if let Some(toolchain) = env
+        .get("RUSTUP_TOOLCHAIN")
+        .filter(|_| !(is_inherited && has_toolchain))
+    {
         variables.insert("RUSTUP_TOOLCHAIN".into(), toolchain.into());
     }
     if let Some(rustup_home) = rustup_home {
@@ -84,7 +90,8 @@ pub(super) fn for_cargo(
         // Empty means none, whatever a configuration file says.
         ("RUSTC_WRAPPER", OsString::new()),
         ("RUSTC_WORKSPACE_WRAPPER", OsString::new()),
-        // As on runners: what incremental compilation keeps is large and of no use after a checkout.
+        // As on runners: what incremental compilation keeps is large and of no use after a
+        // checkout.
         ("CARGO_INCREMENTAL", "0".into()),
         // The messages are counted.
         ("CARGO_TERM_QUIET", "false".into()),
@@ -102,7 +109,9 @@ pub(super) fn for_cargo(
 /// Where rustup keeps the user's toolchains, as rustup finds it, whether there are any or not.
 pub(super) fn rustup_home(env: &Env) -> Option<PathBuf> {
     let below_home = || env.path("HOME").map(|home| home.join(".rustup"));
-    env.path("RUSTUP_HOME").map(Path::to_owned).or_else(below_home)
+    env.path("RUSTUP_HOME")
+        .map(Path::to_owned)
+        .or_else(below_home)
 }
 
 #[cfg(test)]
@@ -115,12 +124,21 @@ mod tests {
         let variables = for_cargo(env, &scratch, rustup.as_deref(), has_toolchain, offline);
         let inside = scratch.path().to_str().unwrap().to_owned();
         let text = |text: OsString| text.into_string().unwrap().replace(&inside, "INSIDE");
-        variables.into_iter().map(|(name, value)| (text(name), text(value))).collect()
+        variables
+            .into_iter()
+            .map(|(name, value)| (text(name), text(value)))
+            .collect()
     }
 
     #[test]
     fn everything_that_says_where_to_write_points_inside() {
-        let outside = ["HOME", "CARGO_HOME", "CARGO_TARGET_DIR", "CARGO_BUILD_BUILD_DIR", "TMPDIR"];
+        let outside = [
+            "HOME",
+            "CARGO_HOME",
+            "CARGO_TARGET_DIR",
+            "CARGO_BUILD_BUILD_DIR",
+            "TMPDIR",
+        ];
         let env = outside.map(|name| (name, "/outside")).into_iter().collect();
         let variables = variables(&env, false, false);
         for name in outside {
@@ -153,8 +171,9 @@ mod tests {
     fn a_toolchain_that_cargo_run_chose_gives_way_to_that_of_the_project() {
         let chosen = [("RUSTUP_TOOLCHAIN", "nightly")];
         let inherited = [("RUSTUP_TOOLCHAIN", "nightly"), ("CARGO", "/bin/cargo")];
-        let has =
-            |env: Env, has_toolchain| variables(&env, has_toolchain, false).contains_key("RUSTUP_TOOLCHAIN");
+        let has = |env: Env, has_toolchain| {
+            variables(&env, has_toolchain, false).contains_key("RUSTUP_TOOLCHAIN")
+        };
         assert!(has(chosen.into_iter().collect(), true));
         assert!(has(inherited.into_iter().collect(), false));
         assert!(!has(inherited.into_iter().collect(), true));

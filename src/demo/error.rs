@@ -9,7 +9,9 @@ use std::process::ExitStatus;
 #[non_exhaustive]
 pub enum Error {
     /// There is no cargo.
-    #[error("cargo is not found in PATH; install Rust, or add the directory that cargo is in to PATH")]
+    #[error(
+        "cargo is not found in PATH; install Rust, or add the directory that cargo is in to PATH"
+    )]
     NoCargo,
     /// Cargo could not be started or listened to.
     #[error("cannot run cargo: {0}; try `cargo --version`")]

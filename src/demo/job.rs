@@ -7,8 +7,8 @@ use super::copy::copy_tree;
 use super::process::{Cargo, Ran};
 use super::scratch::Scratch;
 use super::{
-    CacheUse, Compiled, Error, Event, Job, JobKind, Options, Stored, cargo_home, environment, offline,
-    project,
+    CacheUse, Compiled, Error, Event, Job, JobKind, Options, Stored, cargo_home, environment,
+    offline, project,
 };
 use crate::fs::files;
 use crate::job::Noted;
@@ -48,22 +48,38 @@ impl<'a> Runner<'a> {
             has_toolchain,
             options.offline,
         );
-        let cargo = Cargo { variables, directory: scratch.checkout() };
-        Ok(Self { options, scratch, cargo, monitor: Quiet(monitor) })
+        let cargo = Cargo {
+            variables,
+            directory: scratch.checkout(),
+        };
+        Ok(Self {
+            options,
+            scratch,
+            cargo,
+            monitor: Quiet(monitor),
+        })
     }
 
     /// What cargo says of itself, in the project.
     pub(super) fn cargo_version(&self) -> Result<String, Error> {
         self.check_out()?;
-        let ran = self.cargo.run(&["--version"], NO_TOOLCHAIN, &self.monitor)?;
+        let ran = self
+            .cargo
+            .run(&["--version"], NO_TOOLCHAIN, &self.monitor)?;
         Ok(ran.lines.into_iter().next().unwrap_or_default())
     }
 
     /// Runs a job from its checkout to its end.
-    pub(super) fn run(&self, kind: JobKind, tell: &mut dyn FnMut(&Event<'_>)) -> Result<Job, Error> {
+    pub(super) fn run(
+        &self,
+        kind: JobKind,
+        tell: &mut dyn FnMut(&Event<'_>),
+    ) -> Result<Job, Error> {
         tell(&Event::Job(kind));
         self.check_out()?;
-        let caches = kind.uses_cache().then(|| Caches::of_job(self.scratch, &self.cargo.variables));
+        let caches = kind
+            .uses_cache()
+            .then(|| Caches::of_job(self.scratch, &self.cargo.variables));
         let (mut uses, restore, noted) = match &caches {
             Some(caches) => self.restore(caches, tell)?,
             None => Default::default(),
@@ -71,7 +87,9 @@ impl<'a> Runner<'a> {
         tell(&Event::Fetching);
         let fetch = self.fetch()?;
         tell(&Event::Building);
-        let Ran { took: build, lines } = self.cargo.run(&["build", "--locked"], NO_BUILD, &self.monitor)?;
+        let Ran { took: build, lines } =
+            self.cargo
+                .run(&["build", "--locked"], NO_BUILD, &self.monitor)?;
         let compiled = Compiled::count(lines.iter().map(String::as_str), &self.scratch.checkout());
         tell(&Event::Built(compiled, build));
         let save = match &caches {
@@ -80,21 +98,40 @@ impl<'a> Runner<'a> {
         };
         // What the project does not need has an entry that says so, and is no cache to speak of.
         let is_filled = |of_it: &CacheUse| {
-            of_it.restored.map(|(_, stored)| stored).or(of_it.saved).is_some_and(Stored::is_filled)
+            of_it
+                .restored
+                .map(|(_, stored)| stored)
+                .or(of_it.saved)
+                .is_some_and(Stored::is_filled)
         };
         uses.retain(is_filled);
-        Ok(Job { kind, restore: caches.map(|_| restore), fetch, build, save, compiled, caches: uses })
+        Ok(Job {
+            kind,
+            restore: caches.map(|_| restore),
+            fetch,
+            build,
+            save,
+            compiled,
+            caches: uses,
+        })
     }
 
-    /// A fresh checkout on an emptied machine. The user's configuration of cargo is part of the machine.
+    /// A fresh checkout on an emptied machine. The user's configuration of cargo is part of the
+    /// machine.
     fn check_out(&self) -> Result<(), Error> {
         self.scratch.renew()?;
         copy_tree(&self.scratch.origin(), &self.scratch.checkout())?;
-        let Some(theirs) = cargo_home(self.options.env) else { return Ok(()) };
+        let Some(theirs) = cargo_home(self.options.env) else {
+            return Ok(());
+        };
         for name in ["config.toml", "config"] {
             let path = theirs.join(name);
             if files::stat(&path)?.is_some() {
-                files::write_new(&self.scratch.cargo_home().join(name), 0o600, &files::read(&path)?)?;
+                files::write_new(
+                    &self.scratch.cargo_home().join(name),
+                    0o600,
+                    &files::read(&path)?,
+                )?;
             }
         }
         Ok(())
@@ -125,7 +162,8 @@ impl<'a> Runner<'a> {
         } else {
             NO_CRATES
         };
-        self.cargo.run(&["fetch", "--locked"], advice, &self.monitor)?;
+        self.cargo
+            .run(&["fetch", "--locked"], advice, &self.monitor)?;
         Ok(begun.elapsed())
     }
 

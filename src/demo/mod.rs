@@ -1,18 +1,21 @@
-//! A demonstration: the jobs of a workflow on a real Cargo project, side by side with and without the cache.
+//! A demonstration: the jobs of a workflow on a real Cargo project, side by side with and without
+//! the cache.
 //!
 //! # Why nothing outside its directory is touched
 //!
-//! Everything lives in one temporary directory: the project's origin, the checkout, a home with Cargo's in it, the
-//! store. Cargo is given an environment made from nothing ([`environment`]): what says where to write points inside,
-//! and settings of a project that could lead elsewhere are overridden. The directory goes when [`run`] ends, however
-//! it ends, and not before all processes that it started are gone ([`process`]).
+//! Everything lives in one temporary directory: the project's origin, the checkout, a home with
+//! Cargo's in it, the store. Cargo is given an environment made from nothing ([`environment`]):
+//! what says where to write points inside, and settings of a project that could lead elsewhere are
+//! overridden. The directory goes when [`run`] ends, however it ends, and not before all processes
+//! that it started are gone ([`process`]).
 //!
 //! # Why the comparison is fair
 //!
-//! All jobs run at the same paths, one after the other, on a machine that is laid anew for each: Cargo takes paths for
-//! part of a crate's identity, and a runner checks out to the same place every time. The job without the cache takes
-//! the same steps, but restores and saves nothing. The caches are those of the cargo preset ([`caches`]), and go through
-//! [`crate::ops`] as those of the action do.
+//! All jobs run at the same paths, one after the other, on a machine that is laid anew for each:
+//! Cargo takes paths for part of a crate's identity, and a runner checks out to the same place
+//! every time. The job without the cache takes the same steps, but restores and saves nothing. The
+//! caches are those of the cargo preset ([`caches`]), and go through [`crate::ops`] as those of the
+//! action do.
 
 mod caches;
 mod copy;
@@ -47,7 +50,8 @@ pub struct Options<'a> {
     pub parent: &'a Path,
     /// Leave the temporary directory when all is done.
     pub keep: bool,
-    /// Take crates from the registry in the user's Cargo home, which is only read, in place of the network.
+    /// Take crates from the registry in the user's Cargo home, which is only read, in place of the
+    /// network.
     pub offline: bool,
     /// The user's environment; only a few variables of it reach cargo.
     pub env: &'a Env,
@@ -107,7 +111,12 @@ pub fn run(
     let jobs = done?;
     ended?;
     let kept = options.keep.then_some(path);
-    Ok(Report { project: options.project.to_string(), offline: options.offline, jobs, kept })
+    Ok(Report {
+        project: options.project.to_string(),
+        offline: options.offline,
+        jobs,
+        kept,
+    })
 }
 
 fn perform(
@@ -120,7 +129,11 @@ fn perform(
     scratch.renew()?;
     let runner = job::Runner::new(options, scratch, monitor)?;
     let cargo = runner.cargo_version()?;
-    tell(&Event::Ready { project: &options.project, cargo: &cargo, directory: scratch.path() });
+    tell(&Event::Ready {
+        project: &options.project,
+        cargo: &cargo,
+        directory: scratch.path(),
+    });
     Ok([
         runner.run(JobKind::Fresh, tell)?,
         runner.run(JobKind::WithCache, tell)?,
@@ -131,5 +144,7 @@ fn perform(
 /// The user's Cargo home.
 fn cargo_home(env: &Env) -> Option<PathBuf> {
     let below_home = || env.path("HOME").map(|home| home.join(".cargo"));
-    env.path("CARGO_HOME").map(Path::to_owned).or_else(below_home)
+    env.path("CARGO_HOME")
+        .map(Path::to_owned)
+        .or_else(below_home)
 }

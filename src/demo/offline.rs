@@ -1,4 +1,5 @@
-//! Crates without the network: from the registry in the user's Cargo home, of which only copies are used.
+//! Crates without the network: from the registry in the user's Cargo home, of which only copies are
+//! used.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -7,13 +8,15 @@ use super::Error;
 use crate::error::{Context, Result};
 use crate::fs::{Dir, files};
 
-/// Puts the registry's index, and those of its crates that the lock file names, into another Cargo home. What is there
-/// already stays.
+/// Puts the registry's index, and those of its crates that the lock file names, into another Cargo
+/// home. What is there already stays.
 pub(super) fn copy_registry(from: &Path, to: &Path, lock: &str) -> Result<(), Error> {
     let index = from.join("registry/index");
     let names = files::list(&index)?;
     if names.is_empty() {
-        return Err(Error::NoRegistry { cargo_home: from.to_owned() });
+        return Err(Error::NoRegistry {
+            cargo_home: from.to_owned(),
+        });
     }
     for name in names {
         copy_index(&index.join(&name), &to.join("registry/index").join(&name))?;
@@ -32,11 +35,16 @@ pub(super) fn copy_registry(from: &Path, to: &Path, lock: &str) -> Result<(), Er
     Ok(())
 }
 
-/// The names of the archives of a lock file's packages. Cargo writes each package's name and version on lines of their
-/// own, in this order.
+/// The names of the archives of a lock file's packages. Cargo writes each package's name and
+/// version on lines of their own, in this order.
 fn archives(lock: &str) -> BTreeSet<String> {
     let value = |line: &'_ str, key: &str| -> Option<String> {
-        Some(line.strip_prefix(key)?.strip_prefix(" = \"")?.strip_suffix('"')?.to_owned())
+        Some(
+            line.strip_prefix(key)?
+                .strip_prefix(" = \"")?
+                .strip_suffix('"')?
+                .to_owned(),
+        )
     };
     let mut name = None;
     let mut archives = BTreeSet::new();
@@ -56,7 +64,10 @@ fn copy_index(from: &Path, to: &Path) -> Result<()> {
     let dir = Dir::open(from).context("open", || from)?;
     for name in files::list(from)? {
         let (source, target) = (from.join(&name), to.join(&name));
-        let kind = dir.stat_at(name.as_encoded_bytes()).context("look at", || &source)?.kind;
+        let kind = dir
+            .stat_at(name.as_encoded_bytes())
+            .context("look at", || &source)?
+            .kind;
         match kind {
             crate::fs::Kind::Directory if name != ".git" => copy_index(&source, &target)?,
             crate::fs::Kind::File => copy_file(&source, &target)?,
@@ -108,10 +119,20 @@ mod tests {
         fs::write(to.join("registry/index/reg-1/config.json"), "ours").unwrap();
         copy_registry(&from, &to, LOCK).unwrap();
         let copied = |file: &str| fs::read_to_string(to.join("registry").join(file)).ok();
-        assert_eq!(copied("index/reg-1/.cache/so/me/some-crate").as_deref(), Some("theirs"));
+        assert_eq!(
+            copied("index/reg-1/.cache/so/me/some-crate").as_deref(),
+            Some("theirs")
+        );
         assert_eq!(copied("index/reg-1/config.json").as_deref(), Some("ours"));
-        assert_eq!(copied("cache/reg-1/some-crate-1.2.3+x.crate").as_deref(), Some("theirs"));
-        for left in ["cache/reg-1/some-crate-1.2.4.crate", "index/reg-1/.git/HEAD", "src"] {
+        assert_eq!(
+            copied("cache/reg-1/some-crate-1.2.3+x.crate").as_deref(),
+            Some("theirs")
+        );
+        for left in [
+            "cache/reg-1/some-crate-1.2.4.crate",
+            "index/reg-1/.git/HEAD",
+            "src",
+        ] {
             assert!(!to.join("registry").join(left).exists(), "{left}");
         }
     }
@@ -119,7 +140,9 @@ mod tests {
     #[test]
     fn without_a_registry_it_says_what_to_do() {
         let dir = tempfile::tempdir().unwrap();
-        let error = copy_registry(dir.path(), &dir.path().join("to"), LOCK).unwrap_err().to_string();
+        let error = copy_registry(dir.path(), &dir.path().join("to"), LOCK)
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("leave --offline out"), "{error}");
     }
 }

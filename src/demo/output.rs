@@ -12,8 +12,9 @@ pub struct Compiled {
 }
 
 impl Compiled {
-    /// Counts them in cargo's messages. Cargo names a crate's directory where it lies on disk, as the project's own do:
-    /// `Compiling serde v1.0.0`, `Compiling report v0.1.0 (/checkout/report)`.
+    /// Counts them in cargo's messages. Cargo names a crate's directory where it lies on disk, as
+    /// the project's own do: `Compiling serde v1.0.0`,
+    /// `Compiling report v0.1.0 (/checkout/report)`.
     pub(super) fn count<'l>(lines: impl IntoIterator<Item = &'l str>, checkout: &Path) -> Self {
         let inside = format!("({}", checkout.display());
         let mut compiled = Self::default();
@@ -50,7 +51,13 @@ mod tests {
             "    Finished `dev` profile in 1s",
         ];
         let compiled = Compiled::count(lines, Path::new("/tmp/x/work"));
-        assert_eq!(compiled, Compiled { dependencies: 2, own: 1 });
+        assert_eq!(
+            compiled,
+            Compiled {
+                dependencies: 2,
+                own: 1
+            }
+        );
         assert_eq!(compiled.total(), 3);
     }
 }

@@ -1,9 +1,10 @@
 //! Running cargo.
 //!
-//! Cargo leads a process group of its own, so that a signal for this process reaches only this process, which then
-//! ends the whole group: cargo, the compilers and build scripts below it. Nothing of what they wrote is needed, so they
-//! are killed. When [`Cargo::run`] returns because it was called off, no process of the group is left that could write
-//! into the temporary directory while it is removed.
+//! Cargo leads a process group of its own, so that a signal for this process reaches only this
+//! process, which then ends the whole group: cargo, the compilers and build scripts below it.
+//! Nothing of what they wrote is needed, so they are killed. When [`Cargo::run`] returns because it
+//! was called off, no process of the group is left that could write into the temporary directory
+//! while it is removed.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -62,7 +63,12 @@ impl Cargo {
         }
         let last_lines = lines.split_off(lines.len().saturating_sub(LAST_LINES));
         let command = format!("cargo {}", arguments.join(" "));
-        Err(Error::Cargo { command, status, advice, last_lines })
+        Err(Error::Cargo {
+            command,
+            status,
+            advice,
+            last_lines,
+        })
     }
 
     fn group(&self, arguments: &[&str]) -> Result<Group, Error> {
@@ -80,7 +86,10 @@ impl Cargo {
                 io::ErrorKind::NotFound => Error::NoCargo,
                 _ => Error::CannotRun(error),
             })?;
-        Ok(Group { child, has_ended: false })
+        Ok(Group {
+            child,
+            has_ended: false,
+        })
     }
 }
 
@@ -94,7 +103,8 @@ impl Group {
     /// Takes down what is written until cargo ends.
     fn listen(mut self, monitor: &dyn Monitor) -> Result<(ExitStatus, Vec<String>), Error> {
         let (sender, receiver) = mpsc::channel();
-        // They end with the last process that holds the pipe, so nobody waits for them: it may be a daemon.
+        // They end with the last process that holds the pipe, so nobody waits for them: it may be a
+        // daemon.
         let streams: [Option<Box<dyn Read + Send>>; 2] = [
             self.child.stdout.take().map(|stream| Box::new(stream) as _),
             self.child.stderr.take().map(|stream| Box::new(stream) as _),
@@ -103,7 +113,10 @@ impl Group {
             let sender = sender.clone();
             thread::spawn(move || {
                 for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
-                    if sender.send(String::from_utf8_lossy(&line).trim_end().to_owned()).is_err() {
+                    if sender
+                        .send(String::from_utf8_lossy(&line).trim_end().to_owned())
+                        .is_err()
+                    {
                         break;
                     }
                 }
@@ -129,12 +142,16 @@ impl Group {
 
 impl Drop for Group {
     fn drop(&mut self) {
-        let (false, Ok(id)) = (self.has_ended, i32::try_from(self.child.id())) else { return };
+        let (false, Ok(id)) = (self.has_ended, i32::try_from(self.child.id())) else {
+            return;
+        };
         let group = Pid::from_raw(id);
-        // Cargo was not waited for, so the number still stands for it. Failures mean that all are gone.
+        // Cargo was not waited for, so the number still stands for it. Failures mean that all are
+        // gone.
         let _ = killpg(group, Signal::SIGKILL);
         drop(self.child.wait());
-        // The rest has init for a parent now, and an init that does not wait leaves them as zombies: hence the limit.
+        // The rest has init for a parent now, and an init that does not wait leaves them as
+        // zombies: hence the limit.
         let begun = Instant::now();
         while killpg(group, None).is_ok() && begun.elapsed() < DYING {
             thread::sleep(Duration::from_millis(5));
@@ -158,15 +175,24 @@ mod tests {
         fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
         let path = format!("{}:/usr/bin:/bin", directory.display());
-        let variables = [("PATH".into(), path.into()), ("HOME".into(), directory.into())].into();
-        Cargo { variables, directory: directory.to_owned() }
+        let variables = [
+            ("PATH".into(), path.into()),
+            ("HOME".into(), directory.into()),
+        ]
+        .into();
+        Cargo {
+            variables,
+            directory: directory.to_owned(),
+        }
     }
 
     #[test]
     fn a_run_gives_what_was_written_to_both_streams_and_sees_only_its_own_variables() {
         let directory = tempfile::tempdir().unwrap();
-        let cargo =
-            cargo(directory.path(), "echo $1; echo error >&2; env | grep -c CARGO_MANIFEST_DIR; true");
+        let cargo = cargo(
+            directory.path(),
+            "echo $1; echo error >&2; env | grep -c CARGO_MANIFEST_DIR; true",
+        );
         let mut lines = cargo.run(&["argument"], "", &Silent).unwrap().lines;
         lines.sort_unstable();
         assert_eq!(lines, ["0", "argument", "error"]);
@@ -175,9 +201,15 @@ mod tests {
     #[test]
     fn a_failure_shows_the_last_lines_and_what_to_do() {
         let directory = tempfile::tempdir().unwrap();
-        let cargo = cargo(directory.path(), "for n in $(seq 30); do echo line $n; done; exit 7");
+        let cargo = cargo(
+            directory.path(),
+            "for n in $(seq 30); do echo line $n; done; exit 7",
+        );
         let error = cargo.run(&["build"], "mend it", &Silent).unwrap_err();
-        assert_eq!(error.to_string(), "`cargo build` failed (exit status: 7); mend it");
+        assert_eq!(
+            error.to_string(),
+            "`cargo build` failed (exit status: 7); mend it"
+        );
         assert_eq!(error.last_lines().len(), LAST_LINES);
         assert_eq!(error.last_lines()[LAST_LINES - 1], "line 30");
     }
@@ -185,8 +217,14 @@ mod tests {
     #[test]
     fn a_missing_cargo_is_told_apart() {
         let variables = [("PATH".into(), "/nonexistent".into())].into();
-        let cargo = Cargo { variables, directory: "/".into() };
-        assert!(matches!(cargo.run(&["build"], "", &Silent), Err(Error::NoCargo)));
+        let cargo = Cargo {
+            variables,
+            directory: "/".into(),
+        };
+        assert!(matches!(
+            cargo.run(&["build"], "", &Silent),
+            Err(Error::NoCargo)
+        ));
     }
 
     struct Off(AtomicBool);

@@ -11,12 +11,30 @@ use crate::fs::files;
 const BUILT_IN: [(&str, &str); 8] = [
     ("Cargo.toml", include_str!("project/Cargo.toml")),
     ("Cargo.lock", include_str!("project/Cargo.lock")),
-    ("crates/orders/Cargo.toml", include_str!("project/crates/orders/Cargo.toml")),
-    ("crates/orders/src/lib.rs", include_str!("project/crates/orders/src/lib.rs")),
-    ("crates/totals/Cargo.toml", include_str!("project/crates/totals/Cargo.toml")),
-    ("crates/totals/src/lib.rs", include_str!("project/crates/totals/src/lib.rs")),
-    ("crates/report/Cargo.toml", include_str!("project/crates/report/Cargo.toml")),
-    ("crates/report/src/main.rs", include_str!("project/crates/report/src/main.rs")),
+    (
+        "crates/orders/Cargo.toml",
+        include_str!("project/crates/orders/Cargo.toml"),
+    ),
+    (
+        "crates/orders/src/lib.rs",
+        include_str!("project/crates/orders/src/lib.rs"),
+    ),
+    (
+        "crates/totals/Cargo.toml",
+        include_str!("project/crates/totals/Cargo.toml"),
+    ),
+    (
+        "crates/totals/src/lib.rs",
+        include_str!("project/crates/totals/src/lib.rs"),
+    ),
+    (
+        "crates/report/Cargo.toml",
+        include_str!("project/crates/report/Cargo.toml"),
+    ),
+    (
+        "crates/report/src/main.rs",
+        include_str!("project/crates/report/src/main.rs"),
+    ),
 ];
 
 /// A Cargo project with its Cargo.lock.
@@ -31,20 +49,30 @@ pub enum Project {
 impl Project {
     /// Whether it has what the jobs need: a manifest to build and a lock file to make keys of.
     pub(super) fn check(&self) -> Result<(), Error> {
-        let Self::Directory(directory) = self else { return Ok(()) };
+        let Self::Directory(directory) = self else {
+            return Ok(());
+        };
         let needed = [
-            ("Cargo.toml", "give --project the root directory of a Cargo project"),
+            (
+                "Cargo.toml",
+                "give --project the root directory of a Cargo project",
+            ),
             ("Cargo.lock", "run `cargo generate-lockfile` there first"),
         ];
         for (file, advice) in needed {
             if files::stat(&directory.join(file))?.is_none() {
-                return Err(Error::NoProject { directory: directory.clone(), file, advice });
+                return Err(Error::NoProject {
+                    directory: directory.clone(),
+                    file,
+                    advice,
+                });
             }
         }
         Ok(())
     }
 
-    /// Lays its files into the new directory `to`. `except` is left out should it lie in the project.
+    /// Lays its files into the new directory `to`. `except` is left out should it lie in the
+    /// project.
     pub(super) fn lay(&self, to: &Path, except: &Path) -> Result<(), Error> {
         match self {
             Self::Directory(directory) => copy_project(directory, to, except)?,
@@ -70,7 +98,8 @@ impl fmt::Display for Project {
     }
 }
 
-/// Whether a project lying in `directory` names its toolchain in a file (rustup book, "The toolchain file").
+/// Whether a project lying in `directory` names its toolchain in a file (rustup book, "The
+/// toolchain file").
 pub(super) fn names_toolchain(directory: &Path) -> Result<bool, Error> {
     for file in ["rust-toolchain.toml", "rust-toolchain"] {
         if files::stat(&directory.join(file))?.is_some() {
@@ -92,7 +121,13 @@ mod tests {
             if path.is_dir() {
                 files_below(&path, root, found);
             } else {
-                found.push(path.strip_prefix(root).unwrap().to_str().unwrap().to_owned());
+                found.push(
+                    path.strip_prefix(root)
+                        .unwrap()
+                        .to_str()
+                        .unwrap()
+                        .to_owned(),
+                );
             }
         }
     }
@@ -115,10 +150,19 @@ mod tests {
     fn a_project_without_a_lock_file_is_refused_with_what_to_do() {
         let dir = tempfile::tempdir().unwrap();
         let project = Project::Directory(dir.path().to_owned());
-        assert!(project.check().unwrap_err().to_string().contains("has no Cargo.toml"));
+        assert!(
+            project
+                .check()
+                .unwrap_err()
+                .to_string()
+                .contains("has no Cargo.toml")
+        );
         fs::write(dir.path().join("Cargo.toml"), "").unwrap();
         let error = project.check().unwrap_err().to_string();
-        assert!(error.contains("has no Cargo.lock; run `cargo generate-lockfile` there first"), "{error}");
+        assert!(
+            error.contains("has no Cargo.lock; run `cargo generate-lockfile` there first"),
+            "{error}"
+        );
         fs::write(dir.path().join("Cargo.lock"), "").unwrap();
         project.check().unwrap();
     }

@@ -64,12 +64,18 @@ impl Job {
 
     /// How many of its caches were found.
     pub fn hits(&self) -> usize {
-        self.caches.iter().filter(|cache| cache.restored.is_some()).count()
+        self.caches
+            .iter()
+            .filter(|cache| cache.restored.is_some())
+            .count()
     }
 
     /// Files and bytes that were restored.
     pub fn restored(&self) -> Stored {
-        sum(self.caches.iter().filter_map(|cache| Some(cache.restored?.1)))
+        sum(self
+            .caches
+            .iter()
+            .filter_map(|cache| Some(cache.restored?.1)))
     }
 
     /// Files and bytes that were saved.

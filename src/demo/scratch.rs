@@ -20,7 +20,9 @@ impl Scratch {
     /// Makes a directory that only its owner can use.
     pub(super) fn create(parent: &Path, keep: bool) -> Result<Self> {
         let mut builder = tempfile::Builder::new();
-        builder.prefix("local-cache-demo-").permissions(Permissions::from_mode(0o700));
+        builder
+            .prefix("local-cache-demo-")
+            .permissions(Permissions::from_mode(0o700));
         let directory = builder.tempdir_in(parent);
         let directory = directory.context("create a temporary directory in", || parent)?;
         // Cargo names files by their real paths.
@@ -81,7 +83,11 @@ impl Scratch {
 
     /// Removes the directory, unless it is to be kept.
     pub(super) fn end(self) -> Result<()> {
-        if self.keep { Ok(()) } else { remove(&self.path) }
+        if self.keep {
+            Ok(())
+        } else {
+            remove(&self.path)
+        }
     }
 }
 
@@ -102,7 +108,8 @@ fn remove(path: &Path) -> Result<()> {
         thread::sleep(Duration::from_millis(100) * tried);
         result = remove_tree(path).map(|_| ());
         match &result {
-            Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::DirectoryNotEmpty => {}
+            Err(Error::Io { source, .. })
+                if source.kind() == std::io::ErrorKind::DirectoryNotEmpty => {}
             _ => break,
         }
     }
@@ -133,7 +140,11 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let scratch = Scratch::create(parent.path(), false).unwrap();
         scratch.renew().unwrap();
-        for directory in [scratch.cache_root(), scratch.target(), scratch.cargo_home().join("registry")] {
+        for directory in [
+            scratch.cache_root(),
+            scratch.target(),
+            scratch.cargo_home().join("registry"),
+        ] {
             fs::create_dir_all(directory).unwrap();
         }
         scratch.renew().unwrap();

@@ -8,7 +8,11 @@ use crate::fs::{Timestamp, Volume, filesystem, probe, volume};
 use crate::store::disk_limits::{Limits, RECOMMENDED_FREE};
 
 /// What the action keeps free where nobody says otherwise.
-const USUAL: Limits = Limits { used_percent: Some(80), free_bytes: 20_000_000_000, store_bytes: None };
+const USUAL: Limits = Limits {
+    used_percent: Some(80),
+    free_bytes: 20_000_000_000,
+    store_bytes: None,
+};
 
 /// A memory filesystem below this is filled by one target directory.
 const SMALL: u64 = 50_000_000_000;
@@ -41,10 +45,18 @@ fn kind(root: &Path, volume: &Volume) -> Finding {
         Ok(name) => name,
         Err(error) => return Finding::unknown(CHECK, &error),
     };
-    let found = format!("{} is on {name}, {}", root.display(), bytes(volume.usable_bytes));
+    let found = format!(
+        "{} is on {name}, {}",
+        root.display(),
+        bytes(volume.usable_bytes)
+    );
     match name.as_str() {
         "tmpfs" | "ramfs" => {
-            let size = if volume.usable_bytes < SMALL { ", is small" } else { "" };
+            let size = if volume.usable_bytes < SMALL {
+                ", is small"
+            } else {
+                ""
+            };
             Finding::warning(
                 CHECK,
                 format!("{found}: it lives in memory{size}, and is empty after a restart"),
@@ -121,8 +133,14 @@ fn inodes(volume: &Volume) -> Finding {
 fn reflink(root: &Path) -> Finding {
     const CHECK: &str = "reflink";
     match probe::clone(root) {
-        Ok(true) => Finding::ok(CHECK, "files can share blocks, so large ones are saved without copying"),
-        Ok(false) => Finding::ok(CHECK, "files can't share blocks here; they are copied (xfs and btrfs can)"),
+        Ok(true) => Finding::ok(
+            CHECK,
+            "files can share blocks, so large ones are saved without copying",
+        ),
+        Ok(false) => Finding::ok(
+            CHECK,
+            "files can't share blocks here; they are copied (xfs and btrfs can)",
+        ),
         Err(error) => Finding::unknown(CHECK, &error),
     }
 }
@@ -133,7 +151,11 @@ fn rename(asked: &Asked, root: &Path) -> Finding {
         Ok(true) => Finding::ok(CHECK, "store and workspace are on one filesystem"),
         Ok(false) => Finding::warning(
             CHECK,
-            format!("{} and {} are on different filesystems", root.display(), asked.workspace.display()),
+            format!(
+                "{} and {} are on different filesystems",
+                root.display(),
+                asked.workspace.display()
+            ),
             "with both on one filesystem, a target directory goes back by a rename instead of a copy",
         ),
         Err(error) => Finding::unknown(CHECK, &error),
@@ -159,12 +181,18 @@ fn clock(root: &Path) -> Finding {
     match probe::clock(root) {
         _ if now.seconds < PAST => Finding::problem(
             CHECK,
-            format!("it is {} by the clock of this machine", humantime::format_rfc3339_seconds(now.into())),
+            format!(
+                "it is {} by the clock of this machine",
+                humantime::format_rfc3339_seconds(now.into())
+            ),
             "set the clock: cargo and the cache decide by times of files",
         ),
         Ok(time) if (time.seconds - now.seconds).abs() > CLOCK => Finding::warning(
             CHECK,
-            format!("files get times {} s away from this machine's clock", time.seconds - now.seconds),
+            format!(
+                "files get times {} s away from this machine's clock",
+                time.seconds - now.seconds
+            ),
             "set both clocks by NTP: cargo takes files for changed by their times",
         ),
         Ok(_) => Finding::ok(CHECK, "files get the time that it is"),
@@ -181,7 +209,11 @@ mod tests {
     fn free_space_is_judged_by_the_usual_limits() {
         const GB: u64 = 1_000_000_000;
         let of = |usable: u64, free: u64| {
-            let volume = Volume { usable_bytes: usable * GB, free_bytes: free * GB, ..Volume::default() };
+            let volume = Volume {
+                usable_bytes: usable * GB,
+                free_bytes: free * GB,
+                ..Volume::default()
+            };
             space(Path::new("/cache"), &volume).status
         };
         assert_eq!(of(500, 400), Status::Ok);

@@ -1,7 +1,7 @@
 //! The checks of a troubleshooting guide, each with what to do.
 //!
-//! Nothing is changed: files that are made for a check are gone when it is done, and damaged entries are only counted.
-//! A check that can't be made says so and spoils no other.
+//! Nothing is changed: files that are made for a check are gone when it is done, and damaged
+//! entries are only counted. A check that can't be made says so and spoils no other.
 
 mod disk;
 mod store;
@@ -54,29 +54,52 @@ pub struct Finding {
 
 impl Finding {
     fn ok(check: &'static str, found: impl Into<String>) -> Self {
-        Self { check, status: Status::Ok, found: found.into(), advice: None }
+        Self {
+            check,
+            status: Status::Ok,
+            found: found.into(),
+            advice: None,
+        }
     }
 
     fn warning(check: &'static str, found: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { check, status: Status::Warning, found: found.into(), advice: Some(advice.into()) }
+        Self {
+            check,
+            status: Status::Warning,
+            found: found.into(),
+            advice: Some(advice.into()),
+        }
     }
 
     fn problem(check: &'static str, found: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { check, status: Status::Problem, found: found.into(), advice: Some(advice.into()) }
+        Self {
+            check,
+            status: Status::Problem,
+            found: found.into(),
+            advice: Some(advice.into()),
+        }
     }
 
     /// A check that could not be made.
     fn unknown(check: &'static str, error: &crate::error::Error) -> Self {
-        let advice =
-            error.advice().map_or_else(|| "look at that path as the user who runs jobs".into(), Into::into);
-        Self { check, status: Status::Warning, found: error.to_string(), advice: Some(advice) }
+        let advice = error.advice().map_or_else(
+            || "look at that path as the user who runs jobs".into(),
+            Into::into,
+        );
+        Self {
+            check,
+            status: Status::Warning,
+            found: error.to_string(),
+            advice: Some(advice),
+        }
     }
 }
 
 /// Makes all checks.
 pub fn examine(asked: &Asked) -> Vec<Finding> {
     let mut findings = vec![store::root(asked)];
-    // Where there is no root yet, what holds for the directory that it would be made in holds for it.
+    // Where there is no root yet, what holds for the directory that it would be made in holds for
+    // it.
     let existing = nearest(&asked.cache_root);
     findings.extend(disk::findings(asked, &existing));
     findings.extend(store::findings(asked));
@@ -86,11 +109,18 @@ pub fn examine(asked: &Asked) -> Vec<Finding> {
 
 /// The worst of findings.
 pub fn worst(findings: &[Finding]) -> Status {
-    findings.iter().map(|finding| finding.status).max().unwrap_or(Status::Ok)
+    findings
+        .iter()
+        .map(|finding| finding.status)
+        .max()
+        .unwrap_or(Status::Ok)
 }
 
 /// A directory that exists: the path itself or the nearest one above.
 fn nearest(path: &Path) -> PathBuf {
     let exists = |path: &&Path| matches!(crate::fs::files::stat(path), Ok(Some(_)));
-    path.ancestors().find(exists).unwrap_or(Path::new("/")).to_owned()
+    path.ancestors()
+        .find(exists)
+        .unwrap_or(Path::new("/"))
+        .to_owned()
 }

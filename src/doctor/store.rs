@@ -30,8 +30,14 @@ pub(super) fn root(asked: &Asked) -> Finding {
         let owner = stat.uid;
         return Finding::problem(
             CHECK,
-            format!("{error}; it belongs to the user {owner}, and this is the user {}", user()),
-            format!("let the user who runs jobs own it: sudo chown -R USER {}", root.display()),
+            format!(
+                "{error}; it belongs to the user {owner}, and this is the user {}",
+                user()
+            ),
+            format!(
+                "let the user who runs jobs own it: sudo chown -R USER {}",
+                root.display()
+            ),
         );
     }
     if stat.uid == 0 && user() != 0 {
@@ -46,12 +52,19 @@ pub(super) fn root(asked: &Asked) -> Finding {
 
 fn absent(check: &'static str, root: &Path) -> Finding {
     match probe::write(&super::nearest(root)) {
-        Ok(()) => {
-            Finding::ok(check, format!("{} does not exist yet; the first save makes it", root.display()))
-        }
+        Ok(()) => Finding::ok(
+            check,
+            format!(
+                "{} does not exist yet; the first save makes it",
+                root.display()
+            ),
+        ),
         Err(error) => Finding::problem(
             check,
-            format!("{} does not exist and can't be made: {error}", root.display()),
+            format!(
+                "{} does not exist and can't be made: {error}",
+                root.display()
+            ),
             "make it and let the user who runs jobs own it, or choose another one with `cache-root`",
         ),
     }
@@ -62,21 +75,29 @@ pub(super) fn findings(asked: &Asked) -> Vec<Finding> {
     match Store::open(&asked.cache_root) {
         Ok(None) => findings.push(Finding::ok("entries", "nothing was saved yet")),
         Ok(Some(store)) => {
-            findings.push(entries(&store).unwrap_or_else(|error| Finding::unknown("entries", &error)));
-            findings.push(leftovers(&store).unwrap_or_else(|error| Finding::unknown("leftovers", &error)));
+            findings
+                .push(entries(&store).unwrap_or_else(|error| Finding::unknown("entries", &error)));
+            findings.push(
+                leftovers(&store).unwrap_or_else(|error| Finding::unknown("leftovers", &error)),
+            );
             findings.push(recorded(&store));
         }
         Err(error) => {
-            let advice = error.advice().map_or_else(|| "look at that file".into(), Into::into);
-            findings
-                .push(Finding { advice: Some(advice), ..Finding::problem("entries", error.to_string(), "") });
+            let advice = error
+                .advice()
+                .map_or_else(|| "look at that file".into(), Into::into);
+            findings.push(Finding {
+                advice: Some(advice),
+                ..Finding::problem("entries", error.to_string(), "")
+            });
         }
     }
     findings.push(foreign(asked));
     findings
 }
 
-/// Whether the entries can be read, with what they need. Contents are not compared with their digests.
+/// Whether the entries can be read, with what they need. Contents are not compared with their
+/// digests.
 fn entries(store: &Store) -> Result<Finding, Error> {
     const CHECK: &str = "entries";
     const ADVICE: &str =
@@ -86,7 +107,9 @@ fn entries(store: &Store) -> Result<Finding, Error> {
     for id in store.entry_ids(None)? {
         let read = store.read_entry(&id).and_then(|entry| {
             let Some(entry) = entry else { return Ok(None) };
-            store.read_references(&entry.manifest).map(|_| Some(entry.created))
+            store
+                .read_references(&entry.manifest)
+                .map(|_| Some(entry.created))
         });
         match read {
             Ok(Some(created)) => {
@@ -107,18 +130,26 @@ fn entries(store: &Store) -> Result<Finding, Error> {
         ),
         [] if set_aside > 0 => Finding::warning(
             CHECK,
-            format!("{entries}; {} set aside as damaged", things(set_aside, "file was", "files were")),
+            format!(
+                "{entries}; {} set aside as damaged",
+                things(set_aside, "file was", "files were")
+            ),
             ADVICE,
         ),
         [] => Finding::ok(CHECK, entries),
         [first, ..] => {
             let count = things(damaged.len() as u64, "is", "are");
-            Finding::problem(CHECK, format!("{entries}; {count} damaged, such as: {first}"), ADVICE)
+            Finding::problem(
+                CHECK,
+                format!("{entries}; {count} damaged, such as: {first}"),
+                ADVICE,
+            )
         }
     })
 }
 
-/// What killed processes left. Somebody may be at work just now, so only what is there while nobody is counts.
+/// What killed processes left. Somebody may be at work just now, so only what is there while nobody
+/// is counts.
 fn leftovers(store: &Store) -> Result<Finding, Error> {
     const CHECK: &str = "leftovers";
     let Some(_alone) = store.begin_collecting()? else {
@@ -129,7 +160,10 @@ fn leftovers(store: &Store) -> Result<Finding, Error> {
         0 => Finding::ok(CHECK, "none"),
         _ => Finding::warning(
             CHECK,
-            format!("{} of jobs that were killed", things(count, "directory", "directories")),
+            format!(
+                "{} of jobs that were killed",
+                things(count, "directory", "directories")
+            ),
             "the next job that cleans removes them, or `local-cache prune` now",
         ),
     })
@@ -145,7 +179,10 @@ fn recorded(store: &Store) -> Finding {
         ),
         Ok(read) => Finding::ok(
             CHECK,
-            format!("{} recorded", things(read.events.len() as u64, "phase is", "phases are")),
+            format!(
+                "{} recorded",
+                things(read.events.len() as u64, "phase is", "phases are")
+            ),
         ),
         Err(error) => Finding::unknown(CHECK, &error),
     }

@@ -22,7 +22,12 @@ pub(super) fn findings(asked: &Asked) -> Vec<Finding> {
         throwaway: false,
         patience: Options::PATIENCE,
     });
-    vec![docker(&facts), site(&facts), cargo_home(asked), toolchain(asked)]
+    vec![
+        docker(&facts),
+        site(&facts),
+        cargo_home(asked),
+        toolchain(asked),
+    ]
 }
 
 /// The action is a container, so its runner needs Docker; the command line does not.
@@ -69,13 +74,17 @@ fn site(facts: &Facts) -> Finding {
     match (decision.site, decision.problem()) {
         (Site::None, problem) => Finding::problem(
             CHECK,
-            problem.map_or_else(|| "there is no place to work at".to_owned(), ToString::to_string),
+            problem.map_or_else(
+                || "there is no place to work at".to_owned(),
+                ToString::to_string,
+            ),
             "set the input `site`, or mount the cache root into this container",
         ),
         (Site::Here, _) => Finding::ok(CHECK, "work is done right here"),
-        (site, _) => {
-            Finding::ok(CHECK, format!("work that is asked for here is done at another place: {site}"))
-        }
+        (site, _) => Finding::ok(
+            CHECK,
+            format!("work that is asked for here is done at another place: {site}"),
+        ),
     }
 }
 
@@ -83,13 +92,19 @@ fn cargo_home(asked: &Asked) -> Finding {
     const CHECK: &str = "cargo home";
     let home = cargo_facts::Asked::new(asked.env.clone(), &asked.home, &asked.workspace).cargo_home;
     match files::stat(&home) {
-        Ok(None) => Finding::ok(CHECK, format!("{} does not exist; cargo makes it", home.display())),
+        Ok(None) => Finding::ok(
+            CHECK,
+            format!("{} does not exist; cargo makes it", home.display()),
+        ),
         Ok(Some(_)) => match probe::write(&home) {
             Ok(()) => Finding::ok(CHECK, format!("{} may be written to", home.display())),
             Err(error) => Finding::problem(
                 CHECK,
                 error.to_string(),
-                format!("let the user who runs jobs own it: sudo chown -R USER {}", home.display()),
+                format!(
+                    "let the user who runs jobs own it: sudo chown -R USER {}",
+                    home.display()
+                ),
             ),
         },
         Err(error) => Finding::unknown(CHECK, &error),
@@ -100,9 +115,15 @@ fn toolchain(asked: &Asked) -> Finding {
     const CHECK: &str = "toolchain";
     let wanted = cargo_facts::Asked::new(asked.env.clone(), &asked.home, &asked.workspace);
     let facts = gather_facts(&wanted);
-    let project = facts.workspaces.iter().find_map(|workspace| workspace.project.as_ref());
+    let project = facts
+        .workspaces
+        .iter()
+        .find_map(|workspace| workspace.project.as_ref());
     let Some(project) = project else {
-        return Finding::ok(CHECK, format!("{} is no Cargo project", shown(&asked.workspace)));
+        return Finding::ok(
+            CHECK,
+            format!("{} is no Cargo project", shown(&asked.workspace)),
+        );
     };
     let note = project.toolchain.note.clone();
     match &project.toolchain.compiler {

@@ -89,13 +89,21 @@ mod tests {
 
     #[test]
     fn thousands_are_set_apart() {
-        assert_eq!([count(0), count(999), count(1000), count(1_234_567)], ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!(
+            [count(0), count(999), count(1000), count(1_234_567)],
+            ["0", "999", "1,000", "1,234,567"]
+        );
         assert_eq!(things(1, "file", "files"), "1 file");
     }
 
     #[test]
     fn durations_name_their_units() {
-        let cases = [(34, "34 ms"), (1250, "1.2 s"), (12_900, "12 s"), (125_000, "2 min 5 s")];
+        let cases = [
+            (34, "34 ms"),
+            (1250, "1.2 s"),
+            (12_900, "12 s"),
+            (125_000, "2 min 5 s"),
+        ];
         for (milliseconds, text) in cases {
             assert_eq!(took(Duration::from_millis(milliseconds)), text);
         }

@@ -12,7 +12,10 @@ pub struct Table {
 impl Table {
     /// A table with these headings.
     pub fn new<const N: usize>(headings: [&str; N]) -> Self {
-        Self { rows: vec![headings.map(str::to_owned).into()], right_aligned: Vec::new() }
+        Self {
+            rows: vec![headings.map(str::to_owned).into()],
+            right_aligned: Vec::new(),
+        }
     }
 
     /// Aligns columns to the right, as suits numbers.
@@ -74,6 +77,9 @@ mod tests {
         let mut table = Table::new(["name", "files"]).right([1]);
         table.row(["a longer name".into(), "7".into()]);
         table.row(["é".into(), "12345".into()]);
-        assert_eq!(table.to_string(), "name           files\na longer name      7\né              12345\n");
+        assert_eq!(
+            table.to_string(),
+            "name           files\na longer name      7\né              12345\n"
+        );
     }
 }

@@ -10,7 +10,8 @@ use nix::libc;
 use super::{Lock, Mode, files, set_mode, stat_of};
 use crate::error::{Context, Error, Result};
 
-/// A file that is open for appending, and locked: nobody else appends to it, or renames it, meanwhile.
+/// A file that is open for appending, and locked: nobody else appends to it, or renames it,
+/// meanwhile.
 #[derive(Debug)]
 pub struct Appending {
     file: File,
@@ -19,25 +20,35 @@ pub struct Appending {
 }
 
 impl Appending {
-    /// Opens a file, making it with `mode` if need be; none when somebody else has it now. A symlink is refused.
+    /// Opens a file, making it with `mode` if need be; none when somebody else has it now. A
+    /// symlink is refused.
     pub fn open(path: &Path, mode: u32) -> Result<Option<Self>> {
         let mut options = OpenOptions::new();
-        options.read(true).append(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).mode(mode);
+        options
+            .read(true)
+            .append(true)
+            .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
+            .mode(mode);
         let file = match options.clone().create_new(true).open(path) {
             Ok(file) => {
                 set_mode(&file, mode).context("set the mode of", || path)?;
                 file
             }
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => match options.open(path) {
-                // It was renamed just now.
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-                other => other.context("open", || path)?,
-            },
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                match options.open(path) {
+                    // It was renamed just now.
+                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+                    other => other.context("open", || path)?,
+                }
+            }
             Err(error) => return Err(error).context("create", || path),
         };
         let stat = stat_of(&file).context("look at", || path)?;
         if stat.kind != super::Kind::File {
-            return Err(Error::invalid(format!("{} is not a file; move it away", path.display())));
+            return Err(Error::invalid(format!(
+                "{} is not a file; move it away",
+                path.display()
+            )));
         }
         let locked = file.try_clone().context("open", || path)?;
         let Some(lock) = Lock::try_now(locked, Mode::Exclusive).context("lock", || path)? else {
@@ -48,7 +59,11 @@ impl Appending {
         if named.is_none_or(|named| (named.device, named.inode) != (stat.device, stat.inode)) {
             return Ok(None);
         }
-        Ok(Some(Self { file, path: path.to_owned(), _lock: lock }))
+        Ok(Some(Self {
+            file,
+            path: path.to_owned(),
+            _lock: lock,
+        }))
     }
 
     /// Its length in bytes.
@@ -58,9 +73,13 @@ impl Appending {
 
     /// Its last byte; none when it is empty.
     pub fn last_byte(&self) -> Result<Option<u8>> {
-        let Some(at) = self.length()?.checked_sub(1) else { return Ok(None) };
+        let Some(at) = self.length()?.checked_sub(1) else {
+            return Ok(None);
+        };
         let mut byte = [0];
-        self.file.read_exact_at(&mut byte, at).context("read", || &self.path)?;
+        self.file
+            .read_exact_at(&mut byte, at)
+            .context("read", || &self.path)?;
         Ok(Some(byte[0]))
     }
 

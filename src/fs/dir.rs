@@ -16,7 +16,8 @@ use rustix::io::Errno;
 
 use super::{Kind, Stat, Timestamp};
 
-/// Bytes of names that are asked for at a time: on the stack, and enough for all but large directories.
+/// Bytes of names that are asked for at a time: on the stack, and enough for all but large
+/// directories.
 const LIST_BUFFER: usize = 16 << 10;
 
 /// An open directory. Every name given to it is one component; symlinks are never followed.
@@ -33,7 +34,9 @@ pub struct Listed {
 }
 
 impl Dir {
-    const OPEN: OFlag = OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
+    const OPEN: OFlag = OFlag::O_RDONLY
+        .union(OFlag::O_DIRECTORY)
+        .union(OFlag::O_CLOEXEC);
 
     /// Opens a directory by its path, following symlinks on the way and at its end.
     pub fn open(path: &Path) -> io::Result<Self> {
@@ -42,20 +45,31 @@ impl Dir {
 
     /// Opens a directory in this one.
     pub fn open_dir(&self, name: &[u8]) -> io::Result<Self> {
-        Ok(Self(nix::fcntl::openat(&self.0, name, Self::OPEN | OFlag::O_NOFOLLOW, Mode::empty())?))
+        Ok(Self(nix::fcntl::openat(
+            &self.0,
+            name,
+            Self::OPEN | OFlag::O_NOFOLLOW,
+            Mode::empty(),
+        )?))
     }
 
     /// Gives its owner all rights to a directory in this one.
     pub fn make_accessible(&self, name: &[u8]) -> io::Result<()> {
         use std::os::fd::AsRawFd;
-        // Opened this way it needs no rights of its own, and what is changed is what was opened, never a symlink.
+        // Opened this way it needs no rights of its own, and what is changed is what was opened,
+        // never a symlink.
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let opened = nix::fcntl::openat(&self.0, name, flags, Mode::empty())?;
         let mode = Stat::from(nix::sys::stat::fstat(&opened)?).mode | 0o700;
         let path = format!("/proc/self/fd/{}", opened.as_raw_fd());
         let follow = nix::sys::stat::FchmodatFlags::FollowSymlink;
         let mode = Mode::from_bits_truncate(mode);
-        Ok(nix::sys::stat::fchmodat(nix::fcntl::AT_FDCWD, path.as_str(), mode, follow)?)
+        Ok(nix::sys::stat::fchmodat(
+            nix::fcntl::AT_FDCWD,
+            path.as_str(),
+            mode,
+            follow,
+        )?)
     }
 
     /// Opens a file for reading. A fifo that took the file's place does not block.
@@ -64,11 +78,15 @@ impl Dir {
         Ok(nix::fcntl::openat(&self.0, name, flags, Mode::empty())?.into())
     }
 
-    /// Makes a file that did not exist, open for reading and writing, with at most the given permissions: the umask
-    /// and access control lists may take some away.
+    /// Makes a file that did not exist, open for reading and writing, with at most the given
+    /// permissions: the umask and access control lists may take some away.
     pub fn create_file(&self, name: &[u8], mode: u32) -> io::Result<File> {
-        let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        Ok(nix::fcntl::openat(&self.0, name, flags, Mode::from_bits_truncate(mode & 0o777))?.into())
+        let flags =
+            OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        Ok(
+            nix::fcntl::openat(&self.0, name, flags, Mode::from_bits_truncate(mode & 0o777))?
+                .into(),
+        )
     }
 
     /// Makes a directory that only its owner can use, until its mode is set.
@@ -89,7 +107,13 @@ impl Dir {
 
     /// Gives the file `from_name` of `from` a second name here.
     pub fn link_from(&self, from: &Self, from_name: &[u8], name: &[u8]) -> io::Result<()> {
-        Ok(nix::unistd::linkat(&from.0, from_name, &self.0, name, AtFlags::empty())?)
+        Ok(nix::unistd::linkat(
+            &from.0,
+            from_name,
+            &self.0,
+            name,
+            AtFlags::empty(),
+        )?)
     }
 
     /// Renames within this directory; an existing file or empty directory `to` is replaced.
@@ -97,8 +121,8 @@ impl Dir {
         Ok(nix::fcntl::renameat(&self.0, from, &self.0, to)?)
     }
 
-    /// Lets two names change what they stand for. No where the kernel or the filesystem can't, as overlayfs can't with a
-    /// directory of a lower layer.
+    /// Lets two names change what they stand for. No where the kernel or the filesystem can't, as
+    /// overlayfs can't with a directory of a lower layer.
     pub fn exchange(&self, one: &[u8], other: &[u8]) -> io::Result<bool> {
         match rustix::fs::renameat_with(&self.0, one, &self.0, other, RenameFlags::EXCHANGE) {
             Ok(()) => Ok(true),
@@ -109,12 +133,20 @@ impl Dir {
 
     /// Removes a name that is not a directory.
     pub fn unlink(&self, name: &[u8]) -> io::Result<()> {
-        Ok(nix::unistd::unlinkat(&self.0, name, UnlinkatFlags::NoRemoveDir)?)
+        Ok(nix::unistd::unlinkat(
+            &self.0,
+            name,
+            UnlinkatFlags::NoRemoveDir,
+        )?)
     }
 
     /// Removes an empty directory.
     pub fn remove_dir(&self, name: &[u8]) -> io::Result<()> {
-        Ok(nix::unistd::unlinkat(&self.0, name, UnlinkatFlags::RemoveDir)?)
+        Ok(nix::unistd::unlinkat(
+            &self.0,
+            name,
+            UnlinkatFlags::RemoveDir,
+        )?)
     }
 
     /// What the filesystem says of a name.
@@ -130,7 +162,8 @@ impl Dir {
     /// The names in this directory, without `.` and `..`, in no order.
     pub fn list(&self) -> io::Result<Vec<Listed>> {
         let mut names = Vec::new();
-        // Through this very descriptor: opendir would need one more, and several calls and 32 KiB for each.
+        // Through this very descriptor: opendir would need one more, and several calls and 32 KiB
+        // for each.
         rustix::fs::seek(&self.0, SeekFrom::Start(0))?;
         let mut buffer = [const { MaybeUninit::uninit() }; LIST_BUFFER];
         let mut entries = RawDir::new(&self.0, &mut buffer);
@@ -147,7 +180,10 @@ impl Dir {
                 FileType::Unknown => None,
                 _ => Some(Kind::Special),
             };
-            names.push(Listed { name: name.into(), kind });
+            names.push(Listed {
+                name: name.into(),
+                kind,
+            });
         }
         Ok(names)
     }
@@ -155,13 +191,26 @@ impl Dir {
     /// Sets the modification time of a name, of a symlink itself.
     pub fn set_modified_at(&self, name: &[u8], time: Timestamp) -> io::Result<()> {
         let time = time.to_spec();
-        Ok(nix::sys::stat::utimensat(&self.0, name, &time, &time, UtimensatFlags::NoFollowSymlink)?)
+        Ok(nix::sys::stat::utimensat(
+            &self.0,
+            name,
+            &time,
+            &time,
+            UtimensatFlags::NoFollowSymlink,
+        )?)
     }
 
-    /// Sets the modification time of a name to now, of a symlink itself. Who may write to a file may do so, too.
+    /// Sets the modification time of a name to now, of a symlink itself. Who may write to a file
+    /// may do so, too.
     pub fn touch_at(&self, name: &[u8]) -> io::Result<()> {
         let now = nix::sys::time::TimeSpec::UTIME_NOW;
-        Ok(nix::sys::stat::utimensat(&self.0, name, &now, &now, UtimensatFlags::NoFollowSymlink)?)
+        Ok(nix::sys::stat::utimensat(
+            &self.0,
+            name,
+            &now,
+            &now,
+            UtimensatFlags::NoFollowSymlink,
+        )?)
     }
 
     /// The path of a name in this directory for calls that know no descriptors.
@@ -186,7 +235,10 @@ pub fn user() -> u32 {
 
 /// Sets the mode of an open file or directory.
 pub fn set_mode(file: &impl AsFd, mode: u32) -> io::Result<()> {
-    Ok(nix::sys::stat::fchmod(file, Mode::from_bits_truncate(mode))?)
+    Ok(nix::sys::stat::fchmod(
+        file,
+        Mode::from_bits_truncate(mode),
+    )?)
 }
 
 /// Sets the modification time of an open file or directory.

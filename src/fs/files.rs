@@ -19,7 +19,12 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
 
 /// The last bytes of a file, all of them where it is shorter.
 pub fn read_end(path: &Path, most: u64) -> Result<Vec<u8>> {
-    let options = || OpenOptions::new().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path);
+    let options = || {
+        OpenOptions::new()
+            .read(true)
+            .custom_flags(nix::libc::O_NONBLOCK)
+            .open(path)
+    };
     let file = options().context("open", || path)?;
     let length = length(&file, path)?;
     let mut bytes = vec![0; usize::try_from(length.min(most)).unwrap_or_default()];
@@ -41,19 +46,32 @@ pub fn open_lock(path: &Path, mode: u32) -> Result<File> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         other => return other.context("open", || path),
     }
-    match OpenOptions::new().read(true).write(true).create_new(true).mode(mode).open(path) {
+    match OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(path)
+    {
         Ok(file) => {
             set_mode(&file, mode).context("set the mode of", || path)?;
             Ok(file)
         }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => open().context("open", || path),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            open().context("open", || path)
+        }
         Err(error) => Err(error).context("create", || path),
     }
 }
 
 /// Makes a file that does not exist yet, open for reading and writing, with exactly `mode`.
 pub fn create_new(path: &Path, mode: u32) -> Result<File> {
-    let file = OpenOptions::new().read(true).write(true).create_new(true).mode(mode).open(path);
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(path);
     let file = file.context("create", || path)?;
     set_mode(&file, mode).context("set the mode of", || path)?;
     Ok(file)
@@ -61,18 +79,27 @@ pub fn create_new(path: &Path, mode: u32) -> Result<File> {
 
 /// Makes a file that does not exist yet and fills it.
 pub fn write_new(path: &Path, mode: u32, bytes: &[u8]) -> Result<()> {
-    create_new(path, mode)?.write_all(bytes).context("write", || path)
+    create_new(path, mode)?
+        .write_all(bytes)
+        .context("write", || path)
 }
 
 /// Writes a file that takes the place of what is there, complete or not at all.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
-    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let dir = path
+        .parent()
+        .filter(|dir| !dir.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     let mut unfinished = tempfile::Builder::new()
         .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
         .tempfile_in(dir)
         .context("create a file in", || dir)?;
     unfinished.write_all(bytes).context("write", || path)?;
-    unfinished.persist(path).map_err(|error| error.error).context("write", || path).map(drop)
+    unfinished
+        .persist(path)
+        .map_err(|error| error.error)
+        .context("write", || path)
+        .map(drop)
 }
 
 /// Renames a file over whatever is there, a directory too.
@@ -103,8 +130,9 @@ pub fn rename_new(from: &Path, to: &Path) -> Result<bool> {
     }
 }
 
-/// Moves a directory to a name that is free or stands for an empty directory. Says false when that is not possible: it
-/// is gone, the name is taken, they lie on different filesystems, or it may not be moved.
+/// Moves a directory to a name that is free or stands for an empty directory. Says false when that
+/// is not possible: it is gone, the name is taken, they lie on different filesystems, or it may not
+/// be moved.
 pub fn move_dir(from: &Path, to: &Path) -> Result<bool> {
     use io::ErrorKind as Kind;
     match fs::rename(from, to) {
@@ -193,10 +221,13 @@ pub fn is_on_nfs(file: &File) -> bool {
 
 /// Bytes that a file takes on disk.
 pub fn allocated(path: &Path) -> Result<u64> {
-    fs::metadata(path).map(|metadata| metadata.blocks() * 512).context("look at", || path)
+    fs::metadata(path)
+        .map(|metadata| metadata.blocks() * 512)
+        .context("look at", || path)
 }
 
-/// Bytes that the files of a directory take on disk, those below it apart; none where it does not exist.
+/// Bytes that the files of a directory take on disk, those below it apart; none where it does not
+/// exist.
 pub fn allocated_in(path: &Path) -> Result<u64> {
     let dir = match Dir::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
@@ -204,12 +235,22 @@ pub fn allocated_in(path: &Path) -> Result<u64> {
     };
     // A file that is gone since takes nothing.
     let taken = |name: &[u8]| dir.stat_at(name).map_or(0, |stat| stat.allocated);
-    Ok(dir.list().context("read", || path)?.iter().map(|listed| taken(&listed.name)).sum())
+    Ok(dir
+        .list()
+        .context("read", || path)?
+        .iter()
+        .map(|listed| taken(&listed.name))
+        .sum())
 }
 
 /// Sets a file's modification time to now, making the file with `mode` if need be.
 pub fn touch(path: &Path, mode: u32) -> Result<()> {
-    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(mode).open(path);
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(mode)
+        .open(path);
     let file = file.context("open", || path)?;
     // Another user's file can't be given a mode, and does not need one.
     drop(set_mode(&file, mode));
@@ -224,7 +265,9 @@ pub fn modified(path: &Path) -> Result<Option<Timestamp>> {
 
 /// The length of an open file in bytes.
 pub fn length(file: &File, path: &Path) -> Result<u64> {
-    stat_of(file).map(|stat| stat.size).context("look at", || path)
+    stat_of(file)
+        .map(|stat| stat.size)
+        .context("look at", || path)
 }
 
 /// Reads exactly `buffer.len()` bytes at an offset; false when the file ends before.

@@ -22,5 +22,9 @@ fn failed(action: &'static str, dir: &Path, error: fs_extra::error::Error) -> Er
         fs_extra::error::ErrorKind::PermissionDenied => io::ErrorKind::PermissionDenied.into(),
         _ => io::Error::other(error.to_string()),
     };
-    Error::Io { action, path: dir.to_owned(), source }
+    Error::Io {
+        action,
+        path: dir.to_owned(),
+        source,
+    }
 }

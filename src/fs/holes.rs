@@ -23,12 +23,19 @@ pub fn data_extents(file: &File, size: u64) -> io::Result<Vec<Extent>> {
     let mut extents = Vec::new();
     let mut position = 0;
     while position < size {
-        let Some(start) = seek(file, position, Whence::SeekData)? else { break };
+        let Some(start) = seek(file, position, Whence::SeekData)? else {
+            break;
+        };
         if start >= size {
             break;
         }
-        let end = seek(file, start, Whence::SeekHole)?.unwrap_or(size).min(size);
-        extents.push(Extent { offset: start, length: end - start });
+        let end = seek(file, start, Whence::SeekHole)?
+            .unwrap_or(size)
+            .min(size);
+        extents.push(Extent {
+            offset: start,
+            length: end - start,
+        });
         position = end;
     }
     Ok(extents)
@@ -58,15 +65,28 @@ mod tests {
         file.write_all_at(&[1; 4096], 1 << 20).unwrap();
         file.write_all_at(&[2; 4096], 2 << 20).unwrap();
         let extents = data_extents(&file, size).unwrap();
-        let covered = |at: u64| extents.iter().any(|run| run.offset <= at && at < run.offset + run.length);
+        let covered = |at: u64| {
+            extents
+                .iter()
+                .any(|run| run.offset <= at && at < run.offset + run.length)
+        };
         assert!(covered(1 << 20) && covered((2 << 20) + 4095));
-        assert!(extents.iter().map(|run| run.length).sum::<u64>() < size, "no hole was found: {extents:?}");
+        assert!(
+            extents.iter().map(|run| run.length).sum::<u64>() < size,
+            "no hole was found: {extents:?}"
+        );
     }
 
     #[test]
     fn a_file_without_holes_is_one_run() {
         let file = tempfile::tempfile().unwrap();
         file.write_all_at(&[7; 10_000], 0).unwrap();
-        assert_eq!(data_extents(&file, 10_000).unwrap(), [Extent { offset: 0, length: 10_000 }]);
+        assert_eq!(
+            data_extents(&file, 10_000).unwrap(),
+            [Extent {
+                offset: 0,
+                length: 10_000
+            }]
+        );
     }
 }

@@ -23,7 +23,8 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Takes the lock on an open file or directory if nobody holds it in a way that excludes this one.
+    /// Takes the lock on an open file or directory if nobody holds it in a way that excludes this
+    /// one.
     pub fn try_now(file: File, mode: Mode) -> io::Result<Option<Self>> {
         let how = match mode {
             Mode::Shared => FlockArg::LockSharedNonblock,

@@ -10,13 +10,17 @@ use super::{Lock, Mode, Timestamp, clone_range, stat_of};
 use crate::error::{Context, Result};
 
 fn file_in(dir: &Path) -> Result<NamedTempFile> {
-    let made = tempfile::Builder::new().prefix(".local-cache-probe-").tempfile_in(dir);
+    let made = tempfile::Builder::new()
+        .prefix(".local-cache-probe-")
+        .tempfile_in(dir);
     made.context("create a file in", || dir)
 }
 
 /// Makes and fills a file in a directory.
 pub fn write(dir: &Path) -> Result<()> {
-    file_in(dir)?.write_all(b"probe").context("write in", || dir)
+    file_in(dir)?
+        .write_all(b"probe")
+        .context("write in", || dir)
 }
 
 /// Whether files in a directory can share blocks.
@@ -49,7 +53,9 @@ pub fn rename(from: &Path, to: &Path) -> Result<bool> {
 pub fn clock(dir: &Path) -> Result<Timestamp> {
     let mut file = file_in(dir)?;
     file.write_all(b"probe").context("write in", || dir)?;
-    stat_of(file.as_file()).map(|stat| stat.modified).context("look at a file in", || dir)
+    stat_of(file.as_file())
+        .map(|stat| stat.modified)
+        .context("look at a file in", || dir)
 }
 
 #[cfg(test)]

@@ -12,8 +12,8 @@ type Removed = u64;
 
 /// Removes a name in a directory, with everything below it where it is a directory.
 ///
-/// Directories without write permission are made writable first, as far as that is allowed. A name that is gone
-/// already is no error.
+/// Directories without write permission are made writable first, as far as that is allowed. A name
+/// that is gone already is no error.
 pub fn remove_child(parent: &Dir, name: &[u8]) -> io::Result<Removed> {
     match parent.unlink(name) {
         Ok(()) => return Ok(1),
@@ -40,7 +40,9 @@ pub fn remove_child(parent: &Dir, name: &[u8]) -> io::Result<Removed> {
         match level.dir.unlink(&listed.name) {
             Ok(()) => removed += 1,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) if listed.kind.is_some_and(|kind| kind != Kind::Directory) => return Err(error),
+            Err(error) if listed.kind.is_some_and(|kind| kind != Kind::Directory) => {
+                return Err(error);
+            }
             Err(_) => {
                 let below = Level::enter(&level.dir, &listed.name)?;
                 open.push(below);
@@ -55,7 +57,10 @@ pub fn remove_tree(path: &Path) -> Result<Removed> {
     use std::os::unix::ffi::OsStrExt;
 
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
-        return Err(crate::error::Error::invalid(format!("{} can't be removed", path.display())));
+        return Err(crate::error::Error::invalid(format!(
+            "{} can't be removed",
+            path.display()
+        )));
     };
     let parent = match Dir::open(parent) {
         Ok(parent) => parent,
@@ -79,7 +84,11 @@ impl Level {
         }
         let dir = parent.open_dir(name)?;
         let names = dir.list()?.into();
-        Ok(Self { name: name.into(), dir, names })
+        Ok(Self {
+            name: name.into(),
+            dir,
+            names,
+        })
     }
 }
 

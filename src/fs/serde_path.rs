@@ -1,7 +1,8 @@
 //! Paths in requests and replies, whatever bytes they are made of.
 //!
-//! JSON has text only, and serde refuses a path that is not UTF-8. With `#[serde(with = "site::lossless")]` a path is a
-//! string where it can be one and a list of bytes where it can't; [`list`] is the same for a list of paths.
+//! JSON has text only, and serde refuses a path that is not UTF-8. With
+//! `#[serde(with = "site::lossless")]` a path is a string where it can be one and a list of bytes
+//! where it can't; [`list`] is the same for a list of paths.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::ffi::OsString;
@@ -16,8 +17,10 @@ enum Form<'a> {
 }
 
 fn form(path: &Path) -> Form<'_> {
-    path.to_str()
-        .map_or_else(|| Form::Bytes(path.as_os_str().as_bytes().into()), |text| Form::Text(text.into()))
+    path.to_str().map_or_else(
+        || Form::Bytes(path.as_os_str().as_bytes().into()),
+        |text| Form::Text(text.into()),
+    )
 }
 
 fn path(form: Form<'_>) -> PathBuf {
@@ -40,12 +43,18 @@ pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf
 }
 
 fn checked<E: serde::de::Error>(path: PathBuf) -> Result<PathBuf, E> {
-    if path.as_os_str().as_bytes().contains(&0) { Err(E::custom("a path with a NUL byte")) } else { Ok(path) }
+    if path.as_os_str().as_bytes().contains(&0) {
+        Err(E::custom("a path with a NUL byte"))
+    } else {
+        Ok(path)
+    }
 }
 
 /// The same for a list of paths.
 pub mod list {
-    use crate::fs::serde_path::{Deserialize, Deserializer, Form, PathBuf, Serializer, checked, form, path};
+    use crate::fs::serde_path::{
+        Deserialize, Deserializer, Form, PathBuf, Serializer, checked, form, path,
+    };
 
     /// Writes a list of paths.
     pub fn serialize<S: Serializer>(paths: &[PathBuf], serializer: S) -> Result<S::Ok, S::Error> {
@@ -55,8 +64,13 @@ pub mod list {
     /// Reads a list of paths.
     ///
     /// Errors: a NUL byte, which no path has.
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<PathBuf>, D::Error> {
-        Vec::<Form<'_>>::deserialize(deserializer)?.into_iter().map(|form| checked(path(form))).collect()
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<PathBuf>, D::Error> {
+        Vec::<Form<'_>>::deserialize(deserializer)?
+            .into_iter()
+            .map(|form| checked(path(form)))
+            .collect()
     }
 }
 
@@ -75,7 +89,10 @@ mod tests {
     #[test]
     fn any_path_comes_back_as_it_was() {
         let odd = PathBuf::from(OsString::from_vec(b"/a/\xff\n\"".to_vec()));
-        let request = Request { root: odd.clone(), paths: vec![PathBuf::from("/plain ü"), odd] };
+        let request = Request {
+            root: odd.clone(),
+            paths: vec![PathBuf::from("/plain ü"), odd],
+        };
         let text = serde_json::to_string(&request).unwrap();
         assert!(text.contains("\"/plain ü\""), "{text}");
         assert_eq!(serde_json::from_str::<Request>(&text).unwrap(), request);

@@ -7,8 +7,11 @@ use nix::sys::stat::FileStat;
 use nix::sys::time::TimeSpec;
 use serde::{Deserialize, Serialize};
 
-/// A point in time as filesystems keep it: seconds since the epoch, negative before it, and nanoseconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+/// A point in time as filesystems keep it: seconds since the epoch, negative before it, and
+/// nanoseconds.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct Timestamp {
     /// Whole seconds.
     pub seconds: i64,
@@ -18,15 +21,19 @@ pub struct Timestamp {
 
 impl Timestamp {
     /// No time is later.
-    pub const MAX: Self = Self { seconds: i64::MAX, nanoseconds: 999_999_999 };
+    pub const MAX: Self = Self {
+        seconds: i64::MAX,
+        nanoseconds: 999_999_999,
+    };
 
     /// The time now.
     pub fn now() -> Self {
         SystemTime::now().into()
     }
 
-    /// The time now by the clock that gives files their times. It stands still between ticks, 1 to 10 ms apart, so what
-    /// is changed later has this time or a later one, and what was changed before has this one or an earlier one.
+    /// The time now by the clock that gives files their times. It stands still between ticks, 1 to
+    /// 10 ms apart, so what is changed later has this time or a later one, and what was changed
+    /// before has this one or an earlier one.
     pub fn of_files() -> Self {
         match nix::time::clock_gettime(nix::time::ClockId::CLOCK_REALTIME_COARSE) {
             Ok(time) => Self {
@@ -38,8 +45,9 @@ impl Timestamp {
         }
     }
 
-    /// Waits for the next tick of [`Timestamp::of_files`]: all that was changed so far was changed before it, and all
-    /// that is changed from now on is not. None when there is none for long, because somebody set the clock.
+    /// Waits for the next tick of [`Timestamp::of_files`]: all that was changed so far was changed
+    /// before it, and all that is changed from now on is not. None when there is none for long,
+    /// because somebody set the clock.
     pub fn next_of_files() -> Option<Self> {
         let now = Self::now();
         for _ in 0..100 {
@@ -56,7 +64,10 @@ impl Timestamp {
     fn minus_milliseconds(self, milliseconds: u32) -> Self {
         let taken = milliseconds * 1_000_000;
         match self.nanoseconds.checked_sub(taken) {
-            Some(nanoseconds) => Self { nanoseconds, ..self },
+            Some(nanoseconds) => Self {
+                nanoseconds,
+                ..self
+            },
             None => Self {
                 seconds: self.seconds.saturating_sub(1),
                 nanoseconds: self.nanoseconds + 1_000_000_000 - taken,
@@ -69,8 +80,14 @@ impl Timestamp {
     pub fn plus_milliseconds(self, milliseconds: u32) -> Self {
         let nanoseconds = self.nanoseconds + milliseconds * 1_000_000;
         match nanoseconds.checked_sub(1_000_000_000) {
-            Some(nanoseconds) => Self { seconds: self.seconds.saturating_add(1), nanoseconds },
-            None => Self { nanoseconds, ..self },
+            Some(nanoseconds) => Self {
+                seconds: self.seconds.saturating_add(1),
+                nanoseconds,
+            },
+            None => Self {
+                nanoseconds,
+                ..self
+            },
         }
     }
 
@@ -90,8 +107,14 @@ impl From<SystemTime> for Timestamp {
                 let before = before.duration();
                 let seconds = -i64::try_from(before.as_secs()).unwrap_or(i64::MAX);
                 match before.subsec_nanos() {
-                    0 => Self { seconds, nanoseconds: 0 },
-                    nanos => Self { seconds: seconds - 1, nanoseconds: 1_000_000_000 - nanos },
+                    0 => Self {
+                        seconds,
+                        nanoseconds: 0,
+                    },
+                    nanos => Self {
+                        seconds: seconds - 1,
+                        nanoseconds: 1_000_000_000 - nanos,
+                    },
                 }
             }
         }
@@ -102,9 +125,14 @@ impl From<Timestamp> for SystemTime {
     fn from(time: Timestamp) -> Self {
         let nanoseconds = Duration::from_nanos(time.nanoseconds.into());
         let seconds = Duration::from_secs(time.seconds.unsigned_abs());
-        let whole =
-            if time.seconds < 0 { UNIX_EPOCH.checked_sub(seconds) } else { UNIX_EPOCH.checked_add(seconds) };
-        whole.and_then(|whole| whole.checked_add(nanoseconds)).unwrap_or(UNIX_EPOCH)
+        let whole = if time.seconds < 0 {
+            UNIX_EPOCH.checked_sub(seconds)
+        } else {
+            UNIX_EPOCH.checked_add(seconds)
+        };
+        whole
+            .and_then(|whole| whole.checked_add(nanoseconds))
+            .unwrap_or(UNIX_EPOCH)
     }
 }
 
@@ -167,14 +195,17 @@ impl From<FileStat> for Stat {
             device: stat.st_dev,
             inode: stat.st_ino,
             links: stat.st_nlink,
-            allocated: u64::try_from(stat.st_blocks).unwrap_or_default().saturating_mul(512),
+            allocated: u64::try_from(stat.st_blocks)
+                .unwrap_or_default()
+                .saturating_mul(512),
             uid: stat.st_uid,
         }
     }
 }
 
 impl Stat {
-    /// Whether two looks at a file saw the same state of it: nobody wrote to it or changed it in between.
+    /// Whether two looks at a file saw the same state of it: nobody wrote to it or changed it in
+    /// between.
     pub fn same_state(&self, other: &Self) -> bool {
         self.device == other.device
             && self.inode == other.inode
@@ -191,7 +222,10 @@ mod tests {
     #[test]
     fn a_time_and_the_clock_agree_before_and_after_the_epoch() {
         for seconds in [-2, -1, 0, 1, 1_700_000_000] {
-            let time = Timestamp { seconds, nanoseconds: 250_000_001 };
+            let time = Timestamp {
+                seconds,
+                nanoseconds: 250_000_001,
+            };
             assert_eq!(Timestamp::from(SystemTime::from(time)), time);
         }
     }
@@ -199,14 +233,35 @@ mod tests {
     #[test]
     fn times_before_the_epoch_keep_their_nanoseconds() {
         let time = Timestamp::from(UNIX_EPOCH - Duration::new(1, 250_000_000));
-        assert_eq!(time, Timestamp { seconds: -2, nanoseconds: 750_000_000 });
+        assert_eq!(
+            time,
+            Timestamp {
+                seconds: -2,
+                nanoseconds: 750_000_000
+            }
+        );
     }
 
     #[test]
     fn taking_milliseconds_borrows_from_the_seconds() {
-        let time = Timestamp { seconds: 10, nanoseconds: 5_000_000 };
-        assert_eq!(time.minus_milliseconds(20), Timestamp { seconds: 9, nanoseconds: 985_000_000 });
-        assert_eq!(time.minus_milliseconds(5), Timestamp { seconds: 10, nanoseconds: 0 });
+        let time = Timestamp {
+            seconds: 10,
+            nanoseconds: 5_000_000,
+        };
+        assert_eq!(
+            time.minus_milliseconds(20),
+            Timestamp {
+                seconds: 9,
+                nanoseconds: 985_000_000
+            }
+        );
+        assert_eq!(
+            time.minus_milliseconds(5),
+            Timestamp {
+                seconds: 10,
+                nanoseconds: 0
+            }
+        );
         assert_eq!(time.minus_milliseconds(20).plus_milliseconds(20), time);
     }
 }

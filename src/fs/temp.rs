@@ -1,7 +1,8 @@
 //! Names for what is not finished yet.
 //!
-//! What takes a place in a user's directory is made beside it under such a name and renamed when it is complete, so a
-//! killed restore leaves whole files or none. What a killed restore left under such a name, a later one removes.
+//! What takes a place in a user's directory is made beside it under such a name and renamed when it
+//! is complete, so a killed restore leaves whole files or none. What a killed restore left under
+//! such a name, a later one removes.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 

@@ -16,8 +16,8 @@ pub struct Volume {
     pub usable_bytes: u64,
     /// Bytes of them that are free.
     pub free_bytes: u64,
-    /// Its inodes; none on a filesystem that makes them as it needs them and reports no number (btrfs, and most that
-    /// come over a network).
+    /// Its inodes; none on a filesystem that makes them as it needs them and reports no number
+    /// (btrfs, and most that come over a network).
     pub inodes: Option<Inodes>,
 }
 
@@ -33,7 +33,10 @@ pub struct Inodes {
 impl Volume {
     /// Percent used, rounded up as df does.
     pub fn used_percent(&self) -> u8 {
-        percent(self.usable_bytes.saturating_sub(self.free_bytes), self.usable_bytes)
+        percent(
+            self.usable_bytes.saturating_sub(self.free_bytes),
+            self.usable_bytes,
+        )
     }
 }
 
@@ -45,16 +48,21 @@ impl Inodes {
 }
 
 fn percent(used: u64, total: u64) -> u8 {
-    let percent = if total == 0 { 0 } else { (u128::from(used) * 100).div_ceil(u128::from(total)) };
+    let percent = if total == 0 {
+        0
+    } else {
+        (u128::from(used) * 100).div_ceil(u128::from(total))
+    };
     u8::try_from(percent).unwrap_or(100)
 }
 
-/// The room of the filesystem that a path lies on; for a path that does not exist yet, that of the nearest directory
-/// above it.
+/// The room of the filesystem that a path lies on; for a path that does not exist yet, that of the
+/// nearest directory above it.
 pub fn volume(path: &Path) -> Result<Volume> {
     let mut existing = path;
     let (device, room) = loop {
-        match nix::sys::stat::stat(existing).and_then(|stat| Ok((stat.st_dev, statvfs(existing)?))) {
+        match nix::sys::stat::stat(existing).and_then(|stat| Ok((stat.st_dev, statvfs(existing)?)))
+        {
             Ok(found) => break found,
             Err(errno @ (nix::errno::Errno::ENOENT | nix::errno::Errno::ENOTDIR)) => {
                 let above = existing.parent().ok_or(errno);
@@ -66,10 +74,15 @@ pub fn volume(path: &Path) -> Result<Volume> {
     let used = room.blocks().saturating_sub(room.blocks_free());
     let size = room.fragment_size();
     // Root's reserve of inodes is not told apart everywhere, so what is free to all counts.
-    let inodes = (room.files() > 0).then(|| Inodes { total: room.files(), free: room.files_free() });
+    let inodes = (room.files() > 0).then(|| Inodes {
+        total: room.files(),
+        free: room.files_free(),
+    });
     Ok(Volume {
         device,
-        usable_bytes: used.saturating_add(room.blocks_available()).saturating_mul(size),
+        usable_bytes: used
+            .saturating_add(room.blocks_available())
+            .saturating_mul(size),
         free_bytes: room.blocks_available().saturating_mul(size),
         inodes,
     })
@@ -93,16 +106,19 @@ const KNOWN: [(i64, &str); 14] = [
     (0x4D44, "vfat"),
 ];
 
-/// The kind of filesystem that a path lies on, by the name that `mount` has for it; `0x...` for one that is not known.
+/// The kind of filesystem that a path lies on, by the name that `mount` has for it; `0x...` for one
+/// that is not known.
 pub fn filesystem(path: &Path) -> Result<String> {
     let magic = magic(path)?;
     Ok(known(magic).map_or_else(|| format!("{magic:#x}"), str::to_owned))
 }
 
-/// Whether the filesystem that a path lies on takes its times from this machine's clock. No for those of a network, and
-/// for all that are not known here.
+/// Whether the filesystem that a path lies on takes its times from this machine's clock. No for
+/// those of a network, and for all that are not known here.
 pub fn has_local_clock(path: &Path) -> Result<bool> {
-    let local = ["ext4", "xfs", "btrfs", "tmpfs", "overlay", "zfs", "f2fs", "bcachefs"];
+    let local = [
+        "ext4", "xfs", "btrfs", "tmpfs", "overlay", "zfs", "f2fs", "bcachefs",
+    ];
     Ok(known(magic(path)?).is_some_and(|name| local.contains(&name)))
 }
 
@@ -112,7 +128,10 @@ fn magic(path: &Path) -> Result<i64> {
 }
 
 fn known(magic: i64) -> Option<&'static str> {
-    KNOWN.iter().find(|(number, _)| *number == magic).map(|(_, name)| *name)
+    KNOWN
+        .iter()
+        .find(|(number, _)| *number == magic)
+        .map(|(_, name)| *name)
 }
 
 #[cfg(test)]
@@ -122,10 +141,21 @@ mod tests {
     #[test]
     fn percents_are_rounded_up_and_need_no_size() {
         let full = |used: u64, usable: u64| {
-            Volume { usable_bytes: usable, free_bytes: usable - used, ..Volume::default() }.used_percent()
+            Volume {
+                usable_bytes: usable,
+                free_bytes: usable - used,
+                ..Volume::default()
+            }
+            .used_percent()
         };
         assert_eq!(
-            (full(0, 0), full(0, 100), full(1, 1000), full(800, 1000), full(801, 1000)),
+            (
+                full(0, 0),
+                full(0, 100),
+                full(1, 1000),
+                full(800, 1000),
+                full(801, 1000)
+            ),
             (0, 0, 1, 80, 81)
         );
         assert_eq!(full(u64::MAX, u64::MAX), 100);
@@ -137,7 +167,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let below = volume(&dir.path().join("a/b/c")).unwrap();
         let own = volume(dir.path()).unwrap();
-        assert_eq!((below.device, below.usable_bytes), (own.device, own.usable_bytes));
+        assert_eq!(
+            (below.device, below.usable_bytes),
+            (own.device, own.usable_bytes)
+        );
         assert!(own.usable_bytes >= own.free_bytes && own.usable_bytes > 0);
         assert!(!filesystem(dir.path()).unwrap().is_empty());
     }

@@ -1,7 +1,7 @@
 //! Extended attributes that belong to a file and that its owner may set.
 //!
-//! Kept are the `user.` attributes, access control lists and file capabilities. Labels of security modules and
-//! `trusted.` attributes belong to the machine, not to the file.
+//! Kept are the `user.` attributes, access control lists and file capabilities. Labels of security
+//! modules and `trusted.` attributes belong to the machine, not to the file.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -22,13 +22,18 @@ pub struct Attribute {
     pub value: Box<[u8]>,
 }
 
-const KEPT: [&[u8]; 3] = [b"system.posix_acl_access", b"system.posix_acl_default", b"security.capability"];
+const KEPT: [&[u8]; 3] = [
+    b"system.posix_acl_access",
+    b"system.posix_acl_default",
+    b"security.capability",
+];
 
 fn is_kept(name: &[u8]) -> bool {
     name.starts_with(b"user.") || KEPT.contains(&name)
 }
 
-/// The attributes of a name in a directory, sorted by name; none on a filesystem without attributes.
+/// The attributes of a name in a directory, sorted by name; none on a filesystem without
+/// attributes.
 pub fn read_at(dir: &Dir, name: &[u8]) -> io::Result<Box<[Attribute]>> {
     read(&dir.proc_path(name))
 }
@@ -45,17 +50,30 @@ fn descriptor_path(file: &impl AsFd) -> PathBuf {
 fn read(path: &Path) -> io::Result<Box<[Attribute]>> {
     // A name below /proc/self/fd/N is not followed if it is a symlink itself; N itself must be.
     let is_descriptor = path.parent() == Some(Path::new("/proc/self/fd"));
-    let list = if is_descriptor { xattr::list_deref(path) } else { xattr::list(path) };
+    let list = if is_descriptor {
+        xattr::list_deref(path)
+    } else {
+        xattr::list(path)
+    };
     let names: Vec<OsString> = match list {
         Ok(names) => names.filter(|name| is_kept(name.as_bytes())).collect(),
-        Err(error) if is_unsupported(&error) || is_out_of_reach(&error) => return Ok(Box::default()),
+        Err(error) if is_unsupported(&error) || is_out_of_reach(&error) => {
+            return Ok(Box::default());
+        }
         Err(error) => return Err(error),
     };
     let mut attributes = Vec::with_capacity(names.len());
     for name in names {
-        let value = if is_descriptor { xattr::get_deref(path, &name) } else { xattr::get(path, &name) };
+        let value = if is_descriptor {
+            xattr::get_deref(path, &name)
+        } else {
+            xattr::get(path, &name)
+        };
         if let Some(value) = value? {
-            attributes.push(Attribute { name: name.into_vec().into(), value: value.into() });
+            attributes.push(Attribute {
+                name: name.into_vec().into(),
+                value: value.into(),
+            });
         }
     }
     attributes.sort_unstable();
@@ -88,13 +106,18 @@ pub fn write_open(file: &impl AsFd, attributes: &[Attribute]) -> io::Result<bool
     // What is not kept is not set either, whoever says so.
     for wanted in attributes.iter().filter(|wanted| is_kept(&wanted.name)) {
         if !present.contains(wanted) {
-            note(xattr::set_deref(&path, OsStr::from_bytes(&wanted.name), &wanted.value))?;
+            note(xattr::set_deref(
+                &path,
+                OsStr::from_bytes(&wanted.name),
+                &wanted.value,
+            ))?;
         }
     }
     Ok(complete)
 }
 
-/// Whether there is no `/proc` to reach attributes through, so that a missing path says nothing of the file.
+/// Whether there is no `/proc` to reach attributes through, so that a missing path says nothing of
+/// the file.
 fn is_out_of_reach(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound && !Path::new("/proc/self/fd").exists()
 }
@@ -102,7 +125,9 @@ fn is_out_of_reach(error: &io::Error) -> bool {
 fn is_unsupported(error: &io::Error) -> bool {
     matches!(
         error.kind(),
-        io::ErrorKind::Unsupported | io::ErrorKind::StorageFull | io::ErrorKind::ArgumentListTooLong
+        io::ErrorKind::Unsupported
+            | io::ErrorKind::StorageFull
+            | io::ErrorKind::ArgumentListTooLong
     )
 }
 
@@ -113,7 +138,10 @@ mod tests {
     #[test]
     fn attributes_are_read_set_and_removed() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let wanted = [Attribute { name: (*b"user.note").into(), value: (*b"a\0b").into() }];
+        let wanted = [Attribute {
+            name: (*b"user.note").into(),
+            value: (*b"a\0b").into(),
+        }];
         if !write_open(file.as_file(), &wanted).unwrap() {
             eprintln!("SKIPPED: no extended attributes on this filesystem");
             return;

@@ -1,9 +1,9 @@
 //! What a list of patterns means, apart from how it is spelled and where its directories are.
 //!
-//! Two lists name the same cache when their anchored patterns are equal in order, so everything that can differ
-//! without a difference in meaning is taken out here: comments, `./`, doubled and trailing slashes, `!!`, escapes
-//! that are not needed, and where workspace and home are. The disk is not asked, as the paths of a cache usually
-//! do not exist before it is restored.
+//! Two lists name the same cache when their anchored patterns are equal in order, so everything
+//! that can differ without a difference in meaning is taken out here: comments, `./`, doubled and
+//! trailing slashes, `!!`, escapes that are not needed, and where workspace and home are. The disk
+//! is not asked, as the paths of a cache usually do not exist before it is restored.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -25,12 +25,16 @@ pub struct Anchored {
 }
 
 impl Patterns {
-    /// The patterns of the list in order, the `!` ones too, each given from the workspace, from home or the root.
+    /// The patterns of the list in order, the `!` ones too, each given from the workspace, from
+    /// home or the root.
     ///
-    /// A pattern written with `~` stays at home. Any other is given from the workspace if it lies below it, else from
-    /// home if it lies below that, else from the root.
+    /// A pattern written with `~` stays at home. Any other is given from the workspace if it lies
+    /// below it, else from home if it lies below that, else from the root.
     pub fn anchored(&self, base: &Base) -> Vec<Anchored> {
-        self.all().iter().map(|pattern| Anchored::new(pattern, base)).collect()
+        self.all()
+            .iter()
+            .map(|pattern| Anchored::new(pattern, base))
+            .collect()
     }
 }
 
@@ -39,11 +43,20 @@ impl Anchored {
         let (anchor, skipped) = anchor(pattern, base);
         let segments = &pattern.segments[skipped..];
         let texts = &pattern.texts[skipped..];
-        let rest = join(segments.iter().zip(texts).map(|(segment, text)| match segment {
-            Segment::Name(name) => escape(name),
-            Segment::Wildcard(_) | Segment::Globstar => text.clone().into_bytes(),
-        }));
-        Self { exclude: pattern.exclude, anchor, rest }
+        let rest = join(
+            segments
+                .iter()
+                .zip(texts)
+                .map(|(segment, text)| match segment {
+                    Segment::Name(name) => escape(name),
+                    Segment::Wildcard(_) | Segment::Globstar => text.clone().into_bytes(),
+                }),
+        );
+        Self {
+            exclude: pattern.exclude,
+            anchor,
+            rest,
+        }
     }
 
     /// Whether this is a `!` pattern.
@@ -51,7 +64,8 @@ impl Anchored {
         self.exclude
     }
 
-    /// The pattern as [`fmt::Display`] shows it, byte for byte: equal for equal patterns, different for others.
+    /// The pattern as [`fmt::Display`] shows it, byte for byte: equal for equal patterns, different
+    /// for others.
     pub fn to_os_string(&self) -> OsString {
         let rest = self.rest.as_os_str().as_bytes();
         let prefix: &[u8] = match self.anchor {
@@ -68,7 +82,8 @@ impl Anchored {
 }
 
 impl fmt::Display for Anchored {
-    /// A pattern that reads back as this one: `target`, `~/.cargo/registry`, `/tmp/x`, `!target/**/*.zip`.
+    /// A pattern that reads back as this one: `target`, `~/.cargo/registry`, `/tmp/x`,
+    /// `!target/**/*.zip`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.to_os_string().display())
     }
@@ -79,11 +94,14 @@ fn anchor(pattern: &PathPattern, base: &Base) -> (Anchor, usize) {
     if pattern.from_home {
         return (Anchor::Home, pattern.start);
     }
-    [(Anchor::Workspace, &base.workspace), (Anchor::Home, &base.home)]
-        .into_iter()
-        .filter(|(_, directory)| anchors(directory))
-        .find_map(|(anchor, directory)| Some((anchor, leading(&pattern.segments, directory)?)))
-        .unwrap_or((Anchor::Root, 0))
+    [
+        (Anchor::Workspace, &base.workspace),
+        (Anchor::Home, &base.home),
+    ]
+    .into_iter()
+    .filter(|(_, directory)| anchors(directory))
+    .find_map(|(anchor, directory)| Some((anchor, leading(&pattern.segments, directory)?)))
+    .unwrap_or((Anchor::Root, 0))
 }
 
 /// How many names the directory has, if the segments begin with them.
@@ -99,7 +117,9 @@ fn leading(segments: &[Segment], directory: &Path) -> Option<usize> {
 }
 
 fn join(segments: impl Iterator<Item = Vec<u8>>) -> PathBuf {
-    segments.map(|segment| PathBuf::from(OsStr::from_bytes(&segment))).collect()
+    segments
+        .map(|segment| PathBuf::from(OsStr::from_bytes(&segment)))
+        .collect()
 }
 
 fn escape(name: &[u8]) -> Vec<u8> {
@@ -115,7 +135,9 @@ fn escape(name: &[u8]) -> Vec<u8> {
 
 /// Whether a pattern below the workspace would be read as something else without a `./` in front.
 fn needs_dot(rest: &[u8]) -> bool {
-    rest == b"~" || rest.starts_with(b"~/") || matches!(rest.first(), Some(b'!' | b'#' | b' ' | b'\t'))
+    rest == b"~"
+        || rest.starts_with(b"~/")
+        || matches!(rest.first(), Some(b'!' | b'#' | b' ' | b'\t'))
 }
 
 #[cfg(test)]
@@ -128,7 +150,10 @@ mod tests {
 
     fn shown(lines: &[&str]) -> Vec<String> {
         let base = Base::new("/home/u/work/ws", "/home/u");
-        anchored(&base, lines).iter().map(ToString::to_string).collect()
+        anchored(&base, lines)
+            .iter()
+            .map(ToString::to_string)
+            .collect()
     }
 
     #[test]
@@ -153,7 +178,14 @@ mod tests {
             ("!a", &["!a", "! a", "!./a/", "!!!a"]),
             (".", &[".", "./", "/home/u/work/ws", "/home/u/work/ws/"]),
             ("~", &["~", "~/", "/home/u"]),
-            ("~/.cargo/registry", &["~/.cargo/registry", "~//.cargo/registry/", "/home/u/.cargo/registry"]),
+            (
+                "~/.cargo/registry",
+                &[
+                    "~/.cargo/registry",
+                    "~//.cargo/registry/",
+                    "/home/u/.cargo/registry",
+                ],
+            ),
             ("/tmp/x", &["/tmp/x", "//tmp/x/"]),
             ("/", &["/"]),
             (r"we\[1]rd", &[r"we\[1\]rd", r"we\[1]rd"]),
@@ -174,20 +206,35 @@ mod tests {
 
     #[test]
     fn order_duplicates_and_exclusions_are_kept_and_comments_are_not() {
-        assert_eq!(shown(&["b", "# note", "a", "", "!a/x", "b"]), ["b", "a", "!a/x", "b"]);
+        assert_eq!(
+            shown(&["b", "# note", "a", "", "!a/x", "b"]),
+            ["b", "a", "!a/x", "b"]
+        );
     }
 
     #[test]
     fn an_anchored_pattern_says_what_it_is_given_from_and_whether_it_excludes() {
         let base = Base::new("/ws", "/h");
         let list = anchored(&base, &["a", "!~/b", "/c/*"]);
-        let facts: Vec<(Anchor, bool)> = list.iter().map(|one| (one.anchor, one.is_exclusion())).collect();
-        assert_eq!(facts, [(Anchor::Workspace, false), (Anchor::Home, true), (Anchor::Root, false)]);
+        let facts: Vec<(Anchor, bool)> = list
+            .iter()
+            .map(|one| (one.anchor, one.is_exclusion()))
+            .collect();
+        assert_eq!(
+            facts,
+            [
+                (Anchor::Workspace, false),
+                (Anchor::Home, true),
+                (Anchor::Root, false)
+            ]
+        );
     }
 
     #[test]
     fn different_meanings_stay_different() {
-        let distinct = ["*", r"\*", "a", "!a", "~/a", "/a", "a/**", "a/*", "[ab]", r"\[ab]"];
+        let distinct = [
+            "*", r"\*", "a", "!a", "~/a", "/a", "a/**", "a/*", "[ab]", r"\[ab]",
+        ];
         for (at, one) in distinct.iter().enumerate() {
             for other in &distinct[at + 1..] {
                 assert_ne!(shown(&[one]), shown(&[other]), "{one} {other}");
@@ -198,20 +245,34 @@ mod tests {
     #[test]
     fn the_same_list_elsewhere_is_the_same() {
         let lines = |ws: &str, home: &str| {
-            [format!("{ws}/a"), "b/*".into(), "~/c".into(), format!("{home}/d"), "/e".into()]
+            [
+                format!("{ws}/a"),
+                "b/*".into(),
+                "~/c".into(),
+                format!("{home}/d"),
+                "/e".into(),
+            ]
         };
         let list = |ws: &str, home: &str| {
             let base = Base::new(ws, home);
-            Patterns::parse(lines(ws, home), &base).unwrap().anchored(&base)
+            Patterns::parse(lines(ws, home), &base)
+                .unwrap()
+                .anchored(&base)
         };
         assert_eq!(list("/home/u/ws", "/home/u"), list("/runner/2/ws", "/root"));
     }
 
     #[test]
     fn a_relative_pattern_starts_at_the_working_directory() {
-        let base = Base { working_directory: "/ws/sub".into(), ..Base::new("/ws", "/h") };
+        let base = Base {
+            working_directory: "/ws/sub".into(),
+            ..Base::new("/ws", "/h")
+        };
         assert_eq!(anchored(&base, &["a"])[0].to_string(), "sub/a");
-        let base = Base { working_directory: "/other[1]".into(), ..Base::new("/ws", "/h") };
+        let base = Base {
+            working_directory: "/other[1]".into(),
+            ..Base::new("/ws", "/h")
+        };
         assert_eq!(anchored(&base, &["a"])[0].to_string(), r"/other\[1]/a");
     }
 }

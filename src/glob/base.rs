@@ -15,7 +15,9 @@ pub struct Base {
 }
 
 /// Which directory a path is given from, so that it means the same where that directory is another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Anchor {
     /// The checked-out repository.
@@ -30,14 +32,23 @@ impl Base {
     /// A base as a step of a workflow has it: relative patterns start at the workspace.
     pub fn new(workspace: impl Into<PathBuf>, home: impl Into<PathBuf>) -> Self {
         let workspace = workspace.into();
-        Self { working_directory: workspace.clone(), workspace, home: home.into() }
+        Self {
+            working_directory: workspace.clone(),
+            workspace,
+            home: home.into(),
+        }
     }
 
-    /// Splits an absolute path into an anchor and the rest: below the workspace first, else below home.
+    /// Splits an absolute path into an anchor and the rest: below the workspace first, else below
+    /// home.
     ///
-    /// A workspace or home that is the root of the filesystem anchors nothing: every path would be below it.
+    /// A workspace or home that is the root of the filesystem anchors nothing: every path would be
+    /// below it.
     pub fn anchor<'path>(&self, path: &'path Path) -> (Anchor, &'path Path) {
-        for (anchor, directory) in [(Anchor::Workspace, &self.workspace), (Anchor::Home, &self.home)] {
+        for (anchor, directory) in [
+            (Anchor::Workspace, &self.workspace),
+            (Anchor::Home, &self.home),
+        ] {
             if let (true, Ok(rest)) = (anchors(directory), path.strip_prefix(directory)) {
                 return (anchor, rest);
             }
@@ -52,17 +63,26 @@ impl Base {
             Anchor::Home => &self.home,
             Anchor::Root => Path::new("/"),
         };
-        if rest.as_os_str().is_empty() { directory.to_path_buf() } else { directory.join(rest) }
+        if rest.as_os_str().is_empty() {
+            directory.to_path_buf()
+        } else {
+            directory.join(rest)
+        }
     }
 
-    /// An absolute path as seen from the working directory: `.` for itself, `../x` for a path beside it.
+    /// An absolute path as seen from the working directory: `.` for itself, `../x` for a path
+    /// beside it.
     pub fn relative(&self, path: &Path) -> PathBuf {
         let from: Vec<Component> = self.working_directory.components().collect();
         let to: Vec<Component> = path.components().collect();
         let common = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
         let up = from[common..].iter().map(|_| Component::ParentDir);
         let relative: PathBuf = up.chain(to[common..].iter().copied()).collect();
-        if relative.as_os_str().is_empty() { PathBuf::from(".") } else { relative }
+        if relative.as_os_str().is_empty() {
+            PathBuf::from(".")
+        } else {
+            relative
+        }
     }
 }
 
@@ -96,15 +116,26 @@ mod tests {
             ("/", Anchor::Root, ""),
         ];
         for (path, anchor, rest) in table {
-            assert_eq!(base.anchor(Path::new(path)), (anchor, Path::new(rest)), "{path}");
-            assert_eq!(base.locate(anchor, Path::new(rest)), Path::new(path), "{path}");
+            assert_eq!(
+                base.anchor(Path::new(path)),
+                (anchor, Path::new(rest)),
+                "{path}"
+            );
+            assert_eq!(
+                base.locate(anchor, Path::new(rest)),
+                Path::new(path),
+                "{path}"
+            );
         }
     }
 
     #[test]
     fn a_home_that_is_the_root_or_not_known_anchors_nothing() {
         for home in ["/", ""] {
-            assert_eq!(Base::new("/ws", home).anchor(Path::new("/tmp")), (Anchor::Root, Path::new("tmp")));
+            assert_eq!(
+                Base::new("/ws", home).anchor(Path::new("/tmp")),
+                (Anchor::Root, Path::new("tmp"))
+            );
         }
     }
 

@@ -1,11 +1,11 @@
 //! What the `!` lines of a list leave out below a directory that the list matched.
 //!
-//! A directory that is matched stands for everything below it, so a path below it is left out exactly when the last
-//! pattern that fits it, or a directory above it, is a `!` one: the rule of the list itself with each pattern
-//! extended to its descendants, as in `hashFiles`.
+//! A directory that is matched stands for everything below it, so a path below it is left out
+//! exactly when the last pattern that fits it, or a directory above it, is a `!` one: the rule of
+//! the list itself with each pattern extended to its descendants, as in `hashFiles`.
 //!
-//! All patterns are moved to the directory first. What is left of them is short, and usually nothing; then a scan
-//! pays one comparison for each path.
+//! All patterns are moved to the directory first. What is left of them is short, and usually
+//! nothing; then a scan pays one comparison for each path.
 
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
@@ -36,8 +36,8 @@ pub enum Verdict {
     Keep,
     /// Leave it out with everything below it.
     LeaveOut,
-    /// A directory to leave out, but a later pattern may bring back something below it: look inside, and take the
-    /// directory only if there is something.
+    /// A directory to leave out, but a later pattern may bring back something below it: look
+    /// inside, and take the directory only if there is something.
     LookInside,
 }
 
@@ -65,16 +65,22 @@ impl Exclusions {
         self.rules.is_empty()
     }
 
-    /// What to do with a path, given relative to the directory and without `.` and `..`. Does not allocate.
+    /// What to do with a path, given relative to the directory and without `.` and `..`. Does not
+    /// allocate.
     pub fn verdict(&self, path: &Path, is_directory: bool) -> Verdict {
         let names = Names::of(path.as_os_str().as_bytes());
-        let Some(at) = self.rules.iter().rposition(|rule| rule.covers(names.clone(), is_directory)) else {
+        let Some(at) = self
+            .rules
+            .iter()
+            .rposition(|rule| rule.covers(names.clone(), is_directory))
+        else {
             return Verdict::Keep;
         };
         let later = || self.rules[at + 1..].iter().filter(|rule| !rule.exclude);
         if !self.rules[at].exclude {
             Verdict::Keep
-        } else if is_directory && later().any(|rule| may_match_below(&rule.segments, names.clone())) {
+        } else if is_directory && later().any(|rule| may_match_below(&rule.segments, names.clone()))
+        {
             Verdict::LookInside
         } else {
             Verdict::LeaveOut
@@ -93,7 +99,8 @@ impl Rule {
     }
 }
 
-/// What is left of a pattern after the names of the directory: one rule for each way to account for them.
+/// What is left of a pattern after the names of the directory: one rule for each way to account for
+/// them.
 fn rules_below(pattern: &PathPattern, directory: &Path) -> Vec<Rule> {
     let segments = &pattern.segments;
     let mut positions = vec![0];
@@ -111,14 +118,19 @@ fn rules_below(pattern: &PathPattern, directory: &Path) -> Vec<Rule> {
         directories_only: pattern.directories_only,
         segments: segments.to_vec(),
     };
-    let complete = |at: &usize| segments[*at..].iter().all(|segment| *segment == Segment::Globstar);
+    let complete = |at: &usize| {
+        segments[*at..]
+            .iter()
+            .all(|segment| *segment == Segment::Globstar)
+    };
     if positions.iter().any(complete) {
         return vec![rule(&[])];
     }
     positions.iter().map(|at| rule(&segments[*at..])).collect()
 }
 
-/// Where in the segments one can be after one more name. At the end everything below is accounted for.
+/// Where in the segments one can be after one more name. At the end everything below is accounted
+/// for.
 fn advance(segments: &[Segment], at: usize, name: &[u8], next: &mut Vec<usize>) {
     match segments.get(at) {
         None => next.push(at),
@@ -137,12 +149,19 @@ mod tests {
     use crate::glob::base::Base;
 
     fn below(directory: &str, lines: &[&str]) -> Exclusions {
-        Patterns::parse(lines, &Base::new("/ws", "/h")).unwrap().exclusions_below(Path::new(directory))
+        Patterns::parse(lines, &Base::new("/ws", "/h"))
+            .unwrap()
+            .exclusions_below(Path::new(directory))
     }
 
     #[test]
     fn a_list_that_excludes_nothing_below_the_directory_is_empty() {
-        for lines in [&["target"][..], &["target", "!other/x"], &["!target/x", "target"], &["t*", "!*.zip"]] {
+        for lines in [
+            &["target"][..],
+            &["target", "!other/x"],
+            &["!target/x", "target"],
+            &["t*", "!*.zip"],
+        ] {
             assert!(below("/ws/target", lines).is_empty(), "{lines:?}");
         }
         assert!(!below("/ws/target", &["target", "!**/*.zip"]).is_empty());
@@ -168,13 +187,23 @@ mod tests {
             (&["target", "!target/a", "target/a/keep"], "a", LookInside),
             (&["target", "!target/a", "target/a/keep"], "a/keep", Keep),
             (&["target", "!target/a", "target/a/keep"], "a/keep/x", Keep),
-            (&["target", "!target/a", "target/a/keep"], "a/other", LeaveOut),
-            (&["target", "!target/a", "target/**/k", "!target/a/b"], "a/b/k", LeaveOut),
+            (
+                &["target", "!target/a", "target/a/keep"],
+                "a/other",
+                LeaveOut,
+            ),
+            (
+                &["target", "!target/a", "target/**/k", "!target/a/b"],
+                "a/b/k",
+                LeaveOut,
+            ),
             (&["target", "!target/a", "target/b/keep"], "a", LeaveOut),
             (&["target", "!target/a", "target"], "a", Keep),
         ];
         for (lines, path, verdict) in table {
-            let directory = Path::new(path).extension().is_none_or(|extension| extension != "zip");
+            let directory = Path::new(path)
+                .extension()
+                .is_none_or(|extension| extension != "zip");
             assert_eq!(
                 below("/ws/target", lines).verdict(Path::new(path), directory),
                 *verdict,
@@ -186,27 +215,58 @@ mod tests {
     #[test]
     fn a_slash_at_the_end_excludes_directories_and_what_they_hold() {
         let exclusions = below("/ws/target", &["target", "!target/**/name/"]);
-        assert_eq!(exclusions.verdict(Path::new("name"), true), Verdict::LeaveOut);
-        assert_eq!(exclusions.verdict(Path::new("a/name"), false), Verdict::Keep);
-        assert_eq!(exclusions.verdict(Path::new("a/name/file"), false), Verdict::LeaveOut);
+        assert_eq!(
+            exclusions.verdict(Path::new("name"), true),
+            Verdict::LeaveOut
+        );
+        assert_eq!(
+            exclusions.verdict(Path::new("a/name"), false),
+            Verdict::Keep
+        );
+        assert_eq!(
+            exclusions.verdict(Path::new("a/name/file"), false),
+            Verdict::LeaveOut
+        );
     }
 
-    /// All paths of up to three names from a small alphabet, against the list's own rule for descendants.
+    /// All paths of up to three names from a small alphabet, against the list's own rule for
+    /// descendants.
     #[test]
     fn the_verdict_is_the_lists_own_rule_with_descendants() {
-        let patterns =
-            ["t", "t/a", "!t/a", "!t/*/b", "t/a/b", "!**/b", "**/a/**/b", "!t/**/a", "t/b/**", "!t/?"];
+        let patterns = [
+            "t",
+            "t/a",
+            "!t/a",
+            "!t/*/b",
+            "t/a/b",
+            "!**/b",
+            "**/a/**/b",
+            "!t/**/a",
+            "t/b/**",
+            "!t/?",
+        ];
         let names = ["a", "b", "c"];
-        let pairs = names.iter().flat_map(|x| names.iter().map(move |y| format!("{x}/{y}")));
-        let triples = pairs.clone().flat_map(|pair| names.iter().map(move |z| format!("{pair}/{z}")));
-        let paths: Vec<String> = names.iter().map(ToString::to_string).chain(pairs).chain(triples).collect();
+        let pairs = names
+            .iter()
+            .flat_map(|x| names.iter().map(move |y| format!("{x}/{y}")));
+        let triples = pairs
+            .clone()
+            .flat_map(|pair| names.iter().map(move |z| format!("{pair}/{z}")));
+        let paths: Vec<String> = names
+            .iter()
+            .map(ToString::to_string)
+            .chain(pairs)
+            .chain(triples)
+            .collect();
         let base = Base::new("/ws", "/h");
         for first in patterns {
             for second in patterns {
                 for third in patterns {
                     let list = Patterns::parse(["t", first, second, third], &base).unwrap();
-                    let (all, exclusions) =
-                        (list.with_descendants(), list.exclusions_below(Path::new("/ws/t")));
+                    let (all, exclusions) = (
+                        list.with_descendants(),
+                        list.exclusions_below(Path::new("/ws/t")),
+                    );
                     for path in &paths {
                         let kept = exclusions.verdict(Path::new(path), true) == Verdict::Keep;
                         let matched = all.matches(&Path::new("/ws/t").join(path)).directory;

@@ -1,9 +1,10 @@
 //! GitHub's `hashFiles`: one SHA-256 over the SHA-256 of each matched file.
 //!
-//! The outer digest takes the raw 32 bytes of each file's digest, in the order in which the glob library finds the
-//! files; names are not hashed. So the value depends on that order, which `pattern` reproduces, and the files can be
-//! read side by side as long as their digests are put together in that order (actions/runner,
-//! `HashFilesFunction.cs` and `hashFiles.ts`). There is no time limit: the runner gives up after two minutes.
+//! The outer digest takes the raw 32 bytes of each file's digest, in the order in which the glob
+//! library finds the files; names are not hashed. So the value depends on that order, which
+//! `pattern` reproduces, and the files can be read side by side as long as their digests are put
+//! together in that order (actions/runner, `HashFilesFunction.cs` and `hashFiles.ts`). There is no
+//! time limit: the runner gives up after two minutes.
 
 use std::fmt;
 use std::fs::{self, File};
@@ -39,11 +40,14 @@ impl FilesDigest {
 impl fmt::Display for FilesDigest {
     /// 64 lower-case hexadecimal digits, as `hashFiles` gives them.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.digest.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        self.digest
+            .iter()
+            .try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 
-/// Why files could not be hashed. GitHub's expression fails in these cases too, or runs into its time limit.
+/// Why files could not be hashed. GitHub's expression fails in these cases too, or runs into its
+/// time limit.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum HashFilesError {
@@ -69,10 +73,11 @@ pub enum HashFilesError {
     },
 }
 
-/// Hashes the files below the workspace that the patterns match; nothing when none does, where `hashFiles` is `''`.
+/// Hashes the files below the workspace that the patterns match; nothing when none does, where
+/// `hashFiles` is `''`.
 ///
-/// `workspace` is absolute and free of `.` and `..`; relative patterns start there, and what they match outside is
-/// left out. `home` is what `~` stands for. Each argument may hold several lines.
+/// `workspace` is absolute and free of `.` and `..`; relative patterns start there, and what they
+/// match outside is left out. `home` is what `~` stands for. Each argument may hold several lines.
 pub fn hash_files(
     workspace: &Path,
     patterns: &[String],
@@ -85,16 +90,26 @@ pub fn hash_files(
     let digests: Vec<Result<Option<[u8; 32]>, HashFilesError>> = found
         .par_iter()
         .filter(|found| found.path != workspace && found.path.starts_with(workspace))
-        .map_init(|| vec![0; BUFFER], |buffer, found| digest_found(found, buffer))
+        .map_init(
+            || vec![0; BUFFER],
+            |buffer, found| digest_found(found, buffer),
+        )
         .collect();
-    let digests = digests.into_iter().filter_map(Result::transpose).collect::<Result<Vec<[u8; 32]>, _>>()?;
+    let digests = digests
+        .into_iter()
+        .filter_map(Result::transpose)
+        .collect::<Result<Vec<[u8; 32]>, _>>()?;
     if digests.is_empty() {
         return Ok(None);
     }
-    Ok(Some(FilesDigest { digest: Sha256::digest(digests.as_flattened()).into(), files: digests.len() }))
+    Ok(Some(FilesDigest {
+        digest: Sha256::digest(digests.as_flattened()).into(),
+        files: digests.len(),
+    }))
 }
 
-/// Bytes read at a time by each thread: large enough that the calls cost nothing beside the hashing.
+/// Bytes read at a time by each thread: large enough that the calls cost nothing beside the
+/// hashing.
 const BUFFER: usize = 128 * 1024;
 
 /// The device number of `/dev/null`, which people link to in place of an empty file.
@@ -103,7 +118,10 @@ const NULL_DEVICE: u64 = 0x103;
 /// The digest of a matched path, or nothing for a directory.
 fn digest_found(found: &Found, buffer: &mut [u8]) -> Result<Option<[u8; 32]>, HashFilesError> {
     let path = &found.path;
-    let failed = |source| HashFilesError::Read { path: path.clone(), source };
+    let failed = |source| HashFilesError::Read {
+        path: path.clone(),
+        source,
+    };
     match found.kind {
         FoundKind::Directory => return Ok(None),
         FoundKind::File => {}

@@ -9,14 +9,15 @@ use crate::glob::error::PatternError;
 use crate::glob::path_pattern::PathPattern;
 use crate::glob::white_space::js_trim;
 
-/// A list of patterns in the order it was written, which counts: a later line takes away from or adds to what the
-/// lines before it match.
+/// A list of patterns in the order it was written, which counts: a later line takes away from or
+/// adds to what the lines before it match.
 #[derive(Debug, Clone, Default)]
 pub struct Patterns {
     patterns: Vec<PathPattern>,
 }
 
-/// Whether a path is matched, which can depend on what kind of file it is: `name/` matches directories only.
+/// Whether a path is matched, which can depend on what kind of file it is: `name/` matches
+/// directories only.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Match {
     /// Matched if the path is a directory.
@@ -52,7 +53,8 @@ impl Patterns {
         Ok(Self { patterns })
     }
 
-    /// The same list where each pattern also stands for everything below what it matches, as in `hashFiles`.
+    /// The same list where each pattern also stands for everything below what it matches, as in
+    /// `hashFiles`.
     #[must_use]
     pub fn with_descendants(&self) -> Self {
         let mut patterns = Vec::with_capacity(2 * self.patterns.len());
@@ -75,8 +77,8 @@ impl Patterns {
         let mut matched = Match::default();
         for pattern in &self.patterns {
             let include = !pattern.exclude;
-            let settled =
-                matched.directory == include && (pattern.directories_only || matched.file == include);
+            let settled = matched.directory == include
+                && (pattern.directories_only || matched.file == include);
             if settled || !pattern.fits(path) {
                 continue;
             }
@@ -94,14 +96,23 @@ impl Patterns {
         self.includes().any(|pattern| pattern.may_fit_below(path))
     }
 
-    /// Where a search begins: the literal path in front of each pattern's first wildcard, in order, each once, and
-    /// none that lies below another (actions/toolkit, packages/glob, `internal-pattern-helper.ts`).
+    /// Where a search begins: the literal path in front of each pattern's first wildcard, in order,
+    /// each once, and none that lies below another (actions/toolkit, packages/glob,
+    /// `internal-pattern-helper.ts`).
     pub fn search_paths(&self) -> Vec<&Path> {
-        let all: HashSet<&Path> = self.includes().map(|pattern| pattern.search_path.as_path()).collect();
+        let all: HashSet<&Path> = self
+            .includes()
+            .map(|pattern| pattern.search_path.as_path())
+            .collect();
         let mut listed = HashSet::new();
         self.includes()
             .map(|pattern| pattern.search_path.as_path())
-            .filter(|path| !path.ancestors().skip(1).any(|ancestor| all.contains(ancestor)))
+            .filter(|path| {
+                !path
+                    .ancestors()
+                    .skip(1)
+                    .any(|ancestor| all.contains(ancestor))
+            })
             .filter(|path| listed.insert(*path))
             .collect()
     }
@@ -161,12 +172,21 @@ mod tests {
 
     #[test]
     fn descendants_follow_each_pattern_at_its_place() {
-        let below =
-            |patterns: &[&str], path: &str| list(patterns).with_descendants().matches(Path::new(path)).any();
+        let below = |patterns: &[&str], path: &str| {
+            list(patterns)
+                .with_descendants()
+                .matches(Path::new(path))
+                .any()
+        };
         assert!(below(&["a"], "/ws/a/b/c"));
         assert!(!below(&["a", "!a/b"], "/ws/a/b/c"));
         assert!(below(&["a", "!a/b", "a/b/c"], "/ws/a/b/c"));
         assert!(below(&["a/"], "/ws/a/b/c"));
-        assert!(!list(&["file/"]).with_descendants().matches(Path::new("/ws/file")).file);
+        assert!(
+            !list(&["file/"])
+                .with_descendants()
+                .matches(Path::new("/ws/file"))
+                .file
+        );
     }
 }

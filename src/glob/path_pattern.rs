@@ -31,20 +31,30 @@ pub(crate) struct PathPattern {
 impl PathPattern {
     /// Reads one line that is neither blank nor a comment.
     ///
-    /// Source: actions/toolkit, packages/glob, `internal-pattern.ts`, the constructor and `fixupPattern`.
+    /// Source: actions/toolkit, packages/glob, `internal-pattern.ts`, the constructor and
+    /// `fixupPattern`.
     pub(crate) fn parse(line: &str, base: &Base) -> Result<Self, PatternError> {
         let (exclude, pattern) = strip_negations(line);
         if pattern.is_empty() {
             return Err(PatternError::Empty);
         }
-        let mut written = pattern.split('/').filter(|segment| !segment.is_empty()).peekable();
+        let mut written = pattern
+            .split('/')
+            .filter(|segment| !segment.is_empty())
+            .peekable();
         check_relative_segments(pattern)?;
         let (directory, from_home) = start_directory(pattern, base)?;
         if !pattern.starts_with('/') && (from_home || written.peek() == Some(&".")) {
             written.next();
         }
         let written: Vec<String> = written.map(str::to_owned).collect();
-        Ok(Self::assemble(exclude, pattern.ends_with('/'), directory, from_home, &written))
+        Ok(Self::assemble(
+            exclude,
+            pattern.ends_with('/'),
+            directory,
+            from_home,
+            &written,
+        ))
     }
 
     fn assemble(
@@ -62,8 +72,14 @@ impl PathPattern {
         Self {
             exclude,
             directories_only,
-            segments: segments.chain(written.iter().map(|text| Segment::compile(text))).collect(),
-            texts: names.iter().map(|_| String::new()).chain(written.iter().cloned()).collect(),
+            segments: segments
+                .chain(written.iter().map(|text| Segment::compile(text)))
+                .collect(),
+            texts: names
+                .iter()
+                .map(|_| String::new())
+                .chain(written.iter().cloned())
+                .collect(),
             start: names.len(),
             from_home,
             search_path,
@@ -72,8 +88,8 @@ impl PathPattern {
 
     /// The pattern for everything below what this one fits, or nothing when it fits that already.
     ///
-    /// It does not fit what this one fits: `name/` with its descendants leaves a file of that name alone
-    /// (actions/toolkit, packages/glob, `internal-pattern.ts`, `isImplicitPattern`).
+    /// It does not fit what this one fits: `name/` with its descendants leaves a file of that name
+    /// alone (actions/toolkit, packages/glob, `internal-pattern.ts`, `isImplicitPattern`).
     pub(crate) fn descendants(&self) -> Option<Self> {
         let complete = !self.directories_only && self.segments.last() == Some(&Segment::Globstar);
         (!complete).then(|| {
@@ -112,24 +128,38 @@ fn strip_negations(line: &str) -> (bool, &str) {
 /// Refuses `..` anywhere and `.` anywhere but first, also where they are spelled with escapes.
 fn check_relative_segments(pattern: &str) -> Result<(), PatternError> {
     let first = usize::from(pattern.starts_with('/'));
-    let relative =
-        pattern.split('/').filter(|segment| !segment.is_empty()).zip(first..).any(|(segment, at)| {
-            match literal(segment).as_deref() {
-                Some("..") => true,
-                Some(".") => at > 0,
-                _ => false,
-            }
+    let relative = pattern
+        .split('/')
+        .filter(|segment| !segment.is_empty())
+        .zip(first..)
+        .any(|(segment, at)| match literal(segment).as_deref() {
+            Some("..") => true,
+            Some(".") => at > 0,
+            _ => false,
         });
-    if relative { Err(PatternError::RelativeSegment { pattern: pattern.to_owned() }) } else { Ok(()) }
+    if relative {
+        Err(PatternError::RelativeSegment {
+            pattern: pattern.to_owned(),
+        })
+    } else {
+        Ok(())
+    }
 }
 
 /// The directory a pattern starts at, and whether that is home.
-fn start_directory<'base>(pattern: &str, base: &'base Base) -> Result<(&'base Path, bool), PatternError> {
+fn start_directory<'base>(
+    pattern: &str,
+    base: &'base Base,
+) -> Result<(&'base Path, bool), PatternError> {
     if pattern.starts_with('/') {
         return Ok((Path::new("/"), false));
     }
     let from_home = pattern == "~" || pattern.starts_with("~/");
-    let directory = if from_home { &base.home } else { &base.working_directory };
+    let directory = if from_home {
+        &base.home
+    } else {
+        &base.working_directory
+    };
     if directory.is_absolute() {
         return Ok((directory, from_home));
     }
@@ -137,6 +167,9 @@ fn start_directory<'base>(pattern: &str, base: &'base Base) -> Result<(&'base Pa
     if from_home {
         Err(PatternError::NoHome { pattern })
     } else {
-        Err(PatternError::NoWorkingDirectory { pattern, directory: directory.clone() })
+        Err(PatternError::NoWorkingDirectory {
+            pattern,
+            directory: directory.clone(),
+        })
     }
 }

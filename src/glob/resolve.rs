@@ -1,8 +1,9 @@
 //! Walks the disk for what a list of patterns matches.
 //!
-//! The order is that of actions/toolkit, packages/glob, `internal-globber.ts`: search paths in the order of the
-//! patterns, then depth first, a directory before what is in it, children sorted bytewise. It does not depend on the
-//! order in which the filesystem lists names, and `hashFiles` relies on that.
+//! The order is that of actions/toolkit, packages/glob, `internal-globber.ts`: search paths in the
+//! order of the patterns, then depth first, a directory before what is in it, children sorted
+//! bytewise. It does not depend on the order in which the filesystem lists names, and `hashFiles`
+//! relies on that.
 
 use std::fs::FileType;
 use std::io;
@@ -72,17 +73,25 @@ struct Candidate {
 impl Patterns {
     /// The paths on the disk that the list matches, in GitHub's order.
     ///
-    /// With `follow_symbolic_links`, links are treated as what they lead to: broken ones are left out, and a link
-    /// back to a directory above it is not entered. Without, a link is a file, whatever it leads to.
+    /// With `follow_symbolic_links`, links are treated as what they lead to: broken ones are left
+    /// out, and a link back to a directory above it is not entered. Without, a link is a file,
+    /// whatever it leads to.
     ///
     /// # Errors
     /// A path on the way can't be looked at, other than for not being there.
     pub fn resolve(&self, follow_symbolic_links: bool) -> Result<Vec<Found>, ResolveError> {
         let same = |path: &Path| Ok(path.to_path_buf());
-        self.resolve_by(Lookup { target: &same, itself: &same }, follow_symbolic_links)
+        self.resolve_by(
+            Lookup {
+                target: &same,
+                itself: &same,
+            },
+            follow_symbolic_links,
+        )
     }
 
-    /// The same for a process that finds what the patterns name under other paths. What is found has the names.
+    /// The same for a process that finds what the patterns name under other paths. What is found
+    /// has the names.
     ///
     /// # Errors
     /// Those of [`Self::resolve`], and those of the lookup.
@@ -94,7 +103,14 @@ impl Patterns {
         let mut found = Vec::new();
         for root in self.search_paths() {
             let (patterns, follow, above) = (self, follow_symbolic_links, Vec::new());
-            Walk { patterns, lookup, follow, above, found: &mut found }.run(root)?;
+            Walk {
+                patterns,
+                lookup,
+                follow,
+                above,
+                found: &mut found,
+            }
+            .run(root)?;
         }
         Ok(found)
     }
@@ -104,7 +120,8 @@ struct Walk<'walk> {
     patterns: &'walk Patterns,
     lookup: Lookup<'walk>,
     follow: bool,
-    /// The real paths of the directories above the present one, to tell cycles. Only kept when links are followed.
+    /// The real paths of the directories above the present one, to tell cycles. Only kept when
+    /// links are followed.
     above: Vec<PathBuf>,
     found: &'walk mut Vec<Found>,
 }
@@ -114,7 +131,11 @@ impl Walk<'_> {
         let Some(kind) = look(root, self.lookup.itself, disk::kind)? else {
             return Ok(());
         };
-        let mut candidates = vec![Candidate { path: root.to_path_buf(), kind, depth: 0 }];
+        let mut candidates = vec![Candidate {
+            path: root.to_path_buf(),
+            kind,
+            depth: 0,
+        }];
         while let Some(candidate) = candidates.pop() {
             let matched = self.patterns.matches(&candidate.path);
             let enter = self.patterns.may_match_below(&candidate.path);
@@ -128,14 +149,22 @@ impl Walk<'_> {
             if directory && enter {
                 self.add_children(&candidate, &mut candidates)?;
             }
-            if if directory { matched.directory } else { matched.file } {
-                self.found.push(Found { path: candidate.path, kind });
+            if if directory {
+                matched.directory
+            } else {
+                matched.file
+            } {
+                self.found.push(Found {
+                    path: candidate.path,
+                    kind,
+                });
             }
         }
         Ok(())
     }
 
-    /// What the candidate is, or nothing when it is a broken link or a directory that this search is inside of.
+    /// What the candidate is, or nothing when it is a broken link or a directory that this search
+    /// is inside of.
     fn kind(&mut self, candidate: &Candidate) -> Result<Option<FoundKind>, ResolveError> {
         if !self.follow {
             return Ok(Some(candidate.kind.into()));
@@ -147,7 +176,9 @@ impl Walk<'_> {
             Some(candidate.kind)
         };
         match kind {
-            Some(kind) if kind.is_dir() => Ok(self.enter(candidate)?.then_some(FoundKind::Directory)),
+            Some(kind) if kind.is_dir() => {
+                Ok(self.enter(candidate)?.then_some(FoundKind::Directory))
+            }
             other => Ok(other.map(FoundKind::from)),
         }
     }
@@ -167,9 +198,16 @@ impl Walk<'_> {
     }
 
     /// Puts the children where the first of them is looked at next.
-    fn add_children(&self, parent: &Candidate, candidates: &mut Vec<Candidate>) -> Result<(), ResolveError> {
+    fn add_children(
+        &self,
+        parent: &Candidate,
+        candidates: &mut Vec<Candidate>,
+    ) -> Result<(), ResolveError> {
         let children = (self.lookup.target)(&parent.path).and_then(|path| disk::children(&path));
-        let children = children.map_err(|source| ResolveError::List { path: parent.path.clone(), source })?;
+        let children = children.map_err(|source| ResolveError::List {
+            path: parent.path.clone(),
+            source,
+        })?;
         candidates.extend(children.into_iter().rev().map(|(name, kind)| Candidate {
             path: parent.path.join(name),
             kind,
@@ -186,5 +224,8 @@ fn look<T>(
     ask: impl FnOnce(&Path) -> io::Result<T>,
 ) -> Result<T, ResolveError> {
     let answer = locate(name).and_then(|path| ask(&path));
-    answer.map_err(|source| ResolveError::Inspect { path: name.to_path_buf(), source })
+    answer.map_err(|source| ResolveError::Inspect {
+        path: name.to_path_buf(),
+        source,
+    })
 }

@@ -39,9 +39,10 @@ impl Segment {
 
 /// The name a segment stands for where a search begins, or nothing when it has a wildcard.
 ///
-/// This reading of brackets is coarser than that of the matching: only a class of one character is that
-/// character, and `[!]` is `!` (actions/toolkit, packages/glob, `internal-pattern.ts`, `getLiteral`). Where the two
-/// differ the search begins at a name the pattern does not match, and finds nothing.
+/// This reading of brackets is coarser than that of the matching: only a class of one character is
+/// that character, and `[!]` is `!` (actions/toolkit, packages/glob, `internal-pattern.ts`,
+/// `getLiteral`). Where the two differ the search begins at a name the pattern does not match, and
+/// finds nothing.
 pub(crate) fn literal(segment: &str) -> Option<String> {
     let mut name = String::new();
     let mut rest = segment;
@@ -103,7 +104,11 @@ impl<'path> Iterator for Names<'path> {
         if self.0.is_empty() {
             return None;
         }
-        let end = self.0.iter().position(|byte| *byte == b'/').unwrap_or(self.0.len());
+        let end = self
+            .0
+            .iter()
+            .position(|byte| *byte == b'/')
+            .unwrap_or(self.0.len());
         let (name, rest) = self.0.split_at(end);
         self.0 = rest;
         Some(name)
@@ -116,12 +121,20 @@ pub(crate) fn match_all(segments: &[Segment], names: Names) -> bool {
 }
 
 /// The names left over after the fewest that the segments account for.
-pub(crate) fn match_start<'path>(segments: &[Segment], names: Names<'path>) -> Option<Names<'path>> {
+pub(crate) fn match_start<'path>(
+    segments: &[Segment],
+    names: Names<'path>,
+) -> Option<Names<'path>> {
     consume(segments, names, false)
 }
 
-/// Fits segments to names; only the last `**` has to be tried again, as an earlier one can give it nothing new.
-fn consume<'path>(segments: &[Segment], names: Names<'path>, to_the_end: bool) -> Option<Names<'path>> {
+/// Fits segments to names; only the last `**` has to be tried again, as an earlier one can give it
+/// nothing new.
+fn consume<'path>(
+    segments: &[Segment],
+    names: Names<'path>,
+    to_the_end: bool,
+) -> Option<Names<'path>> {
     let mut rest = names;
     let mut at = 0;
     // The segment after the last `**`, and the names that are tried for it.
@@ -178,17 +191,35 @@ mod tests {
             ("**", &["", "a", "a/b/c"], &[]),
             ("a/**", &["a", "a/b", "a/b/c"], &["", "b", "ab"]),
             ("**/a", &["a", "b/a", "b/c/a", "a/a"], &["", "b", "a/b"]),
-            ("a/**/b", &["a/b", "a/x/b", "a/b/b", "a/x/y/b"], &["a", "b", "a/b/x"]),
-            ("**/a/**/b/**", &["a/b", "x/a/y/b/z", "a/a/b/b"], &["b/a", "a", "a/x"]),
-            ("**/a/b/**/c/**/d", &["a/b/c/d", "a/x/a/b/x/c/x/d"], &["a/c/b/d"]),
+            (
+                "a/**/b",
+                &["a/b", "a/x/b", "a/b/b", "a/x/y/b"],
+                &["a", "b", "a/b/x"],
+            ),
+            (
+                "**/a/**/b/**",
+                &["a/b", "x/a/y/b/z", "a/a/b/b"],
+                &["b/a", "a", "a/x"],
+            ),
+            (
+                "**/a/b/**/c/**/d",
+                &["a/b/c/d", "a/x/a/b/x/c/x/d"],
+                &["a/c/b/d"],
+            ),
             ("*/**", &["a", "a/b"], &[""]),
         ];
         for (pattern, fitting, others) in table {
             for path in *fitting {
-                assert!(match_all(&segments(pattern), Names::of(path.as_bytes())), "{pattern} {path}");
+                assert!(
+                    match_all(&segments(pattern), Names::of(path.as_bytes())),
+                    "{pattern} {path}"
+                );
             }
             for path in *others {
-                assert!(!match_all(&segments(pattern), Names::of(path.as_bytes())), "{pattern} {path}");
+                assert!(
+                    !match_all(&segments(pattern), Names::of(path.as_bytes())),
+                    "{pattern} {path}"
+                );
             }
         }
     }
@@ -203,10 +234,16 @@ mod tests {
         ];
         for (pattern, above, others) in table {
             for path in *above {
-                assert!(may_match_below(&segments(pattern), Names::of(path.as_bytes())), "{pattern} {path}");
+                assert!(
+                    may_match_below(&segments(pattern), Names::of(path.as_bytes())),
+                    "{pattern} {path}"
+                );
             }
             for path in *others {
-                assert!(!may_match_below(&segments(pattern), Names::of(path.as_bytes())), "{pattern} {path}");
+                assert!(
+                    !may_match_below(&segments(pattern), Names::of(path.as_bytes())),
+                    "{pattern} {path}"
+                );
             }
         }
     }

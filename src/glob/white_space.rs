@@ -1,5 +1,6 @@
-//! White space as GitHub's programs know it. They are JavaScript, so it is what ECMAScript calls white space and not what
-//! Unicode does: the byte order mark is, the next-line character U+0085 is not.
+//! White space as GitHub's programs know it. They are JavaScript, so it is what ECMAScript calls
+//! white space and not what Unicode does: the byte order mark is, the next-line character U+0085 is
+//! not.
 
 /// Whether a character is white space.
 pub fn is_js_space(character: char) -> bool {

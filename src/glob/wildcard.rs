@@ -1,9 +1,10 @@
 //! One segment of a pattern that has wildcards, matched against one file name.
 //!
-//! The rules are those of minimatch 3 with `dot`, `nobrace`, `noext` and `nonegate`: `*`, `?`, `[ab]`, `[a-c]`,
-//! `[!a]`, `[^a]` and `\` escapes; everything else is itself. GitHub's programs run in JavaScript, where `?` and
-//! a class take one UTF-16 code unit. So names are compared by code units here too: `?` is `é`, `??` is `😀`.
-//! A byte that is not UTF-8 counts as one unit that no written pattern contains; wildcards take it.
+//! The rules are those of minimatch 3 with `dot`, `nobrace`, `noext` and `nonegate`: `*`, `?`,
+//! `[ab]`, `[a-c]`, `[!a]`, `[^a]` and `\` escapes; everything else is itself. GitHub's programs
+//! run in JavaScript, where `?` and a class take one UTF-16 code unit. So names are compared by
+//! code units here too: `?` is `é`, `??` is `😀`. A byte that is not UTF-8 counts as one unit that
+//! no written pattern contains; wildcards take it.
 
 /// A compiled segment with at least one wildcard.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,10 +17,14 @@ enum Token {
     Unit(u16),
     AnyUnit,
     AnyUnits,
-    Class { negated: bool, ranges: Vec<(u16, u16)> },
+    Class {
+        negated: bool,
+        ranges: Vec<(u16, u16)>,
+    },
 }
 
-/// The longest file name that Linux filesystems allow, in bytes; a name has no more code units than bytes.
+/// The longest file name that Linux filesystems allow, in bytes; a name has no more code units than
+/// bytes.
 const NAME_MAX: usize = 255;
 
 impl Wildcard {
@@ -65,13 +70,17 @@ impl Token {
             Self::Unit(own) => *own == unit,
             Self::AnyUnit | Self::AnyUnits => true,
             Self::Class { negated, ranges } => {
-                ranges.iter().any(|(low, high)| (*low..=*high).contains(&unit)) != *negated
+                ranges
+                    .iter()
+                    .any(|(low, high)| (*low..=*high).contains(&unit))
+                    != *negated
             }
         }
     }
 }
 
-/// The code units of a name. A byte that is not UTF-8 becomes a lone low surrogate, as in Python's PEP 383.
+/// The code units of a name. A byte that is not UTF-8 becomes a lone low surrogate, as in Python's
+/// PEP 383.
 fn units(name: &[u8]) -> impl Iterator<Item = u16> + '_ {
     name.utf8_chunks().flat_map(|chunk| {
         let stray = chunk.invalid().iter().map(|byte| 0xDC00 + u16::from(*byte));
@@ -79,7 +88,8 @@ fn units(name: &[u8]) -> impl Iterator<Item = u16> + '_ {
     })
 }
 
-/// Fits tokens to units; only the last `*` has to be tried again, as an earlier one can give it nothing new.
+/// Fits tokens to units; only the last `*` has to be tried again, as an earlier one can give it
+/// nothing new.
 fn fits<U: Copy + Into<u16>>(tokens: &[Token], name: &[U]) -> bool {
     // Most names fail here: patterns such as `*.zip` end in what few names end in.
     if let (Some(Token::Unit(last)), Some(&own)) = (tokens.last(), name.last())
@@ -181,8 +191,7 @@ fn class_end(class: &[u16]) -> Option<usize> {
 
 /// The class with these contents, or nothing when one of its ranges runs backwards.
 fn class(contents: &[u16]) -> Option<Token> {
-    let negated =
-        matches!(contents.first(), Some(&first) if first == u16::from(b'!') || first == u16::from(b'^'));
+    let negated = matches!(contents.first(), Some(&first) if first == u16::from(b'!') || first == u16::from(b'^'));
     let members = unescaped(&contents[usize::from(negated)..]);
     let mut ranges = Vec::new();
     let mut rest = members.as_slice();
@@ -255,7 +264,11 @@ mod tests {
             ("a[b", "a[b"),
             ("[z-a]", "[z-a]"),
         ] {
-            assert_eq!(Wildcard::compile(segment), Err(name.to_owned()), "{segment}");
+            assert_eq!(
+                Wildcard::compile(segment),
+                Err(name.to_owned()),
+                "{segment}"
+            );
         }
     }
 }

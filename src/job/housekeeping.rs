@@ -2,8 +2,9 @@
 //!
 //! Neither may spoil the task: what goes wrong with them is a warning, or nothing.
 //!
-//! The journal is in the store, and the first job of a runner finds none. What it would have recorded is handed back, and
-//! its last phase, which makes the store when there is something to save, brings it along.
+//! The journal is in the store, and the first job of a runner finds none. What it would have
+//! recorded is handed back, and its last phase, which makes the store when there is something to
+//! save, brings it along.
 
 use std::path::Path;
 use std::time::Instant;
@@ -52,7 +53,12 @@ pub struct Past {
 const RECENT: u64 = 1 << 20;
 
 /// Before the task. False when there is no room for what is to be saved.
-pub(crate) fn before(job: &Job, ground: &Ground<'_>, monitor: &dyn Monitor, reply: &mut Reply) -> bool {
+pub(crate) fn before(
+    job: &Job,
+    ground: &Ground<'_>,
+    monitor: &dyn Monitor,
+    reply: &mut Reply,
+) -> bool {
     if !matches!(job.task, Task::Guard | Task::Save(_)) {
         return true;
     }
@@ -62,7 +68,10 @@ pub(crate) fn before(job: &Job, ground: &Ground<'_>, monitor: &dyn Monitor, repl
         store_bytes: limits.store_bytes.filter(|_| !save),
         ..limits
     });
-    reply.guarded.as_ref().is_none_or(|guarded| guarded.may_save)
+    reply
+        .guarded
+        .as_ref()
+        .is_none_or(|guarded| guarded.may_save)
 }
 
 /// After the task.
@@ -78,7 +87,9 @@ pub(crate) fn after(
     {
         join(reply, last);
     }
-    let Ok(root) = ground.locate(&job.cache_root) else { return };
+    let Ok(root) = ground.locate(&job.cache_root) else {
+        return;
+    };
     if matches!(job.task, Task::Guard | Task::Save(_)) {
         // The guard may have changed what the task saw.
         reply.disk = disk_after(&root, job, reply);
@@ -90,7 +101,10 @@ pub(crate) fn after(
             Ok(false) => reply.unrecorded = Some(event),
             // What is wrong with the store is said once.
             Err(error) if reply.error.is_none() => {
-                monitor.warn(&format!("the journal of the store could not be written: {}", error.line()));
+                monitor.warn(&format!(
+                    "the journal of the store could not be written: {}",
+                    error.line()
+                ));
             }
             Ok(true) | Err(_) => {}
         }
@@ -104,7 +118,10 @@ fn guarded(
     limits: impl Fn(Limits) -> Limits,
 ) -> Option<Guarded> {
     let wanted = job.health.guard.as_ref()?;
-    let wanted = &Wanted { limits: limits(wanted.limits), ..wanted.clone() };
+    let wanted = &Wanted {
+        limits: limits(wanted.limits),
+        ..wanted.clone()
+    };
     if wanted.limits.are_off() {
         return None;
     }
@@ -112,7 +129,9 @@ fn guarded(
     let guarded = ground
         .locate(&job.cache_root)
         .and_then(|root| guard::guard(&root, workspace.as_deref(), wanted, monitor));
-    guarded.map_err(|error| monitor.warn(&format!("the disk could not be guarded: {}", error.line()))).ok()
+    guarded
+        .map_err(|error| monitor.warn(&format!("the disk could not be guarded: {}", error.line())))
+        .ok()
 }
 
 /// Puts what the guard did before and after a save together.
@@ -126,17 +145,26 @@ fn join(reply: &mut Reply, last: Guarded) {
     first.freed_bytes += last.freed_bytes;
     first.store_bytes = last.store_bytes;
     for notice in last.notices {
-        let is_said = |said: &guard::Notice| std::mem::discriminant(said) == std::mem::discriminant(&notice);
+        let is_said =
+            |said: &guard::Notice| std::mem::discriminant(said) == std::mem::discriminant(&notice);
         if !first.notices.iter().any(is_said) {
             first.notices.push(notice);
         }
     }
 }
 
-/// The phase before all others is not to cost the time that adding up the store takes, nor is any to do it again.
+/// The phase before all others is not to cost the time that adding up the store takes, nor is any
+/// to do it again.
 fn disk_after(root: &Path, job: &Job, reply: &Reply) -> Option<Disk> {
-    let is_first = job.health.event.as_ref().is_some_and(|event| event.phase == Phase::Pre);
-    let known = reply.guarded.as_ref().and_then(|guarded| guarded.store_bytes);
+    let is_first = job
+        .health
+        .event
+        .as_ref()
+        .is_some_and(|event| event.phase == Phase::Pre);
+    let known = reply
+        .guarded
+        .as_ref()
+        .and_then(|guarded| guarded.store_bytes);
     if is_first && known.is_none() {
         return None;
     }
@@ -149,7 +177,11 @@ fn filled(event: &Event, job: &Job, reply: &Reply, begun: Instant) -> Event {
     let (cleaned, freed) = reply.cleaned.unwrap_or_default();
     Event {
         time: now,
-        caches: reply.caches.iter().filter_map(|cache| of_cache(cache, job)).collect(),
+        caches: reply
+            .caches
+            .iter()
+            .filter_map(|cache| of_cache(cache, job))
+            .collect(),
         disk: reply.disk.map(|disk| events::Disk {
             used_percent: disk.used_percent,
             free_bytes: disk.free_bytes,
@@ -163,18 +195,31 @@ fn filled(event: &Event, job: &Job, reply: &Reply, begun: Instant) -> Event {
             .health
             .started
             .and_then(|started| u64::try_from(now.saturating_sub(started)).ok()),
-        error: reply.error.clone().or_else(|| reply.caches.iter().find_map(|cache| cache.error.clone())),
+        error: reply
+            .error
+            .clone()
+            .or_else(|| reply.caches.iter().find_map(|cache| cache.error.clone())),
         ..event.clone()
     }
 }
 
 /// What is recorded of a cache; none where nothing was asked of it.
 fn of_cache(cache: &Cache, job: &Job) -> Option<events::Cache> {
-    let mut recorded =
-        events::Cache { kind: cache.kind.to_string(), key: cache.key.clone(), ..events::Cache::default() };
+    let mut recorded = events::Cache {
+        kind: cache.kind.to_string(),
+        key: cache.key.clone(),
+        ..events::Cache::default()
+    };
     match (&job.task, &cache.found, &cache.saved) {
         (Task::Restore(task), Some(found), _) if !task.lookup_only => {
-            let Found { exact, files, bytes, written_bytes, milliseconds, .. } = found;
+            let Found {
+                exact,
+                files,
+                bytes,
+                written_bytes,
+                milliseconds,
+                ..
+            } = found;
             recorded.hit = Some(if *exact { Hit::Exact } else { Hit::Prefix });
             recorded.restored_files = *files;
             recorded.restored_bytes = *bytes;
@@ -187,7 +232,16 @@ fn of_cache(cache: &Cache, job: &Job) -> Option<events::Cache> {
         {
             recorded.hit = Some(Hit::Miss);
         }
-        (Task::Save(_), _, Some(Saved::Done { bytes, added_bytes, milliseconds, .. })) => {
+        (
+            Task::Save(_),
+            _,
+            Some(Saved::Done {
+                bytes,
+                added_bytes,
+                milliseconds,
+                ..
+            }),
+        ) => {
             recorded.saved_bytes = Some(*bytes);
             recorded.added_bytes = *added_bytes;
             recorded.save_milliseconds = *milliseconds;
@@ -197,12 +251,20 @@ fn of_cache(cache: &Cache, job: &Job) -> Option<events::Cache> {
     Some(recorded)
 }
 
-/// Appends events to the journal. False where there is no store: none is made for its journal alone.
+/// Appends events to the journal. False where there is no store: none is made for its journal
+/// alone.
 fn record<'e>(root: &Path, events: impl Iterator<Item = &'e Event>) -> Result<bool> {
-    let Some(store) = Store::open(root)? else { return Ok(false) };
+    let Some(store) = Store::open(root)? else {
+        return Ok(false);
+    };
     let (dir, modes) = (store.layout().events(), store.modes());
     for event in events {
-        journal::append(&dir, event, (modes.directory, modes.file), Bounds::default())?;
+        journal::append(
+            &dir,
+            event,
+            (modes.directory, modes.file),
+            Bounds::default(),
+        )?;
     }
     Ok(true)
 }
@@ -224,7 +286,12 @@ fn past(root: &Path, job: &Job, event: &Event) -> Vec<Past> {
         .iter()
         .chain([event])
         .filter(is_same)
-        .filter_map(|event| Some(Past { job_milliseconds: event.job_milliseconds?, found: event.found }))
+        .filter_map(|event| {
+            Some(Past {
+                job_milliseconds: event.job_milliseconds?,
+                found: event.found,
+            })
+        })
         .collect();
     runs[runs.len().saturating_sub(job.health.past)..].to_vec()
 }

@@ -1,4 +1,5 @@
-//! Operations as values: a job and its reply, to be carried out in this process or in another one that sees the files.
+//! Operations as values: a job and its reply, to be carried out in this process or in another one
+//! that sees the files.
 
 pub mod cargo;
 pub mod housekeeping;
@@ -29,7 +30,10 @@ use crate::store::retention::Policy;
 
 /// Carries out a job. Every failure is in the reply.
 pub fn work(job: &Job, ground: &Ground<'_>, monitor: &dyn Monitor) -> Reply {
-    let collector = Collector { inner: monitor, warnings: Mutex::default() };
+    let collector = Collector {
+        inner: monitor,
+        warnings: Mutex::default(),
+    };
     let mut reply = Reply::default();
     let begun = Instant::now();
     let has_room = housekeeping::before(job, ground, &collector, &mut reply);
@@ -41,7 +45,10 @@ pub fn work(job: &Job, ground: &Ground<'_>, monitor: &dyn Monitor) -> Reply {
     };
     reply.error = result.err().map(|error| error.line());
     housekeeping::after(job, ground, &collector, &mut reply, begun);
-    reply.warnings = collector.warnings.into_inner().unwrap_or_else(PoisonError::into_inner);
+    reply.warnings = collector
+        .warnings
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner);
     reply
 }
 
@@ -64,9 +71,17 @@ fn restore(
     if store.is_none() && task.remember_as.is_some() {
         store = Some(Store::create(&root)?);
     }
-    let at = At { job, ground, monitor };
+    let at = At {
+        job,
+        ground,
+        monitor,
+    };
     match &job.subject {
-        Subject::Paths(subject) => reply.caches.push(paths::restore(&at, subject, task, store.as_ref())?),
+        Subject::Paths(subject) => {
+            reply
+                .caches
+                .push(paths::restore(&at, subject, task, store.as_ref())?)
+        }
         Subject::Cargo(subject) => cargo::restore(&at, subject, task, store.as_ref(), reply)?,
     }
     if let (Some(name), Some(store)) = (&task.remember_as, &store) {
@@ -85,16 +100,25 @@ fn save(
 ) -> Result<()> {
     let root = ground.locate(&job.cache_root)?;
     let store = Store::create(&root)?;
-    let remembered = task.remembered_as.as_ref().and_then(|name| recall(&store, name));
+    let remembered = task
+        .remembered_as
+        .as_ref()
+        .and_then(|name| recall(&store, name));
     let noted = remembered.as_ref().unwrap_or(&task.noted);
-    let at = At { job, ground, monitor };
+    let at = At {
+        job,
+        ground,
+        monitor,
+    };
     let groups = match &job.subject {
         Subject::Paths(subject) => {
             let (cache, group) = paths::save(&at, subject, task, noted, &store)?;
             reply.caches.push(cache);
             vec![group]
         }
-        Subject::Cargo(subject) => cargo::save(&at, subject, task, noted, &store, &mut reply.caches)?,
+        Subject::Cargo(subject) => {
+            cargo::save(&at, subject, task, noted, &store, &mut reply.caches)?
+        }
     };
     clean(&store, task, &groups, monitor, reply)
 }
@@ -107,7 +131,9 @@ fn remember(store: &Store, name: &str, caches: &[Cache]) -> Result<()> {
 }
 
 fn recall(store: &Store, name: &str) -> Option<Vec<Noted>> {
-    store.recall(name).and_then(|bytes| serde_json::from_slice(&bytes).ok())
+    store
+        .recall(name)
+        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
 }
 
 /// Removes entries beyond those kept, if nobody else uses the store; else a later job does.
@@ -118,8 +144,18 @@ fn clean(
     monitor: &dyn Monitor,
     reply: &mut Reply,
 ) -> Result<()> {
-    let Keep { path, registry, git, target } = task.keep;
-    let keep = [(Kind::Path, path), (Kind::Registry, registry), (Kind::Git, git), (Kind::Target, target)];
+    let Keep {
+        path,
+        registry,
+        git,
+        target,
+    } = task.keep;
+    let keep = [
+        (Kind::Path, path),
+        (Kind::Registry, registry),
+        (Kind::Git, git),
+        (Kind::Target, target),
+    ];
     let policy = Policy {
         keep: HashMap::from(keep),
         groups: Some(groups.iter().map(Group::id).collect()),
@@ -128,8 +164,11 @@ fn clean(
     };
     match maintain::prune(store, &policy, false, monitor) {
         Ok(pruned) => {
-            let dropped =
-                pruned.decisions.iter().filter(|(decision, _)| decision.drop.is_some()).count() as u64;
+            let dropped = pruned
+                .decisions
+                .iter()
+                .filter(|(decision, _)| decision.drop.is_some())
+                .count() as u64;
             let freed = pruned.collected.map_or(0, |collected| collected.bytes);
             reply.cleaned = (dropped > 0).then_some((dropped, freed));
             Ok(())
@@ -139,8 +178,8 @@ fn clean(
     }
 }
 
-/// Not to know it is no failure. Where there is no store yet, the disk is the one that it would be on. Adding up a store
-/// takes a while, so what it takes may be given where it is known.
+/// Not to know it is no failure. Where there is no store yet, the disk is the one that it would be
+/// on. Adding up a store takes a while, so what it takes may be given where it is known.
 fn disk(store: Option<&Store>, root: &Path, known: Option<u64>) -> Option<Disk> {
     let volume = volume(root).ok()?;
     let add_up = || store.map_or(Ok(0), Store::allocated).ok();

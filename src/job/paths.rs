@@ -35,7 +35,12 @@ fn list(at: &At<'_>, subject: &Paths) -> Result<PathList> {
 }
 
 fn group(area: &(String, String), paths: &PathList) -> Group {
-    Group { scope: area.0.clone(), git_ref: area.1.clone(), kind: Kind::Path, paths: paths.identity() }
+    Group {
+        scope: area.0.clone(),
+        git_ref: area.1.clone(),
+        kind: Kind::Path,
+        paths: paths.identity(),
+    }
 }
 
 pub(crate) fn restore(
@@ -61,8 +66,9 @@ pub(crate) fn restore(
     Ok(cache)
 }
 
-/// What happens to names that the entry does not have. Nothing is removed where that would take more with it than the
-/// cached directories: the runner and its keys live below home, and what a `!` line leaves out is in no entry.
+/// What happens to names that the entry does not have. Nothing is removed where that would take
+/// more with it than the cached directories: the runner and its keys live below home, and what a
+/// `!` line leaves out is in no entry.
 fn extras(at: &At<'_>, task: &RestoreTask, paths: &PathList) -> Extras {
     if !task.mirror {
         return Extras::Keep;
@@ -71,14 +77,17 @@ fn extras(at: &At<'_>, task: &RestoreTask, paths: &PathList) -> Extras {
         (at.ground.home, "the home directory"),
         (at.job.workspace.parent(), "the directory of the workspace"),
     ];
-    let held = precious.into_iter().find_map(|(path, what)| Some((paths.root_around(path?)?, what)));
+    let held = precious
+        .into_iter()
+        .find_map(|(path, what)| Some((paths.root_around(path?)?, what)));
     let danger = match held {
         Some((root, what)) => format!("{} holds {what}", root.display()),
         None if paths.has_exclusions() => "what the `!` lines leave out is in no entry".to_owned(),
         None => return Extras::Remove,
     };
-    at.monitor
-        .warn(&format!("{danger}, so nothing is removed there; name the directories to mirror one by one"));
+    at.monitor.warn(&format!(
+        "{danger}, so nothing is removed there; name the directories to mirror one by one"
+    ));
     Extras::Keep
 }
 
@@ -107,7 +116,11 @@ pub(crate) fn save(
         key,
         places: &roots.places,
         exclude: exclude.as_ref().map(|exclude| exclude as &_),
-        existing: if task.refresh { save::Existing::IsReplacedIfChanged } else { save::Existing::Stays },
+        existing: if task.refresh {
+            save::Existing::IsReplacedIfChanged
+        } else {
+            save::Existing::Stays
+        },
         allow_empty: false,
         sources: None,
         keep_ready: false,

@@ -118,7 +118,15 @@ pub struct Disk {
 impl Cache {
     pub(crate) fn new(name: impl Into<String>, kind: Kind, key: &str) -> Self {
         let (name, key) = (name.into(), key.to_owned());
-        Self { name, kind, key, found: None, saved: None, error: None, recipe: None }
+        Self {
+            name,
+            kind,
+            key,
+            found: None,
+            saved: None,
+            error: None,
+            recipe: None,
+        }
     }
 
     /// What the save of the same step needs to know of what was restored.
@@ -160,7 +168,9 @@ impl From<save::Outcome> for Saved {
                 added_bytes: saved.entry.added_bytes,
                 milliseconds: u64::try_from(saved.took.as_millis()).unwrap_or(u64::MAX),
             },
-            save::Outcome::Exists => Self::Exists { was_restored: false },
+            save::Outcome::Exists => Self::Exists {
+                was_restored: false,
+            },
             save::Outcome::Unchanged => Self::Unchanged,
             save::Outcome::InProgress => Self::InProgress,
             save::Outcome::NothingThere => Self::NothingThere,

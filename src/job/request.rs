@@ -52,7 +52,8 @@ pub enum Task {
 pub struct RestoreTask {
     /// Scopes and refs to look in, in order.
     pub read: Vec<(String, String)>,
-    /// Whether names that the entry does not have are removed, where that is not out of the question.
+    /// Whether names that the entry does not have are removed, where that is not out of the
+    /// question.
     pub mirror: bool,
     /// Whether contents are compared with their digests.
     pub verify: bool,
@@ -71,9 +72,11 @@ pub struct SaveTask {
     pub noted: Vec<Noted>,
     /// The name under which the restore was remembered.
     pub remembered_as: Option<String>,
-    /// Whether target directories are moved into the store afterwards, for a restore to put back by a rename.
+    /// Whether target directories are moved into the store afterwards, for a restore to put back by
+    /// a rename.
     pub keep_ready: bool,
-    /// Whether an entry of the same key is replaced where something changed, also if it was not restored.
+    /// Whether an entry of the same key is replaced where something changed, also if it was not
+    /// restored.
     pub refresh: bool,
     /// How many entries of each group stay.
     pub keep: Keep,
@@ -97,7 +100,12 @@ pub struct Keep {
 impl Default for Keep {
     /// All of them.
     fn default() -> Self {
-        Self { path: usize::MAX, registry: usize::MAX, git: usize::MAX, target: usize::MAX }
+        Self {
+            path: usize::MAX,
+            registry: usize::MAX,
+            git: usize::MAX,
+            target: usize::MAX,
+        }
     }
 }
 

@@ -1,10 +1,11 @@
 //! Keeping the disk healthy: measure, and when it is too full remove what can go.
 //!
-//! With nothing to do this costs two questions to the kernel, and where a size is set for the store a look at the size of
-//! each of its files. [`crate::store::disk_limits`] decides.
+//! With nothing to do this costs two questions to the kernel, and where a size is set for the store
+//! a look at the size of each of its files. [`crate::store::disk_limits`] decides.
 //!
-//! What is in use stays: things are removed by who holds the store alone, so nobody restores or saves meanwhile. When
-//! others use the store for longer than [`PATIENCE`], nothing is removed and that is said; a later phase does it.
+//! What is in use stays: things are removed by who holds the store alone, so nobody restores or
+//! saves meanwhile. When others use the store for longer than [`PATIENCE`], nothing is removed and
+//! that is said; a later phase does it.
 
 use std::path::Path;
 use std::thread::sleep;
@@ -124,9 +125,17 @@ pub fn guard(
     monitor: &dyn Monitor,
 ) -> Result<Guarded> {
     let disk = volume(root)?;
-    let mut guarded = Guarded { before: disk.into(), after: disk.into(), ..Guarded::default() };
+    let mut guarded = Guarded {
+        before: disk.into(),
+        after: disk.into(),
+        ..Guarded::default()
+    };
     let mut lack = wanted.limits.lack(&disk, 0);
-    let store = if lack.is_none() && wanted.limits.store_bytes.is_none() { None } else { Store::open(root)? };
+    let store = if lack.is_none() && wanted.limits.store_bytes.is_none() {
+        None
+    } else {
+        Store::open(root)?
+    };
     if let Some(store) = &store {
         if wanted.limits.store_bytes.is_some() {
             let store_bytes = store.allocated()?;
@@ -137,7 +146,10 @@ pub fn guard(
             make_room(store, root, wanted, lack, &mut guarded, monitor)?;
         }
     } else if !lack.is_none() {
-        guarded.notices.push(Notice::FilledByOthers { room: disk.into(), store_bytes: 0 });
+        guarded.notices.push(Notice::FilledByOthers {
+            room: disk.into(),
+            store_bytes: 0,
+        });
     }
     let now = volume(root)?;
     guarded.after = now.into();
@@ -184,7 +196,10 @@ fn make_room(
     }
     if out_of_reach && !lack.is_none() {
         let store_bytes = store.allocated()?;
-        guarded.notices.push(Notice::FilledByOthers { room: volume(root)?.into(), store_bytes });
+        guarded.notices.push(Notice::FilledByOthers {
+            room: volume(root)?.into(),
+            store_bytes,
+        });
     }
     Ok(())
 }
@@ -201,13 +216,20 @@ fn alone(store: &Store, monitor: &dyn Monitor) -> Result<Option<Collecting>> {
     }
 }
 
-/// What is lacking now. A filesystem may take its time to show room that was given back, and taking more for that would
-/// be a pity: what was freed counts.
+/// What is lacking now. A filesystem may take its time to show room that was given back, and taking
+/// more for that would be a pity: what was freed counts.
 fn still_lacking(store: &Store, root: &Path, wanted: &Wanted, guarded: &Guarded) -> Result<Lack> {
     let mut disk = volume(root)?;
-    let credited = guarded.before.free_bytes.saturating_add(guarded.freed_bytes);
+    let credited = guarded
+        .before
+        .free_bytes
+        .saturating_add(guarded.freed_bytes);
     disk.free_bytes = disk.free_bytes.max(credited.min(disk.usable_bytes));
-    let store_bytes = if wanted.limits.store_bytes.is_some() { store.allocated()? } else { 0 };
+    let store_bytes = if wanted.limits.store_bytes.is_some() {
+        store.allocated()?
+    } else {
+        0
+    };
     Ok(wanted.limits.lack(&disk, store_bytes))
 }
 
@@ -237,14 +259,25 @@ fn remove_some(
         ..Policy::default()
     };
     let copies = store.ready_copies()?;
-    let ready = copies.iter().map(|copy| ready(copy, &listed)).collect::<Result<Vec<_>>>()?;
-    let contents = Contents { ready: &ready, entries: &entries, sizes: &needs.sizes };
+    let ready = copies
+        .iter()
+        .map(|copy| ready(copy, &listed))
+        .collect::<Result<Vec<_>>>()?;
+    let contents = Contents {
+        ready: &ready,
+        entries: &entries,
+        sizes: &needs.sizes,
+    };
     let plan = plan(lack, contents, &policy, Timestamp::now());
     for number in &plan.ready {
         store.remove_ready(&copies[*number])?;
         guarded.freed_bytes += copies[*number].bytes;
     }
-    let ids: Vec<_> = plan.entries.iter().map(|going| listed[going.candidate].id.clone()).collect();
+    let ids: Vec<_> = plan
+        .entries
+        .iter()
+        .map(|going| listed[going.candidate].id.clone())
+        .collect();
     store.remove_entries(collecting, &ids)?;
     for going in &plan.entries {
         let listed = &listed[going.candidate];
@@ -257,14 +290,27 @@ fn remove_some(
     if !ids.is_empty() {
         guarded.freed_bytes += store.collect(collecting)?.bytes;
     }
-    Ok(Round { removed: ids.len() + plan.ready.len(), out_of_reach: plan.out_of_reach })
+    Ok(Round {
+        removed: ids.len() + plan.ready.len(),
+        out_of_reach: plan.out_of_reach,
+    })
 }
 
-/// A ready copy as the guard sees it. As many inodes as its entry has names, which may be a few too many where some are
-/// hard links; then the next round takes more. As with its bytes, the first of several roots stands for all of them.
+/// A ready copy as the guard sees it. As many inodes as its entry has names, which may be a few too
+/// many where some are hard links; then the next round takes more. As with its bytes, the first of
+/// several roots stands for all of them.
 fn ready(copy: &ReadyCopy, listed: &[Listed]) -> Result<Ready> {
     let name = copy.path.display().to_string();
-    let of = listed.iter().find(|listed| listed.entry.manifest == copy.manifest && copy.root == 0);
-    let files = of.map_or(0, |listed| listed.entry.files.saturating_add(listed.entry.directories));
-    Ok(Ready { name, bytes: copy.bytes, files, last_used: copy.kept()?.unwrap_or_default() })
+    let of = listed
+        .iter()
+        .find(|listed| listed.entry.manifest == copy.manifest && copy.root == 0);
+    let files = of.map_or(0, |listed| {
+        listed.entry.files.saturating_add(listed.entry.directories)
+    });
+    Ok(Ready {
+        name,
+        bytes: copy.bytes,
+        files,
+        last_used: copy.kept()?.unwrap_or_default(),
+    })
 }

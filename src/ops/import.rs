@@ -1,7 +1,8 @@
 //! Caches that workflows kept by rsync before: finding them, taking them over, removing them.
 //!
-//! Such workflows copy Cargo's home to `cargo/<key>` and target directories to `target/<key>`, below the cache root or
-//! below a directory for each repository in it (`<owner>/<name>/cargo/<key>`).
+//! Such workflows copy Cargo's home to `cargo/<key>` and target directories to `target/<key>`,
+//! below the cache root or below a directory for each repository in it
+//! (`<owner>/<name>/cargo/<key>`).
 
 use std::path::{Path, PathBuf};
 
@@ -30,7 +31,8 @@ impl Holds {
 /// A directory of an rsync workflow.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Foreign {
-    /// Whose it is, by the directories above it: `owner/name`; empty where it stands in the cache root itself.
+    /// Whose it is, by the directories above it: `owner/name`; empty where it stands in the cache
+    /// root itself.
     pub repository: String,
     /// What it holds.
     pub holds: Holds,
@@ -50,20 +52,30 @@ pub fn find(root: &Path) -> Result<Vec<Foreign>> {
 
 fn look(dir: &Path, repository: &str, depth: usize, found: &mut Vec<Foreign>) -> Result<()> {
     for name in directories(dir)? {
-        let holds = [Holds::Cargo, Holds::Target].into_iter().find(|holds| holds.directory() == name);
+        let holds = [Holds::Cargo, Holds::Target]
+            .into_iter()
+            .find(|holds| holds.directory() == name);
         let below = dir.join(&name);
         match holds {
             Some(holds) => {
                 for key in directories(&below)? {
                     let path = below.join(&key);
                     if holds == Holds::Target || !parts(&path)?.is_empty() {
-                        found.push(Foreign { repository: repository.to_owned(), holds, key, path });
+                        found.push(Foreign {
+                            repository: repository.to_owned(),
+                            holds,
+                            key,
+                            path,
+                        });
                     }
                 }
             }
             None if depth > 0 && !name.starts_with("local-cache-") => {
-                let repository =
-                    if repository.is_empty() { name.clone() } else { format!("{repository}/{name}") };
+                let repository = if repository.is_empty() {
+                    name.clone()
+                } else {
+                    format!("{repository}/{name}")
+                };
                 look(&below, &repository, depth - 1, found)?;
             }
             None => {}
@@ -72,25 +84,33 @@ fn look(dir: &Path, repository: &str, depth: usize, found: &mut Vec<Foreign>) ->
     Ok(())
 }
 
-/// The names of directories in a directory, symlinks apart; none where it does not exist or is closed to this user.
+/// The names of directories in a directory, symlinks apart; none where it does not exist or is
+/// closed to this user.
 fn directories(dir: &Path) -> Result<Vec<String>> {
-    let Ok(names) = files::list(dir) else { return Ok(Vec::new()) };
+    let Ok(names) = files::list(dir) else {
+        return Ok(Vec::new());
+    };
     let mut found = Vec::new();
     for name in names {
         let path = dir.join(&name);
-        let is_directory =
-            files::stat(&path).is_ok_and(|stat| stat.is_some_and(|stat| stat.kind == Kind::Directory));
-        if let (true, false, Some(name)) = (is_directory, files::is_symlink(&path)?, name.to_str()) {
+        let is_directory = files::stat(&path)
+            .is_ok_and(|stat| stat.is_some_and(|stat| stat.kind == Kind::Directory));
+        if let (true, false, Some(name)) = (is_directory, files::is_symlink(&path)?, name.to_str())
+        {
             found.push(name.to_owned());
         }
     }
     Ok(found)
 }
 
-/// The parts of Cargo's home in a directory. Some workflows copied all of the home, others its `registry` and `git`.
+/// The parts of Cargo's home in a directory. Some workflows copied all of the home, others its
+/// `registry` and `git`.
 pub fn parts(dir: &Path) -> Result<Vec<&'static str>> {
     let names = directories(dir)?;
-    Ok(["registry", "git"].into_iter().filter(|part| names.iter().any(|name| name == part)).collect())
+    Ok(["registry", "git"]
+        .into_iter()
+        .filter(|part| names.iter().any(|name| name == part))
+        .collect())
 }
 
 /// Bytes in such a directory.
@@ -101,7 +121,11 @@ pub fn size(found: &Foreign) -> Result<u64> {
 /// Removes such a directory, and those above it that are empty then, up to the cache root.
 pub fn remove(root: &Path, found: &Foreign) -> Result<()> {
     foreign::remove(&found.path)?;
-    let above = found.path.ancestors().skip(1).take_while(|above| *above != root && above.starts_with(root));
+    let above = found
+        .path
+        .ancestors()
+        .skip(1)
+        .take_while(|above| *above != root && above.starts_with(root));
     for directory in above {
         if !files::list(directory)?.is_empty() {
             break;

@@ -1,8 +1,9 @@
 //! What a list of paths means: what is saved, under which names, and where it goes back to.
 //!
-//! A root is named by where it lies: `./target` in the workspace, `~/.cargo` at home, `/tmp/x` elsewhere. So it goes
-//! back to where workspace and home are then. A root goes back only when the list it is asked for with names it, so an
-//! entry that somebody made up can't be restored elsewhere.
+//! A root is named by where it lies: `./target` in the workspace, `~/.cargo` at home, `/tmp/x`
+//! elsewhere. So it goes back to where workspace and home are then. A root goes back only when the
+//! list it is asked for with names it, so an entry that somebody made up can't be restored
+//! elsewhere.
 
 use std::ffi::OsStr;
 use std::io;
@@ -27,8 +28,8 @@ pub struct PathList {
     base: Base,
 }
 
-/// Where the files are that paths name: usually just there, but a process that sees them below another root finds them
-/// elsewhere.
+/// Where the files are that paths name: usually just there, but a process that sees them below
+/// another root finds them elsewhere.
 #[derive(Clone, Copy)]
 pub struct Ground<'a> {
     /// What `~` stands for.
@@ -44,7 +45,11 @@ pub struct Ground<'a> {
 impl<'a> Ground<'a> {
     /// The same for those who look at Cargo projects.
     pub fn sight(&self) -> Sight<'a> {
-        Sight { locate: self.locate, locate_link: self.locate_link, name: self.name }
+        Sight {
+            locate: self.locate,
+            locate_link: self.locate_link,
+            name: self.name,
+        }
     }
 }
 
@@ -55,7 +60,12 @@ impl Ground<'_> {
         fn own(path: &Path) -> io::Result<PathBuf> {
             Ok(path.to_owned())
         }
-        Ground { home, locate: &own, locate_link: &own, name: &Path::to_path_buf }
+        Ground {
+            home,
+            locate: &own,
+            locate_link: &own,
+            name: &Path::to_path_buf,
+        }
     }
 
     /// The path to use for an absolute name, or one that begins with `~`.
@@ -63,7 +73,10 @@ impl Ground<'_> {
         let name = match (name.strip_prefix("~"), self.home) {
             (Ok(rest), Some(home)) => home.join(rest),
             (Ok(_), None) => {
-                return Err(Error::invalid(format!("{}: the home directory is not known", name.display())));
+                return Err(Error::invalid(format!(
+                    "{}: the home directory is not known",
+                    name.display()
+                )));
             }
             (Err(_), _) => name.to_owned(),
         };
@@ -87,7 +100,10 @@ pub struct Roots {
 
 impl PathList {
     /// Reads a list, one pattern a line.
-    pub fn parse<L: IntoIterator<Item: AsRef<str>>>(lines: L, base: &Base) -> Result<Self, PatternError> {
+    pub fn parse<L: IntoIterator<Item: AsRef<str>>>(
+        lines: L,
+        base: &Base,
+    ) -> Result<Self, PatternError> {
         let lines: Vec<L::Item> = lines.into_iter().collect();
         let begins_at_home = |line: &&L::Item| line.as_ref().trim_start().starts_with('~');
         let not_from_home = lines.iter().filter(|line| !begins_at_home(line));
@@ -105,18 +121,26 @@ impl PathList {
 
     /// Whether something is left out of what the list names.
     pub fn has_exclusions(&self) -> bool {
-        self.patterns.anchored(&self.base).iter().any(Anchored::is_exclusion)
+        self.patterns
+            .anchored(&self.base)
+            .iter()
+            .any(Anchored::is_exclusion)
     }
 
-    /// The directory that the list names and that is this one or holds it; none when the list names no such.
+    /// The directory that the list names and that is this one or holds it; none when the list names
+    /// no such.
     pub fn root_around<'p>(&self, path: &'p Path) -> Option<&'p Path> {
-        path.ancestors().find(|directory| self.patterns.matches(directory).directory)
+        path.ancestors()
+            .find(|directory| self.patterns.matches(directory).directory)
     }
 
     /// The list in normal form: what two lists must have in common to mean the same.
     pub fn identity(&self) -> Vec<String> {
         let anchored = self.patterns.anchored(&self.base);
-        anchored.iter().map(|pattern| printable(pattern.to_os_string().as_bytes())).collect()
+        anchored
+            .iter()
+            .map(|pattern| printable(pattern.to_os_string().as_bytes()))
+            .collect()
     }
 
     /// What the list stands for on the disk now. A root below another one is part of that.
@@ -126,7 +150,10 @@ impl PathList {
         let mut exclusions = Vec::new();
         let mut inside: Option<PathBuf> = None;
         for item in found {
-            if inside.as_ref().is_some_and(|above| item.path.starts_with(above)) {
+            if inside
+                .as_ref()
+                .is_some_and(|above| item.path.starts_with(above))
+            {
                 continue;
             }
             if item.path.parent().is_none() {
@@ -148,18 +175,31 @@ impl PathList {
             }
         }
         let outermost: Vec<PathBuf> = roots.iter().map(|(_, path)| path.clone()).collect();
-        roots.retain(|(_, path)| !outermost.iter().any(|other| other != path && path.starts_with(other)));
-        Ok(Roots { places: Places::new(roots), exclusions })
+        roots.retain(|(_, path)| {
+            !outermost
+                .iter()
+                .any(|other| other != path && path.starts_with(other))
+        });
+        Ok(Roots {
+            places: Places::new(roots),
+            exclusions,
+        })
     }
 
-    /// The paths that the list matches, by their names. Each is looked for where the ground has it, so that a symlink of
-    /// another root leads where it leads there.
+    /// The paths that the list matches, by their names. Each is looked for where the ground has it,
+    /// so that a symlink of another root leads where it leads there.
     fn find(&self, ground: &Ground<'_>) -> Result<Vec<Found>> {
-        let lookup = Lookup { target: ground.locate, itself: ground.locate_link };
-        self.patterns.resolve_by(lookup, true).map_err(|error| Error::invalid(error.to_string()))
+        let lookup = Lookup {
+            target: ground.locate,
+            itself: ground.locate_link,
+        };
+        self.patterns
+            .resolve_by(lookup, true)
+            .map_err(|error| Error::invalid(error.to_string()))
     }
 
-    /// The name of a root. One that is only listed by way of home stays there, also where the workspace is below home.
+    /// The name of a root. One that is only listed by way of home stays there, also where the
+    /// workspace is below home.
     fn name(&self, path: &Path) -> Box<[u8]> {
         let (mut anchor, mut rest) = self.base.anchor(path);
         if let (Anchor::Workspace, Ok(below_home)) = (anchor, path.strip_prefix(&self.base.home))
@@ -183,12 +223,18 @@ impl PathList {
                 OsStr::from_bytes(name).display()
             ))
         };
-        let (anchor, rest) = [(Anchor::Workspace, &b"./"[..]), (Anchor::Home, b"~/"), (Anchor::Root, b"/")]
-            .into_iter()
-            .find_map(|(anchor, prefix)| Some((anchor, name.strip_prefix(prefix)?)))
-            .ok_or_else(refused)?;
+        let (anchor, rest) = [
+            (Anchor::Workspace, &b"./"[..]),
+            (Anchor::Home, b"~/"),
+            (Anchor::Root, b"/"),
+        ]
+        .into_iter()
+        .find_map(|(anchor, prefix)| Some((anchor, name.strip_prefix(prefix)?)))
+        .ok_or_else(refused)?;
         let rest = Path::new(OsStr::from_bytes(rest));
-        let is_plain = rest.components().all(|part| matches!(part, std::path::Component::Normal(_)));
+        let is_plain = rest
+            .components()
+            .all(|part| matches!(part, std::path::Component::Normal(_)));
         let path = self.base.locate(anchor, rest);
         if is_plain && path.parent().is_some() && self.patterns.matches(&path).any() {
             Ok(path)
@@ -202,8 +248,10 @@ impl Roots {
     /// What is to be left out of them; none when nothing is.
     pub fn exclude(&self) -> Option<impl Fn(&Path, bool) -> Take + Sync> {
         (!self.exclusions.is_empty()).then_some(|path: &Path, is_directory| {
-            let found =
-                self.exclusions.iter().find_map(|(root, below)| Some((below, path.strip_prefix(root).ok()?)));
+            let found = self
+                .exclusions
+                .iter()
+                .find_map(|(root, below)| Some((below, path.strip_prefix(root).ok()?)));
             match found {
                 Some((below, rest)) if !rest.as_os_str().is_empty() => {
                     match below.verdict(rest, is_directory) {
@@ -218,7 +266,8 @@ impl Roots {
     }
 }
 
-/// A name of any bytes as text, different for different names: what is not UTF-8 as `\xff`, a backslash doubled.
+/// A name of any bytes as text, different for different names: what is not UTF-8 as `\xff`, a
+/// backslash doubled.
 pub fn printable(name: &[u8]) -> String {
     use std::fmt::Write as _;
     let mut text = String::new();
@@ -243,7 +292,10 @@ mod tests {
     #[test]
     fn spelling_does_not_change_what_a_list_means_but_order_does() {
         let identity = |lines: &[&str]| PathList::parse(lines, &base()).unwrap().identity();
-        assert_eq!(identity(&["./target/", "~/.cargo"]), identity(&["/data/repo//target", "~/.cargo/"]));
+        assert_eq!(
+            identity(&["./target/", "~/.cargo"]),
+            identity(&["/data/repo//target", "~/.cargo/"])
+        );
         assert_ne!(identity(&["a", "b"]), identity(&["b", "a"]));
         assert_ne!(identity(&["a"]), identity(&["a", "!a/b"]));
     }
@@ -266,8 +318,14 @@ mod tests {
         let here = PathList::parse(lines, &base("/home/me/work/one")).unwrap();
         let there = PathList::parse(lines, &base("/home/me/work/two")).unwrap();
         let moved = |path: &str| there.place(&here.name(Path::new(path))).unwrap();
-        assert_eq!(moved("/home/me/work/one/target"), Path::new("/home/me/work/one/target"));
-        assert_eq!(moved("/home/me/work/one/build"), Path::new("/home/me/work/two/build"));
+        assert_eq!(
+            moved("/home/me/work/one/target"),
+            Path::new("/home/me/work/one/target")
+        );
+        assert_eq!(
+            moved("/home/me/work/one/build"),
+            Path::new("/home/me/work/two/build")
+        );
     }
 
     #[test]
@@ -283,7 +341,15 @@ mod tests {
     fn a_root_that_was_not_asked_for_goes_nowhere() {
         let list = PathList::parse(["target/*/deps"], &base()).unwrap();
         assert!(list.place(b"./target/debug/deps").is_ok());
-        for name in ["./src", "./target/../src", "~/.ssh", "/etc", "etc", "./", ""] {
+        for name in [
+            "./src",
+            "./target/../src",
+            "~/.ssh",
+            "/etc",
+            "etc",
+            "./",
+            "",
+        ] {
             assert!(list.place(name.as_bytes()).is_err(), "{name}");
         }
     }
@@ -296,14 +362,27 @@ mod tests {
         std::fs::create_dir_all(root.join("data/cargo/registry/src")).unwrap();
         std::fs::create_dir_all(root.join("home/me")).unwrap();
         std::os::unix::fs::symlink("/data/cargo", root.join("home/me/.cargo")).unwrap();
-        let context = Context::below(root.into(), Vec::new(), "/home/me".into(), std::sync::Arc::default());
+        let context = Context::below(
+            root.into(),
+            Vec::new(),
+            "/home/me".into(),
+            std::sync::Arc::default(),
+        );
         let locate = |path: &Path| context.locate(path);
         let locate_link = |path: &Path| context.locate_link(path);
         let name = |path: &Path| context.name(path);
         let home = context.home.as_deref();
-        let ground = Ground { home, locate: &locate, locate_link: &locate_link, name: &name };
+        let ground = Ground {
+            home,
+            locate: &locate,
+            locate_link: &locate_link,
+            name: &name,
+        };
         for line in ["~/.cargo/registry", "~/.cargo/reg*"] {
-            let roots = PathList::parse([line], &base()).unwrap().resolve(&ground).unwrap();
+            let roots = PathList::parse([line], &base())
+                .unwrap()
+                .resolve(&ground)
+                .unwrap();
             let place = roots.places.path(b"~/.cargo/registry").unwrap();
             assert_eq!(place, root.join("data/cargo/registry"), "{line}");
         }

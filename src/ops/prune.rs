@@ -31,13 +31,22 @@ pub fn list(store: &Store, monitor: &dyn Monitor) -> Result<Vec<Listed>> {
         match store.read_entry(&id) {
             Ok(Some(entry)) => {
                 let last_used = store.last_used(&id, &entry)?;
-                listed.push(Listed { id, entry, last_used });
+                listed.push(Listed {
+                    id,
+                    entry,
+                    last_used,
+                });
             }
             Ok(None) => {}
             Err(error) => monitor.warn(&error.line()),
         }
     }
-    listed.sort_by(|one, other| other.last_used.cmp(&one.last_used).then_with(|| one.id.cmp(&other.id)));
+    listed.sort_by(|one, other| {
+        other
+            .last_used
+            .cmp(&one.last_used)
+            .then_with(|| one.id.cmp(&other.id))
+    });
     Ok(listed)
 }
 
@@ -50,17 +59,26 @@ pub struct Pruned {
     pub collected: Option<Collected>,
 }
 
-/// Removes the entries that a policy drops, and gives back the space of everything that no entry needs.
+/// Removes the entries that a policy drops, and gives back the space of everything that no entry
+/// needs.
 ///
 /// When the store is in use nothing is removed and [`Error::Busy`] returned.
-pub fn prune(store: &Store, policy: &Policy, dry_run: bool, monitor: &dyn Monitor) -> Result<Pruned> {
+pub fn prune(
+    store: &Store,
+    policy: &Policy,
+    dry_run: bool,
+    monitor: &dyn Monitor,
+) -> Result<Pruned> {
     if dry_run {
         let _sharing = store.share(PATIENCE)?;
-        return Ok(Pruned { decisions: decisions(store, policy, monitor)?, collected: None });
+        return Ok(Pruned {
+            decisions: decisions(store, policy, monitor)?,
+            collected: None,
+        });
     }
-    let collecting = store
-        .begin_collecting()?
-        .ok_or_else(|| Error::Busy { what: format!("the store {}", store.layout().root().display()) })?;
+    let collecting = store.begin_collecting()?.ok_or_else(|| Error::Busy {
+        what: format!("the store {}", store.layout().root().display()),
+    })?;
     let decisions = decisions(store, policy, monitor)?;
     let dropped: Vec<EntryId> = decisions
         .iter()
@@ -70,15 +88,26 @@ pub fn prune(store: &Store, policy: &Policy, dry_run: bool, monitor: &dyn Monito
     monitor.begin(Stage::Cleaning, 0);
     store.remove_entries(&collecting, &dropped)?;
     let collected = store.collect(&collecting)?;
-    Ok(Pruned { decisions, collected: Some(collected) })
+    Ok(Pruned {
+        decisions,
+        collected: Some(collected),
+    })
 }
 
-fn decisions(store: &Store, policy: &Policy, monitor: &dyn Monitor) -> Result<Vec<(Decision, Entry)>> {
+fn decisions(
+    store: &Store,
+    policy: &Policy,
+    monitor: &dyn Monitor,
+) -> Result<Vec<(Decision, Entry)>> {
     let mut entries: HashMap<EntryId, Entry> = HashMap::new();
     let mut needs = Needs::new(store);
     let mut candidates = Vec::new();
     for listed in list(store, monitor)? {
-        let needs = if policy.max_bytes.is_some() { needs.of(&listed.entry, monitor)? } else { Vec::new() };
+        let needs = if policy.max_bytes.is_some() {
+            needs.of(&listed.entry, monitor)?
+        } else {
+            Vec::new()
+        };
         candidates.push(candidate(&listed, needs, &[]));
         entries.insert(listed.id, listed.entry);
     }
@@ -90,7 +119,11 @@ fn decisions(store: &Store, policy: &Policy, monitor: &dyn Monitor) -> Result<Ve
 }
 
 /// An entry as retention sees it; `defaults` are the default branches that are known, by scope.
-pub(crate) fn candidate(listed: &Listed, needs: Vec<usize>, defaults: &[(String, String)]) -> Candidate {
+pub(crate) fn candidate(
+    listed: &Listed,
+    needs: Vec<usize>,
+    defaults: &[(String, String)],
+) -> Candidate {
     Candidate {
         id: listed.id.clone(),
         kind: listed.entry.group.kind,
@@ -110,7 +143,11 @@ pub(crate) struct Needs<'s> {
 
 impl<'s> Needs<'s> {
     pub(crate) fn new(store: &'s Store) -> Self {
-        Self { store, numbers: HashMap::new(), sizes: Vec::new() }
+        Self {
+            store,
+            numbers: HashMap::new(),
+            sizes: Vec::new(),
+        }
     }
 
     pub(crate) fn of(&mut self, entry: &Entry, monitor: &dyn Monitor) -> Result<Vec<usize>> {
@@ -139,14 +176,20 @@ impl<'s> Needs<'s> {
         if let Some(number) = self.numbers.get(digest) {
             return Ok(*number);
         }
-        self.sizes.push(files::stat(path)?.map_or(0, |stat| stat.allocated));
+        self.sizes
+            .push(files::stat(path)?.map_or(0, |stat| stat.allocated));
         self.numbers.insert(*digest, self.sizes.len() - 1);
         Ok(self.sizes.len() - 1)
     }
 }
 
-/// Reads all of the store. With `repair`, damaged entries are set aside and damaged contents removed.
-pub fn verify(store: &Store, repair: bool, monitor: &dyn Monitor) -> Result<(Verified, Option<Collected>)> {
+/// Reads all of the store. With `repair`, damaged entries are set aside and damaged contents
+/// removed.
+pub fn verify(
+    store: &Store,
+    repair: bool,
+    monitor: &dyn Monitor,
+) -> Result<(Verified, Option<Collected>)> {
     let verified = {
         let sharing = store.share(PATIENCE)?;
         store.verify(&sharing, monitor)?
@@ -154,9 +197,9 @@ pub fn verify(store: &Store, repair: bool, monitor: &dyn Monitor) -> Result<(Ver
     if !repair || (verified.damaged.is_empty() && verified.damaged_files.is_empty()) {
         return Ok((verified, None));
     }
-    let collecting = store
-        .begin_collecting()?
-        .ok_or_else(|| Error::Busy { what: format!("the store {}", store.layout().root().display()) })?;
+    let collecting = store.begin_collecting()?.ok_or_else(|| Error::Busy {
+        what: format!("the store {}", store.layout().root().display()),
+    })?;
     for error in &verified.damaged_files {
         if let Error::Damaged { path, .. } = error {
             store.mark_suspect(path)?;

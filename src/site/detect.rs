@@ -1,8 +1,9 @@
 //! Deciding where to work, from facts alone.
 //!
-//! Forced sites are taken or refused as they are. Else the order is: here, if this process sees everything and what it
-//! writes stays; the job's container, if the job runs in one, because steps see that container's files and not the
-//! host's; the host. Each site that was passed over leaves its reason.
+//! Forced sites are taken or refused as they are. Else the order is: here, if this process sees
+//! everything and what it writes stays; the job's container, if the job runs in one, because steps
+//! see that container's files and not the host's; the host. Each site that was passed over leaves
+//! its reason.
 
 use std::path::{Path, PathBuf};
 
@@ -12,10 +13,12 @@ use super::problem::{Notice, Problem};
 use super::proc::is_mounted;
 use super::{Site, Wanted};
 
-/// The oldest API that knows all that a helper is made with: `MaskedPaths` came last, with Docker 18.09.
+/// The oldest API that knows all that a helper is made with: `MaskedPaths` came last, with Docker
+/// 18.09.
 pub const OLDEST_API: &str = "1.38";
 
-/// What a helper does not see of the host: other processes and devices, sockets, other containers' files.
+/// What a helper does not see of the host: other processes and devices, sockets, other containers'
+/// files.
 pub const HIDDEN: [&str; 5] = ["/proc", "/sys", "/dev", "/run", "/var/lib/docker"];
 
 /// A site and why not the others.
@@ -43,12 +46,25 @@ pub struct Refusal {
 impl Decision {
     /// The reason to show when there is no site: that of the last one tried.
     pub fn problem(&self) -> Option<&Problem> {
-        if self.site == Site::None { self.refused.last().map(|refusal| &refusal.problem) } else { None }
+        if self.site == Site::None {
+            self.refused.last().map(|refusal| &refusal.problem)
+        } else {
+            None
+        }
     }
 
     fn new(facts: &Facts) -> Self {
-        let notices = if facts.github_hosted { vec![Notice::GithubHosted] } else { Vec::new() };
-        Self { site: Site::None, refused: Vec::new(), notices, translation: Translation::Same }
+        let notices = if facts.github_hosted {
+            vec![Notice::GithubHosted]
+        } else {
+            Vec::new()
+        };
+        Self {
+            site: Site::None,
+            refused: Vec::new(),
+            notices,
+            translation: Translation::Same,
+        }
     }
 
     fn refuse(&mut self, site: Site, problem: Problem) {
@@ -88,7 +104,10 @@ pub fn detect(facts: &Facts) -> Decision {
                 return take_here(decision, facts);
             }
             match &facts.engine {
-                Some(Ok(Seen { job: JobSeen::Found(_) | JobSeen::Gone(_), .. })) => try_job(decision, facts),
+                Some(Ok(Seen {
+                    job: JobSeen::Found(_) | JobSeen::Gone(_),
+                    ..
+                })) => try_job(decision, facts),
                 _ => try_host(decision, facts),
             }
         }
@@ -97,13 +116,15 @@ pub fn detect(facts: &Facts) -> Decision {
 
 fn take_here(mut decision: Decision, facts: &Facts) -> Decision {
     if facts.in_container() && !is_mounted(&facts.mounts, &facts.cache_root) {
-        decision.notices.push(Notice::RootInsideContainer(facts.cache_root.clone()));
+        decision
+            .notices
+            .push(Notice::RootInsideContainer(facts.cache_root.clone()));
     }
     decision.take(Site::Here, Translation::Same)
 }
 
-/// Whether a container that is thrown away sees the cache root and every path of the request on mounts, and makes files
-/// that belong to the runner's user.
+/// Whether a container that is thrown away sees the cache root and every path of the request on
+/// mounts, and makes files that belong to the runner's user.
 fn here(facts: &Facts) -> Result<(), Problem> {
     if !facts.in_container() {
         return Ok(());
@@ -112,12 +133,19 @@ fn here(facts: &Facts) -> Result<(), Problem> {
         return Err(Problem::RootNotMounted(facts.cache_root.clone()));
     }
     if let Some(owner) = facts.owner.filter(|owner| *owner != facts.uid) {
-        return Err(Problem::OtherUser { uid: facts.uid, owner });
+        return Err(Problem::OtherUser {
+            uid: facts.uid,
+            owner,
+        });
     }
-    // Where it is not known what the work touches, the home stands for it: else a phase without inputs (nektos/act's post)
-    // would work at another site than those before it.
+    // Where it is not known what the work touches, the home stands for it: else a phase without
+    // inputs (nektos/act's post) would work at another site than those before it.
     let unknown = [PathBuf::from("~")];
-    let paths = if facts.paths.is_empty() { &unknown[..] } else { &facts.paths };
+    let paths = if facts.paths.is_empty() {
+        &unknown[..]
+    } else {
+        &facts.paths
+    };
     for path in paths {
         let place = match (path.strip_prefix("~"), &facts.home) {
             (Ok(rest), Some(home)) => home.join(rest),
@@ -137,7 +165,10 @@ fn try_host(mut decision: Decision, facts: &Facts) -> Decision {
                 && !facts.uid_map.is_identity()
             {
                 let outside = facts.uid_map.outside(workspace.uid);
-                decision.notices.push(Notice::Rootless { inside: workspace.uid, outside });
+                decision.notices.push(Notice::Rootless {
+                    inside: workspace.uid,
+                    outside,
+                });
             }
             decision.take(Site::Host, Translation::Host(mapping))
         }
@@ -152,25 +183,36 @@ fn try_host(mut decision: Decision, facts: &Facts) -> Decision {
 fn host(facts: &Facts) -> Result<Mapping, Problem> {
     let own = known_own(facts, answered(facts)?)?;
     if facts.command_file == CommandFile::Missing {
-        return Err(Problem::Elsewhere("the files for outputs are not where the runner put them".to_owned()));
+        return Err(Problem::Elsewhere(
+            "the files for outputs are not where the runner put them".to_owned(),
+        ));
     }
     match &facts.workspace {
         Some(Ok(workspace)) if own.mapping.outward(&workspace.path).is_some() => {}
         Some(Ok(workspace)) => {
             let reason = "it is not mounted in this container".to_owned();
-            return Err(Problem::NoWorkspace { path: workspace.path.clone(), reason });
+            return Err(Problem::NoWorkspace {
+                path: workspace.path.clone(),
+                reason,
+            });
         }
         Some(Err(problem)) => return Err(problem.clone()),
         None => {
             let reason = "it was not looked for".to_owned();
-            return Err(Problem::NoWorkspace { path: PathBuf::from("/github/workspace"), reason });
+            return Err(Problem::NoWorkspace {
+                path: PathBuf::from("/github/workspace"),
+                reason,
+            });
         }
     }
     let translation = Translation::Host(own.mapping.clone());
     for path in std::iter::once(&facts.cache_root).chain(&facts.paths) {
         let path = translation.far(path);
         if let Some(hidden) = HIDDEN.iter().find(|hidden| path.starts_with(hidden)) {
-            return Err(Problem::Hidden { path, hidden: PathBuf::from(hidden) });
+            return Err(Problem::Hidden {
+                path,
+                hidden: PathBuf::from(hidden),
+            });
         }
     }
     Ok(own.mapping.clone())
@@ -191,20 +233,31 @@ fn job(facts: &Facts) -> Result<Translation, Problem> {
     let job = match &seen.job {
         JobSeen::None => return Err(Problem::NoJobContainer),
         JobSeen::Gone(id) => return Err(Problem::JobContainerGone(id.clone())),
-        JobSeen::Found(job) if !job.running => return Err(Problem::JobContainerGone(job.id.clone())),
+        JobSeen::Found(job) if !job.running => {
+            return Err(Problem::JobContainerGone(job.id.clone()));
+        }
         JobSeen::Found(job) => job,
     };
-    let own = if facts.in_container() { known_own(facts, seen)?.mapping.clone() } else { Mapping::default() };
+    let own = if facts.in_container() {
+        known_own(facts, seen)?.mapping.clone()
+    } else {
+        Mapping::default()
+    };
     let root = root_in_job(&facts.cache_root, &own, job);
     match root.as_deref().and_then(|root| job.mapping.covering(root)) {
         None => Err(Problem::RootNotInJobContainer(facts.cache_root.clone())),
-        Some(mount) if !mount.writable => Err(Problem::RootReadOnlyInJobContainer(facts.cache_root.clone())),
-        Some(_) => Ok(Translation::Job { own, job: job.mapping.clone() }),
+        Some(mount) if !mount.writable => Err(Problem::RootReadOnlyInJobContainer(
+            facts.cache_root.clone(),
+        )),
+        Some(_) => Ok(Translation::Job {
+            own,
+            job: job.mapping.clone(),
+        }),
     }
 }
 
-/// The cache root as the job's container has it: by its own name if a volume covers that, else what the host's directory
-/// of that name is called there (`volumes: /tmp/runner-cache:/cache`).
+/// The cache root as the job's container has it: by its own name if a volume covers that, else what
+/// the host's directory of that name is called there (`volumes: /tmp/runner-cache:/cache`).
 fn root_in_job(root: &Path, own: &Mapping, job: &Container) -> Option<PathBuf> {
     if job.mapping.covering(root).is_some() {
         return Some(root.to_owned());
@@ -221,15 +274,18 @@ fn answered(facts: &Facts) -> Result<&Seen, Problem> {
         None => return Err(explain(Problem::NoSocket(facts.socket.clone()), facts)),
     };
     match &seen.api {
-        Some(found) if version(found) < version(OLDEST_API) => {
-            Err(Problem::EngineTooOld { found: found.clone(), needed: OLDEST_API })
-        }
+        Some(found) if version(found) < version(OLDEST_API) => Err(Problem::EngineTooOld {
+            found: found.clone(),
+            needed: OLDEST_API,
+        }),
         _ => Ok(seen),
     }
 }
 
 fn known_own<'a>(facts: &Facts, seen: &'a Seen) -> Result<&'a Container, Problem> {
-    seen.own.as_ref().ok_or_else(|| Problem::OwnContainerUnknown(facts.socket.clone()))
+    seen.own
+        .as_ref()
+        .ok_or_else(|| Problem::OwnContainerUnknown(facts.socket.clone()))
 }
 
 /// What the bare failure of a call means in these surroundings.
@@ -246,7 +302,9 @@ fn explain(problem: Problem, facts: &Facts) -> Problem {
                 socket.display()
             ))
         }
-        Problem::Denied { socket, .. } if !facts.uid_map.is_identity() => Problem::UsernsRemap(socket),
+        Problem::Denied { socket, .. } if !facts.uid_map.is_identity() => {
+            Problem::UsernsRemap(socket)
+        }
         Problem::Denied { socket, .. } if facts.selinux => Problem::Selinux(socket),
         other => other,
     }
@@ -254,5 +312,7 @@ fn explain(problem: Problem, facts: &Facts) -> Problem {
 
 /// The numbers of a version, for comparing; what is no number counts as 0.
 fn version(text: &str) -> Vec<u32> {
-    text.split('.').map(|part| part.parse().unwrap_or(0)).collect()
+    text.split('.')
+        .map(|part| part.parse().unwrap_or(0))
+        .collect()
 }

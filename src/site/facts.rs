@@ -25,11 +25,13 @@ pub struct Asked {
     pub wanted: Wanted,
     /// Where the store is, as the user wrote it.
     pub cache_root: PathBuf,
-    /// What the work touches, as far as it is known: absolute or beginning with `~`. Nothing stands for the home.
+    /// What the work touches, as far as it is known: absolute or beginning with `~`. Nothing stands
+    /// for the home.
     pub paths: Vec<PathBuf>,
     /// The input `job-container`, when it is not empty.
     pub job_container: Option<String>,
-    /// Whether this container is thrown away after the phase: true in an action's own container, false on the command line.
+    /// Whether this container is thrown away after the phase: true in an action's own container,
+    /// false on the command line.
     pub throwaway: bool,
     /// How long the engine has for each of the questions that decide.
     pub patience: Duration,
@@ -199,10 +201,17 @@ pub fn gather(asked: &Asked) -> Facts {
 
 /// The facts that need no engine.
 fn local(asked: &Asked) -> Facts {
-    let variable = |name: &str| asked.env.get(OsStr::new(name)).filter(|value| !value.is_empty());
+    let variable = |name: &str| {
+        asked
+            .env
+            .get(OsStr::new(name))
+            .filter(|value| !value.is_empty())
+    };
     let cgroup = fs::read("/proc/self/cgroup").unwrap_or_default();
     let mounts = proc::mountinfo(&fs::read("/proc/self/mountinfo").unwrap_or_default());
-    let marker = ["/.dockerenv", "/run/.containerenv"].iter().any(|file| Path::new(file).exists());
+    let marker = ["/.dockerenv", "/run/.containerenv"]
+        .iter()
+        .any(|file| Path::new(file).exists());
     let confined = if variable("KUBERNETES_SERVICE_HOST").is_some() {
         Confined::Pod
     } else if proc::is_container(&cgroup, &mounts, marker) {
@@ -216,7 +225,9 @@ fn local(asked: &Asked) -> Facts {
         throwaway: asked.throwaway,
         cache_root: asked.cache_root.clone(),
         paths: asked.paths.clone(),
-        home: variable("HOME").map(PathBuf::from).filter(|home| home != Path::new("/github/home")),
+        home: variable("HOME")
+            .map(PathBuf::from)
+            .filter(|home| home != Path::new("/github/home")),
         confined,
         github_hosted: variable("RUNNER_ENVIRONMENT").is_some_and(|value| value == "github-hosted"),
         selinux: proc::is_selinux_label(&fs::read("/proc/self/attr/current").unwrap_or_default()),
@@ -232,11 +243,14 @@ fn local(asked: &Asked) -> Facts {
     }
 }
 
-/// The socket to use, and the value of `DOCKER_HOST` when it names none. A socket that is mounted where the runner
-/// mounts it is the engine that started this container, whatever the variable says.
+/// The socket to use, and the value of `DOCKER_HOST` when it names none. A socket that is mounted
+/// where the runner mounts it is the engine that started this container, whatever the variable
+/// says.
 fn engine_address(docker_host: Option<&OsString>) -> (PathBuf, Option<String>) {
     let default = PathBuf::from(DEFAULT_SOCKET);
-    let Some(host) = docker_host else { return (default, None) };
+    let Some(host) = docker_host else {
+        return (default, None);
+    };
     match host.as_bytes().strip_prefix(b"unix://") {
         Some(path) if Path::new(OsStr::from_bytes(path)).exists() => {
             (PathBuf::from(OsStr::from_bytes(path)), None)
@@ -256,10 +270,14 @@ fn socket_file(path: &Path) -> SocketFile {
 }
 
 fn ask_engine(asked: &Asked, facts: &Facts) -> Result<Seen, Problem> {
-    let value =
-        |name: &str| asked.env.get(OsStr::new(name)).map(|value| value.to_string_lossy().into_owned());
-    let stage_files =
-        ["GITHUB_STATE", "GITHUB_OUTPUT"].map(|name| value(name).map(|value| format!("{name}={value}")));
+    let value = |name: &str| {
+        asked
+            .env
+            .get(OsStr::new(name))
+            .map(|value| value.to_string_lossy().into_owned())
+    };
+    let stage_files = ["GITHUB_STATE", "GITHUB_OUTPUT"]
+        .map(|name| value(name).map(|value| format!("{name}={value}")));
     let clues = Clues {
         candidates: proc::container_ids(
             &fs::read("/proc/self/cgroup").unwrap_or_default(),
@@ -279,43 +297,61 @@ fn ask_engine(asked: &Asked, facts: &Facts) -> Result<Seen, Problem> {
     Engine::connect(&facts.socket, asked.patience)?.ask(&question)
 }
 
-/// This process's name for a path that may be the host's: as it is when it exists, else through its own mounts. nektos/act
-/// gives an action host paths that do not exist in its container.
+/// This process's name for a path that may be the host's: as it is when it exists, else through its
+/// own mounts. nektos/act gives an action host paths that do not exist in its container.
 fn visible(facts: &Facts, path: &Path) -> Option<PathBuf> {
     if path.exists() {
         return Some(path.to_owned());
     }
-    let Some(Ok(Seen { own: Some(own), .. })) = &facts.engine else { return None };
+    let Some(Ok(Seen { own: Some(own), .. })) = &facts.engine else {
+        return None;
+    };
     own.mapping.inward(path).filter(|path| path.exists())
 }
 
-/// The workspace and its owner. Directories that belong to root because a step made them so are passed over in favour
-/// of the runner's temporary directory, which the runner makes anew for every job.
+/// The workspace and its owner. Directories that belong to root because a step made them so are
+/// passed over in favour of the runner's temporary directory, which the runner makes anew for every
+/// job.
 fn workspace(asked: &Asked, facts: &Facts) -> Result<Workspace, Problem> {
     let path = |name: &str| asked.env.get(OsStr::new(name)).map(PathBuf::from);
     let named = path("GITHUB_WORKSPACE").unwrap_or_else(|| PathBuf::from("/github/workspace"));
-    let unknown = |reason: String| Problem::NoWorkspace { path: named.clone(), reason };
+    let unknown = |reason: String| Problem::NoWorkspace {
+        path: named.clone(),
+        reason,
+    };
     let here = visible(facts, &named).ok_or_else(|| unknown("it does not exist".to_owned()))?;
     let about = fs::metadata(&here).map_err(|error| unknown(error.to_string()))?;
     let (mut uid, mut gid) = (about.uid(), about.gid());
     if uid == 0 {
         let temporary = path("RUNNER_TEMP").and_then(|path| visible(facts, &path));
-        if let Some(owner) =
-            temporary.filter(|path| is_own_mount(facts, path)).and_then(|it| fs::metadata(it).ok())
+        if let Some(owner) = temporary
+            .filter(|path| is_own_mount(facts, path))
+            .and_then(|it| fs::metadata(it).ok())
         {
             (uid, gid) = (owner.uid(), owner.gid());
         }
     }
-    Ok(Workspace { path: here, device: about.dev(), inode: about.ino(), uid, gid })
+    Ok(Workspace {
+        path: here,
+        device: about.dev(),
+        inode: about.ino(),
+        uid,
+        gid,
+    })
 }
 
-/// Whether the runner mounted this directory: `/tmp` of an image says nothing about the runner's user.
+/// Whether the runner mounted this directory: `/tmp` of an image says nothing about the runner's
+/// user.
 fn is_own_mount(facts: &Facts, path: &Path) -> bool {
     proc::is_mounted(&facts.mounts, path)
 }
 
 fn command_file(asked: &Asked, facts: &Facts) -> CommandFile {
-    match asked.env.get(OsStr::new("GITHUB_OUTPUT")).filter(|value| !value.is_empty()) {
+    match asked
+        .env
+        .get(OsStr::new("GITHUB_OUTPUT"))
+        .filter(|value| !value.is_empty())
+    {
         None => CommandFile::Unset,
         Some(path) if visible(facts, Path::new(path)).is_some() => CommandFile::Found,
         Some(_) => CommandFile::Missing,

@@ -1,17 +1,20 @@
 //! Where the work happens: on this machine, through the Docker Engine, in a job container.
 //!
-//! The runner gives the container of an action the workspace and some directories of its own, but neither the cache
-//! root nor the home of its user. So the entrypoint decides where to work and has the same program do it there:
+//! The runner gives the container of an action the workspace and some directories of its own, but
+//! neither the cache root nor the home of its user. So the entrypoint decides where to work and has
+//! the same program do it there:
 //!
-//! - [`Site::Here`]: in this process; on the host, or in a container in which everything is mounted.
-//! - [`Site::Host`]: in a helper, a sibling container that sees the host's `/` and has the rights of the runner's user
-//!   and no others.
-//! - [`Site::JobContainer`]: in a process inside the job's container, so that it sees what the steps see.
+//! - [`Site::Here`]: in this process; on the host, or in a container in which everything is
+//!   mounted.
+//! - [`Site::Host`]: in a helper, a sibling container that sees the host's `/` and has the rights
+//!   of the runner's user and no others.
+//! - [`Site::JobContainer`]: in a process inside the job's container, so that it sees what the
+//!   steps see.
 //! - [`Site::None`]: nowhere; a reason is given, the job goes on without the cache.
 //!
-//! [`facts::gather`] looks, [`detect::detect`] decides, [`run::run`] does. The request and the reply are values of the
-//! caller's: this module passes them on and knows nothing of caches. Only `engine` knows Docker, and its runtime ends
-//! where that folder does.
+//! [`facts::gather`] looks, [`detect::detect`] decides, [`run::run`] does. The request and the
+//! reply are values of the caller's: this module passes them on and knows nothing of caches. Only
+//! `engine` knows Docker, and its runtime ends where that folder does.
 
 pub mod detect;
 mod engine;
@@ -82,9 +85,9 @@ impl std::str::FromStr for Wanted {
             "here" => Ok(Self::Here),
             "host" => Ok(Self::Host),
             "job-container" => Ok(Self::JobContainer),
-            other => {
-                Err(format!("site is `{other}`, but must be one of `auto`, `here`, `host`, `job-container`"))
-            }
+            other => Err(format!(
+                "site is `{other}`, but must be one of `auto`, `here`, `host`, `job-container`"
+            )),
         }
     }
 }

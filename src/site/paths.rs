@@ -1,12 +1,13 @@
 //! One directory, several names: the host's, the action container's, the job container's.
 //!
-//! The only source is each container's own list of mounts. A name is translated by the longest prefix that a mount
-//! covers, whole components at a time, and a translation is only given when it leads back: a directory below a mount
-//! that hides it has no name in that container. Names need not be UTF-8.
+//! The only source is each container's own list of mounts. A name is translated by the longest
+//! prefix that a mount covers, whole components at a time, and a translation is only given when it
+//! leads back: a directory below a mount that hides it has no name in that container. Names need
+//! not be UTF-8.
 //!
-//! The runner itself translates a value only when the whole of it is, or starts with, a path it mounts
-//! (actions/runner, `ContainerInfo.TranslateToContainerPath`), so lists arrive with host paths in their later lines.
-//! Both forms are therefore understood everywhere.
+//! The runner itself translates a value only when the whole of it is, or starts with, a path it
+//! mounts (actions/runner, `ContainerInfo.TranslateToContainerPath`), so lists arrive with host
+//! paths in their later lines. Both forms are therefore understood everywhere.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -30,14 +31,18 @@ pub struct Mapping {
 }
 
 impl Mapping {
-    /// From the mounts as the engine lists them. Relative and whole-root entries can't translate anything and are left out,
-    /// and so are names that the engine could not write down (it answers in JSON, with U+FFFD for other bytes).
+    /// From the mounts as the engine lists them. Relative and whole-root entries can't translate
+    /// anything and are left out, and so are names that the engine could not write down (it answers
+    /// in JSON, with U+FFFD for other bytes).
     pub fn new(mounts: impl IntoIterator<Item = Mount>) -> Self {
-        let sound = |path: &Path| path.is_absolute() && !path.to_string_lossy().contains('\u{fffd}');
+        let sound =
+            |path: &Path| path.is_absolute() && !path.to_string_lossy().contains('\u{fffd}');
         let mounts = mounts
             .into_iter()
             .filter(|mount| {
-                sound(&mount.source) && sound(&mount.destination) && mount.destination != Path::new("/")
+                sound(&mount.source)
+                    && sound(&mount.destination)
+                    && mount.destination != Path::new("/")
             })
             .collect();
         Self { mounts }
@@ -62,10 +67,14 @@ impl Mapping {
         swap(inside, &mount.destination, &mount.source)
     }
 
-    /// The container's name of what the host calls `outside`; none when the container does not see it.
+    /// The container's name of what the host calls `outside`; none when the container does not see
+    /// it.
     pub fn inward(&self, outside: &Path) -> Option<PathBuf> {
-        let mut covering: Vec<&Mount> =
-            self.mounts.iter().filter(|mount| outside.starts_with(&mount.source)).collect();
+        let mut covering: Vec<&Mount> = self
+            .mounts
+            .iter()
+            .filter(|mount| outside.starts_with(&mount.source))
+            .collect();
         covering.sort_by_key(|mount| std::cmp::Reverse(mount.source.components().count()));
         covering
             .into_iter()
@@ -77,7 +86,11 @@ impl Mapping {
 /// `path` with the prefix `from` replaced by `to`.
 fn swap(path: &Path, from: &Path, to: &Path) -> Option<PathBuf> {
     let rest = path.strip_prefix(from).ok()?;
-    Some(if rest.as_os_str().is_empty() { to.to_owned() } else { to.join(rest) })
+    Some(if rest.as_os_str().is_empty() {
+        to.to_owned()
+    } else {
+        to.join(rest)
+    })
 }
 
 /// Whether a component ends before `end`, so that what follows can be kept as it is written.
@@ -102,8 +115,8 @@ pub enum Translation {
 }
 
 impl Translation {
-    /// The far side's name of `path`. Container form and host form are both understood; what no mount covers is
-    /// taken to be the far side's own name already.
+    /// The far side's name of `path`. Container form and host form are both understood; what no
+    /// mount covers is taken to be the far side's own name already.
     pub fn far(&self, path: &Path) -> PathBuf {
         match self {
             Self::Same => path.to_owned(),
@@ -113,28 +126,35 @@ impl Translation {
                 if host.is_none() && job.covering(path).is_some() {
                     return path.to_owned();
                 }
-                job.inward(host.as_deref().unwrap_or(path)).unwrap_or_else(|| path.to_owned())
+                job.inward(host.as_deref().unwrap_or(path))
+                    .unwrap_or_else(|| path.to_owned())
             }
         }
     }
 
-    /// The name in the action's container of what the far side calls `path`; the far side's name where it has none.
+    /// The name in the action's container of what the far side calls `path`; the far side's name
+    /// where it has none.
     pub fn near(&self, path: &Path) -> PathBuf {
         match self {
             Self::Same => path.to_owned(),
             Self::Host(own) => own.inward(path).unwrap_or_else(|| path.to_owned()),
             Self::Job { own, job } => {
                 let host = job.outward(path);
-                own.inward(host.as_deref().unwrap_or(path)).unwrap_or_else(|| path.to_owned())
+                own.inward(host.as_deref().unwrap_or(path))
+                    .unwrap_or_else(|| path.to_owned())
             }
         }
     }
 
-    /// The same for a value that is a list of one path a line, `!` before a path excluding it: every line is
-    /// translated by itself; blanks, line ends and lines that are not absolute paths stay as they are.
+    /// The same for a value that is a list of one path a line, `!` before a path excluding it:
+    /// every line is translated by itself; blanks, line ends and lines that are not absolute paths
+    /// stay as they are.
     pub fn far_lines(&self, value: &OsStr) -> OsString {
-        let lines: Vec<Vec<u8>> =
-            value.as_bytes().split(|byte| *byte == b'\n').map(|line| self.far_line(line)).collect();
+        let lines: Vec<Vec<u8>> = value
+            .as_bytes()
+            .split(|byte| *byte == b'\n')
+            .map(|line| self.far_line(line))
+            .collect();
         OsString::from_vec(lines.join(&b'\n'))
     }
 
@@ -150,13 +170,18 @@ impl Translation {
         [&line[..start], &far, &line[end..]].concat()
     }
 
-    /// Like [`Self::far`] on the bytes of one value, keeping what `Path` would tidy away (`/a//b/`, `/a/./*`).
+    /// Like [`Self::far`] on the bytes of one value, keeping what `Path` would tidy away (`/a//b/`,
+    /// `/a/./*`).
     fn far_text(&self, path: &[u8]) -> Vec<u8> {
-        // The longest leading part whose translation differs in itself; the rest is appended untouched.
+        // The longest leading part whose translation differs in itself; the rest is appended
+        // untouched.
         let ends = (1..=path.len()).rev().filter(|end| is_end(path, *end));
         for end in ends {
             let head = Path::new(OsStr::from_bytes(&path[..end]));
-            if head.components().any(|part| part == std::path::Component::ParentDir) {
+            if head
+                .components()
+                .any(|part| part == std::path::Component::ParentDir)
+            {
                 continue;
             }
             let far = self.far(head);
@@ -170,7 +195,10 @@ impl Translation {
     /// Whether a mount begins exactly at `head`, in the form it is written in.
     fn is_border(&self, head: &Path) -> bool {
         let begins = |mapping: &Mapping| {
-            mapping.mounts().iter().any(|mount| mount.destination == head || mount.source == head)
+            mapping
+                .mounts()
+                .iter()
+                .any(|mount| mount.destination == head || mount.source == head)
         };
         match self {
             Self::Same => false,

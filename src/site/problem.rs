@@ -1,7 +1,7 @@
 //! What can stand between the work and the place where it should happen.
 //!
-//! One table for all of it: every variant is one line that says what is wrong, on which path, and what to do next.
-//! Callers decide by variant or by [`Problem::code`], never by text.
+//! One table for all of it: every variant is one line that says what is wrong, on which path, and
+//! what to do next. Callers decide by variant or by [`Problem::code`], never by text.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -90,10 +90,14 @@ pub enum Problem {
         needed: &'static str,
     },
     /// The engine refuses clients of this age.
-    #[error("the Docker Engine is too new for this local-cache ({0}); use a newer version of the action")]
+    #[error(
+        "the Docker Engine is too new for this local-cache ({0}); use a newer version of the action"
+    )]
     EngineTooNew(String),
     /// The engine refused a request.
-    #[error("the Docker Engine refused to {action}: {message}; the engine's log on the runner may say more")]
+    #[error(
+        "the Docker Engine refused to {action}: {message}; the engine's log on the runner may say more"
+    )]
     Engine {
         /// What was asked of it.
         action: &'static str,
@@ -145,7 +149,9 @@ pub enum Problem {
 
     // ---- the work
     /// The far side ended without an answer.
-    #[error("the cache's own process ended early ({ended}): {last}; the log lines before this one say more")]
+    #[error(
+        "the cache's own process ended early ({ended}): {last}; the log lines before this one say more"
+    )]
     NoReply {
         /// How it ended: exit code or signal.
         ended: String,
@@ -215,8 +221,16 @@ impl Problem {
     }
 
     /// A [`Problem::Io`].
-    pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>, error: &std::io::Error) -> Self {
-        Self::Io { action, path: path.into(), reason: error.to_string() }
+    pub(crate) fn io(
+        action: &'static str,
+        path: impl Into<PathBuf>,
+        error: &std::io::Error,
+    ) -> Self {
+        Self::Io {
+            action,
+            path: path.into(),
+            reason: error.to_string(),
+        }
     }
 }
 

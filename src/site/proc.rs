@@ -1,8 +1,10 @@
-//! What the kernel tells a process about its container: parsers of `/proc/self/{mountinfo,cgroup,uid_map}`.
+//! What the kernel tells a process about its container: parsers of
+//! `/proc/self/{mountinfo,cgroup,uid_map}`.
 //!
-//! Pure functions over bytes: paths in these files need not be UTF-8. None of these files proves which container
-//! this is: in the network namespace of another container (`NetworkMode=container:ID`, as nektos/act starts its
-//! actions) the mounts of `/etc/hostname` and `/etc/hosts` name that other one. So ids found here are candidates only.
+//! Pure functions over bytes: paths in these files need not be UTF-8. None of these files proves
+//! which container this is: in the network namespace of another container
+//! (`NetworkMode=container:ID`, as nektos/act starts its actions) the mounts of `/etc/hostname` and
+//! `/etc/hosts` name that other one. So ids found here are candidates only.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -23,7 +25,9 @@ pub struct MountLine {
 
 /// The lines of a mountinfo file. Lines that can't be understood are left out.
 pub fn mountinfo(text: &[u8]) -> Vec<MountLine> {
-    text.split(|byte| *byte == b'\n').filter_map(mount_line).collect()
+    text.split(|byte| *byte == b'\n')
+        .filter_map(mount_line)
+        .collect()
 }
 
 fn mount_line(line: &[u8]) -> Option<MountLine> {
@@ -59,10 +63,12 @@ fn unescape(field: &[u8]) -> PathBuf {
     PathBuf::from(OsString::from_vec(plain))
 }
 
-/// The writable layer of this container's root, where it is an overlay: unique to the container, whatever
-/// namespaces it shares with others.
+/// The writable layer of this container's root, where it is an overlay: unique to the container,
+/// whatever namespaces it shares with others.
 pub fn upper_dir(mounts: &[MountLine]) -> Option<PathBuf> {
-    let root = mounts.iter().rfind(|mount| mount.point == Path::new("/") && mount.kind == "overlay")?;
+    let root = mounts
+        .iter()
+        .rfind(|mount| mount.point == Path::new("/") && mount.kind == "overlay")?;
     let upper = root
         .super_options
         .split(|byte| *byte == b',')
@@ -70,7 +76,8 @@ pub fn upper_dir(mounts: &[MountLine]) -> Option<PathBuf> {
     Some(unescape(upper))
 }
 
-/// Whether `path` lies on a mount of its own rather than on the container's root or on what every container has.
+/// Whether `path` lies on a mount of its own rather than on the container's root or on what every
+/// container has.
 pub fn is_mounted(mounts: &[MountLine], path: &Path) -> bool {
     let covering = mounts
         .iter()
@@ -78,12 +85,16 @@ pub fn is_mounted(mounts: &[MountLine], path: &Path) -> bool {
         .max_by_key(|mount| mount.point.components().count());
     let own = ["/dev", "/proc", "/sys"];
     covering.is_some_and(|mount| {
-        mount.point != Path::new("/") && !own.iter().any(|directory| mount.point.starts_with(directory))
+        mount.point != Path::new("/")
+            && !own
+                .iter()
+                .any(|directory| mount.point.starts_with(directory))
     })
 }
 
-/// Whether these are the files of a process in a container. `marker` is whether an engine's marker file is there
-/// (`/.dockerenv`): it stays behind where an image is made into a machine, so by itself it means nothing.
+/// Whether these are the files of a process in a container. `marker` is whether an engine's marker
+/// file is there (`/.dockerenv`): it stays behind where an image is made into a machine, so by
+/// itself it means nothing.
 pub fn is_container(cgroup: &[u8], mounts: &[MountLine], marker: bool) -> bool {
     !container_ids(cgroup, mounts, b"").is_empty() || (marker && upper_dir(mounts).is_some())
 }
@@ -96,8 +107,11 @@ pub fn container_ids(cgroup: &[u8], mounts: &[MountLine], hostname: &[u8]) -> Ve
         ids.extend(hex_runs(line, 64).into_iter().rev());
     }
     let network_files = ["/etc/hostname", "/etc/hosts", "/etc/resolv.conf"];
-    for mount in mounts.iter().filter(|mount| network_files.iter().any(|file| mount.point == Path::new(file)))
-    {
+    for mount in mounts.iter().filter(|mount| {
+        network_files
+            .iter()
+            .any(|file| mount.point == Path::new(file))
+    }) {
         ids.extend(hex_runs(mount.root.as_os_str().as_bytes(), 64));
     }
     ids.extend(hex_runs(hostname.trim_ascii(), 12));
@@ -130,27 +144,43 @@ impl UidMap {
     pub fn parse(text: &str) -> Self {
         let range = |line: &str| {
             let mut numbers = line.split_whitespace().map(str::parse::<u32>);
-            Some((numbers.next()?.ok()?, numbers.next()?.ok()?, numbers.next()?.ok()?))
+            Some((
+                numbers.next()?.ok()?,
+                numbers.next()?.ok()?,
+                numbers.next()?.ok()?,
+            ))
         };
-        Self { ranges: text.lines().filter_map(range).collect() }
+        Self {
+            ranges: text.lines().filter_map(range).collect(),
+        }
     }
 
     /// Whether everyone is the same inside and outside, as without a user namespace.
     pub fn is_identity(&self) -> bool {
-        self.ranges.iter().all(|(inside, outside, _)| inside == outside)
+        self.ranges
+            .iter()
+            .all(|(inside, outside, _)| inside == outside)
     }
 
     /// The user outside that `uid` is inside.
     pub fn outside(&self, uid: u32) -> u32 {
-        let range = self.ranges.iter().find(|(inside, _, count)| uid >= *inside && uid - inside < *count);
+        let range = self
+            .ranges
+            .iter()
+            .find(|(inside, _, count)| uid >= *inside && uid - inside < *count);
         range.map_or(uid, |(inside, outside, _)| outside + (uid - inside))
     }
 }
 
-/// Whether a process label (`/proc/self/attr/current`) is that of an `SELinux` container; `AppArmor` has its labels there too.
+/// Whether a process label (`/proc/self/attr/current`) is that of an `SELinux` container;
+/// `AppArmor` has its labels there too.
 pub fn is_selinux_label(label: &[u8]) -> bool {
     let label = String::from_utf8_lossy(label);
-    label.split(':').count() >= 4 && label.split(':').nth(2).is_some_and(|kind| kind.ends_with("_t"))
+    label.split(':').count() >= 4
+        && label
+            .split(':')
+            .nth(2)
+            .is_some_and(|kind| kind.ends_with("_t"))
 }
 
 #[cfg(test)]
@@ -177,7 +207,10 @@ mod tests {
         let mounts = container();
         assert_eq!(mounts.len(), 5);
         assert_eq!(mounts[3].root, Path::new("/home/run ner/_work/_temp"));
-        assert_eq!(upper_dir(&mounts).unwrap(), Path::new("/var/lib/docker/overlay2/ab/diff"));
+        assert_eq!(
+            upper_dir(&mounts).unwrap(),
+            Path::new("/var/lib/docker/overlay2/ab/diff")
+        );
         assert_eq!(upper_dir(&mounts[1..]), None);
     }
 
@@ -201,7 +234,10 @@ mod tests {
         let cgroup = format!("12:pids:/docker/{OTHER}/docker/{ID}\n1:name=x:/docker/{ID}\n");
         let ids = container_ids(cgroup.as_bytes(), &container(), b"0123456789ab\n");
         assert_eq!(ids, [ID, OTHER, "0123456789ab"]);
-        assert_eq!(container_ids(b"0::/\n", &[], b"build-host\n"), Vec::<String>::new());
+        assert_eq!(
+            container_ids(b"0::/\n", &[], b"build-host\n"),
+            Vec::<String>::new()
+        );
     }
 
     #[test]
@@ -213,7 +249,10 @@ mod tests {
         assert!(is_container(b"0::/\n", &container(), false));
         let bare = &container()[..1];
         assert_eq!(
-            (is_container(b"0::/\n", bare, true), is_container(b"0::/\n", bare, false)),
+            (
+                is_container(b"0::/\n", bare, true),
+                is_container(b"0::/\n", bare, false)
+            ),
             (true, false)
         );
     }
@@ -226,7 +265,11 @@ mod tests {
         let rootless = UidMap::parse("0 1001 1\n1 100000 65536\n");
         assert!(!rootless.is_identity());
         assert_eq!(
-            (rootless.outside(0), rootless.outside(1), rootless.outside(1001)),
+            (
+                rootless.outside(0),
+                rootless.outside(1),
+                rootless.outside(1001)
+            ),
             (1001, 100_000, 101_000)
         );
         assert_eq!(UidMap::parse("nonsense").outside(7), 7);

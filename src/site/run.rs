@@ -1,11 +1,13 @@
 //! Doing the work at the site that was decided on, and bringing back its reply.
 //!
-//! Whatever happens, this returns within the time limit and the grace time, or within the grace time after a signal:
-//! the runner gives a container seven and a half seconds between SIGINT and SIGTERM (actions/runner, `ProcessInvoker`).
-//! Every problem comes back as a value; the caller treats it as a miss.
+//! Whatever happens, this returns within the time limit and the grace time, or within the grace
+//! time after a signal: the runner gives a container seven and a half seconds between SIGINT and
+//! SIGTERM (actions/runner, `ProcessInvoker`). Every problem comes back as a value; the caller
+//! treats it as a miss.
 //!
-//! Signals count from [`signals::install`] on, which this calls too. A program that is process 1 of a container calls it
-//! first of all: until then the kernel drops them, afterwards one that comes early waits for the work to begin.
+//! Signals count from [`signals::install`] on, which this calls too. A program that is process 1 of
+//! a container calls it first of all: until then the kernel drops them, afterwards one that comes
+//! early waits for the work to begin.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -31,11 +33,13 @@ use crate::site::worker::{Context, Identity};
 pub struct Options {
     /// After this it is asked to stop.
     pub timeout: Option<Duration>,
-    /// What it has from being asked until it is given up. Below seven seconds, so that a cancelled step ends by itself.
+    /// What it has from being asked until it is given up. Below seven seconds, so that a cancelled
+    /// step ends by itself.
     pub grace: Duration,
     /// How long the engine has for a simple question.
     pub patience: Duration,
-    /// Who the runner's user is, if an earlier phase found out. Saves a second helper where there are groups to add.
+    /// Who the runner's user is, if an earlier phase found out. Saves a second helper where there
+    /// are groups to add.
     pub identity: Option<Identity>,
     /// The environment, for work that is done here.
     pub env: Env,
@@ -49,19 +53,31 @@ impl Options {
 
     /// The usual limits.
     pub fn new(env: Env) -> Self {
-        Self { timeout: None, grace: Self::GRACE, patience: Self::PATIENCE, identity: None, env }
+        Self {
+            timeout: None,
+            grace: Self::GRACE,
+            patience: Self::PATIENCE,
+            identity: None,
+            env,
+        }
     }
 
-    /// Limits by which all is over after some time: the work is asked to stop early enough, at half of a short time.
+    /// Limits by which all is over after some time: the work is asked to stop early enough, at half
+    /// of a short time.
     #[must_use]
     pub fn within(self, limit: Option<Duration>) -> Self {
         let grace = limit.map_or(self.grace, |limit| self.grace.min(limit / 2));
-        Self { timeout: limit.map(|limit| limit.saturating_sub(grace)), grace, ..self }
+        Self {
+            timeout: limit.map(|limit| limit.saturating_sub(grace)),
+            grace,
+            ..self
+        }
     }
 
     /// When all is over; none where there is no such limit.
     pub fn limit(&self) -> Option<Duration> {
-        self.timeout.map(|timeout| timeout.saturating_add(self.grace))
+        self.timeout
+            .map(|timeout| timeout.saturating_add(self.grace))
     }
 }
 
@@ -80,8 +96,9 @@ pub struct Outcome<R> {
 
 /// Does the work and hands over its log lines as they come.
 ///
-/// `work` is what the far side does as well, by [`far::serve`]; it is called in this process only if the decision says
-/// so, on a thread of its own. Its log lines then go wherever it logs, not to `log`.
+/// `work` is what the far side does as well, by [`far::serve`]; it is called in this process only
+/// if the decision says so, on a thread of its own. Its log lines then go wherever it logs, not to
+/// `log`.
 ///
 /// Errors: every reason for which there is no reply. The work may have been done in part.
 pub fn run<Q, R, W>(
@@ -116,19 +133,29 @@ where
     R: Send + 'static,
     W: FnOnce(Q, &Context) -> R + Send + 'static,
 {
-    let signals =
-        signals::install().map_err(|error| Problem::io("catch signals in", "/proc/self", &error))?;
+    let signals = signals::install()
+        .map_err(|error| Problem::io("catch signals in", "/proc/self", &error))?;
     let cancel = Arc::new(AtomicBool::new(false));
     let home = far::local_home(&options.env);
     let context = Context::local(options.env.clone(), home, Arc::clone(&cancel));
-    let listen = |stopper: Stopper<R>| signals.listen(move |signal| stopper.stop(CalledOff::Signal(signal)));
-    let limits = Limits { timeout: options.timeout, grace: options.grace };
+    let listen =
+        |stopper: Stopper<R>| signals.listen(move |signal| stopper.stop(CalledOff::Signal(signal)));
+    let limits = Limits {
+        timeout: options.timeout,
+        grace: options.grace,
+    };
     match supervise(limits, &cancel, listen, move || work(request, &context)) {
-        Ended::Done(reply, called_off) => {
-            Ok(Outcome { reply, called_off, identity: None, notices: Vec::new() })
-        }
+        Ended::Done(reply, called_off) => Ok(Outcome {
+            reply,
+            called_off,
+            identity: None,
+            notices: Vec::new(),
+        }),
         Ended::Abandoned(why) => Err(given_up(why, options)),
-        Ended::Panicked => Err(Problem::NoReply { ended: "panic".to_owned(), last: "no message".to_owned() }),
+        Ended::Panicked => Err(Problem::NoReply {
+            ended: "panic".to_owned(),
+            last: "no message".to_owned(),
+        }),
     }
 }
 
@@ -136,8 +163,8 @@ where
 fn on_far_side<T>(
     conversation: impl FnOnce(&mut UnboundedReceiver<i32>) -> Result<T, Problem>,
 ) -> Result<T, Problem> {
-    let signals =
-        signals::install().map_err(|error| Problem::io("catch signals in", "/proc/self", &error))?;
+    let signals = signals::install()
+        .map_err(|error| Problem::io("catch signals in", "/proc/self", &error))?;
     let (sender, mut receiver) = unbounded_channel();
     let _listener = signals.listen(move |signal| {
         // The receiver lives as long as this listener.
@@ -153,7 +180,8 @@ fn host<Q: Serialize, R: DeserializeOwned>(
     options: &Options,
     log: &mut dyn FnMut(&str),
 ) -> Result<Outcome<R>, Problem> {
-    let (Some(Ok(Seen { own: Some(own), .. })), Some(Ok(workspace))) = (&facts.engine, &facts.workspace)
+    let (Some(Ok(Seen { own: Some(own), .. })), Some(Ok(workspace))) =
+        (&facts.engine, &facts.workspace)
     else {
         return Err(Problem::OwnContainerUnknown(facts.socket.clone()));
     };
@@ -175,16 +203,32 @@ fn host<Q: Serialize, R: DeserializeOwned>(
         let heard = engine.run_helper(&spec, talk)?;
         match outcome(heard, options)? {
             Answer::Done(outcome) => return Ok(outcome),
-            Answer::Regroup(better) if !identity.settled => identity = Identity { settled: true, ..better },
-            Answer::Regroup(_) => return Err(Problem::BadReply("asked for groups twice".to_owned())),
+            Answer::Regroup(better) if !identity.settled => {
+                identity = Identity {
+                    settled: true,
+                    ..better
+                }
+            }
+            Answer::Regroup(_) => {
+                return Err(Problem::BadReply("asked for groups twice".to_owned()));
+            }
         }
     }
 }
 
-/// Who the helper is at first: what an earlier phase found, if it is about the same user, else the workspace's owner.
+/// Who the helper is at first: what an earlier phase found, if it is about the same user, else the
+/// workspace's owner.
 fn first_guess(options: &Options, workspace: &Workspace) -> Identity {
-    let known = options.identity.clone().filter(|known| known.uid == workspace.uid);
-    known.unwrap_or(Identity { uid: workspace.uid, gid: workspace.gid, groups: Vec::new(), settled: false })
+    let known = options
+        .identity
+        .clone()
+        .filter(|known| known.uid == workspace.uid);
+    known.unwrap_or(Identity {
+        uid: workspace.uid,
+        gid: workspace.gid,
+        groups: Vec::new(),
+        settled: false,
+    })
 }
 
 fn host_check(
@@ -193,10 +237,13 @@ fn host_check(
     workspace: &Workspace,
     identity: &Identity,
 ) -> Result<HostCheck, Problem> {
-    let path = own.mapping.outward(&workspace.path).ok_or_else(|| Problem::NoWorkspace {
-        path: workspace.path.clone(),
-        reason: "it is not mounted in this container".to_owned(),
-    })?;
+    let path = own
+        .mapping
+        .outward(&workspace.path)
+        .ok_or_else(|| Problem::NoWorkspace {
+            path: workspace.path.clone(),
+            reason: "it is not mounted in this container".to_owned(),
+        })?;
     let withheld = match facts.socket_file {
         SocketFile::Socket { gid } => vec![gid],
         _ => Vec::new(),
@@ -204,7 +251,11 @@ fn host_check(
     Ok(HostCheck {
         root: HOST_ROOT.into(),
         hidden: HIDDEN.iter().map(Into::into).collect(),
-        witness: Witness { path, device: workspace.device, inode: workspace.inode },
+        witness: Witness {
+            path,
+            device: workspace.device,
+            inode: workspace.inode,
+        },
         label: runner_label(&own.labels),
         trusted: facts.wanted == Wanted::Host,
         identity: identity.clone(),
@@ -215,9 +266,15 @@ fn host_check(
 /// The label by which a runner marks its containers: six hexadecimal digits and no value.
 fn runner_label(labels: &[(String, String)]) -> Option<String> {
     let is_label = |name: &str| {
-        name.len() == 6 && name.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+        name.len() == 6
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
     };
-    labels.iter().find(|(name, value)| value.is_empty() && is_label(name)).map(|(name, _)| name.clone())
+    labels
+        .iter()
+        .find(|(name, value)| value.is_empty() && is_label(name))
+        .map(|(name, _)| name.clone())
 }
 
 fn helper_spec(facts: &Facts, own: &Container, identity: &Identity) -> Result<HelperSpec, Problem> {
@@ -240,8 +297,13 @@ fn job_container<Q: Serialize, R: DeserializeOwned>(
     options: &Options,
     log: &mut dyn FnMut(&str),
 ) -> Result<Outcome<R>, Problem> {
-    let (Some(Ok(Seen { job: JobSeen::Found(job), .. })), super::paths::Translation::Job { own, .. }) =
-        (&facts.engine, &decision.translation)
+    let (
+        Some(Ok(Seen {
+            job: JobSeen::Found(job),
+            ..
+        })),
+        super::paths::Translation::Job { own, .. },
+    ) = (&facts.engine, &decision.translation)
     else {
         return Err(Problem::NoJobContainer);
     };
@@ -258,11 +320,20 @@ fn job_container<Q: Serialize, R: DeserializeOwned>(
         owner,
     };
     let (hello, mark) = hello(request, None, options)?;
-    let talk = Talk { hello, mark, timeout: options.timeout, grace: options.grace, signals, log };
+    let talk = Talk {
+        hello,
+        mark,
+        timeout: options.timeout,
+        grace: options.grace,
+        signals,
+        log,
+    };
     let heard = Engine::connect(&facts.socket, options.patience)?.run_in_job(&spec, talk)?;
     match outcome(heard, options)? {
         Answer::Done(outcome) => Ok(outcome),
-        Answer::Regroup(_) => Err(Problem::BadReply("asked for groups in the job's container".to_owned())),
+        Answer::Regroup(_) => Err(Problem::BadReply(
+            "asked for groups in the job's container".to_owned(),
+        )),
     }
 }
 
@@ -274,8 +345,17 @@ fn hello<Q: Serialize>(
 ) -> Result<(Vec<u8>, String), Problem> {
     let mark = wire::new_mark().map_err(|error| Problem::io("read", "/dev/urandom", &error))?;
     let (timeout, grace) = (options.timeout, options.grace);
-    let hello = Hello { mark: mark.clone(), host, timeout, grace, request };
-    Ok((wire::line(&hello).map_err(|error| Problem::BadRequest(error.to_string()))?, mark))
+    let hello = Hello {
+        mark: mark.clone(),
+        host,
+        timeout,
+        grace,
+        request,
+    };
+    Ok((
+        wire::line(&hello).map_err(|error| Problem::BadRequest(error.to_string()))?,
+        mark,
+    ))
 }
 
 enum Answer<R> {
@@ -284,11 +364,23 @@ enum Answer<R> {
 }
 
 fn outcome<R: DeserializeOwned>(heard: Heard, options: &Options) -> Result<Answer<R>, Problem> {
-    let Some(json) = &heard.reply else { return Err(no_reply(heard, options)) };
+    let Some(json) = &heard.reply else {
+        return Err(no_reply(heard, options));
+    };
     match serde_json::from_slice::<Reply<R>>(json) {
-        Ok(Reply::Done { reply, timed_out, identity, notices }) => {
+        Ok(Reply::Done {
+            reply,
+            timed_out,
+            identity,
+            notices,
+        }) => {
             let called_off = heard.called_off.or(timed_out.then_some(CalledOff::Timeout));
-            Ok(Answer::Done(Outcome { reply, called_off, identity, notices }))
+            Ok(Answer::Done(Outcome {
+                reply,
+                called_off,
+                identity,
+                notices,
+            }))
         }
         Ok(Reply::Regroup(identity)) => Ok(Answer::Regroup(identity)),
         Ok(Reply::Elsewhere(why)) => Err(Problem::Elsewhere(why)),
@@ -305,12 +397,17 @@ fn no_reply(heard: Heard, options: &Options) -> Problem {
         return given_up(why, options);
     }
     let ended = match heard.exit {
-        Some(code) if code == i64::from(far::EXIT_ABANDONED) => return given_up(CalledOff::Timeout, options),
+        Some(code) if code == i64::from(far::EXIT_ABANDONED) => {
+            return given_up(CalledOff::Timeout, options);
+        }
         Some(code @ 129..=159) => signal_name(i32::try_from(code - 128).unwrap_or_default()),
         Some(code) => format!("exit code {code}"),
         None => "exit code unknown".to_owned(),
     };
-    Problem::NoReply { ended, last: heard.last.unwrap_or_else(|| "it said nothing".to_owned()) }
+    Problem::NoReply {
+        ended,
+        last: heard.last.unwrap_or_else(|| "it said nothing".to_owned()),
+    }
 }
 
 fn given_up(why: CalledOff, options: &Options) -> Problem {

@@ -1,8 +1,9 @@
 //! SIGINT and SIGTERM, caught once for the whole process.
 //!
-//! As process 1 of a container the default actions do not apply, so without this a cancelled step would be killed
-//! hard after ten seconds and its helper would go on. The handler itself only wakes a thread (signal-hook), which tells
-//! whoever listens; a signal that comes while nobody listens is kept for the next one who does.
+//! As process 1 of a container the default actions do not apply, so without this a cancelled step
+//! would be killed hard after ten seconds and its helper would go on. The handler itself only wakes
+//! a thread (signal-hook), which tells whoever listens; a signal that comes while nobody listens is
+//! kept for the next one who does.
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals as Incoming;
@@ -40,14 +41,19 @@ pub fn install() -> io::Result<Signals> {
         return Ok(signals.clone());
     }
     let mut incoming = Incoming::new([SIGINT, SIGTERM])?;
-    let signals = Signals { board: Arc::default() };
+    let signals = Signals {
+        board: Arc::default(),
+    };
     let board = Arc::clone(&signals.board);
-    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        for signal in &mut incoming {
-            tell(&board, signal);
-        }
-    })?;
-    // Of two first callers the loser's thread tells a board without listeners, which harms nobody; both use one.
+    std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || {
+            for signal in &mut incoming {
+                tell(&board, signal);
+            }
+        })?;
+    // Of two first callers the loser's thread tells a board without listeners, which harms nobody;
+    // both use one.
     Ok(INSTALLED.get_or_init(|| signals).clone())
 }
 
@@ -62,7 +68,8 @@ fn tell(board: &Mutex<Board>, signal: i32) {
 }
 
 impl Signals {
-    /// Calls `hear` with the number of every signal, on the signals' own thread, until the listener is dropped.
+    /// Calls `hear` with the number of every signal, on the signals' own thread, until the listener
+    /// is dropped.
     pub fn listen(&self, mut hear: impl FnMut(i32) + Send + 'static) -> Listener {
         let mut board = self.board.lock().unwrap_or_else(PoisonError::into_inner);
         for signal in std::mem::take(&mut board.unheard) {
@@ -71,7 +78,10 @@ impl Signals {
         let number = board.next;
         board.next += 1;
         board.listeners.push((number, Box::new(hear)));
-        Listener { board: Arc::clone(&self.board), number }
+        Listener {
+            board: Arc::clone(&self.board),
+            number,
+        }
     }
 }
 
@@ -89,7 +99,9 @@ mod tests {
 
     #[test]
     fn a_signal_nobody_heard_waits_for_the_next_listener() {
-        let signals = Signals { board: Arc::default() };
+        let signals = Signals {
+            board: Arc::default(),
+        };
         tell(&signals.board, SIGTERM);
         let (send, heard) = mpsc::channel();
         let listener = signals.listen(move |signal| send.send(signal).unwrap());

@@ -1,9 +1,10 @@
 //! Work that can be called off, and that can't outstay its welcome.
 //!
-//! The work runs on a thread of its own and watches a flag. The supervisor waits for its result, for a time limit and
-//! for others to call it off; then it raises the flag and gives the work a grace time. Work that does not stop is left
-//! behind: the supervisor returns, the program returns from `main`, and the process ends with the thread. So nothing
-//! here calls `exit`, and a phase ends in time even if a disk call hangs.
+//! The work runs on a thread of its own and watches a flag. The supervisor waits for its result,
+//! for a time limit and for others to call it off; then it raises the flag and gives the work a
+//! grace time. Work that does not stop is left behind: the supervisor returns, the program returns
+//! from `main`, and the process ends with the thread. So nothing here calls `exit`, and a phase
+//! ends in time even if a disk call hangs.
 
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
@@ -39,7 +40,8 @@ enum Event<R> {
     Stop(CalledOff),
 }
 
-/// Asks supervised work to stop. May be called from any thread, any number of times; the first reason counts.
+/// Asks supervised work to stop. May be called from any thread, any number of times; the first
+/// reason counts.
 pub struct Stopper<R> {
     events: Sender<Event<R>>,
     cancel: Arc<AtomicBool>,
@@ -59,19 +61,21 @@ impl<R> Stopper<R> {
 pub struct Limits {
     /// Until it is asked to stop; without, for ever.
     pub timeout: Option<Duration>,
-    /// From then until it is left behind. Work whose other side is gone has [`ORPHAN_GRACE`] at most.
+    /// From then until it is left behind. Work whose other side is gone has [`ORPHAN_GRACE`] at
+    /// most.
     pub grace: Duration,
 }
 
-/// How long work may take to stop when nobody waits for its result any more. The engine needs about as long to clear up
-/// after it, and the whole is to be over within a second. What is left unfinished has names that nobody uses.
+/// How long work may take to stop when nobody waits for its result any more. The engine needs about
+/// as long to clear up after it, and the whole is to be over within a second. What is left
+/// unfinished has names that nobody uses.
 pub const ORPHAN_GRACE: Duration = Duration::from_millis(250);
 
 /// Stack of the thread that works: what the main thread would have had.
 const STACK_BYTES: usize = 8 << 20;
 
-/// Runs `work` on a thread of its own. `listen` gets a stopper before the work starts, and what it returns is kept
-/// until the end (listeners that stop listening when dropped).
+/// Runs `work` on a thread of its own. `listen` gets a stopper before the work starts, and what it
+/// returns is kept until the end (listeners that stop listening when dropped).
 pub fn supervise<R: Send + 'static, L>(
     limits: Limits,
     cancel: &Arc<AtomicBool>,
@@ -79,13 +83,20 @@ pub fn supervise<R: Send + 'static, L>(
     work: impl FnOnce() -> R + Send + 'static,
 ) -> Ended<R> {
     let (events, heard) = mpsc::channel();
-    let listeners = listen(Stopper { events: events.clone(), cancel: Arc::clone(cancel) });
-    let worker = thread::Builder::new().name("work".to_owned()).stack_size(STACK_BYTES).spawn(move || {
-        // What a panic left half done is never looked at again: it only becomes `Ended::Panicked`.
-        let result = panic::catch_unwind(AssertUnwindSafe(work));
-        // Nobody listens any more when the work was left behind.
-        drop(events.send(Event::Finished(result)));
+    let listeners = listen(Stopper {
+        events: events.clone(),
+        cancel: Arc::clone(cancel),
     });
+    let worker = thread::Builder::new()
+        .name("work".to_owned())
+        .stack_size(STACK_BYTES)
+        .spawn(move || {
+            // What a panic left half done is never looked at again: it only becomes
+            // `Ended::Panicked`.
+            let result = panic::catch_unwind(AssertUnwindSafe(work));
+            // Nobody listens any more when the work was left behind.
+            drop(events.send(Event::Finished(result)));
+        });
     if worker.is_err() {
         return Ended::Panicked;
     }
@@ -95,16 +106,22 @@ pub fn supervise<R: Send + 'static, L>(
 }
 
 fn wait<R>(heard: &Receiver<Event<R>>, limits: Limits, cancel: &AtomicBool) -> Ended<R> {
-    let mut deadline = limits.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    let mut deadline = limits
+        .timeout
+        .and_then(|timeout| Instant::now().checked_add(timeout));
     let mut why = None;
     loop {
         let event = match deadline {
             None => heard.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            Some(deadline) => heard.recv_timeout(deadline.saturating_duration_since(Instant::now())),
+            Some(deadline) => {
+                heard.recv_timeout(deadline.saturating_duration_since(Instant::now()))
+            }
         };
         let reason = match event {
             Ok(Event::Finished(Ok(result))) => return Ended::Done(result, why),
-            Ok(Event::Finished(Err(_))) | Err(RecvTimeoutError::Disconnected) => return Ended::Panicked,
+            Ok(Event::Finished(Err(_))) | Err(RecvTimeoutError::Disconnected) => {
+                return Ended::Panicked;
+            }
             Ok(Event::Stop(reason)) => reason,
             Err(RecvTimeoutError::Timeout) => match why {
                 Some(why) => return Ended::Abandoned(why),
@@ -127,9 +144,14 @@ fn wait<R>(heard: &Receiver<Event<R>>, limits: Limits, cancel: &AtomicBool) -> E
 mod tests {
     use super::*;
 
-    const QUICK: Limits =
-        Limits { timeout: Some(Duration::from_millis(30)), grace: Duration::from_millis(60) };
-    const PATIENT: Limits = Limits { timeout: Some(Duration::from_secs(60)), grace: Duration::from_secs(60) };
+    const QUICK: Limits = Limits {
+        timeout: Some(Duration::from_millis(30)),
+        grace: Duration::from_millis(60),
+    };
+    const PATIENT: Limits = Limits {
+        timeout: Some(Duration::from_secs(60)),
+        grace: Duration::from_secs(60),
+    };
 
     fn until(cancel: &AtomicBool) {
         while !cancel.load(Ordering::Relaxed) {
@@ -162,7 +184,12 @@ mod tests {
     #[test]
     fn work_that_ignores_the_flag_is_left_behind() {
         let start = Instant::now();
-        let ended = supervise(QUICK, &Arc::default(), |_| (), || thread::sleep(Duration::from_secs(30)));
+        let ended = supervise(
+            QUICK,
+            &Arc::default(),
+            |_| (),
+            || thread::sleep(Duration::from_secs(30)),
+        );
         assert!(matches!(ended, Ended::Abandoned(CalledOff::Timeout)));
         assert!(start.elapsed() < Duration::from_secs(10));
     }
@@ -171,7 +198,9 @@ mod tests {
     fn work_that_nobody_waits_for_is_left_behind_sooner() {
         let start = Instant::now();
         let listen = |stopper: Stopper<()>| stopper.stop(CalledOff::ParentGone);
-        let ended = supervise(PATIENT, &Arc::default(), listen, || thread::sleep(Duration::from_secs(30)));
+        let ended = supervise(PATIENT, &Arc::default(), listen, || {
+            thread::sleep(Duration::from_secs(30))
+        });
         assert!(matches!(ended, Ended::Abandoned(CalledOff::ParentGone)));
         assert!(start.elapsed() < Duration::from_secs(10));
     }

@@ -1,7 +1,8 @@
 //! Who the runner's user is, from the text of the host's passwd and group files.
 //!
-//! A static binary in an empty image has no name service, so the files are read as they are, passwd(5) and group(5).
-//! Users that come from a directory service are not in them; the callers say what they assume then.
+//! A static binary in an empty image has no name service, so the files are read as they are,
+//! passwd(5) and group(5). Users that come from a directory service are not in them; the callers
+//! say what they assume then.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -20,25 +21,40 @@ pub struct User {
     pub home: Option<PathBuf>,
 }
 
-/// The first user with this number. Comments, `+` lines of old name services and broken lines are passed over.
+/// The first user with this number. Comments, `+` lines of old name services and broken lines are
+/// passed over.
 pub fn find(passwd: &[u8], uid: u32) -> Option<User> {
-    passwd.split(|byte| *byte == b'\n').filter_map(user).find(|user| user.uid == uid)
+    passwd
+        .split(|byte| *byte == b'\n')
+        .filter_map(user)
+        .find(|user| user.uid == uid)
 }
 
 fn user(line: &[u8]) -> Option<User> {
     let fields: Vec<&[u8]> = line.split(|byte| *byte == b':').collect();
-    let [name, _, uid, gid, _, home, ..] = fields.as_slice() else { return None };
+    let [name, _, uid, gid, _, home, ..] = fields.as_slice() else {
+        return None;
+    };
     if name.is_empty() || matches!(name[0], b'#' | b'+' | b'-') {
         return None;
     }
-    let home = home.starts_with(b"/").then(|| PathBuf::from(OsStr::from_bytes(home)));
-    Some(User { name: name.to_vec(), uid: number(uid)?, gid: number(gid)?, home })
+    let home = home
+        .starts_with(b"/")
+        .then(|| PathBuf::from(OsStr::from_bytes(home)));
+    Some(User {
+        name: name.to_vec(),
+        uid: number(uid)?,
+        gid: number(gid)?,
+        home,
+    })
 }
 
 /// The numbers of the groups that list `user`, without the primary one, ascending, each once.
 pub fn supplementary(group: &[u8], user: &User) -> Vec<u32> {
-    let mut groups: Vec<u32> =
-        group.split(|byte| *byte == b'\n').filter_map(|line| group_of(line, user)).collect();
+    let mut groups: Vec<u32> = group
+        .split(|byte| *byte == b'\n')
+        .filter_map(|line| group_of(line, user))
+        .collect();
     groups.sort_unstable();
     groups.dedup();
     groups
@@ -46,9 +62,13 @@ pub fn supplementary(group: &[u8], user: &User) -> Vec<u32> {
 
 fn group_of(line: &[u8], user: &User) -> Option<u32> {
     let fields: Vec<&[u8]> = line.split(|byte| *byte == b':').collect();
-    let [_, _, gid, members] = fields.as_slice() else { return None };
+    let [_, _, gid, members] = fields.as_slice() else {
+        return None;
+    };
     let gid = number(gid)?;
-    let listed = members.split(|byte| *byte == b',').any(|member| member.trim_ascii() == user.name);
+    let listed = members
+        .split(|byte| *byte == b',')
+        .any(|member| member.trim_ascii() == user.name);
     (listed && gid != user.gid).then_some(gid)
 }
 
@@ -76,7 +96,10 @@ mod tests {
     fn the_first_whole_line_with_the_uid_is_the_user() {
         let user = find(PASSWD, 1001).unwrap();
         assert_eq!((user.name.as_slice(), user.gid), (&b"runner"[..], 118));
-        assert_eq!(user.home.unwrap(), Path::new(OsStr::from_bytes(b"/home/run\xffner")));
+        assert_eq!(
+            user.home.unwrap(),
+            Path::new(OsStr::from_bytes(b"/home/run\xffner"))
+        );
         assert_eq!(find(PASSWD, 1002).unwrap().home, None);
         assert_eq!(find(PASSWD, 4711), None);
     }

@@ -14,8 +14,11 @@ const LONGEST_JOB: u64 = 35 * 86_400_000;
 
 /// Figures of all events that are not older than `since`, in milliseconds since the epoch.
 pub fn gather(read: &Read, since: Option<i64>) -> Stats {
-    let events: Vec<&Event> =
-        read.events.iter().filter(|event| since.is_none_or(|since| event.time >= since)).collect();
+    let events: Vec<&Event> = read
+        .events
+        .iter()
+        .filter(|event| since.is_none_or(|since| event.time >= since))
+        .collect();
     let mut total = Tally::default();
     let mut repositories: HashMap<&str, Tally> = HashMap::new();
     let mut kinds: HashMap<&str, Tally> = HashMap::new();
@@ -30,7 +33,10 @@ pub fn gather(read: &Read, since: Option<i64>) -> Stats {
         }
         for cache in &event.caches {
             kinds.entry(&cache.kind).or_default().add_cache(cache);
-            cells.entry((repository, &cache.kind)).or_default().add_cache(cache);
+            cells
+                .entry((repository, &cache.kind))
+                .or_default()
+                .add_cache(cache);
         }
     }
     let mut all_cells: Vec<Cell> = cells
@@ -41,18 +47,29 @@ pub fn gather(read: &Read, since: Option<i64>) -> Stats {
             figures: tally.finish(),
         })
         .collect();
-    all_cells.sort_by(|one, other| (&one.repository, &one.kind).cmp(&(&other.repository, &other.kind)));
+    all_cells
+        .sort_by(|one, other| (&one.repository, &one.kind).cmp(&(&other.repository, &other.kind)));
     Stats {
         from: events.iter().map(|event| event.time).min(),
         to: events.iter().map(|event| event.time).max(),
         events: events.len() as u64,
         skipped_lines: read.skipped,
         total: total.finish(),
-        repositories: named(repositories.into_iter().map(|(name, tally)| (name.to_owned(), tally))),
-        kinds: named(kinds.into_iter().map(|(name, tally)| (name.to_owned(), tally))),
+        repositories: named(
+            repositories
+                .into_iter()
+                .map(|(name, tally)| (name.to_owned(), tally)),
+        ),
+        kinds: named(
+            kinds
+                .into_iter()
+                .map(|(name, tally)| (name.to_owned(), tally)),
+        ),
         days: named(days.into_iter().map(|(day, tally)| (date(day), tally))),
         cells: all_cells,
-        experiments: compared(&events, |event| event.experiment.map(|arm| arm == Arm::Cached)),
+        experiments: compared(&events, |event| {
+            event.experiment.map(|arm| arm == Arm::Cached)
+        }),
         misses_and_hits: compared(&events, |event| match event.experiment {
             Some(Arm::Control) => None,
             _ => event.found.map(|found| found != Hit::Miss),
@@ -62,13 +79,18 @@ pub fn gather(read: &Read, since: Option<i64>) -> Stats {
 }
 
 fn named(tallies: impl Iterator<Item = (String, Tally)>) -> Vec<Named> {
-    let mut all: Vec<Named> = tallies.map(|(name, tally)| Named { name, figures: tally.finish() }).collect();
+    let mut all: Vec<Named> = tallies
+        .map(|(name, tally)| Named {
+            name,
+            figures: tally.finish(),
+        })
+        .collect();
     all.sort_by(|one, other| one.name.cmp(&other.name));
     all
 }
 
-/// A day as people write it, by its number since the epoch, of whatever year (Hinnant, "chrono-compatible low-level date
-/// algorithms", `civil_from_days`).
+/// A day as people write it, by its number since the epoch, of whatever year (Hinnant,
+/// "chrono-compatible low-level date algorithms", `civil_from_days`).
 fn date(day: i64) -> String {
     const DAYS_OF_400_YEARS: i64 = 146_097;
     let from_march_0000 = day + 719_468;
@@ -78,37 +100,51 @@ fn date(day: i64) -> String {
     let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let from_march = (5 * of_year + 2) / 153;
     let day_of_month = of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+    let month = if from_march < 10 {
+        from_march + 3
+    } else {
+        from_march - 9
+    };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
     format!("{year:04}-{month:02}-{day_of_month:02}")
 }
 
 /// How long the job took that an event ends; none where the clock can't be believed.
 fn job_duration(event: &Event) -> Option<u64> {
-    event.job_milliseconds.filter(|duration| event.phase == Phase::Post && *duration <= LONGEST_JOB)
+    event
+        .job_milliseconds
+        .filter(|duration| event.phase == Phase::Post && *duration <= LONGEST_JOB)
 }
 
-/// Durations of jobs in two groups, job by job; `is_with` tells the group. Jobs that failed ended early, and say
-/// nothing of how long they take.
+/// Durations of jobs in two groups, job by job; `is_with` tells the group. Jobs that failed ended
+/// early, and say nothing of how long they take.
 fn compared(events: &[&Event], is_with: impl Fn(&Event) -> Option<bool>) -> Vec<Experiment> {
     let mut jobs: BTreeMap<(&str, &str, &str), [Vec<u64>; 2]> = BTreeMap::new();
     for event in events {
-        let succeeded = event.job_status.as_deref().is_none_or(|status| status == "success");
-        let (Some(duration), Some(with), true) = (job_duration(event), is_with(event), succeeded) else {
+        let succeeded = event
+            .job_status
+            .as_deref()
+            .is_none_or(|status| status == "success");
+        let (Some(duration), Some(with), true) = (job_duration(event), is_with(event), succeeded)
+        else {
             continue;
         };
         let run = &event.run;
-        let groups = jobs.entry((&run.repository, &run.workflow, &run.job)).or_default();
+        let groups = jobs
+            .entry((&run.repository, &run.workflow, &run.job))
+            .or_default();
         groups[usize::from(with)].push(duration);
     }
     jobs.into_iter()
         .filter(|(_, groups)| groups.iter().all(|group| !group.is_empty()))
-        .map(|((repository, workflow, job), [without, with])| Experiment {
-            repository: repository.to_owned(),
-            workflow: workflow.to_owned(),
-            job: job.to_owned(),
-            comparison: compare(&without, &with),
-        })
+        .map(
+            |((repository, workflow, job), [without, with])| Experiment {
+                repository: repository.to_owned(),
+                workflow: workflow.to_owned(),
+                job: job.to_owned(),
+                comparison: compare(&without, &with),
+            },
+        )
         .collect()
 }
 
@@ -151,7 +187,12 @@ impl Tally {
     }
 
     fn finish(self) -> Figures {
-        let Self { figures, restores, saves, jobs } = self;
+        let Self {
+            figures,
+            restores,
+            saves,
+            jobs,
+        } = self;
         Figures {
             restores: Spread::of(restores),
             saves: Spread::of(saves),

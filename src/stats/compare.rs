@@ -1,9 +1,10 @@
 //! Job durations of two groups, compared.
 //!
-//! Durations of jobs have long tails (a slow network, a queue), so medians are compared, and the interval of their
-//! difference is that of a percentile bootstrap: what the medians would be if both groups were drawn anew from
-//! themselves, again and again. Nothing has to be drawn for that, as the chance of each value to be the median of such a
-//! draw is known (Efron 1979, "Bootstrap methods", section 3), so the same events give the same report.
+//! Durations of jobs have long tails (a slow network, a queue), so medians are compared, and the
+//! interval of their difference is that of a percentile bootstrap: what the medians would be if
+//! both groups were drawn anew from themselves, again and again. Nothing has to be drawn for that,
+//! as the chance of each value to be the median of such a draw is known (Efron 1979, "Bootstrap
+//! methods", section 3), so the same events give the same report.
 
 use serde::Serialize;
 
@@ -60,7 +61,11 @@ pub fn compare(without: &[u64], with: &[u64]) -> Comparison {
         && other.len() >= ENOUGH
     {
         let (low, high) = interval(&one, &other);
-        comparison.saved = Some(Saved { median: difference(slow, fast), low, high });
+        comparison.saved = Some(Saved {
+            median: difference(slow, fast),
+            low,
+            high,
+        });
     }
     comparison
 }
@@ -70,7 +75,11 @@ fn interval(one: &[u64], other: &[u64]) -> (i64, i64) {
     let (one, other) = (medians(one), medians(other));
     let mut differences: Vec<(i64, f64)> = Vec::with_capacity(one.len() * other.len());
     for (slow, chance) in &one {
-        differences.extend(other.iter().map(|(fast, of_it)| (difference(*slow, *fast), chance * of_it)));
+        differences.extend(
+            other
+                .iter()
+                .map(|(fast, of_it)| (difference(*slow, *fast), chance * of_it)),
+        );
     }
     differences.sort_unstable_by_key(|(difference, _)| *difference);
     let all: f64 = differences.iter().map(|(_, chance)| chance).sum();
@@ -89,11 +98,12 @@ fn interval(one: &[u64], other: &[u64]) -> (i64, i64) {
     (low.unwrap_or_default(), high.unwrap_or_default())
 }
 
-/// The values that may be the median of as many draws from a sorted group as it has members (the upper one of two), each
-/// with its chance.
+/// The values that may be the median of as many draws from a sorted group as it has members (the
+/// upper one of two), each with its chance.
 ///
-/// The median is at most the value at a place when more than half of the draws fall on that place or before it, and how
-/// many do is binomial. Places further from the middle than six standard deviations have no chance worth counting.
+/// The median is at most the value at a place when more than half of the draws fall on that place
+/// or before it, and how many do is binomial. Places further from the middle than six standard
+/// deviations have no chance worth counting.
 #[expect(clippy::cast_precision_loss, reason = "numbers of runs up to MOST")]
 fn medians(group: &[u64]) -> Vec<(u64, f64)> {
     let count = group.len();
@@ -111,7 +121,8 @@ fn medians(group: &[u64]) -> Vec<(u64, f64)> {
     found
 }
 
-/// The chance that of `count` trials, each of which succeeds with the given chance, at most `most` do.
+/// The chance that of `count` trials, each of which succeeds with the given chance, at most `most`
+/// do.
 #[expect(clippy::cast_precision_loss, reason = "numbers of runs up to MOST")]
 fn at_most(most: usize, count: usize, chance: f64) -> f64 {
     if chance >= 1.0 {
@@ -151,12 +162,25 @@ mod tests {
     fn a_clear_difference_is_found_with_its_interval() {
         let without: Vec<u64> = (0..40).map(|n| 600_000 + n * 1000).collect();
         let with: Vec<u64> = (0..40).map(|n| 200_000 + n * 1000).collect();
-        let Comparison { saved: Some(saved), without_median, with_median, .. } = compare(&without, &with)
+        let Comparison {
+            saved: Some(saved),
+            without_median,
+            with_median,
+            ..
+        } = compare(&without, &with)
         else {
             panic!("enough runs");
         };
-        assert_eq!((without_median, with_median, saved.median), (Some(619_500), Some(219_500), 400_000));
-        assert!(saved.low > 380_000 && saved.low < 400_000 && saved.high > 400_000 && saved.high < 420_000);
+        assert_eq!(
+            (without_median, with_median, saved.median),
+            (Some(619_500), Some(219_500), 400_000)
+        );
+        assert!(
+            saved.low > 380_000
+                && saved.low < 400_000
+                && saved.high > 400_000
+                && saved.high < 420_000
+        );
         assert_eq!(compare(&without, &with), compare(&without, &with));
     }
 
@@ -187,7 +211,10 @@ mod tests {
     fn too_few_runs_give_medians_and_no_interval() {
         let nine = [1, 2, 3, 4, 5, 6, 7, 8, 9];
         let comparison = compare(&nine, &[10; 40]);
-        assert_eq!((comparison.without_median, comparison.saved), (Some(5), None));
+        assert_eq!(
+            (comparison.without_median, comparison.saved),
+            (Some(5), None)
+        );
         assert_eq!(compare(&[], &[]), Comparison::default());
         assert_eq!(compare(&[], &[4, 2]).with_median, Some(3));
     }

@@ -24,12 +24,13 @@ pub struct Event {
     pub freed_bytes: u64,
     /// How long the phase worked.
     pub milliseconds: u64,
-    /// From the first phase of the step to this one: about how long the job took. Only at the last phase.
+    /// From the first phase of the step to this one: about how long the job took. Only at the last
+    /// phase.
     pub job_milliseconds: Option<u64>,
     /// How the job stood: `success`, `failure` or `cancelled`. Only at the last phase.
     pub job_status: Option<String>,
-    /// What the step had found, taken together: exact where every cache was, a miss where nothing was found. Only at the
-    /// last phase.
+    /// What the step had found, taken together: exact where every cache was, a miss where nothing
+    /// was found. Only at the last phase.
     pub found: Option<Hit>,
     /// Which group of an experiment the run is in.
     pub experiment: Option<Arm>,
@@ -87,7 +88,8 @@ pub struct Cache {
     /// Bytes in it.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub restored_bytes: u64,
-    /// Bytes of them that were written: the others were in place already, or were put there by a rename.
+    /// Bytes of them that were written: the others were in place already, or were put there by a
+    /// rename.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub written_bytes: u64,
     /// How long restoring took.
@@ -138,7 +140,8 @@ pub enum Arm {
     Cached,
 }
 
-/// An event as it is written: flat, since serde reads nested values that it has to flatten several times as slowly.
+/// An event as it is written: flat, since serde reads nested values that it has to flatten several
+/// times as slowly.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 struct Line {
@@ -182,11 +185,30 @@ struct Line {
 
 impl From<Line> for Event {
     fn from(line: Line) -> Self {
-        let Line { time, phase, repository, workflow, job, step, git_ref, run_id, attempt, .. } = line;
+        let Line {
+            time,
+            phase,
+            repository,
+            workflow,
+            job,
+            step,
+            git_ref,
+            run_id,
+            attempt,
+            ..
+        } = line;
         Self {
             time,
             phase,
-            run: Run { repository, workflow, job, step, git_ref, run_id, attempt },
+            run: Run {
+                repository,
+                workflow,
+                job,
+                step,
+                git_ref,
+                run_id,
+                attempt,
+            },
             caches: line.caches,
             disk: line.disk,
             removed_entries: line.removed_entries,
@@ -203,7 +225,15 @@ impl From<Line> for Event {
 
 impl From<Event> for Line {
     fn from(event: Event) -> Self {
-        let Run { repository, workflow, job, step, git_ref, run_id, attempt } = event.run;
+        let Run {
+            repository,
+            workflow,
+            job,
+            step,
+            git_ref,
+            run_id,
+            attempt,
+        } = event.run;
         Self {
             time: event.time,
             phase: event.phase,
@@ -231,7 +261,12 @@ impl From<Event> for Line {
 impl Event {
     /// An event that happens now.
     pub fn now(phase: Phase, run: Run) -> Self {
-        Self { time: now(), phase, run, ..Self::default() }
+        Self {
+            time: now(),
+            phase,
+            run,
+            ..Self::default()
+        }
     }
 }
 

@@ -2,17 +2,19 @@
 //!
 //! # Why it can be read at any instant
 //!
-//! - A line is appended by one write to a file that is open for appending, under the file's lock. So lines of two
-//!   processes never mix, also where appending alone would not keep them apart (NFS).
-//! - A process that is killed while it writes, or a disk that is full, leaves the beginning of a line. The next one
-//!   ends it first, so that it costs one line and no more.
-//! - Readers take no lock. What is no event, the beginning of a line among it, is skipped and counted; but what stands
-//!   after the last line end is being written just now.
-//! - When a file is full, it is renamed under its lock and a new one begun; whoever waited for the lock sees that the
-//!   name means another file now, and takes that one. The oldest files are removed beyond a number of bytes.
+//! - A line is appended by one write to a file that is open for appending, under the file's lock.
+//!   So lines of two processes never mix, also where appending alone would not keep them apart
+//!   (NFS).
+//! - A process that is killed while it writes, or a disk that is full, leaves the beginning of a
+//!   line. The next one ends it first, so that it costs one line and no more.
+//! - Readers take no lock. What is no event, the beginning of a line among it, is skipped and
+//!   counted; but what stands after the last line end is being written just now.
+//! - When a file is full, it is renamed under its lock and a new one begun; whoever waited for the
+//!   lock sees that the name means another file now, and takes that one. The oldest files are
+//!   removed beyond a number of bytes.
 //!
-//! Times are those of the machine's clock, which may jump back: the order of lines says nothing of times, and readers
-//! sort.
+//! Times are those of the machine's clock, which may jump back: the order of lines says nothing of
+//! times, and readers sort.
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -43,7 +45,10 @@ pub struct Bounds {
 impl Default for Bounds {
     /// About 150,000 events.
     fn default() -> Self {
-        Self { file: 8 << 20, all: 64 << 20 }
+        Self {
+            file: 8 << 20,
+            all: 64 << 20,
+        }
     }
 }
 
@@ -55,15 +60,23 @@ const CUT_KEY: usize = 40;
 const PATIENCE: Duration = Duration::from_secs(2);
 const POLL: Duration = Duration::from_millis(5);
 
-/// Appends an event to the journal in `dir`, which is made if need be; files get `mode`, directories `dir_mode`.
-pub fn append(dir: &Path, event: &Event, (dir_mode, mode): (u32, u32), bounds: Bounds) -> Result<()> {
+/// Appends an event to the journal in `dir`, which is made if need be; files get `mode`,
+/// directories `dir_mode`.
+pub fn append(
+    dir: &Path,
+    event: &Event,
+    (dir_mode, mode): (u32, u32),
+    bounds: Bounds,
+) -> Result<()> {
     files::make_dir(dir, dir_mode)?;
     let line = line(event)?;
     let begun = Instant::now();
     loop {
         let Some(mut file) = Appending::open(&dir.join(CURRENT), mode)? else {
             if begun.elapsed() >= PATIENCE {
-                return Err(Error::Busy { what: format!("the journal {}", dir.display()) });
+                return Err(Error::Busy {
+                    what: format!("the journal {}", dir.display()),
+                });
             }
             sleep(POLL);
             continue;
@@ -76,12 +89,16 @@ pub fn append(dir: &Path, event: &Event, (dir_mode, mode): (u32, u32), bounds: B
             continue;
         }
         let torn = length > 0 && file.last_byte()? != Some(b'\n');
-        return file.append(&if torn { [b"\n", line.as_slice()].concat() } else { line });
+        return file.append(&if torn {
+            [b"\n", line.as_slice()].concat()
+        } else {
+            line
+        });
     }
 }
 
-/// The name of the next file that is finished: a number, as a clock may jump back. The lock of the current file is held,
-/// so nobody else takes it.
+/// The name of the next file that is finished: a number, as a clock may jump back. The lock of the
+/// current file is held, so nobody else takes it.
 fn next_name(dir: &Path) -> Result<String> {
     let number = |path: &PathBuf| path.file_stem()?.to_str()?.parse().ok();
     let last: u64 = all_files(dir)?.iter().filter_map(number).max().unwrap_or(0);
@@ -97,8 +114,12 @@ fn line(event: &Event) -> Result<Vec<u8>> {
     if bytes.len() >= LONGEST_LINE {
         let mut event = event.clone();
         event.caches.truncate(100);
-        let texts =
-            [&mut event.run.workflow, &mut event.run.job, &mut event.run.step, &mut event.run.git_ref];
+        let texts = [
+            &mut event.run.workflow,
+            &mut event.run.job,
+            &mut event.run.step,
+            &mut event.run.git_ref,
+        ];
         let keys = event.caches.iter_mut().map(|cache| &mut cache.key);
         for text in keys.chain(texts).chain(&mut event.error) {
             *text = text.chars().take(CUT_KEY).collect();
@@ -113,7 +134,12 @@ fn line(event: &Event) -> Result<Vec<u8>> {
 fn all_files(dir: &Path) -> Result<Vec<PathBuf>> {
     let is_journal = |name: &&OsStr| name.to_str().is_some_and(|name| name.ends_with(ENDING));
     // The names of finished files are numbers, which sort before the current one's.
-    Ok(files::list(dir)?.iter().map(AsRef::as_ref).filter(is_journal).map(|name| dir.join(name)).collect())
+    Ok(files::list(dir)?
+        .iter()
+        .map(AsRef::as_ref)
+        .filter(is_journal)
+        .map(|name| dir.join(name))
+        .collect())
 }
 
 fn bound(dir: &Path, bounds: Bounds) -> Result<()> {
@@ -149,9 +175,12 @@ pub struct Read {
 pub fn read(dir: &Path) -> Result<Read> {
     let mut all = Read::default();
     let mut seen = HashSet::new();
-    // A second look finds the file that got another name, while the first one read what was begun after it.
+    // A second look finds the file that got another name, while the first one read what was begun
+    // after it.
     for path in all_files(dir)?.into_iter().chain(again(dir)) {
-        let Some(stat) = files::stat(&path)? else { continue };
+        let Some(stat) = files::stat(&path)? else {
+            continue;
+        };
         if !seen.insert((stat.device, stat.inode)) {
             continue;
         }
@@ -161,7 +190,10 @@ pub fn read(dir: &Path) -> Result<Read> {
         }
         match files::read(&path) {
             Ok(bytes) => {
-                let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+                let whole = bytes
+                    .iter()
+                    .rposition(|byte| *byte == b'\n')
+                    .map_or(0, |at| at + 1);
                 let mut read = parse(&bytes[..whole]);
                 // The first file is often the only one.
                 if all.events.is_empty() {
@@ -189,9 +221,14 @@ pub fn read_recent(dir: &Path, bytes: u64) -> Result<Read> {
     let from = if (end.len() as u64) < bytes {
         0
     } else {
-        end.iter().position(|byte| *byte == b'\n').map_or(end.len(), |at| at + 1)
+        end.iter()
+            .position(|byte| *byte == b'\n')
+            .map_or(end.len(), |at| at + 1)
     };
-    let to = end.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    let to = end
+        .iter()
+        .rposition(|byte| *byte == b'\n')
+        .map_or(0, |at| at + 1);
     let mut read = parse(&end[from.min(to)..to]);
     read.events.sort_by_key(|event| event.time);
     Ok(read)
@@ -208,15 +245,20 @@ pub fn parse(bytes: &[u8]) -> Read {
     let mut parts = Vec::with_capacity(bytes.len() / PART + 1);
     let mut rest = bytes;
     while !rest.is_empty() {
-        let end =
-            rest.get(PART..).and_then(|rest| memchr(b'\n', rest)).map_or(rest.len(), |at| PART + at + 1);
+        let end = rest
+            .get(PART..)
+            .and_then(|rest| memchr(b'\n', rest))
+            .map_or(rest.len(), |at| PART + at + 1);
         let (part, after) = rest.split_at(end);
         parts.push(part);
         rest = after;
     }
     let read: Vec<Read> = parts.into_par_iter().map(parse_part).collect();
     let count = read.iter().map(|read| read.events.len()).sum();
-    let mut all = Read { events: Vec::with_capacity(count), skipped: 0 };
+    let mut all = Read {
+        events: Vec::with_capacity(count),
+        skipped: 0,
+    };
     for mut read in read {
         all.events.append(&mut read.events);
         all.skipped += read.skipped;

@@ -1,7 +1,8 @@
 //! Statistics of what phases did.
 //!
-//! [`gather`] turns events into numbers, [`compare`] two groups of job durations into a difference with its interval,
-//! [`text`] and [`prometheus`] turn numbers into what people and monitoring read.
+//! [`gather`] turns events into numbers, [`compare`] two groups of job durations into a difference
+//! with its interval, [`text`] and [`prometheus`] turn numbers into what people and monitoring
+//! read.
 
 pub mod aggregate;
 pub mod compare;
@@ -36,10 +37,11 @@ pub struct Stats {
     pub days: Vec<Named>,
     /// By repository and kind; the name is the repository's.
     pub cells: Vec<Cell>,
-    /// Job durations without and with the cache, for each job of which there were both: from the control group.
+    /// Job durations without and with the cache, for each job of which there were both: from the
+    /// control group.
     pub experiments: Vec<Experiment>,
-    /// Job durations after a miss and after a hit, for each job of which there were both. Whoever misses differs from
-    /// who hits by more than the cache, so this is weaker than an experiment.
+    /// Job durations after a miss and after a hit, for each job of which there were both. Whoever
+    /// misses differs from who hits by more than the cache, so this is weaker than an experiment.
     pub misses_and_hits: Vec<Experiment>,
     /// The disk as the last phase left it.
     pub disk: Option<Disk>,
@@ -107,7 +109,8 @@ impl Figures {
         self.exact + self.prefix + self.miss
     }
 
-    /// The part of the lookups that found something, from 0 to 1; none where nothing was looked for.
+    /// The part of the lookups that found something, from 0 to 1; none where nothing was looked
+    /// for.
     pub fn hit_rate(&self) -> Option<f64> {
         ratio(self.exact + self.prefix, self.lookups())
     }
@@ -160,7 +163,10 @@ pub struct Experiment {
 }
 
 /// A part of a whole, from 0 to 1; none of nothing.
-#[expect(clippy::cast_precision_loss, reason = "a ratio of counts needs no more than 53 bits")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a ratio of counts needs no more than 53 bits"
+)]
 pub fn ratio(part: u64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)
 }

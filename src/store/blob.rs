@@ -23,7 +23,8 @@ pub struct Copied {
 
 /// Copies the data of a file, without its holes, into a new file.
 ///
-/// Where the filesystem shares blocks, the copy is taken first and then read, so that it is one state of the file.
+/// Where the filesystem shares blocks, the copy is taken first and then read, so that it is one
+/// state of the file.
 pub fn copy_data(
     from: &File,
     from_path: &Path,
@@ -36,9 +37,14 @@ pub fn copy_data(
 
     let to = files::create_new(to_path, mode)?;
     let size = files::length(from, from_path)?;
-    let is_whole = extents == [Extent { offset: 0, length: size }];
-    let is_clone =
-        is_whole && !clone_fails.load(Relaxed) && clone_range(from, &to).context("write", || to_path)?;
+    let is_whole = extents
+        == [Extent {
+            offset: 0,
+            length: size,
+        }];
+    let is_clone = is_whole
+        && !clone_fails.load(Relaxed)
+        && clone_range(from, &to).context("write", || to_path)?;
     if is_whole && !is_clone {
         clone_fails.store(true, Relaxed);
     }
@@ -54,21 +60,34 @@ pub fn copy_data(
         let end = extent.offset + extent.length;
         while at < end {
             let piece = usize::try_from(end - at).unwrap_or(usize::MAX).min(PIECE);
-            let (source, path) = if is_clone { (&to, to_path) } else { (from, from_path) };
-            let read = source.read_at(&mut buffer[..piece], at).context("read", || path)?;
+            let (source, path) = if is_clone {
+                (&to, to_path)
+            } else {
+                (from, from_path)
+            };
+            let read = source
+                .read_at(&mut buffer[..piece], at)
+                .context("read", || path)?;
             if read == 0 {
                 // The file became shorter; whoever asked for the copy finds that its state changed.
-                return Ok(Copied { digest: hasher.finalize().into(), length });
+                return Ok(Copied {
+                    digest: hasher.finalize().into(),
+                    length,
+                });
             }
             hasher.update(&buffer[..read]);
             if !is_clone {
-                to.write_all_at(&buffer[..read], length).context("write", || to_path)?;
+                to.write_all_at(&buffer[..read], length)
+                    .context("write", || to_path)?;
             }
             at += read as u64;
             length += read as u64;
         }
     }
-    Ok(Copied { digest: hasher.finalize().into(), length })
+    Ok(Copied {
+        digest: hasher.finalize().into(),
+        length,
+    })
 }
 
 impl Store {
@@ -83,10 +102,14 @@ impl Store {
         Ok(found.kind == Kind::File && found.size == length)
     }
 
-    /// Gives a finished file its name in the store. False when the store has the same bytes already.
+    /// Gives a finished file its name in the store. False when the store has the same bytes
+    /// already.
     pub fn publish_blob(&self, unfinished: &Path, copied: &Copied) -> Result<bool> {
         let path = self.layout.blob(&copied.digest);
-        files::make_dir(&self.layout.blob_shelf(&copied.digest), self.modes.directory)?;
+        files::make_dir(
+            &self.layout.blob_shelf(&copied.digest),
+            self.modes.directory,
+        )?;
         if files::rename_new(unfinished, &path)? {
             return Ok(true);
         }

@@ -1,8 +1,9 @@
 //! Giving space back: what nothing refers to is removed, packs that are mostly dead are rewritten.
 //!
-//! Only who holds the store alone collects, so nothing that is looked at here changes meanwhile. A collection that is
-//! killed leaves a store that is right: an entry goes before what it refers to, and the contents of a rewritten pack
-//! are published, and the file that says where they went, before the old pack is removed.
+//! Only who holds the store alone collects, so nothing that is looked at here changes meanwhile. A
+//! collection that is killed leaves a store that is right: an entry goes before what it refers to,
+//! and the contents of a rewritten pack are published, and the file that says where they went,
+//! before the old pack is removed.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
@@ -46,8 +47,8 @@ pub struct Collected {
 struct Uses {
     /// Each manifest in use, with what it needs.
     manifests: HashMap<Digest, References>,
-    /// For each pack in use, the greatest number of bytes in it that one manifest needs; none where that is not known
-    /// without reading the manifests, because others were rewritten into it.
+    /// For each pack in use, the greatest number of bytes in it that one manifest needs; none where
+    /// that is not known without reading the manifests, because others were rewritten into it.
     packs: HashMap<Digest, Option<u64>>,
     /// The `.moved` files in use.
     moved: HashSet<Digest>,
@@ -65,7 +66,8 @@ fn is_mostly_dead(size: u64, needed: u64) -> bool {
 impl Store {
     /// Removes entries. The space they took is given back by [`Store::collect`].
     pub fn remove_entries(&self, _collecting: &Collecting, ids: &[EntryId]) -> Result<()> {
-        ids.iter().try_for_each(|id| files::remove(&self.layout.entry(id)))
+        ids.iter()
+            .try_for_each(|id| files::remove(&self.layout.entry(id)))
     }
 
     /// Gives back the space of everything that no entry refers to.
@@ -83,8 +85,11 @@ impl Store {
             files::remove(&self.layout.suspect(suspect))?;
         }
         let ids: HashSet<EntryId> = self.entry_ids(None)?.into_iter().collect();
-        let is_entry =
-            |name: &OsString| name.to_str().and_then(EntryId::parse).is_some_and(|id| ids.contains(&id));
+        let is_entry = |name: &OsString| {
+            name.to_str()
+                .and_then(EntryId::parse)
+                .is_some_and(|id| ids.contains(&id))
+        };
         self.sweep(&self.layout.used_dir(), &mut done, is_entry)?;
         for copy in self.ready_copies()? {
             if !uses.manifests.contains_key(&copy.manifest) {
@@ -93,7 +98,9 @@ impl Store {
             }
         }
         self.sweep(&self.layout.seen_dir(), &mut done, |name| {
-            let manifest = name.to_str().and_then(|name| name.split('-').next()?.parse().ok());
+            let manifest = name
+                .to_str()
+                .and_then(|name| name.split('-').next()?.parse().ok());
             manifest.is_some_and(|id: Digest| uses.manifests.contains_key(&id))
         })?;
         self.sweep_old(&self.layout.seen_dir(), SEEN, &mut done)?;
@@ -116,7 +123,9 @@ impl Store {
         };
         for id in self.entry_ids(None)? {
             let read = self.read_entry(&id).and_then(|entry| {
-                entry.map(|entry| Ok((self.read_references(&entry.manifest)?, entry))).transpose()
+                entry
+                    .map(|entry| Ok((self.read_references(&entry.manifest)?, entry)))
+                    .transpose()
             });
             match read {
                 Ok(Some((references, entry))) => {
@@ -166,8 +175,13 @@ impl Store {
 
     fn collect_packs(&self, uses: &Uses, suspects: &[Digest], done: &mut Collected) -> Result<()> {
         let names = files::list(&self.layout.packs())?;
-        let ids = || names.iter().filter_map(|name| layout::digest_in(name, ".pack"));
-        // Before any is rewritten: what a rewriting makes may have the name of one that a killed collection made.
+        let ids = || {
+            names
+                .iter()
+                .filter_map(|name| layout::digest_in(name, ".pack"))
+        };
+        // Before any is rewritten: what a rewriting makes may have the name of one that a killed
+        // collection made.
         for id in ids().filter(|id| !uses.packs.contains_key(id)) {
             self.remove_file(&self.layout.pack(&id), done)?;
         }
@@ -178,7 +192,10 @@ impl Store {
                 self.rewrite(&id, uses, is_suspect, done)?;
             }
         }
-        for id in names.iter().filter_map(|name| layout::digest_in(name, ".moved")) {
+        for id in names
+            .iter()
+            .filter_map(|name| layout::digest_in(name, ".moved"))
+        {
             if !uses.moved.contains(&id) && !uses.packs.contains_key(&id) {
                 self.remove_file(&self.layout.moved(&id), done)?;
             }
@@ -186,26 +203,40 @@ impl Store {
         Ok(())
     }
 
-    /// Copies what is alive and undamaged of a pack into a new one, and removes the old one. One that is not suspect
-    /// stays if it turns out that much of it is alive.
-    fn rewrite(&self, id: &Digest, uses: &Uses, is_suspect: bool, done: &mut Collected) -> Result<()> {
+    /// Copies what is alive and undamaged of a pack into a new one, and removes the old one. One
+    /// that is not suspect stays if it turns out that much of it is alive.
+    fn rewrite(
+        &self,
+        id: &Digest,
+        uses: &Uses,
+        is_suspect: bool,
+        done: &mut Collected,
+    ) -> Result<()> {
         let alive = self.alive(id, uses)?;
         let (path, file, index) = match self.open_pack(id) {
             Ok(opened) => opened,
-            // Nothing in it can be found any more; the entries that need it are damaged, and will be found so.
-            Err(error) if error.is_damage() => return self.remove_file(&self.layout.pack(id), done),
+            // Nothing in it can be found any more; the entries that need it are damaged, and will
+            // be found so.
+            Err(error) if error.is_damage() => {
+                return self.remove_file(&self.layout.pack(id), done);
+            }
             Err(error) => return Err(error),
         };
-        let kept = index.records.iter().filter(|record| alive.contains(&record.digest));
+        let kept = index
+            .records
+            .iter()
+            .filter(|record| alive.contains(&record.digest));
         let needed = kept.clone().map(|record| u64::from(record.length)).sum();
         if !is_suspect && !is_mostly_dead(index.bytes(), needed) {
             return Ok(());
         }
-        let mut writer = pack::Writer::create(self.layout.tmp().join(random_name()), self.modes.file)?;
+        let mut writer =
+            pack::Writer::create(self.layout.tmp().join(random_name()), self.modes.file)?;
         let mut buffer = Vec::new();
         for record in kept {
             buffer.resize(record.length as usize, 0);
-            let whole = files::read_exact_at(&file, &mut buffer, record.offset).context("read", || &path)?;
+            let whole = files::read_exact_at(&file, &mut buffer, record.offset)
+                .context("read", || &path)?;
             if whole && Digest::of(&buffer) == record.digest {
                 writer.append(&[(record.digest, &buffer)])?;
             }
@@ -245,13 +276,22 @@ impl Store {
                 Err(error) if error.is_damage() => continue,
                 Err(error) => return Err(error),
             };
-            alive.extend(manifest.tree.leaves().iter().filter_map(|leaf| match &leaf.kind {
-                LeafKind::File(file) => match file.content {
-                    Some(Content { place: Place::Pack(_), digest }) => Some(digest),
-                    _ => None,
-                },
-                _ => None,
-            }));
+            alive.extend(
+                manifest
+                    .tree
+                    .leaves()
+                    .iter()
+                    .filter_map(|leaf| match &leaf.kind {
+                        LeafKind::File(file) => match file.content {
+                            Some(Content {
+                                place: Place::Pack(_),
+                                digest,
+                            }) => Some(digest),
+                            _ => None,
+                        },
+                        _ => None,
+                    }),
+            );
         }
         Ok(alive)
     }
@@ -266,8 +306,9 @@ impl Store {
             // One that was damaged may have been replaced by a save.
             let is_right = |id: Digest| self.verify_blob(&id, &mut Vec::new(), &Silent).is_ok();
             self.sweep(&shelf, done, |name| {
-                layout::digest_in(name, "")
-                    .is_some_and(|id| uses.blobs.contains(&id) && (!suspects.contains(&id) || is_right(id)))
+                layout::digest_in(name, "").is_some_and(|id| {
+                    uses.blobs.contains(&id) && (!suspects.contains(&id) || is_right(id))
+                })
             })?;
         }
         Ok(())
@@ -277,21 +318,31 @@ impl Store {
     fn sweep_old(&self, dir: &Path, seconds: i64, done: &mut Collected) -> Result<()> {
         let now = Timestamp::now().seconds;
         self.sweep(dir, done, |name| {
-            let changed =
-                files::stat(&dir.join(name)).ok().flatten().map_or(now, |stat| stat.changed.seconds);
+            let changed = files::stat(&dir.join(name))
+                .ok()
+                .flatten()
+                .map_or(now, |stat| stat.changed.seconds);
             now.saturating_sub(changed) < seconds
         })
     }
 
     /// Removes the files of a directory that `keep` says no to.
-    fn sweep(&self, dir: &Path, done: &mut Collected, keep: impl Fn(&OsString) -> bool) -> Result<()> {
+    fn sweep(
+        &self,
+        dir: &Path,
+        done: &mut Collected,
+        keep: impl Fn(&OsString) -> bool,
+    ) -> Result<()> {
         for name in files::list(dir)?.iter().filter(|name| !keep(name)) {
             self.remove_file(&dir.join(name), done)?;
         }
         Ok(())
     }
 
-    #[expect(clippy::unused_self, reason = "removing files of the store is the store's business")]
+    #[expect(
+        clippy::unused_self,
+        reason = "removing files of the store is the store's business"
+    )]
     fn remove_file(&self, path: &Path, done: &mut Collected) -> Result<()> {
         let bytes = files::stat(path)?.map_or(0, |stat| stat.allocated);
         // A file, or what somebody put in its place.

@@ -1,13 +1,15 @@
 //! Whether a disk has room enough, and what goes when it has not (pure).
 //!
-//! Three limits: how full the filesystem of the store may be, in blocks and in inodes; how many bytes of it are to be
-//! free; how large the store may be. When one is exceeded, things go until all are kept: first what nothing needs
-//! (collecting finds that), then ready copies, which only save time, then entries as [`retention::order`] has them.
+//! Three limits: how full the filesystem of the store may be, in blocks and in inodes; how many
+//! bytes of it are to be free; how large the store may be. When one is exceeded, things go until
+//! all are kept: first what nothing needs (collecting finds that), then ready copies, which only
+//! save time, then entries as [`retention::order`] has them.
 //!
-//! Others fill the disk, too. Where all of the cache together would not be enough to keep a limit, emptying it would
-//! cost every job its cache and still leave the disk full. So then only what would have gone soon goes (ready copies,
-//! entries unused for long, those beyond the kept generations), and it is said that others fill the disk. Each limit is
-//! looked at by itself: a floor that can be kept is kept, also where the percentage can't.
+//! Others fill the disk, too. Where all of the cache together would not be enough to keep a limit,
+//! emptying it would cost every job its cache and still leave the disk full. So then only what
+//! would have gone soon goes (ready copies, entries unused for long, those beyond the kept
+//! generations), and it is said that others fill the disk. Each limit is looked at by itself: a
+//! floor that can be kept is kept, also where the percentage can't.
 
 use serde::{Deserialize, Serialize};
 
@@ -56,19 +58,27 @@ impl Limits {
         let to_free = |total: u64, free: u64| {
             let percent = self.used_percent.map_or(100, |percent| percent.min(100));
             let wanted = (u128::from(total) * u128::from(100 - percent)).div_ceil(100);
-            u64::try_from(wanted).unwrap_or(u64::MAX).saturating_sub(free)
+            u64::try_from(wanted)
+                .unwrap_or(u64::MAX)
+                .saturating_sub(free)
         };
         Lack {
             of_percent: to_free(volume.usable_bytes, volume.free_bytes),
             of_floor: self.free_bytes.saturating_sub(volume.free_bytes),
-            inodes: volume.inodes.map_or(0, |inodes| to_free(inodes.total, inodes.free)),
-            of_store: self.store_bytes.map_or(0, |limit| store_bytes.saturating_sub(limit)),
+            inodes: volume
+                .inodes
+                .map_or(0, |inodes| to_free(inodes.total, inodes.free)),
+            of_store: self
+                .store_bytes
+                .map_or(0, |limit| store_bytes.saturating_sub(limit)),
         }
     }
 
     /// Whether a filesystem has room for another entry.
     pub fn allow_saving(&self, volume: &Volume) -> bool {
-        let has_inodes = volume.inodes.is_none_or(|inodes| inodes.used_percent() <= FEW_INODES);
+        let has_inodes = volume
+            .inodes
+            .is_none_or(|inodes| inodes.used_percent() <= FEW_INODES);
         volume.free_bytes >= self.free_bytes && (has_inodes || self.free_bytes == 0)
     }
 }
@@ -117,7 +127,11 @@ pub struct Plan {
 
 /// Decides what goes so that a lack is made up for.
 pub fn plan(lack: &Lack, contents: Contents<'_>, policy: &Policy, now: Timestamp) -> Plan {
-    let Contents { ready, entries, sizes } = contents;
+    let Contents {
+        ready,
+        entries,
+        sizes,
+    } = contents;
     let mut plan = Plan::default();
     if lack.is_none() {
         return plan;
@@ -132,9 +146,14 @@ pub fn plan(lack: &Lack, contents: Contents<'_>, policy: &Policy, now: Timestamp
             .into_iter()
             .filter(|bytes| *bytes <= all.bytes)
             .fold(lack.of_store, u64::max),
-        files: if lack.inodes <= all.files { lack.inodes } else { 0 },
+        files: if lack.inodes <= all.files {
+            lack.inodes
+        } else {
+            0
+        },
     };
-    plan.out_of_reach = lack.of_percent > all.bytes || lack.of_floor > all.bytes || lack.inodes > all.files;
+    plan.out_of_reach =
+        lack.of_percent > all.bytes || lack.of_floor > all.bytes || lack.inodes > all.files;
 
     let mut freed = Freed { bytes: 0, files: 0 };
     let mut by_use: Vec<usize> = (0..ready.len()).collect();
@@ -147,8 +166,10 @@ pub fn plan(lack: &Lack, contents: Contents<'_>, policy: &Policy, now: Timestamp
         plan.ready.push(number);
     }
     for going in retention::order(entries, policy, now) {
-        let would_go_soon =
-            !matches!(going.reason, Reason::OlderOfOwn | Reason::LeastRecent | Reason::NewestOfDefault);
+        let would_go_soon = !matches!(
+            going.reason,
+            Reason::OlderOfOwn | Reason::LeastRecent | Reason::NewestOfDefault
+        );
         if freed.is_enough(&wanted) && !(plan.out_of_reach && would_go_soon) {
             break;
         }

@@ -1,7 +1,8 @@
 //! Entries: what was saved, under which key, for whom.
 //!
-//! An entry is a small JSON file. It names its manifest by digest, the manifest names all contents by digest, and the
-//! entry's own checksum covers the rest of it, so that no change to any file of the store goes unnoticed.
+//! An entry is a small JSON file. It names its manifest by digest, the manifest names all contents
+//! by digest, and the entry's own checksum covers the rest of it, so that no change to any file of
+//! the store goes unnoticed.
 
 use std::fmt;
 use std::path::Path;
@@ -62,7 +63,10 @@ impl Group {
     pub fn id(&self) -> String {
         let mut hasher = Sha256::new();
         let kind = self.kind.to_string();
-        for part in [&self.scope, &self.git_ref, &kind].into_iter().chain(&self.paths) {
+        for part in [&self.scope, &self.git_ref, &kind]
+            .into_iter()
+            .chain(&self.paths)
+        {
             // The length keeps ("a", "bc") and ("ab", "c") apart.
             hasher.update((part.len() as u64).to_le_bytes());
             hasher.update(part);
@@ -93,8 +97,12 @@ impl EntryId {
     /// The id in a file name, if it is one.
     pub fn parse(text: &str) -> Option<Self> {
         let (group, key) = text.split_once('-')?;
-        let is_hex = |part: &str| part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-        (group.len() == 16 && key.len() == 32 && is_hex(group) && is_hex(key)).then(|| Self(text.to_owned()))
+        let is_hex = |part: &str| {
+            part.bytes()
+                .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+        };
+        (group.len() == 16 && key.len() == 32 && is_hex(group) && is_hex(key))
+            .then(|| Self(text.to_owned()))
     }
 
     /// The name of the entry's group.
@@ -152,8 +160,12 @@ impl Entry {
 
     /// The bytes of the entry's file.
     pub fn encode(&self) -> Result<Vec<u8>> {
-        let sealed = Sealed { entry: self.clone(), checksum: self.checksum()? };
-        let mut bytes = serde_json::to_vec_pretty(&sealed).map_err(|error| cannot_encode(&error))?;
+        let sealed = Sealed {
+            entry: self.clone(),
+            checksum: self.checksum()?,
+        };
+        let mut bytes =
+            serde_json::to_vec_pretty(&sealed).map_err(|error| cannot_encode(&error))?;
         bytes.push(b'\n');
         Ok(bytes)
     }
@@ -169,21 +181,33 @@ impl Entry {
         let Versioned { format } = serde_json::from_slice(bytes).map_err(unreadable)?;
         if format > super::layout::VERSION && !Self::is_older_than_it_says(bytes) {
             let supported = super::layout::VERSION;
-            return Err(Error::NewerFormat { path: path.to_owned(), found: format, supported });
+            return Err(Error::NewerFormat {
+                path: path.to_owned(),
+                found: format,
+                supported,
+            });
         }
         let Sealed { entry, checksum } = serde_json::from_slice(bytes).map_err(unreadable)?;
         if entry.checksum()? != checksum {
             return Err(Error::damaged(path, "its checksum is wrong"));
         }
         if entry.id() != *id {
-            return Err(Error::damaged(path, "it is not the entry that its name says"));
+            return Err(Error::damaged(
+                path,
+                "it is not the entry that its name says",
+            ));
         }
         Ok(entry)
     }
 
-    /// Whether the checksum is right for a version that is understood, so that it is the version that was altered.
+    /// Whether the checksum is right for a version that is understood, so that it is the version
+    /// that was altered.
     fn is_older_than_it_says(bytes: &[u8]) -> bool {
-        let Ok(Sealed { mut entry, checksum }) = serde_json::from_slice::<Sealed>(bytes) else {
+        let Ok(Sealed {
+            mut entry,
+            checksum,
+        }) = serde_json::from_slice::<Sealed>(bytes)
+        else {
             return false;
         };
         (1..=super::layout::VERSION).any(|version| {
@@ -193,7 +217,9 @@ impl Entry {
     }
 
     fn checksum(&self) -> Result<Digest> {
-        serde_json::to_vec(self).map(|bytes| Digest::of(&bytes)).map_err(|error| cannot_encode(&error))
+        serde_json::to_vec(self)
+            .map(|bytes| Digest::of(&bytes))
+            .map_err(|error| cannot_encode(&error))
     }
 }
 
@@ -204,13 +230,20 @@ mod rfc3339 {
 
     use crate::fs::Timestamp;
 
-    pub(super) fn serialize<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: Serializer>(
+        time: &Timestamp,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&humantime::format_rfc3339_nanos((*time).into()))
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Timestamp, D::Error> {
         let text = String::deserialize(deserializer)?;
-        humantime::parse_rfc3339(&text).map(Timestamp::from).map_err(D::Error::custom)
+        humantime::parse_rfc3339(&text)
+            .map(Timestamp::from)
+            .map_err(D::Error::custom)
     }
 }
 
@@ -232,7 +265,10 @@ mod tests {
                 paths: vec!["target".into(), "~/.cargo/registry".into()],
             },
             key: "linux-/../\n🦀".into(),
-            created: Timestamp { seconds: 1_700_000_000, nanoseconds: 5 },
+            created: Timestamp {
+                seconds: 1_700_000_000,
+                nanoseconds: 5,
+            },
             manifest: Digest::of(b"manifest"),
             files: 3,
             directories: 2,
@@ -244,17 +280,26 @@ mod tests {
 
     #[test]
     fn an_entry_without_a_record_has_the_bytes_that_it_had_before_there_were_records() {
-        let entry = Entry { sources: None, ..entry() };
+        let entry = Entry {
+            sources: None,
+            ..entry()
+        };
         let bytes = entry.encode().unwrap();
         assert!(!String::from_utf8_lossy(&bytes).contains("sources"));
-        assert_eq!(Entry::decode(&bytes, &entry.id(), Path::new("/e")).unwrap(), entry);
+        assert_eq!(
+            Entry::decode(&bytes, &entry.id(), Path::new("/e")).unwrap(),
+            entry
+        );
     }
 
     #[test]
     fn an_entry_is_read_back_as_it_was_written() {
         let entry = entry();
         let bytes = entry.encode().unwrap();
-        assert_eq!(Entry::decode(&bytes, &entry.id(), Path::new("/e")).unwrap(), entry);
+        assert_eq!(
+            Entry::decode(&bytes, &entry.id(), Path::new("/e")).unwrap(),
+            entry
+        );
     }
 
     #[test]
@@ -267,7 +312,10 @@ mod tests {
             let mut changed = bytes.clone();
             changed[at] ^= 1;
             // A blank between fields is the only thing that may change without changing the entry.
-            assert!(read(&changed).is_err() || bytes[at].is_ascii_whitespace(), "changed at {at}");
+            assert!(
+                read(&changed).is_err() || bytes[at].is_ascii_whitespace(),
+                "changed at {at}"
+            );
         }
     }
 
@@ -275,11 +323,26 @@ mod tests {
     fn groups_differ_by_each_of_their_parts() {
         let group = entry().group;
         let others = [
-            Group { scope: "acme/other".into(), ..group.clone() },
-            Group { git_ref: String::new(), ..group.clone() },
-            Group { kind: Kind::Target, ..group.clone() },
-            Group { paths: vec!["~/.cargo/registry".into(), "target".into()], ..group.clone() },
-            Group { paths: vec!["target~/.cargo/registry".into()], ..group.clone() },
+            Group {
+                scope: "acme/other".into(),
+                ..group.clone()
+            },
+            Group {
+                git_ref: String::new(),
+                ..group.clone()
+            },
+            Group {
+                kind: Kind::Target,
+                ..group.clone()
+            },
+            Group {
+                paths: vec!["~/.cargo/registry".into(), "target".into()],
+                ..group.clone()
+            },
+            Group {
+                paths: vec!["target~/.cargo/registry".into()],
+                ..group.clone()
+            },
         ];
         for other in others {
             assert_ne!(other.id(), group.id());

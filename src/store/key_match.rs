@@ -1,8 +1,9 @@
 //! Which entry stands in for a key (pure).
 //!
-//! The order is that of GitHub's cache (docs.github.com, "Cache key matching"): the key itself, then entries whose key
-//! begins with it, then each restore key in turn, of several the newest. An exact match ignores case, as
-//! `isExactKeyMatch` of actions/cache does, but one that does not differ in case either comes first.
+//! The order is that of GitHub's cache (docs.github.com, "Cache key matching"): the key itself,
+//! then entries whose key begins with it, then each restore key in turn, of several the newest. An
+//! exact match ignores case, as `isExactKeyMatch` of actions/cache does, but one that does not
+//! differ in case either comes first.
 
 use crate::fs::Timestamp;
 
@@ -25,7 +26,11 @@ pub enum Match {
 }
 
 /// The number of the candidate that stands in for `key`, or else for one of `restore_keys`.
-pub fn find(candidates: &[Candidate<'_>], key: &str, restore_keys: &[String]) -> Option<(usize, Match)> {
+pub fn find(
+    candidates: &[Candidate<'_>],
+    key: &str,
+    restore_keys: &[String],
+) -> Option<(usize, Match)> {
     if !key.is_empty() {
         let folded = fold(key);
         let exact = newest(candidates, |other| other == key)
@@ -54,8 +59,13 @@ fn fold(key: &str) -> String {
 }
 
 fn newest(candidates: &[Candidate<'_>], matches: impl Fn(&str) -> bool) -> Option<usize> {
-    let found = candidates.iter().enumerate().filter(|(_, candidate)| matches(candidate.key));
-    found.max_by_key(|(_, candidate)| candidate.created).map(|(index, _)| index)
+    let found = candidates
+        .iter()
+        .enumerate()
+        .filter(|(_, candidate)| matches(candidate.key));
+    found
+        .max_by_key(|(_, candidate)| candidate.created)
+        .map(|(index, _)| index)
 }
 
 #[cfg(test)]
@@ -63,26 +73,43 @@ mod tests {
     use super::*;
 
     fn found(keys: &[&str], key: &str, restore_keys: &[&str]) -> Option<(usize, Match)> {
-        let time = |seconds| Timestamp { seconds, nanoseconds: 0 };
-        let candidates: Vec<_> =
-            (0..).zip(keys).map(|(at, key)| Candidate { key, created: time(at) }).collect();
+        let time = |seconds| Timestamp {
+            seconds,
+            nanoseconds: 0,
+        };
+        let candidates: Vec<_> = (0..)
+            .zip(keys)
+            .map(|(at, key)| Candidate {
+                key,
+                created: time(at),
+            })
+            .collect();
         let restore_keys: Vec<String> = restore_keys.iter().map(|&key| key.to_owned()).collect();
         find(&candidates, key, &restore_keys)
     }
 
     #[test]
     fn the_key_itself_comes_before_newer_entries_that_begin_with_it() {
-        assert_eq!(found(&["a-1", "a-1-2"], "a-1", &[]), Some((0, Match::Exact)));
+        assert_eq!(
+            found(&["a-1", "a-1-2"], "a-1", &[]),
+            Some((0, Match::Exact))
+        );
     }
 
     #[test]
     fn a_prefix_of_the_key_comes_before_restore_keys() {
-        assert_eq!(found(&["a-1-x", "b-1", "b-2"], "a-1", &["b-"]), Some((0, Match::Prefix)));
+        assert_eq!(
+            found(&["a-1-x", "b-1", "b-2"], "a-1", &["b-"]),
+            Some((0, Match::Prefix))
+        );
     }
 
     #[test]
     fn of_several_the_newest_and_of_restore_keys_the_first_that_matches() {
-        assert_eq!(found(&["a-1", "b-1", "b-2"], "c", &["x", "b-", "a-"]), Some((2, Match::Prefix)));
+        assert_eq!(
+            found(&["a-1", "b-1", "b-2"], "c", &["x", "b-", "a-"]),
+            Some((2, Match::Prefix))
+        );
     }
 
     #[test]

@@ -37,7 +37,9 @@ pub struct Layout {
 impl Layout {
     /// The layout of the store below a cache root.
     pub fn new(cache_root: &Path) -> Self {
-        Self { root: cache_root.join(format!("local-cache-v{VERSION}")) }
+        Self {
+            root: cache_root.join(format!("local-cache-v{VERSION}")),
+        }
     }
 
     /// The store's own directory.
@@ -47,8 +49,17 @@ impl Layout {
 
     /// The directories that a store consists of, besides [`Layout::root`].
     pub fn directories(&self) -> [PathBuf; 8] {
-        ["entries", "manifests", "packs", "blobs", "used", "locks", "tmp", "quarantine"]
-            .map(|name| self.root.join(name))
+        [
+            "entries",
+            "manifests",
+            "packs",
+            "blobs",
+            "used",
+            "locks",
+            "tmp",
+            "quarantine",
+        ]
+        .map(|name| self.root.join(name))
     }
 
     /// States the version of the store.
@@ -143,7 +154,8 @@ impl Layout {
 
     /// When a directory, by its device and inode, was last as a manifest says.
     pub fn seen(&self, manifest: &Digest, device: u64, inode: u64) -> PathBuf {
-        self.seen_dir().join(format!("{manifest}-{device:x}-{inode:x}"))
+        self.seen_dir()
+            .join(format!("{manifest}-{device:x}-{inode:x}"))
     }
 
     /// The directory of all locks.

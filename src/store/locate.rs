@@ -17,8 +17,8 @@ const BATCH: u64 = 256 << 10;
 /// Bytes that are read and thrown away rather than beginning a new batch.
 const GAP: u64 = 32 << 10;
 
-/// How often a pack is followed to where it was rewritten. Each rewriting makes one step; far more than there can be
-/// means a circle.
+/// How often a pack is followed to where it was rewritten. Each rewriting makes one step; far more
+/// than there can be means a circle.
 pub(super) const MOVES: u32 = 1000;
 
 /// Where a content lies: in which of the opened packs, and where in it.
@@ -29,18 +29,34 @@ struct Found {
 }
 
 impl Store {
-    /// Where the contents of the given files of a manifest lie: large ones first, the largest before the others, then
-    /// small ones in the order in which they lie in their packs.
+    /// Where the contents of the given files of a manifest lie: large ones first, the largest
+    /// before the others, then small ones in the order in which they lie in their packs.
     pub fn locate(&self, manifest: &Manifest, leaves: &[LeafId]) -> Result<Vec<Batch>> {
         let mut small = Vec::new();
         let mut batches = Vec::new();
         for leaf in leaves {
-            let LeafKind::File(data) = &manifest.tree[*leaf].kind else { continue };
+            let LeafKind::File(data) = &manifest.tree[*leaf].kind else {
+                continue;
+            };
             match data {
-                FileData { content: Some(Content { place: Place::Blob, digest }), .. } => {
+                FileData {
+                    content:
+                        Some(Content {
+                            place: Place::Blob,
+                            digest,
+                        }),
+                    ..
+                } => {
                     batches.push(self.whole_blob(*leaf, data, digest));
                 }
-                FileData { content: Some(Content { place: Place::Pack(pack), digest }), .. } => {
+                FileData {
+                    content:
+                        Some(Content {
+                            place: Place::Pack(pack),
+                            digest,
+                        }),
+                    ..
+                } => {
                     small.push((*leaf, data.data_len(), *pack, *digest));
                 }
                 FileData { content: None, .. } => {}
@@ -55,8 +71,17 @@ impl Store {
 
     fn whole_blob(&self, leaf: LeafId, data: &FileData, digest: &Digest) -> Batch {
         let length = data.data_len();
-        let items = vec![Item { leaf, start: 0, length }];
-        Batch { path: self.layout.blob(digest).into(), offset: 0, length, items }
+        let items = vec![Item {
+            leaf,
+            start: 0,
+            length,
+        }];
+        Batch {
+            path: self.layout.blob(digest).into(),
+            offset: 0,
+            length,
+            items,
+        }
     }
 
     fn small(
@@ -65,10 +90,19 @@ impl Store {
         small: &[(LeafId, u64, u32, Digest)],
         batches: &mut Vec<Batch>,
     ) -> Result<()> {
-        let wanted = small.iter().map(|(_, _, _, digest)| (*digest, None)).collect();
-        let mut contents = Contents { store: self, packs: Vec::new(), found: wanted };
+        let wanted = small
+            .iter()
+            .map(|(_, _, _, digest)| (*digest, None))
+            .collect();
+        let mut contents = Contents {
+            store: self,
+            packs: Vec::new(),
+            found: wanted,
+        };
         let mut is_used = vec![false; manifest.packs.len()];
-        small.iter().for_each(|(_, _, pack, _)| is_used[*pack as usize] = true);
+        small
+            .iter()
+            .for_each(|(_, _, pack, _)| is_used[*pack as usize] = true);
         for (pack, _) in manifest.packs.iter().zip(is_used).filter(|(_, used)| *used) {
             contents.add(pack, 0)?;
         }
@@ -109,7 +143,10 @@ impl Contents<'_> {
                 self.packs.push(path.into());
                 for record in index.records {
                     if let Some(found) = self.found.get_mut(&record.digest) {
-                        found.get_or_insert(Found { pack, offset: record.offset });
+                        found.get_or_insert(Found {
+                            pack,
+                            offset: record.offset,
+                        });
                     }
                 }
                 Ok(())
@@ -135,12 +172,25 @@ fn join(located: &[(usize, u64, u64, LeafId)], packs: &[Arc<Path>]) -> Vec<Batch
                     && offset <= last.offset + last.length + GAP
                     && end - last.offset <= BATCH =>
             {
-                last.items.push(Item { leaf, start: offset - last.offset, length });
+                last.items.push(Item {
+                    leaf,
+                    start: offset - last.offset,
+                    length,
+                });
                 last.length = last.length.max(end - last.offset);
             }
             _ => {
-                let items = vec![Item { leaf, start: 0, length }];
-                batches.push(Batch { path: Arc::clone(&packs[pack]), offset, length, items });
+                let items = vec![Item {
+                    leaf,
+                    start: 0,
+                    length,
+                }];
+                batches.push(Batch {
+                    path: Arc::clone(&packs[pack]),
+                    offset,
+                    length,
+                    items,
+                });
             }
         }
         pack_of_last = Some(pack);
@@ -164,8 +214,10 @@ mod tests {
             (1, 21 + 2 * GAP, 10, LeafId(3)),
         ];
         let batches = join(&located, &packs);
-        let leaves: Vec<Vec<u32>> =
-            batches.iter().map(|batch| batch.items.iter().map(|item| item.leaf.0).collect()).collect();
+        let leaves: Vec<Vec<u32>> = batches
+            .iter()
+            .map(|batch| batch.items.iter().map(|item| item.leaf.0).collect())
+            .collect();
         assert_eq!(leaves, [vec![0, 5, 1], vec![2], vec![3]]);
         assert_eq!((batches[0].offset, batches[0].length), (0, 20 + GAP));
         assert_eq!(batches[1].items[0].start, 0);
@@ -174,7 +226,13 @@ mod tests {
     #[test]
     fn no_batch_is_longer_than_its_limit() {
         let packs: Vec<Arc<Path>> = vec![Path::new("/a").into()];
-        let located: Vec<_> = (0..100).map(|n| (0, n * 100_000, 100_000, LeafId(0))).collect();
-        assert!(join(&located, &packs).iter().all(|batch| batch.length <= BATCH));
+        let located: Vec<_> = (0..100)
+            .map(|n| (0, n * 100_000, 100_000, LeafId(0)))
+            .collect();
+        assert!(
+            join(&located, &packs)
+                .iter()
+                .all(|batch| batch.length <= BATCH)
+        );
     }
 }

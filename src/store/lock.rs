@@ -6,10 +6,12 @@
 //! | save | together | the second gives way | together | one waits |
 //! | collect | skipped | skipped | skipped | skipped |
 //!
-//! Restoring and saving hold `locks/store` shared, collecting holds it alone. Collecting never waits: when the store is
-//! in use it is skipped. Restoring and saving wait for a collection to end, for a stated time. A save also holds the
-//! lock of its entry; it is taken after `locks/store`, and nobody waits for it, so no two processes wait for each other.
-//! Locks of entries are only removed by who holds `locks/store` alone, when nobody can be holding or opening them.
+//! Restoring and saving hold `locks/store` shared, collecting holds it alone. Collecting never
+//! waits: when the store is in use it is skipped. Restoring and saving wait for a collection to
+//! end, for a stated time. A save also holds the lock of its entry; it is taken after
+//! `locks/store`, and nobody waits for it, so no two processes wait for each other. Locks of
+//! entries are only removed by who holds `locks/store` alone, when nobody can be holding or opening
+//! them.
 
 use std::fs::File;
 use std::path::Path;
@@ -53,7 +55,9 @@ impl Store {
                 return Ok(Sharing { _store: lock });
             }
             if begun.elapsed() >= patience {
-                return Err(Error::Busy { what: format!("the store {}", self.layout.root().display()) });
+                return Err(Error::Busy {
+                    what: format!("the store {}", self.layout.root().display()),
+                });
             }
             sleep(POLL);
         }

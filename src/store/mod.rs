@@ -1,18 +1,22 @@
-//! The store: entries, manifests, packs and blobs below a cache root. `docs/format.md` describes it byte by byte.
+//! The store: entries, manifests, packs and blobs below a cache root. `docs/format.md` describes it
+//! byte by byte.
 //!
 //! # Why it is right at any instant
 //!
-//! - What is referred to is written before what refers to it: contents, then the manifest, then the entry. Each is
-//!   written in `tmp` and renamed when it is complete. An entry exists only when its file does, so a save that is
-//!   killed leaves nothing but garbage, and collecting removes that.
-//! - Files that are published never change. Manifests, packs and blobs are named by digests of what they hold; two
-//!   processes that publish the same thing publish the same bytes.
-//! - Removal goes the other way: the entry first, then its manifest, then contents that nothing refers to.
-//! - Nothing is flushed to the disk. A power cut can leave a published file torn or empty, but every byte is covered
-//!   by a digest that is checked before or while it is used: the entry by its checksum, the manifest by the entry, each
-//!   content by the manifest. Then the entry is damaged, which is said, and counts as a miss.
-//! - Reading and saving hold the store's lock shared; collecting holds it alone, so that what a save found in the store
-//!   and refers to is still there when its entry is published. See [`lock`].
+//! - What is referred to is written before what refers to it: contents, then the manifest, then the
+//!   entry. Each is written in `tmp` and renamed when it is complete. An entry exists only when its
+//!   file does, so a save that is killed leaves nothing but garbage, and collecting removes that.
+//! - Files that are published never change. Manifests, packs and blobs are named by digests of what
+//!   they hold; two processes that publish the same thing publish the same bytes.
+//! - Removal goes the other way: the entry first, then its manifest, then contents that nothing
+//!   refers to.
+//! - Nothing is flushed to the disk. A power cut can leave a published file torn or empty, but
+//!   every byte is covered by a digest that is checked before or while it is used: the entry by its
+//!   checksum, the manifest by the entry, each content by the manifest. Then the entry is damaged,
+//!   which is said, and counts as a miss.
+//! - Reading and saving hold the store's lock shared; collecting holds it alone, so that what a
+//!   save found in the store and refers to is still there when its entry is published. See
+//!   [`lock`].
 
 pub mod blob;
 pub mod collect;
@@ -50,7 +54,8 @@ pub struct Store {
     modes: Modes,
 }
 
-/// The modes of the store's files, so that all who may write to the cache root may write to the store.
+/// The modes of the store's files, so that all who may write to the cache root may write to the
+/// store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Modes {
     /// Of directories.
@@ -60,13 +65,17 @@ pub struct Modes {
 }
 
 impl Modes {
-    /// Whoever may write to the cache root may read and write; nobody else may read, for there may be files in the
-    /// store that nobody else may read where they come from. New files inherit the group as the root says.
+    /// Whoever may write to the cache root may read and write; nobody else may read, for there may
+    /// be files in the store that nobody else may read where they come from. New files inherit the
+    /// group as the root says.
     fn like(root: u32) -> Self {
         let group = if root & 0o020 == 0 { 0 } else { 0o070 };
         let others = if root & 0o002 == 0 { 0 } else { 0o007 };
         let directory = 0o700 | group | others | (root & 0o2000);
-        Self { directory, file: directory & 0o666 }
+        Self {
+            directory,
+            file: directory & 0o666,
+        }
     }
 }
 
@@ -86,11 +95,18 @@ impl Store {
     /// Opens the store below a cache root; none when nothing has been saved there yet.
     pub fn open(cache_root: &Path) -> Result<Option<Self>> {
         let layout = Layout::new(cache_root);
-        let Some(root) = files::stat(layout.root())? else { return Ok(None) };
-        let store = Self { layout, modes: Modes::like(root.mode) };
+        let Some(root) = files::stat(layout.root())? else {
+            return Ok(None);
+        };
+        let store = Self {
+            layout,
+            modes: Modes::like(root.mode),
+        };
         let read = match store.read_format() {
             // It is being made just now, or the process that made it was killed.
-            Err(error) if error.is_not_found() && store.entry_ids(None)?.is_empty() => return Ok(None),
+            Err(error) if error.is_not_found() && store.entry_ids(None)?.is_empty() => {
+                return Ok(None);
+            }
             // Entries come after the format, so where there are some by now, so is that.
             Err(error) if error.is_not_found() => store.read_format(),
             other => other,
@@ -103,7 +119,8 @@ impl Store {
     pub fn create(cache_root: &Path) -> Result<Self> {
         files::make_dirs(cache_root)?;
         let layout = Layout::new(cache_root);
-        let root = files::stat(cache_root)?.ok_or_else(|| Error::invalid("the cache root disappeared"))?;
+        let root =
+            files::stat(cache_root)?.ok_or_else(|| Error::invalid("the cache root disappeared"))?;
         let modes = Modes::like(root.mode);
         files::make_dir(layout.root(), modes.directory)?;
         let store = Self { layout, modes };
@@ -116,7 +133,9 @@ impl Store {
         }
         let _sharing = store.share(PATIENCE)?;
         store.publish_text(&store.layout.cachedir_tag(), CACHEDIR_TAG)?;
-        let format = serde_json::to_vec(&Format { format: layout::VERSION });
+        let format = serde_json::to_vec(&Format {
+            format: layout::VERSION,
+        });
         let format = format.map_err(Error::defect)?;
         // Last: with it the store exists.
         store.publish_text(&store.layout.format(), &format)?;
@@ -129,7 +148,11 @@ impl Store {
         let Format { format } = serde_json::from_slice(&bytes)
             .map_err(|error| Error::damaged(&path, format!("it can't be read ({error})")))?;
         if format > layout::VERSION {
-            return Err(Error::NewerFormat { path, found: format, supported: layout::VERSION });
+            return Err(Error::NewerFormat {
+                path,
+                found: format,
+                supported: layout::VERSION,
+            });
         }
         Ok(())
     }
@@ -144,12 +167,14 @@ impl Store {
         self.modes
     }
 
-    /// The device and inode of the store's directory, so that a tree around it can be saved without it.
+    /// The device and inode of the store's directory, so that a tree around it can be saved without
+    /// it.
     pub fn identity(&self) -> Result<Option<(u64, u64)>> {
         Ok(files::stat(self.layout.root())?.map(|stat| (stat.device, stat.inode)))
     }
 
-    /// Publishes a small file. `locks/store` is to be held: a collection removes what it finds in `tmp`.
+    /// Publishes a small file. `locks/store` is to be held: a collection removes what it finds in
+    /// `tmp`.
     fn publish_text(&self, path: &Path, bytes: &[u8]) -> Result<()> {
         let unfinished = self.layout.tmp().join(random_name());
         files::write_new(&unfinished, self.modes.file, bytes)?;
@@ -160,25 +185,33 @@ impl Store {
     pub fn entry_ids(&self, group: Option<&Group>) -> Result<Vec<EntryId>> {
         let group = group.map(Group::id);
         let names = files::list(&self.layout.entries())?;
-        let ids = names.iter().filter_map(|name| EntryId::parse(name.to_str()?.strip_suffix(".json")?));
-        Ok(ids.filter(|id| group.as_ref().is_none_or(|group| id.group() == group)).collect())
+        let ids = names
+            .iter()
+            .filter_map(|name| EntryId::parse(name.to_str()?.strip_suffix(".json")?));
+        Ok(ids
+            .filter(|id| group.as_ref().is_none_or(|group| id.group() == group))
+            .collect())
     }
 
-    /// An error met while working with the store; as damage, when it is that a file of the store can't be read.
+    /// An error met while working with the store; as damage, when it is that a file of the store
+    /// can't be read.
     ///
-    /// Whatever keeps a file from being read, the entry that needs it can't be used, and others may be whole.
+    /// Whatever keeps a file from being read, the entry that needs it can't be used, and others may
+    /// be whole.
     pub fn as_damage(&self, error: Error) -> Error {
         use std::io::ErrorKind::{IsADirectory, NotADirectory, NotFound, PermissionDenied};
         match &error {
-            Error::Io { path, source, .. } if path.starts_with(self.layout.root()) => match source.kind() {
-                NotFound => Error::damaged(path, "it is missing"),
-                IsADirectory | NotADirectory => Error::damaged(path, "it is not a file"),
-                PermissionDenied => Error::damaged(path, "it may not be read"),
-                _ if source.raw_os_error() == Some(nix::libc::EIO) => {
-                    Error::damaged(path, "the disk can't read it")
+            Error::Io { path, source, .. } if path.starts_with(self.layout.root()) => {
+                match source.kind() {
+                    NotFound => Error::damaged(path, "it is missing"),
+                    IsADirectory | NotADirectory => Error::damaged(path, "it is not a file"),
+                    PermissionDenied => Error::damaged(path, "it may not be read"),
+                    _ if source.raw_os_error() == Some(nix::libc::EIO) => {
+                        Error::damaged(path, "the disk can't read it")
+                    }
+                    _ => error,
                 }
-                _ => error,
-            },
+            }
             _ => error,
         }
     }
@@ -215,7 +248,11 @@ impl Store {
             let mut bytes = vec![0; length];
             let whole = files::read_exact_at(&file, &mut bytes, 0).context("read", || &path);
             let whole = whole.map_err(|error| self.as_damage(error))?;
-            if whole { Ok(bytes) } else { Err(Error::damaged(&path, "it is too short")) }
+            if whole {
+                Ok(bytes)
+            } else {
+                Err(Error::damaged(&path, "it is too short"))
+            }
         };
         let length = References::needed(&read(References::PREFIX)?, manifest, &path)?;
         if length as u64 > files::length(&file, &path)? {
@@ -276,7 +313,8 @@ impl Store {
 
     /// When an entry was last used, or else saved.
     pub fn last_used(&self, id: &EntryId, entry: &Entry) -> Result<Timestamp> {
-        Ok(files::modified(&self.layout.used(id))?.map_or(entry.created, |used| used.max(entry.created)))
+        Ok(files::modified(&self.layout.used(id))?
+            .map_or(entry.created, |used| used.max(entry.created)))
     }
 
     /// Sets a damaged entry aside: from now on it does not exist.
@@ -288,12 +326,14 @@ impl Store {
         }
     }
 
-    /// Marks a pack or blob in which damage was found, so that no new entry refers to it until it was checked.
+    /// Marks a pack or blob in which damage was found, so that no new entry refers to it until it
+    /// was checked.
     pub fn mark_suspect(&self, path: &Path) -> Result<()> {
         let stem = path.file_stem().unwrap_or_default();
         match layout::digest_in(stem, "") {
             Some(digest)
-                if path.starts_with(self.layout.packs()) || path.starts_with(self.layout.blobs()) =>
+                if path.starts_with(self.layout.packs())
+                    || path.starts_with(self.layout.blobs()) =>
             {
                 files::make_dir(&self.layout.quarantine(), self.modes.directory)?;
                 files::touch(&self.layout.suspect(&digest), self.modes.file)
@@ -305,7 +345,10 @@ impl Store {
     /// The packs and blobs in which damage was found.
     pub fn suspects(&self) -> Result<Vec<Digest>> {
         let names = files::list(&self.layout.quarantine())?;
-        Ok(names.iter().filter_map(|name| layout::digest_in(name, ".suspect")).collect())
+        Ok(names
+            .iter()
+            .filter_map(|name| layout::digest_in(name, ".suspect"))
+            .collect())
     }
 }
 

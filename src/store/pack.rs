@@ -1,7 +1,8 @@
-//! Packs: contents of many small files in one file, so that they are read in sequence and removed at once.
+//! Packs: contents of many small files in one file, so that they are read in sequence and removed
+//! at once.
 //!
-//! The bytes are described in `docs/format.md`. A pack is named by the digest of its index, and the index holds the
-//! digest of each content, so the name stands for all of it.
+//! The bytes are described in `docs/format.md`. A pack is named by the digest of its index, and the
+//! index holds the digest of each content, so the name stands for all of it.
 
 use std::fs::File;
 use std::io::{IoSlice, Write as _};
@@ -41,7 +42,10 @@ pub struct Index {
 impl Index {
     /// Bytes of all contents.
     pub fn bytes(&self) -> u64 {
-        self.records.iter().map(|record| u64::from(record.length)).sum()
+        self.records
+            .iter()
+            .map(|record| u64::from(record.length))
+            .sum()
     }
 
     /// Reads the index of the pack `id` in the open file `path`.
@@ -55,26 +59,42 @@ impl Index {
         let index_at = u64::from_le_bytes(array(&trailer[..8]));
         let count = u32::from_le_bytes(array(&trailer[8..12]));
         if trailer[12..16] != [0; 4] || trailer[16..] != *id.as_bytes() {
-            return Err(Error::damaged(path, "its trailer is not the one of this pack"));
+            return Err(Error::damaged(
+                path,
+                "its trailer is not the one of this pack",
+            ));
         }
         if index_at.checked_add(u64::from(count) * RECORD as u64) != Some(trailer_at) {
-            return Err(Error::damaged(path, "its index has another length than it should"));
+            return Err(Error::damaged(
+                path,
+                "its index has another length than it should",
+            ));
         }
         let mut index = vec![0; count as usize * RECORD];
         read(file, &mut index, index_at, path)?;
         if Digest::of(&index) != *id {
-            return Err(Error::damaged(path, "its index does not have the digest it should"));
+            return Err(Error::damaged(
+                path,
+                "its index does not have the digest it should",
+            ));
         }
         let mut records = Vec::with_capacity(count as usize);
         let mut offset = HEADER as u64;
         for record in index.chunks_exact(RECORD) {
             let length = u32::from_le_bytes(array(&record[Digest::LEN..]));
             let digest = Digest::from_bytes(array(&record[..Digest::LEN]));
-            records.push(Record { digest, offset, length });
+            records.push(Record {
+                digest,
+                offset,
+                length,
+            });
             offset += u64::from(length);
         }
         if offset != index_at {
-            return Err(Error::damaged(path, "its contents have another length than its index says"));
+            return Err(Error::damaged(
+                path,
+                "its contents have another length than its index says",
+            ));
         }
         Ok(Self { records })
     }
@@ -120,7 +140,12 @@ impl Writer {
         header[..8].copy_from_slice(MAGIC);
         header[8..12].copy_from_slice(&VERSION.to_le_bytes());
         file.write_all(&header).context("write", || &path)?;
-        Ok(Self { file, path, index: Vec::new(), end: HEADER as u64 })
+        Ok(Self {
+            file,
+            path,
+            index: Vec::new(),
+            end: HEADER as u64,
+        })
     }
 
     /// Bytes in the pack so far.
@@ -136,13 +161,17 @@ impl Writer {
     /// Appends contents, each with its digest.
     pub fn append(&mut self, contents: &[(Digest, &[u8])]) -> Result<()> {
         for (digest, data) in contents {
-            let length = u32::try_from(data.len())
-                .map_err(|_| Error::defect(format!("{} bytes are too many for a pack", data.len())))?;
+            let length = u32::try_from(data.len()).map_err(|_| {
+                Error::defect(format!("{} bytes are too many for a pack", data.len()))
+            })?;
             self.index.extend_from_slice(digest.as_bytes());
             self.index.extend_from_slice(&length.to_le_bytes());
             self.end += u64::from(length);
         }
-        let mut slices: Vec<IoSlice<'_>> = contents.iter().map(|(_, data)| IoSlice::new(data)).collect();
+        let mut slices: Vec<IoSlice<'_>> = contents
+            .iter()
+            .map(|(_, data)| IoSlice::new(data))
+            .collect();
         write_all_vectored(&mut self.file, &mut slices).context("write", || &self.path)
     }
 
@@ -184,7 +213,10 @@ mod tests {
         let contents: Vec<Vec<u8>> = (0..100).map(|n| vec![n; usize::from(n) * 37 + 1]).collect();
         let mut writer = Writer::create(dir.path().join("p"), 0o644).unwrap();
         for pair in contents.chunks(3) {
-            let with_digests: Vec<_> = pair.iter().map(|data| (Digest::of(data), &data[..])).collect();
+            let with_digests: Vec<_> = pair
+                .iter()
+                .map(|data| (Digest::of(data), &data[..]))
+                .collect();
             writer.append(&with_digests).unwrap();
         }
         let (id, path) = writer.finish().unwrap();

@@ -1,19 +1,21 @@
-//! Ready copies: whole directories that jobs no longer need, kept as they are to be put back by a rename.
+//! Ready copies: whole directories that jobs no longer need, kept as they are to be put back by a
+//! rename.
 //!
-//! `ready/<manifest>-<number>-<bytes>` is the directory that was a root of an entry with that manifest when it was
-//! saved: the root of that number among the manifest's directories, taking that many bytes on disk. A rename puts it
-//! there, and a rename takes it away, so exactly one job gets it, whatever else happens at the time, and it takes the
-//! same time for any size.
+//! `ready/<manifest>-<number>-<bytes>` is the directory that was a root of an entry with that
+//! manifest when it was saved: the root of that number among the manifest's directories, taking
+//! that many bytes on disk. A rename puts it there, and a rename takes it away, so exactly one job
+//! gets it, whatever else happens at the time, and it takes the same time for any size.
 //!
 //! # Why it is right
 //!
-//! A ready copy is never an entry's contents, only a place from which a restore may start: after the rename the restore
-//! goes on as it would over any directory that happens to be there, compares everything with the manifest, and mends
-//! what differs. A directory keeps its inode when it is renamed and its files keep their times, so what is known of
-//! them ([`crate::store::stamps`]) still holds, and an unchanged copy is not read.
+//! A ready copy is never an entry's contents, only a place from which a restore may start: after
+//! the rename the restore goes on as it would over any directory that happens to be there, compares
+//! everything with the manifest, and mends what differs. A directory keeps its inode when it is
+//! renamed and its files keep their times, so what is known of them ([`crate::store::stamps`])
+//! still holds, and an unchanged copy is not read.
 //!
-//! The entry is complete without it. Where a rename is not possible (another filesystem, another user's directory, one
-//! in use as a mount point) there is none, and nothing is lost.
+//! The entry is complete without it. Where a rename is not possible (another filesystem, another
+//! user's directory, one in use as a mount point) there is none, and nothing is lost.
 
 use std::path::{Path, PathBuf};
 
@@ -43,7 +45,12 @@ impl ReadyCopy {
         let manifest = layout::digest_in(parts.next()?.as_ref(), "")?;
         let root = parts.next()?.parse().ok()?;
         let bytes = parts.next()?.parse().ok()?;
-        Some(Self { path, manifest, root, bytes })
+        Some(Self {
+            path,
+            manifest,
+            root,
+            bytes,
+        })
     }
 
     /// When it was kept; none when it is gone.
@@ -56,22 +63,37 @@ impl Store {
     /// All ready copies.
     pub fn ready_copies(&self) -> Result<Vec<ReadyCopy>> {
         let dir = self.layout().ready();
-        Ok(files::list(&dir)?.iter().filter_map(|name| ReadyCopy::parse(dir.join(name))).collect())
+        Ok(files::list(&dir)?
+            .iter()
+            .filter_map(|name| ReadyCopy::parse(dir.join(name)))
+            .collect())
     }
 
-    /// Moves the directories among an entry's roots into the store, unless there is a copy of them already. `bytes` is
-    /// what all of them take on disk. Returns how many were moved.
-    pub fn keep_ready(&self, manifest: &Digest, tree: &Tree, roots: &Places, bytes: u64) -> Result<u32> {
+    /// Moves the directories among an entry's roots into the store, unless there is a copy of them
+    /// already. `bytes` is what all of them take on disk. Returns how many were moved.
+    pub fn keep_ready(
+        &self,
+        manifest: &Digest,
+        tree: &Tree,
+        roots: &Places,
+        bytes: u64,
+    ) -> Result<u32> {
         let present = self.ready_copies()?;
         let mut kept = 0;
         for (number, path) in directories(tree, roots) {
-            if present.iter().any(|copy| copy.manifest == *manifest && copy.root == number) {
+            if present
+                .iter()
+                .any(|copy| copy.manifest == *manifest && copy.root == number)
+            {
                 continue;
             }
             files::make_dir(&self.layout().ready(), self.modes().directory)?;
             // The bytes of several roots are not known one by one.
             let share = if number == 0 { bytes } else { 0 };
-            kept += u32::from(files::move_dir(path, &self.layout().ready_copy(manifest, number, share))?);
+            kept += u32::from(files::move_dir(
+                path,
+                &self.layout().ready_copy(manifest, number, share),
+            )?);
         }
         Ok(kept)
     }
@@ -81,10 +103,15 @@ impl Store {
         let copies = self.ready_copies()?;
         let mut taken = 0;
         for (number, path) in directories(tree, roots) {
-            let copy = copies.iter().find(|copy| copy.manifest == *manifest && copy.root == number);
+            let copy = copies
+                .iter()
+                .find(|copy| copy.manifest == *manifest && copy.root == number);
             // What another user left can be moved, but not be written to afterwards.
             let ours = |copy: &&ReadyCopy| {
-                files::stat(&copy.path).ok().flatten().is_some_and(|stat| stat.uid == user())
+                files::stat(&copy.path)
+                    .ok()
+                    .flatten()
+                    .is_some_and(|stat| stat.uid == user())
             };
             if let Some(copy) = copy.filter(ours) {
                 taken += u32::from(files::move_dir(&copy.path, path)?);
@@ -97,7 +124,11 @@ impl Store {
     pub fn remove_ready(&self, copy: &ReadyCopy) -> Result<()> {
         // By another name first, so that nobody takes half of it.
         let doomed = self.layout().tmp().join(super::random_name());
-        if files::move_dir(&copy.path, &doomed)? { remove_tree(&doomed).map(drop) } else { Ok(()) }
+        if files::move_dir(&copy.path, &doomed)? {
+            remove_tree(&doomed).map(drop)
+        } else {
+            Ok(())
+        }
     }
 }
 

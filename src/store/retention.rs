@@ -2,24 +2,27 @@
 //!
 //! # Generations
 //!
-//! Entries stand in for one another within a group: a scope, a ref, a kind and a list of paths. How many of a group
-//! stay can't be one number for all of it: the cells of a matrix save into one group under keys of their own, so with
-//! five kept, a matrix of six would push out one of its own cells at every run. So generations are counted in
-//! **families**: keys that are alike but for digests, dates and numbers of runs ([`family`]). Of each family the `keep`
-//! entries that were used last stay.
+//! Entries stand in for one another within a group: a scope, a ref, a kind and a list of paths. How
+//! many of a group stay can't be one number for all of it: the cells of a matrix save into one
+//! group under keys of their own, so with five kept, a matrix of six would push out one of its own
+//! cells at every run. So generations are counted in **families**: keys that are alike but for
+//! digests, dates and numbers of runs ([`family`]). Of each family the `keep` entries that were
+//! used last stay.
 //!
-//! Keys can also differ at every run by something that looks like a name (a short number, a topic). Then every entry is
-//! a family of its own. So no more than [`FAMILIES`] times `keep` entries of a group stay in all: the newest of each
-//! family before the second of any, and so on.
+//! Keys can also differ at every run by something that looks like a name (a short number, a topic).
+//! Then every entry is a family of its own. So no more than [`FAMILIES`] times `keep` entries of a
+//! group stay in all: the newest of each family before the second of any, and so on.
 //!
-//! Cells whose keys differ by nothing but a digest are one family: give each cell a name in its key, or raise `keep`.
+//! Cells whose keys differ by nothing but a digest are one family: give each cell a name in its
+//! key, or raise `keep`.
 //!
 //! # When room is needed
 //!
-//! [`order`] says in which order entries go, and why: those unused for longer than `old_after`, those beyond the kept
-//! generations, then the least recently used; the newest entry of each group of a default branch last, because every
-//! branch begins from it. A run that is over the size it allows itself takes the older generations of its own groups
-//! before anything that others used: it made the store too large, and it knows that its own newest entry is enough.
+//! [`order`] says in which order entries go, and why: those unused for longer than `old_after`,
+//! those beyond the kept generations, then the least recently used; the newest entry of each group
+//! of a default branch last, because every branch begins from it. A run that is over the size it
+//! allows itself takes the older generations of its own groups before anything that others used: it
+//! made the store too large, and it knows that its own newest entry is enough.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -41,7 +44,8 @@ pub struct Policy {
     pub keep: HashMap<Kind, usize>,
     /// Count generations over all keys of a group, as if they were one family.
     pub one_family: bool,
-    /// The groups that `keep` is about; none for all. Who saves speaks for its own group and for no other.
+    /// The groups that `keep` is about; none for all. Who saves speaks for its own group and for no
+    /// other.
     pub groups: Option<Vec<String>>,
     /// Entries unused for longer go, whatever the room.
     pub max_age: Option<Duration>,
@@ -53,16 +57,25 @@ pub struct Policy {
 
 impl Policy {
     /// The generations that are kept of each kind where nobody says otherwise.
-    pub const USUAL: [(Kind, usize); 4] =
-        [(Kind::Registry, 5), (Kind::Git, 5), (Kind::Target, 3), (Kind::Path, 5)];
+    pub const USUAL: [(Kind, usize); 4] = [
+        (Kind::Registry, 5),
+        (Kind::Git, 5),
+        (Kind::Target, 3),
+        (Kind::Path, 5),
+    ];
 
     fn is_own(&self, candidate: &Candidate) -> bool {
-        self.groups.as_ref().is_some_and(|groups| groups.iter().any(|group| group == candidate.id.group()))
+        self.groups
+            .as_ref()
+            .is_some_and(|groups| groups.iter().any(|group| group == candidate.id.group()))
     }
 
     fn kept(&self, candidate: &Candidate) -> usize {
         if self.groups.is_none() || self.is_own(candidate) {
-            self.keep.get(&candidate.kind).copied().unwrap_or(usize::MAX)
+            self.keep
+                .get(&candidate.kind)
+                .copied()
+                .unwrap_or(usize::MAX)
         } else {
             usize::MAX
         }
@@ -121,7 +134,10 @@ pub enum Reason {
 impl Reason {
     /// Whether it goes whatever the room.
     fn is_rule(self) -> bool {
-        matches!(self, Self::Unused(_) | Self::BeyondKept(_) | Self::BeyondGroup(_))
+        matches!(
+            self,
+            Self::Unused(_) | Self::BeyondKept(_) | Self::BeyondGroup(_)
+        )
     }
 }
 
@@ -146,14 +162,19 @@ fn span(age: Duration) -> String {
     }
 }
 
-/// A key with its digests, dates and numbers of runs blanked out: what the keys of a cache have in common from run to
-/// run. Blank are runs of at least seven hexadecimal digits, and dates such as 2026-11-23.
+/// A key with its digests, dates and numbers of runs blanked out: what the keys of a cache have in
+/// common from run to run. Blank are runs of at least seven hexadecimal digits, and dates such as
+/// 2026-11-23.
 pub fn family(key: &str) -> String {
     let mut family = String::with_capacity(key.len());
     let mut rest = key;
     while let Some(first) = rest.chars().next() {
-        let digits = rest.find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(rest.len());
-        let blank = date(rest).filter(|date| *date >= digits).or((digits >= DIGEST).then_some(digits));
+        let digits = rest
+            .find(|c: char| !c.is_ascii_hexdigit())
+            .unwrap_or(rest.len());
+        let blank = date(rest)
+            .filter(|date| *date >= digits)
+            .or((digits >= DIGEST).then_some(digits));
         let taken = blank.unwrap_or_else(|| digits.max(first.len_utf8()));
         family.push_str(if blank.is_some() { "*" } else { &rest[..taken] });
         rest = &rest[taken..];
@@ -165,20 +186,29 @@ pub fn family(key: &str) -> String {
 fn date(text: &str) -> Option<usize> {
     const SHAPE: &[u8] = b"0000-00-00";
     let bytes = text.as_bytes().get(..SHAPE.len())?;
-    let fits = |(byte, shape): (&u8, &u8)| if *shape == b'0' { byte.is_ascii_digit() } else { byte == shape };
+    let fits = |(byte, shape): (&u8, &u8)| {
+        if *shape == b'0' {
+            byte.is_ascii_digit()
+        } else {
+            byte == shape
+        }
+    };
     bytes.iter().zip(SHAPE).all(fits).then_some(SHAPE.len())
 }
 
-/// Whether entries of a group are what branches begin from: those of the default branch of its scope, where that is
-/// among `known` (scope and full ref), else those of a branch with one of the two usual names; entries of all branches,
-/// where they are not kept apart.
+/// Whether entries of a group are what branches begin from: those of the default branch of its
+/// scope, where that is among `known` (scope and full ref), else those of a branch with one of the
+/// two usual names; entries of all branches, where they are not kept apart.
 pub fn is_of_default_branch(group: &Group, known: &[(String, String)]) -> bool {
     if group.git_ref.is_empty() {
         return true;
     }
     match known.iter().find(|(scope, _)| *scope == group.scope) {
         Some((_, git_ref)) => *git_ref == group.git_ref,
-        None => matches!(group.git_ref.as_str(), "refs/heads/main" | "refs/heads/master"),
+        None => matches!(
+            group.git_ref.as_str(),
+            "refs/heads/main" | "refs/heads/master"
+        ),
     }
 }
 
@@ -201,12 +231,26 @@ pub fn order(candidates: &[Candidate], policy: &Policy, now: Timestamp) -> Vec<G
     for number in by_last_use(candidates) {
         let candidate = &candidates[number];
         let group = candidate.id.group();
-        let family = if policy.one_family { "" } else { &candidate.family };
+        let family = if policy.one_family {
+            ""
+        } else {
+            &candidate.family
+        };
         let rank = families.entry((group, family)).or_default();
         let of_group = groups.entry(group).or_default();
         (*rank, *of_group) = (*rank + 1, *of_group + 1);
-        let reason = reason(candidate, *rank, *of_group == 1, policy, age(candidate.last_used, now));
-        going.push(Going { candidate: number, reason, rank: *rank });
+        let reason = reason(
+            candidate,
+            *rank,
+            *of_group == 1,
+            policy,
+            age(candidate.last_used, now),
+        );
+        going.push(Going {
+            candidate: number,
+            reason,
+            rank: *rank,
+        });
     }
     limit_groups(candidates, policy, &mut going);
     let turn = |reason: Reason| match reason {
@@ -222,7 +266,13 @@ pub fn order(candidates: &[Candidate], policy: &Policy, now: Timestamp) -> Vec<G
 }
 
 /// Why an entry goes when its turn comes, the limit of its group apart.
-fn reason(candidate: &Candidate, rank: usize, is_newest: bool, policy: &Policy, age: Duration) -> Reason {
+fn reason(
+    candidate: &Candidate,
+    rank: usize,
+    is_newest: bool,
+    policy: &Policy,
+    age: Duration,
+) -> Reason {
     let kept = policy.kept(candidate);
     if policy.max_age.is_some_and(|limit| age > limit) {
         Reason::Unused(age)
@@ -241,7 +291,10 @@ fn reason(candidate: &Candidate, rank: usize, is_newest: bool, policy: &Policy, 
 
 /// Lets go what a group has beyond its limit; `going` is by last use, the last first.
 fn limit_groups(candidates: &[Candidate], policy: &Policy, going: &mut [Going]) {
-    let mut staying: Vec<&mut Going> = going.iter_mut().filter(|going| !going.reason.is_rule()).collect();
+    let mut staying: Vec<&mut Going> = going
+        .iter_mut()
+        .filter(|going| !going.reason.is_rule())
+        .collect();
     staying.sort_by_key(|going| going.rank);
     let mut groups: HashMap<&str, usize> = HashMap::new();
     for going in staying {
@@ -255,29 +308,53 @@ fn limit_groups(candidates: &[Candidate], policy: &Policy, going: &mut [Going]) 
     }
 }
 
-/// The candidates' numbers, those used last first. The id settles what times do not, so that the same store gives the
-/// same answer.
+/// The candidates' numbers, those used last first. The id settles what times do not, so that the
+/// same store gives the same answer.
 fn by_last_use(candidates: &[Candidate]) -> Vec<usize> {
     let mut numbers: Vec<usize> = (0..candidates.len()).collect();
-    let last_use = |number: usize| (std::cmp::Reverse(candidates[number].last_used), &candidates[number].id);
+    let last_use = |number: usize| {
+        (
+            std::cmp::Reverse(candidates[number].last_used),
+            &candidates[number].id,
+        )
+    };
     numbers.sort_by(|one, other| last_use(*one).cmp(&last_use(*other)));
     numbers
 }
 
-/// Decides what stays. `sizes` are the bytes of the store's files that entries need; several may need the same.
-pub fn decide(candidates: &[Candidate], sizes: &[u64], policy: &Policy, now: Timestamp) -> Vec<Decision> {
+/// Decides what stays. `sizes` are the bytes of the store's files that entries need; several may
+/// need the same.
+pub fn decide(
+    candidates: &[Candidate],
+    sizes: &[u64],
+    policy: &Policy,
+    now: Timestamp,
+) -> Vec<Decision> {
     let mut needed = Needed::new(candidates, sizes);
     let mut decisions: Vec<Option<Decision>> = vec![None; candidates.len()];
-    for Going { candidate, reason, rank } in order(candidates, policy, now) {
+    for Going {
+        candidate,
+        reason,
+        rank,
+    } in order(candidates, policy, now)
+    {
         let goes = reason.is_rule() || policy.max_bytes.is_some_and(|limit| needed.bytes() > limit);
         if goes {
             needed.remove(&candidates[candidate]);
         }
         let Candidate { id, last_used, .. } = &candidates[candidate];
         let drop = goes.then_some(reason);
-        decisions[candidate] = Some(Decision { id: id.clone(), last_used: *last_used, drop, rank });
+        decisions[candidate] = Some(Decision {
+            id: id.clone(),
+            last_used: *last_used,
+            drop,
+            rank,
+        });
     }
-    by_last_use(candidates).into_iter().filter_map(|number| decisions[number].take()).collect()
+    by_last_use(candidates)
+        .into_iter()
+        .filter_map(|number| decisions[number].take())
+        .collect()
 }
 
 /// How much room entries need together: what several need counts once.
@@ -292,10 +369,17 @@ impl<'s> Needed<'s> {
     /// All candidates.
     pub fn new(candidates: &[Candidate], sizes: &'s [u64]) -> Self {
         let mut users = vec![0; sizes.len()];
-        candidates.iter().flat_map(|candidate| &candidate.needs).for_each(|need| users[*need] += 1);
+        candidates
+            .iter()
+            .flat_map(|candidate| &candidate.needs)
+            .for_each(|need| users[*need] += 1);
         let used = sizes.iter().zip(&users).filter(|(_, users)| **users > 0);
         let bytes = used.map(|(size, _)| size).sum();
-        Self { sizes, users, bytes }
+        Self {
+            sizes,
+            users,
+            bytes,
+        }
     }
 
     /// Bytes that they need now.
@@ -325,5 +409,7 @@ impl<'s> Needed<'s> {
 
 fn age(last_used: Timestamp, now: Timestamp) -> Duration {
     // A clock that was set back makes nothing old.
-    Duration::from_secs(u64::try_from(now.seconds.saturating_sub(last_used.seconds)).unwrap_or_default())
+    Duration::from_secs(
+        u64::try_from(now.seconds.saturating_sub(last_used.seconds)).unwrap_or_default(),
+    )
 }

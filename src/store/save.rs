@@ -16,14 +16,17 @@ use crate::error::{Error, Result};
 use crate::fs::{Extent, files};
 use crate::tree::manifest::{Manifest, Record};
 
-/// A pack is closed when it is longer than this, so that removing one gives space back and rewriting one is quick.
+/// A pack is closed when it is longer than this, so that removing one gives space back and
+/// rewriting one is quick.
 const FULL_PACK: u64 = 64 << 20;
 
-/// The number of a pack among those that a save refers to: packs of the store, or packs that it is writing.
+/// The number of a pack among those that a save refers to: packs of the store, or packs that it is
+/// writing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Slot(usize);
 
-/// Puts contents into the store, from several threads. What is not published is removed when it is dropped.
+/// Puts contents into the store, from several threads. What is not published is removed when it is
+/// dropped.
 pub struct ContentWriter<'s> {
     store: &'s Store,
     unfinished: Unfinished,
@@ -43,7 +46,8 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl<'s> ContentWriter<'s> {
-    /// Begins to put contents into the store. While `_sharing` is held, nothing of the store is removed.
+    /// Begins to put contents into the store. While `_sharing` is held, nothing of the store is
+    /// removed.
     pub fn begin(store: &'s Store, _sharing: &Sharing) -> Result<Self> {
         Ok(Self {
             store,
@@ -65,8 +69,10 @@ impl<'s> ContentWriter<'s> {
             .filter_map(|name| layout::digest_in(name, ".pack"))
             .filter(|id| !self.suspects.contains(id))
             .collect();
-        let indexes: Vec<(Digest, Result<pack::Index>)> =
-            ids.par_iter().map(|id| (*id, self.store.open_pack(id).map(|(_, _, index)| index))).collect();
+        let indexes: Vec<(Digest, Result<pack::Index>)> = ids
+            .par_iter()
+            .map(|id| (*id, self.store.open_pack(id).map(|(_, _, index)| index)))
+            .collect();
         let mut known = locked(&self.known);
         for (id, index) in indexes {
             match index {
@@ -74,7 +80,9 @@ impl<'s> ContentWriter<'s> {
                     let slot = self.slot_of(&id);
                     known.extend(index.records.iter().map(|record| (record.digest, slot)));
                 }
-                Err(error) if error.is_damage() => self.store.mark_suspect(&self.store.layout.pack(&id))?,
+                Err(error) if error.is_damage() => {
+                    self.store.mark_suspect(&self.store.layout.pack(&id))?
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -107,7 +115,8 @@ impl<'s> ContentWriter<'s> {
         }))
     }
 
-    /// Puts small contents, given with their digests, next to each other into a pack, unless they are there already.
+    /// Puts small contents, given with their digests, next to each other into a pack, unless they
+    /// are there already.
     pub fn put_small(&self, contents: &[(Digest, &[u8])]) -> Result<Vec<Slot>> {
         let (slot, mut writer) = self.pack_with_room()?;
         let mut new = Vec::new();
@@ -122,7 +131,10 @@ impl<'s> ContentWriter<'s> {
             }
         }
         writer.append(&new)?;
-        self.added.fetch_add(new.iter().map(|(_, data)| data.len() as u64).sum(), Ordering::Relaxed);
+        self.added.fetch_add(
+            new.iter().map(|(_, data)| data.len() as u64).sum(),
+            Ordering::Relaxed,
+        );
         if writer.length() < FULL_PACK {
             locked(&self.idle).push((slot, writer));
         } else {
@@ -147,7 +159,8 @@ impl<'s> ContentWriter<'s> {
         }
         let (id, path) = writer.finish()?;
         if !files::rename_new(&path, &self.store.layout.pack(&id))? {
-            // The same pack is there, and suspect or damaged, or else its contents had been known: this one is whole.
+            // The same pack is there, and suspect or damaged, or else its contents had been known:
+            // this one is whole.
             files::rename(&path, &self.store.layout.pack(&id))?;
             files::remove(&self.store.layout.suspect(&id))?;
         }
@@ -161,7 +174,10 @@ impl<'s> ContentWriter<'s> {
         let mode = self.store.modes.file;
         let copied = blob::copy_data(file, path, extents, &unfinished, mode, &self.clone_fails)?;
         if self.suspects.contains(&copied.digest) {
-            files::make_dir(&self.store.layout.blob_shelf(&copied.digest), self.store.modes.directory)?;
+            files::make_dir(
+                &self.store.layout.blob_shelf(&copied.digest),
+                self.store.modes.directory,
+            )?;
             files::rename(&unfinished, &self.store.layout.blob(&copied.digest))?;
             files::remove(&self.store.layout.suspect(&copied.digest))?;
         } else if self.store.publish_blob(&unfinished, &copied)? {
@@ -179,7 +195,10 @@ impl<'s> ContentWriter<'s> {
         Ok(Finished {
             store: self.store,
             unfinished: self.unfinished,
-            packs: self.packs.into_inner().unwrap_or_else(PoisonError::into_inner),
+            packs: self
+                .packs
+                .into_inner()
+                .unwrap_or_else(PoisonError::into_inner),
             added_bytes: self.added.into_inner(),
         })
     }
@@ -197,7 +216,8 @@ pub struct Finished<'s> {
 impl Finished<'_> {
     /// The pack of a slot.
     pub fn pack(&self, slot: Slot) -> Result<Digest> {
-        self.packs[slot.0].ok_or_else(|| Error::defect("contents were put into a pack that was not written"))
+        self.packs[slot.0]
+            .ok_or_else(|| Error::defect("contents were put into a pack that was not written"))
     }
 
     /// Publishes a record of sources, before the entry that is to name it; returns its name.

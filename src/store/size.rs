@@ -1,12 +1,13 @@
 //! How much room a store takes.
 //!
-//! Adding up the files of a store takes milliseconds for each thousand of them, and every phase of every job asks. So the
-//! sum is noted down in `size`, together with a digest of the times of the directories that the files are in. Published
-//! files never change, and whoever adds, renames or removes one changes its directory's time: as long as the times are
-//! the same, so is the sum.
+//! Adding up the files of a store takes milliseconds for each thousand of them, and every phase of
+//! every job asks. So the sum is noted down in `size`, together with a digest of the times of the
+//! directories that the files are in. Published files never change, and whoever adds, renames or
+//! removes one changes its directory's time: as long as the times are the same, so is the sum.
 //!
-//! Nothing is noted while a directory changed less than [`SETTLED`] ago. By then two changes can't have the same time,
-//! and filesystems that decide late how many blocks a file takes (zfs, btrfs with compression) have done so.
+//! Nothing is noted while a directory changed less than [`SETTLED`] ago. By then two changes can't
+//! have the same time, and filesystems that decide late how many blocks a file takes (zfs, btrfs
+//! with compression) have done so.
 
 use std::path::PathBuf;
 
@@ -53,9 +54,17 @@ impl Store {
     }
 
     fn counted(&self) -> Result<Counted> {
-        let mut dirs =
-            vec![self.layout.packs(), self.layout.manifests(), self.layout.entries(), self.layout.blobs()];
-        dirs.extend(files::list(&self.layout.blobs())?.iter().map(|shelf| self.layout.blobs().join(shelf)));
+        let mut dirs = vec![
+            self.layout.packs(),
+            self.layout.manifests(),
+            self.layout.entries(),
+            self.layout.blobs(),
+        ];
+        dirs.extend(
+            files::list(&self.layout.blobs())?
+                .iter()
+                .map(|shelf| self.layout.blobs().join(shelf)),
+        );
         let mut times = Vec::with_capacity(dirs.len() * 28);
         let mut changed = Timestamp::default();
         for stat in dirs.iter().map(|dir| files::stat(dir)) {
@@ -67,15 +76,30 @@ impl Store {
             }
             changed = changed.max(stat.modified);
         }
-        Ok(Counted { dirs, times: Digest::of(&times), changed })
+        Ok(Counted {
+            dirs,
+            times: Digest::of(&times),
+            changed,
+        })
     }
 
     fn add_up(&self, counted: &Counted) -> Result<u64> {
-        let totals: Result<Vec<u64>> = counted.dirs.par_iter().map(|dir| files::allocated_in(dir)).collect();
+        let totals: Result<Vec<u64>> = counted
+            .dirs
+            .par_iter()
+            .map(|dir| files::allocated_in(dir))
+            .collect();
         let bytes = totals?.iter().sum();
-        let settled = Timestamp::now().seconds.saturating_sub(counted.changed.seconds) > SETTLED;
+        let settled = Timestamp::now()
+            .seconds
+            .saturating_sub(counted.changed.seconds)
+            > SETTLED;
         if settled && has_local_clock(self.layout.root())? {
-            let noted = serde_json::to_vec(&Noted { times: counted.times, bytes }).unwrap_or_default();
+            let noted = serde_json::to_vec(&Noted {
+                times: counted.times,
+                bytes,
+            })
+            .unwrap_or_default();
             // Whoever may not write it adds up anew.
             drop(self.publish_text(&self.layout.size(), &noted));
         }

@@ -1,13 +1,14 @@
 //! What is known of directories outside of the store: when each was last as a manifest says.
 //!
-//! `seen/<manifest>-<device>-<inode>` holds the moment at which the root with that device and inode, and everything
-//! below it that the manifest lists, was as the manifest says. Saving notes the moment at which its scan began, restoring
-//! the one after which it did nothing more; when it removed what was extra, too, also when it had begun to look, as what
-//! it then removed or made changed the directories. [`crate::tree::stamps`] says what follows for a file or directory that
+//! `seen/<manifest>-<device>-<inode>` holds the moment at which the root with that device and
+//! inode, and everything below it that the manifest lists, was as the manifest says. Saving notes
+//! the moment at which its scan began, restoring the one after which it did nothing more; when it
+//! removed what was extra, too, also when it had begun to look, as what it then removed or made
+//! changed the directories. [`crate::tree::stamps`] says what follows for a file or directory that
 //! is looked at later.
 //!
-//! Such a note stays true for ever, whatever happens to the directory: it speaks of a moment. It is only ever a
-//! shortcut: without it, files are read and compared by their digests.
+//! Such a note stays true for ever, whatever happens to the directory: it speaks of a moment. It is
+//! only ever a shortcut: without it, files are read and compared by their digests.
 
 use std::path::Path;
 
@@ -19,13 +20,18 @@ use crate::tree::Places;
 use crate::tree::stamps::{Seen, Sight};
 
 impl Store {
-    /// What is known of roots that were once as a manifest says. What is not known, or can't be read, is not in it.
+    /// What is known of roots that were once as a manifest says. What is not known, or can't be
+    /// read, is not in it.
     pub fn seen(&self, manifest: &Digest, roots: &Places) -> Seen {
         let mut seen = Seen::default();
         let now = Timestamp::now();
         for (name, path) in roots.iter() {
-            let Ok(Some(note)) = self.note_path(manifest, path) else { continue };
-            let Ok(bytes) = files::read(&note) else { continue };
+            let Ok(Some(note)) = self.note_path(manifest, path) else {
+                continue;
+            };
+            let Ok(bytes) = files::read(&note) else {
+                continue;
+            };
             // A moment that is still to come was noted by a clock that has been set back since.
             match serde_json::from_slice::<Sight>(&bytes) {
                 Ok(sight) if sight.moment <= now => seen.insert(name, sight),
@@ -37,7 +43,8 @@ impl Store {
 
     /// Notes that roots were as a manifest says.
     ///
-    /// Nothing is noted of a filesystem that may take the times of changes from another machine's clock.
+    /// Nothing is noted of a filesystem that may take the times of changes from another machine's
+    /// clock.
     pub fn note_seen(&self, manifest: &Digest, roots: &Places, sight: Sight) -> Result<()> {
         let bytes = serde_json::to_vec(&sight).map_err(Error::defect)?;
         files::make_dir(&self.layout().seen_dir(), self.modes().directory)?;

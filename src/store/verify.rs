@@ -51,10 +51,20 @@ impl Store {
                 continue;
             }
             let names = files::list(&shelf)?;
-            parts.extend(names.iter().filter_map(|name| layout::digest_in(name, "")).map(Part::Blob));
+            parts.extend(
+                names
+                    .iter()
+                    .filter_map(|name| layout::digest_in(name, ""))
+                    .map(Part::Blob),
+            );
         }
         let packs = files::list(&self.layout.packs())?;
-        parts.extend(packs.iter().filter_map(|name| layout::digest_in(name, ".pack")).map(Part::Pack));
+        parts.extend(
+            packs
+                .iter()
+                .filter_map(|name| layout::digest_in(name, ".pack"))
+                .map(Part::Pack),
+        );
         let ids = self.entry_ids(None)?;
 
         monitor.begin(Stage::Verifying, 0);
@@ -65,18 +75,28 @@ impl Store {
             }
             self.verify_part(part, buffer, &contents, monitor)
         })?;
-        let contents = contents.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let contents = contents
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
 
-        let mut verified =
-            Verified { damaged_files: contents.damaged, bytes: contents.bytes, ..Verified::default() };
-        let contents = Contents { damaged: Vec::new(), ..contents };
+        let mut verified = Verified {
+            damaged_files: contents.damaged,
+            bytes: contents.bytes,
+            ..Verified::default()
+        };
+        let contents = Contents {
+            damaged: Vec::new(),
+            ..contents
+        };
         let mut records = HashSet::new();
         for id in ids {
             match self.verify_entry(&id, &contents) {
                 Ok(Some(entry)) => {
                     verified.whole += 1;
                     if records.insert(entry.sources) {
-                        verified.damaged_files.extend(self.damage_of_record(&entry)?);
+                        verified
+                            .damaged_files
+                            .extend(self.damage_of_record(&entry)?);
                     }
                 }
                 // It was removed meanwhile.
@@ -100,7 +120,13 @@ impl Store {
             Part::Pack(id) => self.verify_pack(id, buffer, contents, monitor),
         };
         let mut contents = contents.lock().unwrap_or_else(PoisonError::into_inner);
-        match checked.map_err(|error| if error.is_not_found() { error } else { self.as_damage(error) }) {
+        match checked.map_err(|error| {
+            if error.is_not_found() {
+                error
+            } else {
+                self.as_damage(error)
+            }
+        }) {
             Ok(bytes) => {
                 contents.bytes += bytes;
                 if let Part::Blob(digest) = part {
@@ -145,11 +171,15 @@ impl Store {
         if Digest::from(hasher.finalize()) == *digest {
             Ok(at)
         } else {
-            Err(Error::damaged(&path, "it does not have the digest it is named by"))
+            Err(Error::damaged(
+                &path,
+                "it does not have the digest it is named by",
+            ))
         }
     }
 
-    /// Notes the contents of a pack, and those that are not right as damage; returns the bytes read.
+    /// Notes the contents of a pack, and those that are not right as damage; returns the bytes
+    /// read.
     fn verify_pack(
         &self,
         id: &Digest,
@@ -162,24 +192,38 @@ impl Store {
         let mut bytes = 0;
         for record in &index.records {
             buffer.resize(record.length as usize, 0);
-            let whole = files::read_exact_at(&file, buffer, record.offset).context("read", || &path)?;
+            let whole =
+                files::read_exact_at(&file, buffer, record.offset).context("read", || &path)?;
             let is_right = whole && Digest::of(buffer) == record.digest;
             found.entry(record.digest).or_insert(is_right);
             if !is_right {
-                let error =
-                    Error::damaged(&path, format!("the contents {} have another digest", record.digest));
-                contents.lock().unwrap_or_else(PoisonError::into_inner).damaged.push(error);
+                let error = Error::damaged(
+                    &path,
+                    format!("the contents {} have another digest", record.digest),
+                );
+                contents
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .damaged
+                    .push(error);
             }
             bytes += u64::from(record.length);
             monitor.advance(u64::from(record.length));
         }
-        contents.lock().unwrap_or_else(PoisonError::into_inner).small.insert(*id, found);
+        contents
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .small
+            .insert(*id, found);
         Ok(bytes)
     }
 
-    /// What is wrong with the record of sources of an entry. One that is gone was removed because it was damaged.
+    /// What is wrong with the record of sources of an entry. One that is gone was removed because
+    /// it was damaged.
     fn damage_of_record(&self, entry: &Entry) -> Result<Option<Error>> {
-        let Some(id) = &entry.sources else { return Ok(None) };
+        let Some(id) = &entry.sources else {
+            return Ok(None);
+        };
         if files::stat(&self.layout.manifest(id))?.is_none() {
             return Ok(None);
         }
@@ -192,21 +236,35 @@ impl Store {
 
     /// An entry, if it still exists; an error when it is damaged.
     fn verify_entry(&self, id: &EntryId, contents: &Contents) -> Result<Option<Entry>> {
-        let Some(entry) = self.read_entry(id)? else { return Ok(None) };
+        let Some(entry) = self.read_entry(id)? else {
+            return Ok(None);
+        };
         let manifest = self.read_manifest(&entry)?;
         let mut packs = Vec::new();
         for pack in &manifest.packs {
             self.reachable(pack, contents, 0, &mut packs)?;
         }
         // As a restore does: the first that has it.
-        let is_right = |digest: &Digest| packs.iter().find_map(|pack| pack.get(digest)) == Some(&true);
+        let is_right =
+            |digest: &Digest| packs.iter().find_map(|pack| pack.get(digest)) == Some(&true);
         for leaf in manifest.tree.leaves() {
-            let LeafKind::File(file) = &leaf.kind else { continue };
+            let LeafKind::File(file) = &leaf.kind else {
+                continue;
+            };
             match file.content {
-                Some(Content { digest, place: Place::Blob }) if !contents.large.contains(&digest) => {
-                    return Err(Error::damaged(&self.layout.blob(&digest), "it is missing or damaged"));
+                Some(Content {
+                    digest,
+                    place: Place::Blob,
+                }) if !contents.large.contains(&digest) => {
+                    return Err(Error::damaged(
+                        &self.layout.blob(&digest),
+                        "it is missing or damaged",
+                    ));
                 }
-                Some(Content { digest, place: Place::Pack(pack) }) if !is_right(&digest) => {
+                Some(Content {
+                    digest,
+                    place: Place::Pack(pack),
+                }) if !is_right(&digest) => {
                     let pack = self.layout.pack(&manifest.packs[pack as usize]);
                     return Err(Error::damaged(
                         &pack,
@@ -231,7 +289,9 @@ impl Store {
             found.push(pack);
         } else if depth < super::locate::MOVES {
             let moved = self.read_moved(id)?.unwrap_or_default();
-            moved.iter().try_for_each(|pack| self.reachable(pack, contents, depth + 1, found))?;
+            moved
+                .iter()
+                .try_for_each(|pack| self.reachable(pack, contents, depth + 1, found))?;
         }
         Ok(())
     }

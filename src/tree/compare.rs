@@ -5,12 +5,16 @@ use super::scan::Scan;
 use super::{DirId, FileData, Leaf, LeafId, LeafKind, Tree};
 use crate::tree::stamps::Seen;
 
-/// The contents of the scan's files that did not change since their roots were seen to be as the manifest says, in the
-/// order of the scan's leaves.
+/// The contents of the scan's files that did not change since their roots were seen to be as the
+/// manifest says, in the order of the scan's leaves.
 ///
-/// A file counts as unchanged when it is untouched since then ([`Seen::untouched`]), and its size and modification time
-/// to the nanosecond are those of the manifest.
-pub fn unchanged<'m>(scan: &Scan, manifest: &'m Manifest, seen: &Seen) -> Vec<Option<&'m FileData>> {
+/// A file counts as unchanged when it is untouched since then ([`Seen::untouched`]), and its size
+/// and modification time to the nanosecond are those of the manifest.
+pub fn unchanged<'m>(
+    scan: &Scan,
+    manifest: &'m Manifest,
+    seen: &Seen,
+) -> Vec<Option<&'m FileData>> {
     let mut found = vec![None; scan.tree.leaves().len()];
     let untouched = seen.untouched(scan);
     // Pairs of directories with the same path, in the scan and in the manifest.
@@ -32,16 +36,20 @@ pub fn unchanged<'m>(scan: &Scan, manifest: &'m Manifest, seen: &Seen) -> Vec<Op
 }
 
 fn same_file<'m>(leaf: &Leaf, tree: &'m Tree, other: LeafId) -> Option<&'m FileData> {
-    let LeafKind::File(present) = &leaf.kind else { return None };
+    let LeafKind::File(present) = &leaf.kind else {
+        return None;
+    };
     let other = resolve(tree, other);
-    let LeafKind::File(known) = &other.kind else { return None };
+    let LeafKind::File(known) = &other.kind else {
+        return None;
+    };
     (present.size == known.size && leaf.modified == other.modified).then_some(known)
 }
 
 /// Whether two trees hold the same names, contents, modes and times of files.
 ///
-/// Times of directories don't count: looking into a directory is enough for some programs to change them. Nor does where
-/// the store keeps the contents.
+/// Times of directories don't count: looking into a directory is enough for some programs to change
+/// them. Nor does where the store keeps the contents.
 pub fn is_same(one: &Tree, other: &Tree) -> bool {
     // Both are numbered in the same way, so equal trees have equal numbers.
     let dirs = |tree: &'_ Tree| tree.dirs().len();
@@ -51,7 +59,11 @@ pub fn is_same(one: &Tree, other: &Tree) -> bool {
         && one.dirs().iter().zip(other.dirs()).all(|(a, b)| {
             (&a.name, a.parent, a.mode, &a.attributes) == (&b.name, b.parent, b.mode, &b.attributes)
         })
-        && one.leaves().iter().zip(other.leaves()).all(|(a, b)| is_same_leaf(a, b))
+        && one
+            .leaves()
+            .iter()
+            .zip(other.leaves())
+            .all(|(a, b)| is_same_leaf(a, b))
 }
 
 fn is_same_leaf(one: &Leaf, other: &Leaf) -> bool {

@@ -1,7 +1,7 @@
 //! Reading the files of a scanned tree for keeping them.
 //!
-//! A file may be written while it is read. What was read counts only when the file looks the same before and after:
-//! same inode, size, modification and change time.
+//! A file may be written while it is read. What was read counts only when the file looks the same
+//! before and after: same inode, size, modification and change time.
 
 use std::fs::File;
 use std::io;
@@ -35,7 +35,11 @@ pub struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// A reader of the tree at `places`.
     pub fn new(tree: &'a Tree, places: &'a Places) -> Self {
-        Self { tree, places, cursor: Cursor::new(tree, places) }
+        Self {
+            tree,
+            places,
+            cursor: Cursor::new(tree, places),
+        }
     }
 
     /// Opens a file and hands it to `consume`, again from the start when it changed meanwhile.
@@ -50,7 +54,8 @@ impl<'a> Reader<'a> {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Read::Gone),
                 Err(error) => return Ok(Read::LeftOut(Reason::Unreadable(error))),
             };
-            let look = || stat_of(&file).context("look at", || self.places.leaf_path(self.tree, leaf));
+            let look =
+                || stat_of(&file).context("look at", || self.places.leaf_path(self.tree, leaf));
             let before = look()?;
             if before.kind != Kind::File {
                 return Ok(Read::Gone);
@@ -80,8 +85,10 @@ impl<'a> Reader<'a> {
 
 /// Whether the way to a file is gone: nothing is there, a file, or a symlink.
 fn is_no_directory(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
-        || error.raw_os_error() == Some(nix::libc::ELOOP)
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    ) || error.raw_os_error() == Some(nix::libc::ELOOP)
 }
 
 /// Where a file has data.
@@ -97,13 +104,27 @@ impl Runs {
     /// Where a file in the given state has data.
     pub fn of(file: &File, stat: &Stat) -> io::Result<Self> {
         if stat.size == 0 {
-            return Ok(Self { data: Vec::new(), extents: Box::default() });
+            return Ok(Self {
+                data: Vec::new(),
+                extents: Box::default(),
+            });
         }
-        let whole = Extent { offset: 0, length: stat.size };
-        // Most files take as much room as they are long. Others have holes, or lie in little room: compressed, or in
-        // their inode.
-        let data = if stat.allocated < stat.size { data_extents(file, stat.size)? } else { vec![whole] };
-        let extents = if data == [whole] { Box::default() } else { data.clone().into() };
+        let whole = Extent {
+            offset: 0,
+            length: stat.size,
+        };
+        // Most files take as much room as they are long. Others have holes, or lie in little room:
+        // compressed, or in their inode.
+        let data = if stat.allocated < stat.size {
+            data_extents(file, stat.size)?
+        } else {
+            vec![whole]
+        };
+        let extents = if data == [whole] {
+            Box::default()
+        } else {
+            data.clone().into()
+        };
         Ok(Self { data, extents })
     }
 }
@@ -118,16 +139,30 @@ mod tests {
     fn a_file_that_takes_less_room_than_it_is_long_but_has_no_holes_is_all_data() {
         let file = tempfile::tempfile().unwrap();
         file.write_all_at(&[7; 10_000], 0).unwrap();
-        let compressed = Stat { allocated: 512, ..stat_of(&file).unwrap() };
+        let compressed = Stat {
+            allocated: 512,
+            ..stat_of(&file).unwrap()
+        };
         let runs = Runs::of(&file, &compressed).unwrap();
-        assert_eq!(runs.data, [Extent { offset: 0, length: 10_000 }]);
+        assert_eq!(
+            runs.data,
+            [Extent {
+                offset: 0,
+                length: 10_000
+            }]
+        );
         assert!(runs.extents.is_empty());
     }
 
     #[test]
     fn an_empty_file_has_no_data() {
         let file = tempfile::tempfile().unwrap();
-        assert!(Runs::of(&file, &stat_of(&file).unwrap()).unwrap().data.is_empty());
+        assert!(
+            Runs::of(&file, &stat_of(&file).unwrap())
+                .unwrap()
+                .data
+                .is_empty()
+        );
     }
 
     #[test]

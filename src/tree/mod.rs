@@ -1,4 +1,5 @@
-//! Directory trees: scan them, describe them in a manifest, compare, and bring a directory into a described state.
+//! Directory trees: scan them, describe them in a manifest, compare, and bring a directory into a
+//! described state.
 //!
 //! - [`scan`] looks at what is there, in parallel
 //! - [`manifest`] is a tree with the digests of its contents, and its encoding
@@ -43,8 +44,9 @@ pub struct LeafId(pub u32);
 
 /// One or more directory trees, flat: no depth is too great for it.
 ///
-/// Directory 0 is not a real one: its children are the roots, each named as the caller named it. Directories stand in
-/// breadth-first order, so the subdirectories of one stand side by side, as do its leaves, both sorted by name.
+/// Directory 0 is not a real one: its children are the roots, each named as the caller named it.
+/// Directories stand in breadth-first order, so the subdirectories of one stand side by side, as do
+/// its leaves, both sorted by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tree {
     dirs: Vec<Directory>,
@@ -162,11 +164,16 @@ impl Tree {
         (0..u32::try_from(self.leaves.len()).unwrap_or(u32::MAX)).map(LeafId)
     }
 
-    /// The numbers of all leaves, one subtree after another: those of a directory, then those below it.
+    /// The numbers of all leaves, one subtree after another: those of a directory, then those below
+    /// it.
     ///
     /// Who works through a tree in this order enters each directory once.
     pub fn leaf_ids_depth_first(&self) -> impl Iterator<Item = LeafId> {
-        let mut pending = if self.dirs.is_empty() { Vec::new() } else { vec![Self::TOP] };
+        let mut pending = if self.dirs.is_empty() {
+            Vec::new()
+        } else {
+            vec![Self::TOP]
+        };
         std::iter::from_fn(move || {
             let dir = &self[pending.pop()?];
             pending.extend(dir.dirs.clone().rev().map(DirId));
@@ -199,7 +206,9 @@ impl Tree {
     pub fn find_leaf(&self, parent: DirId, name: &[u8]) -> Option<LeafId> {
         let range = &self[parent].leaves;
         let leaves = &self.leaves[range.start as usize..range.end as usize];
-        let at = leaves.binary_search_by(|leaf| (*leaf.name).cmp(name)).ok()?;
+        let at = leaves
+            .binary_search_by(|leaf| (*leaf.name).cmp(name))
+            .ok()?;
         Some(LeafId(range.start + u32::try_from(at).ok()?))
     }
 
@@ -250,11 +259,21 @@ impl Tree {
         let mut next = 0;
         let dirs = self.dirs.into_iter().map(|dir| {
             let start = next;
-            let kept = dir.leaves.clone().filter(|id| new_ids[*id as usize].is_some()).count();
+            let kept = dir
+                .leaves
+                .clone()
+                .filter(|id| new_ids[*id as usize].is_some())
+                .count();
             next += u32::try_from(kept).unwrap_or(u32::MAX);
-            Directory { leaves: start..next, ..dir }
+            Directory {
+                leaves: start..next,
+                ..dir
+            }
         });
-        Self { dirs: dirs.collect(), leaves }
+        Self {
+            dirs: dirs.collect(),
+            leaves,
+        }
     }
 
     /// Describes the contents of a regular file, read in the given state.
@@ -264,7 +283,11 @@ impl Tree {
     }
 
     /// Gives directories and leaves other modification times, by their numbers.
-    pub fn set_modified(&mut self, dir: impl Fn(DirId) -> Timestamp, leaf: impl Fn(LeafId) -> Timestamp) {
+    pub fn set_modified(
+        &mut self,
+        dir: impl Fn(DirId) -> Timestamp,
+        leaf: impl Fn(LeafId) -> Timestamp,
+    ) {
         for id in self.dir_ids() {
             self.dirs[id.0 as usize].modified = dir(id);
         }
@@ -325,11 +348,24 @@ mod tests {
 
     #[test]
     fn leaves_below_a_directory_come_before_those_beside_it() {
-        // The first directory below the top has leaf 0 and a subdirectory with leaf 3, the second leaves 1 and 2.
-        let dirs =
-            vec![directory(1..3, 0..0), directory(3..4, 0..1), directory(4..4, 1..3), directory(4..4, 3..4)];
-        let tree = Tree { dirs, leaves: Vec::new() };
-        assert_eq!(tree.leaf_ids_depth_first().map(|leaf| leaf.0).collect::<Vec<_>>(), [0, 3, 1, 2]);
+        // The first directory below the top has leaf 0 and a subdirectory with leaf 3, the second
+        // leaves 1 and 2.
+        let dirs = vec![
+            directory(1..3, 0..0),
+            directory(3..4, 0..1),
+            directory(4..4, 1..3),
+            directory(4..4, 3..4),
+        ];
+        let tree = Tree {
+            dirs,
+            leaves: Vec::new(),
+        };
+        assert_eq!(
+            tree.leaf_ids_depth_first()
+                .map(|leaf| leaf.0)
+                .collect::<Vec<_>>(),
+            [0, 3, 1, 2]
+        );
         assert_eq!(Tree::default().leaf_ids_depth_first().count(), 0);
     }
 }

@@ -1,9 +1,10 @@
 //! What has to be done to a directory so that it is as a manifest says (pure).
 //!
-//! What is right is left untouched. A file is right when size, modification time, mode and links are, and it is untouched
-//! since it was last seen to be right ([`Seen::untouched`]); any other one of the right size is read, and only written
-//! when its digest is another one. A directory that keeps names
-//! which the manifest does not have also keeps its own modification time: they changed it.
+//! What is right is left untouched. A file is right when size, modification time, mode and links
+//! are, and it is untouched since it was last seen to be right ([`Seen::untouched`]); any other one
+//! of the right size is read, and only written when its digest is another one. A directory that
+//! keeps names which the manifest does not have also keeps its own modification time: they changed
+//! it.
 
 use std::collections::HashSet;
 
@@ -42,7 +43,8 @@ pub struct Plan {
     pub remove: Vec<Extra>,
     /// Names that killed restores left behind.
     pub leftovers: Vec<Extra>,
-    /// Directories that keep names which the manifest does not have, and so their own modification times.
+    /// Directories that keep names which the manifest does not have, and so their own modification
+    /// times.
     pub keeping: HashSet<DirId>,
     /// How many leaves are right already.
     pub right: u64,
@@ -77,15 +79,21 @@ impl Plan {
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
         self.dirs.iter().all(|task| *task == DirTask::Leave)
-            && [&self.write, &self.check, &self.make, &self.link, &self.touch]
-                .iter()
-                .all(|list| list.is_empty())
+            && [
+                &self.write,
+                &self.check,
+                &self.make,
+                &self.link,
+                &self.touch,
+            ]
+            .iter()
+            .all(|list| list.is_empty())
             && self.remove.is_empty()
             && self.leftovers.is_empty()
     }
 
-    /// The plan when some of the files to check turned out to differ: they are written, their further names linked
-    /// to what is written, and the directories of both change.
+    /// The plan when some of the files to check turned out to differ: they are written, their
+    /// further names linked to what is written, and the directories of both change.
     #[must_use]
     pub fn with_differing(&self, tree: &Tree, differing: Vec<LeafId>) -> Self {
         let mut plan = self.clone();
@@ -93,7 +101,9 @@ impl Plan {
         let is_linked: HashSet<LeafId> = self.link.iter().copied().collect();
         for (id, leaf) in tree.leaf_ids().zip(tree.leaves()) {
             match leaf.kind {
-                LeafKind::HardLink(first) if is_differing.contains(&first) && !is_linked.contains(&id) => {
+                LeafKind::HardLink(first)
+                    if is_differing.contains(&first) && !is_linked.contains(&id) =>
+                {
                     plan.link.push(id);
                 }
                 LeafKind::File(_) if is_differing.contains(&id) => {}
@@ -102,8 +112,15 @@ impl Plan {
             plan.changes(leaf.parent);
         }
         plan.check.retain(|id| !is_differing.contains(id));
-        let has_data =
-            |id: &LeafId| matches!(&tree[*id].kind, LeafKind::File(FileData { content: Some(_), .. }));
+        let has_data = |id: &LeafId| {
+            matches!(
+                &tree[*id].kind,
+                LeafKind::File(FileData {
+                    content: Some(_),
+                    ..
+                })
+            )
+        };
         let (write, make): (Vec<_>, Vec<_>) = differing.into_iter().partition(has_data);
         plan.write.extend(write);
         plan.make.extend(make);
@@ -120,8 +137,8 @@ impl Plan {
     }
 }
 
-/// Compares what is there, scanned with the manifest's tree as its guide, with the manifest. `seen` says when the roots
-/// were last known to be as the manifest says.
+/// Compares what is there, scanned with the manifest's tree as its guide, with the manifest. `seen`
+/// says when the roots were last known to be as the manifest says.
 pub fn plan(manifest: &Manifest, present: &Scan, seen: &Seen, extras: Extras) -> Plan {
     let tree = &manifest.tree;
     let matched = match_dirs(tree, &present.tree);
@@ -130,7 +147,10 @@ pub fn plan(manifest: &Manifest, present: &Scan, seen: &Seen, extras: Extras) ->
         present,
         untouched: seen.untouched(present),
         links: link_counts(tree),
-        plan: Plan { dirs: vec![DirTask::Leave; tree.dirs().len()], ..Plan::default() },
+        plan: Plan {
+            dirs: vec![DirTask::Leave; tree.dirs().len()],
+            ..Plan::default()
+        },
     };
     planner.extra_names(&matched, extras);
     planner.dirs(&matched);
@@ -171,18 +191,33 @@ impl Planner<'_> {
         }
         let ours = |extra: &Extra| {
             let parent = back[extra.parent.0 as usize]?;
-            Some(Extra { parent, name: extra.name.clone() })
+            Some(Extra {
+                parent,
+                name: extra.name.clone(),
+            })
         };
         self.plan.leftovers = self.present.leftovers.iter().filter_map(ours).collect();
         match extras {
-            Extras::Remove => self.plan.remove = self.present.extra.iter().filter_map(ours).collect(),
+            Extras::Remove => {
+                self.plan.remove = self.present.extra.iter().filter_map(ours).collect()
+            }
             Extras::Keep => {
-                self.plan.keeping =
-                    self.present.extra.iter().filter_map(ours).map(|extra| extra.parent).collect();
+                self.plan.keeping = self
+                    .present
+                    .extra
+                    .iter()
+                    .filter_map(ours)
+                    .map(|extra| extra.parent)
+                    .collect();
             }
         }
-        let changed: Vec<_> =
-            self.plan.remove.iter().chain(&self.plan.leftovers).map(|extra| extra.parent).collect();
+        let changed: Vec<_> = self
+            .plan
+            .remove
+            .iter()
+            .chain(&self.plan.leftovers)
+            .map(|extra| extra.parent)
+            .collect();
         changed.into_iter().for_each(|dir| self.plan.changes(dir));
     }
 
@@ -192,7 +227,8 @@ impl Planner<'_> {
             let dir = &tree[id];
             match matched[id.0 as usize].map(|here| &self.present.tree[here]) {
                 Some(found) => {
-                    let right_time = dir.modified == found.modified || self.plan.keeping.contains(&id);
+                    let right_time =
+                        dir.modified == found.modified || self.plan.keeping.contains(&id);
                     if dir.mode != found.mode || dir.attributes != found.attributes || !right_time {
                         self.plan.changes(id);
                     }
@@ -223,7 +259,12 @@ impl Planner<'_> {
             // Neither changes the directory's own time.
             (Verdict::Touch, _) => return self.plan.touch.push(id),
             (Verdict::Check, _) => return self.plan.check.push(id),
-            (Verdict::Replace, LeafKind::File(FileData { content: Some(_), .. })) => self.plan.write.push(id),
+            (
+                Verdict::Replace,
+                LeafKind::File(FileData {
+                    content: Some(_), ..
+                }),
+            ) => self.plan.write.push(id),
             (Verdict::Replace, LeafKind::File(_) | LeafKind::Symlink(_)) => self.plan.make.push(id),
             (Verdict::Replace, LeafKind::HardLink(_)) => self.plan.link.push(id),
         }
@@ -267,10 +308,16 @@ impl Planner<'_> {
         self.present.stats[found.0 as usize].links == u64::from(self.links[id.0 as usize])
     }
 
-    /// A further name is right when it is one of the very file that the first name is, and that one stays.
+    /// A further name is right when it is one of the very file that the first name is, and that one
+    /// stays.
     fn judge_link(&self, first: LeafId, found: LeafId) -> Verdict {
-        let Some(file) = self.find_present(first) else { return Verdict::Replace };
-        let (one, other) = (&self.present.stats[file.0 as usize], &self.present.stats[found.0 as usize]);
+        let Some(file) = self.find_present(first) else {
+            return Verdict::Replace;
+        };
+        let (one, other) = (
+            &self.present.stats[file.0 as usize],
+            &self.present.stats[found.0 as usize],
+        );
         let same = (one.device, one.inode) == (other.device, other.inode);
         if same && !matches!(self.judge(first, file), Verdict::Replace) {
             Verdict::Right
@@ -293,9 +340,17 @@ impl Planner<'_> {
 fn judge_file(leaf: &Leaf, wanted: &FileData, found: &Leaf, untouched: bool) -> Verdict {
     if leaf.modified == found.modified && (untouched || wanted.size == 0) {
         let right = leaf.mode == found.mode && leaf.attributes == found.attributes;
-        return if right { Verdict::Right } else { Verdict::Touch };
+        return if right {
+            Verdict::Right
+        } else {
+            Verdict::Touch
+        };
     }
-    if wanted.size == 0 { Verdict::Touch } else { Verdict::Check }
+    if wanted.size == 0 {
+        Verdict::Touch
+    } else {
+        Verdict::Check
+    }
 }
 
 fn link_counts(tree: &Tree) -> Vec<u32> {

@@ -1,7 +1,7 @@
 //! Sets modification times of what was scanned, and of nothing else.
 //!
-//! Every name is reached by descriptors from its root, never through a symlink. What is not in the state any more in
-//! which it was scanned keeps its time: somebody is working on it.
+//! Every name is reached by descriptors from its root, never through a symlink. What is not in the
+//! state any more in which it was scanned keeps its time: somebody is working on it.
 
 use std::io;
 use std::path::PathBuf;
@@ -38,13 +38,20 @@ pub struct Set {
 /// How many files or directories make a job.
 const CHUNK: usize = 64;
 
-/// Sets the times of leaves, in parallel; best given in the order of [`crate::tree::Tree::leaf_ids_depth_first`].
+/// Sets the times of leaves, in parallel; best given in the order of
+/// [`crate::tree::Tree::leaf_ids_depth_first`].
 pub fn set_leaves(scan: &Scan, places: &Places, changes: &[(LeafId, Change)]) -> Result<Set> {
     each(scan, places, changes, |cursor, &(leaf, change)| {
         let (dir, name) = cursor.enter_parent(leaf)?;
         let is_as_scanned = |stat: &Stat| stat.same_state(&scan.stats[leaf.0 as usize]);
         let set = |time| dir.set_modified_at(name, time);
-        Ok(attempt(change, || dir.stat_at(name), is_as_scanned, set, || dir.touch_at(name)))
+        Ok(attempt(
+            change,
+            || dir.stat_at(name),
+            is_as_scanned,
+            set,
+            || dir.touch_at(name),
+        ))
     })
 }
 
@@ -54,7 +61,13 @@ pub fn set_dirs(scan: &Scan, places: &Places, changes: &[(DirId, Change)]) -> Re
         let dir: &Dir = cursor.enter(id)?;
         let is_as_scanned = |stat: &Stat| stat.modified == scan.tree[id].modified;
         let set = |time| set_modified(dir, time);
-        Ok(attempt(change, || dir.stat(), is_as_scanned, set, || dir.touch_at(b".")))
+        Ok(attempt(
+            change,
+            || dir.stat(),
+            is_as_scanned,
+            set,
+            || dir.touch_at(b"."),
+        ))
     })
 }
 
@@ -120,7 +133,9 @@ fn each<'a, T: Target + Copy + Sync>(
             for change in *chunk {
                 let done = match run(cursor, change) {
                     // The way to it is another one than was scanned, or closed.
-                    Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::PermissionDenied => {
+                    Err(Error::Io { source, .. })
+                        if source.kind() == io::ErrorKind::PermissionDenied =>
+                    {
                         Done::Refused(source)
                     }
                     Err(Error::Io { .. }) => Done::Changed,
@@ -133,7 +148,9 @@ fn each<'a, T: Target + Copy + Sync>(
                         outcome.latest = outcome.latest.max(Some(time));
                     }
                     Done::Changed => outcome.changed += 1,
-                    Done::Refused(error) => outcome.refused.push((change.0.path(scan, places), error)),
+                    Done::Refused(error) => {
+                        outcome.refused.push((change.0.path(scan, places), error))
+                    }
                 }
             }
             Ok::<(), Error>(())
@@ -149,7 +166,10 @@ mod tests {
     use super::*;
     use crate::tree::scan::{Options, scan};
 
-    const LONG_AGO: Timestamp = Timestamp { seconds: 1_000_000_000, nanoseconds: 7 };
+    const LONG_AGO: Timestamp = Timestamp {
+        seconds: 1_000_000_000,
+        nanoseconds: 7,
+    };
 
     #[test]
     fn times_are_set_to_the_nanosecond_on_files_symlinks_and_directories() {
@@ -159,8 +179,16 @@ mod tests {
         std::os::unix::fs::symlink("/nowhere", top.path().join("dir/link")).unwrap();
         let places = Places::new([((*b".").into(), top.path().to_owned())]);
         let seen = scan(&places, &Options::default()).unwrap();
-        let leaves: Vec<_> = seen.tree.leaf_ids().map(|leaf| (leaf, Change::To(LONG_AGO))).collect();
-        let dirs: Vec<_> = seen.tree.dir_ids().map(|dir| (dir, Change::To(LONG_AGO))).collect();
+        let leaves: Vec<_> = seen
+            .tree
+            .leaf_ids()
+            .map(|leaf| (leaf, Change::To(LONG_AGO)))
+            .collect();
+        let dirs: Vec<_> = seen
+            .tree
+            .dir_ids()
+            .map(|dir| (dir, Change::To(LONG_AGO)))
+            .collect();
         assert_eq!(set_leaves(&seen, &places, &leaves).unwrap().done, 2);
         assert_eq!(set_dirs(&seen, &places, &dirs).unwrap().done, 2);
         let after = scan(&places, &Options::default()).unwrap().tree;
@@ -177,7 +205,11 @@ mod tests {
         let seen = scan(&places, &Options::default()).unwrap();
         fs::write(top.path().join("changed"), "other").unwrap();
         fs::remove_file(top.path().join("removed")).unwrap();
-        let leaves: Vec<_> = seen.tree.leaf_ids().map(|leaf| (leaf, Change::To(LONG_AGO))).collect();
+        let leaves: Vec<_> = seen
+            .tree
+            .leaf_ids()
+            .map(|leaf| (leaf, Change::To(LONG_AGO)))
+            .collect();
         let set = set_leaves(&seen, &places, &leaves).unwrap();
         assert_eq!((set.done, set.changed, set.refused.len()), (0, 2, 0));
         let after = scan(&places, &Options::default()).unwrap().tree;

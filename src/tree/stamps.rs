@@ -1,23 +1,27 @@
 //! Which files are still as they were when somebody last knew their contents (pure).
 //!
-//! Size and modification time don't tell: npm and pip give all files one time, `cp -p` and rsync bring the time along,
-//! and a file of another version often has the same size. The time of the last change (ctime) does: no program can set
-//! it, and everything that changes a file's contents, mode, attributes or name sets it to the clock. So a file that
-//! was not changed since a moment when it was known to be as a manifest says is so still, and need not be read.
+//! Size and modification time don't tell: npm and pip give all files one time, `cp -p` and rsync
+//! bring the time along, and a file of another version often has the same size. The time of the
+//! last change (ctime) does: no program can set it, and everything that changes a file's contents,
+//! mode, attributes or name sets it to the clock. So a file that was not changed since a moment
+//! when it was known to be as a manifest says is so still, and need not be read.
 //!
-//! The same holds for the names in a directory: to add, remove or rename one changes the directory. Where a root held
-//! nothing but what the manifest has, such a directory need not be listed to find what is extra in it.
+//! The same holds for the names in a directory: to add, remove or rename one changes the directory.
+//! Where a root held nothing but what the manifest has, such a directory need not be listed to find
+//! what is extra in it.
 //!
-//! Moments are read from the clock that gives files their times ([`Timestamp::of_files`]), so a change after the moment
-//! has a time that is not before it, however fast it follows.
+//! Moments are read from the clock that gives files their times ([`Timestamp::of_files`]), so a
+//! change after the moment has a time that is not before it, however fast it follows.
 //!
 //! # What is not believed
 //!
-//! - Times without fractions that are less than two seconds before the moment: the filesystem has rounded them.
-//! - A file below a directory that was moved to its place since, which changes the time of the directory and of nothing
-//!   in it: such a directory was changed later than that moment while no name in it was, or it is below one. A directory
-//!   that was moved in and had names added or removed afterwards can't be told from one that only had these; of its
-//!   old files and directories, sizes and modification times to the nanosecond still have to be right.
+//! - Times without fractions that are less than two seconds before the moment: the filesystem has
+//!   rounded them.
+//! - A file below a directory that was moved to its place since, which changes the time of the
+//!   directory and of nothing in it: such a directory was changed later than that moment while no
+//!   name in it was, or it is below one. A directory that was moved in and had names added or
+//!   removed afterwards can't be told from one that only had these; of its old files and
+//!   directories, sizes and modification times to the nanosecond still have to be right.
 
 use std::collections::HashMap;
 
@@ -32,8 +36,8 @@ use crate::tree::scan::Scan;
 pub struct Sight {
     /// When it was as a manifest says.
     pub moment: Timestamp,
-    /// Since when each directory that did not change has the names in the manifest and no others. None where there may
-    /// be others.
+    /// Since when each directory that did not change has the names in the manifest and no others.
+    /// None where there may be others.
     pub names: Option<Timestamp>,
 }
 
@@ -42,7 +46,10 @@ impl Sight {
     pub(crate) fn below(self, changed: Timestamp, modified: Timestamp) -> Option<Self> {
         // Not so for one that was moved there since.
         let holds = |since: Timestamp| is_before(changed, since) || !is_before(modified, since);
-        holds(self.moment).then(|| Self { names: self.names.filter(|since| holds(*since)), ..self })
+        holds(self.moment).then(|| Self {
+            names: self.names.filter(|since| holds(*since)),
+            ..self
+        })
     }
 
     /// Whether a directory of which it is known has the names in the manifest and no others.
@@ -51,7 +58,8 @@ impl Sight {
     }
 }
 
-/// What is known of each root, by the root's name in the manifest. Nothing for one that never was as the manifest says.
+/// What is known of each root, by the root's name in the manifest. Nothing for one that never was
+/// as the manifest says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen(HashMap<Box<[u8]>, Sight>);
 
@@ -125,19 +133,37 @@ mod tests {
         let found = scan(&places, &Options::default()).unwrap();
         let mut seen = Seen::default();
         if let Some(moment) = moment {
-            seen.insert(b"root", Sight { moment, names: None });
+            seen.insert(
+                b"root",
+                Sight {
+                    moment,
+                    names: None,
+                },
+            );
         }
-        let leaves = found.tree.leaf_ids().zip(seen.untouched(&found)).filter(|(_, untouched)| *untouched);
-        leaves.map(|(leaf, _)| found.tree.leaf_path(leaf).display().to_string()).collect()
+        let leaves = found
+            .tree
+            .leaf_ids()
+            .zip(seen.untouched(&found))
+            .filter(|(_, untouched)| *untouched);
+        leaves
+            .map(|(leaf, _)| found.tree.leaf_path(leaf).display().to_string())
+            .collect()
     }
 
     #[test]
     fn only_what_did_not_change_since_is_believed() {
         let top = tree();
         let moment = Timestamp::next_of_files().unwrap();
-        assert_eq!(untouched(top.path(), Some(moment)), ["root/file", "root/sub/file"]);
+        assert_eq!(
+            untouched(top.path(), Some(moment)),
+            ["root/file", "root/sub/file"]
+        );
         assert!(untouched(top.path(), None).is_empty());
-        let file = fs::File::options().write(true).open(top.path().join("root/file")).unwrap();
+        let file = fs::File::options()
+            .write(true)
+            .open(top.path().join("root/file"))
+            .unwrap();
         let before = file.metadata().unwrap().modified().unwrap();
         fs::write(top.path().join("root/file"), "six").unwrap();
         file.set_modified(before).unwrap();
@@ -168,17 +194,27 @@ mod tests {
         let top = tree();
         let moment = Timestamp::next_of_files().unwrap();
         fs::write(top.path().join("root/sub/new"), "").unwrap();
-        assert_eq!(untouched(top.path(), Some(moment)), ["root/file", "root/sub/file"]);
+        assert_eq!(
+            untouched(top.path(), Some(moment)),
+            ["root/file", "root/sub/file"]
+        );
     }
 
     #[test]
     fn a_directory_has_its_names_when_it_held_nothing_else_and_did_not_change() {
-        let at = |nanoseconds| Timestamp { seconds: 10, nanoseconds };
-        let sight = |names: Option<u32>| Sight { moment: at(7), names: names.map(at) };
+        let at = |nanoseconds| Timestamp {
+            seconds: 10,
+            nanoseconds,
+        };
+        let sight = |names: Option<u32>| Sight {
+            moment: at(7),
+            names: names.map(at),
+        };
         assert!(sight(Some(5)).has_its_names(at(4)));
         assert!(!sight(Some(5)).has_its_names(at(5)));
         assert!(!sight(None).has_its_names(at(4)));
-        // A name was added to it later, which its own time tells as well; one that was moved in has its old time.
+        // A name was added to it later, which its own time tells as well; one that was moved in has
+        // its old time.
         assert_eq!(sight(Some(5)).below(at(8), at(8)), Some(sight(Some(5))));
         assert_eq!(sight(Some(5)).below(at(8), at(4)), None);
         assert_eq!(sight(Some(5)).below(at(6), at(4)), Some(sight(None)));
@@ -186,7 +222,10 @@ mod tests {
 
     #[test]
     fn times_without_fractions_need_whole_seconds_between() {
-        let at = |seconds, nanoseconds| Timestamp { seconds, nanoseconds };
+        let at = |seconds, nanoseconds| Timestamp {
+            seconds,
+            nanoseconds,
+        };
         assert!(is_before(at(10, 1), at(10, 2)) && !is_before(at(10, 1), at(10, 1)));
         assert!(is_before(at(10, 0), at(13, 0)));
         assert!(!is_before(at(10, 0), at(12, 999_999_999)));

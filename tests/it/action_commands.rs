@@ -1,4 +1,5 @@
-//! Workflow commands: what is written comes back as the runner reads it, and nothing else is a command.
+//! Workflow commands: what is written comes back as the runner reads it, and nothing else is a
+//! command.
 
 use local_cache::action::commands::{self, Annotation, plain};
 use proptest::prelude::*;
@@ -10,8 +11,8 @@ struct Command {
     data: String,
 }
 
-/// Whether and as what the runner takes a line (actions/runner, ActionCommand.cs), for a runner that knows
-/// every command there could be.
+/// Whether and as what the runner takes a line (actions/runner, ActionCommand.cs), for a runner
+/// that knows every command there could be.
 fn as_the_runner_reads(line: &str) -> Option<Command> {
     colon_command(line).or_else(|| bracket_command(line))
 }
@@ -26,31 +27,56 @@ fn colon_command(line: &str) -> Option<Command> {
         .filter_map(|property| property.split_once('='))
         .map(|(name, value)| (name.to_owned(), unescape_property(value)))
         .collect();
-    Some(Command { name: name.to_owned(), properties, data: unescape_data(data) })
+    Some(Command {
+        name: name.to_owned(),
+        properties,
+        data: unescape_data(data),
+    })
 }
 
 fn bracket_command(line: &str) -> Option<Command> {
     let (_, rest) = line.split_once("##[")?;
     let (name, data) = rest.split_once(']')?;
-    Some(Command { name: name.to_owned(), properties: Vec::new(), data: data.to_owned() })
+    Some(Command {
+        name: name.to_owned(),
+        properties: Vec::new(),
+        data: data.to_owned(),
+    })
 }
 
 fn unescape_data(text: &str) -> String {
-    text.replace("%0D", "\r").replace("%0A", "\n").replace("%25", "%")
+    text.replace("%0D", "\r")
+        .replace("%0A", "\n")
+        .replace("%25", "%")
 }
 
 fn unescape_property(text: &str) -> String {
-    let text = text.replace("%0D", "\r").replace("%0A", "\n").replace("%3A", ":").replace("%2C", ",");
+    let text = text
+        .replace("%0D", "\r")
+        .replace("%0A", "\n")
+        .replace("%3A", ":")
+        .replace("%2C", ",");
     text.replace("%25", "%")
 }
 
 #[test]
 fn commands_have_the_form_of_the_workflow_command_reference() {
-    let annotation = Annotation { message: "m: 100%\r\n, x", title: Some("a:b,c%"), file: None, line: None };
+    let annotation = Annotation {
+        message: "m: 100%\r\n, x",
+        title: Some("a:b,c%"),
+        file: None,
+        line: None,
+    };
     for (line, expected) in [
-        (commands::warning(&annotation), "::warning title=a%3Ab%2Cc%25::m: 100%25%0D%0A, x"),
+        (
+            commands::warning(&annotation),
+            "::warning title=a%3Ab%2Cc%25::m: 100%25%0D%0A, x",
+        ),
         (commands::error(&Annotation::new("bad")), "::error::bad"),
-        (commands::error(&Annotation::new("n").title("t")), "::error title=t::n"),
+        (
+            commands::error(&Annotation::new("n").title("t")),
+            "::error title=t::n",
+        ),
         (
             commands::warning(&Annotation {
                 file: Some("Cargo.lock"),
@@ -67,7 +93,10 @@ fn commands_have_the_form_of_the_workflow_command_reference() {
 
 #[test]
 fn an_empty_property_is_left_out() {
-    assert_eq!(commands::error(&Annotation::new("n").title("")), "::error::n");
+    assert_eq!(
+        commands::error(&Annotation::new("n").title("")),
+        "::error::n"
+    );
 }
 
 #[test]
@@ -75,7 +104,10 @@ fn text_that_the_runner_would_obey_is_shown_and_not_obeyed() {
     for (text, expected) in [
         ("::warning::x", r"\::warning::x"),
         ("  ::add-mask::a", r"\  ::add-mask::a"),
-        ("\u{3000}::set-env name=A::b", "\\\u{3000}::set-env name=A::b"),
+        (
+            "\u{3000}::set-env name=A::b",
+            "\\\u{3000}::set-env name=A::b",
+        ),
         ("x ##[error]y", r"x ##\[error]y"),
         ("###[add-path]y", r"###\[add-path]y"),
         ("##[##[a]", r"##\[##\[a]"),
@@ -92,10 +124,17 @@ fn text_that_the_runner_would_obey_is_shown_and_not_obeyed() {
 
 #[test]
 fn harmless_text_is_left_as_it_is() {
-    for text in
-        ["", "Cache restored from key: Linux-cargo::x [1] ##", "a\tb", "🚀 👩\u{200d}💻 ä % , :", ": :"]
-    {
-        assert!(matches!(plain(text), std::borrow::Cow::Borrowed(same) if same == text), "{text:?}");
+    for text in [
+        "",
+        "Cache restored from key: Linux-cargo::x [1] ##",
+        "a\tb",
+        "🚀 👩\u{200d}💻 ä % , :",
+        ": :",
+    ] {
+        assert!(
+            matches!(plain(text), std::borrow::Cow::Borrowed(same) if same == text),
+            "{text:?}"
+        );
     }
 }
 

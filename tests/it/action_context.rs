@@ -1,6 +1,9 @@
 //! What the environment and the event file say about a run.
 
-#![expect(clippy::unwrap_used, reason = "clippy knows tests by their attribute, and helpers have none")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "clippy knows tests by their attribute, and helpers have none"
+)]
 
 use std::path::Path;
 
@@ -47,7 +50,10 @@ fn every_variable_of_a_container_action_is_read() {
         ("CI", "true"),
         ("ACT", "true"),
     ]);
-    assert_eq!(context.workspace.as_deref(), Some(Path::new("/github/workspace")));
+    assert_eq!(
+        context.workspace.as_deref(),
+        Some(Path::new("/github/workspace"))
+    );
     assert_eq!(context.repository.as_deref(), Some("acme/widget"));
     assert_eq!(context.owner.as_deref(), Some("Acme"));
     assert_eq!(context.git_ref.as_deref(), Some("refs/pull/7/merge"));
@@ -55,18 +61,36 @@ fn every_variable_of_a_container_action_is_read() {
     assert_eq!(context.head_ref.as_deref(), Some("topic"));
     assert_eq!(context.sha.as_deref(), Some("0123"));
     assert_eq!(context.event_name.as_deref(), Some("pull_request"));
-    assert_eq!(context.event_path.as_deref(), Some(Path::new("/github/workflow/event.json")));
-    assert_eq!(context.server_url.as_deref(), Some("https://github.example"));
+    assert_eq!(
+        context.event_path.as_deref(),
+        Some(Path::new("/github/workflow/event.json"))
+    );
+    assert_eq!(
+        context.server_url.as_deref(),
+        Some("https://github.example")
+    );
     assert_eq!(context.run_id, Some(12_345_678_901));
     assert_eq!(context.run_attempt, Some(2));
     assert_eq!(context.workflow.as_deref(), Some("CI"));
     assert_eq!(context.job.as_deref(), Some("build"));
     assert_eq!(context.action.as_deref(), Some("cache"));
-    assert_eq!(context.files.output.as_deref(), Some(Path::new("/github/file_commands/set_output_1")));
+    assert_eq!(
+        context.files.output.as_deref(),
+        Some(Path::new("/github/file_commands/set_output_1"))
+    );
     assert_eq!(context.home.as_deref(), Some(Path::new("/github/home")));
-    assert_eq!(context.runner.temp.as_deref(), Some(Path::new("/github/runner_temp")));
-    assert_eq!(context.runner.tool_cache.as_deref(), Some(Path::new("/opt/_tool")));
-    assert_eq!(context.runner.workspace.as_deref(), Some(Path::new("/home/runner/_work/widget")));
+    assert_eq!(
+        context.runner.temp.as_deref(),
+        Some(Path::new("/github/runner_temp"))
+    );
+    assert_eq!(
+        context.runner.tool_cache.as_deref(),
+        Some(Path::new("/opt/_tool"))
+    );
+    assert_eq!(
+        context.runner.workspace.as_deref(),
+        Some(Path::new("/home/runner/_work/widget"))
+    );
     assert_eq!(context.runner.os.as_deref(), Some("Linux"));
     assert_eq!(context.runner.arch.as_deref(), Some("X64"));
     assert_eq!(context.runner.name.as_deref(), Some("r1"));
@@ -78,14 +102,25 @@ fn every_variable_of_a_container_action_is_read() {
 #[test]
 fn an_empty_environment_is_a_context_of_nothing() {
     assert_eq!(context(&[]), Context::default());
-    let empty =
-        ["GITHUB_REF", "GITHUB_RUN_ID", "GITHUB_WORKSPACE", "RUNNER_TEMP", "ACTIONS_CACHE_MODE", "CI"];
+    let empty = [
+        "GITHUB_REF",
+        "GITHUB_RUN_ID",
+        "GITHUB_WORKSPACE",
+        "RUNNER_TEMP",
+        "ACTIONS_CACHE_MODE",
+        "CI",
+    ];
     assert_eq!(context(&empty.map(|name| (name, ""))), Context::default());
 }
 
 #[test]
 fn the_owner_is_taken_from_the_repository_where_it_is_not_said() {
-    assert_eq!(context(&[("GITHUB_REPOSITORY", "acme/widget")]).owner.as_deref(), Some("acme"));
+    assert_eq!(
+        context(&[("GITHUB_REPOSITORY", "acme/widget")])
+            .owner
+            .as_deref(),
+        Some("acme")
+    );
     assert_eq!(context(&[("GITHUB_REPOSITORY", "widget")]).owner, None);
 }
 
@@ -119,22 +154,34 @@ fn cache_modes_allow_what_actions_cache_does_in_them() {
         ("a mode of the future", true, true),
     ] {
         let mode = context(&[("ACTIONS_CACHE_MODE", value)]).cache_mode;
-        assert_eq!((mode.may_restore(), mode.may_save()), (may_restore, may_save), "{value:?}");
+        assert_eq!(
+            (mode.may_restore(), mode.may_save()),
+            (may_restore, may_save),
+            "{value:?}"
+        );
     }
 }
 
 #[test]
 fn the_environment_can_be_walked_in_order() {
     let env = Env::from_iter([("B", "2"), ("A", "1")]);
-    let found: Vec<_> = env.iter().map(|(name, value)| (name.to_str(), value.to_str())).collect();
+    let found: Vec<_> = env
+        .iter()
+        .map(|(name, value)| (name.to_str(), value.to_str()))
+        .collect();
     assert_eq!(found, [(Some("A"), Some("1")), (Some("B"), Some("2"))]);
 }
 
 #[test]
 fn events_of_any_shape_are_read_for_what_they_have() {
-    for payload in
-        ["{}", "[]", "7", "null", "\"text\"", r#"{"repository": 1, "pull_request": null, "issue": []}"#]
-    {
+    for payload in [
+        "{}",
+        "[]",
+        "7",
+        "null",
+        "\"text\"",
+        r#"{"repository": 1, "pull_request": null, "issue": []}"#,
+    ] {
         assert_eq!(event(payload), Event::default(), "{payload}");
     }
     for garbage in ["", "{", "not json", "{\"a\": \u{1}}"] {
@@ -146,8 +193,9 @@ fn events_of_any_shape_are_read_for_what_they_have() {
 
 #[test]
 fn branches_are_named_without_refs_heads() {
-    let merge_group =
-        event(r#"{"merge_group": {"base_ref": "refs/heads/main"}, "repository": {"default_branch": "d"}}"#);
+    let merge_group = event(
+        r#"{"merge_group": {"base_ref": "refs/heads/main"}, "repository": {"default_branch": "d"}}"#,
+    );
     assert_eq!(merge_group.base_ref.as_deref(), Some("main"));
     assert_eq!(merge_group.default_branch.as_deref(), Some("d"));
     let pull_request = event(r#"{"pull_request": {"base": {"ref": "release"}}}"#);
@@ -162,8 +210,14 @@ fn branches_are_named_without_refs_heads() {
 fn the_number_of_a_pull_request_is_read_where_it_is() {
     let number = |payload| event(payload).source.and_then(|source| source.pull_request);
     assert_eq!(number(r#"{"pull_request": {"number": 7}}"#), Some(7));
-    assert_eq!(number(r#"{"number": 8, "pull_request": {"number": "7"}}"#), Some(8));
-    assert_eq!(number(r#"{"workflow_run": {"pull_requests": [{"number": 9}]}}"#), Some(9));
+    assert_eq!(
+        number(r#"{"number": 8, "pull_request": {"number": "7"}}"#),
+        Some(8)
+    );
+    assert_eq!(
+        number(r#"{"workflow_run": {"pull_requests": [{"number": 9}]}}"#),
+        Some(9)
+    );
     assert_eq!(number(r#"{"workflow_run": {"pull_requests": []}}"#), None);
 }
 
@@ -172,9 +226,19 @@ const ORIGINS: &[(&str, &str, Option<&str>, Origin)] = &[
     ("push", "refs/heads/main", Some("{}"), Origin::Branch),
     ("push", "refs/heads/main", None, Origin::Branch),
     ("push", "refs/tags/v1", Some("{}"), Origin::Branch),
-    ("schedule", "refs/heads/main", Some(r#"{"schedule": "0 0 * * *"}"#), Origin::Branch),
+    (
+        "schedule",
+        "refs/heads/main",
+        Some(r#"{"schedule": "0 0 * * *"}"#),
+        Origin::Branch,
+    ),
     ("workflow_dispatch", "", None, Origin::Branch),
-    ("merge_group", "refs/heads/gh-readonly-queue/main/pr-1", Some(r#"{"merge_group": {}}"#), Origin::Branch),
+    (
+        "merge_group",
+        "refs/heads/gh-readonly-queue/main/pr-1",
+        Some(r#"{"merge_group": {}}"#),
+        Origin::Branch,
+    ),
     (
         "pull_request",
         "refs/pull/7/merge",
@@ -195,7 +259,9 @@ const ORIGINS: &[(&str, &str, Option<&str>, Origin)] = &[
     (
         "pull_request",
         "refs/pull/7/merge",
-        Some(r#"{"pull_request": {"head": {"repo": null}, "base": {"repo": {"full_name": "a/w"}}}}"#),
+        Some(
+            r#"{"pull_request": {"head": {"repo": null}, "base": {"repo": {"full_name": "a/w"}}}}"#,
+        ),
         Origin::Fork,
     ),
     // These run with the base branch's ref, and often check out the fork's code.
@@ -223,14 +289,39 @@ const ORIGINS: &[(&str, &str, Option<&str>, Origin)] = &[
         ),
         Origin::SameRepository,
     ),
-    ("issue_comment", "refs/heads/main", Some(r#"{"issue": {"pull_request": {}}}"#), Origin::Unknown),
-    ("issue_comment", "refs/heads/main", Some(r#"{"issue": {"number": 1}}"#), Origin::Branch),
+    (
+        "issue_comment",
+        "refs/heads/main",
+        Some(r#"{"issue": {"pull_request": {}}}"#),
+        Origin::Unknown,
+    ),
+    (
+        "issue_comment",
+        "refs/heads/main",
+        Some(r#"{"issue": {"number": 1}}"#),
+        Origin::Branch,
+    ),
     ("issue_comment", "refs/heads/main", None, Origin::Unknown),
-    ("pull_request", "refs/pull/7/merge", Some("{}"), Origin::Unknown),
+    (
+        "pull_request",
+        "refs/pull/7/merge",
+        Some("{}"),
+        Origin::Unknown,
+    ),
     ("pull_request", "refs/pull/7/merge", None, Origin::Unknown),
-    ("pull_request_review", "refs/heads/main", None, Origin::Unknown),
+    (
+        "pull_request_review",
+        "refs/heads/main",
+        None,
+        Origin::Unknown,
+    ),
     ("workflow_run", "refs/heads/main", None, Origin::Unknown),
-    ("workflow_run", "refs/heads/main", Some("{}"), Origin::Unknown),
+    (
+        "workflow_run",
+        "refs/heads/main",
+        Some("{}"),
+        Origin::Unknown,
+    ),
     ("push", "refs/pull/7/head", Some("{}"), Origin::Unknown),
     (
         "pull_request",

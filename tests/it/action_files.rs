@@ -1,6 +1,9 @@
 //! The runner's files: what is written comes back as the runner reads it.
 
-#![expect(clippy::unwrap_used, reason = "clippy knows tests by their attribute, and helpers have none")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "clippy knows tests by their attribute, and helpers have none"
+)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -72,7 +75,11 @@ fn runner_files() -> (TempDir, CommandFiles) {
         fs::write(&path, "").unwrap();
         Some(path)
     };
-    let files = CommandFiles { output: file("output"), state: file("state"), summary: file("summary") };
+    let files = CommandFiles {
+        output: file("output"),
+        state: file("state"),
+        summary: file("summary"),
+    };
     (directory, files)
 }
 
@@ -86,8 +93,14 @@ fn each_kind_of_record_goes_to_its_own_file() {
     files.set_output("cache-hit", "true").unwrap();
     files.save_state("KEY", "k").unwrap();
     let pair = |name: &str, value: &str| vec![(name.to_owned(), value.to_owned())];
-    assert_eq!(as_the_runner_reads(&read(files.output.as_ref())), Ok(pair("cache-hit", "true")));
-    assert_eq!(as_the_runner_reads(&read(files.state.as_ref())), Ok(pair("KEY", "k")));
+    assert_eq!(
+        as_the_runner_reads(&read(files.output.as_ref())),
+        Ok(pair("cache-hit", "true"))
+    );
+    assert_eq!(
+        as_the_runner_reads(&read(files.state.as_ref())),
+        Ok(pair("KEY", "k"))
+    );
     assert_eq!(read(files.summary.as_ref()), "");
 }
 
@@ -116,7 +129,13 @@ fn awkward_values_come_back_unchanged() {
         files.set_output("v", value).unwrap();
     }
     let found = as_the_runner_reads(&read(files.output.as_ref())).unwrap();
-    assert_eq!(found.iter().map(|(_, value)| value.as_str()).collect::<Vec<_>>(), values);
+    assert_eq!(
+        found
+            .iter()
+            .map(|(_, value)| value.as_str())
+            .collect::<Vec<_>>(),
+        values
+    );
 }
 
 proptest! {
@@ -138,7 +157,10 @@ proptest! {
 fn a_name_that_would_become_another_record_is_refused_and_nothing_is_written() {
     let (_directory, files) = runner_files();
     for name in ["a=b", "a\nb", "a<<b", ""] {
-        assert!(matches!(files.set_output(name, "v"), Err(FileError::Name(_))), "{name:?}");
+        assert!(
+            matches!(files.set_output(name, "v"), Err(FileError::Name(_))),
+            "{name:?}"
+        );
     }
     assert_eq!(read(files.output.as_ref()), "");
 }
@@ -152,7 +174,9 @@ fn records_of_threads_do_not_mix() {
             scope.spawn(move || {
                 for number in 0..25 {
                     let value = format!("{thread}-{number}\n").repeat(500);
-                    files.set_output(&format!("n-{thread}-{number}"), &value).unwrap();
+                    files
+                        .set_output(&format!("n-{thread}-{number}"), &value)
+                        .unwrap();
                 }
             });
         }
@@ -166,8 +190,16 @@ fn records_of_threads_do_not_mix() {
 
 #[test]
 fn a_file_the_runner_does_not_name_is_an_error_that_says_so() {
-    let error = CommandFiles::default().set_output("cache-hit", "true").unwrap_err();
-    assert!(matches!(error, FileError::Unset { variable: "GITHUB_OUTPUT", .. }));
+    let error = CommandFiles::default()
+        .set_output("cache-hit", "true")
+        .unwrap_err();
+    assert!(matches!(
+        error,
+        FileError::Unset {
+            variable: "GITHUB_OUTPUT",
+            ..
+        }
+    ));
     assert_eq!(
         error.to_string(),
         "GITHUB_OUTPUT is not set, so output cache-hit is not written; update the runner"
@@ -178,22 +210,39 @@ fn a_file_the_runner_does_not_name_is_an_error_that_says_so() {
 fn a_missing_file_is_an_error_and_is_not_made() {
     let (directory, files) = runner_files();
     let elsewhere = files.map_paths(|path| path.with_extension("gone"));
-    for result in
-        [elsewhere.set_output("a", "b"), elsewhere.save_state("a", "b"), elsewhere.append_summary("text")]
-    {
-        assert!(matches!(result, Err(FileError::Missing { .. })), "{result:?}");
+    for result in [
+        elsewhere.set_output("a", "b"),
+        elsewhere.save_state("a", "b"),
+        elsewhere.append_summary("text"),
+    ] {
+        assert!(
+            matches!(result, Err(FileError::Missing { .. })),
+            "{result:?}"
+        );
     }
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 3);
-    assert!(elsewhere.save_state("a", "b").unwrap_err().to_string().starts_with("GITHUB_STATE names /"));
+    assert!(
+        elsewhere
+            .save_state("a", "b")
+            .unwrap_err()
+            .to_string()
+            .starts_with("GITHUB_STATE names /")
+    );
 }
 
 #[test]
 fn other_failures_name_the_file() {
     let directory = tempfile::tempdir().unwrap();
-    let files = CommandFiles { state: Some(directory.path().to_owned()), ..CommandFiles::default() };
+    let files = CommandFiles {
+        state: Some(directory.path().to_owned()),
+        ..CommandFiles::default()
+    };
     let error = files.save_state("a", "b").unwrap_err();
     assert!(matches!(error, FileError::Write { .. }), "{error:?}");
-    assert!(error.to_string().starts_with(&format!("write state a to {}: ", directory.path().display())));
+    assert!(error.to_string().starts_with(&format!(
+        "write state a to {}: ",
+        directory.path().display()
+    )));
 }
 
 #[test]
@@ -202,7 +251,13 @@ fn what_a_file_already_holds_is_kept() {
     fs::write(files.output.as_ref().unwrap(), "first=1\n").unwrap();
     files.set_output("second", "2").unwrap();
     let found = as_the_runner_reads(&read(files.output.as_ref())).unwrap();
-    assert_eq!(found, [("first".to_owned(), "1".to_owned()), ("second".to_owned(), "2".to_owned())]);
+    assert_eq!(
+        found,
+        [
+            ("first".to_owned(), "1".to_owned()),
+            ("second".to_owned(), "2".to_owned())
+        ]
+    );
 }
 
 #[test]
@@ -219,14 +274,25 @@ fn a_summary_that_the_runner_would_drop_is_not_written() {
     let fits = "x".repeat(usize::try_from(SUMMARY_LIMIT).unwrap() - 1);
     files.append_summary(&fits).unwrap();
     let error = files.append_summary("y").unwrap_err();
-    assert!(matches!(error, FileError::SummaryTooLarge { size } if size == SUMMARY_LIMIT + 2), "{error:?}");
+    assert!(
+        matches!(error, FileError::SummaryTooLarge { size } if size == SUMMARY_LIMIT + 2),
+        "{error:?}"
+    );
     assert_eq!(read(files.summary.as_ref()).len() as u64, SUMMARY_LIMIT);
 }
 
 #[test]
 fn paths_come_from_the_environment_and_empty_ones_are_none() {
-    let env = Env::from_iter([("GITHUB_OUTPUT", "/o"), ("GITHUB_STATE", "/s"), ("GITHUB_STEP_SUMMARY", "")]);
-    let expected = CommandFiles { output: Some("/o".into()), state: Some("/s".into()), summary: None };
+    let env = Env::from_iter([
+        ("GITHUB_OUTPUT", "/o"),
+        ("GITHUB_STATE", "/s"),
+        ("GITHUB_STEP_SUMMARY", ""),
+    ]);
+    let expected = CommandFiles {
+        output: Some("/o".into()),
+        state: Some("/s".into()),
+        summary: None,
+    };
     assert_eq!(CommandFiles::from_env(&env), expected);
 }
 
@@ -236,8 +302,20 @@ fn an_event_file_that_can_not_be_used_is_a_typed_error() {
     let garbage = directory.path().join("event.json");
     fs::write(&garbage, "{\"truncated\": ").unwrap();
     assert!(matches!(read_event(None), Err(EventError::Unset)));
-    assert!(matches!(read_event(Some(Path::new("/nonexistent/event.json"))), Err(EventError::Read { .. })));
-    assert!(matches!(read_event(Some(&garbage)), Err(EventError::Parse(_))));
+    assert!(matches!(
+        read_event(Some(Path::new("/nonexistent/event.json"))),
+        Err(EventError::Read { .. })
+    ));
+    assert!(matches!(
+        read_event(Some(&garbage)),
+        Err(EventError::Parse(_))
+    ));
     fs::write(&garbage, r#"{"repository": {"default_branch": "trunk"}}"#).unwrap();
-    assert_eq!(read_event(Some(&garbage)).unwrap().default_branch.as_deref(), Some("trunk"));
+    assert_eq!(
+        read_event(Some(&garbage))
+            .unwrap()
+            .default_branch
+            .as_deref(),
+        Some("trunk")
+    );
 }

@@ -1,6 +1,9 @@
 //! The lines of an action's log.
 
-#![expect(clippy::unwrap_used, reason = "clippy knows tests by their attribute, and helpers have none")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "clippy knows tests by their attribute, and helpers have none"
+)]
 
 use std::io::{self, Write};
 
@@ -34,16 +37,34 @@ fn each_line_begins_with_its_mark() {
             log.say(*mark, format_args!("{mark:?}"));
         }
     });
-    assert_eq!(text, "🔍 Check\n🚀 Restored\n💿 Missed\n💾 Saved\n🧹 Cleaned\n✅ Done\n");
+    assert_eq!(
+        text,
+        "🔍 Check\n🚀 Restored\n💿 Missed\n💾 Saved\n🧹 Cleaned\n✅ Done\n"
+    );
 }
 
 #[test]
 fn the_level_decides_what_is_printed() {
-    let lines = ["::error::e\n", "::warning::w\n", "✅ i\n", "debug: d\n", "trace: t\n"];
-    let levels =
-        [LevelFilter::Error, LevelFilter::Warn, LevelFilter::Info, LevelFilter::Debug, LevelFilter::Trace];
+    let lines = [
+        "::error::e\n",
+        "::warning::w\n",
+        "✅ i\n",
+        "debug: d\n",
+        "trace: t\n",
+    ];
+    let levels = [
+        LevelFilter::Error,
+        LevelFilter::Warn,
+        LevelFilter::Info,
+        LevelFilter::Debug,
+        LevelFilter::Trace,
+    ];
     for (number, level) in levels.into_iter().enumerate() {
-        assert_eq!(logged(at(level), one_of_each), lines[..=number].concat(), "{level}");
+        assert_eq!(
+            logged(at(level), one_of_each),
+            lines[..=number].concat(),
+            "{level}"
+        );
     }
 }
 
@@ -51,7 +72,10 @@ fn the_level_decides_what_is_printed() {
 fn a_run_with_debug_logging_shows_debug_lines_as_commands_at_any_level() {
     let text = logged(Verbosity::new(LevelFilter::Error, true), one_of_each);
     assert_eq!(text, "::error::e\n::warning::w\n✅ i\n::debug::d\n");
-    assert_eq!(logged(Verbosity::new(LevelFilter::Trace, true), one_of_each), text + "trace: t\n");
+    assert_eq!(
+        logged(Verbosity::new(LevelFilter::Trace, true), one_of_each),
+        text + "trace: t\n"
+    );
 }
 
 #[test]
@@ -70,10 +94,17 @@ fn outside_text_on_a_line_is_never_a_command() {
 
 #[test]
 fn details_are_folded_and_no_command_either() {
-    let fold =
-        |log: &Log<'_>| log.group("t\n::error::x", ["one".to_owned(), "::endgroup::\n::error::x".to_owned()]);
+    let fold = |log: &Log<'_>| {
+        log.group(
+            "t\n::error::x",
+            ["one".to_owned(), "::endgroup::\n::error::x".to_owned()],
+        )
+    };
     let text = logged(at(LevelFilter::Info), fold);
-    assert_eq!(text, "::group::t%0A::error::x\none\n\\::endgroup::\\n::error::x\n::endgroup::\n");
+    assert_eq!(
+        text,
+        "::group::t%0A::error::x\none\n\\::endgroup::\\n::error::x\n::endgroup::\n"
+    );
     assert_eq!(logged(at(LevelFilter::Warn), fold), "");
 }
 
@@ -108,5 +139,8 @@ fn lines_of_threads_do_not_mix() {
         });
     });
     assert_eq!(text.lines().count(), 100);
-    assert!(text.lines().all(|line| line == "a".repeat(100) || line == "b".repeat(100)));
+    assert!(
+        text.lines()
+            .all(|line| line == "a".repeat(100) || line == "b".repeat(100))
+    );
 }

@@ -1,6 +1,9 @@
 //! The three action.yml files against the table of inputs and outputs.
 
-#![expect(clippy::unwrap_used, reason = "clippy knows tests by their attribute, and helpers have none")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "clippy knows tests by their attribute, and helpers have none"
+)]
 
 use std::path::Path;
 
@@ -47,9 +50,19 @@ const UPSTREAM: &[(ActionKind, &[&str])] = &[
     ),
     (
         ActionKind::Restore,
-        &["path", "key", "restore-keys", "enableCrossOsArchive", "fail-on-cache-miss", "lookup-only"],
+        &[
+            "path",
+            "key",
+            "restore-keys",
+            "enableCrossOsArchive",
+            "fail-on-cache-miss",
+            "lookup-only",
+        ],
     ),
-    (ActionKind::Save, &["path", "key", "upload-chunk-size", "enableCrossOsArchive"]),
+    (
+        ActionKind::Save,
+        &["path", "key", "upload-chunk-size", "enableCrossOsArchive"],
+    ),
 ];
 
 fn action_file(path: &str) -> Mapping {
@@ -60,9 +73,19 @@ fn action_file(path: &str) -> Mapping {
 /// The mapping's entries as (name, its text or the empty string).
 fn texts<'m>(mapping: &'m Mapping, names: &[&str]) -> Vec<&'m str> {
     for name in mapping.keys() {
-        assert!(names.contains(&name.as_str().unwrap()), "unknown key {name:?} in {mapping:?}");
+        assert!(
+            names.contains(&name.as_str().unwrap()),
+            "unknown key {name:?} in {mapping:?}"
+        );
     }
-    names.iter().map(|name| mapping.get(*name).map_or("", |value| value.as_str().unwrap())).collect()
+    names
+        .iter()
+        .map(|name| {
+            mapping
+                .get(*name)
+                .map_or("", |value| value.as_str().unwrap())
+        })
+        .collect()
 }
 
 #[test]
@@ -72,8 +95,12 @@ fn inputs_of_each_action_file_are_those_of_the_table_in_its_order() {
         let mut found = Vec::new();
         for (name, input) in action["inputs"].as_mapping().unwrap() {
             let mut input = input.as_mapping().unwrap().clone();
-            let required = input.remove("required").is_some_and(|value| value == Value::Bool(true));
-            let [description, default] = texts(&input, &["description", "default"])[..] else { panic!() };
+            let required = input
+                .remove("required")
+                .is_some_and(|value| value == Value::Bool(true));
+            let [description, default] = texts(&input, &["description", "default"])[..] else {
+                panic!()
+            };
             found.push((
                 name.as_str().unwrap().to_owned(),
                 description.to_owned(),
@@ -86,7 +113,12 @@ fn inputs_of_each_action_file_are_those_of_the_table_in_its_order() {
             .filter(|input| input.offered_by.contains(kind))
             .map(|input| {
                 let required = input.required_by.contains(kind);
-                (input.name.to_owned(), input.description.to_owned(), input.default.to_owned(), required)
+                (
+                    input.name.to_owned(),
+                    input.description.to_owned(),
+                    input.default.to_owned(),
+                    required,
+                )
             })
             .collect();
         assert_eq!(found, expected, "{path}");
@@ -129,10 +161,18 @@ fn every_action_runs_the_same_image_and_says_which_action_it_is() {
         assert_eq!(dockerfile, Path::new(&expected), "{path}");
         assert_eq!(runs["using"], "docker", "{path}");
         assert_eq!(runs["entrypoint"], "/main", "{path}");
-        let arguments: Vec<_> =
-            runs["args"].as_sequence().unwrap().iter().map(|v| v.as_str().unwrap()).collect();
+        let arguments: Vec<_> = runs["args"]
+            .as_sequence()
+            .unwrap()
+            .iter()
+            .map(|v| v.as_str().unwrap())
+            .collect();
         assert_eq!(ActionKind::from_args(&arguments), Ok(*kind), "{path}");
-        assert_eq!(arguments.len(), 1, "{path}: with no arguments a step's own would be passed");
+        assert_eq!(
+            arguments.len(),
+            1,
+            "{path}: with no arguments a step's own would be passed"
+        );
     }
 }
 
@@ -146,7 +186,15 @@ fn only_the_action_itself_has_a_pre_and_a_post_phase() {
             ActionKind::Cache => [Some("/pre"), Some("/post"), Some("always()")],
             ActionKind::Restore | ActionKind::Save => [None, None, None],
         };
-        assert_eq!([phase("pre-entrypoint"), phase("post-entrypoint"), phase("post-if")], expected, "{path}");
+        assert_eq!(
+            [
+                phase("pre-entrypoint"),
+                phase("post-entrypoint"),
+                phase("post-if")
+            ],
+            expected,
+            "{path}"
+        );
     }
 }
 
@@ -157,7 +205,15 @@ fn each_action_file_has_what_the_marketplace_asks_for_and_nothing_unknown() {
         let names: Vec<_> = action.keys().map(|name| name.as_str().unwrap()).collect();
         assert_eq!(
             names,
-            ["name", "description", "author", "branding", "inputs", "outputs", "runs"],
+            [
+                "name",
+                "description",
+                "author",
+                "branding",
+                "inputs",
+                "outputs",
+                "runs"
+            ],
             "{path}"
         );
         for name in ["name", "description", "author"] {
@@ -182,12 +238,21 @@ fn every_input_of_the_replaced_actions_is_declared() {
 
 #[test]
 fn names_in_the_table_are_unique_and_descriptions_are_sentences() {
-    let names: std::collections::BTreeSet<_> = INPUTS.iter().map(|input| input.name.to_uppercase()).collect();
+    let names: std::collections::BTreeSet<_> = INPUTS
+        .iter()
+        .map(|input| input.name.to_uppercase())
+        .collect();
     assert_eq!(names.len(), INPUTS.len());
     let outputs: std::collections::BTreeSet<_> = OUTPUTS.iter().map(|output| output.name).collect();
     assert_eq!(outputs.len(), OUTPUTS.len());
-    let descriptions = INPUTS.iter().map(|i| i.description).chain(OUTPUTS.iter().map(|o| o.description));
+    let descriptions = INPUTS
+        .iter()
+        .map(|i| i.description)
+        .chain(OUTPUTS.iter().map(|o| o.description));
     for description in descriptions {
-        assert!(description.ends_with('.') && !description.contains("  "), "{description:?}");
+        assert!(
+            description.ends_with('.') && !description.contains("  "),
+            "{description:?}"
+        );
     }
 }

@@ -11,7 +11,9 @@ fn root() -> &'static Path {
 /// The rooms in the order of the map in `lib.rs`, the uppermost first.
 fn map() -> Vec<String> {
     let text = fs::read_to_string(root().join("src/lib.rs")).unwrap();
-    let lines = text.lines().filter_map(|line| line.strip_prefix("//! - `")?.split_once('`'));
+    let lines = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("//! - `")?.split_once('`'));
     lines.map(|(name, _)| name.to_owned()).collect()
 }
 
@@ -32,18 +34,29 @@ fn sources(dir: &Path) -> Vec<PathBuf> {
 /// The room that a source file belongs to: the first name below `src`.
 fn room(path: &Path) -> String {
     let below = path.strip_prefix(root().join("src")).unwrap();
-    let first = below.components().next().unwrap().as_os_str().to_string_lossy().into_owned();
+    let first = below
+        .components()
+        .next()
+        .unwrap()
+        .as_os_str()
+        .to_string_lossy()
+        .into_owned();
     first.trim_end_matches(".rs").to_owned()
 }
 
 /// The rooms that a file names as `crate::room`, its tests apart.
 fn used(text: &str) -> BTreeSet<String> {
     let code = text.split("#[cfg(test)]\nmod ").next().unwrap_or(text);
-    let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let lines = code
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"));
     let mut rooms = BTreeSet::new();
     for line in lines {
         for rest in line.split("crate::").skip(1) {
-            let name: String = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            let name: String = rest
+                .chars()
+                .take_while(|c| c.is_alphanumeric() || *c == '_')
+                .collect();
             rooms.insert(name);
         }
     }
@@ -66,10 +79,18 @@ fn a_room_uses_only_rooms_below_it() {
     let level = |room: &str| map.iter().position(|name| name == room);
     for path in sources(&root().join("src")) {
         let own = room(&path);
-        let Some(own_level) = level(&own) else { continue };
+        let Some(own_level) = level(&own) else {
+            continue;
+        };
         for other in used(&fs::read_to_string(&path).unwrap()) {
-            let Some(other_level) = level(&other) else { panic!("{}: unknown room {other}", path.display()) };
-            assert!(other_level >= own_level, "{} ({own}) looks up to {other}", path.display());
+            let Some(other_level) = level(&other) else {
+                panic!("{}: unknown room {other}", path.display())
+            };
+            assert!(
+                other_level >= own_level,
+                "{} ({own}) looks up to {other}",
+                path.display()
+            );
         }
     }
 }
@@ -88,11 +109,20 @@ fn no_file_is_much_longer_than_400_lines() {
 
 /// Rooms other than `fs` that call the filesystem themselves, each with its reason.
 const OWN_CALLS: [(&str, &str); 6] = [
-    ("action/files.rs", "the runner's own files: appended to, never made"),
+    (
+        "action/files.rs",
+        "the runner's own files: appended to, never made",
+    ),
     ("action/phase/", "whether a path of the runner's is there"),
     ("action/place.rs", "whether a path of the runner's is there"),
-    ("key/hash_files.rs", "reads what GitHub's program reads, in its way"),
-    ("pattern/disk.rs", "looks at paths as GitHub's glob library does"),
+    (
+        "key/hash_files.rs",
+        "reads what GitHub's program reads, in its way",
+    ),
+    (
+        "pattern/disk.rs",
+        "looks at paths as GitHub's glob library does",
+    ),
     ("site/", "looks at /proc, sockets and mounts, not at trees"),
 ];
 
@@ -100,7 +130,11 @@ const OWN_CALLS: [(&str, &str); 6] = [
 fn only_the_room_for_it_calls_the_filesystem() {
     let calls = ["std::fs", ".exists()", ".canonicalize()", ".read_dir()"];
     for path in sources(&root().join("src")) {
-        let below = path.strip_prefix(root().join("src")).unwrap().to_string_lossy().into_owned();
+        let below = path
+            .strip_prefix(root().join("src"))
+            .unwrap()
+            .to_string_lossy()
+            .into_owned();
         let allowed = room(&path) == "fs"
             || room(&path) == "demo"
             || OWN_CALLS.iter().any(|(own, _)| below.starts_with(own));
@@ -109,9 +143,15 @@ fn only_the_room_for_it_calls_the_filesystem() {
         let found = code.lines().find(|line| {
             let is_comment = line.trim_start().starts_with("//");
             // Types alone call nothing.
-            let is_type = ["std::fs::File;", "std::fs::FileType;"].iter().any(|name| line.contains(name));
+            let is_type = ["std::fs::File;", "std::fs::FileType;"]
+                .iter()
+                .any(|name| line.contains(name));
             !is_comment && !is_type && calls.iter().any(|call| line.contains(call))
         });
-        assert!(allowed || found.is_none(), "{below}: {}", found.unwrap_or_default());
+        assert!(
+            allowed || found.is_none(),
+            "{below}: {}",
+            found.unwrap_or_default()
+        );
     }
 }

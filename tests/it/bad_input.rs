@@ -1,4 +1,5 @@
-//! Input that can't be used: one clear line that says what to do, the documented exit code, nothing lost.
+//! Input that can't be used: one clear line that says what to do, the documented exit code, nothing
+//! lost.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -17,16 +18,44 @@ fn sandbox_with_entry() -> Sandbox {
 fn an_unknown_key_is_a_miss_and_fails_only_when_asked_to() {
     let sandbox = sandbox_with_entry();
     let job = sandbox.job("other");
-    let ran = sandbox.run(&job, &["restore", "--key", "unknown", "tree"]).done();
+    let ran = sandbox
+        .run(&job, &["restore", "--key", "unknown", "tree"])
+        .done();
     assert_eq!(ran.stdout.lines().count(), 1);
-    assert!(ran.stdout.contains("nothing found for the key unknown"), "{ran:#?}");
-    let ran = sandbox.run(&job, &["restore", "--fail-on-cache-miss", "--key", "unknown", "tree"]).ended(3);
+    assert!(
+        ran.stdout.contains("nothing found for the key unknown"),
+        "{ran:#?}"
+    );
+    let ran = sandbox
+        .run(
+            &job,
+            &[
+                "restore",
+                "--fail-on-cache-miss",
+                "--key",
+                "unknown",
+                "tree",
+            ],
+        )
+        .ended(3);
     assert_eq!(ran.stdout.lines().count(), 1);
-    sandbox.run(&job, &["restore", "--fail-on-cache-miss", "--key", "k", "tree"]).done();
+    sandbox
+        .run(
+            &job,
+            &["restore", "--fail-on-cache-miss", "--key", "k", "tree"],
+        )
+        .done();
     // Without any store it is the same.
     let empty = Sandbox::new();
-    empty.run(&empty.job("job"), &["restore", "--key", "k", "tree"]).done();
-    empty.run(&empty.job("job"), &["restore", "--fail-on-cache-miss", "--key", "k", "tree"]).ended(3);
+    empty
+        .run(&empty.job("job"), &["restore", "--key", "k", "tree"])
+        .done();
+    empty
+        .run(
+            &empty.job("job"),
+            &["restore", "--fail-on-cache-miss", "--key", "k", "tree"],
+        )
+        .ended(3);
     assert!(!empty.cache().exists(), "looking for a key made a store");
 }
 
@@ -53,10 +82,16 @@ fn bad_usage_ends_with_its_own_code() {
         &["restore", "--no-such-option", "--key", "k", "tree"],
     ] {
         let ran = sandbox.run(&job, arguments);
-        assert!(ran.code == Some(2) && !ran.stderr.is_empty(), "{arguments:?}: {ran:#?}");
+        assert!(
+            ran.code == Some(2) && !ran.stderr.is_empty(),
+            "{arguments:?}: {ran:#?}"
+        );
     }
     let line = sandbox.run(&job, &["save", "--key", "k", ""]).failed(2);
-    assert!(line.contains("name at least one file or directory"), "{line}");
+    assert!(
+        line.contains("name at least one file or directory"),
+        "{line}"
+    );
     let line = sandbox.run(&job, &["save", "--key", "", "tree"]).failed(2);
     assert!(line.contains("give one with --key"), "{line}");
 }
@@ -65,13 +100,28 @@ fn bad_usage_ends_with_its_own_code() {
 fn paths_that_do_not_exist_are_said() {
     let sandbox = sandbox_with_entry();
     let job = sandbox.job("job");
-    let line = sandbox.run(&job, &["save", "--key", "new", "no-such-path"]).failed(1);
-    assert!(line.contains("none of the paths exists") && line.contains("check their spelling"), "{line}");
-    assert!(!sandbox.run(&job, &["restore", "--json", "--key", "new", "no-such-path"]).done().is_hit());
+    let line = sandbox
+        .run(&job, &["save", "--key", "new", "no-such-path"])
+        .failed(1);
+    assert!(
+        line.contains("none of the paths exists") && line.contains("check their spelling"),
+        "{line}"
+    );
+    assert!(
+        !sandbox
+            .run(&job, &["restore", "--json", "--key", "new", "no-such-path"])
+            .done()
+            .is_hit()
+    );
     // One that exists is enough.
-    sandbox.run(&job, &["save", "--key", "new", "no-such-path", "tree"]).done();
+    sandbox
+        .run(&job, &["save", "--key", "new", "no-such-path", "tree"])
+        .done();
     let line = sandbox.run(&job, &["save", "--key", "new", "/"]).failed(1);
-    assert!(line.contains("the root of the filesystem can't be cached"), "{line}");
+    assert!(
+        line.contains("the root of the filesystem can't be cached"),
+        "{line}"
+    );
 }
 
 #[test]
@@ -81,8 +131,13 @@ fn a_cache_root_that_is_a_file_is_said() {
     trees::small(&job.join("tree"), 1);
     fs::write(sandbox.path("cache"), b"a file").unwrap();
     for command in ["save", "restore"] {
-        let line = sandbox.run(&job, &[command, "--key", "k", "tree"]).failed(1);
-        assert!(line.contains("cache") && line.contains("a directory is needed there"), "{line}");
+        let line = sandbox
+            .run(&job, &[command, "--key", "k", "tree"])
+            .failed(1);
+        assert!(
+            line.contains("cache") && line.contains("a directory is needed there"),
+            "{line}"
+        );
     }
     for command in [&["list"][..], &["verify"], &["prune"], &["show", "k"]] {
         sandbox.run(&job, command).failed(1);
@@ -99,11 +154,17 @@ fn a_cache_root_that_may_not_be_written_is_said() {
     sandbox.give_away();
     trees::set_mode(&sandbox.path("cache"), 0o555);
     let line = sandbox.save(&job, "k").failed(1);
-    assert!(line.contains("Permission denied") && line.contains("--cache-root"), "{line}");
+    assert!(
+        line.contains("Permission denied") && line.contains("--cache-root"),
+        "{line}"
+    );
     assert!(!sandbox.restore(&job, "k").done().is_hit());
     trees::set_mode(&sandbox.path("cache"), 0o000);
     let line = sandbox.restore(&job, "k").failed(1);
-    assert!(line.contains("Permission denied") && line.contains("--cache-root"), "{line}");
+    assert!(
+        line.contains("Permission denied") && line.contains("--cache-root"),
+        "{line}"
+    );
     trees::set_mode(&sandbox.path("cache"), 0o755);
 }
 
@@ -136,24 +197,40 @@ fn a_store_of_a_newer_version_is_left_alone() {
         &["prune", "--keep", "0"],
     ] {
         let line = sandbox.run(&job, command).failed(1);
-        assert!(line.contains("format version 2") && line.contains("update local-cache"), "{line}");
+        assert!(
+            line.contains("format version 2") && line.contains("update local-cache"),
+            "{line}"
+        );
     }
-    assert!(before == picture(&sandbox.store()), "the store of another version was changed");
+    assert!(
+        before == picture(&sandbox.store()),
+        "the store of another version was changed"
+    );
 }
 
 #[test]
 fn an_entry_of_a_newer_version_is_not_touched() {
     let sandbox = sandbox_with_entry();
     let job = sandbox.job("job");
-    let entry = fs::read_dir(sandbox.store().join("entries")).unwrap().next().unwrap().unwrap().path();
-    let text = fs::read_to_string(&entry).unwrap().replace("\"format\":1", "\"format\":2,\"more\":true");
+    let entry = fs::read_dir(sandbox.store().join("entries"))
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
+    let text = fs::read_to_string(&entry)
+        .unwrap()
+        .replace("\"format\":1", "\"format\":2,\"more\":true");
     let text = text.replace("\"format\": 1", "\"format\": 2, \"more\": true");
     let checksum = text.find("\"checksum\"").unwrap() + 13;
     let text = text[..checksum].to_owned() + &text[checksum..].replace(['0', '1', '2', '3'], "4");
     assert!(text.contains("more"));
     fs::write(&entry, &text).unwrap();
     let line = sandbox.run(&job, &["prune", "--keep", "0"]);
-    assert!(line.code == Some(1) && line.stderr.contains("format version 2"), "{line:#?}");
+    assert!(
+        line.code == Some(1) && line.stderr.contains("format version 2"),
+        "{line:#?}"
+    );
     assert_eq!(fs::read_to_string(&entry).unwrap(), text);
 }
 
@@ -163,25 +240,54 @@ fn keys_of_any_text_are_keys_and_messages_stay_one_line() {
     let job = sandbox.job("job");
     trees::small(&job.join("tree"), 1);
     let long = "k".repeat(600);
-    for key in ["a/b", "../../up", "two\nlines", "\u{1b}[31mred", "tab\there", &long, "-dash", "\"quote'"] {
+    for key in [
+        "a/b",
+        "../../up",
+        "two\nlines",
+        "\u{1b}[31mred",
+        "tab\there",
+        &long,
+        "-dash",
+        "\"quote'",
+    ] {
         let flag = format!("--key={key}");
-        for arguments in [["save", &flag, "tree"], ["save", &flag, "tree"], ["restore", &flag, "tree"]] {
+        for arguments in [
+            ["save", &flag, "tree"],
+            ["save", &flag, "tree"],
+            ["restore", &flag, "tree"],
+        ] {
             let ran = sandbox.run(&job, &arguments).done();
             assert!(ran.stdout.lines().count() <= 2, "{key:?}: {ran:#?}");
-            assert!(!ran.stdout.contains('\u{1b}') && !ran.stdout.contains("two\nlines"), "{ran:#?}");
+            assert!(
+                !ran.stdout.contains('\u{1b}') && !ran.stdout.contains("two\nlines"),
+                "{ran:#?}"
+            );
         }
-        let ran = sandbox.run(&job, &["restore", &format!("--key=missing-{key}"), "tree"]).done();
+        let ran = sandbox
+            .run(&job, &["restore", &format!("--key=missing-{key}"), "tree"])
+            .done();
         assert_eq!(ran.stdout.lines().count(), 1, "{ran:#?}");
     }
     let listed = sandbox.run(&job, &["list"]).done();
-    assert_eq!(listed.stdout.lines().filter(|line| line.contains("path")).count(), 8, "{listed:#?}");
+    assert_eq!(
+        listed
+            .stdout
+            .lines()
+            .filter(|line| line.contains("path"))
+            .count(),
+        8,
+        "{listed:#?}"
+    );
 }
 
 #[test]
 fn every_command_gives_one_json_document() {
     let sandbox = sandbox_with_entry();
     let job = sandbox.job("job");
-    let entry = sandbox.run(&job, &["list", "--json"]).done().json()[0]["entry"].as_str().unwrap().to_owned();
+    let entry = sandbox.run(&job, &["list", "--json"]).done().json()[0]["entry"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     for command in [
         &["save", "--key", "k", "tree"][..],
         &["save", "--key", "k2", "tree"],
@@ -204,7 +310,9 @@ fn every_command_gives_one_json_document() {
             "{command:?}: {text:#?}"
         );
     }
-    let missing = sandbox.run(&job, &["save", "--json", "--key", "x", "nowhere"]).ended(1);
+    let missing = sandbox
+        .run(&job, &["save", "--json", "--key", "x", "nowhere"])
+        .ended(1);
     assert_eq!(missing.json()["reason"], "nothing-there");
 }
 
@@ -216,7 +324,10 @@ fn an_entry_that_is_not_there_can_not_be_shown() {
     assert!(line.contains("`local-cache list` shows all"), "{line}");
     sandbox.save(&job, "K").done();
     let line = sandbox.run(&job, &["show", "K"]);
-    assert!(line.code == Some(0) || line.stderr.lines().count() == 1, "{line:#?}");
+    assert!(
+        line.code == Some(0) || line.stderr.lines().count() == 1,
+        "{line:#?}"
+    );
 }
 
 #[test]
@@ -224,7 +335,9 @@ fn a_loop_of_symlinks_on_the_way_to_a_root_is_said() {
     let sandbox = sandbox_with_entry();
     let job = sandbox.job("other");
     symlink("loop", job.join("loop")).unwrap();
-    let ran = sandbox.run(&job, &["save", "--key", "loop", "loop/tree"]).failed(1);
+    let ran = sandbox
+        .run(&job, &["save", "--key", "loop", "loop/tree"])
+        .failed(1);
     assert!(!ran.contains("panicked"));
 }
 
@@ -237,5 +350,8 @@ fn a_closed_output_is_no_panic() {
     let mut text = String::new();
     std::io::Read::read_to_string(&mut child.stderr.take().unwrap(), &mut text).unwrap();
     let status = child.wait().unwrap();
-    assert!(status.code().is_some_and(|code| code <= 1) && !text.contains("panicked"), "{status:?} {text}");
+    assert!(
+        status.code().is_some_and(|code| code <= 1) && !text.contains("panicked"),
+        "{status:?} {text}"
+    );
 }

@@ -1,4 +1,5 @@
-//! Several processes at once: on one key, on several, saving, restoring and pruning at the same time.
+//! Several processes at once: on one key, on several, saving, restoring and pruning at the same
+//! time.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -15,7 +16,9 @@ use crate::support::compare::{picture, same};
 use crate::support::{Ran, Sandbox, trees};
 
 fn locked(path: &Path, how: FlockArg) -> Flock<File> {
-    Flock::lock(File::open(path).unwrap(), how).map_err(|(_, errno)| errno).unwrap()
+    Flock::lock(File::open(path).unwrap(), how)
+        .map_err(|(_, errno)| errno)
+        .unwrap()
 }
 
 #[test]
@@ -26,13 +29,21 @@ fn two_saves_of_one_key_make_one_entry() {
     for round in 0..6 {
         let key = format!("k{round}");
         let arguments = ["save", "--json", "--key", &key, "tree"];
-        let children: Vec<_> = (0..3).map(|_| sandbox.command(&job, &arguments).spawn().unwrap()).collect();
-        let runs: Vec<Ran> = children.into_iter().map(|child| Ran::end_of(child).done()).collect();
+        let children: Vec<_> = (0..3)
+            .map(|_| sandbox.command(&job, &arguments).spawn().unwrap())
+            .collect();
+        let runs: Vec<Ran> = children
+            .into_iter()
+            .map(|child| Ran::end_of(child).done())
+            .collect();
         let saved = runs.iter().filter(|ran| ran.is_saved()).count();
         assert_eq!(saved, 1, "{runs:#?}");
         for ran in runs.iter().filter(|ran| !ran.is_saved()) {
             let json = ran.json();
-            assert!(["exists", "in-progress"].contains(&json["reason"].as_str().unwrap()), "{ran:#?}");
+            assert!(
+                ["exists", "in-progress"].contains(&json["reason"].as_str().unwrap()),
+                "{ran:#?}"
+            );
         }
         let other = sandbox.job(&format!("other-{round}"));
         assert!(sandbox.restore(&other, &key).done().is_hit());
@@ -46,7 +57,11 @@ fn a_store_that_others_are_just_making_is_not_damaged() {
     let sandbox = Sandbox::new();
     let job = sandbox.job("job");
     trees::small(&job.join("tree"), 1);
-    let entry = sandbox.save(&job, "k").done().json()["entry"].as_str().unwrap().to_owned() + ".json";
+    let entry = sandbox.save(&job, "k").done().json()["entry"]
+        .as_str()
+        .unwrap()
+        .to_owned()
+        + ".json";
     let bytes = fs::read(sandbox.store().join("entries").join(&entry)).unwrap();
     for number in 0..200 {
         let root = sandbox.path(&format!("root-{number}"));
@@ -87,10 +102,19 @@ fn a_save_gives_way_to_one_of_the_same_key() {
     let sandbox = Sandbox::new();
     let job = sandbox.job("job");
     trees::small(&job.join("tree"), 1);
-    let entry = sandbox.save(&job, "k").done().json()["entry"].as_str().unwrap().to_owned();
-    let lock = locked(&sandbox.store().join("locks").join(&entry), FlockArg::LockExclusive);
+    let entry = sandbox.save(&job, "k").done().json()["entry"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let lock = locked(
+        &sandbox.store().join("locks").join(&entry),
+        FlockArg::LockExclusive,
+    );
     let arguments = ["save", "--json", "--refresh", "--key", "k", "tree"];
-    assert_eq!(sandbox.run(&job, &arguments).done().json()["reason"], "in-progress");
+    assert_eq!(
+        sandbox.run(&job, &arguments).done().json()["reason"],
+        "in-progress"
+    );
     // Another key is another matter.
     assert!(sandbox.save(&job, "k2").done().is_saved());
     drop(lock);
@@ -100,7 +124,9 @@ fn a_save_gives_way_to_one_of_the_same_key() {
 #[test]
 fn saves_of_different_keys_run_side_by_side() {
     let sandbox = Sandbox::new();
-    let jobs: Vec<PathBuf> = (0..4).map(|number| sandbox.job(&format!("job-{number}"))).collect();
+    let jobs: Vec<PathBuf> = (0..4)
+        .map(|number| sandbox.job(&format!("job-{number}")))
+        .collect();
     for (seed, job) in (1..).zip(&jobs) {
         trees::small(&job.join("tree"), seed);
         trees::write(&job.join("tree/shared"), &trees::noise(1000, 400 << 10));
@@ -111,7 +137,10 @@ fn saves_of_different_keys_run_side_by_side() {
             .enumerate()
             .map(|(number, job)| {
                 let key = format!("{round}-{number}");
-                sandbox.command(job, &["save", "--json", "--key", &key, "tree"]).spawn().unwrap()
+                sandbox
+                    .command(job, &["save", "--json", "--key", &key, "tree"])
+                    .spawn()
+                    .unwrap()
             })
             .collect();
         for child in children {
@@ -135,10 +164,17 @@ fn pruning_is_skipped_while_the_store_is_in_use() {
     let lock = locked(&sandbox.store().join("locks/store"), FlockArg::LockShared);
     let begun = Instant::now();
     let line = sandbox.prune(0).failed(1);
-    assert!(line.contains("in use by another process, so nothing was removed"), "{line}");
+    assert!(
+        line.contains("in use by another process, so nothing was removed"),
+        "{line}"
+    );
     assert!(begun.elapsed() < Duration::from_secs(5), "pruning waited");
     assert!(
-        sandbox.run(&job, &["prune", "--dry-run", "--keep", "0"]).done().stdout.contains("would be removed")
+        sandbox
+            .run(&job, &["prune", "--dry-run", "--keep", "0"])
+            .done()
+            .stdout
+            .contains("would be removed")
     );
     assert!(sandbox.restore(&job, "k").done().is_hit());
     drop(lock);
@@ -152,8 +188,14 @@ fn a_restore_waits_for_a_pruning_to_end() {
     let (job, other) = (sandbox.job("job"), sandbox.job("other"));
     trees::small(&job.join("tree"), 1);
     sandbox.save(&job, "k").done();
-    let lock = locked(&sandbox.store().join("locks/store"), FlockArg::LockExclusive);
-    let child = sandbox.command(&other, &["restore", "--json", "--key", "k", "tree"]).spawn().unwrap();
+    let lock = locked(
+        &sandbox.store().join("locks/store"),
+        FlockArg::LockExclusive,
+    );
+    let child = sandbox
+        .command(&other, &["restore", "--json", "--key", "k", "tree"])
+        .spawn()
+        .unwrap();
     std::thread::sleep(Duration::from_millis(300));
     assert!(!other.join("tree").exists(), "it did not wait");
     drop(lock);
@@ -176,7 +218,10 @@ fn saving_restoring_and_pruning_at_once_never_gives_wrong_bytes() {
             job
         })
         .collect();
-    let wanted: Vec<_> = sources.iter().map(|job| picture(&job.join("tree"))).collect();
+    let wanted: Vec<_> = sources
+        .iter()
+        .map(|job| picture(&job.join("tree")))
+        .collect();
     std::thread::scope(|scope| {
         scope.spawn(|| {
             for round in 1.. {
@@ -201,7 +246,16 @@ fn saving_restoring_and_pruning_at_once_never_gives_wrong_bytes() {
                     let prefix = format!("s{}-", seed + 1);
                     let ran = sandbox.run(
                         &job,
-                        &["restore", "--json", "--mirror", "--key", "none", "--restore-key", &prefix, "tree"],
+                        &[
+                            "restore",
+                            "--json",
+                            "--mirror",
+                            "--key",
+                            "none",
+                            "--restore-key",
+                            &prefix,
+                            "tree",
+                        ],
                     );
                     if ran.done().is_hit() {
                         same(&wanted[seed], &picture(&job.join("tree")));
@@ -225,7 +279,10 @@ fn saving_restoring_and_pruning_at_once_never_gives_wrong_bytes() {
         stop.store(true, Ordering::Relaxed);
     });
     let counts = [restored, pruned, saved].map(AtomicU32::into_inner);
-    assert!(counts.iter().all(|count| *count > 0), "restored, pruned, saved: {counts:?}");
+    assert!(
+        counts.iter().all(|count| *count > 0),
+        "restored, pruned, saved: {counts:?}"
+    );
     sandbox.verify().done();
     sandbox.prune(4).done();
     sandbox.verify().done();
@@ -237,9 +294,14 @@ fn eight_restores_into_different_directories_run_at_once() {
     let job = sandbox.job("job");
     trees::small(&job.join("tree"), 1);
     sandbox.save(&job, "k").done();
-    let others: Vec<PathBuf> = (0..8).map(|number| sandbox.job(&format!("other-{number}"))).collect();
+    let others: Vec<PathBuf> = (0..8)
+        .map(|number| sandbox.job(&format!("other-{number}")))
+        .collect();
     let start = |other: &PathBuf| {
-        sandbox.command(other, &["restore", "--json", "--key", "k", "tree"]).spawn().unwrap()
+        sandbox
+            .command(other, &["restore", "--json", "--key", "k", "tree"])
+            .spawn()
+            .unwrap()
     };
     let children: Vec<_> = others.iter().map(start).collect();
     for (child, other) in children.into_iter().zip(&others) {
@@ -262,13 +324,22 @@ fn restores_into_one_directory_do_not_disturb_each_other() {
             drop(fs::remove_dir_all(other.join("tree")));
         }
         let start = |key: &str| {
-            sandbox.command(&other, &["restore", "--json", "--mirror", "--key", key, "tree"]).spawn().unwrap()
+            sandbox
+                .command(
+                    &other,
+                    &["restore", "--json", "--mirror", "--key", key, "tree"],
+                )
+                .spawn()
+                .unwrap()
         };
         let children: Vec<_> = ["1", "2", "1", "2"].into_iter().map(start).collect();
         for child in children {
             assert!(Ran::end_of(child).done().is_hit());
         }
-        assert!(pictures.contains(&picture(&other.join("tree"))), "round {round}: a mixture was left");
+        assert!(
+            pictures.contains(&picture(&other.join("tree"))),
+            "round {round}: a mixture was left"
+        );
         assert_eq!(fs::read_dir(&other).unwrap().count(), 1);
     }
 }
@@ -283,11 +354,17 @@ fn a_restore_goes_on_beside_one_that_hangs_and_leaves_its_files_alone() {
     let unfinished = other.join(".local-cache-0123456789abcdef.tmp");
     fs::create_dir(&unfinished).unwrap();
     let lock = locked(&other, FlockArg::LockExclusive);
-    let child = sandbox.command(&other, &["restore", "--json", "--key", "1", "tree"]).spawn().unwrap();
+    let child = sandbox
+        .command(&other, &["restore", "--json", "--key", "1", "tree"])
+        .spawn()
+        .unwrap();
     std::thread::sleep(Duration::from_millis(300));
     assert!(!other.join("tree").exists(), "it did not wait");
     drop(lock);
     assert!(Ran::end_of(child).done().is_hit());
     same(&picture(&one.join("tree")), &picture(&other.join("tree")));
-    assert!(!unfinished.exists(), "what a killed restore left is still there");
+    assert!(
+        !unfinished.exists(),
+        "what a killed restore left is still there"
+    );
 }

@@ -1,7 +1,8 @@
-//! Damage to every kind of file in the store, in every way, followed by everything one can do with a store.
+//! Damage to every kind of file in the store, in every way, followed by everything one can do with
+//! a store.
 //!
-//! Whatever happens, a restore gives back right bytes or nothing, says so in one line, and the next save makes it whole
-//! again.
+//! Whatever happens, a restore gives back right bytes or nothing, says so in one line, and the next
+//! save makes it whole again.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -38,8 +39,14 @@ enum Damage {
     Directory,
 }
 
-const DAMAGES: [Damage; 6] =
-    [Damage::Delete, Damage::Empty, Damage::Halve, Damage::Flip, Damage::Close, Damage::Directory];
+const DAMAGES: [Damage; 6] = [
+    Damage::Delete,
+    Damage::Empty,
+    Damage::Halve,
+    Damage::Flip,
+    Damage::Close,
+    Damage::Directory,
+];
 
 /// A store with two generations of a tree; the newer one is damaged.
 struct Case {
@@ -75,19 +82,33 @@ impl Case {
             // A large part of the first pack dies, so that pruning rewrites it.
             trees::write(&job.join("tree/dies"), &trees::noise(7, 250 << 10));
             for number in 0..9 {
-                trees::write(&job.join(format!("tree/dies-{number}")), &trees::noise(70 + number, 250 << 10));
+                trees::write(
+                    &job.join(format!("tree/dies-{number}")),
+                    &trees::noise(70 + number, 250 << 10),
+                );
             }
         }
         trees::age(&job.join("tree"));
         sandbox.give_away();
         sandbox.save(&job, KEYS.0).done();
-        let mut case = Self { old: picture(&job.join("tree")), new: Picture::new(), sandbox, target, damage };
+        let mut case = Self {
+            old: picture(&job.join("tree")),
+            new: Picture::new(),
+            sandbox,
+            target,
+            damage,
+        };
         let (before, packs_before) = (case.snapshot(), case.packs());
         trees::write(&job.join("tree/src/0.rs"), b"changed");
         trees::write(&job.join("tree/src/more"), &trees::noise(8, 100 << 10));
         trees::write(&job.join("tree/build/second"), &trees::noise(9, 700 << 10));
         for path in files_in(&job.join("tree")) {
-            if path.file_name().unwrap().to_string_lossy().starts_with("dies") {
+            if path
+                .file_name()
+                .unwrap()
+                .to_string_lossy()
+                .starts_with("dies")
+            {
                 fs::remove_file(path).unwrap();
             }
         }
@@ -116,8 +137,10 @@ impl Case {
     fn find(&self, before: &[PathBuf], packs_before: &[PathBuf]) -> PathBuf {
         let store = self.sandbox.store();
         let new_in = |name: &str| {
-            let found: Vec<_> =
-                files_in(&store.join(name)).into_iter().filter(|path| !before.contains(path)).collect();
+            let found: Vec<_> = files_in(&store.join(name))
+                .into_iter()
+                .filter(|path| !before.contains(path))
+                .collect();
             assert_eq!(found.len(), 1, "{name}: {found:?}");
             found[0].clone()
         };
@@ -133,14 +156,21 @@ impl Case {
                 let entry = new_in("entries");
                 let used = store.join("used").join(entry.file_stem().unwrap());
                 if !used.exists() {
-                    self.sandbox.restore(&self.sandbox.job("use"), KEYS.1).done();
+                    self.sandbox
+                        .restore(&self.sandbox.job("use"), KEYS.1)
+                        .done();
                 }
                 used
             }
             Target::StoreLock => store.join("locks/store"),
-            Target::EntryLock => store.join("locks").join(new_in("entries").file_stem().unwrap()),
+            Target::EntryLock => store
+                .join("locks")
+                .join(new_in("entries").file_stem().unwrap()),
             Target::Moved => {
-                let moved: Vec<_> = packs_before.iter().map(|pack| pack.with_extension("moved")).collect();
+                let moved: Vec<_> = packs_before
+                    .iter()
+                    .map(|pack| pack.with_extension("moved"))
+                    .collect();
                 assert!(moved.len() == 1 && moved[0].exists(), "{moved:?}");
                 moved[0].clone()
             }
@@ -153,7 +183,12 @@ impl Case {
             Damage::Delete => fs::remove_file(path).unwrap(),
             Damage::Empty => fs::write(path, b"").unwrap(),
             Damage::Halve => {
-                fs::OpenOptions::new().write(true).open(path).unwrap().set_len(length / 2).unwrap();
+                fs::OpenOptions::new()
+                    .write(true)
+                    .open(path)
+                    .unwrap()
+                    .set_len(length / 2)
+                    .unwrap();
             }
             Damage::Flip => {
                 let mut bytes = fs::read(path).unwrap();
@@ -187,12 +222,14 @@ impl Case {
         format!("{:?} x {:?}", self.target, self.damage)
     }
 
-    /// Whether the program can't work with the store at all and says so: a lock that may not be opened.
+    /// Whether the program can't work with the store at all and says so: a lock that may not be
+    /// opened.
     fn is_locked_out(&self) -> bool {
         self.damage == Damage::Close && self.target == Target::StoreLock
     }
 
-    /// Restores into a fresh directory; whatever is there afterwards is a generation, whole, or nothing.
+    /// Restores into a fresh directory; whatever is there afterwards is a generation, whole, or
+    /// nothing.
     #[track_caller]
     fn restore(&self, name: &str, key: &str, fallback: &[&str]) -> Option<Picture> {
         let job = self.sandbox.job(name);
@@ -205,21 +242,38 @@ impl Case {
         let ran = ran.ended(0);
         assert!(ran.warnings().len() <= 2, "{}: {ran:#?}", self.what());
         if !ran.is_hit() {
-            assert!(!job.join("tree").exists(), "{}: a miss wrote something", self.what());
+            assert!(
+                !job.join("tree").exists(),
+                "{}: a miss wrote something",
+                self.what()
+            );
             // What is not there any more is not missed; all else is said.
             let silent = self.damage == Damage::Delete && matches!(self.target, Target::Entry);
-            assert_eq!(ran.warnings().is_empty(), silent, "{}: {ran:#?}", self.what());
+            assert_eq!(
+                ran.warnings().is_empty(),
+                silent,
+                "{}: {ran:#?}",
+                self.what()
+            );
             return None;
         }
         let found = picture(&job.join("tree"));
-        assert!(found == self.old || found == self.new, "{}: something else was restored", self.what());
+        assert!(
+            found == self.old || found == self.new,
+            "{}: something else was restored",
+            self.what()
+        );
         Some(found)
     }
 
     #[track_caller]
     fn one_clear_line(&self, ran: &Ran) {
         let line = ran.stderr.trim_end();
-        assert!(!line.contains('\n') && line.starts_with("local-cache: "), "{}: {ran:#?}", self.what());
+        assert!(
+            !line.contains('\n') && line.starts_with("local-cache: "),
+            "{}: {ran:#?}",
+            self.what()
+        );
         assert!(
             line.contains(';') || line.contains(','),
             "{}: it does not say what to do: {line}",
@@ -242,10 +296,18 @@ impl Case {
                 same(&self.new, &found);
                 return;
             }
-            // A flipped bit in a content is only found when it is read; then the next save stores it anew.
-            assert!(self.damage == Damage::Flip, "{}: a fresh entry can't be restored", self.what());
+            // A flipped bit in a content is only found when it is read; then the next save stores
+            // it anew.
+            assert!(
+                self.damage == Damage::Flip,
+                "{}: a fresh entry can't be restored",
+                self.what()
+            );
         }
-        panic!("{}: a fresh entry can't be restored even after its damage was found", self.what());
+        panic!(
+            "{}: a fresh entry can't be restored even after its damage was found",
+            self.what()
+        );
     }
 
     fn run_all(&self) {
@@ -269,7 +331,11 @@ fn matrix(target: Target) {
             // The older generation stands in.
             let found = case.restore("fallback", KEYS.1, &["--restore-key", "gen-"]);
             let restored_anyway = case.is_locked_out() || matches!(target, Target::Format);
-            assert!(found.is_some() || restored_anyway, "{}: nothing stood in", case.what());
+            assert!(
+                found.is_some() || restored_anyway,
+                "{}: nothing stood in",
+                case.what()
+            );
         }
         case.works_again("after-fallback");
     });
@@ -282,7 +348,12 @@ fn matrix(target: Target) {
         let deleted = case.damage == Damage::Delete && target == Target::Entry;
         if !case.is_locked_out() {
             let is_whole = verified.code == Some(0);
-            assert_eq!(is_whole, restored.is_some() || deleted, "{}: {verified:#?}", case.what());
+            assert_eq!(
+                is_whole,
+                restored.is_some() || deleted,
+                "{}: {verified:#?}",
+                case.what()
+            );
         }
     });
     each_damage(target, |case| {
@@ -294,7 +365,12 @@ fn matrix(target: Target) {
         }
         case.works_again("after-repair");
         if case.target != Target::Moved && !case.is_locked_out() {
-            same(&case.old, &case.restore("older", KEYS.0, &[]).expect("the older generation is whole"));
+            same(
+                &case.old,
+                &case
+                    .restore("older", KEYS.0, &[])
+                    .expect("the older generation is whole"),
+            );
         }
     });
     each_damage(target, |case| {
@@ -307,7 +383,12 @@ fn matrix(target: Target) {
         }
         case.works_again("after-prune");
         if case.target != Target::Moved && !case.is_locked_out() {
-            same(&case.old, &case.restore("older", KEYS.0, &[]).expect("the older generation is whole"));
+            same(
+                &case.old,
+                &case
+                    .restore("older", KEYS.0, &[])
+                    .expect("the older generation is whole"),
+            );
         }
     });
 }
@@ -335,7 +416,8 @@ damaged! {
 
 #[test]
 fn each_byte_of_an_entry_and_a_pack_counts() {
-    // One bit of each byte in turn, in all small files of the store: right bytes or a miss, every time.
+    // One bit of each byte in turn, in all small files of the store: right bytes or a miss, every
+    // time.
     let sandbox = Sandbox::new();
     let job = sandbox.job("job");
     trees::write(&job.join("tree/a"), b"contents of a");
@@ -362,8 +444,14 @@ fn each_byte_of_an_entry_and_a_pack_counts() {
                     assert!(!other.join("tree").exists(), "{} at {at}", path.display());
                     let set_aside = files_in(&sandbox.store().join("quarantine"));
                     for aside in set_aside {
-                        if aside.extension().is_some_and(|extension| extension == "json") {
-                            let back = sandbox.store().join("entries").join(aside.file_name().unwrap());
+                        if aside
+                            .extension()
+                            .is_some_and(|extension| extension == "json")
+                        {
+                            let back = sandbox
+                                .store()
+                                .join("entries")
+                                .join(aside.file_name().unwrap());
                             fs::rename(aside, back).unwrap();
                         } else {
                             fs::remove_file(aside).unwrap();
@@ -402,7 +490,16 @@ fn a_damaged_entry_in_a_store_that_may_not_be_written_is_a_miss_too() {
 
 #[test]
 fn missing_directories_of_the_store_do_no_harm() {
-    for dir in ["entries", "manifests", "packs", "blobs", "used", "locks", "tmp", "quarantine"] {
+    for dir in [
+        "entries",
+        "manifests",
+        "packs",
+        "blobs",
+        "used",
+        "locks",
+        "tmp",
+        "quarantine",
+    ] {
         let sandbox = Sandbox::new();
         let job = sandbox.job("job");
         trees::small(&job.join("tree"), 1);
@@ -412,7 +509,10 @@ fn missing_directories_of_the_store_do_no_harm() {
         ran.warnings();
         assert!(sandbox.save(&job, "k2").ended(0).is_saved(), "{dir}");
         sandbox.mirror(&sandbox.job("third"), "k2").done();
-        same(&picture(&job.join("tree")), &picture(&sandbox.path("third/tree")));
+        same(
+            &picture(&job.join("tree")),
+            &picture(&sandbox.path("third/tree")),
+        );
         fs::remove_dir_all(sandbox.store().join(dir)).unwrap();
         sandbox.prune(5).ended(0).warnings();
     }
@@ -426,7 +526,12 @@ fn a_blob_that_a_save_made_whole_again_survives_pruning() {
     assert!(case.restore("first", KEYS.1, &[]).is_none());
     assert!(case.sandbox.save(&job, "gen-3").ended(0).is_saved());
     case.sandbox.prune(5).ended(0);
-    same(&case.new, &case.restore("second", "gen-3", &[]).expect("the healed blob is there"));
+    same(
+        &case.new,
+        &case
+            .restore("second", "gen-3", &[])
+            .expect("the healed blob is there"),
+    );
     case.sandbox.verify().done();
 }
 
@@ -436,6 +541,11 @@ fn a_damaged_entry_does_not_keep_its_key_from_being_saved() {
         let case = Case::new(Target::Entry, damage);
         let saved = case.sandbox.save(&case.sandbox.job("job"), KEYS.1).ended(0);
         assert!(saved.is_saved(), "{}: {saved:#?}", case.what());
-        same(&case.new, &case.restore("new", KEYS.1, &[]).expect("the entry is whole"));
+        same(
+            &case.new,
+            &case
+                .restore("new", KEYS.1, &[])
+                .expect("the entry is whole"),
+        );
     }
 }

@@ -10,15 +10,21 @@ use crate::support::{Ran, Sandbox, trees};
 
 fn examine(sandbox: &Sandbox) -> Ran {
     let job = sandbox.job("job");
-    Ran::of(sandbox.command(&job, &["doctor", "--json"]).env("PATH", "/usr/bin:/bin"))
+    Ran::of(
+        sandbox
+            .command(&job, &["doctor", "--json"])
+            .env("PATH", "/usr/bin:/bin"),
+    )
 }
 
 /// The status of a check, with what was found and what to do.
 #[track_caller]
 fn check<'j>(json: &'j Value, name: &str) -> (&'j str, &'j str, &'j str) {
     let all = json["checks"].as_array().unwrap();
-    let found =
-        all.iter().find(|check| check["check"] == name).unwrap_or_else(|| panic!("no {name} in {json:#}"));
+    let found = all
+        .iter()
+        .find(|check| check["check"] == name)
+        .unwrap_or_else(|| panic!("no {name} in {json:#}"));
     let text = |name: &str| found[name].as_str().unwrap_or("");
     (text("status"), text("found"), text("advice"))
 }
@@ -29,8 +35,10 @@ fn all_checks_are_made_and_leave_nothing_behind() {
     let job = sandbox.job("job");
     trees::small(&job.join("tree"), 1);
     sandbox.save(&job, "k").done();
-    let before: Vec<_> =
-        fs::read_dir(sandbox.cache()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let before: Vec<_> = fs::read_dir(sandbox.cache())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
     let ran = examine(&sandbox);
     let json = ran.json();
     let wanted = [
@@ -51,13 +59,30 @@ fn all_checks_are_made_and_leave_nothing_behind() {
         "cargo home",
         "toolchain",
     ];
-    let names: Vec<&str> =
-        json["checks"].as_array().unwrap().iter().map(|check| check["check"].as_str().unwrap()).collect();
+    let names: Vec<&str> = json["checks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|check| check["check"].as_str().unwrap())
+        .collect();
     assert_eq!(names, wanted);
-    for name in
-        ["cache root", "locks", "clock", "entries", "leftovers", "journal", "other caches", "site", "rename"]
-    {
-        assert_eq!(check(&json, name).0, "ok", "{name}: {:?}", check(&json, name));
+    for name in [
+        "cache root",
+        "locks",
+        "clock",
+        "entries",
+        "leftovers",
+        "journal",
+        "other caches",
+        "site",
+        "rename",
+    ] {
+        assert_eq!(
+            check(&json, name).0,
+            "ok",
+            "{name}: {:?}",
+            check(&json, name)
+        );
     }
     for found in json["checks"].as_array().unwrap() {
         let needs_advice = found["status"] != "ok";
@@ -65,12 +90,18 @@ fn all_checks_are_made_and_leave_nothing_behind() {
     }
     let has_problem = json["status"] == "problem";
     assert_eq!(ran.code, Some(i32::from(has_problem)), "{json:#}");
-    let after: Vec<_> =
-        fs::read_dir(sandbox.cache()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let after: Vec<_> = fs::read_dir(sandbox.cache())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
     assert_eq!(before, after);
     assert_eq!(fs::read_dir(&job).unwrap().count(), 1);
     let text = sandbox.run(&job, &["doctor"]);
-    assert!(text.stdout.contains("✅ locks") && text.stdout.contains("warning"), "{}", text.stdout);
+    assert!(
+        text.stdout.contains("✅ locks") && text.stdout.contains("warning"),
+        "{}",
+        text.stdout
+    );
 }
 
 #[test]
@@ -100,7 +131,9 @@ fn a_cache_root_that_can_not_be_used_is_a_problem_and_the_exit_code_says_so() {
 
 #[test]
 fn a_small_memory_filesystem_is_said_with_what_it_means() {
-    let Some(mount) = Mount::tmpfs(32 << 20, "doctor on a memory filesystem") else { return };
+    let Some(mount) = Mount::tmpfs(32 << 20, "doctor on a memory filesystem") else {
+        return;
+    };
     let sandbox = Sandbox::new().with_cache(mount.join("cache"));
     let json = examine(&sandbox).ended(1).json();
     let (status, found, advice) = check(&json, "filesystem");
@@ -111,7 +144,10 @@ fn a_small_memory_filesystem_is_said_with_what_it_means() {
     assert!(advice.contains("cache-root"));
     assert_eq!(check(&json, "free space").0, "problem");
     let (status, found, _) = check(&json, "rename");
-    assert!(status == "warning" && found.contains("different filesystems"), "{found}");
+    assert!(
+        status == "warning" && found.contains("different filesystems"),
+        "{found}"
+    );
 }
 
 #[test]
@@ -121,7 +157,12 @@ fn damage_leftovers_and_garbage_are_found() {
     trees::small(&job.join("tree"), 1);
     sandbox.save(&job, "k").done();
     sandbox.save(&job, "m").done();
-    let entry = fs::read_dir(sandbox.store().join("entries")).unwrap().next().unwrap().unwrap().path();
+    let entry = fs::read_dir(sandbox.store().join("entries"))
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
     fs::write(&entry, "{}").unwrap();
     trees::write(&sandbox.store().join("tmp/killed/file"), b"x");
     trees::write(&sandbox.store().join("events/events.jsonl"), b"garbage\n");
@@ -131,12 +172,18 @@ fn damage_leftovers_and_garbage_are_found() {
         status == "problem" && found.contains("1 is damaged") && advice.contains("verify --repair"),
         "{found}"
     );
-    assert!(matches!(check(&json, "leftovers"), ("warning", found, _) if found.contains("1 directory")));
+    assert!(
+        matches!(check(&json, "leftovers"), ("warning", found, _) if found.contains("1 directory"))
+    );
     assert!(matches!(check(&json, "journal"), ("warning", found, _) if found.contains("1 line")));
     assert!(entry.exists(), "nothing is changed");
     sandbox.repair();
     let json = examine(&sandbox).json();
-    assert_eq!(check(&json, "entries").0, "warning", "what was set aside is said");
+    assert_eq!(
+        check(&json, "entries").0,
+        "warning",
+        "what was set aside is said"
+    );
 }
 
 #[test]
@@ -146,8 +193,14 @@ fn a_newer_store_and_a_compiler_that_is_not_there_are_said() {
     trees::small(&job.join("tree"), 1);
     sandbox.save(&job, "k").done();
     fs::write(sandbox.store().join("format.json"), br#"{"format":2}"#).unwrap();
-    trees::write(&job.join("Cargo.toml"), b"[package]\nname = \"a\"\nversion = \"1.0.0\"\n");
-    trees::write(&job.join("rust-toolchain.toml"), b"[toolchain]\nchannel = \"1.2.3\"\n");
+    trees::write(
+        &job.join("Cargo.toml"),
+        b"[package]\nname = \"a\"\nversion = \"1.0.0\"\n",
+    );
+    trees::write(
+        &job.join("rust-toolchain.toml"),
+        b"[toolchain]\nchannel = \"1.2.3\"\n",
+    );
     let json = examine(&sandbox).ended(1).json();
     assert!(
         matches!(check(&json, "entries"), ("problem", _, advice) if advice.contains("update local-cache"))
@@ -161,7 +214,10 @@ fn a_newer_store_and_a_compiler_that_is_not_there_are_said() {
 #[test]
 fn directories_of_rsync_workflows_are_found() {
     let sandbox = Sandbox::new();
-    trees::write(&sandbox.path("cache/acme/widget/target/abc/debug/app"), b"x");
+    trees::write(
+        &sandbox.path("cache/acme/widget/target/abc/debug/app"),
+        b"x",
+    );
     trees::write(&sandbox.path("cache/cargo/def/registry/index/x"), b"x");
     let json = examine(&sandbox).json();
     assert!(

@@ -12,7 +12,8 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
-/// `hashFiles` of one file with the text `test file content`, and of two such files: published with the toolkit.
+/// `hashFiles` of one file with the text `test file content`, and of two such files: published with
+/// the toolkit.
 const ONE_FILE: &str = "d8a411e8f8643821bed189e627ff57151918aa554c00c10b31c693ab2dded273";
 const TWO_FILES: &str = "4e911ea5824830b6a3ec096c7833d5af8381c189ffaa825c3503a5333a73eadc";
 const CONTENT: &str = "test file content";
@@ -23,7 +24,9 @@ struct Workspace {
 
 impl Workspace {
     fn new(files: &[(&str, &str)]) -> Self {
-        let workspace = Self { directory: TempDir::new().expect("temporary directory") };
+        let workspace = Self {
+            directory: TempDir::new().expect("temporary directory"),
+        };
         fs::create_dir(workspace.path()).expect("workspace");
         for (file, content) in files {
             workspace.write(file, content);
@@ -47,18 +50,26 @@ impl Workspace {
 
     fn hash(&self, patterns: &[&str], follow: bool) -> Result<Option<FilesDigest>, HashFilesError> {
         let patterns: Vec<String> = patterns.iter().map(ToString::to_string).collect();
-        hash_files(&self.path(), &patterns, follow, &self.directory.path().join("home"))
+        hash_files(
+            &self.path(),
+            &patterns,
+            follow,
+            &self.directory.path().join("home"),
+        )
     }
 
     /// The value as the expression gives it: empty when nothing matches.
     fn value(&self, patterns: &[&str], follow: bool) -> String {
-        self.hash(patterns, follow).expect("hash").map_or_else(String::new, |digest| digest.to_string())
+        self.hash(patterns, follow)
+            .expect("hash")
+            .map_or_else(String::new, |digest| digest.to_string())
     }
 }
 
 #[test]
 fn values_are_those_of_the_runners_own_program() {
-    let oracle: Value = serde_json::from_str(include_str!("../data/hash-files-oracle.json")).unwrap();
+    let oracle: Value =
+        serde_json::from_str(include_str!("../data/hash-files-oracle.json")).unwrap();
     let workspace = Workspace::new(&[]);
     for (name, content) in oracle["layout"].as_object().unwrap() {
         match (name.strip_suffix('/'), content.as_str()) {
@@ -72,8 +83,12 @@ fn values_are_those_of_the_runners_own_program() {
     }
     let cases = oracle["cases"].as_array().unwrap();
     for case in cases {
-        let patterns: Vec<&str> =
-            case["patterns"].as_array().unwrap().iter().map(|item| item.as_str().unwrap()).collect();
+        let patterns: Vec<&str> = case["patterns"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|item| item.as_str().unwrap())
+            .collect();
         assert_eq!(
             workspace.value(&patterns, case["follow"] == true),
             case["hash"].as_str().unwrap(),
@@ -90,24 +105,49 @@ fn published_values_are_reproduced_with_the_number_of_files() {
     assert_eq!((one.to_string().as_str(), one.files()), (ONE_FILE, 1));
     let two = workspace.hash(&["**"], false).unwrap().unwrap();
     assert_eq!((two.to_string().as_str(), two.files()), (TWO_FILES, 2));
-    assert_eq!(workspace.value(&["a.txt\nb"], false), TWO_FILES, "one argument may hold several lines");
+    assert_eq!(
+        workspace.value(&["a.txt\nb"], false),
+        TWO_FILES,
+        "one argument may hold several lines"
+    );
 }
 
 #[test]
 fn nothing_matched_is_no_value() {
     let workspace = Workspace::new(&[("dir/sub/f", "x")]);
     fs::create_dir(workspace.path().join("empty")).unwrap();
-    for patterns in [&["nope"][..], &["empty"], &["empty/**"], &["dir", "!dir"], &["!dir"], &["# dir"], &[]] {
-        assert_eq!(workspace.hash(patterns, false).unwrap(), None, "{patterns:?}");
+    for patterns in [
+        &["nope"][..],
+        &["empty"],
+        &["empty/**"],
+        &["dir", "!dir"],
+        &["!dir"],
+        &["# dir"],
+        &[],
+    ] {
+        assert_eq!(
+            workspace.hash(patterns, false).unwrap(),
+            None,
+            "{patterns:?}"
+        );
     }
 }
 
 #[test]
 fn order_and_contents_count_and_names_do_not() {
     let workspace = Workspace::new(&[("a", "1"), ("b", "2"), ("c", "2"), ("d", "1")]);
-    assert_eq!(workspace.value(&["a", "b"], false), workspace.value(&["d", "c"], false));
-    assert_ne!(workspace.value(&["a", "b"], false), workspace.value(&["b", "a"], false));
-    assert_ne!(workspace.value(&["a"], false), workspace.value(&["b"], false));
+    assert_eq!(
+        workspace.value(&["a", "b"], false),
+        workspace.value(&["d", "c"], false)
+    );
+    assert_ne!(
+        workspace.value(&["a", "b"], false),
+        workspace.value(&["b", "a"], false)
+    );
+    assert_ne!(
+        workspace.value(&["a"], false),
+        workspace.value(&["b"], false)
+    );
 }
 
 #[test]
@@ -136,7 +176,11 @@ fn links_are_followed_only_where_asked_and_a_link_to_a_file_always_is() {
         ("dirlink/a.txt", false, ONE_FILE),
         ("dirlink", true, ONE_FILE),
     ] {
-        assert_eq!(workspace.value(&[pattern], follow), value, "{pattern} {follow}");
+        assert_eq!(
+            workspace.value(&[pattern], follow),
+            value,
+            "{pattern} {follow}"
+        );
     }
 }
 
@@ -145,7 +189,9 @@ fn a_broken_link_fails_where_links_are_not_followed_and_is_left_out_where_they_a
     let workspace = Workspace::new(&[("a.txt", CONTENT)]);
     workspace.link("broken", "nowhere");
     let error = workspace.hash(&["**"], false).unwrap_err();
-    assert!(matches!(&error, HashFilesError::Read { path, .. } if *path == workspace.path().join("broken")));
+    assert!(
+        matches!(&error, HashFilesError::Read { path, .. } if *path == workspace.path().join("broken"))
+    );
     assert!(error.to_string().contains("broken"));
     assert_eq!(workspace.value(&["**", "!broken"], false), ONE_FILE);
     assert_eq!(workspace.value(&["**"], true), ONE_FILE);
@@ -175,7 +221,10 @@ fn what_need_not_end_is_refused_and_the_null_device_is_an_empty_file() {
     let workspace = Workspace::new(&[("empty", "")]);
     workspace.link("null", "/dev/null");
     for follow in [true, false] {
-        assert_eq!(workspace.value(&["null"], follow), workspace.value(&["empty"], follow));
+        assert_eq!(
+            workspace.value(&["null"], follow),
+            workspace.value(&["empty"], follow)
+        );
     }
     let _listener = UnixListener::bind(workspace.path().join("socket")).unwrap();
     workspace.link("zero", "/dev/zero");
@@ -192,7 +241,10 @@ fn what_need_not_end_is_refused_and_the_null_device_is_an_empty_file() {
 #[test]
 fn patterns_that_are_refused_are_errors() {
     let workspace = Workspace::new(&[]);
-    assert!(matches!(workspace.hash(&["../x"], false), Err(HashFilesError::Pattern(_))));
+    assert!(matches!(
+        workspace.hash(&["../x"], false),
+        Err(HashFilesError::Pattern(_))
+    ));
 }
 
 #[test]
@@ -200,19 +252,25 @@ fn a_file_larger_than_the_read_buffer_is_hashed_whole() {
     let content = "0123456789abcdef".repeat(40_000);
     let workspace = Workspace::new(&[("large", &content)]);
     let expected: [u8; 32] = Sha256::digest(Sha256::digest(&content)).into();
-    assert_eq!(workspace.hash(&["large"], false).unwrap().unwrap().digest(), &expected);
+    assert_eq!(
+        workspace.hash(&["large"], false).unwrap().unwrap().digest(),
+        &expected
+    );
 }
 
 const FILES: u32 = 5_000;
 const SAMPLE: u32 = 250;
 
-/// Runs `sha256sum` for each file of the sample; returns what `hashFiles` is by its outputs, and the time taken.
+/// Runs `sha256sum` for each file of the sample; returns what `hashFiles` is by its outputs, and
+/// the time taken.
 fn hash_by_processes(sample: &Path) -> ([u8; 32], Duration) {
     let started = Instant::now();
     let mut outer = Sha256::new();
     for file in 0..SAMPLE {
-        let output =
-            Command::new("sha256sum").arg(sample.join(format!("{file:04}"))).output().expect("sha256sum");
+        let output = Command::new("sha256sum")
+            .arg(sample.join(format!("{file:04}")))
+            .output()
+            .expect("sha256sum");
         let line = String::from_utf8(output.stdout).expect("text");
         let digest: Vec<u8> = (0..32)
             .map(|at| u8::from_str_radix(&line[2 * at..2 * at + 2], 16).expect("hexadecimal"))
@@ -227,10 +285,16 @@ fn hashing_5000_files_is_three_times_faster_than_a_process_for_each() {
     let workspace = Workspace::new(&[]);
     for file in 0..FILES {
         let content = format!("{file}").repeat(300);
-        workspace.write(&format!("{:02}/{:04}", file / SAMPLE, file % SAMPLE), &content);
+        workspace.write(
+            &format!("{:02}/{:04}", file / SAMPLE, file % SAMPLE),
+            &content,
+        );
     }
     let (expected, by_processes) = hash_by_processes(&workspace.path().join("00"));
-    assert_eq!(workspace.hash(&["00/**"], false).unwrap().unwrap().digest(), &expected);
+    assert_eq!(
+        workspace.hash(&["00/**"], false).unwrap().unwrap().digest(),
+        &expected
+    );
 
     let started = Instant::now();
     let all = workspace.hash(&["**"], false).unwrap().unwrap();
@@ -238,5 +302,8 @@ fn hashing_5000_files_is_three_times_faster_than_a_process_for_each() {
     assert_eq!(all.files(), usize::try_from(FILES).unwrap());
     let theirs = by_processes * (FILES / SAMPLE);
     println!("{FILES} files: {ours:?}, by processes {theirs:?} (from a sample of {SAMPLE})");
-    assert!(theirs >= ours * 3, "{ours:?} is not three times faster than {theirs:?}");
+    assert!(
+        theirs >= ours * 3,
+        "{ours:?} is not three times faster than {theirs:?}"
+    );
 }

@@ -1,4 +1,5 @@
-//! Entries that somebody made up, with right checksums: a restore writes only below the roots it was asked for.
+//! Entries that somebody made up, with right checksums: a restore writes only below the roots it
+//! was asked for.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -13,7 +14,8 @@ use crate::support::{Ran, Sandbox, trees};
 
 const BYTES: &[u8] = b"written by a hostile entry";
 
-/// A store whose only entry stands for a made-up tree, and things around the job that must not change.
+/// A store whose only entry stands for a made-up tree, and things around the job that must not
+/// change.
 struct Case {
     sandbox: Sandbox,
     job: PathBuf,
@@ -31,28 +33,47 @@ impl Case {
         trees::write(&outside.join("kept"), b"kept");
         trees::write(&outside.join("directory/kept"), b"kept");
         let (pack, pack_id) = forge::pack(&[BYTES]);
-        let body = Body { packs: vec![pack_id], ..Body::of(dirs, leaves) };
+        let body = Body {
+            packs: vec![pack_id],
+            ..Body::of(dirs, leaves)
+        };
         let (manifest, id) = body.seal();
         fs::write(sandbox.store().join(format!("packs/{pack_id}.pack")), pack).unwrap();
         forge::redirect_entry(&sandbox.store(), &manifest, &id);
         let job = sandbox.job("job");
         trees::write(&job.join("kept"), b"kept");
-        Self { sandbox, job, outside }
+        Self {
+            sandbox,
+            job,
+            outside,
+        }
     }
 
     /// Restores, and demands that nothing changed but what lies below `allowed` of the job.
     #[track_caller]
     fn restore(&self, paths: &[&str], allowed: &str) -> Ran {
         let before = self.surroundings(allowed);
-        let ran = self.sandbox.run(&self.job, &[&["restore", "--mirror", "--key", "k"], paths].concat());
-        assert_eq!(before, self.surroundings(allowed), "something else changed: {ran:#?}");
+        let ran = self.sandbox.run(
+            &self.job,
+            &[&["restore", "--mirror", "--key", "k"], paths].concat(),
+        );
+        assert_eq!(
+            before,
+            self.surroundings(allowed),
+            "something else changed: {ran:#?}"
+        );
         assert!(!ran.stderr.contains("panicked"), "{ran:#?}");
         ran
     }
 
     fn surroundings(&self, allowed: &str) -> Vec<String> {
         let mut found = Vec::new();
-        for dir in [&self.outside, &self.job, &self.sandbox.path("home"), &self.sandbox.path("seed")] {
+        for dir in [
+            &self.outside,
+            &self.job,
+            &self.sandbox.path("home"),
+            &self.sandbox.path("seed"),
+        ] {
             let all = identities(dir);
             let kept = all.iter().filter(|(path, _)| {
                 // The job's own directory changes its time when a root is made in it.
@@ -65,14 +86,27 @@ impl Case {
 }
 
 fn file(name: &[u8]) -> Leaf {
-    let content = Content { digest: Digest::of(BYTES), place: Place::Pack(0) };
-    leaf(name, Kind::File { size: BYTES.len() as u64, content: Some(content) })
+    let content = Content {
+        digest: Digest::of(BYTES),
+        place: Place::Pack(0),
+    };
+    leaf(
+        name,
+        Kind::File {
+            size: BYTES.len() as u64,
+            content: Some(content),
+        },
+    )
 }
 
 #[test]
 fn a_made_up_entry_that_is_right_is_restored() {
     // So that the other tests fail for what they are about.
-    let case = Case::new(&["tree"], vec![dir(b"", 1, 0), dir(b"./tree", 0, 1)], vec![file(b"file")]);
+    let case = Case::new(
+        &["tree"],
+        vec![dir(b"", 1, 0), dir(b"./tree", 0, 1)],
+        vec![file(b"file")],
+    );
     case.restore(&["tree"], "tree").done();
     assert_eq!(fs::read(case.job.join("tree/file")).unwrap(), BYTES);
 }
@@ -81,12 +115,22 @@ fn a_made_up_entry_that_is_right_is_restored() {
 fn roots_that_were_not_asked_for_are_refused() {
     let sandbox = Sandbox::new();
     let absolute = sandbox.path("elsewhere").display().to_string();
-    for root in
-        ["./other", "./tree/../other", "~/x", "./tree2", "./tree/below", "../outside", "tree", &absolute]
-    {
+    for root in [
+        "./other",
+        "./tree/../other",
+        "~/x",
+        "./tree2",
+        "./tree/below",
+        "../outside",
+        "tree",
+        &absolute,
+    ] {
         for as_directory in [false, true] {
             let (dirs, leaves) = if as_directory {
-                (vec![dir(b"", 1, 0), dir(root.as_bytes(), 0, 1)], vec![file(b"file")])
+                (
+                    vec![dir(b"", 1, 0), dir(root.as_bytes(), 0, 1)],
+                    vec![file(b"file")],
+                )
             } else {
                 (vec![dir(b"", 0, 1)], vec![file(root.as_bytes())])
             };
@@ -106,8 +150,11 @@ fn one_root_does_not_lead_another_elsewhere() {
     fs::create_dir(&target).unwrap();
     let to = target.as_os_str().as_encoded_bytes().to_vec();
     let paths = ["file", "tree", "tree/below"];
-    let leaves =
-        vec![file(b"./file"), leaf(b"./tree", Kind::Symlink(to)), leaf(b"./tree/below", Kind::HardLink(0))];
+    let leaves = vec![
+        file(b"./file"),
+        leaf(b"./tree", Kind::Symlink(to)),
+        leaf(b"./tree/below", Kind::HardLink(0)),
+    ];
     let case = Case::new(&paths, vec![dir(b"", 0, 3)], leaves);
     let line = case.restore(&paths, "nothing").failed(1);
     assert!(line.contains("not to be trusted"), "{line}");
@@ -117,9 +164,16 @@ fn one_root_does_not_lead_another_elsewhere() {
 #[test]
 fn names_that_lead_elsewhere_are_damage() {
     for name in [&b"../outside/new"[..], b"..", b"a/b", b"/tmp/new", b""] {
-        let case = Case::new(&["tree"], vec![dir(b"", 1, 0), dir(b"./tree", 0, 1)], vec![file(name)]);
+        let case = Case::new(
+            &["tree"],
+            vec![dir(b"", 1, 0), dir(b"./tree", 0, 1)],
+            vec![file(name)],
+        );
         let ran = case.restore(&["tree"], "nothing").ended(0);
-        assert!(ran.stdout.contains("nothing found") && ran.warnings().len() == 1, "{ran:#?}");
+        assert!(
+            ran.stdout.contains("nothing found") && ran.warnings().len() == 1,
+            "{ran:#?}"
+        );
     }
 }
 
@@ -142,22 +196,69 @@ fn symlinks_of_the_entry_are_not_followed() {
 
 #[test]
 fn sizes_that_no_disk_has_are_refused_without_harm() {
-    let content = || Some(Content { digest: Digest::of(BYTES), place: Place::Pack(0) });
-    let blob = || Some(Content { digest: Digest::of(BYTES), place: Place::Blob });
+    let content = || {
+        Some(Content {
+            digest: Digest::of(BYTES),
+            place: Place::Pack(0),
+        })
+    };
+    let blob = || {
+        Some(Content {
+            digest: Digest::of(BYTES),
+            place: Place::Blob,
+        })
+    };
     let huge = i64::MAX as u64;
     for kinds in [
-        [Kind::File { size: huge, content: content() }, Kind::File { size: huge, content: content() }],
-        [Kind::File { size: huge, content: blob() }, Kind::File { size: huge, content: blob() }],
         [
-            Kind::Sparse { size: huge, content: None, extents: Vec::new() },
-            Kind::Sparse { size: huge, content: None, extents: Vec::new() },
+            Kind::File {
+                size: huge,
+                content: content(),
+            },
+            Kind::File {
+                size: huge,
+                content: content(),
+            },
+        ],
+        [
+            Kind::File {
+                size: huge,
+                content: blob(),
+            },
+            Kind::File {
+                size: huge,
+                content: blob(),
+            },
+        ],
+        [
+            Kind::Sparse {
+                size: huge,
+                content: None,
+                extents: Vec::new(),
+            },
+            Kind::Sparse {
+                size: huge,
+                content: None,
+                extents: Vec::new(),
+            },
         ],
     ] {
-        let leaves = vec![leaf(b"a", kinds[0].clone()), leaf(b"b", kinds[1].clone()), file(b"c")];
-        let case = Case::new(&["tree"], vec![dir(b"", 1, 0), dir(b"./tree", 0, 3)], leaves);
+        let leaves = vec![
+            leaf(b"a", kinds[0].clone()),
+            leaf(b"b", kinds[1].clone()),
+            file(b"c"),
+        ];
+        let case = Case::new(
+            &["tree"],
+            vec![dir(b"", 1, 0), dir(b"./tree", 0, 3)],
+            leaves,
+        );
         let ran = case.restore(&["tree"], "tree");
         assert!(matches!(ran.code, Some(0 | 1)), "{ran:#?}");
-        assert!(!case.job.join("tree/c").exists(), "half of an entry was restored");
+        assert!(
+            !case.job.join("tree/c").exists(),
+            "half of an entry was restored"
+        );
     }
 }
 
@@ -166,15 +267,27 @@ fn attributes_that_are_not_the_users_are_not_set() {
     if xattr::set(std::env::temp_dir(), "trusted.local-cache-test", b"x").is_err() {
         return crate::support::tools::skip("root", "attributes of the machine");
     }
-    drop(xattr::remove(std::env::temp_dir(), "trusted.local-cache-test"));
+    drop(xattr::remove(
+        std::env::temp_dir(),
+        "trusted.local-cache-test",
+    ));
     let attribute = local_cache::fs::xattrs::Attribute {
         name: (*b"trusted.local-cache-test").into(),
         value: (*b"x").into(),
     };
-    let leaves = vec![Leaf { attributes: vec![attribute], ..file(b"file") }];
-    let case = Case::new(&["tree"], vec![dir(b"", 1, 0), dir(b"./tree", 0, 1)], leaves);
+    let leaves = vec![Leaf {
+        attributes: vec![attribute],
+        ..file(b"file")
+    }];
+    let case = Case::new(
+        &["tree"],
+        vec![dir(b"", 1, 0), dir(b"./tree", 0, 1)],
+        leaves,
+    );
     case.restore(&["tree"], "tree");
-    let found = xattr::get(case.job.join("tree/file"), "trusted.local-cache-test").ok().flatten();
+    let found = xattr::get(case.job.join("tree/file"), "trusted.local-cache-test")
+        .ok()
+        .flatten();
     assert_eq!(found, None);
 }
 
@@ -183,13 +296,29 @@ fn keys_lead_nowhere() {
     let sandbox = Sandbox::new();
     let job = sandbox.job("job");
     trees::small(&job.join("tree"), 1);
-    for key in ["../../escape", "/etc/escape", "a/../../b", ".", "..", "a\nb", "\u{1f980}", &"k".repeat(600)]
-    {
+    for key in [
+        "../../escape",
+        "/etc/escape",
+        "a/../../b",
+        ".",
+        "..",
+        "a\nb",
+        "\u{1f980}",
+        &"k".repeat(600),
+    ] {
         assert!(sandbox.save(&job, key).done().is_saved(), "{key}");
         assert!(sandbox.restore(&job, key).done().is_hit(), "{key}");
     }
-    let mut names: Vec<_> = fs::read_dir(sandbox.path("")).unwrap().map(|e| e.unwrap().file_name()).collect();
+    let mut names: Vec<_> = fs::read_dir(sandbox.path(""))
+        .unwrap()
+        .map(|e| e.unwrap().file_name())
+        .collect();
     names.sort();
     assert_eq!(names, ["cache", "home", "job"]);
-    assert_eq!(fs::read_dir(sandbox.store().join("entries")).unwrap().count(), 8);
+    assert_eq!(
+        fs::read_dir(sandbox.store().join("entries"))
+            .unwrap()
+            .count(),
+        8
+    );
 }

@@ -16,7 +16,9 @@ fn published(sandbox: &Sandbox) -> BTreeMap<PathBuf, (Identity, Vec<u8>)> {
     let dirs = ["manifests", "packs", "blobs"].map(|dir| sandbox.store().join(dir));
     let all = dirs.iter().flat_map(|dir| identities(dir));
     let files = all.filter(|(path, _)| path.is_file());
-    files.map(|(path, identity)| (path.clone(), (identity, fs::read(path).unwrap()))).collect()
+    files
+        .map(|(path, identity)| (path.clone(), (identity, fs::read(path).unwrap())))
+        .collect()
 }
 
 #[test]
@@ -27,12 +29,15 @@ fn an_entry_exists_only_when_its_last_file_does_and_a_published_file_is_never_ch
     sandbox.save(&job, "1").done();
     let before = published(&sandbox);
     assert!(before.len() >= 3);
-    // Restoring, saving more, saving the same again and replacing an entry change no published file.
+    // Restoring, saving more, saving the same again and replacing an entry change no published
+    // file.
     trees::write(&job.join("tree/src/0.rs"), b"changed");
     sandbox.save(&job, "2").done();
     sandbox.restore(&other, "1").done();
     sandbox.save(&other, "3").done();
-    sandbox.run(&other, &["save", "--refresh", "--key", "1", "tree"]).done();
+    sandbox
+        .run(&other, &["save", "--refresh", "--key", "1", "tree"])
+        .done();
     sandbox.verify().done();
     let after = published(&sandbox);
     for (path, content) in &before {
@@ -45,17 +50,24 @@ fn an_entry_exists_only_when_its_last_file_does_and_a_published_file_is_never_ch
     for key in ["1", "2", "3"] {
         assert!(!sandbox.restore(&sandbox.job("third"), key).done().is_hit());
     }
-    assert_eq!(sandbox.run(&job, &["list", "--json"]).done().json(), serde_json::json!([]));
+    assert_eq!(
+        sandbox.run(&job, &["list", "--json"]).done().json(),
+        serde_json::json!([])
+    );
 }
 
 #[test]
-fn killing_a_process_at_any_instant_leaves_a_store_that_opens_and_entries_that_restore_or_are_misses() {
+fn killing_a_process_at_any_instant_leaves_a_store_that_opens_and_entries_that_restore_or_are_misses()
+ {
     // `crash` kills at each call; here any instant is any instant.
     let sandbox = Sandbox::new();
     let (job, other) = (sandbox.job("job"), sandbox.job("other"));
     trees::small(&job.join("tree"), 1);
     for number in 0..60 {
-        trees::write(&job.join(format!("tree/more/{number}")), &trees::noise(number, 40 << 10));
+        trees::write(
+            &job.join(format!("tree/more/{number}")),
+            &trees::noise(number, 40 << 10),
+        );
     }
     trees::age(&job.join("tree"));
     let wanted = picture(&job.join("tree"));
@@ -64,19 +76,28 @@ fn killing_a_process_at_any_instant_leaves_a_store_that_opens_and_entries_that_r
         // Each time into an empty store, so that making the store is cut short, too.
         drop(fs::remove_dir_all(sandbox.cache()));
         drop(fs::remove_dir_all(other.join("tree")));
-        let mut child = sandbox.command(&job, &["save", "--key", "k", "tree"]).spawn().unwrap();
+        let mut child = sandbox
+            .command(&job, &["save", "--key", "k", "tree"])
+            .spawn()
+            .unwrap();
         std::thread::sleep(Duration::from_micros(round * 1300));
         child.kill().unwrap();
         killed += u32::from(child.wait().unwrap().code().is_none());
         let listed = sandbox.run(&job, &["list", "--json"]).done().json();
         let is_listed = !listed.as_array().unwrap().is_empty();
         let is_hit = sandbox.restore(&other, "k").done().is_hit();
-        assert_eq!(is_listed, is_hit, "a listed entry is not there, or one that is there is not listed");
+        assert_eq!(
+            is_listed, is_hit,
+            "a listed entry is not there, or one that is there is not listed"
+        );
         if is_hit {
             hits += 1;
             same(&wanted, &picture(&other.join("tree")));
         }
-        assert!(is_hit || !other.join("tree").exists(), "something was half restored");
+        assert!(
+            is_hit || !other.join("tree").exists(),
+            "something was half restored"
+        );
         sandbox.save(&job, "again").done();
         assert!(sandbox.mirror(&other, "again").done().is_hit());
         same(&wanted, &picture(&other.join("tree")));
@@ -102,7 +123,8 @@ fn a_restore_writes_only_below_the_roots_it_was_asked_for_and_never_through_a_sy
     trees::small(&job.join("tree"), 1);
     symlink("../outside", job.join("tree/out")).unwrap();
     sandbox.save(&job, "k").done();
-    // The place is full of traps: symlinks where directories and files belong, and a restored symlink that leads out.
+    // The place is full of traps: symlinks where directories and files belong, and a restored
+    // symlink that leads out.
     let outside = other.join("outside");
     trees::small(&outside, 2);
     for name in ["src", "build", "nothing", "same", "large"] {
@@ -114,8 +136,14 @@ fn a_restore_writes_only_below_the_roots_it_was_asked_for_and_never_through_a_sy
         sandbox.mirror(&other, "k").done();
         same(&picture(&job.join("tree")), &picture(&other.join("tree")));
     }
-    assert_eq!((before, home), (identities(&outside), identities(&sandbox.path("home"))));
-    let mut names: Vec<_> = fs::read_dir(&other).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(
+        (before, home),
+        (identities(&outside), identities(&sandbox.path("home")))
+    );
+    let mut names: Vec<_> = fs::read_dir(&other)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
     names.sort();
     assert_eq!(names, ["outside", "tree"]);
 }
@@ -156,24 +184,45 @@ fn a_problem_of_the_cache_is_said_in_one_line_and_fails_the_job_only_when_asked_
         for name in ["output", "state", "summary"] {
             fs::write(sandbox.path(name), b"").unwrap();
         }
-        command.args(["action", phase]).current_dir(&job).env_clear();
-        command.env("HOME", sandbox.path("home")).env("GITHUB_ACTIONS", "true");
+        command
+            .args(["action", phase])
+            .current_dir(&job)
+            .env_clear();
+        command
+            .env("HOME", sandbox.path("home"))
+            .env("GITHUB_ACTIONS", "true");
         command
             .env("GITHUB_WORKSPACE", &job)
             .env("GITHUB_REPOSITORY", "owner/repository")
             .env("GITHUB_REF", "refs/heads/main")
             .env("GITHUB_EVENT_NAME", "push");
-        command.env("GITHUB_OUTPUT", sandbox.path("output")).env("GITHUB_STATE", sandbox.path("state"));
+        command
+            .env("GITHUB_OUTPUT", sandbox.path("output"))
+            .env("GITHUB_STATE", sandbox.path("state"));
         command.env("GITHUB_STEP_SUMMARY", sandbox.path("summary"));
-        command.env("INPUT_PATH", "tree").env("INPUT_KEY", "k").env("INPUT_SITE", "here");
-        command.env("INPUT_BRANCH-ISOLATION", "false").env("INPUT_SAVE", "always");
+        command
+            .env("INPUT_PATH", "tree")
+            .env("INPUT_KEY", "k")
+            .env("INPUT_SITE", "here");
+        command
+            .env("INPUT_BRANCH-ISOLATION", "false")
+            .env("INPUT_SAVE", "always");
         if phase == "post" {
             // What main noted down, as the runner hands it on.
-            command.envs(state.borrow().iter().map(|(name, value)| (format!("STATE_{name}"), value)));
+            command.envs(
+                state
+                    .borrow()
+                    .iter()
+                    .map(|(name, value)| (format!("STATE_{name}"), value)),
+            );
         }
-        command.env("INPUT_CACHE-ROOT", cache_root).env("INPUT_FAIL-ON-ERROR", fail_on_error);
+        command
+            .env("INPUT_CACHE-ROOT", cache_root)
+            .env("INPUT_FAIL-ON-ERROR", fail_on_error);
         command.stdin(std::process::Stdio::null());
-        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+        command
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped());
         let ran = Ran::of(&mut command);
         if phase == "main" {
             let text = fs::read_to_string(sandbox.path("state")).unwrap();
@@ -184,9 +233,21 @@ fn a_problem_of_the_cache_is_said_in_one_line_and_fails_the_job_only_when_asked_
     for name in ["pre", "main", "post"] {
         let ran = phase(name, &file, "false");
         assert_eq!(ran.code, Some(0), "{name}: {ran:#?}");
-        let warnings: Vec<&str> = ran.stdout.lines().filter(|line| line.starts_with("::warning")).collect();
-        assert!(warnings.len() == usize::from(name != "pre"), "{name}: {ran:#?}");
-        assert!(warnings.iter().all(|line| line.contains("a directory is needed there")), "{name}: {ran:#?}");
+        let warnings: Vec<&str> = ran
+            .stdout
+            .lines()
+            .filter(|line| line.starts_with("::warning"))
+            .collect();
+        assert!(
+            warnings.len() == usize::from(name != "pre"),
+            "{name}: {ran:#?}"
+        );
+        assert!(
+            warnings
+                .iter()
+                .all(|line| line.contains("a directory is needed there")),
+            "{name}: {ran:#?}"
+        );
     }
     assert_eq!(phase("main", &file, "true").code, Some(1));
     // A damaged store: a miss, a warning, and the save makes it whole.
@@ -201,7 +262,10 @@ fn a_problem_of_the_cache_is_said_in_one_line_and_fails_the_job_only_when_asked_
     let before = picture(&job.join("tree"));
     fs::rename(job.join("tree"), job.join("aside")).unwrap();
     let ran = phase("main", &cache, "false");
-    assert!(ran.code == Some(0) && ran.stdout.contains("is damaged"), "{ran:#?}");
+    assert!(
+        ran.code == Some(0) && ran.stdout.contains("is damaged"),
+        "{ran:#?}"
+    );
     assert!(!job.join("tree").exists());
     fs::rename(job.join("aside"), job.join("tree")).unwrap();
     assert_eq!(phase("post", &cache, "false").code, Some(0));
@@ -215,17 +279,32 @@ fn live_directories_are_never_pruned_and_what_should_not_be_cached_is_left_out_w
     let sandbox = Sandbox::new();
     let job = sandbox.job("job");
     trees::small(&job.join("tree"), 1);
-    trees::write(&job.join("tree/incremental/state"), &trees::noise(1, 100 << 10));
+    trees::write(
+        &job.join("tree/incremental/state"),
+        &trees::noise(1, 100 << 10),
+    );
     let before = identities(&job);
     let paths = ["tree", "!tree/incremental"];
-    sandbox.run(&job, &[&["save", "--key", "k"], &paths[..]].concat()).done();
+    sandbox
+        .run(&job, &[&["save", "--key", "k"], &paths[..]].concat())
+        .done();
     sandbox.prune(0).done();
-    sandbox.run(&job, &[&["save", "--key", "k"], &paths[..]].concat()).done();
+    sandbox
+        .run(&job, &[&["save", "--key", "k"], &paths[..]].concat())
+        .done();
     sandbox.repair().done();
     sandbox.run(&job, &["prune", "--max-size", "0"]).done();
-    assert_eq!(before, identities(&job), "saving or pruning changed what it was told to cache");
-    sandbox.run(&job, &[&["save", "--key", "k"], &paths[..]].concat()).done();
+    assert_eq!(
+        before,
+        identities(&job),
+        "saving or pruning changed what it was told to cache"
+    );
+    sandbox
+        .run(&job, &[&["save", "--key", "k"], &paths[..]].concat())
+        .done();
     let other = sandbox.job("other");
-    sandbox.run(&other, &[&["restore", "--key", "k"], &paths[..]].concat()).done();
+    sandbox
+        .run(&other, &[&["restore", "--key", "k"], &paths[..]].concat())
+        .done();
     assert!(other.join("tree/src").exists() && !other.join("tree/incremental").exists());
 }

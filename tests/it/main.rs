@@ -1,6 +1,9 @@
 //! All integration tests in one binary: one link, one place for what they share.
 
-#![expect(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test ends where something is not as it should be"
+)]
 
 mod action_commands;
 mod action_context;

@@ -1,4 +1,5 @@
-//! Manifests: nothing is lost in one, no changed byte goes unnoticed, and one that somebody made up does no harm.
+//! Manifests: nothing is lost in one, no changed byte goes unnoticed, and one that somebody made up
+//! does no harm.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -25,36 +26,89 @@ fn round_trips(body: &Body) -> Manifest {
     let manifest = decode(&bytes, &id).unwrap();
     let (again, again_id) = manifest.encode().unwrap();
     assert_eq!(decode(&again, &again_id).unwrap(), manifest);
-    assert!(again.ends_with(&body.bytes()), "the tree is written otherwise than it was read");
+    assert!(
+        again.ends_with(&body.bytes()),
+        "the tree is written otherwise than it was read"
+    );
     manifest
 }
 
 /// A body with everything in it.
 fn example() -> Body {
-    let small = Content { digest: Digest::of(b"small"), place: Place::Pack(1) };
-    let large = Content { digest: Digest::of(b"large"), place: Place::Blob };
-    let attributes = vec![Attribute { name: (*b"user.a").into(), value: (*b"\0\xff").into() }];
+    let small = Content {
+        digest: Digest::of(b"small"),
+        place: Place::Pack(1),
+    };
+    let large = Content {
+        digest: Digest::of(b"large"),
+        place: Place::Blob,
+    };
+    let attributes = vec![Attribute {
+        name: (*b"user.a").into(),
+        value: (*b"\0\xff").into(),
+    }];
     let sparse = Kind::Sparse {
         size: 100,
         content: Some(small),
-        extents: vec![Extent { offset: 10, length: 20 }, Extent { offset: 30, length: 5 }],
+        extents: vec![
+            Extent {
+                offset: 10,
+                length: 20,
+            },
+            Extent {
+                offset: 30,
+                length: 5,
+            },
+        ],
     };
     let dirs = vec![
-        Dir { attributes: attributes.clone(), ..dir(b"", 2, 1) },
+        Dir {
+            attributes: attributes.clone(),
+            ..dir(b"", 2, 1)
+        },
         dir(b"./one", 1, 3),
         dir(b"/two", 0, 1),
-        Dir { mode: 0o1777, ..dir(b"inner", 0, 2) },
+        Dir {
+            mode: 0o1777,
+            ..dir(b"inner", 0, 2)
+        },
     ];
     let leaves = vec![
-        leaf(b"~/root", Kind::File { size: 5, content: Some(small) }),
+        leaf(
+            b"~/root",
+            Kind::File {
+                size: 5,
+                content: Some(small),
+            },
+        ),
         leaf(b"link", Kind::Symlink(b"../\xfe".to_vec())),
         leaf(b"sparse", sparse),
-        Leaf { attributes, mode: 0o4755, ..leaf(b"\xff\n", Kind::File { size: 9, content: Some(large) }) },
+        Leaf {
+            attributes,
+            mode: 0o4755,
+            ..leaf(
+                b"\xff\n",
+                Kind::File {
+                    size: 9,
+                    content: Some(large),
+                },
+            )
+        },
         leaf(b"again", Kind::HardLink(3)),
-        leaf(b"hole", Kind::Sparse { size: 1 << 40, content: None, extents: Vec::new() }),
+        leaf(
+            b"hole",
+            Kind::Sparse {
+                size: 1 << 40,
+                content: None,
+                extents: Vec::new(),
+            },
+        ),
         empty(b"x"),
     ];
-    Body { packs: vec![Digest::of(b"pack 0"), Digest::of(b"pack 1")], ..Body::of(dirs, leaves) }
+    Body {
+        packs: vec![Digest::of(b"pack 0"), Digest::of(b"pack 1")],
+        ..Body::of(dirs, leaves)
+    }
 }
 
 /// Changes one field.
@@ -66,39 +120,85 @@ fn every_field_of_a_manifest_is_kept() {
     let changes: Vec<(&str, Change)> = vec![
         ("when the scan began", |body| body.scanned.nanoseconds = 8),
         ("a pack", |body| body.packs[0] = Digest::of(b"another")),
-        ("a directory's name", |body| body.dirs[3].name = b"\xff".to_vec()),
+        ("a directory's name", |body| {
+            body.dirs[3].name = b"\xff".to_vec()
+        }),
         ("a root's name", |body| body.dirs[2].name = b"/twO".to_vec()),
         ("a directory's mode", |body| body.dirs[3].mode = 0o2777),
-        ("a directory's seconds", |body| body.dirs[3].modified.seconds = -1),
-        ("a directory's nanoseconds", |body| body.dirs[3].modified.nanoseconds = 999_999_999),
-        ("a directory's attribute", |body| body.dirs[0].attributes[0].value = Box::default()),
-        ("a file's name", |body| body.leaves[3].name = b"\xfe".to_vec()),
+        ("a directory's seconds", |body| {
+            body.dirs[3].modified.seconds = -1
+        }),
+        ("a directory's nanoseconds", |body| {
+            body.dirs[3].modified.nanoseconds = 999_999_999
+        }),
+        ("a directory's attribute", |body| {
+            body.dirs[0].attributes[0].value = Box::default()
+        }),
+        ("a file's name", |body| {
+            body.leaves[3].name = b"\xfe".to_vec()
+        }),
         ("a file's mode", |body| body.leaves[3].mode = 0o755),
-        ("a file's seconds", |body| body.leaves[3].modified.seconds = -5),
-        ("a file's nanoseconds", |body| body.leaves[3].modified.nanoseconds = 0),
-        ("a file's attribute", |body| body.leaves[3].attributes[0].name = (*b"user.b").into()),
+        ("a file's seconds", |body| {
+            body.leaves[3].modified.seconds = -5
+        }),
+        ("a file's nanoseconds", |body| {
+            body.leaves[3].modified.nanoseconds = 0
+        }),
+        ("a file's attribute", |body| {
+            body.leaves[3].attributes[0].name = (*b"user.b").into()
+        }),
         ("a file's size", |body| {
-            let content = Content { digest: Digest::of(b"large"), place: Place::Blob };
-            body.leaves[3].kind = Kind::File { size: 10, content: Some(content) };
+            let content = Content {
+                digest: Digest::of(b"large"),
+                place: Place::Blob,
+            };
+            body.leaves[3].kind = Kind::File {
+                size: 10,
+                content: Some(content),
+            };
         }),
         ("a file's digest", |body| {
-            let content = Content { digest: Digest::of(b"Large"), place: Place::Blob };
-            body.leaves[3].kind = Kind::File { size: 9, content: Some(content) };
+            let content = Content {
+                digest: Digest::of(b"Large"),
+                place: Place::Blob,
+            };
+            body.leaves[3].kind = Kind::File {
+                size: 9,
+                content: Some(content),
+            };
         }),
         ("a file's place", |body| {
-            let content = Content { digest: Digest::of(b"large"), place: Place::Pack(0) };
-            body.leaves[3].kind = Kind::File { size: 9, content: Some(content) };
+            let content = Content {
+                digest: Digest::of(b"large"),
+                place: Place::Pack(0),
+            };
+            body.leaves[3].kind = Kind::File {
+                size: 9,
+                content: Some(content),
+            };
         }),
         ("a hole's size", |body| {
-            body.leaves[5].kind = Kind::Sparse { size: 1, content: None, extents: Vec::new() };
+            body.leaves[5].kind = Kind::Sparse {
+                size: 1,
+                content: None,
+                extents: Vec::new(),
+            };
         }),
         ("a run of data", |body| {
-            let Kind::Sparse { extents, .. } = &mut body.leaves[2].kind else { panic!() };
+            let Kind::Sparse { extents, .. } = &mut body.leaves[2].kind else {
+                panic!()
+            };
             extents[1].offset += 1;
         }),
-        ("a symlink's target", |body| body.leaves[1].kind = Kind::Symlink(b"/".to_vec())),
-        ("a symlink's time", |body| body.leaves[1].modified.nanoseconds = 1),
-        ("what a link points to", |body| body.leaves[4].kind = Kind::HardLink(0)),
+        ("a symlink's target", |body| {
+            body.leaves[1].kind = Kind::Symlink(b"/".to_vec())
+        }),
+        ("a symlink's time", |body| {
+            body.leaves[1].modified.nanoseconds = 1
+        }),
+        ("what a link points to", |body| {
+            body.leaves[4].kind = Kind::HardLink(0)
+        }),
         ("where a leaf stands", |body| {
             body.dirs[1].leaves = 2;
             body.dirs[2].leaves = 2;
@@ -119,7 +219,10 @@ fn what_a_manifest_needs_can_be_read_without_its_tree() {
     let references = References::decode(&bytes[..needed], &id, Path::new("/m")).unwrap();
     assert!(needed < bytes.len());
     assert_eq!(references.blobs, [Digest::of(b"large")]);
-    assert_eq!(references.packs, [(Digest::of(b"pack 0"), 0), (Digest::of(b"pack 1"), 30)]);
+    assert_eq!(
+        references.packs,
+        [(Digest::of(b"pack 0"), 0), (Digest::of(b"pack 1"), 30)]
+    );
 }
 
 #[test]
@@ -127,26 +230,60 @@ fn a_manifest_of_a_newer_version_is_told_from_a_damaged_one() {
     let (mut bytes, _) = example().seal();
     bytes[8] = 2;
     let newer = decode(&bytes, &Digest::of(&bytes[..88])).unwrap_err();
-    assert!(!newer.is_damage() && newer.to_string().contains("version 2"), "{newer}");
+    assert!(
+        !newer.is_damage() && newer.to_string().contains("version 2"),
+        "{newer}"
+    );
     let damaged = decode(&bytes, &example().seal().1).unwrap_err();
     assert!(damaged.is_damage(), "{damaged}");
 }
 
 #[test]
 fn manifests_that_somebody_made_up_are_refused() {
-    let file = |size, place| Kind::File { size, content: Some(Content { digest: Digest::of(b"x"), place }) };
+    let file = |size, place| Kind::File {
+        size,
+        content: Some(Content {
+            digest: Digest::of(b"x"),
+            place,
+        }),
+    };
     let sparse = |size, runs: &[(u64, u64)]| {
-        let extents = runs.iter().map(|&(offset, length)| Extent { offset, length }).collect();
-        let content = Some(Content { digest: Digest::of(b"x"), place: Place::Blob });
-        Body::of(vec![dir(b"", 0, 1)], vec![leaf(b"./a", Kind::Sparse { size, content, extents })])
+        let extents = runs
+            .iter()
+            .map(|&(offset, length)| Extent { offset, length })
+            .collect();
+        let content = Some(Content {
+            digest: Digest::of(b"x"),
+            place: Place::Blob,
+        });
+        Body::of(
+            vec![dir(b"", 0, 1)],
+            vec![leaf(
+                b"./a",
+                Kind::Sparse {
+                    size,
+                    content,
+                    extents,
+                },
+            )],
+        )
     };
     let one = |kind| Body::of(vec![dir(b"", 0, 1)], vec![leaf(b"./a", kind)]);
     let below = |names: &[&[u8]]| {
         let leaves = names.iter().map(|name| empty(name)).collect::<Vec<_>>();
-        Body::of(vec![dir(b"", 1, 0), dir(b"./a", 0, u32::try_from(names.len()).unwrap())], leaves)
+        Body::of(
+            vec![
+                dir(b"", 1, 0),
+                dir(b"./a", 0, u32::try_from(names.len()).unwrap()),
+            ],
+            leaves,
+        )
     };
     let dirs_below = |names: &[&[u8]]| {
-        let mut dirs = vec![dir(b"", 1, 0), dir(b"./a", u32::try_from(names.len()).unwrap(), 0)];
+        let mut dirs = vec![
+            dir(b"", 1, 0),
+            dir(b"./a", u32::try_from(names.len()).unwrap(), 0),
+        ];
         dirs.extend(names.iter().map(|name| dir(name, 0, 0)));
         Body::of(dirs, Vec::new())
     };
@@ -155,12 +292,21 @@ fn manifests_that_somebody_made_up_are_refused() {
         cases.push((format!("a file called {name:?}"), below(&[name])));
         cases.push((format!("a directory called {name:?}"), dirs_below(&[name])));
     }
-    cases.push(("a root with NUL".to_owned(), Body::of(vec![dir(b"", 1, 0), dir(b"./a\0", 0, 0)], vec![])));
+    cases.push((
+        "a root with NUL".to_owned(),
+        Body::of(vec![dir(b"", 1, 0), dir(b"./a\0", 0, 0)], vec![]),
+    ));
     cases.push(("names out of order".to_owned(), below(&[b"b", b"a"])));
     cases.push(("a name twice".to_owned(), below(&[b"a", b"a"])));
-    cases.push(("directories out of order".to_owned(), dirs_below(&[b"b", b"a"])));
+    cases.push((
+        "directories out of order".to_owned(),
+        dirs_below(&[b"b", b"a"]),
+    ));
     cases.push(("a directory twice".to_owned(), dirs_below(&[b"a", b"a"])));
-    let both = Body::of(vec![dir(b"", 1, 0), dir(b"./a", 1, 1), dir(b"x", 0, 0)], vec![empty(b"x")]);
+    let both = Body::of(
+        vec![dir(b"", 1, 0), dir(b"./a", 1, 1), dir(b"x", 0, 0)],
+        vec![empty(b"x")],
+    );
     cases.push(("a file and a directory of one name".to_owned(), both));
     for (what, kind) in [
         ("a link to itself", Kind::HardLink(0)),
@@ -170,9 +316,22 @@ fn manifests_that_somebody_made_up_are_refused() {
         ("a pack that is not in the list", file(1, Place::Pack(0))),
         ("a far pack", file(1, Place::Pack(u32::MAX))),
         ("an empty file with contents", file(0, Place::Blob)),
-        ("a file without contents", Kind::File { size: 1, content: None }),
+        (
+            "a file without contents",
+            Kind::File {
+                size: 1,
+                content: None,
+            },
+        ),
         ("a sparse file without contents", {
-            Kind::Sparse { size: 9, content: None, extents: vec![Extent { offset: 0, length: 1 }] }
+            Kind::Sparse {
+                size: 9,
+                content: None,
+                extents: vec![Extent {
+                    offset: 0,
+                    length: 1,
+                }],
+            }
         }),
     ] {
         cases.push((what.to_owned(), one(kind)));
@@ -187,19 +346,40 @@ fn manifests_that_somebody_made_up_are_refused() {
     ] {
         cases.push((what.to_owned(), sparse(size, runs)));
     }
-    let link_to =
-        |kind| Body::of(vec![dir(b"", 0, 2)], vec![leaf(b"./a", kind), leaf(b"./b", Kind::HardLink(0))]);
-    cases.push(("a link to a symlink".to_owned(), link_to(Kind::Symlink(b"x".to_vec()))));
-    let mut chain = link_to(Kind::File { size: 0, content: None });
+    let link_to = |kind| {
+        Body::of(
+            vec![dir(b"", 0, 2)],
+            vec![leaf(b"./a", kind), leaf(b"./b", Kind::HardLink(0))],
+        )
+    };
+    cases.push((
+        "a link to a symlink".to_owned(),
+        link_to(Kind::Symlink(b"x".to_vec())),
+    ));
+    let mut chain = link_to(Kind::File {
+        size: 0,
+        content: None,
+    });
     chain.dirs[0].leaves = 3;
     chain.leaves.push(leaf(b"./c", Kind::HardLink(1)));
     cases.push(("a link to a link".to_owned(), chain));
     cases.push(("no directory".to_owned(), Body::of(vec![], vec![])));
-    cases.push(("a directory too few".to_owned(), Body::of(vec![dir(b"", 1, 0)], vec![])));
-    cases
-        .push(("a directory too many".to_owned(), Body::of(vec![dir(b"", 0, 0), dir(b"./a", 0, 0)], vec![])));
-    cases.push(("a leaf too few".to_owned(), Body::of(vec![dir(b"", 0, 1)], vec![])));
-    cases.push(("numbers that overflow".to_owned(), Body::of(vec![dir(b"", u32::MAX, 0)], vec![])));
+    cases.push((
+        "a directory too few".to_owned(),
+        Body::of(vec![dir(b"", 1, 0)], vec![]),
+    ));
+    cases.push((
+        "a directory too many".to_owned(),
+        Body::of(vec![dir(b"", 0, 0), dir(b"./a", 0, 0)], vec![]),
+    ));
+    cases.push((
+        "a leaf too few".to_owned(),
+        Body::of(vec![dir(b"", 0, 1)], vec![]),
+    ));
+    cases.push((
+        "numbers that overflow".to_owned(),
+        Body::of(vec![dir(b"", u32::MAX, 0)], vec![]),
+    ));
     let own_parent = Body::of(vec![dir(b"", 0, 0), dir(b"./a", 1, 0)], vec![]);
     cases.push(("a directory in itself".to_owned(), own_parent));
     let mut times = one(Kind::Symlink(b"x".to_vec()));
@@ -216,11 +396,20 @@ fn manifests_that_somebody_made_up_are_refused() {
 }
 
 fn times() -> impl Strategy<Value = Timestamp> {
-    (any::<i64>(), 0..1_000_000_000_u32).prop_map(|(seconds, nanoseconds)| Timestamp { seconds, nanoseconds })
+    (any::<i64>(), 0..1_000_000_000_u32).prop_map(|(seconds, nanoseconds)| Timestamp {
+        seconds,
+        nanoseconds,
+    })
 }
 
 fn names(first: u8) -> impl Strategy<Value = Vec<u8>> {
-    let byte = any::<u8>().prop_map(|byte| if byte == 0 || byte == b'/' { b'_' } else { byte });
+    let byte = any::<u8>().prop_map(|byte| {
+        if byte == 0 || byte == b'/' {
+            b'_'
+        } else {
+            byte
+        }
+    });
     vec(byte, 0..6).prop_map(move |mut name| {
         name.insert(0, first);
         name
@@ -229,8 +418,10 @@ fn names(first: u8) -> impl Strategy<Value = Vec<u8>> {
 
 fn attributes() -> impl Strategy<Value = Vec<Attribute>> {
     btree_map(vec(1_u8.., 1..5), vec(any::<u8>(), 0..5), 0..2).prop_map(|attributes| {
-        let attribute =
-            |(name, value): (Vec<u8>, Vec<u8>)| Attribute { name: name.into(), value: value.into() };
+        let attribute = |(name, value): (Vec<u8>, Vec<u8>)| Attribute {
+            name: name.into(),
+            value: value.into(),
+        };
         attributes.into_iter().map(attribute).collect()
     })
 }
@@ -253,11 +444,20 @@ fn kinds() -> impl Strategy<Value = Kind> {
         (extents, end)
     });
     prop_oneof![
-        Just(Kind::File { size: 0, content: None }),
-        (1..1_u64 << 62, content.clone())
-            .prop_map(|(size, content)| Kind::File { size, content: Some(content) }),
+        Just(Kind::File {
+            size: 0,
+            content: None
+        }),
+        (1..1_u64 << 62, content.clone()).prop_map(|(size, content)| Kind::File {
+            size,
+            content: Some(content)
+        }),
         (runs, content).prop_map(|((extents, size), content)| {
-            Kind::Sparse { size: size + 5, content: Some(content), extents }
+            Kind::Sparse {
+                size: size + 5,
+                content: Some(content),
+                extents,
+            }
         }),
         vec(1_u8.., 1..9).prop_map(Kind::Symlink),
     ]
@@ -265,13 +465,31 @@ fn kinds() -> impl Strategy<Value = Kind> {
 
 /// Directories with leaves; each hangs on one of those before it.
 fn bodies() -> impl Strategy<Value = Body> {
-    let leaves = || btree_map(names(b'l'), (any::<u32>(), times(), attributes(), kinds()), 0..4);
-    let dirs = vec((names(b'd'), any::<Index>(), any::<u32>(), times(), attributes(), leaves()), 0..8);
+    let leaves = || {
+        btree_map(
+            names(b'l'),
+            (any::<u32>(), times(), attributes(), kinds()),
+            0..4,
+        )
+    };
+    let dirs = vec(
+        (
+            names(b'd'),
+            any::<Index>(),
+            any::<u32>(),
+            times(),
+            attributes(),
+            leaves(),
+        ),
+        0..8,
+    );
     (dirs, leaves(), times()).prop_map(|(dirs, top, scanned)| {
         // Children of each directory by name, then breadth first.
         let mut children: Vec<BTreeMap<Vec<u8>, usize>> = vec![BTreeMap::new(); dirs.len() + 1];
         for (number, (name, parent, ..)) in dirs.iter().enumerate() {
-            children[parent.index(number + 1)].entry(name.clone()).or_insert(number + 1);
+            children[parent.index(number + 1)]
+                .entry(name.clone())
+                .or_insert(number + 1);
         }
         let mut body = Body {
             scanned,
@@ -280,7 +498,11 @@ fn bodies() -> impl Strategy<Value = Body> {
         };
         let mut queue = std::collections::VecDeque::from([0]);
         while let Some(number) = queue.pop_front() {
-            let found = if number == 0 { None } else { dirs.get(number - 1) };
+            let found = if number == 0 {
+                None
+            } else {
+                dirs.get(number - 1)
+            };
             let leaves = found.map_or(&top, |dir| &dir.5);
             let subdirs = u32::try_from(children[number].len()).unwrap();
             let mut written = dir(b"", subdirs, u32::try_from(leaves.len()).unwrap());
@@ -386,7 +608,9 @@ fn made_up_bodies_do_no_harm(body: &Body, spoils: &[Spoil]) {
         }
     });
     let (bytes, id) = seal(&[0, 0], &bytes);
-    let Ok(manifest) = decode(&bytes, &id) else { return };
+    let Ok(manifest) = decode(&bytes, &id) else {
+        return;
+    };
     let tree = &manifest.tree;
     for id in tree.dir_ids().filter(|id| tree[*id].parent != Tree::TOP) {
         assert!(is_component(&tree[id].name) && tree[id].parent < id);
@@ -412,7 +636,12 @@ fn the_format_document_describes_packs() {
     let path = dir.path().join("pack");
     std::fs::write(&path, bytes).unwrap();
     let index =
-        local_cache::store::pack::Index::read(&std::fs::File::open(&path).unwrap(), &id, &path).unwrap();
-    let found: Vec<_> = index.records.iter().map(|record| (record.offset, record.length)).collect();
+        local_cache::store::pack::Index::read(&std::fs::File::open(&path).unwrap(), &id, &path)
+            .unwrap();
+    let found: Vec<_> = index
+        .records
+        .iter()
+        .map(|record| (record.offset, record.length))
+        .collect();
     assert_eq!(found, [(16, 3), (19, 0), (19, 5)]);
 }

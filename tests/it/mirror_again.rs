@@ -1,4 +1,5 @@
-//! Restoring with `--mirror` over a directory that was known to hold nothing else: what was added since still goes.
+//! Restoring with `--mirror` over a directory that was known to hold nothing else: what was added
+//! since still goes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +14,8 @@ struct Case {
 }
 
 impl Case {
-    /// A saved tree that a restore with `--mirror` has just found to be right; `prepare` changes it before that.
+    /// A saved tree that a restore with `--mirror` has just found to be right; `prepare` changes it
+    /// before that.
     fn with(prepare: impl FnOnce(&Path)) -> Self {
         let sandbox = Sandbox::new();
         let job = sandbox.job("one");
@@ -29,7 +31,11 @@ impl Case {
         let wanted = picture(&tree);
         prepare(&job);
         sandbox.mirror(&job, "k").done();
-        Self { sandbox, job, wanted }
+        Self {
+            sandbox,
+            job,
+            wanted,
+        }
     }
 
     fn new() -> Self {
@@ -79,7 +85,8 @@ fn a_name_that_a_plain_restore_left_goes() {
 
 #[test]
 fn a_name_in_a_directory_that_was_moved_in_goes() {
-    // Everything in the other directory is older than the moment at which the tree was known to be right.
+    // Everything in the other directory is older than the moment at which the tree was known to be
+    // right.
     let case = Case::with(|job| {
         let other = job.join("other");
         fs::create_dir_all(other.join("deep")).unwrap();
@@ -103,6 +110,8 @@ fn a_name_in_a_directory_that_was_moved_in_goes() {
 #[test]
 fn a_name_that_took_the_place_of_another_goes_and_the_other_comes_back() {
     let case = Case::new();
-    case.under_the_old_time("sub", |dir| fs::rename(dir.join("file"), dir.join("renamed")).unwrap());
+    case.under_the_old_time("sub", |dir| {
+        fs::rename(dir.join("file"), dir.join("renamed")).unwrap()
+    });
     case.is_mended(1);
 }

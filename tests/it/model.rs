@@ -14,26 +14,67 @@ use crate::support::{Sandbox, trees};
 /// One thing that happens.
 #[derive(Clone, Debug)]
 enum Step {
-    Write { name: Index, size: usize, seed: u64 },
-    SameSize { name: Index, seed: u64 },
-    Touch { name: Index, seconds: i64 },
-    Mode { name: Index, mode: u32 },
-    Remove { name: Index },
-    Directory { name: Index },
-    Symlink { name: Index, target: Index },
-    HardLink { from: Index, to: Index },
+    Write {
+        name: Index,
+        size: usize,
+        seed: u64,
+    },
+    SameSize {
+        name: Index,
+        seed: u64,
+    },
+    Touch {
+        name: Index,
+        seconds: i64,
+    },
+    Mode {
+        name: Index,
+        mode: u32,
+    },
+    Remove {
+        name: Index,
+    },
+    Directory {
+        name: Index,
+    },
+    Symlink {
+        name: Index,
+        target: Index,
+    },
+    HardLink {
+        from: Index,
+        to: Index,
+    },
     Save,
-    Restore { key: Index, place: usize, mirror: bool },
-    SpoilPlace { place: usize, name: Index, seed: u64 },
-    Prune { keep: usize },
+    Restore {
+        key: Index,
+        place: usize,
+        mirror: bool,
+    },
+    SpoilPlace {
+        place: usize,
+        name: Index,
+        seed: u64,
+    },
+    Prune {
+        keep: usize,
+    },
 }
 
-const NAMES: [&str; 10] = ["a", "b", "d/a", "d/b", "d/e/a", "d/e/b", "f", "f/x", "g/h/i", "b/y"];
+const NAMES: [&str; 10] = [
+    "a", "b", "d/a", "d/b", "d/e/a", "d/e/b", "f", "f/x", "g/h/i", "b/y",
+];
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let at = any::<Index>;
     let seed = any::<u64>;
-    let sizes = prop_oneof![Just(0), 1..2000_usize, Just(262_144), Just(262_145), Just(300_000)];
+    let sizes = prop_oneof![
+        Just(0),
+        1..2000_usize,
+        Just(262_144),
+        Just(262_145),
+        Just(300_000)
+    ];
     let step = prop_oneof![
         6 => (at(), sizes, seed()).prop_map(|(name, size, seed)| Step::Write { name, size, seed }),
         2 => (at(), seed()).prop_map(|(name, seed)| Step::SameSize { name, seed }),
@@ -67,7 +108,13 @@ impl Model {
         let job = sandbox.job("job");
         fs::create_dir(job.join("tree")).unwrap();
         let places = [sandbox.job("one"), sandbox.job("two")];
-        Self { sandbox, job, places, saved: BTreeMap::new(), next_key: 0 }
+        Self {
+            sandbox,
+            job,
+            places,
+            saved: BTreeMap::new(),
+            next_key: 0,
+        }
     }
 
     fn apply(&mut self, step: &Step) {
@@ -79,10 +126,29 @@ impl Model {
                 let tree = self.places[*place].join("tree");
                 if tree.exists() {
                     match seed % 4 {
-                        0 => edit(&tree, &Step::Write { name: *name, size: 100, seed: *seed }),
-                        1 => edit(&tree, &Step::SameSize { name: *name, seed: *seed }),
+                        0 => edit(
+                            &tree,
+                            &Step::Write {
+                                name: *name,
+                                size: 100,
+                                seed: *seed,
+                            },
+                        ),
+                        1 => edit(
+                            &tree,
+                            &Step::SameSize {
+                                name: *name,
+                                seed: *seed,
+                            },
+                        ),
                         2 => edit(&tree, &Step::Remove { name: *name }),
-                        _ => edit(&tree, &Step::Symlink { name: *name, target: *name }),
+                        _ => edit(
+                            &tree,
+                            &Step::Symlink {
+                                name: *name,
+                                target: *name,
+                            },
+                        ),
                     }
                 }
             }
@@ -108,7 +174,11 @@ impl Model {
             same(wanted, &picture(&place.join("tree")));
             return;
         }
-        let before = if place.join("tree").exists() { picture(&place.join("tree")) } else { Picture::new() };
+        let before = if place.join("tree").exists() {
+            picture(&place.join("tree"))
+        } else {
+            Picture::new()
+        };
         assert!(self.sandbox.restore(place, key).done().is_hit());
         let after = picture(&place.join("tree"));
         for path in wanted.keys() {
@@ -131,9 +201,17 @@ impl Model {
 
     fn prune(&mut self, keep: usize) {
         self.sandbox.prune(keep).done();
-        let listed = self.sandbox.run(&self.job, &["list", "--json"]).done().json();
-        let keys: Vec<&str> =
-            listed.as_array().unwrap().iter().map(|entry| entry["key"].as_str().unwrap()).collect();
+        let listed = self
+            .sandbox
+            .run(&self.job, &["list", "--json"])
+            .done()
+            .json();
+        let keys: Vec<&str> = listed
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|entry| entry["key"].as_str().unwrap())
+            .collect();
         assert_eq!(keys.len(), keep.min(self.saved.len()));
         self.saved.retain(|key, _| keys.contains(&&**key));
     }
@@ -142,7 +220,12 @@ impl Model {
 /// A node as text, without which other name it shares its file with: an extra name may come first.
 fn without_links(picture: &Picture, path: &Path) -> Option<String> {
     let text = format!("{:?}", picture.get(path)?);
-    Some(text.split(", the same file").next().unwrap_or_default().to_owned())
+    Some(
+        text.split(", the same file")
+            .next()
+            .unwrap_or_default()
+            .to_owned(),
+    )
 }
 
 fn edit(tree: &Path, step: &Step) {
@@ -167,7 +250,10 @@ fn edit(tree: &Path, step: &Step) {
             }
         }
         Step::Mode { name, mode } => {
-            if path(name).symlink_metadata().is_ok_and(|metadata| metadata.is_file()) {
+            if path(name)
+                .symlink_metadata()
+                .is_ok_and(|metadata| metadata.is_file())
+            {
                 trees::set_mode(&path(name), *mode);
             }
         }
@@ -183,8 +269,14 @@ fn edit(tree: &Path, step: &Step) {
             }
         }
         Step::HardLink { from, to } => {
-            let is_file = path(from).symlink_metadata().is_ok_and(|metadata| metadata.is_file());
-            if is_file && path(from) != path(to) && make_room(tree, &path(to)) && path(from).exists() {
+            let is_file = path(from)
+                .symlink_metadata()
+                .is_ok_and(|metadata| metadata.is_file());
+            if is_file
+                && path(from) != path(to)
+                && make_room(tree, &path(to))
+                && path(from).exists()
+            {
                 fs::hard_link(path(from), path(to)).unwrap();
             }
         }
@@ -192,13 +284,18 @@ fn edit(tree: &Path, step: &Step) {
     }
 }
 
-/// Makes the directories above a path and removes the path itself; false when something else is in the way.
+/// Makes the directories above a path and removes the path itself; false when something else is in
+/// the way.
 fn make_room(tree: &Path, path: &Path) -> bool {
     let is_free = path
         .ancestors()
         .skip(1)
         .take_while(|above| above.starts_with(tree))
-        .all(|above| above.symlink_metadata().map_or(true, |metadata| metadata.is_dir()));
+        .all(|above| {
+            above
+                .symlink_metadata()
+                .map_or(true, |metadata| metadata.is_dir())
+        });
     if is_free {
         remove(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -17,7 +17,9 @@ struct Tree {
 
 impl Tree {
     fn new(files: &[&str], symlinks: &[(&str, &str)]) -> Self {
-        let tree = Self { directory: TempDir::new().expect("temporary directory") };
+        let tree = Self {
+            directory: TempDir::new().expect("temporary directory"),
+        };
         fs::create_dir(tree.workspace()).expect("workspace");
         for file in files {
             tree.write(file);
@@ -30,13 +32,19 @@ impl Tree {
 
     /// The tree that a file of recorded outputs describes.
     fn from_layout(layout: &Value) -> Self {
-        let files: Vec<&str> = strings(&layout["files"]).chain(strings(&layout["outside"])).collect();
+        let files: Vec<&str> = strings(&layout["files"])
+            .chain(strings(&layout["outside"]))
+            .collect();
         let tree = Self::new(&files, &[]);
         for directory in strings(&layout["directories"]) {
             fs::create_dir(tree.workspace().join(directory)).expect("directory");
         }
         for (link, target) in layout["symlinks"].as_object().expect("symlinks") {
-            symlink(target.as_str().expect("target"), tree.workspace().join(link)).expect("symlink");
+            symlink(
+                target.as_str().expect("target"),
+                tree.workspace().join(link),
+            )
+            .expect("symlink");
         }
         tree
     }
@@ -66,12 +74,19 @@ impl Tree {
 
     fn shown(&self, patterns: &Patterns, follow: bool) -> Result<Vec<String>, ResolveError> {
         let found = patterns.resolve(follow)?;
-        Ok(found.iter().map(|found| self.base().relative(&found.path).display().to_string()).collect())
+        Ok(found
+            .iter()
+            .map(|found| self.base().relative(&found.path).display().to_string())
+            .collect())
     }
 }
 
 fn strings(list: &Value) -> impl Iterator<Item = &str> {
-    list.as_array().map(Vec::as_slice).unwrap_or_default().iter().map(|item| item.as_str().expect("string"))
+    list.as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default()
+        .iter()
+        .map(|item| item.as_str().expect("string"))
 }
 
 /// Runs every recorded case on one tree and reports all that differ.
@@ -88,13 +103,21 @@ fn compare(
             Ok(patterns) => Some(run(&patterns, case).expect("resolve")),
             Err(_) => None,
         };
-        let want: Option<Vec<String>> =
-            case.get("error").is_none().then(|| strings(&case["paths"]).map(str::to_owned).collect());
+        let want: Option<Vec<String>> = case
+            .get("error")
+            .is_none()
+            .then(|| strings(&case["paths"]).map(str::to_owned).collect());
         if got != want {
             differences.push(format!("{case}\n   got {got:?}"));
         }
     }
-    assert!(differences.is_empty(), "{} of {}:\n{}", differences.len(), cases.len(), differences.join("\n"));
+    assert!(
+        differences.is_empty(),
+        "{} of {}:\n{}",
+        differences.len(),
+        cases.len(),
+        differences.join("\n")
+    );
     cases.len()
 }
 
@@ -104,7 +127,9 @@ fn path_lists_resolve_as_the_cache_action_resolves_them() {
     let tree = Tree::from_layout(&oracle["layout"]);
     tree.write("../home/.cargo/registry/x");
     fs::create_dir(tree.directory.path().join("out")).unwrap();
-    let compared = compare(&tree, &oracle["cases"], |patterns, _| tree.shown(patterns, true));
+    let compared = compare(&tree, &oracle["cases"], |patterns, _| {
+        tree.shown(patterns, true)
+    });
     assert_eq!(compared, 31);
 }
 
@@ -128,11 +153,21 @@ fn paths_that_lead_out_by_dots_are_refused_with_the_pattern_named() {
     let base = Base::new("/ws", "/h");
     for pattern in ["../out", "a/../b", "./..", "a/./b", "[.][.]/x", r"\.\./x"] {
         let error = Patterns::parse([pattern], &base).unwrap_err();
-        assert_eq!(error, PatternError::RelativeSegment { pattern: pattern.to_owned() });
+        assert_eq!(
+            error,
+            PatternError::RelativeSegment {
+                pattern: pattern.to_owned()
+            }
+        );
         assert!(error.to_string().contains(pattern));
     }
     let error = Patterns::parse(["!../out"], &base).unwrap_err();
-    assert_eq!(error, PatternError::RelativeSegment { pattern: "../out".to_owned() });
+    assert_eq!(
+        error,
+        PatternError::RelativeSegment {
+            pattern: "../out".to_owned()
+        }
+    );
 }
 
 #[test]
@@ -141,11 +176,16 @@ fn a_home_that_is_not_known_is_only_missed_where_it_is_used() {
     assert!(Patterns::parse(["a", "~user"], &base).is_ok());
     assert_eq!(
         Patterns::parse(["~/a"], &base).unwrap_err(),
-        PatternError::NoHome { pattern: "~/a".to_owned() }
+        PatternError::NoHome {
+            pattern: "~/a".to_owned()
+        }
     );
     let nowhere = Base::new("ws", "/h");
     assert!(Patterns::parse(["/a", "~/a"], &nowhere).is_ok());
-    assert!(matches!(Patterns::parse(["a"], &nowhere), Err(PatternError::NoWorkingDirectory { .. })));
+    assert!(matches!(
+        Patterns::parse(["a"], &nowhere),
+        Err(PatternError::NoWorkingDirectory { .. })
+    ));
 }
 
 #[test]
@@ -156,7 +196,10 @@ fn wildcards_in_the_names_of_workspace_and_home_are_plain_characters() {
     fs::write(odd.join("f"), "").unwrap();
     fs::write(odd.join("home/f"), "").unwrap();
     let base = Base::new(&odd, odd.join("home"));
-    let found = Patterns::parse(["f*", "~/f*"], &base).unwrap().resolve(true).unwrap();
+    let found = Patterns::parse(["f*", "~/f*"], &base)
+        .unwrap()
+        .resolve(true)
+        .unwrap();
     let paths: Vec<&Path> = found.iter().map(|found| found.path.as_path()).collect();
     assert_eq!(paths, [odd.join("f"), odd.join("home/f")]);
 }
@@ -168,23 +211,38 @@ fn names_of_any_bytes_are_matched_and_listed_in_bytewise_order() {
     for name in names {
         fs::write(tree.workspace().join("d").join(OsStr::from_bytes(name)), "").unwrap();
     }
-    let found = Patterns::parse(["d/a*"], &tree.base()).unwrap().resolve(true).unwrap();
-    let found: Vec<&[u8]> = found.iter().map(|found| found.path.file_name().unwrap().as_bytes()).collect();
+    let found = Patterns::parse(["d/a*"], &tree.base())
+        .unwrap()
+        .resolve(true)
+        .unwrap();
+    let found: Vec<&[u8]> = found
+        .iter()
+        .map(|found| found.path.file_name().unwrap().as_bytes())
+        .collect();
     assert_eq!(found, names);
 }
 
 #[test]
 fn the_contents_of_a_directory_come_before_a_name_that_continues_its_own() {
     let tree = Tree::new(&["d/x", "d.x", "d-x", "D/x"], &[]);
-    assert_eq!(tree.resolve(&["**/*x", "d"], true), ["D/x", "d", "d/x", "d-x", "d.x"]);
+    assert_eq!(
+        tree.resolve(&["**/*x", "d"], true),
+        ["D/x", "d", "d/x", "d-x", "d.x"]
+    );
 }
 
 #[test]
 fn a_link_back_to_a_directory_above_is_not_entered() {
     let tree = Tree::new(&["a/b/f"], &[("a/b/up", "../.."), ("a/here", ".")]);
     assert_eq!(tree.resolve(&["**/f"], true), ["a/b/f"]);
-    assert_eq!(tree.resolve(&["a/**"], true), ["a", "a/b", "a/b/f", "a/b/up"]);
-    assert_eq!(tree.resolve(&["a/**"], false), ["a", "a/b", "a/b/f", "a/b/up", "a/here"]);
+    assert_eq!(
+        tree.resolve(&["a/**"], true),
+        ["a", "a/b", "a/b/f", "a/b/up"]
+    );
+    assert_eq!(
+        tree.resolve(&["a/**"], false),
+        ["a", "a/b", "a/b/f", "a/b/up", "a/here"]
+    );
 }
 
 #[test]
@@ -192,7 +250,9 @@ fn a_link_to_itself_is_an_error_that_names_it_where_links_are_followed() {
     let tree = Tree::new(&["f"], &[("self", "self")]);
     let patterns = Patterns::parse(["*"], &tree.base()).unwrap();
     let error = patterns.resolve(true).unwrap_err();
-    assert!(matches!(&error, ResolveError::Inspect { path, .. } if *path == tree.workspace().join("self")));
+    assert!(
+        matches!(&error, ResolveError::Inspect { path, .. } if *path == tree.workspace().join("self"))
+    );
     assert_eq!(tree.resolve(&["*"], false), ["f", "self"]);
     assert_eq!(tree.resolve(&["*", "!self"], true), ["f"]);
 }
@@ -202,14 +262,24 @@ fn what_is_found_says_what_it_is() {
     use FoundKind::{Directory, File, Symlink};
     let tree = Tree::new(&["d/f"], &[("ld", "d"), ("lf", "d/f"), ("lb", "none")]);
     let kinds = |follow| -> Vec<(String, FoundKind)> {
-        let found = Patterns::parse(["**"], &tree.base()).unwrap().resolve(follow).unwrap();
+        let found = Patterns::parse(["**"], &tree.base())
+            .unwrap()
+            .resolve(follow)
+            .unwrap();
         found
             .into_iter()
-            .map(|found| (tree.base().relative(&found.path).display().to_string(), found.kind))
+            .map(|found| {
+                (
+                    tree.base().relative(&found.path).display().to_string(),
+                    found.kind,
+                )
+            })
             .collect()
     };
     let list = |list: &[(&str, FoundKind)]| -> Vec<(String, FoundKind)> {
-        list.iter().map(|(path, kind)| ((*path).to_owned(), *kind)).collect()
+        list.iter()
+            .map(|(path, kind)| ((*path).to_owned(), *kind))
+            .collect()
     };
     assert_eq!(
         kinds(true),
@@ -238,11 +308,15 @@ fn what_is_found_says_what_it_is() {
 /// The one deliberate difference to actions/cache, which archives the listed directory whole.
 #[test]
 fn an_exclusion_inside_a_listed_directory_leaves_out_what_github_keeps() {
-    let tree = Tree::new(&["target/a.rlib", "target/x/b.zip", "target/x/keep.zip"], &[]);
+    let tree = Tree::new(
+        &["target/a.rlib", "target/x/b.zip", "target/x/keep.zip"],
+        &[],
+    );
     let lines = ["./target", "!./target/**/*.zip", "target/x/keep.zip"];
     assert_eq!(tree.resolve(&lines, true), ["target", "target/x/keep.zip"]);
-    let exclusions =
-        Patterns::parse(lines, &tree.base()).unwrap().exclusions_below(&tree.workspace().join("target"));
+    let exclusions = Patterns::parse(lines, &tree.base())
+        .unwrap()
+        .exclusions_below(&tree.workspace().join("target"));
     let verdict = |path: &str| exclusions.verdict(Path::new(path), false);
     assert_eq!(verdict("a.rlib"), Verdict::Keep);
     assert_eq!(verdict("x/b.zip"), Verdict::LeaveOut);

@@ -1,4 +1,5 @@
-//! Reading files that change meanwhile: what is kept is one state of a file, or the file is left out.
+//! Reading files that change meanwhile: what is kept is one state of a file, or the file is left
+//! out.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -14,7 +15,10 @@ use crate::support::{Sandbox, tools, trees};
 fn scanned(root: &Path) -> (Tree, Places, LeafId) {
     let places = Places::new([((*b"./tree").into(), root.to_owned())]);
     let tree = scan(&places, &Options::default()).unwrap().tree;
-    let file = tree.leaf_ids().find(|leaf| *tree[*leaf].name == *b"file").unwrap();
+    let file = tree
+        .leaf_ids()
+        .find(|leaf| *tree[*leaf].name == *b"file")
+        .unwrap();
     (tree, places, file)
 }
 
@@ -51,11 +55,17 @@ fn a_file_that_keeps_changing_is_left_out() {
     let (_dir, root) = tree();
     let (tree, places, file) = scanned(&root);
     let read = Reader::new(&tree, &places).read(file, |_, _| {
-        let mut file = fs::OpenOptions::new().append(true).open(root.join("d/file")).unwrap();
+        let mut file = fs::OpenOptions::new()
+            .append(true)
+            .open(root.join("d/file"))
+            .unwrap();
         file.write_all(b"more").unwrap();
         Ok(())
     });
-    assert!(matches!(read, Ok(Read::LeftOut(Reason::Changing))), "{read:?}");
+    assert!(
+        matches!(read, Ok(Read::LeftOut(Reason::Changing))),
+        "{read:?}"
+    );
 }
 
 #[test]
@@ -89,7 +99,10 @@ fn a_file_whose_way_is_gone_is_gone() {
     fs::rename(root.join("d/file"), root.join("d/other")).unwrap();
     symlink("other", root.join("d/file")).unwrap();
     let read = Reader::new(&tree, &places).read(file, |_, _| Ok(()));
-    assert!(matches!(read, Ok(Read::Gone | Read::LeftOut(_))), "{read:?}");
+    assert!(
+        matches!(read, Ok(Read::Gone | Read::LeftOut(_))),
+        "{read:?}"
+    );
 }
 
 #[test]
@@ -98,7 +111,10 @@ fn a_tree_that_changes_all_the_time_is_saved_and_comes_back_as_some_state_of_it(
     let (job, other) = (sandbox.job("job"), sandbox.job("other"));
     let tree = job.join("tree");
     for number in 0..40_u8 {
-        trees::write(&tree.join(format!("{}/{number}", number % 4)), &[number; 3000]);
+        trees::write(
+            &tree.join(format!("{}/{number}", number % 4)),
+            &[number; 3000],
+        );
     }
     let stop = std::sync::atomic::AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -108,7 +124,8 @@ fn a_tree_that_changes_all_the_time_is_saved_and_comes_back_as_some_state_of_it(
                     return;
                 }
                 for number in 0..40_u8 {
-                    // Written beside it and renamed, as careful programs do: each state is of one byte throughout.
+                    // Written beside it and renamed, as careful programs do: each state is of one
+                    // byte throughout.
                     let path = tree.join(format!("{}/{number}", number % 4));
                     let beside = tree.join("beside");
                     fs::write(&beside, vec![round; 2000 + usize::from(round)]).unwrap();
@@ -129,7 +146,11 @@ fn a_tree_that_changes_all_the_time_is_saved_and_comes_back_as_some_state_of_it(
         trees::walk(&other.join("tree"), &mut |path| {
             if path.is_file() {
                 let bytes = fs::read(path).unwrap();
-                assert!(bytes.iter().all(|byte| *byte == bytes[0]), "{}: two states in one", path.display());
+                assert!(
+                    bytes.iter().all(|byte| *byte == bytes[0]),
+                    "{}: two states in one",
+                    path.display()
+                );
             }
         });
     }
@@ -148,9 +169,13 @@ fn without_proc_files_are_kept_all_the_same() {
     let script = "mount -t tmpfs lc-test-proc /proc && exec \"$0\" \"$@\"";
     for (dir, command) in [(&job, "save"), (&other, "restore")] {
         let arguments = [command, "--json", "--key", "k", "tree"];
-        let mut command = sandbox.command_behind(&["unshare", "-m", "sh", "-c", script], dir, &arguments);
+        let mut command =
+            sandbox.command_behind(&["unshare", "-m", "sh", "-c", script], dir, &arguments);
         crate::support::Ran::of(&mut command).done();
     }
     let wanted = crate::support::compare::picture(&job.join("tree"));
-    crate::support::compare::same(&wanted, &crate::support::compare::picture(&other.join("tree")));
+    crate::support::compare::same(
+        &wanted,
+        &crate::support::compare::picture(&other.join("tree")),
+    );
 }

@@ -17,7 +17,11 @@ fn readme() -> String {
 /// What stands between the two marks of a name.
 fn section<'t>(text: &'t str, name: &str) -> &'t str {
     let after = text.split_once(&format!("<!-- {name} -->")).unwrap().1;
-    after.split_once(&format!("<!-- /{name} -->")).unwrap().0.trim()
+    after
+        .split_once(&format!("<!-- /{name} -->"))
+        .unwrap()
+        .0
+        .trim()
 }
 
 /// Compares a section with what it should be; `LOCAL_CACHE_TESTS_UPDATE=1` writes it.
@@ -31,19 +35,33 @@ fn check(name: &str, wanted: &str) {
     if std::env::var("LOCAL_CACHE_TESTS_UPDATE").is_ok() {
         let (before, rest) = text.split_once(&format!("<!-- {name} -->")).unwrap();
         let after = rest.split_once(&format!("<!-- /{name} -->")).unwrap().1;
-        let new = format!("{before}<!-- {name} -->\n{}\n<!-- /{name} -->{after}", wanted.trim());
+        let new = format!(
+            "{before}<!-- {name} -->\n{}\n<!-- /{name} -->{after}",
+            wanted.trim()
+        );
         fs::write(root().join("README.md"), new).unwrap();
     } else {
-        panic!("README.md, section {name}: run the tests with LOCAL_CACHE_TESTS_UPDATE=1 to write\n{wanted}");
+        panic!(
+            "README.md, section {name}: run the tests with LOCAL_CACHE_TESTS_UPDATE=1 to write\n{wanted}"
+        );
     }
 }
 
 fn sections() -> [(&'static str, String); 2] {
     let mut inputs = String::from("| input | default | meaning |\n| --- | --- | --- |\n");
     for input in INPUTS {
-        let default = if input.default.is_empty() { String::new() } else { format!("`{}`", input.default) };
-        writeln!(inputs, "| `{}` | {default} | {} |", input.name, input.description.replace('|', "\\|"))
-            .unwrap();
+        let default = if input.default.is_empty() {
+            String::new()
+        } else {
+            format!("`{}`", input.default)
+        };
+        writeln!(
+            inputs,
+            "| `{}` | {default} | {} |",
+            input.name,
+            input.description.replace('|', "\\|")
+        )
+        .unwrap();
     }
     let mut outputs = String::from("| output | value |\n| --- | --- |\n");
     for output in OUTPUTS {
@@ -62,7 +80,11 @@ fn its_tables_are_those_of_the_code() {
 #[test]
 fn every_file_it_links_to_exists() {
     let text = readme();
-    for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+    for link in text
+        .split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split(')').next())
+    {
         if !link.starts_with("https://") {
             assert!(root().join(link).exists(), "{link}");
         }
@@ -72,7 +94,16 @@ fn every_file_it_links_to_exists() {
 #[test]
 fn its_first_commands_are_the_demo_and_the_tests() {
     let text = readme();
-    let block = text.split("```sh\n").nth(1).unwrap().split("```").next().unwrap();
-    let commands: Vec<&str> = block.lines().map(|line| line.split('#').next().unwrap().trim()).collect();
+    let block = text
+        .split("```sh\n")
+        .nth(1)
+        .unwrap()
+        .split("```")
+        .next()
+        .unwrap();
+    let commands: Vec<&str> = block
+        .lines()
+        .map(|line| line.split('#').next().unwrap().trim())
+        .collect();
     assert_eq!(commands, ["cargo run --release -- demo", "cargo test"]);
 }

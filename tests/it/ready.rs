@@ -21,15 +21,23 @@ impl Case {
         trees::small(&tree, 1);
         trees::age(&tree);
         let wanted = picture(&tree);
-        sandbox.run(&job, &["save", "--move", "--key", "k", "tree"]).done();
+        sandbox
+            .run(&job, &["save", "--move", "--key", "k", "tree"])
+            .done();
         assert!(!tree.exists(), "the tree is still there");
-        let case = Self { sandbox, job, wanted };
+        let case = Self {
+            sandbox,
+            job,
+            wanted,
+        };
         assert_eq!(case.copies().len(), 1);
         case
     }
 
     fn copies(&self) -> Vec<PathBuf> {
-        let Ok(names) = fs::read_dir(self.sandbox.store().join("ready")) else { return Vec::new() };
+        let Ok(names) = fs::read_dir(self.sandbox.store().join("ready")) else {
+            return Vec::new();
+        };
         names.map(|name| name.unwrap().path()).collect()
     }
 
@@ -59,7 +67,11 @@ fn a_directory_comes_back_by_a_rename_and_is_not_read() {
     trees::settle();
     let report = case.restored();
     assert_eq!(report["ready-directories"], 1);
-    assert_eq!((&report["written-files"], &report["compared-files"]), (&0.into(), &0.into()), "{report}");
+    assert_eq!(
+        (&report["written-files"], &report["compared-files"]),
+        (&0.into(), &0.into()),
+        "{report}"
+    );
     let tree = case.tree();
     assert!(before == (inode(&tree), identity(&tree.join("build/large"))));
     assert!(case.copies().is_empty());
@@ -68,11 +80,18 @@ fn a_directory_comes_back_by_a_rename_and_is_not_read() {
 #[test]
 fn only_one_job_gets_it_and_the_others_restore_from_the_entry() {
     let case = Case::new();
-    let jobs: Vec<PathBuf> = (0..4).map(|number| case.sandbox.job(&format!("job-{number}"))).collect();
+    let jobs: Vec<PathBuf> = (0..4)
+        .map(|number| case.sandbox.job(&format!("job-{number}")))
+        .collect();
     let taken: u64 = std::thread::scope(|scope| {
         let case = &case;
-        let runs: Vec<_> = jobs.iter().map(|job| scope.spawn(move || case.restored_in(job))).collect();
-        runs.into_iter().map(|run| run.join().unwrap()["ready-directories"].as_u64().unwrap()).sum()
+        let runs: Vec<_> = jobs
+            .iter()
+            .map(|job| scope.spawn(move || case.restored_in(job)))
+            .collect();
+        runs.into_iter()
+            .map(|run| run.join().unwrap()["ready-directories"].as_u64().unwrap())
+            .sum()
     });
     assert_eq!(taken, 1);
 }
@@ -83,7 +102,12 @@ fn a_copy_that_was_changed_is_mended() {
     let copy = case.copies().remove(0);
     let times = copy.join("same").metadata().unwrap().modified().unwrap();
     fs::write(copy.join("same"), b"ALWAYS THE SAME").unwrap();
-    fs::File::options().write(true).open(copy.join("same")).unwrap().set_modified(times).unwrap();
+    fs::File::options()
+        .write(true)
+        .open(copy.join("same"))
+        .unwrap()
+        .set_modified(times)
+        .unwrap();
     fs::remove_file(copy.join("build/large")).unwrap();
     fs::write(copy.join("extra"), "").unwrap();
     assert_eq!(case.restored()["ready-directories"], 1);
@@ -109,9 +133,16 @@ fn the_entry_is_whole_without_it() {
 fn it_goes_with_the_last_entry_that_it_belongs_to() {
     let case = Case::new();
     let size = |sandbox: &Sandbox| {
-        sandbox.run(&case.job, &["prune", "--json", "--keep", "0"]).done().json()["freed-bytes"].as_u64()
+        sandbox
+            .run(&case.job, &["prune", "--json", "--keep", "0"])
+            .done()
+            .json()["freed-bytes"]
+            .as_u64()
     };
-    assert!(size(&case.sandbox).unwrap() > 2 * (600 << 10), "the copy's bytes are not counted");
+    assert!(
+        size(&case.sandbox).unwrap() > 2 * (600 << 10),
+        "the copy's bytes are not counted"
+    );
     assert!(case.copies().is_empty());
 }
 
@@ -119,7 +150,12 @@ fn it_goes_with_the_last_entry_that_it_belongs_to() {
 fn a_refreshed_save_of_the_same_tree_keeps_the_copy_it_has() {
     let case = Case::new();
     case.restored();
-    case.sandbox.run(&case.job, &["save", "--move", "--refresh", "--key", "k", "tree"]).done();
+    case.sandbox
+        .run(
+            &case.job,
+            &["save", "--move", "--refresh", "--key", "k", "tree"],
+        )
+        .done();
     assert_eq!(case.copies().len(), 1);
     case.restored();
 }
@@ -129,7 +165,10 @@ fn nothing_is_moved_that_a_line_leaves_out() {
     let sandbox = Sandbox::new();
     let job = sandbox.job("job");
     trees::small(&job.join("tree"), 1);
-    let refused = sandbox.run(&job, &["save", "--move", "--key", "k", "tree", "!tree/same"]);
+    let refused = sandbox.run(
+        &job,
+        &["save", "--move", "--key", "k", "tree", "!tree/same"],
+    );
     assert!(refused.failed(2).contains("--move"));
     assert!(job.join("tree/same").exists());
 }

@@ -10,10 +10,18 @@ use local_cache::store::retention::{
 };
 
 const DAY: u64 = 86_400;
-const NOW: Timestamp = Timestamp { seconds: 1_700_000_000, nanoseconds: 0 };
+const NOW: Timestamp = Timestamp {
+    seconds: 1_700_000_000,
+    nanoseconds: 0,
+};
 
 fn group(scope: &str, git_ref: &str, kind: Kind, path: &str) -> Group {
-    Group { scope: scope.to_owned(), git_ref: git_ref.to_owned(), kind, paths: vec![path.to_owned()] }
+    Group {
+        scope: scope.to_owned(),
+        git_ref: git_ref.to_owned(),
+        kind,
+        paths: vec![path.to_owned()],
+    }
 }
 
 fn of(group: &Group, key: &str, hours_ago: i64, needs: &[usize]) -> Candidate {
@@ -22,18 +30,29 @@ fn of(group: &Group, key: &str, hours_ago: i64, needs: &[usize]) -> Candidate {
         kind: group.kind,
         family: family(key),
         of_default_branch: is_of_default_branch(group, &[]),
-        last_used: Timestamp { seconds: NOW.seconds - hours_ago * 3600, nanoseconds: 0 },
+        last_used: Timestamp {
+            seconds: NOW.seconds - hours_ago * 3600,
+            nanoseconds: 0,
+        },
         needs: needs.to_vec(),
     }
 }
 
 /// An entry of paths on a branch that is not the default one, used some hours ago.
 fn entry(path: &str, key: &str, hours_ago: i64, needs: &[usize]) -> Candidate {
-    of(&group("acme/widget", "refs/heads/topic", Kind::Path, path), key, hours_ago, needs)
+    of(
+        &group("acme/widget", "refs/heads/topic", Kind::Path, path),
+        key,
+        hours_ago,
+        needs,
+    )
 }
 
 fn keep(kind: Kind, count: usize) -> Policy {
-    Policy { keep: HashMap::from([(kind, count)]), ..Policy::default() }
+    Policy {
+        keep: HashMap::from([(kind, count)]),
+        ..Policy::default()
+    }
 }
 
 fn groups(candidate: &Candidate) -> Vec<String> {
@@ -47,7 +66,9 @@ fn dropped(candidates: &[Candidate], sizes: &[u64], policy: &Policy) -> Vec<(usi
     let mut found: Vec<_> = decisions
         .iter()
         .filter_map(|decision| {
-            let at = candidates.iter().position(|candidate| candidate.id == decision.id)?;
+            let at = candidates
+                .iter()
+                .position(|candidate| candidate.id == decision.id)?;
             Some((at, decision.drop?))
         })
         .collect();
@@ -56,7 +77,10 @@ fn dropped(candidates: &[Candidate], sizes: &[u64], policy: &Policy) -> Vec<(usi
 }
 
 fn turns(candidates: &[Candidate], policy: &Policy) -> Vec<usize> {
-    order(candidates, policy, NOW).iter().map(|going| going.candidate).collect()
+    order(candidates, policy, NOW)
+        .iter()
+        .map(|going| going.candidate)
+        .collect()
 }
 
 #[test]
@@ -73,7 +97,10 @@ fn a_family_is_a_key_without_digests_dates_and_numbers_of_runs() {
         ("nightly-20261123", "nightly-*"),
         ("2026-11-2", "2026-11-2"),
         ("week-2026-47", "week-2026-47"),
-        ("v0-rust-build-Linux-x64-1a2b3c4d-5e6f7a8b", "v0-rust-build-Linux-x64-*-*"),
+        (
+            "v0-rust-build-Linux-x64-1a2b3c4d-5e6f7a8b",
+            "v0-rust-build-Linux-x64-*-*",
+        ),
         ("ubuntu-24.04-1.85.0", "ubuntu-24.04-1.85.0"),
         ("schlüssel-🦀-0000000ß", "schlüssel-🦀-*ß"),
         ("2026-11-23abcdef12", "**"),
@@ -91,13 +118,18 @@ fn the_entries_used_last_of_each_family_stay() {
         entry("a", "k-00000003", 3, &[]),
         entry("b", "k-00000001", 9, &[]),
     ];
-    assert_eq!(dropped(&candidates, &[], &keep(Kind::Path, 2)), [(0, Reason::BeyondKept(2))]);
+    assert_eq!(
+        dropped(&candidates, &[], &keep(Kind::Path, 2)),
+        [(0, Reason::BeyondKept(2))]
+    );
     assert_eq!(dropped(&candidates, &[], &keep(Kind::Target, 0)), []);
 }
 
 #[test]
 fn a_matrix_of_more_cells_than_are_kept_keeps_all_of_them() {
-    let cells = ["1.85", "1.86", "1.87", "stable", "beta", "nightly", "msrv", "docs"];
+    let cells = [
+        "1.85", "1.86", "1.87", "stable", "beta", "nightly", "msrv", "docs",
+    ];
     let mut candidates = Vec::new();
     // Three runs, each of which saves all cells under keys with a new digest.
     for run in 0..3 {
@@ -107,8 +139,10 @@ fn a_matrix_of_more_cells_than_are_kept_keeps_all_of_them() {
             candidates.push(entry("target", &key, hours, &[]));
         }
     }
-    let gone: Vec<usize> =
-        dropped(&candidates, &[], &keep(Kind::Path, 2)).into_iter().map(|(at, _)| at).collect();
+    let gone: Vec<usize> = dropped(&candidates, &[], &keep(Kind::Path, 2))
+        .into_iter()
+        .map(|(at, _)| at)
+        .collect();
     assert_eq!(gone, (0..16).collect::<Vec<_>>(), "no cell of the last run");
     // A cell that no longer runs does not cost one that does its place.
     let gone = dropped(&candidates, &[], &keep(Kind::Path, 3));
@@ -122,12 +156,22 @@ fn a_matrix_of_more_cells_than_are_kept_keeps_all_of_them() {
 
 #[test]
 fn a_group_keeps_a_few_times_what_a_family_keeps_whatever_its_keys_are() {
-    let names = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven"];
-    let candidates: Vec<_> = (0..).zip(names).map(|(hours, name)| entry("a", name, hours, &[])).collect();
+    let names = [
+        "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven",
+    ];
+    let candidates: Vec<_> = (0..)
+        .zip(names)
+        .map(|(hours, name)| entry("a", name, hours, &[]))
+        .collect();
     let most = 2 * FAMILIES;
-    let wanted: Vec<_> = (most..names.len()).map(|at| (at, Reason::BeyondGroup(most))).collect();
+    let wanted: Vec<_> = (most..names.len())
+        .map(|at| (at, Reason::BeyondGroup(most)))
+        .collect();
     assert_eq!(dropped(&candidates, &[], &keep(Kind::Path, 2)), wanted);
-    assert_eq!(dropped(&candidates, &[], &keep(Kind::Path, 0)).len(), names.len());
+    assert_eq!(
+        dropped(&candidates, &[], &keep(Kind::Path, 0)).len(),
+        names.len()
+    );
 }
 
 #[test]
@@ -138,9 +182,16 @@ fn each_kind_has_its_own_number_of_generations() {
         let group = group("acme/widget", "", kind, "x");
         candidates.extend((0..8).map(|age| of(&group, &format!("k-{age:08}"), age, &[])));
     }
-    let policy = Policy { keep: Policy::USUAL.into(), ..Policy::default() };
+    let policy = Policy {
+        keep: Policy::USUAL.into(),
+        ..Policy::default()
+    };
     let gone = dropped(&candidates, &[], &policy);
-    let counts = kinds.map(|kind| gone.iter().filter(|(at, _)| candidates[*at].kind == kind).count());
+    let counts = kinds.map(|kind| {
+        gone.iter()
+            .filter(|(at, _)| candidates[*at].kind == kind)
+            .count()
+    });
     assert_eq!(counts, [3, 3, 5, 3]);
 }
 
@@ -149,24 +200,51 @@ fn generations_are_counted_apart_for_each_scope_ref_kind_and_list_of_paths() {
     let one = group("acme/widget", "refs/heads/a", Kind::Path, "x");
     let others = [
         one.clone(),
-        Group { scope: "acme/gadget".into(), ..one.clone() },
-        Group { git_ref: "refs/heads/b".into(), ..one.clone() },
-        Group { kind: Kind::Target, ..one.clone() },
-        Group { paths: vec!["y".into()], ..one },
+        Group {
+            scope: "acme/gadget".into(),
+            ..one.clone()
+        },
+        Group {
+            git_ref: "refs/heads/b".into(),
+            ..one.clone()
+        },
+        Group {
+            kind: Kind::Target,
+            ..one.clone()
+        },
+        Group {
+            paths: vec!["y".into()],
+            ..one
+        },
     ];
     let candidates: Vec<_> = others.iter().map(|group| of(group, "k", 1, &[])).collect();
-    let policy = Policy { keep: HashMap::from([(Kind::Path, 1), (Kind::Target, 1)]), ..Policy::default() };
+    let policy = Policy {
+        keep: HashMap::from([(Kind::Path, 1), (Kind::Target, 1)]),
+        ..Policy::default()
+    };
     assert_eq!(dropped(&candidates, &[], &policy), []);
 }
 
 #[test]
 fn entries_of_groups_that_the_policy_does_not_name_stay() {
-    let candidates =
-        [entry("a", "k-00000001", 5, &[]), entry("a", "k-00000002", 1, &[]), entry("b", "k", 9, &[])];
-    let policy = Policy { groups: Some(groups(&candidates[2])), ..keep(Kind::Path, 1) };
+    let candidates = [
+        entry("a", "k-00000001", 5, &[]),
+        entry("a", "k-00000002", 1, &[]),
+        entry("b", "k", 9, &[]),
+    ];
+    let policy = Policy {
+        groups: Some(groups(&candidates[2])),
+        ..keep(Kind::Path, 1)
+    };
     assert_eq!(dropped(&candidates, &[], &policy), []);
-    let policy = Policy { groups: Some(groups(&candidates[0])), ..policy };
-    assert_eq!(dropped(&candidates, &[], &policy), [(0, Reason::BeyondKept(1))]);
+    let policy = Policy {
+        groups: Some(groups(&candidates[0])),
+        ..policy
+    };
+    assert_eq!(
+        dropped(&candidates, &[], &policy),
+        [(0, Reason::BeyondKept(1))]
+    );
 }
 
 #[test]
@@ -177,17 +255,33 @@ fn entries_unused_for_longer_than_allowed_go_and_a_clock_set_back_makes_none_old
         entry("a", "3", -24, &[]),
         entry("a", "4", i64::from(i32::MIN), &[]),
     ];
-    let policy = Policy { max_age: Some(Duration::from_secs(7 * DAY)), ..Policy::default() };
-    assert_eq!(dropped(&candidates, &[], &policy), [(0, Reason::Unused(Duration::from_secs(8 * DAY)))]);
+    let policy = Policy {
+        max_age: Some(Duration::from_secs(7 * DAY)),
+        ..Policy::default()
+    };
+    assert_eq!(
+        dropped(&candidates, &[], &policy),
+        [(0, Reason::Unused(Duration::from_secs(8 * DAY)))]
+    );
 }
 
 #[test]
 fn a_store_that_is_too_large_loses_what_was_used_longest_ago_and_only_as_much_as_needed() {
     let sizes = [100, 10, 10, 10];
-    let candidates = [entry("a", "1", 3, &[0, 1]), entry("a", "2", 2, &[0, 2]), entry("a", "3", 1, &[0, 3])];
-    let policy = |max_bytes| Policy { max_bytes: Some(max_bytes), ..Policy::default() };
+    let candidates = [
+        entry("a", "1", 3, &[0, 1]),
+        entry("a", "2", 2, &[0, 2]),
+        entry("a", "3", 1, &[0, 3]),
+    ];
+    let policy = |max_bytes| Policy {
+        max_bytes: Some(max_bytes),
+        ..Policy::default()
+    };
     assert_eq!(dropped(&candidates, &sizes, &policy(130)), []);
-    assert_eq!(dropped(&candidates, &sizes, &policy(120)), [(0, Reason::LeastRecent)]);
+    assert_eq!(
+        dropped(&candidates, &sizes, &policy(120)),
+        [(0, Reason::LeastRecent)]
+    );
     assert_eq!(dropped(&candidates, &sizes, &policy(0)).len(), 3);
 }
 
@@ -213,8 +307,14 @@ fn a_run_over_its_size_takes_its_own_older_generations_before_what_others_use() 
     assert_eq!(gone(40), [(1, Reason::OlderOfOwn), (2, Reason::OlderOfOwn)]);
     assert_eq!(gone(30)[2], (3, Reason::LeastRecent));
     // Without a run of its own, the one used longest ago goes first.
-    let by_hand = Policy { max_bytes: Some(50), ..Policy::default() };
-    assert_eq!(dropped(&candidates, &sizes, &by_hand), [(3, Reason::LeastRecent)]);
+    let by_hand = Policy {
+        max_bytes: Some(50),
+        ..Policy::default()
+    };
+    assert_eq!(
+        dropped(&candidates, &sizes, &by_hand),
+        [(3, Reason::LeastRecent)]
+    );
 }
 
 #[test]
@@ -231,9 +331,15 @@ fn when_room_is_needed_entries_go_in_the_stated_order() {
         of(&topic, "n", 5, &[]),            // 6
         of(&main, "k-00000008", 2100, &[]), // 7: not the newest of the default branch, and old
     ];
-    let policy = Policy { old_after: Some(Duration::from_secs(7 * DAY)), ..keep(Kind::Path, 2) };
+    let policy = Policy {
+        old_after: Some(Duration::from_secs(7 * DAY)),
+        ..keep(Kind::Path, 2)
+    };
     assert_eq!(turns(&candidates, &policy), [7, 2, 1, 5, 4, 3, 6, 0]);
-    let reasons: Vec<Reason> = order(&candidates, &policy, NOW).iter().map(|going| going.reason).collect();
+    let reasons: Vec<Reason> = order(&candidates, &policy, NOW)
+        .iter()
+        .map(|going| going.reason)
+        .collect();
     assert_eq!(reasons[7], Reason::NewestOfDefault);
     assert!(matches!(reasons[0], Reason::Old(_)));
     // What only matters when room is needed drops nothing by itself.
@@ -255,16 +361,26 @@ fn the_default_branch_is_the_one_that_the_run_knows_else_one_of_the_usual_names(
     ];
     for (scope, git_ref, wanted) in cases {
         let group = group(scope, git_ref, Kind::Path, "x");
-        assert_eq!(is_of_default_branch(&group, &known), wanted, "{scope} {git_ref}");
+        assert_eq!(
+            is_of_default_branch(&group, &known),
+            wanted,
+            "{scope} {git_ref}"
+        );
     }
 }
 
 #[test]
 fn ranks_count_within_a_family_and_without_limits_everything_stays() {
-    let candidates =
-        [entry("a", "k-00000001", 4, &[]), entry("a", "k-00000002", 3, &[]), entry("a", "m", 9, &[])];
+    let candidates = [
+        entry("a", "k-00000001", 4, &[]),
+        entry("a", "k-00000002", 3, &[]),
+        entry("a", "m", 9, &[]),
+    ];
     let decisions = decide(&candidates, &[], &Policy::default(), NOW);
-    let found: Vec<_> = decisions.iter().map(|decision| (decision.rank, decision.drop)).collect();
+    let found: Vec<_> = decisions
+        .iter()
+        .map(|decision| (decision.rank, decision.drop))
+        .collect();
     assert_eq!(found, [(1, None), (2, None), (1, None)]);
     assert_eq!(decisions[0].id, candidates[1].id);
 }
@@ -272,10 +388,20 @@ fn ranks_count_within_a_family_and_without_limits_everything_stays() {
 #[test]
 fn decisions_do_not_depend_on_the_order_in_which_entries_are_listed() {
     let mut candidates: Vec<_> = (0..40)
-        .map(|n| entry(["a", "b"][n % 2], &format!("k{}-{n:08x}", n % 3), [0, 1, 2, 3, 4][n % 5], &[n]))
+        .map(|n| {
+            entry(
+                ["a", "b"][n % 2],
+                &format!("k{}-{n:08x}", n % 3),
+                [0, 1, 2, 3, 4][n % 5],
+                &[n],
+            )
+        })
         .collect();
     let sizes = [7; 40];
-    let policy = Policy { max_bytes: Some(60), ..keep(Kind::Path, 3) };
+    let policy = Policy {
+        max_bytes: Some(60),
+        ..keep(Kind::Path, 3)
+    };
     let wanted = decide(&candidates, &sizes, &policy, NOW);
     candidates.reverse();
     assert_eq!(decide(&candidates, &sizes, &policy, NOW), wanted);

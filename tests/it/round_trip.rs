@@ -1,5 +1,5 @@
-//! What is saved comes back as it was: compared by rsync and by the tests' own look at inode, link, block, time and
-//! attribute.
+//! What is saved comes back as it was: compared by rsync and by the tests' own look at inode, link,
+//! block, time and attribute.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
@@ -22,7 +22,11 @@ fn round_trip(sandbox: &Sandbox) {
     same(&original, &picture(&one.join("tree")));
     rsync_sees_no_difference(&one.join("tree"), &other.join("tree"));
     rsync_sees_no_difference(&other.join("tree"), &one.join("tree"));
-    assert_eq!(fs::read_dir(&other).unwrap().count(), 1, "something else is left in the job's directory");
+    assert_eq!(
+        fs::read_dir(&other).unwrap().count(),
+        1,
+        "something else is left in the job's directory"
+    );
 }
 
 #[test]
@@ -32,7 +36,10 @@ fn a_tree_with_everything_comes_back_as_it_was() {
     round_trip(&sandbox);
     // A second time there is nothing to do.
     let again = sandbox.restore(&sandbox.job("other"), "key").done().json();
-    assert_eq!((&again["written-files"], &again["removed-files"]), (&0.into(), &0.into()));
+    assert_eq!(
+        (&again["written-files"], &again["removed-files"]),
+        (&0.into(), &0.into())
+    );
     sandbox.verify().done();
 }
 
@@ -57,8 +64,15 @@ fn sparse_files_stay_sparse() {
     let names = fs::read_dir(sandbox.path("one/tree/sparse")).unwrap();
     let mut compared = 0;
     for name in names.map(|entry| entry.unwrap().file_name()) {
-        let blocks =
-            |job: &str| sandbox.path(job).join("tree/sparse").join(&name).metadata().unwrap().blocks();
+        let blocks = |job: &str| {
+            sandbox
+                .path(job)
+                .join("tree/sparse")
+                .join(&name)
+                .metadata()
+                .unwrap()
+                .blocks()
+        };
         assert!(
             blocks("other") <= blocks("one"),
             "{}: {} {}",
@@ -71,7 +85,10 @@ fn sparse_files_stay_sparse() {
     assert!(compared >= 7);
     let store: u64 = crate::support::compare::disk_usage(&sandbox.store());
     let data: u64 = crate::support::compare::disk_usage(&sandbox.path("one"));
-    assert!(store <= data + (1 << 20), "the store takes {store} bytes for {data}: holes were stored");
+    assert!(
+        store <= data + (1 << 20),
+        "the store takes {store} bytes for {data}: holes were stored"
+    );
 }
 
 #[test]
@@ -86,15 +103,23 @@ fn names_of_one_file_are_one_file_again_across_directories_and_roots() {
     fs::hard_link(one.join("first/file"), one.join("third/other-name")).unwrap();
     trees::write(&one.join("third/alone"), b"small");
     let roots = ["third", "first", "second"];
-    sandbox.run(&one, &[&["save", "--key", "k"], &roots[..]].concat()).done();
-    sandbox.run(&other, &[&["restore", "--key", "k"], &roots[..]].concat()).done();
+    sandbox
+        .run(&one, &[&["save", "--key", "k"], &roots[..]].concat())
+        .done();
+    sandbox
+        .run(&other, &[&["restore", "--key", "k"], &roots[..]].concat())
+        .done();
     for root in roots {
         same(&picture(&one.join(root)), &picture(&other.join(root)));
     }
     let file = inode(&other.join("first/file"));
     assert_eq!(file, inode(&other.join("second/inner/file")));
     assert_eq!(file, inode(&other.join("third/other-name")));
-    assert_ne!(file, inode(&other.join("third/alone")), "equal contents are not one file");
+    assert_ne!(
+        file,
+        inode(&other.join("third/alone")),
+        "equal contents are not one file"
+    );
 }
 
 #[test]
@@ -153,8 +178,22 @@ fn access_control_lists_come_back() {
     let sandbox = Sandbox::new();
     let tree = sandbox.job("one").join("tree");
     trees::small(&tree, 1);
-    must("setfacl", &["-m".as_ref(), "u:12345:rw,g:54321:r".as_ref(), tree.join("same").as_ref()]);
-    must("setfacl", &["-m".as_ref(), "d:u:12345:rwx".as_ref(), tree.join("src").as_ref()]);
+    must(
+        "setfacl",
+        &[
+            "-m".as_ref(),
+            "u:12345:rw,g:54321:r".as_ref(),
+            tree.join("same").as_ref(),
+        ],
+    );
+    must(
+        "setfacl",
+        &[
+            "-m".as_ref(),
+            "d:u:12345:rwx".as_ref(),
+            tree.join("src").as_ref(),
+        ],
+    );
     trees::age(&tree);
     round_trip(&sandbox);
 }
@@ -167,15 +206,25 @@ fn sockets_and_fifos_are_said_and_left_out() {
     trees::small(&tree, 1);
     let original = picture(&tree);
     let _socket = UnixListener::bind(tree.join("src/socket")).unwrap();
-    nix::unistd::mkfifo(&tree.join("fifo"), nix::sys::stat::Mode::from_bits_truncate(0o644)).unwrap();
+    nix::unistd::mkfifo(
+        &tree.join("fifo"),
+        nix::sys::stat::Mode::from_bits_truncate(0o644),
+    )
+    .unwrap();
     trees::age(&tree);
     let saved = sandbox.save(&one, "k").ended(0);
     assert_eq!(saved.warnings().len(), 2, "{saved:#?}");
-    assert!(saved.stderr.contains("src/socket is not cached") && saved.stderr.contains("fifo is not cached"));
+    assert!(
+        saved.stderr.contains("src/socket is not cached")
+            && saved.stderr.contains("fifo is not cached")
+    );
     assert_eq!(saved.json()["left-out-files"], 2);
     sandbox.restore(&other, "k").done();
     let restored = picture(&other.join("tree"));
-    assert_eq!(original.keys().collect::<Vec<_>>(), restored.keys().collect::<Vec<_>>());
+    assert_eq!(
+        original.keys().collect::<Vec<_>>(),
+        restored.keys().collect::<Vec<_>>()
+    );
 }
 
 #[test]
@@ -193,7 +242,12 @@ fn what_may_not_be_read_is_said_and_left_out() {
     trees::set_mode(&tree.join("no-search"), 0o444);
     let saved = sandbox.save(&one, "k").ended(0);
     for name in ["secret", "closed", "no-search"] {
-        assert!(saved.stderr.contains(&format!("{name} is not cached: it may not be read")), "{saved:#?}");
+        assert!(
+            saved
+                .stderr
+                .contains(&format!("{name} is not cached: it may not be read")),
+            "{saved:#?}"
+        );
     }
     assert_eq!(saved.warnings().len(), 3, "{saved:#?}");
     sandbox.restore(&other, "k").done();
@@ -219,7 +273,14 @@ fn a_tree_deeper_than_a_path_can_be_comes_back() {
     sandbox.restore(&other, "k").done();
     assert_eq!(deep::depth(&other.join("tree"), name), depth);
     sandbox.mirror(&other, "k").done();
-    must("rm", &["-rf".as_ref(), one.join("tree").as_ref(), other.join("tree").as_ref()]);
+    must(
+        "rm",
+        &[
+            "-rf".as_ref(),
+            one.join("tree").as_ref(),
+            other.join("tree").as_ref(),
+        ],
+    );
 }
 
 #[test]
@@ -229,7 +290,8 @@ fn a_tree_with_more_levels_than_descriptors_comes_back() {
     deep::make(&one.join("tree"), "d", 1500);
     // As in a shell: 1,024 descriptors, more if one asks for them.
     let limited = |job: &Path, arguments: &[&str]| {
-        let mut command = sandbox.command_behind(&["prlimit", "--nofile=1024:8192"], job, arguments);
+        let mut command =
+            sandbox.command_behind(&["prlimit", "--nofile=1024:8192"], job, arguments);
         crate::support::Ran::of(&mut command)
     };
     if !have("prlimit", "deep trees with few descriptors") {
@@ -241,7 +303,14 @@ fn a_tree_with_more_levels_than_descriptors_comes_back() {
     deep::make(&other.join("tree/extra"), "e", 1500);
     limited(&other, &["restore", "--mirror", "--key", "k", "tree"]).done();
     assert!(!other.join("tree/extra").exists());
-    must("rm", &["-rf".as_ref(), one.join("tree").as_ref(), other.join("tree").as_ref()]);
+    must(
+        "rm",
+        &[
+            "-rf".as_ref(),
+            one.join("tree").as_ref(),
+            other.join("tree").as_ref(),
+        ],
+    );
 }
 
 #[test]
@@ -271,16 +340,23 @@ fn roots_of_every_kind_come_back() {
     let roots = ["file", "link", "empty", "a/b/c", "~/.config", &outside];
     trees::age(&one);
     let (there, home) = (picture(&one), picture(&sandbox.path("home")));
-    sandbox.run(&one, &[&["save", "--key", "k"], &roots[..]].concat()).done();
+    sandbox
+        .run(&one, &[&["save", "--key", "k"], &roots[..]].concat())
+        .done();
     fs::remove_dir_all(sandbox.path("home/.config")).unwrap();
     fs::remove_dir_all(&outside).unwrap();
-    sandbox.run(&other, &[&["restore", "--key", "k"], &roots[..]].concat()).done();
+    sandbox
+        .run(&other, &[&["restore", "--key", "k"], &roots[..]].concat())
+        .done();
     for root in ["file", "link", "empty", "a/b/c"] {
         same(&picture(&one.join(root)), &picture(&other.join(root)));
     }
     assert!(there.len() > 4);
     assert_eq!(home.len(), picture(&sandbox.path("home")).len());
-    assert_eq!(fs::read(sandbox.path("home/.config/x")).unwrap(), b"at home");
+    assert_eq!(
+        fs::read(sandbox.path("home/.config/x")).unwrap(),
+        b"at home"
+    );
     assert_eq!(fs::read(sandbox.path("outside/x")).unwrap(), b"absolute");
 }
 
@@ -302,7 +378,11 @@ fn the_store_is_not_saved_into_itself() {
     let sandbox = sandbox.with_cache(one.join("tree/.cache"));
     sandbox.save(&one, "1").done();
     let files = sandbox.save(&one, "2").done().json()["files"].clone();
-    assert_eq!(sandbox.save(&one, "3").done().json()["files"], files, "the store grows with itself");
+    assert_eq!(
+        sandbox.save(&one, "3").done().json()["files"],
+        files,
+        "the store grows with itself"
+    );
     // To remove what the entry does not have must not remove the store that the entry is in.
     let mirrored = sandbox.mirror(&one, "2");
     assert!(mirrored.ended(0).is_hit());
@@ -316,19 +396,30 @@ fn exclusions_are_left_out() {
     let (one, other) = (sandbox.job("one"), sandbox.job("other"));
     trees::small(&one.join("tree"), 1);
     let paths = ["tree", "!tree/build", "!tree/src/2.rs"];
-    sandbox.run(&one, &[&["save", "--key", "k"], &paths[..]].concat()).done();
-    sandbox.run(&other, &[&["restore", "--key", "k"], &paths[..]].concat()).done();
+    sandbox
+        .run(&one, &[&["save", "--key", "k"], &paths[..]].concat())
+        .done();
+    sandbox
+        .run(&other, &[&["restore", "--key", "k"], &paths[..]].concat())
+        .done();
     let restored = picture(&other.join("tree"));
     let mut wanted = picture(&one.join("tree"));
     wanted.retain(|path, _| !path.starts_with("build") && path != Path::new("src/2.rs"));
-    assert_eq!(wanted.keys().collect::<Vec<_>>(), restored.keys().collect::<Vec<_>>());
+    assert_eq!(
+        wanted.keys().collect::<Vec<_>>(),
+        restored.keys().collect::<Vec<_>>()
+    );
 }
 
 #[test]
 fn filesystems_that_share_blocks_give_the_same_result() {
     let what = "a filesystem that shares blocks";
-    let Some(mount) = Mount::image(320 << 20, &["mkfs.xfs", "-q", "-f", "-m", "reflink=1"], "loop", what)
-    else {
+    let Some(mount) = Mount::image(
+        320 << 20,
+        &["mkfs.xfs", "-q", "-f", "-m", "reflink=1"],
+        "loop",
+        what,
+    ) else {
         return;
     };
     let sandbox = Sandbox::below(mount.path());
@@ -340,7 +431,9 @@ fn filesystems_that_share_blocks_give_the_same_result() {
 #[test]
 fn another_filesystem_than_the_stores_gives_the_same_result() {
     let what = "restoring to another filesystem";
-    let Some(mount) = Mount::tmpfs(64 << 20, what) else { return };
+    let Some(mount) = Mount::tmpfs(64 << 20, what) else {
+        return;
+    };
     let sandbox = Sandbox::new();
     let sandbox = sandbox.with_cache(mount.join("cache"));
     trees::everything(&sandbox.job("one").join("tree"));
@@ -360,7 +453,12 @@ fn a_restore_belongs_to_the_user_who_runs_it() {
     sandbox.restore(&other, "k").done();
     let mut names = 0;
     trees::walk(&other.join("tree"), &mut |path| {
-        assert_eq!(path.symlink_metadata().unwrap().uid(), crate::support::NOBODY, "{}", path.display());
+        assert_eq!(
+            path.symlink_metadata().unwrap().uid(),
+            crate::support::NOBODY,
+            "{}",
+            path.display()
+        );
         names += 1;
     });
     assert!(names > 10);

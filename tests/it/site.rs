@@ -19,11 +19,21 @@ const SOCKET: &str = "/var/run/docker.sock";
 const ROOT: &str = "/tmp/runner-cache";
 
 fn own() -> Container {
-    Container { id: "0".repeat(64), mapping: action_mounts(), running: true, ..Container::default() }
+    Container {
+        id: "0".repeat(64),
+        mapping: action_mounts(),
+        running: true,
+        ..Container::default()
+    }
 }
 
 fn job(volume: (&str, &str)) -> Container {
-    Container { id: "1".repeat(64), mapping: job_mounts(volume), running: true, ..Container::default() }
+    Container {
+        id: "1".repeat(64),
+        mapping: job_mounts(volume),
+        running: true,
+        ..Container::default()
+    }
 }
 
 /// A container action of the real runner, on a host with an engine.
@@ -42,7 +52,11 @@ fn action() -> Facts {
             uid: 1001,
             gid: 1001,
         })),
-        engine: Some(Ok(Seen { api: Some("1.41".to_owned()), own: Some(own()), job: JobSeen::None })),
+        engine: Some(Ok(Seen {
+            api: Some("1.41".to_owned()),
+            own: Some(own()),
+            job: JobSeen::None,
+        })),
         ..Facts::default()
     }
 }
@@ -69,7 +83,10 @@ fn failing(problem: Problem, change: impl FnOnce(&mut Facts)) -> Facts {
 }
 
 fn denied() -> Problem {
-    Problem::Denied { socket: PathBuf::from(SOCKET), uid: 0 }
+    Problem::Denied {
+        socket: PathBuf::from(SOCKET),
+        uid: 0,
+    }
 }
 
 fn mounted_root() -> Vec<local_cache::site::proc::MountLine> {
@@ -83,8 +100,16 @@ fn mounted_root() -> Vec<local_cache::site::proc::MountLine> {
 #[test]
 fn each_surrounding_has_its_site() {
     for (name, facts, expected) in [
-        ("a plain process", with(|facts| facts.confined = Confined::No), Site::Here),
-        ("a command in a container that stays", with(|facts| facts.throwaway = false), Site::Here),
+        (
+            "a plain process",
+            with(|facts| facts.confined = Confined::No),
+            Site::Here,
+        ),
+        (
+            "a command in a container that stays",
+            with(|facts| facts.throwaway = false),
+            Site::Here,
+        ),
         (
             "an action with everything mounted",
             with(|facts| {
@@ -112,7 +137,11 @@ fn each_surrounding_has_its_site() {
             Site::Host,
         ),
         ("an action", action(), Site::Host),
-        ("an action on a GitHub-hosted machine", with(|facts| facts.github_hosted = true), Site::Host),
+        (
+            "an action on a GitHub-hosted machine",
+            with(|facts| facts.github_hosted = true),
+            Site::Host,
+        ),
         (
             "an action in a job with a container",
             with_seen(|seen| seen.job = JobSeen::Found(job((ROOT, ROOT)))),
@@ -132,7 +161,11 @@ fn each_surrounding_has_its_site() {
             },
             Site::Host,
         ),
-        ("forced here", with(|facts| facts.wanted = Wanted::Here), Site::Here),
+        (
+            "forced here",
+            with(|facts| facts.wanted = Wanted::Here),
+            Site::Here,
+        ),
         (
             "a plain process is on the host",
             with(|facts| {
@@ -167,38 +200,85 @@ fn each_obstacle_has_its_reason() {
     let read_only = |seen: &mut Seen| {
         let mut mounts = job_mounts((ROOT, ROOT)).mounts().to_vec();
         mounts[3].writable = false;
-        seen.job = JobSeen::Found(Container { mapping: Mapping::new(mounts), ..job((ROOT, ROOT)) });
+        seen.job = JobSeen::Found(Container {
+            mapping: Mapping::new(mounts),
+            ..job((ROOT, ROOT))
+        });
     };
     for (code, facts) in [
         ("no-socket", failing(Problem::NoSocket(socket()), |_| ())),
         ("no-socket", with(|facts| facts.engine = None)),
-        ("kubernetes", failing(Problem::NoSocket(socket()), |facts| facts.confined = Confined::Pod)),
+        (
+            "kubernetes",
+            failing(Problem::NoSocket(socket()), |facts| {
+                facts.confined = Confined::Pod
+            }),
+        ),
         (
             "remote-engine",
-            failing(Problem::NoSocket(socket()), |facts| facts.remote_engine = Some("ssh://a".into())),
+            failing(Problem::NoSocket(socket()), |facts| {
+                facts.remote_engine = Some("ssh://a".into())
+            }),
         ),
         ("userns-remap", failing(denied(), remapped)),
         ("selinux", failing(denied(), |facts| facts.selinux = true)),
         ("socket-denied", failing(denied(), |_| ())),
-        ("engine-not-listening", failing(Problem::NotListening(socket()), |_| ())),
+        (
+            "engine-not-listening",
+            failing(Problem::NotListening(socket()), |_| ()),
+        ),
         (
             "engine-elsewhere",
-            failing(Problem::NotListening(socket()), |facts| facts.socket_file = SocketFile::Other),
+            failing(Problem::NotListening(socket()), |facts| {
+                facts.socket_file = SocketFile::Other
+            }),
         ),
-        ("engine-elsewhere", with(|facts| facts.command_file = CommandFile::Missing)),
-        ("engine-too-old", with_seen(|seen| seen.api = Some("1.9".to_owned()))),
-        ("engine-too-new", failing(Problem::EngineTooNew("client version 1.1 is too old".into()), |_| ())),
+        (
+            "engine-elsewhere",
+            with(|facts| facts.command_file = CommandFile::Missing),
+        ),
+        (
+            "engine-too-old",
+            with_seen(|seen| seen.api = Some("1.9".to_owned())),
+        ),
+        (
+            "engine-too-new",
+            failing(
+                Problem::EngineTooNew("client version 1.1 is too old".into()),
+                |_| (),
+            ),
+        ),
         ("own-container-unknown", with_seen(|seen| seen.own = None)),
-        ("job-container-gone", with_seen(|seen| seen.job = JobSeen::Gone("x".to_owned()))),
         (
             "job-container-gone",
-            with_seen(|seen| seen.job = JobSeen::Found(Container { running: false, ..job((ROOT, ROOT)) })),
+            with_seen(|seen| seen.job = JobSeen::Gone("x".to_owned())),
         ),
-        ("root-not-in-job-container", with_seen(|seen| seen.job = JobSeen::Found(job(("/a", "/b"))))),
+        (
+            "job-container-gone",
+            with_seen(|seen| {
+                seen.job = JobSeen::Found(Container {
+                    running: false,
+                    ..job((ROOT, ROOT))
+                })
+            }),
+        ),
+        (
+            "root-not-in-job-container",
+            with_seen(|seen| seen.job = JobSeen::Found(job(("/a", "/b")))),
+        ),
         ("root-read-only", with_seen(read_only)),
-        ("no-job-container", with(|facts| facts.wanted = Wanted::JobContainer)),
-        ("hidden", with(|facts| facts.cache_root = PathBuf::from("/run/cache"))),
-        ("hidden", with(|facts| facts.paths = vec!["/dev/shm/x".into()])),
+        (
+            "no-job-container",
+            with(|facts| facts.wanted = Wanted::JobContainer),
+        ),
+        (
+            "hidden",
+            with(|facts| facts.cache_root = PathBuf::from("/run/cache")),
+        ),
+        (
+            "hidden",
+            with(|facts| facts.paths = vec!["/dev/shm/x".into()]),
+        ),
         ("no-workspace", with(|facts| facts.workspace = None)),
     ] {
         let decision = detect(&facts);
@@ -211,8 +291,16 @@ fn each_obstacle_has_its_reason() {
 fn the_engine_is_asked_only_where_its_answer_can_change_the_site() {
     for (name, facts, expected) in [
         ("action", action(), true),
-        ("plain process", with(|facts| facts.confined = Confined::No), false),
-        ("command in a container", with(|facts| facts.throwaway = false), false),
+        (
+            "plain process",
+            with(|facts| facts.confined = Confined::No),
+            false,
+        ),
+        (
+            "command in a container",
+            with(|facts| facts.throwaway = false),
+            false,
+        ),
         (
             "everything mounted",
             with(|facts| {
@@ -226,7 +314,11 @@ fn the_engine_is_asked_only_where_its_answer_can_change_the_site() {
             with(|facts| facts.mounts = mounted_root()),
             true,
         ),
-        ("forced here", with(|facts| facts.wanted = Wanted::Here), false),
+        (
+            "forced here",
+            with(|facts| facts.wanted = Wanted::Here),
+            false,
+        ),
         (
             "forced into the job from the host",
             with(|facts| {
@@ -245,14 +337,28 @@ fn what_the_user_should_know_is_noted_once() {
     let hosted = detect(&with(|facts| facts.github_hosted = true));
     assert_eq!(hosted.notices, [Notice::GithubHosted]);
     let inside = detect(&with(|facts| facts.wanted = Wanted::Here));
-    assert_eq!(inside.notices, [Notice::RootInsideContainer(PathBuf::from(ROOT))]);
+    assert_eq!(
+        inside.notices,
+        [Notice::RootInsideContainer(PathBuf::from(ROOT))]
+    );
     let rootless = detect(&with(|facts| {
         facts.uid_map = UidMap::parse("0 1001 1\n1 100000 65536");
-        facts.workspace =
-            Some(Ok(Workspace { path: "/github/workspace".into(), device: 1, inode: 2, uid: 0, gid: 0 }));
+        facts.workspace = Some(Ok(Workspace {
+            path: "/github/workspace".into(),
+            device: 1,
+            inode: 2,
+            uid: 0,
+            gid: 0,
+        }));
     }));
     assert_eq!(rootless.site, Site::Host);
-    assert_eq!(rootless.notices, [Notice::Rootless { inside: 0, outside: 1001 }]);
+    assert_eq!(
+        rootless.notices,
+        [Notice::Rootless {
+            inside: 0,
+            outside: 1001
+        }]
+    );
 }
 
 #[test]
@@ -262,41 +368,76 @@ fn every_message_is_one_line_that_begins_small_and_ends_without_a_stop() {
     let all = [
         Problem::RootNotMounted(path()),
         Problem::PathNotMounted(path()),
-        Problem::OtherUser { uid: 0, owner: 1001 },
+        Problem::OtherUser {
+            uid: 0,
+            owner: 1001,
+        },
         Problem::NoSocket(path()),
         Problem::Kubernetes(path()),
         Problem::UsernsRemap(path()),
         Problem::Selinux(path()),
-        Problem::Denied { socket: path(), uid: 7 },
+        Problem::Denied {
+            socket: path(),
+            uid: 7,
+        },
         Problem::NotListening(path()),
-        Problem::Hangs { socket: path(), action: "list", after: Duration::from_secs(5) },
+        Problem::Hangs {
+            socket: path(),
+            action: "list",
+            after: Duration::from_secs(5),
+        },
         Problem::RemoteEngine(text()),
         Problem::Elsewhere(text()),
-        Problem::EngineTooOld { found: text(), needed: "1.38" },
+        Problem::EngineTooOld {
+            found: text(),
+            needed: "1.38",
+        },
         Problem::EngineTooNew(text()),
-        Problem::Engine { action: "list", message: text() },
+        Problem::Engine {
+            action: "list",
+            message: text(),
+        },
         Problem::OwnContainerUnknown(path()),
         Problem::NoJobContainer,
         Problem::JobContainerGone(text()),
         Problem::RootNotInJobContainer(path()),
         Problem::RootReadOnlyInJobContainer(path()),
         Problem::Injection(text()),
-        Problem::Hidden { path: path(), hidden: "/run".into() },
-        Problem::NoWorkspace { path: path(), reason: text() },
-        Problem::NoReply { ended: text(), last: text() },
+        Problem::Hidden {
+            path: path(),
+            hidden: "/run".into(),
+        },
+        Problem::NoWorkspace {
+            path: path(),
+            reason: text(),
+        },
+        Problem::NoReply {
+            ended: text(),
+            last: text(),
+        },
         Problem::BadReply(text()),
         Problem::BadRequest(text()),
         Problem::TimedOut(Duration::from_secs(5)),
         Problem::CalledOff(15),
-        Problem::Io { action: "read", path: path(), reason: text() },
+        Problem::Io {
+            action: "read",
+            path: path(),
+            reason: text(),
+        },
     ];
     let mut codes = std::collections::BTreeSet::new();
     for problem in &all {
         let line = problem.to_string();
         assert!(!line.contains('\n') && !line.ends_with('.'), "{line}");
         let first = line.chars().next().unwrap();
-        assert!(!first.is_uppercase() || line.starts_with("DOCKER_HOST"), "{line}");
-        assert!(line.contains([';', ':', '`', '?']), "says nothing to do: {line}");
+        assert!(
+            !first.is_uppercase() || line.starts_with("DOCKER_HOST"),
+            "{line}"
+        );
+        assert!(
+            line.contains([';', ':', '`', '?']),
+            "says nothing to do: {line}"
+        );
         codes.insert(problem.code());
     }
     assert_eq!(codes.len(), all.len(), "two problems have one code");
@@ -308,10 +449,25 @@ fn work_that_is_done_here_gets_the_request_and_the_home() {
     let decision = detect(&facts);
     let env = Env::from([("HOME".into(), "/home/someone".into())]);
     let work = |request: String, context: &Context| {
-        (request, context.locate(Path::new("~/x")).unwrap(), context.cancelled())
+        (
+            request,
+            context.locate(Path::new("~/x")).unwrap(),
+            context.cancelled(),
+        )
     };
-    let outcome = run(&facts, &decision, "hello".to_owned(), &Options::new(env), &mut |_| (), work).unwrap();
-    assert_eq!(outcome.reply, ("hello".to_owned(), PathBuf::from("/home/someone/x"), false));
+    let outcome = run(
+        &facts,
+        &decision,
+        "hello".to_owned(),
+        &Options::new(env),
+        &mut |_| (),
+        work,
+    )
+    .unwrap();
+    assert_eq!(
+        outcome.reply,
+        ("hello".to_owned(), PathBuf::from("/home/someone/x"), false)
+    );
     assert_eq!((outcome.called_off, outcome.identity), (None, None));
 }
 
@@ -319,7 +475,13 @@ fn work_that_is_done_here_gets_the_request_and_the_home() {
 fn work_without_a_site_is_not_done_and_the_reason_comes_back() {
     let facts = failing(denied(), |_| ());
     let work = |(): (), _: &Context| panic!("must not be called");
-    let outcome: Result<Outcome<()>, _> =
-        run(&facts, &detect(&facts), (), &Options::new(Env::new()), &mut |_| (), work);
+    let outcome: Result<Outcome<()>, _> = run(
+        &facts,
+        &detect(&facts),
+        (),
+        &Options::new(Env::new()),
+        &mut |_| (),
+        work,
+    );
     assert_eq!(outcome.unwrap_err().code(), "socket-denied");
 }

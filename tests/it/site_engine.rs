@@ -1,7 +1,10 @@
-//! Engines that are absent, silent, too old, too new or broken: played by a socket of the test's own.
+//! Engines that are absent, silent, too old, too new or broken: played by a socket of the test's
+//! own.
 
 use local_cache::site::detect::detect;
-use local_cache::site::facts::{Asked, Confined, Container, Facts, JobSeen, Seen, Workspace, gather};
+use local_cache::site::facts::{
+    Asked, Confined, Container, Facts, JobSeen, Seen, Workspace, gather,
+};
 use local_cache::site::paths::{Mapping, Mount};
 use local_cache::site::problem::Problem;
 use local_cache::site::run::{Options, run};
@@ -31,7 +34,9 @@ impl Engine {
         thread::spawn(move || {
             let mut silent = Vec::new();
             for connection in listener.incoming().map_while(Result::ok) {
-                let Some(line) = request_line(&connection) else { continue };
+                let Some(line) = request_line(&connection) else {
+                    continue;
+                };
                 noted.lock().expect("is not poisoned").push(line.clone());
                 match answer(&line) {
                     Some(response) => drop((&connection).write_all(response.as_bytes())),
@@ -69,7 +74,10 @@ const UNKNOWN: &str = "{\"message\":\"No such container\"}";
 
 /// What a process learns that wants a job's container, wherever it runs.
 fn ask(socket: &Path) -> Facts {
-    let env = Env::from([("DOCKER_HOST".into(), format!("unix://{}", socket.display()).into())]);
+    let env = Env::from([(
+        "DOCKER_HOST".into(),
+        format!("unix://{}", socket.display()).into(),
+    )]);
     gather(&Asked {
         env,
         wanted: Wanted::JobContainer,
@@ -93,17 +101,26 @@ fn an_engine_that_says_nothing_is_given_up_in_time() {
     let start = Instant::now();
     let (code, text) = problem(&engine.socket());
     assert_eq!(code, "engine-hangs", "{text}");
-    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    assert!(
+        start.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        start.elapsed()
+    );
     assert!(text.contains(engine.socket().to_str().unwrap()), "{text}");
 }
 
 #[test]
 fn an_engine_that_stops_in_the_middle_of_its_answer_is_given_up_in_time() {
-    let engine = Engine::new(|_| Some("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"Api".to_owned()));
+    let engine =
+        Engine::new(|_| Some("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"Api".to_owned()));
     let start = Instant::now();
     let (code, _) = problem(&engine.socket());
     assert!(["engine-hangs", "engine-refused"].contains(&code), "{code}");
-    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    assert!(
+        start.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        start.elapsed()
+    );
 }
 
 #[test]
@@ -119,25 +136,43 @@ fn engines_that_are_too_old_or_too_new_or_no_engines_are_told_apart() {
     let version = |text: &'static str| {
         move |line: &str| {
             let version = line.contains("/version");
-            Some(if version { response("200 OK", text) } else { response("404 Not Found", UNKNOWN) })
+            Some(if version {
+                response("200 OK", text)
+            } else {
+                response("404 Not Found", UNKNOWN)
+            })
         }
     };
-    let too_new = "{\"message\":\"client version 1.41 is too old. Minimum supported API version is 1.60\"}";
-    let too_old = "{\"message\":\"client version 1.52 is too new. Maximum supported API version is 1.30\"}";
+    let too_new =
+        "{\"message\":\"client version 1.41 is too old. Minimum supported API version is 1.60\"}";
+    let too_old =
+        "{\"message\":\"client version 1.52 is too new. Maximum supported API version is 1.30\"}";
     for (engine, code, said) in [
         (
             Engine::new(move |_| Some(response("400 Bad Request", too_old))),
             "engine-too-old",
             "its API is 1.30",
         ),
-        (Engine::new(version("{\"ApiVersion\":\"1.24\"}")), "engine-too-old", "its API is 1.24"),
-        (Engine::new(version("{\"ApiVersion\":\"1.52\"}")), "job-container-gone", "0123456789ab"),
+        (
+            Engine::new(version("{\"ApiVersion\":\"1.24\"}")),
+            "engine-too-old",
+            "its API is 1.24",
+        ),
+        (
+            Engine::new(version("{\"ApiVersion\":\"1.52\"}")),
+            "job-container-gone",
+            "0123456789ab",
+        ),
         (
             Engine::new(move |_| Some(response("400 Bad Request", too_new))),
             "engine-too-new",
             "Minimum supported",
         ),
-        (Engine::new(|_| Some(response("200 OK", "<html>"))), "engine-refused", "tell its version"),
+        (
+            Engine::new(|_| Some(response("200 OK", "<html>"))),
+            "engine-refused",
+            "tell its version",
+        ),
         (
             Engine::new(|_| Some(response("503 Busy", "{\"message\":\"down\\nfor now\"}"))),
             "engine-refused",
@@ -155,8 +190,16 @@ fn requests_carry_no_version_so_every_engine_takes_them() {
     let engine = Engine::new(|_| Some(response("200 OK", "{\"ApiVersion\":\"1.52\"}")));
     drop(ask(&engine.socket()));
     let asked = engine.asked.lock().unwrap();
-    assert!(asked.iter().any(|line| line.starts_with("GET /version ")), "{asked:?}");
-    assert!(asked.iter().any(|line| line.starts_with("GET /containers/0123456789ab/json ")), "{asked:?}");
+    assert!(
+        asked.iter().any(|line| line.starts_with("GET /version ")),
+        "{asked:?}"
+    );
+    assert!(
+        asked
+            .iter()
+            .any(|line| line.starts_with("GET /containers/0123456789ab/json ")),
+        "{asked:?}"
+    );
 }
 
 #[test]
@@ -164,7 +207,10 @@ fn a_job_container_id_can_t_reach_other_parts_of_the_engine() {
     let engine = Engine::new(|_| Some(response("200 OK", "{\"ApiVersion\":\"1.52\"}")));
     let mut asked = Vec::new();
     for id in ["../images", "a/b", "x?all=1", "%2e%2e"] {
-        let env = Env::from([("DOCKER_HOST".into(), format!("unix://{}", engine.socket().display()).into())]);
+        let env = Env::from([(
+            "DOCKER_HOST".into(),
+            format!("unix://{}", engine.socket().display()).into(),
+        )]);
         let facts = gather(&Asked {
             env,
             wanted: Wanted::JobContainer,
@@ -174,10 +220,17 @@ fn a_job_container_id_can_t_reach_other_parts_of_the_engine() {
             throwaway: true,
             patience: Duration::from_secs(2),
         });
-        assert_eq!(detect(&facts).problem().unwrap().code(), "job-container-gone", "{id}");
+        assert_eq!(
+            detect(&facts).problem().unwrap().code(),
+            "job-container-gone",
+            "{id}"
+        );
         asked.extend(engine.asked.lock().unwrap().drain(..));
     }
-    assert!(asked.iter().all(|line| line.starts_with("GET /version ")), "{asked:?}");
+    assert!(
+        asked.iter().all(|line| line.starts_with("GET /version ")),
+        "{asked:?}"
+    );
 }
 
 /// A container action on the host, as far as decided, with this engine.
@@ -201,8 +254,18 @@ fn action(socket: PathBuf) -> Facts {
         confined: Confined::Container,
         socket,
         program: PathBuf::from("/main"),
-        workspace: Some(Ok(Workspace { path, device: 1, inode: 1, uid: 1001, gid: 1001 })),
-        engine: Some(Ok(Seen { api: None, own: Some(own), job: JobSeen::None })),
+        workspace: Some(Ok(Workspace {
+            path,
+            device: 1,
+            inode: 1,
+            uid: 1001,
+            gid: 1001,
+        })),
+        engine: Some(Ok(Seen {
+            api: None,
+            own: Some(own),
+            job: JobSeen::None,
+        })),
         ..Facts::default()
     }
 }
@@ -211,7 +274,10 @@ fn run_on(engine: &Engine) -> Problem {
     let facts = action(engine.socket());
     let decision = detect(&facts);
     assert_eq!(decision.site, Site::Host, "{:?}", decision.refused);
-    let options = Options { timeout: Some(Duration::from_millis(300)), ..Options::new(Env::new()) };
+    let options = Options {
+        timeout: Some(Duration::from_millis(300)),
+        ..Options::new(Env::new())
+    };
     let work = |(): (), _: &Context| ();
     run::<(), (), _>(&facts, &decision, (), &options, &mut |_| (), work).expect_err("fails")
 }
@@ -221,7 +287,11 @@ fn a_helper_that_can_t_be_made_or_started_is_removed_and_the_reason_is_told() {
     let start = Instant::now();
     let silent = Engine::new(|_| None);
     assert_eq!(run_on(&silent).code(), "timed-out");
-    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    assert!(
+        start.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        start.elapsed()
+    );
 
     let no_image = Engine::new(|line| {
         let made = line.starts_with("POST /containers/create");
@@ -233,7 +303,12 @@ fn a_helper_that_can_t_be_made_or_started_is_removed_and_the_reason_is_told() {
     });
     let problem = run_on(&no_image);
     assert_eq!(problem.code(), "engine-refused");
-    assert!(problem.to_string().contains("create the helper: No such image"), "{problem}");
+    assert!(
+        problem
+            .to_string()
+            .contains("create the helper: No such image"),
+        "{problem}"
+    );
 
     let no_attach = Engine::new(|line| {
         Some(if line.starts_with("POST /containers/create") {
@@ -244,7 +319,11 @@ fn a_helper_that_can_t_be_made_or_started_is_removed_and_the_reason_is_told() {
             response("204 No Content", "")
         })
     });
-    assert!(run_on(&no_attach).to_string().contains("attach to the helper: no"));
+    assert!(
+        run_on(&no_attach)
+            .to_string()
+            .contains("attach to the helper: no")
+    );
     for engine in [&silent, &no_image, &no_attach] {
         let asked = engine.asked.lock().unwrap();
         let removed = asked.iter().any(|line| {

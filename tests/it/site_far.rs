@@ -1,4 +1,5 @@
-//! The far side as a plain process: what it answers, with what exit code, and when it ends. No engine is needed.
+//! The far side as a plain process: what it answers, with what exit code, and when it ends. No
+//! engine is needed.
 
 use local_cache::site::worker::protocol::{Hello, STOP, farewell, line};
 use local_cache::site::worker::{EXIT_ABANDONED, EXIT_NO_REQUEST, EXIT_REPLY_LOST, EXIT_SERVED};
@@ -23,11 +24,17 @@ fn probe() -> &'static Path {
         let mut build = Command::new(env!("CARGO"));
         build.current_dir(env!("CARGO_MANIFEST_DIR"));
         build.args(["build", "--quiet", "--locked", "--example", "site-probe"]);
-        build.env("CARGO_TARGET_DIR", profile.parent().expect("stands in the target directory"));
+        build.env(
+            "CARGO_TARGET_DIR",
+            profile.parent().expect("stands in the target directory"),
+        );
         if profile.ends_with("release") {
             build.arg("--release");
         }
-        assert!(build.status().expect("cargo runs").success(), "the probe does not build");
+        assert!(
+            build.status().expect("cargo runs").success(),
+            "the probe does not build"
+        );
         profile.join("examples/site-probe")
     })
 }
@@ -40,11 +47,18 @@ struct Far {
 impl Far {
     fn start(input: &[u8]) -> Self {
         let mut command = Command::new(probe());
-        command.arg("far").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .arg("far")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let mut child = command.spawn().expect("starts");
         let mut stdin = child.stdin.take().expect("is piped");
         stdin.write_all(input).expect("is read");
-        Self { child, input: Some(stdin) }
+        Self {
+            child,
+            input: Some(stdin),
+        }
     }
 
     fn close(mut self) -> Output {
@@ -67,22 +81,36 @@ impl Far {
 
 fn hello(request: Value, timeout: Option<Duration>) -> Vec<u8> {
     let grace = Duration::from_millis(300);
-    line(&Hello { mark: MARK.to_owned(), host: None, timeout, grace, request }).expect("is JSON")
+    line(&Hello {
+        mark: MARK.to_owned(),
+        host: None,
+        timeout,
+        grace,
+        request,
+    })
+    .expect("is JSON")
 }
 
 fn reply(output: &Output) -> Option<Value> {
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    text.lines().find_map(|line| serde_json::from_str(line.strip_prefix(MARK)?).ok())
+    text.lines()
+        .find_map(|line| serde_json::from_str(line.strip_prefix(MARK)?).ok())
 }
 
 fn code(output: &Output) -> Option<u8> {
-    output.status.code().and_then(|code| u8::try_from(code).ok())
+    output
+        .status
+        .code()
+        .and_then(|code| u8::try_from(code).ok())
 }
 
 fn wait_for(path: &Path) {
     let start = Instant::now();
     while !path.exists() {
-        assert!(start.elapsed() < Duration::from_secs(20), "the work does not begin");
+        assert!(
+            start.elapsed() < Duration::from_secs(20),
+            "the work does not begin"
+        );
         thread::sleep(Duration::from_millis(5));
     }
 }
@@ -91,8 +119,7 @@ fn wait_for(path: &Path) {
 fn a_request_is_served_while_the_input_stays_open() {
     let output = Far::start(&hello(json!([{"Say": [1, 0]}, {"Print": "stray"}]), None)).finish();
     assert_eq!(code(&output), Some(EXIT_SERVED));
-    let expected =
-        json!({"Done": {"reply": [null, {"ok": null}], "timed_out": false, "identity": null, "notices": []}});
+    let expected = json!({"Done": {"reply": [null, {"ok": null}], "timed_out": false, "identity": null, "notices": []}});
     assert_eq!(reply(&output), Some(expected));
     let log = String::from_utf8_lossy(&output.stderr).into_owned();
     let lines: Vec<&str> = log.lines().filter(|line| !line.is_empty()).collect();
@@ -101,9 +128,16 @@ fn a_request_is_served_while_the_input_stays_open() {
 
 #[test]
 fn without_a_whole_request_nothing_is_done() {
-    for input in [&b""[..], b"{\"mark\"", &hello(json!(["Nothing"]), None)[..20]] {
+    for input in [
+        &b""[..],
+        b"{\"mark\"",
+        &hello(json!(["Nothing"]), None)[..20],
+    ] {
         let output = Far::start(input).close();
-        assert_eq!((code(&output), reply(&output)), (Some(EXIT_NO_REQUEST), None));
+        assert_eq!(
+            (code(&output), reply(&output)),
+            (Some(EXIT_NO_REQUEST), None)
+        );
     }
 }
 
@@ -112,7 +146,10 @@ fn a_request_that_can_t_be_read_is_answered_with_the_reason() {
     let output = Far::start(&hello(json!(["Unheard of"]), None)).close();
     assert_eq!(code(&output), Some(EXIT_SERVED));
     let said = reply(&output).unwrap();
-    assert!(said["Failed"].as_str().unwrap().contains("Unheard of"), "{said}");
+    assert!(
+        said["Failed"].as_str().unwrap().contains("Unheard of"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -129,8 +166,15 @@ fn the_end_of_the_input_calls_the_work_off() {
     wait_for(&file);
     let start = Instant::now();
     let output = stubborn.close();
-    assert_eq!((code(&output), reply(&output)), (Some(EXIT_ABANDONED), None));
-    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    assert_eq!(
+        (code(&output), reply(&output)),
+        (Some(EXIT_ABANDONED), None)
+    );
+    assert!(
+        start.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        start.elapsed()
+    );
 }
 
 #[test]
@@ -160,7 +204,14 @@ fn a_word_on_the_input_gives_the_work_the_whole_grace_time_and_the_input_s_end_d
     let file = directory.path().join("working");
     let request = json!([{ "Stubborn": file }]);
     let grace = Duration::from_secs(2);
-    let hello = line(&Hello { mark: MARK.to_owned(), host: None, timeout: None, grace, request }).unwrap();
+    let hello = line(&Hello {
+        mark: MARK.to_owned(),
+        host: None,
+        timeout: None,
+        grace,
+        request,
+    })
+    .unwrap();
     for (word, least, most) in [(STOP, 2_000, 20_000), (b"", 250, 1_900)] {
         let mut far = Far::start(&hello);
         wait_for(&file);

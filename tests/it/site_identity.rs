@@ -3,19 +3,31 @@
 use local_cache::site::problem::Notice;
 use local_cache::site::users::User;
 use local_cache::site::worker::Identity;
-use local_cache::site::worker::identity::{HostCheck, Judgement, Seen, Witness, judge, runner_label};
+use local_cache::site::worker::identity::{
+    HostCheck, Judgement, Seen, Witness, judge, runner_label,
+};
 use std::path::PathBuf;
 
-const SETTINGS: &str = "{\n  \"agentId\": 1,\n  \"agentName\": \"Mini\",\n  \"workFolder\": \"_work\"\n}";
+const SETTINGS: &str =
+    "{\n  \"agentId\": 1,\n  \"agentName\": \"Mini\",\n  \"workFolder\": \"_work\"\n}";
 
 fn check() -> HostCheck {
     HostCheck {
         root: PathBuf::from("/host"),
         hidden: Vec::new(),
-        witness: Witness { path: PathBuf::from("/home/runner/_work/repo/repo"), device: 1, inode: 2 },
+        witness: Witness {
+            path: PathBuf::from("/home/runner/_work/repo/repo"),
+            device: 1,
+            inode: 2,
+        },
         label: Some(runner_label(SETTINGS)),
         trusted: false,
-        identity: Identity { uid: 1001, gid: 1001, groups: Vec::new(), settled: false },
+        identity: Identity {
+            uid: 1001,
+            gid: 1001,
+            groups: Vec::new(),
+            settled: false,
+        },
         withheld: vec![105],
     }
 }
@@ -56,75 +68,196 @@ fn refused(check: &HostCheck, seen: &Seen) -> String {
 fn the_label_is_the_runners_own_digest_of_its_settings() {
     // sha256sum of the text in lower case, first six digits.
     assert_eq!(runner_label(SETTINGS), "071e52");
-    assert_eq!(runner_label(&format!("\u{feff}{}", SETTINGS.to_uppercase())), runner_label(SETTINGS));
+    assert_eq!(
+        runner_label(&format!("\u{feff}{}", SETTINGS.to_uppercase())),
+        runner_label(SETTINGS)
+    );
 }
 
 #[test]
 fn the_runners_settings_prove_its_host() {
-    assert_eq!(works(&check(), &seen()), (PathBuf::from("/home/runner"), Vec::new()));
-    let (_, notices) = works(&check(), &Seen { user: None, ..seen() });
+    assert_eq!(
+        works(&check(), &seen()),
+        (PathBuf::from("/home/runner"), Vec::new())
+    );
+    let (_, notices) = works(
+        &check(),
+        &Seen {
+            user: None,
+            ..seen()
+        },
+    );
     assert!(matches!(notices.as_slice(), [Notice::HomeAssumed { .. }]));
 }
 
 #[test]
 fn without_them_the_user_must_be_known_and_not_root() {
-    let unproved = Seen { settings: vec!["{}".to_owned()], ..seen() };
+    let unproved = Seen {
+        settings: vec!["{}".to_owned()],
+        ..seen()
+    };
     assert_eq!(works(&check(), &unproved).1, [Notice::ProvedByUser(1001)]);
-    let user = Some(User { name: b"root".to_vec(), uid: 0, gid: 0, home: Some("/root".into()) });
-    let root = Seen { user, outside: 0, ..unproved.clone() };
+    let user = Some(User {
+        name: b"root".to_vec(),
+        uid: 0,
+        gid: 0,
+        home: Some("/root".into()),
+    });
+    let root = Seen {
+        user,
+        outside: 0,
+        ..unproved.clone()
+    };
     let as_root = |check: HostCheck| HostCheck {
-        identity: Identity { uid: 0, gid: 0, groups: Vec::new(), settled: false },
+        identity: Identity {
+            uid: 0,
+            gid: 0,
+            groups: Vec::new(),
+            settled: false,
+        },
         ..check
     };
     assert!(refused(&as_root(check()), &root).contains("no settings of this runner"));
-    assert!(refused(&check(), &Seen { user: None, ..unproved }).contains("uid 1001"));
+    assert!(
+        refused(
+            &check(),
+            &Seen {
+                user: None,
+                ..unproved
+            }
+        )
+        .contains("uid 1001")
+    );
     // nektos/act sets no label: then there is nothing more to ask for.
-    let act = HostCheck { label: None, ..check() };
+    let act = HostCheck {
+        label: None,
+        ..check()
+    };
     assert!(works(&as_root(act.clone()), &root).1.is_empty());
-    assert!(refused(&act, &Seen { user: None, ..seen() }).contains("no user with uid 1001"));
+    assert!(
+        refused(
+            &act,
+            &Seen {
+                user: None,
+                ..seen()
+            }
+        )
+        .contains("no user with uid 1001")
+    );
 }
 
 #[test]
 fn a_workspace_that_is_another_directory_is_never_worked_on() {
-    for (witness, said) in
-        [(None, "does not exist there"), (Some((1, 3)), "another directory"), (Some((9, 2)), "another")]
-    {
+    for (witness, said) in [
+        (None, "does not exist there"),
+        (Some((1, 3)), "another directory"),
+        (Some((9, 2)), "another"),
+    ] {
         for trusted in [false, true] {
-            let why = refused(&HostCheck { trusted, ..check() }, &Seen { witness, ..seen() });
-            assert!(why.contains(said) && why.contains("/home/runner/_work/repo/repo"), "{why}");
+            let why = refused(
+                &HostCheck { trusted, ..check() },
+                &Seen { witness, ..seen() },
+            );
+            assert!(
+                why.contains(said) && why.contains("/home/runner/_work/repo/repo"),
+                "{why}"
+            );
         }
     }
 }
 
 #[test]
 fn a_forced_site_is_believed_when_the_workspace_is_the_right_one() {
-    let nothing = Seen { settings: Vec::new(), user: None, ..seen() };
-    let (home, notices) = works(&HostCheck { trusted: true, ..check() }, &nothing);
+    let nothing = Seen {
+        settings: Vec::new(),
+        user: None,
+        ..seen()
+    };
+    let (home, notices) = works(
+        &HostCheck {
+            trusted: true,
+            ..check()
+        },
+        &nothing,
+    );
     assert_eq!(home, PathBuf::from("/home/owned"));
     assert!(matches!(notices.as_slice(), [Notice::HomeAssumed { .. }]));
 }
 
 #[test]
 fn groups_are_asked_for_once_and_never_the_engines() {
-    let more = Seen { groups: vec![4, 27, 105], ..seen() };
-    let wanted = Identity { uid: 1001, gid: 1001, groups: vec![4, 27], settled: true };
+    let more = Seen {
+        groups: vec![4, 27, 105],
+        ..seen()
+    };
+    let wanted = Identity {
+        uid: 1001,
+        gid: 1001,
+        groups: vec![4, 27],
+        settled: true,
+    };
     assert_eq!(judge(&check(), &more), Judgement::Regroup(wanted.clone()));
-    let again = HostCheck { identity: wanted, ..check() };
+    let again = HostCheck {
+        identity: wanted,
+        ..check()
+    };
     assert!(works(&again, &more).1.is_empty());
     // Settled is settled, even if the group file changed meanwhile.
-    let settled = Identity { settled: true, ..check().identity };
-    assert!(works(&HostCheck { identity: settled, ..check() }, &more).1.is_empty());
+    let settled = Identity {
+        settled: true,
+        ..check().identity
+    };
+    assert!(
+        works(
+            &HostCheck {
+                identity: settled,
+                ..check()
+            },
+            &more
+        )
+        .1
+        .is_empty()
+    );
     // The primary group of passwd counts, not the one that a directory happens to have.
     let user = seen().user.map(|user| User { gid: 118, ..user });
-    let expected = Identity { uid: 1001, gid: 118, groups: Vec::new(), settled: true };
-    assert_eq!(judge(&check(), &Seen { user: user.clone(), ..seen() }), Judgement::Regroup(expected));
+    let expected = Identity {
+        uid: 1001,
+        gid: 118,
+        groups: Vec::new(),
+        settled: true,
+    };
+    assert_eq!(
+        judge(
+            &check(),
+            &Seen {
+                user: user.clone(),
+                ..seen()
+            }
+        ),
+        Judgement::Regroup(expected)
+    );
     // In a user namespace the host's numbers mean nothing.
-    assert!(works(&check(), &Seen { user, groups: vec![4], mapped: true, ..seen() }).1.is_empty());
+    assert!(
+        works(
+            &check(),
+            &Seen {
+                user,
+                groups: vec![4],
+                mapped: true,
+                ..seen()
+            }
+        )
+        .1
+        .is_empty()
+    );
 }
 
 #[test]
 fn the_home_is_the_one_in_passwd_if_it_exists_and_else_said() {
-    let missing = Seen { home_exists: false, ..seen() };
+    let missing = Seen {
+        home_exists: false,
+        ..seen()
+    };
     let (home, notices) = works(&check(), &missing);
     assert_eq!(home, PathBuf::from("/home/owned"));
     let said = notices[0].to_string();
@@ -132,6 +265,13 @@ fn the_home_is_the_one_in_passwd_if_it_exists_and_else_said() {
         said,
         "`~` is taken to be /home/owned, because /home/runner of the host's passwd does not exist"
     );
-    let nowhere = Seen { user: None, topmost_owned: None, ..seen() };
-    assert_eq!(works(&check(), &nowhere).0, PathBuf::from("/home/runner/_work/repo/repo"));
+    let nowhere = Seen {
+        user: None,
+        topmost_owned: None,
+        ..seen()
+    };
+    assert_eq!(
+        works(&check(), &nowhere).0,
+        PathBuf::from("/home/runner/_work/repo/repo")
+    );
 }

@@ -22,8 +22,14 @@ pub(crate) fn action_mounts() -> Mapping {
         (SOCKET, SOCKET),
         ("/home/runner/_work/_temp", "/github/runner_temp"),
         ("/home/runner/_work/_temp/_github_home", "/github/home"),
-        ("/home/runner/_work/_temp/_github_workflow", "/github/workflow"),
-        ("/home/runner/_work/_temp/_runner_file_commands", "/github/file_commands"),
+        (
+            "/home/runner/_work/_temp/_github_workflow",
+            "/github/workflow",
+        ),
+        (
+            "/home/runner/_work/_temp/_runner_file_commands",
+            "/github/file_commands",
+        ),
         ("/home/runner/_work/repo/repo", "/github/workspace"),
     ])
 }
@@ -43,12 +49,27 @@ fn paths_are_translated_by_the_longest_prefix_and_in_both_forms() {
     let host = Translation::Host(action_mounts());
     for (near, far) in [
         ("/github/workspace", "/home/runner/_work/repo/repo"),
-        ("/github/workspace/target/debug", "/home/runner/_work/repo/repo/target/debug"),
-        ("/github/workspace/../other", "/home/runner/_work/repo/repo/../other"),
+        (
+            "/github/workspace/target/debug",
+            "/home/runner/_work/repo/repo/target/debug",
+        ),
+        (
+            "/github/workspace/../other",
+            "/home/runner/_work/repo/repo/../other",
+        ),
         ("/github/workspaces", "/github/workspaces"),
-        ("/github/runner_temp/_github_home/x", "/home/runner/_work/_temp/_github_home/x"),
-        ("/github/home/.cargo", "/home/runner/_work/_temp/_github_home/.cargo"),
-        ("/home/runner/_work/repo/repo/a", "/home/runner/_work/repo/repo/a"),
+        (
+            "/github/runner_temp/_github_home/x",
+            "/home/runner/_work/_temp/_github_home/x",
+        ),
+        (
+            "/github/home/.cargo",
+            "/home/runner/_work/_temp/_github_home/.cargo",
+        ),
+        (
+            "/home/runner/_work/repo/repo/a",
+            "/home/runner/_work/repo/repo/a",
+        ),
         (ROOT, ROOT),
         ("~/.cargo", "~/.cargo"),
     ] {
@@ -62,7 +83,10 @@ fn paths_are_translated_by_the_longest_prefix_and_in_both_forms() {
     ] {
         assert_eq!(host.near(Path::new(far)), Path::new(near), "{far}");
     }
-    let job = Translation::Job { own: action_mounts(), job: job_mounts((ROOT, "/cache")) };
+    let job = Translation::Job {
+        own: action_mounts(),
+        job: job_mounts((ROOT, "/cache")),
+    };
     for (near, far) in [
         ("/github/workspace/a", "/__w/repo/repo/a"),
         ("/home/runner/_work/repo/repo/a", "/__w/repo/repo/a"),
@@ -74,8 +98,14 @@ fn paths_are_translated_by_the_longest_prefix_and_in_both_forms() {
     ] {
         assert_eq!(job.far(Path::new(near)), Path::new(far), "{near}");
     }
-    assert_eq!(job.near(Path::new("/__w/repo/repo/a")), Path::new("/github/workspace/a"));
-    assert_eq!(Translation::Same.far(Path::new("/github/workspace")), Path::new("/github/workspace"));
+    assert_eq!(
+        job.near(Path::new("/__w/repo/repo/a")),
+        Path::new("/github/workspace/a")
+    );
+    assert_eq!(
+        Translation::Same.far(Path::new("/github/workspace")),
+        Path::new("/github/workspace")
+    );
 }
 
 #[test]
@@ -90,8 +120,14 @@ fn a_volume_that_has_the_cache_roots_name_wins_over_a_host_path_of_that_name() {
 fn a_directory_that_a_mount_hides_has_no_name_in_the_container() {
     let hidden = mapping(&[("/data", "/x"), ("/other", "/x/sub")]);
     assert_eq!(hidden.inward(Path::new("/data/sub/a")), None);
-    assert_eq!(hidden.inward(Path::new("/other/a")).unwrap(), Path::new("/x/sub/a"));
-    assert_eq!(hidden.outward(Path::new("/x/sub/a")).unwrap(), Path::new("/other/a"));
+    assert_eq!(
+        hidden.inward(Path::new("/other/a")).unwrap(),
+        Path::new("/x/sub/a")
+    );
+    assert_eq!(
+        hidden.outward(Path::new("/x/sub/a")).unwrap(),
+        Path::new("/other/a")
+    );
 }
 
 #[test]

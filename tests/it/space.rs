@@ -1,4 +1,5 @@
-//! Space: what entries share is kept once, what nothing needs goes away, and what stays can still be restored.
+//! Space: what entries share is kept once, what nothing needs goes away, and what stays can still
+//! be restored.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -23,7 +24,9 @@ impl Numbers {
 /// Makes `key` the entry used longest ago, and prunes just that one.
 fn remove_entry(sandbox: &Sandbox, job: &Path, keys: &BTreeMap<String, Picture>, key: &str) {
     for other in keys.keys().filter(|other| *other != key) {
-        sandbox.run(job, &["restore", "--lookup-only", "--key", other, "tree"]).done();
+        sandbox
+            .run(job, &["restore", "--lookup-only", "--key", other, "tree"])
+            .done();
     }
     let pruned = sandbox.prune(keys.len() - 1).done().json();
     assert_eq!(pruned["removed-entries"], 1, "{pruned}");
@@ -37,15 +40,25 @@ fn what_stays_can_be_restored_after_each_of_many_removals() {
     let mut numbers = Numbers(7);
     let mut entries: BTreeMap<String, Picture> = BTreeMap::new();
     for number in 0..40 {
-        trees::write(&tree.join(format!("{number}")), &trees::noise(number, 100 << 10));
+        trees::write(
+            &tree.join(format!("{number}")),
+            &trees::noise(number, 100 << 10),
+        );
     }
     trees::age(&tree);
     let mut next = 100;
     for round in 0..14 {
         for _ in 0..12 {
             next += 1;
-            let large = if numbers.below(8) == 0 { 400 << 10 } else { 90 << 10 };
-            trees::write(&tree.join(numbers.below(40).to_string()), &trees::noise(next, large));
+            let large = if numbers.below(8) == 0 {
+                400 << 10
+            } else {
+                90 << 10
+            };
+            trees::write(
+                &tree.join(numbers.below(40).to_string()),
+                &trees::noise(next, large),
+            );
         }
         let key = format!("key-{round}");
         sandbox.save(&job, &key).done();
@@ -71,16 +84,30 @@ fn what_stays_can_be_restored_after_each_of_many_removals() {
         entries.remove(key);
         sandbox.verify().done();
     }
-    let (needed, taken) = (disk_usage(&other.join("tree")), disk_usage(&sandbox.store()));
+    let (needed, taken) = (
+        disk_usage(&other.join("tree")),
+        disk_usage(&sandbox.store()),
+    );
     let (key, wanted) = entries.iter().next().unwrap();
     sandbox.mirror(&other, key).done();
     same(wanted, &picture(&other.join("tree")));
     // A pack is rewritten when more than half of it, and a megabyte, is dead.
-    assert!(taken <= 2 * needed + (2 << 20), "the store takes {taken} bytes for one entry of {needed}");
+    assert!(
+        taken <= 2 * needed + (2 << 20),
+        "the store takes {taken} bytes for one entry of {needed}"
+    );
     sandbox.prune(0).done();
-    assert!(disk_usage(&sandbox.store()) < 128 << 10, "{} bytes for nothing", disk_usage(&sandbox.store()));
+    assert!(
+        disk_usage(&sandbox.store()) < 128 << 10,
+        "{} bytes for nothing",
+        disk_usage(&sandbox.store())
+    );
     for dir in ["entries", "manifests", "packs", "used", "tmp"] {
-        assert_eq!(fs::read_dir(sandbox.store().join(dir)).unwrap().count(), 0, "{dir}");
+        assert_eq!(
+            fs::read_dir(sandbox.store().join(dir)).unwrap().count(),
+            0,
+            "{dir}"
+        );
     }
 }
 
@@ -90,10 +117,16 @@ fn five_generations_that_differ_by_one_percent_take_little_more_than_one() {
     let job = sandbox.job("job");
     let tree = job.join("tree");
     for number in 0..300 {
-        trees::write(&tree.join(format!("{}/{number}", number % 10)), &trees::noise(number, 20 << 10));
+        trees::write(
+            &tree.join(format!("{}/{number}", number % 10)),
+            &trees::noise(number, 20 << 10),
+        );
     }
     for number in 0..4 {
-        trees::write(&tree.join(format!("large-{number}")), &trees::noise(1000 + number, 1 << 20));
+        trees::write(
+            &tree.join(format!("large-{number}")),
+            &trees::noise(1000 + number, 1 << 20),
+        );
     }
     trees::age(&tree);
     sandbox.save(&job, "generation-0").done();
@@ -105,16 +138,33 @@ fn five_generations_that_differ_by_one_percent_take_little_more_than_one() {
                 (generation + number) % 10,
                 (generation + number) % 10 + 10 * generation
             ));
-            trees::write(&path, &trees::noise(5000 + 10 * generation + number, 20 << 10));
+            trees::write(
+                &path,
+                &trees::noise(5000 + 10 * generation + number, 20 << 10),
+            );
         }
-        let saved = sandbox.save(&job, &format!("generation-{generation}")).done().json();
-        assert!(saved["added-bytes"].as_u64().unwrap() <= 3 * (20 << 10), "{saved}");
+        let saved = sandbox
+            .save(&job, &format!("generation-{generation}"))
+            .done()
+            .json();
+        assert!(
+            saved["added-bytes"].as_u64().unwrap() <= 3 * (20 << 10),
+            "{saved}"
+        );
         assert!(saved["reused-files"].as_u64().unwrap() >= 290, "{saved}");
     }
     let five = disk_usage(&sandbox.store());
-    assert!(five * 100 <= one * 115, "five generations take {five} bytes, one {one}");
+    assert!(
+        five * 100 <= one * 115,
+        "five generations take {five} bytes, one {one}"
+    );
     // Equal contents are kept once, whoever saves them, in whatever group.
-    sandbox.run(&job, &["save", "--key", "other", "tree/0", "tree/1", "tree/large-0"]).done();
+    sandbox
+        .run(
+            &job,
+            &["save", "--key", "other", "tree/0", "tree/1", "tree/large-0"],
+        )
+        .done();
     let more = disk_usage(&sandbox.store()) - five;
     assert!(more < 100 << 10, "{more} bytes more");
 }
@@ -122,8 +172,10 @@ fn five_generations_that_differ_by_one_percent_take_little_more_than_one() {
 /// Packs of a store, with the packs that were rewritten.
 fn packs(sandbox: &Sandbox) -> (Vec<PathBuf>, Vec<PathBuf>) {
     let all = fs::read_dir(sandbox.store().join("packs")).unwrap();
-    all.map(|entry| entry.unwrap().path())
-        .partition(|path| path.extension().is_some_and(|extension| extension == "pack"))
+    all.map(|entry| entry.unwrap().path()).partition(|path| {
+        path.extension()
+            .is_some_and(|extension| extension == "pack")
+    })
 }
 
 #[test]
@@ -134,7 +186,10 @@ fn mostly_dead_packs_are_rewritten_again_and_again_and_stay_right() {
     // Each generation keeps a third of what the one before had, so that of each pack, however the
     // files were dealt out among several, more than half is dead.
     for number in 0..128 {
-        trees::write(&tree.join(number.to_string()), &trees::noise(number, 100 << 10));
+        trees::write(
+            &tree.join(number.to_string()),
+            &trees::noise(number, 100 << 10),
+        );
     }
     trees::age(&tree);
     sandbox.save(&job, "0").done();
@@ -146,17 +201,30 @@ fn mostly_dead_packs_are_rewritten_again_and_again_and_stay_right() {
             drop(fs::remove_file(tree.join(number.to_string())));
         }
         let saved = sandbox.save(&job, &generation.to_string()).done().json();
-        assert_eq!(saved["added-bytes"], 0, "what the store has was stored again: {saved}");
+        assert_eq!(
+            saved["added-bytes"], 0,
+            "what the store has was stored again: {saved}"
+        );
         let before = disk_usage(&sandbox.store());
         let pruned = sandbox.prune(1).done().json();
         rewritten += pruned["rewritten-packs"].as_u64().unwrap();
         let after = disk_usage(&sandbox.store());
-        assert!(pruned["freed-bytes"].as_u64().unwrap().abs_diff(before - after) < 64 << 10, "{pruned}");
+        assert!(
+            pruned["freed-bytes"]
+                .as_u64()
+                .unwrap()
+                .abs_diff(before - after)
+                < 64 << 10,
+            "{pruned}"
+        );
         sandbox.mirror(&other, &generation.to_string()).done();
         same(&picture(&tree), &picture(&other.join("tree")));
         sandbox.verify().done();
         let needed = disk_usage(&tree);
-        assert!(after <= 2 * needed + (2 << 20), "generation {generation}: {after} bytes for {needed}");
+        assert!(
+            after <= 2 * needed + (2 << 20),
+            "generation {generation}: {after} bytes for {needed}"
+        );
     }
     assert!(rewritten >= 2, "only {rewritten} packs were rewritten");
 }
@@ -169,7 +237,10 @@ fn an_old_entry_finds_its_contents_in_packs_that_were_rewritten_more_than_once()
     let fill = |numbers: std::ops::Range<u64>| {
         drop(fs::remove_dir_all(&tree));
         for number in numbers {
-            trees::write(&tree.join(number.to_string()), &trees::noise(number, 100 << 10));
+            trees::write(
+                &tree.join(number.to_string()),
+                &trees::noise(number, 100 << 10),
+            );
         }
         trees::age(&tree);
     };
@@ -181,10 +252,13 @@ fn an_old_entry_finds_its_contents_in_packs_that_were_rewritten_more_than_once()
     let kept = picture(&tree);
     fill(0..40);
     sandbox.save(&job, "some").done();
-    let mut entries: BTreeMap<String, Picture> =
-        [("all", Picture::new()), ("kept", kept.clone()), ("some", picture(&tree))]
-            .map(|(key, picture)| (key.to_owned(), picture))
-            .into();
+    let mut entries: BTreeMap<String, Picture> = [
+        ("all", Picture::new()),
+        ("kept", kept.clone()),
+        ("some", picture(&tree)),
+    ]
+    .map(|(key, picture)| (key.to_owned(), picture))
+    .into();
     for victim in ["all", "some"] {
         remove_entry(&sandbox, &job, &entries, victim);
         entries.remove(victim);
@@ -192,8 +266,14 @@ fn an_old_entry_finds_its_contents_in_packs_that_were_rewritten_more_than_once()
         same(&kept, &picture(&other.join("tree")));
         sandbox.verify().done();
     }
-    let (needed, taken) = (disk_usage(&other.join("tree")), disk_usage(&sandbox.store()));
-    assert!(taken <= 2 * needed + (2 << 20), "{taken} bytes are kept for an entry of {needed}");
+    let (needed, taken) = (
+        disk_usage(&other.join("tree")),
+        disk_usage(&sandbox.store()),
+    );
+    assert!(
+        taken <= 2 * needed + (2 << 20),
+        "{taken} bytes are kept for an entry of {needed}"
+    );
 }
 
 #[test]
@@ -216,8 +296,25 @@ fn age_and_size_decide_what_goes_and_dry_runs_remove_nothing() {
         keys
     };
     let before = picture(&sandbox.store());
-    sandbox.run(&job, &["prune", "--dry-run", "--keep", "1", "--max-size", "1MB", "--max-age", "1h"]).done();
-    assert!(before == picture(&sandbox.store()), "a dry run changed something");
+    sandbox
+        .run(
+            &job,
+            &[
+                "prune",
+                "--dry-run",
+                "--keep",
+                "1",
+                "--max-size",
+                "1MB",
+                "--max-age",
+                "1h",
+            ],
+        )
+        .done();
+    assert!(
+        before == picture(&sandbox.store()),
+        "a dry run changed something"
+    );
     sandbox.run(&job, &["prune", "--max-size", "3500KB"]).done();
     assert_eq!(keys(), ["1", "2", "3"]);
     assert!(disk_usage(&sandbox.store()) < 3_500_000);
@@ -227,7 +324,12 @@ fn age_and_size_decide_what_goes_and_dry_runs_remove_nothing() {
     assert_eq!(keys(), ["1", "2", "3"]);
     sandbox.run(&job, &["prune", "--keep", "1"]).done();
     assert_eq!(keys(), ["1", "2", "3"], "these keys have nothing in common");
-    sandbox.run(&job, &["prune", "--any-key", "--keep", "path=2", "--keep", "0"]).done();
+    sandbox
+        .run(
+            &job,
+            &["prune", "--any-key", "--keep", "path=2", "--keep", "0"],
+        )
+        .done();
     assert_eq!(keys(), ["2", "3"]);
     make_old(&sandbox, "2");
     sandbox.run(&job, &["prune", "--max-age", "1h"]).done();
@@ -236,13 +338,18 @@ fn age_and_size_decide_what_goes_and_dry_runs_remove_nothing() {
 
 /// Makes an entry one that was saved long ago and not used since.
 fn make_old(sandbox: &Sandbox, key: &str) {
-    for path in fs::read_dir(sandbox.store().join("entries")).unwrap().map(|entry| entry.unwrap().path()) {
+    for path in fs::read_dir(sandbox.store().join("entries"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+    {
         let id = EntryId::parse(path.file_stem().unwrap().to_str().unwrap()).unwrap();
         let mut entry = Entry::decode(&fs::read(&path).unwrap(), &id, &path).unwrap();
         if entry.key == key {
             entry.created.seconds = 1_600_000_000;
             fs::write(&path, entry.encode().unwrap()).unwrap();
-            drop(fs::remove_file(sandbox.store().join("used").join(id.to_string())));
+            drop(fs::remove_file(
+                sandbox.store().join("used").join(id.to_string()),
+            ));
         }
     }
 }

@@ -4,9 +4,9 @@ use std::fmt;
 
 use thiserror::Error;
 
-/// One thing wrong with the inputs. The texts that actions/cache has for the same case are its texts, so
-/// that whoever searches for them finds them (actions/toolkit, packages/core, core.ts and packages/cache,
-/// cache.ts).
+/// One thing wrong with the inputs. The texts that actions/cache has for the same case are its
+/// texts, so that whoever searches for them finds them (actions/toolkit, packages/core, core.ts and
+/// packages/cache, cache.ts).
 #[derive(Debug, Clone, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InputError {
@@ -27,7 +27,10 @@ pub enum InputError {
         allowed: &'static str,
     },
     /// A value whose bytes are no text.
-    #[error("input {name} is {}, which is not UTF-8; name the file by a pattern", Shown(value))]
+    #[error(
+        "input {name} is {}, which is not UTF-8; name the file by a pattern",
+        Shown(value)
+    )]
     NotUtf8 {
         /// The input.
         name: &'static str,
@@ -48,10 +51,16 @@ pub enum InputError {
     #[error("Path Validation Error: At least one directory or file path is required")]
     NoPaths,
     /// More keys than [`MAX_KEYS`](super::MAX_KEYS).
-    #[error("Key Validation Error: Keys are limited to a maximum of {}.", super::MAX_KEYS)]
+    #[error(
+        "Key Validation Error: Keys are limited to a maximum of {}.",
+        super::MAX_KEYS
+    )]
     TooManyKeys,
     /// A key longer than [`MAX_KEY_LENGTH`](super::MAX_KEY_LENGTH).
-    #[error("Key Validation Error: {key} cannot be larger than {} characters.", super::MAX_KEY_LENGTH)]
+    #[error(
+        "Key Validation Error: {key} cannot be larger than {} characters.",
+        super::MAX_KEY_LENGTH
+    )]
     KeyTooLong {
         /// The key.
         key: String,
@@ -70,7 +79,11 @@ pub struct InputErrors(Vec<InputError>);
 
 impl InputErrors {
     pub(super) fn from_found(found: Vec<InputError>) -> Result<(), Self> {
-        if found.is_empty() { Ok(()) } else { Err(Self(found)) }
+        if found.is_empty() {
+            Ok(())
+        } else {
+            Err(Self(found))
+        }
     }
 
     /// Each of them, in the order of the inputs.

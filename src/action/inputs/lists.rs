@@ -4,38 +4,52 @@ use super::error::InputError;
 use crate::glob::{is_js_space, js_trim};
 use crate::job::WorkspaceLine;
 
-/// The longest key, in UTF-16 units (actions/toolkit, packages/cache, cache.ts, `checkKey`: JavaScript's
-/// `length`).
+/// The longest key, in UTF-16 units (actions/toolkit, packages/cache, cache.ts, `checkKey`:
+/// JavaScript's `length`).
 pub const MAX_KEY_LENGTH: usize = 512;
 
 /// The most keys of one step, the exact one included (the same file, `restoreCache`).
 pub const MAX_KEYS: usize = 10;
 
-/// One item a line, as actions/cache reads `path` and `restore-keys` (actionUtils.ts, `getInputAsArray`):
-/// the whole is trimmed, white space after a leading `!` goes, then each line is trimmed and empty ones are
-/// dropped. The order of these steps shows: `  ! x` keeps its blank on any line but the first.
+/// One item a line, as actions/cache reads `path` and `restore-keys` (actionUtils.ts,
+/// `getInputAsArray`): the whole is trimmed, white space after a leading `!` goes, then each line
+/// is trimmed and empty ones are dropped. The order of these steps shows: `  ! x` keeps its blank
+/// on any line but the first.
 pub(super) fn lines(text: &str) -> Vec<String> {
     let item = |line: &str| match line.strip_prefix('!') {
         Some(rest) => format!("!{}", rest.trim_start_matches(is_js_space)),
         None => line.to_owned(),
     };
-    let items = js_trim(text).split('\n').map(|line| js_trim(&item(line)).to_owned());
+    let items = js_trim(text)
+        .split('\n')
+        .map(|line| js_trim(&item(line)).to_owned());
     items.filter(|item| !item.is_empty()).collect()
 }
 
 /// One item a word, as rust-cache reads `cache-directories` and `env-vars`.
 pub(super) fn words(text: &str) -> Vec<String> {
-    text.split(is_js_space).filter(|word| !word.is_empty()).map(str::to_owned).collect()
+    text.split(is_js_space)
+        .filter(|word| !word.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
-/// Lines of `root -> target`, as rust-cache reads `workspaces` (config.ts): a root that is empty, as from an
-/// expression without a value, means `.`. Unlike there, empty lines are no workspaces, an empty target means
-/// `target` and not the whole root, and a second arrow is not ignored: it gives `None`. `target` is the same as none,
-/// which is where `CARGO_TARGET_DIR` and `build.target-dir` count.
+/// Lines of `root -> target`, as rust-cache reads `workspaces` (config.ts): a root that is empty,
+/// as from an expression without a value, means `.`. Unlike there, empty lines are no workspaces,
+/// an empty target means `target` and not the whole root, and a second arrow is not ignored: it
+/// gives `None`. `target` is the same as none, which is where `CARGO_TARGET_DIR` and
+/// `build.target-dir` count.
 pub fn workspaces(text: &str) -> Option<Vec<WorkspaceLine>> {
-    let lines = text.split('\n').map(js_trim).filter(|line| !line.is_empty());
+    let lines = text
+        .split('\n')
+        .map(js_trim)
+        .filter(|line| !line.is_empty());
     let found = lines.map(workspace).collect::<Option<Vec<_>>>()?;
-    Some(if found.is_empty() { workspace(".").into_iter().collect() } else { found })
+    Some(if found.is_empty() {
+        workspace(".").into_iter().collect()
+    } else {
+        found
+    })
 }
 
 fn workspace(line: &str) -> Option<WorkspaceLine> {
@@ -50,8 +64,8 @@ fn workspace(line: &str) -> Option<WorkspaceLine> {
     })
 }
 
-/// Everything wrong with the keys of a path cache. An empty key is none of it: actions/cache takes a key of
-/// blanks, which then matches nothing.
+/// Everything wrong with the keys of a path cache. An empty key is none of it: actions/cache takes
+/// a key of blanks, which then matches nothing.
 pub fn check_keys(key: &str, restore_keys: &[String]) -> Vec<InputError> {
     let mut found = Vec::new();
     if restore_keys.len() + 1 > MAX_KEYS {
@@ -59,10 +73,14 @@ pub fn check_keys(key: &str, restore_keys: &[String]) -> Vec<InputError> {
     }
     for key in std::iter::once(key).chain(restore_keys.iter().map(String::as_str)) {
         if key.encode_utf16().count() > MAX_KEY_LENGTH {
-            found.push(InputError::KeyTooLong { key: key.to_owned() });
+            found.push(InputError::KeyTooLong {
+                key: key.to_owned(),
+            });
         }
         if key.contains(',') {
-            found.push(InputError::KeyWithComma { key: key.to_owned() });
+            found.push(InputError::KeyWithComma {
+                key: key.to_owned(),
+            });
         }
     }
     found

@@ -2,14 +2,16 @@
 //!
 //! # Rules
 //!
-//! - Inputs of actions/cache and rust-cache are read as those read them, also where that is odd, because
-//!   their steps must work unchanged. None of their values is an error: what is not `true` is false.
-//! - Inputs of local-cache's own are strict: a value that can't be understood is an error that names the
-//!   input, the value and what is allowed. Empty means the default, because `${{ inputs.x }}` without a
-//!   value is empty. `none` turns an optional one off.
+//! - Inputs of actions/cache and rust-cache are read as those read them, also where that is odd,
+//!   because their steps must work unchanged. None of their values is an error: what is not `true`
+//!   is false.
+//! - Inputs of local-cache's own are strict: a value that can't be understood is an error that
+//!   names the input, the value and what is allowed. Empty means the default, because
+//!   `${{ inputs.x }}` without a value is empty. `none` turns an optional one off.
 //! - Everything wrong is found before anything is reported.
 //! - An input that is not there at all takes the table's default. act hands none to the post phase.
-//! - An input that the action does not have is not read, even when a step sets it; the runner has warned.
+//! - An input that the action does not have is not read, even when a step sets it; the runner has
+//!   warned.
 
 mod error;
 mod lists;
@@ -26,7 +28,8 @@ pub use error::{InputError, InputErrors};
 pub use lists::{MAX_KEY_LENGTH, MAX_KEYS, check_keys, workspaces};
 pub use table::{INPUTS, InputSpec, OUTPUTS, OutputSpec};
 pub use types::{
-    CacheOf, CargoInputs, JobStatus, Mirror, Preset, RetentionInputs, Reuse, SaveMode, SaveWhen, Scope, Site,
+    CacheOf, CargoInputs, JobStatus, Mirror, Preset, RetentionInputs, Reuse, SaveMode, SaveWhen,
+    Scope, Site,
 };
 pub use values::{duration, size};
 
@@ -36,7 +39,10 @@ use reader::Reader;
 
 /// All inputs of one step.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "each is an input, and independent of the others")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an input, and independent of the others"
+)]
 pub struct Inputs {
     /// The action that they are for.
     pub kind: ActionKind,
@@ -104,9 +110,9 @@ impl Inputs {
         Reader::new(env, kind).read()
     }
 
-    /// When a cache is saved: always by the save action, never by the restore action, and otherwise as
-    /// `save`, `save-always`, `save-if` and `cache-on-failure` say. What the run itself may do (forks, the
-    /// token's cache mode) is not in it.
+    /// When a cache is saved: always by the save action, never by the restore action, and otherwise
+    /// as `save`, `save-always`, `save-if` and `cache-on-failure` say. What the run itself may do
+    /// (forks, the token's cache mode) is not in it.
     pub fn save_when(&self, of: CacheOf) -> SaveWhen {
         if self.kind == ActionKind::Save {
             return SaveWhen::Always;

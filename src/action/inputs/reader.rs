@@ -5,7 +5,9 @@ use std::time::Duration;
 use log::LevelFilter;
 
 use super::error::{InputError, InputErrors};
-use super::types::{CargoInputs, JobStatus, Mirror, Preset, RetentionInputs, Reuse, SaveMode, Scope, Site};
+use super::types::{
+    CargoInputs, JobStatus, Mirror, Preset, RetentionInputs, Reuse, SaveMode, Scope, Site,
+};
 use super::values::{self, Word};
 use super::{InputSpec, Inputs, lists, table};
 use crate::action::env::Env;
@@ -13,8 +15,8 @@ use crate::action::kind::ActionKind;
 use crate::cargo::key::inputs::KeyInputs;
 use crate::glob::js_trim;
 
-/// Reads inputs one after another and collects what is wrong with them. Where a value is wrong, a stand-in
-/// goes on, and the errors keep it from getting out.
+/// Reads inputs one after another and collects what is wrong with them. Where a value is wrong, a
+/// stand-in goes on, and the errors keep it from getting out.
 pub(super) struct Reader<'e> {
     env: &'e Env,
     kind: ActionKind,
@@ -30,7 +32,11 @@ const DURATION: &str = "a duration such as 90s, 10m, 1h30m or 7d, or none";
 
 impl<'e> Reader<'e> {
     pub(super) fn new(env: &'e Env, kind: ActionKind) -> Self {
-        Self { env, kind, errors: Vec::new() }
+        Self {
+            env,
+            kind,
+            errors: Vec::new(),
+        }
     }
 
     /// All inputs, or everything that is wrong with them.
@@ -44,7 +50,8 @@ impl<'e> Reader<'e> {
         let preset = self.choice(&table::PRESET, "auto, cargo or none", Preset::Auto);
         let paths = self.paths(preset);
         let restore_keys = lists::lines(&self.raw(&table::RESTORE_KEYS));
-        let of_paths = self.kind != ActionKind::Cache || preset == Preset::None || !paths.is_empty();
+        let of_paths =
+            self.kind != ActionKind::Cache || preset == Preset::None || !paths.is_empty();
         let key = self.key(of_paths, &restore_keys);
         Inputs {
             kind: self.kind,
@@ -55,10 +62,18 @@ impl<'e> Reader<'e> {
             preset,
             cargo: self.cargo(&key),
             key,
-            cache_on_failure: self.given(&table::CACHE_ON_FAILURE).map(|text| values::js_true(&text)),
-            save_if: self.given(&table::SAVE_IF).is_none_or(|text| values::js_true(&text)),
+            cache_on_failure: self
+                .given(&table::CACHE_ON_FAILURE)
+                .map(|text| values::js_true(&text)),
+            save_if: self
+                .given(&table::SAVE_IF)
+                .is_none_or(|text| values::js_true(&text)),
             cache_root: self.cache_root(),
-            scope: self.choice(&table::SCOPE, "repository, owner or runner", Scope::Repository),
+            scope: self.choice(
+                &table::SCOPE,
+                "repository, owner or runner",
+                Scope::Repository,
+            ),
             branch_isolation: self.boolean(&table::BRANCH_ISOLATION),
             save: self.save(),
             retention: self.retention(),
@@ -72,22 +87,28 @@ impl<'e> Reader<'e> {
             experiment: self.value(&table::EXPERIMENT, PERCENT, values::percent, 0),
             summary: self.boolean(&table::SUMMARY),
             log_level: self.log_level(),
-            site: self.choice(&table::SITE, "auto, here, host or job-container", Site::Auto),
+            site: self.choice(
+                &table::SITE,
+                "auto, here, host or job-container",
+                Site::Auto,
+            ),
             job_status: values::word(&self.text(&table::JOB_STATUS)).unwrap_or(JobStatus::Unknown),
             job_container: self.given(&table::JOB_CONTAINER),
             without_effect: self.without_effect(),
         }
     }
 
-    /// `path` is required before it is trimmed, and a list of nothing is an error of its own, both as in
-    /// actions/cache. Only the action itself has something to do without paths.
+    /// `path` is required before it is trimmed, and a list of nothing is an error of its own, both
+    /// as in actions/cache. Only the action itself has something to do without paths.
     fn paths(&mut self, preset: Preset) -> Vec<String> {
         let raw = self.raw(&table::PATH);
         let paths = lists::lines(&raw);
         let required = self.kind != ActionKind::Cache || preset == Preset::None;
         if paths.is_empty() && required {
             self.errors.push(if raw.is_empty() {
-                InputError::Missing { name: table::PATH.name }
+                InputError::Missing {
+                    name: table::PATH.name,
+                }
             } else {
                 InputError::NoPaths
             });
@@ -107,7 +128,9 @@ impl<'e> Reader<'e> {
         let raw = self.raw(&table::KEY);
         let key = js_trim(&raw).to_owned();
         if of_paths && raw.is_empty() {
-            self.errors.push(InputError::Missing { name: table::KEY.name });
+            self.errors.push(InputError::Missing {
+                name: table::KEY.name,
+            });
         }
         if of_paths {
             self.errors.extend(lists::check_keys(&key, restore_keys));
@@ -133,7 +156,9 @@ impl<'e> Reader<'e> {
                 env_vars: lists::words(&self.raw(&table::ENV_VARS)),
             },
             cache_directories: lists::words(&self.raw(&table::CACHE_DIRECTORIES)),
-            cache_targets: self.given(&table::CACHE_TARGETS).is_none_or(|text| values::js_true(&text)),
+            cache_targets: self
+                .given(&table::CACHE_TARGETS)
+                .is_none_or(|text| values::js_true(&text)),
             cache_all_crates: self.lenient(&table::CACHE_ALL_CRATES),
             cache_bin: self.lenient(&table::CACHE_BIN),
         }
@@ -149,13 +174,20 @@ impl<'e> Reader<'e> {
             max_age: self.optional(&table::MAX_AGE, DURATION, values::duration),
             max_cache_size: self.optional(&table::MAX_CACHE_SIZE, SIZE, values::size),
             disk_threshold: self.optional(&table::DISK_THRESHOLD, PERCENT_OR_NONE, values::percent),
-            min_free_space: self.optional(&table::MIN_FREE_SPACE, SIZE, values::size).unwrap_or(0),
+            min_free_space: self
+                .optional(&table::MIN_FREE_SPACE, SIZE, values::size)
+                .unwrap_or(0),
         }
     }
 
     fn cache_root(&mut self) -> String {
         let allowed = "an absolute path or one that begins with ~/";
-        self.value(&table::CACHE_ROOT, allowed, values::store_path, String::new())
+        self.value(
+            &table::CACHE_ROOT,
+            allowed,
+            values::store_path,
+            String::new(),
+        )
     }
 
     fn timeout(&mut self) -> Option<Duration> {
@@ -164,11 +196,19 @@ impl<'e> Reader<'e> {
     }
 
     fn log_level(&mut self) -> LevelFilter {
-        self.choice(&table::LOG_LEVEL, "error, warn, info, debug or trace", LevelFilter::Info)
+        self.choice(
+            &table::LOG_LEVEL,
+            "error, warn, info, debug or trace",
+            LevelFilter::Info,
+        )
     }
 
     fn save(&mut self) -> SaveMode {
-        let save = self.choice(&table::SAVE, "auto, always, on-success or never", SaveMode::Auto);
+        let save = self.choice(
+            &table::SAVE,
+            "auto, always, on-success or never",
+            SaveMode::Auto,
+        );
         match (self.lenient(&table::SAVE_ALWAYS), save) {
             (true, SaveMode::Never | SaveMode::OnSuccess) => {
                 self.errors.push(InputError::Conflict {
@@ -183,7 +223,8 @@ impl<'e> Reader<'e> {
         }
     }
 
-    /// Of `upload-chunk-size`, too, no value is an error: actions/cache takes what is no number for unset.
+    /// Of `upload-chunk-size`, too, no value is an error: actions/cache takes what is no number for
+    /// unset.
     fn without_effect(&mut self) -> Vec<(&'static str, String)> {
         let specs = [
             &table::ENABLE_CROSS_OS_ARCHIVE,
@@ -192,7 +233,10 @@ impl<'e> Reader<'e> {
             &table::CMD_FORMAT,
             &table::CACHE_PROVIDER,
         ];
-        specs.into_iter().filter_map(|spec| Some((spec.name, self.given(spec)?))).collect()
+        specs
+            .into_iter()
+            .filter_map(|spec| Some((spec.name, self.given(spec)?)))
+            .collect()
     }
 
     /// The value as it came, or the default when it did not.
@@ -205,7 +249,10 @@ impl<'e> Reader<'e> {
             return text.to_owned();
         }
         let value = value.to_string_lossy().into_owned();
-        self.errors.push(InputError::NotUtf8 { name: spec.name, value });
+        self.errors.push(InputError::NotUtf8 {
+            name: spec.name,
+            value,
+        });
         spec.fallback().to_owned()
     }
 
@@ -220,7 +267,8 @@ impl<'e> Reader<'e> {
     }
 
     fn text_or_default(&mut self, spec: &'static InputSpec) -> String {
-        self.given(spec).unwrap_or_else(|| spec.fallback().to_owned())
+        self.given(spec)
+            .unwrap_or_else(|| spec.fallback().to_owned())
     }
 
     fn lenient(&mut self, spec: &'static InputSpec) -> bool {
@@ -231,7 +279,12 @@ impl<'e> Reader<'e> {
         self.choice(spec, BOOLEAN, false)
     }
 
-    fn choice<W: Word>(&mut self, spec: &'static InputSpec, allowed: &'static str, stand_in: W) -> W {
+    fn choice<W: Word>(
+        &mut self,
+        spec: &'static InputSpec,
+        allowed: &'static str,
+        stand_in: W,
+    ) -> W {
         self.value(spec, allowed, values::word, stand_in)
     }
 
@@ -243,7 +296,8 @@ impl<'e> Reader<'e> {
         stand_in: T,
     ) -> T {
         let text = self.text_or_default(spec);
-        self.understood(spec, text, allowed, parse).unwrap_or(stand_in)
+        self.understood(spec, text, allowed, parse)
+            .unwrap_or(stand_in)
     }
 
     /// A value that may be turned off by `none`, and is off where the default is empty.
@@ -255,7 +309,11 @@ impl<'e> Reader<'e> {
     ) -> Option<T> {
         let text = self.text_or_default(spec);
         let off = text.is_empty() || text.eq_ignore_ascii_case("none");
-        if off { None } else { self.understood(spec, text, allowed, parse) }
+        if off {
+            None
+        } else {
+            self.understood(spec, text, allowed, parse)
+        }
     }
 
     fn understood<T>(
@@ -267,7 +325,11 @@ impl<'e> Reader<'e> {
     ) -> Option<T> {
         let value = parse(&text);
         if value.is_none() {
-            self.errors.push(InputError::Invalid { name: spec.name, value: text, allowed });
+            self.errors.push(InputError::Invalid {
+                name: spec.name,
+                value: text,
+                allowed,
+            });
         }
         value
     }

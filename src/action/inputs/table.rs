@@ -1,7 +1,8 @@
 //! Every input and output: the one place that says its name, its default and what it means.
 //!
-//! The three action.yml files repeat this table for the runner and must agree with it, word for word; a test
-//! compares them. Each input is a constant, so nothing reads an input that the table does not have.
+//! The three action.yml files repeat this table for the runner and must agree with it, word for
+//! word; a test compares them. Each input is a constant, so nothing reads an input that the table
+//! does not have.
 
 use crate::action::kind::ActionKind;
 
@@ -38,10 +39,14 @@ const SAVING: &[ActionKind] = &[ActionKind::Cache, ActionKind::Save];
 const SUB_ACTIONS: &[ActionKind] = &[ActionKind::Restore, ActionKind::Save];
 
 impl InputSpec {
-    /// The value that stands in for an input that is not there at all, as at act's post phase: the default,
-    /// unless that is an expression, which only a runner can evaluate.
+    /// The value that stands in for an input that is not there at all, as at act's post phase: the
+    /// default, unless that is an expression, which only a runner can evaluate.
     pub fn fallback(&self) -> &'static str {
-        if self.default.starts_with("${{") { "" } else { self.default }
+        if self.default.starts_with("${{") {
+            ""
+        } else {
+            self.default
+        }
     }
 
     const fn new(
@@ -50,7 +55,13 @@ impl InputSpec {
         offered_by: &'static [ActionKind],
         description: &'static str,
     ) -> Self {
-        Self { name, default, description, offered_by, required_by: &[] }
+        Self {
+            name,
+            default,
+            description,
+            offered_by,
+            required_by: &[],
+        }
     }
 
     const fn required_by(mut self, kinds: &'static [ActionKind]) -> Self {
@@ -60,8 +71,16 @@ impl InputSpec {
 }
 
 impl OutputSpec {
-    const fn new(name: &'static str, offered_by: &'static [ActionKind], description: &'static str) -> Self {
-        Self { name, description, offered_by }
+    const fn new(
+        name: &'static str,
+        offered_by: &'static [ActionKind],
+        description: &'static str,
+    ) -> Self {
+        Self {
+            name,
+            description,
+            offered_by,
+        }
     }
 }
 
@@ -198,15 +217,27 @@ pub const OUTPUTS: &[OutputSpec] = &[
         RESTORING,
         "The key asked for. Cargo preset: that of the first target directory, or of the registry without one.",
     ),
-    OutputSpec::new("cache-matched-key", RESTORING, "The key found for it; not set when nothing was found."),
+    OutputSpec::new(
+        "cache-matched-key",
+        RESTORING,
+        "The key found for it; not set when nothing was found.",
+    ),
     OutputSpec::new(
         "registry-cache-hit",
         CACHE,
         "Cargo preset: true when the registry was found under its exact key, false under an earlier one, not set when \
          nothing was found.",
     ),
-    OutputSpec::new("git-cache-hit", CACHE, "Cargo preset: the same for git dependencies."),
-    OutputSpec::new("target-cache-hit", CACHE, "Cargo preset: the same for all target directories together."),
+    OutputSpec::new(
+        "git-cache-hit",
+        CACHE,
+        "Cargo preset: the same for git dependencies.",
+    ),
+    OutputSpec::new(
+        "target-cache-hit",
+        CACHE,
+        "Cargo preset: the same for all target directories together.",
+    ),
     OutputSpec::new(
         "cache-key",
         CACHE,
@@ -215,8 +246,24 @@ pub const OUTPUTS: &[OutputSpec] = &[
     ),
     OutputSpec::new("restored-bytes", RESTORING, "Bytes put in place."),
     OutputSpec::new("restored-files", RESTORING, "Files put in place."),
-    OutputSpec::new("restore-milliseconds", RESTORING, "How long the restore took."),
-    OutputSpec::new("disk-used-percent", EVERY, "Percent used of the store's file system, after the phase."),
-    OutputSpec::new("disk-free-bytes", EVERY, "Bytes free on the store's file system, after the phase."),
-    OutputSpec::new("cache-size-bytes", EVERY, "Size of the store in bytes, after the phase."),
+    OutputSpec::new(
+        "restore-milliseconds",
+        RESTORING,
+        "How long the restore took.",
+    ),
+    OutputSpec::new(
+        "disk-used-percent",
+        EVERY,
+        "Percent used of the store's file system, after the phase.",
+    ),
+    OutputSpec::new(
+        "disk-free-bytes",
+        EVERY,
+        "Bytes free on the store's file system, after the phase.",
+    ),
+    OutputSpec::new(
+        "cache-size-bytes",
+        EVERY,
+        "Size of the store in bytes, after the phase.",
+    ),
 ];

@@ -1,5 +1,5 @@
-//! What the values of inputs may look like, kind by kind. Each parser takes trimmed text and gives `None`
-//! for what it does not understand.
+//! What the values of inputs may look like, kind by kind. Each parser takes trimmed text and gives
+//! `None` for what it does not understand.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -16,7 +16,10 @@ pub(super) trait Word: Copy + 'static {
 }
 
 pub(super) fn word<W: Word>(text: &str) -> Option<W> {
-    W::WORDS.iter().find(|(word, _)| word.eq_ignore_ascii_case(text)).map(|(_, value)| *value)
+    W::WORDS
+        .iter()
+        .find(|(word, _)| word.eq_ignore_ascii_case(text))
+        .map(|(_, value)| *value)
 }
 
 impl Word for bool {
@@ -47,13 +50,19 @@ impl Word for Mirror {
 }
 
 impl Word for Preset {
-    const WORDS: &'static [(&'static str, Self)] =
-        &[("auto", Self::Auto), ("cargo", Self::Cargo), ("none", Self::None)];
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("auto", Self::Auto),
+        ("cargo", Self::Cargo),
+        ("none", Self::None),
+    ];
 }
 
 impl Word for Scope {
-    const WORDS: &'static [(&'static str, Self)] =
-        &[("repository", Self::Repository), ("owner", Self::Owner), ("runner", Self::Runner)];
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("repository", Self::Repository),
+        ("owner", Self::Owner),
+        ("runner", Self::Runner),
+    ];
 }
 
 impl Word for SaveMode {
@@ -80,8 +89,11 @@ impl Word for Site {
 
 /// `job.status`, as actions/runner spells its results.
 impl Word for JobStatus {
-    const WORDS: &'static [(&'static str, Self)] =
-        &[("success", Self::Success), ("failure", Self::Failure), ("cancelled", Self::Cancelled)];
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("success", Self::Success),
+        ("failure", Self::Failure),
+        ("cancelled", Self::Cancelled),
+    ];
 }
 
 impl Word for LevelFilter {
@@ -96,8 +108,9 @@ impl Word for LevelFilter {
 
 /// Bytes: `20GB` (powers of ten), `20 GiB` (powers of two), `20G` (as GB), a bare number.
 ///
-/// Too much for 64 bits is refused where the library would take the largest number there is. So is a bare
-/// number below a million other than 0: whoever writes `max-cache-size: 50` means no 50 bytes.
+/// Too much for 64 bits is refused where the library would take the largest number there is. So is
+/// a bare number below a million other than 0: whoever writes `max-cache-size: 50` means no 50
+/// bytes.
 pub fn size(text: &str) -> Option<u64> {
     let bytes = text.parse::<ByteSize>().ok()?.as_u64();
     let bare = text.bytes().all(|byte| byte.is_ascii_digit());
@@ -127,11 +140,14 @@ pub(super) fn count(text: &str) -> Option<NonZeroU32> {
 
 /// Digits only: the standard parser would also take a `+`.
 fn whole<T: std::str::FromStr>(text: &str) -> Option<T> {
-    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+    text.bytes()
+        .all(|byte| byte.is_ascii_digit())
+        .then(|| text.parse().ok())
+        .flatten()
 }
 
-/// An absolute path, `~`, or a path that begins with `~/`, on one line. A relative path would put the store
-/// into the workspace, which a checkout cleans.
+/// An absolute path, `~`, or a path that begins with `~/`, on one line. A relative path would put
+/// the store into the workspace, which a checkout cleans.
 pub(super) fn store_path(text: &str) -> Option<String> {
     let rooted = text.starts_with('/') || text == "~" || text.starts_with("~/");
     (rooted && !text.chars().any(char::is_control)).then(|| text.to_owned())

@@ -1,4 +1,5 @@
-//! The cargo preset in the main and post phases: what is asked of it, and what is said of what came of it.
+//! The cargo preset in the main and post phases: what is asked of it, and what is said of what came
+//! of it.
 
 use super::{Step, state};
 use crate::action::console::Mark;
@@ -9,8 +10,8 @@ use crate::job::{Cache, Cargo, Found, Job, Noted, Saved, Subject, Task};
 use crate::store::entry::Kind;
 
 impl Step<'_, '_> {
-    /// What the inputs ask of the preset. `PATH` is left out: in an action's own container it is the image's, not that
-    /// of the steps.
+    /// What the inputs ask of the preset. `PATH` is left out: in an action's own container it is
+    /// the image's, not that of the steps.
     pub(super) fn cargo(&self) -> Subject {
         let inputs = self.inputs;
         let of_preset = inputs.cargo.clone();
@@ -35,12 +36,17 @@ impl Step<'_, '_> {
 
     pub(super) fn restore_cargo(&mut self) {
         self.begin_late();
-        let Some((job, access)) = self.job() else { return self.output("cache-hit", "false") };
+        let Some((job, access)) = self.job() else {
+            return self.output("cache-hit", "false");
+        };
         let mut may_restore = self.may_restore();
         may_restore &= !self.is_control();
         let read = if may_restore { access.read } else { Vec::new() };
         let task = self.restore_task(read, self.inputs.mirror != Mirror::No);
-        let reply = self.carry_out(Job { task: Task::Restore(task), ..job });
+        let reply = self.carry_out(Job {
+            task: Task::Restore(task),
+            ..job
+        });
         let caches = reply.as_ref().map_or(&[][..], |reply| &reply.caches);
         if let Some(reply) = &reply
             && reply.error.is_none()
@@ -69,7 +75,13 @@ impl Step<'_, '_> {
     }
 
     fn warn_of_no_project(&self) {
-        let roots: Vec<&str> = self.inputs.cargo.workspaces.iter().map(|line| line.root.as_str()).collect();
+        let roots: Vec<&str> = self
+            .inputs
+            .cargo
+            .workspaces
+            .iter()
+            .map(|line| line.root.as_str())
+            .collect();
         self.warn(&format!(
             "no path is given, and there is neither a Cargo.toml nor a Cargo.lock in {}, so nothing is cached; check \
              out the repository before this step, name the project in `workspaces`, or give `path` and `key`",
@@ -84,42 +96,78 @@ impl Step<'_, '_> {
         }
         let Some(found) = &cache.found else {
             if name != "bin" {
-                self.log.say(Mark::Missed, format_args!("{name}: nothing found for {key}"));
+                self.log.say(
+                    Mark::Missed,
+                    format_args!("{name}: nothing found for {key}"),
+                );
             }
             return;
         };
-        let Found { files, bytes: size, written_files, written_bytes, ready, milliseconds, .. } = found;
-        let how = if found.exact { "exact" } else { "the nearest earlier one" };
+        let Found {
+            files,
+            bytes: size,
+            written_files,
+            written_bytes,
+            ready,
+            milliseconds,
+            ..
+        } = found;
+        let how = if found.exact {
+            "exact"
+        } else {
+            "the nearest earlier one"
+        };
         let from = format!("{} ({how})", found.key);
         let size = format!("{}, {}", things(*files, "file", "files"), bytes(*size));
         let took = took(std::time::Duration::from_millis(*milliseconds));
         if self.inputs.lookup_only {
-            self.log.say(Mark::Check, format_args!("{name}: {size} can be restored from {from}"));
+            self.log.say(
+                Mark::Check,
+                format_args!("{name}: {size} can be restored from {from}"),
+            );
         } else if *files == 0 {
-            self.log.say(Mark::Restored, format_args!("{name}: nothing is needed, says {from}"));
+            self.log.say(
+                Mark::Restored,
+                format_args!("{name}: nothing is needed, says {from}"),
+            );
         } else if *ready > 0 && *written_files == 0 {
             self.log.say(
                 Mark::Restored,
-                format_args!("{name}: {size} put back by a rename and compared in {took}, as in {from}"),
+                format_args!(
+                    "{name}: {size} put back by a rename and compared in {took}, as in {from}"
+                ),
             );
         } else if *written_files == 0 {
             self.log.say(
                 Mark::Restored,
-                format_args!("{name}: {size} are in place already, as in {from}; compared in {took}"),
+                format_args!(
+                    "{name}: {size} are in place already, as in {from}; compared in {took}"
+                ),
             );
         } else {
             let written = things(*written_files, "file", "files");
             let all = if written_files == files {
                 String::new()
             } else {
-                format!(", {written} ({}) written and the others right already", bytes(*written_bytes))
+                format!(
+                    ", {written} ({}) written and the others right already",
+                    bytes(*written_bytes)
+                )
             };
-            self.log.say(Mark::Restored, format_args!("{name}: {size} restored in {took} from {from}{all}"));
+            self.log.say(
+                Mark::Restored,
+                format_args!("{name}: {size} restored in {took} from {from}{all}"),
+            );
         }
     }
 
     fn report_given_back(&self, given_back: GivenBack) {
-        let GivenBack { same, different, distrusted, .. } = given_back;
+        let GivenBack {
+            same,
+            different,
+            distrusted,
+            ..
+        } = given_back;
         let text = if distrusted {
             "what `sources` names has changed, so cargo takes all sources for changed".to_owned()
         } else {
@@ -133,7 +181,12 @@ impl Step<'_, '_> {
     }
 
     fn set_outputs(&mut self, caches: &[Cache]) {
-        let of_kind = |kind| caches.iter().filter(move |cache| cache.kind == kind).collect::<Vec<_>>();
+        let of_kind = |kind| {
+            caches
+                .iter()
+                .filter(move |cache| cache.kind == kind)
+                .collect::<Vec<_>>()
+        };
         let kinds = [
             ("registry-cache-hit", Kind::Registry),
             ("git-cache-hit", Kind::Git),
@@ -146,26 +199,44 @@ impl Step<'_, '_> {
         }
         // Programs are not put back where there are some, which is no miss.
         let counted: Vec<&Cache> = caches.iter().filter(|cache| cache.name != "bin").collect();
-        self.output("cache-hit", if hit(&counted) == Some(true) { "true" } else { "false" });
+        self.output(
+            "cache-hit",
+            if hit(&counted) == Some(true) {
+                "true"
+            } else {
+                "false"
+            },
+        );
         let primary = of_kind(Kind::Target).first().copied().or(caches.first());
         if let Some(primary) = primary {
             self.output("cache-primary-key", &primary.key);
             self.output("cache-key", &primary.key);
         }
-        let found: Vec<&Found> = caches.iter().filter_map(|cache| cache.found.as_ref()).collect();
+        let found: Vec<&Found> = caches
+            .iter()
+            .filter_map(|cache| cache.found.as_ref())
+            .collect();
         if let Some(found) = primary.and_then(|primary| primary.found.as_ref()) {
             self.output("cache-matched-key", &found.key);
         }
         if !found.is_empty() {
             let restored = |of: fn(&Found) -> u64| {
-                if self.inputs.lookup_only { 0 } else { found.iter().map(|found| of(found)).sum::<u64>() }
+                if self.inputs.lookup_only {
+                    0
+                } else {
+                    found.iter().map(|found| of(found)).sum::<u64>()
+                }
             };
             let sums = [
                 ("restored-files", restored(|found| found.files)),
                 ("restored-bytes", restored(|found| found.bytes)),
-                ("restore-milliseconds", found.iter().map(|found| found.milliseconds).sum()),
+                (
+                    "restore-milliseconds",
+                    found.iter().map(|found| found.milliseconds).sum(),
+                ),
             ];
-            sums.into_iter().for_each(|(name, sum)| self.output(name, &sum.to_string()));
+            sums.into_iter()
+                .for_each(|(name, sum)| self.output(name, &sum.to_string()));
         } else if self.inputs.fail_on_cache_miss {
             self.fail(&format!(
                 "Failed to restore cache entry. Exiting as fail-on-cache-miss is set. Nothing was found for {} \
@@ -178,7 +249,10 @@ impl Step<'_, '_> {
 
     /// What main noted down of the preset's caches; nothing where it failed before.
     pub(super) fn noted_caches(&self) -> Vec<Noted> {
-        let noted = self.env.state(state::CACHES).and_then(|text| serde_json::from_str(text).ok());
+        let noted = self
+            .env
+            .state(state::CACHES)
+            .and_then(|text| serde_json::from_str(text).ok());
         noted.unwrap_or_default()
     }
 
@@ -189,8 +263,15 @@ impl Step<'_, '_> {
         }
         let say_done = |text: String| self.log.say(Mark::Done, format_args!("{name}: {text}"));
         match &cache.saved {
-            Some(Saved::Done { files: 0, .. }) => say_done(format!("nothing is needed; noted as {key}")),
-            Some(Saved::Done { files, bytes: size, added_bytes, milliseconds }) => self.log.say(
+            Some(Saved::Done { files: 0, .. }) => {
+                say_done(format!("nothing is needed; noted as {key}"))
+            }
+            Some(Saved::Done {
+                files,
+                bytes: size,
+                added_bytes,
+                milliseconds,
+            }) => self.log.say(
                 Mark::Saved,
                 format_args!(
                     "{name}: {}, {} saved in {} as {key}; {} of it new",
@@ -200,12 +281,18 @@ impl Step<'_, '_> {
                     bytes(*added_bytes)
                 ),
             ),
-            Some(Saved::Unchanged) => say_done(format!("nothing changed since it was saved as {key}")),
+            Some(Saved::Unchanged) => {
+                say_done(format!("nothing changed since it was saved as {key}"))
+            }
             Some(Saved::Exists { .. }) => {
-                say_done(format!("another job has saved {key} meanwhile; that entry stays"));
+                say_done(format!(
+                    "another job has saved {key} meanwhile; that entry stays"
+                ));
             }
             Some(Saved::InProgress) => say_done(format!("another job is saving {key} right now")),
-            Some(Saved::NothingThere) => say_done("there is nothing, so nothing is saved".to_owned()),
+            Some(Saved::NothingThere) => {
+                say_done("there is nothing, so nothing is saved".to_owned())
+            }
             None => {}
         }
     }
@@ -215,5 +302,8 @@ impl Step<'_, '_> {
 fn hit(caches: &[&Cache]) -> Option<bool> {
     let found = |cache: &&&Cache| cache.found.is_some();
     let is_exact = |cache: &&Cache| cache.found.as_ref().is_some_and(|found| found.exact);
-    caches.iter().any(|cache| found(&cache)).then(|| caches.iter().all(is_exact))
+    caches
+        .iter()
+        .any(|cache| found(&cache))
+        .then(|| caches.iter().all(is_exact))
 }

@@ -1,4 +1,5 @@
-//! What phases do besides restoring and saving: the disk is guarded, the phase recorded, the summary written.
+//! What phases do besides restoring and saving: the disk is guarded, the phase recorded, the
+//! summary written.
 
 use std::time::Duration;
 
@@ -41,20 +42,34 @@ impl Step<'_, '_> {
         Health {
             guard: Some(self.wanted_room()),
             event: Some(event),
-            earlier: if is_last { self.kept_events() } else { Vec::new() },
+            earlier: if is_last {
+                self.kept_events()
+            } else {
+                Vec::new()
+            },
             started: number(state::STARTED).filter(|_| is_last),
-            past: if is_last && self.inputs.summary { RUNS } else { 0 },
+            past: if is_last && self.inputs.summary {
+                RUNS
+            } else {
+                0
+            },
         }
     }
 
-    /// Events that found no store to be recorded in: the last phase records them, if there is one then.
+    /// Events that found no store to be recorded in: the last phase records them, if there is one
+    /// then.
     fn kept_events(&self) -> Vec<Event> {
-        self.env.state(state::EVENTS).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+        self.env
+            .state(state::EVENTS)
+            .and_then(|text| serde_json::from_str(text).ok())
+            .unwrap_or_default()
     }
 
     /// Keeps what could not be recorded for the last phase.
     pub(crate) fn keep_event(&mut self, reply: &Reply) {
-        let Some(event) = reply.unrecorded.clone() else { return };
+        let Some(event) = reply.unrecorded.clone() else {
+            return;
+        };
         if self.phase == Phase::Post || self.inputs.kind != ActionKind::Cache {
             return;
         }
@@ -90,8 +105,13 @@ impl Step<'_, '_> {
     }
 
     fn wanted_room(&self) -> Wanted {
-        let RetentionInputs { max_age, max_cache_size, disk_threshold, min_free_space, .. } =
-            self.inputs.retention;
+        let RetentionInputs {
+            max_age,
+            max_cache_size,
+            disk_threshold,
+            min_free_space,
+            ..
+        } = self.inputs.retention;
         let keep = self.keep();
         Wanted {
             limits: Limits {
@@ -133,7 +153,11 @@ impl Step<'_, '_> {
 
     /// The first phase: when it began is noted down, and the disk is guarded.
     pub(crate) fn begin(&mut self) {
-        self.tell(self.context.files.save_state(state::STARTED, &events::now().to_string()));
+        self.tell(
+            self.context
+                .files
+                .save_state(state::STARTED, &events::now().to_string()),
+        );
         if let Some(room) = self.guard_disk().map(|guarded| guarded.before)
             && let Ok(room) = serde_json::to_string(&room)
         {
@@ -144,14 +168,23 @@ impl Step<'_, '_> {
     /// Where there was no first phase, the job is measured from here on.
     pub(crate) fn begin_late(&mut self) {
         if self.env.state(state::STARTED).is_none() && self.inputs.kind == ActionKind::Cache {
-            self.tell(self.context.files.save_state(state::STARTED, &events::now().to_string()));
+            self.tell(
+                self.context
+                    .files
+                    .save_state(state::STARTED, &events::now().to_string()),
+            );
         }
     }
 
-    /// Guards the disk where there is nothing else to do. The main phase says why there is no place to work at.
+    /// Guards the disk where there is nothing else to do. The main phase says why there is no place
+    /// to work at.
     fn guard_disk(&mut self) -> Option<Guarded> {
         let workspace = self.context.workspace.clone()?;
-        let paths = Paths { paths: Vec::new(), key: String::new(), restore_keys: Vec::new() };
+        let paths = Paths {
+            paths: Vec::new(),
+            key: String::new(),
+            restore_keys: Vec::new(),
+        };
         let job = Job {
             cache_root: self.inputs.cache_root.clone().into(),
             workspace,
@@ -168,7 +201,11 @@ impl Step<'_, '_> {
         };
         self.remember(identity);
         self.keep_event(&reply);
-        reply.warnings.iter().chain(&reply.error).for_each(|text| self.log.debug(text));
+        reply
+            .warnings
+            .iter()
+            .chain(&reply.error)
+            .for_each(|text| self.log.debug(text));
         self.report_guarded(&reply);
         if self.phase == Phase::Post {
             self.summarize(&reply);
@@ -185,7 +222,9 @@ impl Step<'_, '_> {
 
     /// What the guard did, and what people should know of the disk.
     pub(crate) fn report_guarded(&mut self, reply: &Reply) {
-        let Some(guarded) = &reply.guarded else { return };
+        let Some(guarded) = &reply.guarded else {
+            return;
+        };
         if guarded.freed_bytes > 0 || !guarded.removed.is_empty() {
             let entries = things(guarded.removed.len() as u64, "entry", "entries");
             self.log.say(
@@ -199,14 +238,19 @@ impl Step<'_, '_> {
             );
         }
         if !guarded.removed.is_empty() {
-            let lines = guarded.removed.iter().map(|removed| format!("{}: {}", removed.key, removed.reason));
+            let lines = guarded
+                .removed
+                .iter()
+                .map(|removed| format!("{}: {}", removed.key, removed.reason));
             self.log.group("what was removed, and why", lines);
         }
         for notice in &guarded.notices {
             let text = notice_text(notice, &self.inputs.cache_root);
             match notice {
                 // Once for a job is enough for an annotation.
-                Notice::FilledByOthers { .. } | Notice::WorkspaceFull(_) if self.phase != Phase::Post => {
+                Notice::FilledByOthers { .. } | Notice::WorkspaceFull(_)
+                    if self.phase != Phase::Post =>
+                {
                     self.warn(&text);
                 }
                 Notice::LittleFree(_) if self.phase == Phase::Post => self.log.debug(text),
@@ -217,7 +261,10 @@ impl Step<'_, '_> {
 
     /// Says that nothing was saved for want of room. False when there was room.
     pub(crate) fn report_no_room(&mut self, reply: &Reply) -> bool {
-        let full = reply.guarded.as_ref().filter(|guarded| !guarded.may_save && reply.caches.is_empty());
+        let full = reply
+            .guarded
+            .as_ref()
+            .filter(|guarded| !guarded.may_save && reply.caches.is_empty());
         let Some(guarded) = full else { return false };
         self.warn(&format!(
             "nothing is saved: the disk of {} has {} free, and {} are to be kept free; free some space, or set \
@@ -229,11 +276,13 @@ impl Step<'_, '_> {
         true
     }
 
-    /// Notes down for the last phase what was found, or writes the summary where there is no such phase.
+    /// Notes down for the last phase what was found, or writes the summary where there is no such
+    /// phase.
     pub(crate) fn after_restore(&mut self, reply: Option<&Reply>) {
         let caches = reply.map_or(&[][..], |reply| &reply.caches);
         let rows: Vec<Row> = caches.iter().map(|cache| row(cache, true)).collect();
-        let asked_for_nothing = self.arm() == Some(Arm::Control) || !self.context.cache_mode.may_restore();
+        let asked_for_nothing =
+            self.arm() == Some(Arm::Control) || !self.context.cache_mode.may_restore();
         if self.inputs.kind != ActionKind::Cache {
             if let Some(reply) = reply {
                 self.write_summary(&rows, reply);
@@ -253,7 +302,10 @@ impl Step<'_, '_> {
 
     /// Writes the summary of a step that has come to its end.
     pub(crate) fn summarize(&mut self, reply: &Reply) {
-        let rows = self.env.state(state::ROWS).and_then(|text| serde_json::from_str(text).ok());
+        let rows = self
+            .env
+            .state(state::ROWS)
+            .and_then(|text| serde_json::from_str(text).ok());
         let mut rows: Vec<Row> = rows.unwrap_or_default();
         for cache in &reply.caches {
             let saved = row(cache, false);
@@ -281,17 +333,27 @@ impl Step<'_, '_> {
             .map(|notice| notice_text(notice, &self.inputs.cache_root))
             .collect();
         if self.arm() == Some(Arm::Control) {
-            notices.push("This run went without restoring, to measure what the cache saves.".to_owned());
+            notices.push(
+                "This run went without restoring, to measure what the cache saves.".to_owned(),
+            );
         }
-        let noted: Option<Room> =
-            self.env.state(state::BEFORE).and_then(|text| serde_json::from_str(text).ok());
+        let noted: Option<Room> = self
+            .env
+            .state(state::BEFORE)
+            .and_then(|text| serde_json::from_str(text).ok());
         let after = reply.disk.map(|disk| Disk {
             used_percent: disk.used_percent,
             free_bytes: disk.free_bytes,
             store_bytes: disk.store_bytes,
         });
         let before = noted.or(guarded.map(|guarded| guarded.before));
-        let summary = Summary { rows, before, after, notices: &notices, trend: &reply.past };
+        let summary = Summary {
+            rows,
+            before,
+            after,
+            notices: &notices,
+            trend: &reply.past,
+        };
         if let Some(markdown) = markdown(&summary) {
             // A summary that can't be written is no reason to trouble anybody.
             if let Err(error) = self.context.files.append_summary(&markdown) {
@@ -316,7 +378,11 @@ fn found(caches: &[Cache]) -> Option<Hit> {
 }
 
 fn row(cache: &Cache, is_restore: bool) -> Row {
-    let mut row = Row { name: cache.name.clone(), key: cache.key.clone(), ..Row::default() };
+    let mut row = Row {
+        name: cache.name.clone(),
+        key: cache.key.clone(),
+        ..Row::default()
+    };
     if let Some(found) = &cache.found {
         row.hit = Some(if found.exact { Hit::Exact } else { Hit::Prefix });
         (row.files, row.bytes, row.written_bytes) = (found.files, found.bytes, found.written_bytes);
@@ -324,17 +390,30 @@ fn row(cache: &Cache, is_restore: bool) -> Row {
     } else if is_restore {
         row.hit = Some(Hit::Miss);
     }
-    row.saved = cache.error.as_ref().map(|_| "failed".to_owned()).or(match &cache.saved {
-        Some(Saved::Done { files, bytes: size, added_bytes, milliseconds }) => {
-            (row.files, row.bytes) = (*files, *size);
-            let took = crate::fmt::human::took(Duration::from_millis(*milliseconds));
-            Some(format!("{} in {took}, {} new", bytes(*size), bytes(*added_bytes)))
-        }
-        Some(Saved::Unchanged | Saved::Exists { .. }) => Some("is there already".to_owned()),
-        Some(Saved::InProgress) => Some("by another job".to_owned()),
-        Some(Saved::NothingThere) => Some("nothing there".to_owned()),
-        None => None,
-    });
+    row.saved = cache
+        .error
+        .as_ref()
+        .map(|_| "failed".to_owned())
+        .or(match &cache.saved {
+            Some(Saved::Done {
+                files,
+                bytes: size,
+                added_bytes,
+                milliseconds,
+            }) => {
+                (row.files, row.bytes) = (*files, *size);
+                let took = crate::fmt::human::took(Duration::from_millis(*milliseconds));
+                Some(format!(
+                    "{} in {took}, {} new",
+                    bytes(*size),
+                    bytes(*added_bytes)
+                ))
+            }
+            Some(Saved::Unchanged | Saved::Exists { .. }) => Some("is there already".to_owned()),
+            Some(Saved::InProgress) => Some("by another job".to_owned()),
+            Some(Saved::NothingThere) => Some("nothing there".to_owned()),
+            None => None,
+        });
     row
 }
 
@@ -345,11 +424,18 @@ fn notice_text(notice: &Notice, root: &str) -> String {
             Some(percent @ 81..) => format!(", {percent} % of its inodes used"),
             _ => String::new(),
         };
-        format!("{} % used, {} free{inodes}", room.used_percent, bytes(room.free_bytes))
+        format!(
+            "{} % used, {} free{inodes}",
+            room.used_percent,
+            bytes(room.free_bytes)
+        )
     };
     match notice {
         Notice::LittleFree(room) => {
-            format!("the disk of {root} is {}; 50 GB are recommended for caches and builds", used(room))
+            format!(
+                "the disk of {root} is {}; 50 GB are recommended for caches and builds",
+                used(room)
+            )
         }
         Notice::FilledByOthers { room, store_bytes } => format!(
             "the disk of {root} is {}, and all of the cache takes {}: removing it would not be enough, so it stays; \

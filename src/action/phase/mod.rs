@@ -1,20 +1,23 @@
-//! The phases of a step: what the inputs and the run ask for becomes a job, what comes of it becomes outputs, state
-//! and log lines.
+//! The phases of a step: what the inputs and the run ask for becomes a job, what comes of it
+//! becomes outputs, state and log lines.
 //!
-//! Nothing that goes wrong with the cache fails the step, unless the user asked for that: it becomes a warning, and
-//! what could not be restored counts as a miss. Two things fail it as in actions/cache: inputs that make no sense, in
-//! the main phase, and a miss with `fail-on-cache-miss`.
+//! Nothing that goes wrong with the cache fails the step, unless the user asked for that: it
+//! becomes a warning, and what could not be restored counts as a miss. Two things fail it as in
+//! actions/cache: inputs that make no sense, in the main phase, and a miss with
+//! `fail-on-cache-miss`.
 //!
-//! - pre: guards the disk, and restores nothing. The workspace is not there yet, so a key that has digests of its
-//!   files in it is another one here, and a wrong entry would be mixed with the right one later. It leaves a name
-//!   under which the main phase can tell the post phase what it found, for runners that forget what main saved.
+//! - pre: guards the disk, and restores nothing. The workspace is not there yet, so a key that has
+//!   digests of its files in it is another one here, and a wrong entry would be mixed with the
+//!   right one later. It leaves a name under which the main phase can tell the post phase what it
+//!   found, for runners that forget what main saved.
 //! - main: restores (or, in the save action, saves) and sets the outputs.
-//! - post: saves under the key that main looked for, unless that was found, and cleans. The runner evaluates the inputs
-//!   anew for it, when the files that the key was made of may have changed or be gone; and it starts post also where an
-//!   `if` kept main from running, because there was a pre phase (actions/runner, ActionRunner.cs). So post goes by what
-//!   main noted down, and does nothing where main noted nothing. The same goes for where it may write: main decided that
-//!   before the job's own programs had the event file within their reach. Last, it guards the disk, also where nothing is
-//!   saved, and writes the summary.
+//! - post: saves under the key that main looked for, unless that was found, and cleans. The runner
+//!   evaluates the inputs anew for it, when the files that the key was made of may have changed or
+//!   be gone; and it starts post also where an `if` kept main from running, because there was a pre
+//!   phase (actions/runner, ActionRunner.cs). So post goes by what main noted down, and does
+//!   nothing where main noted nothing. The same goes for where it may write: main decided that
+//!   before the job's own programs had the event file within their reach. Last, it guards the disk,
+//!   also where nothing is saved, and writes the summary.
 
 mod cargo;
 mod housekeeping;
@@ -94,7 +97,9 @@ pub fn run(phase: Phase, kind: ActionKind, env: &Env, out: &mut (dyn Write + Sen
     let mut context = Context::from_env(env);
     let env = &*with_settled_key(phase, env);
     let parsed = Inputs::parse(env, kind);
-    let level = parsed.as_ref().map_or(log::LevelFilter::Info, |inputs| inputs.log_level);
+    let level = parsed
+        .as_ref()
+        .map_or(log::LevelFilter::Info, |inputs| inputs.log_level);
     let log = Log::new(out, Verbosity::new(level, context.debug));
     if phase == Phase::Post && !context.act && env.state(state::KEY).is_none() {
         log.debug("the step looked for nothing, so there is nothing to save");
@@ -107,10 +112,24 @@ pub fn run(phase: Phase, kind: ActionKind, env: &Env, out: &mut (dyn Write + Sen
     for (name, value) in &inputs.without_effect {
         log.debug(format_args!("input {name}: {value} has no effect here"));
     }
-    let place = LazyPlace { env, inputs: &inputs, seen: context.clone(), log: &log, found: OnceCell::new() };
+    let place = LazyPlace {
+        env,
+        inputs: &inputs,
+        seen: context.clone(),
+        log: &log,
+        found: OnceCell::new(),
+    };
     context.files = context.files.map_paths(|path| place.own_name(path));
     context.event_path = context.event_path.map(|path| place.own_name(path));
-    let mut step = Step { phase, env, context: &context, inputs: &inputs, log: &log, place, failed: false };
+    let mut step = Step {
+        phase,
+        env,
+        context: &context,
+        inputs: &inputs,
+        log: &log,
+        place,
+        failed: false,
+    };
     match (phase, kind) {
         (Phase::Pre, _) => step.pre(),
         (Phase::Main, ActionKind::Save) | (Phase::Post, ActionKind::Cache) => step.save(),
@@ -118,11 +137,15 @@ pub fn run(phase: Phase, kind: ActionKind, env: &Env, out: &mut (dyn Write + Sen
         (Phase::Main, _) => step.restore(),
         (Phase::Post, _) => {}
     }
-    if step.failed { Verdict::Failed } else { Verdict::Passed }
+    if step.failed {
+        Verdict::Failed
+    } else {
+        Verdict::Passed
+    }
 }
 
-/// The key that main looked for in place of what its input has become; restore keys do not count any more. An empty one
-/// counts as none, as in actions/cache.
+/// The key that main looked for in place of what its input has become; restore keys do not count
+/// any more. An empty one counts as none, as in actions/cache.
 fn with_settled_key(phase: Phase, env: &Env) -> Cow<'_, Env> {
     match env.state(state::KEY) {
         Some(key) if phase == Phase::Post && !key.is_empty() => {
@@ -132,7 +155,8 @@ fn with_settled_key(phase: Phase, env: &Env) -> Cow<'_, Env> {
     }
 }
 
-/// Inputs that make no sense fail the main phase; saving warns of them, as actions/cache does; pre leaves them to main.
+/// Inputs that make no sense fail the main phase; saving warns of them, as actions/cache does; pre
+/// leaves them to main.
 fn refuse(phase: Phase, kind: ActionKind, errors: &InputErrors, log: &Log<'_>) -> Verdict {
     if phase == Phase::Pre {
         return Verdict::Passed;
@@ -141,13 +165,21 @@ fn refuse(phase: Phase, kind: ActionKind, errors: &InputErrors, log: &Log<'_>) -
     for error in errors.iter() {
         let text = error.to_string();
         let annotation = Annotation::new(&text).title("local-cache");
-        if fails { log.error(&annotation) } else { log.warning(&annotation) }
+        if fails {
+            log.error(&annotation)
+        } else {
+            log.warning(&annotation)
+        }
     }
-    if fails { Verdict::Failed } else { Verdict::Passed }
+    if fails {
+        Verdict::Failed
+    } else {
+        Verdict::Passed
+    }
 }
 
-/// The place of the work, looked for when it is first needed: asking the Docker Engine takes time, and often there is
-/// nothing to do.
+/// The place of the work, looked for when it is first needed: asking the Docker Engine takes time,
+/// and often there is nothing to do.
 struct LazyPlace<'s, 'w> {
     env: &'s Env,
     inputs: &'s Inputs,
@@ -159,7 +191,10 @@ struct LazyPlace<'s, 'w> {
 impl LazyPlace<'_, '_> {
     fn get(&self) -> &Place {
         self.found.get_or_init(|| {
-            let identity = self.env.state(state::IDENTITY).and_then(|text| serde_json::from_str(text).ok());
+            let identity = self
+                .env
+                .state(state::IDENTITY)
+                .and_then(|text| serde_json::from_str(text).ok());
             let place = Place::find(self.env, self.inputs, &self.seen, identity);
             place.describe(self.log);
             place
@@ -168,7 +203,11 @@ impl LazyPlace<'_, '_> {
 
     /// This process's name for a path that the runner gave it, which may be one of the host.
     fn own_name(&self, path: PathBuf) -> PathBuf {
-        if path.exists() { path } else { self.get().own_name(path) }
+        if path.exists() {
+            path
+        } else {
+            self.get().own_name(path)
+        }
     }
 }
 
@@ -192,9 +231,13 @@ impl Step<'_, '_> {
         self.begin();
     }
 
-    /// The name under which main leaves the post phase what it found, on the runner that forgets what main noted down.
+    /// The name under which main leaves the post phase what it found, on the runner that forgets
+    /// what main noted down.
     fn memory(&self) -> Option<String> {
-        self.env.state(state::MEMORY).filter(|_| self.context.act).map(str::to_owned)
+        self.env
+            .state(state::MEMORY)
+            .filter(|_| self.context.act)
+            .map(str::to_owned)
     }
 
     /// The job without its task, and what it may read and write; none where there is nothing to do.
@@ -215,13 +258,19 @@ impl Step<'_, '_> {
         };
         self.debug_access(&access, event.as_ref());
         let Some(workspace) = self.context.workspace.clone() else {
-            self.warn("GITHUB_WORKSPACE is not set, so relative paths mean nothing; nothing is cached");
+            self.warn(
+                "GITHUB_WORKSPACE is not set, so relative paths mean nothing; nothing is cached",
+            );
             return None;
         };
         let job = Job {
             cache_root: self.inputs.cache_root.clone().into(),
             workspace,
-            subject: if self.is_of_cargo() { self.cargo() } else { self.paths() },
+            subject: if self.is_of_cargo() {
+                self.cargo()
+            } else {
+                self.paths()
+            },
             // Replaced by the caller, who knows what is to be done.
             task: Task::Restore(RestoreTask::default()),
             health: self.health(),
@@ -234,23 +283,41 @@ impl Step<'_, '_> {
         let event = read_event(self.context.event_path.as_deref()).ok();
         let branch = event.and_then(|event| event.default_branch);
         let scope = access::scope_of(self.inputs.scope, self.context).ok();
-        scope.zip(branch).map(|(scope, branch)| (scope, format!("refs/heads/{branch}"))).into_iter().collect()
+        scope
+            .zip(branch)
+            .map(|(scope, branch)| (scope, format!("refs/heads/{branch}")))
+            .into_iter()
+            .collect()
     }
 
-    /// Whether the step is one of the cargo preset: without paths there is nothing else that it could be.
+    /// Whether the step is one of the cargo preset: without paths there is nothing else that it
+    /// could be.
     fn is_of_cargo(&self) -> bool {
         self.inputs.paths.is_empty()
     }
 
     fn paths(&self) -> Subject {
-        let Inputs { paths, key, restore_keys, .. } = self.inputs;
+        let Inputs {
+            paths,
+            key,
+            restore_keys,
+            ..
+        } = self.inputs;
         let (paths, key, restore_keys) = (paths.clone(), key.clone(), restore_keys.clone());
-        Subject::Paths(Paths { paths, key, restore_keys })
+        Subject::Paths(Paths {
+            paths,
+            key,
+            restore_keys,
+        })
     }
 
     fn debug_access(&self, access: &Access, event: Option<&Event>) {
         let origin = self.context.origin(event);
-        let read: Vec<&str> = access.read.iter().map(|area| area.git_ref.as_str()).collect();
+        let read: Vec<&str> = access
+            .read
+            .iter()
+            .map(|area| area.git_ref.as_str())
+            .collect();
         let Access { write, .. } = access;
         self.log.debug(format_args!(
             "scope {:?}, origin {origin:?}: reads {read:?}, writes {:?}",
@@ -282,7 +349,8 @@ impl Step<'_, '_> {
 
     /// Saves a later phase finding out who the runner's user is.
     fn remember(&mut self, identity: Option<Identity>) {
-        if let Some(identity) = identity.and_then(|identity| serde_json::to_string(&identity).ok()) {
+        if let Some(identity) = identity.and_then(|identity| serde_json::to_string(&identity).ok())
+        {
             self.tell(self.context.files.save_state(state::IDENTITY, &identity));
         }
     }
@@ -309,7 +377,9 @@ impl Step<'_, '_> {
 
     /// Sets an output that the action has. The runner drops those of other phases.
     fn output(&mut self, name: &str, value: &str) {
-        let has = OUTPUTS.iter().any(|spec| spec.name == name && spec.offered_by.contains(&self.inputs.kind));
+        let has = OUTPUTS
+            .iter()
+            .any(|spec| spec.name == name && spec.offered_by.contains(&self.inputs.kind));
         if self.phase == Phase::Main && has {
             self.tell(self.context.files.set_output(name, value));
         }
@@ -322,7 +392,8 @@ impl Step<'_, '_> {
     }
 
     fn warn(&self, text: &str) {
-        self.log.warning(&Annotation::new(text).title("local-cache"));
+        self.log
+            .warning(&Annotation::new(text).title("local-cache"));
     }
 
     fn fail(&mut self, text: &str) {
@@ -331,7 +402,8 @@ impl Step<'_, '_> {
     }
 }
 
-/// A size as actions/cache logs it (actions/toolkit, packages/cache, cache.ts), for those who look for it in logs.
+/// A size as actions/cache logs it (actions/toolkit, packages/cache, cache.ts), for those who look
+/// for it in logs.
 fn cache_size(bytes: u64) -> String {
     format!("~{} MB ({bytes} B)", (bytes + 524_288) / 1_048_576)
 }

@@ -10,12 +10,16 @@ use crate::job::{Found, Job, RestoreTask, Task};
 impl Step<'_, '_> {
     pub(super) fn restore(&mut self) {
         self.begin_late();
-        let Some((job, access)) = self.job() else { return };
+        let Some((job, access)) = self.job() else {
+            return;
+        };
         let key = &self.inputs.key;
         self.output("cache-primary-key", key);
         self.output("cache-key", key);
         self.note_down(key, &access.write);
-        let keys = [std::slice::from_ref(key), &self.inputs.restore_keys].concat().join(", ");
+        let keys = [std::slice::from_ref(key), &self.inputs.restore_keys]
+            .concat()
+            .join(", ");
         if !self.may_restore() {
             return self.report_miss(&keys);
         }
@@ -23,7 +27,10 @@ impl Step<'_, '_> {
             return self.after_restore(None);
         }
         let task = self.restore_task(access.read, self.inputs.mirror == Mirror::Yes);
-        let job = Job { task: Task::Restore(task), ..job };
+        let job = Job {
+            task: Task::Restore(task),
+            ..job
+        };
         let reply = self.carry_out(job);
         let cache = reply.as_ref().and_then(|reply| reply.caches.first());
         match cache.and_then(|cache| cache.found.as_ref()) {
@@ -40,8 +47,10 @@ impl Step<'_, '_> {
     pub(super) fn may_restore(&self) -> bool {
         let may = self.context.cache_mode.may_restore();
         if !may {
-            self.log
-                .say(Mark::Done, "this run may not restore caches (ACTIONS_CACHE_MODE); nothing is restored");
+            self.log.say(
+                Mark::Done,
+                "this run may not restore caches (ACTIONS_CACHE_MODE); nothing is restored",
+            );
         }
         may
     }
@@ -49,7 +58,10 @@ impl Step<'_, '_> {
     /// How to restore from some areas.
     pub(super) fn restore_task(&self, read: Vec<Area>, mirror: bool) -> RestoreTask {
         RestoreTask {
-            read: read.into_iter().map(|area| (area.scope, area.git_ref)).collect(),
+            read: read
+                .into_iter()
+                .map(|area| (area.scope, area.git_ref))
+                .collect(),
             mirror,
             verify: self.inputs.verify,
             lookup_only: self.inputs.lookup_only,
@@ -67,16 +79,33 @@ impl Step<'_, '_> {
 
     fn report_found(&mut self, found: &Found) {
         let Found {
-            key, entry, exact, files, bytes: size, written_files, written_bytes, milliseconds, ..
+            key,
+            entry,
+            exact,
+            files,
+            bytes: size,
+            written_files,
+            written_bytes,
+            milliseconds,
+            ..
         } = found;
         if self.inputs.lookup_only {
-            self.log.say(Mark::Check, format_args!("Cache found and can be restored from key: {key}"));
+            self.log.say(
+                Mark::Check,
+                format_args!("Cache found and can be restored from key: {key}"),
+            );
             self.log.line("   Lookup only - skipping download");
         } else {
-            self.log.say(Mark::Restored, format_args!("Cache restored from key: {key}"));
+            self.log.say(
+                Mark::Restored,
+                format_args!("Cache restored from key: {key}"),
+            );
             let right = files.saturating_sub(*written_files);
-            let written =
-                format!("{} written ({})", things(*written_files, "file", "files"), bytes(*written_bytes));
+            let written = format!(
+                "{} written ({})",
+                things(*written_files, "file", "files"),
+                bytes(*written_bytes)
+            );
             let right = if right > 0 {
                 format!(", {} right already", things(right, "file", "files"))
             } else {
@@ -89,16 +118,29 @@ impl Step<'_, '_> {
         }
         self.output("cache-hit", if *exact { "true" } else { "false" });
         self.output("cache-matched-key", key);
-        self.output("restored-files", &if self.inputs.lookup_only { 0 } else { *files }.to_string());
-        self.output("restored-bytes", &if self.inputs.lookup_only { 0 } else { *size }.to_string());
+        self.output(
+            "restored-files",
+            &if self.inputs.lookup_only { 0 } else { *files }.to_string(),
+        );
+        self.output(
+            "restored-bytes",
+            &if self.inputs.lookup_only { 0 } else { *size }.to_string(),
+        );
         self.output("restore-milliseconds", &milliseconds.to_string());
         self.tell(self.context.files.save_state(state::MATCHED_KEY, key));
-        self.tell(self.context.files.save_state(state::EXACT, if *exact { "true" } else { "false" }));
+        self.tell(
+            self.context
+                .files
+                .save_state(state::EXACT, if *exact { "true" } else { "false" }),
+        );
         self.tell(self.context.files.save_state(state::ENTRY, entry));
     }
 
     fn report_miss(&mut self, keys: &str) {
-        self.log.say(Mark::Missed, format_args!("Cache not found for input keys: {keys}"));
+        self.log.say(
+            Mark::Missed,
+            format_args!("Cache not found for input keys: {keys}"),
+        );
         if self.inputs.fail_on_cache_miss {
             let key = &self.inputs.key;
             self.fail(&format!(

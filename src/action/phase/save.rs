@@ -12,19 +12,30 @@ use crate::job::{Cache, Job, Keep, Noted, Paths, SaveTask, Saved, Task};
 
 impl Step<'_, '_> {
     pub(super) fn save(&mut self) {
-        let Some(job) = self.save_job() else { return self.end() };
+        let Some(job) = self.save_job() else {
+            return self.end();
+        };
         let is_of_cargo = self.is_of_cargo();
-        let Some(reply) = self.carry_out(job) else { return };
+        let Some(reply) = self.carry_out(job) else {
+            return;
+        };
         self.report_guarded(&reply);
         if self.report_no_room(&reply) && self.inputs.kind == ActionKind::Save {
             self.warn("Cache save failed.");
         }
         for cache in &reply.caches {
-            if is_of_cargo { self.report_saved_cargo(cache) } else { self.report_saved(cache) }
+            if is_of_cargo {
+                self.report_saved_cargo(cache)
+            } else {
+                self.report_saved(cache)
+            }
         }
         if let Some((entries, freed)) = reply.cleaned {
             let entries = things(entries, "old entry", "old entries");
-            self.log.say(Mark::Cleaned, format_args!("removed {entries}, {} given back", bytes(freed)));
+            self.log.say(
+                Mark::Cleaned,
+                format_args!("removed {entries}, {} given back", bytes(freed)),
+            );
         }
         self.summarize(&reply);
         if let Some(disk) = reply.disk {
@@ -36,7 +47,10 @@ impl Step<'_, '_> {
     fn save_job(&mut self) -> Option<Job> {
         let (job, access) = self.job()?;
         if !self.context.cache_mode.may_save() {
-            self.log.say(Mark::Done, "this run may not save caches (ACTIONS_CACHE_MODE); nothing is saved");
+            self.log.say(
+                Mark::Done,
+                "this run may not save caches (ACTIONS_CACHE_MODE); nothing is saved",
+            );
             return None;
         }
         if !self.wants_to_save() {
@@ -54,20 +68,32 @@ impl Step<'_, '_> {
         let write = self.writable(access.write);
         let task = SaveTask {
             write: (write.scope, write.git_ref),
-            noted: if is_of_cargo { self.noted_caches() } else { vec![self.noted()] },
+            noted: if is_of_cargo {
+                self.noted_caches()
+            } else {
+                vec![self.noted()]
+            },
             remembered_as: self.memory(),
             keep_ready: self.inputs.reuse == Reuse::Move,
             refresh: false,
             keep: self.keep(),
             max_bytes: self.inputs.retention.max_cache_size,
         };
-        Some(Job { task: Task::Save(task), ..job })
+        Some(Job {
+            task: Task::Save(task),
+            ..job
+        })
     }
 
     /// Where this phase may write: in the post phase what main noted down.
     fn writable(&self, decided: Area) -> Area {
-        let noted = self.env.state(state::WRITE).filter(|_| self.phase == Phase::Post);
-        noted.and_then(|text| serde_json::from_str(text).ok()).unwrap_or(decided)
+        let noted = self
+            .env
+            .state(state::WRITE)
+            .filter(|_| self.phase == Phase::Post);
+        noted
+            .and_then(|text| serde_json::from_str(text).ok())
+            .unwrap_or(decided)
     }
 
     /// What main noted down of the paths that it restored.
@@ -82,7 +108,13 @@ impl Step<'_, '_> {
     }
 
     pub(super) fn keep(&self) -> Keep {
-        let RetentionInputs { keep, keep_registry, keep_git, keep_target, .. } = self.inputs.retention;
+        let RetentionInputs {
+            keep,
+            keep_registry,
+            keep_git,
+            keep_target,
+            ..
+        } = self.inputs.retention;
         let count = |count: NonZeroU32| usize::try_from(count.get()).unwrap_or(usize::MAX);
         Keep {
             path: count(keep),
@@ -134,14 +166,21 @@ impl Step<'_, '_> {
     }
 
     fn say_not_saved(&self, key: &str) {
-        self.log
-            .say(Mark::Done, format_args!("Cache hit occurred on the primary key {key}, not saving cache."));
+        self.log.say(
+            Mark::Done,
+            format_args!("Cache hit occurred on the primary key {key}, not saving cache."),
+        );
     }
 
-    /// What the inputs and the job's state say. Where the runner does not tell that state, the job counts as successful:
-    /// act runs the post phase of every job, and a cache of a failed one is still a cache.
+    /// What the inputs and the job's state say. Where the runner does not tell that state, the job
+    /// counts as successful: act runs the post phase of every job, and a cache of a failed one is
+    /// still a cache.
     fn wants_to_save(&self) -> bool {
-        let of = if self.is_of_cargo() { CacheOf::Cargo } else { CacheOf::Paths };
+        let of = if self.is_of_cargo() {
+            CacheOf::Cargo
+        } else {
+            CacheOf::Paths
+        };
         match (self.inputs.save_when(of), self.inputs.job_status) {
             (SaveWhen::Never, _) => {
                 self.log.debug("nothing is saved: the inputs say so");
@@ -155,8 +194,10 @@ impl Step<'_, '_> {
                 false
             }
             (SaveWhen::UnlessCancelled, JobStatus::Cancelled) => {
-                self.log
-                    .say(Mark::Done, "the job was cancelled, not saving cache; `save: always` saves anyway");
+                self.log.say(
+                    Mark::Done,
+                    "the job was cancelled, not saving cache; `save: always` saves anyway",
+                );
                 false
             }
             (SaveWhen::Always | SaveWhen::UnlessCancelled | SaveWhen::OnSuccess, _) => true,

@@ -50,7 +50,13 @@ pub(crate) const NOT_FOUND: &str = "not found";
 
 impl Part {
     pub(crate) fn new(name: &str, value: impl Into<String>, origin: Origin, piece: Piece) -> Self {
-        Self { name: name.to_owned(), value: value.into(), origin, note: None, piece }
+        Self {
+            name: name.to_owned(),
+            value: value.into(),
+            origin,
+            note: None,
+            piece,
+        }
     }
 
     pub(crate) fn not_found(name: &str, piece: Piece) -> Self {
@@ -72,9 +78,14 @@ pub(crate) fn count(number: usize, one: &str, many: &str) -> String {
 /// Named in every digest, so that a change of the rules makes new keys instead of wrong hits.
 const RULES: &str = "local-cache cargo keys 1";
 
-/// 16 hexadecimal digits over the names and values of some parts, in whatever order they are, each counted once.
+/// 16 hexadecimal digits over the names and values of some parts, in whatever order they are, each
+/// counted once.
 pub(crate) fn digest<'p>(parts: impl IntoIterator<Item = &'p Part>) -> String {
-    digest_of(parts.into_iter().map(|part| [part.name.as_str(), part.value.as_str()]))
+    digest_of(
+        parts
+            .into_iter()
+            .map(|part| [part.name.as_str(), part.value.as_str()]),
+    )
 }
 
 /// The same over names and values by themselves.
@@ -99,11 +110,13 @@ pub(crate) fn sha256(bytes: &[u8]) -> String {
 
 fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        // Writing to a string does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    bytes
+        .iter()
+        .fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+            // Writing to a string does not fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }
 
 #[cfg(test)]
@@ -117,7 +130,11 @@ mod tests {
     #[test]
     fn neither_order_nor_repetition_nor_origin_counts() {
         let (a, b) = (part("a", "1"), part("b", "2"));
-        let elsewhere = Part { origin: Origin::File("/x".into()), ..a.clone() }.note("more");
+        let elsewhere = Part {
+            origin: Origin::File("/x".into()),
+            ..a.clone()
+        }
+        .note("more");
         assert_eq!(digest([&a, &b]), digest([&b, &elsewhere, &a]));
     }
 

@@ -1,9 +1,10 @@
 //! Which environment variables are in a key: those that change what is built, by an explicit list.
 //!
-//! Never all that begin with `CARGO` or `RUST`: tokens, retries, colours and per-run values among those would make
-//! every run a miss. The lists are from the Cargo book ("Environment variables Cargo reads" and "Configuration
-//! environment variables"), the rustc book, and the documentation of the crates `cc`, `cmake` and `pkg-config`, which
-//! most build scripts use. What else a build reads is named with the input `env-vars`.
+//! Never all that begin with `CARGO` or `RUST`: tokens, retries, colours and per-run values among
+//! those would make every run a miss. The lists are from the Cargo book ("Environment variables
+//! Cargo reads" and "Configuration environment variables"), the rustc book, and the documentation
+//! of the crates `cc`, `cmake` and `pkg-config`, which most build scripts use. What else a build
+//! reads is named with the input `env-vars`.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -15,7 +16,8 @@ pub struct Group {
     pub names: &'static [&'static str],
     /// Whether each name also counts as `NAME_<target>`, `HOST_NAME` and `TARGET_NAME`.
     pub per_target: bool,
-    /// Whether an empty value says something else than none: cargo then ignores the configuration files.
+    /// Whether an empty value says something else than none: cargo then ignores the configuration
+    /// files.
     pub empty_counts: bool,
     /// Why they are in the key.
     pub why: &'static str,
@@ -54,7 +56,11 @@ pub const GROUPS: [Group; 8] = [
         why: "unstable features of compiler and cargo are on; build scripts probe for them",
     },
     Group {
-        names: &["CARGO_PROFILE_<ANY>", "CARGO_INCREMENTAL", "CARGO_BUILD_INCREMENTAL"],
+        names: &[
+            "CARGO_PROFILE_<ANY>",
+            "CARGO_INCREMENTAL",
+            "CARGO_BUILD_INCREMENTAL",
+        ],
         per_target: false,
         empty_counts: false,
         why: "they change profiles: optimisation, debug information, incremental compilation",
@@ -85,24 +91,39 @@ pub const GROUPS: [Group; 8] = [
         why: "the C and C++ tools that build scripts call through the crate cc",
     },
     Group {
-        names: &["CMAKE", "CMAKE_GENERATOR", "CMAKE_PREFIX_PATH", "CMAKE_TOOLCHAIN_FILE"],
+        names: &[
+            "CMAKE",
+            "CMAKE_GENERATOR",
+            "CMAKE_PREFIX_PATH",
+            "CMAKE_TOOLCHAIN_FILE",
+        ],
         per_target: true,
         empty_counts: false,
         why: "how build scripts run CMake through the crate cmake",
     },
     Group {
-        names: &["PKG_CONFIG", "PKG_CONFIG_PATH", "PKG_CONFIG_LIBDIR", "PKG_CONFIG_SYSROOT_DIR"],
+        names: &[
+            "PKG_CONFIG",
+            "PKG_CONFIG_PATH",
+            "PKG_CONFIG_LIBDIR",
+            "PKG_CONFIG_SYSROOT_DIR",
+        ],
         per_target: true,
         empty_counts: false,
         why: "which libraries of the system build scripts find through the crate pkg-config",
     },
 ];
 
-/// The variables that count, by name: those of [`GROUPS`], and those whose names begin with one of `words`.
+/// The variables that count, by name: those of [`GROUPS`], and those whose names begin with one of
+/// `words`.
 ///
-/// A word is a prefix, as rust-cache reads `env-vars`, but what it does not name in full is left out when it is empty
-/// or its name ends as those of secrets do. Bytes that are no UTF-8 count as the replacement character.
-pub(crate) fn select(env: &BTreeMap<OsString, OsString>, words: &[String]) -> BTreeMap<String, String> {
+/// A word is a prefix, as rust-cache reads `env-vars`, but what it does not name in full is left
+/// out when it is empty or its name ends as those of secrets do. Bytes that are no UTF-8 count as
+/// the replacement character.
+pub(crate) fn select(
+    env: &BTreeMap<OsString, OsString>,
+    words: &[String],
+) -> BTreeMap<String, String> {
     env.iter()
         .filter_map(|(name, value)| Some((name.to_str()?, value)))
         .filter(|(name, value)| is_listed(name, value) || is_asked_for(name, value, words))
@@ -110,7 +131,8 @@ pub(crate) fn select(env: &BTreeMap<OsString, OsString>, words: &[String]) -> BT
         .collect()
 }
 
-/// Variables that are in no key and yet bear on what is found: where things are, and which toolchain is meant.
+/// Variables that are in no key and yet bear on what is found: where things are, and which
+/// toolchain is meant.
 const LEADING: [&str; 7] = [
     "CARGO_HOME",
     "RUSTUP_HOME",
@@ -121,14 +143,16 @@ const LEADING: [&str; 7] = [
     "CARGO_RESOLVER_LOCKFILE_PATH",
 ];
 
-/// Whether keys, or where the caches lie, depend on a variable other than `PATH` and `HOME`: what has to be known of an
-/// environment elsewhere, and nothing secret.
+/// Whether keys, or where the caches lie, depend on a variable other than `PATH` and `HOME`: what
+/// has to be known of an environment elsewhere, and nothing secret.
 pub fn bears(name: &str, value: &OsStr, words: &[String]) -> bool {
     LEADING.contains(&name) || is_listed(name, value) || is_asked_for(name, value, words)
 }
 
 fn is_listed(name: &str, value: &OsStr) -> bool {
-    let listed = GROUPS.iter().find(|group| group.names.iter().any(|pattern| group.has(pattern, name)));
+    let listed = GROUPS
+        .iter()
+        .find(|group| group.names.iter().any(|pattern| group.has(pattern, name)));
     listed.is_some_and(|group| group.empty_counts || !value.is_empty())
 }
 
@@ -139,18 +163,30 @@ fn is_asked_for(name: &str, value: &OsStr, words: &[String]) -> bool {
 }
 
 fn is_secret(name: &str) -> bool {
-    ["TOKEN", "PASSWORD", "SECRET", "CREDENTIAL_PROVIDER", "CREDENTIALS"]
-        .iter()
-        .any(|end| name.ends_with(end))
+    [
+        "TOKEN",
+        "PASSWORD",
+        "SECRET",
+        "CREDENTIAL_PROVIDER",
+        "CREDENTIALS",
+    ]
+    .iter()
+    .any(|end| name.ends_with(end))
 }
 
 impl Group {
     fn has(&self, pattern: &str, name: &str) -> bool {
         if let Some((before, after)) = pattern.split_once("<ANY>") {
-            let rest = name.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
+            let rest = name
+                .strip_prefix(before)
+                .and_then(|rest| rest.strip_suffix(after));
             return rest.is_some_and(|middle| !middle.is_empty());
         }
-        let plain = || ["HOST_", "TARGET_"].iter().find_map(|kind| name.strip_prefix(kind));
+        let plain = || {
+            ["HOST_", "TARGET_"]
+                .iter()
+                .find_map(|kind| name.strip_prefix(kind))
+        };
         name == pattern
             || (self.per_target
                 && (plain() == Some(pattern)
@@ -161,12 +197,15 @@ impl Group {
     }
 }
 
-/// Whether a text may be a target triple, such as `x86_64_unknown_linux_gnu` or `aarch64-apple-darwin`.
+/// Whether a text may be a target triple, such as `x86_64_unknown_linux_gnu` or
+/// `aarch64-apple-darwin`.
 fn is_triple(text: &str) -> bool {
     let separators = text.matches(['-', '_']).count();
     separators > 0
         && text.starts_with(|first: char| first.is_ascii_lowercase())
-        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_.".contains(c))
+        && text
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_.".contains(c))
 }
 
 #[cfg(test)]
@@ -174,7 +213,10 @@ mod tests {
     use super::*;
 
     fn selected(variables: &[(&str, &str)], words: &[&str]) -> Vec<String> {
-        let env = variables.iter().map(|&(name, value)| (name.into(), value.into())).collect();
+        let env = variables
+            .iter()
+            .map(|&(name, value)| (name.into(), value.into()))
+            .collect();
         let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
         select(&env, &words).into_keys().collect()
     }
@@ -251,14 +293,22 @@ mod tests {
     #[test]
     fn an_empty_value_counts_only_where_cargo_hears_it() {
         assert_eq!(
-            selected(&[("RUSTFLAGS", ""), ("CC", ""), ("CARGO_BUILD_TARGET", "")], &[]),
+            selected(
+                &[("RUSTFLAGS", ""), ("CC", ""), ("CARGO_BUILD_TARGET", "")],
+                &[]
+            ),
             ["RUSTFLAGS"]
         );
     }
 
     #[test]
     fn words_are_prefixes_that_leave_secrets_out_unless_they_name_them() {
-        let env = [("MY_TOKEN", "s"), ("MY_FLAG", "1"), ("MY_EMPTY", ""), ("CARGO_REGISTRY_TOKEN", "s")];
+        let env = [
+            ("MY_TOKEN", "s"),
+            ("MY_FLAG", "1"),
+            ("MY_EMPTY", ""),
+            ("CARGO_REGISTRY_TOKEN", "s"),
+        ];
         assert_eq!(selected(&env, &["MY_", "CARGO"]), ["MY_FLAG"]);
         assert_eq!(selected(&env, &["MY_TOKEN"]), ["MY_TOKEN"]);
         assert!(selected(&env, &["", "OTHER"]).is_empty());

@@ -36,7 +36,10 @@ pub(crate) fn reduce(project: &Project, warnings: &mut Vec<String>) -> Reduced {
         }
     };
     let manifests = Manifests::read(project, &mut warn);
-    let lock = project.lock.as_ref().map(|file| (file, Lock::parse(&file.bytes)));
+    let lock = project
+        .lock
+        .as_ref()
+        .map(|file| (file, Lock::parse(&file.bytes)));
     if let Some((file, Err(reason))) = &lock {
         warn(file, reason);
     }
@@ -49,9 +52,17 @@ pub(crate) fn reduce(project: &Project, warnings: &mut Vec<String>) -> Reduced {
     } else {
         let part = manifests_as(&manifests.resolution(), project).note(format!(
             "no Cargo.lock: {} for it",
-            count(project.manifests.len(), "manifest stands", "manifests stand")
+            count(
+                project.manifests.len(),
+                "manifest stands",
+                "manifests stand"
+            )
         ));
-        (vec![part.clone()], vec![part], Part::not_found("Cargo.lock", Piece::Contents))
+        (
+            vec![part.clone()],
+            vec![part],
+            Part::not_found("Cargo.lock", Piece::Contents),
+        )
     };
     let mut target = vec![lock_part];
     let mut all = manifests.build();
@@ -64,7 +75,12 @@ pub(crate) fn reduce(project: &Project, warnings: &mut Vec<String>) -> Reduced {
     target.extend(configs(project, config::build, &mut warn));
     let sources = configs(project, config::sources, &mut |_, _| {}).into_iter();
     registry.extend(sources.filter(|part| part.origin != Origin::NotFound));
-    Reduced { registry, git, toolchain: toolchain(project), target }
+    Reduced {
+        registry,
+        git,
+        toolchain: toolchain(project),
+        target,
+    }
 }
 
 fn toolchain(project: &Project) -> Part {
@@ -81,10 +97,15 @@ fn toolchain(project: &Project) -> Part {
 fn lock_of(file: &SourceFile, lock: &Result<Lock, String>, git: Option<bool>) -> Part {
     let origin = Origin::File(file.path.clone());
     let part = |text: &[u8]| Part::new("Cargo.lock", sha256(text), origin, Piece::Contents);
-    let Ok(lock) = lock else { return part(&file.bytes).note("broken: all its bytes") };
+    let Ok(lock) = lock else {
+        return part(&file.bytes).note("broken: all its bytes");
+    };
     let (text, packages) = match git {
         Some(git) => lock.lines(git),
-        None => (lock.lines(false).0 + &lock.lines(true).0, lock.packages.len()),
+        None => (
+            lock.lines(false).0 + &lock.lines(true).0,
+            lock.packages.len(),
+        ),
     };
     part(text.as_bytes()).note(match git {
         Some(true) => count(packages, "git dependency", "git dependencies"),
@@ -98,10 +119,16 @@ fn toolchain_file(project: &Project, warn: &mut dyn FnMut(&SourceFile, &str)) ->
     };
     let may_be_a_line = file.path.extension().is_none();
     let text = ToolchainFile::parse(&file.bytes, may_be_a_line).map(|parsed| parsed.text);
-    Part::new("rust-toolchain", value(file, text, warn), Origin::File(file.path.clone()), Piece::Contents)
+    Part::new(
+        "rust-toolchain",
+        value(file, text, warn),
+        Origin::File(file.path.clone()),
+        Piece::Contents,
+    )
 }
 
-/// A part for each configuration file that says something of the kind; one that says "not found" where none does.
+/// A part for each configuration file that says something of the kind; one that says "not found"
+/// where none does.
 fn configs(
     project: &Project,
     reduce: fn(&[u8]) -> Result<String, String>,
@@ -115,7 +142,12 @@ fn configs(
             continue;
         }
         let value = value(file, text, warn);
-        parts.push(Part::new(name, value, Origin::File(file.path.clone()), Piece::Contents));
+        parts.push(Part::new(
+            name,
+            value,
+            Origin::File(file.path.clone()),
+            Piece::Contents,
+        ));
     }
     if parts.is_empty() {
         parts.push(Part::not_found(name, Piece::Contents));
@@ -123,7 +155,11 @@ fn configs(
     parts
 }
 
-fn value(file: &SourceFile, text: Result<String, String>, warn: &mut dyn FnMut(&SourceFile, &str)) -> String {
+fn value(
+    file: &SourceFile,
+    text: Result<String, String>,
+    warn: &mut dyn FnMut(&SourceFile, &str),
+) -> String {
     match text {
         Ok(text) => sha256(text.as_bytes()),
         Err(reason) => {
@@ -144,7 +180,11 @@ struct Manifests {
 
 impl Manifests {
     fn read(project: &Project, warn: &mut dyn FnMut(&SourceFile, &str)) -> Self {
-        let mut manifests = Self { whole: Vec::new(), broken: BTreeSet::new(), names: BTreeSet::new() };
+        let mut manifests = Self {
+            whole: Vec::new(),
+            broken: BTreeSet::new(),
+            names: BTreeSet::new(),
+        };
         for file in &project.manifests {
             match Manifest::parse(&file.bytes) {
                 Ok(manifest) => {
@@ -162,8 +202,12 @@ impl Manifests {
 
     /// One text for all, whatever the order and the paths of the manifests.
     fn joined(&self, text: impl Fn(&Manifest) -> String) -> String {
-        let texts: BTreeSet<String> =
-            self.whole.iter().map(text).chain(self.broken.iter().cloned()).collect();
+        let texts: BTreeSet<String> = self
+            .whole
+            .iter()
+            .map(text)
+            .chain(self.broken.iter().cloned())
+            .collect();
         texts.into_iter().map(|text| text + "\n").collect()
     }
 
@@ -182,5 +226,10 @@ fn manifests_as(text: &str, project: &Project) -> Part {
         return Part::not_found("Cargo.toml", Piece::Contents);
     };
     let text = project.places.named(text);
-    Part::new("Cargo.toml", sha256(text.as_bytes()), Origin::File(first.path.clone()), Piece::Contents)
+    Part::new(
+        "Cargo.toml",
+        sha256(text.as_bytes()),
+        Origin::File(first.path.clone()),
+        Piece::Contents,
+    )
 }

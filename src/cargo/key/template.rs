@@ -1,7 +1,8 @@
 //! What the key of a target directory is made of, kept until the job has ended.
 //!
-//! The files that a key is made of may change while the job runs, and so the save goes by the key that the restore
-//! looked for. One thing is known better afterwards: the compiler. A step that installs one may come after the restore.
+//! The files that a key is made of may change while the job runs, and so the save goes by the key
+//! that the restore looked for. One thing is known better afterwards: the compiler. A step that
+//! installs one may come after the restore.
 
 use serde::{Deserialize, Serialize};
 
@@ -24,9 +25,19 @@ pub struct Recipe {
 }
 
 impl Recipe {
-    pub(crate) fn new(before: String, environment: &[Part], contents: String, is_seen: bool) -> Self {
+    pub(crate) fn new(
+        before: String,
+        environment: &[Part],
+        contents: String,
+        is_seen: bool,
+    ) -> Self {
         let pair = |part: &Part| (part.name.clone(), part.value.clone());
-        Self { before, environment: environment.iter().map(pair).collect(), contents, is_seen }
+        Self {
+            before,
+            environment: environment.iter().map(pair).collect(),
+            contents,
+            is_seen,
+        }
     }
 
     /// The key.
@@ -36,7 +47,10 @@ impl Recipe {
 
     /// What the keys begin with that may stand in for this one.
     pub(crate) fn nearest(&self) -> String {
-        let fields = self.environment.iter().map(|(name, value)| [name.as_str(), value.as_str()]);
+        let fields = self
+            .environment
+            .iter()
+            .map(|(name, value)| [name.as_str(), value.as_str()]);
         format!("{}-{}-", self.before, digest_of(fields))
     }
 
@@ -51,6 +65,10 @@ impl Recipe {
         let is_toolchain = |(name, _): &&(String, String)| name == TOOLCHAIN;
         let own = self.environment.iter().filter(|part| !is_toolchain(part));
         let theirs = other.environment.iter().filter(is_toolchain);
-        Self { environment: own.chain(theirs).cloned().collect(), is_seen: other.is_seen, ..self.clone() }
+        Self {
+            environment: own.chain(theirs).cloned().collect(),
+            is_seen: other.is_seen,
+            ..self.clone()
+        }
     }
 }

@@ -81,13 +81,24 @@ impl Verdict {
 /// The files whose digests decide: all else of them is as the records say.
 pub fn to_read(area: &Area, scan: &Scan, known: &[Known<'_>]) -> Vec<LeafId> {
     let mut wanted = BTreeSet::new();
-    let is_filled = |id: LeafId| matches!(&scan.tree[id].kind, LeafKind::File(file) if file.size > 0);
-    for id in scan.tree.leaf_ids().filter(|id| is_in_named(&scan.tree, *id)) {
+    let is_filled =
+        |id: LeafId| matches!(&scan.tree[id].kind, LeafKind::File(file) if file.size > 0);
+    for id in scan
+        .tree
+        .leaf_ids()
+        .filter(|id| is_in_named(&scan.tree, *id))
+    {
         wanted.insert(resolved(&scan.tree, id));
     }
-    let matches: Vec<Matches<'_>> = known.iter().map(|known| Matches::new(area, &scan.tree, known)).collect();
+    let matches: Vec<Matches<'_>> = known
+        .iter()
+        .map(|known| Matches::new(area, &scan.tree, known))
+        .collect();
     for id in scan.tree.leaf_ids() {
-        let mut parties = matches.iter().filter_map(|matches| matches.leaf(id)).peekable();
+        let mut parties = matches
+            .iter()
+            .filter_map(|matches| matches.leaf(id))
+            .peekable();
         let could_be = |(record, other): (&Tree, Option<LeafId>)| {
             other.is_some_and(|other| is_alike(&scan.tree, id, record, other))
         };
@@ -96,15 +107,29 @@ pub fn to_read(area: &Area, scan: &Scan, known: &[Known<'_>]) -> Vec<LeafId> {
         }
     }
     // In an order that enters each directory once.
-    scan.tree.leaf_ids_depth_first().filter(|id| wanted.contains(id) && is_filled(*id)).collect()
+    scan.tree
+        .leaf_ids_depth_first()
+        .filter(|id| wanted.contains(id) && is_filled(*id))
+        .collect()
 }
 
 /// Decides what becomes of the times of everything in the area.
 pub fn decide(area: &Area, seen: Seen<'_>, known: &[Known<'_>], now: Timestamp) -> Decisions {
     let tree = &seen.scan.tree;
-    let Verdicts { leaves, dirs, distrusted } = verdicts(area, seen, known);
-    let mut decisions = Decisions { distrusted, ..Decisions::default() };
-    let saved = known.iter().map(|known| known.saved).max().unwrap_or_default();
+    let Verdicts {
+        leaves,
+        dirs,
+        distrusted,
+    } = verdicts(area, seen, known);
+    let mut decisions = Decisions {
+        distrusted,
+        ..Decisions::default()
+    };
+    let saved = known
+        .iter()
+        .map(|known| known.saved)
+        .max()
+        .unwrap_or_default();
     let renewed = now.max(saved.plus_milliseconds(LATER));
     let change = |verdict, modified: Timestamp| match verdict {
         Verdict::Same(time) if time != modified => Some(Change::To(time)),
@@ -145,10 +170,14 @@ fn verdicts(area: &Area, seen: Seen<'_>, known: &[Known<'_>]) -> Verdicts {
     let mut distrusted = 0;
     for known in known {
         let matches = Matches::new(area, tree, known);
-        let trusted = area.named().all(|root| is_same_named(seen, known.record, root));
+        let trusted = area
+            .named()
+            .all(|root| is_same_named(seen, known.record, root));
         distrusted += usize::from(!trusted);
         for id in tree.leaf_ids() {
-            let Some((record, other)) = matches.leaf(id) else { continue };
+            let Some((record, other)) = matches.leaf(id) else {
+                continue;
+            };
             let verdict = match other {
                 Some(other) if trusted && is_same(seen, id, record, other) => {
                     Verdict::Same(record[resolved(record, other)].modified)
@@ -178,12 +207,19 @@ fn verdicts(area: &Area, seen: Seen<'_>, known: &[Known<'_>]) -> Verdicts {
             *verdict = verdict.not_before(floors.of_leaf(id));
         }
         // The time of a directory around a target changes when that comes back.
-        for id in tree.dir_ids().filter(|id| !area.holds_skipped(&area.places().dir_path(tree, *id))) {
+        for id in tree
+            .dir_ids()
+            .filter(|id| !area.holds_skipped(&area.places().dir_path(tree, *id)))
+        {
             let verdict = &mut dirs[id.0 as usize];
             *verdict = verdict.not_before(floors.of_dir(id));
         }
     }
-    Verdicts { leaves, dirs, distrusted }
+    Verdicts {
+        leaves,
+        dirs,
+        distrusted,
+    }
 }
 
 /// The leaf that describes the file that a leaf is a name of.
@@ -196,9 +232,11 @@ fn resolved(tree: &Tree, id: LeafId) -> LeafId {
 
 /// Whether two leaves are the same as far as can be told without their digests.
 fn is_alike(tree: &Tree, id: LeafId, record: &Tree, other: LeafId) -> bool {
-    let (one, other): (&Leaf, &Leaf) = (&tree[resolved(tree, id)], &record[resolved(record, other)]);
+    let (one, other): (&Leaf, &Leaf) =
+        (&tree[resolved(tree, id)], &record[resolved(record, other)]);
     match (&one.kind, &other.kind) {
-        // Of the mode git keeps only whether a file is a program; the rest is as the user's umask is.
+        // Of the mode git keeps only whether a file is a program; the rest is as the user's umask
+        // is.
         (LeafKind::File(file), LeafKind::File(known)) => {
             file.size == known.size && one.mode & 0o100 == other.mode & 0o100
         }
@@ -214,7 +252,11 @@ fn is_same(seen: Seen<'_>, id: LeafId, record: &Tree, other: LeafId) -> bool {
     }
     match &record[resolved(record, other)].kind {
         LeafKind::File(known) if known.size > 0 => {
-            let digest = seen.digests.get(resolved(tree, id).0 as usize).copied().flatten();
+            let digest = seen
+                .digests
+                .get(resolved(tree, id).0 as usize)
+                .copied()
+                .flatten();
             digest.is_some() && digest == known.content.map(|content| content.digest)
         }
         _ => true,
@@ -238,7 +280,10 @@ fn is_same_named(seen: Seen<'_>, record: &Manifest, root: &[u8]) -> bool {
         (None, None) => true,
         _ => false,
     };
-    let mut pairs = match (tree.find_dir(Tree::TOP, root), known.find_dir(Tree::TOP, root)) {
+    let mut pairs = match (
+        tree.find_dir(Tree::TOP, root),
+        known.find_dir(Tree::TOP, root),
+    ) {
         (Some(id), Some(other)) => vec![(id, other)],
         (None, None) => return is_same_leaf,
         _ => return false,
@@ -250,7 +295,11 @@ fn is_same_named(seen: Seen<'_>, record: &Manifest, root: &[u8]) -> bool {
         {
             return false;
         }
-        pairs.extend(tree.dirs_in(id).zip(known.dirs_in(other)).map(|((id, _), (other, _))| (id, other)));
+        pairs.extend(
+            tree.dirs_in(id)
+                .zip(known.dirs_in(other))
+                .map(|((id, _), (other, _))| (id, other)),
+        );
     }
     is_same_leaf
 }
@@ -258,12 +307,20 @@ fn is_same_named(seen: Seen<'_>, record: &Manifest, root: &[u8]) -> bool {
 /// Files that have names outside of the area.
 fn with_names_elsewhere(scan: &Scan) -> BTreeSet<LeafId> {
     let mut names = vec![0_u64; scan.tree.leaves().len()];
-    for id in scan.tree.leaf_ids().filter(|id| !is_in_named(&scan.tree, *id)) {
+    for id in scan
+        .tree
+        .leaf_ids()
+        .filter(|id| !is_in_named(&scan.tree, *id))
+    {
         names[resolved(&scan.tree, id).0 as usize] += 1;
     }
     let is_file = |id: LeafId| matches!(scan.tree[id].kind, LeafKind::File(_));
     let has_others = |id: &LeafId| scan.stats[id.0 as usize].links > names[id.0 as usize];
-    scan.tree.leaf_ids().filter(|id| is_file(*id)).filter(has_others).collect()
+    scan.tree
+        .leaf_ids()
+        .filter(|id| is_file(*id))
+        .filter(has_others)
+        .collect()
 }
 
 /// Whether a leaf stands below a root that the input `sources` names.

@@ -1,8 +1,9 @@
 //! When what is there came to be there (rule 9 of the room).
 //!
-//! A modification time says when contents were written, wherever that was: who moves a file back, or copies it with its
-//! times, puts contents under an old time that a build in between did not see. The time of the last change (ctime) says
-//! when they came. No program can set it, and a rename sets it too.
+//! A modification time says when contents were written, wherever that was: who moves a file back,
+//! or copies it with its times, puts contents under an old time that a build in between did not
+//! see. The time of the last change (ctime) says when they came. No program can set it, and a
+//! rename sets it too.
 
 use serde::{Deserialize, Serialize};
 
@@ -26,7 +27,10 @@ impl Given {
     pub fn new(moment: Timestamp, tree: &Tree) -> Self {
         let mut directories: Vec<Digest> = tree.dir_ids().map(|id| name_of(tree, id)).collect();
         directories.sort_unstable();
-        Self { moment, directories }
+        Self {
+            moment,
+            directories,
+        }
     }
 
     fn had(&self, tree: &Tree, dir: DirId) -> bool {
@@ -48,7 +52,8 @@ pub struct Arrivals<'a> {
 }
 
 impl<'a> Arrivals<'a> {
-    /// Looks at a scan. Before `since` nobody can have built anything from what was not as its times said.
+    /// Looks at a scan. Before `since` nobody can have built anything from what was not as its
+    /// times said.
     pub fn new(scan: &'a Scan, since: Timestamp) -> Self {
         let mut moved: Vec<Option<Timestamp>> = vec![None; scan.tree.dirs().len()];
         for id in scan.tree.dir_ids() {
@@ -62,8 +67,11 @@ impl<'a> Arrivals<'a> {
 
     /// The modification time of a file or symlink, or when it arrived if that was later.
     pub fn of_leaf(&self, id: LeafId, stat: &Stat) -> Timestamp {
-        let own =
-            if is_hidden(stat.modified, stat.changed, self.since) { stat.changed } else { stat.modified };
+        let own = if is_hidden(stat.modified, stat.changed, self.since) {
+            stat.changed
+        } else {
+            stat.modified
+        };
         self.with_moves(self.scan.tree[id].parent, own.max(stat.modified))
     }
 
@@ -77,13 +85,14 @@ impl<'a> Arrivals<'a> {
     }
 }
 
-/// Whether something changed later than its modification time tells, and long enough for a build in between.
+/// Whether something changed later than its modification time tells, and long enough for a build in
+/// between.
 fn is_hidden(modified: Timestamp, changed: Timestamp, since: Timestamp) -> bool {
     changed > modified.plus_milliseconds(LATER) && changed > since
 }
 
-/// Before which times nothing is given that an earlier step of the job gave times: those that it has now, or when it
-/// arrived since. A build may have seen it otherwise in between.
+/// Before which times nothing is given that an earlier step of the job gave times: those that it
+/// has now, or when it arrived since. A build may have seen it otherwise in between.
 pub(crate) struct Floors<'a> {
     arrivals: Arrivals<'a>,
     /// For each directory, whether the step saw it.
@@ -93,8 +102,13 @@ pub(crate) struct Floors<'a> {
 impl<'a> Floors<'a> {
     pub(crate) fn new(scan: &'a Scan, given: &Given) -> Self {
         let mut seen = vec![false; scan.tree.dirs().len()];
-        scan.tree.dir_ids().for_each(|id| seen[id.0 as usize] = given.had(&scan.tree, id));
-        Self { arrivals: Arrivals::new(scan, given.moment), seen }
+        scan.tree
+            .dir_ids()
+            .for_each(|id| seen[id.0 as usize] = given.had(&scan.tree, id));
+        Self {
+            arrivals: Arrivals::new(scan, given.moment),
+            seen,
+        }
     }
 
     pub(crate) fn of_leaf(&self, id: LeafId) -> Option<Timestamp> {
@@ -117,7 +131,10 @@ mod tests {
     use crate::tree::Places;
     use crate::tree::scan::{Options, scan};
 
-    const LONG_AGO: Timestamp = Timestamp { seconds: 1_000_000_000, nanoseconds: 0 };
+    const LONG_AGO: Timestamp = Timestamp {
+        seconds: 1_000_000_000,
+        nanoseconds: 0,
+    };
 
     /// A directory with two files, one of them in a subdirectory; all of it has old times.
     fn old() -> tempfile::TempDir {
@@ -133,17 +150,27 @@ mod tests {
     }
 
     fn make_old(path: &Path) {
-        fs::File::open(path).unwrap().set_modified(LONG_AGO.into()).unwrap();
+        fs::File::open(path)
+            .unwrap()
+            .set_modified(LONG_AGO.into())
+            .unwrap();
     }
 
     fn look(top: &Path) -> Scan {
-        scan(&Places::new([((*b".").into(), top.to_owned())]), &Options::default()).unwrap()
+        scan(
+            &Places::new([((*b".").into(), top.to_owned())]),
+            &Options::default(),
+        )
+        .unwrap()
     }
 
     /// Whether each file, then each directory, is as old as its time says.
     fn are_old(scan: &Scan, since: Timestamp) -> Vec<bool> {
         let arrivals = Arrivals::new(scan, since);
-        let leaves = scan.tree.leaf_ids().map(|id| arrivals.of_leaf(id, &scan.stats[id.0 as usize]));
+        let leaves = scan
+            .tree
+            .leaf_ids()
+            .map(|id| arrivals.of_leaf(id, &scan.stats[id.0 as usize]));
         let dirs = scan.tree.dir_ids().map(|id| arrivals.of_dir(id));
         leaves.chain(dirs).map(|time| time == LONG_AGO).collect()
     }
@@ -162,7 +189,10 @@ mod tests {
         let moment = Timestamp::now();
         Timestamp::next_of_files().unwrap();
         make_old(&top.path().join("file"));
-        assert_eq!(are_old(&look(top.path()), moment), [false, true, true, true]);
+        assert_eq!(
+            are_old(&look(top.path()), moment),
+            [false, true, true, true]
+        );
     }
 
     #[test]
@@ -173,9 +203,16 @@ mod tests {
         fs::rename(top.path().join("sub"), top.path().join("aside")).unwrap();
         fs::rename(top.path().join("aside"), top.path().join("sub")).unwrap();
         make_old(top.path());
-        // The directory around it changed its names and was given an old time: it may have been moved as well.
-        assert_eq!(are_old(&look(top.path()), moment), [false, false, false, false]);
-        assert_eq!(are_old(&look(&top.path().join("sub")), moment), [false, false]);
+        // The directory around it changed its names and was given an old time: it may have been
+        // moved as well.
+        assert_eq!(
+            are_old(&look(top.path()), moment),
+            [false, false, false, false]
+        );
+        assert_eq!(
+            are_old(&look(&top.path().join("sub")), moment),
+            [false, false]
+        );
     }
 
     #[test]

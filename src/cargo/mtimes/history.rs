@@ -33,7 +33,9 @@ impl Past {
     /// What was done so far.
     pub(crate) fn read(store: &Store, sources: &Sources<'_>) -> Result<Self> {
         let name = name(sources)?;
-        let Some(bytes) = store.remembered(&name)? else { return Ok(Self::default()) };
+        let Some(bytes) = store.remembered(&name)? else {
+            return Ok(Self::default());
+        };
         postcard::from_bytes(&bytes).map_err(|_| {
             Error::invalid(format!(
                 "what earlier steps restored can't be read from {}; sources are not given their times back",
@@ -44,11 +46,22 @@ impl Past {
 
     /// Remembers it. Without the name of a job there are no later steps, but there is a save.
     pub(crate) fn write(&self, store: &Store, sources: &Sources<'_>) -> Result<()> {
-        store.remember(&name(sources)?, &postcard::to_stdvec(self).map_err(Error::defect)?)
+        store.remember(
+            &name(sources)?,
+            &postcard::to_stdvec(self).map_err(Error::defect)?,
+        )
     }
 }
 
 fn name(sources: &Sources<'_>) -> Result<String> {
-    let checkout = sources.area.places().path(b".")?.as_os_str().as_encoded_bytes();
-    Ok(format!("sources-{}", Digest::of(&[sources.job.as_bytes(), b"\0", checkout].concat())))
+    let checkout = sources
+        .area
+        .places()
+        .path(b".")?
+        .as_os_str()
+        .as_encoded_bytes();
+    Ok(format!(
+        "sources-{}",
+        Digest::of(&[sources.job.as_bytes(), b"\0", checkout].concat())
+    ))
 }

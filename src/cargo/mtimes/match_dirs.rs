@@ -13,12 +13,13 @@ pub(crate) enum Match {
     In(DirId),
     /// It could have it, and does not.
     Lacks,
-    /// The directory was neither looked at when the record was made nor when its target was restored.
+    /// The directory was neither looked at when the record was made nor when its target was
+    /// restored.
     Stranger,
 }
 
-/// A record laid beside what is there. Directories are matched by their paths: a step may have one as a root that
-/// another has below one of its own.
+/// A record laid beside what is there. Directories are matched by their paths: a step may have one
+/// as a root that another has below one of its own.
 pub(crate) struct Matches<'a> {
     tree: &'a Tree,
     record: &'a Tree,
@@ -33,10 +34,16 @@ impl<'a> Matches<'a> {
         for id in tree.dir_ids() {
             let dir = &tree[id];
             dirs[id.0 as usize] = match dirs[dir.parent.0 as usize] {
-                Match::In(parent) => record.find_dir(parent, &dir.name).map_or(Match::Lacks, Match::In),
-                Match::Lacks => roots.find(record, &path(area, tree, id)).unwrap_or(Match::Lacks),
+                Match::In(parent) => record
+                    .find_dir(parent, &dir.name)
+                    .map_or(Match::Lacks, Match::In),
+                Match::Lacks => roots
+                    .find(record, &path(area, tree, id))
+                    .unwrap_or(Match::Lacks),
                 Match::Stranger if is_in_named(tree, id) => Match::Stranger,
-                Match::Stranger => roots.find(record, &path(area, tree, id)).unwrap_or(Match::Stranger),
+                Match::Stranger => roots
+                    .find(record, &path(area, tree, id))
+                    .unwrap_or(Match::Stranger),
             };
         }
         Self { tree, record, dirs }
@@ -77,20 +84,37 @@ struct Roots {
 
 impl Roots {
     fn new(area: &Area, known: &Known<'_>) -> Self {
-        let roots = known.record.tree.dirs_in(Tree::TOP).filter(|(_, root)| !is_named(&root.name));
-        let recorded = roots.map(|(id, root)| (area.path_of(&root.name), id)).collect();
-        Self { recorded, looked_at: known.roots.iter().map(|root| area.path_of(root)).collect() }
+        let roots = known
+            .record
+            .tree
+            .dirs_in(Tree::TOP)
+            .filter(|(_, root)| !is_named(&root.name));
+        let recorded = roots
+            .map(|(id, root)| (area.path_of(&root.name), id))
+            .collect();
+        Self {
+            recorded,
+            looked_at: known.roots.iter().map(|root| area.path_of(root)).collect(),
+        }
     }
 
     /// The directory of a path, if a root is it or holds it.
     fn find(&self, record: &Tree, path: &Path) -> Option<Match> {
-        let around = self.recorded.iter().find_map(|(root, id)| Some((*id, path.strip_prefix(root).ok()?)));
+        let around = self
+            .recorded
+            .iter()
+            .find_map(|(root, id)| Some((*id, path.strip_prefix(root).ok()?)));
         if let Some((root, below)) = around {
-            let mut names = below.components().map(|name| name.as_os_str().as_encoded_bytes());
+            let mut names = below
+                .components()
+                .map(|name| name.as_os_str().as_encoded_bytes());
             let found = names.try_fold(root, |dir, name| record.find_dir(dir, name));
             return Some(found.map_or(Match::Lacks, Match::In));
         }
-        self.looked_at.iter().any(|root| path.starts_with(root)).then_some(Match::Lacks)
+        self.looked_at
+            .iter()
+            .any(|root| path.starts_with(root))
+            .then_some(Match::Lacks)
     }
 }
 
@@ -99,5 +123,7 @@ fn path(area: &Area, tree: &Tree, dir: DirId) -> PathBuf {
 }
 
 fn is_in_named(tree: &Tree, dir: DirId) -> bool {
-    tree.dir_names(dir).first().is_some_and(|root| is_named(root))
+    tree.dir_names(dir)
+        .first()
+        .is_some_and(|root| is_named(root))
 }

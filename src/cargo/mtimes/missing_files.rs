@@ -16,16 +16,20 @@ struct Package {
     kept: Option<Timestamp>,
 }
 
-/// The manifests, as they are there, of packages that lost a file which was not newer than all others.
+/// The manifests, as they are there, of packages that lost a file which was not newer than all
+/// others.
 pub(crate) fn manifests_of_losers(tree: &Tree, matches: &Matches<'_>) -> Vec<LeafId> {
     let record = matches.record();
     let present: HashMap<DirId, DirId> = matches.pairs().collect();
     let packages = packages(record);
     let mut found: HashMap<DirId, Package> = HashMap::new();
     for (id, leaf) in record.leaf_ids().zip(record.leaves()) {
-        let Some(package) = packages[leaf.parent.0 as usize] else { continue };
-        let is_there =
-            present.get(&leaf.parent).is_some_and(|dir| tree.find_leaf(*dir, &leaf.name).is_some());
+        let Some(package) = packages[leaf.parent.0 as usize] else {
+            continue;
+        };
+        let is_there = present
+            .get(&leaf.parent)
+            .is_some_and(|dir| tree.find_leaf(*dir, &leaf.name).is_some());
         let time = match record[id].kind {
             LeafKind::HardLink(first) => record[first].modified,
             LeafKind::File(_) | LeafKind::Symlink(_) => leaf.modified,
@@ -37,9 +41,12 @@ pub(crate) fn manifests_of_losers(tree: &Tree, matches: &Matches<'_>) -> Vec<Lea
             package.lost = Some(package.lost.map_or(time, |lost| lost.min(time)));
         }
     }
-    let losers =
-        found.into_iter().filter(|(_, package)| package.lost.is_some() && package.lost <= package.kept);
-    losers.filter_map(|(package, _)| tree.find_leaf(*present.get(&package)?, MANIFEST)).collect()
+    let losers = found
+        .into_iter()
+        .filter(|(_, package)| package.lost.is_some() && package.lost <= package.kept);
+    losers
+        .filter_map(|(package, _)| tree.find_leaf(*present.get(&package)?, MANIFEST))
+        .collect()
 }
 
 /// For each directory the one of the package that it belongs to: the nearest with a manifest.

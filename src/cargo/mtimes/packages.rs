@@ -19,40 +19,68 @@ pub struct Packages {
     pub warnings: Vec<String>,
 }
 
-/// The directories of the packages of a project, by their names: its members, dependencies with a path, and what takes the place of
-/// others: `[patch]` and `[replace]` with a path in the manifest of the root, `[patch]` and `paths` in a configuration.
+/// The directories of the packages of a project, by their names: its members, dependencies with a
+/// path, and what takes the place of others: `[patch]` and `[replace]` with a path in the manifest
+/// of the root, `[patch]` and `paths` in a configuration.
 pub fn packages(project: &Project, sight: Sight<'_>) -> Packages {
     let mut look = Look::new(sight);
     let mut waiting: VecDeque<PathBuf> = substitutes(project).into();
-    let members = project.manifests.iter().filter_map(|manifest| manifest.path.parent());
+    let members = project
+        .manifests
+        .iter()
+        .filter_map(|manifest| manifest.path.parent());
     let mut seen: BTreeSet<PathBuf> = members.map(Path::to_owned).collect();
     let mut found: Vec<PathBuf> = seen.iter().cloned().collect();
     while let Some(directory) = waiting.pop_front() {
         if !seen.insert(directory.clone()) {
             continue;
         }
-        let Some(file) = look.file(&directory.join("Cargo.toml")) else { continue };
+        let Some(file) = look.file(&directory.join("Cargo.toml")) else {
+            continue;
+        };
         if let Ok(manifest) = Manifest::parse(&file.bytes) {
-            waiting.extend(manifest.path_dependencies().iter().map(|path| clean(&directory.join(path))));
+            waiting.extend(
+                manifest
+                    .path_dependencies()
+                    .iter()
+                    .map(|path| clean(&directory.join(path))),
+            );
         }
         found.push(directory);
     }
-    let mut directories: Vec<PathBuf> = found.iter().filter_map(|directory| look.real(directory)).collect();
+    let mut directories: Vec<PathBuf> = found
+        .iter()
+        .filter_map(|directory| look.real(directory))
+        .collect();
     directories.sort_unstable();
     directories.dedup();
-    Packages { directories, warnings: look.warnings }
+    Packages {
+        directories,
+        warnings: look.warnings,
+    }
 }
 
 fn substitutes(project: &Project) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    let root = project.manifests.first().filter(|file| file.path.parent() == Some(&project.root));
+    let root = project
+        .manifests
+        .first()
+        .filter(|file| file.path.parent() == Some(&project.root));
     if let Some(root) = root {
-        found.extend(manifest::substitutes(&root.bytes).iter().map(|path| clean(&project.root.join(path))));
+        found.extend(
+            manifest::substitutes(&root.bytes)
+                .iter()
+                .map(|path| clean(&project.root.join(path))),
+        );
     }
     for file in &project.configs {
         // Paths in a configuration file are relative to the directory that holds `.cargo`.
-        let Some(base) = file.path.parent().and_then(Path::parent) else { continue };
-        let paths = manifest::substitutes(&file.bytes).into_iter().chain(config::paths(&file.bytes));
+        let Some(base) = file.path.parent().and_then(Path::parent) else {
+            continue;
+        };
+        let paths = manifest::substitutes(&file.bytes)
+            .into_iter()
+            .chain(config::paths(&file.bytes));
         found.extend(paths.map(|path| clean(&base.join(path))));
     }
     found
@@ -91,17 +119,49 @@ mod tests {
             "app/.cargo/config.toml",
             "paths = ['../over']\n[patch.crates-io]\nz = { path = '../configured' }\n",
         );
-        lay("patched/Cargo.toml", &package("serde", "[dependencies]\ni = { path = 'inner' }\n"));
-        for name in ["beside", "replaced", "over", "configured", "patched/inner", "unused"] {
-            lay(&format!("{name}/Cargo.toml"), &package(name.rsplit('/').next().unwrap(), ""));
+        lay(
+            "patched/Cargo.toml",
+            &package("serde", "[dependencies]\ni = { path = 'inner' }\n"),
+        );
+        for name in [
+            "beside",
+            "replaced",
+            "over",
+            "configured",
+            "patched/inner",
+            "unused",
+        ] {
+            lay(
+                &format!("{name}/Cargo.toml"),
+                &package(name.rsplit('/').next().unwrap(), ""),
+            );
         }
-        let facts = gather(&Asked::new(BTreeMap::new(), &top.join("home"), &top.join("app")));
-        let found = packages(facts.workspaces[0].project.as_ref().unwrap(), Sight::local());
-        let names: Vec<_> =
-            found.directories.iter().map(|path| path.strip_prefix(&top).unwrap().to_str().unwrap()).collect();
+        let facts = gather(&Asked::new(
+            BTreeMap::new(),
+            &top.join("home"),
+            &top.join("app"),
+        ));
+        let found = packages(
+            facts.workspaces[0].project.as_ref().unwrap(),
+            Sight::local(),
+        );
+        let names: Vec<_> = found
+            .directories
+            .iter()
+            .map(|path| path.strip_prefix(&top).unwrap().to_str().unwrap())
+            .collect();
         assert_eq!(
             names,
-            ["app", "app/m", "beside", "configured", "over", "patched", "patched/inner", "replaced"]
+            [
+                "app",
+                "app/m",
+                "beside",
+                "configured",
+                "over",
+                "patched",
+                "patched/inner",
+                "replaced"
+            ]
         );
         assert!(found.warnings.is_empty());
     }

@@ -1,11 +1,11 @@
-//! Recording what sources are like, and giving times back. [`crate::cargo::mtimes`] says which, and why that is
-//! right; here they are looked at, read and set.
+//! Recording what sources are like, and giving times back. [`crate::cargo::mtimes`] says which, and
+//! why that is right; here they are looked at, read and set.
 //!
 //! - [`look_for`] finds the area of a step.
-//! - [`record`] is called while a target directory is saved, after it was read and before its entry is published:
-//!   [`crate::ops::save::Request::sources`] does so.
-//! - [`give_back`] is called once in a step, after all its target directories are back in their places, as a directory
-//!   that comes back changes the time of the one it stands in.
+//! - [`record`] is called while a target directory is saved, after it was read and before its entry
+//!   is published: [`crate::ops::save::Request::sources`] does so.
+//! - [`give_back`] is called once in a step, after all its target directories are back in their
+//!   places, as a directory that comes back changes the time of the one it stands in.
 
 use std::collections::HashSet;
 use std::io;
@@ -43,17 +43,18 @@ const BUFFER: usize = 256 << 10;
 /// Files that a thread reads one after another.
 const CHUNK: usize = 32;
 
-/// Where to look for sources. All paths but those of the workspaces are those that this process uses.
+/// Where to look for sources. All paths but those of the workspaces are those that this process
+/// uses.
 pub struct Request<'a> {
     /// The checkout; all of it is looked at.
     pub checkout: &'a Path,
-    /// The workspaces of the step. The repository of one outside of the checkout is looked at, too, and so are packages
-    /// that they depend on by path.
+    /// The workspaces of the step. The repository of one outside of the checkout is looked at, too,
+    /// and so are packages that they depend on by path.
     pub workspaces: &'a [WorkspaceFacts],
     /// Where the files are that the paths of the workspaces name.
     pub sight: Sight<'a>,
-    /// What is never looked at: the cache root, `CARGO_HOME`, further target directories. Those of the workspaces need
-    /// not be named.
+    /// What is never looked at: the cache root, `CARGO_HOME`, further target directories. Those of
+    /// the workspaces need not be named.
     pub skipped: &'a [PathBuf],
     /// What the input `sources` names, by any names that are the same from job to job.
     pub named: &'a Places,
@@ -64,16 +65,25 @@ pub fn look_for(request: &Request<'_>, monitor: &dyn Monitor) -> Result<Area> {
     let checkout = files::canonical(request.checkout)?;
     let locate = |name: &Path| (request.sight.locate)(name).context("find", || name);
     let mut others = Vec::new();
-    for project in request.workspaces.iter().filter_map(|workspace| workspace.project.as_ref()) {
+    for project in request
+        .workspaces
+        .iter()
+        .filter_map(|workspace| workspace.project.as_ref())
+    {
         others.push(repository(&locate(&project.root)?)?);
         let found = packages(project, request.sight);
-        found.warnings.iter().for_each(|warning| monitor.warn(warning));
+        found
+            .warnings
+            .iter()
+            .for_each(|warning| monitor.warn(warning));
         for directory in &found.directories {
             others.push(locate(directory)?);
         }
     }
-    let targets =
-        request.workspaces.iter().flat_map(|workspace| [Some(&workspace.target), workspace.build.as_ref()]);
+    let targets = request
+        .workspaces
+        .iter()
+        .flat_map(|workspace| [Some(&workspace.target), workspace.build.as_ref()]);
     // What does not exist needs no skipping.
     let skipped = targets
         .flatten()
@@ -99,12 +109,13 @@ fn repository(root: &Path) -> Result<PathBuf> {
 pub struct Sources<'a> {
     /// Where they are.
     pub area: &'a Area,
-    /// Names the run of the job, so that its steps know of each other; empty where there is only one.
+    /// Names the run of the job, so that its steps know of each other; empty where there is only
+    /// one.
     pub job: &'a str,
 }
 
-/// Records what the sources are like. `outputs` are the modification times of all files in the target directory, which
-/// was built from them.
+/// Records what the sources are like. `outputs` are the modification times of all files in the
+/// target directory, which was built from them.
 pub fn record(
     store: &Store,
     sources: &Sources<'_>,
@@ -112,24 +123,41 @@ pub fn record(
     monitor: &dyn Monitor,
 ) -> Result<Record> {
     let given = Past::read(store, sources)?.given.map(|given| given.moment);
-    // Not by their ctimes: what gives the checkout another owner often does so with the target directory in it.
-    let first_built = outputs.filter(|time| given.is_none_or(|given| *time > given)).min();
+    // Not by their ctimes: what gives the checkout another owner often does so with the target
+    // directory in it.
+    let first_built = outputs
+        .filter(|time| given.is_none_or(|given| *time > given))
+        .min();
     let scan = look(sources.area, monitor)?;
     let arrivals = Arrivals::new(&scan, first_built.unwrap_or(Timestamp::MAX));
     let mut tree = scan.tree.clone();
-    tree.set_modified(|id| arrivals.of_dir(id), |id| arrivals.of_leaf(id, &scan.stats[id.0 as usize]));
+    tree.set_modified(
+        |id| arrivals.of_dir(id),
+        |id| arrivals.of_leaf(id, &scan.stats[id.0 as usize]),
+    );
     let is_file = |id: &LeafId| matches!(scan.tree[*id].kind, LeafKind::File(_));
     let files: Vec<LeafId> = scan.tree.leaf_ids_depth_first().filter(is_file).collect();
     let read = read(&scan, sources.area.places(), &files, monitor)?;
     let mut unread: HashSet<LeafId> = files.into_iter().collect();
     for (id, stat, digest) in read {
-        let content = (stat.size > 0).then_some(Content { digest, place: Place::Blob });
-        let data = FileData { size: stat.size, extents: Box::default(), content };
+        let content = (stat.size > 0).then_some(Content {
+            digest,
+            place: Place::Blob,
+        });
+        let data = FileData {
+            size: stat.size,
+            extents: Box::default(),
+            content,
+        };
         tree.set_file(id, stat.mode, arrivals.of_leaf(id, &stat), data);
         unread.remove(&id);
     }
     let tree = tree.without(&unread);
-    Ok(Record::new(Manifest { scanned: scan.started, packs: Vec::new(), tree }))
+    Ok(Record::new(Manifest {
+        scanned: scan.started,
+        packs: Vec::new(),
+        tree,
+    }))
 }
 
 /// What came of giving times back.
@@ -147,11 +175,11 @@ pub struct GivenBack {
     pub distrusted: bool,
 }
 
-/// Gives sources that are the same the times that they had when the entries of target directories were saved, and new
-/// times to those that are not and would look old.
+/// Gives sources that are the same the times that they had when the entries of target directories
+/// were saved, and new times to those that are not and would look old.
 ///
-/// `entries` are all that were restored in this step. A record that is damaged or missing is a warning, and vouches for
-/// nothing.
+/// `entries` are all that were restored in this step. A record that is damaged or missing is a
+/// warning, and vouches for nothing.
 pub fn give_back(
     store: &Store,
     sources: &Sources<'_>,
@@ -164,7 +192,8 @@ pub fn give_back(
     let area = sources.area;
     let mut past = earlier_steps(store, sources)?;
     note_restored(&mut past, area, entries);
-    // Should this end before all times are given, what was given so far counts as touched since the step before.
+    // Should this end before all times are given, what was given so far counts as touched since the
+    // step before.
     let earlier = past.given.clone();
     past.write(store, sources)?;
     let nothing = Record::new(Manifest {
@@ -201,13 +230,21 @@ pub fn give_back(
 
 /// What steps before this one did.
 fn earlier_steps(store: &Store, sources: &Sources<'_>) -> Result<Past> {
-    if sources.job.is_empty() { Ok(Past::default()) } else { Past::read(store, sources) }
+    if sources.job.is_empty() {
+        Ok(Past::default())
+    } else {
+        Past::read(store, sources)
+    }
 }
 
 fn note_restored(past: &mut Past, area: &Area, entries: &[&Entry]) {
     let roots: Vec<Box<[u8]>> = area.roots().map(Box::from).collect();
     for entry in entries {
-        let own = Restored { record: entry.sources, saved: entry.created, roots: roots.clone() };
+        let own = Restored {
+            record: entry.sources,
+            saved: entry.created,
+            roots: roots.clone(),
+        };
         if !past.restored.contains(&own) {
             past.restored.push(own);
         }
@@ -225,14 +262,24 @@ fn set(
     for (id, _, digest) in read(&scan, area.places(), &to_read(area, &scan, known), monitor)? {
         digests[id.0 as usize] = Some(digest);
     }
-    let seen = Seen { scan: &scan, digests: &digests, given: earlier };
+    let seen = Seen {
+        scan: &scan,
+        digests: &digests,
+        given: earlier,
+    };
     let decisions = decide(area, seen, known, Timestamp::now());
     let (renew, give) = split(&decisions.leaves);
     let (renew_dirs, give_dirs) = split(&decisions.dirs);
     let places = area.places();
     // New times first: should this end in between, nothing is taken for fresh that is not.
-    let renewed = [times::set_leaves(&scan, places, &renew)?, times::set_dirs(&scan, places, &renew_dirs)?];
-    let given = [times::set_leaves(&scan, places, &give)?, times::set_dirs(&scan, places, &give_dirs)?];
+    let renewed = [
+        times::set_leaves(&scan, places, &renew)?,
+        times::set_dirs(&scan, places, &renew_dirs)?,
+    ];
+    let given = [
+        times::set_leaves(&scan, places, &give)?,
+        times::set_dirs(&scan, places, &give_dirs)?,
+    ];
     let done = |sets: &[Set]| sets.iter().map(|set| set.done).sum();
     let outcome = GivenBack {
         same: decisions.same,
@@ -242,7 +289,11 @@ fn set(
         distrusted: decisions.distrusted > 0,
     };
     // A filesystem on another machine has another clock.
-    let latest = renewed.iter().chain(&given).filter_map(|set| set.latest).max();
+    let latest = renewed
+        .iter()
+        .chain(&given)
+        .filter_map(|set| set.latest)
+        .max();
     let moment = latest.map_or_else(Timestamp::now, |latest| latest.max(Timestamp::now()));
     say_refused(renewed, monitor);
     for (path, error) in given.into_iter().flat_map(|set| set.refused) {
@@ -255,7 +306,9 @@ type Changes<T> = Vec<(T, Change)>;
 
 /// Changes that make things new, and the others.
 fn split<T: Copy>(changes: &[(T, Change)]) -> (Changes<T>, Changes<T>) {
-    changes.iter().partition(|(_, change)| matches!(change, Change::Renew(_)))
+    changes
+        .iter()
+        .partition(|(_, change)| matches!(change, Change::Renew(_)))
 }
 
 fn say_refused(sets: [Set; 2], monitor: &dyn Monitor) {
@@ -268,7 +321,9 @@ fn say_refused(sets: [Set; 2], monitor: &dyn Monitor) {
         ));
     }
     if let Some(more @ 1..) = refused.len().checked_sub(WARNINGS) {
-        monitor.warn(&format!("{more} more files and directories could not be given the time now"));
+        monitor.warn(&format!(
+            "{more} more files and directories could not be given the time now"
+        ));
     }
 }
 
@@ -277,16 +332,24 @@ fn look(area: &Area, monitor: &dyn Monitor) -> Result<Scan> {
     monitor.begin(Stage::Scanning, 0);
     let exists = |path: &Path| files::stat(path).is_ok_and(|stat| stat.is_some());
     let exclude = area.exclude(&exists);
-    let options =
-        scan::Options { exclude: Some(&exclude), without_attributes: true, ..scan::Options::default() };
+    let options = scan::Options {
+        exclude: Some(&exclude),
+        without_attributes: true,
+        ..scan::Options::default()
+    };
     let scan = scan(area.places(), &options)?;
     for left_out in &scan.left_out {
-        log::debug!("{} is not looked at: {}", left_out.path.display(), left_out.reason);
+        log::debug!(
+            "{} is not looked at: {}",
+            left_out.path.display(),
+            left_out.reason
+        );
     }
     Ok(scan)
 }
 
-/// The states and digests of files, in no order. What can't be read, or is being written to, is missing.
+/// The states and digests of files, in no order. What can't be read, or is being written to, is
+/// missing.
 fn read(
     scan: &Scan,
     places: &Places,
@@ -303,13 +366,19 @@ fn read(
         let mut digests = Vec::with_capacity(chunk.len());
         for leaf in *chunk {
             let path = || places.leaf_path(&scan.tree, *leaf);
-            match reader.read(*leaf, |mut file, _| digest_of(&mut file, buffer).context("read", path))? {
+            match reader.read(*leaf, |mut file, _| {
+                digest_of(&mut file, buffer).context("read", path)
+            })? {
                 Read::Done(stat, digest) => digests.push((*leaf, stat, digest)),
                 Read::Gone => {}
-                Read::LeftOut(reason) => log::debug!("{} is not compared: {reason}", path().display()),
+                Read::LeftOut(reason) => {
+                    log::debug!("{} is not compared: {reason}", path().display())
+                }
             }
         }
-        done.lock().unwrap_or_else(PoisonError::into_inner).append(&mut digests);
+        done.lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .append(&mut digests);
         Ok(())
     })?;
     Ok(done.into_inner().unwrap_or_else(PoisonError::into_inner))

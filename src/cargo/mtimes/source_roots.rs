@@ -10,12 +10,14 @@ use crate::tree::scan::Take;
 
 /// What the names of roots begin with that are named in the input `sources`.
 const NAMED: u8 = b'=';
-/// Marks a directory as a cache: <https://bford.info/cachedir/>. Cargo puts it into its target directories.
+/// Marks a directory as a cache: <https://bford.info/cachedir/>. Cargo puts it into its target
+/// directories.
 const CACHEDIR_TAG: &str = "CACHEDIR.TAG";
 
 /// The directories in which sources are, and what in them is none.
 ///
-/// Each is named by the way from the checkout to it, so that they are found again when all of them were moved.
+/// Each is named by the way from the checkout to it, so that they are found again when all of them
+/// were moved.
 #[derive(Clone, Debug)]
 pub struct Area {
     checkout: PathBuf,
@@ -24,11 +26,12 @@ pub struct Area {
 }
 
 impl Area {
-    /// The checkout, and `others` as far as they are not in it: repositories of workspaces beside it, and packages. All
-    /// paths are absolute and without symlinks.
+    /// The checkout, and `others` as far as they are not in it: repositories of workspaces beside
+    /// it, and packages. All paths are absolute and without symlinks.
     ///
-    /// `skipped` are the target directories, the cache root and cargo's own directories; `named` what the input `sources`
-    /// names. A directory above the checkout is not looked at: it could be all of a home.
+    /// `skipped` are the target directories, the cache root and cargo's own directories; `named`
+    /// what the input `sources` names. A directory above the checkout is not looked at: it could be
+    /// all of a home.
     pub fn new(checkout: &Path, others: &[PathBuf], skipped: Vec<PathBuf>, named: &Places) -> Self {
         let mut outermost: Vec<&Path> = vec![checkout];
         let mut others: Vec<&PathBuf> = others.iter().collect();
@@ -39,9 +42,17 @@ impl Area {
                 outermost.push(other);
             }
         }
-        let roots = outermost.into_iter().map(|root| (way(checkout, root), root.to_owned()));
-        let named = named.iter().map(|(name, path)| ([&[NAMED], name].concat().into(), path.to_owned()));
-        Self { checkout: checkout.to_owned(), places: Places::new(roots.chain(named)), skipped }
+        let roots = outermost
+            .into_iter()
+            .map(|root| (way(checkout, root), root.to_owned()));
+        let named = named
+            .iter()
+            .map(|(name, path)| ([&[NAMED], name].concat().into(), path.to_owned()));
+        Self {
+            checkout: checkout.to_owned(),
+            places: Places::new(roots.chain(named)),
+            skipped,
+        }
     }
 
     /// The roots: those of the area, then those of the input `sources`.
@@ -51,12 +62,18 @@ impl Area {
 
     /// The names of the roots of the area.
     pub fn roots(&self) -> impl Iterator<Item = &[u8]> {
-        self.places.iter().map(|(name, _)| name).filter(|name| !is_named(name))
+        self.places
+            .iter()
+            .map(|(name, _)| name)
+            .filter(|name| !is_named(name))
     }
 
     /// The names of the roots that the input `sources` names.
     pub(crate) fn named(&self) -> impl Iterator<Item = &[u8]> {
-        self.places.iter().map(|(name, _)| name).filter(|name| is_named(name))
+        self.places
+            .iter()
+            .map(|(name, _)| name)
+            .filter(|name| is_named(name))
     }
 
     /// Where a root of the area is, of this one or another of the same checkout.
@@ -66,7 +83,9 @@ impl Area {
 
     /// Whether something that is never looked at stands in a directory.
     pub(crate) fn holds_skipped(&self, directory: &Path) -> bool {
-        self.skipped.iter().any(|skipped| skipped.parent() == Some(directory))
+        self.skipped
+            .iter()
+            .any(|skipped| skipped.parent() == Some(directory))
     }
 
     /// What of the area is no source; `exists` tells whether a file does.
@@ -78,7 +97,11 @@ impl Area {
             let is_git = path.file_name() == Some(OsStr::new(".git"));
             let is_skipped = || self.skipped.iter().any(|skipped| skipped == path);
             let is_cache = || is_directory && exists(&path.join(CACHEDIR_TAG));
-            if is_git || is_skipped() || is_cache() { Take::No } else { Take::Yes }
+            if is_git || is_skipped() || is_cache() {
+                Take::No
+            } else {
+                Take::Yes
+            }
         }
     }
 }
@@ -90,7 +113,11 @@ pub(crate) fn is_named(root: &[u8]) -> bool {
 
 /// The way from one directory to another: `.`, `../other`.
 fn way(from: &Path, to: &Path) -> Box<[u8]> {
-    let shared = from.components().zip(to.components()).take_while(|(one, other)| one == other).count();
+    let shared = from
+        .components()
+        .zip(to.components())
+        .take_while(|(one, other)| one == other)
+        .count();
     let up = from.components().skip(shared).map(|_| Component::ParentDir);
     let way: PathBuf = up.chain(to.components().skip(shared)).collect();
     match way.as_os_str().as_bytes() {
@@ -106,13 +133,24 @@ mod tests {
     fn roots(checkout: &str, others: &[&str]) -> Vec<String> {
         let others: Vec<PathBuf> = others.iter().map(PathBuf::from).collect();
         let area = Area::new(Path::new(checkout), &others, Vec::new(), &Places::default());
-        area.roots().map(|name| String::from_utf8(name.into()).unwrap()).collect()
+        area.roots()
+            .map(|name| String::from_utf8(name.into()).unwrap())
+            .collect()
     }
 
     #[test]
     fn roots_are_the_outermost_directories_by_their_way_from_the_checkout() {
         assert_eq!(
-            roots("/w/app", &["/w/app/crates/a", "/w/dep/inner", "/w/dep", "/opt/x", "/w/app"]),
+            roots(
+                "/w/app",
+                &[
+                    "/w/app/crates/a",
+                    "/w/dep/inner",
+                    "/w/dep",
+                    "/opt/x",
+                    "/w/app"
+                ]
+            ),
             [".", "../../opt/x", "../dep"]
         );
         assert_eq!(roots("/w/app", &["/w", "/", "/w/app-2"]), [".", "../app-2"]);

@@ -1,7 +1,9 @@
-//! Where cargo puts intermediate artifacts: `build.build-dir`, since 1.91 (Cargo book, "Configuration"). Pure.
+//! Where cargo puts intermediate artifacts: `build.build-dir`, since 1.91 (Cargo book,
+//! "Configuration"). Pure.
 //!
-//! The setting is a template. What `{workspace-path-hash}` stands for is written nowhere: it is cargo's short hash
-//! (rust-lang/cargo, `util/hex.rs`) of the path of the workspace's manifest, by the hasher that it shares with rustc.
+//! The setting is a template. What `{workspace-path-hash}` stands for is written nowhere: it is
+//! cargo's short hash (rust-lang/cargo, `util/hex.rs`) of the path of the workspace's manifest, by
+//! the hasher that it shares with rustc.
 
 use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
@@ -43,7 +45,9 @@ pub(crate) fn expand(template: &str, workspace: &Workspace<'_>) -> Result<PathBu
 }
 
 fn text(path: &Path) -> Result<String, String> {
-    path.to_str().map(str::to_owned).ok_or_else(|| format!("{} is not UTF-8", path.display()))
+    path.to_str()
+        .map(str::to_owned)
+        .ok_or_else(|| format!("{} is not UTF-8", path.display()))
 }
 
 /// Two directories: the first byte of the hash and the others.
@@ -81,7 +85,13 @@ mod tests {
 
     #[test]
     fn what_cargo_does_not_take_is_an_error() {
-        for template in ["", "{workspace-root", "a}", "{other}", "a}/{workspace-root}"] {
+        for template in [
+            "",
+            "{workspace-root",
+            "a}",
+            "{other}",
+            "a}/{workspace-root}",
+        ] {
             assert!(expanded(template).is_err(), "{template}");
         }
     }

@@ -5,7 +5,8 @@ use toml::{Table, Value};
 /// Reads TOML; the error is one line.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Table, String> {
     let text = std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
-    text.parse::<Table>().map_err(|error| one_line(error.message()))
+    text.parse::<Table>()
+        .map_err(|error| one_line(error.message()))
 }
 
 /// The first line of a message.
@@ -15,7 +16,11 @@ pub(crate) fn one_line(message: &str) -> String {
 
 /// The table as JSON, keys in order; nothing for an empty table.
 pub(crate) fn text(table: &Table) -> String {
-    if table.is_empty() { String::new() } else { json(&Value::Table(table.clone())).to_string() }
+    if table.is_empty() {
+        String::new()
+    } else {
+        json(&Value::Table(table.clone())).to_string()
+    }
 }
 
 fn json(value: &Value) -> serde_json::Value {
@@ -27,7 +32,10 @@ fn json(value: &Value) -> serde_json::Value {
         Value::Boolean(flag) => Json::from(*flag),
         Value::Datetime(time) => Json::from(time.to_string()),
         Value::Array(list) => list.iter().map(json).collect(),
-        Value::Table(table) => table.iter().map(|(key, value)| (key.clone(), json(value))).collect(),
+        Value::Table(table) => table
+            .iter()
+            .map(|(key, value)| (key.clone(), json(value)))
+            .collect(),
     }
 }
 
@@ -47,14 +55,20 @@ pub(crate) fn table<'t>(table: &'t Table, key: &str) -> Option<&'t Table> {
 pub(crate) fn texts(value: Option<&Value>) -> Vec<String> {
     match value {
         Some(Value::String(text)) => vec![text.clone()],
-        Some(Value::Array(list)) => list.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        Some(Value::Array(list)) => list
+            .iter()
+            .filter_map(Value::as_str)
+            .map(str::to_owned)
+            .collect(),
         _ => Vec::new(),
     }
 }
 
 /// A copy of some keys of a table.
 pub(crate) fn only(table: &Table, keys: &[&str]) -> Table {
-    keys.iter().filter_map(|&key| Some((key.to_owned(), table.get(key)?.clone()))).collect()
+    keys.iter()
+        .filter_map(|&key| Some((key.to_owned(), table.get(key)?.clone())))
+        .collect()
 }
 
 #[cfg(test)]

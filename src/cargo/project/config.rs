@@ -1,8 +1,8 @@
 //! What of cargo's configuration files changes what is built or where packages come from.
 //!
-//! The same file holds tokens, proxies, colours and aliases. Those don't count: [Cargo book, "Configuration"]
-//! lists all keys; the ones taken here are those that [`crate::cargo::key::env_vars`] takes as variables, and those that have
-//! no variable.
+//! The same file holds tokens, proxies, colours and aliases. Those don't count: [Cargo book,
+//! "Configuration"] lists all keys; the ones taken here are those that
+//! [`crate::cargo::key::env_vars`] takes as variables, and those that have no variable.
 //!
 //! [Cargo book, "Configuration"]: https://doc.rust-lang.org/cargo/reference/config.html
 
@@ -15,30 +15,57 @@ use crate::cargo::project::manifest;
 /// What changes what is built; the error is one line. Empty where nothing does.
 pub(crate) fn build(bytes: &[u8]) -> Result<String, String> {
     let config = canonical::parse(bytes)?;
-    let mut kept = only(&config, &["env", "paths", "profile", "resolver", "unstable"]);
+    let mut kept = only(
+        &config,
+        &["env", "paths", "profile", "resolver", "unstable"],
+    );
     if let Some(build) = table(&config, "build") {
-        let keys =
-            ["rustc", "rustc-wrapper", "rustc-workspace-wrapper", "target", "rustflags", "incremental"];
+        let keys = [
+            "rustc",
+            "rustc-wrapper",
+            "rustc-workspace-wrapper",
+            "target",
+            "rustflags",
+            "incremental",
+        ];
         insert(&mut kept, "build", only(build, &keys));
     }
     if let Some(targets) = table(&config, "target") {
-        let targets = targets.iter().map(|(name, value)| (name.clone(), target(value)));
+        let targets = targets
+            .iter()
+            .map(|(name, value)| (name.clone(), target(value)));
         let says_nothing = |value: &Value| value.as_table().is_some_and(Table::is_empty);
-        insert(&mut kept, "target", targets.filter(|(_, value)| !says_nothing(value)).collect());
+        insert(
+            &mut kept,
+            "target",
+            targets.filter(|(_, value)| !says_nothing(value)).collect(),
+        );
     }
-    insert(&mut kept, "patch", manifest::patches(&config, &|_| false).unwrap_or_default());
+    insert(
+        &mut kept,
+        "patch",
+        manifest::patches(&config, &|_| false).unwrap_or_default(),
+    );
     Ok(canonical::text(&kept))
 }
 
-/// How a target is built. How its programs are run and documented is left out; the tables below a target stand in for
-/// build scripts.
+/// How a target is built. How its programs are run and documented is left out; the tables below a
+/// target stand in for build scripts.
 fn target(value: &Value) -> Value {
-    let Value::Table(target) = value else { return value.clone() };
-    let kept = target.iter().filter(|(key, _)| !matches!(key.as_str(), "runner" | "rustdocflags"));
-    Value::Table(kept.map(|(key, value)| (key.clone(), value.clone())).collect())
+    let Value::Table(target) = value else {
+        return value.clone();
+    };
+    let kept = target
+        .iter()
+        .filter(|(key, _)| !matches!(key.as_str(), "runner" | "rustdocflags"));
+    Value::Table(
+        kept.map(|(key, value)| (key.clone(), value.clone()))
+            .collect(),
+    )
 }
 
-/// Where packages come from instead of where they say: it decides which directories of the registry are filled.
+/// Where packages come from instead of where they say: it decides which directories of the registry
+/// are filled.
 pub(crate) fn sources(bytes: &[u8]) -> Result<String, String> {
     let config = canonical::parse(bytes)?;
     let mut kept = only(&config, &["source"]);
@@ -62,12 +89,17 @@ pub(crate) fn path(bytes: &[u8], of: &str, key: &str) -> Option<String> {
 
 /// `paths`: directories of packages that take the place of others.
 pub(crate) fn paths(bytes: &[u8]) -> Vec<String> {
-    canonical::parse(bytes).map(|config| canonical::texts(config.get("paths"))).unwrap_or_default()
+    canonical::parse(bytes)
+        .map(|config| canonical::texts(config.get("paths")))
+        .unwrap_or_default()
 }
 
-/// The files that a configuration file includes (Cargo book, "Including extra configuration files").
+/// The files that a configuration file includes (Cargo book, "Including extra configuration
+/// files").
 pub(crate) fn included(bytes: &[u8]) -> Vec<String> {
-    let Ok(config) = canonical::parse(bytes) else { return Vec::new() };
+    let Ok(config) = canonical::parse(bytes) else {
+        return Vec::new();
+    };
     let name = |value: &Value| match value {
         Value::Table(table) => table.get("path").and_then(Value::as_str).map(str::to_owned),
         other => other.as_str().map(str::to_owned),
@@ -121,7 +153,10 @@ color = "always"
             sources(config).unwrap(),
             r#"{"registries":{"mine":{"index":"sparse+https://example.org/"}}}"#
         );
-        assert_eq!(path(config, "build", "target-dir").as_deref(), Some("/mnt/target"));
+        assert_eq!(
+            path(config, "build", "target-dir").as_deref(),
+            Some("/mnt/target")
+        );
         assert_eq!(path(config, "resolver", "lockfile-path"), None);
     }
 
@@ -129,17 +164,24 @@ color = "always"
     fn a_configuration_of_other_things_is_empty() {
         let config = b"[term]\ncolor = 'never'\n[registry]\ntoken = 'x'\n[build]\njobs = 2\n\
                        [target.x]\nrunner = 'qemu'\n[registries.mine]\ntoken = 'x'\n";
-        assert_eq!((build(config).unwrap(), sources(config).unwrap()), (String::new(), String::new()));
+        assert_eq!(
+            (build(config).unwrap(), sources(config).unwrap()),
+            (String::new(), String::new())
+        );
     }
 
     #[test]
     fn patches_with_a_path_do_not_count_and_others_do() {
-        let config = b"[patch.crates-io]\na = { path = '../a' }\nb = { git = 'https://example.org/b' }\n";
+        let config =
+            b"[patch.crates-io]\na = { path = '../a' }\nb = { git = 'https://example.org/b' }\n";
         assert_eq!(
             build(config).unwrap(),
             r#"{"patch":{"crates-io":{"b":{"git":"https://example.org/b"}}}}"#
         );
-        assert_eq!(build(b"[patch.crates-io]\na = { path = '../a' }\n").unwrap(), "");
+        assert_eq!(
+            build(b"[patch.crates-io]\na = { path = '../a' }\n").unwrap(),
+            ""
+        );
     }
 
     #[test]

@@ -22,8 +22,8 @@ pub struct WorkspaceAsked {
 pub struct Asked {
     /// The workspaces.
     pub workspaces: Vec<WorkspaceAsked>,
-    /// The environment that cargo will have. `PATH` tells which compiler comes first; without it, a compiler below
-    /// `cargo_home` comes before the system's.
+    /// The environment that cargo will have. `PATH` tells which compiler comes first; without it, a
+    /// compiler below `cargo_home` comes before the system's.
     pub env: BTreeMap<OsString, OsString>,
     /// The checkout, absolute; only to recognise it in values.
     pub checkout: PathBuf,
@@ -51,14 +51,18 @@ impl Asked {
             value(name).map_or_else(|| home.join(usual), |directory| checkout.join(directory))
         };
         Self {
-            workspaces: vec![WorkspaceAsked { root: checkout.to_owned(), target: None }],
+            workspaces: vec![WorkspaceAsked {
+                root: checkout.to_owned(),
+                target: None,
+            }],
             checkout: checkout.to_owned(),
             home: home.to_owned(),
             cargo_home: directory("CARGO_HOME", ".cargo"),
             rustup_home: directory("RUSTUP_HOME", ".rustup"),
             os: std::env::consts::OS.to_owned(),
             arch: std::env::consts::ARCH.to_owned(),
-            job: value("GITHUB_JOB").map_or_else(String::new, |job| job.to_string_lossy().into_owned()),
+            job: value("GITHUB_JOB")
+                .map_or_else(String::new, |job| job.to_string_lossy().into_owned()),
             key_inputs: KeyInputs::default(),
             env,
         }
@@ -66,7 +70,10 @@ impl Asked {
 
     /// A value of the environment, if it is set and not empty.
     pub(crate) fn variable(&self, name: &str) -> Option<&OsStr> {
-        self.env.get(OsStr::new(name)).map(OsString::as_os_str).filter(|value| !value.is_empty())
+        self.env
+            .get(OsStr::new(name))
+            .map(OsString::as_os_str)
+            .filter(|value| !value.is_empty())
     }
 
     /// What directories are called in the values of a project at `root`.
@@ -119,7 +126,8 @@ pub struct WorkspaceFacts {
     pub asked: WorkspaceAsked,
     /// The target directory, absolute.
     pub target: PathBuf,
-    /// The directory of intermediate artifacts, absolute, where it is another one (`build.build-dir`).
+    /// The directory of intermediate artifacts, absolute, where it is another one
+    /// (`build.build-dir`).
     pub build: Option<PathBuf>,
     /// The Cargo project; `None` where there is neither a Cargo.toml nor a Cargo.lock.
     pub project: Option<Project>,

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use crate::cargo::key::env_vars as variables;
-use crate::cargo::project::facts::{Asked, Facts, Project, SourceFile, WorkspaceAsked, WorkspaceFacts};
+use crate::cargo::project::facts::{
+    Asked, Facts, Project, SourceFile, WorkspaceAsked, WorkspaceFacts,
+};
 use crate::cargo::project::probe::{Look, Sight};
 use crate::cargo::project::workspace::{clean, manifests, workspace_root};
 use crate::cargo::project::{build_dir, config};
@@ -17,7 +19,11 @@ pub fn gather(asked: &Asked) -> Facts {
 /// The same where the files that names stand for are elsewhere.
 pub fn gather_by(asked: &Asked, sight: Sight<'_>) -> Facts {
     let mut look = Look::new(sight);
-    let workspaces = asked.workspaces.iter().map(|workspace| facts_of(asked, workspace, &mut look)).collect();
+    let workspaces = asked
+        .workspaces
+        .iter()
+        .map(|workspace| facts_of(asked, workspace, &mut look))
+        .collect();
     Facts {
         os: asked.os.clone(),
         arch: asked.arch.clone(),
@@ -32,14 +38,22 @@ pub fn gather_by(asked: &Asked, sight: Sight<'_>) -> Facts {
 fn named_variables(asked: &Asked) -> std::collections::BTreeMap<String, String> {
     let places = asked.places(Path::new(""));
     let selected = variables::select(&asked.env, &asked.key_inputs.env_vars);
-    selected.into_iter().map(|(name, value)| (name, places.named(&value))).collect()
+    selected
+        .into_iter()
+        .map(|(name, value)| (name, places.named(&value)))
+        .collect()
 }
 
 fn facts_of(asked: &Asked, workspace: &WorkspaceAsked, look: &mut Look) -> WorkspaceFacts {
-    // Where symlinks lead counts: cargo and rustup look above the directory that they really stand in.
-    let project = look.real(&workspace.root).and_then(|real| project(asked, &real, look));
+    // Where symlinks lead counts: cargo and rustup look above the directory that they really stand
+    // in.
+    let project = look
+        .real(&workspace.root)
+        .and_then(|real| project(asked, &real, look));
     let target = target(asked, workspace, project.as_ref());
-    let build = project.as_ref().and_then(|project| build(asked, workspace, project, look));
+    let build = project
+        .as_ref()
+        .and_then(|project| build(asked, workspace, project, look));
     if project.is_none() {
         look.warn(format!(
             "there is no Cargo project in {}, so it has no cache; name the directory of a Cargo.toml in workspaces",
@@ -47,7 +61,12 @@ fn facts_of(asked: &Asked, workspace: &WorkspaceAsked, look: &mut Look) -> Works
         ));
     }
     let build = build.filter(|build| *build != target);
-    WorkspaceFacts { asked: workspace.clone(), target, build, project }
+    WorkspaceFacts {
+        asked: workspace.clone(),
+        target,
+        build,
+        project,
+    }
 }
 
 fn project(asked: &Asked, directory: &Path, look: &mut Look) -> Option<Project> {
@@ -61,23 +80,46 @@ fn project(asked: &Asked, directory: &Path, look: &mut Look) -> Option<Project> 
     let levels = above(&root, look);
     let toolchain = toolchain(asked, &levels, look);
     let places = asked.places(&root);
-    let toolchain_file = levels.into_iter().find_map(|level| level.file).map(|(file, _)| file);
-    Some(Project { root, toolchain, toolchain_file, configs, lock, manifests, places })
+    let toolchain_file = levels
+        .into_iter()
+        .find_map(|level| level.file)
+        .map(|(file, _)| file);
+    Some(Project {
+        root,
+        toolchain,
+        toolchain_file,
+        configs,
+        lock,
+        manifests,
+        places,
+    })
 }
 
-/// The lock file: where `resolver.lockfile-path` says, since 1.97, if it is there; else in the root of the workspace.
-fn lock_file(asked: &Asked, root: &Path, configs: &[SourceFile], look: &mut Look) -> Option<SourceFile> {
+/// The lock file: where `resolver.lockfile-path` says, since 1.97, if it is there; else in the root
+/// of the workspace.
+fn lock_file(
+    asked: &Asked,
+    root: &Path,
+    configs: &[SourceFile],
+    look: &mut Look,
+) -> Option<SourceFile> {
     const NAME: &str = "Cargo.lock";
     let set = match asked.variable("CARGO_RESOLVER_LOCKFILE_PATH") {
         Some(path) => Some(root.join(path)),
-        None => configured(configs, "resolver", "lockfile-path").map(|(base, path)| base.join(path)),
+        None => {
+            configured(configs, "resolver", "lockfile-path").map(|(base, path)| base.join(path))
+        }
     };
     // Cargo takes no other name.
-    let set = set.map(|path| clean(&path)).filter(|path| path.ends_with(NAME));
-    set.and_then(|path| look.file(&path)).or_else(|| look.file(&root.join(NAME)))
+    let set = set
+        .map(|path| clean(&path))
+        .filter(|path| path.ends_with(NAME));
+    set.and_then(|path| look.file(&path))
+        .or_else(|| look.file(&root.join(NAME)))
 }
 
-/// The target directory by cargo's order (Cargo book, `build.target-dir`), after what the workspace asks for.
+/// The target directory by cargo's order (Cargo book, `build.target-dir`), after what the workspace
+/// asks for.
 fn target(asked: &Asked, workspace: &WorkspaceAsked, project: Option<&Project>) -> PathBuf {
     let root = &workspace.root;
     if let Some(target) = &workspace.target {
@@ -87,22 +129,36 @@ fn target(asked: &Asked, workspace: &WorkspaceAsked, project: Option<&Project>) 
     if let Some(target) = variables.iter().find_map(|name| asked.variable(name)) {
         return clean(&root.join(target));
     }
-    let configured = project.and_then(|project| configured(&project.configs, "build", "target-dir"));
+    let configured =
+        project.and_then(|project| configured(&project.configs, "build", "target-dir"));
     let root_of_project = project.map_or(root, |project| &project.root);
-    configured
-        .map_or_else(|| clean(&root_of_project.join("target")), |(base, target)| clean(&base.join(target)))
+    configured.map_or_else(
+        || clean(&root_of_project.join("target")),
+        |(base, target)| clean(&base.join(target)),
+    )
 }
 
 /// The directory of intermediate artifacts, where one is set.
-fn build(asked: &Asked, workspace: &WorkspaceAsked, project: &Project, look: &mut Look) -> Option<PathBuf> {
+fn build(
+    asked: &Asked,
+    workspace: &WorkspaceAsked,
+    project: &Project,
+    look: &mut Look,
+) -> Option<PathBuf> {
     let (base, template) = match asked.variable("CARGO_BUILD_BUILD_DIR") {
-        Some(value) => (workspace.root.as_path(), value.to_string_lossy().into_owned()),
+        Some(value) => (
+            workspace.root.as_path(),
+            value.to_string_lossy().into_owned(),
+        ),
         None => configured(&project.configs, "build", "build-dir")?,
     };
     let manifest = project.root.join("Cargo.toml");
     let manifest = look.real(&manifest).unwrap_or(manifest);
-    let about =
-        build_dir::Workspace { root: &project.root, manifest: &manifest, cargo_home: &asked.cargo_home };
+    let about = build_dir::Workspace {
+        root: &project.root,
+        manifest: &manifest,
+        cargo_home: &asked.cargo_home,
+    };
     match build_dir::expand(&template, &about) {
         Ok(path) => Some(clean(&base.join(path))),
         Err(why) => {
@@ -115,7 +171,8 @@ fn build(asked: &Asked, workspace: &WorkspaceAsked, project: &Project, look: &mu
     }
 }
 
-/// A path that a configuration file sets, and what it is relative to: the directory that holds `.cargo`.
+/// A path that a configuration file sets, and what it is relative to: the directory that holds
+/// `.cargo`.
 fn configured<'c>(configs: &'c [SourceFile], of: &str, key: &str) -> Option<(&'c Path, String)> {
     configs.iter().find_map(|file| {
         let base = file.path.parent().and_then(Path::parent)?;
@@ -126,13 +183,19 @@ fn configured<'c>(configs: &'c [SourceFile], of: &str, key: &str) -> Option<(&'c
 /// How deep configuration files may include others, lest they go in circles.
 const INCLUDES: usize = 8;
 
-/// The configuration files that cargo reads in a directory: of it and of all above it, then of `CARGO_HOME`. Without
-/// `.toml` comes first where there are both (Cargo book, "Hierarchical structure").
+/// The configuration files that cargo reads in a directory: of it and of all above it, then of
+/// `CARGO_HOME`. Without `.toml` comes first where there are both (Cargo book, "Hierarchical
+/// structure").
 fn configs(root: &Path, cargo_home: &Path, look: &mut Look) -> Vec<SourceFile> {
-    let directories = root.ancestors().map(|above| above.join(".cargo")).chain([cargo_home.to_owned()]);
+    let directories = root
+        .ancestors()
+        .map(|above| above.join(".cargo"))
+        .chain([cargo_home.to_owned()]);
     let mut found: Vec<SourceFile> = Vec::new();
     for directory in directories {
-        let file = ["config", "config.toml"].iter().find_map(|name| look.file(&directory.join(name)));
+        let file = ["config", "config.toml"]
+            .iter()
+            .find_map(|name| look.file(&directory.join(name)));
         if let Some(file) = file {
             include(file, INCLUDES, &mut found, look);
         }

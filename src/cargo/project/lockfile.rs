@@ -1,7 +1,8 @@
 //! What of a Cargo.lock decides about downloads: the packages that come from elsewhere.
 //!
-//! Packages of the workspace and other path dependencies have no source; their versions change with each release and
-//! nothing is downloaded for them. Which package needs which is left out as well: it follows from the manifests.
+//! Packages of the workspace and other path dependencies have no source; their versions change with
+//! each release and nothing is downloaded for them. Which package needs which is left out as well:
+//! it follows from the manifests.
 
 use std::collections::BTreeMap;
 
@@ -57,15 +58,31 @@ impl Lock {
     /// Reads a Cargo.lock of any format; the error is one line.
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
         let text = std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
-        let File { package, metadata } = toml::from_str(text).map_err(|error| one_line(error.message()))?;
+        let File { package, metadata } =
+            toml::from_str(text).map_err(|error| one_line(error.message()))?;
         let mut packages: Vec<Package> = package
             .into_iter()
-            .filter_map(|Entry { name, version, source, checksum }| {
-                let source = source?;
-                let checksum = checksum
-                    .or_else(|| metadata.get(&format!("checksum {name} {version} ({source})")).cloned());
-                Some(Package { name, version, source, checksum })
-            })
+            .filter_map(
+                |Entry {
+                     name,
+                     version,
+                     source,
+                     checksum,
+                 }| {
+                    let source = source?;
+                    let checksum = checksum.or_else(|| {
+                        metadata
+                            .get(&format!("checksum {name} {version} ({source})"))
+                            .cloned()
+                    });
+                    Some(Package {
+                        name,
+                        version,
+                        source,
+                        checksum,
+                    })
+                },
+            )
             .collect();
         packages.sort_unstable();
         packages.dedup();
@@ -78,9 +95,19 @@ impl Lock {
             .packages
             .iter()
             .filter(|package| package.is_git() == git)
-            .map(|Package { name, version, source, checksum }| {
-                format!("{name} {version} {source} {}\n", checksum.as_deref().unwrap_or_default())
-            })
+            .map(
+                |Package {
+                     name,
+                     version,
+                     source,
+                     checksum,
+                 }| {
+                    format!(
+                        "{name} {version} {source} {}\n",
+                        checksum.as_deref().unwrap_or_default()
+                    )
+                },
+            )
             .collect();
         (lines.concat(), lines.len())
     }
@@ -113,10 +140,19 @@ source = "git+https://example.org/dep?branch=main#0123"
     #[test]
     fn only_packages_from_elsewhere_are_kept_and_git_ones_apart() {
         let lock = Lock::parse(LOCK.as_bytes()).unwrap();
-        assert_eq!(lock.lines(false), ("serde 1.0.1 registry+https://example.org/index aa\n".to_owned(), 1));
+        assert_eq!(
+            lock.lines(false),
+            (
+                "serde 1.0.1 registry+https://example.org/index aa\n".to_owned(),
+                1
+            )
+        );
         assert_eq!(
             lock.lines(true),
-            ("dep 0.2.0 git+https://example.org/dep?branch=main#0123 \n".to_owned(), 1)
+            (
+                "dep 0.2.0 git+https://example.org/dep?branch=main#0123 \n".to_owned(),
+                1
+            )
         );
     }
 
@@ -147,12 +183,22 @@ version = "1.0.0"
     fn checksums_of_the_first_format_count_too() {
         let lock = "[[package]]\nname = 'a'\nversion = '1.0.0'\nsource = 'registry+x'\n\n\
                     [metadata]\n'checksum a 1.0.0 (registry+x)' = 'cc'\n";
-        assert_eq!(Lock::parse(lock.as_bytes()).unwrap().packages[0].checksum.as_deref(), Some("cc"));
+        assert_eq!(
+            Lock::parse(lock.as_bytes()).unwrap().packages[0]
+                .checksum
+                .as_deref(),
+            Some("cc")
+        );
     }
 
     #[test]
     fn a_broken_lock_is_an_error_of_one_line() {
-        for text in ["<<<<<<< HEAD\n", "package = 1", "[[package]]\nversion = '1'\n", "\0"] {
+        for text in [
+            "<<<<<<< HEAD\n",
+            "package = 1",
+            "[[package]]\nversion = '1'\n",
+            "\0",
+        ] {
             let error = Lock::parse(text.as_bytes()).unwrap_err();
             assert!(!error.is_empty() && !error.contains('\n'), "{error:?}");
         }

@@ -1,9 +1,9 @@
 //! What of a Cargo.toml matters: for which packages are downloaded, and for how they are built.
 //!
-//! Everything else (version, authors, description, lints, metadata, targets of the package itself) is the package's
-//! own affair: cargo notices when it changes, and what stands in the caches stays of use. A dependency with a path is
-//! a directory beside it and not a download, so neither its path nor its version counts; a release that raises all
-//! versions of a workspace changes no key.
+//! Everything else (version, authors, description, lints, metadata, targets of the package itself)
+//! is the package's own affair: cargo notices when it changes, and what stands in the caches stays
+//! of use. A dependency with a path is a directory beside it and not a download, so neither its
+//! path nor its version counts; a release that raises all versions of a workspace changes no key.
 
 use std::collections::BTreeSet;
 
@@ -28,7 +28,9 @@ const DEPENDENCIES: [[&str; 2]; 3] = [
 impl Manifest {
     /// Reads a Cargo.toml; the error is one line.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, String> {
-        Ok(Self { table: canonical::parse(bytes)? })
+        Ok(Self {
+            table: canonical::parse(bytes)?,
+        })
     }
 
     /// The name of the package; a workspace may have none.
@@ -46,7 +48,8 @@ impl Manifest {
         table(&self.table, "package")?.get("workspace")?.as_str()
     }
 
-    /// The directories and patterns of a list below `[workspace]`: `members`, `default-members`, `exclude`.
+    /// The directories and patterns of a list below `[workspace]`: `members`, `default-members`,
+    /// `exclude`.
     pub(crate) fn listed(&self, key: &str) -> Vec<String> {
         texts(self.workspace().and_then(|workspace| workspace.get(key)))
     }
@@ -54,7 +57,9 @@ impl Manifest {
     /// The directories of dependencies with a path, relative to this manifest's.
     pub(crate) fn path_dependencies(&self) -> BTreeSet<String> {
         let all = self.dependency_tables();
-        let inherited = self.workspace().and_then(|workspace| table(workspace, "dependencies"));
+        let inherited = self
+            .workspace()
+            .and_then(|workspace| table(workspace, "dependencies"));
         all.chain(inherited)
             .flat_map(|dependencies| dependencies.values())
             .filter_map(|dependency| Some(dependency.get("path")?.as_str()?.to_owned()))
@@ -67,25 +72,41 @@ impl Manifest {
             .chain(targets.filter_map(|(_, target)| target.as_table()))
             .flat_map(|of| {
                 DEPENDENCIES.iter().flat_map(move |[new, old]| {
-                    [table(of, new), (new != old).then(|| table(of, old)).flatten()]
+                    [
+                        table(of, new),
+                        (new != old).then(|| table(of, old)).flatten(),
+                    ]
                 })
             })
             .flatten()
     }
 
-    /// What decides which packages are downloaded, where no Cargo.lock does. Patches of `members` don't count.
+    /// What decides which packages are downloaded, where no Cargo.lock does. Patches of `members`
+    /// don't count.
     pub(crate) fn resolution(&self, members: &BTreeSet<String>) -> String {
         let mut kept = dependencies(&self.table);
-        insert(&mut kept, "package", self.package(&["edition", "rust-version", "resolver"]));
+        insert(
+            &mut kept,
+            "package",
+            self.package(&["edition", "rust-version", "resolver"]),
+        );
         let is_member = |name: &str| members.contains(name);
-        insert(&mut kept, "patch", patches(&self.table, &is_member).unwrap_or_default());
+        insert(
+            &mut kept,
+            "patch",
+            patches(&self.table, &is_member).unwrap_or_default(),
+        );
         let replaced: Table = table(&self.table, "replace")
             .into_iter()
             .flatten()
             .filter_map(|(name, value)| without_path(name, value))
             .collect();
         insert(&mut kept, "replace", replaced);
-        insert(&mut kept, "workspace", self.inherited(&["edition", "rust-version"]));
+        insert(
+            &mut kept,
+            "workspace",
+            self.inherited(&["edition", "rust-version"]),
+        );
         canonical::text(&kept)
     }
 
@@ -94,10 +115,16 @@ impl Manifest {
         let mut kept = dependencies(&self.table);
         kept.extend(only(&self.table, &["cargo-features", "profile"]));
         if let Some(features) = table(&self.table, "features") {
-            let features = features.iter().map(|(name, list)| (name.clone(), sorted(list)));
+            let features = features
+                .iter()
+                .map(|(name, list)| (name.clone(), sorted(list)));
             insert(&mut kept, "features", features.collect());
         }
-        insert(&mut kept, "package", self.package(&["name", "edition", "links", "build", "resolver"]));
+        insert(
+            &mut kept,
+            "package",
+            self.package(&["name", "edition", "links", "build", "resolver"]),
+        );
         insert(&mut kept, "workspace", self.inherited(&["edition"]));
         canonical::text(&kept)
     }
@@ -108,7 +135,9 @@ impl Manifest {
 
     /// What `[workspace]` hands to its members.
     fn inherited(&self, keys: &[&str]) -> Table {
-        let Some(workspace) = self.workspace() else { return Table::new() };
+        let Some(workspace) = self.workspace() else {
+            return Table::new();
+        };
         let mut kept = dependencies(workspace);
         kept.extend(only(workspace, &["resolver"]));
         if let Some(package) = table(workspace, "package") {
@@ -123,7 +152,9 @@ fn dependencies(of: &Table) -> Table {
     let mut kept = Table::new();
     for [new, old] in DEPENDENCIES {
         if let Some(list) = table(of, new).or_else(|| table(of, old)) {
-            let list = list.iter().map(|(name, value)| (name.clone(), dependency(value)));
+            let list = list
+                .iter()
+                .map(|(name, value)| (name.clone(), dependency(value)));
             insert(&mut kept, new, list.collect());
         }
     }
@@ -162,14 +193,18 @@ fn sorted(list: &Value) -> Value {
     match list {
         Value::Array(items) if items.iter().all(Value::is_str) => {
             let set: BTreeSet<&str> = items.iter().filter_map(Value::as_str).collect();
-            Value::Array(set.into_iter().map(|item| Value::String(item.to_owned())).collect())
+            Value::Array(
+                set.into_iter()
+                    .map(|item| Value::String(item.to_owned()))
+                    .collect(),
+            )
         }
         other => other.clone(),
     }
 }
 
-/// `[patch]` without the entries that stand for directories or for members: builds strip and add those, and nothing
-/// is downloaded for them.
+/// `[patch]` without the entries that stand for directories or for members: builds strip and add
+/// those, and nothing is downloaded for them.
 pub(crate) fn patches(of: &Table, is_member: &dyn Fn(&str) -> bool) -> Option<Table> {
     let sources = table(of, "patch")?.iter().filter_map(|(source, patches)| {
         let kept: Table = patches
@@ -186,18 +221,28 @@ pub(crate) fn patches(of: &Table, is_member: &dyn Fn(&str) -> bool) -> Option<Ta
     Some(sources.collect())
 }
 
-/// The directories that `[patch]` and `[replace]` of a manifest, or `[patch]` of a configuration, put in the place of
-/// packages, relative to where the file says; none when it can't be read.
+/// The directories that `[patch]` and `[replace]` of a manifest, or `[patch]` of a configuration,
+/// put in the place of packages, relative to where the file says; none when it can't be read.
 pub(crate) fn substitutes(bytes: &[u8]) -> Vec<String> {
-    let Ok(parsed) = canonical::parse(bytes) else { return Vec::new() };
-    let patched = table(&parsed, "patch").into_iter().flatten().filter_map(|(_, source)| source.as_table());
+    let Ok(parsed) = canonical::parse(bytes) else {
+        return Vec::new();
+    };
+    let patched = table(&parsed, "patch")
+        .into_iter()
+        .flatten()
+        .filter_map(|(_, source)| source.as_table());
     let replaced = table(&parsed, "replace");
     let entries = patched.chain(replaced).flatten();
-    entries.filter_map(|(_, entry)| Some(entry.get("path")?.as_str()?.to_owned())).collect()
+    entries
+        .filter_map(|(_, entry)| Some(entry.get("path")?.as_str()?.to_owned()))
+        .collect()
 }
 
 fn without_path(name: &str, value: &Value) -> Option<(String, Value)> {
-    value.get("path").is_none().then(|| (name.to_owned(), dependency(value)))
+    value
+        .get("path")
+        .is_none()
+        .then(|| (name.to_owned(), dependency(value)))
 }
 
 #[cfg(test)]
@@ -206,7 +251,10 @@ mod tests {
 
     fn texts_of(manifest: &str) -> (String, String) {
         let manifest = Manifest::parse(manifest.as_bytes()).unwrap();
-        (manifest.resolution(&BTreeSet::from(["member".to_owned()])), manifest.build())
+        (
+            manifest.resolution(&BTreeSet::from(["member".to_owned()])),
+            manifest.build(),
+        )
     }
 
     const BASE: &str = r#"
@@ -257,14 +305,42 @@ publish = false
         ("[dependencies.rand]\nversion = '0.9'", true, true),
         ("[dev-dependencies]\nrand = '0.9'", true, true),
         ("[build-dependencies]\nrand = '0.9'", true, true),
-        ("[target.'cfg(unix)'.dependencies]\nlibc = '0.2'", true, true),
+        (
+            "[target.'cfg(unix)'.dependencies]\nlibc = '0.2'",
+            true,
+            true,
+        ),
         ("[workspace.dependencies]\nlibc = '0.2'", true, true),
-        ("[patch.crates-io]\nserde = { git = 'https://example.org/serde' }", true, false),
-        ("[patch.crates-io]\nserde = { path = '../serde' }", false, false),
-        ("[patch.crates-io]\nmember = { git = 'https://example.org/member' }", false, false),
-        ("[patch.crates-io]\nm = { package = 'member', git = 'https://example.org/member' }", false, false),
-        ("[replace]\n'serde:1.0.0' = { git = 'https://example.org/serde' }", true, false),
-        ("[replace]\n'serde:1.0.0' = { path = '../serde' }", false, false),
+        (
+            "[patch.crates-io]\nserde = { git = 'https://example.org/serde' }",
+            true,
+            false,
+        ),
+        (
+            "[patch.crates-io]\nserde = { path = '../serde' }",
+            false,
+            false,
+        ),
+        (
+            "[patch.crates-io]\nmember = { git = 'https://example.org/member' }",
+            false,
+            false,
+        ),
+        (
+            "[patch.crates-io]\nm = { package = 'member', git = 'https://example.org/member' }",
+            false,
+            false,
+        ),
+        (
+            "[replace]\n'serde:1.0.0' = { git = 'https://example.org/serde' }",
+            true,
+            false,
+        ),
+        (
+            "[replace]\n'serde:1.0.0' = { path = '../serde' }",
+            false,
+            false,
+        ),
         ("[profile.release]\nlto = true", false, true),
         ("[workspace]\nresolver = '3'", true, true),
         ("[workspace]\nmembers = ['b']", false, false),
@@ -297,7 +373,12 @@ publish = false
             ("name = \"a\"", "name = \"b\"", false, true),
             ("edition", "links = \"z\"\nedition", false, true),
             ("edition", "build = \"make.rs\"\nedition", false, true),
-            ("version = \"0.1.0\"\nedition", "version = \"0.2.0\"\nedition", false, false),
+            (
+                "version = \"0.1.0\"\nedition",
+                "version = \"0.2.0\"\nedition",
+                false,
+                false,
+            ),
             ("path = \"../own\", ", "", true, true),
             ("[dependencies]", "z = []\n[dependencies]", false, true),
         ] {
@@ -330,6 +411,9 @@ publish = false
               [workspace.dependencies]\nd = { path = 'd' }\n[patch.crates-io]\ne = { path = 'e' }\n",
         )
         .unwrap();
-        assert_eq!(manifest.path_dependencies().into_iter().collect::<Vec<_>>(), ["../c", "a", "b", "d"]);
+        assert_eq!(
+            manifest.path_dependencies().into_iter().collect::<Vec<_>>(),
+            ["../c", "a", "b", "d"]
+        );
     }
 }

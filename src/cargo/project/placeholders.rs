@@ -1,13 +1,15 @@
 //! Directories that are elsewhere on another machine, or in another checkout, as names in values.
 //!
-//! `RUSTC_WRAPPER=/home/runner/.cargo/bin/sccache` says the same as the value with another home in it.
+//! `RUSTC_WRAPPER=/home/runner/.cargo/bin/sccache` says the same as the value with another home in
+//! it.
 
 use std::path::Path;
 
 /// The directories and what they are called.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Places {
-    /// Directory and name, the longest directory first: what lies below another is named by the nearest.
+    /// Directory and name, the longest directory first: what lies below another is named by the
+    /// nearest.
     names: Vec<(String, &'static str)>,
 }
 
@@ -17,7 +19,9 @@ impl Places {
             .iter()
             // A home that is the root, or unknown, is part of every path and names none.
             .filter(|(path, _)| path.is_absolute() && path.file_name().is_some())
-            .filter_map(|(path, name)| Some((path.to_str()?.trim_end_matches('/').to_owned(), *name)))
+            .filter_map(|(path, name)| {
+                Some((path.to_str()?.trim_end_matches('/').to_owned(), *name))
+            })
             .collect();
         names.sort_by_key(|(path, _)| std::cmp::Reverse(path.len()));
         Self { names }
@@ -31,7 +35,10 @@ impl Places {
             out.push_str(&rest[..at]);
             rest = &rest[at..];
             let starts = path_may_begin_after(&out);
-            let place = self.names.iter().find(|(path, _)| starts && begins_with(rest, path));
+            let place = self
+                .names
+                .iter()
+                .find(|(path, _)| starts && begins_with(rest, path));
             let (name, length) = place.map_or(("/", 1), |(path, name)| (*name, path.len()));
             out.push_str(name);
             rest = &rest[length..];
@@ -40,7 +47,8 @@ impl Places {
     }
 }
 
-/// Whether what follows a text is not the rest of a longer path; `-L` and the like come before paths.
+/// Whether what follows a text is not the rest of a longer path; `-L` and the like come before
+/// paths.
 fn path_may_begin_after(text: &str) -> bool {
     let mut back = text.chars().rev();
     match (back.next(), back.next(), back.next()) {
@@ -54,7 +62,8 @@ fn path_may_begin_after(text: &str) -> bool {
 
 /// Whether a text begins with a path and not with a longer name.
 fn begins_with(text: &str, path: &str) -> bool {
-    text.strip_prefix(path).is_some_and(|after| after.chars().next().is_none_or(|next| !is_in_name(next)))
+    text.strip_prefix(path)
+        .is_some_and(|after| after.chars().next().is_none_or(|next| !is_in_name(next)))
 }
 
 fn is_in_name(letter: char) -> bool {
@@ -76,7 +85,10 @@ mod tests {
             ("/home/u/.cargo/bin/sccache", "{cargo-home}/bin/sccache"),
             ("-L/home/u/lib", "-L~/lib"),
             ("a-L/home/u/lib", "a-L/home/u/lib"),
-            ("--remap-path-prefix=/home/u/work/app=/app", "--remap-path-prefix={checkout}=/app"),
+            (
+                "--remap-path-prefix=/home/u/work/app=/app",
+                "--remap-path-prefix={checkout}=/app",
+            ),
             ("/home/u/work/app2", "~/work/app2"),
             ("/home/u2/x", "/home/u2/x"),
             ("/mnt/home/u/x", "/mnt/home/u/x"),

@@ -8,11 +8,13 @@ use crate::error::{Context, Error, Result};
 use crate::fs::{Kind, Stat, files};
 use crate::glob::{Found, Lookup, Patterns, ResolveError};
 
-/// Where the files are that names stand for: usually just there, but a process that sees a machine below a directory of
-/// its own finds them elsewhere. Everything that is asked and found has the names.
+/// Where the files are that names stand for: usually just there, but a process that sees a machine
+/// below a directory of its own finds them elsewhere. Everything that is asked and found has the
+/// names.
 #[derive(Clone, Copy)]
 pub struct Sight<'a> {
-    /// The path to use for an absolute name, every symlink on the way followed as the machine has it.
+    /// The path to use for an absolute name, every symlink on the way followed as the machine has
+    /// it.
     pub locate: &'a (dyn Fn(&Path) -> io::Result<PathBuf> + Sync),
     /// The same, but the last component is left as it is.
     pub locate_link: &'a (dyn Fn(&Path) -> io::Result<PathBuf> + Sync),
@@ -27,7 +29,11 @@ impl Sight<'_> {
         fn own(path: &Path) -> io::Result<PathBuf> {
             Ok(path.to_owned())
         }
-        Self { locate: &own, locate_link: &own, name: &Path::to_path_buf }
+        Self {
+            locate: &own,
+            locate_link: &own,
+            name: &Path::to_path_buf,
+        }
     }
 }
 
@@ -39,33 +45,46 @@ pub(crate) struct Look<'a> {
 
 impl<'a> Look<'a> {
     pub(crate) fn new(sight: Sight<'a>) -> Self {
-        Self { sight, warnings: Vec::new() }
+        Self {
+            sight,
+            warnings: Vec::new(),
+        }
     }
 
     fn locate(&self, name: &Path) -> Result<PathBuf> {
         (self.sight.locate)(name).context("find", || name)
     }
 
-    /// A regular file, or nothing. What is there and can't be read is as if it were not there, and is said.
+    /// A regular file, or nothing. What is there and can't be read is as if it were not there, and
+    /// is said.
     pub(crate) fn file(&mut self, path: &Path) -> Option<SourceFile> {
         let stat = self.stat(path)?;
         if stat.kind != Kind::File {
             return None;
         }
         let bytes = self.noted(self.locate(path).and_then(|path| files::read(&path)))?;
-        Some(SourceFile { path: path.to_owned(), bytes })
+        Some(SourceFile {
+            path: path.to_owned(),
+            bytes,
+        })
     }
 
     /// What is at a path, following symlinks.
     pub(crate) fn stat(&mut self, path: &Path) -> Option<Stat> {
-        self.noted(self.locate(path).and_then(|path| files::stat(&path))).flatten()
+        self.noted(self.locate(path).and_then(|path| files::stat(&path)))
+            .flatten()
     }
 
     /// The names in a directory; none when it is not there.
     pub(crate) fn names(&mut self, directory: &Path) -> Vec<String> {
-        let listed = self.locate(directory).and_then(|directory| files::list(&directory));
+        let listed = self
+            .locate(directory)
+            .and_then(|directory| files::list(&directory));
         let names = self.noted(listed).unwrap_or_default();
-        names.into_iter().filter_map(|name| name.into_string().ok()).collect()
+        names
+            .into_iter()
+            .filter_map(|name| name.into_string().ok())
+            .collect()
     }
 
     /// The path without symlinks, if something is there.
@@ -76,8 +95,18 @@ impl<'a> Look<'a> {
 
     /// What patterns stand for.
     pub(crate) fn matches(&self, patterns: &Patterns) -> Result<Vec<Found>, ResolveError> {
-        let Sight { locate, locate_link, .. } = self.sight;
-        patterns.resolve_by(Lookup { target: locate, itself: locate_link }, true)
+        let Sight {
+            locate,
+            locate_link,
+            ..
+        } = self.sight;
+        patterns.resolve_by(
+            Lookup {
+                target: locate,
+                itself: locate_link,
+            },
+            true,
+        )
     }
 
     /// Notes that something else is wrong.
@@ -92,7 +121,10 @@ impl<'a> Look<'a> {
             Ok(value) => Some(value),
             // A file where a directory would have to be: then what is looked for is not there.
             Err(Error::Io { source, .. })
-                if matches!(source.kind(), ErrorKind::NotADirectory | ErrorKind::NotFound) =>
+                if matches!(
+                    source.kind(),
+                    ErrorKind::NotADirectory | ErrorKind::NotFound
+                ) =>
             {
                 None
             }

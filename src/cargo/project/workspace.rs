@@ -1,8 +1,9 @@
 //! Finds the root of a workspace and the manifests that belong to it, as cargo does.
 //!
-//! Cargo book, "Workspaces": members are what `members` lists, with patterns, less `exclude`, and every dependency
-//! with a path. Dependencies outside the root are no members, but their dependencies are resolved together with the
-//! workspace's, so their manifests are among those found here.
+//! Cargo book, "Workspaces": members are what `members` lists, with patterns, less `exclude`, and
+//! every dependency with a path. Dependencies outside the root are no members, but their
+//! dependencies are resolved together with the workspace's, so their manifests are among those
+//! found here.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::path::{Component, Path, PathBuf};
@@ -14,7 +15,8 @@ use crate::glob::{Base, FoundKind, Patterns};
 
 const MANIFEST: &str = "Cargo.toml";
 
-/// The root of the workspace that a directory's package belongs to: the directory itself where there is none above.
+/// The root of the workspace that a directory's package belongs to: the directory itself where
+/// there is none above.
 pub(crate) fn workspace_root(directory: &Path, look: &mut Look) -> PathBuf {
     let Some(own) = read(directory, look).and_then(|(_, manifest)| manifest) else {
         return directory.to_owned();
@@ -39,7 +41,8 @@ pub(crate) fn workspace_root(directory: &Path, look: &mut Look) -> PathBuf {
 
 fn is_excluded(root: &Path, directory: &Path, manifest: &Manifest) -> bool {
     let is_below = |path: &String| directory.starts_with(clean(&root.join(path)));
-    manifest.listed("exclude").iter().any(is_below) && !manifest.listed("members").iter().any(is_below)
+    manifest.listed("exclude").iter().any(is_below)
+        && !manifest.listed("members").iter().any(is_below)
 }
 
 /// The manifests of a workspace, the root's first, then in the order of their paths.
@@ -48,31 +51,49 @@ pub(crate) fn manifests(root: &Path, look: &mut Look) -> Vec<SourceFile> {
     let mut seen = BTreeSet::from([root.to_owned()]);
     let mut found = Vec::new();
     while let Some(directory) = waiting.pop_front() {
-        let Some((file, manifest)) = read(&directory, look) else { continue };
+        let Some((file, manifest)) = read(&directory, look) else {
+            continue;
+        };
         let Some(manifest) = manifest else {
             found.push(file);
             continue;
         };
-        let dependencies = manifest.path_dependencies().into_iter().map(|path| clean(&directory.join(path)));
+        let dependencies = manifest
+            .path_dependencies()
+            .into_iter()
+            .map(|path| clean(&directory.join(path)));
         let mut next: Vec<PathBuf> = dependencies.collect();
         if directory == root {
             next.extend(members(root, &manifest, look));
         }
-        waiting.extend(next.into_iter().filter(|directory| seen.insert(directory.clone())));
+        waiting.extend(
+            next.into_iter()
+                .filter(|directory| seen.insert(directory.clone())),
+        );
         found.push(file);
     }
     // The first is the root's, where it has one.
-    let own = usize::from(found.first().is_some_and(|file| file.path.parent() == Some(root)));
+    let own = usize::from(
+        found
+            .first()
+            .is_some_and(|file| file.path.parent() == Some(root)),
+    );
     found[own..].sort_by(|a, b| a.path.cmp(&b.path));
     found
 }
 
 /// The directories that a workspace lists as its members.
 fn members(root: &Path, manifest: &Manifest, look: &mut Look) -> Vec<PathBuf> {
-    let listed = manifest.listed("members").into_iter().chain(manifest.listed("default-members"));
+    let listed = manifest
+        .listed("members")
+        .into_iter()
+        .chain(manifest.listed("default-members"));
     let (patterns, plain): (Vec<String>, Vec<String>) =
         listed.partition(|member| member.contains(['*', '?', '[']));
-    let mut found: Vec<PathBuf> = plain.iter().map(|member| clean(&root.join(member))).collect();
+    let mut found: Vec<PathBuf> = plain
+        .iter()
+        .map(|member| clean(&root.join(member)))
+        .collect();
     let base = Base::new(root, "");
     let resolved = Patterns::parse(&patterns, &base)
         .map_err(|error| error.to_string())
@@ -102,14 +123,15 @@ fn read(directory: &Path, look: &mut Look) -> Option<(SourceFile, Option<Manifes
 
 /// A path without `.` and `..`, by its text.
 pub fn clean(path: &Path) -> PathBuf {
-    path.components().fold(PathBuf::new(), |mut clean, component| {
-        match component {
-            Component::CurDir => {}
-            Component::ParentDir => {
-                clean.pop();
+    path.components()
+        .fold(PathBuf::new(), |mut clean, component| {
+            match component {
+                Component::CurDir => {}
+                Component::ParentDir => {
+                    clean.pop();
+                }
+                other => clean.push(other),
             }
-            other => clean.push(other),
-        }
-        clean
-    })
+            clean
+        })
 }

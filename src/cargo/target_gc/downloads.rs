@@ -1,18 +1,21 @@
 //! What of cargo's registry and git directories the lock files do not need.
 //!
-//! Kept of what they need are the archive (`.crate`), the unpacked sources and the cached entry of a sparse index.
+//! Kept of what they need are the archive (`.crate`), the unpacked sources and the cached entry of
+//! a sparse index.
 //!
-//! The archive can't be left out: cargo downloads it again although its sources are there. The sources could, as cargo
-//! unpacks what has none, but that takes longer than restoring them. Measured with 354 packages (17,313 files) into an
-//! empty `CARGO_HOME` on ext4, two cores, three times in turn, medians:
+//! The archive can't be left out: cargo downloads it again although its sources are there. The
+//! sources could, as cargo unpacks what has none, but that takes longer than restoring them.
+//! Measured with 354 packages (17,313 files) into an empty `CARGO_HOME` on ext4, two cores, three
+//! times in turn, medians:
 //!
 //! | kept | restore | `cargo fetch --offline` | both | in the store |
 //! | --- | --- | --- | --- | --- |
 //! | archives and sources | 0.79 s | 0.43 s | 1.25 s | 411 MB |
 //! | archives only | 0.09 s | 3.18 s | 3.27 s | 75 MB |
 //!
-//! Each version of a package is in the store once, whichever entries have it, so the room that sources take does not grow
-//! with the number of entries, and a `CARGO_HOME` that stays on the disk is only compared.
+//! Each version of a package is in the store once, whichever entries have it, so the room that
+//! sources take does not grow with the number of entries, and a `CARGO_HOME` that stays on the disk
+//! is only compared.
 //!
 //! An index that is a git repository is kept whole.
 
@@ -30,16 +33,20 @@ pub fn downloads(
     needed: Needed,
 ) -> impl Fn(&Path, bool) -> Take + Send + Sync + 'static {
     move |path, is_directory| {
-        let Some(names) = path.strip_prefix(&cargo_home).ok().and_then(names) else { return Take::Yes };
+        let Some(names) = path.strip_prefix(&cargo_home).ok().and_then(names) else {
+            return Take::Yes;
+        };
         let keep = match *names {
-            ["registry", "cache", _, archive] => {
-                archive.strip_suffix(".crate").is_none_or(|package| needed.has_version(package))
-            }
+            ["registry", "cache", _, archive] => archive
+                .strip_suffix(".crate")
+                .is_none_or(|package| needed.has_version(package)),
             ["registry", "src", _, package] => !is_directory || needed.has_version(package),
             ["registry", "index", _, ".cache", .., name] if !is_directory => needed.has_name(name),
             ["registry", "index", _, ".cache", _, ..] => return Take::IfFilled,
             ["git", "db", repository] => !is_directory || needed.has_repository(repository),
-            ["git", "checkouts", repository] if is_directory && needed.has_repository(repository) => {
+            ["git", "checkouts", repository]
+                if is_directory && needed.has_repository(repository) =>
+            {
                 return Take::IfFilled;
             }
             ["git", "checkouts", _] => !is_directory,
@@ -93,7 +100,10 @@ source = "git+https://example.org/Owner/Dep-Lib.git?rev=0123456#0123456789abcdef
             ("registry/cache/r-2/serde-1.0.1.crate", Take::No),
             ("registry/cache/r-2/other", Take::Yes),
             ("registry/src/r-1/serde-x-1.0.1+meta/", Take::Yes),
-            ("registry/src/r-1/serde-x-1.0.1+meta/serde-1.0.0/", Take::Yes),
+            (
+                "registry/src/r-1/serde-x-1.0.1+meta/serde-1.0.0/",
+                Take::Yes,
+            ),
             ("registry/src/r-1/serde-x-1.0.0/", Take::No),
             ("registry/index/r-1/config.json", Take::Yes),
             ("registry/index/r-1/.git/", Take::Yes),
@@ -113,8 +123,18 @@ source = "git+https://example.org/Owner/Dep-Lib.git?rev=0123456#0123456789abcdef
             ("bin/tool", Take::Yes),
         ] {
             let is_directory = path.ends_with('/');
-            assert_eq!(take(&Path::new("/home/.cargo").join(path), is_directory), expected, "{path}");
+            assert_eq!(
+                take(&Path::new("/home/.cargo").join(path), is_directory),
+                expected,
+                "{path}"
+            );
         }
-        assert_eq!(take(Path::new("/elsewhere/registry/cache/r/a-1.0.0.crate"), false), Take::Yes);
+        assert_eq!(
+            take(
+                Path::new("/elsewhere/registry/cache/r/a-1.0.0.crate"),
+                false
+            ),
+            Take::Yes
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! What of a target directory is not worth saving. [`crate::cargo::target_gc`] says why; here it is looked at.
+//! What of a target directory is not worth saving. [`crate::cargo::target_gc`] says why; here it is
+//! looked at.
 
 use std::path::{Path, PathBuf};
 
@@ -11,17 +12,32 @@ use crate::cargo::target_gc::locked_packages::Needed;
 use crate::cargo::target_gc::unused::Leftovers;
 use crate::cargo::target_gc::{read_target, unused};
 
-/// What no build of the workspaces can use of a target directory, which is given as this process finds it. All workspaces
-/// are to be named that use it, and their facts gathered after the build, so that the lock file is the one that it used.
-pub fn leftovers(target: &Path, workspaces: &[WorkspaceFacts], sight: Sight<'_>) -> Result<Leftovers> {
+/// What no build of the workspaces can use of a target directory, which is given as this process
+/// finds it. All workspaces are to be named that use it, and their facts gathered after the build,
+/// so that the lock file is the one that it used.
+pub fn leftovers(
+    target: &Path,
+    workspaces: &[WorkspaceFacts],
+    sight: Sight<'_>,
+) -> Result<Leftovers> {
     let needed = Needed::of_workspaces(workspaces);
-    let projects = workspaces.iter().filter_map(|workspace| workspace.project.as_ref());
-    let roots = projects.map(|project| (sight.locate)(&project.root).context("find", || &project.root));
+    let projects = workspaces
+        .iter()
+        .filter_map(|workspace| workspace.project.as_ref());
+    let roots =
+        projects.map(|project| (sight.locate)(&project.root).context("find", || &project.root));
     let roots = roots.collect::<Result<Vec<PathBuf>>>()?;
     let is_source = |path: &Path| {
         // What can't be looked at is not said to be gone.
-        roots.iter().any(|root| !matches!(files::stat(&root.join(path)), Ok(None)))
+        roots
+            .iter()
+            .any(|root| !matches!(files::stat(&root.join(path)), Ok(None)))
     };
     let looked = read_target::look(target)?;
-    Ok(unused::leftovers(&looked, needed.as_ref(), &is_source, Timestamp::now()))
+    Ok(unused::leftovers(
+        &looked,
+        needed.as_ref(),
+        &is_source,
+        Timestamp::now(),
+    ))
 }

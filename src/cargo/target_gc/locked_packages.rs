@@ -17,14 +17,17 @@ pub struct Needed {
 }
 
 impl Needed {
-    /// What the workspaces need; none when one of them has no lock file that can be read, for then it is not known.
+    /// What the workspaces need; none when one of them has no lock file that can be read, for then
+    /// it is not known.
     pub fn of_workspaces(workspaces: &[WorkspaceFacts]) -> Option<Self> {
         let locks: Option<Vec<Lock>> = workspaces
             .iter()
             .filter_map(|workspace| workspace.project.as_ref())
             .map(|project| Lock::parse(&project.lock.as_ref()?.bytes).ok())
             .collect();
-        locks.filter(|locks| !locks.is_empty()).map(|locks| Self::of(&locks))
+        locks
+            .filter(|locks| !locks.is_empty())
+            .map(|locks| Self::of(&locks))
     }
 
     /// What lock files need.
@@ -32,9 +35,13 @@ impl Needed {
         let mut needed = Self::default();
         for package in locks.iter().flat_map(|lock| &lock.packages) {
             if package.is_git() {
-                needed.commits.extend(repository_and_commit(&package.source));
+                needed
+                    .commits
+                    .extend(repository_and_commit(&package.source));
             } else {
-                needed.versions.insert(format!("{}-{}", package.name, package.version));
+                needed
+                    .versions
+                    .insert(format!("{}-{}", package.name, package.version));
                 needed.names.insert(package.name.to_lowercase());
             }
         }
@@ -51,29 +58,39 @@ impl Needed {
         self.names.contains(name)
     }
 
-    /// Whether a repository is needed, by the name of cargo's directory for it: the last part of its address and 16
-    /// digits.
+    /// Whether a repository is needed, by the name of cargo's directory for it: the last part of
+    /// its address and 16 digits.
     pub(crate) fn has_repository(&self, directory: &str) -> bool {
         let name = repository(directory);
         self.commits.iter().any(|(needed, _)| *needed == name)
     }
 
-    /// Whether a checkout is needed, by the names of cargo's directories: the repository's and the short commit.
+    /// Whether a checkout is needed, by the names of cargo's directories: the repository's and the
+    /// short commit.
     pub(crate) fn has_checkout(&self, directory: &str, commit: &str) -> bool {
         let name = repository(directory);
-        self.commits.iter().any(|(needed, whole)| *needed == name && whole.starts_with(commit))
+        self.commits
+            .iter()
+            .any(|(needed, whole)| *needed == name && whole.starts_with(commit))
     }
 }
 
-/// The name of a repository in that of cargo's directory for it (cargo, `sources/git/source.rs`, `ident`).
+/// The name of a repository in that of cargo's directory for it (cargo, `sources/git/source.rs`,
+/// `ident`).
 fn repository(directory: &str) -> String {
-    directory.rsplit_once('-').map_or(directory, |(name, _)| name).to_lowercase()
+    directory
+        .rsplit_once('-')
+        .map_or(directory, |(name, _)| name)
+        .to_lowercase()
 }
 
 /// `git+https://example.org/owner/Name.git?branch=main#0123` to `name` and `0123`.
 fn repository_and_commit(source: &str) -> Option<(String, String)> {
     let (address, commit) = source.rsplit_once('#')?;
-    let address = address.split_once('?').map_or(address, |(address, _)| address).trim_end_matches('/');
+    let address = address
+        .split_once('?')
+        .map_or(address, |(address, _)| address)
+        .trim_end_matches('/');
     let name = address.rsplit('/').next()?;
     let name = name.strip_suffix(".git").unwrap_or(name);
     Some((name.to_lowercase(), commit.to_owned()))

@@ -26,7 +26,10 @@ pub(crate) fn above(root: &Path, look: &mut Look) -> Vec<Above> {
             let parsed = ToolchainFile::parse(&file.bytes, may_be_a_line);
             Some((file, parsed))
         });
-        levels.push(Above { directory: directory.to_owned(), file });
+        levels.push(Above {
+            directory: directory.to_owned(),
+            file,
+        });
     }
     levels
 }
@@ -36,7 +39,9 @@ pub(crate) fn toolchain(asked: &Asked, levels: &[Above], look: &mut Look) -> Too
     match first_compiler(asked, look) {
         Some(First::System(rustc)) => system(&rustc, look),
         Some(First::Rustup) => of_rustup(asked, levels, look),
-        None if look.stat(&asked.rustup_home.join("toolchains")).is_some() => of_rustup(asked, levels, look),
+        None if look.stat(&asked.rustup_home.join("toolchains")).is_some() => {
+            of_rustup(asked, levels, look)
+        }
         None => unseen(asked, levels),
     }
 }
@@ -50,54 +55,99 @@ enum First {
 
 /// The first `rustc` in `PATH`, or else where it usually is.
 fn first_compiler(asked: &Asked, look: &mut Look) -> Option<First> {
-    let path = asked.variable("PATH").map(std::env::split_paths).into_iter().flatten();
-    let usual = [asked.cargo_home.join("bin"), "/usr/local/bin".into(), "/usr/bin".into()];
-    let found = path.chain(usual).filter(|directory| directory.is_absolute()).find_map(|directory| {
-        let rustc = directory.join("rustc");
-        Some((look.stat(&rustc)?, rustc))
-    });
+    let path = asked
+        .variable("PATH")
+        .map(std::env::split_paths)
+        .into_iter()
+        .flatten();
+    let usual = [
+        asked.cargo_home.join("bin"),
+        "/usr/local/bin".into(),
+        "/usr/bin".into(),
+    ];
+    let found = path
+        .chain(usual)
+        .filter(|directory| directory.is_absolute())
+        .find_map(|directory| {
+            let rustc = directory.join("rustc");
+            Some((look.stat(&rustc)?, rustc))
+        });
     let (stat, rustc) = found?;
     let real = look.real(&rustc)?;
     // The proxies are links, symbolic or hard, to rustup, which stands beside them.
-    let is_rustup =
-        |path: &Path| path.file_name().is_some_and(|name| name == "rustup" || name == "rustup-init");
+    let is_rustup = |path: &Path| {
+        path.file_name()
+            .is_some_and(|name| name == "rustup" || name == "rustup-init")
+    };
     let beside = look.stat(&rustc.with_file_name("rustup"));
-    let is_same = beside.is_some_and(|other| (other.device, other.inode) == (stat.device, stat.inode));
-    Some(if is_rustup(&real) || is_same { First::Rustup } else { First::System(real) })
+    let is_same =
+        beside.is_some_and(|other| (other.device, other.inode) == (stat.device, stat.inode));
+    Some(if is_rustup(&real) || is_same {
+        First::Rustup
+    } else {
+        First::System(real)
+    })
 }
 
-/// A compiler that rustup does not manage: `PREFIX/bin/rustc`, whose driver is in `PREFIX/lib` or, as on Debian, a
-/// directory of the architecture's in it.
+/// A compiler that rustup does not manage: `PREFIX/bin/rustc`, whose driver is in `PREFIX/lib` or,
+/// as on Debian, a directory of the architecture's in it.
 fn system(rustc: &Path, look: &mut Look) -> Toolchain {
     let origin = Origin::File(rustc.to_owned());
-    let prefix = rustc.parent().and_then(Path::parent).unwrap_or(Path::new("/"));
+    let prefix = rustc
+        .parent()
+        .and_then(Path::parent)
+        .unwrap_or(Path::new("/"));
     let lib = prefix.join("lib");
-    let of_architectures = look.names(&lib).into_iter().filter(|name| name.contains("-linux-"));
+    let of_architectures = look
+        .names(&lib)
+        .into_iter()
+        .filter(|name| name.contains("-linux-"));
     let mut directories: Vec<PathBuf> = of_architectures.map(|name| lib.join(name)).collect();
     directories.splice(0..0, [lib.clone(), prefix.join("lib64")]);
-    if let Some((build, file)) = directories.iter().find_map(|directory| driver(&look.names(directory))) {
-        return Toolchain { compiler: Compiler::Build(build), origin, note: format!("no rustup; {file}") };
+    if let Some((build, file)) = directories
+        .iter()
+        .find_map(|directory| driver(&look.names(directory)))
+    {
+        return Toolchain {
+            compiler: Compiler::Build(build),
+            origin,
+            note: format!("no rustup; {file}"),
+        };
     }
     // The driver is inside it, or it is a script that knows where the compiler is.
     let compiler = match look.file(rustc) {
         Some(file) => Compiler::Build(format!("rustc-{}", sha256(&file.bytes))),
         None => Compiler::Unknown,
     };
-    Toolchain { compiler, origin, note: "no rustup; by the program's contents".to_owned() }
+    Toolchain {
+        compiler,
+        origin,
+        note: "no rustup; by the program's contents".to_owned(),
+    }
 }
 
 fn of_rustup(asked: &Asked, levels: &[Above], look: &mut Look) -> Toolchain {
     let (settings, path) = settings(asked, look);
-    let variable = asked.variable("RUSTUP_TOOLCHAIN").and_then(|name| name.to_str());
+    let variable = asked
+        .variable("RUSTUP_TOOLCHAIN")
+        .and_then(|name| name.to_str());
     let Some(choice) = choose(variable, levels.iter().map(level), &settings, &path) else {
-        return Toolchain { note: "rustup has no default toolchain".to_owned(), ..unseen(asked, levels) };
+        return Toolchain {
+            note: "rustup has no default toolchain".to_owned(),
+            ..unseen(asked, levels)
+        };
     };
     let toolchains = asked.rustup_home.join("toolchains");
     let (directory, name) = match &choice.wanted {
         Wanted::Directory(directory) => (directory.clone(), directory.display().to_string()),
         Wanted::Name(name) => {
             let installed = look.names(&toolchains);
-            match installed_as(name, &installed, settings.default_host_triple.as_deref(), &asked.arch) {
+            match installed_as(
+                name,
+                &installed,
+                settings.default_host_triple.as_deref(),
+                &asked.arch,
+            ) {
                 Some(installed) => (toolchains.join(installed), installed.to_owned()),
                 None => (toolchains.join(name), name.clone()),
             }
@@ -105,7 +155,11 @@ fn of_rustup(asked: &Asked, levels: &[Above], look: &mut Look) -> Toolchain {
     };
     let origin = choice.origin;
     if let Some((build, _)) = driver(&look.names(&directory.join("lib"))) {
-        return Toolchain { compiler: Compiler::Build(build), origin, note: format!("installed as {name}") };
+        return Toolchain {
+            compiler: Compiler::Build(build),
+            origin,
+            note: format!("installed as {name}"),
+        };
     }
     let note = if look.stat(&directory).is_some() {
         format!("no compiler to be seen in {}", directory.display())
@@ -117,7 +171,11 @@ fn of_rustup(asked: &Asked, levels: &[Above], look: &mut Look) -> Toolchain {
         Wanted::Name(said) => said,
         Wanted::Directory(_) => name,
     };
-    Toolchain { compiler: Compiler::Said(said), origin, note }
+    Toolchain {
+        compiler: Compiler::Said(said),
+        origin,
+        note,
+    }
 }
 
 fn level(above: &Above) -> crate::cargo::toolchain::overrides::Level<'_> {
@@ -126,13 +184,15 @@ fn level(above: &Above) -> crate::cargo::toolchain::overrides::Level<'_> {
     (&above.directory, parsed)
 }
 
-/// rustup's settings; the default may also stand in a file for all users (rustup book, "Configuration").
+/// rustup's settings; the default may also stand in a file for all users (rustup book,
+/// "Configuration").
 fn settings(asked: &Asked, look: &mut Look) -> (RustupSettings, PathBuf) {
     let own = asked.rustup_home.join("settings.toml");
     let mut settings = read_settings(&own, look).unwrap_or_default();
     if settings.default_toolchain.is_none() {
         let fallback = PathBuf::from("/etc/rustup/settings.toml");
-        settings.default_toolchain = read_settings(&fallback, look).and_then(|all| all.default_toolchain);
+        settings.default_toolchain =
+            read_settings(&fallback, look).and_then(|all| all.default_toolchain);
         if settings.default_toolchain.is_some() && settings.overrides.is_empty() {
             return (settings, fallback);
         }
@@ -157,16 +217,32 @@ fn read_settings(path: &Path, look: &mut Look) -> Option<RustupSettings> {
 /// No compiler is to be seen: what the variable or the file says stands for it.
 fn unseen(asked: &Asked, levels: &[Above]) -> Toolchain {
     let note = "no compiler is installed".to_owned();
-    let variable = asked.variable("RUSTUP_TOOLCHAIN").map(|name| name.to_string_lossy().into_owned());
+    let variable = asked
+        .variable("RUSTUP_TOOLCHAIN")
+        .map(|name| name.to_string_lossy().into_owned());
     if let Some(name) = variable {
         let origin = Origin::Variable("RUSTUP_TOOLCHAIN".to_owned());
-        return Toolchain { compiler: Compiler::Said(name), origin, note };
+        return Toolchain {
+            compiler: Compiler::Said(name),
+            origin,
+            note,
+        };
     }
     match levels.iter().find_map(|level| level.file.as_ref()) {
         Some((file, parsed)) => {
-            let text = parsed.as_ref().map_or_else(|_| sha256(&file.bytes), |parsed| parsed.text.clone());
-            Toolchain { compiler: Compiler::Said(text), origin: Origin::File(file.path.clone()), note }
+            let text = parsed
+                .as_ref()
+                .map_or_else(|_| sha256(&file.bytes), |parsed| parsed.text.clone());
+            Toolchain {
+                compiler: Compiler::Said(text),
+                origin: Origin::File(file.path.clone()),
+                note,
+            }
         }
-        None => Toolchain { compiler: Compiler::Unknown, origin: Origin::NotFound, note },
+        None => Toolchain {
+            compiler: Compiler::Unknown,
+            origin: Origin::NotFound,
+            note,
+        },
     }
 }

@@ -1,8 +1,8 @@
 //! Which toolchain cargo uses, by the rules of rustup, without running anything.
 //!
-//! rustup's order ([rustup book, "Overrides"]): `RUSTUP_TOOLCHAIN`; then, from the directory upwards, an override set
-//! for a directory or a toolchain file in it, whichever is nearer, the override first; then the default. What is said
-//! with `cargo +NAME` can't be seen here.
+//! rustup's order ([rustup book, "Overrides"]): `RUSTUP_TOOLCHAIN`; then, from the directory
+//! upwards, an override set for a directory or a toolchain file in it, whichever is nearer, the
+//! override first; then the default. What is said with `cargo +NAME` can't be seen here.
 //!
 //! [rustup book, "Overrides"]: https://rust-lang.github.io/rustup/overrides.html
 
@@ -28,7 +28,8 @@ pub(crate) struct ToolchainFile {
 }
 
 impl ToolchainFile {
-    /// Reads `rust-toolchain` or `rust-toolchain.toml`; only the first may be a single line. The error is one line.
+    /// Reads `rust-toolchain` or `rust-toolchain.toml`; only the first may be a single line. The
+    /// error is one line.
     pub(crate) fn parse(bytes: &[u8], may_be_a_line: bool) -> Result<Self, String> {
         let text = std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
         let mut lines = text.trim().lines();
@@ -37,7 +38,12 @@ impl ToolchainFile {
         }
         let file = canonical::parse(bytes)?;
         let toolchain = table(&file, "toolchain").ok_or("it has no table [toolchain]")?;
-        let setting = |key| toolchain.get(key).and_then(Value::as_str).map(str::to_owned);
+        let setting = |key| {
+            toolchain
+                .get(key)
+                .and_then(Value::as_str)
+                .map(str::to_owned)
+        };
         let mut kept = only(toolchain, &["channel", "path", "profile"]);
         for key in ["components", "targets"] {
             let mut list = texts(toolchain.get(key));
@@ -46,14 +52,25 @@ impl ToolchainFile {
             if list.is_empty() {
                 continue;
             }
-            kept.insert(key.to_owned(), Value::Array(list.into_iter().map(Value::String).collect()));
+            kept.insert(
+                key.to_owned(),
+                Value::Array(list.into_iter().map(Value::String).collect()),
+            );
         }
-        Ok(Self { channel: setting("channel"), path: setting("path"), text: canonical::text(&kept) })
+        Ok(Self {
+            channel: setting("channel"),
+            path: setting("path"),
+            text: canonical::text(&kept),
+        })
     }
 
     fn of_channel(channel: &str) -> Self {
         let kept = Table::from_iter([("channel".to_owned(), Value::from(channel))]);
-        Self { channel: Some(channel.to_owned()), path: None, text: canonical::text(&kept) }
+        Self {
+            channel: Some(channel.to_owned()),
+            path: None,
+            text: canonical::text(&kept),
+        }
     }
 }
 
@@ -96,7 +113,8 @@ pub(crate) struct Choice {
 /// A directory at or above a project's, with the toolchain file in it.
 pub(crate) type Level<'l> = (&'l Path, Option<(&'l Path, &'l ToolchainFile)>);
 
-/// The toolchain by rustup's order; `levels` go upwards. A file that names no toolchain leaves the choice to the default.
+/// The toolchain by rustup's order; `levels` go upwards. A file that names no toolchain leaves the
+/// choice to the default.
 pub(crate) fn choose<'l>(
     variable: Option<&str>,
     levels: impl IntoIterator<Item = Level<'l>>,
@@ -104,11 +122,17 @@ pub(crate) fn choose<'l>(
     settings_path: &Path,
 ) -> Option<Choice> {
     if let Some(name) = variable.filter(|name| !name.is_empty()) {
-        return Some(Choice { wanted: named(name), origin: Origin::Variable("RUSTUP_TOOLCHAIN".to_owned()) });
+        return Some(Choice {
+            wanted: named(name),
+            origin: Origin::Variable("RUSTUP_TOOLCHAIN".to_owned()),
+        });
     }
     for (directory, file) in levels {
         if let Some(name) = settings.overrides.get(directory) {
-            return Some(Choice { wanted: named(name), origin: Origin::File(settings_path.to_owned()) });
+            return Some(Choice {
+                wanted: named(name),
+                origin: Origin::File(settings_path.to_owned()),
+            });
         }
         let Some((path, file)) = file else { continue };
         let wanted = match (&file.path, &file.channel) {
@@ -118,45 +142,80 @@ pub(crate) fn choose<'l>(
             (None, Some(channel)) => named(channel),
             (None, None) => break,
         };
-        return Some(Choice { wanted, origin: Origin::File(path.to_owned()) });
+        return Some(Choice {
+            wanted,
+            origin: Origin::File(path.to_owned()),
+        });
     }
-    let name = settings.default_toolchain.as_deref().filter(|name| *name != "none")?;
-    Some(Choice { wanted: named(name), origin: Origin::File(settings_path.to_owned()) })
+    let name = settings
+        .default_toolchain
+        .as_deref()
+        .filter(|name| *name != "none")?;
+    Some(Choice {
+        wanted: named(name),
+        origin: Origin::File(settings_path.to_owned()),
+    })
 }
 
 /// rustup takes the absolute path of a toolchain wherever it takes a name, but in a file.
 fn named(name: &str) -> Wanted {
-    if name.starts_with('/') { Wanted::Directory(name.into()) } else { Wanted::Name(name.to_owned()) }
+    if name.starts_with('/') {
+        Wanted::Directory(name.into())
+    } else {
+        Wanted::Name(name.to_owned())
+    }
 }
 
-/// The directory of `toolchains` that a name stands for: itself, or completed with the triple of this machine.
+/// The directory of `toolchains` that a name stands for: itself, or completed with the triple of
+/// this machine.
 pub(crate) fn installed_as<'t>(
     name: &str,
     toolchains: &'t [String],
     triple: Option<&str>,
     arch: &str,
 ) -> Option<&'t str> {
-    let is = |wanted: &str| toolchains.iter().map(String::as_str).find(|toolchain| *toolchain == wanted);
-    is(name).or_else(|| is(&format!("{name}-{}", triple?))).or_else(|| {
-        let beginning = format!("{name}-{arch}-");
-        toolchains.iter().map(String::as_str).find(|toolchain| toolchain.starts_with(&beginning))
-    })
+    let is = |wanted: &str| {
+        toolchains
+            .iter()
+            .map(String::as_str)
+            .find(|toolchain| *toolchain == wanted)
+    };
+    is(name)
+        .or_else(|| is(&format!("{name}-{}", triple?)))
+        .or_else(|| {
+            let beginning = format!("{name}-{arch}-");
+            toolchains
+                .iter()
+                .map(String::as_str)
+                .find(|toolchain| toolchain.starts_with(&beginning))
+        })
 }
 
-/// The names in a list of files that name the build of a compiler: `librustc_driver-6108105cd7e839cf.so`. Its digits
-/// are a digest over the compiler's own crates and flags, so they are others for each build. Joined when there are
-/// several; the endings of the platforms are left out.
+/// The names in a list of files that name the build of a compiler:
+/// `librustc_driver-6108105cd7e839cf.so`. Its digits are a digest over the compiler's own crates
+/// and flags, so they are others for each build. Joined when there are several; the endings of the
+/// platforms are left out.
 pub(crate) fn driver(names: &[String]) -> Option<(String, String)> {
     let stem = |name: &str| {
         let (stem, ending) = name.split_once('.')?;
         let id = stem.strip_prefix("lib").unwrap_or(stem);
-        (matches!(ending, "so" | "dylib" | "dll") && id.starts_with("rustc_driver-")).then(|| id.to_owned())
+        (matches!(ending, "so" | "dylib" | "dll") && id.starts_with("rustc_driver-"))
+            .then(|| id.to_owned())
     };
-    let mut found: Vec<(String, &String)> =
-        names.iter().filter_map(|name| Some((stem(name)?, name))).collect();
+    let mut found: Vec<(String, &String)> = names
+        .iter()
+        .filter_map(|name| Some((stem(name)?, name)))
+        .collect();
     found.sort_unstable();
     let file = found.first()?.1.clone();
-    Some((found.into_iter().map(|(id, _)| id).collect::<Vec<_>>().join("+"), file))
+    Some((
+        found
+            .into_iter()
+            .map(|(id, _)| id)
+            .collect::<Vec<_>>()
+            .join("+"),
+        file,
+    ))
 }
 
 #[cfg(test)]
@@ -171,32 +230,57 @@ mod tests {
     fn a_toolchain_file_is_a_line_or_toml() {
         let channel = |name: &str| Ok((Some(name.to_owned()), None));
         assert_eq!(file("stable", true), channel("stable"));
-        assert_eq!(file("\n  nightly-2025-01-01  \n", true), channel("nightly-2025-01-01"));
-        assert_eq!(file("[toolchain]\nchannel = \"1.90\"\n", true), channel("1.90"));
+        assert_eq!(
+            file("\n  nightly-2025-01-01  \n", true),
+            channel("nightly-2025-01-01")
+        );
+        assert_eq!(
+            file("[toolchain]\nchannel = \"1.90\"\n", true),
+            channel("1.90")
+        );
         assert_eq!(file("toolchain.channel = '1.90'", false), channel("1.90"));
-        assert_eq!(file("[toolchain]\npath = 'rust'", false), Ok((None, Some("rust".to_owned()))));
-        assert_eq!(file("[toolchain]\ncomponents = ['rustfmt']", false), Ok((None, None)));
+        assert_eq!(
+            file("[toolchain]\npath = 'rust'", false),
+            Ok((None, Some("rust".to_owned())))
+        );
+        assert_eq!(
+            file("[toolchain]\ncomponents = ['rustfmt']", false),
+            Ok((None, None))
+        );
     }
 
     #[test]
     fn a_broken_toolchain_file_is_an_error_of_one_line() {
-        for (text, may_be_a_line) in
-            [("stable", false), ("", true), ("", false), ("a\nb", true), ("[x]\ny = 1", true)]
-        {
+        for (text, may_be_a_line) in [
+            ("stable", false),
+            ("", true),
+            ("", false),
+            ("a\nb", true),
+            ("[x]\ny = 1", true),
+        ] {
             let error = file(text, may_be_a_line).unwrap_err();
-            assert!(!error.is_empty() && !error.contains('\n'), "{text:?}: {error:?}");
+            assert!(
+                !error.is_empty() && !error.contains('\n'),
+                "{text:?}: {error:?}"
+            );
         }
     }
 
     #[test]
     fn both_forms_of_a_toolchain_file_mean_the_same_and_lists_have_no_order() {
         let text = |text: &str| ToolchainFile::parse(text.as_bytes(), true).unwrap().text;
-        assert_eq!(text("1.90\n"), text("[toolchain]\nchannel = '1.90' # pinned\n"));
+        assert_eq!(
+            text("1.90\n"),
+            text("[toolchain]\nchannel = '1.90' # pinned\n")
+        );
         assert_eq!(
             text("[toolchain]\ncomponents = ['b', 'a']\nchannel = 'stable'"),
             text("[toolchain]\nchannel = 'stable'\ncomponents = ['a', 'b', 'a']")
         );
-        assert_ne!(text("[toolchain]\ntargets = ['a']"), text("[toolchain]\ntargets = ['b']"));
+        assert_ne!(
+            text("[toolchain]\ntargets = ['a']"),
+            text("[toolchain]\ntargets = ['b']")
+        );
     }
 
     fn chosen(
@@ -208,19 +292,27 @@ mod tests {
         let settings = RustupSettings {
             default_toolchain: Some(default.to_owned()),
             default_host_triple: None,
-            overrides: overrides.iter().map(|&(at, name)| (at.into(), name.to_owned())).collect(),
+            overrides: overrides
+                .iter()
+                .map(|&(at, name)| (at.into(), name.to_owned()))
+                .collect(),
         };
         let files: Vec<(PathBuf, ToolchainFile)> = files
             .iter()
             .map(|(at, text)| {
-                (Path::new(at).join("rust-toolchain"), ToolchainFile::parse(text.as_bytes(), true).unwrap())
+                (
+                    Path::new(at).join("rust-toolchain"),
+                    ToolchainFile::parse(text.as_bytes(), true).unwrap(),
+                )
             })
             .collect();
         let levels = Path::new("/w/app").ancestors().map(|level| {
             let file = files.iter().find(|(path, _)| path.parent() == Some(level));
             (level, file.map(|(path, file)| (path.as_path(), file)))
         });
-        match choose(variable, levels, &settings, Path::new("/settings.toml")).map(|choice| choice.wanted) {
+        match choose(variable, levels, &settings, Path::new("/settings.toml"))
+            .map(|choice| choice.wanted)
+        {
             Some(Wanted::Name(name)) => name,
             Some(Wanted::Directory(path)) => path.display().to_string(),
             None => "none".to_owned(),
@@ -232,12 +324,21 @@ mod tests {
         let here = [("/w/app", "override")];
         let above = [("/w", "override")];
         let file = [("/w/app", "file")];
-        assert_eq!(chosen(Some("variable"), &here, &file, "default"), "variable");
+        assert_eq!(
+            chosen(Some("variable"), &here, &file, "default"),
+            "variable"
+        );
         assert_eq!(chosen(Some(""), &here, &file, "default"), "override");
         assert_eq!(chosen(None, &above, &file, "default"), "file");
-        assert_eq!(chosen(None, &above, &[("/", "file")], "default"), "override");
+        assert_eq!(
+            chosen(None, &above, &[("/", "file")], "default"),
+            "override"
+        );
         assert_eq!(chosen(None, &[], &[("/", "file")], "default"), "file");
-        assert_eq!(chosen(None, &[("/other", "override")], &[], "default"), "default");
+        assert_eq!(
+            chosen(None, &[("/other", "override")], &[], "default"),
+            "default"
+        );
         assert_eq!(chosen(None, &[], &[], "none"), "none");
     }
 
@@ -246,7 +347,10 @@ mod tests {
         let path = "[toolchain]\npath = 'rust'\n";
         assert_eq!(chosen(None, &[], &[("/w", path)], "default"), "/w/rust");
         assert_eq!(chosen(Some("/opt/rust"), &[], &[], "default"), "/opt/rust");
-        let components = [("/w/app", "[toolchain]\ncomponents = ['clippy']\n"), ("/w", "file")];
+        let components = [
+            ("/w/app", "[toolchain]\ncomponents = ['clippy']\n"),
+            ("/w", "file"),
+        ];
         assert_eq!(chosen(None, &[], &components, "default"), "default");
     }
 
@@ -263,8 +367,14 @@ mod tests {
         .map(str::to_owned);
         let is = |name, triple| installed_as(name, &all, triple, "x86_64");
         assert_eq!(is("stable", None), Some("stable-x86_64-unknown-linux-gnu"));
-        assert_eq!(is("stable", Some("x86_64-unknown-linux-musl")), Some("stable-x86_64-unknown-linux-musl"));
-        assert_eq!(is("stable-aarch64-unknown-linux-gnu", None), Some("stable-aarch64-unknown-linux-gnu"));
+        assert_eq!(
+            is("stable", Some("x86_64-unknown-linux-musl")),
+            Some("stable-x86_64-unknown-linux-musl")
+        );
+        assert_eq!(
+            is("stable-aarch64-unknown-linux-gnu", None),
+            Some("stable-aarch64-unknown-linux-gnu")
+        );
         assert_eq!(is("mine", None), Some("mine"));
         assert_eq!(is("nightly", None), None);
         assert_eq!(is("1.90", None), None);
@@ -272,12 +382,32 @@ mod tests {
 
     #[test]
     fn a_compiler_is_known_by_the_name_of_its_driver() {
-        let names = ["libLLVM.so", "librustc_driver-00aa.so", "rustlib", "libstd-1.so"].map(str::to_owned);
+        let names = [
+            "libLLVM.so",
+            "librustc_driver-00aa.so",
+            "rustlib",
+            "libstd-1.so",
+        ]
+        .map(str::to_owned);
         assert_eq!(
             driver(&names),
-            Some(("rustc_driver-00aa".to_owned(), "librustc_driver-00aa.so".to_owned()))
+            Some((
+                "rustc_driver-00aa".to_owned(),
+                "librustc_driver-00aa.so".to_owned()
+            ))
         );
-        assert_eq!(driver(&["librustc_driver-00aa.dylib".to_owned()]).unwrap().0, "rustc_driver-00aa");
-        assert_eq!(driver(&["librustc_driver-00aa.so.debug".to_owned(), "rustc".to_owned()]), None);
+        assert_eq!(
+            driver(&["librustc_driver-00aa.dylib".to_owned()])
+                .unwrap()
+                .0,
+            "rustc_driver-00aa"
+        );
+        assert_eq!(
+            driver(&[
+                "librustc_driver-00aa.so.debug".to_owned(),
+                "rustc".to_owned()
+            ]),
+            None
+        );
     }
 }

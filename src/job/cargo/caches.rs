@@ -1,7 +1,8 @@
 //! Which caches a project has (pure): their names, groups and roots.
 //!
-//! Roots have names of their own and not their paths', so that an entry goes back to where `CARGO_HOME` and the target
-//! directory are then. A group says whose target directory it is by what was asked for, not by where that is.
+//! Roots have names of their own and not their paths', so that an entry goes back to where
+//! `CARGO_HOME` and the target directory are then. A group says whose target directory it is by
+//! what was asked for, not by where that is.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -57,7 +58,9 @@ impl Outputs {
     /// Those that lie in no other one, each by its name in an entry.
     pub(crate) fn roots(&self) -> impl Iterator<Item = (String, &PathBuf)> {
         let is_in_another = |directory: &PathBuf| {
-            self.directories.iter().any(|other| other != directory && directory.starts_with(other))
+            self.directories
+                .iter()
+                .any(|other| other != directory && directory.starts_with(other))
         };
         let name = |number| match number {
             0 => "target".to_owned(),
@@ -70,18 +73,32 @@ impl Outputs {
 }
 
 /// The directories of `CARGO_HOME` that make up a cache, and what they are called in an entry.
-const REGISTRY: [(&str, &str); 3] =
-    [("index", "registry/index"), ("cache", "registry/cache"), ("src", "registry/src")];
+const REGISTRY: [(&str, &str); 3] = [
+    ("index", "registry/index"),
+    ("cache", "registry/cache"),
+    ("src", "registry/src"),
+];
 const GIT: [(&str, &str); 2] = [("db", "git/db"), ("checkouts", "git/checkouts")];
 
 impl Plan {
     fn new(name: &str, kind: Kind, key: &Key, what: What) -> Self {
-        Self { name: name.to_owned(), kind, key: key.clone(), what, identity: vec![format!("cargo {name}")] }
+        Self {
+            name: name.to_owned(),
+            kind,
+            key: key.clone(),
+            what,
+            identity: vec![format!("cargo {name}")],
+        }
     }
 
     pub(crate) fn group(&self, area: &(String, String)) -> Group {
         let (scope, git_ref) = area.clone();
-        Group { scope, git_ref, kind: self.kind, paths: self.identity.clone() }
+        Group {
+            scope,
+            git_ref,
+            kind: self.kind,
+            paths: self.identity.clone(),
+        }
     }
 
     /// Whether it lies in a `CARGO_HOME` that others may use at the same time.
@@ -92,14 +109,17 @@ impl Plan {
     /// The roots that the cache always has, each with its path.
     pub(crate) fn roots(&self, cargo_home: &Path) -> Vec<(Box<[u8]>, PathBuf)> {
         let below = |list: &[(&str, &str)]| -> Vec<(Box<[u8]>, PathBuf)> {
-            list.iter().map(|(name, path)| (name.as_bytes().into(), cargo_home.join(path))).collect()
+            list.iter()
+                .map(|(name, path)| (name.as_bytes().into(), cargo_home.join(path)))
+                .collect()
         };
         match &self.what {
             What::Registry => below(&REGISTRY),
             What::Git => below(&GIT),
-            What::Target(outputs) => {
-                outputs.roots().map(|(name, path)| (name.into_bytes().into(), path.clone())).collect()
-            }
+            What::Target(outputs) => outputs
+                .roots()
+                .map(|(name, path)| (name.into_bytes().into(), path.clone()))
+                .collect(),
             What::Bin | What::Directories(_) => Vec::new(),
         }
     }
@@ -109,9 +129,11 @@ impl Plan {
         let found = match &self.what {
             What::Directories(paths) => return paths.place(name),
             What::Bin => crate::cargo::installed_bins::place(name, cargo_home),
-            What::Registry | What::Git | What::Target(_) => {
-                self.roots(cargo_home).into_iter().find(|(root, _)| **root == *name).map(|(_, path)| path)
-            }
+            What::Registry | What::Git | What::Target(_) => self
+                .roots(cargo_home)
+                .into_iter()
+                .find(|(root, _)| **root == *name)
+                .map(|(_, path)| path),
         };
         found.ok_or_else(|| {
             let name = OsStr::from_bytes(name).display();
@@ -120,8 +142,14 @@ impl Plan {
     }
 }
 
-/// The caches, in the order in which they are restored: a target directory before what lies below it.
-pub(crate) fn plans(keys: &Keys, asked: &Asked, directories: Option<PathList>, bin: bool) -> Vec<Plan> {
+/// The caches, in the order in which they are restored: a target directory before what lies below
+/// it.
+pub(crate) fn plans(
+    keys: &Keys,
+    asked: &Asked,
+    directories: Option<PathList>,
+    bin: bool,
+) -> Vec<Plan> {
     let mut plans = vec![
         Plan::new("registry", Kind::Registry, &keys.registry, What::Registry),
         Plan::new("git", Kind::Git, &keys.git, What::Git),
@@ -134,7 +162,12 @@ pub(crate) fn plans(keys: &Keys, asked: &Asked, directories: Option<PathList>, b
     plans.extend(targets.into_iter().map(|key| target(key, asked)));
     if let Some(paths) = directories {
         let identity = paths.identity();
-        let mut plan = Plan::new("directories", Kind::Path, &keys.directories, What::Directories(paths));
+        let mut plan = Plan::new(
+            "directories",
+            Kind::Path,
+            &keys.directories,
+            What::Directories(paths),
+        );
         plan.identity.extend(identity);
         plans.push(plan);
     }
@@ -148,7 +181,10 @@ fn target(key: &TargetKey, asked: &Asked) -> Plan {
     for WorkspaceAsked { root, target } in &key.workspaces {
         let root = base.relative(root).display().to_string();
         let (name, of_it) = match target {
-            Some(target) => (format!("{root} in {}", target.display()), target.display().to_string()),
+            Some(target) => (
+                format!("{root} in {}", target.display()),
+                target.display().to_string(),
+            ),
             None => (root.clone(), "target".to_owned()),
         };
         let of_it = format!("{root} -> {of_it}");
@@ -162,10 +198,18 @@ fn target(key: &TargetKey, asked: &Asked) -> Plan {
         all => format!("target of {}", all.join(" and ")),
     };
     let directories = std::iter::once(&key.directory).chain(&key.builds).cloned();
-    let outputs = Outputs { directories: directories.collect() };
+    let outputs = Outputs {
+        directories: directories.collect(),
+    };
     let roots: Vec<String> = outputs.roots().map(|(name, _)| name).collect();
     if roots != ["target"] {
         identity.push(format!("in {}", roots.join(" and ")));
     }
-    Plan { name, kind: Kind::Target, key: key.key.clone(), what: What::Target(outputs), identity }
+    Plan {
+        name,
+        kind: Kind::Target,
+        key: key.key.clone(),
+        what: What::Target(outputs),
+        identity,
+    }
 }

@@ -1,8 +1,10 @@
-//! Taking over what another workflow kept: it becomes an entry that stands in for the project's keys.
+//! Taking over what another workflow kept: it becomes an entry that stands in for the project's
+//! keys.
 //!
-//! Its own key means nothing here. So it is saved under the prefix that a restore of the project falls back to, with
-//! that key after it: never an exact hit, and the nearest entry until a job has saved one of its own. What is in it may
-//! be old; cargo finds out, as it does with every directory that it did not just build.
+//! Its own key means nothing here. So it is saved under the prefix that a restore of the project
+//! falls back to, with that key after it: never an exact hit, and the nearest entry until a job has
+//! saved one of its own. What is in it may be old; cargo finds out, as it does with every directory
+//! that it did not just build.
 
 use std::path::PathBuf;
 
@@ -20,8 +22,8 @@ use crate::ops::save;
 use crate::store::Store;
 use crate::tree::Places;
 
-/// Saves a directory of an rsync workflow for the project of a job, into a scope and ref. Gives what came of each cache
-/// that is in it.
+/// Saves a directory of an rsync workflow for the project of a job, into a scope and ref. Gives
+/// what came of each cache that is in it.
 pub fn adopt(
     job: &Job,
     foreign: &Foreign,
@@ -30,21 +32,32 @@ pub fn adopt(
     monitor: &dyn Monitor,
 ) -> Result<Vec<Cache>> {
     let Subject::Cargo(subject) = &job.subject else {
-        return Err(Error::defect("only a Cargo project takes over such directories"));
+        return Err(Error::defect(
+            "only a Cargo project takes over such directories",
+        ));
     };
     let store = Store::create(&ground.locate(&job.cache_root)?)?;
-    let at = At { job, ground, monitor };
+    let at = At {
+        job,
+        ground,
+        monitor,
+    };
     let subject: &Cargo = subject;
     let project = Project::find(&at, subject)?;
     let mut caches = Vec::new();
     for plan in &project.plans {
-        let Some(places) = places(plan, foreign)? else { continue };
-        if matches!(plan.what, What::Target(_)) && caches.iter().any(|cache: &Cache| cache.kind == plan.kind)
+        let Some(places) = places(plan, foreign)? else {
+            continue;
+        };
+        if matches!(plan.what, What::Target(_))
+            && caches.iter().any(|cache: &Cache| cache.kind == plan.kind)
         {
             // One directory is of one workspace, and that is the first.
             continue;
         }
-        let Some(prefix) = plan.key.restore.last() else { continue };
+        let Some(prefix) = plan.key.restore.last() else {
+            continue;
+        };
         let key = format!("{prefix}rsync-{}", foreign.key);
         let request = save::Request {
             group: &plan.group(area),
@@ -78,7 +91,9 @@ fn places(plan: &Plan, foreign: &Foreign) -> Result<Option<Places>> {
     if matches!(plan.what, What::Target(_)) {
         // It was one directory then.
         roots.truncate(1);
-        roots.iter_mut().for_each(|(_, path)| path.clone_from(&foreign.path));
+        roots
+            .iter_mut()
+            .for_each(|(_, path)| path.clone_from(&foreign.path));
     }
     let mut present: Vec<(Box<[u8]>, PathBuf)> = Vec::new();
     for (name, path) in roots {

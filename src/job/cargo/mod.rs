@@ -1,18 +1,21 @@
 //! Restoring and saving the caches of Cargo workspaces.
 //!
-//! Each cache succeeds or fails by itself: what is wrong with one is in its part of the reply, and the others go on.
+//! Each cache succeeds or fails by itself: what is wrong with one is in its part of the reply, and
+//! the others go on.
 //!
 //! # Why nothing of others is harmed
 //!
-//! - What lies in `CARGO_HOME` is only ever added to, under cargo's own lock; `mirror` is for target directories.
-//! - A target directory that holds the sources, a home or the store is none. Where nothing tells that cargo made a
-//!   directory, nothing is removed from it, and it is not moved into the store.
+//! - What lies in `CARGO_HOME` is only ever added to, under cargo's own lock; `mirror` is for
+//!   target directories.
+//! - A target directory that holds the sources, a home or the store is none. Where nothing tells
+//!   that cargo made a directory, nothing is removed from it, and it is not moved into the store.
 //!
 //! # Which key is saved
 //!
-//! The one that the restore looked for, since the job may have changed the files that it is made of. If the restore saw
-//! another compiler than there is now, the key is that of the one there is now: it built what is saved. If it saw none,
-//! because a later step installs it, both keys are saved: the next job may find it there, or none again.
+//! The one that the restore looked for, since the job may have changed the files that it is made
+//! of. If the restore saw another compiler than there is now, the key is that of the one there is
+//! now: it built what is saved. If it saw none, because a later step installs it, both keys are
+//! saved: the next job may find it there, or none again.
 
 pub mod caches;
 pub mod import;
@@ -61,7 +64,9 @@ pub(crate) fn restore(
                 cache.found = found.map(Into::into);
             }
             Err(Error::Interrupted) => return Err(Error::Interrupted),
-            Err(error) => cache.error = Some(format!("{} is not restored: {}", plan.name, error.line())),
+            Err(error) => {
+                cache.error = Some(format!("{} is not restored: {}", plan.name, error.line()))
+            }
         }
         reply.caches.push(cache);
     }
@@ -95,7 +100,10 @@ fn restore_one(
         groups: &groups,
         key: &plan.key.text,
         restore_keys: &plan.key.restore,
-        place: &|name| at.ground.locate_link(&plan.place(name, &project.asked.cargo_home)?),
+        place: &|name| {
+            at.ground
+                .locate_link(&plan.place(name, &project.asked.cargo_home)?)
+        },
         extras: extras(at, task, plan)?,
         verify: task.verify,
         lookup_only: task.lookup_only || plan.is_shared(),
@@ -113,11 +121,15 @@ fn restore_one(
 
 /// What happens to names that the entry does not have.
 fn extras(at: &At<'_>, task: &RestoreTask, plan: &Plan) -> Result<Extras> {
-    let What::Target(outputs) = &plan.what else { return Ok(Extras::Keep) };
+    let What::Target(outputs) = &plan.what else {
+        return Ok(Extras::Keep);
+    };
     if !task.mirror {
         return Ok(Extras::Keep);
     }
-    let Some(directory) = project::not_made_by_cargo(at, outputs)? else { return Ok(Extras::Remove) };
+    let Some(directory) = project::not_made_by_cargo(at, outputs)? else {
+        return Ok(Extras::Remove);
+    };
     at.monitor.warn(&format!(
         "nothing in {} says that cargo made it, so nothing is removed there",
         directory.display()
@@ -138,7 +150,8 @@ pub(crate) fn save(
     let area = mtimes::area(at, subject, &project);
     let mut lock = SharedLock::new(at, subject, &project);
     let mut groups = Vec::new();
-    // The other way round, as a target directory that is moved away takes with it what lies below it.
+    // The other way round, as a target directory that is moved away takes with it what lies below
+    // it.
     for plan in project.plans.iter().rev() {
         let noted = noted.iter().find(|noted| noted.cache == plan.name);
         let keys = keys_to_save(plan, noted);
@@ -147,7 +160,10 @@ pub(crate) fn save(
             let saving = Saving {
                 refresh: task.refresh,
                 keep_ready: task.keep_ready && number + 1 == keys.len(),
-                sources: area.as_ref().map(|area| Sources { area, job: &subject.run }),
+                sources: area.as_ref().map(|area| Sources {
+                    area,
+                    job: &subject.run,
+                }),
                 key,
             };
             let group = plan.group(&task.write);
@@ -157,7 +173,9 @@ pub(crate) fn save(
             match outcome {
                 Ok(outcome) => cache.saved = Some(outcome.into()),
                 Err(Error::Interrupted) => return Err(Error::Interrupted),
-                Err(error) => cache.error = Some(format!("{} is not saved: {}", plan.name, error.line())),
+                Err(error) => {
+                    cache.error = Some(format!("{} is not saved: {}", plan.name, error.line()))
+                }
             }
             caches.push(cache);
         }
@@ -169,7 +187,9 @@ pub(crate) fn save(
 
 /// The keys under which a cache is saved, see the module's text.
 fn keys_to_save(plan: &Plan, noted: Option<&Noted>) -> Vec<String> {
-    let Some(noted) = noted else { return vec![plan.key.text.clone()] };
+    let Some(noted) = noted else {
+        return vec![plan.key.text.clone()];
+    };
     let recipes: Option<(&Recipe, &Recipe)> = noted.recipe.as_ref().zip(plan.key.recipe.as_ref());
     let now = recipes.map(|(then, now)| then.with_toolchain_of(now).key());
     match (now, recipes) {
@@ -210,9 +230,10 @@ fn save_one(
         save::Existing::Stays
     };
     let (is_target, may_move) = match &plan.what {
-        What::Target(outputs) => {
-            (true, saving.keep_ready && project::not_made_by_cargo(at, outputs)?.is_none())
-        }
+        What::Target(outputs) => (
+            true,
+            saving.keep_ready && project::not_made_by_cargo(at, outputs)?.is_none(),
+        ),
         _ => (false, false),
     };
     let exclude = project.exclude(at, plan)?;
@@ -240,7 +261,11 @@ fn roots(at: &At<'_>, project: &Project, plan: &Plan) -> Result<Places> {
         What::Registry | What::Git => {}
     }
     let located = |(name, path): (Box<[u8]>, PathBuf)| Ok((name, at.ground.locate_link(&path)?));
-    let roots: Result<Vec<_>> = plan.roots(&project.asked.cargo_home).into_iter().map(located).collect();
+    let roots: Result<Vec<_>> = plan
+        .roots(&project.asked.cargo_home)
+        .into_iter()
+        .map(located)
+        .collect();
     Ok(Places::new(roots?))
 }
 
@@ -263,12 +288,23 @@ enum LockState {
 
 impl<'a> SharedLock<'a> {
     fn new(at: &'a At<'a>, subject: &'a Cargo, project: &'a Project) -> Self {
-        Self { at, subject, cargo_home: &project.cargo_home, state: LockState::Free }
+        Self {
+            at,
+            subject,
+            cargo_home: &project.cargo_home,
+            state: LockState::Free,
+        }
     }
 
-    /// Sees to it that a cache may be worked on: its lock is held, or others need not wait for it any more.
+    /// Sees to it that a cache may be worked on: its lock is held, or others need not wait for it
+    /// any more.
     fn hold_for(&mut self, plan: &Plan) -> Result<()> {
-        let Self { at, subject, cargo_home, .. } = *self;
+        let Self {
+            at,
+            subject,
+            cargo_home,
+            ..
+        } = *self;
         let patience = subject.lock_patience;
         match (&self.state, plan.is_shared()) {
             (LockState::Held { .. }, false) => self.state = LockState::Free,

@@ -1,5 +1,5 @@
-//! The sources of a project, for their times to be given back. That they are not only costs builds, so whatever goes
-//! wrong is said and no failure.
+//! The sources of a project, for their times to be given back. That they are not only costs builds,
+//! so whatever goes wrong is said and no failure.
 
 use crate::cargo::mtimes::replay as sources;
 use crate::cargo::mtimes::replay::{Request, Sources};
@@ -30,7 +30,10 @@ fn find(at: &At<'_>, subject: &Cargo, project: &Project) -> Result<Area> {
         checkout: &ground.locate(&project.asked.checkout)?,
         workspaces: &project.facts.workspaces,
         sight: ground.sight(),
-        skipped: &[ground.locate(&at.job.cache_root)?, project.cargo_home.clone()],
+        skipped: &[
+            ground.locate(&at.job.cache_root)?,
+            project.cargo_home.clone(),
+        ],
         named: &named,
     };
     sources::look_for(&request, at.monitor)
@@ -45,7 +48,10 @@ pub(crate) fn give_back(
     entries: &[&Entry],
 ) -> Option<sources::GivenBack> {
     let area = area(at, subject, project).filter(|_| !entries.is_empty())?;
-    let sources = Sources { area: &area, job: &subject.run };
+    let sources = Sources {
+        area: &area,
+        job: &subject.run,
+    };
     said(at, sources::give_back(store, &sources, entries, at.monitor))
 }
 

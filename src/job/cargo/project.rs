@@ -47,35 +47,63 @@ impl Project {
         let facts = gather_by(&asked, sight);
         let keys = keys(&facts);
         let cargo_home = ground.locate(&asked.cargo_home)?;
-        let is_none = facts.workspaces.iter().all(|workspace| workspace.project.is_none());
+        let is_none = facts
+            .workspaces
+            .iter()
+            .all(|workspace| workspace.project.is_none());
         if is_none && subject.only_projects {
             return Ok(Self::new(asked, facts, Vec::new(), cargo_home, subject));
         }
-        keys.warnings.iter().for_each(|warning| at.monitor.warn(warning));
+        keys.warnings
+            .iter()
+            .for_each(|warning| at.monitor.warn(warning));
         let directories = list(&asked, "cache-directories", &subject.directories)?;
         let mut plans = plans(&keys, &asked, directories, subject.bin);
         plans.retain(|plan| subject.targets || !matches!(plan.what, What::Target(_)));
         Ok(Self::new(asked, facts, plans, cargo_home, subject))
     }
 
-    fn new(asked: Asked, facts: Facts, plans: Vec<Plan>, cargo_home: PathBuf, subject: &Cargo) -> Self {
-        Self { asked, facts, plans, cargo_home, all_crates: subject.all_crates }
+    fn new(
+        asked: Asked,
+        facts: Facts,
+        plans: Vec<Plan>,
+        cargo_home: PathBuf,
+        subject: &Cargo,
+    ) -> Self {
+        Self {
+            asked,
+            facts,
+            plans,
+            cargo_home,
+            all_crates: subject.all_crates,
+        }
     }
 
     /// An error where a directory that is built into is not one to be restored or saved.
     pub(crate) fn check_outputs(&self, at: &At<'_>, outputs: &Outputs) -> Result<()> {
-        let settings =
-            std::iter::once(("workspaces", ". -> ")).chain(std::iter::repeat(("build.build-dir", "")));
+        let settings = std::iter::once(("workspaces", ". -> "))
+            .chain(std::iter::repeat(("build.build-dir", "")));
         let mut set = outputs.directories().zip(settings);
-        set.try_for_each(|(directory, (setting, before))| self.check_output(at, directory, setting, before))
+        set.try_for_each(|(directory, (setting, before))| {
+            self.check_output(at, directory, setting, before)
+        })
     }
 
     /// The same of one: the setting that names it, and what stands before it there.
-    fn check_output(&self, at: &At<'_>, directory: &Path, setting: &str, before: &str) -> Result<()> {
+    fn check_output(
+        &self,
+        at: &At<'_>,
+        directory: &Path,
+        setting: &str,
+        before: &str,
+    ) -> Result<()> {
         let shown = directory.display();
         let place = at.ground.locate_link(directory)?;
         if files::is_symlink(&place)? {
-            let target = at.ground.locate(directory).map(|target| (at.ground.name)(&target));
+            let target = at
+                .ground
+                .locate(directory)
+                .map(|target| (at.ground.name)(&target));
             return Err(Error::invalid(format!(
                 "{shown} is a symlink; name the directory that it leads to in `{setting}`, as `{before}{}`",
                 target.unwrap_or_default().display()
@@ -83,10 +111,16 @@ impl Project {
         }
         let stat = files::stat(&place)?;
         if stat.is_some_and(|stat| stat.kind != crate::fs::Kind::Directory) {
-            return Err(Error::invalid(format!("{shown} is a file; a directory is needed there")));
+            return Err(Error::invalid(format!(
+                "{shown} is a file; a directory is needed there"
+            )));
         }
         let real = real(&place);
-        let roots = self.asked.workspaces.iter().map(|workspace| workspace.root.as_path());
+        let roots = self
+            .asked
+            .workspaces
+            .iter()
+            .map(|workspace| workspace.root.as_path());
         let precious = [
             &self.asked.checkout,
             &self.asked.home,
@@ -97,10 +131,9 @@ impl Project {
         for path in precious.into_iter().map(PathBuf::as_path).chain(roots) {
             let is_there = !path.as_os_str().is_empty();
             if is_there
-                && at
-                    .ground
-                    .locate(path)
-                    .is_ok_and(|located| crate::job::cargo::project::real(&located).starts_with(&real))
+                && at.ground.locate(path).is_ok_and(|located| {
+                    crate::job::cargo::project::real(&located).starts_with(&real)
+                })
             {
                 return Err(Error::invalid(format!(
                     "{shown} is no directory to build into, as it holds {}; name another in `{setting}`",
@@ -116,58 +149,86 @@ impl Project {
         match &plan.what {
             What::Registry | What::Git if !self.all_crates => {
                 let needed = Needed::of_workspaces(&self.facts.workspaces);
-                Ok(needed.map(|needed| Box::new(downloads(self.cargo_home.clone(), needed)) as Exclude))
+                Ok(needed
+                    .map(|needed| Box::new(downloads(self.cargo_home.clone(), needed)) as Exclude))
             }
             What::Target(outputs) => self.exclude_from_target(at, outputs).map(Some),
             _ => Ok(None),
         }
     }
 
-    /// Of a target directory, what its builds left behind, and other target directories below it, which are caches of
-    /// their own.
+    /// Of a target directory, what its builds left behind, and other target directories below it,
+    /// which are caches of their own.
     fn exclude_from_target(&self, at: &At<'_>, outputs: &Outputs) -> Result<Exclude> {
         let is_below = |other: &&PathBuf| {
-            outputs.directories().any(|directory| other != &directory && other.starts_with(directory))
+            outputs
+                .directories()
+                .any(|directory| other != &directory && other.starts_with(directory))
         };
         let others = self.plans.iter().filter_map(|plan| match &plan.what {
             What::Target(other) if other != outputs => Some(other),
             _ => None,
         });
         let below = others.flat_map(Outputs::directories).filter(is_below);
-        let below: Vec<PathBuf> = below.map(|other| at.ground.locate_link(other)).collect::<Result<_>>()?;
+        let below: Vec<PathBuf> = below
+            .map(|other| at.ground.locate_link(other))
+            .collect::<Result<_>>()?;
         let mut left = Leftovers::default();
         for directory in outputs.directories() {
             let builds_here = |workspace: &&WorkspaceFacts| {
                 [Some(&workspace.target), workspace.build.as_ref()].contains(&Some(directory))
             };
-            let builders: Vec<WorkspaceFacts> =
-                self.facts.workspaces.iter().filter(builds_here).cloned().collect();
-            let here = leftovers(&at.ground.locate_link(directory)?, &builders, at.ground.sight());
+            let builders: Vec<WorkspaceFacts> = self
+                .facts
+                .workspaces
+                .iter()
+                .filter(builds_here)
+                .cloned()
+                .collect();
+            let here = leftovers(
+                &at.ground.locate_link(directory)?,
+                &builders,
+                at.ground.sight(),
+            );
             left.add(here.unwrap_or_else(|error| {
-                at.monitor.warn(&format!("{}; all of {} is saved", error.line(), directory.display()));
+                at.monitor.warn(&format!(
+                    "{}; all of {} is saved",
+                    error.line(),
+                    directory.display()
+                ));
                 Leftovers::default()
             }));
         }
         let left = left.into_exclude();
         Ok(Box::new(move |path, is_directory| {
-            if below.iter().any(|below| below == path) { Take::No } else { left(path, is_directory) }
+            if below.iter().any(|below| below == path) {
+                Take::No
+            } else {
+                left(path, is_directory)
+            }
         }))
     }
 }
 
-/// The first of some directories that is not cargo's: what cargo leaves there is not in it, but something else.
+/// The first of some directories that is not cargo's: what cargo leaves there is not in it, but
+/// something else.
 pub(crate) fn not_made_by_cargo<'o>(at: &At<'_>, outputs: &'o Outputs) -> Result<Option<&'o Path>> {
     for (_, directory) in outputs.roots() {
         let names = files::list(&at.ground.locate_link(directory)?)?;
         let marks = ["CACHEDIR.TAG", ".rustc_info.json"];
-        if !names.is_empty() && !names.iter().any(|name| marks.iter().any(|mark| name == mark)) {
+        if !names.is_empty()
+            && !names
+                .iter()
+                .any(|name| marks.iter().any(|mark| name == mark))
+        {
             return Ok(Some(directory));
         }
     }
     Ok(None)
 }
 
-/// A list of patterns; none where it is empty. A directory beside the checkout may be meant, which patterns can't say.
+/// A list of patterns; none where it is empty. A directory beside the checkout may be meant, which
+/// patterns can't say.
 pub(crate) fn list(asked: &Asked, input: &str, lines: &[String]) -> Result<Option<PathList>> {
     let base = Base::new(&asked.checkout, &asked.home);
     let line = |line: &String| {
@@ -184,11 +245,13 @@ pub(crate) fn list(asked: &Asked, input: &str, lines: &[String]) -> Result<Optio
 
 /// A path without symlinks, as far as it exists.
 fn real(path: &Path) -> PathBuf {
-    let existing = path.ancestors().find_map(|above| Some((above, files::canonical(above).ok()?)));
+    let existing = path
+        .ancestors()
+        .find_map(|above| Some((above, files::canonical(above).ok()?)));
     match existing {
-        Some((above, real)) => {
-            path.strip_prefix(above).map_or_else(|_| path.to_owned(), |rest| real.join(rest))
-        }
+        Some((above, real)) => path
+            .strip_prefix(above)
+            .map_or_else(|_| path.to_owned(), |rest| real.join(rest)),
         None => path.to_owned(),
     }
 }

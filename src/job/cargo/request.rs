@@ -15,7 +15,10 @@ use crate::ops::path_list::Ground;
 
 /// The caches of Cargo workspaces. All paths are as the steps of the job know them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(clippy::struct_excessive_bools, reason = "each is an input, and independent of the others")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an input, and independent of the others"
+)]
 pub struct Cargo {
     /// The variables of the steps that bear on keys and places; [`Cargo::add_env`] picks them.
     pub env: Vec<(String, OsString)>,
@@ -33,11 +36,13 @@ pub struct Cargo {
     pub all_crates: bool,
     /// The input `cache-bin`.
     pub bin: bool,
-    /// Whether sources that are the same get the times that they had when the target directory was saved.
+    /// Whether sources that are the same get the times that they had when the target directory was
+    /// saved.
     pub replay_times: bool,
     /// The input `sources`: patterns of what a build reads and cargo can't see.
     pub sources: Vec<String>,
-    /// Names the run of the job, so that its steps know of each other; empty where there is only one.
+    /// Names the run of the job, so that its steps know of each other; empty where there is only
+    /// one.
     pub run: String,
     /// Whether there are no caches at all where no workspace has a Cargo project.
     pub only_projects: bool,
@@ -45,7 +50,8 @@ pub struct Cargo {
     pub lock_patience: Duration,
 }
 
-/// A workspace and where its target directory is, as they are written in a line of the input `workspaces`.
+/// A workspace and where its target directory is, as they are written in a line of the input
+/// `workspaces`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkspaceLine {
     /// Its directory: absolute, or relative to the checkout.
@@ -60,7 +66,10 @@ impl Default for Cargo {
         Self {
             env: Vec::new(),
             job: String::new(),
-            workspaces: vec![WorkspaceLine { root: ".".to_owned(), target: None }],
+            workspaces: vec![WorkspaceLine {
+                root: ".".to_owned(),
+                target: None,
+            }],
             key_inputs: KeyInputs::default(),
             directories: Vec::new(),
             targets: true,
@@ -79,8 +88,8 @@ impl Cargo {
     /// How long other programs that use the registry are usually waited for.
     pub const LOCK_PATIENCE: Duration = Duration::from_secs(60);
 
-    /// Adds the variables of an environment that bear on keys and places and are not there yet. `PATH`, which tells the
-    /// compiler that comes first, only where it is the steps' own.
+    /// Adds the variables of an environment that bear on keys and places and are not there yet.
+    /// `PATH`, which tells the compiler that comes first, only where it is the steps' own.
     pub fn add_env<'e>(
         &mut self,
         env: impl IntoIterator<Item = (&'e OsStr, &'e OsStr)>,
@@ -120,8 +129,11 @@ impl Cargo {
 
     /// What keys are asked for.
     pub(crate) fn asked(&self, checkout: &Path, ground: &Ground<'_>) -> Asked {
-        let env: BTreeMap<OsString, OsString> =
-            self.env.iter().map(|(name, value)| (name.into(), value.clone())).collect();
+        let env: BTreeMap<OsString, OsString> = self
+            .env
+            .iter()
+            .map(|(name, value)| (name.into(), value.clone()))
+            .collect();
         let workspace = |line: &WorkspaceLine| WorkspaceAsked {
             root: clean(&checkout.join(&line.root)),
             target: line.target.as_ref().map(PathBuf::from),

@@ -65,15 +65,29 @@ pub struct Restored {
 
 /// Restores the entry that stands in for a key; none when there is none.
 ///
-/// An entry that turns out to be damaged is set aside with a warning, and the next best one is tried.
-pub fn restore(store: &Store, request: &Request<'_>, monitor: &dyn Monitor) -> Result<Option<Restored>> {
+/// An entry that turns out to be damaged is set aside with a warning, and the next best one is
+/// tried.
+pub fn restore(
+    store: &Store,
+    request: &Request<'_>,
+    monitor: &dyn Monitor,
+) -> Result<Option<Restored>> {
     let _sharing = store.share(PATIENCE)?;
-    let mut damaged = Damaged { store, monitor, known: HashSet::new() };
+    let mut damaged = Damaged {
+        store,
+        monitor,
+        known: HashSet::new(),
+    };
     loop {
-        let Some((id, entry, matched)) = find(request, &mut damaged)? else { return Ok(None) };
+        let Some((id, entry, matched)) = find(request, &mut damaged)? else {
+            return Ok(None);
+        };
         let begun = Instant::now();
-        let attempt =
-            if request.lookup_only { Ok(None) } else { write(store, &entry, request, monitor).map(Some) };
+        let attempt = if request.lookup_only {
+            Ok(None)
+        } else {
+            write(store, &entry, request, monitor).map(Some)
+        };
         match attempt.map_err(|error| store.as_damage(error)) {
             Ok(done) => {
                 if let Err(error) = store.mark_used(&id) {
@@ -81,10 +95,19 @@ pub fn restore(store: &Store, request: &Request<'_>, monitor: &dyn Monitor) -> R
                 }
                 let took = begun.elapsed();
                 let applied = done.as_ref().map(|done| done.applied);
-                let (right_files, right_bytes, ready) =
-                    done.map_or((0, 0, 0), |done| (done.right_files, done.right_bytes, done.ready));
-                let restored =
-                    Restored { id, entry, matched, applied, right_files, right_bytes, ready, took };
+                let (right_files, right_bytes, ready) = done.map_or((0, 0, 0), |done| {
+                    (done.right_files, done.right_bytes, done.ready)
+                });
+                let restored = Restored {
+                    id,
+                    entry,
+                    matched,
+                    applied,
+                    right_files,
+                    right_bytes,
+                    ready,
+                    took,
+                };
                 return Ok(Some(restored));
             }
             Err(error) if error.is_damage() => damaged.set_aside(&id, &error),
@@ -97,7 +120,8 @@ pub fn restore(store: &Store, request: &Request<'_>, monitor: &dyn Monitor) -> R
 struct Damaged<'a> {
     store: &'a Store,
     monitor: &'a dyn Monitor,
-    /// Where the store may not be written to, they stay where they are; they are not looked at twice.
+    /// Where the store may not be written to, they stay where they are; they are not looked at
+    /// twice.
     known: HashSet<EntryId>,
 }
 
@@ -123,15 +147,22 @@ impl Damaged<'_> {
         };
         match mark.and_then(|()| self.store.quarantine(id)) {
             Ok(()) => {
-                self.monitor.warn(&format!("{error}; the entry {id} counts as a miss and is set aside"));
+                self.monitor.warn(&format!(
+                    "{error}; the entry {id} counts as a miss and is set aside"
+                ));
             }
-            Err(other) => self.monitor.warn(&format!("{error}; the entry {id} counts as a miss ({other})")),
+            Err(other) => self.monitor.warn(&format!(
+                "{error}; the entry {id} counts as a miss ({other})"
+            )),
         }
     }
 }
 
 /// Finds the entry that stands in for a key.
-fn find(request: &Request<'_>, damaged: &mut Damaged<'_>) -> Result<Option<(EntryId, Entry, Match)>> {
+fn find(
+    request: &Request<'_>,
+    damaged: &mut Damaged<'_>,
+) -> Result<Option<(EntryId, Entry, Match)>> {
     for group in request.groups {
         // The usual case needs no look at the other entries.
         let exact = group.entry_id(request.key);
@@ -142,11 +173,22 @@ fn find(request: &Request<'_>, damaged: &mut Damaged<'_>) -> Result<Option<(Entr
         for id in damaged.store.entry_ids(Some(group))? {
             let entry = damaged.read_entry(&id)?;
             // Names of groups are short; the entry itself says whose it is.
-            entries.extend(entry.filter(|entry| entry.group == *group).map(|entry| (id, entry)));
+            entries.extend(
+                entry
+                    .filter(|entry| entry.group == *group)
+                    .map(|entry| (id, entry)),
+            );
         }
-        let candidates: Vec<_> =
-            entries.iter().map(|(_, entry)| Candidate { key: &entry.key, created: entry.created }).collect();
-        if let Some((found, matched)) = matching::find(&candidates, request.key, request.restore_keys) {
+        let candidates: Vec<_> = entries
+            .iter()
+            .map(|(_, entry)| Candidate {
+                key: &entry.key,
+                created: entry.created,
+            })
+            .collect();
+        if let Some((found, matched)) =
+            matching::find(&candidates, request.key, request.restore_keys)
+        {
             let (id, entry) = entries.swap_remove(found);
             return Ok(Some((id, entry, matched)));
         }
@@ -162,7 +204,12 @@ struct Written {
     ready: u32,
 }
 
-fn write(store: &Store, entry: &Entry, request: &Request<'_>, monitor: &dyn Monitor) -> Result<Written> {
+fn write(
+    store: &Store,
+    entry: &Entry,
+    request: &Request<'_>,
+    monitor: &dyn Monitor,
+) -> Result<Written> {
     let manifest = store.read_manifest(entry)?;
     let places = places(&manifest.tree, request.place)?;
     let claim = Claim::take(&places, PATIENCE, monitor)?;
@@ -192,13 +239,22 @@ fn write(store: &Store, entry: &Entry, request: &Request<'_>, monitor: &dyn Moni
     drop(present);
     monitor.begin(
         Stage::Restoring,
-        plan.write.iter().fold(0, |sum: u64, leaf| sum.saturating_add(size(&manifest, *leaf))),
+        plan.write.iter().fold(0, |sum: u64, leaf| {
+            sum.saturating_add(size(&manifest, *leaf))
+        }),
     );
-    let options = apply::Options { verify: request.verify };
+    let options = apply::Options {
+        verify: request.verify,
+    };
     let locate = |leaves: &[_]| store.locate(&manifest, leaves);
     let applied = apply::apply(&manifest, &plan, &places, &locate, options, monitor)?;
-    // It costs time later not to know it, no more; and where the store can't be written to, that is said already.
-    let moment = if plan.is_empty() { Some(started) } else { Timestamp::next_of_files() };
+    // It costs time later not to know it, no more; and where the store can't be written to, that is
+    // said already.
+    let moment = if plan.is_empty() {
+        Some(started)
+    } else {
+        Timestamp::next_of_files()
+    };
     if let Some(moment) = moment {
         let names = nothing_extra.then_some(started);
         drop(store.note_seen(&entry.manifest, &places, Sight { moment, names }));
@@ -210,7 +266,12 @@ fn write(store: &Store, entry: &Entry, request: &Request<'_>, monitor: &dyn Moni
         ));
     }
     let right_bytes = plan.right_bytes.saturating_add(applied.confirmed_bytes);
-    Ok(Written { applied, right_files: plan.right + applied.confirmed, right_bytes, ready })
+    Ok(Written {
+        applied,
+        right_files: plan.right + applied.confirmed,
+        right_bytes,
+        ready,
+    })
 }
 
 fn size(manifest: &Manifest, leaf: crate::tree::LeafId) -> u64 {
@@ -223,9 +284,13 @@ fn size(manifest: &Manifest, leaf: crate::tree::LeafId) -> u64 {
 fn places(tree: &Tree, place: &dyn Fn(&[u8]) -> Result<PathBuf>) -> Result<Places> {
     let dirs = tree.dirs_in(Tree::TOP).map(|(_, dir)| &dir.name);
     let leaves = tree.leaves_in(Tree::TOP).map(|(_, leaf)| &leaf.name);
-    let places: Result<Vec<_>> = dirs.chain(leaves).map(|name| Ok((name.clone(), place(name)?))).collect();
+    let places: Result<Vec<_>> = dirs
+        .chain(leaves)
+        .map(|name| Ok((name.clone(), place(name)?)))
+        .collect();
     let places: Vec<(Box<[u8]>, PathBuf)> = places?;
-    // Saving makes no such entry. Restoring one, a root that is a symlink would lead another one elsewhere.
+    // Saving makes no such entry. Restoring one, a root that is a symlink would lead another one
+    // elsewhere.
     let mut paths: Vec<&PathBuf> = places.iter().map(|(_, path)| path).collect();
     paths.sort_unstable();
     if let Some(pair) = paths.windows(2).find(|pair| pair[1].starts_with(pair[0])) {
@@ -237,8 +302,8 @@ fn places(tree: &Tree, place: &dyn Fn(&[u8]) -> Result<PathBuf>) -> Result<Place
     Ok(Places::new(places))
 }
 
-/// The store may lie below a root. It is not saved, but it is not something to be removed for that. Returns whether it
-/// is there.
+/// The store may lie below a root. It is not saved, but it is not something to be removed for that.
+/// Returns whether it is there.
 fn spare_store(store: &Store, present: &mut scan::Scan, places: &Places) -> Result<bool> {
     let root = files::canonical(store.layout().root())?;
     let scan::Scan { tree, extra, .. } = present;
@@ -250,16 +315,20 @@ fn spare_store(store: &Store, present: &mut scan::Scan, places: &Places) -> Resu
             // What is deeper than a path can be is not above the store.
             .or_insert_with(|| files::canonical(&places.dir_path(tree, extra.parent)).ok());
         let name = OsStr::from_bytes(&extra.name);
-        !parent.as_ref().is_some_and(|parent| root.starts_with(parent.join(name)))
+        !parent
+            .as_ref()
+            .is_some_and(|parent| root.starts_with(parent.join(name)))
     });
     Ok(extra.len() < count)
 }
 
-/// A root that is a symlink was made so by somebody; to replace it would lose what it points to, to follow it would
-/// write elsewhere.
+/// A root that is a symlink was made so by somebody; to replace it would lose what it points to, to
+/// follow it would write elsewhere.
 fn refuse_linked_roots(manifest: &Manifest, present: &Tree, places: &Places) -> Result<()> {
     for (_, root) in manifest.tree.dirs_in(Tree::TOP) {
-        let linked = present.find_leaf(Tree::TOP, &root.name).map(|leaf| &present[leaf].kind);
+        let linked = present
+            .find_leaf(Tree::TOP, &root.name)
+            .map(|leaf| &present[leaf].kind);
         if let Some(LeafKind::Symlink(target)) = linked {
             return Err(Error::invalid(format!(
                 "{} is a symlink to {}; cache the directory it points to instead",

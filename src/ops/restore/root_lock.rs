@@ -1,10 +1,11 @@
 //! Keeping two restores into the same place out of each other's way.
 //!
-//! A restore builds under temporary names beside what it replaces, and removes such names when it finds them: a killed
-//! restore left them. So that they can't be those of a restore that is still at work, each one locks the directories
-//! that its roots stand in (flock, so the lock ends with its holder) from before it looks until it is done. Where that
-//! is not possible, because another restore takes its time or the filesystem has no such locks, a restore goes on
-//! beside the other one and leaves temporary names alone: in the worst case both do the same work twice.
+//! A restore builds under temporary names beside what it replaces, and removes such names when it
+//! finds them: a killed restore left them. So that they can't be those of a restore that is still
+//! at work, each one locks the directories that its roots stand in (flock, so the lock ends with
+//! its holder) from before it looks until it is done. Where that is not possible, because another
+//! restore takes its time or the filesystem has no such locks, a restore goes on beside the other
+//! one and leaves temporary names alone: in the worst case both do the same work twice.
 
 use std::path::Path;
 use std::thread::sleep;
@@ -25,15 +26,21 @@ pub(crate) struct Claim {
 }
 
 impl Claim {
-    /// Locks the directories that exist, waiting at most `patience` for other restores, and removes what killed ones
-    /// left there.
+    /// Locks the directories that exist, waiting at most `patience` for other restores, and removes
+    /// what killed ones left there.
     pub(crate) fn take(places: &Places, patience: Duration, monitor: &dyn Monitor) -> Result<Self> {
-        let mut parents: Vec<&Path> = places.iter().filter_map(|(_, path)| path.parent()).collect();
+        let mut parents: Vec<&Path> = places
+            .iter()
+            .filter_map(|(_, path)| path.parent())
+            .collect();
         // In the same order for all, so that no two wait for each other.
         parents.sort_unstable();
         parents.dedup();
         let begun = Instant::now();
-        let mut claim = Self { locks: Vec::new(), is_complete: true };
+        let mut claim = Self {
+            locks: Vec::new(),
+            is_complete: true,
+        };
         for parent in parents {
             let Some(lock) = lock(parent, begun, patience, monitor)? else {
                 claim.is_complete = false;
@@ -51,10 +58,18 @@ impl Claim {
     }
 }
 
-fn lock(parent: &Path, begun: Instant, patience: Duration, monitor: &dyn Monitor) -> Result<Option<Lock>> {
+fn lock(
+    parent: &Path,
+    begun: Instant,
+    patience: Duration,
+    monitor: &dyn Monitor,
+) -> Result<Option<Lock>> {
     loop {
-        // A directory that does not exist yet, or that can't be locked: the restore itself finds out what that means.
-        let Ok(file) = files::open(parent) else { return Ok(None) };
+        // A directory that does not exist yet, or that can't be locked: the restore itself finds
+        // out what that means.
+        let Ok(file) = files::open(parent) else {
+            return Ok(None);
+        };
         match Lock::try_now(file, Mode::Exclusive) {
             Ok(Some(lock)) => return Ok(Some(lock)),
             Ok(None) if monitor.is_interrupted() => return Err(Error::Interrupted),

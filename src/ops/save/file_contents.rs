@@ -1,4 +1,5 @@
-//! What becomes of the files of a scan: taken over from an earlier entry, read and stored, or left out.
+//! What becomes of the files of a scan: taken over from an earlier entry, read and stored, or left
+//! out.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
@@ -40,21 +41,39 @@ pub(crate) struct Kept {
 
 impl Kept {
     /// Takes over what did not change since the parent was saved and is still in the store.
-    pub(crate) fn new(scan: &Scan, parent: Option<&Parent>, contents: &ContentWriter<'_>) -> Result<Self> {
+    pub(crate) fn new(
+        scan: &Scan,
+        parent: Option<&Parent>,
+        contents: &ContentWriter<'_>,
+    ) -> Result<Self> {
         let mut kept = Self::default();
-        let packs = parent
-            .map(|parent| parent.manifest.packs.iter().map(|pack| contents.existing_pack(pack)).collect());
+        let packs = parent.map(|parent| {
+            parent
+                .manifest
+                .packs
+                .iter()
+                .map(|pack| contents.existing_pack(pack))
+                .collect()
+        });
         let packs: Vec<Option<Slot>> = packs.transpose()?.unwrap_or_default();
-        let same = parent.map(|parent| unchanged(scan, &parent.manifest, &parent.seen)).unwrap_or_default();
+        let same = parent
+            .map(|parent| unchanged(scan, &parent.manifest, &parent.seen))
+            .unwrap_or_default();
         for leaf in scan.tree.leaf_ids_depth_first() {
-            let LeafKind::File(file) = &scan.tree[leaf].kind else { continue };
+            let LeafKind::File(file) = &scan.tree[leaf].kind else {
+                continue;
+            };
             let known = same.get(leaf.0 as usize).copied().flatten();
             let content = match known.map(|known| known.content) {
                 _ if file.size == 0 => Some(None),
-                Some(Some(Content { digest, place: Place::Pack(pack) })) => {
-                    packs[pack as usize].map(|slot| Some((digest, Some(slot))))
-                }
-                Some(Some(Content { digest, place: Place::Blob })) => contents
+                Some(Some(Content {
+                    digest,
+                    place: Place::Pack(pack),
+                })) => packs[pack as usize].map(|slot| Some((digest, Some(slot)))),
+                Some(Some(Content {
+                    digest,
+                    place: Place::Blob,
+                })) => contents
                     .has_blob(&digest, known.map_or(0, FileData::data_len))?
                     .then_some(Some((digest, None))),
                 Some(None) => Some(None),
@@ -69,7 +88,13 @@ impl Kept {
                 kept.reused_bytes += file.size;
             }
             let extents = known.map(|known| known.extents.clone()).unwrap_or_default();
-            kept.stored.push(Stored { leaf, state: None, size: file.size, extents, content });
+            kept.stored.push(Stored {
+                leaf,
+                state: None,
+                size: file.size,
+                extents,
+                content,
+            });
         }
         Ok(kept)
     }
@@ -83,13 +108,24 @@ impl Kept {
         monitor: &dyn Monitor,
     ) -> Result<()> {
         let jobs = jobs(scan, &self.rest);
-        monitor.begin(Stage::Storing, self.rest.iter().map(|leaf| scan.stats[leaf.0 as usize].size).sum());
+        monitor.begin(
+            Stage::Storing,
+            self.rest
+                .iter()
+                .map(|leaf| scan.stats[leaf.0 as usize].size)
+                .sum(),
+        );
         if jobs.iter().any(|job| matches!(job, Job::Small(_))) {
             contents.learn_known()?;
         }
         let results = Mutex::new(std::mem::take(self));
-        let worker =
-            || Worker { reader: Reader::new(&scan.tree, places), scan, places, contents, buffer: Vec::new() };
+        let worker = || Worker {
+            reader: Reader::new(&scan.tree, places),
+            scan,
+            places,
+            contents,
+            buffer: Vec::new(),
+        };
         workers::in_order(&jobs, worker, |worker, job| {
             if monitor.is_interrupted() {
                 return Err(Error::Interrupted);
@@ -111,12 +147,18 @@ impl Kept {
 
     fn add(&mut self, leaf: LeafId, read: Read<Stored>, scan: &Scan, places: &Places) {
         match read {
-            Read::Done(state, stored) => self.stored.push(Stored { state: Some(state), ..stored }),
+            Read::Done(state, stored) => self.stored.push(Stored {
+                state: Some(state),
+                ..stored
+            }),
             Read::Gone => {
                 self.gone.insert(leaf);
             }
             Read::LeftOut(reason) => {
-                self.left_out.push(LeftOut { path: places.leaf_path(&scan.tree, leaf), reason });
+                self.left_out.push(LeftOut {
+                    path: places.leaf_path(&scan.tree, leaf),
+                    reason,
+                });
                 self.gone.insert(leaf);
             }
         }
@@ -127,18 +169,26 @@ impl Kept {
         scan: Scan,
         pack_of: impl Fn(Slot) -> Result<Digest>,
     ) -> Result<Manifest> {
-        let Scan { mut tree, started, .. } = scan;
+        let Scan {
+            mut tree, started, ..
+        } = scan;
         let mut packs: Vec<Digest> = Vec::new();
         for stored in self.stored {
             let content = match stored.content {
                 None => None,
-                Some((digest, None)) => Some(Content { digest, place: Place::Blob }),
+                Some((digest, None)) => Some(Content {
+                    digest,
+                    place: Place::Blob,
+                }),
                 Some((digest, Some(slot))) => {
                     let pack = pack_of(slot)?;
-                    let number = packs.iter().position(|known| *known == pack).unwrap_or_else(|| {
-                        packs.push(pack);
-                        packs.len() - 1
-                    });
+                    let number = packs
+                        .iter()
+                        .position(|known| *known == pack)
+                        .unwrap_or_else(|| {
+                            packs.push(pack);
+                            packs.len() - 1
+                        });
                     let place = Place::Pack(u32::try_from(number).unwrap_or(u32::MAX));
                     Some(Content { digest, place })
                 }
@@ -151,9 +201,17 @@ impl Kept {
                 stored.leaf,
                 mode,
                 modified,
-                FileData { size: stored.size, extents: stored.extents, content },
+                FileData {
+                    size: stored.size,
+                    extents: stored.extents,
+                    content,
+                },
             );
         }
-        Ok(Manifest { scanned: started, packs, tree: tree.without(&self.gone) })
+        Ok(Manifest {
+            scanned: started,
+            packs,
+            tree: tree.without(&self.gone),
+        })
     }
 }

@@ -42,7 +42,8 @@ pub struct Request<'a> {
     pub existing: Existing,
     /// Save an entry without files when there are none, so that the next look finds it.
     pub allow_empty: bool,
-    /// Afterwards move the directories among the roots into the store, for a restore to put back by a rename.
+    /// Afterwards move the directories among the roots into the store, for a restore to put back by
+    /// a rename.
     pub keep_ready: bool,
     /// The sources that it was built from, to be recorded with it.
     pub sources: Option<Sources<'a>>,
@@ -101,7 +102,9 @@ pub fn save(store: &Store, request: &Request<'_>, monitor: &dyn Monitor) -> Resu
     if request.existing == Existing::Stays && is_there(store, &id)? {
         return Ok(Outcome::Exists);
     }
-    let Some(saving) = store.begin_saving(&sharing, &id)? else { return Ok(Outcome::InProgress) };
+    let Some(saving) = store.begin_saving(&sharing, &id)? else {
+        return Ok(Outcome::InProgress);
+    };
 
     let scan = look(store, request, monitor)?;
     let looked = Looked::at(&scan);
@@ -111,14 +114,29 @@ pub fn save(store: &Store, request: &Request<'_>, monitor: &dyn Monitor) -> Resu
         return Ok(Outcome::NothingThere);
     }
     let parent = parent::find(store, request)?;
-    let stored = store_contents(store, &sharing, scan, request.places, parent.as_ref(), monitor)?;
+    let stored = store_contents(
+        store,
+        &sharing,
+        scan,
+        request.places,
+        parent.as_ref(),
+        monitor,
+    )?;
     // After everything was read: see the sixth rule of `preset::cargo::sources`.
-    let recorded = request.sources.map_or(Ok(None), |sources| record(store, &sources, times, monitor))?;
+    let recorded = request
+        .sources
+        .map_or(Ok(None), |sources| record(store, &sources, times, monitor))?;
     if let Some(parent) = parent
         && request.existing == Existing::IsReplacedIfChanged
         && parent.is_same(store, request.key, &stored.manifest, recorded.as_ref())
     {
-        looked.note(store, &parent.entry.manifest, &stored.manifest, request, monitor);
+        looked.note(
+            store,
+            &parent.entry.manifest,
+            &stored.manifest,
+            request,
+            monitor,
+        );
         return Ok(Outcome::Unchanged);
     }
     if stored.manifest.tree.leaves().is_empty() && stored.left_out > 0 {
@@ -128,12 +146,25 @@ pub fn save(store: &Store, request: &Request<'_>, monitor: &dyn Monitor) -> Resu
         return Ok(Outcome::Exists);
     };
     looked.note(store, &entry.manifest, &stored.manifest, request, monitor);
-    let StoredContents { reused_files, reused_bytes, left_out, .. } = stored;
+    let StoredContents {
+        reused_files,
+        reused_bytes,
+        left_out,
+        ..
+    } = stored;
     let took = begun.elapsed();
-    Ok(Outcome::Saved(Box::new(Saved { id, entry, reused_files, reused_bytes, left_out, took })))
+    Ok(Outcome::Saved(Box::new(Saved {
+        id,
+        entry,
+        reused_files,
+        reused_bytes,
+        left_out,
+        took,
+    })))
 }
 
-/// Whether there is an entry. A damaged one is set aside, as it does not stand in the way of a new one.
+/// Whether there is an entry. A damaged one is set aside, as it does not stand in the way of a new
+/// one.
 fn is_there(store: &Store, id: &EntryId) -> Result<bool> {
     match store.read_entry(id) {
         Ok(entry) => Ok(entry.is_some()),
@@ -145,8 +176,11 @@ fn is_there(store: &Store, id: &EntryId) -> Result<bool> {
 /// Looks at what there is to save.
 fn look(store: &Store, request: &Request<'_>, monitor: &dyn Monitor) -> Result<Scan> {
     monitor.begin(Stage::Scanning, 0);
-    let options =
-        scan::Options { exclude: request.exclude, store: store.identity()?, ..scan::Options::default() };
+    let options = scan::Options {
+        exclude: request.exclude,
+        store: store.identity()?,
+        ..scan::Options::default()
+    };
     scan(request.places, &options)
 }
 
@@ -184,18 +218,29 @@ fn store_contents<'s>(
     left_out.append(&mut kept.left_out);
     warn_of(&left_out, monitor);
     let manifest = kept.into_manifest(scan, |slot| finished.pack(slot))?;
-    Ok(StoredContents { manifest, finished, reused_files, reused_bytes, left_out: left_out.len() as u64 })
+    Ok(StoredContents {
+        manifest,
+        finished,
+        reused_files,
+        reused_bytes,
+        left_out: left_out.len() as u64,
+    })
 }
 
-/// Publishes the record of the sources, the manifest and the entry; none where an entry of the key stays.
+/// Publishes the record of the sources, the manifest and the entry; none where an entry of the key
+/// stays.
 fn publish(
     request: &Request<'_>,
     saving: &Saving,
     stored: &StoredContents<'_>,
     recorded: Option<&Record>,
 ) -> Result<Option<Entry>> {
-    let StoredContents { manifest, finished, .. } = stored;
-    let sources = recorded.map(|record| finished.publish_record(record)).transpose()?;
+    let StoredContents {
+        manifest, finished, ..
+    } = stored;
+    let sources = recorded
+        .map(|record| finished.publish_record(record))
+        .transpose()?;
     let describe = |manifest_id: Digest| Entry {
         format: crate::store::layout::VERSION,
         group: request.group.clone(),
@@ -209,9 +254,12 @@ fn publish(
         sources,
     };
     let mut published = None;
-    let is_new = finished.publish(saving, manifest, request.existing != Existing::Stays, |manifest_id| {
-        published.insert(describe(manifest_id)).clone()
-    })?;
+    let is_new = finished.publish(
+        saving,
+        manifest,
+        request.existing != Existing::Stays,
+        |manifest_id| published.insert(describe(manifest_id)).clone(),
+    )?;
     Ok(published.filter(|_| is_new))
 }
 
@@ -224,12 +272,19 @@ struct Looked {
 
 impl Looked {
     fn at(scan: &Scan) -> Self {
-        let allocated = scan.stats.iter().map(|stat| stat.allocated / stat.links.max(1)).sum();
-        Self { started: scan.started, allocated }
+        let allocated = scan
+            .stats
+            .iter()
+            .map(|stat| stat.allocated / stat.links.max(1))
+            .sum();
+        Self {
+            started: scan.started,
+            allocated,
+        }
     }
 
-    /// Notes that the roots were as the manifest says, and keeps them where that is asked for. Both only save time
-    /// later, so failures are no more than said.
+    /// Notes that the roots were as the manifest says, and keeps them where that is asked for. Both
+    /// only save time later, so failures are no more than said.
     fn note(
         self,
         store: &Store,
@@ -239,7 +294,10 @@ impl Looked {
         monitor: &dyn Monitor,
     ) {
         // What was left out may still be there.
-        let sight = Sight { moment: self.started, names: None };
+        let sight = Sight {
+            moment: self.started,
+            names: None,
+        };
         let noted = store.note_seen(id, request.places, sight);
         let kept = noted.and_then(|()| {
             if request.keep_ready {
@@ -264,7 +322,10 @@ fn record(
         Ok(record) => Ok(Some(record)),
         Err(Error::Interrupted) => Err(Error::Interrupted),
         Err(error) => {
-            monitor.warn(&format!("{}; the times of sources are not kept", error.line()));
+            monitor.warn(&format!(
+                "{}; the times of sources are not kept",
+                error.line()
+            ));
             Ok(None)
         }
     }
@@ -272,7 +333,11 @@ fn record(
 
 fn warn_of(left_out: &[LeftOut], monitor: &dyn Monitor) {
     for left_out in left_out.iter().take(WARNINGS) {
-        monitor.warn(&format!("{} is not cached: {}", left_out.path.display(), left_out.reason));
+        monitor.warn(&format!(
+            "{} is not cached: {}",
+            left_out.path.display(),
+            left_out.reason
+        ));
     }
     if let Some(more @ 1..) = left_out.len().checked_sub(WARNINGS) {
         monitor.warn(&format!("{more} more files are not cached"));

@@ -31,9 +31,10 @@ impl Parent {
     }
 }
 
-/// Whether the record of an entry says the same of the sources' contents, or none was made now. An old one stays right
-/// beside a target that did not change, but where workspaces share sources, times are given back only to what all of
-/// their records agree on: one that is never renewed would keep a change in another workspace looking new for ever.
+/// Whether the record of an entry says the same of the sources' contents, or none was made now. An
+/// old one stays right beside a target that did not change, but where workspaces share sources,
+/// times are given back only to what all of their records agree on: one that is never renewed would
+/// keep a change in another workspace looking new for ever.
 fn is_recorded(store: &Store, entry: &Entry, recorded: Option<&Record>) -> bool {
     let known = || entry.sources.and_then(|id| store.read_record(&id).ok());
     recorded.is_none_or(|recorded| known().is_some_and(|known| known.has_same_contents(recorded)))
@@ -60,15 +61,26 @@ fn newest_of_group(store: &Store, request: &Request<'_>) -> Result<Option<EntryI
     Ok(of_group.into_iter().max().map(|(_, id)| id))
 }
 
-/// None where the entry is gone or damaged: without a parent everything is read, which is slower, but right.
+/// None where the entry is gone or damaged: without a parent everything is read, which is slower,
+/// but right.
 fn read(store: &Store, id: &EntryId, request: &Request<'_>) -> Result<Option<Parent>> {
     let found = store.read_entry(id).and_then(|entry| {
-        entry.map(|entry| store.read_manifest(&entry).map(|manifest| (entry, manifest))).transpose()
+        entry
+            .map(|entry| {
+                store
+                    .read_manifest(&entry)
+                    .map(|manifest| (entry, manifest))
+            })
+            .transpose()
     });
     match found {
         Ok(found) => Ok(found.map(|(entry, manifest)| {
             let seen = store.seen(&entry.manifest, request.places);
-            Parent { entry, manifest, seen }
+            Parent {
+                entry,
+                manifest,
+                seen,
+            }
         })),
         Err(error) if error.is_damage() => Ok(None),
         Err(error) => Err(error),

@@ -16,12 +16,14 @@ pub(super) enum Job {
     Small(Vec<LeafId>),
 }
 
-/// Large files first, the largest before the others; then small ones in the order given, so that what lies together in
-/// the tree lies together in a pack.
+/// Large files first, the largest before the others; then small ones in the order given, so that
+/// what lies together in the tree lies together in a pack.
 pub(super) fn jobs(scan: &Scan, leaves: &[LeafId]) -> Vec<Job> {
     let size = |leaf: &LeafId| scan.stats[leaf.0 as usize].size;
-    let (mut large, small): (Vec<LeafId>, Vec<LeafId>) =
-        leaves.iter().copied().partition(|leaf| size(leaf) > LARGEST_CONTENT);
+    let (mut large, small): (Vec<LeafId>, Vec<LeafId>) = leaves
+        .iter()
+        .copied()
+        .partition(|leaf| size(leaf) > LARGEST_CONTENT);
     large.sort_by_key(|leaf| std::cmp::Reverse(size(leaf)));
     let mut jobs: Vec<Job> = large.into_iter().map(Job::Large).collect();
     let mut chunk = Vec::new();
@@ -54,10 +56,19 @@ impl Worker<'_> {
         let contents = self.contents;
         self.reader.read(leaf, |file, stat| {
             let Runs { data, extents } = Runs::of(file, stat).context("read", || &path)?;
-            let content =
-                if data.is_empty() { None } else { Some(contents.put_large(file, &path, &data)?.digest) };
+            let content = if data.is_empty() {
+                None
+            } else {
+                Some(contents.put_large(file, &path, &data)?.digest)
+            };
             let content = content.map(|digest| (digest, None));
-            Ok(Stored { leaf, state: None, size: stat.size, extents, content })
+            Ok(Stored {
+                leaf,
+                state: None,
+                size: stat.size,
+                extents,
+                content,
+            })
         })
     }
 
@@ -94,7 +105,12 @@ impl Worker<'_> {
         Ok(results)
     }
 
-    fn read_small(&mut self, leaf: LeafId, buffer: &mut Vec<u8>, start: usize) -> Result<Read<Stored>> {
+    fn read_small(
+        &mut self,
+        leaf: LeafId,
+        buffer: &mut Vec<u8>,
+        start: usize,
+    ) -> Result<Read<Stored>> {
         use std::os::unix::fs::FileExt;
 
         let path = || self.places.leaf_path(&self.scan.tree, leaf);
@@ -106,7 +122,13 @@ impl Worker<'_> {
                 // It grew since it was looked at.
                 let copied = contents.put_large(file, &path(), &data)?;
                 let content = Some((copied.digest, None));
-                return Ok(Stored { leaf, state: None, size: stat.size, extents, content });
+                return Ok(Stored {
+                    leaf,
+                    state: None,
+                    size: stat.size,
+                    extents,
+                    content,
+                });
             }
             for extent in &data {
                 let at = buffer.len();
@@ -121,7 +143,13 @@ impl Worker<'_> {
                     }
                 }
             }
-            Ok(Stored { leaf, state: None, size: stat.size, extents, content: None })
+            Ok(Stored {
+                leaf,
+                state: None,
+                size: stat.size,
+                extents,
+                content: None,
+            })
         })
     }
 }

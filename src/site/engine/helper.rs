@@ -1,10 +1,13 @@
-//! The helper: a sibling of this container that sees the host and has the rights of the runner's user, no others.
+//! The helper: a sibling of this container that sees the host and has the rights of the runner's
+//! user, no others.
 //!
-//! The order of calls is the fast one: the stream is attached and the wait for its end is sent before the start, so
-//! nothing it says is missed and nothing is asked afterwards. `NetworkDisabled` saves the engine two executions of
-//! itself (65 to 90 ms of 230 measured) and `NetworkMode` none stands behind it in case an engine drops the first.
+//! The order of calls is the fast one: the stream is attached and the wait for its end is sent
+//! before the start, so nothing it says is missed and nothing is asked afterwards.
+//! `NetworkDisabled` saves the engine two executions of itself (65 to 90 ms of 230 measured) and
+//! `NetworkMode` none stands behind it in case an engine drops the first.
 //!
-//! Its standard input is ours: when this process dies, however, the engine closes it and the helper ends.
+//! Its standard input is ours: when this process dies, however, the engine closes it and the helper
+//! ends.
 
 use bollard::models::{ContainerCreateBody, HostConfig};
 use bollard::query_parameters::{
@@ -66,13 +69,19 @@ pub(crate) struct HelperSpec {
 fn body(spec: &HelperSpec) -> ContainerCreateBody {
     let masks = ENGINE_MASKS.iter().map(ToString::to_string);
     let hidden = HIDDEN.iter().map(|path| format!("{HOST_ROOT}{path}"));
-    let Identity { uid, gid, groups, .. } = &spec.identity;
+    let Identity {
+        uid, gid, groups, ..
+    } = &spec.identity;
     let host = HostConfig {
-        // No propagation is asked for: a host whose / is private refuses it, and the engine picks what works.
+        // No propagation is asked for: a host whose / is private refuses it, and the engine picks
+        // what works.
         binds: Some(vec![format!("/:{HOST_ROOT}")]),
         network_mode: Some("none".to_owned()),
         cap_drop: Some(vec!["ALL".to_owned()]),
-        security_opt: Some(vec!["no-new-privileges".to_owned(), "label=disable".to_owned()]),
+        security_opt: Some(vec![
+            "no-new-privileges".to_owned(),
+            "label=disable".to_owned(),
+        ]),
         readonly_rootfs: Some(true),
         auto_remove: Some(true),
         userns_mode: Some("host".to_owned()),
@@ -101,16 +110,24 @@ fn body(spec: &HelperSpec) -> ContainerCreateBody {
 }
 
 /// Makes a helper, talks to it, and leaves nothing behind.
-pub(super) async fn run(client: &Client, spec: &HelperSpec, mut talk: Talk<'_>) -> Result<Heard, Problem> {
+pub(super) async fn run(
+    client: &Client,
+    spec: &HelperSpec,
+    mut talk: Talk<'_>,
+) -> Result<Heard, Problem> {
     let mut creation = tokio::spawn(create(client.clone(), spec.name.clone(), body(spec)));
-    let begun = match talk.unless_called_off(async { joined((&mut creation).await) }).await {
+    let begun = match talk
+        .unless_called_off(async { joined((&mut creation).await) })
+        .await
+    {
         Ok(()) => talk.unless_called_off(begin(client, &spec.name)).await,
         Err(problem) => Err(problem),
     };
     let (link, exit) = match begun {
         Ok(begun) => begun,
         Err(problem) => {
-            // The engine carries out a request although nobody waits for it any more, and can't remove what it is making.
+            // The engine carries out a request although nobody waits for it any more, and can't
+            // remove what it is making.
             if !creation.is_finished() {
                 drop(tokio::time::timeout(REMOVE_LIMIT, creation).await);
             }
@@ -119,12 +136,24 @@ pub(super) async fn run(client: &Client, spec: &HelperSpec, mut talk: Talk<'_>) 
             return Err(problem);
         }
     };
-    let mut heard = link.talk(talk, Peer::Helper { client, name: &spec.name }).await;
+    let mut heard = link
+        .talk(
+            talk,
+            Peer::Helper {
+                client,
+                name: &spec.name,
+            },
+        )
+        .await;
     if heard.stuck {
         // At once: what is left of the runner's patience is little.
         remove(client, &spec.name).await;
     } else if heard.reply.is_none() {
-        heard.exit = tokio::time::timeout(EXIT_LIMIT, exit).await.ok().and_then(Result::ok).flatten();
+        heard.exit = tokio::time::timeout(EXIT_LIMIT, exit)
+            .await
+            .ok()
+            .and_then(Result::ok)
+            .flatten();
     }
     Ok(heard)
 }
@@ -132,12 +161,18 @@ pub(super) async fn run(client: &Client, spec: &HelperSpec, mut talk: Talk<'_>) 
 async fn create(client: Client, name: String, body: ContainerCreateBody) -> Result<(), Problem> {
     let options = CreateContainerOptionsBuilder::default().name(&name).build();
     let creation = client.docker.create_container(Some(options), body);
-    client.call_within(START_LIMIT, "create the helper", creation).await.map(drop)
+    client
+        .call_within(START_LIMIT, "create the helper", creation)
+        .await
+        .map(drop)
 }
 
 fn joined(result: Result<Result<(), Problem>, JoinError>) -> Result<(), Problem> {
     result.unwrap_or_else(|error| {
-        Err(Problem::Engine { action: "create the helper", message: error.to_string() })
+        Err(Problem::Engine {
+            action: "create the helper",
+            message: error.to_string(),
+        })
     })
 }
 
@@ -149,7 +184,11 @@ async fn begin(client: &Client, name: &str) -> Result<(Link, Exit), Problem> {
         let (client, name) = (client.clone(), name.to_owned());
         async move { exit_code(&client, &name).await }
     });
-    let options = AttachContainerOptionsBuilder::default().stream(true).stdin(true).stdout(true).stderr(true);
+    let options = AttachContainerOptionsBuilder::default()
+        .stream(true)
+        .stdin(true)
+        .stdout(true)
+        .stderr(true);
     let attached = client
         .call_within(
             START_LIMIT,
@@ -157,13 +196,24 @@ async fn begin(client: &Client, name: &str) -> Result<(Link, Exit), Problem> {
             client.docker.attach_container(name, Some(options.build())),
         )
         .await?;
-    client.call_within(START_LIMIT, "start the helper", client.docker.start_container(name, None)).await?;
+    client
+        .call_within(
+            START_LIMIT,
+            "start the helper",
+            client.docker.start_container(name, None),
+        )
+        .await?;
     Ok((Link::new(attached.input, attached.output), exit))
 }
 
 async fn exit_code(client: &Client, name: &str) -> Option<i64> {
-    let options = WaitContainerOptionsBuilder::default().condition("next-exit").build();
-    match std::pin::pin!(client.docker.wait_container(name, Some(options))).next().await? {
+    let options = WaitContainerOptionsBuilder::default()
+        .condition("next-exit")
+        .build();
+    match std::pin::pin!(client.docker.wait_container(name, Some(options)))
+        .next()
+        .await?
+    {
         Ok(answer) => Some(answer.status_code),
         Err(DockerError::DockerContainerWaitError { code, .. }) => Some(code),
         Err(_) => None,
@@ -171,7 +221,10 @@ async fn exit_code(client: &Client, name: &str) -> Option<i64> {
 }
 
 async fn remove(client: &Client, name: &str) {
-    let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
+    let options = RemoveContainerOptionsBuilder::default()
+        .force(true)
+        .v(true)
+        .build();
     let removal = client.docker.remove_container(name, Some(options));
     // Best effort: it may be gone already, and the engine removes it when it ends.
     drop(tokio::time::timeout(REMOVE_LIMIT, removal).await);
@@ -187,7 +240,12 @@ mod tests {
             name: "x".to_owned(),
             image: "sha256:00".to_owned(),
             program: PathBuf::from("/main"),
-            identity: Identity { uid: 1001, gid: 118, groups: vec![4, 27], settled: true },
+            identity: Identity {
+                uid: 1001,
+                gid: 118,
+                groups: vec![4, 27],
+                settled: true,
+            },
             labels: vec![("abcdef".to_owned(), String::new())],
         };
         let expected = serde_json::json!({

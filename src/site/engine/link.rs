@@ -1,4 +1,5 @@
-//! The conversation with a far side: the request in, log lines out as they come, the reply, and calling it off.
+//! The conversation with a far side: the request in, log lines out as they come, the reply, and
+//! calling it off.
 
 use bollard::container::LogOutput;
 use bollard::query_parameters::KillContainerOptionsBuilder;
@@ -27,7 +28,8 @@ pub(crate) struct Talk<'a> {
     pub(crate) hello: Vec<u8>,
     /// What begins the line of the reply.
     pub(crate) mark: String,
-    /// When the far side should have stopped by itself. It has the same limit and counts it; this one is for when it does not.
+    /// When the far side should have stopped by itself. It has the same limit and counts it; this
+    /// one is for when it does not.
     pub(crate) timeout: Option<Duration>,
     /// How long it has to stop.
     pub(crate) grace: Duration,
@@ -83,7 +85,8 @@ pub(crate) struct Heard {
 pub(super) enum Peer<'a> {
     /// A container of our own: signals reach it.
     Helper { client: &'a Client, name: &'a str },
-    /// A process in another's container: the engine has no way to signal it, so it is told on its input.
+    /// A process in another's container: the engine has no way to signal it, so it is told on its
+    /// input.
     Process,
 }
 
@@ -112,7 +115,9 @@ impl Link {
             log: talk.log,
         };
         // Only what is past the far side's own limits ends the conversation from this side.
-        let mut deadline = talk.timeout.map(|timeout| Instant::now() + timeout + MARGIN);
+        let mut deadline = talk
+            .timeout
+            .map(|timeout| Instant::now() + timeout + MARGIN);
         let mut sent = 0;
         loop {
             tokio::select! {
@@ -132,7 +137,8 @@ impl Link {
                 output = self.output.next() => match output {
                     Some(Ok(output)) => {
                         ears.hear(output, &mut heard);
-                        // The streams end some 30 ms later, when the engine has noticed that the process ended.
+                        // The streams end some 30 ms later, when the engine has noticed that the
+                        // process ended.
                         if ears.heard_all() {
                             break;
                         }
@@ -173,7 +179,9 @@ async fn sleep_until(deadline: Option<Instant>) {
 impl Peer<'_> {
     async fn signal(&self, signal: i32) {
         if let Self::Helper { client, name } = self {
-            let options = KillContainerOptionsBuilder::default().signal(&signal.to_string()).build();
+            let options = KillContainerOptionsBuilder::default()
+                .signal(&signal.to_string())
+                .build();
             let kill = client.docker.kill_container(name, Some(options));
             // If it fails, the deadline that begins now ends the helper.
             drop(tokio::time::timeout(KILL_LIMIT, kill).await);

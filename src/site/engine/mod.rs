@@ -1,11 +1,12 @@
 //! The Docker Engine: the only place that knows it, and the only one with an asynchronous runtime.
 //!
-//! The client sends requests without a version in their paths, so each engine answers in the version it prefers:
-//! Docker 29 refuses clients below 1.44 and Docker 20.10 those above 1.41, and there is no number that suits both. A test
-//! with an engine of its own watches the paths, because the client's documentation does not promise this.
+//! The client sends requests without a version in their paths, so each engine answers in the
+//! version it prefers: Docker 29 refuses clients below 1.44 and Docker 20.10 those above 1.41, and
+//! there is no number that suits both. A test with an engine of its own watches the paths, because
+//! the client's documentation does not promise this.
 //!
-//! Every call has a time limit, and so has reading its answer: a socket that takes connections and says nothing must not
-//! hold up a job.
+//! Every call has a time limit, and so has reading its answer: a socket that takes connections and
+//! says nothing must not hold up a job.
 
 mod helper;
 mod job;
@@ -68,7 +69,8 @@ struct Client {
 }
 
 impl Engine {
-    /// Prepares to talk to the engine on `socket`. Nothing is sent yet; `patience` is the limit of a simple question.
+    /// Prepares to talk to the engine on `socket`. Nothing is sent yet; `patience` is the limit of
+    /// a simple question.
     pub(crate) fn connect(socket: &Path, patience: Duration) -> Result<Self, Problem> {
         let runtime = Builder::new_current_thread()
             .enable_io()
@@ -80,7 +82,14 @@ impl Engine {
         let name = socket.to_string_lossy();
         let docker = Docker::connect_with_unix(&name, backstop, bollard::API_DEFAULT_VERSION)
             .map_err(|error| problem(error, socket, "connect"))?;
-        Ok(Self { runtime, client: Client { docker, socket: socket.to_owned(), patience } })
+        Ok(Self {
+            runtime,
+            client: Client {
+                docker,
+                socket: socket.to_owned(),
+                patience,
+            },
+        })
     }
 
     /// Answers the questions on which the decision depends.
@@ -96,7 +105,11 @@ impl Engine {
             };
             let (version, own) = tokio::try_join!(version, own)?;
             let job = job::find(client, own.as_ref(), question).await?;
-            Ok(Seen { api: version.api_version, own, job })
+            Ok(Seen {
+                api: version.api_version,
+                own,
+                job,
+            })
         })
     }
 
@@ -130,24 +143,39 @@ impl Client {
     ) -> Result<T, Problem> {
         match tokio::time::timeout(limit, call).await {
             Ok(result) => result.map_err(|error| problem(error, &self.socket, action)),
-            Err(_) => Err(Problem::Hangs { socket: self.socket.clone(), action, after: limit }),
+            Err(_) => Err(Problem::Hangs {
+                socket: self.socket.clone(),
+                action,
+                after: limit,
+            }),
         }
     }
 
     /// The container with this id or name; nothing when the engine does not know it.
     async fn inspect(&self, id: &str) -> Result<Option<Container>, Problem> {
         // The id becomes part of a path, and some come from the workflow.
-        if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte)) {
+        if id.is_empty()
+            || !id
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
+        {
             return Ok(None);
         }
-        let answer = tokio::time::timeout(self.patience, self.docker.inspect_container(id, None)).await;
+        let answer =
+            tokio::time::timeout(self.patience, self.docker.inspect_container(id, None)).await;
         match answer {
             Ok(Ok(found)) => Ok(Some(container(found))),
-            Ok(Err(DockerError::DockerResponseServerError { status_code: 404, .. })) => Ok(None),
+            Ok(Err(DockerError::DockerResponseServerError {
+                status_code: 404, ..
+            })) => Ok(None),
             Ok(Err(error)) => Err(problem(error, &self.socket, "inspect a container")),
             Err(_) => {
                 let action = "inspect a container";
-                Err(Problem::Hangs { socket: self.socket.clone(), action, after: self.patience })
+                Err(Problem::Hangs {
+                    socket: self.socket.clone(),
+                    action,
+                    after: self.patience,
+                })
             }
         }
     }
@@ -159,30 +187,51 @@ fn problem(error: DockerError, socket: &Path, action: &'static str) -> Problem {
     if let Some(cause) = io_cause(&error) {
         return match cause.kind() {
             io::ErrorKind::NotFound => Problem::NoSocket(socket),
-            io::ErrorKind::PermissionDenied => {
-                Problem::Denied { socket, uid: nix::unistd::geteuid().as_raw() }
-            }
+            io::ErrorKind::PermissionDenied => Problem::Denied {
+                socket,
+                uid: nix::unistd::geteuid().as_raw(),
+            },
             io::ErrorKind::ConnectionRefused => Problem::NotListening(socket),
-            _ => Problem::Engine { action, message: cause.to_string() },
+            _ => Problem::Engine {
+                action,
+                message: cause.to_string(),
+            },
         };
     }
     match error {
         DockerError::SocketNotFoundError(_) => Problem::NoSocket(socket),
-        DockerError::RequestTimeoutError => Problem::Hangs { socket, action, after: Duration::from_secs(60) },
-        DockerError::DockerResponseServerError { message, .. } if message.contains("client version") => {
+        DockerError::RequestTimeoutError => Problem::Hangs {
+            socket,
+            action,
+            after: Duration::from_secs(60),
+        },
+        DockerError::DockerResponseServerError { message, .. }
+            if message.contains("client version") =>
+        {
             wrong_version(&message)
         }
-        DockerError::DockerResponseServerError { status_code, message } => {
-            Problem::Engine { action, message: format!("{} (status {status_code})", one_line(&message)) }
-        }
-        other => Problem::Engine { action, message: one_line(&other.to_string()) },
+        DockerError::DockerResponseServerError {
+            status_code,
+            message,
+        } => Problem::Engine {
+            action,
+            message: format!("{} (status {status_code})", one_line(&message)),
+        },
+        other => Problem::Engine {
+            action,
+            message: one_line(&other.to_string()),
+        },
     }
 }
 
-/// What an engine means that finds this client's version unsuitable. It is not sent any; a proxy before it may add one.
+/// What an engine means that finds this client's version unsuitable. It is not sent any; a proxy
+/// before it may add one.
 fn wrong_version(message: &str) -> Problem {
     match message.split_once("Maximum supported API version is ") {
-        Some((_, found)) => Problem::EngineTooOld { found: one_line(found), needed: OLDEST_API },
+        Some((_, found)) => Problem::EngineTooOld {
+            found: one_line(found),
+            needed: OLDEST_API,
+        },
         None => Problem::EngineTooNew(one_line(message)),
     }
 }
@@ -208,16 +257,30 @@ fn one_line(text: &str) -> String {
 
 fn container(found: ContainerInspectResponse) -> Container {
     let config = found.config.unwrap_or_default();
-    let upper = found.graph_driver.and_then(|mut driver| driver.data.remove("UpperDir"));
+    let upper = found
+        .graph_driver
+        .and_then(|mut driver| driver.data.remove("UpperDir"));
     let mut labels: Vec<(String, String)> = config.labels.unwrap_or_default().into_iter().collect();
     labels.sort();
     Container {
         id: found.id.unwrap_or_default(),
         image: found.image.unwrap_or_default(),
         labels,
-        mapping: Mapping::new(found.mounts.unwrap_or_default().into_iter().filter_map(mount)),
-        network_mode: found.host_config.and_then(|host| host.network_mode).unwrap_or_default(),
-        running: found.state.and_then(|state| state.running).unwrap_or_default(),
+        mapping: Mapping::new(
+            found
+                .mounts
+                .unwrap_or_default()
+                .into_iter()
+                .filter_map(mount),
+        ),
+        network_mode: found
+            .host_config
+            .and_then(|host| host.network_mode)
+            .unwrap_or_default(),
+        running: found
+            .state
+            .and_then(|state| state.running)
+            .unwrap_or_default(),
         env: config.env.unwrap_or_default(),
         upper_dir: upper.map(PathBuf::from),
     }

@@ -1,9 +1,10 @@
 //! Finding the container this process runs in.
 //!
-//! Every file that names an id can name another container's: a shared network namespace borrows `/etc/hostname` and
-//! its mount, a private cgroup namespace hides the cgroup, `--hostname` replaces the name. So an id is believed only
-//! when the container it names is shown to be this one: by the writable layer of the root file system, by the path of a
-//! file that the runner named for this stage alone, or by a file that is made here and looked for there.
+//! Every file that names an id can name another container's: a shared network namespace borrows
+//! `/etc/hostname` and its mount, a private cgroup namespace hides the cgroup, `--hostname`
+//! replaces the name. So an id is believed only when the container it names is shown to be this
+//! one: by the writable layer of the root file system, by the path of a file that the runner named
+//! for this stage alone, or by a file that is made here and looked for there.
 
 use bollard::errors::Error as DockerError;
 use bollard::query_parameters::{ContainerArchiveInfoOptionsBuilder, ListContainersOptionsBuilder};
@@ -24,11 +25,24 @@ pub(super) async fn identify(client: &Client, clues: &Clues) -> Result<Option<Co
             return Ok(Some(own));
         }
     }
-    // Those that are not running, too: for some milliseconds the engine lists a container that it just started as created.
-    let newest = ListContainersOptionsBuilder::default().all(true).limit(MAX_TRIED).build();
-    let listed = client.call("list containers", client.docker.list_containers(Some(newest))).await?;
+    // Those that are not running, too: for some milliseconds the engine lists a container that it
+    // just started as created.
+    let newest = ListContainersOptionsBuilder::default()
+        .all(true)
+        .limit(MAX_TRIED)
+        .build();
+    let listed = client
+        .call(
+            "list containers",
+            client.docker.list_containers(Some(newest)),
+        )
+        .await?;
     for id in listed.into_iter().filter_map(|summary| summary.id) {
-        if clues.candidates.iter().any(|candidate| id.starts_with(candidate.as_str())) {
+        if clues
+            .candidates
+            .iter()
+            .any(|candidate| id.starts_with(candidate.as_str()))
+        {
             continue;
         }
         if let Some(own) = look_at(client, &id, clues, &mut unsure).await? {
@@ -45,7 +59,9 @@ async fn look_at(
     clues: &Clues,
     unsure: &mut Vec<Container>,
 ) -> Result<Option<Container>, Problem> {
-    let Some(found) = client.inspect(id).await? else { return Ok(None) };
+    let Some(found) = client.inspect(id).await? else {
+        return Ok(None);
+    };
     match compare(&found, clues) {
         Likeness::Same => return Ok(Some(found)),
         Likeness::Unknown => unsure.push(found),
@@ -64,16 +80,24 @@ enum Likeness {
 /// Compares without asking anything more.
 fn compare(found: &Container, clues: &Clues) -> Likeness {
     if let (Some(here), Some(there)) = (&clues.upper_dir, &found.upper_dir) {
-        return if here == there { Likeness::Same } else { Likeness::Other };
+        return if here == there {
+            Likeness::Same
+        } else {
+            Likeness::Other
+        };
     }
-    let unique = clues.stage_files.iter().filter(|entry| ends_with_guid(entry));
+    let unique = clues
+        .stage_files
+        .iter()
+        .filter(|entry| ends_with_guid(entry));
     if unique.into_iter().any(|entry| found.env.contains(entry)) {
         return Likeness::Same;
     }
     Likeness::Unknown
 }
 
-/// Whether a path is one that the runner made for one stage (`…/save_state_<GUID>`); nektos/act's are always the same.
+/// Whether a path is one that the runner made for one stage (`…/save_state_<GUID>`); nektos/act's
+/// are always the same.
 fn ends_with_guid(entry: &str) -> bool {
     let guid = entry.rsplit('_').next().unwrap_or_default();
     guid.len() == 36
@@ -84,25 +108,44 @@ fn ends_with_guid(entry: &str) -> bool {
 }
 
 /// Makes a file in this container's root and looks in which container it appears.
-async fn find_by_file(client: &Client, unsure: Vec<Container>) -> Result<Option<Container>, Problem> {
+async fn find_by_file(
+    client: &Client,
+    unsure: Vec<Container>,
+) -> Result<Option<Container>, Problem> {
     if unsure.is_empty() {
         return Ok(None);
     }
-    let Ok(nonce) = NamedTempFile::with_prefix_in(".local-cache-", "/") else { return Ok(None) };
+    let Ok(nonce) = NamedTempFile::with_prefix_in(".local-cache-", "/") else {
+        return Ok(None);
+    };
     let path = nonce.path().to_string_lossy().into_owned();
     for found in unsure {
-        let options = ContainerArchiveInfoOptionsBuilder::default().path(&path).build();
+        let options = ContainerArchiveInfoOptionsBuilder::default()
+            .path(&path)
+            .build();
         let answer = tokio::time::timeout(
             client.patience,
-            client.docker.get_container_archive_info(&found.id, Some(options)),
+            client
+                .docker
+                .get_container_archive_info(&found.id, Some(options)),
         );
         match answer.await {
             Ok(Ok(_)) => return Ok(Some(found)),
             Ok(Err(DockerError::DockerResponseServerError { .. })) => {}
-            Ok(Err(error)) => return Err(super::problem(error, &client.socket, "look into a container")),
+            Ok(Err(error)) => {
+                return Err(super::problem(
+                    error,
+                    &client.socket,
+                    "look into a container",
+                ));
+            }
             Err(_) => {
                 let (socket, after) = (client.socket.clone(), client.patience);
-                return Err(Problem::Hangs { socket, action: "look into a container", after });
+                return Err(Problem::Hangs {
+                    socket,
+                    action: "look into a container",
+                    after,
+                });
             }
         }
     }
@@ -111,10 +154,21 @@ async fn find_by_file(client: &Client, unsure: Vec<Container>) -> Result<Option<
 
 /// The containers on a network, running.
 pub(super) async fn on_network(client: &Client, network: &str) -> Result<Vec<String>, Problem> {
-    let filters = std::collections::HashMap::from([("network".to_owned(), vec![network.to_owned()])]);
-    let options = ListContainersOptionsBuilder::default().filters(&filters).build();
-    let listed = client.call("list containers", client.docker.list_containers(Some(options))).await?;
-    Ok(listed.into_iter().filter_map(|summary| summary.id).collect())
+    let filters =
+        std::collections::HashMap::from([("network".to_owned(), vec![network.to_owned()])]);
+    let options = ListContainersOptionsBuilder::default()
+        .filters(&filters)
+        .build();
+    let listed = client
+        .call(
+            "list containers",
+            client.docker.list_containers(Some(options)),
+        )
+        .await?;
+    Ok(listed
+        .into_iter()
+        .filter_map(|summary| summary.id)
+        .collect())
 }
 
 #[cfg(test)]
@@ -122,10 +176,15 @@ mod tests {
     use super::*;
     use std::path::PathBuf;
 
-    const STAGE: &str = "GITHUB_STATE=/github/file_commands/save_state_0f8fad5b-d9cb-469f-a165-70867728950e";
+    const STAGE: &str =
+        "GITHUB_STATE=/github/file_commands/save_state_0f8fad5b-d9cb-469f-a165-70867728950e";
 
     fn found(upper: Option<&str>, env: &str) -> Container {
-        Container { upper_dir: upper.map(PathBuf::from), env: vec![env.to_owned()], ..Container::default() }
+        Container {
+            upper_dir: upper.map(PathBuf::from),
+            env: vec![env.to_owned()],
+            ..Container::default()
+        }
     }
 
     #[test]
@@ -143,14 +202,21 @@ mod tests {
             (Some("/a"), None, STAGE, Likeness::Same),
             (Some("/a"), None, "GITHUB_STATE=/x", Likeness::Unknown),
         ] {
-            assert_eq!(compare(&found(there, env), &clues(here)), expected, "{here:?} {there:?} {env}");
+            assert_eq!(
+                compare(&found(there, env), &clues(here)),
+                expected,
+                "{here:?} {there:?} {env}"
+            );
         }
     }
 
     #[test]
     fn a_path_that_every_stage_has_proves_nothing() {
         let act = "GITHUB_STATE=/var/run/act/workflow/statecmd.txt";
-        let clues = Clues { stage_files: vec![act.to_owned()], ..Clues::default() };
+        let clues = Clues {
+            stage_files: vec![act.to_owned()],
+            ..Clues::default()
+        };
         assert_eq!(compare(&found(None, act), &clues), Likeness::Unknown);
         assert!(ends_with_guid(STAGE));
     }

@@ -26,12 +26,29 @@ pub struct Context {
 impl Context {
     /// A place whose root is this process's own.
     pub fn local(env: Env, home: Option<PathBuf>, cancel: Arc<AtomicBool>) -> Self {
-        Self { root: PathBuf::from("/"), hidden: Vec::new(), home, env, cancel }
+        Self {
+            root: PathBuf::from("/"),
+            hidden: Vec::new(),
+            home,
+            env,
+            cancel,
+        }
     }
 
     /// A place below `root`, with nothing known of the steps' environment.
-    pub fn below(root: PathBuf, hidden: Vec<PathBuf>, home: PathBuf, cancel: Arc<AtomicBool>) -> Self {
-        Self { root, hidden, home: Some(home), env: Env::new(), cancel }
+    pub fn below(
+        root: PathBuf,
+        hidden: Vec<PathBuf>,
+        home: PathBuf,
+        cancel: Arc<AtomicBool>,
+    ) -> Self {
+        Self {
+            root,
+            hidden,
+            home: Some(home),
+            env: Env::new(),
+            cancel,
+        }
     }
 
     /// Whether the work was called off. It is to stop soon and to return what it has.
@@ -41,21 +58,33 @@ impl Context {
 
     /// `path` with a leading `~` replaced by the home, as the request names things.
     ///
-    /// Errors: `path` begins with `~` and the home is not known, or with `~name`, which is not supported.
+    /// Errors: `path` begins with `~` and the home is not known, or with `~name`, which is not
+    /// supported.
     fn expand(&self, path: &Path) -> io::Result<PathBuf> {
-        let Some(first) = path.components().next().map(|part| part.as_os_str().to_owned()) else {
+        let Some(first) = path
+            .components()
+            .next()
+            .map(|part| part.as_os_str().to_owned())
+        else {
             return Ok(path.to_owned());
         };
         if first == OsStr::new("~") {
-            let home = self.home.as_ref().ok_or_else(|| invalid("`~` is not known here: HOME is not set"))?;
+            let home = self
+                .home
+                .as_ref()
+                .ok_or_else(|| invalid("`~` is not known here: HOME is not set"))?;
             let rest = path.strip_prefix("~").unwrap_or(path);
-            return Ok(if rest.as_os_str().is_empty() { home.clone() } else { home.join(rest) });
+            return Ok(if rest.as_os_str().is_empty() {
+                home.clone()
+            } else {
+                home.join(rest)
+            });
         }
         Ok(path.to_owned())
     }
 
-    /// The path to use for what the request calls `path`: absolute or beginning with `~`. Below a foreign root every
-    /// symlink is followed as that root has it; here the kernel does that.
+    /// The path to use for what the request calls `path`: absolute or beginning with `~`. Below a
+    /// foreign root every symlink is followed as that root has it; here the kernel does that.
     ///
     /// Errors: a relative path, an unknown home, a directory that is hidden, too many symlinks.
     pub fn locate(&self, path: &Path) -> io::Result<PathBuf> {
@@ -67,19 +96,33 @@ impl Context {
         self.place(path, rooted::resolve_parent)
     }
 
-    fn place(&self, path: &Path, resolve: fn(&Path, &Path) -> io::Result<PathBuf>) -> io::Result<PathBuf> {
+    fn place(
+        &self,
+        path: &Path,
+        resolve: fn(&Path, &Path) -> io::Result<PathBuf>,
+    ) -> io::Result<PathBuf> {
         let path = self.expand(path)?;
         if !path.is_absolute() {
-            return Err(invalid(&format!("{} is not an absolute path", path.display())));
+            return Err(invalid(&format!(
+                "{} is not an absolute path",
+                path.display()
+            )));
         }
         if self.root == Path::new("/") {
             return Ok(path);
         }
         let found = resolve(&self.root, &path)?;
         let outside = self.name(&found);
-        if let Some(hidden) = self.hidden.iter().find(|hidden| outside.starts_with(hidden)) {
-            let text =
-                format!("{} lies below {}, which is hidden from the cache", path.display(), hidden.display());
+        if let Some(hidden) = self
+            .hidden
+            .iter()
+            .find(|hidden| outside.starts_with(hidden))
+        {
+            let text = format!(
+                "{} lies below {}, which is hidden from the cache",
+                path.display(),
+                hidden.display()
+            );
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
         }
         Ok(found)
@@ -87,7 +130,9 @@ impl Context {
 
     /// The name for people and for replies of a path from [`Self::locate`].
     pub fn name(&self, located: &Path) -> PathBuf {
-        located.strip_prefix(&self.root).map_or_else(|_| located.to_owned(), |rest| Path::new("/").join(rest))
+        located
+            .strip_prefix(&self.root)
+            .map_or_else(|_| located.to_owned(), |rest| Path::new("/").join(rest))
     }
 }
 

@@ -1,4 +1,5 @@
-//! What a helper looks at on the host before it works, through the host's root mounted below one of its own.
+//! What a helper looks at on the host before it works, through the host's root mounted below one of
+//! its own.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -27,7 +28,9 @@ pub(crate) fn look(check: &HostCheck) -> Seen {
         settings: settings(root, workspace),
         outside,
         mapped: !map.is_identity(),
-        home_exists: home.and_then(|home| stat(root, home)).is_some_and(|home| home.is_dir()),
+        home_exists: home
+            .and_then(|home| stat(root, home))
+            .is_some_and(|home| home.is_dir()),
         user,
         groups,
         topmost_owned: topmost_owned(root, workspace, check.identity.uid),
@@ -42,11 +45,13 @@ fn read(root: &Path, path: &str) -> Option<Vec<u8>> {
     fs::read(rooted::resolve(root, Path::new(path)).ok()?).ok()
 }
 
-/// The `.runner` files in the directories above the workspace: the work directory stands inside the runner's root
-/// unless it was configured otherwise.
+/// The `.runner` files in the directories above the workspace: the work directory stands inside the
+/// runner's root unless it was configured otherwise.
 fn settings(root: &Path, workspace: &Path) -> Vec<String> {
     let above = workspace.ancestors().skip(1);
-    above.filter_map(|directory| read_settings(root, &directory.join(".runner"))).collect()
+    above
+        .filter_map(|directory| read_settings(root, &directory.join(".runner")))
+        .collect()
 }
 
 fn read_settings(root: &Path, path: &Path) -> Option<String> {
@@ -54,10 +59,16 @@ fn read_settings(root: &Path, path: &Path) -> Option<String> {
     const MAX_BYTES: u64 = 64 << 10;
     let path = rooted::resolve(root, path).ok()?;
     let about = fs::metadata(&path).ok()?;
-    (about.is_file() && about.len() <= MAX_BYTES).then(|| fs::read_to_string(path).ok()).flatten()
+    (about.is_file() && about.len() <= MAX_BYTES)
+        .then(|| fs::read_to_string(path).ok())
+        .flatten()
 }
 
 fn topmost_owned(root: &Path, workspace: &Path, uid: u32) -> Option<PathBuf> {
     let owned = |directory: &&Path| stat(root, directory).is_some_and(|about| about.uid() == uid);
-    workspace.ancestors().take_while(owned).last().map(Path::to_owned)
+    workspace
+        .ancestors()
+        .take_while(owned)
+        .last()
+        .map(Path::to_owned)
 }

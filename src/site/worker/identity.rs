@@ -1,13 +1,18 @@
-//! Deciding whether the host a helper sees is the runner's, who the runner's user is there, and where `~` is.
+//! Deciding whether the host a helper sees is the runner's, who the runner's user is there, and
+//! where `~` is.
 //!
-//! The engine may run elsewhere: in a container of its own that shares only the runner's work directory, or on another
-//! machine. Then `/host` is not the runner's disk, although the workspace can look right. Three signs, strongest first:
+//! The engine may run elsewhere: in a container of its own that shares only the runner's work
+//! directory, or on another machine. Then `/host` is not the runner's disk, although the workspace
+//! can look right. Three signs, strongest first:
 //!
-//! 1. The workspace must be the very directory that the action's container sees: same device and inode.
-//! 2. The runner labels its containers with the first six digits of the SHA-256 of its settings in lower case
-//!    (actions/runner, `DockerCommandManager.Initialize`). Settings with that digest beside the work directory prove it.
-//! 3. Settings can lie elsewhere. Then the host's passwd must know the workspace's owner; the images that engines
-//!    of their own run in do not. Root is known everywhere, so for root this sign counts only where no label asks for 2.
+//! 1. The workspace must be the very directory that the action's container sees: same device and
+//!    inode.
+//! 2. The runner labels its containers with the first six digits of the SHA-256 of its settings in
+//!    lower case (actions/runner, `DockerCommandManager.Initialize`). Settings with that digest
+//!    beside the work directory prove it.
+//! 3. Settings can lie elsewhere. Then the host's passwd must know the workspace's owner; the
+//!    images that engines of their own run in do not. Root is known everywhere, so for root this
+//!    sign counts only where no label asks for 2.
 //!
 //! A site that the user forced is believed after the first sign.
 
@@ -19,7 +24,8 @@ use std::path::PathBuf;
 use crate::site::problem::Notice;
 use crate::site::users::User;
 
-/// Who a helper works as. Worth keeping for the next phase: it saves a second helper where there are groups to add.
+/// Who a helper works as. Worth keeping for the next phase: it saves a second helper where there
+/// are groups to add.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     /// The runner's user, as containers number it.
@@ -109,12 +115,22 @@ pub fn judge(check: &HostCheck, seen: &Seen) -> Judgement {
     }
     let identity = wanted(check, seen);
     let lacking = identity.gid != check.identity.gid
-        || identity.groups.iter().any(|group| !check.identity.groups.contains(group));
+        || identity
+            .groups
+            .iter()
+            .any(|group| !check.identity.groups.contains(group));
     if lacking && !check.identity.settled {
         return Judgement::Regroup(identity);
     }
     let home = home(seen, &check.witness, &mut notices);
-    Judgement::Work { home, identity: Identity { settled: true, ..check.identity.clone() }, notices }
+    Judgement::Work {
+        home,
+        identity: Identity {
+            settled: true,
+            ..check.identity.clone()
+        },
+        notices,
+    }
 }
 
 fn prove(check: &HostCheck, seen: &Seen, notices: &mut Vec<Notice>) -> Result<(), String> {
@@ -136,7 +152,11 @@ fn prove(check: &HostCheck, seen: &Seen, notices: &mut Vec<Notice>) -> Result<()
             Err(format!("it has no user with uid {}", seen.outside))
         };
     };
-    if seen.settings.iter().any(|text| runner_label(text) == *label) {
+    if seen
+        .settings
+        .iter()
+        .any(|text| runner_label(text) == *label)
+    {
         return Ok(());
     }
     if seen.user.is_some() && seen.outside != 0 {
@@ -150,11 +170,18 @@ fn prove(check: &HostCheck, seen: &Seen, notices: &mut Vec<Notice>) -> Result<()
 }
 
 fn wanted(check: &HostCheck, seen: &Seen) -> Identity {
-    let mut identity = Identity { settled: true, ..check.identity.clone() };
+    let mut identity = Identity {
+        settled: true,
+        ..check.identity.clone()
+    };
     if let (Some(user), false) = (&seen.user, seen.mapped) {
         identity.gid = user.gid;
-        identity.groups =
-            seen.groups.iter().copied().filter(|group| !check.withheld.contains(group)).collect();
+        identity.groups = seen
+            .groups
+            .iter()
+            .copied()
+            .filter(|group| !check.withheld.contains(group))
+            .collect();
     }
     identity
 }
@@ -168,17 +195,27 @@ fn home(seen: &Seen, witness: &Witness, notices: &mut Vec<Notice>) -> PathBuf {
                 Some(home) => format!("{} of the host's passwd does not exist", home.display()),
                 None => format!("the host's passwd names no home for uid {}", seen.outside),
             };
-            let home = seen.topmost_owned.clone().unwrap_or_else(|| witness.path.clone());
-            notices.push(Notice::HomeAssumed { home: home.clone(), why });
+            let home = seen
+                .topmost_owned
+                .clone()
+                .unwrap_or_else(|| witness.path.clone());
+            notices.push(Notice::HomeAssumed {
+                home: home.clone(),
+                why,
+            });
             home
         }
     }
 }
 
-/// The label a runner with these settings gives to its containers (actions/runner, `IOUtil.GetSha256Hash` of the
-/// settings file's text in lower case, six digits). The file may begin with a byte order mark, which .NET drops.
+/// The label a runner with these settings gives to its containers (actions/runner,
+/// `IOUtil.GetSha256Hash` of the settings file's text in lower case, six digits). The file may
+/// begin with a byte order mark, which .NET drops.
 pub fn runner_label(settings: &str) -> String {
-    let text = settings.strip_prefix('\u{feff}').unwrap_or(settings).to_lowercase();
+    let text = settings
+        .strip_prefix('\u{feff}')
+        .unwrap_or(settings)
+        .to_lowercase();
     let mut label = String::new();
     for byte in &Sha256::digest(text.as_bytes())[..3] {
         // Writing to a String can't fail.

@@ -1,7 +1,9 @@
-//! The side that does the work when the entrypoint can't: a helper beside it, or a process in the job's container.
+//! The side that does the work when the entrypoint can't: a helper beside it, or a process in the
+//! job's container.
 //!
-//! It is the same program, called with [`ARGUMENT`]. It gets one request and gives one reply ([`wire`]), and knows
-//! nothing of workflows. It ends with its parent, however that dies ([`serve`]).
+//! It is the same program, called with [`ARGUMENT`]. It gets one request and gives one reply
+//! ([`wire`]), and knows nothing of workflows. It ends with its parent, however that dies
+//! ([`serve`]).
 
 pub mod context;
 pub mod host;
@@ -14,10 +16,12 @@ pub use context::Context;
 pub use identity::Identity;
 pub use serve::{local_home, serve};
 
-/// What the program is called with to be the far side: its only argument, which decides before its own name does.
+/// What the program is called with to be the far side: its only argument, which decides before its
+/// own name does.
 pub const ARGUMENT: &str = "far";
 
-/// How the file is called, in the root directory, where the program was unpacked for one request: it removes itself.
+/// How the file is called, in the root directory, where the program was unpacked for one request:
+/// it removes itself.
 pub const UNPACKED: &str = "local-cache-unpacked-";
 
 /// A reply was written, whatever it says.
@@ -26,5 +30,6 @@ pub const EXIT_SERVED: u8 = 0;
 pub const EXIT_NO_REQUEST: u8 = 70;
 /// The reply could not be written.
 pub const EXIT_REPLY_LOST: u8 = 74;
-/// The work did not stop when the parent was gone or the time was up. After a signal it is 128 and its number.
+/// The work did not stop when the parent was gone or the time was up. After a signal it is 128 and
+/// its number.
 pub const EXIT_ABANDONED: u8 = 75;

@@ -1,14 +1,18 @@
 //! What passes between the two sides, byte by byte.
 //!
-//! - Near to far: one line of JSON, a [`Hello`] with the request in it. The pipe stays open as long as the near side
-//!   lives, so its end is the sign to stop at once, however the near side died. Before that, [`STOP`] may follow.
-//! - Far to near, standard output: one line, the mark that the hello named followed by a [`Reply`] as JSON.
-//! - Far to near, standard error: log lines, passed on as they come, and after the reply a last line, the [`farewell`].
-//!   The engine carries the two streams side by side, so only this tells that no log line is still under way.
+//! - Near to far: one line of JSON, a [`Hello`] with the request in it. The pipe stays open as long
+//!   as the near side lives, so its end is the sign to stop at once, however the near side died.
+//!   Before that, [`STOP`] may follow.
+//! - Far to near, standard output: one line, the mark that the hello named followed by a [`Reply`]
+//!   as JSON.
+//! - Far to near, standard error: log lines, passed on as they come, and after the reply a last
+//!   line, the [`farewell`]. The engine carries the two streams side by side, so only this tells
+//!   that no log line is still under way.
 //!
-//! Other output can't be mistaken for the reply: the far side moves its own standard output out of everyone's way
-//! before it does anything (see `serve`), and the near side takes only a whole line that begins with the mark, which
-//! is new for every request. Without such a line there was no reply.
+//! Other output can't be mistaken for the reply: the far side moves its own standard output out of
+//! everyone's way before it does anything (see `serve`), and the near side takes only a whole line
+//! that begins with the mark, which is new for every request. Without such a line there was no
+//! reply.
 
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -53,7 +57,8 @@ pub enum Reply<R> {
         /// Lines for people.
         notices: Vec<String>,
     },
-    /// Nothing was done: the user belongs to more groups than this process. To be asked again with these.
+    /// Nothing was done: the user belongs to more groups than this process. To be asked again with
+    /// these.
     Regroup(Identity),
     /// Nothing was done: this is not the runner's host, because of this.
     Elsewhere(String),
@@ -137,7 +142,12 @@ pub struct Replies {
 impl Replies {
     /// For the mark that the hello named.
     pub fn new(mark: &str) -> Self {
-        Self { mark: mark.as_bytes().to_vec(), lines: Lines::default(), reply: None, stray: VecDeque::new() }
+        Self {
+            mark: mark.as_bytes().to_vec(),
+            lines: Lines::default(),
+            reply: None,
+            stray: VecDeque::new(),
+        }
     }
 
     /// Adds bytes of standard output.
@@ -153,7 +163,11 @@ impl Replies {
 
     /// The stream ended: what stands after its last line end is no reply, however it begins.
     pub fn end(&mut self) {
-        if let Some(line) = self.lines.finish().filter(|line| !line.starts_with(&self.mark)) {
+        if let Some(line) = self
+            .lines
+            .finish()
+            .filter(|line| !line.starts_with(&self.mark))
+        {
             self.stray.push_back(line);
         }
     }
@@ -174,7 +188,9 @@ mod tests {
     use super::*;
 
     fn strays(replies: &mut Replies) -> Vec<String> {
-        std::iter::from_fn(|| replies.next_stray()).map(|line| String::from_utf8(line).unwrap()).collect()
+        std::iter::from_fn(|| replies.next_stray())
+            .map(|line| String::from_utf8(line).unwrap())
+            .collect()
     }
 
     #[test]
@@ -190,7 +206,12 @@ mod tests {
             }
             let answer: String = serde_json::from_slice(replies.reply().unwrap()).unwrap();
             assert_eq!(answer, "answer \n with an end");
-            let expected = ["hello from a library", "no newline", "bye", "local-cache-reply-00 \"forged\""];
+            let expected = [
+                "hello from a library",
+                "no newline",
+                "bye",
+                "local-cache-reply-00 \"forged\"",
+            ];
             assert_eq!(strays(&mut replies), expected, "pieces of {size}");
         }
     }

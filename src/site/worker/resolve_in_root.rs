@@ -1,11 +1,12 @@
 //! Names of the host as a helper can use them.
 //!
-//! The helper sees the host's `/` at `/host`. An absolute symlink of the host (`~/.cargo -> /data/cargo`) would lead
-//! out of that, so symlinks are followed here, component by component, as if `/host` were the root, the way
-//! openat2(2) does with `RESOLVE_IN_ROOT`. What results has no symlink left in it, so nothing is resolved again.
+//! The helper sees the host's `/` at `/host`. An absolute symlink of the host
+//! (`~/.cargo -> /data/cargo`) would lead out of that, so symlinks are followed here, component by
+//! component, as if `/host` were the root, the way openat2(2) does with `RESOLVE_IN_ROOT`. What
+//! results has no symlink left in it, so nothing is resolved again.
 //!
-//! This is no guard against the user who owns those directories: the helper has that user's rights and no more, so
-//! a link swapped meanwhile leads nowhere that user could not go.
+//! This is no guard against the user who owns those directories: the helper has that user's rights
+//! and no more, so a link swapped meanwhile leads nowhere that user could not go.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -15,13 +16,17 @@ use std::path::{Component, Path, PathBuf};
 /// As many links as the kernel follows, `path_resolution(7)`.
 const MAX_LINKS: usize = 40;
 
-/// The path below `root` of what is called `path` when `root` is the root. Every symlink is followed, the last one
-/// too; from the first component that does not exist, the rest is taken as it is.
+/// The path below `root` of what is called `path` when `root` is the root. Every symlink is
+/// followed, the last one too; from the first component that does not exist, the rest is taken as
+/// it is.
 ///
 /// Errors: `path` is not absolute, there are too many links, or a directory can't be searched.
 pub(crate) fn resolve(root: &Path, path: &Path) -> io::Result<PathBuf> {
     if !path.is_absolute() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not an absolute path"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "not an absolute path",
+        ));
     }
     let mut rest = names(path);
     let mut here = root.to_owned();
@@ -50,7 +55,8 @@ pub(crate) fn resolve(root: &Path, path: &Path) -> io::Result<PathBuf> {
                     rest.push_front(name);
                 }
             }
-            // EINVAL: exists and is no link. ENOENT and ENOTDIR: to be made, or to fail where it is used.
+            // EINVAL: exists and is no link. ENOENT and ENOTDIR: to be made, or to fail where it is
+            // used.
             Err(error) if is_no_link(&error) => {
                 here = next;
                 depth += 1;
@@ -61,7 +67,8 @@ pub(crate) fn resolve(root: &Path, path: &Path) -> io::Result<PathBuf> {
     Ok(here)
 }
 
-/// The same, but the last component is left as it is even if it is a symlink: for looking at the link itself.
+/// The same, but the last component is left as it is even if it is a symlink: for looking at the
+/// link itself.
 pub(crate) fn resolve_parent(root: &Path, path: &Path) -> io::Result<PathBuf> {
     match (path.parent(), path.file_name()) {
         (Some(parent), Some(name)) => Ok(resolve(root, parent)?.join(name)),
@@ -71,7 +78,10 @@ pub(crate) fn resolve_parent(root: &Path, path: &Path) -> io::Result<PathBuf> {
 
 fn is_no_link(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound
-        || matches!(error.raw_os_error(), Some(nix::libc::EINVAL | nix::libc::ENOTDIR))
+        || matches!(
+            error.raw_os_error(),
+            Some(nix::libc::EINVAL | nix::libc::ENOTDIR)
+        )
 }
 
 fn names(path: &Path) -> VecDeque<OsString> {
@@ -114,7 +124,11 @@ mod tests {
             ("/new/directory/../other", "new/other"),
         ] {
             let resolved = resolve(root, Path::new(path)).unwrap();
-            assert_eq!(resolved, root.join(expected).components().collect::<PathBuf>(), "{path}");
+            assert_eq!(
+                resolved,
+                root.join(expected).components().collect::<PathBuf>(),
+                "{path}"
+            );
         }
         let error = resolve(root, Path::new("/loop")).unwrap_err();
         assert_eq!(error.raw_os_error(), Some(nix::libc::ELOOP));

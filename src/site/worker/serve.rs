@@ -1,8 +1,9 @@
 //! The far side: reads the request, does the work, replies, and ends when it should.
 //!
-//! It never outlives its parent: standard input stays open as long as the parent lives, and its end, like a signal
-//! or a word on it, calls the work off; work that has not stopped after the grace time is left behind and the process
-//! ends. See `supervise` for why that needs no call to `exit`.
+//! It never outlives its parent: standard input stays open as long as the parent lives, and its
+//! end, like a signal or a word on it, calls the work off; work that has not stopped after the
+//! grace time is left behind and the process ends. See `supervise` for why that needs no call to
+//! `exit`.
 
 use nix::libc::SIGTERM;
 use nix::unistd;
@@ -26,10 +27,12 @@ use crate::site::worker::protocol::{Hello, MAX_REQUEST_BYTES, Reply};
 use crate::site::worker::{EXIT_ABANDONED, EXIT_NO_REQUEST, EXIT_REPLY_LOST, UNPACKED, host};
 use crate::site::{Env, signals, users};
 
-/// Serves one request with `work` and gives the exit code to return from `main`: [`crate::site::worker::EXIT_SERVED`] when a reply
-/// was written. `env` is the process's environment; in a job's container that is the one the steps have.
+/// Serves one request with `work` and gives the exit code to return from `main`:
+/// [`crate::site::worker::EXIT_SERVED`] when a reply was written. `env` is the process's
+/// environment; in a job's container that is the one the steps have.
 ///
-/// Must be called before anything is written to standard output. Log lines belong on standard error.
+/// Must be called before anything is written to standard output. Log lines belong on standard
+/// error.
 pub fn serve<Q, R, W>(env: Env, work: W) -> ExitCode
 where
     Q: DeserializeOwned + Send + 'static,
@@ -39,28 +42,37 @@ where
     remove_if_unpacked();
     // From here on a signal is not lost, even if it comes before the work begins.
     drop(signals::install());
-    let Ok(replies) = private_stdout() else { return ExitCode::from(EXIT_REPLY_LOST) };
+    let Ok(replies) = private_stdout() else {
+        return ExitCode::from(EXIT_REPLY_LOST);
+    };
     let mut stdin = BufReader::new(io::stdin());
-    let Some(hello) = read_hello::<Q>(&mut stdin) else { return ExitCode::from(EXIT_NO_REQUEST) };
+    let Some(hello) = read_hello::<Q>(&mut stdin) else {
+        return ExitCode::from(EXIT_NO_REQUEST);
+    };
     match hello {
         Ok(hello) => answer(hello, env, stdin, replies, work),
-        Err((mark, error)) => {
-            send::<()>(replies, &mark, &Reply::Failed(format!("the request can't be read: {error}")))
-        }
+        Err((mark, error)) => send::<()>(
+            replies,
+            &mark,
+            &Reply::Failed(format!("the request can't be read: {error}")),
+        ),
     }
 }
 
-/// Removes this program's file where it was unpacked for this request alone. Only root may; a job's container goes away
-/// with what is left.
+/// Removes this program's file where it was unpacked for this request alone. Only root may; a job's
+/// container goes away with what is left.
 fn remove_if_unpacked() {
-    let Ok(program) = std::fs::read_link("/proc/self/exe") else { return };
+    let Ok(program) = std::fs::read_link("/proc/self/exe") else {
+        return;
+    };
     let name = program.file_name().unwrap_or_default().to_string_lossy();
     if program.parent() == Some(Path::new("/")) && name.starts_with(UNPACKED) {
         drop(std::fs::remove_file(program));
     }
 }
 
-/// Takes standard output for the reply alone: whatever else is written there from now on goes to standard error.
+/// Takes standard output for the reply alone: whatever else is written there from now on goes to
+/// standard error.
 fn private_stdout() -> io::Result<File> {
     let own = io::stdout().as_fd().try_clone_to_owned()?;
     unistd::dup2_stdout(io::stderr())?;
@@ -69,11 +81,17 @@ fn private_stdout() -> io::Result<File> {
 
 type Unreadable = (String, serde_json::Error);
 
-/// The first line, or nothing when standard input ends before that line does. The mark is read by itself when the
-/// rest can't be, so that the complaint arrives as a reply.
-fn read_hello<Q: DeserializeOwned>(stdin: &mut BufReader<Stdin>) -> Option<Result<Hello<Q>, Unreadable>> {
+/// The first line, or nothing when standard input ends before that line does. The mark is read by
+/// itself when the rest can't be, so that the complaint arrives as a reply.
+fn read_hello<Q: DeserializeOwned>(
+    stdin: &mut BufReader<Stdin>,
+) -> Option<Result<Hello<Q>, Unreadable>> {
     let mut line = Vec::new();
-    stdin.by_ref().take(MAX_REQUEST_BYTES).read_until(b'\n', &mut line).ok()?;
+    stdin
+        .by_ref()
+        .take(MAX_REQUEST_BYTES)
+        .read_until(b'\n', &mut line)
+        .ok()?;
     if line.last() != Some(&b'\n') {
         return None;
     }
@@ -93,15 +111,31 @@ struct Place {
     notices: Vec<Notice>,
 }
 
-fn answer<Q, R, W>(hello: Hello<Q>, env: Env, stdin: BufReader<Stdin>, replies: File, work: W) -> ExitCode
+fn answer<Q, R, W>(
+    hello: Hello<Q>,
+    env: Env,
+    stdin: BufReader<Stdin>,
+    replies: File,
+    work: W,
+) -> ExitCode
 where
     Q: Send + 'static,
     R: Serialize + Send + 'static,
     W: FnOnce(Q, &Context) -> R + Send + 'static,
 {
-    let Hello { mark, host, timeout, grace, request } = hello;
+    let Hello {
+        mark,
+        host,
+        timeout,
+        grace,
+        request,
+    } = hello;
     let cancel = Arc::new(AtomicBool::new(false));
-    let Place { context, identity, notices } = match prepare(host.as_ref(), env, &cancel) {
+    let Place {
+        context,
+        identity,
+        notices,
+    } = match prepare(host.as_ref(), env, &cancel) {
         Ok(place) => place,
         Err(instead) => return send(replies, &mark, &*instead),
     };
@@ -115,9 +149,22 @@ where
     match ended {
         Ended::Done(reply, why) => {
             let timed_out = why == Some(CalledOff::Timeout);
-            send(replies, &mark, &Reply::Done { reply, timed_out, identity, notices })
+            send(
+                replies,
+                &mark,
+                &Reply::Done {
+                    reply,
+                    timed_out,
+                    identity,
+                    notices,
+                },
+            )
         }
-        Ended::Panicked => send::<()>(replies, &mark, &Reply::Failed("the work panicked".to_owned())),
+        Ended::Panicked => send::<()>(
+            replies,
+            &mark,
+            &Reply::Failed("the work panicked".to_owned()),
+        ),
         Ended::Abandoned(CalledOff::Signal(number)) => {
             ExitCode::from(128_u8.saturating_add(u8::try_from(number).unwrap_or(0)))
         }
@@ -125,49 +172,79 @@ where
     }
 }
 
-/// Calls the work off at a signal, at anything more on standard input, which stands for a signal where none can be
-/// sent, and at its end.
-fn listen<R: Send + 'static>(stopper: Stopper<R>, mut stdin: BufReader<Stdin>) -> Option<signals::Listener> {
+/// Calls the work off at a signal, at anything more on standard input, which stands for a signal
+/// where none can be sent, and at its end.
+fn listen<R: Send + 'static>(
+    stopper: Stopper<R>,
+    mut stdin: BufReader<Stdin>,
+) -> Option<signals::Listener> {
     let stopper = Arc::new(stopper);
     let on_signal = Arc::clone(&stopper);
     let listener = signals::install()
         .ok()
         .map(|signals| signals.listen(move |it| on_signal.stop(CalledOff::Signal(it))));
-    let watcher = std::thread::Builder::new().name("stdin".to_owned()).spawn(move || {
-        // The end and an error mean the same.
-        if stdin.fill_buf().is_ok_and(|more| !more.is_empty()) {
-            stopper.stop(CalledOff::Signal(SIGTERM));
-        }
-        drop(io::copy(&mut stdin, &mut io::sink()));
-        stopper.stop(CalledOff::ParentGone);
-    });
+    let watcher = std::thread::Builder::new()
+        .name("stdin".to_owned())
+        .spawn(move || {
+            // The end and an error mean the same.
+            if stdin.fill_buf().is_ok_and(|more| !more.is_empty()) {
+                stopper.stop(CalledOff::Signal(SIGTERM));
+            }
+            drop(io::copy(&mut stdin, &mut io::sink()));
+            stopper.stop(CalledOff::ParentGone);
+        });
     drop(watcher);
     listener
 }
 
 /// The place to work at, or what to reply instead.
-fn prepare(host: Option<&HostCheck>, env: Env, cancel: &Arc<AtomicBool>) -> Result<Place, Box<Reply<()>>> {
+fn prepare(
+    host: Option<&HostCheck>,
+    env: Env,
+    cancel: &Arc<AtomicBool>,
+) -> Result<Place, Box<Reply<()>>> {
     let Some(check) = host else {
         let home = local_home(&env);
         let context = Context::local(env, home, Arc::clone(cancel));
-        return Ok(Place { context, identity: None, notices: Vec::new() });
+        return Ok(Place {
+            context,
+            identity: None,
+            notices: Vec::new(),
+        });
     };
     match identity::judge(check, &host::look(check)) {
-        Judgement::Work { home, identity, notices } => {
-            let context = Context::below(check.root.clone(), check.hidden.clone(), home, Arc::clone(cancel));
-            Ok(Place { context, identity: Some(identity), notices })
+        Judgement::Work {
+            home,
+            identity,
+            notices,
+        } => {
+            let context = Context::below(
+                check.root.clone(),
+                check.hidden.clone(),
+                home,
+                Arc::clone(cancel),
+            );
+            Ok(Place {
+                context,
+                identity: Some(identity),
+                notices,
+            })
         }
         Judgement::Regroup(identity) => Err(Box::new(Reply::Regroup(identity))),
         Judgement::Elsewhere(why) => Err(Box::new(Reply::Elsewhere(why))),
     }
 }
 
-/// What `~` is for a process of this environment: HOME, as every shell and cargo have it, else the home in passwd.
+/// What `~` is for a process of this environment: HOME, as every shell and cargo have it, else the
+/// home in passwd.
 ///
-/// In a job's container the runner sets HOME to `/github/home` for every step, so that is where the steps' programs
-/// look; the user's home in the image is not.
+/// In a job's container the runner sets HOME to `/github/home` for every step, so that is where the
+/// steps' programs look; the user's home in the image is not.
 pub fn local_home(env: &Env) -> Option<PathBuf> {
-    let home = env.get(std::ffi::OsStr::new("HOME")).map(PathBuf::from).filter(|home| home.is_absolute());
+    let home = env
+        .get(std::ffi::OsStr::new("HOME"))
+        .map(PathBuf::from)
+        .filter(|home| home.is_absolute());
     home.or_else(|| {
         let passwd = std::fs::read(Path::new("/etc/passwd")).ok()?;
         users::find(&passwd, unistd::geteuid().as_raw())?.home
@@ -176,7 +253,10 @@ pub fn local_home(env: &Env) -> Option<PathBuf> {
 
 fn send<R: Serialize>(mut replies: File, mark: &str, reply: &Reply<R>) -> ExitCode {
     let frame = wire::frame(mark, reply).or_else(|error| {
-        wire::frame(mark, &Reply::<()>::Failed(format!("the reply can't be written as JSON: {error}")))
+        wire::frame(
+            mark,
+            &Reply::<()>::Failed(format!("the reply can't be written as JSON: {error}")),
+        )
     });
     let sent = frame.map(|frame| replies.write_all(&frame));
     // What is still buffered for standard output has become part of the log.

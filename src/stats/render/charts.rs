@@ -51,8 +51,14 @@ fn place(number: u64) -> f64 {
 
 /// The days below a chart: the first and the last.
 fn days_below(days: &[Named]) -> String {
-    let (Some(first), Some(last)) = (days.first(), days.last()) else { return String::new() };
-    let mut text = format!("<text x=\"0\" y=\"{}\">{}</text>\n", FLOOR + 16.0, escape(&first.name));
+    let (Some(first), Some(last)) = (days.first(), days.last()) else {
+        return String::new();
+    };
+    let mut text = format!(
+        "<text x=\"0\" y=\"{}\">{}</text>\n",
+        FLOOR + 16.0,
+        escape(&first.name)
+    );
     if days.len() > 1 {
         let _ = writeln!(
             text,
@@ -65,7 +71,12 @@ fn days_below(days: &[Named]) -> String {
 }
 
 /// Stacked bars, one a day: classes with their values from the floor up.
-fn stacked(days: &[Named], most: u64, top: &str, of: impl Fn(&Named) -> Vec<(&'static str, u64)>) -> String {
+fn stacked(
+    days: &[Named],
+    most: u64,
+    top: &str,
+    of: impl Fn(&Named) -> Vec<(&'static str, u64)>,
+) -> String {
     let step = WIDTH / place(days.len().max(10) as u64);
     let scale = (FLOOR - TOP) / place(most.max(1));
     let mut body = format!(
@@ -101,23 +112,37 @@ pub(crate) fn lookups(days: &[Named]) -> String {
         let all = day.figures.lookups().max(1);
         let part = |count: u64| count * WHOLE / all;
         let (prefix, miss) = (part(day.figures.prefix), part(day.figures.miss));
-        let exact = if day.figures.exact == 0 { 0 } else { WHOLE - prefix - miss };
+        let exact = if day.figures.exact == 0 {
+            0
+        } else {
+            WHOLE - prefix - miss
+        };
         vec![("exact", exact), ("prefix", prefix), ("miss", miss)]
     };
     let body = stacked(days, WHOLE, "100 %", of);
     legend(&[("exact", "exact"), ("prefix", "prefix"), ("miss", "missed")])
-        + &svg(HEIGHT, "what the lookups of each day found, in percent", &body)
+        + &svg(
+            HEIGHT,
+            "what the lookups of each day found, in percent",
+            &body,
+        )
 }
 
 /// Bytes that were restored, a bar a day.
 pub(crate) fn restored(days: &[Named]) -> String {
-    let most = days.iter().map(|day| day.figures.restored_bytes).max().unwrap_or(0);
+    let most = days
+        .iter()
+        .map(|day| day.figures.restored_bytes)
+        .max()
+        .unwrap_or(0);
     if most == 0 {
         return nothing("nothing was restored yet");
     }
     let of = |day: &Named| {
         let figures = &day.figures;
-        let written = figures.restored_bytes.saturating_sub(figures.not_copied_bytes);
+        let written = figures
+            .restored_bytes
+            .saturating_sub(figures.not_copied_bytes);
         vec![("exact", figures.not_copied_bytes), ("miss", written)]
     };
     let body = stacked(days, most, &bytes(most), of);
@@ -148,12 +173,27 @@ pub(crate) fn jobs(days: &[Named]) -> String {
         TOP - 4.0,
         escape(&milliseconds(most))
     );
-    let line: Vec<String> = points.iter().map(at).map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
-    let _ = writeln!(body, "<polyline class=\"trend\" points=\"{}\"/>", line.join(" "));
+    let line: Vec<String> = points
+        .iter()
+        .map(at)
+        .map(|(x, y)| format!("{x:.1},{y:.1}"))
+        .collect();
+    let _ = writeln!(
+        body,
+        "<polyline class=\"trend\" points=\"{}\"/>",
+        line.join(" ")
+    );
     for (x, y) in points.iter().map(at) {
-        let _ = writeln!(body, "<circle class=\"dot\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"2.6\"/>");
+        let _ = writeln!(
+            body,
+            "<circle class=\"dot\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"2.6\"/>"
+        );
     }
-    svg(HEIGHT, "median duration of jobs on each day", &(body + &days_below(days)))
+    svg(
+        HEIGHT,
+        "median duration of jobs on each day",
+        &(body + &days_below(days)),
+    )
 }
 
 /// What repositories take, a bar each, by kind.
@@ -161,19 +201,33 @@ pub(crate) fn disk(held: &[Held]) -> String {
     const KINDS: [&str; 4] = ["registry", "git", "target", "path"];
     let mut repositories: BTreeMap<&str, [u64; 4]> = BTreeMap::new();
     for held in held {
-        let kind = KINDS.iter().position(|kind| *kind == held.kind).unwrap_or(KINDS.len() - 1);
+        let kind = KINDS
+            .iter()
+            .position(|kind| *kind == held.kind)
+            .unwrap_or(KINDS.len() - 1);
         repositories.entry(name_of(&held.repository)).or_default()[kind] += held.bytes;
     }
-    let mut rows: Vec<(String, [u64; 4])> =
-        repositories.into_iter().map(|(name, sizes)| (name.to_owned(), sizes)).collect();
+    let mut rows: Vec<(String, [u64; 4])> = repositories
+        .into_iter()
+        .map(|(name, sizes)| (name.to_owned(), sizes))
+        .collect();
     rows.sort_by_key(|(_, sizes)| std::cmp::Reverse(sizes.iter().sum::<u64>()));
     if rows.len() > REPOSITORIES {
         let rest = rows.split_off(REPOSITORIES - 1);
         let sums = KINDS.map(|_| 0).into_iter().enumerate();
-        let sums: Vec<u64> = sums.map(|(kind, _)| rest.iter().map(|(_, sizes)| sizes[kind]).sum()).collect();
-        rows.push((format!("{} others", rest.len()), [sums[0], sums[1], sums[2], sums[3]]));
+        let sums: Vec<u64> = sums
+            .map(|(kind, _)| rest.iter().map(|(_, sizes)| sizes[kind]).sum())
+            .collect();
+        rows.push((
+            format!("{} others", rest.len()),
+            [sums[0], sums[1], sums[2], sums[3]],
+        ));
     }
-    let most = rows.iter().map(|(_, sizes)| sizes.iter().sum::<u64>()).max().unwrap_or(0);
+    let most = rows
+        .iter()
+        .map(|(_, sizes)| sizes.iter().sum::<u64>())
+        .max()
+        .unwrap_or(0);
     if most == 0 {
         return nothing("the store takes no room yet");
     }
@@ -200,7 +254,11 @@ pub(crate) fn disk(held: &[Held]) -> String {
         }
     }
     legend(&KINDS.map(|kind| (kind, kind)))
-        + &svg(place(rows.len() as u64) * 34.0, "disk use by repository and kind", &body)
+        + &svg(
+            place(rows.len() as u64) * 34.0,
+            "disk use by repository and kind",
+            &body,
+        )
 }
 
 /// The time that the cache saves of each job, with its interval.
@@ -212,8 +270,18 @@ pub(crate) fn differences(experiments: &[Experiment]) -> String {
     if known.is_empty() {
         return String::new();
     }
-    let low = known.iter().map(|(_, saved)| saved.low).min().unwrap_or(0).min(0);
-    let high = known.iter().map(|(_, saved)| saved.high).max().unwrap_or(0).max(1);
+    let low = known
+        .iter()
+        .map(|(_, saved)| saved.low)
+        .min()
+        .unwrap_or(0)
+        .min(0);
+    let high = known
+        .iter()
+        .map(|(_, saved)| saved.high)
+        .max()
+        .unwrap_or(0)
+        .max(1);
     let span = place(high.abs_diff(low).max(1));
     let x = |difference: i64| place(difference.abs_diff(low)) * (WIDTH - 16.0) / span + 8.0;
     let height = place(known.len() as u64) * 34.0 + 20.0;

@@ -1,7 +1,9 @@
-//! Statistics as one page that needs nothing else: no network, no script, inline SVG, light and dark, on a phone too.
+//! Statistics as one page that needs nothing else: no network, no script, inline SVG, light and
+//! dark, on a phone too.
 //!
-//! Names and keys are anybody's text; all of them pass [`escape`] on their way in. The page forbids itself whatever it
-//! does not have (`Content-Security-Policy`), so that nothing could be loaded or run even if one slipped through.
+//! Names and keys are anybody's text; all of them pass [`escape`] on their way in. The page forbids
+//! itself whatever it does not have (`Content-Security-Policy`), so that nothing could be loaded or
+//! run even if one slipped through.
 
 use std::fmt::Write as _;
 
@@ -47,14 +49,24 @@ fn write_body(stats: &Stats, held: &[Held], made: &str, out: &mut String) -> std
     tiles(stats, held, out)?;
     writeln!(out, "<div class=\"cards\">")?;
     let days = &stats.days[stats.days.len().saturating_sub(charts::DAYS)..];
-    card("What lookups found, by day", "in percent of the lookups of each day", &charts::lookups(days), out)?;
+    card(
+        "What lookups found, by day",
+        "in percent of the lookups of each day",
+        &charts::lookups(days),
+        out,
+    )?;
     card(
         "How long jobs take",
         "median of all jobs of a day, from the first phase to the last",
         &charts::jobs(days),
         out,
     )?;
-    card("Disk use by repository and kind", "", &charts::disk(held), out)?;
+    card(
+        "Disk use by repository and kind",
+        "",
+        &charts::disk(held),
+        out,
+    )?;
     card(
         "Bytes restored, by day",
         "not copied: in place already, or put back by a rename",
@@ -67,23 +79,39 @@ fn write_body(stats: &Stats, held: &[Held], made: &str, out: &mut String) -> std
     writeln!(out, "</div>")?;
     if stats.skipped_lines > 0 {
         let lines = things(stats.skipped_lines, "line", "lines");
-        writeln!(out, "<p class=\"dim\">{lines} of the journal could not be read and were skipped.</p>")?;
+        writeln!(
+            out,
+            "<p class=\"dim\">{lines} of the journal could not be read and were skipped.</p>"
+        )?;
     }
     Ok(())
 }
 
 fn card(title: &str, note: &str, chart: &str, out: &mut String) -> std::fmt::Result {
-    let note = if note.is_empty() { String::new() } else { format!("<p class=\"dim\">{note}</p>\n") };
-    writeln!(out, "<section class=\"card\">\n<h2>{title}</h2>\n{note}{chart}</section>")
+    let note = if note.is_empty() {
+        String::new()
+    } else {
+        format!("<p class=\"dim\">{note}</p>\n")
+    };
+    writeln!(
+        out,
+        "<section class=\"card\">\n<h2>{title}</h2>\n{note}{chart}</section>"
+    )
 }
 
 fn tiles(stats: &Stats, held: &[Held], out: &mut String) -> std::fmt::Result {
     let total = &stats.total;
     let mut all = vec![
-        (percent(total.hit_rate()), format!("of {} found", things(total.lookups(), "lookup", "lookups"))),
+        (
+            percent(total.hit_rate()),
+            format!("of {} found", things(total.lookups(), "lookup", "lookups")),
+        ),
         (
             median(&total.restores),
-            format!("median of {}", things(total.restores.count, "restore", "restores")),
+            format!(
+                "median of {}",
+                things(total.restores.count, "restore", "restores")
+            ),
         ),
         (
             bytes(total.restored_bytes),
@@ -94,7 +122,10 @@ fn tiles(stats: &Stats, held: &[Held], out: &mut String) -> std::fmt::Result {
         ),
         (
             bytes(held.iter().map(|held| held.bytes).sum()),
-            format!("on disk in {}", things(held.len() as u64, "entry", "entries")),
+            format!(
+                "on disk in {}",
+                things(held.len() as u64, "entry", "entries")
+            ),
         ),
     ];
     if let Some(disk) = stats.disk {
@@ -118,17 +149,33 @@ fn tiles(stats: &Stats, held: &[Held], out: &mut String) -> std::fmt::Result {
     writeln!(out, "</div>")
 }
 
-/// The time that jobs with the cache were shorter by, from the best comparison there is; none where there are too few.
+/// The time that jobs with the cache were shorter by, from the best comparison there is; none where
+/// there are too few.
 fn time_saved(stats: &Stats) -> Option<(String, String)> {
-    let sources = [(&stats.experiments, "the control group"), (&stats.misses_and_hits, "jobs after a miss")];
+    let sources = [
+        (&stats.experiments, "the control group"),
+        (&stats.misses_and_hits, "jobs after a miss"),
+    ];
     sources.into_iter().find_map(|(experiments, compared)| {
         let known = experiments.iter().filter_map(|experiment| {
             let Comparison { saved, with, .. } = &experiment.comparison;
-            Some(saved.as_ref()?.median.max(0).unsigned_abs().saturating_mul(*with as u64))
+            Some(
+                saved
+                    .as_ref()?
+                    .median
+                    .max(0)
+                    .unsigned_abs()
+                    .saturating_mul(*with as u64),
+            )
         });
         let parts: Vec<u64> = known.collect();
         let sum: u64 = parts.iter().sum();
-        (!parts.is_empty()).then(|| (milliseconds(sum), format!("of job time saved, against {compared}")))
+        (!parts.is_empty()).then(|| {
+            (
+                milliseconds(sum),
+                format!("of job time saved, against {compared}"),
+            )
+        })
     })
 }
 
@@ -147,8 +194,20 @@ fn experiments(stats: &Stats, out: &mut String) -> std::fmt::Result {
         )
     };
     let mut body = charts::differences(experiments);
-    for Experiment { repository, workflow, job, comparison } in experiments {
-        let Comparison { without, with, without_median, with_median, saved } = comparison;
+    for Experiment {
+        repository,
+        workflow,
+        job,
+        comparison,
+    } in experiments
+    {
+        let Comparison {
+            without,
+            with,
+            without_median,
+            with_median,
+            saved,
+        } = comparison;
         let median = |median: &Option<u64>| median.map_or_else(|| "-".to_owned(), milliseconds);
         writeln!(
             body,
@@ -172,9 +231,21 @@ fn experiments(stats: &Stats, out: &mut String) -> std::fmt::Result {
 
 fn largest(held: &[Held], out: &mut String) -> std::fmt::Result {
     let mut sorted: Vec<&Held> = held.iter().collect();
-    sorted.sort_by(|one, other| other.bytes.cmp(&one.bytes).then_with(|| one.key.cmp(&other.key)));
+    sorted.sort_by(|one, other| {
+        other
+            .bytes
+            .cmp(&one.bytes)
+            .then_with(|| one.key.cmp(&other.key))
+    });
     let mut rows = String::new();
-    for Held { repository, kind, key, bytes: size, used } in sorted.into_iter().take(LARGEST) {
+    for Held {
+        repository,
+        kind,
+        key,
+        bytes: size,
+        used,
+    } in sorted.into_iter().take(LARGEST)
+    {
         writeln!(
             rows,
             "<tr><td>{}</td><td>{}</td><td class=\"number\">{}</td><td class=\"number\">{}</td><td class=\"key\">{}</td></tr>",
@@ -193,7 +264,10 @@ fn largest(held: &[Held], out: &mut String) -> std::fmt::Result {
              <th class=\"number\">used</th><th>key</th></tr></thead>\n<tbody>\n{rows}</tbody></table></div>\n"
         )
     };
-    writeln!(out, "<section class=\"card wide\">\n<h2>Largest entries</h2>\n{table}</section>")
+    writeln!(
+        out,
+        "<section class=\"card wide\">\n<h2>Largest entries</h2>\n{table}</section>"
+    )
 }
 
 fn repositories(stats: &Stats, out: &mut String) -> std::fmt::Result {
@@ -210,7 +284,11 @@ fn repositories(stats: &Stats, out: &mut String) -> std::fmt::Result {
             percent(figures.hit_rate()),
             median(&figures.restores),
             median(&figures.saves),
-            if figures.restores.count == 0 { "-".to_owned() } else { bytes(figures.restored_bytes) }
+            if figures.restores.count == 0 {
+                "-".to_owned()
+            } else {
+                bytes(figures.restored_bytes)
+            }
         )?;
     }
     if rows.is_empty() {

@@ -17,10 +17,15 @@ pub struct Held {
 
 /// Entries of the command line have no scope.
 pub(crate) fn name_of(repository: &str) -> &str {
-    if repository.is_empty() { "(no repository)" } else { repository }
+    if repository.is_empty() {
+        "(no repository)"
+    } else {
+        repository
+    }
 }
 
-/// Text in HTML, in an attribute too; what turns the direction of writing, or is not seen, becomes visible.
+/// Text in HTML, in an attribute too; what turns the direction of writing, or is not seen, becomes
+/// visible.
 pub(crate) fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {
@@ -30,7 +35,10 @@ pub(crate) fn escape(text: &str) -> String {
             '>' => safe.push_str("&gt;"),
             '"' => safe.push_str("&quot;"),
             '\'' => safe.push_str("&#39;"),
-            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' => {
+            '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{2069}'
+            | '\u{feff}' => {
                 safe.extend(character.escape_unicode());
             }
             _ if character.is_control() => safe.extend(character.escape_default()),

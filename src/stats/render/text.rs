@@ -39,15 +39,24 @@ fn write_all(stats: &Stats, out: &mut String) -> std::fmt::Result {
     }
     figures("repository", &stats.repositories, out)?;
     figures("kind", &stats.kinds, out)?;
-    figures("day", &stats.days[stats.days.len().saturating_sub(DAYS)..], out)?;
+    figures(
+        "day",
+        &stats.days[stats.days.len().saturating_sub(DAYS)..],
+        out,
+    )?;
     let titles = [
-        ("jobs without and with the cache (control group)", &stats.experiments),
+        (
+            "jobs without and with the cache (control group)",
+            &stats.experiments,
+        ),
         ("jobs after a miss and after a hit", &stats.misses_and_hits),
     ];
     for (title, experiments) in titles {
         if !experiments.is_empty() {
             writeln!(out, "\n{title}")?;
-            experiments.iter().try_for_each(|experiment| writeln!(out, "  {}", sentence(experiment)))?;
+            experiments
+                .iter()
+                .try_for_each(|experiment| writeln!(out, "  {}", sentence(experiment)))?;
         }
     }
     skipped(stats, out)
@@ -56,7 +65,11 @@ fn write_all(stats: &Stats, out: &mut String) -> std::fmt::Result {
 fn skipped(stats: &Stats, out: &mut String) -> std::fmt::Result {
     match stats.skipped_lines {
         0 => Ok(()),
-        lines => writeln!(out, "\n⚠️ {} of the journal could not be read and were skipped", lines_of(lines)),
+        lines => writeln!(
+            out,
+            "\n⚠️ {} of the journal could not be read and were skipped",
+            lines_of(lines)
+        ),
     }
 }
 
@@ -93,10 +106,18 @@ fn summary(total: &Figures, out: &mut String) -> std::fmt::Result {
     }
     if total.removed_entries > 0 {
         let entries = crate::fmt::human::things(total.removed_entries, "entry", "entries");
-        writeln!(out, "cleaned     {entries}, {} given back", bytes(total.freed_bytes))?;
+        writeln!(
+            out,
+            "cleaned     {entries}, {} given back",
+            bytes(total.freed_bytes)
+        )?;
     }
     if total.failures > 0 {
-        writeln!(out, "failed      {}", crate::fmt::human::things(total.failures, "phase", "phases"))?;
+        writeln!(
+            out,
+            "failed      {}",
+            crate::fmt::human::things(total.failures, "phase", "phases")
+        )?;
     }
     Ok(())
 }
@@ -117,7 +138,11 @@ fn figures(heading: &str, all: &[Named], out: &mut String) -> std::fmt::Result {
     .right([1, 2, 3, 4, 5, 6, 7, 8, 9]);
     for Named { name, figures } in all {
         table.row([
-            if name.is_empty() { "(none)".to_owned() } else { one_line(name) },
+            if name.is_empty() {
+                "(none)".to_owned()
+            } else {
+                one_line(name)
+            },
             count(figures.lookups()),
             percent(figures.hit_rate()),
             percent(crate::stats::ratio(figures.exact, figures.lookups())),
@@ -129,14 +154,29 @@ fn figures(heading: &str, all: &[Named], out: &mut String) -> std::fmt::Result {
             median(&figures.jobs),
         ]);
     }
-    if table.is_empty() { Ok(()) } else { write!(out, "\n{table}") }
+    if table.is_empty() {
+        Ok(())
+    } else {
+        write!(out, "\n{table}")
+    }
 }
 
 /// A comparison in a sentence.
 pub fn sentence(experiment: &Experiment) -> String {
-    let Experiment { repository, workflow, job, comparison } = experiment;
+    let Experiment {
+        repository,
+        workflow,
+        job,
+        comparison,
+    } = experiment;
     let name = one_line(&format!("{repository} {workflow} / {job}"));
-    let Comparison { without, with, without_median, with_median, saved } = comparison;
+    let Comparison {
+        without,
+        with,
+        without_median,
+        with_median,
+        saved,
+    } = comparison;
     let median = |median: &Option<u64>| median.map_or_else(|| "-".to_owned(), milliseconds);
     let groups = format!(
         "{} ({}) without, {} ({}) with",
@@ -157,10 +197,20 @@ pub fn verdict(saved: Option<&Saved>) -> String {
     match saved {
         None => format!("too few runs to say what the cache saves: {ENOUGH} of each are needed"),
         Some(Saved { median, low, high }) if *low > 0 => {
-            format!("it saves {} a job ({} to {})", signed(*median), signed(*low), signed(*high))
+            format!(
+                "it saves {} a job ({} to {})",
+                signed(*median),
+                signed(*low),
+                signed(*high)
+            )
         }
         Some(Saved { median, low, high }) if *high < 0 => {
-            format!("it costs {} a job ({} to {})", signed(-median), signed(-high), signed(-low))
+            format!(
+                "it costs {} a job ({} to {})",
+                signed(-median),
+                signed(-high),
+                signed(-low)
+            )
         }
         Some(Saved { low, high, .. }) => {
             format!(
@@ -178,7 +228,12 @@ fn signed(difference: i64) -> String {
 }
 
 fn spread(spread: &Spread) -> String {
-    let Spread { count: number, total_milliseconds, median_milliseconds, p90_milliseconds } = spread;
+    let Spread {
+        count: number,
+        total_milliseconds,
+        median_milliseconds,
+        p90_milliseconds,
+    } = spread;
     match number {
         0 => "0 runs".to_owned(),
         _ => format!(
@@ -198,15 +253,30 @@ pub fn milliseconds(milliseconds: u64) -> String {
 
 /// The median of durations as people read it; `-` where there are none.
 pub fn median(spread: &Spread) -> String {
-    if spread.count == 0 { "-".to_owned() } else { milliseconds(spread.median_milliseconds) }
+    if spread.count == 0 {
+        "-".to_owned()
+    } else {
+        milliseconds(spread.median_milliseconds)
+    }
 }
 
 /// A part as a percentage; `-` for a part of nothing.
 pub fn percent(ratio: Option<f64>) -> String {
-    ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{:.0} %", (ratio * 100.0).floor()))
+    ratio.map_or_else(
+        || "-".to_owned(),
+        |ratio| format!("{:.0} %", (ratio * 100.0).floor()),
+    )
 }
 
 /// Names come from workflows: on one line, with nothing that a terminal would act on.
 fn one_line(name: &str) -> String {
-    name.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
+    name.chars()
+        .flat_map(|c| {
+            if c.is_control() {
+                c.escape_default().collect()
+            } else {
+                vec![c]
+            }
+        })
+        .collect()
 }

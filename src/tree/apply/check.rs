@@ -12,18 +12,29 @@ use crate::fs::{Extent, files as whole, stat_of};
 use crate::tree::{FileData, LeafId, LeafKind, Runs};
 
 impl Writer<'_, '_> {
-    /// Whether a file that is there has the contents it should, and its holes where it should; then it also gets its
-    /// mode, time and attributes.
+    /// Whether a file that is there has the contents it should, and its holes where it should; then
+    /// it also gets its mode, time and attributes.
     pub(super) fn check(&mut self, leaf: LeafId) -> Result<bool> {
         let job = self.job;
         let wanted = &job.tree[leaf];
-        let LeafKind::File(data) = &wanted.kind else { return Ok(false) };
+        let LeafKind::File(data) = &wanted.kind else {
+            return Ok(false);
+        };
         let (dir, name) = self.cursor.enter_parent(leaf)?;
         // What can't be read is replaced.
-        let Ok(file) = dir.open_file(name) else { return Ok(false) };
-        let Ok(true) = holds(&file, data, &mut self.buffer) else { return Ok(false) };
+        let Ok(file) = dir.open_file(name) else {
+            return Ok(false);
+        };
+        let Ok(true) = holds(&file, data, &mut self.buffer) else {
+            return Ok(false);
+        };
         let present = at(stat_of(&file), "look at", job, leaf)?;
-        let attributes = at(xattrs::read_open(&file), "read the attributes of", job, leaf)?;
+        let attributes = at(
+            xattrs::read_open(&file),
+            "read the attributes of",
+            job,
+            leaf,
+        )?;
         if present.mode == wanted.mode
             && present.modified == wanted.modified
             && attributes == wanted.attributes
@@ -52,8 +63,12 @@ fn holds(file: &File, wanted: &FileData, buffer: &mut Vec<u8>) -> io::Result<boo
     for Extent { offset, length } in data.iter().copied() {
         let mut done = 0;
         while done < length {
-            let piece = usize::try_from(length - done).unwrap_or(usize::MAX).min(PIECE);
-            let Some(piece) = buffer.get_mut(..piece) else { return Ok(false) };
+            let piece = usize::try_from(length - done)
+                .unwrap_or(usize::MAX)
+                .min(PIECE);
+            let Some(piece) = buffer.get_mut(..piece) else {
+                return Ok(false);
+            };
             if !whole::read_exact_at(file, piece, offset + done)? {
                 return Ok(false);
             }

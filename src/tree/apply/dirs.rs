@@ -1,5 +1,5 @@
-//! The last steps: new directories get their modes and times and take their places, names go, existing directories
-//! get their modes and times.
+//! The last steps: new directories get their modes and times and take their places, names go,
+//! existing directories get their modes and times.
 
 use super::files::write_attributes;
 use super::{Cursor, DirTask, Job, add, put_in_place};
@@ -18,15 +18,18 @@ pub(super) fn finish(job: &Job<'_>) -> Result<()> {
 }
 
 fn with_task(job: &Job<'_>, wanted: impl Fn(DirTask) -> bool) -> Vec<DirId> {
-    job.tree.dir_ids().filter(|dir| wanted(job.task(*dir))).collect()
+    job.tree
+        .dir_ids()
+        .filter(|dir| wanted(job.task(*dir)))
+        .collect()
 }
 
-/// Sets all that is known of new directories but modes that would lock out their owner, in parallel; then those, from
-/// the bottom up.
+/// Sets all that is known of new directories but modes that would lock out their owner, in
+/// parallel; then those, from the bottom up.
 fn finish_new(job: &Job<'_>) -> Result<()> {
     let new = with_task(job, DirTask::is_missing);
-    // Writing files made all directories that have some at any depth. The rest is made before any time is set, as a
-    // directory that is made changes the time of the one it stands in.
+    // Writing files made all directories that have some at any depth. The rest is made before any
+    // time is set, as a directory that is made changes the time of the one it stands in.
     let mut cursor = job.cursor();
     for id in &new {
         if job.tree[*id].leaves.is_empty() && job.tree[*id].dirs.is_empty() {
@@ -45,7 +48,11 @@ fn finish_new(job: &Job<'_>) -> Result<()> {
         },
     )?;
     let mut cursor = job.cursor();
-    for id in new.iter().rev().filter(|id| job.tree[**id].mode & 0o700 != 0o700) {
+    for id in new
+        .iter()
+        .rev()
+        .filter(|id| job.tree[**id].mode & 0o700 != 0o700)
+    {
         let opened = cursor.enter(*id)?;
         set_mode(opened, job.tree[*id].mode)
             .context("set the mode of", || job.places.dir_path(job.tree, *id))?;
@@ -59,7 +66,8 @@ fn place_new(job: &Job<'_>) -> Result<()> {
         let temp = job.temp_names.get(&id).map(TempName::as_bytes);
         let temp = temp.ok_or_else(|| Error::defect("a new directory has no temporary name"))?;
         let (parent, name) = cursor.enter_parent_of_dir(id)?;
-        put_in_place(parent, temp, name).context("rename to", || job.places.dir_path(job.tree, id))?;
+        put_in_place(parent, temp, name)
+            .context("rename to", || job.places.dir_path(job.tree, id))?;
     }
     Ok(())
 }
@@ -73,7 +81,9 @@ fn remove(job: &Job<'_>, names: &[Extra]) -> Result<()> {
             chunk.iter().try_for_each(|extra| {
                 let dir = cursor.enter(extra.parent)?;
                 let removed = remove_child(dir, &extra.name).context("remove", || {
-                    job.places.dir_path(job.tree, extra.parent).join(crate::tree::os(&extra.name))
+                    job.places
+                        .dir_path(job.tree, extra.parent)
+                        .join(crate::tree::os(&extra.name))
                 })?;
                 add(&job.counts.removed, removed);
                 Ok(())
@@ -82,7 +92,8 @@ fn remove(job: &Job<'_>, names: &[Extra]) -> Result<()> {
     )
 }
 
-/// Existing directories whose names changed, from the bottom up, as a mode may lock out even the owner.
+/// Existing directories whose names changed, from the bottom up, as a mode may lock out even the
+/// owner.
 fn finish_existing(job: &Job<'_>) -> Result<()> {
     let mut cursor = Cursor::new(job.tree, job.places);
     for id in job.tree.dir_ids().rev() {
@@ -95,7 +106,11 @@ fn finish_existing(job: &Job<'_>) -> Result<()> {
 }
 
 fn describe(job: &Job<'_>, id: DirId, opened: &Dir, mode: u32, with_time: bool) -> Result<()> {
-    let Directory { attributes, modified, .. } = &job.tree[id];
+    let Directory {
+        attributes,
+        modified,
+        ..
+    } = &job.tree[id];
     let path = || job.places.dir_path(job.tree, id);
     let has_new_attributes = !attributes.is_empty() || !job.task(id).is_missing();
     if has_new_attributes {

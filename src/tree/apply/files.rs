@@ -15,11 +15,12 @@ use crate::fs::xattrs::{self, Attribute};
 use crate::fs::{Dir, TempName, clone_range, files as whole, set_mode, set_modified, stat_of};
 use crate::tree::{Content, Cursor, Extent, FileData, Leaf, LeafId, LeafKind, Tree};
 
-/// Contents longer than this are copied piece by piece, so that memory stays small and the pieces in the cache of the
-/// processor between reading, hashing and writing.
+/// Contents longer than this are copied piece by piece, so that memory stays small and the pieces
+/// in the cache of the processor between reading, hashing and writing.
 pub(super) const PIECE: usize = 256 << 10;
 
-/// What one thread needs to write files: its position in the tree, its buffer, the file of the store it reads.
+/// What one thread needs to write files: its position in the tree, its buffer, the file of the
+/// store it reads.
 pub(super) struct Writer<'j, 'a> {
     pub(super) job: &'j Job<'a>,
     pub(super) cursor: Cursor<'j, Building<'j, 'a>>,
@@ -29,7 +30,12 @@ pub(super) struct Writer<'j, 'a> {
 
 impl<'j, 'a> Writer<'j, 'a> {
     pub(super) fn new(job: &'j Job<'a>) -> Self {
-        Self { job, cursor: job.cursor(), buffer: Vec::new(), source: None }
+        Self {
+            job,
+            cursor: job.cursor(),
+            buffer: Vec::new(),
+            source: None,
+        }
     }
 
     /// Writes the files whose contents a batch holds.
@@ -45,14 +51,17 @@ impl<'j, 'a> Writer<'j, 'a> {
                     let start = usize::try_from(item.start).unwrap_or(usize::MAX);
                     let length = usize::try_from(item.length).unwrap_or(usize::MAX);
                     let data = buffer.get(start..).and_then(|rest| rest.get(..length));
-                    let data = data.ok_or_else(|| Error::defect("a file lies outside of its batch"))?;
+                    let data =
+                        data.ok_or_else(|| Error::defect("a file lies outside of its batch"))?;
                     self.write_one(batch, *item, data)
                 });
                 self.buffer = buffer;
                 written
             }
         }?;
-        self.job.monitor.advance(batch.items.iter().map(|item| item.length).sum());
+        self.job
+            .monitor
+            .advance(batch.items.iter().map(|item| item.length).sum());
         Ok(())
     }
 
@@ -76,7 +85,11 @@ impl<'j, 'a> Writer<'j, 'a> {
         buffer.resize(usize::try_from(batch.length).unwrap_or(usize::MAX), 0);
         let whole = whole::read_exact_at(self.source()?, &mut buffer, batch.offset);
         self.buffer = buffer;
-        if whole.context("read", || &*batch.path)? { Ok(()) } else { Err(too_short(&batch.path)) }
+        if whole.context("read", || &*batch.path)? {
+            Ok(())
+        } else {
+            Err(too_short(&batch.path))
+        }
     }
 
     fn write_one(&mut self, batch: &Batch, item: Item, data: &[u8]) -> Result<()> {
@@ -90,8 +103,9 @@ impl<'j, 'a> Writer<'j, 'a> {
                 let mut rest = data;
                 for extent in extents {
                     let length = usize::try_from(extent.length).unwrap_or(usize::MAX);
-                    let (part, after) =
-                        rest.split_at_checked(length).ok_or(io::Error::from(io::ErrorKind::UnexpectedEof))?;
+                    let (part, after) = rest
+                        .split_at_checked(length)
+                        .ok_or(io::Error::from(io::ErrorKind::UnexpectedEof))?;
                     file.write_all_at(part, extent.offset)?;
                     rest = after;
                 }
@@ -106,7 +120,10 @@ impl<'j, 'a> Writer<'j, 'a> {
     fn copy_one(&mut self, batch: &Batch, item: Item) -> Result<()> {
         let job = self.job;
         let (_, file_data, content) = file_of(job, item.leaf)?;
-        let from = self.source()?.try_clone().context("open", || &*batch.path)?;
+        let from = self
+            .source()?
+            .try_clone()
+            .context("open", || &*batch.path)?;
         let mut buffer = std::mem::take(&mut self.buffer);
         buffer.resize(PIECE, 0);
         let mut failed = None;
@@ -116,7 +133,11 @@ impl<'j, 'a> Writer<'j, 'a> {
             let result = copy.run(job, file, file_data, item.length);
             let digest = copy.hasher.map(|hasher| Digest::from(hasher.finalize()));
             if let Some(source) = copy.unreadable {
-                failed = Some(Error::Io { action: "read", path: batch.path.to_path_buf(), source });
+                failed = Some(Error::Io {
+                    action: "read",
+                    path: batch.path.to_path_buf(),
+                    source,
+                });
             }
             match result {
                 Ok(true) if digest.is_none_or(|digest| digest == content.digest) => Ok(()),
@@ -161,10 +182,20 @@ impl<'j, 'a> Writer<'j, 'a> {
         let job = self.job;
         let (dir, name) = self.cursor.enter_parent(leaf)?;
         if let LeafKind::Symlink(_) = job.tree[leaf].kind {
-            at(dir.set_modified_at(name, job.tree[leaf].modified), "set the time of", job, leaf)?;
+            at(
+                dir.set_modified_at(name, job.tree[leaf].modified),
+                "set the time of",
+                job,
+                leaf,
+            )?;
         } else {
             let file = at(dir.open_file(name), "open", job, leaf)?;
-            at(describe(job, leaf, &file, true), "set the mode and time of", job, leaf)?;
+            at(
+                describe(job, leaf, &file, true),
+                "set the mode and time of",
+                job,
+                leaf,
+            )?;
         }
         add(&job.counts.touched, 1);
         Ok(())
@@ -173,11 +204,14 @@ impl<'j, 'a> Writer<'j, 'a> {
     /// Gives a file its further name.
     pub(super) fn link(&mut self, leaf: LeafId) -> Result<()> {
         let job = self.job;
-        let LeafKind::HardLink(first) = job.tree[leaf].kind else { return self.make(leaf) };
+        let LeafKind::HardLink(first) = job.tree[leaf].kind else {
+            return self.make(leaf);
+        };
         let mut from = job.cursor();
         let (from_dir, from_name) = from.enter_parent(first)?;
-        let linked =
-            self.under_its_name(leaf, "link", |_, dir, name| dir.link_from(from_dir, from_name, name));
+        let linked = self.under_its_name(leaf, "link", |_, dir, name| {
+            dir.link_from(from_dir, from_name, name)
+        });
         match linked {
             Ok(()) => {
                 add(&job.counts.files, 1);
@@ -186,14 +220,20 @@ impl<'j, 'a> Writer<'j, 'a> {
             // Another filesystem, or one without hard links: a copy is the nearest thing.
             Err(Error::Io { source, .. }) if is_link_refusal(&source) => {
                 let original = at(from_dir.open_file(from_name), "open", job, first)?;
-                self.create_as(leaf, first, |mut file| io::copy(&mut &original, &mut file).map(drop))
+                self.create_as(leaf, first, |mut file| {
+                    io::copy(&mut &original, &mut file).map(drop)
+                })
             }
             Err(error) => Err(error),
         }
     }
 
     /// Makes a regular file, filled by `fill`, with the mode, time and attributes of the manifest.
-    fn create(&mut self, leaf: LeafId, fill: impl FnOnce(&mut File) -> io::Result<()>) -> Result<()> {
+    fn create(
+        &mut self,
+        leaf: LeafId,
+        fill: impl FnOnce(&mut File) -> io::Result<()>,
+    ) -> Result<()> {
         self.create_as(leaf, leaf, fill)
     }
 
@@ -204,7 +244,9 @@ impl<'j, 'a> Writer<'j, 'a> {
         fill: impl FnOnce(&mut File) -> io::Result<()>,
     ) -> Result<()> {
         self.under_its_name(leaf, "write", |job, dir, name| {
-            let Leaf { mode, attributes, .. } = &job.tree[like];
+            let Leaf {
+                mode, attributes, ..
+            } = &job.tree[like];
             // Attributes can only be set on what may be written; the mode is set after them.
             let writable = if attributes.is_empty() { 0 } else { 0o200 };
             let mut file = dir.create_file(name, mode | writable)?;
@@ -215,8 +257,8 @@ impl<'j, 'a> Writer<'j, 'a> {
         })
     }
 
-    /// Lets `make` make something whole under the leaf's name: directly where nobody looks yet, else under a temporary
-    /// name that is then renamed.
+    /// Lets `make` make something whole under the leaf's name: directly where nobody looks yet,
+    /// else under a temporary name that is then renamed.
     fn under_its_name(
         &mut self,
         leaf: LeafId,
@@ -230,7 +272,8 @@ impl<'j, 'a> Writer<'j, 'a> {
             return at(make(job, dir, name), action, job, leaf);
         }
         let temp = TempName::new();
-        let made = make(job, dir, temp.as_bytes()).and_then(|()| put_in_place(dir, temp.as_bytes(), name));
+        let made =
+            make(job, dir, temp.as_bytes()).and_then(|()| put_in_place(dir, temp.as_bytes(), name));
         if made.is_err() {
             // A later restore gets rid of it if this fails.
             drop(dir.unlink(temp.as_bytes()));
@@ -243,10 +286,20 @@ impl<'j, 'a> Writer<'j, 'a> {
 fn file_of<'a>(job: &Job<'a>, leaf: LeafId) -> Result<(&'a Leaf, &'a FileData, Content)> {
     let tree: &'a Tree = job.tree;
     match &tree[leaf] {
-        found @ Leaf { kind: LeafKind::File(data @ FileData { content: Some(content), .. }), .. } => {
-            Ok((found, data, *content))
-        }
-        _ => Err(Error::defect(format!("{} has no contents", job.places.leaf_path(tree, leaf).display()))),
+        found @ Leaf {
+            kind:
+                LeafKind::File(
+                    data @ FileData {
+                        content: Some(content),
+                        ..
+                    },
+                ),
+            ..
+        } => Ok((found, data, *content)),
+        _ => Err(Error::defect(format!(
+            "{} has no contents",
+            job.places.leaf_path(tree, leaf).display()
+        ))),
     }
 }
 
@@ -263,8 +316,13 @@ pub(super) fn describe(job: &Job<'_>, leaf: LeafId, file: &File, existed: bool) 
     set_modified(file, leaf.modified)
 }
 
-/// Gives an open file or directory just these attributes. They can only be set on what may be written.
-pub(super) fn write_attributes(job: &Job<'_>, file: &impl AsFd, attributes: &[Attribute]) -> io::Result<()> {
+/// Gives an open file or directory just these attributes. They can only be set on what may be
+/// written.
+pub(super) fn write_attributes(
+    job: &Job<'_>,
+    file: &impl AsFd,
+    attributes: &[Attribute],
+) -> io::Result<()> {
     if *xattrs::read_open(file)? == *attributes {
         return Ok(());
     }
@@ -289,25 +347,43 @@ struct Copy<'c> {
 
 impl<'c> Copy<'c> {
     fn new(from: &'c File, at: u64, buffer: &'c mut [u8], hasher: Option<blake3::Hasher>) -> Self {
-        Self { from, at, buffer, hasher, unreadable: None }
+        Self {
+            from,
+            at,
+            buffer,
+            hasher,
+            unreadable: None,
+        }
     }
 
     /// Copies `length` bytes of data to where a file has them; false when the source is too short.
     fn run(&mut self, job: &Job<'_>, to: &File, data: &FileData, length: u64) -> io::Result<bool> {
-        let whole_file = self.at == 0 && data.extents.is_empty() && stat_of(self.from)?.size == length;
+        let whole_file =
+            self.at == 0 && data.extents.is_empty() && stat_of(self.from)?.size == length;
         if whole_file && !job.clone_fails.load(Ordering::Relaxed) {
             if clone_range(self.from, to)? {
                 // The blocks are shared, so what is read here is what the new file holds.
-                return if self.hasher.is_some() { self.hash(length) } else { Ok(true) };
+                return if self.hasher.is_some() {
+                    self.hash(length)
+                } else {
+                    Ok(true)
+                };
             }
             job.clone_fails.store(true, Ordering::Relaxed);
         }
         let whole = [Extent { offset: 0, length }];
-        for extent in if data.extents.is_empty() { &whole[..] } else { &data.extents } {
+        for extent in if data.extents.is_empty() {
+            &whole[..]
+        } else {
+            &data.extents
+        } {
             let mut done = 0;
             while done < extent.length {
-                job.go_on().map_err(|_| io::Error::from(io::ErrorKind::Interrupted))?;
-                let Some(piece) = self.next_piece(extent.length - done)? else { return Ok(false) };
+                job.go_on()
+                    .map_err(|_| io::Error::from(io::ErrorKind::Interrupted))?;
+                let Some(piece) = self.next_piece(extent.length - done)? else {
+                    return Ok(false);
+                };
                 to.write_all_at(&self.buffer[..piece], extent.offset + done)?;
                 done += piece as u64;
             }
@@ -321,7 +397,9 @@ impl<'c> Copy<'c> {
     fn hash(&mut self, length: u64) -> io::Result<bool> {
         let mut done = 0;
         while done < length {
-            let Some(piece) = self.next_piece(length - done)? else { return Ok(false) };
+            let Some(piece) = self.next_piece(length - done)? else {
+                return Ok(false);
+            };
             done += piece as u64;
         }
         Ok(true)
@@ -329,7 +407,9 @@ impl<'c> Copy<'c> {
 
     /// Reads and hashes the next bytes; none when the file ends too early.
     fn next_piece(&mut self, left: u64) -> io::Result<Option<usize>> {
-        let length = usize::try_from(left).unwrap_or(usize::MAX).min(self.buffer.len());
+        let length = usize::try_from(left)
+            .unwrap_or(usize::MAX)
+            .min(self.buffer.len());
         let piece = &mut self.buffer[..length];
         match whole::read_exact_at(self.from, piece, self.at) {
             Ok(true) => {}
@@ -349,7 +429,11 @@ impl<'c> Copy<'c> {
 }
 
 fn missing_is_damage(error: Error, path: &Path) -> Error {
-    if error.is_not_found() { Error::damaged(path, "it is missing") } else { error }
+    if error.is_not_found() {
+        Error::damaged(path, "it is missing")
+    } else {
+        error
+    }
 }
 
 fn too_short(path: &Path) -> Error {

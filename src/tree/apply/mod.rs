@@ -2,17 +2,19 @@
 //!
 //! # Why a killed restore leaves nothing half done
 //!
-//! - A file that takes a place in a directory which exists is written under a temporary name beside it and renamed over
-//!   whatever has the name, after its contents were verified: at any instant the name stands for the old file, for
-//!   nothing, or for the whole new one.
-//! - A directory that is missing is built under a temporary name, files and all, gets its mode and time last, and is
-//!   renamed when everything in it is there. Below it nobody looks before that, so files go to their names directly.
+//! - A file that takes a place in a directory which exists is written under a temporary name beside
+//!   it and renamed over whatever has the name, after its contents were verified: at any instant
+//!   the name stands for the old file, for nothing, or for the whole new one.
+//! - A directory that is missing is built under a temporary name, files and all, gets its mode and
+//!   time last, and is renamed when everything in it is there. Below it nobody looks before that,
+//!   so files go to their names directly.
 //! - Names that have to go are removed only after everything else succeeded.
 //!
 //! # Order
 //!
-//! Contents to check, files, links, times of new directories, renames, removals, times of existing directories: each
-//! step changes times that only later steps set. Temporary names of a killed restore are removed by a later one.
+//! Contents to check, files, links, times of new directories, renames, removals, times of existing
+//! directories: each step changes times that only later steps set. Temporary names of a killed
+//! restore are removed by a later one.
 
 mod check;
 mod dirs;
@@ -38,7 +40,8 @@ use crate::workers;
 const LARGEST_SHARE: u64 = 2 << 20;
 /// What it writes at least.
 const SMALLEST_SHARE: u64 = 64 << 10;
-/// How many shares each thread gets if all is divided evenly, so that none waits long for the others at the end.
+/// How many shares each thread gets if all is divided evenly, so that none waits long for the
+/// others at the end.
 const SHARES_PER_THREAD: u64 = 8;
 /// Making a file takes about as long as writing this many bytes.
 const BYTES_PER_FILE: u64 = 32 << 10;
@@ -95,10 +98,12 @@ pub struct Options {
     pub verify: bool,
 }
 
-/// Brings the directories at `places` into the state that `manifest` describes by doing what `plan` says.
+/// Brings the directories at `places` into the state that `manifest` describes by doing what `plan`
+/// says.
 ///
-/// `locate` finds where the store keeps the contents of files. When the store turns out to be damaged, or anything else
-/// fails, what was built under temporary names is removed and the error returned.
+/// `locate` finds where the store keeps the contents of files. When the store turns out to be
+/// damaged, or anything else fails, what was built under temporary names is removed and the error
+/// returned.
 pub fn apply(
     manifest: &Manifest,
     plan: &Plan,
@@ -107,7 +112,11 @@ pub fn apply(
     options: Options,
     monitor: &dyn Monitor,
 ) -> Result<Applied> {
-    let made = plan.dirs.iter().zip(0..).filter(|(task, _)| **task == DirTask::Make);
+    let made = plan
+        .dirs
+        .iter()
+        .zip(0..)
+        .filter(|(task, _)| **task == DirTask::Make);
     let mut job = Job {
         tree: &manifest.tree,
         plan: Cow::Borrowed(plan),
@@ -186,7 +195,10 @@ impl<'a> Job<'a> {
         self.for_each_leaf(&self.plan.touch, |writer, leaf| writer.touch(leaf))?;
         // Both ends of a link must exist, and there are few of them.
         let mut writer = files::Writer::new(self);
-        self.plan.link.iter().try_for_each(|leaf| writer.link(*leaf))?;
+        self.plan
+            .link
+            .iter()
+            .try_for_each(|leaf| writer.link(*leaf))?;
         dirs::finish(self)
     }
 
@@ -198,11 +210,16 @@ impl<'a> Job<'a> {
                 add(&self.counts.confirmed, 1);
                 add(&self.counts.confirmed_bytes, file_size(self.tree, leaf));
             } else {
-                differing.lock().unwrap_or_else(PoisonError::into_inner).push(leaf);
+                differing
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push(leaf);
             }
             Ok(())
         })?;
-        let differing = differing.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let differing = differing
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
         if !differing.is_empty() {
             self.plan = Cow::Owned(self.plan.with_differing(self.tree, differing));
         }
@@ -237,7 +254,11 @@ impl<'a> Job<'a> {
     }
 
     fn go_on(&self) -> Result<()> {
-        if self.monitor.is_interrupted() { Err(Error::Interrupted) } else { Ok(()) }
+        if self.monitor.is_interrupted() {
+            Err(Error::Interrupted)
+        } else {
+            Ok(())
+        }
     }
 
     fn cursor(&self) -> Cursor<'_, Building<'_, 'a>> {
@@ -259,10 +280,17 @@ impl<'a> Job<'a> {
     }
 }
 
-/// Divides batches among threads: neighbours stay together, as their files often lie in the same directories.
+/// Divides batches among threads: neighbours stay together, as their files often lie in the same
+/// directories.
 fn shares(mut batches: &[Batch], threads: u64) -> Vec<&[Batch]> {
-    let work = |batch: &Batch| batch.length.saturating_add(batch.items.len() as u64 * BYTES_PER_FILE);
-    let all = batches.iter().fold(0, |sum: u64, batch| sum.saturating_add(work(batch)));
+    let work = |batch: &Batch| {
+        batch
+            .length
+            .saturating_add(batch.items.len() as u64 * BYTES_PER_FILE)
+    };
+    let all = batches
+        .iter()
+        .fold(0, |sum: u64, batch| sum.saturating_add(work(batch)));
     let share = (all / (threads * SHARES_PER_THREAD).max(1)).clamp(SMALLEST_SHARE, LARGEST_SHARE);
     let mut shares = Vec::new();
     while !batches.is_empty() {
@@ -301,9 +329,11 @@ impl Open for Building<'_, '_> {
                 }
                 Ok(opened)
             }
-            DirTask::Make => {
-                self.make(parent, self.0.temp_names.get(&dir).map_or(name, TempName::as_bytes), dir)
-            }
+            DirTask::Make => self.make(
+                parent,
+                self.0.temp_names.get(&dir).map_or(name, TempName::as_bytes),
+                dir,
+            ),
             DirTask::MakeBelow => self.make(parent, name, dir),
         }
     }
@@ -327,9 +357,9 @@ impl Building<'_, '_> {
 
 /// Gives the thing under a temporary name its own, whatever has that name.
 ///
-/// Where there is one already, the two change places before the old one is removed. That is possible whatever the two
-/// are, and does not wait for the disk: a rename over a file makes ext4 write out the new one first (`auto_da_alloc` in
-/// ext4(5)).
+/// Where there is one already, the two change places before the old one is removed. That is
+/// possible whatever the two are, and does not wait for the disk: a rename over a file makes ext4
+/// write out the new one first (`auto_da_alloc` in ext4(5)).
 fn put_in_place(dir: &Dir, temp: &[u8], name: &[u8]) -> io::Result<()> {
     match dir.exchange(temp, name) {
         Ok(true) => crate::fs::remove_child(dir, temp).map(drop),
@@ -343,7 +373,8 @@ fn put_in_place(dir: &Dir, temp: &[u8], name: &[u8]) -> io::Result<()> {
 fn rename_over(dir: &Dir, temp: &[u8], name: &[u8]) -> io::Result<()> {
     match dir.rename(temp, name) {
         Ok(()) => Ok(()),
-        // A directory where a file belongs, a file where a directory belongs, a directory that is not empty.
+        // A directory where a file belongs, a file where a directory belongs, a directory that is
+        // not empty.
         Err(error)
             if matches!(
                 error.kind(),
@@ -392,7 +423,11 @@ mod tests {
                     fs::write(at("temp"), "new").unwrap();
                 }
                 put(&dir, b"temp", b"name").unwrap();
-                let file = if new_is_directory { "name/file" } else { "name" };
+                let file = if new_is_directory {
+                    "name/file"
+                } else {
+                    "name"
+                };
                 assert_eq!(fs::read(at(file)).unwrap(), b"new", "over {old}");
                 assert_eq!(dir.list().unwrap().len(), 1, "over {old}");
                 crate::fs::remove_child(&dir, b"name").unwrap();
@@ -406,7 +441,11 @@ mod tests {
             path: Path::new("/pack").into(),
             offset: 0,
             length,
-            items: vec![Item { leaf: LeafId(0), start: 0, length }],
+            items: vec![Item {
+                leaf: LeafId(0),
+                start: 0,
+                length,
+            }],
         };
         let lengths = |count: usize, length: u64| -> Vec<usize> {
             let batches = vec![batch(length); count];

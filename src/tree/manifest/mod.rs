@@ -1,8 +1,9 @@
 //! The list of everything in an entry, and its encoding.
 //!
-//! `docs/format.md` describes the bytes. A manifest is read only whole and only when its digests are right, and what
-//! it says is checked before anything relies on it: names are single components, sorted and unique, so that a manifest
-//! that somebody made up can't name anything outside its roots; links point backwards; numbers stay in their ranges.
+//! `docs/format.md` describes the bytes. A manifest is read only whole and only when its digests
+//! are right, and what it says is checked before anything relies on it: names are single
+//! components, sorted and unique, so that a manifest that somebody made up can't name anything
+//! outside its roots; links point backwards; numbers stay in their ranges.
 
 mod record;
 mod wire;
@@ -31,7 +32,8 @@ pub struct Manifest {
     pub tree: Tree,
 }
 
-/// What a manifest needs of the store: enough to tell what is still in use without reading the tree.
+/// What a manifest needs of the store: enough to tell what is still in use without reading the
+/// tree.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct References {
     /// The packs, each with the bytes in it that the manifest uses.
@@ -51,14 +53,22 @@ impl Manifest {
         let mut packs: Vec<(Digest, u64)> = self.packs.iter().map(|pack| (*pack, 0)).collect();
         let mut blobs = Vec::new();
         for leaf in self.tree.leaves() {
-            let LeafKind::File(file) = &leaf.kind else { continue };
+            let LeafKind::File(file) = &leaf.kind else {
+                continue;
+            };
             match file.content {
-                Some(Content { place: Place::Pack(pack), .. }) => {
+                Some(Content {
+                    place: Place::Pack(pack),
+                    ..
+                }) => {
                     if let Some((_, used)) = packs.get_mut(pack as usize) {
                         *used = used.saturating_add(file.data_len());
                     }
                 }
-                Some(Content { place: Place::Blob, digest }) => blobs.push(digest),
+                Some(Content {
+                    place: Place::Blob,
+                    digest,
+                }) => blobs.push(digest),
                 None => {}
             }
         }
@@ -102,7 +112,8 @@ impl Manifest {
         let body = header.body(bytes, path)?;
         let wire: WireBody<'_> = postcard::from_bytes(body)
             .map_err(|error| Error::damaged(path, format!("its tree can't be read ({error})")))?;
-        wire.into_manifest().map_err(|reason| Error::damaged(path, reason))
+        wire.into_manifest()
+            .map_err(|reason| Error::damaged(path, reason))
     }
 }
 
@@ -110,17 +121,19 @@ impl References {
     /// Bytes at the start of a manifest that tell how long its references are.
     pub const PREFIX: usize = HEADER;
 
-    /// The length of the part of a manifest that [`References::decode`] needs, by its first [`References::PREFIX`]
-    /// bytes.
+    /// The length of the part of a manifest that [`References::decode`] needs, by its first
+    /// [`References::PREFIX`] bytes.
     pub fn needed(prefix: &[u8], id: &Digest, path: &Path) -> Result<usize> {
         Header::decode(MAGIC, prefix, id, path).map(|header| HEADER + header.references_len)
     }
 
-    /// Reads what a manifest needs of the store from the bytes of the file `path`, which may end after that part.
+    /// Reads what a manifest needs of the store from the bytes of the file `path`, which may end
+    /// after that part.
     pub fn decode(bytes: &[u8], id: &Digest, path: &Path) -> Result<Self> {
         let part = Header::decode(MAGIC, bytes, id, path)?.references(bytes, path)?;
-        postcard::from_bytes(part)
-            .map_err(|error| Error::damaged(path, format!("its references can't be read ({error})")))
+        postcard::from_bytes(part).map_err(|error| {
+            Error::damaged(path, format!("its references can't be read ({error})"))
+        })
     }
 }
 
@@ -133,18 +146,25 @@ struct Header {
 
 impl Header {
     fn decode(magic: [u8; 8], bytes: &[u8], id: &Digest, path: &Path) -> Result<Self> {
-        let (header, _) = bytes
-            .split_first_chunk::<HEADER>()
-            .ok_or_else(|| Error::damaged(path, format!("it is only {} bytes long", bytes.len())))?;
+        let (header, _) = bytes.split_first_chunk::<HEADER>().ok_or_else(|| {
+            Error::damaged(path, format!("it is only {} bytes long", bytes.len()))
+        })?;
         if header[..8] != magic {
             return Err(Error::damaged(path, "it does not begin like a manifest"));
         }
         if Digest::of(header) != *id {
-            return Err(Error::damaged(path, "its header does not have the digest it is named by"));
+            return Err(Error::damaged(
+                path,
+                "its header does not have the digest it is named by",
+            ));
         }
         let version = u32::from_le_bytes(array(&header[8..12]));
         if version > VERSION {
-            return Err(Error::NewerFormat { path: path.to_owned(), found: version, supported: VERSION });
+            return Err(Error::NewerFormat {
+                path: path.to_owned(),
+                found: version,
+                supported: VERSION,
+            });
         }
         Ok(Self {
             references_len: u32::from_le_bytes(array(&header[12..16])) as usize,
@@ -162,7 +182,9 @@ impl Header {
     }
 
     fn body<'b>(&self, bytes: &'b [u8], path: &Path) -> Result<&'b [u8]> {
-        let body = bytes.get(HEADER + self.references_len..).unwrap_or_default();
+        let body = bytes
+            .get(HEADER + self.references_len..)
+            .unwrap_or_default();
         if body.len() as u64 != self.body_len {
             return Err(Error::damaged(
                 path,
@@ -170,7 +192,10 @@ impl Header {
             ));
         }
         if Digest::of(body) != self.body {
-            return Err(Error::damaged(path, "its tree does not have the digest it should"));
+            return Err(Error::damaged(
+                path,
+                "its tree does not have the digest it should",
+            ));
         }
         Ok(body)
     }

@@ -1,7 +1,8 @@
 //! A tree with digests whose contents are kept nowhere.
 //!
-//! It has the form of a manifest, begins with another word and needs nothing of the store. So neither can be taken for
-//! the other: a record is never restored from, and collecting never looks for its contents.
+//! It has the form of a manifest, begins with another word and needs nothing of the store. So
+//! neither can be taken for the other: a record is never restored from, and collecting never looks
+//! for its contents.
 
 use std::path::Path;
 
@@ -21,7 +22,10 @@ pub struct Record(Manifest);
 impl Record {
     /// A record of what a manifest describes.
     pub fn new(manifest: Manifest) -> Self {
-        Self(Manifest { packs: Vec::new(), ..manifest })
+        Self(Manifest {
+            packs: Vec::new(),
+            ..manifest
+        })
     }
 
     /// What the files were like.
@@ -33,7 +37,10 @@ impl Record {
     pub fn has_same_contents(&self, other: &Self) -> bool {
         let (one, other) = (&self.0.tree, &other.0.tree);
         let dirs = |tree: &Tree| -> Vec<_> {
-            tree.dirs().iter().map(|dir| (dir.name.clone(), dir.dirs.clone(), dir.leaves.clone())).collect()
+            tree.dirs()
+                .iter()
+                .map(|dir| (dir.name.clone(), dir.dirs.clone(), dir.leaves.clone()))
+                .collect()
         };
         one.leaves().len() == other.leaves().len()
             && dirs(one) == dirs(other)
@@ -65,15 +72,26 @@ mod tests {
         std::fs::write(top.path().join("file"), "text").unwrap();
         let places = Places::new([((*b".").into(), top.path().to_owned())]);
         let mut tree = scan(&places, &Options::default()).unwrap().tree;
-        let content = Some(Content { digest: Digest::of(b"text"), place: Place::Blob });
-        let data = FileData { size: 4, extents: Box::default(), content };
+        let content = Some(Content {
+            digest: Digest::of(b"text"),
+            place: Place::Blob,
+        });
+        let data = FileData {
+            size: 4,
+            extents: Box::default(),
+            content,
+        };
         tree.set_file(LeafId(0), 0o644, Timestamp::default(), data);
         tree
     }
 
     #[test]
     fn a_record_is_read_back_and_is_no_manifest_nor_a_manifest_a_record() {
-        let manifest = Manifest { scanned: Timestamp::now(), packs: Vec::new(), tree: tree() };
+        let manifest = Manifest {
+            scanned: Timestamp::now(),
+            packs: Vec::new(),
+            tree: tree(),
+        };
         let path = Path::new("/m");
         let record = Record::new(manifest.clone());
         let (bytes, id) = record.encode().unwrap();

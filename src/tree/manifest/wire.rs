@@ -1,4 +1,5 @@
-//! The tree of a manifest as it is written, and the check of all that the rest of the program relies on.
+//! The tree of a manifest as it is written, and the check of all that the rest of the program
+//! relies on.
 
 use serde::{Deserialize, Serialize};
 
@@ -90,7 +91,10 @@ impl<'a> From<&'a Manifest> for WireBody<'a> {
                 LeafKind::File(file)
                     if file.extents.is_empty() && (file.size == 0 || file.content.is_some()) =>
                 {
-                    WireKind::File { size: file.size, content: file.content }
+                    WireKind::File {
+                        size: file.size,
+                        content: file.content,
+                    }
                 }
                 LeafKind::File(file) => WireKind::Sparse {
                     size: file.size,
@@ -114,14 +118,23 @@ impl WireBody<'_> {
     /// Numbers the directories and leaves and checks all that the rest of the program relies on.
     pub(super) fn into_manifest(self) -> Result<Manifest, String> {
         let (dir_count, leaf_count) = (self.dirs.len(), self.leaves.len());
-        if dir_count == 0 || u32::try_from(dir_count).is_err() || u32::try_from(leaf_count).is_err() {
-            return Err(format!("it has {dir_count} directories and {leaf_count} leaves"));
+        if dir_count == 0 || u32::try_from(dir_count).is_err() || u32::try_from(leaf_count).is_err()
+        {
+            return Err(format!(
+                "it has {dir_count} directories and {leaf_count} leaves"
+            ));
         }
         let mut dirs = Vec::with_capacity(dir_count);
         let (mut next_dir, mut next_leaf) = (1_u32, 0_u32);
         for wire in self.dirs {
-            let subdirs = next_dir..next_dir.checked_add(wire.dirs).ok_or("too many directories")?;
-            let leaves = next_leaf..next_leaf.checked_add(wire.leaves).ok_or("too many leaves")?;
+            let subdirs = next_dir
+                ..next_dir
+                    .checked_add(wire.dirs)
+                    .ok_or("too many directories")?;
+            let leaves = next_leaf
+                ..next_leaf
+                    .checked_add(wire.leaves)
+                    .ok_or("too many leaves")?;
             (next_dir, next_leaf) = (subdirs.end, leaves.end);
             dirs.push(Directory {
                 name: wire.name.0.into(),
@@ -144,7 +157,11 @@ impl WireBody<'_> {
         number_parents(&mut tree)?;
         check_names(&tree)?;
         check_links(&tree)?;
-        Ok(Manifest { scanned: checked(self.scanned)?, packs: self.packs, tree })
+        Ok(Manifest {
+            scanned: checked(self.scanned)?,
+            packs: self.packs,
+            tree,
+        })
     }
 }
 
@@ -155,15 +172,27 @@ impl WireLeaf<'_> {
                 if (size == 0) != content.is_none() {
                     return Err(format!("leaf {id} has {size} bytes and does not say where"));
                 }
-                LeafKind::File(FileData { size, extents: Box::default(), content })
+                LeafKind::File(FileData {
+                    size,
+                    extents: Box::default(),
+                    content,
+                })
             }
-            WireKind::Sparse { size, content, extents } => {
+            WireKind::Sparse {
+                size,
+                content,
+                extents,
+            } => {
                 check_extents(size, &extents)
                     .map_err(|()| format!("the holes of leaf {id} are not in order"))?;
                 if extents.is_empty() != content.is_none() {
                     return Err(format!("leaf {id} has data and does not say where"));
                 }
-                LeafKind::File(FileData { size, extents: extents.into(), content })
+                LeafKind::File(FileData {
+                    size,
+                    extents: extents.into(),
+                    content,
+                })
             }
             WireKind::Symlink(Name(target)) => {
                 if target.is_empty() || target.contains(&0) {
@@ -181,9 +210,18 @@ impl WireLeaf<'_> {
         if let LeafKind::File(FileData { size, .. }) = kind
             && i64::try_from(size).is_err()
         {
-            return Err(format!("leaf {id} has {size} bytes, which no file can have"));
+            return Err(format!(
+                "leaf {id} has {size} bytes, which no file can have"
+            ));
         }
-        if let LeafKind::File(FileData { content: Some(Content { place: Place::Pack(pack), .. }), .. }) = kind
+        if let LeafKind::File(FileData {
+            content:
+                Some(Content {
+                    place: Place::Pack(pack),
+                    ..
+                }),
+            ..
+        }) = kind
             && pack as usize >= packs
         {
             return Err(format!("leaf {id} lies in pack {pack} of {packs}"));
@@ -200,7 +238,11 @@ impl WireLeaf<'_> {
 }
 
 fn checked(time: Timestamp) -> Result<Timestamp, String> {
-    if time.nanoseconds < 1_000_000_000 { Ok(time) } else { Err("it has an impossible time".to_owned()) }
+    if time.nanoseconds < 1_000_000_000 {
+        Ok(time)
+    } else {
+        Err("it has an impossible time".to_owned())
+    }
 }
 
 fn check_extents(size: u64, extents: &[Extent]) -> Result<(), ()> {
@@ -241,14 +283,20 @@ fn check_names(tree: &Tree) -> Result<(), String> {
                 !name.is_empty() && ![&b"."[..], b".."].contains(name) && !name.contains(&b'/')
             };
             let roots = id == Tree::TOP;
-            if !names.iter().all(|name| !name.contains(&0) && (roots || is_component(name))) {
+            if !names
+                .iter()
+                .all(|name| !name.contains(&0) && (roots || is_component(name)))
+            {
                 return Err("it has a name that no file can have".to_owned());
             }
             if !names.windows(2).all(|pair| pair[0] < pair[1]) {
                 return Err("its names are not in order".to_owned());
             }
         }
-        if tree.dirs_in(id).any(|(_, dir)| tree.find_leaf(id, &dir.name).is_some()) {
+        if tree
+            .dirs_in(id)
+            .any(|(_, dir)| tree.find_leaf(id, &dir.name).is_some())
+        {
             return Err("it has a name twice".to_owned());
         }
     }
@@ -260,5 +308,9 @@ fn check_links(tree: &Tree) -> Result<(), String> {
         LeafKind::HardLink(first) => matches!(tree[first].kind, LeafKind::File(_)),
         LeafKind::File(_) | LeafKind::Symlink(_) => true,
     };
-    if tree.leaves.iter().all(points_to_file) { Ok(()) } else { Err("it has a link to a link".to_owned()) }
+    if tree.leaves.iter().all(points_to_file) {
+        Ok(())
+    } else {
+        Err("it has a link to a link".to_owned())
+    }
 }

@@ -7,11 +7,14 @@ use crate::fs::{Stat, Timestamp};
 use crate::tree::scan::walk::Found;
 use crate::tree::{DirId, Directory, Leaf, LeafId, LeafKind, Tree, count};
 
-/// Takes out directories that could not be read, and so have no result, and those that are empty but need not be.
+/// Takes out directories that could not be read, and so have no result, and those that are empty
+/// but need not be.
 pub(super) fn drop_unfilled(found: &mut [Option<Found>]) {
     // A job gets its number before those of its subdirectories, so this goes from the bottom up.
     for id in (1..found.len()).rev().chain([0]) {
-        let Some(mut dir) = found[id].take() else { continue };
+        let Some(mut dir) = found[id].take() else {
+            continue;
+        };
         dir.dirs.retain(|(_, job)| found[*job as usize].is_some());
         if !dir.only_if_filled || !dir.dirs.is_empty() || !dir.leaves.is_empty() {
             found[id] = Some(dir);
@@ -20,18 +23,28 @@ pub(super) fn drop_unfilled(found: &mut [Option<Found>]) {
 }
 
 /// Numbers the directories breadth first and sorts the names in each.
-pub(super) fn flatten(mut found: Vec<Option<Found>>, started: Timestamp, left_out: Vec<LeftOut>) -> Scan {
+pub(super) fn flatten(
+    mut found: Vec<Option<Found>>,
+    started: Timestamp,
+    left_out: Vec<LeftOut>,
+) -> Scan {
     let leaf_count = found.iter().flatten().map(|dir| dir.leaves.len()).sum();
     let mut dirs = Vec::with_capacity(found.len());
-    let (mut leaves, mut stats) = (Vec::with_capacity(leaf_count), Vec::with_capacity(leaf_count));
+    let (mut leaves, mut stats) = (
+        Vec::with_capacity(leaf_count),
+        Vec::with_capacity(leaf_count),
+    );
     let mut dir_changed = Vec::with_capacity(found.len());
     let (mut extra, mut leftovers) = (Vec::new(), Vec::new());
     let mut queue = VecDeque::from([(0, Tree::TOP)]);
     let mut numbered = 1;
     while let Some((job, parent)) = queue.pop_front() {
-        let Some(mut dir) = found[job].take() else { continue };
+        let Some(mut dir) = found[job].take() else {
+            continue;
+        };
         let id = DirId(count(&dirs));
-        dir.leaves.sort_unstable_by(|one, other| one.0.name.cmp(&other.0.name));
+        dir.leaves
+            .sort_unstable_by(|one, other| one.0.name.cmp(&other.0.name));
         dir.dirs.sort_unstable();
         let first = count(&leaves);
         for (leaf, stat) in dir.leaves {
@@ -39,7 +52,11 @@ pub(super) fn flatten(mut found: Vec<Option<Found>>, started: Timestamp, left_ou
             stats.push(stat);
         }
         extra.extend(dir.extra.into_iter().map(|name| Extra { parent: id, name }));
-        leftovers.extend(dir.leftovers.into_iter().map(|name| Extra { parent: id, name }));
+        leftovers.extend(
+            dir.leftovers
+                .into_iter()
+                .map(|name| Extra { parent: id, name }),
+        );
         let children = u32::try_from(dir.dirs.len()).unwrap_or(u32::MAX);
         dir_changed.push(dir.changed);
         dirs.push(Directory {
@@ -56,7 +73,16 @@ pub(super) fn flatten(mut found: Vec<Option<Found>>, started: Timestamp, left_ou
     }
     mark_hard_links(&mut leaves, &stats);
     let user = crate::fs::user();
-    Scan { tree: Tree { dirs, leaves }, stats, dir_changed, extra, leftovers, left_out, started, user }
+    Scan {
+        tree: Tree { dirs, leaves },
+        stats,
+        dir_changed,
+        extra,
+        leftovers,
+        left_out,
+        started,
+        user,
+    }
 }
 
 /// Makes all but the first name of a file that has several hard links to the first.

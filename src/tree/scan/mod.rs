@@ -15,14 +15,15 @@ use crate::tree::stamps::Seen;
 /// What to look at.
 #[derive(Default)]
 pub struct Options<'a> {
-    /// Look only at the names that this tree has; others are reported as extra. For comparing a directory with a
-    /// manifest without reading all of, say, a home directory.
+    /// Look only at the names that this tree has; others are reported as extra. For comparing a
+    /// directory with a manifest without reading all of, say, a home directory.
     pub guide: Option<&'a Tree>,
-    /// Do not list a directory whose time is the one in the guide: nothing was added to it since, unless somebody set
-    /// the time back. For comparisons in which names that the guide does not have don't matter.
+    /// Do not list a directory whose time is the one in the guide: nothing was added to it since,
+    /// unless somebody set the time back. For comparisons in which names that the guide does not
+    /// have don't matter.
     pub trust_times: bool,
-    /// What is known of the roots from when they were as the guide: a directory that did not change since it held just
-    /// the names that the guide has is not listed either.
+    /// What is known of the roots from when they were as the guide: a directory that did not change
+    /// since it held just the names that the guide has is not listed either.
     pub seen: Option<&'a Seen>,
     /// Do not ask for extended attributes: all are taken for empty.
     pub without_attributes: bool,
@@ -53,7 +54,8 @@ pub struct Scan {
     pub tree: Tree,
     /// What the filesystem said of each leaf, in the tree's order.
     pub stats: Vec<Stat>,
-    /// When each directory was last changed, in the tree's order; a name that is added or removed is a change too.
+    /// When each directory was last changed, in the tree's order; a name that is added or removed
+    /// is a change too.
     pub dir_changed: Vec<Timestamp>,
     /// Names that the guide does not have.
     pub extra: Vec<Extra>,

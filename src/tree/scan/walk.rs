@@ -1,4 +1,5 @@
-//! The jobs of a scan: each looks at the names of one directory and begins a job for each directory among them.
+//! The jobs of a scan: each looks at the names of one directory and begins a job for each directory
+//! among them.
 
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -18,12 +19,20 @@ use crate::tree::{DirId, Directory, FileData, Leaf, LeafId, LeafKind, Places, Tr
 /// Looks at the roots, in parallel. A root that does not exist is missing from the tree.
 pub fn scan(places: &Places, options: &Options<'_>) -> Result<Scan> {
     let started = Timestamp::of_files();
-    let job = Job { options, found: Mutex::default(), left_out: Mutex::default(), next: AtomicU32::new(1) };
+    let job = Job {
+        options,
+        found: Mutex::default(),
+        left_out: Mutex::default(),
+        next: AtomicU32::new(1),
+    };
     let mut top = Found::default();
     rayon::scope(|scope| {
         places.iter().try_for_each(|(name, path)| {
             let (Some(parent), Some(file_name)) = (path.parent(), path.file_name()) else {
-                return Err(Error::invalid(format!("{} can't be cached", path.display())));
+                return Err(Error::invalid(format!(
+                    "{} can't be cached",
+                    path.display()
+                )));
             };
             let parent = match Dir::open(parent) {
                 Ok(parent) => Arc::new(parent),
@@ -31,9 +40,20 @@ pub fn scan(places: &Places, options: &Options<'_>) -> Result<Scan> {
                 Err(error) => return Err(error).context("open", || parent),
             };
             let known = options.seen.and_then(|seen| seen.root(name));
-            let named = Named { name, on_disk: file_name.as_bytes(), kind: None };
-            let in_guide = options.guide.map(|tree| InGuide::find(tree, Tree::TOP, &named));
-            let above = Above { dir: &parent, path, is_root: true, known };
+            let named = Named {
+                name,
+                on_disk: file_name.as_bytes(),
+                kind: None,
+            };
+            let in_guide = options
+                .guide
+                .map(|tree| InGuide::find(tree, Tree::TOP, &named));
+            let above = Above {
+                dir: &parent,
+                path,
+                is_root: true,
+                known,
+            };
             job.look(scope, &mut top, &above, &named, in_guide);
             Ok(())
         })
@@ -121,7 +141,8 @@ enum Names<'a> {
 struct Above<'p> {
     dir: &'p Arc<Dir>,
     path: &'p Path,
-    /// Whether the name to look at is a root: then `path` is already its own, and so is what is known.
+    /// Whether the name to look at is a root: then `path` is already its own, and so is what is
+    /// known.
     is_root: bool,
     known: Option<Sight>,
 }
@@ -136,7 +157,11 @@ struct Named<'n> {
 
 impl Above<'_> {
     fn path_of(&self, named: &Named<'_>) -> PathBuf {
-        if self.is_root { self.path.to_owned() } else { self.path.join(os(named.on_disk)) }
+        if self.is_root {
+            self.path.to_owned()
+        } else {
+            self.path.join(os(named.on_disk))
+        }
     }
 }
 
@@ -166,7 +191,9 @@ impl<'a> Job<'a> {
                 Ok(_) if self.take(above, named, false) == Take::No => return,
                 Ok(stat) => return self.look_at_leaf(into, above, named, &stat, in_guide),
                 Err(error) if is_gone(&error) => return,
-                Err(error) => return self.leave_out(above.path_of(named), Reason::Unreadable(error)),
+                Err(error) => {
+                    return self.leave_out(above.path_of(named), Reason::Unreadable(error));
+                }
             }
         }
         let take = self.take(above, named, true);
@@ -193,7 +220,9 @@ impl<'a> Job<'a> {
     }
 
     fn take(&self, above: &Above<'_>, named: &Named<'_>, is_directory: bool) -> Take {
-        self.options.exclude.map_or(Take::Yes, |exclude| exclude(&above.path_of(named), is_directory))
+        self.options.exclude.map_or(Take::Yes, |exclude| {
+            exclude(&above.path_of(named), is_directory)
+        })
     }
 
     fn look_at_leaf(
@@ -209,7 +238,9 @@ impl<'a> Job<'a> {
             Kind::Symlink => match above.dir.read_link(named.on_disk) {
                 Ok(target) => LeafKind::Symlink(target),
                 Err(error) if is_gone(&error) => return,
-                Err(error) => return self.leave_out(above.path_of(named), Reason::Unreadable(error)),
+                Err(error) => {
+                    return self.leave_out(above.path_of(named), Reason::Unreadable(error));
+                }
             },
             Kind::File => {
                 // Where there is a guide, a file without attributes in it is not asked for its own.
@@ -226,7 +257,11 @@ impl<'a> Job<'a> {
                         }
                     }
                 }
-                LeafKind::File(FileData { size: stat.size, extents: Box::default(), content: None })
+                LeafKind::File(FileData {
+                    size: stat.size,
+                    extents: Box::default(),
+                    content: None,
+                })
             }
             // No manifest has such a thing, so for a comparison it is as if nothing were there.
             Kind::Special if in_guide.is_some() => return,
@@ -249,15 +284,26 @@ impl<'a> Job<'a> {
     where
         'a: 's,
     {
-        let Visit { id, parent, on_disk, path, is_root, known, guide, mut found } = visit;
+        let Visit {
+            id,
+            parent,
+            on_disk,
+            path,
+            is_root,
+            known,
+            guide,
+            mut found,
+        } = visit;
         let open = || {
             let dir = parent.open_dir(&on_disk)?;
-            // A directory that may be read but not entered can't be told from one that may not be opened.
+            // A directory that may be read but not entered can't be told from one that may not be
+            // opened.
             dir.stat_at(b".").map(|stat| (dir, stat))
         };
         let opened = match open() {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied && guide.is_some() => {
-                // What is compared with a guide is about to be made as the guide says, its mode included.
+                // What is compared with a guide is about to be made as the guide says, its mode
+                // included.
                 parent.make_accessible(&on_disk).and_then(|()| open())
             }
             other => other,
@@ -271,8 +317,11 @@ impl<'a> Job<'a> {
             return;
         }
         (found.mode, found.modified, found.changed) = (stat.mode, stat.modified, stat.changed);
-        let known =
-            if is_root { known } else { known.and_then(|sight| sight.below(stat.changed, stat.modified)) };
+        let known = if is_root {
+            known
+        } else {
+            known.and_then(|sight| sight.below(stat.changed, stat.modified))
+        };
         let read = match guide {
             // Something else is wanted here: what the directory holds does not matter.
             Some((_, None)) => Ok(Names::Listed(Vec::new(), None)),
@@ -284,9 +333,17 @@ impl<'a> Job<'a> {
             Err(error) => return self.leave_out(path, Reason::Unreadable(error)),
         };
         let dir = Arc::new(dir);
-        let above = Above { dir: &dir, path: &path, is_root: false, known };
+        let above = Above {
+            dir: &dir,
+            path: &path,
+            is_root: false,
+            known,
+        };
         self.look_at_all(scope, &mut found, &above, &names);
-        self.found.lock().unwrap_or_else(PoisonError::into_inner).push((id, found));
+        self.found
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push((id, found));
     }
 
     fn look_at_all<'s>(
@@ -300,10 +357,18 @@ impl<'a> Job<'a> {
     {
         match names {
             Names::Listed(listed, guide) => {
-                into.leaves
-                    .reserve_exact(listed.iter().filter(|name| name.kind != Some(Kind::Directory)).count());
+                into.leaves.reserve_exact(
+                    listed
+                        .iter()
+                        .filter(|name| name.kind != Some(Kind::Directory))
+                        .count(),
+                );
                 for Listed { name, kind } in listed {
-                    let named = Named { name, on_disk: name, kind: *kind };
+                    let named = Named {
+                        name,
+                        on_disk: name,
+                        kind: *kind,
+                    };
                     let in_guide = guide.map(|(tree, dir)| InGuide::find(tree, dir, &named));
                     self.look(scope, into, above, &named, in_guide);
                 }
@@ -311,12 +376,40 @@ impl<'a> Job<'a> {
             Names::AsInGuide(tree, dir) => {
                 into.leaves.reserve_exact(tree[*dir].leaves.len());
                 for (id, Directory { name, .. }) in tree.dirs_in(*dir) {
-                    let named = Named { name, on_disk: name, kind: Some(Kind::Directory) };
-                    self.look(scope, into, above, &named, Some(InGuide { tree, dir: Some(id), leaf: None }));
+                    let named = Named {
+                        name,
+                        on_disk: name,
+                        kind: Some(Kind::Directory),
+                    };
+                    self.look(
+                        scope,
+                        into,
+                        above,
+                        &named,
+                        Some(InGuide {
+                            tree,
+                            dir: Some(id),
+                            leaf: None,
+                        }),
+                    );
                 }
                 for (id, Leaf { name, .. }) in tree.leaves_in(*dir) {
-                    let named = Named { name, on_disk: name, kind: Some(Kind::File) };
-                    self.look(scope, into, above, &named, Some(InGuide { tree, dir: None, leaf: Some(id) }));
+                    let named = Named {
+                        name,
+                        on_disk: name,
+                        kind: Some(Kind::File),
+                    };
+                    self.look(
+                        scope,
+                        into,
+                        above,
+                        &named,
+                        Some(InGuide {
+                            tree,
+                            dir: None,
+                            leaf: Some(id),
+                        }),
+                    );
                 }
             }
         }
@@ -334,8 +427,10 @@ impl<'a> Job<'a> {
         if has_attributes && !self.options.without_attributes {
             found.attributes = xattrs::read_open(dir)?;
         }
-        let has_its_names =
-            || self.options.trust_times || known.is_some_and(|sight| sight.has_its_names(found.changed));
+        let has_its_names = || {
+            self.options.trust_times
+                || known.is_some_and(|sight| sight.has_its_names(found.changed))
+        };
         match guide {
             Some((tree, wanted)) if found.modified == tree[wanted].modified && has_its_names() => {
                 Ok(Names::AsInGuide(tree, wanted))
@@ -345,25 +440,38 @@ impl<'a> Job<'a> {
     }
 
     fn leave_out(&self, path: PathBuf, reason: Reason) {
-        self.left_out.lock().unwrap_or_else(PoisonError::into_inner).push(LeftOut { path, reason });
+        self.left_out
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(LeftOut { path, reason });
     }
 
     fn finish(self, top: Found, started: Timestamp) -> Scan {
         let mut found: Vec<Option<Found>> = Vec::new();
         found.resize_with(self.next.into_inner() as usize, || None);
-        for (id, dir) in self.found.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        for (id, dir) in self
+            .found
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner)
+        {
             found[id as usize] = Some(dir);
         }
         found[0] = Some(top);
         drop_unfilled(&mut found);
-        let mut left_out = self.left_out.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut left_out = self
+            .left_out
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
         left_out.sort_by(|one, other| one.path.cmp(&other.path));
         flatten(found, started, left_out)
     }
 }
 
 fn is_gone(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
 }
 
 #[cfg(test)]
@@ -380,7 +488,11 @@ mod tests {
         let guide = scan(&places, &Options::default()).unwrap().tree;
         std::fs::write(dir.join("added"), "").unwrap();
         let extra = |trust_times| {
-            let options = Options { guide: Some(&guide), trust_times, ..Options::default() };
+            let options = Options {
+                guide: Some(&guide),
+                trust_times,
+                ..Options::default()
+            };
             let found = scan(&places, &options).unwrap();
             assert_eq!(found.tree.leaves().len(), 1);
             found.extra.len()

@@ -1,6 +1,9 @@
 //! Inputs as steps write them, and what is made of them.
 
-#![expect(clippy::unwrap_used, reason = "clippy knows tests by their attribute, and helpers have none")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "clippy knows tests by their attribute, and helpers have none"
+)]
 
 mod step;
 mod values;
@@ -8,7 +11,10 @@ mod values;
 use local_cache::action::{ActionKind, Env, InputErrors, Inputs, env};
 
 fn parse_as(kind: ActionKind, inputs: &[(&str, &str)]) -> Result<Inputs, InputErrors> {
-    let env: Env = inputs.iter().map(|(name, value)| (env::input_variable(name), *value)).collect();
+    let env: Env = inputs
+        .iter()
+        .map(|(name, value)| (env::input_variable(name), *value))
+        .collect();
     Inputs::parse(&env, kind)
 }
 
@@ -17,7 +23,11 @@ fn parse(inputs: &[(&str, &str)]) -> Inputs {
 }
 
 fn errors(kind: ActionKind, inputs: &[(&str, &str)]) -> Vec<String> {
-    parse_as(kind, inputs).unwrap_err().iter().map(ToString::to_string).collect()
+    parse_as(kind, inputs)
+        .unwrap_err()
+        .iter()
+        .map(ToString::to_string)
+        .collect()
 }
 
 /// The text of the one error that a value of an input gives.

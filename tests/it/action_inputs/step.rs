@@ -20,10 +20,20 @@ fn absent_inputs_take_the_defaults_of_the_table() {
         .filter(|input| !input.default.starts_with("${{"))
         .map(|input| (input.name, input.default))
         .collect();
-    assert_eq!(inputs, parse(&runner_gives), "the post phase of act must see what main saw");
+    assert_eq!(
+        inputs,
+        parse(&runner_gives),
+        "the post phase of act must see what main saw"
+    );
 
     assert_eq!(inputs.preset, Preset::Auto);
-    assert_eq!(inputs.cargo.workspaces, [WorkspaceLine { root: ".".into(), target: None }]);
+    assert_eq!(
+        inputs.cargo.workspaces,
+        [WorkspaceLine {
+            root: ".".into(),
+            target: None
+        }]
+    );
     assert_eq!(inputs.cargo.key_inputs.prefix_key, "v0-rust");
     assert_eq!(inputs.cache_root, "/tmp/runner-cache");
     assert_eq!(inputs.scope, Scope::Repository);
@@ -32,7 +42,10 @@ fn absent_inputs_take_the_defaults_of_the_table() {
     assert_eq!(inputs.retention.keep_git.get(), 5);
     assert_eq!(inputs.retention.keep_target.get(), 3);
     assert_eq!(inputs.retention.keep.get(), 5);
-    assert_eq!(inputs.retention.max_age, Some(Duration::from_secs(7 * 24 * 3600)));
+    assert_eq!(
+        inputs.retention.max_age,
+        Some(Duration::from_secs(7 * 24 * 3600))
+    );
     assert_eq!(inputs.retention.max_cache_size, None);
     assert_eq!(inputs.retention.disk_threshold, Some(80));
     assert_eq!(inputs.retention.min_free_space, 20_000_000_000);
@@ -104,7 +117,10 @@ const OTHER_VALUES: &[(&str, &str)] = &[
 #[test]
 fn every_input_of_the_table_makes_a_difference() {
     let names: Vec<_> = OTHER_VALUES.iter().map(|(name, _)| *name).collect();
-    assert_eq!(names, INPUTS.iter().map(|input| input.name).collect::<Vec<_>>());
+    assert_eq!(
+        names,
+        INPUTS.iter().map(|input| input.name).collect::<Vec<_>>()
+    );
     // A path needs a key, so both comparisons have one.
     let base = parse(&[("key", "base")]);
     for (name, value) in OTHER_VALUES {
@@ -132,7 +148,10 @@ fn inputs_an_action_does_not_have_are_not_read_by_it() {
 
 #[test]
 fn an_empty_value_of_local_caches_own_inputs_means_the_default() {
-    let own = &INPUTS[INPUTS.iter().position(|input| input.name == "cache-root").unwrap()..];
+    let own = &INPUTS[INPUTS
+        .iter()
+        .position(|input| input.name == "cache-root")
+        .unwrap()..];
     let empty: Vec<_> = own.iter().map(|input| (input.name, " ")).collect();
     assert_eq!(parse(&empty), parse(&[]));
 }
@@ -145,9 +164,16 @@ fn inputs_without_effect_take_any_value_and_are_said() {
         ("cache-provider", "buildjet"),
         ("cmd-format", ""),
     ]);
-    let said: Vec<_> = inputs.without_effect.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    let expected =
-        [("enableCrossOsArchive", "yes"), ("upload-chunk-size", "banana"), ("cache-provider", "buildjet")];
+    let said: Vec<_> = inputs
+        .without_effect
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
+    let expected = [
+        ("enableCrossOsArchive", "yes"),
+        ("upload-chunk-size", "banana"),
+        ("cache-provider", "buildjet"),
+    ];
     assert_eq!(said, expected);
 }
 
@@ -155,11 +181,24 @@ fn inputs_without_effect_take_any_value_and_are_said() {
 fn missing_inputs_have_the_text_of_actions_cache() {
     let missing = |name: &str| format!("Input required and not supplied: {name}");
     for kind in [ActionKind::Restore, ActionKind::Save] {
-        assert_eq!(errors(kind, &[]), [missing("path"), missing("key")], "{kind:?}");
+        assert_eq!(
+            errors(kind, &[]),
+            [missing("path"), missing("key")],
+            "{kind:?}"
+        );
     }
-    assert_eq!(errors(ActionKind::Cache, &[("preset", "none")]), [missing("path"), missing("key")]);
-    assert_eq!(errors(ActionKind::Cache, &[("path", "a")]), [missing("key")]);
-    assert_eq!(errors(ActionKind::Save, &[("path", ""), ("key", "k")]), [missing("path")]);
+    assert_eq!(
+        errors(ActionKind::Cache, &[("preset", "none")]),
+        [missing("path"), missing("key")]
+    );
+    assert_eq!(
+        errors(ActionKind::Cache, &[("path", "a")]),
+        [missing("key")]
+    );
+    assert_eq!(
+        errors(ActionKind::Save, &[("path", ""), ("key", "k")]),
+        [missing("path")]
+    );
 }
 
 #[test]
@@ -168,7 +207,10 @@ fn a_path_of_blanks_is_supplied_and_lists_nothing() {
         errors(ActionKind::Restore, &[("path", " \n "), ("key", "k")]),
         ["Path Validation Error: At least one directory or file path is required"]
     );
-    assert!(parse(&[("path", " \n ")]).paths.is_empty(), "the action itself goes on with the preset");
+    assert!(
+        parse(&[("path", " \n ")]).paths.is_empty(),
+        "the action itself goes on with the preset"
+    );
 }
 
 #[test]
@@ -192,16 +234,26 @@ fn keys_are_trimmed_and_otherwise_kept_as_they_are() {
 #[test]
 fn keys_are_limited_as_in_actions_cache() {
     let crab_key = "🦀".repeat(256);
-    assert_eq!(parse(&[("path", "a"), ("key", &crab_key)]).key, crab_key, "512 UTF-16 units");
+    assert_eq!(
+        parse(&[("path", "a"), ("key", &crab_key)]).key,
+        crab_key,
+        "512 UTF-16 units"
+    );
 
-    let nine = (0..9).map(|n| format!("k{n}")).collect::<Vec<_>>().join("\n");
+    let nine = (0..9)
+        .map(|n| format!("k{n}"))
+        .collect::<Vec<_>>()
+        .join("\n");
     let inputs = parse(&[("path", "a"), ("key", "k"), ("restore-keys", &nine)]);
     assert_eq!(inputs.restore_keys.len(), 9, "ten keys with the exact one");
 
     let long = format!("{crab_key}x");
     let ten = format!("{nine}\na,b");
     assert_eq!(
-        errors(ActionKind::Cache, &[("path", "a"), ("key", &long), ("restore-keys", &ten)]),
+        errors(
+            ActionKind::Cache,
+            &[("path", "a"), ("key", &long), ("restore-keys", &ten)]
+        ),
         [
             "Key Validation Error: Keys are limited to a maximum of 10.".to_owned(),
             format!("Key Validation Error: {long} cannot be larger than 512 characters."),
@@ -217,7 +269,12 @@ fn a_part_of_a_computed_key_has_no_limits() {
 
 #[test]
 fn all_errors_are_reported_together_in_one_line() {
-    let inputs = [("path", "a"), ("disk-threshold", "much"), ("verify", "perhaps"), ("timeout", "a\nwhile")];
+    let inputs = [
+        ("path", "a"),
+        ("disk-threshold", "much"),
+        ("verify", "perhaps"),
+        ("timeout", "a\nwhile"),
+    ];
     let error = parse_as(ActionKind::Cache, &inputs).unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -232,7 +289,10 @@ fn all_errors_are_reported_together_in_one_line() {
 #[test]
 fn a_long_value_is_cut_in_its_error() {
     let error = refused("scope", &"x".repeat(1000));
-    assert!(error.starts_with(&format!("input scope is \"{}\"..., which", "x".repeat(60))), "{error}");
+    assert!(
+        error.starts_with(&format!("input scope is \"{}\"..., which", "x".repeat(60))),
+        "{error}"
+    );
 }
 
 #[test]
@@ -241,15 +301,24 @@ fn a_value_that_is_not_utf8_is_an_error_once() {
         let env = Env::from_iter([(name, OsString::from_vec(b"a\xff".to_vec()))]);
         let errors = Inputs::parse(&env, ActionKind::Cache).unwrap_err();
         let found: Vec<_> = errors.iter().collect();
-        assert!(matches!(found[..], [InputError::NotUtf8 { .. }]), "{name}: {found:?}");
+        assert!(
+            matches!(found[..], [InputError::NotUtf8 { .. }]),
+            "{name}: {found:?}"
+        );
     }
 }
 
 #[test]
 fn path_and_the_cargo_preset_contradict_each_other() {
-    let found = errors(ActionKind::Cache, &[("path", "a"), ("key", "k"), ("preset", "cargo")]);
+    let found = errors(
+        ActionKind::Cache,
+        &[("path", "a"), ("key", "k"), ("preset", "cargo")],
+    );
     assert_eq!(found.len(), 1, "{found:?}");
-    assert!(found[0].starts_with("inputs path and preset: cargo contradict each other; "), "{found:?}");
+    assert!(
+        found[0].starts_with("inputs path and preset: cargo contradict each other; "),
+        "{found:?}"
+    );
 }
 
 #[test]
@@ -263,30 +332,57 @@ fn when_a_cache_is_saved_follows_from_four_inputs() {
         (&[("save", "on-success")], OnSuccess, OnSuccess),
         (&[("save", "never")], Never, Never),
         (&[("save-always", "true")], Always, Always),
-        (&[("save-always", "true"), ("save", "always")], Always, Always),
+        (
+            &[("save-always", "true"), ("save", "always")],
+            Always,
+            Always,
+        ),
         (&[("cache-on-failure", "true")], UnlessCancelled, Always),
         (&[("cache-on-failure", "false")], OnSuccess, OnSuccess),
         (&[("cache-on-failure", "")], UnlessCancelled, OnSuccess),
-        (&[("cache-on-failure", "true"), ("save", "on-success")], OnSuccess, OnSuccess),
+        (
+            &[("cache-on-failure", "true"), ("save", "on-success")],
+            OnSuccess,
+            OnSuccess,
+        ),
         (&[("save-if", "false")], Never, Never),
-        (&[("save-if", "false"), ("save-always", "true")], Never, Never),
+        (
+            &[("save-if", "false"), ("save-always", "true")],
+            Never,
+            Never,
+        ),
         (&[("save-if", "")], UnlessCancelled, OnSuccess),
     ];
     for (given, cargo, paths) in cases {
         let inputs = parse(given);
-        let found = (inputs.save_when(CacheOf::Cargo), inputs.save_when(CacheOf::Paths));
+        let found = (
+            inputs.save_when(CacheOf::Cargo),
+            inputs.save_when(CacheOf::Paths),
+        );
         assert_eq!(found, (*cargo, *paths), "{given:?}");
     }
     for save in ["never", "on-success"] {
-        let found = errors(ActionKind::Cache, &[("save-always", "true"), ("save", save)]);
-        assert!(found[0].starts_with("inputs save and save-always contradict each other"), "{found:?}");
+        let found = errors(
+            ActionKind::Cache,
+            &[("save-always", "true"), ("save", save)],
+        );
+        assert!(
+            found[0].starts_with("inputs save and save-always contradict each other"),
+            "{found:?}"
+        );
     }
 }
 
 #[test]
 fn the_save_action_always_saves_and_the_restore_action_never_does() {
     let needed = [("path", "a"), ("key", "k")];
-    for (kind, expected) in [(ActionKind::Save, SaveWhen::Always), (ActionKind::Restore, SaveWhen::Never)] {
-        assert_eq!(parse_as(kind, &needed).unwrap().save_when(CacheOf::Paths), expected);
+    for (kind, expected) in [
+        (ActionKind::Save, SaveWhen::Always),
+        (ActionKind::Restore, SaveWhen::Never),
+    ] {
+        assert_eq!(
+            parse_as(kind, &needed).unwrap().save_when(CacheOf::Paths),
+            expected
+        );
     }
 }

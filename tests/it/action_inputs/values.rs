@@ -45,7 +45,11 @@ fn booleans_of_actions_cache_are_true_only_for_true_and_never_an_error() {
         ("x", false),
     ] {
         let inputs = parse(&[("fail-on-cache-miss", text), ("lookup-only", text)]);
-        assert_eq!((inputs.fail_on_cache_miss, inputs.lookup_only), (expected, expected), "{text:?}");
+        assert_eq!(
+            (inputs.fail_on_cache_miss, inputs.lookup_only),
+            (expected, expected),
+            "{text:?}"
+        );
     }
 }
 
@@ -63,20 +67,38 @@ fn booleans_of_rust_cache_follow_it_where_they_are_empty() {
         let names = ["save-if", "cache-targets", "cache-bin", "cache-all-crates"];
         let inputs = parse(&names.map(|name| (name, text)));
         let cargo = &inputs.cargo;
-        let found = (inputs.save_if, cargo.cache_targets, cargo.cache_bin, cargo.cache_all_crates);
+        let found = (
+            inputs.save_if,
+            cargo.cache_targets,
+            cargo.cache_bin,
+            cargo.cache_all_crates,
+        );
         assert_eq!(found, (save_if, targets, bin, all), "{text:?}");
     }
 }
 
 #[test]
 fn own_booleans_take_eight_words_and_refuse_the_rest() {
-    for (texts, expected) in [(["true", "YES", "1", "On"], true), (["False", "no", "0", "OFF"], false)] {
+    for (texts, expected) in [
+        (["true", "YES", "1", "On"], true),
+        (["False", "no", "0", "OFF"], false),
+    ] {
         for text in texts {
             let inputs = parse(&[("verify", text), ("fail-on-error", text)]);
-            assert_eq!((inputs.verify, inputs.fail_on_error), (expected, expected), "{text:?}");
+            assert_eq!(
+                (inputs.verify, inputs.fail_on_error),
+                (expected, expected),
+                "{text:?}"
+            );
         }
     }
-    for name in ["branch-isolation", "replay-mtimes", "verify", "fail-on-error", "summary"] {
+    for name in [
+        "branch-isolation",
+        "replay-mtimes",
+        "verify",
+        "fail-on-error",
+        "summary",
+    ] {
         assert_eq!(
             refused(name, "ture"),
             format!("input {name} is \"ture\", which is not true, false, yes, no, 1, 0, on or off")
@@ -89,7 +111,10 @@ fn choices_take_their_words_in_any_case_and_name_them_when_refusing() {
     assert_eq!(parse(&[("scope", " Runner ")]).scope, Scope::Runner);
     assert_eq!(parse(&[("site", "job-container")]).site, Site::JobContainer);
     assert_eq!(parse(&[("mirror", "no")]).mirror, Mirror::No);
-    assert_eq!(parse(&[("log-level", "WARN")]).log_level, log::LevelFilter::Warn);
+    assert_eq!(
+        parse(&[("log-level", "WARN")]).log_level,
+        log::LevelFilter::Warn
+    );
     for (name, allowed) in [
         ("preset", "auto, cargo or none"),
         ("scope", "repository, owner or runner"),
@@ -99,7 +124,10 @@ fn choices_take_their_words_in_any_case_and_name_them_when_refusing() {
         ("log-level", "error, warn, info, debug or trace"),
         ("site", "auto, here, host or job-container"),
     ] {
-        assert_eq!(refused(name, "maybe"), format!("input {name} is \"maybe\", which is not {allowed}"));
+        assert_eq!(
+            refused(name, "maybe"),
+            format!("input {name} is \"maybe\", which is not {allowed}")
+        );
     }
     assert!(refused("log-level", "off").contains("trace"));
 }
@@ -122,9 +150,19 @@ fn sizes_are_bytes_with_decimal_or_binary_units() {
         assert_eq!(inputs.retention.max_cache_size, Some(bytes), "{text:?}");
         assert_eq!(inputs.retention.min_free_space, bytes, "{text:?}");
     }
-    for text in
-        ["50", "999999", "-5GB", "GB", "20 XB", "1,000,000", "inf", "nan", "1e9", "99999999999TB", "half"]
-    {
+    for text in [
+        "50",
+        "999999",
+        "-5GB",
+        "GB",
+        "20 XB",
+        "1,000,000",
+        "inf",
+        "nan",
+        "1e9",
+        "99999999999TB",
+        "half",
+    ] {
         let expected = format!(
             "input max-cache-size is {text:?}, which is not a size with its unit, such as 50GB or 20GiB, or none"
         );
@@ -134,14 +172,26 @@ fn sizes_are_bytes_with_decimal_or_binary_units() {
 
 #[test]
 fn percents_are_whole_numbers_up_to_a_hundred() {
-    for (text, percent) in [("80", 80), ("80%", 80), ("80 %", 80), ("0", 0), ("100%", 100)] {
+    for (text, percent) in [
+        ("80", 80),
+        ("80%", 80),
+        ("80 %", 80),
+        ("0", 0),
+        ("100%", 100),
+    ] {
         let inputs = parse(&[("disk-threshold", text), ("experiment", text)]);
         assert_eq!(inputs.retention.disk_threshold, Some(percent), "{text:?}");
         assert_eq!(inputs.experiment, percent, "{text:?}");
     }
     for text in ["101", "-1", "+5", "80.5", "%", "80%%", "0x10", "300"] {
-        assert!(refused("disk-threshold", text).contains("80%, or none"), "{text:?}");
-        assert!(refused("experiment", text).ends_with("such as 80 or 80%"), "{text:?}");
+        assert!(
+            refused("disk-threshold", text).contains("80%, or none"),
+            "{text:?}"
+        );
+        assert!(
+            refused("experiment", text).ends_with("such as 80 or 80%"),
+            "{text:?}"
+        );
     }
 }
 
@@ -158,20 +208,40 @@ fn durations_take_days_to_seconds_and_m_is_minutes_in_any_case() {
         ("1w", 604_800),
     ] {
         let inputs = parse(&[("timeout", text), ("max-age", text)]);
-        assert_eq!(inputs.timeout, Some(Duration::from_secs(seconds)), "{text:?}");
-        assert_eq!(inputs.retention.max_age, Some(Duration::from_secs(seconds)), "{text:?}");
+        assert_eq!(
+            inputs.timeout,
+            Some(Duration::from_secs(seconds)),
+            "{text:?}"
+        );
+        assert_eq!(
+            inputs.retention.max_age,
+            Some(Duration::from_secs(seconds)),
+            "{text:?}"
+        );
     }
     for text in ["90", "-1d", "soon", "d", "99999999999999999999d"] {
-        assert!(refused("max-age", text).contains("or 7d, or none"), "{text:?}");
+        assert!(
+            refused("max-age", text).contains("or 7d, or none"),
+            "{text:?}"
+        );
         assert!(refused("timeout", text).contains("above zero"), "{text:?}");
     }
     assert!(refused("timeout", "0s").contains("above zero"));
-    assert_eq!(parse(&[("max-age", "0s")]).retention.max_age, Some(Duration::ZERO));
+    assert_eq!(
+        parse(&[("max-age", "0s")]).retention.max_age,
+        Some(Duration::ZERO)
+    );
 }
 
 #[test]
 fn none_turns_optional_values_off() {
-    let names = ["max-age", "max-cache-size", "disk-threshold", "min-free-space", "timeout"];
+    let names = [
+        "max-age",
+        "max-cache-size",
+        "disk-threshold",
+        "min-free-space",
+        "timeout",
+    ];
     let inputs = parse(&names.map(|name| (name, "None")));
     assert_eq!(inputs.retention.max_age, None);
     assert_eq!(inputs.retention.max_cache_size, None);
@@ -199,7 +269,10 @@ fn the_store_is_at_an_absolute_path_or_below_home() {
         assert_eq!(parse(&[("cache-root", text)]).cache_root, text);
     }
     for text in ["cache", "./cache", "../cache", "~user/cache", "/a\n/b"] {
-        assert!(refused("cache-root", text).contains("an absolute path"), "{text:?}");
+        assert!(
+            refused("cache-root", text).contains("an absolute path"),
+            "{text:?}"
+        );
     }
 }
 
@@ -213,16 +286,30 @@ fn workspaces_follow_the_syntax_of_rust_cache() {
         ("", vec![workspace(".", None)]),
         (". -> target", vec![workspace(".", None)]),
         ("crates/a", vec![workspace("crates/a", None)]),
-        ("crates/a->../target", vec![workspace("crates/a", Some("../target"))]),
-        (". -> /mnt/target", vec![workspace(".", Some("/mnt/target"))]),
+        (
+            "crates/a->../target",
+            vec![workspace("crates/a", Some("../target"))],
+        ),
+        (
+            ". -> /mnt/target",
+            vec![workspace(".", Some("/mnt/target"))],
+        ),
         ("-> build", vec![workspace(".", Some("build"))]),
         ("a ->", vec![workspace("a", None)]),
-        ("\n a \r\n\n ../b -> out \n", vec![workspace("a", None), workspace("../b", Some("out"))]),
+        (
+            "\n a \r\n\n ../b -> out \n",
+            vec![workspace("a", None), workspace("../b", Some("out"))],
+        ),
     ] {
-        assert_eq!(parse(&[("workspaces", text)]).cargo.workspaces, expected, "{text:?}");
+        assert_eq!(
+            parse(&[("workspaces", text)]).cargo.workspaces,
+            expected,
+            "{text:?}"
+        );
     }
     assert!(
-        refused("workspaces", "a -> b -> c").ends_with("one workspace a line, as `root` or `root -> target`")
+        refused("workspaces", "a -> b -> c")
+            .ends_with("one workspace a line, as `root` or `root -> target`")
     );
 }
 
@@ -242,6 +329,10 @@ fn the_job_status_may_be_anything_and_is_then_unknown() {
         ("", JobStatus::Unknown),
         ("skipped", JobStatus::Unknown),
     ] {
-        assert_eq!(parse(&[("job-status", text)]).job_status, expected, "{text:?}");
+        assert_eq!(
+            parse(&[("job-status", text)]).job_status,
+            expected,
+            "{text:?}"
+        );
     }
 }

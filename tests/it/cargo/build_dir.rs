@@ -1,4 +1,5 @@
-//! Intermediate artifacts that are elsewhere than the target directory (`build.build-dir`) are kept with it.
+//! Intermediate artifacts that are elsewhere than the target directory (`build.build-dir`) are kept
+//! with it.
 
 use std::fs;
 
@@ -9,8 +10,11 @@ use crate::compat::support::{Job, Machine};
 use crate::support::tools::skip;
 
 /// Where they are: in `CARGO_HOME`, beside the checkout, in the target directory.
-const PLACES: [&str; 3] =
-    ["{cargo-cache-home}/build/{workspace-path-hash}", "../intermediate", "target/intermediate"];
+const PLACES: [&str; 3] = [
+    "{cargo-cache-home}/build/{workspace-path-hash}",
+    "../intermediate",
+    "target/intermediate",
+];
 
 fn project_with<'m>(machine: &'m Machine, registry: &Registry, build_dir: &str) -> Job<'m> {
     let job = project(machine, registry, true);
@@ -27,7 +31,9 @@ fn the_next_job_compiles_nothing_and_a_change_is_compiled() {
         let job = project_with(&machine, &registry, place);
         run(&job, &[("reuse", "move")], |_| {
             cargo(&machine, &job.workspace, &["build", "--locked"]);
-            if job.locate("target/debug/.fingerprint").exists() || job.locate("target/debug/build").exists() {
+            if job.locate("target/debug/.fingerprint").exists()
+                || job.locate("target/debug/build").exists()
+            {
                 skip("cargo 1.91", "cargo puts intermediate artifacts elsewhere");
             }
         });
@@ -38,19 +44,36 @@ fn the_next_job_compiles_nothing_and_a_change_is_compiled() {
             }
             let job = project_with(&machine, &registry, place);
             let (main, post) = run(&job, &[("reuse", "move")], |_| {
-                let built = cargo(&machine, &job.workspace, &["build", "--locked", "--offline", "-v"]);
+                let built = cargo(
+                    &machine,
+                    &job.workspace,
+                    &["build", "--locked", "--offline", "-v"],
+                );
                 assert_eq!(built.matches("Fresh ").count(), 3, "{place}: {built}");
             });
-            assert_eq!(hits(&main), ["true", "true", "true", "true"], "{place}: {}", main.log);
+            assert_eq!(
+                hits(&main),
+                ["true", "true", "true", "true"],
+                "{place}: {}",
+                main.log
+            );
             post.says("✅ registry: nothing changed");
         }
         let job = project_with(&machine, &registry, place);
         let text = job.read("src/main.rs").unwrap().replace("{} {}", "{}+{}");
         job.file("src/main.rs", &text);
         run(&job, &[], |_| {
-            let built = cargo(&machine, &job.workspace, &["build", "--locked", "--offline", "-v"]);
+            let built = cargo(
+                &machine,
+                &job.workspace,
+                &["build", "--locked", "--offline", "-v"],
+            );
             assert_eq!(built.matches("Fresh ").count(), 2, "{place}: {built}");
-            let printed = cargo(&machine, &job.workspace, &["run", "--locked", "--offline", "-q"]);
+            let printed = cargo(
+                &machine,
+                &job.workspace,
+                &["run", "--locked", "--offline", "-q"],
+            );
             assert!(printed.contains("1.0.0+git"), "{place}: {printed}");
         });
     }

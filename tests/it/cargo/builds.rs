@@ -22,11 +22,18 @@ pub(super) fn project<'m>(machine: &'m Machine, registry: &Registry, with_lock: 
     );
     job.file("Cargo.toml", &manifest);
     job.file(".cargo/config.toml", &registry.config());
-    job.file("src/main.rs", "fn main() { println!(\"{} {}\", dep::VERSION, from_git::NAME) }\n");
+    job.file(
+        "src/main.rs",
+        "fn main() { println!(\"{} {}\", dep::VERSION, from_git::NAME) }\n",
+    );
     if with_lock {
         let lock = machine.path("Cargo.lock");
         if !lock.exists() {
-            let ran = run_cargo(&machine.path("maintainer"), &job.workspace, &["generate-lockfile"]);
+            let ran = run_cargo(
+                &machine.path("maintainer"),
+                &job.workspace,
+                &["generate-lockfile"],
+            );
             assert!(ran.status.success(), "{}", said(&ran));
             fs::copy(job.locate("Cargo.lock"), &lock).unwrap();
         }
@@ -56,7 +63,10 @@ fn the_next_job_downloads_nothing_and_compiles_nothing() {
     let job = project(&machine, &registry, true);
     let (main, _) = run(&job, PLAIN, |_| {
         let built = cargo(&machine, &job.workspace, &["build", "--locked"]);
-        assert!(built.contains("Downloaded dep v1.0.0") && built.contains("Compiling from-git"), "{built}");
+        assert!(
+            built.contains("Downloaded dep v1.0.0") && built.contains("Compiling from-git"),
+            "{built}"
+        );
     });
     assert_eq!(hits(&main), ["false", "", "", ""]);
 
@@ -69,15 +79,29 @@ fn the_next_job_downloads_nothing_and_compiles_nothing() {
         let job = project(&machine, &registry, true);
         let before = registry.requests();
         let (main, post) = run(&job, PLAIN, |_| {
-            let built = cargo(&machine, &job.workspace, &["build", "--locked", "--offline", "-v"]);
+            let built = cargo(
+                &machine,
+                &job.workspace,
+                &["build", "--locked", "--offline", "-v"],
+            );
             assert_eq!(built.matches("Fresh ").count(), 3, "{built}");
-            let printed = cargo(&machine, &job.workspace, &["run", "--locked", "--offline", "-q"]);
+            let printed = cargo(
+                &machine,
+                &job.workspace,
+                &["run", "--locked", "--offline", "-q"],
+            );
             assert!(printed.contains("1.0.0 git"), "{printed}");
         });
-        assert_eq!(hits(&main), ["true", "true", "true", "true"], "{}", main.log);
+        assert_eq!(
+            hits(&main),
+            ["true", "true", "true", "true"],
+            "{}",
+            main.log
+        );
         assert_eq!(registry.requests(), before, "something was downloaded");
         // Cargo notes down in target where the checkout is, which is elsewhere now.
-        post.says("✅ registry: nothing changed").says("✅ git: nothing changed");
+        post.says("✅ registry: nothing changed")
+            .says("✅ git: nothing changed");
     }
 }
 
@@ -86,15 +110,25 @@ fn a_changed_source_is_compiled_and_nothing_else() {
     let machine = Machine::new();
     let registry = Registry::with(&["1.0.0"]);
     let job = project(&machine, &registry, true);
-    run(&job, PLAIN, |_| drop(cargo(&machine, &job.workspace, &["build", "--locked"])));
+    run(&job, PLAIN, |_| {
+        drop(cargo(&machine, &job.workspace, &["build", "--locked"]))
+    });
     let job = project(&machine, &registry, true);
     // As long as it was.
     let text = job.read("src/main.rs").unwrap().replace("{} {}", "{}+{}");
     job.file("src/main.rs", &text);
     run(&job, PLAIN, |_| {
-        let built = cargo(&machine, &job.workspace, &["build", "--locked", "--offline", "-v"]);
+        let built = cargo(
+            &machine,
+            &job.workspace,
+            &["build", "--locked", "--offline", "-v"],
+        );
         assert_eq!(built.matches("Fresh ").count(), 2, "{built}");
-        let printed = cargo(&machine, &job.workspace, &["run", "--locked", "--offline", "-q"]);
+        let printed = cargo(
+            &machine,
+            &job.workspace,
+            &["run", "--locked", "--offline", "-q"],
+        );
         assert!(printed.contains("1.0.0+git"), "{printed}");
     });
 }
@@ -104,20 +138,36 @@ fn a_source_that_was_patched_for_a_build_and_moved_back_is_compiled_by_the_next_
     let machine = Machine::new();
     let registry = Registry::with(&["1.0.0"]);
     let job = project(&machine, &registry, true);
-    run(&job, PLAIN, |_| drop(cargo(&machine, &job.workspace, &["build", "--locked"])));
+    run(&job, PLAIN, |_| {
+        drop(cargo(&machine, &job.workspace, &["build", "--locked"]))
+    });
     let job = project(&machine, &registry, true);
     run(&job, PLAIN, |_| {
         let (source, aside) = (job.locate("src/main.rs"), job.locate("src/main.rs.orig"));
-        let patched = fs::read_to_string(&source).unwrap().replace("{} {}", "patched");
+        let patched = fs::read_to_string(&source)
+            .unwrap()
+            .replace("{} {}", "patched");
         fs::rename(&source, &aside).unwrap();
-        fs::write(&source, patched.replace(", dep::VERSION, from_git::NAME", "")).unwrap();
-        let printed = cargo(&machine, &job.workspace, &["run", "--locked", "--offline", "-q"]);
+        fs::write(
+            &source,
+            patched.replace(", dep::VERSION, from_git::NAME", ""),
+        )
+        .unwrap();
+        let printed = cargo(
+            &machine,
+            &job.workspace,
+            &["run", "--locked", "--offline", "-q"],
+        );
         assert!(printed.contains("patched"), "{printed}");
         fs::rename(&aside, &source).unwrap();
     });
     let job = project(&machine, &registry, true);
     let (main, _) = run(&job, PLAIN, |_| {
-        let printed = cargo(&machine, &job.workspace, &["run", "--locked", "--offline", "-q"]);
+        let printed = cargo(
+            &machine,
+            &job.workspace,
+            &["run", "--locked", "--offline", "-q"],
+        );
         assert!(printed.contains("1.0.0 git"), "{printed}");
     });
     main.says("files are as when target was saved and fresh again, 0 files are not");
@@ -128,13 +178,21 @@ fn a_job_that_builds_nothing_new_saves_nothing() {
     let machine = Machine::new();
     let registry = Registry::with(&["1.0.0"]);
     let job = project(&machine, &registry, true);
-    run(&job, &[], |_| drop(cargo(&machine, &job.workspace, &["build", "--locked"])));
+    run(&job, &[], |_| {
+        drop(cargo(&machine, &job.workspace, &["build", "--locked"]))
+    });
     let mut step = job.cache();
-    step.main().passed().says("are in place already, as in v0-rust-target-");
+    step.main()
+        .passed()
+        .says("are in place already, as in v0-rust-target-");
     cargo(&machine, &job.workspace, &["build", "--locked"]);
     let post = step.post().passed();
     for name in ["registry", "git", "target"] {
-        assert!(post.log.contains(&format!("✅ {name}: nothing changed")), "{}", post.log);
+        assert!(
+            post.log.contains(&format!("✅ {name}: nothing changed")),
+            "{}",
+            post.log
+        );
     }
 }
 
@@ -143,14 +201,21 @@ fn a_library_without_a_lock_file_resolves_offline_from_what_came_back() {
     let machine = Machine::new();
     let registry = Registry::with(&["1.0.0", "1.2.0"]);
     let job = project(&machine, &registry, false);
-    run(&job, &[], |_| drop(cargo(&machine, &job.workspace, &["build"])));
+    run(&job, &[], |_| {
+        drop(cargo(&machine, &job.workspace, &["build"]))
+    });
     forget(&machine);
     let job = project(&machine, &registry, false);
     let (main, _) = run(&job, &[], |_| {
         let built = cargo(&machine, &job.workspace, &["build", "--offline", "-v"]);
         assert!(built.contains("Fresh dep v1.2.0"), "{built}");
     });
-    assert_eq!(hits(&main), ["true", "true", "true", "true"], "{}", main.log);
+    assert_eq!(
+        hits(&main),
+        ["true", "true", "true", "true"],
+        "{}",
+        main.log
+    );
 }
 
 #[test]
@@ -160,12 +225,20 @@ fn a_job_that_fails_to_compile_leaves_its_dependencies_to_the_next() {
     let job = project(&machine, &registry, true).status("failure");
     job.file("src/main.rs", "fn main() { nonsense }\n");
     run(&job, &[], |_| {
-        assert!(!run_cargo(&machine.home(), &job.workspace, &["build", "--locked"]).status.success());
+        assert!(
+            !run_cargo(&machine.home(), &job.workspace, &["build", "--locked"])
+                .status
+                .success()
+        );
     });
     forget(&machine);
     let job = project(&machine, &registry, true);
     run(&job, &[], |_| {
-        let built = cargo(&machine, &job.workspace, &["build", "--locked", "--offline", "-v"]);
+        let built = cargo(
+            &machine,
+            &job.workspace,
+            &["build", "--locked", "--offline", "-v"],
+        );
         assert!(built.contains("Fresh dep v1.0.0"), "{built}");
     });
 }
@@ -175,17 +248,29 @@ fn cargo_waits_for_a_restore_and_a_restore_for_cargo() {
     let machine = Machine::new();
     let registry = Registry::with(&["1.0.0"]);
     let job = project(&machine, &registry, true);
-    run(&job, &[], |_| drop(cargo(&machine, &job.workspace, &["build", "--locked"])));
-    // Both at once into an empty CARGO_HOME, again and again: neither may see what the other has half done.
+    run(&job, &[], |_| {
+        drop(cargo(&machine, &job.workspace, &["build", "--locked"]))
+    });
+    // Both at once into an empty CARGO_HOME, again and again: neither may see what the other has
+    // half done.
     for _ in 0..5 {
         forget(&machine);
         let job = project(&machine, &registry, true);
         std::thread::scope(|scope| {
             let fetch = scope.spawn(|| cargo(&machine, &job.workspace, &["fetch", "--locked"]));
             let main = job.cache().main().passed();
-            assert_eq!(hits(&main), ["true", "true", "true", "true"], "{}", main.log);
+            assert_eq!(
+                hits(&main),
+                ["true", "true", "true", "true"],
+                "{}",
+                main.log
+            );
             fetch.join().unwrap();
         });
-        cargo(&machine, &job.workspace, &["build", "--locked", "--offline"]);
+        cargo(
+            &machine,
+            &job.workspace,
+            &["build", "--locked", "--offline"],
+        );
     }
 }

@@ -10,7 +10,10 @@ use crate::support::Sandbox;
 
 fn checkout(sandbox: &Sandbox, name: &str) -> std::path::PathBuf {
     let job = sandbox.job(name);
-    write(&job.join("Cargo.toml"), "[package]\nname = \"app\"\nversion = \"0.1.0\"\n");
+    write(
+        &job.join("Cargo.toml"),
+        "[package]\nname = \"app\"\nversion = \"0.1.0\"\n",
+    );
     write(&job.join("Cargo.lock"), LOCK);
     job
 }
@@ -27,7 +30,10 @@ fn caches(json: &Value) -> Vec<(String, String)> {
         Value::Bool(false) => cache["reason"].as_str().unwrap().to_owned(),
         _ => cache["cache-hit"].as_str().unwrap().to_owned(),
     };
-    caches.iter().map(|cache| (cache["name"].as_str().unwrap().to_owned(), word(cache))).collect()
+    caches
+        .iter()
+        .map(|cache| (cache["name"].as_str().unwrap().to_owned(), word(cache)))
+        .collect()
 }
 
 #[test]
@@ -45,19 +51,31 @@ fn what_one_saves_another_restores() {
     write(&home.join("registry/cache/i/dep-1.0.0.crate"), "archive");
     write(&one.join("target/debug/app"), "program");
     assert_eq!(words(&one, &["save"]), ["saved", "saved", "saved"]);
-    assert_eq!(words(&one, &["save"]), ["unchanged", "unchanged", "unchanged"]);
+    assert_eq!(
+        words(&one, &["save"]),
+        ["unchanged", "unchanged", "unchanged"]
+    );
     write(&one.join("target/debug/app"), "newer program");
     assert_eq!(words(&one, &["save"]), ["unchanged", "unchanged", "saved"]);
 
     fs::remove_dir_all(&home).unwrap();
     let other = checkout(&sandbox, "other");
-    assert_eq!(words(&other, &["restore", "--lookup-only"]), ["exact", "exact", "exact"]);
+    assert_eq!(
+        words(&other, &["restore", "--lookup-only"]),
+        ["exact", "exact", "exact"]
+    );
     assert!(!home.exists());
     assert_eq!(words(&other, &["restore"]), ["exact", "exact", "exact"]);
-    assert_eq!(fs::read_to_string(other.join("target/debug/app")).unwrap(), "newer program");
+    assert_eq!(
+        fs::read_to_string(other.join("target/debug/app")).unwrap(),
+        "newer program"
+    );
     assert!(home.join("registry/cache/i/dep-1.0.0.crate").exists());
     let text = sandbox.run(&other, &["cargo", "restore"]).stdout;
-    assert!(text.contains("🚀 target: 1 file, 13 B from v0-rust-target-"), "{text}");
+    assert!(
+        text.contains("🚀 target: 1 file, 13 B from v0-rust-target-"),
+        "{text}"
+    );
     assert!(text.contains("(exact match) in "), "{text}");
 }
 
@@ -67,9 +85,15 @@ fn workspaces_are_named_as_in_the_action() {
     let job = checkout(&sandbox, "job");
     checkout(&sandbox, "other");
     write(&sandbox.path("other/out/a"), "1");
-    let ran = sandbox.run(&job, &["cargo", "save", "--json", "--workspace", "../other -> out"]);
+    let ran = sandbox.run(
+        &job,
+        &["cargo", "save", "--json", "--workspace", "../other -> out"],
+    );
     let found = caches(&serde_json::from_str(&ran.stdout).unwrap());
-    assert_eq!(found[2], ("target of ../other in out".to_owned(), "saved".to_owned()));
+    assert_eq!(
+        found[2],
+        ("target of ../other in out".to_owned(), "saved".to_owned())
+    );
     let ran = sandbox.run(&job, &["cargo", "save", "--workspace", "a -> b -> c"]);
     assert_eq!(ran.code, Some(2), "{}", ran.stderr);
 }
@@ -81,7 +105,8 @@ fn outside_a_project_and_on_a_miss_it_says_so() {
     let ran = sandbox.run(&empty, &["cargo", "restore"]);
     assert_eq!(ran.code, Some(1));
     assert!(
-        ran.stderr.contains("there is neither a Cargo.toml nor a Cargo.lock; name a Cargo project"),
+        ran.stderr
+            .contains("there is neither a Cargo.toml nor a Cargo.lock; name a Cargo project"),
         "{}",
         ran.stderr
     );
@@ -89,7 +114,12 @@ fn outside_a_project_and_on_a_miss_it_says_so() {
     assert_eq!(sandbox.run(&job, &["cargo", "restore"]).code, Some(0));
     let ran = sandbox.run(&job, &["cargo", "restore", "--fail-on-cache-miss"]);
     assert_eq!(ran.code, Some(3));
-    assert!(ran.stdout.contains("💿 target: nothing found for v0-rust-target-"), "{}", ran.stdout);
+    assert!(
+        ran.stdout
+            .contains("💿 target: nothing found for v0-rust-target-"),
+        "{}",
+        ran.stdout
+    );
 }
 
 #[test]

@@ -16,7 +16,11 @@ const SHORT: Duration = Duration::from_millis(300);
 
 /// Does a task for the project in a workspace, as the action's far side does.
 fn work_on(machine: &Machine, workspace: &Path, patience: Duration, task: Task) -> Reply {
-    let cargo = Cargo { job: "build".to_owned(), lock_patience: patience, ..Cargo::default() };
+    let cargo = Cargo {
+        job: "build".to_owned(),
+        lock_patience: patience,
+        ..Cargo::default()
+    };
     let job = Job {
         cache_root: machine.store(),
         workspace: workspace.to_owned(),
@@ -29,7 +33,12 @@ fn work_on(machine: &Machine, workspace: &Path, patience: Duration, task: Task) 
 
 fn restore() -> Task {
     let area = ("acme/widget".to_owned(), "refs/heads/main".to_owned());
-    Task::Restore(RestoreTask { read: vec![area], mirror: true, verify: true, ..RestoreTask::default() })
+    Task::Restore(RestoreTask {
+        read: vec![area],
+        mirror: true,
+        verify: true,
+        ..RestoreTask::default()
+    })
 }
 
 /// Takes a lock of cargo's as another cargo does.
@@ -47,9 +56,16 @@ fn while_cargo_downloads_the_registry_is_left_alone_and_the_target_is_restored()
     let held = hold(&machine, ".package-cache", Mode::Exclusive);
     let begun = Instant::now();
     let reply = work_on(&machine, &job.workspace, SHORT, restore());
-    assert!((SHORT..10 * SHORT).contains(&begun.elapsed()), "{:?}", begun.elapsed());
-    let errors: Vec<_> =
-        reply.caches.iter().map(|cache| (cache.name.as_str(), cache.error.clone())).collect();
+    assert!(
+        (SHORT..10 * SHORT).contains(&begun.elapsed()),
+        "{:?}",
+        begun.elapsed()
+    );
+    let errors: Vec<_> = reply
+        .caches
+        .iter()
+        .map(|cache| (cache.name.as_str(), cache.error.clone()))
+        .collect();
     let text = format!(
         "registry is not restored: another program has been using cargo's package cache in {} for more than 300ms, so \
          it is left alone",
@@ -62,7 +78,10 @@ fn while_cargo_downloads_the_registry_is_left_alone_and_the_target_is_restored()
     assert!(!cargo_home(&machine).join("registry").exists());
     drop(held);
     let reply = work_on(&machine, &job.workspace, SHORT, restore());
-    assert!(reply.caches.iter().all(|cache| cache.found.is_some()), "{reply:?}");
+    assert!(
+        reply.caches.iter().all(|cache| cache.found.is_some()),
+        "{reply:?}"
+    );
 }
 
 #[test]
@@ -77,7 +96,10 @@ fn a_download_that_ends_in_time_is_waited_for() {
     });
     let reply = work_on(&machine, &job.workspace, Duration::from_secs(60), restore());
     assert!(letting_go.is_finished());
-    assert!(reply.caches.iter().all(|cache| cache.found.is_some()), "{reply:?}");
+    assert!(
+        reply.caches.iter().all(|cache| cache.found.is_some()),
+        "{reply:?}"
+    );
     letting_go.join().unwrap();
 }
 
@@ -88,7 +110,10 @@ fn a_build_of_another_job_is_not_waited_for() {
     let job = project(&machine);
     let _held = hold(&machine, ".package-cache-mutate", Mode::Shared);
     let reply = work_on(&machine, &job.workspace, Duration::ZERO, restore());
-    assert!(reply.caches.iter().all(|cache| cache.found.is_some()), "{reply:?}");
+    assert!(
+        reply.caches.iter().all(|cache| cache.found.is_some()),
+        "{reply:?}"
+    );
 }
 
 #[test]
@@ -98,7 +123,12 @@ fn half_a_download_is_not_saved() {
     build(&job);
     let held = hold(&machine, ".package-cache", Mode::Exclusive);
     let area = ("acme/widget".to_owned(), "refs/heads/main".to_owned());
-    let save = || Task::Save(SaveTask { write: area.clone(), ..SaveTask::default() });
+    let save = || {
+        Task::Save(SaveTask {
+            write: area.clone(),
+            ..SaveTask::default()
+        })
+    };
     let reply = work_on(&machine, &job.workspace, SHORT, save());
     assert_eq!(machine.entries(), 1, "{reply:?}");
     drop(held);

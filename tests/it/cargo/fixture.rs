@@ -1,4 +1,5 @@
-//! Jobs of the cargo preset on a made-up machine: what cargo would have left there, without running it.
+//! Jobs of the cargo preset on a made-up machine: what cargo would have left there, without running
+//! it.
 
 use std::fs;
 use std::path::PathBuf;
@@ -27,8 +28,11 @@ pub(super) fn install_toolchain(machine: &Machine, digits: &str) {
     drop(fs::remove_dir_all(&lib));
     fs::create_dir_all(&lib).unwrap();
     fs::write(lib.join(format!("librustc_driver-{digits}.so")), "").unwrap();
-    fs::write(rustup.join("settings.toml"), "default_toolchain = \"stable-x86_64-unknown-linux-gnu\"\n")
-        .unwrap();
+    fs::write(
+        rustup.join("settings.toml"),
+        "default_toolchain = \"stable-x86_64-unknown-linux-gnu\"\n",
+    )
+    .unwrap();
 }
 
 /// A job whose workspace holds a project.
@@ -46,9 +50,15 @@ pub(super) fn project(machine: &Machine) -> Job<'_> {
 /// What a build leaves behind.
 pub(super) fn build(job: &Job<'_>) {
     job.file("~/.cargo/registry/cache/index-1/dep-1.0.0.crate", "archive");
-    job.file("~/.cargo/registry/src/index-1/dep-1.0.0/src/lib.rs", "source");
+    job.file(
+        "~/.cargo/registry/src/index-1/dep-1.0.0/src/lib.rs",
+        "source",
+    );
     job.file("~/.cargo/registry/index/index-1/.cache/de/p-/dep", "index");
-    job.file("target/CACHEDIR.TAG", "Signature: 8a477f597d28d172789f06886806bc55");
+    job.file(
+        "target/CACHEDIR.TAG",
+        "Signature: 8a477f597d28d172789f06886806bc55",
+    );
     job.file("target/debug/deps/libdep-1.rlib", "library");
     job.file("target/debug/app", "program");
 }
@@ -58,11 +68,15 @@ pub(super) fn forget(machine: &Machine) {
     drop(fs::remove_dir_all(machine.home().join(".cargo")));
 }
 
-/// A job from its checkout to its end: the main phase of a step with some inputs, other steps, the post phase. Target
-/// directories stay in their places, to be looked at, unless the inputs say otherwise.
+/// A job from its checkout to its end: the main phase of a step with some inputs, other steps, the
+/// post phase. Target directories stay in their places, to be looked at, unless the inputs say
+/// otherwise.
 pub(super) fn run(job: &Job<'_>, with: &[(&str, &str)], steps: impl FnOnce(&Done)) -> (Done, Done) {
-    let mut step =
-        with.iter().fold(job.cache().with("reuse", "copy"), |step, (name, value)| step.with(name, value));
+    let mut step = with
+        .iter()
+        .fold(job.cache().with("reuse", "copy"), |step, (name, value)| {
+            step.with(name, value)
+        });
     step.pre();
     let main = step.main().passed();
     steps(&main);
@@ -80,7 +94,13 @@ pub(super) fn first(machine: &Machine) {
 
 /// Every output of hits, in the order cache, registry, git, target.
 pub(super) fn hits(done: &Done) -> [&str; 4] {
-    ["cache-hit", "registry-cache-hit", "git-cache-hit", "target-cache-hit"].map(|name| done.output(name))
+    [
+        "cache-hit",
+        "registry-cache-hit",
+        "git-cache-hit",
+        "target-cache-hit",
+    ]
+    .map(|name| done.output(name))
 }
 
 /// A path of the machine.

@@ -10,20 +10,40 @@ use crate::support::Ran;
 /// Runs the program for the store of a machine, in the workspace of a job.
 fn import(machine: &Machine, job: &Job<'_>, arguments: &[&str]) -> Ran {
     let mut command = Command::new(env!("CARGO_BIN_EXE_local-cache"));
-    command.arg("import").args(arguments).arg("--cache-root").arg(machine.store());
-    command.current_dir(&job.workspace).env_clear().env("HOME", machine.home()).env("PATH", "/usr/bin:/bin");
+    command
+        .arg("import")
+        .args(arguments)
+        .arg("--cache-root")
+        .arg(machine.store());
+    command
+        .current_dir(&job.workspace)
+        .env_clear()
+        .env("HOME", machine.home())
+        .env("PATH", "/usr/bin:/bin");
     command.stdin(std::process::Stdio::null());
-    command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    command
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped());
     Ran::of(&mut command)
 }
 
-/// What such a workflow left: Cargo's home and a target directory, below the directory of a repository.
+/// What such a workflow left: Cargo's home and a target directory, below the directory of a
+/// repository.
 fn left(machine: &Machine) {
     let below = machine.store().join("acme/widget");
     for (name, contents) in [
-        ("cargo/aaaa/registry/cache/index-1/dep-1.0.0.crate", "archive"),
-        ("cargo/aaaa/registry/index/index-1/.cache/de/p-/dep", "index"),
-        ("target/bbbb/CACHEDIR.TAG", "Signature: 8a477f597d28d172789f06886806bc55"),
+        (
+            "cargo/aaaa/registry/cache/index-1/dep-1.0.0.crate",
+            "archive",
+        ),
+        (
+            "cargo/aaaa/registry/index/index-1/.cache/de/p-/dep",
+            "index",
+        ),
+        (
+            "target/bbbb/CACHEDIR.TAG",
+            "Signature: 8a477f597d28d172789f06886806bc55",
+        ),
         ("target/bbbb/debug/app", "program of rsync"),
     ] {
         let path = below.join(name);
@@ -37,19 +57,59 @@ fn what_is_taken_over_is_what_the_next_job_falls_back_to() {
     let machine = machine();
     left(&machine);
     let job = project(&machine);
-    let done = import(&machine, &job, &["--job", "build", "--json"]).done().json();
-    assert_eq!((&done["bytes"], done["directories"].as_array().unwrap().len()), (&71.into(), 2), "{done:#}");
-    assert!(done["entries"].as_array().unwrap().iter().all(|entry| entry["saved"] == true), "{done:#}");
+    let done = import(&machine, &job, &["--job", "build", "--json"])
+        .done()
+        .json();
+    assert_eq!(
+        (
+            &done["bytes"],
+            done["directories"].as_array().unwrap().len()
+        ),
+        (&71.into(), 2),
+        "{done:#}"
+    );
+    assert!(
+        done["entries"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|entry| entry["saved"] == true),
+        "{done:#}"
+    );
     assert!(!cargo_home(&machine).exists());
     let (main, _) = run(&job, &[], |_| ());
-    let main = main.says("registry: 2 files").says("(the nearest earlier one)").says("target: 2 files");
+    let main = main
+        .says("registry: 2 files")
+        .says("(the nearest earlier one)")
+        .says("target: 2 files");
     assert_eq!(main.output("cache-hit"), "false");
-    assert_eq!(job.read("target/debug/app").as_deref(), Some("program of rsync"));
-    assert_eq!(job.read("~/.cargo/registry/cache/index-1/dep-1.0.0.crate").as_deref(), Some("archive"));
+    assert_eq!(
+        job.read("target/debug/app").as_deref(),
+        Some("program of rsync")
+    );
+    assert_eq!(
+        job.read("~/.cargo/registry/cache/index-1/dep-1.0.0.crate")
+            .as_deref(),
+        Some("archive")
+    );
     // The directories stay, and a second time nothing is saved twice.
-    assert!(machine.store().join("acme/widget/target/bbbb/debug/app").exists());
-    let again = import(&machine, &job, &["--job", "build", "--json"]).done().json();
-    assert!(again["entries"].as_array().unwrap().iter().all(|entry| entry["saved"] == false), "{again:#}");
+    assert!(
+        machine
+            .store()
+            .join("acme/widget/target/bbbb/debug/app")
+            .exists()
+    );
+    let again = import(&machine, &job, &["--job", "build", "--json"])
+        .done()
+        .json();
+    assert!(
+        again["entries"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|entry| entry["saved"] == false),
+        "{again:#}"
+    );
 }
 
 #[test]
@@ -58,8 +118,14 @@ fn a_dry_run_shows_sizes_and_changes_nothing() {
     left(&machine);
     let job = project(&machine);
     let shown = import(&machine, &job, &["--dry-run"]).done().stdout;
-    for part in ["acme/widget", "cargo", "aaaa", "target", "bbbb", "2 directories, 71 B; nothing was changed"]
-    {
+    for part in [
+        "acme/widget",
+        "cargo",
+        "aaaa",
+        "target",
+        "bbbb",
+        "2 directories, 71 B; nothing was changed",
+    ] {
         assert!(shown.contains(part), "{part} is not in\n{shown}");
     }
     assert_eq!(machine.entries(), 0);
@@ -74,11 +140,15 @@ fn removing_takes_the_directories_and_nothing_else() {
     let kept = machine.home().join("kept");
     fs::create_dir_all(&kept).unwrap();
     fs::write(kept.join("file"), "x").unwrap();
-    std::os::unix::fs::symlink(&kept, machine.store().join("acme/widget/target/bbbb/link")).unwrap();
+    std::os::unix::fs::symlink(&kept, machine.store().join("acme/widget/target/bbbb/link"))
+        .unwrap();
     std::os::unix::fs::symlink(&kept, machine.store().join("acme/widget/target/linked")).unwrap();
     fs::create_dir_all(machine.store().join("acme/other/notes")).unwrap();
     let shown = import(&machine, &job, &["--remove"]).done().stdout;
-    assert!(shown.contains("bbbb") && shown.contains("removed 2 directories"), "{shown}");
+    assert!(
+        shown.contains("bbbb") && shown.contains("removed 2 directories"),
+        "{shown}"
+    );
     assert!(kept.join("file").exists() && machine.store().join("acme/other/notes").exists());
     assert!(!machine.store().join("acme/widget/cargo").exists());
     let again = import(&machine, &job, &["--remove"]).done().stdout;
@@ -95,8 +165,13 @@ fn what_can_not_be_taken_over_is_said() {
     let line = import(&machine, &job, &[]).ended(2).stderr;
     assert!(line.contains("--repository OWNER/NAME"), "{line}");
     let empty = machine.job();
-    let line = import(&machine, &empty, &["--repository", "acme/widget"]).ended(1).stderr;
-    assert!(line.contains("of a Cargo project") && line.contains("--workspace"), "{line}");
+    let line = import(&machine, &empty, &["--repository", "acme/widget"])
+        .ended(1)
+        .stderr;
+    assert!(
+        line.contains("of a Cargo project") && line.contains("--workspace"),
+        "{line}"
+    );
     import(&machine, &job, &["--repository", "acme/widget"]).done();
     assert_eq!(machine.entries(), 1);
 }

@@ -20,7 +20,11 @@ fn the_parts_of_a_key_follow_from_the_inputs() {
     ] {
         let job = project(&machine);
         let main = job.cache().with_yaml(with).main().passed();
-        assert!(main.output("cache-key").starts_with(beginning), "{with}: {}", main.output("cache-key"));
+        assert!(
+            main.output("cache-key").starts_with(beginning),
+            "{with}: {}",
+            main.output("cache-key")
+        );
     }
 }
 
@@ -28,20 +32,35 @@ fn the_parts_of_a_key_follow_from_the_inputs() {
 fn variables_that_are_named_count_and_keys_without_the_environment_have_no_digest_of_it() {
     let machine = machine();
     let key = |with: &str, value: &str| {
-        let job = project(&machine).var("FLAVOUR", value).var("GITHUB_TOKEN", value);
-        job.cache().with_yaml(with).main().passed().output("cache-key").to_owned()
+        let job = project(&machine)
+            .var("FLAVOUR", value)
+            .var("GITHUB_TOKEN", value);
+        job.cache()
+            .with_yaml(with)
+            .main()
+            .passed()
+            .output("cache-key")
+            .to_owned()
     };
     assert_eq!(key("{}", "a"), key("{}", "b"));
-    assert_ne!(key("{env-vars: FLAVOUR}", "a"), key("{env-vars: FLAVOUR}", "b"));
+    assert_ne!(
+        key("{env-vars: FLAVOUR}", "a"),
+        key("{env-vars: FLAVOUR}", "b")
+    );
     let without = key("{add-rust-environment-hash-key: false}", "a");
-    assert_eq!(without.matches('-').count() + 1, key("{}", "a").matches('-').count());
+    assert_eq!(
+        without.matches('-').count() + 1,
+        key("{}", "a").matches('-').count()
+    );
 }
 
 #[test]
 fn rust_caches_inputs_for_other_stores_are_taken_and_do_nothing() {
     let machine = machine();
     let job = project(&machine);
-    let mut step = job.cache().with_yaml("{cache-provider: buildjet, cmd-format: 'nix develop -c {0}'}");
+    let mut step = job
+        .cache()
+        .with_yaml("{cache-provider: buildjet, cmd-format: 'nix develop -c {0}'}");
     let main = step.with("log-level", "debug").main().passed();
     let main = main.says("debug: input cache-provider: buildjet has no effect here\n");
     main.says_nothing_of("::warning");
@@ -53,9 +72,18 @@ fn rust_caches_inputs_for_other_stores_are_taken_and_do_nothing() {
 fn the_log_shows_all_that_the_work_answered_when_it_is_asked_for() {
     let machine = machine();
     let job = project(&machine);
-    job.cache().with("log-level", "debug").main().passed().says_nothing_of("trace: ");
+    job.cache()
+        .with("log-level", "debug")
+        .main()
+        .passed()
+        .says_nothing_of("trace: ");
     let main = job.cache().with("log-level", "trace").main().passed();
-    let line = main.log.lines().find_map(|line| line.strip_prefix("trace: ")).unwrap().to_owned();
+    let line = main
+        .log
+        .lines()
+        .find_map(|line| line.strip_prefix("trace: "))
+        .unwrap()
+        .to_owned();
     let answer: serde_json::Value = serde_json::from_str(&line).unwrap();
     assert_eq!(answer["caches"].as_array().unwrap().len(), 3);
 }
@@ -93,14 +121,21 @@ fn workspaces_may_lie_below_and_beside_the_checkout_and_their_targets_anywhere()
         build(&job);
         files.iter().for_each(|file| drop(job.file(file, file)));
     });
-    let main = main.says("target of fuzz: nothing found").says("target of ../other in out: nothing found");
+    let main = main
+        .says("target of fuzz: nothing found")
+        .says("target of ../other in out: nothing found");
     assert_eq!(main.output("target-cache-hit"), "");
     forget(&machine);
     fs::remove_dir_all(machine.path("elsewhere")).unwrap();
     fs::remove_dir_all(job.locate("../other")).unwrap();
     let job = projects();
     let (main, _) = run(&job, with, |_| ());
-    assert_eq!(hits(&main), ["true", "true", "true", "true"], "{}", main.log);
+    assert_eq!(
+        hits(&main),
+        ["true", "true", "true", "true"],
+        "{}",
+        main.log
+    );
     for file in files {
         assert_eq!(job.read(file).unwrap(), file);
     }
@@ -131,7 +166,9 @@ fn workspaces_that_build_into_one_directory_share_its_cache() {
     };
     let with = &[("workspaces", ".\nfuzz")];
     let job = jobs();
-    let (main, _) = run(&job, with, |_| drop(job.file("$TMP/shared/debug/both", "1")));
+    let (main, _) = run(&job, with, |_| {
+        drop(job.file("$TMP/shared/debug/both", "1"))
+    });
     main.says("💿 target of . and fuzz: nothing found for ");
     fs::remove_dir_all(&shared).unwrap();
     let job = jobs();
@@ -144,7 +181,10 @@ fn workspaces_that_build_into_one_directory_share_its_cache() {
 fn a_target_below_another_one_is_kept_once() {
     for (reuse, tag) in [("copy", true), ("move", true), ("move", false)] {
         let machine = machine();
-        let with = &[("workspaces", "inner -> ../target/inner\n."), ("reuse", reuse)];
+        let with = &[
+            ("workspaces", "inner -> ../target/inner\n."),
+            ("reuse", reuse),
+        ];
         let jobs = || {
             let job = project(&machine);
             job.file("inner/Cargo.toml", SECOND);
@@ -153,14 +193,25 @@ fn a_target_below_another_one_is_kept_once() {
         let job = jobs();
         let (_, post) = run(&job, with, |_| {
             build(&job);
-            job.file(if tag { "target/inner/CACHEDIR.TAG" } else { "target/inner/debug/tag" }, "Signature");
+            job.file(
+                if tag {
+                    "target/inner/CACHEDIR.TAG"
+                } else {
+                    "target/inner/debug/tag"
+                },
+                "Signature",
+            );
             job.file("target/inner/debug/i", "1");
         });
-        post.says("💾 target: 3 files").says("💾 target of inner in ../target/inner: 2 files,");
+        post.says("💾 target: 3 files")
+            .says("💾 target of inner in ../target/inner: 2 files,");
         let job = jobs();
         run(&job, with, |main| {
             assert_eq!(main.output("target-cache-hit"), "true");
-            assert!(job.locate("target/inner/debug/i").exists() && job.locate("target/debug/app").exists());
+            assert!(
+                job.locate("target/inner/debug/i").exists()
+                    && job.locate("target/debug/app").exists()
+            );
         });
     }
 }
@@ -175,7 +226,9 @@ fn cargo_home_and_target_dir_are_where_the_variables_and_settings_say() {
     };
     let files = ["$TMP/moved/registry/cache/i/a.crate", "out/debug/a"];
     let job = jobs();
-    run(&job, &[("cache-all-crates", "true")], |_| files.iter().for_each(|file| drop(job.file(file, "1"))));
+    run(&job, &[("cache-all-crates", "true")], |_| {
+        files.iter().for_each(|file| drop(job.file(file, "1")))
+    });
     fs::remove_dir_all(machine.path("moved")).unwrap();
     let job = jobs();
     let (main, _) = run(&job, &[], |_| ());
@@ -190,7 +243,9 @@ fn more_directories_are_kept_under_a_key_of_their_own() {
     let with = &[("cache-directories", "~/.cache/tool data/*  ../beside")];
     let files = ["~/.cache/tool/a", "data/one/b", "../beside/c"];
     let job = project(&machine);
-    let (_, post) = run(&job, with, |_| files.iter().for_each(|file| drop(job.file(file, "1"))));
+    let (_, post) = run(&job, with, |_| {
+        files.iter().for_each(|file| drop(job.file(file, "1")))
+    });
     post.says("💾 directories: 3 files");
     fs::remove_dir_all(machine.home().join(".cache")).unwrap();
     fs::remove_dir_all(job.locate("../beside")).unwrap();
@@ -241,7 +296,10 @@ fn to_look_up_is_neither_to_restore_nor_to_lock() {
     first(&machine);
     let job = project(&machine);
     let mut step = job.cache().with("lookup-only", "true");
-    let main = step.main().passed().says("🔍 target: 3 files, 57 B can be restored from v0-rust-target-");
+    let main = step
+        .main()
+        .passed()
+        .says("🔍 target: 3 files, 57 B can be restored from v0-rust-target-");
     assert_eq!(hits(&main), ["true", "true", "true", "true"]);
     assert_eq!(main.output("restored-files"), "0");
     assert!(!job.locate("target").exists() && !cargo_home(&machine).exists());
@@ -259,7 +317,10 @@ fn a_miss_fails_the_step_only_if_that_was_asked_for() {
     first(&machine);
     let job = project(&machine);
     job.file("Cargo.lock", "version = 4\n");
-    job.cache().with("fail-on-cache-miss", "true").main().passed();
+    job.cache()
+        .with("fail-on-cache-miss", "true")
+        .main()
+        .passed();
 }
 
 #[test]
@@ -282,7 +343,10 @@ fn without_a_project_only_the_explicit_preset_caches() {
     let machine = machine();
     let job = machine.job();
     let mut step = job.cache();
-    let main = step.main().passed().says("there is neither a Cargo.toml nor a Cargo.lock in .,");
+    let main = step
+        .main()
+        .passed()
+        .says("there is neither a Cargo.toml nor a Cargo.lock in .,");
     assert_eq!(hits(&main), ["false", "", "", ""]);
     step.post().passed();
     assert_eq!(machine.entries(), 0);

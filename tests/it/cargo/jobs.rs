@@ -14,7 +14,12 @@ fn a_first_job_finds_nothing_and_the_next_one_everything() {
     let (main, post) = run(&job, &[], |_| build(&job));
     assert_eq!(hits(&main), ["false", "", "", ""]);
     for name in ["registry", "git", "target"] {
-        assert!(main.log.contains(&format!("💿 {name}: nothing found for v0-rust-{name}-")), "{}", main.log);
+        assert!(
+            main.log
+                .contains(&format!("💿 {name}: nothing found for v0-rust-{name}-")),
+            "{}",
+            main.log
+        );
     }
     assert_eq!(main.output("cache-matched-key"), "");
     let post = post.says("💾 registry: 3 files").says("💾 target: 3 files");
@@ -25,19 +30,33 @@ fn a_first_job_finds_nothing_and_the_next_one_everything() {
     let job = project(&machine);
     let (main, post) = run(&job, &[], |_| ());
     assert_eq!(hits(&main), ["true", "true", "true", "true"]);
-    assert_eq!(main.output("cache-matched-key"), main.output("cache-primary-key"));
+    assert_eq!(
+        main.output("cache-matched-key"),
+        main.output("cache-primary-key")
+    );
     assert_eq!(main.output("cache-key"), main.output("cache-primary-key"));
-    assert!(main.output("cache-key").starts_with("v0-rust-target-build-linux-"), "{}", main.log);
+    assert!(
+        main.output("cache-key")
+            .starts_with("v0-rust-target-build-linux-"),
+        "{}",
+        main.log
+    );
     assert_eq!(main.output("restored-files"), "6");
     assert_eq!(job.read("target/debug/app").unwrap(), "program");
-    assert_eq!(job.read("~/.cargo/registry/cache/index-1/dep-1.0.0.crate").unwrap(), "archive");
+    assert_eq!(
+        job.read("~/.cargo/registry/cache/index-1/dep-1.0.0.crate")
+            .unwrap(),
+        "archive"
+    );
     let main = main
         .says("🚀 target: 3 files, 57 B restored in ")
         .says("🚀 git: nothing is needed, says v0-rust-git-");
     drop(main);
     for name in ["registry", "git", "target"] {
         assert!(
-            post.log.contains(&format!("✅ {name}: nothing changed since it was saved as v0-")),
+            post.log.contains(&format!(
+                "✅ {name}: nothing changed since it was saved as v0-"
+            )),
             "{}",
             post.log
         );
@@ -58,14 +77,21 @@ fn a_target_directory_itself_is_kept_and_put_back_by_a_rename() {
     assert!(!job.locate("target").exists());
     let other = project(&machine);
     let (main, _) = run(&other, &[("reuse", "move")], |_| {
-        assert_eq!(fs::metadata(other.locate("target/debug/app")).unwrap().ino(), inode.get());
+        assert_eq!(
+            fs::metadata(other.locate("target/debug/app"))
+                .unwrap()
+                .ino(),
+            inode.get()
+        );
     });
     assert_eq!(main.output("target-cache-hit"), "true");
     main.says("🚀 target: 3 files, 57 B put back by a rename and compared in ");
     // Without it the entry is complete.
     fs::remove_dir_all(machine.store().join("local-cache-v1/ready")).unwrap();
     let third = project(&machine);
-    let (main, _) = run(&third, &[], |_| assert_eq!(third.read("target/debug/app").unwrap(), "program"));
+    let (main, _) = run(&third, &[], |_| {
+        assert_eq!(third.read("target/debug/app").unwrap(), "program")
+    });
     main.says("🚀 target: 3 files, 57 B restored in ");
 }
 
@@ -73,7 +99,9 @@ fn a_target_directory_itself_is_kept_and_put_back_by_a_rename() {
 fn a_directory_that_cargo_did_not_make_is_not_moved() {
     let machine = machine();
     let job = project(&machine);
-    run(&job, &[("reuse", "move")], |_| drop(job.file("target/notes.txt", "mine")));
+    run(&job, &[("reuse", "move")], |_| {
+        drop(job.file("target/notes.txt", "mine"))
+    });
     assert!(job.locate("target/notes.txt").exists());
 }
 
@@ -81,7 +109,10 @@ fn a_directory_that_cargo_did_not_make_is_not_moved() {
 fn sources_that_are_the_same_get_the_times_that_they_had_unless_something_unseen_changed() {
     let machine = machine();
     let time = |job: &crate::compat::support::Job<'_>| {
-        fs::metadata(job.locate("src/main.rs")).unwrap().modified().unwrap()
+        fs::metadata(job.locate("src/main.rs"))
+            .unwrap()
+            .modified()
+            .unwrap()
     };
     let job = project(&machine);
     job.file("../spec/words", "one");
@@ -91,15 +122,29 @@ fn sources_that_are_the_same_get_the_times_that_they_had_unless_something_unseen
     for (inputs, spec, is_given_back) in [
         (&with[..], "one", true),
         (&with[..], "two", false),
-        (&[("sources", "../spec"), ("replay-mtimes", "false")][..], "one", false),
+        (
+            &[("sources", "../spec"), ("replay-mtimes", "false")][..],
+            "one",
+            false,
+        ),
     ] {
         let job = project(&machine);
         job.file("../spec/words", spec);
-        let mut step = inputs.iter().fold(job.cache(), |step, (name, value)| step.with(name, value));
+        let mut step = inputs
+            .iter()
+            .fold(job.cache(), |step, (name, value)| step.with(name, value));
         let main = step.main().passed();
-        assert_eq!(time(&job) == recorded, is_given_back, "{inputs:?} {spec}: {}", main.log);
-        let line =
-            if is_given_back { "as when target was saved and fresh again, 0 files are not" } else { "" };
+        assert_eq!(
+            time(&job) == recorded,
+            is_given_back,
+            "{inputs:?} {spec}: {}",
+            main.log
+        );
+        let line = if is_given_back {
+            "as when target was saved and fresh again, 0 files are not"
+        } else {
+            ""
+        };
         main.says(line);
     }
 }
@@ -111,7 +156,10 @@ fn what_is_in_place_already_is_only_compared() {
     let job = project(&machine);
     run(&job, &[], |_| ());
     let mut again = job.cache();
-    again.main().passed().says("🚀 target: 3 files, 57 B are in place already, as in v0-rust-target-");
+    again
+        .main()
+        .passed()
+        .says("🚀 target: 3 files, 57 B are in place already, as in v0-rust-target-");
 }
 
 #[test]
@@ -119,8 +167,11 @@ fn a_target_that_changed_is_saved_again_under_its_key() {
     let machine = machine();
     first(&machine);
     let job = project(&machine);
-    let (_, post) = run(&job, &[], |_| drop(job.file("target/debug/app", "newer program")));
-    post.says("💾 target: 3 files").says("✅ registry: nothing changed");
+    let (_, post) = run(&job, &[], |_| {
+        drop(job.file("target/debug/app", "newer program"))
+    });
+    post.says("💾 target: 3 files")
+        .says("✅ registry: nothing changed");
     assert_eq!(machine.entries(), 3);
     let job = project(&machine);
     let (main, _) = run(&job, &[], |_| ());
@@ -134,8 +185,11 @@ fn crates_that_were_added_are_saved_under_the_same_key() {
     first(&machine);
     let job = project(&machine);
     let added = "~/.cargo/registry/cache/index-1/other-1.0.0.crate";
-    let (_, post) = run(&job, &[("cache-all-crates", "true")], |_| drop(job.file(added, "other")));
-    post.says("💾 registry: 4 files").says("✅ target: nothing changed");
+    let (_, post) = run(&job, &[("cache-all-crates", "true")], |_| {
+        drop(job.file(added, "other"))
+    });
+    post.says("💾 registry: 4 files")
+        .says("✅ target: nothing changed");
     forget(&machine);
     let job = project(&machine);
     run(&job, &[], |_| ());
@@ -146,8 +200,8 @@ fn crates_that_were_added_are_saved_under_the_same_key() {
 fn crates_that_no_lock_file_needs_are_not_kept_and_stay_where_they_are() {
     let machine = machine();
     let job = project(&machine);
-    let [needed, other] =
-        ["dep-1.0.0", "dep-0.9.0"].map(|package| format!("~/.cargo/registry/cache/index-1/{package}.crate"));
+    let [needed, other] = ["dep-1.0.0", "dep-0.9.0"]
+        .map(|package| format!("~/.cargo/registry/cache/index-1/{package}.crate"));
     run(&job, &[], |_| {
         build(&job);
         drop(job.file(&other, "other"));
@@ -165,16 +219,23 @@ fn with_another_lock_file_the_nearest_earlier_entries_stand_in() {
     first(&machine);
     let job = project(&machine);
     job.file("Cargo.lock", &LOCK.replace("1.0.0", "1.0.1"));
-    let (main, post) =
-        run(&job, &[("cache-all-crates", "true")], |_| drop(job.file("target/debug/app", "newer")));
+    let (main, post) = run(&job, &[("cache-all-crates", "true")], |_| {
+        drop(job.file("target/debug/app", "newer"))
+    });
     // The project has no git dependencies, which the other lock file does not change.
     assert_eq!(hits(&main), ["false", "false", "true", "false"]);
-    assert_ne!(main.output("cache-matched-key"), main.output("cache-primary-key"));
-    assert_eq!(main.output("cache-matched-key").rsplit_once('-').unwrap().0, {
-        main.output("cache-primary-key").rsplit_once('-').unwrap().0
-    });
+    assert_ne!(
+        main.output("cache-matched-key"),
+        main.output("cache-primary-key")
+    );
+    assert_eq!(
+        main.output("cache-matched-key").rsplit_once('-').unwrap().0,
+        { main.output("cache-primary-key").rsplit_once('-').unwrap().0 }
+    );
     main.says("(the nearest earlier one)");
-    post.says("💾 target: 3 files").says("💾 registry: 3 files").says("✅ git: nothing changed");
+    post.says("💾 target: 3 files")
+        .says("💾 registry: 3 files")
+        .says("✅ git: nothing changed");
     assert_eq!(machine.entries(), 5);
 }
 
@@ -198,9 +259,15 @@ fn only_from_target_directories_is_anything_removed() {
     first(&machine);
     for (mirror, stays) in [("auto", false), ("true", false), ("false", true)] {
         let job = project(&machine);
-        job.file("target/CACHEDIR.TAG", "Signature: 8a477f597d28d172789f06886806bc55");
+        job.file(
+            "target/CACHEDIR.TAG",
+            "Signature: 8a477f597d28d172789f06886806bc55",
+        );
         let extra = job.file("target/debug/old", "of another branch");
-        let others = job.file("~/.cargo/registry/cache/index-1/others-1.0.0.crate", "of another job");
+        let others = job.file(
+            "~/.cargo/registry/cache/index-1/others-1.0.0.crate",
+            "of another job",
+        );
         let config = job.file("~/.cargo/config.toml", "");
         let mut step = job.cache().with("mirror", mirror);
         step.main().passed();
@@ -217,7 +284,9 @@ fn from_a_directory_that_cargo_did_not_make_nothing_is_removed() {
     let job = project(&machine);
     let precious = job.file("target/notes.txt", "mine");
     let mut step = job.cache();
-    step.main().passed().says("says that cargo made it, so nothing is removed there");
+    step.main()
+        .passed()
+        .says("says that cargo made it, so nothing is removed there");
     assert!(precious.exists() && job.locate("target/debug/app").exists());
 }
 
@@ -238,7 +307,11 @@ fn a_failed_job_saves_and_a_cancelled_one_does_not() {
         let machine = machine();
         let job = project(&machine).status(status);
         run(&job, given, |_| build(&job));
-        assert_eq!(machine.entries(), if saves { 3 } else { 0 }, "{status} {given:?}");
+        assert_eq!(
+            machine.entries(),
+            if saves { 3 } else { 0 },
+            "{status} {given:?}"
+        );
     }
 }
 
@@ -250,8 +323,14 @@ fn the_save_goes_by_the_keys_that_the_restore_looked_for() {
     let (main, _) = run(&job, &[], |_| {
         build(&job);
         job.file("Cargo.lock", &LOCK.replace("1.0.0", "1.0.1"));
-        job.file("Cargo.toml", "[package]\nname = \"app\"\nversion = \"0.1.0\"\n");
-        job.file("rust-toolchain.toml", "[toolchain]\ncomponents = [\"clippy\"]\n");
+        job.file(
+            "Cargo.toml",
+            "[package]\nname = \"app\"\nversion = \"0.1.0\"\n",
+        );
+        job.file(
+            "rust-toolchain.toml",
+            "[toolchain]\ncomponents = [\"clippy\"]\n",
+        );
     });
     forget(&machine);
     let job = project(&machine);
@@ -281,7 +360,12 @@ fn a_library_without_a_lock_file_gets_an_exact_hit() {
 
 #[test]
 fn a_toolchain_that_a_later_step_installs_is_in_the_key_that_is_saved() {
-    for (stays, reuse) in [(true, "copy"), (false, "copy"), (true, "move"), (false, "move")] {
+    for (stays, reuse) in [
+        (true, "copy"),
+        (false, "copy"),
+        (true, "move"),
+        (false, "move"),
+    ] {
         let machine = Machine::new();
         let job = project(&machine);
         let (main, post) = run(&job, &[("reuse", reuse)], |_| {
@@ -289,14 +373,24 @@ fn a_toolchain_that_a_later_step_installs_is_in_the_key_that_is_saved() {
             install_toolchain(&machine, "33cc");
         });
         let unseen = main.output("cache-key").to_owned();
-        assert_eq!(post.log.matches("target: 3 files").count(), 2, "{}", post.log);
+        assert_eq!(
+            post.log.matches("target: 3 files").count(),
+            2,
+            "{}",
+            post.log
+        );
         forget(&machine);
         if !stays {
             fs::remove_dir_all(machine.home().join(".rustup")).unwrap();
         }
         let job = project(&machine);
         let (main, _) = run(&job, &[], |_| ());
-        assert_eq!(hits(&main), ["true", "true", "true", "true"], "{}", main.log);
+        assert_eq!(
+            hits(&main),
+            ["true", "true", "true", "true"],
+            "{}",
+            main.log
+        );
         assert_eq!(main.output("cache-key") == unseen, !stays);
     }
 }
@@ -331,7 +425,10 @@ fn twice_in_one_job_is_as_good_as_once() {
     other.main().passed();
     build(&job);
     other.post().passed().says("💾 target: 3 files");
-    one.post().passed().says("✅ target: another job has saved v0-rust-target-").says_nothing_of("::warning");
+    one.post()
+        .passed()
+        .says("✅ target: another job has saved v0-rust-target-")
+        .says_nothing_of("::warning");
     assert_eq!(machine.entries(), 3);
 }
 
@@ -341,10 +438,13 @@ fn a_pull_request_reads_what_the_branch_saved_and_writes_beside_it() {
     first(&machine);
     let pull_request = || project(&machine).pull_request(7, "acme/widget", "main");
     let job = pull_request();
-    let (main, post) = run(&job, &[], |_| drop(job.file("target/debug/app", "of the request")));
+    let (main, post) = run(&job, &[], |_| {
+        drop(job.file("target/debug/app", "of the request"))
+    });
     assert_eq!(hits(&main), ["true", "true", "true", "true"]);
     // What did not change is found again where it is.
-    post.says("✅ registry: nothing changed").says("💾 target: 3 files");
+    post.says("✅ registry: nothing changed")
+        .says("💾 target: 3 files");
     assert_eq!(machine.entries(), 4);
     let job = pull_request();
     run(&job, &[], |_| ());
@@ -381,7 +481,10 @@ fn where_the_runner_forgets_what_main_noted_down_the_store_remembers() {
     forget(&machine);
     let job = act();
     let mut step = job.cache();
-    assert_eq!(hits(&step.main().passed()), ["true", "true", "true", "true"]);
+    assert_eq!(
+        hits(&step.main().passed()),
+        ["true", "true", "true", "true"]
+    );
 }
 
 #[test]

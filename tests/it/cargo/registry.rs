@@ -1,4 +1,5 @@
-//! A registry of crates on the loopback interface that counts what is downloaded, and the project that needs them.
+//! A registry of crates on the loopback interface that counts what is downloaded, and the project
+//! that needs them.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -30,8 +31,15 @@ impl Registry {
         let files = tempfile::tempdir().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let (requests, ended) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
-        let (root, counted, is_over) = (files.path().to_owned(), Arc::clone(&requests), Arc::clone(&ended));
+        let (requests, ended) = (
+            Arc::new(AtomicUsize::new(0)),
+            Arc::new(AtomicBool::new(false)),
+        );
+        let (root, counted, is_over) = (
+            files.path().to_owned(),
+            Arc::clone(&requests),
+            Arc::clone(&ended),
+        );
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 if is_over.load(Ordering::Relaxed) {
@@ -41,8 +49,16 @@ impl Registry {
                 std::thread::spawn(move || serve(&stream.unwrap(), &root, &counted));
             }
         });
-        let registry = Self { files, address, requests, ended };
-        let config = format!("{{\"dl\":\"http://{}/dl/{{crate}}/{{version}}\"}}", registry.address);
+        let registry = Self {
+            files,
+            address,
+            requests,
+            ended,
+        };
+        let config = format!(
+            "{{\"dl\":\"http://{}/dl/{{crate}}/{{version}}\"}}",
+            registry.address
+        );
         registry.write("index/config.json", config.as_bytes());
         let mut lines = String::new();
         for version in versions {
@@ -105,13 +121,24 @@ fn serve(mut stream: &TcpStream, root: &Path, requests: &AtomicUsize) {
         }
     }
     requests.fetch_add(1, Ordering::Relaxed);
-    let path = first.split(' ').nth(1).unwrap_or("/").trim_start_matches('/');
+    let path = first
+        .split(' ')
+        .nth(1)
+        .unwrap_or("/")
+        .trim_start_matches('/');
     let (status, body) = match fs::read(root.join(path)) {
         Ok(body) => ("200 OK", body),
         Err(_) => ("404 Not Found", Vec::new()),
     };
-    let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
-    drop(stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body)));
+    let head = format!(
+        "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        body.len()
+    );
+    drop(
+        stream
+            .write_all(head.as_bytes())
+            .and_then(|()| stream.write_all(&body)),
+    );
 }
 
 /// The archive of a version of `dep`, as cargo packages it.
@@ -119,9 +146,14 @@ fn archive(version: &str) -> Vec<u8> {
     let scratch = tempfile::tempdir().unwrap();
     let directory = scratch.path().join(format!("dep-{version}"));
     fs::create_dir_all(directory.join("src")).unwrap();
-    let manifest = format!("[package]\nname = \"dep\"\nversion = \"{version}\"\nedition = \"2021\"\n");
+    let manifest =
+        format!("[package]\nname = \"dep\"\nversion = \"{version}\"\nedition = \"2021\"\n");
     fs::write(directory.join("Cargo.toml"), manifest).unwrap();
-    fs::write(directory.join("src/lib.rs"), format!("pub const VERSION: &str = \"{version}\";\n")).unwrap();
+    fs::write(
+        directory.join("src/lib.rs"),
+        format!("pub const VERSION: &str = \"{version}\";\n"),
+    )
+    .unwrap();
     let ran = Command::new("tar")
         .args(["-czf", "-", "-C"])
         .arg(scratch.path())
@@ -140,13 +172,30 @@ pub(super) fn git_dependency(directory: &Path) {
         "[package]\nname = \"from-git\"\nversion = \"0.1.0\"\nedition = \"2021\"\n",
     )
     .unwrap();
-    fs::write(directory.join("src/lib.rs"), "pub const NAME: &str = \"git\";\n").unwrap();
+    fs::write(
+        directory.join("src/lib.rs"),
+        "pub const NAME: &str = \"git\";\n",
+    )
+    .unwrap();
     for arguments in [
         &["init", "-q", "-b", "main"][..],
         &["add", "."],
-        &["-c", "user.name=a", "-c", "user.email=a@example.org", "commit", "-q", "-m", "one"],
+        &[
+            "-c",
+            "user.name=a",
+            "-c",
+            "user.email=a@example.org",
+            "commit",
+            "-q",
+            "-m",
+            "one",
+        ],
     ] {
-        let ran = Command::new("git").args(arguments).current_dir(directory).output().unwrap();
+        let ran = Command::new("git")
+            .args(arguments)
+            .current_dir(directory)
+            .output()
+            .unwrap();
         assert!(ran.status.success(), "{ran:?}");
     }
 }
@@ -155,7 +204,8 @@ pub(super) fn git_dependency(directory: &Path) {
 pub(super) fn rustup_home() -> &'static Path {
     static HOME: OnceLock<PathBuf> = OnceLock::new();
     HOME.get_or_init(|| {
-        let below_home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".rustup");
+        let below_home =
+            || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".rustup");
         std::env::var_os("RUSTUP_HOME").map_or_else(below_home, PathBuf::from)
     })
 }
@@ -167,6 +217,9 @@ pub(super) fn run_cargo(home: &Path, directory: &Path, arguments: &[&str]) -> Ou
     for name in ["PATH", "RUSTUP_TOOLCHAIN", "LD_LIBRARY_PATH"] {
         command.envs(std::env::var_os(name).map(|value| (name, value)));
     }
-    command.env("HOME", home).env("RUSTUP_HOME", rustup_home()).env("CARGO_TERM_COLOR", "never");
+    command
+        .env("HOME", home)
+        .env("RUSTUP_HOME", rustup_home())
+        .env("CARGO_TERM_COLOR", "never");
     command.output().unwrap()
 }

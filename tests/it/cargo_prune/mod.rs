@@ -36,12 +36,26 @@ const PACKAGES: [&str; 4] = ["aaaa", "bbbb", "cccc", "only"];
 /// Publishes a version of a package; the second has a build script.
 fn publish(registry: &Registry, package: usize, number: u32) {
     let (name, version) = (PACKAGES[package], format!("1.0.{number}"));
-    let needs = if matches!(package, 1 | 2) { &PACKAGES[package - 1..package] } else { &[] };
-    let calls = needs.first().map_or_else(String::new, |name| format!(" + {name}::number()"));
+    let needs = if matches!(package, 1 | 2) {
+        &PACKAGES[package - 1..package]
+    } else {
+        &[]
+    };
+    let calls = needs
+        .first()
+        .map_or_else(String::new, |name| format!(" + {name}::number()"));
     let text = library(&calls, number);
-    let script = ("build.rs", "fn main() { println!(\"cargo:rerun-if-changed=build.rs\"); }\n");
+    let script = (
+        "build.rs",
+        "fn main() { println!(\"cargo:rerun-if-changed=build.rs\"); }\n",
+    );
     let sources = [("src/lib.rs", &*text), script];
-    registry.publish(name, &version, needs, &sources[..if package == 1 { 2 } else { 1 }]);
+    registry.publish(
+        name,
+        &version,
+        needs,
+        &sources[..if package == 1 { 2 } else { 1 }],
+    );
 }
 
 fn publish_all(registry: &Registry, number: u32) {
@@ -57,13 +71,21 @@ fn workspace(registry: &Registry) -> Files {
         "[workspace]\nmembers = [\"lib\"]\n[[bin]]\nname = \"app\"\npath = \"src/main.rs\"\n\
          [dependencies]\nlib = { path = \"lib\" }\n",
         &[
-            ("src/main.rs", "fn main() { println!(\"{}\", lib::number()) }\n"),
+            (
+                "src/main.rs",
+                "fn main() { println!(\"{}\", lib::number()) }\n",
+            ),
             ("tests/outer.rs", "#[test]\nfn t() {}\n"),
         ],
     );
     let mut files: Files = files
         .into_iter()
-        .map(|(path, text)| (path[2..].to_owned(), text.replace("name = \".\"", "name = \"repo\"")))
+        .map(|(path, text)| {
+            (
+                path[2..].to_owned(),
+                text.replace("name = \".\"", "name = \"repo\""),
+            )
+        })
         .collect();
     package(
         &mut files,
@@ -78,7 +100,10 @@ fn workspace(registry: &Registry) -> Files {
 /// Builds programs and tests, and checks them.
 fn build_all(runner: &Runner, checkout: &Path) -> BTreeSet<String> {
     let mut compiled = BTreeSet::new();
-    for command in [&["build", "--all-targets", "--workspace"][..], &["check", "--workspace"]] {
+    for command in [
+        &["build", "--all-targets", "--workspace"][..],
+        &["check", "--workspace"],
+    ] {
         let built = runner.build_as(checkout, command, &[]);
         assert!(built.succeeded, "{}", built.errors);
         compiled.extend(built.compiled);
@@ -99,16 +124,25 @@ impl Layout {
     fn env(self) -> Vec<(&'static str, OsString)> {
         let variables: &[(&str, &str)] = match self {
             Self::Kinds => &[("__CARGO_TEMPORARY_BUILD_DIR_NEW_LAYOUT_OPT_OUT", "1")],
-            Self::Units => &[("RUSTC_BOOTSTRAP", "1"), ("CARGO_UNSTABLE_BUILD_DIR_NEW_LAYOUT", "true")],
+            Self::Units => &[
+                ("RUSTC_BOOTSTRAP", "1"),
+                ("CARGO_UNSTABLE_BUILD_DIR_NEW_LAYOUT", "true"),
+            ],
         };
-        variables.iter().map(|(name, value)| (*name, value.into())).collect()
+        variables
+            .iter()
+            .map(|(name, value)| (*name, value.into()))
+            .collect()
     }
 
     /// Whether a target directory is laid out so; otherwise it is said that this cargo can't.
     fn is_there(self, target: &Path) -> bool {
         let found = target.join("debug/.fingerprint").exists();
         if found != (self == Self::Kinds) {
-            skip("a cargo with both layouts", &format!("outputs are laid out by {self:?}"));
+            skip(
+                "a cargo with both layouts",
+                &format!("outputs are laid out by {self:?}"),
+            );
         }
         found == (self == Self::Kinds)
     }
@@ -126,7 +160,9 @@ impl Built {
     /// None where this cargo does not lay out what it builds so.
     fn new(layout: Layout) -> Option<Self> {
         let built = Self::with(layout.env(), |_| {});
-        layout.is_there(&built.checkout.join("target")).then_some(built)
+        layout
+            .is_there(&built.checkout.join("target"))
+            .then_some(built)
     }
 
     /// With variables for cargo, and with a change to the workspace.
@@ -140,18 +176,39 @@ impl Built {
         change(&mut files);
         check_out(&files, &checkout, Times::Now);
         build_all(&runner, &checkout);
-        Self { runner, registry, checkout, files }
+        Self {
+            runner,
+            registry,
+            checkout,
+            files,
+        }
     }
 }
 
 fn upgrade(runner: &Runner, checkout: &Path) {
-    let output = runner.cargo(checkout, &["update", "--quiet"]).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let output = runner
+        .cargo(checkout, &["update", "--quiet"])
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 fn bytes(directory: &Path, exclude: Option<Exclude<'_>>) -> u64 {
     let places = Places::new([((*b"x").into(), directory.to_owned())]);
-    scan(&places, &Options { exclude, ..Options::default() }).unwrap().tree.total_bytes()
+    scan(
+        &places,
+        &Options {
+            exclude,
+            ..Options::default()
+        },
+    )
+    .unwrap()
+    .tree
+    .total_bytes()
 }
 
 #[test]
@@ -165,7 +222,15 @@ fn ten_upgrades_leave_as_little_where_outputs_are_laid_out_by_units() {
 }
 
 fn ten_upgrades(layout: Layout) {
-    let Some(Built { runner, registry, checkout, mut files }) = Built::new(layout) else { return };
+    let Some(Built {
+        runner,
+        registry,
+        checkout,
+        mut files,
+    }) = Built::new(layout)
+    else {
+        return;
+    };
     runner.save_pruned(&Step::of(&checkout), "key");
     let mut unpruned = 0;
     for number in 1..=UPGRADES {
@@ -175,31 +240,54 @@ fn ten_upgrades(layout: Layout) {
         runner.restore(&Step::of(&checkout), "key");
         upgrade(&runner, &checkout);
         build_all(&runner, &checkout);
-        files.insert("Cargo.lock".into(), fs::read_to_string(checkout.join("Cargo.lock")).unwrap());
+        files.insert(
+            "Cargo.lock".into(),
+            fs::read_to_string(checkout.join("Cargo.lock")).unwrap(),
+        );
         let all = bytes(&checkout.join("target"), None);
         unpruned += all - runner.save_pruned(&Step::of(&checkout), "key").bytes;
     }
     check_out(&files, &checkout, Times::Now);
     runner.restore(&Step::of(&checkout), "key");
     let kept = bytes(&checkout.join("target"), None);
-    assert_eq!(build_all(&runner, &checkout), BTreeSet::new(), "nothing changed");
+    assert_eq!(
+        build_all(&runner, &checkout),
+        BTreeSet::new(),
+        "nothing changed"
+    );
     assert_eq!(printed(&checkout), "27\n");
 
     fs::remove_dir_all(checkout.join("target")).unwrap();
     build_all(&runner, &checkout);
     let fresh = bytes(&checkout.join("target"), None);
-    assert!(kept * 10 <= fresh * 13, "{kept} bytes are kept, a fresh build has {fresh}");
-    assert!(unpruned > 2 * fresh, "without leaving anything out it would be {unpruned} bytes more");
+    assert!(
+        kept * 10 <= fresh * 13,
+        "{kept} bytes are kept, a fresh build has {fresh}"
+    );
+    assert!(
+        unpruned > 2 * fresh,
+        "without leaving anything out it would be {unpruned} bytes more"
+    );
 }
 
 #[test]
 fn a_registry_without_what_the_lock_file_does_not_need_builds_offline() {
-    let Built { runner, registry, checkout, .. } =
-        Built::with(Vec::new(), |files| *files.get_mut("lib/Cargo.toml").unwrap() += "only = \"1\"\n");
+    let Built {
+        runner,
+        registry,
+        checkout,
+        ..
+    } = Built::with(Vec::new(), |files| {
+        *files.get_mut("lib/Cargo.toml").unwrap() += "only = \"1\"\n"
+    });
     publish_all(&registry, 1);
     upgrade(&runner, &checkout);
     build_all(&runner, &checkout);
-    fs::write(checkout.join("lib/Cargo.toml"), &workspace(&registry)["lib/Cargo.toml"]).unwrap();
+    fs::write(
+        checkout.join("lib/Cargo.toml"),
+        &workspace(&registry)["lib/Cargo.toml"],
+    )
+    .unwrap();
     build_all(&runner, &checkout);
 
     let home = runner.path("cargo-home");
@@ -210,9 +298,17 @@ fn a_registry_without_what_the_lock_file_does_not_need_builds_offline() {
     keep_only(&home, &exclude);
     let gone: BTreeSet<String> = before.difference(&names(&home)).cloned().collect();
     for name in ["aaaa-1.0.0.crate", "only-1.0.1.crate", "cccc-1.0.0", "only"] {
-        assert!(gone.iter().any(|path| path.ends_with(&format!("/{name}"))), "{name}: {gone:#?}");
+        assert!(
+            gone.iter().any(|path| path.ends_with(&format!("/{name}"))),
+            "{name}: {gone:#?}"
+        );
     }
-    assert!(!gone.iter().any(|path| path.contains("1.0.1") && !path.contains("only")), "{gone:#?}");
+    assert!(
+        !gone
+            .iter()
+            .any(|path| path.contains("1.0.1") && !path.contains("only")),
+        "{gone:#?}"
+    );
     fs::remove_dir_all(checkout.join("target")).unwrap();
     let built = runner.build_as(&checkout, &["build", "--offline", "--locked"], &[]);
     assert!(built.succeeded, "{}", built.errors);
@@ -230,7 +326,15 @@ fn names(directory: &Path) -> BTreeSet<String> {
 /// Removes what is left out.
 fn keep_only(directory: &Path, exclude: Exclude<'_>) {
     let places = Places::new([((*b"x").into(), directory.to_owned())]);
-    let kept = scan(&places, &Options { exclude: Some(exclude), ..Options::default() }).unwrap().tree;
+    let kept = scan(
+        &places,
+        &Options {
+            exclude: Some(exclude),
+            ..Options::default()
+        },
+    )
+    .unwrap()
+    .tree;
     let dirs = kept.dir_ids().map(|dir| places.dir_path(&kept, dir));
     let leaves = kept.leaf_ids().map(|leaf| places.leaf_path(&kept, leaf));
     let kept: BTreeSet<PathBuf> = dirs.chain(leaves).collect();
@@ -241,7 +345,11 @@ fn keep_only(directory: &Path, exclude: Exclude<'_>) {
         }
     });
     for path in gone.iter().rev() {
-        if path.is_dir() { fs::remove_dir(path).unwrap() } else { fs::remove_file(path).unwrap() }
+        if path.is_dir() {
+            fs::remove_dir(path).unwrap()
+        } else {
+            fs::remove_file(path).unwrap()
+        }
     }
 }
 
@@ -253,15 +361,31 @@ fn a_test_that_was_removed_goes_and_a_failed_build_costs_no_other_unit() {
 }
 
 fn remove_a_test(layout: Layout) {
-    let Some(Built { runner, registry: _registry, checkout, mut files }) = Built::new(layout) else { return };
+    let Some(Built {
+        runner,
+        registry: _registry,
+        checkout,
+        mut files,
+    }) = Built::new(layout)
+    else {
+        return;
+    };
     let has_outer = |checkout: &Path| {
         let names = names(&checkout.join("target/debug"));
-        names.iter().filter(|path| path.rsplit('/').next().unwrap().starts_with("outer-")).count()
+        names
+            .iter()
+            .filter(|path| path.rsplit('/').next().unwrap().starts_with("outer-"))
+            .count()
     };
     assert!(has_outer(&checkout) > 0);
-    files.insert("Cargo.lock".into(), fs::read_to_string(checkout.join("Cargo.lock")).unwrap());
+    files.insert(
+        "Cargo.lock".into(),
+        fs::read_to_string(checkout.join("Cargo.lock")).unwrap(),
+    );
     files.remove("tests/outer.rs");
-    let main = files.insert("src/main.rs".into(), "fn main() {".into()).unwrap();
+    let main = files
+        .insert("src/main.rs".into(), "fn main() {".into())
+        .unwrap();
     for name in ["src/main.rs", "tests/outer.rs"] {
         fs::remove_file(checkout.join(name)).unwrap();
     }
@@ -273,6 +397,9 @@ fn remove_a_test(layout: Layout) {
     check_out(&files, &checkout, Times::Now);
     runner.restore(&Step::of(&checkout), "key");
     assert_eq!(has_outer(&checkout), 0);
-    assert_eq!(build_all(&runner, &checkout), BTreeSet::from(["repo".to_owned()]));
+    assert_eq!(
+        build_all(&runner, &checkout),
+        BTreeSet::from(["repo".to_owned()])
+    );
     assert_eq!(printed(&checkout), "0\n");
 }

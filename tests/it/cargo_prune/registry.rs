@@ -25,10 +25,17 @@ impl Registry {
         let address = listener.local_addr().unwrap().to_string();
         let pages = Pages::default();
         let config = format!("{{\"dl\":\"http://{address}/dl/{{crate}}-{{version}}.crate\"}}");
-        pages.lock().unwrap().insert("/index/config.json".into(), config.into());
+        pages
+            .lock()
+            .unwrap()
+            .insert("/index/config.json".into(), config.into());
         let served = Arc::clone(&pages);
         // It ends with the process.
-        std::thread::spawn(move || listener.incoming().for_each(|stream| serve(stream.unwrap(), &served)));
+        std::thread::spawn(move || {
+            listener
+                .incoming()
+                .for_each(|stream| serve(stream.unwrap(), &served))
+        });
         Self { pages, address }
     }
 
@@ -41,16 +48,36 @@ impl Registry {
     }
 
     /// Publishes a version of a package that depends on others, all by `^1`.
-    pub(crate) fn publish(&self, name: &str, version: &str, dependencies: &[&str], sources: &[(&str, &str)]) {
+    pub(crate) fn publish(
+        &self,
+        name: &str,
+        version: &str,
+        dependencies: &[&str],
+        sources: &[(&str, &str)],
+    ) {
         let mut files = Files::new();
-        let lines = dependencies.iter().map(|name| format!("{name} = \"1\"\n")).collect::<Vec<_>>().concat();
+        let lines = dependencies
+            .iter()
+            .map(|name| format!("{name} = \"1\"\n"))
+            .collect::<Vec<_>>()
+            .concat();
         let directory = format!("{name}-{version}");
-        package(&mut files, &directory, &format!("[dependencies]\n{lines}"), sources);
+        package(
+            &mut files,
+            &directory,
+            &format!("[dependencies]\n{lines}"),
+            sources,
+        );
         let manifest = files.get_mut(&format!("{directory}/Cargo.toml")).unwrap();
-        *manifest = manifest.replacen(&directory, name, 1).replacen("0.1.0", version, 1);
+        *manifest = manifest
+            .replacen(&directory, name, 1)
+            .replacen("0.1.0", version, 1);
         let archive = archive(&files, &directory);
-        let digest =
-            Sha256::digest(&archive).iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
+        let digest = Sha256::digest(&archive)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect::<Vec<_>>()
+            .concat();
         let dependencies: Vec<_> = dependencies
             .iter()
             .map(|name| {
@@ -62,7 +89,9 @@ impl Registry {
             "features": {}, "yanked": false});
         let mut pages = self.pages.lock().unwrap();
         pages.insert(format!("/dl/{directory}.crate"), archive);
-        let page = pages.entry(format!("/index/{}/{}/{name}", &name[..2], &name[2..4])).or_default();
+        let page = pages
+            .entry(format!("/index/{}/{}/{name}", &name[..2], &name[2..4]))
+            .or_default();
         page.extend_from_slice(line.to_string().as_bytes());
         page.push(b'\n');
     }
@@ -73,7 +102,10 @@ fn archive(files: &Files, directory: &str) -> Vec<u8> {
     for (name, text) in files {
         crate::support::trees::write(&dir.path().join(name), text.as_bytes());
     }
-    let output = Command::new("tar").args(["-czf", "archive", directory]).current_dir(dir.path()).output();
+    let output = Command::new("tar")
+        .args(["-czf", "archive", directory])
+        .current_dir(dir.path())
+        .output();
     assert!(output.unwrap().status.success());
     fs::read(Path::new(dir.path()).join("archive")).unwrap()
 }
@@ -84,10 +116,19 @@ fn serve(stream: TcpStream, pages: &Pages) {
     lines.take_while(|line| !line.is_empty()).for_each(drop);
     let path = request.split(' ').nth(1).unwrap_or_default();
     let page = pages.lock().unwrap().get(path).cloned();
-    let status = if page.is_some() { "200 OK" } else { "404 Not Found" };
+    let status = if page.is_some() {
+        "200 OK"
+    } else {
+        "404 Not Found"
+    };
     let page = page.unwrap_or_default();
-    let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", page.len());
+    let head = format!(
+        "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        page.len()
+    );
     let mut stream = stream;
     // Who asked may have gone.
-    let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&page));
+    let _ = stream
+        .write_all(head.as_bytes())
+        .and_then(|()| stream.write_all(&page));
 }

@@ -72,9 +72,15 @@ pub(crate) enum Times {
 
 impl Runner {
     pub(crate) fn new() -> Self {
-        let dir = tempfile::Builder::new().prefix("lc-cargo-").tempdir().unwrap();
+        let dir = tempfile::Builder::new()
+            .prefix("lc-cargo-")
+            .tempdir()
+            .unwrap();
         fs::create_dir(dir.path().join("cargo-home")).unwrap();
-        Self { dir, env: Vec::new() }
+        Self {
+            dir,
+            env: Vec::new(),
+        }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -91,10 +97,17 @@ impl Runner {
         for name in ["PATH", "RUSTUP_TOOLCHAIN"] {
             command.envs(std::env::var_os(name).map(|value| (name, value)));
         }
-        let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
-        let rustup = std::env::var_os("RUSTUP_HOME").map_or_else(|| home.join(".rustup"), PathBuf::from);
-        command.env("RUSTUP_HOME", rustup).env("HOME", self.path("home"));
-        command.env("CARGO_HOME", self.path("cargo-home")).env("CARGO_PROFILE_DEV_DEBUG", "0");
+        let home = std::env::var_os("HOME")
+            .map(PathBuf::from)
+            .unwrap_or_default();
+        let rustup =
+            std::env::var_os("RUSTUP_HOME").map_or_else(|| home.join(".rustup"), PathBuf::from);
+        command
+            .env("RUSTUP_HOME", rustup)
+            .env("HOME", self.path("home"));
+        command
+            .env("CARGO_HOME", self.path("cargo-home"))
+            .env("CARGO_PROFILE_DEV_DEBUG", "0");
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null());
         command
@@ -106,22 +119,48 @@ impl Runner {
     }
 
     /// Builds by a command of cargo and with variables more.
-    pub(crate) fn build_as(&self, directory: &Path, command: &[&str], env: &[(&str, &Path)]) -> Built {
+    pub(crate) fn build_as(
+        &self,
+        directory: &Path,
+        command: &[&str],
+        env: &[(&str, &Path)],
+    ) -> Built {
         let mut command = self.cargo(directory, &[command, &["--message-format=json"]].concat());
         command.envs(env.iter().map(|(name, value)| (*name, value.as_os_str())));
-        let Output { status, stdout, stderr } = command.output().unwrap();
+        let Output {
+            status,
+            stdout,
+            stderr,
+        } = command.output().unwrap();
         let text = String::from_utf8(stdout).unwrap();
-        let messages = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let messages = text
+            .lines()
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
         let compiled = messages
             .filter(|message| message["reason"] == "compiler-artifact" && message["fresh"] == false)
             .map(|message| {
                 let manifest = PathBuf::from(message["manifest_path"].as_str().unwrap());
-                let package = manifest.parent().unwrap().file_name().unwrap().to_str().unwrap().to_owned();
+                let package = manifest
+                    .parent()
+                    .unwrap()
+                    .file_name()
+                    .unwrap()
+                    .to_str()
+                    .unwrap()
+                    .to_owned();
                 let is_script = message["target"]["kind"][0] == "custom-build";
-                if is_script { format!("{package} script") } else { package }
+                if is_script {
+                    format!("{package} script")
+                } else {
+                    package
+                }
             });
         let compiled = compiled.collect();
-        Built { compiled, succeeded: status.success(), errors: String::from_utf8(stderr).unwrap() }
+        Built {
+            compiled,
+            succeeded: status.success(),
+            errors: String::from_utf8(stderr).unwrap(),
+        }
     }
 
     /// What the program `app` prints that is built from nothing.
@@ -134,14 +173,17 @@ impl Runner {
 
     /// Saves the target directories of workspaces, with a record of sources.
     pub(crate) fn save(&self, step: &Step, key: &str) {
-        step.facts().iter().for_each(|workspace| drop(self.save_target(step, workspace, key, None)));
+        step.facts()
+            .iter()
+            .for_each(|workspace| drop(self.save_target(step, workspace, key, None)));
     }
 
     /// The same for the one workspace of a step, without what no build can use.
     pub(crate) fn save_pruned(&self, step: &Step, key: &str) -> Entry {
         let facts = step.facts();
         let left = leftovers(&facts[0].target, &facts, Sight::local()).unwrap();
-        self.save_target(step, &facts[0], key, Some(&left.into_exclude())).expect("a change")
+        self.save_target(step, &facts[0], key, Some(&left.into_exclude()))
+            .expect("a change")
     }
 
     fn save_target(
@@ -160,7 +202,10 @@ impl Runner {
             existing: save::Existing::IsReplacedIfChanged,
             allow_empty: false,
             keep_ready: false,
-            sources: Some(Sources { area: &area, job: &step.job }),
+            sources: Some(Sources {
+                area: &area,
+                job: &step.job,
+            }),
             parent: None,
         };
         match save::save(&self.store(), &request, &Heard::default()).unwrap() {
@@ -179,11 +224,17 @@ impl Runner {
     }
 
     pub(crate) fn restore_heard(&self, step: &Step, key: &str, heard: &Heard) -> GivenBack {
-        let entries: Vec<Entry> =
-            step.facts().iter().map(|workspace| self.restore_target(workspace, key)).collect();
+        let entries: Vec<Entry> = step
+            .facts()
+            .iter()
+            .map(|workspace| self.restore_target(workspace, key))
+            .collect();
         let area = step.area(self);
         let entries: Vec<&Entry> = entries.iter().collect();
-        let sources = Sources { area: &area, job: &step.job };
+        let sources = Sources {
+            area: &area,
+            job: &step.job,
+        };
         sources::give_back(&self.store(), &sources, &entries, heard).unwrap()
     }
 
@@ -197,7 +248,10 @@ impl Runner {
             verify: true,
             lookup_only: false,
         };
-        restore::restore(&self.store(), &request, &Heard::default()).unwrap().expect("an entry").entry
+        restore::restore(&self.store(), &request, &Heard::default())
+            .unwrap()
+            .expect("an entry")
+            .entry
     }
 }
 
@@ -214,8 +268,20 @@ fn run(target: &Path) -> String {
 
 /// One group for each workspace, wherever it is.
 fn group(workspace: &WorkspaceFacts) -> Group {
-    let name = workspace.asked.root.file_name().unwrap().to_str().unwrap().to_owned();
-    Group { scope: String::new(), git_ref: String::new(), kind: Kind::Target, paths: vec![name] }
+    let name = workspace
+        .asked
+        .root
+        .file_name()
+        .unwrap()
+        .to_str()
+        .unwrap()
+        .to_owned();
+    Group {
+        scope: String::new(),
+        git_ref: String::new(),
+        kind: Kind::Target,
+        paths: vec![name],
+    }
 }
 
 /// A step of a job that keeps target directories.
@@ -246,7 +312,12 @@ impl Step {
     pub(crate) fn facts(&self) -> Vec<WorkspaceFacts> {
         let workspaces = self.workspaces.iter();
         let asked = Asked {
-            workspaces: workspaces.map(|root| WorkspaceAsked { root: root.clone(), target: None }).collect(),
+            workspaces: workspaces
+                .map(|root| WorkspaceAsked {
+                    root: root.clone(),
+                    target: None,
+                })
+                .collect(),
             ..Asked::new(BTreeMap::new(), Path::new("/nonexistent"), &self.checkout)
         };
         gather(&asked).workspaces
@@ -286,7 +357,10 @@ pub(crate) fn make_old(directory: &Path) {
     let mut age = 0;
     crate::support::trees::walk(directory, &mut |path| {
         age += 1;
-        set_time(path, SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000 - age));
+        set_time(
+            path,
+            SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000 - age),
+        );
     });
 }
 
@@ -300,7 +374,8 @@ fn set_time(path: &Path, time: SystemTime) {
 /// The files of a package: a manifest with dependencies by path, and its sources.
 pub(crate) fn package(files: &mut Files, path: &str, rest: &str, sources: &[(&str, &str)]) {
     let name = path.rsplit('/').next().unwrap();
-    let manifest = format!("[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n{rest}");
+    let manifest =
+        format!("[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n{rest}");
     files.insert(format!("{path}/Cargo.toml"), manifest);
     for (source, text) in sources {
         files.insert(format!("{path}/{source}"), (*text).to_owned());
@@ -310,7 +385,11 @@ pub(crate) fn package(files: &mut Files, path: &str, rest: &str, sources: &[(&st
 /// A package and a library that it depends on, whose number its program `app` prints.
 pub(crate) fn pair(library: &str, package_path: &str, below: &str) -> Files {
     let mut files = Files::new();
-    let name = if package_path == "." { "repo" } else { package_path };
+    let name = if package_path == "." {
+        "repo"
+    } else {
+        package_path
+    };
     package(
         &mut files,
         name,
@@ -320,9 +399,17 @@ pub(crate) fn pair(library: &str, package_path: &str, below: &str) -> Files {
         &[("src/main.rs", "fn main() { println!(\"{}\", lib::N) }\n")],
     );
     if package_path == "." {
-        files = files.into_iter().map(|(path, text)| (path["repo/".len()..].to_owned(), text)).collect();
+        files = files
+            .into_iter()
+            .map(|(path, text)| (path["repo/".len()..].to_owned(), text))
+            .collect();
     }
-    package(&mut files, library, "", &[("src/lib.rs", "pub const N: u32 = 1;\n")]);
+    package(
+        &mut files,
+        library,
+        "",
+        &[("src/lib.rs", "pub const N: u32 = 1;\n")],
+    );
     files
 }
 
@@ -331,7 +418,9 @@ pub(crate) fn built(runner: &Runner) -> (Files, Step) {
     let checkout = runner.path("repo");
     let files = pair("lib", ".", "lib");
     check_out(&files, &checkout, Times::Now);
-    runner.build(&checkout).compiled_only(&["lib", "repo"], "the first build");
+    runner
+        .build(&checkout)
+        .compiled_only(&["lib", "repo"], "the first build");
     let step = Step::of(&checkout);
     runner.save(&step, "key");
     (files, step)
@@ -340,8 +429,7 @@ pub(crate) fn built(runner: &Runner) -> (Files, Step) {
 /// A workspace whose program prints something of each way in which cargo learns of sources.
 pub(crate) fn project() -> Files {
     let mut files = Files::new();
-    let manifest =
-        "[workspace]\nresolver = \"3\"\nmembers = [\"app\", \"lib\", \"mac\", \"scripted\", \"plain\"]\n";
+    let manifest = "[workspace]\nresolver = \"3\"\nmembers = [\"app\", \"lib\", \"mac\", \"scripted\", \"plain\"]\n";
     files.insert("Cargo.toml".into(), manifest.into());
     files.insert(".gitignore".into(), "/target\n".into());
     package(

@@ -1,4 +1,5 @@
-//! One change at a time, in a checkout with new times and in one with old ones, elsewhere than the first build was.
+//! One change at a time, in a checkout with new times and in one with old ones, elsewhere than the
+//! first build was.
 
 use std::sync::LazyLock;
 
@@ -11,7 +12,15 @@ static FIRST: LazyLock<Runner> = LazyLock::new(|| {
     check_out(&project(), &checkout, Times::Now);
     let built = runner.build(&checkout);
     built.compiled_only(
-        &["app", "lib", "mac", "plain", "plain script", "scripted", "scripted script"],
+        &[
+            "app",
+            "lib",
+            "mac",
+            "plain",
+            "plain script",
+            "scripted",
+            "scripted script",
+        ],
         "the first build",
     );
     runner.save(&Step::of(&checkout), "first");
@@ -37,7 +46,11 @@ fn rename(files: &mut Files, from: &str, to: &str) {
 }
 
 const COMPILER: &[Case] = &[
-    Case { name: "nothing", change: |_| {}, compiled: &[] },
+    Case {
+        name: "nothing",
+        change: |_| {},
+        compiled: &[],
+    },
     Case {
         name: "other bytes of the same size in a leaf",
         change: |files| replace(files, "app/src/part.rs", "= 1", "= 2"),
@@ -69,9 +82,22 @@ const COMPILER: &[Case] = &[
     Case {
         name: "a new module",
         change: |files| {
-            replace(files, "app/src/main.rs", "part::PART", "part::PART + more::MORE");
-            replace(files, "app/src/main.rs", "mod part;", "mod part;\nmod more;");
-            files.insert("app/src/more.rs".into(), "pub const MORE: u32 = 10;\n".into());
+            replace(
+                files,
+                "app/src/main.rs",
+                "part::PART",
+                "part::PART + more::MORE",
+            );
+            replace(
+                files,
+                "app/src/main.rs",
+                "mod part;",
+                "mod part;\nmod more;",
+            );
+            files.insert(
+                "app/src/more.rs".into(),
+                "pub const MORE: u32 = 10;\n".into(),
+            );
         },
         compiled: &["app"],
     },
@@ -79,7 +105,12 @@ const COMPILER: &[Case] = &[
         name: "a removed module",
         change: |files| {
             files.remove("app/src/part.rs");
-            replace(files, "app/src/main.rs", "mod part;", "mod part { pub const PART: u32 = 9; }");
+            replace(
+                files,
+                "app/src/main.rs",
+                "mod part;",
+                "mod part { pub const PART: u32 = 9; }",
+            );
         },
         compiled: &["app"],
     },
@@ -176,7 +207,9 @@ fn run(cases: &[Case], group: &str) {
             runner.build(&checkout).compiled_only(case.compiled, &what);
             if times == Times::Old {
                 // New times were not too new: a second build finds everything as the first left it.
-                runner.build(&checkout).compiled_only(&[], &format!("{what}, built again"));
+                runner
+                    .build(&checkout)
+                    .compiled_only(&[], &format!("{what}, built again"));
             }
             let expected = clean.get_or_insert_with(|| runner.printed_clean(&checkout));
             assert_eq!(printed(&checkout), *expected, "{what}");

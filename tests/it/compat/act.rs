@@ -1,4 +1,5 @@
-//! nektos/act gives the post phase neither the defaults of inputs nor what main saved as state, only what pre did.
+//! nektos/act gives the post phase neither the defaults of inputs nor what main saved as state,
+//! only what pre did.
 
 use std::fs;
 
@@ -14,13 +15,21 @@ fn post_says(saved: &[&str], restore_keys: &str) -> String {
     let machine = Machine::new();
     seed(&machine.job(), saved);
     let job = job(&machine);
-    let step = job.cache().with("path", "data").with("key", "k-main").with("restore-keys", restore_keys);
+    let step = job
+        .cache()
+        .with("path", "data")
+        .with("key", "k-main")
+        .with("restore-keys", restore_keys);
     let mut step = step;
     assert!(!step.pre().passed().state.is_empty());
     let told = step.main().passed().state;
     step.forget(&told);
     job.file("data/file", "made by the job");
-    step.with("key", "k-post").with("job-status", "").post().passed().log
+    step.with("key", "k-post")
+        .with("job-status", "")
+        .post()
+        .passed()
+        .log
 }
 
 #[test]
@@ -41,7 +50,10 @@ fn a_hit_by_a_restore_key_is_saved_under_the_key_of_main() {
 #[test]
 fn an_exact_hit_is_not_saved_again() {
     let log = post_says(&["k-main"], "");
-    assert!(log.contains("Cache hit occurred on the primary key k-main, not saving cache.\n"), "{log}");
+    assert!(
+        log.contains("Cache hit occurred on the primary key k-main, not saving cache.\n"),
+        "{log}"
+    );
 }
 
 #[test]
@@ -64,6 +76,8 @@ fn elsewhere_nothing_is_left_in_the_store_for_post() {
     assert_eq!(step.pre().passed().log, "");
     step.main().passed();
     assert!(!machine.store().join("local-cache-v1/memories").exists());
-    let names = fs::read_dir(machine.store().join("local-cache-v1/tmp")).unwrap().count();
+    let names = fs::read_dir(machine.store().join("local-cache-v1/tmp"))
+        .unwrap()
+        .count();
     assert_eq!(names, 0);
 }

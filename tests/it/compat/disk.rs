@@ -1,6 +1,7 @@
-//! What every cache on a local disk has to get right, after the end-to-end workflow of curlewlabs-com/local-cache
-//! (.github/workflows/ci.yml): cold start, exact, prefix, miss and odd keys are in `outputs`, `matching`
-//! and `keys`; here are dangerous targets, and what several jobs on one disk do to each other.
+//! What every cache on a local disk has to get right, after the end-to-end workflow of
+//! curlewlabs-com/local-cache (.github/workflows/ci.yml): cold start, exact, prefix, miss and odd
+//! keys are in `outputs`, `matching` and `keys`; here are dangerous targets, and what several jobs
+//! on one disk do to each other.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -14,7 +15,10 @@ fn a_cold_start_makes_the_store_at_the_first_save_only() {
     let job = machine.job();
     let mut step = job.cache().with("path", "data").with("key", "k");
     step.pre().passed();
-    step.main().passed().says("Cache not found").says_nothing_of("::warning");
+    step.main()
+        .passed()
+        .says("Cache not found")
+        .says_nothing_of("::warning");
     assert!(!machine.store().exists());
     job.file("data/file", "1");
     step.post().passed().says("Cache saved with key: k");
@@ -49,7 +53,10 @@ fn what_is_done_to_saved_files_afterwards_does_not_reach_the_entry() {
     let job = machine.job();
     job.file("data/large", &"large".repeat(400_000));
     job.saved("data", "k");
-    let file = fs::OpenOptions::new().write(true).open(job.locate("data/large")).unwrap();
+    let file = fs::OpenOptions::new()
+        .write(true)
+        .open(job.locate("data/large"))
+        .unwrap();
     std::os::unix::fs::FileExt::write_all_at(&file, b"XXXXX", 0).unwrap();
     let later = machine.job();
     later.found("data", "k", "");
@@ -64,13 +71,22 @@ fn saving_again_changes_nothing() {
     job.saved("data", "k");
     let entries = machine.store().join("local-cache-v1/entries");
     let read = || {
-        let files = fs::read_dir(&entries).unwrap().map(|entry| entry.unwrap().path());
-        files.map(|path| (path.clone(), fs::read(path).unwrap())).collect::<Vec<_>>()
+        let files = fs::read_dir(&entries)
+            .unwrap()
+            .map(|entry| entry.unwrap().path());
+        files
+            .map(|path| (path.clone(), fs::read(path).unwrap()))
+            .collect::<Vec<_>>()
     };
     let before = read();
     job.file("data/file", "2");
     for _ in 0..2 {
-        job.save().with("path", "data").with("key", "k").main().passed().says_nothing_of("Cache saved");
+        job.save()
+            .with("path", "data")
+            .with("key", "k")
+            .main()
+            .passed()
+            .says_nothing_of("Cache saved");
     }
     assert_eq!(read(), before);
 }
@@ -83,7 +99,14 @@ fn restoring_again_writes_nothing() {
     job.file("data/b", "2");
     job.saved("data", "k");
     let later = machine.job();
-    let step = || later.restore().with("path", "data").with("key", "k").main().passed();
+    let step = || {
+        later
+            .restore()
+            .with("path", "data")
+            .with("key", "k")
+            .main()
+            .passed()
+    };
     step().says("2 files written");
     step().says("0 files written (0 B), 2 files right already");
 }
@@ -104,7 +127,10 @@ fn jobs_restore_one_entry_at_once() {
     });
     for job in &jobs {
         for number in 0..50 {
-            assert_eq!(job.read(&format!("data/{number}")), Some(number.to_string()));
+            assert_eq!(
+                job.read(&format!("data/{number}")),
+                Some(number.to_string())
+            );
         }
     }
 }
@@ -125,9 +151,16 @@ fn jobs_restore_into_one_directory_at_once() {
         }
     });
     for number in 0..50 {
-        assert_eq!(job.read(&format!("~/.cache/{number}")), Some(number.to_string()));
+        assert_eq!(
+            job.read(&format!("~/.cache/{number}")),
+            Some(number.to_string())
+        );
     }
-    assert_eq!(fs::read_dir(job.locate("~/.cache")).unwrap().count(), 50, "nothing unfinished is left");
+    assert_eq!(
+        fs::read_dir(job.locate("~/.cache")).unwrap().count(),
+        50,
+        "nothing unfinished is left"
+    );
 }
 
 #[test]
@@ -141,7 +174,10 @@ fn keys_that_differ_are_saved_side_by_side() {
         }
     });
     for (number, job) in &jobs {
-        assert_eq!(job.found("data", &format!("k-{number}"), ""), Some(format!("k-{number}")));
+        assert_eq!(
+            job.found("data", &format!("k-{number}"), ""),
+            Some(format!("k-{number}"))
+        );
         assert_eq!(job.read("data/file"), Some("x".repeat(*number)));
     }
 }
@@ -158,7 +194,12 @@ fn a_restore_over_other_kinds_of_files_gives_the_entrys() {
     later.file("data/was-file", "in the way");
     later.file("data/was-directory/y", "in the way");
     later.file("data/was-real", "in the way");
-    let done = later.restore().with("path", "data").with("key", "k").main().passed();
+    let done = later
+        .restore()
+        .with("path", "data")
+        .with("key", "k")
+        .main()
+        .passed();
     assert_eq!(done.hit(), "true", "{}", done.log);
     assert_eq!(later.read("data/was-file/x").as_deref(), Some("1"));
     assert_eq!(later.read("data/was-directory").as_deref(), Some("2"));
@@ -171,7 +212,9 @@ fn the_root_of_the_filesystem_is_neither_saved_nor_restored() {
     let job = machine.job();
     let mut step = job.cache().with("path", "/").with("key", "k");
     step.main().passed().says("Cache not found");
-    step.post().passed().says("the root of the filesystem can't be cached; name directories in it");
+    step.post()
+        .passed()
+        .says("the root of the filesystem can't be cached; name directories in it");
     assert_eq!(machine.entries(), 0);
 }
 
@@ -182,8 +225,15 @@ fn a_mirrored_home_loses_nothing() {
     job.file("~/.cache/x", "1");
     job.saved("~", "k");
     job.file("~/.runner-credentials", "2");
-    let done = job.restore().with("path", "~").with("key", "k").with("mirror", "true").main().passed();
-    done.says("::warning title=local-cache::").says("holds the home directory, so nothing is removed there");
+    let done = job
+        .restore()
+        .with("path", "~")
+        .with("key", "k")
+        .with("mirror", "true")
+        .main()
+        .passed();
+    done.says("::warning title=local-cache::")
+        .says("holds the home directory, so nothing is removed there");
     assert_eq!(job.read("~/.runner-credentials").as_deref(), Some("2"));
 }
 
@@ -195,7 +245,13 @@ fn a_mirrored_directory_above_the_workspace_loses_nothing() {
     job.file("a", "1");
     job.saved(&above, "k");
     job.file("b", "2");
-    let done = job.restore().with("path", &above).with("key", "k").with("mirror", "true").main().passed();
+    let done = job
+        .restore()
+        .with("path", &above)
+        .with("key", "k")
+        .with("mirror", "true")
+        .main()
+        .passed();
     done.says("holds the directory of the workspace, so nothing is removed there");
     assert_eq!(job.read("b").as_deref(), Some("2"));
 }
@@ -208,9 +264,17 @@ fn a_mirrored_directory_loses_what_the_entry_does_not_have() {
     job.saved("a", "k");
     job.file("a/y", "2");
     job.file("b/z", "3");
-    let done = job.restore().with("path", "a").with("key", "k").with("mirror", "true").main().passed();
+    let done = job
+        .restore()
+        .with("path", "a")
+        .with("key", "k")
+        .with("mirror", "true")
+        .main()
+        .passed();
     done.says_nothing_of("::warning");
-    assert!(job.locate("a/x").exists() && !job.locate("a/y").exists() && job.locate("b/z").exists());
+    assert!(
+        job.locate("a/x").exists() && !job.locate("a/y").exists() && job.locate("b/z").exists()
+    );
 }
 
 #[test]
@@ -235,7 +299,12 @@ fn old_entries_of_a_list_of_paths_go_and_those_of_others_stay() {
     job.saved("other", "k-0");
     for number in 0..4 {
         let key = format!("k-{number:040x}");
-        job.save().with("path", "data").with("key", &key).with("keep", "2").main().passed();
+        job.save()
+            .with("path", "data")
+            .with("key", &key)
+            .with("keep", "2")
+            .main()
+            .passed();
     }
     let found = |path: &str, key: &str| job.found(path, key, "").is_some();
     let kept = [0, 1, 2, 3].map(|number| found("data", &format!("k-{number:040x}")));

@@ -1,5 +1,5 @@
-//! `!` lines leave out what they name inside a listed directory, too: the one deliberate difference to actions/cache,
-//! which lists the directory and then archives all of it.
+//! `!` lines leave out what they name inside a listed directory, too: the one deliberate difference
+//! to actions/cache, which lists the directory and then archives all of it.
 
 use super::support::Machine;
 
@@ -24,11 +24,19 @@ fn kept(path: &str) -> Vec<&'static str> {
     job.saved(path, "k");
     let later = machine.job();
     assert_eq!(later.found(path, "k", "").as_deref(), Some("k"));
-    FILES.iter().copied().filter(|name| later.locate(name).exists()).collect()
+    FILES
+        .iter()
+        .copied()
+        .filter(|name| later.locate(name).exists())
+        .collect()
 }
 
 fn check(path: &str, left_out: &[&str]) {
-    let expected: Vec<&str> = FILES.iter().copied().filter(|name| !left_out.contains(name)).collect();
+    let expected: Vec<&str> = FILES
+        .iter()
+        .copied()
+        .filter(|name| !left_out.contains(name))
+        .collect();
     assert_eq!(kept(path), expected);
 }
 
@@ -84,7 +92,10 @@ fn what_is_left_out_stays_as_it_is_when_restored_over() {
     job.file("target/tmp/x", "mine");
     job.saved("target\n!target/tmp", "k");
     job.file("target/app", "2");
-    assert_eq!(job.found("target\n!target/tmp", "k", "").as_deref(), Some("k"));
+    assert_eq!(
+        job.found("target\n!target/tmp", "k", "").as_deref(),
+        Some("k")
+    );
     assert_eq!(job.read("target/app").as_deref(), Some("1"));
     assert_eq!(job.read("target/tmp/x").as_deref(), Some("mine"));
 }
@@ -96,9 +107,15 @@ fn what_is_left_out_stays_when_the_rest_is_mirrored() {
     job.file("target/app", "1");
     job.saved("target\n!target/tmp", "k");
     job.file("target/tmp/x", "mine");
-    let step =
-        job.restore().with("path", "target\n!target/tmp").with("key", "k").with("mirror", "true").main();
-    let step = step.passed().says("::warning title=local-cache::what the `!` lines leave out is in no entry");
+    let step = job
+        .restore()
+        .with("path", "target\n!target/tmp")
+        .with("key", "k")
+        .with("mirror", "true")
+        .main();
+    let step = step
+        .passed()
+        .says("::warning title=local-cache::what the `!` lines leave out is in no entry");
     assert_eq!(step.hit(), "true");
     assert_eq!(job.read("target/tmp/x").as_deref(), Some("mine"));
 }

@@ -42,20 +42,29 @@ fn other_fork(job: Job<'_>) -> Job<'_> {
 /// A pull request of the same number in another repository of the same owner.
 fn pull_elsewhere(job: Job<'_>) -> Job<'_> {
     let payload = pull_request(7, "acme/gadget", "release").replace("acme/widget", "acme/gadget");
-    job.pull_request(7, HOME, "release").repository("acme/gadget").on(
-        "pull_request",
-        "refs/pull/7/merge",
-        &payload,
-    )
+    job.pull_request(7, HOME, "release")
+        .repository("acme/gadget")
+        .on("pull_request", "refs/pull/7/merge", &payload)
 }
 
-/// A fork's pull request that runs with the base branch's ref, on which nothing but the event says so.
+/// A fork's pull request that runs with the base branch's ref, on which nothing but the event says
+/// so.
 fn fork_target(job: Job<'_>) -> Job<'_> {
-    job.on(TARGET, "refs/heads/release", &pull_request(7, FORK, "release")).var("GITHUB_BASE_REF", "release")
+    job.on(
+        TARGET,
+        "refs/heads/release",
+        &pull_request(7, FORK, "release"),
+    )
+    .var("GITHUB_BASE_REF", "release")
 }
 
 fn pull_target(job: Job<'_>) -> Job<'_> {
-    job.on(TARGET, "refs/heads/release", &pull_request(7, HOME, "release")).var("GITHUB_BASE_REF", "release")
+    job.on(
+        TARGET,
+        "refs/heads/release",
+        &pull_request(7, HOME, "release"),
+    )
+    .var("GITHUB_BASE_REF", "release")
 }
 
 fn workflow_run<'m>(job: Job<'m>, head: &str) -> Job<'m> {
@@ -88,7 +97,10 @@ fn comment<'m>(job: Job<'m>, issue: &str) -> Job<'m> {
 }
 
 fn comment_on_pull(job: Job<'_>) -> Job<'_> {
-    comment(job, r#"{"number": 7, "pull_request": {"url": "https://api.github.com/x"}}"#)
+    comment(
+        job,
+        r#"{"number": 7, "pull_request": {"url": "https://api.github.com/x"}}"#,
+    )
 }
 
 fn other_comment_on_pull(job: Job<'_>) -> Job<'_> {
@@ -100,11 +112,19 @@ fn comment_on_issue(job: Job<'_>) -> Job<'_> {
 }
 
 fn tag(job: Job<'_>) -> Job<'_> {
-    job.on("push", "refs/tags/v1", r#"{"repository": {"default_branch": "main"}}"#)
+    job.on(
+        "push",
+        "refs/tags/v1",
+        r#"{"repository": {"default_branch": "main"}}"#,
+    )
 }
 
 fn other_tag(job: Job<'_>) -> Job<'_> {
-    job.on("push", "refs/tags/v2", r#"{"repository": {"default_branch": "main"}}"#)
+    job.on(
+        "push",
+        "refs/tags/v2",
+        r#"{"repository": {"default_branch": "main"}}"#,
+    )
 }
 
 fn schedule(job: Job<'_>) -> Job<'_> {
@@ -119,8 +139,7 @@ fn dispatch(job: Job<'_>) -> Job<'_> {
 
 fn queue(job: Job<'_>) -> Job<'_> {
     let git_ref = "refs/heads/gh-readonly-queue/release/pr-7-0123";
-    let payload =
-        r#"{"merge_group": {"base_ref": "refs/heads/release"}, "repository": {"default_branch": "main"}}"#;
+    let payload = r#"{"merge_group": {"base_ref": "refs/heads/release"}, "repository": {"default_branch": "main"}}"#;
     job.on("merge_group", git_ref, payload)
 }
 
@@ -155,12 +174,25 @@ fn loud(job: Job<'_>) -> Job<'_> {
 fn check(with: &str, writer: Run, reader: Run, sees: bool) {
     let machine = Machine::new();
     let job = writer(machine.job());
-    let mut step = job.cache().with("path", "data").with("key", "k").with_yaml(with);
+    let mut step = job
+        .cache()
+        .with("path", "data")
+        .with("key", "k")
+        .with_yaml(with);
     step.main().passed();
     job.file("data/file", "1");
-    step.post().passed().says("Cache saved with key: k").says_nothing_of("::warning");
+    step.post()
+        .passed()
+        .says("Cache saved with key: k")
+        .says_nothing_of("::warning");
     let job = reader(machine.job());
-    let done = job.restore().with("path", "data").with("key", "k").with_yaml(with).main().passed();
+    let done = job
+        .restore()
+        .with("path", "data")
+        .with("key", "k")
+        .with_yaml(with)
+        .main()
+        .passed();
     assert_eq!(done.hit(), if sees { "true" } else { "" }, "{}", done.log);
 }
 
@@ -281,10 +313,20 @@ sees! {
 /// The scope and the ref of the only entry of a store.
 fn written(machine: &Machine) -> (String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_local-cache"));
-    let listed = command.arg("--cache-root").arg(machine.store()).args(["list", "--json"]).output().unwrap();
+    let listed = command
+        .arg("--cache-root")
+        .arg(machine.store())
+        .args(["list", "--json"])
+        .output()
+        .unwrap();
     let entries: serde_json::Value = serde_json::from_slice(&listed.stdout).unwrap();
-    let [entry] = entries.as_array().unwrap().as_slice() else { panic!("{entries}") };
-    (entry["scope"].as_str().unwrap().to_owned(), entry["ref"].as_str().unwrap().to_owned())
+    let [entry] = entries.as_array().unwrap().as_slice() else {
+        panic!("{entries}")
+    };
+    (
+        entry["scope"].as_str().unwrap().to_owned(),
+        entry["ref"].as_str().unwrap().to_owned(),
+    )
 }
 
 macro_rules! writes {
@@ -332,10 +374,15 @@ fn where_post_may_write_was_settled_before_the_job_could_change_the_event_file()
 #[test]
 fn a_run_without_a_repository_restores_and_saves_nothing_and_does_not_fail() {
     let machine = Machine::new();
-    let job = machine.job().without("GITHUB_REPOSITORY").without("GITHUB_REPOSITORY_OWNER");
+    let job = machine
+        .job()
+        .without("GITHUB_REPOSITORY")
+        .without("GITHUB_REPOSITORY_OWNER");
     job.file("data/file", "1");
     let mut step = job.cache().with("path", "data").with("key", "k");
-    step.main().passed().says("::warning title=local-cache::GITHUB_REPOSITORY is not set");
+    step.main()
+        .passed()
+        .says("::warning title=local-cache::GITHUB_REPOSITORY is not set");
     step.post().passed();
     assert_eq!(machine.entries(), 0);
 }
@@ -345,8 +392,15 @@ fn a_run_that_nothing_tells_from_other_forks_runs_restores_and_saves_nothing() {
     let machine = Machine::new();
     let job = comment_on_pull(machine.job()).without("GITHUB_RUN_ID");
     job.file("data/file", "1");
-    let mut step = job.cache().with("path", "data").with("key", "k").with("branch-isolation", "false");
-    step.main().passed().says("this run may be a fork's").says_nothing_of("set `branch-isolation: false`");
+    let mut step = job
+        .cache()
+        .with("path", "data")
+        .with("key", "k")
+        .with("branch-isolation", "false");
+    step.main()
+        .passed()
+        .says("this run may be a fork's")
+        .says_nothing_of("set `branch-isolation: false`");
     step.post().passed();
     assert_eq!(machine.entries(), 0);
 }

@@ -6,7 +6,8 @@ use std::process::Command;
 
 use super::support::Machine;
 
-/// Keys that file names, shells, logs and JSON take for something else, each with its name. They are all in one store.
+/// Keys that file names, shells, logs and JSON take for something else, each with its name. They
+/// are all in one store.
 const KEYS: &[(&str, &str)] = &[
     ("slash", "Linux/cargo/1"),
     ("slash_at_the_start", "/etc/passwd"),
@@ -34,7 +35,10 @@ const KEYS: &[(&str, &str)] = &[
     ("quotes", "a\"b'c`d"),
     ("backslash", "a\\b"),
     ("dollar", "$(touch /tmp/pwned)${HOME}"),
-    ("command_line", "cargo test --all --all-features && cargo clippy -- -D warnings"),
+    (
+        "command_line",
+        "cargo test --all --all-features && cargo clippy -- -D warnings",
+    ),
     ("parentheses", "v1 (release)"),
     ("workflow_command", "::set-output name=cache-hit::true"),
     ("old_workflow_command", "x##[error]y"),
@@ -46,7 +50,10 @@ const KEYS: &[(&str, &str)] = &[
     ("decomposed", "cafe\u{301}"),
     ("upper_case", "CASE"),
     ("case_of_others", "Straße"),
-    ("hexadecimal_like_an_entry", "0123456789abcdef-0123456789abcdef0123456789abcdef"),
+    (
+        "hexadecimal_like_an_entry",
+        "0123456789abcdef-0123456789abcdef0123456789abcdef",
+    ),
     ("json_like_an_entry", "0123456789abcdef.json"),
     ("device", "/dev/null"),
     ("windows_device", "CON"),
@@ -59,7 +66,11 @@ fn longest() -> String {
 
 fn keys() -> Vec<(&'static str, String)> {
     let keys = KEYS.iter().map(|(name, key)| (*name, (*key).to_owned()));
-    keys.chain([("longest", longest()), ("longest_of_letters", "a".repeat(512))]).collect()
+    keys.chain([
+        ("longest", longest()),
+        ("longest_of_letters", "a".repeat(512)),
+    ])
+    .collect()
 }
 
 #[test]
@@ -71,21 +82,50 @@ fn every_odd_key_is_saved_listed_and_found_by_itself_among_all_others() {
         job.saved("data", &key);
     }
     for (name, key) in keys() {
-        let done = job.restore().with("path", "data").with("key", &key).main().passed();
-        assert_eq!((done.hit(), done.output("cache-matched-key")), ("true", &*key), "{name}");
+        let done = job
+            .restore()
+            .with("path", "data")
+            .with("key", &key)
+            .main()
+            .passed();
+        assert_eq!(
+            (done.hit(), done.output("cache-matched-key")),
+            ("true", &*key),
+            "{name}"
+        );
         assert_eq!(job.read("data/file").as_deref(), Some(name));
         assert_eq!(done.log.lines().count(), 2, "{name}: {}", done.log);
-        let commands =
-            done.log.lines().filter(|line| line.trim_start().starts_with("::") || line.contains("##["));
+        let commands = done
+            .log
+            .lines()
+            .filter(|line| line.trim_start().starts_with("::") || line.contains("##["));
         assert_eq!(commands.count(), 0, "{name}: {}", done.log);
     }
     let mut list = Command::new(env!("CARGO_BIN_EXE_local-cache"));
-    let listed = list.arg("--cache-root").arg(machine.store()).args(["list", "--json"]).output().unwrap();
+    let listed = list
+        .arg("--cache-root")
+        .arg(machine.store())
+        .args(["list", "--json"])
+        .output()
+        .unwrap();
     let entries: serde_json::Value = serde_json::from_slice(&listed.stdout).unwrap();
-    let listed = entries.as_array().unwrap().iter().map(|entry| entry["key"].as_str().unwrap().to_owned());
-    assert_eq!(listed.collect::<BTreeSet<_>>(), keys().into_iter().map(|(_, key)| key).collect());
-    let made = fs::read_dir(machine.path("")).unwrap().map(|entry| entry.unwrap().file_name());
-    assert_eq!(made.count(), 4 + 1, "commands, home, store, work and one event file, nothing else");
+    let listed = entries
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| entry["key"].as_str().unwrap().to_owned());
+    assert_eq!(
+        listed.collect::<BTreeSet<_>>(),
+        keys().into_iter().map(|(_, key)| key).collect()
+    );
+    let made = fs::read_dir(machine.path(""))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name());
+    assert_eq!(
+        made.count(),
+        4 + 1,
+        "commands, home, store, work and one event file, nothing else"
+    );
 }
 
 /// A key, a restore key of another step, and whether that finds it.

@@ -11,7 +11,8 @@ fn check(saved: &[&str], key: &str, restore_keys: &str, expected: Option<&str>) 
     assert_eq!(job.read("data/file").as_deref(), expected);
 }
 
-/// Keys in the order in which they were saved, the key and the restore keys asked for, the key found.
+/// Keys in the order in which they were saved, the key and the restore keys asked for, the key
+/// found.
 macro_rules! orders {
     ($($name:ident: $saved:expr, $key:expr, $restore_keys:expr, $expected:expr;)*) => {
         $(#[test]
@@ -41,19 +42,24 @@ orders! {
     nothing_in_a_store_of_other_keys: ["a", "b"], "x", "y\nz", None;
     blank_lines_between_restore_keys_match_nothing: ["b"], "x", "\n\n y \n\n", None;
 
-    // nektos/act, pkg/artifactcache/handler_test.go: "get with multiple keys", "case insensitive", and both of
-    // "exact keys are preferred".
+    // nektos/act, pkg/artifactcache/handler_test.go: "get with multiple keys", "case insensitive",
+    // and both of "exact keys are preferred".
     acts_get_with_multiple_keys: ["t_a_b_c", "t_a_b", "t_a"], "t_a_b_x", "t_a_b\nt_a", Some("t_a_b");
     acts_case_insensitive: ["t_ABC"], "t_aBc", "", Some("t_ABC");
     acts_exact_keys_are_preferred_key_0: ["t_a", "t_a_b_c", "t_a_b"], "t_a", "t_a_b", Some("t_a");
     acts_exact_keys_are_preferred_key_1: ["t_a", "t_a_b_c", "t_a_b"], "------", "t_a\nt_a_b", Some("t_a");
 }
 
-/// Entries as (branch, key) in the order in which they were saved; what a pull request to `release` gets.
+/// Entries as (branch, key) in the order in which they were saved; what a pull request to `release`
+/// gets.
 fn check_refs(saved: &[(&str, &str)], key: &str, restore_keys: &str, expected: Option<&str>) {
     let machine = Machine::new();
     for (branch, key) in saved {
-        let job = if *branch == "pull" { own(&machine) } else { machine.job().push(branch) };
+        let job = if *branch == "pull" {
+            own(&machine)
+        } else {
+            machine.job().push(branch)
+        };
         job.file("data/file", branch);
         job.saved("data", key);
     }

@@ -39,19 +39,32 @@ fn check(action: &str, case: &Case) {
     let machine = Machine::new();
     seed(&machine.job(), case.saved);
     let job = machine.job();
-    let step = if action == "cache" { job.cache() } else { job.restore() };
+    let step = if action == "cache" {
+        job.cache()
+    } else {
+        job.restore()
+    };
     let done = step.with("path", "data").with_yaml(case.with).main();
     check_outputs(action, case, &done, &job);
     assert_eq!(done.exit, case.exit, "{}", done.log);
     let done = case.says.iter().fold(done, |done, text| done.says(text));
-    case.silent_about.iter().fold(done, |done, text| done.says_nothing_of(text));
+    case.silent_about
+        .iter()
+        .fold(done, |done, text| done.says_nothing_of(text));
 }
 
 fn check_outputs(action: &str, case: &Case, done: &Done, job: &Job<'_>) {
     let output = |name| done.outputs.get(name).map(String::as_str);
     assert_eq!(output("cache-hit"), case.hit, "{}", done.log);
     assert_eq!(output("cache-matched-key"), case.matched);
-    let key = case.with.split("key: ").nth(1).unwrap().lines().next().unwrap();
+    let key = case
+        .with
+        .split("key: ")
+        .nth(1)
+        .unwrap()
+        .lines()
+        .next()
+        .unwrap();
     let key = key.split(',').next().unwrap().trim_matches(['"', ' ', '}']);
     assert_eq!(output("cache-primary-key"), Some(key));
     assert_eq!(output("cache-key"), (action == "cache").then_some(key));
@@ -61,9 +74,16 @@ fn check_outputs(action: &str, case: &Case, done: &Done, job: &Job<'_>) {
     assert_eq!(output("restored-files"), files);
     let size = restored.map_or(0, str::len).to_string();
     assert_eq!(output("restored-bytes"), case.matched.map(|_| &*size));
-    assert_eq!(output("restore-milliseconds").is_some(), case.matched.is_some());
+    assert_eq!(
+        output("restore-milliseconds").is_some(),
+        case.matched.is_some()
+    );
     for name in ["disk-used-percent", "disk-free-bytes", "cache-size-bytes"] {
-        assert!(done.output(name).parse::<u64>().is_ok(), "{name} is {:?}", done.output(name));
+        assert!(
+            done.output(name).parse::<u64>().is_ok(),
+            "{name} is {:?}",
+            done.output(name)
+        );
     }
 }
 
@@ -216,8 +236,15 @@ cases! {
 fn variables_that_tune_the_upstream_service_change_nothing() {
     let machine = Machine::new();
     seed(&machine.job(), &["k"]);
-    let job = machine.job().var("SEGMENT_DOWNLOAD_TIMEOUT_MINS", "0").var("CACHE_SKIP_SAVE", "true");
-    let mut step = job.cache().with("path", "data").with("key", "k2").with("restore-keys", "k");
+    let job = machine
+        .job()
+        .var("SEGMENT_DOWNLOAD_TIMEOUT_MINS", "0")
+        .var("CACHE_SKIP_SAVE", "true");
+    let mut step = job
+        .cache()
+        .with("path", "data")
+        .with("key", "k2")
+        .with("restore-keys", "k");
     assert_eq!(step.main().hit(), "false");
     step.post().passed().says("Cache saved with key: k2");
 }
@@ -227,12 +254,26 @@ fn looking_up_counts_as_a_use() {
     let machine = Machine::new();
     let job = machine.job();
     seed(&job, &["k-0000001", "k-0000002"]);
-    job.restore().with("path", "data").with("key", "k-0000001").with("lookup-only", "true").main().passed();
+    job.restore()
+        .with("path", "data")
+        .with("key", "k-0000001")
+        .with("lookup-only", "true")
+        .main()
+        .passed();
     job.file("data/file", "k-0000003");
-    let save = |key: &str| job.save().with("path", "data").with("key", key).with("keep", "2").main();
+    let save = |key: &str| {
+        job.save()
+            .with("path", "data")
+            .with("key", key)
+            .with("keep", "2")
+            .main()
+    };
     save("k-0000003").passed().says("removed 1 old entry");
     assert_eq!(job.found("data", "k-0000002", ""), None);
-    assert_eq!(job.found("data", "k-0000001", "").as_deref(), Some("k-0000001"));
+    assert_eq!(
+        job.found("data", "k-0000001", "").as_deref(),
+        Some("k-0000001")
+    );
 }
 
 #[test]
@@ -241,10 +282,17 @@ fn a_store_that_can_not_be_used_is_a_warning_and_a_miss() {
     std::fs::write(machine.store(), "a file").unwrap();
     let job = machine.job();
     let mut step = job.cache().with("path", "data").with("key", "k");
-    let done = step.main().passed().says("::warning title=local-cache::").says("Cache not found");
+    let done = step
+        .main()
+        .passed()
+        .says("::warning title=local-cache::")
+        .says("Cache not found");
     assert!(!done.outputs.contains_key("cache-hit"));
     job.file("data/file", "1");
-    step.post().passed().says("::warning title=local-cache::").says_nothing_of("Cache saved");
+    step.post()
+        .passed()
+        .says("::warning title=local-cache::")
+        .says_nothing_of("Cache saved");
 }
 
 #[test]
@@ -252,7 +300,11 @@ fn a_store_that_can_not_be_used_fails_the_step_only_when_asked_to() {
     let machine = Machine::new();
     std::fs::write(machine.store(), "a file").unwrap();
     let job = machine.job();
-    let mut step = job.restore().with("path", "data").with("key", "k").with("fail-on-error", "true");
+    let mut step = job
+        .restore()
+        .with("path", "data")
+        .with("key", "k")
+        .with("fail-on-error", "true");
     let done = step.main().says("::error title=local-cache::");
     assert_eq!(done.exit, 1);
 }
@@ -263,12 +315,25 @@ fn a_damaged_entry_is_a_warning_and_the_next_best_one_is_restored() {
     let job = machine.job();
     seed(&job, &["k-1", "k-2"]);
     let entries = machine.store().join("local-cache-v1/entries");
-    let newest = std::fs::read_dir(entries).unwrap().map(|entry| entry.unwrap().path());
+    let newest = std::fs::read_dir(entries)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
     let newest = newest.filter(|path| std::fs::read_to_string(path).unwrap().contains("\"k-2\""));
     std::fs::write(newest.last().unwrap(), "{").unwrap();
-    let mut step = job.cache().with("path", "data").with("key", "k-2").with("restore-keys", "k-");
-    let done = step.main().passed().says("::warning title=local-cache::").says("is damaged");
-    assert_eq!((done.hit(), done.output("cache-matched-key")), ("false", "k-1"));
+    let mut step = job
+        .cache()
+        .with("path", "data")
+        .with("key", "k-2")
+        .with("restore-keys", "k-");
+    let done = step
+        .main()
+        .passed()
+        .says("::warning title=local-cache::")
+        .says("is damaged");
+    assert_eq!(
+        (done.hit(), done.output("cache-matched-key")),
+        ("false", "k-1")
+    );
     step.post().passed().says("Cache saved with key: k-2");
 }
 
@@ -310,7 +375,12 @@ fn a_restore_that_the_cache_mode_forbids_is_a_miss_to_fail_on() {
     let machine = Machine::new();
     seed(&machine.job(), &["k"]);
     let job = machine.job().var("ACTIONS_CACHE_MODE", "none");
-    let step = job.restore().with("path", "data").with("key", "k").with("fail-on-cache-miss", "true").main();
+    let step = job
+        .restore()
+        .with("path", "data")
+        .with("key", "k")
+        .with("fail-on-cache-miss", "true")
+        .main();
     assert_eq!(step.says("Failed to restore cache entry.").exit, 1);
 }
 
@@ -318,15 +388,27 @@ fn a_restore_that_the_cache_mode_forbids_is_a_miss_to_fail_on() {
 fn a_run_without_a_ref_neither_restores_nor_saves_and_does_not_fail() {
     let machine = Machine::new();
     seed(&machine.job(), &["k"]);
-    for job in [machine.job().var("GITHUB_REF", ""), machine.job().without("GITHUB_REF")] {
+    for job in [
+        machine.job().var("GITHUB_REF", ""),
+        machine.job().without("GITHUB_REF"),
+    ] {
         job.file("data/file", "new");
         let text = "Event Validation Error: The event type push is not supported because it's not tied to a \
                     branch or tag ref.";
-        let mut step = job.cache().with("path", "data").with("key", "k").with("fail-on-cache-miss", "true");
+        let mut step = job
+            .cache()
+            .with("path", "data")
+            .with("key", "k")
+            .with("fail-on-cache-miss", "true");
         let done = step.main().passed().says(text);
         assert!(done.outputs.is_empty(), "{:?}", done.outputs);
         step.post().passed().says_nothing_of("Cache saved");
-        job.save().with("path", "data").with("key", "k2").main().passed().says(text);
+        job.save()
+            .with("path", "data")
+            .with("key", "k2")
+            .main()
+            .passed()
+            .says(text);
     }
     assert_eq!(machine.entries(), 1);
 }

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use super::support::{Job, Machine, mode, set_mode};
 
-/// Files that are there, the list of paths, and those that it saves. All are below the workspace or home.
+/// Files that are there, the list of paths, and those that it saves. All are below the workspace or
+/// home.
 fn check(files: &[&str], path: &str, kept: &[&str]) {
     let machine = Machine::new();
     let job = machine.job();
@@ -18,7 +19,11 @@ fn check(files: &[&str], path: &str, kept: &[&str]) {
     fs::create_dir(machine.home()).unwrap();
     let later = machine.job();
     assert_eq!(later.found(path, "k", "").as_deref(), Some("k"));
-    let found: Vec<&str> = files.iter().copied().filter(|name| later.locate(name).exists()).collect();
+    let found: Vec<&str> = files
+        .iter()
+        .copied()
+        .filter(|name| later.locate(name).exists())
+        .collect();
     assert_eq!(found, kept);
     for name in kept {
         assert_eq!(later.read(name).as_deref(), Some(*name));
@@ -165,7 +170,12 @@ fn a_path_by_way_of_home_stays_there_when_the_workspace_is_below_home() {
     one.file("target/a", "1");
     one.saved("~/_work/one/target", "k");
     fs::remove_dir_all(one.locate("target")).unwrap();
-    assert_eq!(below_home("two").found("~/_work/one/target", "k", "").as_deref(), Some("k"));
+    assert_eq!(
+        below_home("two")
+            .found("~/_work/one/target", "k", "")
+            .as_deref(),
+        Some("k")
+    );
     assert_eq!(one.read("target/a").as_deref(), Some("1"));
 }
 
@@ -178,7 +188,10 @@ fn an_absolute_path_goes_back_to_itself() {
     job.saved(&path, "k");
     fs::remove_dir_all(&path).unwrap();
     assert_eq!(machine.job().found(&path, "k", "").as_deref(), Some("k"));
-    assert_eq!(job.read("$TMP/etc/foundationdb/fdb.cluster").as_deref(), Some("1"));
+    assert_eq!(
+        job.read("$TMP/etc/foundationdb/fdb.cluster").as_deref(),
+        Some("1")
+    );
 }
 
 #[test]
@@ -187,11 +200,19 @@ fn a_store_inside_the_workspace_is_not_in_the_cache_of_the_workspace() {
     let job = machine.job();
     job.file("a", "1");
     let store = job.locate("cache").display().to_string();
-    let step = |key: &str| job.cache().with("path", "./").with("key", key).with("cache-root", &store);
+    let step = |key: &str| {
+        job.cache()
+            .with("path", "./")
+            .with("key", key)
+            .with("cache-root", &store)
+    };
     for key in ["k-1", "k-2"] {
         let mut step = step(key);
         step.main().passed();
-        step.post().passed().says("Cache Size: ~0 MB (1 B), 1 file,").says_nothing_of("::warning");
+        step.post()
+            .passed()
+            .says("Cache Size: ~0 MB (1 B), 1 file,")
+            .says_nothing_of("::warning");
     }
 }
 
@@ -201,11 +222,24 @@ fn a_store_inside_the_workspace_stays_when_the_workspace_is_mirrored() {
     let job = machine.job();
     job.file("a", "1");
     let store = job.locate("cache").display().to_string();
-    let save = job.save().with("path", "./").with("key", "k").with("cache-root", &store).main();
+    let save = job
+        .save()
+        .with("path", "./")
+        .with("key", "k")
+        .with("cache-root", &store)
+        .main();
     save.passed().says("Cache saved");
     job.file("b", "2");
-    let step = job.restore().with("path", "./").with("key", "k").with("cache-root", &store);
-    let done = step.with("mirror", "true").main().passed().says_nothing_of("::warning");
+    let step = job
+        .restore()
+        .with("path", "./")
+        .with("key", "k")
+        .with("cache-root", &store);
+    let done = step
+        .with("mirror", "true")
+        .main()
+        .passed()
+        .says_nothing_of("::warning");
     assert_eq!(done.hit(), "true");
     assert!(job.locate("cache/local-cache-v1/format.json").exists() && !job.locate("b").exists());
 }
@@ -236,7 +270,10 @@ fn a_link_that_is_listed_is_kept_as_a_link() {
     job.saved("link", "k");
     let later = machine.job();
     later.found("link", "k", "");
-    assert_eq!(fs::read_link(later.locate("link")).unwrap(), Path::new("real"));
+    assert_eq!(
+        fs::read_link(later.locate("link")).unwrap(),
+        Path::new("real")
+    );
     assert!(!later.locate("real").exists());
 }
 
@@ -284,8 +321,15 @@ fn a_directory_is_not_restored_through_a_link_in_its_place() {
     let later = machine.job();
     later.file("$TMP/elsewhere/y", "2");
     later.link("a", later.locate("$TMP/elsewhere"));
-    let done = later.restore().with("path", "a").with("key", "k").main().passed();
-    done.says("::warning title=local-cache::").says("is a symlink to").says("Cache not found");
+    let done = later
+        .restore()
+        .with("path", "a")
+        .with("key", "k")
+        .main()
+        .passed();
+    done.says("::warning title=local-cache::")
+        .says("is a symlink to")
+        .says("Cache not found");
     assert!(!later.locate("$TMP/elsewhere/x").exists());
 }
 
@@ -297,19 +341,27 @@ fn modes_times_and_hard_links_come_back() {
     set_mode(&tool, 0o755);
     fs::hard_link(&tool, job.locate("bin/twin")).unwrap();
     let long_ago = std::time::UNIX_EPOCH + std::time::Duration::new(1_500_000_000, 123_456_789);
-    fs::File::open(&tool).unwrap().set_modified(long_ago).unwrap();
+    fs::File::open(&tool)
+        .unwrap()
+        .set_modified(long_ago)
+        .unwrap();
     job.saved("bin", "k");
     let later = machine.job();
     later.found("bin", "k", "");
     let (tool, twin) = (later.locate("bin/tool"), later.locate("bin/twin"));
     assert_eq!(mode(&tool), 0o755);
     assert_eq!(tool.metadata().unwrap().modified().unwrap(), long_ago);
-    assert_eq!(tool.metadata().unwrap().ino(), twin.metadata().unwrap().ino());
+    assert_eq!(
+        tool.metadata().unwrap().ino(),
+        twin.metadata().unwrap().ino()
+    );
 }
 
 fn read_only(path: &Path) {
     if path.is_dir() {
-        fs::read_dir(path).unwrap().for_each(|entry| read_only(&entry.unwrap().path()));
+        fs::read_dir(path)
+            .unwrap()
+            .for_each(|entry| read_only(&entry.unwrap().path()));
     }
     let bits = path.metadata().unwrap().permissions().mode() & 0o555;
     set_mode(path, bits);
@@ -332,11 +384,26 @@ fn a_read_only_tree_is_restored_over_itself() {
     fs::remove_file(root.join("sub/y.go")).unwrap();
     read_only(&root);
     let later = machine.job();
-    let done = later.restore().with("path", "~/go/pkg/mod").with("key", "k").main().passed();
+    let done = later
+        .restore()
+        .with("path", "~/go/pkg/mod")
+        .with("key", "k")
+        .main()
+        .passed();
     assert_eq!(done.says_nothing_of("::warning").hit(), "true");
     assert_eq!(later.read("~/go/pkg/mod/a@v1/x.go").as_deref(), Some("1"));
-    assert_eq!(later.read("~/go/pkg/mod/a@v1/sub/y.go").as_deref(), Some("2"));
-    assert_eq!((mode(&root), mode(&root.join("sub")), mode(&root.join("x.go"))), (0o555, 0o555, 0o444));
+    assert_eq!(
+        later.read("~/go/pkg/mod/a@v1/sub/y.go").as_deref(),
+        Some("2")
+    );
+    assert_eq!(
+        (
+            mode(&root),
+            mode(&root.join("sub")),
+            mode(&root.join("x.go"))
+        ),
+        (0o555, 0o555, 0o444)
+    );
 }
 
 #[test]
@@ -349,7 +416,11 @@ fn a_directory_that_only_root_may_write_is_a_warning_and_a_miss() {
     fs::remove_dir_all(&path).unwrap();
     set_mode(&job.locate("$TMP/of-root"), 0o555);
     let mut step = job.cache().with("path", &path).with("key", "k");
-    let done = step.main().passed().says("::warning title=local-cache::").says("of-root");
+    let done = step
+        .main()
+        .passed()
+        .says("::warning title=local-cache::")
+        .says("of-root");
     assert_eq!(done.hit(), "");
     step.post().passed().says_nothing_of("::error");
     set_mode(&job.locate("$TMP/of-root"), 0o755);
@@ -363,6 +434,10 @@ fn a_file_that_can_not_be_read_is_a_warning_and_the_rest_is_saved() {
     set_mode(&job.file("a/of-root", "2"), 0o000);
     let mut step = job.cache().with("path", "a").with("key", "k");
     step.main();
-    let done = step.post().passed().says("::warning title=local-cache::").says("a/of-root is not cached");
+    let done = step
+        .post()
+        .passed()
+        .says("::warning title=local-cache::")
+        .says("a/of-root is not cached");
     done.says("Cache saved with key: k");
 }

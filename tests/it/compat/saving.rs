@@ -5,7 +5,8 @@ use std::thread;
 use super::outputs::seed;
 use super::support::Machine;
 
-/// A run of the action itself: what was saved before, the inputs, how the job ended, and what post says and saves.
+/// A run of the action itself: what was saved before, the inputs, how the job ended, and what post
+/// says and saves.
 struct Case {
     saved: &'static [&'static str],
     with: &'static str,
@@ -14,7 +15,13 @@ struct Case {
     saves: Option<&'static str>,
 }
 
-const CASE: Case = Case { saved: &[], with: "key: k-2", status: "success", says: "", saves: None };
+const CASE: Case = Case {
+    saved: &[],
+    with: "key: k-2",
+    status: "success",
+    says: "",
+    saves: None,
+};
 
 fn check(case: &Case) {
     let machine = Machine::new();
@@ -24,11 +31,25 @@ fn check(case: &Case) {
     step.pre().passed();
     step.main();
     job.file("data/file", "made by the job");
-    let done = step.post().passed().says(case.says).says_nothing_of("::warning").says_nothing_of("::error");
-    let says = case.saves.map(|key| format!("Cache saved with key: {key}\n   Cache Size: ~0 MB (15 B)"));
-    assert!(says.is_none_or(|text| done.log.contains(&text)), "{}", done.log);
+    let done = step
+        .post()
+        .passed()
+        .says(case.says)
+        .says_nothing_of("::warning")
+        .says_nothing_of("::error");
+    let says = case
+        .saves
+        .map(|key| format!("Cache saved with key: {key}\n   Cache Size: ~0 MB (15 B)"));
+    assert!(
+        says.is_none_or(|text| done.log.contains(&text)),
+        "{}",
+        done.log
+    );
     assert!(done.outputs.is_empty());
-    assert_eq!(machine.entries(), case.saved.len() + usize::from(case.saves.is_some()));
+    assert_eq!(
+        machine.entries(),
+        case.saved.len() + usize::from(case.saves.is_some())
+    );
     if let Some(key) = case.saves {
         let job = machine.job();
         assert_eq!(job.found("data", key, "").as_deref(), Some(key));
@@ -167,7 +188,10 @@ fn post_reads_the_path_again() {
     let mut step = job.cache().with("path", "before").with("key", "k");
     step.main();
     job.file("after/file", "1");
-    step.with("path", "after").post().passed().says("Cache saved with key: k");
+    step.with("path", "after")
+        .post()
+        .passed()
+        .says("Cache saved with key: k");
     std::fs::remove_dir_all(job.locate("after")).unwrap();
     assert_eq!(job.found("after", "k", "").as_deref(), Some("k"));
 }
@@ -203,7 +227,10 @@ fn the_second_of_two_jobs_with_one_key_gains_nothing_and_does_not_fail() {
     first.file("data/file", "first");
     second.file("data/file", "second");
     one.post().says("Cache saved with key: k");
-    two.post().passed().says("there is an entry with key k already").says_nothing_of("::warning");
+    two.post()
+        .passed()
+        .says("there is an entry with key k already")
+        .says_nothing_of("::warning");
     let later = machine.job();
     later.found("data", "k", "");
     assert_eq!(later.read("data/file").as_deref(), Some("first"));
@@ -220,12 +247,25 @@ fn of_jobs_that_save_one_key_at_once_exactly_one_does() {
             step.main().passed();
             step.post().passed().log
         };
-        let running: Vec<_> = jobs.iter().enumerate().map(|job| scope.spawn(move || save(job))).collect();
-        running.into_iter().map(|thread| thread.join().unwrap()).collect()
+        let running: Vec<_> = jobs
+            .iter()
+            .enumerate()
+            .map(|job| scope.spawn(move || save(job)))
+            .collect();
+        running
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .collect()
     });
-    let saved = logs.iter().filter(|log| log.contains("Cache saved with key: k")).count();
+    let saved = logs
+        .iter()
+        .filter(|log| log.contains("Cache saved with key: k"))
+        .count();
     assert_eq!((saved, machine.entries()), (1, 1), "{logs:#?}");
-    assert!(logs.iter().all(|log| !log.contains("::warning")), "{logs:#?}");
+    assert!(
+        logs.iter().all(|log| !log.contains("::warning")),
+        "{logs:#?}"
+    );
 }
 
 #[test]
@@ -234,8 +274,15 @@ fn the_save_action_saves_whatever_was_restored_before() {
     let job = machine.job();
     seed(&job, &["k"]);
     assert_eq!(job.found("data", "k", "").as_deref(), Some("k"));
-    let done = job.save().with("path", "data").with("key", "k-2").main().passed();
-    let done = done.says("Cache saved with key: k-2\n").says_nothing_of("::warning");
+    let done = job
+        .save()
+        .with("path", "data")
+        .with("key", "k-2")
+        .main()
+        .passed();
+    let done = done
+        .says("Cache saved with key: k-2\n")
+        .says_nothing_of("::warning");
     assert_eq!(
         done.outputs.keys().collect::<Vec<_>>(),
         ["cache-size-bytes", "disk-free-bytes", "disk-used-percent"]
@@ -248,7 +295,12 @@ fn the_save_action_leaves_an_entry_alone_warns_and_does_not_fail() {
     let job = machine.job();
     seed(&job, &["k"]);
     job.file("data/file", "later");
-    let done = job.save().with("path", "data").with("key", "k").main().passed();
+    let done = job
+        .save()
+        .with("path", "data")
+        .with("key", "k")
+        .main()
+        .passed();
     done.says("Failed to save: Unable to reserve cache")
         .says("::warning title=local-cache::Cache save failed.\n");
     job.found("data", "k", "");
@@ -268,8 +320,14 @@ fn the_save_action_does_not_save_under_a_key_of_blanks() {
     let machine = Machine::new();
     let job = machine.job();
     job.file("data/file", "1");
-    let done = job.save().with("path", "data").with("key", " ").main().passed();
-    done.says("Key is not specified").says("::warning title=local-cache::Cache save failed.\n");
+    let done = job
+        .save()
+        .with("path", "data")
+        .with("key", " ")
+        .main()
+        .passed();
+    done.says("Key is not specified")
+        .says("::warning title=local-cache::Cache save failed.\n");
     assert_eq!(machine.entries(), 0);
 }
 
@@ -281,7 +339,10 @@ fn paths_that_are_partly_missing_are_saved_without_a_word() {
     let path = "here\nnowhere\n~/nowhere\n/nowhere/at/all\nno*where";
     let mut step = job.cache().with("path", path).with("key", "k");
     step.main();
-    step.post().passed().says("Cache saved with key: k").says_nothing_of("::warning");
+    step.post()
+        .passed()
+        .says("Cache saved with key: k")
+        .says_nothing_of("::warning");
 }
 
 const NOTHING_THERE: &str = "Path Validation Error: Path(s) specified in the action for caching do(es) not exist, \
@@ -291,9 +352,15 @@ const NOTHING_THERE: &str = "Path Validation Error: Path(s) specified in the act
 fn paths_that_are_all_missing_are_said_on_a_line_and_are_no_annotation() {
     let machine = Machine::new();
     let job = machine.job();
-    let mut step = job.cache().with("path", "nowhere\n~/nowhere").with("key", "k");
+    let mut step = job
+        .cache()
+        .with("path", "nowhere\n~/nowhere")
+        .with("key", "k");
     step.main();
-    step.post().passed().says(NOTHING_THERE).says_nothing_of("::warning");
+    step.post()
+        .passed()
+        .says(NOTHING_THERE)
+        .says_nothing_of("::warning");
     assert_eq!(machine.entries(), 0);
 }
 
@@ -301,8 +368,14 @@ fn paths_that_are_all_missing_are_said_on_a_line_and_are_no_annotation() {
 fn the_save_action_warns_of_paths_that_are_all_missing() {
     let machine = Machine::new();
     let job = machine.job();
-    let done = job.save().with("path", "nowhere").with("key", "k").main().passed();
-    done.says(NOTHING_THERE).says("::warning title=local-cache::Cache save failed.\n");
+    let done = job
+        .save()
+        .with("path", "nowhere")
+        .with("key", "k")
+        .main()
+        .passed();
+    done.says(NOTHING_THERE)
+        .says("::warning title=local-cache::Cache save failed.\n");
 }
 
 #[test]
@@ -310,7 +383,12 @@ fn paths_that_the_list_itself_takes_out_again_count_as_missing() {
     let machine = Machine::new();
     let job = machine.job();
     job.file("data/file", "1");
-    let done = job.save().with("path", "data\n!data").with("key", "k").main().passed();
+    let done = job
+        .save()
+        .with("path", "data\n!data")
+        .with("key", "k")
+        .main()
+        .passed();
     done.says(NOTHING_THERE);
 }
 
@@ -346,8 +424,29 @@ fn an_entry_of_one_action_is_found_by_the_others() {
     step.post().says("Cache saved");
     job.saved("data", "by-save");
     for key in ["by-cache", "by-save"] {
-        let elsewhere = machine.job().var("GITHUB_JOB", "other").var("GITHUB_WORKFLOW", "Other");
-        assert_eq!(elsewhere.cache().with("path", "data").with("key", key).main().hit(), "true", "{key}");
-        assert_eq!(elsewhere.restore().with("path", "data").with("key", key).main().hit(), "true", "{key}");
+        let elsewhere = machine
+            .job()
+            .var("GITHUB_JOB", "other")
+            .var("GITHUB_WORKFLOW", "Other");
+        assert_eq!(
+            elsewhere
+                .cache()
+                .with("path", "data")
+                .with("key", key)
+                .main()
+                .hit(),
+            "true",
+            "{key}"
+        );
+        assert_eq!(
+            elsewhere
+                .restore()
+                .with("path", "data")
+                .with("key", key)
+                .main()
+                .hit(),
+            "true",
+            "{key}"
+        );
     }
 }

@@ -66,11 +66,23 @@ impl Done {
 
 impl<'j> Step<'j> {
     pub(super) fn new(job: &'j Job<'j>, kind: &'static str) -> Self {
-        let inputs = defaults(kind).iter().map(|(name, value)| (name.clone(), value.into())).collect();
-        let step = Self { job, kind, inputs, state: BTreeMap::new(), variables: BTreeMap::new() };
+        let inputs = defaults(kind)
+            .iter()
+            .map(|(name, value)| (name.clone(), value.into()))
+            .collect();
+        let step = Self {
+            job,
+            kind,
+            inputs,
+            state: BTreeMap::new(),
+            variables: BTreeMap::new(),
+        };
         // What is free on the disk of whoever runs the tests is none of theirs.
-        let step = step.with("min-free-space", "none").with("disk-threshold", "none");
-        step.with("cache-root", &job.machine.store().display().to_string()).with("site", "here")
+        let step = step
+            .with("min-free-space", "none")
+            .with("disk-threshold", "none");
+        step.with("cache-root", &job.machine.store().display().to_string())
+            .with("site", "here")
     }
 
     /// Sets an input.
@@ -80,11 +92,13 @@ impl<'j> Step<'j> {
 
     /// Sets an input to any bytes.
     pub(crate) fn with_raw(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
-        self.inputs.insert(name.to_owned(), value.as_ref().to_owned());
+        self.inputs
+            .insert(name.to_owned(), value.as_ref().to_owned());
         self
     }
 
-    /// Sets inputs as the `with` of a step says them, its expressions evaluated; `$TMP` is the machine's directory.
+    /// Sets inputs as the `with` of a step says them, its expressions evaluated; `$TMP` is the
+    /// machine's directory.
     pub(crate) fn with_yaml(mut self, yaml: &str) -> Self {
         let yaml = yaml.replace("$TMP", &self.job.machine.path("").display().to_string());
         let yaml = yaml.replace("$WORKSPACE", &self.job.workspace.display().to_string());
@@ -104,7 +118,8 @@ impl<'j> Step<'j> {
 
     /// Sets a variable for this step alone.
     pub(crate) fn var(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
-        self.variables.insert(name.into(), value.as_ref().to_owned());
+        self.variables
+            .insert(name.into(), value.as_ref().to_owned());
         self
     }
 
@@ -135,17 +150,38 @@ impl<'j> Step<'j> {
         };
         let (output, state) = (file("set_output"), file("save_state"));
         let mut command = Command::new(env!("CARGO_BIN_EXE_local-cache"));
-        command.args(["action", phase, self.kind]).stdin(Stdio::null());
-        command.env_clear().envs(&self.job.variables).envs(&self.variables);
-        command.env("PATH", "/usr/bin:/bin").env("GITHUB_OUTPUT", &output).env("GITHUB_STATE", &state);
+        command
+            .args(["action", phase, self.kind])
+            .stdin(Stdio::null());
+        command
+            .env_clear()
+            .envs(&self.job.variables)
+            .envs(&self.variables);
+        command
+            .env("PATH", "/usr/bin:/bin")
+            .env("GITHUB_OUTPUT", &output)
+            .env("GITHUB_STATE", &state);
         let summary = file("summary");
-        command.env("GITHUB_ENV", file("set_env")).env("GITHUB_STEP_SUMMARY", &summary);
+        command
+            .env("GITHUB_ENV", file("set_env"))
+            .env("GITHUB_STEP_SUMMARY", &summary);
         for (name, value) in &self.inputs {
             let status = name == "job-status";
-            let value = if status { OsStr::new(self.job.status) } else { value };
-            command.env(format!("INPUT_{}", name.replace(' ', "_").to_uppercase()), value);
+            let value = if status {
+                OsStr::new(self.job.status)
+            } else {
+                value
+            };
+            command.env(
+                format!("INPUT_{}", name.replace(' ', "_").to_uppercase()),
+                value,
+            );
         }
-        command.envs(self.state.iter().map(|(name, value)| (format!("STATE_{name}"), value)));
+        command.envs(
+            self.state
+                .iter()
+                .map(|(name, value)| (format!("STATE_{name}"), value)),
+        );
         command.current_dir(&self.job.workspace);
         self.job.machine.give_away();
         if self.job.machine.unprivileged {
@@ -153,7 +189,10 @@ impl<'j> Step<'j> {
         }
         let ran = command.output().unwrap();
         let read = |path: &Path| -> BTreeMap<String, String> {
-            as_the_runner_reads(&fs::read_to_string(path).unwrap()).unwrap().into_iter().collect()
+            as_the_runner_reads(&fs::read_to_string(path).unwrap())
+                .unwrap()
+                .into_iter()
+                .collect()
         };
         let state = read(&state);
         self.state.extend(state.clone());
@@ -168,8 +207,8 @@ impl<'j> Step<'j> {
     }
 }
 
-/// Every input of an action with its default. The runner hands in all of them, empty where there is no default, and
-/// evaluates expressions: here the job has no container and has not failed.
+/// Every input of an action with its default. The runner hands in all of them, empty where there is
+/// no default, and evaluates expressions: here the job has no container and has not failed.
 fn defaults(kind: &str) -> &'static [(String, String)] {
     static ALL: OnceLock<BTreeMap<&str, Vec<(String, String)>>> = OnceLock::new();
     let read = |path: &str| {
@@ -177,10 +216,19 @@ fn defaults(kind: &str) -> &'static [(String, String)] {
         let action: Mapping = yaml_serde::from_str(&text).unwrap();
         let inputs = action["inputs"].as_mapping().unwrap().clone();
         let default = |input: &Value| {
-            let text = input.get("default").map_or("", |value| value.as_str().unwrap());
-            if text.starts_with("${{") { String::new() } else { text.to_owned() }
+            let text = input
+                .get("default")
+                .map_or("", |value| value.as_str().unwrap());
+            if text.starts_with("${{") {
+                String::new()
+            } else {
+                text.to_owned()
+            }
         };
-        inputs.iter().map(|(name, input)| (name.as_str().unwrap().to_owned(), default(input))).collect()
+        inputs
+            .iter()
+            .map(|(name, input)| (name.as_str().unwrap().to_owned(), default(input)))
+            .collect()
     };
     let all = ALL.get_or_init(|| {
         BTreeMap::from([

@@ -1,5 +1,6 @@
-//! Steps as public workflows write them, their expressions evaluated, through the three phases: keys and whole jobs.
-//! The number in a name is that of the point in README.md that the step is an example of.
+//! Steps as public workflows write them, their expressions evaluated, through the three phases:
+//! keys and whole jobs. The number in a name is that of the point in README.md that the step is an
+//! example of.
 
 use std::fs;
 
@@ -9,7 +10,8 @@ use super::support::{Job, Machine};
 pub(super) struct Form {
     /// Its `with`.
     pub(super) with: &'static str,
-    /// The files that the job makes: of the workspace, of home (`~/`), or elsewhere on the machine (`$TMP/`).
+    /// The files that the job makes: of the workspace, of home (`~/`), or elsewhere on the machine
+    /// (`$TMP/`).
     pub(super) makes: &'static [&'static str],
     /// Those of them that the next job does not get.
     pub(super) left_out: &'static [&'static str],
@@ -21,21 +23,38 @@ pub(super) fn check(form: &Form) {
     let job = machine.job();
     let mut step = job.cache().with_yaml(form.with);
     step.pre().passed();
-    let done = step.main().passed().says("Cache not found").says_nothing_of("::warning");
+    let done = step
+        .main()
+        .passed()
+        .says("Cache not found")
+        .says_nothing_of("::warning");
     assert!(!done.outputs.contains_key("cache-hit"));
-    form.makes.iter().for_each(|name| drop(job.file(name, name)));
-    step.post().passed().says("Cache saved with key: ").says_nothing_of("::warning");
+    form.makes
+        .iter()
+        .for_each(|name| drop(job.file(name, name)));
+    step.post()
+        .passed()
+        .says("Cache saved with key: ")
+        .says_nothing_of("::warning");
 
-    form.makes.iter().for_each(|name| fs::remove_file(job.locate(name)).unwrap());
+    form.makes
+        .iter()
+        .for_each(|name| fs::remove_file(job.locate(name)).unwrap());
     let job = machine.job().var("GITHUB_JOB", "second");
     let mut step = job.cache().with_yaml(form.with);
     step.pre().passed();
-    assert_eq!(step.main().passed().says_nothing_of("::warning").hit(), "true");
+    assert_eq!(
+        step.main().passed().says_nothing_of("::warning").hit(),
+        "true"
+    );
     for name in form.makes {
         let expected = (!form.left_out.contains(name)).then_some(*name);
         assert_eq!(job.read(name).as_deref(), expected, "{name}");
     }
-    step.post().passed().says("Cache hit occurred on the primary key ").says_nothing_of("::warning");
+    step.post()
+        .passed()
+        .says("Cache hit occurred on the primary key ")
+        .says_nothing_of("::warning");
     assert_eq!(machine.entries(), 1);
 }
 
@@ -90,16 +109,25 @@ fn point_01_cache_hit_is_empty_on_a_miss_so_that_a_bare_test_of_it_is_false() {
     let job = machine.job();
     let with = "{path: osrandom, key: openssl-1, restore-keys: openssl-}";
     let done = job.cache().with_yaml(with).main().passed();
-    assert!(!done.outputs.contains_key("cache-hit"), "{:?}", done.outputs);
+    assert!(
+        !done.outputs.contains_key("cache-hit"),
+        "{:?}",
+        done.outputs
+    );
 }
 
 #[test]
 fn point_02_a_key_handed_from_restore_to_save() {
     let machine = Machine::new();
     let job = machine.job();
-    let restore =
-        job.restore().with_yaml("path: |\n  build\nkey: |\n  clang-0123\nrestore-keys: clang-\n").main();
-    let (matched, key) = (restore.output("cache-matched-key"), restore.output("cache-primary-key"));
+    let restore = job
+        .restore()
+        .with_yaml("path: |\n  build\nkey: |\n  clang-0123\nrestore-keys: clang-\n")
+        .main();
+    let (matched, key) = (
+        restore.output("cache-matched-key"),
+        restore.output("cache-primary-key"),
+    );
     assert_eq!((restore.hit(), matched, key), ("", "", "clang-0123"));
     job.file("build/a", "1");
     job.save()
@@ -122,11 +150,17 @@ fn point_03_one_job_saves_and_another_fails_unless_it_is_there() {
     let tester = machine.job().var("GITHUB_JOB", "test");
     let with = "{path: target/debug/xtask, key: 'xtask-linux-0123', fail-on-cache-miss: true}";
     tester.restore().with_yaml(with).main().passed();
-    assert_eq!(tester.read("target/debug/xtask").as_deref(), Some("target/debug/xtask"));
+    assert_eq!(
+        tester.read("target/debug/xtask").as_deref(),
+        Some("target/debug/xtask")
+    );
     let with = with.replace("0123", "4567");
     let done = tester.restore().with_yaml(&with).main();
     assert_eq!(done.exit, 1);
-    done.says(&format!("(looked for in {} on this runner)", machine.store().display()));
+    done.says(&format!(
+        "(looked for in {} on this runner)",
+        machine.store().display()
+    ));
 }
 
 #[test]
@@ -134,12 +168,20 @@ fn point_04_a_prefix_does_not_reach_into_another_list_of_paths() {
     let machine = Machine::new();
     let job = machine.job();
     job_that_saves(&job, "{path: bin, key: Linux-cargo-binaries-1}", &["bin/a"]);
-    job_that_saves(&job, "{path: blvm-node/target, key: Linux-blvm-node-1}", &["blvm-node/target/a"]);
-    let done =
-        job.cache().with_yaml("{path: ~/.cargo, key: Linux-cargo-2, restore-keys: Linux-cargo-}").main();
+    job_that_saves(
+        &job,
+        "{path: blvm-node/target, key: Linux-blvm-node-1}",
+        &["blvm-node/target/a"],
+    );
+    let done = job
+        .cache()
+        .with_yaml("{path: ~/.cargo, key: Linux-cargo-2, restore-keys: Linux-cargo-}")
+        .main();
     assert_eq!(done.passed().hit(), "");
-    let done =
-        job.cache().with_yaml("{path: blvm/target, key: Linux-blvm-2, restore-keys: Linux-blvm-}").main();
+    let done = job
+        .cache()
+        .with_yaml("{path: blvm/target, key: Linux-blvm-2, restore-keys: Linux-blvm-}")
+        .main();
     assert_eq!(done.passed().hit(), "");
 }
 
@@ -148,8 +190,11 @@ fn point_04_the_step_the_job_and_the_workflow_do_not_count() {
     let machine = Machine::new();
     let with = "{path: ~/.cargo/registry, key: Linux-1}";
     job_that_saves(&machine.job(), with, &["~/.cargo/registry/a"]);
-    let job =
-        machine.job().var("GITHUB_JOB", "pr").var("GITHUB_WORKFLOW", "PR").var("GITHUB_ACTION", "other");
+    let job = machine
+        .job()
+        .var("GITHUB_JOB", "pr")
+        .var("GITHUB_WORKFLOW", "PR")
+        .var("GITHUB_ACTION", "other");
     assert_eq!(job.cache().with_yaml(with).main().hit(), "true");
 }
 
@@ -157,13 +202,24 @@ fn point_04_the_step_the_job_and_the_workflow_do_not_count() {
 fn point_06_a_key_of_one_blank_finds_by_restore_keys_and_saves_nothing() {
     let machine = Machine::new();
     let job = machine.job();
-    job_that_saves(&job, "{path: .scons-cache, key: linux-editor|main|1}", &[".scons-cache/a"]);
+    job_that_saves(
+        &job,
+        "{path: .scons-cache, key: linux-editor|main|1}",
+        &[".scons-cache/a"],
+    );
     let job = machine.job();
-    let mut step =
-        job.cache().with_yaml("path: .scons-cache\nkey: \" \"\nrestore-keys: |\n  linux-editor|main\n");
+    let mut step = job
+        .cache()
+        .with_yaml("path: .scons-cache\nkey: \" \"\nrestore-keys: |\n  linux-editor|main\n");
     let done = step.main().passed();
-    assert_eq!((done.hit(), done.output("cache-matched-key")), ("false", "linux-editor|main|1"));
-    step.post().passed().says_nothing_of("Cache saved").says_nothing_of("::warning");
+    assert_eq!(
+        (done.hit(), done.output("cache-matched-key")),
+        ("false", "linux-editor|main|1")
+    );
+    step.post()
+        .passed()
+        .says_nothing_of("Cache saved")
+        .says_nothing_of("::warning");
     assert_eq!(machine.entries(), 1);
 }
 
@@ -171,11 +227,15 @@ fn point_06_a_key_of_one_blank_finds_by_restore_keys_and_saves_nothing() {
 fn point_07_the_hashed_file_is_deleted_by_the_job() {
     let machine = Machine::new();
     let job = machine.job();
-    let mut step = job.cache().with_yaml("{path: ~/.cabal/packages, key: 'Linux-cabal-0123'}");
+    let mut step = job
+        .cache()
+        .with_yaml("{path: ~/.cabal/packages, key: 'Linux-cabal-0123'}");
     step.main().passed();
     job.file("~/.cabal/packages/a", "1");
     let mut step = step.with("key", "Linux-cabal-");
-    step.post().passed().says("Cache saved with key: Linux-cabal-0123\n");
+    step.post()
+        .passed()
+        .says("Cache saved with key: Linux-cabal-0123\n");
 }
 
 #[test]
@@ -188,7 +248,11 @@ fn point_08_jobs_side_by_side_with_one_key() {
     second.main().passed();
     one.file("~/.cargo/bin/cargo-fuzz", "1");
     first.post().passed().says("Cache saved with key: fuzz-1");
-    second.post().passed().says_nothing_of("::warning").says_nothing_of("Cache saved");
+    second
+        .post()
+        .passed()
+        .says_nothing_of("::warning")
+        .says_nothing_of("Cache saved");
 }
 
 #[test]
@@ -200,7 +264,10 @@ fn point_09_folders_of_other_systems_are_not_there() {
     let mut step = job.cache().with_yaml(with);
     step.main().passed();
     job.file("~/.cache/go-build/a", "1");
-    step.post().passed().says("Cache saved").says_nothing_of("::warning");
+    step.post()
+        .passed()
+        .says("Cache saved")
+        .says_nothing_of("::warning");
 }
 
 #[test]
@@ -209,7 +276,10 @@ fn point_09_the_only_folder_is_never_made() {
     let job = machine.job();
     let mut step = job.cache().with_yaml("{path: $TMP/rustdesk, key: k}");
     step.main().passed();
-    step.post().passed().says("Path Validation Error").says_nothing_of("::warning");
+    step.post()
+        .passed()
+        .says("Path Validation Error")
+        .says_nothing_of("::warning");
 }
 
 #[test]
@@ -219,9 +289,19 @@ fn point_11_events_without_a_push() {
     let payload = r#"{"repository": {"default_branch": "main"}}"#;
     let job = machine.job().on("schedule", "refs/heads/main", payload);
     job_that_saves(&job, with, &["data/a"]);
-    for event in ["repository_dispatch", "workflow_dispatch", "issue_comment", "release", "workflow_call"] {
+    for event in [
+        "repository_dispatch",
+        "workflow_dispatch",
+        "issue_comment",
+        "release",
+        "workflow_call",
+    ] {
         let job = machine.job().on(event, "refs/heads/main", payload);
-        assert_eq!(job.cache().with_yaml(with).main().passed().hit(), "true", "{event}");
+        assert_eq!(
+            job.cache().with_yaml(with).main().passed().hit(),
+            "true",
+            "{event}"
+        );
     }
 }
 
@@ -242,10 +322,15 @@ fn point_32_a_key_with_the_runs_number_takes_the_newest() {
     let machine = Machine::new();
     for run in 1..=4 {
         let job = machine.job().var("GITHUB_RUN_ID", run.to_string());
-        let with = format!("{{path: .ccache, key: ccache-linux-{run}, restore-keys: ccache-linux-}}");
+        let with =
+            format!("{{path: .ccache, key: ccache-linux-{run}, restore-keys: ccache-linux-}}");
         let mut step = job.cache().with_yaml(&with);
         let done = step.main().passed();
-        let before = if run == 1 { String::new() } else { format!("ccache-linux-{}", run - 1) };
+        let before = if run == 1 {
+            String::new()
+        } else {
+            format!("ccache-linux-{}", run - 1)
+        };
         assert_eq!(done.output("cache-matched-key"), before);
         job.file(".ccache/a", &run.to_string());
         step.post().passed().says("Cache saved");
@@ -256,8 +341,16 @@ fn point_32_a_key_with_the_runs_number_takes_the_newest() {
 fn point_33_several_restore_keys_with_a_digest_in_one() {
     let machine = Machine::new();
     let job = machine.job();
-    job_that_saves(&job, "{path: deps, key: Linux-mix-1.18-27-aaaa}", &["deps/old"]);
-    job_that_saves(&job, "{path: deps, key: Linux-mix-1.17-27-bbbb}", &["deps/newer"]);
+    job_that_saves(
+        &job,
+        "{path: deps, key: Linux-mix-1.18-27-aaaa}",
+        &["deps/old"],
+    );
+    job_that_saves(
+        &job,
+        "{path: deps, key: Linux-mix-1.17-27-bbbb}",
+        &["deps/newer"],
+    );
     let with = "path: deps\nkey: Linux-mix-1.18-27-cccc\nrestore-keys: |\n  Linux-mix-1.18-27-cc\n  Linux-mix-1.18-27-\n  Linux-mix-\n";
     let done = machine.job().cache().with_yaml(with).main().passed();
     assert_eq!(done.output("cache-matched-key"), "Linux-mix-1.18-27-aaaa");
@@ -267,16 +360,29 @@ fn point_33_several_restore_keys_with_a_digest_in_one() {
 fn point_34_two_steps_of_one_job_share_a_directory_and_keep_their_keys() {
     let machine = Machine::new();
     let job = machine.job();
-    let mut bitcoind = job.cache().with_yaml("{path: bin/bitcoind-Linux, key: bitcoind-Linux}");
-    let mut electrs = job.cache().with_yaml("{path: bin/electrs-Linux, key: electrs-Linux}");
+    let mut bitcoind = job
+        .cache()
+        .with_yaml("{path: bin/bitcoind-Linux, key: bitcoind-Linux}");
+    let mut electrs = job
+        .cache()
+        .with_yaml("{path: bin/electrs-Linux, key: electrs-Linux}");
     bitcoind.main().passed();
     electrs.main().passed();
     job.file("bin/bitcoind-Linux", "b");
     job.file("bin/electrs-Linux", "e");
-    electrs.post().passed().says("Cache saved with key: electrs-Linux\n");
-    bitcoind.post().passed().says("Cache saved with key: bitcoind-Linux\n");
+    electrs
+        .post()
+        .passed()
+        .says("Cache saved with key: electrs-Linux\n");
+    bitcoind
+        .post()
+        .passed()
+        .says("Cache saved with key: bitcoind-Linux\n");
     let job = machine.job();
-    let done = job.cache().with_yaml("{path: bin/electrs-Linux, key: electrs-Linux}").main();
+    let done = job
+        .cache()
+        .with_yaml("{path: bin/electrs-Linux, key: electrs-Linux}")
+        .main();
     assert_eq!(done.hit(), "true");
     assert!(!job.locate("bin/bitcoind-Linux").exists());
 }
@@ -300,6 +406,10 @@ fn point_36_a_save_on_the_default_branch_only() {
     assert_eq!(pull.restore().with_yaml(with).main().passed().hit(), "");
     let main = machine.job().push("main");
     main.file("target/a", "1");
-    main.save().with_yaml(with).main().passed().says("Cache saved");
+    main.save()
+        .with_yaml(with)
+        .main()
+        .passed()
+        .says("Cache saved");
     assert_eq!(pull.restore().with_yaml(with).main().passed().hit(), "true");
 }

@@ -88,9 +88,27 @@ fn point_19_bits_and_links_of_a_virtual_environment() {
     job.link("venv/bin/python", "/usr/bin/python3");
     step.post().passed().says("Cache saved");
     let job = machine.job();
-    assert_eq!(job.cache().with_yaml("{path: venv, key: k}").main().passed().hit(), "true");
-    assert_eq!((mode(&job.locate("venv/bin/pip")), mode(&job.locate("venv/secret"))), (0o755, 0o600));
-    assert_eq!(fs::read_link(job.locate("venv/bin/python")).unwrap().to_str(), Some("/usr/bin/python3"));
+    assert_eq!(
+        job.cache()
+            .with_yaml("{path: venv, key: k}")
+            .main()
+            .passed()
+            .hit(),
+        "true"
+    );
+    assert_eq!(
+        (
+            mode(&job.locate("venv/bin/pip")),
+            mode(&job.locate("venv/secret"))
+        ),
+        (0o755, 0o600)
+    );
+    assert_eq!(
+        fs::read_link(job.locate("venv/bin/python"))
+            .unwrap()
+            .to_str(),
+        Some("/usr/bin/python3")
+    );
 }
 
 #[test]
@@ -106,8 +124,15 @@ fn point_21_times_to_the_nanosecond() {
     fs::File::open(&folder).unwrap().set_modified(time).unwrap();
     step.post().passed().says("Cache saved");
     let job = machine.job();
-    job.cache().with_yaml("{path: target, key: k}").main().passed();
+    job.cache()
+        .with_yaml("{path: target, key: k}")
+        .main()
+        .passed();
     for name in ["target/debug/.fingerprint/a", "target/debug"] {
-        assert_eq!(job.locate(name).metadata().unwrap().modified().unwrap(), time, "{name}");
+        assert_eq!(
+            job.locate(name).metadata().unwrap().modified().unwrap(),
+            time,
+            "{name}"
+        );
     }
 }

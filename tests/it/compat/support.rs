@@ -1,5 +1,5 @@
-//! A runner made of directories: it calls the program's phases as actions/runner calls the entrypoints of a container
-//! action, and reads what they answer.
+//! A runner made of directories: it calls the program's phases as actions/runner calls the
+//! entrypoints of a container action, and reads what they answer.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -22,16 +22,25 @@ pub(crate) struct Machine {
 
 impl Machine {
     pub(crate) fn new() -> Self {
-        let directory = tempfile::Builder::new().prefix("compat-").tempdir().unwrap();
+        let directory = tempfile::Builder::new()
+            .prefix("compat-")
+            .tempdir()
+            .unwrap();
         for name in ["home", "work", "commands"] {
             fs::create_dir(directory.path().join(name)).unwrap();
         }
-        Self { directory, unprivileged: false }
+        Self {
+            directory,
+            unprivileged: false,
+        }
     }
 
     /// A machine whose runner is not root, whoever runs the tests.
     pub(crate) fn unprivileged() -> Self {
-        Self { unprivileged: nix::unistd::geteuid().is_root(), ..Self::new() }
+        Self {
+            unprivileged: nix::unistd::geteuid().is_root(),
+            ..Self::new()
+        }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -72,13 +81,17 @@ fn give_away(path: &Path) {
         return;
     }
     // What a test gave to root stays root's.
-    let is_kept = path.file_name().is_some_and(|name| name.as_bytes().starts_with(b"of-root"));
+    let is_kept = path
+        .file_name()
+        .is_some_and(|name| name.as_bytes().starts_with(b"of-root"));
     if is_kept {
         return;
     }
     chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
     if path.is_dir() {
-        fs::read_dir(path).unwrap().for_each(|entry| give_away(&entry.unwrap().path()));
+        fs::read_dir(path)
+            .unwrap()
+            .for_each(|entry| give_away(&entry.unwrap().path()));
     }
 }
 
@@ -92,13 +105,24 @@ pub(crate) struct Job<'m> {
 
 impl<'m> Job<'m> {
     fn new(machine: &'m Machine, workspace: PathBuf) -> Self {
-        let mut job = Self { machine, workspace, variables: BTreeMap::new(), status: "success" };
-        let event = format!("event-{}.json", machine.path("work").read_dir().unwrap().count());
-        job = job.var("HOME", machine.home()).var("GITHUB_EVENT_PATH", machine.path(&event)).on(
-            "push",
-            "refs/heads/main",
-            r#"{"repository": {"default_branch": "main"}}"#,
+        let mut job = Self {
+            machine,
+            workspace,
+            variables: BTreeMap::new(),
+            status: "success",
+        };
+        let event = format!(
+            "event-{}.json",
+            machine.path("work").read_dir().unwrap().count()
         );
+        job = job
+            .var("HOME", machine.home())
+            .var("GITHUB_EVENT_PATH", machine.path(&event))
+            .on(
+                "push",
+                "refs/heads/main",
+                r#"{"repository": {"default_branch": "main"}}"#,
+            );
         let workspace = job.workspace.clone();
         for (name, value) in [
             ("CI", "true"),
@@ -124,7 +148,8 @@ impl<'m> Job<'m> {
 
     /// Sets a variable.
     pub(crate) fn var(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
-        self.variables.insert(name.into(), value.as_ref().to_owned());
+        self.variables
+            .insert(name.into(), value.as_ref().to_owned());
         self
     }
 
@@ -136,28 +161,40 @@ impl<'m> Job<'m> {
     /// The event that the run is for, its ref, and its payload.
     pub(crate) fn on(self, event: &str, git_ref: &str, payload: &str) -> Self {
         self.rewrite_event(payload);
-        self.var("GITHUB_EVENT_NAME", event).var("GITHUB_REF", git_ref)
+        self.var("GITHUB_EVENT_NAME", event)
+            .var("GITHUB_REF", git_ref)
     }
 
-    /// Writes the event file, as the runner does before the job and as every program of the job can.
+    /// Writes the event file, as the runner does before the job and as every program of the job
+    /// can.
     pub(crate) fn rewrite_event(&self, payload: &str) {
         fs::write(&self.variables[OsStr::new("GITHUB_EVENT_PATH")], payload).unwrap();
     }
 
     /// A push to a branch.
     pub(crate) fn push(self, branch: &str) -> Self {
-        self.on("push", &format!("refs/heads/{branch}"), r#"{"repository": {"default_branch": "main"}}"#)
+        self.on(
+            "push",
+            &format!("refs/heads/{branch}"),
+            r#"{"repository": {"default_branch": "main"}}"#,
+        )
     }
 
     /// A pull request from `head` to the branch `base` of acme/widget.
     pub(crate) fn pull_request(self, number: u32, head: &str, base: &str) -> Self {
         let payload = pull_request(number, head, base);
-        self.on("pull_request", &format!("refs/pull/{number}/merge"), &payload).var("GITHUB_BASE_REF", base)
+        self.on(
+            "pull_request",
+            &format!("refs/pull/{number}/merge"),
+            &payload,
+        )
+        .var("GITHUB_BASE_REF", base)
     }
 
     pub(crate) fn repository(self, repository: &str) -> Self {
         let owner = repository.split('/').next().unwrap();
-        self.var("GITHUB_REPOSITORY", repository).var("GITHUB_REPOSITORY_OWNER", owner)
+        self.var("GITHUB_REPOSITORY", repository)
+            .var("GITHUB_REPOSITORY_OWNER", owner)
     }
 
     pub(crate) fn status(self, status: &'static str) -> Self {
@@ -215,13 +252,22 @@ impl<'m> Job<'m> {
 
     /// Saves the paths under the key, and says so if that did not work.
     pub(crate) fn saved(&self, path: &str, key: &str) {
-        let done = self.save().with("path", path).with("key", key).with("keep", "100").main();
+        let done = self
+            .save()
+            .with("path", path)
+            .with("key", key)
+            .with("keep", "100")
+            .main();
         assert!(done.log.contains("Cache saved with key: "), "{}", done.log);
     }
 
     /// The key of what a restore finds.
     pub(crate) fn found(&self, path: &str, key: &str, restore_keys: &str) -> Option<String> {
-        let mut step = self.restore().with("path", path).with("key", key).with("restore-keys", restore_keys);
+        let mut step = self
+            .restore()
+            .with("path", path)
+            .with("key", key)
+            .with("restore-keys", restore_keys);
         step.main().outputs.get("cache-matched-key").cloned()
     }
 }

@@ -1,4 +1,5 @@
-//! Inputs that make no sense: an error in main, a warning when saving, with the texts of actions/cache.
+//! Inputs that make no sense: an error in main, a warning when saving, with the texts of
+//! actions/cache.
 
 use std::path::Path;
 
@@ -10,7 +11,8 @@ use super::support::Machine;
 
 /// Inputs and what is wrong with them; `LONG` stands for 513 letters, `FULL` for 512 UTF-16 units.
 fn expanded(text: &str) -> String {
-    text.replace("LONG", &"a".repeat(513)).replace("FULL", &"🦀".repeat(256))
+    text.replace("LONG", &"a".repeat(513))
+        .replace("FULL", &"🦀".repeat(256))
 }
 
 fn refused(with: &str, texts: &[&str]) {
@@ -25,10 +27,16 @@ fn refused(with: &str, texts: &[&str]) {
             _ => job.save(),
         };
         let done = step.with_yaml(&with).main();
-        let (exit, command) = if kind == "save" { (0, "warning") } else { (1, "error") };
+        let (exit, command) = if kind == "save" {
+            (0, "warning")
+        } else {
+            (1, "error")
+        };
         assert_eq!(done.exit, exit, "{kind}: {}", done.log);
-        let lines: Vec<String> =
-            texts.iter().map(|text| format!("::{command} title=local-cache::{}", expanded(text))).collect();
+        let lines: Vec<String> = texts
+            .iter()
+            .map(|text| format!("::{command} title=local-cache::{}", expanded(text)))
+            .collect();
         assert_eq!(done.log.lines().collect::<Vec<_>>(), lines, "{kind}");
         assert!(done.outputs.is_empty(), "{kind}: {:?}", done.outputs);
     }
@@ -64,7 +72,11 @@ fn refused_restore_keys(restore_keys: &[&str], text: &str) {
     seed(&job, &["k"]);
     let restore_keys = expanded(&restore_keys.join("\n"));
     for step in [job.cache(), job.restore()] {
-        let done = step.with("path", "data").with("key", "k").with("restore-keys", &restore_keys).main();
+        let done = step
+            .with("path", "data")
+            .with("key", "k")
+            .with("restore-keys", &restore_keys)
+            .main();
         assert_eq!(done.exit, 1, "{}", done.log);
         done.says(&expanded(text)).says_nothing_of("Cache restored");
     }
@@ -72,18 +84,27 @@ fn refused_restore_keys(restore_keys: &[&str], text: &str) {
 
 #[test]
 fn a_restore_key_with_a_comma() {
-    refused_restore_keys(&["a", "b,c"], "::Key Validation Error: b,c cannot contain commas.\n");
+    refused_restore_keys(
+        &["a", "b,c"],
+        "::Key Validation Error: b,c cannot contain commas.\n",
+    );
 }
 
 #[test]
 fn a_restore_key_that_is_too_long() {
-    refused_restore_keys(&["LONG"], "::Key Validation Error: LONG cannot be larger than 512 characters.\n");
+    refused_restore_keys(
+        &["LONG"],
+        "::Key Validation Error: LONG cannot be larger than 512 characters.\n",
+    );
 }
 
 #[test]
 fn ten_restore_keys_and_the_key_are_too_many() {
     let keys = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10"];
-    refused_restore_keys(&keys, "::Key Validation Error: Keys are limited to a maximum of 10.\n");
+    refused_restore_keys(
+        &keys,
+        "::Key Validation Error: Keys are limited to a maximum of 10.\n",
+    );
 }
 
 #[test]
@@ -91,7 +112,11 @@ fn nine_restore_keys_and_the_key_are_not() {
     let machine = Machine::new();
     let job = machine.job();
     seed(&job, &["9-x"]);
-    assert_eq!(job.found("data", "k", "1\n2\n3\n4\n5\n6\n7\n8\n9").as_deref(), Some("9-x"));
+    assert_eq!(
+        job.found("data", "k", "1\n2\n3\n4\n5\n6\n7\n8\n9")
+            .as_deref(),
+        Some("9-x")
+    );
 }
 
 #[test]
@@ -113,7 +138,12 @@ fn a_path_of_blanks_is_a_path_that_lists_nothing() {
     let done = job.restore().with("path", "  \n ").with("key", "k").main();
     assert_eq!(done.exit, 1);
     done.says(&format!("::error title=local-cache::{text}"));
-    let done = job.save().with("path", "  \n ").with("key", "k").main().passed();
+    let done = job
+        .save()
+        .with("path", "  \n ")
+        .with("key", "k")
+        .main()
+        .passed();
     done.says(&format!("::warning title=local-cache::{text}"));
 }
 
@@ -123,7 +153,11 @@ fn a_key_that_is_not_utf8_is_refused_by_name() {
     let machine = Machine::new();
     let job = machine.job();
     let key = std::ffi::OsStr::from_bytes(b"k-\xff");
-    let done = job.restore().with("path", "data").with_raw("key", key).main();
+    let done = job
+        .restore()
+        .with("path", "data")
+        .with_raw("key", key)
+        .main();
     assert_eq!(done.exit, 1);
     done.says("::error title=local-cache::input key is \"k-\u{fffd}\", which is not UTF-8");
 }
@@ -133,21 +167,37 @@ fn variables_that_are_not_utf8_disturb_nothing() {
     use std::os::unix::ffi::OsStrExt;
     let machine = Machine::new();
     let raw = std::ffi::OsStr::from_bytes(b"\xff\xfe");
-    let job = machine.job().var("LC_ALL", raw).var("GITHUB_WORKFLOW", raw).var("RUNNER_NAME", raw);
+    let job = machine
+        .job()
+        .var("LC_ALL", raw)
+        .var("GITHUB_WORKFLOW", raw)
+        .var("RUNNER_NAME", raw);
     seed(&job, &["k"]);
-    let mut step = job.cache().with("path", "data").with("key", "k").var("STATE_other", raw);
+    let mut step = job
+        .cache()
+        .with("path", "data")
+        .with("key", "k")
+        .var("STATE_other", raw);
     assert_eq!(step.main().passed().hit(), "true");
-    step.post().passed().says("not saving cache").says_nothing_of("::warning");
+    step.post()
+        .passed()
+        .says("not saving cache")
+        .says_nothing_of("::warning");
 }
 
 #[test]
 fn a_workspace_and_a_home_whose_names_are_not_utf8_are_cached_like_others() {
     use std::os::unix::ffi::OsStrExt;
     let machine = Machine::new();
-    let odd = machine.path("work").join(std::ffi::OsStr::from_bytes(b"wid\xffget"));
+    let odd = machine
+        .path("work")
+        .join(std::ffi::OsStr::from_bytes(b"wid\xffget"));
     std::fs::create_dir_all(odd.join("data")).unwrap();
     std::fs::write(odd.join("data/file"), "1").unwrap();
-    let mut job = machine.job().var("GITHUB_WORKSPACE", &odd).var("HOME", odd.join("home"));
+    let mut job = machine
+        .job()
+        .var("GITHUB_WORKSPACE", &odd)
+        .var("HOME", odd.join("home"));
     std::fs::create_dir_all(odd.join("home")).unwrap();
     std::fs::write(odd.join("home/settings"), "2").unwrap();
     job.workspace.clone_from(&odd);
@@ -186,7 +236,10 @@ patterns! {
 #[test]
 fn a_tilde_where_home_is_not_known_is_said_at_restore_and_at_save() {
     let machine = Machine::new();
-    let ground = Ground { home: None, ..Ground::local(None) };
+    let ground = Ground {
+        home: None,
+        ..Ground::local(None)
+    };
     let job = |task| Job {
         cache_root: machine.store(),
         workspace: machine.path("work"),
@@ -198,10 +251,16 @@ fn a_tilde_where_home_is_not_known_is_said_at_restore_and_at_save() {
         task,
         health: local_cache::job::Health::default(),
     };
-    for task in [Task::Restore(RestoreTask::default()), Task::Save(SaveTask::default())] {
+    for task in [
+        Task::Restore(RestoreTask::default()),
+        Task::Save(SaveTask::default()),
+    ] {
         let reply = work(&job(task), &ground, &local_cache::monitor::Silent);
         let error = reply.error.unwrap();
-        assert!(error.contains("begins at the home directory, which is not known"), "{error}");
+        assert!(
+            error.contains("begins at the home directory, which is not known"),
+            "{error}"
+        );
     }
     assert!(!Path::new(&machine.store()).exists() || machine.entries() == 0);
 }
@@ -211,11 +270,25 @@ fn inputs_without_effect_are_said_to_those_who_debug() {
     let machine = Machine::new();
     let job = machine.job();
     let with = "{path: data, key: k, upload-chunk-size: 1024, enableCrossOsArchive: true}";
-    let done = job.cache().with_yaml(with).with("log-level", "debug").main().passed();
+    let done = job
+        .cache()
+        .with_yaml(with)
+        .with("log-level", "debug")
+        .main()
+        .passed();
     let done = done.says("debug: input upload-chunk-size: 1024 has no effect here\n");
     done.says("debug: input enableCrossOsArchive: true has no effect here\n");
-    job.cache().with_yaml(with).main().passed().says_nothing_of("no effect");
-    let done = job.cache().with_yaml(with).var("RUNNER_DEBUG", "1").main().passed();
+    job.cache()
+        .with_yaml(with)
+        .main()
+        .passed()
+        .says_nothing_of("no effect");
+    let done = job
+        .cache()
+        .with_yaml(with)
+        .var("RUNNER_DEBUG", "1")
+        .main()
+        .passed();
     done.says("::debug::input upload-chunk-size: 1024 has no effect here\n");
 }
 

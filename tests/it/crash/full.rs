@@ -11,12 +11,17 @@ use crate::support::{Ran, Sandbox, trees};
 
 #[test]
 fn a_full_disk_under_the_store_loses_nothing() {
-    let Some(mount) = Mount::tmpfs(16 << 20, "a store on a full disk") else { return };
+    let Some(mount) = Mount::tmpfs(16 << 20, "a store on a full disk") else {
+        return;
+    };
     let sandbox = Sandbox::new().with_cache(mount.join("cache"));
     let case = Case::within(sandbox);
     let third = case.sandbox.job("third");
     for number in 0..10 {
-        trees::write(&third.join(format!("tree/{number}")), &trees::noise(500 + number, 200 << 10));
+        trees::write(
+            &third.join(format!("tree/{number}")),
+            &trees::noise(500 + number, 200 << 10),
+        );
     }
     trees::write(&third.join("tree/large"), &trees::noise(600, 3 << 20));
     trees::age(&third.join("tree"));
@@ -32,13 +37,24 @@ fn a_full_disk_under_the_store_loses_nothing() {
         if ran.code == Some(1) {
             full += 1;
             let line = ran.failed(1);
-            assert!(line.contains("No space left on device") && line.contains("free some space"), "{line}");
-            assert!(!case.sandbox.restore(&case.sandbox.job("nothing"), &key).ended(0).is_hit());
+            assert!(
+                line.contains("No space left on device") && line.contains("free some space"),
+                "{line}"
+            );
+            assert!(
+                !case
+                    .sandbox
+                    .restore(&case.sandbox.job("nothing"), &key)
+                    .ended(0)
+                    .is_hit()
+            );
         } else {
             assert!(ran.ended(0).is_saved());
         }
         assert_eq!(
-            fs::read_dir(case.sandbox.store().join("tmp")).unwrap().count(),
+            fs::read_dir(case.sandbox.store().join("tmp"))
+                .unwrap()
+                .count(),
             0,
             "with {free} KiB free"
         );
@@ -59,13 +75,23 @@ fn a_full_disk_under_the_store_loses_nothing() {
 
 #[test]
 fn a_full_disk_under_the_destination_leaves_whole_files() {
-    let Some(mount) = Mount::tmpfs(8 << 20, "a destination on a full disk") else { return };
+    let Some(mount) = Mount::tmpfs(8 << 20, "a destination on a full disk") else {
+        return;
+    };
     let case = Case::new();
     let job = mount.join("job");
     fs::create_dir(&job).unwrap();
     let ballast = mount.join("ballast");
     let mut full = 0;
-    for (start, free) in [("", 0_u64), ("", 300), ("", 1500), ("2", 0), ("2", 8), ("2", 700), ("2", 1600)] {
+    for (start, free) in [
+        ("", 0_u64),
+        ("", 300),
+        ("", 1500),
+        ("2", 0),
+        ("2", 8),
+        ("2", 700),
+        ("2", 1600),
+    ] {
         drop(fs::remove_file(&ballast));
         drop(fs::remove_dir_all(job.join("tree")));
         if !start.is_empty() {
@@ -80,11 +106,18 @@ fn a_full_disk_under_the_destination_leaves_whole_files() {
             let line = ran.failed(1);
             assert!(line.contains("No space left on device"), "{line}");
             if start.is_empty() {
-                assert!(!job.join("tree").exists(), "half a tree has the tree's name");
+                assert!(
+                    !job.join("tree").exists(),
+                    "half a tree has the tree's name"
+                );
             } else {
                 case.destination_is_whole(&job.join("tree"), "on a full disk");
             }
-            assert_eq!(temporary_names(&job), [] as [PathBuf; 0], "with {free} KiB free");
+            assert_eq!(
+                temporary_names(&job),
+                [] as [PathBuf; 0],
+                "with {free} KiB free"
+            );
         }
         fs::remove_file(&ballast).unwrap();
         case.sandbox.mirror(&job, "1").done();
@@ -105,9 +138,19 @@ fn a_limit_on_the_size_of_files_harms_nothing() {
     for limit in [0, 10, 100, 4096, 100_000, 300_000] {
         let limit = format!("--fsize={limit}");
         let arguments = ["save", "--json", "--key", "limited", "tree"];
-        let ran = Ran::of(&mut case.sandbox.command_behind(&["prlimit", &limit], &third, &arguments));
+        let ran = Ran::of(&mut case.sandbox.command_behind(
+            &["prlimit", &limit],
+            &third,
+            &arguments,
+        ));
         assert!(ran.code != Some(0), "{ran:#?}");
-        assert!(!case.sandbox.restore(&case.sandbox.job("none"), "limited").done().is_hit());
+        assert!(
+            !case
+                .sandbox
+                .restore(&case.sandbox.job("none"), "limited")
+                .done()
+                .is_hit()
+        );
         case.store_is_right(&limit);
     }
     assert!(case.sandbox.save(&third, "limited").done().is_saved());

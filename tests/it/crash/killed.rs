@@ -20,7 +20,8 @@ const CALLS: [&str; 6] = [
 
 /// Runs a command again and again, killed at another call each time, until it gets through.
 ///
-/// `prepare` sets the scene before each run, `check` looks at what is left. Returns how often it was killed.
+/// `prepare` sets the scene before each run, `check` looks at what is left. Returns how often it
+/// was killed.
 fn kill_at_each_call(
     sandbox: &Sandbox,
     job: &Path,
@@ -33,11 +34,28 @@ fn kill_at_each_call(
     for calls in CALLS {
         // The program's own calls begin after those that load it.
         let first = if calls == "openat" { 8 } else { 1 };
-        let every = if calls.contains("write") || calls == "openat" { step * 4 } else { step };
+        let every = if calls.contains("write") || calls == "openat" {
+            step * 4
+        } else {
+            step
+        };
         for at in (first..).step_by(every).take(12) {
             prepare();
-            let (trace, inject) = (format!("trace={calls}"), format!("inject={calls}:signal=KILL:when={at}"));
-            let strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", &trace, "-e", &inject];
+            let (trace, inject) = (
+                format!("trace={calls}"),
+                format!("inject={calls}:signal=KILL:when={at}"),
+            );
+            let strace = [
+                "strace",
+                "-f",
+                "-qq",
+                "-o",
+                "/dev/null",
+                "-e",
+                &trace,
+                "-e",
+                &inject,
+            ];
             let ran = Ran::of(&mut sandbox.command_behind(&strace, job, arguments));
             let when = format!("killed at call {at} of {calls}");
             assert!(!ran.stderr.contains("panicked"), "{when}: {ran:#?}");
@@ -61,7 +79,10 @@ fn a_save_that_is_killed_leaves_a_store_that_is_right() {
     let before = disk_usage(&store);
     let third = case.sandbox.job("third");
     for number in 0..20 {
-        trees::write(&third.join(format!("tree/{number}")), &trees::noise(900 + number, 100 << 10));
+        trees::write(
+            &third.join(format!("tree/{number}")),
+            &trees::noise(900 + number, 100 << 10),
+        );
     }
     trees::write(&third.join("tree/large"), &trees::noise(950, 500 << 10));
     trees::age(&third.join("tree"));
@@ -84,7 +105,9 @@ fn a_save_that_is_killed_leaves_a_store_that_is_right() {
                 // So that the next run has something to do.
                 case.sandbox.prune(2).done();
                 for key in ["1", "2"] {
-                    case.sandbox.run(&third, &["restore", "--lookup-only", "--key", key, "tree"]).done();
+                    case.sandbox
+                        .run(&third, &["restore", "--lookup-only", "--key", key, "tree"])
+                        .done();
                 }
             }
         },
@@ -98,7 +121,10 @@ fn a_save_that_is_killed_leaves_a_store_that_is_right() {
     case.sandbox.prune(3).done();
     assert_eq!(fs::read_dir(store.join("tmp")).unwrap().count(), 0);
     let added = disk_usage(&store) - before;
-    assert!(added < 2 * disk_usage(&third), "{added} bytes more: killed saves left something");
+    assert!(
+        added < 2 * disk_usage(&third),
+        "{added} bytes more: killed saves left something"
+    );
 }
 
 #[test]
@@ -140,7 +166,10 @@ fn a_first_restore_that_is_killed_leaves_nothing_or_all() {
     let arguments = ["restore", "--key", "1", "tree"];
     let kills = kill_at_each_call(&case.sandbox, &other, &arguments, 2, prepare, |when| {
         if other.join("tree").exists() {
-            assert!(picture(&other.join("tree")) == case.one, "{when}: half a tree has the tree's name");
+            assert!(
+                picture(&other.join("tree")) == case.one,
+                "{when}: half a tree has the tree's name"
+            );
         }
         case.sandbox.restore(&other, "1").done();
         same(&case.one, &picture(&other.join("tree")));
@@ -172,14 +201,22 @@ fn a_pruning_that_is_killed_leaves_a_store_that_is_right() {
         |when| {
             case.store_is_right(when);
             // The second generation was used last, so the first one goes.
-            case.sandbox.run(&case.job, &["restore", "--lookup-only", "--key", "2", "tree"]).done();
+            case.sandbox
+                .run(
+                    &case.job,
+                    &["restore", "--lookup-only", "--key", "2", "tree"],
+                )
+                .done();
             // Twice: what the first one finds of a killed one must not mislead it.
             case.sandbox.prune(1).done();
             case.store_is_right(when);
             case.sandbox.prune(1).done();
             case.store_is_right(when);
             let left = disk_usage(&store);
-            assert!(left < 2 * disk_usage(&case.job), "{when}: {left} bytes are left");
+            assert!(
+                left < 2 * disk_usage(&case.job),
+                "{when}: {left} bytes are left"
+            );
         },
     );
     assert!(kills > 5, "only {kills} kills");
@@ -206,11 +243,31 @@ fn a_repair_that_is_killed_leaves_a_store_that_is_right() {
         fs::remove_dir_all(&store).unwrap();
         copy(&whole, &store);
     };
-    let kills = kill_at_each_call(&case.sandbox, &case.job, &["verify", "--repair"], 1, prepare, |when| {
-        case.sandbox.repair().ended(0);
-        case.store_is_right(when);
-        assert!(case.sandbox.restore(&case.sandbox.job("older"), "1").done().is_hit(), "{when}");
-        assert!(!case.sandbox.restore(&case.sandbox.job("newer"), "2").done().is_hit(), "{when}");
-    });
+    let kills = kill_at_each_call(
+        &case.sandbox,
+        &case.job,
+        &["verify", "--repair"],
+        1,
+        prepare,
+        |when| {
+            case.sandbox.repair().ended(0);
+            case.store_is_right(when);
+            assert!(
+                case.sandbox
+                    .restore(&case.sandbox.job("older"), "1")
+                    .done()
+                    .is_hit(),
+                "{when}"
+            );
+            assert!(
+                !case
+                    .sandbox
+                    .restore(&case.sandbox.job("newer"), "2")
+                    .done()
+                    .is_hit(),
+                "{when}"
+            );
+        },
+    );
     assert!(kills > 5, "only {kills} kills");
 }

@@ -1,5 +1,6 @@
-//! Processes that are killed at any instant, and disks that are full: the store opens, what is listed restores right,
-//! a destination holds whole files only, and the next run goes on as if nothing had been.
+//! Processes that are killed at any instant, and disks that are full: the store opens, what is
+//! listed restores right, a destination holds whole files only, and the next run goes on as if
+//! nothing had been.
 
 mod full;
 mod killed;
@@ -32,27 +33,42 @@ impl Case {
         trees::small(&tree, 1);
         // Contents that only the first generation has: its pack is mostly dead without it.
         for number in 0..6 {
-            trees::write(&tree.join(format!("first/{number}")), &trees::noise(60 + number, 250 << 10));
+            trees::write(
+                &tree.join(format!("first/{number}")),
+                &trees::noise(60 + number, 250 << 10),
+            );
         }
         trees::age(&tree);
         sandbox.save(&job, "1").done();
         let one = picture(&tree);
         fs::remove_dir_all(tree.join("first")).unwrap();
         trees::write(&tree.join("src/3.rs"), b"the second generation");
-        trees::write(&tree.join("new/directory/file"), &trees::noise(5, 300 << 10));
+        trees::write(
+            &tree.join("new/directory/file"),
+            &trees::noise(5, 300 << 10),
+        );
         fs::remove_file(tree.join("same")).unwrap();
         fs::create_dir(tree.join("same")).unwrap();
         trees::write(&tree.join("same/inside"), b"a directory now");
         trees::age(&tree);
         sandbox.save(&job, "2").done();
         let two = picture(&tree);
-        Self { sandbox, job, one, two }
+        Self {
+            sandbox,
+            job,
+            one,
+            two,
+        }
     }
 
     /// Everything that the store lists restores right, and the store is whole.
     #[track_caller]
     fn store_is_right(&self, when: &str) {
-        let listed = self.sandbox.run(&self.job, &["list", "--json"]).done().json();
+        let listed = self
+            .sandbox
+            .run(&self.job, &["list", "--json"])
+            .done()
+            .json();
         let fresh = self.sandbox.path("fresh");
         for entry in listed.as_array().unwrap() {
             let key = entry["key"].as_str().unwrap();
@@ -63,16 +79,22 @@ impl Case {
                 "{when}: {key} is listed and can't be restored"
             );
             let found = picture(&job.join("tree"));
-            assert!(found == self.one || found == self.two, "{when}: {key} is neither generation");
+            assert!(
+                found == self.one || found == self.two,
+                "{when}: {key} is neither generation"
+            );
         }
         let verified = self.sandbox.verify();
         assert!(verified.code == Some(0), "{when}: {verified:#?}");
     }
 
-    /// The destination holds whole files of either generation, and what is not finished under temporary names only.
+    /// The destination holds whole files of either generation, and what is not finished under
+    /// temporary names only.
     #[track_caller]
     fn destination_is_whole(&self, tree: &Path, when: &str) {
-        let right: BTreeSet<String> = contents_of(&self.one).chain(contents_of(&self.two)).collect();
+        let right: BTreeSet<String> = contents_of(&self.one)
+            .chain(contents_of(&self.two))
+            .collect();
         let found = picture(tree);
         for content in contents_of(&found) {
             assert!(right.contains(&content), "{when}: half a file: {content}");
@@ -82,19 +104,23 @@ impl Case {
 
 /// Paths with kinds, sizes and digests, as far as they have names of their own.
 fn contents_of(picture: &Picture) -> impl Iterator<Item = String> {
-    picture.iter().filter(|(path, _)| !path.to_string_lossy().contains(".local-cache-")).filter_map(
-        |(path, node)| {
+    picture
+        .iter()
+        .filter(|(path, _)| !path.to_string_lossy().contains(".local-cache-"))
+        .filter_map(|(path, node)| {
             let text = format!("{node:?}");
             let what = text.split(", 0").next()?.to_owned();
             (!text.starts_with("directory")).then(|| format!("{} {what}", path.display()))
-        },
-    )
+        })
 }
 
 fn temporary_names(root: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     trees::walk(root, &mut |path| {
-        if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(".local-cache-")) {
+        if path
+            .file_name()
+            .is_some_and(|name| name.to_string_lossy().starts_with(".local-cache-"))
+        {
             found.push(path.to_owned());
         }
     });
@@ -102,12 +128,17 @@ fn temporary_names(root: &Path) -> Vec<PathBuf> {
 }
 
 fn copy(from: &Path, to: &Path) {
-    let status = Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap();
+    let status = Command::new("cp")
+        .arg("-a")
+        .arg(from)
+        .arg(to)
+        .status()
+        .unwrap();
     assert!(status.success());
 }
 
-/// The state that a collection leaves which is killed after it published a rewritten pack and before it removed the
-/// old one.
+/// The state that a collection leaves which is killed after it published a rewritten pack and
+/// before it removed the old one.
 #[test]
 fn a_pack_that_was_rewritten_but_not_removed_is_rewritten_again_without_loss() {
     let case = Case::new();
@@ -115,14 +146,22 @@ fn a_pack_that_was_rewritten_but_not_removed_is_rewritten_again_without_loss() {
     let before = case.sandbox.path("packs-before");
     copy(&packs, &before);
     assert_eq!(case.sandbox.prune(1).done().json()["rewritten-packs"], 1);
-    for old in fs::read_dir(&before).unwrap().map(|entry| entry.unwrap().path()) {
+    for old in fs::read_dir(&before)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+    {
         fs::copy(&old, packs.join(old.file_name().unwrap())).unwrap();
     }
     for _ in 0..3 {
         case.sandbox.prune(1).done();
         case.store_is_right("after pruning again");
     }
-    assert!(case.sandbox.restore(&case.sandbox.job("other"), "2").done().is_hit());
+    assert!(
+        case.sandbox
+            .restore(&case.sandbox.job("other"), "2")
+            .done()
+            .is_hit()
+    );
 }
 
 #[test]
@@ -158,7 +197,11 @@ fn a_signal_ends_a_restore_and_leaves_nothing_unfinished() {
     let other = case.sandbox.job("other");
     let mut interrupted = 0;
     for round in 0..12_u64 {
-        let child = case.sandbox.command(&other, &["restore", "--key", "1", "tree"]).spawn().unwrap();
+        let child = case
+            .sandbox
+            .command(&other, &["restore", "--key", "1", "tree"])
+            .spawn()
+            .unwrap();
         std::thread::sleep(Duration::from_micros(1500 * round));
         let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
         nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();

@@ -31,16 +31,23 @@ fn packages() -> BTreeMap<String, Package> {
         for line in block.lines() {
             match line.split_once(" = ") {
                 Some(("name", value)) => value.trim_matches('"').clone_into(&mut name),
-                Some(("version", value)) => value.trim_matches('"').clone_into(&mut package.version),
+                Some(("version", value)) => {
+                    value.trim_matches('"').clone_into(&mut package.version)
+                }
                 Some(("source", value)) => package.source = Some(value.to_owned()),
                 Some(("checksum", value)) => package.checksum = Some(value.to_owned()),
                 _ if line.starts_with(" \"") => {
-                    package.dependencies.push(line.trim_matches([' ', '"', ',']).to_owned());
+                    package
+                        .dependencies
+                        .push(line.trim_matches([' ', '"', ',']).to_owned());
                 }
                 _ => {}
             }
         }
-        assert!(packages.insert(name.clone(), package).is_none(), "two versions of {name}");
+        assert!(
+            packages.insert(name.clone(), package).is_none(),
+            "two versions of {name}"
+        );
     }
     packages
 }
@@ -61,7 +68,10 @@ fn every_dependency_of_a_locked_package_is_locked_with_its_checksum() {
     assert!(packages.len() > 20, "{}", packages.len());
     for (name, package) in &packages {
         for dependency in &package.dependencies {
-            assert!(packages.contains_key(dependency), "{name} needs {dependency}");
+            assert!(
+                packages.contains_key(dependency),
+                "{name} needs {dependency}"
+            );
         }
         let is_own = ["orders", "report", "totals"].contains(&name.as_str());
         assert_eq!(package.source.is_none(), is_own, "{name}");
@@ -80,7 +90,10 @@ fn every_dependency_of_the_manifests_is_locked_at_a_version_that_it_allows() {
             continue;
         }
         let wanted = requirement.split('"').nth(1).expect("a version");
-        assert!(version.starts_with(&format!("{wanted}.")), "{name} {wanted} is locked at {version}");
+        assert!(
+            version.starts_with(&format!("{wanted}.")),
+            "{name} {wanted} is locked at {version}"
+        );
     }
     for member in ["orders", "report", "totals"] {
         let manifest = read(&format!("crates/{member}/Cargo.toml"));
@@ -89,7 +102,12 @@ fn every_dependency_of_the_manifests_is_locked_at_a_version_that_it_allows() {
             .map(|(name, _)| name.trim_end_matches(".workspace").to_owned())
             .collect();
         wanted.sort_unstable();
-        assert!(wanted.iter().all(|name| shared.iter().any(|(known, _)| known == name)), "{member}");
+        assert!(
+            wanted
+                .iter()
+                .all(|name| shared.iter().any(|(known, _)| known == name)),
+            "{member}"
+        );
         assert_eq!(packages[member].dependencies, wanted, "{member}");
     }
 }

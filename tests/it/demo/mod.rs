@@ -24,7 +24,9 @@ struct User {
 
 impl User {
     fn new() -> Self {
-        let user = Self { directory: TempDir::new().expect("temporary directory") };
+        let user = Self {
+            directory: TempDir::new().expect("temporary directory"),
+        };
         fs::create_dir(user.home()).expect("home");
         fs::create_dir(user.tmp()).expect("tmp");
         user
@@ -45,13 +47,22 @@ impl User {
     /// The program with an environment in which only the toolchain is that of this machine.
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_local-cache"));
-        command.args(arguments).current_dir(self.directory.path()).env_clear();
+        command
+            .args(arguments)
+            .current_dir(self.directory.path())
+            .env_clear();
         for name in ["PATH", "RUSTUP_TOOLCHAIN"] {
             command.envs(std::env::var_os(name).map(|value| (name, value)));
         }
-        let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
-        let rustup = std::env::var_os("RUSTUP_HOME").map_or_else(|| home.join(".rustup"), PathBuf::from);
-        command.env("RUSTUP_HOME", rustup).env("HOME", self.home()).env("TMPDIR", self.tmp());
+        let home = std::env::var_os("HOME")
+            .map(PathBuf::from)
+            .unwrap_or_default();
+        let rustup =
+            std::env::var_os("RUSTUP_HOME").map_or_else(|| home.join(".rustup"), PathBuf::from);
+        command
+            .env("RUSTUP_HOME", rustup)
+            .env("HOME", self.home())
+            .env("TMPDIR", self.tmp());
         command
     }
 
@@ -61,7 +72,10 @@ impl User {
     }
 
     fn names_in_tmp(&self) -> Vec<PathBuf> {
-        fs::read_dir(self.tmp()).expect("tmp").map(|entry| entry.expect("entry").path()).collect()
+        fs::read_dir(self.tmp())
+            .expect("tmp")
+            .map(|entry| entry.expect("entry").path())
+            .collect()
     }
 
     /// Processes that name this user's directory for temporary files on their command line.
@@ -87,7 +101,11 @@ fn json(output: &Output) -> Value {
 #[test]
 fn the_next_job_finds_both_caches_and_compiles_nothing() {
     let user = User::new();
-    with_dependency(&user.path("project"), &user.path("registry"), &user.path("packaging"));
+    with_dependency(
+        &user.path("project"),
+        &user.path("registry"),
+        &user.path("packaging"),
+    );
     // Settings of the user's that would lead elsewhere, and one that is needed.
     let outside = user.path("outside");
     let config = format!(
@@ -101,33 +119,47 @@ fn the_next_job_finds_both_caches_and_compiles_nothing() {
 
     let document = json(&user.demo(&["--json"]));
 
-    assert_eq!([user.path("project"), user.home(), user.path("registry")].map(Snapshot::of), before);
+    assert_eq!(
+        [user.path("project"), user.home(), user.path("registry")].map(Snapshot::of),
+        before
+    );
     assert!(!outside.exists(), "a target directory outside was used");
     assert_eq!(user.names_in_tmp(), Vec::<PathBuf>::new());
 
     let [fresh, with, without] = &document["jobs"].as_array().expect("jobs")[..] else {
         panic!("{document:#}")
     };
-    for (job, name, compiled, hits) in
-        [(fresh, "fresh", 1, 0), (with, "with-cache", 0, 2), (without, "without-cache", 1, 0)]
-    {
+    for (job, name, compiled, hits) in [
+        (fresh, "fresh", 1, 0),
+        (with, "with-cache", 0, 2),
+        (without, "without-cache", 1, 0),
+    ] {
         assert_eq!(job["job"], name);
         assert_eq!(job["compiled-dependencies"], compiled, "{job:#}");
         assert_eq!(job["compiled-own"], compiled, "{job:#}");
         assert_eq!(job["hits"], hits, "{job:#}");
-        let steps = ["restore", "fetch", "build", "save"].map(|step| &job[format!("{step}-milliseconds")]);
+        let steps =
+            ["restore", "fetch", "build", "save"].map(|step| &job[format!("{step}-milliseconds")]);
         let sum: u64 = steps.iter().filter_map(|step| step.as_u64()).sum();
         let total = job["total-milliseconds"].as_u64().expect("total");
         assert!((sum..sum + 4).contains(&total), "{job:#}");
         assert_eq!(
             steps.map(Value::is_null),
-            [name == "without-cache", false, false, name == "without-cache"]
+            [
+                name == "without-cache",
+                false,
+                false,
+                name == "without-cache"
+            ]
         );
     }
     assert_eq!(without["caches"], serde_json::json!([]));
     for at in 0..2 {
         let (saved, found) = (&fresh["caches"][at], &with["caches"][at]);
-        assert_eq!((&saved["cache-hit"], &found["cache-hit"]), (&"miss".into(), &"exact".into()));
+        assert_eq!(
+            (&saved["cache-hit"], &found["cache-hit"]),
+            (&"miss".into(), &"exact".into())
+        );
         assert_eq!(saved["key"], found["key"]);
         assert!(saved["saved-files"].as_u64() > Some(0) && found["saved-files"].is_null());
         assert_eq!(saved["saved-files"], found["restored-files"]);
@@ -136,7 +168,10 @@ fn the_next_job_finds_both_caches_and_compiles_nothing() {
     assert_eq!(fresh["saved-bytes"], with["restored-bytes"]);
     assert_eq!(fresh["saved-files"], with["restored-files"]);
     assert!(document["speedup"].is_f64() && document["kept-directory"].is_null());
-    assert_eq!(document["project"], user.path("project").to_str().expect("UTF-8"));
+    assert_eq!(
+        document["project"],
+        user.path("project").to_str().expect("UTF-8")
+    );
 }
 
 #[test]
@@ -173,13 +208,25 @@ fn it_tells_what_is_going_on_and_ends_with_a_table_and_a_sentence() {
         "dependencies compiled  ",
         "own crates compiled  ",
     ] {
-        assert!(lines.any(|line| line.starts_with(expected)), "{expected}\n{out}");
+        assert!(
+            lines.any(|line| line.starts_with(expected)),
+            "{expected}\n{out}"
+        );
     }
-    let hits = out.lines().find(|line| line.starts_with("cache hits")).expect("hits");
+    let hits = out
+        .lines()
+        .find(|line| line.starts_with("cache hits"))
+        .expect("hits");
     // Without dependencies there is no registry to cache.
-    assert_eq!(hits.split_whitespace().skip(2).collect::<Vec<_>>(), ["0", "of", "1", "-", "1", "of", "1"]);
+    assert_eq!(
+        hits.split_whitespace().skip(2).collect::<Vec<_>>(),
+        ["0", "of", "1", "-", "1", "of", "1"]
+    );
     let last = out.lines().last().expect("a line");
-    assert!(last.contains("there are no dependencies") && last.contains("nothing of its own"), "{last}");
+    assert!(
+        last.contains("there are no dependencies") && last.contains("nothing of its own"),
+        "{last}"
+    );
     assert_eq!(user.names_in_tmp(), Vec::<PathBuf>::new());
 }
 
@@ -190,8 +237,14 @@ fn a_project_that_does_not_build_ends_with_cargos_message_and_leaves_nothing() {
     let output = user.demo(&[]);
     let err = text(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{err}");
-    assert!(err.starts_with("local-cache: `cargo build --locked` failed (exit status: 101); "), "{err}");
-    assert!(err.contains("\n  | ") && err.contains("cannot find function `unknown_function`"), "{err}");
+    assert!(
+        err.starts_with("local-cache: `cargo build --locked` failed (exit status: 101); "),
+        "{err}"
+    );
+    assert!(
+        err.contains("\n  | ") && err.contains("cannot find function `unknown_function`"),
+        "{err}"
+    );
     assert!(err.lines().count() <= 21, "{err}");
     assert_eq!(user.names_in_tmp(), Vec::<PathBuf>::new());
 }
@@ -202,10 +255,18 @@ fn the_directory_is_kept_when_that_is_asked_for_also_after_a_failure() {
     project::plain(&user.path("project"), "not Rust");
     let output = user.demo(&["--keep"]);
     assert_eq!(output.status.code(), Some(1));
-    let [kept] = &user.names_in_tmp()[..] else { panic!("{:?}", user.names_in_tmp()) };
+    let [kept] = &user.names_in_tmp()[..] else {
+        panic!("{:?}", user.names_in_tmp())
+    };
     assert!(text(&output.stdout).contains(&format!("💾 kept {}\n", kept.display())));
-    assert_eq!(fs::read_to_string(kept.join("work/src/main.rs")).expect("source"), "not Rust");
-    assert_eq!(fs::metadata(kept).expect("kept").permissions().mode() & 0o777, 0o700);
+    assert_eq!(
+        fs::read_to_string(kept.join("work/src/main.rs")).expect("source"),
+        "not Rust"
+    );
+    assert_eq!(
+        fs::metadata(kept).expect("kept").permissions().mode() & 0o777,
+        0o700
+    );
 }
 
 #[test]
@@ -223,28 +284,50 @@ fn what_is_missing_is_said_before_anything_runs() {
     let user = User::new();
     let nothing = user.demo(&[]);
     assert_eq!(nothing.status.code(), Some(1));
-    assert!(text(&nothing.stderr).contains("has no Cargo.toml; give --project"), "{nothing:?}");
+    assert!(
+        text(&nothing.stderr).contains("has no Cargo.toml; give --project"),
+        "{nothing:?}"
+    );
 
     project::plain(&user.path("project"), "fn main() {}");
     let mut command = user.command(&["demo", "--project", "project"]);
-    let no_cargo = command.env("PATH", "/nonexistent").output().expect("program");
+    let no_cargo = command
+        .env("PATH", "/nonexistent")
+        .output()
+        .expect("program");
     assert_eq!(no_cargo.status.code(), Some(1));
-    assert!(text(&no_cargo.stderr).contains("cargo is not found in PATH; install Rust"), "{no_cargo:?}");
+    assert!(
+        text(&no_cargo.stderr).contains("cargo is not found in PATH; install Rust"),
+        "{no_cargo:?}"
+    );
 
     let no_registry = user.demo(&["--offline"]);
     assert_eq!(no_registry.status.code(), Some(1));
-    assert!(text(&no_registry.stderr).contains("leave --offline out"), "{no_registry:?}");
+    assert!(
+        text(&no_registry.stderr).contains("leave --offline out"),
+        "{no_registry:?}"
+    );
 
-    let elsewhere = user.command(&["demo", "--cache-root", "store"]).output().expect("program");
+    let elsewhere = user
+        .command(&["demo", "--cache-root", "store"])
+        .output()
+        .expect("program");
     assert_eq!(elsewhere.status.code(), Some(2));
-    assert!(text(&elsewhere.stderr).contains("leave --cache-root out"), "{elsewhere:?}");
+    assert!(
+        text(&elsewhere.stderr).contains("leave --cache-root out"),
+        "{elsewhere:?}"
+    );
     assert_eq!(user.names_in_tmp(), Vec::<PathBuf>::new());
 }
 
 #[test]
 fn without_a_network_it_says_how_to_go_on() {
     let user = User::new();
-    with_dependency(&user.path("project"), &user.path("registry"), &user.path("packaging"));
+    with_dependency(
+        &user.path("project"),
+        &user.path("registry"),
+        &user.path("packaging"),
+    );
     let mut command = user.command(&["demo", "--project", "project"]);
     // Nobody listens there.
     let output = command
@@ -254,8 +337,14 @@ fn without_a_network_it_says_how_to_go_on() {
         .expect("program");
     let err = text(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{err}");
-    assert!(err.starts_with("local-cache: `cargo fetch --locked` failed"), "{err}");
-    assert!(err.contains("let --offline take the crates from your own Cargo home; it said:\n  | "), "{err}");
+    assert!(
+        err.starts_with("local-cache: `cargo fetch --locked` failed"),
+        "{err}"
+    );
+    assert!(
+        err.contains("let --offline take the crates from your own Cargo home; it said:\n  | "),
+        "{err}"
+    );
     assert_eq!(user.names_in_tmp(), Vec::<PathBuf>::new());
 }
 
@@ -273,7 +362,10 @@ impl Drop for Running {
 fn wait_until(condition: impl Fn() -> bool) {
     let begun = Instant::now();
     while !condition() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "it takes too long");
+        assert!(
+            begun.elapsed() < Duration::from_secs(60),
+            "it takes too long"
+        );
         std::thread::sleep(Duration::from_millis(20));
     }
 }
@@ -286,11 +378,21 @@ fn a_signal_ends_all_processes_and_removes_the_directory() {
         let script = "fn main() { std::thread::sleep(std::time::Duration::from_secs(300)); }";
         lay(&user.path("project"), &[("build.rs", script)]);
         let mut command = user.command(&["demo", "--project", "project"]);
-        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("program");
+        let child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("program");
         let mut running = Running(child);
-        let mut out = BufReader::new(running.0.stdout.take().expect("stdout")).lines().map_while(Result::ok);
+        let mut out = BufReader::new(running.0.stdout.take().expect("stdout"))
+            .lines()
+            .map_while(Result::ok);
         assert!(out.any(|line| line == "🔍 building"));
-        wait_until(|| user.processes().iter().any(|line| line.contains("build-script-build ")));
+        wait_until(|| {
+            user.processes()
+                .iter()
+                .any(|line| line.contains("build-script-build "))
+        });
 
         let id = i32::try_from(running.0.id()).expect("a number");
         kill(Pid::from_raw(id), signal).expect("signal");

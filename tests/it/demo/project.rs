@@ -23,8 +23,14 @@ pub(super) fn plain(root: &Path, main: &str) {
     lay(
         root,
         &[
-            ("Cargo.toml", "[package]\nname = \"tiny\"\nversion = \"0.1.0\"\nedition = \"2021\"\n"),
-            ("Cargo.lock", "version = 3\n\n[[package]]\nname = \"tiny\"\nversion = \"0.1.0\"\n"),
+            (
+                "Cargo.toml",
+                "[package]\nname = \"tiny\"\nversion = \"0.1.0\"\nedition = \"2021\"\n",
+            ),
+            (
+                "Cargo.lock",
+                "version = 3\n\n[[package]]\nname = \"tiny\"\nversion = \"0.1.0\"\n",
+            ),
             ("src/main.rs", main),
             ("target/debug/old", "from another build"),
             (".git/HEAD", "ref: refs/heads/main\n"),
@@ -32,7 +38,8 @@ pub(super) fn plain(root: &Path, main: &str) {
     );
 }
 
-/// A crate with one dependency, which lies in a registry on this disk. `scratch` is for making that.
+/// A crate with one dependency, which lies in a registry on this disk. `scratch` is for making
+/// that.
 pub(super) fn with_dependency(root: &Path, registry: &Path, scratch: &Path) {
     lay(
         scratch,
@@ -46,7 +53,13 @@ pub(super) fn with_dependency(root: &Path, registry: &Path, scratch: &Path) {
         ],
     );
     let status = Command::new("cargo")
-        .args(["package", "--quiet", "--no-verify", "--offline", "--allow-dirty"])
+        .args([
+            "package",
+            "--quiet",
+            "--no-verify",
+            "--offline",
+            "--allow-dirty",
+        ])
         .current_dir(scratch)
         .env("CARGO_HOME", scratch.join("cargo-home"))
         .env("CARGO_TARGET_DIR", scratch.join("target"))
@@ -61,10 +74,16 @@ pub(super) fn with_dependency(root: &Path, registry: &Path, scratch: &Path) {
     let entry = serde_json::json!({
         "name": "some-dependency", "vers": "1.0.0", "deps": [], "cksum": digest, "features": {}, "yanked": false,
     });
-    lay(registry, &[("index/so/me/some-dependency", &format!("{entry}\n"))]);
+    lay(
+        registry,
+        &[("index/so/me/some-dependency", &format!("{entry}\n"))],
+    );
     fs::write(registry.join(archive), bytes).expect("archive");
 
-    plain(root, "fn main() { println!(\"{}\", some_dependency::answer()); }\n");
+    plain(
+        root,
+        "fn main() { println!(\"{}\", some_dependency::answer()); }\n",
+    );
     let lock = format!(
         "version = 3\n\n[[package]]\nname = \"some-dependency\"\nversion = \"1.0.0\"\n\
          source = \"registry+https://github.com/rust-lang/crates.io-index\"\nchecksum = \"{digest}\"\n\n\
@@ -88,12 +107,22 @@ impl Snapshot {
             let mut bytes = Vec::new();
             if metadata.is_dir() {
                 open.extend(
-                    fs::read_dir(&path).expect("directory").map(|entry| entry.expect("entry").path()),
+                    fs::read_dir(&path)
+                        .expect("directory")
+                        .map(|entry| entry.expect("entry").path()),
                 );
             } else {
                 bytes = fs::read(&path).expect("file");
             }
-            found.insert(path, (metadata.mode(), metadata.mtime(), metadata.mtime_nsec(), bytes));
+            found.insert(
+                path,
+                (
+                    metadata.mode(),
+                    metadata.mtime(),
+                    metadata.mtime_nsec(),
+                    bytes,
+                ),
+            );
         }
         Self(found)
     }

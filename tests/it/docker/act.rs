@@ -1,7 +1,7 @@
 //! The real nektos/act running a container action, on the host and in a job's container.
 //!
-//! act gives an action host paths that do not exist in its container, no label, and in a job's container the network
-//! of that container; each of these has misled a version of this code.
+//! act gives an action host paths that do not exist in its container, no label, and in a job's
+//! container the network of that container; each of these has misled a version of this code.
 
 use serde_json::{Value, json};
 use std::fs;
@@ -87,8 +87,9 @@ impl Consumer {
         let workflows = user.directory("consumer/.github/workflows");
         // act names containers after the workflow, and removes what has the name of its own.
         let name = &user.name;
-        let workflow =
-            format!("name: {name}\non: push\njobs:\n  a:\n    runs-on: ubuntu-latest\n    steps:\n{steps}");
+        let workflow = format!(
+            "name: {name}\non: push\njobs:\n  a:\n    runs-on: ubuntu-latest\n    steps:\n{steps}"
+        );
         user.file(&workflows.join("t.yml"), &workflow);
         let act = user.home.join("act");
         fs::copy(kit::act_program().expect("is installed"), &act).expect("copies");
@@ -96,7 +97,12 @@ impl Consumer {
         let consumer = Self { user, act, action };
         let git = "git init -q -b main . && git add -A && git -c user.name=a -c user.email=a@b commit -qm x \
                    && git remote add origin https://github.com/acme/repo";
-        let status = consumer.as_user("sh").args(["-c", git]).current_dir(repository).status().expect("runs");
+        let status = consumer
+            .as_user("sh")
+            .args(["-c", git])
+            .current_dir(repository)
+            .status()
+            .expect("runs");
         assert!(status.success(), "the repository is not made");
         consumer
     }
@@ -131,7 +137,11 @@ impl Consumer {
 
     /// Runs the workflow on this platform; what act printed.
     fn log(&self, platform: &str, options: &[&str]) -> String {
-        let action = format!("{}@v1={}", self.action, self.user.home.join("action").display());
+        let action = format!(
+            "{}@v1={}",
+            self.action,
+            self.user.home.join("action").display()
+        );
         let output = self
             .as_user("timeout")
             .args([
@@ -155,14 +165,25 @@ impl Consumer {
 
 impl Drop for Consumer {
     fn drop(&mut self) {
-        drop(Command::new("docker").args(["volume", "rm", "act-toolcache"]).output());
+        drop(
+            Command::new("docker")
+                .args(["volume", "rm", "act-toolcache"])
+                .output(),
+        );
         // act names the image after the action.
         let name = format!("act-{}-", self.action.replace('/', "-"));
-        let listed = Command::new("docker").args(["images", "--format", "{{.Repository}}:{{.Tag}}"]).output();
-        let listed =
-            listed.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+        let listed = Command::new("docker")
+            .args(["images", "--format", "{{.Repository}}:{{.Tag}}"])
+            .output();
+        let listed = listed
+            .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
+            .unwrap_or_default();
         for image in listed.lines().filter(|image| image.starts_with(&name)) {
-            drop(Command::new("docker").args(["rmi", "--force", image]).output());
+            drop(
+                Command::new("docker")
+                    .args(["rmi", "--force", image])
+                    .output(),
+            );
         }
     }
 }
@@ -181,8 +202,14 @@ fn an_action_that_act_starts_on_the_host_works_on_the_host() {
     }
     let about = &said[1]["outcome"]["reply"][0];
     assert_eq!(about["home"], json!(consumer.user.home));
-    assert_eq!(about["uid"].as_str().unwrap().split(' ').next().unwrap(), consumer.user.uid.to_string());
-    assert_eq!(fs::read_to_string(consumer.user.home.join("made")).unwrap(), "x");
+    assert_eq!(
+        about["uid"].as_str().unwrap().split(' ').next().unwrap(),
+        consumer.user.uid.to_string()
+    );
+    assert_eq!(
+        fs::read_to_string(consumer.user.home.join("made")).unwrap(),
+        "x"
+    );
 }
 
 #[test]
@@ -191,10 +218,16 @@ fn an_action_that_act_starts_beside_a_job_container_works_inside_that() {
         return;
     }
     let _lock = kit::shared();
-    let consumer = Consumer::of_probe(&json!(["LookAround", {"Write": ["/tmp/runner-cache/x", "y"]}]));
+    let consumer =
+        Consumer::of_probe(&json!(["LookAround", {"Write": ["/tmp/runner-cache/x", "y"]}]));
     let image = JobImage::new(&consumer.user);
     let without = consumer.run(&image.0, &[]);
-    assert_eq!(without[1]["outcome"]["problem"], json!("root-not-in-job-container"), "{}", without[1]);
+    assert_eq!(
+        without[1]["outcome"]["problem"],
+        json!("root-not-in-job-container"),
+        "{}",
+        without[1]
+    );
 
     let cache = consumer.user.directory("cache");
     let volume = format!("-v {}:/tmp/runner-cache", cache.display());
@@ -204,11 +237,15 @@ fn an_action_that_act_starts_beside_a_job_container_works_inside_that() {
         assert!(phase["outcome"]["reply"].is_array(), "{phase}");
     }
     let about = &said[1]["outcome"]["reply"][0];
-    assert_eq!(about["uid"].as_str().unwrap().split(' ').next().unwrap(), consumer.user.uid.to_string());
+    assert_eq!(
+        about["uid"].as_str().unwrap().split(' ').next().unwrap(),
+        consumer.user.uid.to_string()
+    );
     assert_eq!(fs::read_to_string(cache.join("x")).unwrap(), "y");
 }
 
-/// Steps that use the action and its two parts, with the store at this path; what is saved is made only on a miss.
+/// Steps that use the action and its two parts, with the store at this path; what is saved is made
+/// only on a miss.
 fn steps(root: &str, more: &str) -> String {
     format!(
         r#"
@@ -244,10 +281,16 @@ fn assert_misses_then_hits(consumer: &Consumer, platform: &str, options: &[&str]
     let _one_at_a_time = ACTION.lock().unwrap_or_else(PoisonError::into_inner);
     let first = consumer.log(platform, options);
     let said = |log: &str| {
-        let lines = log.lines().filter_map(|line| Some(line.split_once("| SAID ")?.1.trim().to_owned()));
+        let lines = log
+            .lines()
+            .filter_map(|line| Some(line.split_once("| SAID ")?.1.trim().to_owned()));
         lines.collect::<Vec<_>>()
     };
-    assert_eq!(said(&first), ["made whole", "built kept", "made part", "partly"], "{first}");
+    assert_eq!(
+        said(&first),
+        ["made whole", "built kept", "made part", "partly"],
+        "{first}"
+    );
     for line in [
         "Cache not found for input keys: whole",
         "Cache saved with key: whole",
@@ -258,7 +301,11 @@ fn assert_misses_then_hits(consumer: &Consumer, platform: &str, options: &[&str]
         assert!(first.contains(line), "{line}: {first}");
     }
     let second = consumer.log(platform, options);
-    assert_eq!(said(&second), ["built kept true whole", "partly"], "{second}");
+    assert_eq!(
+        said(&second),
+        ["built kept true whole", "partly"],
+        "{second}"
+    );
     for line in [
         "Cache restored from key: whole",
         "Cache restored from key: part",
@@ -278,12 +325,22 @@ fn act_on_the_host_saves_in_a_first_run_and_restores_in_a_second() {
         return;
     }
     let _lock = kit::shared();
-    let consumer =
-        Consumer::of_action(|user| steps(&user.home.join("cache").to_string_lossy(), "~/.cargo/registry"));
+    let consumer = Consumer::of_action(|user| {
+        steps(
+            &user.home.join("cache").to_string_lossy(),
+            "~/.cargo/registry",
+        )
+    });
     assert_misses_then_hits(&consumer, "-self-hosted", &[]);
     assert!(consumer.user.home.join(".cargo/registry/x").exists());
-    assert_eq!(foreign_below(&consumer.user.home.join("cache"), consumer.user.uid), Vec::<PathBuf>::new());
-    assert_eq!(foreign_below(&consumer.user.home.join(".cargo"), consumer.user.uid), Vec::<PathBuf>::new());
+    assert_eq!(
+        foreign_below(&consumer.user.home.join("cache"), consumer.user.uid),
+        Vec::<PathBuf>::new()
+    );
+    assert_eq!(
+        foreign_below(&consumer.user.home.join(".cargo"), consumer.user.uid),
+        Vec::<PathBuf>::new()
+    );
 }
 
 #[test]
@@ -297,7 +354,10 @@ fn act_in_a_container_saves_in_a_first_run_and_restores_in_a_second() {
     let cache = consumer.user.directory("cache");
     let volume = format!("-v {}:/tmp/runner-cache", cache.display());
     assert_misses_then_hits(&consumer, &image.0, &["--container-options", &volume]);
-    assert_eq!(foreign_below(&cache, consumer.user.uid), Vec::<PathBuf>::new());
+    assert_eq!(
+        foreign_below(&cache, consumer.user.uid),
+        Vec::<PathBuf>::new()
+    );
 }
 
 struct JobImage(String);
@@ -311,7 +371,11 @@ impl JobImage {
             .current_dir(root.path())
             .output()
             .expect("runs");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         docker(&["image", "inspect", "--format", "{{.Id}}", &name]);
         Self(name)
     }
@@ -319,6 +383,10 @@ impl JobImage {
 
 impl Drop for JobImage {
     fn drop(&mut self) {
-        drop(Command::new("docker").args(["rmi", "--force", &self.0]).output());
+        drop(
+            Command::new("docker")
+                .args(["rmi", "--force", &self.0])
+                .output(),
+        );
     }
 }

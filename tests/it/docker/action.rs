@@ -1,4 +1,5 @@
-//! The action in a job, phase by phase, as its action.yml says and as actions/runner carries it out.
+//! The action in a job, phase by phase, as its action.yml says and as actions/runner carries it
+//! out.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -22,7 +23,11 @@ impl Definition {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let inputs = yaml["inputs"].as_mapping().expect("is a mapping");
         let entrypoint = |name: &str| yaml["runs"].get(name).map(text);
-        let names = [("pre", "pre-entrypoint"), ("main", "entrypoint"), ("post", "post-entrypoint")];
+        let names = [
+            ("pre", "pre-entrypoint"),
+            ("main", "entrypoint"),
+            ("post", "post-entrypoint"),
+        ];
         Self {
             defaults: inputs
                 .iter()
@@ -33,7 +38,12 @@ impl Definition {
                 .into_iter()
                 .filter_map(|(phase, key)| Some((phase, entrypoint(key)?)))
                 .collect(),
-            arguments: yaml["runs"]["args"].as_sequence().expect("is a list").iter().map(text).collect(),
+            arguments: yaml["runs"]["args"]
+                .as_sequence()
+                .expect("is a list")
+                .iter()
+                .map(text)
+                .collect(),
         }
     }
 }
@@ -55,7 +65,8 @@ pub(crate) struct Step<'a> {
 }
 
 impl<'a> Step<'a> {
-    /// `uses: btcdecoded/local-cache@v1` with these inputs; the store is at the runner's own cache root.
+    /// `uses: btcdecoded/local-cache@v1` with these inputs; the store is at the runner's own cache
+    /// root.
     pub(crate) fn new(runner: &'a Runner, with: &[(&str, &str)]) -> Self {
         Self::of("action.yml", runner, with)
     }
@@ -65,11 +76,16 @@ impl<'a> Step<'a> {
         let root = runner.cache_root.to_string_lossy().into_owned();
         let mut all = BTreeMap::from([("cache-root".to_owned(), root)]);
         // The disks of tests are small, or anybody's.
-        for input in ["min-free-space", "disk-threshold"].into_iter().filter(|_| !file.starts_with("restore"))
+        for input in ["min-free-space", "disk-threshold"]
+            .into_iter()
+            .filter(|_| !file.starts_with("restore"))
         {
             all.insert(input.to_owned(), "none".to_owned());
         }
-        all.extend(with.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        all.extend(
+            with.iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+        );
         Self {
             runner,
             image: Image::action(),
@@ -92,7 +108,11 @@ impl<'a> Step<'a> {
     /// Begins a phase. What it says counts when it is handed to [`Self::take`].
     pub(crate) fn start(&self, phase: &str) -> Running {
         let mut stage = Stage::new(self.runner, Arc::clone(&self.image));
-        let entrypoint = self.definition.entrypoints.get(phase).expect("the action has this phase");
+        let entrypoint = self
+            .definition
+            .entrypoints
+            .get(phase)
+            .expect("the action has this phase");
         stage = stage.option("--entrypoint").option(entrypoint);
         for argument in &self.definition.arguments {
             stage = stage.argument(argument);
@@ -104,7 +124,10 @@ impl<'a> Step<'a> {
                 "${{ job.container.id }}" => &self.job_container,
                 plain => plain,
             };
-            stage = stage.input(&name.to_uppercase().replace(' ', "_"), &self.translated(value));
+            stage = stage.input(
+                &name.to_uppercase().replace(' ', "_"),
+                &self.translated(value),
+            );
         }
         for (name, value) in &self.state {
             stage = stage.env(&format!("STATE_{name}"), value);
@@ -132,10 +155,13 @@ impl<'a> Step<'a> {
         (self.change)(stage).start()
     }
 
-    /// A whole value that is, or begins with, a directory that the runner mounts gets the container's name for it
-    /// (actions/runner, `ContainerInfo.TranslateToContainerPath`); later lines do not.
+    /// A whole value that is, or begins with, a directory that the runner mounts gets the
+    /// container's name for it (actions/runner, `ContainerInfo.TranslateToContainerPath`); later
+    /// lines do not.
     fn translated(&self, value: &str) -> String {
-        let Runner { workspace, temp, .. } = self.runner;
+        let Runner {
+            workspace, temp, ..
+        } = self.runner;
         let mounts = [
             (workspace.clone(), "/github/workspace"),
             (temp.join("_runner_file_commands"), "/github/file_commands"),
@@ -147,7 +173,10 @@ impl<'a> Step<'a> {
             let rest = value.strip_prefix(&*host.to_string_lossy())?;
             (rest.is_empty() || rest.starts_with('/')).then(|| format!("{inside}{rest}"))
         };
-        mounts.into_iter().find_map(translate).unwrap_or_else(|| value.to_owned())
+        mounts
+            .into_iter()
+            .find_map(translate)
+            .unwrap_or_else(|| value.to_owned())
     }
 
     /// What the runner keeps of a phase.
@@ -166,7 +195,12 @@ impl<'a> Step<'a> {
     /// Runs a phase that must not fail the step; what it said on its standard output.
     pub(crate) fn passes(&mut self, phase: &str) -> String {
         let answer = self.phase(phase);
-        assert!(answer.status.success(), "{phase} fails: {} {:?}", answer.said, answer.log);
+        assert!(
+            answer.status.success(),
+            "{phase} fails: {} {:?}",
+            answer.said,
+            answer.log
+        );
         assert_eq!(answer.log, [], "{phase} complains: {}", answer.said);
         answer.said
     }
@@ -188,8 +222,13 @@ impl<'a> Step<'a> {
     }
 }
 
-/// A whole job: what it restored is looked at, or made, by `steps` in its middle. What the action said before and after.
-pub(crate) fn job(runner: &Runner, with: &[(&str, &str)], steps: impl FnOnce(&Step<'_>)) -> (String, String) {
+/// A whole job: what it restored is looked at, or made, by `steps` in its middle. What the action
+/// said before and after.
+pub(crate) fn job(
+    runner: &Runner,
+    with: &[(&str, &str)],
+    steps: impl FnOnce(&Step<'_>),
+) -> (String, String) {
     let mut step = Step::new(runner, with);
     let before = step.begin();
     steps(&step);
@@ -198,7 +237,9 @@ pub(crate) fn job(runner: &Runner, with: &[(&str, &str)], steps: impl FnOnce(&St
 
 /// A value for `path` or another list: one line each.
 pub(crate) fn lines<S: Into<OsString>>(lines: impl IntoIterator<Item = S>) -> String {
-    let lines: Vec<String> =
-        lines.into_iter().map(|line| line.into().to_string_lossy().into_owned()).collect();
+    let lines: Vec<String> = lines
+        .into_iter()
+        .map(|line| line.into().to_string_lossy().into_owned())
+        .collect();
     lines.join("\n")
 }

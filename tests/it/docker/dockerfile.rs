@@ -11,25 +11,38 @@ use super::image::{Image, LABEL, build};
 use super::kit::{self, docker};
 use super::programs::programs;
 
-/// What the image may take at most. Tests build the program less tightly than a release does, so that one is smaller.
+/// What the image may take at most. Tests build the program less tightly than a release does, so
+/// that one is smaller.
 const MOST_BYTES: u64 = 10_000_000;
 
 fn inspect(image: &str) -> Value {
-    let found: Value = serde_json::from_str(&docker(&["image", "inspect", image])).expect("is JSON");
+    let found: Value =
+        serde_json::from_str(&docker(&["image", "inspect", image])).expect("is JSON");
     found[0].clone()
 }
 
 /// The names in a container of an image, below `/`, with what links lead to.
 fn names(image: &str) -> BTreeSet<String> {
     let container = docker(&["create", "--name", &kit::unique("look"), image, "nothing"]);
-    let mut export =
-        Command::new("docker").args(["export", &container]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut export = Command::new("docker")
+        .args(["export", &container])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut archive = tar::Archive::new(export.stdout.take().unwrap());
     let mut names = BTreeSet::new();
     for entry in archive.entries().unwrap() {
         let entry = entry.unwrap();
-        let name = entry.path().unwrap().to_string_lossy().trim_end_matches('/').to_owned();
-        let link = entry.link_name().unwrap().map(|to| format!(" -> {}", to.display()));
+        let name = entry
+            .path()
+            .unwrap()
+            .to_string_lossy()
+            .trim_end_matches('/')
+            .to_owned();
+        let link = entry
+            .link_name()
+            .unwrap()
+            .map(|to| format!(" -> {}", to.display()));
         names.insert(name + &link.unwrap_or_default());
     }
     assert!(export.wait().unwrap().success());
@@ -37,11 +50,14 @@ fn names(image: &str) -> BTreeSet<String> {
     names
 }
 
-/// Whether an executable names a program that loads it, which a static one does not: a header of type `PT_INTERP`
-/// (elf(5), for 64 bits and little-endian).
+/// Whether an executable names a program that loads it, which a static one does not: a header of
+/// type `PT_INTERP` (elf(5), for 64 bits and little-endian).
 fn has_interpreter(program: &[u8]) -> bool {
     let number = |at: usize, bytes: usize| {
-        program[at..at + bytes].iter().rev().fold(0_usize, |number, byte| number << 8 | usize::from(*byte))
+        program[at..at + bytes]
+            .iter()
+            .rev()
+            .fold(0_usize, |number, byte| number << 8 | usize::from(*byte))
     };
     assert_eq!(&program[..6], b"\x7fELF\x02\x01");
     let (start, size, count) = (number(32, 8), number(54, 2), number(56, 2));
@@ -60,16 +76,25 @@ fn the_image_is_one_small_static_program_under_three_names() {
     assert_eq!(about["Config"]["Entrypoint"], json!(["/main"]));
     for label in ["title", "description", "source", "licenses"] {
         let value = &about["Config"]["Labels"][format!("org.opencontainers.image.{label}")];
-        assert!(value.as_str().is_some_and(|value| !value.is_empty()), "{label}: {about}");
+        assert!(
+            value.as_str().is_some_and(|value| !value.is_empty()),
+            "{label}: {about}"
+        );
     }
     let size = about["Size"].as_u64().unwrap();
     assert!(size < MOST_BYTES, "{size} bytes");
-    assert!(!has_interpreter(&fs::read(&programs().local_cache).unwrap()));
+    assert!(!has_interpreter(
+        &fs::read(&programs().local_cache).unwrap()
+    ));
     assert!(has_interpreter(&fs::read("/bin/sh").unwrap()));
     // The engine adds to every container what it mounts there.
-    let engines =
-        |name: &str| ["dev", "etc", "proc", "sys", ".dockerenv"].contains(&name.split('/').next().unwrap());
-    let names: Vec<String> = names(&image.0).into_iter().filter(|name| !engines(name)).collect();
+    let engines = |name: &str| {
+        ["dev", "etc", "proc", "sys", ".dockerenv"].contains(&name.split('/').next().unwrap())
+    };
+    let names: Vec<String> = names(&image.0)
+        .into_iter()
+        .filter(|name| !engines(name))
+        .collect();
     assert_eq!(names, ["main", "post -> main", "pre -> main"]);
 }
 
@@ -83,19 +108,30 @@ mkdir -p "target/$5/release"
 cp /prebuilt "target/$5/release/local-cache"
 "#;
 
-/// Stands in for an image with cargo: busybox, and a cargo and a rustc that only know what the Dockerfile asks of them.
+/// Stands in for an image with cargo: busybox, and a cargo and a rustc that only know what the
+/// Dockerfile asks of them.
 fn stand_in(name: &str) {
     let root = tempfile::tempdir().unwrap();
     let script = "mkdir -p bin tmp && cp \"$(readlink -f \"$(command -v busybox)\")\" bin/busybox && \
                   for it in sh sed mkdir cp ln test; do ln -s busybox bin/$it; done && chmod 1777 tmp";
-    let status = Command::new("sh").args(["-c", script]).current_dir(root.path()).status().unwrap();
+    let status = Command::new("sh")
+        .args(["-c", script])
+        .current_dir(root.path())
+        .status()
+        .unwrap();
     assert!(status.success());
     let write = |file: &str, text: &str| {
         fs::write(root.path().join(file), text).unwrap();
         fs::set_permissions(root.path().join(file), fs::Permissions::from_mode(0o755)).unwrap();
     };
     write("bin/cargo", CARGO);
-    write("bin/rustc", &format!("#!/bin/sh\necho host: {}-unknown-linux-gnu\n", std::env::consts::ARCH));
+    write(
+        "bin/rustc",
+        &format!(
+            "#!/bin/sh\necho host: {}-unknown-linux-gnu\n",
+            std::env::consts::ARCH
+        ),
+    );
     fs::copy(&programs().local_cache, root.path().join("prebuilt")).unwrap();
     let mut tar = Command::new("tar")
         .args(["-c", "."])
@@ -108,7 +144,10 @@ fn stand_in(name: &str) {
         .stdin(tar.stdout.take().unwrap())
         .output()
         .unwrap();
-    assert!(import.status.success() && tar.wait().unwrap().success(), "{import:?}");
+    assert!(
+        import.status.success() && tar.wait().unwrap().success(),
+        "{import:?}"
+    );
 }
 
 #[test]
@@ -117,15 +156,29 @@ fn the_dockerfile_gives_its_build_all_it_reads_and_takes_the_program_from_it() {
         return;
     }
     let _lock = kit::shared();
-    let [builder, stage, image] = ["builder", "stage", "whole"].map(|name| Image(kit::unique(name)));
+    let [builder, stage, image] =
+        ["builder", "stage", "whole"].map(|name| Image(kit::unique(name)));
     stand_in(&builder.0);
     let argument = format!("BUILDER={}", builder.0);
     let source = Path::new(env!("CARGO_MANIFEST_DIR"));
-    build(source, &["--build-arg", &argument, "--target", "build", "--tag", &stage.0]);
+    build(
+        source,
+        &[
+            "--build-arg",
+            &argument,
+            "--target",
+            "build",
+            "--tag",
+            &stage.0,
+        ],
+    );
     build(source, &["--build-arg", &argument, "--tag", &image.0]);
 
     let about = inspect(&image.0);
-    assert_eq!(about["Config"]["Entrypoint"], inspect(&Image::action().0)["Config"]["Entrypoint"]);
+    assert_eq!(
+        about["Config"]["Entrypoint"],
+        inspect(&Image::action().0)["Config"]["Entrypoint"]
+    );
     let mut labels = inspect(&Image::action().0)["Config"]["Labels"].clone();
     assert!(labels.as_object_mut().unwrap().remove(LABEL).is_some());
     assert_eq!(about["Config"]["Labels"], labels);
@@ -134,16 +187,30 @@ fn the_dockerfile_gives_its_build_all_it_reads_and_takes_the_program_from_it() {
     // Each file of the repository that the compiler read here is in the build's context.
     let there = names(&stage.0);
     let rule = fs::read_to_string(&programs().dependencies).unwrap();
-    let read = rule.split_once(": ").unwrap().1.split_whitespace().map(Path::new);
-    let read: Vec<&Path> = read.filter_map(|file| file.strip_prefix(source).ok()).collect();
+    let read = rule
+        .split_once(": ")
+        .unwrap()
+        .1
+        .split_whitespace()
+        .map(Path::new);
+    let read: Vec<&Path> = read
+        .filter_map(|file| file.strip_prefix(source).ok())
+        .collect();
     assert!(read.contains(&Path::new("src/main.rs")), "{read:?}");
-    for file in
-        read.into_iter().chain(["Cargo.toml", "Cargo.lock", "tests/it/docker/probe.rs"].map(Path::new))
+    for file in read
+        .into_iter()
+        .chain(["Cargo.toml", "Cargo.lock", "tests/it/docker/probe.rs"].map(Path::new))
     {
-        assert!(there.contains(&format!("source/{}", file.display())), "{} is missing", file.display());
+        assert!(
+            there.contains(&format!("source/{}", file.display())),
+            "{} is missing",
+            file.display()
+        );
     }
     assert!(
-        !there.iter().any(|name| name.starts_with("source/.git") || name.starts_with("source/docs")),
+        !there
+            .iter()
+            .any(|name| name.starts_with("source/.git") || name.starts_with("source/docs")),
         "{there:?}"
     );
 }

@@ -39,7 +39,10 @@ fn a_helper_has_the_rights_of_the_runners_user_and_no_others() {
     for set in ["cap_eff", "cap_prm", "cap_bnd", "cap_inh", "cap_amb"] {
         assert_eq!(about[set], none, "{set}");
     }
-    assert_eq!((&about["no_new_privs"], &about["seccomp"]), (&json!("1"), &json!("2")));
+    assert_eq!(
+        (&about["no_new_privs"], &about["seccomp"]),
+        (&json!("1"), &json!("2"))
+    );
     assert_eq!(about["interfaces"], json!({"ok": ["lo"]}));
     assert_eq!(about["own_root"]["error"], json!("ReadOnlyFilesystem"));
     assert_eq!(about["home"], json!(home));
@@ -48,7 +51,10 @@ fn a_helper_has_the_rights_of_the_runners_user_and_no_others() {
     assert_eq!(reply[3]["error"], json!("PermissionDenied"));
     assert_eq!(reply[4], json!({"ok": null}));
     assert_eq!(reply[5], json!({"ok": format!("/host{home}/.cargo")}));
-    assert_eq!(fs::read_to_string(runner.workspace.join("made")).unwrap(), "x");
+    assert_eq!(
+        fs::read_to_string(runner.workspace.join("made")).unwrap(),
+        "x"
+    );
     assert_eq!(user.foreign_files(), Vec::<std::path::PathBuf>::new());
     assert_eq!(answer.outcome()["notices"], json!([]));
     runner.wait_until_clear(Duration::from_secs(2));
@@ -61,7 +67,13 @@ fn a_helper_sees_no_processes_devices_sockets_or_other_containers_of_the_host() 
     }
     let _lock = kit::shared();
     let runner = Runner::new();
-    let hidden = ["/host/proc", "/host/sys", "/host/dev", "/host/run", "/host/var/lib/docker"];
+    let hidden = [
+        "/host/proc",
+        "/host/sys",
+        "/host/dev",
+        "/host/run",
+        "/host/var/lib/docker",
+    ];
     let mut work: Vec<Value> = hidden.iter().map(|path| json!({ "List": path })).collect();
     work.push(json!({"List": "/host/etc"}));
     work.push(json!({"Locate": "/var/run/cache"}));
@@ -71,7 +83,14 @@ fn a_helper_sees_no_processes_devices_sockets_or_other_containers_of_the_host() 
     }
     assert!(answer.reply()[5]["ok"].as_array().unwrap().len() > 10);
     // A link of the host's: /var/run leads to /run.
-    assert!(answer.reply()[6]["text"].as_str().unwrap().contains("hidden"), "{}", answer.json);
+    assert!(
+        answer.reply()[6]["text"]
+            .as_str()
+            .unwrap()
+            .contains("hidden"),
+        "{}",
+        answer.json
+    );
 }
 
 #[test]
@@ -92,7 +111,10 @@ fn supplementary_groups_come_from_the_host_and_cost_a_second_helper_only_once() 
     let first = stage.clone().run();
     assert_eq!(first.reply()[1], json!({"ok": "ours"}));
     // The group of the engine's socket is the user's too, but would make the helper root.
-    assert_eq!(first.reply()[0]["groups"], json!(format!("{} {gid}", runner.user.gid)));
+    assert_eq!(
+        first.reply()[0]["groups"],
+        json!(format!("{} {gid}", runner.user.gid))
+    );
     assert_eq!(helpers_of(&runner, &first.container), 2);
 
     let identity = first.outcome()["identity"].to_string();
@@ -107,13 +129,20 @@ fn helpers_of(runner: &Runner, stage: &str) -> usize {
     let now = docker(&["info", "--format", "{{.SystemTime}}"]);
     let label = format!("label={}", runner.label);
     let format = "{{.Action}} {{.Actor.Attributes.name}}";
-    let events =
-        docker(&["events", "--since", "10m", "--until", &now, "--filter", &label, "--format", format]);
-    let begin =
-        events.lines().position(|line| line == format!("create {stage}")).expect("the stage was made");
-    let of_stage =
-        events.lines().skip(begin + 1).take_while(|line| !line.starts_with("create local-cache-test-stage"));
-    of_stage.filter(|line| line.starts_with("create local-cache-helper-")).count()
+    let events = docker(&[
+        "events", "--since", "10m", "--until", &now, "--filter", &label, "--format", format,
+    ]);
+    let begin = events
+        .lines()
+        .position(|line| line == format!("create {stage}"))
+        .expect("the stage was made");
+    let of_stage = events
+        .lines()
+        .skip(begin + 1)
+        .take_while(|line| !line.starts_with("create local-cache-test-stage"));
+    of_stage
+        .filter(|line| line.starts_with("create local-cache-helper-"))
+        .count()
 }
 
 #[test]
@@ -130,7 +159,9 @@ fn symlinks_of_the_host_lead_where_they_lead_on_the_host() {
     fs::remove_dir(&runner.workspace).unwrap();
     symlink(&real, &runner.workspace).unwrap();
     let answer = runner
-        .stage(&json!([{"Write": ["~/.cargo/config", "x"]}, {"Write": ["/github/workspace/w", "y"]}]))
+        .stage(
+            &json!([{"Write": ["~/.cargo/config", "x"]}, {"Write": ["/github/workspace/w", "y"]}]),
+        )
         .run();
     assert_eq!(answer.reply(), &json!([{"ok": null}, {"ok": null}]));
     assert_eq!(fs::read_to_string(data.join("config")).unwrap(), "x");
@@ -146,9 +177,14 @@ fn names_with_spaces_and_quotes_arrive_as_they_are() {
     }
     let _lock = kit::shared();
     let runner = Runner::with_repository("a 'b' \"c\" \\d $e ü");
-    let answer = runner.stage(&json!([{"Write": ["/github/workspace/x 'y'", "z"]}])).run();
+    let answer = runner
+        .stage(&json!([{"Write": ["/github/workspace/x 'y'", "z"]}]))
+        .run();
     assert_eq!(answer.reply(), &json!([{"ok": null}]));
-    assert_eq!(fs::read_to_string(runner.workspace.join("x 'y'")).unwrap(), "z");
+    assert_eq!(
+        fs::read_to_string(runner.workspace.join("x 'y'")).unwrap(),
+        "z"
+    );
 }
 
 #[test]
@@ -161,9 +197,20 @@ fn log_lines_arrive_while_the_work_goes_on() {
     let answer = runner.stage(&json!([{"Say": [5, 300]}])).run();
     assert_eq!(answer.reply(), &json!([null]));
     let expected: Vec<String> = (0..5).map(|number| format!("log: line {number}")).collect();
-    assert_eq!(answer.log.iter().map(|(_, line)| line.clone()).collect::<Vec<_>>(), expected);
+    assert_eq!(
+        answer
+            .log
+            .iter()
+            .map(|(_, line)| line.clone())
+            .collect::<Vec<_>>(),
+        expected
+    );
     let spread = answer.log[4].0.saturating_sub(answer.log[0].0);
-    assert!(spread > Duration::from_millis(900), "all at once: {:?}", answer.log);
+    assert!(
+        spread > Duration::from_millis(900),
+        "all at once: {:?}",
+        answer.log
+    );
 }
 
 #[test]
@@ -174,8 +221,9 @@ fn the_reply_survives_stray_output_and_great_length() {
     let _lock = kit::shared();
     let runner = Runner::new();
     let bytes = 8 << 20;
-    let answer =
-        runner.stage(&json!([{"Print": "stray\nlocal-cache-reply-0 {} no end"}, {"Big": bytes}])).run();
+    let answer = runner
+        .stage(&json!([{"Print": "stray\nlocal-cache-reply-0 {} no end"}, {"Big": bytes}]))
+        .run();
     assert_eq!(answer.reply()[1].as_str().unwrap().len(), bytes);
     let log: Vec<&str> = answer.log.iter().map(|(_, line)| line.as_str()).collect();
     assert_eq!(log, ["log: stray", "log: local-cache-reply-0 {} no end"]);
@@ -191,7 +239,14 @@ fn a_far_side_that_ends_without_a_reply_is_said_with_its_last_words() {
     let panicked = runner.stage(&json!([{"Say": [1, 0]}, "Panic"])).run();
     assert_eq!(panicked.problem(), "no-reply");
     assert!(panicked.text().contains("panicked"), "{}", panicked.json);
-    assert!(panicked.log.iter().any(|(_, line)| line.contains("on purpose")), "{:?}", panicked.log);
+    assert!(
+        panicked
+            .log
+            .iter()
+            .any(|(_, line)| line.contains("on purpose")),
+        "{:?}",
+        panicked.log
+    );
 
     let aborted = runner.stage(&json!([{"Say": [1, 0]}, "Abort"])).run();
     assert_eq!(aborted.problem(), "no-reply");

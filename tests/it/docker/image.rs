@@ -1,5 +1,5 @@
-//! Images, made without a registry: the action's from the last stage of its own Dockerfile around a program that is
-//! built already, the probe's from nothing.
+//! Images, made without a registry: the action's from the last stage of its own Dockerfile around a
+//! program that is built already, the probe's from nothing.
 
 use std::fs;
 use std::io::Write;
@@ -30,7 +30,9 @@ impl Image {
             header.set_size(program.len() as u64);
             header.set_mode(0o755);
             let mut archive = tar::Builder::new(Vec::new());
-            archive.append_data(&mut header, "main", program.as_slice()).expect("packs");
+            archive
+                .append_data(&mut header, "main", program.as_slice())
+                .expect("packs");
             let archive = archive.into_inner().expect("packs");
             let mut import = Command::new("docker")
                 .args(["import", "--change", "ENTRYPOINT [\"/main\"]", "-", &name])
@@ -38,7 +40,12 @@ impl Image {
                 .stdout(Stdio::null())
                 .spawn()
                 .expect("docker runs");
-            import.stdin.take().expect("is piped").write_all(&archive).expect("docker reads the image");
+            import
+                .stdin
+                .take()
+                .expect("is piped")
+                .write_all(&archive)
+                .expect("docker reads the image");
             assert!(import.wait().expect("ends").success(), "docker import");
             Self(name)
         })
@@ -69,7 +76,11 @@ fn shared(slot: &Shared, make: impl FnOnce() -> Image) -> Arc<Image> {
 
 impl Drop for Image {
     fn drop(&mut self) {
-        drop(Command::new("docker").args(["rmi", "--force", &self.0]).output());
+        drop(
+            Command::new("docker")
+                .args(["rmi", "--force", &self.0])
+                .output(),
+        );
     }
 }
 
@@ -79,15 +90,18 @@ const COPY: &str = "COPY --from=build /image/ /\n";
 /// A label that makes an image different from all others.
 pub(crate) const LABEL: &str = "local-cache-test";
 
-/// Puts a Dockerfile and what it needs into a directory: the last stage of the action's own, with the program that the
-/// tests built in place of the one that an earlier stage would build.
+/// Puts a Dockerfile and what it needs into a directory: the last stage of the action's own, with
+/// the program that the tests built in place of the one that an earlier stage would build.
 pub(crate) fn lay_out(directory: &Path) {
     let dockerfile = source("Dockerfile");
     let last = &dockerfile[dockerfile.rfind("\nFROM ").expect("has two stages")..];
     assert!(last.contains(COPY), "{last}");
-    // Builders share the layers of equal beginnings, and one that is removed meanwhile makes the other build fail.
+    // Builders share the layers of equal beginnings, and one that is removed meanwhile makes the
+    // other build fail.
     let own = format!("FROM scratch\nLABEL {LABEL}={}\n", unique("layout"));
-    let last = last.replace("FROM scratch\n", &own).replace(COPY, "COPY image/ /\n");
+    let last = last
+        .replace("FROM scratch\n", &own)
+        .replace(COPY, "COPY image/ /\n");
     fs::write(directory.join("Dockerfile"), last).expect("writes");
     let image = directory.join("image");
     fs::create_dir(&image).expect("makes a directory");
@@ -99,11 +113,19 @@ pub(crate) fn lay_out(directory: &Path) {
 /// `docker build` in a directory.
 pub(crate) fn build(context: &Path, options: &[&str]) {
     let context = context.to_string_lossy();
-    let arguments = [&["build", "--quiet", "--force-rm", "--network=none"], options, &[&context]].concat();
+    let arguments = [
+        &["build", "--quiet", "--force-rm", "--network=none"],
+        options,
+        &[&context],
+    ]
+    .concat();
     match docker_or_error(&arguments) {
-        // The engine's own builder looks for the image of its last step while others remove theirs, and misses it then.
+        // The engine's own builder looks for the image of its last step while others remove theirs,
+        // and misses it then.
         Err(error) if error.contains("unable to find image") => drop(docker(&arguments)),
-        other => drop(other.unwrap_or_else(|error| panic!("docker {}: {error}", arguments.join(" ")))),
+        other => {
+            drop(other.unwrap_or_else(|error| panic!("docker {}: {error}", arguments.join(" "))))
+        }
     }
 }
 

@@ -10,7 +10,8 @@ use super::machine::picture;
 use super::runner::Runner;
 use super::steps::lay_project;
 
-/// A step of a job in a container: the runner tells its id and puts the action's container on its network.
+/// A step of a job in a container: the runner tells its id and puts the action's container on its
+/// network.
 fn step<'a>(runner: &'a Runner, job: &Job, with: &[(&str, &str)]) -> Step<'a> {
     let network = format!("--network={}", job.network);
     let mut step = Step::new(runner, with).changed(move |stage| stage.option(&network));
@@ -38,19 +39,30 @@ fn the_second_job_gets_what_the_first_one_saved_inside_its_container() {
         let home = runner.temp.join("_github_home/.cargo/registry");
         // Container and host forms of one path, and the home of the steps.
         let path = lines(["target", "~/.cargo/registry"]);
-        let with = [("path", path.as_str()), ("key", kind), ("cache-root", "/cache")];
+        let with = [
+            ("path", path.as_str()),
+            ("key", kind),
+            ("cache-root", "/cache"),
+        ];
         let places = [&target, &home];
 
         let job = Job::new(&runner, &[options, &[&volume]].concat());
         let mut first = step(&runner, &job, &with);
         let before = first.begin();
         assert!(before.contains("Cache not found"), "{kind}: {before}");
-        places.iter().for_each(|place| runner.user.tree(place, 20, 50));
+        places
+            .iter()
+            .for_each(|place| runner.user.tree(place, 20, 50));
         let saved = places.map(|place| picture(place));
         let after = first.end("success");
-        assert!(after.contains(&format!("Cache saved with key: {kind}")), "{kind}: {after}");
+        assert!(
+            after.contains(&format!("Cache saved with key: {kind}")),
+            "{kind}: {after}"
+        );
         drop(job);
-        places.iter().for_each(|place| fs::remove_dir_all(place).unwrap());
+        places
+            .iter()
+            .for_each(|place| fs::remove_dir_all(place).unwrap());
 
         let job = Job::new(&runner, &[options, &[&volume]].concat());
         let mut second = step(&runner, &job, &with);
@@ -60,18 +72,37 @@ fn the_second_job_gets_what_the_first_one_saved_inside_its_container() {
         assert!(places.map(|place| picture(place)) == saved, "{kind}");
         second.end("success");
         assert!(cache.join("local-cache-v1/format.json").exists(), "{kind}");
-        assert_eq!(kit::docker(&["diff", &job.id]).matches("local-cache").count(), 0, "{kind}");
-        places.iter().for_each(|place| fs::remove_dir_all(place).unwrap());
+        assert_eq!(
+            kit::docker(&["diff", &job.id])
+                .matches("local-cache")
+                .count(),
+            0,
+            "{kind}"
+        );
+        places
+            .iter()
+            .for_each(|place| fs::remove_dir_all(place).unwrap());
         if kind == "root" {
             // The steps of such a job make root's files, too.
             fs::remove_dir_all(cache).unwrap();
         }
     }
-    let left: Vec<_> = fs::read_dir(&runner.temp).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    assert!(left.iter().all(|name| name.to_string_lossy().starts_with('_')), "{left:?}");
+    let left: Vec<_> = fs::read_dir(&runner.temp)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert!(
+        left.iter()
+            .all(|name| name.to_string_lossy().starts_with('_')),
+        "{left:?}"
+    );
     let cargo = runner.temp.join("_github_home/.cargo");
-    let foreign: Vec<PathBuf> =
-        runner.user.foreign_files().into_iter().filter(|path| *path != cargo).collect();
+    let foreign: Vec<PathBuf> = runner
+        .user
+        .foreign_files()
+        .into_iter()
+        .filter(|path| *path != cargo)
+        .collect();
     assert_eq!(foreign, Vec::<PathBuf>::new());
 }
 
@@ -84,28 +115,50 @@ fn a_cargo_project_is_cached_with_the_images_toolchain_and_cargo_home() {
     let runner = Runner::strict();
     let user = &runner.user;
     // As official images of Rust have them.
-    let (cargo, rustup) = (user.directory("image-cargo"), user.directory("image-rustup"));
+    let (cargo, rustup) = (
+        user.directory("image-cargo"),
+        user.directory("image-rustup"),
+    );
     lay_project(&runner, &rustup);
     let cache = user.directory("cache");
-    let volumes = [(&cargo, "/usr/local/cargo"), (&rustup, "/usr/local/rustup"), (&cache, "/cache")];
+    let volumes = [
+        (&cargo, "/usr/local/cargo"),
+        (&rustup, "/usr/local/rustup"),
+        (&cache, "/cache"),
+    ];
     let volumes = volumes.map(|(here, there)| format!("--volume={}:{there}", here.display()));
     let own = format!("--user={}:{}", user.uid, user.gid);
-    let homes = ["--env=CARGO_HOME=/usr/local/cargo", "--env=RUSTUP_HOME=/usr/local/rustup"];
-    let options: Vec<&str> = volumes.iter().map(String::as_str).chain(homes).chain([own.as_str()]).collect();
+    let homes = [
+        "--env=CARGO_HOME=/usr/local/cargo",
+        "--env=RUSTUP_HOME=/usr/local/rustup",
+    ];
+    let options: Vec<&str> = volumes
+        .iter()
+        .map(String::as_str)
+        .chain(homes)
+        .chain([own.as_str()])
+        .collect();
     let with = [("cache-root", "/cache")];
-    let places = [cargo.join("registry/cache"), runner.workspace.join("target")];
+    let places = [
+        cargo.join("registry/cache"),
+        runner.workspace.join("target"),
+    ];
 
     let job = Job::new(&runner, &options);
     let mut first = step(&runner, &job, &with);
     let before = first.begin();
-    assert!(before.contains("target: nothing found for v0-rust-target-build-linux-x86_64-"), "{before}");
+    assert!(
+        before.contains("target: nothing found for v0-rust-target-build-linux-x86_64-"),
+        "{before}"
+    );
     places.iter().for_each(|place| user.tree(place, 20, 60));
     user.file_at(&places[1].join("CACHEDIR.TAG"), b"Signature");
     let saved = places.each_ref().map(|place| picture(place));
     let after = first.end("success");
     assert!(after.contains("target: 21 files"), "{after}");
     drop(job);
-    // A ready copy can't be made between two mounts; whether it was or not, the next job finds an empty workspace.
+    // A ready copy can't be made between two mounts; whether it was or not, the next job finds an
+    // empty workspace.
     for place in &places {
         drop(fs::remove_dir_all(place));
     }
@@ -113,10 +166,18 @@ fn a_cargo_project_is_cached_with_the_images_toolchain_and_cargo_home() {
     let job = Job::new(&runner, &options);
     let mut second = step(&runner, &job, &with);
     let before = second.begin();
-    for name in ["cache-hit", "registry-cache-hit", "git-cache-hit", "target-cache-hit"] {
+    for name in [
+        "cache-hit",
+        "registry-cache-hit",
+        "git-cache-hit",
+        "target-cache-hit",
+    ] {
         assert_eq!(second.output(name), Some("true"), "{name}: {before}");
     }
-    assert!(places.each_ref().map(|place| picture(place)) == saved, "{before}");
+    assert!(
+        places.each_ref().map(|place| picture(place)) == saved,
+        "{before}"
+    );
     second.end("success");
     // Without the image's toolchain it is another build.
     fs::rename(rustup.join("toolchains"), rustup.join("none")).unwrap();

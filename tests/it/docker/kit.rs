@@ -1,4 +1,5 @@
-//! What the tests with real containers share: whether they can run, the engine's command line, names.
+//! What the tests with real containers share: whether they can run, the engine's command line,
+//! names.
 
 use std::ffi::OsStr;
 use std::io::{self, Write};
@@ -21,21 +22,31 @@ pub(crate) fn alone() -> RwLockWriteGuard<'static, ()> {
     QUIET.write().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Whether a test that needs `what` can run. If not, says so, or fails where the environment requires it.
+/// Whether a test that needs `what` can run. If not, says so, or fails where the environment
+/// requires it.
 pub(crate) fn ready(what: &str) -> bool {
     let missing = match what {
         "docker" => docker_missing(),
-        _ => docker_missing().or_else(|| act_program().is_none().then(|| "act is not installed".to_owned())),
+        _ => docker_missing().or_else(|| {
+            act_program()
+                .is_none()
+                .then(|| "act is not installed".to_owned())
+        }),
     };
     let Some(missing) = missing else { return true };
     let required = std::env::var_os("LOCAL_CACHE_TESTS_REQUIRE").unwrap_or_default();
     let required = required.to_string_lossy();
     assert!(
-        !required.split(',').any(|name| name.trim() == what || name.trim() == "all"),
+        !required
+            .split(',')
+            .any(|name| name.trim() == what || name.trim() == "all"),
         "LOCAL_CACHE_TESTS_REQUIRE asks for {what}, but {missing}"
     );
     // Not through the macro: the harness would swallow the line of a test that passes.
-    drop(writeln!(io::stderr(), "SKIPPED: a test that needs {what}: {missing}"));
+    drop(writeln!(
+        io::stderr(),
+        "SKIPPED: a test that needs {what}: {missing}"
+    ));
     false
 }
 
@@ -46,7 +57,9 @@ fn docker_missing() -> Option<String> {
             if !nix::unistd::geteuid().is_root() {
                 return Some("it has to be root to make users".to_owned());
             }
-            let answer = Command::new("docker").args(["version", "--format", "{{.Server.Version}}"]).output();
+            let answer = Command::new("docker")
+                .args(["version", "--format", "{{.Server.Version}}"])
+                .output();
             match answer {
                 Ok(answer) if answer.status.success() => None,
                 _ => Some("no Docker Engine answers".to_owned()),
@@ -56,8 +69,10 @@ fn docker_missing() -> Option<String> {
 }
 
 pub(crate) fn act_program() -> Option<PathBuf> {
-    let found =
-        Command::new("sh").args(["-c", "pyenv which act 2>/dev/null || command -v act"]).output().ok()?;
+    let found = Command::new("sh")
+        .args(["-c", "pyenv which act 2>/dev/null || command -v act"])
+        .output()
+        .ok()?;
     let path = PathBuf::from(String::from_utf8_lossy(&found.stdout).trim());
     path.is_file().then_some(path)
 }
@@ -65,17 +80,32 @@ pub(crate) fn act_program() -> Option<PathBuf> {
 /// Runs the engine's command line; its standard output. Fails the test if it fails.
 pub(crate) fn docker<S: AsRef<OsStr>>(arguments: &[S]) -> String {
     docker_or_error(arguments).unwrap_or_else(|error| {
-        let arguments: Vec<_> = arguments.iter().map(|it| it.as_ref().to_string_lossy()).collect();
+        let arguments: Vec<_> = arguments
+            .iter()
+            .map(|it| it.as_ref().to_string_lossy())
+            .collect();
         panic!("docker {}: {error}", arguments.join(" "))
     })
 }
 
 /// The same; an error is what it says on standard error.
 pub(crate) fn docker_or_error<S: AsRef<OsStr>>(arguments: &[S]) -> Result<String, String> {
-    let output = Command::new("docker").args(arguments).stdin(Stdio::null()).output().expect("docker runs");
-    let said = if output.status.success() { output.stdout } else { output.stderr };
+    let output = Command::new("docker")
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .expect("docker runs");
+    let said = if output.status.success() {
+        output.stdout
+    } else {
+        output.stderr
+    };
     let said = String::from_utf8_lossy(&said).trim().to_owned();
-    if output.status.success() { Ok(said) } else { Err(said) }
+    if output.status.success() {
+        Ok(said)
+    } else {
+        Err(said)
+    }
 }
 
 pub(crate) fn unique(what: &str) -> String {

@@ -1,4 +1,5 @@
-//! What the action costs, measured against what the runner's own `docker run` costs in the same minute.
+//! What the action costs, measured against what the runner's own `docker run` costs in the same
+//! minute.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -9,9 +10,11 @@ use super::kit;
 use super::runner::Runner;
 use super::stage::Stage;
 
-/// The most that a phase with a helper and nothing to do may cost, in runs of a container that does nothing.
+/// The most that a phase with a helper and nothing to do may cost, in runs of a container that does
+/// nothing.
 const MOST_A_PHASE: f64 = 1.6;
-/// The most that three phases with a hit may cost when everything is in place, in three of those runs.
+/// The most that three phases with a hit may cost when everything is in place, in three of those
+/// runs.
 const MOST_A_HIT: f64 = 2.5;
 
 /// Milliseconds of a run of a container that ends at once: the far side with its input at its end.
@@ -21,8 +24,8 @@ fn nothing(runner: &Runner, image: &Arc<Image>) -> f64 {
     answer.elapsed.as_secs_f64() * 1e3
 }
 
-/// Compares one thing with another, measured in turn; what else the machine does makes either slower at times, but not
-/// both figures at once.
+/// Compares one thing with another, measured in turn; what else the machine does makes either
+/// slower at times, but not both figures at once.
 fn assert_at_most(most: f64, what: &str, rounds: usize, mut measure: impl FnMut() -> (f64, f64)) {
     let (mut base, mut cost): (Vec<f64>, Vec<f64>) = (0..rounds).map(|_| measure()).unzip();
     base.sort_by(f64::total_cmp);
@@ -62,7 +65,9 @@ fn three_phases_with_a_registry_in_place_cost_at_most_2_5_times_three_containers
     let _lock = kit::alone();
     let runner = Runner::strict();
     let image = Image::action();
-    runner.user.tree(&runner.user.home.join(".cargo/registry"), 17_000, 200);
+    runner
+        .user
+        .tree(&runner.user.home.join(".cargo/registry"), 17_000, 200);
     let with = [("path", "~/.cargo/registry"), ("key", "k")];
     job(&runner, &with, |_| ());
     assert_at_most(MOST_A_HIT, "a hit with 17,000 files in place", 5, || {
@@ -70,7 +75,16 @@ fn three_phases_with_a_registry_in_place_cost_at_most_2_5_times_three_containers
         let mut step = Step::new(&runner, &with);
         let answers = ["pre", "main", "post"].map(|phase| step.phase(phase));
         let said = &answers[1].said;
-        assert!(said.contains("0 files written (0 B), 17,000 files right already"), "{said}");
-        (base, answers.iter().map(|answer| answer.elapsed.as_secs_f64() * 1e3).sum())
+        assert!(
+            said.contains("0 files written (0 B), 17,000 files right already"),
+            "{said}"
+        );
+        (
+            base,
+            answers
+                .iter()
+                .map(|answer| answer.elapsed.as_secs_f64() * 1e3)
+                .sum(),
+        )
     });
 }

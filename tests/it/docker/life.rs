@@ -25,9 +25,15 @@ fn a_helper_is_gone_within_a_second_after_its_parent_died() {
         stage.wait_for(&file);
         assert_eq!(runner.containers().len(), 2, "{:?}", runner.containers());
         let killed = Instant::now();
-        let status = Command::new("docker").args(end).arg(&stage.name).output().unwrap().status;
+        let status = Command::new("docker")
+            .args(end)
+            .arg(&stage.name)
+            .output()
+            .unwrap()
+            .status;
         assert!(status.success());
-        // From before the command that kills, so its own time and the engine's removals are part of it.
+        // From before the command that kills, so its own time and the engine's removals are part of
+        // it.
         runner.wait_until_clear(Duration::from_secs(5));
         let took = killed.elapsed();
         drop(writeln!(
@@ -37,7 +43,10 @@ fn a_helper_is_gone_within_a_second_after_its_parent_died() {
             took.as_millis()
         ));
         assert!(took < Duration::from_secs(1), "{end:?}: {took:?}");
-        assert!(!file.exists(), "{end:?}: the work was not called off but killed");
+        assert!(
+            !file.exists(),
+            "{end:?}: the work was not called off but killed"
+        );
         drop(stage.finish());
     }
 }
@@ -55,7 +64,10 @@ fn a_helper_that_does_not_stop_is_gone_within_a_second_as_well() {
     stage.signal("KILL");
     runner.wait_until_clear(Duration::from_secs(5));
     let took = killed.elapsed();
-    assert!((ORPHAN_GRACE..Duration::from_secs(1)).contains(&took), "{took:?}");
+    assert!(
+        (ORPHAN_GRACE..Duration::from_secs(1)).contains(&took),
+        "{took:?}"
+    );
     drop(stage.finish());
 }
 
@@ -74,8 +86,15 @@ fn signals_reach_the_work_and_its_reply_comes_back() {
         stage.signal(name);
         let answer = stage.finish();
         assert_eq!(answer.reply(), &json!([{"ok": null}]));
-        assert_eq!(answer.outcome()["called_off"], json!(format!("Signal({number})")));
-        assert!(sent.elapsed() < Duration::from_secs(3), "{:?}", sent.elapsed());
+        assert_eq!(
+            answer.outcome()["called_off"],
+            json!(format!("Signal({number})"))
+        );
+        assert!(
+            sent.elapsed() < Duration::from_secs(3),
+            "{:?}",
+            sent.elapsed()
+        );
         assert!(!file.exists());
     }
     runner.wait_until_clear(Duration::from_secs(2));
@@ -88,15 +107,23 @@ fn work_that_ignores_a_signal_is_given_up_after_the_grace_time() {
     }
     let _lock = kit::shared();
     let runner = Runner::new();
-    let stage = runner.stage(&json!([{ "Stubborn": FILE }])).input("GRACE", "1000").start();
+    let stage = runner
+        .stage(&json!([{ "Stubborn": FILE }]))
+        .input("GRACE", "1000")
+        .start();
     stage.wait_for(&runner.workspace.join("working"));
     let sent = Instant::now();
     stage.signal("INT");
     let answer = stage.finish();
     assert_eq!(answer.problem(), "called-off");
     assert!(answer.text().contains("SIGINT"), "{}", answer.json);
-    // The runner sends SIGTERM after 7.5 s; with its usual grace time of 5 s there is as much room as here.
-    assert!(sent.elapsed() < Duration::from_secs(3), "{:?}", sent.elapsed());
+    // The runner sends SIGTERM after 7.5 s; with its usual grace time of 5 s there is as much room
+    // as here.
+    assert!(
+        sent.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        sent.elapsed()
+    );
     runner.wait_until_clear(Duration::from_secs(2));
 }
 
@@ -107,12 +134,22 @@ fn the_time_limit_ends_the_work_with_what_it_has() {
     }
     let _lock = kit::shared();
     let runner = Runner::new();
-    let heeding = runner.stage(&json!([{ "UntilCalledOff": FILE }])).input("TIMEOUT", "300").run();
+    let heeding = runner
+        .stage(&json!([{ "UntilCalledOff": FILE }]))
+        .input("TIMEOUT", "300")
+        .run();
     assert_eq!(heeding.reply(), &json!([{"ok": null}]));
     assert_eq!(heeding.outcome()["called_off"], json!("Timeout"));
-    let stubborn =
-        runner.stage(&json!([{ "Stubborn": FILE }])).input("TIMEOUT", "300").input("GRACE", "500").run();
+    let stubborn = runner
+        .stage(&json!([{ "Stubborn": FILE }]))
+        .input("TIMEOUT", "300")
+        .input("GRACE", "500")
+        .run();
     assert_eq!(stubborn.problem(), "timed-out");
-    assert!(stubborn.elapsed < Duration::from_secs(10), "{:?}", stubborn.elapsed);
+    assert!(
+        stubborn.elapsed < Duration::from_secs(10),
+        "{:?}",
+        stubborn.elapsed
+    );
     runner.wait_until_clear(Duration::from_secs(2));
 }

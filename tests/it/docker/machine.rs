@@ -32,7 +32,13 @@ impl User {
         }
         let home = Path::new("/home").join(&name);
         let about = fs::metadata(&home).expect("useradd made a home");
-        Self { name, uid: about.uid(), gid: about.gid(), home, groups: Vec::new() }
+        Self {
+            name,
+            uid: about.uid(),
+            gid: about.gid(),
+            home,
+            groups: Vec::new(),
+        }
     }
 
     /// Makes a group and puts the user into it; the group's number.
@@ -42,8 +48,15 @@ impl User {
         root("groupadd", &[&group]);
         root("usermod", &["--append", "--groups", &group, &self.name]);
         let file = fs::read_to_string("/etc/group").expect("reads");
-        let line = file.lines().find(|line| line.starts_with(&format!("{group}:"))).expect("was added");
-        let gid = line.split(':').nth(2).and_then(|gid| gid.parse().ok()).expect("is a number");
+        let line = file
+            .lines()
+            .find(|line| line.starts_with(&format!("{group}:")))
+            .expect("was added");
+        let gid = line
+            .split(':')
+            .nth(2)
+            .and_then(|gid| gid.parse().ok())
+            .expect("is a number");
         self.groups.push(group);
         gid
     }
@@ -78,7 +91,11 @@ impl User {
 
     /// Makes a file with the directories above it, all of it the user's.
     pub(crate) fn file_at(&self, path: &Path, contents: &[u8]) {
-        let above: Vec<&Path> = path.ancestors().skip(1).take_while(|above| !above.exists()).collect();
+        let above: Vec<&Path> = path
+            .ancestors()
+            .skip(1)
+            .take_while(|above| !above.exists())
+            .collect();
         for directory in above.into_iter().rev() {
             fs::create_dir(directory).expect("makes a directory");
             self.own(directory);
@@ -92,7 +109,8 @@ impl User {
         lchown(path, Some(self.uid), Some(self.gid)).expect("changes its owner");
     }
 
-    /// Makes so many files of these many bytes each, a hundred in a directory, each with other contents.
+    /// Makes so many files of these many bytes each, a hundred in a directory, each with other
+    /// contents.
     pub(crate) fn tree(&self, top: &Path, files: usize, bytes: usize) {
         for number in 0..files {
             let mut contents = format!("{number} ").repeat(bytes / 2 + 1).into_bytes();
@@ -104,7 +122,11 @@ impl User {
     /// Runs a program as the user.
     pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
-        command.uid(self.uid).gid(self.gid).current_dir(&self.home).stdin(Stdio::null());
+        command
+            .uid(self.uid)
+            .gid(self.gid)
+            .current_dir(&self.home)
+            .stdin(Stdio::null());
         command.env("HOME", &self.home);
         command
     }
@@ -117,40 +139,71 @@ pub(crate) fn picture(top: &Path) -> Picture {
     let mut found = Vec::new();
     let mut paths = vec![top.to_owned()];
     while let Some(path) = paths.pop() {
-        let about = fs::symlink_metadata(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let about = fs::symlink_metadata(&path)
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let contents = if about.is_dir() {
-            paths.extend(fs::read_dir(&path).expect("lists").map(|entry| entry.expect("lists").path()));
+            paths.extend(
+                fs::read_dir(&path)
+                    .expect("lists")
+                    .map(|entry| entry.expect("lists").path()),
+            );
             Vec::new()
         } else if about.is_symlink() {
-            fs::read_link(&path).expect("reads").into_os_string().into_encoded_bytes()
+            fs::read_link(&path)
+                .expect("reads")
+                .into_os_string()
+                .into_encoded_bytes()
         } else {
             fs::read(&path).expect("reads")
         };
         let name = path.strip_prefix(top).expect("is below").to_owned();
-        let time = if about.is_dir() { (0, 0) } else { (about.mtime(), about.mtime_nsec()) };
+        let time = if about.is_dir() {
+            (0, 0)
+        } else {
+            (about.mtime(), about.mtime_nsec())
+        };
         found.push((name, about.permissions().mode(), time, contents));
     }
     found.sort();
     found
 }
 
-/// A file system in memory of its own, mounted below the temporary directory. Unmounted when dropped.
+/// A file system in memory of its own, mounted below the temporary directory. Unmounted when
+/// dropped.
 pub(crate) struct Mounted(pub(crate) PathBuf);
 
 impl Mounted {
     pub(crate) fn new(user: &User, kilobytes: u32) -> Self {
         let path = std::env::temp_dir().join(unique("disk"));
         fs::create_dir(&path).expect("makes a directory");
-        let options = format!("size={kilobytes}k,mode=755,uid={},gid={}", user.uid, user.gid);
+        let options = format!(
+            "size={kilobytes}k,mode=755,uid={},gid={}",
+            user.uid, user.gid
+        );
         let directory = path.to_string_lossy();
-        root("mount", &["-t", "tmpfs", "-o", &options, "local-cache-test", &directory]);
+        root(
+            "mount",
+            &[
+                "-t",
+                "tmpfs",
+                "-o",
+                &options,
+                "local-cache-test",
+                &directory,
+            ],
+        );
         Self(path)
     }
 }
 
 impl Drop for Mounted {
     fn drop(&mut self) {
-        drop(Command::new("umount").args(["--lazy"]).arg(&self.0).output());
+        drop(
+            Command::new("umount")
+                .args(["--lazy"])
+                .arg(&self.0)
+                .output(),
+        );
         drop(fs::remove_dir(&self.0));
     }
 }
@@ -158,7 +211,11 @@ impl Drop for Mounted {
 impl Drop for User {
     fn drop(&mut self) {
         let _lock = USERS.lock().unwrap_or_else(PoisonError::into_inner);
-        drop(Command::new("userdel").args(["--remove", "--force", &self.name]).output());
+        drop(
+            Command::new("userdel")
+                .args(["--remove", "--force", &self.name])
+                .output(),
+        );
         for group in &self.groups {
             drop(Command::new("groupdel").arg(group).output());
         }
@@ -166,7 +223,14 @@ impl Drop for User {
 }
 
 fn root(program: &str, arguments: &[&str]) {
-    let output = Command::new(program).args(arguments).output().expect("runs");
+    let output = Command::new(program)
+        .args(arguments)
+        .output()
+        .expect("runs");
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{program} {}: {error}", arguments.join(" "));
+    assert!(
+        output.status.success(),
+        "{program} {}: {error}",
+        arguments.join(" ")
+    );
 }

@@ -13,7 +13,16 @@ fn a_process_finds_its_own_container_whatever_namespaces_it_shares() {
     let _lock = kit::shared();
     let runner = Runner::new();
     let other = kit::unique("other");
-    docker(&["run", "--detach", "--name", &other, "--label", &runner.label, &runner.image.0, "idle"]);
+    docker(&[
+        "run",
+        "--detach",
+        "--name",
+        &other,
+        "--label",
+        &runner.label,
+        &runner.image.0,
+        "idle",
+    ]);
     let network = format!("--network=container:{other}");
     for options in [
         &[][..],
@@ -33,7 +42,12 @@ fn a_process_finds_its_own_container_whatever_namespaces_it_shares() {
         let answer = stage.option(format!("--cidfile={}", cid.display())).run();
         let id = std::fs::read_to_string(&cid).unwrap();
         std::fs::remove_file(&cid).unwrap();
-        assert_eq!(answer.json["own"], json!(id), "{options:?}: {}", answer.json);
+        assert_eq!(
+            answer.json["own"],
+            json!(id),
+            "{options:?}: {}",
+            answer.json
+        );
         assert_eq!(answer.reply(), &json!([null]), "{options:?}");
     }
 }

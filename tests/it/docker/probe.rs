@@ -1,8 +1,8 @@
-//! Stands in for the program in tests that start real containers: near side and far side of `site`, with work that
-//! looks around, waits, fails and misbehaves on request.
+//! Stands in for the program in tests that start real containers: near side and far side of `site`,
+//! with work that looks around, waits, fails and misbehaves on request.
 //!
-//! Near: reads the inputs a runner would give (`INPUT_WORK` is a list of [`Do`] as JSON), prints log lines on standard
-//! error as they come, and one line of JSON at the end on standard output.
+//! Near: reads the inputs a runner would give (`INPUT_WORK` is a list of [`Do`] as JSON), prints
+//! log lines on standard error as they come, and one line of JSON at the end on standard output.
 
 use local_cache::site::facts::{Asked, Facts, gather};
 use local_cache::site::run::{Options, Outcome, run};
@@ -73,7 +73,11 @@ fn work_one(one: Do, context: &Context) -> Value {
         Do::Read(path) => said(context.locate(&path).and_then(fs::read_to_string)),
         Do::Write(path, text) => said(context.locate(&path).and_then(|path| fs::write(path, text))),
         Do::List(path) => said(list(&path)),
-        Do::Locate(path) => said(context.locate(&path).map(|path| path.to_string_lossy().into_owned())),
+        Do::Locate(path) => said(
+            context
+                .locate(&path)
+                .map(|path| path.to_string_lossy().into_owned()),
+        ),
         Do::Say(count, pause) => {
             for number in 0..count {
                 complain(&format!("line {number}"));
@@ -105,8 +109,13 @@ fn work_one(one: Do, context: &Context) -> Value {
 fn look_around(context: &Context) -> Value {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let field = |name: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-        line.unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ")
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        line.unwrap_or_default()
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ")
     };
     json!({
         "uid": field("Uid"), "gid": field("Gid"), "groups": field("Groups"), "cap_eff": field("CapEff"),
@@ -143,13 +152,25 @@ fn near(env: &Env) -> ExitCode {
     let begin = Instant::now();
     let input = |name: &str| {
         let value = env.get(OsStr::new(&format!("INPUT_{name}")));
-        value.map(|value| value.to_string_lossy().into_owned()).filter(|value| !value.is_empty())
+        value
+            .map(|value| value.to_string_lossy().into_owned())
+            .filter(|value| !value.is_empty())
     };
-    let milliseconds = |name: &str| input(name).and_then(|text| text.parse().ok()).map(Duration::from_millis);
+    let milliseconds = |name: &str| {
+        input(name)
+            .and_then(|text| text.parse().ok())
+            .map(Duration::from_millis)
+    };
     let asked = Asked {
-        wanted: input("SITE").and_then(|text| text.parse().ok()).unwrap_or_default(),
-        cache_root: input("CACHE-ROOT").map_or_else(|| PathBuf::from("/tmp/runner-cache"), PathBuf::from),
-        paths: input("PATH").into_iter().flat_map(|text| lines(&text)).collect(),
+        wanted: input("SITE")
+            .and_then(|text| text.parse().ok())
+            .unwrap_or_default(),
+        cache_root: input("CACHE-ROOT")
+            .map_or_else(|| PathBuf::from("/tmp/runner-cache"), PathBuf::from),
+        paths: input("PATH")
+            .into_iter()
+            .flat_map(|text| lines(&text))
+            .collect(),
         job_container: input("JOB-CONTAINER"),
         throwaway: true,
         patience: milliseconds("PATIENCE").unwrap_or(Options::PATIENCE),
@@ -157,17 +178,28 @@ fn near(env: &Env) -> ExitCode {
     };
     let facts = gather(&asked);
     let decision = detect(&facts);
-    let list: Vec<Do> = serde_json::from_str(&input("WORK").unwrap_or_else(|| "[\"Nothing\"]".to_owned()))
-        .expect("INPUT_WORK is a list of work");
+    let list: Vec<Do> =
+        serde_json::from_str(&input("WORK").unwrap_or_else(|| "[\"Nothing\"]".to_owned()))
+            .expect("INPUT_WORK is a list of work");
     let options = Options {
         timeout: milliseconds("TIMEOUT"),
         grace: milliseconds("GRACE").unwrap_or(Options::GRACE),
         identity: input("IDENTITY").and_then(|text| serde_json::from_str(&text).ok()),
         ..Options::new(env.clone())
     };
-    let list: Vec<Do> = list.into_iter().map(|one| translated(one, &decision)).collect();
+    let list: Vec<Do> = list
+        .into_iter()
+        .map(|one| translated(one, &decision))
+        .collect();
     let decided = begin.elapsed();
-    let outcome = run(&facts, &decision, list, &options, &mut |line| complain(&format!("log: {line}")), work);
+    let outcome = run(
+        &facts,
+        &decision,
+        list,
+        &options,
+        &mut |line| complain(&format!("log: {line}")),
+        work,
+    );
     let refused: Vec<Value> = decision
         .refused
         .iter()
@@ -201,7 +233,17 @@ fn translated(one: Do, decision: &local_cache::site::detect::Decision) -> Do {
 }
 
 fn own_id(facts: &Facts) -> Option<String> {
-    Some(facts.engine.as_ref()?.as_ref().ok()?.own.as_ref()?.id.clone())
+    Some(
+        facts
+            .engine
+            .as_ref()?
+            .as_ref()
+            .ok()?
+            .own
+            .as_ref()?
+            .id
+            .clone(),
+    )
 }
 
 fn told(outcome: Result<Outcome<Vec<Value>>, local_cache::site::problem::Problem>) -> Value {

@@ -14,11 +14,13 @@ pub(crate) struct Programs {
     pub(crate) dependencies: PathBuf,
 }
 
-/// Builds them; what is built already costs a look. `LOCAL_CACHE_TEST_PROGRAMS` names a directory that has them.
+/// Builds them; what is built already costs a look. `LOCAL_CACHE_TEST_PROGRAMS` names a directory
+/// that has them.
 pub(crate) fn programs() -> &'static Programs {
     static PROGRAMS: OnceLock<Programs> = OnceLock::new();
     PROGRAMS.get_or_init(|| {
-        let directory = std::env::var_os("LOCAL_CACHE_TEST_PROGRAMS").map_or_else(build, PathBuf::from);
+        let directory =
+            std::env::var_os("LOCAL_CACHE_TEST_PROGRAMS").map_or_else(build, PathBuf::from);
         Programs {
             local_cache: directory.join("local-cache"),
             probe: directory.join("examples/site-probe"),
@@ -32,11 +34,18 @@ fn build() -> PathBuf {
     let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     let directory = source.join("target/static");
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.current_dir(source).args(["build", "--quiet", "--locked", "--profile", "image-test"]);
+    cargo
+        .current_dir(source)
+        .args(["build", "--quiet", "--locked", "--profile", "image-test"]);
     cargo.args(["--bin", "local-cache", "--example", "site-probe"]);
     // With the target named, build scripts and procedural macros stay dynamic, which they have to.
-    cargo.args(["--target", &target]).env("RUSTFLAGS", "-C target-feature=+crt-static");
-    let status = cargo.env("CARGO_TARGET_DIR", &directory).status().expect("cargo runs");
+    cargo
+        .args(["--target", &target])
+        .env("RUSTFLAGS", "-C target-feature=+crt-static");
+    let status = cargo
+        .env("CARGO_TARGET_DIR", &directory)
+        .status()
+        .expect("cargo runs");
     assert!(status.success(), "the static programs do not build");
     directory.join(target).join("image-test")
 }

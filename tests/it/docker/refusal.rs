@@ -19,13 +19,41 @@ fn without_a_usable_socket_one_line_says_what_is_wrong() {
     let nothing = json!(["Nothing"]);
     let stage = || runner.stage(&nothing);
     for (stage, code, said) in [
-        (stage().without("socket"), "no-socket", "/var/run/docker.sock"),
-        (stage().without("socket").env("KUBERNETES_SERVICE_HOST", "10.0.0.1"), "kubernetes", "pod"),
-        (stage().without("socket").env("DOCKER_HOST", "tcp://far:2375"), "remote-engine", "tcp://far:2375"),
-        (stage().without("socket").option(&mounted), "engine-elsewhere", "is a directory"),
-        (stage().option("--user=54321:54321"), "socket-denied", "uid 54321"),
+        (
+            stage().without("socket"),
+            "no-socket",
+            "/var/run/docker.sock",
+        ),
+        (
+            stage()
+                .without("socket")
+                .env("KUBERNETES_SERVICE_HOST", "10.0.0.1"),
+            "kubernetes",
+            "pod",
+        ),
+        (
+            stage()
+                .without("socket")
+                .env("DOCKER_HOST", "tcp://far:2375"),
+            "remote-engine",
+            "tcp://far:2375",
+        ),
+        (
+            stage().without("socket").option(&mounted),
+            "engine-elsewhere",
+            "is a directory",
+        ),
+        (
+            stage().option("--user=54321:54321"),
+            "socket-denied",
+            "uid 54321",
+        ),
         (stage().without("output"), "engine-elsewhere", "outputs"),
-        (stage().input("CACHE-ROOT", "/run/cache"), "hidden", "/run/cache lies below /run"),
+        (
+            stage().input("CACHE-ROOT", "/run/cache"),
+            "hidden",
+            "/run/cache lies below /run",
+        ),
     ] {
         let answer = stage.run();
         assert_eq!(answer.problem(), code, "{}", answer.json);
@@ -46,14 +74,25 @@ fn a_host_that_knows_neither_the_runner_nor_its_user_is_not_the_runners() {
     let stage = || runner.stage(&json!(["LookAround"]));
 
     // The settings are gone: the user in passwd is enough, and that is said.
-    fs::rename(runner.user.home.join(".runner"), runner.user.home.join("away")).unwrap();
+    fs::rename(
+        runner.user.home.join(".runner"),
+        runner.user.home.join("away"),
+    )
+    .unwrap();
     let by_user = stage().run();
     assert_eq!(
-        by_user.reply()[0]["uid"].as_str().unwrap().split(' ').next(),
+        by_user.reply()[0]["uid"]
+            .as_str()
+            .unwrap()
+            .split(' ')
+            .next(),
         Some(&*runner.user.uid.to_string())
     );
     assert!(
-        by_user.outcome()["notices"][0].as_str().unwrap().contains("recognised by the user"),
+        by_user.outcome()["notices"][0]
+            .as_str()
+            .unwrap()
+            .contains("recognised by the user"),
         "{}",
         by_user.json
     );
@@ -64,19 +103,31 @@ fn a_host_that_knows_neither_the_runner_nor_its_user_is_not_the_runners() {
         chown(path, Some(stranger), Some(stranger)).unwrap();
     }
     let elsewhere = stage().run();
-    assert_eq!(elsewhere.problem(), "engine-elsewhere", "{}", elsewhere.json);
+    assert_eq!(
+        elsewhere.problem(),
+        "engine-elsewhere",
+        "{}",
+        elsewhere.json
+    );
     // Unless the workflow vouches for it.
     let trusted = stage().input("SITE", "host").run();
     let home = trusted.reply()[0]["home"].as_str().unwrap();
     assert_eq!(home, runner.workspace.to_str().unwrap());
     assert!(
-        trusted.outcome()["notices"][0].as_str().unwrap().contains("`~` is taken to be"),
+        trusted.outcome()["notices"][0]
+            .as_str()
+            .unwrap()
+            .contains("`~` is taken to be"),
         "{}",
         trusted.json
     );
 
     // The settings prove the host by themselves.
-    fs::rename(runner.user.home.join("away"), runner.user.home.join(".runner")).unwrap();
+    fs::rename(
+        runner.user.home.join("away"),
+        runner.user.home.join(".runner"),
+    )
+    .unwrap();
     let by_settings = stage().run();
     assert_eq!(by_settings.reply()[0]["home"], trusted.reply()[0]["home"]);
     for path in [&runner.workspace, &runner.temp] {
@@ -104,11 +155,21 @@ fn a_container_that_has_everything_mounted_works_by_itself() {
     assert_eq!(answer.reply()[0]["root"], json!("/"));
     assert_eq!(fs::read_to_string(cache.join("x")).unwrap(), "y");
 
-    assert_eq!(runner.user.foreign_files(), Vec::<std::path::PathBuf>::new());
+    assert_eq!(
+        runner.user.foreign_files(),
+        Vec::<std::path::PathBuf>::new()
+    );
 
     // As root it would leave root's files behind, so a helper does it.
-    let root = runner.stage(&json!(["Nothing"])).option(&mount).input("PATH", "/github/workspace").run();
-    assert_eq!((&root.json["site"], &root.json["refused"][0][1]), (&json!("host"), &json!("other-user")));
+    let root = runner
+        .stage(&json!(["Nothing"]))
+        .option(&mount)
+        .input("PATH", "/github/workspace")
+        .run();
+    assert_eq!(
+        (&root.json["site"], &root.json["refused"][0][1]),
+        (&json!("host"), &json!("other-user"))
+    );
     // What is not mounted would be gone with the container.
     let group = fs::metadata("/var/run/docker.sock").unwrap().gid();
     let partly = runner

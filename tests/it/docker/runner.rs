@@ -37,8 +37,10 @@ impl Runner {
 
     pub(crate) fn with_repository(repository: &str) -> Self {
         let user = User::new();
-        let settings =
-            format!("\u{feff}{{\n  \"agentName\": \"{}\",\n  \"workFolder\": \"_work\"\n}}", user.name);
+        let settings = format!(
+            "\u{feff}{{\n  \"agentName\": \"{}\",\n  \"workFolder\": \"_work\"\n}}",
+            user.name
+        );
         user.file(&user.home.join(".runner"), &settings);
         let label = local_cache::site::worker::identity::runner_label(&settings);
         let work = user.directory("_work");
@@ -49,7 +51,16 @@ impl Runner {
         }
         user.file(&temp.join("_github_workflow/event.json"), "{}");
         let cache_root = std::env::temp_dir().join(unique("cache"));
-        Self { user, image: Image::probe(), label, work, workspace, temp, cache_root, owner: None }
+        Self {
+            user,
+            image: Image::probe(),
+            label,
+            work,
+            workspace,
+            temp,
+            cache_root,
+            owner: None,
+        }
     }
 
     /// One whose user has to own everything at the end, and that has to be rid of its containers.
@@ -67,7 +78,14 @@ impl Runner {
     /// All containers with the runner's label, running or not.
     pub(crate) fn containers(&self) -> Vec<String> {
         let filter = format!("label={}", self.label);
-        let listed = docker(&["ps", "--all", "--format", "{{.Names}} {{.Status}}", "--filter", &filter]);
+        let listed = docker(&[
+            "ps",
+            "--all",
+            "--format",
+            "{{.Names}} {{.Status}}",
+            "--filter",
+            &filter,
+        ]);
         listed.lines().map(str::to_owned).collect()
     }
 
@@ -79,7 +97,10 @@ impl Runner {
             if left.is_empty() {
                 return start.elapsed();
             }
-            assert!(start.elapsed() < limit, "still there after {limit:?}: {left:?}");
+            assert!(
+                start.elapsed() < limit,
+                "still there after {limit:?}: {left:?}"
+            );
             thread::sleep(Duration::from_millis(20));
         }
     }
@@ -93,13 +114,21 @@ impl Runner {
         found
     }
 
-    /// Nothing is left behind that is not the user's, no container, and nothing in the temporary directory.
+    /// Nothing is left behind that is not the user's, no container, and nothing in the temporary
+    /// directory.
     fn check(&self, owner: u32) {
         self.wait_until_clear(Duration::from_secs(2));
-        assert_eq!(self.foreign_files(owner), Vec::<PathBuf>::new(), "not of uid {owner}");
-        let names =
-            fs::read_dir(&self.temp).expect("lists").filter_map(|entry| Some(entry.ok()?.file_name()));
-        let left: Vec<_> = names.filter(|name| name.to_string_lossy().starts_with("local-cache-")).collect();
+        assert_eq!(
+            self.foreign_files(owner),
+            Vec::<PathBuf>::new(),
+            "not of uid {owner}"
+        );
+        let names = fs::read_dir(&self.temp)
+            .expect("lists")
+            .filter_map(|entry| Some(entry.ok()?.file_name()));
+        let left: Vec<_> = names
+            .filter(|name| name.to_string_lossy().starts_with("local-cache-"))
+            .collect();
         assert!(left.is_empty(), "{left:?}");
     }
 }
@@ -110,8 +139,10 @@ pub(crate) fn all_below(top: &Path) -> Vec<PathBuf> {
     let mut next = 0;
     while let Some(path) = found.get(next) {
         if fs::symlink_metadata(path).is_ok_and(|about| about.is_dir()) {
-            let entries: Vec<PathBuf> =
-                fs::read_dir(path).expect("lists").map(|entry| entry.expect("lists").path()).collect();
+            let entries: Vec<PathBuf> = fs::read_dir(path)
+                .expect("lists")
+                .map(|entry| entry.expect("lists").path())
+                .collect();
             found.extend(entries);
         }
         next += 1;
@@ -121,7 +152,8 @@ pub(crate) fn all_below(top: &Path) -> Vec<PathBuf> {
 
 /// What of that has another owner than this.
 pub(crate) fn foreign_below(top: &Path, owner: u32) -> Vec<PathBuf> {
-    let is_foreign = |path: &PathBuf| fs::symlink_metadata(path).is_ok_and(|about| about.uid() != owner);
+    let is_foreign =
+        |path: &PathBuf| fs::symlink_metadata(path).is_ok_and(|about| about.uid() != owner);
     all_below(top).into_iter().filter(is_foreign).collect()
 }
 
@@ -134,11 +166,18 @@ impl Drop for Runner {
             _ => Ok(()),
         };
         let filter = format!("label={}", self.label);
-        let listed = Command::new("docker").args(["ps", "--all", "--quiet", "--filter", &filter]).output();
-        let listed =
-            listed.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+        let listed = Command::new("docker")
+            .args(["ps", "--all", "--quiet", "--filter", &filter])
+            .output();
+        let listed = listed
+            .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
+            .unwrap_or_default();
         for id in listed.split_whitespace() {
-            drop(Command::new("docker").args(["rm", "--force", "--volumes", id]).output());
+            drop(
+                Command::new("docker")
+                    .args(["rm", "--force", "--volumes", id])
+                    .output(),
+            );
         }
         // Most runners never had one.
         drop(fs::remove_dir_all(&self.cache_root));

@@ -1,4 +1,5 @@
-//! One run of an action's container, started as actions/runner starts it (`DockerCommandManager.DockerRun`).
+//! One run of an action's container, started as actions/runner starts it
+//! (`DockerCommandManager.DockerRun`).
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -19,7 +20,8 @@ use super::image::Image;
 use super::kit::{docker, unique};
 use super::runner::Runner;
 
-/// The files through which a stage answers: the variable that names one, and what its name begins with.
+/// The files through which a stage answers: the variable that names one, and what its name begins
+/// with.
 const COMMAND_FILES: [(&str, &str); 5] = [
     ("GITHUB_OUTPUT", "set_output_"),
     ("GITHUB_STATE", "save_state_"),
@@ -61,12 +63,19 @@ impl Answer {
     }
 
     pub(crate) fn reply(&self) -> &Value {
-        assert!(self.outcome()["reply"].is_array(), "no reply: {} {:?}", self.json, self.log);
+        assert!(
+            self.outcome()["reply"].is_array(),
+            "no reply: {} {:?}",
+            self.json,
+            self.log
+        );
         &self.outcome()["reply"]
     }
 
     pub(crate) fn problem(&self) -> &str {
-        self.outcome()["problem"].as_str().unwrap_or_else(|| panic!("no problem: {}", self.json))
+        self.outcome()["problem"]
+            .as_str()
+            .unwrap_or_else(|| panic!("no problem: {}", self.json))
     }
 
     pub(crate) fn text(&self) -> &str {
@@ -77,7 +86,14 @@ impl Answer {
 impl<'a> Stage<'a> {
     pub(crate) fn new(runner: &'a Runner, image: Arc<Image>) -> Self {
         let (options, env, without, arguments) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { runner, image, options, env, without, arguments }
+        Self {
+            runner,
+            image,
+            options,
+            env,
+            without,
+            arguments,
+        }
     }
 
     pub(crate) fn input(self, name: &str, value: &str) -> Self {
@@ -118,7 +134,9 @@ impl<'a> Stage<'a> {
         let stderr = BufReader::new(child.stderr.take().expect("is piped"));
         let log = thread::spawn(move || {
             let lines = stderr.lines().map_while(Result::ok);
-            lines.map(|line| (start.elapsed(), line)).collect::<Vec<_>>()
+            lines
+                .map(|line| (start.elapsed(), line))
+                .collect::<Vec<_>>()
         });
         let mut stdout = child.stdout.take().expect("is piped");
         let said = thread::spawn(move || {
@@ -126,27 +144,51 @@ impl<'a> Stage<'a> {
             stdout.read_to_end(&mut said).expect("reads");
             String::from_utf8_lossy(&said).into_owned()
         });
-        Running { name, child, log, said, start, commands }
+        Running {
+            name,
+            child,
+            log,
+            said,
+            start,
+            commands,
+        }
     }
 
-    /// Makes the files that the runner makes for each stage; where they are, in the order of [`COMMAND_FILES`].
+    /// Makes the files that the runner makes for each stage; where they are, in the order of
+    /// [`COMMAND_FILES`].
     fn command_files(&self) -> Vec<PathBuf> {
         let directory = self.runner.temp.join("_runner_file_commands");
         let guid = fs::read_to_string("/proc/sys/kernel/random/uuid").expect("reads");
-        let files = COMMAND_FILES.map(|(_, prefix)| directory.join(format!("{prefix}{}", guid.trim())));
+        let files =
+            COMMAND_FILES.map(|(_, prefix)| directory.join(format!("{prefix}{}", guid.trim())));
         if !self.without.contains(&"output") {
-            files.iter().for_each(|file| self.runner.user.file(file, ""));
+            files
+                .iter()
+                .for_each(|file| self.runner.user.file(file, ""));
         }
         files.into()
     }
 
     /// The runner's user starts the client, and hands values over in the client's own environment.
     fn command(&self, name: &str, commands: &[PathBuf]) -> Command {
-        let Runner { work, workspace, temp, label, user, .. } = self.runner;
+        let Runner {
+            work,
+            workspace,
+            temp,
+            label,
+            user,
+            ..
+        } = self.runner;
         let has = |part: &str| !self.without.contains(&part);
         let mut command = Command::new("docker");
-        let engine = fs::metadata("/var/run/docker.sock").expect("the engine's socket is there").gid();
-        command.uid(user.uid).gid(engine).current_dir("/").env("DOCKER_CONFIG", user.home.join(".docker"));
+        let engine = fs::metadata("/var/run/docker.sock")
+            .expect("the engine's socket is there")
+            .gid();
+        command
+            .uid(user.uid)
+            .gid(engine)
+            .current_dir("/")
+            .env("DOCKER_CONFIG", user.home.join(".docker"));
         command.args(["run", "--name", name]);
         if has("label") {
             command.args(["--label", label]);
@@ -169,12 +211,22 @@ impl<'a> Stage<'a> {
         ] {
             set(variable, value.as_os_str());
         }
-        for (variable, value) in self.env.iter().filter(|(variable, _)| !variable.starts_with("DOCKER_")) {
+        for (variable, value) in self
+            .env
+            .iter()
+            .filter(|(variable, _)| !variable.starts_with("DOCKER_"))
+        {
             set(variable, value);
         }
         // These would tell the client, too.
-        for (variable, value) in self.env.iter().filter(|(variable, _)| variable.starts_with("DOCKER_")) {
-            command.arg("-e").arg([OsStr::new(variable), value].join(OsStr::new("=")));
+        for (variable, value) in self
+            .env
+            .iter()
+            .filter(|(variable, _)| variable.starts_with("DOCKER_"))
+        {
+            command
+                .arg("-e")
+                .arg([OsStr::new(variable), value].join(OsStr::new("=")));
         }
         if has("socket") {
             command.args(["-v", "/var/run/docker.sock:/var/run/docker.sock"]);
@@ -186,10 +238,18 @@ impl<'a> Stage<'a> {
             (&temp.join("_runner_file_commands"), "/github/file_commands"),
             (workspace, "/github/workspace"),
         ] {
-            command.arg("-v").arg([source.as_os_str(), OsStr::new(destination)].join(OsStr::new(":")));
+            command
+                .arg("-v")
+                .arg([source.as_os_str(), OsStr::new(destination)].join(OsStr::new(":")));
         }
-        command.args(&self.options).arg(&self.image.0).args(&self.arguments);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .args(&self.options)
+            .arg(&self.image.0)
+            .args(&self.arguments);
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         command
     }
 }
@@ -216,16 +276,24 @@ impl Running {
 
     pub(crate) fn wait_until(&self, what: &str, is_so: impl Fn() -> bool) {
         while !is_so() {
-            assert!(self.start.elapsed() < Duration::from_secs(60), "{what} does not appear");
+            assert!(
+                self.start.elapsed() < Duration::from_secs(60),
+                "{what} does not appear"
+            );
             thread::sleep(Duration::from_millis(2));
         }
     }
 
-    /// Ends it as the runner ends a step that is cancelled (actions/runner, `ProcessInvoker`); how long it took to end.
+    /// Ends it as the runner ends a step that is cancelled (actions/runner, `ProcessInvoker`); how
+    /// long it took to end.
     pub(crate) fn cancel(mut self) -> (Answer, Duration) {
         let begun = Instant::now();
         let client = Pid::from_raw(i32::try_from(self.child.id()).expect("fits"));
-        let steps = [(Signal::SIGINT, 0), (Signal::SIGTERM, 7_500), (Signal::SIGKILL, 10_000)];
+        let steps = [
+            (Signal::SIGINT, 0),
+            (Signal::SIGTERM, 7_500),
+            (Signal::SIGKILL, 10_000),
+        ];
         for (signal, after) in steps {
             while begun.elapsed() < Duration::from_millis(after) {
                 if self.child.try_wait().expect("waits").is_some() {
@@ -244,22 +312,43 @@ impl Running {
         let elapsed = self.start.elapsed();
         let said = self.said.join().expect("reads the output");
         let log = self.log.join().expect("reads the log");
-        let json = said.lines().rev().find_map(|line| serde_json::from_str(line).ok()).unwrap_or(Value::Null);
+        let json = said
+            .lines()
+            .rev()
+            .find_map(|line| serde_json::from_str(line).ok())
+            .unwrap_or(Value::Null);
         let [outputs, state] = [0, 1].map(|number| records(&self.commands[number]));
-        self.commands.iter().for_each(|file| drop(fs::remove_file(file)));
-        Answer { json, said, log, status, outputs, state, elapsed, container: self.name }
+        self.commands
+            .iter()
+            .for_each(|file| drop(fs::remove_file(file)));
+        Answer {
+            json,
+            said,
+            log,
+            status,
+            outputs,
+            state,
+            elapsed,
+            container: self.name,
+        }
     }
 }
 
-/// What stands in one of the runner's files: `name=value` and `name<<delimiter` with lines up to that.
+/// What stands in one of the runner's files: `name=value` and `name<<delimiter` with lines up to
+/// that.
 fn records(path: &Path) -> BTreeMap<String, String> {
     let text = fs::read_to_string(path).unwrap_or_default();
     let mut lines = text.lines();
     let mut records = BTreeMap::new();
     while let Some(line) = lines.next() {
         let (name, value) = match (line.split_once("<<"), line.split_once('=')) {
-            (Some((name, delimiter)), other) if other.is_none_or(|(before, _)| name.len() < before.len()) => {
-                let value: Vec<&str> = lines.by_ref().take_while(|line| *line != delimiter).collect();
+            (Some((name, delimiter)), other)
+                if other.is_none_or(|(before, _)| name.len() < before.len()) =>
+            {
+                let value: Vec<&str> = lines
+                    .by_ref()
+                    .take_while(|line| *line != delimiter)
+                    .collect();
                 (name, value.join("\n"))
             }
             (_, Some((name, value))) => (name, value.to_owned()),

@@ -27,7 +27,8 @@ fn what_the_first_job_saves_the_second_one_gets_wherever_it_lies() {
         user.home.join(".cargo/registry"),
         elsewhere.clone(),
     ];
-    // The runner translates the value as a whole, so only the first line arrives in the container's form.
+    // The runner translates the value as a whole, so only the first line arrives in the container's
+    // form.
     let path = lines([
         runner.workspace.join("target").as_os_str(),
         runner.workspace.join("vendor").as_os_str(),
@@ -45,14 +46,21 @@ fn what_the_first_job_saves_the_second_one_gets_wherever_it_lies() {
         for place in &places {
             user.tree(place, 40, 60);
             user.file_at(&place.join("deep/er/program"), b"#!/bin/sh\n");
-            fs::set_permissions(place.join("deep/er/program"), fs::Permissions::from_mode(0o755)).unwrap();
+            fs::set_permissions(
+                place.join("deep/er/program"),
+                fs::Permissions::from_mode(0o755),
+            )
+            .unwrap();
             symlink("deep/er/program", place.join("link")).unwrap();
             user.own(&place.join("link"));
         }
         saved = places.iter().map(|place| picture(place)).collect();
         user.file_at(&places[0].join("deep/left.tmp"), b"x");
     });
-    assert!(before.contains("Cache not found for input keys: linux-1"), "{before}");
+    assert!(
+        before.contains("Cache not found for input keys: linux-1"),
+        "{before}"
+    );
     assert!(after.contains("Cache saved with key: linux-1"), "{after}");
 
     for place in &places {
@@ -65,25 +73,43 @@ fn what_the_first_job_saves_the_second_one_gets_wherever_it_lies() {
         assert_eq!(step.output("cache-primary-key"), Some("linux-1"));
         assert_eq!(step.output("cache-matched-key"), Some("linux-1"));
         assert_eq!(step.output("restored-files"), Some("168"));
-        for name in ["restored-bytes", "disk-used-percent", "disk-free-bytes", "cache-size-bytes"] {
+        for name in [
+            "restored-bytes",
+            "disk-used-percent",
+            "disk-free-bytes",
+            "cache-size-bytes",
+        ] {
             assert!(step.output(name).unwrap().parse::<u64>().is_ok(), "{name}");
         }
     });
-    assert!(before.contains("Cache restored from key: linux-1"), "{before}");
-    assert!(after.contains("Cache hit occurred on the primary key linux-1, not saving cache."), "{after}");
+    assert!(
+        before.contains("Cache restored from key: linux-1"),
+        "{before}"
+    );
+    assert!(
+        after.contains("Cache hit occurred on the primary key linux-1, not saving cache."),
+        "{after}"
+    );
 }
 
-/// A project in the workspace and a toolchain in a directory, as a checkout and rustup leave them there.
+/// A project in the workspace and a toolchain in a directory, as a checkout and rustup leave them
+/// there.
 pub(super) fn lay_project(runner: &Runner, rustup: &Path) {
     let toolchain = "toolchains/stable-x86_64-unknown-linux-gnu/lib/librustc_driver-11aa.so";
     for (path, text) in [
-        (runner.workspace.join("Cargo.toml"), "[package]\nname = \"app\"\nversion = \"0.1.0\"\n"),
+        (
+            runner.workspace.join("Cargo.toml"),
+            "[package]\nname = \"app\"\nversion = \"0.1.0\"\n",
+        ),
         (
             runner.workspace.join("Cargo.lock"),
             "version = 4\n\n[[package]]\nname = \"app\"\nversion = \"0.1.0\"\n",
         ),
         (rustup.join(toolchain), ""),
-        (rustup.join("settings.toml"), "default_toolchain = \"stable-x86_64-unknown-linux-gnu\"\n"),
+        (
+            rustup.join("settings.toml"),
+            "default_toolchain = \"stable-x86_64-unknown-linux-gnu\"\n",
+        ),
     ] {
         runner.user.file_at(&path, text.as_bytes());
     }
@@ -98,7 +124,10 @@ fn in_a_cargo_project_nothing_needs_to_be_said() {
     let runner = Runner::strict();
     let user = &runner.user;
     lay_project(&runner, &user.home.join(".rustup"));
-    let places = [user.home.join(".cargo/registry/cache"), runner.workspace.join("target")];
+    let places = [
+        user.home.join(".cargo/registry/cache"),
+        runner.workspace.join("target"),
+    ];
     let mut saved: Vec<Picture> = Vec::new();
     let (before, after) = job(&runner, &[], |step| {
         assert_eq!(step.output("cache-hit"), Some("false"));
@@ -106,7 +135,10 @@ fn in_a_cargo_project_nothing_needs_to_be_said() {
         user.file_at(&places[1].join("CACHEDIR.TAG"), b"Signature");
         saved = places.iter().map(|place| picture(place)).collect();
     });
-    assert!(before.contains("target: nothing found for v0-rust-target-build-linux-x86_64-"), "{before}");
+    assert!(
+        before.contains("target: nothing found for v0-rust-target-build-linux-x86_64-"),
+        "{before}"
+    );
     assert!(after.contains("target: 21 files"), "{after}");
     assert!(!places[1].exists(), "target is kept as a ready copy");
 
@@ -114,17 +146,28 @@ fn in_a_cargo_project_nothing_needs_to_be_said() {
     let (before, after) = job(&runner, &[], |step| {
         let restored: Vec<Picture> = places.iter().map(|place| picture(place)).collect();
         assert!(restored == saved, "what came back is not what was saved");
-        for name in ["cache-hit", "registry-cache-hit", "git-cache-hit", "target-cache-hit"] {
+        for name in [
+            "cache-hit",
+            "registry-cache-hit",
+            "git-cache-hit",
+            "target-cache-hit",
+        ] {
             assert_eq!(step.output(name), Some("true"), "{name}");
         }
     });
-    assert!(before.contains("target: 21 files") && before.contains("put back by a rename"), "{before}");
-    assert!(after.contains("target: nothing changed since it was saved"), "{after}");
+    assert!(
+        before.contains("target: 21 files") && before.contains("put back by a rename"),
+        "{before}"
+    );
+    assert!(
+        after.contains("target: nothing changed since it was saved"),
+        "{after}"
+    );
 
     // A CARGO_HOME below the workspace arrives in the form of the action's container.
     let inside = runner.workspace.join("cargo-home");
-    let mut step =
-        Step::new(&runner, &[]).changed(|stage| stage.env("CARGO_HOME", "/github/workspace/cargo-home"));
+    let mut step = Step::new(&runner, &[])
+        .changed(|stage| stage.env("CARGO_HOME", "/github/workspace/cargo-home"));
     let before = step.begin();
     assert_eq!(step.output("registry-cache-hit"), Some("true"), "{before}");
     assert!(inside.join("registry/cache").exists(), "{before}");
@@ -142,19 +185,29 @@ fn a_prefix_restores_and_the_new_key_is_saved_on_top() {
     job(&runner, &KEY, |_| runner.user.tree(&target, 30, 100));
     fs::remove_dir_all(&target).unwrap();
 
-    let with = [("path", "target"), ("key", "linux-2"), ("restore-keys", "windows-\nlinux-")];
+    let with = [
+        ("path", "target"),
+        ("key", "linux-2"),
+        ("restore-keys", "windows-\nlinux-"),
+    ];
     let (before, after) = job(&runner, &with, |step| {
         assert_eq!(step.output("cache-hit"), Some("false"));
         assert_eq!(step.output("cache-matched-key"), Some("linux-1"));
         runner.user.file_at(&target.join("new"), b"new");
     });
-    assert!(before.contains("Cache restored from key: linux-1"), "{before}");
+    assert!(
+        before.contains("Cache restored from key: linux-1"),
+        "{before}"
+    );
     assert!(after.contains("Cache saved with key: linux-2"), "{after}");
     assert!(after.contains("31 files"), "{after}");
 
     // Both are there now, and what is in place already is left alone.
     let (before, _) = job(&runner, &[("path", "target"), ("key", "linux-2")], |_| ());
-    assert!(before.contains("0 files written (0 B), 31 files right already"), "{before}");
+    assert!(
+        before.contains("0 files written (0 B), 31 files right already"),
+        "{before}"
+    );
 }
 
 #[test]
@@ -169,14 +222,23 @@ fn a_job_that_failed_or_was_cancelled_saves_only_if_told_to() {
         let mut step = Step::new(&runner, &KEY);
         step.begin();
         let after = step.end(status);
-        assert!(after.contains("the job did not succeed, not saving cache"), "{after}");
+        assert!(
+            after.contains("the job did not succeed, not saving cache"),
+            "{after}"
+        );
         assert!(!runner.cache_root.exists(), "{status}: something was saved");
     }
-    for (status, option) in [("failure", ("save", "always")), ("cancelled", ("save-always", "true"))] {
+    for (status, option) in [
+        ("failure", ("save", "always")),
+        ("cancelled", ("save-always", "true")),
+    ] {
         let mut step = Step::new(&runner, &[("path", "target"), ("key", status), option]);
         step.begin();
         let after = step.end(status);
-        assert!(after.contains(&format!("Cache saved with key: {status}")), "{after}");
+        assert!(
+            after.contains(&format!("Cache saved with key: {status}")),
+            "{after}"
+        );
     }
 }
 
@@ -190,10 +252,17 @@ fn the_restore_and_save_actions_work_by_themselves() {
     let target = runner.workspace.join("target");
 
     let mut missed = Step::of("restore/action.yml", &runner, &KEY);
-    assert!(missed.passes("main").contains("Cache not found for input keys: linux-1"));
+    assert!(
+        missed
+            .passes("main")
+            .contains("Cache not found for input keys: linux-1")
+    );
     assert_eq!(missed.output("cache-hit"), None);
-    let mut needed =
-        Step::of("restore/action.yml", &runner, &[&KEY[..], &[("fail-on-cache-miss", "true")]].concat());
+    let mut needed = Step::of(
+        "restore/action.yml",
+        &runner,
+        &[&KEY[..], &[("fail-on-cache-miss", "true")]].concat(),
+    );
     let answer = needed.phase("main");
     assert_eq!(answer.status.code(), Some(1), "{}", answer.said);
     assert!(answer.said.contains("::error"), "{}", answer.said);
@@ -201,14 +270,23 @@ fn the_restore_and_save_actions_work_by_themselves() {
     runner.user.tree(&target, 12, 30);
     let before = picture(&target);
     let mut save = Step::of("save/action.yml", &runner, &KEY);
-    assert!(save.passes("main").contains("Cache saved with key: linux-1"));
+    assert!(
+        save.passes("main")
+            .contains("Cache saved with key: linux-1")
+    );
     assert!(save.output("cache-size-bytes").is_some());
     fs::remove_dir_all(&target).unwrap();
 
-    let mut lookup =
-        Step::of("restore/action.yml", &runner, &[&KEY[..], &[("lookup-only", "true")]].concat());
+    let mut lookup = Step::of(
+        "restore/action.yml",
+        &runner,
+        &[&KEY[..], &[("lookup-only", "true")]].concat(),
+    );
     assert!(lookup.passes("main").contains("Lookup only"));
-    assert_eq!((lookup.output("cache-hit"), target.exists()), (Some("true"), false));
+    assert_eq!(
+        (lookup.output("cache-hit"), target.exists()),
+        (Some("true"), false)
+    );
     let mut restore = Step::of("restore/action.yml", &runner, &KEY);
     restore.passes("main");
     assert_eq!(restore.output("cache-hit"), Some("true"));
@@ -234,11 +312,16 @@ fn names_of_any_bytes_go_through_inputs_and_trees() {
     let path = "a 'quoted' \"dir\"  $HOME `x` ü\nmany/*";
     let with = [("path", path), ("key", "k \"quoted\" 'ü'")];
     let (_, after) = job(&runner, &with, |_| ());
-    assert!(after.contains("Cache saved with key: k \"quoted\" 'ü'"), "{after}");
+    assert!(
+        after.contains("Cache saved with key: k \"quoted\" 'ü'"),
+        "{after}"
+    );
     for top in [&quoted, &raw] {
         fs::remove_dir_all(top).unwrap();
     }
-    job(&runner, &with, |step| assert_eq!(step.output("cache-hit"), Some("true")));
+    job(&runner, &with, |step| {
+        assert_eq!(step.output("cache-hit"), Some("true"))
+    });
     assert!([picture(&quoted), picture(&raw)] == saved);
 }
 
@@ -261,8 +344,12 @@ fn symlinks_to_elsewhere_are_followed_where_the_steps_follow_them() {
     places.iter().for_each(|place| user.tree(place, 10, 20));
     let saved: Vec<Picture> = places.iter().map(|place| picture(place)).collect();
     job(&runner, &with, |_| ());
-    places.iter().for_each(|place| fs::remove_dir_all(place).unwrap());
-    job(&runner, &with, |step| assert_eq!(step.output("cache-hit"), Some("true")));
+    places
+        .iter()
+        .for_each(|place| fs::remove_dir_all(place).unwrap());
+    job(&runner, &with, |step| {
+        assert_eq!(step.output("cache-hit"), Some("true"))
+    });
     let restored: Vec<Picture> = places.iter().map(|place| picture(place)).collect();
     assert!(restored == saved);
     assert!(user.home.join(".cargo").is_symlink() && runner.workspace.is_symlink());

@@ -15,7 +15,9 @@ const WITH: [(&str, &str); 2] = [("path", "target"), ("key", "k")];
 
 /// The texts of the warnings among the lines of a log.
 fn warnings(said: &str) -> Vec<&str> {
-    said.lines().filter_map(|line| line.strip_prefix("::warning title=local-cache::")).collect()
+    said.lines()
+        .filter_map(|line| line.strip_prefix("::warning title=local-cache::"))
+        .collect()
 }
 
 #[test]
@@ -31,21 +33,42 @@ fn without_an_engine_that_answers_the_job_goes_on_after_one_warning_a_phase() {
     let _listener = UnixListener::bind(&silent).unwrap();
     let mounted = format!("--volume={}:/var/run/docker.sock", silent.display());
     for (reason, options) in [
-        ("no Docker Engine answers: /var/run/docker.sock does not exist", None),
-        ("the Docker Engine gave no answer on /var/run/docker.sock", Some(&mounted)),
+        (
+            "no Docker Engine answers: /var/run/docker.sock does not exist",
+            None,
+        ),
+        (
+            "the Docker Engine gave no answer on /var/run/docker.sock",
+            Some(&mounted),
+        ),
     ] {
         let mut step = Step::new(&runner, &WITH).changed(move |stage| {
             let stage = stage.without("socket");
-            if let Some(option) = options { stage.option(option) } else { stage }
+            if let Some(option) = options {
+                stage.option(option)
+            } else {
+                stage
+            }
         });
-        for (phase, then) in [("pre", ""), ("main", "Cache not found for input keys: k"), ("post", "")] {
+        for (phase, then) in [
+            ("pre", ""),
+            ("main", "Cache not found for input keys: k"),
+            ("post", ""),
+        ] {
             let answer = step.phase(phase);
             assert!(answer.status.success(), "{phase}: {answer:?}");
-            assert!(answer.elapsed < Duration::from_secs(15), "{phase}: {:?}", answer.elapsed);
+            assert!(
+                answer.elapsed < Duration::from_secs(15),
+                "{phase}: {:?}",
+                answer.elapsed
+            );
             let said = answer.said;
             let warned = warnings(&said);
             assert_eq!(warned.len(), usize::from(phase != "pre"), "{phase}: {said}");
-            assert!(warned.iter().all(|line| line.starts_with(reason)), "{phase}: {said}");
+            assert!(
+                warned.iter().all(|line| line.starts_with(reason)),
+                "{phase}: {said}"
+            );
             assert!(said.contains(then), "{phase}: {said}");
         }
         assert_eq!(step.output("cache-hit"), None);
@@ -86,9 +109,17 @@ fn a_full_disk_below_the_store_costs_a_warning_and_nothing_else() {
     for _ in 0..2 {
         let (before, after) = job(&runner, &with, |_| ());
         assert!(before.contains("Cache not found"), "{before}");
-        let [warning] = warnings(&after)[..] else { panic!("{after}") };
-        assert!(warning.contains("No space left on device; free some space"), "{after}");
-        assert!(warning.contains(&root) && !warning.contains("/host/"), "{after}");
+        let [warning] = warnings(&after)[..] else {
+            panic!("{after}")
+        };
+        assert!(
+            warning.contains("No space left on device; free some space"),
+            "{after}"
+        );
+        assert!(
+            warning.contains(&root) && !warning.contains("/host/"),
+            "{after}"
+        );
         assert!(!after.contains("Cache saved"), "{after}");
     }
     // The same store takes what fits.
@@ -96,7 +127,10 @@ fn a_full_disk_below_the_store_costs_a_warning_and_nothing_else() {
     runner.user.tree(&target, 10, 20_000);
     let (_, after) = job(&runner, &with, |_| ());
     assert!(after.contains("Cache saved with key: k"), "{after}");
-    assert_eq!(super::runner::foreign_below(&disk.0, runner.user.uid), Vec::<std::path::PathBuf>::new());
+    assert_eq!(
+        super::runner::foreign_below(&disk.0, runner.user.uid),
+        Vec::<std::path::PathBuf>::new()
+    );
 }
 
 #[test]
@@ -113,13 +147,20 @@ fn a_full_disk_below_the_workspace_costs_a_warning_and_leaves_nothing_half_resto
     let (_, after) = job(&runner, &with, |_| ());
     assert!(after.contains("Cache saved"), "{after}");
     fs::remove_dir_all(&path).unwrap();
-    runner.user.file_at(&disk.0.join("ballast"), &vec![1; 600_000]);
+    runner
+        .user
+        .file_at(&disk.0.join("ballast"), &vec![1; 600_000]);
     let mut step = Step::new(&runner, &with);
     let before = step.begin();
-    let [warning] = warnings(&before)[..] else { panic!("{before}") };
+    let [warning] = warnings(&before)[..] else {
+        panic!("{before}")
+    };
     assert!(warning.contains("No space left on device"), "{before}");
     assert_eq!(step.output("cache-hit"), None);
-    let names: Vec<_> = fs::read_dir(&disk.0).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let names: Vec<_> = fs::read_dir(&disk.0)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
     assert_eq!(names, ["ballast"]);
     step.end("failure");
 }
@@ -133,10 +174,15 @@ fn a_store_on_another_file_system_than_the_workspace_works_as_well() {
     let runner = Runner::strict();
     let target = runner.workspace.join("target");
     runner.user.tree(&target, 50, 3_000);
-    runner.user.file_at(&target.join("large"), &vec![7; 3_000_000]);
+    runner
+        .user
+        .file_at(&target.join("large"), &vec![7; 3_000_000]);
     let saved = picture(&target);
     let disk = Mounted::new(&runner.user, 40_000);
-    assert_ne!(fs::metadata(&disk.0).unwrap().dev(), fs::metadata(&target).unwrap().dev());
+    assert_ne!(
+        fs::metadata(&disk.0).unwrap().dev(),
+        fs::metadata(&target).unwrap().dev()
+    );
     let root = disk.0.to_string_lossy().into_owned();
     let with = [&WITH[..], &[("cache-root", root.as_str())]].concat();
     job(&runner, &with, |_| ());
@@ -145,7 +191,10 @@ fn a_store_on_another_file_system_than_the_workspace_works_as_well() {
     assert!(before.contains("Cache restored from key: k"), "{before}");
     assert_eq!(warnings(&before), Vec::<&str>::new());
     assert!(picture(&target) == saved);
-    assert_eq!(super::runner::foreign_below(&disk.0, runner.user.uid), Vec::<std::path::PathBuf>::new());
+    assert_eq!(
+        super::runner::foreign_below(&disk.0, runner.user.uid),
+        Vec::<std::path::PathBuf>::new()
+    );
 }
 
 #[test]
@@ -166,11 +215,17 @@ fn a_user_whom_the_hosts_passwd_does_not_know_is_served_and_told_what_home_is_ta
     let with = [("path", "~/.cargo/registry"), ("key", "k")];
     let saved = picture(&home.join(".cargo"));
     let (before, after) = job(&runner, &with, |_| ());
-    let assumed = format!("`~` is taken to be {}, because the host's passwd names no home", home.display());
+    let assumed = format!(
+        "`~` is taken to be {}, because the host's passwd names no home",
+        home.display()
+    );
     assert!(after.contains(&assumed), "{before}{after}");
     fs::remove_dir_all(home.join(".cargo/registry")).unwrap();
     let (before, _) = job(&runner, &with, |_| ());
-    assert!(before.contains(&assumed) && before.contains("Cache restored"), "{before}");
+    assert!(
+        before.contains(&assumed) && before.contains("Cache restored"),
+        "{before}"
+    );
     assert!(picture(&home.join(".cargo")) == saved);
 }
 
@@ -186,7 +241,12 @@ fn a_store_that_the_runners_user_may_not_write_to_costs_a_warning() {
     let root = roots.path().join("cache").to_string_lossy().into_owned();
     let with = [&WITH[..], &[("cache-root", root.as_str())]].concat();
     let (_, after) = job(&runner, &with, |_| ());
-    let [warning] = warnings(&after)[..] else { panic!("{after}") };
-    assert!(warning.contains("Permission denied") && warning.contains(&root), "{after}");
+    let [warning] = warnings(&after)[..] else {
+        panic!("{after}")
+    };
+    assert!(
+        warning.contains("Permission denied") && warning.contains(&root),
+        "{after}"
+    );
     assert!(!warning.contains("/host/"), "{after}");
 }

@@ -8,20 +8,33 @@ use local_cache::store::entry::{Group, Kind};
 use local_cache::store::retention::{Candidate, Policy, Reason, family};
 
 const GB: u64 = 1_000_000_000;
-const NOW: Timestamp = Timestamp { seconds: 1_700_000_000, nanoseconds: 0 };
+const NOW: Timestamp = Timestamp {
+    seconds: 1_700_000_000,
+    nanoseconds: 0,
+};
 
 /// A disk of 100 GB.
 fn disk(free: u64) -> Volume {
-    Volume { device: 1, usable_bytes: 100 * GB, free_bytes: free, inodes: None }
+    Volume {
+        device: 1,
+        usable_bytes: 100 * GB,
+        free_bytes: free,
+        inodes: None,
+    }
 }
 
 fn limits(percent: Option<u8>, free: u64, store: Option<u64>) -> Limits {
-    Limits { used_percent: percent, free_bytes: free, store_bytes: store }
+    Limits {
+        used_percent: percent,
+        free_bytes: free,
+        store_bytes: store,
+    }
 }
 
 #[test]
 fn what_is_lacking_is_what_exceeds_the_limits_and_no_more() {
-    // Percent, floor, size of the store; free bytes, the store's bytes; lacking by percent, floor, size.
+    // Percent, floor, size of the store; free bytes, the store's bytes; lacking by percent, floor,
+    // size.
     let cases = [
         ((Some(80), 20 * GB, None), (25 * GB, 0), (0, 0, 0)),
         ((Some(80), 20 * GB, None), (20 * GB, 0), (0, 0, 0)),
@@ -36,17 +49,31 @@ fn what_is_lacking_is_what_exceeds_the_limits_and_no_more() {
     ];
     for ((percent, floor, size), (free, store), (of_percent, of_floor, of_store)) in cases {
         let lack = limits(percent, floor, size).lack(&disk(free), store);
-        let wanted = Lack { of_percent, of_floor, of_store, inodes: 0 };
-        assert_eq!(lack, wanted, "{percent:?} {floor} {size:?}, {free} free, {store} taken");
+        let wanted = Lack {
+            of_percent,
+            of_floor,
+            of_store,
+            inodes: 0,
+        };
+        assert_eq!(
+            lack, wanted,
+            "{percent:?} {floor} {size:?}, {free} free, {store} taken"
+        );
     }
 }
 
 #[test]
 fn inodes_count_like_blocks_and_a_filesystem_without_a_number_of_them_has_enough() {
     let limits = limits(Some(80), 0, None);
-    let with = |inodes| Volume { inodes, ..disk(90 * GB) };
+    let with = |inodes| Volume {
+        inodes,
+        ..disk(90 * GB)
+    };
     let lacking = |total, free| limits.lack(&with(Some(Inodes { total, free })), 0).inodes;
-    assert_eq!((lacking(1000, 200), lacking(1000, 150), lacking(0, 0)), (0, 50, 0));
+    assert_eq!(
+        (lacking(1000, 200), lacking(1000, 150), lacking(0, 0)),
+        (0, 50, 0)
+    );
     assert!(limits.lack(&with(None), 0).is_none());
     assert_eq!(with(None).used_percent(), 10);
 }
@@ -54,10 +81,16 @@ fn inodes_count_like_blocks_and_a_filesystem_without_a_number_of_them_has_enough
 #[test]
 fn saving_needs_the_floor_and_inodes_and_not_the_percentage() {
     let limits = limits(Some(50), 20 * GB, None);
-    let inodes = |free| Volume { inodes: Some(Inodes { total: 1000, free }), ..disk(30 * GB) };
+    let inodes = |free| Volume {
+        inodes: Some(Inodes { total: 1000, free }),
+        ..disk(30 * GB)
+    };
     assert!(limits.allow_saving(&disk(20 * GB)) && !limits.allow_saving(&disk(20 * GB - 1)));
     assert!(limits.allow_saving(&inodes(10)) && !limits.allow_saving(&inodes(9)));
-    assert!(Limits::default().allow_saving(&disk(0)), "with the floor off, the disk itself says no");
+    assert!(
+        Limits::default().allow_saving(&disk(0)),
+        "with the floor off, the disk itself says no"
+    );
 }
 
 fn entry(branch: &str, key: &str, days: i64, need: usize) -> Candidate {
@@ -72,12 +105,16 @@ fn entry(branch: &str, key: &str, days: i64, need: usize) -> Candidate {
         kind: Kind::Path,
         family: family(key),
         of_default_branch: branch == "main",
-        last_used: Timestamp { seconds: NOW.seconds - days * 86_400, nanoseconds: 0 },
+        last_used: Timestamp {
+            seconds: NOW.seconds - days * 86_400,
+            nanoseconds: 0,
+        },
         needs: vec![need],
     }
 }
 
-/// Five entries of 4 GB each: old, beyond the one kept, and three that are wanted, the last of the default branch.
+/// Five entries of 4 GB each: old, beyond the one kept, and three that are wanted, the last of the
+/// default branch.
 fn entries() -> Vec<Candidate> {
     vec![
         entry("main", "k-0000001", 2, 0),
@@ -104,7 +141,11 @@ struct Goes {
 
 fn goes(lack: Lack, ready: &[Ready]) -> Goes {
     let entries = entries();
-    let contents = Contents { ready, entries: &entries, sizes: &[4 * GB; 5] };
+    let contents = Contents {
+        ready,
+        entries: &entries,
+        sizes: &[4 * GB; 5],
+    };
     let plan = plan(&lack, contents, &policy(), NOW);
     Goes {
         ready: plan.ready,
@@ -126,11 +167,24 @@ fn entries_go_in_the_stated_order_and_only_as_many_as_needed() {
     ];
     for (lacking, wanted) in cases {
         for lack in [
-            Lack { of_floor: lacking, ..Lack::default() },
-            Lack { of_percent: lacking, ..Lack::default() },
-            Lack { of_store: lacking, ..Lack::default() },
+            Lack {
+                of_floor: lacking,
+                ..Lack::default()
+            },
+            Lack {
+                of_percent: lacking,
+                ..Lack::default()
+            },
+            Lack {
+                of_store: lacking,
+                ..Lack::default()
+            },
         ] {
-            let Goes { entries, out_of_reach, .. } = goes(lack, &[]);
+            let Goes {
+                entries,
+                out_of_reach,
+                ..
+            } = goes(lack, &[]);
             assert_eq!((&entries[..], out_of_reach), (wanted, false), "{lack:?}");
         }
     }
@@ -141,27 +195,75 @@ fn ready_copies_go_before_any_entry_and_the_oldest_first() {
     let ready: Vec<Ready> = entries()
         .iter()
         .take(3)
-        .map(|entry| Ready { name: entry.id.to_string(), bytes: GB, files: 10, last_used: entry.last_used })
+        .map(|entry| Ready {
+            name: entry.id.to_string(),
+            bytes: GB,
+            files: 10,
+            last_used: entry.last_used,
+        })
         .collect();
-    let lack = |of_floor| Lack { of_floor, ..Lack::default() };
-    assert_eq!((goes(lack(2 * GB), &ready).ready, goes(lack(2 * GB), &ready).entries), (vec![2, 0], vec![]));
+    let lack = |of_floor| Lack {
+        of_floor,
+        ..Lack::default()
+    };
+    assert_eq!(
+        (
+            goes(lack(2 * GB), &ready).ready,
+            goes(lack(2 * GB), &ready).entries
+        ),
+        (vec![2, 0], vec![])
+    );
     let more = goes(lack(4 * GB), &ready);
     assert_eq!((more.ready, more.entries), (vec![2, 0, 1], vec![4]));
-    let inodes = goes(Lack { inodes: 15, ..Lack::default() }, &ready);
+    let inodes = goes(
+        Lack {
+            inodes: 15,
+            ..Lack::default()
+        },
+        &ready,
+    );
     assert_eq!((inodes.ready, inodes.entries), (vec![2, 0], vec![]));
 }
 
 #[test]
 fn a_cache_is_not_emptied_where_others_filled_the_disk() {
     // 20 GB of cache, 60 GB too much on the disk: only what would have gone soon goes.
-    let Goes { entries, out_of_reach, .. } = goes(Lack { of_percent: 60 * GB, ..Lack::default() }, &[]);
+    let Goes {
+        entries,
+        out_of_reach,
+        ..
+    } = goes(
+        Lack {
+            of_percent: 60 * GB,
+            ..Lack::default()
+        },
+        &[],
+    );
     assert_eq!((&entries[..], out_of_reach), (&[4, 3][..], true));
     // The floor can be kept, so it is, whatever the percentage.
-    let both = Lack { of_percent: 60 * GB, of_floor: 10 * GB, ..Lack::default() };
-    let Goes { entries, out_of_reach, .. } = goes(both, &[]);
+    let both = Lack {
+        of_percent: 60 * GB,
+        of_floor: 10 * GB,
+        ..Lack::default()
+    };
+    let Goes {
+        entries,
+        out_of_reach,
+        ..
+    } = goes(both, &[]);
     assert_eq!((&entries[..], out_of_reach), (&[4, 3, 2][..], true));
     // Inodes that others took are none of the cache's.
-    let Goes { entries, out_of_reach, .. } = goes(Lack { inodes: 100_000, ..Lack::default() }, &[]);
+    let Goes {
+        entries,
+        out_of_reach,
+        ..
+    } = goes(
+        Lack {
+            inodes: 100_000,
+            ..Lack::default()
+        },
+        &[],
+    );
     assert_eq!((&entries[..], out_of_reach), (&[4, 3][..], true));
 }
 
@@ -173,8 +275,22 @@ fn what_entries_share_is_freed_by_the_last_of_them() {
         entry.needs.push(3);
     }
     let sizes = [GB, GB, GB, 10 * GB];
-    let contents = Contents { ready: &[], entries: &entries, sizes: &sizes };
-    let plan = |of_floor| plan(&Lack { of_floor, ..Lack::default() }, contents, &policy(), NOW);
+    let contents = Contents {
+        ready: &[],
+        entries: &entries,
+        sizes: &sizes,
+    };
+    let plan = |of_floor| {
+        plan(
+            &Lack {
+                of_floor,
+                ..Lack::default()
+            },
+            contents,
+            &policy(),
+            NOW,
+        )
+    };
     assert_eq!(plan(2 * GB).entries.len(), 2);
     let all = plan(3 * GB);
     assert_eq!(all.entries.len(), 3);

@@ -30,11 +30,14 @@ fn wanted(limits: Limits) -> Wanted {
 /// Limits by which `lacking` bytes more than now are to be free.
 fn more_free(root: &Path, lacking: u64) -> Limits {
     let free_bytes = volume(root).unwrap().free_bytes + lacking;
-    Limits { free_bytes, ..Limits::default() }
+    Limits {
+        free_bytes,
+        ..Limits::default()
+    }
 }
 
-/// A sandbox with its store on a memory filesystem of 64 MiB, and `count` entries of 4 MiB in it, the first used
-/// longest ago.
+/// A sandbox with its store on a memory filesystem of 64 MiB, and `count` entries of 4 MiB in it,
+/// the first used longest ago.
 fn filled(mount: &Mount, count: u64) -> (Sandbox, BTreeMap<String, Picture>) {
     let sandbox = Sandbox::new().with_cache(mount.join("cache"));
     let job = sandbox.job("job");
@@ -42,7 +45,10 @@ fn filled(mount: &Mount, count: u64) -> (Sandbox, BTreeMap<String, Picture>) {
     for number in 0..count {
         let tree = job.join("tree");
         for part in 0..4 {
-            trees::write(&tree.join(part.to_string()), &trees::noise(number * 10 + part, 1 << 20));
+            trees::write(
+                &tree.join(part.to_string()),
+                &trees::noise(number * 10 + part, 1 << 20),
+            );
         }
         trees::age(&tree);
         let key = format!("k-{number:07}");
@@ -53,35 +59,62 @@ fn filled(mount: &Mount, count: u64) -> (Sandbox, BTreeMap<String, Picture>) {
 }
 
 fn keys(guarded: &Guarded) -> Vec<&str> {
-    guarded.removed.iter().map(|removed| removed.key.as_str()).collect()
+    guarded
+        .removed
+        .iter()
+        .map(|removed| removed.key.as_str())
+        .collect()
 }
 
 #[test]
 fn a_disk_with_room_is_left_alone() {
-    let Some(mount) = Mount::tmpfs(64 * MB, "the guard on a small disk") else { return };
+    let Some(mount) = Mount::tmpfs(64 * MB, "the guard on a small disk") else {
+        return;
+    };
     let (sandbox, _) = filled(&mount, 3);
-    let limits = Limits { used_percent: Some(80), free_bytes: 20 * MB, store_bytes: Some(40 * MB) };
+    let limits = Limits {
+        used_percent: Some(80),
+        free_bytes: 20 * MB,
+        store_bytes: Some(40 * MB),
+    };
     let before = picture(&sandbox.store());
     let guarded = guard(sandbox.cache(), None, &wanted(limits), &Silent).unwrap();
-    assert!(guarded.removed.is_empty() && guarded.freed_bytes == 0 && guarded.may_save, "{guarded:#?}");
+    assert!(
+        guarded.removed.is_empty() && guarded.freed_bytes == 0 && guarded.may_save,
+        "{guarded:#?}"
+    );
     assert!(before == picture(&sandbox.store()));
-    assert!(matches!(guarded.notices[..], [Notice::LittleFree(_)]), "{guarded:#?}");
+    assert!(
+        matches!(guarded.notices[..], [Notice::LittleFree(_)]),
+        "{guarded:#?}"
+    );
 }
 
 #[test]
 fn entries_go_until_there_is_room_and_the_rest_can_be_restored() {
-    let Some(mount) = Mount::tmpfs(64 * MB, "the guard on a small disk") else { return };
+    let Some(mount) = Mount::tmpfs(64 * MB, "the guard on a small disk") else {
+        return;
+    };
     let (sandbox, entries) = filled(&mount, 8);
     // Garbage of a save that was killed goes before any entry.
-    trees::write(&sandbox.store().join("tmp/killed/pack"), &trees::noise(1, 2 << 20));
+    trees::write(
+        &sandbox.store().join("tmp/killed/pack"),
+        &trees::noise(1, 2 << 20),
+    );
     let limits = more_free(sandbox.cache(), 9 * MB);
     let guarded = guard(sandbox.cache(), None, &wanted(limits), &Silent).unwrap();
     assert_eq!(keys(&guarded), ["k-0000000", "k-0000001"], "{guarded:#?}");
-    assert!(guarded.may_save && guarded.after.free_bytes >= limits.free_bytes, "{guarded:#?}");
+    assert!(
+        guarded.may_save && guarded.after.free_bytes >= limits.free_bytes,
+        "{guarded:#?}"
+    );
     assert!(!sandbox.store().join("tmp/killed").exists());
     let other = sandbox.job("other");
     for (key, wanted) in entries.iter().skip(2) {
-        assert_eq!(sandbox.mirror(&other, key).done().json()["cache-matched-key"], **key);
+        assert_eq!(
+            sandbox.mirror(&other, key).done().json()["cache-matched-key"],
+            **key
+        );
         same(wanted, &picture(&other.join("tree")));
     }
     sandbox.verify().done();
@@ -89,25 +122,48 @@ fn entries_go_until_there_is_room_and_the_rest_can_be_restored() {
 
 #[test]
 fn garbage_alone_may_be_enough() {
-    let Some(mount) = Mount::tmpfs(64 * MB, "the guard on a small disk") else { return };
+    let Some(mount) = Mount::tmpfs(64 * MB, "the guard on a small disk") else {
+        return;
+    };
     let (sandbox, _) = filled(&mount, 2);
-    trees::write(&sandbox.store().join("tmp/killed/pack"), &trees::noise(1, 8 << 20));
+    trees::write(
+        &sandbox.store().join("tmp/killed/pack"),
+        &trees::noise(1, 8 << 20),
+    );
     let limits = more_free(sandbox.cache(), 6 * MB);
     let guarded = guard(sandbox.cache(), None, &wanted(limits), &Silent).unwrap();
-    assert!(guarded.removed.is_empty() && guarded.may_save, "{guarded:#?}");
+    assert!(
+        guarded.removed.is_empty() && guarded.may_save,
+        "{guarded:#?}"
+    );
     assert!(guarded.after.free_bytes >= limits.free_bytes);
 }
 
 #[test]
 fn a_small_cache_on_a_disk_that_others_filled_stays_and_saving_is_off() {
-    let Some(mount) = Mount::tmpfs(64 * MB, "the guard on a small disk") else { return };
+    let Some(mount) = Mount::tmpfs(64 * MB, "the guard on a small disk") else {
+        return;
+    };
     let (sandbox, entries) = filled(&mount, 2);
     fs::write(mount.join("others"), vec![1; 40 << 20]).unwrap();
-    let limits = Limits { used_percent: Some(80), free_bytes: 50 * MB, store_bytes: None };
+    let limits = Limits {
+        used_percent: Some(80),
+        free_bytes: 50 * MB,
+        store_bytes: None,
+    };
     let guarded = guard(sandbox.cache(), None, &wanted(limits), &Silent).unwrap();
-    assert!(guarded.removed.is_empty() && !guarded.may_save, "{guarded:#?}");
     assert!(
-        matches!(guarded.notices[..], [Notice::FilledByOthers { store_bytes: 8_000_000.., .. }]),
+        guarded.removed.is_empty() && !guarded.may_save,
+        "{guarded:#?}"
+    );
+    assert!(
+        matches!(
+            guarded.notices[..],
+            [Notice::FilledByOthers {
+                store_bytes: 8_000_000..,
+                ..
+            }]
+        ),
         "{guarded:#?}"
     );
     let job = sandbox.job("other");
@@ -118,9 +174,14 @@ fn a_small_cache_on_a_disk_that_others_filled_stays_and_saving_is_off() {
 
 #[test]
 fn a_store_over_its_size_shrinks_whatever_the_disk() {
-    let Some(mount) = Mount::tmpfs(64 * MB, "the guard on a small disk") else { return };
+    let Some(mount) = Mount::tmpfs(64 * MB, "the guard on a small disk") else {
+        return;
+    };
     let (sandbox, _) = filled(&mount, 5);
-    let limits = Limits { store_bytes: Some(13 * MB), ..Limits::default() };
+    let limits = Limits {
+        store_bytes: Some(13 * MB),
+        ..Limits::default()
+    };
     let guarded = guard(sandbox.cache(), None, &wanted(limits), &Silent).unwrap();
     assert_eq!(keys(&guarded), ["k-0000000", "k-0000001"], "{guarded:#?}");
     let store = Store::open(sandbox.cache()).unwrap().unwrap();
@@ -129,24 +190,40 @@ fn a_store_over_its_size_shrinks_whatever_the_disk() {
 
 #[test]
 fn where_files_are_what_is_short_those_of_ready_copies_count() {
-    let Some(mount) = Mount::tmpfs_of_files(64 * MB, 1000, "the guard on a disk of few files") else {
+    let Some(mount) = Mount::tmpfs_of_files(64 * MB, 1000, "the guard on a disk of few files")
+    else {
         return;
     };
     let sandbox = Sandbox::below(mount.path());
     let job = sandbox.job("job");
     for key in ["k-0000001", "k-0000002"] {
         for number in 0..400 {
-            trees::write(&job.join(format!("tree/{number}")), format!("{key} {number}").as_bytes());
+            trees::write(
+                &job.join(format!("tree/{number}")),
+                format!("{key} {number}").as_bytes(),
+            );
         }
-        let move_it = if key.ends_with('2') { &["--move"][..] } else { &[] };
-        sandbox.run(&job, &[&["save", "--key", key], move_it, &["tree"]].concat()).done();
+        let move_it = if key.ends_with('2') {
+            &["--move"][..]
+        } else {
+            &[]
+        };
+        sandbox
+            .run(
+                &job,
+                &[&["save", "--key", key], move_it, &["tree"]].concat(),
+            )
+            .done();
     }
     let copies = || fs::read_dir(sandbox.store().join("ready")).unwrap().count();
     assert_eq!(copies(), 1);
     // The older entry may go when there is need; the copy makes room enough.
     let few = Wanted {
         keep: vec![(Kind::Path, 1)],
-        ..wanted(Limits { used_percent: Some(30), ..Limits::default() })
+        ..wanted(Limits {
+            used_percent: Some(30),
+            ..Limits::default()
+        })
     };
     let guarded = guard(sandbox.cache(), None, &few, &Silent).unwrap();
     assert!(
@@ -160,7 +237,9 @@ fn where_files_are_what_is_short_those_of_ready_copies_count() {
 
 #[test]
 fn what_is_in_use_stays_and_that_is_said() {
-    let Some(mount) = Mount::tmpfs(64 * MB, "the guard on a small disk") else { return };
+    let Some(mount) = Mount::tmpfs(64 * MB, "the guard on a small disk") else {
+        return;
+    };
     let (sandbox, _) = filled(&mount, 3);
     let store = Store::open(sandbox.cache()).unwrap().unwrap();
     let using = store.share(Duration::from_secs(1)).unwrap();
@@ -172,7 +251,10 @@ fn what_is_in_use_stays_and_that_is_said() {
         "a lock held by another job is waited for a stated time"
     );
     assert!(guarded.removed.is_empty(), "{guarded:#?}");
-    assert!(matches!(guarded.notices[..], [Notice::InUse(_)]), "{guarded:#?}");
+    assert!(
+        matches!(guarded.notices[..], [Notice::InUse(_)]),
+        "{guarded:#?}"
+    );
     drop(using);
     let guarded = guard(sandbox.cache(), None, &wanted(limits), &Silent).unwrap();
     assert_eq!(keys(&guarded), ["k-0000000", "k-0000001"]);
@@ -188,8 +270,18 @@ fn a_workspace_on_a_full_disk_of_its_own_is_said_and_costs_no_entry() {
     };
     let (sandbox, _) = filled(&mount, 2);
     fs::write(other.join("build"), vec![1; 30 << 20]).unwrap();
-    let limits = Limits { used_percent: Some(80), free_bytes: MB, store_bytes: None };
-    let guarded = guard(sandbox.cache(), Some(other.path()), &wanted(limits), &Silent).unwrap();
+    let limits = Limits {
+        used_percent: Some(80),
+        free_bytes: MB,
+        store_bytes: None,
+    };
+    let guarded = guard(
+        sandbox.cache(),
+        Some(other.path()),
+        &wanted(limits),
+        &Silent,
+    )
+    .unwrap();
     assert!(guarded.removed.is_empty() && guarded.may_save);
     assert!(
         guarded
@@ -198,18 +290,38 @@ fn a_workspace_on_a_full_disk_of_its_own_is_said_and_costs_no_entry() {
             .any(|notice| matches!(notice, Notice::WorkspaceFull(room) if room.used_percent > 90))
     );
     // On the same disk there is nothing more to say.
-    let same = guard(sandbox.cache(), Some(mount.path()), &wanted(limits), &Silent).unwrap();
-    assert!(!same.notices.iter().any(|notice| matches!(notice, Notice::WorkspaceFull(_))));
+    let same = guard(
+        sandbox.cache(),
+        Some(mount.path()),
+        &wanted(limits),
+        &Silent,
+    )
+    .unwrap();
+    assert!(
+        !same
+            .notices
+            .iter()
+            .any(|notice| matches!(notice, Notice::WorkspaceFull(_)))
+    );
 }
 
 #[test]
 fn a_full_disk_without_a_store_is_no_reason_to_make_one() {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().join("cache");
-    let limits = Limits { free_bytes: u64::MAX, ..Limits::default() };
+    let limits = Limits {
+        free_bytes: u64::MAX,
+        ..Limits::default()
+    };
     let guarded = guard(&root, Some(dir.path()), &wanted(limits), &Silent).unwrap();
     assert!(!guarded.may_save && !root.exists());
-    assert!(matches!(guarded.notices[..], [Notice::FilledByOthers { store_bytes: 0, .. }]), "{guarded:#?}");
+    assert!(
+        matches!(
+            guarded.notices[..],
+            [Notice::FilledByOthers { store_bytes: 0, .. }]
+        ),
+        "{guarded:#?}"
+    );
 }
 
 #[test]

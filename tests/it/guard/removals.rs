@@ -44,19 +44,31 @@ fn after_each_of_two_hundred_random_removals_the_rest_is_whole_and_can_be_restor
             continue;
         }
         let store = Store::open(sandbox.cache()).unwrap().unwrap();
-        let victim = entries.keys().nth(below(&mut seed, entries.len())).unwrap().clone();
+        let victim = entries
+            .keys()
+            .nth(below(&mut seed, entries.len()))
+            .unwrap()
+            .clone();
         let collecting = store.begin_collecting().unwrap().unwrap();
-        store.remove_entries(&collecting, std::slice::from_ref(&victim)).unwrap();
+        store
+            .remove_entries(&collecting, std::slice::from_ref(&victim))
+            .unwrap();
         store.collect(&collecting).unwrap();
         drop(collecting);
         entries.remove(&victim);
         removals += 1;
         let sharing = store.share(std::time::Duration::from_secs(1)).unwrap();
         let verified = store.verify(&sharing, &Silent).unwrap();
-        assert!(verified.damaged.is_empty() && verified.damaged_files.is_empty(), "{verified:?}");
+        assert!(
+            verified.damaged.is_empty() && verified.damaged_files.is_empty(),
+            "{verified:?}"
+        );
         assert_eq!(verified.whole, entries.len() as u64);
         drop(sharing);
-        let (key, wanted) = &entries.values().nth(below(&mut seed, entries.len())).unwrap();
+        let (key, wanted) = &entries
+            .values()
+            .nth(below(&mut seed, entries.len()))
+            .unwrap();
         sandbox.mirror(&other, key).done();
         same(wanted, &picture(&other.join("tree")));
         if removals == 200 {

@@ -36,7 +36,10 @@ fn the_sum_is_noted_when_the_store_has_settled_and_holds_until_it_changes() {
     drop(fs::remove_file(store.layout().size()));
     let one = store.allocated().unwrap();
     assert!((3 << 20..4 << 20).contains(&one), "{one}");
-    assert!(!store.layout().size().exists(), "two changes may have the same time");
+    assert!(
+        !store.layout().size().exists(),
+        "two changes may have the same time"
+    );
     settle(&store);
     assert_eq!(store.allocated().unwrap(), one);
     falsify(&store);
@@ -64,5 +67,8 @@ fn a_note_that_can_not_be_read_is_made_anew() {
     fs::create_dir_all(store.layout().size().join("in the way")).unwrap();
     assert_eq!(store.allocated().unwrap(), size);
     assert!(store.layout().size().is_file());
-    assert!(fs::read_dir(store.layout().tmp()).unwrap().next().is_none(), "something was left behind");
+    assert!(
+        fs::read_dir(store.layout().tmp()).unwrap().next().is_none(),
+        "something was left behind"
+    );
 }

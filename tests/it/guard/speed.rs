@@ -1,4 +1,5 @@
-//! What the guard costs when there is nothing to do, compared with looking at each file of the store.
+//! What the guard costs when there is nothing to do, compared with looking at each file of the
+//! store.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -31,7 +32,10 @@ fn thousand(root: &Path) -> Store {
             format: 1,
             group,
             key: format!("k-{number:08}"),
-            created: Timestamp { seconds: 1_700_000_000 + i64::from(number), nanoseconds: 0 },
+            created: Timestamp {
+                seconds: 1_700_000_000 + i64::from(number),
+                nanoseconds: 0,
+            },
             manifest: digest,
             files: 1,
             directories: 0,
@@ -65,9 +69,16 @@ fn median(mut run: impl FnMut()) -> Duration {
 fn added_up(dir: &Path) -> u64 {
     let taken = |entry: fs::DirEntry| {
         let metadata = entry.metadata().unwrap();
-        if metadata.is_dir() { added_up(&entry.path()) } else { metadata.blocks() * 512 }
+        if metadata.is_dir() {
+            added_up(&entry.path())
+        } else {
+            metadata.blocks() * 512
+        }
     };
-    fs::read_dir(dir).unwrap().map(|entry| taken(entry.unwrap())).sum()
+    fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| taken(entry.unwrap()))
+        .sum()
 }
 
 #[test]
@@ -76,17 +87,32 @@ fn with_nothing_to_do_the_guard_looks_at_no_file_of_a_thousand_entries() {
     let store = thousand(dir.path());
     settle(&store);
     let guarded = |limits: Limits| {
-        let wanted = Wanted { limits, keep: Vec::new(), old_after: None, default_branches: Vec::new() };
+        let wanted = Wanted {
+            limits,
+            keep: Vec::new(),
+            old_after: None,
+            default_branches: Vec::new(),
+        };
         let guarded = guard(dir.path(), Some(dir.path()), &wanted, &Silent).unwrap();
         assert!(guarded.removed.is_empty() && guarded.may_save);
     };
-    let limits = Limits { used_percent: Some(100), free_bytes: 1, store_bytes: None };
-    let with_size = Limits { store_bytes: Some(u64::MAX), ..limits };
+    let limits = Limits {
+        used_percent: Some(100),
+        free_bytes: 1,
+        store_bytes: None,
+    };
+    let with_size = Limits {
+        store_bytes: Some(u64::MAX),
+        ..limits
+    };
     guarded(with_size);
     let all = median(|| assert!(added_up(store.layout().root()) > 0));
     let (usual, with_size) = (median(|| guarded(limits)), median(|| guarded(with_size)));
     println!(
         "guard over 1,000 entries: {usual:?}, with a size for the store {with_size:?}; all files {all:?}"
     );
-    assert!(usual * 20 < all && with_size * 2 < all, "{usual:?}, {with_size:?}, {all:?}");
+    assert!(
+        usual * 20 < all && with_size * 2 < all,
+        "{usual:?}, {with_size:?}, {all:?}"
+    );
 }

@@ -9,7 +9,10 @@ use crate::compat::support::Machine;
 fn each_phase_of_a_job_leaves_a_line_and_the_last_one_says_how_long_the_job_took() {
     let machine = Machine::new();
     saved(&machine, "k-1");
-    let job = machine.job().var("GITHUB_RUN_ID", "4712").var("GITHUB_RUN_ATTEMPT", "2");
+    let job = machine
+        .job()
+        .var("GITHUB_RUN_ID", "4712")
+        .var("GITHUB_RUN_ATTEMPT", "2");
     let mut step = step(&job, "k-2").with("restore-keys", "k-");
     step.pre().passed();
     step.main().passed().says("Cache restored from key: k-1");
@@ -19,21 +22,46 @@ fn each_phase_of_a_job_leaves_a_line_and_the_last_one_says_how_long_the_job_took
     let events = events(&machine);
     // The first two of all found no store to leave a line in, and are brought along by the third.
     let phases: Vec<Phase> = events.iter().map(|event| event.phase).collect();
-    assert_eq!(phases, [[Phase::Pre, Phase::Main, Phase::Post]; 2].concat(), "{events:#?}");
-    assert_eq!(events[1].caches[0].hit, Some(Hit::Miss));
-    let [_, _, first, _, main, last] = &events[..] else { panic!() };
     assert_eq!(
-        (first.run.repository.as_str(), first.run.job.as_str(), first.run.run_id),
+        phases,
+        [[Phase::Pre, Phase::Main, Phase::Post]; 2].concat(),
+        "{events:#?}"
+    );
+    assert_eq!(events[1].caches[0].hit, Some(Hit::Miss));
+    let [_, _, first, _, main, last] = &events[..] else {
+        panic!()
+    };
+    assert_eq!(
+        (
+            first.run.repository.as_str(),
+            first.run.job.as_str(),
+            first.run.run_id
+        ),
         ("acme/widget", "build", 4711)
     );
-    assert_eq!((last.run.run_id, last.run.attempt, last.run.workflow.as_str()), (4712, 2, "CI"));
+    assert_eq!(
+        (
+            last.run.run_id,
+            last.run.attempt,
+            last.run.workflow.as_str()
+        ),
+        (4712, 2, "CI")
+    );
     assert_eq!(main.caches[0].hit, Some(Hit::Prefix));
     assert!(
-        main.caches[0].restored_bytes > 0 && main.caches[0].kind == "path" && main.caches[0].key == "k-2"
+        main.caches[0].restored_bytes > 0
+            && main.caches[0].kind == "path"
+            && main.caches[0].key == "k-2"
     );
     assert!(last.caches[0].saved_bytes.unwrap() > main.caches[0].restored_bytes);
-    assert_eq!((last.found, last.job_status.as_deref()), (Some(Hit::Prefix), Some("success")));
-    assert!((30..60_000).contains(&last.job_milliseconds.unwrap()), "{last:?}");
+    assert_eq!(
+        (last.found, last.job_status.as_deref()),
+        (Some(Hit::Prefix), Some("success"))
+    );
+    assert!(
+        (30..60_000).contains(&last.job_milliseconds.unwrap()),
+        "{last:?}"
+    );
     assert!(last.disk.unwrap().store_bytes > 0 && main.job_milliseconds.is_none());
     assert_eq!(first.found, Some(Hit::Miss));
 }
@@ -89,9 +117,15 @@ fn a_miss_and_a_failure_are_recorded() {
     saved(&machine, "other");
     let job = machine.job();
     step(&job, "k").main().passed().says("Cache not found");
-    assert_eq!(events(&machine).pop().unwrap().caches[0].hit, Some(Hit::Miss));
+    assert_eq!(
+        events(&machine).pop().unwrap().caches[0].hit,
+        Some(Hit::Miss)
+    );
     step(&job, "k").with("lookup-only", "true").main().passed();
-    assert!(events(&machine).pop().unwrap().caches.is_empty(), "nothing was to be restored");
+    assert!(
+        events(&machine).pop().unwrap().caches.is_empty(),
+        "nothing was to be restored"
+    );
 }
 
 #[test]

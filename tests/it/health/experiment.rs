@@ -23,9 +23,15 @@ fn a_run_of_the_control_group_restores_nothing_says_so_and_is_recorded() {
     job.file("data/file", "built anew");
     step.post().passed();
     let last = events(&machine).pop().unwrap();
-    assert_eq!((last.phase, last.experiment, last.found), (Phase::Post, Some(Arm::Control), None));
+    assert_eq!(
+        (last.phase, last.experiment, last.found),
+        (Phase::Post, Some(Arm::Control), None)
+    );
     assert!(
-        events(&machine).iter().skip(3).all(|event| event.caches.iter().all(|cache| cache.hit.is_none()))
+        events(&machine)
+            .iter()
+            .skip(3)
+            .all(|event| event.caches.iter().all(|cache| cache.hit.is_none()))
     );
 }
 
@@ -38,7 +44,10 @@ fn all_jobs_of_a_run_are_in_the_same_group_and_another_attempt_is_drawn_anew() {
         let wanted = draw(50, run, 1) == Some(Arm::Control);
         control += u32::from(wanted);
         for name in ["build", "test"] {
-            let job = machine.job().var("GITHUB_RUN_ID", run.to_string()).var("GITHUB_JOB", name);
+            let job = machine
+                .job()
+                .var("GITHUB_RUN_ID", run.to_string())
+                .var("GITHUB_JOB", name);
             let done = step(&job, "k").with("experiment", "50").main().passed();
             assert_eq!(done.hit().is_empty(), wanted, "run {run}");
         }
@@ -53,8 +62,25 @@ fn a_step_that_must_have_its_cache_is_in_no_experiment() {
     saved(&machine, "k");
     let job = machine.job();
     let all = || step(&job, "k").with("experiment", "100");
-    assert_eq!(all().with("fail-on-cache-miss", "true").main().passed().hit(), "true");
-    assert_eq!(all().with("lookup-only", "true").main().passed().hit(), "true");
+    assert_eq!(
+        all()
+            .with("fail-on-cache-miss", "true")
+            .main()
+            .passed()
+            .hit(),
+        "true"
+    );
+    assert_eq!(
+        all().with("lookup-only", "true").main().passed().hit(),
+        "true"
+    );
     let unknown = machine.job().without("GITHUB_RUN_ID");
-    assert_eq!(step(&unknown, "k").with("experiment", "100").main().passed().hit(), "true");
+    assert_eq!(
+        step(&unknown, "k")
+            .with("experiment", "100")
+            .main()
+            .passed()
+            .hit(),
+        "true"
+    );
 }

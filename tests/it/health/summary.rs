@@ -10,10 +10,11 @@ use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 use super::{saved, step};
 use crate::compat::support::Machine;
 
-/// The cells of all tables in a Markdown text, as a reader sees them, row by row; and what else it has that renders as
-/// something else than text.
+/// The cells of all tables in a Markdown text, as a reader sees them, row by row; and what else it
+/// has that renders as something else than text.
 fn rendered(markdown: &str) -> (Vec<Vec<String>>, Vec<String>) {
-    let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS;
+    let options =
+        Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS;
     let (mut rows, mut others) = (Vec::new(), Vec::new());
     let mut cell: Option<String> = None;
     for event in Parser::new_ext(markdown, options) {
@@ -28,7 +29,11 @@ fn rendered(markdown: &str) -> (Vec<Vec<String>>, Vec<String>) {
             }
             Event::InlineHtml(html) if matches!(&*html, "<code>" | "</code>") => {}
             Event::Start(
-                Tag::Table(_) | Tag::Paragraph | Tag::Heading { .. } | Tag::BlockQuote(_) | Tag::CodeBlock(_),
+                Tag::Table(_)
+                | Tag::Paragraph
+                | Tag::Heading { .. }
+                | Tag::BlockQuote(_)
+                | Tag::CodeBlock(_),
             )
             | Event::End(_)
             | Event::SoftBreak => {}
@@ -52,17 +57,48 @@ fn row(key: &str) -> Row {
 }
 
 fn of(rows: &[Row]) -> String {
-    markdown(&Summary { rows, ..Summary::default() }).unwrap()
+    markdown(&Summary {
+        rows,
+        ..Summary::default()
+    })
+    .unwrap()
 }
 
 #[test]
 fn the_table_tells_what_was_found_written_and_saved() {
-    let (rows, others) =
-        rendered(&of(&[row("cargo-1"), Row { name: "git".into(), hit: Some(Hit::Miss), ..Row::default() }]));
-    assert_eq!(rows[0], ["cache", "key", "found", "files", "size", "written", "restored in", "saved"]);
+    let (rows, others) = rendered(&of(&[
+        row("cargo-1"),
+        Row {
+            name: "git".into(),
+            hit: Some(Hit::Miss),
+            ..Row::default()
+        },
+    ]));
+    assert_eq!(
+        rows[0],
+        [
+            "cache",
+            "key",
+            "found",
+            "files",
+            "size",
+            "written",
+            "restored in",
+            "saved"
+        ]
+    );
     assert_eq!(
         rows[1],
-        ["target", "cargo-1", "exact", "1,234", "5.0 MB", "1.0 kB", "340 ms", "is there already"]
+        [
+            "target",
+            "cargo-1",
+            "exact",
+            "1,234",
+            "5.0 MB",
+            "1.0 kB",
+            "340 ms",
+            "is there already"
+        ]
     );
     assert_eq!(rows[2], ["git", "", "miss", "-", "-", "-", "-", "-"]);
     assert!(others.is_empty(), "{others:?}");
@@ -93,7 +129,10 @@ fn keys_stand_for_themselves_whatever_markdown_they_look_like() {
     ];
     for key in keys {
         let (rows, others) = rendered(&of(&[row(key)]));
-        assert_eq!((rows.len(), rows[1].len(), rows[1][1].as_str()), (2, 8, key));
+        assert_eq!(
+            (rows.len(), rows[1].len(), rows[1][1].as_str()),
+            (2, 8, key)
+        );
         assert!(others.is_empty(), "{key}: {others:?}");
     }
     let (rows, _) = rendered(&of(&[row("a\nb\r\u{202e}c\0")]));
@@ -114,9 +153,15 @@ proptest! {
 
 #[test]
 fn a_summary_of_many_long_keys_stays_small() {
-    let rows: Vec<Row> = (0..5000).map(|number| row(&format!("{number}{}", "|é".repeat(10_000)))).collect();
+    let rows: Vec<Row> = (0..5000)
+        .map(|number| row(&format!("{number}{}", "|é".repeat(10_000))))
+        .collect();
     let notices = vec!["*".repeat(1 << 20); 50];
-    let text = markdown(&Summary { rows: &rows, notices: &notices, ..Summary::default() });
+    let text = markdown(&Summary {
+        rows: &rows,
+        notices: &notices,
+        ..Summary::default()
+    });
     assert!(text.is_none_or(|text| text.len() <= 64 << 10));
     let some = of(&rows);
     assert!(some.contains("4960 more caches") && some.len() < 64 << 10);
@@ -125,10 +170,24 @@ fn a_summary_of_many_long_keys_stays_small() {
 
 #[test]
 fn the_last_runs_are_a_chart_with_nothing_but_numbers_in_it() {
-    let past = |seconds: u64, found| Past { job_milliseconds: seconds * 1000, found };
-    let trend: Vec<Past> =
-        (0..30).map(|n| past(60 + n, Some(if n % 3 == 0 { Hit::Miss } else { Hit::Exact }))).collect();
-    let chart = |trend: &[Past]| markdown(&Summary { trend, ..Summary::default() });
+    let past = |seconds: u64, found| Past {
+        job_milliseconds: seconds * 1000,
+        found,
+    };
+    let trend: Vec<Past> = (0..30)
+        .map(|n| {
+            past(
+                60 + n,
+                Some(if n % 3 == 0 { Hit::Miss } else { Hit::Exact }),
+            )
+        })
+        .collect();
+    let chart = |trend: &[Past]| {
+        markdown(&Summary {
+            trend,
+            ..Summary::default()
+        })
+    };
     let text = chart(&trend).unwrap();
     assert!(
         text.contains("```mermaid\n%%{init: ") && text.contains("%%\nxychart-beta\n    x-axis"),
@@ -136,28 +195,43 @@ fn the_last_runs_are_a_chart_with_nothing_but_numbers_in_it() {
     );
     assert!(text.contains("The last 20 runs of this job"), "{text}");
     assert!(text.contains("y-axis \"seconds\" 0 --> 90\n"), "{text}");
-    let bars = text.split("bar [").nth(1).unwrap().split(']').next().unwrap();
+    let bars = text
+        .split("bar [")
+        .nth(1)
+        .unwrap()
+        .split(']')
+        .next()
+        .unwrap();
     assert_eq!(bars.split(", ").count(), 20);
     assert!(bars.ends_with("89.0"));
     assert!(
-        chart(&[past(200, None), past(400, None), past(100, None)]).unwrap().contains("\"minutes\" 0 --> 7")
+        chart(&[past(200, None), past(400, None), past(100, None)])
+            .unwrap()
+            .contains("\"minutes\" 0 --> 7")
     );
     assert_eq!(chart(&trend[..2]), None, "two are no trend");
 }
 
 #[test]
 fn the_disk_is_shown_before_and_after() {
-    let disk = |used_percent, free| Disk { used_percent, free_bytes: free, store_bytes: 7_000_000_000 };
-    let room = Room { used_percent: 85, free_bytes: 10_000_000_000, ..Room::default() };
+    let disk = |used_percent, free| Disk {
+        used_percent,
+        free_bytes: free,
+        store_bytes: 7_000_000_000,
+    };
+    let room = Room {
+        used_percent: 85,
+        free_bytes: 10_000_000_000,
+        ..Room::default()
+    };
     let text = markdown(&Summary {
         before: Some(room),
         after: Some(disk(60, 90_000_000_000)),
         ..Summary::default()
     });
-    assert!(
-        text.unwrap()
-            .contains("Disk: 60 (before: 85) % used, 90 GB (before: 10 GB) free; the cache takes 7.0 GB.")
-    );
+    assert!(text.unwrap().contains(
+        "Disk: 60 (before: 85) % used, 90 GB (before: 10 GB) free; the cache takes 7.0 GB."
+    ));
 }
 
 #[test]
@@ -172,7 +246,11 @@ fn the_last_phase_of_a_step_writes_it_and_summary_false_does_not() {
         job.file("data/file", &number.to_string());
         let text = cache.post().passed().summary;
         let (rows, _) = rendered(&text);
-        assert_eq!(rows[1][1..4], [format!("k-{number}"), "prefix".to_owned(), "1".to_owned()], "{text}");
+        assert_eq!(
+            rows[1][1..4],
+            [format!("k-{number}"), "prefix".to_owned(), "1".to_owned()],
+            "{text}"
+        );
         assert!(rows[1][7].contains("new"), "{text}");
         assert_eq!(text.contains("```mermaid"), number > 2, "{number}: {text}");
     }
@@ -180,6 +258,11 @@ fn the_last_phase_of_a_step_writes_it_and_summary_false_does_not() {
     let mut quiet = step(&job, "k-1").with("summary", "false");
     quiet.main().passed();
     assert_eq!(quiet.post().passed().summary, "");
-    let restored = job.restore().with("path", "data").with("key", "k-2").main().passed();
+    let restored = job
+        .restore()
+        .with("path", "data")
+        .with("key", "k-2")
+        .main()
+        .passed();
     assert!(restored.summary.contains("exact"), "{}", restored.summary);
 }

@@ -26,14 +26,27 @@ fn path() -> PathBuf {
 
 /// The errors, each with its advice.
 pub(super) fn errors() -> Vec<Message> {
-    let of_system = SYSTEM.map(|errno| Error::Io { action: "…", path: path(), source: errno.into() });
+    let of_system = SYSTEM.map(|errno| Error::Io {
+        action: "…",
+        path: path(),
+        source: errno.into(),
+    });
     let others = [
         Error::damaged(&path(), "…"),
-        Error::NewerFormat { path: path(), found: 0, supported: 0 },
-        Error::Busy { what: "…".to_owned() },
+        Error::NewerFormat {
+            path: path(),
+            found: 0,
+            supported: 0,
+        },
+        Error::Busy {
+            what: "…".to_owned(),
+        },
     ];
     let message = |error: &Error| Message {
-        text: error.to_string().replace("version 0", "version …").replace("to 0", "to …"),
+        text: error
+            .to_string()
+            .replace("version 0", "version …")
+            .replace("to 0", "to …"),
         advice: error.advice().map(Into::into),
         call: String::new(),
     };
@@ -42,9 +55,14 @@ pub(super) fn errors() -> Vec<Message> {
 
 #[test]
 fn every_kind_of_error_is_among_them() {
-    let source = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/error.rs")).unwrap();
+    let source =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/error.rs"))
+            .unwrap();
     let shown: Vec<String> = errors().into_iter().map(|message| message.text).collect();
     for Message { text, call, .. } in source::read(&source).messages {
-        assert!(!call.is_empty() || shown.contains(&text) || text == "cannot … …: …", "{text}");
+        assert!(
+            !call.is_empty() || shown.contains(&text) || text == "cannot … …: …",
+            "{text}"
+        );
     }
 }

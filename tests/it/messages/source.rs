@@ -1,7 +1,8 @@
 //! The messages of a source file: texts that are given to what tells people of trouble.
 //!
-//! A text counts where it stands: in `#[error("...")]`, among the arguments of a call in [`SAYS`], or in a function or
-//! a `Display` that is listed in [`TEXTS`]. Whatever a format fills in becomes `…`.
+//! A text counts where it stands: in `#[error("...")]`, among the arguments of a call in [`SAYS`],
+//! or in a function or a `Display` that is listed in [`TEXTS`]. Whatever a format fills in becomes
+//! `…`.
 
 use std::collections::BTreeMap;
 
@@ -97,10 +98,17 @@ struct Reader {
 impl Reader {
     fn take(&mut self, call: &str, text: &str, advice: Option<String>) {
         let text = filled_in(text);
-        let words = text.split(' ').filter(|word| word.contains(char::is_alphabetic));
-        // What is less than two words, or begins like that, is a part of a message; what has a mark is an outcome.
+        let words = text
+            .split(' ')
+            .filter(|word| word.contains(char::is_alphabetic));
+        // What is less than two words, or begins like that, is a part of a message; what has a mark
+        // is an outcome.
         if words.count() > 1 && !text.starts_with([',', ' ', '✅']) {
-            self.said.messages.push(Message { text, advice, call: call.to_owned() });
+            self.said.messages.push(Message {
+                text,
+                advice,
+                call: call.to_owned(),
+            });
         }
     }
 
@@ -110,12 +118,17 @@ impl Reader {
 
     fn take_call(&mut self, name: &str, arguments: &Punctuated<Expr, Token![,]>) {
         let read = |argument| Texts::of(argument, &self.names);
-        let (found, passes_on): (Vec<_>, Vec<bool>) =
-            arguments.iter().map(read).map(|texts| (texts.found, texts.passes_on)).unzip();
+        let (found, passes_on): (Vec<_>, Vec<bool>) = arguments
+            .iter()
+            .map(read)
+            .map(|texts| (texts.found, texts.passes_on))
+            .unzip();
         // A finding of the doctor: the check, what was found, what to do.
         if let ([_, found, advice], "warning" | "problem") = (found.as_slice(), name) {
             let advice = advice.first().map(|text| filled_in(text));
-            return found.iter().for_each(|text| self.take("finding", text, advice.clone()));
+            return found
+                .iter()
+                .for_each(|text| self.take("finding", text, advice.clone()));
         }
         let found = found.concat();
         if found.is_empty() && !passes_on.contains(&true) {
@@ -126,7 +139,8 @@ impl Reader {
 
     fn enter(&mut self, signature: &syn::Signature, block: &syn::Block) {
         self.function = signature.ident.to_string();
-        self.names.retain(|name, _| name.chars().all(|character| !character.is_lowercase()));
+        self.names
+            .retain(|name, _| name.chars().all(|character| !character.is_lowercase()));
         if TEXTS.contains(&self.function.as_str()) {
             let mut texts = Texts::new(&self.names);
             texts.visit_block(block);
@@ -148,7 +162,15 @@ impl<'ast> Visit<'ast> for Reader {
         if !attribute.path().is_ident("error") {
             return;
         }
-        let first = attribute.meta.require_list().unwrap().tokens.clone().into_iter().next().unwrap();
+        let first = attribute
+            .meta
+            .require_list()
+            .unwrap()
+            .tokens
+            .clone()
+            .into_iter()
+            .next()
+            .unwrap();
         // `#[error(transparent)]` has no text.
         if let Ok(text) = syn::parse_str::<LitStr>(&first.to_string()) {
             self.take("", &text.value(), None);
@@ -156,15 +178,21 @@ impl<'ast> Visit<'ast> for Reader {
     }
 
     fn visit_item_const(&mut self, constant: &'ast syn::ItemConst) {
-        let Texts { found, passes_on, .. } = Texts::of(&constant.expr, &self.names);
-        self.names.insert(constant.ident.to_string(), (found, passes_on));
+        let Texts {
+            found, passes_on, ..
+        } = Texts::of(&constant.expr, &self.names);
+        self.names
+            .insert(constant.ident.to_string(), (found, passes_on));
     }
 
     fn visit_local(&mut self, local: &'ast syn::Local) {
         visit::visit_local(self, local);
         if let (syn::Pat::Ident(name), Some(init)) = (&local.pat, &local.init) {
-            let Texts { found, passes_on, .. } = Texts::of(&init.expr, &self.names);
-            self.names.insert(name.ident.to_string(), (found, passes_on));
+            let Texts {
+                found, passes_on, ..
+            } = Texts::of(&init.expr, &self.names);
+            self.names
+                .insert(name.ident.to_string(), (found, passes_on));
         }
     }
 
@@ -179,7 +207,10 @@ impl<'ast> Visit<'ast> for Reader {
     }
 
     fn visit_item_impl(&mut self, item: &'ast syn::ItemImpl) {
-        let is_display = item.trait_.as_ref().is_some_and(|trait_| ends_with(&trait_.0, &["Display"]));
+        let is_display = item
+            .trait_
+            .as_ref()
+            .is_some_and(|trait_| ends_with(&trait_.0, &["Display"]));
         if let syn::Type::Path(shown) = &*item.self_ty
             && is_display
             && ends_with(&shown.path, &TEXTS)
@@ -187,7 +218,10 @@ impl<'ast> Visit<'ast> for Reader {
             let mut texts = Texts::new(&self.names);
             texts.visit_item_impl(item);
             let found = texts.found;
-            self.take_all(&shown.path.segments.last().unwrap().ident.to_string(), &found);
+            self.take_all(
+                &shown.path.segments.last().unwrap().ident.to_string(),
+                &found,
+            );
         }
         visit::visit_item_impl(self, item);
     }
@@ -196,14 +230,16 @@ impl<'ast> Visit<'ast> for Reader {
         if let Expr::Path(function) = &*call.func
             && ends_with(&function.path, &SAYS)
         {
-            self.take_call(&function.path.segments.last().unwrap().ident.to_string(), &call.args);
+            self.take_call(
+                &function.path.segments.last().unwrap().ident.to_string(),
+                &call.args,
+            );
         }
         visit::visit_expr_call(self, call);
     }
 
     fn visit_expr_method_call(&mut self, call: &'ast syn::ExprMethodCall) {
-        let is_log =
-            |argument: &Expr| matches!(argument, Expr::Path(mark) if mark.path.segments[0].ident == "Mark");
+        let is_log = |argument: &Expr| matches!(argument, Expr::Path(mark) if mark.path.segments[0].ident == "Mark");
         let says = match call.method.to_string().as_str() {
             // Other things say something as well.
             "say" => call.args.first().is_some_and(is_log),
@@ -217,7 +253,10 @@ impl<'ast> Visit<'ast> for Reader {
 
     fn visit_macro(&mut self, call: &'ast syn::Macro) {
         let parsed = call.parse_body_with(Punctuated::<Expr, Token![,]>::parse_terminated);
-        parsed.iter().flatten().for_each(|argument| Visit::visit_expr(&mut *self, argument));
+        parsed
+            .iter()
+            .flatten()
+            .for_each(|argument| Visit::visit_expr(&mut *self, argument));
     }
 
     fn visit_expr_assign(&mut self, assign: &'ast syn::ExprAssign) {
@@ -240,7 +279,11 @@ struct Texts<'n> {
 
 impl<'n> Texts<'n> {
     fn new(names: &'n Names) -> Self {
-        Self { found: Vec::new(), passes_on: false, names }
+        Self {
+            found: Vec::new(),
+            passes_on: false,
+            names,
+        }
     }
 
     fn of(expr: &Expr, names: &'n Names) -> Self {
@@ -264,22 +307,33 @@ impl<'ast> Visit<'ast> for Texts<'_> {
 
     fn visit_macro(&mut self, call: &'ast syn::Macro) {
         let parsed = call.parse_body_with(Punctuated::<Expr, Token![,]>::parse_terminated);
-        let format = parsed.into_iter().flatten().find_map(|argument| match argument {
-            Expr::Lit(syn::ExprLit { lit: Lit::Str(text), .. }) => Some(text.value()),
-            _ => None,
-        });
+        let format = parsed
+            .into_iter()
+            .flatten()
+            .find_map(|argument| match argument {
+                Expr::Lit(syn::ExprLit {
+                    lit: Lit::Str(text),
+                    ..
+                }) => Some(text.value()),
+                _ => None,
+            });
         self.found.extend(format);
     }
 }
 
 fn ends_with(path: &syn::Path, names: &[&str]) -> bool {
-    path.segments.last().is_some_and(|last| names.iter().any(|name| last.ident == name))
+    path.segments
+        .last()
+        .is_some_and(|last| names.iter().any(|name| last.ident == name))
 }
 
 fn is_of_tests(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| {
         attribute.path().is_ident("cfg")
-            && attribute.meta.require_list().is_ok_and(|list| list.tokens.to_string() == "test")
+            && attribute
+                .meta
+                .require_list()
+                .is_ok_and(|list| list.tokens.to_string() == "test")
     })
 }
 

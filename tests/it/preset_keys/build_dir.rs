@@ -14,8 +14,12 @@ use crate::support::tools::skip;
 fn by_cargo(fixture: &Fixture, directory: &Path) -> Option<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.args(["metadata", "--no-deps", "--offline", "--format-version=1"]).current_dir(directory);
-    command.env("CARGO_HOME", fixture.path("~/.cargo")).env_remove("CARGO_TARGET_DIR");
+    command
+        .args(["metadata", "--no-deps", "--offline", "--format-version=1"])
+        .current_dir(directory);
+    command
+        .env("CARGO_HOME", fixture.path("~/.cargo"))
+        .env_remove("CARGO_TARGET_DIR");
     let variable = "CARGO_BUILD_BUILD_DIR";
     match fixture.asked.env.get(std::ffi::OsStr::new(variable)) {
         Some(value) => command.env(variable, value),
@@ -38,7 +42,10 @@ fn fixture() -> Fixture {
 }
 
 fn configure(fixture: &Fixture, template: &str) {
-    fixture.write(".cargo/config.toml", &format!("[build]\nbuild-dir = '{template}'\n"));
+    fixture.write(
+        ".cargo/config.toml",
+        &format!("[build]\nbuild-dir = '{template}'\n"),
+    );
 }
 
 /// Where a target directory's intermediate artifacts are.
@@ -56,19 +63,32 @@ fn cargo_says_the_same() {
     let cases: [(&str, Change<'_>); 9] = [
         ("nothing", &|_| {}),
         ("a name", &|fixture| configure(fixture, "intermediate")),
-        ("a directory above", &|fixture| configure(fixture, "../intermediate")),
-        ("the root", &|fixture| configure(fixture, "{workspace-root}/target/inner")),
-        ("a hash", &|fixture| configure(fixture, "{cargo-cache-home}/build/{workspace-path-hash}")),
-        ("the target directory", &|fixture| configure(fixture, "target")),
+        ("a directory above", &|fixture| {
+            configure(fixture, "../intermediate")
+        }),
+        ("the root", &|fixture| {
+            configure(fixture, "{workspace-root}/target/inner")
+        }),
+        ("a hash", &|fixture| {
+            configure(fixture, "{cargo-cache-home}/build/{workspace-path-hash}")
+        }),
+        ("the target directory", &|fixture| {
+            configure(fixture, "target")
+        }),
         ("the configuration of a home", &|fixture| {
             fixture.remove(".cargo/config.toml");
-            fixture.write("~/.cargo/config.toml", "[build]\nbuild-dir = 'of-home/{workspace-path-hash}'\n");
+            fixture.write(
+                "~/.cargo/config.toml",
+                "[build]\nbuild-dir = 'of-home/{workspace-path-hash}'\n",
+            );
         }),
         ("a variable", &|fixture| {
             configure(fixture, "not-this");
             set(fixture, "/mnt/{workspace-path-hash}/x");
         }),
-        ("a variable with a name", &|fixture| set(fixture, "by-variable")),
+        ("a variable with a name", &|fixture| {
+            set(fixture, "by-variable")
+        }),
     ];
     for (what, change) in cases {
         let mut fixture = fixture();
@@ -79,17 +99,31 @@ fn cargo_says_the_same() {
         };
         let keys = fixture.keys();
         assert_eq!(keys.warnings, Vec::<String>::new(), "{what}");
-        assert_eq!(found(&keys), local_cache::cargo::project::workspace::clean(&said), "{what}");
+        assert_eq!(
+            found(&keys),
+            local_cache::cargo::project::workspace::clean(&said),
+            "{what}"
+        );
         // A member stands for its workspace, and a symlink for what it leads to.
         configure(&fixture, "{cargo-cache-home}/{workspace-path-hash}");
         let member = fixture.path("crates/a");
         let link = fixture.path("~/link");
         symlink(&checkout, &link).unwrap();
         for root in [member, link] {
-            fixture.asked.workspaces = vec![WorkspaceAsked { root: root.clone(), target: None }];
-            let relative = fixture.asked.env.get(std::ffi::OsStr::new("CARGO_BUILD_BUILD_DIR"));
+            fixture.asked.workspaces = vec![WorkspaceAsked {
+                root: root.clone(),
+                target: None,
+            }];
+            let relative = fixture
+                .asked
+                .env
+                .get(std::ffi::OsStr::new("CARGO_BUILD_BUILD_DIR"));
             if relative.is_none_or(|value| Path::new(value).is_absolute()) {
-                assert_eq!(Some(found(&fixture.keys()).to_owned()), by_cargo(&fixture, &root), "{what}");
+                assert_eq!(
+                    Some(found(&fixture.keys()).to_owned()),
+                    by_cargo(&fixture, &root),
+                    "{what}"
+                );
             }
         }
     }
@@ -101,8 +135,13 @@ fn a_template_that_cargo_does_not_take_is_said_and_not_cached() {
     configure(&fixture, "{elsewhere}/build");
     let keys = fixture.keys();
     assert!(keys.target[0].builds.is_empty());
-    let [warning] = &keys.warnings[..] else { panic!("{:?}", keys.warnings) };
-    assert!(warning.contains("`{elsewhere}/build`") && warning.contains("no variable"), "{warning}");
+    let [warning] = &keys.warnings[..] else {
+        panic!("{:?}", keys.warnings)
+    };
+    assert!(
+        warning.contains("`{elsewhere}/build`") && warning.contains("no variable"),
+        "{warning}"
+    );
 }
 
 #[test]
@@ -113,10 +152,20 @@ fn a_directory_that_several_targets_share_is_the_first_ones() {
     let of = |root| WorkspaceAsked { root, target: None };
     fixture.asked.workspaces = vec![of(fixture.path("../other")), of(fixture.path("."))];
     let keys = fixture.keys();
-    let builds: Vec<&[PathBuf]> = keys.target.iter().map(|target| &target.builds[..]).collect();
+    let builds: Vec<&[PathBuf]> = keys
+        .target
+        .iter()
+        .map(|target| &target.builds[..])
+        .collect();
     assert_eq!(builds, [&[PathBuf::from("/mnt/build")][..], &[]]);
     // Nor is one that is another's target directory.
     let target = fixture.path("target");
     fixture.set("CARGO_BUILD_BUILD_DIR", &target);
-    assert!(fixture.keys().target.iter().all(|target| target.builds.is_empty()));
+    assert!(
+        fixture
+            .keys()
+            .target
+            .iter()
+            .all(|target| target.builds.is_empty())
+    );
 }

@@ -13,22 +13,36 @@ struct Shown {
 }
 
 fn run(fixture: &Fixture, directory: &str, arguments: &[&str]) -> Shown {
-    let env: Env = fixture.asked.env.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+    let env: Env = fixture
+        .asked
+        .env
+        .iter()
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let exit = cli::run(Surroundings {
-        arguments: ["local-cache", "key"].iter().chain(arguments).map(Into::into).collect(),
+        arguments: ["local-cache", "key"]
+            .iter()
+            .chain(arguments)
+            .map(Into::into)
+            .collect(),
         env: &env,
         working_directory: fixture.path(directory).components().collect(),
         is_terminal: false,
         out: &mut out,
         err: &mut err,
     });
-    Shown { exit, out: String::from_utf8(out).unwrap(), err: String::from_utf8(err).unwrap() }
+    Shown {
+        exit,
+        out: String::from_utf8(out).unwrap(),
+        err: String::from_utf8(err).unwrap(),
+    }
 }
 
 /// The words for this machine, which the command finds out itself.
 fn machine(text: &str) -> String {
-    text.replace("OS", std::env::consts::OS).replace("ARCH", std::env::consts::ARCH)
+    text.replace("OS", std::env::consts::OS)
+        .replace("ARCH", std::env::consts::ARCH)
 }
 
 #[test]
@@ -39,7 +53,10 @@ fn it_shows_each_key_with_its_parts_and_where_they_came_from() {
         return;
     }
     let mut fixture = Fixture::new();
-    fixture.set("RUSTFLAGS", "--cfg a_long_name_that_does_not_fit_into_the_table");
+    fixture.set(
+        "RUSTFLAGS",
+        "--cfg a_long_name_that_does_not_fit_into_the_table",
+    );
     let shown = run(&fixture, "", &[]);
     assert_eq!((shown.exit, shown.err.as_str()), (Exit::Done, ""));
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/key.txt");
@@ -57,11 +74,23 @@ fn its_json_holds_the_same() {
     let keys = fixture.keys();
     if std::env::consts::ARCH == "x86_64" {
         assert_eq!(document["registry"]["key"], keys.registry.text.as_str());
-        assert_eq!(document["target"][0]["key"], keys.target[0].key.text.as_str());
+        assert_eq!(
+            document["target"][0]["key"],
+            keys.target[0].key.text.as_str()
+        );
     }
-    assert_eq!(document["git"]["restore-keys"], json!([machine("v0-rust-git-OS-ARCH-")]));
-    assert_eq!(document["target"][0]["directory"], fixture.path("target").display().to_string());
-    assert_eq!(document["target"][0]["workspaces"], json!([fixture.asked.checkout.display().to_string()]));
+    assert_eq!(
+        document["git"]["restore-keys"],
+        json!([machine("v0-rust-git-OS-ARCH-")])
+    );
+    assert_eq!(
+        document["target"][0]["directory"],
+        fixture.path("target").display().to_string()
+    );
+    assert_eq!(
+        document["target"][0]["workspaces"],
+        json!([fixture.asked.checkout.display().to_string()])
+    );
     assert_eq!(document["warnings"], json!([]));
     let parts = document["target"][0]["parts"].as_array().unwrap();
     let part = |name: &str| parts.iter().find(|part| part["name"] == name).unwrap();
@@ -79,13 +108,27 @@ fn its_json_holds_the_same() {
 fn workspaces_are_named_from_the_current_directory_and_warnings_come_first() {
     let fixture = Fixture::new();
     fixture.write("../other/Cargo.toml", "[package]\nname = 'other\n");
-    let shown = run(&fixture, "crates", &["--workspace", "..", "--workspace", "../../other"]);
+    let shown = run(
+        &fixture,
+        "crates",
+        &["--workspace", "..", "--workspace", "../../other"],
+    );
     assert_eq!(shown.exit, Exit::Done, "{}", shown.err);
     let path = fixture.path("../other/Cargo.toml").canonicalize().unwrap();
-    assert!(shown.out.starts_with(&format!("⚠️ cannot understand {}: ", path.display())), "{}", shown.out);
+    assert!(
+        shown
+            .out
+            .starts_with(&format!("⚠️ cannot understand {}: ", path.display())),
+        "{}",
+        shown.out
+    );
     assert_eq!(shown.out.matches("🔑").count(), 4);
     let direct = run(&fixture, "", &[]);
-    let key = direct.out.lines().find_map(|line| line.strip_prefix("🔑 target: ")).unwrap();
+    let key = direct
+        .out
+        .lines()
+        .find_map(|line| line.strip_prefix("🔑 target: "))
+        .unwrap();
     assert!(shown.out.contains(key), "{}", shown.out);
 }
 
@@ -93,9 +136,10 @@ fn workspaces_are_named_from_the_current_directory_and_warnings_come_first() {
 fn outside_a_project_it_fails_with_one_line() {
     let fixture = Fixture::new();
     let directory = fixture.path("crates/a/src");
-    for (arguments, named) in
-        [(&[][..], directory.clone()), (&["--workspace", "gone"][..], directory.join("gone"))]
-    {
+    for (arguments, named) in [
+        (&[][..], directory.clone()),
+        (&["--workspace", "gone"][..], directory.join("gone")),
+    ] {
         let shown = run(&fixture, "crates/a/src", arguments);
         assert_eq!((shown.exit, shown.out.as_str()), (Exit::Failed, ""));
         assert_eq!(

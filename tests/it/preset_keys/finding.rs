@@ -1,4 +1,5 @@
-//! What is found of a project: its root, its members, its target directory; and what is wrong with it.
+//! What is found of a project: its root, its members, its target directory; and what is wrong with
+//! it.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -21,7 +22,11 @@ fn manifests(fixture: &Fixture) -> Vec<String> {
             Err(_) => format!("../{}", directory.file_name().unwrap().to_string_lossy()),
         }
     };
-    project.manifests.iter().map(|file| directory(&file.path)).collect()
+    project
+        .manifests
+        .iter()
+        .map(|file| directory(&file.path))
+        .collect()
 }
 
 #[test]
@@ -39,7 +44,10 @@ fn members_are_those_of_cargo() {
     fixture.write("../x/Cargo.toml", "[package]\nname = 'x'\n");
     fixture.write("crates/no-package/readme", "");
     fixture.write("crates/file", "");
-    assert_eq!(manifests(&fixture), ["", "crates/a", "crates/b", "crates/b/in", "../x"]);
+    assert_eq!(
+        manifests(&fixture),
+        ["", "crates/a", "crates/b", "crates/b/in", "../x"]
+    );
 }
 
 /// The members that cargo itself finds, as [`manifests`] gives them.
@@ -55,8 +63,18 @@ fn members_by_cargo(fixture: &Fixture) -> Vec<String> {
     let packages = metadata["packages"].as_array().unwrap();
     let mut directories: Vec<String> = packages
         .iter()
-        .map(|package| Path::new(package["manifest_path"].as_str().unwrap()).parent().unwrap())
-        .map(|directory| directory.strip_prefix(&fixture.asked.checkout).unwrap().display().to_string())
+        .map(|package| {
+            Path::new(package["manifest_path"].as_str().unwrap())
+                .parent()
+                .unwrap()
+        })
+        .map(|directory| {
+            directory
+                .strip_prefix(&fixture.asked.checkout)
+                .unwrap()
+                .display()
+                .to_string()
+        })
         .collect();
     directories.sort();
     directories
@@ -74,17 +92,35 @@ fn cargo_finds_the_same_members() {
     ] {
         let fixture = Fixture::new();
         fixture.remove("rust-toolchain.toml");
-        fixture.write("Cargo.toml", &format!("[workspace]\nmembers = [{members}]\nexclude = [{exclude}]\n"));
-        for name in ["crates/a", "crates/b", "crates/out", "tools/t", "tools/t/deep"] {
+        fixture.write(
+            "Cargo.toml",
+            &format!("[workspace]\nmembers = [{members}]\nexclude = [{exclude}]\n"),
+        );
+        for name in [
+            "crates/a",
+            "crates/b",
+            "crates/out",
+            "tools/t",
+            "tools/t/deep",
+        ] {
             let package = name.rsplit('/').next().unwrap();
             fixture.write(&format!("{name}/src/lib.rs"), "");
-            let own = if package == "a" { "[dependencies]\nb = { path = '../b' }\n" } else { "" };
-            let manifest =
-                format!("[package]\nname = '{package}'\nversion = '0.1.0'\nedition = '2021'\n{own}");
+            let own = if package == "a" {
+                "[dependencies]\nb = { path = '../b' }\n"
+            } else {
+                ""
+            };
+            let manifest = format!(
+                "[package]\nname = '{package}'\nversion = '0.1.0'\nedition = '2021'\n{own}"
+            );
             fixture.write(&format!("{name}/Cargo.toml"), &manifest);
         }
         let found: Vec<String> = manifests(&fixture).into_iter().skip(1).collect();
-        assert_eq!(found, members_by_cargo(&fixture), "members {members}, exclude {exclude}");
+        assert_eq!(
+            found,
+            members_by_cargo(&fixture),
+            "members {members}, exclude {exclude}"
+        );
     }
 }
 
@@ -110,19 +146,30 @@ fn a_member_stands_for_its_workspace() {
     assert_eq!(keys.target[0].directory, whole.target[0].directory);
     // One that is excluded is a project of its own.
     let root = fixture.path("crates/out");
-    fixture.asked.workspaces = vec![WorkspaceAsked { root: root.clone(), target: None }];
+    fixture.asked.workspaces = vec![WorkspaceAsked {
+        root: root.clone(),
+        target: None,
+    }];
     assert_eq!(fixture.keys().target[0].directory, root.join("target"));
     // One may say where its workspace is.
-    fixture.write("crates/out/Cargo.toml", "[package]\nname = 'out'\nworkspace = '../..'\n");
-    assert_eq!(fixture.keys().target[0].directory, whole.target[0].directory);
+    fixture.write(
+        "crates/out/Cargo.toml",
+        "[package]\nname = 'out'\nworkspace = '../..'\n",
+    );
+    assert_eq!(
+        fixture.keys().target[0].directory,
+        whole.target[0].directory
+    );
 }
 
 #[test]
 fn several_workspaces_share_registry_and_git_in_any_order() {
     let mut fixture = Fixture::new();
     fixture.write("../other/Cargo.toml", "[package]\nname = 'other'\n");
-    fixture
-        .write("../other/Cargo.lock", "[[package]]\nname = 'x'\nversion = '1.0.0'\nsource = 'registry+x'\n");
+    fixture.write(
+        "../other/Cargo.lock",
+        "[[package]]\nname = 'x'\nversion = '1.0.0'\nsource = 'registry+x'\n",
+    );
     let alone = fixture.keys();
     let of = |root| WorkspaceAsked { root, target: None };
     let (own, other) = (of(fixture.path(".")), of(fixture.path("../other")));
@@ -131,7 +178,10 @@ fn several_workspaces_share_registry_and_git_in_any_order() {
     fixture.asked.workspaces = vec![other, own];
     let turned = fixture.keys();
     assert_ne!(both.registry.text, alone.registry.text);
-    assert_eq!((&both.registry.text, &both.git.text), (&turned.registry.text, &turned.git.text));
+    assert_eq!(
+        (&both.registry.text, &both.git.text),
+        (&turned.registry.text, &turned.git.text)
+    );
     assert_eq!(both.target.len(), 2);
     assert_eq!(both.target[0].key.text, alone.target[0].key.text);
     assert_eq!(both.target[0], turned.target[1]);
@@ -144,7 +194,9 @@ fn the_target_directory_is_where_cargo_puts_it() {
         let mut fixture = Fixture::new();
         change(&mut fixture);
         let directory = fixture.keys().target[0].directory.clone();
-        directory.strip_prefix(fixture.path("")).map_or(directory.clone(), Path::to_owned)
+        directory
+            .strip_prefix(fixture.path(""))
+            .map_or(directory.clone(), Path::to_owned)
     };
     let config = |fixture: &mut Fixture| {
         fixture.write(".cargo/config.toml", "[build]\ntarget-dir = 'config'\n");
@@ -175,12 +227,25 @@ fn the_target_directory_is_where_cargo_puts_it() {
 fn the_lock_file_is_the_one_that_cargo_uses() {
     let mut fixture = Fixture::new();
     let lock = |fixture: &Fixture| {
-        let lock = gather(&fixture.asked).workspaces[0].project.as_ref().unwrap().lock.clone().unwrap();
+        let lock = gather(&fixture.asked).workspaces[0]
+            .project
+            .as_ref()
+            .unwrap()
+            .lock
+            .clone()
+            .unwrap();
         lock.path.strip_prefix(fixture.path("")).unwrap().to_owned()
     };
     assert_eq!(lock(&fixture), Path::new("Cargo.lock"));
-    fixture.write(".cargo/config.toml", "[resolver]\nlockfile-path = 'locks/Cargo.lock'\n");
-    assert_eq!(lock(&fixture), Path::new("Cargo.lock"), "it is not there yet");
+    fixture.write(
+        ".cargo/config.toml",
+        "[resolver]\nlockfile-path = 'locks/Cargo.lock'\n",
+    );
+    assert_eq!(
+        lock(&fixture),
+        Path::new("Cargo.lock"),
+        "it is not there yet"
+    );
     let before = fixture.keys();
     fixture.write("locks/Cargo.lock", "version = 4\n");
     assert_eq!(lock(&fixture), Path::new("locks/Cargo.lock"));
@@ -190,16 +255,29 @@ fn the_lock_file_is_the_one_that_cargo_uses() {
     assert_eq!(lock(&fixture), Path::new("other/Cargo.lock"));
     fixture.write("other/names.lock", "version = 4\n");
     fixture.set("CARGO_RESOLVER_LOCKFILE_PATH", "other/names.lock");
-    assert_eq!(lock(&fixture), Path::new("Cargo.lock"), "cargo does not take it");
+    assert_eq!(
+        lock(&fixture),
+        Path::new("Cargo.lock"),
+        "cargo does not take it"
+    );
 }
 
 #[test]
 fn included_configuration_counts_and_may_go_in_circles() {
     let fixture = Fixture::new();
-    fixture.write(".cargo/config.toml", "include = ['more.toml', { path = 'gone.toml', optional = true }]\n");
-    fixture.write(".cargo/more.toml", "include = 'config.toml'\n[env]\nA = '1'\n");
+    fixture.write(
+        ".cargo/config.toml",
+        "include = ['more.toml', { path = 'gone.toml', optional = true }]\n",
+    );
+    fixture.write(
+        ".cargo/more.toml",
+        "include = 'config.toml'\n[env]\nA = '1'\n",
+    );
     let before = fixture.keys();
-    fixture.write(".cargo/more.toml", "include = 'config.toml'\n[env]\nA = '2'\n");
+    fixture.write(
+        ".cargo/more.toml",
+        "include = 'config.toml'\n[env]\nA = '2'\n",
+    );
     assert_ne!(fixture.keys().target[0].key.text, before.target[0].key.text);
 }
 
@@ -220,12 +298,26 @@ fn a_broken_file_counts_with_all_its_bytes_and_is_said_in_one_line() {
         let path = fixture.path(name);
         assert_eq!(broken.warnings.len(), 1, "{name}: {:?}", broken.warnings);
         let warning = &broken.warnings[0];
-        assert!(warning.starts_with(&format!("cannot understand {}: ", path.display())), "{warning}");
+        assert!(
+            warning.starts_with(&format!("cannot understand {}: ", path.display())),
+            "{warning}"
+        );
         assert!(!warning.contains('\n'), "{warning}");
-        assert_ne!(broken.target[0].key.text, whole.target[0].key.text, "{name}");
-        assert_eq!(broken.target[0].key.text, fixture.keys().target[0].key.text, "{name}");
+        assert_ne!(
+            broken.target[0].key.text, whole.target[0].key.text,
+            "{name}"
+        );
+        assert_eq!(
+            broken.target[0].key.text,
+            fixture.keys().target[0].key.text,
+            "{name}"
+        );
         fixture.write(name, &format!("{text}#"));
-        assert_ne!(broken.target[0].key.text, fixture.keys().target[0].key.text, "{name}");
+        assert_ne!(
+            broken.target[0].key.text,
+            fixture.keys().target[0].key.text,
+            "{name}"
+        );
     }
 }
 
@@ -238,7 +330,10 @@ fn a_workspace_that_is_not_there_leaves_the_others() {
     let (gone, empty) = (fixture.path("gone"), fixture.path("empty"));
     fixture.asked.workspaces = vec![of(gone.clone()), of(fixture.path("")), of(empty.clone())];
     let keys = fixture.keys();
-    assert_eq!((&keys.registry, &keys.target[..]), (&whole.registry, &whole.target[..]));
+    assert_eq!(
+        (&keys.registry, &keys.target[..]),
+        (&whole.registry, &whole.target[..])
+    );
     let line = |path: &Path| {
         format!(
             "there is no Cargo project in {}, so it has no cache; name the directory of a Cargo.toml in workspaces",
@@ -264,7 +359,10 @@ fn odd_things_in_the_place_of_files_are_no_files() {
     .unwrap();
     symlink("gone", fixture.path("rust-toolchain")).unwrap();
     let odd = fixture.keys();
-    assert_eq!((&odd.registry, &odd.target), (&without.registry, &without.target));
+    assert_eq!(
+        (&odd.registry, &odd.target),
+        (&without.registry, &without.target)
+    );
     assert!(odd.warnings.is_empty(), "{:?}", odd.warnings);
     assert_ne!(odd.target, before.target);
 }
@@ -275,7 +373,10 @@ fn a_checkout_behind_a_symlink_has_the_same_keys() {
     let direct = fixture.keys();
     let link = fixture.root().join("link");
     symlink(fixture.path(""), &link).unwrap();
-    fixture.asked.workspaces = vec![WorkspaceAsked { root: link, target: None }];
+    fixture.asked.workspaces = vec![WorkspaceAsked {
+        root: link,
+        target: None,
+    }];
     let behind = fixture.keys();
     assert_eq!(behind.target[0].key.text, direct.target[0].key.text);
 }

@@ -32,18 +32,39 @@ const PROJECT: [(&str, &str); 8] = [
          [dependencies]\nserde.workspace = true\nb = { path = \"../b\", version = \"0.1.0\" }\n",
     ),
     ("crates/a/src/lib.rs", ""),
-    ("crates/b/Cargo.toml", "[package]\nname = \"b\"\nversion = \"0.1.0\"\nedition = \"2021\"\n"),
-    ("crates/out/Cargo.toml", "[package]\nname = \"out\"\nversion = \"0.1.0\"\nedition = \"2021\"\n"),
-    (".cargo/config.toml", "[build]\nrustflags = [\"-Cdebuginfo=0\"]\n"),
-    ("rust-toolchain.toml", "[toolchain]\nchannel = \"1.90\"\ncomponents = [\"clippy\"]\n"),
+    (
+        "crates/b/Cargo.toml",
+        "[package]\nname = \"b\"\nversion = \"0.1.0\"\nedition = \"2021\"\n",
+    ),
+    (
+        "crates/out/Cargo.toml",
+        "[package]\nname = \"out\"\nversion = \"0.1.0\"\nedition = \"2021\"\n",
+    ),
+    (
+        ".cargo/config.toml",
+        "[build]\nrustflags = [\"-Cdebuginfo=0\"]\n",
+    ),
+    (
+        "rust-toolchain.toml",
+        "[toolchain]\nchannel = \"1.90\"\ncomponents = [\"clippy\"]\n",
+    ),
 ];
 
 /// Files of the machine, below home.
 const HOME: [(&str, &str); 5] = [
     (".cargo/config.toml", "[net]\nretry = 3\n"),
-    (".rustup/settings.toml", "default_toolchain = \"stable-x86_64-unknown-linux-gnu\"\n"),
-    (".rustup/toolchains/stable-x86_64-unknown-linux-gnu/lib/librustc_driver-5ab1e.so", ""),
-    (".rustup/toolchains/1.90-x86_64-unknown-linux-gnu/lib/librustc_driver-190.so", ""),
+    (
+        ".rustup/settings.toml",
+        "default_toolchain = \"stable-x86_64-unknown-linux-gnu\"\n",
+    ),
+    (
+        ".rustup/toolchains/stable-x86_64-unknown-linux-gnu/lib/librustc_driver-5ab1e.so",
+        "",
+    ),
+    (
+        ".rustup/toolchains/1.90-x86_64-unknown-linux-gnu/lib/librustc_driver-190.so",
+        "",
+    ),
     (".cargo/bin/rustup", "the proxy of all"),
 ];
 
@@ -64,7 +85,9 @@ impl Fixture {
         let root = dir.path().canonicalize().unwrap();
         let (home, checkout) = (root.join(home), root.join(checkout));
         for (base, files) in [(&home, &HOME[..]), (&checkout, &PROJECT[..])] {
-            files.iter().for_each(|(name, text)| write(&base.join(name), text));
+            files
+                .iter()
+                .for_each(|(name, text)| write(&base.join(name), text));
         }
         symlink("rustup", home.join(".cargo/bin/rustc")).unwrap();
         let env = BTreeMap::from([
@@ -72,8 +95,11 @@ impl Fixture {
             ("PATH".into(), home.join(".cargo/bin").into()),
             ("GITHUB_JOB".into(), "build".into()),
         ]);
-        let asked =
-            Asked { os: "linux".to_owned(), arch: "x86_64".to_owned(), ..Asked::new(env, &home, &checkout) };
+        let asked = Asked {
+            os: "linux".to_owned(),
+            arch: "x86_64".to_owned(),
+            ..Asked::new(env, &home, &checkout)
+        };
         Self { dir, asked }
     }
 
@@ -128,6 +154,11 @@ fn write(path: &Path, text: &str) {
 
 /// The toolchain's part of the only target.
 pub(super) fn toolchain(keys: &Keys) -> (String, String) {
-    let part = keys.target[0].key.parts.iter().find(|part| part.name == "toolchain").unwrap();
+    let part = keys.target[0]
+        .key
+        .parts
+        .iter()
+        .find(|part| part.name == "toolchain")
+        .unwrap();
     (part.value.clone(), part.note.clone().unwrap_or_default())
 }

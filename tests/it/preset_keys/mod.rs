@@ -1,4 +1,5 @@
-//! The computed keys of a Cargo project: what changes them, what does not, and how they are explained.
+//! The computed keys of a Cargo project: what changes them, what does not, and how they are
+//! explained.
 
 mod build_dir;
 mod command;

@@ -34,10 +34,17 @@ impl Change {
     }
 }
 
-/// The pieces of the keys that differ: `R`egistry, `G`it, and of target the `E`nvironment and the `C`ontents.
+/// The pieces of the keys that differ: `R`egistry, `G`it, and of target the `E`nvironment and the
+/// `C`ontents.
 fn differing(before: &Keys, after: &Keys) -> String {
     let piece = |keys: &Keys, number: usize| -> String {
-        keys.target[0].key.text.rsplit('-').nth(number).unwrap().to_owned()
+        keys.target[0]
+            .key
+            .text
+            .rsplit('-')
+            .nth(number)
+            .unwrap()
+            .to_owned()
     };
     [
         ('R', before.registry.text != after.registry.text),
@@ -55,11 +62,19 @@ fn check(fixture: fn() -> Fixture, changes: &[(Change, &str)]) {
     for &(change, expected) in changes {
         let mut fixture = fixture();
         let before = fixture.keys();
-        assert_eq!(differing(&before, &fixture.keys()), "", "{change:?}: not the same twice");
+        assert_eq!(
+            differing(&before, &fixture.keys()),
+            "",
+            "{change:?}: not the same twice"
+        );
         change.apply(&mut fixture);
         let after = fixture.keys();
         assert_eq!(differing(&before, &after), expected, "{change:?}");
-        assert!(after.warnings.is_empty(), "{change:?}: {:?}", after.warnings);
+        assert!(
+            after.warnings.is_empty(),
+            "{change:?}: {:?}",
+            after.warnings
+        );
     }
 }
 
@@ -91,20 +106,49 @@ fn nothing_that_differs_between_runs_changes_a_key() {
             ".cargo/config.toml",
             "# the same\n[build]\njobs = 2\nrustflags = ['-Cdebuginfo=0']\n[term]\nquiet = true\n",
         ),
-        Replace("Cargo.lock", "name = \"a\"\nversion = \"0.1.0\"", "name = \"a\"\nversion = \"9.0.0\""),
-        Replace("Cargo.lock", "version = 4\n", "# made by a machine\nversion = 3\n"),
+        Replace(
+            "Cargo.lock",
+            "name = \"a\"\nversion = \"0.1.0\"",
+            "name = \"a\"\nversion = \"9.0.0\"",
+        ),
+        Replace(
+            "Cargo.lock",
+            "version = 4\n",
+            "# made by a machine\nversion = 3\n",
+        ),
         Replace("crates/a/Cargo.toml", "0.1.0", "9.0.0"),
-        Replace("crates/a/Cargo.toml", "[package]", "[package]\ndescription = \"more\"\nauthors = [\"me\"]"),
+        Replace(
+            "crates/a/Cargo.toml",
+            "[package]",
+            "[package]\ndescription = \"more\"\nauthors = [\"me\"]",
+        ),
         Write("crates/a/src/lib.rs", "pub fn new() {}"),
-        Write("crates/out/Cargo.toml", "[package]\nname = \"outer\"\n[dependencies]\nx = \"1\"\n"),
+        Write(
+            "crates/out/Cargo.toml",
+            "[package]\nname = \"outer\"\n[dependencies]\nx = \"1\"\n",
+        ),
         Write("README.md", "more"),
         Write("target/debug/deps/a", ""),
-        Write("rust-toolchain.toml", "[toolchain]\ncomponents = ['clippy']\nchannel = '1.90'\n"),
-        Replace("~/.rustup/settings.toml", "stable-x86_64-unknown-linux-gnu", "nightly"),
-        Write("~/.rustup/toolchains/nightly-x86_64-unknown-linux-gnu/lib/librustc_driver-9.so", ""),
+        Write(
+            "rust-toolchain.toml",
+            "[toolchain]\ncomponents = ['clippy']\nchannel = '1.90'\n",
+        ),
+        Replace(
+            "~/.rustup/settings.toml",
+            "stable-x86_64-unknown-linux-gnu",
+            "nightly",
+        ),
+        Write(
+            "~/.rustup/toolchains/nightly-x86_64-unknown-linux-gnu/lib/librustc_driver-9.so",
+            "",
+        ),
         // What builds strip from manifests and add to them.
         Write("../more/Cargo.toml", "[package]\nname = 'more'\n"),
-        Replace("Cargo.toml", "[profile", "[patch.crates-io]\nserde = { path = \"../serde\" }\n[profile"),
+        Replace(
+            "Cargo.toml",
+            "[profile",
+            "[patch.crates-io]\nserde = { path = \"../serde\" }\n[profile",
+        ),
         Replace(
             "Cargo.toml",
             "[profile",
@@ -125,12 +169,36 @@ fn what_matters_changes_just_the_keys_that_it_matters_for() {
             (Replace("Cargo.toml", "lto = true", "lto = false"), "C"),
             (Replace("Cargo.toml", "\"derive\"", "\"rc\""), "C"),
             (Replace("crates/b/Cargo.toml", "2021", "2024"), "C"),
-            (Write("crates/c/Cargo.toml", "[package]\nname = 'c'\nedition = '2021'\n"), "C"),
-            (Write(".cargo/config.toml", "[build]\nrustflags = ['-Cdebuginfo=1']\n"), "C"),
+            (
+                Write(
+                    "crates/c/Cargo.toml",
+                    "[package]\nname = 'c'\nedition = '2021'\n",
+                ),
+                "C",
+            ),
+            (
+                Write(
+                    ".cargo/config.toml",
+                    "[build]\nrustflags = ['-Cdebuginfo=1']\n",
+                ),
+                "C",
+            ),
             (Write(".cargo/config", "[env]\nA = '1'\n"), "C"),
-            (Write("../.cargo/config.toml", "[profile.dev]\ndebug = 0\n"), "C"),
-            (Write("~/.cargo/config.toml", "[target.x]\nlinker = 'clang'\n"), "C"),
-            (Write("~/.cargo/config.toml", "[source.crates-io]\nreplace-with = 'mirror'\n"), "R"),
+            (
+                Write("../.cargo/config.toml", "[profile.dev]\ndebug = 0\n"),
+                "C",
+            ),
+            (
+                Write("~/.cargo/config.toml", "[target.x]\nlinker = 'clang'\n"),
+                "C",
+            ),
+            (
+                Write(
+                    "~/.cargo/config.toml",
+                    "[source.crates-io]\nreplace-with = 'mirror'\n",
+                ),
+                "R",
+            ),
             (Remove(".cargo/config.toml"), "C"),
             (Replace("rust-toolchain.toml", "clippy", "rustfmt"), "C"),
             (Replace("rust-toolchain.toml", "1.90", "stable"), "EC"),
@@ -154,8 +222,18 @@ fn without_a_lock_file_the_manifests_stand_for_it() {
     check(
         Fixture::without_lock,
         &[
-            (Replace("Cargo.toml", "version = \"1\"", "version = \"1.0.5\""), "RGC"),
-            (Replace("crates/b/Cargo.toml", "[package]", "[dependencies]\nrand = \"0.9\"\n[package]"), "RGC"),
+            (
+                Replace("Cargo.toml", "version = \"1\"", "version = \"1.0.5\""),
+                "RGC",
+            ),
+            (
+                Replace(
+                    "crates/b/Cargo.toml",
+                    "[package]",
+                    "[dependencies]\nrand = \"0.9\"\n[package]",
+                ),
+                "RGC",
+            ),
             (
                 Replace(
                     "Cargo.toml",
@@ -165,7 +243,14 @@ fn without_a_lock_file_the_manifests_stand_for_it() {
                 "RGC",
             ),
             (Replace("Cargo.toml", "lto = true", "lto = false"), "C"),
-            (Replace("crates/b/Cargo.toml", "[package]", "[features]\nx = []\n[package]"), "C"),
+            (
+                Replace(
+                    "crates/b/Cargo.toml",
+                    "[package]",
+                    "[features]\nx = []\n[package]",
+                ),
+                "C",
+            ),
             // None of these changes what is downloaded or built.
             (
                 Replace(
@@ -185,7 +270,14 @@ fn without_a_lock_file_the_manifests_stand_for_it() {
             ),
             (Replace("Cargo.toml", "[profile", "# why\n[profile"), ""),
             (Replace("crates/a/Cargo.toml", "0.1.0", "9.0.0"), ""),
-            (Replace("crates/a/Cargo.toml", "[package]", "[package]\nlicense = \"MIT\""), ""),
+            (
+                Replace(
+                    "crates/a/Cargo.toml",
+                    "[package]",
+                    "[package]\nlicense = \"MIT\"",
+                ),
+                "",
+            ),
         ],
     );
 }
@@ -195,10 +287,21 @@ fn manifests_in_place_of_a_lock_file_are_said_to_be() {
     let keys = Fixture::without_lock().keys();
     for key in [&keys.registry, &keys.git] {
         let part = key.parts.last().unwrap();
-        assert_eq!(part.note.as_deref(), Some("no Cargo.lock: 3 manifests stand for it"));
+        assert_eq!(
+            part.note.as_deref(),
+            Some("no Cargo.lock: 3 manifests stand for it")
+        );
     }
-    let lock = keys.target[0].key.parts.iter().find(|part| part.name == "Cargo.lock").unwrap();
-    assert_eq!((lock.value.as_str(), &lock.origin), ("not found", &Origin::NotFound));
+    let lock = keys.target[0]
+        .key
+        .parts
+        .iter()
+        .find(|part| part.name == "Cargo.lock")
+        .unwrap();
+    assert_eq!(
+        (lock.value.as_str(), &lock.origin),
+        ("not found", &Origin::NotFound)
+    );
 }
 
 #[test]
@@ -206,19 +309,33 @@ fn home_and_checkout_may_be_elsewhere() {
     let keys = |home: &str, checkout: &str| {
         let mut fixture = Fixture::at(home, checkout);
         let wrapper = fixture.path("~/.cargo/bin/sccache");
-        let flags = format!("--remap-path-prefix={}=/app", fixture.asked.checkout.display());
+        let flags = format!(
+            "--remap-path-prefix={}=/app",
+            fixture.asked.checkout.display()
+        );
         fixture.set("RUSTC_WRAPPER", wrapper);
         fixture.set("RUSTFLAGS", flags);
         let linker = fixture.path("tools/link").display().to_string();
-        fixture.write(".cargo/config.toml", &format!("[target.x]\nlinker = '{linker}'\n"));
+        fixture.write(
+            ".cargo/config.toml",
+            &format!("[target.x]\nlinker = '{linker}'\n"),
+        );
         fixture.keys()
     };
     let first = keys("home", "home/work/app");
-    for (home, checkout) in [("users/other", "users/other/_work/app/app"), ("home", "srv/checkout")] {
+    for (home, checkout) in [
+        ("users/other", "users/other/_work/app/app"),
+        ("home", "srv/checkout"),
+    ] {
         let other = keys(home, checkout);
         assert_eq!(differing(&first, &other), "", "{home} {checkout}");
         for key in [&other.registry, &other.git, &other.target[0].key] {
-            assert!(key.parts.iter().all(|part| !part.value.contains("checkout/tools")), "{key:?}");
+            assert!(
+                key.parts
+                    .iter()
+                    .all(|part| !part.value.contains("checkout/tools")),
+                "{key:?}"
+            );
         }
     }
 }
@@ -242,8 +359,12 @@ fn words_of_env_vars_add_variables_and_never_tokens() {
 
 /// A key without its digests.
 fn shape(text: &str) -> String {
-    let is_digest = |word: &&str| word.len() == 16 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
-    text.split('-').map(|word| if is_digest(&word) { "#" } else { word }).collect::<Vec<_>>().join("-")
+    let is_digest =
+        |word: &&str| word.len() == 16 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+    text.split('-')
+        .map(|word| if is_digest(&word) { "#" } else { word })
+        .collect::<Vec<_>>()
+        .join("-")
 }
 
 #[test]
@@ -252,15 +373,29 @@ fn inputs_are_words_of_the_key() {
         let mut fixture = Fixture::new();
         change(&mut fixture);
         let keys = fixture.keys();
-        [keys.registry.text, keys.git.text, keys.target[0].key.text.clone()].map(|text| shape(&text))
+        [
+            keys.registry.text,
+            keys.git.text,
+            keys.target[0].key.text.clone(),
+        ]
+        .map(|text| shape(&text))
     };
     let registry = "v0-rust-registry-linux-x86_64-#";
     let git = "v0-rust-git-linux-x86_64-#";
     let target = |names: &str| format!("v0-rust-target-{names}linux-x86_64-#-#");
     assert_eq!(shapes(|_| {}), [registry, git, &target("build-")]);
-    assert_eq!(shapes(|it| it.asked.key_inputs.key = "k".to_owned()), [registry, git, &target("k-build-")]);
-    assert_eq!(shapes(|it| it.asked.key_inputs.add_job_id = false), [registry, git, &target("")]);
-    assert_eq!(shapes(|it| it.asked.job = String::new()), [registry, git, &target("")]);
+    assert_eq!(
+        shapes(|it| it.asked.key_inputs.key = "k".to_owned()),
+        [registry, git, &target("k-build-")]
+    );
+    assert_eq!(
+        shapes(|it| it.asked.key_inputs.add_job_id = false),
+        [registry, git, &target("")]
+    );
+    assert_eq!(
+        shapes(|it| it.asked.job = String::new()),
+        [registry, git, &target("")]
+    );
     let shared = shapes(|it| {
         it.asked.key_inputs.key = "k".to_owned();
         it.asked.key_inputs.shared_key = "s".to_owned();
@@ -275,21 +410,40 @@ fn inputs_are_words_of_the_key() {
 fn a_miss_of_a_target_stays_with_its_toolchain_settings_and_job() {
     let fixture = Fixture::new();
     let keys = fixture.keys();
-    let Keys { registry, git, target, .. } = &keys;
+    let Keys {
+        registry,
+        git,
+        target,
+        ..
+    } = &keys;
     let target = &target[0].key;
     assert_eq!(registry.restore, ["v0-rust-registry-linux-x86_64-"]);
     assert_eq!(git.restore, ["v0-rust-git-linux-x86_64-"]);
     assert_eq!(target.restore.len(), 1);
     assert!(target.text.starts_with(&target.restore[0]));
-    assert_eq!(shape(&target.restore[0]), "v0-rust-target-build-linux-x86_64-#-");
+    assert_eq!(
+        shape(&target.restore[0]),
+        "v0-rust-target-build-linux-x86_64-#-"
+    );
     for change in [Set("RUSTUP_TOOLCHAIN", "stable"), Set("RUSTFLAGS", "-g")] {
         let mut other = Fixture::new();
         change.apply(&mut other);
-        assert!(!other.keys().target[0].key.text.starts_with(&target.restore[0]), "{change:?}");
+        assert!(
+            !other.keys().target[0]
+                .key
+                .text
+                .starts_with(&target.restore[0]),
+            "{change:?}"
+        );
     }
     // A new Cargo.lock finds the entry of the old one.
     fixture.replace("Cargo.lock", "1.0.1", "1.0.2");
-    assert!(fixture.keys().target[0].key.text.starts_with(&target.restore[0]));
+    assert!(
+        fixture.keys().target[0]
+            .key
+            .text
+            .starts_with(&target.restore[0])
+    );
 }
 
 #[test]
@@ -317,7 +471,10 @@ fn without_the_environment_a_target_has_one_key_that_begins_no_other() {
     assert!(key.restore.is_empty());
     assert!(!with.target[0].key.text.starts_with(&key.text));
     // Registry and git have nothing else to go by.
-    assert_eq!((with.registry, with.git), (without.registry.clone(), without.git.clone()));
+    assert_eq!(
+        (with.registry, with.git),
+        (without.registry.clone(), without.git.clone())
+    );
     fixture.set("RUSTFLAGS", "-g");
     fixture.replace("Cargo.lock", "1.0.1", "1.0.2");
     assert_eq!(fixture.keys().target[0].key.text, key.text);
@@ -327,18 +484,39 @@ fn without_the_environment_a_target_has_one_key_that_begins_no_other() {
 fn each_part_says_where_it_is_in_the_key() {
     let keys = Fixture::new().keys();
     let of = |piece: Piece| -> Vec<&str> {
-        let parts = keys.target[0].key.parts.iter().filter(|part| part.piece == piece);
+        let parts = keys.target[0]
+            .key
+            .parts
+            .iter()
+            .filter(|part| part.piece == piece);
         parts.map(|part| part.name.as_str()).collect()
     };
-    assert_eq!(of(Piece::Words), ["prefix", "job", "operating system", "architecture"]);
+    assert_eq!(
+        of(Piece::Words),
+        ["prefix", "job", "operating system", "architecture"]
+    );
     assert_eq!(of(Piece::Environment), ["toolchain", "variables"]);
-    assert_eq!(of(Piece::Contents), ["Cargo.lock", "Cargo.toml", "rust-toolchain", ".cargo/config.toml"]);
+    assert_eq!(
+        of(Piece::Contents),
+        [
+            "Cargo.lock",
+            "Cargo.toml",
+            "rust-toolchain",
+            ".cargo/config.toml"
+        ]
+    );
 }
 
 #[test]
 fn the_default_prefix_is_that_of_the_input() {
-    let input = local_cache::action::inputs::INPUTS.iter().find(|input| input.name == "prefix-key").unwrap();
-    assert_eq!(input.default, local_cache::cargo::key::inputs::DEFAULT_PREFIX_KEY);
+    let input = local_cache::action::inputs::INPUTS
+        .iter()
+        .find(|input| input.name == "prefix-key")
+        .unwrap();
+    assert_eq!(
+        input.default,
+        local_cache::cargo::key::inputs::DEFAULT_PREFIX_KEY
+    );
 }
 
 #[test]
@@ -347,7 +525,11 @@ fn the_document_lists_the_variables_of_the_code() {
     let mut table = String::from("| variables | why |\n| --- | --- |\n");
     for group in GROUPS {
         let star = if group.per_target { "*" } else { "" };
-        let names: Vec<String> = group.names.iter().map(|name| format!("`{name}`{star}")).collect();
+        let names: Vec<String> = group
+            .names
+            .iter()
+            .map(|name| format!("`{name}`{star}"))
+            .collect();
         writeln!(table, "| {} | {} |", names.join(", "), group.why).unwrap();
     }
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/keys.md");
@@ -359,5 +541,8 @@ fn the_document_lists_the_variables_of_the_code() {
         std::fs::write(&path, text).unwrap();
         return;
     }
-    assert_eq!(found, table, "run the tests with LOCAL_CACHE_TESTS_UPDATE=1 to write docs/keys.md");
+    assert_eq!(
+        found, table,
+        "run the tests with LOCAL_CACHE_TESTS_UPDATE=1 to write docs/keys.md"
+    );
 }

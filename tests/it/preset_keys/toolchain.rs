@@ -21,8 +21,12 @@ fn a_toolchain_is_resolved_as_by_rustup() {
         change(&mut fixture);
         toolchain(&fixture.keys())
     };
-    let expected =
-        |build: &str, name: &str| (format!("rustc_driver-{build}"), format!("installed as {name}"));
+    let expected = |build: &str, name: &str| {
+        (
+            format!("rustc_driver-{build}"),
+            format!("installed as {name}"),
+        )
+    };
     let pinned = expected("190", "1.90-x86_64-unknown-linux-gnu");
     let stable = expected("5ab1e", "stable-x86_64-unknown-linux-gnu");
     assert_eq!(found(&|_| {}), pinned);
@@ -52,7 +56,11 @@ fn a_toolchain_is_resolved_as_by_rustup() {
     assert_eq!(
         found(&|it| {
             it.remove("~/.cargo/bin/rustc");
-            fs::hard_link(it.path("~/.cargo/bin/rustup"), it.path("~/.cargo/bin/rustc")).unwrap();
+            fs::hard_link(
+                it.path("~/.cargo/bin/rustup"),
+                it.path("~/.cargo/bin/rustc"),
+            )
+            .unwrap();
         }),
         pinned
     );
@@ -74,18 +82,27 @@ fn a_toolchain_that_is_not_installed_is_known_by_its_name() {
     let fixture = Fixture::new();
     fixture.write("rust-toolchain.toml", "[toolchain]\nchannel = '1.50.0'\n");
     let keys = fixture.keys();
-    assert_eq!(toolchain(&keys), ("1.50.0".to_owned(), "1.50.0 is not installed".to_owned()));
+    assert_eq!(
+        toolchain(&keys),
+        ("1.50.0".to_owned(), "1.50.0 is not installed".to_owned())
+    );
     assert_eq!(keys.target[0].key.text, fixture.keys().target[0].key.text);
     assert!(keys.warnings.is_empty(), "{:?}", keys.warnings);
     // Another one that is not installed is another key.
     fixture.write("rust-toolchain.toml", "[toolchain]\nchannel = '1.51.0'\n");
-    assert_ne!(keys.target[0].key.restore, fixture.keys().target[0].key.restore);
+    assert_ne!(
+        keys.target[0].key.restore,
+        fixture.keys().target[0].key.restore
+    );
 }
 
 #[test]
 fn two_names_of_one_compiler_share_what_it_built() {
     let mut fixture = Fixture::new();
-    fixture.write("~/.rustup/toolchains/1.91-x86_64-unknown-linux-gnu/lib/librustc_driver-5ab1e.so", "");
+    fixture.write(
+        "~/.rustup/toolchains/1.91-x86_64-unknown-linux-gnu/lib/librustc_driver-5ab1e.so",
+        "",
+    );
     let restore = |fixture: &Fixture| fixture.keys().target[0].key.restore.clone();
     fixture.set("RUSTUP_TOOLCHAIN", "stable");
     let stable = restore(&fixture);
@@ -93,7 +110,9 @@ fn two_names_of_one_compiler_share_what_it_built() {
     assert_eq!(restore(&fixture), stable);
     // An update of it is another compiler under the same name.
     fs::rename(
-        fixture.path("~/.rustup/toolchains/1.91-x86_64-unknown-linux-gnu/lib/librustc_driver-5ab1e.so"),
+        fixture.path(
+            "~/.rustup/toolchains/1.91-x86_64-unknown-linux-gnu/lib/librustc_driver-5ab1e.so",
+        ),
         fixture.path("~/.rustup/toolchains/1.91-x86_64-unknown-linux-gnu/lib/librustc_driver-2.so"),
     )
     .unwrap();
@@ -105,16 +124,29 @@ fn a_compiler_of_the_system_is_known_by_its_driver_wherever_it_is_kept() {
     for lib in ["lib", "lib64", "lib/x86_64-linux-gnu"] {
         let mut fixture = Fixture::new();
         fixture.write("~/usr/lib/rust-1.90/bin/rustc", "#!");
-        fixture.write(&format!("~/usr/lib/rust-1.90/{lib}/librustc_driver-dead.so"), "");
+        fixture.write(
+            &format!("~/usr/lib/rust-1.90/{lib}/librustc_driver-dead.so"),
+            "",
+        );
         fixture.write("~/usr/bin/other", "");
-        symlink("../lib/rust-1.90/bin/rustc", fixture.path("~/usr/bin/rustc")).unwrap();
-        let path =
-            format!("{}:{}", fixture.path("~/usr/bin").display(), fixture.path("~/.cargo/bin").display());
+        symlink(
+            "../lib/rust-1.90/bin/rustc",
+            fixture.path("~/usr/bin/rustc"),
+        )
+        .unwrap();
+        let path = format!(
+            "{}:{}",
+            fixture.path("~/usr/bin").display(),
+            fixture.path("~/.cargo/bin").display()
+        );
         fixture.set("PATH", path);
         let found = toolchain(&fixture.keys());
         assert_eq!(
             found,
-            ("rustc_driver-dead".to_owned(), "no rustup; librustc_driver-dead.so".to_owned()),
+            (
+                "rustc_driver-dead".to_owned(),
+                "no rustup; librustc_driver-dead.so".to_owned()
+            ),
             "{lib}"
         );
     }
@@ -138,7 +170,10 @@ fn rustup_is_found_without_a_path_and_more_in_it_changes_nothing() {
     let keys = fixture.keys();
     fixture.asked.env.remove(std::ffi::OsStr::new("PATH"));
     assert_eq!(fixture.keys(), keys);
-    let path = format!("/nowhere::relative:{}:/x", fixture.path("~/.cargo/bin").display());
+    let path = format!(
+        "/nowhere::relative:{}:/x",
+        fixture.path("~/.cargo/bin").display()
+    );
     fixture.set("PATH", path);
     assert_eq!(fixture.keys(), keys);
 }
@@ -151,27 +186,42 @@ fn broken_settings_of_rustup_are_said_and_leave_the_toolchain_file() {
     let broken = fixture.keys();
     assert_eq!(broken.target, keys.target);
     assert_eq!(broken.warnings.len(), 1);
-    assert!(broken.warnings[0].ends_with("; rustup's default is not known"), "{:?}", broken.warnings);
+    assert!(
+        broken.warnings[0].ends_with("; rustup's default is not known"),
+        "{:?}",
+        broken.warnings
+    );
     fixture.remove("rust-toolchain.toml");
     assert_eq!(
         toolchain(&fixture.keys()),
-        ("not found".to_owned(), "rustup has no default toolchain".to_owned())
+        (
+            "not found".to_owned(),
+            "rustup has no default toolchain".to_owned()
+        )
     );
 }
 
 /// The environment of the tests less what cargo adds to it for its children.
 fn real() -> Option<Asked> {
-    let env: BTreeMap<_, _> =
-        std::env::vars_os().filter(|(name, _)| name != "RUSTUP_TOOLCHAIN" && name != "CARGO_HOME").collect();
+    let env: BTreeMap<_, _> = std::env::vars_os()
+        .filter(|(name, _)| name != "RUSTUP_TOOLCHAIN" && name != "CARGO_HOME")
+        .collect();
     let home = PathBuf::from(env.get(std::ffi::OsStr::new("HOME"))?);
     let asked = Asked::new(env, &home, Path::new("/"));
-    asked.rustup_home.join("toolchains").is_dir().then_some(asked)
+    asked
+        .rustup_home
+        .join("toolchains")
+        .is_dir()
+        .then_some(asked)
 }
 
 /// What rustc itself says in a directory: where its toolchain is.
 fn sysroot(directory: &Path, toolchain: Option<&str>) -> Option<PathBuf> {
     let mut rustc = Command::new("rustc");
-    rustc.args(["--print", "sysroot"]).current_dir(directory).env_remove("RUSTUP_TOOLCHAIN");
+    rustc
+        .args(["--print", "sysroot"])
+        .current_dir(directory)
+        .env_remove("RUSTUP_TOOLCHAIN");
     if let Some(toolchain) = toolchain {
         rustc.env("RUSTUP_TOOLCHAIN", toolchain);
     }
@@ -189,9 +239,15 @@ fn the_real_rustup_chooses_the_same_compiler() {
         return skip("rustup", what);
     };
     fs::create_dir_all(project.join("src")).unwrap();
-    fs::write(project.join("Cargo.toml"), "[package]\nname = 'p'\nversion = '0.1.0'\n").unwrap();
+    fs::write(
+        project.join("Cargo.toml"),
+        "[package]\nname = 'p'\nversion = '0.1.0'\n",
+    )
+    .unwrap();
     let names = fs::read_dir(asked.rustup_home.join("toolchains")).unwrap();
-    let mut names: Vec<String> = names.map(|name| name.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<String> = names
+        .map(|name| name.unwrap().file_name().into_string().unwrap())
+        .collect();
     names.sort();
     assert!(!names.is_empty());
     let keys_with = |variable: Option<&str>| -> Keys {
@@ -206,7 +262,11 @@ fn the_real_rustup_chooses_the_same_compiler() {
         let lib = sysroot(&project, variable).unwrap().join("lib");
         let (driver, _) = toolchain(&keys_with(variable));
         assert!(driver.starts_with("rustc_driver-"), "{case}: {driver}");
-        assert!(lib.join(format!("lib{driver}.so")).exists(), "{case}: {driver} is not in {}", lib.display());
+        assert!(
+            lib.join(format!("lib{driver}.so")).exists(),
+            "{case}: {driver} is not in {}",
+            lib.display()
+        );
     };
     check(None, "the default");
     for name in &names {
@@ -216,8 +276,11 @@ fn the_real_rustup_chooses_the_same_compiler() {
         fs::write(project.join("rust-toolchain"), format!("{short}\n")).unwrap();
         check(None, "a file of one line");
         fs::remove_file(project.join("rust-toolchain")).unwrap();
-        fs::write(project.join("rust-toolchain.toml"), format!("[toolchain]\nchannel = '{short}'\n"))
-            .unwrap();
+        fs::write(
+            project.join("rust-toolchain.toml"),
+            format!("[toolchain]\nchannel = '{short}'\n"),
+        )
+        .unwrap();
         check(None, "a file of TOML");
         fs::remove_file(project.join("rust-toolchain.toml")).unwrap();
     }

@@ -1,4 +1,5 @@
-//! The page in a real browser: headless Chromium loads it, complains of nothing, and takes pictures of it.
+//! The page in a real browser: headless Chromium loads it, complains of nothing, and takes pictures
+//! of it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +10,11 @@ use crate::support::tools::{is_root, skip};
 
 /// Chromium, by either of its names.
 fn chromium() -> Option<&'static str> {
-    let known = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+    let known = [
+        "/usr/bin/chromium",
+        "/usr/bin/chromium-browser",
+        "/usr/bin/google-chrome",
+    ];
     let found = known.into_iter().find(|path| Path::new(path).exists());
     if found.is_none() {
         skip("chromium", "the page in a browser");
@@ -43,14 +48,18 @@ fn picture(
         .arg(format!("--window-size={},{}", size.0, size.1))
         .arg(format!("--screenshot={}", file.display()));
     if dark {
-        command.arg("--force-dark-mode").arg("--blink-settings=preferredColorScheme=0");
+        command
+            .arg("--force-dark-mode")
+            .arg("--blink-settings=preferredColorScheme=0");
     } else {
         command.arg("--blink-settings=preferredColorScheme=1");
     }
     if is_root() {
         command.arg("--no-sandbox");
     }
-    command.arg(format!("file://{}", page.display())).stdin(Stdio::null());
+    command
+        .arg(format!("file://{}", page.display()))
+        .stdin(Stdio::null());
     let ran = command.output().unwrap();
     let said = String::from_utf8_lossy(&ran.stderr).into_owned();
     assert!(ran.status.success(), "{said}");
@@ -61,7 +70,11 @@ fn picture(
 fn dimensions(png: &Path) -> (u32, u32) {
     let bytes = fs::read(png).unwrap();
     assert_eq!(&bytes[..8], b"\x89PNG\r\n\x1a\n");
-    let number = |at: usize| bytes[at..at + 4].iter().fold(0, |sum, byte| sum * 256 + u32::from(*byte));
+    let number = |at: usize| {
+        bytes[at..at + 4]
+            .iter()
+            .fold(0, |sum, byte| sum * 256 + u32::from(*byte))
+    };
     (number(16), number(20))
 }
 
@@ -71,7 +84,9 @@ fn chromium_loads_the_page_without_a_complaint_in_light_and_dark_and_on_a_phone(
     let sandbox = filled();
     let job = sandbox.job("job");
     let page = sandbox.path("page.html");
-    sandbox.run(&job, &["report", "--html", &page.display().to_string()]).done();
+    sandbox
+        .run(&job, &["report", "--html", &page.display().to_string()])
+        .done();
     // Kept for whoever wants to look at them.
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("report");
     drop(fs::remove_dir_all(&dir));
@@ -83,11 +98,16 @@ fn chromium_loads_the_page_without_a_complaint_in_light_and_dark_and_on_a_phone(
         ("phone.png", (500, 2600), false),
     ] {
         let (file, said) = picture(program, &dir, &page, name, size, dark);
-        let complaint = said.lines().find(|line| line.contains("CONSOLE") || line.contains("Refused to"));
+        let complaint = said
+            .lines()
+            .find(|line| line.contains("CONSOLE") || line.contains("Refused to"));
         assert_eq!(complaint, None, "{name}");
         assert_eq!(dimensions(&file), size);
         pictures.push(fs::read(file).unwrap());
     }
-    assert!(pictures.iter().all(|bytes| bytes.len() > 30_000), "a page with charts is no empty picture");
+    assert!(
+        pictures.iter().all(|bytes| bytes.len() > 30_000),
+        "a page with charts is no empty picture"
+    );
     assert!(pictures[0] != pictures[1], "dark looks like light");
 }

@@ -18,9 +18,13 @@ pub(super) fn filled() -> Sandbox {
             &job.join("tree/file"),
             &trees::noise(number, 100_000 * (usize::try_from(number).unwrap() + 1)),
         );
-        sandbox.save(&job, &format!("linux-stable-{number:040x}")).done();
+        sandbox
+            .save(&job, &format!("linux-stable-{number:040x}"))
+            .done();
     }
-    sandbox.save(&job, "</td><script>alert('key')</script>\u{202e}&").done();
+    sandbox
+        .save(&job, "</td><script>alert('key')</script>\u{202e}&")
+        .done();
     let mut lines = String::new();
     let mut push = |event: &local_cache::stats::event::Event| {
         lines.push_str(&serde_json::to_string(event).unwrap());
@@ -29,8 +33,11 @@ pub(super) fn filled() -> Sandbox {
     for day in 0..30_u64 {
         let time = NOON + i64::try_from(day).unwrap() * 86_400_000;
         for number in 0..(4 + day % 7) {
-            let repository = ["acme/widget", "acme/gadget", "acme/<img src=x onerror=alert(1)>"]
-                [usize::try_from(number % 3).unwrap()];
+            let repository = [
+                "acme/widget",
+                "acme/gadget",
+                "acme/<img src=x onerror=alert(1)>",
+            ][usize::try_from(number % 3).unwrap()];
             let kind = ["registry", "git", "target", "path"][usize::try_from(number % 4).unwrap()];
             let hit = match (number + day) % 5 {
                 0 => Hit::Miss,
@@ -64,9 +71,16 @@ fn the_page_needs_nothing_else_and_nobodys_text_is_more_than_text_in_it() {
     let sandbox = filled();
     let job = sandbox.job("job");
     let page = sandbox.run(&job, &["report", "--html", "-"]).done().stdout;
-    for forbidden in
-        ["<script", "<img", "<link rel=\"stylesheet", "http://", "https://", "url(", "@import", "\u{202e}"]
-    {
+    for forbidden in [
+        "<script",
+        "<img",
+        "<link rel=\"stylesheet",
+        "http://",
+        "https://",
+        "url(",
+        "@import",
+        "\u{202e}",
+    ] {
         assert!(!page.contains(forbidden), "{forbidden} is in the page");
     }
     for wanted in [
@@ -94,9 +108,15 @@ fn a_page_of_nothing_says_so() {
     let ran = sandbox.run(&job, &["report", "--html", "page.html"]).done();
     assert!(ran.stdout.contains("wrote"), "{ran:?}");
     let page = fs::read_to_string(job.join("page.html")).unwrap();
-    for wanted in ["nothing recorded yet", "nothing was looked for yet", "the store has no entries"] {
+    for wanted in [
+        "nothing recorded yet",
+        "nothing was looked for yet",
+        "the store has no entries",
+    ] {
         assert!(page.contains(wanted), "{wanted} is not in\n{page}");
     }
-    sandbox.run(&job, &["report", "--html", "no/such/page.html"]).failed(1);
+    sandbox
+        .run(&job, &["report", "--html", "no/such/page.html"])
+        .failed(1);
     sandbox.run(&job, &["report"]).ended(2);
 }

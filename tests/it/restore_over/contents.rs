@@ -23,7 +23,10 @@ fn a_file_with_another_time_but_its_contents_only_gets_its_time() {
         trees::set_modified(&case.at(name), 1_650_000_000, 5);
     }
     let report = case.restored();
-    assert_eq!(inodes, ["same", "build/large", "build/empty"].map(|name| inode(&case.at(name))));
+    assert_eq!(
+        inodes,
+        ["same", "build/large", "build/empty"].map(|name| inode(&case.at(name)))
+    );
     assert_eq!(report["written-files"], 0);
 }
 
@@ -43,7 +46,11 @@ fn other_contents_of_the_same_size_are_replaced_and_the_directory_keeps_its_time
 fn all_names_of_a_file_get_its_contents_back() {
     let case = Case::new();
     let size = case.at("large").metadata().unwrap().len();
-    case.overwrite("large", &trees::noise(3, usize::try_from(size).unwrap()), 1_650_000_000);
+    case.overwrite(
+        "large",
+        &trees::noise(3, usize::try_from(size).unwrap()),
+        1_650_000_000,
+    );
     case.restored();
     assert_eq!(inode(&case.at("large")), inode(&case.at("build/large")));
 }
@@ -52,7 +59,8 @@ fn all_names_of_a_file_get_its_contents_back() {
 fn a_name_outside_of_the_tree_does_not_change_with_the_file_in_it() {
     let case = Case::new();
     let outside = case.sandbox.path("outside");
-    // The file has a second name outside; each way of changing the one in the tree must leave the other as it is.
+    // The file has a second name outside; each way of changing the one in the tree must leave the
+    // other as it is.
     for (number, change) in [
         |path: &Path| trees::set_modified(path, 1_650_000_000, 5),
         |path: &Path| trees::set_mode(path, 0o600),
@@ -106,7 +114,18 @@ fn without_verification_contents_are_not_compared_with_their_digests() {
     });
     fs::remove_file(case.at("large")).unwrap();
     fs::remove_file(case.at("build/large")).unwrap();
-    case.sandbox.run(&case.job, &["restore", "--no-verify", "--key", "k", "tree"]).done();
-    let (one, other) = (fs::read(case.original.join("large")).unwrap(), fs::read(case.at("large")).unwrap());
-    assert_eq!(one.iter().zip(&other).filter(|(one, other)| one != other).count(), 1);
+    case.sandbox
+        .run(&case.job, &["restore", "--no-verify", "--key", "k", "tree"])
+        .done();
+    let (one, other) = (
+        fs::read(case.original.join("large")).unwrap(),
+        fs::read(case.at("large")).unwrap(),
+    );
+    assert_eq!(
+        one.iter()
+            .zip(&other)
+            .filter(|(one, other)| one != other)
+            .count(),
+        1
+    );
 }

@@ -14,9 +14,11 @@ fn other_kinds_of_things_are_replaced() {
     trees::write(&outside.join("kept"), b"x");
     let outside_before = identities(&outside);
     // A symlink, dangling or not, where a file belongs.
-    for (name, target) in
-        [("same", "/no/such"), ("src/2.rs", "3.rs"), ("build/large", "../../../outside/kept")]
-    {
+    for (name, target) in [
+        ("same", "/no/such"),
+        ("src/2.rs", "3.rs"),
+        ("build/large", "../../../outside/kept"),
+    ] {
         fs::remove_file(case.at(name)).unwrap();
         symlink(target, case.at(name)).unwrap();
     }
@@ -74,7 +76,10 @@ fn a_root_that_is_a_symlink_is_refused() {
     for mirror in [&[][..], &["--mirror"]] {
         let arguments = [&["restore", "--key", "k", "tree"], mirror].concat();
         let line = case.sandbox.run(&job, &arguments).failed(1);
-        assert!(line.contains("tree is a symlink to") && line.contains("cache the directory"), "{line}");
+        assert!(
+            line.contains("tree is a symlink to") && line.contains("cache the directory"),
+            "{line}"
+        );
     }
     assert_eq!(before, identities(&outside));
     assert!(job.join("tree").is_symlink());

@@ -1,4 +1,5 @@
-//! Restoring over what is there: what is right stays untouched, what differs is replaced, what is extra stays or goes.
+//! Restoring over what is there: what is right stays untouched, what differs is replaced, what is
+//! extra stays or goes.
 
 mod contents;
 mod kinds;
@@ -39,7 +40,13 @@ impl Case {
         sandbox.restore(&job, "k").done();
         same(&picture(&original), &picture(&job.join("tree")));
         let (tree, wanted) = (job.join("tree"), picture(&original));
-        Self { sandbox, job, tree, original, wanted }
+        Self {
+            sandbox,
+            job,
+            tree,
+            original,
+            wanted,
+        }
     }
 
     fn at(&self, name: &str) -> PathBuf {
@@ -103,7 +110,12 @@ fn only_what_differs_is_touched() {
 #[test]
 fn extra_names_stay_without_mirror_and_go_with_it() {
     let case = Case::new();
-    let extras = ["extra", "src/extra.rs", "more/deeper/file", "nothing/here/file"];
+    let extras = [
+        "extra",
+        "src/extra.rs",
+        "more/deeper/file",
+        "nothing/here/file",
+    ];
     for name in extras {
         trees::write(&case.at(name), b"mine");
     }
@@ -113,7 +125,10 @@ fn extra_names_stay_without_mirror_and_go_with_it() {
     assert_eq!(before, extras.map(|name| identity(&case.at(name))));
     let mut found = picture(&case.tree);
     found.retain(|path, _| case.wanted.contains_key(path));
-    assert_eq!(found.keys().collect::<Vec<_>>(), case.wanted.keys().collect::<Vec<_>>());
+    assert_eq!(
+        found.keys().collect::<Vec<_>>(),
+        case.wanted.keys().collect::<Vec<_>>()
+    );
     let report = case.sandbox.mirror(&case.job, "k").done().json();
     assert_eq!(report["removed-files"], 7);
     case.is_right();
@@ -125,9 +140,17 @@ fn the_same_key_is_left_alone_unless_it_is_refreshed() {
     let case = Case::new();
     fs::write(case.original.join("same"), b"newer").unwrap();
     let one = case.sandbox.job("one");
-    assert_eq!(case.sandbox.save(&one, "k").done().json()["reason"], "exists");
+    assert_eq!(
+        case.sandbox.save(&one, "k").done().json()["reason"],
+        "exists"
+    );
     case.restored_as(b"always the same");
-    assert!(case.sandbox.run(&one, &["save", "--json", "--refresh", "--key", "k", "tree"]).done().is_saved());
+    assert!(
+        case.sandbox
+            .run(&one, &["save", "--json", "--refresh", "--key", "k", "tree"])
+            .done()
+            .is_saved()
+    );
     case.restored_as(b"newer");
 }
 
@@ -135,8 +158,13 @@ fn the_same_key_is_left_alone_unless_it_is_refreshed() {
 fn to_look_up_writes_nothing() {
     let case = Case::new();
     let third = case.sandbox.job("third");
-    let found =
-        case.sandbox.run(&third, &["restore", "--lookup-only", "--json", "--key", "k", "tree"]).done();
+    let found = case
+        .sandbox
+        .run(
+            &third,
+            &["restore", "--lookup-only", "--json", "--key", "k", "tree"],
+        )
+        .done();
     assert!(found.is_hit());
     assert_eq!(fs::read_dir(&third).unwrap().count(), 0);
 }

@@ -19,7 +19,12 @@ fn other_contents_of_the_same_size_are_replaced_in_a_directory_without_write_per
 #[test]
 fn a_mode_is_set_without_replacing_the_file() {
     let case = Case::new();
-    for (name, mode) in [("same", 0o600), ("src/1.rs", 0o644), ("build/large", 0o777), ("build", 0o700)] {
+    for (name, mode) in [
+        ("same", 0o600),
+        ("src/1.rs", 0o644),
+        ("build/large", 0o777),
+        ("build", 0o700),
+    ] {
         let before = inode(&case.at(name));
         trees::set_mode(&case.at(name), mode);
         case.restored();
@@ -55,7 +60,11 @@ fn extra_directories_without_permissions_go_with_mirror() {
     trees::write(&case.at("extra/inner/file"), b"x");
     trees::write(&case.at("build/extra/inner/file"), b"x");
     case.sandbox.give_away();
-    for (name, mode) in [("extra/inner", 0o000), ("extra", 0o555), ("build/extra/inner", 0o200)] {
+    for (name, mode) in [
+        ("extra/inner", 0o000),
+        ("extra", 0o555),
+        ("build/extra/inner", 0o200),
+    ] {
         trees::set_mode(&case.at(name), mode);
     }
     case.sandbox.mirror(&case.job, "k").done();

@@ -21,7 +21,10 @@ fn a_file_modified_in_the_instant_of_the_save_is_not_trusted() {
     case.sandbox.save(&case.sandbox.job("one"), "k2").done();
     let third = case.sandbox.job("third");
     case.sandbox.restore(&third, "k2").done();
-    assert_eq!(fs::read(third.join("tree/same")).unwrap(), b"AlWaYs ThE sAmE");
+    assert_eq!(
+        fs::read(third.join("tree/same")).unwrap(),
+        b"AlWaYs ThE sAmE"
+    );
 }
 
 #[test]
@@ -36,7 +39,8 @@ fn attributes_of_a_file_modified_in_the_instant_of_the_save_come_back() {
     case.restored();
 }
 
-/// npm and pip give all files one fixed time, and another version of a package often has the same size.
+/// npm and pip give all files one fixed time, and another version of a package often has the same
+/// size.
 #[test]
 fn files_of_one_fixed_time_and_size_are_told_apart_by_their_contents() {
     let sandbox = Sandbox::new();
@@ -62,13 +66,19 @@ fn files_of_one_fixed_time_and_size_are_told_apart_by_their_contents() {
     assert!(identity(&file) == before);
 }
 
-/// `cp -p`, rsync and tar give a file its size and its time to the nanosecond, whatever was there before.
+/// `cp -p`, rsync and tar give a file its size and its time to the nanosecond, whatever was there
+/// before.
 #[test]
 fn other_contents_with_the_size_and_the_time_of_the_saved_file_are_replaced() {
     let case = Case::new();
     let times = case.at("same").metadata().unwrap().modified().unwrap();
     fs::write(case.at("same"), b"ALWAYS THE SAME").unwrap();
-    fs::File::options().write(true).open(case.at("same")).unwrap().set_modified(times).unwrap();
+    fs::File::options()
+        .write(true)
+        .open(case.at("same"))
+        .unwrap()
+        .set_modified(times)
+        .unwrap();
     case.restored();
 }
 
@@ -89,7 +99,10 @@ fn a_directory_that_was_swapped_for_an_older_one_is_read() {
     fs::rename(job.join("tree/package"), job.join("old")).unwrap();
     fs::rename(job.join("other"), job.join("tree/package")).unwrap();
     sandbox.restore(&job, "v1").done();
-    assert_eq!(fs::read(job.join("tree/package/package.json")).unwrap(), b"1.0.1");
+    assert_eq!(
+        fs::read(job.join("tree/package/package.json")).unwrap(),
+        b"1.0.1"
+    );
 }
 
 #[test]
@@ -98,7 +111,10 @@ fn a_sparse_file_that_nothing_is_known_of_is_read_and_stays() {
         let file = fs::File::create(tree.join("sparse")).unwrap();
         file.set_len(4 << 20).unwrap();
         std::os::unix::fs::FileExt::write_all_at(&file, &trees::noise(1, 8192), 2 << 20).unwrap();
-        fs::File::create(tree.join("hole")).unwrap().set_len(1 << 20).unwrap();
+        fs::File::create(tree.join("hole"))
+            .unwrap()
+            .set_len(1 << 20)
+            .unwrap();
     });
     fs::remove_dir_all(case.sandbox.store().join("seen")).unwrap();
     let before = ["sparse", "hole"].map(|name| identity(&case.at(name)));
@@ -111,7 +127,10 @@ fn what_did_not_change_since_it_was_restored_is_not_read_again() {
     let case = Case::new();
     fs::remove_dir_all(case.sandbox.store().join("seen")).unwrap();
     let files = case.restored()["compared-files"].as_u64().unwrap();
-    assert!(files > 5, "{files} files were read when nothing was known of them");
+    assert!(
+        files > 5,
+        "{files} files were read when nothing was known of them"
+    );
     trees::settle();
     case.restored();
     assert_eq!(case.restored()["compared-files"], 0);

@@ -37,22 +37,50 @@ fn lookups_bytes_and_times_are_counted_by_repository_kind_and_day() {
     assert_eq!((total.exact, total.prefix, total.miss), (1, 1, 2));
     assert_eq!(total.hit_rate(), Some(0.5));
     assert_eq!((total.restored_bytes, total.not_copied_bytes), (6000, 5400));
-    assert_eq!((total.restores.count, total.restores.total_milliseconds), (2, 2000));
-    assert_eq!((total.saves.count, total.saved_bytes, total.added_bytes), (1, 400, 200));
     assert_eq!(
-        (total.jobs.count, total.jobs.median_milliseconds, total.jobs.p90_milliseconds),
+        (total.restores.count, total.restores.total_milliseconds),
+        (2, 2000)
+    );
+    assert_eq!(
+        (total.saves.count, total.saved_bytes, total.added_bytes),
+        (1, 400, 200)
+    );
+    assert_eq!(
+        (
+            total.jobs.count,
+            total.jobs.median_milliseconds,
+            total.jobs.p90_milliseconds
+        ),
         (2, 60_000, 90_000)
     );
-    assert_eq!((total.removed_entries, total.freed_bytes, total.failures), (3, 700, 1));
+    assert_eq!(
+        (total.removed_entries, total.freed_bytes, total.failures),
+        (3, 700, 1)
+    );
     let names = |all: &[local_cache::stats::Named]| -> Vec<String> {
-        all.iter().map(|named| format!("{} {}", named.name, named.figures.lookups())).collect()
+        all.iter()
+            .map(|named| format!("{} {}", named.name, named.figures.lookups()))
+            .collect()
     };
-    assert_eq!(names(&stats.repositories), ["acme/gadget 2", "acme/widget 2"]);
+    assert_eq!(
+        names(&stats.repositories),
+        ["acme/gadget 2", "acme/widget 2"]
+    );
     assert_eq!(names(&stats.kinds), ["registry 1", "target 3"]);
     assert_eq!(names(&stats.days), ["2026-11-23 3", "2026-11-24 1"]);
-    let cells: Vec<_> =
-        stats.cells.iter().map(|cell| (cell.repository.as_str(), cell.kind.as_str())).collect();
-    assert_eq!(cells, [("acme/gadget", "registry"), ("acme/gadget", "target"), ("acme/widget", "target")]);
+    let cells: Vec<_> = stats
+        .cells
+        .iter()
+        .map(|cell| (cell.repository.as_str(), cell.kind.as_str()))
+        .collect();
+    assert_eq!(
+        cells,
+        [
+            ("acme/gadget", "registry"),
+            ("acme/gadget", "target"),
+            ("acme/widget", "target")
+        ]
+    );
     assert_eq!(stats.disk.unwrap().used_percent, 40);
 }
 
@@ -65,11 +93,17 @@ fn what_is_older_than_asked_for_does_not_count() {
 
 #[test]
 fn a_job_that_a_jumping_clock_measured_has_no_duration() {
-    let mut events = vec![ended("acme/widget", 1, u64::MAX / 2, None), ended("acme/widget", 2, 1000, None)];
+    let mut events = vec![
+        ended("acme/widget", 1, u64::MAX / 2, None),
+        ended("acme/widget", 2, 1000, None),
+    ];
     events[1].time = -5;
     events[0].time = i64::MAX;
     let stats = gather(&read(events), None);
-    assert_eq!((stats.total.jobs.count, stats.total.jobs.total_milliseconds), (1, 1000));
+    assert_eq!(
+        (stats.total.jobs.count, stats.total.jobs.total_milliseconds),
+        (1, 1000)
+    );
     assert_eq!(stats.days[0].name, "1969-12-31");
 }
 
@@ -80,7 +114,11 @@ fn the_control_group_is_compared_job_by_job_and_failed_jobs_do_not_count() {
         for (arm, milliseconds) in [(Arm::Control, 600_000), (Arm::Cached, 200_000)] {
             let mut event = ended("acme/widget", number, milliseconds + number * 100, None);
             event.experiment = Some(arm);
-            event.found = Some(if arm == Arm::Control || number < 20 { Hit::Miss } else { Hit::Exact });
+            event.found = Some(if arm == Arm::Control || number < 20 {
+                Hit::Miss
+            } else {
+                Hit::Exact
+            });
             events.push(event.clone());
             event.job_status = Some("failure".to_owned());
             event.job_milliseconds = Some(1);
@@ -90,9 +128,16 @@ fn the_control_group_is_compared_job_by_job_and_failed_jobs_do_not_count() {
     let mut other = ended("acme/gadget", 1, 5, None);
     other.experiment = Some(Arm::Control);
     events.push(other.clone());
-    events.push(Event { experiment: Some(Arm::Cached), ..other });
+    events.push(Event {
+        experiment: Some(Arm::Cached),
+        ..other
+    });
     let stats = gather(&read(events), None);
-    let shown: Vec<_> = stats.experiments.iter().map(|found| found.repository.as_str()).collect();
+    let shown: Vec<_> = stats
+        .experiments
+        .iter()
+        .map(|found| found.repository.as_str())
+        .collect();
     assert_eq!(shown, ["acme/gadget", "acme/widget"]);
     assert_eq!(stats.experiments[0].comparison.saved, None);
     let saved = stats.experiments[1].comparison.saved.unwrap();
@@ -102,7 +147,10 @@ fn the_control_group_is_compared_job_by_job_and_failed_jobs_do_not_count() {
     let observed = &stats.misses_and_hits[0].comparison;
     assert_eq!((observed.without, observed.with), (20, 20));
     let text = text(&stats);
-    assert!(text.contains("acme/widget CI / build: 10 min 1 s (40 runs) without"), "{text}");
+    assert!(
+        text.contains("acme/widget CI / build: 10 min 1 s (40 runs) without"),
+        "{text}"
+    );
     assert!(text.contains("it saves 6 min 40 s a job"), "{text}");
     assert!(text.contains("too few runs"), "{text}");
 }
@@ -115,15 +163,23 @@ fn prometheus_reads_what_is_written_for_it() {
     let lines = text.lines().map(|line| Ok(line.to_owned()));
     let scrape = prometheus_parse::Scrape::parse(lines).unwrap();
     let samples = text.lines().filter(|line| !line.starts_with('#')).count();
-    assert_eq!(scrape.samples.len(), samples, "a line was not understood:\n{text}");
+    assert_eq!(
+        scrape.samples.len(),
+        samples,
+        "a line was not understood:\n{text}"
+    );
     let value = |name: &str, labels: &[(&str, &str)]| -> f64 {
         let found = scrape.samples.iter().filter(|sample| {
             sample.metric == format!("local_cache_{name}")
-                && labels.iter().all(|(label, value)| sample.labels.get(label) == Some(*value))
+                && labels
+                    .iter()
+                    .all(|(label, value)| sample.labels.get(label) == Some(*value))
         });
         let values: Vec<f64> = found
             .map(|sample| match sample.value {
-                prometheus_parse::Value::Counter(value) | prometheus_parse::Value::Gauge(value) => value,
+                prometheus_parse::Value::Counter(value) | prometheus_parse::Value::Gauge(value) => {
+                    value
+                }
                 ref other => panic!("{name} is {other:?}"),
             })
             .collect();
@@ -131,16 +187,35 @@ fn prometheus_reads_what_is_written_for_it() {
         values[0]
     };
     let widget = ("repository", "acme/widget");
-    let is = |found: f64, wanted: f64| assert!((found - wanted).abs() < 1e-9, "{found} is not {wanted}");
-    is(value("lookups_total", &[widget, ("kind", "target"), ("result", "miss")]), 1.0);
-    is(value("restored_bytes_total", &[widget, ("kind", "target")]), 1000.0);
-    is(value("restore_seconds_total", &[widget, ("kind", "target")]), 1.0);
+    let is =
+        |found: f64, wanted: f64| assert!((found - wanted).abs() < 1e-9, "{found} is not {wanted}");
+    is(
+        value(
+            "lookups_total",
+            &[widget, ("kind", "target"), ("result", "miss")],
+        ),
+        1.0,
+    );
+    is(
+        value("restored_bytes_total", &[widget, ("kind", "target")]),
+        1000.0,
+    );
+    is(
+        value("restore_seconds_total", &[widget, ("kind", "target")]),
+        1.0,
+    );
     is(value("job_seconds_total", &[widget]), 150.0);
     is(value("disk_used_ratio", &[]), 0.4);
     is(value("store_bytes", &[]), 5e9);
-    assert!(text.contains(r#"repository="acme/we\"ird\\na\nme""#), "{text}");
+    assert!(
+        text.contains(r#"repository="acme/we\"ird\\na\nme""#),
+        "{text}"
+    );
     // Each family is announced once, and its samples stand together.
-    let mut families: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
+    let mut families: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE "))
+        .collect();
     let count = families.len();
     families.sort_unstable();
     families.dedup();
@@ -152,28 +227,59 @@ fn the_command_prints_text_json_and_prometheus() {
     let sandbox = Sandbox::new();
     let job = sandbox.job("job");
     let empty = sandbox.run(&job, &["stats"]).done();
-    assert!(empty.stdout.contains("nothing is recorded yet"), "{empty:?}");
-    assert_eq!(sandbox.run(&job, &["stats", "--json"]).done().json()["events"], 0);
+    assert!(
+        empty.stdout.contains("nothing is recorded yet"),
+        "{empty:?}"
+    );
+    assert_eq!(
+        sandbox.run(&job, &["stats", "--json"]).done().json()["events"],
+        0
+    );
     let events = sandbox.store().join("events");
     std::fs::create_dir_all(&events).unwrap();
-    let lines: Vec<String> =
-        some().iter().map(|event| serde_json::to_string(event).unwrap() + "\n").collect();
+    let lines: Vec<String> = some()
+        .iter()
+        .map(|event| serde_json::to_string(event).unwrap() + "\n")
+        .collect();
     std::fs::write(events.join("events.jsonl"), lines.concat() + "garbage\n").unwrap();
     let text = sandbox.run(&job, &["stats"]).done().stdout;
-    for part in
-        ["4: 1 exact, 1 prefix, 2 missed (50 % found)", "acme/gadget", "2026-11-24", "1 line of the journal"]
-    {
+    for part in [
+        "4: 1 exact, 1 prefix, 2 missed (50 % found)",
+        "acme/gadget",
+        "2026-11-24",
+        "1 line of the journal",
+    ] {
         assert!(text.contains(part), "{part} is not in\n{text}");
     }
-    let json = sandbox.run(&job, &["stats", "--format", "json"]).done().json();
-    assert_eq!((&json["total"]["exact"], &json["skipped-lines"]), (&1.into(), &1.into()));
+    let json = sandbox
+        .run(&job, &["stats", "--format", "json"])
+        .done()
+        .json();
+    assert_eq!(
+        (&json["total"]["exact"], &json["skipped-lines"]),
+        (&1.into(), &1.into())
+    );
     assert_eq!(json["repositories"][0]["name"], "acme/gadget");
-    let one = sandbox.run(&job, &["stats", "--json", "--repository", "ACME/Widget"]).done().json();
+    let one = sandbox
+        .run(&job, &["stats", "--json", "--repository", "ACME/Widget"])
+        .done()
+        .json();
     assert_eq!(one["total"]["exact"], 1);
     assert_eq!(one["total"]["prefix"], 0);
-    let prometheus = sandbox.run(&job, &["stats", "--format", "prometheus"]).done().stdout;
-    assert!(prometheus.contains("# TYPE local_cache_lookups_total counter"), "{prometheus}");
-    let none = sandbox.run(&job, &["stats", "--json", "--since", "1s"]).done().json();
+    let prometheus = sandbox
+        .run(&job, &["stats", "--format", "prometheus"])
+        .done()
+        .stdout;
+    assert!(
+        prometheus.contains("# TYPE local_cache_lookups_total counter"),
+        "{prometheus}"
+    );
+    let none = sandbox
+        .run(&job, &["stats", "--json", "--since", "1s"])
+        .done()
+        .json();
     assert!(none["events"].as_u64().unwrap() <= 6);
-    sandbox.run(&job, &["stats", "--since", "yesterday"]).ended(2);
+    sandbox
+        .run(&job, &["stats", "--since", "yesterday"])
+        .ended(2);
 }

@@ -18,7 +18,10 @@ fn write(dir: &Path, event: &Event) {
 
 fn raw(dir: &Path, bytes: &[u8]) {
     fs::create_dir_all(dir).unwrap();
-    let file = fs::OpenOptions::new().create(true).append(true).open(dir.join("events.jsonl"));
+    let file = fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(dir.join("events.jsonl"));
     file.unwrap().write_all(bytes).unwrap();
 }
 
@@ -27,7 +30,10 @@ fn what_is_appended_is_read_back_and_a_journal_that_does_not_exist_is_empty() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path().join("events");
     assert_eq!(read(&dir).unwrap().events, []);
-    let events = [restored("acme/widget", "path", Hit::Exact, 100), ended("acme/widget", 1, 60_000, Some(5))];
+    let events = [
+        restored("acme/widget", "path", Hit::Exact, 100),
+        ended("acme/widget", 1, 60_000, Some(5)),
+    ];
     events.iter().for_each(|event| write(&dir, event));
     let found = read(&dir).unwrap();
     assert_eq!((found.events.as_slice(), found.skipped), (&events[..], 0));
@@ -43,7 +49,10 @@ fn lines_of_several_writers_never_mix_and_can_be_read_meanwhile() {
     let dir = tempfile::tempdir().unwrap();
     let done = AtomicBool::new(false);
     // Small files, so that one is begun anew many times meanwhile.
-    let bounds = Bounds { file: 20_000, all: 1 << 30 };
+    let bounds = Bounds {
+        file: 20_000,
+        all: 1 << 30,
+    };
     std::thread::scope(|scope| {
         let writers: Vec<_> = (0..4)
             .map(|writer| {
@@ -66,7 +75,9 @@ fn lines_of_several_writers_never_mix_and_can_be_read_meanwhile() {
             }
             most
         });
-        writers.into_iter().for_each(|writer| writer.join().unwrap());
+        writers
+            .into_iter()
+            .for_each(|writer| writer.join().unwrap());
         done.store(true, Ordering::Relaxed);
         assert!(reader.join().unwrap() > 0);
     });
@@ -86,7 +97,11 @@ fn a_line_that_was_torn_costs_itself_and_no_other() {
     write(dir.path(), &event);
     raw(dir.path(), b"{\"time\":1795435200000,\"phase\":\"po");
     let found = read(dir.path()).unwrap();
-    assert_eq!((found.events.len(), found.skipped), (1, 0), "somebody may be writing it");
+    assert_eq!(
+        (found.events.len(), found.skipped),
+        (1, 0),
+        "somebody may be writing it"
+    );
     write(dir.path(), &event);
     let found = read(dir.path()).unwrap();
     assert_eq!((found.events.len(), found.skipped), (2, 1));
@@ -96,7 +111,10 @@ fn a_line_that_was_torn_costs_itself_and_no_other() {
 fn garbage_is_skipped_and_counted() {
     let dir = tempfile::tempdir().unwrap();
     let event = ended("acme/widget", 1, 1000, None);
-    raw(dir.path(), b"\n\n  \nnot json\n{}\n[1]\n{\"time\":\"soon\",\"phase\":\"pre\"}\n\xff\xfe\n\0\0\0\n");
+    raw(
+        dir.path(),
+        b"\n\n  \nnot json\n{}\n[1]\n{\"time\":\"soon\",\"phase\":\"pre\"}\n\xff\xfe\n\0\0\0\n",
+    );
     write(dir.path(), &event);
     raw(
         dir.path(),
@@ -112,11 +130,22 @@ fn garbage_is_skipped_and_counted() {
 #[test]
 fn a_journal_never_takes_more_than_its_bound_and_loses_its_oldest_lines_first() {
     let dir = tempfile::tempdir().unwrap();
-    let bounds = Bounds { file: 4000, all: 20_000 };
+    let bounds = Bounds {
+        file: 4000,
+        all: 20_000,
+    };
     for number in 0..500 {
-        append(dir.path(), &ended("acme/widget", number, 1000, None), MODES, bounds).unwrap();
-        let taken: u64 =
-            fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len()).sum();
+        append(
+            dir.path(),
+            &ended("acme/widget", number, 1000, None),
+            MODES,
+            bounds,
+        )
+        .unwrap();
+        let taken: u64 = fs::read_dir(dir.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().metadata().unwrap().len())
+            .sum();
         assert!(taken <= bounds.all, "{taken}");
     }
     let found = read(dir.path()).unwrap();
@@ -128,7 +157,10 @@ fn a_journal_never_takes_more_than_its_bound_and_loses_its_oldest_lines_first() 
 fn an_event_with_endless_keys_is_cut_and_still_one() {
     let dir = tempfile::tempdir().unwrap();
     let mut event = ended("acme/widget", 1, 1000, Some(7));
-    let cache = Cache { key: "é".repeat(100_000), ..event.caches[0].clone() };
+    let cache = Cache {
+        key: "é".repeat(100_000),
+        ..event.caches[0].clone()
+    };
     event.caches = vec![cache; 300];
     event.error = Some("x".repeat(100_000));
     write(dir.path(), &event);
@@ -146,7 +178,12 @@ fn times_that_jump_back_are_sorted() {
         .collect();
     let dir = tempfile::tempdir().unwrap();
     raw(dir.path(), lines.concat().as_bytes());
-    let times: Vec<i64> = read(dir.path()).unwrap().events.iter().map(|event| event.time - NOON).collect();
+    let times: Vec<i64> = read(dir.path())
+        .unwrap()
+        .events
+        .iter()
+        .map(|event| event.time - NOON)
+        .collect();
     assert_eq!(times, [-3, 1, 1, 5, 9]);
     // In parts, nothing is lost at their borders.
     let many = lines.concat().repeat(20_000);

@@ -37,14 +37,23 @@ pub(super) fn restored(repository: &str, kind: &str, hit: Hit, bytes: u64) -> Ev
             restore_milliseconds: if found { 1000 } else { 0 },
             ..Cache::default()
         }],
-        disk: Some(Disk { used_percent: 40, free_bytes: 60_000_000_000, store_bytes: 5_000_000_000 }),
+        disk: Some(Disk {
+            used_percent: 40,
+            free_bytes: 60_000_000_000,
+            store_bytes: 5_000_000_000,
+        }),
         milliseconds: 1010,
         ..Event::default()
     }
 }
 
 /// The end of a job that took some milliseconds and saved some bytes.
-pub(super) fn ended(repository: &str, run_id: u64, job_milliseconds: u64, saved: Option<u64>) -> Event {
+pub(super) fn ended(
+    repository: &str,
+    run_id: u64,
+    job_milliseconds: u64,
+    saved: Option<u64>,
+) -> Event {
     Event {
         time: NOON.saturating_add(i64::try_from(job_milliseconds).unwrap_or(0)),
         phase: Phase::Post,

@@ -53,10 +53,20 @@ fn statistics_of_a_hundred_thousand_events_take_at_most_twice_as_long_as_reading
     });
     let read = shortest(|| {
         let text = fs::read_to_string(dir.path().join("events.jsonl")).unwrap();
-        let values = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
-        assert_eq!(values.map(|value| u64::from(value["time"].is_i64())).sum::<u64>(), 2 * jobs);
+        let values = text
+            .lines()
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        assert_eq!(
+            values
+                .map(|value| u64::from(value["time"].is_i64()))
+                .sum::<u64>(),
+            2 * jobs
+        );
     });
-    println!("{} events: counted in {counted:?}, read one by one in {read:?}", 2 * jobs);
+    println!(
+        "{} events: counted in {counted:?}, read one by one in {read:?}",
+        2 * jobs
+    );
     // As long as that on two idle processors; on one, half of that again.
     assert!(counted < read * 2, "{counted:?}, {read:?}");
 }

@@ -31,12 +31,18 @@ enum Kind {
 impl std::fmt::Debug for Node {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.kind {
-            Kind::File { size, digest } => write!(f, "file of {size} bytes, {}", &digest.to_hex()[..8])?,
+            Kind::File { size, digest } => {
+                write!(f, "file of {size} bytes, {}", &digest.to_hex()[..8])?
+            }
             Kind::Directory => f.write_str("directory")?,
             Kind::Symlink(target) => write!(f, "symlink to {}", String::from_utf8_lossy(target))?,
             Kind::Other(what) => f.write_str(what)?,
         }
-        write!(f, ", {:04o}, {}.{:09}", self.mode, self.modified.0, self.modified.1)?;
+        write!(
+            f,
+            ", {:04o}, {}.{:09}",
+            self.mode, self.modified.0, self.modified.1
+        )?;
         if let Some(first) = &self.same_as {
             write!(f, ", the same file as {}", first.display())?;
         }
@@ -59,12 +65,34 @@ pub(crate) fn picture(root: &Path) -> Picture {
         let name = path.strip_prefix(root).unwrap().to_owned();
         let kind = kind_of(path, &metadata);
         let same_as = (metadata.is_file() && metadata.nlink() > 1)
-            .then(|| inodes.entry((metadata.dev(), metadata.ino())).or_insert_with(|| name.clone()).clone())
+            .then(|| {
+                inodes
+                    .entry((metadata.dev(), metadata.ino()))
+                    .or_insert_with(|| name.clone())
+                    .clone()
+            })
             .filter(|first| *first != name);
-        let attributes = if metadata.is_symlink() { Vec::new() } else { attributes(path) };
-        let mode = if metadata.is_symlink() { 0 } else { metadata.mode() & 0o7777 };
+        let attributes = if metadata.is_symlink() {
+            Vec::new()
+        } else {
+            attributes(path)
+        };
+        let mode = if metadata.is_symlink() {
+            0
+        } else {
+            metadata.mode() & 0o7777
+        };
         let modified = (metadata.mtime(), metadata.mtime_nsec());
-        picture.insert(name, Node { kind, mode, modified, same_as, attributes });
+        picture.insert(
+            name,
+            Node {
+                kind,
+                mode,
+                modified,
+                same_as,
+                attributes,
+            },
+        );
     });
     picture
 }
@@ -74,7 +102,10 @@ fn kind_of(path: &Path, metadata: &fs::Metadata) -> Kind {
     if kind.is_file() {
         let mut hasher = blake3::Hasher::new();
         hasher.update_reader(fs::File::open(path).unwrap()).unwrap();
-        Kind::File { size: metadata.size(), digest: hasher.finalize() }
+        Kind::File {
+            size: metadata.size(),
+            digest: hasher.finalize(),
+        }
     } else if kind.is_dir() {
         Kind::Directory
     } else if kind.is_symlink() {
@@ -89,13 +120,17 @@ fn kind_of(path: &Path, metadata: &fs::Metadata) -> Kind {
 }
 
 fn attributes(path: &Path) -> Vec<(OsString, Vec<u8>)> {
-    let Ok(names) = xattr::list(path) else { return Vec::new() };
+    let Ok(names) = xattr::list(path) else {
+        return Vec::new();
+    };
     let kept = |name: &OsString| {
         let name = name.to_string_lossy();
         name.starts_with("user.") || name.starts_with("system.posix_acl_")
     };
-    let mut found: Vec<_> =
-        names.filter(kept).filter_map(|name| Some((name.clone(), xattr::get(path, &name).ok()??))).collect();
+    let mut found: Vec<_> = names
+        .filter(kept)
+        .filter_map(|name| Some((name.clone(), xattr::get(path, &name).ok()??)))
+        .collect();
     found.sort_unstable();
     found
 }
@@ -108,11 +143,25 @@ pub(crate) fn same(wanted: &Picture, found: &Picture) {
         .into_iter()
         .filter(|path| wanted.get(*path) != found.get(*path))
         .map(|path| {
-            format!("{}\n    wanted {:?}\n    found  {:?}", path.display(), wanted.get(path), found.get(path))
+            format!(
+                "{}\n    wanted {:?}\n    found  {:?}",
+                path.display(),
+                wanted.get(path),
+                found.get(path)
+            )
         })
         .collect();
-    let shown = differences.iter().take(10).cloned().collect::<Vec<_>>().join("\n");
-    assert!(differences.is_empty(), "{} differences:\n{shown}", differences.len());
+    let shown = differences
+        .iter()
+        .take(10)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join("\n");
+    assert!(
+        differences.is_empty(),
+        "{} differences:\n{shown}",
+        differences.len()
+    );
 }
 
 /// What stays the same for a file that nobody touched: inode, and the times of its last changes.

@@ -1,4 +1,5 @@
-//! Files of a store made by hand, as `docs/format.md` describes them: right ones, and ones that nobody should write.
+//! Files of a store made by hand, as `docs/format.md` describes them: right ones, and ones that
+//! nobody should write.
 
 use std::fs;
 use std::path::Path;
@@ -43,15 +44,25 @@ pub(crate) struct Leaf {
 /// What a leaf is.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) enum Kind {
-    File { size: u64, content: Option<Content> },
-    Sparse { size: u64, content: Option<Content>, extents: Vec<Extent> },
+    File {
+        size: u64,
+        content: Option<Content>,
+    },
+    Sparse {
+        size: u64,
+        content: Option<Content>,
+        extents: Vec<Extent>,
+    },
     Symlink(Vec<u8>),
     HardLink(u32),
 }
 
 /// Some time.
 pub(crate) fn time(seconds: i64) -> Timestamp {
-    Timestamp { seconds, nanoseconds: 7 }
+    Timestamp {
+        seconds,
+        nanoseconds: 7,
+    }
 }
 
 /// A directory with numbers of subdirectories and leaves.
@@ -68,18 +79,35 @@ pub(crate) fn dir(name: &[u8], dirs: u32, leaves: u32) -> Dir {
 
 /// A leaf.
 pub(crate) fn leaf(name: &[u8], kind: Kind) -> Leaf {
-    Leaf { name: name.to_vec(), mode: 0o644, modified: time(1_600_000_001), attributes: Vec::new(), kind }
+    Leaf {
+        name: name.to_vec(),
+        mode: 0o644,
+        modified: time(1_600_000_001),
+        attributes: Vec::new(),
+        kind,
+    }
 }
 
 /// An empty file.
 pub(crate) fn empty(name: &[u8]) -> Leaf {
-    leaf(name, Kind::File { size: 0, content: None })
+    leaf(
+        name,
+        Kind::File {
+            size: 0,
+            content: None,
+        },
+    )
 }
 
 impl Body {
     /// A body of these directories and leaves.
     pub(crate) fn of(dirs: Vec<Dir>, leaves: Vec<Leaf>) -> Self {
-        Self { scanned: time(1_700_000_000), packs: Vec::new(), dirs, leaves }
+        Self {
+            scanned: time(1_700_000_000),
+            packs: Vec::new(),
+            dirs,
+            leaves,
+        }
     }
 
     /// The bytes of the body.
@@ -91,7 +119,10 @@ impl Body {
     pub(crate) fn seal(&self) -> (Vec<u8>, Digest) {
         let blobs: Vec<Digest> = Vec::new();
         let references: Vec<(Digest, u64)> = self.packs.iter().map(|pack| (*pack, 1)).collect();
-        seal(&postcard::to_stdvec(&(references, blobs)).unwrap(), &self.bytes())
+        seal(
+            &postcard::to_stdvec(&(references, blobs)).unwrap(),
+            &self.bytes(),
+        )
     }
 }
 

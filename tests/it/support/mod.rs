@@ -1,4 +1,5 @@
-//! What the tests of the engine share: a place to run the program in, trees to save, and ways to compare them.
+//! What the tests of the engine share: a place to run the program in, trees to save, and ways to
+//! compare them.
 
 pub(crate) mod compare;
 pub(crate) mod deep;
@@ -22,7 +23,8 @@ pub(crate) const NOBODY: u32 = 65534;
 /// How long a run may take before it counts as hanging.
 const HANGS: Duration = Duration::from_secs(100);
 
-/// A temporary directory with a store of its own, in which the program runs with an environment of its own.
+/// A temporary directory with a store of its own, in which the program runs with an environment of
+/// its own.
 pub(crate) struct Sandbox {
     dir: TempDir,
     program: PathBuf,
@@ -40,7 +42,10 @@ impl Sandbox {
 
     /// A sandbox in a directory.
     pub(crate) fn below(dir: &Path) -> Self {
-        let dir = tempfile::Builder::new().prefix("lc-test-").tempdir_in(dir).unwrap();
+        let dir = tempfile::Builder::new()
+            .prefix("lc-test-")
+            .tempdir_in(dir)
+            .unwrap();
         let home = dir.path().join("home");
         fs::create_dir(&home).unwrap();
         let cache = dir.path().join("cache");
@@ -53,7 +58,8 @@ impl Sandbox {
         }
     }
 
-    /// A sandbox whose programs run as a user without rights: as `nobody` where the tests run as root.
+    /// A sandbox whose programs run as a user without rights: as `nobody` where the tests run as
+    /// root.
     pub(crate) fn without_rights() -> Self {
         let mut sandbox = Self::new();
         fs::set_permissions(sandbox.dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
@@ -120,11 +126,20 @@ impl Sandbox {
     }
 
     /// The same, started by another program such as strace.
-    pub(crate) fn command_behind(&self, starter: &[&str], job: &Path, arguments: &[&str]) -> Command {
+    pub(crate) fn command_behind(
+        &self,
+        starter: &[&str],
+        job: &Path,
+        arguments: &[&str],
+    ) -> Command {
         let mut words: Vec<&std::ffi::OsStr> = starter.iter().map(AsRef::as_ref).collect();
         words.push(self.program.as_os_str());
         let mut command = Command::new(words[0]);
-        command.args(&words[1..]).args(arguments).arg("--cache-root").arg(&self.cache);
+        command
+            .args(&words[1..])
+            .args(arguments)
+            .arg("--cache-root")
+            .arg(&self.cache);
         command
             .current_dir(job)
             .env_clear()
@@ -132,7 +147,10 @@ impl Sandbox {
             .env("RAYON_NUM_THREADS", self.threads.to_string());
         // Programs in front of ours are looked for in PATH.
         command.env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin");
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         if self.without_rights {
             command.uid(NOBODY).gid(NOBODY);
         }
@@ -156,12 +174,18 @@ impl Sandbox {
 
     /// Restores `tree` into a job and removes what the entry does not have.
     pub(crate) fn mirror(&self, job: &Path, key: &str) -> Ran {
-        self.run(job, &["restore", "--json", "--mirror", "--key", key, "tree"])
+        self.run(
+            job,
+            &["restore", "--json", "--mirror", "--key", key, "tree"],
+        )
     }
 
     /// Removes all but the `keep` entries used last, whatever their keys.
     pub(crate) fn prune(&self, keep: usize) -> Ran {
-        self.run(self.dir.path(), &["prune", "--json", "--any-key", "--keep", &keep.to_string()])
+        self.run(
+            self.dir.path(),
+            &["prune", "--json", "--any-key", "--keep", &keep.to_string()],
+        )
     }
 
     /// Reads all of the store.
@@ -180,7 +204,10 @@ impl Drop for Sandbox {
         // What a test made inaccessible would stay.
         if !tools::is_root() {
             trees::walk(self.dir.path(), &mut |path| {
-                if path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir()) {
+                if path
+                    .symlink_metadata()
+                    .is_ok_and(|metadata| metadata.is_dir())
+                {
                     drop(fs::set_permissions(path, fs::Permissions::from_mode(0o755)));
                 }
             });
@@ -202,7 +229,11 @@ pub(crate) struct Ran {
 impl Ran {
     /// Runs a command to its end.
     pub(crate) fn of(command: &mut Command) -> Self {
-        Self::end_of(command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}")))
+        Self::end_of(
+            command
+                .spawn()
+                .unwrap_or_else(|error| panic!("{command:?}: {error}")),
+        )
     }
 
     /// Waits for a child. One that takes too long is ended and the test fails.
@@ -248,7 +279,10 @@ impl Ran {
     /// Demands an exit code and no panic.
     #[track_caller]
     pub(crate) fn ended(self, code: i32) -> Self {
-        assert!(self.code == Some(code) && !self.stderr.contains("panicked"), "{self:#?}");
+        assert!(
+            self.code == Some(code) && !self.stderr.contains("panicked"),
+            "{self:#?}"
+        );
         self
     }
 
@@ -257,14 +291,18 @@ impl Ran {
     pub(crate) fn failed(self, code: i32) -> String {
         let ran = self.ended(code);
         let lines: Vec<&str> = ran.stderr.lines().collect();
-        assert!(lines.len() == 1 && lines[0].starts_with("local-cache: "), "not one line: {ran:#?}");
+        assert!(
+            lines.len() == 1 && lines[0].starts_with("local-cache: "),
+            "not one line: {ran:#?}"
+        );
         lines[0].to_owned()
     }
 
     /// The JSON document it printed.
     #[track_caller]
     pub(crate) fn json(&self) -> serde_json::Value {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("not JSON ({error}): {self:#?}"))
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("not JSON ({error}): {self:#?}"))
     }
 
     /// Whether a restore found an entry.
@@ -283,7 +321,10 @@ impl Ran {
     #[track_caller]
     pub(crate) fn warnings(&self) -> Vec<&str> {
         let lines: Vec<&str> = self.stderr.lines().collect();
-        assert!(lines.iter().all(|line| line.starts_with("local-cache: ")), "{self:#?}");
+        assert!(
+            lines.iter().all(|line| line.starts_with("local-cache: ")),
+            "{self:#?}"
+        );
         lines
     }
 }

@@ -15,7 +15,13 @@ impl Mount {
     /// A memory filesystem of some bytes; none, which is said, where it can't be mounted.
     pub(crate) fn tmpfs(bytes: u64, what: &str) -> Option<Self> {
         Self::at_new_place(
-            &["-t", "tmpfs", "-o", &format!("size={bytes},mode=755"), "lc-test-tmpfs"],
+            &[
+                "-t",
+                "tmpfs",
+                "-o",
+                &format!("size={bytes},mode=755"),
+                "lc-test-tmpfs",
+            ],
             None,
             what,
         )
@@ -24,23 +30,43 @@ impl Mount {
     /// One that has room for no more than some files.
     pub(crate) fn tmpfs_of_files(bytes: u64, files: u64, what: &str) -> Option<Self> {
         let options = format!("size={bytes},nr_inodes={files},mode=755");
-        Self::at_new_place(&["-t", "tmpfs", "-o", &options, "lc-test-tmpfs"], None, what)
+        Self::at_new_place(
+            &["-t", "tmpfs", "-o", &options, "lc-test-tmpfs"],
+            None,
+            what,
+        )
     }
 
-    /// A filesystem made by `mkfs` in a file of some bytes; none, which is said, where it can't be had.
+    /// A filesystem made by `mkfs` in a file of some bytes; none, which is said, where it can't be
+    /// had.
     pub(crate) fn image(bytes: u64, mkfs: &[&str], options: &str, what: &str) -> Option<Self> {
-        let image = tempfile::Builder::new().prefix("lc-test-").suffix(".img").tempfile().unwrap();
+        let image = tempfile::Builder::new()
+            .prefix("lc-test-")
+            .suffix(".img")
+            .tempfile()
+            .unwrap();
         image.as_file().set_len(bytes).unwrap();
         if !is_root() || !succeeds(Command::new(mkfs[0]).args(&mkfs[1..]).arg(image.path())) {
             skip(mkfs[0], what);
             return None;
         }
         let path = image.path().to_owned();
-        Self::at_new_place(&["-o", options, &path.display().to_string()], Some(image), what)
+        Self::at_new_place(
+            &["-o", options, &path.display().to_string()],
+            Some(image),
+            what,
+        )
     }
 
-    fn at_new_place(arguments: &[&str], image: Option<tempfile::NamedTempFile>, what: &str) -> Option<Self> {
-        let dir = tempfile::Builder::new().prefix("lc-test-mount-").tempdir().unwrap();
+    fn at_new_place(
+        arguments: &[&str],
+        image: Option<tempfile::NamedTempFile>,
+        what: &str,
+    ) -> Option<Self> {
+        let dir = tempfile::Builder::new()
+            .prefix("lc-test-mount-")
+            .tempdir()
+            .unwrap();
         if !is_root() || !succeeds(Command::new("mount").args(arguments).arg(dir.path())) {
             skip("mount", what);
             return None;
@@ -67,6 +93,9 @@ impl Drop for Mount {
 }
 
 fn succeeds(command: &mut Command) -> bool {
-    let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let quiet = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     quiet.status().is_ok_and(|status| status.success())
 }

@@ -11,15 +11,23 @@ pub(crate) fn is_root() -> bool {
 
 /// Says that a test, or a part of one, is skipped.
 ///
-/// Where the variable `LOCAL_CACHE_TESTS_REQUIRE` names what is missing (or says `all`) the test fails instead.
+/// Where the variable `LOCAL_CACHE_TESTS_REQUIRE` names what is missing (or says `all`) the test
+/// fails instead.
 #[track_caller]
-#[expect(clippy::disallowed_methods, reason = "which tools must be there is said by whoever runs the tests")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "which tools must be there is said by whoever runs the tests"
+)]
 pub(crate) fn skip(missing: &str, what: &str) {
     let required = std::env::var("LOCAL_CACHE_TESTS_REQUIRE").unwrap_or_default();
-    let is_required = required.split([',', ' ']).any(|item| item == missing || item == "all");
+    let is_required = required
+        .split([',', ' '])
+        .any(|item| item == missing || item == "all");
     assert!(!is_required, "{missing} is required and missing: {what}");
     // Written directly: what the print macros write is not shown for a test that passes.
-    drop(std::io::stderr().write_all(format!("SKIPPED: {what}: {missing} is missing\n").as_bytes()));
+    drop(
+        std::io::stderr().write_all(format!("SKIPPED: {what}: {missing} is missing\n").as_bytes()),
+    );
 }
 
 /// Whether a program is there; else the skipping of `what` is said.
@@ -37,12 +45,20 @@ pub(crate) fn have(program: &str, what: &str) -> bool {
 /// Runs a program that must succeed; returns what it printed.
 #[track_caller]
 pub(crate) fn must(program: &str, arguments: &[&std::ffi::OsStr]) -> String {
-    let output = Command::new(program).args(arguments).stdin(Stdio::null()).output().unwrap();
-    assert!(output.status.success(), "{program} {arguments:?}: {output:?}");
+    let output = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{program} {arguments:?}: {output:?}"
+    );
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// Demands that rsync finds no difference between two trees: contents, kinds, modes, times, links, owners, attributes.
+/// Demands that rsync finds no difference between two trees: contents, kinds, modes, times, links,
+/// owners, attributes.
 #[track_caller]
 pub(crate) fn rsync_sees_no_difference(original: &Path, copy: &Path) {
     if !have("rsync", "comparison by rsync") {

@@ -15,10 +15,14 @@ use nix::sys::time::TimeSpec;
 
 /// Calls `visit` with a path and all below it, each before what is in it.
 pub(crate) fn walk(root: &Path, visit: &mut dyn FnMut(&Path)) {
-    let Ok(metadata) = root.symlink_metadata() else { return };
+    let Ok(metadata) = root.symlink_metadata() else {
+        return;
+    };
     visit(root);
     if metadata.is_dir() {
-        let Ok(entries) = fs::read_dir(root) else { return };
+        let Ok(entries) = fs::read_dir(root) else {
+            return;
+        };
         let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
         paths.sort_unstable();
         for path in paths {
@@ -41,10 +45,18 @@ pub(crate) fn set_mode(path: &Path, mode: u32) {
 /// Sets a modification time, of a symlink itself.
 pub(crate) fn set_modified(path: &Path, seconds: i64, nanoseconds: i64) {
     let time = TimeSpec::new(seconds, nanoseconds);
-    utimensat(AT_FDCWD, path, &time, &time, UtimensatFlags::NoFollowSymlink).unwrap();
+    utimensat(
+        AT_FDCWD,
+        path,
+        &time,
+        &time,
+        UtimensatFlags::NoFollowSymlink,
+    )
+    .unwrap();
 }
 
-/// Gives every name in a tree a time long ago, so that no file was modified just now, and no two of all trees the same.
+/// Gives every name in a tree a time long ago, so that no file was modified just now, and no two of
+/// all trees the same.
 pub(crate) fn age(root: &Path) {
     static NEXT: AtomicI64 = AtomicI64::new(1_600_000_000);
     let mut paths = Vec::new();
@@ -64,7 +76,10 @@ pub(crate) fn settle() {
 /// Bytes that look random and are the same for the same seed.
 pub(crate) fn noise(seed: u64, length: usize) -> Vec<u8> {
     let mut bytes = vec![0; length];
-    blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof().fill(&mut bytes);
+    blake3::Hasher::new()
+        .update(&seed.to_le_bytes())
+        .finalize_xof()
+        .fill(&mut bytes);
     bytes
 }
 
@@ -72,10 +87,19 @@ pub(crate) fn noise(seed: u64, length: usize) -> Vec<u8> {
 pub(crate) fn small(root: &Path, seed: u64) {
     for number in 0..6 {
         let path = root.join(format!("src/{number}.rs"));
-        write(&path, &noise(seed * 100 + number, 700 * usize::try_from(number).unwrap() + 1));
+        write(
+            &path,
+            &noise(
+                seed * 100 + number,
+                700 * usize::try_from(number).unwrap() + 1,
+            ),
+        );
     }
     write(&root.join("same"), b"always the same");
-    write(&root.join("build/large"), &noise(seed * 100 + 50, 600 << 10));
+    write(
+        &root.join("build/large"),
+        &noise(seed * 100 + 50, 600 << 10),
+    );
     write(&root.join("build/empty"), b"");
     fs::create_dir_all(root.join("nothing/here")).unwrap();
     symlink("../src", root.join("build/link")).unwrap();
@@ -103,18 +127,35 @@ pub(crate) fn everything(root: &Path) {
 
 fn sizes(dir: &Path) {
     let pack = 256 << 10;
-    for size in [0, 1, 2, 4095, 4096, 4097, pack - 1, pack, pack + 1, 2 * pack, (3 << 20) + 17] {
+    for size in [
+        0,
+        1,
+        2,
+        4095,
+        4096,
+        4097,
+        pack - 1,
+        pack,
+        pack + 1,
+        2 * pack,
+        (3 << 20) + 17,
+    ] {
         write(&dir.join(size.to_string()), &noise(size as u64, size));
     }
     // The same contents twice, small and large.
     write(&dir.join("again/1"), &noise(1, 1));
-    write(&dir.join("again/large"), &noise((3 << 20) + 17, (3 << 20) + 17));
+    write(
+        &dir.join("again/large"),
+        &noise((3 << 20) + 17, (3 << 20) + 17),
+    );
     // Zeros that are data, not a hole.
     write(&dir.join("zeros"), &vec![0; 300 << 10]);
 }
 
 fn modes(dir: &Path) {
-    for mode in [0o400, 0o444, 0o600, 0o644, 0o666, 0o755, 0o777, 0o4755, 0o2755, 0o1644] {
+    for mode in [
+        0o400, 0o444, 0o600, 0o644, 0o666, 0o755, 0o777, 0o4755, 0o2755, 0o1644,
+    ] {
         let path = dir.join(format!("file-{mode:04o}"));
         write(&path, format!("mode {mode:o}").as_bytes());
         set_mode(&path, mode);
@@ -167,8 +208,16 @@ fn sparse_files(dir: &Path) {
     make("small-hole-only", 64 << 10, &[]);
     make("hole-first", 4 << 20, &[((4 << 20) - 4096, 4096)]);
     make("hole-last", 4 << 20, &[(0, 8192)]);
-    make("hole-between", 6 << 20, &[(0, 4096), (3 << 20, 300 << 10), ((6 << 20) - 10, 10)]);
-    make("small-hole-between", 128 << 10, &[(0, 100), (100 << 10, 100)]);
+    make(
+        "hole-between",
+        6 << 20,
+        &[(0, 4096), (3 << 20, 300 << 10), ((6 << 20) - 10, 10)],
+    );
+    make(
+        "small-hole-between",
+        128 << 10,
+        &[(0, 100), (100 << 10, 100)],
+    );
     make("ends-within-a-block", (1 << 20) + 5, &[(512 << 10, 1)]);
 }
 
@@ -191,8 +240,16 @@ fn names(dir: &Path) {
         b"~",
     ];
     for (number, name) in names.iter().enumerate() {
-        write(&dir.join(OsStr::from_bytes(name)), format!("{number}").as_bytes());
-        write(&dir.join("as-directory").join(OsStr::from_bytes(name)).join("x"), b"x");
+        write(
+            &dir.join(OsStr::from_bytes(name)),
+            format!("{number}").as_bytes(),
+        );
+        write(
+            &dir.join("as-directory")
+                .join(OsStr::from_bytes(name))
+                .join("x"),
+            b"x",
+        );
     }
 }
 

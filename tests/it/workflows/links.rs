@@ -13,18 +13,30 @@ fn documents() -> Vec<PathBuf> {
 /// The targets of the links of a document, code blocks apart.
 fn links(text: &str) -> Vec<String> {
     let outside: String = text.split("```").step_by(2).collect();
-    let targets = outside.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    let targets = outside
+        .split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split(')').next());
     targets.map(str::to_owned).collect()
 }
 
-/// The anchors of a document's headings, as GitHub makes them: lower case, blanks as dashes, no other punctuation.
+/// The anchors of a document's headings, as GitHub makes them: lower case, blanks as dashes, no
+/// other punctuation.
 fn anchors(text: &str) -> BTreeSet<String> {
-    let outside: String = text.split("\n```").step_by(2).collect::<Vec<_>>().join("\n");
-    let headings =
-        outside.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#'));
+    let outside: String = text
+        .split("\n```")
+        .step_by(2)
+        .collect::<Vec<_>>()
+        .join("\n");
+    let headings = outside
+        .lines()
+        .filter(|line| line.starts_with('#'))
+        .map(|line| line.trim_start_matches('#'));
     let anchor = |heading: &str| {
         let kept = heading.trim().to_lowercase();
-        let kept = kept.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+        let kept = kept
+            .chars()
+            .filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
         kept.collect::<String>().replace(' ', "-")
     };
     headings.map(anchor).collect()
@@ -40,12 +52,19 @@ fn every_link_of_every_document_leads_to_a_file_and_to_a_heading_that_exist() {
                 continue;
             }
             let (file, anchor) = link.split_once('#').unwrap_or((&link, ""));
-            let target =
-                if file.is_empty() { document.clone() } else { document.parent().unwrap().join(file) };
+            let target = if file.is_empty() {
+                document.clone()
+            } else {
+                document.parent().unwrap().join(file)
+            };
             assert!(target.exists(), "{}: {link}", document.display());
             if !anchor.is_empty() {
                 let there = anchors(&fs::read_to_string(&target).unwrap());
-                assert!(there.contains(anchor), "{}: {link} is none of {there:?}", document.display());
+                assert!(
+                    there.contains(anchor),
+                    "{}: {link} is none of {there:?}",
+                    document.display()
+                );
             }
             followed += 1;
         }
@@ -56,8 +75,18 @@ fn every_link_of_every_document_leads_to_a_file_and_to_a_heading_that_exist() {
 /// Names in backquotes that begin with a directory of the repository.
 fn names(text: &str) -> Vec<&str> {
     let outside = text.split('`').skip(1).step_by(2);
-    let places = ["docs/", "examples/", ".ci/", ".github/", "bench/", "src/", "tests/it/"];
-    outside.filter(|name| places.iter().any(|place| name.starts_with(place)) && !name.contains(' ')).collect()
+    let places = [
+        "docs/",
+        "examples/",
+        ".ci/",
+        ".github/",
+        "bench/",
+        "src/",
+        "tests/it/",
+    ];
+    outside
+        .filter(|name| places.iter().any(|place| name.starts_with(place)) && !name.contains(' '))
+        .collect()
 }
 
 #[test]
@@ -66,7 +95,11 @@ fn every_file_that_a_document_names_exists() {
     for document in documents() {
         let text = fs::read_to_string(&document).unwrap().replace("```", "");
         for name in names(&text) {
-            assert!(root().join(Path::new(name)).exists(), "{}: {name}", document.display());
+            assert!(
+                root().join(Path::new(name)).exists(),
+                "{}: {name}",
+                document.display()
+            );
             seen += 1;
         }
     }
