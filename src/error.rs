@@ -147,13 +147,13 @@ fn plain(error: &io::Error) -> String {
 }
 
 /// Adds what was tried, and on what, to an error of the operating system.
-pub trait Context<T> {
+pub trait IoContext<T> {
     /// Names the action and the path; the path is only made when there was an error.
     fn context<P: Into<PathBuf>>(self, action: &'static str, path: impl FnOnce() -> P)
     -> Result<T>;
 }
 
-impl<T, E: Into<io::Error>> Context<T> for Result<T, E> {
+impl<T, E: Into<io::Error>> IoContext<T> for Result<T, E> {
     fn context<P: Into<PathBuf>>(
         self,
         action: &'static str,

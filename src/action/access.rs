@@ -10,13 +10,13 @@
 
 use std::fmt;
 
-use super::context::Context;
-use super::event::Event;
+use super::context::WorkflowContext;
+use super::event::EventPayload;
 use super::inputs::{Inputs, Scope};
 
 /// A scope and a ref in it: where entries are looked for, or written.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Area {
+pub struct CacheScope {
     /// `owner/repository`, `owner`, or empty for everything on the machine.
     pub scope: String,
     /// A full ref; empty where branches are not kept apart.
@@ -27,14 +27,14 @@ pub struct Area {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Access {
     /// Where it looks for entries, in order.
-    pub read: Vec<Area>,
+    pub read: Vec<CacheScope>,
     /// Where it writes.
-    pub write: Area,
+    pub write: CacheScope,
 }
 
 /// Why a run may do neither.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Refusal {
+pub enum AccessRefusal {
     /// It does not say which repository it is of.
     NoRepository,
     /// It is not tied to a branch or tag; with the name of its event.
@@ -43,7 +43,7 @@ pub enum Refusal {
     Untraced,
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for AccessRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoRepository => f.write_str(
@@ -67,15 +67,15 @@ impl fmt::Display for Refusal {
 /// Decides what a run may read and write.
 pub fn decide(
     inputs: &Inputs,
-    context: &Context,
-    event: Option<&Event>,
-) -> Result<Access, Refusal> {
+    context: &WorkflowContext,
+    event: Option<&EventPayload>,
+) -> Result<Access, AccessRefusal> {
     let scope = scope_of(inputs.scope, context)?;
-    let area = |git_ref: &str| Area {
+    let area = |git_ref: &str| CacheScope {
         scope: scope.clone(),
         git_ref: git_ref.to_owned(),
     };
-    let no_ref = || Refusal::NoRef(context.event_name.clone().unwrap_or_default());
+    let no_ref = || AccessRefusal::NoRef(context.event_name.clone().unwrap_or_default());
     let origin = context.origin(event);
     let own = if origin.is_trusted() {
         let git_ref = if inputs.branch_isolation {
@@ -85,8 +85,8 @@ pub fn decide(
         };
         area(&git_ref.ok_or_else(no_ref)?)
     } else {
-        let git_ref = untrusted_ref(context, event).ok_or(Refusal::Untraced)?;
-        Area {
+        let git_ref = untrusted_ref(context, event).ok_or(AccessRefusal::Untraced)?;
+        CacheScope {
             scope: scope_of(Scope::Repository, context)?,
             git_ref,
         }
@@ -95,7 +95,7 @@ pub fn decide(
         context.base_branch(event),
         event.and_then(|event| event.default_branch.as_deref()),
     ];
-    let shared: Vec<Area> = if inputs.branch_isolation {
+    let shared: Vec<CacheScope> = if inputs.branch_isolation {
         branches
             .into_iter()
             .flatten()
@@ -114,10 +114,16 @@ pub fn decide(
 }
 
 /// The scope whose entries a run writes when it can be trusted.
-pub(super) fn scope_of(scope: Scope, context: &Context) -> Result<String, Refusal> {
+pub(super) fn scope_of(scope: Scope, context: &WorkflowContext) -> Result<String, AccessRefusal> {
     let named = match scope {
-        Scope::Repository => context.repository.as_deref().ok_or(Refusal::NoRepository)?,
-        Scope::Owner => context.owner.as_deref().ok_or(Refusal::NoRepository)?,
+        Scope::Repository => context
+            .repository
+            .as_deref()
+            .ok_or(AccessRefusal::NoRepository)?,
+        Scope::Owner => context
+            .owner
+            .as_deref()
+            .ok_or(AccessRefusal::NoRepository)?,
         Scope::Runner => "",
     };
     // GitHub's names ignore case, and events differ in how they spell them.
@@ -126,7 +132,7 @@ pub(super) fn scope_of(scope: Scope, context: &Context) -> Result<String, Refusa
 
 /// The ref under which a run that can't be trusted writes. Where it runs with the ref of a branch
 /// (`pull_request_target`, `workflow_run`, a comment), that is one which no branch or tag can have.
-fn untrusted_ref(context: &Context, event: Option<&Event>) -> Option<String> {
+fn untrusted_ref(context: &WorkflowContext, event: Option<&EventPayload>) -> Option<String> {
     if let Some(git_ref) = context
         .git_ref
         .as_ref()

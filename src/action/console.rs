@@ -1,9 +1,9 @@
 //! The lines an action prints: one clear line with its mark for each thing done.
 //!
-//! A [`Log`] writes to a writer that its caller owns and keeps no state outside itself. Every line
-//! passes [`plain`](crate::action::commands::plain) or a command's escaping on its way out, here
-//! and nowhere else, so a key or a path can't speak to the runner whoever prints it. Failing to
-//! write is not an error: the log must never be the reason that a job fails.
+//! A [`Console`] writes to a writer that its caller owns and keeps no state outside itself. Every
+//! line passes [`plain`](crate::action::commands::plain) or a command's escaping on its way out,
+//! here and nowhere else, so a key or a path can't speak to the runner whoever prints it. Failing
+//! to write is not an error: the log must never be the reason that a job fails.
 
 use std::fmt;
 use std::io::Write;
@@ -79,12 +79,12 @@ impl Verbosity {
 }
 
 /// Writes lines and workflow commands; may be shared between threads.
-pub struct Log<'w> {
+pub struct Console<'w> {
     out: Mutex<&'w mut (dyn Write + Send)>,
     verbosity: Verbosity,
 }
 
-impl<'w> Log<'w> {
+impl<'w> Console<'w> {
     /// A log on `writer`.
     pub fn new(writer: &'w mut (dyn Write + Send), verbosity: Verbosity) -> Self {
         Self {
@@ -159,7 +159,7 @@ impl<'w> Log<'w> {
     }
 }
 
-impl fmt::Debug for Log<'_> {
+impl fmt::Debug for Console<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Log")
             .field("verbosity", &self.verbosity)

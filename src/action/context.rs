@@ -7,18 +7,18 @@
 use std::path::PathBuf;
 
 use super::env::Env;
-use super::event::{Event, Origin};
+use super::event::{CodeOrigin, EventPayload};
 use super::files::CommandFiles;
 use crate::fs::{Timestamp, files};
 
 /// The run that this phase belongs to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Context {
+pub struct WorkflowContext {
     /// `GITHUB_WORKSPACE`: where the repository is checked out, as this process sees it.
     pub workspace: Option<PathBuf>,
     /// `GITHUB_REPOSITORY`: `owner/name`.
     pub repository: Option<String>,
-    /// `GITHUB_REPOSITORY_OWNER`, else the first half of [`Context::repository`].
+    /// `GITHUB_REPOSITORY_OWNER`, else the first half of [`WorkflowContext::repository`].
     pub owner: Option<String>,
     /// `GITHUB_REF`: a full ref, `refs/heads/main`, `refs/tags/v1` or `refs/pull/7/merge`.
     pub git_ref: Option<String>,
@@ -47,7 +47,7 @@ pub struct Context {
     /// `HOME`. In a container action this is a directory of the runner's, not the user's home.
     pub home: Option<PathBuf>,
     /// What the runner says about itself.
-    pub runner: Runner,
+    pub runner: RunnerContext,
     /// The files through which an action answers.
     pub files: CommandFiles,
     /// What the workflow's token may do with caches.
@@ -62,7 +62,7 @@ pub struct Context {
 
 /// What the runner says about itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Runner {
+pub struct RunnerContext {
     /// `RUNNER_TEMP`, as this process sees it; emptied before and after each job.
     pub temp: Option<PathBuf>,
     /// `RUNNER_TOOL_CACHE`. In a container action this names a path of the host.
@@ -117,7 +117,7 @@ impl CacheMode {
     }
 }
 
-impl Context {
+impl WorkflowContext {
     /// Reads the environment.
     pub fn from_env(env: &Env) -> Self {
         let text = |name: &str| env.text(name).map(str::to_owned);
@@ -148,7 +148,7 @@ impl Context {
             job: text("GITHUB_JOB"),
             action: text("GITHUB_ACTION"),
             home: path("HOME"),
-            runner: Runner::from_env(env),
+            runner: RunnerContext::from_env(env),
             files: CommandFiles::from_env(env),
             cache_mode: env
                 .text("ACTIONS_CACHE_MODE")
@@ -163,8 +163,9 @@ impl Context {
     /// Whose code this run may be running; `event` is `None` when the event file could not be read.
     ///
     /// Where the answer decides who may write what others read, not knowing must not look like a
-    /// branch: an event that concerns a pull request and does not say which is [`Origin::Unknown`].
-    pub fn origin(&self, event: Option<&Event>) -> Origin {
+    /// branch: an event that concerns a pull request and does not say which is
+    /// [`CodeOrigin::Unknown`].
+    pub fn origin(&self, event: Option<&EventPayload>) -> CodeOrigin {
         if let Some(source) = event.and_then(|event| event.source.as_ref()) {
             return source.origin();
         }
@@ -178,9 +179,9 @@ impl Context {
             Some(name) => name.starts_with("pull_request") || name == "workflow_run",
         };
         if on_pull_request || may_concern_one {
-            Origin::Unknown
+            CodeOrigin::Unknown
         } else {
-            Origin::Branch
+            CodeOrigin::Branch
         }
     }
 
@@ -206,14 +207,14 @@ impl Context {
     }
 
     /// The branch that a pull request or a merge queue's group goes to, without `refs/heads/`.
-    pub fn base_branch<'a>(&'a self, event: Option<&'a Event>) -> Option<&'a str> {
+    pub fn base_branch<'a>(&'a self, event: Option<&'a EventPayload>) -> Option<&'a str> {
         self.base_ref
             .as_deref()
             .or_else(|| event.and_then(|event| event.base_ref.as_deref()))
     }
 }
 
-impl Runner {
+impl RunnerContext {
     fn from_env(env: &Env) -> Self {
         let text = |name: &str| env.text(name).map(str::to_owned);
         let path = |name: &str| env.path(name).map(PathBuf::from);

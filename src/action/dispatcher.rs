@@ -4,56 +4,56 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use crate::action::console::{Log, Mark};
-use crate::action::context::Context;
+use crate::action::console::{Console, Mark};
+use crate::action::context::WorkflowContext;
 use crate::action::env::Env;
-use crate::action::inputs::{Inputs, Site as SiteInput};
-use crate::job::{Job, Reply, Subject, work};
+use crate::action::inputs::{Inputs, SiteInput};
+use crate::job::{Job, JobReply, JobTarget, work};
 use crate::monitor::Monitor;
 use crate::ops::path_list::Ground;
-use crate::site::detect::{Decision, detect};
-use crate::site::facts::{Asked, Facts, Seen, gather};
-use crate::site::run::{Options, run};
-use crate::site::supervise::CalledOff;
+use crate::site::detect::{SiteDecision, detect};
+use crate::site::facts::{EngineReport, SiteFacts, SiteRequest, gather};
+use crate::site::run::{RunOptions, run};
+use crate::site::supervise::StopReason;
 use crate::site::worker as far;
 use crate::site::worker::Identity;
-use crate::site::{Env as SiteEnv, Wanted};
+use crate::site::{EnvVars as SiteEnv, SitePreference};
 
 /// The place where the work of a phase is done.
-pub(crate) struct Place {
-    facts: Facts,
-    decision: Decision,
-    options: Options,
+pub(crate) struct Dispatcher {
+    facts: SiteFacts,
+    decision: SiteDecision,
+    options: RunOptions,
 }
 
-impl Place {
+impl Dispatcher {
     /// Looks around and decides.
     pub(crate) fn find(
         env_of_step: &Env,
         inputs: &Inputs,
-        context: &Context,
+        context: &WorkflowContext,
         identity: Option<Identity>,
     ) -> Self {
         let env = site_env(env_of_step);
-        let asked = Asked {
+        let asked = SiteRequest {
             env: env.clone(),
             wanted: match inputs.site {
-                SiteInput::Auto => Wanted::Auto,
-                SiteInput::Here => Wanted::Here,
-                SiteInput::Host => Wanted::Host,
-                SiteInput::JobContainer => Wanted::JobContainer,
+                SiteInput::Auto => SitePreference::Auto,
+                SiteInput::Here => SitePreference::Here,
+                SiteInput::Host => SitePreference::Host,
+                SiteInput::JobContainer => SitePreference::JobContainer,
             },
             cache_root: PathBuf::from(&inputs.cache_root),
             paths: touched(env_of_step, inputs, context),
             job_container: inputs.job_container.clone(),
             throwaway: true,
-            patience: Options::PATIENCE,
+            patience: RunOptions::PATIENCE,
         };
         let facts = gather(&asked);
         let decision = detect(&facts);
-        let options = Options {
+        let options = RunOptions {
             identity,
-            ..Options::new(env)
+            ..RunOptions::new(env)
         }
         .within(inputs.timeout);
         Self {
@@ -64,7 +64,7 @@ impl Place {
     }
 
     /// What is worth saying of the decision.
-    pub(crate) fn describe(&self, log: &Log<'_>) {
+    pub(crate) fn describe(&self, log: &Console<'_>) {
         for refusal in &self.decision.refused {
             log.debug(format_args!(
                 "site {}: no, {}",
@@ -81,7 +81,7 @@ impl Place {
     /// shows it.
     pub(crate) fn own_name(&self, path: PathBuf) -> PathBuf {
         match &self.facts.engine {
-            Some(Ok(Seen { own: Some(own), .. })) if !path.exists() => {
+            Some(Ok(EngineReport { own: Some(own), .. })) if !path.exists() => {
                 own.mapping.inward(&path).unwrap_or(path)
             }
             _ => path,
@@ -92,25 +92,27 @@ impl Place {
     pub(crate) fn carry_out(
         &self,
         mut job: Job,
-        log: &Log<'_>,
-    ) -> Result<(Reply, Option<Identity>), String> {
+        log: &Console<'_>,
+    ) -> Result<(JobReply, Option<Identity>), String> {
         let translation = &self.decision.translation;
         job.cache_root = translation.far(&job.cache_root);
         job.workspace = translation.far(&job.workspace);
         match &mut job.subject {
-            Subject::Paths(subject) => {
+            JobTarget::Paths(subject) => {
                 for line in &mut subject.paths {
                     let far: OsString = translation.far_lines(OsStr::new(line));
                     *line = String::from_utf8(far.into_vec())
                         .map_err(|_| format!("the path {line} is not UTF-8 there"))?;
                 }
             }
-            Subject::Cargo(subject) => subject.map_paths(&|path| translation.far(path), &|line| {
-                translation
-                    .far_lines(OsStr::new(line))
-                    .to_string_lossy()
-                    .into_owned()
-            }),
+            JobTarget::Cargo(subject) => {
+                subject.map_paths(&|path| translation.far(path), &|line| {
+                    translation
+                        .far_lines(OsStr::new(line))
+                        .to_string_lossy()
+                        .into_owned()
+                })
+            }
         }
         let mut hear = |line: &str| log.debug(line);
         let outcome = run(
@@ -125,13 +127,13 @@ impl Place {
         for notice in &outcome.notices {
             log.say(Mark::Check, notice);
         }
-        let mut reply: Reply = outcome.reply;
+        let mut reply: JobReply = outcome.reply;
         if let Some(why) = outcome.called_off {
             reply.error = Some(match why {
-                CalledOff::Signal(_) | CalledOff::ParentGone => {
+                StopReason::Signal(_) | StopReason::ParentGone => {
                     "the step was cancelled; nothing was left half done".to_owned()
                 }
-                CalledOff::Timeout => {
+                StopReason::Timeout => {
                     let limit = self
                         .options
                         .limit()
@@ -147,7 +149,7 @@ impl Place {
 }
 
 /// The directories that a step touches, as far as that can be told without looking.
-fn touched(env: &Env, inputs: &Inputs, context: &Context) -> Vec<PathBuf> {
+fn touched(env: &Env, inputs: &Inputs, context: &WorkflowContext) -> Vec<PathBuf> {
     if !inputs.paths.is_empty() {
         return inputs
             .paths
@@ -174,7 +176,7 @@ fn touched(env: &Env, inputs: &Inputs, context: &Context) -> Vec<PathBuf> {
 }
 
 /// A directory that a line of `path` touches.
-fn touched_by(line: &str, context: &Context) -> Option<PathBuf> {
+fn touched_by(line: &str, context: &WorkflowContext) -> Option<PathBuf> {
     if line.starts_with(['!', '#']) {
         return None;
     }
@@ -187,8 +189,8 @@ fn touched_by(line: &str, context: &Context) -> Option<PathBuf> {
 }
 
 /// Does a job where this process is: the work of the far side, and of a phase that needs none.
-pub fn far_work(mut job: Job, context: &far::Context) -> Reply {
-    if let Subject::Cargo(subject) = &mut job.subject {
+pub fn far_work(mut job: Job, context: &far::WorkerContext) -> JobReply {
+    if let JobTarget::Cargo(subject) = &mut job.subject {
         // What an image sets for its steps; what the request says comes from the steps themselves.
         subject.add_env(
             context
@@ -241,7 +243,7 @@ fn as_named(text: &str, root: &Path) -> String {
 }
 
 /// Stops the work when it is called off.
-struct Watch<'c>(&'c far::Context);
+struct Watch<'c>(&'c far::WorkerContext);
 
 impl Monitor for Watch<'_> {
     fn is_interrupted(&self) -> bool {

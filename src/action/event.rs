@@ -8,7 +8,7 @@ use thiserror::Error;
 
 /// The values of an event's payload that decide who may read and write what.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Event {
+pub struct EventPayload {
     /// The repository's default branch, without `refs/heads/`.
     pub default_branch: Option<String>,
     /// The branch that a pull request or a merge queue's group goes to, without `refs/heads/`.
@@ -34,7 +34,7 @@ pub struct Source {
 
 /// Whose code a run may be running.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Origin {
+pub enum CodeOrigin {
     /// No pull request: what it runs is in the repository already.
     Branch,
     /// A pull request from a branch of the same repository: its author may push there.
@@ -45,7 +45,7 @@ pub enum Origin {
     Unknown,
 }
 
-impl Origin {
+impl CodeOrigin {
     /// Whether what the run writes may be read by runs of branches.
     pub fn is_trusted(self) -> bool {
         matches!(self, Self::Branch | Self::SameRepository)
@@ -73,7 +73,7 @@ pub enum EventError {
     Parse(#[from] serde_json::Error),
 }
 
-impl Event {
+impl EventPayload {
     /// Reads a payload. JSON of any shape is fine, also a lone number; the error is for what is no
     /// JSON.
     pub fn parse(payload: &[u8]) -> Result<Self, EventError> {
@@ -93,11 +93,13 @@ impl Event {
 
 impl Source {
     /// Compares the two repositories; names on GitHub ignore case.
-    pub fn origin(&self) -> Origin {
+    pub fn origin(&self) -> CodeOrigin {
         match (&self.head_repository, &self.base_repository) {
-            (Some(head), Some(base)) if head.eq_ignore_ascii_case(base) => Origin::SameRepository,
-            (Some(_), None) => Origin::Unknown,
-            (Some(_) | None, _) => Origin::Fork,
+            (Some(head), Some(base)) if head.eq_ignore_ascii_case(base) => {
+                CodeOrigin::SameRepository
+            }
+            (Some(_), None) => CodeOrigin::Unknown,
+            (Some(_) | None, _) => CodeOrigin::Fork,
         }
     }
 }

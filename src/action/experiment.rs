@@ -6,13 +6,13 @@
 
 use sha2::{Digest as _, Sha256};
 
-use super::context::Context;
+use super::context::WorkflowContext;
 use super::inputs::Inputs;
 use crate::stats::event::Arm;
 
 /// The group of a step's run; none where there is no experiment. A step that must have its cache,
 /// or only asks whether there is one, is in none.
-pub fn arm(inputs: &Inputs, context: &Context) -> Option<Arm> {
+pub fn arm(inputs: &Inputs, context: &WorkflowContext) -> Option<Arm> {
     if inputs.fail_on_cache_miss || inputs.lookup_only {
         return None;
     }

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use super::env::Env;
-use super::event::{Event, EventError};
+use super::event::{EventError, EventPayload};
 use super::record::{self, BadName};
 
 /// What the runner takes as a summary, in bytes; a larger file is refused whole (actions/runner,
@@ -164,11 +164,11 @@ fn append(
 }
 
 /// Reads and parses the event file.
-pub fn read_event(path: Option<&Path>) -> Result<Event, EventError> {
+pub fn read_event(path: Option<&Path>) -> Result<EventPayload, EventError> {
     let path = path.ok_or(EventError::Unset)?;
     let payload = fs::read(path).map_err(|source| EventError::Read {
         path: path.to_owned(),
         source,
     })?;
-    Event::parse(&payload)
+    EventPayload::parse(&payload)
 }

@@ -37,10 +37,10 @@ pub mod phase;
 pub mod record;
 pub mod summary;
 
-pub use crate::action::console::Log;
-pub use context::Context;
+pub use crate::action::console::Console;
+pub use context::WorkflowContext;
 pub use env::Env;
-pub use event::{Event, Origin};
+pub use event::{CodeOrigin, EventPayload};
 pub use files::{CommandFiles, FileError};
 pub use inputs::{InputErrors, Inputs};
 pub use kind::ActionKind;

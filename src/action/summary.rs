@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fmt::human::{bytes, count, took};
 use crate::job::Past;
-use crate::ops::free_space::Room;
+use crate::ops::free_space::DiskUsage;
 use crate::stats::event::{Disk, Hit};
 
 /// The summary of a step stays far below what the runner takes (1 MiB).
@@ -51,7 +51,7 @@ pub struct Summary<'a> {
     /// The caches.
     pub rows: &'a [Row],
     /// The disk before the job.
-    pub before: Option<Room>,
+    pub before: Option<DiskUsage>,
     /// The disk after it.
     pub after: Option<Disk>,
     /// Lines for people.
@@ -119,7 +119,7 @@ fn table(rows: &[Row], text: &mut String) -> std::fmt::Result {
     Ok(())
 }
 
-fn disk(before: Option<Room>, after: Option<Disk>, text: &mut String) -> std::fmt::Result {
+fn disk(before: Option<DiskUsage>, after: Option<Disk>, text: &mut String) -> std::fmt::Result {
     let Some(after) = after else { return Ok(()) };
     let was = |now: String, then: Option<String>| match then {
         Some(then) if then != now => format!("{now} (before: {then})"),

@@ -20,16 +20,16 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
-use crate::fs::{Lock, Mode, files};
+use crate::fs::{FileLock, LockMode, files};
 use crate::monitor::Monitor;
 
 /// How often a waiting process looks again.
 const POLL: Duration = Duration::from_millis(20);
 
 /// Taken in this order; each by its name and how it is held.
-const LOCKS: [(&str, Mode); 2] = [
-    (".package-cache-mutate", Mode::Shared),
-    (".package-cache", Mode::Exclusive),
+const LOCKS: [(&str, LockMode); 2] = [
+    (".package-cache-mutate", LockMode::Shared),
+    (".package-cache", LockMode::Exclusive),
 ];
 
 /// The mode that cargo makes them with, but for the umask.
@@ -39,7 +39,7 @@ const MODE: u32 = 0o644;
 #[derive(Debug)]
 pub struct PackageCache {
     // Dropped in this order: the one taken last first.
-    _locks: Vec<Lock>,
+    _locks: Vec<FileLock>,
 }
 
 impl PackageCache {
@@ -75,12 +75,12 @@ impl PackageCache {
     }
 }
 
-fn attempt(path: &Path, mode: Mode) -> io::Result<Option<Lock>> {
+fn attempt(path: &Path, mode: LockMode) -> io::Result<Option<FileLock>> {
     let file = files::open_lock(path, MODE).map_err(io::Error::other)?;
     if files::is_on_nfs(&file) {
         return Err(io::ErrorKind::Unsupported.into());
     }
-    Lock::try_now(file, mode)
+    FileLock::try_now(file, mode)
 }
 
 #[cfg(test)]
@@ -93,11 +93,11 @@ mod tests {
     const SHORT: Duration = Duration::from_millis(60);
 
     /// Whether the lock can be had while cargo holds a file in some way, or none.
-    fn can_lock(held: Option<(&str, Mode)>) -> bool {
+    fn can_lock(held: Option<(&str, LockMode)>) -> bool {
         let home = tempfile::tempdir().unwrap();
         let lock = |(name, mode)| {
             let file = File::create(home.path().join(name)).unwrap();
-            Lock::try_now(file, mode).unwrap().unwrap()
+            FileLock::try_now(file, mode).unwrap().unwrap()
         };
         let _held = held.map(lock);
         PackageCache::lock(home.path(), SHORT, &Silent)
@@ -109,15 +109,15 @@ mod tests {
     fn downloads_and_removals_of_others_are_waited_for_and_builds_are_not() {
         assert!(can_lock(None));
         assert!(
-            !can_lock(Some((".package-cache", Mode::Exclusive))),
+            !can_lock(Some((".package-cache", LockMode::Exclusive))),
             "cargo downloads"
         );
         assert!(
-            !can_lock(Some((".package-cache-mutate", Mode::Exclusive))),
+            !can_lock(Some((".package-cache-mutate", LockMode::Exclusive))),
             "cargo removes"
         );
         assert!(
-            can_lock(Some((".package-cache-mutate", Mode::Shared))),
+            can_lock(Some((".package-cache-mutate", LockMode::Shared))),
             "cargo builds"
         );
     }
@@ -127,15 +127,15 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let held = PackageCache::lock(home.path(), SHORT, &Silent).unwrap();
         let attempt = |name: &str, mode| {
-            Lock::try_now(File::open(home.path().join(name)).unwrap(), mode)
+            FileLock::try_now(File::open(home.path().join(name)).unwrap(), mode)
                 .unwrap()
                 .is_some()
         };
-        assert!(!attempt(".package-cache", Mode::Exclusive));
-        assert!(!attempt(".package-cache-mutate", Mode::Exclusive));
-        assert!(attempt(".package-cache-mutate", Mode::Shared));
+        assert!(!attempt(".package-cache", LockMode::Exclusive));
+        assert!(!attempt(".package-cache-mutate", LockMode::Exclusive));
+        assert!(attempt(".package-cache-mutate", LockMode::Shared));
         drop(held);
-        assert!(attempt(".package-cache", Mode::Exclusive));
+        assert!(attempt(".package-cache", LockMode::Exclusive));
     }
 
     #[test]
@@ -152,16 +152,17 @@ mod tests {
 
     #[test]
     fn waiting_ends_when_the_work_is_called_off() {
-        struct Off;
-        impl Monitor for Off {
+        struct Interrupted;
+        impl Monitor for Interrupted {
             fn is_interrupted(&self) -> bool {
                 true
             }
         }
         let home = tempfile::tempdir().unwrap();
         let file = File::create(home.path().join(".package-cache")).unwrap();
-        let _held = Lock::try_now(file, Mode::Exclusive).unwrap();
-        let error = PackageCache::lock(home.path(), Duration::from_secs(60), &Off).unwrap_err();
+        let _held = FileLock::try_now(file, LockMode::Exclusive).unwrap();
+        let error =
+            PackageCache::lock(home.path(), Duration::from_secs(60), &Interrupted).unwrap_err();
         assert!(matches!(error, Error::Interrupted));
     }
 }

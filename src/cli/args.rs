@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::store::entry::Kind;
+use crate::store::entry::CacheKind;
 
 /// Keeps directories on this machine's disk and puts them back in milliseconds.
 #[derive(Debug, Parser)]
@@ -17,13 +17,13 @@ use crate::store::entry::Kind;
 )]
 pub(super) struct Arguments {
     #[command(flatten)]
-    pub(super) common: Common,
+    pub(super) common: GlobalArgs,
     #[command(subcommand)]
     pub(super) command: Command,
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Common {
+pub(super) struct GlobalArgs {
     /// Directory that the store lives in
     #[arg(
         long,
@@ -44,51 +44,51 @@ pub(super) enum Command {
     #[command(
         after_help = "Example:\n  local-cache restore --key linux-$(sha256sum Cargo.lock | cut -c1-16) \\\n    --restore-key linux- ~/.cargo/registry target"
     )]
-    Restore(Restore),
+    Restore(RestoreArgs),
     /// Save files and directories under a key
     #[command(
         after_help = "Example:\n  local-cache save --key linux-1 target ~/.cargo/registry '!target/**/incremental'"
     )]
-    Save(Save),
+    Save(SaveArgs),
     /// List all entries
     #[command(after_help = "Example:\n  local-cache list --json")]
     List,
     /// Show an entry and its files
     #[command(after_help = "Example:\n  local-cache show linux-1")]
-    Show(Show),
+    Show(ShowArgs),
     /// Read all of the store and compare it with its digests
     #[command(after_help = "Example:\n  local-cache verify --repair")]
-    Verify(Verify),
+    Verify(VerifyArgs),
     /// Remove entries and give their space back
     #[command(
         after_help = "Without --keep, --max-age and --max-size the usual generations stay: of keys that are alike but for digests, dates and numbers of runs, the 5 of the registry, of git and of listed paths, and the 3 of target directories that were used last. Of the same paths no more than four times as many stay, whatever their keys.\n\nExamples:\n  local-cache prune --dry-run\n  local-cache prune --keep 5 --keep target=3 --max-age 7d --max-size 50GB"
     )]
-    Prune(Prune),
+    Prune(PruneArgs),
     /// Show what path patterns stand for: one path a line, relative to the current directory, in
     /// order
     #[command(after_help = "Example:\n  local-cache paths 'target/*/deps' ~/.cargo/registry")]
-    Paths(Paths),
+    Paths(PathsArgs),
     /// Digest of files, as the expression hashFiles gives it; an empty line when nothing matches
     #[command(
         after_help = "Example:\n  local-cache hash-files '**/Cargo.lock' rust-toolchain.toml"
     )]
-    HashFiles(HashFiles),
+    HashFiles(HashFilesArgs),
     /// Show the keys of a Cargo project's caches, with each part and where it came from
     #[command(
         after_help = "Examples:\n  local-cache key\n  local-cache key --workspace app --workspace ../other --json"
     )]
-    Key(Key),
+    Key(KeyArgs),
     /// Restore or save the registry, git dependencies and target directories of a Cargo project
     #[command(
         arg_required_else_help = true,
         after_help = "Examples:\n  local-cache cargo restore\n  cargo build\n  local-cache cargo save"
     )]
-    Cargo(Cargo),
+    Cargo(CargoArgs),
     /// Run two jobs on a real Cargo project, side by side with and without the cache
     #[command(
         after_help = "Everything happens in one temporary directory, below TMPDIR or else /tmp, the store too.\n\nExamples:\n  local-cache demo\n  local-cache demo --project ~/src/my-workspace\n  TMPDIR=/mnt/disk local-cache demo --keep"
     )]
-    Demo(Demo),
+    Demo(DemoArgs),
     /// Show what jobs got out of the cache: hits, time, bytes, by repository, kind and day
     #[command(
         after_help = "Examples:\n  local-cache stats --since 30d\n  local-cache stats --format prometheus > /var/lib/node_exporter/local_cache.prom"
@@ -114,16 +114,16 @@ pub(super) enum Command {
     #[command(
         after_help = "Example:\n  local-cache completions bash > ~/.local/share/bash-completion/completions/local-cache"
     )]
-    Completions(Completions),
+    Completions(CompletionsArgs),
     /// Print the man page
     #[command(after_help = "Example:\n  local-cache man | man -l -")]
     Man,
     /// Run a phase of the GitHub Action
-    Action(Action),
+    Action(ActionArgs),
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Finding {
+pub(super) struct LookupArgs {
     /// Only tell whether there is an entry
     #[arg(long)]
     pub(super) lookup_only: bool,
@@ -136,7 +136,7 @@ pub(super) struct Finding {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Restore {
+pub(super) struct RestoreArgs {
     /// The key that was given to save
     #[arg(long)]
     pub(super) key: String,
@@ -147,14 +147,14 @@ pub(super) struct Restore {
     #[arg(long)]
     pub(super) mirror: bool,
     #[command(flatten)]
-    pub(super) finding: Finding,
+    pub(super) finding: LookupArgs,
     /// Files, directories or patterns, as they were given to save
     #[arg(required = true, value_name = "PATH")]
     pub(super) paths: Vec<String>,
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Save {
+pub(super) struct SaveArgs {
     /// The key to save under
     #[arg(long)]
     pub(super) key: String,
@@ -170,27 +170,27 @@ pub(super) struct Save {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Show {
+pub(super) struct ShowArgs {
     /// An entry's id, the beginning of it, or its key
     pub(super) entry: String,
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Verify {
+pub(super) struct VerifyArgs {
     /// Set damaged entries aside and remove damaged contents
     #[arg(long)]
     pub(super) repair: bool,
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Prune {
+pub(super) struct PruneArgs {
     /// Only show what would go, and why
     #[arg(long)]
     pub(super) dry_run: bool,
     /// Generations that stay: a number for all, or one for a kind (path, registry, git, target)
     /// such as `target=3`; may be given several times
     #[arg(long, value_name = "[KIND=]COUNT", value_parser = keep)]
-    pub(super) keep: Vec<Keep>,
+    pub(super) keep: Vec<KeepCount>,
     /// Count generations over all keys of the same paths, however much they differ
     #[arg(long)]
     pub(super) any_key: bool,
@@ -205,16 +205,18 @@ pub(super) struct Prune {
 
 /// A number of generations, of one kind or of all.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Keep {
-    pub(super) kind: Option<Kind>,
+pub(super) struct KeepCount {
+    pub(super) kind: Option<CacheKind>,
     pub(super) count: usize,
 }
 
-fn keep(text: &str) -> Result<Keep, String> {
+fn keep(text: &str) -> Result<KeepCount, String> {
     let (kind, count) = match text.split_once('=') {
         None => (None, text),
         Some((name, count)) => {
-            let kind = Kind::ALL.into_iter().find(|kind| kind.to_string() == name);
+            let kind = CacheKind::ALL
+                .into_iter()
+                .find(|kind| kind.to_string() == name);
             let unknown = || format!("there is no kind {name}; use path, registry, git or target");
             (Some(kind.ok_or_else(unknown)?), count)
         }
@@ -222,18 +224,18 @@ fn keep(text: &str) -> Result<Keep, String> {
     let count = count
         .parse()
         .map_err(|_| format!("{count:?} is not a number of generations, such as 5"))?;
-    Ok(Keep { kind, count })
+    Ok(KeepCount { kind, count })
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Paths {
+pub(super) struct PathsArgs {
     /// Patterns, as in the input `path`
     #[arg(required = true, value_name = "PATTERN")]
     pub(super) patterns: Vec<String>,
 }
 
 #[derive(Debug, Args)]
-pub(super) struct HashFiles {
+pub(super) struct HashFilesArgs {
     /// Treat symlinks as what they lead to
     #[arg(long)]
     pub(super) follow_symbolic_links: bool,
@@ -243,13 +245,13 @@ pub(super) struct HashFiles {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Completions {
+pub(super) struct CompletionsArgs {
     /// The shell
     pub(super) shell: clap_complete::Shell,
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Key {
+pub(super) struct KeyArgs {
     /// Directory of a Cargo workspace; may be given several times; the current directory if not
     /// given
     #[arg(long = "workspace", value_name = "DIR")]
@@ -257,7 +259,7 @@ pub(super) struct Key {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Cargo {
+pub(super) struct CargoArgs {
     #[command(subcommand)]
     pub(super) command: CargoCommand,
 }
@@ -282,7 +284,7 @@ pub(super) struct CargoRestore {
     #[arg(long)]
     pub(super) no_mirror: bool,
     #[command(flatten)]
-    pub(super) finding: Finding,
+    pub(super) finding: LookupArgs,
 }
 
 #[derive(Debug, Args)]
@@ -304,7 +306,7 @@ pub(super) struct CargoWorkspaces {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Demo {
+pub(super) struct DemoArgs {
     /// A Cargo project to use instead of the built-in one; it is copied, not touched
     #[arg(long, value_name = "DIR")]
     pub(super) project: Option<PathBuf>,
@@ -317,16 +319,16 @@ pub(super) struct Demo {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Action {
+pub(super) struct ActionArgs {
     /// The phase
-    pub(super) phase: Phase,
+    pub(super) phase: PhaseArg,
     /// Which of the actions: cache, restore or save
     #[arg(default_value = "cache")]
     pub(super) kind: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum Phase {
+pub(super) enum PhaseArg {
     /// Before the job's steps
     Pre,
     /// The step itself

@@ -6,20 +6,20 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::args::CargoCommand;
-use super::commands::Context;
+use super::commands::CommandContext;
 use super::{Exit, Failure, args};
 use crate::action::{self, Env, inputs};
-use crate::cargo::mtimes::replay::GivenBack;
+use crate::cargo::mtimes::replay::ReplayStats;
 use crate::fmt::human::{bytes, things, took};
 use crate::job::{
-    Cache, Cargo, Found, Health, Job, Reply, RestoreTask, SaveTask, Saved, Subject, Task,
-    WorkspaceLine, work,
+    CacheReply, CargoTarget, FoundEntry, Housekeeping, Job, JobReply, JobTarget, RestoreTask,
+    SaveReply, SaveTask, Task, WorkspaceLine, work,
 };
 use crate::ops::path_list::Ground;
 
 pub(super) fn cargo(
-    context: &mut Context<'_>,
-    args: &args::Cargo,
+    context: &mut CommandContext<'_>,
+    args: &args::CargoArgs,
     env: &Env,
 ) -> Result<Exit, Failure> {
     let (workspaces, task, miss) = match &args.command {
@@ -52,20 +52,20 @@ pub(super) fn cargo(
     let checkout = env
         .path("GITHUB_WORKSPACE")
         .filter(|checkout| directory.starts_with(checkout));
-    let mut cargo = Cargo {
+    let mut cargo = CargoTarget {
         workspaces: lines(context, &workspaces.workspaces)?,
         job: env.text("GITHUB_JOB").unwrap_or_default().to_owned(),
-        run: action::Context::from_env(env).run_of_job(),
+        run: action::WorkflowContext::from_env(env).run_of_job(),
         only_projects: true,
-        ..Cargo::default()
+        ..CargoTarget::default()
     };
     cargo.add_env(env.iter(), true);
     let job = Job {
         cache_root: context.common.cache_root.clone(),
         workspace: checkout.unwrap_or(directory).to_owned(),
-        subject: Subject::Cargo(Box::new(cargo)),
+        subject: JobTarget::Cargo(Box::new(cargo)),
         task,
-        health: Health::default(),
+        health: Housekeeping::default(),
     };
     let home = Some(context.base.home.as_path()).filter(|home| home.is_absolute());
     let reply = work(&job, &Ground::local(home), context.monitor);
@@ -77,7 +77,7 @@ pub(super) fn cargo(
 }
 
 /// The workspaces as the action reads them, seen from the current directory.
-fn lines(context: &Context<'_>, given: &[String]) -> Result<Vec<WorkspaceLine>, Failure> {
+fn lines(context: &CommandContext<'_>, given: &[String]) -> Result<Vec<WorkspaceLine>, Failure> {
     let text = if given.is_empty() {
         ".".to_owned()
     } else {
@@ -93,7 +93,7 @@ fn lines(context: &Context<'_>, given: &[String]) -> Result<Vec<WorkspaceLine>, 
     Ok(lines.into_iter().map(line).collect())
 }
 
-fn outcome(reply: &Reply, fail_on_cache_miss: bool) -> Result<Exit, Failure> {
+fn outcome(reply: &JobReply, fail_on_cache_miss: bool) -> Result<Exit, Failure> {
     if let Some(error) = &reply.error {
         return Err(Failure::Other(error.clone()));
     }
@@ -119,14 +119,14 @@ fn outcome(reply: &Reply, fail_on_cache_miss: bool) -> Result<Exit, Failure> {
     })
 }
 
-fn show(context: &mut Context<'_>, reply: &Reply) -> Result<(), Failure> {
+fn show(context: &mut CommandContext<'_>, reply: &JobReply) -> Result<(), Failure> {
     let mut text = String::new();
     for cache in reply.caches.iter().filter(|cache| cache.error.is_none()) {
         // Writing to a string does not fail.
         let _ = writeln!(text, "{}", line(cache));
     }
     if let Some(given_back) = reply.given_back {
-        let GivenBack {
+        let ReplayStats {
             same, different, ..
         } = given_back;
         let _ = writeln!(
@@ -142,14 +142,14 @@ fn show(context: &mut Context<'_>, reply: &Reply) -> Result<(), Failure> {
     context.print(&text, &document)
 }
 
-fn line(cache: &Cache) -> String {
-    let Cache { name, key, .. } = cache;
+fn line(cache: &CacheReply) -> String {
+    let CacheReply { name, key, .. } = cache;
     let size =
         |files: &u64, size: &u64| format!("{}, {}", things(*files, "file", "files"), bytes(*size));
     let took = |milliseconds: &u64| took(Duration::from_millis(*milliseconds));
     match (&cache.found, &cache.saved) {
         (Some(found), _) => {
-            let Found {
+            let FoundEntry {
                 files,
                 bytes: of_it,
                 written_files,
@@ -167,7 +167,7 @@ fn line(cache: &Cache) -> String {
         }
         (
             None,
-            Some(Saved::Done {
+            Some(SaveReply::Done {
                 files,
                 bytes: of_it,
                 added_bytes,
@@ -179,19 +179,19 @@ fn line(cache: &Cache) -> String {
             took(milliseconds),
             bytes(*added_bytes)
         ),
-        (None, Some(Saved::Unchanged | Saved::Exists { .. })) => {
+        (None, Some(SaveReply::Unchanged | SaveReply::Exists { .. })) => {
             format!("✅ {name}: {key} is saved as it is already")
         }
-        (None, Some(Saved::InProgress)) => {
+        (None, Some(SaveReply::InProgress)) => {
             format!("✅ {name}: {key} is being saved by another process right now")
         }
-        (None, Some(Saved::NothingThere)) => format!("✅ {name}: there is nothing to save"),
+        (None, Some(SaveReply::NothingThere)) => format!("✅ {name}: there is nothing to save"),
         (None, None) => format!("💿 {name}: nothing found for {key}"),
     }
 }
 
 /// The same words as those of `restore` and `save`.
-fn document(cache: &Cache) -> Value {
+fn document(cache: &CacheReply) -> Value {
     let mut value = json!({
         "name": cache.name, "kind": cache.kind.to_string(), "key": cache.key, "error": cache.error,
     });
@@ -208,7 +208,7 @@ fn document(cache: &Cache) -> Value {
         }
         (
             None,
-            Some(Saved::Done {
+            Some(SaveReply::Done {
                 files,
                 bytes,
                 added_bytes,
@@ -224,10 +224,10 @@ fn document(cache: &Cache) -> Value {
         (None, Some(saved)) => {
             value["saved"] = json!(false);
             value["reason"] = json!(match saved {
-                Saved::InProgress => "in-progress",
-                Saved::NothingThere => "nothing-there",
-                Saved::Exists { .. } => "exists",
-                Saved::Done { .. } | Saved::Unchanged => "unchanged",
+                SaveReply::InProgress => "in-progress",
+                SaveReply::NothingThere => "nothing-there",
+                SaveReply::Exists { .. } => "exists",
+                SaveReply::Done { .. } | SaveReply::Unchanged => "unchanged",
             });
         }
         (None, None) => value["cache-hit"] = json!("miss"),

@@ -14,20 +14,20 @@ use crate::ops::path_list::{Ground, PathList, printable};
 use crate::ops::prune as maintain;
 use crate::ops::{restore, save};
 use crate::store::Store;
-use crate::store::entry::{Group, Kind};
+use crate::store::entry::{CacheKind, EntryGroup};
 use crate::store::key_match as matching;
-use crate::store::retention::Policy;
-use crate::tree::plan::Extras;
+use crate::store::retention::RetentionPolicy;
+use crate::tree::plan::Extraneous;
 
 /// What all commands need.
-pub(super) struct Context<'a> {
-    pub(super) common: &'a args::Common,
+pub(super) struct CommandContext<'a> {
+    pub(super) common: &'a args::GlobalArgs,
     pub(super) base: &'a Base,
     pub(super) monitor: &'a dyn Monitor,
     pub(super) out: &'a mut (dyn Write + Send),
 }
 
-impl Context<'_> {
+impl CommandContext<'_> {
     pub(super) fn print(&mut self, text: &str, json: &serde_json::Value) -> Result<(), Failure> {
         if self.common.json {
             writeln!(self.out, "{json:#}")?;
@@ -72,11 +72,11 @@ fn from_here(line: &str, base: &Base) -> String {
 }
 
 /// The command line shares its entries with everybody who uses the store with it.
-fn group(paths: &PathList) -> Group {
-    Group {
+fn group(paths: &PathList) -> EntryGroup {
+    EntryGroup {
         scope: String::new(),
         git_ref: String::new(),
-        kind: Kind::Path,
+        kind: CacheKind::Path,
         paths: paths.identity(),
     }
 }
@@ -92,7 +92,10 @@ fn key(text: &str) -> Result<String, Failure> {
     }
 }
 
-pub(super) fn restore(context: &mut Context<'_>, args: &args::Restore) -> Result<Exit, Failure> {
+pub(super) fn restore(
+    context: &mut CommandContext<'_>,
+    args: &args::RestoreArgs,
+) -> Result<Exit, Failure> {
     let key = key(&args.key)?;
     let paths = context.paths(&args.paths)?;
     let store = match Store::open(&context.common.cache_root) {
@@ -105,15 +108,15 @@ pub(super) fn restore(context: &mut Context<'_>, args: &args::Restore) -> Result
     let found = match store {
         None => None,
         Some(store) => {
-            let request = restore::Request {
+            let request = restore::RestoreRequest {
                 groups: &[group(&paths)],
                 key: &key,
                 restore_keys: &args.restore_keys,
                 place: &|name| paths.place(name),
                 extras: if args.mirror {
-                    Extras::Remove
+                    Extraneous::Remove
                 } else {
-                    Extras::Keep
+                    Extraneous::Keep
                 },
                 verify: !args.finding.no_verify,
                 lookup_only: args.finding.lookup_only,
@@ -130,7 +133,10 @@ pub(super) fn restore(context: &mut Context<'_>, args: &args::Restore) -> Result
     })
 }
 
-pub(super) fn save(context: &mut Context<'_>, args: &args::Save) -> Result<Exit, Failure> {
+pub(super) fn save(
+    context: &mut CommandContext<'_>,
+    args: &args::SaveArgs,
+) -> Result<Exit, Failure> {
     let key = key(&args.key)?;
     let paths = context.paths(&args.paths)?;
     if args.keep_ready && paths.has_exclusions() {
@@ -140,15 +146,15 @@ pub(super) fn save(context: &mut Context<'_>, args: &args::Save) -> Result<Exit,
     let store = Store::create(&context.common.cache_root)?;
     let roots = paths.resolve(&Ground::local(None))?;
     let exclude = roots.exclude();
-    let request = save::Request {
+    let request = save::SaveRequest {
         group: &group(&paths),
         key: &key,
         places: &roots.places,
         exclude: exclude.as_ref().map(|exclude| exclude as &_),
         existing: if args.refresh {
-            save::Existing::IsReplaced
+            save::IfExists::IsReplaced
         } else {
-            save::Existing::Stays
+            save::IfExists::Stays
         },
         allow_empty: false,
         keep_ready: args.keep_ready,
@@ -158,7 +164,7 @@ pub(super) fn save(context: &mut Context<'_>, args: &args::Save) -> Result<Exit,
     let outcome = save::save(&store, &request, context.monitor)?;
     let (text, json) = show::saved(&outcome, &key);
     context.print(&text, &json)?;
-    if matches!(outcome, save::Outcome::NothingThere) {
+    if matches!(outcome, save::SaveOutcome::NothingThere) {
         return Err(Failure::Other(
             "none of the paths exists, so nothing was saved; check their spelling".to_owned(),
         ));
@@ -166,11 +172,11 @@ pub(super) fn save(context: &mut Context<'_>, args: &args::Save) -> Result<Exit,
     Ok(Exit::Done)
 }
 
-fn existing(context: &Context<'_>) -> Result<Option<Store>, Failure> {
+fn existing(context: &CommandContext<'_>) -> Result<Option<Store>, Failure> {
     Ok(Store::open(&context.common.cache_root)?)
 }
 
-pub(super) fn list(context: &mut Context<'_>) -> Result<Exit, Failure> {
+pub(super) fn list(context: &mut CommandContext<'_>) -> Result<Exit, Failure> {
     let entries = match existing(context)? {
         Some(store) => maintain::list(&store, context.monitor)?,
         None => Vec::new(),
@@ -180,7 +186,10 @@ pub(super) fn list(context: &mut Context<'_>) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-pub(super) fn show(context: &mut Context<'_>, args: &args::Show) -> Result<Exit, Failure> {
+pub(super) fn show(
+    context: &mut CommandContext<'_>,
+    args: &args::ShowArgs,
+) -> Result<Exit, Failure> {
     let unknown = || {
         Failure::Other(format!(
             "there is no entry {}; `local-cache list` shows all",
@@ -189,7 +198,7 @@ pub(super) fn show(context: &mut Context<'_>, args: &args::Show) -> Result<Exit,
     };
     let store = existing(context)?.ok_or_else(unknown)?;
     let entries = maintain::list(&store, context.monitor)?;
-    let by_id = |listed: &&maintain::Listed| listed.id.to_string().starts_with(&args.entry);
+    let by_id = |listed: &&maintain::ListedEntry| listed.id.to_string().starts_with(&args.entry);
     let mut found: Vec<_> = entries.iter().filter(by_id).collect();
     if found.is_empty() {
         found = entries
@@ -218,7 +227,10 @@ pub(super) fn show(context: &mut Context<'_>, args: &args::Show) -> Result<Exit,
     }
 }
 
-pub(super) fn verify(context: &mut Context<'_>, args: &args::Verify) -> Result<Exit, Failure> {
+pub(super) fn verify(
+    context: &mut CommandContext<'_>,
+    args: &args::VerifyArgs,
+) -> Result<Exit, Failure> {
     if args.repair && Store::open(&context.common.cache_root).is_err_and(|error| error.is_damage())
     {
         Store::create(&context.common.cache_root)?;
@@ -239,11 +251,14 @@ pub(super) fn verify(context: &mut Context<'_>, args: &args::Verify) -> Result<E
     Ok(if is_right { Exit::Done } else { Exit::Failed })
 }
 
-pub(super) fn prune(context: &mut Context<'_>, args: &args::Prune) -> Result<Exit, Failure> {
+pub(super) fn prune(
+    context: &mut CommandContext<'_>,
+    args: &args::PruneArgs,
+) -> Result<Exit, Failure> {
     let mut keep = HashMap::new();
     // A number for one kind counts wherever it stands among those for all.
     for all in args.keep.iter().filter(|keep| keep.kind.is_none()) {
-        keep.extend(Kind::ALL.map(|kind| (kind, all.count)));
+        keep.extend(CacheKind::ALL.map(|kind| (kind, all.count)));
     }
     keep.extend(
         args.keep
@@ -251,14 +266,14 @@ pub(super) fn prune(context: &mut Context<'_>, args: &args::Prune) -> Result<Exi
             .filter_map(|keep| Some((keep.kind?, keep.count))),
     );
     if args.keep.is_empty() && args.max_age.is_none() && args.max_size.is_none() {
-        keep.extend(Policy::USUAL);
+        keep.extend(RetentionPolicy::USUAL);
     }
-    let policy = Policy {
+    let policy = RetentionPolicy {
         keep,
         one_family: args.any_key,
         max_age: args.max_age,
         max_bytes: args.max_size,
-        ..Policy::default()
+        ..RetentionPolicy::default()
     };
     let pruned = match existing(context)? {
         None => maintain::Pruned {
@@ -279,7 +294,10 @@ pub(super) fn prune(context: &mut Context<'_>, args: &args::Prune) -> Result<Exi
     Ok(Exit::Done)
 }
 
-pub(super) fn paths(context: &mut Context<'_>, args: &args::Paths) -> Result<Exit, Failure> {
+pub(super) fn paths(
+    context: &mut CommandContext<'_>,
+    args: &args::PathsArgs,
+) -> Result<Exit, Failure> {
     let patterns = Patterns::parse(&args.patterns, context.base)
         .map_err(|error| Failure::Usage(error.to_string()))?;
     let found = patterns
@@ -306,8 +324,8 @@ pub(super) fn paths(context: &mut Context<'_>, args: &args::Paths) -> Result<Exi
 }
 
 pub(super) fn hash_files(
-    context: &mut Context<'_>,
-    args: &args::HashFiles,
+    context: &mut CommandContext<'_>,
+    args: &args::HashFilesArgs,
 ) -> Result<Exit, Failure> {
     let Base {
         workspace, home, ..

@@ -6,27 +6,27 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::commands::Context;
+use super::commands::CommandContext;
 use super::{Exit, Failure, args};
 use crate::action::Env;
 use crate::demo::{
-    self, CacheUse, Compiled, Error, Event, Job, JobKind, Options, Project, Report, Stored,
+    self, CacheUse, Compiled, DemoError, DemoEvent, DemoOptions, DemoProject, JobKind, JobReport,
+    Report, StoredSize,
 };
 use crate::fmt::human::{bytes, count, things, took};
 use crate::fmt::table::Table;
-use crate::store::key_match::Match;
+use crate::store::key_match::KeyMatch;
 
 pub(super) fn demo(
-    context: &mut Context<'_>,
-    args: &args::Demo,
+    context: &mut CommandContext<'_>,
+    args: &args::DemoArgs,
     env: &Env,
 ) -> Result<Exit, Failure> {
     let here = &context.base.working_directory;
-    let options = Options {
-        project: args
-            .project
-            .as_ref()
-            .map_or(Project::BuiltIn, |dir| Project::Directory(here.join(dir))),
+    let options = DemoOptions {
+        project: args.project.as_ref().map_or(DemoProject::BuiltIn, |dir| {
+            DemoProject::Directory(here.join(dir))
+        }),
         parent: &here.join(env.path("TMPDIR").unwrap_or(Path::new("/tmp"))),
         keep: args.keep,
         offline: args.offline,
@@ -34,7 +34,7 @@ pub(super) fn demo(
     };
     let is_json = context.common.json;
     let out = &mut *context.out;
-    let mut tell = |event: &Event<'_>| {
+    let mut tell = |event: &DemoEvent<'_>| {
         if !is_json {
             // Whoever can't be told sees no table in the end either, and that is said.
             drop(
@@ -52,16 +52,16 @@ pub(super) fn demo(
     Ok(Exit::Done)
 }
 
-fn failure(error: &Error) -> Failure {
+fn failure(error: &DemoError) -> Failure {
     match error.last_lines() {
         [] => Failure::Other(error.to_string()),
         said => Failure::Program(format!("{error}; it said:"), said.to_vec()),
     }
 }
 
-fn line(event: &Event<'_>) -> String {
+fn line(event: &DemoEvent<'_>) -> String {
     match event {
-        Event::Ready {
+        DemoEvent::Ready {
             project,
             cargo,
             directory,
@@ -71,9 +71,9 @@ fn line(event: &Event<'_>) -> String {
                 directory.display()
             )
         }
-        Event::Job(kind) => format!("\n{}\n", title(*kind)),
-        Event::Missed => "💿 nothing is cached yet\n".to_owned(),
-        Event::Restored(caches, duration) => {
+        DemoEvent::Job(kind) => format!("\n{}\n", title(*kind)),
+        DemoEvent::Missed => "💿 nothing is cached yet\n".to_owned(),
+        DemoEvent::Restored(caches, duration) => {
             let restored = |of_it: &CacheUse| of_it.restored.map(|(_, stored)| stored);
             format!(
                 "🚀 restored in {}: {}\n",
@@ -81,27 +81,27 @@ fn line(event: &Event<'_>) -> String {
                 list(caches, restored)
             )
         }
-        Event::Fetching => "🔍 fetching crates\n".to_owned(),
-        Event::Building => "🔍 building\n".to_owned(),
-        Event::Built(compiled, duration) => {
+        DemoEvent::Fetching => "🔍 fetching crates\n".to_owned(),
+        DemoEvent::Building => "🔍 building\n".to_owned(),
+        DemoEvent::Built(compiled, duration) => {
             format!(
                 "✅ built in {}: {} compiled\n",
                 took(*duration),
                 things(compiled.total(), "crate", "crates")
             )
         }
-        Event::Saved(caches, _) if caches.iter().all(|of_it| of_it.saved.is_none()) => {
+        DemoEvent::Saved(caches, _) if caches.iter().all(|of_it| of_it.saved.is_none()) => {
             "✅ nothing changed, so nothing is saved\n".to_owned()
         }
-        Event::Saved(caches, duration) => {
+        DemoEvent::Saved(caches, duration) => {
             format!(
                 "💾 saved in {}: {}\n",
                 took(*duration),
                 list(caches, |of_it| of_it.saved)
             )
         }
-        Event::Removed(path) => format!("\n🧹 removed {}\n", path.display()),
-        Event::Kept(path) => format!("\n💾 kept {}\n", path.display()),
+        DemoEvent::Removed(path) => format!("\n🧹 removed {}\n", path.display()),
+        DemoEvent::Kept(path) => format!("\n💾 kept {}\n", path.display()),
     }
 }
 
@@ -114,7 +114,7 @@ fn title(kind: JobKind) -> &'static str {
 }
 
 /// The caches with what was restored or saved of them, in one line.
-fn list(caches: &[CacheUse], of: impl Fn(&CacheUse) -> Option<Stored>) -> String {
+fn list(caches: &[CacheUse], of: impl Fn(&CacheUse) -> Option<StoredSize>) -> String {
     let filled = caches
         .iter()
         .filter_map(|cache| Some((cache, of(cache).filter(|stored| stored.files > 0)?)));
@@ -128,7 +128,7 @@ fn list(caches: &[CacheUse], of: impl Fn(&CacheUse) -> Option<Stored>) -> String
     }
 }
 
-fn size(stored: Stored) -> String {
+fn size(stored: StoredSize) -> String {
     format!(
         "{}, {}",
         things(stored.files, "file", "files"),
@@ -140,7 +140,7 @@ fn table(report: &Report) -> Table {
     let [fresh, with, without] = &report.jobs;
     let jobs = [fresh, without, with];
     let mut table = Table::new(["", "job 1", "job 2 without", "job 2 with cache"]).right([1, 2, 3]);
-    let mut row = |name: &str, cell: &dyn Fn(&Job) -> String| {
+    let mut row = |name: &str, cell: &dyn Fn(&JobReport) -> String| {
         let [first, second, third] = jobs.map(cell);
         table.row([name.to_owned(), first, second, third]);
     };
@@ -150,7 +150,7 @@ fn table(report: &Report) -> Table {
     row("build", &|job| took(job.build));
     row("save", &|job| step(job.save));
     row("total", &|job| took(job.total()));
-    let caches = |job: &Job, cell: &dyn Fn() -> String| {
+    let caches = |job: &JobReport, cell: &dyn Fn() -> String| {
         if job.kind.uses_cache() {
             cell()
         } else {
@@ -182,7 +182,7 @@ fn table(report: &Report) -> Table {
 }
 
 /// How many caches there were to find: a project without dependencies has no registry.
-fn saved_caches(fresh: &Job) -> usize {
+fn saved_caches(fresh: &JobReport) -> usize {
     fresh
         .caches
         .iter()
@@ -254,7 +254,7 @@ fn document(report: &Report) -> Value {
     })
 }
 
-fn job(job: &Job) -> Value {
+fn job(job: &JobReport) -> Value {
     let milliseconds = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     json!({
         "job": match job.kind {
@@ -281,8 +281,8 @@ fn job(job: &Job) -> Value {
 fn cache(cache: &CacheUse) -> Value {
     let hit = match cache.restored {
         None => "miss",
-        Some((Match::Exact, _)) => "exact",
-        Some((Match::Prefix, _)) => "prefix",
+        Some((KeyMatch::Exact, _)) => "exact",
+        Some((KeyMatch::Prefix, _)) => "prefix",
     };
     json!({
         "cache": cache.name,

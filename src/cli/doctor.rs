@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
-use super::commands::Context;
+use super::commands::CommandContext;
 use super::{Exit, Failure};
 use crate::action::Env;
-use crate::doctor::{Asked, Finding, Status, examine, worst};
+use crate::doctor::{DoctorOptions, Finding, Status, examine, worst};
 
 #[derive(Debug, Args)]
 pub(super) struct DoctorArgs {
@@ -19,12 +19,12 @@ pub(super) struct DoctorArgs {
 }
 
 pub(super) fn doctor(
-    context: &mut Context<'_>,
+    context: &mut CommandContext<'_>,
     args: &DoctorArgs,
     env: &Env,
 ) -> Result<Exit, Failure> {
     let directory = &context.base.working_directory;
-    let asked = Asked {
+    let asked = DoctorOptions {
         cache_root: directory.join(&context.common.cache_root),
         workspace: args
             .workspace

@@ -5,15 +5,15 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::commands::Context;
+use super::commands::CommandContext;
 use super::show::one_line;
 use super::{Exit, Failure};
 use crate::action::Env;
 use crate::fmt::human::{bytes, things};
 use crate::fmt::table::Table;
 use crate::fs::files;
-use crate::job::{Cargo, Health, Job, RestoreTask, Saved, Subject, Task, adopt};
-use crate::ops::import::{self, Foreign};
+use crate::job::{CargoTarget, Housekeeping, Job, JobTarget, RestoreTask, SaveReply, Task, adopt};
+use crate::ops::import::{self, LegacyCache};
 use crate::ops::path_list::Ground;
 
 #[derive(Debug, Args)]
@@ -40,7 +40,7 @@ pub(super) struct ImportArgs {
 }
 
 pub(super) fn import(
-    context: &mut Context<'_>,
+    context: &mut CommandContext<'_>,
     args: &ImportArgs,
     env: &Env,
 ) -> Result<Exit, Failure> {
@@ -96,8 +96,8 @@ pub(super) fn import(
 
 /// The directories of a repository, or of all, with their sizes. The newest comes last: it is taken
 /// over last, and so found first.
-fn find_sized(root: &Path, repository: Option<&str>) -> Result<Vec<(Foreign, u64)>, Failure> {
-    let is_meant = |foreign: &Foreign| {
+fn find_sized(root: &Path, repository: Option<&str>) -> Result<Vec<(LegacyCache, u64)>, Failure> {
+    let is_meant = |foreign: &LegacyCache| {
         let other = &foreign.repository;
         repository.is_none_or(|wanted| other.is_empty() || other.eq_ignore_ascii_case(wanted))
     };
@@ -114,7 +114,7 @@ fn find_sized(root: &Path, repository: Option<&str>) -> Result<Vec<(Foreign, u64
         .collect())
 }
 
-fn table(sized: &[(Foreign, u64)]) -> String {
+fn table(sized: &[(LegacyCache, u64)]) -> String {
     let mut table = Table::new(["repository", "holds", "size", "key"]).right([2]);
     for (foreign, size) in sized {
         let repository = if foreign.repository.is_empty() {
@@ -137,10 +137,10 @@ fn table(sized: &[(Foreign, u64)]) -> String {
 }
 
 fn take_over(
-    context: &mut Context<'_>,
+    context: &mut CommandContext<'_>,
     args: &ImportArgs,
     env: &Env,
-    sized: &[(Foreign, u64)],
+    sized: &[(LegacyCache, u64)],
 ) -> Result<Vec<Value>, Failure> {
     let directory = &context.base.working_directory;
     let workspace = args
@@ -182,7 +182,7 @@ fn take_over(
             )));
         }
         for cache in caches {
-            let saved = matches!(cache.saved, Some(Saved::Done { .. }));
+            let saved = matches!(cache.saved, Some(SaveReply::Done { .. }));
             done.push(json!({ "cache": cache.name, "kind": cache.kind, "key": cache.key, "saved": saved }));
         }
     }
@@ -191,17 +191,17 @@ fn take_over(
 
 /// The jobs that the entries are to stand in for. A job's id is a part of the keys of target
 /// directories, so each needs entries of its own.
-fn jobs(context: &Context<'_>, args: &ImportArgs, env: &Env, workspace: &Path) -> Vec<Job> {
+fn jobs(context: &CommandContext<'_>, args: &ImportArgs, env: &Env, workspace: &Path) -> Vec<Job> {
     let ids = if args.jobs.is_empty() {
         vec![env.text("GITHUB_JOB").unwrap_or_default().to_owned()]
     } else {
         args.jobs.clone()
     };
     let job = |id| {
-        let mut cargo = Cargo {
+        let mut cargo = CargoTarget {
             job: id,
             only_projects: true,
-            ..Cargo::default()
+            ..CargoTarget::default()
         };
         cargo.add_env(env.iter(), true);
         Job {
@@ -210,9 +210,9 @@ fn jobs(context: &Context<'_>, args: &ImportArgs, env: &Env, workspace: &Path) -
                 .working_directory
                 .join(&context.common.cache_root),
             workspace: workspace.to_owned(),
-            subject: Subject::Cargo(Box::new(cargo)),
+            subject: JobTarget::Cargo(Box::new(cargo)),
             task: Task::Restore(RestoreTask::default()),
-            health: Health::default(),
+            health: Housekeeping::default(),
         }
     };
     ids.into_iter().map(job).collect()

@@ -6,17 +6,21 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::commands::Context;
+use super::commands::CommandContext;
 use super::{Exit, Failure, args};
 use crate::action::Env;
-use crate::cargo::key::component::{Origin, Part, Piece};
-use crate::cargo::key::{Key, Keys, keys};
-use crate::cargo::project::facts::{Asked, WorkspaceAsked};
+use crate::cargo::key::component::{ComponentOrigin, KeyComponent, KeySection};
+use crate::cargo::key::{CargoKeys, ComputedKey, keys};
+use crate::cargo::project::facts::{KeyRequest, WorkspaceRequest};
 use crate::cargo::project::gather::gather;
 use crate::fmt::table::Table;
 use crate::glob::Base;
 
-pub(super) fn key(context: &mut Context<'_>, args: &args::Key, env: &Env) -> Result<Exit, Failure> {
+pub(super) fn key(
+    context: &mut CommandContext<'_>,
+    args: &args::KeyArgs,
+    env: &Env,
+) -> Result<Exit, Failure> {
     let directory = &context.base.working_directory;
     // In a job, the directory that the action would see as the checkout.
     let checkout = env
@@ -26,7 +30,7 @@ pub(super) fn key(context: &mut Context<'_>, args: &args::Key, env: &Env) -> Res
         .iter()
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
-    let mut asked = Asked::new(variables, &context.base.home, checkout.unwrap_or(directory));
+    let mut asked = KeyRequest::new(variables, &context.base.home, checkout.unwrap_or(directory));
     let here = [std::path::PathBuf::from(".")];
     let roots = if args.workspaces.is_empty() {
         &here[..]
@@ -35,7 +39,7 @@ pub(super) fn key(context: &mut Context<'_>, args: &args::Key, env: &Env) -> Res
     };
     asked.workspaces = roots
         .iter()
-        .map(|root| WorkspaceAsked {
+        .map(|root| WorkspaceRequest {
             root: directory.join(root).components().collect(),
             target: None,
         })
@@ -57,7 +61,7 @@ pub(super) fn key(context: &mut Context<'_>, args: &args::Key, env: &Env) -> Res
     Ok(Exit::Done)
 }
 
-fn text(keys: &Keys, base: &Base) -> String {
+fn text(keys: &CargoKeys, base: &Base) -> String {
     let mut text = String::new();
     for warning in &keys.warnings {
         let _ = writeln!(text, "⚠️ {warning}");
@@ -74,7 +78,7 @@ fn text(keys: &Keys, base: &Base) -> String {
     text
 }
 
-fn explain(text: &mut String, of: &str, key: &Key, base: &Base) {
+fn explain(text: &mut String, of: &str, key: &ComputedKey, base: &Base) {
     let mut table = Table::new(["part", "value", "in", "from"]);
     for part in &key.parts {
         table.row([
@@ -97,11 +101,11 @@ fn explain(text: &mut String, of: &str, key: &Key, base: &Base) {
     }
 }
 
-fn piece(piece: Piece) -> &'static str {
+fn piece(piece: KeySection) -> &'static str {
     match piece {
-        Piece::Words => "words",
-        Piece::Environment => "environment",
-        Piece::Contents => "contents",
+        KeySection::Words => "words",
+        KeySection::Environment => "environment",
+        KeySection::Contents => "contents",
     }
 }
 
@@ -125,13 +129,13 @@ fn short(value: &str) -> String {
     letters
 }
 
-fn from(part: &Part, base: &Base) -> String {
+fn from(part: &KeyComponent, base: &Base) -> String {
     let origin = match &part.origin {
-        Origin::File(path) => shown(path, base),
-        Origin::Variable(name) => format!("variable {name}"),
-        Origin::Input(name) => format!("input {name}"),
-        Origin::Machine => "this machine".to_owned(),
-        Origin::NotFound => String::new(),
+        ComponentOrigin::File(path) => shown(path, base),
+        ComponentOrigin::Variable(name) => format!("variable {name}"),
+        ComponentOrigin::Input(name) => format!("input {name}"),
+        ComponentOrigin::Machine => "this machine".to_owned(),
+        ComponentOrigin::NotFound => String::new(),
     };
     match &part.note {
         Some(note) if origin.is_empty() => format!("({note})"),
@@ -155,7 +159,7 @@ fn shown(path: &Path, base: &Base) -> String {
     }
 }
 
-fn document(keys: &Keys) -> Value {
+fn document(keys: &CargoKeys) -> Value {
     let targets: Vec<Value> = keys
         .target
         .iter()
@@ -183,14 +187,14 @@ fn document(keys: &Keys) -> Value {
     })
 }
 
-fn key_document(key: &Key) -> Value {
-    let part = |part: &Part| {
+fn key_document(key: &ComputedKey) -> Value {
+    let part = |part: &KeyComponent| {
         let from = match &part.origin {
-            Origin::File(path) => json!({ "file": path.display().to_string() }),
-            Origin::Variable(name) => json!({ "variable": name }),
-            Origin::Input(name) => json!({ "input": name }),
-            Origin::Machine => json!("machine"),
-            Origin::NotFound => Value::Null,
+            ComponentOrigin::File(path) => json!({ "file": path.display().to_string() }),
+            ComponentOrigin::Variable(name) => json!({ "variable": name }),
+            ComponentOrigin::Input(name) => json!({ "input": name }),
+            ComponentOrigin::Machine => json!("machine"),
+            ComponentOrigin::NotFound => Value::Null,
         };
         json!({
             "name": part.name, "value": part.value, "in": piece(part.piece), "from": from, "note": part.note,

@@ -26,7 +26,7 @@ use clap::{CommandFactory, FromArgMatches};
 pub use exit::Exit;
 
 use crate::action::commands::{self as workflow, Annotation};
-use crate::action::phase::{self, Phase, Verdict};
+use crate::action::phase::{self, Phase, StepResult};
 use crate::action::{ActionKind, Env};
 use crate::error::Error;
 use crate::glob::Base;
@@ -72,7 +72,7 @@ pub fn run(surroundings: Surroundings<'_>) -> Exit {
     {
         log::debug!("signals can't be caught, so one ends the program at once");
     }
-    let mut context = commands::Context {
+    let mut context = commands::CommandContext {
         common: &arguments.common,
         base: &base,
         monitor: &progress,
@@ -127,21 +127,21 @@ pub fn run(surroundings: Surroundings<'_>) -> Exit {
 /// Runs a phase of the action; the entrypoints of the image, `/pre`, `/main` and `/post`, are this
 /// too.
 fn run_action(
-    context: &mut commands::Context<'_>,
-    args: &args::Action,
+    context: &mut commands::CommandContext<'_>,
+    args: &args::ActionArgs,
     env: &Env,
 ) -> Result<Exit, Failure> {
     let phase = match args.phase {
-        args::Phase::Pre => Phase::Pre,
-        args::Phase::Main => Phase::Main,
-        args::Phase::Post => Phase::Post,
+        args::PhaseArg::Pre => Phase::Pre,
+        args::PhaseArg::Main => Phase::Main,
+        args::PhaseArg::Post => Phase::Post,
     };
     let kind =
         ActionKind::from_args(&[&args.kind]).map_err(|error| Failure::Usage(error.to_string()))?;
     let run = panic::AssertUnwindSafe(|| phase::run(phase, kind, env, context.out));
     match panic::catch_unwind(run) {
-        Ok(Verdict::Passed) => Ok(Exit::Done),
-        Ok(Verdict::Failed) => Ok(Exit::Failed),
+        Ok(StepResult::Passed) => Ok(Exit::Done),
+        Ok(StepResult::Failed) => Ok(Exit::Failed),
         // A fault of the cache is no reason for a job to fail.
         Err(_) => {
             let text = "local-cache has a fault and gave up; please report the lines above";

@@ -6,13 +6,13 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::json;
 
-use super::commands::Context;
+use super::commands::CommandContext;
 use super::{Exit, Failure};
 use crate::fmt::human::{age, bytes};
 use crate::fs::{Timestamp, files};
 use crate::ops::inventory::inventory;
 use crate::stats::render::html::page;
-use crate::stats::render::markup::Held;
+use crate::stats::render::markup::EntryRow;
 use crate::store::Store;
 
 #[derive(Debug, Args)]
@@ -25,18 +25,18 @@ pub(super) struct ReportArgs {
     since: Option<Duration>,
 }
 
-pub(super) fn report(context: &mut Context<'_>, args: &ReportArgs) -> Result<Exit, Failure> {
+pub(super) fn report(context: &mut CommandContext<'_>, args: &ReportArgs) -> Result<Exit, Failure> {
     let stats = super::stats::gathered(context, args.since, None)?;
     let entries = match Store::open(&context.common.cache_root)? {
         Some(store) => inventory(&store, context.monitor)?,
         None => Vec::new(),
     };
     let now = Timestamp::now();
-    let held: Vec<Held> = entries
+    let held: Vec<EntryRow> = entries
         .into_iter()
         .map(|(listed, bytes)| {
             let seconds = now.seconds.saturating_sub(listed.last_used.seconds);
-            Held {
+            EntryRow {
                 repository: listed.entry.group.scope,
                 kind: listed.entry.group.kind.to_string(),
                 key: listed.entry.key,

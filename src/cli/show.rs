@@ -10,21 +10,21 @@ use crate::fmt::human::{age, bytes, things, took};
 use crate::fmt::table::Table;
 use crate::fs::Timestamp;
 use crate::ops::path_list::printable;
-use crate::ops::prune::{Listed, Pruned};
-use crate::ops::restore::Restored;
-use crate::ops::save::{Outcome, Saved};
+use crate::ops::prune::{ListedEntry, Pruned};
+use crate::ops::restore::RestoredEntry;
+use crate::ops::save::{SaveOutcome, SavedEntry};
 use crate::store::collect::Collected;
 use crate::store::entry::Entry;
-use crate::store::key_match::Match;
+use crate::store::key_match::KeyMatch;
 use crate::store::retention::family;
 use crate::store::verify::Verified;
 use crate::tree::manifest::Manifest;
 use crate::tree::{LeafKind, Tree};
 
 /// Text for people, and the same for programs.
-type Shown = (String, Value);
+type Rendered = (String, Value);
 
-pub(super) fn restored(found: Option<&Restored>, key: &str, root: &Path) -> Shown {
+pub(super) fn restored(found: Option<&RestoredEntry>, key: &str, root: &Path) -> Rendered {
     let Some(found) = found else {
         let text = format!(
             "💿 nothing found for the key {} in {}\n",
@@ -37,8 +37,8 @@ pub(super) fn restored(found: Option<&Restored>, key: &str, root: &Path) -> Show
         );
     };
     let how = match found.matched {
-        Match::Exact => "exact",
-        Match::Prefix => "prefix",
+        KeyMatch::Exact => "exact",
+        KeyMatch::Prefix => "prefix",
     };
     let entry = &found.entry;
     let size = format!(
@@ -100,11 +100,11 @@ fn milliseconds(duration: Duration) -> Value {
         .into()
 }
 
-pub(super) fn saved(outcome: &Outcome, key: &str) -> Shown {
+pub(super) fn saved(outcome: &SaveOutcome, key: &str) -> Rendered {
     let shown = one_line(key);
     match outcome {
-        Outcome::Saved(saved) => {
-            let Saved {
+        SaveOutcome::Saved(saved) => {
+            let SavedEntry {
                 id,
                 entry,
                 reused_files,
@@ -140,26 +140,26 @@ pub(super) fn saved(outcome: &Outcome, key: &str) -> Shown {
             });
             (text, json)
         }
-        Outcome::Exists => not_saved(
+        SaveOutcome::Exists => not_saved(
             key,
             "exists",
             &format!("✅ {shown} is saved already; --refresh replaces it\n"),
         ),
-        Outcome::Unchanged => not_saved(
+        SaveOutcome::Unchanged => not_saved(
             key,
             "unchanged",
             &format!("✅ {shown} is saved as it is already\n"),
         ),
-        Outcome::InProgress => not_saved(
+        SaveOutcome::InProgress => not_saved(
             key,
             "in-progress",
             &format!("✅ {shown} is being saved by another process right now\n"),
         ),
-        Outcome::NothingThere => not_saved(key, "nothing-there", ""),
+        SaveOutcome::NothingThere => not_saved(key, "nothing-there", ""),
     }
 }
 
-fn not_saved(key: &str, reason: &str, text: &str) -> Shown {
+fn not_saved(key: &str, reason: &str, text: &str) -> Rendered {
     (
         text.to_owned(),
         json!({ "saved": false, "key": key, "reason": reason }),
@@ -173,12 +173,12 @@ fn ago(time: Timestamp) -> String {
     ))
 }
 
-pub(super) fn listed(entries: &[Listed], root: &Path) -> Shown {
+pub(super) fn listed(entries: &[ListedEntry], root: &Path) -> Rendered {
     let mut table = Table::new([
         "entry", "kind", "files", "size", "added", "saved", "used", "key",
     ])
     .right([2, 3, 4]);
-    for Listed {
+    for ListedEntry {
         id,
         entry,
         last_used,
@@ -217,7 +217,7 @@ pub(super) fn one_line(key: &str) -> String {
         .collect()
 }
 
-fn entry_json(listed: &Listed) -> Value {
+fn entry_json(listed: &ListedEntry) -> Value {
     let Entry {
         group,
         key,
@@ -248,7 +248,7 @@ fn seconds(time: Timestamp) -> Value {
     json!(time.seconds)
 }
 
-pub(super) fn entry(listed: &Listed, manifest: &Manifest) -> Shown {
+pub(super) fn entry(listed: &ListedEntry, manifest: &Manifest) -> Rendered {
     let Entry {
         group,
         key,
@@ -344,7 +344,7 @@ fn tree_json(tree: &Tree) -> Value {
     Value::Array(list)
 }
 
-pub(super) fn verified(verified: &Verified, collected: Option<&Collected>) -> Shown {
+pub(super) fn verified(verified: &Verified, collected: Option<&Collected>) -> Rendered {
     let Verified {
         whole,
         damaged,
@@ -384,7 +384,7 @@ pub(super) fn verified(verified: &Verified, collected: Option<&Collected>) -> Sh
     (text, json)
 }
 
-pub(super) fn pruned(pruned: &Pruned, dry_run: bool) -> Shown {
+pub(super) fn pruned(pruned: &Pruned, dry_run: bool) -> Rendered {
     let mut table =
         Table::new(["entry", "kind", "size", "used", "rank", "decision", "key"]).right([2, 3]);
     let mut list = Vec::new();

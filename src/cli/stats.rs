@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use super::commands::Context;
+use super::commands::CommandContext;
 use super::{Exit, Failure};
 use crate::stats::Stats;
 use crate::stats::aggregate::gather;
@@ -25,11 +25,11 @@ pub(super) struct StatsArgs {
     repository: Option<String>,
     /// How to print it; `--json` is the same as `--format json`
     #[arg(long, value_enum, default_value = "text")]
-    format: Format,
+    format: StatsFormat,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
+enum StatsFormat {
     /// Tables
     Text,
     /// One JSON document
@@ -38,13 +38,13 @@ enum Format {
     Prometheus,
 }
 
-pub(super) fn stats(context: &mut Context<'_>, args: &StatsArgs) -> Result<Exit, Failure> {
+pub(super) fn stats(context: &mut CommandContext<'_>, args: &StatsArgs) -> Result<Exit, Failure> {
     let stats = gathered(context, args.since, args.repository.as_deref())?;
     match args.format {
-        Format::Prometheus if !context.common.json => {
+        StatsFormat::Prometheus if !context.common.json => {
             context.out.write_all(prometheus(&stats).as_bytes())?;
         }
-        Format::Text if !context.common.json => {
+        StatsFormat::Text if !context.common.json => {
             context.out.write_all(text(&stats).as_bytes())?;
             if stats.events == 0 {
                 writeln!(
@@ -54,7 +54,7 @@ pub(super) fn stats(context: &mut Context<'_>, args: &StatsArgs) -> Result<Exit,
                 )?;
             }
         }
-        Format::Json | Format::Text | Format::Prometheus => {
+        StatsFormat::Json | StatsFormat::Text | StatsFormat::Prometheus => {
             let json = serde_json::to_value(&stats)
                 .unwrap_or_else(|error| json!({ "error": error.to_string() }));
             writeln!(context.out, "{json:#}")?;
@@ -65,7 +65,7 @@ pub(super) fn stats(context: &mut Context<'_>, args: &StatsArgs) -> Result<Exit,
 
 /// The statistics of the store's journal.
 pub(super) fn gathered(
-    context: &Context<'_>,
+    context: &CommandContext<'_>,
     since: Option<Duration>,
     repository: Option<&str>,
 ) -> Result<Stats, Failure> {

@@ -6,13 +6,14 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::scratch::Scratch;
-use super::{CacheUse, Error, Stored};
+use super::{CacheUse, DemoError, StoredSize};
 use crate::job::{
-    Cargo, Found, Health, Job, Noted, Reply, RestoreTask, SaveTask, Saved, Subject, Task, work,
+    CargoTarget, FoundEntry, Housekeeping, Job, JobReply, JobTarget, RestoreRecord, RestoreTask,
+    SaveReply, SaveTask, Task, work,
 };
 use crate::monitor::Monitor;
 use crate::ops::path_list::Ground;
-use crate::store::key_match::Match;
+use crate::store::key_match::KeyMatch;
 
 /// The caches of a job whose checkout lies in place.
 pub(super) struct Caches {
@@ -23,7 +24,7 @@ pub(super) struct Caches {
 impl Caches {
     /// The caches of the project in the checkout, for steps with these variables.
     pub(super) fn of_job(scratch: &Scratch, variables: &BTreeMap<OsString, OsString>) -> Self {
-        let mut cargo = Cargo::default();
+        let mut cargo = CargoTarget::default();
         cargo.add_env(
             variables
                 .iter()
@@ -33,8 +34,8 @@ impl Caches {
         let job = Job {
             cache_root: scratch.cache_root(),
             workspace: scratch.checkout(),
-            subject: Subject::Cargo(Box::new(cargo)),
-            health: Health::default(),
+            subject: JobTarget::Cargo(Box::new(cargo)),
+            health: Housekeeping::default(),
             // Replaced by each task.
             task: Task::Restore(RestoreTask::default()),
         };
@@ -49,7 +50,7 @@ impl Caches {
     pub(super) fn restore(
         &self,
         monitor: &dyn Monitor,
-    ) -> Result<(Vec<CacheUse>, Duration, Vec<Noted>), Error> {
+    ) -> Result<(Vec<CacheUse>, Duration, Vec<RestoreRecord>), DemoError> {
         let task = RestoreTask {
             read: vec![(String::new(), String::new())],
             mirror: true,
@@ -57,7 +58,11 @@ impl Caches {
             ..RestoreTask::default()
         };
         let (reply, took) = self.carry_out(Task::Restore(task), monitor)?;
-        let noted = reply.caches.iter().map(crate::job::Cache::noted).collect();
+        let noted = reply
+            .caches
+            .iter()
+            .map(crate::job::CacheReply::noted)
+            .collect();
         let uses = reply.caches.into_iter().map(|cache| {
             let restored = cache
                 .found
@@ -76,10 +81,10 @@ impl Caches {
     /// Saves what changed of the caches and says so in `uses`.
     pub(super) fn save(
         &self,
-        noted: Vec<Noted>,
+        noted: Vec<RestoreRecord>,
         uses: &mut [CacheUse],
         monitor: &dyn Monitor,
-    ) -> Result<Duration, Error> {
+    ) -> Result<Duration, DemoError> {
         let task = SaveTask {
             noted,
             keep_ready: true,
@@ -88,14 +93,19 @@ impl Caches {
         let (reply, took) = self.carry_out(Task::Save(task), monitor)?;
         for cache in reply.caches {
             let of_it = uses.iter_mut().find(|of_it| of_it.name == cache.name);
-            if let (Some(of_it), Some(Saved::Done { files, bytes, .. })) = (of_it, cache.saved) {
+            if let (Some(of_it), Some(SaveReply::Done { files, bytes, .. })) = (of_it, cache.saved)
+            {
                 of_it.saved = Some(size(files, bytes));
             }
         }
         Ok(took)
     }
 
-    fn carry_out(&self, task: Task, monitor: &dyn Monitor) -> Result<(Reply, Duration), Error> {
+    fn carry_out(
+        &self,
+        task: Task,
+        monitor: &dyn Monitor,
+    ) -> Result<(JobReply, Duration), DemoError> {
         let begun = Instant::now();
         let reply = work(
             &Job {
@@ -121,14 +131,14 @@ impl Caches {
     }
 }
 
-fn matched(found: &Found) -> Match {
+fn matched(found: &FoundEntry) -> KeyMatch {
     if found.exact {
-        Match::Exact
+        KeyMatch::Exact
     } else {
-        Match::Prefix
+        KeyMatch::Prefix
     }
 }
 
-fn size(files: u64, bytes: u64) -> Stored {
-    Stored { files, bytes }
+fn size(files: u64, bytes: u64) -> StoredSize {
+    StoredSize { files, bytes }
 }

@@ -4,8 +4,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Context, Result};
-use crate::fs::{Dir, Kind, files, set_mode};
+use crate::error::{IoContext, Result};
+use crate::fs::{Dir, FileKind, files, set_mode};
 
 /// The file that marks a directory as a cache (<https://bford.info/cachedir/>); cargo puts one into
 /// target directories.
@@ -21,18 +21,18 @@ pub(super) fn copy_project(from: &Path, to: &Path, except: &Path) -> Result<()> 
     copy(
         from,
         to,
-        &Copy {
-            filter: Some(Filter { except }),
+        &ProjectCopier {
+            filter: Some(DirFilter { except }),
         },
     )
 }
 
 /// Copies all of the tree below `from` to the new directory `to`.
 pub(super) fn copy_tree(from: &Path, to: &Path) -> Result<()> {
-    copy(from, to, &Copy { filter: None })
+    copy(from, to, &ProjectCopier { filter: None })
 }
 
-fn copy(from: &Path, to: &Path, copy: &Copy) -> Result<()> {
+fn copy(from: &Path, to: &Path, copy: &ProjectCopier) -> Result<()> {
     files::make_dirs(to)?;
     let source = Dir::open(from).context("open", || from)?;
     let target = Dir::open(to).context("open", || to)?;
@@ -40,12 +40,12 @@ fn copy(from: &Path, to: &Path, copy: &Copy) -> Result<()> {
 }
 
 /// Decides which directories are part of a project.
-struct Filter {
+struct DirFilter {
     /// Device and inode of one that is not.
     except: Option<(u64, u64)>,
 }
 
-impl Filter {
+impl DirFilter {
     /// Whether a directory is copied, by its name, itself and how deep its parent lies.
     fn takes(&self, name: &[u8], dir: &Dir, depth: usize) -> io::Result<bool> {
         if name == b".git" || (depth == 0 && name == b"target") {
@@ -56,11 +56,11 @@ impl Filter {
     }
 }
 
-struct Copy {
-    filter: Option<Filter>,
+struct ProjectCopier {
+    filter: Option<DirFilter>,
 }
 
-impl Copy {
+impl ProjectCopier {
     fn directory(&self, from: &Dir, to: &Dir, path: &mut PathBuf, depth: usize) -> Result<()> {
         use std::ffi::OsStr;
         use std::os::unix::ffi::OsStrExt as _;
@@ -70,7 +70,7 @@ impl Copy {
             path.push(OsStr::from_bytes(name));
             let stat = from.stat_at(name).context("look at", || path.clone())?;
             match stat.kind {
-                Kind::Directory => {
+                FileKind::Directory => {
                     let below = from.open_dir(name).context("open", || path.clone())?;
                     let is_taken = self
                         .filter
@@ -84,16 +84,16 @@ impl Copy {
                         set_mode(&copy, stat.mode | 0o700).context("copy", || path.clone())?;
                     }
                 }
-                Kind::File => {
+                FileKind::File => {
                     copy_file(from, to, name, stat.mode).context("copy", || path.clone())?
                 }
-                Kind::Symlink => {
+                FileKind::Symlink => {
                     let link = from
                         .read_link(name)
                         .and_then(|target| to.symlink(&target, name));
                     link.context("copy", || path.clone())?;
                 }
-                Kind::Special => {}
+                FileKind::Special => {}
             }
             path.pop();
         }

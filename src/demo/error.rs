@@ -7,7 +7,7 @@ use std::process::ExitStatus;
 /// What went wrong.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum Error {
+pub enum DemoError {
     /// There is no cargo.
     #[error(
         "cargo is not found in PATH; install Rust, or add the directory that cargo is in to PATH"
@@ -58,7 +58,7 @@ pub enum Error {
     Interrupted,
 }
 
-impl From<crate::error::Error> for Error {
+impl From<crate::error::Error> for DemoError {
     fn from(error: crate::error::Error) -> Self {
         match error {
             crate::error::Error::Interrupted => Self::Interrupted,
@@ -67,7 +67,7 @@ impl From<crate::error::Error> for Error {
     }
 }
 
-impl Error {
+impl DemoError {
     /// The last lines that cargo wrote before it failed.
     pub fn last_lines(&self) -> &[String] {
         match self {

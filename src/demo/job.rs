@@ -4,14 +4,14 @@ use std::time::{Duration, Instant};
 
 use super::caches::Caches;
 use super::copy::copy_tree;
-use super::process::{Cargo, Ran};
+use super::process::{CargoCommandLine, Ran};
 use super::scratch::Scratch;
 use super::{
-    CacheUse, Compiled, Error, Event, Job, JobKind, Options, Stored, cargo_home, environment,
-    offline, project,
+    CacheUse, Compiled, DemoError, DemoEvent, DemoOptions, JobKind, JobReport, StoredSize,
+    cargo_home, environment, offline, project,
 };
 use crate::fs::files;
-use crate::job::Noted;
+use crate::job::RestoreRecord;
 use crate::monitor::Monitor;
 
 const NO_CRATES: &str = "if it can't reach the registry, look at the network and at the proxy variables, or let \
@@ -22,20 +22,20 @@ const NO_BUILD: &str = "the demo needs a project that builds with `cargo build -
 const NO_TOOLCHAIN: &str = "the demo needs a toolchain that is installed";
 
 /// Runs jobs, one after the other, on the machine that [`Scratch`] stands for.
-pub(super) struct Runner<'a> {
-    options: &'a Options<'a>,
+pub(super) struct JobRunner<'a> {
+    options: &'a DemoOptions<'a>,
     scratch: &'a Scratch,
-    cargo: Cargo,
+    cargo: CargoCommandLine,
     monitor: Quiet<'a>,
 }
 
-impl<'a> Runner<'a> {
+impl<'a> JobRunner<'a> {
     /// A runner for the project that lies in the scratch directory.
     pub(super) fn new(
-        options: &'a Options<'a>,
+        options: &'a DemoOptions<'a>,
         scratch: &'a Scratch,
         monitor: &'a dyn Monitor,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, DemoError> {
         let rustup_home = match environment::rustup_home(options.env) {
             Some(path) => files::stat(&path)?.map(|_| path),
             None => None,
@@ -48,7 +48,7 @@ impl<'a> Runner<'a> {
             has_toolchain,
             options.offline,
         );
-        let cargo = Cargo {
+        let cargo = CargoCommandLine {
             variables,
             directory: scratch.checkout(),
         };
@@ -61,7 +61,7 @@ impl<'a> Runner<'a> {
     }
 
     /// What cargo says of itself, in the project.
-    pub(super) fn cargo_version(&self) -> Result<String, Error> {
+    pub(super) fn cargo_version(&self) -> Result<String, DemoError> {
         self.check_out()?;
         let ran = self
             .cargo
@@ -73,9 +73,9 @@ impl<'a> Runner<'a> {
     pub(super) fn run(
         &self,
         kind: JobKind,
-        tell: &mut dyn FnMut(&Event<'_>),
-    ) -> Result<Job, Error> {
-        tell(&Event::Job(kind));
+        tell: &mut dyn FnMut(&DemoEvent<'_>),
+    ) -> Result<JobReport, DemoError> {
+        tell(&DemoEvent::Job(kind));
         self.check_out()?;
         let caches = kind
             .uses_cache()
@@ -84,14 +84,14 @@ impl<'a> Runner<'a> {
             Some(caches) => self.restore(caches, tell)?,
             None => Default::default(),
         };
-        tell(&Event::Fetching);
+        tell(&DemoEvent::Fetching);
         let fetch = self.fetch()?;
-        tell(&Event::Building);
+        tell(&DemoEvent::Building);
         let Ran { took: build, lines } =
             self.cargo
                 .run(&["build", "--locked"], NO_BUILD, &self.monitor)?;
         let compiled = Compiled::count(lines.iter().map(String::as_str), &self.scratch.checkout());
-        tell(&Event::Built(compiled, build));
+        tell(&DemoEvent::Built(compiled, build));
         let save = match &caches {
             Some(caches) => Some(self.save(caches, noted, &mut uses, tell)?),
             None => None,
@@ -102,10 +102,10 @@ impl<'a> Runner<'a> {
                 .restored
                 .map(|(_, stored)| stored)
                 .or(of_it.saved)
-                .is_some_and(Stored::is_filled)
+                .is_some_and(StoredSize::is_filled)
         };
         uses.retain(is_filled);
-        Ok(Job {
+        Ok(JobReport {
             kind,
             restore: caches.map(|_| restore),
             fetch,
@@ -118,7 +118,7 @@ impl<'a> Runner<'a> {
 
     /// A fresh checkout on an emptied machine. The user's configuration of cargo is part of the
     /// machine.
-    fn check_out(&self) -> Result<(), Error> {
+    fn check_out(&self) -> Result<(), DemoError> {
         self.scratch.renew()?;
         copy_tree(&self.scratch.origin(), &self.scratch.checkout())?;
         let Some(theirs) = cargo_home(self.options.env) else {
@@ -140,18 +140,18 @@ impl<'a> Runner<'a> {
     fn restore(
         &self,
         caches: &Caches,
-        tell: &mut dyn FnMut(&Event<'_>),
-    ) -> Result<(Vec<CacheUse>, Duration, Vec<Noted>), Error> {
+        tell: &mut dyn FnMut(&DemoEvent<'_>),
+    ) -> Result<(Vec<CacheUse>, Duration, Vec<RestoreRecord>), DemoError> {
         let (uses, took, noted) = caches.restore(&self.monitor)?;
         if uses.iter().all(|of_it| of_it.restored.is_none()) {
-            tell(&Event::Missed);
+            tell(&DemoEvent::Missed);
         } else {
-            tell(&Event::Restored(&uses, took));
+            tell(&DemoEvent::Restored(&uses, took));
         }
         Ok((uses, took, noted))
     }
 
-    fn fetch(&self) -> Result<Duration, Error> {
+    fn fetch(&self) -> Result<Duration, DemoError> {
         let begun = Instant::now();
         let advice = if self.options.offline {
             let from = cargo_home(self.options.env).unwrap_or_default();
@@ -170,12 +170,12 @@ impl<'a> Runner<'a> {
     fn save(
         &self,
         caches: &Caches,
-        noted: Vec<Noted>,
+        noted: Vec<RestoreRecord>,
         uses: &mut [CacheUse],
-        tell: &mut dyn FnMut(&Event<'_>),
-    ) -> Result<Duration, Error> {
+        tell: &mut dyn FnMut(&DemoEvent<'_>),
+    ) -> Result<Duration, DemoError> {
         let took = caches.save(noted, uses, &self.monitor)?;
-        tell(&Event::Saved(uses, took));
+        tell(&DemoEvent::Saved(uses, took));
         Ok(took)
     }
 }

@@ -32,10 +32,10 @@ mod scratch;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use error::Error;
+pub use error::DemoError;
 pub use output::Compiled;
-pub use project::Project;
-pub use report::{CacheUse, Job, JobKind, Report, Stored};
+pub use project::DemoProject;
+pub use report::{CacheUse, JobKind, JobReport, Report, StoredSize};
 
 use crate::action::Env;
 use crate::monitor::Monitor;
@@ -43,9 +43,9 @@ use scratch::Scratch;
 
 /// What to demonstrate, and where.
 #[derive(Debug)]
-pub struct Options<'a> {
+pub struct DemoOptions<'a> {
     /// The project that the jobs build.
-    pub project: Project,
+    pub project: DemoProject,
     /// Where the temporary directory is made.
     pub parent: &'a Path,
     /// Leave the temporary directory when all is done.
@@ -59,11 +59,11 @@ pub struct Options<'a> {
 
 /// What is going on now.
 #[derive(Debug)]
-pub enum Event<'a> {
+pub enum DemoEvent<'a> {
     /// Everything needed is there.
     Ready {
         /// The project.
-        project: &'a Project,
+        project: &'a DemoProject,
         /// What cargo says of itself.
         cargo: &'a str,
         /// The temporary directory.
@@ -93,18 +93,18 @@ pub enum Event<'a> {
 ///
 /// `monitor` hears warnings and may call it off; `tell` hears what is going on.
 pub fn run(
-    options: &Options<'_>,
+    options: &DemoOptions<'_>,
     monitor: &dyn Monitor,
-    tell: &mut dyn FnMut(&Event<'_>),
-) -> Result<Report, Error> {
+    tell: &mut dyn FnMut(&DemoEvent<'_>),
+) -> Result<Report, DemoError> {
     options.project.check()?;
     let scratch = Scratch::create(options.parent, options.keep)?;
     let done = perform(options, &scratch, monitor, tell);
     let path = scratch.path().to_owned();
     let ended = scratch.end();
     match &ended {
-        Ok(()) if options.keep => tell(&Event::Kept(&path)),
-        Ok(()) => tell(&Event::Removed(&path)),
+        Ok(()) if options.keep => tell(&DemoEvent::Kept(&path)),
+        Ok(()) => tell(&DemoEvent::Removed(&path)),
         Err(_) => {}
     }
     // What went wrong first is what matters.
@@ -120,16 +120,16 @@ pub fn run(
 }
 
 fn perform(
-    options: &Options<'_>,
+    options: &DemoOptions<'_>,
     scratch: &Scratch,
     monitor: &dyn Monitor,
-    tell: &mut dyn FnMut(&Event<'_>),
-) -> Result<[Job; 3], Error> {
+    tell: &mut dyn FnMut(&DemoEvent<'_>),
+) -> Result<[JobReport; 3], DemoError> {
     options.project.lay(&scratch.origin(), scratch.path())?;
     scratch.renew()?;
-    let runner = job::Runner::new(options, scratch, monitor)?;
+    let runner = job::JobRunner::new(options, scratch, monitor)?;
     let cargo = runner.cargo_version()?;
-    tell(&Event::Ready {
+    tell(&DemoEvent::Ready {
         project: &options.project,
         cargo: &cargo,
         directory: scratch.path(),

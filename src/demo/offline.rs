@@ -4,17 +4,17 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::Error;
-use crate::error::{Context, Result};
+use super::DemoError;
+use crate::error::{IoContext, Result};
 use crate::fs::{Dir, files};
 
 /// Puts the registry's index, and those of its crates that the lock file names, into another Cargo
 /// home. What is there already stays.
-pub(super) fn copy_registry(from: &Path, to: &Path, lock: &str) -> Result<(), Error> {
+pub(super) fn copy_registry(from: &Path, to: &Path, lock: &str) -> Result<(), DemoError> {
     let index = from.join("registry/index");
     let names = files::list(&index)?;
     if names.is_empty() {
-        return Err(Error::NoRegistry {
+        return Err(DemoError::NoRegistry {
             cargo_home: from.to_owned(),
         });
     }
@@ -69,8 +69,8 @@ fn copy_index(from: &Path, to: &Path) -> Result<()> {
             .context("look at", || &source)?
             .kind;
         match kind {
-            crate::fs::Kind::Directory if name != ".git" => copy_index(&source, &target)?,
-            crate::fs::Kind::File => copy_file(&source, &target)?,
+            crate::fs::FileKind::Directory if name != ".git" => copy_index(&source, &target)?,
+            crate::fs::FileKind::File => copy_file(&source, &target)?,
             _ => {}
         }
     }

@@ -2,9 +2,9 @@
 //!
 //! Cargo leads a process group of its own, so that a signal for this process reaches only this
 //! process, which then ends the whole group: cargo, the compilers and build scripts below it.
-//! Nothing of what they wrote is needed, so they are killed. When [`Cargo::run`] returns because it
-//! was called off, no process of the group is left that could write into the temporary directory
-//! while it is removed.
+//! Nothing of what they wrote is needed, so they are killed. When [`CargoCommandLine::run`] returns
+//! because it was called off, no process of the group is left that could write into the temporary
+//! directory while it is removed.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
-use super::Error;
+use super::DemoError;
 use crate::monitor::Monitor;
 
 /// How many lines of cargo's output are shown when it fails.
@@ -31,7 +31,7 @@ const DYING: Duration = Duration::from_secs(5);
 
 /// How cargo is run.
 #[derive(Debug)]
-pub(super) struct Cargo {
+pub(super) struct CargoCommandLine {
     /// All variables of its environment.
     pub(super) variables: BTreeMap<OsString, OsString>,
     /// Where it is run.
@@ -47,14 +47,14 @@ pub(super) struct Ran {
     pub(super) lines: Vec<String>,
 }
 
-impl Cargo {
+impl CargoCommandLine {
     /// Runs cargo to its end. `advice` says what to do when it fails.
     pub(super) fn run(
         &self,
         arguments: &[&str],
         advice: &'static str,
         monitor: &dyn Monitor,
-    ) -> Result<Ran, Error> {
+    ) -> Result<Ran, DemoError> {
         let begun = Instant::now();
         let (status, mut lines) = self.group(arguments)?.listen(monitor)?;
         let took = begun.elapsed();
@@ -63,7 +63,7 @@ impl Cargo {
         }
         let last_lines = lines.split_off(lines.len().saturating_sub(LAST_LINES));
         let command = format!("cargo {}", arguments.join(" "));
-        Err(Error::Cargo {
+        Err(DemoError::Cargo {
             command,
             status,
             advice,
@@ -71,7 +71,7 @@ impl Cargo {
         })
     }
 
-    fn group(&self, arguments: &[&str]) -> Result<Group, Error> {
+    fn group(&self, arguments: &[&str]) -> Result<ProcessGroup, DemoError> {
         let child = Command::new("cargo")
             .args(arguments)
             .env_clear()
@@ -83,10 +83,10 @@ impl Cargo {
             .process_group(0)
             .spawn()
             .map_err(|error| match error.kind() {
-                io::ErrorKind::NotFound => Error::NoCargo,
-                _ => Error::CannotRun(error),
+                io::ErrorKind::NotFound => DemoError::NoCargo,
+                _ => DemoError::CannotRun(error),
             })?;
-        Ok(Group {
+        Ok(ProcessGroup {
             child,
             has_ended: false,
         })
@@ -94,14 +94,14 @@ impl Cargo {
 }
 
 /// Cargo and everything it started. It is killed when this is dropped before it has ended.
-struct Group {
+struct ProcessGroup {
     child: Child,
     has_ended: bool,
 }
 
-impl Group {
+impl ProcessGroup {
     /// Takes down what is written until cargo ends.
-    fn listen(mut self, monitor: &dyn Monitor) -> Result<(ExitStatus, Vec<String>), Error> {
+    fn listen(mut self, monitor: &dyn Monitor) -> Result<(ExitStatus, Vec<String>), DemoError> {
         let (sender, receiver) = mpsc::channel();
         // They end with the last process that holds the pipe, so nobody waits for them: it may be a
         // daemon.
@@ -126,7 +126,7 @@ impl Group {
         let mut lines = Vec::new();
         loop {
             if monitor.is_interrupted() {
-                return Err(Error::Interrupted);
+                return Err(DemoError::Interrupted);
             }
             match receiver.recv_timeout(TICK) {
                 Ok(line) => lines.push(line),
@@ -134,13 +134,13 @@ impl Group {
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }
-        let status = self.child.wait().map_err(Error::CannotRun)?;
+        let status = self.child.wait().map_err(DemoError::CannotRun)?;
         self.has_ended = true;
         Ok((status, lines))
     }
 }
 
-impl Drop for Group {
+impl Drop for ProcessGroup {
     fn drop(&mut self) {
         let (false, Ok(id)) = (self.has_ended, i32::try_from(self.child.id())) else {
             return;
@@ -170,7 +170,7 @@ mod tests {
     use crate::monitor::Silent;
 
     /// A directory with a program `cargo` in it.
-    fn cargo(directory: &Path, script: &str) -> Cargo {
+    fn cargo(directory: &Path, script: &str) -> CargoCommandLine {
         let program = directory.join("cargo");
         fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
@@ -180,7 +180,7 @@ mod tests {
             ("HOME".into(), directory.into()),
         ]
         .into();
-        Cargo {
+        CargoCommandLine {
             variables,
             directory: directory.to_owned(),
         }
@@ -217,19 +217,19 @@ mod tests {
     #[test]
     fn a_missing_cargo_is_told_apart() {
         let variables = [("PATH".into(), "/nonexistent".into())].into();
-        let cargo = Cargo {
+        let cargo = CargoCommandLine {
             variables,
             directory: "/".into(),
         };
         assert!(matches!(
             cargo.run(&["build"], "", &Silent),
-            Err(Error::NoCargo)
+            Err(DemoError::NoCargo)
         ));
     }
 
-    struct Off(AtomicBool);
+    struct AlwaysInterrupted(AtomicBool);
 
-    impl Monitor for Off {
+    impl Monitor for AlwaysInterrupted {
         fn is_interrupted(&self) -> bool {
             self.0.load(Ordering::Relaxed)
         }
@@ -241,7 +241,7 @@ mod tests {
         let alive = directory.path().join("alive");
         let script = "(while sleep 0.02; do echo x >> alive; done) & wait";
         let cargo = cargo(directory.path(), script);
-        let off = Off(AtomicBool::new(false));
+        let off = AlwaysInterrupted(AtomicBool::new(false));
         let error = thread::scope(|scope| {
             let run = scope.spawn(|| cargo.run(&[], "", &off).unwrap_err());
             while !alive.exists() {
@@ -250,7 +250,7 @@ mod tests {
             off.0.store(true, Ordering::Relaxed);
             run.join().unwrap()
         });
-        assert!(matches!(error, Error::Interrupted));
+        assert!(matches!(error, DemoError::Interrupted));
         let length = fs::metadata(&alive).unwrap().len();
         thread::sleep(Duration::from_millis(100));
         assert_eq!(fs::metadata(&alive).unwrap().len(), length);

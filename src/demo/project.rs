@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::Error;
+use super::DemoError;
 use super::copy::copy_project;
 use crate::fs::files;
 
@@ -39,16 +39,16 @@ const BUILT_IN: [(&str, &str); 8] = [
 
 /// A Cargo project with its Cargo.lock.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Project {
+pub enum DemoProject {
     /// A workspace of three crates with a few well-known dependencies that is part of this program.
     BuiltIn,
     /// The project in a directory, which is only read.
     Directory(PathBuf),
 }
 
-impl Project {
+impl DemoProject {
     /// Whether it has what the jobs need: a manifest to build and a lock file to make keys of.
-    pub(super) fn check(&self) -> Result<(), Error> {
+    pub(super) fn check(&self) -> Result<(), DemoError> {
         let Self::Directory(directory) = self else {
             return Ok(());
         };
@@ -61,7 +61,7 @@ impl Project {
         ];
         for (file, advice) in needed {
             if files::stat(&directory.join(file))?.is_none() {
-                return Err(Error::NoProject {
+                return Err(DemoError::NoProject {
                     directory: directory.clone(),
                     file,
                     advice,
@@ -73,7 +73,7 @@ impl Project {
 
     /// Lays its files into the new directory `to`. `except` is left out should it lie in the
     /// project.
-    pub(super) fn lay(&self, to: &Path, except: &Path) -> Result<(), Error> {
+    pub(super) fn lay(&self, to: &Path, except: &Path) -> Result<(), DemoError> {
         match self {
             Self::Directory(directory) => copy_project(directory, to, except)?,
             Self::BuiltIn => {
@@ -89,7 +89,7 @@ impl Project {
 }
 
 /// Its name in a sentence.
-impl fmt::Display for Project {
+impl fmt::Display for DemoProject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::BuiltIn => f.write_str("the built-in workspace"),
@@ -100,7 +100,7 @@ impl fmt::Display for Project {
 
 /// Whether a project lying in `directory` names its toolchain in a file (rustup book, "The
 /// toolchain file").
-pub(super) fn names_toolchain(directory: &Path) -> Result<bool, Error> {
+pub(super) fn names_toolchain(directory: &Path) -> Result<bool, DemoError> {
     for file in ["rust-toolchain.toml", "rust-toolchain"] {
         if files::stat(&directory.join(file))?.is_some() {
             return Ok(true);
@@ -136,7 +136,7 @@ mod tests {
     fn the_built_in_workspace_is_complete() {
         let dir = tempfile::tempdir().unwrap();
         let laid = dir.path().join("laid");
-        Project::BuiltIn.lay(&laid, dir.path()).unwrap();
+        DemoProject::BuiltIn.lay(&laid, dir.path()).unwrap();
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/demo/project");
         let (mut here, mut there) = (Vec::new(), Vec::new());
         files_below(&laid, &laid, &mut here);
@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn a_project_without_a_lock_file_is_refused_with_what_to_do() {
         let dir = tempfile::tempdir().unwrap();
-        let project = Project::Directory(dir.path().to_owned());
+        let project = DemoProject::Directory(dir.path().to_owned());
         assert!(
             project
                 .check()

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Compiled;
-use crate::store::key_match::Match;
+use crate::store::key_match::KeyMatch;
 
 /// What the demonstration showed.
 #[derive(Debug)]
@@ -14,7 +14,7 @@ pub struct Report {
     /// Whether crates came from the user's registry in place of the network.
     pub offline: bool,
     /// The jobs, in the order in which they ran.
-    pub jobs: [Job; 3],
+    pub jobs: [JobReport; 3],
     /// The temporary directory, where it was left.
     pub kept: Option<PathBuf>,
 }
@@ -39,7 +39,7 @@ impl JobKind {
 
 /// What a job did.
 #[derive(Clone, Debug)]
-pub struct Job {
+pub struct JobReport {
     /// Which job.
     pub kind: JobKind,
     /// How long looking for its caches and restoring them took; none without the cache.
@@ -56,7 +56,7 @@ pub struct Job {
     pub caches: Vec<CacheUse>,
 }
 
-impl Job {
+impl JobReport {
     /// How long its steps took together.
     pub fn total(&self) -> Duration {
         self.restore.unwrap_or_default() + self.fetch + self.build + self.save.unwrap_or_default()
@@ -71,7 +71,7 @@ impl Job {
     }
 
     /// Files and bytes that were restored.
-    pub fn restored(&self) -> Stored {
+    pub fn restored(&self) -> StoredSize {
         sum(self
             .caches
             .iter()
@@ -79,7 +79,7 @@ impl Job {
     }
 
     /// Files and bytes that were saved.
-    pub fn saved(&self) -> Stored {
+    pub fn saved(&self) -> StoredSize {
         sum(self.caches.iter().filter_map(|cache| cache.saved))
     }
 }
@@ -92,29 +92,29 @@ pub struct CacheUse {
     /// Its key.
     pub key: String,
     /// How its key matched, and what was restored; none when it was not found.
-    pub restored: Option<(Match, Stored)>,
+    pub restored: Option<(KeyMatch, StoredSize)>,
     /// What was saved; none where nothing changed.
-    pub saved: Option<Stored>,
+    pub saved: Option<StoredSize>,
 }
 
 /// Files and the bytes in them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stored {
+pub struct StoredSize {
     /// How many files and symlinks.
     pub files: u64,
     /// Bytes in them.
     pub bytes: u64,
 }
 
-impl Stored {
+impl StoredSize {
     /// Whether there is anything.
     pub(super) fn is_filled(self) -> bool {
         self.files > 0
     }
 }
 
-fn sum(parts: impl Iterator<Item = Stored>) -> Stored {
-    parts.fold(Stored::default(), |sum, part| Stored {
+fn sum(parts: impl Iterator<Item = StoredSize>) -> StoredSize {
+    parts.fold(StoredSize::default(), |sum, part| StoredSize {
         files: sum.files + part.files,
         bytes: sum.bytes + part.bytes,
     })

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, IoContext, Result};
 use crate::fs::{files, remove_tree};
 
 /// A temporary directory that goes when it is dropped, unless it is to be kept.

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use super::{Asked, Finding};
+use super::{DoctorOptions, Finding};
 use crate::fmt::human::bytes;
 use crate::fs::{Timestamp, Volume, filesystem, probe, volume};
-use crate::store::disk_limits::{Limits, RECOMMENDED_FREE};
+use crate::store::disk_limits::{DiskLimits, RECOMMENDED_FREE};
 
 /// What the action keeps free where nobody says otherwise.
-const USUAL: Limits = Limits {
+const USUAL: DiskLimits = DiskLimits {
     used_percent: Some(80),
     free_bytes: 20_000_000_000,
     store_bytes: None,
@@ -23,7 +23,7 @@ const CLOCK: i64 = 5;
 /// The first second of 2024: a clock that shows an earlier time was never set.
 const PAST: i64 = 1_704_067_200;
 
-pub(super) fn findings(asked: &Asked, root: &Path) -> Vec<Finding> {
+pub(super) fn findings(asked: &DoctorOptions, root: &Path) -> Vec<Finding> {
     let volume = match volume(root) {
         Ok(volume) => volume,
         Err(error) => return vec![Finding::unknown("filesystem", &error)],
@@ -145,7 +145,7 @@ fn reflink(root: &Path) -> Finding {
     }
 }
 
-fn rename(asked: &Asked, root: &Path) -> Finding {
+fn rename(asked: &DoctorOptions, root: &Path) -> Finding {
     const CHECK: &str = "rename";
     match probe::rename(root, &asked.workspace) {
         Ok(true) => Finding::ok(CHECK, "store and workspace are on one filesystem"),

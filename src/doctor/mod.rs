@@ -15,7 +15,7 @@ use serde::Serialize;
 
 /// What is examined.
 #[derive(Clone, Debug)]
-pub struct Asked {
+pub struct DoctorOptions {
     /// Where the store is or is to be.
     pub cache_root: PathBuf,
     /// A checkout, or the directory that jobs work in.
@@ -96,7 +96,7 @@ impl Finding {
 }
 
 /// Makes all checks.
-pub fn examine(asked: &Asked) -> Vec<Finding> {
+pub fn examine(asked: &DoctorOptions) -> Vec<Finding> {
     let mut findings = vec![store::root(asked)];
     // Where there is no root yet, what holds for the directory that it would be made in holds for
     // it.

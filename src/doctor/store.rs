@@ -2,16 +2,16 @@
 
 use std::path::Path;
 
-use super::{Asked, Finding};
+use super::{DoctorOptions, Finding};
 use crate::error::Error;
 use crate::fmt::human::things;
-use crate::fs::{Kind, Timestamp, files, probe, user};
+use crate::fs::{FileKind, Timestamp, files, probe, user};
 use crate::ops::import;
 use crate::stats::journal;
 use crate::store::Store;
 
 /// The cache root: is it there, may it be written to, whose is it.
-pub(super) fn root(asked: &Asked) -> Finding {
+pub(super) fn root(asked: &DoctorOptions) -> Finding {
     const CHECK: &str = "cache root";
     let root = &asked.cache_root;
     let stat = match files::stat(root) {
@@ -19,7 +19,7 @@ pub(super) fn root(asked: &Asked) -> Finding {
         Ok(None) => return absent(CHECK, root),
         Err(error) => return Finding::unknown(CHECK, &error),
     };
-    if stat.kind != Kind::Directory {
+    if stat.kind != FileKind::Directory {
         return Finding::problem(
             CHECK,
             format!("{} is not a directory", root.display()),
@@ -70,7 +70,7 @@ fn absent(check: &'static str, root: &Path) -> Finding {
     }
 }
 
-pub(super) fn findings(asked: &Asked) -> Vec<Finding> {
+pub(super) fn findings(asked: &DoctorOptions) -> Vec<Finding> {
     let mut findings = vec![];
     match Store::open(&asked.cache_root) {
         Ok(None) => findings.push(Finding::ok("entries", "nothing was saved yet")),
@@ -189,7 +189,7 @@ fn recorded(store: &Store) -> Finding {
 }
 
 /// Directories of the rsync workflows beside the store.
-fn foreign(asked: &Asked) -> Finding {
+fn foreign(asked: &DoctorOptions) -> Finding {
     const CHECK: &str = "other caches";
     match import::find(&asked.cache_root) {
         Ok(found) if found.is_empty() => Finding::ok(CHECK, "none in the cache root"),

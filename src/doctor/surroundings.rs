@@ -3,24 +3,24 @@
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
-use super::{Asked, Finding};
+use super::{DoctorOptions, Finding};
 use crate::cargo::project::facts::{self as cargo_facts, Compiler};
 use crate::cargo::project::gather::gather as gather_facts;
 use crate::fs::{files, probe};
 use crate::site::detect::detect;
-use crate::site::facts::{self, Facts, SocketFile, gather};
-use crate::site::run::Options;
-use crate::site::{Site, Wanted};
+use crate::site::facts::{self, SiteFacts, SocketFile, gather};
+use crate::site::run::RunOptions;
+use crate::site::{Site, SitePreference};
 
-pub(super) fn findings(asked: &Asked) -> Vec<Finding> {
-    let facts = gather(&facts::Asked {
+pub(super) fn findings(asked: &DoctorOptions) -> Vec<Finding> {
+    let facts = gather(&facts::SiteRequest {
         env: asked.env.clone(),
-        wanted: Wanted::Auto,
+        wanted: SitePreference::Auto,
         cache_root: asked.cache_root.clone(),
         paths: vec![asked.workspace.clone()],
         job_container: None,
         throwaway: false,
-        patience: Options::PATIENCE,
+        patience: RunOptions::PATIENCE,
     });
     vec![
         docker(&facts),
@@ -31,7 +31,7 @@ pub(super) fn findings(asked: &Asked) -> Vec<Finding> {
 }
 
 /// The action is a container, so its runner needs Docker; the command line does not.
-fn docker(facts: &Facts) -> Finding {
+fn docker(facts: &SiteFacts) -> Finding {
     const CHECK: &str = "docker";
     let socket = facts.socket.display();
     if let Some(host) = &facts.remote_engine {
@@ -68,7 +68,7 @@ fn docker(facts: &Facts) -> Finding {
     }
 }
 
-fn site(facts: &Facts) -> Finding {
+fn site(facts: &SiteFacts) -> Finding {
     const CHECK: &str = "site";
     let decision = detect(facts);
     match (decision.site, decision.problem()) {
@@ -88,9 +88,10 @@ fn site(facts: &Facts) -> Finding {
     }
 }
 
-fn cargo_home(asked: &Asked) -> Finding {
+fn cargo_home(asked: &DoctorOptions) -> Finding {
     const CHECK: &str = "cargo home";
-    let home = cargo_facts::Asked::new(asked.env.clone(), &asked.home, &asked.workspace).cargo_home;
+    let home =
+        cargo_facts::KeyRequest::new(asked.env.clone(), &asked.home, &asked.workspace).cargo_home;
     match files::stat(&home) {
         Ok(None) => Finding::ok(
             CHECK,
@@ -111,9 +112,9 @@ fn cargo_home(asked: &Asked) -> Finding {
     }
 }
 
-fn toolchain(asked: &Asked) -> Finding {
+fn toolchain(asked: &DoctorOptions) -> Finding {
     const CHECK: &str = "toolchain";
-    let wanted = cargo_facts::Asked::new(asked.env.clone(), &asked.home, &asked.workspace);
+    let wanted = cargo_facts::KeyRequest::new(asked.env.clone(), &asked.home, &asked.workspace);
     let facts = gather_facts(&wanted);
     let project = facts
         .workspaces

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use nix::libc;
 
-use super::{Lock, Mode, files, set_mode, stat_of};
-use crate::error::{Context, Error, Result};
+use super::{FileLock, LockMode, files, set_mode, stat_of};
+use crate::error::{Error, IoContext, Result};
 
 /// A file that is open for appending, and locked: nobody else appends to it, or renames it,
 /// meanwhile.
@@ -16,7 +16,7 @@ use crate::error::{Context, Error, Result};
 pub struct Appending {
     file: File,
     path: PathBuf,
-    _lock: Lock,
+    _lock: FileLock,
 }
 
 impl Appending {
@@ -44,14 +44,15 @@ impl Appending {
             Err(error) => return Err(error).context("create", || path),
         };
         let stat = stat_of(&file).context("look at", || path)?;
-        if stat.kind != super::Kind::File {
+        if stat.kind != super::FileKind::File {
             return Err(Error::invalid(format!(
                 "{} is not a file; move it away",
                 path.display()
             )));
         }
         let locked = file.try_clone().context("open", || path)?;
-        let Some(lock) = Lock::try_now(locked, Mode::Exclusive).context("lock", || path)? else {
+        let Some(lock) = FileLock::try_now(locked, LockMode::Exclusive).context("lock", || path)?
+        else {
             return Ok(None);
         };
         // Whoever had the lock before may have renamed the file.

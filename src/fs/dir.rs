@@ -14,7 +14,7 @@ use nix::unistd::UnlinkatFlags;
 use rustix::fs::{FileType, RawDir, RenameFlags, SeekFrom};
 use rustix::io::Errno;
 
-use super::{Kind, Stat, Timestamp};
+use super::{FileKind, Stat, Timestamp};
 
 /// Bytes of names that are asked for at a time: on the stack, and enough for all but large
 /// directories.
@@ -26,11 +26,11 @@ pub struct Dir(OwnedFd);
 
 /// A name found in a directory.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Listed {
+pub struct DirEntry {
     /// The name, any bytes but `/` and NUL.
     pub name: Box<[u8]>,
     /// What it stands for, where the filesystem says so without a further call.
-    pub kind: Option<Kind>,
+    pub kind: Option<FileKind>,
 }
 
 impl Dir {
@@ -160,7 +160,7 @@ impl Dir {
     }
 
     /// The names in this directory, without `.` and `..`, in no order.
-    pub fn list(&self) -> io::Result<Vec<Listed>> {
+    pub fn list(&self) -> io::Result<Vec<DirEntry>> {
         let mut names = Vec::new();
         // Through this very descriptor: opendir would need one more, and several calls and 32 KiB
         // for each.
@@ -174,13 +174,13 @@ impl Dir {
                 continue;
             }
             let kind = match entry.file_type() {
-                FileType::RegularFile => Some(Kind::File),
-                FileType::Directory => Some(Kind::Directory),
-                FileType::Symlink => Some(Kind::Symlink),
+                FileType::RegularFile => Some(FileKind::File),
+                FileType::Directory => Some(FileKind::Directory),
+                FileType::Symlink => Some(FileKind::Symlink),
                 FileType::Unknown => None,
-                _ => Some(Kind::Special),
+                _ => Some(FileKind::Special),
             };
-            names.push(Listed {
+            names.push(DirEntry {
                 name: name.into(),
                 kind,
             });

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::fcntl::RenameFlags;
 
-use super::{Dir, Kind, Stat, Timestamp, set_mode, stat_of};
-use crate::error::{Context, Result};
+use super::{Dir, FileKind, Stat, Timestamp, set_mode, stat_of};
+use crate::error::{IoContext, Result};
 
 /// All bytes of a file.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
@@ -207,7 +207,7 @@ pub fn canonical(path: &Path) -> Result<PathBuf> {
 /// Whether a path is a symlink itself.
 pub fn is_symlink(path: &Path) -> Result<bool> {
     match nix::sys::stat::lstat(path) {
-        Ok(stat) => Ok(Stat::from(stat).kind == Kind::Symlink),
+        Ok(stat) => Ok(Stat::from(stat).kind == FileKind::Symlink),
         Err(Errno::ENOENT) => Ok(false),
         Err(errno) => Err(errno).context("look at", || path),
     }

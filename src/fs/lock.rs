@@ -9,7 +9,7 @@ use nix::fcntl::{Flock, FlockArg};
 
 /// How a lock is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
+pub enum LockMode {
     /// Together with other shared holders.
     Shared,
     /// By one holder alone.
@@ -18,17 +18,17 @@ pub enum Mode {
 
 /// A lock that is held until the value is dropped or the process ends.
 #[derive(Debug)]
-pub struct Lock {
+pub struct FileLock {
     _held: Flock<OwnedFd>,
 }
 
-impl Lock {
+impl FileLock {
     /// Takes the lock on an open file or directory if nobody holds it in a way that excludes this
     /// one.
-    pub fn try_now(file: File, mode: Mode) -> io::Result<Option<Self>> {
+    pub fn try_now(file: File, mode: LockMode) -> io::Result<Option<Self>> {
         let how = match mode {
-            Mode::Shared => FlockArg::LockSharedNonblock,
-            Mode::Exclusive => FlockArg::LockExclusiveNonblock,
+            LockMode::Shared => FlockArg::LockSharedNonblock,
+            LockMode::Exclusive => FlockArg::LockExclusiveNonblock,
         };
         match Flock::lock(OwnedFd::from(file), how) {
             Ok(held) => Ok(Some(Self { _held: held })),

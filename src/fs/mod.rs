@@ -22,10 +22,10 @@ pub mod xattrs;
 
 pub use append::Appending;
 pub use clone::clone_range;
-pub use dir::{Dir, Listed, set_mode, set_modified, stat_of, user};
+pub use dir::{Dir, DirEntry, set_mode, set_modified, stat_of, user};
 pub use holes::{Extent, data_extents};
-pub use lock::{Lock, Mode};
+pub use lock::{FileLock, LockMode};
 pub use remove::{remove_child, remove_tree};
-pub use stat::{Kind, Stat, Timestamp};
+pub use stat::{FileKind, Stat, Timestamp};
 pub use temp::{TempName, is_temp_name};
 pub use volume::{Inodes, Volume, filesystem, has_local_clock, volume};

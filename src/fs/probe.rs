@@ -6,8 +6,8 @@ use std::path::Path;
 
 use tempfile::NamedTempFile;
 
-use super::{Lock, Mode, Timestamp, clone_range, stat_of};
-use crate::error::{Context, Result};
+use super::{FileLock, LockMode, Timestamp, clone_range, stat_of};
+use crate::error::{IoContext, Result};
 
 fn file_in(dir: &Path) -> Result<NamedTempFile> {
     let made = tempfile::Builder::new()
@@ -34,8 +34,8 @@ pub fn clone(dir: &Path) -> Result<bool> {
 pub fn lock(dir: &Path) -> Result<bool> {
     let file = file_in(dir)?;
     let again = || File::open(file.path()).context("open in", || dir);
-    let first = Lock::try_now(again()?, Mode::Exclusive).context("lock in", || dir)?;
-    let second = Lock::try_now(again()?, Mode::Exclusive).context("lock in", || dir)?;
+    let first = FileLock::try_now(again()?, LockMode::Exclusive).context("lock in", || dir)?;
+    let second = FileLock::try_now(again()?, LockMode::Exclusive).context("lock in", || dir)?;
     Ok(first.is_some() && second.is_none())
 }
 

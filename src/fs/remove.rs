@@ -4,23 +4,23 @@ use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
 
-use super::{Dir, Kind, Listed};
-use crate::error::{Context, Result};
+use super::{Dir, DirEntry, FileKind};
+use crate::error::{IoContext, Result};
 
 /// How many files, directories and other names were removed.
-type Removed = u64;
+type RemoveStats = u64;
 
 /// Removes a name in a directory, with everything below it where it is a directory.
 ///
 /// Directories without write permission are made writable first, as far as that is allowed. A name
 /// that is gone already is no error.
-pub fn remove_child(parent: &Dir, name: &[u8]) -> io::Result<Removed> {
+pub fn remove_child(parent: &Dir, name: &[u8]) -> io::Result<RemoveStats> {
     match parent.unlink(name) {
         Ok(()) => return Ok(1),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
         // Linux says EISDIR, POSIX allows EPERM.
         Err(error) => match parent.stat_at(name) {
-            Ok(stat) if stat.kind == Kind::Directory => {}
+            Ok(stat) if stat.kind == FileKind::Directory => {}
             Ok(_) => return Err(error),
             Err(gone) if gone.kind() == io::ErrorKind::NotFound => return Ok(0),
             Err(other) => return Err(other),
@@ -28,7 +28,7 @@ pub fn remove_child(parent: &Dir, name: &[u8]) -> io::Result<Removed> {
     }
     let mut removed = 0;
     // Open directories from the top down, each with the names in it that are still to go.
-    let mut open = vec![Level::enter(parent, name)?];
+    let mut open = vec![RemoveLevel::enter(parent, name)?];
     while let Some(level) = open.last_mut() {
         let Some(listed) = level.names.pop_front() else {
             let Some(done) = open.pop() else { break };
@@ -40,11 +40,11 @@ pub fn remove_child(parent: &Dir, name: &[u8]) -> io::Result<Removed> {
         match level.dir.unlink(&listed.name) {
             Ok(()) => removed += 1,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) if listed.kind.is_some_and(|kind| kind != Kind::Directory) => {
+            Err(error) if listed.kind.is_some_and(|kind| kind != FileKind::Directory) => {
                 return Err(error);
             }
             Err(_) => {
-                let below = Level::enter(&level.dir, &listed.name)?;
+                let below = RemoveLevel::enter(&level.dir, &listed.name)?;
                 open.push(below);
             }
         }
@@ -53,7 +53,7 @@ pub fn remove_child(parent: &Dir, name: &[u8]) -> io::Result<Removed> {
 }
 
 /// Removes a directory, file or symlink by its path, with everything below it.
-pub fn remove_tree(path: &Path) -> Result<Removed> {
+pub fn remove_tree(path: &Path) -> Result<RemoveStats> {
     use std::os::unix::ffi::OsStrExt;
 
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
@@ -70,13 +70,13 @@ pub fn remove_tree(path: &Path) -> Result<Removed> {
     remove_child(&parent, name.as_bytes()).context("remove", || path)
 }
 
-struct Level {
+struct RemoveLevel {
     name: Box<[u8]>,
     dir: Dir,
-    names: VecDeque<Listed>,
+    names: VecDeque<DirEntry>,
 }
 
-impl Level {
+impl RemoveLevel {
     fn enter(parent: &Dir, name: &[u8]) -> io::Result<Self> {
         if parent.stat_at(name)?.mode & 0o700 != 0o700 {
             // It may belong to somebody else; then what follows says what is missing.

@@ -138,7 +138,7 @@ impl From<Timestamp> for SystemTime {
 
 /// What kind of thing a name stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum FileKind {
     /// A regular file.
     File,
     /// A directory.
@@ -153,7 +153,7 @@ pub enum Kind {
 #[derive(Clone, Copy, Debug)]
 pub struct Stat {
     /// File, directory, symlink or something else.
-    pub kind: Kind,
+    pub kind: FileKind,
     /// The twelve permission bits.
     pub mode: u32,
     /// Length in bytes.
@@ -177,10 +177,10 @@ pub struct Stat {
 impl From<FileStat> for Stat {
     fn from(stat: FileStat) -> Self {
         let kind = match stat.st_mode & libc::S_IFMT {
-            libc::S_IFREG => Kind::File,
-            libc::S_IFDIR => Kind::Directory,
-            libc::S_IFLNK => Kind::Symlink,
-            _ => Kind::Special,
+            libc::S_IFREG => FileKind::File,
+            libc::S_IFDIR => FileKind::Directory,
+            libc::S_IFLNK => FileKind::Symlink,
+            _ => FileKind::Special,
         };
         let time = |seconds, nanoseconds: i64| Timestamp {
             seconds,

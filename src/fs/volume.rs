@@ -5,7 +5,7 @@ use std::path::Path;
 use nix::sys::statfs;
 use nix::sys::statvfs::statvfs;
 
-use crate::error::{Context, Result};
+use crate::error::{IoContext, Result};
 
 /// The room of a filesystem, as ordinary users see it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

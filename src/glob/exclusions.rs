@@ -12,7 +12,7 @@ use std::path::Path;
 
 use crate::glob::list::Patterns;
 use crate::glob::path_pattern::PathPattern;
-use crate::glob::segment::{Names, Segment, match_start, may_match_below};
+use crate::glob::segment::{PathNames, Segment, match_start, may_match_below};
 
 /// The patterns that matter below one directory.
 #[derive(Debug, Clone, Default)]
@@ -31,7 +31,7 @@ struct Rule {
 
 /// What to do with a path below the directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum ExclusionVerdict {
     /// Take it.
     Keep,
     /// Leave it out with everything below it.
@@ -67,30 +67,30 @@ impl Exclusions {
 
     /// What to do with a path, given relative to the directory and without `.` and `..`. Does not
     /// allocate.
-    pub fn verdict(&self, path: &Path, is_directory: bool) -> Verdict {
-        let names = Names::of(path.as_os_str().as_bytes());
+    pub fn verdict(&self, path: &Path, is_directory: bool) -> ExclusionVerdict {
+        let names = PathNames::of(path.as_os_str().as_bytes());
         let Some(at) = self
             .rules
             .iter()
             .rposition(|rule| rule.covers(names.clone(), is_directory))
         else {
-            return Verdict::Keep;
+            return ExclusionVerdict::Keep;
         };
         let later = || self.rules[at + 1..].iter().filter(|rule| !rule.exclude);
         if !self.rules[at].exclude {
-            Verdict::Keep
+            ExclusionVerdict::Keep
         } else if is_directory && later().any(|rule| may_match_below(&rule.segments, names.clone()))
         {
-            Verdict::LookInside
+            ExclusionVerdict::LookInside
         } else {
-            Verdict::LeaveOut
+            ExclusionVerdict::LeaveOut
         }
     }
 }
 
 impl Rule {
     /// Whether the pattern fits the path or a directory above it.
-    fn covers(&self, names: Names, is_directory: bool) -> bool {
+    fn covers(&self, names: PathNames, is_directory: bool) -> bool {
         match match_start(&self.segments, names) {
             // What is left over lies below what fits, and that is then a directory.
             Some(mut rest) => !self.directories_only || is_directory || rest.next().is_some(),
@@ -104,7 +104,7 @@ impl Rule {
 fn rules_below(pattern: &PathPattern, directory: &Path) -> Vec<Rule> {
     let segments = &pattern.segments;
     let mut positions = vec![0];
-    for name in Names::of(directory.as_os_str().as_bytes()) {
+    for name in PathNames::of(directory.as_os_str().as_bytes()) {
         let mut next = Vec::new();
         for &at in &positions {
             advance(segments, at, name, &mut next);
@@ -169,9 +169,9 @@ mod tests {
 
     #[test]
     fn exclusions_work_inside_a_listed_directory() {
-        use Verdict::{Keep, LeaveOut, LookInside};
+        use ExclusionVerdict::{Keep, LeaveOut, LookInside};
         let zip: &[&str] = &["./target", "!./target/**/*.zip"];
-        let table: &[(&[&str], &str, Verdict)] = &[
+        let table: &[(&[&str], &str, ExclusionVerdict)] = &[
             (zip, "a.zip", LeaveOut),
             (zip, "debug/deep/a.zip", LeaveOut),
             (zip, "debug", Keep),
@@ -217,15 +217,15 @@ mod tests {
         let exclusions = below("/ws/target", &["target", "!target/**/name/"]);
         assert_eq!(
             exclusions.verdict(Path::new("name"), true),
-            Verdict::LeaveOut
+            ExclusionVerdict::LeaveOut
         );
         assert_eq!(
             exclusions.verdict(Path::new("a/name"), false),
-            Verdict::Keep
+            ExclusionVerdict::Keep
         );
         assert_eq!(
             exclusions.verdict(Path::new("a/name/file"), false),
-            Verdict::LeaveOut
+            ExclusionVerdict::LeaveOut
         );
     }
 
@@ -268,7 +268,8 @@ mod tests {
                         list.exclusions_below(Path::new("/ws/t")),
                     );
                     for path in &paths {
-                        let kept = exclusions.verdict(Path::new(path), true) == Verdict::Keep;
+                        let kept =
+                            exclusions.verdict(Path::new(path), true) == ExclusionVerdict::Keep;
                         let matched = all.matches(&Path::new("/ws/t").join(path)).directory;
                         assert_eq!(kept, matched, "{first} {second} {third} {path}");
                     }

@@ -16,7 +16,7 @@ use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
-use crate::glob::{Base, Found, FoundKind, PatternError, Patterns, ResolveError};
+use crate::glob::{Base, FoundKind, FoundPath, PatternError, Patterns, ResolveError};
 
 /// The value of `hashFiles` where at least one file matched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,7 +116,7 @@ const BUFFER: usize = 128 * 1024;
 const NULL_DEVICE: u64 = 0x103;
 
 /// The digest of a matched path, or nothing for a directory.
-fn digest_found(found: &Found, buffer: &mut [u8]) -> Result<Option<[u8; 32]>, HashFilesError> {
+fn digest_found(found: &FoundPath, buffer: &mut [u8]) -> Result<Option<[u8; 32]>, HashFilesError> {
     let path = &found.path;
     let failed = |source| HashFilesError::Read {
         path: path.clone(),

@@ -19,14 +19,14 @@ pub struct Patterns {
 /// Whether a path is matched, which can depend on what kind of file it is: `name/` matches
 /// directories only.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Match {
+pub struct PatternMatch {
     /// Matched if the path is a directory.
     pub directory: bool,
     /// Matched if the path is anything else.
     pub file: bool,
 }
 
-impl Match {
+impl PatternMatch {
     /// Whether a path of any kind is matched.
     pub fn any(self) -> bool {
         self.directory || self.file
@@ -72,9 +72,9 @@ impl Patterns {
     }
 
     /// Whether the list matches a path: absolute, without `.` and `..`. Does not touch the disk.
-    pub fn matches(&self, path: &Path) -> Match {
+    pub fn matches(&self, path: &Path) -> PatternMatch {
         let path = path.as_os_str().as_bytes();
-        let mut matched = Match::default();
+        let mut matched = PatternMatch::default();
         for pattern in &self.patterns {
             let include = !pattern.exclude;
             let settled = matched.directory == include

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::glob::base::{Base, names};
 use crate::glob::error::PatternError;
-use crate::glob::segment::{Names, Segment, literal, match_all, may_match_below};
+use crate::glob::segment::{PathNames, Segment, literal, match_all, may_match_below};
 use crate::glob::white_space::js_trim;
 
 /// One pattern, made absolute.
@@ -105,12 +105,12 @@ impl PathPattern {
 
     /// Whether the pattern fits this absolute path, whatever kind the path is of.
     pub(crate) fn fits(&self, path: &[u8]) -> bool {
-        match_all(&self.segments, Names::of(path))
+        match_all(&self.segments, PathNames::of(path))
     }
 
     /// Whether the pattern can fit a path below this absolute one.
     pub(crate) fn may_fit_below(&self, path: &[u8]) -> bool {
-        may_match_below(&self.segments, Names::of(path))
+        may_match_below(&self.segments, PathNames::of(path))
     }
 }
 

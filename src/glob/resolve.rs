@@ -15,7 +15,7 @@ use crate::glob::list::Patterns;
 
 /// A path that a list of patterns matched.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
+pub struct FoundPath {
     /// The absolute path, spelled as the pattern led to it.
     pub path: PathBuf,
     /// What is there.
@@ -62,7 +62,7 @@ pub struct Lookup<'a> {
 }
 
 /// A path still to be looked at.
-struct Candidate {
+struct PendingPath {
     path: PathBuf,
     /// Its own kind, before following it.
     kind: FileType,
@@ -79,7 +79,7 @@ impl Patterns {
     ///
     /// # Errors
     /// A path on the way can't be looked at, other than for not being there.
-    pub fn resolve(&self, follow_symbolic_links: bool) -> Result<Vec<Found>, ResolveError> {
+    pub fn resolve(&self, follow_symbolic_links: bool) -> Result<Vec<FoundPath>, ResolveError> {
         let same = |path: &Path| Ok(path.to_path_buf());
         self.resolve_by(
             Lookup {
@@ -99,7 +99,7 @@ impl Patterns {
         &self,
         lookup: Lookup<'_>,
         follow_symbolic_links: bool,
-    ) -> Result<Vec<Found>, ResolveError> {
+    ) -> Result<Vec<FoundPath>, ResolveError> {
         let mut found = Vec::new();
         for root in self.search_paths() {
             let (patterns, follow, above) = (self, follow_symbolic_links, Vec::new());
@@ -123,7 +123,7 @@ struct Walk<'walk> {
     /// The real paths of the directories above the present one, to tell cycles. Only kept when
     /// links are followed.
     above: Vec<PathBuf>,
-    found: &'walk mut Vec<Found>,
+    found: &'walk mut Vec<FoundPath>,
 }
 
 impl Walk<'_> {
@@ -131,7 +131,7 @@ impl Walk<'_> {
         let Some(kind) = look(root, self.lookup.itself, disk::kind)? else {
             return Ok(());
         };
-        let mut candidates = vec![Candidate {
+        let mut candidates = vec![PendingPath {
             path: root.to_path_buf(),
             kind,
             depth: 0,
@@ -154,7 +154,7 @@ impl Walk<'_> {
             } else {
                 matched.file
             } {
-                self.found.push(Found {
+                self.found.push(FoundPath {
                     path: candidate.path,
                     kind,
                 });
@@ -165,7 +165,7 @@ impl Walk<'_> {
 
     /// What the candidate is, or nothing when it is a broken link or a directory that this search
     /// is inside of.
-    fn kind(&mut self, candidate: &Candidate) -> Result<Option<FoundKind>, ResolveError> {
+    fn kind(&mut self, candidate: &PendingPath) -> Result<Option<FoundKind>, ResolveError> {
         if !self.follow {
             return Ok(Some(candidate.kind.into()));
         }
@@ -184,7 +184,7 @@ impl Walk<'_> {
     }
 
     /// Notes a directory's real path; false when it is that of a directory above.
-    fn enter(&mut self, candidate: &Candidate) -> Result<bool, ResolveError> {
+    fn enter(&mut self, candidate: &PendingPath) -> Result<bool, ResolveError> {
         self.above.truncate(candidate.depth);
         let real = match (self.above.last(), candidate.path.file_name()) {
             (Some(parent), Some(name)) if !candidate.kind.is_symlink() => parent.join(name),
@@ -200,15 +200,15 @@ impl Walk<'_> {
     /// Puts the children where the first of them is looked at next.
     fn add_children(
         &self,
-        parent: &Candidate,
-        candidates: &mut Vec<Candidate>,
+        parent: &PendingPath,
+        candidates: &mut Vec<PendingPath>,
     ) -> Result<(), ResolveError> {
         let children = (self.lookup.target)(&parent.path).and_then(|path| disk::children(&path));
         let children = children.map_err(|source| ResolveError::List {
             path: parent.path.clone(),
             source,
         })?;
-        candidates.extend(children.into_iter().rev().map(|(name, kind)| Candidate {
+        candidates.extend(children.into_iter().rev().map(|(name, kind)| PendingPath {
             path: parent.path.join(name),
             kind,
             depth: parent.depth + 1,

@@ -86,15 +86,15 @@ fn bracket(text: &str) -> Option<(String, &str)> {
 
 /// The names of a path, from the root or from the directory it is relative to.
 #[derive(Debug, Clone)]
-pub(crate) struct Names<'path>(&'path [u8]);
+pub(crate) struct PathNames<'path>(&'path [u8]);
 
-impl<'path> Names<'path> {
+impl<'path> PathNames<'path> {
     pub(crate) fn of(path: &'path [u8]) -> Self {
         Self(path)
     }
 }
 
-impl<'path> Iterator for Names<'path> {
+impl<'path> Iterator for PathNames<'path> {
     type Item = &'path [u8];
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -116,15 +116,15 @@ impl<'path> Iterator for Names<'path> {
 }
 
 /// Whether the segments account for all the names.
-pub(crate) fn match_all(segments: &[Segment], names: Names) -> bool {
+pub(crate) fn match_all(segments: &[Segment], names: PathNames) -> bool {
     consume(segments, names, true).is_some()
 }
 
 /// The names left over after the fewest that the segments account for.
 pub(crate) fn match_start<'path>(
     segments: &[Segment],
-    names: Names<'path>,
-) -> Option<Names<'path>> {
+    names: PathNames<'path>,
+) -> Option<PathNames<'path>> {
     consume(segments, names, false)
 }
 
@@ -132,13 +132,13 @@ pub(crate) fn match_start<'path>(
 /// nothing new.
 fn consume<'path>(
     segments: &[Segment],
-    names: Names<'path>,
+    names: PathNames<'path>,
     to_the_end: bool,
-) -> Option<Names<'path>> {
+) -> Option<PathNames<'path>> {
     let mut rest = names;
     let mut at = 0;
     // The segment after the last `**`, and the names that are tried for it.
-    let mut retry: Option<(usize, Names)> = None;
+    let mut retry: Option<(usize, PathNames)> = None;
     loop {
         match segments.get(at) {
             Some(Segment::Globstar) if at + 1 == segments.len() => return Some(rest),
@@ -165,7 +165,7 @@ fn consume<'path>(
 }
 
 /// Whether the segments can account for a path that lies strictly below these names.
-pub(crate) fn may_match_below(segments: &[Segment], names: Names) -> bool {
+pub(crate) fn may_match_below(segments: &[Segment], names: PathNames) -> bool {
     let mut segments = segments.iter();
     for name in names {
         match segments.next() {
@@ -211,13 +211,13 @@ mod tests {
         for (pattern, fitting, others) in table {
             for path in *fitting {
                 assert!(
-                    match_all(&segments(pattern), Names::of(path.as_bytes())),
+                    match_all(&segments(pattern), PathNames::of(path.as_bytes())),
                     "{pattern} {path}"
                 );
             }
             for path in *others {
                 assert!(
-                    !match_all(&segments(pattern), Names::of(path.as_bytes())),
+                    !match_all(&segments(pattern), PathNames::of(path.as_bytes())),
                     "{pattern} {path}"
                 );
             }
@@ -235,13 +235,13 @@ mod tests {
         for (pattern, above, others) in table {
             for path in *above {
                 assert!(
-                    may_match_below(&segments(pattern), Names::of(path.as_bytes())),
+                    may_match_below(&segments(pattern), PathNames::of(path.as_bytes())),
                     "{pattern} {path}"
                 );
             }
             for path in *others {
                 assert!(
-                    !may_match_below(&segments(pattern), Names::of(path.as_bytes())),
+                    !may_match_below(&segments(pattern), PathNames::of(path.as_bytes())),
                     "{pattern} {path}"
                 );
             }

@@ -12,24 +12,24 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
-use crate::job::reply::{Cache, Disk, Found, Reply, Saved};
+use crate::job::reply::{CacheReply, DiskState, FoundEntry, JobReply, SaveReply};
 use crate::job::{Job, Task};
 use crate::monitor::Monitor;
 use crate::ops::free_space as guard;
-use crate::ops::free_space::{Guarded, Wanted};
+use crate::ops::free_space::{GuardPolicy, GuardReport};
 use crate::ops::path_list::Ground;
 use crate::stats::event as events;
 use crate::stats::event::{Event, Hit, Phase};
 use crate::stats::journal;
 use crate::stats::journal::Bounds;
 use crate::store::Store;
-use crate::store::disk_limits::Limits;
+use crate::store::disk_limits::DiskLimits;
 
 /// What is done besides the task.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Health {
+pub struct Housekeeping {
     /// How the disk is guarded: before a save and after it, and where that is all there is to do.
-    pub guard: Option<Wanted>,
+    pub guard: Option<GuardPolicy>,
     /// What is known of the phase; the rest is filled in, and the event recorded.
     pub event: Option<Event>,
     /// Events of earlier phases of the step that found no store to be recorded in.
@@ -57,14 +57,14 @@ pub(crate) fn before(
     job: &Job,
     ground: &Ground<'_>,
     monitor: &dyn Monitor,
-    reply: &mut Reply,
+    reply: &mut JobReply,
 ) -> bool {
     if !matches!(job.task, Task::Guard | Task::Save(_)) {
         return true;
     }
     // How large the store may be is looked at after a save.
     let save = matches!(job.task, Task::Save(_));
-    reply.guarded = guarded(job, ground, monitor, |limits| Limits {
+    reply.guarded = guarded(job, ground, monitor, |limits| DiskLimits {
         store_bytes: limits.store_bytes.filter(|_| !save),
         ..limits
     });
@@ -79,7 +79,7 @@ pub(crate) fn after(
     job: &Job,
     ground: &Ground<'_>,
     monitor: &dyn Monitor,
-    reply: &mut Reply,
+    reply: &mut JobReply,
     begun: Instant,
 ) {
     if matches!(job.task, Task::Save(_))
@@ -115,10 +115,10 @@ fn guarded(
     job: &Job,
     ground: &Ground<'_>,
     monitor: &dyn Monitor,
-    limits: impl Fn(Limits) -> Limits,
-) -> Option<Guarded> {
+    limits: impl Fn(DiskLimits) -> DiskLimits,
+) -> Option<GuardReport> {
     let wanted = job.health.guard.as_ref()?;
-    let wanted = &Wanted {
+    let wanted = &GuardPolicy {
         limits: limits(wanted.limits),
         ..wanted.clone()
     };
@@ -135,7 +135,7 @@ fn guarded(
 }
 
 /// Puts what the guard did before and after a save together.
-fn join(reply: &mut Reply, last: Guarded) {
+fn join(reply: &mut JobReply, last: GuardReport) {
     let Some(first) = &mut reply.guarded else {
         reply.guarded = Some(last);
         return;
@@ -145,8 +145,9 @@ fn join(reply: &mut Reply, last: Guarded) {
     first.freed_bytes += last.freed_bytes;
     first.store_bytes = last.store_bytes;
     for notice in last.notices {
-        let is_said =
-            |said: &guard::Notice| std::mem::discriminant(said) == std::mem::discriminant(&notice);
+        let is_said = |said: &guard::DiskNotice| {
+            std::mem::discriminant(said) == std::mem::discriminant(&notice)
+        };
         if !first.notices.iter().any(is_said) {
             first.notices.push(notice);
         }
@@ -155,7 +156,7 @@ fn join(reply: &mut Reply, last: Guarded) {
 
 /// The phase before all others is not to cost the time that adding up the store takes, nor is any
 /// to do it again.
-fn disk_after(root: &Path, job: &Job, reply: &Reply) -> Option<Disk> {
+fn disk_after(root: &Path, job: &Job, reply: &JobReply) -> Option<DiskState> {
     let is_first = job
         .health
         .event
@@ -171,7 +172,7 @@ fn disk_after(root: &Path, job: &Job, reply: &Reply) -> Option<Disk> {
     crate::job::disk(Store::open(root).ok()?.as_ref(), root, known)
 }
 
-fn filled(event: &Event, job: &Job, reply: &Reply, begun: Instant) -> Event {
+fn filled(event: &Event, job: &Job, reply: &JobReply, begun: Instant) -> Event {
     let now = events::now();
     let guarded = reply.guarded.as_ref();
     let (cleaned, freed) = reply.cleaned.unwrap_or_default();
@@ -204,15 +205,15 @@ fn filled(event: &Event, job: &Job, reply: &Reply, begun: Instant) -> Event {
 }
 
 /// What is recorded of a cache; none where nothing was asked of it.
-fn of_cache(cache: &Cache, job: &Job) -> Option<events::Cache> {
-    let mut recorded = events::Cache {
+fn of_cache(cache: &CacheReply, job: &Job) -> Option<events::CacheEvent> {
+    let mut recorded = events::CacheEvent {
         kind: cache.kind.to_string(),
         key: cache.key.clone(),
-        ..events::Cache::default()
+        ..events::CacheEvent::default()
     };
     match (&job.task, &cache.found, &cache.saved) {
         (Task::Restore(task), Some(found), _) if !task.lookup_only => {
-            let Found {
+            let FoundEntry {
                 exact,
                 files,
                 bytes,
@@ -235,7 +236,7 @@ fn of_cache(cache: &Cache, job: &Job) -> Option<events::Cache> {
         (
             Task::Save(_),
             _,
-            Some(Saved::Done {
+            Some(SaveReply::Done {
                 bytes,
                 added_bytes,
                 milliseconds,

@@ -8,11 +8,11 @@ pub mod reply;
 pub mod request;
 
 pub use cargo::import::adopt;
-pub use cargo::request::{Cargo, WorkspaceLine};
-pub use housekeeping::{Health, Past};
-pub use paths::Paths;
-pub use reply::{Cache, Disk, Found, Reply, Saved};
-pub use request::{Job, Keep, Noted, RestoreTask, SaveTask, Subject, Task};
+pub use cargo::request::{CargoTarget, WorkspaceLine};
+pub use housekeeping::{Housekeeping, Past};
+pub use paths::PathsTarget;
+pub use reply::{CacheReply, DiskState, FoundEntry, JobReply, SaveReply};
+pub use request::{Job, JobTarget, KeepCounts, RestoreRecord, RestoreTask, SaveTask, Task};
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -25,16 +25,16 @@ use crate::monitor::{Monitor, Stage};
 use crate::ops::path_list::Ground;
 use crate::ops::prune as maintain;
 use crate::store::Store;
-use crate::store::entry::{Group, Kind};
-use crate::store::retention::Policy;
+use crate::store::entry::{CacheKind, EntryGroup};
+use crate::store::retention::RetentionPolicy;
 
 /// Carries out a job. Every failure is in the reply.
-pub fn work(job: &Job, ground: &Ground<'_>, monitor: &dyn Monitor) -> Reply {
+pub fn work(job: &Job, ground: &Ground<'_>, monitor: &dyn Monitor) -> JobReply {
     let collector = Collector {
         inner: monitor,
         warnings: Mutex::default(),
     };
-    let mut reply = Reply::default();
+    let mut reply = JobReply::default();
     let begun = Instant::now();
     let has_room = housekeeping::before(job, ground, &collector, &mut reply);
     let result = match &job.task {
@@ -53,7 +53,7 @@ pub fn work(job: &Job, ground: &Ground<'_>, monitor: &dyn Monitor) -> Reply {
 }
 
 /// Where a job is carried out.
-pub(crate) struct At<'a> {
+pub(crate) struct JobContext<'a> {
     job: &'a Job,
     ground: &'a Ground<'a>,
     monitor: &'a dyn Monitor,
@@ -64,25 +64,25 @@ fn restore(
     task: &RestoreTask,
     ground: &Ground<'_>,
     monitor: &dyn Monitor,
-    reply: &mut Reply,
+    reply: &mut JobReply,
 ) -> Result<()> {
     let root = ground.locate(&job.cache_root)?;
     let mut store = Store::open(&root)?;
     if store.is_none() && task.remember_as.is_some() {
         store = Some(Store::create(&root)?);
     }
-    let at = At {
+    let at = JobContext {
         job,
         ground,
         monitor,
     };
     match &job.subject {
-        Subject::Paths(subject) => {
+        JobTarget::Paths(subject) => {
             reply
                 .caches
                 .push(paths::restore(&at, subject, task, store.as_ref())?)
         }
-        Subject::Cargo(subject) => cargo::restore(&at, subject, task, store.as_ref(), reply)?,
+        JobTarget::Cargo(subject) => cargo::restore(&at, subject, task, store.as_ref(), reply)?,
     }
     if let (Some(name), Some(store)) = (&task.remember_as, &store) {
         remember(store, name, &reply.caches)?;
@@ -96,7 +96,7 @@ fn save(
     task: &SaveTask,
     ground: &Ground<'_>,
     monitor: &dyn Monitor,
-    reply: &mut Reply,
+    reply: &mut JobReply,
 ) -> Result<()> {
     let root = ground.locate(&job.cache_root)?;
     let store = Store::create(&root)?;
@@ -105,18 +105,18 @@ fn save(
         .as_ref()
         .and_then(|name| recall(&store, name));
     let noted = remembered.as_ref().unwrap_or(&task.noted);
-    let at = At {
+    let at = JobContext {
         job,
         ground,
         monitor,
     };
     let groups = match &job.subject {
-        Subject::Paths(subject) => {
+        JobTarget::Paths(subject) => {
             let (cache, group) = paths::save(&at, subject, task, noted, &store)?;
             reply.caches.push(cache);
             vec![group]
         }
-        Subject::Cargo(subject) => {
+        JobTarget::Cargo(subject) => {
             cargo::save(&at, subject, task, noted, &store, &mut reply.caches)?
         }
     };
@@ -124,13 +124,13 @@ fn save(
 }
 
 /// Keeps what was found for a save that the runner tells nothing.
-fn remember(store: &Store, name: &str, caches: &[Cache]) -> Result<()> {
-    let noted: Vec<Noted> = caches.iter().map(Cache::noted).collect();
+fn remember(store: &Store, name: &str, caches: &[CacheReply]) -> Result<()> {
+    let noted: Vec<RestoreRecord> = caches.iter().map(CacheReply::noted).collect();
     let bytes = serde_json::to_vec(&noted).map_err(Error::defect)?;
     store.remember(name, &bytes)
 }
 
-fn recall(store: &Store, name: &str) -> Option<Vec<Noted>> {
+fn recall(store: &Store, name: &str) -> Option<Vec<RestoreRecord>> {
     store
         .recall(name)
         .and_then(|bytes| serde_json::from_slice(&bytes).ok())
@@ -140,27 +140,27 @@ fn recall(store: &Store, name: &str) -> Option<Vec<Noted>> {
 fn clean(
     store: &Store,
     task: &SaveTask,
-    groups: &[Group],
+    groups: &[EntryGroup],
     monitor: &dyn Monitor,
-    reply: &mut Reply,
+    reply: &mut JobReply,
 ) -> Result<()> {
-    let Keep {
+    let KeepCounts {
         path,
         registry,
         git,
         target,
     } = task.keep;
     let keep = [
-        (Kind::Path, path),
-        (Kind::Registry, registry),
-        (Kind::Git, git),
-        (Kind::Target, target),
+        (CacheKind::Path, path),
+        (CacheKind::Registry, registry),
+        (CacheKind::Git, git),
+        (CacheKind::Target, target),
     ];
-    let policy = Policy {
+    let policy = RetentionPolicy {
         keep: HashMap::from(keep),
-        groups: Some(groups.iter().map(Group::id).collect()),
+        groups: Some(groups.iter().map(EntryGroup::id).collect()),
         max_bytes: task.max_bytes,
-        ..Policy::default()
+        ..RetentionPolicy::default()
     };
     match maintain::prune(store, &policy, false, monitor) {
         Ok(pruned) => {
@@ -180,10 +180,10 @@ fn clean(
 
 /// Not to know it is no failure. Where there is no store yet, the disk is the one that it would be
 /// on. Adding up a store takes a while, so what it takes may be given where it is known.
-fn disk(store: Option<&Store>, root: &Path, known: Option<u64>) -> Option<Disk> {
+fn disk(store: Option<&Store>, root: &Path, known: Option<u64>) -> Option<DiskState> {
     let volume = volume(root).ok()?;
     let add_up = || store.map_or(Ok(0), Store::allocated).ok();
-    Some(Disk {
+    Some(DiskState {
         used_percent: volume.used_percent(),
         free_bytes: volume.free_bytes,
         store_bytes: known.or_else(add_up)?,

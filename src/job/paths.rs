@@ -6,16 +6,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::glob::Base;
-use crate::job::{At, Cache, Noted, RestoreTask, SaveTask, Saved};
+use crate::job::{CacheReply, JobContext, RestoreRecord, RestoreTask, SaveReply, SaveTask};
 use crate::ops::path_list::PathList;
 use crate::ops::{restore, save};
 use crate::store::Store;
-use crate::store::entry::{EntryId, Group, Kind};
-use crate::tree::plan::Extras;
+use crate::store::entry::{CacheKind, EntryGroup, EntryId};
+use crate::tree::plan::Extraneous;
 
 /// Paths under a key.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Paths {
+pub struct PathsTarget {
     /// One pattern each.
     pub paths: Vec<String>,
     /// The key.
@@ -24,36 +24,36 @@ pub struct Paths {
     pub restore_keys: Vec<String>,
 }
 
-impl Paths {
-    /// The [`Cache::name`] of the only cache.
+impl PathsTarget {
+    /// The [`CacheReply::name`] of the only cache.
     pub const NAME: &str = "path";
 }
 
-fn list(at: &At<'_>, subject: &Paths) -> Result<PathList> {
+fn list(at: &JobContext<'_>, subject: &PathsTarget) -> Result<PathList> {
     let base = Base::new(&at.job.workspace, at.ground.home.unwrap_or(Path::new("")));
     PathList::parse(&subject.paths, &base).map_err(|error| Error::invalid(error.to_string()))
 }
 
-fn group(area: &(String, String), paths: &PathList) -> Group {
-    Group {
+fn group(area: &(String, String), paths: &PathList) -> EntryGroup {
+    EntryGroup {
         scope: area.0.clone(),
         git_ref: area.1.clone(),
-        kind: Kind::Path,
+        kind: CacheKind::Path,
         paths: paths.identity(),
     }
 }
 
 pub(crate) fn restore(
-    at: &At<'_>,
-    subject: &Paths,
+    at: &JobContext<'_>,
+    subject: &PathsTarget,
     task: &RestoreTask,
     store: Option<&Store>,
-) -> Result<Cache> {
+) -> Result<CacheReply> {
     let paths = list(at, subject)?;
-    let mut cache = Cache::new(Paths::NAME, Kind::Path, &subject.key);
+    let mut cache = CacheReply::new(PathsTarget::NAME, CacheKind::Path, &subject.key);
     let Some(store) = store else { return Ok(cache) };
-    let groups: Vec<Group> = task.read.iter().map(|area| group(area, &paths)).collect();
-    let request = restore::Request {
+    let groups: Vec<EntryGroup> = task.read.iter().map(|area| group(area, &paths)).collect();
+    let request = restore::RestoreRequest {
         groups: &groups,
         key: &subject.key,
         restore_keys: &subject.restore_keys,
@@ -69,9 +69,9 @@ pub(crate) fn restore(
 /// What happens to names that the entry does not have. Nothing is removed where that would take
 /// more with it than the cached directories: the runner and its keys live below home, and what a
 /// `!` line leaves out is in no entry.
-fn extras(at: &At<'_>, task: &RestoreTask, paths: &PathList) -> Extras {
+fn extras(at: &JobContext<'_>, task: &RestoreTask, paths: &PathList) -> Extraneous {
     if !task.mirror {
-        return Extras::Keep;
+        return Extraneous::Keep;
     }
     let precious = [
         (at.ground.home, "the home directory"),
@@ -83,43 +83,43 @@ fn extras(at: &At<'_>, task: &RestoreTask, paths: &PathList) -> Extras {
     let danger = match held {
         Some((root, what)) => format!("{} holds {what}", root.display()),
         None if paths.has_exclusions() => "what the `!` lines leave out is in no entry".to_owned(),
-        None => return Extras::Remove,
+        None => return Extraneous::Remove,
     };
     at.monitor.warn(&format!(
         "{danger}, so nothing is removed there; name the directories to mirror one by one"
     ));
-    Extras::Keep
+    Extraneous::Keep
 }
 
 /// Saves under the key that was noted down, unless that was found.
 pub(crate) fn save(
-    at: &At<'_>,
-    subject: &Paths,
+    at: &JobContext<'_>,
+    subject: &PathsTarget,
     task: &SaveTask,
-    noted: &[Noted],
+    noted: &[RestoreRecord],
     store: &Store,
-) -> Result<(Cache, Group)> {
+) -> Result<(CacheReply, EntryGroup)> {
     let paths = list(at, subject)?;
-    let noted = noted.iter().find(|noted| noted.cache == Paths::NAME);
+    let noted = noted.iter().find(|noted| noted.cache == PathsTarget::NAME);
     let key = noted.map_or(&subject.key, |noted| &noted.key);
-    let mut cache = Cache::new(Paths::NAME, Kind::Path, key);
+    let mut cache = CacheReply::new(PathsTarget::NAME, CacheKind::Path, key);
     let group = group(&task.write, &paths);
     if noted.is_some_and(|noted| noted.exact) {
-        cache.saved = Some(Saved::Exists { was_restored: true });
+        cache.saved = Some(SaveReply::Exists { was_restored: true });
         return Ok((cache, group));
     }
     let roots = paths.resolve(at.ground)?;
     let exclude = roots.exclude();
     let parent = noted.and_then(|noted| noted.entry.as_ref());
-    let request = save::Request {
+    let request = save::SaveRequest {
         group: &group,
         key,
         places: &roots.places,
         exclude: exclude.as_ref().map(|exclude| exclude as &_),
         existing: if task.refresh {
-            save::Existing::IsReplacedIfChanged
+            save::IfExists::IsReplacedIfChanged
         } else {
-            save::Existing::Stays
+            save::IfExists::Stays
         },
         allow_empty: false,
         sources: None,

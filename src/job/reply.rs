@@ -2,28 +2,28 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::cargo::key::template::Recipe;
-use crate::cargo::mtimes::replay::GivenBack;
-use crate::job::{Noted, Past};
-use crate::ops::free_space::Guarded;
+use crate::cargo::key::template::KeyTemplate;
+use crate::cargo::mtimes::replay::ReplayStats;
+use crate::job::{Past, RestoreRecord};
+use crate::ops::free_space::GuardReport;
 use crate::ops::{restore, save};
 use crate::stats::event::Event;
-use crate::store::entry::Kind;
-use crate::store::key_match::Match;
+use crate::store::entry::CacheKind;
+use crate::store::key_match::KeyMatch;
 
 /// What came of a job.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reply {
+pub struct JobReply {
     /// What came of each cache.
-    pub caches: Vec<Cache>,
+    pub caches: Vec<CacheReply>,
     /// What came of giving sources their times back.
-    pub given_back: Option<GivenBack>,
+    pub given_back: Option<ReplayStats>,
     /// Entries that were cleaned away, and bytes given back.
     pub cleaned: Option<(u64, u64)>,
     /// The disk and the store afterwards.
-    pub disk: Option<Disk>,
+    pub disk: Option<DiskState>,
     /// What the guard of the disk found and did.
-    pub guarded: Option<Guarded>,
+    pub guarded: Option<GuardReport>,
     /// Earlier runs of the job and this one, the latest last.
     pub past: Vec<Past>,
     /// What would have been recorded of the phase, where there is no store to record it in.
@@ -36,26 +36,26 @@ pub struct Reply {
 
 /// What came of one cache.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Cache {
+pub struct CacheReply {
     /// What tells it from the others of the job, for people and for the save.
     pub name: String,
     /// Its kind.
-    pub kind: Kind,
+    pub kind: CacheKind,
     /// The key that was looked for, or that was to be saved.
     pub key: String,
     /// The entry that was found or restored.
-    pub found: Option<Found>,
+    pub found: Option<FoundEntry>,
     /// What came of saving.
-    pub saved: Option<Saved>,
+    pub saved: Option<SaveReply>,
     /// Why it failed, in one line; the others went on.
     pub error: Option<String>,
     /// How the key is made again for another compiler, where the compiler is in it.
-    pub recipe: Option<Recipe>,
+    pub recipe: Option<KeyTemplate>,
 }
 
 /// An entry that was found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Found {
+pub struct FoundEntry {
     /// Its id.
     pub entry: String,
     /// Its key.
@@ -79,7 +79,7 @@ pub struct Found {
 /// What came of saving.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Saved {
+pub enum SaveReply {
     /// An entry was saved.
     Done {
         /// Files in it.
@@ -106,7 +106,7 @@ pub enum Saved {
 
 /// The disk that the store is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Disk {
+pub struct DiskState {
     /// Percent of it that is used, of what ordinary users may use.
     pub used_percent: u8,
     /// Bytes that are free for ordinary users.
@@ -115,8 +115,8 @@ pub struct Disk {
     pub store_bytes: u64,
 }
 
-impl Cache {
-    pub(crate) fn new(name: impl Into<String>, kind: Kind, key: &str) -> Self {
+impl CacheReply {
+    pub(crate) fn new(name: impl Into<String>, kind: CacheKind, key: &str) -> Self {
         let (name, key) = (name.into(), key.to_owned());
         Self {
             name,
@@ -130,9 +130,9 @@ impl Cache {
     }
 
     /// What the save of the same step needs to know of what was restored.
-    pub fn noted(&self) -> Noted {
+    pub fn noted(&self) -> RestoreRecord {
         let found = self.found.as_ref();
-        Noted {
+        RestoreRecord {
             cache: self.name.clone(),
             key: self.key.clone(),
             entry: found.map(|found| found.entry.clone()),
@@ -142,12 +142,12 @@ impl Cache {
     }
 }
 
-impl From<restore::Restored> for Found {
-    fn from(found: restore::Restored) -> Self {
+impl From<restore::RestoredEntry> for FoundEntry {
+    fn from(found: restore::RestoredEntry) -> Self {
         let applied = found.applied.unwrap_or_default();
         Self {
             entry: found.id.to_string(),
-            exact: found.matched == Match::Exact,
+            exact: found.matched == KeyMatch::Exact,
             files: found.entry.files,
             bytes: found.entry.bytes,
             key: found.entry.key,
@@ -159,21 +159,21 @@ impl From<restore::Restored> for Found {
     }
 }
 
-impl From<save::Outcome> for Saved {
-    fn from(outcome: save::Outcome) -> Self {
+impl From<save::SaveOutcome> for SaveReply {
+    fn from(outcome: save::SaveOutcome) -> Self {
         match outcome {
-            save::Outcome::Saved(saved) => Self::Done {
+            save::SaveOutcome::Saved(saved) => Self::Done {
                 files: saved.entry.files,
                 bytes: saved.entry.bytes,
                 added_bytes: saved.entry.added_bytes,
                 milliseconds: u64::try_from(saved.took.as_millis()).unwrap_or(u64::MAX),
             },
-            save::Outcome::Exists => Self::Exists {
+            save::SaveOutcome::Exists => Self::Exists {
                 was_restored: false,
             },
-            save::Outcome::Unchanged => Self::Unchanged,
-            save::Outcome::InProgress => Self::InProgress,
-            save::Outcome::NothingThere => Self::NothingThere,
+            save::SaveOutcome::Unchanged => Self::Unchanged,
+            save::SaveOutcome::InProgress => Self::InProgress,
+            save::SaveOutcome::NothingThere => Self::NothingThere,
         }
     }
 }

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::cargo::key::template::Recipe;
+use crate::cargo::key::template::KeyTemplate;
 use crate::fs::serde_path as lossless;
-use crate::job::{Cargo, Health, Paths};
+use crate::job::{CargoTarget, Housekeeping, PathsTarget};
 
 /// What is to be done. All paths are as the steps of the job know them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,21 +18,21 @@ pub struct Job {
     #[serde(with = "lossless")]
     pub workspace: PathBuf,
     /// What is restored or saved.
-    pub subject: Subject,
+    pub subject: JobTarget,
     /// What to do.
     pub task: Task,
     /// What is done besides.
-    pub health: Health,
+    pub health: Housekeeping,
 }
 
 /// What is restored or saved.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Subject {
+pub enum JobTarget {
     /// Paths that somebody listed: one cache.
-    Paths(Paths),
+    Paths(PathsTarget),
     /// The caches of Cargo workspaces.
-    Cargo(Box<Cargo>),
+    Cargo(Box<CargoTarget>),
 }
 
 /// What a job does.
@@ -69,7 +69,7 @@ pub struct SaveTask {
     /// The scope and ref to write to.
     pub write: (String, String),
     /// What the restore of the same step noted down.
-    pub noted: Vec<Noted>,
+    pub noted: Vec<RestoreRecord>,
     /// The name under which the restore was remembered.
     pub remembered_as: Option<String>,
     /// Whether target directories are moved into the store afterwards, for a restore to put back by
@@ -79,14 +79,14 @@ pub struct SaveTask {
     /// restored.
     pub refresh: bool,
     /// How many entries of each group stay.
-    pub keep: Keep,
+    pub keep: KeepCounts,
     /// The greatest size of the store in bytes.
     pub max_bytes: Option<u64>,
 }
 
 /// How many entries of each group stay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Keep {
+pub struct KeepCounts {
     /// Of paths that somebody listed.
     pub path: usize,
     /// Of the registry.
@@ -97,7 +97,7 @@ pub struct Keep {
     pub target: usize,
 }
 
-impl Default for Keep {
+impl Default for KeepCounts {
     /// All of them.
     fn default() -> Self {
         Self {
@@ -111,7 +111,7 @@ impl Default for Keep {
 
 /// What a restore leaves for the save of the same step: one for each cache.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Noted {
+pub struct RestoreRecord {
     /// Which cache of the job: [`crate::job::Cache::name`].
     pub cache: String,
     /// The key that was looked for.
@@ -121,5 +121,5 @@ pub struct Noted {
     /// Whether its key is the one looked for.
     pub exact: bool,
     /// How the key is made again for another compiler, where the compiler is in it.
-    pub recipe: Option<Recipe>,
+    pub recipe: Option<KeyTemplate>,
 }

@@ -16,12 +16,12 @@ use serde::{Deserialize, Serialize};
 use crate::error::Result;
 use crate::fs::{Timestamp, Volume, volume};
 use crate::monitor::{Monitor, Stage};
-use crate::ops::prune::{Listed, Needs, candidate, list};
+use crate::ops::prune::{ListedEntry, Needs, candidate, list};
 use crate::store::Store;
-use crate::store::disk_limits::{Contents, Lack, Limits, RECOMMENDED_FREE, Ready, plan};
-use crate::store::lock::Collecting;
+use crate::store::disk_limits::{DiskLimits, Lack, RECOMMENDED_FREE, Ready, StoreContents, plan};
+use crate::store::lock::GcLock;
 use crate::store::ready::ReadyCopy;
-use crate::store::retention::Policy;
+use crate::store::retention::RetentionPolicy;
 
 /// How long others may keep the store in use before the guard goes on without removing anything.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -32,11 +32,11 @@ const ROUNDS: usize = 3;
 
 /// What to guard.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Wanted {
+pub struct GuardPolicy {
     /// What is to be kept free.
-    pub limits: Limits,
+    pub limits: DiskLimits,
     /// Generations that are kept, by kind, while there is room.
-    pub keep: Vec<(crate::store::entry::Kind, usize)>,
+    pub keep: Vec<(crate::store::entry::CacheKind, usize)>,
     /// Entries unused for longer go first.
     pub old_after: Option<Duration>,
     /// Default branches that are known: scope and full ref.
@@ -46,7 +46,7 @@ pub struct Wanted {
 /// How full a filesystem is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct Room {
+pub struct DiskUsage {
     /// Percent used, as df shows it.
     pub used_percent: u8,
     /// Bytes that are free for ordinary users.
@@ -57,7 +57,7 @@ pub struct Room {
     pub inodes_percent: Option<u8>,
 }
 
-impl From<Volume> for Room {
+impl From<Volume> for DiskUsage {
     fn from(volume: Volume) -> Self {
         Self {
             used_percent: volume.used_percent(),
@@ -71,25 +71,25 @@ impl From<Volume> for Room {
 /// Something that people should know of the disk.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Notice {
+pub enum DiskNotice {
     /// Less is free than is recommended, though no limit is exceeded.
-    LittleFree(Room),
+    LittleFree(DiskUsage),
     /// Others fill the disk: all of the cache would not be enough.
     FilledByOthers {
         /// The disk as it is now.
-        room: Room,
+        room: DiskUsage,
         /// Bytes that the store takes.
         store_bytes: u64,
     },
     /// The workspace is on another disk, and that one is too full.
-    WorkspaceFull(Room),
+    WorkspaceFull(DiskUsage),
     /// Something should go, but other jobs use the store.
-    InUse(Room),
+    InUse(DiskUsage),
 }
 
 /// An entry that was removed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Removed {
+pub struct RemovedEntry {
     /// Its id.
     pub entry: String,
     /// Its key.
@@ -100,17 +100,17 @@ pub struct Removed {
 
 /// What the guard found and did.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Guarded {
+pub struct GuardReport {
     /// The disk before.
-    pub before: Room,
+    pub before: DiskUsage,
     /// The disk afterwards.
-    pub after: Room,
+    pub after: DiskUsage,
     /// Entries that were removed, in order.
-    pub removed: Vec<Removed>,
+    pub removed: Vec<RemovedEntry>,
     /// Bytes given back.
     pub freed_bytes: u64,
     /// What people should know.
-    pub notices: Vec<Notice>,
+    pub notices: Vec<DiskNotice>,
     /// Whether there is room to save.
     pub may_save: bool,
     /// Bytes that the store takes afterwards, where they had to be added up.
@@ -121,14 +121,14 @@ pub struct Guarded {
 pub fn guard(
     root: &Path,
     workspace: Option<&Path>,
-    wanted: &Wanted,
+    wanted: &GuardPolicy,
     monitor: &dyn Monitor,
-) -> Result<Guarded> {
+) -> Result<GuardReport> {
     let disk = volume(root)?;
-    let mut guarded = Guarded {
+    let mut guarded = GuardReport {
         before: disk.into(),
         after: disk.into(),
-        ..Guarded::default()
+        ..GuardReport::default()
     };
     let mut lack = wanted.limits.lack(&disk, 0);
     let store = if lack.is_none() && wanted.limits.store_bytes.is_none() {
@@ -146,7 +146,7 @@ pub fn guard(
             make_room(store, root, wanted, lack, &mut guarded, monitor)?;
         }
     } else if !lack.is_none() {
-        guarded.notices.push(Notice::FilledByOthers {
+        guarded.notices.push(DiskNotice::FilledByOthers {
             room: disk.into(),
             store_bytes: 0,
         });
@@ -155,13 +155,15 @@ pub fn guard(
     guarded.after = now.into();
     guarded.may_save = wanted.limits.allow_saving(&now);
     if guarded.notices.is_empty() && !wanted.limits.are_off() && now.free_bytes < RECOMMENDED_FREE {
-        guarded.notices.push(Notice::LittleFree(now.into()));
+        guarded.notices.push(DiskNotice::LittleFree(now.into()));
     }
     let workspace = workspace.and_then(|path| volume(path).ok());
     if let Some(other) = workspace.filter(|other| other.device != now.device)
         && !wanted.limits.lack(&other, 0).is_none()
     {
-        guarded.notices.push(Notice::WorkspaceFull(other.into()));
+        guarded
+            .notices
+            .push(DiskNotice::WorkspaceFull(other.into()));
     }
     Ok(guarded)
 }
@@ -169,13 +171,13 @@ pub fn guard(
 fn make_room(
     store: &Store,
     root: &Path,
-    wanted: &Wanted,
+    wanted: &GuardPolicy,
     mut lack: Lack,
-    guarded: &mut Guarded,
+    guarded: &mut GuardReport,
     monitor: &dyn Monitor,
 ) -> Result<()> {
     let Some(collecting) = alone(store, monitor)? else {
-        guarded.notices.push(Notice::InUse(guarded.before));
+        guarded.notices.push(DiskNotice::InUse(guarded.before));
         return Ok(());
     };
     monitor.begin(Stage::Cleaning, 0);
@@ -196,7 +198,7 @@ fn make_room(
     }
     if out_of_reach && !lack.is_none() {
         let store_bytes = store.allocated()?;
-        guarded.notices.push(Notice::FilledByOthers {
+        guarded.notices.push(DiskNotice::FilledByOthers {
             room: volume(root)?.into(),
             store_bytes,
         });
@@ -205,7 +207,7 @@ fn make_room(
 }
 
 /// The right to remove things, waiting a little for others to be done.
-fn alone(store: &Store, monitor: &dyn Monitor) -> Result<Option<Collecting>> {
+fn alone(store: &Store, monitor: &dyn Monitor) -> Result<Option<GcLock>> {
     let begun = Instant::now();
     loop {
         let got = store.begin_collecting()?;
@@ -218,7 +220,12 @@ fn alone(store: &Store, monitor: &dyn Monitor) -> Result<Option<Collecting>> {
 
 /// What is lacking now. A filesystem may take its time to show room that was given back, and taking
 /// more for that would be a pity: what was freed counts.
-fn still_lacking(store: &Store, root: &Path, wanted: &Wanted, guarded: &Guarded) -> Result<Lack> {
+fn still_lacking(
+    store: &Store,
+    root: &Path,
+    wanted: &GuardPolicy,
+    guarded: &GuardReport,
+) -> Result<Lack> {
     let mut disk = volume(root)?;
     let credited = guarded
         .before
@@ -240,10 +247,10 @@ struct Round {
 
 fn remove_some(
     store: &Store,
-    collecting: &Collecting,
-    wanted: &Wanted,
+    collecting: &GcLock,
+    wanted: &GuardPolicy,
     lack: &Lack,
-    guarded: &mut Guarded,
+    guarded: &mut GuardReport,
     monitor: &dyn Monitor,
 ) -> Result<Round> {
     let listed = list(store, monitor)?;
@@ -253,17 +260,17 @@ fn remove_some(
         let needs = needs.of(&listed.entry, monitor)?;
         entries.push(candidate(listed, needs, &wanted.default_branches));
     }
-    let policy = Policy {
+    let policy = RetentionPolicy {
         keep: wanted.keep.iter().copied().collect(),
         old_after: wanted.old_after,
-        ..Policy::default()
+        ..RetentionPolicy::default()
     };
     let copies = store.ready_copies()?;
     let ready = copies
         .iter()
         .map(|copy| ready(copy, &listed))
         .collect::<Result<Vec<_>>>()?;
-    let contents = Contents {
+    let contents = StoreContents {
         ready: &ready,
         entries: &entries,
         sizes: &needs.sizes,
@@ -281,7 +288,7 @@ fn remove_some(
     store.remove_entries(collecting, &ids)?;
     for going in &plan.entries {
         let listed = &listed[going.candidate];
-        guarded.removed.push(Removed {
+        guarded.removed.push(RemovedEntry {
             entry: listed.id.to_string(),
             key: listed.entry.key.clone(),
             reason: going.reason.to_string(),
@@ -299,7 +306,7 @@ fn remove_some(
 /// A ready copy as the guard sees it. As many inodes as its entry has names, which may be a few too
 /// many where some are hard links; then the next round takes more. As with its bytes, the first of
 /// several roots stands for all of them.
-fn ready(copy: &ReadyCopy, listed: &[Listed]) -> Result<Ready> {
+fn ready(copy: &ReadyCopy, listed: &[ListedEntry]) -> Result<Ready> {
     let name = copy.path.display().to_string();
     let of = listed
         .iter()

@@ -7,18 +7,18 @@
 use std::path::{Path, PathBuf};
 
 use crate::error::Result;
-use crate::fs::{Kind, files, foreign};
+use crate::fs::{FileKind, files, foreign};
 
 /// What a directory of an rsync workflow holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Holds {
+pub enum LegacyKind {
     /// Parts of Cargo's home: `registry`, `git`.
     Cargo,
     /// A target directory.
     Target,
 }
 
-impl Holds {
+impl LegacyKind {
     /// The name of the directory that stands above keys.
     pub fn directory(self) -> &'static str {
         match self {
@@ -30,12 +30,12 @@ impl Holds {
 
 /// A directory of an rsync workflow.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Foreign {
+pub struct LegacyCache {
     /// Whose it is, by the directories above it: `owner/name`; empty where it stands in the cache
     /// root itself.
     pub repository: String,
     /// What it holds.
-    pub holds: Holds,
+    pub holds: LegacyKind,
     /// The key that it was kept under.
     pub key: String,
     /// Where it is.
@@ -43,16 +43,16 @@ pub struct Foreign {
 }
 
 /// Directories of rsync workflows in a cache root, in order.
-pub fn find(root: &Path) -> Result<Vec<Foreign>> {
+pub fn find(root: &Path) -> Result<Vec<LegacyCache>> {
     let mut found = Vec::new();
     look(root, "", 2, &mut found)?;
     found.sort();
     Ok(found)
 }
 
-fn look(dir: &Path, repository: &str, depth: usize, found: &mut Vec<Foreign>) -> Result<()> {
+fn look(dir: &Path, repository: &str, depth: usize, found: &mut Vec<LegacyCache>) -> Result<()> {
     for name in directories(dir)? {
-        let holds = [Holds::Cargo, Holds::Target]
+        let holds = [LegacyKind::Cargo, LegacyKind::Target]
             .into_iter()
             .find(|holds| holds.directory() == name);
         let below = dir.join(&name);
@@ -60,8 +60,8 @@ fn look(dir: &Path, repository: &str, depth: usize, found: &mut Vec<Foreign>) ->
             Some(holds) => {
                 for key in directories(&below)? {
                     let path = below.join(&key);
-                    if holds == Holds::Target || !parts(&path)?.is_empty() {
-                        found.push(Foreign {
+                    if holds == LegacyKind::Target || !parts(&path)?.is_empty() {
+                        found.push(LegacyCache {
                             repository: repository.to_owned(),
                             holds,
                             key,
@@ -94,7 +94,7 @@ fn directories(dir: &Path) -> Result<Vec<String>> {
     for name in names {
         let path = dir.join(&name);
         let is_directory = files::stat(&path)
-            .is_ok_and(|stat| stat.is_some_and(|stat| stat.kind == Kind::Directory));
+            .is_ok_and(|stat| stat.is_some_and(|stat| stat.kind == FileKind::Directory));
         if let (true, false, Some(name)) = (is_directory, files::is_symlink(&path)?, name.to_str())
         {
             found.push(name.to_owned());
@@ -114,12 +114,12 @@ pub fn parts(dir: &Path) -> Result<Vec<&'static str>> {
 }
 
 /// Bytes in such a directory.
-pub fn size(found: &Foreign) -> Result<u64> {
+pub fn size(found: &LegacyCache) -> Result<u64> {
     foreign::size(&found.path)
 }
 
 /// Removes such a directory, and those above it that are empty then, up to the cache root.
-pub fn remove(root: &Path, found: &Foreign) -> Result<()> {
+pub fn remove(root: &Path, found: &LegacyCache) -> Result<()> {
     foreign::remove(&found.path)?;
     let above = found
         .path

@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use super::PATIENCE;
 use crate::error::Result;
 use crate::monitor::Monitor;
-use crate::ops::prune::{Listed, Needs, list};
+use crate::ops::prune::{ListedEntry, Needs, list};
 use crate::store::Store;
 
 /// All entries, those used last first, each with its part of the bytes of the store.
-pub fn inventory(store: &Store, monitor: &dyn Monitor) -> Result<Vec<(Listed, u64)>> {
+pub fn inventory(store: &Store, monitor: &dyn Monitor) -> Result<Vec<(ListedEntry, u64)>> {
     let _sharing = store.share(PATIENCE)?;
     let listed = list(store, monitor)?;
     let mut needs = Needs::new(store);

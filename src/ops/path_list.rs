@@ -11,13 +11,14 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::cargo::project::probe::Sight;
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, IoContext, Result};
 use crate::fs::files;
 use crate::glob::{
-    Anchor, Anchored, Base, Exclusions, Found, FoundKind, Lookup, PatternError, Patterns, Verdict,
+    Anchor, Anchored, Base, ExclusionVerdict, Exclusions, FoundKind, FoundPath, Lookup,
+    PatternError, Patterns,
 };
-use crate::tree::Places;
-use crate::tree::scan::Take;
+use crate::tree::Roots;
+use crate::tree::scan::Filter;
 
 /// A list of paths.
 #[derive(Debug)]
@@ -91,9 +92,9 @@ impl Ground<'_> {
 
 /// What a list of paths stands for on the disk now.
 #[derive(Debug)]
-pub struct Roots {
+pub struct ResolvedPaths {
     /// Its roots.
-    pub places: Places,
+    pub places: Roots,
     /// What is left out below each root that something is left out of.
     exclusions: Vec<(PathBuf, Exclusions)>,
 }
@@ -144,7 +145,7 @@ impl PathList {
     }
 
     /// What the list stands for on the disk now. A root below another one is part of that.
-    pub fn resolve(&self, ground: &Ground<'_>) -> Result<Roots> {
+    pub fn resolve(&self, ground: &Ground<'_>) -> Result<ResolvedPaths> {
         let found = self.find(ground)?;
         let mut roots: Vec<(Box<[u8]>, PathBuf)> = Vec::new();
         let mut exclusions = Vec::new();
@@ -180,15 +181,15 @@ impl PathList {
                 .iter()
                 .any(|other| other != path && path.starts_with(other))
         });
-        Ok(Roots {
-            places: Places::new(roots),
+        Ok(ResolvedPaths {
+            places: Roots::new(roots),
             exclusions,
         })
     }
 
     /// The paths that the list matches, by their names. Each is looked for where the ground has it,
     /// so that a symlink of another root leads where it leads there.
-    fn find(&self, ground: &Ground<'_>) -> Result<Vec<Found>> {
+    fn find(&self, ground: &Ground<'_>) -> Result<Vec<FoundPath>> {
         let lookup = Lookup {
             target: ground.locate,
             itself: ground.locate_link,
@@ -244,9 +245,9 @@ impl PathList {
     }
 }
 
-impl Roots {
+impl ResolvedPaths {
     /// What is to be left out of them; none when nothing is.
-    pub fn exclude(&self) -> Option<impl Fn(&Path, bool) -> Take + Sync> {
+    pub fn exclude(&self) -> Option<impl Fn(&Path, bool) -> Filter + Sync> {
         (!self.exclusions.is_empty()).then_some(|path: &Path, is_directory| {
             let found = self
                 .exclusions
@@ -255,12 +256,12 @@ impl Roots {
             match found {
                 Some((below, rest)) if !rest.as_os_str().is_empty() => {
                     match below.verdict(rest, is_directory) {
-                        Verdict::Keep => Take::Yes,
-                        Verdict::LeaveOut => Take::No,
-                        Verdict::LookInside => Take::IfFilled,
+                        ExclusionVerdict::Keep => Filter::Yes,
+                        ExclusionVerdict::LeaveOut => Filter::No,
+                        ExclusionVerdict::LookInside => Filter::IfFilled,
                     }
                 }
-                _ => Take::Yes,
+                _ => Filter::Yes,
             }
         })
     }
@@ -356,13 +357,13 @@ mod tests {
 
     #[test]
     fn below_another_root_links_lead_where_they_lead_there() {
-        use crate::site::worker::Context;
+        use crate::site::worker::WorkerContext;
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path();
         std::fs::create_dir_all(root.join("data/cargo/registry/src")).unwrap();
         std::fs::create_dir_all(root.join("home/me")).unwrap();
         std::os::unix::fs::symlink("/data/cargo", root.join("home/me/.cargo")).unwrap();
-        let context = Context::below(
+        let context = WorkerContext::below(
             root.into(),
             Vec::new(),
             "/home/me".into(),

@@ -10,12 +10,14 @@ use crate::ops::PATIENCE;
 use crate::store::Store;
 use crate::store::collect::Collected;
 use crate::store::entry::{Entry, EntryId};
-use crate::store::retention::{Candidate, Decision, Policy, decide, family, is_of_default_branch};
+use crate::store::retention::{
+    RetentionCandidate, RetentionDecision, RetentionPolicy, decide, family, is_of_default_branch,
+};
 use crate::store::verify::Verified;
 
 /// An entry in a list.
 #[derive(Debug)]
-pub struct Listed {
+pub struct ListedEntry {
     /// Its id.
     pub id: EntryId,
     /// The entry.
@@ -25,13 +27,13 @@ pub struct Listed {
 }
 
 /// All entries, those used last first. Damaged ones are named in a warning.
-pub fn list(store: &Store, monitor: &dyn Monitor) -> Result<Vec<Listed>> {
+pub fn list(store: &Store, monitor: &dyn Monitor) -> Result<Vec<ListedEntry>> {
     let mut listed = Vec::new();
     for id in store.entry_ids(None)? {
         match store.read_entry(&id) {
             Ok(Some(entry)) => {
                 let last_used = store.last_used(&id, &entry)?;
-                listed.push(Listed {
+                listed.push(ListedEntry {
                     id,
                     entry,
                     last_used,
@@ -54,7 +56,7 @@ pub fn list(store: &Store, monitor: &dyn Monitor) -> Result<Vec<Listed>> {
 #[derive(Debug)]
 pub struct Pruned {
     /// What happens to each entry, those used last first.
-    pub decisions: Vec<(Decision, Entry)>,
+    pub decisions: Vec<(RetentionDecision, Entry)>,
     /// What was removed; none when it was only asked for, or the store was in use.
     pub collected: Option<Collected>,
 }
@@ -65,7 +67,7 @@ pub struct Pruned {
 /// When the store is in use nothing is removed and [`Error::Busy`] returned.
 pub fn prune(
     store: &Store,
-    policy: &Policy,
+    policy: &RetentionPolicy,
     dry_run: bool,
     monitor: &dyn Monitor,
 ) -> Result<Pruned> {
@@ -96,9 +98,9 @@ pub fn prune(
 
 fn decisions(
     store: &Store,
-    policy: &Policy,
+    policy: &RetentionPolicy,
     monitor: &dyn Monitor,
-) -> Result<Vec<(Decision, Entry)>> {
+) -> Result<Vec<(RetentionDecision, Entry)>> {
     let mut entries: HashMap<EntryId, Entry> = HashMap::new();
     let mut needs = Needs::new(store);
     let mut candidates = Vec::new();
@@ -120,11 +122,11 @@ fn decisions(
 
 /// An entry as retention sees it; `defaults` are the default branches that are known, by scope.
 pub(crate) fn candidate(
-    listed: &Listed,
+    listed: &ListedEntry,
     needs: Vec<usize>,
     defaults: &[(String, String)],
-) -> Candidate {
-    Candidate {
+) -> RetentionCandidate {
+    RetentionCandidate {
         id: listed.id.clone(),
         kind: listed.entry.group.kind,
         family: family(&listed.entry.key),

@@ -7,11 +7,13 @@
 
 use std::path::{Path, PathBuf};
 
-use super::facts::{CommandFile, Confined, Container, Facts, JobSeen, Seen, SocketFile};
+use super::facts::{
+    CommandFile, Confined, Container, EngineReport, JobContainer, SiteFacts, SocketFile,
+};
 use super::paths::{Mapping, Translation};
-use super::problem::{Notice, Problem};
+use super::problem::{Problem, SiteNotice};
 use super::proc::is_mounted;
-use super::{Site, Wanted};
+use super::{Site, SitePreference};
 
 /// The oldest API that knows all that a helper is made with: `MaskedPaths` came last, with Docker
 /// 18.09.
@@ -23,27 +25,27 @@ pub const HIDDEN: [&str; 5] = ["/proc", "/sys", "/dev", "/run", "/var/lib/docker
 
 /// A site and why not the others.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Decision {
+pub struct SiteDecision {
     /// Where to work.
     pub site: Site,
     /// The sites that were passed over, in the order they were looked at.
-    pub refused: Vec<Refusal>,
+    pub refused: Vec<SiteRefusal>,
     /// Worth a line each, although the work goes on.
-    pub notices: Vec<Notice>,
+    pub notices: Vec<SiteNotice>,
     /// How names here become names there.
     pub translation: Translation,
 }
 
 /// A site that will not do, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
+pub struct SiteRefusal {
     /// Which.
     pub site: Site,
     /// Why not.
     pub problem: Problem,
 }
 
-impl Decision {
+impl SiteDecision {
     /// The reason to show when there is no site: that of the last one tried.
     pub fn problem(&self) -> Option<&Problem> {
         if self.site == Site::None {
@@ -53,9 +55,9 @@ impl Decision {
         }
     }
 
-    fn new(facts: &Facts) -> Self {
+    fn new(facts: &SiteFacts) -> Self {
         let notices = if facts.github_hosted {
-            vec![Notice::GithubHosted]
+            vec![SiteNotice::GithubHosted]
         } else {
             Vec::new()
         };
@@ -68,7 +70,7 @@ impl Decision {
     }
 
     fn refuse(&mut self, site: Site, problem: Problem) {
-        self.refused.push(Refusal { site, problem });
+        self.refused.push(SiteRefusal { site, problem });
     }
 
     fn take(mut self, site: Site, translation: Translation) -> Self {
@@ -79,33 +81,35 @@ impl Decision {
 }
 
 /// Whether the decision depends on what the engine says.
-pub fn needs_engine(facts: &Facts) -> bool {
+pub fn needs_engine(facts: &SiteFacts) -> bool {
     match facts.wanted {
-        Wanted::Here => false,
-        Wanted::JobContainer => true,
-        Wanted::Host => facts.in_container(),
-        Wanted::Auto => facts.in_container() && facts.throwaway && here(facts).is_err(),
+        SitePreference::Here => false,
+        SitePreference::JobContainer => true,
+        SitePreference::Host => facts.in_container(),
+        SitePreference::Auto => facts.in_container() && facts.throwaway && here(facts).is_err(),
     }
 }
 
 /// Decides.
-pub fn detect(facts: &Facts) -> Decision {
-    let mut decision = Decision::new(facts);
+pub fn detect(facts: &SiteFacts) -> SiteDecision {
+    let mut decision = SiteDecision::new(facts);
     match facts.wanted {
-        Wanted::Here => take_here(decision, facts),
-        Wanted::Host if !facts.in_container() => take_here(decision, facts),
-        Wanted::Host => try_host(decision, facts),
-        Wanted::JobContainer => try_job(decision, facts),
-        Wanted::Auto if !facts.in_container() || !facts.throwaway => take_here(decision, facts),
-        Wanted::Auto => {
+        SitePreference::Here => take_here(decision, facts),
+        SitePreference::Host if !facts.in_container() => take_here(decision, facts),
+        SitePreference::Host => try_host(decision, facts),
+        SitePreference::JobContainer => try_job(decision, facts),
+        SitePreference::Auto if !facts.in_container() || !facts.throwaway => {
+            take_here(decision, facts)
+        }
+        SitePreference::Auto => {
             if let Err(problem) = here(facts) {
                 decision.refuse(Site::Here, problem);
             } else {
                 return take_here(decision, facts);
             }
             match &facts.engine {
-                Some(Ok(Seen {
-                    job: JobSeen::Found(_) | JobSeen::Gone(_),
+                Some(Ok(EngineReport {
+                    job: JobContainer::Found(_) | JobContainer::Gone(_),
                     ..
                 })) => try_job(decision, facts),
                 _ => try_host(decision, facts),
@@ -114,18 +118,18 @@ pub fn detect(facts: &Facts) -> Decision {
     }
 }
 
-fn take_here(mut decision: Decision, facts: &Facts) -> Decision {
+fn take_here(mut decision: SiteDecision, facts: &SiteFacts) -> SiteDecision {
     if facts.in_container() && !is_mounted(&facts.mounts, &facts.cache_root) {
         decision
             .notices
-            .push(Notice::RootInsideContainer(facts.cache_root.clone()));
+            .push(SiteNotice::RootInsideContainer(facts.cache_root.clone()));
     }
     decision.take(Site::Here, Translation::Same)
 }
 
 /// Whether a container that is thrown away sees the cache root and every path of the request on
 /// mounts, and makes files that belong to the runner's user.
-fn here(facts: &Facts) -> Result<(), Problem> {
+fn here(facts: &SiteFacts) -> Result<(), Problem> {
     if !facts.in_container() {
         return Ok(());
     }
@@ -158,14 +162,14 @@ fn here(facts: &Facts) -> Result<(), Problem> {
     Ok(())
 }
 
-fn try_host(mut decision: Decision, facts: &Facts) -> Decision {
+fn try_host(mut decision: SiteDecision, facts: &SiteFacts) -> SiteDecision {
     match host(facts) {
         Ok(mapping) => {
             if let Some(Ok(workspace)) = &facts.workspace
                 && !facts.uid_map.is_identity()
             {
                 let outside = facts.uid_map.outside(workspace.uid);
-                decision.notices.push(Notice::Rootless {
+                decision.notices.push(SiteNotice::Rootless {
                     inside: workspace.uid,
                     outside,
                 });
@@ -180,7 +184,7 @@ fn try_host(mut decision: Decision, facts: &Facts) -> Decision {
 }
 
 /// The mounts to translate by, if a helper on the host will do.
-fn host(facts: &Facts) -> Result<Mapping, Problem> {
+fn host(facts: &SiteFacts) -> Result<Mapping, Problem> {
     let own = known_own(facts, answered(facts)?)?;
     if facts.command_file == CommandFile::Missing {
         return Err(Problem::Elsewhere(
@@ -218,7 +222,7 @@ fn host(facts: &Facts) -> Result<Mapping, Problem> {
     Ok(own.mapping.clone())
 }
 
-fn try_job(mut decision: Decision, facts: &Facts) -> Decision {
+fn try_job(mut decision: SiteDecision, facts: &SiteFacts) -> SiteDecision {
     match job(facts) {
         Ok(translation) => decision.take(Site::JobContainer, translation),
         Err(problem) => {
@@ -228,15 +232,15 @@ fn try_job(mut decision: Decision, facts: &Facts) -> Decision {
     }
 }
 
-fn job(facts: &Facts) -> Result<Translation, Problem> {
+fn job(facts: &SiteFacts) -> Result<Translation, Problem> {
     let seen = answered(facts)?;
     let job = match &seen.job {
-        JobSeen::None => return Err(Problem::NoJobContainer),
-        JobSeen::Gone(id) => return Err(Problem::JobContainerGone(id.clone())),
-        JobSeen::Found(job) if !job.running => {
+        JobContainer::None => return Err(Problem::NoJobContainer),
+        JobContainer::Gone(id) => return Err(Problem::JobContainerGone(id.clone())),
+        JobContainer::Found(job) if !job.running => {
             return Err(Problem::JobContainerGone(job.id.clone()));
         }
-        JobSeen::Found(job) => job,
+        JobContainer::Found(job) => job,
     };
     let own = if facts.in_container() {
         known_own(facts, seen)?.mapping.clone()
@@ -267,7 +271,7 @@ fn root_in_job(root: &Path, own: &Mapping, job: &Container) -> Option<PathBuf> {
 }
 
 /// The engine's answer, if it is one to build on.
-fn answered(facts: &Facts) -> Result<&Seen, Problem> {
+fn answered(facts: &SiteFacts) -> Result<&EngineReport, Problem> {
     let seen = match &facts.engine {
         Some(Ok(seen)) => seen,
         Some(Err(problem)) => return Err(explain(problem.clone(), facts)),
@@ -282,14 +286,14 @@ fn answered(facts: &Facts) -> Result<&Seen, Problem> {
     }
 }
 
-fn known_own<'a>(facts: &Facts, seen: &'a Seen) -> Result<&'a Container, Problem> {
+fn known_own<'a>(facts: &SiteFacts, seen: &'a EngineReport) -> Result<&'a Container, Problem> {
     seen.own
         .as_ref()
         .ok_or_else(|| Problem::OwnContainerUnknown(facts.socket.clone()))
 }
 
 /// What the bare failure of a call means in these surroundings.
-fn explain(problem: Problem, facts: &Facts) -> Problem {
+fn explain(problem: Problem, facts: &SiteFacts) -> Problem {
     match problem {
         Problem::NoSocket(socket) => match &facts.remote_engine {
             Some(host) => Problem::RemoteEngine(host.clone()),

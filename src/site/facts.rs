@@ -11,18 +11,18 @@ use super::engine::{Clues, Engine, Question};
 use super::paths::Mapping;
 use super::problem::Problem;
 use super::proc::{self, MountLine, UidMap};
-use super::{Env, Wanted, detect};
+use super::{EnvVars, SitePreference, detect};
 
 /// Where the runner mounts the engine's socket, and where the engine makes it.
 const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
 
 /// What the caller knows and wants.
 #[derive(Debug, Clone)]
-pub struct Asked {
+pub struct SiteRequest {
     /// The process's environment.
-    pub env: Env,
+    pub env: EnvVars,
     /// The input `site`.
-    pub wanted: Wanted,
+    pub wanted: SitePreference,
     /// Where the store is, as the user wrote it.
     pub cache_root: PathBuf,
     /// What the work touches, as far as it is known: absolute or beginning with `~`. Nothing stands
@@ -60,18 +60,18 @@ pub struct Container {
 
 /// What the engine answered.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Seen {
+pub struct EngineReport {
     /// The version of its API.
     pub api: Option<String>,
     /// The container this process runs in, if the engine knows it.
     pub own: Option<Container>,
     /// The job's container, by id or by network.
-    pub job: JobSeen,
+    pub job: JobContainer,
 }
 
 /// The job's container.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum JobSeen {
+pub enum JobContainer {
     /// The job does not run in one.
     #[default]
     None,
@@ -83,7 +83,7 @@ pub enum JobSeen {
 
 /// The workspace and its owner, who is the runner's user.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Workspace {
+pub struct WorkspaceDir {
     /// As this process calls it.
     pub path: PathBuf,
     /// `st_dev`.
@@ -137,14 +137,14 @@ pub enum Confined {
 
 /// Everything that decides.
 #[derive(Debug, Clone, Default)]
-pub struct Facts {
+pub struct SiteFacts {
     /// The input `site`.
-    pub wanted: Wanted,
-    /// See [`Asked::throwaway`].
+    pub wanted: SitePreference,
+    /// See [`SiteRequest::throwaway`].
     pub throwaway: bool,
-    /// See [`Asked::cache_root`].
+    /// See [`SiteRequest::cache_root`].
     pub cache_root: PathBuf,
-    /// See [`Asked::paths`].
+    /// See [`SiteRequest::paths`].
     pub paths: Vec<PathBuf>,
     /// HOME of this process, unless it is the runner's stand-in.
     pub home: Option<PathBuf>,
@@ -163,7 +163,7 @@ pub struct Facts {
     /// This process's mounts.
     pub mounts: Vec<MountLine>,
     /// The workspace, or why it is not known.
-    pub workspace: Option<Result<Workspace, Problem>>,
+    pub workspace: Option<Result<WorkspaceDir, Problem>>,
     /// Where the engine's socket is or should be.
     pub socket: PathBuf,
     /// What is there.
@@ -177,10 +177,10 @@ pub struct Facts {
     /// This program.
     pub program: PathBuf,
     /// What the engine said; nothing when it was not asked.
-    pub engine: Option<Result<Seen, Problem>>,
+    pub engine: Option<Result<EngineReport, Problem>>,
 }
 
-impl Facts {
+impl SiteFacts {
     /// Whether this process is in a container of any kind.
     pub fn in_container(&self) -> bool {
         self.confined != Confined::No
@@ -188,7 +188,7 @@ impl Facts {
 }
 
 /// Looks at this process's surroundings, and asks the engine where that can change the decision.
-pub fn gather(asked: &Asked) -> Facts {
+pub fn gather(asked: &SiteRequest) -> SiteFacts {
     let mut facts = local(asked);
     if detect::needs_engine(&facts) {
         facts.engine = Some(ask_engine(asked, &facts));
@@ -200,7 +200,7 @@ pub fn gather(asked: &Asked) -> Facts {
 }
 
 /// The facts that need no engine.
-fn local(asked: &Asked) -> Facts {
+fn local(asked: &SiteRequest) -> SiteFacts {
     let variable = |name: &str| {
         asked
             .env
@@ -220,7 +220,7 @@ fn local(asked: &Asked) -> Facts {
         Confined::No
     };
     let (socket, remote_engine) = engine_address(variable("DOCKER_HOST"));
-    Facts {
+    SiteFacts {
         wanted: asked.wanted,
         throwaway: asked.throwaway,
         cache_root: asked.cache_root.clone(),
@@ -239,7 +239,7 @@ fn local(asked: &Asked) -> Facts {
         socket,
         remote_engine,
         program: fs::read_link("/proc/self/exe").unwrap_or_default(),
-        ..Facts::default()
+        ..SiteFacts::default()
     }
 }
 
@@ -269,7 +269,7 @@ fn socket_file(path: &Path) -> SocketFile {
     }
 }
 
-fn ask_engine(asked: &Asked, facts: &Facts) -> Result<Seen, Problem> {
+fn ask_engine(asked: &SiteRequest, facts: &SiteFacts) -> Result<EngineReport, Problem> {
     let value = |name: &str| {
         asked
             .env
@@ -299,11 +299,11 @@ fn ask_engine(asked: &Asked, facts: &Facts) -> Result<Seen, Problem> {
 
 /// This process's name for a path that may be the host's: as it is when it exists, else through its
 /// own mounts. nektos/act gives an action host paths that do not exist in its container.
-fn visible(facts: &Facts, path: &Path) -> Option<PathBuf> {
+fn visible(facts: &SiteFacts, path: &Path) -> Option<PathBuf> {
     if path.exists() {
         return Some(path.to_owned());
     }
-    let Some(Ok(Seen { own: Some(own), .. })) = &facts.engine else {
+    let Some(Ok(EngineReport { own: Some(own), .. })) = &facts.engine else {
         return None;
     };
     own.mapping.inward(path).filter(|path| path.exists())
@@ -312,7 +312,7 @@ fn visible(facts: &Facts, path: &Path) -> Option<PathBuf> {
 /// The workspace and its owner. Directories that belong to root because a step made them so are
 /// passed over in favour of the runner's temporary directory, which the runner makes anew for every
 /// job.
-fn workspace(asked: &Asked, facts: &Facts) -> Result<Workspace, Problem> {
+fn workspace(asked: &SiteRequest, facts: &SiteFacts) -> Result<WorkspaceDir, Problem> {
     let path = |name: &str| asked.env.get(OsStr::new(name)).map(PathBuf::from);
     let named = path("GITHUB_WORKSPACE").unwrap_or_else(|| PathBuf::from("/github/workspace"));
     let unknown = |reason: String| Problem::NoWorkspace {
@@ -331,7 +331,7 @@ fn workspace(asked: &Asked, facts: &Facts) -> Result<Workspace, Problem> {
             (uid, gid) = (owner.uid(), owner.gid());
         }
     }
-    Ok(Workspace {
+    Ok(WorkspaceDir {
         path: here,
         device: about.dev(),
         inode: about.ino(),
@@ -342,11 +342,11 @@ fn workspace(asked: &Asked, facts: &Facts) -> Result<Workspace, Problem> {
 
 /// Whether the runner mounted this directory: `/tmp` of an image says nothing about the runner's
 /// user.
-fn is_own_mount(facts: &Facts, path: &Path) -> bool {
+fn is_own_mount(facts: &SiteFacts, path: &Path) -> bool {
     proc::is_mounted(&facts.mounts, path)
 }
 
-fn command_file(asked: &Asked, facts: &Facts) -> CommandFile {
+fn command_file(asked: &SiteRequest, facts: &SiteFacts) -> CommandFile {
     match asked
         .env
         .get(OsStr::new("GITHUB_OUTPUT"))
@@ -358,7 +358,7 @@ fn command_file(asked: &Asked, facts: &Facts) -> CommandFile {
     }
 }
 
-fn scratch(asked: &Asked, facts: &Facts) -> Vec<PathBuf> {
+fn scratch(asked: &SiteRequest, facts: &SiteFacts) -> Vec<PathBuf> {
     let path = |name: &str| asked.env.get(OsStr::new(name)).map(PathBuf::from);
     let beside_output = path("GITHUB_OUTPUT").and_then(|path| path.parent().map(Path::to_owned));
     [path("RUNNER_TEMP"), beside_output]

@@ -34,7 +34,7 @@ use std::ffi::OsString;
 use std::fmt;
 
 /// An environment, as the caller read it.
-pub type Env = BTreeMap<OsString, OsString>;
+pub type EnvVars = BTreeMap<OsString, OsString>;
 
 /// A place where the work can happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -64,7 +64,7 @@ impl fmt::Display for Site {
 /// The input `site`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Wanted {
+pub enum SitePreference {
     /// The first that will do.
     #[default]
     Auto,
@@ -76,7 +76,7 @@ pub enum Wanted {
     JobContainer,
 }
 
-impl std::str::FromStr for Wanted {
+impl std::str::FromStr for SitePreference {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {

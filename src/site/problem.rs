@@ -247,7 +247,7 @@ pub(crate) fn signal_name(number: i32) -> String {
 /// Something worth a line although the work goes on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Notice {
+pub enum SiteNotice {
     /// A machine that is thrown away after the job.
     #[error(
         "this is a GitHub-hosted runner: its disk is gone after the job, so nothing stays cached; use `actions/cache` there"

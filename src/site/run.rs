@@ -16,21 +16,21 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use super::detect::{Decision, HIDDEN};
-use super::engine::{Engine, HOST_ROOT, Heard, HelperSpec, JobSpec, Talk};
-use super::facts::{Container, Facts, JobSeen, Seen, SocketFile, Workspace};
+use super::detect::{HIDDEN, SiteDecision};
+use super::engine::{Engine, HOST_ROOT, HelperSpec, JobSpec, Session, SessionResult};
+use super::facts::{Container, EngineReport, JobContainer, SiteFacts, SocketFile, WorkspaceDir};
 use super::problem::{Problem, signal_name};
-use super::supervise::{CalledOff, Ended, Limits, Stopper, supervise};
-use super::{Env, Site, Wanted, signals};
+use super::supervise::{Ended, StopReason, Stopper, TimeLimits, supervise};
+use super::{EnvVars, Site, SitePreference, signals};
 use crate::site::worker as far;
 use crate::site::worker::identity::{HostCheck, Witness};
 use crate::site::worker::protocol as wire;
-use crate::site::worker::protocol::{Hello, Reply};
-use crate::site::worker::{Context, Identity};
+use crate::site::worker::protocol::{Hello, WorkerReply};
+use crate::site::worker::{Identity, WorkerContext};
 
 /// How the work is run.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct RunOptions {
     /// After this it is asked to stop.
     pub timeout: Option<Duration>,
     /// What it has from being asked until it is given up. Below seven seconds, so that a cancelled
@@ -42,17 +42,17 @@ pub struct Options {
     /// are groups to add.
     pub identity: Option<Identity>,
     /// The environment, for work that is done here.
-    pub env: Env,
+    pub env: EnvVars,
 }
 
-impl Options {
+impl RunOptions {
     /// The grace time that suits the runner.
     pub const GRACE: Duration = Duration::from_secs(5);
     /// The patience with an engine.
     pub const PATIENCE: Duration = Duration::from_secs(5);
 
     /// The usual limits.
-    pub fn new(env: Env) -> Self {
+    pub fn new(env: EnvVars) -> Self {
         Self {
             timeout: None,
             grace: Self::GRACE,
@@ -83,11 +83,11 @@ impl Options {
 
 /// What came of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outcome<R> {
+pub struct RunOutcome<R> {
     /// What the work returned.
     pub reply: R,
     /// Why it was asked to stop, if it was.
-    pub called_off: Option<CalledOff>,
+    pub called_off: Option<StopReason>,
     /// Who the runner's user is, if a helper found out.
     pub identity: Option<Identity>,
     /// Lines for people.
@@ -102,17 +102,17 @@ pub struct Outcome<R> {
 ///
 /// Errors: every reason for which there is no reply. The work may have been done in part.
 pub fn run<Q, R, W>(
-    facts: &Facts,
-    decision: &Decision,
+    facts: &SiteFacts,
+    decision: &SiteDecision,
     request: Q,
-    options: &Options,
+    options: &RunOptions,
     log: &mut dyn FnMut(&str),
     work: W,
-) -> Result<Outcome<R>, Problem>
+) -> Result<RunOutcome<R>, Problem>
 where
     Q: Serialize + Send + 'static,
     R: DeserializeOwned + Send + 'static,
-    W: FnOnce(Q, &Context) -> R + Send + 'static,
+    W: FnOnce(Q, &WorkerContext) -> R + Send + 'static,
 {
     match decision.site {
         Site::None => {
@@ -127,25 +127,26 @@ where
     }
 }
 
-fn run_here<Q, R, W>(request: Q, options: &Options, work: W) -> Result<Outcome<R>, Problem>
+fn run_here<Q, R, W>(request: Q, options: &RunOptions, work: W) -> Result<RunOutcome<R>, Problem>
 where
     Q: Send + 'static,
     R: Send + 'static,
-    W: FnOnce(Q, &Context) -> R + Send + 'static,
+    W: FnOnce(Q, &WorkerContext) -> R + Send + 'static,
 {
     let signals = signals::install()
         .map_err(|error| Problem::io("catch signals in", "/proc/self", &error))?;
     let cancel = Arc::new(AtomicBool::new(false));
     let home = far::local_home(&options.env);
-    let context = Context::local(options.env.clone(), home, Arc::clone(&cancel));
-    let listen =
-        |stopper: Stopper<R>| signals.listen(move |signal| stopper.stop(CalledOff::Signal(signal)));
-    let limits = Limits {
+    let context = WorkerContext::local(options.env.clone(), home, Arc::clone(&cancel));
+    let listen = |stopper: Stopper<R>| {
+        signals.listen(move |signal| stopper.stop(StopReason::Signal(signal)))
+    };
+    let limits = TimeLimits {
         timeout: options.timeout,
         grace: options.grace,
     };
     match supervise(limits, &cancel, listen, move || work(request, &context)) {
-        Ended::Done(reply, called_off) => Ok(Outcome {
+        Ended::Done(reply, called_off) => Ok(RunOutcome {
             reply,
             called_off,
             identity: None,
@@ -175,12 +176,12 @@ fn on_far_side<T>(
 
 fn host<Q: Serialize, R: DeserializeOwned>(
     signals: &mut UnboundedReceiver<i32>,
-    facts: &Facts,
+    facts: &SiteFacts,
     request: &Q,
-    options: &Options,
+    options: &RunOptions,
     log: &mut dyn FnMut(&str),
-) -> Result<Outcome<R>, Problem> {
-    let (Some(Ok(Seen { own: Some(own), .. })), Some(Ok(workspace))) =
+) -> Result<RunOutcome<R>, Problem> {
+    let (Some(Ok(EngineReport { own: Some(own), .. })), Some(Ok(workspace))) =
         (&facts.engine, &facts.workspace)
     else {
         return Err(Problem::OwnContainerUnknown(facts.socket.clone()));
@@ -192,7 +193,7 @@ fn host<Q: Serialize, R: DeserializeOwned>(
         let check = host_check(facts, own, workspace, &identity)?;
         let (hello, mark) = hello(request, Some(check), options)?;
         let spec = helper_spec(facts, own, &identity)?;
-        let talk = Talk {
+        let talk = Session {
             hello,
             mark,
             timeout: options.timeout,
@@ -218,7 +219,7 @@ fn host<Q: Serialize, R: DeserializeOwned>(
 
 /// Who the helper is at first: what an earlier phase found, if it is about the same user, else the
 /// workspace's owner.
-fn first_guess(options: &Options, workspace: &Workspace) -> Identity {
+fn first_guess(options: &RunOptions, workspace: &WorkspaceDir) -> Identity {
     let known = options
         .identity
         .clone()
@@ -232,9 +233,9 @@ fn first_guess(options: &Options, workspace: &Workspace) -> Identity {
 }
 
 fn host_check(
-    facts: &Facts,
+    facts: &SiteFacts,
     own: &Container,
-    workspace: &Workspace,
+    workspace: &WorkspaceDir,
     identity: &Identity,
 ) -> Result<HostCheck, Problem> {
     let path = own
@@ -257,7 +258,7 @@ fn host_check(
             inode: workspace.inode,
         },
         label: runner_label(&own.labels),
-        trusted: facts.wanted == Wanted::Host,
+        trusted: facts.wanted == SitePreference::Host,
         identity: identity.clone(),
         withheld,
     })
@@ -277,7 +278,11 @@ fn runner_label(labels: &[(String, String)]) -> Option<String> {
         .map(|(name, _)| name.clone())
 }
 
-fn helper_spec(facts: &Facts, own: &Container, identity: &Identity) -> Result<HelperSpec, Problem> {
+fn helper_spec(
+    facts: &SiteFacts,
+    own: &Container,
+    identity: &Identity,
+) -> Result<HelperSpec, Problem> {
     let unique = wire::random_hex().map_err(|error| Problem::io("read", "/dev/urandom", &error))?;
     let (parent, unique) = (own.id.get(..12).unwrap_or(&own.id), &unique[..8]);
     Ok(HelperSpec {
@@ -291,15 +296,15 @@ fn helper_spec(facts: &Facts, own: &Container, identity: &Identity) -> Result<He
 
 fn job_container<Q: Serialize, R: DeserializeOwned>(
     signals: &mut UnboundedReceiver<i32>,
-    facts: &Facts,
-    decision: &Decision,
+    facts: &SiteFacts,
+    decision: &SiteDecision,
     request: &Q,
-    options: &Options,
+    options: &RunOptions,
     log: &mut dyn FnMut(&str),
-) -> Result<Outcome<R>, Problem> {
+) -> Result<RunOutcome<R>, Problem> {
     let (
-        Some(Ok(Seen {
-            job: JobSeen::Found(job),
+        Some(Ok(EngineReport {
+            job: JobContainer::Found(job),
             ..
         })),
         super::paths::Translation::Job { own, .. },
@@ -320,7 +325,7 @@ fn job_container<Q: Serialize, R: DeserializeOwned>(
         owner,
     };
     let (hello, mark) = hello(request, None, options)?;
-    let talk = Talk {
+    let talk = Session {
         hello,
         mark,
         timeout: options.timeout,
@@ -341,7 +346,7 @@ fn job_container<Q: Serialize, R: DeserializeOwned>(
 fn hello<Q: Serialize>(
     request: &Q,
     host: Option<HostCheck>,
-    options: &Options,
+    options: &RunOptions,
 ) -> Result<(Vec<u8>, String), Problem> {
     let mark = wire::new_mark().map_err(|error| Problem::io("read", "/dev/urandom", &error))?;
     let (timeout, grace) = (options.timeout, options.grace);
@@ -359,32 +364,37 @@ fn hello<Q: Serialize>(
 }
 
 enum Answer<R> {
-    Done(Outcome<R>),
+    Done(RunOutcome<R>),
     Regroup(Identity),
 }
 
-fn outcome<R: DeserializeOwned>(heard: Heard, options: &Options) -> Result<Answer<R>, Problem> {
+fn outcome<R: DeserializeOwned>(
+    heard: SessionResult,
+    options: &RunOptions,
+) -> Result<Answer<R>, Problem> {
     let Some(json) = &heard.reply else {
         return Err(no_reply(heard, options));
     };
-    match serde_json::from_slice::<Reply<R>>(json) {
-        Ok(Reply::Done {
+    match serde_json::from_slice::<WorkerReply<R>>(json) {
+        Ok(WorkerReply::Done {
             reply,
             timed_out,
             identity,
             notices,
         }) => {
-            let called_off = heard.called_off.or(timed_out.then_some(CalledOff::Timeout));
-            Ok(Answer::Done(Outcome {
+            let called_off = heard
+                .called_off
+                .or(timed_out.then_some(StopReason::Timeout));
+            Ok(Answer::Done(RunOutcome {
                 reply,
                 called_off,
                 identity,
                 notices,
             }))
         }
-        Ok(Reply::Regroup(identity)) => Ok(Answer::Regroup(identity)),
-        Ok(Reply::Elsewhere(why)) => Err(Problem::Elsewhere(why)),
-        Ok(Reply::Failed(why)) => Err(Problem::NoReply {
+        Ok(WorkerReply::Regroup(identity)) => Ok(Answer::Regroup(identity)),
+        Ok(WorkerReply::Elsewhere(why)) => Err(Problem::Elsewhere(why)),
+        Ok(WorkerReply::Failed(why)) => Err(Problem::NoReply {
             ended: why,
             last: heard.last.unwrap_or_else(|| "it said nothing".to_owned()),
         }),
@@ -392,13 +402,13 @@ fn outcome<R: DeserializeOwned>(heard: Heard, options: &Options) -> Result<Answe
     }
 }
 
-fn no_reply(heard: Heard, options: &Options) -> Problem {
+fn no_reply(heard: SessionResult, options: &RunOptions) -> Problem {
     if let Some(why) = heard.called_off {
         return given_up(why, options);
     }
     let ended = match heard.exit {
         Some(code) if code == i64::from(far::EXIT_ABANDONED) => {
-            return given_up(CalledOff::Timeout, options);
+            return given_up(StopReason::Timeout, options);
         }
         Some(code @ 129..=159) => signal_name(i32::try_from(code - 128).unwrap_or_default()),
         Some(code) => format!("exit code {code}"),
@@ -410,10 +420,10 @@ fn no_reply(heard: Heard, options: &Options) -> Problem {
     }
 }
 
-fn given_up(why: CalledOff, options: &Options) -> Problem {
+fn given_up(why: StopReason, options: &RunOptions) -> Problem {
     match why {
-        CalledOff::Signal(number) => Problem::CalledOff(number),
-        CalledOff::Timeout | CalledOff::ParentGone => {
+        StopReason::Signal(number) => Problem::CalledOff(number),
+        StopReason::Timeout | StopReason::ParentGone => {
             Problem::TimedOut(options.limit().unwrap_or(options.grace))
         }
     }

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 /// Why the work was asked to stop before it was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CalledOff {
+pub enum StopReason {
     /// A signal, by number.
     Signal(i32),
     /// The time limit.
@@ -28,37 +28,37 @@ pub enum CalledOff {
 #[derive(Debug)]
 pub enum Ended<R> {
     /// It returned, perhaps after it had been asked to stop.
-    Done(R, Option<CalledOff>),
+    Done(R, Option<StopReason>),
     /// It was asked to stop and had not after the grace time.
-    Abandoned(CalledOff),
+    Abandoned(StopReason),
     /// It panicked.
     Panicked,
 }
 
-enum Event<R> {
+enum WorkEvent<R> {
     Finished(thread::Result<R>),
-    Stop(CalledOff),
+    Stop(StopReason),
 }
 
 /// Asks supervised work to stop. May be called from any thread, any number of times; the first
 /// reason counts.
 pub struct Stopper<R> {
-    events: Sender<Event<R>>,
+    events: Sender<WorkEvent<R>>,
     cancel: Arc<AtomicBool>,
 }
 
 impl<R> Stopper<R> {
     /// Raises the flag at once and starts the grace time.
-    pub fn stop(&self, why: CalledOff) {
+    pub fn stop(&self, why: StopReason) {
         self.cancel.store(true, Ordering::Relaxed);
         // Nobody listens any more once the work is done.
-        drop(self.events.send(Event::Stop(why)));
+        drop(self.events.send(WorkEvent::Stop(why)));
     }
 }
 
 /// How long the work may take.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub struct TimeLimits {
     /// Until it is asked to stop; without, for ever.
     pub timeout: Option<Duration>,
     /// From then until it is left behind. Work whose other side is gone has [`ORPHAN_GRACE`] at
@@ -77,7 +77,7 @@ const STACK_BYTES: usize = 8 << 20;
 /// Runs `work` on a thread of its own. `listen` gets a stopper before the work starts, and what it
 /// returns is kept until the end (listeners that stop listening when dropped).
 pub fn supervise<R: Send + 'static, L>(
-    limits: Limits,
+    limits: TimeLimits,
     cancel: &Arc<AtomicBool>,
     listen: impl FnOnce(Stopper<R>) -> L,
     work: impl FnOnce() -> R + Send + 'static,
@@ -95,7 +95,7 @@ pub fn supervise<R: Send + 'static, L>(
             // `Ended::Panicked`.
             let result = panic::catch_unwind(AssertUnwindSafe(work));
             // Nobody listens any more when the work was left behind.
-            drop(events.send(Event::Finished(result)));
+            drop(events.send(WorkEvent::Finished(result)));
         });
     if worker.is_err() {
         return Ended::Panicked;
@@ -105,7 +105,7 @@ pub fn supervise<R: Send + 'static, L>(
     ended
 }
 
-fn wait<R>(heard: &Receiver<Event<R>>, limits: Limits, cancel: &AtomicBool) -> Ended<R> {
+fn wait<R>(heard: &Receiver<WorkEvent<R>>, limits: TimeLimits, cancel: &AtomicBool) -> Ended<R> {
     let mut deadline = limits
         .timeout
         .and_then(|timeout| Instant::now().checked_add(timeout));
@@ -118,22 +118,22 @@ fn wait<R>(heard: &Receiver<Event<R>>, limits: Limits, cancel: &AtomicBool) -> E
             }
         };
         let reason = match event {
-            Ok(Event::Finished(Ok(result))) => return Ended::Done(result, why),
-            Ok(Event::Finished(Err(_))) | Err(RecvTimeoutError::Disconnected) => {
+            Ok(WorkEvent::Finished(Ok(result))) => return Ended::Done(result, why),
+            Ok(WorkEvent::Finished(Err(_))) | Err(RecvTimeoutError::Disconnected) => {
                 return Ended::Panicked;
             }
-            Ok(Event::Stop(reason)) => reason,
+            Ok(WorkEvent::Stop(reason)) => reason,
             Err(RecvTimeoutError::Timeout) => match why {
                 Some(why) => return Ended::Abandoned(why),
-                None => CalledOff::Timeout,
+                None => StopReason::Timeout,
             },
         };
         if why.is_none() {
             cancel.store(true, Ordering::Relaxed);
             why = Some(reason);
             let grace = match reason {
-                CalledOff::ParentGone => limits.grace.min(ORPHAN_GRACE),
-                CalledOff::Signal(_) | CalledOff::Timeout => limits.grace,
+                StopReason::ParentGone => limits.grace.min(ORPHAN_GRACE),
+                StopReason::Signal(_) | StopReason::Timeout => limits.grace,
             };
             deadline = Some(Instant::now() + grace);
         }
@@ -144,11 +144,11 @@ fn wait<R>(heard: &Receiver<Event<R>>, limits: Limits, cancel: &AtomicBool) -> E
 mod tests {
     use super::*;
 
-    const QUICK: Limits = Limits {
+    const QUICK: TimeLimits = TimeLimits {
         timeout: Some(Duration::from_millis(30)),
         grace: Duration::from_millis(60),
     };
-    const PATIENT: Limits = Limits {
+    const PATIENT: TimeLimits = TimeLimits {
         timeout: Some(Duration::from_secs(60)),
         grace: Duration::from_secs(60),
     };
@@ -178,7 +178,7 @@ mod tests {
                 7
             },
         );
-        assert!(matches!(ended, Ended::Done(7, Some(CalledOff::Timeout))));
+        assert!(matches!(ended, Ended::Done(7, Some(StopReason::Timeout))));
     }
 
     #[test]
@@ -190,18 +190,18 @@ mod tests {
             |_| (),
             || thread::sleep(Duration::from_secs(30)),
         );
-        assert!(matches!(ended, Ended::Abandoned(CalledOff::Timeout)));
+        assert!(matches!(ended, Ended::Abandoned(StopReason::Timeout)));
         assert!(start.elapsed() < Duration::from_secs(10));
     }
 
     #[test]
     fn work_that_nobody_waits_for_is_left_behind_sooner() {
         let start = Instant::now();
-        let listen = |stopper: Stopper<()>| stopper.stop(CalledOff::ParentGone);
+        let listen = |stopper: Stopper<()>| stopper.stop(StopReason::ParentGone);
         let ended = supervise(PATIENT, &Arc::default(), listen, || {
             thread::sleep(Duration::from_secs(30))
         });
-        assert!(matches!(ended, Ended::Abandoned(CalledOff::ParentGone)));
+        assert!(matches!(ended, Ended::Abandoned(StopReason::ParentGone)));
         assert!(start.elapsed() < Duration::from_secs(10));
     }
 
@@ -210,11 +210,14 @@ mod tests {
         let cancel = Arc::new(AtomicBool::new(false));
         let seen = Arc::clone(&cancel);
         let listen = |stopper: Stopper<()>| {
-            stopper.stop(CalledOff::Signal(2));
-            stopper.stop(CalledOff::Signal(15));
+            stopper.stop(StopReason::Signal(2));
+            stopper.stop(StopReason::Signal(15));
         };
         let ended = supervise(PATIENT, &cancel, listen, move || until(&seen));
-        assert!(matches!(ended, Ended::Done((), Some(CalledOff::Signal(2)))));
+        assert!(matches!(
+            ended,
+            Ended::Done((), Some(StopReason::Signal(2)))
+        ));
     }
 
     #[test]

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::stats::compare::compare;
-use crate::stats::event::{Arm, Cache, Event, Hit, Phase};
-use crate::stats::journal::Read;
-use crate::stats::{Cell, Experiment, Figures, Named, Spread, Stats};
+use crate::stats::event::{Arm, CacheEvent, Event, Hit, Phase};
+use crate::stats::journal::JournalContents;
+use crate::stats::{Cell, Experiment, Figures, NamedFigures, Spread, Stats};
 
 const DAY: i64 = 86_400_000;
 
@@ -13,7 +13,7 @@ const DAY: i64 = 86_400_000;
 const LONGEST_JOB: u64 = 35 * 86_400_000;
 
 /// Figures of all events that are not older than `since`, in milliseconds since the epoch.
-pub fn gather(read: &Read, since: Option<i64>) -> Stats {
+pub fn gather(read: &JournalContents, since: Option<i64>) -> Stats {
     let events: Vec<&Event> = read
         .events
         .iter()
@@ -78,9 +78,9 @@ pub fn gather(read: &Read, since: Option<i64>) -> Stats {
     }
 }
 
-fn named(tallies: impl Iterator<Item = (String, Tally)>) -> Vec<Named> {
-    let mut all: Vec<Named> = tallies
-        .map(|(name, tally)| Named {
+fn named(tallies: impl Iterator<Item = (String, Tally)>) -> Vec<NamedFigures> {
+    let mut all: Vec<NamedFigures> = tallies
+        .map(|(name, tally)| NamedFigures {
             name,
             figures: tally.finish(),
         })
@@ -165,7 +165,7 @@ impl Tally {
         self.figures.failures += u64::from(event.error.is_some());
     }
 
-    fn add_cache(&mut self, cache: &Cache) {
+    fn add_cache(&mut self, cache: &CacheEvent) {
         let figures = &mut self.figures;
         match cache.hit {
             Some(Hit::Exact) => figures.exact += 1,

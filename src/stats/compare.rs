@@ -28,13 +28,13 @@ pub struct Comparison {
     /// The median of the others.
     pub with_median: Option<u64>,
     /// What the cache saves of a job, by the medians; none where there are too few runs to say.
-    pub saved: Option<Saved>,
+    pub saved: Option<TimeSaved>,
 }
 
 /// A difference, in milliseconds; what is above zero is time saved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct Saved {
+pub struct TimeSaved {
     /// The difference of the medians.
     pub median: i64,
     /// With 95 % confidence it is no less than this.
@@ -61,7 +61,7 @@ pub fn compare(without: &[u64], with: &[u64]) -> Comparison {
         && other.len() >= ENOUGH
     {
         let (low, high) = interval(&one, &other);
-        comparison.saved = Some(Saved {
+        comparison.saved = Some(TimeSaved {
             median: difference(slow, fast),
             low,
             high,

@@ -15,7 +15,7 @@ pub struct Event {
     /// Of which run.
     pub run: Run,
     /// What it did with each cache.
-    pub caches: Vec<Cache>,
+    pub caches: Vec<CacheEvent>,
     /// The disk of the store afterwards.
     pub disk: Option<Disk>,
     /// Entries that were removed.
@@ -73,7 +73,7 @@ pub struct Run {
 /// What a phase did with a cache.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct Cache {
+pub struct CacheEvent {
     /// `path`, `registry`, `git` or `target`.
     pub kind: String,
     /// The key asked for.
@@ -162,7 +162,7 @@ struct Line {
     #[serde(default, skip_serializing_if = "is_zero_u32")]
     attempt: u32,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    caches: Vec<Cache>,
+    caches: Vec<CacheEvent>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     disk: Option<Disk>,
     #[serde(default, skip_serializing_if = "is_zero")]

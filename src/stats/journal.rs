@@ -26,7 +26,7 @@ use memchr::{memchr, memchr_iter};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use crate::error::{Error, Result};
-use crate::fs::{Appending, Kind, files};
+use crate::fs::{Appending, FileKind, files};
 use crate::stats::event::Event;
 
 /// The file that is appended to.
@@ -162,7 +162,7 @@ fn bound(dir: &Path, bounds: Bounds) -> Result<()> {
 
 /// What was read of a journal.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Read {
+pub struct JournalContents {
     /// The events, by time.
     pub events: Vec<Event>,
     /// Lines that are none.
@@ -172,8 +172,8 @@ pub struct Read {
 /// Reads the journal in `dir`; one that does not exist is empty.
 ///
 /// What stands after the last line end is a line that somebody is writing just now.
-pub fn read(dir: &Path) -> Result<Read> {
-    let mut all = Read::default();
+pub fn read(dir: &Path) -> Result<JournalContents> {
+    let mut all = JournalContents::default();
     let mut seen = HashSet::new();
     // A second look finds the file that got another name, while the first one read what was begun
     // after it.
@@ -184,7 +184,7 @@ pub fn read(dir: &Path) -> Result<Read> {
         if !seen.insert((stat.device, stat.inode)) {
             continue;
         }
-        if stat.kind != Kind::File {
+        if stat.kind != FileKind::File {
             all.skipped += 1;
             continue;
         }
@@ -212,10 +212,10 @@ pub fn read(dir: &Path) -> Result<Read> {
 }
 
 /// Reads the end of what was appended last: whole lines of at most so many bytes.
-pub fn read_recent(dir: &Path, bytes: u64) -> Result<Read> {
+pub fn read_recent(dir: &Path, bytes: u64) -> Result<JournalContents> {
     let path = dir.join(CURRENT);
     let end = match files::read_end(&path, bytes) {
-        Err(error) if error.is_not_found() => return Ok(Read::default()),
+        Err(error) if error.is_not_found() => return Ok(JournalContents::default()),
         other => other?,
     };
     let from = if (end.len() as u64) < bytes {
@@ -240,7 +240,7 @@ fn again(dir: &Path) -> impl Iterator<Item = PathBuf> {
 }
 
 /// Reads lines; on all threads, as there may be many.
-pub fn parse(bytes: &[u8]) -> Read {
+pub fn parse(bytes: &[u8]) -> JournalContents {
     const PART: usize = 256 << 10;
     let mut parts = Vec::with_capacity(bytes.len() / PART + 1);
     let mut rest = bytes;
@@ -253,9 +253,9 @@ pub fn parse(bytes: &[u8]) -> Read {
         parts.push(part);
         rest = after;
     }
-    let read: Vec<Read> = parts.into_par_iter().map(parse_part).collect();
+    let read: Vec<JournalContents> = parts.into_par_iter().map(parse_part).collect();
     let count = read.iter().map(|read| read.events.len()).sum();
-    let mut all = Read {
+    let mut all = JournalContents {
         events: Vec::with_capacity(count),
         skipped: 0,
     };
@@ -266,8 +266,8 @@ pub fn parse(bytes: &[u8]) -> Read {
     all
 }
 
-fn parse_part(bytes: &[u8]) -> Read {
-    let mut read = Read::default();
+fn parse_part(bytes: &[u8]) -> JournalContents {
+    let mut read = JournalContents::default();
     let mut from = 0;
     for end in memchr_iter(b'\n', bytes).chain([bytes.len()]) {
         let line = bytes[from..end].trim_ascii();

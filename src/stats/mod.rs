@@ -30,11 +30,11 @@ pub struct Stats {
     /// All of it.
     pub total: Figures,
     /// By repository, by name.
-    pub repositories: Vec<Named>,
+    pub repositories: Vec<NamedFigures>,
     /// By kind of cache, by name.
-    pub kinds: Vec<Named>,
+    pub kinds: Vec<NamedFigures>,
     /// By day (UTC), the first first.
-    pub days: Vec<Named>,
+    pub days: Vec<NamedFigures>,
     /// By repository and kind; the name is the repository's.
     pub cells: Vec<Cell>,
     /// Job durations without and with the cache, for each job of which there were both: from the
@@ -50,7 +50,7 @@ pub struct Stats {
 /// Figures under a name.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct Named {
+pub struct NamedFigures {
     /// The name.
     pub name: String,
     /// The figures.

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use super::Store;
 use crate::digest::Digest;
-use crate::error::{Context, Result};
-use crate::fs::{Extent, Kind, clone_range, files, stat_of};
+use crate::error::{IoContext, Result};
+use crate::fs::{Extent, FileKind, clone_range, files, stat_of};
 
 /// How much is read and hashed at a time, so that it stays in the processor's cache.
 const PIECE: usize = 256 << 10;
@@ -99,7 +99,7 @@ impl Store {
             Err(error) if error.is_damage() => return Ok(false),
             Err(error) => return Err(error),
         };
-        Ok(found.kind == Kind::File && found.size == length)
+        Ok(found.kind == FileKind::File && found.size == length)
     }
 
     /// Gives a finished file its name in the store. False when the store has the same bytes

@@ -10,14 +10,14 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use super::entry::EntryId;
-use super::lock::Collecting;
+use super::lock::GcLock;
 use super::{Store, layout, pack, random_name};
 use crate::digest::Digest;
-use crate::error::{Context, Error, Result};
-use crate::fs::{Kind, Timestamp, files, remove_tree};
+use crate::error::{Error, IoContext, Result};
+use crate::fs::{FileKind, Timestamp, files, remove_tree};
 use crate::monitor::Silent;
 use crate::tree::manifest::{Manifest, References};
-use crate::tree::{Content, LeafKind, Place};
+use crate::tree::{Content, ContentLocation, LeafKind};
 
 /// Dead bytes that make it worth to rewrite a pack, when they are also more than half of it.
 const WORTH_REWRITING: u64 = 1 << 20;
@@ -65,13 +65,13 @@ fn is_mostly_dead(size: u64, needed: u64) -> bool {
 
 impl Store {
     /// Removes entries. The space they took is given back by [`Store::collect`].
-    pub fn remove_entries(&self, _collecting: &Collecting, ids: &[EntryId]) -> Result<()> {
+    pub fn remove_entries(&self, _collecting: &GcLock, ids: &[EntryId]) -> Result<()> {
         ids.iter()
             .try_for_each(|id| files::remove(&self.layout.entry(id)))
     }
 
     /// Gives back the space of everything that no entry refers to.
-    pub fn collect(&self, _collecting: &Collecting) -> Result<Collected> {
+    pub fn collect(&self, _collecting: &GcLock) -> Result<Collected> {
         let mut done = Collected::default();
         let uses = self.uses(&mut done)?;
         let suspects = self.suspects()?;
@@ -231,7 +231,7 @@ impl Store {
             return Ok(());
         }
         let mut writer =
-            pack::Writer::create(self.layout.tmp().join(random_name()), self.modes.file)?;
+            pack::PackWriter::create(self.layout.tmp().join(random_name()), self.modes.file)?;
         let mut buffer = Vec::new();
         for record in kept {
             buffer.resize(record.length as usize, 0);
@@ -284,7 +284,7 @@ impl Store {
                     .filter_map(|leaf| match &leaf.kind {
                         LeafKind::File(file) => match file.content {
                             Some(Content {
-                                place: Place::Pack(_),
+                                place: ContentLocation::Pack(_),
                                 digest,
                             }) => Some(digest),
                             _ => None,
@@ -299,7 +299,7 @@ impl Store {
     fn collect_blobs(&self, uses: &Uses, suspects: &[Digest], done: &mut Collected) -> Result<()> {
         for shelf in files::list(&self.layout.blobs())? {
             let shelf = self.layout.blobs().join(shelf);
-            if files::stat(&shelf)?.is_none_or(|stat| stat.kind != Kind::Directory) {
+            if files::stat(&shelf)?.is_none_or(|stat| stat.kind != FileKind::Directory) {
                 self.remove_file(&shelf, done)?;
                 continue;
             }

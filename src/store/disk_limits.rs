@@ -15,7 +15,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::fs::{Timestamp, Volume};
 use crate::store::retention;
-use crate::store::retention::{Candidate, Going, Needed, Policy, Reason};
+use crate::store::retention::{
+    EvictReason, Eviction, NeededSpace, RetentionCandidate, RetentionPolicy,
+};
 
 /// Free space below which builds get into trouble soon: said, and nothing else.
 pub const RECOMMENDED_FREE: u64 = 50_000_000_000;
@@ -25,7 +27,7 @@ const FEW_INODES: u8 = 99;
 
 /// What is to be kept free.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Limits {
+pub struct DiskLimits {
     /// Percent of the filesystem, and of its inodes, that may be used.
     pub used_percent: Option<u8>,
     /// Bytes that are to be free.
@@ -47,7 +49,7 @@ pub struct Lack {
     pub of_store: u64,
 }
 
-impl Limits {
+impl DiskLimits {
     /// Whether there is nothing to guard.
     pub fn are_off(&self) -> bool {
         self.used_percent.is_none() && self.free_bytes == 0 && self.store_bytes.is_none()
@@ -105,38 +107,43 @@ pub struct Ready {
 
 /// What is in a store.
 #[derive(Clone, Copy, Debug)]
-pub struct Contents<'a> {
+pub struct StoreContents<'a> {
     /// Its ready copies.
     pub ready: &'a [Ready],
     /// Its entries.
-    pub entries: &'a [Candidate],
+    pub entries: &'a [RetentionCandidate],
     /// Bytes of the files that entries need, by number.
     pub sizes: &'a [u64],
 }
 
 /// What goes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Plan {
+pub struct EvictionPlan {
     /// Ready copies, by their numbers.
     pub ready: Vec<usize>,
     /// Entries, in the order in which they go.
-    pub entries: Vec<Going>,
+    pub entries: Vec<Eviction>,
     /// Whether the cache is too small for a limit to be kept by emptying it.
     pub out_of_reach: bool,
 }
 
 /// Decides what goes so that a lack is made up for.
-pub fn plan(lack: &Lack, contents: Contents<'_>, policy: &Policy, now: Timestamp) -> Plan {
-    let Contents {
+pub fn plan(
+    lack: &Lack,
+    contents: StoreContents<'_>,
+    policy: &RetentionPolicy,
+    now: Timestamp,
+) -> EvictionPlan {
+    let StoreContents {
         ready,
         entries,
         sizes,
     } = contents;
-    let mut plan = Plan::default();
+    let mut plan = EvictionPlan::default();
     if lack.is_none() {
         return plan;
     }
-    let mut needed = Needed::new(entries, sizes);
+    let mut needed = NeededSpace::new(entries, sizes);
     let all = Freed {
         bytes: needed.bytes() + ready.iter().map(|ready| ready.bytes).sum::<u64>(),
         files: needed.files() + ready.iter().map(|ready| ready.files).sum::<u64>(),
@@ -168,7 +175,7 @@ pub fn plan(lack: &Lack, contents: Contents<'_>, policy: &Policy, now: Timestamp
     for going in retention::order(entries, policy, now) {
         let would_go_soon = !matches!(
             going.reason,
-            Reason::OlderOfOwn | Reason::LeastRecent | Reason::NewestOfDefault
+            EvictReason::OlderOfOwn | EvictReason::LeastRecent | EvictReason::NewestOfDefault
         );
         if freed.is_enough(&wanted) && !(plan.out_of_reach && would_go_soon) {
             break;

@@ -17,7 +17,7 @@ use crate::fs::Timestamp;
 /// What kind of things an entry holds; kinds are kept apart and counted apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Kind {
+pub enum CacheKind {
     /// Paths that somebody listed.
     Path,
     /// Cargo's registry.
@@ -28,12 +28,12 @@ pub enum Kind {
     Target,
 }
 
-impl Kind {
+impl CacheKind {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Path, Self::Registry, Self::Git, Self::Target];
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for CacheKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Path => "path",
@@ -46,19 +46,19 @@ impl fmt::Display for Kind {
 
 /// What entries must have in common for one to stand in for another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Group {
+pub struct EntryGroup {
     /// Who shares them, such as a repository; empty on the command line.
     pub scope: String,
     /// The git ref they belong to, where branches are kept apart; else empty.
     #[serde(rename = "ref")]
     pub git_ref: String,
     /// Their kind.
-    pub kind: Kind,
+    pub kind: CacheKind,
     /// The normalised paths, in the order in which they were listed.
     pub paths: Vec<String>,
 }
 
-impl Group {
+impl EntryGroup {
     /// Names the group: 16 hexadecimal digits.
     pub fn id(&self) -> String {
         let mut hasher = Sha256::new();
@@ -124,7 +124,7 @@ pub struct Entry {
     pub format: u32,
     /// What it may stand in for.
     #[serde(flatten)]
-    pub group: Group,
+    pub group: EntryGroup,
     /// The key it was saved under, any text.
     pub key: String,
     /// When it was saved.
@@ -258,10 +258,10 @@ mod tests {
     fn entry() -> Entry {
         Entry {
             format: 1,
-            group: Group {
+            group: EntryGroup {
                 scope: "acme/repo".into(),
                 git_ref: "refs/heads/main".into(),
-                kind: Kind::Path,
+                kind: CacheKind::Path,
                 paths: vec!["target".into(), "~/.cargo/registry".into()],
             },
             key: "linux-/../\n🦀".into(),
@@ -323,23 +323,23 @@ mod tests {
     fn groups_differ_by_each_of_their_parts() {
         let group = entry().group;
         let others = [
-            Group {
+            EntryGroup {
                 scope: "acme/other".into(),
                 ..group.clone()
             },
-            Group {
+            EntryGroup {
                 git_ref: String::new(),
                 ..group.clone()
             },
-            Group {
-                kind: Kind::Target,
+            EntryGroup {
+                kind: CacheKind::Target,
                 ..group.clone()
             },
-            Group {
+            EntryGroup {
                 paths: vec!["~/.cargo/registry".into(), "target".into()],
                 ..group.clone()
             },
-            Group {
+            EntryGroup {
                 paths: vec!["target~/.cargo/registry".into()],
                 ..group.clone()
             },

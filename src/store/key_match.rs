@@ -9,7 +9,7 @@ use crate::fs::Timestamp;
 
 /// An entry that may match.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Candidate<'a> {
+pub struct KeyCandidate<'a> {
     /// The key it was saved under.
     pub key: &'a str,
     /// When it was saved.
@@ -18,7 +18,7 @@ pub struct Candidate<'a> {
 
 /// How an entry matched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Match {
+pub enum KeyMatch {
     /// Its key is the one asked for.
     Exact,
     /// Its key begins with the one asked for, or with a restore key.
@@ -27,16 +27,16 @@ pub enum Match {
 
 /// The number of the candidate that stands in for `key`, or else for one of `restore_keys`.
 pub fn find(
-    candidates: &[Candidate<'_>],
+    candidates: &[KeyCandidate<'_>],
     key: &str,
     restore_keys: &[String],
-) -> Option<(usize, Match)> {
+) -> Option<(usize, KeyMatch)> {
     if !key.is_empty() {
         let folded = fold(key);
         let exact = newest(candidates, |other| other == key)
             .or_else(|| newest(candidates, |other| fold(other) == folded));
         if let Some(found) = exact {
-            return Some((found, Match::Exact));
+            return Some((found, KeyMatch::Exact));
         }
     }
     std::iter::once(key)
@@ -46,7 +46,7 @@ pub fn find(
             newest(candidates, |other| other == prefix)
                 .or_else(|| newest(candidates, |other| other.starts_with(prefix)))
         })
-        .map(|found| (found, Match::Prefix))
+        .map(|found| (found, KeyMatch::Prefix))
 }
 
 /// Whether two keys are the same but for case.
@@ -58,7 +58,7 @@ fn fold(key: &str) -> String {
     key.chars().flat_map(char::to_lowercase).collect()
 }
 
-fn newest(candidates: &[Candidate<'_>], matches: impl Fn(&str) -> bool) -> Option<usize> {
+fn newest(candidates: &[KeyCandidate<'_>], matches: impl Fn(&str) -> bool) -> Option<usize> {
     let found = candidates
         .iter()
         .enumerate()
@@ -72,14 +72,14 @@ fn newest(candidates: &[Candidate<'_>], matches: impl Fn(&str) -> bool) -> Optio
 mod tests {
     use super::*;
 
-    fn found(keys: &[&str], key: &str, restore_keys: &[&str]) -> Option<(usize, Match)> {
+    fn found(keys: &[&str], key: &str, restore_keys: &[&str]) -> Option<(usize, KeyMatch)> {
         let time = |seconds| Timestamp {
             seconds,
             nanoseconds: 0,
         };
         let candidates: Vec<_> = (0..)
             .zip(keys)
-            .map(|(at, key)| Candidate {
+            .map(|(at, key)| KeyCandidate {
                 key,
                 created: time(at),
             })
@@ -92,7 +92,7 @@ mod tests {
     fn the_key_itself_comes_before_newer_entries_that_begin_with_it() {
         assert_eq!(
             found(&["a-1", "a-1-2"], "a-1", &[]),
-            Some((0, Match::Exact))
+            Some((0, KeyMatch::Exact))
         );
     }
 
@@ -100,7 +100,7 @@ mod tests {
     fn a_prefix_of_the_key_comes_before_restore_keys() {
         assert_eq!(
             found(&["a-1-x", "b-1", "b-2"], "a-1", &["b-"]),
-            Some((0, Match::Prefix))
+            Some((0, KeyMatch::Prefix))
         );
     }
 
@@ -108,25 +108,34 @@ mod tests {
     fn of_several_the_newest_and_of_restore_keys_the_first_that_matches() {
         assert_eq!(
             found(&["a-1", "b-1", "b-2"], "c", &["x", "b-", "a-"]),
-            Some((2, Match::Prefix))
+            Some((2, KeyMatch::Prefix))
         );
     }
 
     #[test]
     fn a_restore_key_prefers_the_entry_of_just_its_name() {
-        assert_eq!(found(&["b", "b-2"], "c", &["b"]), Some((0, Match::Prefix)));
+        assert_eq!(
+            found(&["b", "b-2"], "c", &["b"]),
+            Some((0, KeyMatch::Prefix))
+        );
     }
 
     #[test]
     fn case_is_ignored_only_when_no_entry_has_the_same_case() {
-        assert_eq!(found(&["Key", "KEY"], "key", &[]), Some((1, Match::Exact)));
-        assert_eq!(found(&["key", "KEY"], "key", &[]), Some((0, Match::Exact)));
+        assert_eq!(
+            found(&["Key", "KEY"], "key", &[]),
+            Some((1, KeyMatch::Exact))
+        );
+        assert_eq!(
+            found(&["key", "KEY"], "key", &[]),
+            Some((0, KeyMatch::Exact))
+        );
     }
 
     #[test]
     fn an_empty_key_matches_nothing_by_itself() {
         assert_eq!(found(&["a"], "", &[]), None);
-        assert_eq!(found(&["a"], "", &["a"]), Some((0, Match::Prefix)));
+        assert_eq!(found(&["a"], "", &["a"]), Some((0, KeyMatch::Prefix)));
     }
 
     #[test]

@@ -8,9 +8,9 @@ use super::Store;
 use super::pack::LARGEST_CONTENT;
 use crate::digest::Digest;
 use crate::error::{Error, Result};
-use crate::tree::apply::{Batch, Item};
+use crate::tree::apply::{Batch, BatchItem};
 use crate::tree::manifest::Manifest;
-use crate::tree::{Content, FileData, LeafId, LeafKind, Place};
+use crate::tree::{Content, ContentLocation, FileData, LeafId, LeafKind};
 
 /// The greatest length of a batch of contents from a pack.
 const BATCH: u64 = 256 << 10;
@@ -23,7 +23,7 @@ pub(super) const MOVES: u32 = 1000;
 
 /// Where a content lies: in which of the opened packs, and where in it.
 #[derive(Clone, Copy)]
-struct Found {
+struct PackedContent {
     pack: usize,
     offset: u64,
 }
@@ -42,7 +42,7 @@ impl Store {
                 FileData {
                     content:
                         Some(Content {
-                            place: Place::Blob,
+                            place: ContentLocation::Blob,
                             digest,
                         }),
                     ..
@@ -52,7 +52,7 @@ impl Store {
                 FileData {
                     content:
                         Some(Content {
-                            place: Place::Pack(pack),
+                            place: ContentLocation::Pack(pack),
                             digest,
                         }),
                     ..
@@ -71,7 +71,7 @@ impl Store {
 
     fn whole_blob(&self, leaf: LeafId, data: &FileData, digest: &Digest) -> Batch {
         let length = data.data_len();
-        let items = vec![Item {
+        let items = vec![BatchItem {
             leaf,
             start: 0,
             length,
@@ -94,7 +94,7 @@ impl Store {
             .iter()
             .map(|(_, _, _, digest)| (*digest, None))
             .collect();
-        let mut contents = Contents {
+        let mut contents = ContentIndex {
             store: self,
             packs: Vec::new(),
             found: wanted,
@@ -127,14 +127,14 @@ impl Store {
 }
 
 /// Where some contents lie in some packs.
-struct Contents<'s> {
+struct ContentIndex<'s> {
     store: &'s Store,
     packs: Vec<Arc<Path>>,
     /// The contents that are looked for.
-    found: HashMap<Digest, Option<Found>>,
+    found: HashMap<Digest, Option<PackedContent>>,
 }
 
-impl Contents<'_> {
+impl ContentIndex<'_> {
     /// Looks in a pack, or in those that it was rewritten into.
     fn add(&mut self, id: &Digest, depth: u32) -> Result<()> {
         match self.store.open_pack(id) {
@@ -143,7 +143,7 @@ impl Contents<'_> {
                 self.packs.push(path.into());
                 for record in index.records {
                     if let Some(found) = self.found.get_mut(&record.digest) {
-                        found.get_or_insert(Found {
+                        found.get_or_insert(PackedContent {
                             pack,
                             offset: record.offset,
                         });
@@ -172,7 +172,7 @@ fn join(located: &[(usize, u64, u64, LeafId)], packs: &[Arc<Path>]) -> Vec<Batch
                     && offset <= last.offset + last.length + GAP
                     && end - last.offset <= BATCH =>
             {
-                last.items.push(Item {
+                last.items.push(BatchItem {
                     leaf,
                     start: offset - last.offset,
                     length,
@@ -180,7 +180,7 @@ fn join(located: &[(usize, u64, u64, LeafId)], packs: &[Arc<Path>]) -> Vec<Batch
                 last.length = last.length.max(end - last.offset);
             }
             _ => {
-                let items = vec![Item {
+                let items = vec![BatchItem {
                     leaf,
                     start: 0,
                     length,

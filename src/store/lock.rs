@@ -20,39 +20,41 @@ use std::time::{Duration, Instant};
 
 use super::Store;
 use super::entry::EntryId;
-use crate::error::{Context, Error, Result};
-use crate::fs::{Lock, Mode, files};
+use crate::error::{Error, IoContext, Result};
+use crate::fs::{FileLock, LockMode, files};
 
 /// How often a waiting process looks again.
 const POLL: Duration = Duration::from_millis(20);
 
 /// The right to read and save. Held for a whole operation.
 #[derive(Debug)]
-pub struct Sharing {
-    _store: Lock,
+pub struct SharedLock {
+    _store: FileLock,
 }
 
 /// The right to save one entry.
 #[derive(Debug)]
-pub struct Saving {
-    _entry: Lock,
+pub struct SaveLock {
+    _entry: FileLock,
 }
 
 /// The right to remove what is no longer needed.
 #[derive(Debug)]
-pub struct Collecting {
-    _store: Lock,
+pub struct GcLock {
+    _store: FileLock,
 }
 
 impl Store {
     /// Takes the right to read and save, waiting at most `patience` for a collection to end.
-    pub fn share(&self, patience: Duration) -> Result<Sharing> {
+    pub fn share(&self, patience: Duration) -> Result<SharedLock> {
         let path = self.layout.store_lock();
         let begun = Instant::now();
         loop {
             let file = self.open_lock(&path)?;
-            if let Some(lock) = Lock::try_now(file, Mode::Shared).context("lock", || &path)? {
-                return Ok(Sharing { _store: lock });
+            if let Some(lock) =
+                FileLock::try_now(file, LockMode::Shared).context("lock", || &path)?
+            {
+                return Ok(SharedLock { _store: lock });
             }
             if begun.elapsed() >= patience {
                 return Err(Error::Busy {
@@ -64,19 +66,19 @@ impl Store {
     }
 
     /// Takes the right to save an entry; none when somebody else is saving it now.
-    pub fn begin_saving(&self, _sharing: &Sharing, id: &EntryId) -> Result<Option<Saving>> {
+    pub fn begin_saving(&self, _sharing: &SharedLock, id: &EntryId) -> Result<Option<SaveLock>> {
         let path = self.layout.save_lock(id);
         let file = self.open_lock(&path)?;
-        let lock = Lock::try_now(file, Mode::Exclusive).context("lock", || &path)?;
-        Ok(lock.map(|lock| Saving { _entry: lock }))
+        let lock = FileLock::try_now(file, LockMode::Exclusive).context("lock", || &path)?;
+        Ok(lock.map(|lock| SaveLock { _entry: lock }))
     }
 
     /// Takes the right to remove things; none when somebody reads or saves now.
-    pub fn begin_collecting(&self) -> Result<Option<Collecting>> {
+    pub fn begin_collecting(&self) -> Result<Option<GcLock>> {
         let path = self.layout.store_lock();
         let file = self.open_lock(&path)?;
-        let lock = Lock::try_now(file, Mode::Exclusive).context("lock", || &path)?;
-        Ok(lock.map(|lock| Collecting { _store: lock }))
+        let lock = FileLock::try_now(file, LockMode::Exclusive).context("lock", || &path)?;
+        Ok(lock.map(|lock| GcLock { _store: lock }))
     }
 
     fn open_lock(&self, path: &Path) -> Result<File> {

@@ -41,10 +41,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, IoContext, Result};
 use crate::fs::{Timestamp, files};
-use crate::tree::manifest::{Manifest, Record, References};
-use entry::{Entry, EntryId, Group};
+use crate::tree::manifest::{Manifest, References, SourceRecord};
+use entry::{Entry, EntryGroup, EntryId};
 use layout::Layout;
 
 /// A store that exists.
@@ -80,7 +80,7 @@ impl Modes {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Format {
+struct StoreFormat {
     format: u32,
 }
 
@@ -133,7 +133,7 @@ impl Store {
         }
         let _sharing = store.share(PATIENCE)?;
         store.publish_text(&store.layout.cachedir_tag(), CACHEDIR_TAG)?;
-        let format = serde_json::to_vec(&Format {
+        let format = serde_json::to_vec(&StoreFormat {
             format: layout::VERSION,
         });
         let format = format.map_err(Error::defect)?;
@@ -145,7 +145,7 @@ impl Store {
     fn read_format(&self) -> Result<()> {
         let path = self.layout.format();
         let bytes = files::read(&path)?;
-        let Format { format } = serde_json::from_slice(&bytes)
+        let StoreFormat { format } = serde_json::from_slice(&bytes)
             .map_err(|error| Error::damaged(&path, format!("it can't be read ({error})")))?;
         if format > layout::VERSION {
             return Err(Error::NewerFormat {
@@ -182,8 +182,8 @@ impl Store {
     }
 
     /// The ids of all entries, or of those of a group.
-    pub fn entry_ids(&self, group: Option<&Group>) -> Result<Vec<EntryId>> {
-        let group = group.map(Group::id);
+    pub fn entry_ids(&self, group: Option<&EntryGroup>) -> Result<Vec<EntryId>> {
+        let group = group.map(EntryGroup::id);
         let names = files::list(&self.layout.entries())?;
         let ids = names
             .iter()
@@ -234,10 +234,10 @@ impl Store {
     }
 
     /// Reads a record of sources.
-    pub fn read_record(&self, id: &Digest) -> Result<Record> {
+    pub fn read_record(&self, id: &Digest) -> Result<SourceRecord> {
         let path = self.layout.manifest(id);
         let bytes = files::read(&path).map_err(|error| self.as_damage(error))?;
-        Record::decode(&bytes, id, &path)
+        SourceRecord::decode(&bytes, id, &path)
     }
 
     /// Reads what a manifest needs of the store, without the rest of it.

@@ -9,7 +9,7 @@ use std::io::{IoSlice, Write as _};
 use std::path::{Path, PathBuf};
 
 use crate::digest::Digest;
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, IoContext, Result};
 use crate::fs::files;
 
 const MAGIC: &[u8; 8] = b"lc-pack\n";
@@ -23,7 +23,7 @@ pub const LARGEST_CONTENT: u64 = 256 << 10;
 
 /// Where a content lies in a pack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Record {
+pub struct PackRecord {
     /// Names the content.
     pub digest: Digest,
     /// Where it begins in the file, in bytes.
@@ -36,7 +36,7 @@ pub struct Record {
 #[derive(Clone, Debug)]
 pub struct Index {
     /// The contents.
-    pub records: Vec<Record>,
+    pub records: Vec<PackRecord>,
 }
 
 impl Index {
@@ -83,7 +83,7 @@ impl Index {
         for record in index.chunks_exact(RECORD) {
             let length = u32::from_le_bytes(array(&record[Digest::LEN..]));
             let digest = Digest::from_bytes(array(&record[..Digest::LEN]));
-            records.push(Record {
+            records.push(PackRecord {
                 digest,
                 offset,
                 length,
@@ -125,14 +125,14 @@ fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
 }
 
 /// Writes a pack. Until it is finished it can't be read.
-pub struct Writer {
+pub struct PackWriter {
     file: File,
     path: PathBuf,
     index: Vec<u8>,
     end: u64,
 }
 
-impl Writer {
+impl PackWriter {
     /// Begins a pack in a new file.
     pub fn create(path: PathBuf, mode: u32) -> Result<Self> {
         let mut file = files::create_new(&path, mode)?;
@@ -211,7 +211,7 @@ mod tests {
     fn contents_are_found_where_the_index_says() {
         let dir = tempfile::tempdir().unwrap();
         let contents: Vec<Vec<u8>> = (0..100).map(|n| vec![n; usize::from(n) * 37 + 1]).collect();
-        let mut writer = Writer::create(dir.path().join("p"), 0o644).unwrap();
+        let mut writer = PackWriter::create(dir.path().join("p"), 0o644).unwrap();
         for pair in contents.chunks(3) {
             let with_digests: Vec<_> = pair
                 .iter()
@@ -234,7 +234,7 @@ mod tests {
     #[test]
     fn a_pack_cut_anywhere_is_damaged() {
         let dir = tempfile::tempdir().unwrap();
-        let mut writer = Writer::create(dir.path().join("p"), 0o644).unwrap();
+        let mut writer = PackWriter::create(dir.path().join("p"), 0o644).unwrap();
         writer.append(&[(Digest::of(b"abc"), b"abc")]).unwrap();
         let (id, path) = writer.finish().unwrap();
         let whole = files::read(&path).unwrap();

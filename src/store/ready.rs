@@ -23,7 +23,7 @@ use super::{Store, layout};
 use crate::digest::Digest;
 use crate::error::Result;
 use crate::fs::{Timestamp, files, remove_tree, user};
-use crate::tree::{Places, Tree};
+use crate::tree::{Roots, Tree};
 
 /// A ready copy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,7 +75,7 @@ impl Store {
         &self,
         manifest: &Digest,
         tree: &Tree,
-        roots: &Places,
+        roots: &Roots,
         bytes: u64,
     ) -> Result<u32> {
         let present = self.ready_copies()?;
@@ -99,7 +99,7 @@ impl Store {
     }
 
     /// Puts ready copies where roots are missing. Returns how many there were.
-    pub fn take_ready(&self, manifest: &Digest, tree: &Tree, roots: &Places) -> Result<u32> {
+    pub fn take_ready(&self, manifest: &Digest, tree: &Tree, roots: &Roots) -> Result<u32> {
         let copies = self.ready_copies()?;
         let mut taken = 0;
         for (number, path) in directories(tree, roots) {
@@ -133,7 +133,7 @@ impl Store {
 }
 
 /// The directories among the roots, with their numbers.
-fn directories<'a>(tree: &'a Tree, roots: &'a Places) -> impl Iterator<Item = (u32, &'a Path)> {
+fn directories<'a>(tree: &'a Tree, roots: &'a Roots) -> impl Iterator<Item = (u32, &'a Path)> {
     let dirs = (0..).zip(tree.dirs_in(Tree::TOP));
     dirs.filter_map(|(number, (_, dir))| Some((number, roots.path(&dir.name).ok()?)))
 }

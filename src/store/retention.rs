@@ -28,7 +28,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::time::Duration;
 
-use super::entry::{EntryId, Group, Kind};
+use super::entry::{CacheKind, EntryGroup, EntryId};
 use crate::fs::Timestamp;
 
 /// A group keeps this many times the entries that a family keeps.
@@ -39,9 +39,9 @@ const DIGEST: usize = 7;
 
 /// What is kept. Without limits everything is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Policy {
+pub struct RetentionPolicy {
     /// How many entries of each family stay: those that were used last.
-    pub keep: HashMap<Kind, usize>,
+    pub keep: HashMap<CacheKind, usize>,
     /// Count generations over all keys of a group, as if they were one family.
     pub one_family: bool,
     /// The groups that `keep` is about; none for all. Who saves speaks for its own group and for no
@@ -55,22 +55,22 @@ pub struct Policy {
     pub max_bytes: Option<u64>,
 }
 
-impl Policy {
+impl RetentionPolicy {
     /// The generations that are kept of each kind where nobody says otherwise.
-    pub const USUAL: [(Kind, usize); 4] = [
-        (Kind::Registry, 5),
-        (Kind::Git, 5),
-        (Kind::Target, 3),
-        (Kind::Path, 5),
+    pub const USUAL: [(CacheKind, usize); 4] = [
+        (CacheKind::Registry, 5),
+        (CacheKind::Git, 5),
+        (CacheKind::Target, 3),
+        (CacheKind::Path, 5),
     ];
 
-    fn is_own(&self, candidate: &Candidate) -> bool {
+    fn is_own(&self, candidate: &RetentionCandidate) -> bool {
         self.groups
             .as_ref()
             .is_some_and(|groups| groups.iter().any(|group| group == candidate.id.group()))
     }
 
-    fn kept(&self, candidate: &Candidate) -> usize {
+    fn kept(&self, candidate: &RetentionCandidate) -> usize {
         if self.groups.is_none() || self.is_own(candidate) {
             self.keep
                 .get(&candidate.kind)
@@ -84,11 +84,11 @@ impl Policy {
 
 /// An entry as far as retention is concerned.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Candidate {
+pub struct RetentionCandidate {
     /// Which entry.
     pub id: EntryId,
     /// Its kind.
-    pub kind: Kind,
+    pub kind: CacheKind,
     /// The [`family`] of its key.
     pub family: String,
     /// Whether it belongs to a default branch, as [`is_of_default_branch`] says.
@@ -101,20 +101,20 @@ pub struct Candidate {
 
 /// What is done with an entry, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Decision {
+pub struct RetentionDecision {
     /// Which entry.
     pub id: EntryId,
     /// When it was last used, or else saved.
     pub last_used: Timestamp,
     /// Why it goes; none when it stays.
-    pub drop: Option<Reason>,
+    pub drop: Option<EvictReason>,
     /// Its place in its family, by last use; the one used last is 1.
     pub rank: usize,
 }
 
 /// Why an entry goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
+pub enum EvictReason {
     /// It was not used for longer than allowed.
     Unused(Duration),
     /// Room is needed, and it was not used for long.
@@ -131,7 +131,7 @@ pub enum Reason {
     NewestOfDefault,
 }
 
-impl Reason {
+impl EvictReason {
     /// Whether it goes whatever the room.
     fn is_rule(self) -> bool {
         matches!(
@@ -141,7 +141,7 @@ impl Reason {
     }
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for EvictReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unused(age) => write!(f, "not used for {}", span(*age)),
@@ -199,7 +199,7 @@ fn date(text: &str) -> Option<usize> {
 /// Whether entries of a group are what branches begin from: those of the default branch of its
 /// scope, where that is among `known` (scope and full ref), else those of a branch with one of the
 /// two usual names; entries of all branches, where they are not kept apart.
-pub fn is_of_default_branch(group: &Group, known: &[(String, String)]) -> bool {
+pub fn is_of_default_branch(group: &EntryGroup, known: &[(String, String)]) -> bool {
     if group.git_ref.is_empty() {
         return true;
     }
@@ -214,18 +214,22 @@ pub fn is_of_default_branch(group: &Group, known: &[(String, String)]) -> bool {
 
 /// An entry in the order in which entries go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Going {
+pub struct Eviction {
     /// Its number in the list of candidates.
     pub candidate: usize,
     /// Why it goes when its turn comes.
-    pub reason: Reason,
+    pub reason: EvictReason,
     /// Its place in its family, by last use; the one used last is 1.
     pub rank: usize,
 }
 
 /// All entries in the order in which they go when room is needed.
-pub fn order(candidates: &[Candidate], policy: &Policy, now: Timestamp) -> Vec<Going> {
-    let mut going: Vec<Going> = Vec::with_capacity(candidates.len());
+pub fn order(
+    candidates: &[RetentionCandidate],
+    policy: &RetentionPolicy,
+    now: Timestamp,
+) -> Vec<Eviction> {
+    let mut going: Vec<Eviction> = Vec::with_capacity(candidates.len());
     let mut families: HashMap<(&str, &str), usize> = HashMap::new();
     let mut groups: HashMap<&str, usize> = HashMap::new();
     for number in by_last_use(candidates) {
@@ -246,19 +250,19 @@ pub fn order(candidates: &[Candidate], policy: &Policy, now: Timestamp) -> Vec<G
             policy,
             age(candidate.last_used, now),
         );
-        going.push(Going {
+        going.push(Eviction {
             candidate: number,
             reason,
             rank: *rank,
         });
     }
     limit_groups(candidates, policy, &mut going);
-    let turn = |reason: Reason| match reason {
-        Reason::Unused(_) | Reason::Old(_) => 0,
-        Reason::BeyondKept(_) | Reason::BeyondGroup(_) => 1,
-        Reason::OlderOfOwn => 2,
-        Reason::LeastRecent => 3,
-        Reason::NewestOfDefault => 4,
+    let turn = |reason: EvictReason| match reason {
+        EvictReason::Unused(_) | EvictReason::Old(_) => 0,
+        EvictReason::BeyondKept(_) | EvictReason::BeyondGroup(_) => 1,
+        EvictReason::OlderOfOwn => 2,
+        EvictReason::LeastRecent => 3,
+        EvictReason::NewestOfDefault => 4,
     };
     going.reverse();
     going.sort_by_key(|going| turn(going.reason));
@@ -267,31 +271,35 @@ pub fn order(candidates: &[Candidate], policy: &Policy, now: Timestamp) -> Vec<G
 
 /// Why an entry goes when its turn comes, the limit of its group apart.
 fn reason(
-    candidate: &Candidate,
+    candidate: &RetentionCandidate,
     rank: usize,
     is_newest: bool,
-    policy: &Policy,
+    policy: &RetentionPolicy,
     age: Duration,
-) -> Reason {
+) -> EvictReason {
     let kept = policy.kept(candidate);
     if policy.max_age.is_some_and(|limit| age > limit) {
-        Reason::Unused(age)
+        EvictReason::Unused(age)
     } else if rank > kept {
-        Reason::BeyondKept(kept)
+        EvictReason::BeyondKept(kept)
     } else if candidate.of_default_branch && is_newest {
-        Reason::NewestOfDefault
+        EvictReason::NewestOfDefault
     } else if policy.old_after.is_some_and(|limit| age > limit) {
-        Reason::Old(age)
+        EvictReason::Old(age)
     } else if rank > 1 && policy.is_own(candidate) {
-        Reason::OlderOfOwn
+        EvictReason::OlderOfOwn
     } else {
-        Reason::LeastRecent
+        EvictReason::LeastRecent
     }
 }
 
 /// Lets go what a group has beyond its limit; `going` is by last use, the last first.
-fn limit_groups(candidates: &[Candidate], policy: &Policy, going: &mut [Going]) {
-    let mut staying: Vec<&mut Going> = going
+fn limit_groups(
+    candidates: &[RetentionCandidate],
+    policy: &RetentionPolicy,
+    going: &mut [Eviction],
+) {
+    let mut staying: Vec<&mut Eviction> = going
         .iter_mut()
         .filter(|going| !going.reason.is_rule())
         .collect();
@@ -303,14 +311,14 @@ fn limit_groups(candidates: &[Candidate], policy: &Policy, going: &mut [Going]) 
         *stays += 1;
         let most = policy.kept(candidate).saturating_mul(FAMILIES);
         if *stays > most {
-            going.reason = Reason::BeyondGroup(most);
+            going.reason = EvictReason::BeyondGroup(most);
         }
     }
 }
 
 /// The candidates' numbers, those used last first. The id settles what times do not, so that the
 /// same store gives the same answer.
-fn by_last_use(candidates: &[Candidate]) -> Vec<usize> {
+fn by_last_use(candidates: &[RetentionCandidate]) -> Vec<usize> {
     let mut numbers: Vec<usize> = (0..candidates.len()).collect();
     let last_use = |number: usize| {
         (
@@ -325,14 +333,14 @@ fn by_last_use(candidates: &[Candidate]) -> Vec<usize> {
 /// Decides what stays. `sizes` are the bytes of the store's files that entries need; several may
 /// need the same.
 pub fn decide(
-    candidates: &[Candidate],
+    candidates: &[RetentionCandidate],
     sizes: &[u64],
-    policy: &Policy,
+    policy: &RetentionPolicy,
     now: Timestamp,
-) -> Vec<Decision> {
-    let mut needed = Needed::new(candidates, sizes);
-    let mut decisions: Vec<Option<Decision>> = vec![None; candidates.len()];
-    for Going {
+) -> Vec<RetentionDecision> {
+    let mut needed = NeededSpace::new(candidates, sizes);
+    let mut decisions: Vec<Option<RetentionDecision>> = vec![None; candidates.len()];
+    for Eviction {
         candidate,
         reason,
         rank,
@@ -342,9 +350,9 @@ pub fn decide(
         if goes {
             needed.remove(&candidates[candidate]);
         }
-        let Candidate { id, last_used, .. } = &candidates[candidate];
+        let RetentionCandidate { id, last_used, .. } = &candidates[candidate];
         let drop = goes.then_some(reason);
-        decisions[candidate] = Some(Decision {
+        decisions[candidate] = Some(RetentionDecision {
             id: id.clone(),
             last_used: *last_used,
             drop,
@@ -359,15 +367,15 @@ pub fn decide(
 
 /// How much room entries need together: what several need counts once.
 #[derive(Clone, Debug)]
-pub struct Needed<'s> {
+pub struct NeededSpace<'s> {
     sizes: &'s [u64],
     users: Vec<usize>,
     bytes: u64,
 }
 
-impl<'s> Needed<'s> {
+impl<'s> NeededSpace<'s> {
     /// All candidates.
-    pub fn new(candidates: &[Candidate], sizes: &'s [u64]) -> Self {
+    pub fn new(candidates: &[RetentionCandidate], sizes: &'s [u64]) -> Self {
         let mut users = vec![0; sizes.len()];
         candidates
             .iter()
@@ -393,7 +401,7 @@ impl<'s> Needed<'s> {
     }
 
     /// Takes an entry away: returns the bytes and files that nothing else needs.
-    pub fn remove(&mut self, candidate: &Candidate) -> (u64, u64) {
+    pub fn remove(&mut self, candidate: &RetentionCandidate) -> (u64, u64) {
         let (mut bytes, mut files) = (0, 0);
         for need in &candidate.needs {
             self.users[*need] -= 1;

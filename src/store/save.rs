@@ -9,12 +9,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use super::entry::Entry;
-use super::lock::{Saving, Sharing};
+use super::lock::{SaveLock, SharedLock};
 use super::{Store, blob, layout, pack, random_name};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::fs::{Extent, files};
-use crate::tree::manifest::{Manifest, Record};
+use crate::tree::manifest::{Manifest, SourceRecord};
 
 /// A pack is closed when it is longer than this, so that removing one gives space back and
 /// rewriting one is quick.
@@ -35,7 +35,7 @@ pub struct ContentWriter<'s> {
     /// The packs by slot; none for one that is being written.
     packs: Mutex<Vec<Option<Digest>>>,
     /// Packs that have room and that no thread is writing to.
-    idle: Mutex<Vec<(Slot, pack::Writer)>>,
+    idle: Mutex<Vec<(Slot, pack::PackWriter)>>,
     suspects: Vec<Digest>,
     clone_fails: AtomicBool,
     added: AtomicU64,
@@ -48,7 +48,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl<'s> ContentWriter<'s> {
     /// Begins to put contents into the store. While `_sharing` is held, nothing of the store is
     /// removed.
-    pub fn begin(store: &'s Store, _sharing: &Sharing) -> Result<Self> {
+    pub fn begin(store: &'s Store, _sharing: &SharedLock) -> Result<Self> {
         Ok(Self {
             store,
             unfinished: Unfinished::create(store)?,
@@ -143,17 +143,17 @@ impl<'s> ContentWriter<'s> {
         Ok(slots)
     }
 
-    fn pack_with_room(&self) -> Result<(Slot, pack::Writer)> {
+    fn pack_with_room(&self) -> Result<(Slot, pack::PackWriter)> {
         if let Some(idle) = locked(&self.idle).pop() {
             return Ok(idle);
         }
-        let writer = pack::Writer::create(self.unfinished.new_path(), self.store.modes.file)?;
+        let writer = pack::PackWriter::create(self.unfinished.new_path(), self.store.modes.file)?;
         let mut packs = locked(&self.packs);
         packs.push(None);
         Ok((Slot(packs.len() - 1), writer))
     }
 
-    fn close(&self, slot: Slot, writer: pack::Writer) -> Result<()> {
+    fn close(&self, slot: Slot, writer: pack::PackWriter) -> Result<()> {
         if writer.is_empty() {
             return Ok(());
         }
@@ -221,7 +221,7 @@ impl Finished<'_> {
     }
 
     /// Publishes a record of sources, before the entry that is to name it; returns its name.
-    pub fn publish_record(&self, record: &Record) -> Result<Digest> {
+    pub fn publish_record(&self, record: &SourceRecord) -> Result<Digest> {
         let (bytes, id) = record.encode()?;
         let unfinished = self.unfinished.new_path();
         files::write_new(&unfinished, self.store.modes.file, &bytes)?;
@@ -234,7 +234,7 @@ impl Finished<'_> {
     /// With `replace` an entry of the same key is replaced; else it stays and the result is false.
     pub fn publish(
         &self,
-        _saving: &Saving,
+        _saving: &SaveLock,
         manifest: &Manifest,
         replace: bool,
         describe: impl FnOnce(Digest) -> Entry,

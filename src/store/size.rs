@@ -24,7 +24,7 @@ const SETTLED: i64 = 60;
 
 /// What is noted.
 #[derive(Serialize, Deserialize)]
-struct Noted {
+struct SizeNote {
     /// Digest of the times of the directories.
     times: Digest,
     /// Bytes that their files take on disk.
@@ -44,7 +44,7 @@ impl Store {
         // The times first: what changes meanwhile makes them other ones.
         let counted = self.counted()?;
         let noted = files::read(&self.layout.size()).ok();
-        let noted = noted.and_then(|bytes| serde_json::from_slice::<Noted>(&bytes).ok());
+        let noted = noted.and_then(|bytes| serde_json::from_slice::<SizeNote>(&bytes).ok());
         let total = match noted.filter(|noted| noted.times == counted.times) {
             Some(noted) => noted.bytes,
             None => self.add_up(&counted)?,
@@ -95,7 +95,7 @@ impl Store {
             .saturating_sub(counted.changed.seconds)
             > SETTLED;
         if settled && has_local_clock(self.layout.root())? {
-            let noted = serde_json::to_vec(&Noted {
+            let noted = serde_json::to_vec(&SizeNote {
                 times: counted.times,
                 bytes,
             })

@@ -16,14 +16,14 @@ use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::fs::{Timestamp, files, has_local_clock};
 use crate::store::Store;
-use crate::tree::Places;
-use crate::tree::stamps::{Seen, Sight};
+use crate::tree::Roots;
+use crate::tree::stamps::{RootStamp, RootStamps};
 
 impl Store {
     /// What is known of roots that were once as a manifest says. What is not known, or can't be
     /// read, is not in it.
-    pub fn seen(&self, manifest: &Digest, roots: &Places) -> Seen {
-        let mut seen = Seen::default();
+    pub fn seen(&self, manifest: &Digest, roots: &Roots) -> RootStamps {
+        let mut seen = RootStamps::default();
         let now = Timestamp::now();
         for (name, path) in roots.iter() {
             let Ok(Some(note)) = self.note_path(manifest, path) else {
@@ -33,7 +33,7 @@ impl Store {
                 continue;
             };
             // A moment that is still to come was noted by a clock that has been set back since.
-            match serde_json::from_slice::<Sight>(&bytes) {
+            match serde_json::from_slice::<RootStamp>(&bytes) {
                 Ok(sight) if sight.moment <= now => seen.insert(name, sight),
                 _ => {}
             }
@@ -45,7 +45,7 @@ impl Store {
     ///
     /// Nothing is noted of a filesystem that may take the times of changes from another machine's
     /// clock.
-    pub fn note_seen(&self, manifest: &Digest, roots: &Places, sight: Sight) -> Result<()> {
+    pub fn note_seen(&self, manifest: &Digest, roots: &Roots, sight: RootStamp) -> Result<()> {
         let bytes = serde_json::to_vec(&sight).map_err(Error::defect)?;
         files::make_dir(&self.layout().seen_dir(), self.modes().directory)?;
         for (_, path) in roots.iter() {

@@ -5,13 +5,13 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 
 use super::entry::{Entry, EntryId};
-use super::lock::Sharing;
+use super::lock::SharedLock;
 use super::{Store, layout};
 use crate::digest::Digest;
-use crate::error::{Context, Error, Result};
-use crate::fs::{Kind, files};
+use crate::error::{Error, IoContext, Result};
+use crate::fs::{FileKind, files};
 use crate::monitor::{Monitor, Stage};
-use crate::tree::{Content, LeafKind, Place};
+use crate::tree::{Content, ContentLocation, LeafKind};
 use crate::workers;
 
 /// What was found.
@@ -28,7 +28,7 @@ pub struct Verified {
 }
 
 #[derive(Default)]
-struct Contents {
+struct ManifestContents {
     /// For each pack that can be read, its contents and whether they are right.
     small: HashMap<Digest, HashMap<Digest, bool>>,
     large: HashSet<Digest>,
@@ -36,18 +36,18 @@ struct Contents {
     bytes: u64,
 }
 
-enum Part {
+enum VerifyPart {
     Pack(Digest),
     Blob(Digest),
 }
 
 impl Store {
     /// Reads all of the store. While `_sharing` is held, nothing of it is removed.
-    pub fn verify(&self, _sharing: &Sharing, monitor: &dyn Monitor) -> Result<Verified> {
+    pub fn verify(&self, _sharing: &SharedLock, monitor: &dyn Monitor) -> Result<Verified> {
         let mut parts = Vec::new();
         for shelf in files::list(&self.layout.blobs())? {
             let shelf = self.layout.blobs().join(shelf);
-            if files::stat(&shelf)?.is_none_or(|stat| stat.kind != Kind::Directory) {
+            if files::stat(&shelf)?.is_none_or(|stat| stat.kind != FileKind::Directory) {
                 continue;
             }
             let names = files::list(&shelf)?;
@@ -55,7 +55,7 @@ impl Store {
                 names
                     .iter()
                     .filter_map(|name| layout::digest_in(name, ""))
-                    .map(Part::Blob),
+                    .map(VerifyPart::Blob),
             );
         }
         let packs = files::list(&self.layout.packs())?;
@@ -63,12 +63,12 @@ impl Store {
             packs
                 .iter()
                 .filter_map(|name| layout::digest_in(name, ".pack"))
-                .map(Part::Pack),
+                .map(VerifyPart::Pack),
         );
         let ids = self.entry_ids(None)?;
 
         monitor.begin(Stage::Verifying, 0);
-        let contents = Mutex::new(Contents::default());
+        let contents = Mutex::new(ManifestContents::default());
         workers::in_order(&parts, Vec::new, |buffer, part| {
             if monitor.is_interrupted() {
                 return Err(Error::Interrupted);
@@ -84,7 +84,7 @@ impl Store {
             bytes: contents.bytes,
             ..Verified::default()
         };
-        let contents = Contents {
+        let contents = ManifestContents {
             damaged: Vec::new(),
             ..contents
         };
@@ -110,14 +110,14 @@ impl Store {
 
     fn verify_part(
         &self,
-        part: &Part,
+        part: &VerifyPart,
         buffer: &mut Vec<u8>,
-        contents: &Mutex<Contents>,
+        contents: &Mutex<ManifestContents>,
         monitor: &dyn Monitor,
     ) -> Result<()> {
         let checked = match part {
-            Part::Blob(digest) => self.verify_blob(digest, buffer, monitor),
-            Part::Pack(id) => self.verify_pack(id, buffer, contents, monitor),
+            VerifyPart::Blob(digest) => self.verify_blob(digest, buffer, monitor),
+            VerifyPart::Pack(id) => self.verify_pack(id, buffer, contents, monitor),
         };
         let mut contents = contents.lock().unwrap_or_else(PoisonError::into_inner);
         match checked.map_err(|error| {
@@ -129,7 +129,7 @@ impl Store {
         }) {
             Ok(bytes) => {
                 contents.bytes += bytes;
-                if let Part::Blob(digest) = part {
+                if let VerifyPart::Blob(digest) = part {
                     contents.large.insert(*digest);
                 }
                 Ok(())
@@ -184,7 +184,7 @@ impl Store {
         &self,
         id: &Digest,
         buffer: &mut Vec<u8>,
-        contents: &Mutex<Contents>,
+        contents: &Mutex<ManifestContents>,
         monitor: &dyn Monitor,
     ) -> Result<u64> {
         let (path, file, index) = self.open_pack(id)?;
@@ -235,7 +235,7 @@ impl Store {
     }
 
     /// An entry, if it still exists; an error when it is damaged.
-    fn verify_entry(&self, id: &EntryId, contents: &Contents) -> Result<Option<Entry>> {
+    fn verify_entry(&self, id: &EntryId, contents: &ManifestContents) -> Result<Option<Entry>> {
         let Some(entry) = self.read_entry(id)? else {
             return Ok(None);
         };
@@ -254,7 +254,7 @@ impl Store {
             match file.content {
                 Some(Content {
                     digest,
-                    place: Place::Blob,
+                    place: ContentLocation::Blob,
                 }) if !contents.large.contains(&digest) => {
                     return Err(Error::damaged(
                         &self.layout.blob(&digest),
@@ -263,7 +263,7 @@ impl Store {
                 }
                 Some(Content {
                     digest,
-                    place: Place::Pack(pack),
+                    place: ContentLocation::Pack(pack),
                 }) if !is_right(&digest) => {
                     let pack = self.layout.pack(&manifest.packs[pack as usize]);
                     return Err(Error::damaged(
@@ -281,7 +281,7 @@ impl Store {
     fn reachable<'c>(
         &self,
         id: &Digest,
-        contents: &'c Contents,
+        contents: &'c ManifestContents,
         depth: u32,
         found: &mut Vec<&'c HashMap<Digest, bool>>,
     ) -> Result<()> {

@@ -3,17 +3,17 @@
 use super::manifest::Manifest;
 use super::scan::Scan;
 use super::{DirId, FileData, Leaf, LeafId, LeafKind, Tree};
-use crate::tree::stamps::Seen;
+use crate::tree::stamps::RootStamps;
 
 /// The contents of the scan's files that did not change since their roots were seen to be as the
 /// manifest says, in the order of the scan's leaves.
 ///
-/// A file counts as unchanged when it is untouched since then ([`Seen::untouched`]), and its size
-/// and modification time to the nanosecond are those of the manifest.
+/// A file counts as unchanged when it is untouched since then ([`RootStamps::untouched`]), and its
+/// size and modification time to the nanosecond are those of the manifest.
 pub fn unchanged<'m>(
     scan: &Scan,
     manifest: &'m Manifest,
-    seen: &Seen,
+    seen: &RootStamps,
 ) -> Vec<Option<&'m FileData>> {
     let mut found = vec![None; scan.tree.leaves().len()];
     let untouched = seen.untouched(scan);

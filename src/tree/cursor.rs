@@ -10,16 +10,16 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::{DirId, LeafId, Tree, os};
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, IoContext, Result};
 use crate::fs::Dir;
 
 /// Where the roots of a tree lie.
 #[derive(Clone, Debug, Default)]
-pub struct Places {
+pub struct Roots {
     roots: Vec<(Box<[u8]>, PathBuf)>,
 }
 
-impl Places {
+impl Roots {
     /// Names of roots, as they stand in the tree, with their absolute paths.
     pub fn new(roots: impl IntoIterator<Item = (Box<[u8]>, PathBuf)>) -> Self {
         Self {
@@ -77,18 +77,18 @@ pub(super) trait Open {
 }
 
 /// Opens what is there.
-pub(super) struct Existing;
+pub(super) struct OpenExisting;
 
-impl Open for Existing {
+impl Open for OpenExisting {
     fn open(&self, parent: &Dir, name: &[u8], _: DirId) -> io::Result<Dir> {
         parent.open_dir(name)
     }
 }
 
 /// A position in a tree on disk.
-pub(super) struct Cursor<'a, O = Existing> {
+pub(super) struct Cursor<'a, O = OpenExisting> {
     tree: &'a Tree,
-    places: &'a Places,
+    places: &'a Roots,
     opener: O,
     /// The directory that a root stands in, while the cursor is at or below that root.
     above: Option<(PathBuf, Dir)>,
@@ -98,13 +98,13 @@ pub(super) struct Cursor<'a, O = Existing> {
 
 impl<'a> Cursor<'a> {
     /// A cursor over directories that exist.
-    pub(super) fn new(tree: &'a Tree, places: &'a Places) -> Self {
-        Self::with(tree, places, Existing)
+    pub(super) fn new(tree: &'a Tree, places: &'a Roots) -> Self {
+        Self::with(tree, places, OpenExisting)
     }
 }
 
 impl<'a, O: Open> Cursor<'a, O> {
-    pub(super) fn with(tree: &'a Tree, places: &'a Places, opener: O) -> Self {
+    pub(super) fn with(tree: &'a Tree, places: &'a Roots, opener: O) -> Self {
         Self {
             tree,
             places,

@@ -6,35 +6,35 @@
 use std::fs::File;
 use std::io;
 
-use super::scan::Reason;
-use super::{Cursor, LeafId, Places, Tree};
-use crate::error::{Context, Error, Result};
-use crate::fs::{Extent, Kind, Stat, data_extents, stat_of};
+use super::scan::SkipReason;
+use super::{Cursor, LeafId, Roots, Tree};
+use crate::error::{Error, IoContext, Result};
+use crate::fs::{Extent, FileKind, Stat, data_extents, stat_of};
 
 /// How often a file is read that changes meanwhile.
 const ATTEMPTS: usize = 3;
 
 /// What came of reading a file.
 #[derive(Debug)]
-pub enum Read<T> {
+pub enum ReadOutcome<T> {
     /// It was read in the state that the filesystem describes so.
     Done(Stat, T),
     /// It can't be kept.
-    LeftOut(Reason),
+    LeftOut(SkipReason),
     /// It is gone.
     Gone,
 }
 
 /// Opens the files of a tree one after another; each thread has its own.
-pub struct Reader<'a> {
+pub struct TreeReader<'a> {
     tree: &'a Tree,
-    places: &'a Places,
+    places: &'a Roots,
     cursor: Cursor<'a>,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> TreeReader<'a> {
     /// A reader of the tree at `places`.
-    pub fn new(tree: &'a Tree, places: &'a Places) -> Self {
+    pub fn new(tree: &'a Tree, places: &'a Roots) -> Self {
         Self {
             tree,
             places,
@@ -47,25 +47,27 @@ impl<'a> Reader<'a> {
         &mut self,
         leaf: LeafId,
         mut consume: impl FnMut(&File, &Stat) -> Result<T>,
-    ) -> Result<Read<T>> {
+    ) -> Result<ReadOutcome<T>> {
         for _ in 0..ATTEMPTS {
             let file = match self.open(leaf)? {
                 Ok(file) => file,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Read::Gone),
-                Err(error) => return Ok(Read::LeftOut(Reason::Unreadable(error))),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    return Ok(ReadOutcome::Gone);
+                }
+                Err(error) => return Ok(ReadOutcome::LeftOut(SkipReason::Unreadable(error))),
             };
             let look =
                 || stat_of(&file).context("look at", || self.places.leaf_path(self.tree, leaf));
             let before = look()?;
-            if before.kind != Kind::File {
-                return Ok(Read::Gone);
+            if before.kind != FileKind::File {
+                return Ok(ReadOutcome::Gone);
             }
             let value = consume(&file, &before)?;
             if look()?.same_state(&before) {
-                return Ok(Read::Done(before, value));
+                return Ok(ReadOutcome::Done(before, value));
             }
         }
-        Ok(Read::LeftOut(Reason::Changing))
+        Ok(ReadOutcome::LeftOut(SkipReason::Changing))
     }
 
     fn open(&mut self, leaf: LeafId) -> Result<io::Result<File>> {

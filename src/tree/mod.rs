@@ -25,8 +25,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-pub use cursor::Places;
-pub use ingest::{Read, Reader, Runs};
+pub use cursor::Roots;
+pub use ingest::{ReadOutcome, Runs, TreeReader};
 
 use cursor::Cursor;
 
@@ -128,12 +128,12 @@ pub struct Content {
     /// Names the bytes.
     pub digest: Digest,
     /// Where they are kept.
-    pub place: Place,
+    pub place: ContentLocation,
 }
 
 /// Where the store keeps some bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Place {
+pub enum ContentLocation {
     /// In the pack of this number in the manifest's list.
     Pack(u32),
     /// In a file of their own.

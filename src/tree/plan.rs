@@ -1,23 +1,23 @@
 //! What has to be done to a directory so that it is as a manifest says (pure).
 //!
 //! What is right is left untouched. A file is right when size, modification time, mode and links
-//! are, and it is untouched since it was last seen to be right ([`Seen::untouched`]); any other one
-//! of the right size is read, and only written when its digest is another one. A directory that
-//! keeps names which the manifest does not have also keeps its own modification time: they changed
-//! it.
+//! are, and it is untouched since it was last seen to be right ([`RootStamps::untouched`]); any
+//! other one of the right size is read, and only written when its digest is another one. A
+//! directory that keeps names which the manifest does not have also keeps its own modification
+//! time: they changed it.
 
 use std::collections::HashSet;
 
 use super::compare::{match_dirs, resolve};
 use super::manifest::Manifest;
-use super::scan::{Extra, Scan};
+use super::scan::{ExtraneousName, Scan};
 use super::{DirId, FileData, Leaf, LeafId, LeafKind, Tree};
 use crate::fs::Stat;
-use crate::tree::stamps::Seen;
+use crate::tree::stamps::RootStamps;
 
 /// What to do with names that the manifest does not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Extras {
+pub enum Extraneous {
     /// They stay.
     Keep,
     /// They go, so that afterwards the directory is just what the manifest says.
@@ -40,9 +40,9 @@ pub struct Plan {
     /// Leaves whose contents are right, but not their mode, time or attributes.
     pub touch: Vec<LeafId>,
     /// Names to be removed, in directories of the manifest.
-    pub remove: Vec<Extra>,
+    pub remove: Vec<ExtraneousName>,
     /// Names that killed restores left behind.
-    pub leftovers: Vec<Extra>,
+    pub leftovers: Vec<ExtraneousName>,
     /// Directories that keep names which the manifest does not have, and so their own modification
     /// times.
     pub keeping: HashSet<DirId>,
@@ -139,7 +139,7 @@ impl Plan {
 
 /// Compares what is there, scanned with the manifest's tree as its guide, with the manifest. `seen`
 /// says when the roots were last known to be as the manifest says.
-pub fn plan(manifest: &Manifest, present: &Scan, seen: &Seen, extras: Extras) -> Plan {
+pub fn plan(manifest: &Manifest, present: &Scan, seen: &RootStamps, extras: Extraneous) -> Plan {
     let tree = &manifest.tree;
     let matched = match_dirs(tree, &present.tree);
     let mut planner = Planner {
@@ -174,7 +174,7 @@ struct Planner<'a> {
 
 /// How a leaf compares with what is there.
 #[derive(Clone, Copy)]
-enum Verdict {
+enum LeafVerdict {
     Right,
     Touch,
     Check,
@@ -182,26 +182,26 @@ enum Verdict {
 }
 
 impl Planner<'_> {
-    fn extra_names(&mut self, matched: &[Option<DirId>], extras: Extras) {
+    fn extra_names(&mut self, matched: &[Option<DirId>], extras: Extraneous) {
         let mut back = vec![None; self.present.tree.dirs().len()];
         for (id, here) in (0..).map(DirId).zip(matched) {
             if let Some(here) = here {
                 back[here.0 as usize] = Some(id);
             }
         }
-        let ours = |extra: &Extra| {
+        let ours = |extra: &ExtraneousName| {
             let parent = back[extra.parent.0 as usize]?;
-            Some(Extra {
+            Some(ExtraneousName {
                 parent,
                 name: extra.name.clone(),
             })
         };
         self.plan.leftovers = self.present.leftovers.iter().filter_map(ours).collect();
         match extras {
-            Extras::Remove => {
+            Extraneous::Remove => {
                 self.plan.remove = self.present.extra.iter().filter_map(ours).collect()
             }
-            Extras::Keep => {
+            Extraneous::Keep => {
                 self.plan.keeping = self
                     .present
                     .extra
@@ -247,9 +247,9 @@ impl Planner<'_> {
     fn leaf(&mut self, dir: DirId, id: LeafId, here: Option<DirId>) {
         let leaf = &self.manifest.tree[id];
         let found = here.and_then(|here| self.present.tree.find_leaf(here, &leaf.name));
-        let verdict = found.map_or(Verdict::Replace, |found| self.judge(id, found));
+        let verdict = found.map_or(LeafVerdict::Replace, |found| self.judge(id, found));
         match (verdict, &leaf.kind) {
-            (Verdict::Right, kind) => {
+            (LeafVerdict::Right, kind) => {
                 self.plan.right += 1;
                 if let LeafKind::File(file) = kind {
                     self.plan.right_bytes = self.plan.right_bytes.saturating_add(file.size);
@@ -257,43 +257,45 @@ impl Planner<'_> {
                 return;
             }
             // Neither changes the directory's own time.
-            (Verdict::Touch, _) => return self.plan.touch.push(id),
-            (Verdict::Check, _) => return self.plan.check.push(id),
+            (LeafVerdict::Touch, _) => return self.plan.touch.push(id),
+            (LeafVerdict::Check, _) => return self.plan.check.push(id),
             (
-                Verdict::Replace,
+                LeafVerdict::Replace,
                 LeafKind::File(FileData {
                     content: Some(_), ..
                 }),
             ) => self.plan.write.push(id),
-            (Verdict::Replace, LeafKind::File(_) | LeafKind::Symlink(_)) => self.plan.make.push(id),
-            (Verdict::Replace, LeafKind::HardLink(_)) => self.plan.link.push(id),
+            (LeafVerdict::Replace, LeafKind::File(_) | LeafKind::Symlink(_)) => {
+                self.plan.make.push(id)
+            }
+            (LeafVerdict::Replace, LeafKind::HardLink(_)) => self.plan.link.push(id),
         }
         self.plan.changes(dir);
     }
 
-    fn judge(&self, id: LeafId, found: LeafId) -> Verdict {
+    fn judge(&self, id: LeafId, found: LeafId) -> LeafVerdict {
         let (leaf, present) = (&self.manifest.tree[id], &self.present.tree[found]);
         match (&leaf.kind, &present.kind) {
             (LeafKind::Symlink(target), LeafKind::Symlink(link)) if target == link => {
                 match leaf.modified == present.modified {
-                    true => Verdict::Right,
-                    false if self.may_touch(found) => Verdict::Touch,
-                    false => Verdict::Replace,
+                    true => LeafVerdict::Right,
+                    false if self.may_touch(found) => LeafVerdict::Touch,
+                    false => LeafVerdict::Replace,
                 }
             }
             (LeafKind::HardLink(first), _) => self.judge_link(*first, found),
             (LeafKind::File(wanted), LeafKind::File(_) | LeafKind::HardLink(_)) => {
                 let same_size = wanted.size == self.present.stats[found.0 as usize].size;
                 if !same_size || !self.has_its_links(id, found) {
-                    return Verdict::Replace;
+                    return LeafVerdict::Replace;
                 }
                 let untouched = self.untouched[found.0 as usize];
                 match judge_file(leaf, wanted, resolve(&self.present.tree, found), untouched) {
-                    Verdict::Touch if !self.may_touch(found) => Verdict::Replace,
+                    LeafVerdict::Touch if !self.may_touch(found) => LeafVerdict::Replace,
                     verdict => verdict,
                 }
             }
-            _ => Verdict::Replace,
+            _ => LeafVerdict::Replace,
         }
     }
 
@@ -310,19 +312,19 @@ impl Planner<'_> {
 
     /// A further name is right when it is one of the very file that the first name is, and that one
     /// stays.
-    fn judge_link(&self, first: LeafId, found: LeafId) -> Verdict {
+    fn judge_link(&self, first: LeafId, found: LeafId) -> LeafVerdict {
         let Some(file) = self.find_present(first) else {
-            return Verdict::Replace;
+            return LeafVerdict::Replace;
         };
         let (one, other) = (
             &self.present.stats[file.0 as usize],
             &self.present.stats[found.0 as usize],
         );
         let same = (one.device, one.inode) == (other.device, other.inode);
-        if same && !matches!(self.judge(first, file), Verdict::Replace) {
-            Verdict::Right
+        if same && !matches!(self.judge(first, file), LeafVerdict::Replace) {
+            LeafVerdict::Right
         } else {
-            Verdict::Replace
+            LeafVerdict::Replace
         }
     }
 
@@ -337,19 +339,19 @@ impl Planner<'_> {
 }
 
 /// How a file of the right size compares with the one that is there.
-fn judge_file(leaf: &Leaf, wanted: &FileData, found: &Leaf, untouched: bool) -> Verdict {
+fn judge_file(leaf: &Leaf, wanted: &FileData, found: &Leaf, untouched: bool) -> LeafVerdict {
     if leaf.modified == found.modified && (untouched || wanted.size == 0) {
         let right = leaf.mode == found.mode && leaf.attributes == found.attributes;
         return if right {
-            Verdict::Right
+            LeafVerdict::Right
         } else {
-            Verdict::Touch
+            LeafVerdict::Touch
         };
     }
     if wanted.size == 0 {
-        Verdict::Touch
+        LeafVerdict::Touch
     } else {
-        Verdict::Check
+        LeafVerdict::Check
     }
 }
 

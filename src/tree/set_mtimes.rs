@@ -10,12 +10,12 @@ use std::sync::{Mutex, PoisonError};
 use crate::error::{Error, Result};
 use crate::fs::{Dir, Stat, Timestamp, set_modified};
 use crate::tree::scan::Scan;
-use crate::tree::{Cursor, DirId, LeafId, Places};
+use crate::tree::{Cursor, DirId, LeafId, Roots};
 use crate::workers;
 
 /// A time to set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
+pub enum MtimeChange {
     /// This one, if nobody changed the file or directory since the scan.
     To(Timestamp),
     /// This one, or where only the owner may set it the time now; whatever happened since the scan.
@@ -24,7 +24,7 @@ pub enum Change {
 
 /// What came of it.
 #[derive(Debug, Default)]
-pub struct Set {
+pub struct SetStats {
     /// How many have the time now that was asked for.
     pub done: u64,
     /// When the last of them got it, by the clock of its filesystem.
@@ -40,7 +40,11 @@ const CHUNK: usize = 64;
 
 /// Sets the times of leaves, in parallel; best given in the order of
 /// [`crate::tree::Tree::leaf_ids_depth_first`].
-pub fn set_leaves(scan: &Scan, places: &Places, changes: &[(LeafId, Change)]) -> Result<Set> {
+pub fn set_leaves(
+    scan: &Scan,
+    places: &Roots,
+    changes: &[(LeafId, MtimeChange)],
+) -> Result<SetStats> {
     each(scan, places, changes, |cursor, &(leaf, change)| {
         let (dir, name) = cursor.enter_parent(leaf)?;
         let is_as_scanned = |stat: &Stat| stat.same_state(&scan.stats[leaf.0 as usize]);
@@ -56,7 +60,7 @@ pub fn set_leaves(scan: &Scan, places: &Places, changes: &[(LeafId, Change)]) ->
 }
 
 /// Sets the times of directories, in parallel.
-pub fn set_dirs(scan: &Scan, places: &Places, changes: &[(DirId, Change)]) -> Result<Set> {
+pub fn set_dirs(scan: &Scan, places: &Roots, changes: &[(DirId, MtimeChange)]) -> Result<SetStats> {
     each(scan, places, changes, |cursor, &(id, change)| {
         let dir: &Dir = cursor.enter(id)?;
         let is_as_scanned = |stat: &Stat| stat.modified == scan.tree[id].modified;
@@ -72,7 +76,7 @@ pub fn set_dirs(scan: &Scan, places: &Places, changes: &[(DirId, Change)]) -> Re
 }
 
 /// What became of one.
-enum Done {
+enum SetResult {
     /// It was given its time, at this one.
     At(Timestamp),
     Changed,
@@ -80,52 +84,52 @@ enum Done {
 }
 
 fn attempt(
-    change: Change,
+    change: MtimeChange,
     look: impl Fn() -> io::Result<Stat>,
     is_as_scanned: impl FnOnce(&Stat) -> bool,
     set: impl FnOnce(Timestamp) -> io::Result<()>,
     touch: impl FnOnce() -> io::Result<()>,
-) -> Done {
+) -> SetResult {
     let result = match change {
-        Change::To(time) => match look() {
+        MtimeChange::To(time) => match look() {
             Ok(stat) if is_as_scanned(&stat) => set(time),
-            Ok(_) => return Done::Changed,
+            Ok(_) => return SetResult::Changed,
             Err(error) => Err(error),
         },
-        Change::Renew(time) => set(time).or_else(|_| touch()),
+        MtimeChange::Renew(time) => set(time).or_else(|_| touch()),
     };
     match result.and_then(|()| look()) {
-        Ok(stat) => Done::At(stat.changed),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Done::Changed,
-        Err(error) => Done::Refused(error),
+        Ok(stat) => SetResult::At(stat.changed),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => SetResult::Changed,
+        Err(error) => SetResult::Refused(error),
     }
 }
 
 /// Names what a change is for.
-trait Target {
-    fn path(&self, scan: &Scan, places: &Places) -> PathBuf;
+trait NamedTarget {
+    fn path(&self, scan: &Scan, places: &Roots) -> PathBuf;
 }
 
-impl Target for LeafId {
-    fn path(&self, scan: &Scan, places: &Places) -> PathBuf {
+impl NamedTarget for LeafId {
+    fn path(&self, scan: &Scan, places: &Roots) -> PathBuf {
         places.leaf_path(&scan.tree, *self)
     }
 }
 
-impl Target for DirId {
-    fn path(&self, scan: &Scan, places: &Places) -> PathBuf {
+impl NamedTarget for DirId {
+    fn path(&self, scan: &Scan, places: &Roots) -> PathBuf {
         places.dir_path(&scan.tree, *self)
     }
 }
 
-fn each<'a, T: Target + Copy + Sync>(
+fn each<'a, T: NamedTarget + Copy + Sync>(
     scan: &'a Scan,
-    places: &'a Places,
-    changes: &[(T, Change)],
-    run: impl Fn(&mut Cursor<'a>, &(T, Change)) -> Result<Done> + Sync,
-) -> Result<Set> {
-    let outcome = Mutex::new(Set::default());
-    let chunks: Vec<&[(T, Change)]> = changes.chunks(CHUNK).collect();
+    places: &'a Roots,
+    changes: &[(T, MtimeChange)],
+    run: impl Fn(&mut Cursor<'a>, &(T, MtimeChange)) -> Result<SetResult> + Sync,
+) -> Result<SetStats> {
+    let outcome = Mutex::new(SetStats::default());
+    let chunks: Vec<&[(T, MtimeChange)]> = changes.chunks(CHUNK).collect();
     workers::in_order(
         &chunks,
         || Cursor::new(&scan.tree, places),
@@ -136,19 +140,19 @@ fn each<'a, T: Target + Copy + Sync>(
                     Err(Error::Io { source, .. })
                         if source.kind() == io::ErrorKind::PermissionDenied =>
                     {
-                        Done::Refused(source)
+                        SetResult::Refused(source)
                     }
-                    Err(Error::Io { .. }) => Done::Changed,
+                    Err(Error::Io { .. }) => SetResult::Changed,
                     other => other?,
                 };
                 let mut outcome = outcome.lock().unwrap_or_else(PoisonError::into_inner);
                 match done {
-                    Done::At(time) => {
+                    SetResult::At(time) => {
                         outcome.done += 1;
                         outcome.latest = outcome.latest.max(Some(time));
                     }
-                    Done::Changed => outcome.changed += 1,
-                    Done::Refused(error) => {
+                    SetResult::Changed => outcome.changed += 1,
+                    SetResult::Refused(error) => {
                         outcome.refused.push((change.0.path(scan, places), error))
                     }
                 }
@@ -164,7 +168,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::tree::scan::{Options, scan};
+    use crate::tree::scan::{ScanOptions, scan};
 
     const LONG_AGO: Timestamp = Timestamp {
         seconds: 1_000_000_000,
@@ -177,21 +181,21 @@ mod tests {
         fs::create_dir(top.path().join("dir")).unwrap();
         fs::write(top.path().join("dir/file"), "text").unwrap();
         std::os::unix::fs::symlink("/nowhere", top.path().join("dir/link")).unwrap();
-        let places = Places::new([((*b".").into(), top.path().to_owned())]);
-        let seen = scan(&places, &Options::default()).unwrap();
+        let places = Roots::new([((*b".").into(), top.path().to_owned())]);
+        let seen = scan(&places, &ScanOptions::default()).unwrap();
         let leaves: Vec<_> = seen
             .tree
             .leaf_ids()
-            .map(|leaf| (leaf, Change::To(LONG_AGO)))
+            .map(|leaf| (leaf, MtimeChange::To(LONG_AGO)))
             .collect();
         let dirs: Vec<_> = seen
             .tree
             .dir_ids()
-            .map(|dir| (dir, Change::To(LONG_AGO)))
+            .map(|dir| (dir, MtimeChange::To(LONG_AGO)))
             .collect();
         assert_eq!(set_leaves(&seen, &places, &leaves).unwrap().done, 2);
         assert_eq!(set_dirs(&seen, &places, &dirs).unwrap().done, 2);
-        let after = scan(&places, &Options::default()).unwrap().tree;
+        let after = scan(&places, &ScanOptions::default()).unwrap().tree;
         assert!(after.leaves().iter().all(|leaf| leaf.modified == LONG_AGO));
         assert!(after.dirs()[1..].iter().all(|dir| dir.modified == LONG_AGO));
     }
@@ -201,18 +205,18 @@ mod tests {
         let top = tempfile::tempdir().unwrap();
         fs::write(top.path().join("changed"), "one").unwrap();
         fs::write(top.path().join("removed"), "one").unwrap();
-        let places = Places::new([((*b".").into(), top.path().to_owned())]);
-        let seen = scan(&places, &Options::default()).unwrap();
+        let places = Roots::new([((*b".").into(), top.path().to_owned())]);
+        let seen = scan(&places, &ScanOptions::default()).unwrap();
         fs::write(top.path().join("changed"), "other").unwrap();
         fs::remove_file(top.path().join("removed")).unwrap();
         let leaves: Vec<_> = seen
             .tree
             .leaf_ids()
-            .map(|leaf| (leaf, Change::To(LONG_AGO)))
+            .map(|leaf| (leaf, MtimeChange::To(LONG_AGO)))
             .collect();
         let set = set_leaves(&seen, &places, &leaves).unwrap();
         assert_eq!((set.done, set.changed, set.refused.len()), (0, 2, 0));
-        let after = scan(&places, &Options::default()).unwrap().tree;
+        let after = scan(&places, &ScanOptions::default()).unwrap().tree;
         assert!(after.leaves()[0].modified > LONG_AGO);
     }
 }

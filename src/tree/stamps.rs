@@ -33,7 +33,7 @@ use crate::tree::scan::Scan;
 
 /// What is known of a root, or of a directory below one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sight {
+pub struct RootStamp {
     /// When it was as a manifest says.
     pub moment: Timestamp,
     /// Since when each directory that did not change has the names in the manifest and no others.
@@ -41,7 +41,7 @@ pub struct Sight {
     pub names: Option<Timestamp>,
 }
 
-impl Sight {
+impl RootStamp {
     /// What of it holds for a directory in the one that it is known of.
     pub(crate) fn below(self, changed: Timestamp, modified: Timestamp) -> Option<Self> {
         // Not so for one that was moved there since.
@@ -61,23 +61,23 @@ impl Sight {
 /// What is known of each root, by the root's name in the manifest. Nothing for one that never was
 /// as the manifest says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Seen(HashMap<Box<[u8]>, Sight>);
+pub struct RootStamps(HashMap<Box<[u8]>, RootStamp>);
 
-impl Seen {
+impl RootStamps {
     /// Notes what is known of a root.
-    pub fn insert(&mut self, root: &[u8], sight: Sight) {
+    pub fn insert(&mut self, root: &[u8], sight: RootStamp) {
         self.0.insert(root.into(), sight);
     }
 
     /// What is known of a root.
-    pub(crate) fn root(&self, root: &[u8]) -> Option<Sight> {
+    pub(crate) fn root(&self, root: &[u8]) -> Option<RootStamp> {
         self.0.get(root).copied()
     }
 
     /// For each leaf of a scan, whether it is as it was at its root's moment.
     pub fn untouched(&self, scan: &Scan) -> Vec<bool> {
         let tree = &scan.tree;
-        let mut known: Vec<Option<Sight>> = vec![None; tree.dirs().len()];
+        let mut known: Vec<Option<RootStamp>> = vec![None; tree.dirs().len()];
         for id in tree.dir_ids() {
             let dir = &tree[id];
             known[id.0 as usize] = if dir.parent == Tree::TOP {
@@ -114,8 +114,8 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::tree::Places;
-    use crate::tree::scan::{Options, scan};
+    use crate::tree::Roots;
+    use crate::tree::scan::{ScanOptions, scan};
 
     /// A directory with a file and a subdirectory with a file, a tick ago or more.
     fn tree() -> tempfile::TempDir {
@@ -129,13 +129,13 @@ mod tests {
 
     /// The paths that are untouched since a moment, in the order of a scan.
     fn untouched(top: &Path, moment: Option<Timestamp>) -> Vec<String> {
-        let places = Places::new([((*b"root").into(), top.join("root"))]);
-        let found = scan(&places, &Options::default()).unwrap();
-        let mut seen = Seen::default();
+        let places = Roots::new([((*b"root").into(), top.join("root"))]);
+        let found = scan(&places, &ScanOptions::default()).unwrap();
+        let mut seen = RootStamps::default();
         if let Some(moment) = moment {
             seen.insert(
                 b"root",
-                Sight {
+                RootStamp {
                     moment,
                     names: None,
                 },
@@ -206,7 +206,7 @@ mod tests {
             seconds: 10,
             nanoseconds,
         };
-        let sight = |names: Option<u32>| Sight {
+        let sight = |names: Option<u32>| RootStamp {
             moment: at(7),
             names: names.map(at),
         };

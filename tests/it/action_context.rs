@@ -8,14 +8,14 @@
 use std::path::Path;
 
 use local_cache::action::context::CacheMode;
-use local_cache::action::{Context, Env, Event, Origin};
+use local_cache::action::{CodeOrigin, Env, EventPayload, WorkflowContext};
 
-fn context(variables: &[(&str, &str)]) -> Context {
-    Context::from_env(&variables.iter().copied().collect())
+fn context(variables: &[(&str, &str)]) -> WorkflowContext {
+    WorkflowContext::from_env(&variables.iter().copied().collect())
 }
 
-fn event(payload: &str) -> Event {
-    Event::parse(payload.as_bytes()).unwrap()
+fn event(payload: &str) -> EventPayload {
+    EventPayload::parse(payload.as_bytes()).unwrap()
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn every_variable_of_a_container_action_is_read() {
 
 #[test]
 fn an_empty_environment_is_a_context_of_nothing() {
-    assert_eq!(context(&[]), Context::default());
+    assert_eq!(context(&[]), WorkflowContext::default());
     let empty = [
         "GITHUB_REF",
         "GITHUB_RUN_ID",
@@ -110,7 +110,10 @@ fn an_empty_environment_is_a_context_of_nothing() {
         "ACTIONS_CACHE_MODE",
         "CI",
     ];
-    assert_eq!(context(&empty.map(|name| (name, ""))), Context::default());
+    assert_eq!(
+        context(&empty.map(|name| (name, ""))),
+        WorkflowContext::default()
+    );
 }
 
 #[test]
@@ -182,13 +185,19 @@ fn events_of_any_shape_are_read_for_what_they_have() {
         "\"text\"",
         r#"{"repository": 1, "pull_request": null, "issue": []}"#,
     ] {
-        assert_eq!(event(payload), Event::default(), "{payload}");
+        assert_eq!(event(payload), EventPayload::default(), "{payload}");
     }
     for garbage in ["", "{", "not json", "{\"a\": \u{1}}"] {
-        assert!(Event::parse(garbage.as_bytes()).is_err(), "{garbage:?}");
+        assert!(
+            EventPayload::parse(garbage.as_bytes()).is_err(),
+            "{garbage:?}"
+        );
     }
     let deep = "[".repeat(100_000);
-    assert!(Event::parse(deep.as_bytes()).is_err(), "no stack overflow");
+    assert!(
+        EventPayload::parse(deep.as_bytes()).is_err(),
+        "no stack overflow"
+    );
 }
 
 #[test]
@@ -222,22 +231,22 @@ fn the_number_of_a_pull_request_is_read_where_it_is() {
 }
 
 /// (event name, ref, payload or `None` where it could not be read, origin)
-const ORIGINS: &[(&str, &str, Option<&str>, Origin)] = &[
-    ("push", "refs/heads/main", Some("{}"), Origin::Branch),
-    ("push", "refs/heads/main", None, Origin::Branch),
-    ("push", "refs/tags/v1", Some("{}"), Origin::Branch),
+const ORIGINS: &[(&str, &str, Option<&str>, CodeOrigin)] = &[
+    ("push", "refs/heads/main", Some("{}"), CodeOrigin::Branch),
+    ("push", "refs/heads/main", None, CodeOrigin::Branch),
+    ("push", "refs/tags/v1", Some("{}"), CodeOrigin::Branch),
     (
         "schedule",
         "refs/heads/main",
         Some(r#"{"schedule": "0 0 * * *"}"#),
-        Origin::Branch,
+        CodeOrigin::Branch,
     ),
-    ("workflow_dispatch", "", None, Origin::Branch),
+    ("workflow_dispatch", "", None, CodeOrigin::Branch),
     (
         "merge_group",
         "refs/heads/gh-readonly-queue/main/pr-1",
         Some(r#"{"merge_group": {}}"#),
-        Origin::Branch,
+        CodeOrigin::Branch,
     ),
     (
         "pull_request",
@@ -245,7 +254,7 @@ const ORIGINS: &[(&str, &str, Option<&str>, Origin)] = &[
         Some(
             r#"{"pull_request": {"head": {"repo": {"full_name": "A/w"}}, "base": {"repo": {"full_name": "a/W"}}}}"#,
         ),
-        Origin::SameRepository,
+        CodeOrigin::SameRepository,
     ),
     (
         "pull_request",
@@ -253,7 +262,7 @@ const ORIGINS: &[(&str, &str, Option<&str>, Origin)] = &[
         Some(
             r#"{"pull_request": {"head": {"repo": {"full_name": "eve/w"}}, "base": {"repo": {"full_name": "a/w"}}}}"#,
         ),
-        Origin::Fork,
+        CodeOrigin::Fork,
     ),
     // The repository that it came from was deleted.
     (
@@ -262,7 +271,7 @@ const ORIGINS: &[(&str, &str, Option<&str>, Origin)] = &[
         Some(
             r#"{"pull_request": {"head": {"repo": null}, "base": {"repo": {"full_name": "a/w"}}}}"#,
         ),
-        Origin::Fork,
+        CodeOrigin::Fork,
     ),
     // These run with the base branch's ref, and often check out the fork's code.
     (
@@ -271,7 +280,7 @@ const ORIGINS: &[(&str, &str, Option<&str>, Origin)] = &[
         Some(
             r#"{"pull_request": {"head": {"repo": {"full_name": "eve/w"}}}, "repository": {"full_name": "a/w"}}"#,
         ),
-        Origin::Fork,
+        CodeOrigin::Fork,
     ),
     (
         "workflow_run",
@@ -279,7 +288,7 @@ const ORIGINS: &[(&str, &str, Option<&str>, Origin)] = &[
         Some(
             r#"{"workflow_run": {"head_repository": {"full_name": "eve/w"}}, "repository": {"full_name": "a/w"}}"#,
         ),
-        Origin::Fork,
+        CodeOrigin::Fork,
     ),
     (
         "workflow_run",
@@ -287,49 +296,59 @@ const ORIGINS: &[(&str, &str, Option<&str>, Origin)] = &[
         Some(
             r#"{"workflow_run": {"head_repository": {"full_name": "a/w"}}, "repository": {"full_name": "a/w"}}"#,
         ),
-        Origin::SameRepository,
+        CodeOrigin::SameRepository,
     ),
     (
         "issue_comment",
         "refs/heads/main",
         Some(r#"{"issue": {"pull_request": {}}}"#),
-        Origin::Unknown,
+        CodeOrigin::Unknown,
     ),
     (
         "issue_comment",
         "refs/heads/main",
         Some(r#"{"issue": {"number": 1}}"#),
-        Origin::Branch,
+        CodeOrigin::Branch,
     ),
-    ("issue_comment", "refs/heads/main", None, Origin::Unknown),
+    (
+        "issue_comment",
+        "refs/heads/main",
+        None,
+        CodeOrigin::Unknown,
+    ),
     (
         "pull_request",
         "refs/pull/7/merge",
         Some("{}"),
-        Origin::Unknown,
+        CodeOrigin::Unknown,
     ),
-    ("pull_request", "refs/pull/7/merge", None, Origin::Unknown),
+    (
+        "pull_request",
+        "refs/pull/7/merge",
+        None,
+        CodeOrigin::Unknown,
+    ),
     (
         "pull_request_review",
         "refs/heads/main",
         None,
-        Origin::Unknown,
+        CodeOrigin::Unknown,
     ),
-    ("workflow_run", "refs/heads/main", None, Origin::Unknown),
+    ("workflow_run", "refs/heads/main", None, CodeOrigin::Unknown),
     (
         "workflow_run",
         "refs/heads/main",
         Some("{}"),
-        Origin::Unknown,
+        CodeOrigin::Unknown,
     ),
-    ("push", "refs/pull/7/head", Some("{}"), Origin::Unknown),
+    ("push", "refs/pull/7/head", Some("{}"), CodeOrigin::Unknown),
     (
         "pull_request",
         "refs/pull/7/merge",
         Some(r#"{"pull_request": {"head": {"repo": {"full_name": "a/w"}}}}"#),
-        Origin::Unknown,
+        CodeOrigin::Unknown,
     ),
-    ("", "", None, Origin::Unknown),
+    ("", "", None, CodeOrigin::Unknown),
 ];
 
 #[test]
@@ -339,7 +358,7 @@ fn forks_are_told_from_branches_and_doubt_is_no_trust() {
         let event = payload.map(event);
         let found = context.origin(event.as_ref());
         assert_eq!(found, *expected, "{event_name} {git_ref} {payload:?}");
-        let trusted = matches!(expected, Origin::Branch | Origin::SameRepository);
+        let trusted = matches!(expected, CodeOrigin::Branch | CodeOrigin::SameRepository);
         assert_eq!(found.is_trusted(), trusted);
     }
 }

@@ -7,14 +7,14 @@
 
 use std::io::{self, Write};
 
-use local_cache::action::Log;
+use local_cache::action::Console;
 use local_cache::action::commands::Annotation;
 use local_cache::action::console::{Mark, Verbosity};
 use log::LevelFilter;
 
-fn logged(verbosity: Verbosity, write: impl FnOnce(&Log<'_>)) -> String {
+fn logged(verbosity: Verbosity, write: impl FnOnce(&Console<'_>)) -> String {
     let mut out = Vec::new();
-    write(&Log::new(&mut out, verbosity));
+    write(&Console::new(&mut out, verbosity));
     String::from_utf8(out).unwrap()
 }
 
@@ -22,7 +22,7 @@ fn at(level: LevelFilter) -> Verbosity {
     Verbosity::new(level, false)
 }
 
-fn one_of_each(log: &Log<'_>) {
+fn one_of_each(log: &Console<'_>) {
     log.error(&Annotation::new("e"));
     log.warning(&Annotation::new("w"));
     log.say(Mark::Done, "i");
@@ -94,7 +94,7 @@ fn outside_text_on_a_line_is_never_a_command() {
 
 #[test]
 fn details_are_folded_and_no_command_either() {
-    let fold = |log: &Log<'_>| {
+    let fold = |log: &Console<'_>| {
         log.group(
             "t\n::error::x",
             ["one".to_owned(), "::endgroup::\n::error::x".to_owned()],
@@ -122,7 +122,7 @@ fn a_closed_output_is_no_failure() {
     }
     let mut closed = Closed(0);
     {
-        let log = Log::new(&mut closed, at(LevelFilter::Info));
+        let log = Console::new(&mut closed, at(LevelFilter::Info));
         log.line("x");
         log.line("y");
     }

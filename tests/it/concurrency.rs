@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use local_cache::monitor::Silent;
 use local_cache::ops::prune as maintain;
 use local_cache::store::Store;
-use local_cache::store::retention::Policy;
+use local_cache::store::retention::RetentionPolicy;
 use nix::fcntl::{Flock, FlockArg};
 
 use crate::support::compare::{picture, same};
@@ -84,7 +84,12 @@ fn what_phases_remember_is_not_lost_to_a_collection() {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while !is_done.load(Ordering::Relaxed) {
-                drop(maintain::prune(&store, &Policy::default(), false, &Silent));
+                drop(maintain::prune(
+                    &store,
+                    &RetentionPolicy::default(),
+                    false,
+                    &Silent,
+                ));
             }
         });
         for number in 0..2000 {

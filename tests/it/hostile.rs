@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use local_cache::digest::Digest;
-use local_cache::tree::{Content, Place};
+use local_cache::tree::{Content, ContentLocation};
 
 use crate::support::compare::identities;
 use crate::support::forge::{self, Body, Dir, Kind, Leaf, dir, leaf};
@@ -88,7 +88,7 @@ impl Case {
 fn file(name: &[u8]) -> Leaf {
     let content = Content {
         digest: Digest::of(BYTES),
-        place: Place::Pack(0),
+        place: ContentLocation::Pack(0),
     };
     leaf(
         name,
@@ -199,13 +199,13 @@ fn sizes_that_no_disk_has_are_refused_without_harm() {
     let content = || {
         Some(Content {
             digest: Digest::of(BYTES),
-            place: Place::Pack(0),
+            place: ContentLocation::Pack(0),
         })
     };
     let blob = || {
         Some(Content {
             digest: Digest::of(BYTES),
-            place: Place::Blob,
+            place: ContentLocation::Blob,
         })
     };
     let huge = i64::MAX as u64;

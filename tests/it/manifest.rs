@@ -9,7 +9,7 @@ use local_cache::error::Result;
 use local_cache::fs::xattrs::Attribute;
 use local_cache::fs::{Extent, Timestamp};
 use local_cache::tree::manifest::{Manifest, References};
-use local_cache::tree::{Content, Place, Tree};
+use local_cache::tree::{Content, ContentLocation, Tree};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -37,11 +37,11 @@ fn round_trips(body: &Body) -> Manifest {
 fn example() -> Body {
     let small = Content {
         digest: Digest::of(b"small"),
-        place: Place::Pack(1),
+        place: ContentLocation::Pack(1),
     };
     let large = Content {
         digest: Digest::of(b"large"),
-        place: Place::Blob,
+        place: ContentLocation::Blob,
     };
     let attributes = vec![Attribute {
         name: (*b"user.a").into(),
@@ -150,7 +150,7 @@ fn every_field_of_a_manifest_is_kept() {
         ("a file's size", |body| {
             let content = Content {
                 digest: Digest::of(b"large"),
-                place: Place::Blob,
+                place: ContentLocation::Blob,
             };
             body.leaves[3].kind = Kind::File {
                 size: 10,
@@ -160,7 +160,7 @@ fn every_field_of_a_manifest_is_kept() {
         ("a file's digest", |body| {
             let content = Content {
                 digest: Digest::of(b"Large"),
-                place: Place::Blob,
+                place: ContentLocation::Blob,
             };
             body.leaves[3].kind = Kind::File {
                 size: 9,
@@ -170,7 +170,7 @@ fn every_field_of_a_manifest_is_kept() {
         ("a file's place", |body| {
             let content = Content {
                 digest: Digest::of(b"large"),
-                place: Place::Pack(0),
+                place: ContentLocation::Pack(0),
             };
             body.leaves[3].kind = Kind::File {
                 size: 9,
@@ -254,7 +254,7 @@ fn manifests_that_somebody_made_up_are_refused() {
             .collect();
         let content = Some(Content {
             digest: Digest::of(b"x"),
-            place: Place::Blob,
+            place: ContentLocation::Blob,
         });
         Body::of(
             vec![dir(b"", 0, 1)],
@@ -313,9 +313,15 @@ fn manifests_that_somebody_made_up_are_refused() {
         ("a link forward", Kind::HardLink(1)),
         ("a symlink to nothing", Kind::Symlink(Vec::new())),
         ("a symlink with NUL", Kind::Symlink(b"a\0b".to_vec())),
-        ("a pack that is not in the list", file(1, Place::Pack(0))),
-        ("a far pack", file(1, Place::Pack(u32::MAX))),
-        ("an empty file with contents", file(0, Place::Blob)),
+        (
+            "a pack that is not in the list",
+            file(1, ContentLocation::Pack(0)),
+        ),
+        ("a far pack", file(1, ContentLocation::Pack(u32::MAX))),
+        (
+            "an empty file with contents",
+            file(0, ContentLocation::Blob),
+        ),
         (
             "a file without contents",
             Kind::File {
@@ -429,7 +435,7 @@ fn attributes() -> impl Strategy<Value = Vec<Attribute>> {
 fn kinds() -> impl Strategy<Value = Kind> {
     let content = (any::<u64>(), proptest::option::of(0..3_u32)).prop_map(|(seed, pack)| Content {
         digest: Digest::of(&seed.to_le_bytes()),
-        place: pack.map_or(Place::Blob, Place::Pack),
+        place: pack.map_or(ContentLocation::Blob, ContentLocation::Pack),
     });
     let runs = vec((0..1000_u64, 1..1000_u64), 1..4).prop_map(|gaps| {
         let mut end = 0;

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use local_cache::glob::{Base, FoundKind, PatternError, Patterns, ResolveError, Verdict};
+use local_cache::glob::{Base, ExclusionVerdict, FoundKind, PatternError, Patterns, ResolveError};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -318,7 +318,7 @@ fn an_exclusion_inside_a_listed_directory_leaves_out_what_github_keeps() {
         .unwrap()
         .exclusions_below(&tree.workspace().join("target"));
     let verdict = |path: &str| exclusions.verdict(Path::new(path), false);
-    assert_eq!(verdict("a.rlib"), Verdict::Keep);
-    assert_eq!(verdict("x/b.zip"), Verdict::LeaveOut);
-    assert_eq!(verdict("x/keep.zip"), Verdict::Keep);
+    assert_eq!(verdict("a.rlib"), ExclusionVerdict::Keep);
+    assert_eq!(verdict("x/b.zip"), ExclusionVerdict::LeaveOut);
+    assert_eq!(verdict("x/keep.zip"), ExclusionVerdict::Keep);
 }

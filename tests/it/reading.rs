@@ -6,15 +6,15 @@ use std::io::{Read as _, Write as _};
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use local_cache::tree::scan::{Options, Reason, scan};
-use local_cache::tree::{LeafId, Places, Read, Reader, Tree};
+use local_cache::tree::scan::{ScanOptions, SkipReason, scan};
+use local_cache::tree::{LeafId, ReadOutcome, Roots, Tree, TreeReader};
 
 use crate::support::{Sandbox, tools, trees};
 
 /// The tree at a path, with the number of its file `d/file`.
-fn scanned(root: &Path) -> (Tree, Places, LeafId) {
-    let places = Places::new([((*b"./tree").into(), root.to_owned())]);
-    let tree = scan(&places, &Options::default()).unwrap().tree;
+fn scanned(root: &Path) -> (Tree, Roots, LeafId) {
+    let places = Roots::new([((*b"./tree").into(), root.to_owned())]);
+    let tree = scan(&places, &ScanOptions::default()).unwrap().tree;
     let file = tree
         .leaf_ids()
         .find(|leaf| *tree[*leaf].name == *b"file")
@@ -34,7 +34,7 @@ fn a_file_that_changes_once_is_read_again() {
     let (_dir, root) = tree();
     let (tree, places, file) = scanned(&root);
     let mut reads = 0;
-    let read = Reader::new(&tree, &places).read(file, |mut file, _| {
+    let read = TreeReader::new(&tree, &places).read(file, |mut file, _| {
         let mut text = String::new();
         file.read_to_string(&mut text).unwrap();
         reads += 1;
@@ -44,7 +44,7 @@ fn a_file_that_changes_once_is_read_again() {
         Ok(text)
     });
     match read.unwrap() {
-        Read::Done(state, text) => assert_eq!((state.size, &*text), (12, "second state")),
+        ReadOutcome::Done(state, text) => assert_eq!((state.size, &*text), (12, "second state")),
         other => panic!("{other:?}"),
     }
     assert_eq!(reads, 2);
@@ -54,7 +54,7 @@ fn a_file_that_changes_once_is_read_again() {
 fn a_file_that_keeps_changing_is_left_out() {
     let (_dir, root) = tree();
     let (tree, places, file) = scanned(&root);
-    let read = Reader::new(&tree, &places).read(file, |_, _| {
+    let read = TreeReader::new(&tree, &places).read(file, |_, _| {
         let mut file = fs::OpenOptions::new()
             .append(true)
             .open(root.join("d/file"))
@@ -63,7 +63,7 @@ fn a_file_that_keeps_changing_is_left_out() {
         Ok(())
     });
     assert!(
-        matches!(read, Ok(Read::LeftOut(Reason::Changing))),
+        matches!(read, Ok(ReadOutcome::LeftOut(SkipReason::Changing))),
         "{read:?}"
     );
 }
@@ -90,17 +90,20 @@ fn a_file_whose_way_is_gone_is_gone() {
         let (_dir, root) = tree();
         let (tree, places, file) = scanned(&root);
         way(&root);
-        let read = Reader::new(&tree, &places).read(file, |_, _| Ok(()));
-        assert!(matches!(read, Ok(Read::Gone)), "way {number}: {read:?}");
+        let read = TreeReader::new(&tree, &places).read(file, |_, _| Ok(()));
+        assert!(
+            matches!(read, Ok(ReadOutcome::Gone)),
+            "way {number}: {read:?}"
+        );
     }
     // A symlink in the file's own place is not followed.
     let (_dir, root) = tree();
     let (tree, places, file) = scanned(&root);
     fs::rename(root.join("d/file"), root.join("d/other")).unwrap();
     symlink("other", root.join("d/file")).unwrap();
-    let read = Reader::new(&tree, &places).read(file, |_, _| Ok(()));
+    let read = TreeReader::new(&tree, &places).read(file, |_, _| Ok(()));
     assert!(
-        matches!(read, Ok(Read::Gone | Read::LeftOut(_))),
+        matches!(read, Ok(ReadOutcome::Gone | ReadOutcome::LeftOut(_))),
         "{read:?}"
     );
 }

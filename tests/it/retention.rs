@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use local_cache::fs::Timestamp;
-use local_cache::store::entry::{Group, Kind};
+use local_cache::store::entry::{CacheKind, EntryGroup};
 use local_cache::store::retention::{
-    Candidate, FAMILIES, Policy, Reason, decide, family, is_of_default_branch, order,
+    EvictReason, FAMILIES, RetentionCandidate, RetentionPolicy, decide, family,
+    is_of_default_branch, order,
 };
 
 const DAY: u64 = 86_400;
@@ -15,8 +16,8 @@ const NOW: Timestamp = Timestamp {
     nanoseconds: 0,
 };
 
-fn group(scope: &str, git_ref: &str, kind: Kind, path: &str) -> Group {
-    Group {
+fn group(scope: &str, git_ref: &str, kind: CacheKind, path: &str) -> EntryGroup {
+    EntryGroup {
         scope: scope.to_owned(),
         git_ref: git_ref.to_owned(),
         kind,
@@ -24,8 +25,8 @@ fn group(scope: &str, git_ref: &str, kind: Kind, path: &str) -> Group {
     }
 }
 
-fn of(group: &Group, key: &str, hours_ago: i64, needs: &[usize]) -> Candidate {
-    Candidate {
+fn of(group: &EntryGroup, key: &str, hours_ago: i64, needs: &[usize]) -> RetentionCandidate {
+    RetentionCandidate {
         id: group.entry_id(key),
         kind: group.kind,
         family: family(key),
@@ -39,28 +40,32 @@ fn of(group: &Group, key: &str, hours_ago: i64, needs: &[usize]) -> Candidate {
 }
 
 /// An entry of paths on a branch that is not the default one, used some hours ago.
-fn entry(path: &str, key: &str, hours_ago: i64, needs: &[usize]) -> Candidate {
+fn entry(path: &str, key: &str, hours_ago: i64, needs: &[usize]) -> RetentionCandidate {
     of(
-        &group("acme/widget", "refs/heads/topic", Kind::Path, path),
+        &group("acme/widget", "refs/heads/topic", CacheKind::Path, path),
         key,
         hours_ago,
         needs,
     )
 }
 
-fn keep(kind: Kind, count: usize) -> Policy {
-    Policy {
+fn keep(kind: CacheKind, count: usize) -> RetentionPolicy {
+    RetentionPolicy {
         keep: HashMap::from([(kind, count)]),
-        ..Policy::default()
+        ..RetentionPolicy::default()
     }
 }
 
-fn groups(candidate: &Candidate) -> Vec<String> {
+fn groups(candidate: &RetentionCandidate) -> Vec<String> {
     vec![candidate.id.group().to_owned()]
 }
 
 /// The candidates that go, by number, with the reasons.
-fn dropped(candidates: &[Candidate], sizes: &[u64], policy: &Policy) -> Vec<(usize, Reason)> {
+fn dropped(
+    candidates: &[RetentionCandidate],
+    sizes: &[u64],
+    policy: &RetentionPolicy,
+) -> Vec<(usize, EvictReason)> {
     let decisions = decide(candidates, sizes, policy, NOW);
     assert_eq!(decisions.len(), candidates.len());
     let mut found: Vec<_> = decisions
@@ -76,7 +81,7 @@ fn dropped(candidates: &[Candidate], sizes: &[u64], policy: &Policy) -> Vec<(usi
     found
 }
 
-fn turns(candidates: &[Candidate], policy: &Policy) -> Vec<usize> {
+fn turns(candidates: &[RetentionCandidate], policy: &RetentionPolicy) -> Vec<usize> {
     order(candidates, policy, NOW)
         .iter()
         .map(|going| going.candidate)
@@ -119,10 +124,10 @@ fn the_entries_used_last_of_each_family_stay() {
         entry("b", "k-00000001", 9, &[]),
     ];
     assert_eq!(
-        dropped(&candidates, &[], &keep(Kind::Path, 2)),
-        [(0, Reason::BeyondKept(2))]
+        dropped(&candidates, &[], &keep(CacheKind::Path, 2)),
+        [(0, EvictReason::BeyondKept(2))]
     );
-    assert_eq!(dropped(&candidates, &[], &keep(Kind::Target, 0)), []);
+    assert_eq!(dropped(&candidates, &[], &keep(CacheKind::Target, 0)), []);
 }
 
 #[test]
@@ -139,13 +144,13 @@ fn a_matrix_of_more_cells_than_are_kept_keeps_all_of_them() {
             candidates.push(entry("target", &key, hours, &[]));
         }
     }
-    let gone: Vec<usize> = dropped(&candidates, &[], &keep(Kind::Path, 2))
+    let gone: Vec<usize> = dropped(&candidates, &[], &keep(CacheKind::Path, 2))
         .into_iter()
         .map(|(at, _)| at)
         .collect();
     assert_eq!(gone, (0..16).collect::<Vec<_>>(), "no cell of the last run");
     // A cell that no longer runs does not cost one that does its place.
-    let gone = dropped(&candidates, &[], &keep(Kind::Path, 3));
+    let gone = dropped(&candidates, &[], &keep(CacheKind::Path, 3));
     let gone: Vec<usize> = gone.into_iter().map(|(at, _)| at).collect();
     assert_eq!(
         gone,
@@ -165,26 +170,31 @@ fn a_group_keeps_a_few_times_what_a_family_keeps_whatever_its_keys_are() {
         .collect();
     let most = 2 * FAMILIES;
     let wanted: Vec<_> = (most..names.len())
-        .map(|at| (at, Reason::BeyondGroup(most)))
+        .map(|at| (at, EvictReason::BeyondGroup(most)))
         .collect();
-    assert_eq!(dropped(&candidates, &[], &keep(Kind::Path, 2)), wanted);
+    assert_eq!(dropped(&candidates, &[], &keep(CacheKind::Path, 2)), wanted);
     assert_eq!(
-        dropped(&candidates, &[], &keep(Kind::Path, 0)).len(),
+        dropped(&candidates, &[], &keep(CacheKind::Path, 0)).len(),
         names.len()
     );
 }
 
 #[test]
 fn each_kind_has_its_own_number_of_generations() {
-    let kinds = [Kind::Registry, Kind::Git, Kind::Target, Kind::Path];
+    let kinds = [
+        CacheKind::Registry,
+        CacheKind::Git,
+        CacheKind::Target,
+        CacheKind::Path,
+    ];
     let mut candidates = Vec::new();
     for kind in kinds {
         let group = group("acme/widget", "", kind, "x");
         candidates.extend((0..8).map(|age| of(&group, &format!("k-{age:08}"), age, &[])));
     }
-    let policy = Policy {
-        keep: Policy::USUAL.into(),
-        ..Policy::default()
+    let policy = RetentionPolicy {
+        keep: RetentionPolicy::USUAL.into(),
+        ..RetentionPolicy::default()
     };
     let gone = dropped(&candidates, &[], &policy);
     let counts = kinds.map(|kind| {
@@ -197,30 +207,30 @@ fn each_kind_has_its_own_number_of_generations() {
 
 #[test]
 fn generations_are_counted_apart_for_each_scope_ref_kind_and_list_of_paths() {
-    let one = group("acme/widget", "refs/heads/a", Kind::Path, "x");
+    let one = group("acme/widget", "refs/heads/a", CacheKind::Path, "x");
     let others = [
         one.clone(),
-        Group {
+        EntryGroup {
             scope: "acme/gadget".into(),
             ..one.clone()
         },
-        Group {
+        EntryGroup {
             git_ref: "refs/heads/b".into(),
             ..one.clone()
         },
-        Group {
-            kind: Kind::Target,
+        EntryGroup {
+            kind: CacheKind::Target,
             ..one.clone()
         },
-        Group {
+        EntryGroup {
             paths: vec!["y".into()],
             ..one
         },
     ];
     let candidates: Vec<_> = others.iter().map(|group| of(group, "k", 1, &[])).collect();
-    let policy = Policy {
-        keep: HashMap::from([(Kind::Path, 1), (Kind::Target, 1)]),
-        ..Policy::default()
+    let policy = RetentionPolicy {
+        keep: HashMap::from([(CacheKind::Path, 1), (CacheKind::Target, 1)]),
+        ..RetentionPolicy::default()
     };
     assert_eq!(dropped(&candidates, &[], &policy), []);
 }
@@ -232,18 +242,18 @@ fn entries_of_groups_that_the_policy_does_not_name_stay() {
         entry("a", "k-00000002", 1, &[]),
         entry("b", "k", 9, &[]),
     ];
-    let policy = Policy {
+    let policy = RetentionPolicy {
         groups: Some(groups(&candidates[2])),
-        ..keep(Kind::Path, 1)
+        ..keep(CacheKind::Path, 1)
     };
     assert_eq!(dropped(&candidates, &[], &policy), []);
-    let policy = Policy {
+    let policy = RetentionPolicy {
         groups: Some(groups(&candidates[0])),
         ..policy
     };
     assert_eq!(
         dropped(&candidates, &[], &policy),
-        [(0, Reason::BeyondKept(1))]
+        [(0, EvictReason::BeyondKept(1))]
     );
 }
 
@@ -255,13 +265,13 @@ fn entries_unused_for_longer_than_allowed_go_and_a_clock_set_back_makes_none_old
         entry("a", "3", -24, &[]),
         entry("a", "4", i64::from(i32::MIN), &[]),
     ];
-    let policy = Policy {
+    let policy = RetentionPolicy {
         max_age: Some(Duration::from_secs(7 * DAY)),
-        ..Policy::default()
+        ..RetentionPolicy::default()
     };
     assert_eq!(
         dropped(&candidates, &[], &policy),
-        [(0, Reason::Unused(Duration::from_secs(8 * DAY)))]
+        [(0, EvictReason::Unused(Duration::from_secs(8 * DAY)))]
     );
 }
 
@@ -273,14 +283,14 @@ fn a_store_that_is_too_large_loses_what_was_used_longest_ago_and_only_as_much_as
         entry("a", "2", 2, &[0, 2]),
         entry("a", "3", 1, &[0, 3]),
     ];
-    let policy = |max_bytes| Policy {
+    let policy = |max_bytes| RetentionPolicy {
         max_bytes: Some(max_bytes),
-        ..Policy::default()
+        ..RetentionPolicy::default()
     };
     assert_eq!(dropped(&candidates, &sizes, &policy(130)), []);
     assert_eq!(
         dropped(&candidates, &sizes, &policy(120)),
-        [(0, Reason::LeastRecent)]
+        [(0, EvictReason::LeastRecent)]
     );
     assert_eq!(dropped(&candidates, &sizes, &policy(0)).len(), 3);
 }
@@ -297,30 +307,33 @@ fn a_run_over_its_size_takes_its_own_older_generations_before_what_others_use() 
         entry("other", "k-00000002", 400, &[4]),
         own("m-00000001", 9, 5),
     ];
-    let policy = |max_bytes| Policy {
+    let policy = |max_bytes| RetentionPolicy {
         max_bytes: Some(max_bytes),
         groups: Some(groups(&candidates[0])),
-        ..Policy::default()
+        ..RetentionPolicy::default()
     };
     let gone = |max_bytes| dropped(&candidates, &sizes, &policy(max_bytes));
-    assert_eq!(gone(50), [(2, Reason::OlderOfOwn)]);
-    assert_eq!(gone(40), [(1, Reason::OlderOfOwn), (2, Reason::OlderOfOwn)]);
-    assert_eq!(gone(30)[2], (3, Reason::LeastRecent));
+    assert_eq!(gone(50), [(2, EvictReason::OlderOfOwn)]);
+    assert_eq!(
+        gone(40),
+        [(1, EvictReason::OlderOfOwn), (2, EvictReason::OlderOfOwn)]
+    );
+    assert_eq!(gone(30)[2], (3, EvictReason::LeastRecent));
     // Without a run of its own, the one used longest ago goes first.
-    let by_hand = Policy {
+    let by_hand = RetentionPolicy {
         max_bytes: Some(50),
-        ..Policy::default()
+        ..RetentionPolicy::default()
     };
     assert_eq!(
         dropped(&candidates, &sizes, &by_hand),
-        [(3, Reason::LeastRecent)]
+        [(3, EvictReason::LeastRecent)]
     );
 }
 
 #[test]
 fn when_room_is_needed_entries_go_in_the_stated_order() {
-    let main = group("acme/widget", "refs/heads/main", Kind::Path, "x");
-    let topic = group("acme/widget", "refs/heads/topic", Kind::Path, "x");
+    let main = group("acme/widget", "refs/heads/main", CacheKind::Path, "x");
+    let topic = group("acme/widget", "refs/heads/topic", CacheKind::Path, "x");
     let candidates = [
         of(&main, "k-00000009", 2000, &[]), // 0: the newest of the default branch, unused for long
         of(&topic, "k-00000001", 400, &[]), // 1: old
@@ -331,20 +344,20 @@ fn when_room_is_needed_entries_go_in_the_stated_order() {
         of(&topic, "n", 5, &[]),            // 6
         of(&main, "k-00000008", 2100, &[]), // 7: not the newest of the default branch, and old
     ];
-    let policy = Policy {
+    let policy = RetentionPolicy {
         old_after: Some(Duration::from_secs(7 * DAY)),
-        ..keep(Kind::Path, 2)
+        ..keep(CacheKind::Path, 2)
     };
     assert_eq!(turns(&candidates, &policy), [7, 2, 1, 5, 4, 3, 6, 0]);
-    let reasons: Vec<Reason> = order(&candidates, &policy, NOW)
+    let reasons: Vec<EvictReason> = order(&candidates, &policy, NOW)
         .iter()
         .map(|going| going.reason)
         .collect();
-    assert_eq!(reasons[7], Reason::NewestOfDefault);
-    assert!(matches!(reasons[0], Reason::Old(_)));
+    assert_eq!(reasons[7], EvictReason::NewestOfDefault);
+    assert!(matches!(reasons[0], EvictReason::Old(_)));
     // What only matters when room is needed drops nothing by itself.
     let gone = dropped(&candidates, &[], &policy);
-    assert_eq!(gone, [(5, Reason::BeyondKept(2))]);
+    assert_eq!(gone, [(5, EvictReason::BeyondKept(2))]);
 }
 
 #[test]
@@ -360,7 +373,7 @@ fn the_default_branch_is_the_one_that_the_run_knows_else_one_of_the_usual_names(
         ("acme/gadget", "", true),
     ];
     for (scope, git_ref, wanted) in cases {
-        let group = group(scope, git_ref, Kind::Path, "x");
+        let group = group(scope, git_ref, CacheKind::Path, "x");
         assert_eq!(
             is_of_default_branch(&group, &known),
             wanted,
@@ -376,7 +389,7 @@ fn ranks_count_within_a_family_and_without_limits_everything_stays() {
         entry("a", "k-00000002", 3, &[]),
         entry("a", "m", 9, &[]),
     ];
-    let decisions = decide(&candidates, &[], &Policy::default(), NOW);
+    let decisions = decide(&candidates, &[], &RetentionPolicy::default(), NOW);
     let found: Vec<_> = decisions
         .iter()
         .map(|decision| (decision.rank, decision.drop))
@@ -398,9 +411,9 @@ fn decisions_do_not_depend_on_the_order_in_which_entries_are_listed() {
         })
         .collect();
     let sizes = [7; 40];
-    let policy = Policy {
+    let policy = RetentionPolicy {
         max_bytes: Some(60),
-        ..keep(Kind::Path, 3)
+        ..keep(CacheKind::Path, 3)
     };
     let wanted = decide(&candidates, &sizes, &policy, NOW);
     candidates.reverse();

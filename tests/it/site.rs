@@ -2,14 +2,15 @@
 
 use local_cache::site::detect::{detect, needs_engine};
 use local_cache::site::facts::{
-    CommandFile, Confined, Container, Facts, JobSeen, Seen, SocketFile, Workspace,
+    CommandFile, Confined, Container, EngineReport, JobContainer, SiteFacts, SocketFile,
+    WorkspaceDir,
 };
 use local_cache::site::paths::Mapping;
-use local_cache::site::problem::{Notice, Problem};
+use local_cache::site::problem::{Problem, SiteNotice};
 use local_cache::site::proc::{UidMap, mountinfo};
-use local_cache::site::run::{Options, Outcome, run};
-use local_cache::site::worker::Context;
-use local_cache::site::{Env, Site, Wanted};
+use local_cache::site::run::{RunOptions, RunOutcome, run};
+use local_cache::site::worker::WorkerContext;
+use local_cache::site::{EnvVars, Site, SitePreference};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -37,37 +38,37 @@ fn job(volume: (&str, &str)) -> Container {
 }
 
 /// A container action of the real runner, on a host with an engine.
-fn action() -> Facts {
-    Facts {
+fn action() -> SiteFacts {
+    SiteFacts {
         throwaway: true,
         cache_root: PathBuf::from(ROOT),
         confined: Confined::Container,
         socket: PathBuf::from(SOCKET),
         socket_file: SocketFile::Socket { gid: 105 },
         command_file: CommandFile::Found,
-        workspace: Some(Ok(Workspace {
+        workspace: Some(Ok(WorkspaceDir {
             path: PathBuf::from("/github/workspace"),
             device: 1,
             inode: 2,
             uid: 1001,
             gid: 1001,
         })),
-        engine: Some(Ok(Seen {
+        engine: Some(Ok(EngineReport {
             api: Some("1.41".to_owned()),
             own: Some(own()),
-            job: JobSeen::None,
+            job: JobContainer::None,
         })),
-        ..Facts::default()
+        ..SiteFacts::default()
     }
 }
 
-fn with(change: impl FnOnce(&mut Facts)) -> Facts {
+fn with(change: impl FnOnce(&mut SiteFacts)) -> SiteFacts {
     let mut facts = action();
     change(&mut facts);
     facts
 }
 
-fn with_seen(change: impl FnOnce(&mut Seen)) -> Facts {
+fn with_seen(change: impl FnOnce(&mut EngineReport)) -> SiteFacts {
     let mut facts = action();
     if let Some(Ok(seen)) = &mut facts.engine {
         change(seen);
@@ -75,7 +76,7 @@ fn with_seen(change: impl FnOnce(&mut Seen)) -> Facts {
     facts
 }
 
-fn failing(problem: Problem, change: impl FnOnce(&mut Facts)) -> Facts {
+fn failing(problem: Problem, change: impl FnOnce(&mut SiteFacts)) -> SiteFacts {
     with(|facts| {
         facts.engine = Some(Err(problem));
         change(facts);
@@ -144,33 +145,33 @@ fn each_surrounding_has_its_site() {
         ),
         (
             "an action in a job with a container",
-            with_seen(|seen| seen.job = JobSeen::Found(job((ROOT, ROOT)))),
+            with_seen(|seen| seen.job = JobContainer::Found(job((ROOT, ROOT)))),
             Site::JobContainer,
         ),
         (
             "a volume under another name",
-            with_seen(|seen| seen.job = JobSeen::Found(job((ROOT, "/cache")))),
+            with_seen(|seen| seen.job = JobContainer::Found(job((ROOT, "/cache")))),
             Site::JobContainer,
         ),
         (
             "forced to the host although the job has a container",
             {
-                let mut facts = with_seen(|seen| seen.job = JobSeen::Found(job((ROOT, ROOT))));
-                facts.wanted = Wanted::Host;
+                let mut facts = with_seen(|seen| seen.job = JobContainer::Found(job((ROOT, ROOT))));
+                facts.wanted = SitePreference::Host;
                 facts
             },
             Site::Host,
         ),
         (
             "forced here",
-            with(|facts| facts.wanted = Wanted::Here),
+            with(|facts| facts.wanted = SitePreference::Here),
             Site::Here,
         ),
         (
             "a plain process is on the host",
             with(|facts| {
                 facts.confined = Confined::No;
-                facts.wanted = Wanted::Host;
+                facts.wanted = SitePreference::Host;
             }),
             Site::Here,
         ),
@@ -179,10 +180,10 @@ fn each_surrounding_has_its_site() {
             {
                 let mut facts = with_seen(|seen| {
                     seen.own = None;
-                    seen.job = JobSeen::Found(job((ROOT, ROOT)));
+                    seen.job = JobContainer::Found(job((ROOT, ROOT)));
                 });
                 facts.confined = Confined::No;
-                facts.wanted = Wanted::JobContainer;
+                facts.wanted = SitePreference::JobContainer;
                 facts
             },
             Site::JobContainer,
@@ -196,11 +197,11 @@ fn each_surrounding_has_its_site() {
 #[test]
 fn each_obstacle_has_its_reason() {
     let socket = || PathBuf::from(SOCKET);
-    let remapped = |facts: &mut Facts| facts.uid_map = UidMap::parse("0 165536 65536");
-    let read_only = |seen: &mut Seen| {
+    let remapped = |facts: &mut SiteFacts| facts.uid_map = UidMap::parse("0 165536 65536");
+    let read_only = |seen: &mut EngineReport| {
         let mut mounts = job_mounts((ROOT, ROOT)).mounts().to_vec();
         mounts[3].writable = false;
-        seen.job = JobSeen::Found(Container {
+        seen.job = JobContainer::Found(Container {
             mapping: Mapping::new(mounts),
             ..job((ROOT, ROOT))
         });
@@ -251,12 +252,12 @@ fn each_obstacle_has_its_reason() {
         ("own-container-unknown", with_seen(|seen| seen.own = None)),
         (
             "job-container-gone",
-            with_seen(|seen| seen.job = JobSeen::Gone("x".to_owned())),
+            with_seen(|seen| seen.job = JobContainer::Gone("x".to_owned())),
         ),
         (
             "job-container-gone",
             with_seen(|seen| {
-                seen.job = JobSeen::Found(Container {
+                seen.job = JobContainer::Found(Container {
                     running: false,
                     ..job((ROOT, ROOT))
                 })
@@ -264,12 +265,12 @@ fn each_obstacle_has_its_reason() {
         ),
         (
             "root-not-in-job-container",
-            with_seen(|seen| seen.job = JobSeen::Found(job(("/a", "/b")))),
+            with_seen(|seen| seen.job = JobContainer::Found(job(("/a", "/b")))),
         ),
         ("root-read-only", with_seen(read_only)),
         (
             "no-job-container",
-            with(|facts| facts.wanted = Wanted::JobContainer),
+            with(|facts| facts.wanted = SitePreference::JobContainer),
         ),
         (
             "hidden",
@@ -316,14 +317,14 @@ fn the_engine_is_asked_only_where_its_answer_can_change_the_site() {
         ),
         (
             "forced here",
-            with(|facts| facts.wanted = Wanted::Here),
+            with(|facts| facts.wanted = SitePreference::Here),
             false,
         ),
         (
             "forced into the job from the host",
             with(|facts| {
                 facts.confined = Confined::No;
-                facts.wanted = Wanted::JobContainer;
+                facts.wanted = SitePreference::JobContainer;
             }),
             true,
         ),
@@ -335,15 +336,15 @@ fn the_engine_is_asked_only_where_its_answer_can_change_the_site() {
 #[test]
 fn what_the_user_should_know_is_noted_once() {
     let hosted = detect(&with(|facts| facts.github_hosted = true));
-    assert_eq!(hosted.notices, [Notice::GithubHosted]);
-    let inside = detect(&with(|facts| facts.wanted = Wanted::Here));
+    assert_eq!(hosted.notices, [SiteNotice::GithubHosted]);
+    let inside = detect(&with(|facts| facts.wanted = SitePreference::Here));
     assert_eq!(
         inside.notices,
-        [Notice::RootInsideContainer(PathBuf::from(ROOT))]
+        [SiteNotice::RootInsideContainer(PathBuf::from(ROOT))]
     );
     let rootless = detect(&with(|facts| {
         facts.uid_map = UidMap::parse("0 1001 1\n1 100000 65536");
-        facts.workspace = Some(Ok(Workspace {
+        facts.workspace = Some(Ok(WorkspaceDir {
             path: "/github/workspace".into(),
             device: 1,
             inode: 2,
@@ -354,7 +355,7 @@ fn what_the_user_should_know_is_noted_once() {
     assert_eq!(rootless.site, Site::Host);
     assert_eq!(
         rootless.notices,
-        [Notice::Rootless {
+        [SiteNotice::Rootless {
             inside: 0,
             outside: 1001
         }]
@@ -447,8 +448,8 @@ fn every_message_is_one_line_that_begins_small_and_ends_without_a_stop() {
 fn work_that_is_done_here_gets_the_request_and_the_home() {
     let facts = with(|facts| facts.confined = Confined::No);
     let decision = detect(&facts);
-    let env = Env::from([("HOME".into(), "/home/someone".into())]);
-    let work = |request: String, context: &Context| {
+    let env = EnvVars::from([("HOME".into(), "/home/someone".into())]);
+    let work = |request: String, context: &WorkerContext| {
         (
             request,
             context.locate(Path::new("~/x")).unwrap(),
@@ -459,7 +460,7 @@ fn work_that_is_done_here_gets_the_request_and_the_home() {
         &facts,
         &decision,
         "hello".to_owned(),
-        &Options::new(env),
+        &RunOptions::new(env),
         &mut |_| (),
         work,
     )
@@ -474,12 +475,12 @@ fn work_that_is_done_here_gets_the_request_and_the_home() {
 #[test]
 fn work_without_a_site_is_not_done_and_the_reason_comes_back() {
     let facts = failing(denied(), |_| ());
-    let work = |(): (), _: &Context| panic!("must not be called");
-    let outcome: Result<Outcome<()>, _> = run(
+    let work = |(): (), _: &WorkerContext| panic!("must not be called");
+    let outcome: Result<RunOutcome<()>, _> = run(
         &facts,
         &detect(&facts),
         (),
-        &Options::new(Env::new()),
+        &RunOptions::new(EnvVars::new()),
         &mut |_| (),
         work,
     );

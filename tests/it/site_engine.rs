@@ -3,13 +3,13 @@
 
 use local_cache::site::detect::detect;
 use local_cache::site::facts::{
-    Asked, Confined, Container, Facts, JobSeen, Seen, Workspace, gather,
+    Confined, Container, EngineReport, JobContainer, SiteFacts, SiteRequest, WorkspaceDir, gather,
 };
 use local_cache::site::paths::{Mapping, Mount};
 use local_cache::site::problem::Problem;
-use local_cache::site::run::{Options, run};
-use local_cache::site::worker::Context;
-use local_cache::site::{Env, Site, Wanted};
+use local_cache::site::run::{RunOptions, run};
+use local_cache::site::worker::WorkerContext;
+use local_cache::site::{EnvVars, Site, SitePreference};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -73,14 +73,14 @@ fn response(status: &str, body: &str) -> String {
 const UNKNOWN: &str = "{\"message\":\"No such container\"}";
 
 /// What a process learns that wants a job's container, wherever it runs.
-fn ask(socket: &Path) -> Facts {
-    let env = Env::from([(
+fn ask(socket: &Path) -> SiteFacts {
+    let env = EnvVars::from([(
         "DOCKER_HOST".into(),
         format!("unix://{}", socket.display()).into(),
     )]);
-    gather(&Asked {
+    gather(&SiteRequest {
         env,
-        wanted: Wanted::JobContainer,
+        wanted: SitePreference::JobContainer,
         cache_root: PathBuf::from("/tmp/runner-cache"),
         paths: Vec::new(),
         job_container: Some("0123456789ab".to_owned()),
@@ -207,13 +207,13 @@ fn a_job_container_id_can_t_reach_other_parts_of_the_engine() {
     let engine = Engine::new(|_| Some(response("200 OK", "{\"ApiVersion\":\"1.52\"}")));
     let mut asked = Vec::new();
     for id in ["../images", "a/b", "x?all=1", "%2e%2e"] {
-        let env = Env::from([(
+        let env = EnvVars::from([(
             "DOCKER_HOST".into(),
             format!("unix://{}", engine.socket().display()).into(),
         )]);
-        let facts = gather(&Asked {
+        let facts = gather(&SiteRequest {
             env,
-            wanted: Wanted::JobContainer,
+            wanted: SitePreference::JobContainer,
             cache_root: PathBuf::from("/c"),
             paths: Vec::new(),
             job_container: Some(id.to_owned()),
@@ -234,7 +234,7 @@ fn a_job_container_id_can_t_reach_other_parts_of_the_engine() {
 }
 
 /// A container action on the host, as far as decided, with this engine.
-fn action(socket: PathBuf) -> Facts {
+fn action(socket: PathBuf) -> SiteFacts {
     let mount = |source: &str, destination: &str| Mount {
         source: PathBuf::from(source),
         destination: PathBuf::from(destination),
@@ -248,25 +248,25 @@ fn action(socket: PathBuf) -> Facts {
         ..Container::default()
     };
     let path = PathBuf::from("/github/workspace");
-    Facts {
+    SiteFacts {
         throwaway: true,
         cache_root: PathBuf::from("/tmp/runner-cache"),
         confined: Confined::Container,
         socket,
         program: PathBuf::from("/main"),
-        workspace: Some(Ok(Workspace {
+        workspace: Some(Ok(WorkspaceDir {
             path,
             device: 1,
             inode: 1,
             uid: 1001,
             gid: 1001,
         })),
-        engine: Some(Ok(Seen {
+        engine: Some(Ok(EngineReport {
             api: None,
             own: Some(own),
-            job: JobSeen::None,
+            job: JobContainer::None,
         })),
-        ..Facts::default()
+        ..SiteFacts::default()
     }
 }
 
@@ -274,11 +274,11 @@ fn run_on(engine: &Engine) -> Problem {
     let facts = action(engine.socket());
     let decision = detect(&facts);
     assert_eq!(decision.site, Site::Host, "{:?}", decision.refused);
-    let options = Options {
+    let options = RunOptions {
         timeout: Some(Duration::from_millis(300)),
-        ..Options::new(Env::new())
+        ..RunOptions::new(EnvVars::new())
     };
-    let work = |(): (), _: &Context| ();
+    let work = |(): (), _: &WorkerContext| ();
     run::<(), (), _>(&facts, &decision, (), &options, &mut |_| (), work).expect_err("fails")
 }
 

@@ -1,10 +1,10 @@
 //! Whether a helper works on the host it sees, as whom, and from where `~` counts.
 
-use local_cache::site::problem::Notice;
+use local_cache::site::problem::SiteNotice;
 use local_cache::site::users::User;
 use local_cache::site::worker::Identity;
 use local_cache::site::worker::identity::{
-    HostCheck, Judgement, Seen, Witness, judge, runner_label,
+    HostCheck, HostProbe, Judgement, Witness, judge, runner_label,
 };
 use std::path::PathBuf;
 
@@ -32,8 +32,8 @@ fn check() -> HostCheck {
     }
 }
 
-fn seen() -> Seen {
-    Seen {
+fn seen() -> HostProbe {
+    HostProbe {
         witness: Some((1, 2)),
         settings: vec!["{}".to_owned(), SETTINGS.to_owned()],
         outside: 1001,
@@ -50,14 +50,14 @@ fn seen() -> Seen {
     }
 }
 
-fn works(check: &HostCheck, seen: &Seen) -> (PathBuf, Vec<Notice>) {
+fn works(check: &HostCheck, seen: &HostProbe) -> (PathBuf, Vec<SiteNotice>) {
     match judge(check, seen) {
         Judgement::Work { home, notices, .. } => (home, notices),
         other => panic!("{other:?}"),
     }
 }
 
-fn refused(check: &HostCheck, seen: &Seen) -> String {
+fn refused(check: &HostCheck, seen: &HostProbe) -> String {
     match judge(check, seen) {
         Judgement::Elsewhere(why) => why,
         other => panic!("{other:?}"),
@@ -82,28 +82,34 @@ fn the_runners_settings_prove_its_host() {
     );
     let (_, notices) = works(
         &check(),
-        &Seen {
+        &HostProbe {
             user: None,
             ..seen()
         },
     );
-    assert!(matches!(notices.as_slice(), [Notice::HomeAssumed { .. }]));
+    assert!(matches!(
+        notices.as_slice(),
+        [SiteNotice::HomeAssumed { .. }]
+    ));
 }
 
 #[test]
 fn without_them_the_user_must_be_known_and_not_root() {
-    let unproved = Seen {
+    let unproved = HostProbe {
         settings: vec!["{}".to_owned()],
         ..seen()
     };
-    assert_eq!(works(&check(), &unproved).1, [Notice::ProvedByUser(1001)]);
+    assert_eq!(
+        works(&check(), &unproved).1,
+        [SiteNotice::ProvedByUser(1001)]
+    );
     let user = Some(User {
         name: b"root".to_vec(),
         uid: 0,
         gid: 0,
         home: Some("/root".into()),
     });
-    let root = Seen {
+    let root = HostProbe {
         user,
         outside: 0,
         ..unproved.clone()
@@ -121,7 +127,7 @@ fn without_them_the_user_must_be_known_and_not_root() {
     assert!(
         refused(
             &check(),
-            &Seen {
+            &HostProbe {
                 user: None,
                 ..unproved
             }
@@ -137,7 +143,7 @@ fn without_them_the_user_must_be_known_and_not_root() {
     assert!(
         refused(
             &act,
-            &Seen {
+            &HostProbe {
                 user: None,
                 ..seen()
             }
@@ -156,7 +162,7 @@ fn a_workspace_that_is_another_directory_is_never_worked_on() {
         for trusted in [false, true] {
             let why = refused(
                 &HostCheck { trusted, ..check() },
-                &Seen { witness, ..seen() },
+                &HostProbe { witness, ..seen() },
             );
             assert!(
                 why.contains(said) && why.contains("/home/runner/_work/repo/repo"),
@@ -168,7 +174,7 @@ fn a_workspace_that_is_another_directory_is_never_worked_on() {
 
 #[test]
 fn a_forced_site_is_believed_when_the_workspace_is_the_right_one() {
-    let nothing = Seen {
+    let nothing = HostProbe {
         settings: Vec::new(),
         user: None,
         ..seen()
@@ -181,12 +187,15 @@ fn a_forced_site_is_believed_when_the_workspace_is_the_right_one() {
         &nothing,
     );
     assert_eq!(home, PathBuf::from("/home/owned"));
-    assert!(matches!(notices.as_slice(), [Notice::HomeAssumed { .. }]));
+    assert!(matches!(
+        notices.as_slice(),
+        [SiteNotice::HomeAssumed { .. }]
+    ));
 }
 
 #[test]
 fn groups_are_asked_for_once_and_never_the_engines() {
-    let more = Seen {
+    let more = HostProbe {
         groups: vec![4, 27, 105],
         ..seen()
     };
@@ -229,7 +238,7 @@ fn groups_are_asked_for_once_and_never_the_engines() {
     assert_eq!(
         judge(
             &check(),
-            &Seen {
+            &HostProbe {
                 user: user.clone(),
                 ..seen()
             }
@@ -240,7 +249,7 @@ fn groups_are_asked_for_once_and_never_the_engines() {
     assert!(
         works(
             &check(),
-            &Seen {
+            &HostProbe {
                 user,
                 groups: vec![4],
                 mapped: true,
@@ -254,7 +263,7 @@ fn groups_are_asked_for_once_and_never_the_engines() {
 
 #[test]
 fn the_home_is_the_one_in_passwd_if_it_exists_and_else_said() {
-    let missing = Seen {
+    let missing = HostProbe {
         home_exists: false,
         ..seen()
     };
@@ -265,7 +274,7 @@ fn the_home_is_the_one_in_passwd_if_it_exists_and_else_said() {
         said,
         "`~` is taken to be /home/owned, because /home/runner of the host's passwd does not exist"
     );
-    let nowhere = Seen {
+    let nowhere = HostProbe {
         user: None,
         topmost_owned: None,
         ..seen()

@@ -17,7 +17,7 @@ pub enum InputError {
         name: &'static str,
     },
     /// A value that can't be understood.
-    #[error("input {name} is {}, which is not {allowed}", Shown(value))]
+    #[error("input {name} is {}, which is not {allowed}", QuotedValue(value))]
     Invalid {
         /// The input.
         name: &'static str,
@@ -29,7 +29,7 @@ pub enum InputError {
     /// A value whose bytes are no text.
     #[error(
         "input {name} is {}, which is not UTF-8; name the file by a pattern",
-        Shown(value)
+        QuotedValue(value)
     )]
     NotUtf8 {
         /// The input.
@@ -104,9 +104,9 @@ impl fmt::Display for InputErrors {
 }
 
 /// A value in quotes, on one line, cut where it gets long.
-struct Shown<'a>(&'a str);
+struct QuotedValue<'a>(&'a str);
 
-impl fmt::Display for Shown<'_> {
+impl fmt::Display for QuotedValue<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const LONGEST: usize = 60;
         let head: String = self.0.chars().take(LONGEST).collect();

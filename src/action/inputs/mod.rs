@@ -29,13 +29,13 @@ pub use lists::{MAX_KEY_LENGTH, MAX_KEYS, check_keys, workspaces};
 pub use table::{INPUTS, InputSpec, OUTPUTS, OutputSpec};
 pub use types::{
     CacheOf, CargoInputs, JobStatus, Mirror, Preset, RetentionInputs, Reuse, SaveMode, SaveWhen,
-    Scope, Site,
+    Scope, SiteInput,
 };
 pub use values::{duration, size};
 
 use super::env::Env;
 use super::kind::ActionKind;
-use reader::Reader;
+use reader::InputReader;
 
 /// All inputs of one step.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,7 +95,7 @@ pub struct Inputs {
     /// `log-level`.
     pub log_level: LevelFilter,
     /// `site`.
-    pub site: Site,
+    pub site: SiteInput,
     /// `job-status`.
     pub job_status: JobStatus,
     /// `job-container`: the id of the job's container.
@@ -107,7 +107,7 @@ pub struct Inputs {
 impl Inputs {
     /// Reads the inputs of a step of the action `kind`.
     pub fn parse(env: &Env, kind: ActionKind) -> Result<Self, InputErrors> {
-        Reader::new(env, kind).read()
+        InputReader::new(env, kind).read()
     }
 
     /// When a cache is saved: always by the save action, never by the restore action, and otherwise

@@ -6,7 +6,7 @@ use log::LevelFilter;
 
 use super::error::{InputError, InputErrors};
 use super::types::{
-    CargoInputs, JobStatus, Mirror, Preset, RetentionInputs, Reuse, SaveMode, Scope, Site,
+    CargoInputs, JobStatus, Mirror, Preset, RetentionInputs, Reuse, SaveMode, Scope, SiteInput,
 };
 use super::values::{self, Word};
 use super::{InputSpec, Inputs, lists, table};
@@ -17,7 +17,7 @@ use crate::glob::js_trim;
 
 /// Reads inputs one after another and collects what is wrong with them. Where a value is wrong, a
 /// stand-in goes on, and the errors keep it from getting out.
-pub(super) struct Reader<'e> {
+pub(super) struct InputReader<'e> {
     env: &'e Env,
     kind: ActionKind,
     errors: Vec<InputError>,
@@ -30,7 +30,7 @@ const PERCENT_OR_NONE: &str = "a whole percentage from 0 to 100, such as 80 or 8
 const SIZE: &str = "a size with its unit, such as 50GB or 20GiB, or none";
 const DURATION: &str = "a duration such as 90s, 10m, 1h30m or 7d, or none";
 
-impl<'e> Reader<'e> {
+impl<'e> InputReader<'e> {
     pub(super) fn new(env: &'e Env, kind: ActionKind) -> Self {
         Self {
             env,
@@ -90,7 +90,7 @@ impl<'e> Reader<'e> {
             site: self.choice(
                 &table::SITE,
                 "auto, here, host or job-container",
-                Site::Auto,
+                SiteInput::Auto,
             ),
             job_status: values::word(&self.text(&table::JOB_STATUS)).unwrap_or(JobStatus::Unknown),
             job_container: self.given(&table::JOB_CONTAINER),

@@ -85,7 +85,7 @@ pub enum Reuse {
 
 /// `site`: where the work happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Site {
+pub enum SiteInput {
     /// Found out.
     Auto,
     /// In this process.

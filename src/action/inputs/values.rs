@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use log::LevelFilter;
 
-use super::types::{JobStatus, Mirror, Preset, Reuse, SaveMode, Scope, Site};
+use super::types::{JobStatus, Mirror, Preset, Reuse, SaveMode, Scope, SiteInput};
 
 /// A choice from words, in any case.
 pub(super) trait Word: Copy + 'static {
@@ -78,7 +78,7 @@ impl Word for Reuse {
     const WORDS: &'static [(&'static str, Self)] = &[("move", Self::Move), ("copy", Self::Copy)];
 }
 
-impl Word for Site {
+impl Word for SiteInput {
     const WORDS: &'static [(&'static str, Self)] = &[
         ("auto", Self::Auto),
         ("here", Self::Here),

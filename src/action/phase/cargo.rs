@@ -4,18 +4,20 @@
 use super::{Step, state};
 use crate::action::console::Mark;
 use crate::action::inputs::{Mirror, Preset};
-use crate::cargo::mtimes::replay::GivenBack;
+use crate::cargo::mtimes::replay::ReplayStats;
 use crate::fmt::human::{bytes, things, took};
-use crate::job::{Cache, Cargo, Found, Job, Noted, Saved, Subject, Task};
-use crate::store::entry::Kind;
+use crate::job::{
+    CacheReply, CargoTarget, FoundEntry, Job, JobTarget, RestoreRecord, SaveReply, Task,
+};
+use crate::store::entry::CacheKind;
 
 impl Step<'_, '_> {
     /// What the inputs ask of the preset. `PATH` is left out: in an action's own container it is
     /// the image's, not that of the steps.
-    pub(super) fn cargo(&self) -> Subject {
+    pub(super) fn cargo(&self) -> JobTarget {
         let inputs = self.inputs;
         let of_preset = inputs.cargo.clone();
-        let mut cargo = Cargo {
+        let mut cargo = CargoTarget {
             env: Vec::new(),
             job: self.context.job.clone().unwrap_or_default(),
             workspaces: of_preset.workspaces,
@@ -28,10 +30,10 @@ impl Step<'_, '_> {
             sources: inputs.sources.clone(),
             run: self.context.run_of_job(),
             only_projects: inputs.preset == Preset::Auto,
-            lock_patience: Cargo::LOCK_PATIENCE,
+            lock_patience: CargoTarget::LOCK_PATIENCE,
         };
         cargo.add_env(self.env.iter(), false);
-        Subject::Cargo(Box::new(cargo))
+        JobTarget::Cargo(Box::new(cargo))
     }
 
     pub(super) fn restore_cargo(&mut self) {
@@ -57,7 +59,7 @@ impl Step<'_, '_> {
         }
         // Computed keys are noted down one by one; the input `key` is but a part of them.
         self.note_down("", &access.write);
-        let noted: Vec<Noted> = caches.iter().map(Cache::noted).collect();
+        let noted: Vec<RestoreRecord> = caches.iter().map(CacheReply::noted).collect();
         if let Ok(noted) = serde_json::to_string(&noted) {
             self.tell(self.context.files.save_state(state::CACHES, &noted));
         }
@@ -89,8 +91,8 @@ impl Step<'_, '_> {
         ));
     }
 
-    fn report_restored(&mut self, cache: &Cache) {
-        let Cache { name, key, .. } = cache;
+    fn report_restored(&mut self, cache: &CacheReply) {
+        let CacheReply { name, key, .. } = cache;
         if let Some(error) = &cache.error {
             return self.cache_failed(error);
         }
@@ -103,7 +105,7 @@ impl Step<'_, '_> {
             }
             return;
         };
-        let Found {
+        let FoundEntry {
             files,
             bytes: size,
             written_files,
@@ -161,8 +163,8 @@ impl Step<'_, '_> {
         }
     }
 
-    fn report_given_back(&self, given_back: GivenBack) {
-        let GivenBack {
+    fn report_given_back(&self, given_back: ReplayStats) {
+        let ReplayStats {
             same,
             different,
             distrusted,
@@ -180,7 +182,7 @@ impl Step<'_, '_> {
         self.log.say(Mark::Restored, text);
     }
 
-    fn set_outputs(&mut self, caches: &[Cache]) {
+    fn set_outputs(&mut self, caches: &[CacheReply]) {
         let of_kind = |kind| {
             caches
                 .iter()
@@ -188,9 +190,9 @@ impl Step<'_, '_> {
                 .collect::<Vec<_>>()
         };
         let kinds = [
-            ("registry-cache-hit", Kind::Registry),
-            ("git-cache-hit", Kind::Git),
-            ("target-cache-hit", Kind::Target),
+            ("registry-cache-hit", CacheKind::Registry),
+            ("git-cache-hit", CacheKind::Git),
+            ("target-cache-hit", CacheKind::Target),
         ];
         for (output, kind) in kinds {
             if let Some(hit) = hit(&of_kind(kind)) {
@@ -198,7 +200,7 @@ impl Step<'_, '_> {
             }
         }
         // Programs are not put back where there are some, which is no miss.
-        let counted: Vec<&Cache> = caches.iter().filter(|cache| cache.name != "bin").collect();
+        let counted: Vec<&CacheReply> = caches.iter().filter(|cache| cache.name != "bin").collect();
         self.output(
             "cache-hit",
             if hit(&counted) == Some(true) {
@@ -207,12 +209,15 @@ impl Step<'_, '_> {
                 "false"
             },
         );
-        let primary = of_kind(Kind::Target).first().copied().or(caches.first());
+        let primary = of_kind(CacheKind::Target)
+            .first()
+            .copied()
+            .or(caches.first());
         if let Some(primary) = primary {
             self.output("cache-primary-key", &primary.key);
             self.output("cache-key", &primary.key);
         }
-        let found: Vec<&Found> = caches
+        let found: Vec<&FoundEntry> = caches
             .iter()
             .filter_map(|cache| cache.found.as_ref())
             .collect();
@@ -220,7 +225,7 @@ impl Step<'_, '_> {
             self.output("cache-matched-key", &found.key);
         }
         if !found.is_empty() {
-            let restored = |of: fn(&Found) -> u64| {
+            let restored = |of: fn(&FoundEntry) -> u64| {
                 if self.inputs.lookup_only {
                     0
                 } else {
@@ -248,7 +253,7 @@ impl Step<'_, '_> {
     }
 
     /// What main noted down of the preset's caches; nothing where it failed before.
-    pub(super) fn noted_caches(&self) -> Vec<Noted> {
+    pub(super) fn noted_caches(&self) -> Vec<RestoreRecord> {
         let noted = self
             .env
             .state(state::CACHES)
@@ -256,17 +261,17 @@ impl Step<'_, '_> {
         noted.unwrap_or_default()
     }
 
-    pub(super) fn report_saved_cargo(&mut self, cache: &Cache) {
-        let Cache { name, key, .. } = cache;
+    pub(super) fn report_saved_cargo(&mut self, cache: &CacheReply) {
+        let CacheReply { name, key, .. } = cache;
         if let Some(error) = &cache.error {
             return self.cache_failed(error);
         }
         let say_done = |text: String| self.log.say(Mark::Done, format_args!("{name}: {text}"));
         match &cache.saved {
-            Some(Saved::Done { files: 0, .. }) => {
+            Some(SaveReply::Done { files: 0, .. }) => {
                 say_done(format!("nothing is needed; noted as {key}"))
             }
-            Some(Saved::Done {
+            Some(SaveReply::Done {
                 files,
                 bytes: size,
                 added_bytes,
@@ -281,16 +286,18 @@ impl Step<'_, '_> {
                     bytes(*added_bytes)
                 ),
             ),
-            Some(Saved::Unchanged) => {
+            Some(SaveReply::Unchanged) => {
                 say_done(format!("nothing changed since it was saved as {key}"))
             }
-            Some(Saved::Exists { .. }) => {
+            Some(SaveReply::Exists { .. }) => {
                 say_done(format!(
                     "another job has saved {key} meanwhile; that entry stays"
                 ));
             }
-            Some(Saved::InProgress) => say_done(format!("another job is saving {key} right now")),
-            Some(Saved::NothingThere) => {
+            Some(SaveReply::InProgress) => {
+                say_done(format!("another job is saving {key} right now"))
+            }
+            Some(SaveReply::NothingThere) => {
                 say_done("there is nothing, so nothing is saved".to_owned())
             }
             None => {}
@@ -299,9 +306,9 @@ impl Step<'_, '_> {
 }
 
 /// The three values of a hit over some caches: all exact, some found, none found.
-fn hit(caches: &[&Cache]) -> Option<bool> {
-    let found = |cache: &&&Cache| cache.found.is_some();
-    let is_exact = |cache: &&Cache| cache.found.as_ref().is_some_and(|found| found.exact);
+fn hit(caches: &[&CacheReply]) -> Option<bool> {
+    let found = |cache: &&&CacheReply| cache.found.is_some();
+    let is_exact = |cache: &&CacheReply| cache.found.as_ref().is_some_and(|found| found.exact);
     caches
         .iter()
         .any(|cache| found(&cache))

@@ -10,16 +10,18 @@ use crate::action::kind::ActionKind;
 use crate::action::phase::{Phase, Step, state};
 use crate::action::summary::{RUNS, Row, Summary, markdown};
 use crate::fmt::human::{bytes, things};
-use crate::job::{Cache, Health, Job, Paths, Reply, Saved, Subject, Task};
-use crate::ops::free_space::{Guarded, Notice, Room, Wanted};
+use crate::job::{
+    CacheReply, Housekeeping, Job, JobReply, JobTarget, PathsTarget, SaveReply, Task,
+};
+use crate::ops::free_space::{DiskNotice, DiskUsage, GuardPolicy, GuardReport};
 use crate::stats::event as events;
 use crate::stats::event::{Arm, Disk, Event, Hit, Run};
-use crate::store::disk_limits::Limits;
-use crate::store::entry::Kind;
+use crate::store::disk_limits::DiskLimits;
+use crate::store::entry::CacheKind;
 
 impl Step<'_, '_> {
     /// What every job of this phase does besides its task.
-    pub(crate) fn health(&self) -> Health {
+    pub(crate) fn health(&self) -> Housekeeping {
         let phase = match self.phase {
             Phase::Pre => events::Phase::Pre,
             Phase::Main => events::Phase::Main,
@@ -39,7 +41,7 @@ impl Step<'_, '_> {
                 .and_then(|text| serde_json::from_str(text).ok()),
             ..Event::default()
         };
-        Health {
+        Housekeeping {
             guard: Some(self.wanted_room()),
             event: Some(event),
             earlier: if is_last {
@@ -66,7 +68,7 @@ impl Step<'_, '_> {
     }
 
     /// Keeps what could not be recorded for the last phase.
-    pub(crate) fn keep_event(&mut self, reply: &Reply) {
+    pub(crate) fn keep_event(&mut self, reply: &JobReply) {
         let Some(event) = reply.unrecorded.clone() else {
             return;
         };
@@ -104,7 +106,7 @@ impl Step<'_, '_> {
         Some(status.to_owned())
     }
 
-    fn wanted_room(&self) -> Wanted {
+    fn wanted_room(&self) -> GuardPolicy {
         let RetentionInputs {
             max_age,
             max_cache_size,
@@ -113,17 +115,17 @@ impl Step<'_, '_> {
             ..
         } = self.inputs.retention;
         let keep = self.keep();
-        Wanted {
-            limits: Limits {
+        GuardPolicy {
+            limits: DiskLimits {
                 used_percent: disk_threshold,
                 free_bytes: min_free_space,
                 store_bytes: max_cache_size,
             },
             keep: vec![
-                (Kind::Path, keep.path),
-                (Kind::Registry, keep.registry),
-                (Kind::Git, keep.git),
-                (Kind::Target, keep.target),
+                (CacheKind::Path, keep.path),
+                (CacheKind::Registry, keep.registry),
+                (CacheKind::Git, keep.git),
+                (CacheKind::Target, keep.target),
             ],
             old_after: max_age,
             default_branches: self.default_branches(),
@@ -178,9 +180,9 @@ impl Step<'_, '_> {
 
     /// Guards the disk where there is nothing else to do. The main phase says why there is no place
     /// to work at.
-    fn guard_disk(&mut self) -> Option<Guarded> {
+    fn guard_disk(&mut self) -> Option<GuardReport> {
         let workspace = self.context.workspace.clone()?;
-        let paths = Paths {
+        let paths = PathsTarget {
             paths: Vec::new(),
             key: String::new(),
             restore_keys: Vec::new(),
@@ -188,7 +190,7 @@ impl Step<'_, '_> {
         let job = Job {
             cache_root: self.inputs.cache_root.clone().into(),
             workspace,
-            subject: Subject::Paths(paths),
+            subject: JobTarget::Paths(paths),
             task: Task::Guard,
             health: self.health(),
         };
@@ -221,7 +223,7 @@ impl Step<'_, '_> {
     }
 
     /// What the guard did, and what people should know of the disk.
-    pub(crate) fn report_guarded(&mut self, reply: &Reply) {
+    pub(crate) fn report_guarded(&mut self, reply: &JobReply) {
         let Some(guarded) = &reply.guarded else {
             return;
         };
@@ -248,19 +250,19 @@ impl Step<'_, '_> {
             let text = notice_text(notice, &self.inputs.cache_root);
             match notice {
                 // Once for a job is enough for an annotation.
-                Notice::FilledByOthers { .. } | Notice::WorkspaceFull(_)
+                DiskNotice::FilledByOthers { .. } | DiskNotice::WorkspaceFull(_)
                     if self.phase != Phase::Post =>
                 {
                     self.warn(&text);
                 }
-                Notice::LittleFree(_) if self.phase == Phase::Post => self.log.debug(text),
+                DiskNotice::LittleFree(_) if self.phase == Phase::Post => self.log.debug(text),
                 _ => self.log.say(Mark::Check, text),
             }
         }
     }
 
     /// Says that nothing was saved for want of room. False when there was room.
-    pub(crate) fn report_no_room(&mut self, reply: &Reply) -> bool {
+    pub(crate) fn report_no_room(&mut self, reply: &JobReply) -> bool {
         let full = reply
             .guarded
             .as_ref()
@@ -278,7 +280,7 @@ impl Step<'_, '_> {
 
     /// Notes down for the last phase what was found, or writes the summary where there is no such
     /// phase.
-    pub(crate) fn after_restore(&mut self, reply: Option<&Reply>) {
+    pub(crate) fn after_restore(&mut self, reply: Option<&JobReply>) {
         let caches = reply.map_or(&[][..], |reply| &reply.caches);
         let rows: Vec<Row> = caches.iter().map(|cache| row(cache, true)).collect();
         let asked_for_nothing =
@@ -301,7 +303,7 @@ impl Step<'_, '_> {
     }
 
     /// Writes the summary of a step that has come to its end.
-    pub(crate) fn summarize(&mut self, reply: &Reply) {
+    pub(crate) fn summarize(&mut self, reply: &JobReply) {
         let rows = self
             .env
             .state(state::ROWS)
@@ -322,7 +324,7 @@ impl Step<'_, '_> {
         self.write_summary(&rows, reply);
     }
 
-    fn write_summary(&mut self, rows: &[Row], reply: &Reply) {
+    fn write_summary(&mut self, rows: &[Row], reply: &JobReply) {
         if !self.inputs.summary || self.context.files.summary.is_none() {
             return;
         }
@@ -337,7 +339,7 @@ impl Step<'_, '_> {
                 "This run went without restoring, to measure what the cache saves.".to_owned(),
             );
         }
-        let noted: Option<Room> = self
+        let noted: Option<DiskUsage> = self
             .env
             .state(state::BEFORE)
             .and_then(|text| serde_json::from_str(text).ok());
@@ -364,10 +366,10 @@ impl Step<'_, '_> {
 }
 
 /// What a step had found, all caches taken together.
-fn found(caches: &[Cache]) -> Option<Hit> {
+fn found(caches: &[CacheReply]) -> Option<Hit> {
     let mut counted = caches.iter().filter(|cache| cache.name != "bin").peekable();
     counted.peek()?;
-    let is_exact = |cache: &Cache| cache.found.as_ref().is_some_and(|found| found.exact);
+    let is_exact = |cache: &CacheReply| cache.found.as_ref().is_some_and(|found| found.exact);
     Some(if counted.clone().all(is_exact) {
         Hit::Exact
     } else if counted.any(|cache| cache.found.is_some()) {
@@ -377,7 +379,7 @@ fn found(caches: &[Cache]) -> Option<Hit> {
     })
 }
 
-fn row(cache: &Cache, is_restore: bool) -> Row {
+fn row(cache: &CacheReply, is_restore: bool) -> Row {
     let mut row = Row {
         name: cache.name.clone(),
         key: cache.key.clone(),
@@ -395,7 +397,7 @@ fn row(cache: &Cache, is_restore: bool) -> Row {
         .as_ref()
         .map(|_| "failed".to_owned())
         .or(match &cache.saved {
-            Some(Saved::Done {
+            Some(SaveReply::Done {
                 files,
                 bytes: size,
                 added_bytes,
@@ -409,17 +411,19 @@ fn row(cache: &Cache, is_restore: bool) -> Row {
                     bytes(*added_bytes)
                 ))
             }
-            Some(Saved::Unchanged | Saved::Exists { .. }) => Some("is there already".to_owned()),
-            Some(Saved::InProgress) => Some("by another job".to_owned()),
-            Some(Saved::NothingThere) => Some("nothing there".to_owned()),
+            Some(SaveReply::Unchanged | SaveReply::Exists { .. }) => {
+                Some("is there already".to_owned())
+            }
+            Some(SaveReply::InProgress) => Some("by another job".to_owned()),
+            Some(SaveReply::NothingThere) => Some("nothing there".to_owned()),
             None => None,
         });
     row
 }
 
 /// What people should know of the disk, in one line.
-fn notice_text(notice: &Notice, root: &str) -> String {
-    let used = |room: &Room| {
+fn notice_text(notice: &DiskNotice, root: &str) -> String {
+    let used = |room: &DiskUsage| {
         let inodes = match room.inodes_percent {
             Some(percent @ 81..) => format!(", {percent} % of its inodes used"),
             _ => String::new(),
@@ -431,23 +435,23 @@ fn notice_text(notice: &Notice, root: &str) -> String {
         )
     };
     match notice {
-        Notice::LittleFree(room) => {
+        DiskNotice::LittleFree(room) => {
             format!(
                 "the disk of {root} is {}; 50 GB are recommended for caches and builds",
                 used(room)
             )
         }
-        Notice::FilledByOthers { room, store_bytes } => format!(
+        DiskNotice::FilledByOthers { room, store_bytes } => format!(
             "the disk of {root} is {}, and all of the cache takes {}: removing it would not be enough, so it stays; \
              free space elsewhere, or set `disk-threshold` and `min-free-space`",
             used(room),
             bytes(*store_bytes)
         ),
-        Notice::WorkspaceFull(room) => format!(
+        DiskNotice::WorkspaceFull(room) => format!(
             "the disk of the workspace is {}; the cache is on another one, so nothing can be removed for it",
             used(room)
         ),
-        Notice::InUse(room) => format!(
+        DiskNotice::InUse(room) => format!(
             "the disk of {root} is {}, but other jobs use the cache just now; a later phase cleans",
             used(room)
         ),

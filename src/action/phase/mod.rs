@@ -31,16 +31,16 @@ use std::path::PathBuf;
 
 use super::access::{self, Access};
 use super::commands::Annotation;
-use super::context::Context;
+use super::context::WorkflowContext;
 use super::env::Env;
-use super::event::Event;
+use super::event::EventPayload;
 use super::files::{FileError, read_event};
 use super::inputs::{InputErrors, Inputs, OUTPUTS};
 use super::kind::ActionKind;
-use crate::action::console::{Log, Verbosity};
-use crate::action::dispatcher::Place;
+use crate::action::console::{Console, Verbosity};
+use crate::action::dispatcher::Dispatcher;
 use crate::fmt::human::bytes;
-use crate::job::{Disk, Job, Paths, Reply, RestoreTask, Subject, Task};
+use crate::job::{DiskState, Job, JobReply, JobTarget, PathsTarget, RestoreTask, Task};
 use crate::site::worker::Identity;
 
 /// A phase of a step.
@@ -68,7 +68,7 @@ impl Phase {
 
 /// Whether the step goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum StepResult {
     /// It does.
     Passed,
     /// It fails, and the log says why.
@@ -93,17 +93,17 @@ mod state {
 }
 
 /// Runs a phase.
-pub fn run(phase: Phase, kind: ActionKind, env: &Env, out: &mut (dyn Write + Send)) -> Verdict {
-    let mut context = Context::from_env(env);
+pub fn run(phase: Phase, kind: ActionKind, env: &Env, out: &mut (dyn Write + Send)) -> StepResult {
+    let mut context = WorkflowContext::from_env(env);
     let env = &*with_settled_key(phase, env);
     let parsed = Inputs::parse(env, kind);
     let level = parsed
         .as_ref()
         .map_or(log::LevelFilter::Info, |inputs| inputs.log_level);
-    let log = Log::new(out, Verbosity::new(level, context.debug));
+    let log = Console::new(out, Verbosity::new(level, context.debug));
     if phase == Phase::Post && !context.act && env.state(state::KEY).is_none() {
         log.debug("the step looked for nothing, so there is nothing to save");
-        return Verdict::Passed;
+        return StepResult::Passed;
     }
     let inputs = match parsed {
         Ok(inputs) => inputs,
@@ -112,7 +112,7 @@ pub fn run(phase: Phase, kind: ActionKind, env: &Env, out: &mut (dyn Write + Sen
     for (name, value) in &inputs.without_effect {
         log.debug(format_args!("input {name}: {value} has no effect here"));
     }
-    let place = LazyPlace {
+    let place = LazyDispatcher {
         env,
         inputs: &inputs,
         seen: context.clone(),
@@ -138,9 +138,9 @@ pub fn run(phase: Phase, kind: ActionKind, env: &Env, out: &mut (dyn Write + Sen
         (Phase::Post, _) => {}
     }
     if step.failed {
-        Verdict::Failed
+        StepResult::Failed
     } else {
-        Verdict::Passed
+        StepResult::Passed
     }
 }
 
@@ -157,9 +157,9 @@ fn with_settled_key(phase: Phase, env: &Env) -> Cow<'_, Env> {
 
 /// Inputs that make no sense fail the main phase; saving warns of them, as actions/cache does; pre
 /// leaves them to main.
-fn refuse(phase: Phase, kind: ActionKind, errors: &InputErrors, log: &Log<'_>) -> Verdict {
+fn refuse(phase: Phase, kind: ActionKind, errors: &InputErrors, log: &Console<'_>) -> StepResult {
     if phase == Phase::Pre {
-        return Verdict::Passed;
+        return StepResult::Passed;
     }
     let fails = phase == Phase::Main && kind != ActionKind::Save;
     for error in errors.iter() {
@@ -172,30 +172,30 @@ fn refuse(phase: Phase, kind: ActionKind, errors: &InputErrors, log: &Log<'_>) -
         }
     }
     if fails {
-        Verdict::Failed
+        StepResult::Failed
     } else {
-        Verdict::Passed
+        StepResult::Passed
     }
 }
 
 /// The place of the work, looked for when it is first needed: asking the Docker Engine takes time,
 /// and often there is nothing to do.
-struct LazyPlace<'s, 'w> {
+struct LazyDispatcher<'s, 'w> {
     env: &'s Env,
     inputs: &'s Inputs,
-    seen: Context,
-    log: &'s Log<'w>,
-    found: OnceCell<Place>,
+    seen: WorkflowContext,
+    log: &'s Console<'w>,
+    found: OnceCell<Dispatcher>,
 }
 
-impl LazyPlace<'_, '_> {
-    fn get(&self) -> &Place {
+impl LazyDispatcher<'_, '_> {
+    fn get(&self) -> &Dispatcher {
         self.found.get_or_init(|| {
             let identity = self
                 .env
                 .state(state::IDENTITY)
                 .and_then(|text| serde_json::from_str(text).ok());
-            let place = Place::find(self.env, self.inputs, &self.seen, identity);
+            let place = Dispatcher::find(self.env, self.inputs, &self.seen, identity);
             place.describe(self.log);
             place
         })
@@ -214,10 +214,10 @@ impl LazyPlace<'_, '_> {
 struct Step<'s, 'w> {
     phase: Phase,
     env: &'s Env,
-    context: &'s Context,
+    context: &'s WorkflowContext,
     inputs: &'s Inputs,
-    log: &'s Log<'w>,
-    place: LazyPlace<'s, 'w>,
+    log: &'s Console<'w>,
+    place: LazyDispatcher<'s, 'w>,
     failed: bool,
 }
 
@@ -296,7 +296,7 @@ impl Step<'_, '_> {
         self.inputs.paths.is_empty()
     }
 
-    fn paths(&self) -> Subject {
+    fn paths(&self) -> JobTarget {
         let Inputs {
             paths,
             key,
@@ -304,14 +304,14 @@ impl Step<'_, '_> {
             ..
         } = self.inputs;
         let (paths, key, restore_keys) = (paths.clone(), key.clone(), restore_keys.clone());
-        Subject::Paths(Paths {
+        JobTarget::Paths(PathsTarget {
             paths,
             key,
             restore_keys,
         })
     }
 
-    fn debug_access(&self, access: &Access, event: Option<&Event>) {
+    fn debug_access(&self, access: &Access, event: Option<&EventPayload>) {
         let origin = self.context.origin(event);
         let read: Vec<&str> = access
             .read
@@ -326,7 +326,7 @@ impl Step<'_, '_> {
     }
 
     /// Has a job carried out. What goes wrong with it is said here.
-    fn carry_out(&mut self, job: Job) -> Option<Reply> {
+    fn carry_out(&mut self, job: Job) -> Option<JobReply> {
         let reply = match self.place.get().carry_out(job, self.log) {
             Ok((reply, identity)) => {
                 self.remember(identity);
@@ -363,7 +363,7 @@ impl Step<'_, '_> {
         }
     }
 
-    fn report_disk(&mut self, disk: Disk) {
+    fn report_disk(&mut self, disk: DiskState) {
         self.output("disk-used-percent", &disk.used_percent.to_string());
         self.output("disk-free-bytes", &disk.free_bytes.to_string());
         self.output("cache-size-bytes", &disk.store_bytes.to_string());

@@ -1,11 +1,11 @@
 //! Restoring: the main phase of the action itself and of `restore/`.
 
 use super::{Step, cache_size, state};
-use crate::action::access::Area;
+use crate::action::access::CacheScope;
 use crate::action::console::Mark;
 use crate::action::inputs::Mirror;
 use crate::fmt::human::{bytes, things};
-use crate::job::{Found, Job, RestoreTask, Task};
+use crate::job::{FoundEntry, Job, RestoreTask, Task};
 
 impl Step<'_, '_> {
     pub(super) fn restore(&mut self) {
@@ -56,7 +56,7 @@ impl Step<'_, '_> {
     }
 
     /// How to restore from some areas.
-    pub(super) fn restore_task(&self, read: Vec<Area>, mirror: bool) -> RestoreTask {
+    pub(super) fn restore_task(&self, read: Vec<CacheScope>, mirror: bool) -> RestoreTask {
         RestoreTask {
             read: read
                 .into_iter()
@@ -70,15 +70,15 @@ impl Step<'_, '_> {
     }
 
     /// Notes down for the post phase what is looked for and where it may write.
-    pub(super) fn note_down(&mut self, key: &str, write: &Area) {
+    pub(super) fn note_down(&mut self, key: &str, write: &CacheScope) {
         self.tell(self.context.files.save_state(state::KEY, key));
         if let Ok(write) = serde_json::to_string(write) {
             self.tell(self.context.files.save_state(state::WRITE, &write));
         }
     }
 
-    fn report_found(&mut self, found: &Found) {
-        let Found {
+    fn report_found(&mut self, found: &FoundEntry) {
+        let FoundEntry {
             key,
             entry,
             exact,

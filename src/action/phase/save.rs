@@ -3,12 +3,14 @@
 use std::num::NonZeroU32;
 
 use super::{Phase, Step, cache_size, state};
-use crate::action::access::Area;
+use crate::action::access::CacheScope;
 use crate::action::console::Mark;
 use crate::action::inputs::{CacheOf, JobStatus, RetentionInputs, Reuse, SaveWhen};
 use crate::action::kind::ActionKind;
 use crate::fmt::human::{bytes, things};
-use crate::job::{Cache, Job, Keep, Noted, Paths, SaveTask, Saved, Task};
+use crate::job::{
+    CacheReply, Job, KeepCounts, PathsTarget, RestoreRecord, SaveReply, SaveTask, Task,
+};
 
 impl Step<'_, '_> {
     pub(super) fn save(&mut self) {
@@ -86,7 +88,7 @@ impl Step<'_, '_> {
     }
 
     /// Where this phase may write: in the post phase what main noted down.
-    fn writable(&self, decided: Area) -> Area {
+    fn writable(&self, decided: CacheScope) -> CacheScope {
         let noted = self
             .env
             .state(state::WRITE)
@@ -97,9 +99,9 @@ impl Step<'_, '_> {
     }
 
     /// What main noted down of the paths that it restored.
-    fn noted(&self) -> Noted {
-        Noted {
-            cache: Paths::NAME.to_owned(),
+    fn noted(&self) -> RestoreRecord {
+        RestoreRecord {
+            cache: PathsTarget::NAME.to_owned(),
             key: self.inputs.key.clone(),
             entry: self.env.state(state::ENTRY).map(str::to_owned),
             exact: false,
@@ -107,7 +109,7 @@ impl Step<'_, '_> {
         }
     }
 
-    pub(super) fn keep(&self) -> Keep {
+    pub(super) fn keep(&self) -> KeepCounts {
         let RetentionInputs {
             keep,
             keep_registry,
@@ -116,7 +118,7 @@ impl Step<'_, '_> {
             ..
         } = self.inputs.retention;
         let count = |count: NonZeroU32| usize::try_from(count.get()).unwrap_or(usize::MAX);
-        Keep {
+        KeepCounts {
             path: count(keep),
             registry: count(keep_registry),
             git: count(keep_git),
@@ -124,24 +126,24 @@ impl Step<'_, '_> {
         }
     }
 
-    fn report_saved(&mut self, cache: &Cache) {
+    fn report_saved(&mut self, cache: &CacheReply) {
         let key = &cache.key;
         match &cache.saved {
-            Some(Saved::Done { files, bytes: size, added_bytes, milliseconds }) => {
+            Some(SaveReply::Done { files, bytes: size, added_bytes, milliseconds }) => {
                 self.log.say(Mark::Saved, format_args!("Cache saved with key: {key}"));
                 let (files, added) = (things(*files, "file", "files"), bytes(*added_bytes));
                 let size = cache_size(*size);
                 self.log
                     .line(format_args!("   Cache Size: {size}, {files}, {added} new, in {milliseconds} ms"));
             }
-            Some(Saved::Exists { was_restored: true } | Saved::Unchanged) => self.say_not_saved(key),
-            Some(Saved::Exists { was_restored: false }) => {
+            Some(SaveReply::Exists { was_restored: true } | SaveReply::Unchanged) => self.say_not_saved(key),
+            Some(SaveReply::Exists { was_restored: false }) => {
                 self.not_reserved(&format!("there is an entry with key {key} already; it stays as it is"));
             }
-            Some(Saved::InProgress) => {
+            Some(SaveReply::InProgress) => {
                 self.not_reserved(&format!("another job is saving an entry with key {key} right now"));
             }
-            Some(Saved::NothingThere) => self.not_saved(
+            Some(SaveReply::NothingThere) => self.not_saved(
                 "Path Validation Error: Path(s) specified in the action for caching do(es) not exist, \
                  hence no cache is being saved.",
             ),

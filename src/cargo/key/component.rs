@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 
 /// Where a part of a key came from.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Origin {
+pub enum ComponentOrigin {
     /// A file or directory.
     File(PathBuf),
     /// An environment variable.
@@ -21,7 +21,7 @@ pub enum Origin {
 
 /// Which piece of a key's text a part is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Piece {
+pub enum KeySection {
     /// It stands in the key as it is, and in the digest that follows.
     Words,
     /// The digest of what artifacts can't be shared across.
@@ -32,24 +32,29 @@ pub enum Piece {
 
 /// One part of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Part {
+pub struct KeyComponent {
     /// What it is: `toolchain`, `RUSTFLAGS`, `Cargo.lock`.
     pub name: String,
     /// What counts: the value itself, or the SHA-256 of what matters of a file. Free of paths.
     pub value: String,
     /// Where it came from. Does not count.
-    pub origin: Origin,
+    pub origin: ComponentOrigin,
     /// More for people. Does not count.
     pub note: Option<String>,
     /// Where it is in the key.
-    pub piece: Piece,
+    pub piece: KeySection,
 }
 
 /// The value of a part that was looked for and is not there.
 pub(crate) const NOT_FOUND: &str = "not found";
 
-impl Part {
-    pub(crate) fn new(name: &str, value: impl Into<String>, origin: Origin, piece: Piece) -> Self {
+impl KeyComponent {
+    pub(crate) fn new(
+        name: &str,
+        value: impl Into<String>,
+        origin: ComponentOrigin,
+        piece: KeySection,
+    ) -> Self {
         Self {
             name: name.to_owned(),
             value: value.into(),
@@ -59,8 +64,8 @@ impl Part {
         }
     }
 
-    pub(crate) fn not_found(name: &str, piece: Piece) -> Self {
-        Self::new(name, NOT_FOUND, Origin::NotFound, piece)
+    pub(crate) fn not_found(name: &str, piece: KeySection) -> Self {
+        Self::new(name, NOT_FOUND, ComponentOrigin::NotFound, piece)
     }
 
     #[must_use]
@@ -80,7 +85,7 @@ const RULES: &str = "local-cache cargo keys 1";
 
 /// 16 hexadecimal digits over the names and values of some parts, in whatever order they are, each
 /// counted once.
-pub(crate) fn digest<'p>(parts: impl IntoIterator<Item = &'p Part>) -> String {
+pub(crate) fn digest<'p>(parts: impl IntoIterator<Item = &'p KeyComponent>) -> String {
     digest_of(
         parts
             .into_iter()
@@ -123,15 +128,15 @@ fn hex(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    fn part(name: &str, value: &str) -> Part {
-        Part::new(name, value, Origin::Machine, Piece::Words)
+    fn part(name: &str, value: &str) -> KeyComponent {
+        KeyComponent::new(name, value, ComponentOrigin::Machine, KeySection::Words)
     }
 
     #[test]
     fn neither_order_nor_repetition_nor_origin_counts() {
         let (a, b) = (part("a", "1"), part("b", "2"));
-        let elsewhere = Part {
-            origin: Origin::File("/x".into()),
+        let elsewhere = KeyComponent {
+            origin: ComponentOrigin::File("/x".into()),
             ..a.clone()
         }
         .note("more");

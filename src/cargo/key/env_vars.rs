@@ -11,7 +11,7 @@ use std::ffi::{OsStr, OsString};
 
 /// Variables that are in a key for the same reason.
 #[derive(Clone, Copy, Debug)]
-pub struct Group {
+pub struct EnvVarGroup {
     /// The names; `<ANY>` is any text, `<target>` a target triple in lower case.
     pub names: &'static [&'static str],
     /// Whether each name also counts as `NAME_<target>`, `HOST_NAME` and `TARGET_NAME`.
@@ -24,8 +24,8 @@ pub struct Group {
 }
 
 /// All groups.
-pub const GROUPS: [Group; 8] = [
-    Group {
+pub const GROUPS: [EnvVarGroup; 8] = [
+    EnvVarGroup {
         names: &[
             "RUSTFLAGS",
             "CARGO_ENCODED_RUSTFLAGS",
@@ -36,7 +36,7 @@ pub const GROUPS: [Group; 8] = [
         empty_counts: true,
         why: "flags for every call of the compiler: with others, cargo builds everything anew",
     },
-    Group {
+    EnvVarGroup {
         names: &[
             "RUSTC",
             "RUSTC_WRAPPER",
@@ -49,13 +49,13 @@ pub const GROUPS: [Group; 8] = [
         empty_counts: true,
         why: "another program compiles",
     },
-    Group {
+    EnvVarGroup {
         names: &["RUSTC_BOOTSTRAP", "CARGO_UNSTABLE_<ANY>"],
         per_target: false,
         empty_counts: false,
         why: "unstable features of compiler and cargo are on; build scripts probe for them",
     },
-    Group {
+    EnvVarGroup {
         names: &[
             "CARGO_PROFILE_<ANY>",
             "CARGO_INCREMENTAL",
@@ -65,13 +65,13 @@ pub const GROUPS: [Group; 8] = [
         empty_counts: false,
         why: "they change profiles: optimisation, debug information, incremental compilation",
     },
-    Group {
+    EnvVarGroup {
         names: &["CARGO_BUILD_TARGET", "CARGO_TARGET_<ANY>_LINKER"],
         per_target: false,
         empty_counts: false,
         why: "what is built for, and the program that links it",
     },
-    Group {
+    EnvVarGroup {
         names: &[
             "CC",
             "CXX",
@@ -90,7 +90,7 @@ pub const GROUPS: [Group; 8] = [
         empty_counts: false,
         why: "the C and C++ tools that build scripts call through the crate cc",
     },
-    Group {
+    EnvVarGroup {
         names: &[
             "CMAKE",
             "CMAKE_GENERATOR",
@@ -101,7 +101,7 @@ pub const GROUPS: [Group; 8] = [
         empty_counts: false,
         why: "how build scripts run CMake through the crate cmake",
     },
-    Group {
+    EnvVarGroup {
         names: &[
             "PKG_CONFIG",
             "PKG_CONFIG_PATH",
@@ -174,7 +174,7 @@ fn is_secret(name: &str) -> bool {
     .any(|end| name.ends_with(end))
 }
 
-impl Group {
+impl EnvVarGroup {
     fn has(&self, pattern: &str, name: &str) -> bool {
         if let Some((before, after)) = pattern.split_once("<ANY>") {
             let rest = name

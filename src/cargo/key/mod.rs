@@ -1,13 +1,13 @@
 //! The keys of a Cargo project's caches: what they are made of, and why each part is in them.
 //!
 //! A project has a cache of its registry, one of its git dependencies, and one of each target
-//! directory. [`gather`] looks at the machine and returns [`Facts`]; [`keys`] makes [`Keys`] of
-//! them and touches nothing. docs/keys.md tells the same to those who use it.
+//! directory. [`gather`] looks at the machine and returns [`CargoFacts`]; [`keys`] makes
+//! [`CargoKeys`] of them and touches nothing. docs/keys.md tells the same to those who use it.
 //!
 //! # Why a key is the same from run to run
 //!
-//! It is made of [`Part`]s and nothing else, and each is shown with where it came from. A part is
-//! in a key only if it changes what cargo builds or downloads:
+//! It is made of [`KeyComponent`]s and nothing else, and each is shown with where it came from. A
+//! part is in a key only if it changes what cargo builds or downloads:
 //!
 //! - variables by an explicit list ([`variables`]), so no token, run number or terminal setting is
 //!   among them;
@@ -40,52 +40,52 @@ pub mod template;
 
 use std::path::PathBuf;
 
-use crate::cargo::key::component::{Origin, Part, Piece, digest};
+use crate::cargo::key::component::{ComponentOrigin, KeyComponent, KeySection, digest};
 use crate::cargo::key::inputs::KeyInputs;
-use crate::cargo::key::normalize::{Reduced, reduce};
-use crate::cargo::key::template::Recipe;
-use crate::cargo::project::facts::{Compiler, Facts, WorkspaceAsked, WorkspaceFacts};
+use crate::cargo::key::normalize::{NormalizedInputs, reduce};
+use crate::cargo::key::template::KeyTemplate;
+use crate::cargo::project::facts::{CargoFacts, Compiler, WorkspaceFacts, WorkspaceRequest};
 
 /// A computed key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Key {
+pub struct ComputedKey {
     /// The key.
     pub text: String,
     /// What the key of an entry begins with that may stand in on a miss; of several, the newest is
     /// right.
     pub restore: Vec<String>,
     /// What it is made of.
-    pub parts: Vec<Part>,
+    pub parts: Vec<KeyComponent>,
     /// How to make it again for another compiler; none where the compiler is not in it.
-    pub recipe: Option<Recipe>,
+    pub recipe: Option<KeyTemplate>,
 }
 
 /// The key of a target directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TargetKey {
     /// The workspaces as asked that build into it, in their order: usually one.
-    pub workspaces: Vec<WorkspaceAsked>,
+    pub workspaces: Vec<WorkspaceRequest>,
     /// The target directory, absolute.
     pub directory: PathBuf,
     /// The other directories that they build into, absolute: those of intermediate artifacts
     /// (`build.build-dir`). One that several target directories share is the first one's.
     pub builds: Vec<PathBuf>,
     /// Its key.
-    pub key: Key,
+    pub key: ComputedKey,
 }
 
 /// The keys of a project's caches.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Keys {
+pub struct CargoKeys {
     /// The registry: index, archives and sources.
-    pub registry: Key,
+    pub registry: ComputedKey,
     /// Git dependencies: clones and checkouts.
-    pub git: Key,
+    pub git: ComputedKey,
     /// The programs that cargo installed.
-    pub bin: Key,
+    pub bin: ComputedKey,
     /// The input `cache-directories`: what these hold may depend on everything that target
     /// directories depend on.
-    pub directories: Key,
+    pub directories: ComputedKey,
     /// One for each target directory of workspaces in which there is a Cargo project, in the order
     /// of those.
     pub target: Vec<TargetKey>,
@@ -93,12 +93,12 @@ pub struct Keys {
     pub warnings: Vec<String>,
 }
 
-type Member<'f> = (&'f WorkspaceFacts, &'f Reduced);
+type Member<'f> = (&'f WorkspaceFacts, &'f NormalizedInputs);
 
 /// Makes the keys.
-pub fn keys(facts: &Facts) -> Keys {
+pub fn keys(facts: &CargoFacts) -> CargoKeys {
     let mut warnings = facts.warnings.clone();
-    let reduced: Vec<(&WorkspaceFacts, Reduced)> = facts
+    let reduced: Vec<(&WorkspaceFacts, NormalizedInputs)> = facts
         .workspaces
         .iter()
         .filter_map(|workspace| {
@@ -112,14 +112,14 @@ pub fn keys(facts: &Facts) -> Keys {
         .iter()
         .map(|(workspace, reduced)| (*workspace, reduced))
         .collect();
-    let of_all = |parts: fn(&Reduced) -> &[Part]| -> Vec<Part> {
+    let of_all = |parts: fn(&NormalizedInputs) -> &[KeyComponent]| -> Vec<KeyComponent> {
         members
             .iter()
             .flat_map(|(_, reduced)| parts(reduced))
             .cloned()
             .collect()
     };
-    Keys {
+    CargoKeys {
         registry: shared(facts, "registry", of_all(|reduced| &reduced.registry)),
         git: shared(facts, "git", of_all(|reduced| &reduced.git)),
         bin: bin(facts),
@@ -131,16 +131,16 @@ pub fn keys(facts: &Facts) -> Keys {
 
 /// Registry and git: what jobs download is the same whatever they do with it, so neither job nor
 /// toolchain counts.
-fn shared(facts: &Facts, kind: &str, mut contents: Vec<Part>) -> Key {
+fn shared(facts: &CargoFacts, kind: &str, mut contents: Vec<KeyComponent>) -> ComputedKey {
     if contents.is_empty() {
-        contents.push(Part::not_found("Cargo.lock", Piece::Contents));
+        contents.push(KeyComponent::not_found("Cargo.lock", KeySection::Contents));
     }
     let mut parts = vec![prefix(facts)];
     parts.extend(machine(facts));
     let before = words(kind, &parts);
     parts.extend(contents);
     let text = format!("{before}-{}", digest(&parts));
-    Key {
+    ComputedKey {
         text,
         restore: vec![before + "-"],
         parts,
@@ -149,9 +149,9 @@ fn shared(facts: &Facts, kind: &str, mut contents: Vec<Part>) -> Key {
 }
 
 /// What was installed does not depend on the project; jobs install different programs.
-fn bin(facts: &Facts) -> Key {
+fn bin(facts: &CargoFacts) -> ComputedKey {
     let (parts, before) = beginning(facts, "bin");
-    Key {
+    ComputedKey {
         text: format!("{before}-{}", digest(&parts)),
         restore: Vec::new(),
         parts,
@@ -160,7 +160,7 @@ fn bin(facts: &Facts) -> Key {
 }
 
 /// Workspaces that build into one directory, as `CARGO_TARGET_DIR` makes them, share its cache.
-fn targets(facts: &Facts, members: &[Member<'_>]) -> Vec<TargetKey> {
+fn targets(facts: &CargoFacts, members: &[Member<'_>]) -> Vec<TargetKey> {
     let mut of_directories: Vec<(&PathBuf, Vec<Member<'_>>)> = Vec::new();
     for member in members {
         let directory = &member.0.target;
@@ -201,7 +201,7 @@ fn targets(facts: &Facts, members: &[Member<'_>]) -> Vec<TargetKey> {
 }
 
 /// The parts that say whose a cache of what was built is, and the beginning of its key.
-fn beginning(facts: &Facts, kind: &str) -> (Vec<Part>, String) {
+fn beginning(facts: &CargoFacts, kind: &str) -> (Vec<KeyComponent>, String) {
     let mut parts = vec![prefix(facts)];
     parts.extend(names(facts));
     parts.extend(machine(facts));
@@ -210,16 +210,21 @@ fn beginning(facts: &Facts, kind: &str) -> (Vec<Part>, String) {
 }
 
 /// The key of what a compiler made.
-fn built(facts: &Facts, kind: &str, members: &[Member<'_>]) -> Key {
+fn built(facts: &CargoFacts, kind: &str, members: &[Member<'_>]) -> ComputedKey {
     let (mut parts, before) = beginning(facts, kind);
     if !facts.key_inputs.add_environment {
-        let left_out = Part::new("environment", "left out", ENVIRONMENT, Piece::Environment)
-            .note("any toolchain, any Cargo.lock");
+        let left_out = KeyComponent::new(
+            "environment",
+            "left out",
+            ENVIRONMENT,
+            KeySection::Environment,
+        )
+        .note("any toolchain, any Cargo.lock");
         parts.push(left_out);
         // A digest all the same: without, the key would be the beginning of others, and so find
         // those of any toolchain.
         let text = format!("{before}-{}", digest(&parts));
-        return Key {
+        return ComputedKey {
             text,
             restore: Vec::new(),
             parts,
@@ -239,14 +244,14 @@ fn built(facts: &Facts, kind: &str, members: &[Member<'_>]) -> Key {
             .map(|project| &project.toolchain.compiler);
         matches!(toolchain, Some(Compiler::Build(_)))
     });
-    let contents: Vec<Part> = members
+    let contents: Vec<KeyComponent> = members
         .iter()
         .flat_map(|(_, reduced)| &reduced.target)
         .cloned()
         .collect();
-    let recipe = Recipe::new(before, &parts, digest(&contents), is_seen);
+    let recipe = KeyTemplate::new(before, &parts, digest(&contents), is_seen);
     parts.extend(contents);
-    Key {
+    ComputedKey {
         text: recipe.key(),
         restore: vec![recipe.nearest()],
         parts,
@@ -254,28 +259,30 @@ fn built(facts: &Facts, kind: &str, members: &[Member<'_>]) -> Key {
     }
 }
 
-const ENVIRONMENT: Origin = Origin::Input("add-rust-environment-hash-key");
+const ENVIRONMENT: ComponentOrigin = ComponentOrigin::Input("add-rust-environment-hash-key");
 
-fn prefix(facts: &Facts) -> Part {
-    Part::new(
+fn prefix(facts: &CargoFacts) -> KeyComponent {
+    KeyComponent::new(
         "prefix",
         &facts.key_inputs.prefix_key,
-        Origin::Input("prefix-key"),
-        Piece::Words,
+        ComponentOrigin::Input("prefix-key"),
+        KeySection::Words,
     )
 }
 
-fn machine(facts: &Facts) -> [Part; 2] {
+fn machine(facts: &CargoFacts) -> [KeyComponent; 2] {
     [
         ("operating system", &facts.os),
         ("architecture", &facts.arch),
     ]
-    .map(|(name, value)| Part::new(name, value, Origin::Machine, Piece::Words))
+    .map(|(name, value)| {
+        KeyComponent::new(name, value, ComponentOrigin::Machine, KeySection::Words)
+    })
 }
 
 /// Who shares a target directory: those with the same `shared-key`, or else with the same `key` and
 /// job.
-fn names(facts: &Facts) -> Vec<Part> {
+fn names(facts: &CargoFacts) -> Vec<KeyComponent> {
     let KeyInputs {
         shared_key,
         key,
@@ -283,50 +290,55 @@ fn names(facts: &Facts) -> Vec<Part> {
         ..
     } = &facts.key_inputs;
     if !shared_key.is_empty() {
-        return vec![Part::new(
+        return vec![KeyComponent::new(
             "shared key",
             shared_key,
-            Origin::Input("shared-key"),
-            Piece::Words,
+            ComponentOrigin::Input("shared-key"),
+            KeySection::Words,
         )];
     }
     let mut names = Vec::new();
     if !key.is_empty() {
-        names.push(Part::new("key", key, Origin::Input("key"), Piece::Words));
+        names.push(KeyComponent::new(
+            "key",
+            key,
+            ComponentOrigin::Input("key"),
+            KeySection::Words,
+        ));
     }
     if *add_job_id && !facts.job.is_empty() {
-        names.push(Part::new(
+        names.push(KeyComponent::new(
             "job",
             &facts.job,
-            Origin::Variable("GITHUB_JOB".to_owned()),
-            Piece::Words,
+            ComponentOrigin::Variable("GITHUB_JOB".to_owned()),
+            KeySection::Words,
         ));
     }
     names
 }
 
-fn variables(facts: &Facts) -> Vec<Part> {
+fn variables(facts: &CargoFacts) -> Vec<KeyComponent> {
     if facts.variables.is_empty() {
-        return vec![Part::new(
+        return vec![KeyComponent::new(
             "variables",
             "none set",
-            Origin::NotFound,
-            Piece::Environment,
+            ComponentOrigin::NotFound,
+            KeySection::Environment,
         )];
     }
     let part = |(name, value): (&String, &String)| {
-        Part::new(
+        KeyComponent::new(
             name,
             value,
-            Origin::Variable(name.clone()),
-            Piece::Environment,
+            ComponentOrigin::Variable(name.clone()),
+            KeySection::Environment,
         )
     };
     facts.variables.iter().map(part).collect()
 }
 
 /// The readable beginning of a key: the prefix, the kind of cache, and the rest.
-fn words(kind: &str, parts: &[Part]) -> String {
+fn words(kind: &str, parts: &[KeyComponent]) -> String {
     let mut words: Vec<&str> = parts.iter().map(|part| part.value.as_str()).collect();
     words.insert(words.len().min(1), kind);
     words.join("-")

@@ -2,21 +2,23 @@
 
 use std::collections::BTreeSet;
 
-use crate::cargo::key::component::{NOT_FOUND, Origin, Part, Piece, count, sha256};
+use crate::cargo::key::component::{
+    ComponentOrigin, KeyComponent, KeySection, NOT_FOUND, count, sha256,
+};
 use crate::cargo::key::template::TOOLCHAIN;
 use crate::cargo::project::config;
-use crate::cargo::project::facts::{Compiler, Project, SourceFile};
-use crate::cargo::project::lockfile::Lock;
-use crate::cargo::project::manifest::Manifest;
+use crate::cargo::project::facts::{Compiler, ProjectFacts, SourceFile};
+use crate::cargo::project::lockfile::Lockfile;
+use crate::cargo::project::manifest::CargoManifest;
 use crate::cargo::toolchain::overrides::ToolchainFile;
 
 /// A project's parts of each key.
 #[derive(Debug)]
-pub(crate) struct Reduced {
-    pub(crate) registry: Vec<Part>,
-    pub(crate) git: Vec<Part>,
-    pub(crate) toolchain: Part,
-    pub(crate) target: Vec<Part>,
+pub(crate) struct NormalizedInputs {
+    pub(crate) registry: Vec<KeyComponent>,
+    pub(crate) git: Vec<KeyComponent>,
+    pub(crate) toolchain: KeyComponent,
+    pub(crate) target: Vec<KeyComponent>,
 }
 
 /// What is said of a broken file.
@@ -28,7 +30,7 @@ fn not_understood(file: &SourceFile, reason: &str) -> String {
 }
 
 /// Reduces a project to what matters of it; what is broken is said, once.
-pub(crate) fn reduce(project: &Project, warnings: &mut Vec<String>) -> Reduced {
+pub(crate) fn reduce(project: &ProjectFacts, warnings: &mut Vec<String>) -> NormalizedInputs {
     let mut warn = |file: &SourceFile, reason: &str| {
         let line = not_understood(file, reason);
         if !warnings.contains(&line) {
@@ -39,7 +41,7 @@ pub(crate) fn reduce(project: &Project, warnings: &mut Vec<String>) -> Reduced {
     let lock = project
         .lock
         .as_ref()
-        .map(|file| (file, Lock::parse(&file.bytes)));
+        .map(|file| (file, Lockfile::parse(&file.bytes)));
     if let Some((file, Err(reason))) = &lock {
         warn(file, reason);
     }
@@ -61,7 +63,7 @@ pub(crate) fn reduce(project: &Project, warnings: &mut Vec<String>) -> Reduced {
         (
             vec![part.clone()],
             vec![part],
-            Part::not_found("Cargo.lock", Piece::Contents),
+            KeyComponent::not_found("Cargo.lock", KeySection::Contents),
         )
     };
     let mut target = vec![lock_part];
@@ -74,8 +76,8 @@ pub(crate) fn reduce(project: &Project, warnings: &mut Vec<String>) -> Reduced {
     target.push(toolchain_file(project, &mut warn));
     target.extend(configs(project, config::build, &mut warn));
     let sources = configs(project, config::sources, &mut |_, _| {}).into_iter();
-    registry.extend(sources.filter(|part| part.origin != Origin::NotFound));
-    Reduced {
+    registry.extend(sources.filter(|part| part.origin != ComponentOrigin::NotFound));
+    NormalizedInputs {
         registry,
         git,
         toolchain: toolchain(project),
@@ -83,20 +85,27 @@ pub(crate) fn reduce(project: &Project, warnings: &mut Vec<String>) -> Reduced {
     }
 }
 
-fn toolchain(project: &Project) -> Part {
+fn toolchain(project: &ProjectFacts) -> KeyComponent {
     let found = &project.toolchain;
     let value = match &found.compiler {
         Compiler::Build(build) => build.clone(),
         Compiler::Said(said) => project.places.named(said),
         Compiler::Unknown => NOT_FOUND.to_owned(),
     };
-    Part::new(TOOLCHAIN, value, found.origin.clone(), Piece::Environment).note(&found.note)
+    KeyComponent::new(
+        TOOLCHAIN,
+        value,
+        found.origin.clone(),
+        KeySection::Environment,
+    )
+    .note(&found.note)
 }
 
 /// Cargo.lock: its git packages, its registry packages, or all.
-fn lock_of(file: &SourceFile, lock: &Result<Lock, String>, git: Option<bool>) -> Part {
-    let origin = Origin::File(file.path.clone());
-    let part = |text: &[u8]| Part::new("Cargo.lock", sha256(text), origin, Piece::Contents);
+fn lock_of(file: &SourceFile, lock: &Result<Lockfile, String>, git: Option<bool>) -> KeyComponent {
+    let origin = ComponentOrigin::File(file.path.clone());
+    let part =
+        |text: &[u8]| KeyComponent::new("Cargo.lock", sha256(text), origin, KeySection::Contents);
     let Ok(lock) = lock else {
         return part(&file.bytes).note("broken: all its bytes");
     };
@@ -113,27 +122,27 @@ fn lock_of(file: &SourceFile, lock: &Result<Lock, String>, git: Option<bool>) ->
     })
 }
 
-fn toolchain_file(project: &Project, warn: &mut dyn FnMut(&SourceFile, &str)) -> Part {
+fn toolchain_file(project: &ProjectFacts, warn: &mut dyn FnMut(&SourceFile, &str)) -> KeyComponent {
     let Some(file) = &project.toolchain_file else {
-        return Part::not_found("rust-toolchain", Piece::Contents);
+        return KeyComponent::not_found("rust-toolchain", KeySection::Contents);
     };
     let may_be_a_line = file.path.extension().is_none();
     let text = ToolchainFile::parse(&file.bytes, may_be_a_line).map(|parsed| parsed.text);
-    Part::new(
+    KeyComponent::new(
         "rust-toolchain",
         value(file, text, warn),
-        Origin::File(file.path.clone()),
-        Piece::Contents,
+        ComponentOrigin::File(file.path.clone()),
+        KeySection::Contents,
     )
 }
 
 /// A part for each configuration file that says something of the kind; one that says "not found"
 /// where none does.
 fn configs(
-    project: &Project,
+    project: &ProjectFacts,
     reduce: fn(&[u8]) -> Result<String, String>,
     warn: &mut dyn FnMut(&SourceFile, &str),
-) -> Vec<Part> {
+) -> Vec<KeyComponent> {
     let name = ".cargo/config.toml";
     let mut parts = Vec::new();
     for file in &project.configs {
@@ -142,15 +151,15 @@ fn configs(
             continue;
         }
         let value = value(file, text, warn);
-        parts.push(Part::new(
+        parts.push(KeyComponent::new(
             name,
             value,
-            Origin::File(file.path.clone()),
-            Piece::Contents,
+            ComponentOrigin::File(file.path.clone()),
+            KeySection::Contents,
         ));
     }
     if parts.is_empty() {
-        parts.push(Part::not_found(name, Piece::Contents));
+        parts.push(KeyComponent::not_found(name, KeySection::Contents));
     }
     parts
 }
@@ -171,7 +180,7 @@ fn value(
 
 /// All manifests of a project.
 struct Manifests {
-    whole: Vec<Manifest>,
+    whole: Vec<CargoManifest>,
     /// Digests of those that can't be understood.
     broken: BTreeSet<String>,
     /// The names of the packages.
@@ -179,14 +188,14 @@ struct Manifests {
 }
 
 impl Manifests {
-    fn read(project: &Project, warn: &mut dyn FnMut(&SourceFile, &str)) -> Self {
+    fn read(project: &ProjectFacts, warn: &mut dyn FnMut(&SourceFile, &str)) -> Self {
         let mut manifests = Self {
             whole: Vec::new(),
             broken: BTreeSet::new(),
             names: BTreeSet::new(),
         };
         for file in &project.manifests {
-            match Manifest::parse(&file.bytes) {
+            match CargoManifest::parse(&file.bytes) {
                 Ok(manifest) => {
                     manifests.names.extend(manifest.name().map(str::to_owned));
                     manifests.whole.push(manifest);
@@ -201,7 +210,7 @@ impl Manifests {
     }
 
     /// One text for all, whatever the order and the paths of the manifests.
-    fn joined(&self, text: impl Fn(&Manifest) -> String) -> String {
+    fn joined(&self, text: impl Fn(&CargoManifest) -> String) -> String {
         let texts: BTreeSet<String> = self
             .whole
             .iter()
@@ -216,20 +225,20 @@ impl Manifests {
     }
 
     fn build(&self) -> String {
-        self.joined(Manifest::build)
+        self.joined(CargoManifest::build)
     }
 }
 
 /// The part that a text of all manifests makes.
-fn manifests_as(text: &str, project: &Project) -> Part {
+fn manifests_as(text: &str, project: &ProjectFacts) -> KeyComponent {
     let Some(first) = project.manifests.first() else {
-        return Part::not_found("Cargo.toml", Piece::Contents);
+        return KeyComponent::not_found("Cargo.toml", KeySection::Contents);
     };
     let text = project.places.named(text);
-    Part::new(
+    KeyComponent::new(
         "Cargo.toml",
         sha256(text.as_bytes()),
-        Origin::File(first.path.clone()),
-        Piece::Contents,
+        ComponentOrigin::File(first.path.clone()),
+        KeySection::Contents,
     )
 }

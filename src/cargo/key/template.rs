@@ -6,14 +6,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::cargo::key::component::{Part, digest_of};
+use crate::cargo::key::component::{KeyComponent, digest_of};
 
 /// The name of the parts that a recipe can exchange.
 pub(crate) const TOOLCHAIN: &str = "toolchain";
 
 /// The ingredients of a key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Recipe {
+pub struct KeyTemplate {
     /// The words that the key begins with.
     pub(crate) before: String,
     /// Names and values of what artifacts can't be shared across.
@@ -24,14 +24,14 @@ pub struct Recipe {
     pub(crate) is_seen: bool,
 }
 
-impl Recipe {
+impl KeyTemplate {
     pub(crate) fn new(
         before: String,
-        environment: &[Part],
+        environment: &[KeyComponent],
         contents: String,
         is_seen: bool,
     ) -> Self {
-        let pair = |part: &Part| (part.name.clone(), part.value.clone());
+        let pair = |part: &KeyComponent| (part.name.clone(), part.value.clone());
         Self {
             before,
             environment: environment.iter().map(pair).collect(),

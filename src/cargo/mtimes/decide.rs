@@ -3,31 +3,31 @@
 use std::collections::BTreeSet;
 
 use crate::cargo::mtimes::LATER;
-use crate::cargo::mtimes::effective_mtime::{Floors, Given};
-use crate::cargo::mtimes::match_dirs::{Match, Matches};
+use crate::cargo::mtimes::effective_mtime::{MtimeFloor, ReplayMark};
+use crate::cargo::mtimes::match_dirs::{RecordMatch, RecordMatches};
 use crate::cargo::mtimes::missing_files::manifests_of_losers;
-use crate::cargo::mtimes::source_roots::{Area, is_named};
+use crate::cargo::mtimes::source_roots::{SourceRoots, is_named};
 use crate::digest::Digest;
 use crate::fs::Timestamp;
 use crate::tree::manifest::Manifest;
 use crate::tree::scan::Scan;
-use crate::tree::set_mtimes::Change;
+use crate::tree::set_mtimes::MtimeChange;
 use crate::tree::{DirId, Leaf, LeafId, LeafKind, Tree};
 
 /// What is there now.
 #[derive(Clone, Copy)]
-pub struct Seen<'a> {
+pub struct CurrentSources<'a> {
     /// The area.
     pub scan: &'a Scan,
     /// The digests of the files that [`to_read`] names, by the numbers of their leaves.
     pub digests: &'a [Option<Digest>],
     /// What an earlier step of the job gave back.
-    pub given: Option<&'a Given>,
+    pub given: Option<&'a ReplayMark>,
 }
 
 /// A record that counts.
 #[derive(Clone, Copy)]
-pub struct Known<'a> {
+pub struct KnownRecord<'a> {
     /// What the sources were like.
     pub record: &'a Manifest,
     /// When the target directory had been saved.
@@ -40,9 +40,9 @@ pub struct Known<'a> {
 #[derive(Debug, Default)]
 pub struct Decisions {
     /// Files and symlinks.
-    pub leaves: Vec<(LeafId, Change)>,
+    pub leaves: Vec<(LeafId, MtimeChange)>,
     /// Directories, after all files.
-    pub dirs: Vec<(DirId, Change)>,
+    pub dirs: Vec<(DirId, MtimeChange)>,
     /// Files and symlinks that are the same, also those whose time is right already.
     pub same: u64,
     /// Files and symlinks that are not.
@@ -52,7 +52,7 @@ pub struct Decisions {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Verdict {
+enum MtimeVerdict {
     /// No record could know it.
     #[default]
     Unknown,
@@ -60,7 +60,7 @@ enum Verdict {
     Different,
 }
 
-impl Verdict {
+impl MtimeVerdict {
     fn and(self, other: Self) -> Self {
         match (self, other) {
             (Self::Unknown, verdict) | (verdict, Self::Unknown) => verdict,
@@ -79,7 +79,7 @@ impl Verdict {
 }
 
 /// The files whose digests decide: all else of them is as the records say.
-pub fn to_read(area: &Area, scan: &Scan, known: &[Known<'_>]) -> Vec<LeafId> {
+pub fn to_read(area: &SourceRoots, scan: &Scan, known: &[KnownRecord<'_>]) -> Vec<LeafId> {
     let mut wanted = BTreeSet::new();
     let is_filled =
         |id: LeafId| matches!(&scan.tree[id].kind, LeafKind::File(file) if file.size > 0);
@@ -90,9 +90,9 @@ pub fn to_read(area: &Area, scan: &Scan, known: &[Known<'_>]) -> Vec<LeafId> {
     {
         wanted.insert(resolved(&scan.tree, id));
     }
-    let matches: Vec<Matches<'_>> = known
+    let matches: Vec<RecordMatches<'_>> = known
         .iter()
-        .map(|known| Matches::new(area, &scan.tree, known))
+        .map(|known| RecordMatches::new(area, &scan.tree, known))
         .collect();
     for id in scan.tree.leaf_ids() {
         let mut parties = matches
@@ -114,9 +114,14 @@ pub fn to_read(area: &Area, scan: &Scan, known: &[Known<'_>]) -> Vec<LeafId> {
 }
 
 /// Decides what becomes of the times of everything in the area.
-pub fn decide(area: &Area, seen: Seen<'_>, known: &[Known<'_>], now: Timestamp) -> Decisions {
+pub fn decide(
+    area: &SourceRoots,
+    seen: CurrentSources<'_>,
+    known: &[KnownRecord<'_>],
+    now: Timestamp,
+) -> Decisions {
     let tree = &seen.scan.tree;
-    let Verdicts {
+    let MtimeVerdicts {
         leaves,
         dirs,
         distrusted,
@@ -132,20 +137,20 @@ pub fn decide(area: &Area, seen: Seen<'_>, known: &[Known<'_>], now: Timestamp) 
         .unwrap_or_default();
     let renewed = now.max(saved.plus_milliseconds(LATER));
     let change = |verdict, modified: Timestamp| match verdict {
-        Verdict::Same(time) if time != modified => Some(Change::To(time)),
-        Verdict::Different if modified <= saved => Some(Change::Renew(renewed)),
+        MtimeVerdict::Same(time) if time != modified => Some(MtimeChange::To(time)),
+        MtimeVerdict::Different if modified <= saved => Some(MtimeChange::Renew(renewed)),
         _ => None,
     };
     let elsewhere = with_names_elsewhere(seen.scan);
     for id in tree.leaf_ids_depth_first() {
         let verdict = leaves[id.0 as usize];
         match verdict {
-            Verdict::Unknown => continue,
-            Verdict::Same(_) => decisions.same += 1,
-            Verdict::Different => decisions.different += 1,
+            MtimeVerdict::Unknown => continue,
+            MtimeVerdict::Same(_) => decisions.same += 1,
+            MtimeVerdict::Different => decisions.different += 1,
         }
         match change(verdict, tree[id].modified) {
-            Some(Change::To(_)) if elsewhere.contains(&id) => {}
+            Some(MtimeChange::To(_)) if elsewhere.contains(&id) => {}
             Some(change) => decisions.leaves.push((id, change)),
             None => {}
         }
@@ -156,20 +161,24 @@ pub fn decide(area: &Area, seen: Seen<'_>, known: &[Known<'_>], now: Timestamp) 
 }
 
 /// What all records together say of each leaf and each directory, by their numbers.
-struct Verdicts {
-    leaves: Vec<Verdict>,
-    dirs: Vec<Verdict>,
+struct MtimeVerdicts {
+    leaves: Vec<MtimeVerdict>,
+    dirs: Vec<MtimeVerdict>,
     /// How many records are not trusted.
     distrusted: usize,
 }
 
-fn verdicts(area: &Area, seen: Seen<'_>, known: &[Known<'_>]) -> Verdicts {
+fn verdicts(
+    area: &SourceRoots,
+    seen: CurrentSources<'_>,
+    known: &[KnownRecord<'_>],
+) -> MtimeVerdicts {
     let tree = &seen.scan.tree;
-    let mut leaves = vec![Verdict::Unknown; tree.leaves().len()];
-    let mut dirs = vec![Verdict::Unknown; tree.dirs().len()];
+    let mut leaves = vec![MtimeVerdict::Unknown; tree.leaves().len()];
+    let mut dirs = vec![MtimeVerdict::Unknown; tree.dirs().len()];
     let mut distrusted = 0;
     for known in known {
-        let matches = Matches::new(area, tree, known);
+        let matches = RecordMatches::new(area, tree, known);
         let trusted = area
             .named()
             .all(|root| is_same_named(seen, known.record, root));
@@ -180,29 +189,31 @@ fn verdicts(area: &Area, seen: Seen<'_>, known: &[Known<'_>]) -> Verdicts {
             };
             let verdict = match other {
                 Some(other) if trusted && is_same(seen, id, record, other) => {
-                    Verdict::Same(record[resolved(record, other)].modified)
+                    MtimeVerdict::Same(record[resolved(record, other)].modified)
                 }
-                _ => Verdict::Different,
+                _ => MtimeVerdict::Different,
             };
             let of = &mut leaves[resolved(tree, id).0 as usize];
             *of = of.and(verdict);
         }
         for id in tree.dir_ids() {
             let verdict = match matches.dir(id) {
-                Match::Stranger => continue,
-                Match::In(other) if trusted && has_same_names(tree, id, known.record, other) => {
-                    Verdict::Same(known.record.tree[other].modified)
+                RecordMatch::Stranger => continue,
+                RecordMatch::In(other)
+                    if trusted && has_same_names(tree, id, known.record, other) =>
+                {
+                    MtimeVerdict::Same(known.record.tree[other].modified)
                 }
-                Match::In(_) | Match::Lacks => Verdict::Different,
+                RecordMatch::In(_) | RecordMatch::Lacks => MtimeVerdict::Different,
             };
             dirs[id.0 as usize] = dirs[id.0 as usize].and(verdict);
         }
         for manifest in manifests_of_losers(tree, &matches) {
-            leaves[resolved(tree, manifest).0 as usize] = Verdict::Different;
+            leaves[resolved(tree, manifest).0 as usize] = MtimeVerdict::Different;
         }
     }
     if let Some(given) = seen.given {
-        let floors = Floors::new(seen.scan, given);
+        let floors = MtimeFloor::new(seen.scan, given);
         for (id, verdict) in tree.leaf_ids().zip(&mut leaves) {
             *verdict = verdict.not_before(floors.of_leaf(id));
         }
@@ -215,7 +226,7 @@ fn verdicts(area: &Area, seen: Seen<'_>, known: &[Known<'_>]) -> Verdicts {
             *verdict = verdict.not_before(floors.of_dir(id));
         }
     }
-    Verdicts {
+    MtimeVerdicts {
         leaves,
         dirs,
         distrusted,
@@ -245,7 +256,7 @@ fn is_alike(tree: &Tree, id: LeafId, record: &Tree, other: LeafId) -> bool {
     }
 }
 
-fn is_same(seen: Seen<'_>, id: LeafId, record: &Tree, other: LeafId) -> bool {
+fn is_same(seen: CurrentSources<'_>, id: LeafId, record: &Tree, other: LeafId) -> bool {
     let tree = &seen.scan.tree;
     if !is_alike(tree, id, record, other) {
         return false;
@@ -272,7 +283,7 @@ fn has_same_names(tree: &Tree, id: DirId, record: &Manifest, other: DirId) -> bo
 }
 
 /// Whether what is below a root that the input `sources` names is as it was.
-fn is_same_named(seen: Seen<'_>, record: &Manifest, root: &[u8]) -> bool {
+fn is_same_named(seen: CurrentSources<'_>, record: &Manifest, root: &[u8]) -> bool {
     let (tree, known) = (&seen.scan.tree, &record.tree);
     let leaf = |tree: &Tree| tree.find_leaf(Tree::TOP, root);
     let is_same_leaf = match (leaf(tree), leaf(known)) {

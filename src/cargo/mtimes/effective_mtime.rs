@@ -15,14 +15,14 @@ use crate::tree::{DirId, LeafId, Tree};
 
 /// When times were given back, and where.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Given {
+pub struct ReplayMark {
     /// All that was given back had changed by then, by the clock of the filesystem.
     pub moment: Timestamp,
     /// The directories that were there, by the digests of their paths, sorted.
     directories: Vec<Digest>,
 }
 
-impl Given {
+impl ReplayMark {
     /// Times were given back in the directories of a tree.
     pub fn new(moment: Timestamp, tree: &Tree) -> Self {
         let mut directories: Vec<Digest> = tree.dir_ids().map(|id| name_of(tree, id)).collect();
@@ -43,7 +43,7 @@ fn name_of(tree: &Tree, dir: DirId) -> Digest {
 }
 
 /// When the files and directories of a scan arrived.
-pub struct Arrivals<'a> {
+pub struct EffectiveMtimes<'a> {
     scan: &'a Scan,
     /// What changed no later than this is as its times say.
     since: Timestamp,
@@ -51,7 +51,7 @@ pub struct Arrivals<'a> {
     moved: Vec<Option<Timestamp>>,
 }
 
-impl<'a> Arrivals<'a> {
+impl<'a> EffectiveMtimes<'a> {
     /// Looks at a scan. Before `since` nobody can have built anything from what was not as its
     /// times said.
     pub fn new(scan: &'a Scan, since: Timestamp) -> Self {
@@ -93,20 +93,20 @@ fn is_hidden(modified: Timestamp, changed: Timestamp, since: Timestamp) -> bool 
 
 /// Before which times nothing is given that an earlier step of the job gave times: those that it
 /// has now, or when it arrived since. A build may have seen it otherwise in between.
-pub(crate) struct Floors<'a> {
-    arrivals: Arrivals<'a>,
+pub(crate) struct MtimeFloor<'a> {
+    arrivals: EffectiveMtimes<'a>,
     /// For each directory, whether the step saw it.
     seen: Vec<bool>,
 }
 
-impl<'a> Floors<'a> {
-    pub(crate) fn new(scan: &'a Scan, given: &Given) -> Self {
+impl<'a> MtimeFloor<'a> {
+    pub(crate) fn new(scan: &'a Scan, given: &ReplayMark) -> Self {
         let mut seen = vec![false; scan.tree.dirs().len()];
         scan.tree
             .dir_ids()
             .for_each(|id| seen[id.0 as usize] = given.had(&scan.tree, id));
         Self {
-            arrivals: Arrivals::new(scan, given.moment),
+            arrivals: EffectiveMtimes::new(scan, given.moment),
             seen,
         }
     }
@@ -128,8 +128,8 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::tree::Places;
-    use crate::tree::scan::{Options, scan};
+    use crate::tree::Roots;
+    use crate::tree::scan::{ScanOptions, scan};
 
     const LONG_AGO: Timestamp = Timestamp {
         seconds: 1_000_000_000,
@@ -158,15 +158,15 @@ mod tests {
 
     fn look(top: &Path) -> Scan {
         scan(
-            &Places::new([((*b".").into(), top.to_owned())]),
-            &Options::default(),
+            &Roots::new([((*b".").into(), top.to_owned())]),
+            &ScanOptions::default(),
         )
         .unwrap()
     }
 
     /// Whether each file, then each directory, is as old as its time says.
     fn are_old(scan: &Scan, since: Timestamp) -> Vec<bool> {
-        let arrivals = Arrivals::new(scan, since);
+        let arrivals = EffectiveMtimes::new(scan, since);
         let leaves = scan
             .tree
             .leaf_ids()
@@ -218,11 +218,11 @@ mod tests {
     #[test]
     fn later_steps_give_nothing_in_directories_of_earlier_ones_an_earlier_time() {
         let top = old();
-        let given = Given::new(Timestamp::now(), &look(top.path()).tree);
+        let given = ReplayMark::new(Timestamp::now(), &look(top.path()).tree);
         fs::create_dir(top.path().join("later")).unwrap();
         fs::write(top.path().join("later/file"), "").unwrap();
         let scan = look(top.path());
-        let floors = Floors::new(&scan, &given);
+        let floors = MtimeFloor::new(&scan, &given);
         let found: Vec<_> = scan.tree.leaf_ids().map(|id| floors.of_leaf(id)).collect();
         assert_eq!(found, [Some(LONG_AGO), None, Some(LONG_AGO)]);
     }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::cargo::mtimes::effective_mtime::Given;
+use crate::cargo::mtimes::effective_mtime::ReplayMark;
 use crate::cargo::mtimes::replay::Sources;
 use crate::digest::Digest;
 use crate::error::{Error, Result};
@@ -11,16 +11,16 @@ use crate::store::Store;
 
 /// What was done.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Past {
+pub(crate) struct ReplayHistory {
     /// The target directories that were restored.
-    pub(crate) restored: Vec<Restored>,
+    pub(crate) restored: Vec<RestoredTarget>,
     /// When times were given back, and where; none before the first step is done.
-    pub(crate) given: Option<Given>,
+    pub(crate) given: Option<ReplayMark>,
 }
 
 /// A target directory that this or an earlier step of the job restored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Restored {
+pub(crate) struct RestoredTarget {
     /// The record of the sources that it was built from.
     pub(crate) record: Option<Digest>,
     /// When it had been saved.
@@ -29,7 +29,7 @@ pub(crate) struct Restored {
     pub(crate) roots: Vec<Box<[u8]>>,
 }
 
-impl Past {
+impl ReplayHistory {
     /// What was done so far.
     pub(crate) fn read(store: &Store, sources: &Sources<'_>) -> Result<Self> {
         let name = name(sources)?;

@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::cargo::mtimes::decide::Known;
-use crate::cargo::mtimes::source_roots::{Area, is_named};
+use crate::cargo::mtimes::decide::KnownRecord;
+use crate::cargo::mtimes::source_roots::{SourceRoots, is_named};
 use crate::tree::{DirId, LeafId, Tree};
 
 /// What a record says of a directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Match {
+pub(crate) enum RecordMatch {
     /// It has it.
     In(DirId),
     /// It could have it, and does not.
@@ -20,36 +20,36 @@ pub(crate) enum Match {
 
 /// A record laid beside what is there. Directories are matched by their paths: a step may have one
 /// as a root that another has below one of its own.
-pub(crate) struct Matches<'a> {
+pub(crate) struct RecordMatches<'a> {
     tree: &'a Tree,
     record: &'a Tree,
-    dirs: Vec<Match>,
+    dirs: Vec<RecordMatch>,
 }
 
-impl<'a> Matches<'a> {
-    pub(crate) fn new(area: &Area, tree: &'a Tree, known: &Known<'a>) -> Self {
+impl<'a> RecordMatches<'a> {
+    pub(crate) fn new(area: &SourceRoots, tree: &'a Tree, known: &KnownRecord<'a>) -> Self {
         let record = &known.record.tree;
-        let roots = Roots::new(area, known);
-        let mut dirs = vec![Match::Stranger; tree.dirs().len()];
+        let roots = RecordRoots::new(area, known);
+        let mut dirs = vec![RecordMatch::Stranger; tree.dirs().len()];
         for id in tree.dir_ids() {
             let dir = &tree[id];
             dirs[id.0 as usize] = match dirs[dir.parent.0 as usize] {
-                Match::In(parent) => record
+                RecordMatch::In(parent) => record
                     .find_dir(parent, &dir.name)
-                    .map_or(Match::Lacks, Match::In),
-                Match::Lacks => roots
+                    .map_or(RecordMatch::Lacks, RecordMatch::In),
+                RecordMatch::Lacks => roots
                     .find(record, &path(area, tree, id))
-                    .unwrap_or(Match::Lacks),
-                Match::Stranger if is_in_named(tree, id) => Match::Stranger,
-                Match::Stranger => roots
+                    .unwrap_or(RecordMatch::Lacks),
+                RecordMatch::Stranger if is_in_named(tree, id) => RecordMatch::Stranger,
+                RecordMatch::Stranger => roots
                     .find(record, &path(area, tree, id))
-                    .unwrap_or(Match::Stranger),
+                    .unwrap_or(RecordMatch::Stranger),
             };
         }
         Self { tree, record, dirs }
     }
 
-    pub(crate) fn dir(&self, id: DirId) -> Match {
+    pub(crate) fn dir(&self, id: DirId) -> RecordMatch {
         self.dirs[id.0 as usize]
     }
 
@@ -57,9 +57,9 @@ impl<'a> Matches<'a> {
     pub(crate) fn leaf(&self, id: LeafId) -> Option<(&'a Tree, Option<LeafId>)> {
         let leaf = &self.tree[id];
         match self.dir(leaf.parent) {
-            Match::In(dir) => Some((self.record, self.record.find_leaf(dir, &leaf.name))),
-            Match::Lacks => Some((self.record, None)),
-            Match::Stranger => None,
+            RecordMatch::In(dir) => Some((self.record, self.record.find_leaf(dir, &leaf.name))),
+            RecordMatch::Lacks => Some((self.record, None)),
+            RecordMatch::Stranger => None,
         }
     }
 
@@ -70,20 +70,20 @@ impl<'a> Matches<'a> {
     /// The directories that both have: the record's number, and the one that is there.
     pub(crate) fn pairs(&self) -> impl Iterator<Item = (DirId, DirId)> {
         self.tree.dir_ids().filter_map(|id| match self.dir(id) {
-            Match::In(other) => Some((other, id)),
-            Match::Lacks | Match::Stranger => None,
+            RecordMatch::In(other) => Some((other, id)),
+            RecordMatch::Lacks | RecordMatch::Stranger => None,
         })
     }
 }
 
 /// The roots of a record by their paths now.
-struct Roots {
+struct RecordRoots {
     recorded: Vec<(PathBuf, DirId)>,
     looked_at: Vec<PathBuf>,
 }
 
-impl Roots {
-    fn new(area: &Area, known: &Known<'_>) -> Self {
+impl RecordRoots {
+    fn new(area: &SourceRoots, known: &KnownRecord<'_>) -> Self {
         let roots = known
             .record
             .tree
@@ -99,7 +99,7 @@ impl Roots {
     }
 
     /// The directory of a path, if a root is it or holds it.
-    fn find(&self, record: &Tree, path: &Path) -> Option<Match> {
+    fn find(&self, record: &Tree, path: &Path) -> Option<RecordMatch> {
         let around = self
             .recorded
             .iter()
@@ -109,16 +109,16 @@ impl Roots {
                 .components()
                 .map(|name| name.as_os_str().as_encoded_bytes());
             let found = names.try_fold(root, |dir, name| record.find_dir(dir, name));
-            return Some(found.map_or(Match::Lacks, Match::In));
+            return Some(found.map_or(RecordMatch::Lacks, RecordMatch::In));
         }
         self.looked_at
             .iter()
             .any(|root| path.starts_with(root))
-            .then_some(Match::Lacks)
+            .then_some(RecordMatch::Lacks)
     }
 }
 
-fn path(area: &Area, tree: &Tree, dir: DirId) -> PathBuf {
+fn path(area: &SourceRoots, tree: &Tree, dir: DirId) -> PathBuf {
     area.places().dir_path(tree, dir)
 }
 

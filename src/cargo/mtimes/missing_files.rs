@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::cargo::mtimes::match_dirs::Matches;
+use crate::cargo::mtimes::match_dirs::RecordMatches;
 use crate::fs::Timestamp;
 use crate::tree::{DirId, LeafId, LeafKind, Tree};
 
@@ -11,18 +11,18 @@ const LOCK: &[u8] = b"Cargo.lock";
 
 /// The oldest file that a package lost, and the newest that it still has, by their recorded times.
 #[derive(Default)]
-struct Package {
+struct PackageMtimes {
     lost: Option<Timestamp>,
     kept: Option<Timestamp>,
 }
 
 /// The manifests, as they are there, of packages that lost a file which was not newer than all
 /// others.
-pub(crate) fn manifests_of_losers(tree: &Tree, matches: &Matches<'_>) -> Vec<LeafId> {
+pub(crate) fn manifests_of_losers(tree: &Tree, matches: &RecordMatches<'_>) -> Vec<LeafId> {
     let record = matches.record();
     let present: HashMap<DirId, DirId> = matches.pairs().collect();
     let packages = packages(record);
-    let mut found: HashMap<DirId, Package> = HashMap::new();
+    let mut found: HashMap<DirId, PackageMtimes> = HashMap::new();
     for (id, leaf) in record.leaf_ids().zip(record.leaves()) {
         let Some(package) = packages[leaf.parent.0 as usize] else {
             continue;

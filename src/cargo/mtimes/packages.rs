@@ -4,10 +4,10 @@ use std::collections::{BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 
 use crate::cargo::project::config;
-use crate::cargo::project::facts::Project;
+use crate::cargo::project::facts::ProjectFacts;
 use crate::cargo::project::manifest;
-use crate::cargo::project::manifest::Manifest;
-use crate::cargo::project::probe::{Look, Sight};
+use crate::cargo::project::manifest::CargoManifest;
+use crate::cargo::project::probe::{FileProbe, Sight};
 use crate::cargo::project::workspace::clean;
 
 /// What was found.
@@ -22,8 +22,8 @@ pub struct Packages {
 /// The directories of the packages of a project, by their names: its members, dependencies with a
 /// path, and what takes the place of others: `[patch]` and `[replace]` with a path in the manifest
 /// of the root, `[patch]` and `paths` in a configuration.
-pub fn packages(project: &Project, sight: Sight<'_>) -> Packages {
-    let mut look = Look::new(sight);
+pub fn packages(project: &ProjectFacts, sight: Sight<'_>) -> Packages {
+    let mut look = FileProbe::new(sight);
     let mut waiting: VecDeque<PathBuf> = substitutes(project).into();
     let members = project
         .manifests
@@ -38,7 +38,7 @@ pub fn packages(project: &Project, sight: Sight<'_>) -> Packages {
         let Some(file) = look.file(&directory.join("Cargo.toml")) else {
             continue;
         };
-        if let Ok(manifest) = Manifest::parse(&file.bytes) {
+        if let Ok(manifest) = CargoManifest::parse(&file.bytes) {
             waiting.extend(
                 manifest
                     .path_dependencies()
@@ -60,7 +60,7 @@ pub fn packages(project: &Project, sight: Sight<'_>) -> Packages {
     }
 }
 
-fn substitutes(project: &Project) -> Vec<PathBuf> {
+fn substitutes(project: &ProjectFacts) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let root = project
         .manifests
@@ -92,7 +92,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::cargo::project::facts::Asked;
+    use crate::cargo::project::facts::KeyRequest;
     use crate::cargo::project::gather::gather;
 
     #[test]
@@ -136,7 +136,7 @@ mod tests {
                 &package(name.rsplit('/').next().unwrap(), ""),
             );
         }
-        let facts = gather(&Asked::new(
+        let facts = gather(&KeyRequest::new(
             BTreeMap::new(),
             &top.join("home"),
             &top.join("app"),

@@ -3,7 +3,7 @@
 //!
 //! - [`look_for`] finds the area of a step.
 //! - [`record`] is called while a target directory is saved, after it was read and before its entry
-//!   is published: [`crate::ops::save::Request::sources`] does so.
+//!   is published: [`crate::ops::save::SourcesRequest::sources`] does so.
 //! - [`give_back`] is called once in a step, after all its target directories are back in their
 //!   places, as a directory that comes back changes the time of the one it stands in.
 
@@ -14,26 +14,28 @@ use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-use crate::cargo::mtimes::history::{Past, Restored};
+use crate::cargo::mtimes::history::{ReplayHistory, RestoredTarget};
 
-use crate::cargo::mtimes::decide::{Known, Seen, decide, to_read};
-use crate::cargo::mtimes::effective_mtime::{Arrivals, Given};
+use crate::cargo::mtimes::decide::{CurrentSources, KnownRecord, decide, to_read};
+use crate::cargo::mtimes::effective_mtime::{EffectiveMtimes, ReplayMark};
 use crate::cargo::mtimes::packages::packages;
-use crate::cargo::mtimes::source_roots::Area;
+use crate::cargo::mtimes::source_roots::SourceRoots;
 use crate::cargo::project::facts::WorkspaceFacts;
 use crate::cargo::project::probe::Sight;
 use crate::digest::Digest;
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, IoContext, Result};
 use crate::fs::{Stat, Timestamp, files};
 use crate::monitor::{Monitor, Stage};
 use crate::store::Store;
 use crate::store::entry::Entry;
-use crate::tree::manifest::{Manifest, Record};
+use crate::tree::manifest::{Manifest, SourceRecord};
 use crate::tree::scan;
 use crate::tree::scan::{Scan, scan};
 use crate::tree::set_mtimes as times;
-use crate::tree::set_mtimes::{Change, Set};
-use crate::tree::{Content, FileData, LeafId, LeafKind, Place, Places, Read, Reader};
+use crate::tree::set_mtimes::{MtimeChange, SetStats};
+use crate::tree::{
+    Content, ContentLocation, FileData, LeafId, LeafKind, ReadOutcome, Roots, TreeReader,
+};
 use crate::workers;
 
 /// How many refusals are said one by one.
@@ -45,7 +47,7 @@ const CHUNK: usize = 32;
 
 /// Where to look for sources. All paths but those of the workspaces are those that this process
 /// uses.
-pub struct Request<'a> {
+pub struct SourcesRequest<'a> {
     /// The checkout; all of it is looked at.
     pub checkout: &'a Path,
     /// The workspaces of the step. The repository of one outside of the checkout is looked at, too,
@@ -57,11 +59,11 @@ pub struct Request<'a> {
     /// the workspaces need not be named.
     pub skipped: &'a [PathBuf],
     /// What the input `sources` names, by any names that are the same from job to job.
-    pub named: &'a Places,
+    pub named: &'a Roots,
 }
 
 /// Finds the area in which the sources of a step are.
-pub fn look_for(request: &Request<'_>, monitor: &dyn Monitor) -> Result<Area> {
+pub fn look_for(request: &SourcesRequest<'_>, monitor: &dyn Monitor) -> Result<SourceRoots> {
     let checkout = files::canonical(request.checkout)?;
     let locate = |name: &Path| (request.sight.locate)(name).context("find", || name);
     let mut others = Vec::new();
@@ -91,7 +93,7 @@ pub fn look_for(request: &Request<'_>, monitor: &dyn Monitor) -> Result<Area> {
         .chain(request.skipped.iter().cloned())
         .filter_map(|path| files::canonical(&path).ok())
         .collect();
-    Ok(Area::new(&checkout, &others, skipped, request.named))
+    Ok(SourceRoots::new(&checkout, &others, skipped, request.named))
 }
 
 /// The directory of the repository around a workspace; the workspace itself where there is none.
@@ -108,7 +110,7 @@ fn repository(root: &Path) -> Result<PathBuf> {
 #[derive(Clone, Copy)]
 pub struct Sources<'a> {
     /// Where they are.
-    pub area: &'a Area,
+    pub area: &'a SourceRoots,
     /// Names the run of the job, so that its steps know of each other; empty where there is only
     /// one.
     pub job: &'a str,
@@ -121,15 +123,17 @@ pub fn record(
     sources: &Sources<'_>,
     outputs: impl Iterator<Item = Timestamp>,
     monitor: &dyn Monitor,
-) -> Result<Record> {
-    let given = Past::read(store, sources)?.given.map(|given| given.moment);
+) -> Result<SourceRecord> {
+    let given = ReplayHistory::read(store, sources)?
+        .given
+        .map(|given| given.moment);
     // Not by their ctimes: what gives the checkout another owner often does so with the target
     // directory in it.
     let first_built = outputs
         .filter(|time| given.is_none_or(|given| *time > given))
         .min();
     let scan = look(sources.area, monitor)?;
-    let arrivals = Arrivals::new(&scan, first_built.unwrap_or(Timestamp::MAX));
+    let arrivals = EffectiveMtimes::new(&scan, first_built.unwrap_or(Timestamp::MAX));
     let mut tree = scan.tree.clone();
     tree.set_modified(
         |id| arrivals.of_dir(id),
@@ -142,7 +146,7 @@ pub fn record(
     for (id, stat, digest) in read {
         let content = (stat.size > 0).then_some(Content {
             digest,
-            place: Place::Blob,
+            place: ContentLocation::Blob,
         });
         let data = FileData {
             size: stat.size,
@@ -153,7 +157,7 @@ pub fn record(
         unread.remove(&id);
     }
     let tree = tree.without(&unread);
-    Ok(Record::new(Manifest {
+    Ok(SourceRecord::new(Manifest {
         scanned: scan.started,
         packs: Vec::new(),
         tree,
@@ -162,7 +166,7 @@ pub fn record(
 
 /// What came of giving times back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct GivenBack {
+pub struct ReplayStats {
     /// Files and symlinks that are as they were recorded.
     pub same: u64,
     /// Files and symlinks that are not.
@@ -185,9 +189,9 @@ pub fn give_back(
     sources: &Sources<'_>,
     entries: &[&Entry],
     monitor: &dyn Monitor,
-) -> Result<GivenBack> {
+) -> Result<ReplayStats> {
     if entries.is_empty() {
-        return Ok(GivenBack::default());
+        return Ok(ReplayStats::default());
     }
     let area = sources.area;
     let mut past = earlier_steps(store, sources)?;
@@ -196,13 +200,13 @@ pub fn give_back(
     // step before.
     let earlier = past.given.clone();
     past.write(store, sources)?;
-    let nothing = Record::new(Manifest {
+    let nothing = SourceRecord::new(Manifest {
         scanned: Timestamp::default(),
         packs: Vec::new(),
-        tree: scan(&Places::default(), &scan::Options::default())?.tree,
+        tree: scan(&Roots::default(), &scan::ScanOptions::default())?.tree,
     });
     let mut records = Vec::with_capacity(past.restored.len());
-    for Restored { record, .. } in &past.restored {
+    for RestoredTarget { record, .. } in &past.restored {
         let read = match record.map(|id| store.read_record(&id)).transpose() {
             Err(error) if error.is_damage() => {
                 monitor.warn(&format!(
@@ -215,12 +219,14 @@ pub fn give_back(
         records.push(read.unwrap_or_else(|| nothing.clone()));
     }
     let pairs = past.restored.iter().zip(&records);
-    let known: Vec<Known<'_>> = pairs
-        .map(|(Restored { saved, roots, .. }, record)| Known {
-            record: record.manifest(),
-            saved: *saved,
-            roots,
-        })
+    let known: Vec<KnownRecord<'_>> = pairs
+        .map(
+            |(RestoredTarget { saved, roots, .. }, record)| KnownRecord {
+                record: record.manifest(),
+                saved: *saved,
+                roots,
+            },
+        )
         .collect();
     let (given_back, given) = set(area, &known, earlier.as_ref(), monitor)?;
     past.given = Some(given);
@@ -229,18 +235,18 @@ pub fn give_back(
 }
 
 /// What steps before this one did.
-fn earlier_steps(store: &Store, sources: &Sources<'_>) -> Result<Past> {
+fn earlier_steps(store: &Store, sources: &Sources<'_>) -> Result<ReplayHistory> {
     if sources.job.is_empty() {
-        Ok(Past::default())
+        Ok(ReplayHistory::default())
     } else {
-        Past::read(store, sources)
+        ReplayHistory::read(store, sources)
     }
 }
 
-fn note_restored(past: &mut Past, area: &Area, entries: &[&Entry]) {
+fn note_restored(past: &mut ReplayHistory, area: &SourceRoots, entries: &[&Entry]) {
     let roots: Vec<Box<[u8]>> = area.roots().map(Box::from).collect();
     for entry in entries {
-        let own = Restored {
+        let own = RestoredTarget {
             record: entry.sources,
             saved: entry.created,
             roots: roots.clone(),
@@ -252,17 +258,17 @@ fn note_restored(past: &mut Past, area: &Area, entries: &[&Entry]) {
 }
 
 fn set(
-    area: &Area,
-    known: &[Known<'_>],
-    earlier: Option<&Given>,
+    area: &SourceRoots,
+    known: &[KnownRecord<'_>],
+    earlier: Option<&ReplayMark>,
     monitor: &dyn Monitor,
-) -> Result<(GivenBack, Given)> {
+) -> Result<(ReplayStats, ReplayMark)> {
     let scan = look(area, monitor)?;
     let mut digests = vec![None; scan.tree.leaves().len()];
     for (id, _, digest) in read(&scan, area.places(), &to_read(area, &scan, known), monitor)? {
         digests[id.0 as usize] = Some(digest);
     }
-    let seen = Seen {
+    let seen = CurrentSources {
         scan: &scan,
         digests: &digests,
         given: earlier,
@@ -280,8 +286,8 @@ fn set(
         times::set_leaves(&scan, places, &give)?,
         times::set_dirs(&scan, places, &give_dirs)?,
     ];
-    let done = |sets: &[Set]| sets.iter().map(|set| set.done).sum();
-    let outcome = GivenBack {
+    let done = |sets: &[SetStats]| sets.iter().map(|set| set.done).sum();
+    let outcome = ReplayStats {
         same: decisions.same,
         different: decisions.different,
         given: done(&given),
@@ -299,19 +305,19 @@ fn set(
     for (path, error) in given.into_iter().flat_map(|set| set.refused) {
         log::debug!("{} keeps its time: {error}", path.display());
     }
-    Ok((outcome, Given::new(moment, &scan.tree)))
+    Ok((outcome, ReplayMark::new(moment, &scan.tree)))
 }
 
-type Changes<T> = Vec<(T, Change)>;
+type Changes<T> = Vec<(T, MtimeChange)>;
 
 /// Changes that make things new, and the others.
-fn split<T: Copy>(changes: &[(T, Change)]) -> (Changes<T>, Changes<T>) {
+fn split<T: Copy>(changes: &[(T, MtimeChange)]) -> (Changes<T>, Changes<T>) {
     changes
         .iter()
-        .partition(|(_, change)| matches!(change, Change::Renew(_)))
+        .partition(|(_, change)| matches!(change, MtimeChange::Renew(_)))
 }
 
-fn say_refused(sets: [Set; 2], monitor: &dyn Monitor) {
+fn say_refused(sets: [SetStats; 2], monitor: &dyn Monitor) {
     let refused: Vec<_> = sets.into_iter().flat_map(|set| set.refused).collect();
     for (path, error) in refused.iter().take(WARNINGS) {
         monitor.warn(&format!(
@@ -328,14 +334,14 @@ fn say_refused(sets: [Set; 2], monitor: &dyn Monitor) {
 }
 
 /// Looks at the area. What can't be read is as if it were not there.
-fn look(area: &Area, monitor: &dyn Monitor) -> Result<Scan> {
+fn look(area: &SourceRoots, monitor: &dyn Monitor) -> Result<Scan> {
     monitor.begin(Stage::Scanning, 0);
     let exists = |path: &Path| files::stat(path).is_ok_and(|stat| stat.is_some());
     let exclude = area.exclude(&exists);
-    let options = scan::Options {
+    let options = scan::ScanOptions {
         exclude: Some(&exclude),
         without_attributes: true,
-        ..scan::Options::default()
+        ..scan::ScanOptions::default()
     };
     let scan = scan(area.places(), &options)?;
     for left_out in &scan.left_out {
@@ -352,13 +358,13 @@ fn look(area: &Area, monitor: &dyn Monitor) -> Result<Scan> {
 /// missing.
 fn read(
     scan: &Scan,
-    places: &Places,
+    places: &Roots,
     files: &[LeafId],
     monitor: &dyn Monitor,
 ) -> Result<Vec<(LeafId, Stat, Digest)>> {
     let done = Mutex::new(Vec::with_capacity(files.len()));
     let chunks: Vec<&[LeafId]> = files.chunks(CHUNK).collect();
-    let state = || (Reader::new(&scan.tree, places), vec![0; BUFFER]);
+    let state = || (TreeReader::new(&scan.tree, places), vec![0; BUFFER]);
     workers::in_order(&chunks, state, |(reader, buffer), chunk| {
         if monitor.is_interrupted() {
             return Err(Error::Interrupted);
@@ -369,9 +375,9 @@ fn read(
             match reader.read(*leaf, |mut file, _| {
                 digest_of(&mut file, buffer).context("read", path)
             })? {
-                Read::Done(stat, digest) => digests.push((*leaf, stat, digest)),
-                Read::Gone => {}
-                Read::LeftOut(reason) => {
+                ReadOutcome::Done(stat, digest) => digests.push((*leaf, stat, digest)),
+                ReadOutcome::Gone => {}
+                ReadOutcome::LeftOut(reason) => {
                     log::debug!("{} is not compared: {reason}", path().display())
                 }
             }

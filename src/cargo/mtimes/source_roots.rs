@@ -5,8 +5,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 use crate::cargo::project::workspace::clean;
-use crate::tree::Places;
-use crate::tree::scan::Take;
+use crate::tree::Roots;
+use crate::tree::scan::Filter;
 
 /// What the names of roots begin with that are named in the input `sources`.
 const NAMED: u8 = b'=';
@@ -19,20 +19,20 @@ const CACHEDIR_TAG: &str = "CACHEDIR.TAG";
 /// Each is named by the way from the checkout to it, so that they are found again when all of them
 /// were moved.
 #[derive(Clone, Debug)]
-pub struct Area {
+pub struct SourceRoots {
     checkout: PathBuf,
-    places: Places,
+    places: Roots,
     skipped: Vec<PathBuf>,
 }
 
-impl Area {
+impl SourceRoots {
     /// The checkout, and `others` as far as they are not in it: repositories of workspaces beside
     /// it, and packages. All paths are absolute and without symlinks.
     ///
     /// `skipped` are the target directories, the cache root and cargo's own directories; `named`
     /// what the input `sources` names. A directory above the checkout is not looked at: it could be
     /// all of a home.
-    pub fn new(checkout: &Path, others: &[PathBuf], skipped: Vec<PathBuf>, named: &Places) -> Self {
+    pub fn new(checkout: &Path, others: &[PathBuf], skipped: Vec<PathBuf>, named: &Roots) -> Self {
         let mut outermost: Vec<&Path> = vec![checkout];
         let mut others: Vec<&PathBuf> = others.iter().collect();
         others.sort_unstable();
@@ -50,13 +50,13 @@ impl Area {
             .map(|(name, path)| ([&[NAMED], name].concat().into(), path.to_owned()));
         Self {
             checkout: checkout.to_owned(),
-            places: Places::new(roots.chain(named)),
+            places: Roots::new(roots.chain(named)),
             skipped,
         }
     }
 
     /// The roots: those of the area, then those of the input `sources`.
-    pub fn places(&self) -> &Places {
+    pub fn places(&self) -> &Roots {
         &self.places
     }
 
@@ -92,15 +92,15 @@ impl Area {
     pub fn exclude<'a>(
         &'a self,
         exists: &'a (dyn Fn(&Path) -> bool + Sync),
-    ) -> impl Fn(&Path, bool) -> Take + Sync + 'a {
+    ) -> impl Fn(&Path, bool) -> Filter + Sync + 'a {
         move |path, is_directory| {
             let is_git = path.file_name() == Some(OsStr::new(".git"));
             let is_skipped = || self.skipped.iter().any(|skipped| skipped == path);
             let is_cache = || is_directory && exists(&path.join(CACHEDIR_TAG));
             if is_git || is_skipped() || is_cache() {
-                Take::No
+                Filter::No
             } else {
-                Take::Yes
+                Filter::Yes
             }
         }
     }
@@ -132,7 +132,7 @@ mod tests {
 
     fn roots(checkout: &str, others: &[&str]) -> Vec<String> {
         let others: Vec<PathBuf> = others.iter().map(PathBuf::from).collect();
-        let area = Area::new(Path::new(checkout), &others, Vec::new(), &Places::default());
+        let area = SourceRoots::new(Path::new(checkout), &others, Vec::new(), &Roots::default());
         area.roots()
             .map(|name| String::from_utf8(name.into()).unwrap())
             .collect()
@@ -159,16 +159,16 @@ mod tests {
     #[test]
     fn caches_targets_and_git_directories_are_no_sources() {
         let target = PathBuf::from("/w/app/target");
-        let area = Area::new(Path::new("/w/app"), &[], vec![target], &Places::default());
+        let area = SourceRoots::new(Path::new("/w/app"), &[], vec![target], &Roots::default());
         let exists = |path: &Path| path == Path::new("/w/app/out/CACHEDIR.TAG");
         let exclude = area.exclude(&exists);
         for (path, take) in [
-            ("/w/app/target", Take::No),
-            ("/w/app/sub/.git", Take::No),
-            ("/w/app/out", Take::No),
-            ("/w/app/src", Take::Yes),
-            ("/w/app/sub/target", Take::Yes),
-            ("/w/app/.gitignore", Take::Yes),
+            ("/w/app/target", Filter::No),
+            ("/w/app/sub/.git", Filter::No),
+            ("/w/app/out", Filter::No),
+            ("/w/app/src", Filter::Yes),
+            ("/w/app/sub/target", Filter::Yes),
+            ("/w/app/.gitignore", Filter::Yes),
         ] {
             assert_eq!(exclude(Path::new(path), true), take, "{path}");
         }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use rustc_stable_hash::StableSipHasher128;
 
 /// What a template is about.
-pub(crate) struct Workspace<'a> {
+pub(crate) struct BuildDirWorkspace<'a> {
     /// The root of the workspace.
     pub(crate) root: &'a Path,
     /// The manifest of the root, without symlinks.
@@ -21,7 +21,7 @@ pub(crate) struct Workspace<'a> {
 }
 
 /// The path that a template stands for; the error says what cargo would not take either.
-pub(crate) fn expand(template: &str, workspace: &Workspace<'_>) -> Result<PathBuf, String> {
+pub(crate) fn expand(template: &str, workspace: &BuildDirWorkspace<'_>) -> Result<PathBuf, String> {
     if template.is_empty() {
         return Err("it is empty".to_owned());
     }
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     fn expanded(template: &str) -> Result<PathBuf, String> {
-        let workspace = Workspace {
+        let workspace = BuildDirWorkspace {
             root: Path::new("/w/app"),
             manifest: Path::new("/w/app/Cargo.toml"),
             cargo_home: Path::new("/h/.cargo"),

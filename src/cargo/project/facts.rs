@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use crate::cargo::key::component::Origin;
+use crate::cargo::key::component::ComponentOrigin;
 use crate::cargo::key::inputs::KeyInputs;
-use crate::cargo::project::placeholders::Places;
+use crate::cargo::project::placeholders::Placeholders;
 
 /// A workspace whose target directory is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WorkspaceAsked {
+pub struct WorkspaceRequest {
     /// Its directory, absolute. A member's stands for the workspace that it belongs to.
     pub root: PathBuf,
     /// The target directory: absolute, or relative to `root`; `None` for where cargo puts it.
@@ -19,9 +19,9 @@ pub struct WorkspaceAsked {
 
 /// What keys are asked for.
 #[derive(Clone)]
-pub struct Asked {
+pub struct KeyRequest {
     /// The workspaces.
-    pub workspaces: Vec<WorkspaceAsked>,
+    pub workspaces: Vec<WorkspaceRequest>,
     /// The environment that cargo will have. `PATH` tells which compiler comes first; without it, a
     /// compiler below `cargo_home` comes before the system's.
     pub env: BTreeMap<OsString, OsString>,
@@ -43,7 +43,7 @@ pub struct Asked {
     pub key_inputs: KeyInputs,
 }
 
-impl Asked {
+impl KeyRequest {
     /// The keys of the project in the checkout, with the defaults of all inputs, on this machine.
     pub fn new(env: BTreeMap<OsString, OsString>, home: &Path, checkout: &Path) -> Self {
         let value = |name: &str| env.get(OsStr::new(name)).filter(|value| !value.is_empty());
@@ -51,7 +51,7 @@ impl Asked {
             value(name).map_or_else(|| home.join(usual), |directory| checkout.join(directory))
         };
         Self {
-            workspaces: vec![WorkspaceAsked {
+            workspaces: vec![WorkspaceRequest {
                 root: checkout.to_owned(),
                 target: None,
             }],
@@ -77,8 +77,8 @@ impl Asked {
     }
 
     /// What directories are called in the values of a project at `root`.
-    pub(crate) fn places(&self, root: &Path) -> Places {
-        Places::new(&[
+    pub(crate) fn places(&self, root: &Path) -> Placeholders {
+        Placeholders::new(&[
             (&self.checkout, "{checkout}"),
             (root, "{workspace}"),
             (&self.cargo_home, "{cargo-home}"),
@@ -114,7 +114,7 @@ pub struct Toolchain {
     /// The compiler.
     pub compiler: Compiler,
     /// What decided for it.
-    pub origin: Origin,
+    pub origin: ComponentOrigin,
     /// For people: what it is called, or why it can't be seen.
     pub note: String,
 }
@@ -123,19 +123,19 @@ pub struct Toolchain {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkspaceFacts {
     /// What was asked.
-    pub asked: WorkspaceAsked,
+    pub asked: WorkspaceRequest,
     /// The target directory, absolute.
     pub target: PathBuf,
     /// The directory of intermediate artifacts, absolute, where it is another one
     /// (`build.build-dir`).
     pub build: Option<PathBuf>,
     /// The Cargo project; `None` where there is neither a Cargo.toml nor a Cargo.lock.
-    pub project: Option<Project>,
+    pub project: Option<ProjectFacts>,
 }
 
 /// What was found of a Cargo project.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Project {
+pub struct ProjectFacts {
     /// The root of the workspace that cargo builds.
     pub root: PathBuf,
     /// The toolchain.
@@ -149,19 +149,19 @@ pub struct Project {
     /// The manifests of the root, of all members and of dependencies with a path; the root's first.
     pub manifests: Vec<SourceFile>,
     /// Names for directories in values.
-    pub(crate) places: Places,
+    pub(crate) places: Placeholders,
 }
 
 /// Everything that keys are made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Facts {
-    /// [`Asked::os`].
+pub struct CargoFacts {
+    /// [`KeyRequest::os`].
     pub os: String,
-    /// [`Asked::arch`].
+    /// [`KeyRequest::arch`].
     pub arch: String,
-    /// [`Asked::job`].
+    /// [`KeyRequest::job`].
     pub job: String,
-    /// [`Asked::key_inputs`].
+    /// [`KeyRequest::key_inputs`].
     pub key_inputs: KeyInputs,
     /// The environment variables that change what is built.
     pub variables: BTreeMap<String, String>,

@@ -4,27 +4,28 @@ use std::path::{Path, PathBuf};
 
 use crate::cargo::key::env_vars as variables;
 use crate::cargo::project::facts::{
-    Asked, Facts, Project, SourceFile, WorkspaceAsked, WorkspaceFacts,
+    CargoFacts, KeyRequest, ProjectFacts, SourceFile, WorkspaceFacts, WorkspaceRequest,
 };
-use crate::cargo::project::probe::{Look, Sight};
+use crate::cargo::project::probe::{FileProbe, Sight};
 use crate::cargo::project::workspace::{clean, manifests, workspace_root};
 use crate::cargo::project::{build_dir, config};
 use crate::cargo::toolchain::locate::{above, toolchain};
 
-/// Looks at what is asked for on this machine. What can't be looked at is in [`Facts::warnings`].
-pub fn gather(asked: &Asked) -> Facts {
+/// Looks at what is asked for on this machine. What can't be looked at is in
+/// [`CargoFacts::warnings`].
+pub fn gather(asked: &KeyRequest) -> CargoFacts {
     gather_by(asked, Sight::local())
 }
 
 /// The same where the files that names stand for are elsewhere.
-pub fn gather_by(asked: &Asked, sight: Sight<'_>) -> Facts {
-    let mut look = Look::new(sight);
+pub fn gather_by(asked: &KeyRequest, sight: Sight<'_>) -> CargoFacts {
+    let mut look = FileProbe::new(sight);
     let workspaces = asked
         .workspaces
         .iter()
         .map(|workspace| facts_of(asked, workspace, &mut look))
         .collect();
-    Facts {
+    CargoFacts {
         os: asked.os.clone(),
         arch: asked.arch.clone(),
         job: asked.job.clone(),
@@ -35,7 +36,7 @@ pub fn gather_by(asked: &Asked, sight: Sight<'_>) -> Facts {
     }
 }
 
-fn named_variables(asked: &Asked) -> std::collections::BTreeMap<String, String> {
+fn named_variables(asked: &KeyRequest) -> std::collections::BTreeMap<String, String> {
     let places = asked.places(Path::new(""));
     let selected = variables::select(&asked.env, &asked.key_inputs.env_vars);
     selected
@@ -44,7 +45,11 @@ fn named_variables(asked: &Asked) -> std::collections::BTreeMap<String, String> 
         .collect()
 }
 
-fn facts_of(asked: &Asked, workspace: &WorkspaceAsked, look: &mut Look) -> WorkspaceFacts {
+fn facts_of(
+    asked: &KeyRequest,
+    workspace: &WorkspaceRequest,
+    look: &mut FileProbe,
+) -> WorkspaceFacts {
     // Where symlinks lead counts: cargo and rustup look above the directory that they really stand
     // in.
     let project = look
@@ -69,7 +74,7 @@ fn facts_of(asked: &Asked, workspace: &WorkspaceAsked, look: &mut Look) -> Works
     }
 }
 
-fn project(asked: &Asked, directory: &Path, look: &mut Look) -> Option<Project> {
+fn project(asked: &KeyRequest, directory: &Path, look: &mut FileProbe) -> Option<ProjectFacts> {
     let root = workspace_root(directory, look);
     let manifests = manifests(&root, look);
     let configs = configs(&root, &asked.cargo_home, look);
@@ -84,7 +89,7 @@ fn project(asked: &Asked, directory: &Path, look: &mut Look) -> Option<Project> 
         .into_iter()
         .find_map(|level| level.file)
         .map(|(file, _)| file);
-    Some(Project {
+    Some(ProjectFacts {
         root,
         toolchain,
         toolchain_file,
@@ -98,10 +103,10 @@ fn project(asked: &Asked, directory: &Path, look: &mut Look) -> Option<Project> 
 /// The lock file: where `resolver.lockfile-path` says, since 1.97, if it is there; else in the root
 /// of the workspace.
 fn lock_file(
-    asked: &Asked,
+    asked: &KeyRequest,
     root: &Path,
     configs: &[SourceFile],
-    look: &mut Look,
+    look: &mut FileProbe,
 ) -> Option<SourceFile> {
     const NAME: &str = "Cargo.lock";
     let set = match asked.variable("CARGO_RESOLVER_LOCKFILE_PATH") {
@@ -120,7 +125,11 @@ fn lock_file(
 
 /// The target directory by cargo's order (Cargo book, `build.target-dir`), after what the workspace
 /// asks for.
-fn target(asked: &Asked, workspace: &WorkspaceAsked, project: Option<&Project>) -> PathBuf {
+fn target(
+    asked: &KeyRequest,
+    workspace: &WorkspaceRequest,
+    project: Option<&ProjectFacts>,
+) -> PathBuf {
     let root = &workspace.root;
     if let Some(target) = &workspace.target {
         return clean(&root.join(target));
@@ -140,10 +149,10 @@ fn target(asked: &Asked, workspace: &WorkspaceAsked, project: Option<&Project>) 
 
 /// The directory of intermediate artifacts, where one is set.
 fn build(
-    asked: &Asked,
-    workspace: &WorkspaceAsked,
-    project: &Project,
-    look: &mut Look,
+    asked: &KeyRequest,
+    workspace: &WorkspaceRequest,
+    project: &ProjectFacts,
+    look: &mut FileProbe,
 ) -> Option<PathBuf> {
     let (base, template) = match asked.variable("CARGO_BUILD_BUILD_DIR") {
         Some(value) => (
@@ -154,7 +163,7 @@ fn build(
     };
     let manifest = project.root.join("Cargo.toml");
     let manifest = look.real(&manifest).unwrap_or(manifest);
-    let about = build_dir::Workspace {
+    let about = build_dir::BuildDirWorkspace {
         root: &project.root,
         manifest: &manifest,
         cargo_home: &asked.cargo_home,
@@ -186,7 +195,7 @@ const INCLUDES: usize = 8;
 /// The configuration files that cargo reads in a directory: of it and of all above it, then of
 /// `CARGO_HOME`. Without `.toml` comes first where there are both (Cargo book, "Hierarchical
 /// structure").
-fn configs(root: &Path, cargo_home: &Path, look: &mut Look) -> Vec<SourceFile> {
+fn configs(root: &Path, cargo_home: &Path, look: &mut FileProbe) -> Vec<SourceFile> {
     let directories = root
         .ancestors()
         .map(|above| above.join(".cargo"))
@@ -203,7 +212,7 @@ fn configs(root: &Path, cargo_home: &Path, look: &mut Look) -> Vec<SourceFile> {
     found
 }
 
-fn include(file: SourceFile, depth: usize, found: &mut Vec<SourceFile>, look: &mut Look) {
+fn include(file: SourceFile, depth: usize, found: &mut Vec<SourceFile>, look: &mut FileProbe) {
     if found.iter().any(|other| other.path == file.path) {
         return;
     }

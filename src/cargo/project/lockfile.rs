@@ -12,7 +12,7 @@ use crate::cargo::project::canonical_toml::one_line;
 
 /// A package that cargo downloads.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Package {
+pub struct LockedPackage {
     /// Its name.
     pub name: String,
     /// Its version.
@@ -23,7 +23,7 @@ pub struct Package {
     pub checksum: Option<String>,
 }
 
-impl Package {
+impl LockedPackage {
     /// Whether it is cloned and not downloaded from a registry.
     pub fn is_git(&self) -> bool {
         self.source.starts_with("git+")
@@ -32,38 +32,38 @@ impl Package {
 
 /// The packages of a Cargo.lock that come from elsewhere, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Lock {
+pub struct Lockfile {
     /// Sorted; none twice.
-    pub packages: Vec<Package>,
+    pub packages: Vec<LockedPackage>,
 }
 
 #[derive(Deserialize)]
-struct File {
+struct LockfileToml {
     #[serde(default)]
-    package: Vec<Entry>,
+    package: Vec<LockfileEntry>,
     /// Checksums in the first format: `checksum NAME VERSION (SOURCE)` to digest.
     #[serde(default)]
     metadata: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
-struct Entry {
+struct LockfileEntry {
     name: String,
     version: String,
     source: Option<String>,
     checksum: Option<String>,
 }
 
-impl Lock {
+impl Lockfile {
     /// Reads a Cargo.lock of any format; the error is one line.
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
         let text = std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
-        let File { package, metadata } =
+        let LockfileToml { package, metadata } =
             toml::from_str(text).map_err(|error| one_line(error.message()))?;
-        let mut packages: Vec<Package> = package
+        let mut packages: Vec<LockedPackage> = package
             .into_iter()
             .filter_map(
-                |Entry {
+                |LockfileEntry {
                      name,
                      version,
                      source,
@@ -75,7 +75,7 @@ impl Lock {
                             .get(&format!("checksum {name} {version} ({source})"))
                             .cloned()
                     });
-                    Some(Package {
+                    Some(LockedPackage {
                         name,
                         version,
                         source,
@@ -96,7 +96,7 @@ impl Lock {
             .iter()
             .filter(|package| package.is_git() == git)
             .map(
-                |Package {
+                |LockedPackage {
                      name,
                      version,
                      source,
@@ -139,7 +139,7 @@ source = "git+https://example.org/dep?branch=main#0123"
 
     #[test]
     fn only_packages_from_elsewhere_are_kept_and_git_ones_apart() {
-        let lock = Lock::parse(LOCK.as_bytes()).unwrap();
+        let lock = Lockfile::parse(LOCK.as_bytes()).unwrap();
         assert_eq!(
             lock.lines(false),
             (
@@ -176,7 +176,10 @@ version = "7.0.0"
 name = "x"
 version = "1.0.0"
 "#;
-        assert_eq!(Lock::parse(other.as_bytes()), Lock::parse(LOCK.as_bytes()));
+        assert_eq!(
+            Lockfile::parse(other.as_bytes()),
+            Lockfile::parse(LOCK.as_bytes())
+        );
     }
 
     #[test]
@@ -184,7 +187,7 @@ version = "1.0.0"
         let lock = "[[package]]\nname = 'a'\nversion = '1.0.0'\nsource = 'registry+x'\n\n\
                     [metadata]\n'checksum a 1.0.0 (registry+x)' = 'cc'\n";
         assert_eq!(
-            Lock::parse(lock.as_bytes()).unwrap().packages[0]
+            Lockfile::parse(lock.as_bytes()).unwrap().packages[0]
                 .checksum
                 .as_deref(),
             Some("cc")
@@ -199,7 +202,7 @@ version = "1.0.0"
             "[[package]]\nversion = '1'\n",
             "\0",
         ] {
-            let error = Lock::parse(text.as_bytes()).unwrap_err();
+            let error = Lockfile::parse(text.as_bytes()).unwrap_err();
             assert!(!error.is_empty() && !error.contains('\n'), "{error:?}");
         }
     }

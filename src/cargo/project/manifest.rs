@@ -14,7 +14,7 @@ use crate::cargo::project::canonical_toml::{insert, only, table, texts};
 
 /// A Cargo.toml that could be read.
 #[derive(Clone, Debug)]
-pub(crate) struct Manifest {
+pub(crate) struct CargoManifest {
     table: Table,
 }
 
@@ -25,7 +25,7 @@ const DEPENDENCIES: [[&str; 2]; 3] = [
     ["build-dependencies", "build_dependencies"],
 ];
 
-impl Manifest {
+impl CargoManifest {
     /// Reads a Cargo.toml; the error is one line.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, String> {
         Ok(Self {
@@ -250,7 +250,7 @@ mod tests {
     use super::*;
 
     fn texts_of(manifest: &str) -> (String, String) {
-        let manifest = Manifest::parse(manifest.as_bytes()).unwrap();
+        let manifest = CargoManifest::parse(manifest.as_bytes()).unwrap();
         (
             manifest.resolution(&BTreeSet::from(["member".to_owned()])),
             manifest.build(),
@@ -405,7 +405,7 @@ publish = false
 
     #[test]
     fn dependencies_with_a_path_are_found_in_every_table() {
-        let manifest = Manifest::parse(
+        let manifest = CargoManifest::parse(
             b"[dependencies]\na = { path = 'a' }\nx = '1'\n[build-dependencies]\nb = { path = 'b' }\n\
               [target.'cfg(unix)'.dev-dependencies]\nc = { path = '../c' }\n\
               [workspace.dependencies]\nd = { path = 'd' }\n[patch.crates-io]\ne = { path = 'e' }\n",

@@ -7,13 +7,13 @@ use std::path::Path;
 
 /// The directories and what they are called.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Places {
+pub(crate) struct Placeholders {
     /// Directory and name, the longest directory first: what lies below another is named by the
     /// nearest.
     names: Vec<(String, &'static str)>,
 }
 
-impl Places {
+impl Placeholders {
     pub(crate) fn new(places: &[(&Path, &'static str)]) -> Self {
         let mut names: Vec<_> = places
             .iter()
@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn directories_get_names_where_a_whole_path_begins() {
-        let places = Places::new(&[
+        let places = Placeholders::new(&[
             (Path::new("/home/u"), "~"),
             (Path::new("/home/u/work/app"), "{checkout}"),
             (Path::new("/home/u/.cargo/"), "{cargo-home}"),
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn a_root_or_unknown_home_names_nothing() {
-        let places = Places::new(&[(Path::new("/"), "~"), (Path::new(""), "~")]);
+        let places = Placeholders::new(&[(Path::new("/"), "~"), (Path::new(""), "~")]);
         assert_eq!(places.named("/a/b"), "/a/b");
     }
 }

@@ -4,9 +4,9 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use crate::cargo::project::facts::SourceFile;
-use crate::error::{Context, Error, Result};
-use crate::fs::{Kind, Stat, files};
-use crate::glob::{Found, Lookup, Patterns, ResolveError};
+use crate::error::{Error, IoContext, Result};
+use crate::fs::{FileKind, Stat, files};
+use crate::glob::{FoundPath, Lookup, Patterns, ResolveError};
 
 /// Where the files are that names stand for: usually just there, but a process that sees a machine
 /// below a directory of its own finds them elsewhere. Everything that is asked and found has the
@@ -38,12 +38,12 @@ impl Sight<'_> {
 }
 
 /// Looks, and remembers what could not be looked at so far, one line each.
-pub(crate) struct Look<'a> {
+pub(crate) struct FileProbe<'a> {
     sight: Sight<'a>,
     pub(crate) warnings: Vec<String>,
 }
 
-impl<'a> Look<'a> {
+impl<'a> FileProbe<'a> {
     pub(crate) fn new(sight: Sight<'a>) -> Self {
         Self {
             sight,
@@ -59,7 +59,7 @@ impl<'a> Look<'a> {
     /// is said.
     pub(crate) fn file(&mut self, path: &Path) -> Option<SourceFile> {
         let stat = self.stat(path)?;
-        if stat.kind != Kind::File {
+        if stat.kind != FileKind::File {
             return None;
         }
         let bytes = self.noted(self.locate(path).and_then(|path| files::read(&path)))?;
@@ -94,7 +94,7 @@ impl<'a> Look<'a> {
     }
 
     /// What patterns stand for.
-    pub(crate) fn matches(&self, patterns: &Patterns) -> Result<Vec<Found>, ResolveError> {
+    pub(crate) fn matches(&self, patterns: &Patterns) -> Result<Vec<FoundPath>, ResolveError> {
         let Sight {
             locate,
             locate_link,

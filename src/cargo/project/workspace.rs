@@ -9,15 +9,15 @@ use std::collections::{BTreeSet, VecDeque};
 use std::path::{Component, Path, PathBuf};
 
 use crate::cargo::project::facts::SourceFile;
-use crate::cargo::project::manifest::Manifest;
-use crate::cargo::project::probe::Look;
+use crate::cargo::project::manifest::CargoManifest;
+use crate::cargo::project::probe::FileProbe;
 use crate::glob::{Base, FoundKind, Patterns};
 
 const MANIFEST: &str = "Cargo.toml";
 
 /// The root of the workspace that a directory's package belongs to: the directory itself where
 /// there is none above.
-pub(crate) fn workspace_root(directory: &Path, look: &mut Look) -> PathBuf {
+pub(crate) fn workspace_root(directory: &Path, look: &mut FileProbe) -> PathBuf {
     let Some(own) = read(directory, look).and_then(|(_, manifest)| manifest) else {
         return directory.to_owned();
     };
@@ -39,14 +39,14 @@ pub(crate) fn workspace_root(directory: &Path, look: &mut Look) -> PathBuf {
     }
 }
 
-fn is_excluded(root: &Path, directory: &Path, manifest: &Manifest) -> bool {
+fn is_excluded(root: &Path, directory: &Path, manifest: &CargoManifest) -> bool {
     let is_below = |path: &String| directory.starts_with(clean(&root.join(path)));
     manifest.listed("exclude").iter().any(is_below)
         && !manifest.listed("members").iter().any(is_below)
 }
 
 /// The manifests of a workspace, the root's first, then in the order of their paths.
-pub(crate) fn manifests(root: &Path, look: &mut Look) -> Vec<SourceFile> {
+pub(crate) fn manifests(root: &Path, look: &mut FileProbe) -> Vec<SourceFile> {
     let mut waiting = VecDeque::from([root.to_owned()]);
     let mut seen = BTreeSet::from([root.to_owned()]);
     let mut found = Vec::new();
@@ -83,7 +83,7 @@ pub(crate) fn manifests(root: &Path, look: &mut Look) -> Vec<SourceFile> {
 }
 
 /// The directories that a workspace lists as its members.
-fn members(root: &Path, manifest: &Manifest, look: &mut Look) -> Vec<PathBuf> {
+fn members(root: &Path, manifest: &CargoManifest, look: &mut FileProbe) -> Vec<PathBuf> {
     let listed = manifest
         .listed("members")
         .into_iter()
@@ -115,9 +115,9 @@ fn members(root: &Path, manifest: &Manifest, look: &mut Look) -> Vec<PathBuf> {
 }
 
 /// The manifest in a directory, and what it says if it can be understood.
-fn read(directory: &Path, look: &mut Look) -> Option<(SourceFile, Option<Manifest>)> {
+fn read(directory: &Path, look: &mut FileProbe) -> Option<(SourceFile, Option<CargoManifest>)> {
     let file = look.file(&directory.join(MANIFEST))?;
-    let manifest = Manifest::parse(&file.bytes).ok();
+    let manifest = CargoManifest::parse(&file.bytes).ok();
     Some((file, manifest))
 }
 

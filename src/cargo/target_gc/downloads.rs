@@ -22,19 +22,19 @@
 use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
 
-use crate::cargo::target_gc::locked_packages::Needed;
-use crate::tree::scan::Take;
+use crate::cargo::target_gc::locked_packages::LockedPackages;
+use crate::tree::scan::Filter;
 
 /// Decides what of `registry` and `git` below a `CARGO_HOME` is kept.
 ///
 /// Names that cargo is not known to use stay.
 pub fn downloads(
     cargo_home: PathBuf,
-    needed: Needed,
-) -> impl Fn(&Path, bool) -> Take + Send + Sync + 'static {
+    needed: LockedPackages,
+) -> impl Fn(&Path, bool) -> Filter + Send + Sync + 'static {
     move |path, is_directory| {
         let Some(names) = path.strip_prefix(&cargo_home).ok().and_then(names) else {
-            return Take::Yes;
+            return Filter::Yes;
         };
         let keep = match *names {
             ["registry", "cache", _, archive] => archive
@@ -42,12 +42,12 @@ pub fn downloads(
                 .is_none_or(|package| needed.has_version(package)),
             ["registry", "src", _, package] => !is_directory || needed.has_version(package),
             ["registry", "index", _, ".cache", .., name] if !is_directory => needed.has_name(name),
-            ["registry", "index", _, ".cache", _, ..] => return Take::IfFilled,
+            ["registry", "index", _, ".cache", _, ..] => return Filter::IfFilled,
             ["git", "db", repository] => !is_directory || needed.has_repository(repository),
             ["git", "checkouts", repository]
                 if is_directory && needed.has_repository(repository) =>
             {
-                return Take::IfFilled;
+                return Filter::IfFilled;
             }
             ["git", "checkouts", _] => !is_directory,
             ["git", "checkouts", repository, commit] => {
@@ -55,7 +55,7 @@ pub fn downloads(
             }
             _ => true,
         };
-        if keep { Take::Yes } else { Take::No }
+        if keep { Filter::Yes } else { Filter::No }
     }
 }
 
@@ -72,7 +72,7 @@ fn names(path: &Path) -> Option<Vec<&str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cargo::project::lockfile::Lock;
+    use crate::cargo::project::lockfile::Lockfile;
 
     const LOCK: &str = r#"
 [[package]]
@@ -91,36 +91,42 @@ source = "git+https://example.org/Owner/Dep-Lib.git?rev=0123456#0123456789abcdef
 
     #[test]
     fn what_the_lock_needs_is_kept_and_the_rest_is_not() {
-        let needed = Needed::of(&[Lock::parse(LOCK.as_bytes()).unwrap()]);
+        let needed = LockedPackages::of(&[Lockfile::parse(LOCK.as_bytes()).unwrap()]);
         let take = downloads(PathBuf::from("/home/.cargo"), needed);
         for (path, expected) in [
-            ("registry/cache/r-1/Inflector-1.0.0.crate", Take::Yes),
-            ("registry/cache/r-1/Inflector-0.9.0.crate", Take::No),
-            ("registry/cache/r-1/serde-x-1.0.1+meta.crate", Take::Yes),
-            ("registry/cache/r-2/serde-1.0.1.crate", Take::No),
-            ("registry/cache/r-2/other", Take::Yes),
-            ("registry/src/r-1/serde-x-1.0.1+meta/", Take::Yes),
+            ("registry/cache/r-1/Inflector-1.0.0.crate", Filter::Yes),
+            ("registry/cache/r-1/Inflector-0.9.0.crate", Filter::No),
+            ("registry/cache/r-1/serde-x-1.0.1+meta.crate", Filter::Yes),
+            ("registry/cache/r-2/serde-1.0.1.crate", Filter::No),
+            ("registry/cache/r-2/other", Filter::Yes),
+            ("registry/src/r-1/serde-x-1.0.1+meta/", Filter::Yes),
             (
                 "registry/src/r-1/serde-x-1.0.1+meta/serde-1.0.0/",
-                Take::Yes,
+                Filter::Yes,
             ),
-            ("registry/src/r-1/serde-x-1.0.0/", Take::No),
-            ("registry/index/r-1/config.json", Take::Yes),
-            ("registry/index/r-1/.git/", Take::Yes),
-            ("registry/index/r-1/.cache/", Take::Yes),
-            ("registry/index/r-1/.cache/in/", Take::IfFilled),
-            ("registry/index/r-1/.cache/in/fl/inflector", Take::Yes),
-            ("registry/index/r-1/.cache/se/rd/serde-x", Take::Yes),
-            ("registry/index/r-1/.cache/se/rd/serde", Take::No),
-            ("registry/CACHEDIR.TAG", Take::Yes),
-            ("git/db/dep-lib-0011223344556677/", Take::Yes),
-            ("git/db/other-0011223344556677/", Take::No),
-            ("git/checkouts/dep-lib-0011223344556677/", Take::IfFilled),
-            ("git/checkouts/dep-lib-0011223344556677/0123456/", Take::Yes),
-            ("git/checkouts/dep-lib-0011223344556677/7654321/", Take::No),
-            ("git/checkouts/other-0011223344556677/", Take::No),
-            ("git/CACHEDIR.TAG", Take::Yes),
-            ("bin/tool", Take::Yes),
+            ("registry/src/r-1/serde-x-1.0.0/", Filter::No),
+            ("registry/index/r-1/config.json", Filter::Yes),
+            ("registry/index/r-1/.git/", Filter::Yes),
+            ("registry/index/r-1/.cache/", Filter::Yes),
+            ("registry/index/r-1/.cache/in/", Filter::IfFilled),
+            ("registry/index/r-1/.cache/in/fl/inflector", Filter::Yes),
+            ("registry/index/r-1/.cache/se/rd/serde-x", Filter::Yes),
+            ("registry/index/r-1/.cache/se/rd/serde", Filter::No),
+            ("registry/CACHEDIR.TAG", Filter::Yes),
+            ("git/db/dep-lib-0011223344556677/", Filter::Yes),
+            ("git/db/other-0011223344556677/", Filter::No),
+            ("git/checkouts/dep-lib-0011223344556677/", Filter::IfFilled),
+            (
+                "git/checkouts/dep-lib-0011223344556677/0123456/",
+                Filter::Yes,
+            ),
+            (
+                "git/checkouts/dep-lib-0011223344556677/7654321/",
+                Filter::No,
+            ),
+            ("git/checkouts/other-0011223344556677/", Filter::No),
+            ("git/CACHEDIR.TAG", Filter::Yes),
+            ("bin/tool", Filter::Yes),
         ] {
             let is_directory = path.ends_with('/');
             assert_eq!(
@@ -134,7 +140,7 @@ source = "git+https://example.org/Owner/Dep-Lib.git?rev=0123456#0123456789abcdef
                 Path::new("/elsewhere/registry/cache/r/a-1.0.0.crate"),
                 false
             ),
-            Take::Yes
+            Filter::Yes
         );
     }
 }

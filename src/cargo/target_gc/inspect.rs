@@ -3,13 +3,13 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::error::{Context, Result};
+use crate::error::{IoContext, Result};
 use crate::fs::{Timestamp, files};
 
 use crate::cargo::project::facts::WorkspaceFacts;
 use crate::cargo::project::probe::Sight;
-use crate::cargo::target_gc::locked_packages::Needed;
-use crate::cargo::target_gc::unused::Leftovers;
+use crate::cargo::target_gc::locked_packages::LockedPackages;
+use crate::cargo::target_gc::unused::UnusedOutputs;
 use crate::cargo::target_gc::{read_target, unused};
 
 /// What no build of the workspaces can use of a target directory, which is given as this process
@@ -19,8 +19,8 @@ pub fn leftovers(
     target: &Path,
     workspaces: &[WorkspaceFacts],
     sight: Sight<'_>,
-) -> Result<Leftovers> {
-    let needed = Needed::of_workspaces(workspaces);
+) -> Result<UnusedOutputs> {
+    let needed = LockedPackages::of_workspaces(workspaces);
     let projects = workspaces
         .iter()
         .filter_map(|workspace| workspace.project.as_ref());

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use crate::cargo::project::facts::WorkspaceFacts;
-use crate::cargo::project::lockfile::Lock;
+use crate::cargo::project::lockfile::Lockfile;
 
 /// The packages of all lock files that come from elsewhere.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Needed {
+pub struct LockedPackages {
     /// `NAME-VERSION` of packages from registries.
     versions: BTreeSet<String>,
     /// Their names as indexes write them, in lower case.
@@ -16,14 +16,14 @@ pub struct Needed {
     commits: BTreeSet<(String, String)>,
 }
 
-impl Needed {
+impl LockedPackages {
     /// What the workspaces need; none when one of them has no lock file that can be read, for then
     /// it is not known.
     pub fn of_workspaces(workspaces: &[WorkspaceFacts]) -> Option<Self> {
-        let locks: Option<Vec<Lock>> = workspaces
+        let locks: Option<Vec<Lockfile>> = workspaces
             .iter()
             .filter_map(|workspace| workspace.project.as_ref())
-            .map(|project| Lock::parse(&project.lock.as_ref()?.bytes).ok())
+            .map(|project| Lockfile::parse(&project.lock.as_ref()?.bytes).ok())
             .collect();
         locks
             .filter(|locks| !locks.is_empty())
@@ -31,7 +31,7 @@ impl Needed {
     }
 
     /// What lock files need.
-    pub fn of(locks: &[Lock]) -> Self {
+    pub fn of(locks: &[Lockfile]) -> Self {
         let mut needed = Self::default();
         for package in locks.iter().flat_map(|lock| &lock.packages) {
             if package.is_git() {

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use crate::cargo::target_gc::locked_packages::Needed;
-use crate::cargo::target_gc::read_target::{Looked, Origin, Unit};
+use crate::cargo::target_gc::locked_packages::LockedPackages;
+use crate::cargo::target_gc::read_target::{TargetDir, Unit, UnitOrigin};
 use crate::fs::Timestamp;
 
 /// How long a unit is kept that has a newer sibling, in seconds.
@@ -11,8 +11,8 @@ const PATIENCE: i64 = 14 * 86_400;
 
 /// For each profile, for each of its units, whether it is of use.
 pub(crate) fn alive(
-    looked: &Looked,
-    needed: Option<&Needed>,
+    looked: &TargetDir,
+    needed: Option<&LockedPackages>,
     is_source: &dyn Fn(&std::path::Path) -> bool,
     now: Timestamp,
 ) -> Vec<Vec<bool>> {
@@ -20,12 +20,14 @@ pub(crate) fn alive(
     let newest = newest(looked);
     let by_itself = |profile: usize, unit: &Unit| {
         let is_made_from_what_is_there = match &unit.origin {
-            Origin::Registry(package) => needed.is_none_or(|needed| needed.has_version(package)),
-            Origin::Git(repository, commit) => {
+            UnitOrigin::Registry(package) => {
+                needed.is_none_or(|needed| needed.has_version(package))
+            }
+            UnitOrigin::Git(repository, commit) => {
                 needed.is_none_or(|needed| needed.has_checkout(repository, commit))
             }
-            Origin::Workspace(source) => is_source(source),
-            Origin::Elsewhere => true,
+            UnitOrigin::Workspace(source) => is_source(source),
+            UnitOrigin::Elsewhere => true,
         };
         let is_old = unit.built.seconds < now.seconds.saturating_sub(PATIENCE);
         let is_superseded = || newest[&identity(profile, unit)] > unit.built;
@@ -47,7 +49,7 @@ pub(crate) fn alive(
 
 /// A unit is of no use without those that it was built with: cargo would find another fingerprint,
 /// or a newer file.
-fn spread(looked: &Looked, alive: &mut [Vec<bool>]) {
+fn spread(looked: &TargetDir, alive: &mut [Vec<bool>]) {
     let mut users: HashMap<u64, Vec<(usize, usize)>> = HashMap::new();
     let mut found: HashMap<u64, usize> = HashMap::new();
     let units = looked
@@ -99,7 +101,7 @@ fn identity(profile: usize, unit: &Unit) -> (usize, &str, &str) {
     (profile, &unit.package, &unit.name)
 }
 
-fn newest(looked: &Looked) -> HashMap<(usize, &str, &str), Timestamp> {
+fn newest(looked: &TargetDir) -> HashMap<(usize, &str, &str), Timestamp> {
     let mut newest = HashMap::new();
     for (number, profile) in looked.profiles.iter().enumerate() {
         for unit in profile
@@ -115,7 +117,7 @@ fn newest(looked: &Looked) -> HashMap<(usize, &str, &str), Timestamp> {
 }
 
 /// Whether the standard library is built here: its dependencies are in a lock file of its own.
-fn builds_std(looked: &Looked) -> bool {
+fn builds_std(looked: &TargetDir) -> bool {
     looked
         .profiles
         .iter()
@@ -126,7 +128,7 @@ fn builds_std(looked: &Looked) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cargo::project::lockfile::Lock;
+    use crate::cargo::project::lockfile::Lockfile;
     use crate::cargo::target_gc::read_target::Profile;
 
     const NOW: Timestamp = Timestamp {
@@ -142,7 +144,7 @@ mod tests {
             name: format!("lib-{package}"),
             fingerprint: Some(number),
             needs: needs.to_vec(),
-            origin: Origin::Elsewhere,
+            origin: UnitOrigin::Elsewhere,
             built: Timestamp {
                 seconds: NOW.seconds - days * 86_400,
                 nanoseconds: 0,
@@ -152,25 +154,25 @@ mod tests {
 
     fn registry(package: &str, unit: Unit) -> Unit {
         Unit {
-            origin: Origin::Registry(package.into()),
+            origin: UnitOrigin::Registry(package.into()),
             ..unit
         }
     }
 
-    fn needed(name: &str, version: &str) -> Needed {
+    fn needed(name: &str, version: &str) -> LockedPackages {
         let lock = format!(
             "[[package]]\nname = '{name}'\nversion = '{version}'\nsource = 'registry+https://x'\n"
         );
-        Needed::of(&[Lock::parse(lock.as_bytes()).unwrap()])
+        LockedPackages::of(&[Lockfile::parse(lock.as_bytes()).unwrap()])
     }
 
     /// The numbers of the units that are of use.
-    fn kept(profiles: &[&[Unit]], needed: Option<&Needed>) -> Vec<u64> {
+    fn kept(profiles: &[&[Unit]], needed: Option<&LockedPackages>) -> Vec<u64> {
         let profiles = profiles.iter().map(|units| Profile {
             units: units.to_vec(),
             ..Profile::default()
         });
-        let looked = Looked {
+        let looked = TargetDir {
             profiles: profiles.collect(),
         };
         let alive = alive(
@@ -251,7 +253,7 @@ mod tests {
     #[test]
     fn a_unit_goes_with_its_source() {
         let made_from = |source: &str, unit: Unit| Unit {
-            origin: Origin::Workspace(source.into()),
+            origin: UnitOrigin::Workspace(source.into()),
             ..unit
         };
         let units = [

@@ -20,11 +20,11 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::error::{Error, Result};
-use crate::fs::{Kind, Timestamp, files};
+use crate::fs::{FileKind, Timestamp, files};
 
 /// What was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Looked {
+pub struct TargetDir {
     /// The directories of profiles, those of other platforms too.
     pub profiles: Vec<Profile>,
 }
@@ -57,14 +57,14 @@ pub struct Unit {
     /// The fingerprints of the units that it was built with.
     pub needs: Vec<u64>,
     /// What it was made from.
-    pub origin: Origin,
+    pub origin: UnitOrigin,
     /// When it was built.
     pub built: Timestamp,
 }
 
 /// Where the sources of a unit came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
+pub enum UnitOrigin {
     /// A registry: `NAME-VERSION`.
     Registry(String),
     /// Git: cargo's directories for the repository and the commit.
@@ -91,7 +91,7 @@ const ENOUGH: u64 = 16 << 10;
 
 /// Looks at a target directory. What disappears meanwhile, or can't be understood, is as if it were
 /// not there.
-pub fn look(target: &Path) -> Result<Looked> {
+pub fn look(target: &Path) -> Result<TargetDir> {
     let mut profiles = Vec::new();
     for first in directories(target)? {
         let found = profile(&first)?;
@@ -103,7 +103,7 @@ pub fn look(target: &Path) -> Result<Looked> {
             profiles.extend(profile(&second)?);
         }
     }
-    Ok(Looked { profiles })
+    Ok(TargetDir { profiles })
 }
 
 const FINGERPRINTS: &str = ".fingerprint";
@@ -216,7 +216,7 @@ fn units_of(
 ) -> Result<Vec<Unit>> {
     let made_from = dep_info
         .and_then(first_source)
-        .map_or(Origin::Elsewhere, origin);
+        .map_or(UnitOrigin::Elsewhere, origin);
     let mut units = Vec::new();
     for json in names(directory)? {
         let Some(name) = json.strip_suffix(".json") else {
@@ -224,7 +224,7 @@ fn units_of(
         };
         // What a build script left in its directory says nothing of where the script came from.
         let origin = if name.starts_with("run-") {
-            Origin::Elsewhere
+            UnitOrigin::Elsewhere
         } else {
             made_from.clone()
         };
@@ -306,27 +306,27 @@ fn first_source(dep_info: &Path) -> Option<String> {
     (!source.is_empty()).then_some(source)
 }
 
-fn origin(source: String) -> Origin {
+fn origin(source: String) -> UnitOrigin {
     if let Some((_, below)) = source.split_once("/registry/src/")
         && let Some(package) = below.split('/').nth(1)
     {
-        return Origin::Registry(package.to_owned());
+        return UnitOrigin::Registry(package.to_owned());
     }
     if let Some((_, below)) = source.split_once("/git/checkouts/") {
         let mut names = below.split('/');
         if let (Some(repository), Some(commit)) = (names.next(), names.next()) {
-            return Origin::Git(repository.to_owned(), commit.to_owned());
+            return UnitOrigin::Git(repository.to_owned(), commit.to_owned());
         }
     }
     if source.starts_with('/') {
-        Origin::Elsewhere
+        UnitOrigin::Elsewhere
     } else {
-        Origin::Workspace(source.into())
+        UnitOrigin::Workspace(source.into())
     }
 }
 
 fn is_directory(path: &Path) -> bool {
-    matches!(files::stat(path), Ok(Some(stat)) if stat.kind == Kind::Directory)
+    matches!(files::stat(path), Ok(Some(stat)) if stat.kind == FileKind::Directory)
 }
 
 fn directories(path: &Path) -> Result<Vec<PathBuf>> {
@@ -375,7 +375,7 @@ mod tests {
 
     #[test]
     fn the_first_source_tells_where_a_unit_came_from() {
-        let registry = |package: &str| Origin::Registry(package.to_owned());
+        let registry = |package: &str| UnitOrigin::Registry(package.to_owned());
         for (line, expected) in [
             (
                 "/t/a.d: /h/.cargo/registry/src/r-1/serde-1.0.1/src/lib.rs /x\n",
@@ -383,24 +383,24 @@ mod tests {
             ),
             (
                 "/t/a.d: /h/.cargo/git/checkouts/dep-0a/0123456/src/lib.rs",
-                Origin::Git("dep-0a".into(), "0123456".into()),
+                UnitOrigin::Git("dep-0a".into(), "0123456".into()),
             ),
             (
                 "/t/a.d: lib/src/lib.rs lib/src/x.rs",
-                Origin::Workspace("lib/src/lib.rs".into()),
+                UnitOrigin::Workspace("lib/src/lib.rs".into()),
             ),
             (
                 "/t/a.d: my\\ lib/src/lib.rs",
-                Origin::Workspace("my lib/src/lib.rs".into()),
+                UnitOrigin::Workspace("my lib/src/lib.rs".into()),
             ),
-            ("/t/a.d: /beside/src/lib.rs", Origin::Elsewhere),
-            ("", Origin::Elsewhere),
+            ("/t/a.d: /beside/src/lib.rs", UnitOrigin::Elsewhere),
+            ("", UnitOrigin::Elsewhere),
         ] {
             let directory = tempfile::tempdir().unwrap();
             let path = directory.path().join("a.d");
             std::fs::write(&path, line).unwrap();
             assert_eq!(
-                first_source(&path).map_or(Origin::Elsewhere, origin),
+                first_source(&path).map_or(UnitOrigin::Elsewhere, origin),
                 expected,
                 "{line}"
             );

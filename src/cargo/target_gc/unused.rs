@@ -33,21 +33,21 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use crate::cargo::target_gc::locked_packages::Needed;
+use crate::cargo::target_gc::locked_packages::LockedPackages;
 use crate::cargo::target_gc::reachable::alive;
-use crate::cargo::target_gc::read_target::{Incremental, Looked, Origin, Profile};
+use crate::cargo::target_gc::read_target::{Incremental, Profile, TargetDir, UnitOrigin};
 use crate::fs::Timestamp;
-use crate::tree::scan::Take;
+use crate::tree::scan::Filter;
 
 /// What is left out of a target directory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Leftovers {
+pub struct UnusedOutputs {
     paths: HashSet<PathBuf>,
     /// Units that are left out.
     pub units: usize,
 }
 
-impl Leftovers {
+impl UnusedOutputs {
     /// Leaves out what another directory has of them, too.
     pub fn add(&mut self, other: Self) {
         self.paths.extend(other.paths);
@@ -55,12 +55,12 @@ impl Leftovers {
     }
 
     /// Leaves them out.
-    pub fn into_exclude(self) -> impl Fn(&Path, bool) -> Take + Send + Sync + 'static {
+    pub fn into_exclude(self) -> impl Fn(&Path, bool) -> Filter + Send + Sync + 'static {
         move |path, _| {
             if self.paths.contains(path) {
-                Take::No
+                Filter::No
             } else {
-                Take::Yes
+                Filter::Yes
             }
         }
     }
@@ -71,12 +71,12 @@ impl Leftovers {
 /// Without `needed` no package counts as gone. `is_source` tells whether there is a file of a path
 /// relative to the root of a workspace, any of them.
 pub fn leftovers(
-    looked: &Looked,
-    needed: Option<&Needed>,
+    looked: &TargetDir,
+    needed: Option<&LockedPackages>,
     is_source: &dyn Fn(&Path) -> bool,
     now: Timestamp,
-) -> Leftovers {
-    let mut left = Leftovers::default();
+) -> UnusedOutputs {
+    let mut left = UnusedOutputs::default();
     for (profile, alive) in looked
         .profiles
         .iter()
@@ -104,7 +104,7 @@ pub fn leftovers(
 fn old_sessions(profile: &Profile, alive: &[bool]) -> Vec<PathBuf> {
     let mut room: HashMap<String, usize> = HashMap::new();
     for (unit, alive) in profile.units.iter().zip(alive) {
-        let is_own = !matches!(unit.origin, Origin::Registry(_) | Origin::Git(..));
+        let is_own = !matches!(unit.origin, UnitOrigin::Registry(_) | UnitOrigin::Git(..));
         // One whose build failed goes on from where it was.
         if is_own && (*alive || unit.fingerprint.is_none()) {
             *room.entry(crate_name(&unit.name)).or_default() += 1;
@@ -189,7 +189,7 @@ mod tests {
             name: name.to_owned(),
             fingerprint,
             needs: Vec::new(),
-            origin: Origin::Elsewhere,
+            origin: UnitOrigin::Elsewhere,
             built: Timestamp::default(),
         }
     }
@@ -227,7 +227,7 @@ mod tests {
             incremental: Vec::new(),
         };
         let left = leftovers(
-            &Looked {
+            &TargetDir {
                 profiles: vec![profile],
             },
             None,
@@ -249,7 +249,7 @@ mod tests {
             ]
         );
         assert_eq!(left.units, 1);
-        assert_eq!(left.into_exclude()(Path::new(&paths[0]), true), Take::No);
+        assert_eq!(left.into_exclude()(Path::new(&paths[0]), true), Filter::No);
     }
 
     #[test]

@@ -2,22 +2,22 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::cargo::key::component::{Origin, sha256};
-use crate::cargo::project::facts::{Asked, Compiler, SourceFile, Toolchain};
-use crate::cargo::project::probe::Look;
+use crate::cargo::key::component::{ComponentOrigin, sha256};
+use crate::cargo::project::facts::{Compiler, KeyRequest, SourceFile, Toolchain};
+use crate::cargo::project::probe::FileProbe;
 use crate::cargo::toolchain::overrides::{
-    RustupSettings, ToolchainFile, Wanted, choose, driver, installed_as,
+    RustupSettings, ToolchainFile, ToolchainSpec, choose, driver, installed_as,
 };
 
 /// A directory at or above a project's root, with the toolchain file in it.
-pub(crate) struct Above {
+pub(crate) struct AncestorDir {
     pub(crate) directory: PathBuf,
     pub(crate) file: Option<(SourceFile, Result<ToolchainFile, String>)>,
 }
 
 /// The toolchain files at and above a directory, the nearest first; `rust-toolchain` comes before
 /// `rust-toolchain.toml`, as in rustup.
-pub(crate) fn above(root: &Path, look: &mut Look) -> Vec<Above> {
+pub(crate) fn above(root: &Path, look: &mut FileProbe) -> Vec<AncestorDir> {
     let mut levels = Vec::new();
     for directory in root.ancestors() {
         let names = [("rust-toolchain", true), ("rust-toolchain.toml", false)];
@@ -26,7 +26,7 @@ pub(crate) fn above(root: &Path, look: &mut Look) -> Vec<Above> {
             let parsed = ToolchainFile::parse(&file.bytes, may_be_a_line);
             Some((file, parsed))
         });
-        levels.push(Above {
+        levels.push(AncestorDir {
             directory: directory.to_owned(),
             file,
         });
@@ -35,7 +35,11 @@ pub(crate) fn above(root: &Path, look: &mut Look) -> Vec<Above> {
 }
 
 /// The toolchain of a project.
-pub(crate) fn toolchain(asked: &Asked, levels: &[Above], look: &mut Look) -> Toolchain {
+pub(crate) fn toolchain(
+    asked: &KeyRequest,
+    levels: &[AncestorDir],
+    look: &mut FileProbe,
+) -> Toolchain {
     match first_compiler(asked, look) {
         Some(First::System(rustc)) => system(&rustc, look),
         Some(First::Rustup) => of_rustup(asked, levels, look),
@@ -54,7 +58,7 @@ enum First {
 }
 
 /// The first `rustc` in `PATH`, or else where it usually is.
-fn first_compiler(asked: &Asked, look: &mut Look) -> Option<First> {
+fn first_compiler(asked: &KeyRequest, look: &mut FileProbe) -> Option<First> {
     let path = asked
         .variable("PATH")
         .map(std::env::split_paths)
@@ -91,8 +95,8 @@ fn first_compiler(asked: &Asked, look: &mut Look) -> Option<First> {
 
 /// A compiler that rustup does not manage: `PREFIX/bin/rustc`, whose driver is in `PREFIX/lib` or,
 /// as on Debian, a directory of the architecture's in it.
-fn system(rustc: &Path, look: &mut Look) -> Toolchain {
-    let origin = Origin::File(rustc.to_owned());
+fn system(rustc: &Path, look: &mut FileProbe) -> Toolchain {
+    let origin = ComponentOrigin::File(rustc.to_owned());
     let prefix = rustc
         .parent()
         .and_then(Path::parent)
@@ -126,7 +130,7 @@ fn system(rustc: &Path, look: &mut Look) -> Toolchain {
     }
 }
 
-fn of_rustup(asked: &Asked, levels: &[Above], look: &mut Look) -> Toolchain {
+fn of_rustup(asked: &KeyRequest, levels: &[AncestorDir], look: &mut FileProbe) -> Toolchain {
     let (settings, path) = settings(asked, look);
     let variable = asked
         .variable("RUSTUP_TOOLCHAIN")
@@ -139,8 +143,8 @@ fn of_rustup(asked: &Asked, levels: &[Above], look: &mut Look) -> Toolchain {
     };
     let toolchains = asked.rustup_home.join("toolchains");
     let (directory, name) = match &choice.wanted {
-        Wanted::Directory(directory) => (directory.clone(), directory.display().to_string()),
-        Wanted::Name(name) => {
+        ToolchainSpec::Directory(directory) => (directory.clone(), directory.display().to_string()),
+        ToolchainSpec::Name(name) => {
             let installed = look.names(&toolchains);
             match installed_as(
                 name,
@@ -168,8 +172,8 @@ fn of_rustup(asked: &Asked, levels: &[Above], look: &mut Look) -> Toolchain {
     };
     // As it is said, which is the same on every machine.
     let said = match choice.wanted {
-        Wanted::Name(said) => said,
-        Wanted::Directory(_) => name,
+        ToolchainSpec::Name(said) => said,
+        ToolchainSpec::Directory(_) => name,
     };
     Toolchain {
         compiler: Compiler::Said(said),
@@ -178,7 +182,7 @@ fn of_rustup(asked: &Asked, levels: &[Above], look: &mut Look) -> Toolchain {
     }
 }
 
-fn level(above: &Above) -> crate::cargo::toolchain::overrides::Level<'_> {
+fn level(above: &AncestorDir) -> crate::cargo::toolchain::overrides::OverrideLevel<'_> {
     let file = above.file.as_ref();
     let parsed = file.and_then(|(file, parsed)| Some((file.path.as_path(), parsed.as_ref().ok()?)));
     (&above.directory, parsed)
@@ -186,7 +190,7 @@ fn level(above: &Above) -> crate::cargo::toolchain::overrides::Level<'_> {
 
 /// rustup's settings; the default may also stand in a file for all users (rustup book,
 /// "Configuration").
-fn settings(asked: &Asked, look: &mut Look) -> (RustupSettings, PathBuf) {
+fn settings(asked: &KeyRequest, look: &mut FileProbe) -> (RustupSettings, PathBuf) {
     let own = asked.rustup_home.join("settings.toml");
     let mut settings = read_settings(&own, look).unwrap_or_default();
     if settings.default_toolchain.is_none() {
@@ -200,7 +204,7 @@ fn settings(asked: &Asked, look: &mut Look) -> (RustupSettings, PathBuf) {
     (settings, own)
 }
 
-fn read_settings(path: &Path, look: &mut Look) -> Option<RustupSettings> {
+fn read_settings(path: &Path, look: &mut FileProbe) -> Option<RustupSettings> {
     let file = look.file(path)?;
     match RustupSettings::parse(&file.bytes) {
         Ok(settings) => Some(settings),
@@ -215,13 +219,13 @@ fn read_settings(path: &Path, look: &mut Look) -> Option<RustupSettings> {
 }
 
 /// No compiler is to be seen: what the variable or the file says stands for it.
-fn unseen(asked: &Asked, levels: &[Above]) -> Toolchain {
+fn unseen(asked: &KeyRequest, levels: &[AncestorDir]) -> Toolchain {
     let note = "no compiler is installed".to_owned();
     let variable = asked
         .variable("RUSTUP_TOOLCHAIN")
         .map(|name| name.to_string_lossy().into_owned());
     if let Some(name) = variable {
-        let origin = Origin::Variable("RUSTUP_TOOLCHAIN".to_owned());
+        let origin = ComponentOrigin::Variable("RUSTUP_TOOLCHAIN".to_owned());
         return Toolchain {
             compiler: Compiler::Said(name),
             origin,
@@ -235,13 +239,13 @@ fn unseen(asked: &Asked, levels: &[Above]) -> Toolchain {
                 .map_or_else(|_| sha256(&file.bytes), |parsed| parsed.text.clone());
             Toolchain {
                 compiler: Compiler::Said(text),
-                origin: Origin::File(file.path.clone()),
+                origin: ComponentOrigin::File(file.path.clone()),
                 note,
             }
         }
         None => Toolchain {
             compiler: Compiler::Unknown,
-            origin: Origin::NotFound,
+            origin: ComponentOrigin::NotFound,
             note,
         },
     }

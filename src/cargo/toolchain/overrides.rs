@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use toml::{Table, Value};
 
-use crate::cargo::key::component::Origin;
+use crate::cargo::key::component::ComponentOrigin;
 use crate::cargo::project::canonical_toml as canonical;
 use crate::cargo::project::canonical_toml::{one_line, only, table, texts};
 
@@ -96,7 +96,7 @@ impl RustupSettings {
 
 /// The toolchain that is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Wanted {
+pub(crate) enum ToolchainSpec {
     /// By name: a channel, a version, or what it was linked as.
     Name(String),
     /// By its directory.
@@ -106,45 +106,45 @@ pub(crate) enum Wanted {
 /// The toolchain that is asked for, and by whom.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Choice {
-    pub(crate) wanted: Wanted,
-    pub(crate) origin: Origin,
+    pub(crate) wanted: ToolchainSpec,
+    pub(crate) origin: ComponentOrigin,
 }
 
 /// A directory at or above a project's, with the toolchain file in it.
-pub(crate) type Level<'l> = (&'l Path, Option<(&'l Path, &'l ToolchainFile)>);
+pub(crate) type OverrideLevel<'l> = (&'l Path, Option<(&'l Path, &'l ToolchainFile)>);
 
 /// The toolchain by rustup's order; `levels` go upwards. A file that names no toolchain leaves the
 /// choice to the default.
 pub(crate) fn choose<'l>(
     variable: Option<&str>,
-    levels: impl IntoIterator<Item = Level<'l>>,
+    levels: impl IntoIterator<Item = OverrideLevel<'l>>,
     settings: &RustupSettings,
     settings_path: &Path,
 ) -> Option<Choice> {
     if let Some(name) = variable.filter(|name| !name.is_empty()) {
         return Some(Choice {
             wanted: named(name),
-            origin: Origin::Variable("RUSTUP_TOOLCHAIN".to_owned()),
+            origin: ComponentOrigin::Variable("RUSTUP_TOOLCHAIN".to_owned()),
         });
     }
     for (directory, file) in levels {
         if let Some(name) = settings.overrides.get(directory) {
             return Some(Choice {
                 wanted: named(name),
-                origin: Origin::File(settings_path.to_owned()),
+                origin: ComponentOrigin::File(settings_path.to_owned()),
             });
         }
         let Some((path, file)) = file else { continue };
         let wanted = match (&file.path, &file.channel) {
             (Some(directory), _) => {
-                Wanted::Directory(path.parent().unwrap_or(Path::new("/")).join(directory))
+                ToolchainSpec::Directory(path.parent().unwrap_or(Path::new("/")).join(directory))
             }
             (None, Some(channel)) => named(channel),
             (None, None) => break,
         };
         return Some(Choice {
             wanted,
-            origin: Origin::File(path.to_owned()),
+            origin: ComponentOrigin::File(path.to_owned()),
         });
     }
     let name = settings
@@ -153,16 +153,16 @@ pub(crate) fn choose<'l>(
         .filter(|name| *name != "none")?;
     Some(Choice {
         wanted: named(name),
-        origin: Origin::File(settings_path.to_owned()),
+        origin: ComponentOrigin::File(settings_path.to_owned()),
     })
 }
 
 /// rustup takes the absolute path of a toolchain wherever it takes a name, but in a file.
-fn named(name: &str) -> Wanted {
+fn named(name: &str) -> ToolchainSpec {
     if name.starts_with('/') {
-        Wanted::Directory(name.into())
+        ToolchainSpec::Directory(name.into())
     } else {
-        Wanted::Name(name.to_owned())
+        ToolchainSpec::Name(name.to_owned())
     }
 }
 
@@ -313,8 +313,8 @@ mod tests {
         match choose(variable, levels, &settings, Path::new("/settings.toml"))
             .map(|choice| choice.wanted)
         {
-            Some(Wanted::Name(name)) => name,
-            Some(Wanted::Directory(path)) => path.display().to_string(),
+            Some(ToolchainSpec::Name(name)) => name,
+            Some(ToolchainSpec::Directory(path)) => path.display().to_string(),
             None => "none".to_owned(),
         }
     }

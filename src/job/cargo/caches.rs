@@ -8,28 +8,28 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use crate::cargo::key::{Key, Keys, TargetKey};
-use crate::cargo::project::facts::{Asked, WorkspaceAsked};
+use crate::cargo::key::{CargoKeys, ComputedKey, TargetKey};
+use crate::cargo::project::facts::{KeyRequest, WorkspaceRequest};
 use crate::error::{Error, Result};
 use crate::glob::Base;
 use crate::ops::path_list::PathList;
-use crate::store::entry::{Group, Kind};
+use crate::store::entry::{CacheKind, EntryGroup};
 
 /// One cache.
 #[derive(Debug)]
-pub(crate) struct Plan {
+pub(crate) struct CachePlan {
     /// What tells it from the others, for people too.
     pub(crate) name: String,
-    pub(crate) kind: Kind,
-    pub(crate) key: Key,
-    pub(crate) what: What,
+    pub(crate) kind: CacheKind,
+    pub(crate) key: ComputedKey,
+    pub(crate) what: CacheContents,
     /// What the group says of it.
     identity: Vec<String>,
 }
 
 /// What a cache holds.
 #[derive(Debug)]
-pub(crate) enum What {
+pub(crate) enum CacheContents {
     /// Index, archives and sources.
     Registry,
     /// Clones and checkouts.
@@ -37,19 +37,19 @@ pub(crate) enum What {
     /// Programs that cargo installed.
     Bin,
     /// What cargo builds.
-    Target(Outputs),
+    Target(BuildDirs),
     /// More directories, as the user listed them.
     Directories(PathList),
 }
 
 /// Where cargo puts what it builds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Outputs {
+pub(crate) struct BuildDirs {
     /// The target directory first; then those of intermediate artifacts that are elsewhere.
     directories: Vec<PathBuf>,
 }
 
-impl Outputs {
+impl BuildDirs {
     /// All directories.
     pub(crate) fn directories(&self) -> impl Iterator<Item = &PathBuf> {
         self.directories.iter()
@@ -80,8 +80,8 @@ const REGISTRY: [(&str, &str); 3] = [
 ];
 const GIT: [(&str, &str); 2] = [("db", "git/db"), ("checkouts", "git/checkouts")];
 
-impl Plan {
-    fn new(name: &str, kind: Kind, key: &Key, what: What) -> Self {
+impl CachePlan {
+    fn new(name: &str, kind: CacheKind, key: &ComputedKey, what: CacheContents) -> Self {
         Self {
             name: name.to_owned(),
             kind,
@@ -91,9 +91,9 @@ impl Plan {
         }
     }
 
-    pub(crate) fn group(&self, area: &(String, String)) -> Group {
+    pub(crate) fn group(&self, area: &(String, String)) -> EntryGroup {
         let (scope, git_ref) = area.clone();
-        Group {
+        EntryGroup {
             scope,
             git_ref,
             kind: self.kind,
@@ -103,7 +103,7 @@ impl Plan {
 
     /// Whether it lies in a `CARGO_HOME` that others may use at the same time.
     pub(crate) fn is_shared(&self) -> bool {
-        matches!(self.what, What::Registry | What::Git)
+        matches!(self.what, CacheContents::Registry | CacheContents::Git)
     }
 
     /// The roots that the cache always has, each with its path.
@@ -114,22 +114,22 @@ impl Plan {
                 .collect()
         };
         match &self.what {
-            What::Registry => below(&REGISTRY),
-            What::Git => below(&GIT),
-            What::Target(outputs) => outputs
+            CacheContents::Registry => below(&REGISTRY),
+            CacheContents::Git => below(&GIT),
+            CacheContents::Target(outputs) => outputs
                 .roots()
                 .map(|(name, path)| (name.into_bytes().into(), path.clone()))
                 .collect(),
-            What::Bin | What::Directories(_) => Vec::new(),
+            CacheContents::Bin | CacheContents::Directories(_) => Vec::new(),
         }
     }
 
     /// Where a root of an entry goes; an error for one that the cache has not.
     pub(crate) fn place(&self, name: &[u8], cargo_home: &Path) -> Result<PathBuf> {
         let found = match &self.what {
-            What::Directories(paths) => return paths.place(name),
-            What::Bin => crate::cargo::installed_bins::place(name, cargo_home),
-            What::Registry | What::Git | What::Target(_) => self
+            CacheContents::Directories(paths) => return paths.place(name),
+            CacheContents::Bin => crate::cargo::installed_bins::place(name, cargo_home),
+            CacheContents::Registry | CacheContents::Git | CacheContents::Target(_) => self
                 .roots(cargo_home)
                 .into_iter()
                 .find(|(root, _)| **root == *name)
@@ -145,28 +145,38 @@ impl Plan {
 /// The caches, in the order in which they are restored: a target directory before what lies below
 /// it.
 pub(crate) fn plans(
-    keys: &Keys,
-    asked: &Asked,
+    keys: &CargoKeys,
+    asked: &KeyRequest,
     directories: Option<PathList>,
     bin: bool,
-) -> Vec<Plan> {
+) -> Vec<CachePlan> {
     let mut plans = vec![
-        Plan::new("registry", Kind::Registry, &keys.registry, What::Registry),
-        Plan::new("git", Kind::Git, &keys.git, What::Git),
+        CachePlan::new(
+            "registry",
+            CacheKind::Registry,
+            &keys.registry,
+            CacheContents::Registry,
+        ),
+        CachePlan::new("git", CacheKind::Git, &keys.git, CacheContents::Git),
     ];
     if bin {
-        plans.push(Plan::new("bin", Kind::Path, &keys.bin, What::Bin));
+        plans.push(CachePlan::new(
+            "bin",
+            CacheKind::Path,
+            &keys.bin,
+            CacheContents::Bin,
+        ));
     }
     let mut targets: Vec<&TargetKey> = keys.target.iter().collect();
     targets.sort_by_key(|target| target.directory.components().count());
     plans.extend(targets.into_iter().map(|key| target(key, asked)));
     if let Some(paths) = directories {
         let identity = paths.identity();
-        let mut plan = Plan::new(
+        let mut plan = CachePlan::new(
             "directories",
-            Kind::Path,
+            CacheKind::Path,
             &keys.directories,
-            What::Directories(paths),
+            CacheContents::Directories(paths),
         );
         plan.identity.extend(identity);
         plans.push(plan);
@@ -174,11 +184,11 @@ pub(crate) fn plans(
     plans
 }
 
-fn target(key: &TargetKey, asked: &Asked) -> Plan {
+fn target(key: &TargetKey, asked: &KeyRequest) -> CachePlan {
     let base = Base::new(&asked.checkout, &asked.home);
     let mut names: Vec<String> = Vec::new();
     let mut identity: Vec<String> = Vec::new();
-    for WorkspaceAsked { root, target } in &key.workspaces {
+    for WorkspaceRequest { root, target } in &key.workspaces {
         let root = base.relative(root).display().to_string();
         let (name, of_it) = match target {
             Some(target) => (
@@ -198,18 +208,18 @@ fn target(key: &TargetKey, asked: &Asked) -> Plan {
         all => format!("target of {}", all.join(" and ")),
     };
     let directories = std::iter::once(&key.directory).chain(&key.builds).cloned();
-    let outputs = Outputs {
+    let outputs = BuildDirs {
         directories: directories.collect(),
     };
     let roots: Vec<String> = outputs.roots().map(|(name, _)| name).collect();
     if roots != ["target"] {
         identity.push(format!("in {}", roots.join(" and ")));
     }
-    Plan {
+    CachePlan {
         name,
-        kind: Kind::Target,
+        kind: CacheKind::Target,
         key: key.key.clone(),
-        what: What::Target(outputs),
+        what: CacheContents::Target(outputs),
         identity,
     }
 }

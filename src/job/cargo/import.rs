@@ -10,47 +10,49 @@ use std::path::PathBuf;
 
 use crate::error::{Error, Result};
 use crate::fs::files;
-use crate::job::cargo::caches::{Plan, What};
-use crate::job::cargo::project::Project;
-use crate::job::cargo::request::Cargo;
-use crate::job::cargo::{At, Cache};
-use crate::job::{Job, Subject};
+use crate::job::cargo::caches::{CacheContents, CachePlan};
+use crate::job::cargo::project::CargoProject;
+use crate::job::cargo::request::CargoTarget;
+use crate::job::cargo::{CacheReply, JobContext};
+use crate::job::{Job, JobTarget};
 use crate::monitor::Monitor;
-use crate::ops::import::{Foreign, Holds};
+use crate::ops::import::{LegacyCache, LegacyKind};
 use crate::ops::path_list::Ground;
 use crate::ops::save;
 use crate::store::Store;
-use crate::tree::Places;
+use crate::tree::Roots;
 
 /// Saves a directory of an rsync workflow for the project of a job, into a scope and ref. Gives
 /// what came of each cache that is in it.
 pub fn adopt(
     job: &Job,
-    foreign: &Foreign,
+    foreign: &LegacyCache,
     area: &(String, String),
     ground: &Ground<'_>,
     monitor: &dyn Monitor,
-) -> Result<Vec<Cache>> {
-    let Subject::Cargo(subject) = &job.subject else {
+) -> Result<Vec<CacheReply>> {
+    let JobTarget::Cargo(subject) = &job.subject else {
         return Err(Error::defect(
             "only a Cargo project takes over such directories",
         ));
     };
     let store = Store::create(&ground.locate(&job.cache_root)?)?;
-    let at = At {
+    let at = JobContext {
         job,
         ground,
         monitor,
     };
-    let subject: &Cargo = subject;
-    let project = Project::find(&at, subject)?;
+    let subject: &CargoTarget = subject;
+    let project = CargoProject::find(&at, subject)?;
     let mut caches = Vec::new();
     for plan in &project.plans {
         let Some(places) = places(plan, foreign)? else {
             continue;
         };
-        if matches!(plan.what, What::Target(_))
-            && caches.iter().any(|cache: &Cache| cache.kind == plan.kind)
+        if matches!(plan.what, CacheContents::Target(_))
+            && caches
+                .iter()
+                .any(|cache: &CacheReply| cache.kind == plan.kind)
         {
             // One directory is of one workspace, and that is the first.
             continue;
@@ -59,18 +61,18 @@ pub fn adopt(
             continue;
         };
         let key = format!("{prefix}rsync-{}", foreign.key);
-        let request = save::Request {
+        let request = save::SaveRequest {
             group: &plan.group(area),
             key: &key,
             places: &places,
             exclude: None,
-            existing: save::Existing::Stays,
+            existing: save::IfExists::Stays,
             allow_empty: false,
             keep_ready: false,
             sources: None,
             parent: None,
         };
-        let mut cache = Cache::new(&plan.name, plan.kind, &key);
+        let mut cache = CacheReply::new(&plan.name, plan.kind, &key);
         cache.saved = Some(save::save(&store, &request, monitor)?.into());
         caches.push(cache);
     }
@@ -78,17 +80,17 @@ pub fn adopt(
 }
 
 /// Where the roots of a cache are in such a directory; none where it has none of them.
-fn places(plan: &Plan, foreign: &Foreign) -> Result<Option<Places>> {
+fn places(plan: &CachePlan, foreign: &LegacyCache) -> Result<Option<Roots>> {
     let fits = match plan.what {
-        What::Registry | What::Git => foreign.holds == Holds::Cargo,
-        What::Target(_) => foreign.holds == Holds::Target,
-        What::Bin | What::Directories(_) => false,
+        CacheContents::Registry | CacheContents::Git => foreign.holds == LegacyKind::Cargo,
+        CacheContents::Target(_) => foreign.holds == LegacyKind::Target,
+        CacheContents::Bin | CacheContents::Directories(_) => false,
     };
     if !fits {
         return Ok(None);
     }
     let mut roots = plan.roots(&foreign.path);
-    if matches!(plan.what, What::Target(_)) {
+    if matches!(plan.what, CacheContents::Target(_)) {
         // It was one directory then.
         roots.truncate(1);
         roots
@@ -101,5 +103,5 @@ fn places(plan: &Plan, foreign: &Foreign) -> Result<Option<Places>> {
             present.push((name, path));
         }
     }
-    Ok((!present.is_empty()).then(|| Places::new(present)))
+    Ok((!present.is_empty()).then(|| Roots::new(present)))
 }

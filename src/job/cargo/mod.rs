@@ -26,39 +26,39 @@ pub mod request;
 use std::path::{Path, PathBuf};
 
 use crate::cargo::installed_bins;
-use crate::cargo::key::template::Recipe;
+use crate::cargo::key::template::KeyTemplate;
 use crate::cargo::mtimes::replay::Sources;
 use crate::cargo::package_cache::PackageCache;
 use crate::error::{Error, Result};
 use crate::fs::files;
-use crate::job::cargo::caches::{Plan, What};
-use crate::job::cargo::project::Project;
-use crate::job::cargo::request::Cargo;
-use crate::job::{At, Cache, Noted, Reply, RestoreTask, SaveTask};
+use crate::job::cargo::caches::{CacheContents, CachePlan};
+use crate::job::cargo::project::CargoProject;
+use crate::job::cargo::request::CargoTarget;
+use crate::job::{CacheReply, JobContext, JobReply, RestoreRecord, RestoreTask, SaveTask};
 use crate::ops::{restore, save};
 use crate::store::Store;
-use crate::store::entry::{Entry, EntryId, Group};
-use crate::tree::Places;
-use crate::tree::plan::Extras;
+use crate::store::entry::{Entry, EntryGroup, EntryId};
+use crate::tree::Roots;
+use crate::tree::plan::Extraneous;
 
 /// Restores all caches; those that were restored before the work was called off are in the reply.
 pub(crate) fn restore(
-    at: &At<'_>,
-    subject: &Cargo,
+    at: &JobContext<'_>,
+    subject: &CargoTarget,
     task: &RestoreTask,
     store: Option<&Store>,
-    reply: &mut Reply,
+    reply: &mut JobReply,
 ) -> Result<()> {
-    let project = Project::find(at, subject)?;
+    let project = CargoProject::find(at, subject)?;
     let mut targets: Vec<Entry> = Vec::new();
-    let mut lock = SharedLock::new(at, subject, &project);
+    let mut lock = PackageCacheLock::new(at, subject, &project);
     for plan in &project.plans {
-        let mut cache = Cache::new(&plan.name, plan.kind, &plan.key.text);
+        let mut cache = CacheReply::new(&plan.name, plan.kind, &plan.key.text);
         cache.recipe.clone_from(&plan.key.recipe);
         let found = restore_one(at, task, store, &project, plan, &mut lock);
         match found {
             Ok(found) => {
-                if let (What::Target(_), Some(found)) = (&plan.what, &found) {
+                if let (CacheContents::Target(_), Some(found)) = (&plan.what, &found) {
                     targets.push(found.entry.clone());
                 }
                 cache.found = found.map(Into::into);
@@ -79,24 +79,24 @@ pub(crate) fn restore(
 }
 
 fn restore_one(
-    at: &At<'_>,
+    at: &JobContext<'_>,
     task: &RestoreTask,
     store: Option<&Store>,
-    project: &Project,
-    plan: &Plan,
-    lock: &mut SharedLock<'_>,
-) -> Result<Option<restore::Restored>> {
+    project: &CargoProject,
+    plan: &CachePlan,
+    lock: &mut PackageCacheLock<'_>,
+) -> Result<Option<restore::RestoredEntry>> {
     if !plan.is_shared() {
         lock.hold_for(plan)?;
     }
     match &plan.what {
-        What::Bin if installed_bins::is_used(&project.cargo_home)? => return Ok(None),
-        What::Target(outputs) => project.check_outputs(at, outputs)?,
+        CacheContents::Bin if installed_bins::is_used(&project.cargo_home)? => return Ok(None),
+        CacheContents::Target(outputs) => project.check_outputs(at, outputs)?,
         _ => {}
     }
     let Some(store) = store else { return Ok(None) };
-    let groups: Vec<Group> = task.read.iter().map(|area| plan.group(area)).collect();
-    let mut request = restore::Request {
+    let groups: Vec<EntryGroup> = task.read.iter().map(|area| plan.group(area)).collect();
+    let mut request = restore::RestoreRequest {
         groups: &groups,
         key: &plan.key.text,
         restore_keys: &plan.key.restore,
@@ -120,35 +120,35 @@ fn restore_one(
 }
 
 /// What happens to names that the entry does not have.
-fn extras(at: &At<'_>, task: &RestoreTask, plan: &Plan) -> Result<Extras> {
-    let What::Target(outputs) = &plan.what else {
-        return Ok(Extras::Keep);
+fn extras(at: &JobContext<'_>, task: &RestoreTask, plan: &CachePlan) -> Result<Extraneous> {
+    let CacheContents::Target(outputs) = &plan.what else {
+        return Ok(Extraneous::Keep);
     };
     if !task.mirror {
-        return Ok(Extras::Keep);
+        return Ok(Extraneous::Keep);
     }
     let Some(directory) = project::not_made_by_cargo(at, outputs)? else {
-        return Ok(Extras::Remove);
+        return Ok(Extraneous::Remove);
     };
     at.monitor.warn(&format!(
         "nothing in {} says that cargo made it, so nothing is removed there",
         directory.display()
     ));
-    Ok(Extras::Keep)
+    Ok(Extraneous::Keep)
 }
 
 /// Saves all caches; gives the groups that were written to.
 pub(crate) fn save(
-    at: &At<'_>,
-    subject: &Cargo,
+    at: &JobContext<'_>,
+    subject: &CargoTarget,
     task: &SaveTask,
-    noted: &[Noted],
+    noted: &[RestoreRecord],
     store: &Store,
-    caches: &mut Vec<Cache>,
-) -> Result<Vec<Group>> {
-    let project = Project::find(at, subject)?;
+    caches: &mut Vec<CacheReply>,
+) -> Result<Vec<EntryGroup>> {
+    let project = CargoProject::find(at, subject)?;
     let area = mtimes::area(at, subject, &project);
-    let mut lock = SharedLock::new(at, subject, &project);
+    let mut lock = PackageCacheLock::new(at, subject, &project);
     let mut groups = Vec::new();
     // The other way round, as a target directory that is moved away takes with it what lies below
     // it.
@@ -156,8 +156,8 @@ pub(crate) fn save(
         let noted = noted.iter().find(|noted| noted.cache == plan.name);
         let keys = keys_to_save(plan, noted);
         for (number, key) in keys.iter().enumerate() {
-            let mut cache = Cache::new(&plan.name, plan.kind, key);
-            let saving = Saving {
+            let mut cache = CacheReply::new(&plan.name, plan.kind, key);
+            let saving = CacheSave {
                 refresh: task.refresh,
                 keep_ready: task.keep_ready && number + 1 == keys.len(),
                 sources: area.as_ref().map(|area| Sources {
@@ -186,11 +186,12 @@ pub(crate) fn save(
 }
 
 /// The keys under which a cache is saved, see the module's text.
-fn keys_to_save(plan: &Plan, noted: Option<&Noted>) -> Vec<String> {
+fn keys_to_save(plan: &CachePlan, noted: Option<&RestoreRecord>) -> Vec<String> {
     let Some(noted) = noted else {
         return vec![plan.key.text.clone()];
     };
-    let recipes: Option<(&Recipe, &Recipe)> = noted.recipe.as_ref().zip(plan.key.recipe.as_ref());
+    let recipes: Option<(&KeyTemplate, &KeyTemplate)> =
+        noted.recipe.as_ref().zip(plan.key.recipe.as_ref());
     let now = recipes.map(|(then, now)| then.with_toolchain_of(now).key());
     match (now, recipes) {
         (Some(now), Some((then, _))) if now != noted.key => {
@@ -205,7 +206,7 @@ fn keys_to_save(plan: &Plan, noted: Option<&Noted>) -> Vec<String> {
 }
 
 /// How a cache is saved under one of its keys.
-struct Saving<'a> {
+struct CacheSave<'a> {
     key: &'a str,
     refresh: bool,
     keep_ready: bool,
@@ -213,31 +214,31 @@ struct Saving<'a> {
 }
 
 fn save_one(
-    at: &At<'_>,
-    saving: &Saving<'_>,
-    noted: Option<&Noted>,
+    at: &JobContext<'_>,
+    saving: &CacheSave<'_>,
+    noted: Option<&RestoreRecord>,
     store: &Store,
-    project: &Project,
-    plan: &Plan,
-    group: &Group,
-) -> Result<save::Outcome> {
+    project: &CargoProject,
+    plan: &CachePlan,
+    group: &EntryGroup,
+) -> Result<save::SaveOutcome> {
     let restored = noted.and_then(|noted| EntryId::parse(noted.entry.as_ref()?));
     let is_same_key = noted.is_some_and(|noted| noted.exact && noted.key == saving.key);
     // An entry that is not the one restored was saved by another job meanwhile, and is as good.
-    let existing = if saving.refresh || is_same_key || matches!(plan.what, What::Bin) {
-        save::Existing::IsReplacedIfChanged
+    let existing = if saving.refresh || is_same_key || matches!(plan.what, CacheContents::Bin) {
+        save::IfExists::IsReplacedIfChanged
     } else {
-        save::Existing::Stays
+        save::IfExists::Stays
     };
     let (is_target, may_move) = match &plan.what {
-        What::Target(outputs) => (
+        CacheContents::Target(outputs) => (
             true,
             saving.keep_ready && project::not_made_by_cargo(at, outputs)?.is_none(),
         ),
         _ => (false, false),
     };
     let exclude = project.exclude(at, plan)?;
-    let request = save::Request {
+    let request = save::SaveRequest {
         group,
         key: saving.key,
         places: &roots(at, project, plan)?,
@@ -253,12 +254,14 @@ fn save_one(
 }
 
 /// What a cache holds now.
-fn roots(at: &At<'_>, project: &Project, plan: &Plan) -> Result<Places> {
+fn roots(at: &JobContext<'_>, project: &CargoProject, plan: &CachePlan) -> Result<Roots> {
     match &plan.what {
-        What::Directories(paths) => return Ok(paths.resolve(at.ground)?.places),
-        What::Bin => return Ok(Places::new(installed_bins::installed(&project.cargo_home)?)),
-        What::Target(outputs) => project.check_outputs(at, outputs)?,
-        What::Registry | What::Git => {}
+        CacheContents::Directories(paths) => return Ok(paths.resolve(at.ground)?.places),
+        CacheContents::Bin => {
+            return Ok(Roots::new(installed_bins::installed(&project.cargo_home)?));
+        }
+        CacheContents::Target(outputs) => project.check_outputs(at, outputs)?,
+        CacheContents::Registry | CacheContents::Git => {}
     }
     let located = |(name, path): (Box<[u8]>, PathBuf)| Ok((name, at.ground.locate_link(&path)?));
     let roots: Result<Vec<_>> = plan
@@ -266,13 +269,13 @@ fn roots(at: &At<'_>, project: &Project, plan: &Plan) -> Result<Places> {
         .into_iter()
         .map(located)
         .collect();
-    Ok(Places::new(roots?))
+    Ok(Roots::new(roots?))
 }
 
 /// Cargo's lock on what lies in `CARGO_HOME`, taken when the first cache needs it.
-struct SharedLock<'a> {
-    at: &'a At<'a>,
-    subject: &'a Cargo,
+struct PackageCacheLock<'a> {
+    at: &'a JobContext<'a>,
+    subject: &'a CargoTarget,
     cargo_home: &'a Path,
     state: LockState,
 }
@@ -286,8 +289,8 @@ enum LockState {
     Busy,
 }
 
-impl<'a> SharedLock<'a> {
-    fn new(at: &'a At<'a>, subject: &'a Cargo, project: &'a Project) -> Self {
+impl<'a> PackageCacheLock<'a> {
+    fn new(at: &'a JobContext<'a>, subject: &'a CargoTarget, project: &'a CargoProject) -> Self {
         Self {
             at,
             subject,
@@ -298,7 +301,7 @@ impl<'a> SharedLock<'a> {
 
     /// Sees to it that a cache may be worked on: its lock is held, or others need not wait for it
     /// any more.
-    fn hold_for(&mut self, plan: &Plan) -> Result<()> {
+    fn hold_for(&mut self, plan: &CachePlan) -> Result<()> {
         let Self {
             at,
             subject,

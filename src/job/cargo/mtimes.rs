@@ -2,31 +2,35 @@
 //! so whatever goes wrong is said and no failure.
 
 use crate::cargo::mtimes::replay as sources;
-use crate::cargo::mtimes::replay::{Request, Sources};
-use crate::cargo::mtimes::source_roots::Area;
+use crate::cargo::mtimes::replay::{Sources, SourcesRequest};
+use crate::cargo::mtimes::source_roots::SourceRoots;
 use crate::error::{Error, Result};
-use crate::job::At;
-use crate::job::cargo::project::{Project, list};
-use crate::job::cargo::request::Cargo;
+use crate::job::JobContext;
+use crate::job::cargo::project::{CargoProject, list};
+use crate::job::cargo::request::CargoTarget;
 use crate::store::Store;
 use crate::store::entry::Entry;
-use crate::tree::Places;
+use crate::tree::Roots;
 
 /// Where the sources are; none where no times are given back.
-pub(crate) fn area(at: &At<'_>, subject: &Cargo, project: &Project) -> Option<Area> {
+pub(crate) fn area(
+    at: &JobContext<'_>,
+    subject: &CargoTarget,
+    project: &CargoProject,
+) -> Option<SourceRoots> {
     if !subject.replay_times || !subject.targets {
         return None;
     }
     said(at, find(at, subject, project))
 }
 
-fn find(at: &At<'_>, subject: &Cargo, project: &Project) -> Result<Area> {
+fn find(at: &JobContext<'_>, subject: &CargoTarget, project: &CargoProject) -> Result<SourceRoots> {
     let ground = at.ground;
     let named = match list(&project.asked, "sources", &subject.sources)? {
         Some(list) => list.resolve(ground)?.places,
-        None => Places::default(),
+        None => Roots::default(),
     };
-    let request = Request {
+    let request = SourcesRequest {
         checkout: &ground.locate(&project.asked.checkout)?,
         workspaces: &project.facts.workspaces,
         sight: ground.sight(),
@@ -41,12 +45,12 @@ fn find(at: &At<'_>, subject: &Cargo, project: &Project) -> Result<Area> {
 
 /// Gives times back once all target directories are in their places.
 pub(crate) fn give_back(
-    at: &At<'_>,
-    subject: &Cargo,
-    project: &Project,
+    at: &JobContext<'_>,
+    subject: &CargoTarget,
+    project: &CargoProject,
     store: &Store,
     entries: &[&Entry],
-) -> Option<sources::GivenBack> {
+) -> Option<sources::ReplayStats> {
     let area = area(at, subject, project).filter(|_| !entries.is_empty())?;
     let sources = Sources {
         area: &area,
@@ -55,7 +59,7 @@ pub(crate) fn give_back(
     said(at, sources::give_back(store, &sources, entries, at.monitor))
 }
 
-fn said<T>(at: &At<'_>, result: Result<T>) -> Option<T> {
+fn said<T>(at: &JobContext<'_>, result: Result<T>) -> Option<T> {
     match result {
         Ok(value) => Some(value),
         Err(error) => {

@@ -3,39 +3,39 @@
 use std::path::{Path, PathBuf};
 
 use crate::cargo::key::keys;
-use crate::cargo::project::facts::{Asked, Facts, WorkspaceFacts};
+use crate::cargo::project::facts::{CargoFacts, KeyRequest, WorkspaceFacts};
 use crate::cargo::project::gather::gather_by;
 use crate::cargo::project::workspace::clean;
 use crate::cargo::target_gc::downloads::downloads;
 use crate::cargo::target_gc::inspect::leftovers;
-use crate::cargo::target_gc::locked_packages::Needed;
-use crate::cargo::target_gc::unused::Leftovers;
+use crate::cargo::target_gc::locked_packages::LockedPackages;
+use crate::cargo::target_gc::unused::UnusedOutputs;
 use crate::error::{Error, Result};
 use crate::fs::files;
 use crate::glob::Base;
-use crate::job::At;
-use crate::job::cargo::caches::{Outputs, Plan, What, plans};
-use crate::job::cargo::request::Cargo;
+use crate::job::JobContext;
+use crate::job::cargo::caches::{BuildDirs, CacheContents, CachePlan, plans};
+use crate::job::cargo::request::CargoTarget;
 use crate::ops::path_list::PathList;
-use crate::tree::scan::Take;
+use crate::tree::scan::Filter;
 
 /// Decides what is left out while saving.
-pub(crate) type Exclude = Box<dyn Fn(&Path, bool) -> Take + Sync>;
+pub(crate) type ExcludeFn = Box<dyn Fn(&Path, bool) -> Filter + Sync>;
 
 /// A project, as it is now.
-pub(crate) struct Project {
-    pub(crate) asked: Asked,
-    pub(crate) facts: Facts,
-    pub(crate) plans: Vec<Plan>,
+pub(crate) struct CargoProject {
+    pub(crate) asked: KeyRequest,
+    pub(crate) facts: CargoFacts,
+    pub(crate) plans: Vec<CachePlan>,
     /// `CARGO_HOME` as this process finds it.
     pub(crate) cargo_home: PathBuf,
     /// Whether crates that no lock file needs are kept, too.
     all_crates: bool,
 }
 
-impl Project {
+impl CargoProject {
     /// Looks at a project and computes its keys. What is wrong with it is said.
-    pub(crate) fn find(at: &At<'_>, subject: &Cargo) -> Result<Self> {
+    pub(crate) fn find(at: &JobContext<'_>, subject: &CargoTarget) -> Result<Self> {
         let ground = at.ground;
         let asked = subject.asked(&at.job.workspace, ground);
         if !asked.cargo_home.is_absolute() {
@@ -59,16 +59,16 @@ impl Project {
             .for_each(|warning| at.monitor.warn(warning));
         let directories = list(&asked, "cache-directories", &subject.directories)?;
         let mut plans = plans(&keys, &asked, directories, subject.bin);
-        plans.retain(|plan| subject.targets || !matches!(plan.what, What::Target(_)));
+        plans.retain(|plan| subject.targets || !matches!(plan.what, CacheContents::Target(_)));
         Ok(Self::new(asked, facts, plans, cargo_home, subject))
     }
 
     fn new(
-        asked: Asked,
-        facts: Facts,
-        plans: Vec<Plan>,
+        asked: KeyRequest,
+        facts: CargoFacts,
+        plans: Vec<CachePlan>,
         cargo_home: PathBuf,
-        subject: &Cargo,
+        subject: &CargoTarget,
     ) -> Self {
         Self {
             asked,
@@ -80,7 +80,7 @@ impl Project {
     }
 
     /// An error where a directory that is built into is not one to be restored or saved.
-    pub(crate) fn check_outputs(&self, at: &At<'_>, outputs: &Outputs) -> Result<()> {
+    pub(crate) fn check_outputs(&self, at: &JobContext<'_>, outputs: &BuildDirs) -> Result<()> {
         let settings = std::iter::once(("workspaces", ". -> "))
             .chain(std::iter::repeat(("build.build-dir", "")));
         let mut set = outputs.directories().zip(settings);
@@ -92,7 +92,7 @@ impl Project {
     /// The same of one: the setting that names it, and what stands before it there.
     fn check_output(
         &self,
-        at: &At<'_>,
+        at: &JobContext<'_>,
         directory: &Path,
         setting: &str,
         before: &str,
@@ -110,7 +110,7 @@ impl Project {
             )));
         }
         let stat = files::stat(&place)?;
-        if stat.is_some_and(|stat| stat.kind != crate::fs::Kind::Directory) {
+        if stat.is_some_and(|stat| stat.kind != crate::fs::FileKind::Directory) {
             return Err(Error::invalid(format!(
                 "{shown} is a file; a directory is needed there"
             )));
@@ -145,35 +145,40 @@ impl Project {
     }
 
     /// What is left out of a cache; none when nothing is: what no build of the project can use.
-    pub(crate) fn exclude(&self, at: &At<'_>, plan: &Plan) -> Result<Option<Exclude>> {
+    pub(crate) fn exclude(
+        &self,
+        at: &JobContext<'_>,
+        plan: &CachePlan,
+    ) -> Result<Option<ExcludeFn>> {
         match &plan.what {
-            What::Registry | What::Git if !self.all_crates => {
-                let needed = Needed::of_workspaces(&self.facts.workspaces);
-                Ok(needed
-                    .map(|needed| Box::new(downloads(self.cargo_home.clone(), needed)) as Exclude))
+            CacheContents::Registry | CacheContents::Git if !self.all_crates => {
+                let needed = LockedPackages::of_workspaces(&self.facts.workspaces);
+                Ok(needed.map(|needed| {
+                    Box::new(downloads(self.cargo_home.clone(), needed)) as ExcludeFn
+                }))
             }
-            What::Target(outputs) => self.exclude_from_target(at, outputs).map(Some),
+            CacheContents::Target(outputs) => self.exclude_from_target(at, outputs).map(Some),
             _ => Ok(None),
         }
     }
 
     /// Of a target directory, what its builds left behind, and other target directories below it,
     /// which are caches of their own.
-    fn exclude_from_target(&self, at: &At<'_>, outputs: &Outputs) -> Result<Exclude> {
+    fn exclude_from_target(&self, at: &JobContext<'_>, outputs: &BuildDirs) -> Result<ExcludeFn> {
         let is_below = |other: &&PathBuf| {
             outputs
                 .directories()
                 .any(|directory| other != &directory && other.starts_with(directory))
         };
         let others = self.plans.iter().filter_map(|plan| match &plan.what {
-            What::Target(other) if other != outputs => Some(other),
+            CacheContents::Target(other) if other != outputs => Some(other),
             _ => None,
         });
-        let below = others.flat_map(Outputs::directories).filter(is_below);
+        let below = others.flat_map(BuildDirs::directories).filter(is_below);
         let below: Vec<PathBuf> = below
             .map(|other| at.ground.locate_link(other))
             .collect::<Result<_>>()?;
-        let mut left = Leftovers::default();
+        let mut left = UnusedOutputs::default();
         for directory in outputs.directories() {
             let builds_here = |workspace: &&WorkspaceFacts| {
                 [Some(&workspace.target), workspace.build.as_ref()].contains(&Some(directory))
@@ -196,13 +201,13 @@ impl Project {
                     error.line(),
                     directory.display()
                 ));
-                Leftovers::default()
+                UnusedOutputs::default()
             }));
         }
         let left = left.into_exclude();
         Ok(Box::new(move |path, is_directory| {
             if below.iter().any(|below| below == path) {
-                Take::No
+                Filter::No
             } else {
                 left(path, is_directory)
             }
@@ -212,7 +217,10 @@ impl Project {
 
 /// The first of some directories that is not cargo's: what cargo leaves there is not in it, but
 /// something else.
-pub(crate) fn not_made_by_cargo<'o>(at: &At<'_>, outputs: &'o Outputs) -> Result<Option<&'o Path>> {
+pub(crate) fn not_made_by_cargo<'o>(
+    at: &JobContext<'_>,
+    outputs: &'o BuildDirs,
+) -> Result<Option<&'o Path>> {
     for (_, directory) in outputs.roots() {
         let names = files::list(&at.ground.locate_link(directory)?)?;
         let marks = ["CACHEDIR.TAG", ".rustc_info.json"];
@@ -229,7 +237,7 @@ pub(crate) fn not_made_by_cargo<'o>(at: &At<'_>, outputs: &'o Outputs) -> Result
 
 /// A list of patterns; none where it is empty. A directory beside the checkout may be meant, which
 /// patterns can't say.
-pub(crate) fn list(asked: &Asked, input: &str, lines: &[String]) -> Result<Option<PathList>> {
+pub(crate) fn list(asked: &KeyRequest, input: &str, lines: &[String]) -> Result<Option<PathList>> {
     let base = Base::new(&asked.checkout, &asked.home);
     let line = |line: &String| {
         if Path::new(line).starts_with("..") {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cargo::key::env_vars as variables;
 use crate::cargo::key::inputs::KeyInputs;
-use crate::cargo::project::facts::{Asked, WorkspaceAsked};
+use crate::cargo::project::facts::{KeyRequest, WorkspaceRequest};
 use crate::cargo::project::workspace::clean;
 use crate::ops::path_list::Ground;
 
@@ -19,8 +19,9 @@ use crate::ops::path_list::Ground;
     clippy::struct_excessive_bools,
     reason = "each is an input, and independent of the others"
 )]
-pub struct Cargo {
-    /// The variables of the steps that bear on keys and places; [`Cargo::add_env`] picks them.
+pub struct CargoTarget {
+    /// The variables of the steps that bear on keys and places; [`CargoTarget::add_env`] picks
+    /// them.
     pub env: Vec<(String, OsString)>,
     /// The id of the job; may be empty.
     pub job: String,
@@ -60,7 +61,7 @@ pub struct WorkspaceLine {
     pub target: Option<String>,
 }
 
-impl Default for Cargo {
+impl Default for CargoTarget {
     /// The project in the checkout, with the defaults of all inputs.
     fn default() -> Self {
         Self {
@@ -84,7 +85,7 @@ impl Default for Cargo {
     }
 }
 
-impl Cargo {
+impl CargoTarget {
     /// How long other programs that use the registry are usually waited for.
     pub const LOCK_PATIENCE: Duration = Duration::from_secs(60);
 
@@ -128,21 +129,21 @@ impl Cargo {
     }
 
     /// What keys are asked for.
-    pub(crate) fn asked(&self, checkout: &Path, ground: &Ground<'_>) -> Asked {
+    pub(crate) fn asked(&self, checkout: &Path, ground: &Ground<'_>) -> KeyRequest {
         let env: BTreeMap<OsString, OsString> = self
             .env
             .iter()
             .map(|(name, value)| (name.into(), value.clone()))
             .collect();
-        let workspace = |line: &WorkspaceLine| WorkspaceAsked {
+        let workspace = |line: &WorkspaceLine| WorkspaceRequest {
             root: clean(&checkout.join(&line.root)),
             target: line.target.as_ref().map(PathBuf::from),
         };
-        Asked {
+        KeyRequest {
             workspaces: self.workspaces.iter().map(workspace).collect(),
             job: self.job.clone(),
             key_inputs: self.key_inputs.clone(),
-            ..Asked::new(env, ground.home.unwrap_or(Path::new("")), checkout)
+            ..KeyRequest::new(env, ground.home.unwrap_or(Path::new("")), checkout)
         }
     }
 }

@@ -12,22 +12,22 @@ use super::PATIENCE;
 use crate::error::{Error, Result};
 use crate::fs::{Timestamp, files};
 use crate::monitor::{Monitor, Stage};
-use crate::ops::restore::root_lock::Claim;
+use crate::ops::restore::root_lock::RootLock;
 use crate::store::Store;
-use crate::store::entry::{Entry, EntryId, Group};
+use crate::store::entry::{Entry, EntryGroup, EntryId};
 use crate::store::key_match as matching;
-use crate::store::key_match::{Candidate, Match};
+use crate::store::key_match::{KeyCandidate, KeyMatch};
 use crate::tree::apply::{self, Applied};
 use crate::tree::manifest::Manifest;
-use crate::tree::plan::{Extras, plan};
+use crate::tree::plan::{Extraneous, plan};
 use crate::tree::scan::{self, scan};
-use crate::tree::stamps::Sight;
-use crate::tree::{DirId, LeafKind, Places, Tree};
+use crate::tree::stamps::RootStamp;
+use crate::tree::{DirId, LeafKind, Roots, Tree};
 
 /// What to restore.
-pub struct Request<'a> {
+pub struct RestoreRequest<'a> {
     /// The groups in which to look, in order.
-    pub groups: &'a [Group],
+    pub groups: &'a [EntryGroup],
     /// The key asked for.
     pub key: &'a str,
     /// Prefixes to try in order when there is no such key.
@@ -35,7 +35,7 @@ pub struct Request<'a> {
     /// Where a root of the entry goes, by its name; an error for one that was not asked for.
     pub place: &'a (dyn Fn(&[u8]) -> Result<PathBuf> + Sync),
     /// What happens to names that the entry does not have.
-    pub extras: Extras,
+    pub extras: Extraneous,
     /// Whether contents are compared with their digests.
     pub verify: bool,
     /// Only find the entry.
@@ -44,13 +44,13 @@ pub struct Request<'a> {
 
 /// An entry that was found.
 #[derive(Debug)]
-pub struct Restored {
+pub struct RestoredEntry {
     /// Its id.
     pub id: EntryId,
     /// The entry.
     pub entry: Entry,
     /// How its key matched.
-    pub matched: Match,
+    pub matched: KeyMatch,
     /// What was written; none when it was only looked up.
     pub applied: Option<Applied>,
     /// Files that were right already.
@@ -69,9 +69,9 @@ pub struct Restored {
 /// tried.
 pub fn restore(
     store: &Store,
-    request: &Request<'_>,
+    request: &RestoreRequest<'_>,
     monitor: &dyn Monitor,
-) -> Result<Option<Restored>> {
+) -> Result<Option<RestoredEntry>> {
     let _sharing = store.share(PATIENCE)?;
     let mut damaged = Damaged {
         store,
@@ -98,7 +98,7 @@ pub fn restore(
                 let (right_files, right_bytes, ready) = done.map_or((0, 0, 0), |done| {
                     (done.right_files, done.right_bytes, done.ready)
                 });
-                let restored = Restored {
+                let restored = RestoredEntry {
                     id,
                     entry,
                     matched,
@@ -160,14 +160,14 @@ impl Damaged<'_> {
 
 /// Finds the entry that stands in for a key.
 fn find(
-    request: &Request<'_>,
+    request: &RestoreRequest<'_>,
     damaged: &mut Damaged<'_>,
-) -> Result<Option<(EntryId, Entry, Match)>> {
+) -> Result<Option<(EntryId, Entry, KeyMatch)>> {
     for group in request.groups {
         // The usual case needs no look at the other entries.
         let exact = group.entry_id(request.key);
         if let Some(entry) = damaged.read_entry(&exact)? {
-            return Ok(Some((exact, entry, Match::Exact)));
+            return Ok(Some((exact, entry, KeyMatch::Exact)));
         }
         let mut entries = Vec::new();
         for id in damaged.store.entry_ids(Some(group))? {
@@ -181,7 +181,7 @@ fn find(
         }
         let candidates: Vec<_> = entries
             .iter()
-            .map(|(_, entry)| Candidate {
+            .map(|(_, entry)| KeyCandidate {
                 key: &entry.key,
                 created: entry.created,
             })
@@ -207,28 +207,28 @@ struct Written {
 fn write(
     store: &Store,
     entry: &Entry,
-    request: &Request<'_>,
+    request: &RestoreRequest<'_>,
     monitor: &dyn Monitor,
 ) -> Result<Written> {
     let manifest = store.read_manifest(entry)?;
     let places = places(&manifest.tree, request.place)?;
-    let claim = Claim::take(&places, PATIENCE, monitor)?;
+    let claim = RootLock::take(&places, PATIENCE, monitor)?;
     let ready = store.take_ready(&entry.manifest, &manifest.tree, &places)?;
     monitor.begin(Stage::Scanning, 0);
     let seen = store.seen(&entry.manifest, &places);
-    let options = scan::Options {
+    let options = scan::ScanOptions {
         guide: Some(&manifest.tree),
-        trust_times: request.extras == Extras::Keep,
+        trust_times: request.extras == Extraneous::Keep,
         seen: Some(&seen),
-        ..scan::Options::default()
+        ..scan::ScanOptions::default()
     };
     let mut present = scan(&places, &options)?;
     if !claim.is_complete() {
         present.leftovers.clear();
     }
     let nothing_extra = match request.extras {
-        Extras::Keep => false,
-        Extras::Remove => {
+        Extraneous::Keep => false,
+        Extraneous::Remove => {
             let is_spared = spare_store(store, &mut present, &places)?;
             !is_spared && claim.is_complete() && present.left_out.is_empty()
         }
@@ -243,7 +243,7 @@ fn write(
             sum.saturating_add(size(&manifest, *leaf))
         }),
     );
-    let options = apply::Options {
+    let options = apply::ApplyOptions {
         verify: request.verify,
     };
     let locate = |leaves: &[_]| store.locate(&manifest, leaves);
@@ -257,7 +257,7 @@ fn write(
     };
     if let Some(moment) = moment {
         let names = nothing_extra.then_some(started);
-        drop(store.note_seen(&entry.manifest, &places, Sight { moment, names }));
+        drop(store.note_seen(&entry.manifest, &places, RootStamp { moment, names }));
     }
     if applied.without_attributes > 0 {
         let count = applied.without_attributes;
@@ -281,7 +281,7 @@ fn size(manifest: &Manifest, leaf: crate::tree::LeafId) -> u64 {
     }
 }
 
-fn places(tree: &Tree, place: &dyn Fn(&[u8]) -> Result<PathBuf>) -> Result<Places> {
+fn places(tree: &Tree, place: &dyn Fn(&[u8]) -> Result<PathBuf>) -> Result<Roots> {
     let dirs = tree.dirs_in(Tree::TOP).map(|(_, dir)| &dir.name);
     let leaves = tree.leaves_in(Tree::TOP).map(|(_, leaf)| &leaf.name);
     let places: Result<Vec<_>> = dirs
@@ -299,12 +299,12 @@ fn places(tree: &Tree, place: &dyn Fn(&[u8]) -> Result<PathBuf>) -> Result<Place
             "the entry is not to be trusted: it holds {above} and also {below}"
         )));
     }
-    Ok(Places::new(places))
+    Ok(Roots::new(places))
 }
 
 /// The store may lie below a root. It is not saved, but it is not something to be removed for that.
 /// Returns whether it is there.
-fn spare_store(store: &Store, present: &mut scan::Scan, places: &Places) -> Result<bool> {
+fn spare_store(store: &Store, present: &mut scan::Scan, places: &Roots) -> Result<bool> {
     let root = files::canonical(store.layout().root())?;
     let scan::Scan { tree, extra, .. } = present;
     let count = extra.len();
@@ -324,7 +324,7 @@ fn spare_store(store: &Store, present: &mut scan::Scan, places: &Places) -> Resu
 
 /// A root that is a symlink was made so by somebody; to replace it would lose what it points to, to
 /// follow it would write elsewhere.
-fn refuse_linked_roots(manifest: &Manifest, present: &Tree, places: &Places) -> Result<()> {
+fn refuse_linked_roots(manifest: &Manifest, present: &Tree, places: &Roots) -> Result<()> {
     for (_, root) in manifest.tree.dirs_in(Tree::TOP) {
         let linked = present
             .find_leaf(Tree::TOP, &root.name)

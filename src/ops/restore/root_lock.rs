@@ -11,24 +11,24 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::error::{Context, Error, Result};
-use crate::fs::{Dir, Lock, Mode, files, is_temp_name, remove_child};
+use crate::error::{Error, IoContext, Result};
+use crate::fs::{Dir, FileLock, LockMode, files, is_temp_name, remove_child};
 use crate::monitor::Monitor;
-use crate::tree::Places;
+use crate::tree::Roots;
 
 /// How often a waiting process looks again.
 const POLL: Duration = Duration::from_millis(20);
 
 /// The directories that roots stand in, locked.
-pub(crate) struct Claim {
-    locks: Vec<Lock>,
+pub(crate) struct RootLock {
+    locks: Vec<FileLock>,
     is_complete: bool,
 }
 
-impl Claim {
+impl RootLock {
     /// Locks the directories that exist, waiting at most `patience` for other restores, and removes
     /// what killed ones left there.
-    pub(crate) fn take(places: &Places, patience: Duration, monitor: &dyn Monitor) -> Result<Self> {
+    pub(crate) fn take(places: &Roots, patience: Duration, monitor: &dyn Monitor) -> Result<Self> {
         let mut parents: Vec<&Path> = places
             .iter()
             .filter_map(|(_, path)| path.parent())
@@ -63,14 +63,14 @@ fn lock(
     begun: Instant,
     patience: Duration,
     monitor: &dyn Monitor,
-) -> Result<Option<Lock>> {
+) -> Result<Option<FileLock>> {
     loop {
         // A directory that does not exist yet, or that can't be locked: the restore itself finds
         // out what that means.
         let Ok(file) = files::open(parent) else {
             return Ok(None);
         };
-        match Lock::try_now(file, Mode::Exclusive) {
+        match FileLock::try_now(file, LockMode::Exclusive) {
             Ok(Some(lock)) => return Ok(Some(lock)),
             Ok(None) if monitor.is_interrupted() => return Err(Error::Interrupted),
             Ok(None) if begun.elapsed() < patience => sleep(POLL),

@@ -9,16 +9,18 @@ use crate::error::{Error, Result};
 use crate::fs::{Extent, Stat};
 use crate::monitor::{Monitor, Stage};
 use crate::ops::save::Parent;
-use crate::ops::save::worker::{Job, Worker, jobs};
+use crate::ops::save::worker::{StoreTask, StoreWorker, jobs};
 use crate::store::save::{ContentWriter, Slot};
 use crate::tree::compare::unchanged;
 use crate::tree::manifest::Manifest;
-use crate::tree::scan::{LeftOut, Scan};
-use crate::tree::{Content, FileData, LeafId, LeafKind, Place, Places, Read, Reader};
+use crate::tree::scan::{Scan, SkippedPath};
+use crate::tree::{
+    Content, ContentLocation, FileData, LeafId, LeafKind, ReadOutcome, Roots, TreeReader,
+};
 use crate::workers;
 
 /// A file whose contents are in the store.
-pub(crate) struct Stored {
+pub(crate) struct StoredFile {
     pub(crate) leaf: LeafId,
     /// The state in which it was read; none for one that was not read.
     pub(crate) state: Option<Stat>,
@@ -30,16 +32,16 @@ pub(crate) struct Stored {
 
 /// What becomes of the files of a scan.
 #[derive(Default)]
-pub(crate) struct Kept {
-    pub(crate) stored: Vec<Stored>,
+pub(crate) struct FileContents {
+    pub(crate) stored: Vec<StoredFile>,
     pub(crate) rest: Vec<LeafId>,
     pub(crate) gone: HashSet<LeafId>,
-    pub(crate) left_out: Vec<LeftOut>,
+    pub(crate) left_out: Vec<SkippedPath>,
     pub(crate) reused_files: u64,
     pub(crate) reused_bytes: u64,
 }
 
-impl Kept {
+impl FileContents {
     /// Takes over what did not change since the parent was saved and is still in the store.
     pub(crate) fn new(
         scan: &Scan,
@@ -68,11 +70,11 @@ impl Kept {
                 _ if file.size == 0 => Some(None),
                 Some(Some(Content {
                     digest,
-                    place: Place::Pack(pack),
+                    place: ContentLocation::Pack(pack),
                 })) => packs[pack as usize].map(|slot| Some((digest, Some(slot)))),
                 Some(Some(Content {
                     digest,
-                    place: Place::Blob,
+                    place: ContentLocation::Blob,
                 })) => contents
                     .has_blob(&digest, known.map_or(0, FileData::data_len))?
                     .then_some(Some((digest, None))),
@@ -88,7 +90,7 @@ impl Kept {
                 kept.reused_bytes += file.size;
             }
             let extents = known.map(|known| known.extents.clone()).unwrap_or_default();
-            kept.stored.push(Stored {
+            kept.stored.push(StoredFile {
                 leaf,
                 state: None,
                 size: file.size,
@@ -103,7 +105,7 @@ impl Kept {
     pub(crate) fn store_rest(
         &mut self,
         scan: &Scan,
-        places: &Places,
+        places: &Roots,
         contents: &ContentWriter<'_>,
         monitor: &dyn Monitor,
     ) -> Result<()> {
@@ -115,12 +117,12 @@ impl Kept {
                 .map(|leaf| scan.stats[leaf.0 as usize].size)
                 .sum(),
         );
-        if jobs.iter().any(|job| matches!(job, Job::Small(_))) {
+        if jobs.iter().any(|job| matches!(job, StoreTask::Small(_))) {
             contents.learn_known()?;
         }
         let results = Mutex::new(std::mem::take(self));
-        let worker = || Worker {
-            reader: Reader::new(&scan.tree, places),
+        let worker = || StoreWorker {
+            reader: TreeReader::new(&scan.tree, places),
             scan,
             places,
             contents,
@@ -131,8 +133,8 @@ impl Kept {
                 return Err(Error::Interrupted);
             }
             let read = match job {
-                Job::Large(leaf) => vec![(*leaf, worker.store_large(*leaf)?)],
-                Job::Small(leaves) => worker.store_small(leaves)?,
+                StoreTask::Large(leaf) => vec![(*leaf, worker.store_large(*leaf)?)],
+                StoreTask::Small(leaves) => worker.store_small(leaves)?,
             };
             let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
             for (leaf, read) in read {
@@ -145,17 +147,17 @@ impl Kept {
         Ok(())
     }
 
-    fn add(&mut self, leaf: LeafId, read: Read<Stored>, scan: &Scan, places: &Places) {
+    fn add(&mut self, leaf: LeafId, read: ReadOutcome<StoredFile>, scan: &Scan, places: &Roots) {
         match read {
-            Read::Done(state, stored) => self.stored.push(Stored {
+            ReadOutcome::Done(state, stored) => self.stored.push(StoredFile {
                 state: Some(state),
                 ..stored
             }),
-            Read::Gone => {
+            ReadOutcome::Gone => {
                 self.gone.insert(leaf);
             }
-            Read::LeftOut(reason) => {
-                self.left_out.push(LeftOut {
+            ReadOutcome::LeftOut(reason) => {
+                self.left_out.push(SkippedPath {
                     path: places.leaf_path(&scan.tree, leaf),
                     reason,
                 });
@@ -178,7 +180,7 @@ impl Kept {
                 None => None,
                 Some((digest, None)) => Some(Content {
                     digest,
-                    place: Place::Blob,
+                    place: ContentLocation::Blob,
                 }),
                 Some((digest, Some(slot))) => {
                     let pack = pack_of(slot)?;
@@ -189,7 +191,7 @@ impl Kept {
                             packs.push(pack);
                             packs.len() - 1
                         });
-                    let place = Place::Pack(u32::try_from(number).unwrap_or(u32::MAX));
+                    let place = ContentLocation::Pack(u32::try_from(number).unwrap_or(u32::MAX));
                     Some(Content { digest, place })
                 }
             };

@@ -6,7 +6,7 @@ mod worker;
 
 use std::time::{Duration, Instant};
 
-use crate::ops::save::file_contents::Kept;
+use crate::ops::save::file_contents::FileContents;
 use parent::Parent;
 
 use super::PATIENCE;
@@ -17,29 +17,29 @@ use crate::error::{Error, Result};
 use crate::fs::Timestamp;
 use crate::monitor::{Monitor, Stage};
 use crate::store::Store;
-use crate::store::entry::{Entry, EntryId, Group};
-use crate::store::lock::{Saving, Sharing};
+use crate::store::entry::{Entry, EntryGroup, EntryId};
+use crate::store::lock::{SaveLock, SharedLock};
 use crate::store::save::{ContentWriter, Finished};
-use crate::tree::Places;
-use crate::tree::manifest::{Manifest, Record};
-use crate::tree::scan::{self, LeftOut, Scan, scan};
-use crate::tree::stamps::Sight;
+use crate::tree::Roots;
+use crate::tree::manifest::{Manifest, SourceRecord};
+use crate::tree::scan::{self, Scan, SkippedPath, scan};
+use crate::tree::stamps::RootStamp;
 
 /// How many warnings about single files are given before the rest is only counted.
 const WARNINGS: usize = 10;
 
 /// What to save.
-pub struct Request<'a> {
+pub struct SaveRequest<'a> {
     /// What the entry may stand in for.
-    pub group: &'a Group,
+    pub group: &'a EntryGroup,
     /// The key.
     pub key: &'a str,
     /// The roots, by the names that restoring knows them by.
-    pub places: &'a Places,
+    pub places: &'a Roots,
     /// Decides what is left out.
     pub exclude: Option<scan::Exclude<'a>>,
     /// What happens to an entry that has the key already.
-    pub existing: Existing,
+    pub existing: IfExists,
     /// Save an entry without files when there are none, so that the next look finds it.
     pub allow_empty: bool,
     /// Afterwards move the directories among the roots into the store, for a restore to put back by
@@ -53,7 +53,7 @@ pub struct Request<'a> {
 
 /// What happens to an entry that has the key already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Existing {
+pub enum IfExists {
     /// It stays, and nothing is saved.
     Stays,
     /// It is replaced.
@@ -64,9 +64,9 @@ pub enum Existing {
 
 /// What came of it.
 #[derive(Debug)]
-pub enum Outcome {
+pub enum SaveOutcome {
     /// An entry was saved.
-    Saved(Box<Saved>),
+    Saved(Box<SavedEntry>),
     /// There is an entry of this key already, and it stays.
     Exists,
     /// The earlier entry has the same key and holds just what is there.
@@ -79,7 +79,7 @@ pub enum Outcome {
 
 /// An entry that was saved.
 #[derive(Debug)]
-pub struct Saved {
+pub struct SavedEntry {
     /// Its id.
     pub id: EntryId,
     /// The entry.
@@ -95,15 +95,19 @@ pub struct Saved {
 }
 
 /// Saves an entry.
-pub fn save(store: &Store, request: &Request<'_>, monitor: &dyn Monitor) -> Result<Outcome> {
+pub fn save(
+    store: &Store,
+    request: &SaveRequest<'_>,
+    monitor: &dyn Monitor,
+) -> Result<SaveOutcome> {
     let begun = Instant::now();
     let sharing = store.share(PATIENCE)?;
     let id = request.group.entry_id(request.key);
-    if request.existing == Existing::Stays && is_there(store, &id)? {
-        return Ok(Outcome::Exists);
+    if request.existing == IfExists::Stays && is_there(store, &id)? {
+        return Ok(SaveOutcome::Exists);
     }
     let Some(saving) = store.begin_saving(&sharing, &id)? else {
-        return Ok(Outcome::InProgress);
+        return Ok(SaveOutcome::InProgress);
     };
 
     let scan = look(store, request, monitor)?;
@@ -111,7 +115,7 @@ pub fn save(store: &Store, request: &Request<'_>, monitor: &dyn Monitor) -> Resu
     let times: Vec<Timestamp> = scan.stats.iter().map(|stat| stat.modified).collect();
     if is_empty(&scan) && !request.allow_empty {
         warn_of(&scan.left_out, monitor);
-        return Ok(Outcome::NothingThere);
+        return Ok(SaveOutcome::NothingThere);
     }
     let parent = parent::find(store, request)?;
     let stored = store_contents(
@@ -127,7 +131,7 @@ pub fn save(store: &Store, request: &Request<'_>, monitor: &dyn Monitor) -> Resu
         .sources
         .map_or(Ok(None), |sources| record(store, &sources, times, monitor))?;
     if let Some(parent) = parent
-        && request.existing == Existing::IsReplacedIfChanged
+        && request.existing == IfExists::IsReplacedIfChanged
         && parent.is_same(store, request.key, &stored.manifest, recorded.as_ref())
     {
         looked.note(
@@ -137,13 +141,13 @@ pub fn save(store: &Store, request: &Request<'_>, monitor: &dyn Monitor) -> Resu
             request,
             monitor,
         );
-        return Ok(Outcome::Unchanged);
+        return Ok(SaveOutcome::Unchanged);
     }
     if stored.manifest.tree.leaves().is_empty() && stored.left_out > 0 {
-        return Ok(Outcome::NothingThere);
+        return Ok(SaveOutcome::NothingThere);
     }
     let Some(entry) = publish(request, &saving, &stored, recorded.as_ref())? else {
-        return Ok(Outcome::Exists);
+        return Ok(SaveOutcome::Exists);
     };
     looked.note(store, &entry.manifest, &stored.manifest, request, monitor);
     let StoredContents {
@@ -153,7 +157,7 @@ pub fn save(store: &Store, request: &Request<'_>, monitor: &dyn Monitor) -> Resu
         ..
     } = stored;
     let took = begun.elapsed();
-    Ok(Outcome::Saved(Box::new(Saved {
+    Ok(SaveOutcome::Saved(Box::new(SavedEntry {
         id,
         entry,
         reused_files,
@@ -174,12 +178,12 @@ fn is_there(store: &Store, id: &EntryId) -> Result<bool> {
 }
 
 /// Looks at what there is to save.
-fn look(store: &Store, request: &Request<'_>, monitor: &dyn Monitor) -> Result<Scan> {
+fn look(store: &Store, request: &SaveRequest<'_>, monitor: &dyn Monitor) -> Result<Scan> {
     monitor.begin(Stage::Scanning, 0);
-    let options = scan::Options {
+    let options = scan::ScanOptions {
         exclude: request.exclude,
         store: store.identity()?,
-        ..scan::Options::default()
+        ..scan::ScanOptions::default()
     };
     scan(request.places, &options)
 }
@@ -202,14 +206,14 @@ struct StoredContents<'s> {
 /// Takes over what did not change since the parent was saved, and stores the rest.
 fn store_contents<'s>(
     store: &'s Store,
-    sharing: &Sharing,
+    sharing: &SharedLock,
     mut scan: Scan,
-    places: &Places,
+    places: &Roots,
     parent: Option<&Parent>,
     monitor: &dyn Monitor,
 ) -> Result<StoredContents<'s>> {
     let contents = ContentWriter::begin(store, sharing)?;
-    let mut kept = Kept::new(&scan, parent, &contents)?;
+    let mut kept = FileContents::new(&scan, parent, &contents)?;
     kept.store_rest(&scan, places, &contents, monitor)?;
     let finished = contents.finish()?;
 
@@ -230,10 +234,10 @@ fn store_contents<'s>(
 /// Publishes the record of the sources, the manifest and the entry; none where an entry of the key
 /// stays.
 fn publish(
-    request: &Request<'_>,
-    saving: &Saving,
+    request: &SaveRequest<'_>,
+    saving: &SaveLock,
     stored: &StoredContents<'_>,
-    recorded: Option<&Record>,
+    recorded: Option<&SourceRecord>,
 ) -> Result<Option<Entry>> {
     let StoredContents {
         manifest, finished, ..
@@ -257,7 +261,7 @@ fn publish(
     let is_new = finished.publish(
         saving,
         manifest,
-        request.existing != Existing::Stays,
+        request.existing != IfExists::Stays,
         |manifest_id| published.insert(describe(manifest_id)).clone(),
     )?;
     Ok(published.filter(|_| is_new))
@@ -290,11 +294,11 @@ impl Looked {
         store: &Store,
         id: &Digest,
         manifest: &Manifest,
-        request: &Request<'_>,
+        request: &SaveRequest<'_>,
         monitor: &dyn Monitor,
     ) {
         // What was left out may still be there.
-        let sight = Sight {
+        let sight = RootStamp {
             moment: self.started,
             names: None,
         };
@@ -317,7 +321,7 @@ fn record(
     sources: &Sources<'_>,
     times: Vec<Timestamp>,
     monitor: &dyn Monitor,
-) -> Result<Option<Record>> {
+) -> Result<Option<SourceRecord>> {
     match sources::record(store, sources, times.into_iter(), monitor) {
         Ok(record) => Ok(Some(record)),
         Err(Error::Interrupted) => Err(Error::Interrupted),
@@ -331,7 +335,7 @@ fn record(
     }
 }
 
-fn warn_of(left_out: &[LeftOut], monitor: &dyn Monitor) {
+fn warn_of(left_out: &[SkippedPath], monitor: &dyn Monitor) {
     for left_out in left_out.iter().take(WARNINGS) {
         monitor.warn(&format!(
             "{} is not cached: {}",

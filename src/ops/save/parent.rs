@@ -1,19 +1,19 @@
 //! The entry that a scan is compared with, so that what did not change is not read again.
 
-use super::Request;
+use super::SaveRequest;
 use crate::error::Result;
 use crate::store::Store;
 use crate::store::entry::{Entry, EntryId};
 use crate::tree::compare;
-use crate::tree::manifest::{Manifest, Record};
-use crate::tree::stamps::Seen;
+use crate::tree::manifest::{Manifest, SourceRecord};
+use crate::tree::stamps::RootStamps;
 
 /// What a scan is compared with.
 pub(super) struct Parent {
     pub(super) entry: Entry,
     pub(super) manifest: Manifest,
     /// When the roots were as it says.
-    pub(super) seen: Seen,
+    pub(super) seen: RootStamps,
 }
 
 impl Parent {
@@ -23,7 +23,7 @@ impl Parent {
         store: &Store,
         key: &str,
         manifest: &Manifest,
-        recorded: Option<&Record>,
+        recorded: Option<&SourceRecord>,
     ) -> bool {
         self.entry.key == key
             && compare::is_same(&self.manifest.tree, &manifest.tree)
@@ -35,13 +35,13 @@ impl Parent {
 /// old one stays right beside a target that did not change, but where workspaces share sources,
 /// times are given back only to what all of their records agree on: one that is never renewed would
 /// keep a change in another workspace looking new for ever.
-fn is_recorded(store: &Store, entry: &Entry, recorded: Option<&Record>) -> bool {
+fn is_recorded(store: &Store, entry: &Entry, recorded: Option<&SourceRecord>) -> bool {
     let known = || entry.sources.and_then(|id| store.read_record(&id).ok());
     recorded.is_none_or(|recorded| known().is_some_and(|known| known.has_same_contents(recorded)))
 }
 
 /// The entry to compare with: the one that was restored, else the newest of the group.
-pub(super) fn find(store: &Store, request: &Request<'_>) -> Result<Option<Parent>> {
+pub(super) fn find(store: &Store, request: &SaveRequest<'_>) -> Result<Option<Parent>> {
     if let Some(id) = &request.parent
         && let Some(restored) = read(store, id, request)?
     {
@@ -51,7 +51,7 @@ pub(super) fn find(store: &Store, request: &Request<'_>) -> Result<Option<Parent
     newest.map_or(Ok(None), |id| read(store, &id, request))
 }
 
-fn newest_of_group(store: &Store, request: &Request<'_>) -> Result<Option<EntryId>> {
+fn newest_of_group(store: &Store, request: &SaveRequest<'_>) -> Result<Option<EntryId>> {
     let mut of_group = Vec::new();
     for id in store.entry_ids(Some(request.group))? {
         if let Ok(Some(entry)) = store.read_entry(&id) {
@@ -63,7 +63,7 @@ fn newest_of_group(store: &Store, request: &Request<'_>) -> Result<Option<EntryI
 
 /// None where the entry is gone or damaged: without a parent everything is read, which is slower,
 /// but right.
-fn read(store: &Store, id: &EntryId, request: &Request<'_>) -> Result<Option<Parent>> {
+fn read(store: &Store, id: &EntryId, request: &SaveRequest<'_>) -> Result<Option<Parent>> {
     let found = store.read_entry(id).and_then(|entry| {
         entry
             .map(|entry| {

@@ -1,57 +1,57 @@
 //! Reading files and putting their contents into the store, in parallel.
 
 use crate::digest::Digest;
-use crate::error::{Context, Result};
-use crate::ops::save::file_contents::Stored;
+use crate::error::{IoContext, Result};
+use crate::ops::save::file_contents::StoredFile;
 use crate::store::pack::LARGEST_CONTENT;
 use crate::store::save::ContentWriter;
 use crate::tree::scan::Scan;
-use crate::tree::{LeafId, Places, Read, Reader, Runs};
+use crate::tree::{LeafId, ReadOutcome, Roots, Runs, TreeReader};
 
 /// Bytes of small files that are read and put into a pack at once.
 const CHUNK: u64 = 2 << 20;
 
-pub(super) enum Job {
+pub(super) enum StoreTask {
     Large(LeafId),
     Small(Vec<LeafId>),
 }
 
 /// Large files first, the largest before the others; then small ones in the order given, so that
 /// what lies together in the tree lies together in a pack.
-pub(super) fn jobs(scan: &Scan, leaves: &[LeafId]) -> Vec<Job> {
+pub(super) fn jobs(scan: &Scan, leaves: &[LeafId]) -> Vec<StoreTask> {
     let size = |leaf: &LeafId| scan.stats[leaf.0 as usize].size;
     let (mut large, small): (Vec<LeafId>, Vec<LeafId>) = leaves
         .iter()
         .copied()
         .partition(|leaf| size(leaf) > LARGEST_CONTENT);
     large.sort_by_key(|leaf| std::cmp::Reverse(size(leaf)));
-    let mut jobs: Vec<Job> = large.into_iter().map(Job::Large).collect();
+    let mut jobs: Vec<StoreTask> = large.into_iter().map(StoreTask::Large).collect();
     let mut chunk = Vec::new();
     let mut bytes = 0;
     for leaf in small {
         bytes += size(&leaf);
         chunk.push(leaf);
         if bytes >= CHUNK {
-            jobs.push(Job::Small(std::mem::take(&mut chunk)));
+            jobs.push(StoreTask::Small(std::mem::take(&mut chunk)));
             bytes = 0;
         }
     }
     if !chunk.is_empty() {
-        jobs.push(Job::Small(chunk));
+        jobs.push(StoreTask::Small(chunk));
     }
     jobs
 }
 
-pub(super) struct Worker<'a> {
-    pub(super) reader: Reader<'a>,
+pub(super) struct StoreWorker<'a> {
+    pub(super) reader: TreeReader<'a>,
     pub(super) scan: &'a Scan,
-    pub(super) places: &'a Places,
+    pub(super) places: &'a Roots,
     pub(super) contents: &'a ContentWriter<'a>,
     pub(super) buffer: Vec<u8>,
 }
 
-impl Worker<'_> {
-    pub(super) fn store_large(&mut self, leaf: LeafId) -> Result<Read<Stored>> {
+impl StoreWorker<'_> {
+    pub(super) fn store_large(&mut self, leaf: LeafId) -> Result<ReadOutcome<StoredFile>> {
         let path = self.places.leaf_path(&self.scan.tree, leaf);
         let contents = self.contents;
         self.reader.read(leaf, |file, stat| {
@@ -62,7 +62,7 @@ impl Worker<'_> {
                 Some(contents.put_large(file, &path, &data)?.digest)
             };
             let content = content.map(|digest| (digest, None));
-            Ok(Stored {
+            Ok(StoredFile {
                 leaf,
                 state: None,
                 size: stat.size,
@@ -73,7 +73,10 @@ impl Worker<'_> {
     }
 
     /// Reads small files one after another into the buffer and puts them into the store together.
-    pub(super) fn store_small(&mut self, leaves: &[LeafId]) -> Result<Vec<(LeafId, Read<Stored>)>> {
+    pub(super) fn store_small(
+        &mut self,
+        leaves: &[LeafId],
+    ) -> Result<Vec<(LeafId, ReadOutcome<StoredFile>)>> {
         let mut buffer = std::mem::take(&mut self.buffer);
         buffer.clear();
         let mut results = Vec::with_capacity(leaves.len());
@@ -82,7 +85,9 @@ impl Worker<'_> {
             let start = buffer.len();
             let read = self.read_small(*leaf, &mut buffer, start)?;
             match &read {
-                Read::Done(_, stored) if stored.content.is_none() && buffer.len() > start => {
+                ReadOutcome::Done(_, stored)
+                    if stored.content.is_none() && buffer.len() > start =>
+                {
                     ranges.push((results.len(), start..buffer.len()));
                 }
                 _ => buffer.truncate(start),
@@ -96,7 +101,7 @@ impl Worker<'_> {
         if !data.is_empty() {
             let slots = self.contents.put_small(&data)?;
             for (((result, _), (digest, _)), slot) in ranges.iter().zip(&data).zip(slots) {
-                if let (_, Read::Done(_, stored)) = &mut results[*result] {
+                if let (_, ReadOutcome::Done(_, stored)) = &mut results[*result] {
                     stored.content = Some((*digest, Some(slot)));
                 }
             }
@@ -110,7 +115,7 @@ impl Worker<'_> {
         leaf: LeafId,
         buffer: &mut Vec<u8>,
         start: usize,
-    ) -> Result<Read<Stored>> {
+    ) -> Result<ReadOutcome<StoredFile>> {
         use std::os::unix::fs::FileExt;
 
         let path = || self.places.leaf_path(&self.scan.tree, leaf);
@@ -122,7 +127,7 @@ impl Worker<'_> {
                 // It grew since it was looked at.
                 let copied = contents.put_large(file, &path(), &data)?;
                 let content = Some((copied.digest, None));
-                return Ok(Stored {
+                return Ok(StoredFile {
                     leaf,
                     state: None,
                     size: stat.size,
@@ -143,7 +148,7 @@ impl Worker<'_> {
                     }
                 }
             }
-            Ok(Stored {
+            Ok(StoredFile {
                 leaf,
                 state: None,
                 size: stat.size,

@@ -19,7 +19,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tokio::task::{JoinError, JoinHandle};
 
-use super::link::{Heard, Link, Peer, Talk};
+use super::link::{Link, Peer, Session, SessionResult};
 use super::{Client, DockerError};
 use crate::site::detect::HIDDEN;
 use crate::site::problem::Problem;
@@ -113,8 +113,8 @@ fn body(spec: &HelperSpec) -> ContainerCreateBody {
 pub(super) async fn run(
     client: &Client,
     spec: &HelperSpec,
-    mut talk: Talk<'_>,
-) -> Result<Heard, Problem> {
+    mut talk: Session<'_>,
+) -> Result<SessionResult, Problem> {
     let mut creation = tokio::spawn(create(client.clone(), spec.name.clone(), body(spec)));
     let begun = match talk
         .unless_called_off(async { joined((&mut creation).await) })
@@ -176,10 +176,10 @@ fn joined(result: Result<Result<(), Problem>, JoinError>) -> Result<(), Problem>
     })
 }
 
-type Exit = JoinHandle<Option<i64>>;
+type HelperExit = JoinHandle<Option<i64>>;
 
 /// Waits, attaches and starts, in this order.
-async fn begin(client: &Client, name: &str) -> Result<(Link, Exit), Problem> {
+async fn begin(client: &Client, name: &str) -> Result<(Link, HelperExit), Problem> {
     let exit = tokio::spawn({
         let (client, name) = (client.clone(), name.to_owned());
         async move { exit_code(&client, &name).await }

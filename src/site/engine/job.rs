@@ -17,9 +17,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempPath;
 
-use super::link::{Heard, Link, Peer, Talk};
+use super::link::{Link, Peer, Session, SessionResult};
 use super::{Client, Question, own};
-use crate::site::facts::{Container, JobSeen};
+use crate::site::facts::{Container, JobContainer};
 use crate::site::paths::Mapping;
 use crate::site::problem::Problem;
 use crate::site::worker as far;
@@ -56,36 +56,36 @@ pub(super) async fn find(
     client: &Client,
     own: Option<&Container>,
     question: &Question,
-) -> Result<JobSeen, Problem> {
+) -> Result<JobContainer, Problem> {
     if let Some(id) = &question.job_container {
         return Ok(client
             .inspect(id)
             .await?
-            .map_or_else(|| JobSeen::Gone(id.clone()), JobSeen::Found));
+            .map_or_else(|| JobContainer::Gone(id.clone()), JobContainer::Found));
     }
     let Some(own) = own else {
-        return Ok(JobSeen::None);
+        return Ok(JobContainer::None);
     };
     if let Some(id) = own.network_mode.strip_prefix("container:") {
         return Ok(client
             .inspect(id)
             .await?
-            .map_or_else(|| JobSeen::Gone(id.to_owned()), JobSeen::Found));
+            .map_or_else(|| JobContainer::Gone(id.to_owned()), JobContainer::Found));
     }
     let (true, Some(work)) = (
         own.network_mode.starts_with("github_network_"),
         &question.work_directory,
     ) else {
-        return Ok(JobSeen::None);
+        return Ok(JobContainer::None);
     };
     for id in own::on_network(client, &own.network_mode).await? {
         if let Some(found) = client.inspect(&id).await?
             && is_job(&found, work)
         {
-            return Ok(JobSeen::Found(found));
+            return Ok(JobContainer::Found(found));
         }
     }
-    Ok(JobSeen::None)
+    Ok(JobContainer::None)
 }
 
 /// Whether a container has the runner's work directory where the runner puts it for jobs only
@@ -101,8 +101,8 @@ fn is_job(container: &Container, work: &Path) -> bool {
 pub(super) async fn run(
     client: &Client,
     spec: &JobSpec,
-    mut talk: Talk<'_>,
-) -> Result<Heard, Problem> {
+    mut talk: Session<'_>,
+) -> Result<SessionResult, Problem> {
     let mut why = "no directory is shared with it".to_owned();
     if let Some(shared) = share(spec) {
         match shared {
@@ -128,7 +128,7 @@ pub(super) async fn run(
     execute(client, &spec.id, &inside, talk).await
 }
 
-fn was_not_started(heard: &Heard) -> bool {
+fn was_not_started(heard: &SessionResult) -> bool {
     heard.reply.is_none() && heard.exit.is_some_and(|code| NOT_STARTED.contains(&code))
 }
 
@@ -205,8 +205,8 @@ async fn execute(
     client: &Client,
     id: &str,
     program: &Path,
-    mut talk: Talk<'_>,
-) -> Result<Heard, Problem> {
+    mut talk: Session<'_>,
+) -> Result<SessionResult, Problem> {
     let options = CreateExecOptions {
         attach_stdin: Some(true),
         attach_stdout: Some(true),

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::{Client, DockerError};
 use crate::site::problem::Problem;
-use crate::site::supervise::CalledOff;
+use crate::site::supervise::StopReason;
 use crate::site::worker::protocol as wire;
 use crate::site::worker::protocol::{Lines, Replies};
 
@@ -23,7 +23,7 @@ const KILL_LIMIT: Duration = Duration::from_millis(1500);
 const MARGIN: Duration = Duration::from_millis(500);
 
 /// What the near side brings to a conversation.
-pub(crate) struct Talk<'a> {
+pub(crate) struct Session<'a> {
     /// The line of the hello, with its end.
     pub(crate) hello: Vec<u8>,
     /// What begins the line of the reply.
@@ -39,10 +39,10 @@ pub(crate) struct Talk<'a> {
     pub(crate) log: &'a mut dyn FnMut(&str),
 }
 
-impl Talk<'_> {
+impl Session<'_> {
     /// The same conversation, to be held again.
-    pub(crate) fn again(&mut self) -> Talk<'_> {
-        Talk {
+    pub(crate) fn again(&mut self) -> Session<'_> {
+        Session {
             hello: self.hello.clone(),
             mark: self.mark.clone(),
             timeout: self.timeout,
@@ -68,11 +68,11 @@ impl Talk<'_> {
 
 /// What came of a conversation.
 #[derive(Debug, Default)]
-pub(crate) struct Heard {
+pub(crate) struct SessionResult {
     /// The reply's JSON, if one came.
     pub(crate) reply: Option<Vec<u8>>,
     /// Why the far side was called off by this side.
-    pub(crate) called_off: Option<CalledOff>,
+    pub(crate) called_off: Option<StopReason>,
     /// Whether it had not ended when it should have.
     pub(crate) stuck: bool,
     /// The last line that it said.
@@ -105,9 +105,9 @@ impl Link {
     }
 
     /// Sends the request, then listens until the far side ends or is given up.
-    pub(super) async fn talk(mut self, talk: Talk<'_>, peer: Peer<'_>) -> Heard {
-        let mut heard = Heard::default();
-        let mut ears = Ears {
+    pub(super) async fn talk(mut self, talk: Session<'_>, peer: Peer<'_>) -> SessionResult {
+        let mut heard = SessionResult::default();
+        let mut ears = StreamParser {
             replies: Replies::new(&talk.mark),
             errors: Lines::default(),
             farewell: wire::farewell(&talk.mark).into_bytes(),
@@ -125,7 +125,7 @@ impl Link {
                 Some(signal) = talk.signals.recv() => {
                     peer.signal(signal).await;
                     if heard.called_off.is_none() {
-                        heard.called_off = Some(CalledOff::Signal(signal));
+                        heard.called_off = Some(StopReason::Signal(signal));
                         deadline = Some(Instant::now() + talk.grace + MARGIN);
                     }
                     if matches!(peer, Peer::Process) && sent == talk.hello.len() {
@@ -155,7 +155,7 @@ impl Link {
                         heard.stuck = true;
                         break;
                     }
-                    heard.called_off = Some(CalledOff::Timeout);
+                    heard.called_off = Some(StopReason::Timeout);
                     deadline = Some(Instant::now() + talk.grace + MARGIN);
                     self.close_input().await;
                 }
@@ -190,7 +190,7 @@ impl Peer<'_> {
 }
 
 /// Takes the output apart.
-struct Ears<'a> {
+struct StreamParser<'a> {
     replies: Replies,
     errors: Lines,
     /// The line that ends the log.
@@ -199,8 +199,8 @@ struct Ears<'a> {
     log: &'a mut dyn FnMut(&str),
 }
 
-impl Ears<'_> {
-    fn hear(&mut self, output: LogOutput, heard: &mut Heard) {
+impl StreamParser<'_> {
+    fn hear(&mut self, output: LogOutput, heard: &mut SessionResult) {
         match output {
             LogOutput::StdErr { message } => {
                 for line in self.errors.push(&message) {
@@ -223,7 +223,7 @@ impl Ears<'_> {
         self.errors_ended && self.replies.reply().is_some()
     }
 
-    fn finish(mut self, heard: &mut Heard) {
+    fn finish(mut self, heard: &mut SessionResult) {
         self.replies.end();
         self.say_strays(heard);
         if let Some(line) = self.errors.finish() {
@@ -232,13 +232,13 @@ impl Ears<'_> {
         heard.reply = self.replies.reply().map(<[u8]>::to_vec);
     }
 
-    fn say_strays(&mut self, heard: &mut Heard) {
+    fn say_strays(&mut self, heard: &mut SessionResult) {
         while let Some(line) = self.replies.next_stray() {
             self.say(&line, heard);
         }
     }
 
-    fn say(&mut self, line: &[u8], heard: &mut Heard) {
+    fn say(&mut self, line: &[u8], heard: &mut SessionResult) {
         let line = String::from_utf8_lossy(line);
         let line = line.trim_end_matches('\r');
         // The farewell begins on a line of its own and leaves an empty one behind.

@@ -15,7 +15,7 @@ mod own;
 
 pub(crate) use helper::{HOST_ROOT, HelperSpec};
 pub(crate) use job::JobSpec;
-pub(crate) use link::{Heard, Talk};
+pub(crate) use link::{Session, SessionResult};
 
 use bollard::Docker;
 use bollard::errors::Error as DockerError;
@@ -28,7 +28,7 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 
 use super::detect::OLDEST_API;
-use super::facts::{Container, Seen};
+use super::facts::{Container, EngineReport};
 use super::paths::{Mapping, Mount};
 use super::problem::Problem;
 
@@ -93,7 +93,7 @@ impl Engine {
     }
 
     /// Answers the questions on which the decision depends.
-    pub(crate) fn ask(&self, question: &Question) -> Result<Seen, Problem> {
+    pub(crate) fn ask(&self, question: &Question) -> Result<EngineReport, Problem> {
         self.runtime.block_on(async {
             let client = &self.client;
             let version = client.call("tell its version", client.docker.version());
@@ -105,7 +105,7 @@ impl Engine {
             };
             let (version, own) = tokio::try_join!(version, own)?;
             let job = job::find(client, own.as_ref(), question).await?;
-            Ok(Seen {
+            Ok(EngineReport {
                 api: version.api_version,
                 own,
                 job,
@@ -114,12 +114,20 @@ impl Engine {
     }
 
     /// Runs a helper on the host and talks to it until it ends.
-    pub(crate) fn run_helper(&self, spec: &HelperSpec, talk: Talk<'_>) -> Result<Heard, Problem> {
+    pub(crate) fn run_helper(
+        &self,
+        spec: &HelperSpec,
+        talk: Session<'_>,
+    ) -> Result<SessionResult, Problem> {
         self.runtime.block_on(helper::run(&self.client, spec, talk))
     }
 
     /// Runs the program in the job's container and talks to it until it ends.
-    pub(crate) fn run_in_job(&self, spec: &JobSpec, talk: Talk<'_>) -> Result<Heard, Problem> {
+    pub(crate) fn run_in_job(
+        &self,
+        spec: &JobSpec,
+        talk: Session<'_>,
+    ) -> Result<SessionResult, Problem> {
         self.runtime.block_on(job::run(&self.client, spec, talk))
     }
 }

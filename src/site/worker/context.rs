@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::site::Env;
+use crate::site::EnvVars;
 use crate::site::worker::resolve_in_root as rooted;
 
 /// The place where the work runs, whichever of the sites that is.
 #[derive(Debug, Clone)]
-pub struct Context {
+pub struct WorkerContext {
     /// What is the root for the names in the request: `/`, or where a helper sees the host's root.
     pub root: PathBuf,
     /// Directories that can't be used here, as the request names them.
@@ -19,13 +19,13 @@ pub struct Context {
     /// What `~` stands for, as the request names it.
     pub home: Option<PathBuf>,
     /// The environment of the steps, where it is known: here and in a job's container.
-    pub env: Env,
+    pub env: EnvVars,
     cancel: Arc<AtomicBool>,
 }
 
-impl Context {
+impl WorkerContext {
     /// A place whose root is this process's own.
-    pub fn local(env: Env, home: Option<PathBuf>, cancel: Arc<AtomicBool>) -> Self {
+    pub fn local(env: EnvVars, home: Option<PathBuf>, cancel: Arc<AtomicBool>) -> Self {
         Self {
             root: PathBuf::from("/"),
             hidden: Vec::new(),
@@ -46,7 +46,7 @@ impl Context {
             root,
             hidden,
             home: Some(home),
-            env: Env::new(),
+            env: EnvVars::new(),
             cancel,
         }
     }

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 
 use crate::site::proc::UidMap;
 use crate::site::users;
-use crate::site::worker::identity::{HostCheck, Seen};
+use crate::site::worker::identity::{HostCheck, HostProbe};
 use crate::site::worker::resolve_in_root as rooted;
 
 /// Looks. What can't be read counts as absent: the judgement says what is missing.
-pub(crate) fn look(check: &HostCheck) -> Seen {
+pub(crate) fn look(check: &HostCheck) -> HostProbe {
     let root = &check.root;
     let map = UidMap::parse(&fs::read_to_string("/proc/self/uid_map").unwrap_or_default());
     let outside = map.outside(check.identity.uid);
@@ -23,7 +23,7 @@ pub(crate) fn look(check: &HostCheck) -> Seen {
         _ => Vec::new(),
     };
     let home = user.as_ref().and_then(|user| user.home.as_deref());
-    Seen {
+    HostProbe {
         witness,
         settings: settings(root, workspace),
         outside,

@@ -21,7 +21,7 @@ use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use crate::site::problem::Notice;
+use crate::site::problem::SiteNotice;
 use crate::site::users::User;
 
 /// Who a helper works as. Worth keeping for the next phase: it saves a second helper where there
@@ -70,7 +70,7 @@ pub struct HostCheck {
 
 /// What a helper found on the host.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Seen {
+pub struct HostProbe {
     /// Device and inode of the workspace, if it is there.
     pub witness: Option<(u64, u64)>,
     /// Contents of the runner's settings files above the workspace.
@@ -99,7 +99,7 @@ pub enum Judgement {
         /// Who the helper is, now known.
         identity: Identity,
         /// Worth a line each.
-        notices: Vec<Notice>,
+        notices: Vec<SiteNotice>,
     },
     /// To be started again as this.
     Regroup(Identity),
@@ -108,7 +108,7 @@ pub enum Judgement {
 }
 
 /// Judges what was found.
-pub fn judge(check: &HostCheck, seen: &Seen) -> Judgement {
+pub fn judge(check: &HostCheck, seen: &HostProbe) -> Judgement {
     let mut notices = Vec::new();
     if let Err(why) = prove(check, seen, &mut notices) {
         return Judgement::Elsewhere(why);
@@ -133,7 +133,7 @@ pub fn judge(check: &HostCheck, seen: &Seen) -> Judgement {
     }
 }
 
-fn prove(check: &HostCheck, seen: &Seen, notices: &mut Vec<Notice>) -> Result<(), String> {
+fn prove(check: &HostCheck, seen: &HostProbe, notices: &mut Vec<SiteNotice>) -> Result<(), String> {
     let workspace = check.witness.path.display();
     match seen.witness {
         None => return Err(format!("{workspace} does not exist there")),
@@ -160,7 +160,7 @@ fn prove(check: &HostCheck, seen: &Seen, notices: &mut Vec<Notice>) -> Result<()
         return Ok(());
     }
     if seen.user.is_some() && seen.outside != 0 {
-        notices.push(Notice::ProvedByUser(seen.outside));
+        notices.push(SiteNotice::ProvedByUser(seen.outside));
         return Ok(());
     }
     Err(format!(
@@ -169,7 +169,7 @@ fn prove(check: &HostCheck, seen: &Seen, notices: &mut Vec<Notice>) -> Result<()
     ))
 }
 
-fn wanted(check: &HostCheck, seen: &Seen) -> Identity {
+fn wanted(check: &HostCheck, seen: &HostProbe) -> Identity {
     let mut identity = Identity {
         settled: true,
         ..check.identity.clone()
@@ -186,7 +186,7 @@ fn wanted(check: &HostCheck, seen: &Seen) -> Identity {
     identity
 }
 
-fn home(seen: &Seen, witness: &Witness, notices: &mut Vec<Notice>) -> PathBuf {
+fn home(seen: &HostProbe, witness: &Witness, notices: &mut Vec<SiteNotice>) -> PathBuf {
     let listed = seen.user.as_ref().and_then(|user| user.home.clone());
     match listed {
         Some(home) if seen.home_exists => home,
@@ -199,7 +199,7 @@ fn home(seen: &Seen, witness: &Witness, notices: &mut Vec<Notice>) -> PathBuf {
                 .topmost_owned
                 .clone()
                 .unwrap_or_else(|| witness.path.clone());
-            notices.push(Notice::HomeAssumed {
+            notices.push(SiteNotice::HomeAssumed {
                 home: home.clone(),
                 why,
             });

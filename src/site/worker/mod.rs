@@ -12,7 +12,7 @@ pub mod protocol;
 pub mod resolve_in_root;
 pub mod serve;
 
-pub use context::Context;
+pub use context::WorkerContext;
 pub use identity::Identity;
 pub use serve::{local_home, serve};
 

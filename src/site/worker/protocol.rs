@@ -3,8 +3,8 @@
 //! - Near to far: one line of JSON, a [`Hello`] with the request in it. The pipe stays open as long
 //!   as the near side lives, so its end is the sign to stop at once, however the near side died.
 //!   Before that, [`STOP`] may follow.
-//! - Far to near, standard output: one line, the mark that the hello named followed by a [`Reply`]
-//!   as JSON.
+//! - Far to near, standard output: one line, the mark that the hello named followed by a
+//!   [`WorkerReply`] as JSON.
 //! - Far to near, standard error: log lines, passed on as they come, and after the reply a last
 //!   line, the [`farewell`]. The engine carries the two streams side by side, so only this tells
 //!   that no log line is still under way.
@@ -45,7 +45,7 @@ pub struct Hello<Q> {
 
 /// The answer.
 #[derive(Debug, Serialize, Deserialize)]
-pub enum Reply<R> {
+pub enum WorkerReply<R> {
     /// The work was done, or did what it could before it was called off.
     Done {
         /// What the work returned.

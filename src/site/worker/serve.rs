@@ -17,15 +17,15 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use crate::site::problem::Notice;
-use crate::site::supervise::{CalledOff, Ended, Limits, Stopper, supervise};
-use crate::site::worker::context::Context;
+use crate::site::problem::SiteNotice;
+use crate::site::supervise::{Ended, StopReason, Stopper, TimeLimits, supervise};
+use crate::site::worker::context::WorkerContext;
 use crate::site::worker::identity;
 use crate::site::worker::identity::{HostCheck, Identity, Judgement};
 use crate::site::worker::protocol as wire;
-use crate::site::worker::protocol::{Hello, MAX_REQUEST_BYTES, Reply};
+use crate::site::worker::protocol::{Hello, MAX_REQUEST_BYTES, WorkerReply};
 use crate::site::worker::{EXIT_ABANDONED, EXIT_NO_REQUEST, EXIT_REPLY_LOST, UNPACKED, host};
-use crate::site::{Env, signals, users};
+use crate::site::{EnvVars, signals, users};
 
 /// Serves one request with `work` and gives the exit code to return from `main`:
 /// [`crate::site::worker::EXIT_SERVED`] when a reply was written. `env` is the process's
@@ -33,11 +33,11 @@ use crate::site::{Env, signals, users};
 ///
 /// Must be called before anything is written to standard output. Log lines belong on standard
 /// error.
-pub fn serve<Q, R, W>(env: Env, work: W) -> ExitCode
+pub fn serve<Q, R, W>(env: EnvVars, work: W) -> ExitCode
 where
     Q: DeserializeOwned + Send + 'static,
     R: Serialize + Send + 'static,
-    W: FnOnce(Q, &Context) -> R + Send + 'static,
+    W: FnOnce(Q, &WorkerContext) -> R + Send + 'static,
 {
     remove_if_unpacked();
     // From here on a signal is not lost, even if it comes before the work begins.
@@ -54,7 +54,7 @@ where
         Err((mark, error)) => send::<()>(
             replies,
             &mark,
-            &Reply::Failed(format!("the request can't be read: {error}")),
+            &WorkerReply::Failed(format!("the request can't be read: {error}")),
         ),
     }
 }
@@ -105,15 +105,15 @@ fn read_hello<Q: DeserializeOwned>(
 }
 
 /// What the far side found out before the work.
-struct Place {
-    context: Context,
+struct ServedHost {
+    context: WorkerContext,
     identity: Option<Identity>,
-    notices: Vec<Notice>,
+    notices: Vec<SiteNotice>,
 }
 
 fn answer<Q, R, W>(
     hello: Hello<Q>,
-    env: Env,
+    env: EnvVars,
     stdin: BufReader<Stdin>,
     replies: File,
     work: W,
@@ -121,7 +121,7 @@ fn answer<Q, R, W>(
 where
     Q: Send + 'static,
     R: Serialize + Send + 'static,
-    W: FnOnce(Q, &Context) -> R + Send + 'static,
+    W: FnOnce(Q, &WorkerContext) -> R + Send + 'static,
 {
     let Hello {
         mark,
@@ -131,7 +131,7 @@ where
         request,
     } = hello;
     let cancel = Arc::new(AtomicBool::new(false));
-    let Place {
+    let ServedHost {
         context,
         identity,
         notices,
@@ -140,7 +140,7 @@ where
         Err(instead) => return send(replies, &mark, &*instead),
     };
     let ended = supervise(
-        Limits { timeout, grace },
+        TimeLimits { timeout, grace },
         &cancel,
         |stopper| listen(stopper, stdin),
         move || work(request, &context),
@@ -148,11 +148,11 @@ where
     let notices = notices.iter().map(ToString::to_string).collect();
     match ended {
         Ended::Done(reply, why) => {
-            let timed_out = why == Some(CalledOff::Timeout);
+            let timed_out = why == Some(StopReason::Timeout);
             send(
                 replies,
                 &mark,
-                &Reply::Done {
+                &WorkerReply::Done {
                     reply,
                     timed_out,
                     identity,
@@ -163,9 +163,9 @@ where
         Ended::Panicked => send::<()>(
             replies,
             &mark,
-            &Reply::Failed("the work panicked".to_owned()),
+            &WorkerReply::Failed("the work panicked".to_owned()),
         ),
-        Ended::Abandoned(CalledOff::Signal(number)) => {
+        Ended::Abandoned(StopReason::Signal(number)) => {
             ExitCode::from(128_u8.saturating_add(u8::try_from(number).unwrap_or(0)))
         }
         Ended::Abandoned(_) => ExitCode::from(EXIT_ABANDONED),
@@ -182,16 +182,16 @@ fn listen<R: Send + 'static>(
     let on_signal = Arc::clone(&stopper);
     let listener = signals::install()
         .ok()
-        .map(|signals| signals.listen(move |it| on_signal.stop(CalledOff::Signal(it))));
+        .map(|signals| signals.listen(move |it| on_signal.stop(StopReason::Signal(it))));
     let watcher = std::thread::Builder::new()
         .name("stdin".to_owned())
         .spawn(move || {
             // The end and an error mean the same.
             if stdin.fill_buf().is_ok_and(|more| !more.is_empty()) {
-                stopper.stop(CalledOff::Signal(SIGTERM));
+                stopper.stop(StopReason::Signal(SIGTERM));
             }
             drop(io::copy(&mut stdin, &mut io::sink()));
-            stopper.stop(CalledOff::ParentGone);
+            stopper.stop(StopReason::ParentGone);
         });
     drop(watcher);
     listener
@@ -200,13 +200,13 @@ fn listen<R: Send + 'static>(
 /// The place to work at, or what to reply instead.
 fn prepare(
     host: Option<&HostCheck>,
-    env: Env,
+    env: EnvVars,
     cancel: &Arc<AtomicBool>,
-) -> Result<Place, Box<Reply<()>>> {
+) -> Result<ServedHost, Box<WorkerReply<()>>> {
     let Some(check) = host else {
         let home = local_home(&env);
-        let context = Context::local(env, home, Arc::clone(cancel));
-        return Ok(Place {
+        let context = WorkerContext::local(env, home, Arc::clone(cancel));
+        return Ok(ServedHost {
             context,
             identity: None,
             notices: Vec::new(),
@@ -218,20 +218,20 @@ fn prepare(
             identity,
             notices,
         } => {
-            let context = Context::below(
+            let context = WorkerContext::below(
                 check.root.clone(),
                 check.hidden.clone(),
                 home,
                 Arc::clone(cancel),
             );
-            Ok(Place {
+            Ok(ServedHost {
                 context,
                 identity: Some(identity),
                 notices,
             })
         }
-        Judgement::Regroup(identity) => Err(Box::new(Reply::Regroup(identity))),
-        Judgement::Elsewhere(why) => Err(Box::new(Reply::Elsewhere(why))),
+        Judgement::Regroup(identity) => Err(Box::new(WorkerReply::Regroup(identity))),
+        Judgement::Elsewhere(why) => Err(Box::new(WorkerReply::Elsewhere(why))),
     }
 }
 
@@ -240,7 +240,7 @@ fn prepare(
 ///
 /// In a job's container the runner sets HOME to `/github/home` for every step, so that is where the
 /// steps' programs look; the user's home in the image is not.
-pub fn local_home(env: &Env) -> Option<PathBuf> {
+pub fn local_home(env: &EnvVars) -> Option<PathBuf> {
     let home = env
         .get(std::ffi::OsStr::new("HOME"))
         .map(PathBuf::from)
@@ -251,11 +251,11 @@ pub fn local_home(env: &Env) -> Option<PathBuf> {
     })
 }
 
-fn send<R: Serialize>(mut replies: File, mark: &str, reply: &Reply<R>) -> ExitCode {
+fn send<R: Serialize>(mut replies: File, mark: &str, reply: &WorkerReply<R>) -> ExitCode {
     let frame = wire::frame(mark, reply).or_else(|error| {
         wire::frame(
             mark,
-            &Reply::<()>::Failed(format!("the reply can't be written as JSON: {error}")),
+            &WorkerReply::<()>::Failed(format!("the reply can't be written as JSON: {error}")),
         )
     });
     let sent = frame.map(|frame| replies.write_all(&frame));

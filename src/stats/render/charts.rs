@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::fmt::human::bytes;
-use crate::stats::render::markup::{Held, escape, name_of};
+use crate::stats::render::markup::{EntryRow, escape, name_of};
 use crate::stats::render::text::milliseconds;
-use crate::stats::{Experiment, Named};
+use crate::stats::{Experiment, NamedFigures};
 
 /// Days that fit side by side.
 pub(crate) const DAYS: usize = 30;
@@ -50,7 +50,7 @@ fn place(number: u64) -> f64 {
 }
 
 /// The days below a chart: the first and the last.
-fn days_below(days: &[Named]) -> String {
+fn days_below(days: &[NamedFigures]) -> String {
     let (Some(first), Some(last)) = (days.first(), days.last()) else {
         return String::new();
     };
@@ -72,10 +72,10 @@ fn days_below(days: &[Named]) -> String {
 
 /// Stacked bars, one a day: classes with their values from the floor up.
 fn stacked(
-    days: &[Named],
+    days: &[NamedFigures],
     most: u64,
     top: &str,
-    of: impl Fn(&Named) -> Vec<(&'static str, u64)>,
+    of: impl Fn(&NamedFigures) -> Vec<(&'static str, u64)>,
 ) -> String {
     let step = WIDTH / place(days.len().max(10) as u64);
     let scale = (FLOOR - TOP) / place(most.max(1));
@@ -103,12 +103,12 @@ fn stacked(
 }
 
 /// Lookups by what was found, a bar a day, all of the same height.
-pub(crate) fn lookups(days: &[Named]) -> String {
+pub(crate) fn lookups(days: &[NamedFigures]) -> String {
     const WHOLE: u64 = 1000;
     if days.iter().all(|day| day.figures.lookups() == 0) {
         return nothing("nothing was looked for yet");
     }
-    let of = |day: &Named| {
+    let of = |day: &NamedFigures| {
         let all = day.figures.lookups().max(1);
         let part = |count: u64| count * WHOLE / all;
         let (prefix, miss) = (part(day.figures.prefix), part(day.figures.miss));
@@ -129,7 +129,7 @@ pub(crate) fn lookups(days: &[Named]) -> String {
 }
 
 /// Bytes that were restored, a bar a day.
-pub(crate) fn restored(days: &[Named]) -> String {
+pub(crate) fn restored(days: &[NamedFigures]) -> String {
     let most = days
         .iter()
         .map(|day| day.figures.restored_bytes)
@@ -138,7 +138,7 @@ pub(crate) fn restored(days: &[Named]) -> String {
     if most == 0 {
         return nothing("nothing was restored yet");
     }
-    let of = |day: &Named| {
+    let of = |day: &NamedFigures| {
         let figures = &day.figures;
         let written = figures
             .restored_bytes
@@ -151,7 +151,7 @@ pub(crate) fn restored(days: &[Named]) -> String {
 }
 
 /// The median duration of jobs, a point a day.
-pub(crate) fn jobs(days: &[Named]) -> String {
+pub(crate) fn jobs(days: &[NamedFigures]) -> String {
     let points: Vec<(usize, u64)> = days
         .iter()
         .enumerate()
@@ -197,7 +197,7 @@ pub(crate) fn jobs(days: &[Named]) -> String {
 }
 
 /// What repositories take, a bar each, by kind.
-pub(crate) fn disk(held: &[Held]) -> String {
+pub(crate) fn disk(held: &[EntryRow]) -> String {
     const KINDS: [&str; 4] = ["registry", "git", "target", "path"];
     let mut repositories: BTreeMap<&str, [u64; 4]> = BTreeMap::new();
     for held in held {

@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use crate::fmt::human::{bytes, count, things};
 use crate::stats::compare::Comparison;
 use crate::stats::render::charts;
-use crate::stats::render::markup::{Held, escape, name_of};
+use crate::stats::render::markup::{EntryRow, escape, name_of};
 use crate::stats::render::text::{median, milliseconds, percent, verdict};
 use crate::stats::{Experiment, Stats, ratio};
 
@@ -19,7 +19,7 @@ const STYLE: &str = include_str!("style.css");
 const LARGEST: usize = 15;
 
 /// The page.
-pub fn page(stats: &Stats, held: &[Held], made: &str) -> String {
+pub fn page(stats: &Stats, held: &[EntryRow], made: &str) -> String {
     let mut body = String::new();
     // Writing to a string does not fail.
     let _ = write_body(stats, held, made, &mut body);
@@ -32,7 +32,7 @@ pub fn page(stats: &Stats, held: &[Held], made: &str) -> String {
     )
 }
 
-fn write_body(stats: &Stats, held: &[Held], made: &str, out: &mut String) -> std::fmt::Result {
+fn write_body(stats: &Stats, held: &[EntryRow], made: &str, out: &mut String) -> std::fmt::Result {
     writeln!(out, "<h1>local-cache</h1>")?;
     let days = stats.days.first().zip(stats.days.last());
     let span = days.map_or_else(
@@ -99,7 +99,7 @@ fn card(title: &str, note: &str, chart: &str, out: &mut String) -> std::fmt::Res
     )
 }
 
-fn tiles(stats: &Stats, held: &[Held], out: &mut String) -> std::fmt::Result {
+fn tiles(stats: &Stats, held: &[EntryRow], out: &mut String) -> std::fmt::Result {
     let total = &stats.total;
     let mut all = vec![
         (
@@ -229,8 +229,8 @@ fn experiments(stats: &Stats, out: &mut String) -> std::fmt::Result {
     )
 }
 
-fn largest(held: &[Held], out: &mut String) -> std::fmt::Result {
-    let mut sorted: Vec<&Held> = held.iter().collect();
+fn largest(held: &[EntryRow], out: &mut String) -> std::fmt::Result {
+    let mut sorted: Vec<&EntryRow> = held.iter().collect();
     sorted.sort_by(|one, other| {
         other
             .bytes
@@ -238,7 +238,7 @@ fn largest(held: &[Held], out: &mut String) -> std::fmt::Result {
             .then_with(|| one.key.cmp(&other.key))
     });
     let mut rows = String::new();
-    for Held {
+    for EntryRow {
         repository,
         kind,
         key,

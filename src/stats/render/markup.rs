@@ -2,7 +2,7 @@
 
 /// An entry of the store, and the room that it takes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Held {
+pub struct EntryRow {
     /// Whose it is: the entry's scope.
     pub repository: String,
     /// `path`, `registry`, `git` or `target`.

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::fmt::human::{bytes, count, took};
 use crate::fmt::table::Table;
-use crate::stats::compare::{Comparison, ENOUGH, Saved};
-use crate::stats::{Experiment, Figures, Named, Spread, Stats};
+use crate::stats::compare::{Comparison, ENOUGH, TimeSaved};
+use crate::stats::{Experiment, Figures, NamedFigures, Spread, Stats};
 
 /// Days that are shown one by one; the JSON has all.
 const DAYS: usize = 14;
@@ -122,7 +122,7 @@ fn summary(total: &Figures, out: &mut String) -> std::fmt::Result {
     Ok(())
 }
 
-fn figures(heading: &str, all: &[Named], out: &mut String) -> std::fmt::Result {
+fn figures(heading: &str, all: &[NamedFigures], out: &mut String) -> std::fmt::Result {
     let mut table = Table::new([
         heading,
         "lookups",
@@ -136,7 +136,7 @@ fn figures(heading: &str, all: &[Named], out: &mut String) -> std::fmt::Result {
         "job",
     ])
     .right([1, 2, 3, 4, 5, 6, 7, 8, 9]);
-    for Named { name, figures } in all {
+    for NamedFigures { name, figures } in all {
         table.row([
             if name.is_empty() {
                 "(none)".to_owned()
@@ -193,10 +193,10 @@ fn runs(number: usize) -> String {
 }
 
 /// What an interval means, in words.
-pub fn verdict(saved: Option<&Saved>) -> String {
+pub fn verdict(saved: Option<&TimeSaved>) -> String {
     match saved {
         None => format!("too few runs to say what the cache saves: {ENOUGH} of each are needed"),
-        Some(Saved { median, low, high }) if *low > 0 => {
+        Some(TimeSaved { median, low, high }) if *low > 0 => {
             format!(
                 "it saves {} a job ({} to {})",
                 signed(*median),
@@ -204,7 +204,7 @@ pub fn verdict(saved: Option<&Saved>) -> String {
                 signed(*high)
             )
         }
-        Some(Saved { median, low, high }) if *high < 0 => {
+        Some(TimeSaved { median, low, high }) if *high < 0 => {
             format!(
                 "it costs {} a job ({} to {})",
                 signed(-median),
@@ -212,7 +212,7 @@ pub fn verdict(saved: Option<&Saved>) -> String {
                 signed(-low)
             )
         }
-        Some(Saved { low, high, .. }) => {
+        Some(TimeSaved { low, high, .. }) => {
             format!(
                 "no difference can be told: it saves between {} and {} a job",
                 signed(*low),

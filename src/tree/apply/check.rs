@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io;
 
-use super::files::{PIECE, Writer, describe};
+use super::files::{FileWriter, PIECE, describe};
 use super::{add, at};
 use crate::digest::Digest;
 use crate::error::Result;
@@ -11,7 +11,7 @@ use crate::fs::xattrs;
 use crate::fs::{Extent, files as whole, stat_of};
 use crate::tree::{FileData, LeafId, LeafKind, Runs};
 
-impl Writer<'_, '_> {
+impl FileWriter<'_, '_> {
     /// Whether a file that is there has the contents it should, and its holes where it should; then
     /// it also gets its mode, time and attributes.
     pub(super) fn check(&mut self, leaf: LeafId) -> Result<bool> {

@@ -2,14 +2,14 @@
 //! existing directories get their modes and times.
 
 use super::files::write_attributes;
-use super::{Cursor, DirTask, Job, add, put_in_place};
-use crate::error::{Context, Error, Result};
+use super::{Applier, Cursor, DirTask, add, put_in_place};
+use crate::error::{Error, IoContext, Result};
 use crate::fs::{Dir, TempName, remove_child, set_mode, set_modified};
-use crate::tree::scan::Extra;
+use crate::tree::scan::ExtraneousName;
 use crate::tree::{DirId, Directory};
 use crate::workers;
 
-pub(super) fn finish(job: &Job<'_>) -> Result<()> {
+pub(super) fn finish(job: &Applier<'_>) -> Result<()> {
     finish_new(job)?;
     place_new(job)?;
     remove(job, &job.plan.remove)?;
@@ -17,7 +17,7 @@ pub(super) fn finish(job: &Job<'_>) -> Result<()> {
     finish_existing(job)
 }
 
-fn with_task(job: &Job<'_>, wanted: impl Fn(DirTask) -> bool) -> Vec<DirId> {
+fn with_task(job: &Applier<'_>, wanted: impl Fn(DirTask) -> bool) -> Vec<DirId> {
     job.tree
         .dir_ids()
         .filter(|dir| wanted(job.task(*dir)))
@@ -26,7 +26,7 @@ fn with_task(job: &Job<'_>, wanted: impl Fn(DirTask) -> bool) -> Vec<DirId> {
 
 /// Sets all that is known of new directories but modes that would lock out their owner, in
 /// parallel; then those, from the bottom up.
-fn finish_new(job: &Job<'_>) -> Result<()> {
+fn finish_new(job: &Applier<'_>) -> Result<()> {
     let new = with_task(job, DirTask::is_missing);
     // Writing files made all directories that have some at any depth. The rest is made before any
     // time is set, as a directory that is made changes the time of the one it stands in.
@@ -60,7 +60,7 @@ fn finish_new(job: &Job<'_>) -> Result<()> {
     Ok(())
 }
 
-fn place_new(job: &Job<'_>) -> Result<()> {
+fn place_new(job: &Applier<'_>) -> Result<()> {
     let mut cursor = job.cursor();
     for id in with_task(job, |task| task == DirTask::Make) {
         let temp = job.temp_names.get(&id).map(TempName::as_bytes);
@@ -72,8 +72,8 @@ fn place_new(job: &Job<'_>) -> Result<()> {
     Ok(())
 }
 
-fn remove(job: &Job<'_>, names: &[Extra]) -> Result<()> {
-    let chunks: Vec<&[Extra]> = names.chunks(16).collect();
+fn remove(job: &Applier<'_>, names: &[ExtraneousName]) -> Result<()> {
+    let chunks: Vec<&[ExtraneousName]> = names.chunks(16).collect();
     workers::in_order(
         &chunks,
         || job.cursor(),
@@ -94,7 +94,7 @@ fn remove(job: &Job<'_>, names: &[Extra]) -> Result<()> {
 
 /// Existing directories whose names changed, from the bottom up, as a mode may lock out even the
 /// owner.
-fn finish_existing(job: &Job<'_>) -> Result<()> {
+fn finish_existing(job: &Applier<'_>) -> Result<()> {
     let mut cursor = Cursor::new(job.tree, job.places);
     for id in job.tree.dir_ids().rev() {
         if let DirTask::Update { set_modified } = job.task(id) {
@@ -105,7 +105,7 @@ fn finish_existing(job: &Job<'_>) -> Result<()> {
     Ok(())
 }
 
-fn describe(job: &Job<'_>, id: DirId, opened: &Dir, mode: u32, with_time: bool) -> Result<()> {
+fn describe(job: &Applier<'_>, id: DirId, opened: &Dir, mode: u32, with_time: bool) -> Result<()> {
     let Directory {
         attributes,
         modified,

@@ -8,9 +8,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::{Batch, Building, Item, Job, add, at, put_in_place};
+use super::{Applier, Batch, BatchItem, Building, add, at, put_in_place};
 use crate::digest::Digest;
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, IoContext, Result};
 use crate::fs::xattrs::{self, Attribute};
 use crate::fs::{Dir, TempName, clone_range, files as whole, set_mode, set_modified, stat_of};
 use crate::tree::{Content, Cursor, Extent, FileData, Leaf, LeafId, LeafKind, Tree};
@@ -21,15 +21,15 @@ pub(super) const PIECE: usize = 256 << 10;
 
 /// What one thread needs to write files: its position in the tree, its buffer, the file of the
 /// store it reads.
-pub(super) struct Writer<'j, 'a> {
-    pub(super) job: &'j Job<'a>,
+pub(super) struct FileWriter<'j, 'a> {
+    pub(super) job: &'j Applier<'a>,
     pub(super) cursor: Cursor<'j, Building<'j, 'a>>,
     pub(super) buffer: Vec<u8>,
     source: Option<(Arc<Path>, File)>,
 }
 
-impl<'j, 'a> Writer<'j, 'a> {
-    pub(super) fn new(job: &'j Job<'a>) -> Self {
+impl<'j, 'a> FileWriter<'j, 'a> {
+    pub(super) fn new(job: &'j Applier<'a>) -> Self {
         Self {
             job,
             cursor: job.cursor(),
@@ -92,7 +92,7 @@ impl<'j, 'a> Writer<'j, 'a> {
         }
     }
 
-    fn write_one(&mut self, batch: &Batch, item: Item, data: &[u8]) -> Result<()> {
+    fn write_one(&mut self, batch: &Batch, item: BatchItem, data: &[u8]) -> Result<()> {
         let (_, file_data, content) = file_of(self.job, item.leaf)?;
         if self.job.options.verify && Digest::of(data) != content.digest {
             return Err(altered(&batch.path, &content.digest));
@@ -117,7 +117,7 @@ impl<'j, 'a> Writer<'j, 'a> {
     }
 
     /// Copies the contents of one large file.
-    fn copy_one(&mut self, batch: &Batch, item: Item) -> Result<()> {
+    fn copy_one(&mut self, batch: &Batch, item: BatchItem) -> Result<()> {
         let job = self.job;
         let (_, file_data, content) = file_of(job, item.leaf)?;
         let from = self
@@ -129,7 +129,7 @@ impl<'j, 'a> Writer<'j, 'a> {
         let mut failed = None;
         let copied = self.create(item.leaf, |file| {
             let hasher = job.options.verify.then(blake3::Hasher::new);
-            let mut copy = Copy::new(&from, batch.offset + item.start, &mut buffer, hasher);
+            let mut copy = LeafCopy::new(&from, batch.offset + item.start, &mut buffer, hasher);
             let result = copy.run(job, file, file_data, item.length);
             let digest = copy.hasher.map(|hasher| Digest::from(hasher.finalize()));
             if let Some(source) = copy.unreadable {
@@ -263,7 +263,7 @@ impl<'j, 'a> Writer<'j, 'a> {
         &mut self,
         leaf: LeafId,
         action: &'static str,
-        make: impl FnOnce(&Job<'a>, &Dir, &[u8]) -> io::Result<()>,
+        make: impl FnOnce(&Applier<'a>, &Dir, &[u8]) -> io::Result<()>,
     ) -> Result<()> {
         let job = self.job;
         let parent = job.tree[leaf].parent;
@@ -283,7 +283,7 @@ impl<'j, 'a> Writer<'j, 'a> {
 }
 
 /// The file `leaf` and its contents.
-fn file_of<'a>(job: &Job<'a>, leaf: LeafId) -> Result<(&'a Leaf, &'a FileData, Content)> {
+fn file_of<'a>(job: &Applier<'a>, leaf: LeafId) -> Result<(&'a Leaf, &'a FileData, Content)> {
     let tree: &'a Tree = job.tree;
     match &tree[leaf] {
         found @ Leaf {
@@ -304,7 +304,12 @@ fn file_of<'a>(job: &Job<'a>, leaf: LeafId) -> Result<(&'a Leaf, &'a FileData, C
 }
 
 /// Sets attributes, mode and time, in this order: each would be changed by the one before.
-pub(super) fn describe(job: &Job<'_>, leaf: LeafId, file: &File, existed: bool) -> io::Result<()> {
+pub(super) fn describe(
+    job: &Applier<'_>,
+    leaf: LeafId,
+    file: &File,
+    existed: bool,
+) -> io::Result<()> {
     let leaf = &job.tree[leaf];
     if existed || !leaf.attributes.is_empty() {
         write_attributes(job, file, &leaf.attributes)?;
@@ -319,7 +324,7 @@ pub(super) fn describe(job: &Job<'_>, leaf: LeafId, file: &File, existed: bool) 
 /// Gives an open file or directory just these attributes. They can only be set on what may be
 /// written.
 pub(super) fn write_attributes(
-    job: &Job<'_>,
+    job: &Applier<'_>,
     file: &impl AsFd,
     attributes: &[Attribute],
 ) -> io::Result<()> {
@@ -336,7 +341,7 @@ pub(super) fn write_attributes(
     Ok(())
 }
 
-struct Copy<'c> {
+struct LeafCopy<'c> {
     from: &'c File,
     at: u64,
     buffer: &'c mut [u8],
@@ -345,7 +350,7 @@ struct Copy<'c> {
     unreadable: Option<io::Error>,
 }
 
-impl<'c> Copy<'c> {
+impl<'c> LeafCopy<'c> {
     fn new(from: &'c File, at: u64, buffer: &'c mut [u8], hasher: Option<blake3::Hasher>) -> Self {
         Self {
             from,
@@ -357,7 +362,13 @@ impl<'c> Copy<'c> {
     }
 
     /// Copies `length` bytes of data to where a file has them; false when the source is too short.
-    fn run(&mut self, job: &Job<'_>, to: &File, data: &FileData, length: u64) -> io::Result<bool> {
+    fn run(
+        &mut self,
+        job: &Applier<'_>,
+        to: &File,
+        data: &FileData,
+        length: u64,
+    ) -> io::Result<bool> {
         let whole_file =
             self.at == 0 && data.extents.is_empty() && stat_of(self.from)?.size == length;
         if whole_file && !job.clone_fails.load(Ordering::Relaxed) {

@@ -30,8 +30,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::cursor::Open;
 use super::manifest::Manifest;
 use super::plan::{DirTask, Plan};
-use super::{Cursor, DirId, LeafId, LeafKind, Places, Tree};
-use crate::error::{Context, Error, Result};
+use super::{Cursor, DirId, LeafId, LeafKind, Roots, Tree};
+use crate::error::{Error, IoContext, Result};
 use crate::fs::{Dir, TempName, files as whole, set_mode};
 use crate::monitor::Monitor;
 use crate::workers;
@@ -56,12 +56,12 @@ pub struct Batch {
     /// How long it is, in bytes.
     pub length: u64,
     /// The files whose contents it holds, by offset.
-    pub items: Vec<Item>,
+    pub items: Vec<BatchItem>,
 }
 
 /// The contents of one file in a [`Batch`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Item {
+pub struct BatchItem {
     /// The file.
     pub leaf: LeafId,
     /// Where its data begins, in bytes from the start of the batch.
@@ -93,7 +93,7 @@ pub struct Applied {
 
 /// How a plan is carried out.
 #[derive(Clone, Copy, Debug)]
-pub struct Options {
+pub struct ApplyOptions {
     /// Whether contents are compared with their digests while they are written.
     pub verify: bool,
 }
@@ -107,9 +107,9 @@ pub struct Options {
 pub fn apply(
     manifest: &Manifest,
     plan: &Plan,
-    places: &Places,
+    places: &Roots,
     locate: &dyn Fn(&[LeafId]) -> Result<Vec<Batch>>,
-    options: Options,
+    options: ApplyOptions,
     monitor: &dyn Monitor,
 ) -> Result<Applied> {
     let made = plan
@@ -117,7 +117,7 @@ pub fn apply(
         .iter()
         .zip(0..)
         .filter(|(task, _)| **task == DirTask::Make);
-    let mut job = Job {
+    let mut job = Applier {
         tree: &manifest.tree,
         plan: Cow::Borrowed(plan),
         places,
@@ -135,11 +135,11 @@ pub fn apply(
     result.map(|()| job.counts.total())
 }
 
-struct Job<'a> {
+struct Applier<'a> {
     tree: &'a Tree,
     plan: Cow<'a, Plan>,
-    places: &'a Places,
-    options: Options,
+    places: &'a Roots,
+    options: ApplyOptions,
     monitor: &'a dyn Monitor,
     /// The names under which missing directories are built.
     temp_names: HashMap<DirId, TempName>,
@@ -182,19 +182,19 @@ fn add(count: &AtomicU64, more: u64) {
     count.fetch_add(more, Ordering::Relaxed);
 }
 
-impl<'a> Job<'a> {
+impl<'a> Applier<'a> {
     fn run(&self, locate: &dyn Fn(&[LeafId]) -> Result<Vec<Batch>>) -> Result<()> {
         self.make_room_for_roots()?;
         let batches = locate(&self.plan.write)?;
         workers::in_order(
             &shares(&batches, rayon::current_num_threads() as u64),
-            || files::Writer::new(self),
+            || files::FileWriter::new(self),
             |writer, share| share.iter().try_for_each(|batch| writer.write_batch(batch)),
         )?;
         self.for_each_leaf(&self.plan.make, |writer, leaf| writer.make(leaf))?;
         self.for_each_leaf(&self.plan.touch, |writer, leaf| writer.touch(leaf))?;
         // Both ends of a link must exist, and there are few of them.
-        let mut writer = files::Writer::new(self);
+        let mut writer = files::FileWriter::new(self);
         self.plan
             .link
             .iter()
@@ -229,12 +229,12 @@ impl<'a> Job<'a> {
     fn for_each_leaf<'j>(
         &'j self,
         leaves: &[LeafId],
-        act: impl Fn(&mut files::Writer<'j, 'a>, LeafId) -> Result<()> + Sync,
+        act: impl Fn(&mut files::FileWriter<'j, 'a>, LeafId) -> Result<()> + Sync,
     ) -> Result<()> {
         let chunks: Vec<&[LeafId]> = leaves.chunks(64).collect();
         workers::in_order(
             &chunks,
-            || files::Writer::new(self),
+            || files::FileWriter::new(self),
             |writer, chunk| {
                 self.go_on()?;
                 chunk.iter().try_for_each(|leaf| act(writer, *leaf))
@@ -315,7 +315,7 @@ fn file_size(tree: &Tree, leaf: LeafId) -> u64 {
 }
 
 /// Opens directories while they are being built, making those that are missing.
-struct Building<'j, 'a>(&'j Job<'a>);
+struct Building<'j, 'a>(&'j Applier<'a>);
 
 impl Open for Building<'_, '_> {
     fn open(&self, parent: &Dir, name: &[u8], dir: DirId) -> io::Result<Dir> {
@@ -393,7 +393,12 @@ fn rename_over(dir: &Dir, temp: &[u8], name: &[u8]) -> io::Result<()> {
     }
 }
 
-fn at<T>(result: io::Result<T>, action: &'static str, job: &Job<'_>, leaf: LeafId) -> Result<T> {
+fn at<T>(
+    result: io::Result<T>,
+    action: &'static str,
+    job: &Applier<'_>,
+    leaf: LeafId,
+) -> Result<T> {
     result.context(action, || job.places.leaf_path(job.tree, leaf))
 }
 
@@ -441,7 +446,7 @@ mod tests {
             path: Path::new("/pack").into(),
             offset: 0,
             length,
-            items: vec![Item {
+            items: vec![BatchItem {
                 leaf: LeafId(0),
                 start: 0,
                 length,

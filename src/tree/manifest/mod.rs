@@ -10,13 +10,13 @@ mod wire;
 
 use std::path::Path;
 
-pub use record::Record;
+pub use record::SourceRecord;
 
 use serde::{Deserialize, Serialize};
 
 use wire::WireBody;
 
-use super::{Content, LeafKind, Place, Tree};
+use super::{Content, ContentLocation, LeafKind, Tree};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::fs::Timestamp;
@@ -58,7 +58,7 @@ impl Manifest {
             };
             match file.content {
                 Some(Content {
-                    place: Place::Pack(pack),
+                    place: ContentLocation::Pack(pack),
                     ..
                 }) => {
                     if let Some((_, used)) = packs.get_mut(pack as usize) {
@@ -66,7 +66,7 @@ impl Manifest {
                     }
                 }
                 Some(Content {
-                    place: Place::Blob,
+                    place: ContentLocation::Blob,
                     digest,
                 }) => blobs.push(digest),
                 None => {}

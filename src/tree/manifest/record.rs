@@ -15,11 +15,11 @@ const MAGIC: [u8; 8] = *b"lc-srcs\n";
 
 /// What files were like: paths, sizes, digests and times, without their contents.
 ///
-/// The place of each content says [`crate::tree::Place::Blob`] and means nothing.
+/// The place of each content says [`crate::tree::ContentLocation::Blob`] and means nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Record(Manifest);
+pub struct SourceRecord(Manifest);
 
-impl Record {
+impl SourceRecord {
     /// A record of what a manifest describes.
     pub fn new(manifest: Manifest) -> Self {
         Self(Manifest {
@@ -64,17 +64,17 @@ impl Record {
 mod tests {
     use super::*;
     use crate::fs::Timestamp;
-    use crate::tree::scan::{Options, scan};
-    use crate::tree::{Content, FileData, LeafId, Place, Places};
+    use crate::tree::scan::{ScanOptions, scan};
+    use crate::tree::{Content, ContentLocation, FileData, LeafId, Roots};
 
     fn tree() -> Tree {
         let top = tempfile::tempdir().unwrap();
         std::fs::write(top.path().join("file"), "text").unwrap();
-        let places = Places::new([((*b".").into(), top.path().to_owned())]);
-        let mut tree = scan(&places, &Options::default()).unwrap().tree;
+        let places = Roots::new([((*b".").into(), top.path().to_owned())]);
+        let mut tree = scan(&places, &ScanOptions::default()).unwrap().tree;
         let content = Some(Content {
             digest: Digest::of(b"text"),
-            place: Place::Blob,
+            place: ContentLocation::Blob,
         });
         let data = FileData {
             size: 4,
@@ -93,11 +93,11 @@ mod tests {
             tree: tree(),
         };
         let path = Path::new("/m");
-        let record = Record::new(manifest.clone());
+        let record = SourceRecord::new(manifest.clone());
         let (bytes, id) = record.encode().unwrap();
-        assert_eq!(Record::decode(&bytes, &id, path).unwrap(), record);
+        assert_eq!(SourceRecord::decode(&bytes, &id, path).unwrap(), record);
         assert!(Manifest::decode(&bytes, &id, path).is_err());
         let (bytes, id) = manifest.encode().unwrap();
-        assert!(Record::decode(&bytes, &id, path).is_err());
+        assert!(SourceRecord::decode(&bytes, &id, path).is_err());
     }
 }

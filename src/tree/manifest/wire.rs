@@ -7,7 +7,9 @@ use super::Manifest;
 use crate::digest::Digest;
 use crate::fs::xattrs::Attribute;
 use crate::fs::{Extent, Timestamp};
-use crate::tree::{Content, DirId, Directory, FileData, Leaf, LeafId, LeafKind, Place, Tree};
+use crate::tree::{
+    Content, ContentLocation, DirId, Directory, FileData, Leaf, LeafId, LeafKind, Tree,
+};
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct WireBody<'a> {
@@ -217,7 +219,7 @@ impl WireLeaf<'_> {
         if let LeafKind::File(FileData {
             content:
                 Some(Content {
-                    place: Place::Pack(pack),
+                    place: ContentLocation::Pack(pack),
                     ..
                 }),
             ..

@@ -2,14 +2,14 @@
 
 use std::collections::{HashMap, VecDeque, hash_map};
 
-use super::{Extra, LeftOut, Scan};
+use super::{ExtraneousName, Scan, SkippedPath};
 use crate::fs::{Stat, Timestamp};
-use crate::tree::scan::walk::Found;
+use crate::tree::scan::walk::FoundDir;
 use crate::tree::{DirId, Directory, Leaf, LeafId, LeafKind, Tree, count};
 
 /// Takes out directories that could not be read, and so have no result, and those that are empty
 /// but need not be.
-pub(super) fn drop_unfilled(found: &mut [Option<Found>]) {
+pub(super) fn drop_unfilled(found: &mut [Option<FoundDir>]) {
     // A job gets its number before those of its subdirectories, so this goes from the bottom up.
     for id in (1..found.len()).rev().chain([0]) {
         let Some(mut dir) = found[id].take() else {
@@ -24,9 +24,9 @@ pub(super) fn drop_unfilled(found: &mut [Option<Found>]) {
 
 /// Numbers the directories breadth first and sorts the names in each.
 pub(super) fn flatten(
-    mut found: Vec<Option<Found>>,
+    mut found: Vec<Option<FoundDir>>,
     started: Timestamp,
-    left_out: Vec<LeftOut>,
+    left_out: Vec<SkippedPath>,
 ) -> Scan {
     let leaf_count = found.iter().flatten().map(|dir| dir.leaves.len()).sum();
     let mut dirs = Vec::with_capacity(found.len());
@@ -51,11 +51,15 @@ pub(super) fn flatten(
             leaves.push(Leaf { parent: id, ..leaf });
             stats.push(stat);
         }
-        extra.extend(dir.extra.into_iter().map(|name| Extra { parent: id, name }));
+        extra.extend(
+            dir.extra
+                .into_iter()
+                .map(|name| ExtraneousName { parent: id, name }),
+        );
         leftovers.extend(
             dir.leftovers
                 .into_iter()
-                .map(|name| Extra { parent: id, name }),
+                .map(|name| ExtraneousName { parent: id, name }),
         );
         let children = u32::try_from(dir.dirs.len()).unwrap_or(u32::MAX);
         dir_changed.push(dir.changed);

@@ -10,11 +10,11 @@ pub use crate::tree::scan::walk::scan;
 
 use super::{DirId, Tree};
 use crate::fs::{Stat, Timestamp};
-use crate::tree::stamps::Seen;
+use crate::tree::stamps::RootStamps;
 
 /// What to look at.
 #[derive(Default)]
-pub struct Options<'a> {
+pub struct ScanOptions<'a> {
     /// Look only at the names that this tree has; others are reported as extra. For comparing a
     /// directory with a manifest without reading all of, say, a home directory.
     pub guide: Option<&'a Tree>,
@@ -24,7 +24,7 @@ pub struct Options<'a> {
     pub trust_times: bool,
     /// What is known of the roots from when they were as the guide: a directory that did not change
     /// since it held just the names that the guide has is not listed either.
-    pub seen: Option<&'a Seen>,
+    pub seen: Option<&'a RootStamps>,
     /// Do not ask for extended attributes: all are taken for empty.
     pub without_attributes: bool,
     /// Decides what is left out.
@@ -34,11 +34,11 @@ pub struct Options<'a> {
 }
 
 /// Decides what is left out, given absolute paths and whether they are directories.
-pub type Exclude<'a> = &'a (dyn Fn(&Path, bool) -> Take + Sync);
+pub type Exclude<'a> = &'a (dyn Fn(&Path, bool) -> Filter + Sync);
 
 /// What to do with a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Take {
+pub enum Filter {
     /// Take it.
     Yes,
     /// Leave it out with everything below it.
@@ -58,11 +58,11 @@ pub struct Scan {
     /// is a change too.
     pub dir_changed: Vec<Timestamp>,
     /// Names that the guide does not have.
-    pub extra: Vec<Extra>,
+    pub extra: Vec<ExtraneousName>,
     /// Names of what a restore has not finished, or never will because it was killed.
-    pub leftovers: Vec<Extra>,
+    pub leftovers: Vec<ExtraneousName>,
     /// What was left out, and why.
-    pub left_out: Vec<LeftOut>,
+    pub left_out: Vec<SkippedPath>,
     /// When the scan began, by the clock that gives files their times.
     pub started: Timestamp,
     /// The user who looked.
@@ -71,7 +71,7 @@ pub struct Scan {
 
 /// A name that does not belong to the tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Extra {
+pub struct ExtraneousName {
     /// The directory it stands in, as the scan's tree numbers it.
     pub parent: DirId,
     /// The name.
@@ -80,16 +80,16 @@ pub struct Extra {
 
 /// Something that can't be kept.
 #[derive(Debug)]
-pub struct LeftOut {
+pub struct SkippedPath {
     /// Where it is.
     pub path: PathBuf,
     /// Why it is left out.
-    pub reason: Reason,
+    pub reason: SkipReason,
 }
 
 /// Why something is left out.
 #[derive(Debug)]
-pub enum Reason {
+pub enum SkipReason {
     /// A socket, fifo or device.
     Special,
     /// It can't be read.
@@ -98,7 +98,7 @@ pub enum Reason {
     Changing,
 }
 
-impl std::fmt::Display for Reason {
+impl std::fmt::Display for SkipReason {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Special => f.write_str("it is a socket, fifo or device"),

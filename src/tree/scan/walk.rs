@@ -7,25 +7,25 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, IoContext, Result};
 use crate::fs::xattrs;
 use crate::fs::xattrs::Attribute;
-use crate::fs::{Dir, Kind, Listed, Stat, Timestamp, is_temp_name};
+use crate::fs::{Dir, DirEntry, FileKind, Stat, Timestamp, is_temp_name};
 use crate::tree::scan::flatten::{drop_unfilled, flatten};
-use crate::tree::scan::{LeftOut, Options, Reason, Scan, Take};
-use crate::tree::stamps::Sight;
-use crate::tree::{DirId, Directory, FileData, Leaf, LeafId, LeafKind, Places, Tree, os};
+use crate::tree::scan::{Filter, Scan, ScanOptions, SkipReason, SkippedPath};
+use crate::tree::stamps::RootStamp;
+use crate::tree::{DirId, Directory, FileData, Leaf, LeafId, LeafKind, Roots, Tree, os};
 
 /// Looks at the roots, in parallel. A root that does not exist is missing from the tree.
-pub fn scan(places: &Places, options: &Options<'_>) -> Result<Scan> {
+pub fn scan(places: &Roots, options: &ScanOptions<'_>) -> Result<Scan> {
     let started = Timestamp::of_files();
-    let job = Job {
+    let job = Walker {
         options,
         found: Mutex::default(),
         left_out: Mutex::default(),
         next: AtomicU32::new(1),
     };
-    let mut top = Found::default();
+    let mut top = FoundDir::default();
     rayon::scope(|scope| {
         places.iter().try_for_each(|(name, path)| {
             let (Some(parent), Some(file_name)) = (path.parent(), path.file_name()) else {
@@ -40,7 +40,7 @@ pub fn scan(places: &Places, options: &Options<'_>) -> Result<Scan> {
                 Err(error) => return Err(error).context("open", || parent),
             };
             let known = options.seen.and_then(|seen| seen.root(name));
-            let named = Named {
+            let named = NamedLeaf {
                 name,
                 on_disk: file_name.as_bytes(),
                 kind: None,
@@ -48,7 +48,7 @@ pub fn scan(places: &Places, options: &Options<'_>) -> Result<Scan> {
             let in_guide = options
                 .guide
                 .map(|tree| InGuide::find(tree, Tree::TOP, &named));
-            let above = Above {
+            let above = ParentDir {
                 dir: &parent,
                 path,
                 is_root: true,
@@ -61,16 +61,16 @@ pub fn scan(places: &Places, options: &Options<'_>) -> Result<Scan> {
     Ok(job.finish(top, started))
 }
 
-struct Job<'a> {
-    options: &'a Options<'a>,
-    found: Mutex<Vec<(u32, Found)>>,
-    left_out: Mutex<Vec<LeftOut>>,
+struct Walker<'a> {
+    options: &'a ScanOptions<'a>,
+    found: Mutex<Vec<(u32, FoundDir)>>,
+    left_out: Mutex<Vec<SkippedPath>>,
     next: AtomicU32,
 }
 
 /// A directory as its job found it; its subdirectories by the numbers of their jobs.
 #[derive(Default)]
-pub(crate) struct Found {
+pub(crate) struct FoundDir {
     pub(crate) name: Box<[u8]>,
     pub(crate) mode: u32,
     pub(crate) modified: Timestamp,
@@ -91,10 +91,10 @@ struct Visit<'a> {
     path: PathBuf,
     is_root: bool,
     /// What is known of the directory above, or of the root itself.
-    known: Option<Sight>,
+    known: Option<RootStamp>,
     /// The directory of the guide; none where it has something else.
     guide: Option<(&'a Tree, Option<DirId>)>,
-    found: Found,
+    found: FoundDir,
 }
 
 /// What the guide has under a name.
@@ -107,11 +107,11 @@ struct InGuide<'a> {
 
 impl<'a> InGuide<'a> {
     /// The other kind is not looked for when there is one of the kind that is listed.
-    fn find(tree: &'a Tree, parent: DirId, named: &Named<'_>) -> Self {
+    fn find(tree: &'a Tree, parent: DirId, named: &NamedLeaf<'_>) -> Self {
         let dir = || tree.find_dir(parent, named.name);
         let leaf = || tree.find_leaf(parent, named.name);
         let (dir, leaf) = match named.kind {
-            Some(Kind::Directory) => {
+            Some(FileKind::Directory) => {
                 let dir = dir();
                 (dir, if dir.is_none() { leaf() } else { None })
             }
@@ -130,33 +130,33 @@ impl<'a> InGuide<'a> {
 }
 
 /// The names to look at in a directory.
-enum Names<'a> {
+enum NamesToVisit<'a> {
     /// Those that it has, and the directory of the guide to look them up in.
-    Listed(Vec<Listed>, Option<(&'a Tree, DirId)>),
+    Listed(Vec<DirEntry>, Option<(&'a Tree, DirId)>),
     /// Those that this directory of the guide has.
     AsInGuide(&'a Tree, DirId),
 }
 
 /// The directory in which names are looked at.
-struct Above<'p> {
+struct ParentDir<'p> {
     dir: &'p Arc<Dir>,
     path: &'p Path,
     /// Whether the name to look at is a root: then `path` is already its own, and so is what is
     /// known.
     is_root: bool,
-    known: Option<Sight>,
+    known: Option<RootStamp>,
 }
 
-struct Named<'n> {
+struct NamedLeaf<'n> {
     /// The name in the tree.
     name: &'n [u8],
     /// The name in the directory; another one for roots.
     on_disk: &'n [u8],
-    kind: Option<Kind>,
+    kind: Option<FileKind>,
 }
 
-impl Above<'_> {
-    fn path_of(&self, named: &Named<'_>) -> PathBuf {
+impl ParentDir<'_> {
+    fn path_of(&self, named: &NamedLeaf<'_>) -> PathBuf {
         if self.is_root {
             self.path.to_owned()
         } else {
@@ -165,14 +165,14 @@ impl Above<'_> {
     }
 }
 
-impl<'a> Job<'a> {
+impl<'a> Walker<'a> {
     /// Looks at one name: notes a leaf, begins a job for a directory.
     fn look<'s>(
         &'s self,
         scope: &rayon::Scope<'s>,
-        into: &mut Found,
-        above: &Above<'_>,
-        named: &Named<'_>,
+        into: &mut FoundDir,
+        above: &ParentDir<'_>,
+        named: &NamedLeaf<'_>,
         in_guide: Option<InGuide<'a>>,
     ) where
         'a: 's,
@@ -185,19 +185,19 @@ impl<'a> Job<'a> {
             into.extra.push(named.name.into());
             return;
         }
-        if named.kind != Some(Kind::Directory) {
+        if named.kind != Some(FileKind::Directory) {
             match above.dir.stat_at(named.on_disk) {
-                Ok(stat) if stat.kind == Kind::Directory => {}
-                Ok(_) if self.take(above, named, false) == Take::No => return,
+                Ok(stat) if stat.kind == FileKind::Directory => {}
+                Ok(_) if self.take(above, named, false) == Filter::No => return,
                 Ok(stat) => return self.look_at_leaf(into, above, named, &stat, in_guide),
                 Err(error) if is_gone(&error) => return,
                 Err(error) => {
-                    return self.leave_out(above.path_of(named), Reason::Unreadable(error));
+                    return self.leave_out(above.path_of(named), SkipReason::Unreadable(error));
                 }
             }
         }
         let take = self.take(above, named, true);
-        if take == Take::No {
+        if take == Filter::No {
             return;
         }
         let id = self.next.fetch_add(1, Ordering::Relaxed);
@@ -210,39 +210,39 @@ impl<'a> Job<'a> {
             is_root: above.is_root,
             known: above.known,
             guide: in_guide.map(|found| (found.tree, found.dir)),
-            found: Found {
+            found: FoundDir {
                 name: named.name.into(),
-                only_if_filled: take == Take::IfFilled,
-                ..Found::default()
+                only_if_filled: take == Filter::IfFilled,
+                ..FoundDir::default()
             },
         };
         scope.spawn(move |scope| self.visit(scope, visit));
     }
 
-    fn take(&self, above: &Above<'_>, named: &Named<'_>, is_directory: bool) -> Take {
-        self.options.exclude.map_or(Take::Yes, |exclude| {
+    fn take(&self, above: &ParentDir<'_>, named: &NamedLeaf<'_>, is_directory: bool) -> Filter {
+        self.options.exclude.map_or(Filter::Yes, |exclude| {
             exclude(&above.path_of(named), is_directory)
         })
     }
 
     fn look_at_leaf(
         &self,
-        into: &mut Found,
-        above: &Above<'_>,
-        named: &Named<'_>,
+        into: &mut FoundDir,
+        above: &ParentDir<'_>,
+        named: &NamedLeaf<'_>,
         stat: &Stat,
         in_guide: Option<InGuide<'_>>,
     ) {
         let mut attributes = Box::default();
         let kind = match stat.kind {
-            Kind::Symlink => match above.dir.read_link(named.on_disk) {
+            FileKind::Symlink => match above.dir.read_link(named.on_disk) {
                 Ok(target) => LeafKind::Symlink(target),
                 Err(error) if is_gone(&error) => return,
                 Err(error) => {
-                    return self.leave_out(above.path_of(named), Reason::Unreadable(error));
+                    return self.leave_out(above.path_of(named), SkipReason::Unreadable(error));
                 }
             },
-            Kind::File => {
+            FileKind::File => {
                 // Where there is a guide, a file without attributes in it is not asked for its own.
                 let expected = !self.options.without_attributes
                     && in_guide.is_none_or(|InGuide { tree, leaf, .. }| {
@@ -253,7 +253,8 @@ impl<'a> Job<'a> {
                         Ok(found) => attributes = found,
                         Err(error) if is_gone(&error) => return,
                         Err(error) => {
-                            return self.leave_out(above.path_of(named), Reason::Unreadable(error));
+                            return self
+                                .leave_out(above.path_of(named), SkipReason::Unreadable(error));
                         }
                     }
                 }
@@ -264,9 +265,9 @@ impl<'a> Job<'a> {
                 })
             }
             // No manifest has such a thing, so for a comparison it is as if nothing were there.
-            Kind::Special if in_guide.is_some() => return,
-            Kind::Special | Kind::Directory => {
-                return self.leave_out(above.path_of(named), Reason::Special);
+            FileKind::Special if in_guide.is_some() => return,
+            FileKind::Special | FileKind::Directory => {
+                return self.leave_out(above.path_of(named), SkipReason::Special);
             }
         };
         let leaf = Leaf {
@@ -311,7 +312,7 @@ impl<'a> Job<'a> {
         let (dir, stat) = match opened {
             Ok(opened) => opened,
             Err(error) if is_gone(&error) => return,
-            Err(error) => return self.leave_out(path, Reason::Unreadable(error)),
+            Err(error) => return self.leave_out(path, SkipReason::Unreadable(error)),
         };
         if self.options.store == Some((stat.device, stat.inode)) {
             return;
@@ -324,16 +325,16 @@ impl<'a> Job<'a> {
         };
         let read = match guide {
             // Something else is wanted here: what the directory holds does not matter.
-            Some((_, None)) => Ok(Names::Listed(Vec::new(), None)),
+            Some((_, None)) => Ok(NamesToVisit::Listed(Vec::new(), None)),
             Some((tree, Some(wanted))) => self.names(&dir, Some((tree, wanted)), known, &mut found),
             None => self.names(&dir, None, None, &mut found),
         };
         let names = match read {
             Ok(names) => names,
-            Err(error) => return self.leave_out(path, Reason::Unreadable(error)),
+            Err(error) => return self.leave_out(path, SkipReason::Unreadable(error)),
         };
         let dir = Arc::new(dir);
-        let above = Above {
+        let above = ParentDir {
             dir: &dir,
             path: &path,
             is_root: false,
@@ -349,22 +350,22 @@ impl<'a> Job<'a> {
     fn look_at_all<'s>(
         &'s self,
         scope: &rayon::Scope<'s>,
-        into: &mut Found,
-        above: &Above<'_>,
-        names: &Names<'a>,
+        into: &mut FoundDir,
+        above: &ParentDir<'_>,
+        names: &NamesToVisit<'a>,
     ) where
         'a: 's,
     {
         match names {
-            Names::Listed(listed, guide) => {
+            NamesToVisit::Listed(listed, guide) => {
                 into.leaves.reserve_exact(
                     listed
                         .iter()
-                        .filter(|name| name.kind != Some(Kind::Directory))
+                        .filter(|name| name.kind != Some(FileKind::Directory))
                         .count(),
                 );
-                for Listed { name, kind } in listed {
-                    let named = Named {
+                for DirEntry { name, kind } in listed {
+                    let named = NamedLeaf {
                         name,
                         on_disk: name,
                         kind: *kind,
@@ -373,13 +374,13 @@ impl<'a> Job<'a> {
                     self.look(scope, into, above, &named, in_guide);
                 }
             }
-            Names::AsInGuide(tree, dir) => {
+            NamesToVisit::AsInGuide(tree, dir) => {
                 into.leaves.reserve_exact(tree[*dir].leaves.len());
                 for (id, Directory { name, .. }) in tree.dirs_in(*dir) {
-                    let named = Named {
+                    let named = NamedLeaf {
                         name,
                         on_disk: name,
-                        kind: Some(Kind::Directory),
+                        kind: Some(FileKind::Directory),
                     };
                     self.look(
                         scope,
@@ -394,10 +395,10 @@ impl<'a> Job<'a> {
                     );
                 }
                 for (id, Leaf { name, .. }) in tree.leaves_in(*dir) {
-                    let named = Named {
+                    let named = NamedLeaf {
                         name,
                         on_disk: name,
-                        kind: Some(Kind::File),
+                        kind: Some(FileKind::File),
                     };
                     self.look(
                         scope,
@@ -420,9 +421,9 @@ impl<'a> Job<'a> {
         &self,
         dir: &Dir,
         guide: Option<(&'a Tree, DirId)>,
-        known: Option<Sight>,
-        found: &mut Found,
-    ) -> io::Result<Names<'a>> {
+        known: Option<RootStamp>,
+        found: &mut FoundDir,
+    ) -> io::Result<NamesToVisit<'a>> {
         let has_attributes = guide.is_none_or(|(tree, wanted)| !tree[wanted].attributes.is_empty());
         if has_attributes && !self.options.without_attributes {
             found.attributes = xattrs::read_open(dir)?;
@@ -433,21 +434,21 @@ impl<'a> Job<'a> {
         };
         match guide {
             Some((tree, wanted)) if found.modified == tree[wanted].modified && has_its_names() => {
-                Ok(Names::AsInGuide(tree, wanted))
+                Ok(NamesToVisit::AsInGuide(tree, wanted))
             }
-            _ => Ok(Names::Listed(dir.list()?, guide)),
+            _ => Ok(NamesToVisit::Listed(dir.list()?, guide)),
         }
     }
 
-    fn leave_out(&self, path: PathBuf, reason: Reason) {
+    fn leave_out(&self, path: PathBuf, reason: SkipReason) {
         self.left_out
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .push(LeftOut { path, reason });
+            .push(SkippedPath { path, reason });
     }
 
-    fn finish(self, top: Found, started: Timestamp) -> Scan {
-        let mut found: Vec<Option<Found>> = Vec::new();
+    fn finish(self, top: FoundDir, started: Timestamp) -> Scan {
+        let mut found: Vec<Option<FoundDir>> = Vec::new();
         found.resize_with(self.next.into_inner() as usize, || None);
         for (id, dir) in self
             .found
@@ -484,14 +485,14 @@ mod tests {
         let dir = top.path().join("dir");
         std::fs::create_dir(&dir).unwrap();
         std::fs::write(dir.join("kept"), "").unwrap();
-        let places = Places::new([((*b"dir").into(), dir.clone())]);
-        let guide = scan(&places, &Options::default()).unwrap().tree;
+        let places = Roots::new([((*b"dir").into(), dir.clone())]);
+        let guide = scan(&places, &ScanOptions::default()).unwrap().tree;
         std::fs::write(dir.join("added"), "").unwrap();
         let extra = |trust_times| {
-            let options = Options {
+            let options = ScanOptions {
                 guide: Some(&guide),
                 trust_times,
-                ..Options::default()
+                ..ScanOptions::default()
             };
             let found = scan(&places, &options).unwrap();
             assert_eq!(found.tree.leaves().len(), 1);

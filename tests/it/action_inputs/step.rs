@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::time::Duration;
 
 use local_cache::action::inputs::{
-    CacheOf, INPUTS, InputError, JobStatus, Mirror, Preset, SaveMode, SaveWhen, Scope, Site,
+    CacheOf, INPUTS, InputError, JobStatus, Mirror, Preset, SaveMode, SaveWhen, Scope, SiteInput,
 };
 use local_cache::action::{ActionKind, Env, Inputs};
 use local_cache::job::WorkspaceLine;
@@ -53,7 +53,7 @@ fn absent_inputs_take_the_defaults_of_the_table() {
     assert_eq!(inputs.timeout, Some(Duration::from_secs(600)));
     assert_eq!(inputs.experiment, 0);
     assert_eq!(inputs.log_level, log::LevelFilter::Info);
-    assert_eq!(inputs.site, Site::Auto);
+    assert_eq!(inputs.site, SiteInput::Auto);
     assert_eq!(inputs.job_status, JobStatus::Unknown);
     assert_eq!(inputs.job_container, None);
     assert!(inputs.branch_isolation && inputs.replay_mtimes && inputs.verify && inputs.summary);

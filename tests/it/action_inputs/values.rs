@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use local_cache::action::inputs::{JobStatus, Mirror, Scope, Site};
+use local_cache::action::inputs::{JobStatus, Mirror, Scope, SiteInput};
 use local_cache::job::WorkspaceLine;
 
 use super::{parse, refused};
@@ -109,7 +109,10 @@ fn own_booleans_take_eight_words_and_refuse_the_rest() {
 #[test]
 fn choices_take_their_words_in_any_case_and_name_them_when_refusing() {
     assert_eq!(parse(&[("scope", " Runner ")]).scope, Scope::Runner);
-    assert_eq!(parse(&[("site", "job-container")]).site, Site::JobContainer);
+    assert_eq!(
+        parse(&[("site", "job-container")]).site,
+        SiteInput::JobContainer
+    );
     assert_eq!(parse(&[("mirror", "no")]).mirror, Mirror::No);
     assert_eq!(
         parse(&[("log-level", "WARN")]).log_level,

@@ -4,8 +4,8 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use local_cache::fs::{Lock, Mode};
-use local_cache::job::{Cargo, Job, Reply, RestoreTask, SaveTask, Subject, Task, work};
+use local_cache::fs::{FileLock, LockMode};
+use local_cache::job::{CargoTarget, Job, JobReply, JobTarget, RestoreTask, SaveTask, Task, work};
 use local_cache::monitor::Silent;
 use local_cache::ops::path_list::Ground;
 
@@ -15,18 +15,18 @@ use crate::compat::support::Machine;
 const SHORT: Duration = Duration::from_millis(300);
 
 /// Does a task for the project in a workspace, as the action's far side does.
-fn work_on(machine: &Machine, workspace: &Path, patience: Duration, task: Task) -> Reply {
-    let cargo = Cargo {
+fn work_on(machine: &Machine, workspace: &Path, patience: Duration, task: Task) -> JobReply {
+    let cargo = CargoTarget {
         job: "build".to_owned(),
         lock_patience: patience,
-        ..Cargo::default()
+        ..CargoTarget::default()
     };
     let job = Job {
         cache_root: machine.store(),
         workspace: workspace.to_owned(),
-        subject: Subject::Cargo(Box::new(cargo)),
+        subject: JobTarget::Cargo(Box::new(cargo)),
         task,
-        health: local_cache::job::Health::default(),
+        health: local_cache::job::Housekeeping::default(),
     };
     work(&job, &Ground::local(Some(&machine.home())), &Silent)
 }
@@ -42,10 +42,10 @@ fn restore() -> Task {
 }
 
 /// Takes a lock of cargo's as another cargo does.
-fn hold(machine: &Machine, name: &str, mode: Mode) -> Lock {
+fn hold(machine: &Machine, name: &str, mode: LockMode) -> FileLock {
     fs::create_dir_all(cargo_home(machine)).unwrap();
     let file = File::create(cargo_home(machine).join(name)).unwrap();
-    Lock::try_now(file, mode).unwrap().unwrap()
+    FileLock::try_now(file, mode).unwrap().unwrap()
 }
 
 #[test]
@@ -53,7 +53,7 @@ fn while_cargo_downloads_the_registry_is_left_alone_and_the_target_is_restored()
     let machine = machine();
     first(&machine);
     let job = project(&machine);
-    let held = hold(&machine, ".package-cache", Mode::Exclusive);
+    let held = hold(&machine, ".package-cache", LockMode::Exclusive);
     let begun = Instant::now();
     let reply = work_on(&machine, &job.workspace, SHORT, restore());
     assert!(
@@ -89,7 +89,7 @@ fn a_download_that_ends_in_time_is_waited_for() {
     let machine = machine();
     first(&machine);
     let job = project(&machine);
-    let held = hold(&machine, ".package-cache", Mode::Exclusive);
+    let held = hold(&machine, ".package-cache", LockMode::Exclusive);
     let letting_go = std::thread::spawn(move || {
         std::thread::sleep(SHORT);
         drop(held);
@@ -108,7 +108,7 @@ fn a_build_of_another_job_is_not_waited_for() {
     let machine = machine();
     first(&machine);
     let job = project(&machine);
-    let _held = hold(&machine, ".package-cache-mutate", Mode::Shared);
+    let _held = hold(&machine, ".package-cache-mutate", LockMode::Shared);
     let reply = work_on(&machine, &job.workspace, Duration::ZERO, restore());
     assert!(
         reply.caches.iter().all(|cache| cache.found.is_some()),
@@ -121,7 +121,7 @@ fn half_a_download_is_not_saved() {
     let machine = machine();
     let job = project(&machine);
     build(&job);
-    let held = hold(&machine, ".package-cache", Mode::Exclusive);
+    let held = hold(&machine, ".package-cache", LockMode::Exclusive);
     let area = ("acme/widget".to_owned(), "refs/heads/main".to_owned());
     let save = || {
         Task::Save(SaveTask {

@@ -9,9 +9,11 @@ use std::sync::Arc;
 
 use local_cache::action::dispatcher::far_work;
 use local_cache::cargo::key::inputs::KeyInputs;
-use local_cache::job::{Cargo, Job, Reply, RestoreTask, SaveTask, Subject, Task, WorkspaceLine};
+use local_cache::job::{
+    CargoTarget, Job, JobReply, JobTarget, RestoreTask, SaveTask, Task, WorkspaceLine,
+};
 use local_cache::site::paths::{Mapping, Mount, Translation};
-use local_cache::site::worker::Context;
+use local_cache::site::worker::WorkerContext;
 
 use super::fixture::LOCK;
 
@@ -53,19 +55,19 @@ fn host() -> tempfile::TempDir {
     host
 }
 
-fn work_below(root: &Path, cargo: Cargo, task: Task) -> Reply {
+fn work_below(root: &Path, cargo: CargoTarget, task: Task) -> JobReply {
     let job = Job {
         cache_root: "/cache".into(),
         workspace: "/work/repo".into(),
-        subject: Subject::Cargo(Box::new(cargo)),
+        subject: JobTarget::Cargo(Box::new(cargo)),
         task,
-        health: local_cache::job::Health::default(),
+        health: local_cache::job::Housekeeping::default(),
     };
     // As it goes to a helper.
     let job: Job = serde_json::from_str(&serde_json::to_string(&job).unwrap()).unwrap();
     far_work(
         job,
-        &Context::below(root.into(), Vec::new(), "/home/me".into(), Arc::default()),
+        &WorkerContext::below(root.into(), Vec::new(), "/home/me".into(), Arc::default()),
     )
 }
 
@@ -77,7 +79,7 @@ fn restore() -> Task {
     })
 }
 
-fn keys(reply: &Reply) -> Vec<String> {
+fn keys(reply: &JobReply) -> Vec<String> {
     assert_eq!((&reply.error, &reply.warnings[..]), (&None, &[][..]));
     reply.caches.iter().map(|cache| cache.key.clone()).collect()
 }
@@ -85,7 +87,7 @@ fn keys(reply: &Reply) -> Vec<String> {
 #[test]
 fn a_key_is_the_same_wherever_the_host_is_seen_and_depends_on_what_links_lead_to() {
     let (one, other) = (host(), host());
-    let of = |root: &Path| keys(&work_below(root, Cargo::default(), restore()));
+    let of = |root: &Path| keys(&work_below(root, CargoTarget::default(), restore()));
     let first = of(one.path());
     assert_eq!(first, of(other.path()));
     for (file, text, target) in [
@@ -123,7 +125,11 @@ fn what_is_saved_below_another_root_comes_back_there() {
         fs::create_dir_all(root.join(file).parent().unwrap()).unwrap();
         fs::write(root.join(file), file).unwrap();
     }
-    let reply = work_below(root, Cargo::default(), Task::Save(SaveTask::default()));
+    let reply = work_below(
+        root,
+        CargoTarget::default(),
+        Task::Save(SaveTask::default()),
+    );
     assert!(
         reply
             .caches
@@ -133,7 +139,7 @@ fn what_is_saved_below_another_root_comes_back_there() {
     );
     fs::remove_dir_all(root.join("data/cargo/registry")).unwrap();
     fs::remove_dir_all(root.join("work/repo/target")).unwrap();
-    let reply = work_below(root, Cargo::default(), restore());
+    let reply = work_below(root, CargoTarget::default(), restore());
     assert!(
         reply
             .caches
@@ -153,7 +159,7 @@ fn messages_name_paths_as_the_host_does() {
     let host = host();
     symlink("/data", host.path().join("work/repo/target")).unwrap();
     let task = || Task::Save(SaveTask::default());
-    let reply = work_below(host.path(), Cargo::default(), task());
+    let reply = work_below(host.path(), CargoTarget::default(), task());
     let error = reply.caches[2].error.as_ref().unwrap();
     assert!(
         error.contains(": /work/repo/target is a symlink;") && error.contains("`. -> /data`"),
@@ -169,7 +175,7 @@ fn names_of_the_actions_container_become_those_of_the_host() {
         writable: true,
     };
     let translation = Translation::Host(Mapping::new([mount]));
-    let mut cargo = Cargo {
+    let mut cargo = CargoTarget {
         workspaces: vec![
             WorkspaceLine {
                 root: "/github/workspace/fuzz".to_owned(),
@@ -185,7 +191,7 @@ fn names_of_the_actions_container_become_those_of_the_host() {
             env_vars: vec!["FLAVOUR".to_owned()],
             ..KeyInputs::default()
         },
-        ..Cargo::default()
+        ..CargoTarget::default()
     };
     let env: BTreeMap<OsString, OsString> = [
         ("CARGO_HOME", "/github/workspace/.cargo"),

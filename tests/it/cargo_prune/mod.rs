@@ -8,9 +8,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use local_cache::cargo::target_gc as prune;
-use local_cache::cargo::target_gc::locked_packages::Needed;
-use local_cache::tree::Places;
-use local_cache::tree::scan::{Exclude, Options, scan};
+use local_cache::cargo::target_gc::locked_packages::LockedPackages;
+use local_cache::tree::Roots;
+use local_cache::tree::scan::{Exclude, ScanOptions, scan};
 
 use crate::cargo_sources::kit::{Files, Runner, Step, Times, check_out, package, printed};
 use crate::support::tools::skip;
@@ -198,12 +198,12 @@ fn upgrade(runner: &Runner, checkout: &Path) {
 }
 
 fn bytes(directory: &Path, exclude: Option<Exclude<'_>>) -> u64 {
-    let places = Places::new([((*b"x").into(), directory.to_owned())]);
+    let places = Roots::new([((*b"x").into(), directory.to_owned())]);
     scan(
         &places,
-        &Options {
+        &ScanOptions {
             exclude,
-            ..Options::default()
+            ..ScanOptions::default()
         },
     )
     .unwrap()
@@ -293,7 +293,7 @@ fn a_registry_without_what_the_lock_file_does_not_need_builds_offline() {
     let home = runner.path("cargo-home");
     let before = names(&home);
     let facts = Step::of(&checkout).facts();
-    let needed = Needed::of_workspaces(&facts).unwrap();
+    let needed = LockedPackages::of_workspaces(&facts).unwrap();
     let exclude = prune::downloads::downloads(home.clone(), needed);
     keep_only(&home, &exclude);
     let gone: BTreeSet<String> = before.difference(&names(&home)).cloned().collect();
@@ -325,12 +325,12 @@ fn names(directory: &Path) -> BTreeSet<String> {
 
 /// Removes what is left out.
 fn keep_only(directory: &Path, exclude: Exclude<'_>) {
-    let places = Places::new([((*b"x").into(), directory.to_owned())]);
+    let places = Roots::new([((*b"x").into(), directory.to_owned())]);
     let kept = scan(
         &places,
-        &Options {
+        &ScanOptions {
             exclude: Some(exclude),
-            ..Options::default()
+            ..ScanOptions::default()
         },
     )
     .unwrap()

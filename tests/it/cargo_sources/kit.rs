@@ -9,18 +9,18 @@ use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
 use local_cache::cargo::mtimes::replay as sources;
-use local_cache::cargo::mtimes::replay::{GivenBack, Sources};
-use local_cache::cargo::project::facts::{Asked, WorkspaceAsked, WorkspaceFacts};
+use local_cache::cargo::mtimes::replay::{ReplayStats, Sources};
+use local_cache::cargo::project::facts::{KeyRequest, WorkspaceFacts, WorkspaceRequest};
 use local_cache::cargo::project::gather::gather;
 use local_cache::cargo::project::probe::Sight;
 use local_cache::cargo::target_gc::inspect::leftovers;
 use local_cache::monitor::Monitor;
-use local_cache::ops::save::Outcome;
+use local_cache::ops::save::SaveOutcome;
 use local_cache::ops::{restore, save};
 use local_cache::store::Store;
-use local_cache::store::entry::{Entry, Group, Kind};
-use local_cache::tree::Places;
-use local_cache::tree::plan::Extras;
+use local_cache::store::entry::{CacheKind, Entry, EntryGroup};
+use local_cache::tree::Roots;
+use local_cache::tree::plan::Extraneous;
 use local_cache::tree::scan::Exclude;
 use tempfile::TempDir;
 
@@ -194,12 +194,12 @@ impl Runner {
         exclude: Option<Exclude<'_>>,
     ) -> Option<Entry> {
         let area = step.area(self);
-        let request = save::Request {
+        let request = save::SaveRequest {
             group: &group(workspace),
             key,
-            places: &Places::new([((*b"target").into(), workspace.target.clone())]),
+            places: &Roots::new([((*b"target").into(), workspace.target.clone())]),
             exclude,
-            existing: save::Existing::IsReplacedIfChanged,
+            existing: save::IfExists::IsReplacedIfChanged,
             allow_empty: false,
             keep_ready: false,
             sources: Some(Sources {
@@ -209,21 +209,21 @@ impl Runner {
             parent: None,
         };
         match save::save(&self.store(), &request, &Heard::default()).unwrap() {
-            Outcome::Saved(saved) => Some(saved.entry),
-            Outcome::Unchanged => None,
+            SaveOutcome::Saved(saved) => Some(saved.entry),
+            SaveOutcome::Unchanged => None,
             other => panic!("{other:?}"),
         }
     }
 
     /// Restores the target directories of a step and gives times back.
-    pub(crate) fn restore(&self, step: &Step, key: &str) -> GivenBack {
+    pub(crate) fn restore(&self, step: &Step, key: &str) -> ReplayStats {
         let heard = Heard::default();
         let given = self.restore_heard(step, key, &heard);
         assert_eq!(*heard.0.lock().unwrap(), Vec::<String>::new());
         given
     }
 
-    pub(crate) fn restore_heard(&self, step: &Step, key: &str, heard: &Heard) -> GivenBack {
+    pub(crate) fn restore_heard(&self, step: &Step, key: &str, heard: &Heard) -> ReplayStats {
         let entries: Vec<Entry> = step
             .facts()
             .iter()
@@ -239,12 +239,12 @@ impl Runner {
     }
 
     fn restore_target(&self, workspace: &WorkspaceFacts, key: &str) -> Entry {
-        let request = restore::Request {
+        let request = restore::RestoreRequest {
             groups: &[group(workspace)],
             key,
             restore_keys: &[],
             place: &|_| Ok(workspace.target.clone()),
-            extras: Extras::Remove,
+            extras: Extraneous::Remove,
             verify: true,
             lookup_only: false,
         };
@@ -267,7 +267,7 @@ fn run(target: &Path) -> String {
 }
 
 /// One group for each workspace, wherever it is.
-fn group(workspace: &WorkspaceFacts) -> Group {
+fn group(workspace: &WorkspaceFacts) -> EntryGroup {
     let name = workspace
         .asked
         .root
@@ -276,10 +276,10 @@ fn group(workspace: &WorkspaceFacts) -> Group {
         .to_str()
         .unwrap()
         .to_owned();
-    Group {
+    EntryGroup {
         scope: String::new(),
         git_ref: String::new(),
-        kind: Kind::Target,
+        kind: CacheKind::Target,
         paths: vec![name],
     }
 }
@@ -288,7 +288,7 @@ fn group(workspace: &WorkspaceFacts) -> Group {
 pub(crate) struct Step {
     pub(crate) checkout: PathBuf,
     pub(crate) workspaces: Vec<PathBuf>,
-    pub(crate) named: Places,
+    pub(crate) named: Roots,
     pub(crate) job: String,
 }
 
@@ -298,35 +298,35 @@ impl Step {
         Self {
             checkout: checkout.to_owned(),
             workspaces: vec![checkout.to_owned()],
-            named: Places::default(),
+            named: Roots::default(),
             job: String::new(),
         }
     }
 
     /// The same with something in the input `sources`.
     pub(crate) fn naming(mut self, path: PathBuf) -> Self {
-        self.named = Places::new([((*b"./named").into(), path)]);
+        self.named = Roots::new([((*b"./named").into(), path)]);
         self
     }
 
     pub(crate) fn facts(&self) -> Vec<WorkspaceFacts> {
         let workspaces = self.workspaces.iter();
-        let asked = Asked {
+        let asked = KeyRequest {
             workspaces: workspaces
-                .map(|root| WorkspaceAsked {
+                .map(|root| WorkspaceRequest {
                     root: root.clone(),
                     target: None,
                 })
                 .collect(),
-            ..Asked::new(BTreeMap::new(), Path::new("/nonexistent"), &self.checkout)
+            ..KeyRequest::new(BTreeMap::new(), Path::new("/nonexistent"), &self.checkout)
         };
         gather(&asked).workspaces
     }
 
-    fn area(&self, runner: &Runner) -> local_cache::cargo::mtimes::source_roots::Area {
+    fn area(&self, runner: &Runner) -> local_cache::cargo::mtimes::source_roots::SourceRoots {
         let facts = self.facts();
         let skipped = [runner.path("cache"), runner.path("cargo-home")];
-        let request = sources::Request {
+        let request = sources::SourcesRequest {
             checkout: &self.checkout,
             workspaces: &facts,
             sight: Sight::local(),

@@ -398,8 +398,8 @@ fn a_record_lives_as_long_as_its_entry() {
     };
     assert_eq!(manifests(), 2);
     let prune = |keep| {
-        let keep = [(local_cache::store::entry::Kind::Target, keep)].into();
-        let policy = local_cache::store::retention::Policy {
+        let keep = [(local_cache::store::entry::CacheKind::Target, keep)].into();
+        let policy = local_cache::store::retention::RetentionPolicy {
             keep,
             one_family: true,
             ..Default::default()

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use local_cache::job::{Job, Paths, RestoreTask, SaveTask, Subject, Task, work};
+use local_cache::job::{Job, JobTarget, PathsTarget, RestoreTask, SaveTask, Task, work};
 use local_cache::ops::path_list::Ground;
 
 use super::outputs::seed;
@@ -243,13 +243,13 @@ fn a_tilde_where_home_is_not_known_is_said_at_restore_and_at_save() {
     let job = |task| Job {
         cache_root: machine.store(),
         workspace: machine.path("work"),
-        subject: Subject::Paths(Paths {
+        subject: JobTarget::Paths(PathsTarget {
             paths: vec!["~/.cargo".into()],
             key: "k".into(),
             restore_keys: Vec::new(),
         }),
         task,
-        health: local_cache::job::Health::default(),
+        health: local_cache::job::Housekeeping::default(),
     };
     for task in [
         Task::Restore(RestoreTask::default()),

@@ -4,11 +4,11 @@
 //! Near: reads the inputs a runner would give (`INPUT_WORK` is a list of [`Do`] as JSON), prints
 //! log lines on standard error as they come, and one line of JSON at the end on standard output.
 
-use local_cache::site::facts::{Asked, Facts, gather};
-use local_cache::site::run::{Options, Outcome, run};
+use local_cache::site::facts::{SiteFacts, SiteRequest, gather};
+use local_cache::site::run::{RunOptions, RunOutcome, run};
 use local_cache::site::worker as far;
-use local_cache::site::worker::Context;
-use local_cache::site::{Env, detect::detect};
+use local_cache::site::worker::WorkerContext;
+use local_cache::site::{EnvVars, detect::detect};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::ffi::OsStr;
@@ -50,7 +50,7 @@ enum Do {
 }
 
 fn main() -> ExitCode {
-    let env: Env = std::env::vars_os().collect();
+    let env: EnvVars = std::env::vars_os().collect();
     if std::env::args_os().nth(1).as_deref() == Some(OsStr::new(far::ARGUMENT)) {
         return far::serve(env, work);
     }
@@ -62,11 +62,11 @@ fn main() -> ExitCode {
     near(&env)
 }
 
-fn work(list: Vec<Do>, context: &Context) -> Vec<Value> {
+fn work(list: Vec<Do>, context: &WorkerContext) -> Vec<Value> {
     list.into_iter().map(|one| work_one(one, context)).collect()
 }
 
-fn work_one(one: Do, context: &Context) -> Value {
+fn work_one(one: Do, context: &WorkerContext) -> Value {
     match one {
         Do::Nothing => Value::Null,
         Do::LookAround => look_around(context),
@@ -106,7 +106,7 @@ fn work_one(one: Do, context: &Context) -> Value {
     }
 }
 
-fn look_around(context: &Context) -> Value {
+fn look_around(context: &WorkerContext) -> Value {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let field = |name: &str| {
         let line = status
@@ -148,7 +148,7 @@ fn complain(text: &str) {
     drop(writeln!(io::stderr(), "{text}"));
 }
 
-fn near(env: &Env) -> ExitCode {
+fn near(env: &EnvVars) -> ExitCode {
     let begin = Instant::now();
     let input = |name: &str| {
         let value = env.get(OsStr::new(&format!("INPUT_{name}")));
@@ -161,7 +161,7 @@ fn near(env: &Env) -> ExitCode {
             .and_then(|text| text.parse().ok())
             .map(Duration::from_millis)
     };
-    let asked = Asked {
+    let asked = SiteRequest {
         wanted: input("SITE")
             .and_then(|text| text.parse().ok())
             .unwrap_or_default(),
@@ -173,7 +173,7 @@ fn near(env: &Env) -> ExitCode {
             .collect(),
         job_container: input("JOB-CONTAINER"),
         throwaway: true,
-        patience: milliseconds("PATIENCE").unwrap_or(Options::PATIENCE),
+        patience: milliseconds("PATIENCE").unwrap_or(RunOptions::PATIENCE),
         env: env.clone(),
     };
     let facts = gather(&asked);
@@ -181,11 +181,11 @@ fn near(env: &Env) -> ExitCode {
     let list: Vec<Do> =
         serde_json::from_str(&input("WORK").unwrap_or_else(|| "[\"Nothing\"]".to_owned()))
             .expect("INPUT_WORK is a list of work");
-    let options = Options {
+    let options = RunOptions {
         timeout: milliseconds("TIMEOUT"),
-        grace: milliseconds("GRACE").unwrap_or(Options::GRACE),
+        grace: milliseconds("GRACE").unwrap_or(RunOptions::GRACE),
         identity: input("IDENTITY").and_then(|text| serde_json::from_str(&text).ok()),
-        ..Options::new(env.clone())
+        ..RunOptions::new(env.clone())
     };
     let list: Vec<Do> = list
         .into_iter()
@@ -220,7 +220,7 @@ fn lines(text: &str) -> Vec<PathBuf> {
 }
 
 /// Work with its paths as the far side calls them.
-fn translated(one: Do, decision: &local_cache::site::detect::Decision) -> Do {
+fn translated(one: Do, decision: &local_cache::site::detect::SiteDecision) -> Do {
     let far = |path: &Path| decision.translation.far(path);
     match one {
         Do::Read(path) => Do::Read(far(&path)),
@@ -232,7 +232,7 @@ fn translated(one: Do, decision: &local_cache::site::detect::Decision) -> Do {
     }
 }
 
-fn own_id(facts: &Facts) -> Option<String> {
+fn own_id(facts: &SiteFacts) -> Option<String> {
     Some(
         facts
             .engine
@@ -246,7 +246,7 @@ fn own_id(facts: &Facts) -> Option<String> {
     )
 }
 
-fn told(outcome: Result<Outcome<Vec<Value>>, local_cache::site::problem::Problem>) -> Value {
+fn told(outcome: Result<RunOutcome<Vec<Value>>, local_cache::site::problem::Problem>) -> Value {
     match outcome {
         Ok(outcome) => json!({
             "reply": outcome.reply, "called_off": outcome.called_off.map(|why| format!("{why:?}")),

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use local_cache::fs::{Inodes, Timestamp, Volume};
-use local_cache::store::disk_limits::{Contents, Lack, Limits, Ready, plan};
-use local_cache::store::entry::{Group, Kind};
-use local_cache::store::retention::{Candidate, Policy, Reason, family};
+use local_cache::store::disk_limits::{DiskLimits, Lack, Ready, StoreContents, plan};
+use local_cache::store::entry::{CacheKind, EntryGroup};
+use local_cache::store::retention::{EvictReason, RetentionCandidate, RetentionPolicy, family};
 
 const GB: u64 = 1_000_000_000;
 const NOW: Timestamp = Timestamp {
@@ -23,8 +23,8 @@ fn disk(free: u64) -> Volume {
     }
 }
 
-fn limits(percent: Option<u8>, free: u64, store: Option<u64>) -> Limits {
-    Limits {
+fn limits(percent: Option<u8>, free: u64, store: Option<u64>) -> DiskLimits {
+    DiskLimits {
         used_percent: percent,
         free_bytes: free,
         store_bytes: store,
@@ -88,21 +88,21 @@ fn saving_needs_the_floor_and_inodes_and_not_the_percentage() {
     assert!(limits.allow_saving(&disk(20 * GB)) && !limits.allow_saving(&disk(20 * GB - 1)));
     assert!(limits.allow_saving(&inodes(10)) && !limits.allow_saving(&inodes(9)));
     assert!(
-        Limits::default().allow_saving(&disk(0)),
+        DiskLimits::default().allow_saving(&disk(0)),
         "with the floor off, the disk itself says no"
     );
 }
 
-fn entry(branch: &str, key: &str, days: i64, need: usize) -> Candidate {
-    let group = Group {
+fn entry(branch: &str, key: &str, days: i64, need: usize) -> RetentionCandidate {
+    let group = EntryGroup {
         scope: "acme/widget".into(),
         git_ref: format!("refs/heads/{branch}"),
-        kind: Kind::Path,
+        kind: CacheKind::Path,
         paths: vec!["target".into()],
     };
-    Candidate {
+    RetentionCandidate {
         id: group.entry_id(key),
-        kind: Kind::Path,
+        kind: CacheKind::Path,
         family: family(key),
         of_default_branch: branch == "main",
         last_used: Timestamp {
@@ -115,7 +115,7 @@ fn entry(branch: &str, key: &str, days: i64, need: usize) -> Candidate {
 
 /// Five entries of 4 GB each: old, beyond the one kept, and three that are wanted, the last of the
 /// default branch.
-fn entries() -> Vec<Candidate> {
+fn entries() -> Vec<RetentionCandidate> {
     vec![
         entry("main", "k-0000001", 2, 0),
         entry("topic", "a-0000001", 1, 1),
@@ -125,11 +125,11 @@ fn entries() -> Vec<Candidate> {
     ]
 }
 
-fn policy() -> Policy {
-    Policy {
-        keep: [(Kind::Path, 1)].into(),
+fn policy() -> RetentionPolicy {
+    RetentionPolicy {
+        keep: [(CacheKind::Path, 1)].into(),
         old_after: Some(Duration::from_secs(7 * 86_400)),
-        ..Policy::default()
+        ..RetentionPolicy::default()
     }
 }
 
@@ -141,7 +141,7 @@ struct Goes {
 
 fn goes(lack: Lack, ready: &[Ready]) -> Goes {
     let entries = entries();
-    let contents = Contents {
+    let contents = StoreContents {
         ready,
         entries: &entries,
         sizes: &[4 * GB; 5],
@@ -275,7 +275,7 @@ fn what_entries_share_is_freed_by_the_last_of_them() {
         entry.needs.push(3);
     }
     let sizes = [GB, GB, GB, 10 * GB];
-    let contents = Contents {
+    let contents = StoreContents {
         ready: &[],
         entries: &entries,
         sizes: &sizes,
@@ -294,6 +294,6 @@ fn what_entries_share_is_freed_by_the_last_of_them() {
     assert_eq!(plan(2 * GB).entries.len(), 2);
     let all = plan(3 * GB);
     assert_eq!(all.entries.len(), 3);
-    assert_eq!(all.entries[2].reason, Reason::NewestOfDefault);
+    assert_eq!(all.entries[2].reason, EvictReason::NewestOfDefault);
     assert!(!plan(13 * GB).out_of_reach && plan(13 * GB + 1).out_of_reach);
 }

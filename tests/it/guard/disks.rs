@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use local_cache::fs::volume;
 use local_cache::monitor::Silent;
-use local_cache::ops::free_space::{Guarded, Notice, Wanted, guard};
+use local_cache::ops::free_space::{DiskNotice, GuardPolicy, GuardReport, guard};
 use local_cache::store::Store;
-use local_cache::store::disk_limits::Limits;
-use local_cache::store::entry::Kind;
+use local_cache::store::disk_limits::DiskLimits;
+use local_cache::store::entry::CacheKind;
 
 use crate::support::compare::{Picture, picture, same};
 use crate::support::mounts::Mount;
@@ -18,21 +18,21 @@ use crate::support::{Sandbox, trees};
 
 const MB: u64 = 1 << 20;
 
-fn wanted(limits: Limits) -> Wanted {
-    Wanted {
+fn wanted(limits: DiskLimits) -> GuardPolicy {
+    GuardPolicy {
         limits,
-        keep: vec![(Kind::Path, 5)],
+        keep: vec![(CacheKind::Path, 5)],
         old_after: Some(Duration::from_secs(7 * 86_400)),
         default_branches: Vec::new(),
     }
 }
 
 /// Limits by which `lacking` bytes more than now are to be free.
-fn more_free(root: &Path, lacking: u64) -> Limits {
+fn more_free(root: &Path, lacking: u64) -> DiskLimits {
     let free_bytes = volume(root).unwrap().free_bytes + lacking;
-    Limits {
+    DiskLimits {
         free_bytes,
-        ..Limits::default()
+        ..DiskLimits::default()
     }
 }
 
@@ -58,7 +58,7 @@ fn filled(mount: &Mount, count: u64) -> (Sandbox, BTreeMap<String, Picture>) {
     (sandbox, entries)
 }
 
-fn keys(guarded: &Guarded) -> Vec<&str> {
+fn keys(guarded: &GuardReport) -> Vec<&str> {
     guarded
         .removed
         .iter()
@@ -72,7 +72,7 @@ fn a_disk_with_room_is_left_alone() {
         return;
     };
     let (sandbox, _) = filled(&mount, 3);
-    let limits = Limits {
+    let limits = DiskLimits {
         used_percent: Some(80),
         free_bytes: 20 * MB,
         store_bytes: Some(40 * MB),
@@ -85,7 +85,7 @@ fn a_disk_with_room_is_left_alone() {
     );
     assert!(before == picture(&sandbox.store()));
     assert!(
-        matches!(guarded.notices[..], [Notice::LittleFree(_)]),
+        matches!(guarded.notices[..], [DiskNotice::LittleFree(_)]),
         "{guarded:#?}"
     );
 }
@@ -146,7 +146,7 @@ fn a_small_cache_on_a_disk_that_others_filled_stays_and_saving_is_off() {
     };
     let (sandbox, entries) = filled(&mount, 2);
     fs::write(mount.join("others"), vec![1; 40 << 20]).unwrap();
-    let limits = Limits {
+    let limits = DiskLimits {
         used_percent: Some(80),
         free_bytes: 50 * MB,
         store_bytes: None,
@@ -159,7 +159,7 @@ fn a_small_cache_on_a_disk_that_others_filled_stays_and_saving_is_off() {
     assert!(
         matches!(
             guarded.notices[..],
-            [Notice::FilledByOthers {
+            [DiskNotice::FilledByOthers {
                 store_bytes: 8_000_000..,
                 ..
             }]
@@ -178,9 +178,9 @@ fn a_store_over_its_size_shrinks_whatever_the_disk() {
         return;
     };
     let (sandbox, _) = filled(&mount, 5);
-    let limits = Limits {
+    let limits = DiskLimits {
         store_bytes: Some(13 * MB),
-        ..Limits::default()
+        ..DiskLimits::default()
     };
     let guarded = guard(sandbox.cache(), None, &wanted(limits), &Silent).unwrap();
     assert_eq!(keys(&guarded), ["k-0000000", "k-0000001"], "{guarded:#?}");
@@ -218,11 +218,11 @@ fn where_files_are_what_is_short_those_of_ready_copies_count() {
     let copies = || fs::read_dir(sandbox.store().join("ready")).unwrap().count();
     assert_eq!(copies(), 1);
     // The older entry may go when there is need; the copy makes room enough.
-    let few = Wanted {
-        keep: vec![(Kind::Path, 1)],
-        ..wanted(Limits {
+    let few = GuardPolicy {
+        keep: vec![(CacheKind::Path, 1)],
+        ..wanted(DiskLimits {
             used_percent: Some(30),
-            ..Limits::default()
+            ..DiskLimits::default()
         })
     };
     let guarded = guard(sandbox.cache(), None, &few, &Silent).unwrap();
@@ -252,7 +252,7 @@ fn what_is_in_use_stays_and_that_is_said() {
     );
     assert!(guarded.removed.is_empty(), "{guarded:#?}");
     assert!(
-        matches!(guarded.notices[..], [Notice::InUse(_)]),
+        matches!(guarded.notices[..], [DiskNotice::InUse(_)]),
         "{guarded:#?}"
     );
     drop(using);
@@ -270,7 +270,7 @@ fn a_workspace_on_a_full_disk_of_its_own_is_said_and_costs_no_entry() {
     };
     let (sandbox, _) = filled(&mount, 2);
     fs::write(other.join("build"), vec![1; 30 << 20]).unwrap();
-    let limits = Limits {
+    let limits = DiskLimits {
         used_percent: Some(80),
         free_bytes: MB,
         store_bytes: None,
@@ -284,10 +284,9 @@ fn a_workspace_on_a_full_disk_of_its_own_is_said_and_costs_no_entry() {
     .unwrap();
     assert!(guarded.removed.is_empty() && guarded.may_save);
     assert!(
-        guarded
-            .notices
-            .iter()
-            .any(|notice| matches!(notice, Notice::WorkspaceFull(room) if room.used_percent > 90))
+        guarded.notices.iter().any(
+            |notice| matches!(notice, DiskNotice::WorkspaceFull(room) if room.used_percent > 90)
+        )
     );
     // On the same disk there is nothing more to say.
     let same = guard(
@@ -301,7 +300,7 @@ fn a_workspace_on_a_full_disk_of_its_own_is_said_and_costs_no_entry() {
         !same
             .notices
             .iter()
-            .any(|notice| matches!(notice, Notice::WorkspaceFull(_)))
+            .any(|notice| matches!(notice, DiskNotice::WorkspaceFull(_)))
     );
 }
 
@@ -309,16 +308,16 @@ fn a_workspace_on_a_full_disk_of_its_own_is_said_and_costs_no_entry() {
 fn a_full_disk_without_a_store_is_no_reason_to_make_one() {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().join("cache");
-    let limits = Limits {
+    let limits = DiskLimits {
         free_bytes: u64::MAX,
-        ..Limits::default()
+        ..DiskLimits::default()
     };
     let guarded = guard(&root, Some(dir.path()), &wanted(limits), &Silent).unwrap();
     assert!(!guarded.may_save && !root.exists());
     assert!(
         matches!(
             guarded.notices[..],
-            [Notice::FilledByOthers { store_bytes: 0, .. }]
+            [DiskNotice::FilledByOthers { store_bytes: 0, .. }]
         ),
         "{guarded:#?}"
     );
@@ -327,6 +326,6 @@ fn a_full_disk_without_a_store_is_no_reason_to_make_one() {
 #[test]
 fn limits_that_are_off_ask_for_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    let guarded = guard(dir.path(), None, &wanted(Limits::default()), &Silent).unwrap();
+    let guarded = guard(dir.path(), None, &wanted(DiskLimits::default()), &Silent).unwrap();
     assert!(guarded.may_save && guarded.notices.is_empty());
 }

@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use local_cache::digest::Digest;
 use local_cache::fs::Timestamp;
 use local_cache::monitor::Silent;
-use local_cache::ops::free_space::{Wanted, guard};
+use local_cache::ops::free_space::{GuardPolicy, guard};
 use local_cache::store::Store;
-use local_cache::store::disk_limits::Limits;
-use local_cache::store::entry::{Entry, Group, Kind};
+use local_cache::store::disk_limits::DiskLimits;
+use local_cache::store::entry::{CacheKind, Entry, EntryGroup};
 
 use super::settle;
 
@@ -21,10 +21,10 @@ fn thousand(root: &Path) -> Store {
     let store = Store::create(root).unwrap();
     let layout = store.layout();
     for number in 0..1000_u32 {
-        let group = Group {
+        let group = EntryGroup {
             scope: format!("acme/{}", number % 20),
             git_ref: "refs/heads/main".into(),
-            kind: Kind::Path,
+            kind: CacheKind::Path,
             paths: vec!["target".into()],
         };
         let digest = Digest::of(&number.to_le_bytes());
@@ -86,8 +86,8 @@ fn with_nothing_to_do_the_guard_looks_at_no_file_of_a_thousand_entries() {
     let dir = tempfile::tempdir().unwrap();
     let store = thousand(dir.path());
     settle(&store);
-    let guarded = |limits: Limits| {
-        let wanted = Wanted {
+    let guarded = |limits: DiskLimits| {
+        let wanted = GuardPolicy {
             limits,
             keep: Vec::new(),
             old_after: None,
@@ -96,12 +96,12 @@ fn with_nothing_to_do_the_guard_looks_at_no_file_of_a_thousand_entries() {
         let guarded = guard(dir.path(), Some(dir.path()), &wanted, &Silent).unwrap();
         assert!(guarded.removed.is_empty() && guarded.may_save);
     };
-    let limits = Limits {
+    let limits = DiskLimits {
         used_percent: Some(100),
         free_bytes: 1,
         store_bytes: None,
     };
-    let with_size = Limits {
+    let with_size = DiskLimits {
         store_bytes: Some(u64::MAX),
         ..limits
     };

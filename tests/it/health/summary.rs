@@ -2,7 +2,7 @@
 
 use local_cache::action::summary::{Row, Summary, markdown, plain};
 use local_cache::job::Past;
-use local_cache::ops::free_space::Room;
+use local_cache::ops::free_space::DiskUsage;
 use local_cache::stats::event::{Disk, Hit};
 use proptest::prelude::*;
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
@@ -219,10 +219,10 @@ fn the_disk_is_shown_before_and_after() {
         free_bytes: free,
         store_bytes: 7_000_000_000,
     };
-    let room = Room {
+    let room = DiskUsage {
         used_percent: 85,
         free_bytes: 10_000_000_000,
-        ..Room::default()
+        ..DiskUsage::default()
     };
     let text = markdown(&Summary {
         before: Some(room),

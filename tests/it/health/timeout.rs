@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::time::{Duration, Instant};
 
-use local_cache::fs::{Lock, Mode};
+use local_cache::fs::{FileLock, LockMode};
 
 use super::{saved, step};
 use crate::compat::support::Machine;
@@ -48,7 +48,9 @@ fn a_lock_that_another_process_holds_ends_each_phase_at_its_time_limit() {
     let machine = Machine::new();
     saved(&machine, "k");
     let lock = File::open(machine.store().join("local-cache-v1/locks/store")).unwrap();
-    let held = Lock::try_now(lock, Mode::Exclusive).unwrap().unwrap();
+    let held = FileLock::try_now(lock, LockMode::Exclusive)
+        .unwrap()
+        .unwrap();
     let job = machine.job();
     let mut cache = step(&job, "k")
         .with("timeout", "1s")

@@ -4,8 +4,8 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use local_cache::cargo::key::Keys;
-use local_cache::cargo::project::facts::WorkspaceAsked;
+use local_cache::cargo::key::CargoKeys;
+use local_cache::cargo::project::facts::WorkspaceRequest;
 
 use super::fixture::Fixture;
 use crate::support::tools::skip;
@@ -49,7 +49,7 @@ fn configure(fixture: &Fixture, template: &str) {
 }
 
 /// Where a target directory's intermediate artifacts are.
-fn found(keys: &Keys) -> &Path {
+fn found(keys: &CargoKeys) -> &Path {
     let target = &keys.target[0];
     assert!(target.builds.len() < 2, "{:?}", target.builds);
     target.builds.first().unwrap_or(&target.directory)
@@ -110,7 +110,7 @@ fn cargo_says_the_same() {
         let link = fixture.path("~/link");
         symlink(&checkout, &link).unwrap();
         for root in [member, link] {
-            fixture.asked.workspaces = vec![WorkspaceAsked {
+            fixture.asked.workspaces = vec![WorkspaceRequest {
                 root: root.clone(),
                 target: None,
             }];
@@ -149,7 +149,7 @@ fn a_directory_that_several_targets_share_is_the_first_ones() {
     let mut fixture = fixture();
     fixture.write("../other/Cargo.toml", "[package]\nname = 'other'\n");
     fixture.set("CARGO_BUILD_BUILD_DIR", "/mnt/build");
-    let of = |root| WorkspaceAsked { root, target: None };
+    let of = |root| WorkspaceRequest { root, target: None };
     fixture.asked.workspaces = vec![of(fixture.path("../other")), of(fixture.path("."))];
     let keys = fixture.keys();
     let builds: Vec<&[PathBuf]> = keys

@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
-use local_cache::cargo::project::facts::WorkspaceAsked;
+use local_cache::cargo::project::facts::WorkspaceRequest;
 use local_cache::cargo::project::gather::gather;
 
 use super::fixture::Fixture;
@@ -140,13 +140,13 @@ fn a_member_stands_for_its_workspace() {
     let mut fixture = Fixture::new();
     let whole = fixture.keys();
     let root = fixture.path("crates/a");
-    fixture.asked.workspaces = vec![WorkspaceAsked { root, target: None }];
+    fixture.asked.workspaces = vec![WorkspaceRequest { root, target: None }];
     let keys = fixture.keys();
     assert_eq!(keys.target[0].key, whole.target[0].key);
     assert_eq!(keys.target[0].directory, whole.target[0].directory);
     // One that is excluded is a project of its own.
     let root = fixture.path("crates/out");
-    fixture.asked.workspaces = vec![WorkspaceAsked {
+    fixture.asked.workspaces = vec![WorkspaceRequest {
         root: root.clone(),
         target: None,
     }];
@@ -171,7 +171,7 @@ fn several_workspaces_share_registry_and_git_in_any_order() {
         "[[package]]\nname = 'x'\nversion = '1.0.0'\nsource = 'registry+x'\n",
     );
     let alone = fixture.keys();
-    let of = |root| WorkspaceAsked { root, target: None };
+    let of = |root| WorkspaceRequest { root, target: None };
     let (own, other) = (of(fixture.path(".")), of(fixture.path("../other")));
     fixture.asked.workspaces = vec![own.clone(), other.clone()];
     let both = fixture.keys();
@@ -326,7 +326,7 @@ fn a_workspace_that_is_not_there_leaves_the_others() {
     let mut fixture = Fixture::new();
     let whole = fixture.keys();
     fixture.write("empty/readme", "");
-    let of = |root| WorkspaceAsked { root, target: None };
+    let of = |root| WorkspaceRequest { root, target: None };
     let (gone, empty) = (fixture.path("gone"), fixture.path("empty"));
     fixture.asked.workspaces = vec![of(gone.clone()), of(fixture.path("")), of(empty.clone())];
     let keys = fixture.keys();
@@ -373,7 +373,7 @@ fn a_checkout_behind_a_symlink_has_the_same_keys() {
     let direct = fixture.keys();
     let link = fixture.root().join("link");
     symlink(fixture.path(""), &link).unwrap();
-    fixture.asked.workspaces = vec![WorkspaceAsked {
+    fixture.asked.workspaces = vec![WorkspaceRequest {
         root: link,
         target: None,
     }];

@@ -6,8 +6,8 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use local_cache::cargo::key::{Keys, keys};
-use local_cache::cargo::project::facts::Asked;
+use local_cache::cargo::key::{CargoKeys, keys};
+use local_cache::cargo::project::facts::KeyRequest;
 use local_cache::cargo::project::gather::gather;
 use tempfile::TempDir;
 
@@ -70,7 +70,7 @@ const HOME: [(&str, &str); 5] = [
 
 pub(super) struct Fixture {
     dir: TempDir,
-    pub(super) asked: Asked,
+    pub(super) asked: KeyRequest,
 }
 
 impl Fixture {
@@ -95,10 +95,10 @@ impl Fixture {
             ("PATH".into(), home.join(".cargo/bin").into()),
             ("GITHUB_JOB".into(), "build".into()),
         ]);
-        let asked = Asked {
+        let asked = KeyRequest {
             os: "linux".to_owned(),
             arch: "x86_64".to_owned(),
-            ..Asked::new(env, &home, &checkout)
+            ..KeyRequest::new(env, &home, &checkout)
         };
         Self { dir, asked }
     }
@@ -110,7 +110,7 @@ impl Fixture {
         fixture
     }
 
-    pub(super) fn keys(&self) -> Keys {
+    pub(super) fn keys(&self) -> CargoKeys {
         keys(&gather(&self.asked))
     }
 
@@ -153,7 +153,7 @@ fn write(path: &Path, text: &str) {
 }
 
 /// The toolchain's part of the only target.
-pub(super) fn toolchain(keys: &Keys) -> (String, String) {
+pub(super) fn toolchain(keys: &CargoKeys) -> (String, String) {
     let part = keys.target[0]
         .key
         .parts

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use local_cache::cargo::key::Keys;
-use local_cache::cargo::key::component::{Origin, Piece};
+use local_cache::cargo::key::CargoKeys;
+use local_cache::cargo::key::component::{ComponentOrigin, KeySection};
 use local_cache::cargo::key::env_vars::GROUPS;
 
 use super::fixture::Fixture;
@@ -36,8 +36,8 @@ impl Change {
 
 /// The pieces of the keys that differ: `R`egistry, `G`it, and of target the `E`nvironment and the
 /// `C`ontents.
-fn differing(before: &Keys, after: &Keys) -> String {
-    let piece = |keys: &Keys, number: usize| -> String {
+fn differing(before: &CargoKeys, after: &CargoKeys) -> String {
+    let piece = |keys: &CargoKeys, number: usize| -> String {
         keys.target[0]
             .key
             .text
@@ -300,7 +300,7 @@ fn manifests_in_place_of_a_lock_file_are_said_to_be() {
         .unwrap();
     assert_eq!(
         (lock.value.as_str(), &lock.origin),
-        ("not found", &Origin::NotFound)
+        ("not found", &ComponentOrigin::NotFound)
     );
 }
 
@@ -410,7 +410,7 @@ fn inputs_are_words_of_the_key() {
 fn a_miss_of_a_target_stays_with_its_toolchain_settings_and_job() {
     let fixture = Fixture::new();
     let keys = fixture.keys();
-    let Keys {
+    let CargoKeys {
         registry,
         git,
         target,
@@ -483,7 +483,7 @@ fn without_the_environment_a_target_has_one_key_that_begins_no_other() {
 #[test]
 fn each_part_says_where_it_is_in_the_key() {
     let keys = Fixture::new().keys();
-    let of = |piece: Piece| -> Vec<&str> {
+    let of = |piece: KeySection| -> Vec<&str> {
         let parts = keys.target[0]
             .key
             .parts
@@ -492,12 +492,12 @@ fn each_part_says_where_it_is_in_the_key() {
         parts.map(|part| part.name.as_str()).collect()
     };
     assert_eq!(
-        of(Piece::Words),
+        of(KeySection::Words),
         ["prefix", "job", "operating system", "architecture"]
     );
-    assert_eq!(of(Piece::Environment), ["toolchain", "variables"]);
+    assert_eq!(of(KeySection::Environment), ["toolchain", "variables"]);
     assert_eq!(
-        of(Piece::Contents),
+        of(KeySection::Contents),
         [
             "Cargo.lock",
             "Cargo.toml",

@@ -6,8 +6,8 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use local_cache::cargo::key::{Keys, keys};
-use local_cache::cargo::project::facts::Asked;
+use local_cache::cargo::key::{CargoKeys, keys};
+use local_cache::cargo::project::facts::KeyRequest;
 use local_cache::cargo::project::gather::gather;
 
 use super::fixture::{Fixture, toolchain};
@@ -202,12 +202,12 @@ fn broken_settings_of_rustup_are_said_and_leave_the_toolchain_file() {
 }
 
 /// The environment of the tests less what cargo adds to it for its children.
-fn real() -> Option<Asked> {
+fn real() -> Option<KeyRequest> {
     let env: BTreeMap<_, _> = std::env::vars_os()
         .filter(|(name, _)| name != "RUSTUP_TOOLCHAIN" && name != "CARGO_HOME")
         .collect();
     let home = PathBuf::from(env.get(std::ffi::OsStr::new("HOME"))?);
-    let asked = Asked::new(env, &home, Path::new("/"));
+    let asked = KeyRequest::new(env, &home, Path::new("/"));
     asked
         .rustup_home
         .join("toolchains")
@@ -250,7 +250,7 @@ fn the_real_rustup_chooses_the_same_compiler() {
         .collect();
     names.sort();
     assert!(!names.is_empty());
-    let keys_with = |variable: Option<&str>| -> Keys {
+    let keys_with = |variable: Option<&str>| -> CargoKeys {
         let mut asked = asked.clone();
         asked.workspaces[0].root.clone_from(&project);
         if let Some(name) = variable {

@@ -2,15 +2,15 @@
 
 use local_cache::stats::aggregate::gather;
 use local_cache::stats::event::{Arm, Event, Hit};
-use local_cache::stats::journal::Read;
+use local_cache::stats::journal::JournalContents;
 use local_cache::stats::render::prometheus::prometheus;
 use local_cache::stats::render::text::text;
 
 use super::{NOON, ended, restored};
 use crate::support::Sandbox;
 
-fn read(events: Vec<Event>) -> Read {
-    Read { events, skipped: 0 }
+fn read(events: Vec<Event>) -> JournalContents {
+    JournalContents { events, skipped: 0 }
 }
 
 fn some() -> Vec<Event> {
@@ -57,7 +57,7 @@ fn lookups_bytes_and_times_are_counted_by_repository_kind_and_day() {
         (total.removed_entries, total.freed_bytes, total.failures),
         (3, 700, 1)
     );
-    let names = |all: &[local_cache::stats::Named]| -> Vec<String> {
+    let names = |all: &[local_cache::stats::NamedFigures]| -> Vec<String> {
         all.iter()
             .map(|named| format!("{} {}", named.name, named.figures.lookups()))
             .collect()

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use local_cache::stats::event::{Cache, Event, Hit};
+use local_cache::stats::event::{CacheEvent, Event, Hit};
 use local_cache::stats::journal::{Bounds, append, parse, read};
 
 use super::{NOON, ended, restored};
@@ -157,7 +157,7 @@ fn a_journal_never_takes_more_than_its_bound_and_loses_its_oldest_lines_first() 
 fn an_event_with_endless_keys_is_cut_and_still_one() {
     let dir = tempfile::tempdir().unwrap();
     let mut event = ended("acme/widget", 1, 1000, Some(7));
-    let cache = Cache {
+    let cache = CacheEvent {
         key: "é".repeat(100_000),
         ..event.caches[0].clone()
     };

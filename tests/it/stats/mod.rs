@@ -4,7 +4,7 @@ mod figures;
 mod journal;
 mod speed;
 
-use local_cache::stats::event::{Cache, Disk, Event, Hit, Phase, Run};
+use local_cache::stats::event::{CacheEvent, Disk, Event, Hit, Phase, Run};
 
 /// 2026-11-23 12:00:00 UTC.
 pub(super) const NOON: i64 = 1_795_435_200_000;
@@ -28,14 +28,14 @@ pub(super) fn restored(repository: &str, kind: &str, hit: Hit, bytes: u64) -> Ev
         time: NOON,
         phase: Phase::Main,
         run: run(repository, 1),
-        caches: vec![Cache {
+        caches: vec![CacheEvent {
             kind: kind.to_owned(),
             key: "cargo-0123456789abcdef".to_owned(),
             hit: Some(hit),
             restored_bytes: if found { bytes } else { 0 },
             written_bytes: if found { bytes / 10 } else { 0 },
             restore_milliseconds: if found { 1000 } else { 0 },
-            ..Cache::default()
+            ..CacheEvent::default()
         }],
         disk: Some(Disk {
             used_percent: 40,
@@ -58,12 +58,12 @@ pub(super) fn ended(
         time: NOON.saturating_add(i64::try_from(job_milliseconds).unwrap_or(0)),
         phase: Phase::Post,
         run: run(repository, run_id),
-        caches: vec![Cache {
+        caches: vec![CacheEvent {
             kind: "target".to_owned(),
             saved_bytes: saved,
             added_bytes: saved.unwrap_or(0) / 2,
             save_milliseconds: 500,
-            ..Cache::default()
+            ..CacheEvent::default()
         }],
         job_milliseconds: Some(job_milliseconds),
         job_status: Some("success".to_owned()),
