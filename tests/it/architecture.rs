@@ -114,13 +114,16 @@ const OWN_CALLS: [(&str, &str); 6] = [
         "the runner's own files: appended to, never made",
     ),
     ("action/phase/", "whether a path of the runner's is there"),
-    ("action/place.rs", "whether a path of the runner's is there"),
     (
-        "key/hash_files.rs",
+        "action/dispatcher.rs",
+        "whether a path of the runner's is there",
+    ),
+    (
+        "glob/hash_files.rs",
         "reads what GitHub's program reads, in its way",
     ),
     (
-        "pattern/disk.rs",
+        "glob/disk.rs",
         "looks at paths as GitHub's glob library does",
     ),
     ("site/", "looks at /proc, sockets and mounts, not at trees"),

@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::action_files::as_the_runner_reads;
+use crate::action::files::as_the_runner_reads;
 use crate::support::compare::{Identity, identities, picture, same};
 use crate::support::tools::{is_root, rsync_sees_no_difference, skip};
 use crate::support::{Ran, Sandbox, trees};

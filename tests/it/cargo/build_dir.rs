@@ -4,9 +4,9 @@
 use std::fs;
 
 use super::builds::{cargo, project};
-use super::fixture::{forget, hits, run};
 use super::registry::Registry;
-use crate::compat::support::{Job, Machine};
+use super::support::{forget, hits, run};
+use crate::support::machine::{Job, Machine};
 use crate::support::tools::skip;
 
 /// Where they are: in `CARGO_HOME`, beside the checkout, in the target directory.

@@ -4,9 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::process::Output;
 
-use super::fixture::{forget, hits, run};
 use super::registry::{Registry, git_dependency, run_cargo, rustup_home};
-use crate::compat::support::{Job, Machine};
+use super::support::{forget, hits, run};
+use crate::support::machine::{Job, Machine};
 
 /// A project with a crate from the registry and one from git, checked out into a job's workspace.
 pub(super) fn project<'m>(machine: &'m Machine, registry: &Registry, with_lock: bool) -> Job<'m> {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::fixture::LOCK;
+use super::support::LOCK;
 use crate::support::Sandbox;
 
 fn checkout(sandbox: &Sandbox, name: &str) -> std::path::PathBuf {

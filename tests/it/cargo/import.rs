@@ -3,9 +3,9 @@
 use std::fs;
 use std::process::Command;
 
-use super::fixture::{cargo_home, machine, project, run};
-use crate::compat::support::{Job, Machine};
+use super::support::{cargo_home, machine, project, run};
 use crate::support::Ran;
+use crate::support::machine::{Job, Machine};
 
 /// Runs the program for the store of a machine, in the workspace of a job.
 fn import(machine: &Machine, job: &Job<'_>, arguments: &[&str]) -> Ran {

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::fixture::{build, cargo_home, first, forget, hits, machine, project, run};
+use super::support::{build, cargo_home, first, forget, hits, machine, project, run};
 
 const SECOND: &str = "[package]\nname = \"second\"\nversion = \"0.1.0\"\n";
 

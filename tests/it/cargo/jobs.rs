@@ -2,10 +2,10 @@
 
 use std::fs;
 
-use super::fixture::{
+use super::support::{
     DRIVER, LOCK, build, cargo_home, first, forget, hits, install_toolchain, machine, project, run,
 };
-use crate::compat::support::Machine;
+use crate::support::machine::Machine;
 
 #[test]
 fn a_first_job_finds_nothing_and_the_next_one_everything() {
@@ -108,7 +108,7 @@ fn a_directory_that_cargo_did_not_make_is_not_moved() {
 #[test]
 fn sources_that_are_the_same_get_the_times_that_they_had_unless_something_unseen_changed() {
     let machine = machine();
-    let time = |job: &crate::compat::support::Job<'_>| {
+    let time = |job: &crate::support::machine::Job<'_>| {
         fs::metadata(job.locate("src/main.rs"))
             .unwrap()
             .modified()

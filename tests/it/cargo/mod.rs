@@ -3,11 +3,14 @@
 mod build_dir;
 mod builds;
 mod command;
-mod concurrent;
-mod fixture;
+mod failures;
 mod import;
 mod inputs;
 mod jobs;
 mod keys;
+mod mtimes;
+mod package_cache;
 mod registry;
-mod trouble;
+mod rooted;
+mod support;
+mod target_gc;

@@ -4,7 +4,7 @@
 use std::fs;
 
 use super::outputs::seed;
-use super::support::{Job, Machine};
+use crate::support::machine::{Job, Machine};
 
 fn job(machine: &Machine) -> Job<'_> {
     machine.job().var("ACT", "true")

@@ -7,7 +7,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::thread;
 
-use super::support::{Job, Machine};
+use crate::support::machine::{Job, Machine};
 
 #[test]
 fn a_cold_start_makes_the_store_at_the_first_save_only() {

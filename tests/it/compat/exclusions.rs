@@ -1,7 +1,7 @@
 //! `!` lines leave out what they name inside a listed directory, too: the one deliberate difference
 //! to actions/cache, which lists the directory and then archives all of it.
 
-use super::support::Machine;
+use crate::support::machine::Machine;
 
 const FILES: &[&str] = &[
     "target/app",

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use super::support::{Job, Machine, pull_request};
+use crate::support::machine::{Job, Machine, pull_request};
 
 type Run = for<'m> fn(Job<'m>) -> Job<'m>;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
 
-use super::support::Machine;
+use crate::support::machine::Machine;
 
 /// Keys that file names, shells, logs and JSON take for something else, each with its name. They
 /// are all in one store.

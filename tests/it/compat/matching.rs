@@ -1,7 +1,7 @@
 //! Which entry a step gets.
 
 use super::outputs::seed;
-use super::support::Machine;
+use crate::support::machine::Machine;
 
 fn check(saved: &[&str], key: &str, restore_keys: &str, expected: Option<&str>) {
     let machine = Machine::new();
@@ -68,7 +68,7 @@ fn check_refs(saved: &[(&str, &str)], key: &str, restore_keys: &str, expected: O
     assert_eq!(job.read("data/file").as_deref(), expected);
 }
 
-fn own(machine: &Machine) -> super::support::Job<'_> {
+fn own(machine: &Machine) -> crate::support::machine::Job<'_> {
     machine.job().pull_request(7, "acme/widget", "release")
 }
 

@@ -12,10 +12,8 @@ mod matching;
 mod outputs;
 mod paths;
 mod saving;
-pub(crate) mod step;
 mod steps;
 mod steps_paths;
-pub(crate) mod support;
 mod validation;
 
 use std::path::Path;
@@ -41,11 +39,16 @@ fn the_table_of_points_names_tests_that_exist() {
         .filter_map(|line| line.split('|').nth(3));
     let mut checked = 0;
     for name in rows.flat_map(named) {
-        let (module, test) = name.split_once("::").unwrap_or((name, ""));
-        let read = |file: String| std::fs::read_to_string(here.join(file)).ok();
-        let source = read(format!("compat/{module}.rs"))
-            .or_else(|| read(format!("{module}.rs")))
-            .or_else(|| read(format!("{module}/{test}.rs")).map(|source| format!("{source}{test}")))
+        // The longest path that names a file is the module; the rest is a test in it.
+        let parts: Vec<&str> = name.split("::").collect();
+        let (source, test) = (1..=parts.len())
+            .rev()
+            .flat_map(|count| ["compat/", ""].map(|below| (below, count)))
+            .find_map(|(below, count)| {
+                let path = here.join(format!("{below}{}.rs", parts[..count].join("/")));
+                let source = std::fs::read_to_string(path).ok()?;
+                Some((source, parts[count..].join("::")))
+            })
             .unwrap_or_default();
         let found = test
             .split("*::")

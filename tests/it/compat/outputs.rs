@@ -1,7 +1,7 @@
 //! What a step that restores answers: exit code, outputs, log lines.
 
-use super::step::Done;
-use super::support::{Job, Machine};
+use crate::support::machine::{Job, Machine};
+use crate::support::step::Done;
 
 /// A step in a store that has some entries of the path `data`, each with its key in `data/file`.
 struct Case {

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use super::support::{Job, Machine, mode, set_mode};
+use crate::support::machine::{Job, Machine, mode, set_mode};
 
 /// Files that are there, the list of paths, and those that it saves. All are below the workspace or
 /// home.

@@ -3,7 +3,7 @@
 use std::thread;
 
 use super::outputs::seed;
-use super::support::Machine;
+use crate::support::machine::Machine;
 
 /// A run of the action itself: what was saved before, the inputs, how the job ended, and what post
 /// says and saves.
@@ -241,7 +241,7 @@ fn of_jobs_that_save_one_key_at_once_exactly_one_does() {
     let machine = Machine::new();
     let jobs: Vec<_> = (0..6).map(|_| machine.job()).collect();
     let logs: Vec<String> = thread::scope(|scope| {
-        let save = |(number, job): (usize, &super::support::Job<'_>)| {
+        let save = |(number, job): (usize, &crate::support::machine::Job<'_>)| {
             job.file("data/file", &number.to_string());
             let mut step = job.cache().with("path", "data").with("key", "k");
             step.main().passed();

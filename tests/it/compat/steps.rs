@@ -4,7 +4,7 @@
 
 use std::fs;
 
-use super::support::{Job, Machine};
+use crate::support::machine::{Job, Machine};
 
 /// A step of the action itself.
 pub(super) struct Form {

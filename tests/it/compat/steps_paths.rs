@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::steps::forms;
-use super::support::{Machine, mode, set_mode};
+use crate::support::machine::{Machine, mode, set_mode};
 
 forms! {
     point_09_binaries_of_which_some_are_not_built:

@@ -7,7 +7,7 @@ use local_cache::job::{Job, JobTarget, PathsTarget, RestoreTask, SaveTask, Task,
 use local_cache::ops::path_list::Ground;
 
 use super::outputs::seed;
-use super::support::Machine;
+use crate::support::machine::Machine;
 
 /// Inputs and what is wrong with them; `LONG` stands for 513 letters, `FULL` for 512 UTF-16 units.
 fn expanded(text: &str) -> String {

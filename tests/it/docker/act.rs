@@ -11,10 +11,10 @@ use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
 use super::image::{lay_out, source};
-use super::kit::{self, docker};
 use super::machine::User;
 use super::programs::programs;
 use super::runner::foreign_below;
+use super::support::{self, docker};
 
 const ACTION: &str = r"
 name: probe
@@ -92,7 +92,7 @@ impl Consumer {
         );
         user.file(&workflows.join("t.yml"), &workflow);
         let act = user.home.join("act");
-        fs::copy(kit::act_program().expect("is installed"), &act).expect("copies");
+        fs::copy(support::act_program().expect("is installed"), &act).expect("copies");
         fs::set_permissions(&act, fs::Permissions::from_mode(0o755)).expect("sets the mode");
         let consumer = Self { user, act, action };
         let git = "git init -q -b main . && git add -A && git -c user.name=a -c user.email=a@b commit -qm x \
@@ -190,10 +190,10 @@ impl Drop for Consumer {
 
 #[test]
 fn an_action_that_act_starts_on_the_host_works_on_the_host() {
-    if !kit::ready("act") {
+    if !support::ready("act") {
         return;
     }
-    let _lock = kit::shared();
+    let _lock = support::shared();
     let consumer = Consumer::of_probe(&json!(["LookAround", {"Write": ["~/made", "x"]}]));
     let said = consumer.run("-self-hosted", &[]);
     for phase in &said {
@@ -214,10 +214,10 @@ fn an_action_that_act_starts_on_the_host_works_on_the_host() {
 
 #[test]
 fn an_action_that_act_starts_beside_a_job_container_works_inside_that() {
-    if !kit::ready("act") {
+    if !support::ready("act") {
         return;
     }
-    let _lock = kit::shared();
+    let _lock = support::shared();
     let consumer =
         Consumer::of_probe(&json!(["LookAround", {"Write": ["/tmp/runner-cache/x", "y"]}]));
     let image = JobImage::new(&consumer.user);
@@ -321,10 +321,10 @@ fn assert_misses_then_hits(consumer: &Consumer, platform: &str, options: &[&str]
 
 #[test]
 fn act_on_the_host_saves_in_a_first_run_and_restores_in_a_second() {
-    if !kit::ready("act") {
+    if !support::ready("act") {
         return;
     }
-    let _lock = kit::shared();
+    let _lock = support::shared();
     let consumer = Consumer::of_action(|user| {
         steps(
             &user.home.join("cache").to_string_lossy(),
@@ -345,10 +345,10 @@ fn act_on_the_host_saves_in_a_first_run_and_restores_in_a_second() {
 
 #[test]
 fn act_in_a_container_saves_in_a_first_run_and_restores_in_a_second() {
-    if !kit::ready("act") {
+    if !support::ready("act") {
         return;
     }
-    let _lock = kit::shared();
+    let _lock = support::shared();
     let consumer = Consumer::of_action(|_| steps("/tmp/runner-cache", "~/.cargo/registry"));
     let image = JobImage::new(&consumer.user);
     let cache = consumer.user.directory("cache");
@@ -364,7 +364,7 @@ struct JobImage(String);
 
 impl JobImage {
     fn new(user: &User) -> Self {
-        let name = format!("{}:1", kit::unique("job-image"));
+        let name = format!("{}:1", support::unique("job-image"));
         let root = tempfile::tempdir().expect("makes a directory");
         let output = Command::new("sh")
             .args(["-c", JOB_IMAGE, "sh", &user.uid.to_string(), &name])

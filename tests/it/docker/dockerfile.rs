@@ -8,8 +8,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::image::{Image, LABEL, build};
-use super::kit::{self, docker};
 use super::programs::programs;
+use super::support::{self, docker};
 
 /// What the image may take at most. Tests build the program less tightly than a release does, so
 /// that one is smaller.
@@ -23,7 +23,13 @@ fn inspect(image: &str) -> Value {
 
 /// The names in a container of an image, below `/`, with what links lead to.
 fn names(image: &str) -> BTreeSet<String> {
-    let container = docker(&["create", "--name", &kit::unique("look"), image, "nothing"]);
+    let container = docker(&[
+        "create",
+        "--name",
+        &support::unique("look"),
+        image,
+        "nothing",
+    ]);
     let mut export = Command::new("docker")
         .args(["export", &container])
         .stdout(Stdio::piped())
@@ -67,10 +73,10 @@ fn has_interpreter(program: &[u8]) -> bool {
 
 #[test]
 fn the_image_is_one_small_static_program_under_three_names() {
-    if !kit::ready("docker") {
+    if !support::ready("docker") {
         return;
     }
-    let _lock = kit::shared();
+    let _lock = support::shared();
     let image = Image::action();
     let about = inspect(&image.0);
     assert_eq!(about["Config"]["Entrypoint"], json!(["/main"]));
@@ -152,12 +158,12 @@ fn stand_in(name: &str) {
 
 #[test]
 fn the_dockerfile_gives_its_build_all_it_reads_and_takes_the_program_from_it() {
-    if !kit::ready("docker") {
+    if !support::ready("docker") {
         return;
     }
-    let _lock = kit::shared();
+    let _lock = support::shared();
     let [builder, stage, image] =
-        ["builder", "stage", "whole"].map(|name| Image(kit::unique(name)));
+        ["builder", "stage", "whole"].map(|name| Image(support::unique(name)));
     stand_in(&builder.0);
     let argument = format!("BUILDER={}", builder.0);
     let source = Path::new(env!("CARGO_MANIFEST_DIR"));

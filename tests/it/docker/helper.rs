@@ -5,15 +5,15 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::time::Duration;
 
-use super::kit::{self, docker};
 use super::runner::Runner;
+use super::support::{self, docker};
 
 #[test]
 fn a_helper_has_the_rights_of_the_runners_user_and_no_others() {
-    if !kit::ready("docker") {
+    if !support::ready("docker") {
         return;
     }
-    let _lock = kit::shared();
+    let _lock = support::shared();
     let runner = Runner::new();
     let user = &runner.user;
     user.file(&user.home.join("private"), "mine");
@@ -62,10 +62,10 @@ fn a_helper_has_the_rights_of_the_runners_user_and_no_others() {
 
 #[test]
 fn a_helper_sees_no_processes_devices_sockets_or_other_containers_of_the_host() {
-    if !kit::ready("docker") {
+    if !support::ready("docker") {
         return;
     }
-    let _lock = kit::shared();
+    let _lock = support::shared();
     let runner = Runner::new();
     let hidden = [
         "/host/proc",
@@ -95,10 +95,10 @@ fn a_helper_sees_no_processes_devices_sockets_or_other_containers_of_the_host() 
 
 #[test]
 fn supplementary_groups_come_from_the_host_and_cost_a_second_helper_only_once() {
-    if !kit::ready("docker") {
+    if !support::ready("docker") {
         return;
     }
-    let _lock = kit::shared();
+    let _lock = support::shared();
     let mut runner = Runner::new();
     let gid = runner.user.join_new_group();
     runner.user.join("docker");
@@ -147,10 +147,10 @@ fn helpers_of(runner: &Runner, stage: &str) -> usize {
 
 #[test]
 fn symlinks_of_the_host_lead_where_they_lead_on_the_host() {
-    if !kit::ready("docker") {
+    if !support::ready("docker") {
         return;
     }
-    let _lock = kit::shared();
+    let _lock = support::shared();
     let runner = Runner::new();
     let data = runner.user.directory("data/cargo");
     symlink(&data, runner.user.home.join(".cargo")).unwrap();
@@ -172,10 +172,10 @@ fn symlinks_of_the_host_lead_where_they_lead_on_the_host() {
 
 #[test]
 fn names_with_spaces_and_quotes_arrive_as_they_are() {
-    if !kit::ready("docker") {
+    if !support::ready("docker") {
         return;
     }
-    let _lock = kit::shared();
+    let _lock = support::shared();
     let runner = Runner::with_repository("a 'b' \"c\" \\d $e ü");
     let answer = runner
         .stage(&json!([{"Write": ["/github/workspace/x 'y'", "z"]}]))
@@ -189,10 +189,10 @@ fn names_with_spaces_and_quotes_arrive_as_they_are() {
 
 #[test]
 fn log_lines_arrive_while_the_work_goes_on() {
-    if !kit::ready("docker") {
+    if !support::ready("docker") {
         return;
     }
-    let _lock = kit::shared();
+    let _lock = support::shared();
     let runner = Runner::new();
     let answer = runner.stage(&json!([{"Say": [5, 300]}])).run();
     assert_eq!(answer.reply(), &json!([null]));
@@ -215,10 +215,10 @@ fn log_lines_arrive_while_the_work_goes_on() {
 
 #[test]
 fn the_reply_survives_stray_output_and_great_length() {
-    if !kit::ready("docker") {
+    if !support::ready("docker") {
         return;
     }
-    let _lock = kit::shared();
+    let _lock = support::shared();
     let runner = Runner::new();
     let bytes = 8 << 20;
     let answer = runner
@@ -231,10 +231,10 @@ fn the_reply_survives_stray_output_and_great_length() {
 
 #[test]
 fn a_far_side_that_ends_without_a_reply_is_said_with_its_last_words() {
-    if !kit::ready("docker") {
+    if !support::ready("docker") {
         return;
     }
-    let _lock = kit::shared();
+    let _lock = support::shared();
     let runner = Runner::new();
     let panicked = runner.stage(&json!([{"Say": [1, 0]}, "Panic"])).run();
     assert_eq!(panicked.problem(), "no-reply");

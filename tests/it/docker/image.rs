@@ -8,8 +8,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use super::kit::{docker, docker_or_error, unique};
 use super::programs::programs;
+use super::support::{docker, docker_or_error, unique};
 
 /// An image by its name. Removed when nobody needs it any more.
 #[derive(Debug)]

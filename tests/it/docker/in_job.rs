@@ -5,10 +5,10 @@ use std::path::PathBuf;
 
 use super::action::{Step, lines};
 use super::job::Job;
-use super::kit;
 use super::machine::picture;
 use super::runner::Runner;
 use super::steps::lay_project;
+use super::support;
 
 /// A step of a job in a container: the runner tells its id and puts the action's container on its
 /// network.
@@ -21,10 +21,10 @@ fn step<'a>(runner: &'a Runner, job: &Job, with: &[(&str, &str)]) -> Step<'a> {
 
 #[test]
 fn the_second_job_gets_what_the_first_one_saved_inside_its_container() {
-    if !kit::ready("docker") {
+    if !support::ready("docker") {
         return;
     }
-    let _lock = kit::shared();
+    let _lock = support::shared();
     let runner = Runner::new();
     let (uid, gid) = (runner.user.uid, runner.user.gid);
     let user = format!("--user={uid}:{gid}");
@@ -73,7 +73,7 @@ fn the_second_job_gets_what_the_first_one_saved_inside_its_container() {
         second.end("success");
         assert!(cache.join("local-cache-v1/format.json").exists(), "{kind}");
         assert_eq!(
-            kit::docker(&["diff", &job.id])
+            support::docker(&["diff", &job.id])
                 .matches("local-cache")
                 .count(),
             0,
@@ -108,10 +108,10 @@ fn the_second_job_gets_what_the_first_one_saved_inside_its_container() {
 
 #[test]
 fn a_cargo_project_is_cached_with_the_images_toolchain_and_cargo_home() {
-    if !kit::ready("docker") {
+    if !support::ready("docker") {
         return;
     }
-    let _lock = kit::shared();
+    let _lock = support::shared();
     let runner = Runner::strict();
     let user = &runner.user;
     // As official images of Rust have them.
@@ -189,10 +189,10 @@ fn a_cargo_project_is_cached_with_the_images_toolchain_and_cargo_home() {
 
 #[test]
 fn a_job_container_without_the_cache_root_is_told_the_line_to_add_and_goes_on() {
-    if !kit::ready("docker") {
+    if !support::ready("docker") {
         return;
     }
-    let _lock = kit::shared();
+    let _lock = support::shared();
     let runner = Runner::strict();
     let job = Job::new(&runner, &[]);
     let mut step = step(&runner, &job, &[("path", "target"), ("key", "k")]);

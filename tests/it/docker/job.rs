@@ -7,9 +7,9 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::kit::{self, docker};
 use super::runner::Runner;
 use super::stage::Stage;
+use super::support::{self, docker};
 
 /// A job's container as the runner makes it (actions/runner, `ContainerOperationProvider` and
 /// `DockerCreate`), on a network of its own. Removed with that.
@@ -44,9 +44,9 @@ impl Job {
     }
 
     fn with(label: &str, image: &str, options: &[&str]) -> Self {
-        let network = format!("github_network_{}", kit::unique(""));
+        let network = format!("github_network_{}", support::unique(""));
         docker(&["network", "create", "--label", label, &network]);
-        let name = kit::unique("job");
+        let name = support::unique("job");
         let start = [
             "run",
             "--detach",
@@ -99,10 +99,10 @@ fn cache(runner: &Runner) -> (PathBuf, String) {
 
 #[test]
 fn the_work_runs_as_the_jobs_user_with_its_environment() {
-    if !kit::ready("docker") {
+    if !support::ready("docker") {
         return;
     }
-    let _lock = kit::shared();
+    let _lock = support::shared();
     let runner = Runner::new();
     let (directory, mount) = cache(&runner);
     let uid = runner.user.uid;
@@ -171,10 +171,10 @@ fn assert_no_copy_is_left(runner: &Runner) {
 
 #[test]
 fn a_cache_root_that_the_job_does_not_see_is_answered_with_the_line_to_add() {
-    if !kit::ready("docker") {
+    if !support::ready("docker") {
         return;
     }
-    let _lock = kit::shared();
+    let _lock = support::shared();
     let runner = Runner::new();
     let (_, mount) = cache(&runner);
     let work = json!(["Nothing"]);
@@ -211,10 +211,10 @@ fn a_cache_root_that_the_job_does_not_see_is_answered_with_the_line_to_add() {
 
 #[test]
 fn services_alone_do_not_make_a_job_container() {
-    if !kit::ready("docker") {
+    if !support::ready("docker") {
         return;
     }
-    let _lock = kit::shared();
+    let _lock = support::shared();
     let runner = Runner::new();
     let service = Job::with(&runner.label, &runner.image.0, &[]);
     let answer = service.stage(&runner, &json!(["Nothing"])).run();
@@ -223,10 +223,10 @@ fn services_alone_do_not_make_a_job_container() {
 
 #[test]
 fn without_a_shared_directory_the_program_is_unpacked_and_removes_itself() {
-    if !kit::ready("docker") {
+    if !support::ready("docker") {
         return;
     }
-    let _lock = kit::shared();
+    let _lock = support::shared();
     let runner = Runner::new();
     let (_, mount) = cache(&runner);
     let work = json!(["LookAround"]);
@@ -255,10 +255,10 @@ fn without_a_shared_directory_the_program_is_unpacked_and_removes_itself() {
 
 #[test]
 fn work_in_the_job_ends_with_its_parent_and_by_signals() {
-    if !kit::ready("docker") {
+    if !support::ready("docker") {
         return;
     }
-    let _lock = kit::shared();
+    let _lock = support::shared();
     let runner = Runner::new();
     let (_, mount) = cache(&runner);
     let job = Job::new(&runner, &[&mount]);

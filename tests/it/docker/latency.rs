@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use super::action::{Step, job};
 use super::image::Image;
-use super::kit;
 use super::runner::Runner;
 use super::stage::Stage;
+use super::support;
 
 /// The most that a phase with a helper and nothing to do may cost, in runs of a container that does
 /// nothing.
@@ -42,10 +42,10 @@ fn assert_at_most(most: f64, what: &str, rounds: usize, mut measure: impl FnMut(
 
 #[test]
 fn a_phase_with_a_helper_costs_at_most_1_6_containers_that_do_nothing() {
-    if !kit::ready("docker") {
+    if !support::ready("docker") {
         return;
     }
-    let _lock = kit::alone();
+    let _lock = support::alone();
     let runner = Runner::strict();
     let image = Image::action();
     assert_at_most(MOST_A_PHASE, "a phase with nothing to do", 9, || {
@@ -59,10 +59,10 @@ fn a_phase_with_a_helper_costs_at_most_1_6_containers_that_do_nothing() {
 
 #[test]
 fn three_phases_with_a_registry_in_place_cost_at_most_2_5_times_three_containers_that_do_nothing() {
-    if !kit::ready("docker") {
+    if !support::ready("docker") {
         return;
     }
-    let _lock = kit::alone();
+    let _lock = support::alone();
     let runner = Runner::strict();
     let image = Image::action();
     runner

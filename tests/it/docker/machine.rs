@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
-use super::kit::unique;
 use super::runner::foreign_below;
+use super::support::unique;
 
 /// passwd has one lock, and useradd does not wait for it.
 static USERS: Mutex<()> = Mutex::new(());

@@ -6,20 +6,20 @@
 
 mod act;
 mod action;
+mod cancelled;
 mod dockerfile;
-mod ending;
+mod failures;
 mod helper;
+mod helper_lifetime;
 mod image;
 mod in_job;
 mod job;
-mod kit;
 mod latency;
-mod life;
 mod machine;
-mod own;
+mod own_container;
 mod programs;
-mod refusal;
 mod runner;
 mod stage;
 mod steps;
-mod trouble;
+mod support;
+mod unreachable_host;

@@ -10,9 +10,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::image::Image;
-use super::kit::{docker, unique};
 use super::machine::User;
 use super::stage::Stage;
+use super::support::{docker, unique};
 
 /// A runner. Removed with everything it made.
 pub(crate) struct Runner {

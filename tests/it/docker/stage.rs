@@ -17,8 +17,8 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::image::Image;
-use super::kit::{docker, unique};
 use super::runner::Runner;
+use super::support::{docker, unique};
 
 /// The files through which a stage answers: the variable that names one, and what its name begins
 /// with.

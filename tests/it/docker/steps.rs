@@ -6,18 +6,18 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use super::action::{Step, job, lines};
-use super::kit;
 use super::machine::{Picture, picture};
 use super::runner::Runner;
+use super::support;
 
 const KEY: [(&str, &str); 2] = [("path", "target"), ("key", "linux-1")];
 
 #[test]
 fn what_the_first_job_saves_the_second_one_gets_wherever_it_lies() {
-    if !kit::ready("docker") {
+    if !support::ready("docker") {
         return;
     }
-    let _lock = kit::shared();
+    let _lock = support::shared();
     let runner = Runner::strict();
     let user = &runner.user;
     let elsewhere = user.home.join("elsewhere/data");
@@ -117,10 +117,10 @@ pub(super) fn lay_project(runner: &Runner, rustup: &Path) {
 
 #[test]
 fn in_a_cargo_project_nothing_needs_to_be_said() {
-    if !kit::ready("docker") {
+    if !support::ready("docker") {
         return;
     }
-    let _lock = kit::shared();
+    let _lock = support::shared();
     let runner = Runner::strict();
     let user = &runner.user;
     lay_project(&runner, &user.home.join(".rustup"));
@@ -176,10 +176,10 @@ fn in_a_cargo_project_nothing_needs_to_be_said() {
 
 #[test]
 fn a_prefix_restores_and_the_new_key_is_saved_on_top() {
-    if !kit::ready("docker") {
+    if !support::ready("docker") {
         return;
     }
-    let _lock = kit::shared();
+    let _lock = support::shared();
     let runner = Runner::strict();
     let target = runner.workspace.join("target");
     job(&runner, &KEY, |_| runner.user.tree(&target, 30, 100));
@@ -212,10 +212,10 @@ fn a_prefix_restores_and_the_new_key_is_saved_on_top() {
 
 #[test]
 fn a_job_that_failed_or_was_cancelled_saves_only_if_told_to() {
-    if !kit::ready("docker") {
+    if !support::ready("docker") {
         return;
     }
-    let _lock = kit::shared();
+    let _lock = support::shared();
     let runner = Runner::strict();
     runner.user.tree(&runner.workspace.join("target"), 5, 10);
     for status in ["failure", "cancelled"] {
@@ -244,10 +244,10 @@ fn a_job_that_failed_or_was_cancelled_saves_only_if_told_to() {
 
 #[test]
 fn the_restore_and_save_actions_work_by_themselves() {
-    if !kit::ready("docker") {
+    if !support::ready("docker") {
         return;
     }
-    let _lock = kit::shared();
+    let _lock = support::shared();
     let runner = Runner::strict();
     let target = runner.workspace.join("target");
 
@@ -295,10 +295,10 @@ fn the_restore_and_save_actions_work_by_themselves() {
 
 #[test]
 fn names_of_any_bytes_go_through_inputs_and_trees() {
-    if !kit::ready("docker") {
+    if !support::ready("docker") {
         return;
     }
-    let _lock = kit::shared();
+    let _lock = support::shared();
     let runner = Runner::strict();
     let user = &runner.user;
     let odd = std::ffi::OsStr::from_bytes(b"b\xfft\n \xe4");
@@ -327,10 +327,10 @@ fn names_of_any_bytes_go_through_inputs_and_trees() {
 
 #[test]
 fn symlinks_to_elsewhere_are_followed_where_the_steps_follow_them() {
-    if !kit::ready("docker") {
+    if !support::ready("docker") {
         return;
     }
-    let _lock = kit::shared();
+    let _lock = support::shared();
     let runner = Runner::strict();
     let user = &runner.user;
     // `~/.cargo` is an absolute link, and the workspace itself is one.

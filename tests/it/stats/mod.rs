@@ -2,6 +2,7 @@
 
 mod figures;
 mod journal;
+mod page;
 mod speed;
 
 use local_cache::stats::event::{CacheEvent, Disk, Event, Hit, Phase, Run};

@@ -4,7 +4,10 @@
 pub(crate) mod compare;
 pub(crate) mod deep;
 pub(crate) mod forge;
+pub(crate) mod machine;
 pub(crate) mod mounts;
+pub(crate) mod repository;
+pub(crate) mod step;
 pub(crate) mod tools;
 pub(crate) mod trees;
 

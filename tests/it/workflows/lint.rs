@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-use super::files::{root, workflows};
+use crate::support::repository::{root, workflows};
 use crate::support::tools::skip;
 
 /// Whether the linters are there; `.ci/linters` installs them.

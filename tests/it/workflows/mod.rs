@@ -1,6 +1,4 @@
-//! Workflows, examples and documents, as those find them who follow them.
+//! Workflows and examples.
 
-mod files;
-mod links;
 mod lint;
-mod refusal;
+mod preflight;

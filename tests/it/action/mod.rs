@@ -1,0 +1,12 @@
+//! The GitHub Action: inputs, workflow context, outputs, log, and its phases.
+
+mod commands;
+mod console;
+mod context;
+mod experiment;
+pub(crate) mod files;
+mod inputs;
+mod journal;
+mod metadata;
+mod summary;
+mod timeout;

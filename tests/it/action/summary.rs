@@ -1,0 +1,268 @@
+//! The job summary: a step writes it, and it is valid Markdown whatever the keys contain.
+
+use local_cache::action::summary::{Row, Summary, markdown, plain};
+use local_cache::job::Past;
+use local_cache::ops::free_space::DiskUsage;
+use local_cache::stats::event::{Disk, Hit};
+use proptest::prelude::*;
+use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
+
+use crate::support::machine::Machine;
+use crate::support::step::{saved, step};
+
+/// The cells of all tables in a Markdown text, as a reader sees them, row by row; and what else it
+/// has that renders as something else than text.
+fn rendered(markdown: &str) -> (Vec<Vec<String>>, Vec<String>) {
+    let options =
+        Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS;
+    let (mut rows, mut others) = (Vec::new(), Vec::new());
+    let mut cell: Option<String> = None;
+    for event in Parser::new_ext(markdown, options) {
+        match event {
+            Event::Start(Tag::TableHead | Tag::TableRow) => rows.push(Vec::new()),
+            Event::Start(Tag::TableCell) => cell = Some(String::new()),
+            Event::End(TagEnd::TableCell) => rows.last_mut().unwrap().push(cell.take().unwrap()),
+            Event::Text(text) => {
+                if let Some(cell) = &mut cell {
+                    cell.push_str(&text);
+                }
+            }
+            Event::InlineHtml(html) if matches!(&*html, "<code>" | "</code>") => {}
+            Event::Start(
+                Tag::Table(_)
+                | Tag::Paragraph
+                | Tag::Heading { .. }
+                | Tag::BlockQuote(_)
+                | Tag::CodeBlock(_),
+            )
+            | Event::End(_)
+            | Event::SoftBreak => {}
+            other => others.push(format!("{other:?}")),
+        }
+    }
+    (rows, others)
+}
+
+fn row(key: &str) -> Row {
+    Row {
+        name: "target".into(),
+        key: key.into(),
+        hit: Some(Hit::Exact),
+        files: 1234,
+        bytes: 5_000_000,
+        written_bytes: 1000,
+        restore_milliseconds: Some(340),
+        saved: Some("is there already".into()),
+    }
+}
+
+fn of(rows: &[Row]) -> String {
+    markdown(&Summary {
+        rows,
+        ..Summary::default()
+    })
+    .unwrap()
+}
+
+#[test]
+fn the_table_tells_what_was_found_written_and_saved() {
+    let (rows, others) = rendered(&of(&[
+        row("cargo-1"),
+        Row {
+            name: "git".into(),
+            hit: Some(Hit::Miss),
+            ..Row::default()
+        },
+    ]));
+    assert_eq!(
+        rows[0],
+        [
+            "cache",
+            "key",
+            "found",
+            "files",
+            "size",
+            "written",
+            "restored in",
+            "saved"
+        ]
+    );
+    assert_eq!(
+        rows[1],
+        [
+            "target",
+            "cargo-1",
+            "exact",
+            "1,234",
+            "5.0 MB",
+            "1.0 kB",
+            "340 ms",
+            "is there already"
+        ]
+    );
+    assert_eq!(rows[2], ["git", "", "miss", "-", "-", "-", "-", "-"]);
+    assert!(others.is_empty(), "{others:?}");
+}
+
+#[test]
+fn keys_stand_for_themselves_whatever_markdown_they_look_like() {
+    let keys = [
+        "a|b",
+        "</code></td><script>alert(1)</script>",
+        "[x](https://example.org)",
+        "**bold** _it_ ~~no~~",
+        "`code` ``",
+        "https://example.org/a?b=c&d=e",
+        "www.example.org",
+        "&lt;&#124;&amp;",
+        "\\|\\",
+        "<!-- x -->",
+        "@user #12",
+        "# heading",
+        "- [ ] task",
+        "$x^2$",
+        "![i](u)",
+        "a\\",
+        "|---|---|",
+        ":tada:",
+        "{{ x }}",
+    ];
+    for key in keys {
+        let (rows, others) = rendered(&of(&[row(key)]));
+        assert_eq!(
+            (rows.len(), rows[1].len(), rows[1][1].as_str()),
+            (2, 8, key)
+        );
+        assert!(others.is_empty(), "{key}: {others:?}");
+    }
+    let (rows, _) = rendered(&of(&[row("a\nb\r\u{202e}c\0")]));
+    assert_eq!(rows[1][1], "a\\u{a}b\\u{d}\\u{202e}c\\u{0}");
+    assert_eq!(plain(&"x".repeat(10), 4), "xxxx…");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+    #[test]
+    fn any_key_gives_one_row_of_eight_cells(key in any::<String>(), name in any::<String>()) {
+        let (rows, others) = rendered(&of(&[Row { name, ..row(&key) }]));
+        prop_assert_eq!(rows.len(), 2);
+        prop_assert_eq!(rows[1].len(), 8);
+        prop_assert!(others.is_empty(), "{:?}", others);
+    }
+}
+
+#[test]
+fn a_summary_of_many_long_keys_stays_small() {
+    let rows: Vec<Row> = (0..5000)
+        .map(|number| row(&format!("{number}{}", "|é".repeat(10_000))))
+        .collect();
+    let notices = vec!["*".repeat(1 << 20); 50];
+    let text = markdown(&Summary {
+        rows: &rows,
+        notices: &notices,
+        ..Summary::default()
+    });
+    assert!(text.is_none_or(|text| text.len() <= 64 << 10));
+    let some = of(&rows);
+    assert!(some.contains("4960 more caches") && some.len() < 64 << 10);
+    assert_eq!(markdown(&Summary::default()), None, "nothing to tell");
+}
+
+#[test]
+fn the_last_runs_are_a_chart_with_nothing_but_numbers_in_it() {
+    let past = |seconds: u64, found| Past {
+        job_milliseconds: seconds * 1000,
+        found,
+    };
+    let trend: Vec<Past> = (0..30)
+        .map(|n| {
+            past(
+                60 + n,
+                Some(if n % 3 == 0 { Hit::Miss } else { Hit::Exact }),
+            )
+        })
+        .collect();
+    let chart = |trend: &[Past]| {
+        markdown(&Summary {
+            trend,
+            ..Summary::default()
+        })
+    };
+    let text = chart(&trend).unwrap();
+    assert!(
+        text.contains("```mermaid\n%%{init: ") && text.contains("%%\nxychart-beta\n    x-axis"),
+        "{text}"
+    );
+    assert!(text.contains("The last 20 runs of this job"), "{text}");
+    assert!(text.contains("y-axis \"seconds\" 0 --> 90\n"), "{text}");
+    let bars = text
+        .split("bar [")
+        .nth(1)
+        .unwrap()
+        .split(']')
+        .next()
+        .unwrap();
+    assert_eq!(bars.split(", ").count(), 20);
+    assert!(bars.ends_with("89.0"));
+    assert!(
+        chart(&[past(200, None), past(400, None), past(100, None)])
+            .unwrap()
+            .contains("\"minutes\" 0 --> 7")
+    );
+    assert_eq!(chart(&trend[..2]), None, "two are no trend");
+}
+
+#[test]
+fn the_disk_is_shown_before_and_after() {
+    let disk = |used_percent, free| Disk {
+        used_percent,
+        free_bytes: free,
+        store_bytes: 7_000_000_000,
+    };
+    let room = DiskUsage {
+        used_percent: 85,
+        free_bytes: 10_000_000_000,
+        ..DiskUsage::default()
+    };
+    let text = markdown(&Summary {
+        before: Some(room),
+        after: Some(disk(60, 90_000_000_000)),
+        ..Summary::default()
+    });
+    assert!(text.unwrap().contains(
+        "Disk: 60 (before: 85) % used, 90 GB (before: 10 GB) free; the cache takes 7.0 GB."
+    ));
+}
+
+#[test]
+fn the_last_phase_of_a_step_writes_it_and_summary_false_does_not() {
+    let machine = Machine::new();
+    saved(&machine, "k-1");
+    for number in 2..6 {
+        let job = machine.job().var("GITHUB_RUN_ID", number.to_string());
+        let mut cache = step(&job, &format!("k-{number}")).with("restore-keys", "k-");
+        cache.pre().passed();
+        assert_eq!(cache.main().passed().summary, "");
+        job.file("data/file", &number.to_string());
+        let text = cache.post().passed().summary;
+        let (rows, _) = rendered(&text);
+        assert_eq!(
+            rows[1][1..4],
+            [format!("k-{number}"), "prefix".to_owned(), "1".to_owned()],
+            "{text}"
+        );
+        assert!(rows[1][7].contains("new"), "{text}");
+        assert_eq!(text.contains("```mermaid"), number > 2, "{number}: {text}");
+    }
+    let job = machine.job();
+    let mut quiet = step(&job, "k-1").with("summary", "false");
+    quiet.main().passed();
+    assert_eq!(quiet.post().passed().summary, "");
+    let restored = job
+        .restore()
+        .with("path", "data")
+        .with("key", "k-2")
+        .main()
+        .passed();
+    assert!(restored.summary.contains("exact"), "{}", restored.summary);
+}

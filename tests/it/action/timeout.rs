@@ -1,0 +1,78 @@
+//! Phases end in time, whatever hangs.
+
+use std::fs::{self, File};
+use std::time::{Duration, Instant};
+
+use local_cache::fs::{FileLock, LockMode};
+
+use crate::support::machine::Machine;
+use crate::support::step::{saved, step};
+
+/// The time limit of the steps here, and what a busy machine adds: less than the grace time of a
+/// longer limit.
+const SOON: Duration = Duration::from_secs(1 + 3);
+
+#[test]
+fn a_file_of_the_store_that_hangs_ends_each_phase_at_its_time_limit_and_fails_none() {
+    let machine = Machine::new();
+    saved(&machine, "k");
+    // Whoever opens a fifo to read it waits until somebody writes, as for a disk that does not
+    // answer.
+    let format = machine.store().join("local-cache-v1/format.json");
+    fs::remove_file(&format).unwrap();
+    nix::unistd::mkfifo(&format, nix::sys::stat::Mode::from_bits_truncate(0o644)).unwrap();
+    let job = machine.job();
+    job.file("data/file", "1");
+    let mut cache = step(&job, "other")
+        .with("timeout", "1s")
+        .with("min-free-space", "1kB");
+    for phase in ["pre", "main", "post"] {
+        let begun = Instant::now();
+        let done = match phase {
+            "pre" => cache.pre(),
+            "main" => cache.main(),
+            _ => cache.post(),
+        };
+        let took = begun.elapsed();
+        assert!(took < SOON, "{phase} took {took:?}");
+        if phase == "pre" {
+            done.passed()
+        } else {
+            done.passed().says("::warning")
+        };
+    }
+}
+
+#[test]
+fn a_lock_that_another_process_holds_ends_each_phase_at_its_time_limit() {
+    let machine = Machine::new();
+    saved(&machine, "k");
+    let lock = File::open(machine.store().join("local-cache-v1/locks/store")).unwrap();
+    let held = FileLock::try_now(lock, LockMode::Exclusive)
+        .unwrap()
+        .unwrap();
+    let job = machine.job();
+    let mut cache = step(&job, "k")
+        .with("timeout", "1s")
+        .with("max-cache-size", "1MB")
+        .with("restore-keys", "k");
+    let begun = Instant::now();
+    cache.pre().passed();
+    assert!(begun.elapsed() < SOON);
+    let begun = Instant::now();
+    cache
+        .main()
+        .passed()
+        .says("::warning")
+        .says("Cache not found");
+    assert!(begun.elapsed() < SOON);
+    job.file("data/file", "1");
+    let begun = Instant::now();
+    cache.post().passed().says("::warning");
+    assert!(begun.elapsed() < SOON);
+    drop(held);
+    step(&job, "k")
+        .main()
+        .passed()
+        .says("Cache restored from key: k");
+}

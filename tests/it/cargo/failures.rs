@@ -1,0 +1,239 @@
+//! Bad input: a clear line, and the rest still cached.
+
+use std::fs;
+
+use super::support::{build, first, forget, hits, install_toolchain, machine, project, run};
+use crate::support::machine::{Machine, set_mode};
+
+#[test]
+fn broken_files_are_said_and_stand_for_themselves() {
+    let machine = machine();
+    for (file, text) in [
+        ("Cargo.lock", "<<<<<<< HEAD\n"),
+        ("Cargo.toml", "[package\n"),
+    ] {
+        let jobs = || {
+            let job = project(&machine);
+            job.file(file, text);
+            job
+        };
+        let job = jobs();
+        let (main, _) = run(&job, &[], |_| build(&job));
+        main.says(&format!(
+            "cannot understand {}: ",
+            job.locate(file).display()
+        ));
+        forget(&machine);
+        let job = jobs();
+        let (main, _) = run(&job, &[], |_| ());
+        assert_eq!(
+            hits(&main),
+            ["true", "true", "true", "true"],
+            "{file}: {}",
+            main.log
+        );
+        forget(&machine);
+    }
+}
+
+#[test]
+fn a_workspace_that_does_not_exist_is_said_and_the_other_one_is_cached() {
+    let machine = machine();
+    let with = &[("workspaces", "gone\n.")];
+    let job = project(&machine);
+    let (main, post) = run(&job, with, |_| build(&job));
+    main.says(&format!(
+        "there is no Cargo project in {}/gone, so it has no cache",
+        job.workspace.display()
+    ));
+    post.says("💾 target: 3 files");
+}
+
+#[test]
+fn a_target_that_is_a_symlink_or_a_file_is_said_and_the_rest_is_cached() {
+    let machine = machine();
+    first(&machine);
+    let job = project(&machine);
+    job.file("elsewhere/precious", "1");
+    job.link("target", "elsewhere");
+    let (main, post) = run(&job, &[], |_| ());
+    assert_eq!(hits(&main), ["false", "true", "true", ""]);
+    let real = job.workspace.join("elsewhere");
+    let text = format!(
+        "target is not restored: {}/target is a symlink; name the directory that it leads to in `workspaces`",
+        job.workspace.display()
+    );
+    main.says(&text);
+    post.says("target is not saved: ")
+        .says("✅ registry: nothing changed");
+    assert!(real.join("precious").exists() && !real.join("debug").exists());
+
+    let job = project(&machine);
+    job.file("target", "a file");
+    let (main, _) = run(&job, &[], |_| ());
+    assert_eq!(hits(&main), ["false", "true", "true", ""]);
+    main.says("target is a file; a directory is needed there");
+    assert_eq!(job.read("target").unwrap(), "a file");
+}
+
+#[test]
+fn a_build_directory_is_checked_as_a_target_is() {
+    let machine = machine();
+    for (template, said) in [
+        ("..", " is no directory to build into, as it holds "),
+        (
+            "{workspace-root}/elsewhere",
+            "/elsewhere is a symlink; name the directory that it leads to in `build.build-dir`",
+        ),
+        ("file", "/file is a file; a directory is needed there"),
+        (
+            "{unknown}",
+            "build.build-dir is `{unknown}`, which cargo does not take",
+        ),
+    ] {
+        let job = project(&machine);
+        job.file(
+            ".cargo/config.toml",
+            &format!("[build]\nbuild-dir = '{template}'\n"),
+        );
+        job.file("file", "a file");
+        job.file("led-to/precious", "1");
+        job.link("elsewhere", "led-to");
+        let (main, post) = run(&job, &[], |_| build(&job));
+        main.says(said);
+        post.says(said).says(" registry: ");
+        assert_eq!(job.read("led-to/precious").unwrap(), "1");
+        forget(&machine);
+    }
+}
+
+#[test]
+fn a_target_that_holds_the_sources_a_home_or_the_store_is_refused() {
+    let machine = machine();
+    let store = machine.store();
+    let homes = machine.home();
+    for target in [
+        ".",
+        "..",
+        "/",
+        homes.to_str().unwrap(),
+        store.parent().unwrap().to_str().unwrap(),
+    ] {
+        let job = project(&machine);
+        let line = format!(". -> {target}");
+        let (main, post) = run(&job, &[("workspaces", line.as_str())], |_| build(&job));
+        main.says(" is no directory to build into, as it holds ");
+        post.says(" is no directory to build into, as it holds ")
+            .says(" registry: ");
+        assert!(job.locate("src/main.rs").exists(), "{target}");
+        forget(&machine);
+    }
+}
+
+#[test]
+fn a_failure_of_one_cache_fails_the_step_only_if_that_was_asked_for() {
+    let machine = machine();
+    first(&machine);
+    let job = project(&machine);
+    job.file("target", "a file");
+    job.cache().main().passed();
+    let done = job.cache().with("fail-on-error", "true").main();
+    assert_eq!(done.exit, 1);
+    done.says("::error title=local-cache::target is not restored: ")
+        .says("🚀 registry: 3 files");
+}
+
+#[test]
+fn a_toolchain_that_is_not_installed_counts_by_its_name() {
+    let machine = machine();
+    let jobs = || {
+        let job = project(&machine);
+        job.file("rust-toolchain", "1.77.7\n");
+        job
+    };
+    let job = jobs();
+    run(&job, &[], |_| build(&job));
+    let job = jobs();
+    let (main, _) = run(&job, &[], |_| ());
+    assert_eq!(main.output("target-cache-hit"), "true");
+    install_toolchain(&machine, "11aa");
+    let job = project(&machine);
+    let (main, _) = run(&job, &[], |_| ());
+    assert_eq!(main.output("target-cache-hit"), "");
+}
+
+#[test]
+fn read_only_crates_are_saved_and_put_back_and_a_registry_that_can_not_be_written_to_is_said() {
+    let machine = Machine::unprivileged();
+    install_toolchain(&machine, "11aa");
+    let job = project(&machine);
+    run(&job, &[], |_| {
+        build(&job);
+        let source = job.locate("~/.cargo/registry/src/index-1/dep-1.0.0");
+        set_mode(&source.join("src/lib.rs"), 0o444);
+        set_mode(&source, 0o555);
+    });
+    set_mode(
+        &job.locate("~/.cargo/registry/src/index-1/dep-1.0.0"),
+        0o755,
+    );
+    forget(&machine);
+    let job = project(&machine);
+    let (main, _) = run(&job, &[], |_| ());
+    assert_eq!(hits(&main), ["true", "true", "true", "true"]);
+    let source = job.locate("~/.cargo/registry/src/index-1/dep-1.0.0");
+    assert_eq!(crate::support::machine::mode(&source), 0o555);
+    // Again, over what is there.
+    let job = project(&machine);
+    run(&job, &[], |_| ());
+    set_mode(&source, 0o755);
+    forget(&machine);
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+
+    let registry = machine.home().join(".cargo/of-root-registry");
+    fs::create_dir_all(&registry).unwrap();
+    std::os::unix::fs::symlink("of-root-registry", machine.home().join(".cargo/registry")).unwrap();
+    let job = project(&machine);
+    let (main, _) = run(&job, &[], |_| ());
+    assert_eq!(hits(&main), ["false", "", "true", "true"], "{}", main.log);
+    main.says("registry is not restored: cannot ")
+        .says("🚀 target: 3 files");
+}
+
+#[test]
+fn a_home_that_is_not_known_is_said() {
+    let machine = machine();
+    let job = project(&machine).without("HOME");
+    let done = job.cache().with("preset", "cargo").main();
+    assert_eq!(done.exit, 0, "{}", done.log);
+}
+
+#[test]
+fn a_damaged_entry_is_a_miss_for_its_cache_alone() {
+    let machine = machine();
+    first(&machine);
+    let manifests = machine.store().join("local-cache-v1/manifests");
+    let largest = fs::read_dir(&manifests)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let largest = largest
+        .max_by_key(|path| fs::metadata(path).unwrap().len())
+        .unwrap();
+    fs::write(&largest, "damage").unwrap();
+    let job = project(&machine);
+    let (main, post) = run(&job, &[], |_| build(&job));
+    assert_eq!(hits(&main)[0], "false");
+    assert_eq!(
+        hits(&main)[1..]
+            .iter()
+            .filter(|hit| **hit == "true")
+            .count(),
+        2,
+        "{}",
+        main.log
+    );
+    main.says("counts as a miss and is set aside");
+    post.says("💾 ");
+}

@@ -1,0 +1,138 @@
+//! Another cargo at work in the same `CARGO_HOME`.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use local_cache::fs::{FileLock, LockMode};
+use local_cache::job::{CargoTarget, Job, JobReply, JobTarget, RestoreTask, SaveTask, Task, work};
+use local_cache::monitor::Silent;
+use local_cache::ops::path_list::Ground;
+
+use super::support::{build, cargo_home, first, forget, machine, project};
+use crate::support::machine::Machine;
+
+const SHORT: Duration = Duration::from_millis(300);
+
+/// Does a task for the project in a workspace, as the action's far side does.
+fn work_on(machine: &Machine, workspace: &Path, patience: Duration, task: Task) -> JobReply {
+    let cargo = CargoTarget {
+        job: "build".to_owned(),
+        lock_patience: patience,
+        ..CargoTarget::default()
+    };
+    let job = Job {
+        cache_root: machine.store(),
+        workspace: workspace.to_owned(),
+        subject: JobTarget::Cargo(Box::new(cargo)),
+        task,
+        health: local_cache::job::Housekeeping::default(),
+    };
+    work(&job, &Ground::local(Some(&machine.home())), &Silent)
+}
+
+fn restore() -> Task {
+    let area = ("acme/widget".to_owned(), "refs/heads/main".to_owned());
+    Task::Restore(RestoreTask {
+        read: vec![area],
+        mirror: true,
+        verify: true,
+        ..RestoreTask::default()
+    })
+}
+
+/// Takes a lock of cargo's as another cargo does.
+fn hold(machine: &Machine, name: &str, mode: LockMode) -> FileLock {
+    fs::create_dir_all(cargo_home(machine)).unwrap();
+    let file = File::create(cargo_home(machine).join(name)).unwrap();
+    FileLock::try_now(file, mode).unwrap().unwrap()
+}
+
+#[test]
+fn while_cargo_downloads_the_registry_is_left_alone_and_the_target_is_restored() {
+    let machine = machine();
+    first(&machine);
+    let job = project(&machine);
+    let held = hold(&machine, ".package-cache", LockMode::Exclusive);
+    let begun = Instant::now();
+    let reply = work_on(&machine, &job.workspace, SHORT, restore());
+    assert!(
+        (SHORT..10 * SHORT).contains(&begun.elapsed()),
+        "{:?}",
+        begun.elapsed()
+    );
+    let errors: Vec<_> = reply
+        .caches
+        .iter()
+        .map(|cache| (cache.name.as_str(), cache.error.clone()))
+        .collect();
+    let text = format!(
+        "registry is not restored: another program has been using cargo's package cache in {} for more than 300ms, so \
+         it is left alone",
+        cargo_home(&machine).display()
+    );
+    assert_eq!(errors[0], ("registry", Some(text)));
+    assert!(errors[1].1.is_some());
+    assert_eq!(errors[2], ("target", None));
+    assert!(reply.caches[2].found.is_some() && job.locate("target/debug/app").exists());
+    assert!(!cargo_home(&machine).join("registry").exists());
+    drop(held);
+    let reply = work_on(&machine, &job.workspace, SHORT, restore());
+    assert!(
+        reply.caches.iter().all(|cache| cache.found.is_some()),
+        "{reply:?}"
+    );
+}
+
+#[test]
+fn a_download_that_ends_in_time_is_waited_for() {
+    let machine = machine();
+    first(&machine);
+    let job = project(&machine);
+    let held = hold(&machine, ".package-cache", LockMode::Exclusive);
+    let letting_go = std::thread::spawn(move || {
+        std::thread::sleep(SHORT);
+        drop(held);
+    });
+    let reply = work_on(&machine, &job.workspace, Duration::from_secs(60), restore());
+    assert!(letting_go.is_finished());
+    assert!(
+        reply.caches.iter().all(|cache| cache.found.is_some()),
+        "{reply:?}"
+    );
+    letting_go.join().unwrap();
+}
+
+#[test]
+fn a_build_of_another_job_is_not_waited_for() {
+    let machine = machine();
+    first(&machine);
+    let job = project(&machine);
+    let _held = hold(&machine, ".package-cache-mutate", LockMode::Shared);
+    let reply = work_on(&machine, &job.workspace, Duration::ZERO, restore());
+    assert!(
+        reply.caches.iter().all(|cache| cache.found.is_some()),
+        "{reply:?}"
+    );
+}
+
+#[test]
+fn half_a_download_is_not_saved() {
+    let machine = machine();
+    let job = project(&machine);
+    build(&job);
+    let held = hold(&machine, ".package-cache", LockMode::Exclusive);
+    let area = ("acme/widget".to_owned(), "refs/heads/main".to_owned());
+    let save = || {
+        Task::Save(SaveTask {
+            write: area.clone(),
+            ..SaveTask::default()
+        })
+    };
+    let reply = work_on(&machine, &job.workspace, SHORT, save());
+    assert_eq!(machine.entries(), 1, "{reply:?}");
+    drop(held);
+    let reply = work_on(&machine, &job.workspace, SHORT, save());
+    assert_eq!(machine.entries(), 3, "{reply:?}");
+    forget(&machine);
+}

@@ -1,0 +1,109 @@
+//! Jobs of the cargo preset on a made-up machine: what cargo would have left there, without running
+//! it.
+
+use std::fs;
+use std::path::PathBuf;
+
+use crate::support::machine::{Job, Machine};
+use crate::support::step::Done;
+
+/// A toolchain that rustup manages, so that keys have a compiler.
+pub(super) const DRIVER: &str = "lib/librustc_driver-11aa.so";
+
+pub(super) const LOCK: &str = "version = 4\n\n[[package]]\nname = \"app\"\nversion = \"0.1.0\"\n\n\
+    [[package]]\nname = \"dep\"\nversion = \"1.0.0\"\nsource = \"registry+https://example.org/index\"\n\
+    checksum = \"aa\"\n";
+
+/// A machine on which a toolchain is installed.
+pub(super) fn machine() -> Machine {
+    let machine = Machine::new();
+    install_toolchain(&machine, "11aa");
+    machine
+}
+
+/// Makes a compiler the only one that is installed, known by some digits.
+pub(super) fn install_toolchain(machine: &Machine, digits: &str) {
+    let rustup = machine.home().join(".rustup");
+    let lib = rustup.join("toolchains/stable-x86_64-unknown-linux-gnu/lib");
+    drop(fs::remove_dir_all(&lib));
+    fs::create_dir_all(&lib).unwrap();
+    fs::write(lib.join(format!("librustc_driver-{digits}.so")), "").unwrap();
+    fs::write(
+        rustup.join("settings.toml"),
+        "default_toolchain = \"stable-x86_64-unknown-linux-gnu\"\n",
+    )
+    .unwrap();
+}
+
+/// A job whose workspace holds a project.
+pub(super) fn project(machine: &Machine) -> Job<'_> {
+    let job = machine.job();
+    job.file(
+        "Cargo.toml",
+        "[package]\nname = \"app\"\nversion = \"0.1.0\"\nedition = \"2021\"\n\n[dependencies]\ndep = \"1\"\n",
+    );
+    job.file("Cargo.lock", LOCK);
+    job.file("src/main.rs", "fn main() {}\n");
+    job
+}
+
+/// What a build leaves behind.
+pub(super) fn build(job: &Job<'_>) {
+    job.file("~/.cargo/registry/cache/index-1/dep-1.0.0.crate", "archive");
+    job.file(
+        "~/.cargo/registry/src/index-1/dep-1.0.0/src/lib.rs",
+        "source",
+    );
+    job.file("~/.cargo/registry/index/index-1/.cache/de/p-/dep", "index");
+    job.file(
+        "target/CACHEDIR.TAG",
+        "Signature: 8a477f597d28d172789f06886806bc55",
+    );
+    job.file("target/debug/deps/libdep-1.rlib", "library");
+    job.file("target/debug/app", "program");
+}
+
+/// Empties the machine of everything but its store and its toolchains.
+pub(super) fn forget(machine: &Machine) {
+    drop(fs::remove_dir_all(machine.home().join(".cargo")));
+}
+
+/// A job from its checkout to its end: the main phase of a step with some inputs, other steps, the
+/// post phase. Target directories stay in their places, to be looked at, unless the inputs say
+/// otherwise.
+pub(super) fn run(job: &Job<'_>, with: &[(&str, &str)], steps: impl FnOnce(&Done)) -> (Done, Done) {
+    let mut step = with
+        .iter()
+        .fold(job.cache().with("reuse", "copy"), |step, (name, value)| {
+            step.with(name, value)
+        });
+    step.pre();
+    let main = step.main().passed();
+    steps(&main);
+    let post = step.post().passed();
+    (main, post)
+}
+
+/// A job that saves what a build leaves behind.
+pub(super) fn first(machine: &Machine) {
+    let job = project(machine);
+    let (_, post) = run(&job, &[], |_| build(&job));
+    post.says("target: 3 files").says("registry: 3 files");
+    forget(machine);
+}
+
+/// Every output of hits, in the order cache, registry, git, target.
+pub(super) fn hits(done: &Done) -> [&str; 4] {
+    [
+        "cache-hit",
+        "registry-cache-hit",
+        "git-cache-hit",
+        "target-cache-hit",
+    ]
+    .map(|name| done.output(name))
+}
+
+/// A path of the machine.
+pub(super) fn cargo_home(machine: &Machine) -> PathBuf {
+    machine.home().join(".cargo")
+}

@@ -1,0 +1,396 @@
+//! Phases that end early: cancelled as the runner cancels, killed, out of time. The store and the
+//! next job are fine.
+
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::action::{Step, job};
+use super::machine::{Picture, picture};
+use super::programs::programs;
+use super::runner::Runner;
+use super::stage::{Answer, Running};
+use super::support::{self, docker};
+
+const FILES: usize = 3_000;
+const WITH: [(&str, &str); 2] = [("path", "target"), ("key", "k")];
+
+/// What was asked for: nothing of a parent's work may go on for longer.
+const GONE: Duration = Duration::from_secs(1);
+/// When the runner sends SIGTERM after SIGINT.
+const PATIENCE: Duration = Duration::from_millis(7_500);
+
+fn tell(text: &str) {
+    drop(writeln!(io::stderr(), "{text}"));
+}
+
+/// How many names there are below a directory.
+fn count(directory: &Path) -> usize {
+    let Ok(entries) = fs::read_dir(directory) else {
+        return 0;
+    };
+    let entries = entries.filter_map(Result::ok);
+    entries
+        .map(|entry| {
+            1 + if entry.path().is_dir() {
+                count(&entry.path())
+            } else {
+                0
+            }
+        })
+        .sum()
+}
+
+/// A phase whose helper was stopped in the middle of its work, so that what a test does next finds
+/// it there however fast the machine is.
+struct Caught {
+    phase: Running,
+    helper: Pid,
+}
+
+impl Caught {
+    fn when(runner: &Runner, phase: Running, is_in_the_middle: impl Fn() -> bool) -> Self {
+        let helper = std::cell::Cell::new(None);
+        phase.wait_until("the helper", || {
+            helper.set(helper_of(runner));
+            helper.get().is_some()
+        });
+        let helper = helper.get().expect("was found");
+        phase.wait_until("work that has begun", &is_in_the_middle);
+        nix::sys::signal::kill(helper, Signal::SIGSTOP).expect("it is there");
+        assert!(is_in_the_middle(), "it was done already");
+        Self { phase, helper }
+    }
+
+    fn go_on(self) -> Running {
+        nix::sys::signal::kill(self.helper, Signal::SIGCONT).expect("it is there");
+        self.phase
+    }
+
+    /// Cancels the phase as the runner does. The helper goes on a moment later, when the signal has
+    /// reached it.
+    fn cancel(self) -> (Answer, Duration) {
+        let helper = self.helper;
+        let going_on = thread::spawn(move || {
+            thread::sleep(Duration::from_millis(400));
+            nix::sys::signal::kill(helper, Signal::SIGCONT)
+        });
+        let ended = self.phase.cancel();
+        going_on.join().expect("ends").expect("it was there");
+        ended
+    }
+}
+
+/// The process of a helper of this runner.
+fn helper_of(runner: &Runner) -> Option<Pid> {
+    let processes = fs::read_dir("/proc").expect("lists").filter_map(Result::ok);
+    processes
+        .filter_map(|process| process.file_name().to_str()?.parse().ok())
+        .find_map(|number: i32| {
+            let directory = Path::new("/proc").join(number.to_string());
+            let line = fs::read(directory.join("cmdline")).ok()?;
+            let is_helper = line.ends_with(b"\0far\0")
+                && fs::metadata(&directory).is_ok_and(|about| about.uid() == runner.user.uid);
+            is_helper.then_some(Pid::from_raw(number))
+        })
+}
+
+/// A runner whose store has an entry of many files.
+fn with_entry() -> (Runner, PathBuf, Picture) {
+    let runner = Runner::strict();
+    let target = runner.workspace.join("target");
+    runner.user.tree(&target, FILES, 300);
+    job(&runner, &WITH, |_| ());
+    let saved = picture(&target);
+    fs::remove_dir_all(&target).expect("removes");
+    (runner, target, saved)
+}
+
+/// A main phase in the middle of its restore.
+fn restoring<'a>(runner: &'a Runner, with: &[(&str, &str)]) -> (Step<'a>, Caught) {
+    let mut step = Step::new(runner, with);
+    step.passes("pre");
+    let middle = || count(&runner.workspace) > 50 && !runner.workspace.join("target").exists();
+    let caught = Caught::when(runner, step.start("main"), middle);
+    (step, caught)
+}
+
+/// A job that ends in the middle of its save, and what `end` makes of that. A save that was done
+/// before anything reached its helper does not count.
+fn cut_short<T>(runner: &Runner, with: &[(&str, &str)], end: impl Fn(Caught) -> T) -> T {
+    let store = runner.cache_root.join("local-cache-v1");
+    for _ in 0..3 {
+        let mut step = Step::new(runner, with);
+        step.begin();
+        assert_eq!(step.output("cache-hit"), None);
+        let middle = || count(&store.join("tmp")) > 0 && store.join("format.json").exists();
+        let ended = end(Caught::when(runner, step.start("post"), middle));
+        assert_sound(runner);
+        if count(&store.join("entries")) == 0 {
+            return ended;
+        }
+        fs::remove_dir_all(&store).expect("removes");
+    }
+    panic!("every save was done before it was cut short");
+}
+
+/// Nothing has its name before it is whole, and the next job gets everything and leaves nothing
+/// else.
+fn assert_fine(runner: &Runner, target: &Path, saved: &Picture) {
+    assert!(
+        !target.exists() || picture(target) == *saved,
+        "half a directory has its name"
+    );
+    let (before, _) = job(runner, &WITH, |_| ());
+    assert!(before.contains("Cache restored from key: k"), "{before}");
+    assert!(
+        picture(target) == *saved,
+        "the next job does not get what was saved"
+    );
+    // A helper that could not clear up leaves what it was building above the root, under a name
+    // that nobody uses.
+    for entry in fs::read_dir(&runner.workspace).expect("lists") {
+        let path = entry.expect("lists").path();
+        let name = path
+            .file_name()
+            .expect("has one")
+            .to_string_lossy()
+            .into_owned();
+        assert!(
+            path == *target || name.starts_with(".local-cache-"),
+            "{name} is left"
+        );
+        fs::remove_dir_all(path).expect("removes");
+    }
+    assert_sound(runner);
+}
+
+fn assert_sound(runner: &Runner) {
+    let verify = [
+        "--cache-root".as_ref(),
+        runner.cache_root.as_os_str(),
+        "verify".as_ref(),
+    ];
+    let output = runner
+        .user
+        .command(&programs().local_cache)
+        .args(verify)
+        .output()
+        .expect("runs");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        output.status.success(),
+        "{said}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// Kills the container of a phase; from then on nothing of it may be there for longer than a
+/// second.
+fn kill(runner: &Runner, caught: Caught) {
+    assert_eq!(
+        runner.containers().len(),
+        2,
+        "the phase and its helper: {:?}",
+        runner.containers()
+    );
+    let helper = Path::new("/proc").join(caught.helper.to_string());
+    docker(&["kill", "--signal=KILL", &caught.phase.name]);
+    let killed = Instant::now();
+    let phase = caught.go_on();
+    phase.wait_until("the helper's end", || !helper.exists());
+    let took = killed.elapsed();
+    // The engine clears up after it.
+    runner.wait_until_clear(Duration::from_secs(5));
+    let all = killed.elapsed();
+    tell(&format!(
+        "a killed phase: its helper gone after {} ms, all after {}",
+        took.as_millis(),
+        all.as_millis()
+    ));
+    assert!(took < GONE, "{took:?}");
+    let answer = phase.finish();
+    assert_eq!(answer.status.code(), Some(137), "{}", answer.said);
+}
+
+#[test]
+fn a_restore_whose_container_is_killed_ends_at_once_and_leaves_nothing_half_done() {
+    if !support::ready("docker") {
+        return;
+    }
+    let _lock = support::shared();
+    let (runner, target, saved) = with_entry();
+    let (_, main) = restoring(&runner, &WITH);
+    kill(&runner, main);
+    assert_fine(&runner, &target, &saved);
+
+    // Its helper can be killed, too: then nothing is cleared up before a later restore.
+    let (_, main) = restoring(&runner, &WITH);
+    nix::sys::signal::kill(main.helper, Signal::SIGKILL).unwrap();
+    let answer = main.phase.finish();
+    assert!(answer.status.success(), "{}", answer.said);
+    assert!(
+        answer.said.contains("::warning") && answer.said.contains("SIGKILL"),
+        "{}",
+        answer.said
+    );
+    assert!(answer.said.contains("Cache not found"), "{}", answer.said);
+    assert_fine(&runner, &target, &saved);
+}
+
+#[test]
+fn a_restore_that_is_cancelled_ends_before_the_runner_loses_patience() {
+    if !support::ready("docker") {
+        return;
+    }
+    let _lock = support::shared();
+    let (runner, target, saved) = with_entry();
+    let (mut step, main) = restoring(&runner, &WITH);
+    let (answer, took) = main.cancel();
+    tell(&format!(
+        "a cancelled phase: ended after {} ms",
+        took.as_millis()
+    ));
+    assert!(took < PATIENCE, "{took:?}");
+    assert!(
+        answer
+            .said
+            .contains("the step was cancelled; nothing was left half done"),
+        "{}",
+        answer.said
+    );
+    assert!(
+        answer.status.success(),
+        "{:?} {}",
+        answer.status,
+        answer.said
+    );
+    runner.wait_until_clear(GONE);
+    step.take(&answer);
+    assert_eq!(step.output("cache-hit"), None);
+    let after = step.end("cancelled");
+    assert!(
+        after.contains("the job did not succeed, not saving cache"),
+        "{after}"
+    );
+    assert_fine(&runner, &target, &saved);
+
+    // A helper that does not heed the signal is given up in time.
+    let (_, stuck) = restoring(&runner, &WITH);
+    let (answer, took) = stuck.phase.cancel();
+    assert!(took < PATIENCE, "{took:?}");
+    assert!(
+        answer.said.contains("called off by SIGINT"),
+        "{}",
+        answer.said
+    );
+    assert!(
+        answer.status.success(),
+        "{:?} {}",
+        answer.status,
+        answer.said
+    );
+    runner.wait_until_clear(Duration::from_secs(2));
+    assert_fine(&runner, &target, &saved);
+}
+
+#[test]
+fn a_restore_that_takes_too_long_is_given_up_and_the_job_goes_on() {
+    if !support::ready("docker") {
+        return;
+    }
+    let _lock = support::shared();
+    let (runner, target, saved) = with_entry();
+    let assert_given_up = |said: &str| {
+        let warning = said
+            .lines()
+            .find(|line| line.starts_with("::warning"))
+            .unwrap_or_default();
+        assert!(
+            warning.contains("gave up") && warning.contains("raise `timeout`"),
+            "{said}"
+        );
+        assert!(said.contains("Cache not found"), "{said}");
+        runner.wait_until_clear(Duration::from_secs(2));
+    };
+    // While the helper is made.
+    assert_given_up(&Step::new(&runner, &[&WITH[..], &[("timeout", "1ms")]].concat()).begin());
+    let failing = [&WITH[..], &[("timeout", "1ms"), ("fail-on-error", "true")]].concat();
+    assert_eq!(
+        Step::new(&runner, &failing).phase("main").status.code(),
+        Some(1)
+    );
+
+    // While it works.
+    let (_, main) = restoring(&runner, &[&WITH[..], &[("timeout", "6s")]].concat());
+    thread::sleep(Duration::from_secs(6));
+    let answer = main.go_on().finish();
+    assert!(answer.status.success(), "{:?}", answer.status);
+    assert_given_up(&answer.said);
+    assert_fine(&runner, &target, &saved);
+}
+
+#[test]
+fn a_save_whose_container_is_killed_or_stopped_leaves_no_entry_and_no_rubbish() {
+    if !support::ready("docker") {
+        return;
+    }
+    let _lock = support::shared();
+    let runner = Runner::strict();
+    let target = runner.workspace.join("target");
+    // Many of the pieces in which small files are stored.
+    runner.user.tree(&target, 1_500, 60_000);
+    cut_short(&runner, &WITH, |post| kill(&runner, post));
+
+    let (answer, took) = cut_short(&runner, &WITH, Caught::cancel);
+    assert!(took < PATIENCE, "{took:?}");
+    assert!(
+        answer.said.contains("cancelled") && !answer.said.contains("Cache saved"),
+        "{}",
+        answer.said
+    );
+    assert!(answer.status.success(), "{:?}", answer.status);
+
+    let answer = cut_short(
+        &runner,
+        &[&WITH[..], &[("timeout", "4s")]].concat(),
+        |post| {
+            thread::sleep(Duration::from_secs(4));
+            post.go_on().finish()
+        },
+    );
+    assert!(
+        answer.said.contains("gave up") && !answer.said.contains("Cache saved"),
+        "{}",
+        answer.said
+    );
+
+    let answer = cut_short(&runner, &WITH, |post| {
+        nix::sys::signal::kill(post.helper, Signal::SIGKILL).unwrap();
+        post.phase.finish()
+    });
+    assert!(
+        answer.status.success() && answer.said.contains("SIGKILL"),
+        "{}",
+        answer.said
+    );
+
+    let saved = picture(&target);
+    let (before, after) = job(&runner, &WITH, |_| ());
+    assert!(
+        before.contains("Cache not found") && after.contains("Cache saved"),
+        "{before}{after}"
+    );
+    assert_eq!(
+        count(&runner.cache_root.join("local-cache-v1/tmp")),
+        0,
+        "rubbish is left"
+    );
+    fs::remove_dir_all(&target).unwrap();
+    assert_fine(&runner, &target, &saved);
+}

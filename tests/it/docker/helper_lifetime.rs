@@ -1,0 +1,155 @@
+//! How a helper ends: with its parent, by a signal, by the time limit, and never later.
+
+use serde_json::json;
+use std::io::{self, Write};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use local_cache::site::supervise::ORPHAN_GRACE;
+
+use super::runner::Runner;
+use super::support;
+
+const FILE: &str = "/github/workspace/working";
+
+#[test]
+fn a_helper_is_gone_within_a_second_after_its_parent_died() {
+    if !support::ready("docker") {
+        return;
+    }
+    let _lock = support::shared();
+    let runner = Runner::new();
+    let file = runner.workspace.join("working");
+    for end in [&["kill", "--signal", "KILL"][..], &["rm", "--force"]] {
+        let stage = runner.stage(&json!([{ "UntilCalledOff": FILE }])).start();
+        stage.wait_for(&file);
+        assert_eq!(runner.containers().len(), 2, "{:?}", runner.containers());
+        let killed = Instant::now();
+        let status = Command::new("docker")
+            .args(end)
+            .arg(&stage.name)
+            .output()
+            .unwrap()
+            .status;
+        assert!(status.success());
+        // From before the command that kills, so its own time and the engine's removals are part of
+        // it.
+        runner.wait_until_clear(Duration::from_secs(5));
+        let took = killed.elapsed();
+        drop(writeln!(
+            io::stderr(),
+            "parent dead by docker {}: all gone after {} ms",
+            end[0],
+            took.as_millis()
+        ));
+        assert!(took < Duration::from_secs(1), "{end:?}: {took:?}");
+        assert!(
+            !file.exists(),
+            "{end:?}: the work was not called off but killed"
+        );
+        drop(stage.finish());
+    }
+}
+
+#[test]
+fn a_helper_that_does_not_stop_is_gone_within_a_second_as_well() {
+    if !support::ready("docker") {
+        return;
+    }
+    let _lock = support::shared();
+    let runner = Runner::new();
+    let stage = runner.stage(&json!([{ "Stubborn": FILE }])).start();
+    stage.wait_for(&runner.workspace.join("working"));
+    let killed = Instant::now();
+    stage.signal("KILL");
+    runner.wait_until_clear(Duration::from_secs(5));
+    let took = killed.elapsed();
+    assert!(
+        (ORPHAN_GRACE..Duration::from_secs(1)).contains(&took),
+        "{took:?}"
+    );
+    drop(stage.finish());
+}
+
+#[test]
+fn signals_reach_the_work_and_its_reply_comes_back() {
+    if !support::ready("docker") {
+        return;
+    }
+    let _lock = support::shared();
+    let runner = Runner::new();
+    let file = runner.workspace.join("working");
+    for (name, number) in [("INT", 2), ("TERM", 15)] {
+        let stage = runner.stage(&json!([{ "UntilCalledOff": FILE }])).start();
+        stage.wait_for(&file);
+        let sent = Instant::now();
+        stage.signal(name);
+        let answer = stage.finish();
+        assert_eq!(answer.reply(), &json!([{"ok": null}]));
+        assert_eq!(
+            answer.outcome()["called_off"],
+            json!(format!("Signal({number})"))
+        );
+        assert!(
+            sent.elapsed() < Duration::from_secs(3),
+            "{:?}",
+            sent.elapsed()
+        );
+        assert!(!file.exists());
+    }
+    runner.wait_until_clear(Duration::from_secs(2));
+}
+
+#[test]
+fn work_that_ignores_a_signal_is_given_up_after_the_grace_time() {
+    if !support::ready("docker") {
+        return;
+    }
+    let _lock = support::shared();
+    let runner = Runner::new();
+    let stage = runner
+        .stage(&json!([{ "Stubborn": FILE }]))
+        .input("GRACE", "1000")
+        .start();
+    stage.wait_for(&runner.workspace.join("working"));
+    let sent = Instant::now();
+    stage.signal("INT");
+    let answer = stage.finish();
+    assert_eq!(answer.problem(), "called-off");
+    assert!(answer.text().contains("SIGINT"), "{}", answer.json);
+    // The runner sends SIGTERM after 7.5 s; with its usual grace time of 5 s there is as much room
+    // as here.
+    assert!(
+        sent.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        sent.elapsed()
+    );
+    runner.wait_until_clear(Duration::from_secs(2));
+}
+
+#[test]
+fn the_time_limit_ends_the_work_with_what_it_has() {
+    if !support::ready("docker") {
+        return;
+    }
+    let _lock = support::shared();
+    let runner = Runner::new();
+    let heeding = runner
+        .stage(&json!([{ "UntilCalledOff": FILE }]))
+        .input("TIMEOUT", "300")
+        .run();
+    assert_eq!(heeding.reply(), &json!([{"ok": null}]));
+    assert_eq!(heeding.outcome()["called_off"], json!("Timeout"));
+    let stubborn = runner
+        .stage(&json!([{ "Stubborn": FILE }]))
+        .input("TIMEOUT", "300")
+        .input("GRACE", "500")
+        .run();
+    assert_eq!(stubborn.problem(), "timed-out");
+    assert!(
+        stubborn.elapsed < Duration::from_secs(10),
+        "{:?}",
+        stubborn.elapsed
+    );
+    runner.wait_until_clear(Duration::from_secs(2));
+}

@@ -1,0 +1,185 @@
+//! Where there is no way to the host, and what is said then.
+
+use serde_json::json;
+use std::fs;
+use std::os::unix::fs::{MetadataExt, chown};
+
+use super::runner::Runner;
+use super::support;
+
+#[test]
+fn without_a_usable_socket_one_line_says_what_is_wrong() {
+    if !support::ready("docker") {
+        return;
+    }
+    let _lock = support::shared();
+    let runner = Runner::new();
+    let directory = runner.user.directory("empty");
+    let mounted = format!("--volume={}:/var/run/docker.sock", directory.display());
+    let nothing = json!(["Nothing"]);
+    let stage = || runner.stage(&nothing);
+    for (stage, code, said) in [
+        (
+            stage().without("socket"),
+            "no-socket",
+            "/var/run/docker.sock",
+        ),
+        (
+            stage()
+                .without("socket")
+                .env("KUBERNETES_SERVICE_HOST", "10.0.0.1"),
+            "kubernetes",
+            "pod",
+        ),
+        (
+            stage()
+                .without("socket")
+                .env("DOCKER_HOST", "tcp://far:2375"),
+            "remote-engine",
+            "tcp://far:2375",
+        ),
+        (
+            stage().without("socket").option(&mounted),
+            "engine-elsewhere",
+            "is a directory",
+        ),
+        (
+            stage().option("--user=54321:54321"),
+            "socket-denied",
+            "uid 54321",
+        ),
+        (stage().without("output"), "engine-elsewhere", "outputs"),
+        (
+            stage().input("CACHE-ROOT", "/run/cache"),
+            "hidden",
+            "/run/cache lies below /run",
+        ),
+    ] {
+        let answer = stage.run();
+        assert_eq!(answer.problem(), code, "{}", answer.json);
+        assert!(answer.text().contains(said), "{}", answer.text());
+        assert_eq!(answer.text().lines().count(), 1);
+        assert_eq!(answer.json["site"], json!("none"));
+    }
+    runner.wait_until_clear(std::time::Duration::from_secs(2));
+}
+
+#[test]
+fn a_host_that_knows_neither_the_runner_nor_its_user_is_not_the_runners() {
+    if !support::ready("docker") {
+        return;
+    }
+    let _lock = support::shared();
+    let runner = Runner::new();
+    let stage = || runner.stage(&json!(["LookAround"]));
+
+    // The settings are gone: the user in passwd is enough, and that is said.
+    fs::rename(
+        runner.user.home.join(".runner"),
+        runner.user.home.join("away"),
+    )
+    .unwrap();
+    let by_user = stage().run();
+    assert_eq!(
+        by_user.reply()[0]["uid"]
+            .as_str()
+            .unwrap()
+            .split(' ')
+            .next(),
+        Some(&*runner.user.uid.to_string())
+    );
+    assert!(
+        by_user.outcome()["notices"][0]
+            .as_str()
+            .unwrap()
+            .contains("recognised by the user"),
+        "{}",
+        by_user.json
+    );
+
+    // The user is unknown too: the engine's host is another one.
+    let stranger = 54_321;
+    for path in [&runner.workspace, &runner.temp] {
+        chown(path, Some(stranger), Some(stranger)).unwrap();
+    }
+    let elsewhere = stage().run();
+    assert_eq!(
+        elsewhere.problem(),
+        "engine-elsewhere",
+        "{}",
+        elsewhere.json
+    );
+    // Unless the workflow vouches for it.
+    let trusted = stage().input("SITE", "host").run();
+    let home = trusted.reply()[0]["home"].as_str().unwrap();
+    assert_eq!(home, runner.workspace.to_str().unwrap());
+    assert!(
+        trusted.outcome()["notices"][0]
+            .as_str()
+            .unwrap()
+            .contains("`~` is taken to be"),
+        "{}",
+        trusted.json
+    );
+
+    // The settings prove the host by themselves.
+    fs::rename(
+        runner.user.home.join("away"),
+        runner.user.home.join(".runner"),
+    )
+    .unwrap();
+    let by_settings = stage().run();
+    assert_eq!(by_settings.reply()[0]["home"], trusted.reply()[0]["home"]);
+    for path in [&runner.workspace, &runner.temp] {
+        chown(path, Some(runner.user.uid), Some(runner.user.gid)).unwrap();
+    }
+}
+
+#[test]
+fn a_container_that_has_everything_mounted_works_by_itself() {
+    if !support::ready("docker") {
+        return;
+    }
+    let _lock = support::shared();
+    let runner = Runner::new();
+    let cache = runner.user.directory("cache");
+    let mount = format!("--volume={}:/tmp/runner-cache", cache.display());
+    let answer = runner
+        .stage(&json!(["LookAround", {"Write": ["/tmp/runner-cache/x", "y"]}]))
+        .option(&mount)
+        .option(format!("--user={}", runner.user.uid))
+        .input("PATH", "/github/workspace/target")
+        .without("socket")
+        .run();
+    assert_eq!(answer.json["site"], json!("here"));
+    assert_eq!(answer.reply()[0]["root"], json!("/"));
+    assert_eq!(fs::read_to_string(cache.join("x")).unwrap(), "y");
+
+    assert_eq!(
+        runner.user.foreign_files(),
+        Vec::<std::path::PathBuf>::new()
+    );
+
+    // As root it would leave root's files behind, so a helper does it.
+    let root = runner
+        .stage(&json!(["Nothing"]))
+        .option(&mount)
+        .input("PATH", "/github/workspace")
+        .run();
+    assert_eq!(
+        (&root.json["site"], &root.json["refused"][0][1]),
+        (&json!("host"), &json!("other-user"))
+    );
+    // What is not mounted would be gone with the container.
+    let group = fs::metadata("/var/run/docker.sock").unwrap().gid();
+    let partly = runner
+        .stage(&json!(["Nothing"]))
+        .option(&mount)
+        .option(format!("--user={}:{group}", runner.user.uid))
+        .input("PATH", "~/.cargo")
+        .run();
+    assert_eq!(
+        (&partly.json["site"], &partly.json["refused"][0][1]),
+        (&json!("host"), &json!("path-not-mounted"))
+    );
+}

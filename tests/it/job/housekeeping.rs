@@ -1,0 +1,86 @@
+//! Phases on disks that are too full.
+
+use crate::support::machine::Machine;
+use crate::support::step::{events, saved, step};
+
+#[test]
+fn without_room_nothing_is_saved_that_is_said_and_the_job_goes_on() {
+    let machine = Machine::new();
+    let job = machine.job();
+    job.file("data/file", "1");
+    let full = || step(&job, "k").with("min-free-space", "9000PB");
+    let mut cache = full();
+    cache.pre().passed().says("removing it would not be enough");
+    cache.main().passed();
+    let post = cache
+        .post()
+        .passed()
+        .says("nothing is saved: the disk of")
+        .says("9.0 EB are to be kept free");
+    assert_eq!(
+        (machine.entries(), post.log.matches("::warning").count()),
+        (0, 1),
+        "{}",
+        post.log
+    );
+    job.save()
+        .with("path", "data")
+        .with("key", "k")
+        .with("min-free-space", "9000PB")
+        .main()
+        .passed()
+        .says("nothing is saved")
+        .says("Cache save failed.");
+    assert_eq!(machine.entries(), 0);
+}
+
+#[test]
+fn the_first_phase_removes_old_entries_where_the_store_is_too_large_and_says_what() {
+    let machine = Machine::new();
+    for key in ["a", "b", "c"] {
+        let job = machine.job();
+        job.file("data/file", &key.repeat(200_000));
+        job.saved("data", key);
+    }
+    let job = machine.job();
+    let mut cache = step(&job, "c").with("max-cache-size", "450kB");
+    let pre = cache.pre().passed().says("removed 1 entry");
+    pre.says("::group::what was removed, and why\na: ")
+        .says("\n::endgroup::\n");
+    assert_eq!(machine.entries(), 2);
+    cache.main().passed().says("Cache restored from key: c");
+    assert!(
+        events(&machine)
+            .iter()
+            .any(|event| event.removed_entries == 1 && event.freed_bytes > 100_000)
+    );
+}
+
+#[test]
+fn with_the_limits_off_nothing_is_looked_at() {
+    let machine = Machine::new();
+    saved(&machine, "k");
+    let job = machine.job();
+    let mut cache = step(&job, "k");
+    cache.pre().passed().says_nothing_of("disk");
+    cache.main().passed();
+    cache.post().passed().says_nothing_of("disk");
+}
+
+#[test]
+fn a_full_disk_keeps_nobody_from_restoring() {
+    let machine = Machine::new();
+    saved(&machine, "k");
+    let job = machine.job();
+    let mut cache = step(&job, "k")
+        .with("min-free-space", "9000PB")
+        .with("disk-threshold", "1%");
+    cache.pre().passed();
+    cache.main().passed().says("Cache restored from key: k");
+    cache.post().passed();
+    assert_eq!(
+        machine.entries(),
+        1,
+        "a cache that is too small to help stays"
+    );
+}

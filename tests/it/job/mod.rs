@@ -1,0 +1,3 @@
+//! Jobs that a worker runs for the action.
+
+mod housekeeping;

@@ -1,9 +1,0 @@
-//! The computed keys of a Cargo project: what changes them, what does not, and how they are
-//! explained.
-
-mod build_dir;
-mod command;
-mod finding;
-mod fixture;
-mod rules;
-mod toolchain;

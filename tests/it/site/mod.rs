@@ -1,0 +1,7 @@
+//! Where the work runs: on this machine, on the host, or in the job's container.
+
+mod detect;
+mod engine;
+mod identity;
+pub(crate) mod paths;
+mod worker;

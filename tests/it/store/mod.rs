@@ -1,0 +1,8 @@
+//! The store: what it keeps, what it removes, and what it survives.
+
+mod crash;
+mod damage;
+mod hostile;
+mod ready;
+mod retention;
+mod space;

@@ -1,0 +1,266 @@
+//! A step: its inputs, its phases, and what they answer.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use yaml_serde::{Mapping, Value};
+
+use local_cache::stats::event::Event;
+use local_cache::stats::journal;
+
+use super::machine::{Job, Machine, NOBODY};
+use crate::action::files::as_the_runner_reads;
+
+/// A step and what its phases told the runner so far.
+pub(crate) struct Step<'j> {
+    job: &'j Job<'j>,
+    kind: &'static str,
+    inputs: BTreeMap<String, OsString>,
+    state: BTreeMap<String, String>,
+    variables: BTreeMap<OsString, OsString>,
+}
+
+/// What a phase did.
+#[derive(Debug)]
+pub(crate) struct Done {
+    pub(crate) exit: i32,
+    /// Both streams.
+    pub(crate) log: String,
+    /// The outputs it set.
+    pub(crate) outputs: BTreeMap<String, String>,
+    /// The state it saved.
+    pub(crate) state: BTreeMap<String, String>,
+    /// What it added to the summary.
+    pub(crate) summary: String,
+}
+
+impl Done {
+    pub(crate) fn output(&self, name: &str) -> &str {
+        self.outputs.get(name).map_or("", String::as_str)
+    }
+
+    pub(crate) fn hit(&self) -> &str {
+        self.output("cache-hit")
+    }
+
+    #[track_caller]
+    pub(crate) fn passed(self) -> Self {
+        assert_eq!(self.exit, 0, "{}", self.log);
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn says(self, text: &str) -> Self {
+        assert!(self.log.contains(text), "{text:?} is not in\n{}", self.log);
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn says_nothing_of(self, text: &str) -> Self {
+        assert!(!self.log.contains(text), "{text:?} is in\n{}", self.log);
+        self
+    }
+}
+
+impl<'j> Step<'j> {
+    pub(super) fn new(job: &'j Job<'j>, kind: &'static str) -> Self {
+        let inputs = defaults(kind)
+            .iter()
+            .map(|(name, value)| (name.clone(), value.into()))
+            .collect();
+        let step = Self {
+            job,
+            kind,
+            inputs,
+            state: BTreeMap::new(),
+            variables: BTreeMap::new(),
+        };
+        // What is free on the disk of whoever runs the tests is none of theirs.
+        let step = step
+            .with("min-free-space", "none")
+            .with("disk-threshold", "none");
+        step.with("cache-root", &job.machine.store().display().to_string())
+            .with("site", "here")
+    }
+
+    /// Sets an input.
+    pub(crate) fn with(self, name: &str, value: &str) -> Self {
+        self.with_raw(name, value)
+    }
+
+    /// Sets an input to any bytes.
+    pub(crate) fn with_raw(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.inputs
+            .insert(name.to_owned(), value.as_ref().to_owned());
+        self
+    }
+
+    /// Sets inputs as the `with` of a step says them, its expressions evaluated; `$TMP` is the
+    /// machine's directory.
+    pub(crate) fn with_yaml(mut self, yaml: &str) -> Self {
+        let yaml = yaml.replace("$TMP", &self.job.machine.path("").display().to_string());
+        let yaml = yaml.replace("$WORKSPACE", &self.job.workspace.display().to_string());
+        let with: Mapping = yaml_serde::from_str(&yaml).unwrap();
+        for (name, value) in with {
+            let value = match value {
+                Value::String(text) => text,
+                Value::Bool(value) => value.to_string(),
+                Value::Number(value) => value.to_string(),
+                Value::Null => String::new(),
+                other => panic!("{other:?} is no value of an input"),
+            };
+            self = self.with(name.as_str().unwrap(), &value);
+        }
+        self
+    }
+
+    /// Sets a variable for this step alone.
+    pub(crate) fn var(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.variables
+            .insert(name.into(), value.as_ref().to_owned());
+        self
+    }
+
+    /// Forgets what main saved, as act does.
+    pub(crate) fn forget(&mut self, state: &BTreeMap<String, String>) {
+        self.state.retain(|name, _| !state.contains_key(name));
+    }
+
+    pub(crate) fn pre(&mut self) -> Done {
+        self.phase("pre")
+    }
+
+    pub(crate) fn main(&mut self) -> Done {
+        self.phase("main")
+    }
+
+    pub(crate) fn post(&mut self) -> Done {
+        self.phase("post")
+    }
+
+    /// Runs a phase; what it saves as state is there for the next.
+    fn phase(&mut self, phase: &str) -> Done {
+        let commands = tempfile::tempdir_in(self.job.machine.path("commands")).unwrap();
+        let file = |name: &str| {
+            let path = commands.path().join(name);
+            fs::write(&path, "").unwrap();
+            path
+        };
+        let (output, state) = (file("set_output"), file("save_state"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_local-cache"));
+        command
+            .args(["action", phase, self.kind])
+            .stdin(Stdio::null());
+        command
+            .env_clear()
+            .envs(&self.job.variables)
+            .envs(&self.variables);
+        command
+            .env("PATH", "/usr/bin:/bin")
+            .env("GITHUB_OUTPUT", &output)
+            .env("GITHUB_STATE", &state);
+        let summary = file("summary");
+        command
+            .env("GITHUB_ENV", file("set_env"))
+            .env("GITHUB_STEP_SUMMARY", &summary);
+        for (name, value) in &self.inputs {
+            let status = name == "job-status";
+            let value = if status {
+                OsStr::new(self.job.status)
+            } else {
+                value
+            };
+            command.env(
+                format!("INPUT_{}", name.replace(' ', "_").to_uppercase()),
+                value,
+            );
+        }
+        command.envs(
+            self.state
+                .iter()
+                .map(|(name, value)| (format!("STATE_{name}"), value)),
+        );
+        command.current_dir(&self.job.workspace);
+        self.job.machine.give_away();
+        if self.job.machine.unprivileged {
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        let ran = command.output().unwrap();
+        let read = |path: &Path| -> BTreeMap<String, String> {
+            as_the_runner_reads(&fs::read_to_string(path).unwrap())
+                .unwrap()
+                .into_iter()
+                .collect()
+        };
+        let state = read(&state);
+        self.state.extend(state.clone());
+        let log = [ran.stdout, ran.stderr].concat();
+        Done {
+            exit: ran.status.code().unwrap(),
+            log: String::from_utf8(log).unwrap(),
+            outputs: read(&output),
+            state,
+            summary: fs::read_to_string(summary).unwrap(),
+        }
+    }
+}
+
+/// Every input of an action with its default. The runner hands in all of them, empty where there is
+/// no default, and evaluates expressions: here the job has no container and has not failed.
+fn defaults(kind: &str) -> &'static [(String, String)] {
+    static ALL: OnceLock<BTreeMap<&str, Vec<(String, String)>>> = OnceLock::new();
+    let read = |path: &str| {
+        let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
+        let action: Mapping = yaml_serde::from_str(&text).unwrap();
+        let inputs = action["inputs"].as_mapping().unwrap().clone();
+        let default = |input: &Value| {
+            let text = input
+                .get("default")
+                .map_or("", |value| value.as_str().unwrap());
+            if text.starts_with("${{") {
+                String::new()
+            } else {
+                text.to_owned()
+            }
+        };
+        inputs
+            .iter()
+            .map(|(name, input)| (name.as_str().unwrap().to_owned(), default(input)))
+            .collect()
+    };
+    let all = ALL.get_or_init(|| {
+        BTreeMap::from([
+            ("cache", read("action.yml")),
+            ("restore", read("restore/action.yml")),
+            ("save", read("save/action.yml")),
+        ])
+    });
+    &all[kind]
+}
+
+/// The events of a machine's store.
+pub(crate) fn events(machine: &Machine) -> Vec<Event> {
+    let read = journal::read(&machine.store().join("local-cache-v1/events")).unwrap();
+    assert_eq!(read.skipped, 0);
+    read.events
+}
+
+/// A step that caches `data` under a key.
+pub(crate) fn step<'j>(job: &'j Job<'j>, key: &str) -> Step<'j> {
+    job.cache().with("path", "data").with("key", key)
+}
+
+/// A job that makes `data` and saves it.
+pub(crate) fn saved(machine: &Machine, key: &str) {
+    let job = machine.job();
+    job.file("data/file", &format!("contents of {key}"));
+    let mut step = step(&job, key);
+    step.pre().passed();
+    step.main().passed();
+    step.post().passed().says("Cache saved with key");
+}
