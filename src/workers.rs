@@ -5,7 +5,7 @@
 //! nearly sequentially, and the largest jobs can be put first.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Runs `run` on each job, on all threads of the pool, starting them in the order of the list.
 ///
@@ -31,10 +31,7 @@ where
             };
             if let Err(error) = run(&mut state, job) {
                 stopped.store(true, Ordering::Relaxed);
-                failed
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .get_or_insert(error);
+                lock(&failed).get_or_insert(error);
             }
         }
     };
@@ -48,10 +45,22 @@ where
             }
         });
     }
-    match failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
+    match into_inner(failed) {
         Some(error) => Err(error),
         None => Ok(()),
     }
+}
+
+/// Locks a mutex, even if a thread panicked while it held it.
+///
+/// A panic of one worker ends the whole operation anyway; it must not hide behind a second panic.
+pub fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The value of a mutex, even if a thread panicked while it held it.
+pub fn into_inner<T>(mutex: Mutex<T>) -> T {
+    mutex.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

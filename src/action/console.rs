@@ -7,12 +7,13 @@
 
 use std::fmt;
 use std::io::Write;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use log::LevelFilter;
 
 use crate::action::commands;
 use crate::action::commands::Annotation;
+use crate::workers;
 
 /// What a line is about; its symbol stands first on the line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -152,7 +153,7 @@ impl<'w> Console<'w> {
         if level <= self.verbosity.level {
             let mut line = line();
             line.push('\n');
-            let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut out = workers::lock(&self.out);
             // A closed standard output must not fail the job.
             let _ = out.write_all(line.as_bytes()).and_then(|()| out.flush());
         }

@@ -16,7 +16,7 @@ pub use request::{Job, JobTarget, KeepCounts, RestoreRecord, RestoreTask, SaveTa
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Instant;
 
 use crate::error::{Error, Result};
@@ -27,6 +27,7 @@ use crate::ops::prune as maintain;
 use crate::store::Store;
 use crate::store::entry::{CacheKind, EntryGroup};
 use crate::store::retention::RetentionPolicy;
+use crate::workers;
 
 /// Carries out a job. Every failure is in the reply.
 pub fn work(job: &Job, ground: &Ground<'_>, monitor: &dyn Monitor) -> JobReply {
@@ -45,10 +46,7 @@ pub fn work(job: &Job, ground: &Ground<'_>, monitor: &dyn Monitor) -> JobReply {
     };
     reply.error = result.err().map(|error| error.line());
     housekeeping::after(job, ground, &collector, &mut reply, begun);
-    reply.warnings = collector
-        .warnings
-        .into_inner()
-        .unwrap_or_else(PoisonError::into_inner);
+    reply.warnings = workers::into_inner(collector.warnings);
     reply
 }
 
@@ -206,7 +204,7 @@ impl Monitor for Collector<'_> {
     }
 
     fn warn(&self, message: &str) {
-        let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut warnings = workers::lock(&self.warnings);
         warnings.push(message.to_owned());
     }
 

@@ -8,7 +8,9 @@
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals as Incoming;
 use std::io;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
+
+use crate::workers;
 
 type Hear = Box<dyn FnMut(i32) + Send>;
 
@@ -58,7 +60,7 @@ pub fn install() -> io::Result<Signals> {
 }
 
 fn tell(board: &Mutex<Board>, signal: i32) {
-    let mut board = board.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut board = workers::lock(board);
     if board.listeners.is_empty() {
         board.unheard.push(signal);
     }
@@ -71,7 +73,7 @@ impl Signals {
     /// Calls `hear` with the number of every signal, on the signals' own thread, until the listener
     /// is dropped.
     pub fn listen(&self, mut hear: impl FnMut(i32) + Send + 'static) -> Listener {
-        let mut board = self.board.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut board = workers::lock(&self.board);
         for signal in std::mem::take(&mut board.unheard) {
             hear(signal);
         }
@@ -87,7 +89,7 @@ impl Signals {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        let mut board = self.board.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut board = workers::lock(&self.board);
         board.listeners.retain(|(number, _)| *number != self.number);
     }
 }

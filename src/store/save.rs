@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
@@ -15,6 +15,7 @@ use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::fs::{Extent, files};
 use crate::tree::manifest::{Manifest, SourceRecord};
+use crate::workers;
 
 /// A pack is closed when it is longer than this, so that removing one gives space back and
 /// rewriting one is quick.
@@ -39,10 +40,6 @@ pub struct ContentWriter<'s> {
     suspects: Vec<Digest>,
     clone_fails: AtomicBool,
     added: AtomicU64,
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<'s> ContentWriter<'s> {
@@ -73,7 +70,7 @@ impl<'s> ContentWriter<'s> {
             .par_iter()
             .map(|id| (*id, self.store.open_pack(id).map(|(_, _, index)| index)))
             .collect();
-        let mut known = locked(&self.known);
+        let mut known = workers::lock(&self.known);
         for (id, index) in indexes {
             match index {
                 Ok(index) => {
@@ -107,7 +104,7 @@ impl<'s> ContentWriter<'s> {
     }
 
     fn slot_of(&self, id: &Digest) -> Slot {
-        let mut packs = locked(&self.packs);
+        let mut packs = workers::lock(&self.packs);
         let found = packs.iter().position(|pack| pack.as_ref() == Some(id));
         Slot(found.unwrap_or_else(|| {
             packs.push(Some(*id));
@@ -122,7 +119,7 @@ impl<'s> ContentWriter<'s> {
         let mut new = Vec::new();
         let mut slots = Vec::with_capacity(contents.len());
         {
-            let mut known = locked(&self.known);
+            let mut known = workers::lock(&self.known);
             for content in contents {
                 slots.push(*known.entry(content.0).or_insert_with(|| {
                     new.push(*content);
@@ -136,7 +133,7 @@ impl<'s> ContentWriter<'s> {
             Ordering::Relaxed,
         );
         if writer.length() < FULL_PACK {
-            locked(&self.idle).push((slot, writer));
+            workers::lock(&self.idle).push((slot, writer));
         } else {
             self.close(slot, writer)?;
         }
@@ -144,11 +141,11 @@ impl<'s> ContentWriter<'s> {
     }
 
     fn pack_with_room(&self) -> Result<(Slot, pack::PackWriter)> {
-        if let Some(idle) = locked(&self.idle).pop() {
+        if let Some(idle) = workers::lock(&self.idle).pop() {
             return Ok(idle);
         }
         let writer = pack::PackWriter::create(self.unfinished.new_path(), self.store.modes.file)?;
-        let mut packs = locked(&self.packs);
+        let mut packs = workers::lock(&self.packs);
         packs.push(None);
         Ok((Slot(packs.len() - 1), writer))
     }
@@ -164,7 +161,7 @@ impl<'s> ContentWriter<'s> {
             files::rename(&path, &self.store.layout.pack(&id))?;
             files::remove(&self.store.layout.suspect(&id))?;
         }
-        locked(&self.packs)[slot.0] = Some(id);
+        workers::lock(&self.packs)[slot.0] = Some(id);
         Ok(())
     }
 
@@ -188,17 +185,14 @@ impl<'s> ContentWriter<'s> {
 
     /// Closes all packs. Afterwards contents can be found by the packs of their slots.
     pub fn finish(self) -> Result<Finished<'s>> {
-        let idle = std::mem::take(&mut *locked(&self.idle));
+        let idle = std::mem::take(&mut *workers::lock(&self.idle));
         for (slot, writer) in idle {
             self.close(slot, writer)?;
         }
         Ok(Finished {
             store: self.store,
             unfinished: self.unfinished,
-            packs: self
-                .packs
-                .into_inner()
-                .unwrap_or_else(PoisonError::into_inner),
+            packs: workers::into_inner(self.packs),
             added_bytes: self.added.into_inner(),
         })
     }

@@ -2,7 +2,6 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
-use std::sync::PoisonError;
 
 use super::entry::{Entry, EntryId};
 use super::lock::SharedLock;
@@ -75,9 +74,7 @@ impl Store {
             }
             self.verify_part(part, buffer, &contents, monitor)
         })?;
-        let contents = contents
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner);
+        let contents = workers::into_inner(contents);
 
         let mut verified = Verified {
             damaged_files: contents.damaged,
@@ -119,7 +116,7 @@ impl Store {
             VerifyPart::Blob(digest) => self.verify_blob(digest, buffer, monitor),
             VerifyPart::Pack(id) => self.verify_pack(id, buffer, contents, monitor),
         };
-        let mut contents = contents.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut contents = workers::lock(&contents);
         match checked.map_err(|error| {
             if error.is_not_found() {
                 error
@@ -201,20 +198,12 @@ impl Store {
                     &path,
                     format!("the contents {} have another digest", record.digest),
                 );
-                contents
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .damaged
-                    .push(error);
+                workers::lock(&contents).damaged.push(error);
             }
             bytes += u64::from(record.length);
             monitor.advance(u64::from(record.length));
         }
-        contents
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .small
-            .insert(*id, found);
+        workers::lock(&contents).small.insert(*id, found);
         Ok(bytes)
     }
 

@@ -22,8 +22,8 @@ pub fn unchanged<'m>(
     while let Some((here, there)) = pairs.pop() {
         for (id, leaf) in scan.tree.leaves_in(here) {
             let other = manifest.tree.find_leaf(there, &leaf.name);
-            if let Some(other) = other.filter(|_| untouched[id.0 as usize]) {
-                found[id.0 as usize] = same_file(leaf, &manifest.tree, other);
+            if let Some(other) = other.filter(|_| untouched[id.index()]) {
+                found[id.index()] = same_file(leaf, &manifest.tree, other);
             }
         }
         for (id, dir) in scan.tree.dirs_in(here) {
@@ -96,8 +96,8 @@ pub(super) fn match_dirs(tree: &Tree, other: &Tree) -> Vec<Option<DirId>> {
     }
     for id in tree.dir_ids() {
         let dir = &tree[id];
-        matched[id.0 as usize] =
-            matched[dir.parent.0 as usize].and_then(|parent| other.find_dir(parent, &dir.name));
+        matched[id.index()] =
+            matched[dir.parent.index()].and_then(|parent| other.find_dir(parent, &dir.name));
     }
     matched
 }

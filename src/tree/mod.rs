@@ -38,9 +38,23 @@ use crate::fs::{Extent, Timestamp};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct DirId(pub u32);
 
+impl DirId {
+    /// The position in a list with one item for each directory of the tree.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
 /// The number of a leaf in its [`Tree`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct LeafId(pub u32);
+
+impl LeafId {
+    /// The position in a list with one item for each leaf of the tree.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
 
 /// One or more directory trees, flat: no depth is too great for it.
 ///
@@ -246,13 +260,13 @@ impl Tree {
         let mut leaves = Vec::with_capacity(self.leaves.len());
         for (id, mut leaf) in (0..).map(LeafId).zip(self.leaves) {
             if let LeafKind::HardLink(first) = &mut leaf.kind {
-                match new_ids[first.0 as usize] {
+                match new_ids[first.index()] {
                     Some(new) => *first = new,
                     None => continue,
                 }
             }
             if !gone.contains(&id) {
-                new_ids[id.0 as usize] = Some(LeafId(count(&leaves)));
+                new_ids[id.index()] = Some(LeafId(count(&leaves)));
                 leaves.push(leaf);
             }
         }
@@ -278,7 +292,7 @@ impl Tree {
 
     /// Describes the contents of a regular file, read in the given state.
     pub fn set_file(&mut self, id: LeafId, mode: u32, modified: Timestamp, data: FileData) {
-        let leaf = &mut self.leaves[id.0 as usize];
+        let leaf = &mut self.leaves[id.index()];
         (leaf.mode, leaf.modified, leaf.kind) = (mode, modified, LeafKind::File(data));
     }
 
@@ -289,10 +303,10 @@ impl Tree {
         leaf: impl Fn(LeafId) -> Timestamp,
     ) {
         for id in self.dir_ids() {
-            self.dirs[id.0 as usize].modified = dir(id);
+            self.dirs[id.index()].modified = dir(id);
         }
         for id in self.leaf_ids() {
-            self.leaves[id.0 as usize].modified = leaf(id);
+            self.leaves[id.index()].modified = leaf(id);
         }
     }
 
@@ -317,7 +331,7 @@ impl Index<DirId> for Tree {
     type Output = Directory;
 
     fn index(&self, id: DirId) -> &Directory {
-        &self.dirs[id.0 as usize]
+        &self.dirs[id.index()]
     }
 }
 
@@ -325,7 +339,7 @@ impl Index<LeafId> for Tree {
     type Output = Leaf;
 
     fn index(&self, id: LeafId) -> &Leaf {
-        &self.leaves[id.0 as usize]
+        &self.leaves[id.index()]
     }
 }
 

@@ -130,7 +130,7 @@ impl Plan {
     /// Notes that a directory, or the names in it, change.
     fn changes(&mut self, dir: DirId) {
         let set_modified = !self.keeping.contains(&dir);
-        match &mut self.dirs[dir.0 as usize] {
+        match &mut self.dirs[dir.index()] {
             task @ DirTask::Leave if dir != Tree::TOP => *task = DirTask::Update { set_modified },
             _ => {}
         }
@@ -156,7 +156,7 @@ pub fn plan(manifest: &Manifest, present: &Scan, seen: &RootStamps, extras: Extr
     planner.dirs(&matched);
     for dir in std::iter::once(Tree::TOP).chain(tree.dir_ids()) {
         for (id, _) in tree.leaves_in(dir) {
-            planner.leaf(dir, id, matched[dir.0 as usize]);
+            planner.leaf(dir, id, matched[dir.index()]);
         }
     }
     planner.plan
@@ -186,11 +186,11 @@ impl Planner<'_> {
         let mut back = vec![None; self.present.tree.dirs().len()];
         for (id, here) in (0..).map(DirId).zip(matched) {
             if let Some(here) = here {
-                back[here.0 as usize] = Some(id);
+                back[here.index()] = Some(id);
             }
         }
         let ours = |extra: &ExtraneousName| {
-            let parent = back[extra.parent.0 as usize]?;
+            let parent = back[extra.parent.index()]?;
             Some(ExtraneousName {
                 parent,
                 name: extra.name.clone(),
@@ -225,7 +225,7 @@ impl Planner<'_> {
         let tree = &self.manifest.tree;
         for id in tree.dir_ids() {
             let dir = &tree[id];
-            match matched[id.0 as usize].map(|here| &self.present.tree[here]) {
+            match matched[id.index()].map(|here| &self.present.tree[here]) {
                 Some(found) => {
                     let right_time =
                         dir.modified == found.modified || self.plan.keeping.contains(&id);
@@ -233,11 +233,11 @@ impl Planner<'_> {
                         self.plan.changes(id);
                     }
                 }
-                None if self.plan.dirs[dir.parent.0 as usize].is_missing() => {
-                    self.plan.dirs[id.0 as usize] = DirTask::MakeBelow;
+                None if self.plan.dirs[dir.parent.index()].is_missing() => {
+                    self.plan.dirs[id.index()] = DirTask::MakeBelow;
                 }
                 None => {
-                    self.plan.dirs[id.0 as usize] = DirTask::Make;
+                    self.plan.dirs[id.index()] = DirTask::Make;
                     self.plan.changes(dir.parent);
                 }
             }
@@ -285,11 +285,11 @@ impl Planner<'_> {
             }
             (LeafKind::HardLink(first), _) => self.judge_link(*first, found),
             (LeafKind::File(wanted), LeafKind::File(_) | LeafKind::HardLink(_)) => {
-                let same_size = wanted.size == self.present.stats[found.0 as usize].size;
+                let same_size = wanted.size == self.present.stats[found.index()].size;
                 if !same_size || !self.has_its_links(id, found) {
                     return LeafVerdict::Replace;
                 }
-                let untouched = self.untouched[found.0 as usize];
+                let untouched = self.untouched[found.index()];
                 match judge_file(leaf, wanted, resolve(&self.present.tree, found), untouched) {
                     LeafVerdict::Touch if !self.may_touch(found) => LeafVerdict::Replace,
                     verdict => verdict,
@@ -301,13 +301,13 @@ impl Planner<'_> {
 
     /// Whether a leaf can be opened, and its mode and time be set: only by its owner.
     fn may_touch(&self, found: LeafId) -> bool {
-        let Stat { mode, uid, .. } = self.present.stats[found.0 as usize];
+        let Stat { mode, uid, .. } = self.present.stats[found.index()];
         self.present.user == 0 || (uid == self.present.user && mode & 0o400 != 0)
     }
 
     /// Whether a file has as many names as it should, so that none lies outside the tree.
     fn has_its_links(&self, id: LeafId, found: LeafId) -> bool {
-        self.present.stats[found.0 as usize].links == u64::from(self.links[id.0 as usize])
+        self.present.stats[found.index()].links == u64::from(self.links[id.index()])
     }
 
     /// A further name is right when it is one of the very file that the first name is, and that one
@@ -317,8 +317,8 @@ impl Planner<'_> {
             return LeafVerdict::Replace;
         };
         let (one, other) = (
-            &self.present.stats[file.0 as usize],
-            &self.present.stats[found.0 as usize],
+            &self.present.stats[file.index()],
+            &self.present.stats[found.index()],
         );
         let same = (one.device, one.inode) == (other.device, other.inode);
         if same && !matches!(self.judge(first, file), LeafVerdict::Replace) {
@@ -359,7 +359,7 @@ fn link_counts(tree: &Tree) -> Vec<u32> {
     let mut counts = vec![1; tree.leaves().len()];
     for Leaf { kind, .. } in tree.leaves() {
         if let LeafKind::HardLink(first) = kind {
-            counts[first.0 as usize] += 1;
+            counts[first.index()] += 1;
         }
     }
     counts

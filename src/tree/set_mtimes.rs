@@ -5,7 +5,7 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use crate::error::{Error, Result};
 use crate::fs::{Dir, Stat, Timestamp, set_modified};
@@ -47,7 +47,7 @@ pub fn set_leaves(
 ) -> Result<SetStats> {
     each(scan, places, changes, |cursor, &(leaf, change)| {
         let (dir, name) = cursor.enter_parent(leaf)?;
-        let is_as_scanned = |stat: &Stat| stat.same_state(&scan.stats[leaf.0 as usize]);
+        let is_as_scanned = |stat: &Stat| stat.same_state(&scan.stats[leaf.index()]);
         let set = |time| dir.set_modified_at(name, time);
         Ok(attempt(
             change,
@@ -145,7 +145,7 @@ fn each<'a, T: NamedTarget + Copy + Sync>(
                     Err(Error::Io { .. }) => SetResult::Changed,
                     other => other?,
                 };
-                let mut outcome = outcome.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut outcome = workers::lock(&outcome);
                 match done {
                     SetResult::At(time) => {
                         outcome.done += 1;
@@ -160,7 +160,7 @@ fn each<'a, T: NamedTarget + Copy + Sync>(
             Ok::<(), Error>(())
         },
     )?;
-    Ok(outcome.into_inner().unwrap_or_else(PoisonError::into_inner))
+    Ok(workers::into_inner(outcome))
 }
 
 #[cfg(test)]

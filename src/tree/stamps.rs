@@ -80,11 +80,11 @@ impl RootStamps {
         let mut known: Vec<Option<RootStamp>> = vec![None; tree.dirs().len()];
         for id in tree.dir_ids() {
             let dir = &tree[id];
-            known[id.0 as usize] = if dir.parent == Tree::TOP {
+            known[id.index()] = if dir.parent == Tree::TOP {
                 self.root(&dir.name)
             } else {
-                let above = known[dir.parent.0 as usize];
-                above.and_then(|sight| sight.below(scan.dir_changed[id.0 as usize], dir.modified))
+                let above = known[dir.parent.index()];
+                above.and_then(|sight| sight.below(scan.dir_changed[id.index()], dir.modified))
             };
         }
         let leaves = tree.leaves().iter().zip(&scan.stats);
@@ -92,7 +92,7 @@ impl RootStamps {
             .map(|(leaf, stat)| {
                 let known = match leaf.parent {
                     Tree::TOP => self.root(&leaf.name),
-                    parent => known[parent.0 as usize],
+                    parent => known[parent.index()],
                 };
                 known.is_some_and(|sight| is_before(stat.changed, sight.moment))
             })

@@ -143,7 +143,7 @@ pub fn decide(
     };
     let elsewhere = with_names_elsewhere(seen.scan);
     for id in tree.leaf_ids_depth_first() {
-        let verdict = leaves[id.0 as usize];
+        let verdict = leaves[id.index()];
         match verdict {
             MtimeVerdict::Unknown => continue,
             MtimeVerdict::Same(_) => decisions.same += 1,
@@ -155,7 +155,7 @@ pub fn decide(
             None => {}
         }
     }
-    let dir_change = |id: DirId| Some((id, change(dirs[id.0 as usize], tree[id].modified)?));
+    let dir_change = |id: DirId| Some((id, change(dirs[id.index()], tree[id].modified)?));
     decisions.dirs = tree.dir_ids().filter_map(dir_change).collect();
     decisions
 }
@@ -193,7 +193,7 @@ fn verdicts(
                 }
                 _ => MtimeVerdict::Different,
             };
-            let of = &mut leaves[resolved(tree, id).0 as usize];
+            let of = &mut leaves[resolved(tree, id).index()];
             *of = of.and(verdict);
         }
         for id in tree.dir_ids() {
@@ -206,10 +206,10 @@ fn verdicts(
                 }
                 RecordMatch::In(_) | RecordMatch::Lacks => MtimeVerdict::Different,
             };
-            dirs[id.0 as usize] = dirs[id.0 as usize].and(verdict);
+            dirs[id.index()] = dirs[id.index()].and(verdict);
         }
         for manifest in manifests_of_losers(tree, &matches) {
-            leaves[resolved(tree, manifest).0 as usize] = MtimeVerdict::Different;
+            leaves[resolved(tree, manifest).index()] = MtimeVerdict::Different;
         }
     }
     if let Some(given) = seen.given {
@@ -222,7 +222,7 @@ fn verdicts(
             .dir_ids()
             .filter(|id| !area.holds_skipped(&area.places().dir_path(tree, *id)))
         {
-            let verdict = &mut dirs[id.0 as usize];
+            let verdict = &mut dirs[id.index()];
             *verdict = verdict.not_before(floors.of_dir(id));
         }
     }
@@ -265,7 +265,7 @@ fn is_same(seen: CurrentSources<'_>, id: LeafId, record: &Tree, other: LeafId) -
         LeafKind::File(known) if known.size > 0 => {
             let digest = seen
                 .digests
-                .get(resolved(tree, id).0 as usize)
+                .get(resolved(tree, id).index())
                 .copied()
                 .flatten();
             digest.is_some() && digest == known.content.map(|content| content.digest)
@@ -323,10 +323,10 @@ fn with_names_elsewhere(scan: &Scan) -> BTreeSet<LeafId> {
         .leaf_ids()
         .filter(|id| !is_in_named(&scan.tree, *id))
     {
-        names[resolved(&scan.tree, id).0 as usize] += 1;
+        names[resolved(&scan.tree, id).index()] += 1;
     }
     let is_file = |id: LeafId| matches!(scan.tree[id].kind, LeafKind::File(_));
-    let has_others = |id: &LeafId| scan.stats[id.0 as usize].links > names[id.0 as usize];
+    let has_others = |id: &LeafId| scan.stats[id.index()].links > names[id.index()];
     scan.tree
         .leaf_ids()
         .filter(|id| is_file(*id))

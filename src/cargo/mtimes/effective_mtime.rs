@@ -58,9 +58,9 @@ impl<'a> EffectiveMtimes<'a> {
         let mut moved: Vec<Option<Timestamp>> = vec![None; scan.tree.dirs().len()];
         for id in scan.tree.dir_ids() {
             let dir = &scan.tree[id];
-            let changed = scan.dir_changed[id.0 as usize];
+            let changed = scan.dir_changed[id.index()];
             let own = is_hidden(dir.modified, changed, since).then_some(changed);
-            moved[id.0 as usize] = own.max(moved[dir.parent.0 as usize]);
+            moved[id.index()] = own.max(moved[dir.parent.index()]);
         }
         Self { scan, since, moved }
     }
@@ -81,7 +81,7 @@ impl<'a> EffectiveMtimes<'a> {
     }
 
     fn with_moves(&self, dir: DirId, time: Timestamp) -> Timestamp {
-        self.moved[dir.0 as usize].map_or(time, |moved| moved.max(time))
+        self.moved[dir.index()].map_or(time, |moved| moved.max(time))
     }
 }
 
@@ -104,7 +104,7 @@ impl<'a> MtimeFloor<'a> {
         let mut seen = vec![false; scan.tree.dirs().len()];
         scan.tree
             .dir_ids()
-            .for_each(|id| seen[id.0 as usize] = given.had(&scan.tree, id));
+            .for_each(|id| seen[id.index()] = given.had(&scan.tree, id));
         Self {
             arrivals: EffectiveMtimes::new(scan, given.moment),
             seen,
@@ -113,12 +113,12 @@ impl<'a> MtimeFloor<'a> {
 
     pub(crate) fn of_leaf(&self, id: LeafId) -> Option<Timestamp> {
         let scan = self.arrivals.scan;
-        let is_seen = self.seen[scan.tree[id].parent.0 as usize];
-        is_seen.then(|| self.arrivals.of_leaf(id, &scan.stats[id.0 as usize]))
+        let is_seen = self.seen[scan.tree[id].parent.index()];
+        is_seen.then(|| self.arrivals.of_leaf(id, &scan.stats[id.index()]))
     }
 
     pub(crate) fn of_dir(&self, id: DirId) -> Option<Timestamp> {
-        self.seen[id.0 as usize].then(|| self.arrivals.of_dir(id))
+        self.seen[id.index()].then(|| self.arrivals.of_dir(id))
     }
 }
 
@@ -170,7 +170,7 @@ mod tests {
         let leaves = scan
             .tree
             .leaf_ids()
-            .map(|id| arrivals.of_leaf(id, &scan.stats[id.0 as usize]));
+            .map(|id| arrivals.of_leaf(id, &scan.stats[id.index()]));
         let dirs = scan.tree.dir_ids().map(|id| arrivals.of_dir(id));
         leaves.chain(dirs).map(|time| time == LONG_AGO).collect()
     }

@@ -33,7 +33,7 @@ impl<'a> RecordMatches<'a> {
         let mut dirs = vec![RecordMatch::Stranger; tree.dirs().len()];
         for id in tree.dir_ids() {
             let dir = &tree[id];
-            dirs[id.0 as usize] = match dirs[dir.parent.0 as usize] {
+            dirs[id.index()] = match dirs[dir.parent.index()] {
                 RecordMatch::In(parent) => record
                     .find_dir(parent, &dir.name)
                     .map_or(RecordMatch::Lacks, RecordMatch::In),
@@ -50,7 +50,7 @@ impl<'a> RecordMatches<'a> {
     }
 
     pub(crate) fn dir(&self, id: DirId) -> RecordMatch {
-        self.dirs[id.0 as usize]
+        self.dirs[id.index()]
     }
 
     /// The record, and the leaf of the same path in it; none when the record can't know the path.

@@ -24,7 +24,7 @@ pub(crate) fn manifests_of_losers(tree: &Tree, matches: &RecordMatches<'_>) -> V
     let packages = packages(record);
     let mut found: HashMap<DirId, PackageMtimes> = HashMap::new();
     for (id, leaf) in record.leaf_ids().zip(record.leaves()) {
-        let Some(package) = packages[leaf.parent.0 as usize] else {
+        let Some(package) = packages[leaf.parent.index()] else {
             continue;
         };
         let is_there = present
@@ -54,7 +54,7 @@ fn packages(record: &Tree) -> Vec<Option<DirId>> {
     let mut packages = vec![None; record.dirs().len()];
     for id in record.dir_ids() {
         let own = record.find_leaf(id, MANIFEST).map(|_| id);
-        packages[id.0 as usize] = own.or(packages[record[id].parent.0 as usize]);
+        packages[id.index()] = own.or(packages[record[id].parent.index()]);
     }
     packages
 }

@@ -10,7 +10,7 @@
 use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use serde::{Deserialize, Serialize};
 
@@ -137,7 +137,7 @@ pub fn record(
     let mut tree = scan.tree.clone();
     tree.set_modified(
         |id| arrivals.of_dir(id),
-        |id| arrivals.of_leaf(id, &scan.stats[id.0 as usize]),
+        |id| arrivals.of_leaf(id, &scan.stats[id.index()]),
     );
     let is_file = |id: &LeafId| matches!(scan.tree[*id].kind, LeafKind::File(_));
     let files: Vec<LeafId> = scan.tree.leaf_ids_depth_first().filter(is_file).collect();
@@ -266,7 +266,7 @@ fn set(
     let scan = look(area, monitor)?;
     let mut digests = vec![None; scan.tree.leaves().len()];
     for (id, _, digest) in read(&scan, area.places(), &to_read(area, &scan, known), monitor)? {
-        digests[id.0 as usize] = Some(digest);
+        digests[id.index()] = Some(digest);
     }
     let seen = CurrentSources {
         scan: &scan,
@@ -382,12 +382,10 @@ fn read(
                 }
             }
         }
-        done.lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .append(&mut digests);
+        workers::lock(&done).append(&mut digests);
         Ok(())
     })?;
-    Ok(done.into_inner().unwrap_or_else(PoisonError::into_inner))
+    Ok(workers::into_inner(done))
 }
 
 fn digest_of(file: &mut impl io::Read, buffer: &mut [u8]) -> io::Result<Digest> {

@@ -2,7 +2,7 @@
 //! out.
 
 use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use crate::digest::Digest;
 use crate::error::{Error, Result};
@@ -65,7 +65,7 @@ impl FileContents {
             let LeafKind::File(file) = &scan.tree[leaf].kind else {
                 continue;
             };
-            let known = same.get(leaf.0 as usize).copied().flatten();
+            let known = same.get(leaf.index()).copied().flatten();
             let content = match known.map(|known| known.content) {
                 _ if file.size == 0 => Some(None),
                 Some(Some(Content {
@@ -114,7 +114,7 @@ impl FileContents {
             Stage::Storing,
             self.rest
                 .iter()
-                .map(|leaf| scan.stats[leaf.0 as usize].size)
+                .map(|leaf| scan.stats[leaf.index()].size)
                 .sum(),
         );
         if jobs.iter().any(|job| matches!(job, StoreTask::Small(_))) {
@@ -136,14 +136,14 @@ impl FileContents {
                 StoreTask::Large(leaf) => vec![(*leaf, worker.store_large(*leaf)?)],
                 StoreTask::Small(leaves) => worker.store_small(leaves)?,
             };
-            let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut results = workers::lock(&results);
             for (leaf, read) in read {
-                monitor.advance(scan.stats[leaf.0 as usize].size);
+                monitor.advance(scan.stats[leaf.index()].size);
                 results.add(leaf, read, scan, places);
             }
             Ok(())
         })?;
-        *self = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+        *self = workers::into_inner(results);
         Ok(())
     }
 

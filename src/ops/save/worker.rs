@@ -19,7 +19,7 @@ pub(super) enum StoreTask {
 /// Large files first, the largest before the others; then small ones in the order given, so that
 /// what lies together in the tree lies together in a pack.
 pub(super) fn jobs(scan: &Scan, leaves: &[LeafId]) -> Vec<StoreTask> {
-    let size = |leaf: &LeafId| scan.stats[leaf.0 as usize].size;
+    let size = |leaf: &LeafId| scan.stats[leaf.index()].size;
     let (mut large, small): (Vec<LeafId>, Vec<LeafId>) = leaves
         .iter()
         .copied()

@@ -25,7 +25,7 @@ use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use super::cursor::Open;
 use super::manifest::Manifest;
@@ -210,16 +210,11 @@ impl<'a> Applier<'a> {
                 add(&self.counts.confirmed, 1);
                 add(&self.counts.confirmed_bytes, file_size(self.tree, leaf));
             } else {
-                differing
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .push(leaf);
+                workers::lock(&differing).push(leaf);
             }
             Ok(())
         })?;
-        let differing = differing
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner);
+        let differing = workers::into_inner(differing);
         if !differing.is_empty() {
             self.plan = Cow::Owned(self.plan.with_differing(self.tree, differing));
         }
@@ -266,7 +261,7 @@ impl<'a> Applier<'a> {
     }
 
     fn task(&self, dir: DirId) -> DirTask {
-        self.plan.dirs[dir.0 as usize]
+        self.plan.dirs[dir.index()]
     }
 
     fn remove_unfinished(&self) {
@@ -341,7 +336,7 @@ impl Open for Building<'_, '_> {
 
 impl Building<'_, '_> {
     fn make(&self, parent: &Dir, name: &[u8], dir: DirId) -> io::Result<Dir> {
-        let made = &self.0.made[dir.0 as usize];
+        let made = &self.0.made[dir.index()];
         if !made.load(Ordering::Relaxed) {
             match parent.make_dir(name) {
                 Ok(()) => add(&self.0.counts.directories, 1),

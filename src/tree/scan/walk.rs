@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use crate::error::{Error, IoContext, Result};
 use crate::fs::xattrs;
@@ -15,6 +15,7 @@ use crate::tree::scan::flatten::{drop_unfilled, flatten};
 use crate::tree::scan::{Filter, Scan, ScanOptions, SkipReason, SkippedPath};
 use crate::tree::stamps::RootStamp;
 use crate::tree::{DirId, Directory, FileData, Leaf, LeafId, LeafKind, Roots, Tree, os};
+use crate::workers;
 
 /// Looks at the roots, in parallel. A root that does not exist is missing from the tree.
 pub fn scan(places: &Roots, options: &ScanOptions<'_>) -> Result<Scan> {
@@ -341,10 +342,7 @@ impl<'a> Walker<'a> {
             known,
         };
         self.look_at_all(scope, &mut found, &above, &names);
-        self.found
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push((id, found));
+        workers::lock(&self.found).push((id, found));
     }
 
     fn look_at_all<'s>(
@@ -441,28 +439,18 @@ impl<'a> Walker<'a> {
     }
 
     fn leave_out(&self, path: PathBuf, reason: SkipReason) {
-        self.left_out
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(SkippedPath { path, reason });
+        workers::lock(&self.left_out).push(SkippedPath { path, reason });
     }
 
     fn finish(self, top: FoundDir, started: Timestamp) -> Scan {
         let mut found: Vec<Option<FoundDir>> = Vec::new();
         found.resize_with(self.next.into_inner() as usize, || None);
-        for (id, dir) in self
-            .found
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner)
-        {
+        for (id, dir) in workers::into_inner(self.found) {
             found[id as usize] = Some(dir);
         }
         found[0] = Some(top);
         drop_unfilled(&mut found);
-        let mut left_out = self
-            .left_out
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut left_out = workers::into_inner(self.left_out);
         left_out.sort_by(|one, other| one.path.cmp(&other.path));
         flatten(found, started, left_out)
     }
