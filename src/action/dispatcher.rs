@@ -10,7 +10,6 @@ use crate::action::env::Env;
 use crate::action::inputs::{Inputs, SiteInput};
 use crate::job::{Job, JobReply, JobTarget, work};
 use crate::monitor::Monitor;
-use crate::ops::path_list::Ground;
 use crate::site::detect::{SiteDecision, detect};
 use crate::site::facts::{EngineReport, SiteFacts, SiteRequest, gather};
 use crate::site::run::{RunOptions, run};
@@ -200,17 +199,7 @@ pub fn far_work(mut job: Job, context: &far::WorkerContext) -> JobReply {
             true,
         );
     }
-    let locate = |path: &Path| context.locate(path);
-    let locate_link = |path: &Path| context.locate_link(path);
-    let name = |path: &Path| context.name(path);
-    let home = context.home.as_deref();
-    let ground = Ground {
-        home,
-        locate: &locate,
-        locate_link: &locate_link,
-        name: &name,
-    };
-    let mut reply = work(&job, &ground, &Watch(context));
+    let mut reply = work(&job, &*context.namespace, &Watch(context));
     let of_caches = reply
         .caches
         .iter_mut()
@@ -221,25 +210,9 @@ pub fn far_work(mut job: Job, context: &far::WorkerContext) -> JobReply {
         .chain(&mut reply.error)
         .chain(of_caches)
     {
-        *text = as_named(text, &context.root);
+        *text = context.namespace.original_text(text);
     }
     reply
-}
-
-/// A message with its paths as people know them: without the root below which this process sees
-/// them. A path begins where nothing stands before it that could be a part of one.
-fn as_named(text: &str, root: &Path) -> String {
-    let Some(root) = root.to_str().filter(|root| *root != "/") else {
-        return text.to_owned();
-    };
-    let mut named = String::with_capacity(text.len());
-    for piece in text.split_inclusive([' ', '(', '"', '\'', '`']) {
-        let rest = piece
-            .strip_prefix(root)
-            .filter(|rest| rest.starts_with('/'));
-        named.push_str(rest.unwrap_or(piece));
-    }
-    named
 }
 
 /// Stops the work when it is called off.
@@ -247,7 +220,7 @@ struct Watch<'c>(&'c far::WorkerContext);
 
 impl Monitor for Watch<'_> {
     fn is_interrupted(&self) -> bool {
-        self.0.cancelled()
+        self.0.is_cancelled()
     }
 }
 
@@ -263,31 +236,4 @@ pub fn program_name(argument: &OsStr) -> &[u8] {
     Path::new(argument)
         .file_name()
         .map_or(b"", OsStrExt::as_bytes)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn messages_name_paths_as_the_host_does() {
-        let root = Path::new("/host");
-        for (text, expected) in [
-            (
-                "cannot write /host/tmp/c/x: No space",
-                "cannot write /tmp/c/x: No space",
-            ),
-            (
-                "/host/a is not cached: `/host/b` (/host/c)",
-                "/a is not cached: `/b` (/c)",
-            ),
-            (
-                "cannot open /srv/host/x, /hostile/y, /host",
-                "cannot open /srv/host/x, /hostile/y, /host",
-            ),
-        ] {
-            assert_eq!(as_named(text, root), expected);
-            assert_eq!(as_named(text, Path::new("/")), text);
-        }
-    }
 }

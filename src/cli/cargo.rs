@@ -11,11 +11,11 @@ use super::{Exit, Failure, args};
 use crate::action::{self, Env, inputs};
 use crate::cargo::mtimes::replay::ReplayStats;
 use crate::fmt::human::{bytes, things, took};
+use crate::fs::Local;
 use crate::job::{
     CacheReply, CargoTarget, FoundEntry, Housekeeping, Job, JobReply, JobTarget, RestoreTask,
     SaveReply, SaveTask, Task, WorkspaceLine, work,
 };
-use crate::ops::path_list::Ground;
 
 pub(super) fn cargo(
     context: &mut CommandContext<'_>,
@@ -67,8 +67,8 @@ pub(super) fn cargo(
         task,
         health: Housekeeping::default(),
     };
-    let home = Some(context.base.home.as_path()).filter(|home| home.is_absolute());
-    let reply = work(&job, &Ground::local(home), context.monitor);
+    let home = Some(context.base.home.clone()).filter(|home| home.is_absolute());
+    let reply = work(&job, &Local::new(home), context.monitor);
     for warning in &reply.warnings {
         context.monitor.warn(warning);
     }

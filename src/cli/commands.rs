@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 
 use super::{Exit, Failure, args, show};
 use crate::error::Error;
+use crate::fs::Local;
 use crate::glob::hash_files;
 use crate::glob::{Base, Patterns};
 use crate::monitor::Monitor;
-use crate::ops::path_list::{Ground, PathList, printable};
+use crate::ops::path_list::{PathList, printable};
 use crate::ops::prune as maintain;
 use crate::ops::{restore, save};
 use crate::store::Store;
@@ -144,7 +145,7 @@ pub(super) fn save(
         return Err(Failure::Usage(why.to_owned()));
     }
     let store = Store::create(&context.common.cache_root)?;
-    let roots = paths.resolve(&Ground::local(None))?;
+    let roots = paths.resolve(&Local::default())?;
     let exclude = roots.exclude();
     let request = save::SaveRequest {
         group: &group(&paths),

@@ -11,10 +11,10 @@ use super::{Exit, Failure};
 use crate::action::Env;
 use crate::fmt::human::{bytes, things};
 use crate::fmt::table::Table;
+use crate::fs::Local;
 use crate::fs::files;
 use crate::job::{CargoTarget, Housekeeping, Job, JobTarget, RestoreTask, SaveReply, Task, adopt};
 use crate::ops::import::{self, LegacyCache};
-use crate::ops::path_list::Ground;
 
 #[derive(Debug, Args)]
 pub(super) struct ImportArgs {
@@ -169,7 +169,7 @@ fn take_over(
                 job,
                 foreign,
                 &area,
-                &Ground::local(home),
+                &Local::new(home.map(Path::to_owned)),
                 context.monitor,
             )?);
         }

@@ -14,6 +14,7 @@ use crate::cargo::key::{CargoKeys, ComputedKey, keys};
 use crate::cargo::project::facts::{KeyRequest, WorkspaceRequest};
 use crate::cargo::project::gather::gather;
 use crate::fmt::table::Table;
+use crate::fs::Local;
 use crate::glob::Base;
 
 pub(super) fn key(
@@ -44,7 +45,7 @@ pub(super) fn key(
             target: None,
         })
         .collect();
-    let found = keys(&gather(&asked));
+    let found = keys(&gather(&asked, &Local::default()));
     if found.target.is_empty() {
         let roots: Vec<String> = asked
             .workspaces

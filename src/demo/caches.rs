@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 
 use super::scratch::Scratch;
 use super::{CacheUse, DemoError, StoredSize};
+use crate::fs::Local;
 use crate::job::{
     CargoTarget, FoundEntry, Housekeeping, Job, JobReply, JobTarget, RestoreRecord, RestoreTask,
     SaveReply, SaveTask, Task, work,
 };
 use crate::monitor::Monitor;
-use crate::ops::path_list::Ground;
 use crate::store::key_match::KeyMatch;
 
 /// The caches of a job whose checkout lies in place.
@@ -112,7 +112,7 @@ impl Caches {
                 task,
                 ..self.job.clone()
             },
-            &Ground::local(Some(&self.home)),
+            &Local::new(Some(self.home.clone())),
             monitor,
         );
         reply

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::{DoctorOptions, Finding};
 use crate::cargo::project::facts::{self as cargo_facts, Compiler};
 use crate::cargo::project::gather::gather as gather_facts;
-use crate::fs::{files, probe};
+use crate::fs::{Local, files, probe};
 use crate::site::detect::detect;
 use crate::site::facts::{self, SiteFacts, SocketFile, gather};
 use crate::site::run::RunOptions;
@@ -115,7 +115,7 @@ fn cargo_home(asked: &DoctorOptions) -> Finding {
 fn toolchain(asked: &DoctorOptions) -> Finding {
     const CHECK: &str = "toolchain";
     let wanted = cargo_facts::KeyRequest::new(asked.env.clone(), &asked.home, &asked.workspace);
-    let facts = gather_facts(&wanted);
+    let facts = gather_facts(&wanted, &Local::default());
     let project = facts
         .workspaces
         .iter()

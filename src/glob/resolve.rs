@@ -9,6 +9,7 @@ use std::fs::FileType;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::fs::{Local, Namespace};
 use crate::glob::disk;
 use crate::glob::error::ResolveError;
 use crate::glob::list::Patterns;
@@ -49,18 +50,6 @@ impl From<FileType> for FoundKind {
     }
 }
 
-/// How a name becomes the path under which this process finds what has it.
-pub type Locate<'a> = &'a dyn Fn(&Path) -> io::Result<PathBuf>;
-
-/// Where the names of patterns are looked for by a process that has another root than they.
-#[derive(Clone, Copy)]
-pub struct Lookup<'a> {
-    /// For what a name leads to: every symlink followed.
-    pub target: Locate<'a>,
-    /// For what has the name itself, which may be a symlink.
-    pub itself: Locate<'a>,
-}
-
 /// A path still to be looked at.
 struct PendingPath {
     path: PathBuf,
@@ -80,37 +69,28 @@ impl Patterns {
     /// # Errors
     /// A path on the way can't be looked at, other than for not being there.
     pub fn resolve(&self, follow_symbolic_links: bool) -> Result<Vec<FoundPath>, ResolveError> {
-        let same = |path: &Path| Ok(path.to_path_buf());
-        self.resolve_by(
-            Lookup {
-                target: &same,
-                itself: &same,
-            },
-            follow_symbolic_links,
-        )
+        self.resolve_in(&Local::default(), follow_symbolic_links)
     }
 
-    /// The same for a process that finds what the patterns name under other paths. What is found
-    /// has the names.
+    /// Like [`Self::resolve`] in another namespace. The result has names, not resolved paths.
     ///
     /// # Errors
-    /// Those of [`Self::resolve`], and those of the lookup.
-    pub fn resolve_by(
+    /// Those of [`Self::resolve`], and those of the namespace.
+    pub fn resolve_in(
         &self,
-        lookup: Lookup<'_>,
+        namespace: &dyn Namespace,
         follow_symbolic_links: bool,
     ) -> Result<Vec<FoundPath>, ResolveError> {
         let mut found = Vec::new();
         for root in self.search_paths() {
-            let (patterns, follow, above) = (self, follow_symbolic_links, Vec::new());
-            Walk {
-                patterns,
-                lookup,
-                follow,
-                above,
+            let walk = Walk {
+                patterns: self,
+                namespace,
+                follow: follow_symbolic_links,
+                above: Vec::new(),
                 found: &mut found,
-            }
-            .run(root)?;
+            };
+            walk.run(root)?;
         }
         Ok(found)
     }
@@ -118,7 +98,7 @@ impl Patterns {
 
 struct Walk<'walk> {
     patterns: &'walk Patterns,
-    lookup: Lookup<'walk>,
+    namespace: &'walk dyn Namespace,
     follow: bool,
     /// The real paths of the directories above the present one, to tell cycles. Only kept when
     /// links are followed.
@@ -127,8 +107,8 @@ struct Walk<'walk> {
 }
 
 impl Walk<'_> {
-    fn run(&mut self, root: &Path) -> Result<(), ResolveError> {
-        let Some(kind) = look(root, self.lookup.itself, disk::kind)? else {
+    fn run(mut self, root: &Path) -> Result<(), ResolveError> {
+        let Some(kind) = inspect(root, self.namespace.resolve_parent(root), disk::kind)? else {
             return Ok(());
         };
         let mut candidates = vec![PendingPath {
@@ -171,7 +151,7 @@ impl Walk<'_> {
         }
         let path = &candidate.path;
         let kind = if candidate.kind.is_symlink() {
-            look(path, self.lookup.target, disk::target_kind)?
+            inspect(path, self.namespace.resolve(path), disk::target_kind)?
         } else {
             Some(candidate.kind)
         };
@@ -188,7 +168,10 @@ impl Walk<'_> {
         self.above.truncate(candidate.depth);
         let real = match (self.above.last(), candidate.path.file_name()) {
             (Some(parent), Some(name)) if !candidate.kind.is_symlink() => parent.join(name),
-            _ => look(&candidate.path, self.lookup.target, disk::real_path)?,
+            _ => {
+                let path = self.namespace.resolve(&candidate.path);
+                inspect(&candidate.path, path, disk::real_path)?
+            }
         };
         let fresh = !self.above.contains(&real);
         if fresh {
@@ -203,7 +186,8 @@ impl Walk<'_> {
         parent: &PendingPath,
         candidates: &mut Vec<PendingPath>,
     ) -> Result<(), ResolveError> {
-        let children = (self.lookup.target)(&parent.path).and_then(|path| disk::children(&path));
+        let path = self.namespace.resolve(&parent.path);
+        let children = path.and_then(|path| disk::children(&path));
         let children = children.map_err(|source| ResolveError::List {
             path: parent.path.clone(),
             source,
@@ -217,15 +201,15 @@ impl Walk<'_> {
     }
 }
 
-/// Asks the disk about what has a name.
-fn look<T>(
+/// Asks the disk about a resolved path; errors carry the name.
+fn inspect<T>(
     name: &Path,
-    locate: Locate<'_>,
+    path: io::Result<PathBuf>,
     ask: impl FnOnce(&Path) -> io::Result<T>,
 ) -> Result<T, ResolveError> {
-    let answer = locate(name).and_then(|path| ask(&path));
-    answer.map_err(|source| ResolveError::Inspect {
-        path: name.to_path_buf(),
-        source,
-    })
+    path.and_then(|path| ask(&path))
+        .map_err(|source| ResolveError::Inspect {
+            path: name.to_path_buf(),
+            source,
+        })
 }

@@ -12,12 +12,12 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
+use crate::fs::Namespace;
 use crate::job::reply::{CacheReply, DiskState, FoundEntry, JobReply, SaveReply};
 use crate::job::{Job, Task};
 use crate::monitor::Monitor;
 use crate::ops::free_space as guard;
 use crate::ops::free_space::{GuardPolicy, GuardReport};
-use crate::ops::path_list::Ground;
 use crate::stats::event as events;
 use crate::stats::event::{Event, Hit, Phase};
 use crate::stats::journal;
@@ -55,7 +55,7 @@ const RECENT: u64 = 1 << 20;
 /// Before the task. False when there is no room for what is to be saved.
 pub(crate) fn before(
     job: &Job,
-    ground: &Ground<'_>,
+    namespace: &dyn Namespace,
     monitor: &dyn Monitor,
     reply: &mut JobReply,
 ) -> bool {
@@ -64,7 +64,7 @@ pub(crate) fn before(
     }
     // How large the store may be is looked at after a save.
     let save = matches!(job.task, Task::Save(_));
-    reply.guarded = guarded(job, ground, monitor, |limits| DiskLimits {
+    reply.guarded = guarded(job, namespace, monitor, |limits| DiskLimits {
         store_bytes: limits.store_bytes.filter(|_| !save),
         ..limits
     });
@@ -77,17 +77,17 @@ pub(crate) fn before(
 /// After the task.
 pub(crate) fn after(
     job: &Job,
-    ground: &Ground<'_>,
+    namespace: &dyn Namespace,
     monitor: &dyn Monitor,
     reply: &mut JobReply,
     begun: Instant,
 ) {
     if matches!(job.task, Task::Save(_))
-        && let Some(last) = guarded(job, ground, monitor, |limits| limits)
+        && let Some(last) = guarded(job, namespace, monitor, |limits| limits)
     {
         join(reply, last);
     }
-    let Ok(root) = ground.locate(&job.cache_root) else {
+    let Ok(root) = namespace.locate(&job.cache_root) else {
         return;
     };
     if matches!(job.task, Task::Guard | Task::Save(_)) {
@@ -113,7 +113,7 @@ pub(crate) fn after(
 
 fn guarded(
     job: &Job,
-    ground: &Ground<'_>,
+    namespace: &dyn Namespace,
     monitor: &dyn Monitor,
     limits: impl Fn(DiskLimits) -> DiskLimits,
 ) -> Option<GuardReport> {
@@ -125,8 +125,8 @@ fn guarded(
     if wanted.limits.are_off() {
         return None;
     }
-    let workspace = ground.locate(&job.workspace).ok();
-    let guarded = ground
+    let workspace = namespace.locate(&job.workspace).ok();
+    let guarded = namespace
         .locate(&job.cache_root)
         .and_then(|root| guard::guard(&root, workspace.as_deref(), wanted, monitor));
     guarded

@@ -20,9 +20,9 @@ use std::sync::Mutex;
 use std::time::Instant;
 
 use crate::error::{Error, Result};
+use crate::fs::Namespace;
 use crate::fs::volume;
 use crate::monitor::{Monitor, Stage};
-use crate::ops::path_list::Ground;
 use crate::ops::prune as maintain;
 use crate::store::Store;
 use crate::store::entry::{CacheKind, EntryGroup};
@@ -30,22 +30,22 @@ use crate::store::retention::RetentionPolicy;
 use crate::workers;
 
 /// Carries out a job. Every failure is in the reply.
-pub fn work(job: &Job, ground: &Ground<'_>, monitor: &dyn Monitor) -> JobReply {
+pub fn work(job: &Job, namespace: &dyn Namespace, monitor: &dyn Monitor) -> JobReply {
     let collector = Collector {
         inner: monitor,
         warnings: Mutex::default(),
     };
     let mut reply = JobReply::default();
     let begun = Instant::now();
-    let has_room = housekeeping::before(job, ground, &collector, &mut reply);
+    let has_room = housekeeping::before(job, namespace, &collector, &mut reply);
     let result = match &job.task {
         Task::Save(_) if !has_room => Ok(()),
         Task::Guard => Ok(()),
-        Task::Restore(task) => restore(job, task, ground, &collector, &mut reply),
-        Task::Save(task) => save(job, task, ground, &collector, &mut reply),
+        Task::Restore(task) => restore(job, task, namespace, &collector, &mut reply),
+        Task::Save(task) => save(job, task, namespace, &collector, &mut reply),
     };
     reply.error = result.err().map(|error| error.line());
-    housekeeping::after(job, ground, &collector, &mut reply, begun);
+    housekeeping::after(job, namespace, &collector, &mut reply, begun);
     reply.warnings = workers::into_inner(collector.warnings);
     reply
 }
@@ -53,25 +53,25 @@ pub fn work(job: &Job, ground: &Ground<'_>, monitor: &dyn Monitor) -> JobReply {
 /// Where a job is carried out.
 pub(crate) struct JobContext<'a> {
     job: &'a Job,
-    ground: &'a Ground<'a>,
+    namespace: &'a dyn Namespace,
     monitor: &'a dyn Monitor,
 }
 
 fn restore(
     job: &Job,
     task: &RestoreTask,
-    ground: &Ground<'_>,
+    namespace: &dyn Namespace,
     monitor: &dyn Monitor,
     reply: &mut JobReply,
 ) -> Result<()> {
-    let root = ground.locate(&job.cache_root)?;
+    let root = namespace.locate(&job.cache_root)?;
     let mut store = Store::open(&root)?;
     if store.is_none() && task.remember_as.is_some() {
         store = Some(Store::create(&root)?);
     }
     let at = JobContext {
         job,
-        ground,
+        namespace,
         monitor,
     };
     match &job.subject {
@@ -92,11 +92,11 @@ fn restore(
 fn save(
     job: &Job,
     task: &SaveTask,
-    ground: &Ground<'_>,
+    namespace: &dyn Namespace,
     monitor: &dyn Monitor,
     reply: &mut JobReply,
 ) -> Result<()> {
-    let root = ground.locate(&job.cache_root)?;
+    let root = namespace.locate(&job.cache_root)?;
     let store = Store::create(&root)?;
     let remembered = task
         .remembered_as
@@ -105,7 +105,7 @@ fn save(
     let noted = remembered.as_ref().unwrap_or(&task.noted);
     let at = JobContext {
         job,
-        ground,
+        namespace,
         monitor,
     };
     let groups = match &job.subject {

@@ -30,7 +30,10 @@ impl PathsTarget {
 }
 
 fn list(at: &JobContext<'_>, subject: &PathsTarget) -> Result<PathList> {
-    let base = Base::new(&at.job.workspace, at.ground.home.unwrap_or(Path::new("")));
+    let base = Base::new(
+        &at.job.workspace,
+        at.namespace.home().unwrap_or(Path::new("")),
+    );
     PathList::parse(&subject.paths, &base).map_err(|error| Error::invalid(error.to_string()))
 }
 
@@ -57,7 +60,7 @@ pub(crate) fn restore(
         groups: &groups,
         key: &subject.key,
         restore_keys: &subject.restore_keys,
-        place: &|name| at.ground.locate_link(&paths.place(name)?),
+        place: &|name| at.namespace.locate_parent(&paths.place(name)?),
         extras: extras(at, task, &paths),
         verify: task.verify,
         lookup_only: task.lookup_only,
@@ -74,7 +77,7 @@ fn extras(at: &JobContext<'_>, task: &RestoreTask, paths: &PathList) -> Extraneo
         return Extraneous::Keep;
     }
     let precious = [
-        (at.ground.home, "the home directory"),
+        (at.namespace.home(), "the home directory"),
         (at.job.workspace.parent(), "the directory of the workspace"),
     ];
     let held = precious
@@ -108,7 +111,7 @@ pub(crate) fn save(
         cache.saved = Some(SaveReply::Exists { was_restored: true });
         return Ok((cache, group));
     }
-    let roots = paths.resolve(at.ground)?;
+    let roots = paths.resolve(at.namespace)?;
     let exclude = roots.exclude();
     let parent = noted.and_then(|noted| noted.entry.as_ref());
     let request = save::SaveRequest {

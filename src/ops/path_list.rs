@@ -6,16 +6,14 @@
 //! elsewhere.
 
 use std::ffi::OsStr;
-use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use crate::cargo::project::probe::Sight;
-use crate::error::{Error, IoContext, Result};
-use crate::fs::files;
+use crate::error::{Error, Result};
+use crate::fs::{Namespace, files};
 use crate::glob::{
-    Anchor, Anchored, Base, ExclusionVerdict, Exclusions, FoundKind, FoundPath, Lookup,
-    PatternError, Patterns,
+    Anchor, Anchored, Base, ExclusionVerdict, Exclusions, FoundKind, FoundPath, PatternError,
+    Patterns,
 };
 use crate::tree::Roots;
 use crate::tree::scan::Filter;
@@ -27,67 +25,6 @@ pub struct PathList {
     /// Those of them that do not begin with `~`.
     not_from_home: Patterns,
     base: Base,
-}
-
-/// Where the files are that paths name: usually just there, but a process that sees them below
-/// another root finds them elsewhere.
-#[derive(Clone, Copy)]
-pub struct Ground<'a> {
-    /// What `~` stands for.
-    pub home: Option<&'a Path>,
-    /// The path to use for a name, every symlink on the way followed as the root has it.
-    pub locate: &'a (dyn Fn(&Path) -> io::Result<PathBuf> + Sync),
-    /// The same, but the last component is left as it is.
-    pub locate_link: &'a (dyn Fn(&Path) -> io::Result<PathBuf> + Sync),
-    /// The name of a path that was located.
-    pub name: &'a (dyn Fn(&Path) -> PathBuf + Sync),
-}
-
-impl<'a> Ground<'a> {
-    /// The same for those who look at Cargo projects.
-    pub fn sight(&self) -> Sight<'a> {
-        Sight {
-            locate: self.locate,
-            locate_link: self.locate_link,
-            name: self.name,
-        }
-    }
-}
-
-impl Ground<'_> {
-    /// The process's own files.
-    pub fn local(home: Option<&Path>) -> Ground<'_> {
-        #[expect(clippy::unnecessary_wraps, reason = "below another root it can fail")]
-        fn own(path: &Path) -> io::Result<PathBuf> {
-            Ok(path.to_owned())
-        }
-        Ground {
-            home,
-            locate: &own,
-            locate_link: &own,
-            name: &Path::to_path_buf,
-        }
-    }
-
-    /// The path to use for an absolute name, or one that begins with `~`.
-    pub fn locate(&self, name: &Path) -> Result<PathBuf> {
-        let name = match (name.strip_prefix("~"), self.home) {
-            (Ok(rest), Some(home)) => home.join(rest),
-            (Ok(_), None) => {
-                return Err(Error::invalid(format!(
-                    "{}: the home directory is not known",
-                    name.display()
-                )));
-            }
-            (Err(_), _) => name.to_owned(),
-        };
-        (self.locate)(&name).context("find", || name)
-    }
-
-    /// The path to use for an absolute name whose last component may be a symlink.
-    pub fn locate_link(&self, name: &Path) -> Result<PathBuf> {
-        (self.locate_link)(name).context("find", || name)
-    }
 }
 
 /// What a list of paths stands for on the disk now.
@@ -145,8 +82,8 @@ impl PathList {
     }
 
     /// What the list stands for on the disk now. A root below another one is part of that.
-    pub fn resolve(&self, ground: &Ground<'_>) -> Result<ResolvedPaths> {
-        let found = self.find(ground)?;
+    pub fn resolve(&self, namespace: &dyn Namespace) -> Result<ResolvedPaths> {
+        let found = self.find(namespace)?;
         let mut roots: Vec<(Box<[u8]>, PathBuf)> = Vec::new();
         let mut exclusions = Vec::new();
         let mut inside: Option<PathBuf> = None;
@@ -162,7 +99,7 @@ impl PathList {
                     "the root of the filesystem can't be cached; name directories in it",
                 ));
             }
-            let place = ground.locate_link(&item.path)?;
+            let place = namespace.locate_parent(&item.path)?;
             if item.kind == FoundKind::Directory && !files::is_symlink(&place)? {
                 let below = self.patterns.exclusions_below(&item.path);
                 if !below.is_empty() {
@@ -189,13 +126,9 @@ impl PathList {
 
     /// The paths that the list matches, by their names. Each is looked for where the ground has it,
     /// so that a symlink of another root leads where it leads there.
-    fn find(&self, ground: &Ground<'_>) -> Result<Vec<FoundPath>> {
-        let lookup = Lookup {
-            target: ground.locate,
-            itself: ground.locate_link,
-        };
+    fn find(&self, namespace: &dyn Namespace) -> Result<Vec<FoundPath>> {
         self.patterns
-            .resolve_by(lookup, true)
+            .resolve_in(namespace, true)
             .map_err(|error| Error::invalid(error.to_string()))
     }
 
@@ -357,32 +290,17 @@ mod tests {
 
     #[test]
     fn below_another_root_links_lead_where_they_lead_there() {
-        use crate::site::worker::WorkerContext;
+        use crate::fs::Rooted;
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path();
         std::fs::create_dir_all(root.join("data/cargo/registry/src")).unwrap();
         std::fs::create_dir_all(root.join("home/me")).unwrap();
         std::os::unix::fs::symlink("/data/cargo", root.join("home/me/.cargo")).unwrap();
-        let context = WorkerContext::below(
-            root.into(),
-            Vec::new(),
-            "/home/me".into(),
-            std::sync::Arc::default(),
-        );
-        let locate = |path: &Path| context.locate(path);
-        let locate_link = |path: &Path| context.locate_link(path);
-        let name = |path: &Path| context.name(path);
-        let home = context.home.as_deref();
-        let ground = Ground {
-            home,
-            locate: &locate,
-            locate_link: &locate_link,
-            name: &name,
-        };
+        let rooted = Rooted::new(root.into(), Vec::new(), "/home/me".into());
         for line in ["~/.cargo/registry", "~/.cargo/reg*"] {
             let roots = PathList::parse([line], &base())
                 .unwrap()
-                .resolve(&ground)
+                .resolve(&rooted)
                 .unwrap();
             let place = roots.places.path(b"~/.cargo/registry").unwrap();
             assert_eq!(place, root.join("data/cargo/registry"), "{line}");

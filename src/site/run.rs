@@ -22,6 +22,7 @@ use super::facts::{Container, EngineReport, JobContainer, SiteFacts, SocketFile,
 use super::problem::{Problem, signal_name};
 use super::supervise::{Ended, StopReason, Stopper, TimeLimits, supervise};
 use super::{EnvVars, Site, SitePreference, signals};
+use crate::fs::Local;
 use crate::site::worker as far;
 use crate::site::worker::identity::{HostCheck, Witness};
 use crate::site::worker::protocol as wire;
@@ -137,7 +138,11 @@ where
         .map_err(|error| Problem::io("catch signals in", "/proc/self", &error))?;
     let cancel = Arc::new(AtomicBool::new(false));
     let home = far::local_home(&options.env);
-    let context = WorkerContext::local(options.env.clone(), home, Arc::clone(&cancel));
+    let context = WorkerContext::new(
+        Arc::new(Local::new(home)),
+        options.env.clone(),
+        Arc::clone(&cancel),
+    );
     let listen = |stopper: Stopper<R>| {
         signals.listen(move |signal| stopper.stop(StopReason::Signal(signal)))
     };

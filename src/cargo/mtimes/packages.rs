@@ -7,8 +7,9 @@ use crate::cargo::project::config;
 use crate::cargo::project::facts::ProjectFacts;
 use crate::cargo::project::manifest;
 use crate::cargo::project::manifest::CargoManifest;
-use crate::cargo::project::probe::{FileProbe, Sight};
+use crate::cargo::project::probe::FileProbe;
 use crate::cargo::project::workspace::clean;
+use crate::fs::Namespace;
 
 /// What was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,8 +23,8 @@ pub struct Packages {
 /// The directories of the packages of a project, by their names: its members, dependencies with a
 /// path, and what takes the place of others: `[patch]` and `[replace]` with a path in the manifest
 /// of the root, `[patch]` and `paths` in a configuration.
-pub fn packages(project: &ProjectFacts, sight: Sight<'_>) -> Packages {
-    let mut look = FileProbe::new(sight);
+pub fn packages(project: &ProjectFacts, namespace: &dyn Namespace) -> Packages {
+    let mut look = FileProbe::new(namespace);
     let mut waiting: VecDeque<PathBuf> = substitutes(project).into();
     let members = project
         .manifests
@@ -94,6 +95,7 @@ mod tests {
     use super::*;
     use crate::cargo::project::facts::KeyRequest;
     use crate::cargo::project::gather::gather;
+    use crate::fs::Local;
 
     #[test]
     fn members_path_dependencies_and_what_takes_the_place_of_others_are_found() {
@@ -136,14 +138,11 @@ mod tests {
                 &package(name.rsplit('/').next().unwrap(), ""),
             );
         }
-        let facts = gather(&KeyRequest::new(
-            BTreeMap::new(),
-            &top.join("home"),
-            &top.join("app"),
-        ));
+        let request = KeyRequest::new(BTreeMap::new(), &top.join("home"), &top.join("app"));
+        let facts = gather(&request, &Local::default());
         let found = packages(
             facts.workspaces[0].project.as_ref().unwrap(),
-            Sight::local(),
+            &Local::default(),
         );
         let names: Vec<_> = found
             .directories

@@ -21,10 +21,9 @@ use crate::cargo::mtimes::effective_mtime::{EffectiveMtimes, ReplayMark};
 use crate::cargo::mtimes::packages::packages;
 use crate::cargo::mtimes::source_roots::SourceRoots;
 use crate::cargo::project::facts::WorkspaceFacts;
-use crate::cargo::project::probe::Sight;
 use crate::digest::Digest;
 use crate::error::{Error, IoContext, Result};
-use crate::fs::{Stat, Timestamp, files};
+use crate::fs::{Namespace, Stat, Timestamp, files};
 use crate::monitor::{Monitor, Stage};
 use crate::store::Store;
 use crate::store::entry::Entry;
@@ -54,7 +53,7 @@ pub struct SourcesRequest<'a> {
     /// and so are packages that they depend on by path.
     pub workspaces: &'a [WorkspaceFacts],
     /// Where the files are that the paths of the workspaces name.
-    pub sight: Sight<'a>,
+    pub namespace: &'a dyn Namespace,
     /// What is never looked at: the cache root, `CARGO_HOME`, further target directories. Those of
     /// the workspaces need not be named.
     pub skipped: &'a [PathBuf],
@@ -65,7 +64,7 @@ pub struct SourcesRequest<'a> {
 /// Finds the area in which the sources of a step are.
 pub fn look_for(request: &SourcesRequest<'_>, monitor: &dyn Monitor) -> Result<SourceRoots> {
     let checkout = files::canonical(request.checkout)?;
-    let locate = |name: &Path| (request.sight.locate)(name).context("find", || name);
+    let locate = |name: &Path| request.namespace.locate(name);
     let mut others = Vec::new();
     for project in request
         .workspaces
@@ -73,7 +72,7 @@ pub fn look_for(request: &SourcesRequest<'_>, monitor: &dyn Monitor) -> Result<S
         .filter_map(|workspace| workspace.project.as_ref())
     {
         others.push(repository(&locate(&project.root)?)?);
-        let found = packages(project, request.sight);
+        let found = packages(project, request.namespace);
         found
             .warnings
             .iter()

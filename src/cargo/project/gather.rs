@@ -6,20 +6,17 @@ use crate::cargo::key::env_vars as variables;
 use crate::cargo::project::facts::{
     CargoFacts, KeyRequest, ProjectFacts, SourceFile, WorkspaceFacts, WorkspaceRequest,
 };
-use crate::cargo::project::probe::{FileProbe, Sight};
+use crate::cargo::project::probe::FileProbe;
 use crate::cargo::project::workspace::{clean, manifests, workspace_root};
 use crate::cargo::project::{build_dir, config};
 use crate::cargo::toolchain::locate::{above, toolchain};
+use crate::fs::Namespace;
 
-/// Looks at what is asked for on this machine. What can't be looked at is in
+/// Reads what the keys of a project are computed from. What can't be read is in
 /// [`CargoFacts::warnings`].
-pub fn gather(asked: &KeyRequest) -> CargoFacts {
-    gather_by(asked, Sight::local())
-}
-
-/// The same where the files that names stand for are elsewhere.
-pub fn gather_by(asked: &KeyRequest, sight: Sight<'_>) -> CargoFacts {
-    let mut look = FileProbe::new(sight);
+pub fn gather(request: &KeyRequest, namespace: &dyn Namespace) -> CargoFacts {
+    let asked = request;
+    let mut look = FileProbe::new(namespace);
     let workspaces = asked
         .workspaces
         .iter()

@@ -1,58 +1,29 @@
 //! Looks at files that may not be there, and remembers what it could not look at.
 
-use std::io::{self, ErrorKind};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::cargo::project::facts::SourceFile;
-use crate::error::{Error, IoContext, Result};
-use crate::fs::{FileKind, Stat, files};
-use crate::glob::{FoundPath, Lookup, Patterns, ResolveError};
-
-/// Where the files are that names stand for: usually just there, but a process that sees a machine
-/// below a directory of its own finds them elsewhere. Everything that is asked and found has the
-/// names.
-#[derive(Clone, Copy)]
-pub struct Sight<'a> {
-    /// The path to use for an absolute name, every symlink on the way followed as the machine has
-    /// it.
-    pub locate: &'a (dyn Fn(&Path) -> io::Result<PathBuf> + Sync),
-    /// The same, but the last component is left as it is.
-    pub locate_link: &'a (dyn Fn(&Path) -> io::Result<PathBuf> + Sync),
-    /// The name of a path that was located.
-    pub name: &'a (dyn Fn(&Path) -> PathBuf + Sync),
-}
-
-impl Sight<'_> {
-    /// The process's own files.
-    pub fn local() -> Self {
-        #[expect(clippy::unnecessary_wraps, reason = "below another root it can fail")]
-        fn own(path: &Path) -> io::Result<PathBuf> {
-            Ok(path.to_owned())
-        }
-        Self {
-            locate: &own,
-            locate_link: &own,
-            name: &Path::to_path_buf,
-        }
-    }
-}
+use crate::error::{Error, Result};
+use crate::fs::{FileKind, Namespace, Stat, files};
+use crate::glob::{FoundPath, Patterns, ResolveError};
 
 /// Looks, and remembers what could not be looked at so far, one line each.
 pub(crate) struct FileProbe<'a> {
-    sight: Sight<'a>,
+    namespace: &'a dyn Namespace,
     pub(crate) warnings: Vec<String>,
 }
 
 impl<'a> FileProbe<'a> {
-    pub(crate) fn new(sight: Sight<'a>) -> Self {
+    pub(crate) fn new(namespace: &'a dyn Namespace) -> Self {
         Self {
-            sight,
+            namespace,
             warnings: Vec::new(),
         }
     }
 
     fn locate(&self, name: &Path) -> Result<PathBuf> {
-        (self.sight.locate)(name).context("find", || name)
+        self.namespace.locate(name)
     }
 
     /// A regular file, or nothing. What is there and can't be read is as if it were not there, and
@@ -90,23 +61,13 @@ impl<'a> FileProbe<'a> {
     /// The path without symlinks, if something is there.
     pub(crate) fn real(&mut self, path: &Path) -> Option<PathBuf> {
         let real = self.locate(path).and_then(|path| files::canonical(&path));
-        self.noted(real).map(|real| (self.sight.name)(&real))
+        self.noted(real)
+            .map(|real| self.namespace.original_name(&real))
     }
 
     /// What patterns stand for.
     pub(crate) fn matches(&self, patterns: &Patterns) -> Result<Vec<FoundPath>, ResolveError> {
-        let Sight {
-            locate,
-            locate_link,
-            ..
-        } = self.sight;
-        patterns.resolve_by(
-            Lookup {
-                target: locate,
-                itself: locate_link,
-            },
-            true,
-        )
+        patterns.resolve_in(self.namespace, true)
     }
 
     /// Notes that something else is wrong.

@@ -3,11 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::error::{IoContext, Result};
-use crate::fs::{Timestamp, files};
+use crate::error::Result;
+use crate::fs::{Namespace, Timestamp, files};
 
 use crate::cargo::project::facts::WorkspaceFacts;
-use crate::cargo::project::probe::Sight;
 use crate::cargo::target_gc::locked_packages::LockedPackages;
 use crate::cargo::target_gc::unused::UnusedOutputs;
 use crate::cargo::target_gc::{read_target, unused};
@@ -18,14 +17,13 @@ use crate::cargo::target_gc::{read_target, unused};
 pub fn leftovers(
     target: &Path,
     workspaces: &[WorkspaceFacts],
-    sight: Sight<'_>,
+    namespace: &dyn Namespace,
 ) -> Result<UnusedOutputs> {
     let needed = LockedPackages::of_workspaces(workspaces);
     let projects = workspaces
         .iter()
         .filter_map(|workspace| workspace.project.as_ref());
-    let roots =
-        projects.map(|project| (sight.locate)(&project.root).context("find", || &project.root));
+    let roots = projects.map(|project| namespace.locate(&project.root));
     let roots = roots.collect::<Result<Vec<PathBuf>>>()?;
     let is_source = |path: &Path| {
         // What can't be looked at is not said to be gone.

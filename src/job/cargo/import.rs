@@ -9,6 +9,7 @@
 use std::path::PathBuf;
 
 use crate::error::{Error, Result};
+use crate::fs::Namespace;
 use crate::fs::files;
 use crate::job::cargo::caches::{CacheContents, CachePlan};
 use crate::job::cargo::project::CargoProject;
@@ -17,7 +18,6 @@ use crate::job::cargo::{CacheReply, JobContext};
 use crate::job::{Job, JobTarget};
 use crate::monitor::Monitor;
 use crate::ops::import::{LegacyCache, LegacyKind};
-use crate::ops::path_list::Ground;
 use crate::ops::save;
 use crate::store::Store;
 use crate::tree::Roots;
@@ -28,7 +28,7 @@ pub fn adopt(
     job: &Job,
     foreign: &LegacyCache,
     area: &(String, String),
-    ground: &Ground<'_>,
+    namespace: &dyn Namespace,
     monitor: &dyn Monitor,
 ) -> Result<Vec<CacheReply>> {
     let JobTarget::Cargo(subject) = &job.subject else {
@@ -36,10 +36,10 @@ pub fn adopt(
             "only a Cargo project takes over such directories",
         ));
     };
-    let store = Store::create(&ground.locate(&job.cache_root)?)?;
+    let store = Store::create(&namespace.locate(&job.cache_root)?)?;
     let at = JobContext {
         job,
-        ground,
+        namespace,
         monitor,
     };
     let subject: &CargoTarget = subject;

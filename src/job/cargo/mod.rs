@@ -101,8 +101,8 @@ fn restore_one(
         key: &plan.key.text,
         restore_keys: &plan.key.restore,
         place: &|name| {
-            at.ground
-                .locate_link(&plan.place(name, &project.asked.cargo_home)?)
+            at.namespace
+                .locate_parent(&plan.place(name, &project.asked.cargo_home)?)
         },
         extras: extras(at, task, plan)?,
         verify: task.verify,
@@ -256,14 +256,15 @@ fn save_one(
 /// What a cache holds now.
 fn roots(at: &JobContext<'_>, project: &CargoProject, plan: &CachePlan) -> Result<Roots> {
     match &plan.what {
-        CacheContents::Directories(paths) => return Ok(paths.resolve(at.ground)?.places),
+        CacheContents::Directories(paths) => return Ok(paths.resolve(at.namespace)?.places),
         CacheContents::Bin => {
             return Ok(Roots::new(installed_bins::installed(&project.cargo_home)?));
         }
         CacheContents::Target(outputs) => project.check_outputs(at, outputs)?,
         CacheContents::Registry | CacheContents::Git => {}
     }
-    let located = |(name, path): (Box<[u8]>, PathBuf)| Ok((name, at.ground.locate_link(&path)?));
+    let located =
+        |(name, path): (Box<[u8]>, PathBuf)| Ok((name, at.namespace.locate_parent(&path)?));
     let roots: Result<Vec<_>> = plan
         .roots(&project.asked.cargo_home)
         .into_iter()

@@ -25,17 +25,17 @@ pub(crate) fn area(
 }
 
 fn find(at: &JobContext<'_>, subject: &CargoTarget, project: &CargoProject) -> Result<SourceRoots> {
-    let ground = at.ground;
+    let namespace = at.namespace;
     let named = match list(&project.asked, "sources", &subject.sources)? {
-        Some(list) => list.resolve(ground)?.places,
+        Some(list) => list.resolve(namespace)?.places,
         None => Roots::default(),
     };
     let request = SourcesRequest {
-        checkout: &ground.locate(&project.asked.checkout)?,
+        checkout: &namespace.locate(&project.asked.checkout)?,
         workspaces: &project.facts.workspaces,
-        sight: ground.sight(),
+        namespace,
         skipped: &[
-            ground.locate(&at.job.cache_root)?,
+            namespace.locate(&at.job.cache_root)?,
             project.cargo_home.clone(),
         ],
         named: &named,

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cargo::key::keys;
 use crate::cargo::project::facts::{CargoFacts, KeyRequest, WorkspaceFacts};
-use crate::cargo::project::gather::gather_by;
+use crate::cargo::project::gather::gather;
 use crate::cargo::project::workspace::clean;
 use crate::cargo::target_gc::downloads::downloads;
 use crate::cargo::target_gc::inspect::leftovers;
@@ -36,17 +36,16 @@ pub(crate) struct CargoProject {
 impl CargoProject {
     /// Looks at a project and computes its keys. What is wrong with it is said.
     pub(crate) fn find(at: &JobContext<'_>, subject: &CargoTarget) -> Result<Self> {
-        let ground = at.ground;
-        let asked = subject.asked(&at.job.workspace, ground);
+        let namespace = at.namespace;
+        let asked = subject.asked(&at.job.workspace, namespace);
         if !asked.cargo_home.is_absolute() {
             return Err(Error::invalid(
                 "the home directory is not known, so CARGO_HOME is not; set HOME or CARGO_HOME",
             ));
         }
-        let sight = ground.sight();
-        let facts = gather_by(&asked, sight);
+        let facts = gather(&asked, namespace);
         let keys = keys(&facts);
-        let cargo_home = ground.locate(&asked.cargo_home)?;
+        let cargo_home = namespace.locate(&asked.cargo_home)?;
         let is_none = facts
             .workspaces
             .iter()
@@ -98,12 +97,12 @@ impl CargoProject {
         before: &str,
     ) -> Result<()> {
         let shown = directory.display();
-        let place = at.ground.locate_link(directory)?;
+        let place = at.namespace.locate_parent(directory)?;
         if files::is_symlink(&place)? {
             let target = at
-                .ground
+                .namespace
                 .locate(directory)
-                .map(|target| (at.ground.name)(&target));
+                .map(|target| at.namespace.original_name(&target));
             return Err(Error::invalid(format!(
                 "{shown} is a symlink; name the directory that it leads to in `{setting}`, as `{before}{}`",
                 target.unwrap_or_default().display()
@@ -131,7 +130,7 @@ impl CargoProject {
         for path in precious.into_iter().map(PathBuf::as_path).chain(roots) {
             let is_there = !path.as_os_str().is_empty();
             if is_there
-                && at.ground.locate(path).is_ok_and(|located| {
+                && at.namespace.locate(path).is_ok_and(|located| {
                     crate::job::cargo::project::real(&located).starts_with(&real)
                 })
             {
@@ -176,7 +175,7 @@ impl CargoProject {
         });
         let below = others.flat_map(BuildDirs::directories).filter(is_below);
         let below: Vec<PathBuf> = below
-            .map(|other| at.ground.locate_link(other))
+            .map(|other| at.namespace.locate_parent(other))
             .collect::<Result<_>>()?;
         let mut left = UnusedOutputs::default();
         for directory in outputs.directories() {
@@ -191,9 +190,9 @@ impl CargoProject {
                 .cloned()
                 .collect();
             let here = leftovers(
-                &at.ground.locate_link(directory)?,
+                &at.namespace.locate_parent(directory)?,
                 &builders,
-                at.ground.sight(),
+                at.namespace,
             );
             left.add(here.unwrap_or_else(|error| {
                 at.monitor.warn(&format!(
@@ -222,7 +221,7 @@ pub(crate) fn not_made_by_cargo<'o>(
     outputs: &'o BuildDirs,
 ) -> Result<Option<&'o Path>> {
     for (_, directory) in outputs.roots() {
-        let names = files::list(&at.ground.locate_link(directory)?)?;
+        let names = files::list(&at.namespace.locate_parent(directory)?)?;
         let marks = ["CACHEDIR.TAG", ".rustc_info.json"];
         if !names.is_empty()
             && !names

@@ -11,7 +11,7 @@ use crate::cargo::key::env_vars as variables;
 use crate::cargo::key::inputs::KeyInputs;
 use crate::cargo::project::facts::{KeyRequest, WorkspaceRequest};
 use crate::cargo::project::workspace::clean;
-use crate::ops::path_list::Ground;
+use crate::fs::Namespace;
 
 /// The caches of Cargo workspaces. All paths are as the steps of the job know them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -129,7 +129,7 @@ impl CargoTarget {
     }
 
     /// What keys are asked for.
-    pub(crate) fn asked(&self, checkout: &Path, ground: &Ground<'_>) -> KeyRequest {
+    pub(crate) fn asked(&self, checkout: &Path, namespace: &dyn Namespace) -> KeyRequest {
         let env: BTreeMap<OsString, OsString> = self
             .env
             .iter()
@@ -143,7 +143,7 @@ impl CargoTarget {
             workspaces: self.workspaces.iter().map(workspace).collect(),
             job: self.job.clone(),
             key_inputs: self.key_inputs.clone(),
-            ..KeyRequest::new(env, ground.home.unwrap_or(Path::new("")), checkout)
+            ..KeyRequest::new(env, namespace.home().unwrap_or(Path::new("")), checkout)
         }
     }
 }

@@ -5,10 +5,10 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use crate::fs::resolve_in_root;
 use crate::site::proc::UidMap;
 use crate::site::users;
 use crate::site::worker::identity::{HostCheck, HostProbe};
-use crate::site::worker::resolve_in_root as rooted;
 
 /// Looks. What can't be read counts as absent: the judgement says what is missing.
 pub(crate) fn look(check: &HostCheck) -> HostProbe {
@@ -38,11 +38,11 @@ pub(crate) fn look(check: &HostCheck) -> HostProbe {
 }
 
 fn stat(root: &Path, path: &Path) -> Option<fs::Metadata> {
-    fs::metadata(rooted::resolve(root, path).ok()?).ok()
+    fs::metadata(resolve_in_root::resolve(root, path).ok()?).ok()
 }
 
 fn read(root: &Path, path: &str) -> Option<Vec<u8>> {
-    fs::read(rooted::resolve(root, Path::new(path)).ok()?).ok()
+    fs::read(resolve_in_root::resolve(root, Path::new(path)).ok()?).ok()
 }
 
 /// The `.runner` files in the directories above the workspace: the work directory stands inside the
@@ -57,7 +57,7 @@ fn settings(root: &Path, workspace: &Path) -> Vec<String> {
 fn read_settings(root: &Path, path: &Path) -> Option<String> {
     /// Settings are a few hundred bytes; what is larger is something else.
     const MAX_BYTES: u64 = 64 << 10;
-    let path = rooted::resolve(root, path).ok()?;
+    let path = resolve_in_root::resolve(root, path).ok()?;
     let about = fs::metadata(&path).ok()?;
     (about.is_file() && about.len() <= MAX_BYTES)
         .then(|| fs::read_to_string(path).ok())

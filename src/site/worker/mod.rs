@@ -9,7 +9,6 @@ pub mod context;
 pub mod host;
 pub mod identity;
 pub mod protocol;
-pub mod resolve_in_root;
 pub mod serve;
 
 pub use context::WorkerContext;

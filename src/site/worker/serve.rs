@@ -17,6 +17,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use crate::fs::{Local, Rooted};
 use crate::site::problem::SiteNotice;
 use crate::site::supervise::{Ended, StopReason, Stopper, TimeLimits, supervise};
 use crate::site::worker::context::WorkerContext;
@@ -205,7 +206,7 @@ fn prepare(
 ) -> Result<ServedHost, Box<WorkerReply<()>>> {
     let Some(check) = host else {
         let home = local_home(&env);
-        let context = WorkerContext::local(env, home, Arc::clone(cancel));
+        let context = WorkerContext::new(Arc::new(Local::new(home)), env, Arc::clone(cancel));
         return Ok(ServedHost {
             context,
             identity: None,
@@ -218,12 +219,9 @@ fn prepare(
             identity,
             notices,
         } => {
-            let context = WorkerContext::below(
-                check.root.clone(),
-                check.hidden.clone(),
-                home,
-                Arc::clone(cancel),
-            );
+            let namespace = Rooted::new(check.root.clone(), check.hidden.clone(), home);
+            let context =
+                WorkerContext::new(Arc::new(namespace), EnvVars::new(), Arc::clone(cancel));
             Ok(ServedHost {
                 context,
                 identity: Some(identity),

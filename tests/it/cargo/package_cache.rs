@@ -4,10 +4,10 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use local_cache::fs::Local;
 use local_cache::fs::{FileLock, LockMode};
 use local_cache::job::{CargoTarget, Job, JobReply, JobTarget, RestoreTask, SaveTask, Task, work};
 use local_cache::monitor::Silent;
-use local_cache::ops::path_list::Ground;
 
 use super::support::{build, cargo_home, first, forget, machine, project};
 use crate::support::machine::Machine;
@@ -28,7 +28,7 @@ fn work_on(machine: &Machine, workspace: &Path, patience: Duration, task: Task) 
         task,
         health: local_cache::job::Housekeeping::default(),
     };
-    work(&job, &Ground::local(Some(&machine.home())), &Silent)
+    work(&job, &Local::new(Some(machine.home())), &Silent)
 }
 
 fn restore() -> Task {

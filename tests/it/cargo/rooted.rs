@@ -9,9 +9,11 @@ use std::sync::Arc;
 
 use local_cache::action::dispatcher::far_work;
 use local_cache::cargo::key::inputs::KeyInputs;
+use local_cache::fs::Rooted;
 use local_cache::job::{
     CargoTarget, Job, JobReply, JobTarget, RestoreTask, SaveTask, Task, WorkspaceLine,
 };
+use local_cache::site::EnvVars;
 use local_cache::site::paths::{Mapping, Mount, Translation};
 use local_cache::site::worker::WorkerContext;
 
@@ -67,7 +69,11 @@ fn work_below(root: &Path, cargo: CargoTarget, task: Task) -> JobReply {
     let job: Job = serde_json::from_str(&serde_json::to_string(&job).unwrap()).unwrap();
     far_work(
         job,
-        &WorkerContext::below(root.into(), Vec::new(), "/home/me".into(), Arc::default()),
+        &WorkerContext::new(
+            Arc::new(Rooted::new(root.into(), Vec::new(), "/home/me".into())),
+            EnvVars::new(),
+            Arc::default(),
+        ),
     )
 }
 

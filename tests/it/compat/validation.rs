@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
+use local_cache::fs::Local;
 use local_cache::job::{Job, JobTarget, PathsTarget, RestoreTask, SaveTask, Task, work};
-use local_cache::ops::path_list::Ground;
 
 use super::outputs::seed;
 use crate::support::machine::Machine;
@@ -236,10 +236,7 @@ patterns! {
 #[test]
 fn a_tilde_where_home_is_not_known_is_said_at_restore_and_at_save() {
     let machine = Machine::new();
-    let ground = Ground {
-        home: None,
-        ..Ground::local(None)
-    };
+    let namespace = Local::default();
     let job = |task| Job {
         cache_root: machine.store(),
         workspace: machine.path("work"),
@@ -255,7 +252,7 @@ fn a_tilde_where_home_is_not_known_is_said_at_restore_and_at_save() {
         Task::Restore(RestoreTask::default()),
         Task::Save(SaveTask::default()),
     ] {
-        let reply = work(&job(task), &ground, &local_cache::monitor::Silent);
+        let reply = work(&job(task), &namespace, &local_cache::monitor::Silent);
         let error = reply.error.unwrap();
         assert!(
             error.contains("begins at the home directory, which is not known"),

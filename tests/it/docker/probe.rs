@@ -70,12 +70,23 @@ fn work_one(one: Do, context: &WorkerContext) -> Value {
     match one {
         Do::Nothing => Value::Null,
         Do::LookAround => look_around(context),
-        Do::Read(path) => said(context.locate(&path).and_then(fs::read_to_string)),
-        Do::Write(path, text) => said(context.locate(&path).and_then(|path| fs::write(path, text))),
+        Do::Read(path) => said(
+            context
+                .namespace
+                .resolve(&path)
+                .and_then(fs::read_to_string),
+        ),
+        Do::Write(path, text) => said(
+            context
+                .namespace
+                .resolve(&path)
+                .and_then(|path| fs::write(path, text)),
+        ),
         Do::List(path) => said(list(&path)),
         Do::Locate(path) => said(
             context
-                .locate(&path)
+                .namespace
+                .resolve(&path)
                 .map(|path| path.to_string_lossy().into_owned()),
         ),
         Do::Say(count, pause) => {
@@ -88,16 +99,21 @@ fn work_one(one: Do, context: &WorkerContext) -> Value {
         Do::Print(text) => said(io::stdout().write_all(text.as_bytes())),
         Do::Big(bytes) => Value::from("x".repeat(bytes)),
         Do::UntilCalledOff(path) => {
-            let path = context.locate(&path).unwrap_or(path);
+            let path = context.namespace.resolve(&path).unwrap_or(path);
             drop(fs::write(&path, "working"));
             let start = Instant::now();
-            while !context.cancelled() && start.elapsed() < Duration::from_secs(60) {
+            while !context.is_cancelled() && start.elapsed() < Duration::from_secs(60) {
                 thread::sleep(Duration::from_millis(2));
             }
             said(fs::remove_file(&path))
         }
         Do::Stubborn(path) => {
-            drop(context.locate(&path).map(|path| fs::write(path, "working")));
+            drop(
+                context
+                    .namespace
+                    .resolve(&path)
+                    .map(|path| fs::write(path, "working")),
+            );
             thread::sleep(Duration::from_secs(60));
             Value::Null
         }
@@ -123,7 +139,7 @@ fn look_around(context: &WorkerContext) -> Value {
         "no_new_privs": field("NoNewPrivs"), "seccomp": field("Seccomp"), "pid": std::process::id(),
         "interfaces": said(list(Path::new("/sys/class/net"))),
         "own_root": said(fs::write("/written", "x")),
-        "home": context.home, "root": context.root,
+        "home": context.namespace.home(), "root": context.namespace.resolve(Path::new("/")).ok(),
         "HOME": context.env.get(OsStr::new("HOME")).map(|home| home.to_string_lossy().into_owned()),
     })
 }

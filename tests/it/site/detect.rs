@@ -452,8 +452,8 @@ fn work_that_is_done_here_gets_the_request_and_the_home() {
     let work = |request: String, context: &WorkerContext| {
         (
             request,
-            context.locate(Path::new("~/x")).unwrap(),
-            context.cancelled(),
+            context.namespace.resolve(Path::new("~/x")).unwrap(),
+            context.is_cancelled(),
         )
     };
     let outcome = run(

@@ -8,12 +8,13 @@ use std::process::Command;
 
 use local_cache::cargo::project::facts::WorkspaceRequest;
 use local_cache::cargo::project::gather::gather;
+use local_cache::fs::Local;
 
 use super::support::Fixture;
 
 /// The directories of the manifests that are found, relative to the checkout.
 fn manifests(fixture: &Fixture) -> Vec<String> {
-    let facts = gather(&fixture.asked);
+    let facts = gather(&fixture.asked, &Local::default());
     let project = facts.workspaces[0].project.as_ref().unwrap();
     let directory = |path: &Path| {
         let directory = path.parent().unwrap();
@@ -227,7 +228,7 @@ fn the_target_directory_is_where_cargo_puts_it() {
 fn the_lock_file_is_the_one_that_cargo_uses() {
     let mut fixture = Fixture::new();
     let lock = |fixture: &Fixture| {
-        let lock = gather(&fixture.asked).workspaces[0]
+        let lock = gather(&fixture.asked, &Local::default()).workspaces[0]
             .project
             .as_ref()
             .unwrap()

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use local_cache::cargo::key::{CargoKeys, keys};
 use local_cache::cargo::project::facts::KeyRequest;
 use local_cache::cargo::project::gather::gather;
+use local_cache::fs::Local;
 use tempfile::TempDir;
 
 /// Files of the project, below the checkout.
@@ -111,7 +112,7 @@ impl Fixture {
     }
 
     pub(super) fn keys(&self) -> CargoKeys {
-        keys(&gather(&self.asked))
+        keys(&gather(&self.asked, &Local::default()))
     }
 
     /// A path below the checkout; `~/` begins one below home, `../` one beside the checkout.

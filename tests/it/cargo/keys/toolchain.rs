@@ -9,6 +9,7 @@ use std::process::Command;
 use local_cache::cargo::key::{CargoKeys, keys};
 use local_cache::cargo::project::facts::KeyRequest;
 use local_cache::cargo::project::gather::gather;
+use local_cache::fs::Local;
 
 use super::support::{Fixture, toolchain};
 use crate::support::tools::skip;
@@ -256,7 +257,7 @@ fn the_real_rustup_chooses_the_same_compiler() {
         if let Some(name) = variable {
             asked.env.insert("RUSTUP_TOOLCHAIN".into(), name.into());
         }
-        keys(&gather(&asked))
+        keys(&gather(&asked, &Local::default()))
     };
     let check = |variable: Option<&str>, case: &str| {
         let lib = sysroot(&project, variable).unwrap().join("lib");

@@ -12,8 +12,8 @@ use local_cache::cargo::mtimes::replay as sources;
 use local_cache::cargo::mtimes::replay::{ReplayStats, Sources};
 use local_cache::cargo::project::facts::{KeyRequest, WorkspaceFacts, WorkspaceRequest};
 use local_cache::cargo::project::gather::gather;
-use local_cache::cargo::project::probe::Sight;
 use local_cache::cargo::target_gc::inspect::leftovers;
+use local_cache::fs::Local;
 use local_cache::monitor::Monitor;
 use local_cache::ops::save::SaveOutcome;
 use local_cache::ops::{restore, save};
@@ -181,7 +181,7 @@ impl Runner {
     /// The same for the one workspace of a step, without what no build can use.
     pub(crate) fn save_pruned(&self, step: &Step, key: &str) -> Entry {
         let facts = step.facts();
-        let left = leftovers(&facts[0].target, &facts, Sight::local()).unwrap();
+        let left = leftovers(&facts[0].target, &facts, &Local::default()).unwrap();
         self.save_target(step, &facts[0], key, Some(&left.into_exclude()))
             .expect("a change")
     }
@@ -320,7 +320,7 @@ impl Step {
                 .collect(),
             ..KeyRequest::new(BTreeMap::new(), Path::new("/nonexistent"), &self.checkout)
         };
-        gather(&asked).workspaces
+        gather(&asked, &Local::default()).workspaces
     }
 
     fn area(&self, runner: &Runner) -> local_cache::cargo::mtimes::source_roots::SourceRoots {
@@ -329,7 +329,7 @@ impl Step {
         let request = sources::SourcesRequest {
             checkout: &self.checkout,
             workspaces: &facts,
-            sight: Sight::local(),
+            namespace: &Local::default(),
             skipped: &skipped,
             named: &self.named,
         };
