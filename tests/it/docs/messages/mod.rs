@@ -98,7 +98,7 @@ fn messages() -> (BTreeMap<&'static str, Vec<Message>>, Vec<String>) {
             trouble.push(format!("{file}: its messages are in no table"));
         }
         for mut message in said.messages {
-            if message.call == "Reason" {
+            if message.call == "SkipReason" {
                 // Of what was left out while saving.
                 message.text = format!("… is not cached: {}", message.text);
             }
@@ -214,6 +214,24 @@ fn list(messages: &[Message]) -> String {
         .map(|message| format!("- {}", message.text))
         .collect();
     reasons.into_iter().collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn every_name_that_marks_a_message_exists_in_the_source() {
+    let code: String = sources(&root().join("src"))
+        .iter()
+        .map(|path| fs::read_to_string(path).unwrap())
+        .collect();
+    for name in source::SAYS.iter().chain(&source::TEXTS) {
+        let is_defined = ["fn ", "enum ", "struct "]
+            .iter()
+            .any(|kind| code.contains(&format!("{kind}{name}")))
+            || code.contains(&format!("    {name}("));
+        assert!(
+            is_defined,
+            "{name} of tests/it/docs/messages/source.rs was renamed"
+        );
+    }
 }
 
 #[test]

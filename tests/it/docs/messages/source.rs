@@ -11,7 +11,7 @@ use syn::visit::{self, Visit};
 use syn::{Attribute, Expr, Lit, LitStr, Token};
 
 /// Functions, methods and variants that take a message.
-const SAYS: [&str; 16] = [
+pub(super) const SAYS: [&str; 16] = [
     "say_done",
     "warn",
     "warning",
@@ -31,7 +31,7 @@ const SAYS: [&str; 16] = [
 ];
 
 /// Functions and types whose every text is a message.
-const TEXTS: [&str; 9] = [
+pub(super) const TEXTS: [&str; 10] = [
     "notice_text",
     "not_understood",
     "carry_out",
@@ -39,8 +39,9 @@ const TEXTS: [&str; 9] = [
     "duration",
     "size",
     "keep",
-    "Refusal",
-    "Reason",
+    "AccessRefusal",
+    "SiteRefusal",
+    "SkipReason",
 ];
 
 /// What is given to a call in [`SAYS`] and is a message that counts where it was made.
