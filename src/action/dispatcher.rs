@@ -36,7 +36,7 @@ impl Dispatcher {
         let env = site_env(env_of_step);
         let asked = SiteRequest {
             env: env.clone(),
-            wanted: match inputs.site {
+            preference: match inputs.site {
                 SiteInput::Auto => SitePreference::Auto,
                 SiteInput::Here => SitePreference::Here,
                 SiteInput::Host => SitePreference::Host,
@@ -45,8 +45,8 @@ impl Dispatcher {
             cache_root: PathBuf::from(&inputs.cache_root),
             paths: touched(env_of_step, inputs, context),
             job_container: inputs.job_container.clone(),
-            throwaway: true,
-            patience: RunOptions::PATIENCE,
+            ephemeral: true,
+            engine_timeout: RunOptions::PATIENCE,
         };
         let facts = gather(&asked);
         let decision = detect(&facts);
@@ -80,7 +80,7 @@ impl Dispatcher {
     /// shows it.
     pub(crate) fn own_name(&self, path: PathBuf) -> PathBuf {
         match &self.facts.engine {
-            Some(Ok(EngineReport { own: Some(own), .. })) if !path.exists() => {
+            Some(Ok(EngineReport { own_container: Some(own), .. })) if !path.exists() => {
                 own.mapping.inward(&path).unwrap_or(path)
             }
             _ => path,

@@ -15,12 +15,12 @@ use crate::site::{Site, SitePreference};
 pub(super) fn findings(asked: &DoctorOptions) -> Vec<Finding> {
     let facts = gather(&facts::SiteRequest {
         env: asked.env.clone(),
-        wanted: SitePreference::Auto,
+        preference: SitePreference::Auto,
         cache_root: asked.cache_root.clone(),
         paths: vec![asked.workspace.clone()],
         job_container: None,
-        throwaway: false,
-        patience: RunOptions::PATIENCE,
+        ephemeral: false,
+        engine_timeout: RunOptions::PATIENCE,
     });
     vec![
         docker(&facts),

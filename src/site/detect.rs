@@ -8,7 +8,7 @@
 use std::path::{Path, PathBuf};
 
 use super::facts::{
-    CommandFile, Confined, Container, EngineReport, JobContainer, SiteFacts, SocketFile,
+    OutputFile, Confinement, Container, EngineReport, JobContainer, SiteFacts, SocketFile,
 };
 use super::paths::{Mapping, Translation};
 use super::problem::{Problem, SiteNotice};
@@ -82,23 +82,23 @@ impl SiteDecision {
 
 /// Whether the decision depends on what the engine says.
 pub fn needs_engine(facts: &SiteFacts) -> bool {
-    match facts.wanted {
+    match facts.preference {
         SitePreference::Here => false,
         SitePreference::JobContainer => true,
         SitePreference::Host => facts.in_container(),
-        SitePreference::Auto => facts.in_container() && facts.throwaway && here(facts).is_err(),
+        SitePreference::Auto => facts.in_container() && facts.ephemeral && here(facts).is_err(),
     }
 }
 
 /// Decides.
 pub fn detect(facts: &SiteFacts) -> SiteDecision {
     let mut decision = SiteDecision::new(facts);
-    match facts.wanted {
+    match facts.preference {
         SitePreference::Here => take_here(decision, facts),
         SitePreference::Host if !facts.in_container() => take_here(decision, facts),
         SitePreference::Host => try_host(decision, facts),
         SitePreference::JobContainer => try_job(decision, facts),
-        SitePreference::Auto if !facts.in_container() || !facts.throwaway => {
+        SitePreference::Auto if !facts.in_container() || !facts.ephemeral => {
             take_here(decision, facts)
         }
         SitePreference::Auto => {
@@ -109,7 +109,7 @@ pub fn detect(facts: &SiteFacts) -> SiteDecision {
             }
             match &facts.engine {
                 Some(Ok(EngineReport {
-                    job: JobContainer::Found(_) | JobContainer::Gone(_),
+                    job_container: JobContainer::Found(_) | JobContainer::NotFound(_),
                     ..
                 })) => try_job(decision, facts),
                 _ => try_host(decision, facts),
@@ -136,7 +136,7 @@ fn here(facts: &SiteFacts) -> Result<(), Problem> {
     if !is_mounted(&facts.mounts, &facts.cache_root) {
         return Err(Problem::RootNotMounted(facts.cache_root.clone()));
     }
-    if let Some(owner) = facts.owner.filter(|owner| *owner != facts.uid) {
+    if let Some(owner) = facts.workspace_owner.filter(|owner| *owner != facts.uid) {
         return Err(Problem::OtherUser {
             uid: facts.uid,
             owner,
@@ -186,7 +186,7 @@ fn try_host(mut decision: SiteDecision, facts: &SiteFacts) -> SiteDecision {
 /// The mounts to translate by, if a helper on the host will do.
 fn host(facts: &SiteFacts) -> Result<Mapping, Problem> {
     let own = known_own(facts, answered(facts)?)?;
-    if facts.command_file == CommandFile::Missing {
+    if facts.output_file == OutputFile::Missing {
         return Err(Problem::Elsewhere(
             "the files for outputs are not where the runner put them".to_owned(),
         ));
@@ -234,9 +234,9 @@ fn try_job(mut decision: SiteDecision, facts: &SiteFacts) -> SiteDecision {
 
 fn job(facts: &SiteFacts) -> Result<Translation, Problem> {
     let seen = answered(facts)?;
-    let job = match &seen.job {
+    let job = match &seen.job_container {
         JobContainer::None => return Err(Problem::NoJobContainer),
-        JobContainer::Gone(id) => return Err(Problem::JobContainerGone(id.clone())),
+        JobContainer::NotFound(id) => return Err(Problem::JobContainerGone(id.clone())),
         JobContainer::Found(job) if !job.running => {
             return Err(Problem::JobContainerGone(job.id.clone()));
         }
@@ -277,7 +277,7 @@ fn answered(facts: &SiteFacts) -> Result<&EngineReport, Problem> {
         Some(Err(problem)) => return Err(explain(problem.clone(), facts)),
         None => return Err(explain(Problem::NoSocket(facts.socket.clone()), facts)),
     };
-    match &seen.api {
+    match &seen.api_version {
         Some(found) if version(found) < version(OLDEST_API) => Err(Problem::EngineTooOld {
             found: found.clone(),
             needed: OLDEST_API,
@@ -287,7 +287,7 @@ fn answered(facts: &SiteFacts) -> Result<&EngineReport, Problem> {
 }
 
 fn known_own<'a>(facts: &SiteFacts, seen: &'a EngineReport) -> Result<&'a Container, Problem> {
-    seen.own
+    seen.own_container
         .as_ref()
         .ok_or_else(|| Problem::OwnContainerUnknown(facts.socket.clone()))
 }
@@ -297,7 +297,7 @@ fn explain(problem: Problem, facts: &SiteFacts) -> Problem {
     match problem {
         Problem::NoSocket(socket) => match &facts.remote_engine {
             Some(host) => Problem::RemoteEngine(host.clone()),
-            None if facts.confined == Confined::Pod => Problem::Kubernetes(socket),
+            None if facts.confinement == Confinement::Pod => Problem::Kubernetes(socket),
             None => Problem::NoSocket(socket),
         },
         Problem::NotListening(socket) if facts.socket_file == SocketFile::Other => {

@@ -22,7 +22,7 @@ pub struct SiteRequest {
     /// The process's environment.
     pub env: EnvVars,
     /// The input `site`.
-    pub wanted: SitePreference,
+    pub preference: SitePreference,
     /// Where the store is, as the user wrote it.
     pub cache_root: PathBuf,
     /// What the work touches, as far as it is known: absolute or beginning with `~`. Nothing stands
@@ -32,9 +32,9 @@ pub struct SiteRequest {
     pub job_container: Option<String>,
     /// Whether this container is thrown away after the phase: true in an action's own container,
     /// false on the command line.
-    pub throwaway: bool,
+    pub ephemeral: bool,
     /// How long the engine has for each of the questions that decide.
-    pub patience: Duration,
+    pub engine_timeout: Duration,
 }
 
 /// A container, as its engine describes it.
@@ -62,11 +62,11 @@ pub struct Container {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EngineReport {
     /// The version of its API.
-    pub api: Option<String>,
+    pub api_version: Option<String>,
     /// The container this process runs in, if the engine knows it.
-    pub own: Option<Container>,
+    pub own_container: Option<Container>,
     /// The job's container, by id or by network.
-    pub job: JobContainer,
+    pub job_container: JobContainer,
 }
 
 /// The job's container.
@@ -78,7 +78,7 @@ pub enum JobContainer {
     /// This one.
     Found(Container),
     /// One of this name was announced, but the engine does not have it.
-    Gone(String),
+    NotFound(String),
 }
 
 /// The workspace and its owner, who is the runner's user.
@@ -98,7 +98,7 @@ pub struct WorkspaceDir {
 
 /// Whether the files through which the runner takes outputs are there.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum CommandFile {
+pub enum OutputFile {
     /// None was named: not in a workflow.
     #[default]
     Unset,
@@ -125,7 +125,7 @@ pub enum SocketFile {
 
 /// What a process is in.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Confined {
+pub enum Confinement {
     /// Nothing: a plain process.
     #[default]
     No,
@@ -139,9 +139,9 @@ pub enum Confined {
 #[derive(Debug, Clone, Default)]
 pub struct SiteFacts {
     /// The input `site`.
-    pub wanted: SitePreference,
+    pub preference: SitePreference,
     /// See [`SiteRequest::throwaway`].
-    pub throwaway: bool,
+    pub ephemeral: bool,
     /// See [`SiteRequest::cache_root`].
     pub cache_root: PathBuf,
     /// See [`SiteRequest::paths`].
@@ -149,7 +149,7 @@ pub struct SiteFacts {
     /// HOME of this process, unless it is the runner's stand-in.
     pub home: Option<PathBuf>,
     /// Whether this process is in a container.
-    pub confined: Confined,
+    pub confinement: Confinement,
     /// Whether the machine is thrown away after the job.
     pub github_hosted: bool,
     /// Whether `SELinux` confines this process.
@@ -157,7 +157,7 @@ pub struct SiteFacts {
     /// Who this process runs as.
     pub uid: u32,
     /// Who owns the workspace, where this process sees it under the name it was given.
-    pub owner: Option<u32>,
+    pub workspace_owner: Option<u32>,
     /// Who users are outside.
     pub uid_map: UidMap,
     /// This process's mounts.
@@ -171,9 +171,9 @@ pub struct SiteFacts {
     /// `DOCKER_HOST`, when it names another machine.
     pub remote_engine: Option<String>,
     /// Whether outputs can be written.
-    pub command_file: CommandFile,
+    pub output_file: OutputFile,
     /// Directories of the runner's own, in which a file may be put for a moment.
-    pub scratch: Vec<PathBuf>,
+    pub scratch_dirs: Vec<PathBuf>,
     /// This program.
     pub program: PathBuf,
     /// What the engine said; nothing when it was not asked.
@@ -183,24 +183,24 @@ pub struct SiteFacts {
 impl SiteFacts {
     /// Whether this process is in a container of any kind.
     pub fn in_container(&self) -> bool {
-        self.confined != Confined::No
+        self.confinement != Confinement::No
     }
 }
 
 /// Looks at this process's surroundings, and asks the engine where that can change the decision.
 pub fn gather(asked: &SiteRequest) -> SiteFacts {
-    let mut facts = local(asked);
+    let mut facts = local_facts(asked);
     if detect::needs_engine(&facts) {
-        facts.engine = Some(ask_engine(asked, &facts));
+        facts.engine = Some(query_engine(asked, &facts));
         facts.workspace = Some(workspace(asked, &facts));
-        facts.command_file = command_file(asked, &facts);
-        facts.scratch = scratch(asked, &facts);
+        facts.output_file = output_file(asked, &facts);
+        facts.scratch_dirs = scratch_dirs(asked, &facts);
     }
     facts
 }
 
 /// The facts that need no engine.
-fn local(asked: &SiteRequest) -> SiteFacts {
+fn local_facts(asked: &SiteRequest) -> SiteFacts {
     let variable = |name: &str| {
         asked
             .env
@@ -213,26 +213,26 @@ fn local(asked: &SiteRequest) -> SiteFacts {
         .iter()
         .any(|file| Path::new(file).exists());
     let confined = if variable("KUBERNETES_SERVICE_HOST").is_some() {
-        Confined::Pod
+        Confinement::Pod
     } else if proc::is_container(&cgroup, &mounts, marker) {
-        Confined::Container
+        Confinement::Container
     } else {
-        Confined::No
+        Confinement::No
     };
     let (socket, remote_engine) = engine_address(variable("DOCKER_HOST"));
     SiteFacts {
-        wanted: asked.wanted,
-        throwaway: asked.throwaway,
+        preference: asked.preference,
+        ephemeral: asked.ephemeral,
         cache_root: asked.cache_root.clone(),
         paths: asked.paths.clone(),
         home: variable("HOME")
             .map(PathBuf::from)
             .filter(|home| home != Path::new("/github/home")),
-        confined,
+        confinement: confined,
         github_hosted: variable("RUNNER_ENVIRONMENT").is_some_and(|value| value == "github-hosted"),
         selinux: proc::is_selinux_label(&fs::read("/proc/self/attr/current").unwrap_or_default()),
         uid: nix::unistd::geteuid().as_raw(),
-        owner: variable("GITHUB_WORKSPACE").and_then(|path| Some(fs::metadata(path).ok()?.uid())),
+        workspace_owner: variable("GITHUB_WORKSPACE").and_then(|path| Some(fs::metadata(path).ok()?.uid())),
         uid_map: UidMap::parse(&fs::read_to_string("/proc/self/uid_map").unwrap_or_default()),
         mounts,
         socket_file: socket_file(&socket),
@@ -269,7 +269,7 @@ fn socket_file(path: &Path) -> SocketFile {
     }
 }
 
-fn ask_engine(asked: &SiteRequest, facts: &SiteFacts) -> Result<EngineReport, Problem> {
+fn query_engine(asked: &SiteRequest, facts: &SiteFacts) -> Result<EngineReport, Problem> {
     let value = |name: &str| {
         asked
             .env
@@ -294,16 +294,16 @@ fn ask_engine(asked: &SiteRequest, facts: &SiteFacts) -> Result<EngineReport, Pr
         work_directory: value("RUNNER_WORKSPACE")
             .and_then(|path| Path::new(&path).parent().map(Path::to_owned)),
     };
-    Engine::connect(&facts.socket, asked.patience)?.ask(&question)
+    Engine::connect(&facts.socket, asked.engine_timeout)?.ask(&question)
 }
 
 /// This process's name for a path that may be the host's: as it is when it exists, else through its
 /// own mounts. nektos/act gives an action host paths that do not exist in its container.
-fn visible(facts: &SiteFacts, path: &Path) -> Option<PathBuf> {
+fn visible_path(facts: &SiteFacts, path: &Path) -> Option<PathBuf> {
     if path.exists() {
         return Some(path.to_owned());
     }
-    let Some(Ok(EngineReport { own: Some(own), .. })) = &facts.engine else {
+    let Some(Ok(EngineReport { own_container: Some(own), .. })) = &facts.engine else {
         return None;
     };
     own.mapping.inward(path).filter(|path| path.exists())
@@ -319,11 +319,11 @@ fn workspace(asked: &SiteRequest, facts: &SiteFacts) -> Result<WorkspaceDir, Pro
         path: named.clone(),
         reason,
     };
-    let here = visible(facts, &named).ok_or_else(|| unknown("it does not exist".to_owned()))?;
+    let here = visible_path(facts, &named).ok_or_else(|| unknown("it does not exist".to_owned()))?;
     let about = fs::metadata(&here).map_err(|error| unknown(error.to_string()))?;
     let (mut uid, mut gid) = (about.uid(), about.gid());
     if uid == 0 {
-        let temporary = path("RUNNER_TEMP").and_then(|path| visible(facts, &path));
+        let temporary = path("RUNNER_TEMP").and_then(|path| visible_path(facts, &path));
         if let Some(owner) = temporary
             .filter(|path| is_own_mount(facts, path))
             .and_then(|it| fs::metadata(it).ok())
@@ -346,24 +346,24 @@ fn is_own_mount(facts: &SiteFacts, path: &Path) -> bool {
     proc::is_mounted(&facts.mounts, path)
 }
 
-fn command_file(asked: &SiteRequest, facts: &SiteFacts) -> CommandFile {
+fn output_file(asked: &SiteRequest, facts: &SiteFacts) -> OutputFile {
     match asked
         .env
         .get(OsStr::new("GITHUB_OUTPUT"))
         .filter(|value| !value.is_empty())
     {
-        None => CommandFile::Unset,
-        Some(path) if visible(facts, Path::new(path)).is_some() => CommandFile::Found,
-        Some(_) => CommandFile::Missing,
+        None => OutputFile::Unset,
+        Some(path) if visible_path(facts, Path::new(path)).is_some() => OutputFile::Found,
+        Some(_) => OutputFile::Missing,
     }
 }
 
-fn scratch(asked: &SiteRequest, facts: &SiteFacts) -> Vec<PathBuf> {
+fn scratch_dirs(asked: &SiteRequest, facts: &SiteFacts) -> Vec<PathBuf> {
     let path = |name: &str| asked.env.get(OsStr::new(name)).map(PathBuf::from);
     let beside_output = path("GITHUB_OUTPUT").and_then(|path| path.parent().map(Path::to_owned));
     [path("RUNNER_TEMP"), beside_output]
         .into_iter()
         .flatten()
-        .filter_map(|path| visible(facts, &path))
+        .filter_map(|path| visible_path(facts, &path))
         .collect()
 }

@@ -186,7 +186,7 @@ fn host<Q: Serialize, R: DeserializeOwned>(
     options: &RunOptions,
     log: &mut dyn FnMut(&str),
 ) -> Result<RunOutcome<R>, Problem> {
-    let (Some(Ok(EngineReport { own: Some(own), .. })), Some(Ok(workspace))) =
+    let (Some(Ok(EngineReport { own_container: Some(own), .. })), Some(Ok(workspace))) =
         (&facts.engine, &facts.workspace)
     else {
         return Err(Problem::OwnContainerUnknown(facts.socket.clone()));
@@ -263,7 +263,7 @@ fn host_check(
             inode: workspace.inode,
         },
         label: runner_label(&own.labels),
-        trusted: facts.wanted == SitePreference::Host,
+        trusted: facts.preference == SitePreference::Host,
         identity: identity.clone(),
         withheld,
     })
@@ -309,7 +309,7 @@ fn job_container<Q: Serialize, R: DeserializeOwned>(
 ) -> Result<RunOutcome<R>, Problem> {
     let (
         Some(Ok(EngineReport {
-            job: JobContainer::Found(job),
+            job_container: JobContainer::Found(job),
             ..
         })),
         super::paths::Translation::Job { own, .. },
@@ -324,7 +324,7 @@ fn job_container<Q: Serialize, R: DeserializeOwned>(
     let spec = JobSpec {
         id: job.id.clone(),
         program: facts.program.clone(),
-        scratch: facts.scratch.clone(),
+        scratch: facts.scratch_dirs.clone(),
         own: own.clone(),
         job: job.mapping.clone(),
         owner,

@@ -61,7 +61,7 @@ pub(super) async fn find(
         return Ok(client
             .inspect(id)
             .await?
-            .map_or_else(|| JobContainer::Gone(id.clone()), JobContainer::Found));
+            .map_or_else(|| JobContainer::NotFound(id.clone()), JobContainer::Found));
     }
     let Some(own) = own else {
         return Ok(JobContainer::None);
@@ -70,7 +70,7 @@ pub(super) async fn find(
         return Ok(client
             .inspect(id)
             .await?
-            .map_or_else(|| JobContainer::Gone(id.to_owned()), JobContainer::Found));
+            .map_or_else(|| JobContainer::NotFound(id.to_owned()), JobContainer::Found));
     }
     let (true, Some(work)) = (
         own.network_mode.starts_with("github_network_"),

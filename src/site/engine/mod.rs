@@ -106,9 +106,9 @@ impl Engine {
             let (version, own) = tokio::try_join!(version, own)?;
             let job = job::find(client, own.as_ref(), question).await?;
             Ok(EngineReport {
-                api: version.api_version,
-                own,
-                job,
+                api_version: version.api_version,
+                own_container: own,
+                job_container: job,
             })
         })
     }

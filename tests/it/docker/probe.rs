@@ -178,7 +178,7 @@ fn near(env: &EnvVars) -> ExitCode {
             .map(Duration::from_millis)
     };
     let asked = SiteRequest {
-        wanted: input("SITE")
+        preference: input("SITE")
             .and_then(|text| text.parse().ok())
             .unwrap_or_default(),
         cache_root: input("CACHE-ROOT")
@@ -188,8 +188,8 @@ fn near(env: &EnvVars) -> ExitCode {
             .flat_map(|text| lines(&text))
             .collect(),
         job_container: input("JOB-CONTAINER"),
-        throwaway: true,
-        patience: milliseconds("PATIENCE").unwrap_or(RunOptions::PATIENCE),
+        ephemeral: true,
+        engine_timeout: milliseconds("PATIENCE").unwrap_or(RunOptions::PATIENCE),
         env: env.clone(),
     };
     let facts = gather(&asked);
@@ -255,7 +255,7 @@ fn own_id(facts: &SiteFacts) -> Option<String> {
             .as_ref()?
             .as_ref()
             .ok()?
-            .own
+            .own_container
             .as_ref()?
             .id
             .clone(),

@@ -2,7 +2,7 @@
 
 use local_cache::site::detect::{detect, needs_engine};
 use local_cache::site::facts::{
-    CommandFile, Confined, Container, EngineReport, JobContainer, SiteFacts, SocketFile,
+    OutputFile, Confinement, Container, EngineReport, JobContainer, SiteFacts, SocketFile,
     WorkspaceDir,
 };
 use local_cache::site::paths::Mapping;
@@ -40,12 +40,12 @@ fn job(volume: (&str, &str)) -> Container {
 /// A container action of the real runner, on a host with an engine.
 fn action() -> SiteFacts {
     SiteFacts {
-        throwaway: true,
+        ephemeral: true,
         cache_root: PathBuf::from(ROOT),
-        confined: Confined::Container,
+        confinement: Confinement::Container,
         socket: PathBuf::from(SOCKET),
         socket_file: SocketFile::Socket { gid: 105 },
-        command_file: CommandFile::Found,
+        output_file: OutputFile::Found,
         workspace: Some(Ok(WorkspaceDir {
             path: PathBuf::from("/github/workspace"),
             device: 1,
@@ -54,9 +54,9 @@ fn action() -> SiteFacts {
             gid: 1001,
         })),
         engine: Some(Ok(EngineReport {
-            api: Some("1.41".to_owned()),
-            own: Some(own()),
-            job: JobContainer::None,
+            api_version: Some("1.41".to_owned()),
+            own_container: Some(own()),
+            job_container: JobContainer::None,
         })),
         ..SiteFacts::default()
     }
@@ -103,12 +103,12 @@ fn each_surrounding_has_its_site() {
     for (name, facts, expected) in [
         (
             "a plain process",
-            with(|facts| facts.confined = Confined::No),
+            with(|facts| facts.confinement = Confinement::No),
             Site::Here,
         ),
         (
             "a command in a container that stays",
-            with(|facts| facts.throwaway = false),
+            with(|facts| facts.ephemeral = false),
             Site::Here,
         ),
         (
@@ -133,7 +133,7 @@ fn each_surrounding_has_its_site() {
             with(|facts| {
                 facts.mounts = mounted_root();
                 facts.paths = vec!["/github/workspace/target".into()];
-                facts.owner = Some(1001);
+                facts.workspace_owner = Some(1001);
             }),
             Site::Host,
         ),
@@ -145,33 +145,33 @@ fn each_surrounding_has_its_site() {
         ),
         (
             "an action in a job with a container",
-            with_seen(|seen| seen.job = JobContainer::Found(job((ROOT, ROOT)))),
+            with_seen(|seen| seen.job_container = JobContainer::Found(job((ROOT, ROOT)))),
             Site::JobContainer,
         ),
         (
             "a volume under another name",
-            with_seen(|seen| seen.job = JobContainer::Found(job((ROOT, "/cache")))),
+            with_seen(|seen| seen.job_container = JobContainer::Found(job((ROOT, "/cache")))),
             Site::JobContainer,
         ),
         (
             "forced to the host although the job has a container",
             {
-                let mut facts = with_seen(|seen| seen.job = JobContainer::Found(job((ROOT, ROOT))));
-                facts.wanted = SitePreference::Host;
+                let mut facts = with_seen(|seen| seen.job_container = JobContainer::Found(job((ROOT, ROOT))));
+                facts.preference = SitePreference::Host;
                 facts
             },
             Site::Host,
         ),
         (
             "forced here",
-            with(|facts| facts.wanted = SitePreference::Here),
+            with(|facts| facts.preference = SitePreference::Here),
             Site::Here,
         ),
         (
             "a plain process is on the host",
             with(|facts| {
-                facts.confined = Confined::No;
-                facts.wanted = SitePreference::Host;
+                facts.confinement = Confinement::No;
+                facts.preference = SitePreference::Host;
             }),
             Site::Here,
         ),
@@ -179,11 +179,11 @@ fn each_surrounding_has_its_site() {
             "forced into the job's container from the host",
             {
                 let mut facts = with_seen(|seen| {
-                    seen.own = None;
-                    seen.job = JobContainer::Found(job((ROOT, ROOT)));
+                    seen.own_container = None;
+                    seen.job_container = JobContainer::Found(job((ROOT, ROOT)));
                 });
-                facts.confined = Confined::No;
-                facts.wanted = SitePreference::JobContainer;
+                facts.confinement = Confinement::No;
+                facts.preference = SitePreference::JobContainer;
                 facts
             },
             Site::JobContainer,
@@ -201,7 +201,7 @@ fn each_obstacle_has_its_reason() {
     let read_only = |seen: &mut EngineReport| {
         let mut mounts = job_mounts((ROOT, ROOT)).mounts().to_vec();
         mounts[3].writable = false;
-        seen.job = JobContainer::Found(Container {
+        seen.job_container = JobContainer::Found(Container {
             mapping: Mapping::new(mounts),
             ..job((ROOT, ROOT))
         });
@@ -212,7 +212,7 @@ fn each_obstacle_has_its_reason() {
         (
             "kubernetes",
             failing(Problem::NoSocket(socket()), |facts| {
-                facts.confined = Confined::Pod
+                facts.confinement = Confinement::Pod
             }),
         ),
         (
@@ -236,11 +236,11 @@ fn each_obstacle_has_its_reason() {
         ),
         (
             "engine-elsewhere",
-            with(|facts| facts.command_file = CommandFile::Missing),
+            with(|facts| facts.output_file = OutputFile::Missing),
         ),
         (
             "engine-too-old",
-            with_seen(|seen| seen.api = Some("1.9".to_owned())),
+            with_seen(|seen| seen.api_version = Some("1.9".to_owned())),
         ),
         (
             "engine-too-new",
@@ -249,15 +249,15 @@ fn each_obstacle_has_its_reason() {
                 |_| (),
             ),
         ),
-        ("own-container-unknown", with_seen(|seen| seen.own = None)),
+        ("own-container-unknown", with_seen(|seen| seen.own_container = None)),
         (
             "job-container-gone",
-            with_seen(|seen| seen.job = JobContainer::Gone("x".to_owned())),
+            with_seen(|seen| seen.job_container = JobContainer::NotFound("x".to_owned())),
         ),
         (
             "job-container-gone",
             with_seen(|seen| {
-                seen.job = JobContainer::Found(Container {
+                seen.job_container = JobContainer::Found(Container {
                     running: false,
                     ..job((ROOT, ROOT))
                 })
@@ -265,12 +265,12 @@ fn each_obstacle_has_its_reason() {
         ),
         (
             "root-not-in-job-container",
-            with_seen(|seen| seen.job = JobContainer::Found(job(("/a", "/b")))),
+            with_seen(|seen| seen.job_container = JobContainer::Found(job(("/a", "/b")))),
         ),
         ("root-read-only", with_seen(read_only)),
         (
             "no-job-container",
-            with(|facts| facts.wanted = SitePreference::JobContainer),
+            with(|facts| facts.preference = SitePreference::JobContainer),
         ),
         (
             "hidden",
@@ -294,12 +294,12 @@ fn the_engine_is_asked_only_where_its_answer_can_change_the_site() {
         ("action", action(), true),
         (
             "plain process",
-            with(|facts| facts.confined = Confined::No),
+            with(|facts| facts.confinement = Confinement::No),
             false,
         ),
         (
             "command in a container",
-            with(|facts| facts.throwaway = false),
+            with(|facts| facts.ephemeral = false),
             false,
         ),
         (
@@ -317,14 +317,14 @@ fn the_engine_is_asked_only_where_its_answer_can_change_the_site() {
         ),
         (
             "forced here",
-            with(|facts| facts.wanted = SitePreference::Here),
+            with(|facts| facts.preference = SitePreference::Here),
             false,
         ),
         (
             "forced into the job from the host",
             with(|facts| {
-                facts.confined = Confined::No;
-                facts.wanted = SitePreference::JobContainer;
+                facts.confinement = Confinement::No;
+                facts.preference = SitePreference::JobContainer;
             }),
             true,
         ),
@@ -337,7 +337,7 @@ fn the_engine_is_asked_only_where_its_answer_can_change_the_site() {
 fn what_the_user_should_know_is_noted_once() {
     let hosted = detect(&with(|facts| facts.github_hosted = true));
     assert_eq!(hosted.notices, [SiteNotice::GithubHosted]);
-    let inside = detect(&with(|facts| facts.wanted = SitePreference::Here));
+    let inside = detect(&with(|facts| facts.preference = SitePreference::Here));
     assert_eq!(
         inside.notices,
         [SiteNotice::RootInsideContainer(PathBuf::from(ROOT))]
@@ -446,7 +446,7 @@ fn every_message_is_one_line_that_begins_small_and_ends_without_a_stop() {
 
 #[test]
 fn work_that_is_done_here_gets_the_request_and_the_home() {
-    let facts = with(|facts| facts.confined = Confined::No);
+    let facts = with(|facts| facts.confinement = Confinement::No);
     let decision = detect(&facts);
     let env = EnvVars::from([("HOME".into(), "/home/someone".into())]);
     let work = |request: String, context: &WorkerContext| {

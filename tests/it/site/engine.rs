@@ -3,7 +3,7 @@
 
 use local_cache::site::detect::detect;
 use local_cache::site::facts::{
-    Confined, Container, EngineReport, JobContainer, SiteFacts, SiteRequest, WorkspaceDir, gather,
+    Confinement, Container, EngineReport, JobContainer, SiteFacts, SiteRequest, WorkspaceDir, gather,
 };
 use local_cache::site::paths::{Mapping, Mount};
 use local_cache::site::problem::Problem;
@@ -80,12 +80,12 @@ fn ask(socket: &Path) -> SiteFacts {
     )]);
     gather(&SiteRequest {
         env,
-        wanted: SitePreference::JobContainer,
+        preference: SitePreference::JobContainer,
         cache_root: PathBuf::from("/tmp/runner-cache"),
         paths: Vec::new(),
         job_container: Some("0123456789ab".to_owned()),
-        throwaway: true,
-        patience: Duration::from_millis(400),
+        ephemeral: true,
+        engine_timeout: Duration::from_millis(400),
     })
 }
 
@@ -213,12 +213,12 @@ fn a_job_container_id_can_t_reach_other_parts_of_the_engine() {
         )]);
         let facts = gather(&SiteRequest {
             env,
-            wanted: SitePreference::JobContainer,
+            preference: SitePreference::JobContainer,
             cache_root: PathBuf::from("/c"),
             paths: Vec::new(),
             job_container: Some(id.to_owned()),
-            throwaway: true,
-            patience: Duration::from_secs(2),
+            ephemeral: true,
+            engine_timeout: Duration::from_secs(2),
         });
         assert_eq!(
             detect(&facts).problem().unwrap().code(),
@@ -249,9 +249,9 @@ fn action(socket: PathBuf) -> SiteFacts {
     };
     let path = PathBuf::from("/github/workspace");
     SiteFacts {
-        throwaway: true,
+        ephemeral: true,
         cache_root: PathBuf::from("/tmp/runner-cache"),
-        confined: Confined::Container,
+        confinement: Confinement::Container,
         socket,
         program: PathBuf::from("/main"),
         workspace: Some(Ok(WorkspaceDir {
@@ -262,9 +262,9 @@ fn action(socket: PathBuf) -> SiteFacts {
             gid: 1001,
         })),
         engine: Some(Ok(EngineReport {
-            api: None,
-            own: Some(own),
-            job: JobContainer::None,
+            api_version: None,
+            own_container: Some(own),
+            job_container: JobContainer::None,
         })),
         ..SiteFacts::default()
     }
