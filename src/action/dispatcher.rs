@@ -46,7 +46,7 @@ impl Dispatcher {
             paths: touched(env_of_step, inputs, context),
             job_container: inputs.job_container.clone(),
             ephemeral: true,
-            engine_timeout: RunOptions::PATIENCE,
+            engine_timeout: RunOptions::ENGINE_TIMEOUT,
         };
         let facts = gather(&asked);
         let decision = detect(&facts);
@@ -54,7 +54,7 @@ impl Dispatcher {
             identity,
             ..RunOptions::new(env)
         }
-        .within(inputs.timeout);
+        .with_limit(inputs.timeout);
         Self {
             facts,
             decision,
@@ -80,9 +80,10 @@ impl Dispatcher {
     /// shows it.
     pub(crate) fn own_name(&self, path: PathBuf) -> PathBuf {
         match &self.facts.engine {
-            Some(Ok(EngineReport { own_container: Some(own), .. })) if !path.exists() => {
-                own.mapping.inward(&path).unwrap_or(path)
-            }
+            Some(Ok(EngineReport {
+                own_container: Some(own),
+                ..
+            })) if !path.exists() => own.mounts.from_host(&path).unwrap_or(path),
             _ => path,
         }
     }
@@ -94,20 +95,20 @@ impl Dispatcher {
         log: &Console<'_>,
     ) -> Result<(JobReply, Option<Identity>), String> {
         let translation = &self.decision.translation;
-        job.cache_root = translation.far(&job.cache_root);
-        job.workspace = translation.far(&job.workspace);
+        job.cache_root = translation.to_worker(&job.cache_root);
+        job.workspace = translation.to_worker(&job.workspace);
         match &mut job.subject {
             JobTarget::Paths(subject) => {
                 for line in &mut subject.paths {
-                    let far: OsString = translation.far_lines(OsStr::new(line));
+                    let far: OsString = translation.lines_to_worker(OsStr::new(line));
                     *line = String::from_utf8(far.into_vec())
                         .map_err(|_| format!("the path {line} is not UTF-8 there"))?;
                 }
             }
             JobTarget::Cargo(subject) => {
-                subject.map_paths(&|path| translation.far(path), &|line| {
+                subject.map_paths(&|path| translation.to_worker(path), &|line| {
                     translation
-                        .far_lines(OsStr::new(line))
+                        .lines_to_worker(OsStr::new(line))
                         .to_string_lossy()
                         .into_owned()
                 })
@@ -127,7 +128,7 @@ impl Dispatcher {
             log.say(Mark::Check, notice);
         }
         let mut reply: JobReply = outcome.reply;
-        if let Some(why) = outcome.called_off {
+        if let Some(why) = outcome.stop_reason {
             reply.error = Some(match why {
                 StopReason::Signal(_) | StopReason::ParentGone => {
                     "the step was cancelled; nothing was left half done".to_owned()
@@ -135,7 +136,7 @@ impl Dispatcher {
                 StopReason::Timeout => {
                     let limit = self
                         .options
-                        .limit()
+                        .total_limit()
                         .map(crate::fmt::human::took)
                         .unwrap_or_default();
                     format!("the cache gave up after {limit}; raise `timeout` if it needs longer")

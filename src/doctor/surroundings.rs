@@ -20,7 +20,7 @@ pub(super) fn findings(asked: &DoctorOptions) -> Vec<Finding> {
         paths: vec![asked.workspace.clone()],
         job_container: None,
         ephemeral: false,
-        engine_timeout: RunOptions::PATIENCE,
+        engine_timeout: RunOptions::ENGINE_TIMEOUT,
     });
     vec![
         docker(&facts),

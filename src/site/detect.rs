@@ -8,20 +8,20 @@
 use std::path::{Path, PathBuf};
 
 use super::facts::{
-    OutputFile, Confinement, Container, EngineReport, JobContainer, SiteFacts, SocketFile,
+    Confinement, Container, EngineReport, JobContainer, OutputFile, SiteFacts, SocketFile,
 };
-use super::paths::{Mapping, Translation};
+use super::paths::{MountMap, Translation};
 use super::problem::{Problem, SiteNotice};
 use super::proc::is_mounted;
 use super::{Site, SitePreference};
 
 /// The oldest API that knows all that a helper is made with: `MaskedPaths` came last, with Docker
 /// 18.09.
-pub const OLDEST_API: &str = "1.38";
+pub const MIN_API_VERSION: &str = "1.38";
 
 /// What a helper does not see of the host: other processes and devices, sockets, other containers'
 /// files.
-pub const HIDDEN: [&str; 5] = ["/proc", "/sys", "/dev", "/run", "/var/lib/docker"];
+pub const HIDDEN_DIRS: [&str; 5] = ["/proc", "/sys", "/dev", "/run", "/var/lib/docker"];
 
 /// A site and why not the others.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,7 +73,7 @@ impl SiteDecision {
         self.refused.push(SiteRefusal { site, problem });
     }
 
-    fn take(mut self, site: Site, translation: Translation) -> Self {
+    fn select(mut self, site: Site, translation: Translation) -> Self {
         self.site = site;
         self.translation = translation;
         self
@@ -86,7 +86,9 @@ pub fn needs_engine(facts: &SiteFacts) -> bool {
         SitePreference::Here => false,
         SitePreference::JobContainer => true,
         SitePreference::Host => facts.in_container(),
-        SitePreference::Auto => facts.in_container() && facts.ephemeral && here(facts).is_err(),
+        SitePreference::Auto => {
+            facts.in_container() && facts.ephemeral && check_here(facts).is_err()
+        }
     }
 }
 
@@ -94,42 +96,42 @@ pub fn needs_engine(facts: &SiteFacts) -> bool {
 pub fn detect(facts: &SiteFacts) -> SiteDecision {
     let mut decision = SiteDecision::new(facts);
     match facts.preference {
-        SitePreference::Here => take_here(decision, facts),
-        SitePreference::Host if !facts.in_container() => take_here(decision, facts),
+        SitePreference::Here => select_here(decision, facts),
+        SitePreference::Host if !facts.in_container() => select_here(decision, facts),
         SitePreference::Host => try_host(decision, facts),
-        SitePreference::JobContainer => try_job(decision, facts),
+        SitePreference::JobContainer => try_job_container(decision, facts),
         SitePreference::Auto if !facts.in_container() || !facts.ephemeral => {
-            take_here(decision, facts)
+            select_here(decision, facts)
         }
         SitePreference::Auto => {
-            if let Err(problem) = here(facts) {
+            if let Err(problem) = check_here(facts) {
                 decision.refuse(Site::Here, problem);
             } else {
-                return take_here(decision, facts);
+                return select_here(decision, facts);
             }
             match &facts.engine {
                 Some(Ok(EngineReport {
                     job_container: JobContainer::Found(_) | JobContainer::NotFound(_),
                     ..
-                })) => try_job(decision, facts),
+                })) => try_job_container(decision, facts),
                 _ => try_host(decision, facts),
             }
         }
     }
 }
 
-fn take_here(mut decision: SiteDecision, facts: &SiteFacts) -> SiteDecision {
+fn select_here(mut decision: SiteDecision, facts: &SiteFacts) -> SiteDecision {
     if facts.in_container() && !is_mounted(&facts.mounts, &facts.cache_root) {
         decision
             .notices
             .push(SiteNotice::RootInsideContainer(facts.cache_root.clone()));
     }
-    decision.take(Site::Here, Translation::Same)
+    decision.select(Site::Here, Translation::Same)
 }
 
 /// Whether a container that is thrown away sees the cache root and every path of the request on
 /// mounts, and makes files that belong to the runner's user.
-fn here(facts: &SiteFacts) -> Result<(), Problem> {
+fn check_here(facts: &SiteFacts) -> Result<(), Problem> {
     if !facts.in_container() {
         return Ok(());
     }
@@ -163,7 +165,7 @@ fn here(facts: &SiteFacts) -> Result<(), Problem> {
 }
 
 fn try_host(mut decision: SiteDecision, facts: &SiteFacts) -> SiteDecision {
-    match host(facts) {
+    match check_host(facts) {
         Ok(mapping) => {
             if let Some(Ok(workspace)) = &facts.workspace
                 && !facts.uid_map.is_identity()
@@ -174,7 +176,7 @@ fn try_host(mut decision: SiteDecision, facts: &SiteFacts) -> SiteDecision {
                     outside,
                 });
             }
-            decision.take(Site::Host, Translation::Host(mapping))
+            decision.select(Site::Host, Translation::Host(mapping))
         }
         Err(problem) => {
             decision.refuse(Site::Host, problem);
@@ -184,15 +186,15 @@ fn try_host(mut decision: SiteDecision, facts: &SiteFacts) -> SiteDecision {
 }
 
 /// The mounts to translate by, if a helper on the host will do.
-fn host(facts: &SiteFacts) -> Result<Mapping, Problem> {
-    let own = known_own(facts, answered(facts)?)?;
+fn check_host(facts: &SiteFacts) -> Result<MountMap, Problem> {
+    let own = own_container(facts, engine_report(facts)?)?;
     if facts.output_file == OutputFile::Missing {
-        return Err(Problem::Elsewhere(
+        return Err(Problem::EngineElsewhere(
             "the files for outputs are not where the runner put them".to_owned(),
         ));
     }
     match &facts.workspace {
-        Some(Ok(workspace)) if own.mapping.outward(&workspace.path).is_some() => {}
+        Some(Ok(workspace)) if own.mounts.to_host(&workspace.path).is_some() => {}
         Some(Ok(workspace)) => {
             let reason = "it is not mounted in this container".to_owned();
             return Err(Problem::NoWorkspace {
@@ -209,22 +211,22 @@ fn host(facts: &SiteFacts) -> Result<Mapping, Problem> {
             });
         }
     }
-    let translation = Translation::Host(own.mapping.clone());
+    let translation = Translation::Host(own.mounts.clone());
     for path in std::iter::once(&facts.cache_root).chain(&facts.paths) {
-        let path = translation.far(path);
-        if let Some(hidden) = HIDDEN.iter().find(|hidden| path.starts_with(hidden)) {
+        let path = translation.to_worker(path);
+        if let Some(hidden) = HIDDEN_DIRS.iter().find(|hidden| path.starts_with(hidden)) {
             return Err(Problem::Hidden {
                 path,
                 hidden: PathBuf::from(hidden),
             });
         }
     }
-    Ok(own.mapping.clone())
+    Ok(own.mounts.clone())
 }
 
-fn try_job(mut decision: SiteDecision, facts: &SiteFacts) -> SiteDecision {
-    match job(facts) {
-        Ok(translation) => decision.take(Site::JobContainer, translation),
+fn try_job_container(mut decision: SiteDecision, facts: &SiteFacts) -> SiteDecision {
+    match check_job_container(facts) {
+        Ok(translation) => decision.select(Site::JobContainer, translation),
         Err(problem) => {
             decision.refuse(Site::JobContainer, problem);
             decision
@@ -232,8 +234,8 @@ fn try_job(mut decision: SiteDecision, facts: &SiteFacts) -> SiteDecision {
     }
 }
 
-fn job(facts: &SiteFacts) -> Result<Translation, Problem> {
-    let seen = answered(facts)?;
+fn check_job_container(facts: &SiteFacts) -> Result<Translation, Problem> {
+    let seen = engine_report(facts)?;
     let job = match &seen.job_container {
         JobContainer::None => return Err(Problem::NoJobContainer),
         JobContainer::NotFound(id) => return Err(Problem::JobContainerGone(id.clone())),
@@ -243,57 +245,64 @@ fn job(facts: &SiteFacts) -> Result<Translation, Problem> {
         JobContainer::Found(job) => job,
     };
     let own = if facts.in_container() {
-        known_own(facts, seen)?.mapping.clone()
+        own_container(facts, seen)?.mounts.clone()
     } else {
-        Mapping::default()
+        MountMap::default()
     };
-    let root = root_in_job(&facts.cache_root, &own, job);
-    match root.as_deref().and_then(|root| job.mapping.covering(root)) {
+    let root = cache_root_in_job(&facts.cache_root, &own, job);
+    match root.as_deref().and_then(|root| job.mounts.covering(root)) {
         None => Err(Problem::RootNotInJobContainer(facts.cache_root.clone())),
         Some(mount) if !mount.writable => Err(Problem::RootReadOnlyInJobContainer(
             facts.cache_root.clone(),
         )),
         Some(_) => Ok(Translation::Job {
             own,
-            job: job.mapping.clone(),
+            job: job.mounts.clone(),
         }),
     }
 }
 
 /// The cache root as the job's container has it: by its own name if a volume covers that, else what
 /// the host's directory of that name is called there (`volumes: /tmp/runner-cache:/cache`).
-fn root_in_job(root: &Path, own: &Mapping, job: &Container) -> Option<PathBuf> {
-    if job.mapping.covering(root).is_some() {
+fn cache_root_in_job(root: &Path, own: &MountMap, job: &Container) -> Option<PathBuf> {
+    if job.mounts.covering(root).is_some() {
         return Some(root.to_owned());
     }
-    let host = own.outward(root).unwrap_or_else(|| root.to_owned());
-    job.mapping.inward(&host)
+    let host = own.to_host(root).unwrap_or_else(|| root.to_owned());
+    job.mounts.from_host(&host)
 }
 
 /// The engine's answer, if it is one to build on.
-fn answered(facts: &SiteFacts) -> Result<&EngineReport, Problem> {
+fn engine_report(facts: &SiteFacts) -> Result<&EngineReport, Problem> {
     let seen = match &facts.engine {
         Some(Ok(seen)) => seen,
-        Some(Err(problem)) => return Err(explain(problem.clone(), facts)),
-        None => return Err(explain(Problem::NoSocket(facts.socket.clone()), facts)),
+        Some(Err(problem)) => return Err(explain_problem(problem.clone(), facts)),
+        None => {
+            return Err(explain_problem(
+                Problem::NoSocket(facts.socket.clone()),
+                facts,
+            ));
+        }
     };
     match &seen.api_version {
-        Some(found) if version(found) < version(OLDEST_API) => Err(Problem::EngineTooOld {
-            found: found.clone(),
-            needed: OLDEST_API,
-        }),
+        Some(found) if parse_version(found) < parse_version(MIN_API_VERSION) => {
+            Err(Problem::EngineTooOld {
+                found: found.clone(),
+                needed: MIN_API_VERSION,
+            })
+        }
         _ => Ok(seen),
     }
 }
 
-fn known_own<'a>(facts: &SiteFacts, seen: &'a EngineReport) -> Result<&'a Container, Problem> {
+fn own_container<'a>(facts: &SiteFacts, seen: &'a EngineReport) -> Result<&'a Container, Problem> {
     seen.own_container
         .as_ref()
         .ok_or_else(|| Problem::OwnContainerUnknown(facts.socket.clone()))
 }
 
 /// What the bare failure of a call means in these surroundings.
-fn explain(problem: Problem, facts: &SiteFacts) -> Problem {
+fn explain_problem(problem: Problem, facts: &SiteFacts) -> Problem {
     match problem {
         Problem::NoSocket(socket) => match &facts.remote_engine {
             Some(host) => Problem::RemoteEngine(host.clone()),
@@ -301,21 +310,21 @@ fn explain(problem: Problem, facts: &SiteFacts) -> Problem {
             None => Problem::NoSocket(socket),
         },
         Problem::NotListening(socket) if facts.socket_file == SocketFile::Other => {
-            Problem::Elsewhere(format!(
+            Problem::EngineElsewhere(format!(
                 "{} is a directory, made because the engine's machine has no socket there",
                 socket.display()
             ))
         }
-        Problem::Denied { socket, .. } if !facts.uid_map.is_identity() => {
+        Problem::SocketDenied { socket, .. } if !facts.uid_map.is_identity() => {
             Problem::UsernsRemap(socket)
         }
-        Problem::Denied { socket, .. } if facts.selinux => Problem::Selinux(socket),
+        Problem::SocketDenied { socket, .. } if facts.selinux => Problem::Selinux(socket),
         other => other,
     }
 }
 
 /// The numbers of a version, for comparing; what is no number counts as 0.
-fn version(text: &str) -> Vec<u32> {
+fn parse_version(text: &str) -> Vec<u32> {
     text.split('.')
         .map(|part| part.parse().unwrap_or(0))
         .collect()

@@ -7,10 +7,10 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::engine::{Clues, Engine, Question};
-use super::paths::Mapping;
+use super::engine::{ContainerHints, Engine, EngineQuery};
+use super::paths::MountMap;
 use super::problem::Problem;
-use super::proc::{self, MountLine, UidMap};
+use super::proc::{self, MountInfo, UidMap};
 use super::{EnvVars, SitePreference, detect};
 
 /// Where the runner mounts the engine's socket, and where the engine makes it.
@@ -47,7 +47,7 @@ pub struct Container {
     /// Its labels.
     pub labels: Vec<(String, String)>,
     /// Its mounts.
-    pub mapping: Mapping,
+    pub mounts: MountMap,
     /// `HostConfig.NetworkMode`.
     pub network_mode: String,
     /// Whether it runs now.
@@ -161,7 +161,7 @@ pub struct SiteFacts {
     /// Who users are outside.
     pub uid_map: UidMap,
     /// This process's mounts.
-    pub mounts: Vec<MountLine>,
+    pub mounts: Vec<MountInfo>,
     /// The workspace, or why it is not known.
     pub workspace: Option<Result<WorkspaceDir, Problem>>,
     /// Where the engine's socket is or should be.
@@ -208,7 +208,7 @@ fn local_facts(asked: &SiteRequest) -> SiteFacts {
             .filter(|value| !value.is_empty())
     };
     let cgroup = fs::read("/proc/self/cgroup").unwrap_or_default();
-    let mounts = proc::mountinfo(&fs::read("/proc/self/mountinfo").unwrap_or_default());
+    let mounts = proc::parse_mountinfo(&fs::read("/proc/self/mountinfo").unwrap_or_default());
     let marker = ["/.dockerenv", "/run/.containerenv"]
         .iter()
         .any(|file| Path::new(file).exists());
@@ -232,7 +232,8 @@ fn local_facts(asked: &SiteRequest) -> SiteFacts {
         github_hosted: variable("RUNNER_ENVIRONMENT").is_some_and(|value| value == "github-hosted"),
         selinux: proc::is_selinux_label(&fs::read("/proc/self/attr/current").unwrap_or_default()),
         uid: nix::unistd::geteuid().as_raw(),
-        workspace_owner: variable("GITHUB_WORKSPACE").and_then(|path| Some(fs::metadata(path).ok()?.uid())),
+        workspace_owner: variable("GITHUB_WORKSPACE")
+            .and_then(|path| Some(fs::metadata(path).ok()?.uid())),
         uid_map: UidMap::parse(&fs::read_to_string("/proc/self/uid_map").unwrap_or_default()),
         mounts,
         socket_file: socket_file(&socket),
@@ -278,7 +279,7 @@ fn query_engine(asked: &SiteRequest, facts: &SiteFacts) -> Result<EngineReport, 
     };
     let stage_files = ["GITHUB_STATE", "GITHUB_OUTPUT"]
         .map(|name| value(name).map(|value| format!("{name}={value}")));
-    let clues = Clues {
+    let clues = ContainerHints {
         candidates: proc::container_ids(
             &fs::read("/proc/self/cgroup").unwrap_or_default(),
             &facts.mounts,
@@ -287,14 +288,14 @@ fn query_engine(asked: &SiteRequest, facts: &SiteFacts) -> Result<EngineReport, 
         upper_dir: proc::upper_dir(&facts.mounts),
         stage_files: stage_files.into_iter().flatten().collect(),
     };
-    let question = Question {
-        clues: facts.in_container().then_some(clues),
+    let question = EngineQuery {
+        hints: facts.in_container().then_some(clues),
         job_container: asked.job_container.clone(),
         // The job's container has the runner's work directory at /__w.
         work_directory: value("RUNNER_WORKSPACE")
             .and_then(|path| Path::new(&path).parent().map(Path::to_owned)),
     };
-    Engine::connect(&facts.socket, asked.engine_timeout)?.ask(&question)
+    Engine::connect(&facts.socket, asked.engine_timeout)?.query(&question)
 }
 
 /// This process's name for a path that may be the host's: as it is when it exists, else through its
@@ -303,10 +304,14 @@ fn visible_path(facts: &SiteFacts, path: &Path) -> Option<PathBuf> {
     if path.exists() {
         return Some(path.to_owned());
     }
-    let Some(Ok(EngineReport { own_container: Some(own), .. })) = &facts.engine else {
+    let Some(Ok(EngineReport {
+        own_container: Some(own),
+        ..
+    })) = &facts.engine
+    else {
         return None;
     };
-    own.mapping.inward(path).filter(|path| path.exists())
+    own.mounts.from_host(path).filter(|path| path.exists())
 }
 
 /// The workspace and its owner. Directories that belong to root because a step made them so are
@@ -319,7 +324,8 @@ fn workspace(asked: &SiteRequest, facts: &SiteFacts) -> Result<WorkspaceDir, Pro
         path: named.clone(),
         reason,
     };
-    let here = visible_path(facts, &named).ok_or_else(|| unknown("it does not exist".to_owned()))?;
+    let here =
+        visible_path(facts, &named).ok_or_else(|| unknown("it does not exist".to_owned()))?;
     let about = fs::metadata(&here).map_err(|error| unknown(error.to_string()))?;
     let (mut uid, mut gid) = (about.uid(), about.gid());
     if uid == 0 {

@@ -26,11 +26,11 @@ pub struct Mount {
 
 /// The mounts of one container, as a dictionary.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Mapping {
+pub struct MountMap {
     mounts: Vec<Mount>,
 }
 
-impl Mapping {
+impl MountMap {
     /// From the mounts as the engine lists them. Relative and whole-root entries can't translate
     /// anything and are left out, and so are names that the engine could not write down (it answers
     /// in JSON, with U+FFFD for other bytes).
@@ -62,14 +62,14 @@ impl Mapping {
     }
 
     /// The host's name of what the container calls `inside`; none when it is the container's own.
-    pub fn outward(&self, inside: &Path) -> Option<PathBuf> {
+    pub fn to_host(&self, inside: &Path) -> Option<PathBuf> {
         let mount = self.covering(inside)?;
-        swap(inside, &mount.destination, &mount.source)
+        replace_prefix(inside, &mount.destination, &mount.source)
     }
 
     /// The container's name of what the host calls `outside`; none when the container does not see
     /// it.
-    pub fn inward(&self, outside: &Path) -> Option<PathBuf> {
+    pub fn from_host(&self, outside: &Path) -> Option<PathBuf> {
         let mut covering: Vec<&Mount> = self
             .mounts
             .iter()
@@ -78,13 +78,13 @@ impl Mapping {
         covering.sort_by_key(|mount| std::cmp::Reverse(mount.source.components().count()));
         covering
             .into_iter()
-            .filter_map(|mount| swap(outside, &mount.source, &mount.destination))
-            .find(|inside| self.outward(inside).as_deref() == Some(outside))
+            .filter_map(|mount| replace_prefix(outside, &mount.source, &mount.destination))
+            .find(|inside| self.to_host(inside).as_deref() == Some(outside))
     }
 }
 
 /// `path` with the prefix `from` replaced by `to`.
-fn swap(path: &Path, from: &Path, to: &Path) -> Option<PathBuf> {
+fn replace_prefix(path: &Path, from: &Path, to: &Path) -> Option<PathBuf> {
     let rest = path.strip_prefix(from).ok()?;
     Some(if rest.as_os_str().is_empty() {
         to.to_owned()
@@ -94,7 +94,7 @@ fn swap(path: &Path, from: &Path, to: &Path) -> Option<PathBuf> {
 }
 
 /// Whether a component ends before `end`, so that what follows can be kept as it is written.
-fn is_end(path: &[u8], end: usize) -> bool {
+fn is_component_end(path: &[u8], end: usize) -> bool {
     path[end - 1] != b'/' && path.get(end).is_none_or(|next| *next == b'/')
 }
 
@@ -104,29 +104,29 @@ pub enum Translation {
     /// The work happens here.
     Same,
     /// The work happens on the host.
-    Host(Mapping),
+    Host(MountMap),
     /// The work happens in the job's container.
     Job {
         /// The mounts of the action's container.
-        own: Mapping,
+        own: MountMap,
         /// The mounts of the job's container.
-        job: Mapping,
+        job: MountMap,
     },
 }
 
 impl Translation {
     /// The far side's name of `path`. Container form and host form are both understood; what no
     /// mount covers is taken to be the far side's own name already.
-    pub fn far(&self, path: &Path) -> PathBuf {
+    pub fn to_worker(&self, path: &Path) -> PathBuf {
         match self {
             Self::Same => path.to_owned(),
-            Self::Host(own) => own.outward(path).unwrap_or_else(|| path.to_owned()),
+            Self::Host(own) => own.to_host(path).unwrap_or_else(|| path.to_owned()),
             Self::Job { own, job } => {
-                let host = own.outward(path);
+                let host = own.to_host(path);
                 if host.is_none() && job.covering(path).is_some() {
                     return path.to_owned();
                 }
-                job.inward(host.as_deref().unwrap_or(path))
+                job.from_host(host.as_deref().unwrap_or(path))
                     .unwrap_or_else(|| path.to_owned())
             }
         }
@@ -134,13 +134,13 @@ impl Translation {
 
     /// The name in the action's container of what the far side calls `path`; the far side's name
     /// where it has none.
-    pub fn near(&self, path: &Path) -> PathBuf {
+    pub fn from_worker(&self, path: &Path) -> PathBuf {
         match self {
             Self::Same => path.to_owned(),
-            Self::Host(own) => own.inward(path).unwrap_or_else(|| path.to_owned()),
+            Self::Host(own) => own.from_host(path).unwrap_or_else(|| path.to_owned()),
             Self::Job { own, job } => {
-                let host = job.outward(path);
-                own.inward(host.as_deref().unwrap_or(path))
+                let host = job.to_host(path);
+                own.from_host(host.as_deref().unwrap_or(path))
                     .unwrap_or_else(|| path.to_owned())
             }
         }
@@ -149,16 +149,16 @@ impl Translation {
     /// The same for a value that is a list of one path a line, `!` before a path excluding it:
     /// every line is translated by itself; blanks, line ends and lines that are not absolute paths
     /// stay as they are.
-    pub fn far_lines(&self, value: &OsStr) -> OsString {
+    pub fn lines_to_worker(&self, value: &OsStr) -> OsString {
         let lines: Vec<Vec<u8>> = value
             .as_bytes()
             .split(|byte| *byte == b'\n')
-            .map(|line| self.far_line(line))
+            .map(|line| self.line_to_worker(line))
             .collect();
         OsString::from_vec(lines.join(&b'\n'))
     }
 
-    fn far_line(&self, line: &[u8]) -> Vec<u8> {
+    fn line_to_worker(&self, line: &[u8]) -> Vec<u8> {
         let start = line.len() - line.trim_ascii_start().len();
         let start = start + usize::from(line[start..].starts_with(b"!"));
         let end = start + line[start..].trim_ascii_end().len();
@@ -166,16 +166,18 @@ impl Translation {
         if !path.starts_with(b"/") {
             return line.to_vec();
         }
-        let far = self.far_text(path);
+        let far = self.text_to_worker(path);
         [&line[..start], &far, &line[end..]].concat()
     }
 
     /// Like [`Self::far`] on the bytes of one value, keeping what `Path` would tidy away (`/a//b/`,
     /// `/a/./*`).
-    fn far_text(&self, path: &[u8]) -> Vec<u8> {
+    fn text_to_worker(&self, path: &[u8]) -> Vec<u8> {
         // The longest leading part whose translation differs in itself; the rest is appended
         // untouched.
-        let ends = (1..=path.len()).rev().filter(|end| is_end(path, *end));
+        let ends = (1..=path.len())
+            .rev()
+            .filter(|end| is_component_end(path, *end));
         for end in ends {
             let head = Path::new(OsStr::from_bytes(&path[..end]));
             if head
@@ -184,8 +186,8 @@ impl Translation {
             {
                 continue;
             }
-            let far = self.far(head);
-            if far != head && self.is_border(head) {
+            let far = self.to_worker(head);
+            if far != head && self.is_mount_point(head) {
                 return [far.as_os_str().as_bytes(), &path[end..]].concat();
             }
         }
@@ -193,8 +195,8 @@ impl Translation {
     }
 
     /// Whether a mount begins exactly at `head`, in the form it is written in.
-    fn is_border(&self, head: &Path) -> bool {
-        let begins = |mapping: &Mapping| {
+    fn is_mount_point(&self, head: &Path) -> bool {
+        let begins = |mapping: &MountMap| {
             mapping
                 .mounts()
                 .iter()

@@ -47,7 +47,7 @@ pub enum Problem {
         "no permission on {} as uid {uid}; run this container as root, or give it the group that owns the socket with `--group-add`",
         .socket.display()
     )]
-    Denied {
+    SocketDenied {
         /// The engine's socket.
         socket: PathBuf,
         /// Who asked.
@@ -61,7 +61,7 @@ pub enum Problem {
         "the Docker Engine gave no answer on {} to `{action}` within {} s; look at its log on the runner (`journalctl -u docker`)",
         .socket.display(), .after.as_secs()
     )]
-    Hangs {
+    EngineHangs {
         /// The engine's socket.
         socket: PathBuf,
         /// What was asked of it.
@@ -78,7 +78,7 @@ pub enum Problem {
     #[error(
         "the Docker Engine does not run on the runner's own machine ({0}); run local-cache in a `run:` step, or give the runner its host's socket"
     )]
-    Elsewhere(String),
+    EngineElsewhere(String),
     /// The engine's API is older than what the helper needs.
     #[error(
         "the Docker Engine is too old: its API is {found}, {needed} is needed; update Docker on the runner to 18.09 or later"
@@ -98,7 +98,7 @@ pub enum Problem {
     #[error(
         "the Docker Engine refused to {action}: {message}; the engine's log on the runner may say more"
     )]
-    Engine {
+    EngineRefused {
         /// What was asked of it.
         action: &'static str,
         /// Its answer.
@@ -171,7 +171,7 @@ pub enum Problem {
     TimedOut(Duration),
     /// A signal came and the work had not stopped a little later.
     #[error("called off by {}; nothing is left to do", signal_name(*.0))]
-    CalledOff(i32),
+    Cancelled(i32),
     /// A call to this machine failed.
     #[error("can't {action} {}: {reason}; check its owner and its modes", .path.display())]
     Io {
@@ -195,14 +195,14 @@ impl Problem {
             Self::Kubernetes(_) => "kubernetes",
             Self::UsernsRemap(_) => "userns-remap",
             Self::Selinux(_) => "selinux",
-            Self::Denied { .. } => "socket-denied",
+            Self::SocketDenied { .. } => "socket-denied",
             Self::NotListening(_) => "engine-not-listening",
-            Self::Hangs { .. } => "engine-hangs",
+            Self::EngineHangs { .. } => "engine-hangs",
             Self::RemoteEngine(_) => "remote-engine",
-            Self::Elsewhere(_) => "engine-elsewhere",
+            Self::EngineElsewhere(_) => "engine-elsewhere",
             Self::EngineTooOld { .. } => "engine-too-old",
             Self::EngineTooNew(_) => "engine-too-new",
-            Self::Engine { .. } => "engine-refused",
+            Self::EngineRefused { .. } => "engine-refused",
             Self::OwnContainerUnknown(_) => "own-container-unknown",
             Self::NoJobContainer => "no-job-container",
             Self::JobContainerGone(_) => "job-container-gone",
@@ -215,7 +215,7 @@ impl Problem {
             Self::BadReply(_) => "bad-reply",
             Self::BadRequest(_) => "bad-request",
             Self::TimedOut(_) => "timed-out",
-            Self::CalledOff(_) => "called-off",
+            Self::Cancelled(_) => "called-off",
             Self::Io { .. } => "io",
         }
     }

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 /// One line of mountinfo, proc(5).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MountLine {
+pub struct MountInfo {
     /// The directory of the filesystem that is mounted (field 4).
     pub root: PathBuf,
     /// Where it is mounted (field 5).
@@ -24,17 +24,17 @@ pub struct MountLine {
 }
 
 /// The lines of a mountinfo file. Lines that can't be understood are left out.
-pub fn mountinfo(text: &[u8]) -> Vec<MountLine> {
+pub fn parse_mountinfo(text: &[u8]) -> Vec<MountInfo> {
     text.split(|byte| *byte == b'\n')
-        .filter_map(mount_line)
+        .filter_map(parse_mount_line)
         .collect()
 }
 
-fn mount_line(line: &[u8]) -> Option<MountLine> {
+fn parse_mount_line(line: &[u8]) -> Option<MountInfo> {
     let fields: Vec<&[u8]> = line.split(|byte| *byte == b' ').collect();
     // Between field 6 and the separator stands any number of optional fields.
     let dash = fields.iter().position(|field| *field == b"-")?;
-    Some(MountLine {
+    Some(MountInfo {
         root: unescape(fields.get(3)?),
         point: unescape(fields.get(4)?),
         kind: String::from_utf8_lossy(fields.get(dash + 1)?).into_owned(),
@@ -65,7 +65,7 @@ fn unescape(field: &[u8]) -> PathBuf {
 
 /// The writable layer of this container's root, where it is an overlay: unique to the container,
 /// whatever namespaces it shares with others.
-pub fn upper_dir(mounts: &[MountLine]) -> Option<PathBuf> {
+pub fn upper_dir(mounts: &[MountInfo]) -> Option<PathBuf> {
     let root = mounts
         .iter()
         .rfind(|mount| mount.point == Path::new("/") && mount.kind == "overlay")?;
@@ -78,7 +78,7 @@ pub fn upper_dir(mounts: &[MountLine]) -> Option<PathBuf> {
 
 /// Whether `path` lies on a mount of its own rather than on the container's root or on what every
 /// container has.
-pub fn is_mounted(mounts: &[MountLine], path: &Path) -> bool {
+pub fn is_mounted(mounts: &[MountInfo], path: &Path) -> bool {
     let covering = mounts
         .iter()
         .filter(|mount| path.starts_with(&mount.point))
@@ -95,12 +95,12 @@ pub fn is_mounted(mounts: &[MountLine], path: &Path) -> bool {
 /// Whether these are the files of a process in a container. `marker` is whether an engine's marker
 /// file is there (`/.dockerenv`): it stays behind where an image is made into a machine, so by
 /// itself it means nothing.
-pub fn is_container(cgroup: &[u8], mounts: &[MountLine], marker: bool) -> bool {
+pub fn is_container(cgroup: &[u8], mounts: &[MountInfo], marker: bool) -> bool {
     !container_ids(cgroup, mounts, b"").is_empty() || (marker && upper_dir(mounts).is_some())
 }
 
 /// Container ids that these files name, most likely first, each once.
-pub fn container_ids(cgroup: &[u8], mounts: &[MountLine], hostname: &[u8]) -> Vec<String> {
+pub fn container_ids(cgroup: &[u8], mounts: &[MountInfo], hostname: &[u8]) -> Vec<String> {
     let mut ids = Vec::new();
     // Of nested engines the innermost id stands last in a line.
     for line in cgroup.split(|byte| *byte == b'\n') {
@@ -190,7 +190,7 @@ mod tests {
     const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
     const OTHER: &str = "fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210";
 
-    fn container() -> Vec<MountLine> {
+    fn container() -> Vec<MountInfo> {
         let text = format!(
             "607 506 0:50 / / rw,relatime master:1 - overlay overlay rw,lowerdir=/l/A:/l/B,upperdir=/var/lib/docker/overlay2/ab/diff,workdir=/w\n\
              608 607 0:54 / /proc rw - proc proc rw\n\
@@ -199,7 +199,7 @@ mod tests {
              611 607 254:0 /var/lib/docker/containers/{OTHER}/hostname /etc/hostname rw - ext4 /dev/vda rw\n\
              garbage\n"
         );
-        mountinfo(text.as_bytes())
+        parse_mountinfo(text.as_bytes())
     }
 
     #[test]
@@ -242,7 +242,7 @@ mod tests {
 
     #[test]
     fn a_marker_file_alone_does_not_make_a_container() {
-        let machine = mountinfo(b"25 1 254:0 / / rw,relatime - ext4 /dev/vda rw\n");
+        let machine = parse_mountinfo(b"25 1 254:0 / / rw,relatime - ext4 /dev/vda rw\n");
         let cgroup = format!("1:name=x:/docker/{ID}\n");
         assert!(!is_container(b"0::/init.scope\n", &machine, true));
         assert!(is_container(cgroup.as_bytes(), &machine, false));

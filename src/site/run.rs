@@ -16,15 +16,15 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use super::detect::{HIDDEN, SiteDecision};
+use super::detect::{HIDDEN_DIRS, SiteDecision};
 use super::engine::{Engine, HOST_ROOT, HelperSpec, JobSpec, Session, SessionResult};
 use super::facts::{Container, EngineReport, JobContainer, SiteFacts, SocketFile, WorkspaceDir};
 use super::problem::{Problem, signal_name};
-use super::supervise::{Ended, StopReason, Stopper, TimeLimits, supervise};
+use super::supervise::{StopReason, Stopper, TimeLimits, WorkOutcome, supervise};
 use super::{EnvVars, Site, SitePreference, signals};
 use crate::fs::Local;
 use crate::site::worker as far;
-use crate::site::worker::identity::{HostCheck, Witness};
+use crate::site::worker::identity::{HostCheck, WorkspaceId};
 use crate::site::worker::protocol as wire;
 use crate::site::worker::protocol::{Hello, WorkerReply};
 use crate::site::worker::{Identity, WorkerContext};
@@ -38,7 +38,7 @@ pub struct RunOptions {
     /// step ends by itself.
     pub grace: Duration,
     /// How long the engine has for a simple question.
-    pub patience: Duration,
+    pub engine_timeout: Duration,
     /// Who the runner's user is, if an earlier phase found out. Saves a second helper where there
     /// are groups to add.
     pub identity: Option<Identity>,
@@ -48,16 +48,16 @@ pub struct RunOptions {
 
 impl RunOptions {
     /// The grace time that suits the runner.
-    pub const GRACE: Duration = Duration::from_secs(5);
+    pub const DEFAULT_GRACE: Duration = Duration::from_secs(5);
     /// The patience with an engine.
-    pub const PATIENCE: Duration = Duration::from_secs(5);
+    pub const ENGINE_TIMEOUT: Duration = Duration::from_secs(5);
 
     /// The usual limits.
     pub fn new(env: EnvVars) -> Self {
         Self {
             timeout: None,
-            grace: Self::GRACE,
-            patience: Self::PATIENCE,
+            grace: Self::DEFAULT_GRACE,
+            engine_timeout: Self::ENGINE_TIMEOUT,
             identity: None,
             env,
         }
@@ -66,7 +66,7 @@ impl RunOptions {
     /// Limits by which all is over after some time: the work is asked to stop early enough, at half
     /// of a short time.
     #[must_use]
-    pub fn within(self, limit: Option<Duration>) -> Self {
+    pub fn with_limit(self, limit: Option<Duration>) -> Self {
         let grace = limit.map_or(self.grace, |limit| self.grace.min(limit / 2));
         Self {
             timeout: limit.map(|limit| limit.saturating_sub(grace)),
@@ -76,7 +76,7 @@ impl RunOptions {
     }
 
     /// When all is over; none where there is no such limit.
-    pub fn limit(&self) -> Option<Duration> {
+    pub fn total_limit(&self) -> Option<Duration> {
         self.timeout
             .map(|timeout| timeout.saturating_add(self.grace))
     }
@@ -88,7 +88,7 @@ pub struct RunOutcome<R> {
     /// What the work returned.
     pub reply: R,
     /// Why it was asked to stop, if it was.
-    pub called_off: Option<StopReason>,
+    pub stop_reason: Option<StopReason>,
     /// Who the runner's user is, if a helper found out.
     pub identity: Option<Identity>,
     /// Lines for people.
@@ -121,10 +121,10 @@ where
             Err(decision.problem().cloned().unwrap_or_else(unsaid))
         }
         Site::Here => run_here(request, options, work),
-        Site::Host => on_far_side(|signals| host(signals, facts, &request, options, log)),
-        Site::JobContainer => {
-            on_far_side(|signals| job_container(signals, facts, decision, &request, options, log))
-        }
+        Site::Host => with_signals(|signals| run_on_host(signals, facts, &request, options, log)),
+        Site::JobContainer => with_signals(|signals| {
+            run_in_job_container(signals, facts, decision, &request, options, log)
+        }),
     }
 }
 
@@ -151,14 +151,14 @@ where
         grace: options.grace,
     };
     match supervise(limits, &cancel, listen, move || work(request, &context)) {
-        Ended::Done(reply, called_off) => Ok(RunOutcome {
+        WorkOutcome::Done(reply, called_off) => Ok(RunOutcome {
             reply,
-            called_off,
+            stop_reason: called_off,
             identity: None,
             notices: Vec::new(),
         }),
-        Ended::Abandoned(why) => Err(given_up(why, options)),
-        Ended::Panicked => Err(Problem::NoReply {
+        WorkOutcome::Abandoned(why) => Err(stop_problem(why, options)),
+        WorkOutcome::Panicked => Err(Problem::NoReply {
             ended: "panic".to_owned(),
             last: "no message".to_owned(),
         }),
@@ -166,7 +166,7 @@ where
 }
 
 /// Hears signals during a conversation with a far side.
-fn on_far_side<T>(
+fn with_signals<T>(
     conversation: impl FnOnce(&mut UnboundedReceiver<i32>) -> Result<T, Problem>,
 ) -> Result<T, Problem> {
     let signals = signals::install()
@@ -179,43 +179,48 @@ fn on_far_side<T>(
     conversation(&mut receiver)
 }
 
-fn host<Q: Serialize, R: DeserializeOwned>(
+fn run_on_host<Q: Serialize, R: DeserializeOwned>(
     signals: &mut UnboundedReceiver<i32>,
     facts: &SiteFacts,
     request: &Q,
     options: &RunOptions,
     log: &mut dyn FnMut(&str),
 ) -> Result<RunOutcome<R>, Problem> {
-    let (Some(Ok(EngineReport { own_container: Some(own), .. })), Some(Ok(workspace))) =
-        (&facts.engine, &facts.workspace)
+    let (
+        Some(Ok(EngineReport {
+            own_container: Some(own),
+            ..
+        })),
+        Some(Ok(workspace)),
+    ) = (&facts.engine, &facts.workspace)
     else {
         return Err(Problem::OwnContainerUnknown(facts.socket.clone()));
     };
-    let engine = Engine::connect(&facts.socket, options.patience)?;
-    let mut identity = first_guess(options, workspace);
+    let engine = Engine::connect(&facts.socket, options.engine_timeout)?;
+    let mut identity = initial_identity(options, workspace);
     // Once more at most: who was told the groups does not ask for them again.
     loop {
         let check = host_check(facts, own, workspace, &identity)?;
-        let (hello, mark) = hello(request, Some(check), options)?;
+        let (hello, mark) = encode_hello(request, Some(check), options)?;
         let spec = helper_spec(facts, own, &identity)?;
         let talk = Session {
             hello,
-            mark,
+            marker: mark,
             timeout: options.timeout,
             grace: options.grace,
             signals: &mut *signals,
             log: &mut *log,
         };
         let heard = engine.run_helper(&spec, talk)?;
-        match outcome(heard, options)? {
-            Answer::Done(outcome) => return Ok(outcome),
-            Answer::Regroup(better) if !identity.settled => {
+        match parse_reply(heard, options)? {
+            ParsedReply::Done(outcome) => return Ok(outcome),
+            ParsedReply::NeedsGroups(better) if !identity.settled => {
                 identity = Identity {
                     settled: true,
                     ..better
                 }
             }
-            Answer::Regroup(_) => {
+            ParsedReply::NeedsGroups(_) => {
                 return Err(Problem::BadReply("asked for groups twice".to_owned()));
             }
         }
@@ -224,7 +229,7 @@ fn host<Q: Serialize, R: DeserializeOwned>(
 
 /// Who the helper is at first: what an earlier phase found, if it is about the same user, else the
 /// workspace's owner.
-fn first_guess(options: &RunOptions, workspace: &WorkspaceDir) -> Identity {
+fn initial_identity(options: &RunOptions, workspace: &WorkspaceDir) -> Identity {
     let known = options
         .identity
         .clone()
@@ -244,8 +249,8 @@ fn host_check(
     identity: &Identity,
 ) -> Result<HostCheck, Problem> {
     let path = own
-        .mapping
-        .outward(&workspace.path)
+        .mounts
+        .to_host(&workspace.path)
         .ok_or_else(|| Problem::NoWorkspace {
             path: workspace.path.clone(),
             reason: "it is not mounted in this container".to_owned(),
@@ -256,8 +261,8 @@ fn host_check(
     };
     Ok(HostCheck {
         root: HOST_ROOT.into(),
-        hidden: HIDDEN.iter().map(Into::into).collect(),
-        witness: Witness {
+        hidden: HIDDEN_DIRS.iter().map(Into::into).collect(),
+        workspace: WorkspaceId {
             path,
             device: workspace.device,
             inode: workspace.inode,
@@ -265,7 +270,7 @@ fn host_check(
         label: runner_label(&own.labels),
         trusted: facts.preference == SitePreference::Host,
         identity: identity.clone(),
-        withheld,
+        withheld_groups: withheld,
     })
 }
 
@@ -299,7 +304,7 @@ fn helper_spec(
     })
 }
 
-fn job_container<Q: Serialize, R: DeserializeOwned>(
+fn run_in_job_container<Q: Serialize, R: DeserializeOwned>(
     signals: &mut UnboundedReceiver<i32>,
     facts: &SiteFacts,
     decision: &SiteDecision,
@@ -324,61 +329,61 @@ fn job_container<Q: Serialize, R: DeserializeOwned>(
     let spec = JobSpec {
         id: job.id.clone(),
         program: facts.program.clone(),
-        scratch: facts.scratch_dirs.clone(),
-        own: own.clone(),
-        job: job.mapping.clone(),
+        scratch_dirs: facts.scratch_dirs.clone(),
+        own_mounts: own.clone(),
+        job_mounts: job.mounts.clone(),
         owner,
     };
-    let (hello, mark) = hello(request, None, options)?;
+    let (hello, mark) = encode_hello(request, None, options)?;
     let talk = Session {
         hello,
-        mark,
+        marker: mark,
         timeout: options.timeout,
         grace: options.grace,
         signals,
         log,
     };
-    let heard = Engine::connect(&facts.socket, options.patience)?.run_in_job(&spec, talk)?;
-    match outcome(heard, options)? {
-        Answer::Done(outcome) => Ok(outcome),
-        Answer::Regroup(_) => Err(Problem::BadReply(
+    let heard = Engine::connect(&facts.socket, options.engine_timeout)?.run_in_job(&spec, talk)?;
+    match parse_reply(heard, options)? {
+        ParsedReply::Done(outcome) => Ok(outcome),
+        ParsedReply::NeedsGroups(_) => Err(Problem::BadReply(
             "asked for groups in the job's container".to_owned(),
         )),
     }
 }
 
 /// The line of a hello, with its end, and the mark in it.
-fn hello<Q: Serialize>(
+fn encode_hello<Q: Serialize>(
     request: &Q,
     host: Option<HostCheck>,
     options: &RunOptions,
 ) -> Result<(Vec<u8>, String), Problem> {
-    let mark = wire::new_mark().map_err(|error| Problem::io("read", "/dev/urandom", &error))?;
+    let mark = wire::new_marker().map_err(|error| Problem::io("read", "/dev/urandom", &error))?;
     let (timeout, grace) = (options.timeout, options.grace);
     let hello = Hello {
-        mark: mark.clone(),
+        marker: mark.clone(),
         host,
         timeout,
         grace,
         request,
     };
     Ok((
-        wire::line(&hello).map_err(|error| Problem::BadRequest(error.to_string()))?,
+        wire::encode_hello(&hello).map_err(|error| Problem::BadRequest(error.to_string()))?,
         mark,
     ))
 }
 
-enum Answer<R> {
+enum ParsedReply<R> {
     Done(RunOutcome<R>),
-    Regroup(Identity),
+    NeedsGroups(Identity),
 }
 
-fn outcome<R: DeserializeOwned>(
+fn parse_reply<R: DeserializeOwned>(
     heard: SessionResult,
     options: &RunOptions,
-) -> Result<Answer<R>, Problem> {
+) -> Result<ParsedReply<R>, Problem> {
     let Some(json) = &heard.reply else {
-        return Err(no_reply(heard, options));
+        return Err(missing_reply(heard, options));
     };
     match serde_json::from_slice::<WorkerReply<R>>(json) {
         Ok(WorkerReply::Done {
@@ -388,32 +393,34 @@ fn outcome<R: DeserializeOwned>(
             notices,
         }) => {
             let called_off = heard
-                .called_off
+                .stop_reason
                 .or(timed_out.then_some(StopReason::Timeout));
-            Ok(Answer::Done(RunOutcome {
+            Ok(ParsedReply::Done(RunOutcome {
                 reply,
-                called_off,
+                stop_reason: called_off,
                 identity,
                 notices,
             }))
         }
-        Ok(WorkerReply::Regroup(identity)) => Ok(Answer::Regroup(identity)),
-        Ok(WorkerReply::Elsewhere(why)) => Err(Problem::Elsewhere(why)),
+        Ok(WorkerReply::NeedsGroups(identity)) => Ok(ParsedReply::NeedsGroups(identity)),
+        Ok(WorkerReply::WrongHost(why)) => Err(Problem::EngineElsewhere(why)),
         Ok(WorkerReply::Failed(why)) => Err(Problem::NoReply {
             ended: why,
-            last: heard.last.unwrap_or_else(|| "it said nothing".to_owned()),
+            last: heard
+                .last_line
+                .unwrap_or_else(|| "it said nothing".to_owned()),
         }),
         Err(error) => Err(Problem::BadReply(error.to_string())),
     }
 }
 
-fn no_reply(heard: SessionResult, options: &RunOptions) -> Problem {
-    if let Some(why) = heard.called_off {
-        return given_up(why, options);
+fn missing_reply(heard: SessionResult, options: &RunOptions) -> Problem {
+    if let Some(why) = heard.stop_reason {
+        return stop_problem(why, options);
     }
-    let ended = match heard.exit {
+    let ended = match heard.exit_code {
         Some(code) if code == i64::from(far::EXIT_ABANDONED) => {
-            return given_up(StopReason::Timeout, options);
+            return stop_problem(StopReason::Timeout, options);
         }
         Some(code @ 129..=159) => signal_name(i32::try_from(code - 128).unwrap_or_default()),
         Some(code) => format!("exit code {code}"),
@@ -421,15 +428,17 @@ fn no_reply(heard: SessionResult, options: &RunOptions) -> Problem {
     };
     Problem::NoReply {
         ended,
-        last: heard.last.unwrap_or_else(|| "it said nothing".to_owned()),
+        last: heard
+            .last_line
+            .unwrap_or_else(|| "it said nothing".to_owned()),
     }
 }
 
-fn given_up(why: StopReason, options: &RunOptions) -> Problem {
+fn stop_problem(why: StopReason, options: &RunOptions) -> Problem {
     match why {
-        StopReason::Signal(number) => Problem::CalledOff(number),
+        StopReason::Signal(number) => Problem::Cancelled(number),
         StopReason::Timeout | StopReason::ParentGone => {
-            Problem::TimedOut(options.limit().unwrap_or(options.grace))
+            Problem::TimedOut(options.total_limit().unwrap_or(options.grace))
         }
     }
 }

@@ -12,27 +12,27 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use crate::workers;
 
-type Hear = Box<dyn FnMut(i32) + Send>;
+type Callback = Box<dyn FnMut(i32) + Send>;
 
 #[derive(Default)]
-struct Board {
-    listeners: Vec<(u64, Hear)>,
+struct ListenerRegistry {
+    listeners: Vec<(u64, Callback)>,
     /// Signals that nobody has heard yet.
-    unheard: Vec<i32>,
-    next: u64,
+    pending: Vec<i32>,
+    next_id: u64,
 }
 
 /// The process's signals. There is one, from [`install`].
 #[derive(Clone)]
 pub struct Signals {
-    board: Arc<Mutex<Board>>,
+    registry: Arc<Mutex<ListenerRegistry>>,
 }
 
 /// Hears signals until it is dropped.
 #[must_use]
 pub struct Listener {
-    board: Arc<Mutex<Board>>,
-    number: u64,
+    registry: Arc<Mutex<ListenerRegistry>>,
+    id: u64,
 }
 
 static INSTALLED: OnceLock<Signals> = OnceLock::new();
@@ -44,14 +44,14 @@ pub fn install() -> io::Result<Signals> {
     }
     let mut incoming = Incoming::new([SIGINT, SIGTERM])?;
     let signals = Signals {
-        board: Arc::default(),
+        registry: Arc::default(),
     };
-    let board = Arc::clone(&signals.board);
+    let board = Arc::clone(&signals.registry);
     std::thread::Builder::new()
         .name("signals".to_owned())
         .spawn(move || {
             for signal in &mut incoming {
-                tell(&board, signal);
+                dispatch(&board, signal);
             }
         })?;
     // Of two first callers the loser's thread tells a board without listeners, which harms nobody;
@@ -59,10 +59,10 @@ pub fn install() -> io::Result<Signals> {
     Ok(INSTALLED.get_or_init(|| signals).clone())
 }
 
-fn tell(board: &Mutex<Board>, signal: i32) {
+fn dispatch(board: &Mutex<ListenerRegistry>, signal: i32) {
     let mut board = workers::lock(board);
     if board.listeners.is_empty() {
-        board.unheard.push(signal);
+        board.pending.push(signal);
     }
     for (_, hear) in &mut board.listeners {
         hear(signal);
@@ -73,24 +73,24 @@ impl Signals {
     /// Calls `hear` with the number of every signal, on the signals' own thread, until the listener
     /// is dropped.
     pub fn listen(&self, mut hear: impl FnMut(i32) + Send + 'static) -> Listener {
-        let mut board = workers::lock(&self.board);
-        for signal in std::mem::take(&mut board.unheard) {
+        let mut board = workers::lock(&self.registry);
+        for signal in std::mem::take(&mut board.pending) {
             hear(signal);
         }
-        let number = board.next;
-        board.next += 1;
+        let number = board.next_id;
+        board.next_id += 1;
         board.listeners.push((number, Box::new(hear)));
         Listener {
-            board: Arc::clone(&self.board),
-            number,
+            registry: Arc::clone(&self.registry),
+            id: number,
         }
     }
 }
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        let mut board = workers::lock(&self.board);
-        board.listeners.retain(|(number, _)| *number != self.number);
+        let mut board = workers::lock(&self.registry);
+        board.listeners.retain(|(number, _)| *number != self.id);
     }
 }
 
@@ -102,14 +102,14 @@ mod tests {
     #[test]
     fn a_signal_nobody_heard_waits_for_the_next_listener() {
         let signals = Signals {
-            board: Arc::default(),
+            registry: Arc::default(),
         };
-        tell(&signals.board, SIGTERM);
+        dispatch(&signals.registry, SIGTERM);
         let (send, heard) = mpsc::channel();
         let listener = signals.listen(move |signal| send.send(signal).unwrap());
-        tell(&signals.board, SIGINT);
+        dispatch(&signals.registry, SIGINT);
         drop(listener);
-        tell(&signals.board, SIGTERM);
+        dispatch(&signals.registry, SIGTERM);
         assert_eq!(heard.into_iter().collect::<Vec<_>>(), [SIGTERM, SIGINT]);
     }
 }

@@ -26,7 +26,7 @@ pub enum StopReason {
 
 /// How supervised work ended.
 #[derive(Debug)]
-pub enum Ended<R> {
+pub enum WorkOutcome<R> {
     /// It returned, perhaps after it had been asked to stop.
     Done(R, Option<StopReason>),
     /// It was asked to stop and had not after the grace time.
@@ -81,7 +81,7 @@ pub fn supervise<R: Send + 'static, L>(
     cancel: &Arc<AtomicBool>,
     listen: impl FnOnce(Stopper<R>) -> L,
     work: impl FnOnce() -> R + Send + 'static,
-) -> Ended<R> {
+) -> WorkOutcome<R> {
     let (events, heard) = mpsc::channel();
     let listeners = listen(Stopper {
         events: events.clone(),
@@ -92,20 +92,24 @@ pub fn supervise<R: Send + 'static, L>(
         .stack_size(STACK_BYTES)
         .spawn(move || {
             // What a panic left half done is never looked at again: it only becomes
-            // `Ended::Panicked`.
+            // `WorkOutcome::Panicked`.
             let result = panic::catch_unwind(AssertUnwindSafe(work));
             // Nobody listens any more when the work was left behind.
             drop(events.send(WorkEvent::Finished(result)));
         });
     if worker.is_err() {
-        return Ended::Panicked;
+        return WorkOutcome::Panicked;
     }
     let ended = wait(&heard, limits, cancel);
     drop(listeners);
     ended
 }
 
-fn wait<R>(heard: &Receiver<WorkEvent<R>>, limits: TimeLimits, cancel: &AtomicBool) -> Ended<R> {
+fn wait<R>(
+    heard: &Receiver<WorkEvent<R>>,
+    limits: TimeLimits,
+    cancel: &AtomicBool,
+) -> WorkOutcome<R> {
     let mut deadline = limits
         .timeout
         .and_then(|timeout| Instant::now().checked_add(timeout));
@@ -118,13 +122,13 @@ fn wait<R>(heard: &Receiver<WorkEvent<R>>, limits: TimeLimits, cancel: &AtomicBo
             }
         };
         let reason = match event {
-            Ok(WorkEvent::Finished(Ok(result))) => return Ended::Done(result, why),
+            Ok(WorkEvent::Finished(Ok(result))) => return WorkOutcome::Done(result, why),
             Ok(WorkEvent::Finished(Err(_))) | Err(RecvTimeoutError::Disconnected) => {
-                return Ended::Panicked;
+                return WorkOutcome::Panicked;
             }
             Ok(WorkEvent::Stop(reason)) => reason,
             Err(RecvTimeoutError::Timeout) => match why {
-                Some(why) => return Ended::Abandoned(why),
+                Some(why) => return WorkOutcome::Abandoned(why),
                 None => StopReason::Timeout,
             },
         };
@@ -162,7 +166,7 @@ mod tests {
     #[test]
     fn a_result_is_handed_over() {
         let ended = supervise(PATIENT, &Arc::default(), |_| (), || 7);
-        assert!(matches!(ended, Ended::Done(7, None)));
+        assert!(matches!(ended, WorkOutcome::Done(7, None)));
     }
 
     #[test]
@@ -178,7 +182,10 @@ mod tests {
                 7
             },
         );
-        assert!(matches!(ended, Ended::Done(7, Some(StopReason::Timeout))));
+        assert!(matches!(
+            ended,
+            WorkOutcome::Done(7, Some(StopReason::Timeout))
+        ));
     }
 
     #[test]
@@ -190,7 +197,7 @@ mod tests {
             |_| (),
             || thread::sleep(Duration::from_secs(30)),
         );
-        assert!(matches!(ended, Ended::Abandoned(StopReason::Timeout)));
+        assert!(matches!(ended, WorkOutcome::Abandoned(StopReason::Timeout)));
         assert!(start.elapsed() < Duration::from_secs(10));
     }
 
@@ -201,7 +208,10 @@ mod tests {
         let ended = supervise(PATIENT, &Arc::default(), listen, || {
             thread::sleep(Duration::from_secs(30))
         });
-        assert!(matches!(ended, Ended::Abandoned(StopReason::ParentGone)));
+        assert!(matches!(
+            ended,
+            WorkOutcome::Abandoned(StopReason::ParentGone)
+        ));
         assert!(start.elapsed() < Duration::from_secs(10));
     }
 
@@ -216,15 +226,16 @@ mod tests {
         let ended = supervise(PATIENT, &cancel, listen, move || until(&seen));
         assert!(matches!(
             ended,
-            Ended::Done((), Some(StopReason::Signal(2)))
+            WorkOutcome::Done((), Some(StopReason::Signal(2)))
         ));
     }
 
     #[test]
     fn a_panic_is_told_apart_at_once() {
         let start = Instant::now();
-        let ended: Ended<()> = supervise(PATIENT, &Arc::default(), |_| (), || panic!("on purpose"));
-        assert!(matches!(ended, Ended::Panicked));
+        let ended: WorkOutcome<()> =
+            supervise(PATIENT, &Arc::default(), |_| (), || panic!("on purpose"));
+        assert!(matches!(ended, WorkOutcome::Panicked));
         assert!(start.elapsed() < Duration::from_secs(30));
     }
 }

@@ -23,14 +23,14 @@ pub struct User {
 
 /// The first user with this number. Comments, `+` lines of old name services and broken lines are
 /// passed over.
-pub fn find(passwd: &[u8], uid: u32) -> Option<User> {
+pub fn find_user(passwd: &[u8], uid: u32) -> Option<User> {
     passwd
         .split(|byte| *byte == b'\n')
-        .filter_map(user)
+        .filter_map(parse_user)
         .find(|user| user.uid == uid)
 }
 
-fn user(line: &[u8]) -> Option<User> {
+fn parse_user(line: &[u8]) -> Option<User> {
     let fields: Vec<&[u8]> = line.split(|byte| *byte == b':').collect();
     let [name, _, uid, gid, _, home, ..] = fields.as_slice() else {
         return None;
@@ -43,36 +43,36 @@ fn user(line: &[u8]) -> Option<User> {
         .then(|| PathBuf::from(OsStr::from_bytes(home)));
     Some(User {
         name: name.to_vec(),
-        uid: number(uid)?,
-        gid: number(gid)?,
+        uid: parse_number(uid)?,
+        gid: parse_number(gid)?,
         home,
     })
 }
 
 /// The numbers of the groups that list `user`, without the primary one, ascending, each once.
-pub fn supplementary(group: &[u8], user: &User) -> Vec<u32> {
+pub fn supplementary_groups(group: &[u8], user: &User) -> Vec<u32> {
     let mut groups: Vec<u32> = group
         .split(|byte| *byte == b'\n')
-        .filter_map(|line| group_of(line, user))
+        .filter_map(|line| parse_membership(line, user))
         .collect();
     groups.sort_unstable();
     groups.dedup();
     groups
 }
 
-fn group_of(line: &[u8], user: &User) -> Option<u32> {
+fn parse_membership(line: &[u8], user: &User) -> Option<u32> {
     let fields: Vec<&[u8]> = line.split(|byte| *byte == b':').collect();
     let [_, _, gid, members] = fields.as_slice() else {
         return None;
     };
-    let gid = number(gid)?;
+    let gid = parse_number(gid)?;
     let listed = members
         .split(|byte| *byte == b',')
         .any(|member| member.trim_ascii() == user.name);
     (listed && gid != user.gid).then_some(gid)
 }
 
-fn number(field: &[u8]) -> Option<u32> {
+fn parse_number(field: &[u8]) -> Option<u32> {
     std::str::from_utf8(field).ok()?.parse().ok()
 }
 
@@ -94,20 +94,20 @@ mod tests {
 
     #[test]
     fn the_first_whole_line_with_the_uid_is_the_user() {
-        let user = find(PASSWD, 1001).unwrap();
+        let user = find_user(PASSWD, 1001).unwrap();
         assert_eq!((user.name.as_slice(), user.gid), (&b"runner"[..], 118));
         assert_eq!(
             user.home.unwrap(),
             Path::new(OsStr::from_bytes(b"/home/run\xffner"))
         );
-        assert_eq!(find(PASSWD, 1002).unwrap().home, None);
-        assert_eq!(find(PASSWD, 4711), None);
+        assert_eq!(find_user(PASSWD, 1002).unwrap().home, None);
+        assert_eq!(find_user(PASSWD, 4711), None);
     }
 
     #[test]
     fn supplementary_groups_are_those_that_name_the_user() {
-        let user = find(PASSWD, 1001).unwrap();
-        assert_eq!(supplementary(GROUP, &user), [4, 8, 105]);
-        assert_eq!(supplementary(b"", &user), Vec::<u32>::new());
+        let user = find_user(PASSWD, 1001).unwrap();
+        assert_eq!(supplementary_groups(GROUP, &user), [4, 8, 105]);
+        assert_eq!(supplementary_groups(b"", &user), Vec::<u32>::new());
     }
 }

@@ -19,9 +19,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tokio::task::{JoinError, JoinHandle};
 
-use super::link::{Link, Peer, Session, SessionResult};
+use super::link::{AttachedStream, Session, SessionResult, WorkerHandle};
 use super::{Client, DockerError};
-use crate::site::detect::HIDDEN;
+use crate::site::detect::HIDDEN_DIRS;
 use crate::site::problem::Problem;
 use crate::site::worker as far;
 use crate::site::worker::Identity;
@@ -66,9 +66,9 @@ pub(crate) struct HelperSpec {
 }
 
 /// The body of the request that makes the helper.
-fn body(spec: &HelperSpec) -> ContainerCreateBody {
+fn container_body(spec: &HelperSpec) -> ContainerCreateBody {
     let masks = ENGINE_MASKS.iter().map(ToString::to_string);
-    let hidden = HIDDEN.iter().map(|path| format!("{HOST_ROOT}{path}"));
+    let hidden = HIDDEN_DIRS.iter().map(|path| format!("{HOST_ROOT}{path}"));
     let Identity {
         uid, gid, groups, ..
     } = &spec.identity;
@@ -115,12 +115,16 @@ pub(super) async fn run(
     spec: &HelperSpec,
     mut talk: Session<'_>,
 ) -> Result<SessionResult, Problem> {
-    let mut creation = tokio::spawn(create(client.clone(), spec.name.clone(), body(spec)));
+    let mut creation = tokio::spawn(create(
+        client.clone(),
+        spec.name.clone(),
+        container_body(spec),
+    ));
     let begun = match talk
-        .unless_called_off(async { joined((&mut creation).await) })
+        .or_cancelled(async { flatten_join((&mut creation).await) })
         .await
     {
-        Ok(()) => talk.unless_called_off(begin(client, &spec.name)).await,
+        Ok(()) => talk.or_cancelled(start(client, &spec.name)).await,
         Err(problem) => Err(problem),
     };
     let (link, exit) = match begun {
@@ -137,9 +141,9 @@ pub(super) async fn run(
         }
     };
     let mut heard = link
-        .talk(
+        .run_session(
             talk,
-            Peer::Helper {
+            WorkerHandle::Helper {
                 client,
                 name: &spec.name,
             },
@@ -149,7 +153,7 @@ pub(super) async fn run(
         // At once: what is left of the runner's patience is little.
         remove(client, &spec.name).await;
     } else if heard.reply.is_none() {
-        heard.exit = tokio::time::timeout(EXIT_LIMIT, exit)
+        heard.exit_code = tokio::time::timeout(EXIT_LIMIT, exit)
             .await
             .ok()
             .and_then(Result::ok)
@@ -167,9 +171,9 @@ async fn create(client: Client, name: String, body: ContainerCreateBody) -> Resu
         .map(drop)
 }
 
-fn joined(result: Result<Result<(), Problem>, JoinError>) -> Result<(), Problem> {
+fn flatten_join(result: Result<Result<(), Problem>, JoinError>) -> Result<(), Problem> {
     result.unwrap_or_else(|error| {
-        Err(Problem::Engine {
+        Err(Problem::EngineRefused {
             action: "create the helper",
             message: error.to_string(),
         })
@@ -179,7 +183,7 @@ fn joined(result: Result<Result<(), Problem>, JoinError>) -> Result<(), Problem>
 type HelperExit = JoinHandle<Option<i64>>;
 
 /// Waits, attaches and starts, in this order.
-async fn begin(client: &Client, name: &str) -> Result<(Link, HelperExit), Problem> {
+async fn start(client: &Client, name: &str) -> Result<(AttachedStream, HelperExit), Problem> {
     let exit = tokio::spawn({
         let (client, name) = (client.clone(), name.to_owned());
         async move { exit_code(&client, &name).await }
@@ -203,7 +207,7 @@ async fn begin(client: &Client, name: &str) -> Result<(Link, HelperExit), Proble
             client.docker.start_container(name, None),
         )
         .await?;
-    Ok((Link::new(attached.input, attached.output), exit))
+    Ok((AttachedStream::new(attached.input, attached.output), exit))
 }
 
 async fn exit_code(client: &Client, name: &str) -> Option<i64> {
@@ -263,6 +267,9 @@ mod tests {
                 ],
             },
         });
-        assert_eq!(serde_json::to_value(body(&spec)).unwrap(), expected);
+        assert_eq!(
+            serde_json::to_value(container_body(&spec)).unwrap(),
+            expected
+        );
     }
 }

@@ -17,10 +17,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempPath;
 
-use super::link::{Link, Peer, Session, SessionResult};
-use super::{Client, Question, own};
+use super::link::{AttachedStream, Session, SessionResult, WorkerHandle};
+use super::{Client, EngineQuery, own};
 use crate::site::facts::{Container, JobContainer};
-use crate::site::paths::Mapping;
+use crate::site::paths::MountMap;
 use crate::site::problem::Problem;
 use crate::site::worker as far;
 
@@ -41,11 +41,11 @@ pub(crate) struct JobSpec {
     /// This program, as this process calls it.
     pub(crate) program: PathBuf,
     /// Directories of this process in which a file may be put for a moment.
-    pub(crate) scratch: Vec<PathBuf>,
+    pub(crate) scratch_dirs: Vec<PathBuf>,
     /// This container's mounts.
-    pub(crate) own: Mapping,
+    pub(crate) own_mounts: MountMap,
     /// The job container's mounts.
-    pub(crate) job: Mapping,
+    pub(crate) job_mounts: MountMap,
     /// The owner that such a file should have.
     pub(crate) owner: Option<(u32, u32)>,
 }
@@ -55,7 +55,7 @@ pub(crate) struct JobSpec {
 pub(super) async fn find(
     client: &Client,
     own: Option<&Container>,
-    question: &Question,
+    question: &EngineQuery,
 ) -> Result<JobContainer, Problem> {
     if let Some(id) = &question.job_container {
         return Ok(client
@@ -67,10 +67,10 @@ pub(super) async fn find(
         return Ok(JobContainer::None);
     };
     if let Some(id) = own.network_mode.strip_prefix("container:") {
-        return Ok(client
-            .inspect(id)
-            .await?
-            .map_or_else(|| JobContainer::NotFound(id.to_owned()), JobContainer::Found));
+        return Ok(client.inspect(id).await?.map_or_else(
+            || JobContainer::NotFound(id.to_owned()),
+            JobContainer::Found,
+        ));
     }
     let (true, Some(work)) = (
         own.network_mode.starts_with("github_network_"),
@@ -80,7 +80,7 @@ pub(super) async fn find(
     };
     for id in own::on_network(client, &own.network_mode).await? {
         if let Some(found) = client.inspect(&id).await?
-            && is_job(&found, work)
+            && is_job_container(&found, work)
         {
             return Ok(JobContainer::Found(found));
         }
@@ -90,8 +90,8 @@ pub(super) async fn find(
 
 /// Whether a container has the runner's work directory where the runner puts it for jobs only
 /// (actions/runner, `ContainerOperationProvider`).
-fn is_job(container: &Container, work: &Path) -> bool {
-    let mounts = container.mapping.mounts();
+fn is_job_container(container: &Container, work: &Path) -> bool {
+    let mounts = container.mounts.mounts();
     mounts
         .iter()
         .any(|mount| mount.destination == Path::new("/__w") && mount.source == work)
@@ -104,23 +104,23 @@ pub(super) async fn run(
     mut talk: Session<'_>,
 ) -> Result<SessionResult, Problem> {
     let mut why = "no directory is shared with it".to_owned();
-    if let Some(shared) = share(spec) {
+    if let Some(shared) = copy_to_shared_dir(spec) {
         match shared {
             Ok((_removed_on_return, inside)) => {
-                let heard = execute(client, &spec.id, &inside, talk.again()).await?;
+                let heard = execute(client, &spec.id, &inside, talk.reborrow()).await?;
                 if !was_not_started(&heard) {
                     return Ok(heard);
                 }
                 why = heard
-                    .last
+                    .last_line
                     .unwrap_or_else(|| format!("{} can't be started", inside.display()));
             }
             Err(error) => why = error.to_string(),
         }
     }
-    let inside = match talk.unless_called_off(unpack(client, spec)).await {
+    let inside = match talk.or_cancelled(unpack(client, spec)).await {
         Ok(inside) => inside,
-        Err(Problem::Engine { message, .. }) => {
+        Err(Problem::EngineRefused { message, .. }) => {
             return Err(Problem::Injection(format!("{why}; {message}")));
         }
         Err(problem) => return Err(problem),
@@ -129,18 +129,21 @@ pub(super) async fn run(
 }
 
 fn was_not_started(heard: &SessionResult) -> bool {
-    heard.reply.is_none() && heard.exit.is_some_and(|code| NOT_STARTED.contains(&code))
+    heard.reply.is_none()
+        && heard
+            .exit_code
+            .is_some_and(|code| NOT_STARTED.contains(&code))
 }
 
 /// Copies the program to the first directory that the job's container shares; gives its name there.
 /// Nothing when no directory is shared.
-fn share(spec: &JobSpec) -> Option<io::Result<(TempPath, PathBuf)>> {
-    let shared = spec.scratch.iter().find_map(|directory| {
+fn copy_to_shared_dir(spec: &JobSpec) -> Option<io::Result<(TempPath, PathBuf)>> {
+    let shared = spec.scratch_dirs.iter().find_map(|directory| {
         let host = spec
-            .own
-            .outward(directory)
+            .own_mounts
+            .to_host(directory)
             .unwrap_or_else(|| directory.clone());
-        let inside = spec.job.inward(&host)?;
+        let inside = spec.job_mounts.from_host(&host)?;
         Some((directory, inside))
     });
     let (directory, inside) = shared?;
@@ -176,7 +179,7 @@ async fn unpack(client: &Client, spec: &JobSpec) -> Result<PathBuf, Problem> {
         fs::read(&spec.program).map_err(|error| Problem::io("read", &spec.program, &error))?;
     let number =
         far::protocol::random_hex().map_err(|error| Problem::io("read", "/dev/urandom", &error))?;
-    let name = format!("{}{number}", far::UNPACKED);
+    let name = format!("{}{number}", far::UNPACKED_PREFIX);
     let archive =
         archive(&name, &program).map_err(|error| Problem::io("pack", &spec.program, &error))?;
     let options = UploadToContainerOptionsBuilder::default().path("/").build();
@@ -235,17 +238,19 @@ async fn execute(
     };
     // A process that was started although nobody waits for it sees its input end with the
     // connection.
-    let (exec, started) = talk.unless_called_off(begin).await?;
+    let (exec, started) = talk.or_cancelled(begin).await?;
     let StartExecResults::Attached { input, output } = started else {
         let message = "the engine did not attach to the program".to_owned();
-        return Err(Problem::Engine {
+        return Err(Problem::EngineRefused {
             action: "run the program in the job's container",
             message,
         });
     };
-    let mut heard = Link::new(input, output).talk(talk, Peer::Process).await;
+    let mut heard = AttachedStream::new(input, output)
+        .run_session(talk, WorkerHandle::Process)
+        .await;
     if heard.reply.is_none() && !heard.stuck {
-        heard.exit = exit_code(client, &exec).await;
+        heard.exit_code = exit_code(client, &exec).await;
     }
     Ok(heard)
 }

@@ -15,7 +15,7 @@ use super::{Client, DockerError};
 use crate::site::problem::Problem;
 use crate::site::supervise::StopReason;
 use crate::site::worker::protocol as wire;
-use crate::site::worker::protocol::{Lines, Replies};
+use crate::site::worker::protocol::{LineBuffer, ReplyParser};
 
 /// How long one call to pass a signal on may take.
 const KILL_LIMIT: Duration = Duration::from_millis(1500);
@@ -27,7 +27,7 @@ pub(crate) struct Session<'a> {
     /// The line of the hello, with its end.
     pub(crate) hello: Vec<u8>,
     /// What begins the line of the reply.
-    pub(crate) mark: String,
+    pub(crate) marker: String,
     /// When the far side should have stopped by itself. It has the same limit and counts it; this
     /// one is for when it does not.
     pub(crate) timeout: Option<Duration>,
@@ -41,10 +41,10 @@ pub(crate) struct Session<'a> {
 
 impl Session<'_> {
     /// The same conversation, to be held again.
-    pub(crate) fn again(&mut self) -> Session<'_> {
+    pub(crate) fn reborrow(&mut self) -> Session<'_> {
         Session {
             hello: self.hello.clone(),
-            mark: self.mark.clone(),
+            marker: self.marker.clone(),
             timeout: self.timeout,
             grace: self.grace,
             signals: self.signals,
@@ -53,14 +53,14 @@ impl Session<'_> {
     }
 
     /// Does something that a signal or the time limit may cut short.
-    pub(super) async fn unless_called_off<T>(
+    pub(super) async fn or_cancelled<T>(
         &mut self,
         action: impl Future<Output = Result<T, Problem>>,
     ) -> Result<T, Problem> {
         let limit = self.timeout.unwrap_or(Duration::MAX);
         tokio::select! {
             biased;
-            Some(signal) = self.signals.recv() => Err(Problem::CalledOff(signal)),
+            Some(signal) = self.signals.recv() => Err(Problem::Cancelled(signal)),
             result = tokio::time::timeout(limit, action) => result.unwrap_or(Err(Problem::TimedOut(limit))),
         }
     }
@@ -72,17 +72,17 @@ pub(crate) struct SessionResult {
     /// The reply's JSON, if one came.
     pub(crate) reply: Option<Vec<u8>>,
     /// Why the far side was called off by this side.
-    pub(crate) called_off: Option<StopReason>,
+    pub(crate) stop_reason: Option<StopReason>,
     /// Whether it had not ended when it should have.
     pub(crate) stuck: bool,
     /// The last line that it said.
-    pub(crate) last: Option<String>,
+    pub(crate) last_line: Option<String>,
     /// How it ended, if that is known.
-    pub(crate) exit: Option<i64>,
+    pub(crate) exit_code: Option<i64>,
 }
 
 /// What can be done to the far side besides closing its input.
-pub(super) enum Peer<'a> {
+pub(super) enum WorkerHandle<'a> {
     /// A container of our own: signals reach it.
     Helper { client: &'a Client, name: &'a str },
     /// A process in another's container: the engine has no way to signal it, so it is told on its
@@ -91,12 +91,12 @@ pub(super) enum Peer<'a> {
 }
 
 /// The two ends of an attached stream.
-pub(super) struct Link {
+pub(super) struct AttachedStream {
     input: Pin<Box<dyn AsyncWrite + Send>>,
     output: Pin<Box<dyn Stream<Item = Result<LogOutput, DockerError>> + Send>>,
 }
 
-impl Link {
+impl AttachedStream {
     pub(super) fn new(
         input: Pin<Box<dyn AsyncWrite + Send>>,
         output: Pin<Box<dyn Stream<Item = Result<LogOutput, DockerError>> + Send>>,
@@ -105,13 +105,17 @@ impl Link {
     }
 
     /// Sends the request, then listens until the far side ends or is given up.
-    pub(super) async fn talk(mut self, talk: Session<'_>, peer: Peer<'_>) -> SessionResult {
+    pub(super) async fn run_session(
+        mut self,
+        talk: Session<'_>,
+        peer: WorkerHandle<'_>,
+    ) -> SessionResult {
         let mut heard = SessionResult::default();
         let mut ears = StreamParser {
-            replies: Replies::new(&talk.mark),
-            errors: Lines::default(),
-            farewell: wire::farewell(&talk.mark).into_bytes(),
-            errors_ended: false,
+            stdout: ReplyParser::new(&talk.marker),
+            stderr: LineBuffer::default(),
+            end_marker: wire::end_marker(&talk.marker).into_bytes(),
+            stderr_ended: false,
             log: talk.log,
         };
         // Only what is past the far side's own limits ends the conversation from this side.
@@ -124,22 +128,22 @@ impl Link {
                 biased;
                 Some(signal) = talk.signals.recv() => {
                     peer.signal(signal).await;
-                    if heard.called_off.is_none() {
-                        heard.called_off = Some(StopReason::Signal(signal));
+                    if heard.stop_reason.is_none() {
+                        heard.stop_reason = Some(StopReason::Signal(signal));
                         deadline = Some(Instant::now() + talk.grace + MARGIN);
                     }
-                    if matches!(peer, Peer::Process) && sent == talk.hello.len() {
-                        drop(tokio::time::timeout(KILL_LIMIT, self.input.write_all(wire::STOP)).await);
-                    } else if matches!(peer, Peer::Process) {
+                    if matches!(peer, WorkerHandle::Process) && sent == talk.hello.len() {
+                        drop(tokio::time::timeout(KILL_LIMIT, self.input.write_all(wire::STOP_LINE)).await);
+                    } else if matches!(peer, WorkerHandle::Process) {
                         self.close_input().await;
                     }
                 }
                 output = self.output.next() => match output {
                     Some(Ok(output)) => {
-                        ears.hear(output, &mut heard);
+                        ears.feed(output, &mut heard);
                         // The streams end some 30 ms later, when the engine has noticed that the
                         // process ended.
-                        if ears.heard_all() {
+                        if ears.is_complete() {
                             break;
                         }
                     }
@@ -151,11 +155,11 @@ impl Link {
                     sent = written.map_or(talk.hello.len(), |count| sent + count.max(1));
                 }
                 () = sleep_until(deadline), if deadline.is_some() => {
-                    if heard.called_off.is_some() {
+                    if heard.stop_reason.is_some() {
                         heard.stuck = true;
                         break;
                     }
-                    heard.called_off = Some(StopReason::Timeout);
+                    heard.stop_reason = Some(StopReason::Timeout);
                     deadline = Some(Instant::now() + talk.grace + MARGIN);
                     self.close_input().await;
                 }
@@ -176,7 +180,7 @@ async fn sleep_until(deadline: Option<Instant>) {
     }
 }
 
-impl Peer<'_> {
+impl WorkerHandle<'_> {
     async fn signal(&self, signal: i32) {
         if let Self::Helper { client, name } = self {
             let options = KillContainerOptionsBuilder::default()
@@ -191,60 +195,60 @@ impl Peer<'_> {
 
 /// Takes the output apart.
 struct StreamParser<'a> {
-    replies: Replies,
-    errors: Lines,
+    stdout: ReplyParser,
+    stderr: LineBuffer,
     /// The line that ends the log.
-    farewell: Vec<u8>,
-    errors_ended: bool,
+    end_marker: Vec<u8>,
+    stderr_ended: bool,
     log: &'a mut dyn FnMut(&str),
 }
 
 impl StreamParser<'_> {
-    fn hear(&mut self, output: LogOutput, heard: &mut SessionResult) {
+    fn feed(&mut self, output: LogOutput, heard: &mut SessionResult) {
         match output {
             LogOutput::StdErr { message } => {
-                for line in self.errors.push(&message) {
-                    if line == self.farewell {
-                        self.errors_ended = true;
+                for line in self.stderr.push(&message) {
+                    if line == self.end_marker {
+                        self.stderr_ended = true;
                     } else {
-                        self.say(&line, heard);
+                        self.log_line(&line, heard);
                     }
                 }
             }
             other => {
-                self.replies.push(&other.into_bytes());
-                self.say_strays(heard);
+                self.stdout.push(&other.into_bytes());
+                self.log_unframed(heard);
             }
         }
     }
 
     /// Whether both streams said that nothing follows.
-    fn heard_all(&self) -> bool {
-        self.errors_ended && self.replies.reply().is_some()
+    fn is_complete(&self) -> bool {
+        self.stderr_ended && self.stdout.reply().is_some()
     }
 
     fn finish(mut self, heard: &mut SessionResult) {
-        self.replies.end();
-        self.say_strays(heard);
-        if let Some(line) = self.errors.finish() {
-            self.say(&line, heard);
+        self.stdout.finish();
+        self.log_unframed(heard);
+        if let Some(line) = self.stderr.finish() {
+            self.log_line(&line, heard);
         }
-        heard.reply = self.replies.reply().map(<[u8]>::to_vec);
+        heard.reply = self.stdout.reply().map(<[u8]>::to_vec);
     }
 
-    fn say_strays(&mut self, heard: &mut SessionResult) {
-        while let Some(line) = self.replies.next_stray() {
-            self.say(&line, heard);
+    fn log_unframed(&mut self, heard: &mut SessionResult) {
+        while let Some(line) = self.stdout.next_unframed() {
+            self.log_line(&line, heard);
         }
     }
 
-    fn say(&mut self, line: &[u8], heard: &mut SessionResult) {
+    fn log_line(&mut self, line: &[u8], heard: &mut SessionResult) {
         let line = String::from_utf8_lossy(line);
         let line = line.trim_end_matches('\r');
         // The farewell begins on a line of its own and leaves an empty one behind.
         if !line.trim().is_empty() {
             (self.log)(line);
-            heard.last = Some(line.to_owned());
+            heard.last_line = Some(line.to_owned());
         }
     }
 }

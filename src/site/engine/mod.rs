@@ -27,14 +27,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 
-use super::detect::OLDEST_API;
+use super::detect::MIN_API_VERSION;
 use super::facts::{Container, EngineReport};
-use super::paths::{Mapping, Mount};
+use super::paths::{Mount, MountMap};
 use super::problem::Problem;
 
 /// What this process knows about the container it runs in.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Clues {
+pub(crate) struct ContainerHints {
     /// Ids that the kernel's files name, most likely first.
     pub(crate) candidates: Vec<String>,
     /// The writable layer of the root.
@@ -45,9 +45,9 @@ pub(crate) struct Clues {
 
 /// What is asked of the engine before the decision.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Question {
+pub(crate) struct EngineQuery {
     /// To find this process's container; nothing outside of containers.
-    pub(crate) clues: Option<Clues>,
+    pub(crate) hints: Option<ContainerHints>,
     /// The job container's id, if the workflow told it.
     pub(crate) job_container: Option<String>,
     /// The runner's work directory on the host, by which a job's container is recognised.
@@ -65,7 +65,7 @@ pub(crate) struct Engine {
 struct Client {
     docker: Docker,
     socket: PathBuf,
-    patience: Duration,
+    timeout: Duration,
 }
 
 impl Engine {
@@ -81,24 +81,24 @@ impl Engine {
         let backstop = patience.as_secs().saturating_add(60);
         let name = socket.to_string_lossy();
         let docker = Docker::connect_with_unix(&name, backstop, bollard::API_DEFAULT_VERSION)
-            .map_err(|error| problem(error, socket, "connect"))?;
+            .map_err(|error| to_problem(error, socket, "connect"))?;
         Ok(Self {
             runtime,
             client: Client {
                 docker,
                 socket: socket.to_owned(),
-                patience,
+                timeout: patience,
             },
         })
     }
 
     /// Answers the questions on which the decision depends.
-    pub(crate) fn ask(&self, question: &Question) -> Result<EngineReport, Problem> {
+    pub(crate) fn query(&self, question: &EngineQuery) -> Result<EngineReport, Problem> {
         self.runtime.block_on(async {
             let client = &self.client;
             let version = client.call("tell its version", client.docker.version());
             let own = async {
-                match &question.clues {
+                match &question.hints {
                     Some(clues) => own::identify(client, clues).await,
                     None => Ok(None),
                 }
@@ -139,7 +139,7 @@ impl Client {
         action: &'static str,
         call: impl Future<Output = Result<T, DockerError>>,
     ) -> Result<T, Problem> {
-        self.call_within(self.patience, action, call).await
+        self.call_within(self.timeout, action, call).await
     }
 
     /// One call, with a limit of its own.
@@ -150,8 +150,8 @@ impl Client {
         call: impl Future<Output = Result<T, DockerError>>,
     ) -> Result<T, Problem> {
         match tokio::time::timeout(limit, call).await {
-            Ok(result) => result.map_err(|error| problem(error, &self.socket, action)),
-            Err(_) => Err(Problem::Hangs {
+            Ok(result) => result.map_err(|error| to_problem(error, &self.socket, action)),
+            Err(_) => Err(Problem::EngineHangs {
                 socket: self.socket.clone(),
                 action,
                 after: limit,
@@ -170,19 +170,19 @@ impl Client {
             return Ok(None);
         }
         let answer =
-            tokio::time::timeout(self.patience, self.docker.inspect_container(id, None)).await;
+            tokio::time::timeout(self.timeout, self.docker.inspect_container(id, None)).await;
         match answer {
-            Ok(Ok(found)) => Ok(Some(container(found))),
+            Ok(Ok(found)) => Ok(Some(to_container(found))),
             Ok(Err(DockerError::DockerResponseServerError {
                 status_code: 404, ..
             })) => Ok(None),
-            Ok(Err(error)) => Err(problem(error, &self.socket, "inspect a container")),
+            Ok(Err(error)) => Err(to_problem(error, &self.socket, "inspect a container")),
             Err(_) => {
                 let action = "inspect a container";
-                Err(Problem::Hangs {
+                Err(Problem::EngineHangs {
                     socket: self.socket.clone(),
                     action,
-                    after: self.patience,
+                    after: self.timeout,
                 })
             }
         }
@@ -190,17 +190,17 @@ impl Client {
 }
 
 /// What an error of the client means.
-fn problem(error: DockerError, socket: &Path, action: &'static str) -> Problem {
+fn to_problem(error: DockerError, socket: &Path, action: &'static str) -> Problem {
     let socket = socket.to_owned();
     if let Some(cause) = io_cause(&error) {
         return match cause.kind() {
             io::ErrorKind::NotFound => Problem::NoSocket(socket),
-            io::ErrorKind::PermissionDenied => Problem::Denied {
+            io::ErrorKind::PermissionDenied => Problem::SocketDenied {
                 socket,
                 uid: nix::unistd::geteuid().as_raw(),
             },
             io::ErrorKind::ConnectionRefused => Problem::NotListening(socket),
-            _ => Problem::Engine {
+            _ => Problem::EngineRefused {
                 action,
                 message: cause.to_string(),
             },
@@ -208,7 +208,7 @@ fn problem(error: DockerError, socket: &Path, action: &'static str) -> Problem {
     }
     match error {
         DockerError::SocketNotFoundError(_) => Problem::NoSocket(socket),
-        DockerError::RequestTimeoutError => Problem::Hangs {
+        DockerError::RequestTimeoutError => Problem::EngineHangs {
             socket,
             action,
             after: Duration::from_secs(60),
@@ -216,16 +216,16 @@ fn problem(error: DockerError, socket: &Path, action: &'static str) -> Problem {
         DockerError::DockerResponseServerError { message, .. }
             if message.contains("client version") =>
         {
-            wrong_version(&message)
+            version_problem(&message)
         }
         DockerError::DockerResponseServerError {
             status_code,
             message,
-        } => Problem::Engine {
+        } => Problem::EngineRefused {
             action,
             message: format!("{} (status {status_code})", one_line(&message)),
         },
-        other => Problem::Engine {
+        other => Problem::EngineRefused {
             action,
             message: one_line(&other.to_string()),
         },
@@ -234,11 +234,11 @@ fn problem(error: DockerError, socket: &Path, action: &'static str) -> Problem {
 
 /// What an engine means that finds this client's version unsuitable. It is not sent any; a proxy
 /// before it may add one.
-fn wrong_version(message: &str) -> Problem {
+fn version_problem(message: &str) -> Problem {
     match message.split_once("Maximum supported API version is ") {
         Some((_, found)) => Problem::EngineTooOld {
             found: one_line(found),
-            needed: OLDEST_API,
+            needed: MIN_API_VERSION,
         },
         None => Problem::EngineTooNew(one_line(message)),
     }
@@ -263,7 +263,7 @@ fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-fn container(found: ContainerInspectResponse) -> Container {
+fn to_container(found: ContainerInspectResponse) -> Container {
     let config = found.config.unwrap_or_default();
     let upper = found
         .graph_driver
@@ -274,12 +274,12 @@ fn container(found: ContainerInspectResponse) -> Container {
         id: found.id.unwrap_or_default(),
         image: found.image.unwrap_or_default(),
         labels,
-        mapping: Mapping::new(
+        mounts: MountMap::new(
             found
                 .mounts
                 .unwrap_or_default()
                 .into_iter()
-                .filter_map(mount),
+                .filter_map(to_mount),
         ),
         network_mode: found
             .host_config
@@ -294,7 +294,7 @@ fn container(found: ContainerInspectResponse) -> Container {
     }
 }
 
-fn mount(found: MountPoint) -> Option<Mount> {
+fn to_mount(found: MountPoint) -> Option<Mount> {
     Some(Mount {
         source: PathBuf::from(found.source?),
         destination: PathBuf::from(found.destination?),

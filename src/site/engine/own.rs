@@ -10,7 +10,7 @@ use bollard::errors::Error as DockerError;
 use bollard::query_parameters::{ContainerArchiveInfoOptionsBuilder, ListContainersOptionsBuilder};
 use tempfile::NamedTempFile;
 
-use super::{Client, Clues};
+use super::{Client, ContainerHints};
 use crate::site::facts::Container;
 use crate::site::problem::Problem;
 
@@ -18,10 +18,13 @@ use crate::site::problem::Problem;
 const MAX_TRIED: i32 = 64;
 
 /// This process's container; nothing when the engine has none that is this one.
-pub(super) async fn identify(client: &Client, clues: &Clues) -> Result<Option<Container>, Problem> {
+pub(super) async fn identify(
+    client: &Client,
+    clues: &ContainerHints,
+) -> Result<Option<Container>, Problem> {
     let mut unsure = Vec::new();
     for id in &clues.candidates {
-        if let Some(own) = look_at(client, id, clues, &mut unsure).await? {
+        if let Some(own) = check_candidate(client, id, clues, &mut unsure).await? {
             return Ok(Some(own));
         }
     }
@@ -45,7 +48,7 @@ pub(super) async fn identify(client: &Client, clues: &Clues) -> Result<Option<Co
         {
             continue;
         }
-        if let Some(own) = look_at(client, &id, clues, &mut unsure).await? {
+        if let Some(own) = check_candidate(client, &id, clues, &mut unsure).await? {
             return Ok(Some(own));
         }
     }
@@ -53,37 +56,37 @@ pub(super) async fn identify(client: &Client, clues: &Clues) -> Result<Option<Co
 }
 
 /// A container, if it is surely this process's; one that may be is put to those to look at again.
-async fn look_at(
+async fn check_candidate(
     client: &Client,
     id: &str,
-    clues: &Clues,
+    clues: &ContainerHints,
     unsure: &mut Vec<Container>,
 ) -> Result<Option<Container>, Problem> {
     let Some(found) = client.inspect(id).await? else {
         return Ok(None);
     };
     match compare(&found, clues) {
-        Likeness::Same => return Ok(Some(found)),
-        Likeness::Unknown => unsure.push(found),
-        Likeness::Other => {}
+        Match::Same => return Ok(Some(found)),
+        Match::Unknown => unsure.push(found),
+        Match::Other => {}
     }
     Ok(None)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Likeness {
+enum Match {
     Same,
     Other,
     Unknown,
 }
 
 /// Compares without asking anything more.
-fn compare(found: &Container, clues: &Clues) -> Likeness {
+fn compare(found: &Container, clues: &ContainerHints) -> Match {
     if let (Some(here), Some(there)) = (&clues.upper_dir, &found.upper_dir) {
         return if here == there {
-            Likeness::Same
+            Match::Same
         } else {
-            Likeness::Other
+            Match::Other
         };
     }
     let unique = clues
@@ -91,9 +94,9 @@ fn compare(found: &Container, clues: &Clues) -> Likeness {
         .iter()
         .filter(|entry| ends_with_guid(entry));
     if unique.into_iter().any(|entry| found.env.contains(entry)) {
-        return Likeness::Same;
+        return Match::Same;
     }
-    Likeness::Unknown
+    Match::Unknown
 }
 
 /// Whether a path is one that the runner made for one stage (`…/save_state_<GUID>`); nektos/act's
@@ -124,7 +127,7 @@ async fn find_by_file(
             .path(&path)
             .build();
         let answer = tokio::time::timeout(
-            client.patience,
+            client.timeout,
             client
                 .docker
                 .get_container_archive_info(&found.id, Some(options)),
@@ -133,15 +136,15 @@ async fn find_by_file(
             Ok(Ok(_)) => return Ok(Some(found)),
             Ok(Err(DockerError::DockerResponseServerError { .. })) => {}
             Ok(Err(error)) => {
-                return Err(super::problem(
+                return Err(super::to_problem(
                     error,
                     &client.socket,
                     "look into a container",
                 ));
             }
             Err(_) => {
-                let (socket, after) = (client.socket.clone(), client.patience);
-                return Err(Problem::Hangs {
+                let (socket, after) = (client.socket.clone(), client.timeout);
+                return Err(Problem::EngineHangs {
                     socket,
                     action: "look into a container",
                     after,
@@ -190,17 +193,17 @@ mod tests {
     #[test]
     fn the_writable_layer_decides_before_the_environment_does() {
         let stage_files = vec![STAGE.to_owned()];
-        let clues = |upper: Option<&str>| Clues {
+        let clues = |upper: Option<&str>| ContainerHints {
             upper_dir: upper.map(PathBuf::from),
             stage_files: stage_files.clone(),
-            ..Clues::default()
+            ..ContainerHints::default()
         };
         for (here, there, env, expected) in [
-            (Some("/a"), Some("/a"), "", Likeness::Same),
-            (Some("/a"), Some("/b"), STAGE, Likeness::Other),
-            (None, Some("/b"), STAGE, Likeness::Same),
-            (Some("/a"), None, STAGE, Likeness::Same),
-            (Some("/a"), None, "GITHUB_STATE=/x", Likeness::Unknown),
+            (Some("/a"), Some("/a"), "", Match::Same),
+            (Some("/a"), Some("/b"), STAGE, Match::Other),
+            (None, Some("/b"), STAGE, Match::Same),
+            (Some("/a"), None, STAGE, Match::Same),
+            (Some("/a"), None, "GITHUB_STATE=/x", Match::Unknown),
         ] {
             assert_eq!(
                 compare(&found(there, env), &clues(here)),
@@ -213,11 +216,11 @@ mod tests {
     #[test]
     fn a_path_that_every_stage_has_proves_nothing() {
         let act = "GITHUB_STATE=/var/run/act/workflow/statecmd.txt";
-        let clues = Clues {
+        let clues = ContainerHints {
             stage_files: vec![act.to_owned()],
-            ..Clues::default()
+            ..ContainerHints::default()
         };
-        assert_eq!(compare(&found(None, act), &clues), Likeness::Unknown);
+        assert_eq!(compare(&found(None, act), &clues), Match::Unknown);
         assert!(ends_with_guid(STAGE));
     }
 }

@@ -11,23 +11,23 @@ use crate::site::users;
 use crate::site::worker::identity::{HostCheck, HostProbe};
 
 /// Looks. What can't be read counts as absent: the judgement says what is missing.
-pub(crate) fn look(check: &HostCheck) -> HostProbe {
+pub(crate) fn probe_host(check: &HostCheck) -> HostProbe {
     let root = &check.root;
     let map = UidMap::parse(&fs::read_to_string("/proc/self/uid_map").unwrap_or_default());
     let outside = map.outside(check.identity.uid);
-    let workspace = &check.witness.path;
+    let workspace = &check.workspace.path;
     let witness = stat(root, workspace).map(|found| (found.dev(), found.ino()));
-    let user = read(root, "/etc/passwd").and_then(|passwd| users::find(&passwd, outside));
+    let user = read(root, "/etc/passwd").and_then(|passwd| users::find_user(&passwd, outside));
     let groups = match (&user, read(root, "/etc/group")) {
-        (Some(user), Some(group)) => users::supplementary(&group, user),
+        (Some(user), Some(group)) => users::supplementary_groups(&group, user),
         _ => Vec::new(),
     };
     let home = user.as_ref().and_then(|user| user.home.as_deref());
     HostProbe {
-        witness,
-        settings: settings(root, workspace),
-        outside,
-        mapped: !map.is_identity(),
+        workspace: witness,
+        settings: runner_settings(root, workspace),
+        host_uid: outside,
+        in_user_namespace: !map.is_identity(),
         home_exists: home
             .and_then(|home| stat(root, home))
             .is_some_and(|home| home.is_dir()),
@@ -47,7 +47,7 @@ fn read(root: &Path, path: &str) -> Option<Vec<u8>> {
 
 /// The `.runner` files in the directories above the workspace: the work directory stands inside the
 /// runner's root unless it was configured otherwise.
-fn settings(root: &Path, workspace: &Path) -> Vec<String> {
+fn runner_settings(root: &Path, workspace: &Path) -> Vec<String> {
     let above = workspace.ancestors().skip(1);
     above
         .filter_map(|directory| read_settings(root, &directory.join(".runner")))

@@ -40,7 +40,7 @@ pub struct Identity {
 
 /// A directory that both sides must see as the same.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Witness {
+pub struct WorkspaceId {
     /// Its name on the host.
     pub path: PathBuf,
     /// `st_dev` as the near side sees it.
@@ -57,7 +57,7 @@ pub struct HostCheck {
     /// Directories below that root that are hidden, as the host calls them.
     pub hidden: Vec<PathBuf>,
     /// The workspace.
-    pub witness: Witness,
+    pub workspace: WorkspaceId,
     /// The runner's label on the action's container.
     pub label: Option<String>,
     /// Whether the user vouches for the host (`site: host`).
@@ -65,20 +65,20 @@ pub struct HostCheck {
     /// Who the helper was started as.
     pub identity: Identity,
     /// Groups that are not given to helpers: with the socket's group a helper could become root.
-    pub withheld: Vec<u32>,
+    pub withheld_groups: Vec<u32>,
 }
 
 /// What a helper found on the host.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HostProbe {
     /// Device and inode of the workspace, if it is there.
-    pub witness: Option<(u64, u64)>,
+    pub workspace: Option<(u64, u64)>,
     /// Contents of the runner's settings files above the workspace.
     pub settings: Vec<String>,
     /// The user's number outside of user namespaces.
-    pub outside: u32,
+    pub host_uid: u32,
     /// Whether the helper is in a user namespace: then the host's group numbers mean nothing to it.
-    pub mapped: bool,
+    pub in_user_namespace: bool,
     /// The user's line in the host's passwd.
     pub user: Option<User>,
     /// Whether the home in that line is a directory.
@@ -91,9 +91,9 @@ pub struct HostProbe {
 
 /// What follows.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Judgement {
+pub enum HostVerdict {
     /// To work.
-    Work {
+    Accepted {
         /// What `~` stands for, in the host's form.
         home: PathBuf,
         /// Who the helper is, now known.
@@ -102,28 +102,28 @@ pub enum Judgement {
         notices: Vec<SiteNotice>,
     },
     /// To be started again as this.
-    Regroup(Identity),
+    NeedsGroups(Identity),
     /// Not to work: not the runner's host, because of this.
-    Elsewhere(String),
+    WrongHost(String),
 }
 
 /// Judges what was found.
-pub fn judge(check: &HostCheck, seen: &HostProbe) -> Judgement {
+pub fn verify_host(check: &HostCheck, seen: &HostProbe) -> HostVerdict {
     let mut notices = Vec::new();
-    if let Err(why) = prove(check, seen, &mut notices) {
-        return Judgement::Elsewhere(why);
+    if let Err(why) = prove_runner_host(check, seen, &mut notices) {
+        return HostVerdict::WrongHost(why);
     }
-    let identity = wanted(check, seen);
+    let identity = full_identity(check, seen);
     let lacking = identity.gid != check.identity.gid
         || identity
             .groups
             .iter()
             .any(|group| !check.identity.groups.contains(group));
     if lacking && !check.identity.settled {
-        return Judgement::Regroup(identity);
+        return HostVerdict::NeedsGroups(identity);
     }
-    let home = home(seen, &check.witness, &mut notices);
-    Judgement::Work {
+    let home = choose_home(seen, &check.workspace, &mut notices);
+    HostVerdict::Accepted {
         home,
         identity: Identity {
             settled: true,
@@ -133,11 +133,15 @@ pub fn judge(check: &HostCheck, seen: &HostProbe) -> Judgement {
     }
 }
 
-fn prove(check: &HostCheck, seen: &HostProbe, notices: &mut Vec<SiteNotice>) -> Result<(), String> {
-    let workspace = check.witness.path.display();
-    match seen.witness {
+fn prove_runner_host(
+    check: &HostCheck,
+    seen: &HostProbe,
+    notices: &mut Vec<SiteNotice>,
+) -> Result<(), String> {
+    let workspace = check.workspace.path.display();
+    match seen.workspace {
         None => return Err(format!("{workspace} does not exist there")),
-        Some(found) if found != (check.witness.device, check.witness.inode) => {
+        Some(found) if found != (check.workspace.device, check.workspace.inode) => {
             return Err(format!("{workspace} is another directory there"));
         }
         Some(_) => {}
@@ -149,7 +153,7 @@ fn prove(check: &HostCheck, seen: &HostProbe, notices: &mut Vec<SiteNotice>) -> 
         return if seen.user.is_some() {
             Ok(())
         } else {
-            Err(format!("it has no user with uid {}", seen.outside))
+            Err(format!("it has no user with uid {}", seen.host_uid))
         };
     };
     if seen
@@ -159,41 +163,41 @@ fn prove(check: &HostCheck, seen: &HostProbe, notices: &mut Vec<SiteNotice>) -> 
     {
         return Ok(());
     }
-    if seen.user.is_some() && seen.outside != 0 {
-        notices.push(SiteNotice::ProvedByUser(seen.outside));
+    if seen.user.is_some() && seen.host_uid != 0 {
+        notices.push(SiteNotice::ProvedByUser(seen.host_uid));
         return Ok(());
     }
     Err(format!(
         "no settings of this runner above {workspace} and no user with uid {} of its own",
-        seen.outside
+        seen.host_uid
     ))
 }
 
-fn wanted(check: &HostCheck, seen: &HostProbe) -> Identity {
+fn full_identity(check: &HostCheck, seen: &HostProbe) -> Identity {
     let mut identity = Identity {
         settled: true,
         ..check.identity.clone()
     };
-    if let (Some(user), false) = (&seen.user, seen.mapped) {
+    if let (Some(user), false) = (&seen.user, seen.in_user_namespace) {
         identity.gid = user.gid;
         identity.groups = seen
             .groups
             .iter()
             .copied()
-            .filter(|group| !check.withheld.contains(group))
+            .filter(|group| !check.withheld_groups.contains(group))
             .collect();
     }
     identity
 }
 
-fn home(seen: &HostProbe, witness: &Witness, notices: &mut Vec<SiteNotice>) -> PathBuf {
+fn choose_home(seen: &HostProbe, witness: &WorkspaceId, notices: &mut Vec<SiteNotice>) -> PathBuf {
     let listed = seen.user.as_ref().and_then(|user| user.home.clone());
     match listed {
         Some(home) if seen.home_exists => home,
         listed => {
             let why = match listed {
                 Some(home) => format!("{} of the host's passwd does not exist", home.display()),
-                None => format!("the host's passwd names no home for uid {}", seen.outside),
+                None => format!("the host's passwd names no home for uid {}", seen.host_uid),
             };
             let home = seen
                 .topmost_owned

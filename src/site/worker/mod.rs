@@ -21,7 +21,7 @@ pub const ARGUMENT: &str = "far";
 
 /// How the file is called, in the root directory, where the program was unpacked for one request:
 /// it removes itself.
-pub const UNPACKED: &str = "local-cache-unpacked-";
+pub const UNPACKED_PREFIX: &str = "local-cache-unpacked-";
 
 /// A reply was written, whatever it says.
 pub const EXIT_SERVED: u8 = 0;

@@ -2,7 +2,7 @@
 //!
 //! - Near to far: one line of JSON, a [`Hello`] with the request in it. The pipe stays open as long
 //!   as the near side lives, so its end is the sign to stop at once, however the near side died.
-//!   Before that, [`STOP`] may follow.
+//!   Before that, [`STOP_LINE`] may follow.
 //! - Far to near, standard output: one line, the mark that the hello named followed by a
 //!   [`WorkerReply`] as JSON.
 //! - Far to near, standard error: log lines, passed on as they come, and after the reply a last
@@ -26,13 +26,13 @@ use crate::site::worker::identity::{HostCheck, Identity};
 pub const MAX_REQUEST_BYTES: u64 = 256 << 20;
 
 /// Asks the far side to stop, as a signal does where one can be sent.
-pub const STOP: &[u8] = b"stop\n";
+pub const STOP_LINE: &[u8] = b"stop\n";
 
 /// The first line to the far side.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Hello<Q> {
     /// What begins the line of the reply.
-    pub mark: String,
+    pub marker: String,
     /// Set where the far side is a helper that sees a host below a directory of its own.
     pub host: Option<HostCheck>,
     /// How long the work may take.
@@ -59,15 +59,15 @@ pub enum WorkerReply<R> {
     },
     /// Nothing was done: the user belongs to more groups than this process. To be asked again with
     /// these.
-    Regroup(Identity),
+    NeedsGroups(Identity),
     /// Nothing was done: this is not the runner's host, because of this.
-    Elsewhere(String),
+    WrongHost(String),
     /// Nothing was done, or not all: the request could not be read, or the work panicked.
     Failed(String),
 }
 
 /// A mark that no other output begins with.
-pub fn new_mark() -> io::Result<String> {
+pub fn new_marker() -> io::Result<String> {
     Ok(format!("local-cache-reply-{} ", random_hex()?))
 }
 
@@ -84,14 +84,14 @@ pub(crate) fn random_hex() -> io::Result<String> {
 }
 
 /// The line of a hello, with its end. JSON has no line ends of its own unless it is asked for them.
-pub fn line(hello: &impl Serialize) -> serde_json::Result<Vec<u8>> {
+pub fn encode_hello(hello: &impl Serialize) -> serde_json::Result<Vec<u8>> {
     let mut line = serde_json::to_vec(hello)?;
     line.push(b'\n');
     Ok(line)
 }
 
 /// The line of a reply, beginning on a line of its own whatever stood before it.
-pub fn frame(mark: &str, reply: &impl Serialize) -> serde_json::Result<Vec<u8>> {
+pub fn encode_reply(mark: &str, reply: &impl Serialize) -> serde_json::Result<Vec<u8>> {
     let mut line = format!("\n{mark}").into_bytes();
     serde_json::to_writer(&mut line, reply)?;
     line.push(b'\n');
@@ -99,17 +99,17 @@ pub fn frame(mark: &str, reply: &impl Serialize) -> serde_json::Result<Vec<u8>> 
 }
 
 /// The line that ends standard error, without its end.
-pub fn farewell(mark: &str) -> String {
+pub fn end_marker(mark: &str) -> String {
     format!("{mark}end")
 }
 
 /// Cuts a stream of bytes into lines, without their ends.
 #[derive(Debug, Default)]
-pub struct Lines {
+pub struct LineBuffer {
     partial: Vec<u8>,
 }
 
-impl Lines {
+impl LineBuffer {
     /// Adds bytes; gives the lines that they complete.
     pub fn push(&mut self, bytes: &[u8]) -> Vec<Vec<u8>> {
         let mut lines = Vec::new();
@@ -132,49 +132,49 @@ impl Lines {
 
 /// Finds the reply among the lines of standard output; the rest becomes log lines.
 #[derive(Debug)]
-pub struct Replies {
-    mark: Vec<u8>,
-    lines: Lines,
+pub struct ReplyParser {
+    marker: Vec<u8>,
+    lines: LineBuffer,
     reply: Option<Vec<u8>>,
-    stray: VecDeque<Vec<u8>>,
+    unframed: VecDeque<Vec<u8>>,
 }
 
-impl Replies {
+impl ReplyParser {
     /// For the mark that the hello named.
     pub fn new(mark: &str) -> Self {
         Self {
-            mark: mark.as_bytes().to_vec(),
-            lines: Lines::default(),
+            marker: mark.as_bytes().to_vec(),
+            lines: LineBuffer::default(),
             reply: None,
-            stray: VecDeque::new(),
+            unframed: VecDeque::new(),
         }
     }
 
     /// Adds bytes of standard output.
     pub fn push(&mut self, bytes: &[u8]) {
         for line in self.lines.push(bytes) {
-            match line.strip_prefix(self.mark.as_slice()) {
+            match line.strip_prefix(self.marker.as_slice()) {
                 Some(json) if self.reply.is_none() => self.reply = Some(json.to_vec()),
                 _ if line.is_empty() => {}
-                _ => self.stray.push_back(line),
+                _ => self.unframed.push_back(line),
             }
         }
     }
 
     /// The stream ended: what stands after its last line end is no reply, however it begins.
-    pub fn end(&mut self) {
+    pub fn finish(&mut self) {
         if let Some(line) = self
             .lines
             .finish()
-            .filter(|line| !line.starts_with(&self.mark))
+            .filter(|line| !line.starts_with(&self.marker))
         {
-            self.stray.push_back(line);
+            self.unframed.push_back(line);
         }
     }
 
     /// A line that was not the reply.
-    pub fn next_stray(&mut self) -> Option<Vec<u8>> {
-        self.stray.pop_front()
+    pub fn next_unframed(&mut self) -> Option<Vec<u8>> {
+        self.unframed.pop_front()
     }
 
     /// The JSON of the reply, if its whole line came.
@@ -187,20 +187,20 @@ impl Replies {
 mod tests {
     use super::*;
 
-    fn strays(replies: &mut Replies) -> Vec<String> {
-        std::iter::from_fn(|| replies.next_stray())
+    fn strays(replies: &mut ReplyParser) -> Vec<String> {
+        std::iter::from_fn(|| replies.next_unframed())
             .map(|line| String::from_utf8(line).unwrap())
             .collect()
     }
 
     #[test]
     fn a_reply_is_found_among_stray_output_however_it_is_cut() {
-        let mark = new_mark().unwrap();
+        let mark = new_marker().unwrap();
         let mut stream = b"hello from a library\nno newline".to_vec();
-        stream.extend(frame(&mark, &"answer \n with an end").unwrap());
+        stream.extend(encode_reply(&mark, &"answer \n with an end").unwrap());
         stream.extend(b"bye\nlocal-cache-reply-00 \"forged\"\n");
         for size in [1, 2, 3, 7, 64, stream.len()] {
-            let mut replies = Replies::new(&mark);
+            let mut replies = ReplyParser::new(&mark);
             for piece in stream.chunks(size) {
                 replies.push(piece);
             }
@@ -218,21 +218,21 @@ mod tests {
 
     #[test]
     fn a_reply_that_was_cut_off_is_no_reply() {
-        let mark = new_mark().unwrap();
-        let line = frame(&mark, &12345).unwrap();
-        let mut replies = Replies::new(&mark);
+        let mark = new_marker().unwrap();
+        let line = encode_reply(&mark, &12345).unwrap();
+        let mut replies = ReplyParser::new(&mark);
         replies.push(&line[..line.len() - 1]);
         assert_eq!(replies.reply(), None);
     }
 
     #[test]
     fn every_mark_is_new() {
-        assert_ne!(new_mark().unwrap(), new_mark().unwrap());
+        assert_ne!(new_marker().unwrap(), new_marker().unwrap());
     }
 
     #[test]
     fn lines_keep_what_has_no_end_until_asked() {
-        let mut lines = Lines::default();
+        let mut lines = LineBuffer::default();
         assert!(lines.push(b"a").is_empty());
         assert_eq!(lines.push(b"b\n\nc"), [b"ab".to_vec(), Vec::new()]);
         assert_eq!(lines.finish().unwrap(), b"c");

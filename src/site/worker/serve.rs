@@ -19,13 +19,15 @@ use std::sync::atomic::AtomicBool;
 
 use crate::fs::{Local, Rooted};
 use crate::site::problem::SiteNotice;
-use crate::site::supervise::{Ended, StopReason, Stopper, TimeLimits, supervise};
+use crate::site::supervise::{StopReason, Stopper, TimeLimits, WorkOutcome, supervise};
 use crate::site::worker::context::WorkerContext;
 use crate::site::worker::identity;
-use crate::site::worker::identity::{HostCheck, Identity, Judgement};
+use crate::site::worker::identity::{HostCheck, HostVerdict, Identity};
 use crate::site::worker::protocol as wire;
 use crate::site::worker::protocol::{Hello, MAX_REQUEST_BYTES, WorkerReply};
-use crate::site::worker::{EXIT_ABANDONED, EXIT_NO_REQUEST, EXIT_REPLY_LOST, UNPACKED, host};
+use crate::site::worker::{
+    EXIT_ABANDONED, EXIT_NO_REQUEST, EXIT_REPLY_LOST, UNPACKED_PREFIX, host,
+};
 use crate::site::{EnvVars, signals, users};
 
 /// Serves one request with `work` and gives the exit code to return from `main`:
@@ -51,8 +53,8 @@ where
         return ExitCode::from(EXIT_NO_REQUEST);
     };
     match hello {
-        Ok(hello) => answer(hello, env, stdin, replies, work),
-        Err((mark, error)) => send::<()>(
+        Ok(hello) => serve_request(hello, env, stdin, replies, work),
+        Err((mark, error)) => send_reply::<()>(
             replies,
             &mark,
             &WorkerReply::Failed(format!("the request can't be read: {error}")),
@@ -67,7 +69,7 @@ fn remove_if_unpacked() {
         return;
     };
     let name = program.file_name().unwrap_or_default().to_string_lossy();
-    if program.parent() == Some(Path::new("/")) && name.starts_with(UNPACKED) {
+    if program.parent() == Some(Path::new("/")) && name.starts_with(UNPACKED_PREFIX) {
         drop(std::fs::remove_file(program));
     }
 }
@@ -100,19 +102,19 @@ fn read_hello<Q: DeserializeOwned>(
         Ok(hello) => Some(Ok(hello)),
         Err(error) => {
             let value: serde_json::Value = serde_json::from_slice(&line).ok()?;
-            Some(Err((value.get("mark")?.as_str()?.to_owned(), error)))
+            Some(Err((value.get("marker")?.as_str()?.to_owned(), error)))
         }
     }
 }
 
 /// What the far side found out before the work.
-struct ServedHost {
+struct WorkerSetup {
     context: WorkerContext,
     identity: Option<Identity>,
     notices: Vec<SiteNotice>,
 }
 
-fn answer<Q, R, W>(
+fn serve_request<Q, R, W>(
     hello: Hello<Q>,
     env: EnvVars,
     stdin: BufReader<Stdin>,
@@ -125,32 +127,32 @@ where
     W: FnOnce(Q, &WorkerContext) -> R + Send + 'static,
 {
     let Hello {
-        mark,
+        marker: mark,
         host,
         timeout,
         grace,
         request,
     } = hello;
     let cancel = Arc::new(AtomicBool::new(false));
-    let ServedHost {
+    let WorkerSetup {
         context,
         identity,
         notices,
-    } = match prepare(host.as_ref(), env, &cancel) {
+    } = match set_up(host.as_ref(), env, &cancel) {
         Ok(place) => place,
-        Err(instead) => return send(replies, &mark, &*instead),
+        Err(instead) => return send_reply(replies, &mark, &*instead),
     };
     let ended = supervise(
         TimeLimits { timeout, grace },
         &cancel,
-        |stopper| listen(stopper, stdin),
+        |stopper| stop_on_events(stopper, stdin),
         move || work(request, &context),
     );
     let notices = notices.iter().map(ToString::to_string).collect();
     match ended {
-        Ended::Done(reply, why) => {
+        WorkOutcome::Done(reply, why) => {
             let timed_out = why == Some(StopReason::Timeout);
-            send(
+            send_reply(
                 replies,
                 &mark,
                 &WorkerReply::Done {
@@ -161,21 +163,21 @@ where
                 },
             )
         }
-        Ended::Panicked => send::<()>(
+        WorkOutcome::Panicked => send_reply::<()>(
             replies,
             &mark,
             &WorkerReply::Failed("the work panicked".to_owned()),
         ),
-        Ended::Abandoned(StopReason::Signal(number)) => {
+        WorkOutcome::Abandoned(StopReason::Signal(number)) => {
             ExitCode::from(128_u8.saturating_add(u8::try_from(number).unwrap_or(0)))
         }
-        Ended::Abandoned(_) => ExitCode::from(EXIT_ABANDONED),
+        WorkOutcome::Abandoned(_) => ExitCode::from(EXIT_ABANDONED),
     }
 }
 
 /// Calls the work off at a signal, at anything more on standard input, which stands for a signal
 /// where none can be sent, and at its end.
-fn listen<R: Send + 'static>(
+fn stop_on_events<R: Send + 'static>(
     stopper: Stopper<R>,
     mut stdin: BufReader<Stdin>,
 ) -> Option<signals::Listener> {
@@ -199,22 +201,22 @@ fn listen<R: Send + 'static>(
 }
 
 /// The place to work at, or what to reply instead.
-fn prepare(
+fn set_up(
     host: Option<&HostCheck>,
     env: EnvVars,
     cancel: &Arc<AtomicBool>,
-) -> Result<ServedHost, Box<WorkerReply<()>>> {
+) -> Result<WorkerSetup, Box<WorkerReply<()>>> {
     let Some(check) = host else {
         let home = local_home(&env);
         let context = WorkerContext::new(Arc::new(Local::new(home)), env, Arc::clone(cancel));
-        return Ok(ServedHost {
+        return Ok(WorkerSetup {
             context,
             identity: None,
             notices: Vec::new(),
         });
     };
-    match identity::judge(check, &host::look(check)) {
-        Judgement::Work {
+    match identity::verify_host(check, &host::probe_host(check)) {
+        HostVerdict::Accepted {
             home,
             identity,
             notices,
@@ -222,14 +224,14 @@ fn prepare(
             let namespace = Rooted::new(check.root.clone(), check.hidden.clone(), home);
             let context =
                 WorkerContext::new(Arc::new(namespace), EnvVars::new(), Arc::clone(cancel));
-            Ok(ServedHost {
+            Ok(WorkerSetup {
                 context,
                 identity: Some(identity),
                 notices,
             })
         }
-        Judgement::Regroup(identity) => Err(Box::new(WorkerReply::Regroup(identity))),
-        Judgement::Elsewhere(why) => Err(Box::new(WorkerReply::Elsewhere(why))),
+        HostVerdict::NeedsGroups(identity) => Err(Box::new(WorkerReply::NeedsGroups(identity))),
+        HostVerdict::WrongHost(why) => Err(Box::new(WorkerReply::WrongHost(why))),
     }
 }
 
@@ -245,13 +247,13 @@ pub fn local_home(env: &EnvVars) -> Option<PathBuf> {
         .filter(|home| home.is_absolute());
     home.or_else(|| {
         let passwd = std::fs::read(Path::new("/etc/passwd")).ok()?;
-        users::find(&passwd, unistd::geteuid().as_raw())?.home
+        users::find_user(&passwd, unistd::geteuid().as_raw())?.home
     })
 }
 
-fn send<R: Serialize>(mut replies: File, mark: &str, reply: &WorkerReply<R>) -> ExitCode {
-    let frame = wire::frame(mark, reply).or_else(|error| {
-        wire::frame(
+fn send_reply<R: Serialize>(mut replies: File, mark: &str, reply: &WorkerReply<R>) -> ExitCode {
+    let frame = wire::encode_reply(mark, reply).or_else(|error| {
+        wire::encode_reply(
             mark,
             &WorkerReply::<()>::Failed(format!("the reply can't be written as JSON: {error}")),
         )
@@ -260,7 +262,7 @@ fn send<R: Serialize>(mut replies: File, mark: &str, reply: &WorkerReply<R>) -> 
     // What is still buffered for standard output has become part of the log.
     drop(io::stdout().flush());
     // Without it the near side waits for the streams to end.
-    drop(io::stderr().write_all(format!("\n{}\n", wire::farewell(mark)).as_bytes()));
+    drop(io::stderr().write_all(format!("\n{}\n", wire::end_marker(mark)).as_bytes()));
     match sent {
         Ok(Ok(())) => ExitCode::from(crate::site::worker::EXIT_SERVED),
         _ => ExitCode::from(EXIT_REPLY_LOST),

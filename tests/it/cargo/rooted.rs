@@ -14,7 +14,7 @@ use local_cache::job::{
     CargoTarget, Job, JobReply, JobTarget, RestoreTask, SaveTask, Task, WorkspaceLine,
 };
 use local_cache::site::EnvVars;
-use local_cache::site::paths::{Mapping, Mount, Translation};
+use local_cache::site::paths::{Mount, MountMap, Translation};
 use local_cache::site::worker::WorkerContext;
 
 use super::support::LOCK;
@@ -180,7 +180,7 @@ fn names_of_the_actions_container_become_those_of_the_host() {
         destination: "/github/workspace".into(),
         writable: true,
     };
-    let translation = Translation::Host(Mapping::new([mount]));
+    let translation = Translation::Host(MountMap::new([mount]));
     let mut cargo = CargoTarget {
         workspaces: vec![
             WorkspaceLine {
@@ -216,8 +216,11 @@ fn names_of_the_actions_container_become_those_of_the_host() {
             .map(|(name, value)| (name.as_os_str(), value.as_os_str())),
         false,
     );
-    cargo.map_paths(&|path| translation.far(path), &|line| {
-        translation.far_lines(line.as_ref()).into_string().unwrap()
+    cargo.map_paths(&|path| translation.to_worker(path), &|line| {
+        translation
+            .lines_to_worker(line.as_ref())
+            .into_string()
+            .unwrap()
     });
     let roots: Vec<_> = cargo
         .workspaces

@@ -189,7 +189,7 @@ fn near(env: &EnvVars) -> ExitCode {
             .collect(),
         job_container: input("JOB-CONTAINER"),
         ephemeral: true,
-        engine_timeout: milliseconds("PATIENCE").unwrap_or(RunOptions::PATIENCE),
+        engine_timeout: milliseconds("PATIENCE").unwrap_or(RunOptions::ENGINE_TIMEOUT),
         env: env.clone(),
     };
     let facts = gather(&asked);
@@ -199,7 +199,7 @@ fn near(env: &EnvVars) -> ExitCode {
             .expect("INPUT_WORK is a list of work");
     let options = RunOptions {
         timeout: milliseconds("TIMEOUT"),
-        grace: milliseconds("GRACE").unwrap_or(RunOptions::GRACE),
+        grace: milliseconds("GRACE").unwrap_or(RunOptions::DEFAULT_GRACE),
         identity: input("IDENTITY").and_then(|text| serde_json::from_str(&text).ok()),
         ..RunOptions::new(env.clone())
     };
@@ -237,7 +237,7 @@ fn lines(text: &str) -> Vec<PathBuf> {
 
 /// Work with its paths as the far side calls them.
 fn translated(one: Do, decision: &local_cache::site::detect::SiteDecision) -> Do {
-    let far = |path: &Path| decision.translation.far(path);
+    let far = |path: &Path| decision.translation.to_worker(path);
     match one {
         Do::Read(path) => Do::Read(far(&path)),
         Do::Write(path, text) => Do::Write(far(&path), text),
@@ -265,7 +265,7 @@ fn own_id(facts: &SiteFacts) -> Option<String> {
 fn told(outcome: Result<RunOutcome<Vec<Value>>, local_cache::site::problem::Problem>) -> Value {
     match outcome {
         Ok(outcome) => json!({
-            "reply": outcome.reply, "called_off": outcome.called_off.map(|why| format!("{why:?}")),
+            "reply": outcome.reply, "called_off": outcome.stop_reason.map(|why| format!("{why:?}")),
             "identity": outcome.identity, "notices": outcome.notices,
         }),
         Err(problem) => json!({ "problem": problem.code(), "text": problem.to_string() }),

@@ -2,12 +2,12 @@
 
 use local_cache::site::detect::{detect, needs_engine};
 use local_cache::site::facts::{
-    OutputFile, Confinement, Container, EngineReport, JobContainer, SiteFacts, SocketFile,
+    Confinement, Container, EngineReport, JobContainer, OutputFile, SiteFacts, SocketFile,
     WorkspaceDir,
 };
-use local_cache::site::paths::Mapping;
+use local_cache::site::paths::MountMap;
 use local_cache::site::problem::{Problem, SiteNotice};
-use local_cache::site::proc::{UidMap, mountinfo};
+use local_cache::site::proc::{UidMap, parse_mountinfo};
 use local_cache::site::run::{RunOptions, RunOutcome, run};
 use local_cache::site::worker::WorkerContext;
 use local_cache::site::{EnvVars, Site, SitePreference};
@@ -22,7 +22,7 @@ const ROOT: &str = "/tmp/runner-cache";
 fn own() -> Container {
     Container {
         id: "0".repeat(64),
-        mapping: action_mounts(),
+        mounts: action_mounts(),
         running: true,
         ..Container::default()
     }
@@ -31,7 +31,7 @@ fn own() -> Container {
 fn job(volume: (&str, &str)) -> Container {
     Container {
         id: "1".repeat(64),
-        mapping: job_mounts(volume),
+        mounts: job_mounts(volume),
         running: true,
         ..Container::default()
     }
@@ -84,14 +84,14 @@ fn failing(problem: Problem, change: impl FnOnce(&mut SiteFacts)) -> SiteFacts {
 }
 
 fn denied() -> Problem {
-    Problem::Denied {
+    Problem::SocketDenied {
         socket: PathBuf::from(SOCKET),
         uid: 0,
     }
 }
 
-fn mounted_root() -> Vec<local_cache::site::proc::MountLine> {
-    mountinfo(
+fn mounted_root() -> Vec<local_cache::site::proc::MountInfo> {
+    parse_mountinfo(
         b"1 0 0:1 / / rw - overlay overlay rw,upperdir=/u\n\
           2 1 0:2 /c /tmp/runner-cache rw - ext4 /dev/vda rw\n\
           3 1 0:2 /w /github/workspace rw - ext4 /dev/vda rw\n",
@@ -156,7 +156,8 @@ fn each_surrounding_has_its_site() {
         (
             "forced to the host although the job has a container",
             {
-                let mut facts = with_seen(|seen| seen.job_container = JobContainer::Found(job((ROOT, ROOT))));
+                let mut facts =
+                    with_seen(|seen| seen.job_container = JobContainer::Found(job((ROOT, ROOT))));
                 facts.preference = SitePreference::Host;
                 facts
             },
@@ -202,7 +203,7 @@ fn each_obstacle_has_its_reason() {
         let mut mounts = job_mounts((ROOT, ROOT)).mounts().to_vec();
         mounts[3].writable = false;
         seen.job_container = JobContainer::Found(Container {
-            mapping: Mapping::new(mounts),
+            mounts: MountMap::new(mounts),
             ..job((ROOT, ROOT))
         });
     };
@@ -249,7 +250,10 @@ fn each_obstacle_has_its_reason() {
                 |_| (),
             ),
         ),
-        ("own-container-unknown", with_seen(|seen| seen.own_container = None)),
+        (
+            "own-container-unknown",
+            with_seen(|seen| seen.own_container = None),
+        ),
         (
             "job-container-gone",
             with_seen(|seen| seen.job_container = JobContainer::NotFound("x".to_owned())),
@@ -377,24 +381,24 @@ fn every_message_is_one_line_that_begins_small_and_ends_without_a_stop() {
         Problem::Kubernetes(path()),
         Problem::UsernsRemap(path()),
         Problem::Selinux(path()),
-        Problem::Denied {
+        Problem::SocketDenied {
             socket: path(),
             uid: 7,
         },
         Problem::NotListening(path()),
-        Problem::Hangs {
+        Problem::EngineHangs {
             socket: path(),
             action: "list",
             after: Duration::from_secs(5),
         },
         Problem::RemoteEngine(text()),
-        Problem::Elsewhere(text()),
+        Problem::EngineElsewhere(text()),
         Problem::EngineTooOld {
             found: text(),
             needed: "1.38",
         },
         Problem::EngineTooNew(text()),
-        Problem::Engine {
+        Problem::EngineRefused {
             action: "list",
             message: text(),
         },
@@ -419,7 +423,7 @@ fn every_message_is_one_line_that_begins_small_and_ends_without_a_stop() {
         Problem::BadReply(text()),
         Problem::BadRequest(text()),
         Problem::TimedOut(Duration::from_secs(5)),
-        Problem::CalledOff(15),
+        Problem::Cancelled(15),
         Problem::Io {
             action: "read",
             path: path(),
@@ -469,7 +473,7 @@ fn work_that_is_done_here_gets_the_request_and_the_home() {
         outcome.reply,
         ("hello".to_owned(), PathBuf::from("/home/someone/x"), false)
     );
-    assert_eq!((outcome.called_off, outcome.identity), (None, None));
+    assert_eq!((outcome.stop_reason, outcome.identity), (None, None));
 }
 
 #[test]

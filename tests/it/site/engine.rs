@@ -3,9 +3,10 @@
 
 use local_cache::site::detect::detect;
 use local_cache::site::facts::{
-    Confinement, Container, EngineReport, JobContainer, SiteFacts, SiteRequest, WorkspaceDir, gather,
+    Confinement, Container, EngineReport, JobContainer, SiteFacts, SiteRequest, WorkspaceDir,
+    gather,
 };
-use local_cache::site::paths::{Mapping, Mount};
+use local_cache::site::paths::{Mount, MountMap};
 use local_cache::site::problem::Problem;
 use local_cache::site::run::{RunOptions, run};
 use local_cache::site::worker::WorkerContext;
@@ -243,7 +244,7 @@ fn action(socket: PathBuf) -> SiteFacts {
     let own = Container {
         id: "ab".repeat(32),
         image: "sha256:00".to_owned(),
-        mapping: Mapping::new([mount("/home/runner/_work/r/r", "/github/workspace")]),
+        mounts: MountMap::new([mount("/home/runner/_work/r/r", "/github/workspace")]),
         running: true,
         ..Container::default()
     };

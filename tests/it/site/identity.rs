@@ -4,7 +4,7 @@ use local_cache::site::problem::SiteNotice;
 use local_cache::site::users::User;
 use local_cache::site::worker::Identity;
 use local_cache::site::worker::identity::{
-    HostCheck, HostProbe, Judgement, Witness, judge, runner_label,
+    HostCheck, HostProbe, HostVerdict, WorkspaceId, runner_label, verify_host,
 };
 use std::path::PathBuf;
 
@@ -15,7 +15,7 @@ fn check() -> HostCheck {
     HostCheck {
         root: PathBuf::from("/host"),
         hidden: Vec::new(),
-        witness: Witness {
+        workspace: WorkspaceId {
             path: PathBuf::from("/home/runner/_work/repo/repo"),
             device: 1,
             inode: 2,
@@ -28,16 +28,16 @@ fn check() -> HostCheck {
             groups: Vec::new(),
             settled: false,
         },
-        withheld: vec![105],
+        withheld_groups: vec![105],
     }
 }
 
 fn seen() -> HostProbe {
     HostProbe {
-        witness: Some((1, 2)),
+        workspace: Some((1, 2)),
         settings: vec!["{}".to_owned(), SETTINGS.to_owned()],
-        outside: 1001,
-        mapped: false,
+        host_uid: 1001,
+        in_user_namespace: false,
         user: Some(User {
             name: b"runner".to_vec(),
             uid: 1001,
@@ -51,15 +51,15 @@ fn seen() -> HostProbe {
 }
 
 fn works(check: &HostCheck, seen: &HostProbe) -> (PathBuf, Vec<SiteNotice>) {
-    match judge(check, seen) {
-        Judgement::Work { home, notices, .. } => (home, notices),
+    match verify_host(check, seen) {
+        HostVerdict::Accepted { home, notices, .. } => (home, notices),
         other => panic!("{other:?}"),
     }
 }
 
 fn refused(check: &HostCheck, seen: &HostProbe) -> String {
-    match judge(check, seen) {
-        Judgement::Elsewhere(why) => why,
+    match verify_host(check, seen) {
+        HostVerdict::WrongHost(why) => why,
         other => panic!("{other:?}"),
     }
 }
@@ -111,7 +111,7 @@ fn without_them_the_user_must_be_known_and_not_root() {
     });
     let root = HostProbe {
         user,
-        outside: 0,
+        host_uid: 0,
         ..unproved.clone()
     };
     let as_root = |check: HostCheck| HostCheck {
@@ -162,7 +162,10 @@ fn a_workspace_that_is_another_directory_is_never_worked_on() {
         for trusted in [false, true] {
             let why = refused(
                 &HostCheck { trusted, ..check() },
-                &HostProbe { witness, ..seen() },
+                &HostProbe {
+                    workspace: witness,
+                    ..seen()
+                },
             );
             assert!(
                 why.contains(said) && why.contains("/home/runner/_work/repo/repo"),
@@ -205,7 +208,10 @@ fn groups_are_asked_for_once_and_never_the_engines() {
         groups: vec![4, 27],
         settled: true,
     };
-    assert_eq!(judge(&check(), &more), Judgement::Regroup(wanted.clone()));
+    assert_eq!(
+        verify_host(&check(), &more),
+        HostVerdict::NeedsGroups(wanted.clone())
+    );
     let again = HostCheck {
         identity: wanted,
         ..check()
@@ -236,14 +242,14 @@ fn groups_are_asked_for_once_and_never_the_engines() {
         settled: true,
     };
     assert_eq!(
-        judge(
+        verify_host(
             &check(),
             &HostProbe {
                 user: user.clone(),
                 ..seen()
             }
         ),
-        Judgement::Regroup(expected)
+        HostVerdict::NeedsGroups(expected)
     );
     // In a user namespace the host's numbers mean nothing.
     assert!(
@@ -252,7 +258,7 @@ fn groups_are_asked_for_once_and_never_the_engines() {
             &HostProbe {
                 user,
                 groups: vec![4],
-                mapped: true,
+                in_user_namespace: true,
                 ..seen()
             }
         )

@@ -1,6 +1,6 @@
 //! One directory under several names: tables of translations.
 
-use local_cache::site::paths::{Mapping, Mount, Translation};
+use local_cache::site::paths::{Mount, MountMap, Translation};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 const SOCKET: &str = "/var/run/docker.sock";
 const ROOT: &str = "/tmp/runner-cache";
 
-fn mapping(mounts: &[(&str, &str)]) -> Mapping {
-    Mapping::new(mounts.iter().map(|(source, destination)| Mount {
+fn mapping(mounts: &[(&str, &str)]) -> MountMap {
+    MountMap::new(mounts.iter().map(|(source, destination)| Mount {
         source: PathBuf::from(source),
         destination: PathBuf::from(destination),
         writable: true,
@@ -17,7 +17,7 @@ fn mapping(mounts: &[(&str, &str)]) -> Mapping {
 }
 
 /// What a container action of the real runner is given.
-pub(crate) fn action_mounts() -> Mapping {
+pub(crate) fn action_mounts() -> MountMap {
     mapping(&[
         (SOCKET, SOCKET),
         ("/home/runner/_work/_temp", "/github/runner_temp"),
@@ -35,7 +35,7 @@ pub(crate) fn action_mounts() -> Mapping {
 }
 
 /// What a job's container has, with one volume of the workflow's.
-pub(crate) fn job_mounts(volume: (&str, &str)) -> Mapping {
+pub(crate) fn job_mounts(volume: (&str, &str)) -> MountMap {
     mapping(&[
         ("/home/runner/_work", "/__w"),
         ("/home/runner/_work/_temp", "/__w/_temp"),
@@ -73,7 +73,7 @@ fn paths_are_translated_by_the_longest_prefix_and_in_both_forms() {
         (ROOT, ROOT),
         ("~/.cargo", "~/.cargo"),
     ] {
-        assert_eq!(host.far(Path::new(near)), Path::new(far), "{near}");
+        assert_eq!(host.to_worker(Path::new(near)), Path::new(far), "{near}");
     }
     for (far, near) in [
         ("/home/runner/_work/repo/repo/a", "/github/workspace/a"),
@@ -81,7 +81,7 @@ fn paths_are_translated_by_the_longest_prefix_and_in_both_forms() {
         ("/home/runner/_work/_temp/y", "/github/runner_temp/y"),
         ("/home/runner/_work/_tool", "/home/runner/_work/_tool"),
     ] {
-        assert_eq!(host.near(Path::new(far)), Path::new(near), "{far}");
+        assert_eq!(host.from_worker(Path::new(far)), Path::new(near), "{far}");
     }
     let job = Translation::Job {
         own: action_mounts(),
@@ -96,14 +96,14 @@ fn paths_are_translated_by_the_longest_prefix_and_in_both_forms() {
         ("/tmp/runner-cache/x", "/cache/x"),
         ("/usr/local/cargo", "/usr/local/cargo"),
     ] {
-        assert_eq!(job.far(Path::new(near)), Path::new(far), "{near}");
+        assert_eq!(job.to_worker(Path::new(near)), Path::new(far), "{near}");
     }
     assert_eq!(
-        job.near(Path::new("/__w/repo/repo/a")),
+        job.from_worker(Path::new("/__w/repo/repo/a")),
         Path::new("/github/workspace/a")
     );
     assert_eq!(
-        Translation::Same.far(Path::new("/github/workspace")),
+        Translation::Same.to_worker(Path::new("/github/workspace")),
         Path::new("/github/workspace")
     );
 }
@@ -113,19 +113,19 @@ fn a_volume_that_has_the_cache_roots_name_wins_over_a_host_path_of_that_name() {
     let own = mapping(&[]);
     let job = mapping(&[("/data", ROOT), ("/tmp", "/host-tmp")]);
     let translation = Translation::Job { own, job };
-    assert_eq!(translation.far(Path::new(ROOT)), Path::new(ROOT));
+    assert_eq!(translation.to_worker(Path::new(ROOT)), Path::new(ROOT));
 }
 
 #[test]
 fn a_directory_that_a_mount_hides_has_no_name_in_the_container() {
     let hidden = mapping(&[("/data", "/x"), ("/other", "/x/sub")]);
-    assert_eq!(hidden.inward(Path::new("/data/sub/a")), None);
+    assert_eq!(hidden.from_host(Path::new("/data/sub/a")), None);
     assert_eq!(
-        hidden.inward(Path::new("/other/a")).unwrap(),
+        hidden.from_host(Path::new("/other/a")).unwrap(),
         Path::new("/x/sub/a")
     );
     assert_eq!(
-        hidden.outward(Path::new("/x/sub/a")).unwrap(),
+        hidden.to_host(Path::new("/x/sub/a")).unwrap(),
         Path::new("/other/a")
     );
 }
@@ -137,19 +137,22 @@ fn every_line_of_a_list_is_translated_by_itself() {
                  relative/github/workspace\n/github/workspace\n# /github/workspace";
     let expected = "/home/runner/_work/repo/repo/target\n  !/home/runner/_work/repo/repo//a/*.o  \r\n~/.cargo/registry\n\n\
                     relative/github/workspace\n/home/runner/_work/repo/repo\n# /github/workspace";
-    assert_eq!(host.far_lines(OsStr::new(given)), OsStr::new(expected));
+    assert_eq!(
+        host.lines_to_worker(OsStr::new(given)),
+        OsStr::new(expected)
+    );
 }
 
 #[test]
 fn names_need_not_be_utf_8() {
     let host = Translation::Host(action_mounts());
     let given = OsString::from_vec(b"/github/workspace/\xff\xfe\n!/github/home/\x80/*".to_vec());
-    let far = host.far_lines(&given);
+    let far = host.lines_to_worker(&given);
     let expected: &[u8] =
         b"/home/runner/_work/repo/repo/\xff\xfe\n!/home/runner/_work/_temp/_github_home/\x80/*";
     assert_eq!(far.as_bytes(), expected);
     let path = Path::new(OsStr::from_bytes(b"/github/workspace/\xff"));
-    assert_eq!(host.near(&host.far(path)), path);
+    assert_eq!(host.from_worker(&host.to_worker(path)), path);
     // The engine can't write such a mount down; it must not translate anything.
     assert!(mapping(&[("/a\u{fffd}", "/b")]).mounts().is_empty());
 }

@@ -1,7 +1,7 @@
 //! The far side as a plain process: what it answers, with what exit code, and when it ends. No
 //! engine is needed.
 
-use local_cache::site::worker::protocol::{Hello, STOP, farewell, line};
+use local_cache::site::worker::protocol::{Hello, STOP_LINE, encode_hello, end_marker};
 use local_cache::site::worker::{EXIT_ABANDONED, EXIT_NO_REQUEST, EXIT_REPLY_LOST, EXIT_SERVED};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -81,8 +81,8 @@ impl Far {
 
 fn hello(request: Value, timeout: Option<Duration>) -> Vec<u8> {
     let grace = Duration::from_millis(300);
-    line(&Hello {
-        mark: MARK.to_owned(),
+    encode_hello(&Hello {
+        marker: MARK.to_owned(),
         host: None,
         timeout,
         grace,
@@ -123,14 +123,14 @@ fn a_request_is_served_while_the_input_stays_open() {
     assert_eq!(reply(&output), Some(expected));
     let log = String::from_utf8_lossy(&output.stderr).into_owned();
     let lines: Vec<&str> = log.lines().filter(|line| !line.is_empty()).collect();
-    assert_eq!(lines, ["line 0", "stray", farewell(MARK).as_str()]);
+    assert_eq!(lines, ["line 0", "stray", end_marker(MARK).as_str()]);
 }
 
 #[test]
 fn without_a_whole_request_nothing_is_done() {
     for input in [
         &b""[..],
-        b"{\"mark\"",
+        b"{\"marker\"",
         &hello(json!(["Nothing"]), None)[..20],
     ] {
         let output = Far::start(input).close();
@@ -204,15 +204,15 @@ fn a_word_on_the_input_gives_the_work_the_whole_grace_time_and_the_input_s_end_d
     let file = directory.path().join("working");
     let request = json!([{ "Stubborn": file }]);
     let grace = Duration::from_secs(2);
-    let hello = line(&Hello {
-        mark: MARK.to_owned(),
+    let hello = encode_hello(&Hello {
+        marker: MARK.to_owned(),
         host: None,
         timeout: None,
         grace,
         request,
     })
     .unwrap();
-    for (word, least, most) in [(STOP, 2_000, 20_000), (b"", 250, 1_900)] {
+    for (word, least, most) in [(STOP_LINE, 2_000, 20_000), (b"", 250, 1_900)] {
         let mut far = Far::start(&hello);
         wait_for(&file);
         let start = Instant::now();
