@@ -129,7 +129,7 @@ impl Error {
     }
 
     /// The error and its advice in one line.
-    pub fn line(&self) -> String {
+    pub fn with_advice(&self) -> String {
         match self.advice() {
             Some(advice) => format!("{self}; {advice}"),
             None => self.to_string(),
@@ -176,7 +176,7 @@ mod tests {
         let failed: Result<(), _> = Err(nix::errno::Errno::ENOSPC);
         let error = failed.context("write", || "/cache/packs/a").unwrap_err();
         assert_eq!(
-            error.line(),
+            error.with_advice(),
             "cannot write /cache/packs/a: No space left on device; \
              free some space, or let `local-cache prune` remove old entries"
         );

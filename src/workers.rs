@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 ///
 /// Each thread makes itself a state with `state` and keeps it from job to job: buffers, open
 /// directories. The first error stops the handing out of jobs and is returned.
-pub fn in_order<J, S, E>(
+pub fn for_each_in_order<J, S, E>(
     jobs: &[J],
     state: impl Fn() -> S + Sync,
     run: impl Fn(&mut S, &J) -> Result<(), E> + Sync,
@@ -71,7 +71,7 @@ mod tests {
     fn every_job_runs_once() {
         let counts: Vec<AtomicUsize> = (0..1000).map(|_| AtomicUsize::new(0)).collect();
         let jobs: Vec<usize> = (0..1000).collect();
-        in_order(
+        for_each_in_order(
             &jobs,
             || (),
             |(), &job| {
@@ -91,7 +91,7 @@ mod tests {
     fn the_first_error_is_returned_and_ends_the_work() {
         let jobs: Vec<usize> = (0..10_000).collect();
         let ran = AtomicUsize::new(0);
-        let result = in_order(
+        let result = for_each_in_order(
             &jobs,
             || (),
             |(), &job| {

@@ -198,7 +198,7 @@ impl WorkflowContext {
         let event = self
             .event_path
             .as_deref()
-            .and_then(|path| files::modified(path).ok().flatten());
+            .and_then(|path| files::mtime(path).ok().flatten());
         let Timestamp {
             seconds,
             nanoseconds,

@@ -80,7 +80,7 @@ fn attempt(path: &Path, mode: LockMode) -> io::Result<Option<FileLock>> {
     if files::is_on_nfs(&file) {
         return Err(io::ErrorKind::Unsupported.into());
     }
-    FileLock::try_now(file, mode)
+    FileLock::try_acquire(file, mode)
 }
 
 #[cfg(test)]
@@ -97,7 +97,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let lock = |(name, mode)| {
             let file = File::create(home.path().join(name)).unwrap();
-            FileLock::try_now(file, mode).unwrap().unwrap()
+            FileLock::try_acquire(file, mode).unwrap().unwrap()
         };
         let _held = held.map(lock);
         PackageCache::lock(home.path(), SHORT, &Silent)
@@ -127,7 +127,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let held = PackageCache::lock(home.path(), SHORT, &Silent).unwrap();
         let attempt = |name: &str, mode| {
-            FileLock::try_now(File::open(home.path().join(name)).unwrap(), mode)
+            FileLock::try_acquire(File::open(home.path().join(name)).unwrap(), mode)
                 .unwrap()
                 .is_some()
         };
@@ -160,7 +160,7 @@ mod tests {
         }
         let home = tempfile::tempdir().unwrap();
         let file = File::create(home.path().join(".package-cache")).unwrap();
-        let _held = FileLock::try_now(file, LockMode::Exclusive).unwrap();
+        let _held = FileLock::try_acquire(file, LockMode::Exclusive).unwrap();
         let error =
             PackageCache::lock(home.path(), Duration::from_secs(60), &Interrupted).unwrap_err();
         assert!(matches!(error, Error::Interrupted));

@@ -101,7 +101,7 @@ pub(super) fn restore(
     let paths = context.paths(&args.paths)?;
     let store = match Store::open(&context.common.cache_root) {
         Err(error) if error.is_damage() => {
-            context.monitor.warn(&error.line());
+            context.monitor.warn(&error.with_advice());
             None
         }
         other => other?,

@@ -104,7 +104,7 @@ fn find_sized(root: &Path, repository: Option<&str>) -> Result<Vec<(LegacyCache,
     let mut sized = Vec::new();
     for foreign in import::find(root)?.into_iter().filter(is_meant) {
         let size = import::size(&foreign)?;
-        let modified = files::modified(&foreign.path)?.unwrap_or_default();
+        let modified = files::mtime(&foreign.path)?.unwrap_or_default();
         sized.push((modified, foreign, size));
     }
     sized.sort();

@@ -207,7 +207,7 @@ impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Usage(text) | Self::Other(text) => f.write_str(&show::one_line(text)),
-            Self::Store(error) => f.write_str(&show::one_line(&error.line())),
+            Self::Store(error) => f.write_str(&show::one_line(&error.with_advice())),
             Self::Program(text, said) => {
                 f.write_str(&show::one_line(text))?;
                 said.iter()

@@ -60,7 +60,7 @@ pub(super) fn report(context: &mut CommandContext<'_>, args: &ReportArgs) -> Res
         return Ok(Exit::Done);
     }
     let path = context.base.working_directory.join(&args.html);
-    files::replace(&path, page.as_bytes())?;
+    files::write_atomically(&path, page.as_bytes())?;
     let text = format!(
         "✅ wrote {}, {}\n",
         path.display(),

@@ -321,7 +321,7 @@ fn tree_json(tree: &Tree) -> Value {
         let dir = &tree[id];
         list.push(json!({
             "path": shown(&tree.dir_path(id)), "kind": "directory", "mode": format!("{:04o}", dir.mode),
-            "modified": [dir.modified.seconds, i64::from(dir.modified.nanoseconds)],
+            "modified": [dir.mtime.seconds, i64::from(dir.mtime.nanoseconds)],
         }));
     }
     for id in tree.leaf_ids() {
@@ -330,7 +330,7 @@ fn tree_json(tree: &Tree) -> Value {
         list.push(match &leaf.kind {
             LeafKind::File(file) => json!({
                 "path": path, "kind": "file", "mode": format!("{:04o}", leaf.mode), "size": file.size,
-                "modified": [leaf.modified.seconds, i64::from(leaf.modified.nanoseconds)],
+                "modified": [leaf.mtime.seconds, i64::from(leaf.mtime.nanoseconds)],
                 "digest": file.content.map(|content| content.digest),
             }),
             LeafKind::Symlink(target) => {

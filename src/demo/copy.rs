@@ -33,7 +33,7 @@ pub(super) fn copy_tree(from: &Path, to: &Path) -> Result<()> {
 }
 
 fn copy(from: &Path, to: &Path, copy: &ProjectCopier) -> Result<()> {
-    files::make_dirs(to)?;
+    files::create_dir_all(to)?;
     let source = Dir::open(from).context("open", || from)?;
     let target = Dir::open(to).context("open", || to)?;
     copy.directory(&source, &target, &mut from.to_owned(), 0)
@@ -77,7 +77,7 @@ impl ProjectCopier {
                         .as_ref()
                         .map_or(Ok(true), |f| f.takes(name, &below, depth));
                     if is_taken.context("look at", || path.clone())? {
-                        let copy = to.make_dir(name).and_then(|()| to.open_dir(name));
+                        let copy = to.create_dir(name).and_then(|()| to.open_dir(name));
                         let copy = copy.context("copy", || path.clone())?;
                         self.directory(&below, &copy, path, depth + 1)?;
                         // Cargo has to write into some of them.

@@ -51,7 +51,7 @@ pub enum DemoError {
     #[error(transparent)]
     Key(#[from] crate::glob::hash_files::HashFilesError),
     /// Restoring, saving or another call to the library failed.
-    #[error("{}", .0.line())]
+    #[error("{}", .0.with_advice())]
     Library(crate::error::Error),
     /// It was called off by a signal.
     #[error("interrupted")]

@@ -25,7 +25,7 @@ pub(super) fn copy_registry(from: &Path, to: &Path, lock: &str) -> Result<(), De
     let cache = from.join("registry/cache");
     for registry in files::list(&cache)? {
         let there = to.join("registry/cache").join(&registry);
-        files::make_dirs(&there)?;
+        files::create_dir_all(&there)?;
         for archive in files::list(&cache.join(&registry))? {
             if archive.to_str().is_some_and(|name| wanted.contains(name)) {
                 copy_file(&cache.join(&registry).join(&archive), &there.join(&archive))?;
@@ -60,7 +60,7 @@ fn archives(lock: &str) -> BTreeSet<String> {
 
 /// An index without the history of one that is a git repository: cargo reads the files beside it.
 fn copy_index(from: &Path, to: &Path) -> Result<()> {
-    files::make_dirs(to)?;
+    files::create_dir_all(to)?;
     let dir = Dir::open(from).context("open", || from)?;
     for name in files::list(from)? {
         let (source, target) = (from.join(&name), to.join(&name));

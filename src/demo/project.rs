@@ -79,7 +79,7 @@ impl DemoProject {
             Self::BuiltIn => {
                 for (path, text) in BUILT_IN {
                     let path = to.join(path);
-                    path.parent().map_or(Ok(()), files::make_dirs)?;
+                    path.parent().map_or(Ok(()), files::create_dir_all)?;
                     files::write_new(&path, 0o644, text.as_bytes())?;
                 }
             }

@@ -77,8 +77,8 @@ impl Scratch {
         for directory in [self.home(), self.tmp(), self.checkout()] {
             remove_tree(&directory)?;
         }
-        files::make_dirs(&self.cargo_home())?;
-        files::make_dirs(&self.tmp())
+        files::create_dir_all(&self.cargo_home())?;
+        files::create_dir_all(&self.tmp())
     }
 
     /// Removes the directory, unless it is to be kept.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{DoctorOptions, Finding};
 use crate::fmt::human::bytes;
-use crate::fs::{Timestamp, Volume, filesystem, probe, volume};
+use crate::fs::{Timestamp, Volume, filesystem_type, probe, volume};
 use crate::store::disk_limits::{DiskLimits, RECOMMENDED_FREE};
 
 /// What the action keeps free where nobody says otherwise.
@@ -41,7 +41,7 @@ pub(super) fn findings(asked: &DoctorOptions, root: &Path) -> Vec<Finding> {
 
 fn kind(root: &Path, volume: &Volume) -> Finding {
     const CHECK: &str = "filesystem";
-    let name = match filesystem(root) {
+    let name = match filesystem_type(root) {
         Ok(name) => name,
         Err(error) => return Finding::unknown(CHECK, &error),
     };
@@ -132,7 +132,7 @@ fn inodes(volume: &Volume) -> Finding {
 
 fn reflink(root: &Path) -> Finding {
     const CHECK: &str = "reflink";
-    match probe::clone(root) {
+    match probe::can_reflink(root) {
         Ok(true) => Finding::ok(
             CHECK,
             "files can share blocks, so large ones are saved without copying",
@@ -147,7 +147,7 @@ fn reflink(root: &Path) -> Finding {
 
 fn rename(asked: &DoctorOptions, root: &Path) -> Finding {
     const CHECK: &str = "rename";
-    match probe::rename(root, &asked.workspace) {
+    match probe::can_rename(root, &asked.workspace) {
         Ok(true) => Finding::ok(CHECK, "store and workspace are on one filesystem"),
         Ok(false) => Finding::warning(
             CHECK,
@@ -164,7 +164,7 @@ fn rename(asked: &DoctorOptions, root: &Path) -> Finding {
 
 fn locks(root: &Path) -> Finding {
     const CHECK: &str = "locks";
-    match probe::lock(root) {
+    match probe::can_lock(root) {
         Ok(true) => Finding::ok(CHECK, "a lock keeps a second one out"),
         Ok(false) => Finding::problem(
             CHECK,
@@ -178,7 +178,7 @@ fn locks(root: &Path) -> Finding {
 fn clock(root: &Path) -> Finding {
     const CHECK: &str = "clock";
     let now = Timestamp::now();
-    match probe::clock(root) {
+    match probe::file_clock(root) {
         _ if now.seconds < PAST => Finding::problem(
             CHECK,
             format!(

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{DoctorOptions, Finding};
 use crate::error::Error;
 use crate::fmt::human::things;
-use crate::fs::{FileKind, Timestamp, files, probe, user};
+use crate::fs::{FileKind, Timestamp, effective_uid, files, probe};
 use crate::ops::import;
 use crate::stats::journal;
 use crate::store::Store;
@@ -26,13 +26,13 @@ pub(super) fn root(asked: &DoctorOptions) -> Finding {
             "move it away, or choose another directory with `cache-root`",
         );
     }
-    if let Err(error) = probe::write(root) {
+    if let Err(error) = probe::check_writable(root) {
         let owner = stat.uid;
         return Finding::problem(
             CHECK,
             format!(
                 "{error}; it belongs to the user {owner}, and this is the user {}",
-                user()
+                effective_uid()
             ),
             format!(
                 "let the user who runs jobs own it: sudo chown -R USER {}",
@@ -40,7 +40,7 @@ pub(super) fn root(asked: &DoctorOptions) -> Finding {
             ),
         );
     }
-    if stat.uid == 0 && user() != 0 {
+    if stat.uid == 0 && effective_uid() != 0 {
         return Finding::warning(
             CHECK,
             format!("{} may be written to, but belongs to root", root.display()),
@@ -51,7 +51,7 @@ pub(super) fn root(asked: &DoctorOptions) -> Finding {
 }
 
 fn absent(check: &'static str, root: &Path) -> Finding {
-    match probe::write(&super::nearest(root)) {
+    match probe::check_writable(&super::nearest(root)) {
         Ok(()) => Finding::ok(
             check,
             format!(

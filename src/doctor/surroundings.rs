@@ -97,7 +97,7 @@ fn cargo_home(asked: &DoctorOptions) -> Finding {
             CHECK,
             format!("{} does not exist; cargo makes it", home.display()),
         ),
-        Ok(Some(_)) => match probe::write(&home) {
+        Ok(Some(_)) => match probe::check_writable(&home) {
             Ok(()) => Finding::ok(CHECK, format!("{} may be written to", home.display())),
             Err(error) => Finding::problem(
                 CHECK,

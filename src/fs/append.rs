@@ -13,13 +13,13 @@ use crate::error::{Error, IoContext, Result};
 /// A file that is open for appending, and locked: nobody else appends to it, or renames it,
 /// meanwhile.
 #[derive(Debug)]
-pub struct Appending {
+pub struct AppendFile {
     file: File,
     path: PathBuf,
     _lock: FileLock,
 }
 
-impl Appending {
+impl AppendFile {
     /// Opens a file, making it with `mode` if need be; none when somebody else has it now. A
     /// symlink is refused.
     pub fn open(path: &Path, mode: u32) -> Result<Option<Self>> {
@@ -51,7 +51,8 @@ impl Appending {
             )));
         }
         let locked = file.try_clone().context("open", || path)?;
-        let Some(lock) = FileLock::try_now(locked, LockMode::Exclusive).context("lock", || path)?
+        let Some(lock) =
+            FileLock::try_acquire(locked, LockMode::Exclusive).context("lock", || path)?
         else {
             return Ok(None);
         };

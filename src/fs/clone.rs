@@ -12,7 +12,7 @@ mod ioctl {
 /// changing.
 ///
 /// Returns false where the filesystem can't do it or the files lie on different ones.
-pub fn clone_range(from: &File, to: &File) -> io::Result<bool> {
+pub fn reflink(from: &File, to: &File) -> io::Result<bool> {
     use nix::errno::Errno;
 
     let source = u64::try_from(from.as_raw_fd())

@@ -90,7 +90,7 @@ impl Dir {
     }
 
     /// Makes a directory that only its owner can use, until its mode is set.
-    pub fn make_dir(&self, name: &[u8]) -> io::Result<()> {
+    pub fn create_dir(&self, name: &[u8]) -> io::Result<()> {
         Ok(nix::sys::stat::mkdirat(&self.0, name, Mode::S_IRWXU)?)
     }
 
@@ -189,7 +189,7 @@ impl Dir {
     }
 
     /// Sets the modification time of a name, of a symlink itself.
-    pub fn set_modified_at(&self, name: &[u8], time: Timestamp) -> io::Result<()> {
+    pub fn set_mtime_at(&self, name: &[u8], time: Timestamp) -> io::Result<()> {
         let time = time.to_spec();
         Ok(nix::sys::stat::utimensat(
             &self.0,
@@ -229,7 +229,7 @@ impl AsFd for Dir {
 }
 
 /// The user who files made now belong to.
-pub fn user() -> u32 {
+pub fn effective_uid() -> u32 {
     nix::unistd::geteuid().as_raw()
 }
 
@@ -242,7 +242,7 @@ pub fn set_mode(file: &impl AsFd, mode: u32) -> io::Result<()> {
 }
 
 /// Sets the modification time of an open file or directory.
-pub fn set_modified(file: &impl AsFd, time: Timestamp) -> io::Result<()> {
+pub fn set_mtime(file: &impl AsFd, time: Timestamp) -> io::Result<()> {
     let time = time.to_spec();
     Ok(nix::sys::stat::futimens(file, &time, &time)?)
 }

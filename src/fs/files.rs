@@ -18,7 +18,7 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
 }
 
 /// The last bytes of a file, all of them where it is shorter.
-pub fn read_end(path: &Path, most: u64) -> Result<Vec<u8>> {
+pub fn read_tail(path: &Path, most: u64) -> Result<Vec<u8>> {
     let options = || {
         OpenOptions::new()
             .read(true)
@@ -85,7 +85,7 @@ pub fn write_new(path: &Path, mode: u32, bytes: &[u8]) -> Result<()> {
 }
 
 /// Writes a file that takes the place of what is there, complete or not at all.
-pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     let dir = path
         .parent()
         .filter(|dir| !dir.as_os_str().is_empty())
@@ -115,7 +115,7 @@ pub fn rename(from: &Path, to: &Path) -> Result<()> {
 }
 
 /// Renames a file unless the new name is taken; then it says false and both stay.
-pub fn rename_new(from: &Path, to: &Path) -> Result<bool> {
+pub fn rename_noreplace(from: &Path, to: &Path) -> Result<bool> {
     let cwd = nix::fcntl::AT_FDCWD;
     match nix::fcntl::renameat2(cwd, from, cwd, to, RenameFlags::RENAME_NOREPLACE) {
         Ok(()) => Ok(true),
@@ -133,7 +133,7 @@ pub fn rename_new(from: &Path, to: &Path) -> Result<bool> {
 /// Moves a directory to a name that is free or stands for an empty directory. Says false when that
 /// is not possible: it is gone, the name is taken, they lie on different filesystems, or it may not
 /// be moved.
-pub fn move_dir(from: &Path, to: &Path) -> Result<bool> {
+pub fn try_move_dir(from: &Path, to: &Path) -> Result<bool> {
     use io::ErrorKind as Kind;
     match fs::rename(from, to) {
         Ok(()) => Ok(true),
@@ -160,7 +160,7 @@ pub fn remove(path: &Path) -> Result<()> {
 }
 
 /// Makes a directory with exactly `mode`; one that exists already keeps its own.
-pub fn make_dir(path: &Path, mode: u32) -> Result<()> {
+pub fn create_dir(path: &Path, mode: u32) -> Result<()> {
     match fs::DirBuilder::new().mode(mode).create(path) {
         Ok(()) => {
             let dir = File::open(path).context("open", || path)?;
@@ -172,7 +172,7 @@ pub fn make_dir(path: &Path, mode: u32) -> Result<()> {
 }
 
 /// Makes a directory and those above it that are missing.
-pub fn make_dirs(path: &Path) -> Result<()> {
+pub fn create_dir_all(path: &Path) -> Result<()> {
     fs::create_dir_all(path).context("create", || path)
 }
 
@@ -228,7 +228,7 @@ pub fn allocated(path: &Path) -> Result<u64> {
 
 /// Bytes that the files of a directory take on disk, those below it apart; none where it does not
 /// exist.
-pub fn allocated_in(path: &Path) -> Result<u64> {
+pub fn allocated_in_dir(path: &Path) -> Result<u64> {
     let dir = match Dir::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
         other => other.context("read", || path)?,
@@ -259,8 +259,8 @@ pub fn touch(path: &Path, mode: u32) -> Result<()> {
 }
 
 /// When a file was last modified; none when it does not exist.
-pub fn modified(path: &Path) -> Result<Option<Timestamp>> {
-    Ok(stat(path)?.map(|stat| stat.modified))
+pub fn mtime(path: &Path) -> Result<Option<Timestamp>> {
+    Ok(stat(path)?.map(|stat| stat.mtime))
 }
 
 /// The length of an open file in bytes.
@@ -289,10 +289,10 @@ mod tests {
         let (one, two) = (dir.path().join("one"), dir.path().join("two"));
         write_new(&one, 0o644, b"1").unwrap();
         write_new(&two, 0o644, b"2").unwrap();
-        assert!(!rename_new(&one, &two).unwrap());
+        assert!(!rename_noreplace(&one, &two).unwrap());
         assert_eq!(read(&two).unwrap(), b"2");
         remove(&two).unwrap();
-        assert!(rename_new(&one, &two).unwrap());
+        assert!(rename_noreplace(&one, &two).unwrap());
         assert_eq!(read(&two).unwrap(), b"1");
     }
 

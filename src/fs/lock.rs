@@ -25,7 +25,7 @@ pub struct FileLock {
 impl FileLock {
     /// Takes the lock on an open file or directory if nobody holds it in a way that excludes this
     /// one.
-    pub fn try_now(file: File, mode: LockMode) -> io::Result<Option<Self>> {
+    pub fn try_acquire(file: File, mode: LockMode) -> io::Result<Option<Self>> {
         let how = match mode {
             LockMode::Shared => FlockArg::LockSharedNonblock,
             LockMode::Exclusive => FlockArg::LockExclusiveNonblock,

@@ -22,13 +22,13 @@ mod temp;
 mod volume;
 pub mod xattrs;
 
-pub use append::Appending;
-pub use clone::clone_range;
-pub use dir::{Dir, DirEntry, set_mode, set_modified, stat_of, user};
+pub use append::AppendFile;
+pub use clone::reflink;
+pub use dir::{Dir, DirEntry, effective_uid, set_mode, set_mtime, stat_of};
 pub use holes::{Extent, data_extents};
 pub use lock::{FileLock, LockMode};
 pub use namespace::{Local, Namespace, Rooted};
 pub use remove::{remove_child, remove_tree};
 pub use stat::{FileKind, Stat, Timestamp};
 pub use temp::{TempName, is_temp_name};
-pub use volume::{Inodes, Volume, filesystem, has_local_clock, volume};
+pub use volume::{Inodes, Volume, filesystem_type, has_local_clock, volume};

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use tempfile::NamedTempFile;
 
-use super::{FileLock, LockMode, Timestamp, clone_range, stat_of};
+use super::{FileLock, LockMode, Timestamp, reflink, stat_of};
 use crate::error::{IoContext, Result};
 
 fn file_in(dir: &Path) -> Result<NamedTempFile> {
@@ -17,30 +17,30 @@ fn file_in(dir: &Path) -> Result<NamedTempFile> {
 }
 
 /// Makes and fills a file in a directory.
-pub fn write(dir: &Path) -> Result<()> {
+pub fn check_writable(dir: &Path) -> Result<()> {
     file_in(dir)?
         .write_all(b"probe")
         .context("write in", || dir)
 }
 
 /// Whether files in a directory can share blocks.
-pub fn clone(dir: &Path) -> Result<bool> {
+pub fn can_reflink(dir: &Path) -> Result<bool> {
     let (mut from, to) = (file_in(dir)?, file_in(dir)?);
     from.write_all(&[1; 4096]).context("write in", || dir)?;
-    clone_range(from.as_file(), to.as_file()).context("clone in", || dir)
+    reflink(from.as_file(), to.as_file()).context("clone in", || dir)
 }
 
 /// Whether a lock on a file in a directory keeps another one out.
-pub fn lock(dir: &Path) -> Result<bool> {
+pub fn can_lock(dir: &Path) -> Result<bool> {
     let file = file_in(dir)?;
     let again = || File::open(file.path()).context("open in", || dir);
-    let first = FileLock::try_now(again()?, LockMode::Exclusive).context("lock in", || dir)?;
-    let second = FileLock::try_now(again()?, LockMode::Exclusive).context("lock in", || dir)?;
+    let first = FileLock::try_acquire(again()?, LockMode::Exclusive).context("lock in", || dir)?;
+    let second = FileLock::try_acquire(again()?, LockMode::Exclusive).context("lock in", || dir)?;
     Ok(first.is_some() && second.is_none())
 }
 
 /// Whether a file can be renamed from one directory into another.
-pub fn rename(from: &Path, to: &Path) -> Result<bool> {
+pub fn can_rename(from: &Path, to: &Path) -> Result<bool> {
     let (file, place) = (file_in(from)?, file_in(to)?);
     match std::fs::rename(file.path(), place.path()) {
         Ok(()) => Ok(true),
@@ -50,11 +50,11 @@ pub fn rename(from: &Path, to: &Path) -> Result<bool> {
 }
 
 /// The time that a filesystem gives a file that is written now.
-pub fn clock(dir: &Path) -> Result<Timestamp> {
+pub fn file_clock(dir: &Path) -> Result<Timestamp> {
     let mut file = file_in(dir)?;
     file.write_all(b"probe").context("write in", || dir)?;
     stat_of(file.as_file())
-        .map(|stat| stat.modified)
+        .map(|stat| stat.mtime)
         .context("look at a file in", || dir)
 }
 
@@ -65,13 +65,13 @@ mod tests {
     #[test]
     fn probes_of_a_usual_directory_succeed_and_leave_nothing() {
         let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        write(dir.path()).unwrap();
-        clone(dir.path()).unwrap();
-        assert!(lock(dir.path()).unwrap() && rename(dir.path(), other.path()).unwrap());
-        assert!((clock(dir.path()).unwrap().seconds - Timestamp::now().seconds).abs() <= 2);
+        check_writable(dir.path()).unwrap();
+        can_reflink(dir.path()).unwrap();
+        assert!(can_lock(dir.path()).unwrap() && can_rename(dir.path(), other.path()).unwrap());
+        assert!((file_clock(dir.path()).unwrap().seconds - Timestamp::now().seconds).abs() <= 2);
         for dir in [dir, other] {
             assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
         }
-        assert!(write(Path::new("/nonexistent")).is_err());
+        assert!(check_writable(Path::new("/nonexistent")).is_err());
     }
 }

@@ -34,7 +34,7 @@ impl Timestamp {
     /// The time now by the clock that gives files their times. It stands still between ticks, 1 to
     /// 10 ms apart, so what is changed later has this time or a later one, and what was changed
     /// before has this one or an earlier one.
-    pub fn of_files() -> Self {
+    pub fn file_clock_now() -> Self {
         match nix::time::clock_gettime(nix::time::ClockId::CLOCK_REALTIME_COARSE) {
             Ok(time) => Self {
                 seconds: time.tv_sec(),
@@ -45,13 +45,13 @@ impl Timestamp {
         }
     }
 
-    /// Waits for the next tick of [`Timestamp::of_files`]: all that was changed so far was changed
-    /// before it, and all that is changed from now on is not. None when there is none for long,
-    /// because somebody set the clock.
-    pub fn next_of_files() -> Option<Self> {
+    /// Waits for the next tick of [`Timestamp::file_clock_now`]: all that was changed so far was
+    /// changed before it, and all that is changed from now on is not. None when there is none for
+    /// long, because somebody set the clock.
+    pub fn next_file_clock_tick() -> Option<Self> {
         let now = Self::now();
         for _ in 0..100 {
-            let tick = Self::of_files();
+            let tick = Self::file_clock_now();
             if tick > now {
                 return Some(tick);
             }
@@ -159,9 +159,9 @@ pub struct Stat {
     /// Length in bytes.
     pub size: u64,
     /// Last change of the contents.
-    pub modified: Timestamp,
+    pub mtime: Timestamp,
     /// Last change of contents, mode, links or attributes; can't be set by users.
-    pub changed: Timestamp,
+    pub ctime: Timestamp,
     /// The filesystem's number.
     pub device: u64,
     /// The file's number in its filesystem.
@@ -190,8 +190,8 @@ impl From<FileStat> for Stat {
             kind,
             mode: stat.st_mode & 0o7777,
             size: u64::try_from(stat.st_size).unwrap_or_default(),
-            modified: time(stat.st_mtime, stat.st_mtime_nsec),
-            changed: time(stat.st_ctime, stat.st_ctime_nsec),
+            mtime: time(stat.st_mtime, stat.st_mtime_nsec),
+            ctime: time(stat.st_ctime, stat.st_ctime_nsec),
             device: stat.st_dev,
             inode: stat.st_ino,
             links: stat.st_nlink,
@@ -210,8 +210,8 @@ impl Stat {
         self.device == other.device
             && self.inode == other.inode
             && self.size == other.size
-            && self.modified == other.modified
-            && self.changed == other.changed
+            && self.mtime == other.mtime
+            && self.ctime == other.ctime
     }
 }
 

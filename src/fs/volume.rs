@@ -108,7 +108,7 @@ const KNOWN: [(i64, &str); 14] = [
 
 /// The kind of filesystem that a path lies on, by the name that `mount` has for it; `0x...` for one
 /// that is not known.
-pub fn filesystem(path: &Path) -> Result<String> {
+pub fn filesystem_type(path: &Path) -> Result<String> {
     let magic = magic(path)?;
     Ok(known(magic).map_or_else(|| format!("{magic:#x}"), str::to_owned))
 }
@@ -172,6 +172,6 @@ mod tests {
             (own.device, own.usable_bytes)
         );
         assert!(own.usable_bytes >= own.free_bytes && own.usable_bytes > 0);
-        assert!(!filesystem(dir.path()).unwrap().is_empty());
+        assert!(!filesystem_type(dir.path()).unwrap().is_empty());
     }
 }

@@ -103,7 +103,7 @@ pub(crate) fn after(
             Err(error) if reply.error.is_none() => {
                 monitor.warn(&format!(
                     "the journal of the store could not be written: {}",
-                    error.line()
+                    error.with_advice()
                 ));
             }
             Ok(true) | Err(_) => {}
@@ -130,7 +130,12 @@ fn guarded(
         .locate(&job.cache_root)
         .and_then(|root| guard::guard(&root, workspace.as_deref(), wanted, monitor));
     guarded
-        .map_err(|error| monitor.warn(&format!("the disk could not be guarded: {}", error.line())))
+        .map_err(|error| {
+            monitor.warn(&format!(
+                "the disk could not be guarded: {}",
+                error.with_advice()
+            ))
+        })
         .ok()
 }
 

@@ -44,7 +44,7 @@ pub fn work(job: &Job, namespace: &dyn Namespace, monitor: &dyn Monitor) -> JobR
         Task::Restore(task) => restore(job, task, namespace, &collector, &mut reply),
         Task::Save(task) => save(job, task, namespace, &collector, &mut reply),
     };
-    reply.error = result.err().map(|error| error.line());
+    reply.error = result.err().map(|error| error.with_advice());
     housekeeping::after(job, namespace, &collector, &mut reply, begun);
     reply.warnings = workers::into_inner(collector.warnings);
     reply

@@ -189,12 +189,12 @@ impl ResolvedPaths {
             match found {
                 Some((below, rest)) if !rest.as_os_str().is_empty() => {
                     match below.verdict(rest, is_directory) {
-                        ExclusionVerdict::Keep => Filter::Yes,
-                        ExclusionVerdict::LeaveOut => Filter::No,
-                        ExclusionVerdict::LookInside => Filter::IfFilled,
+                        ExclusionVerdict::Keep => Filter::Include,
+                        ExclusionVerdict::LeaveOut => Filter::Exclude,
+                        ExclusionVerdict::LookInside => Filter::IncludeIfNonEmpty,
                     }
                 }
-                _ => Filter::Yes,
+                _ => Filter::Include,
             }
         })
     }

@@ -40,7 +40,7 @@ pub fn list(store: &Store, monitor: &dyn Monitor) -> Result<Vec<ListedEntry>> {
                 });
             }
             Ok(None) => {}
-            Err(error) => monitor.warn(&error.line()),
+            Err(error) => monitor.warn(&error.with_advice()),
         }
     }
     listed.sort_by(|one, other| {
@@ -156,7 +156,7 @@ impl<'s> Needs<'s> {
         let layout = self.store.layout();
         let references = match self.store.read_references(&entry.manifest) {
             Err(error) if error.is_damage() => {
-                monitor.warn(&error.line());
+                monitor.warn(&error.with_advice());
                 return Ok(Vec::new());
             }
             other => other?,

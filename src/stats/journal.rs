@@ -26,7 +26,7 @@ use memchr::{memchr, memchr_iter};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use crate::error::{Error, Result};
-use crate::fs::{Appending, FileKind, files};
+use crate::fs::{AppendFile, FileKind, files};
 use crate::stats::event::Event;
 
 /// The file that is appended to.
@@ -68,11 +68,11 @@ pub fn append(
     (dir_mode, mode): (u32, u32),
     bounds: Bounds,
 ) -> Result<()> {
-    files::make_dir(dir, dir_mode)?;
+    files::create_dir(dir, dir_mode)?;
     let line = line(event)?;
     let begun = Instant::now();
     loop {
-        let Some(mut file) = Appending::open(&dir.join(CURRENT), mode)? else {
+        let Some(mut file) = AppendFile::open(&dir.join(CURRENT), mode)? else {
             if begun.elapsed() >= PATIENCE {
                 return Err(Error::Busy {
                     what: format!("the journal {}", dir.display()),
@@ -214,7 +214,7 @@ pub fn read(dir: &Path) -> Result<JournalContents> {
 /// Reads the end of what was appended last: whole lines of at most so many bytes.
 pub fn read_recent(dir: &Path, bytes: u64) -> Result<JournalContents> {
     let path = dir.join(CURRENT);
-    let end = match files::read_end(&path, bytes) {
+    let end = match files::read_tail(&path, bytes) {
         Err(error) if error.is_not_found() => return Ok(JournalContents::default()),
         other => other?,
     };

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::Store;
 use crate::digest::Digest;
 use crate::error::{IoContext, Result};
-use crate::fs::{Extent, FileKind, clone_range, files, stat_of};
+use crate::fs::{Extent, FileKind, files, reflink, stat_of};
 
 /// How much is read and hashed at a time, so that it stays in the processor's cache.
 const PIECE: usize = 256 << 10;
@@ -44,7 +44,7 @@ pub fn copy_data(
         }];
     let is_clone = is_whole
         && !clone_fails.load(Relaxed)
-        && clone_range(from, &to).context("write", || to_path)?;
+        && reflink(from, &to).context("write", || to_path)?;
     if is_whole && !is_clone {
         clone_fails.store(true, Relaxed);
     }
@@ -106,11 +106,11 @@ impl Store {
     /// already.
     pub fn publish_blob(&self, unfinished: &Path, copied: &Copied) -> Result<bool> {
         let path = self.layout.blob(&copied.digest);
-        files::make_dir(
+        files::create_dir(
             &self.layout.blob_shelf(&copied.digest),
             self.modes.directory,
         )?;
-        if files::rename_new(unfinished, &path)? {
+        if files::rename_noreplace(unfinished, &path)? {
             return Ok(true);
         }
         if self.has_blob(&copied.digest, copied.length)? {

@@ -284,7 +284,7 @@ impl Store {
                     .filter_map(|leaf| match &leaf.kind {
                         LeafKind::File(file) => match file.content {
                             Some(Content {
-                                place: ContentLocation::Pack(_),
+                                location: ContentLocation::Pack(_),
                                 digest,
                             }) => Some(digest),
                             _ => None,
@@ -321,7 +321,7 @@ impl Store {
             let changed = files::stat(&dir.join(name))
                 .ok()
                 .flatten()
-                .map_or(now, |stat| stat.changed.seconds);
+                .map_or(now, |stat| stat.ctime.seconds);
             now.saturating_sub(changed) < seconds
         })
     }

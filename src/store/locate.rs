@@ -42,7 +42,7 @@ impl Store {
                 FileData {
                     content:
                         Some(Content {
-                            place: ContentLocation::Blob,
+                            location: ContentLocation::Blob,
                             digest,
                         }),
                     ..
@@ -52,7 +52,7 @@ impl Store {
                 FileData {
                     content:
                         Some(Content {
-                            place: ContentLocation::Pack(pack),
+                            location: ContentLocation::Pack(pack),
                             digest,
                         }),
                     ..

@@ -52,7 +52,7 @@ impl Store {
         loop {
             let file = self.open_lock(&path)?;
             if let Some(lock) =
-                FileLock::try_now(file, LockMode::Shared).context("lock", || &path)?
+                FileLock::try_acquire(file, LockMode::Shared).context("lock", || &path)?
             {
                 return Ok(SharedLock { _store: lock });
             }
@@ -69,7 +69,7 @@ impl Store {
     pub fn begin_saving(&self, _sharing: &SharedLock, id: &EntryId) -> Result<Option<SaveLock>> {
         let path = self.layout.save_lock(id);
         let file = self.open_lock(&path)?;
-        let lock = FileLock::try_now(file, LockMode::Exclusive).context("lock", || &path)?;
+        let lock = FileLock::try_acquire(file, LockMode::Exclusive).context("lock", || &path)?;
         Ok(lock.map(|lock| SaveLock { _entry: lock }))
     }
 
@@ -77,14 +77,14 @@ impl Store {
     pub fn begin_collecting(&self) -> Result<Option<GcLock>> {
         let path = self.layout.store_lock();
         let file = self.open_lock(&path)?;
-        let lock = FileLock::try_now(file, LockMode::Exclusive).context("lock", || &path)?;
+        let lock = FileLock::try_acquire(file, LockMode::Exclusive).context("lock", || &path)?;
         Ok(lock.map(|lock| GcLock { _store: lock }))
     }
 
     fn open_lock(&self, path: &Path) -> Result<File> {
         match files::open_lock(path, self.modes.file) {
             Err(error) if error.is_not_found() => {
-                files::make_dir(&self.layout.locks(), self.modes.directory)?;
+                files::create_dir(&self.layout.locks(), self.modes.directory)?;
                 files::open_lock(path, self.modes.file)
             }
             other => other,

@@ -117,15 +117,15 @@ impl Store {
 
     /// Opens the store below a cache root and makes what is missing of it.
     pub fn create(cache_root: &Path) -> Result<Self> {
-        files::make_dirs(cache_root)?;
+        files::create_dir_all(cache_root)?;
         let layout = Layout::new(cache_root);
         let root =
             files::stat(cache_root)?.ok_or_else(|| Error::invalid("the cache root disappeared"))?;
         let modes = Modes::like(root.mode);
-        files::make_dir(layout.root(), modes.directory)?;
+        files::create_dir(layout.root(), modes.directory)?;
         let store = Self { layout, modes };
         for directory in store.layout.directories() {
-            files::make_dir(&directory, modes.directory)?;
+            files::create_dir(&directory, modes.directory)?;
         }
         match store.read_format().map_err(|error| store.as_damage(error)) {
             Err(error) if error.is_damage() => {}
@@ -254,7 +254,7 @@ impl Store {
                 Err(Error::damaged(&path, "it is too short"))
             }
         };
-        let length = References::needed(&read(References::PREFIX)?, manifest, &path)?;
+        let length = References::required_len(&read(References::PREFIX)?, manifest, &path)?;
         if length as u64 > files::length(&file, &path)? {
             return Err(Error::damaged(&path, "it is too short"));
         }
@@ -284,7 +284,7 @@ impl Store {
     /// Keeps a few bytes for a later phase of the same job.
     pub fn remember(&self, name: &str, bytes: &[u8]) -> Result<()> {
         let _sharing = self.share(PATIENCE)?;
-        files::make_dir(&self.layout.memories(), self.modes.directory)?;
+        files::create_dir(&self.layout.memories(), self.modes.directory)?;
         self.publish_text(&self.layout.memory(name), bytes)
     }
 
@@ -313,13 +313,13 @@ impl Store {
 
     /// When an entry was last used, or else saved.
     pub fn last_used(&self, id: &EntryId, entry: &Entry) -> Result<Timestamp> {
-        Ok(files::modified(&self.layout.used(id))?
+        Ok(files::mtime(&self.layout.used(id))?
             .map_or(entry.created, |used| used.max(entry.created)))
     }
 
     /// Sets a damaged entry aside: from now on it does not exist.
     pub fn quarantine(&self, id: &EntryId) -> Result<()> {
-        files::make_dir(&self.layout.quarantine(), self.modes.directory)?;
+        files::create_dir(&self.layout.quarantine(), self.modes.directory)?;
         match files::rename(&self.layout.entry(id), &self.layout.quarantined(id)) {
             Err(error) if error.is_not_found() => Ok(()),
             other => other,
@@ -335,7 +335,7 @@ impl Store {
                 if path.starts_with(self.layout.packs())
                     || path.starts_with(self.layout.blobs()) =>
             {
-                files::make_dir(&self.layout.quarantine(), self.modes.directory)?;
+                files::create_dir(&self.layout.quarantine(), self.modes.directory)?;
                 files::touch(&self.layout.suspect(&digest), self.modes.file)
             }
             _ => Ok(()),

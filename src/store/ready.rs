@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use super::{Store, layout};
 use crate::digest::Digest;
 use crate::error::Result;
-use crate::fs::{Timestamp, files, remove_tree, user};
+use crate::fs::{Timestamp, effective_uid, files, remove_tree};
 use crate::tree::{Roots, Tree};
 
 /// A ready copy.
@@ -55,7 +55,7 @@ impl ReadyCopy {
 
     /// When it was kept; none when it is gone.
     pub fn kept(&self) -> Result<Option<Timestamp>> {
-        Ok(files::stat(&self.path)?.map(|stat| stat.changed))
+        Ok(files::stat(&self.path)?.map(|stat| stat.ctime))
     }
 }
 
@@ -87,10 +87,10 @@ impl Store {
             {
                 continue;
             }
-            files::make_dir(&self.layout().ready(), self.modes().directory)?;
+            files::create_dir(&self.layout().ready(), self.modes().directory)?;
             // The bytes of several roots are not known one by one.
             let share = if number == 0 { bytes } else { 0 };
-            kept += u32::from(files::move_dir(
+            kept += u32::from(files::try_move_dir(
                 path,
                 &self.layout().ready_copy(manifest, number, share),
             )?);
@@ -111,10 +111,10 @@ impl Store {
                 files::stat(&copy.path)
                     .ok()
                     .flatten()
-                    .is_some_and(|stat| stat.uid == user())
+                    .is_some_and(|stat| stat.uid == effective_uid())
             };
             if let Some(copy) = copy.filter(ours) {
-                taken += u32::from(files::move_dir(&copy.path, path)?);
+                taken += u32::from(files::try_move_dir(&copy.path, path)?);
             }
         }
         Ok(taken)
@@ -124,7 +124,7 @@ impl Store {
     pub fn remove_ready(&self, copy: &ReadyCopy) -> Result<()> {
         // By another name first, so that nobody takes half of it.
         let doomed = self.layout().tmp().join(super::random_name());
-        if files::move_dir(&copy.path, &doomed)? {
+        if files::try_move_dir(&copy.path, &doomed)? {
             remove_tree(&doomed).map(drop)
         } else {
             Ok(())

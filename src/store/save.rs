@@ -155,7 +155,7 @@ impl<'s> ContentWriter<'s> {
             return Ok(());
         }
         let (id, path) = writer.finish()?;
-        if !files::rename_new(&path, &self.store.layout.pack(&id))? {
+        if !files::rename_noreplace(&path, &self.store.layout.pack(&id))? {
             // The same pack is there, and suspect or damaged, or else its contents had been known:
             // this one is whole.
             files::rename(&path, &self.store.layout.pack(&id))?;
@@ -171,7 +171,7 @@ impl<'s> ContentWriter<'s> {
         let mode = self.store.modes.file;
         let copied = blob::copy_data(file, path, extents, &unfinished, mode, &self.clone_fails)?;
         if self.suspects.contains(&copied.digest) {
-            files::make_dir(
+            files::create_dir(
                 &self.store.layout.blob_shelf(&copied.digest),
                 self.store.modes.directory,
             )?;
@@ -245,7 +245,7 @@ impl Finished<'_> {
         if replace {
             files::rename(&unfinished, &path).map(|()| true)
         } else {
-            files::rename_new(&unfinished, &path)
+            files::rename_noreplace(&unfinished, &path)
         }
     }
 }
@@ -256,7 +256,7 @@ struct Unfinished(PathBuf);
 impl Unfinished {
     fn create(store: &Store) -> Result<Self> {
         let path = store.layout.tmp().join(random_name());
-        files::make_dir(&path, store.modes.directory)?;
+        files::create_dir(&path, store.modes.directory)?;
         Ok(Self(path))
     }
 

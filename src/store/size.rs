@@ -70,11 +70,11 @@ impl Store {
         for stat in dirs.iter().map(|dir| files::stat(dir)) {
             let Some(stat) = stat? else { continue };
             times.extend(stat.inode.to_le_bytes());
-            for time in [stat.modified, stat.changed] {
+            for time in [stat.mtime, stat.ctime] {
                 times.extend(time.seconds.to_le_bytes());
                 times.extend(time.nanoseconds.to_le_bytes());
             }
-            changed = changed.max(stat.modified);
+            changed = changed.max(stat.mtime);
         }
         Ok(Counted {
             dirs,
@@ -87,7 +87,7 @@ impl Store {
         let totals: Result<Vec<u64>> = counted
             .dirs
             .par_iter()
-            .map(|dir| files::allocated_in(dir))
+            .map(|dir| files::allocated_in_dir(dir))
             .collect();
         let bytes = totals?.iter().sum();
         let settled = Timestamp::now()

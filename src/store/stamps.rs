@@ -34,7 +34,7 @@ impl Store {
             };
             // A moment that is still to come was noted by a clock that has been set back since.
             match serde_json::from_slice::<RootStamp>(&bytes) {
-                Ok(sight) if sight.moment <= now => seen.insert(name, sight),
+                Ok(sight) if sight.clean_as_of <= now => seen.insert(name, sight),
                 _ => {}
             }
         }
@@ -47,7 +47,7 @@ impl Store {
     /// clock.
     pub fn note_seen(&self, manifest: &Digest, roots: &Roots, sight: RootStamp) -> Result<()> {
         let bytes = serde_json::to_vec(&sight).map_err(Error::defect)?;
-        files::make_dir(&self.layout().seen_dir(), self.modes().directory)?;
+        files::create_dir(&self.layout().seen_dir(), self.modes().directory)?;
         for (_, path) in roots.iter() {
             if let Some(note) = self.note_path(manifest, path)?
                 && has_local_clock(path)?

@@ -68,7 +68,7 @@ impl Store {
 
         monitor.begin(Stage::Verifying, 0);
         let contents = Mutex::new(ManifestContents::default());
-        workers::in_order(&parts, Vec::new, |buffer, part| {
+        workers::for_each_in_order(&parts, Vec::new, |buffer, part| {
             if monitor.is_interrupted() {
                 return Err(Error::Interrupted);
             }
@@ -243,7 +243,7 @@ impl Store {
             match file.content {
                 Some(Content {
                     digest,
-                    place: ContentLocation::Blob,
+                    location: ContentLocation::Blob,
                 }) if !contents.large.contains(&digest) => {
                     return Err(Error::damaged(
                         &self.layout.blob(&digest),
@@ -252,7 +252,7 @@ impl Store {
                 }
                 Some(Content {
                     digest,
-                    place: ContentLocation::Pack(pack),
+                    location: ContentLocation::Pack(pack),
                 }) if !is_right(&digest) => {
                     let pack = self.layout.pack(&manifest.packs[pack as usize]);
                     return Err(Error::damaged(

@@ -10,7 +10,7 @@ use crate::tree::stamps::RootStamps;
 ///
 /// A file counts as unchanged when it is untouched since then ([`RootStamps::untouched`]), and its
 /// size and modification time to the nanosecond are those of the manifest.
-pub fn unchanged<'m>(
+pub fn unchanged_contents<'m>(
     scan: &Scan,
     manifest: &'m Manifest,
     seen: &RootStamps,
@@ -39,11 +39,11 @@ fn same_file<'m>(leaf: &Leaf, tree: &'m Tree, other: LeafId) -> Option<&'m FileD
     let LeafKind::File(present) = &leaf.kind else {
         return None;
     };
-    let other = resolve(tree, other);
+    let other = resolve_hard_link(tree, other);
     let LeafKind::File(known) = &other.kind else {
         return None;
     };
-    (present.size == known.size && leaf.modified == other.modified).then_some(known)
+    (present.size == known.size && leaf.mtime == other.mtime).then_some(known)
 }
 
 /// Whether two trees hold the same names, contents, modes and times of files.
@@ -71,8 +71,8 @@ fn is_same_leaf(one: &Leaf, other: &Leaf) -> bool {
     (&one.name, one.parent, &one.attributes) == (&other.name, other.parent, &other.attributes)
         && match (&one.kind, &other.kind) {
             (LeafKind::File(a), LeafKind::File(b)) => {
-                (one.mode, one.modified, a.size, &a.extents, digest(a))
-                    == (other.mode, other.modified, b.size, &b.extents, digest(b))
+                (one.mode, one.mtime, a.size, &a.extents, digest(a))
+                    == (other.mode, other.mtime, b.size, &b.extents, digest(b))
             }
             (LeafKind::Symlink(a), LeafKind::Symlink(b)) => a == b,
             (LeafKind::HardLink(a), LeafKind::HardLink(b)) => a == b,
@@ -81,7 +81,7 @@ fn is_same_leaf(one: &Leaf, other: &Leaf) -> bool {
 }
 
 /// The file that a leaf is a name of.
-pub(super) fn resolve(tree: &Tree, leaf: LeafId) -> &Leaf {
+pub(super) fn resolve_hard_link(tree: &Tree, leaf: LeafId) -> &Leaf {
     match tree[leaf].kind {
         LeafKind::HardLink(first) => &tree[first],
         LeafKind::File(_) | LeafKind::Symlink(_) => &tree[leaf],

@@ -20,9 +20,9 @@ pub enum ReadOutcome<T> {
     /// It was read in the state that the filesystem describes so.
     Done(Stat, T),
     /// It can't be kept.
-    LeftOut(SkipReason),
+    Skipped(SkipReason),
     /// It is gone.
-    Gone,
+    Vanished,
 }
 
 /// Opens the files of a tree one after another; each thread has its own.
@@ -52,22 +52,22 @@ impl<'a> TreeReader<'a> {
             let file = match self.open(leaf)? {
                 Ok(file) => file,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    return Ok(ReadOutcome::Gone);
+                    return Ok(ReadOutcome::Vanished);
                 }
-                Err(error) => return Ok(ReadOutcome::LeftOut(SkipReason::Unreadable(error))),
+                Err(error) => return Ok(ReadOutcome::Skipped(SkipReason::Unreadable(error))),
             };
             let look =
                 || stat_of(&file).context("look at", || self.places.leaf_path(self.tree, leaf));
             let before = look()?;
             if before.kind != FileKind::File {
-                return Ok(ReadOutcome::Gone);
+                return Ok(ReadOutcome::Vanished);
             }
             let value = consume(&file, &before)?;
             if look()?.same_state(&before) {
                 return Ok(ReadOutcome::Done(before, value));
             }
         }
-        Ok(ReadOutcome::LeftOut(SkipReason::Changing))
+        Ok(ReadOutcome::Skipped(SkipReason::Changing))
     }
 
     fn open(&mut self, leaf: LeafId) -> Result<io::Result<File>> {

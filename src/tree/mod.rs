@@ -77,7 +77,7 @@ pub struct Directory {
     /// The twelve permission bits.
     pub mode: u32,
     /// When names in it last changed.
-    pub modified: Timestamp,
+    pub mtime: Timestamp,
     /// Its extended attributes, sorted by name.
     pub attributes: Box<[Attribute]>,
     /// Its subdirectories.
@@ -96,7 +96,7 @@ pub struct Leaf {
     /// The twelve permission bits; without meaning for symlinks and hard links.
     pub mode: u32,
     /// Last modification of its contents; without meaning for hard links.
-    pub modified: Timestamp,
+    pub mtime: Timestamp,
     /// Its extended attributes, sorted by name.
     pub attributes: Box<[Attribute]>,
     /// What it is.
@@ -142,7 +142,7 @@ pub struct Content {
     /// Names the bytes.
     pub digest: Digest,
     /// Where they are kept.
-    pub place: ContentLocation,
+    pub location: ContentLocation,
 }
 
 /// Where the store keeps some bytes.
@@ -252,7 +252,7 @@ impl Tree {
 
     /// The tree without some leaves, and without hard links to them.
     #[must_use]
-    pub fn without(self, gone: &HashSet<LeafId>) -> Self {
+    pub fn without_leaves(self, gone: &HashSet<LeafId>) -> Self {
         if gone.is_empty() {
             return self;
         }
@@ -293,20 +293,20 @@ impl Tree {
     /// Describes the contents of a regular file, read in the given state.
     pub fn set_file(&mut self, id: LeafId, mode: u32, modified: Timestamp, data: FileData) {
         let leaf = &mut self.leaves[id.index()];
-        (leaf.mode, leaf.modified, leaf.kind) = (mode, modified, LeafKind::File(data));
+        (leaf.mode, leaf.mtime, leaf.kind) = (mode, modified, LeafKind::File(data));
     }
 
     /// Gives directories and leaves other modification times, by their numbers.
-    pub fn set_modified(
+    pub fn set_mtimes(
         &mut self,
         dir: impl Fn(DirId) -> Timestamp,
         leaf: impl Fn(LeafId) -> Timestamp,
     ) {
         for id in self.dir_ids() {
-            self.dirs[id.index()].modified = dir(id);
+            self.dirs[id.index()].mtime = dir(id);
         }
         for id in self.leaf_ids() {
-            self.leaves[id.index()].modified = leaf(id);
+            self.leaves[id.index()].mtime = leaf(id);
         }
     }
 
@@ -353,7 +353,7 @@ mod tests {
             name,
             parent: Tree::TOP,
             mode: 0,
-            modified: Timestamp::default(),
+            mtime: Timestamp::default(),
             attributes,
             dirs,
             leaves,

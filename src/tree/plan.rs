@@ -8,7 +8,7 @@
 
 use std::collections::HashSet;
 
-use super::compare::{match_dirs, resolve};
+use super::compare::{match_dirs, resolve_hard_link};
 use super::manifest::Manifest;
 use super::scan::{ExtraneousName, Scan};
 use super::{DirId, FileData, Leaf, LeafId, LeafKind, Tree};
@@ -34,22 +34,22 @@ pub struct Plan {
     /// Files that may be right: the digest decides.
     pub check: Vec<LeafId>,
     /// Empty files and symlinks, to be made.
-    pub make: Vec<LeafId>,
+    pub create: Vec<LeafId>,
     /// Further names of files, to be linked.
     pub link: Vec<LeafId>,
     /// Leaves whose contents are right, but not their mode, time or attributes.
-    pub touch: Vec<LeafId>,
+    pub set_metadata: Vec<LeafId>,
     /// Names to be removed, in directories of the manifest.
     pub remove: Vec<ExtraneousName>,
     /// Names that killed restores left behind.
-    pub leftovers: Vec<ExtraneousName>,
+    pub stale_temps: Vec<ExtraneousName>,
     /// Directories that keep names which the manifest does not have, and so their own modification
     /// times.
-    pub keeping: HashSet<DirId>,
+    pub dirs_with_extraneous: HashSet<DirId>,
     /// How many leaves are right already.
-    pub right: u64,
+    pub up_to_date: u64,
     /// Bytes in them.
-    pub right_bytes: u64,
+    pub up_to_date_bytes: u64,
 }
 
 /// What a directory needs.
@@ -60,18 +60,18 @@ pub enum DirTask {
     /// It exists; names in it, or what is known of itself, change.
     Update {
         /// Whether it gets the manifest's modification time afterwards.
-        set_modified: bool,
+        set_mtime: bool,
     },
     /// It has to be made in a directory that exists.
-    Make,
+    Create,
     /// It has to be made in a directory that has to be made too.
-    MakeBelow,
+    CreateBelow,
 }
 
 impl DirTask {
     /// Whether the directory does not exist yet.
     pub fn is_missing(self) -> bool {
-        matches!(self, Self::Make | Self::MakeBelow)
+        matches!(self, Self::Create | Self::CreateBelow)
     }
 }
 
@@ -82,14 +82,14 @@ impl Plan {
             && [
                 &self.write,
                 &self.check,
-                &self.make,
+                &self.create,
                 &self.link,
-                &self.touch,
+                &self.set_metadata,
             ]
             .iter()
             .all(|list| list.is_empty())
             && self.remove.is_empty()
-            && self.leftovers.is_empty()
+            && self.stale_temps.is_empty()
     }
 
     /// The plan when some of the files to check turned out to differ: they are written, their
@@ -109,7 +109,7 @@ impl Plan {
                 LeafKind::File(_) if is_differing.contains(&id) => {}
                 _ => continue,
             }
-            plan.changes(leaf.parent);
+            plan.mark_changed(leaf.parent);
         }
         plan.check.retain(|id| !is_differing.contains(id));
         let has_data = |id: &LeafId| {
@@ -123,15 +123,15 @@ impl Plan {
         };
         let (write, make): (Vec<_>, Vec<_>) = differing.into_iter().partition(has_data);
         plan.write.extend(write);
-        plan.make.extend(make);
+        plan.create.extend(make);
         plan
     }
 
     /// Notes that a directory, or the names in it, change.
-    fn changes(&mut self, dir: DirId) {
-        let set_modified = !self.keeping.contains(&dir);
+    fn mark_changed(&mut self, dir: DirId) {
+        let set_mtime = !self.dirs_with_extraneous.contains(&dir);
         match &mut self.dirs[dir.index()] {
-            task @ DirTask::Leave if dir != Tree::TOP => *task = DirTask::Update { set_modified },
+            task @ DirTask::Leave if dir != Tree::TOP => *task = DirTask::Update { set_mtime },
             _ => {}
         }
     }
@@ -175,8 +175,8 @@ struct Planner<'a> {
 /// How a leaf compares with what is there.
 #[derive(Clone, Copy)]
 enum LeafVerdict {
-    Right,
-    Touch,
+    UpToDate,
+    SetMetadata,
     Check,
     Replace,
 }
@@ -196,15 +196,15 @@ impl Planner<'_> {
                 name: extra.name.clone(),
             })
         };
-        self.plan.leftovers = self.present.leftovers.iter().filter_map(ours).collect();
+        self.plan.stale_temps = self.present.stale_temps.iter().filter_map(ours).collect();
         match extras {
             Extraneous::Remove => {
-                self.plan.remove = self.present.extra.iter().filter_map(ours).collect()
+                self.plan.remove = self.present.extraneous.iter().filter_map(ours).collect()
             }
             Extraneous::Keep => {
-                self.plan.keeping = self
+                self.plan.dirs_with_extraneous = self
                     .present
-                    .extra
+                    .extraneous
                     .iter()
                     .filter_map(ours)
                     .map(|extra| extra.parent)
@@ -215,10 +215,12 @@ impl Planner<'_> {
             .plan
             .remove
             .iter()
-            .chain(&self.plan.leftovers)
+            .chain(&self.plan.stale_temps)
             .map(|extra| extra.parent)
             .collect();
-        changed.into_iter().for_each(|dir| self.plan.changes(dir));
+        changed
+            .into_iter()
+            .for_each(|dir| self.plan.mark_changed(dir));
     }
 
     fn dirs(&mut self, matched: &[Option<DirId>]) {
@@ -228,17 +230,17 @@ impl Planner<'_> {
             match matched[id.index()].map(|here| &self.present.tree[here]) {
                 Some(found) => {
                     let right_time =
-                        dir.modified == found.modified || self.plan.keeping.contains(&id);
+                        dir.mtime == found.mtime || self.plan.dirs_with_extraneous.contains(&id);
                     if dir.mode != found.mode || dir.attributes != found.attributes || !right_time {
-                        self.plan.changes(id);
+                        self.plan.mark_changed(id);
                     }
                 }
                 None if self.plan.dirs[dir.parent.index()].is_missing() => {
-                    self.plan.dirs[id.index()] = DirTask::MakeBelow;
+                    self.plan.dirs[id.index()] = DirTask::CreateBelow;
                 }
                 None => {
-                    self.plan.dirs[id.index()] = DirTask::Make;
-                    self.plan.changes(dir.parent);
+                    self.plan.dirs[id.index()] = DirTask::Create;
+                    self.plan.mark_changed(dir.parent);
                 }
             }
         }
@@ -249,15 +251,16 @@ impl Planner<'_> {
         let found = here.and_then(|here| self.present.tree.find_leaf(here, &leaf.name));
         let verdict = found.map_or(LeafVerdict::Replace, |found| self.judge(id, found));
         match (verdict, &leaf.kind) {
-            (LeafVerdict::Right, kind) => {
-                self.plan.right += 1;
+            (LeafVerdict::UpToDate, kind) => {
+                self.plan.up_to_date += 1;
                 if let LeafKind::File(file) = kind {
-                    self.plan.right_bytes = self.plan.right_bytes.saturating_add(file.size);
+                    self.plan.up_to_date_bytes =
+                        self.plan.up_to_date_bytes.saturating_add(file.size);
                 }
                 return;
             }
             // Neither changes the directory's own time.
-            (LeafVerdict::Touch, _) => return self.plan.touch.push(id),
+            (LeafVerdict::SetMetadata, _) => return self.plan.set_metadata.push(id),
             (LeafVerdict::Check, _) => return self.plan.check.push(id),
             (
                 LeafVerdict::Replace,
@@ -266,20 +269,20 @@ impl Planner<'_> {
                 }),
             ) => self.plan.write.push(id),
             (LeafVerdict::Replace, LeafKind::File(_) | LeafKind::Symlink(_)) => {
-                self.plan.make.push(id)
+                self.plan.create.push(id)
             }
             (LeafVerdict::Replace, LeafKind::HardLink(_)) => self.plan.link.push(id),
         }
-        self.plan.changes(dir);
+        self.plan.mark_changed(dir);
     }
 
     fn judge(&self, id: LeafId, found: LeafId) -> LeafVerdict {
         let (leaf, present) = (&self.manifest.tree[id], &self.present.tree[found]);
         match (&leaf.kind, &present.kind) {
             (LeafKind::Symlink(target), LeafKind::Symlink(link)) if target == link => {
-                match leaf.modified == present.modified {
-                    true => LeafVerdict::Right,
-                    false if self.may_touch(found) => LeafVerdict::Touch,
+                match leaf.mtime == present.mtime {
+                    true => LeafVerdict::UpToDate,
+                    false if self.may_touch(found) => LeafVerdict::SetMetadata,
                     false => LeafVerdict::Replace,
                 }
             }
@@ -290,8 +293,13 @@ impl Planner<'_> {
                     return LeafVerdict::Replace;
                 }
                 let untouched = self.untouched[found.index()];
-                match judge_file(leaf, wanted, resolve(&self.present.tree, found), untouched) {
-                    LeafVerdict::Touch if !self.may_touch(found) => LeafVerdict::Replace,
+                match judge_file(
+                    leaf,
+                    wanted,
+                    resolve_hard_link(&self.present.tree, found),
+                    untouched,
+                ) {
+                    LeafVerdict::SetMetadata if !self.may_touch(found) => LeafVerdict::Replace,
                     verdict => verdict,
                 }
             }
@@ -302,7 +310,7 @@ impl Planner<'_> {
     /// Whether a leaf can be opened, and its mode and time be set: only by its owner.
     fn may_touch(&self, found: LeafId) -> bool {
         let Stat { mode, uid, .. } = self.present.stats[found.index()];
-        self.present.user == 0 || (uid == self.present.user && mode & 0o400 != 0)
+        self.present.uid == 0 || (uid == self.present.uid && mode & 0o400 != 0)
     }
 
     /// Whether a file has as many names as it should, so that none lies outside the tree.
@@ -322,7 +330,7 @@ impl Planner<'_> {
         );
         let same = (one.device, one.inode) == (other.device, other.inode);
         if same && !matches!(self.judge(first, file), LeafVerdict::Replace) {
-            LeafVerdict::Right
+            LeafVerdict::UpToDate
         } else {
             LeafVerdict::Replace
         }
@@ -340,16 +348,16 @@ impl Planner<'_> {
 
 /// How a file of the right size compares with the one that is there.
 fn judge_file(leaf: &Leaf, wanted: &FileData, found: &Leaf, untouched: bool) -> LeafVerdict {
-    if leaf.modified == found.modified && (untouched || wanted.size == 0) {
+    if leaf.mtime == found.mtime && (untouched || wanted.size == 0) {
         let right = leaf.mode == found.mode && leaf.attributes == found.attributes;
         return if right {
-            LeafVerdict::Right
+            LeafVerdict::UpToDate
         } else {
-            LeafVerdict::Touch
+            LeafVerdict::SetMetadata
         };
     }
     if wanted.size == 0 {
-        LeafVerdict::Touch
+        LeafVerdict::SetMetadata
     } else {
         LeafVerdict::Check
     }

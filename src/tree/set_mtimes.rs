@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 
 use crate::error::{Error, Result};
-use crate::fs::{Dir, Stat, Timestamp, set_modified};
+use crate::fs::{Dir, Stat, Timestamp, set_mtime};
 use crate::tree::scan::Scan;
 use crate::tree::{Cursor, DirId, LeafId, Roots};
 use crate::workers;
@@ -26,9 +26,9 @@ pub enum MtimeChange {
 #[derive(Debug, Default)]
 pub struct SetStats {
     /// How many have the time now that was asked for.
-    pub done: u64,
+    pub set: u64,
     /// When the last of them got it, by the clock of its filesystem.
-    pub latest: Option<Timestamp>,
+    pub last_ctime: Option<Timestamp>,
     /// What was changed or removed since the scan.
     pub changed: u64,
     /// What the filesystem did not allow, and why.
@@ -40,7 +40,7 @@ const CHUNK: usize = 64;
 
 /// Sets the times of leaves, in parallel; best given in the order of
 /// [`crate::tree::Tree::leaf_ids_depth_first`].
-pub fn set_leaves(
+pub fn set_leaf_mtimes(
     scan: &Scan,
     places: &Roots,
     changes: &[(LeafId, MtimeChange)],
@@ -48,7 +48,7 @@ pub fn set_leaves(
     each(scan, places, changes, |cursor, &(leaf, change)| {
         let (dir, name) = cursor.enter_parent(leaf)?;
         let is_as_scanned = |stat: &Stat| stat.same_state(&scan.stats[leaf.index()]);
-        let set = |time| dir.set_modified_at(name, time);
+        let set = |time| dir.set_mtime_at(name, time);
         Ok(attempt(
             change,
             || dir.stat_at(name),
@@ -60,11 +60,15 @@ pub fn set_leaves(
 }
 
 /// Sets the times of directories, in parallel.
-pub fn set_dirs(scan: &Scan, places: &Roots, changes: &[(DirId, MtimeChange)]) -> Result<SetStats> {
+pub fn set_dir_mtimes(
+    scan: &Scan,
+    places: &Roots,
+    changes: &[(DirId, MtimeChange)],
+) -> Result<SetStats> {
     each(scan, places, changes, |cursor, &(id, change)| {
         let dir: &Dir = cursor.enter(id)?;
-        let is_as_scanned = |stat: &Stat| stat.modified == scan.tree[id].modified;
-        let set = |time| set_modified(dir, time);
+        let is_as_scanned = |stat: &Stat| stat.mtime == scan.tree[id].mtime;
+        let set = |time| set_mtime(dir, time);
         Ok(attempt(
             change,
             || dir.stat(),
@@ -99,7 +103,7 @@ fn attempt(
         MtimeChange::Renew(time) => set(time).or_else(|_| touch()),
     };
     match result.and_then(|()| look()) {
-        Ok(stat) => SetResult::At(stat.changed),
+        Ok(stat) => SetResult::At(stat.ctime),
         Err(error) if error.kind() == io::ErrorKind::NotFound => SetResult::Changed,
         Err(error) => SetResult::Refused(error),
     }
@@ -130,7 +134,7 @@ fn each<'a, T: NamedTarget + Copy + Sync>(
 ) -> Result<SetStats> {
     let outcome = Mutex::new(SetStats::default());
     let chunks: Vec<&[(T, MtimeChange)]> = changes.chunks(CHUNK).collect();
-    workers::in_order(
+    workers::for_each_in_order(
         &chunks,
         || Cursor::new(&scan.tree, places),
         |cursor, chunk| {
@@ -148,8 +152,8 @@ fn each<'a, T: NamedTarget + Copy + Sync>(
                 let mut outcome = workers::lock(&outcome);
                 match done {
                     SetResult::At(time) => {
-                        outcome.done += 1;
-                        outcome.latest = outcome.latest.max(Some(time));
+                        outcome.set += 1;
+                        outcome.last_ctime = outcome.last_ctime.max(Some(time));
                     }
                     SetResult::Changed => outcome.changed += 1,
                     SetResult::Refused(error) => {
@@ -193,11 +197,11 @@ mod tests {
             .dir_ids()
             .map(|dir| (dir, MtimeChange::To(LONG_AGO)))
             .collect();
-        assert_eq!(set_leaves(&seen, &places, &leaves).unwrap().done, 2);
-        assert_eq!(set_dirs(&seen, &places, &dirs).unwrap().done, 2);
+        assert_eq!(set_leaf_mtimes(&seen, &places, &leaves).unwrap().set, 2);
+        assert_eq!(set_dir_mtimes(&seen, &places, &dirs).unwrap().set, 2);
         let after = scan(&places, &ScanOptions::default()).unwrap().tree;
-        assert!(after.leaves().iter().all(|leaf| leaf.modified == LONG_AGO));
-        assert!(after.dirs()[1..].iter().all(|dir| dir.modified == LONG_AGO));
+        assert!(after.leaves().iter().all(|leaf| leaf.mtime == LONG_AGO));
+        assert!(after.dirs()[1..].iter().all(|dir| dir.mtime == LONG_AGO));
     }
 
     #[test]
@@ -214,9 +218,9 @@ mod tests {
             .leaf_ids()
             .map(|leaf| (leaf, MtimeChange::To(LONG_AGO)))
             .collect();
-        let set = set_leaves(&seen, &places, &leaves).unwrap();
-        assert_eq!((set.done, set.changed, set.refused.len()), (0, 2, 0));
+        let set = set_leaf_mtimes(&seen, &places, &leaves).unwrap();
+        assert_eq!((set.set, set.changed, set.refused.len()), (0, 2, 0));
         let after = scan(&places, &ScanOptions::default()).unwrap().tree;
-        assert!(after.leaves()[0].modified > LONG_AGO);
+        assert!(after.leaves()[0].mtime > LONG_AGO);
     }
 }

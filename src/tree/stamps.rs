@@ -10,8 +10,8 @@
 //! Where a root held nothing but what the manifest has, such a directory need not be listed to find
 //! what is extra in it.
 //!
-//! Moments are read from the clock that gives files their times ([`Timestamp::of_files`]), so a
-//! change after the moment has a time that is not before it, however fast it follows.
+//! Moments are read from the clock that gives files their times ([`Timestamp::file_clock_now`]), so
+//! a change after the moment has a time that is not before it, however fast it follows.
 //!
 //! # What is not believed
 //!
@@ -35,10 +35,12 @@ use crate::tree::scan::Scan;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RootStamp {
     /// When it was as a manifest says.
-    pub moment: Timestamp,
+    #[serde(rename = "moment")]
+    pub clean_as_of: Timestamp,
     /// Since when each directory that did not change has the names in the manifest and no others.
     /// None where there may be others.
-    pub names: Option<Timestamp>,
+    #[serde(rename = "names")]
+    pub no_extraneous_since: Option<Timestamp>,
 }
 
 impl RootStamp {
@@ -46,15 +48,16 @@ impl RootStamp {
     pub(crate) fn below(self, changed: Timestamp, modified: Timestamp) -> Option<Self> {
         // Not so for one that was moved there since.
         let holds = |since: Timestamp| is_before(changed, since) || !is_before(modified, since);
-        holds(self.moment).then(|| Self {
-            names: self.names.filter(|since| holds(*since)),
+        holds(self.clean_as_of).then(|| Self {
+            no_extraneous_since: self.no_extraneous_since.filter(|since| holds(*since)),
             ..self
         })
     }
 
     /// Whether a directory of which it is known has the names in the manifest and no others.
-    pub(crate) fn has_its_names(self, changed: Timestamp) -> bool {
-        self.names.is_some_and(|since| is_before(changed, since))
+    pub(crate) fn has_no_extraneous(self, changed: Timestamp) -> bool {
+        self.no_extraneous_since
+            .is_some_and(|since| is_before(changed, since))
     }
 }
 
@@ -84,7 +87,7 @@ impl RootStamps {
                 self.root(&dir.name)
             } else {
                 let above = known[dir.parent.index()];
-                above.and_then(|sight| sight.below(scan.dir_changed[id.index()], dir.modified))
+                above.and_then(|sight| sight.below(scan.dir_ctimes[id.index()], dir.mtime))
             };
         }
         let leaves = tree.leaves().iter().zip(&scan.stats);
@@ -94,7 +97,7 @@ impl RootStamps {
                     Tree::TOP => self.root(&leaf.name),
                     parent => known[parent.index()],
                 };
-                known.is_some_and(|sight| is_before(stat.changed, sight.moment))
+                known.is_some_and(|sight| is_before(stat.ctime, sight.clean_as_of))
             })
             .collect()
     }
@@ -123,7 +126,7 @@ mod tests {
         fs::create_dir_all(top.path().join("root/sub")).unwrap();
         fs::write(top.path().join("root/file"), "one").unwrap();
         fs::write(top.path().join("root/sub/file"), "two").unwrap();
-        Timestamp::next_of_files().unwrap();
+        Timestamp::next_file_clock_tick().unwrap();
         top
     }
 
@@ -136,8 +139,8 @@ mod tests {
             seen.insert(
                 b"root",
                 RootStamp {
-                    moment,
-                    names: None,
+                    clean_as_of: moment,
+                    no_extraneous_since: None,
                 },
             );
         }
@@ -154,7 +157,7 @@ mod tests {
     #[test]
     fn only_what_did_not_change_since_is_believed() {
         let top = tree();
-        let moment = Timestamp::next_of_files().unwrap();
+        let moment = Timestamp::next_file_clock_tick().unwrap();
         assert_eq!(
             untouched(top.path(), Some(moment)),
             ["root/file", "root/sub/file"]
@@ -173,7 +176,7 @@ mod tests {
     #[test]
     fn what_is_changed_in_the_tick_of_the_moment_is_not_believed() {
         let top = tree();
-        let moment = Timestamp::of_files();
+        let moment = Timestamp::file_clock_now();
         fs::write(top.path().join("root/file"), "six").unwrap();
         assert_eq!(untouched(top.path(), Some(moment)), ["root/sub/file"]);
     }
@@ -183,7 +186,7 @@ mod tests {
         let top = tree();
         fs::create_dir(top.path().join("other")).unwrap();
         fs::write(top.path().join("other/file"), "six").unwrap();
-        let moment = Timestamp::next_of_files().unwrap();
+        let moment = Timestamp::next_file_clock_tick().unwrap();
         fs::rename(top.path().join("root/sub"), top.path().join("old")).unwrap();
         fs::rename(top.path().join("other"), top.path().join("root/sub")).unwrap();
         assert_eq!(untouched(top.path(), Some(moment)), ["root/file"]);
@@ -192,7 +195,7 @@ mod tests {
     #[test]
     fn names_added_to_a_directory_leave_the_others_believed() {
         let top = tree();
-        let moment = Timestamp::next_of_files().unwrap();
+        let moment = Timestamp::next_file_clock_tick().unwrap();
         fs::write(top.path().join("root/sub/new"), "").unwrap();
         assert_eq!(
             untouched(top.path(), Some(moment)),
@@ -207,12 +210,12 @@ mod tests {
             nanoseconds,
         };
         let sight = |names: Option<u32>| RootStamp {
-            moment: at(7),
-            names: names.map(at),
+            clean_as_of: at(7),
+            no_extraneous_since: names.map(at),
         };
-        assert!(sight(Some(5)).has_its_names(at(4)));
-        assert!(!sight(Some(5)).has_its_names(at(5)));
-        assert!(!sight(None).has_its_names(at(4)));
+        assert!(sight(Some(5)).has_no_extraneous(at(4)));
+        assert!(!sight(Some(5)).has_no_extraneous(at(5)));
+        assert!(!sight(None).has_no_extraneous(at(4)));
         // A name was added to it later, which its own time tells as well; one that was moved in has
         // its old time.
         assert_eq!(sight(Some(5)).below(at(8), at(8)), Some(sight(Some(5))));

@@ -149,13 +149,13 @@ pub fn decide(
             MtimeVerdict::Same(_) => decisions.same += 1,
             MtimeVerdict::Different => decisions.different += 1,
         }
-        match change(verdict, tree[id].modified) {
+        match change(verdict, tree[id].mtime) {
             Some(MtimeChange::To(_)) if elsewhere.contains(&id) => {}
             Some(change) => decisions.leaves.push((id, change)),
             None => {}
         }
     }
-    let dir_change = |id: DirId| Some((id, change(dirs[id.index()], tree[id].modified)?));
+    let dir_change = |id: DirId| Some((id, change(dirs[id.index()], tree[id].mtime)?));
     decisions.dirs = tree.dir_ids().filter_map(dir_change).collect();
     decisions
 }
@@ -189,7 +189,7 @@ fn verdicts(
             };
             let verdict = match other {
                 Some(other) if trusted && is_same(seen, id, record, other) => {
-                    MtimeVerdict::Same(record[resolved(record, other)].modified)
+                    MtimeVerdict::Same(record[resolved(record, other)].mtime)
                 }
                 _ => MtimeVerdict::Different,
             };
@@ -202,7 +202,7 @@ fn verdicts(
                 RecordMatch::In(other)
                     if trusted && has_same_names(tree, id, known.record, other) =>
                 {
-                    MtimeVerdict::Same(known.record.tree[other].modified)
+                    MtimeVerdict::Same(known.record.tree[other].mtime)
                 }
                 RecordMatch::In(_) | RecordMatch::Lacks => MtimeVerdict::Different,
             };

@@ -58,8 +58,8 @@ impl<'a> EffectiveMtimes<'a> {
         let mut moved: Vec<Option<Timestamp>> = vec![None; scan.tree.dirs().len()];
         for id in scan.tree.dir_ids() {
             let dir = &scan.tree[id];
-            let changed = scan.dir_changed[id.index()];
-            let own = is_hidden(dir.modified, changed, since).then_some(changed);
+            let changed = scan.dir_ctimes[id.index()];
+            let own = is_hidden(dir.mtime, changed, since).then_some(changed);
             moved[id.index()] = own.max(moved[dir.parent.index()]);
         }
         Self { scan, since, moved }
@@ -67,17 +67,17 @@ impl<'a> EffectiveMtimes<'a> {
 
     /// The modification time of a file or symlink, or when it arrived if that was later.
     pub fn of_leaf(&self, id: LeafId, stat: &Stat) -> Timestamp {
-        let own = if is_hidden(stat.modified, stat.changed, self.since) {
-            stat.changed
+        let own = if is_hidden(stat.mtime, stat.ctime, self.since) {
+            stat.ctime
         } else {
-            stat.modified
+            stat.mtime
         };
-        self.with_moves(self.scan.tree[id].parent, own.max(stat.modified))
+        self.with_moves(self.scan.tree[id].parent, own.max(stat.mtime))
     }
 
     /// The same of a directory.
     pub fn of_dir(&self, id: DirId) -> Timestamp {
-        self.with_moves(id, self.scan.tree[id].modified)
+        self.with_moves(id, self.scan.tree[id].mtime)
     }
 
     fn with_moves(&self, dir: DirId, time: Timestamp) -> Timestamp {
@@ -187,7 +187,7 @@ mod tests {
     fn only_what_was_touched_since_arrived_since() {
         let top = old();
         let moment = Timestamp::now();
-        Timestamp::next_of_files().unwrap();
+        Timestamp::next_file_clock_tick().unwrap();
         make_old(&top.path().join("file"));
         assert_eq!(
             are_old(&look(top.path()), moment),
@@ -199,7 +199,7 @@ mod tests {
     fn all_that_is_in_a_directory_arrives_with_it() {
         let top = old();
         let moment = Timestamp::now();
-        Timestamp::next_of_files().unwrap();
+        Timestamp::next_file_clock_tick().unwrap();
         fs::rename(top.path().join("sub"), top.path().join("aside")).unwrap();
         fs::rename(top.path().join("aside"), top.path().join("sub")).unwrap();
         make_old(top.path());

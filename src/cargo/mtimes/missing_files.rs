@@ -31,8 +31,8 @@ pub(crate) fn manifests_of_losers(tree: &Tree, matches: &RecordMatches<'_>) -> V
             .get(&leaf.parent)
             .is_some_and(|dir| tree.find_leaf(*dir, &leaf.name).is_some());
         let time = match record[id].kind {
-            LeafKind::HardLink(first) => record[first].modified,
-            LeafKind::File(_) | LeafKind::Symlink(_) => leaf.modified,
+            LeafKind::HardLink(first) => record[first].mtime,
+            LeafKind::File(_) | LeafKind::Symlink(_) => leaf.mtime,
         };
         let package = found.entry(package).or_default();
         if is_there {

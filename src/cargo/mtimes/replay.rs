@@ -134,7 +134,7 @@ pub fn record(
     let scan = look(sources.area, monitor)?;
     let arrivals = EffectiveMtimes::new(&scan, first_built.unwrap_or(Timestamp::MAX));
     let mut tree = scan.tree.clone();
-    tree.set_modified(
+    tree.set_mtimes(
         |id| arrivals.of_dir(id),
         |id| arrivals.of_leaf(id, &scan.stats[id.index()]),
     );
@@ -145,7 +145,7 @@ pub fn record(
     for (id, stat, digest) in read {
         let content = (stat.size > 0).then_some(Content {
             digest,
-            place: ContentLocation::Blob,
+            location: ContentLocation::Blob,
         });
         let data = FileData {
             size: stat.size,
@@ -155,9 +155,9 @@ pub fn record(
         tree.set_file(id, stat.mode, arrivals.of_leaf(id, &stat), data);
         unread.remove(&id);
     }
-    let tree = tree.without(&unread);
+    let tree = tree.without_leaves(&unread);
     Ok(SourceRecord::new(Manifest {
-        scanned: scan.started,
+        scanned_at: scan.started,
         packs: Vec::new(),
         tree,
     }))
@@ -200,7 +200,7 @@ pub fn give_back(
     let earlier = past.given.clone();
     past.write(store, sources)?;
     let nothing = SourceRecord::new(Manifest {
-        scanned: Timestamp::default(),
+        scanned_at: Timestamp::default(),
         packs: Vec::new(),
         tree: scan(&Roots::default(), &scan::ScanOptions::default())?.tree,
     });
@@ -278,14 +278,14 @@ fn set(
     let places = area.places();
     // New times first: should this end in between, nothing is taken for fresh that is not.
     let renewed = [
-        times::set_leaves(&scan, places, &renew)?,
-        times::set_dirs(&scan, places, &renew_dirs)?,
+        times::set_leaf_mtimes(&scan, places, &renew)?,
+        times::set_dir_mtimes(&scan, places, &renew_dirs)?,
     ];
     let given = [
-        times::set_leaves(&scan, places, &give)?,
-        times::set_dirs(&scan, places, &give_dirs)?,
+        times::set_leaf_mtimes(&scan, places, &give)?,
+        times::set_dir_mtimes(&scan, places, &give_dirs)?,
     ];
-    let done = |sets: &[SetStats]| sets.iter().map(|set| set.done).sum();
+    let done = |sets: &[SetStats]| sets.iter().map(|set| set.set).sum();
     let outcome = ReplayStats {
         same: decisions.same,
         different: decisions.different,
@@ -297,7 +297,7 @@ fn set(
     let latest = renewed
         .iter()
         .chain(&given)
-        .filter_map(|set| set.latest)
+        .filter_map(|set| set.last_ctime)
         .max();
     let moment = latest.map_or_else(Timestamp::now, |latest| latest.max(Timestamp::now()));
     say_refused(renewed, monitor);
@@ -338,12 +338,12 @@ fn look(area: &SourceRoots, monitor: &dyn Monitor) -> Result<Scan> {
     let exists = |path: &Path| files::stat(path).is_ok_and(|stat| stat.is_some());
     let exclude = area.exclude(&exists);
     let options = scan::ScanOptions {
-        exclude: Some(&exclude),
+        filter: Some(&exclude),
         without_attributes: true,
         ..scan::ScanOptions::default()
     };
     let scan = scan(area.places(), &options)?;
-    for left_out in &scan.left_out {
+    for left_out in &scan.skipped {
         log::debug!(
             "{} is not looked at: {}",
             left_out.path.display(),
@@ -364,7 +364,7 @@ fn read(
     let done = Mutex::new(Vec::with_capacity(files.len()));
     let chunks: Vec<&[LeafId]> = files.chunks(CHUNK).collect();
     let state = || (TreeReader::new(&scan.tree, places), vec![0; BUFFER]);
-    workers::in_order(&chunks, state, |(reader, buffer), chunk| {
+    workers::for_each_in_order(&chunks, state, |(reader, buffer), chunk| {
         if monitor.is_interrupted() {
             return Err(Error::Interrupted);
         }
@@ -375,8 +375,8 @@ fn read(
                 digest_of(&mut file, buffer).context("read", path)
             })? {
                 ReadOutcome::Done(stat, digest) => digests.push((*leaf, stat, digest)),
-                ReadOutcome::Gone => {}
-                ReadOutcome::LeftOut(reason) => {
+                ReadOutcome::Vanished => {}
+                ReadOutcome::Skipped(reason) => {
                     log::debug!("{} is not compared: {reason}", path().display())
                 }
             }

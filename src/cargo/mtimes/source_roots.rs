@@ -98,9 +98,9 @@ impl SourceRoots {
             let is_skipped = || self.skipped.iter().any(|skipped| skipped == path);
             let is_cache = || is_directory && exists(&path.join(CACHEDIR_TAG));
             if is_git || is_skipped() || is_cache() {
-                Filter::No
+                Filter::Exclude
             } else {
-                Filter::Yes
+                Filter::Include
             }
         }
     }
@@ -163,12 +163,12 @@ mod tests {
         let exists = |path: &Path| path == Path::new("/w/app/out/CACHEDIR.TAG");
         let exclude = area.exclude(&exists);
         for (path, take) in [
-            ("/w/app/target", Filter::No),
-            ("/w/app/sub/.git", Filter::No),
-            ("/w/app/out", Filter::No),
-            ("/w/app/src", Filter::Yes),
-            ("/w/app/sub/target", Filter::Yes),
-            ("/w/app/.gitignore", Filter::Yes),
+            ("/w/app/target", Filter::Exclude),
+            ("/w/app/sub/.git", Filter::Exclude),
+            ("/w/app/out", Filter::Exclude),
+            ("/w/app/src", Filter::Include),
+            ("/w/app/sub/target", Filter::Include),
+            ("/w/app/.gitignore", Filter::Include),
         ] {
             assert_eq!(exclude(Path::new(path), true), take, "{path}");
         }

@@ -34,7 +34,7 @@ pub fn downloads(
 ) -> impl Fn(&Path, bool) -> Filter + Send + Sync + 'static {
     move |path, is_directory| {
         let Some(names) = path.strip_prefix(&cargo_home).ok().and_then(names) else {
-            return Filter::Yes;
+            return Filter::Include;
         };
         let keep = match *names {
             ["registry", "cache", _, archive] => archive
@@ -42,12 +42,12 @@ pub fn downloads(
                 .is_none_or(|package| needed.has_version(package)),
             ["registry", "src", _, package] => !is_directory || needed.has_version(package),
             ["registry", "index", _, ".cache", .., name] if !is_directory => needed.has_name(name),
-            ["registry", "index", _, ".cache", _, ..] => return Filter::IfFilled,
+            ["registry", "index", _, ".cache", _, ..] => return Filter::IncludeIfNonEmpty,
             ["git", "db", repository] => !is_directory || needed.has_repository(repository),
             ["git", "checkouts", repository]
                 if is_directory && needed.has_repository(repository) =>
             {
-                return Filter::IfFilled;
+                return Filter::IncludeIfNonEmpty;
             }
             ["git", "checkouts", _] => !is_directory,
             ["git", "checkouts", repository, commit] => {
@@ -55,7 +55,11 @@ pub fn downloads(
             }
             _ => true,
         };
-        if keep { Filter::Yes } else { Filter::No }
+        if keep {
+            Filter::Include
+        } else {
+            Filter::Exclude
+        }
     }
 }
 
@@ -94,39 +98,45 @@ source = "git+https://example.org/Owner/Dep-Lib.git?rev=0123456#0123456789abcdef
         let needed = LockedPackages::of(&[Lockfile::parse(LOCK.as_bytes()).unwrap()]);
         let take = downloads(PathBuf::from("/home/.cargo"), needed);
         for (path, expected) in [
-            ("registry/cache/r-1/Inflector-1.0.0.crate", Filter::Yes),
-            ("registry/cache/r-1/Inflector-0.9.0.crate", Filter::No),
-            ("registry/cache/r-1/serde-x-1.0.1+meta.crate", Filter::Yes),
-            ("registry/cache/r-2/serde-1.0.1.crate", Filter::No),
-            ("registry/cache/r-2/other", Filter::Yes),
-            ("registry/src/r-1/serde-x-1.0.1+meta/", Filter::Yes),
+            ("registry/cache/r-1/Inflector-1.0.0.crate", Filter::Include),
+            ("registry/cache/r-1/Inflector-0.9.0.crate", Filter::Exclude),
+            (
+                "registry/cache/r-1/serde-x-1.0.1+meta.crate",
+                Filter::Include,
+            ),
+            ("registry/cache/r-2/serde-1.0.1.crate", Filter::Exclude),
+            ("registry/cache/r-2/other", Filter::Include),
+            ("registry/src/r-1/serde-x-1.0.1+meta/", Filter::Include),
             (
                 "registry/src/r-1/serde-x-1.0.1+meta/serde-1.0.0/",
-                Filter::Yes,
+                Filter::Include,
             ),
-            ("registry/src/r-1/serde-x-1.0.0/", Filter::No),
-            ("registry/index/r-1/config.json", Filter::Yes),
-            ("registry/index/r-1/.git/", Filter::Yes),
-            ("registry/index/r-1/.cache/", Filter::Yes),
-            ("registry/index/r-1/.cache/in/", Filter::IfFilled),
-            ("registry/index/r-1/.cache/in/fl/inflector", Filter::Yes),
-            ("registry/index/r-1/.cache/se/rd/serde-x", Filter::Yes),
-            ("registry/index/r-1/.cache/se/rd/serde", Filter::No),
-            ("registry/CACHEDIR.TAG", Filter::Yes),
-            ("git/db/dep-lib-0011223344556677/", Filter::Yes),
-            ("git/db/other-0011223344556677/", Filter::No),
-            ("git/checkouts/dep-lib-0011223344556677/", Filter::IfFilled),
+            ("registry/src/r-1/serde-x-1.0.0/", Filter::Exclude),
+            ("registry/index/r-1/config.json", Filter::Include),
+            ("registry/index/r-1/.git/", Filter::Include),
+            ("registry/index/r-1/.cache/", Filter::Include),
+            ("registry/index/r-1/.cache/in/", Filter::IncludeIfNonEmpty),
+            ("registry/index/r-1/.cache/in/fl/inflector", Filter::Include),
+            ("registry/index/r-1/.cache/se/rd/serde-x", Filter::Include),
+            ("registry/index/r-1/.cache/se/rd/serde", Filter::Exclude),
+            ("registry/CACHEDIR.TAG", Filter::Include),
+            ("git/db/dep-lib-0011223344556677/", Filter::Include),
+            ("git/db/other-0011223344556677/", Filter::Exclude),
+            (
+                "git/checkouts/dep-lib-0011223344556677/",
+                Filter::IncludeIfNonEmpty,
+            ),
             (
                 "git/checkouts/dep-lib-0011223344556677/0123456/",
-                Filter::Yes,
+                Filter::Include,
             ),
             (
                 "git/checkouts/dep-lib-0011223344556677/7654321/",
-                Filter::No,
+                Filter::Exclude,
             ),
-            ("git/checkouts/other-0011223344556677/", Filter::No),
-            ("git/CACHEDIR.TAG", Filter::Yes),
-            ("bin/tool", Filter::Yes),
+            ("git/checkouts/other-0011223344556677/", Filter::Exclude),
+            ("git/CACHEDIR.TAG", Filter::Include),
+            ("bin/tool", Filter::Include),
         ] {
             let is_directory = path.ends_with('/');
             assert_eq!(
@@ -140,7 +150,7 @@ source = "git+https://example.org/Owner/Dep-Lib.git?rev=0123456#0123456789abcdef
                 Path::new("/elsewhere/registry/cache/r/a-1.0.0.crate"),
                 false
             ),
-            Filter::Yes
+            Filter::Include
         );
     }
 }

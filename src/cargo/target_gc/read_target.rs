@@ -126,7 +126,7 @@ fn profile(directory: &Path) -> Result<Option<Profile>> {
         };
         profile.incremental.push(Incremental {
             name,
-            modified: stat.modified,
+            modified: stat.mtime,
             sessions: names(&path)?,
         });
     }
@@ -230,7 +230,7 @@ fn units_of(
         };
         let fingerprint = directory.join(name);
         let (Ok(Some(built)), Ok(bytes), Ok(fingerprint)) = (
-            files::modified(&fingerprint),
+            files::mtime(&fingerprint),
             files::read(&directory.join(&json)),
             files::read(&fingerprint),
         ) else {

@@ -58,9 +58,9 @@ impl UnusedOutputs {
     pub fn into_exclude(self) -> impl Fn(&Path, bool) -> Filter + Send + Sync + 'static {
         move |path, _| {
             if self.paths.contains(path) {
-                Filter::No
+                Filter::Exclude
             } else {
-                Filter::Yes
+                Filter::Include
             }
         }
     }
@@ -249,7 +249,10 @@ mod tests {
             ]
         );
         assert_eq!(left.units, 1);
-        assert_eq!(left.into_exclude()(Path::new(&paths[0]), true), Filter::No);
+        assert_eq!(
+            left.into_exclude()(Path::new(&paths[0]), true),
+            Filter::Exclude
+        );
     }
 
     #[test]

@@ -65,7 +65,11 @@ pub(crate) fn restore(
             }
             Err(Error::Interrupted) => return Err(Error::Interrupted),
             Err(error) => {
-                cache.error = Some(format!("{} is not restored: {}", plan.name, error.line()))
+                cache.error = Some(format!(
+                    "{} is not restored: {}",
+                    plan.name,
+                    error.with_advice()
+                ))
             }
         }
         reply.caches.push(cache);
@@ -111,7 +115,7 @@ fn restore_one(
     let mut found = restore::restore(store, &request, at.monitor)?;
     if found.is_some() && plan.is_shared() && !task.lookup_only {
         // Only where there is something to put there is the lock made, and what it stands in.
-        files::make_dirs(&project.cargo_home)?;
+        files::create_dir_all(&project.cargo_home)?;
         lock.hold_for(plan)?;
         request.lookup_only = false;
         found = restore::restore(store, &request, at.monitor)?;
@@ -174,7 +178,11 @@ pub(crate) fn save(
                 Ok(outcome) => cache.saved = Some(outcome.into()),
                 Err(Error::Interrupted) => return Err(Error::Interrupted),
                 Err(error) => {
-                    cache.error = Some(format!("{} is not saved: {}", plan.name, error.line()))
+                    cache.error = Some(format!(
+                        "{} is not saved: {}",
+                        plan.name,
+                        error.with_advice()
+                    ))
                 }
             }
             caches.push(cache);

@@ -67,7 +67,7 @@ fn said<T>(at: &JobContext<'_>, result: Result<T>) -> Option<T> {
             if !matches!(error, Error::Interrupted) {
                 at.monitor.warn(&format!(
                     "{}; sources keep their times, so cargo compiles the workspace's own crates again",
-                    error.line()
+                    error.with_advice()
                 ));
             }
             None

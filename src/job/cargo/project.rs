@@ -197,7 +197,7 @@ impl CargoProject {
             left.add(here.unwrap_or_else(|error| {
                 at.monitor.warn(&format!(
                     "{}; all of {} is saved",
-                    error.line(),
+                    error.with_advice(),
                     directory.display()
                 ));
                 UnusedOutputs::default()
@@ -206,7 +206,7 @@ impl CargoProject {
         let left = left.into_exclude();
         Ok(Box::new(move |path, is_directory| {
             if below.iter().any(|below| below == path) {
-                Filter::No
+                Filter::Exclude
             } else {
                 left(path, is_directory)
             }

@@ -91,7 +91,7 @@ pub fn restore(
         match attempt.map_err(|error| store.as_damage(error)) {
             Ok(done) => {
                 if let Err(error) = store.mark_used(&id) {
-                    monitor.warn(&error.line());
+                    monitor.warn(&error.with_advice());
                 }
                 let took = begun.elapsed();
                 let applied = done.as_ref().map(|done| done.applied);
@@ -218,19 +218,19 @@ fn write(
     let seen = store.seen(&entry.manifest, &places);
     let options = scan::ScanOptions {
         guide: Some(&manifest.tree),
-        trust_times: request.extras == Extraneous::Keep,
-        seen: Some(&seen),
+        trust_mtimes: request.extras == Extraneous::Keep,
+        stamps: Some(&seen),
         ..scan::ScanOptions::default()
     };
     let mut present = scan(&places, &options)?;
     if !claim.is_complete() {
-        present.leftovers.clear();
+        present.stale_temps.clear();
     }
     let nothing_extra = match request.extras {
         Extraneous::Keep => false,
         Extraneous::Remove => {
             let is_spared = spare_store(store, &mut present, &places)?;
-            !is_spared && claim.is_complete() && present.left_out.is_empty()
+            !is_spared && claim.is_complete() && present.skipped.is_empty()
         }
     };
     refuse_linked_roots(&manifest, &present.tree, &places)?;
@@ -253,11 +253,18 @@ fn write(
     let moment = if plan.is_empty() {
         Some(started)
     } else {
-        Timestamp::next_of_files()
+        Timestamp::next_file_clock_tick()
     };
     if let Some(moment) = moment {
         let names = nothing_extra.then_some(started);
-        drop(store.note_seen(&entry.manifest, &places, RootStamp { moment, names }));
+        drop(store.note_seen(
+            &entry.manifest,
+            &places,
+            RootStamp {
+                clean_as_of: moment,
+                no_extraneous_since: names,
+            },
+        ));
     }
     if applied.without_attributes > 0 {
         let count = applied.without_attributes;
@@ -265,10 +272,12 @@ fn write(
             "{count} files or directories could not be given all of their extended attributes"
         ));
     }
-    let right_bytes = plan.right_bytes.saturating_add(applied.confirmed_bytes);
+    let right_bytes = plan
+        .up_to_date_bytes
+        .saturating_add(applied.confirmed_bytes);
     Ok(Written {
         applied,
-        right_files: plan.right + applied.confirmed,
+        right_files: plan.up_to_date + applied.confirmed,
         right_bytes,
         ready,
     })
@@ -306,7 +315,11 @@ fn places(tree: &Tree, place: &dyn Fn(&[u8]) -> Result<PathBuf>) -> Result<Roots
 /// Returns whether it is there.
 fn spare_store(store: &Store, present: &mut scan::Scan, places: &Roots) -> Result<bool> {
     let root = files::canonical(store.layout().root())?;
-    let scan::Scan { tree, extra, .. } = present;
+    let scan::Scan {
+        tree,
+        extraneous: extra,
+        ..
+    } = present;
     let count = extra.len();
     let mut parents: HashMap<DirId, Option<PathBuf>> = HashMap::new();
     extra.retain(|extra| {

@@ -70,7 +70,7 @@ fn lock(
         let Ok(file) = files::open(parent) else {
             return Ok(None);
         };
-        match FileLock::try_now(file, LockMode::Exclusive) {
+        match FileLock::try_acquire(file, LockMode::Exclusive) {
             Ok(Some(lock)) => return Ok(Some(lock)),
             Ok(None) if monitor.is_interrupted() => return Err(Error::Interrupted),
             Ok(None) if begun.elapsed() < patience => sleep(POLL),

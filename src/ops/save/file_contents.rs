@@ -11,7 +11,7 @@ use crate::monitor::{Monitor, Stage};
 use crate::ops::save::Parent;
 use crate::ops::save::worker::{StoreTask, StoreWorker, jobs};
 use crate::store::save::{ContentWriter, Slot};
-use crate::tree::compare::unchanged;
+use crate::tree::compare::unchanged_contents;
 use crate::tree::manifest::Manifest;
 use crate::tree::scan::{Scan, SkippedPath};
 use crate::tree::{
@@ -59,7 +59,7 @@ impl FileContents {
         });
         let packs: Vec<Option<Slot>> = packs.transpose()?.unwrap_or_default();
         let same = parent
-            .map(|parent| unchanged(scan, &parent.manifest, &parent.seen))
+            .map(|parent| unchanged_contents(scan, &parent.manifest, &parent.seen))
             .unwrap_or_default();
         for leaf in scan.tree.leaf_ids_depth_first() {
             let LeafKind::File(file) = &scan.tree[leaf].kind else {
@@ -70,11 +70,11 @@ impl FileContents {
                 _ if file.size == 0 => Some(None),
                 Some(Some(Content {
                     digest,
-                    place: ContentLocation::Pack(pack),
+                    location: ContentLocation::Pack(pack),
                 })) => packs[pack as usize].map(|slot| Some((digest, Some(slot)))),
                 Some(Some(Content {
                     digest,
-                    place: ContentLocation::Blob,
+                    location: ContentLocation::Blob,
                 })) => contents
                     .has_blob(&digest, known.map_or(0, FileData::data_len))?
                     .then_some(Some((digest, None))),
@@ -128,7 +128,7 @@ impl FileContents {
             contents,
             buffer: Vec::new(),
         };
-        workers::in_order(&jobs, worker, |worker, job| {
+        workers::for_each_in_order(&jobs, worker, |worker, job| {
             if monitor.is_interrupted() {
                 return Err(Error::Interrupted);
             }
@@ -153,10 +153,10 @@ impl FileContents {
                 state: Some(state),
                 ..stored
             }),
-            ReadOutcome::Gone => {
+            ReadOutcome::Vanished => {
                 self.gone.insert(leaf);
             }
-            ReadOutcome::LeftOut(reason) => {
+            ReadOutcome::Skipped(reason) => {
                 self.left_out.push(SkippedPath {
                     path: places.leaf_path(&scan.tree, leaf),
                     reason,
@@ -180,7 +180,7 @@ impl FileContents {
                 None => None,
                 Some((digest, None)) => Some(Content {
                     digest,
-                    place: ContentLocation::Blob,
+                    location: ContentLocation::Blob,
                 }),
                 Some((digest, Some(slot))) => {
                     let pack = pack_of(slot)?;
@@ -192,12 +192,15 @@ impl FileContents {
                             packs.len() - 1
                         });
                     let place = ContentLocation::Pack(u32::try_from(number).unwrap_or(u32::MAX));
-                    Some(Content { digest, place })
+                    Some(Content {
+                        digest,
+                        location: place,
+                    })
                 }
             };
             let (mode, modified) = match stored.state {
-                Some(state) => (state.mode, state.modified),
-                None => (tree[stored.leaf].mode, tree[stored.leaf].modified),
+                Some(state) => (state.mode, state.mtime),
+                None => (tree[stored.leaf].mode, tree[stored.leaf].mtime),
             };
             tree.set_file(
                 stored.leaf,
@@ -211,9 +214,9 @@ impl FileContents {
             );
         }
         Ok(Manifest {
-            scanned: started,
+            scanned_at: started,
             packs,
-            tree: tree.without(&self.gone),
+            tree: tree.without_leaves(&self.gone),
         })
     }
 }

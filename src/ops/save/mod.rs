@@ -37,7 +37,7 @@ pub struct SaveRequest<'a> {
     /// The roots, by the names that restoring knows them by.
     pub places: &'a Roots,
     /// Decides what is left out.
-    pub exclude: Option<scan::Exclude<'a>>,
+    pub exclude: Option<scan::PathFilter<'a>>,
     /// What happens to an entry that has the key already.
     pub existing: IfExists,
     /// Save an entry without files when there are none, so that the next look finds it.
@@ -112,9 +112,9 @@ pub fn save(
 
     let scan = look(store, request, monitor)?;
     let looked = Looked::at(&scan);
-    let times: Vec<Timestamp> = scan.stats.iter().map(|stat| stat.modified).collect();
+    let times: Vec<Timestamp> = scan.stats.iter().map(|stat| stat.mtime).collect();
     if is_empty(&scan) && !request.allow_empty {
-        warn_of(&scan.left_out, monitor);
+        warn_of(&scan.skipped, monitor);
         return Ok(SaveOutcome::NothingThere);
     }
     let parent = parent::find(store, request)?;
@@ -181,7 +181,7 @@ fn is_there(store: &Store, id: &EntryId) -> Result<bool> {
 fn look(store: &Store, request: &SaveRequest<'_>, monitor: &dyn Monitor) -> Result<Scan> {
     monitor.begin(Stage::Scanning, 0);
     let options = scan::ScanOptions {
-        exclude: request.exclude,
+        filter: request.exclude,
         store: store.identity()?,
         ..scan::ScanOptions::default()
     };
@@ -218,7 +218,7 @@ fn store_contents<'s>(
     let finished = contents.finish()?;
 
     let (reused_files, reused_bytes) = (kept.reused_files, kept.reused_bytes);
-    let mut left_out = std::mem::take(&mut scan.left_out);
+    let mut left_out = std::mem::take(&mut scan.skipped);
     left_out.append(&mut kept.left_out);
     warn_of(&left_out, monitor);
     let manifest = kept.into_manifest(scan, |slot| finished.pack(slot))?;
@@ -299,8 +299,8 @@ impl Looked {
     ) {
         // What was left out may still be there.
         let sight = RootStamp {
-            moment: self.started,
-            names: None,
+            clean_as_of: self.started,
+            no_extraneous_since: None,
         };
         let noted = store.note_seen(id, request.places, sight);
         let kept = noted.and_then(|()| {
@@ -310,7 +310,7 @@ impl Looked {
             Ok(())
         });
         if let Err(error) = kept {
-            monitor.warn(&error.line());
+            monitor.warn(&error.with_advice());
         }
     }
 }
@@ -328,7 +328,7 @@ fn record(
         Err(error) => {
             monitor.warn(&format!(
                 "{}; the times of sources are not kept",
-                error.line()
+                error.with_advice()
             ));
             Ok(None)
         }

@@ -36,7 +36,7 @@ impl FileWriter<'_, '_> {
             leaf,
         )?;
         if present.mode == wanted.mode
-            && present.modified == wanted.modified
+            && present.mtime == wanted.mtime
             && attributes == wanted.attributes
         {
             return Ok(true);
@@ -46,7 +46,7 @@ impl FileWriter<'_, '_> {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(false),
             other => at(other, "set the mode and time of", job, leaf)?,
         }
-        add(&job.counts.touched, 1);
+        add(&job.counts.metadata_set, 1);
         Ok(true)
     }
 }

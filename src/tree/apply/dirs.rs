@@ -4,7 +4,7 @@
 use super::files::write_attributes;
 use super::{Applier, Cursor, DirTask, add, put_in_place};
 use crate::error::{Error, IoContext, Result};
-use crate::fs::{Dir, TempName, remove_child, set_mode, set_modified};
+use crate::fs::{Dir, TempName, remove_child, set_mode, set_mtime};
 use crate::tree::scan::ExtraneousName;
 use crate::tree::{DirId, Directory};
 use crate::workers;
@@ -13,7 +13,7 @@ pub(super) fn finish(job: &Applier<'_>) -> Result<()> {
     finish_new(job)?;
     place_new(job)?;
     remove(job, &job.plan.remove)?;
-    remove(job, &job.plan.leftovers)?;
+    remove(job, &job.plan.stale_temps)?;
     finish_existing(job)
 }
 
@@ -37,7 +37,7 @@ fn finish_new(job: &Applier<'_>) -> Result<()> {
         }
     }
     let chunks: Vec<&[DirId]> = new.chunks(64).collect();
-    workers::in_order(
+    workers::for_each_in_order(
         &chunks,
         || job.cursor(),
         |cursor, chunk| {
@@ -62,7 +62,7 @@ fn finish_new(job: &Applier<'_>) -> Result<()> {
 
 fn place_new(job: &Applier<'_>) -> Result<()> {
     let mut cursor = job.cursor();
-    for id in with_task(job, |task| task == DirTask::Make) {
+    for id in with_task(job, |task| task == DirTask::Create) {
         let temp = job.temp_names.get(&id).map(TempName::as_bytes);
         let temp = temp.ok_or_else(|| Error::defect("a new directory has no temporary name"))?;
         let (parent, name) = cursor.enter_parent_of_dir(id)?;
@@ -74,7 +74,7 @@ fn place_new(job: &Applier<'_>) -> Result<()> {
 
 fn remove(job: &Applier<'_>, names: &[ExtraneousName]) -> Result<()> {
     let chunks: Vec<&[ExtraneousName]> = names.chunks(16).collect();
-    workers::in_order(
+    workers::for_each_in_order(
         &chunks,
         || job.cursor(),
         |cursor, chunk| {
@@ -97,9 +97,9 @@ fn remove(job: &Applier<'_>, names: &[ExtraneousName]) -> Result<()> {
 fn finish_existing(job: &Applier<'_>) -> Result<()> {
     let mut cursor = Cursor::new(job.tree, job.places);
     for id in job.tree.dir_ids().rev() {
-        if let DirTask::Update { set_modified } = job.task(id) {
+        if let DirTask::Update { set_mtime } = job.task(id) {
             let opened = cursor.enter(id)?;
-            describe(job, id, opened, job.tree[id].mode, set_modified)?;
+            describe(job, id, opened, job.tree[id].mode, set_mtime)?;
         }
     }
     Ok(())
@@ -108,7 +108,7 @@ fn finish_existing(job: &Applier<'_>) -> Result<()> {
 fn describe(job: &Applier<'_>, id: DirId, opened: &Dir, mode: u32, with_time: bool) -> Result<()> {
     let Directory {
         attributes,
-        modified,
+        mtime: modified,
         ..
     } = &job.tree[id];
     let path = || job.places.dir_path(job.tree, id);
@@ -121,7 +121,7 @@ fn describe(job: &Applier<'_>, id: DirId, opened: &Dir, mode: u32, with_time: bo
         set_mode(opened, mode).context("set the mode of", path)?;
     }
     if with_time {
-        set_modified(opened, *modified).context("set the time of", path)?;
+        set_mtime(opened, *modified).context("set the time of", path)?;
     }
     Ok(())
 }

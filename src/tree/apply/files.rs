@@ -12,7 +12,7 @@ use super::{Applier, Batch, BatchItem, Building, add, at, put_in_place};
 use crate::digest::Digest;
 use crate::error::{Error, IoContext, Result};
 use crate::fs::xattrs::{self, Attribute};
-use crate::fs::{Dir, TempName, clone_range, files as whole, set_mode, set_modified, stat_of};
+use crate::fs::{Dir, TempName, files as whole, reflink, set_mode, set_mtime, stat_of};
 use crate::tree::{Content, Cursor, Extent, FileData, Leaf, LeafId, LeafKind, Tree};
 
 /// Contents longer than this are copied piece by piece, so that memory stays small and the pieces
@@ -168,7 +168,7 @@ impl<'j, 'a> FileWriter<'j, 'a> {
         match &self.job.tree[leaf].kind {
             LeafKind::Symlink(target) => self.under_its_name(leaf, "create", |job, dir, name| {
                 dir.symlink(target, name)?;
-                dir.set_modified_at(name, job.tree[leaf].modified)?;
+                dir.set_mtime_at(name, job.tree[leaf].mtime)?;
                 add(&job.counts.files, 1);
                 Ok(())
             }),
@@ -183,7 +183,7 @@ impl<'j, 'a> FileWriter<'j, 'a> {
         let (dir, name) = self.cursor.enter_parent(leaf)?;
         if let LeafKind::Symlink(_) = job.tree[leaf].kind {
             at(
-                dir.set_modified_at(name, job.tree[leaf].modified),
+                dir.set_mtime_at(name, job.tree[leaf].mtime),
                 "set the time of",
                 job,
                 leaf,
@@ -197,7 +197,7 @@ impl<'j, 'a> FileWriter<'j, 'a> {
                 leaf,
             )?;
         }
-        add(&job.counts.touched, 1);
+        add(&job.counts.metadata_set, 1);
         Ok(())
     }
 
@@ -318,7 +318,7 @@ pub(super) fn describe(
     if stat_of(file)?.mode != leaf.mode {
         set_mode(file, leaf.mode)?;
     }
-    set_modified(file, leaf.modified)
+    set_mtime(file, leaf.mtime)
 }
 
 /// Gives an open file or directory just these attributes. They can only be set on what may be
@@ -372,7 +372,7 @@ impl<'c> LeafCopy<'c> {
         let whole_file =
             self.at == 0 && data.extents.is_empty() && stat_of(self.from)?.size == length;
         if whole_file && !job.clone_fails.load(Ordering::Relaxed) {
-            if clone_range(self.from, to)? {
+            if reflink(self.from, to)? {
                 // The blocks are shared, so what is read here is what the new file holds.
                 return if self.hasher.is_some() {
                     self.hash(length)

@@ -84,7 +84,7 @@ pub struct Applied {
     /// Bytes in them.
     pub confirmed_bytes: u64,
     /// Files that only got another time, mode or attributes.
-    pub touched: u64,
+    pub metadata_set: u64,
     /// Names removed, with everything below them counted.
     pub removed: u64,
     /// Files of which an extended attribute could not be set.
@@ -116,7 +116,7 @@ pub fn apply(
         .dirs
         .iter()
         .zip(0..)
-        .filter(|(task, _)| **task == DirTask::Make);
+        .filter(|(task, _)| **task == DirTask::Create);
     let mut job = Applier {
         tree: &manifest.tree,
         plan: Cow::Borrowed(plan),
@@ -157,7 +157,7 @@ struct Counts {
     directories: AtomicU64,
     confirmed: AtomicU64,
     confirmed_bytes: AtomicU64,
-    touched: AtomicU64,
+    metadata_set: AtomicU64,
     removed: AtomicU64,
     without_attributes: AtomicU64,
 }
@@ -171,7 +171,7 @@ impl Counts {
             directories: value(&self.directories),
             confirmed: value(&self.confirmed),
             confirmed_bytes: value(&self.confirmed_bytes),
-            touched: value(&self.touched),
+            metadata_set: value(&self.metadata_set),
             removed: value(&self.removed),
             without_attributes: value(&self.without_attributes),
         }
@@ -186,13 +186,13 @@ impl<'a> Applier<'a> {
     fn run(&self, locate: &dyn Fn(&[LeafId]) -> Result<Vec<Batch>>) -> Result<()> {
         self.make_room_for_roots()?;
         let batches = locate(&self.plan.write)?;
-        workers::in_order(
+        workers::for_each_in_order(
             &shares(&batches, rayon::current_num_threads() as u64),
             || files::FileWriter::new(self),
             |writer, share| share.iter().try_for_each(|batch| writer.write_batch(batch)),
         )?;
-        self.for_each_leaf(&self.plan.make, |writer, leaf| writer.make(leaf))?;
-        self.for_each_leaf(&self.plan.touch, |writer, leaf| writer.touch(leaf))?;
+        self.for_each_leaf(&self.plan.create, |writer, leaf| writer.make(leaf))?;
+        self.for_each_leaf(&self.plan.set_metadata, |writer, leaf| writer.touch(leaf))?;
         // Both ends of a link must exist, and there are few of them.
         let mut writer = files::FileWriter::new(self);
         self.plan
@@ -227,7 +227,7 @@ impl<'a> Applier<'a> {
         act: impl Fn(&mut files::FileWriter<'j, 'a>, LeafId) -> Result<()> + Sync,
     ) -> Result<()> {
         let chunks: Vec<&[LeafId]> = leaves.chunks(64).collect();
-        workers::in_order(
+        workers::for_each_in_order(
             &chunks,
             || files::FileWriter::new(self),
             |writer, chunk| {
@@ -242,7 +242,7 @@ impl<'a> Applier<'a> {
         let roots = self.tree.dirs_in(Tree::TOP).map(|(_, dir)| &dir.name);
         for root in roots.chain(self.tree.leaves_in(Tree::TOP).map(|(_, leaf)| &leaf.name)) {
             if let Some(parent) = self.places.path(root)?.parent() {
-                whole::make_dirs(parent)?;
+                whole::create_dir_all(parent)?;
             }
         }
         Ok(())
@@ -324,12 +324,12 @@ impl Open for Building<'_, '_> {
                 }
                 Ok(opened)
             }
-            DirTask::Make => self.make(
+            DirTask::Create => self.make(
                 parent,
                 self.0.temp_names.get(&dir).map_or(name, TempName::as_bytes),
                 dir,
             ),
-            DirTask::MakeBelow => self.make(parent, name, dir),
+            DirTask::CreateBelow => self.make(parent, name, dir),
         }
     }
 }
@@ -338,7 +338,7 @@ impl Building<'_, '_> {
     fn make(&self, parent: &Dir, name: &[u8], dir: DirId) -> io::Result<Dir> {
         let made = &self.0.made[dir.index()];
         if !made.load(Ordering::Relaxed) {
-            match parent.make_dir(name) {
+            match parent.create_dir(name) {
                 Ok(()) => add(&self.0.counts.directories, 1),
                 // Made by another thread just now.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}

@@ -25,7 +25,7 @@ use crate::fs::Timestamp;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Manifest {
     /// When the scan began that the manifest was made from.
-    pub scanned: Timestamp,
+    pub scanned_at: Timestamp,
     /// The packs that hold contents of the tree.
     pub packs: Vec<Digest>,
     /// The tree.
@@ -58,7 +58,7 @@ impl Manifest {
             };
             match file.content {
                 Some(Content {
-                    place: ContentLocation::Pack(pack),
+                    location: ContentLocation::Pack(pack),
                     ..
                 }) => {
                     if let Some((_, used)) = packs.get_mut(pack as usize) {
@@ -66,7 +66,7 @@ impl Manifest {
                     }
                 }
                 Some(Content {
-                    place: ContentLocation::Blob,
+                    location: ContentLocation::Blob,
                     digest,
                 }) => blobs.push(digest),
                 None => {}
@@ -123,7 +123,7 @@ impl References {
 
     /// The length of the part of a manifest that [`References::decode`] needs, by its first
     /// [`References::PREFIX`] bytes.
-    pub fn needed(prefix: &[u8], id: &Digest, path: &Path) -> Result<usize> {
+    pub fn required_len(prefix: &[u8], id: &Digest, path: &Path) -> Result<usize> {
         Header::decode(MAGIC, prefix, id, path).map(|header| HEADER + header.references_len)
     }
 

@@ -74,7 +74,7 @@ mod tests {
         let mut tree = scan(&places, &ScanOptions::default()).unwrap().tree;
         let content = Some(Content {
             digest: Digest::of(b"text"),
-            place: ContentLocation::Blob,
+            location: ContentLocation::Blob,
         });
         let data = FileData {
             size: 4,
@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn a_record_is_read_back_and_is_no_manifest_nor_a_manifest_a_record() {
         let manifest = Manifest {
-            scanned: Timestamp::now(),
+            scanned_at: Timestamp::now(),
             packs: Vec::new(),
             tree: tree(),
         };

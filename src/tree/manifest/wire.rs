@@ -79,7 +79,7 @@ impl<'a> From<&'a Manifest> for WireBody<'a> {
         let dirs = manifest.tree.dirs.iter().map(|dir| WireDir {
             name: Name(&dir.name),
             mode: dir.mode,
-            modified: dir.modified,
+            modified: dir.mtime,
             attributes: dir.attributes.to_vec(),
             dirs: dir.dirs.end - dir.dirs.start,
             leaves: dir.leaves.end - dir.leaves.start,
@@ -87,7 +87,7 @@ impl<'a> From<&'a Manifest> for WireBody<'a> {
         let leaves = manifest.tree.leaves.iter().map(|leaf| WireLeaf {
             name: Name(&leaf.name),
             mode: leaf.mode,
-            modified: leaf.modified,
+            modified: leaf.mtime,
             attributes: leaf.attributes.to_vec(),
             kind: match &leaf.kind {
                 LeafKind::File(file)
@@ -108,7 +108,7 @@ impl<'a> From<&'a Manifest> for WireBody<'a> {
             },
         });
         Self {
-            scanned: manifest.scanned,
+            scanned: manifest.scanned_at,
             packs: manifest.packs.clone(),
             dirs: dirs.collect(),
             leaves: leaves.collect(),
@@ -142,7 +142,7 @@ impl WireBody<'_> {
                 name: wire.name.0.into(),
                 parent: Tree::TOP,
                 mode: wire.mode & 0o7777,
-                modified: checked(wire.modified)?,
+                mtime: checked(wire.modified)?,
                 attributes: wire.attributes.into(),
                 dirs: subdirs,
                 leaves,
@@ -160,7 +160,7 @@ impl WireBody<'_> {
         check_names(&tree)?;
         check_links(&tree)?;
         Ok(Manifest {
-            scanned: checked(self.scanned)?,
+            scanned_at: checked(self.scanned)?,
             packs: self.packs,
             tree,
         })
@@ -219,7 +219,7 @@ impl WireLeaf<'_> {
         if let LeafKind::File(FileData {
             content:
                 Some(Content {
-                    place: ContentLocation::Pack(pack),
+                    location: ContentLocation::Pack(pack),
                     ..
                 }),
             ..
@@ -232,7 +232,7 @@ impl WireLeaf<'_> {
             name: self.name.0.into(),
             parent: Tree::TOP,
             mode: self.mode & 0o7777,
-            modified: checked(self.modified)?,
+            mtime: checked(self.modified)?,
             attributes: self.attributes.into(),
             kind,
         })

@@ -9,14 +9,14 @@ use crate::tree::{DirId, Directory, Leaf, LeafId, LeafKind, Tree, count};
 
 /// Takes out directories that could not be read, and so have no result, and those that are empty
 /// but need not be.
-pub(super) fn drop_unfilled(found: &mut [Option<FoundDir>]) {
+pub(super) fn drop_empty(found: &mut [Option<FoundDir>]) {
     // A job gets its number before those of its subdirectories, so this goes from the bottom up.
     for id in (1..found.len()).rev().chain([0]) {
         let Some(mut dir) = found[id].take() else {
             continue;
         };
         dir.dirs.retain(|(_, job)| found[*job as usize].is_some());
-        if !dir.only_if_filled || !dir.dirs.is_empty() || !dir.leaves.is_empty() {
+        if !dir.only_if_non_empty || !dir.dirs.is_empty() || !dir.leaves.is_empty() {
             found[id] = Some(dir);
         }
     }
@@ -52,22 +52,22 @@ pub(super) fn flatten(
             stats.push(stat);
         }
         extra.extend(
-            dir.extra
+            dir.extraneous
                 .into_iter()
                 .map(|name| ExtraneousName { parent: id, name }),
         );
         leftovers.extend(
-            dir.leftovers
+            dir.stale_temps
                 .into_iter()
                 .map(|name| ExtraneousName { parent: id, name }),
         );
         let children = u32::try_from(dir.dirs.len()).unwrap_or(u32::MAX);
-        dir_changed.push(dir.changed);
+        dir_changed.push(dir.ctime);
         dirs.push(Directory {
             name: dir.name,
             parent,
             mode: dir.mode,
-            modified: dir.modified,
+            mtime: dir.mtime,
             attributes: dir.attributes,
             dirs: numbered..numbered + children,
             leaves: first..count(&leaves),
@@ -76,16 +76,16 @@ pub(super) fn flatten(
         queue.extend(dir.dirs.into_iter().map(|(_, job)| (job as usize, id)));
     }
     mark_hard_links(&mut leaves, &stats);
-    let user = crate::fs::user();
+    let user = crate::fs::effective_uid();
     Scan {
         tree: Tree { dirs, leaves },
         stats,
-        dir_changed,
-        extra,
-        leftovers,
-        left_out,
+        dir_ctimes: dir_changed,
+        extraneous: extra,
+        stale_temps: leftovers,
+        skipped: left_out,
         started,
-        user,
+        uid: user,
     }
 }
 

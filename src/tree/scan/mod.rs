@@ -21,30 +21,30 @@ pub struct ScanOptions<'a> {
     /// Do not list a directory whose time is the one in the guide: nothing was added to it since,
     /// unless somebody set the time back. For comparisons in which names that the guide does not
     /// have don't matter.
-    pub trust_times: bool,
+    pub trust_mtimes: bool,
     /// What is known of the roots from when they were as the guide: a directory that did not change
     /// since it held just the names that the guide has is not listed either.
-    pub seen: Option<&'a RootStamps>,
+    pub stamps: Option<&'a RootStamps>,
     /// Do not ask for extended attributes: all are taken for empty.
     pub without_attributes: bool,
     /// Decides what is left out.
-    pub exclude: Option<Exclude<'a>>,
+    pub filter: Option<PathFilter<'a>>,
     /// A directory to leave out, by device and inode: the store itself.
     pub store: Option<(u64, u64)>,
 }
 
 /// Decides what is left out, given absolute paths and whether they are directories.
-pub type Exclude<'a> = &'a (dyn Fn(&Path, bool) -> Filter + Sync);
+pub type PathFilter<'a> = &'a (dyn Fn(&Path, bool) -> Filter + Sync);
 
 /// What to do with a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Filter {
     /// Take it.
-    Yes,
+    Include,
     /// Leave it out with everything below it.
-    No,
+    Exclude,
     /// Take this directory only if something below it is taken.
-    IfFilled,
+    IncludeIfNonEmpty,
 }
 
 /// What was found.
@@ -56,17 +56,17 @@ pub struct Scan {
     pub stats: Vec<Stat>,
     /// When each directory was last changed, in the tree's order; a name that is added or removed
     /// is a change too.
-    pub dir_changed: Vec<Timestamp>,
+    pub dir_ctimes: Vec<Timestamp>,
     /// Names that the guide does not have.
-    pub extra: Vec<ExtraneousName>,
+    pub extraneous: Vec<ExtraneousName>,
     /// Names of what a restore has not finished, or never will because it was killed.
-    pub leftovers: Vec<ExtraneousName>,
+    pub stale_temps: Vec<ExtraneousName>,
     /// What was left out, and why.
-    pub left_out: Vec<SkippedPath>,
+    pub skipped: Vec<SkippedPath>,
     /// When the scan began, by the clock that gives files their times.
     pub started: Timestamp,
     /// The user who looked.
-    pub user: u32,
+    pub uid: u32,
 }
 
 /// A name that does not belong to the tree.

@@ -11,7 +11,7 @@ use crate::error::{Error, IoContext, Result};
 use crate::fs::xattrs;
 use crate::fs::xattrs::Attribute;
 use crate::fs::{Dir, DirEntry, FileKind, Stat, Timestamp, is_temp_name};
-use crate::tree::scan::flatten::{drop_unfilled, flatten};
+use crate::tree::scan::flatten::{drop_empty, flatten};
 use crate::tree::scan::{Filter, Scan, ScanOptions, SkipReason, SkippedPath};
 use crate::tree::stamps::RootStamp;
 use crate::tree::{DirId, Directory, FileData, Leaf, LeafId, LeafKind, Roots, Tree, os};
@@ -19,11 +19,11 @@ use crate::workers;
 
 /// Looks at the roots, in parallel. A root that does not exist is missing from the tree.
 pub fn scan(places: &Roots, options: &ScanOptions<'_>) -> Result<Scan> {
-    let started = Timestamp::of_files();
+    let started = Timestamp::file_clock_now();
     let job = Walker {
         options,
         found: Mutex::default(),
-        left_out: Mutex::default(),
+        skipped: Mutex::default(),
         next: AtomicU32::new(1),
     };
     let mut top = FoundDir::default();
@@ -40,7 +40,7 @@ pub fn scan(places: &Roots, options: &ScanOptions<'_>) -> Result<Scan> {
                 Err(error) if is_gone(&error) => return Ok(()),
                 Err(error) => return Err(error).context("open", || parent),
             };
-            let known = options.seen.and_then(|seen| seen.root(name));
+            let known = options.stamps.and_then(|seen| seen.root(name));
             let named = NamedLeaf {
                 name,
                 on_disk: file_name.as_bytes(),
@@ -65,7 +65,7 @@ pub fn scan(places: &Roots, options: &ScanOptions<'_>) -> Result<Scan> {
 struct Walker<'a> {
     options: &'a ScanOptions<'a>,
     found: Mutex<Vec<(u32, FoundDir)>>,
-    left_out: Mutex<Vec<SkippedPath>>,
+    skipped: Mutex<Vec<SkippedPath>>,
     next: AtomicU32,
 }
 
@@ -74,14 +74,14 @@ struct Walker<'a> {
 pub(crate) struct FoundDir {
     pub(crate) name: Box<[u8]>,
     pub(crate) mode: u32,
-    pub(crate) modified: Timestamp,
-    pub(crate) changed: Timestamp,
+    pub(crate) mtime: Timestamp,
+    pub(crate) ctime: Timestamp,
     pub(crate) attributes: Box<[Attribute]>,
     pub(crate) leaves: Vec<(Leaf, Stat)>,
     pub(crate) dirs: Vec<(Box<[u8]>, u32)>,
-    pub(crate) extra: Vec<Box<[u8]>>,
-    pub(crate) leftovers: Vec<Box<[u8]>>,
-    pub(crate) only_if_filled: bool,
+    pub(crate) extraneous: Vec<Box<[u8]>>,
+    pub(crate) stale_temps: Vec<Box<[u8]>>,
+    pub(crate) only_if_non_empty: bool,
 }
 
 /// A directory to look at.
@@ -179,17 +179,17 @@ impl<'a> Walker<'a> {
         'a: 's,
     {
         if is_temp_name(named.on_disk) {
-            into.leftovers.push(named.on_disk.into());
+            into.stale_temps.push(named.on_disk.into());
             return;
         }
         if in_guide.is_some_and(InGuide::is_nothing) {
-            into.extra.push(named.name.into());
+            into.extraneous.push(named.name.into());
             return;
         }
         if named.kind != Some(FileKind::Directory) {
             match above.dir.stat_at(named.on_disk) {
                 Ok(stat) if stat.kind == FileKind::Directory => {}
-                Ok(_) if self.take(above, named, false) == Filter::No => return,
+                Ok(_) if self.take(above, named, false) == Filter::Exclude => return,
                 Ok(stat) => return self.look_at_leaf(into, above, named, &stat, in_guide),
                 Err(error) if is_gone(&error) => return,
                 Err(error) => {
@@ -198,7 +198,7 @@ impl<'a> Walker<'a> {
             }
         }
         let take = self.take(above, named, true);
-        if take == Filter::No {
+        if take == Filter::Exclude {
             return;
         }
         let id = self.next.fetch_add(1, Ordering::Relaxed);
@@ -213,7 +213,7 @@ impl<'a> Walker<'a> {
             guide: in_guide.map(|found| (found.tree, found.dir)),
             found: FoundDir {
                 name: named.name.into(),
-                only_if_filled: take == Filter::IfFilled,
+                only_if_non_empty: take == Filter::IncludeIfNonEmpty,
                 ..FoundDir::default()
             },
         };
@@ -221,7 +221,7 @@ impl<'a> Walker<'a> {
     }
 
     fn take(&self, above: &ParentDir<'_>, named: &NamedLeaf<'_>, is_directory: bool) -> Filter {
-        self.options.exclude.map_or(Filter::Yes, |exclude| {
+        self.options.filter.map_or(Filter::Include, |exclude| {
             exclude(&above.path_of(named), is_directory)
         })
     }
@@ -275,7 +275,7 @@ impl<'a> Walker<'a> {
             name: named.name.into(),
             parent: Tree::TOP,
             mode: stat.mode,
-            modified: stat.modified,
+            mtime: stat.mtime,
             attributes,
             kind,
         };
@@ -318,11 +318,11 @@ impl<'a> Walker<'a> {
         if self.options.store == Some((stat.device, stat.inode)) {
             return;
         }
-        (found.mode, found.modified, found.changed) = (stat.mode, stat.modified, stat.changed);
+        (found.mode, found.mtime, found.ctime) = (stat.mode, stat.mtime, stat.ctime);
         let known = if is_root {
             known
         } else {
-            known.and_then(|sight| sight.below(stat.changed, stat.modified))
+            known.and_then(|sight| sight.below(stat.ctime, stat.mtime))
         };
         let read = match guide {
             // Something else is wanted here: what the directory holds does not matter.
@@ -427,11 +427,11 @@ impl<'a> Walker<'a> {
             found.attributes = xattrs::read_open(dir)?;
         }
         let has_its_names = || {
-            self.options.trust_times
-                || known.is_some_and(|sight| sight.has_its_names(found.changed))
+            self.options.trust_mtimes
+                || known.is_some_and(|sight| sight.has_no_extraneous(found.ctime))
         };
         match guide {
-            Some((tree, wanted)) if found.modified == tree[wanted].modified && has_its_names() => {
+            Some((tree, wanted)) if found.mtime == tree[wanted].mtime && has_its_names() => {
                 Ok(NamesToVisit::AsInGuide(tree, wanted))
             }
             _ => Ok(NamesToVisit::Listed(dir.list()?, guide)),
@@ -439,7 +439,7 @@ impl<'a> Walker<'a> {
     }
 
     fn leave_out(&self, path: PathBuf, reason: SkipReason) {
-        workers::lock(&self.left_out).push(SkippedPath { path, reason });
+        workers::lock(&self.skipped).push(SkippedPath { path, reason });
     }
 
     fn finish(self, top: FoundDir, started: Timestamp) -> Scan {
@@ -449,8 +449,8 @@ impl<'a> Walker<'a> {
             found[id as usize] = Some(dir);
         }
         found[0] = Some(top);
-        drop_unfilled(&mut found);
-        let mut left_out = workers::into_inner(self.left_out);
+        drop_empty(&mut found);
+        let mut left_out = workers::into_inner(self.skipped);
         left_out.sort_by(|one, other| one.path.cmp(&other.path));
         flatten(found, started, left_out)
     }
@@ -479,15 +479,15 @@ mod tests {
         let extra = |trust_times| {
             let options = ScanOptions {
                 guide: Some(&guide),
-                trust_times,
+                trust_mtimes: trust_times,
                 ..ScanOptions::default()
             };
             let found = scan(&places, &options).unwrap();
             assert_eq!(found.tree.leaves().len(), 1);
-            found.extra.len()
+            found.extraneous.len()
         };
         assert_eq!((extra(false), extra(true)), (1, 1));
-        crate::fs::set_modified(&Dir::open(&dir).unwrap(), guide[DirId(1)].modified).unwrap();
+        crate::fs::set_mtime(&Dir::open(&dir).unwrap(), guide[DirId(1)].mtime).unwrap();
         assert_eq!((extra(false), extra(true)), (1, 0));
     }
 }

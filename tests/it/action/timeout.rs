@@ -48,7 +48,7 @@ fn a_lock_that_another_process_holds_ends_each_phase_at_its_time_limit() {
     let machine = Machine::new();
     saved(&machine, "k");
     let lock = File::open(machine.store().join("local-cache-v1/locks/store")).unwrap();
-    let held = FileLock::try_now(lock, LockMode::Exclusive)
+    let held = FileLock::try_acquire(lock, LockMode::Exclusive)
         .unwrap()
         .unwrap();
     let job = machine.job();

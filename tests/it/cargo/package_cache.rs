@@ -45,7 +45,7 @@ fn restore() -> Task {
 fn hold(machine: &Machine, name: &str, mode: LockMode) -> FileLock {
     fs::create_dir_all(cargo_home(machine)).unwrap();
     let file = File::create(cargo_home(machine).join(name)).unwrap();
-    FileLock::try_now(file, mode).unwrap().unwrap()
+    FileLock::try_acquire(file, mode).unwrap().unwrap()
 }
 
 #[test]

@@ -88,7 +88,7 @@ impl Case {
 fn file(name: &[u8]) -> Leaf {
     let content = Content {
         digest: Digest::of(BYTES),
-        place: ContentLocation::Pack(0),
+        location: ContentLocation::Pack(0),
     };
     leaf(
         name,
@@ -199,13 +199,13 @@ fn sizes_that_no_disk_has_are_refused_without_harm() {
     let content = || {
         Some(Content {
             digest: Digest::of(BYTES),
-            place: ContentLocation::Pack(0),
+            location: ContentLocation::Pack(0),
         })
     };
     let blob = || {
         Some(Content {
             digest: Digest::of(BYTES),
-            place: ContentLocation::Blob,
+            location: ContentLocation::Blob,
         })
     };
     let huge = i64::MAX as u64;

@@ -63,7 +63,7 @@ fn a_file_that_keeps_changing_is_left_out() {
         Ok(())
     });
     assert!(
-        matches!(read, Ok(ReadOutcome::LeftOut(SkipReason::Changing))),
+        matches!(read, Ok(ReadOutcome::Skipped(SkipReason::Changing))),
         "{read:?}"
     );
 }
@@ -92,7 +92,7 @@ fn a_file_whose_way_is_gone_is_gone() {
         way(&root);
         let read = TreeReader::new(&tree, &places).read(file, |_, _| Ok(()));
         assert!(
-            matches!(read, Ok(ReadOutcome::Gone)),
+            matches!(read, Ok(ReadOutcome::Vanished)),
             "way {number}: {read:?}"
         );
     }
@@ -103,7 +103,7 @@ fn a_file_whose_way_is_gone_is_gone() {
     symlink("other", root.join("d/file")).unwrap();
     let read = TreeReader::new(&tree, &places).read(file, |_, _| Ok(()));
     assert!(
-        matches!(read, Ok(ReadOutcome::Gone | ReadOutcome::LeftOut(_))),
+        matches!(read, Ok(ReadOutcome::Vanished | ReadOutcome::Skipped(_))),
         "{read:?}"
     );
 }

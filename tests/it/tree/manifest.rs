@@ -37,11 +37,11 @@ fn round_trips(body: &Body) -> Manifest {
 fn example() -> Body {
     let small = Content {
         digest: Digest::of(b"small"),
-        place: ContentLocation::Pack(1),
+        location: ContentLocation::Pack(1),
     };
     let large = Content {
         digest: Digest::of(b"large"),
-        place: ContentLocation::Blob,
+        location: ContentLocation::Blob,
     };
     let attributes = vec![Attribute {
         name: (*b"user.a").into(),
@@ -150,7 +150,7 @@ fn every_field_of_a_manifest_is_kept() {
         ("a file's size", |body| {
             let content = Content {
                 digest: Digest::of(b"large"),
-                place: ContentLocation::Blob,
+                location: ContentLocation::Blob,
             };
             body.leaves[3].kind = Kind::File {
                 size: 10,
@@ -160,7 +160,7 @@ fn every_field_of_a_manifest_is_kept() {
         ("a file's digest", |body| {
             let content = Content {
                 digest: Digest::of(b"Large"),
-                place: ContentLocation::Blob,
+                location: ContentLocation::Blob,
             };
             body.leaves[3].kind = Kind::File {
                 size: 9,
@@ -170,7 +170,7 @@ fn every_field_of_a_manifest_is_kept() {
         ("a file's place", |body| {
             let content = Content {
                 digest: Digest::of(b"large"),
-                place: ContentLocation::Pack(0),
+                location: ContentLocation::Pack(0),
             };
             body.leaves[3].kind = Kind::File {
                 size: 9,
@@ -215,7 +215,8 @@ fn every_field_of_a_manifest_is_kept() {
 #[test]
 fn what_a_manifest_needs_can_be_read_without_its_tree() {
     let (bytes, id) = round_trips(&example()).encode().unwrap();
-    let needed = References::needed(&bytes[..References::PREFIX], &id, Path::new("/m")).unwrap();
+    let needed =
+        References::required_len(&bytes[..References::PREFIX], &id, Path::new("/m")).unwrap();
     let references = References::decode(&bytes[..needed], &id, Path::new("/m")).unwrap();
     assert!(needed < bytes.len());
     assert_eq!(references.blobs, [Digest::of(b"large")]);
@@ -244,7 +245,7 @@ fn manifests_that_somebody_made_up_are_refused() {
         size,
         content: Some(Content {
             digest: Digest::of(b"x"),
-            place,
+            location: place,
         }),
     };
     let sparse = |size, runs: &[(u64, u64)]| {
@@ -254,7 +255,7 @@ fn manifests_that_somebody_made_up_are_refused() {
             .collect();
         let content = Some(Content {
             digest: Digest::of(b"x"),
-            place: ContentLocation::Blob,
+            location: ContentLocation::Blob,
         });
         Body::of(
             vec![dir(b"", 0, 1)],
@@ -435,7 +436,7 @@ fn attributes() -> impl Strategy<Value = Vec<Attribute>> {
 fn kinds() -> impl Strategy<Value = Kind> {
     let content = (any::<u64>(), proptest::option::of(0..3_u32)).prop_map(|(seed, pack)| Content {
         digest: Digest::of(&seed.to_le_bytes()),
-        place: pack.map_or(ContentLocation::Blob, ContentLocation::Pack),
+        location: pack.map_or(ContentLocation::Blob, ContentLocation::Pack),
     });
     let runs = vec((0..1000_u64, 1..1000_u64), 1..4).prop_map(|gaps| {
         let mut end = 0;

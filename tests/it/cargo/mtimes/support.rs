@@ -21,7 +21,7 @@ use local_cache::store::Store;
 use local_cache::store::entry::{CacheKind, Entry, EntryGroup};
 use local_cache::tree::Roots;
 use local_cache::tree::plan::Extraneous;
-use local_cache::tree::scan::Exclude;
+use local_cache::tree::scan::PathFilter;
 use tempfile::TempDir;
 
 /// Files of a project: paths and texts.
@@ -191,7 +191,7 @@ impl Runner {
         step: &Step,
         workspace: &WorkspaceFacts,
         key: &str,
-        exclude: Option<Exclude<'_>>,
+        exclude: Option<PathFilter<'_>>,
     ) -> Option<Entry> {
         let area = step.area(self);
         let request = save::SaveRequest {

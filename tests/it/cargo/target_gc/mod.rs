@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use local_cache::cargo::target_gc as prune;
 use local_cache::cargo::target_gc::locked_packages::LockedPackages;
 use local_cache::tree::Roots;
-use local_cache::tree::scan::{Exclude, ScanOptions, scan};
+use local_cache::tree::scan::{PathFilter, ScanOptions, scan};
 
 use crate::cargo::mtimes::support::{Files, Runner, Step, Times, check_out, package, printed};
 use crate::support::tools::skip;
@@ -197,12 +197,12 @@ fn upgrade(runner: &Runner, checkout: &Path) {
     );
 }
 
-fn bytes(directory: &Path, exclude: Option<Exclude<'_>>) -> u64 {
+fn bytes(directory: &Path, exclude: Option<PathFilter<'_>>) -> u64 {
     let places = Roots::new([((*b"x").into(), directory.to_owned())]);
     scan(
         &places,
         &ScanOptions {
-            exclude,
+            filter: exclude,
             ..ScanOptions::default()
         },
     )
@@ -324,12 +324,12 @@ fn names(directory: &Path) -> BTreeSet<String> {
 }
 
 /// Removes what is left out.
-fn keep_only(directory: &Path, exclude: Exclude<'_>) {
+fn keep_only(directory: &Path, exclude: PathFilter<'_>) {
     let places = Roots::new([((*b"x").into(), directory.to_owned())]);
     let kept = scan(
         &places,
         &ScanOptions {
-            exclude: Some(exclude),
+            filter: Some(exclude),
             ..ScanOptions::default()
         },
     )
