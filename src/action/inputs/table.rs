@@ -95,113 +95,125 @@ macro_rules! inputs {
 
 inputs! {
     PATH = InputSpec::new("path", "", EVERY,
-        "What to cache, one a line: files, directories, wildcard patterns, ~ for home, ! to leave out.").required_by(SUB_ACTIONS);
+        "What to cache, one path per line: files, directories, glob patterns, ~ for the home \
+         directory, ! to exclude.").required_by(SUB_ACTIONS);
     KEY = InputSpec::new("key", "", EVERY,
-        "The exact key of the entry. Without path: one more part of the computed key.")
+        "The exact key of the entry. Without path: an additional part of the computed key.")
         .required_by(SUB_ACTIONS);
     RESTORE_KEYS = InputSpec::new("restore-keys", "", RESTORING,
-        "Prefixes of keys, one a line, tried in order when nothing has the exact key; the newest entry wins.");
+        "Key prefixes, one per line, tried in order if no entry has the exact key; the newest \
+         matching entry is restored.");
     FAIL_ON_CACHE_MISS = InputSpec::new("fail-on-cache-miss", "false", RESTORING,
-        "Fail the step when nothing was found, not even by a prefix.");
+        "Fail the step if no entry matches, not even by prefix.");
     LOOKUP_ONLY = InputSpec::new("lookup-only", "false", RESTORING,
-        "Only say whether there is an entry; restore nothing.");
+        "Only report whether an entry exists; restore nothing.");
     SAVE_ALWAYS = InputSpec::new("save-always", "false", CACHE,
-        "Save also when an earlier step failed; the same as save: always.");
+        "Save even if an earlier step failed; the same as save: always.");
     ENABLE_CROSS_OS_ARCHIVE = InputSpec::new("enableCrossOsArchive", "", EVERY,
-        "Accepted for actions/cache; no effect on a local disk.");
+        "Accepted for compatibility with actions/cache; has no effect.");
     UPLOAD_CHUNK_SIZE = InputSpec::new("upload-chunk-size", "", SAVING,
-        "Accepted for actions/cache; no effect on a local disk.");
+        "Accepted for compatibility with actions/cache; has no effect.");
     PRESET = InputSpec::new("preset", "auto", CACHE,
-        "auto, cargo or none. auto: cargo when path is empty and the workspace has a Cargo.lock or Cargo.toml.");
+        "auto, cargo or none. auto selects cargo if path is empty and the workspace has a \
+         Cargo.lock or Cargo.toml.");
     WORKSPACES = InputSpec::new("workspaces", ". -> target", CACHE,
-        "Cargo workspaces and their target directories, one a line, as 'root -> target'. CARGO_TARGET_DIR and \
-         build.target-dir count where no other directory than target is named. What build.build-dir puts elsewhere is \
-         kept with it.");
+        "Cargo workspaces and their target directories, one per line, as 'root -> target'. A \
+         target named 'target' follows CARGO_TARGET_DIR and build.target-dir. A separate \
+         build.build-dir is cached with the target directory.");
     PREFIX_KEY = InputSpec::new("prefix-key", "v0-rust", CACHE,
-        "First part of the computed key; change it to start afresh.");
+        "First part of the computed key; change it to start with an empty cache.");
     SHARED_KEY = InputSpec::new("shared-key", "", CACHE,
-        "A part of the computed key in place of key and the job's id, for several jobs to share.");
+        "Part of the computed key that replaces key and the job id, so that several jobs share \
+         a cache.");
     ADD_JOB_ID_KEY = InputSpec::new("add-job-id-key", "true", CACHE,
-        "Whether the job's id is a part of the computed key.");
+        "Whether the job id is part of the computed key.");
     ADD_RUST_ENVIRONMENT_HASH_KEY = InputSpec::new("add-rust-environment-hash-key", "true", CACHE,
-        "Whether the toolchain, the settings that change what is built and the lock files are parts of the \
-         computed key.");
+        "Whether the toolchain, the settings that affect the build, and the lock files are \
+         part of the computed key.");
     ENV_VARS = InputSpec::new("env-vars", "", CACHE,
-        "More environment variables for the computed key: words that the names begin with.");
+        "Prefixes of additional environment variables for the computed key, separated by \
+         whitespace.");
     CACHE_DIRECTORIES = InputSpec::new("cache-directories", "", CACHE,
-        "More directories for the cargo preset, separated by white space.");
+        "Additional directories to cache with the cargo preset, separated by whitespace.");
     CACHE_TARGETS = InputSpec::new("cache-targets", "true", CACHE,
-        "Whether target directories are cached; otherwise only the registry and git dependencies.");
+        "Whether to cache target directories; if false, only the registry and git dependencies \
+         are cached.");
     CACHE_ON_FAILURE = InputSpec::new("cache-on-failure", "", CACHE,
-        "With save: auto, true saves also when a step failed and anything else only when all succeeded; \
-         empty leaves it to save.");
+        "If save is auto: true also saves after a failed step, any other value saves only on \
+         success; empty leaves the decision to save.");
     CACHE_ALL_CRATES = InputSpec::new("cache-all-crates", "false", CACHE,
-        "Keep all crates of the registry, not only those that the lock files name.");
+        "Keep all crates of the registry, not only those named in a lock file.");
     CACHE_WORKSPACE_CRATES = InputSpec::new("cache-workspace-crates", "", CACHE,
-        "Accepted for rust-cache; what was built of the workspace's own crates is always kept, as it stays fresh here.");
+        "Accepted for compatibility with rust-cache; build outputs of the workspace's own \
+         crates are always kept.");
     CACHE_BIN = InputSpec::new("cache-bin", "false", CACHE,
-        "Whether the programs that cargo installed into CARGO_HOME are cached, too. They are put back only where cargo \
-         has installed none.");
+        "Whether to cache programs that cargo installed into CARGO_HOME. They are restored \
+         only if cargo has installed none there.");
     SAVE_IF = InputSpec::new("save-if", "true", CACHE,
-        "Whether anything is saved at all: true or empty saves, anything else only restores.");
+        "Whether to save at all: true or empty saves, any other value only restores.");
     CMD_FORMAT = InputSpec::new("cmd-format", "", CACHE,
-        "Accepted for rust-cache; no effect, as no command is run.");
+        "Accepted for compatibility with rust-cache; has no effect.");
     CACHE_PROVIDER = InputSpec::new("cache-provider", "", CACHE,
-        "Accepted for rust-cache; no effect, as the cache is the local disk.");
+        "Accepted for compatibility with rust-cache; has no effect.");
     CACHE_ROOT = InputSpec::new("cache-root", "/tmp/runner-cache", EVERY,
-        "Where the store lives on the runner: an absolute path or one that begins with ~/.");
+        "Directory of the store on the runner: an absolute path or a path that starts with ~/.");
     SCOPE = InputSpec::new("scope", "repository", EVERY,
-        "Who shares entries: repository, owner (all repositories of the owner) or runner (everything on this \
-         host).");
+        "Who shares entries: repository, owner (all repositories of the owner) or runner (all \
+         jobs on this machine).");
     BRANCH_ISOLATION = InputSpec::new("branch-isolation", "true", EVERY,
-        "Read from this ref, then the base ref, then the default branch. A fork's pull request never writes \
-         what a branch reads, whatever this says.");
+        "Whether a run reads only entries of its own ref, the base branch and the default \
+         branch. Pull requests from forks never write entries that branches read, even if this \
+         is false.");
     SAVE = InputSpec::new("save", "auto", CACHE,
-        "auto, always, on-success or never. auto: for the cargo preset also when a step failed, but not when the job was \
-         cancelled; for path on success.");
-    KEEP_REGISTRY = InputSpec::new("keep-registry", "5", CACHE, "Generations of the registry to keep.");
-    KEEP_GIT = InputSpec::new("keep-git", "5", CACHE, "Generations of git dependencies to keep.");
-    KEEP_TARGET = InputSpec::new("keep-target", "3", CACHE, "Generations of each target directory to keep.");
-    KEEP = InputSpec::new("keep", "5", SAVING, "Generations of each path cache to keep.");
+        "When to save: auto, always, on-success or never. auto saves path caches on success, \
+         and Cargo caches also after a failed step, but not if the job was cancelled.");
+    KEEP_REGISTRY = InputSpec::new("keep-registry", "5", CACHE, "Number of registry generations to keep.");
+    KEEP_GIT = InputSpec::new("keep-git", "5", CACHE, "Number of generations of git dependencies to keep.");
+    KEEP_TARGET = InputSpec::new("keep-target", "3", CACHE, "Number of generations to keep of each target directory.");
+    KEEP = InputSpec::new("keep", "5", SAVING, "Number of generations to keep of each path cache.");
     MAX_AGE = InputSpec::new("max-age", "7d", SAVING,
-        "Entries unused for longer go first when space is needed, for example 7d or 36h; none for no such \
-         preference.");
+        "When space is needed, entries unused for longer than this are removed first, for \
+         example 7d or 36h; none for no preference.");
     MAX_CACHE_SIZE = InputSpec::new("max-cache-size", "", SAVING,
-        "The store never grows past this, for example 50GB; empty or none for no limit.");
+        "Maximum size of the store, for example 50GB; empty or none for no limit.");
     DISK_THRESHOLD = InputSpec::new("disk-threshold", "80", SAVING,
-        "Percent used of the store's file system at which old entries are cleaned; none to leave it alone.");
+        "Disk usage in percent above which old entries are removed; none to ignore disk usage.");
     MIN_FREE_SPACE = InputSpec::new("min-free-space", "20GB", SAVING,
-        "Free space below which entries are cleaned and, if that is not enough, nothing is saved; none for no \
-         minimum.");
+        "Free disk space below which old entries are removed; if that does not free enough, \
+         nothing is saved. none for no minimum.");
     MIRROR = InputSpec::new("mirror", "auto", RESTORING,
-        "auto, true or false: whether restoring removes what the entry does not have. auto: yes for target \
-         directories, no for path. From registry and git nothing is ever removed.");
+        "Whether restoring removes files that are not in the entry: auto, true or false. auto \
+         does so for target directories, not for path. Nothing is ever removed from registry \
+         and git.");
     REUSE = InputSpec::new("reuse", "move", CACHE,
-        "move: after saving, keep the target directory itself as a ready copy and put it back by a rename. \
-         copy: leave it in place.");
+        "move keeps the target directory itself in the store after saving, and restores it by \
+         a rename. copy leaves it in the workspace.");
     REPLAY_MTIMES = InputSpec::new("replay-mtimes", "true", CACHE,
-        "Give unchanged sources the modification times they had when target was saved, so that cargo sees \
-         them as fresh.");
+        "Whether unchanged sources get back the modification times they had when the target \
+         directory was saved, so that cargo treats them as fresh.");
     SOURCES = InputSpec::new("sources", "", CACHE,
-        "Files and directories, one a line, that a build reads and cargo can't see; when their contents \
-         changed, no times are given back.");
-    VERIFY = InputSpec::new("verify", "true", RESTORING, "Check the digests of contents while restoring.");
+        "Files and directories, one per line, that the build reads but cargo does not track; \
+         if their contents changed, no modification times are replayed.");
+    VERIFY = InputSpec::new("verify", "true", RESTORING, "Whether to check the digests of contents while restoring.");
     TIMEOUT = InputSpec::new("timeout", "10m", EVERY,
-        "After this long the cache gives up and the job goes on, for example 90s or 10m; none to wait for \
-         ever.");
+        "Time limit after which the cache gives up and the job continues, for example 90s or \
+         10m; none for no limit.");
     FAIL_ON_ERROR = InputSpec::new("fail-on-error", "false", EVERY,
-        "Whether a failure of the cache fails the step.");
+        "Whether an error of the cache fails the step.");
     EXPERIMENT = InputSpec::new("experiment", "0", CACHE,
-        "Percent of runs that run without the cache, as a control group that measures what the cache saves.");
-    SUMMARY = InputSpec::new("summary", "true", EVERY, "Whether to write the job summary.");
+        "Percentage of runs that restore nothing, as a control group to measure what the cache \
+         saves.");
+    SUMMARY = InputSpec::new("summary", "true", EVERY, "Whether to write a job summary.");
     LOG_LEVEL = InputSpec::new("log-level", "info", EVERY,
-        "error, warn, info, debug, or trace for all that the work answered; a run with debug logging on shows debug lines, too.");
+        "error, warn, info, debug or trace; trace also prints the worker's reply. Runs with \
+         debug logging always show debug lines.");
     SITE = InputSpec::new("site", "auto", EVERY,
-        "Where the work happens: auto, here, host or job-container.");
+        "Where the work is done: auto, here (in the action's own container), host or \
+         job-container.");
     JOB_STATUS = InputSpec::new("job-status", "${{ job.status }}", CACHE,
-        "Read by the action itself; leave it alone.");
+        "Set by the action itself; do not change it.");
     JOB_CONTAINER = InputSpec::new("job-container", "${{ job.container.id }}", EVERY,
-        "Read by the action itself; leave it alone.");
+        "Set by the action itself; do not change it.");
 }
 
 /// Every output, in the order of action.yml.
@@ -209,24 +221,25 @@ pub const OUTPUTS: &[OutputSpec] = &[
     OutputSpec::new(
         "cache-hit",
         RESTORING,
-        "With path: true for the exact key, false for a prefix, not set when nothing was found. \
-         Cargo preset: true when every cache was exact, otherwise false.",
+        "With path: true for the exact key, false for a prefix match, unset on a miss. Cargo \
+         preset: true if every cache matched exactly, otherwise false.",
     ),
     OutputSpec::new(
         "cache-primary-key",
         RESTORING,
-        "The key asked for. Cargo preset: that of the first target directory, or of the registry without one.",
+        "The requested key. Cargo preset: the key of the first target directory, or of the \
+         registry if no target directory is cached.",
     ),
     OutputSpec::new(
         "cache-matched-key",
         RESTORING,
-        "The key found for it; not set when nothing was found.",
+        "The key of the matching entry; unset on a miss.",
     ),
     OutputSpec::new(
         "registry-cache-hit",
         CACHE,
-        "Cargo preset: true when the registry was found under its exact key, false under an earlier one, not set when \
-         nothing was found.",
+        "Cargo preset: true if the registry was found under its exact key, false if under an \
+         earlier key, unset on a miss.",
     ),
     OutputSpec::new(
         "git-cache-hit",
@@ -241,29 +254,37 @@ pub const OUTPUTS: &[OutputSpec] = &[
     OutputSpec::new(
         "cache-key",
         CACHE,
-        "The same as cache-primary-key, for a setup job to hand to the jobs after it: it is another one whenever the \
-         compiler, its settings or the dependencies are.",
+        "Same as cache-primary-key, to pass from a setup job to later jobs. Changes with the \
+         compiler, its flags or the dependencies.",
     ),
-    OutputSpec::new("restored-bytes", RESTORING, "Bytes put in place."),
-    OutputSpec::new("restored-files", RESTORING, "Files put in place."),
+    OutputSpec::new(
+        "restored-bytes",
+        RESTORING,
+        "Size of the restored entries in bytes, including files that were already in place.",
+    ),
+    OutputSpec::new(
+        "restored-files",
+        RESTORING,
+        "Number of files in the restored entries, including files that were already in place.",
+    ),
     OutputSpec::new(
         "restore-milliseconds",
         RESTORING,
-        "How long the restore took.",
+        "Duration of the restore in milliseconds.",
     ),
     OutputSpec::new(
         "disk-used-percent",
         EVERY,
-        "Percent used of the store's file system, after the phase.",
+        "Usage of the store's filesystem in percent, after the step.",
     ),
     OutputSpec::new(
         "disk-free-bytes",
         EVERY,
-        "Bytes free on the store's file system, after the phase.",
+        "Free bytes on the store's filesystem, after the step.",
     ),
     OutputSpec::new(
         "cache-size-bytes",
         EVERY,
-        "Size of the store in bytes, after the phase.",
+        "Size of the store in bytes, after the step.",
     ),
 ];
