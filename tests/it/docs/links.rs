@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::support::repository::{below, root};
 
 fn documents() -> Vec<PathBuf> {
-    [below(".", "md"), below("docs", "md")].concat()
+    [below(".", "md"), below("docs", "md"), below("bench", "md")].concat()
 }
 
 /// The targets of the links of a document, code blocks apart.
