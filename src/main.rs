@@ -9,9 +9,9 @@ use std::process::{ExitCode, Termination};
 
 use local_cache::action::Env;
 use local_cache::action::dispatcher::{far_work, program_name, site_env};
-use local_cache::action::phase::Phase;
 use local_cache::cli::{self, Surroundings};
 use local_cache::site::{signals, worker as far};
+use local_cache::stats::event::Phase;
 
 fn main() -> ExitCode {
     start_logging();
@@ -52,7 +52,7 @@ fn as_command(mut arguments: Vec<OsString>) -> Vec<OsString> {
         .get(1)
         .is_some_and(|argument| argument == far::ARGUMENT);
     match std::str::from_utf8(&name) {
-        Ok(name) if Phase::from_name(name).is_some() && !is_far => {
+        Ok(name) if name.parse::<Phase>().is_ok() && !is_far => {
             arguments.splice(..1, ["local-cache".into(), "action".into(), name.into()]);
         }
         _ => {}

@@ -137,7 +137,7 @@ impl Dispatcher {
                     let limit = self
                         .options
                         .total_limit()
-                        .map(crate::fmt::human::took)
+                        .map(crate::fmt::human::elapsed)
                         .unwrap_or_default();
                     format!("the cache gave up after {limit}; raise `timeout` if it needs longer")
                 }

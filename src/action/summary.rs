@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::fmt::human::{bytes, count, took};
+use crate::fmt::human::{bytes, count, elapsed};
 use crate::job::Past;
 use crate::ops::free_space::DiskUsage;
-use crate::stats::event::{Disk, Hit};
+use crate::stats::event::{DiskState, LookupResult};
 
 /// The summary of a step stays far below what the runner takes (1 MiB).
 const LIMIT: usize = 64 << 10;
@@ -32,7 +32,7 @@ pub struct Row {
     /// The key asked for.
     pub key: String,
     /// What was found; none where nothing was looked for.
-    pub hit: Option<Hit>,
+    pub hit: Option<LookupResult>,
     /// Files in what was restored or saved.
     pub files: u64,
     /// Bytes in it.
@@ -53,7 +53,7 @@ pub struct Summary<'a> {
     /// The disk before the job.
     pub before: Option<DiskUsage>,
     /// The disk after it.
-    pub after: Option<Disk>,
+    pub after: Option<DiskState>,
     /// Lines for people.
     pub notices: &'a [String],
     /// Runs of the job, the latest last.
@@ -88,12 +88,12 @@ fn table(rows: &[Row], text: &mut String) -> std::fmt::Result {
     text.push_str("| --- | --- | --- | ---: | ---: | ---: | ---: | --- |\n");
     for row in rows.iter().take(ROWS) {
         let found = match row.hit {
-            Some(Hit::Exact) => "exact",
-            Some(Hit::Prefix) => "prefix",
-            Some(Hit::Miss) => "miss",
+            Some(LookupResult::Exact) => "exact",
+            Some(LookupResult::Prefix) => "prefix",
+            Some(LookupResult::Miss) => "miss",
             None => "-",
         };
-        let is_hit = matches!(row.hit, Some(Hit::Exact | Hit::Prefix));
+        let is_hit = matches!(row.hit, Some(LookupResult::Exact | LookupResult::Prefix));
         let known = row.files > 0 || row.bytes > 0;
         let cell = |there: bool, value: String| if there { value } else { "-".to_owned() };
         writeln!(
@@ -119,7 +119,11 @@ fn table(rows: &[Row], text: &mut String) -> std::fmt::Result {
     Ok(())
 }
 
-fn disk(before: Option<DiskUsage>, after: Option<Disk>, text: &mut String) -> std::fmt::Result {
+fn disk(
+    before: Option<DiskUsage>,
+    after: Option<DiskState>,
+    text: &mut String,
+) -> std::fmt::Result {
     let Some(after) = after else { return Ok(()) };
     let was = |now: String, then: Option<String>| match then {
         Some(then) if then != now => format!("{now} (before: {then})"),
@@ -172,7 +176,12 @@ fn chart(trend: &[Past], text: &mut String) -> std::fmt::Result {
         .collect();
     let hits = trend
         .iter()
-        .filter(|point| matches!(point.found, Some(Hit::Exact | Hit::Prefix)))
+        .filter(|point| {
+            matches!(
+                point.found,
+                Some(LookupResult::Exact | LookupResult::Prefix)
+            )
+        })
         .count();
     writeln!(
         text,
@@ -190,7 +199,7 @@ fn chart(trend: &[Past], text: &mut String) -> std::fmt::Result {
 }
 
 fn milliseconds(milliseconds: u64) -> String {
-    took(Duration::from_millis(milliseconds))
+    elapsed(Duration::from_millis(milliseconds))
 }
 
 /// Text that stands for itself in Markdown, in a table and between HTML tags; cut where it gets

@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 
+use crate::stats::event::Phase;
 use crate::store::entry::CacheKind;
 
 /// Keeps directories on this machine's disk and puts them back in milliseconds.
@@ -321,20 +323,20 @@ pub(super) struct DemoArgs {
 #[derive(Debug, Args)]
 pub(super) struct ActionArgs {
     /// The phase
-    pub(super) phase: PhaseArg,
+    #[arg(value_parser = phases())]
+    pub(super) phase: Phase,
     /// Which of the actions: cache, restore or save
     #[arg(default_value = "cache")]
     pub(super) kind: String,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum PhaseArg {
-    /// Before the job's steps
-    Pre,
-    /// The step itself
-    Main,
-    /// After the job's steps
-    Post,
+fn phases() -> impl TypedValueParser<Value = Phase> {
+    PossibleValuesParser::new([
+        PossibleValue::new("pre").help("Before the job's steps"),
+        PossibleValue::new("main").help("The step itself"),
+        PossibleValue::new("post").help("After the job's steps"),
+    ])
+    .try_map(|name| name.parse::<Phase>())
 }
 
 pub(super) fn duration(text: &str) -> Result<Duration, String> {

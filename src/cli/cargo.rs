@@ -10,7 +10,7 @@ use super::commands::CommandContext;
 use super::{Exit, Failure, args};
 use crate::action::{self, Env, inputs};
 use crate::cargo::mtimes::replay::ReplayStats;
-use crate::fmt::human::{bytes, things, took};
+use crate::fmt::human::{bytes, elapsed, plural};
 use crate::fs::Local;
 use crate::job::{
     CacheReply, CargoTarget, FoundEntry, Housekeeping, Job, JobReply, JobTarget, RestoreTask,
@@ -132,8 +132,8 @@ fn show(context: &mut CommandContext<'_>, reply: &JobReply) -> Result<(), Failur
         let _ = writeln!(
             text,
             "🚀 sources: {} fresh again, {} not as they were",
-            things(same, "file", "files"),
-            things(different, "file", "files")
+            plural(same, "file", "files"),
+            plural(different, "file", "files")
         );
     }
     let caches: Vec<Value> = reply.caches.iter().map(document).collect();
@@ -145,8 +145,8 @@ fn show(context: &mut CommandContext<'_>, reply: &JobReply) -> Result<(), Failur
 fn line(cache: &CacheReply) -> String {
     let CacheReply { name, key, .. } = cache;
     let size =
-        |files: &u64, size: &u64| format!("{}, {}", things(*files, "file", "files"), bytes(*size));
-    let took = |milliseconds: &u64| took(Duration::from_millis(*milliseconds));
+        |files: &u64, size: &u64| format!("{}, {}", plural(*files, "file", "files"), bytes(*size));
+    let took = |milliseconds: &u64| elapsed(Duration::from_millis(*milliseconds));
     match (&cache.found, &cache.saved) {
         (Some(found), _) => {
             let FoundEntry {
@@ -162,7 +162,7 @@ fn line(cache: &CacheReply) -> String {
                 size(files, of_it),
                 found.key,
                 took(milliseconds),
-                things(*written_files, "file", "files")
+                plural(*written_files, "file", "files")
             )
         }
         (

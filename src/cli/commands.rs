@@ -267,11 +267,11 @@ pub(super) fn prune(
             .filter_map(|keep| Some((keep.kind?, keep.count))),
     );
     if args.keep.is_empty() && args.max_age.is_none() && args.max_size.is_none() {
-        keep.extend(RetentionPolicy::USUAL);
+        keep.extend(RetentionPolicy::DEFAULT_KEEP);
     }
     let policy = RetentionPolicy {
         keep,
-        one_family: args.any_key,
+        as_one_family: args.any_key,
         max_age: args.max_age,
         max_bytes: args.max_size,
         ..RetentionPolicy::default()

@@ -13,7 +13,7 @@ use crate::demo::{
     self, CacheUse, Compiled, DemoError, DemoEvent, DemoOptions, DemoProject, JobKind, JobReport,
     Report, StoredSize,
 };
-use crate::fmt::human::{bytes, count, things, took};
+use crate::fmt::human::{bytes, count, elapsed, plural};
 use crate::fmt::table::Table;
 use crate::store::key_match::KeyMatch;
 
@@ -77,7 +77,7 @@ fn line(event: &DemoEvent<'_>) -> String {
             let restored = |of_it: &CacheUse| of_it.restored.map(|(_, stored)| stored);
             format!(
                 "🚀 restored in {}: {}\n",
-                took(*duration),
+                elapsed(*duration),
                 list(caches, restored)
             )
         }
@@ -86,8 +86,8 @@ fn line(event: &DemoEvent<'_>) -> String {
         DemoEvent::Built(compiled, duration) => {
             format!(
                 "✅ built in {}: {} compiled\n",
-                took(*duration),
-                things(compiled.total(), "crate", "crates")
+                elapsed(*duration),
+                plural(compiled.total(), "crate", "crates")
             )
         }
         DemoEvent::Saved(caches, _) if caches.iter().all(|of_it| of_it.saved.is_none()) => {
@@ -96,7 +96,7 @@ fn line(event: &DemoEvent<'_>) -> String {
         DemoEvent::Saved(caches, duration) => {
             format!(
                 "💾 saved in {}: {}\n",
-                took(*duration),
+                elapsed(*duration),
                 list(caches, |of_it| of_it.saved)
             )
         }
@@ -131,7 +131,7 @@ fn list(caches: &[CacheUse], of: impl Fn(&CacheUse) -> Option<StoredSize>) -> St
 fn size(stored: StoredSize) -> String {
     format!(
         "{}, {}",
-        things(stored.files, "file", "files"),
+        plural(stored.files, "file", "files"),
         bytes(stored.bytes)
     )
 }
@@ -139,17 +139,18 @@ fn size(stored: StoredSize) -> String {
 fn table(report: &Report) -> Table {
     let [fresh, with, without] = &report.jobs;
     let jobs = [fresh, without, with];
-    let mut table = Table::new(["", "job 1", "job 2 without", "job 2 with cache"]).right([1, 2, 3]);
+    let mut table =
+        Table::new(["", "job 1", "job 2 without", "job 2 with cache"]).align_right([1, 2, 3]);
     let mut row = |name: &str, cell: &dyn Fn(&JobReport) -> String| {
         let [first, second, third] = jobs.map(cell);
-        table.row([name.to_owned(), first, second, third]);
+        table.add_row([name.to_owned(), first, second, third]);
     };
-    let step = |duration: Option<Duration>| duration.map_or_else(|| "-".to_owned(), took);
+    let step = |duration: Option<Duration>| duration.map_or_else(|| "-".to_owned(), elapsed);
     row("restore", &|job| step(job.restore));
-    row("fetch crates", &|job| took(job.fetch));
-    row("build", &|job| took(job.build));
+    row("fetch crates", &|job| elapsed(job.fetch));
+    row("build", &|job| elapsed(job.build));
     row("save", &|job| step(job.save));
-    row("total", &|job| took(job.total()));
+    row("total", &|job| elapsed(job.total()));
     let caches = |job: &JobReport, cell: &dyn Fn() -> String| {
         if job.kind.uses_cache() {
             cell()
@@ -193,7 +194,7 @@ fn saved_caches(fresh: &JobReport) -> usize {
 /// One sentence on what the table shows.
 fn conclusion(report: &Report) -> String {
     let [_, with, without] = &report.jobs;
-    let (short, long) = (took(with.total()), took(without.total()));
+    let (short, long) = (elapsed(with.total()), elapsed(without.total()));
     let mut text = match speedup(report) {
         Some(ratio) if ratio > 1.0 => format!(
             "✅ the next job takes {short} with the cache, {long} without ({ratio:.1} times as fast): "
@@ -227,7 +228,7 @@ fn conclusion(report: &Report) -> String {
         _ => writeln!(
             text,
             "; {} of its own are{again}",
-            things(own, "crate", "crates")
+            plural(own, "crate", "crates")
         ),
     };
     if report.offline {

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::commands::CommandContext;
 use super::{Exit, Failure};
 use crate::action::Env;
-use crate::doctor::{DoctorOptions, Finding, Status, examine, worst};
+use crate::doctor::{DoctorOptions, Finding, Status, run_checks, worst};
 
 #[derive(Debug, Args)]
 pub(super) struct DoctorArgs {
@@ -36,7 +36,7 @@ pub(super) fn doctor(
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect(),
     };
-    let findings = examine(&asked);
+    let findings = run_checks(&asked);
     let worst = worst(&findings);
     let json = json!({ "status": worst, "checks": findings });
     context.print(&text(&findings), &json)?;
@@ -90,8 +90,8 @@ fn text(findings: &[Finding]) -> String {
     let _ = writeln!(
         text,
         "\n{}, {}",
-        crate::fmt::human::things(count(Status::Problem), "problem", "problems"),
-        crate::fmt::human::things(count(Status::Warning), "warning", "warnings")
+        crate::fmt::human::plural(count(Status::Problem), "problem", "problems"),
+        crate::fmt::human::plural(count(Status::Warning), "warning", "warnings")
     );
     text
 }

@@ -9,7 +9,7 @@ use super::commands::CommandContext;
 use super::show::one_line;
 use super::{Exit, Failure};
 use crate::action::Env;
-use crate::fmt::human::{bytes, things};
+use crate::fmt::human::{bytes, plural};
 use crate::fmt::table::Table;
 use crate::fs::Local;
 use crate::fs::files;
@@ -64,14 +64,14 @@ pub(super) fn import(
         take_over(context, args, env, &sized)?
     };
     let total = sized.iter().map(|(_, size)| size).sum();
-    let count = things(sized.len() as u64, "directory", "directories");
+    let count = plural(sized.len() as u64, "directory", "directories");
     let verdict = match (args.dry_run, args.remove) {
         _ if sized.is_empty() => "✅ there is nothing of rsync workflows here\n".to_owned(),
         (true, _) => format!("🔍 {count}, {}; nothing was changed\n", bytes(total)),
         (_, true) => format!("🧹 removed {count}, {} given back\n", bytes(total)),
         _ => format!(
             "💾 {} saved from {count}; `local-cache import --remove` removes the directories\n",
-            things(
+            plural(
                 done.iter().filter(|done| done["saved"] == true).count() as u64,
                 "entry",
                 "entries"
@@ -115,14 +115,14 @@ fn find_sized(root: &Path, repository: Option<&str>) -> Result<Vec<(LegacyCache,
 }
 
 fn table(sized: &[(LegacyCache, u64)]) -> String {
-    let mut table = Table::new(["repository", "holds", "size", "key"]).right([2]);
+    let mut table = Table::new(["repository", "holds", "size", "key"]).align_right([2]);
     for (foreign, size) in sized {
         let repository = if foreign.repository.is_empty() {
             "-"
         } else {
             &foreign.repository
         };
-        table.row([
+        table.add_row([
             one_line(repository),
             foreign.holds.directory().to_owned(),
             bytes(*size),

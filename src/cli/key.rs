@@ -82,7 +82,7 @@ fn text(keys: &CargoKeys, base: &Base) -> String {
 fn explain(text: &mut String, of: &str, key: &ComputedKey, base: &Base) {
     let mut table = Table::new(["part", "value", "in", "from"]);
     for part in &key.parts {
-        table.row([
+        table.add_row([
             part.name.clone(),
             short(&part.value),
             piece(part.piece).to_owned(),

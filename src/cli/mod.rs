@@ -26,7 +26,7 @@ use clap::{CommandFactory, FromArgMatches};
 pub use exit::Exit;
 
 use crate::action::commands::{self as workflow, Annotation};
-use crate::action::phase::{self, Phase, StepResult};
+use crate::action::phase::{self, StepResult};
 use crate::action::{ActionKind, Env};
 use crate::error::Error;
 use crate::glob::Base;
@@ -131,14 +131,9 @@ fn run_action(
     args: &args::ActionArgs,
     env: &Env,
 ) -> Result<Exit, Failure> {
-    let phase = match args.phase {
-        args::PhaseArg::Pre => Phase::Pre,
-        args::PhaseArg::Main => Phase::Main,
-        args::PhaseArg::Post => Phase::Post,
-    };
     let kind =
         ActionKind::from_args(&[&args.kind]).map_err(|error| Failure::Usage(error.to_string()))?;
-    let run = panic::AssertUnwindSafe(|| phase::run(phase, kind, env, context.out));
+    let run = panic::AssertUnwindSafe(|| phase::run(args.phase, kind, env, context.out));
     match panic::catch_unwind(run) {
         Ok(StepResult::Passed) => Ok(Exit::Done),
         Ok(StepResult::Failed) => Ok(Exit::Failed),

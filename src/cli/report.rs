@@ -11,7 +11,7 @@ use super::{Exit, Failure};
 use crate::fmt::human::{age, bytes};
 use crate::fs::{Timestamp, files};
 use crate::ops::inventory::inventory;
-use crate::stats::render::html::page;
+use crate::stats::render::html;
 use crate::stats::render::markup::EntryRow;
 use crate::store::Store;
 
@@ -41,7 +41,7 @@ pub(super) fn report(context: &mut CommandContext<'_>, args: &ReportArgs) -> Res
                 kind: listed.entry.group.kind.to_string(),
                 key: listed.entry.key,
                 bytes,
-                used: format!(
+                last_used: format!(
                     "{} ago",
                     age(Duration::from_secs(
                         u64::try_from(seconds).unwrap_or_default()
@@ -54,7 +54,7 @@ pub(super) fn report(context: &mut CommandContext<'_>, args: &ReportArgs) -> Res
         .to_string()
         .replace('T', " ")
         .replace('Z', " UTC");
-    let page = page(&stats, &held, &made);
+    let page = html::render(&stats, &held, &made);
     if args.html.as_os_str() == "-" {
         context.out.write_all(page.as_bytes())?;
         return Ok(Exit::Done);

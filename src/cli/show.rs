@@ -6,18 +6,18 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::fmt::human::{age, bytes, things, took};
+use crate::fmt::human::{age, bytes, elapsed, plural};
 use crate::fmt::table::Table;
 use crate::fs::Timestamp;
 use crate::ops::path_list::printable;
 use crate::ops::prune::{ListedEntry, Pruned};
 use crate::ops::restore::RestoredEntry;
 use crate::ops::save::{SaveOutcome, SavedEntry};
-use crate::store::collect::Collected;
 use crate::store::entry::Entry;
+use crate::store::gc::GcStats;
 use crate::store::key_match::KeyMatch;
 use crate::store::retention::family;
-use crate::store::verify::Verified;
+use crate::store::verify::VerifyReport;
 use crate::tree::manifest::Manifest;
 use crate::tree::{LeafKind, Tree};
 
@@ -43,7 +43,7 @@ pub(super) fn restored(found: Option<&RestoredEntry>, key: &str, root: &Path) ->
     let entry = &found.entry;
     let size = format!(
         "{}, {}",
-        things(entry.files, "file", "files"),
+        plural(entry.files, "file", "files"),
         bytes(entry.bytes)
     );
     let mut text = match found.applied {
@@ -52,7 +52,7 @@ pub(super) fn restored(found: Option<&RestoredEntry>, key: &str, root: &Path) ->
             format!(
                 "🚀 restored {} ({how} match) in {}: {size}\n",
                 one_line(&entry.key),
-                took(found.took)
+                elapsed(found.took)
             )
         }
     };
@@ -66,11 +66,11 @@ pub(super) fn restored(found: Option<&RestoredEntry>, key: &str, root: &Path) ->
     });
     if let Some(applied) = found.applied {
         if found.right_files > 0 {
-            let written = things(applied.files, "was", "were");
+            let written = plural(applied.files, "was", "were");
             let _ = writeln!(
                 text,
                 "   {} right already, {written} written ({})",
-                things(found.right_files, "file was", "files were"),
+                plural(found.right_files, "file was", "files were"),
                 bytes(applied.bytes)
             );
         }
@@ -78,7 +78,7 @@ pub(super) fn restored(found: Option<&RestoredEntry>, key: &str, root: &Path) ->
             let _ = writeln!(
                 text,
                 "   {} removed",
-                things(applied.removed, "extra name was", "extra names were")
+                plural(applied.removed, "extra name was", "extra names were")
             );
         }
         json["restore-milliseconds"] = milliseconds(found.took);
@@ -114,8 +114,8 @@ pub(super) fn saved(outcome: &SaveOutcome, key: &str) -> Rendered {
             } = &**saved;
             let mut text = format!(
                 "💾 saved {shown} in {}: {}, {}; {} added to the store\n",
-                took(*duration),
-                things(entry.files, "file", "files"),
+                elapsed(*duration),
+                plural(entry.files, "file", "files"),
                 bytes(entry.bytes),
                 bytes(entry.added_bytes)
             );
@@ -123,7 +123,7 @@ pub(super) fn saved(outcome: &SaveOutcome, key: &str) -> Rendered {
                 let _ = writeln!(
                     text,
                     "⚠️ {} left out",
-                    things(*left_out, "file was", "files were")
+                    plural(*left_out, "file was", "files were")
                 );
             }
             let json = json!({
@@ -177,14 +177,14 @@ pub(super) fn listed(entries: &[ListedEntry], root: &Path) -> Rendered {
     let mut table = Table::new([
         "entry", "kind", "files", "size", "added", "saved", "used", "key",
     ])
-    .right([2, 3, 4]);
+    .align_right([2, 3, 4]);
     for ListedEntry {
         id,
         entry,
         last_used,
     } in entries
     {
-        table.row([
+        table.add_row([
             id.to_string()[..24].to_owned(),
             entry.group.kind.to_string(),
             crate::fmt::human::count(entry.files),
@@ -276,7 +276,7 @@ pub(super) fn entry(listed: &ListedEntry, manifest: &Manifest) -> Rendered {
         "size",
         &format!(
             "{}, {}, {} added",
-            things(*files, "file", "files"),
+            plural(*files, "file", "files"),
             bytes(*size),
             bytes(*added_bytes)
         ),
@@ -344,9 +344,9 @@ fn tree_json(tree: &Tree) -> Value {
     Value::Array(list)
 }
 
-pub(super) fn verified(verified: &Verified, collected: Option<&Collected>) -> Rendered {
-    let Verified {
-        whole,
+pub(super) fn verified(verified: &VerifyReport, collected: Option<&GcStats>) -> Rendered {
+    let VerifyReport {
+        intact: whole,
         damaged,
         damaged_files,
         bytes: read,
@@ -358,7 +358,7 @@ pub(super) fn verified(verified: &Verified, collected: Option<&Collected>) -> Re
     for error in damaged_files {
         let _ = writeln!(text, "⚠️ {error}");
     }
-    let whole_ones = things(*whole, "entry is", "entries are");
+    let whole_ones = plural(*whole, "entry is", "entries are");
     let _ = match (damaged.len() + damaged_files.len(), collected) {
         (0, _) => writeln!(text, "✅ {whole_ones} whole, {} read", bytes(*read)),
         (_, Some(_)) => writeln!(
@@ -385,18 +385,18 @@ pub(super) fn verified(verified: &Verified, collected: Option<&Collected>) -> Re
 }
 
 pub(super) fn pruned(pruned: &Pruned, dry_run: bool) -> Rendered {
-    let mut table =
-        Table::new(["entry", "kind", "size", "used", "rank", "decision", "key"]).right([2, 3]);
+    let mut table = Table::new(["entry", "kind", "size", "used", "rank", "decision", "key"])
+        .align_right([2, 3]);
     let mut list = Vec::new();
     let mut dropped = 0;
     for (decision, entry) in &pruned.decisions {
-        let reason = decision.drop.map(|reason| reason.to_string());
+        let reason = decision.evict.map(|reason| reason.to_string());
         dropped += u64::from(reason.is_some());
         list.push(json!({
             "entry": decision.id, "key": entry.key, "keep": reason.is_none(), "reason": reason,
             "rank": decision.rank, "family": family(&entry.key),
         }));
-        table.row([
+        table.add_row([
             decision.id.to_string()[..24].to_owned(),
             entry.group.kind.to_string(),
             bytes(entry.bytes),
@@ -411,12 +411,12 @@ pub(super) fn pruned(pruned: &Pruned, dry_run: bool) -> Rendered {
     } else {
         format!("{table}\n")
     };
-    let kept = things(
+    let kept = plural(
         pruned.decisions.len() as u64 - dropped,
         "entry stays",
         "entries stay",
     );
-    let gone = things(dropped, "entry", "entries");
+    let gone = plural(dropped, "entry", "entries");
     let _ = match pruned.collected {
         Some(collected) => writeln!(
             text,

@@ -8,11 +8,10 @@ use serde_json::json;
 use super::commands::CommandContext;
 use super::{Exit, Failure};
 use crate::stats::Stats;
-use crate::stats::aggregate::gather;
+use crate::stats::aggregate::aggregate;
 use crate::stats::event as events;
 use crate::stats::journal;
-use crate::stats::render::prometheus::prometheus;
-use crate::stats::render::text::text;
+use crate::stats::render::{prometheus, text};
 use crate::store::layout::Layout;
 
 #[derive(Debug, Args)]
@@ -42,10 +41,12 @@ pub(super) fn stats(context: &mut CommandContext<'_>, args: &StatsArgs) -> Resul
     let stats = gathered(context, args.since, args.repository.as_deref())?;
     match args.format {
         StatsFormat::Prometheus if !context.common.json => {
-            context.out.write_all(prometheus(&stats).as_bytes())?;
+            context
+                .out
+                .write_all(prometheus::render(&stats).as_bytes())?;
         }
         StatsFormat::Text if !context.common.json => {
-            context.out.write_all(text(&stats).as_bytes())?;
+            context.out.write_all(text::render(&stats).as_bytes())?;
             if stats.events == 0 {
                 writeln!(
                     context.out,
@@ -75,7 +76,7 @@ pub(super) fn gathered(
             .retain(|event| event.run.repository.eq_ignore_ascii_case(wanted));
     }
     let milliseconds = |since: Duration| i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
-    let stats = gather(
+    let stats = aggregate(
         &read,
         since.map(|since| events::now().saturating_sub(milliseconds(since))),
     );

@@ -90,8 +90,8 @@ fn space(root: &Path, volume: &Volume) -> Finding {
         bytes(volume.usable_bytes),
         volume.used_percent()
     );
-    let lack = USUAL.lack(volume, 0);
-    if lack.of_floor > 0 {
+    let lack = USUAL.shortfall(volume, 0);
+    if lack.free_bytes > 0 {
         Finding::problem(
             CHECK,
             format!("{found}: below the 20 GB that are kept free, so nothing is saved"),
@@ -100,7 +100,7 @@ fn space(root: &Path, volume: &Volume) -> Finding {
                 root.display()
             ),
         )
-    } else if lack.of_percent > 0 {
+    } else if lack.percent_bytes > 0 {
         Finding::warning(
             CHECK,
             format!("{found}: above 80 %, so old entries are removed at every job"),

@@ -4,8 +4,8 @@
 //! entries are only counted. A check that can't be made says so and spoils no other.
 
 mod disk;
+mod environment;
 mod store;
-mod surroundings;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -96,14 +96,14 @@ impl Finding {
 }
 
 /// Makes all checks.
-pub fn examine(asked: &DoctorOptions) -> Vec<Finding> {
+pub fn run_checks(asked: &DoctorOptions) -> Vec<Finding> {
     let mut findings = vec![store::root(asked)];
     // Where there is no root yet, what holds for the directory that it would be made in holds for
     // it.
     let existing = nearest(&asked.cache_root);
     findings.extend(disk::findings(asked, &existing));
     findings.extend(store::findings(asked));
-    findings.extend(surroundings::findings(asked));
+    findings.extend(environment::findings(asked));
     findings
 }
 

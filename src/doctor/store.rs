@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{DoctorOptions, Finding};
 use crate::error::Error;
-use crate::fmt::human::things;
+use crate::fmt::human::plural;
 use crate::fs::{FileKind, Timestamp, effective_uid, files, probe};
 use crate::ops::import;
 use crate::stats::journal;
@@ -121,7 +121,7 @@ fn entries(store: &Store) -> Result<Finding, Error> {
         }
     }
     let set_aside = files::list(&store.layout().quarantine())?.len() as u64;
-    let entries = things(whole, "entry", "entries");
+    let entries = plural(whole, "entry", "entries");
     Ok(match damaged.as_slice() {
         [] if of_future > 0 => Finding::warning(
             CHECK,
@@ -132,13 +132,13 @@ fn entries(store: &Store) -> Result<Finding, Error> {
             CHECK,
             format!(
                 "{entries}; {} set aside as damaged",
-                things(set_aside, "file was", "files were")
+                plural(set_aside, "file was", "files were")
             ),
             ADVICE,
         ),
         [] => Finding::ok(CHECK, entries),
         [first, ..] => {
-            let count = things(damaged.len() as u64, "is", "are");
+            let count = plural(damaged.len() as u64, "is", "are");
             Finding::problem(
                 CHECK,
                 format!("{entries}; {count} damaged, such as: {first}"),
@@ -152,7 +152,7 @@ fn entries(store: &Store) -> Result<Finding, Error> {
 /// is counts.
 fn leftovers(store: &Store) -> Result<Finding, Error> {
     const CHECK: &str = "leftovers";
-    let Some(_alone) = store.begin_collecting()? else {
+    let Some(_alone) = store.try_lock_for_gc()? else {
         return Ok(Finding::ok(CHECK, "the store is in use just now"));
     };
     let count = files::list(&store.layout().tmp())?.len() as u64;
@@ -162,7 +162,7 @@ fn leftovers(store: &Store) -> Result<Finding, Error> {
             CHECK,
             format!(
                 "{} of jobs that were killed",
-                things(count, "directory", "directories")
+                plural(count, "directory", "directories")
             ),
             "the next job that cleans removes them, or `local-cache prune` now",
         ),
@@ -172,16 +172,19 @@ fn leftovers(store: &Store) -> Result<Finding, Error> {
 fn recorded(store: &Store) -> Finding {
     const CHECK: &str = "journal";
     match journal::read(&store.layout().events()) {
-        Ok(read) if read.skipped > 0 => Finding::warning(
+        Ok(read) if read.skipped_lines > 0 => Finding::warning(
             CHECK,
-            format!("{} can't be read", things(read.skipped, "line", "lines")),
+            format!(
+                "{} can't be read",
+                plural(read.skipped_lines, "line", "lines")
+            ),
             "nothing needs to be done: they are skipped, and go with the oldest file",
         ),
         Ok(read) => Finding::ok(
             CHECK,
             format!(
                 "{} recorded",
-                things(read.events.len() as u64, "phase is", "phases are")
+                plural(read.events.len() as u64, "phase is", "phases are")
             ),
         ),
         Err(error) => Finding::unknown(CHECK, &error),
@@ -197,7 +200,7 @@ fn foreign(asked: &DoctorOptions) -> Finding {
             CHECK,
             format!(
                 "{} of rsync workflows in the cache root",
-                things(found.len() as u64, "directory", "directories")
+                plural(found.len() as u64, "directory", "directories")
             ),
             "`local-cache import --dry-run` shows them with their sizes; it takes them over, or removes them",
         ),

@@ -35,12 +35,12 @@ pub fn count(number: u64) -> String {
 }
 
 /// A number of things: `1 file`, `17,558 files`.
-pub fn things(number: u64, one: &str, many: &str) -> String {
+pub fn plural(number: u64, one: &str, many: &str) -> String {
     format!("{} {}", count(number), if number == 1 { one } else { many })
 }
 
 /// How long something took: `34 ms`, `1.2 s`, `2 min 5 s`, `7 h 37 min`.
-pub fn took(duration: Duration) -> String {
+pub fn elapsed(duration: Duration) -> String {
     let milliseconds = duration.as_millis();
     if milliseconds < 1000 {
         return format!("{milliseconds} ms");
@@ -93,7 +93,7 @@ mod tests {
             [count(0), count(999), count(1000), count(1_234_567)],
             ["0", "999", "1,000", "1,234,567"]
         );
-        assert_eq!(things(1, "file", "files"), "1 file");
+        assert_eq!(plural(1, "file", "files"), "1 file");
     }
 
     #[test]
@@ -105,7 +105,7 @@ mod tests {
             (125_000, "2 min 5 s"),
         ];
         for (milliseconds, text) in cases {
-            assert_eq!(took(Duration::from_millis(milliseconds)), text);
+            assert_eq!(elapsed(Duration::from_millis(milliseconds)), text);
         }
     }
 }

@@ -20,13 +20,13 @@ impl Table {
 
     /// Aligns columns to the right, as suits numbers.
     #[must_use]
-    pub fn right<const N: usize>(mut self, columns: [usize; N]) -> Self {
+    pub fn align_right<const N: usize>(mut self, columns: [usize; N]) -> Self {
         self.right_aligned = columns.into();
         self
     }
 
     /// Adds a row.
-    pub fn row<const N: usize>(&mut self, cells: [String; N]) {
+    pub fn add_row<const N: usize>(&mut self, cells: [String; N]) {
         self.rows.push(cells.into());
     }
 
@@ -74,9 +74,9 @@ mod tests {
 
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {
-        let mut table = Table::new(["name", "files"]).right([1]);
-        table.row(["a longer name".into(), "7".into()]);
-        table.row(["é".into(), "12345".into()]);
+        let mut table = Table::new(["name", "files"]).align_right([1]);
+        table.add_row(["a longer name".into(), "7".into()]);
+        table.add_row(["é".into(), "12345".into()]);
         assert_eq!(
             table.to_string(),
             "name           files\na longer name      7\né              12345\n"

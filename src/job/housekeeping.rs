@@ -13,15 +13,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::fs::Namespace;
-use crate::job::reply::{CacheReply, DiskState, FoundEntry, JobReply, SaveReply};
+use crate::job::reply::{CacheReply, FoundEntry, JobReply, SaveReply};
 use crate::job::{Job, Task};
 use crate::monitor::Monitor;
 use crate::ops::free_space as guard;
 use crate::ops::free_space::{GuardPolicy, GuardReport};
 use crate::stats::event as events;
-use crate::stats::event::{Event, Hit, Phase};
+use crate::stats::event::{DiskState, Event, LookupResult, Phase};
 use crate::stats::journal;
-use crate::stats::journal::Bounds;
+use crate::stats::journal::JournalLimits;
 use crate::store::Store;
 use crate::store::disk_limits::DiskLimits;
 
@@ -46,7 +46,7 @@ pub struct Past {
     /// How long it took from the first phase of the step to the last.
     pub job_milliseconds: u64,
     /// What the step had found.
-    pub found: Option<Hit>,
+    pub found: Option<LookupResult>,
 }
 
 /// What of the journal is read for the earlier runs, in bytes: some thousand phases.
@@ -122,7 +122,7 @@ fn guarded(
         limits: limits(wanted.limits),
         ..wanted.clone()
     };
-    if wanted.limits.are_off() {
+    if wanted.limits.are_unset() {
         return None;
     }
     let workspace = namespace.locate(&job.workspace).ok();
@@ -188,11 +188,7 @@ fn filled(event: &Event, job: &Job, reply: &JobReply, begun: Instant) -> Event {
             .iter()
             .filter_map(|cache| of_cache(cache, job))
             .collect(),
-        disk: reply.disk.map(|disk| events::Disk {
-            used_percent: disk.used_percent,
-            free_bytes: disk.free_bytes,
-            store_bytes: disk.store_bytes,
-        }),
+        disk: reply.disk,
         removed_entries: cleaned + guarded.map_or(0, |guarded| guarded.removed.len() as u64),
         freed_bytes: freed + guarded.map_or(0, |guarded| guarded.freed_bytes),
         milliseconds: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
@@ -226,7 +222,11 @@ fn of_cache(cache: &CacheReply, job: &Job) -> Option<events::CacheEvent> {
                 milliseconds,
                 ..
             } = found;
-            recorded.hit = Some(if *exact { Hit::Exact } else { Hit::Prefix });
+            recorded.hit = Some(if *exact {
+                LookupResult::Exact
+            } else {
+                LookupResult::Prefix
+            });
             recorded.restored_files = *files;
             recorded.restored_bytes = *bytes;
             recorded.written_bytes = (*written_bytes).min(*bytes);
@@ -236,7 +236,7 @@ fn of_cache(cache: &CacheReply, job: &Job) -> Option<events::CacheEvent> {
         (Task::Restore(task), None, _)
             if !task.read.is_empty() && !task.lookup_only && cache.name != "bin" =>
         {
-            recorded.hit = Some(Hit::Miss);
+            recorded.hit = Some(LookupResult::Miss);
         }
         (
             Task::Save(_),
@@ -269,7 +269,7 @@ fn record<'e>(root: &Path, events: impl Iterator<Item = &'e Event>) -> Result<bo
             &dir,
             event,
             (modes.directory, modes.file),
-            Bounds::default(),
+            JournalLimits::default(),
         )?;
     }
     Ok(true)

@@ -11,7 +11,7 @@ pub use cargo::import::adopt;
 pub use cargo::request::{CargoTarget, WorkspaceLine};
 pub use housekeeping::{Housekeeping, Past};
 pub use paths::PathsTarget;
-pub use reply::{CacheReply, DiskState, FoundEntry, JobReply, SaveReply};
+pub use reply::{CacheReply, FoundEntry, JobReply, SaveReply};
 pub use request::{Job, JobTarget, KeepCounts, RestoreRecord, RestoreTask, SaveTask, Task};
 
 use std::collections::HashMap;
@@ -24,6 +24,7 @@ use crate::fs::Namespace;
 use crate::fs::volume;
 use crate::monitor::{Monitor, Stage};
 use crate::ops::prune as maintain;
+use crate::stats::event::DiskState;
 use crate::store::Store;
 use crate::store::entry::{CacheKind, EntryGroup};
 use crate::store::retention::RetentionPolicy;
@@ -125,12 +126,12 @@ fn save(
 fn remember(store: &Store, name: &str, caches: &[CacheReply]) -> Result<()> {
     let noted: Vec<RestoreRecord> = caches.iter().map(CacheReply::noted).collect();
     let bytes = serde_json::to_vec(&noted).map_err(Error::defect)?;
-    store.remember(name, &bytes)
+    store.put_job_state(name, &bytes)
 }
 
 fn recall(store: &Store, name: &str) -> Option<Vec<RestoreRecord>> {
     store
-        .recall(name)
+        .take_job_state(name)
         .and_then(|bytes| serde_json::from_slice(&bytes).ok())
 }
 
@@ -165,7 +166,7 @@ fn clean(
             let dropped = pruned
                 .decisions
                 .iter()
-                .filter(|(decision, _)| decision.drop.is_some())
+                .filter(|(decision, _)| decision.evict.is_some())
                 .count() as u64;
             let freed = pruned.collected.map_or(0, |collected| collected.bytes);
             reply.cleaned = (dropped > 0).then_some((dropped, freed));
@@ -180,7 +181,7 @@ fn clean(
 /// on. Adding up a store takes a while, so what it takes may be given where it is known.
 fn disk(store: Option<&Store>, root: &Path, known: Option<u64>) -> Option<DiskState> {
     let volume = volume(root).ok()?;
-    let add_up = || store.map_or(Ok(0), Store::allocated).ok();
+    let add_up = || store.map_or(Ok(0), Store::allocated_bytes).ok();
     Some(DiskState {
         used_percent: volume.used_percent(),
         free_bytes: volume.free_bytes,

@@ -7,7 +7,7 @@ use crate::cargo::mtimes::replay::ReplayStats;
 use crate::job::{Past, RestoreRecord};
 use crate::ops::free_space::GuardReport;
 use crate::ops::{restore, save};
-use crate::stats::event::Event;
+use crate::stats::event::{DiskState, Event};
 use crate::store::entry::CacheKind;
 use crate::store::key_match::KeyMatch;
 
@@ -102,17 +102,6 @@ pub enum SaveReply {
     InProgress,
     /// None of the paths exists.
     NothingThere,
-}
-
-/// The disk that the store is on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DiskState {
-    /// Percent of it that is used, of what ordinary users may use.
-    pub used_percent: u8,
-    /// Bytes that are free for ordinary users.
-    pub free_bytes: u64,
-    /// Bytes that the store takes.
-    pub store_bytes: u64,
 }
 
 impl CacheReply {

@@ -18,7 +18,9 @@ use crate::fs::{Timestamp, Volume, volume};
 use crate::monitor::{Monitor, Stage};
 use crate::ops::prune::{ListedEntry, Needs, candidate, list};
 use crate::store::Store;
-use crate::store::disk_limits::{DiskLimits, Lack, RECOMMENDED_FREE, Ready, StoreContents, plan};
+use crate::store::disk_limits::{
+    DiskLimits, RECOMMENDED_FREE, ReadyCandidate, Shortfall, StoreContents, plan,
+};
 use crate::store::lock::GcLock;
 use crate::store::ready::ReadyCopy;
 use crate::store::retention::RetentionPolicy;
@@ -130,7 +132,7 @@ pub fn guard(
         after: disk.into(),
         ..GuardReport::default()
     };
-    let mut lack = wanted.limits.lack(&disk, 0);
+    let mut lack = wanted.limits.shortfall(&disk, 0);
     let store = if lack.is_none() && wanted.limits.store_bytes.is_none() {
         None
     } else {
@@ -138,9 +140,9 @@ pub fn guard(
     };
     if let Some(store) = &store {
         if wanted.limits.store_bytes.is_some() {
-            let store_bytes = store.allocated()?;
+            let store_bytes = store.allocated_bytes()?;
             guarded.store_bytes = Some(store_bytes);
-            lack = wanted.limits.lack(&disk, store_bytes);
+            lack = wanted.limits.shortfall(&disk, store_bytes);
         }
         if !lack.is_none() {
             make_room(store, root, wanted, lack, &mut guarded, monitor)?;
@@ -153,13 +155,14 @@ pub fn guard(
     }
     let now = volume(root)?;
     guarded.after = now.into();
-    guarded.may_save = wanted.limits.allow_saving(&now);
-    if guarded.notices.is_empty() && !wanted.limits.are_off() && now.free_bytes < RECOMMENDED_FREE {
+    guarded.may_save = wanted.limits.allows_saving(&now);
+    if guarded.notices.is_empty() && !wanted.limits.are_unset() && now.free_bytes < RECOMMENDED_FREE
+    {
         guarded.notices.push(DiskNotice::LittleFree(now.into()));
     }
     let workspace = workspace.and_then(|path| volume(path).ok());
     if let Some(other) = workspace.filter(|other| other.device != now.device)
-        && !wanted.limits.lack(&other, 0).is_none()
+        && !wanted.limits.shortfall(&other, 0).is_none()
     {
         guarded
             .notices
@@ -172,7 +175,7 @@ fn make_room(
     store: &Store,
     root: &Path,
     wanted: &GuardPolicy,
-    mut lack: Lack,
+    mut lack: Shortfall,
     guarded: &mut GuardReport,
     monitor: &dyn Monitor,
 ) -> Result<()> {
@@ -183,7 +186,7 @@ fn make_room(
     monitor.begin(Stage::Cleaning, 0);
     guarded.store_bytes = None;
     // Dead data first: nothing is lost with it.
-    guarded.freed_bytes += store.collect(&collecting)?.bytes;
+    guarded.freed_bytes += store.collect_garbage(&collecting)?.bytes;
     let mut out_of_reach = false;
     for _ in 0..ROUNDS {
         lack = still_lacking(store, root, wanted, guarded)?;
@@ -197,7 +200,7 @@ fn make_room(
         }
     }
     if out_of_reach && !lack.is_none() {
-        let store_bytes = store.allocated()?;
+        let store_bytes = store.allocated_bytes()?;
         guarded.notices.push(DiskNotice::FilledByOthers {
             room: volume(root)?.into(),
             store_bytes,
@@ -210,7 +213,7 @@ fn make_room(
 fn alone(store: &Store, monitor: &dyn Monitor) -> Result<Option<GcLock>> {
     let begun = Instant::now();
     loop {
-        let got = store.begin_collecting()?;
+        let got = store.try_lock_for_gc()?;
         if got.is_some() || begun.elapsed() >= PATIENCE || monitor.is_interrupted() {
             return Ok(got);
         }
@@ -225,7 +228,7 @@ fn still_lacking(
     root: &Path,
     wanted: &GuardPolicy,
     guarded: &GuardReport,
-) -> Result<Lack> {
+) -> Result<Shortfall> {
     let mut disk = volume(root)?;
     let credited = guarded
         .before
@@ -233,11 +236,11 @@ fn still_lacking(
         .saturating_add(guarded.freed_bytes);
     disk.free_bytes = disk.free_bytes.max(credited.min(disk.usable_bytes));
     let store_bytes = if wanted.limits.store_bytes.is_some() {
-        store.allocated()?
+        store.allocated_bytes()?
     } else {
         0
     };
-    Ok(wanted.limits.lack(&disk, store_bytes))
+    Ok(wanted.limits.shortfall(&disk, store_bytes))
 }
 
 struct Round {
@@ -249,7 +252,7 @@ fn remove_some(
     store: &Store,
     collecting: &GcLock,
     wanted: &GuardPolicy,
-    lack: &Lack,
+    lack: &Shortfall,
     guarded: &mut GuardReport,
     monitor: &dyn Monitor,
 ) -> Result<Round> {
@@ -271,13 +274,13 @@ fn remove_some(
         .map(|copy| ready(copy, &listed))
         .collect::<Result<Vec<_>>>()?;
     let contents = StoreContents {
-        ready: &ready,
+        ready_copies: &ready,
         entries: &entries,
         sizes: &needs.sizes,
     };
     let plan = plan(lack, contents, &policy, Timestamp::now());
-    for number in &plan.ready {
-        store.remove_ready(&copies[*number])?;
+    for number in &plan.ready_copies {
+        store.remove_ready_copy(&copies[*number])?;
         guarded.freed_bytes += copies[*number].bytes;
     }
     let ids: Vec<_> = plan
@@ -295,18 +298,18 @@ fn remove_some(
         });
     }
     if !ids.is_empty() {
-        guarded.freed_bytes += store.collect(collecting)?.bytes;
+        guarded.freed_bytes += store.collect_garbage(collecting)?.bytes;
     }
     Ok(Round {
-        removed: ids.len() + plan.ready.len(),
-        out_of_reach: plan.out_of_reach,
+        removed: ids.len() + plan.ready_copies.len(),
+        out_of_reach: plan.is_insufficient,
     })
 }
 
 /// A ready copy as the guard sees it. As many inodes as its entry has names, which may be a few too
 /// many where some are hard links; then the next round takes more. As with its bytes, the first of
 /// several roots stands for all of them.
-fn ready(copy: &ReadyCopy, listed: &[ListedEntry]) -> Result<Ready> {
+fn ready(copy: &ReadyCopy, listed: &[ListedEntry]) -> Result<ReadyCandidate> {
     let name = copy.path.display().to_string();
     let of = listed
         .iter()
@@ -314,10 +317,10 @@ fn ready(copy: &ReadyCopy, listed: &[ListedEntry]) -> Result<Ready> {
     let files = of.map_or(0, |listed| {
         listed.entry.files.saturating_add(listed.entry.directories)
     });
-    Ok(Ready {
+    Ok(ReadyCandidate {
         name,
         bytes: copy.bytes,
         files,
-        last_used: copy.kept()?.unwrap_or_default(),
+        last_used: copy.kept_since()?.unwrap_or_default(),
     })
 }

@@ -10,7 +10,7 @@ use crate::store::Store;
 
 /// All entries, those used last first, each with its part of the bytes of the store.
 pub fn inventory(store: &Store, monitor: &dyn Monitor) -> Result<Vec<(ListedEntry, u64)>> {
-    let _sharing = store.share(PATIENCE)?;
+    let _sharing = store.lock_shared(PATIENCE)?;
     let listed = list(store, monitor)?;
     let mut needs = Needs::new(store);
     let mut of_each = Vec::with_capacity(listed.len());

@@ -8,12 +8,12 @@ use crate::fs::{Timestamp, files, remove_tree};
 use crate::monitor::{Monitor, Stage};
 use crate::ops::PATIENCE;
 use crate::store::Store;
-use crate::store::collect::Collected;
 use crate::store::entry::{Entry, EntryId};
+use crate::store::gc::GcStats;
 use crate::store::retention::{
-    RetentionCandidate, RetentionDecision, RetentionPolicy, decide, family, is_of_default_branch,
+    RetentionCandidate, RetentionDecision, RetentionPolicy, decide, family, is_default_branch,
 };
-use crate::store::verify::Verified;
+use crate::store::verify::VerifyReport;
 
 /// An entry in a list.
 #[derive(Debug)]
@@ -58,7 +58,7 @@ pub struct Pruned {
     /// What happens to each entry, those used last first.
     pub decisions: Vec<(RetentionDecision, Entry)>,
     /// What was removed; none when it was only asked for, or the store was in use.
-    pub collected: Option<Collected>,
+    pub collected: Option<GcStats>,
 }
 
 /// Removes the entries that a policy drops, and gives back the space of everything that no entry
@@ -72,24 +72,24 @@ pub fn prune(
     monitor: &dyn Monitor,
 ) -> Result<Pruned> {
     if dry_run {
-        let _sharing = store.share(PATIENCE)?;
+        let _sharing = store.lock_shared(PATIENCE)?;
         return Ok(Pruned {
             decisions: decisions(store, policy, monitor)?,
             collected: None,
         });
     }
-    let collecting = store.begin_collecting()?.ok_or_else(|| Error::Busy {
+    let collecting = store.try_lock_for_gc()?.ok_or_else(|| Error::Busy {
         what: format!("the store {}", store.layout().root().display()),
     })?;
     let decisions = decisions(store, policy, monitor)?;
     let dropped: Vec<EntryId> = decisions
         .iter()
-        .filter(|(decision, _)| decision.drop.is_some())
+        .filter(|(decision, _)| decision.evict.is_some())
         .map(|(decision, _)| decision.id.clone())
         .collect();
     monitor.begin(Stage::Cleaning, 0);
     store.remove_entries(&collecting, &dropped)?;
-    let collected = store.collect(&collecting)?;
+    let collected = store.collect_garbage(&collecting)?;
     Ok(Pruned {
         decisions,
         collected: Some(collected),
@@ -130,7 +130,7 @@ pub(crate) fn candidate(
         id: listed.id.clone(),
         kind: listed.entry.group.kind,
         family: family(&listed.entry.key),
-        of_default_branch: is_of_default_branch(&listed.entry.group, defaults),
+        is_default_branch: is_default_branch(&listed.entry.group, defaults),
         last_used: listed.last_used,
         needs,
     }
@@ -191,15 +191,15 @@ pub fn verify(
     store: &Store,
     repair: bool,
     monitor: &dyn Monitor,
-) -> Result<(Verified, Option<Collected>)> {
+) -> Result<(VerifyReport, Option<GcStats>)> {
     let verified = {
-        let sharing = store.share(PATIENCE)?;
+        let sharing = store.lock_shared(PATIENCE)?;
         store.verify(&sharing, monitor)?
     };
     if !repair || (verified.damaged.is_empty() && verified.damaged_files.is_empty()) {
         return Ok((verified, None));
     }
-    let collecting = store.begin_collecting()?.ok_or_else(|| Error::Busy {
+    let collecting = store.try_lock_for_gc()?.ok_or_else(|| Error::Busy {
         what: format!("the store {}", store.layout().root().display()),
     })?;
     for error in &verified.damaged_files {
@@ -214,6 +214,6 @@ pub fn verify(
     for (id, _) in &verified.damaged {
         store.quarantine(id)?;
     }
-    let collected = store.collect(&collecting)?;
+    let collected = store.collect_garbage(&collecting)?;
     Ok((verified, Some(collected)))
 }

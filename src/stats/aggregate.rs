@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::stats::compare::compare;
-use crate::stats::event::{Arm, CacheEvent, Event, Hit, Phase};
+use crate::stats::event::{Arm, CacheEvent, Event, LookupResult, Phase};
 use crate::stats::journal::JournalContents;
-use crate::stats::{Cell, Experiment, Figures, NamedFigures, Spread, Stats};
+use crate::stats::{Cell, DurationSummary, Experiment, Figures, NamedFigures, Stats};
 
 const DAY: i64 = 86_400_000;
 
@@ -13,7 +13,7 @@ const DAY: i64 = 86_400_000;
 const LONGEST_JOB: u64 = 35 * 86_400_000;
 
 /// Figures of all events that are not older than `since`, in milliseconds since the epoch.
-pub fn gather(read: &JournalContents, since: Option<i64>) -> Stats {
+pub fn aggregate(read: &JournalContents, since: Option<i64>) -> Stats {
     let events: Vec<&Event> = read
         .events
         .iter()
@@ -53,7 +53,7 @@ pub fn gather(read: &JournalContents, since: Option<i64>) -> Stats {
         from: events.iter().map(|event| event.time).min(),
         to: events.iter().map(|event| event.time).max(),
         events: events.len() as u64,
-        skipped_lines: read.skipped,
+        skipped_lines: read.skipped_lines,
         total: total.finish(),
         repositories: named(
             repositories
@@ -72,7 +72,7 @@ pub fn gather(read: &JournalContents, since: Option<i64>) -> Stats {
         }),
         misses_and_hits: compared(&events, |event| match event.experiment {
             Some(Arm::Control) => None,
-            _ => event.found.map(|found| found != Hit::Miss),
+            _ => event.found.map(|found| found != LookupResult::Miss),
         }),
         disk: events.iter().rev().find_map(|event| event.disk),
     }
@@ -168,12 +168,12 @@ impl Tally {
     fn add_cache(&mut self, cache: &CacheEvent) {
         let figures = &mut self.figures;
         match cache.hit {
-            Some(Hit::Exact) => figures.exact += 1,
-            Some(Hit::Prefix) => figures.prefix += 1,
-            Some(Hit::Miss) => figures.miss += 1,
+            Some(LookupResult::Exact) => figures.exact += 1,
+            Some(LookupResult::Prefix) => figures.prefix += 1,
+            Some(LookupResult::Miss) => figures.miss += 1,
             None => {}
         }
-        if matches!(cache.hit, Some(Hit::Exact | Hit::Prefix)) {
+        if matches!(cache.hit, Some(LookupResult::Exact | LookupResult::Prefix)) {
             self.restores.push(cache.restore_milliseconds);
             let not_copied = cache.restored_bytes.saturating_sub(cache.written_bytes);
             figures.restored_bytes = figures.restored_bytes.saturating_add(cache.restored_bytes);
@@ -194,9 +194,9 @@ impl Tally {
             jobs,
         } = self;
         Figures {
-            restores: Spread::of(restores),
-            saves: Spread::of(saves),
-            jobs: Spread::of(jobs),
+            restores: DurationSummary::of(restores),
+            saves: DurationSummary::of(saves),
+            jobs: DurationSummary::of(jobs),
             ..figures
         }
     }

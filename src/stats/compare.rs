@@ -9,7 +9,7 @@
 use serde::Serialize;
 
 /// With fewer runs in a group, an interval would promise more than is known.
-pub const ENOUGH: usize = 10;
+pub const MIN_RUNS: usize = 10;
 /// What is left out at each end of the interval.
 const TAIL: f64 = 0.025;
 /// Of groups larger than this, this many of the latest count, to bound the work.
@@ -57,8 +57,8 @@ pub fn compare(without: &[u64], with: &[u64]) -> Comparison {
         saved: None,
     };
     if let (Some(slow), Some(fast)) = (comparison.without_median, comparison.with_median)
-        && one.len() >= ENOUGH
-        && other.len() >= ENOUGH
+        && one.len() >= MIN_RUNS
+        && other.len() >= MIN_RUNS
     {
         let (low, high) = interval(&one, &other);
         comparison.saved = Some(TimeSaved {

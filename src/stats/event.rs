@@ -1,5 +1,7 @@
 //! What is known of a phase.
 
+use std::fmt;
+use std::str::FromStr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
@@ -17,7 +19,7 @@ pub struct Event {
     /// What it did with each cache.
     pub caches: Vec<CacheEvent>,
     /// The disk of the store afterwards.
-    pub disk: Option<Disk>,
+    pub disk: Option<DiskState>,
     /// Entries that were removed.
     pub removed_entries: u64,
     /// Bytes that were given back.
@@ -31,7 +33,7 @@ pub struct Event {
     pub job_status: Option<String>,
     /// What the step had found, taken together: exact where every cache was, a miss where nothing
     /// was found. Only at the last phase.
-    pub found: Option<Hit>,
+    pub found: Option<LookupResult>,
     /// Which group of an experiment the run is in.
     pub experiment: Option<Arm>,
     /// Why the phase failed, in one line.
@@ -49,6 +51,29 @@ pub enum Phase {
     Main,
     /// After the job's steps.
     Post,
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Pre => "pre",
+            Self::Main => "main",
+            Self::Post => "post",
+        })
+    }
+}
+
+impl FromStr for Phase {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        match name {
+            "pre" => Ok(Self::Pre),
+            "main" => Ok(Self::Main),
+            "post" => Ok(Self::Post),
+            _ => Err(format!("{name:?} is not a phase; use pre, main or post")),
+        }
+    }
 }
 
 /// A run of a job, as the runner names it.
@@ -81,7 +106,7 @@ pub struct CacheEvent {
     pub key: String,
     /// What was found; none where nothing was looked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub hit: Option<Hit>,
+    pub hit: Option<LookupResult>,
     /// Files in the entry that was restored.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub restored_files: u64,
@@ -109,7 +134,7 @@ pub struct CacheEvent {
 /// What was found for a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Hit {
+pub enum LookupResult {
     /// An entry of the key itself.
     Exact,
     /// One that could stand in for it.
@@ -121,7 +146,7 @@ pub enum Hit {
 /// The disk that a store is on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct Disk {
+pub struct DiskState {
     /// Percent used.
     pub used_percent: u8,
     /// Bytes free.
@@ -164,7 +189,7 @@ struct Line {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     caches: Vec<CacheEvent>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    disk: Option<Disk>,
+    disk: Option<DiskState>,
     #[serde(default, skip_serializing_if = "is_zero")]
     removed_entries: u64,
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -176,7 +201,7 @@ struct Line {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     job_status: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    found: Option<Hit>,
+    found: Option<LookupResult>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     experiment: Option<Arm>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

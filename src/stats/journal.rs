@@ -35,19 +35,19 @@ const ENDING: &str = ".jsonl";
 
 /// How large files get, and all of them together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bounds {
+pub struct JournalLimits {
     /// Bytes from which a new file is begun.
-    pub file: u64,
+    pub file_bytes: u64,
     /// Bytes beyond which the oldest files are removed.
-    pub all: u64,
+    pub total_bytes: u64,
 }
 
-impl Default for Bounds {
+impl Default for JournalLimits {
     /// About 150,000 events.
     fn default() -> Self {
         Self {
-            file: 8 << 20,
-            all: 64 << 20,
+            file_bytes: 8 << 20,
+            total_bytes: 64 << 20,
         }
     }
 }
@@ -66,7 +66,7 @@ pub fn append(
     dir: &Path,
     event: &Event,
     (dir_mode, mode): (u32, u32),
-    bounds: Bounds,
+    bounds: JournalLimits,
 ) -> Result<()> {
     files::create_dir(dir, dir_mode)?;
     let line = line(event)?;
@@ -82,7 +82,7 @@ pub fn append(
             continue;
         };
         let length = file.length()?;
-        if length > 0 && length + line.len() as u64 > bounds.file {
+        if length > 0 && length + line.len() as u64 > bounds.file_bytes {
             file.rename(&dir.join(next_name(dir)?))?;
             drop(file);
             bound(dir, bounds)?;
@@ -142,16 +142,16 @@ fn all_files(dir: &Path) -> Result<Vec<PathBuf>> {
         .collect())
 }
 
-fn bound(dir: &Path, bounds: Bounds) -> Result<()> {
+fn bound(dir: &Path, bounds: JournalLimits) -> Result<()> {
     let mut sized = Vec::new();
     for path in all_files(dir)? {
         let size = files::stat(&path)?.map_or(0, |stat| stat.size);
         sized.push((path, size));
     }
     // Room for the one that is being begun.
-    let mut total: u64 = sized.iter().map(|(_, size)| size).sum::<u64>() + bounds.file;
+    let mut total: u64 = sized.iter().map(|(_, size)| size).sum::<u64>() + bounds.file_bytes;
     for (path, size) in sized {
-        if total <= bounds.all {
+        if total <= bounds.total_bytes {
             break;
         }
         files::remove(&path)?;
@@ -166,7 +166,7 @@ pub struct JournalContents {
     /// The events, by time.
     pub events: Vec<Event>,
     /// Lines that are none.
-    pub skipped: u64,
+    pub skipped_lines: u64,
 }
 
 /// Reads the journal in `dir`; one that does not exist is empty.
@@ -185,7 +185,7 @@ pub fn read(dir: &Path) -> Result<JournalContents> {
             continue;
         }
         if stat.kind != FileKind::File {
-            all.skipped += 1;
+            all.skipped_lines += 1;
             continue;
         }
         match files::read(&path) {
@@ -200,7 +200,7 @@ pub fn read(dir: &Path) -> Result<JournalContents> {
                     std::mem::swap(&mut all.events, &mut read.events);
                 }
                 all.events.append(&mut read.events);
-                all.skipped += read.skipped;
+                all.skipped_lines += read.skipped_lines;
             }
             // Removed since.
             Err(error) if error.is_not_found() => {}
@@ -257,11 +257,11 @@ pub fn parse(bytes: &[u8]) -> JournalContents {
     let count = read.iter().map(|read| read.events.len()).sum();
     let mut all = JournalContents {
         events: Vec::with_capacity(count),
-        skipped: 0,
+        skipped_lines: 0,
     };
     for mut read in read {
         all.events.append(&mut read.events);
-        all.skipped += read.skipped;
+        all.skipped_lines += read.skipped_lines;
     }
     all
 }
@@ -277,7 +277,7 @@ fn parse_part(bytes: &[u8]) -> JournalContents {
         }
         match serde_json::from_slice(line) {
             Ok(event) => read.events.push(event),
-            Err(_) => read.skipped += 1,
+            Err(_) => read.skipped_lines += 1,
         }
     }
     read

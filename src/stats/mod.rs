@@ -13,7 +13,7 @@ pub mod render;
 use serde::Serialize;
 
 use crate::stats::compare::Comparison;
-use crate::stats::event::Disk;
+use crate::stats::event::DiskState;
 
 /// All statistics of a time.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -44,7 +44,7 @@ pub struct Stats {
     /// misses differs from who hits by more than the cache, so this is weaker than an experiment.
     pub misses_and_hits: Vec<Experiment>,
     /// The disk as the last phase left it.
-    pub disk: Option<Disk>,
+    pub disk: Option<DiskState>,
 }
 
 /// Figures under a name.
@@ -82,9 +82,9 @@ pub struct Figures {
     /// Lookups that found nothing.
     pub miss: u64,
     /// Restores, by how long they took.
-    pub restores: Spread,
+    pub restores: DurationSummary,
     /// Saves that made an entry, by how long they took.
-    pub saves: Spread,
+    pub saves: DurationSummary,
     /// Bytes in what was restored.
     pub restored_bytes: u64,
     /// Bytes of them that were in place already, or were put there by a rename.
@@ -94,7 +94,7 @@ pub struct Figures {
     /// Bytes of them that the store did not have.
     pub added_bytes: u64,
     /// Jobs, by how long they took from the first phase to the last.
-    pub jobs: Spread,
+    pub jobs: DurationSummary,
     /// Entries that were removed.
     pub removed_entries: u64,
     /// Bytes that were given back.
@@ -119,7 +119,7 @@ impl Figures {
 /// Durations.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct Spread {
+pub struct DurationSummary {
     /// How many.
     pub count: u64,
     /// All of them together.
@@ -130,7 +130,7 @@ pub struct Spread {
     pub p90_milliseconds: u64,
 }
 
-impl Spread {
+impl DurationSummary {
     /// Of durations in any order.
     pub fn of(mut milliseconds: Vec<u64>) -> Self {
         milliseconds.sort_unstable();

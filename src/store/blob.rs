@@ -14,7 +14,7 @@ const PIECE: usize = 256 << 10;
 
 /// Bytes copied into a new file, and the digest of what was copied.
 #[derive(Debug)]
-pub struct Copied {
+pub struct CopiedBlob {
     /// Names the bytes.
     pub digest: Digest,
     /// How many.
@@ -32,7 +32,7 @@ pub fn copy_data(
     to_path: &Path,
     mode: u32,
     clone_fails: &std::sync::atomic::AtomicBool,
-) -> Result<Copied> {
+) -> Result<CopiedBlob> {
     use std::sync::atomic::Ordering::Relaxed;
 
     let to = files::create_new(to_path, mode)?;
@@ -70,7 +70,7 @@ pub fn copy_data(
                 .context("read", || path)?;
             if read == 0 {
                 // The file became shorter; whoever asked for the copy finds that its state changed.
-                return Ok(Copied {
+                return Ok(CopiedBlob {
                     digest: hasher.finalize().into(),
                     length,
                 });
@@ -84,7 +84,7 @@ pub fn copy_data(
             length += read as u64;
         }
     }
-    Ok(Copied {
+    Ok(CopiedBlob {
         digest: hasher.finalize().into(),
         length,
     })
@@ -104,7 +104,7 @@ impl Store {
 
     /// Gives a finished file its name in the store. False when the store has the same bytes
     /// already.
-    pub fn publish_blob(&self, unfinished: &Path, copied: &Copied) -> Result<bool> {
+    pub fn publish_blob(&self, unfinished: &Path, copied: &CopiedBlob) -> Result<bool> {
         let path = self.layout.blob(&copied.digest);
         files::create_dir(
             &self.layout.blob_shelf(&copied.digest),

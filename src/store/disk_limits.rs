@@ -38,25 +38,25 @@ pub struct DiskLimits {
 
 /// By how much limits are exceeded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Lack {
+pub struct Shortfall {
     /// Bytes to free so that the percentage is kept.
-    pub of_percent: u64,
+    pub percent_bytes: u64,
     /// Bytes to free so that enough is free.
-    pub of_floor: u64,
+    pub free_bytes: u64,
     /// Inodes to free so that the percentage is kept.
     pub inodes: u64,
     /// Bytes by which the store is too large.
-    pub of_store: u64,
+    pub store_bytes: u64,
 }
 
 impl DiskLimits {
     /// Whether there is nothing to guard.
-    pub fn are_off(&self) -> bool {
+    pub fn are_unset(&self) -> bool {
         self.used_percent.is_none() && self.free_bytes == 0 && self.store_bytes.is_none()
     }
 
     /// By how much a filesystem, and a store on it, exceed the limits.
-    pub fn lack(&self, volume: &Volume, store_bytes: u64) -> Lack {
+    pub fn shortfall(&self, volume: &Volume, store_bytes: u64) -> Shortfall {
         let to_free = |total: u64, free: u64| {
             let percent = self.used_percent.map_or(100, |percent| percent.min(100));
             let wanted = (u128::from(total) * u128::from(100 - percent)).div_ceil(100);
@@ -64,20 +64,20 @@ impl DiskLimits {
                 .unwrap_or(u64::MAX)
                 .saturating_sub(free)
         };
-        Lack {
-            of_percent: to_free(volume.usable_bytes, volume.free_bytes),
-            of_floor: self.free_bytes.saturating_sub(volume.free_bytes),
+        Shortfall {
+            percent_bytes: to_free(volume.usable_bytes, volume.free_bytes),
+            free_bytes: self.free_bytes.saturating_sub(volume.free_bytes),
             inodes: volume
                 .inodes
                 .map_or(0, |inodes| to_free(inodes.total, inodes.free)),
-            of_store: self
+            store_bytes: self
                 .store_bytes
                 .map_or(0, |limit| store_bytes.saturating_sub(limit)),
         }
     }
 
     /// Whether a filesystem has room for another entry.
-    pub fn allow_saving(&self, volume: &Volume) -> bool {
+    pub fn allows_saving(&self, volume: &Volume) -> bool {
         let has_inodes = volume
             .inodes
             .is_none_or(|inodes| inodes.used_percent() <= FEW_INODES);
@@ -85,7 +85,7 @@ impl DiskLimits {
     }
 }
 
-impl Lack {
+impl Shortfall {
     /// Whether all limits are kept.
     pub fn is_none(&self) -> bool {
         *self == Self::default()
@@ -94,7 +94,7 @@ impl Lack {
 
 /// A ready copy of an entry's files, as far as room is concerned.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ready {
+pub struct ReadyCandidate {
     /// What tells it from the others.
     pub name: String,
     /// Bytes that it takes.
@@ -109,7 +109,7 @@ pub struct Ready {
 #[derive(Clone, Copy, Debug)]
 pub struct StoreContents<'a> {
     /// Its ready copies.
-    pub ready: &'a [Ready],
+    pub ready_copies: &'a [ReadyCandidate],
     /// Its entries.
     pub entries: &'a [RetentionCandidate],
     /// Bytes of the files that entries need, by number.
@@ -120,22 +120,22 @@ pub struct StoreContents<'a> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EvictionPlan {
     /// Ready copies, by their numbers.
-    pub ready: Vec<usize>,
+    pub ready_copies: Vec<usize>,
     /// Entries, in the order in which they go.
     pub entries: Vec<Eviction>,
     /// Whether the cache is too small for a limit to be kept by emptying it.
-    pub out_of_reach: bool,
+    pub is_insufficient: bool,
 }
 
 /// Decides what goes so that a lack is made up for.
 pub fn plan(
-    lack: &Lack,
+    lack: &Shortfall,
     contents: StoreContents<'_>,
     policy: &RetentionPolicy,
     now: Timestamp,
 ) -> EvictionPlan {
     let StoreContents {
-        ready,
+        ready_copies: ready,
         entries,
         sizes,
     } = contents;
@@ -149,35 +149,37 @@ pub fn plan(
         files: needed.files() + ready.iter().map(|ready| ready.files).sum::<u64>(),
     };
     let wanted = Freed {
-        bytes: [lack.of_percent, lack.of_floor]
+        bytes: [lack.percent_bytes, lack.free_bytes]
             .into_iter()
             .filter(|bytes| *bytes <= all.bytes)
-            .fold(lack.of_store, u64::max),
+            .fold(lack.store_bytes, u64::max),
         files: if lack.inodes <= all.files {
             lack.inodes
         } else {
             0
         },
     };
-    plan.out_of_reach =
-        lack.of_percent > all.bytes || lack.of_floor > all.bytes || lack.inodes > all.files;
+    plan.is_insufficient =
+        lack.percent_bytes > all.bytes || lack.free_bytes > all.bytes || lack.inodes > all.files;
 
     let mut freed = Freed { bytes: 0, files: 0 };
     let mut by_use: Vec<usize> = (0..ready.len()).collect();
     by_use.sort_by_key(|number| (ready[*number].last_used, &ready[*number].name));
     for number in by_use {
-        if freed.is_enough(&wanted) && !plan.out_of_reach {
+        if freed.is_enough(&wanted) && !plan.is_insufficient {
             break;
         }
         freed.add((ready[number].bytes, ready[number].files));
-        plan.ready.push(number);
+        plan.ready_copies.push(number);
     }
-    for going in retention::order(entries, policy, now) {
+    for going in retention::eviction_order(entries, policy, now) {
         let would_go_soon = !matches!(
             going.reason,
-            EvictReason::OlderOfOwn | EvictReason::LeastRecent | EvictReason::NewestOfDefault
+            EvictReason::OlderOwn
+                | EvictReason::LeastRecentlyUsed
+                | EvictReason::NewestOfDefaultBranch
         );
-        if freed.is_enough(&wanted) && !(plan.out_of_reach && would_go_soon) {
+        if freed.is_enough(&wanted) && !(plan.is_insufficient && would_go_soon) {
             break;
         }
         freed.add(needed.remove(&entries[going.candidate]));

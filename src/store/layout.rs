@@ -48,7 +48,7 @@ impl Layout {
     }
 
     /// The directories that a store consists of, besides [`Layout::root`].
-    pub fn directories(&self) -> [PathBuf; 8] {
+    pub fn subdirectories(&self) -> [PathBuf; 8] {
         [
             "entries",
             "manifests",
@@ -138,23 +138,24 @@ impl Layout {
     }
 
     /// The directory of all ready copies.
-    pub fn ready(&self) -> PathBuf {
+    pub fn ready_copies(&self) -> PathBuf {
         self.root.join("ready")
     }
 
     /// A ready copy: that of a root of a manifest, by its number, and what it takes on disk.
     pub fn ready_copy(&self, manifest: &Digest, number: u32, bytes: u64) -> PathBuf {
-        self.ready().join(format!("{manifest}-{number}-{bytes}"))
+        self.ready_copies()
+            .join(format!("{manifest}-{number}-{bytes}"))
     }
 
     /// When directories outside of the store were last as manifests say.
-    pub fn seen_dir(&self) -> PathBuf {
+    pub fn stamps(&self) -> PathBuf {
         self.root.join("seen")
     }
 
     /// When a directory, by its device and inode, was last as a manifest says.
-    pub fn seen(&self, manifest: &Digest, device: u64, inode: u64) -> PathBuf {
-        self.seen_dir()
+    pub fn stamp(&self, manifest: &Digest, device: u64, inode: u64) -> PathBuf {
+        self.stamps()
             .join(format!("{manifest}-{device:x}-{inode:x}"))
     }
 
@@ -174,13 +175,13 @@ impl Layout {
     }
 
     /// What phases of jobs left for later ones.
-    pub fn memories(&self) -> PathBuf {
+    pub fn job_states(&self) -> PathBuf {
         self.root.join("memories")
     }
 
     /// What a phase of a job left for a later one.
-    pub fn memory(&self, name: &str) -> PathBuf {
-        self.memories().join(name)
+    pub fn job_state(&self, name: &str) -> PathBuf {
+        self.job_states().join(name)
     }
 
     /// What phases of jobs did.

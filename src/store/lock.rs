@@ -46,7 +46,7 @@ pub struct GcLock {
 
 impl Store {
     /// Takes the right to read and save, waiting at most `patience` for a collection to end.
-    pub fn share(&self, patience: Duration) -> Result<SharedLock> {
+    pub fn lock_shared(&self, patience: Duration) -> Result<SharedLock> {
         let path = self.layout.store_lock();
         let begun = Instant::now();
         loop {
@@ -66,7 +66,7 @@ impl Store {
     }
 
     /// Takes the right to save an entry; none when somebody else is saving it now.
-    pub fn begin_saving(&self, _sharing: &SharedLock, id: &EntryId) -> Result<Option<SaveLock>> {
+    pub fn try_lock_entry(&self, _sharing: &SharedLock, id: &EntryId) -> Result<Option<SaveLock>> {
         let path = self.layout.save_lock(id);
         let file = self.open_lock(&path)?;
         let lock = FileLock::try_acquire(file, LockMode::Exclusive).context("lock", || &path)?;
@@ -74,7 +74,7 @@ impl Store {
     }
 
     /// Takes the right to remove things; none when somebody reads or saves now.
-    pub fn begin_collecting(&self) -> Result<Option<GcLock>> {
+    pub fn try_lock_for_gc(&self) -> Result<Option<GcLock>> {
         let path = self.layout.store_lock();
         let file = self.open_lock(&path)?;
         let lock = FileLock::try_acquire(file, LockMode::Exclusive).context("lock", || &path)?;

@@ -19,9 +19,9 @@
 //!   [`lock`].
 
 pub mod blob;
-pub mod collect;
 pub mod disk_limits;
 pub mod entry;
+pub mod gc;
 pub mod key_match;
 pub mod layout;
 mod locate;
@@ -124,14 +124,14 @@ impl Store {
         let modes = Modes::like(root.mode);
         files::create_dir(layout.root(), modes.directory)?;
         let store = Self { layout, modes };
-        for directory in store.layout.directories() {
+        for directory in store.layout.subdirectories() {
             files::create_dir(&directory, modes.directory)?;
         }
         match store.read_format().map_err(|error| store.as_damage(error)) {
             Err(error) if error.is_damage() => {}
             other => return other.map(|()| store),
         }
-        let _sharing = store.share(PATIENCE)?;
+        let _sharing = store.lock_shared(PATIENCE)?;
         store.publish_text(&store.layout.cachedir_tag(), CACHEDIR_TAG)?;
         let format = serde_json::to_vec(&StoreFormat {
             format: layout::VERSION,
@@ -262,10 +262,11 @@ impl Store {
     }
 
     /// Opens a pack and reads its index.
-    fn open_pack(&self, id: &Digest) -> Result<(PathBuf, File, pack::Index)> {
+    fn open_pack(&self, id: &Digest) -> Result<(PathBuf, File, pack::PackIndex)> {
         let path = self.layout.pack(id);
         let file = files::open(&path).map_err(|error| self.as_damage(error))?;
-        let index = pack::Index::read(&file, id, &path).map_err(|error| self.as_damage(error))?;
+        let index =
+            pack::PackIndex::read(&file, id, &path).map_err(|error| self.as_damage(error))?;
         Ok((path, file, index))
     }
 
@@ -282,15 +283,15 @@ impl Store {
     }
 
     /// Keeps a few bytes for a later phase of the same job.
-    pub fn remember(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        let _sharing = self.share(PATIENCE)?;
-        files::create_dir(&self.layout.memories(), self.modes.directory)?;
-        self.publish_text(&self.layout.memory(name), bytes)
+    pub fn put_job_state(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        let _sharing = self.lock_shared(PATIENCE)?;
+        files::create_dir(&self.layout.job_states(), self.modes.directory)?;
+        self.publish_text(&self.layout.job_state(name), bytes)
     }
 
     /// What was remembered, if anything was.
-    pub fn remembered(&self, name: &str) -> Result<Option<Vec<u8>>> {
-        match files::read(&self.layout.memory(name)) {
+    pub fn job_state(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        match files::read(&self.layout.job_state(name)) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error),
@@ -298,8 +299,8 @@ impl Store {
     }
 
     /// What was remembered, if anything was; it is forgotten then.
-    pub fn recall(&self, name: &str) -> Option<Vec<u8>> {
-        let path = self.layout.memory(name);
+    pub fn take_job_state(&self, name: &str) -> Option<Vec<u8>> {
+        let path = self.layout.job_state(name);
         let bytes = files::read(&path).ok()?;
         // A memory that stays is removed when it is old.
         drop(files::remove(&path));

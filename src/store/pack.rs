@@ -34,12 +34,12 @@ pub struct PackRecord {
 
 /// The contents of a pack, in the order in which they lie there.
 #[derive(Clone, Debug)]
-pub struct Index {
+pub struct PackIndex {
     /// The contents.
     pub records: Vec<PackRecord>,
 }
 
-impl Index {
+impl PackIndex {
     /// Bytes of all contents.
     pub fn bytes(&self) -> u64 {
         self.records
@@ -221,7 +221,7 @@ mod tests {
         }
         let (id, path) = writer.finish().unwrap();
         let file = files::open(&path).unwrap();
-        let index = Index::read(&file, &id, &path).unwrap();
+        let index = PackIndex::read(&file, &id, &path).unwrap();
         assert_eq!(index.records.len(), contents.len());
         for (record, data) in index.records.iter().zip(&contents) {
             let mut found = vec![0; record.length as usize];
@@ -241,7 +241,7 @@ mod tests {
         for length in 0..whole.len() {
             let cut = dir.path().join(format!("cut-{length}"));
             files::write_new(&cut, 0o644, &whole[..length]).unwrap();
-            let error = Index::read(&files::open(&cut).unwrap(), &id, &cut).unwrap_err();
+            let error = PackIndex::read(&files::open(&cut).unwrap(), &id, &cut).unwrap_err();
             assert!(error.is_damage(), "cut to {length}: {error}");
         }
     }

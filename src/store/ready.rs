@@ -54,7 +54,7 @@ impl ReadyCopy {
     }
 
     /// When it was kept; none when it is gone.
-    pub fn kept(&self) -> Result<Option<Timestamp>> {
+    pub fn kept_since(&self) -> Result<Option<Timestamp>> {
         Ok(files::stat(&self.path)?.map(|stat| stat.ctime))
     }
 }
@@ -62,7 +62,7 @@ impl ReadyCopy {
 impl Store {
     /// All ready copies.
     pub fn ready_copies(&self) -> Result<Vec<ReadyCopy>> {
-        let dir = self.layout().ready();
+        let dir = self.layout().ready_copies();
         Ok(files::list(&dir)?
             .iter()
             .filter_map(|name| ReadyCopy::parse(dir.join(name)))
@@ -71,7 +71,7 @@ impl Store {
 
     /// Moves the directories among an entry's roots into the store, unless there is a copy of them
     /// already. `bytes` is what all of them take on disk. Returns how many were moved.
-    pub fn keep_ready(
+    pub fn put_ready_copies(
         &self,
         manifest: &Digest,
         tree: &Tree,
@@ -87,7 +87,7 @@ impl Store {
             {
                 continue;
             }
-            files::create_dir(&self.layout().ready(), self.modes().directory)?;
+            files::create_dir(&self.layout().ready_copies(), self.modes().directory)?;
             // The bytes of several roots are not known one by one.
             let share = if number == 0 { bytes } else { 0 };
             kept += u32::from(files::try_move_dir(
@@ -99,7 +99,7 @@ impl Store {
     }
 
     /// Puts ready copies where roots are missing. Returns how many there were.
-    pub fn take_ready(&self, manifest: &Digest, tree: &Tree, roots: &Roots) -> Result<u32> {
+    pub fn take_ready_copies(&self, manifest: &Digest, tree: &Tree, roots: &Roots) -> Result<u32> {
         let copies = self.ready_copies()?;
         let mut taken = 0;
         for (number, path) in directories(tree, roots) {
@@ -121,7 +121,7 @@ impl Store {
     }
 
     /// Removes a ready copy. Another process may have taken it meanwhile.
-    pub fn remove_ready(&self, copy: &ReadyCopy) -> Result<()> {
+    pub fn remove_ready_copy(&self, copy: &ReadyCopy) -> Result<()> {
         // By another name first, so that nobody takes half of it.
         let doomed = self.layout().tmp().join(super::random_name());
         if files::try_move_dir(&copy.path, &doomed)? {

@@ -10,7 +10,7 @@
 //! used last stay.
 //!
 //! Keys can also differ at every run by something that looks like a name (a short number, a topic).
-//! Then every entry is a family of its own. So no more than [`FAMILIES`] times `keep` entries of a
+//! Then every entry is a family of its own. So no more than [`MAX_FAMILIES`] times `keep` entries of a
 //! group stay in all: the newest of each family before the second of any, and so on.
 //!
 //! Cells whose keys differ by nothing but a digest are one family: give each cell a name in its
@@ -32,7 +32,7 @@ use super::entry::{CacheKind, EntryGroup, EntryId};
 use crate::fs::Timestamp;
 
 /// A group keeps this many times the entries that a family keeps.
-pub const FAMILIES: usize = 4;
+pub const MAX_FAMILIES: usize = 4;
 
 /// Runs of hexadecimal digits from this length on are digests, numbers of runs or dates.
 const DIGEST: usize = 7;
@@ -43,7 +43,7 @@ pub struct RetentionPolicy {
     /// How many entries of each family stay: those that were used last.
     pub keep: HashMap<CacheKind, usize>,
     /// Count generations over all keys of a group, as if they were one family.
-    pub one_family: bool,
+    pub as_one_family: bool,
     /// The groups that `keep` is about; none for all. Who saves speaks for its own group and for no
     /// other.
     pub groups: Option<Vec<String>>,
@@ -57,7 +57,7 @@ pub struct RetentionPolicy {
 
 impl RetentionPolicy {
     /// The generations that are kept of each kind where nobody says otherwise.
-    pub const USUAL: [(CacheKind, usize); 4] = [
+    pub const DEFAULT_KEEP: [(CacheKind, usize); 4] = [
         (CacheKind::Registry, 5),
         (CacheKind::Git, 5),
         (CacheKind::Target, 3),
@@ -92,7 +92,7 @@ pub struct RetentionCandidate {
     /// The [`family`] of its key.
     pub family: String,
     /// Whether it belongs to a default branch, as [`is_of_default_branch`] says.
-    pub of_default_branch: bool,
+    pub is_default_branch: bool,
     /// When it was last used, or else saved.
     pub last_used: Timestamp,
     /// The files of the store that it needs, by their numbers in the list of sizes.
@@ -107,7 +107,7 @@ pub struct RetentionDecision {
     /// When it was last used, or else saved.
     pub last_used: Timestamp,
     /// Why it goes; none when it stays.
-    pub drop: Option<EvictReason>,
+    pub evict: Option<EvictReason>,
     /// Its place in its family, by last use; the one used last is 1.
     pub rank: usize,
 }
@@ -116,19 +116,19 @@ pub struct RetentionDecision {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EvictReason {
     /// It was not used for longer than allowed.
-    Unused(Duration),
+    MaxAge(Duration),
     /// Room is needed, and it was not used for long.
     Old(Duration),
     /// More entries of its family were used after it than are kept.
-    BeyondKept(usize),
+    BeyondFamilyLimit(usize),
     /// More entries of its group were used after it than are kept of all its families together.
-    BeyondGroup(usize),
+    BeyondGroupLimit(usize),
     /// Room is needed, and this is an older generation of the groups that need it.
-    OlderOfOwn,
+    OlderOwn,
     /// Room is needed, and this is the one used longest ago.
-    LeastRecent,
+    LeastRecentlyUsed,
     /// Room is needed, and nothing was left but the newest entry of a group of a default branch.
-    NewestOfDefault,
+    NewestOfDefaultBranch,
 }
 
 impl EvictReason {
@@ -136,7 +136,7 @@ impl EvictReason {
     fn is_rule(self) -> bool {
         matches!(
             self,
-            Self::Unused(_) | Self::BeyondKept(_) | Self::BeyondGroup(_)
+            Self::MaxAge(_) | Self::BeyondFamilyLimit(_) | Self::BeyondGroupLimit(_)
         )
     }
 }
@@ -144,13 +144,13 @@ impl EvictReason {
 impl fmt::Display for EvictReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unused(age) => write!(f, "not used for {}", span(*age)),
+            Self::MaxAge(age) => write!(f, "not used for {}", span(*age)),
             Self::Old(age) => write!(f, "room is needed, and it was not used for {}", span(*age)),
-            Self::BeyondKept(kept) => write!(f, "beyond the {kept} kept of keys like this"),
-            Self::BeyondGroup(kept) => write!(f, "beyond the {kept} kept of these paths"),
-            Self::OlderOfOwn => f.write_str("room is needed, and there is a newer one"),
-            Self::LeastRecent => f.write_str("room is needed, and it was used longest ago"),
-            Self::NewestOfDefault => f.write_str("room is needed, and all others are gone"),
+            Self::BeyondFamilyLimit(kept) => write!(f, "beyond the {kept} kept of keys like this"),
+            Self::BeyondGroupLimit(kept) => write!(f, "beyond the {kept} kept of these paths"),
+            Self::OlderOwn => f.write_str("room is needed, and there is a newer one"),
+            Self::LeastRecentlyUsed => f.write_str("room is needed, and it was used longest ago"),
+            Self::NewestOfDefaultBranch => f.write_str("room is needed, and all others are gone"),
         }
     }
 }
@@ -199,7 +199,7 @@ fn date(text: &str) -> Option<usize> {
 /// Whether entries of a group are what branches begin from: those of the default branch of its
 /// scope, where that is among `known` (scope and full ref), else those of a branch with one of the
 /// two usual names; entries of all branches, where they are not kept apart.
-pub fn is_of_default_branch(group: &EntryGroup, known: &[(String, String)]) -> bool {
+pub fn is_default_branch(group: &EntryGroup, known: &[(String, String)]) -> bool {
     if group.git_ref.is_empty() {
         return true;
     }
@@ -224,7 +224,7 @@ pub struct Eviction {
 }
 
 /// All entries in the order in which they go when room is needed.
-pub fn order(
+pub fn eviction_order(
     candidates: &[RetentionCandidate],
     policy: &RetentionPolicy,
     now: Timestamp,
@@ -235,7 +235,7 @@ pub fn order(
     for number in by_last_use(candidates) {
         let candidate = &candidates[number];
         let group = candidate.id.group();
-        let family = if policy.one_family {
+        let family = if policy.as_one_family {
             ""
         } else {
             &candidate.family
@@ -258,11 +258,11 @@ pub fn order(
     }
     limit_groups(candidates, policy, &mut going);
     let turn = |reason: EvictReason| match reason {
-        EvictReason::Unused(_) | EvictReason::Old(_) => 0,
-        EvictReason::BeyondKept(_) | EvictReason::BeyondGroup(_) => 1,
-        EvictReason::OlderOfOwn => 2,
-        EvictReason::LeastRecent => 3,
-        EvictReason::NewestOfDefault => 4,
+        EvictReason::MaxAge(_) | EvictReason::Old(_) => 0,
+        EvictReason::BeyondFamilyLimit(_) | EvictReason::BeyondGroupLimit(_) => 1,
+        EvictReason::OlderOwn => 2,
+        EvictReason::LeastRecentlyUsed => 3,
+        EvictReason::NewestOfDefaultBranch => 4,
     };
     going.reverse();
     going.sort_by_key(|going| turn(going.reason));
@@ -279,17 +279,17 @@ fn reason(
 ) -> EvictReason {
     let kept = policy.kept(candidate);
     if policy.max_age.is_some_and(|limit| age > limit) {
-        EvictReason::Unused(age)
+        EvictReason::MaxAge(age)
     } else if rank > kept {
-        EvictReason::BeyondKept(kept)
-    } else if candidate.of_default_branch && is_newest {
-        EvictReason::NewestOfDefault
+        EvictReason::BeyondFamilyLimit(kept)
+    } else if candidate.is_default_branch && is_newest {
+        EvictReason::NewestOfDefaultBranch
     } else if policy.old_after.is_some_and(|limit| age > limit) {
         EvictReason::Old(age)
     } else if rank > 1 && policy.is_own(candidate) {
-        EvictReason::OlderOfOwn
+        EvictReason::OlderOwn
     } else {
-        EvictReason::LeastRecent
+        EvictReason::LeastRecentlyUsed
     }
 }
 
@@ -309,9 +309,9 @@ fn limit_groups(
         let candidate = &candidates[going.candidate];
         let stays = groups.entry(candidate.id.group()).or_default();
         *stays += 1;
-        let most = policy.kept(candidate).saturating_mul(FAMILIES);
+        let most = policy.kept(candidate).saturating_mul(MAX_FAMILIES);
         if *stays > most {
-            going.reason = EvictReason::BeyondGroup(most);
+            going.reason = EvictReason::BeyondGroupLimit(most);
         }
     }
 }
@@ -344,7 +344,7 @@ pub fn decide(
         candidate,
         reason,
         rank,
-    } in order(candidates, policy, now)
+    } in eviction_order(candidates, policy, now)
     {
         let goes = reason.is_rule() || policy.max_bytes.is_some_and(|limit| needed.bytes() > limit);
         if goes {
@@ -355,7 +355,7 @@ pub fn decide(
         decisions[candidate] = Some(RetentionDecision {
             id: id.clone(),
             last_used: *last_used,
-            drop,
+            evict: drop,
             rank,
         });
     }

@@ -24,7 +24,7 @@ const FULL_PACK: u64 = 64 << 20;
 /// The number of a pack among those that a save refers to: packs of the store, or packs that it is
 /// writing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Slot(usize);
+pub struct PackSlot(usize);
 
 /// Puts contents into the store, from several threads. What is not published is removed when it is
 /// dropped.
@@ -32,11 +32,11 @@ pub struct ContentWriter<'s> {
     store: &'s Store,
     unfinished: Unfinished,
     /// Contents of packs: those that the store had, and those put so far.
-    known: Mutex<HashMap<Digest, Slot>>,
+    known: Mutex<HashMap<Digest, PackSlot>>,
     /// The packs by slot; none for one that is being written.
     packs: Mutex<Vec<Option<Digest>>>,
     /// Packs that have room and that no thread is writing to.
-    idle: Mutex<Vec<(Slot, pack::PackWriter)>>,
+    idle: Mutex<Vec<(PackSlot, pack::PackWriter)>>,
     suspects: Vec<Digest>,
     clone_fails: AtomicBool,
     added: AtomicU64,
@@ -59,14 +59,14 @@ impl<'s> ContentWriter<'s> {
     }
 
     /// Learns what contents the packs of the store have, so that they are not stored again.
-    pub fn learn_known(&self) -> Result<()> {
+    pub fn index_existing_packs(&self) -> Result<()> {
         let names = files::list(&self.store.layout.packs())?;
         let ids: Vec<Digest> = names
             .iter()
             .filter_map(|name| layout::digest_in(name, ".pack"))
             .filter(|id| !self.suspects.contains(id))
             .collect();
-        let indexes: Vec<(Digest, Result<pack::Index>)> = ids
+        let indexes: Vec<(Digest, Result<pack::PackIndex>)> = ids
             .par_iter()
             .map(|id| (*id, self.store.open_pack(id).map(|(_, _, index)| index)))
             .collect();
@@ -87,7 +87,7 @@ impl<'s> ContentWriter<'s> {
     }
 
     /// The slot of a pack that the store has, if an entry that is saved now may refer to it.
-    pub fn existing_pack(&self, id: &Digest) -> Result<Option<Slot>> {
+    pub fn existing_pack(&self, id: &Digest) -> Result<Option<PackSlot>> {
         if self.suspects.contains(id) {
             return Ok(None);
         }
@@ -103,10 +103,10 @@ impl<'s> ContentWriter<'s> {
         Ok(!self.suspects.contains(digest) && self.store.has_blob(digest, length)?)
     }
 
-    fn slot_of(&self, id: &Digest) -> Slot {
+    fn slot_of(&self, id: &Digest) -> PackSlot {
         let mut packs = workers::lock(&self.packs);
         let found = packs.iter().position(|pack| pack.as_ref() == Some(id));
-        Slot(found.unwrap_or_else(|| {
+        PackSlot(found.unwrap_or_else(|| {
             packs.push(Some(*id));
             packs.len() - 1
         }))
@@ -114,7 +114,7 @@ impl<'s> ContentWriter<'s> {
 
     /// Puts small contents, given with their digests, next to each other into a pack, unless they
     /// are there already.
-    pub fn put_small(&self, contents: &[(Digest, &[u8])]) -> Result<Vec<Slot>> {
+    pub fn put_in_pack(&self, contents: &[(Digest, &[u8])]) -> Result<Vec<PackSlot>> {
         let (slot, mut writer) = self.pack_with_room()?;
         let mut new = Vec::new();
         let mut slots = Vec::with_capacity(contents.len());
@@ -140,17 +140,17 @@ impl<'s> ContentWriter<'s> {
         Ok(slots)
     }
 
-    fn pack_with_room(&self) -> Result<(Slot, pack::PackWriter)> {
+    fn pack_with_room(&self) -> Result<(PackSlot, pack::PackWriter)> {
         if let Some(idle) = workers::lock(&self.idle).pop() {
             return Ok(idle);
         }
         let writer = pack::PackWriter::create(self.unfinished.new_path(), self.store.modes.file)?;
         let mut packs = workers::lock(&self.packs);
         packs.push(None);
-        Ok((Slot(packs.len() - 1), writer))
+        Ok((PackSlot(packs.len() - 1), writer))
     }
 
-    fn close(&self, slot: Slot, writer: pack::PackWriter) -> Result<()> {
+    fn close(&self, slot: PackSlot, writer: pack::PackWriter) -> Result<()> {
         if writer.is_empty() {
             return Ok(());
         }
@@ -166,7 +166,12 @@ impl<'s> ContentWriter<'s> {
     }
 
     /// Puts a large content: the data of an open file, without its holes.
-    pub fn put_large(&self, file: &File, path: &Path, extents: &[Extent]) -> Result<blob::Copied> {
+    pub fn put_blob(
+        &self,
+        file: &File,
+        path: &Path,
+        extents: &[Extent],
+    ) -> Result<blob::CopiedBlob> {
         let unfinished = self.unfinished.new_path();
         let mode = self.store.modes.file;
         let copied = blob::copy_data(file, path, extents, &unfinished, mode, &self.clone_fails)?;
@@ -184,12 +189,12 @@ impl<'s> ContentWriter<'s> {
     }
 
     /// Closes all packs. Afterwards contents can be found by the packs of their slots.
-    pub fn finish(self) -> Result<Finished<'s>> {
+    pub fn finish(self) -> Result<FinishedContents<'s>> {
         let idle = std::mem::take(&mut *workers::lock(&self.idle));
         for (slot, writer) in idle {
             self.close(slot, writer)?;
         }
-        Ok(Finished {
+        Ok(FinishedContents {
             store: self.store,
             unfinished: self.unfinished,
             packs: workers::into_inner(self.packs),
@@ -199,7 +204,7 @@ impl<'s> ContentWriter<'s> {
 }
 
 /// All contents are in the store; what refers to them is not yet.
-pub struct Finished<'s> {
+pub struct FinishedContents<'s> {
     store: &'s Store,
     unfinished: Unfinished,
     packs: Vec<Option<Digest>>,
@@ -207,9 +212,9 @@ pub struct Finished<'s> {
     pub added_bytes: u64,
 }
 
-impl Finished<'_> {
+impl FinishedContents<'_> {
     /// The pack of a slot.
-    pub fn pack(&self, slot: Slot) -> Result<Digest> {
+    pub fn pack(&self, slot: PackSlot) -> Result<Digest> {
         self.packs[slot.0]
             .ok_or_else(|| Error::defect("contents were put into a pack that was not written"))
     }

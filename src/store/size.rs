@@ -40,7 +40,7 @@ struct Counted {
 
 impl Store {
     /// Bytes that the store takes on disk.
-    pub fn allocated(&self) -> Result<u64> {
+    pub fn allocated_bytes(&self) -> Result<u64> {
         // The times first: what changes meanwhile makes them other ones.
         let counted = self.counted()?;
         let noted = files::read(&self.layout.size()).ok();

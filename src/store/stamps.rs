@@ -22,7 +22,7 @@ use crate::tree::stamps::{RootStamp, RootStamps};
 impl Store {
     /// What is known of roots that were once as a manifest says. What is not known, or can't be
     /// read, is not in it.
-    pub fn seen(&self, manifest: &Digest, roots: &Roots) -> RootStamps {
+    pub fn root_stamps(&self, manifest: &Digest, roots: &Roots) -> RootStamps {
         let mut seen = RootStamps::default();
         let now = Timestamp::now();
         for (name, path) in roots.iter() {
@@ -45,9 +45,14 @@ impl Store {
     ///
     /// Nothing is noted of a filesystem that may take the times of changes from another machine's
     /// clock.
-    pub fn note_seen(&self, manifest: &Digest, roots: &Roots, sight: RootStamp) -> Result<()> {
+    pub fn put_root_stamps(
+        &self,
+        manifest: &Digest,
+        roots: &Roots,
+        sight: RootStamp,
+    ) -> Result<()> {
         let bytes = serde_json::to_vec(&sight).map_err(Error::defect)?;
-        files::create_dir(&self.layout().seen_dir(), self.modes().directory)?;
+        files::create_dir(&self.layout().stamps(), self.modes().directory)?;
         for (_, path) in roots.iter() {
             if let Some(note) = self.note_path(manifest, path)?
                 && has_local_clock(path)?
@@ -59,6 +64,6 @@ impl Store {
     }
 
     fn note_path(&self, manifest: &Digest, root: &Path) -> Result<Option<std::path::PathBuf>> {
-        Ok(files::stat(root)?.map(|stat| self.layout().seen(manifest, stat.device, stat.inode)))
+        Ok(files::stat(root)?.map(|stat| self.layout().stamp(manifest, stat.device, stat.inode)))
     }
 }

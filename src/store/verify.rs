@@ -15,9 +15,9 @@ use crate::workers;
 
 /// What was found.
 #[derive(Debug, Default)]
-pub struct Verified {
+pub struct VerifyReport {
     /// Entries that can be restored.
-    pub whole: u64,
+    pub intact: u64,
     /// Entries that can't, each with the first damage found.
     pub damaged: Vec<(EntryId, Error)>,
     /// Files of the store that are damaged. A damaged record of sources leaves its entry whole.
@@ -42,7 +42,7 @@ enum VerifyPart {
 
 impl Store {
     /// Reads all of the store. While `_sharing` is held, nothing of it is removed.
-    pub fn verify(&self, _sharing: &SharedLock, monitor: &dyn Monitor) -> Result<Verified> {
+    pub fn verify(&self, _sharing: &SharedLock, monitor: &dyn Monitor) -> Result<VerifyReport> {
         let mut parts = Vec::new();
         for shelf in files::list(&self.layout.blobs())? {
             let shelf = self.layout.blobs().join(shelf);
@@ -76,10 +76,10 @@ impl Store {
         })?;
         let contents = workers::into_inner(contents);
 
-        let mut verified = Verified {
+        let mut verified = VerifyReport {
             damaged_files: contents.damaged,
             bytes: contents.bytes,
-            ..Verified::default()
+            ..VerifyReport::default()
         };
         let contents = ManifestContents {
             damaged: Vec::new(),
@@ -89,7 +89,7 @@ impl Store {
         for id in ids {
             match self.verify_entry(&id, &contents) {
                 Ok(Some(entry)) => {
-                    verified.whole += 1;
+                    verified.intact += 1;
                     if records.insert(entry.sources) {
                         verified
                             .damaged_files

@@ -5,7 +5,7 @@ use super::{Step, state};
 use crate::action::console::Mark;
 use crate::action::inputs::{Mirror, Preset};
 use crate::cargo::mtimes::replay::ReplayStats;
-use crate::fmt::human::{bytes, things, took};
+use crate::fmt::human::{bytes, elapsed, plural};
 use crate::job::{
     CacheReply, CargoTarget, FoundEntry, Job, JobTarget, RestoreRecord, SaveReply, Task,
 };
@@ -120,8 +120,8 @@ impl Step<'_, '_> {
             "the nearest earlier one"
         };
         let from = format!("{} ({how})", found.key);
-        let size = format!("{}, {}", things(*files, "file", "files"), bytes(*size));
-        let took = took(std::time::Duration::from_millis(*milliseconds));
+        let size = format!("{}, {}", plural(*files, "file", "files"), bytes(*size));
+        let took = elapsed(std::time::Duration::from_millis(*milliseconds));
         if self.inputs.lookup_only {
             self.log.say(
                 Mark::Check,
@@ -147,7 +147,7 @@ impl Step<'_, '_> {
                 ),
             );
         } else {
-            let written = things(*written_files, "file", "files");
+            let written = plural(*written_files, "file", "files");
             let all = if written_files == files {
                 String::new()
             } else {
@@ -175,8 +175,8 @@ impl Step<'_, '_> {
         } else {
             format!(
                 "sources: {} as when target was saved and fresh again, {} not",
-                things(same, "file is", "files are"),
-                things(different, "file is", "files are")
+                plural(same, "file is", "files are"),
+                plural(different, "file is", "files are")
             )
         };
         self.log.say(Mark::Restored, text);
@@ -280,9 +280,9 @@ impl Step<'_, '_> {
                 Mark::Saved,
                 format_args!(
                     "{name}: {}, {} saved in {} as {key}; {} of it new",
-                    things(*files, "file", "files"),
+                    plural(*files, "file", "files"),
                     bytes(*size),
-                    took(std::time::Duration::from_millis(*milliseconds)),
+                    elapsed(std::time::Duration::from_millis(*milliseconds)),
                     bytes(*added_bytes)
                 ),
             ),

@@ -7,30 +7,25 @@ use crate::action::console::Mark;
 use crate::action::experiment;
 use crate::action::inputs::{JobStatus, RetentionInputs};
 use crate::action::kind::ActionKind;
-use crate::action::phase::{Phase, Step, state};
+use crate::action::phase::{Step, state};
 use crate::action::summary::{RUNS, Row, Summary, markdown};
-use crate::fmt::human::{bytes, things};
+use crate::fmt::human::{bytes, plural};
 use crate::job::{
     CacheReply, Housekeeping, Job, JobReply, JobTarget, PathsTarget, SaveReply, Task,
 };
 use crate::ops::free_space::{DiskNotice, DiskUsage, GuardPolicy, GuardReport};
 use crate::stats::event as events;
-use crate::stats::event::{Arm, Disk, Event, Hit, Run};
+use crate::stats::event::{Arm, Event, LookupResult, Phase, Run};
 use crate::store::disk_limits::DiskLimits;
 use crate::store::entry::CacheKind;
 
 impl Step<'_, '_> {
     /// What every job of this phase does besides its task.
     pub(crate) fn health(&self) -> Housekeeping {
-        let phase = match self.phase {
-            Phase::Pre => events::Phase::Pre,
-            Phase::Main => events::Phase::Main,
-            Phase::Post => events::Phase::Post,
-        };
         let is_last = self.phase == Phase::Post;
         let number = |name: &str| self.env.state(name).and_then(|text| text.parse().ok());
         let event = Event {
-            phase,
+            phase: self.phase,
             run: self.event_run(),
             experiment: self.arm(),
             job_status: is_last.then(|| self.job_status()).flatten(),
@@ -228,7 +223,7 @@ impl Step<'_, '_> {
             return;
         };
         if guarded.freed_bytes > 0 || !guarded.removed.is_empty() {
-            let entries = things(guarded.removed.len() as u64, "entry", "entries");
+            let entries = plural(guarded.removed.len() as u64, "entry", "entries");
             self.log.say(
                 Mark::Cleaned,
                 format_args!(
@@ -343,11 +338,7 @@ impl Step<'_, '_> {
             .env
             .state(state::BEFORE)
             .and_then(|text| serde_json::from_str(text).ok());
-        let after = reply.disk.map(|disk| Disk {
-            used_percent: disk.used_percent,
-            free_bytes: disk.free_bytes,
-            store_bytes: disk.store_bytes,
-        });
+        let after = reply.disk;
         let before = noted.or(guarded.map(|guarded| guarded.before));
         let summary = Summary {
             rows,
@@ -366,16 +357,16 @@ impl Step<'_, '_> {
 }
 
 /// What a step had found, all caches taken together.
-fn found(caches: &[CacheReply]) -> Option<Hit> {
+fn found(caches: &[CacheReply]) -> Option<LookupResult> {
     let mut counted = caches.iter().filter(|cache| cache.name != "bin").peekable();
     counted.peek()?;
     let is_exact = |cache: &CacheReply| cache.found.as_ref().is_some_and(|found| found.exact);
     Some(if counted.clone().all(is_exact) {
-        Hit::Exact
+        LookupResult::Exact
     } else if counted.any(|cache| cache.found.is_some()) {
-        Hit::Prefix
+        LookupResult::Prefix
     } else {
-        Hit::Miss
+        LookupResult::Miss
     })
 }
 
@@ -386,11 +377,15 @@ fn row(cache: &CacheReply, is_restore: bool) -> Row {
         ..Row::default()
     };
     if let Some(found) = &cache.found {
-        row.hit = Some(if found.exact { Hit::Exact } else { Hit::Prefix });
+        row.hit = Some(if found.exact {
+            LookupResult::Exact
+        } else {
+            LookupResult::Prefix
+        });
         (row.files, row.bytes, row.written_bytes) = (found.files, found.bytes, found.written_bytes);
         row.restore_milliseconds = Some(found.milliseconds);
     } else if is_restore {
-        row.hit = Some(Hit::Miss);
+        row.hit = Some(LookupResult::Miss);
     }
     row.saved = cache
         .error
@@ -404,7 +399,7 @@ fn row(cache: &CacheReply, is_restore: bool) -> Row {
                 milliseconds,
             }) => {
                 (row.files, row.bytes) = (*files, *size);
-                let took = crate::fmt::human::took(Duration::from_millis(*milliseconds));
+                let took = crate::fmt::human::elapsed(Duration::from_millis(*milliseconds));
                 Some(format!(
                     "{} in {took}, {} new",
                     bytes(*size),

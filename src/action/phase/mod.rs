@@ -40,31 +40,9 @@ use super::kind::ActionKind;
 use crate::action::console::{Console, Verbosity};
 use crate::action::dispatcher::Dispatcher;
 use crate::fmt::human::bytes;
-use crate::job::{DiskState, Job, JobReply, JobTarget, PathsTarget, RestoreTask, Task};
+use crate::job::{Job, JobReply, JobTarget, PathsTarget, RestoreTask, Task};
 use crate::site::worker::Identity;
-
-/// A phase of a step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// Before the job's steps.
-    Pre,
-    /// The step itself.
-    Main,
-    /// After the job's steps.
-    Post,
-}
-
-impl Phase {
-    /// The phase of an entrypoint: `pre`, `main` or `post`.
-    pub fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "pre" => Some(Self::Pre),
-            "main" => Some(Self::Main),
-            "post" => Some(Self::Post),
-            _ => None,
-        }
-    }
-}
+use crate::stats::event::{DiskState, Phase};
 
 /// Whether the step goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use super::{Step, cache_size, state};
 use crate::action::access::CacheScope;
 use crate::action::console::Mark;
 use crate::action::inputs::Mirror;
-use crate::fmt::human::{bytes, things};
+use crate::fmt::human::{bytes, plural};
 use crate::job::{FoundEntry, Job, RestoreTask, Task};
 
 impl Step<'_, '_> {
@@ -103,11 +103,11 @@ impl Step<'_, '_> {
             let right = files.saturating_sub(*written_files);
             let written = format!(
                 "{} written ({})",
-                things(*written_files, "file", "files"),
+                plural(*written_files, "file", "files"),
                 bytes(*written_bytes)
             );
             let right = if right > 0 {
-                format!(", {} right already", things(right, "file", "files"))
+                format!(", {} right already", plural(right, "file", "files"))
             } else {
                 String::new()
             };

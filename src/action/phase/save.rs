@@ -2,15 +2,16 @@
 
 use std::num::NonZeroU32;
 
-use super::{Phase, Step, cache_size, state};
+use super::{Step, cache_size, state};
 use crate::action::access::CacheScope;
 use crate::action::console::Mark;
 use crate::action::inputs::{CacheOf, JobStatus, RetentionInputs, Reuse, SaveWhen};
 use crate::action::kind::ActionKind;
-use crate::fmt::human::{bytes, things};
+use crate::fmt::human::{bytes, plural};
 use crate::job::{
     CacheReply, Job, KeepCounts, PathsTarget, RestoreRecord, SaveReply, SaveTask, Task,
 };
+use crate::stats::event::Phase;
 
 impl Step<'_, '_> {
     pub(super) fn save(&mut self) {
@@ -33,7 +34,7 @@ impl Step<'_, '_> {
             }
         }
         if let Some((entries, freed)) = reply.cleaned {
-            let entries = things(entries, "old entry", "old entries");
+            let entries = plural(entries, "old entry", "old entries");
             self.log.say(
                 Mark::Cleaned,
                 format_args!("removed {entries}, {} given back", bytes(freed)),
@@ -131,7 +132,7 @@ impl Step<'_, '_> {
         match &cache.saved {
             Some(SaveReply::Done { files, bytes: size, added_bytes, milliseconds }) => {
                 self.log.say(Mark::Saved, format_args!("Cache saved with key: {key}"));
-                let (files, added) = (things(*files, "file", "files"), bytes(*added_bytes));
+                let (files, added) = (plural(*files, "file", "files"), bytes(*added_bytes));
                 let size = cache_size(*size);
                 self.log
                     .line(format_args!("   Cache Size: {size}, {files}, {added} new, in {milliseconds} ms"));

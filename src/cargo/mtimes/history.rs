@@ -33,20 +33,20 @@ impl ReplayHistory {
     /// What was done so far.
     pub(crate) fn read(store: &Store, sources: &Sources<'_>) -> Result<Self> {
         let name = name(sources)?;
-        let Some(bytes) = store.remembered(&name)? else {
+        let Some(bytes) = store.job_state(&name)? else {
             return Ok(Self::default());
         };
         postcard::from_bytes(&bytes).map_err(|_| {
             Error::invalid(format!(
                 "what earlier steps restored can't be read from {}; sources are not given their times back",
-                store.layout().memory(&name).display()
+                store.layout().job_state(&name).display()
             ))
         })
     }
 
     /// Remembers it. Without the name of a job there are no later steps, but there is a save.
     pub(crate) fn write(&self, store: &Store, sources: &Sources<'_>) -> Result<()> {
-        store.remember(
+        store.put_job_state(
             &name(sources)?,
             &postcard::to_stdvec(self).map_err(Error::defect)?,
         )

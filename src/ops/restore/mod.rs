@@ -72,7 +72,7 @@ pub fn restore(
     request: &RestoreRequest<'_>,
     monitor: &dyn Monitor,
 ) -> Result<Option<RestoredEntry>> {
-    let _sharing = store.share(PATIENCE)?;
+    let _sharing = store.lock_shared(PATIENCE)?;
     let mut damaged = Damaged {
         store,
         monitor,
@@ -213,9 +213,9 @@ fn write(
     let manifest = store.read_manifest(entry)?;
     let places = places(&manifest.tree, request.place)?;
     let claim = RootLock::take(&places, PATIENCE, monitor)?;
-    let ready = store.take_ready(&entry.manifest, &manifest.tree, &places)?;
+    let ready = store.take_ready_copies(&entry.manifest, &manifest.tree, &places)?;
     monitor.begin(Stage::Scanning, 0);
-    let seen = store.seen(&entry.manifest, &places);
+    let seen = store.root_stamps(&entry.manifest, &places);
     let options = scan::ScanOptions {
         guide: Some(&manifest.tree),
         trust_mtimes: request.extras == Extraneous::Keep,
@@ -257,7 +257,7 @@ fn write(
     };
     if let Some(moment) = moment {
         let names = nothing_extra.then_some(started);
-        drop(store.note_seen(
+        drop(store.put_root_stamps(
             &entry.manifest,
             &places,
             RootStamp {

@@ -10,7 +10,7 @@ use crate::fs::{Extent, Stat};
 use crate::monitor::{Monitor, Stage};
 use crate::ops::save::Parent;
 use crate::ops::save::worker::{StoreTask, StoreWorker, jobs};
-use crate::store::save::{ContentWriter, Slot};
+use crate::store::save::{ContentWriter, PackSlot};
 use crate::tree::compare::unchanged_contents;
 use crate::tree::manifest::Manifest;
 use crate::tree::scan::{Scan, SkippedPath};
@@ -27,7 +27,7 @@ pub(crate) struct StoredFile {
     pub(crate) size: u64,
     pub(crate) extents: Box<[Extent]>,
     /// Its digest and pack, or none as pack for a blob.
-    pub(crate) content: Option<(Digest, Option<Slot>)>,
+    pub(crate) content: Option<(Digest, Option<PackSlot>)>,
 }
 
 /// What becomes of the files of a scan.
@@ -57,7 +57,7 @@ impl FileContents {
                 .map(|pack| contents.existing_pack(pack))
                 .collect()
         });
-        let packs: Vec<Option<Slot>> = packs.transpose()?.unwrap_or_default();
+        let packs: Vec<Option<PackSlot>> = packs.transpose()?.unwrap_or_default();
         let same = parent
             .map(|parent| unchanged_contents(scan, &parent.manifest, &parent.seen))
             .unwrap_or_default();
@@ -118,7 +118,7 @@ impl FileContents {
                 .sum(),
         );
         if jobs.iter().any(|job| matches!(job, StoreTask::Small(_))) {
-            contents.learn_known()?;
+            contents.index_existing_packs()?;
         }
         let results = Mutex::new(std::mem::take(self));
         let worker = || StoreWorker {
@@ -169,7 +169,7 @@ impl FileContents {
     pub(crate) fn into_manifest(
         self,
         scan: Scan,
-        pack_of: impl Fn(Slot) -> Result<Digest>,
+        pack_of: impl Fn(PackSlot) -> Result<Digest>,
     ) -> Result<Manifest> {
         let Scan {
             mut tree, started, ..

@@ -19,7 +19,7 @@ use crate::monitor::{Monitor, Stage};
 use crate::store::Store;
 use crate::store::entry::{Entry, EntryGroup, EntryId};
 use crate::store::lock::{SaveLock, SharedLock};
-use crate::store::save::{ContentWriter, Finished};
+use crate::store::save::{ContentWriter, FinishedContents};
 use crate::tree::Roots;
 use crate::tree::manifest::{Manifest, SourceRecord};
 use crate::tree::scan::{self, Scan, SkippedPath, scan};
@@ -101,12 +101,12 @@ pub fn save(
     monitor: &dyn Monitor,
 ) -> Result<SaveOutcome> {
     let begun = Instant::now();
-    let sharing = store.share(PATIENCE)?;
+    let sharing = store.lock_shared(PATIENCE)?;
     let id = request.group.entry_id(request.key);
     if request.existing == IfExists::Stays && is_there(store, &id)? {
         return Ok(SaveOutcome::Exists);
     }
-    let Some(saving) = store.begin_saving(&sharing, &id)? else {
+    let Some(saving) = store.try_lock_entry(&sharing, &id)? else {
         return Ok(SaveOutcome::InProgress);
     };
 
@@ -196,7 +196,7 @@ fn is_empty(scan: &Scan) -> bool {
 /// A tree whose contents are all in the store, and no entry refers to them yet.
 struct StoredContents<'s> {
     manifest: Manifest,
-    finished: Finished<'s>,
+    finished: FinishedContents<'s>,
     reused_files: u64,
     reused_bytes: u64,
     /// How many files could not be kept.
@@ -302,10 +302,10 @@ impl Looked {
             clean_as_of: self.started,
             no_extraneous_since: None,
         };
-        let noted = store.note_seen(id, request.places, sight);
+        let noted = store.put_root_stamps(id, request.places, sight);
         let kept = noted.and_then(|()| {
             if request.keep_ready {
-                store.keep_ready(id, &manifest.tree, request.places, self.allocated)?;
+                store.put_ready_copies(id, &manifest.tree, request.places, self.allocated)?;
             }
             Ok(())
         });

@@ -75,7 +75,7 @@ fn read(store: &Store, id: &EntryId, request: &SaveRequest<'_>) -> Result<Option
     });
     match found {
         Ok(found) => Ok(found.map(|(entry, manifest)| {
-            let seen = store.seen(&entry.manifest, request.places);
+            let seen = store.root_stamps(&entry.manifest, request.places);
             Parent {
                 entry,
                 manifest,

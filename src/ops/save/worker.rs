@@ -59,7 +59,7 @@ impl StoreWorker<'_> {
             let content = if data.is_empty() {
                 None
             } else {
-                Some(contents.put_large(file, &path, &data)?.digest)
+                Some(contents.put_blob(file, &path, &data)?.digest)
             };
             let content = content.map(|digest| (digest, None));
             Ok(StoredFile {
@@ -99,7 +99,7 @@ impl StoreWorker<'_> {
             .map(|(_, range)| (Digest::of(&buffer[range.clone()]), &buffer[range.clone()]))
             .collect();
         if !data.is_empty() {
-            let slots = self.contents.put_small(&data)?;
+            let slots = self.contents.put_in_pack(&data)?;
             for (((result, _), (digest, _)), slot) in ranges.iter().zip(&data).zip(slots) {
                 if let (_, ReadOutcome::Done(_, stored)) = &mut results[*result] {
                     stored.content = Some((*digest, Some(slot)));
@@ -125,7 +125,7 @@ impl StoreWorker<'_> {
             buffer.truncate(start);
             if stat.size > LARGEST_CONTENT && !data.is_empty() {
                 // It grew since it was looked at.
-                let copied = contents.put_large(file, &path(), &data)?;
+                let copied = contents.put_blob(file, &path(), &data)?;
                 let content = Some((copied.digest, None));
                 return Ok(StoredFile {
                     leaf,

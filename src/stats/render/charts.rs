@@ -20,7 +20,7 @@ const FLOOR: f64 = 128.0;
 const TOP: f64 = 16.0;
 
 /// What stands in the place of a chart without numbers.
-pub(crate) fn nothing(why: &str) -> String {
+pub(crate) fn empty(why: &str) -> String {
     format!("<p class=\"dim\">{why}</p>\n")
 }
 
@@ -45,7 +45,7 @@ fn legend(items: &[(&str, &str)]) -> String {
 
 /// Coordinates need no more than 53 bits.
 #[expect(clippy::cast_precision_loss, reason = "a place in a picture")]
-fn place(number: u64) -> f64 {
+fn px(number: u64) -> f64 {
     number as f64
 }
 
@@ -77,8 +77,8 @@ fn stacked(
     top: &str,
     of: impl Fn(&NamedFigures) -> Vec<(&'static str, u64)>,
 ) -> String {
-    let step = WIDTH / place(days.len().max(10) as u64);
-    let scale = (FLOOR - TOP) / place(most.max(1));
+    let step = WIDTH / px(days.len().max(10) as u64);
+    let scale = (FLOOR - TOP) / px(most.max(1));
     let mut body = format!(
         "<line class=\"axis\" x1=\"0\" y1=\"{FLOOR}\" x2=\"{WIDTH}\" y2=\"{FLOOR}\"/>\n\
          <line class=\"axis\" x1=\"0\" y1=\"{TOP}\" x2=\"{WIDTH}\" y2=\"{TOP}\"/>\n\
@@ -87,10 +87,10 @@ fn stacked(
         escape(top)
     );
     for (number, day) in days.iter().enumerate() {
-        let x = place(number as u64) * step + step * 0.12;
+        let x = px(number as u64) * step + step * 0.12;
         let mut floor = FLOOR;
         for (class, value) in of(day).into_iter().filter(|(_, value)| *value > 0) {
-            let height = place(value) * scale;
+            let height = px(value) * scale;
             floor -= height;
             let _ = writeln!(
                 body,
@@ -106,7 +106,7 @@ fn stacked(
 pub(crate) fn lookups(days: &[NamedFigures]) -> String {
     const WHOLE: u64 = 1000;
     if days.iter().all(|day| day.figures.lookups() == 0) {
-        return nothing("nothing was looked for yet");
+        return empty("nothing was looked for yet");
     }
     let of = |day: &NamedFigures| {
         let all = day.figures.lookups().max(1);
@@ -136,7 +136,7 @@ pub(crate) fn restored(days: &[NamedFigures]) -> String {
         .max()
         .unwrap_or(0);
     if most == 0 {
-        return nothing("nothing was restored yet");
+        return empty("nothing was restored yet");
     }
     let of = |day: &NamedFigures| {
         let figures = &day.figures;
@@ -159,12 +159,12 @@ pub(crate) fn jobs(days: &[NamedFigures]) -> String {
         .map(|(number, day)| (number, day.figures.jobs.median_milliseconds))
         .collect();
     let Some(most) = points.iter().map(|(_, time)| *time).max() else {
-        return nothing("no job has ended yet");
+        return empty("no job has ended yet");
     };
-    let step = WIDTH / place(days.len().max(2) as u64);
+    let step = WIDTH / px(days.len().max(2) as u64);
     let at = |(number, time): &(usize, u64)| {
-        let x = place(*number as u64) * step + step / 2.0;
-        (x, FLOOR - place(*time) * (FLOOR - TOP) / place(most.max(1)))
+        let x = px(*number as u64) * step + step / 2.0;
+        (x, FLOOR - px(*time) * (FLOOR - TOP) / px(most.max(1)))
     };
     let mut body = format!(
         "<line class=\"axis\" x1=\"0\" y1=\"{FLOOR}\" x2=\"{WIDTH}\" y2=\"{FLOOR}\"/>\n\
@@ -229,11 +229,11 @@ pub(crate) fn disk(held: &[EntryRow]) -> String {
         .max()
         .unwrap_or(0);
     if most == 0 {
-        return nothing("the store takes no room yet");
+        return empty("the store takes no room yet");
     }
     let mut body = String::new();
     for (number, (name, sizes)) in rows.iter().enumerate() {
-        let y = place(number as u64) * 34.0;
+        let y = px(number as u64) * 34.0;
         let total = bytes(sizes.iter().sum());
         let _ = writeln!(
             body,
@@ -244,7 +244,7 @@ pub(crate) fn disk(held: &[EntryRow]) -> String {
         );
         let mut x = 0.0;
         for (kind, size) in KINDS.iter().zip(sizes).filter(|(_, size)| **size > 0) {
-            let width = place(*size) * WIDTH / place(most);
+            let width = px(*size) * WIDTH / px(most);
             let _ = writeln!(
                 body,
                 "<rect class=\"{kind}\" x=\"{x:.1}\" y=\"{:.1}\" width=\"{width:.1}\" height=\"10\"/>",
@@ -255,7 +255,7 @@ pub(crate) fn disk(held: &[EntryRow]) -> String {
     }
     legend(&KINDS.map(|kind| (kind, kind)))
         + &svg(
-            place(rows.len() as u64) * 34.0,
+            px(rows.len() as u64) * 34.0,
             "disk use by repository and kind",
             &body,
         )
@@ -282,13 +282,13 @@ pub(crate) fn differences(experiments: &[Experiment]) -> String {
         .max()
         .unwrap_or(0)
         .max(1);
-    let span = place(high.abs_diff(low).max(1));
-    let x = |difference: i64| place(difference.abs_diff(low)) * (WIDTH - 16.0) / span + 8.0;
-    let height = place(known.len() as u64) * 34.0 + 20.0;
+    let span = px(high.abs_diff(low).max(1));
+    let x = |difference: i64| px(difference.abs_diff(low)) * (WIDTH - 16.0) / span + 8.0;
+    let height = px(known.len() as u64) * 34.0 + 20.0;
     let zero = x(0);
     let mut body = String::new();
     for (number, (experiment, saved)) in known.iter().enumerate() {
-        let y = place(number as u64) * 34.0;
+        let y = px(number as u64) * 34.0;
         let class = if saved.low > 0 {
             " good"
         } else if saved.high < 0 {

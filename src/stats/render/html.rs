@@ -7,7 +7,7 @@
 
 use std::fmt::Write as _;
 
-use crate::fmt::human::{bytes, count, things};
+use crate::fmt::human::{bytes, count, plural};
 use crate::stats::compare::Comparison;
 use crate::stats::render::charts;
 use crate::stats::render::markup::{EntryRow, escape, name_of};
@@ -19,7 +19,7 @@ const STYLE: &str = include_str!("style.css");
 const LARGEST: usize = 15;
 
 /// The page.
-pub fn page(stats: &Stats, held: &[EntryRow], made: &str) -> String {
+pub fn render(stats: &Stats, held: &[EntryRow], made: &str) -> String {
     let mut body = String::new();
     // Writing to a string does not fail.
     let _ = write_body(stats, held, made, &mut body);
@@ -43,7 +43,7 @@ fn write_body(stats: &Stats, held: &[EntryRow], made: &str, out: &mut String) ->
         out,
         "<p class=\"dim\">{}, {}; made {}</p>",
         escape(&span),
-        things(stats.events, "phase", "phases"),
+        plural(stats.events, "phase", "phases"),
         escape(made)
     )?;
     tiles(stats, held, out)?;
@@ -78,7 +78,7 @@ fn write_body(stats: &Stats, held: &[EntryRow], made: &str, out: &mut String) ->
     repositories(stats, out)?;
     writeln!(out, "</div>")?;
     if stats.skipped_lines > 0 {
-        let lines = things(stats.skipped_lines, "line", "lines");
+        let lines = plural(stats.skipped_lines, "line", "lines");
         writeln!(
             out,
             "<p class=\"dim\">{lines} of the journal could not be read and were skipped.</p>"
@@ -104,13 +104,13 @@ fn tiles(stats: &Stats, held: &[EntryRow], out: &mut String) -> std::fmt::Result
     let mut all = vec![
         (
             percent(total.hit_rate()),
-            format!("of {} found", things(total.lookups(), "lookup", "lookups")),
+            format!("of {} found", plural(total.lookups(), "lookup", "lookups")),
         ),
         (
             median(&total.restores),
             format!(
                 "median of {}",
-                things(total.restores.count, "restore", "restores")
+                plural(total.restores.count, "restore", "restores")
             ),
         ),
         (
@@ -124,7 +124,7 @@ fn tiles(stats: &Stats, held: &[EntryRow], out: &mut String) -> std::fmt::Result
             bytes(held.iter().map(|held| held.bytes).sum()),
             format!(
                 "on disk in {}",
-                things(held.len() as u64, "entry", "entries")
+                plural(held.len() as u64, "entry", "entries")
             ),
         ),
     ];
@@ -214,14 +214,14 @@ fn experiments(stats: &Stats, out: &mut String) -> std::fmt::Result {
             "<p><b>{}</b><br><span class=\"dim\">{} in {} without, {} in {} with: {}</span></p>",
             escape(&format!("{repository} {workflow} / {job}")),
             median(without_median),
-            things(*without as u64, "run", "runs"),
+            plural(*without as u64, "run", "runs"),
             median(with_median),
-            things(*with as u64, "run", "runs"),
+            plural(*with as u64, "run", "runs"),
             escape(&verdict(saved.as_ref()))
         )?;
     }
     if experiments.is_empty() {
-        body = charts::nothing("there are no jobs to compare yet");
+        body = charts::empty("there are no jobs to compare yet");
     }
     writeln!(
         out,
@@ -243,7 +243,7 @@ fn largest(held: &[EntryRow], out: &mut String) -> std::fmt::Result {
         kind,
         key,
         bytes: size,
-        used,
+        last_used: used,
     } in sorted.into_iter().take(LARGEST)
     {
         writeln!(
@@ -257,7 +257,7 @@ fn largest(held: &[EntryRow], out: &mut String) -> std::fmt::Result {
         )?;
     }
     let table = if rows.is_empty() {
-        charts::nothing("the store has no entries")
+        charts::empty("the store has no entries")
     } else {
         format!(
             "<div class=\"scroll\"><table><thead><tr><th>repository</th><th>kind</th><th class=\"number\">on disk</th>\

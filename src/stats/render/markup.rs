@@ -12,7 +12,7 @@ pub struct EntryRow {
     /// Bytes that it takes; of what several entries share, its part.
     pub bytes: u64,
     /// How long ago it was used, in words.
-    pub used: String,
+    pub last_used: String,
 }
 
 /// Entries of the command line have no scope.

@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use crate::stats::{Cell, Figures, Spread, Stats};
+use crate::stats::{Cell, DurationSummary, Figures, Stats};
 
 /// A family of samples: name, what it is, its type, the samples.
 type Family<'s> = (&'static str, &'static str, &'static str, Vec<Sample<'s>>);
@@ -19,7 +19,7 @@ struct Sample<'s> {
 }
 
 /// All of it.
-pub fn prometheus(stats: &Stats) -> String {
+pub fn render(stats: &Stats) -> String {
     let mut text = String::new();
     for (name, help, kind, samples) in of_cells(&stats.cells).into_iter().chain(of_all(stats)) {
         if samples.is_empty() {
@@ -112,7 +112,7 @@ const OF_REPOSITORIES: [Counter; 5] = [
     }),
 ];
 
-fn seconds(spread: &Spread) -> f64 {
+fn seconds(spread: &DurationSummary) -> f64 {
     number(spread.total_milliseconds) / 1000.0
 }
 

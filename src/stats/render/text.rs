@@ -3,16 +3,16 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::fmt::human::{bytes, count, took};
+use crate::fmt::human::{bytes, count, elapsed};
 use crate::fmt::table::Table;
-use crate::stats::compare::{Comparison, ENOUGH, TimeSaved};
-use crate::stats::{Experiment, Figures, NamedFigures, Spread, Stats};
+use crate::stats::compare::{Comparison, MIN_RUNS, TimeSaved};
+use crate::stats::{DurationSummary, Experiment, Figures, NamedFigures, Stats};
 
 /// Days that are shown one by one; the JSON has all.
 const DAYS: usize = 14;
 
 /// All of it as lines of text.
-pub fn text(stats: &Stats) -> String {
+pub fn render(stats: &Stats) -> String {
     let mut out = String::new();
     // Writing to a string does not fail.
     let _ = write_all(stats, &mut out);
@@ -74,7 +74,7 @@ fn skipped(stats: &Stats, out: &mut String) -> std::fmt::Result {
 }
 
 fn lines_of(lines: u64) -> String {
-    crate::fmt::human::things(lines, "line", "lines")
+    crate::fmt::human::plural(lines, "line", "lines")
 }
 
 fn summary(total: &Figures, out: &mut String) -> std::fmt::Result {
@@ -105,7 +105,7 @@ fn summary(total: &Figures, out: &mut String) -> std::fmt::Result {
         writeln!(out, "jobs        {}", spread(&total.jobs))?;
     }
     if total.removed_entries > 0 {
-        let entries = crate::fmt::human::things(total.removed_entries, "entry", "entries");
+        let entries = crate::fmt::human::plural(total.removed_entries, "entry", "entries");
         writeln!(
             out,
             "cleaned     {entries}, {} given back",
@@ -116,7 +116,7 @@ fn summary(total: &Figures, out: &mut String) -> std::fmt::Result {
         writeln!(
             out,
             "failed      {}",
-            crate::fmt::human::things(total.failures, "phase", "phases")
+            crate::fmt::human::plural(total.failures, "phase", "phases")
         )?;
     }
     Ok(())
@@ -135,9 +135,9 @@ fn figures(heading: &str, all: &[NamedFigures], out: &mut String) -> std::fmt::R
         "new",
         "job",
     ])
-    .right([1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    .align_right([1, 2, 3, 4, 5, 6, 7, 8, 9]);
     for NamedFigures { name, figures } in all {
-        table.row([
+        table.add_row([
             if name.is_empty() {
                 "(none)".to_owned()
             } else {
@@ -189,13 +189,13 @@ pub fn sentence(experiment: &Experiment) -> String {
 }
 
 fn runs(number: usize) -> String {
-    crate::fmt::human::things(number as u64, "run", "runs")
+    crate::fmt::human::plural(number as u64, "run", "runs")
 }
 
 /// What an interval means, in words.
 pub fn verdict(saved: Option<&TimeSaved>) -> String {
     match saved {
-        None => format!("too few runs to say what the cache saves: {ENOUGH} of each are needed"),
+        None => format!("too few runs to say what the cache saves: {MIN_RUNS} of each are needed"),
         Some(TimeSaved { median, low, high }) if *low > 0 => {
             format!(
                 "it saves {} a job ({} to {})",
@@ -227,8 +227,8 @@ fn signed(difference: i64) -> String {
     format!("{sign}{}", milliseconds(difference.unsigned_abs()))
 }
 
-fn spread(spread: &Spread) -> String {
-    let Spread {
+fn spread(spread: &DurationSummary) -> String {
+    let DurationSummary {
         count: number,
         total_milliseconds,
         median_milliseconds,
@@ -248,11 +248,11 @@ fn spread(spread: &Spread) -> String {
 
 /// A duration in milliseconds as people read it.
 pub fn milliseconds(milliseconds: u64) -> String {
-    took(Duration::from_millis(milliseconds))
+    elapsed(Duration::from_millis(milliseconds))
 }
 
 /// The median of durations as people read it; `-` where there are none.
-pub fn median(spread: &Spread) -> String {
+pub fn median(spread: &DurationSummary) -> String {
     if spread.count == 0 {
         "-".to_owned()
     } else {

@@ -1,6 +1,6 @@
 //! The lines that phases leave in the journal.
 
-use local_cache::stats::event::{Hit, Phase};
+use local_cache::stats::event::{LookupResult, Phase};
 
 use crate::support::machine::Machine;
 use crate::support::step::{events, saved, step};
@@ -27,7 +27,7 @@ fn each_phase_of_a_job_leaves_a_line_and_the_last_one_says_how_long_the_job_took
         [[Phase::Pre, Phase::Main, Phase::Post]; 2].concat(),
         "{events:#?}"
     );
-    assert_eq!(events[1].caches[0].hit, Some(Hit::Miss));
+    assert_eq!(events[1].caches[0].hit, Some(LookupResult::Miss));
     let [_, _, first, _, main, last] = &events[..] else {
         panic!()
     };
@@ -47,7 +47,7 @@ fn each_phase_of_a_job_leaves_a_line_and_the_last_one_says_how_long_the_job_took
         ),
         (4712, 2, "CI")
     );
-    assert_eq!(main.caches[0].hit, Some(Hit::Prefix));
+    assert_eq!(main.caches[0].hit, Some(LookupResult::Prefix));
     assert!(
         main.caches[0].restored_bytes > 0
             && main.caches[0].kind == "path"
@@ -56,14 +56,14 @@ fn each_phase_of_a_job_leaves_a_line_and_the_last_one_says_how_long_the_job_took
     assert!(last.caches[0].saved_bytes.unwrap() > main.caches[0].restored_bytes);
     assert_eq!(
         (last.found, last.job_status.as_deref()),
-        (Some(Hit::Prefix), Some("success"))
+        (Some(LookupResult::Prefix), Some("success"))
     );
     assert!(
         (30..60_000).contains(&last.job_milliseconds.unwrap()),
         "{last:?}"
     );
     assert!(last.disk.unwrap().store_bytes > 0 && main.job_milliseconds.is_none());
-    assert_eq!(first.found, Some(Hit::Miss));
+    assert_eq!(first.found, Some(LookupResult::Miss));
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn a_job_that_saves_nothing_is_recorded_too() {
     let last = events(&machine).pop().unwrap();
     assert_eq!(
         (last.phase, last.found, last.job_status.as_deref()),
-        (Phase::Post, Some(Hit::Exact), Some("failure"))
+        (Phase::Post, Some(LookupResult::Exact), Some("failure"))
     );
     assert!(last.job_milliseconds.is_some() && last.caches.is_empty());
 }
@@ -119,7 +119,7 @@ fn a_miss_and_a_failure_are_recorded() {
     step(&job, "k").main().passed().says("Cache not found");
     assert_eq!(
         events(&machine).pop().unwrap().caches[0].hit,
-        Some(Hit::Miss)
+        Some(LookupResult::Miss)
     );
     step(&job, "k").with("lookup-only", "true").main().passed();
     assert!(

@@ -3,7 +3,7 @@
 use local_cache::action::summary::{Row, Summary, markdown, plain};
 use local_cache::job::Past;
 use local_cache::ops::free_space::DiskUsage;
-use local_cache::stats::event::{Disk, Hit};
+use local_cache::stats::event::{DiskState, LookupResult};
 use proptest::prelude::*;
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
@@ -47,7 +47,7 @@ fn row(key: &str) -> Row {
     Row {
         name: "target".into(),
         key: key.into(),
-        hit: Some(Hit::Exact),
+        hit: Some(LookupResult::Exact),
         files: 1234,
         bytes: 5_000_000,
         written_bytes: 1000,
@@ -70,7 +70,7 @@ fn the_table_tells_what_was_found_written_and_saved() {
         row("cargo-1"),
         Row {
             name: "git".into(),
-            hit: Some(Hit::Miss),
+            hit: Some(LookupResult::Miss),
             ..Row::default()
         },
     ]));
@@ -178,7 +178,11 @@ fn the_last_runs_are_a_chart_with_nothing_but_numbers_in_it() {
         .map(|n| {
             past(
                 60 + n,
-                Some(if n % 3 == 0 { Hit::Miss } else { Hit::Exact }),
+                Some(if n % 3 == 0 {
+                    LookupResult::Miss
+                } else {
+                    LookupResult::Exact
+                }),
             )
         })
         .collect();
@@ -214,7 +218,7 @@ fn the_last_runs_are_a_chart_with_nothing_but_numbers_in_it() {
 
 #[test]
 fn the_disk_is_shown_before_and_after() {
-    let disk = |used_percent, free| Disk {
+    let disk = |used_percent, free| DiskState {
         used_percent,
         free_bytes: free,
         store_bytes: 7_000_000_000,

@@ -93,7 +93,7 @@ fn what_phases_remember_is_not_lost_to_a_collection() {
             }
         });
         for number in 0..2000 {
-            let remembered = store.remember("name", b"bytes");
+            let remembered = store.put_job_state("name", b"bytes");
             if remembered.is_err() || number == 1999 {
                 is_done.store(true, Ordering::Relaxed);
             }

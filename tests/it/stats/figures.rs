@@ -1,28 +1,30 @@
 //! What is counted, and how it is shown.
 
-use local_cache::stats::aggregate::gather;
-use local_cache::stats::event::{Arm, Event, Hit};
+use local_cache::stats::aggregate::aggregate;
+use local_cache::stats::event::{Arm, Event, LookupResult};
 use local_cache::stats::journal::JournalContents;
-use local_cache::stats::render::prometheus::prometheus;
-use local_cache::stats::render::text::text;
+use local_cache::stats::render::{prometheus, text};
 
 use super::{NOON, ended, restored};
 use crate::support::Sandbox;
 
 fn read(events: Vec<Event>) -> JournalContents {
-    JournalContents { events, skipped: 0 }
+    JournalContents {
+        events,
+        skipped_lines: 0,
+    }
 }
 
 fn some() -> Vec<Event> {
-    let mut next_day = restored("acme/gadget", "registry", Hit::Prefix, 5000);
+    let mut next_day = restored("acme/gadget", "registry", LookupResult::Prefix, 5000);
     next_day.time += 86_400_000;
-    let mut failed = restored("acme/gadget", "target", Hit::Miss, 0);
+    let mut failed = restored("acme/gadget", "target", LookupResult::Miss, 0);
     failed.error = Some("the disk is full".to_owned());
     failed.removed_entries = 3;
     failed.freed_bytes = 700;
     vec![
-        restored("acme/widget", "target", Hit::Exact, 1000),
-        restored("acme/widget", "target", Hit::Miss, 0),
+        restored("acme/widget", "target", LookupResult::Exact, 1000),
+        restored("acme/widget", "target", LookupResult::Miss, 0),
         ended("acme/widget", 1, 60_000, Some(400)),
         ended("acme/widget", 2, 90_000, None),
         next_day,
@@ -32,7 +34,7 @@ fn some() -> Vec<Event> {
 
 #[test]
 fn lookups_bytes_and_times_are_counted_by_repository_kind_and_day() {
-    let stats = gather(&read(some()), None);
+    let stats = aggregate(&read(some()), None);
     let total = &stats.total;
     assert_eq!((total.exact, total.prefix, total.miss), (1, 1, 2));
     assert_eq!(total.hit_rate(), Some(0.5));
@@ -86,9 +88,9 @@ fn lookups_bytes_and_times_are_counted_by_repository_kind_and_day() {
 
 #[test]
 fn what_is_older_than_asked_for_does_not_count() {
-    let stats = gather(&read(some()), Some(NOON + 80_000_000));
+    let stats = aggregate(&read(some()), Some(NOON + 80_000_000));
     assert_eq!((stats.events, stats.total.lookups()), (1, 1));
-    assert_eq!(gather(&read(some()), Some(i64::MAX)).events, 0);
+    assert_eq!(aggregate(&read(some()), Some(i64::MAX)).events, 0);
 }
 
 #[test]
@@ -99,7 +101,7 @@ fn a_job_that_a_jumping_clock_measured_has_no_duration() {
     ];
     events[1].time = -5;
     events[0].time = i64::MAX;
-    let stats = gather(&read(events), None);
+    let stats = aggregate(&read(events), None);
     assert_eq!(
         (stats.total.jobs.count, stats.total.jobs.total_milliseconds),
         (1, 1000)
@@ -115,9 +117,9 @@ fn the_control_group_is_compared_job_by_job_and_failed_jobs_do_not_count() {
             let mut event = ended("acme/widget", number, milliseconds + number * 100, None);
             event.experiment = Some(arm);
             event.found = Some(if arm == Arm::Control || number < 20 {
-                Hit::Miss
+                LookupResult::Miss
             } else {
-                Hit::Exact
+                LookupResult::Exact
             });
             events.push(event.clone());
             event.job_status = Some("failure".to_owned());
@@ -132,7 +134,7 @@ fn the_control_group_is_compared_job_by_job_and_failed_jobs_do_not_count() {
         experiment: Some(Arm::Cached),
         ..other
     });
-    let stats = gather(&read(events), None);
+    let stats = aggregate(&read(events), None);
     let shown: Vec<_> = stats
         .experiments
         .iter()
@@ -146,7 +148,7 @@ fn the_control_group_is_compared_job_by_job_and_failed_jobs_do_not_count() {
     // Runs of the control group found nothing because they did not look.
     let observed = &stats.misses_and_hits[0].comparison;
     assert_eq!((observed.without, observed.with), (20, 20));
-    let text = text(&stats);
+    let text = text::render(&stats);
     assert!(
         text.contains("acme/widget CI / build: 10 min 1 s (40 runs) without"),
         "{text}"
@@ -158,8 +160,13 @@ fn the_control_group_is_compared_job_by_job_and_failed_jobs_do_not_count() {
 #[test]
 fn prometheus_reads_what_is_written_for_it() {
     let mut events = some();
-    events.push(restored("acme/we\"ird\\na\nme", "path", Hit::Exact, 7));
-    let text = prometheus(&gather(&read(events), None));
+    events.push(restored(
+        "acme/we\"ird\\na\nme",
+        "path",
+        LookupResult::Exact,
+        7,
+    ));
+    let text = prometheus::render(&aggregate(&read(events), None));
     let lines = text.lines().map(|line| Ok(line.to_owned()));
     let scrape = prometheus_parse::Scrape::parse(lines).unwrap();
     let samples = text.lines().filter(|line| !line.starts_with('#')).count();

@@ -5,15 +5,15 @@ use std::io::Write as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use local_cache::stats::event::{CacheEvent, Event, Hit};
-use local_cache::stats::journal::{Bounds, append, parse, read};
+use local_cache::stats::event::{CacheEvent, Event, LookupResult};
+use local_cache::stats::journal::{JournalLimits, append, parse, read};
 
 use super::{NOON, ended, restored};
 
 const MODES: (u32, u32) = (0o755, 0o644);
 
 fn write(dir: &Path, event: &Event) {
-    append(dir, event, MODES, Bounds::default()).unwrap();
+    append(dir, event, MODES, JournalLimits::default()).unwrap();
 }
 
 fn raw(dir: &Path, bytes: &[u8]) {
@@ -31,12 +31,15 @@ fn what_is_appended_is_read_back_and_a_journal_that_does_not_exist_is_empty() {
     let dir = dir.path().join("events");
     assert_eq!(read(&dir).unwrap().events, []);
     let events = [
-        restored("acme/widget", "path", Hit::Exact, 100),
+        restored("acme/widget", "path", LookupResult::Exact, 100),
         ended("acme/widget", 1, 60_000, Some(5)),
     ];
     events.iter().for_each(|event| write(&dir, event));
     let found = read(&dir).unwrap();
-    assert_eq!((found.events.as_slice(), found.skipped), (&events[..], 0));
+    assert_eq!(
+        (found.events.as_slice(), found.skipped_lines),
+        (&events[..], 0)
+    );
     let text = fs::read_to_string(dir.join("events.jsonl")).unwrap();
     assert_eq!(text.lines().count(), 2);
     let first: serde_json::Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
@@ -49,9 +52,9 @@ fn lines_of_several_writers_never_mix_and_can_be_read_meanwhile() {
     let dir = tempfile::tempdir().unwrap();
     let done = AtomicBool::new(false);
     // Small files, so that one is begun anew many times meanwhile.
-    let bounds = Bounds {
-        file: 20_000,
-        all: 1 << 30,
+    let bounds = JournalLimits {
+        file_bytes: 20_000,
+        total_bytes: 1 << 30,
     };
     std::thread::scope(|scope| {
         let writers: Vec<_> = (0..4)
@@ -70,7 +73,7 @@ fn lines_of_several_writers_never_mix_and_can_be_read_meanwhile() {
             let mut most = 0;
             while !done.load(Ordering::Relaxed) {
                 let found = read(dir.path()).unwrap();
-                assert_eq!(found.skipped, 0, "a line was seen that was not whole");
+                assert_eq!(found.skipped_lines, 0, "a line was seen that was not whole");
                 most = most.max(found.events.len());
             }
             most
@@ -82,7 +85,7 @@ fn lines_of_several_writers_never_mix_and_can_be_read_meanwhile() {
         assert!(reader.join().unwrap() > 0);
     });
     let found = read(dir.path()).unwrap();
-    assert_eq!((found.events.len(), found.skipped), (1200, 0));
+    assert_eq!((found.events.len(), found.skipped_lines), (1200, 0));
     let mut runs: Vec<u64> = found.events.iter().map(|event| event.run.run_id).collect();
     runs.sort_unstable();
     runs.dedup();
@@ -98,13 +101,13 @@ fn a_line_that_was_torn_costs_itself_and_no_other() {
     raw(dir.path(), b"{\"time\":1795435200000,\"phase\":\"po");
     let found = read(dir.path()).unwrap();
     assert_eq!(
-        (found.events.len(), found.skipped),
+        (found.events.len(), found.skipped_lines),
         (1, 0),
         "somebody may be writing it"
     );
     write(dir.path(), &event);
     let found = read(dir.path()).unwrap();
-    assert_eq!((found.events.len(), found.skipped), (2, 1));
+    assert_eq!((found.events.len(), found.skipped_lines), (2, 1));
 }
 
 #[test]
@@ -121,18 +124,22 @@ fn garbage_is_skipped_and_counted() {
         b"{\"time\":1,\"phase\":\"during\"}\n{\"time\":5,\"phase\":\"pre\",\"of-the-future\":[1]}\n",
     );
     let found = read(dir.path()).unwrap();
-    assert_eq!((found.events.len(), found.skipped), (2, 7), "{found:?}");
+    assert_eq!(
+        (found.events.len(), found.skipped_lines),
+        (2, 7),
+        "{found:?}"
+    );
     // A directory where a file should be is no reason to fail either.
     fs::create_dir(dir.path().join("000-x.jsonl")).unwrap();
-    assert_eq!(read(dir.path()).unwrap().skipped, 8);
+    assert_eq!(read(dir.path()).unwrap().skipped_lines, 8);
 }
 
 #[test]
 fn a_journal_never_takes_more_than_its_bound_and_loses_its_oldest_lines_first() {
     let dir = tempfile::tempdir().unwrap();
-    let bounds = Bounds {
-        file: 4000,
-        all: 20_000,
+    let bounds = JournalLimits {
+        file_bytes: 4000,
+        total_bytes: 20_000,
     };
     for number in 0..500 {
         append(
@@ -146,10 +153,10 @@ fn a_journal_never_takes_more_than_its_bound_and_loses_its_oldest_lines_first() 
             .unwrap()
             .map(|entry| entry.unwrap().metadata().unwrap().len())
             .sum();
-        assert!(taken <= bounds.all, "{taken}");
+        assert!(taken <= bounds.total_bytes, "{taken}");
     }
     let found = read(dir.path()).unwrap();
-    assert!(found.events.iter().any(|event| event.run.run_id == 499) && found.skipped == 0);
+    assert!(found.events.iter().any(|event| event.run.run_id == 499) && found.skipped_lines == 0);
     assert!(found.events.len() > 20 && found.events.iter().all(|event| event.run.run_id > 300));
 }
 
@@ -165,7 +172,7 @@ fn an_event_with_endless_keys_is_cut_and_still_one() {
     event.error = Some("x".repeat(100_000));
     write(dir.path(), &event);
     let found = read(dir.path()).unwrap();
-    assert_eq!((found.events.len(), found.skipped), (1, 0));
+    assert_eq!((found.events.len(), found.skipped_lines), (1, 0));
     assert_eq!(found.events[0].caches[0].key, "é".repeat(40));
     assert!(fs::metadata(dir.path().join("events.jsonl")).unwrap().len() < 64 << 10);
 }
@@ -188,7 +195,7 @@ fn times_that_jump_back_are_sorted() {
     // In parts, nothing is lost at their borders.
     let many = lines.concat().repeat(20_000);
     let found = parse(many.as_bytes());
-    assert_eq!((found.events.len(), found.skipped), (100_000, 0));
+    assert_eq!((found.events.len(), found.skipped_lines), (100_000, 0));
 }
 
 #[test]
@@ -200,11 +207,11 @@ fn what_is_no_file_is_not_written_to_and_does_not_hang() {
     fs::create_dir(&journal).unwrap();
     std::os::unix::fs::symlink(&target, journal.join("events.jsonl")).unwrap();
     let event = ended("acme/widget", 1, 1000, None);
-    append(&journal, &event, MODES, Bounds::default()).unwrap_err();
+    append(&journal, &event, MODES, JournalLimits::default()).unwrap_err();
     assert_eq!(fs::read(&target).unwrap(), b"x");
     let journal = dir.path().join("fifo");
     fs::create_dir(&journal).unwrap();
     nix::unistd::mkfifo(&journal.join("events.jsonl"), nix::sys::stat::Mode::S_IRWXU).unwrap();
-    append(&journal, &event, MODES, Bounds::default()).unwrap_err();
-    assert_eq!(read(&journal).unwrap().skipped, 1);
+    append(&journal, &event, MODES, JournalLimits::default()).unwrap_err();
+    assert_eq!(read(&journal).unwrap().skipped_lines, 1);
 }

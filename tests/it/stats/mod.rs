@@ -5,7 +5,7 @@ mod journal;
 mod page;
 mod speed;
 
-use local_cache::stats::event::{CacheEvent, Disk, Event, Hit, Phase, Run};
+use local_cache::stats::event::{CacheEvent, DiskState, Event, LookupResult, Phase, Run};
 
 /// 2026-11-23 12:00:00 UTC.
 pub(super) const NOON: i64 = 1_795_435_200_000;
@@ -23,8 +23,8 @@ pub(super) fn run(repository: &str, run_id: u64) -> Run {
 }
 
 /// A restore of some bytes, a tenth of which was written, in a second.
-pub(super) fn restored(repository: &str, kind: &str, hit: Hit, bytes: u64) -> Event {
-    let found = hit != Hit::Miss;
+pub(super) fn restored(repository: &str, kind: &str, hit: LookupResult, bytes: u64) -> Event {
+    let found = hit != LookupResult::Miss;
     Event {
         time: NOON,
         phase: Phase::Main,
@@ -38,7 +38,7 @@ pub(super) fn restored(repository: &str, kind: &str, hit: Hit, bytes: u64) -> Ev
             restore_milliseconds: if found { 1000 } else { 0 },
             ..CacheEvent::default()
         }],
-        disk: Some(Disk {
+        disk: Some(DiskState {
             used_percent: 40,
             free_bytes: 60_000_000_000,
             store_bytes: 5_000_000_000,

@@ -3,8 +3,8 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use local_cache::stats::aggregate::gather;
-use local_cache::stats::event::Hit;
+use local_cache::stats::aggregate::aggregate;
+use local_cache::stats::event::LookupResult;
 use local_cache::stats::journal;
 
 use super::{NOON, ended, restored};
@@ -15,7 +15,11 @@ fn lines(jobs: u64) -> String {
     for number in 0..jobs {
         let repository = format!("acme/repository-{}", number % 40);
         let kind = ["registry", "git", "target", "path"][usize::try_from(number % 4).unwrap()];
-        let hit = [Hit::Exact, Hit::Prefix, Hit::Miss][usize::try_from(number % 3).unwrap()];
+        let hit = [
+            LookupResult::Exact,
+            LookupResult::Prefix,
+            LookupResult::Miss,
+        ][usize::try_from(number % 3).unwrap()];
         let mut main = restored(&repository, kind, hit, number * 1000);
         main.time = NOON + i64::try_from(number).unwrap() * 60_000;
         main.run.run_id = number;
@@ -48,7 +52,7 @@ fn statistics_of_a_hundred_thousand_events_take_at_most_twice_as_long_as_reading
     let lines = lines(jobs);
     fs::write(dir.path().join("events.jsonl"), &lines).unwrap();
     let counted = shortest(|| {
-        let stats = gather(&journal::read(dir.path()).unwrap(), None);
+        let stats = aggregate(&journal::read(dir.path()).unwrap(), None);
         assert_eq!((stats.events, stats.misses_and_hits.len()), (2 * jobs, 40));
     });
     let read = shortest(|| {

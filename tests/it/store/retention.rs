@@ -6,8 +6,8 @@ use std::time::Duration;
 use local_cache::fs::Timestamp;
 use local_cache::store::entry::{CacheKind, EntryGroup};
 use local_cache::store::retention::{
-    EvictReason, FAMILIES, RetentionCandidate, RetentionPolicy, decide, family,
-    is_of_default_branch, order,
+    EvictReason, MAX_FAMILIES, RetentionCandidate, RetentionPolicy, decide, eviction_order, family,
+    is_default_branch,
 };
 
 const DAY: u64 = 86_400;
@@ -30,7 +30,7 @@ fn of(group: &EntryGroup, key: &str, hours_ago: i64, needs: &[usize]) -> Retenti
         id: group.entry_id(key),
         kind: group.kind,
         family: family(key),
-        of_default_branch: is_of_default_branch(group, &[]),
+        is_default_branch: is_default_branch(group, &[]),
         last_used: Timestamp {
             seconds: NOW.seconds - hours_ago * 3600,
             nanoseconds: 0,
@@ -74,7 +74,7 @@ fn dropped(
             let at = candidates
                 .iter()
                 .position(|candidate| candidate.id == decision.id)?;
-            Some((at, decision.drop?))
+            Some((at, decision.evict?))
         })
         .collect();
     found.sort_by_key(|(at, _)| *at);
@@ -82,7 +82,7 @@ fn dropped(
 }
 
 fn turns(candidates: &[RetentionCandidate], policy: &RetentionPolicy) -> Vec<usize> {
-    order(candidates, policy, NOW)
+    eviction_order(candidates, policy, NOW)
         .iter()
         .map(|going| going.candidate)
         .collect()
@@ -125,7 +125,7 @@ fn the_entries_used_last_of_each_family_stay() {
     ];
     assert_eq!(
         dropped(&candidates, &[], &keep(CacheKind::Path, 2)),
-        [(0, EvictReason::BeyondKept(2))]
+        [(0, EvictReason::BeyondFamilyLimit(2))]
     );
     assert_eq!(dropped(&candidates, &[], &keep(CacheKind::Target, 0)), []);
 }
@@ -168,9 +168,9 @@ fn a_group_keeps_a_few_times_what_a_family_keeps_whatever_its_keys_are() {
         .zip(names)
         .map(|(hours, name)| entry("a", name, hours, &[]))
         .collect();
-    let most = 2 * FAMILIES;
+    let most = 2 * MAX_FAMILIES;
     let wanted: Vec<_> = (most..names.len())
-        .map(|at| (at, EvictReason::BeyondGroup(most)))
+        .map(|at| (at, EvictReason::BeyondGroupLimit(most)))
         .collect();
     assert_eq!(dropped(&candidates, &[], &keep(CacheKind::Path, 2)), wanted);
     assert_eq!(
@@ -193,7 +193,7 @@ fn each_kind_has_its_own_number_of_generations() {
         candidates.extend((0..8).map(|age| of(&group, &format!("k-{age:08}"), age, &[])));
     }
     let policy = RetentionPolicy {
-        keep: RetentionPolicy::USUAL.into(),
+        keep: RetentionPolicy::DEFAULT_KEEP.into(),
         ..RetentionPolicy::default()
     };
     let gone = dropped(&candidates, &[], &policy);
@@ -253,7 +253,7 @@ fn entries_of_groups_that_the_policy_does_not_name_stay() {
     };
     assert_eq!(
         dropped(&candidates, &[], &policy),
-        [(0, EvictReason::BeyondKept(1))]
+        [(0, EvictReason::BeyondFamilyLimit(1))]
     );
 }
 
@@ -271,7 +271,7 @@ fn entries_unused_for_longer_than_allowed_go_and_a_clock_set_back_makes_none_old
     };
     assert_eq!(
         dropped(&candidates, &[], &policy),
-        [(0, EvictReason::Unused(Duration::from_secs(8 * DAY)))]
+        [(0, EvictReason::MaxAge(Duration::from_secs(8 * DAY)))]
     );
 }
 
@@ -290,7 +290,7 @@ fn a_store_that_is_too_large_loses_what_was_used_longest_ago_and_only_as_much_as
     assert_eq!(dropped(&candidates, &sizes, &policy(130)), []);
     assert_eq!(
         dropped(&candidates, &sizes, &policy(120)),
-        [(0, EvictReason::LeastRecent)]
+        [(0, EvictReason::LeastRecentlyUsed)]
     );
     assert_eq!(dropped(&candidates, &sizes, &policy(0)).len(), 3);
 }
@@ -313,12 +313,12 @@ fn a_run_over_its_size_takes_its_own_older_generations_before_what_others_use() 
         ..RetentionPolicy::default()
     };
     let gone = |max_bytes| dropped(&candidates, &sizes, &policy(max_bytes));
-    assert_eq!(gone(50), [(2, EvictReason::OlderOfOwn)]);
+    assert_eq!(gone(50), [(2, EvictReason::OlderOwn)]);
     assert_eq!(
         gone(40),
-        [(1, EvictReason::OlderOfOwn), (2, EvictReason::OlderOfOwn)]
+        [(1, EvictReason::OlderOwn), (2, EvictReason::OlderOwn)]
     );
-    assert_eq!(gone(30)[2], (3, EvictReason::LeastRecent));
+    assert_eq!(gone(30)[2], (3, EvictReason::LeastRecentlyUsed));
     // Without a run of its own, the one used longest ago goes first.
     let by_hand = RetentionPolicy {
         max_bytes: Some(50),
@@ -326,7 +326,7 @@ fn a_run_over_its_size_takes_its_own_older_generations_before_what_others_use() 
     };
     assert_eq!(
         dropped(&candidates, &sizes, &by_hand),
-        [(3, EvictReason::LeastRecent)]
+        [(3, EvictReason::LeastRecentlyUsed)]
     );
 }
 
@@ -349,15 +349,15 @@ fn when_room_is_needed_entries_go_in_the_stated_order() {
         ..keep(CacheKind::Path, 2)
     };
     assert_eq!(turns(&candidates, &policy), [7, 2, 1, 5, 4, 3, 6, 0]);
-    let reasons: Vec<EvictReason> = order(&candidates, &policy, NOW)
+    let reasons: Vec<EvictReason> = eviction_order(&candidates, &policy, NOW)
         .iter()
         .map(|going| going.reason)
         .collect();
-    assert_eq!(reasons[7], EvictReason::NewestOfDefault);
+    assert_eq!(reasons[7], EvictReason::NewestOfDefaultBranch);
     assert!(matches!(reasons[0], EvictReason::Old(_)));
     // What only matters when room is needed drops nothing by itself.
     let gone = dropped(&candidates, &[], &policy);
-    assert_eq!(gone, [(5, EvictReason::BeyondKept(2))]);
+    assert_eq!(gone, [(5, EvictReason::BeyondFamilyLimit(2))]);
 }
 
 #[test]
@@ -375,7 +375,7 @@ fn the_default_branch_is_the_one_that_the_run_knows_else_one_of_the_usual_names(
     for (scope, git_ref, wanted) in cases {
         let group = group(scope, git_ref, CacheKind::Path, "x");
         assert_eq!(
-            is_of_default_branch(&group, &known),
+            is_default_branch(&group, &known),
             wanted,
             "{scope} {git_ref}"
         );
@@ -392,7 +392,7 @@ fn ranks_count_within_a_family_and_without_limits_everything_stays() {
     let decisions = decide(&candidates, &[], &RetentionPolicy::default(), NOW);
     let found: Vec<_> = decisions
         .iter()
-        .map(|decision| (decision.rank, decision.drop))
+        .map(|decision| (decision.rank, decision.evict))
         .collect();
     assert_eq!(found, [(1, None), (2, None), (1, None)]);
     assert_eq!(decisions[0].id, candidates[1].id);

@@ -246,7 +246,7 @@ fn defaults(kind: &str) -> &'static [(String, String)] {
 /// The events of a machine's store.
 pub(crate) fn events(machine: &Machine) -> Vec<Event> {
     let read = journal::read(&machine.store().join("local-cache-v1/events")).unwrap();
-    assert_eq!(read.skipped, 0);
+    assert_eq!(read.skipped_lines, 0);
     read.events
 }
 

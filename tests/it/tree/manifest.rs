@@ -643,7 +643,7 @@ fn the_format_document_describes_packs() {
     let path = dir.path().join("pack");
     std::fs::write(&path, bytes).unwrap();
     let index =
-        local_cache::store::pack::Index::read(&std::fs::File::open(&path).unwrap(), &id, &path)
+        local_cache::store::pack::PackIndex::read(&std::fs::File::open(&path).unwrap(), &id, &path)
             .unwrap();
     let found: Vec<_> = index
         .records

@@ -378,11 +378,11 @@ fn a_damaged_record_is_a_warning_and_costs_only_times() {
     };
     let found = verify(true);
     assert_eq!(
-        (found.whole, found.damaged.len(), found.damaged_files.len()),
+        (found.intact, found.damaged.len(), found.damaged_files.len()),
         (1, 0, 1)
     );
     let found = verify(false);
-    assert_eq!((found.whole, found.damaged_files.len()), (1, 0));
+    assert_eq!((found.intact, found.damaged_files.len()), (1, 0));
     assert!(!record.exists());
     restored("missing");
 }
@@ -401,7 +401,7 @@ fn a_record_lives_as_long_as_its_entry() {
         let keep = [(local_cache::store::entry::CacheKind::Target, keep)].into();
         let policy = local_cache::store::retention::RetentionPolicy {
             keep,
-            one_family: true,
+            as_one_family: true,
             ..Default::default()
         };
         local_cache::ops::prune::prune(&runner.store(), &policy, false, &Heard::default()).unwrap();

@@ -185,7 +185,7 @@ fn a_store_over_its_size_shrinks_whatever_the_disk() {
     let guarded = guard(sandbox.cache(), None, &wanted(limits), &Silent).unwrap();
     assert_eq!(keys(&guarded), ["k-0000000", "k-0000001"], "{guarded:#?}");
     let store = Store::open(sandbox.cache()).unwrap().unwrap();
-    assert!(store.allocated().unwrap() <= 13 * MB);
+    assert!(store.allocated_bytes().unwrap() <= 13 * MB);
 }
 
 #[test]
@@ -242,7 +242,7 @@ fn what_is_in_use_stays_and_that_is_said() {
     };
     let (sandbox, _) = filled(&mount, 3);
     let store = Store::open(sandbox.cache()).unwrap().unwrap();
-    let using = store.share(Duration::from_secs(1)).unwrap();
+    let using = store.lock_shared(Duration::from_secs(1)).unwrap();
     let limits = more_free(sandbox.cache(), 5 * MB);
     let begun = std::time::Instant::now();
     let guarded = guard(sandbox.cache(), None, &wanted(limits), &Silent).unwrap();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use local_cache::fs::{Inodes, Timestamp, Volume};
-use local_cache::store::disk_limits::{DiskLimits, Lack, Ready, StoreContents, plan};
+use local_cache::store::disk_limits::{DiskLimits, ReadyCandidate, Shortfall, StoreContents, plan};
 use local_cache::store::entry::{CacheKind, EntryGroup};
 use local_cache::store::retention::{EvictReason, RetentionCandidate, RetentionPolicy, family};
 
@@ -48,11 +48,11 @@ fn what_is_lacking_is_what_exceeds_the_limits_and_no_more() {
         ((None, 0, None), (0, 12 * GB), (0, 0, 0)),
     ];
     for ((percent, floor, size), (free, store), (of_percent, of_floor, of_store)) in cases {
-        let lack = limits(percent, floor, size).lack(&disk(free), store);
-        let wanted = Lack {
-            of_percent,
-            of_floor,
-            of_store,
+        let lack = limits(percent, floor, size).shortfall(&disk(free), store);
+        let wanted = Shortfall {
+            percent_bytes: of_percent,
+            free_bytes: of_floor,
+            store_bytes: of_store,
             inodes: 0,
         };
         assert_eq!(
@@ -69,12 +69,16 @@ fn inodes_count_like_blocks_and_a_filesystem_without_a_number_of_them_has_enough
         inodes,
         ..disk(90 * GB)
     };
-    let lacking = |total, free| limits.lack(&with(Some(Inodes { total, free })), 0).inodes;
+    let lacking = |total, free| {
+        limits
+            .shortfall(&with(Some(Inodes { total, free })), 0)
+            .inodes
+    };
     assert_eq!(
         (lacking(1000, 200), lacking(1000, 150), lacking(0, 0)),
         (0, 50, 0)
     );
-    assert!(limits.lack(&with(None), 0).is_none());
+    assert!(limits.shortfall(&with(None), 0).is_none());
     assert_eq!(with(None).used_percent(), 10);
 }
 
@@ -85,10 +89,10 @@ fn saving_needs_the_floor_and_inodes_and_not_the_percentage() {
         inodes: Some(Inodes { total: 1000, free }),
         ..disk(30 * GB)
     };
-    assert!(limits.allow_saving(&disk(20 * GB)) && !limits.allow_saving(&disk(20 * GB - 1)));
-    assert!(limits.allow_saving(&inodes(10)) && !limits.allow_saving(&inodes(9)));
+    assert!(limits.allows_saving(&disk(20 * GB)) && !limits.allows_saving(&disk(20 * GB - 1)));
+    assert!(limits.allows_saving(&inodes(10)) && !limits.allows_saving(&inodes(9)));
     assert!(
-        DiskLimits::default().allow_saving(&disk(0)),
+        DiskLimits::default().allows_saving(&disk(0)),
         "with the floor off, the disk itself says no"
     );
 }
@@ -104,7 +108,7 @@ fn entry(branch: &str, key: &str, days: i64, need: usize) -> RetentionCandidate 
         id: group.entry_id(key),
         kind: CacheKind::Path,
         family: family(key),
-        of_default_branch: branch == "main",
+        is_default_branch: branch == "main",
         last_used: Timestamp {
             seconds: NOW.seconds - days * 86_400,
             nanoseconds: 0,
@@ -139,18 +143,18 @@ struct Goes {
     out_of_reach: bool,
 }
 
-fn goes(lack: Lack, ready: &[Ready]) -> Goes {
+fn goes(lack: Shortfall, ready: &[ReadyCandidate]) -> Goes {
     let entries = entries();
     let contents = StoreContents {
-        ready,
+        ready_copies: ready,
         entries: &entries,
         sizes: &[4 * GB; 5],
     };
     let plan = plan(&lack, contents, &policy(), NOW);
     Goes {
-        ready: plan.ready,
+        ready: plan.ready_copies,
         entries: plan.entries.iter().map(|going| going.candidate).collect(),
-        out_of_reach: plan.out_of_reach,
+        out_of_reach: plan.is_insufficient,
     }
 }
 
@@ -167,17 +171,17 @@ fn entries_go_in_the_stated_order_and_only_as_many_as_needed() {
     ];
     for (lacking, wanted) in cases {
         for lack in [
-            Lack {
-                of_floor: lacking,
-                ..Lack::default()
+            Shortfall {
+                free_bytes: lacking,
+                ..Shortfall::default()
             },
-            Lack {
-                of_percent: lacking,
-                ..Lack::default()
+            Shortfall {
+                percent_bytes: lacking,
+                ..Shortfall::default()
             },
-            Lack {
-                of_store: lacking,
-                ..Lack::default()
+            Shortfall {
+                store_bytes: lacking,
+                ..Shortfall::default()
             },
         ] {
             let Goes {
@@ -192,19 +196,19 @@ fn entries_go_in_the_stated_order_and_only_as_many_as_needed() {
 
 #[test]
 fn ready_copies_go_before_any_entry_and_the_oldest_first() {
-    let ready: Vec<Ready> = entries()
+    let ready: Vec<ReadyCandidate> = entries()
         .iter()
         .take(3)
-        .map(|entry| Ready {
+        .map(|entry| ReadyCandidate {
             name: entry.id.to_string(),
             bytes: GB,
             files: 10,
             last_used: entry.last_used,
         })
         .collect();
-    let lack = |of_floor| Lack {
-        of_floor,
-        ..Lack::default()
+    let lack = |of_floor| Shortfall {
+        free_bytes: of_floor,
+        ..Shortfall::default()
     };
     assert_eq!(
         (
@@ -216,9 +220,9 @@ fn ready_copies_go_before_any_entry_and_the_oldest_first() {
     let more = goes(lack(4 * GB), &ready);
     assert_eq!((more.ready, more.entries), (vec![2, 0, 1], vec![4]));
     let inodes = goes(
-        Lack {
+        Shortfall {
             inodes: 15,
-            ..Lack::default()
+            ..Shortfall::default()
         },
         &ready,
     );
@@ -233,18 +237,18 @@ fn a_cache_is_not_emptied_where_others_filled_the_disk() {
         out_of_reach,
         ..
     } = goes(
-        Lack {
-            of_percent: 60 * GB,
-            ..Lack::default()
+        Shortfall {
+            percent_bytes: 60 * GB,
+            ..Shortfall::default()
         },
         &[],
     );
     assert_eq!((&entries[..], out_of_reach), (&[4, 3][..], true));
     // The floor can be kept, so it is, whatever the percentage.
-    let both = Lack {
-        of_percent: 60 * GB,
-        of_floor: 10 * GB,
-        ..Lack::default()
+    let both = Shortfall {
+        percent_bytes: 60 * GB,
+        free_bytes: 10 * GB,
+        ..Shortfall::default()
     };
     let Goes {
         entries,
@@ -258,9 +262,9 @@ fn a_cache_is_not_emptied_where_others_filled_the_disk() {
         out_of_reach,
         ..
     } = goes(
-        Lack {
+        Shortfall {
             inodes: 100_000,
-            ..Lack::default()
+            ..Shortfall::default()
         },
         &[],
     );
@@ -276,15 +280,15 @@ fn what_entries_share_is_freed_by_the_last_of_them() {
     }
     let sizes = [GB, GB, GB, 10 * GB];
     let contents = StoreContents {
-        ready: &[],
+        ready_copies: &[],
         entries: &entries,
         sizes: &sizes,
     };
     let plan = |of_floor| {
         plan(
-            &Lack {
-                of_floor,
-                ..Lack::default()
+            &Shortfall {
+                free_bytes: of_floor,
+                ..Shortfall::default()
             },
             contents,
             &policy(),
@@ -294,6 +298,6 @@ fn what_entries_share_is_freed_by_the_last_of_them() {
     assert_eq!(plan(2 * GB).entries.len(), 2);
     let all = plan(3 * GB);
     assert_eq!(all.entries.len(), 3);
-    assert_eq!(all.entries[2].reason, EvictReason::NewestOfDefault);
-    assert!(!plan(13 * GB).out_of_reach && plan(13 * GB + 1).out_of_reach);
+    assert_eq!(all.entries[2].reason, EvictReason::NewestOfDefaultBranch);
+    assert!(!plan(13 * GB).is_insufficient && plan(13 * GB + 1).is_insufficient);
 }

@@ -49,21 +49,23 @@ fn after_each_of_two_hundred_random_removals_the_rest_is_whole_and_can_be_restor
             .nth(below(&mut seed, entries.len()))
             .unwrap()
             .clone();
-        let collecting = store.begin_collecting().unwrap().unwrap();
+        let collecting = store.try_lock_for_gc().unwrap().unwrap();
         store
             .remove_entries(&collecting, std::slice::from_ref(&victim))
             .unwrap();
-        store.collect(&collecting).unwrap();
+        store.collect_garbage(&collecting).unwrap();
         drop(collecting);
         entries.remove(&victim);
         removals += 1;
-        let sharing = store.share(std::time::Duration::from_secs(1)).unwrap();
+        let sharing = store
+            .lock_shared(std::time::Duration::from_secs(1))
+            .unwrap();
         let verified = store.verify(&sharing, &Silent).unwrap();
         assert!(
             verified.damaged.is_empty() && verified.damaged_files.is_empty(),
             "{verified:?}"
         );
-        assert_eq!(verified.whole, entries.len() as u64);
+        assert_eq!(verified.intact, entries.len() as u64);
         drop(sharing);
         let (key, wanted) = &entries
             .values()

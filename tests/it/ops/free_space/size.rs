@@ -34,38 +34,42 @@ fn falsify(store: &Store) {
 fn the_sum_is_noted_when_the_store_has_settled_and_holds_until_it_changes() {
     let (sandbox, store) = saved();
     drop(fs::remove_file(store.layout().size()));
-    let one = store.allocated().unwrap();
+    let one = store.allocated_bytes().unwrap();
     assert!((3 << 20..4 << 20).contains(&one), "{one}");
     assert!(
         !store.layout().size().exists(),
         "two changes may have the same time"
     );
     settle(&store);
-    assert_eq!(store.allocated().unwrap(), one);
+    assert_eq!(store.allocated_bytes().unwrap(), one);
     falsify(&store);
-    assert_eq!(store.allocated().unwrap(), 7, "what was noted is not used");
+    assert_eq!(
+        store.allocated_bytes().unwrap(),
+        7,
+        "what was noted is not used"
+    );
 
     save(&sandbox, 2);
-    let two = store.allocated().unwrap();
+    let two = store.allocated_bytes().unwrap();
     assert!(two > one + (3 << 20), "{two}");
     settle(&store);
-    assert_eq!(store.allocated().unwrap(), two);
+    assert_eq!(store.allocated_bytes().unwrap(), two);
     falsify(&store);
     sandbox.prune(1).done();
-    let left = store.allocated().unwrap();
+    let left = store.allocated_bytes().unwrap();
     assert!((3 << 20..4 << 20).contains(&left), "{left}");
 }
 
 #[test]
 fn a_note_that_can_not_be_read_is_made_anew() {
     let (_sandbox, store) = saved();
-    let size = store.allocated().unwrap();
+    let size = store.allocated_bytes().unwrap();
     settle(&store);
     fs::write(store.layout().size(), "{\"times\":").unwrap();
-    assert_eq!(store.allocated().unwrap(), size);
+    assert_eq!(store.allocated_bytes().unwrap(), size);
     fs::remove_file(store.layout().size()).unwrap();
     fs::create_dir_all(store.layout().size().join("in the way")).unwrap();
-    assert_eq!(store.allocated().unwrap(), size);
+    assert_eq!(store.allocated_bytes().unwrap(), size);
     assert!(store.layout().size().is_file());
     assert!(
         fs::read_dir(store.layout().tmp()).unwrap().next().is_none(),

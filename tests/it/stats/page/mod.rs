@@ -4,7 +4,7 @@ mod browser;
 
 use std::fs;
 
-use local_cache::stats::event::{Arm, Hit};
+use local_cache::stats::event::{Arm, LookupResult};
 
 use crate::stats::{NOON, ended, restored};
 use crate::support::{Sandbox, trees};
@@ -40,9 +40,9 @@ pub(super) fn filled() -> Sandbox {
             ][usize::try_from(number % 3).unwrap()];
             let kind = ["registry", "git", "target", "path"][usize::try_from(number % 4).unwrap()];
             let hit = match (number + day) % 5 {
-                0 => Hit::Miss,
-                1 => Hit::Prefix,
-                _ => Hit::Exact,
+                0 => LookupResult::Miss,
+                1 => LookupResult::Prefix,
+                _ => LookupResult::Exact,
             };
             let mut main = restored(repository, kind, hit, 300_000_000 + 7_000_000 * day);
             main.time = time;

@@ -32,7 +32,7 @@ const MEMORY: i64 = 5 * 86_400;
 
 /// What a collection did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Collected {
+pub struct GcStats {
     /// Files of the store that were removed.
     pub files: u64,
     /// Packs that were rewritten.
@@ -71,8 +71,8 @@ impl Store {
     }
 
     /// Gives back the space of everything that no entry refers to.
-    pub fn collect(&self, _collecting: &GcLock) -> Result<Collected> {
-        let mut done = Collected::default();
+    pub fn collect_garbage(&self, _collecting: &GcLock) -> Result<GcStats> {
+        let mut done = GcStats::default();
         let uses = self.uses(&mut done)?;
         let suspects = self.suspects()?;
         self.sweep(&self.layout.manifests(), &mut done, |name| {
@@ -93,27 +93,27 @@ impl Store {
         self.sweep(&self.layout.used_dir(), &mut done, is_entry)?;
         for copy in self.ready_copies()? {
             if !uses.manifests.contains_key(&copy.manifest) {
-                self.remove_ready(&copy)?;
+                self.remove_ready_copy(&copy)?;
                 done.bytes += copy.bytes;
             }
         }
-        self.sweep(&self.layout.seen_dir(), &mut done, |name| {
+        self.sweep(&self.layout.stamps(), &mut done, |name| {
             let manifest = name
                 .to_str()
                 .and_then(|name| name.split('-').next()?.parse().ok());
             manifest.is_some_and(|id: Digest| uses.manifests.contains_key(&id))
         })?;
-        self.sweep_old(&self.layout.seen_dir(), SEEN, &mut done)?;
+        self.sweep_old(&self.layout.stamps(), SEEN, &mut done)?;
         self.sweep(&self.layout.locks(), &mut done, |name| name == "store")?;
         self.sweep_old(&self.layout.quarantine(), QUARANTINE, &mut done)?;
-        self.sweep_old(&self.layout.memories(), MEMORY, &mut done)?;
+        self.sweep_old(&self.layout.job_states(), MEMORY, &mut done)?;
         for name in files::list(&self.layout.tmp())? {
             remove_tree(&self.layout.tmp().join(name))?;
         }
         Ok(done)
     }
 
-    fn uses(&self, done: &mut Collected) -> Result<Uses> {
+    fn uses(&self, done: &mut GcStats) -> Result<Uses> {
         let mut uses = Uses {
             manifests: HashMap::new(),
             packs: HashMap::new(),
@@ -173,7 +173,7 @@ impl Store {
         Ok(())
     }
 
-    fn collect_packs(&self, uses: &Uses, suspects: &[Digest], done: &mut Collected) -> Result<()> {
+    fn collect_packs(&self, uses: &Uses, suspects: &[Digest], done: &mut GcStats) -> Result<()> {
         let names = files::list(&self.layout.packs())?;
         let ids = || {
             names
@@ -210,7 +210,7 @@ impl Store {
         id: &Digest,
         uses: &Uses,
         is_suspect: bool,
-        done: &mut Collected,
+        done: &mut GcStats,
     ) -> Result<()> {
         let alive = self.alive(id, uses)?;
         let (path, file, index) = match self.open_pack(id) {
@@ -296,7 +296,7 @@ impl Store {
         Ok(alive)
     }
 
-    fn collect_blobs(&self, uses: &Uses, suspects: &[Digest], done: &mut Collected) -> Result<()> {
+    fn collect_blobs(&self, uses: &Uses, suspects: &[Digest], done: &mut GcStats) -> Result<()> {
         for shelf in files::list(&self.layout.blobs())? {
             let shelf = self.layout.blobs().join(shelf);
             if files::stat(&shelf)?.is_none_or(|stat| stat.kind != FileKind::Directory) {
@@ -315,7 +315,7 @@ impl Store {
     }
 
     /// Removes the files of a directory that did not change for some seconds.
-    fn sweep_old(&self, dir: &Path, seconds: i64, done: &mut Collected) -> Result<()> {
+    fn sweep_old(&self, dir: &Path, seconds: i64, done: &mut GcStats) -> Result<()> {
         let now = Timestamp::now().seconds;
         self.sweep(dir, done, |name| {
             let changed = files::stat(&dir.join(name))
@@ -330,7 +330,7 @@ impl Store {
     fn sweep(
         &self,
         dir: &Path,
-        done: &mut Collected,
+        done: &mut GcStats,
         keep: impl Fn(&OsString) -> bool,
     ) -> Result<()> {
         for name in files::list(dir)?.iter().filter(|name| !keep(name)) {
@@ -343,7 +343,7 @@ impl Store {
         clippy::unused_self,
         reason = "removing files of the store is the store's business"
     )]
-    fn remove_file(&self, path: &Path, done: &mut Collected) -> Result<()> {
+    fn remove_file(&self, path: &Path, done: &mut GcStats) -> Result<()> {
         let bytes = files::stat(path)?.map_or(0, |stat| stat.allocated);
         // A file, or what somebody put in its place.
         remove_tree(path)?;
