@@ -13,15 +13,7 @@ use std::fmt;
 use super::context::WorkflowContext;
 use super::event::EventPayload;
 use super::inputs::{Inputs, Scope};
-
-/// A scope and a ref in it: where entries are looked for, or written.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct CacheScope {
-    /// `owner/repository`, `owner`, or empty for everything on the machine.
-    pub scope: String,
-    /// A full ref; empty where branches are not kept apart.
-    pub git_ref: String,
-}
+use crate::store::CacheScope;
 
 /// What a run may read and write.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,46 +63,47 @@ pub fn decide(
     event: Option<&EventPayload>,
 ) -> Result<Access, AccessRefusal> {
     let scope = scope_of(inputs.scope, context)?;
-    let area = |git_ref: &str| CacheScope {
-        scope: scope.clone(),
-        git_ref: git_ref.to_owned(),
-    };
-    let no_ref = || AccessRefusal::NoRef(context.event_name.clone().unwrap_or_default());
-    let origin = context.origin(event);
-    let own = if origin.is_trusted() {
-        let git_ref = if inputs.branch_isolation {
-            context.git_ref.clone()
-        } else {
-            Some(String::new())
-        };
-        area(&git_ref.ok_or_else(no_ref)?)
+    let write = if context.origin(event).is_trusted() {
+        CacheScope::new(&scope, own_ref(inputs, context)?)
     } else {
-        let git_ref = untrusted_ref(context, event).ok_or(AccessRefusal::Untraced)?;
-        CacheScope {
-            scope: scope_of(Scope::Repository, context)?,
-            git_ref,
-        }
+        CacheScope::new(
+            scope_of(Scope::Repository, context)?,
+            untrusted_ref(context, event).ok_or(AccessRefusal::Untraced)?,
+        )
     };
-    let branches = [
-        context.base_branch(event),
-        event.and_then(|event| event.default_branch.as_deref()),
-    ];
-    let shared: Vec<CacheScope> = if inputs.branch_isolation {
-        branches
-            .into_iter()
-            .flatten()
-            .map(|branch| area(&format!("refs/heads/{branch}")))
-            .collect()
-    } else {
-        vec![area("")]
-    };
-    let mut read = vec![own.clone()];
-    for area in shared {
-        if !read.contains(&area) {
-            read.push(area);
+    let mut read = vec![write.clone()];
+    for shared in shared_scopes(&scope, inputs, context, event) {
+        if !read.contains(&shared) {
+            read.push(shared);
         }
     }
-    Ok(Access { read, write: own })
+    Ok(Access { read, write })
+}
+
+fn own_ref(inputs: &Inputs, context: &WorkflowContext) -> Result<String, AccessRefusal> {
+    if !inputs.branch_isolation {
+        return Ok(String::new());
+    }
+    let no_ref = || AccessRefusal::NoRef(context.event_name.clone().unwrap_or_default());
+    context.git_ref.clone().ok_or_else(no_ref)
+}
+
+/// What every run of the scope may read: the branch it goes to, then the default branch.
+fn shared_scopes(
+    scope: &str,
+    inputs: &Inputs,
+    context: &WorkflowContext,
+    event: Option<&EventPayload>,
+) -> Vec<CacheScope> {
+    if !inputs.branch_isolation {
+        return vec![CacheScope::new(scope, "")];
+    }
+    let default_branch = event.and_then(|event| event.default_branch.as_deref());
+    [context.base_branch(event), default_branch]
+        .into_iter()
+        .flatten()
+        .map(|branch| CacheScope::branch(scope, branch))
+        .collect()
 }
 
 /// The scope whose entries a run writes when it can be trusted.

@@ -16,6 +16,7 @@ use crate::job::{
     CacheReply, CargoTarget, FoundEntry, Housekeeping, Job, JobReply, JobTarget, RestoreTask,
     SaveReply, SaveTask, Task, WorkspaceLine, work,
 };
+use crate::store::CacheScope;
 
 pub(super) fn cargo(
     context: &mut CommandContext<'_>,
@@ -25,7 +26,7 @@ pub(super) fn cargo(
     let (workspaces, task, miss) = match &args.command {
         CargoCommand::Restore(restore) => {
             let task = RestoreTask {
-                read: vec![(String::new(), String::new())],
+                read: vec![CacheScope::default()],
                 mirror: !restore.no_mirror,
                 verify: !restore.finding.no_verify,
                 lookup_only: restore.finding.lookup_only,

@@ -15,6 +15,7 @@ use crate::fs::Local;
 use crate::fs::files;
 use crate::job::{CargoTarget, Housekeeping, Job, JobTarget, RestoreTask, SaveReply, Task, adopt};
 use crate::ops::import::{self, LegacyCache};
+use crate::store::CacheScope;
 
 #[derive(Debug, Args)]
 pub(super) struct ImportArgs {
@@ -162,13 +163,13 @@ fn take_over(
                 foreign.path.display()
             )));
         }
-        let area = (scope, format!("refs/heads/{}", args.branch));
+        let scope = CacheScope::branch(scope, &args.branch);
         let mut caches = Vec::new();
         for job in &jobs {
             caches.extend(adopt(
                 job,
                 foreign,
-                &area,
+                &scope,
                 &Local::new(home.map(Path::to_owned)),
                 context.monitor,
             )?);

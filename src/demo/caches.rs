@@ -13,6 +13,7 @@ use crate::job::{
     SaveReply, SaveTask, Task, work,
 };
 use crate::monitor::Monitor;
+use crate::store::CacheScope;
 use crate::store::key_match::KeyMatch;
 
 /// The caches of a job whose checkout lies in place.
@@ -52,7 +53,7 @@ impl Caches {
         monitor: &dyn Monitor,
     ) -> Result<(Vec<CacheUse>, Duration, Vec<RestoreRecord>), DemoError> {
         let task = RestoreTask {
-            read: vec![(String::new(), String::new())],
+            read: vec![CacheScope::default()],
             mirror: true,
             verify: true,
             ..RestoreTask::default()

@@ -9,6 +9,7 @@ use crate::glob::Base;
 use crate::job::{CacheReply, JobContext, RestoreRecord, RestoreTask, SaveReply, SaveTask};
 use crate::ops::path_list::PathList;
 use crate::ops::{restore, save};
+use crate::store::CacheScope;
 use crate::store::Store;
 use crate::store::entry::{CacheKind, EntryGroup, EntryId};
 use crate::tree::plan::Extraneous;
@@ -37,10 +38,10 @@ fn list(at: &JobContext<'_>, subject: &PathsTarget) -> Result<PathList> {
     PathList::parse(&subject.paths, &base).map_err(|error| Error::invalid(error.to_string()))
 }
 
-fn group(area: &(String, String), paths: &PathList) -> EntryGroup {
+fn group(scope: &CacheScope, paths: &PathList) -> EntryGroup {
     EntryGroup {
-        scope: area.0.clone(),
-        git_ref: area.1.clone(),
+        scope: scope.scope.clone(),
+        git_ref: scope.git_ref.clone(),
         kind: CacheKind::Path,
         paths: paths.identity(),
     }
@@ -55,7 +56,7 @@ pub(crate) fn restore(
     let paths = list(at, subject)?;
     let mut cache = CacheReply::new(PathsTarget::NAME, CacheKind::Path, &subject.key);
     let Some(store) = store else { return Ok(cache) };
-    let groups: Vec<EntryGroup> = task.read.iter().map(|area| group(area, &paths)).collect();
+    let groups: Vec<EntryGroup> = task.read.iter().map(|scope| group(scope, &paths)).collect();
     let request = restore::RestoreRequest {
         groups: &groups,
         key: &subject.key,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::cargo::key::template::KeyTemplate;
 use crate::fs::serde_path as lossless;
 use crate::job::{CargoTarget, Housekeeping, PathsTarget};
+use crate::store::CacheScope;
 
 /// What is to be done. All paths are as the steps of the job know them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,7 +52,7 @@ pub enum Task {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RestoreTask {
     /// Scopes and refs to look in, in order.
-    pub read: Vec<(String, String)>,
+    pub read: Vec<CacheScope>,
     /// Whether names that the entry does not have are removed, where that is not out of the
     /// question.
     pub mirror: bool,
@@ -66,8 +67,8 @@ pub struct RestoreTask {
 /// How to save.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SaveTask {
-    /// The scope and ref to write to.
-    pub write: (String, String),
+    /// Where the entries belong.
+    pub write: CacheScope,
     /// What the restore of the same step noted down.
     pub noted: Vec<RestoreRecord>,
     /// The name under which the restore was remembered.

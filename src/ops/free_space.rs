@@ -17,6 +17,7 @@ use crate::error::Result;
 use crate::fs::{Timestamp, Volume, volume};
 use crate::monitor::{Monitor, Stage};
 use crate::ops::prune::{ListedEntry, Needs, candidate, list};
+use crate::store::CacheScope;
 use crate::store::Store;
 use crate::store::disk_limits::{
     DiskLimits, RECOMMENDED_FREE, ReadyCandidate, Shortfall, StoreContents, plan,
@@ -41,8 +42,8 @@ pub struct GuardPolicy {
     pub keep: Vec<(crate::store::entry::CacheKind, usize)>,
     /// Entries unused for longer go first.
     pub old_after: Option<Duration>,
-    /// Default branches that are known: scope and full ref.
-    pub default_branches: Vec<(String, String)>,
+    /// The default branch of each scope, as far as known.
+    pub default_branches: Vec<CacheScope>,
 }
 
 /// How full a filesystem is.

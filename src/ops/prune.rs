@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::fs::{Timestamp, files, remove_tree};
 use crate::monitor::{Monitor, Stage};
 use crate::ops::PATIENCE;
+use crate::store::CacheScope;
 use crate::store::Store;
 use crate::store::entry::{Entry, EntryId};
 use crate::store::gc::GcStats;
@@ -124,7 +125,7 @@ fn decisions(
 pub(crate) fn candidate(
     listed: &ListedEntry,
     needs: Vec<usize>,
-    defaults: &[(String, String)],
+    defaults: &[CacheScope],
 ) -> RetentionCandidate {
     RetentionCandidate {
         id: listed.id.clone(),

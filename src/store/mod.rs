@@ -30,6 +30,7 @@ pub mod pack;
 pub mod ready;
 pub mod retention;
 pub mod save;
+pub mod scope;
 mod size;
 mod stamps;
 pub mod verify;
@@ -46,6 +47,8 @@ use crate::fs::{Timestamp, files};
 use crate::tree::manifest::{Manifest, References, SourceRecord};
 use entry::{Entry, EntryGroup, EntryId};
 use layout::Layout;
+
+pub use scope::CacheScope;
 
 /// A store that exists.
 #[derive(Debug)]

@@ -30,6 +30,7 @@ use std::time::Duration;
 
 use super::entry::{CacheKind, EntryGroup, EntryId};
 use crate::fs::Timestamp;
+use crate::store::scope::CacheScope;
 
 /// A group keeps this many times the entries that a family keeps.
 pub const MAX_FAMILIES: usize = 4;
@@ -197,14 +198,14 @@ fn date(text: &str) -> Option<usize> {
 }
 
 /// Whether entries of a group are what branches begin from: those of the default branch of its
-/// scope, where that is among `known` (scope and full ref), else those of a branch with one of the
+/// scope, where that is among `known`, else those of a branch with one of the
 /// two usual names; entries of all branches, where they are not kept apart.
-pub fn is_default_branch(group: &EntryGroup, known: &[(String, String)]) -> bool {
+pub fn is_default_branch(group: &EntryGroup, known: &[CacheScope]) -> bool {
     if group.git_ref.is_empty() {
         return true;
     }
-    match known.iter().find(|(scope, _)| *scope == group.scope) {
-        Some((_, git_ref)) => *git_ref == group.git_ref,
+    match known.iter().find(|known| known.scope == group.scope) {
+        Some(known) => known.git_ref == group.git_ref,
         None => matches!(
             group.git_ref.as_str(),
             "refs/heads/main" | "refs/heads/master"

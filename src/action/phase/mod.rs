@@ -43,6 +43,7 @@ use crate::fmt::human::bytes;
 use crate::job::{Job, JobReply, JobTarget, PathsTarget, RestoreTask, Task};
 use crate::site::worker::Identity;
 use crate::stats::event::{DiskState, Phase};
+use crate::store::CacheScope;
 
 /// Whether the step goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -257,13 +258,13 @@ impl Step<'_, '_> {
     }
 
     /// The default branch, where the event file says which it is.
-    fn default_branches(&self) -> Vec<(String, String)> {
+    fn default_branches(&self) -> Vec<CacheScope> {
         let event = read_event(self.context.event_path.as_deref()).ok();
         let branch = event.and_then(|event| event.default_branch);
         let scope = access::scope_of(self.inputs.scope, self.context).ok();
         scope
             .zip(branch)
-            .map(|(scope, branch)| (scope, format!("refs/heads/{branch}")))
+            .map(|(scope, branch)| CacheScope::branch(scope, &branch))
             .into_iter()
             .collect()
     }
@@ -294,7 +295,7 @@ impl Step<'_, '_> {
         let read: Vec<&str> = access
             .read
             .iter()
-            .map(|area| area.git_ref.as_str())
+            .map(|scope| scope.git_ref.as_str())
             .collect();
         let Access { write, .. } = access;
         self.log.debug(format_args!(

@@ -1,11 +1,11 @@
 //! Restoring: the main phase of the action itself and of `restore/`.
 
 use super::{Step, cache_size, state};
-use crate::action::access::CacheScope;
 use crate::action::console::Mark;
 use crate::action::inputs::Mirror;
 use crate::fmt::human::{bytes, plural};
 use crate::job::{FoundEntry, Job, RestoreTask, Task};
+use crate::store::CacheScope;
 
 impl Step<'_, '_> {
     pub(super) fn restore(&mut self) {
@@ -55,13 +55,10 @@ impl Step<'_, '_> {
         may
     }
 
-    /// How to restore from some areas.
+    /// How to restore from some scopes.
     pub(super) fn restore_task(&self, read: Vec<CacheScope>, mirror: bool) -> RestoreTask {
         RestoreTask {
-            read: read
-                .into_iter()
-                .map(|area| (area.scope, area.git_ref))
-                .collect(),
+            read,
             mirror,
             verify: self.inputs.verify,
             lookup_only: self.inputs.lookup_only,

@@ -3,7 +3,6 @@
 use std::num::NonZeroU32;
 
 use super::{Step, cache_size, state};
-use crate::action::access::CacheScope;
 use crate::action::console::Mark;
 use crate::action::inputs::{CacheOf, JobStatus, RetentionInputs, Reuse, SaveWhen};
 use crate::action::kind::ActionKind;
@@ -12,6 +11,7 @@ use crate::job::{
     CacheReply, Job, KeepCounts, PathsTarget, RestoreRecord, SaveReply, SaveTask, Task,
 };
 use crate::stats::event::Phase;
+use crate::store::CacheScope;
 
 impl Step<'_, '_> {
     pub(super) fn save(&mut self) {
@@ -68,9 +68,8 @@ impl Step<'_, '_> {
             self.not_saved("Key is not specified, so nothing is saved");
             return None;
         }
-        let write = self.writable(access.write);
         let task = SaveTask {
-            write: (write.scope, write.git_ref),
+            write: self.writable(access.write),
             noted: if is_of_cargo {
                 self.noted_caches()
             } else {

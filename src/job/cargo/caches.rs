@@ -13,6 +13,7 @@ use crate::cargo::project::facts::{KeyRequest, WorkspaceRequest};
 use crate::error::{Error, Result};
 use crate::glob::Base;
 use crate::ops::path_list::PathList;
+use crate::store::CacheScope;
 use crate::store::entry::{CacheKind, EntryGroup};
 
 /// One cache.
@@ -91,11 +92,10 @@ impl CachePlan {
         }
     }
 
-    pub(crate) fn group(&self, area: &(String, String)) -> EntryGroup {
-        let (scope, git_ref) = area.clone();
+    pub(crate) fn group(&self, scope: &CacheScope) -> EntryGroup {
         EntryGroup {
-            scope,
-            git_ref,
+            scope: scope.scope.clone(),
+            git_ref: scope.git_ref.clone(),
             kind: self.kind,
             paths: self.identity.clone(),
         }

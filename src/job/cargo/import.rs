@@ -19,6 +19,7 @@ use crate::job::{Job, JobTarget};
 use crate::monitor::Monitor;
 use crate::ops::import::{LegacyCache, LegacyKind};
 use crate::ops::save;
+use crate::store::CacheScope;
 use crate::store::Store;
 use crate::tree::Roots;
 
@@ -27,7 +28,7 @@ use crate::tree::Roots;
 pub fn adopt(
     job: &Job,
     foreign: &LegacyCache,
-    area: &(String, String),
+    scope: &CacheScope,
     namespace: &dyn Namespace,
     monitor: &dyn Monitor,
 ) -> Result<Vec<CacheReply>> {
@@ -62,7 +63,7 @@ pub fn adopt(
         };
         let key = format!("{prefix}rsync-{}", foreign.key);
         let request = save::SaveRequest {
-            group: &plan.group(area),
+            group: &plan.group(scope),
             key: &key,
             places: &places,
             exclude: None,

@@ -99,7 +99,7 @@ fn restore_one(
         _ => {}
     }
     let Some(store) = store else { return Ok(None) };
-    let groups: Vec<EntryGroup> = task.read.iter().map(|area| plan.group(area)).collect();
+    let groups: Vec<EntryGroup> = task.read.iter().map(|scope| plan.group(scope)).collect();
     let mut request = restore::RestoreRequest {
         groups: &groups,
         key: &plan.key.text,

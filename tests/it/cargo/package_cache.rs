@@ -11,6 +11,7 @@ use local_cache::monitor::Silent;
 
 use super::support::{build, cargo_home, first, forget, machine, project};
 use crate::support::machine::Machine;
+use local_cache::store::CacheScope;
 
 const SHORT: Duration = Duration::from_millis(300);
 
@@ -32,9 +33,9 @@ fn work_on(machine: &Machine, workspace: &Path, patience: Duration, task: Task) 
 }
 
 fn restore() -> Task {
-    let area = ("acme/widget".to_owned(), "refs/heads/main".to_owned());
+    let scope = CacheScope::branch("acme/widget", "main");
     Task::Restore(RestoreTask {
-        read: vec![area],
+        read: vec![scope],
         mirror: true,
         verify: true,
         ..RestoreTask::default()
@@ -122,10 +123,10 @@ fn half_a_download_is_not_saved() {
     let job = project(&machine);
     build(&job);
     let held = hold(&machine, ".package-cache", LockMode::Exclusive);
-    let area = ("acme/widget".to_owned(), "refs/heads/main".to_owned());
+    let scope = CacheScope::branch("acme/widget", "main");
     let save = || {
         Task::Save(SaveTask {
-            write: area.clone(),
+            write: scope.clone(),
             ..SaveTask::default()
         })
     };

@@ -362,7 +362,10 @@ fn when_room_is_needed_entries_go_in_the_stated_order() {
 
 #[test]
 fn the_default_branch_is_the_one_that_the_run_knows_else_one_of_the_usual_names() {
-    let known = [("acme/widget".to_owned(), "refs/heads/trunk".to_owned())];
+    let known = [local_cache::store::CacheScope::branch(
+        "acme/widget",
+        "trunk",
+    )];
     let cases = [
         ("acme/widget", "refs/heads/trunk", true),
         ("acme/widget", "refs/heads/main", false),
