@@ -22,6 +22,7 @@
 //! - `fmt`: numbers, sizes, durations and tables as people read them
 //! - `monitor`: how operations report progress and learn to stop
 //! - `workers`: work spread over threads, in order
+//! - `env`: a snapshot of the process environment
 //! - `digest`: digests of contents
 //! - `error`: the error type and what to do about each error
 //!
@@ -34,6 +35,7 @@ pub mod cli;
 pub mod demo;
 pub mod digest;
 pub mod doctor;
+pub mod env;
 pub mod error;
 pub mod fmt;
 pub mod fs;

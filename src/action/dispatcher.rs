@@ -10,13 +10,13 @@ use crate::action::env::Env;
 use crate::action::inputs::{Inputs, SiteInput};
 use crate::job::{Job, JobReply, JobTarget, work};
 use crate::monitor::Monitor;
+use crate::site::SitePreference;
 use crate::site::detect::{SiteDecision, detect};
 use crate::site::facts::{EngineReport, SiteFacts, SiteRequest, gather};
 use crate::site::run::{RunOptions, run};
 use crate::site::supervise::StopReason;
 use crate::site::worker as far;
 use crate::site::worker::Identity;
-use crate::site::{EnvVars as SiteEnv, SitePreference};
 
 /// The place where the work of a phase is done.
 pub(crate) struct Dispatcher {
@@ -33,7 +33,7 @@ impl Dispatcher {
         context: &WorkflowContext,
         identity: Option<Identity>,
     ) -> Self {
-        let env = site_env(env_of_step);
+        let env = env_of_step.clone();
         let asked = SiteRequest {
             env: env.clone(),
             preference: match inputs.site {
@@ -192,13 +192,7 @@ fn touched_by(line: &str, context: &WorkflowContext) -> Option<PathBuf> {
 pub fn far_work(mut job: Job, context: &far::WorkerContext) -> JobReply {
     if let JobTarget::Cargo(subject) = &mut job.subject {
         // What an image sets for its steps; what the request says comes from the steps themselves.
-        subject.add_env(
-            context
-                .env
-                .iter()
-                .map(|(name, value)| (name.as_os_str(), value.as_os_str())),
-            true,
-        );
+        subject.add_env(context.env.iter(), true);
     }
     let mut reply = work(&job, &*context.namespace, &Watch(context));
     let of_caches = reply
@@ -223,13 +217,6 @@ impl Monitor for Watch<'_> {
     fn is_interrupted(&self) -> bool {
         self.0.is_cancelled()
     }
-}
-
-/// An environment in the form that the far side takes.
-pub fn site_env(env: &Env) -> SiteEnv {
-    env.iter()
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .collect()
 }
 
 /// The name that a program was called by, without its directories.

@@ -31,10 +31,7 @@ pub(super) fn doctor(
             .as_ref()
             .map_or_else(|| directory.clone(), |workspace| directory.join(workspace)),
         home: context.base.home.clone(),
-        env: env
-            .iter()
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect(),
+        env: env.clone(),
     };
     let findings = run_checks(&asked);
     let worst = worst(&findings);

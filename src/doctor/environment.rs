@@ -91,7 +91,8 @@ fn site(facts: &SiteFacts) -> Finding {
 fn cargo_home(asked: &DoctorOptions) -> Finding {
     const CHECK: &str = "cargo home";
     let home =
-        cargo_facts::KeyRequest::new(asked.env.clone(), &asked.home, &asked.workspace).cargo_home;
+        cargo_facts::KeyRequest::new(asked.env.clone().into_map(), &asked.home, &asked.workspace)
+            .cargo_home;
     match files::stat(&home) {
         Ok(None) => Finding::ok(
             CHECK,
@@ -114,7 +115,8 @@ fn cargo_home(asked: &DoctorOptions) -> Finding {
 
 fn toolchain(asked: &DoctorOptions) -> Finding {
     const CHECK: &str = "toolchain";
-    let wanted = cargo_facts::KeyRequest::new(asked.env.clone(), &asked.home, &asked.workspace);
+    let wanted =
+        cargo_facts::KeyRequest::new(asked.env.clone().into_map(), &asked.home, &asked.workspace);
     let facts = gather_facts(&wanted, &Local::default());
     let project = facts
         .workspaces

@@ -7,11 +7,11 @@ mod disk;
 mod environment;
 mod store;
 
-use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+
+use crate::env::Env;
 
 /// What is examined.
 #[derive(Clone, Debug)]
@@ -22,8 +22,7 @@ pub struct DoctorOptions {
     pub workspace: PathBuf,
     /// The home directory; empty when it is not known.
     pub home: PathBuf,
-    /// The environment.
-    pub env: BTreeMap<OsString, OsString>,
+    pub env: Env,
 }
 
 /// How a check came out.

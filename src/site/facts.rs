@@ -1,6 +1,6 @@
 //! What there is to know about the place this process runs in. Looking only; `detect` decides.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -11,7 +11,8 @@ use super::engine::{ContainerHints, Engine, EngineQuery};
 use super::paths::MountMap;
 use super::problem::Problem;
 use super::proc::{self, MountInfo, UidMap};
-use super::{EnvVars, SitePreference, detect};
+use super::{SitePreference, detect};
+use crate::env::Env;
 
 /// Where the runner mounts the engine's socket, and where the engine makes it.
 const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
@@ -20,7 +21,7 @@ const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
 #[derive(Debug, Clone)]
 pub struct SiteRequest {
     /// The process's environment.
-    pub env: EnvVars,
+    pub env: Env,
     /// The input `site`.
     pub preference: SitePreference,
     /// Where the store is, as the user wrote it.
@@ -247,7 +248,7 @@ fn local_facts(asked: &SiteRequest) -> SiteFacts {
 /// The socket to use, and the value of `DOCKER_HOST` when it names none. A socket that is mounted
 /// where the runner mounts it is the engine that started this container, whatever the variable
 /// says.
-fn engine_address(docker_host: Option<&OsString>) -> (PathBuf, Option<String>) {
+fn engine_address(docker_host: Option<&OsStr>) -> (PathBuf, Option<String>) {
     let default = PathBuf::from(DEFAULT_SOCKET);
     let Some(host) = docker_host else {
         return (default, None);

@@ -29,12 +29,7 @@ pub mod users;
 pub mod worker;
 
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::fmt;
-
-/// An environment, as the caller read it.
-pub type EnvVars = BTreeMap<OsString, OsString>;
 
 /// A place where the work can happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

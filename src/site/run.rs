@@ -21,7 +21,8 @@ use super::engine::{Engine, HOST_ROOT, HelperSpec, JobSpec, Session, SessionResu
 use super::facts::{Container, EngineReport, JobContainer, SiteFacts, SocketFile, WorkspaceDir};
 use super::problem::{Problem, signal_name};
 use super::supervise::{StopReason, Stopper, TimeLimits, WorkOutcome, supervise};
-use super::{EnvVars, Site, SitePreference, signals};
+use super::{Site, SitePreference, signals};
+use crate::env::Env;
 use crate::fs::Local;
 use crate::site::worker as far;
 use crate::site::worker::identity::{HostCheck, WorkspaceId};
@@ -43,7 +44,7 @@ pub struct RunOptions {
     /// are groups to add.
     pub identity: Option<Identity>,
     /// The environment, for work that is done here.
-    pub env: EnvVars,
+    pub env: Env,
 }
 
 impl RunOptions {
@@ -53,7 +54,7 @@ impl RunOptions {
     pub const ENGINE_TIMEOUT: Duration = Duration::from_secs(5);
 
     /// The usual limits.
-    pub fn new(env: EnvVars) -> Self {
+    pub fn new(env: Env) -> Self {
         Self {
             timeout: None,
             grace: Self::DEFAULT_GRACE,

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::env::Env;
 use crate::fs::Namespace;
-use crate::site::EnvVars;
 
 /// The place where a job runs: this process, a helper on the host, or the job's container.
 #[derive(Debug, Clone)]
@@ -12,12 +12,12 @@ pub struct WorkerContext {
     /// Where the names in the request lead.
     pub namespace: Arc<dyn Namespace>,
     /// The environment of the steps. Empty in a helper, which can't see it.
-    pub env: EnvVars,
+    pub env: Env,
     cancel: Arc<AtomicBool>,
 }
 
 impl WorkerContext {
-    pub fn new(namespace: Arc<dyn Namespace>, env: EnvVars, cancel: Arc<AtomicBool>) -> Self {
+    pub fn new(namespace: Arc<dyn Namespace>, env: Env, cancel: Arc<AtomicBool>) -> Self {
         Self {
             namespace,
             env,

@@ -17,6 +17,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use crate::env::Env;
 use crate::fs::{Local, Rooted};
 use crate::site::problem::SiteNotice;
 use crate::site::supervise::{StopReason, Stopper, TimeLimits, WorkOutcome, supervise};
@@ -28,7 +29,7 @@ use crate::site::worker::protocol::{Hello, MAX_REQUEST_BYTES, WorkerReply};
 use crate::site::worker::{
     EXIT_ABANDONED, EXIT_NO_REQUEST, EXIT_REPLY_LOST, UNPACKED_PREFIX, host,
 };
-use crate::site::{EnvVars, signals, users};
+use crate::site::{signals, users};
 
 /// Serves one request with `work` and gives the exit code to return from `main`:
 /// [`crate::site::worker::EXIT_SERVED`] when a reply was written. `env` is the process's
@@ -36,7 +37,7 @@ use crate::site::{EnvVars, signals, users};
 ///
 /// Must be called before anything is written to standard output. Log lines belong on standard
 /// error.
-pub fn serve<Q, R, W>(env: EnvVars, work: W) -> ExitCode
+pub fn serve<Q, R, W>(env: Env, work: W) -> ExitCode
 where
     Q: DeserializeOwned + Send + 'static,
     R: Serialize + Send + 'static,
@@ -116,7 +117,7 @@ struct WorkerSetup {
 
 fn serve_request<Q, R, W>(
     hello: Hello<Q>,
-    env: EnvVars,
+    env: Env,
     stdin: BufReader<Stdin>,
     replies: File,
     work: W,
@@ -203,7 +204,7 @@ fn stop_on_events<R: Send + 'static>(
 /// The place to work at, or what to reply instead.
 fn set_up(
     host: Option<&HostCheck>,
-    env: EnvVars,
+    env: Env,
     cancel: &Arc<AtomicBool>,
 ) -> Result<WorkerSetup, Box<WorkerReply<()>>> {
     let Some(check) = host else {
@@ -223,7 +224,7 @@ fn set_up(
         } => {
             let namespace = Rooted::new(check.root.clone(), check.hidden.clone(), home);
             let context =
-                WorkerContext::new(Arc::new(namespace), EnvVars::new(), Arc::clone(cancel));
+                WorkerContext::new(Arc::new(namespace), Env::default(), Arc::clone(cancel));
             Ok(WorkerSetup {
                 context,
                 identity: Some(identity),
@@ -240,7 +241,7 @@ fn set_up(
 ///
 /// In a job's container the runner sets HOME to `/github/home` for every step, so that is where the
 /// steps' programs look; the user's home in the image is not.
-pub fn local_home(env: &EnvVars) -> Option<PathBuf> {
+pub fn local_home(env: &Env) -> Option<PathBuf> {
     let home = env
         .get(std::ffi::OsStr::new("HOME"))
         .map(PathBuf::from)

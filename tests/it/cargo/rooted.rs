@@ -9,11 +9,11 @@ use std::sync::Arc;
 
 use local_cache::action::dispatcher::far_work;
 use local_cache::cargo::key::inputs::KeyInputs;
+use local_cache::env::Env;
 use local_cache::fs::Rooted;
 use local_cache::job::{
     CargoTarget, Job, JobReply, JobTarget, RestoreTask, SaveTask, Task, WorkspaceLine,
 };
-use local_cache::site::EnvVars;
 use local_cache::site::paths::{Mount, MountMap, Translation};
 use local_cache::site::worker::WorkerContext;
 
@@ -71,7 +71,7 @@ fn work_below(root: &Path, cargo: CargoTarget, task: Task) -> JobReply {
         job,
         &WorkerContext::new(
             Arc::new(Rooted::new(root.into(), Vec::new(), "/home/me".into())),
-            EnvVars::new(),
+            Env::default(),
             Arc::default(),
         ),
     )

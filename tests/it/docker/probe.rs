@@ -4,11 +4,12 @@
 //! Near: reads the inputs a runner would give (`INPUT_WORK` is a list of [`Do`] as JSON), prints
 //! log lines on standard error as they come, and one line of JSON at the end on standard output.
 
+use local_cache::env::Env;
+use local_cache::site::detect::detect;
 use local_cache::site::facts::{SiteFacts, SiteRequest, gather};
 use local_cache::site::run::{RunOptions, RunOutcome, run};
 use local_cache::site::worker as far;
 use local_cache::site::worker::WorkerContext;
-use local_cache::site::{EnvVars, detect::detect};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::ffi::OsStr;
@@ -50,7 +51,7 @@ enum Do {
 }
 
 fn main() -> ExitCode {
-    let env: EnvVars = std::env::vars_os().collect();
+    let env: Env = std::env::vars_os().collect();
     if std::env::args_os().nth(1).as_deref() == Some(OsStr::new(far::ARGUMENT)) {
         return far::serve(env, work);
     }
@@ -164,7 +165,7 @@ fn complain(text: &str) {
     drop(writeln!(io::stderr(), "{text}"));
 }
 
-fn near(env: &EnvVars) -> ExitCode {
+fn near(env: &Env) -> ExitCode {
     let begin = Instant::now();
     let input = |name: &str| {
         let value = env.get(OsStr::new(&format!("INPUT_{name}")));

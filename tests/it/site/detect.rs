@@ -1,5 +1,6 @@
 //! Where the work happens: tables of surroundings, obstacles and messages.
 
+use local_cache::env::Env;
 use local_cache::site::detect::{detect, needs_engine};
 use local_cache::site::facts::{
     Confinement, Container, EngineReport, JobContainer, OutputFile, SiteFacts, SocketFile,
@@ -10,7 +11,7 @@ use local_cache::site::problem::{Problem, SiteNotice};
 use local_cache::site::proc::{UidMap, parse_mountinfo};
 use local_cache::site::run::{RunOptions, RunOutcome, run};
 use local_cache::site::worker::WorkerContext;
-use local_cache::site::{EnvVars, Site, SitePreference};
+use local_cache::site::{Site, SitePreference};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -452,7 +453,7 @@ fn every_message_is_one_line_that_begins_small_and_ends_without_a_stop() {
 fn work_that_is_done_here_gets_the_request_and_the_home() {
     let facts = with(|facts| facts.confinement = Confinement::No);
     let decision = detect(&facts);
-    let env = EnvVars::from([("HOME".into(), "/home/someone".into())]);
+    let env = Env::from_iter([("HOME", "/home/someone")]);
     let work = |request: String, context: &WorkerContext| {
         (
             request,
@@ -484,7 +485,7 @@ fn work_without_a_site_is_not_done_and_the_reason_comes_back() {
         &facts,
         &detect(&facts),
         (),
-        &RunOptions::new(EnvVars::new()),
+        &RunOptions::new(Env::default()),
         &mut |_| (),
         work,
     );

@@ -1,6 +1,7 @@
 //! Engines that are absent, silent, too old, too new or broken: played by a socket of the test's
 //! own.
 
+use local_cache::env::Env;
 use local_cache::site::detect::detect;
 use local_cache::site::facts::{
     Confinement, Container, EngineReport, JobContainer, SiteFacts, SiteRequest, WorkspaceDir,
@@ -10,7 +11,7 @@ use local_cache::site::paths::{Mount, MountMap};
 use local_cache::site::problem::Problem;
 use local_cache::site::run::{RunOptions, run};
 use local_cache::site::worker::WorkerContext;
-use local_cache::site::{EnvVars, Site, SitePreference};
+use local_cache::site::{Site, SitePreference};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -75,10 +76,7 @@ const UNKNOWN: &str = "{\"message\":\"No such container\"}";
 
 /// What a process learns that wants a job's container, wherever it runs.
 fn ask(socket: &Path) -> SiteFacts {
-    let env = EnvVars::from([(
-        "DOCKER_HOST".into(),
-        format!("unix://{}", socket.display()).into(),
-    )]);
+    let env = Env::from_iter([("DOCKER_HOST", format!("unix://{}", socket.display()))]);
     gather(&SiteRequest {
         env,
         preference: SitePreference::JobContainer,
@@ -208,9 +206,9 @@ fn a_job_container_id_can_t_reach_other_parts_of_the_engine() {
     let engine = Engine::new(|_| Some(response("200 OK", "{\"ApiVersion\":\"1.52\"}")));
     let mut asked = Vec::new();
     for id in ["../images", "a/b", "x?all=1", "%2e%2e"] {
-        let env = EnvVars::from([(
-            "DOCKER_HOST".into(),
-            format!("unix://{}", engine.socket().display()).into(),
+        let env = Env::from_iter([(
+            "DOCKER_HOST",
+            format!("unix://{}", engine.socket().display()),
         )]);
         let facts = gather(&SiteRequest {
             env,
@@ -277,7 +275,7 @@ fn run_on(engine: &Engine) -> Problem {
     assert_eq!(decision.site, Site::Host, "{:?}", decision.refused);
     let options = RunOptions {
         timeout: Some(Duration::from_millis(300)),
-        ..RunOptions::new(EnvVars::new())
+        ..RunOptions::new(Env::default())
     };
     let work = |(): (), _: &WorkerContext| ();
     run::<(), (), _>(&facts, &decision, (), &options, &mut |_| (), work).expect_err("fails")
