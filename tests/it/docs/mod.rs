@@ -2,6 +2,8 @@
 
 pub(crate) mod generated;
 mod inputs;
+mod known_prose;
 mod links;
 mod messages;
+mod prose;
 mod readme;

@@ -1,0 +1,157 @@
+//! Phrases that this project does not use, because each has a plainer or a more exact word.
+//!
+//! The rules are in CONTRIBUTING.md under "Language".
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use super::known_prose::STILL;
+use crate::support::repository::{all_files, root};
+
+/// A phrase and what to write instead.
+const PHRASES: [(&str, &str); 44] = [
+    // Words that nobody says any more.
+    ("anew", "again"),
+    ("for want of", "without, too little"),
+    ("henceforth", "from now on"),
+    ("hitherto", "until now"),
+    ("lest", "so that ... not"),
+    ("mend", "repair, fix"),
+    ("mended", "repaired, fixed"),
+    ("mends", "repairs, fixes"),
+    ("thereby", "so, by this"),
+    ("therein", "in it"),
+    ("thereof", "of it"),
+    ("whereby", "by which"),
+    ("whoever", "anyone who, the user who"),
+    // Sentences without a subject or with it at the end.
+    ("so are those", "name the subject: \"... too\""),
+    ("so is that", "name the subject: \"... too\""),
+    ("where none is", "name what is missing"),
+    ("where there is none", "if there is none"),
+    ("where there is nothing", "if there is nothing"),
+    ("none where", "none if"),
+    // Who says it, and where?
+    ("are said", "are reported, are logged"),
+    ("is said", "is reported, is logged"),
+    ("can't be told", "is unknown"),
+    // Riddles: name the thing.
+    ("what came of", "the result of"),
+    ("what comes of", "the result of"),
+    ("what is not there", "missing files"),
+    ("what is there", "existing files, the contents"),
+    // The field has its own word, and this project uses only that one.
+    ("begun", "start, started"),
+    ("call off", "cancel"),
+    ("called off", "cancelled"),
+    ("calls off", "cancels"),
+    ("far side", "worker"),
+    ("near side", "client"),
+    ("gave back", "restored, replayed, freed"),
+    ("give back", "restore, replay, free"),
+    ("given back", "restored, replayed, freed"),
+    ("gives back", "restores, replays, frees"),
+    ("giving back", "restoring, replaying, freeing"),
+    ("leave out", "exclude, skip"),
+    ("leaves out", "excludes, skips"),
+    ("leaving out", "excluding, skipping"),
+    ("left out", "excluded, skipped"),
+    ("patience", "timeout"),
+    ("set aside", "quarantined"),
+    ("sets aside", "quarantines"),
+];
+
+/// Files that quote the phrases.
+const QUOTES: [&str; 1] = ["tests/it/docs/prose.rs"];
+
+/// The room of a file: its first two directories, or `.` for files of the root.
+fn room(path: &str) -> String {
+    let directories: Vec<&str> = path.split('/').collect();
+    match directories[..] {
+        [_] => ".".to_owned(),
+        [first, _] => first.to_owned(),
+        [first, second, ..] => format!("{first}/{second}"),
+        [] => unreachable!(),
+    }
+}
+
+/// The words of a text on one line, each after one blank, and where its lines begin in it.
+fn joined(text: &str) -> (String, Vec<usize>) {
+    let mut words = String::new();
+    let mut starts = Vec::new();
+    for line in text.lines() {
+        starts.push(words.len());
+        let line = line.trim_start().trim_start_matches(['/', '#', '!', '|']);
+        for word in line.split_whitespace() {
+            words.push(' ');
+            words.push_str(&word.to_ascii_lowercase());
+        }
+    }
+    (words, starts)
+}
+
+/// Where a phrase stands in a text as words of its own, by lines.
+fn lines_with(phrase: &str, words: &str, starts: &[usize]) -> Vec<usize> {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let found = words.match_indices(phrase).filter(|(at, _)| {
+        !words[..*at].ends_with(is_word) && !words[at + phrase.len()..].starts_with(is_word)
+    });
+    found
+        .map(|(at, _)| starts.partition_point(|start| *start <= at))
+        .collect()
+}
+
+#[test]
+fn a_phrase_is_found_across_lines_and_only_as_whole_words() {
+    let (words, starts) = joined("/// What\n/// is\n/// there, called\n/// off by_lest.\nlest\n");
+    assert_eq!(lines_with("what is there", &words, &starts), [1]);
+    assert_eq!(lines_with("called off", &words, &starts), [3]);
+    assert_eq!(lines_with("lest", &words, &starts), [5]);
+}
+
+#[test]
+fn texts_use_none_of_the_phrases() {
+    let mut rooms: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for path in all_files() {
+        let name = path.strip_prefix(root()).unwrap().to_str().unwrap();
+        if QUOTES.contains(&name) || is_foreign(Path::new(name)) {
+            continue;
+        }
+        let Ok(text) = fs::read_to_string(&path) else {
+            continue;
+        };
+        let (words, starts) = joined(&text);
+        for (phrase, instead) in PHRASES {
+            for line in lines_with(phrase, &words, &starts) {
+                let found = format!("{name}:{line}: \"{phrase}\": write {instead}");
+                rooms.entry(room(name)).or_default().push(found);
+            }
+        }
+    }
+    let mut too_many = Vec::new();
+    for (room, found) in &rooms {
+        let still = STILL.iter().find(|(name, _)| name == room);
+        let still = still.map_or(0, |(_, count)| *count);
+        if found.len() > still {
+            too_many.push(format!(
+                "{room}: {} phrases, {still} allowed\n{}",
+                found.len(),
+                found.join("\n")
+            ));
+        } else {
+            println!("{room}: {} phrases to replace", found.len());
+        }
+    }
+    assert!(
+        too_many.is_empty(),
+        "see \"Language\" in CONTRIBUTING.md\n{}",
+        too_many.join("\n")
+    );
+}
+
+/// Texts of others, recorded data and generated files.
+fn is_foreign(name: &Path) -> bool {
+    let foreign = ["Cargo.lock", "LICENSE", "tests/data", "src/demo/project"];
+    foreign.iter().any(|foreign| name.starts_with(foreign))
+}
