@@ -8,7 +8,7 @@ use std::io::{self, IsTerminal};
 use std::process::{ExitCode, Termination};
 
 use local_cache::action::Env;
-use local_cache::action::dispatcher::{far_work, program_name};
+use local_cache::action::dispatcher::{program_name, run_job};
 use local_cache::cli::{self, Surroundings};
 use local_cache::site::{signals, worker as far};
 use local_cache::stats::event::Phase;
@@ -29,7 +29,7 @@ fn main() -> ExitCode {
         .get(1)
         .is_some_and(|argument| argument == far::ARGUMENT)
     {
-        return far::serve(env, far_work);
+        return far::serve(env, run_job);
     }
     let surroundings = Surroundings {
         arguments,

@@ -95,7 +95,7 @@ impl<'w> Console<'w> {
     }
 
     /// A line with its mark.
-    pub fn say(&self, mark: Mark, text: impl fmt::Display) {
+    pub fn log(&self, mark: Mark, text: impl fmt::Display) {
         self.line(format_args!("{} {text}", mark.symbol()));
     }
 

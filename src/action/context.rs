@@ -169,7 +169,7 @@ impl WorkflowContext {
         if let Some(source) = event.and_then(|event| event.source.as_ref()) {
             return source.origin();
         }
-        let on_pull_request = event.is_some_and(|event| event.comments_on_pull_request)
+        let on_pull_request = event.is_some_and(|event| event.is_pull_request_comment)
             || self
                 .git_ref
                 .as_deref()
@@ -188,7 +188,7 @@ impl WorkflowContext {
     /// Names the run of the job, as far as the runner tells it; empty where it does not. The cells
     /// of a matrix share all that it says, but the runner writes the event's file anew for each
     /// job.
-    pub fn run_of_job(&self) -> String {
+    pub fn job_run_name(&self) -> String {
         let Some(id) = self.run_id else {
             return String::new();
         };

@@ -27,7 +27,7 @@ pub(crate) struct Dispatcher {
 
 impl Dispatcher {
     /// Looks around and decides.
-    pub(crate) fn find(
+    pub(crate) fn detect(
         env_of_step: &Env,
         inputs: &Inputs,
         context: &WorkflowContext,
@@ -43,7 +43,7 @@ impl Dispatcher {
                 SiteInput::JobContainer => SitePreference::JobContainer,
             },
             cache_root: PathBuf::from(&inputs.cache_root),
-            paths: touched(env_of_step, inputs, context),
+            paths: touched_dirs(env_of_step, inputs, context),
             job_container: inputs.job_container.clone(),
             ephemeral: true,
             engine_timeout: RunOptions::ENGINE_TIMEOUT,
@@ -63,7 +63,7 @@ impl Dispatcher {
     }
 
     /// What is worth saying of the decision.
-    pub(crate) fn describe(&self, log: &Console<'_>) {
+    pub(crate) fn log_decision(&self, log: &Console<'_>) {
         for refusal in &self.decision.refused {
             log.debug(format_args!(
                 "site {}: no, {}",
@@ -72,13 +72,13 @@ impl Dispatcher {
         }
         log.debug(format_args!("site {}", self.decision.site));
         for notice in &self.decision.notices {
-            log.say(Mark::Check, notice);
+            log.log(Mark::Check, notice);
         }
     }
 
     /// This process's name for a path that the runner gave it: the path itself, or where a mount
     /// shows it.
-    pub(crate) fn own_name(&self, path: PathBuf) -> PathBuf {
+    pub(crate) fn local_path(&self, path: PathBuf) -> PathBuf {
         match &self.facts.engine {
             Some(Ok(EngineReport {
                 own_container: Some(own),
@@ -89,7 +89,7 @@ impl Dispatcher {
     }
 
     /// Has a job done; an error says why that was not possible.
-    pub(crate) fn carry_out(
+    pub(crate) fn run(
         &self,
         mut job: Job,
         log: &Console<'_>,
@@ -121,11 +121,11 @@ impl Dispatcher {
             job,
             &self.options,
             &mut hear,
-            far_work,
+            run_job,
         );
         let outcome = outcome.map_err(|problem| problem.to_string())?;
         for notice in &outcome.notices {
-            log.say(Mark::Check, notice);
+            log.log(Mark::Check, notice);
         }
         let mut reply: JobReply = outcome.reply;
         if let Some(why) = outcome.stop_reason {
@@ -149,12 +149,12 @@ impl Dispatcher {
 }
 
 /// The directories that a step touches, as far as that can be told without looking.
-fn touched(env: &Env, inputs: &Inputs, context: &WorkflowContext) -> Vec<PathBuf> {
+fn touched_dirs(env: &Env, inputs: &Inputs, context: &WorkflowContext) -> Vec<PathBuf> {
     if !inputs.paths.is_empty() {
         return inputs
             .paths
             .iter()
-            .filter_map(|line| touched_by(line, context))
+            .filter_map(|line| touched_dir(line, context))
             .collect();
     }
     let cargo_home = env
@@ -176,7 +176,7 @@ fn touched(env: &Env, inputs: &Inputs, context: &WorkflowContext) -> Vec<PathBuf
 }
 
 /// A directory that a line of `path` touches.
-fn touched_by(line: &str, context: &WorkflowContext) -> Option<PathBuf> {
+fn touched_dir(line: &str, context: &WorkflowContext) -> Option<PathBuf> {
     if line.starts_with(['!', '#']) {
         return None;
     }
@@ -189,12 +189,12 @@ fn touched_by(line: &str, context: &WorkflowContext) -> Option<PathBuf> {
 }
 
 /// Does a job where this process is: the work of the far side, and of a phase that needs none.
-pub fn far_work(mut job: Job, context: &far::WorkerContext) -> JobReply {
+pub fn run_job(mut job: Job, context: &far::WorkerContext) -> JobReply {
     if let JobTarget::Cargo(subject) = &mut job.subject {
         // What an image sets for its steps; what the request says comes from the steps themselves.
         subject.add_env(context.env.iter(), true);
     }
-    let mut reply = work(&job, &*context.namespace, &Watch(context));
+    let mut reply = work(&job, &*context.namespace, &CancelMonitor(context));
     let of_caches = reply
         .caches
         .iter_mut()
@@ -211,9 +211,9 @@ pub fn far_work(mut job: Job, context: &far::WorkerContext) -> JobReply {
 }
 
 /// Stops the work when it is called off.
-struct Watch<'c>(&'c far::WorkerContext);
+struct CancelMonitor<'c>(&'c far::WorkerContext);
 
-impl Monitor for Watch<'_> {
+impl Monitor for CancelMonitor<'_> {
     fn is_interrupted(&self) -> bool {
         self.0.is_cancelled()
     }

@@ -15,15 +15,15 @@ pub struct EventPayload {
     pub base_ref: Option<String>,
     /// Where the code comes from that the run is for: a pull request, or the run that this one
     /// follows (`workflow_run`).
-    pub source: Option<Source>,
+    pub source: Option<CodeSource>,
     /// A comment on a pull request: such runs often check out its head, and the payload does not
     /// say where that comes from.
-    pub comments_on_pull_request: bool,
+    pub is_pull_request_comment: bool,
 }
 
 /// Where code comes from and where it is to go.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Source {
+pub struct CodeSource {
     /// The number of its pull request, where there is one and the payload says it.
     pub pull_request: Option<u64>,
     /// `owner/name` of the repository it comes from; `None` when that is gone.
@@ -83,15 +83,15 @@ impl EventPayload {
             base_ref: text(&payload, "/pull_request/base/ref")
                 .or_else(|| text(&payload, "/merge_group/base_ref"))
                 .map(|name| name.strip_prefix("refs/heads/").unwrap_or(&name).to_owned()),
-            source: of_pull_request(&payload).or_else(|| of_workflow_run(&payload)),
-            comments_on_pull_request: payload
+            source: pull_request_source(&payload).or_else(|| workflow_run_source(&payload)),
+            is_pull_request_comment: payload
                 .pointer("/issue/pull_request")
                 .is_some_and(|v| !v.is_null()),
         })
     }
 }
 
-impl Source {
+impl CodeSource {
     /// Compares the two repositories; names on GitHub ignore case.
     pub fn origin(&self) -> CodeOrigin {
         match (&self.head_repository, &self.base_repository) {
@@ -104,11 +104,11 @@ impl Source {
     }
 }
 
-fn of_pull_request(payload: &Value) -> Option<Source> {
+fn pull_request_source(payload: &Value) -> Option<CodeSource> {
     payload
         .get("pull_request")
         .filter(|value| !value.is_null())?;
-    Some(Source {
+    Some(CodeSource {
         pull_request: number(payload, "/pull_request/number")
             .or_else(|| number(payload, "/number")),
         head_repository: text(payload, "/pull_request/head/repo/full_name"),
@@ -118,11 +118,11 @@ fn of_pull_request(payload: &Value) -> Option<Source> {
 }
 
 /// A `workflow_run` runs on the default branch, often to use what a pull request's workflow made.
-fn of_workflow_run(payload: &Value) -> Option<Source> {
+fn workflow_run_source(payload: &Value) -> Option<CodeSource> {
     payload
         .get("workflow_run")
         .filter(|value| !value.is_null())?;
-    Some(Source {
+    Some(CodeSource {
         pull_request: number(payload, "/workflow_run/pull_requests/0/number"),
         head_repository: text(payload, "/workflow_run/head_repository/full_name"),
         base_repository: text(payload, "/workflow_run/repository/full_name")

@@ -16,7 +16,7 @@ pub fn arm(inputs: &Inputs, context: &WorkflowContext) -> Option<Arm> {
     if inputs.fail_on_cache_miss || inputs.lookup_only {
         return None;
     }
-    draw(
+    draw_arm(
         inputs.experiment,
         context.run_id?,
         context.run_attempt.unwrap_or(1),
@@ -24,7 +24,7 @@ pub fn arm(inputs: &Inputs, context: &WorkflowContext) -> Option<Arm> {
 }
 
 /// Draws a run, `percent` of them for the control group.
-pub fn draw(percent: u8, run_id: u64, attempt: u32) -> Option<Arm> {
+pub fn draw_arm(percent: u8, run_id: u64, attempt: u32) -> Option<Arm> {
     if percent == 0 {
         return None;
     }
@@ -47,7 +47,7 @@ mod tests {
     fn about_as_many_runs_as_asked_for_are_in_the_control_group() {
         for percent in [1, 10, 50, 99] {
             let count = (0..10_000)
-                .filter(|run| draw(percent, 9_000_000_000 + run, 1) == Some(Arm::Control))
+                .filter(|run| draw_arm(percent, 9_000_000_000 + run, 1) == Some(Arm::Control))
                 .count();
             let wanted = 100 * usize::from(percent);
             assert!(
@@ -59,24 +59,24 @@ mod tests {
 
     #[test]
     fn the_choice_is_the_same_every_time_and_new_for_each_attempt() {
-        assert_eq!(draw(0, 7, 1), None);
+        assert_eq!(draw_arm(0, 7, 1), None);
         assert_eq!(
-            (draw(100, 7, 1), draw(100, 7, 2)),
+            (draw_arm(100, 7, 1), draw_arm(100, 7, 2)),
             (Some(Arm::Control), Some(Arm::Control))
         );
         // A choice that changed from one version to the next would mix the groups of runs under
         // way.
         let drawn: Vec<bool> = (1..=16)
-            .map(|run| draw(50, run, 1) == Some(Arm::Control))
+            .map(|run| draw_arm(50, run, 1) == Some(Arm::Control))
             .collect();
         let again: Vec<bool> = (1..=16)
-            .map(|run| draw(50, run, 2) == Some(Arm::Control))
+            .map(|run| draw_arm(50, run, 2) == Some(Arm::Control))
             .collect();
         assert_ne!(drawn, again);
         assert_eq!(
             drawn,
             (1..=16)
-                .map(|run| draw(50, run, 1) == Some(Arm::Control))
+                .map(|run| draw_arm(50, run, 1) == Some(Arm::Control))
                 .collect::<Vec<_>>()
         );
     }

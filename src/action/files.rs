@@ -14,7 +14,7 @@ use thiserror::Error;
 
 use super::env::Env;
 use super::event::{EventError, EventPayload};
-use super::record::{self, BadName};
+use super::record::{self, InvalidName};
 
 /// What the runner takes as a summary, in bytes; a larger file is refused whole (actions/runner,
 /// FileCommandManager.cs, `AttachmentSizeLimit`).
@@ -54,7 +54,7 @@ pub enum FileError {
     },
     /// The name has no form in these files.
     #[error(transparent)]
-    Name(#[from] BadName),
+    Name(#[from] InvalidName),
     /// The summary would be larger than the runner takes.
     #[error(
         "the summary would have {size} bytes and the runner takes {SUMMARY_LIMIT}; it is not written"

@@ -19,10 +19,10 @@ use thiserror::Error;
 #[error(
     "{0:?} can't be the name of an output, a state or a variable; use letters, digits, `-` and `_`"
 )]
-pub struct BadName(String);
+pub struct InvalidName(String);
 
 /// One record, ending in a line feed.
-pub fn record(name: &str, value: &str) -> Result<String, BadName> {
+pub fn record(name: &str, value: &str) -> Result<String, InvalidName> {
     with_delimiters(name, value, random_delimiters())
 }
 
@@ -30,15 +30,15 @@ fn with_delimiters(
     name: &str,
     value: &str,
     candidates: impl Iterator<Item = String>,
-) -> Result<String, BadName> {
+) -> Result<String, InvalidName> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     if name.is_empty() || !name.chars().all(is_name) {
-        return Err(BadName(name.to_owned()));
+        return Err(InvalidName(name.to_owned()));
     }
     let mut candidates = candidates.filter(|candidate| !value.contains(candidate.as_str()));
     let delimiter = candidates
         .next()
-        .unwrap_or_else(|| longer_than_any_run_in(value));
+        .unwrap_or_else(|| fallback_delimiter(value));
     Ok(format!("{name}<<{delimiter}\n{value}\n{delimiter}\n"))
 }
 
@@ -52,7 +52,7 @@ fn random_delimiters() -> impl Iterator<Item = String> {
 
 /// For candidates that come to an end: a run of underscores that no value of this length can
 /// contain.
-fn longer_than_any_run_in(value: &str) -> String {
+fn fallback_delimiter(value: &str) -> String {
     "_".repeat(value.len() + 1)
 }
 
@@ -98,7 +98,11 @@ mod tests {
     #[test]
     fn names_that_would_break_the_first_line_are_refused() {
         for name in ["", "a=b", "a<<b", "a\nb", "a b", "ä"] {
-            assert_eq!(record(name, "v"), Err(BadName(name.to_owned())), "{name:?}");
+            assert_eq!(
+                record(name, "v"),
+                Err(InvalidName(name.to_owned())),
+                "{name:?}"
+            );
         }
     }
 }

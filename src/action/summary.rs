@@ -16,17 +16,17 @@ use crate::ops::free_space::DiskUsage;
 use crate::stats::event::{DiskState, LookupResult};
 
 /// The summary of a step stays far below what the runner takes (1 MiB).
-const LIMIT: usize = 64 << 10;
+const MAX_BYTES: usize = 64 << 10;
 /// What is shown of a key, in characters.
-const KEY: usize = 120;
+const MAX_KEY_CHARS: usize = 120;
 /// Caches in the table.
-const ROWS: usize = 40;
+const MAX_ROWS: usize = 40;
 /// Runs in the chart.
-pub const RUNS: usize = 20;
+pub const TREND_RUNS: usize = 20;
 
 /// What a step did with one cache.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Row {
+pub struct SummaryRow {
     /// What tells it from the other caches of the step.
     pub name: String,
     /// The key asked for.
@@ -47,9 +47,9 @@ pub struct Row {
 
 /// All of a summary.
 #[derive(Clone, Debug, Default)]
-pub struct Summary<'a> {
+pub struct JobSummary<'a> {
     /// The caches.
-    pub rows: &'a [Row],
+    pub rows: &'a [SummaryRow],
     /// The disk before the job.
     pub before: Option<DiskUsage>,
     /// The disk after it.
@@ -61,32 +61,32 @@ pub struct Summary<'a> {
 }
 
 /// The Markdown of a summary; none where there is nothing to tell.
-pub fn markdown(summary: &Summary<'_>) -> Option<String> {
+pub fn markdown(summary: &JobSummary<'_>) -> Option<String> {
     let mut text = String::from("### local-cache\n\n");
     let empty = text.len();
     // Writing to a string does not fail.
     let _ = write_all(summary, &mut text);
-    (text.len() > empty && text.len() <= LIMIT).then_some(text)
+    (text.len() > empty && text.len() <= MAX_BYTES).then_some(text)
 }
 
-fn write_all(summary: &Summary<'_>, text: &mut String) -> std::fmt::Result {
+fn write_all(summary: &JobSummary<'_>, text: &mut String) -> std::fmt::Result {
     if !summary.rows.is_empty() {
         table(summary.rows, text)?;
     }
-    for notice in summary.notices.iter().take(ROWS) {
-        writeln!(text, "> {}\n", plain(notice, 4 * KEY))?;
+    for notice in summary.notices.iter().take(MAX_ROWS) {
+        writeln!(text, "> {}\n", escape(notice, 4 * MAX_KEY_CHARS))?;
     }
     disk(summary.before, summary.after, text)?;
     chart(
-        &summary.trend[summary.trend.len().saturating_sub(RUNS)..],
+        &summary.trend[summary.trend.len().saturating_sub(TREND_RUNS)..],
         text,
     )
 }
 
-fn table(rows: &[Row], text: &mut String) -> std::fmt::Result {
+fn table(rows: &[SummaryRow], text: &mut String) -> std::fmt::Result {
     text.push_str("| cache | key | found | files | size | written | restored in | saved |\n");
     text.push_str("| --- | --- | --- | ---: | ---: | ---: | ---: | --- |\n");
-    for row in rows.iter().take(ROWS) {
+    for row in rows.iter().take(MAX_ROWS) {
         let found = match row.hit {
             Some(LookupResult::Exact) => "exact",
             Some(LookupResult::Prefix) => "prefix",
@@ -99,8 +99,8 @@ fn table(rows: &[Row], text: &mut String) -> std::fmt::Result {
         writeln!(
             text,
             "| {} | <code>{}</code> | {found} | {} | {} | {} | {} | {} |",
-            plain(&row.name, KEY),
-            plain(&row.key, KEY),
+            escape(&row.name, MAX_KEY_CHARS),
+            escape(&row.key, MAX_KEY_CHARS),
             cell(known, count(row.files)),
             cell(known, bytes(row.bytes)),
             cell(is_hit, bytes(row.written_bytes)),
@@ -109,11 +109,11 @@ fn table(rows: &[Row], text: &mut String) -> std::fmt::Result {
                 .map_or_else(|| "-".to_owned(), milliseconds),
             row.saved
                 .as_ref()
-                .map_or_else(|| "-".to_owned(), |saved| plain(saved, KEY)),
+                .map_or_else(|| "-".to_owned(), |saved| escape(saved, MAX_KEY_CHARS)),
         )?;
     }
-    if rows.len() > ROWS {
-        writeln!(text, "\n{} more caches", rows.len() - ROWS)?;
+    if rows.len() > MAX_ROWS {
+        writeln!(text, "\n{} more caches", rows.len() - MAX_ROWS)?;
     }
     text.push('\n');
     Ok(())
@@ -204,7 +204,7 @@ fn milliseconds(milliseconds: u64) -> String {
 
 /// Text that stands for itself in Markdown, in a table and between HTML tags; cut where it gets
 /// long.
-pub fn plain(text: &str, most: usize) -> String {
+pub fn escape(text: &str, most: usize) -> String {
     let mut safe = String::with_capacity(text.len() + 16);
     for (at, character) in text.chars().enumerate() {
         if at == most {

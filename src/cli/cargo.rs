@@ -56,7 +56,7 @@ pub(super) fn cargo(
     let mut cargo = CargoTarget {
         workspaces: lines(context, &workspaces.workspaces)?,
         job: env.text("GITHUB_JOB").unwrap_or_default().to_owned(),
-        run: action::WorkflowContext::from_env(env).run_of_job(),
+        run: action::WorkflowContext::from_env(env).job_run_name(),
         only_projects: true,
         ..CargoTarget::default()
     };

@@ -78,7 +78,7 @@ pub enum InputError {
 pub struct InputErrors(Vec<InputError>);
 
 impl InputErrors {
-    pub(super) fn from_found(found: Vec<InputError>) -> Result<(), Self> {
+    pub(super) fn check(found: Vec<InputError>) -> Result<(), Self> {
         if found.is_empty() {
             Ok(())
         } else {

@@ -28,8 +28,8 @@ pub use error::{InputError, InputErrors};
 pub use lists::{MAX_KEY_LENGTH, MAX_KEYS, check_keys, workspaces};
 pub use table::{INPUTS, InputSpec, OUTPUTS, OutputSpec};
 pub use types::{
-    CacheOf, CargoInputs, JobStatus, Mirror, Preset, RetentionInputs, Reuse, SaveMode, SaveWhen,
-    Scope, SiteInput,
+    CacheFamily, CargoInputs, JobStatus, Mirror, Preset, RetentionInputs, Reuse, SaveCondition,
+    SaveMode, Scope, SiteInput,
 };
 pub use values::{duration, size};
 
@@ -101,7 +101,7 @@ pub struct Inputs {
     /// `job-container`: the id of the job's container.
     pub job_container: Option<String>,
     /// Inputs that were set and have no effect here, with their values, to be said once.
-    pub without_effect: Vec<(&'static str, String)>,
+    pub ignored: Vec<(&'static str, String)>,
 }
 
 impl Inputs {
@@ -113,22 +113,22 @@ impl Inputs {
     /// When a cache is saved: always by the save action, never by the restore action, and otherwise
     /// as `save`, `save-always`, `save-if` and `cache-on-failure` say. What the run itself may do
     /// (forks, the token's cache mode) is not in it.
-    pub fn save_when(&self, of: CacheOf) -> SaveWhen {
+    pub fn save_condition(&self, of: CacheFamily) -> SaveCondition {
         if self.kind == ActionKind::Save {
-            return SaveWhen::Always;
+            return SaveCondition::Always;
         }
         if self.kind == ActionKind::Restore || !self.save_if {
-            return SaveWhen::Never;
+            return SaveCondition::Never;
         }
         match self.save {
-            SaveMode::Never => SaveWhen::Never,
-            SaveMode::Always => SaveWhen::Always,
-            SaveMode::OnSuccess => SaveWhen::OnSuccess,
+            SaveMode::Never => SaveCondition::Never,
+            SaveMode::Always => SaveCondition::Always,
+            SaveMode::OnSuccess => SaveCondition::OnSuccess,
             SaveMode::Auto => match (of, self.cache_on_failure) {
                 // A failed test run has compiled everything.
-                (CacheOf::Cargo, None | Some(true)) => SaveWhen::UnlessCancelled,
-                (CacheOf::Paths, Some(true)) => SaveWhen::Always,
-                (CacheOf::Paths, None) | (_, Some(false)) => SaveWhen::OnSuccess,
+                (CacheFamily::Cargo, None | Some(true)) => SaveCondition::UnlessCancelled,
+                (CacheFamily::Paths, Some(true)) => SaveCondition::Always,
+                (CacheFamily::Paths, None) | (_, Some(false)) => SaveCondition::OnSuccess,
             },
         }
     }

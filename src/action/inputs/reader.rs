@@ -8,7 +8,7 @@ use super::error::{InputError, InputErrors};
 use super::types::{
     CargoInputs, JobStatus, Mirror, Preset, RetentionInputs, Reuse, SaveMode, Scope, SiteInput,
 };
-use super::values::{self, Word};
+use super::values::{self, Keyword};
 use super::{InputSpec, Inputs, lists, table};
 use crate::action::env::Env;
 use crate::action::kind::ActionKind;
@@ -42,7 +42,7 @@ impl<'e> InputReader<'e> {
     /// All inputs, or everything that is wrong with them.
     pub(super) fn read(mut self) -> Result<Inputs, InputErrors> {
         let inputs = self.inputs();
-        InputErrors::from_found(self.errors)?;
+        InputErrors::check(self.errors)?;
         Ok(inputs)
     }
 
@@ -57,16 +57,16 @@ impl<'e> InputReader<'e> {
             kind: self.kind,
             paths,
             restore_keys,
-            fail_on_cache_miss: self.lenient(&table::FAIL_ON_CACHE_MISS),
-            lookup_only: self.lenient(&table::LOOKUP_ONLY),
+            fail_on_cache_miss: self.js_bool(&table::FAIL_ON_CACHE_MISS),
+            lookup_only: self.js_bool(&table::LOOKUP_ONLY),
             preset,
             cargo: self.cargo(&key),
             key,
             cache_on_failure: self
-                .given(&table::CACHE_ON_FAILURE)
+                .non_empty(&table::CACHE_ON_FAILURE)
                 .map(|text| values::js_true(&text)),
             save_if: self
-                .given(&table::SAVE_IF)
+                .non_empty(&table::SAVE_IF)
                 .is_none_or(|text| values::js_true(&text)),
             cache_root: self.cache_root(),
             scope: self.choice(
@@ -92,9 +92,10 @@ impl<'e> InputReader<'e> {
                 "auto, here, host or job-container",
                 SiteInput::Auto,
             ),
-            job_status: values::word(&self.text(&table::JOB_STATUS)).unwrap_or(JobStatus::Unknown),
-            job_container: self.given(&table::JOB_CONTAINER),
-            without_effect: self.without_effect(),
+            job_status: values::keyword(&self.text(&table::JOB_STATUS))
+                .unwrap_or(JobStatus::Unknown),
+            job_container: self.non_empty(&table::JOB_CONTAINER),
+            ignored: self.ignored(),
         }
     }
 
@@ -151,16 +152,16 @@ impl<'e> InputReader<'e> {
                 prefix_key: self.text_or_default(&table::PREFIX_KEY),
                 shared_key: self.text(&table::SHARED_KEY),
                 key: key.to_owned(),
-                add_job_id: self.lenient(&table::ADD_JOB_ID_KEY),
-                add_environment: self.lenient(&table::ADD_RUST_ENVIRONMENT_HASH_KEY),
+                add_job_id: self.js_bool(&table::ADD_JOB_ID_KEY),
+                add_environment: self.js_bool(&table::ADD_RUST_ENVIRONMENT_HASH_KEY),
                 env_vars: lists::words(&self.raw(&table::ENV_VARS)),
             },
             cache_directories: lists::words(&self.raw(&table::CACHE_DIRECTORIES)),
             cache_targets: self
-                .given(&table::CACHE_TARGETS)
+                .non_empty(&table::CACHE_TARGETS)
                 .is_none_or(|text| values::js_true(&text)),
-            cache_all_crates: self.lenient(&table::CACHE_ALL_CRATES),
-            cache_bin: self.lenient(&table::CACHE_BIN),
+            cache_all_crates: self.js_bool(&table::CACHE_ALL_CRATES),
+            cache_bin: self.js_bool(&table::CACHE_BIN),
         }
     }
 
@@ -209,7 +210,7 @@ impl<'e> InputReader<'e> {
             "auto, always, on-success or never",
             SaveMode::Auto,
         );
-        match (self.lenient(&table::SAVE_ALWAYS), save) {
+        match (self.js_bool(&table::SAVE_ALWAYS), save) {
             (true, SaveMode::Never | SaveMode::OnSuccess) => {
                 self.errors.push(InputError::Conflict {
                     first: table::SAVE.name,
@@ -225,7 +226,7 @@ impl<'e> InputReader<'e> {
 
     /// Of `upload-chunk-size`, too, no value is an error: actions/cache takes what is no number for
     /// unset.
-    fn without_effect(&mut self) -> Vec<(&'static str, String)> {
+    fn ignored(&mut self) -> Vec<(&'static str, String)> {
         let specs = [
             &table::ENABLE_CROSS_OS_ARCHIVE,
             &table::UPLOAD_CHUNK_SIZE,
@@ -235,7 +236,7 @@ impl<'e> InputReader<'e> {
         ];
         specs
             .into_iter()
-            .filter_map(|spec| Some((spec.name, self.given(spec)?)))
+            .filter_map(|spec| Some((spec.name, self.non_empty(spec)?)))
             .collect()
     }
 
@@ -262,16 +263,16 @@ impl<'e> InputReader<'e> {
     }
 
     /// The value, trimmed, if there is one.
-    fn given(&mut self, spec: &'static InputSpec) -> Option<String> {
+    fn non_empty(&mut self, spec: &'static InputSpec) -> Option<String> {
         Some(self.text(spec)).filter(|text| !text.is_empty())
     }
 
     fn text_or_default(&mut self, spec: &'static InputSpec) -> String {
-        self.given(spec)
+        self.non_empty(spec)
             .unwrap_or_else(|| spec.fallback().to_owned())
     }
 
-    fn lenient(&mut self, spec: &'static InputSpec) -> bool {
+    fn js_bool(&mut self, spec: &'static InputSpec) -> bool {
         values::js_true(&self.text(spec))
     }
 
@@ -279,13 +280,13 @@ impl<'e> InputReader<'e> {
         self.choice(spec, BOOLEAN, false)
     }
 
-    fn choice<W: Word>(
+    fn choice<W: Keyword>(
         &mut self,
         spec: &'static InputSpec,
         allowed: &'static str,
         stand_in: W,
     ) -> W {
-        self.value(spec, allowed, values::word, stand_in)
+        self.value(spec, allowed, values::keyword, stand_in)
     }
 
     fn value<T>(
@@ -296,8 +297,7 @@ impl<'e> InputReader<'e> {
         stand_in: T,
     ) -> T {
         let text = self.text_or_default(spec);
-        self.understood(spec, text, allowed, parse)
-            .unwrap_or(stand_in)
+        self.parse(spec, text, allowed, parse).unwrap_or(stand_in)
     }
 
     /// A value that may be turned off by `none`, and is off where the default is empty.
@@ -312,11 +312,11 @@ impl<'e> InputReader<'e> {
         if off {
             None
         } else {
-            self.understood(spec, text, allowed, parse)
+            self.parse(spec, text, allowed, parse)
         }
     }
 
-    fn understood<T>(
+    fn parse<T>(
         &mut self,
         spec: &'static InputSpec,
         text: String,

@@ -32,7 +32,7 @@ pub struct OutputSpec {
     pub offered_by: &'static [ActionKind],
 }
 
-const EVERY: &[ActionKind] = &[ActionKind::Cache, ActionKind::Restore, ActionKind::Save];
+const ALL_ACTIONS: &[ActionKind] = &[ActionKind::Cache, ActionKind::Restore, ActionKind::Save];
 const CACHE: &[ActionKind] = &[ActionKind::Cache];
 const RESTORING: &[ActionKind] = &[ActionKind::Cache, ActionKind::Restore];
 const SAVING: &[ActionKind] = &[ActionKind::Cache, ActionKind::Save];
@@ -94,10 +94,10 @@ macro_rules! inputs {
 }
 
 inputs! {
-    PATH = InputSpec::new("path", "", EVERY,
+    PATH = InputSpec::new("path", "", ALL_ACTIONS,
         "What to cache, one path per line: files, directories, glob patterns, ~ for the home \
          directory, ! to exclude.").required_by(SUB_ACTIONS);
-    KEY = InputSpec::new("key", "", EVERY,
+    KEY = InputSpec::new("key", "", ALL_ACTIONS,
         "The exact key of the entry. Without path: an additional part of the computed key.")
         .required_by(SUB_ACTIONS);
     RESTORE_KEYS = InputSpec::new("restore-keys", "", RESTORING,
@@ -109,7 +109,7 @@ inputs! {
         "Only report whether an entry exists; restore nothing.");
     SAVE_ALWAYS = InputSpec::new("save-always", "false", CACHE,
         "Save even if an earlier step failed; the same as save: always.");
-    ENABLE_CROSS_OS_ARCHIVE = InputSpec::new("enableCrossOsArchive", "", EVERY,
+    ENABLE_CROSS_OS_ARCHIVE = InputSpec::new("enableCrossOsArchive", "", ALL_ACTIONS,
         "Accepted for compatibility with actions/cache; has no effect.");
     UPLOAD_CHUNK_SIZE = InputSpec::new("upload-chunk-size", "", SAVING,
         "Accepted for compatibility with actions/cache; has no effect.");
@@ -155,12 +155,12 @@ inputs! {
         "Accepted for compatibility with rust-cache; has no effect.");
     CACHE_PROVIDER = InputSpec::new("cache-provider", "", CACHE,
         "Accepted for compatibility with rust-cache; has no effect.");
-    CACHE_ROOT = InputSpec::new("cache-root", "/tmp/runner-cache", EVERY,
+    CACHE_ROOT = InputSpec::new("cache-root", "/tmp/runner-cache", ALL_ACTIONS,
         "Directory of the store on the runner: an absolute path or a path that starts with ~/.");
-    SCOPE = InputSpec::new("scope", "repository", EVERY,
+    SCOPE = InputSpec::new("scope", "repository", ALL_ACTIONS,
         "Who shares entries: repository, owner (all repositories of the owner) or runner (all \
          jobs on this machine).");
-    BRANCH_ISOLATION = InputSpec::new("branch-isolation", "true", EVERY,
+    BRANCH_ISOLATION = InputSpec::new("branch-isolation", "true", ALL_ACTIONS,
         "Whether a run reads only entries of its own ref, the base branch and the default \
          branch. Pull requests from forks never write entries that branches read, even if this \
          is false.");
@@ -195,24 +195,24 @@ inputs! {
         "Files and directories, one per line, that the build reads but cargo does not track; \
          if their contents changed, no modification times are replayed.");
     VERIFY = InputSpec::new("verify", "true", RESTORING, "Whether to check the digests of contents while restoring.");
-    TIMEOUT = InputSpec::new("timeout", "10m", EVERY,
+    TIMEOUT = InputSpec::new("timeout", "10m", ALL_ACTIONS,
         "Time limit after which the cache gives up and the job continues, for example 90s or \
          10m; none for no limit.");
-    FAIL_ON_ERROR = InputSpec::new("fail-on-error", "false", EVERY,
+    FAIL_ON_ERROR = InputSpec::new("fail-on-error", "false", ALL_ACTIONS,
         "Whether an error of the cache fails the step.");
     EXPERIMENT = InputSpec::new("experiment", "0", CACHE,
         "Percentage of runs that restore nothing, as a control group to measure what the cache \
          saves.");
-    SUMMARY = InputSpec::new("summary", "true", EVERY, "Whether to write a job summary.");
-    LOG_LEVEL = InputSpec::new("log-level", "info", EVERY,
+    SUMMARY = InputSpec::new("summary", "true", ALL_ACTIONS, "Whether to write a job summary.");
+    LOG_LEVEL = InputSpec::new("log-level", "info", ALL_ACTIONS,
         "error, warn, info, debug or trace; trace also prints the worker's reply. Runs with \
          debug logging always show debug lines.");
-    SITE = InputSpec::new("site", "auto", EVERY,
+    SITE = InputSpec::new("site", "auto", ALL_ACTIONS,
         "Where the work is done: auto, here (in the action's own container), host or \
          job-container.");
     JOB_STATUS = InputSpec::new("job-status", "${{ job.status }}", CACHE,
         "Set by the action itself; do not change it.");
-    JOB_CONTAINER = InputSpec::new("job-container", "${{ job.container.id }}", EVERY,
+    JOB_CONTAINER = InputSpec::new("job-container", "${{ job.container.id }}", ALL_ACTIONS,
         "Set by the action itself; do not change it.");
 }
 
@@ -274,17 +274,17 @@ pub const OUTPUTS: &[OutputSpec] = &[
     ),
     OutputSpec::new(
         "disk-used-percent",
-        EVERY,
+        ALL_ACTIONS,
         "Usage of the store's filesystem in percent, after the step.",
     ),
     OutputSpec::new(
         "disk-free-bytes",
-        EVERY,
+        ALL_ACTIONS,
         "Free bytes on the store's filesystem, after the step.",
     ),
     OutputSpec::new(
         "cache-size-bytes",
-        EVERY,
+        ALL_ACTIONS,
         "Size of the store in bytes, after the step.",
     ),
 ];

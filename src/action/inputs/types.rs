@@ -43,7 +43,7 @@ pub enum SaveMode {
 
 /// What a cache is of, where the kinds differ in their defaults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CacheOf {
+pub enum CacheFamily {
     /// The cargo preset.
     Cargo,
     /// What `path` lists.
@@ -52,7 +52,7 @@ pub enum CacheOf {
 
 /// When a cache is saved: [`SaveMode`] with everything else that bears on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SaveWhen {
+pub enum SaveCondition {
     /// Whatever became of the job.
     Always,
     /// Also when a step failed, but not when the job was cancelled.

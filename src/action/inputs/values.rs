@@ -10,20 +10,20 @@ use log::LevelFilter;
 use super::types::{JobStatus, Mirror, Preset, Reuse, SaveMode, Scope, SiteInput};
 
 /// A choice from words, in any case.
-pub(super) trait Word: Copy + 'static {
+pub(super) trait Keyword: Copy + 'static {
     /// The words and what they mean.
-    const WORDS: &'static [(&'static str, Self)];
+    const KEYWORDS: &'static [(&'static str, Self)];
 }
 
-pub(super) fn word<W: Word>(text: &str) -> Option<W> {
-    W::WORDS
+pub(super) fn keyword<W: Keyword>(text: &str) -> Option<W> {
+    W::KEYWORDS
         .iter()
         .find(|(word, _)| word.eq_ignore_ascii_case(text))
         .map(|(_, value)| *value)
 }
 
-impl Word for bool {
-    const WORDS: &'static [(&'static str, Self)] = &[
+impl Keyword for bool {
+    const KEYWORDS: &'static [(&'static str, Self)] = &[
         ("true", true),
         ("yes", true),
         ("1", true),
@@ -35,8 +35,8 @@ impl Word for bool {
     ];
 }
 
-impl Word for Mirror {
-    const WORDS: &'static [(&'static str, Self)] = &[
+impl Keyword for Mirror {
+    const KEYWORDS: &'static [(&'static str, Self)] = &[
         ("auto", Self::Auto),
         ("true", Self::Yes),
         ("yes", Self::Yes),
@@ -49,24 +49,24 @@ impl Word for Mirror {
     ];
 }
 
-impl Word for Preset {
-    const WORDS: &'static [(&'static str, Self)] = &[
+impl Keyword for Preset {
+    const KEYWORDS: &'static [(&'static str, Self)] = &[
         ("auto", Self::Auto),
         ("cargo", Self::Cargo),
         ("none", Self::None),
     ];
 }
 
-impl Word for Scope {
-    const WORDS: &'static [(&'static str, Self)] = &[
+impl Keyword for Scope {
+    const KEYWORDS: &'static [(&'static str, Self)] = &[
         ("repository", Self::Repository),
         ("owner", Self::Owner),
         ("runner", Self::Runner),
     ];
 }
 
-impl Word for SaveMode {
-    const WORDS: &'static [(&'static str, Self)] = &[
+impl Keyword for SaveMode {
+    const KEYWORDS: &'static [(&'static str, Self)] = &[
         ("auto", Self::Auto),
         ("always", Self::Always),
         ("on-success", Self::OnSuccess),
@@ -74,12 +74,12 @@ impl Word for SaveMode {
     ];
 }
 
-impl Word for Reuse {
-    const WORDS: &'static [(&'static str, Self)] = &[("move", Self::Move), ("copy", Self::Copy)];
+impl Keyword for Reuse {
+    const KEYWORDS: &'static [(&'static str, Self)] = &[("move", Self::Move), ("copy", Self::Copy)];
 }
 
-impl Word for SiteInput {
-    const WORDS: &'static [(&'static str, Self)] = &[
+impl Keyword for SiteInput {
+    const KEYWORDS: &'static [(&'static str, Self)] = &[
         ("auto", Self::Auto),
         ("here", Self::Here),
         ("host", Self::Host),
@@ -88,16 +88,16 @@ impl Word for SiteInput {
 }
 
 /// `job.status`, as actions/runner spells its results.
-impl Word for JobStatus {
-    const WORDS: &'static [(&'static str, Self)] = &[
+impl Keyword for JobStatus {
+    const KEYWORDS: &'static [(&'static str, Self)] = &[
         ("success", Self::Success),
         ("failure", Self::Failure),
         ("cancelled", Self::Cancelled),
     ];
 }
 
-impl Word for LevelFilter {
-    const WORDS: &'static [(&'static str, Self)] = &[
+impl Keyword for LevelFilter {
+    const KEYWORDS: &'static [(&'static str, Self)] = &[
         ("error", Self::Error),
         ("warn", Self::Warn),
         ("info", Self::Info),
@@ -130,16 +130,16 @@ pub(super) fn positive_duration(text: &str) -> Option<Duration> {
 
 /// `80` or `80%`, from 0 to 100.
 pub(super) fn percent(text: &str) -> Option<u8> {
-    whole(text.strip_suffix('%').unwrap_or(text).trim_end()).filter(|percent| *percent <= 100)
+    digits(text.strip_suffix('%').unwrap_or(text).trim_end()).filter(|percent| *percent <= 100)
 }
 
 /// A whole number from 1.
 pub(super) fn count(text: &str) -> Option<NonZeroU32> {
-    whole(text)
+    digits(text)
 }
 
 /// Digits only: the standard parser would also take a `+`.
-fn whole<T: std::str::FromStr>(text: &str) -> Option<T> {
+fn digits<T: std::str::FromStr>(text: &str) -> Option<T> {
     text.bytes()
         .all(|byte| byte.is_ascii_digit())
         .then(|| text.parse().ok())

@@ -28,7 +28,7 @@ impl Step<'_, '_> {
             bin: of_preset.cache_bin,
             replay_times: inputs.replay_mtimes,
             sources: inputs.sources.clone(),
-            run: self.context.run_of_job(),
+            run: self.context.job_run_name(),
             only_projects: inputs.preset == Preset::Auto,
             lock_patience: CargoTarget::LOCK_PATIENCE,
         };
@@ -98,7 +98,7 @@ impl Step<'_, '_> {
         }
         let Some(found) = &cache.found else {
             if name != "bin" {
-                self.log.say(
+                self.log.log(
                     Mark::Missed,
                     format_args!("{name}: nothing found for {key}"),
                 );
@@ -123,24 +123,24 @@ impl Step<'_, '_> {
         let size = format!("{}, {}", plural(*files, "file", "files"), bytes(*size));
         let took = elapsed(std::time::Duration::from_millis(*milliseconds));
         if self.inputs.lookup_only {
-            self.log.say(
+            self.log.log(
                 Mark::Check,
                 format_args!("{name}: {size} can be restored from {from}"),
             );
         } else if *files == 0 {
-            self.log.say(
+            self.log.log(
                 Mark::Restored,
                 format_args!("{name}: nothing is needed, says {from}"),
             );
         } else if *ready > 0 && *written_files == 0 {
-            self.log.say(
+            self.log.log(
                 Mark::Restored,
                 format_args!(
                     "{name}: {size} put back by a rename and compared in {took}, as in {from}"
                 ),
             );
         } else if *written_files == 0 {
-            self.log.say(
+            self.log.log(
                 Mark::Restored,
                 format_args!(
                     "{name}: {size} are in place already, as in {from}; compared in {took}"
@@ -156,7 +156,7 @@ impl Step<'_, '_> {
                     bytes(*written_bytes)
                 )
             };
-            self.log.say(
+            self.log.log(
                 Mark::Restored,
                 format_args!("{name}: {size} restored in {took} from {from}{all}"),
             );
@@ -179,7 +179,7 @@ impl Step<'_, '_> {
                 plural(different, "file is", "files are")
             )
         };
-        self.log.say(Mark::Restored, text);
+        self.log.log(Mark::Restored, text);
     }
 
     fn set_outputs(&mut self, caches: &[CacheReply]) {
@@ -266,7 +266,7 @@ impl Step<'_, '_> {
         if let Some(error) = &cache.error {
             return self.cache_failed(error);
         }
-        let say_done = |text: String| self.log.say(Mark::Done, format_args!("{name}: {text}"));
+        let say_done = |text: String| self.log.log(Mark::Done, format_args!("{name}: {text}"));
         match &cache.saved {
             Some(SaveReply::Done { files: 0, .. }) => {
                 say_done(format!("nothing is needed; noted as {key}"))
@@ -276,7 +276,7 @@ impl Step<'_, '_> {
                 bytes: size,
                 added_bytes,
                 milliseconds,
-            }) => self.log.say(
+            }) => self.log.log(
                 Mark::Saved,
                 format_args!(
                     "{name}: {}, {} saved in {} as {key}; {} of it new",

@@ -8,7 +8,7 @@ use crate::action::experiment;
 use crate::action::inputs::{JobStatus, RetentionInputs};
 use crate::action::kind::ActionKind;
 use crate::action::phase::{Step, state};
-use crate::action::summary::{RUNS, Row, Summary, markdown};
+use crate::action::summary::{JobSummary, SummaryRow, TREND_RUNS, markdown};
 use crate::fmt::human::{bytes, plural};
 use crate::job::{
     CacheReply, Housekeeping, Job, JobReply, JobTarget, PathsTarget, SaveReply, Task,
@@ -46,7 +46,7 @@ impl Step<'_, '_> {
             },
             started: number(state::STARTED).filter(|_| is_last),
             past: if is_last && self.inputs.summary {
-                RUNS
+                TREND_RUNS
             } else {
                 0
             },
@@ -136,7 +136,7 @@ impl Step<'_, '_> {
     pub(crate) fn is_control(&self) -> bool {
         let is_control = self.arm() == Some(Arm::Control);
         if is_control {
-            self.log.say(
+            self.log.log(
                 Mark::Missed,
                 format_args!(
                     "this run is one of the {} % that go without restoring, to measure what the cache saves \
@@ -189,7 +189,7 @@ impl Step<'_, '_> {
             task: Task::Guard,
             health: self.health(),
         };
-        let (reply, identity) = match self.place.get().carry_out(job, self.log) {
+        let (reply, identity) = match self.place.get().run(job, self.log) {
             Ok(done) => done,
             Err(why) => {
                 self.log.debug(why);
@@ -224,7 +224,7 @@ impl Step<'_, '_> {
         };
         if guarded.freed_bytes > 0 || !guarded.removed.is_empty() {
             let entries = plural(guarded.removed.len() as u64, "entry", "entries");
-            self.log.say(
+            self.log.log(
                 Mark::Cleaned,
                 format_args!(
                     "the disk was {} % used, {} free: removed {entries}, {} given back",
@@ -251,7 +251,7 @@ impl Step<'_, '_> {
                     self.warn(&text);
                 }
                 DiskNotice::LittleFree(_) if self.phase == Phase::Post => self.log.debug(text),
-                _ => self.log.say(Mark::Check, text),
+                _ => self.log.log(Mark::Check, text),
             }
         }
     }
@@ -277,7 +277,7 @@ impl Step<'_, '_> {
     /// phase.
     pub(crate) fn after_restore(&mut self, reply: Option<&JobReply>) {
         let caches = reply.map_or(&[][..], |reply| &reply.caches);
-        let rows: Vec<Row> = caches.iter().map(|cache| row(cache, true)).collect();
+        let rows: Vec<SummaryRow> = caches.iter().map(|cache| row(cache, true)).collect();
         let asked_for_nothing =
             self.arm() == Some(Arm::Control) || !self.context.cache_mode.may_restore();
         if self.inputs.kind != ActionKind::Cache {
@@ -303,7 +303,7 @@ impl Step<'_, '_> {
             .env
             .state(state::ROWS)
             .and_then(|text| serde_json::from_str(text).ok());
-        let mut rows: Vec<Row> = rows.unwrap_or_default();
+        let mut rows: Vec<SummaryRow> = rows.unwrap_or_default();
         for cache in &reply.caches {
             let saved = row(cache, false);
             match rows.iter_mut().find(|row| row.name == saved.name) {
@@ -319,7 +319,7 @@ impl Step<'_, '_> {
         self.write_summary(&rows, reply);
     }
 
-    fn write_summary(&mut self, rows: &[Row], reply: &JobReply) {
+    fn write_summary(&mut self, rows: &[SummaryRow], reply: &JobReply) {
         if !self.inputs.summary || self.context.files.summary.is_none() {
             return;
         }
@@ -340,7 +340,7 @@ impl Step<'_, '_> {
             .and_then(|text| serde_json::from_str(text).ok());
         let after = reply.disk;
         let before = noted.or(guarded.map(|guarded| guarded.before));
-        let summary = Summary {
+        let summary = JobSummary {
             rows,
             before,
             after,
@@ -370,11 +370,11 @@ fn found(caches: &[CacheReply]) -> Option<LookupResult> {
     })
 }
 
-fn row(cache: &CacheReply, is_restore: bool) -> Row {
-    let mut row = Row {
+fn row(cache: &CacheReply, is_restore: bool) -> SummaryRow {
+    let mut row = SummaryRow {
         name: cache.name.clone(),
         key: cache.key.clone(),
-        ..Row::default()
+        ..SummaryRow::default()
     };
     if let Some(found) = &cache.found {
         row.hit = Some(if found.exact {

@@ -88,7 +88,7 @@ pub fn run(phase: Phase, kind: ActionKind, env: &Env, out: &mut (dyn Write + Sen
         Ok(inputs) => inputs,
         Err(errors) => return refuse(phase, kind, &errors, &log),
     };
-    for (name, value) in &inputs.without_effect {
+    for (name, value) in &inputs.ignored {
         log.debug(format_args!("input {name}: {value} has no effect here"));
     }
     let place = LazyDispatcher {
@@ -174,8 +174,8 @@ impl LazyDispatcher<'_, '_> {
                 .env
                 .state(state::IDENTITY)
                 .and_then(|text| serde_json::from_str(text).ok());
-            let place = Dispatcher::find(self.env, self.inputs, &self.seen, identity);
-            place.describe(self.log);
+            let place = Dispatcher::detect(self.env, self.inputs, &self.seen, identity);
+            place.log_decision(self.log);
             place
         })
     }
@@ -185,7 +185,7 @@ impl LazyDispatcher<'_, '_> {
         if path.exists() {
             path
         } else {
-            self.get().own_name(path)
+            self.get().local_path(path)
         }
     }
 }
@@ -306,7 +306,7 @@ impl Step<'_, '_> {
 
     /// Has a job carried out. What goes wrong with it is said here.
     fn carry_out(&mut self, job: Job) -> Option<JobReply> {
-        let reply = match self.place.get().carry_out(job, self.log) {
+        let reply = match self.place.get().run(job, self.log) {
             Ok((reply, identity)) => {
                 self.remember(identity);
                 reply

@@ -47,7 +47,7 @@ impl Step<'_, '_> {
     pub(super) fn may_restore(&self) -> bool {
         let may = self.context.cache_mode.may_restore();
         if !may {
-            self.log.say(
+            self.log.log(
                 Mark::Done,
                 "this run may not restore caches (ACTIONS_CACHE_MODE); nothing is restored",
             );
@@ -87,13 +87,13 @@ impl Step<'_, '_> {
             ..
         } = found;
         if self.inputs.lookup_only {
-            self.log.say(
+            self.log.log(
                 Mark::Check,
                 format_args!("Cache found and can be restored from key: {key}"),
             );
             self.log.line("   Lookup only - skipping download");
         } else {
-            self.log.say(
+            self.log.log(
                 Mark::Restored,
                 format_args!("Cache restored from key: {key}"),
             );
@@ -134,7 +134,7 @@ impl Step<'_, '_> {
     }
 
     fn report_miss(&mut self, keys: &str) {
-        self.log.say(
+        self.log.log(
             Mark::Missed,
             format_args!("Cache not found for input keys: {keys}"),
         );

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 
 use super::{Step, cache_size, state};
 use crate::action::console::Mark;
-use crate::action::inputs::{CacheOf, JobStatus, RetentionInputs, Reuse, SaveWhen};
+use crate::action::inputs::{CacheFamily, JobStatus, RetentionInputs, Reuse, SaveCondition};
 use crate::action::kind::ActionKind;
 use crate::fmt::human::{bytes, plural};
 use crate::job::{
@@ -35,7 +35,7 @@ impl Step<'_, '_> {
         }
         if let Some((entries, freed)) = reply.cleaned {
             let entries = plural(entries, "old entry", "old entries");
-            self.log.say(
+            self.log.log(
                 Mark::Cleaned,
                 format_args!("removed {entries}, {} given back", bytes(freed)),
             );
@@ -50,7 +50,7 @@ impl Step<'_, '_> {
     fn save_job(&mut self) -> Option<Job> {
         let (job, access) = self.job()?;
         if !self.context.cache_mode.may_save() {
-            self.log.say(
+            self.log.log(
                 Mark::Done,
                 "this run may not save caches (ACTIONS_CACHE_MODE); nothing is saved",
             );
@@ -130,7 +130,7 @@ impl Step<'_, '_> {
         let key = &cache.key;
         match &cache.saved {
             Some(SaveReply::Done { files, bytes: size, added_bytes, milliseconds }) => {
-                self.log.say(Mark::Saved, format_args!("Cache saved with key: {key}"));
+                self.log.log(Mark::Saved, format_args!("Cache saved with key: {key}"));
                 let (files, added) = (plural(*files, "file", "files"), bytes(*added_bytes));
                 let size = cache_size(*size);
                 self.log
@@ -153,7 +153,7 @@ impl Step<'_, '_> {
 
     /// The save action was asked to save, so that it did not deserves more than a line.
     fn not_saved(&self, why: &str) {
-        self.log.say(Mark::Done, why);
+        self.log.log(Mark::Done, why);
         if self.inputs.kind == ActionKind::Save {
             self.warn("Cache save failed.");
         }
@@ -168,7 +168,7 @@ impl Step<'_, '_> {
     }
 
     fn say_not_saved(&self, key: &str) {
-        self.log.say(
+        self.log.log(
             Mark::Done,
             format_args!("Cache hit occurred on the primary key {key}, not saving cache."),
         );
@@ -179,30 +179,33 @@ impl Step<'_, '_> {
     /// still a cache.
     fn wants_to_save(&self) -> bool {
         let of = if self.is_of_cargo() {
-            CacheOf::Cargo
+            CacheFamily::Cargo
         } else {
-            CacheOf::Paths
+            CacheFamily::Paths
         };
-        match (self.inputs.save_when(of), self.inputs.job_status) {
-            (SaveWhen::Never, _) => {
+        match (self.inputs.save_condition(of), self.inputs.job_status) {
+            (SaveCondition::Never, _) => {
                 self.log.debug("nothing is saved: the inputs say so");
                 false
             }
-            (SaveWhen::OnSuccess, JobStatus::Failure | JobStatus::Cancelled) => {
-                self.log.say(
+            (SaveCondition::OnSuccess, JobStatus::Failure | JobStatus::Cancelled) => {
+                self.log.log(
                     Mark::Done,
                     "the job did not succeed, not saving cache; `save: always` saves anyway",
                 );
                 false
             }
-            (SaveWhen::UnlessCancelled, JobStatus::Cancelled) => {
-                self.log.say(
+            (SaveCondition::UnlessCancelled, JobStatus::Cancelled) => {
+                self.log.log(
                     Mark::Done,
                     "the job was cancelled, not saving cache; `save: always` saves anyway",
                 );
                 false
             }
-            (SaveWhen::Always | SaveWhen::UnlessCancelled | SaveWhen::OnSuccess, _) => true,
+            (
+                SaveCondition::Always | SaveCondition::UnlessCancelled | SaveCondition::OnSuccess,
+                _,
+            ) => true,
         }
     }
 }

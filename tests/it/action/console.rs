@@ -25,7 +25,7 @@ fn at(level: LevelFilter) -> Verbosity {
 fn one_of_each(log: &Console<'_>) {
     log.error(&Annotation::new("e"));
     log.warning(&Annotation::new("w"));
-    log.say(Mark::Done, "i");
+    log.log(Mark::Done, "i");
     log.debug("d");
     log.trace(|| "t".to_owned());
 }
@@ -34,7 +34,7 @@ fn one_of_each(log: &Console<'_>) {
 fn each_line_begins_with_its_mark() {
     let text = logged(at(LevelFilter::Info), |log| {
         for mark in Mark::ALL {
-            log.say(*mark, format_args!("{mark:?}"));
+            log.log(*mark, format_args!("{mark:?}"));
         }
     });
     assert_eq!(
@@ -82,7 +82,7 @@ fn a_run_with_debug_logging_shows_debug_lines_as_commands_at_any_level() {
 fn outside_text_on_a_line_is_never_a_command() {
     let text = logged(at(LevelFilter::Debug), |log| {
         log.line("::add-mask::e");
-        log.say(Mark::Saved, "k\n::error::x ##[group]y");
+        log.log(Mark::Saved, "k\n::error::x ##[group]y");
         log.debug("k\n::error::x");
         log.warning(&Annotation::new("k\n::error::x"));
     });

@@ -1,6 +1,6 @@
 //! Runs without the cache, as a control group.
 
-use local_cache::action::experiment::draw;
+use local_cache::action::experiment::draw_arm;
 use local_cache::stats::event::{Arm, Phase};
 
 use crate::support::machine::Machine;
@@ -41,7 +41,7 @@ fn all_jobs_of_a_run_are_in_the_same_group_and_another_attempt_is_drawn_anew() {
     saved(&machine, "k");
     let mut control = 0;
     for run in 0..12_u64 {
-        let wanted = draw(50, run, 1) == Some(Arm::Control);
+        let wanted = draw_arm(50, run, 1) == Some(Arm::Control);
         control += u32::from(wanted);
         for name in ["build", "test"] {
             let job = machine
@@ -53,7 +53,7 @@ fn all_jobs_of_a_run_are_in_the_same_group_and_another_attempt_is_drawn_anew() {
         }
     }
     assert!((1..12).contains(&control));
-    assert!((0..100).any(|run| draw(50, run, 1) != draw(50, run, 2)));
+    assert!((0..100).any(|run| draw_arm(50, run, 1) != draw_arm(50, run, 2)));
 }
 
 #[test]

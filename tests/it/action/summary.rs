@@ -1,6 +1,6 @@
 //! The job summary: a step writes it, and it is valid Markdown whatever the keys contain.
 
-use local_cache::action::summary::{Row, Summary, markdown, plain};
+use local_cache::action::summary::{JobSummary, SummaryRow, escape, markdown};
 use local_cache::job::Past;
 use local_cache::ops::free_space::DiskUsage;
 use local_cache::stats::event::{DiskState, LookupResult};
@@ -43,8 +43,8 @@ fn rendered(markdown: &str) -> (Vec<Vec<String>>, Vec<String>) {
     (rows, others)
 }
 
-fn row(key: &str) -> Row {
-    Row {
+fn row(key: &str) -> SummaryRow {
+    SummaryRow {
         name: "target".into(),
         key: key.into(),
         hit: Some(LookupResult::Exact),
@@ -56,10 +56,10 @@ fn row(key: &str) -> Row {
     }
 }
 
-fn of(rows: &[Row]) -> String {
-    markdown(&Summary {
+fn of(rows: &[SummaryRow]) -> String {
+    markdown(&JobSummary {
         rows,
-        ..Summary::default()
+        ..JobSummary::default()
     })
     .unwrap()
 }
@@ -68,10 +68,10 @@ fn of(rows: &[Row]) -> String {
 fn the_table_tells_what_was_found_written_and_saved() {
     let (rows, others) = rendered(&of(&[
         row("cargo-1"),
-        Row {
+        SummaryRow {
             name: "git".into(),
             hit: Some(LookupResult::Miss),
-            ..Row::default()
+            ..SummaryRow::default()
         },
     ]));
     assert_eq!(
@@ -137,14 +137,14 @@ fn keys_stand_for_themselves_whatever_markdown_they_look_like() {
     }
     let (rows, _) = rendered(&of(&[row("a\nb\r\u{202e}c\0")]));
     assert_eq!(rows[1][1], "a\\u{a}b\\u{d}\\u{202e}c\\u{0}");
-    assert_eq!(plain(&"x".repeat(10), 4), "xxxx…");
+    assert_eq!(escape(&"x".repeat(10), 4), "xxxx…");
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
     #[test]
     fn any_key_gives_one_row_of_eight_cells(key in any::<String>(), name in any::<String>()) {
-        let (rows, others) = rendered(&of(&[Row { name, ..row(&key) }]));
+        let (rows, others) = rendered(&of(&[SummaryRow { name, ..row(&key) }]));
         prop_assert_eq!(rows.len(), 2);
         prop_assert_eq!(rows[1].len(), 8);
         prop_assert!(others.is_empty(), "{:?}", others);
@@ -153,19 +153,19 @@ proptest! {
 
 #[test]
 fn a_summary_of_many_long_keys_stays_small() {
-    let rows: Vec<Row> = (0..5000)
+    let rows: Vec<SummaryRow> = (0..5000)
         .map(|number| row(&format!("{number}{}", "|é".repeat(10_000))))
         .collect();
     let notices = vec!["*".repeat(1 << 20); 50];
-    let text = markdown(&Summary {
+    let text = markdown(&JobSummary {
         rows: &rows,
         notices: &notices,
-        ..Summary::default()
+        ..JobSummary::default()
     });
     assert!(text.is_none_or(|text| text.len() <= 64 << 10));
     let some = of(&rows);
     assert!(some.contains("4960 more caches") && some.len() < 64 << 10);
-    assert_eq!(markdown(&Summary::default()), None, "nothing to tell");
+    assert_eq!(markdown(&JobSummary::default()), None, "nothing to tell");
 }
 
 #[test]
@@ -187,9 +187,9 @@ fn the_last_runs_are_a_chart_with_nothing_but_numbers_in_it() {
         })
         .collect();
     let chart = |trend: &[Past]| {
-        markdown(&Summary {
+        markdown(&JobSummary {
             trend,
-            ..Summary::default()
+            ..JobSummary::default()
         })
     };
     let text = chart(&trend).unwrap();
@@ -228,10 +228,10 @@ fn the_disk_is_shown_before_and_after() {
         free_bytes: 10_000_000_000,
         ..DiskUsage::default()
     };
-    let text = markdown(&Summary {
+    let text = markdown(&JobSummary {
         before: Some(room),
         after: Some(disk(60, 90_000_000_000)),
-        ..Summary::default()
+        ..JobSummary::default()
     });
     assert!(text.unwrap().contains(
         "Disk: 60 (before: 85) % used, 90 GB (before: 10 GB) free; the cache takes 7.0 GB."

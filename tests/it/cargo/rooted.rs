@@ -7,7 +7,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use local_cache::action::dispatcher::far_work;
+use local_cache::action::dispatcher::run_job;
 use local_cache::cargo::key::inputs::KeyInputs;
 use local_cache::env::Env;
 use local_cache::fs::Rooted;
@@ -67,7 +67,7 @@ fn work_below(root: &Path, cargo: CargoTarget, task: Task) -> JobReply {
     };
     // As it goes to a helper.
     let job: Job = serde_json::from_str(&serde_json::to_string(&job).unwrap()).unwrap();
-    far_work(
+    run_job(
         job,
         &WorkerContext::new(
             Arc::new(Rooted::new(root.into(), Vec::new(), "/home/me".into())),

@@ -5,7 +5,8 @@ use std::os::unix::ffi::OsStringExt;
 use std::time::Duration;
 
 use local_cache::action::inputs::{
-    CacheOf, INPUTS, InputError, JobStatus, Mirror, Preset, SaveMode, SaveWhen, Scope, SiteInput,
+    CacheFamily, INPUTS, InputError, JobStatus, Mirror, Preset, SaveCondition, SaveMode, Scope,
+    SiteInput,
 };
 use local_cache::action::{ActionKind, Env, Inputs};
 use local_cache::job::WorkspaceLine;
@@ -58,7 +59,7 @@ fn absent_inputs_take_the_defaults_of_the_table() {
     assert_eq!(inputs.job_container, None);
     assert!(inputs.branch_isolation && inputs.replay_mtimes && inputs.verify && inputs.summary);
     assert!(!inputs.fail_on_error && !inputs.lookup_only && !inputs.fail_on_cache_miss);
-    assert!(inputs.without_effect.is_empty());
+    assert!(inputs.ignored.is_empty());
 }
 
 /// A value for each input that differs from its default.
@@ -165,7 +166,7 @@ fn inputs_without_effect_take_any_value_and_are_said() {
         ("cmd-format", ""),
     ]);
     let said: Vec<_> = inputs
-        .without_effect
+        .ignored
         .iter()
         .map(|(name, value)| (*name, value.as_str()))
         .collect();
@@ -323,10 +324,10 @@ fn path_and_the_cargo_preset_contradict_each_other() {
 
 #[test]
 fn when_a_cache_is_saved_follows_from_four_inputs() {
-    use SaveWhen::{Always, Never, OnSuccess, UnlessCancelled};
+    use SaveCondition::{Always, Never, OnSuccess, UnlessCancelled};
     type Given = &'static [(&'static str, &'static str)];
     // (inputs, cargo preset, path)
-    let cases: &[(Given, SaveWhen, SaveWhen)] = &[
+    let cases: &[(Given, SaveCondition, SaveCondition)] = &[
         (&[], UnlessCancelled, OnSuccess),
         (&[("save", "always")], Always, Always),
         (&[("save", "on-success")], OnSuccess, OnSuccess),
@@ -356,8 +357,8 @@ fn when_a_cache_is_saved_follows_from_four_inputs() {
     for (given, cargo, paths) in cases {
         let inputs = parse(given);
         let found = (
-            inputs.save_when(CacheOf::Cargo),
-            inputs.save_when(CacheOf::Paths),
+            inputs.save_condition(CacheFamily::Cargo),
+            inputs.save_condition(CacheFamily::Paths),
         );
         assert_eq!(found, (*cargo, *paths), "{given:?}");
     }
@@ -377,11 +378,13 @@ fn when_a_cache_is_saved_follows_from_four_inputs() {
 fn the_save_action_always_saves_and_the_restore_action_never_does() {
     let needed = [("path", "a"), ("key", "k")];
     for (kind, expected) in [
-        (ActionKind::Save, SaveWhen::Always),
-        (ActionKind::Restore, SaveWhen::Never),
+        (ActionKind::Save, SaveCondition::Always),
+        (ActionKind::Restore, SaveCondition::Never),
     ] {
         assert_eq!(
-            parse_as(kind, &needed).unwrap().save_when(CacheOf::Paths),
+            parse_as(kind, &needed)
+                .unwrap()
+                .save_condition(CacheFamily::Paths),
             expected
         );
     }
