@@ -1,4 +1,4 @@
-//! `doctor`: each check finds what it is for, and says what to do.
+//! `doctor`: each check finds its problem and says what to do.
 
 use std::fs;
 
@@ -182,7 +182,7 @@ fn damage_leftovers_and_garbage_are_found() {
     assert_eq!(
         check(&json, "entries").0,
         "warning",
-        "what was set aside is said"
+        "quarantined entries are reported"
     );
 }
 

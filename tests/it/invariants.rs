@@ -1,4 +1,4 @@
-//! What has to be true of local-cache, one test for each statement.
+//! The invariants of local-cache, one test for each.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,4 +1,4 @@
-//! All integration tests in one binary: one link, one place for what they share.
+//! All integration tests in one binary, which links once.
 
 #![expect(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! What the environment and the event file say about a run.
+//! What the environment and the event file tell about a run.
 
 #![expect(
     clippy::unwrap_used,

@@ -20,7 +20,7 @@ fn a_run_of_the_control_group_restores_nothing_says_so_and_is_recorded() {
         .says_nothing_of("Cache restored");
     assert!(!main.outputs.contains_key("cache-hit"));
     assert!(job.read("data/file").is_none());
-    job.file("data/file", "built anew");
+    job.file("data/file", "built again");
     step.post().passed();
     let last = events(&machine).pop().unwrap();
     assert_eq!(

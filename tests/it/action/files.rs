@@ -1,4 +1,4 @@
-//! The runner's files: what is written comes back as the runner reads it.
+//! The runner's command files: the runner reads back exactly what was written.
 
 #![expect(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! Phases end in time, whatever hangs.
+//! Phases end at their time limit, even if a file or a lock hangs.
 
 use std::fs::{self, File};
 use std::time::{Duration, Instant};
@@ -16,8 +16,7 @@ const SOON: Duration = Duration::from_secs(1 + 3);
 fn a_file_of_the_store_that_hangs_ends_each_phase_at_its_time_limit_and_fails_none() {
     let machine = Machine::new();
     saved(&machine, "k");
-    // Whoever opens a fifo to read it waits until somebody writes, as for a disk that does not
-    // answer.
+    // Opening a fifo for reading blocks until it has a writer, like a disk that does not answer.
     let format = machine.store().join("local-cache-v1/format.json");
     fs::remove_file(&format).unwrap();
     nix::unistd::mkfifo(&format, nix::sys::stat::Mode::from_bits_truncate(0o644)).unwrap();
@@ -27,14 +26,14 @@ fn a_file_of_the_store_that_hangs_ends_each_phase_at_its_time_limit_and_fails_no
         .with("timeout", "1s")
         .with("min-free-space", "1kB");
     for phase in ["pre", "main", "post"] {
-        let begun = Instant::now();
+        let start = Instant::now();
         let done = match phase {
             "pre" => cache.pre(),
             "main" => cache.main(),
             _ => cache.post(),
         };
-        let took = begun.elapsed();
-        assert!(took < SOON, "{phase} took {took:?}");
+        let elapsed = start.elapsed();
+        assert!(elapsed < SOON, "{phase} took {elapsed:?}");
         if phase == "pre" {
             done.passed()
         } else {
@@ -56,20 +55,20 @@ fn a_lock_that_another_process_holds_ends_each_phase_at_its_time_limit() {
         .with("timeout", "1s")
         .with("max-cache-size", "1MB")
         .with("restore-keys", "k");
-    let begun = Instant::now();
+    let start = Instant::now();
     cache.pre().passed();
-    assert!(begun.elapsed() < SOON);
-    let begun = Instant::now();
+    assert!(start.elapsed() < SOON);
+    let start = Instant::now();
     cache
         .main()
         .passed()
         .says("::warning")
         .says("Cache not found");
-    assert!(begun.elapsed() < SOON);
+    assert!(start.elapsed() < SOON);
     job.file("data/file", "1");
-    let begun = Instant::now();
+    let start = Instant::now();
     cache.post().passed().says("::warning");
-    assert!(begun.elapsed() < SOON);
+    assert!(start.elapsed() < SOON);
     drop(held);
     step(&job, "k")
         .main()

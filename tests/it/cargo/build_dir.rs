@@ -1,5 +1,4 @@
-//! Intermediate artifacts that are elsewhere than the target directory (`build.build-dir`) are kept
-//! with it.
+//! Intermediate artifacts outside of the target directory (`build.build-dir`) are saved with it.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! Real builds: what a job downloaded and compiled, the next one has.
+//! Real builds: the next job neither downloads nor compiles what an earlier one did.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! `local-cache cargo`: the same on the command line.
+//! `local-cache cargo`: the cargo preset on the command line.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Bad input: a clear line, and the rest still cached.
+//! Broken projects: a clear warning, and everything else is still cached.
 
 use std::fs;
 
@@ -183,7 +183,7 @@ fn read_only_crates_are_saved_and_put_back_and_a_registry_that_can_not_be_writte
     assert_eq!(hits(&main), ["true", "true", "true", "true"]);
     let source = job.locate("~/.cargo/registry/src/index-1/dep-1.0.0");
     assert_eq!(crate::support::machine::mode(&source), 0o555);
-    // Again, over what is there.
+    // Again, over the existing directory.
     let job = project(&machine);
     run(&job, &[], |_| ());
     set_mode(&source, 0o755);

@@ -1,4 +1,4 @@
-//! What rsync workflows kept: found, shown, taken over, removed.
+//! Importing the directories of rsync workflows: found, listed, saved as entries, removed.
 
 use std::fs;
 use std::process::Command;

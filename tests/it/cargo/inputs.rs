@@ -1,4 +1,4 @@
-//! The inputs of the preset, and where its caches lie.
+//! The inputs of the preset, and the locations of its caches.
 
 use std::fs;
 

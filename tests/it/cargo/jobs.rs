@@ -1,4 +1,4 @@
-//! One job after another: what is found, what is put back, what is saved.
+//! Jobs one after another: what each finds, restores and saves.
 
 use std::fs;
 

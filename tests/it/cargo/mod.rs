@@ -1,4 +1,4 @@
-//! The cargo preset: what the action and the command line restore and save of Cargo workspaces.
+//! The cargo preset: what the action and the command line restore and save of Cargo projects.
 
 mod build_dir;
 mod builds;

@@ -1,4 +1,4 @@
-//! Another cargo at work in the same `CARGO_HOME`.
+//! Another cargo uses the same `CARGO_HOME`.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -15,11 +15,11 @@ use local_cache::store::CacheScope;
 
 const SHORT: Duration = Duration::from_millis(300);
 
-/// Does a task for the project in a workspace, as the action's far side does.
-fn work_on(machine: &Machine, workspace: &Path, patience: Duration, task: Task) -> JobReply {
+/// Runs a task for the project in a workspace, as the action's worker does.
+fn run_task(machine: &Machine, workspace: &Path, timeout: Duration, task: Task) -> JobReply {
     let cargo = CargoTarget {
         job: "build".to_owned(),
-        lock_patience: patience,
+        lock_patience: timeout,
         ..CargoTarget::default()
     };
     let job = Job {
@@ -55,12 +55,12 @@ fn while_cargo_downloads_the_registry_is_left_alone_and_the_target_is_restored()
     first(&machine);
     let job = project(&machine);
     let held = hold(&machine, ".package-cache", LockMode::Exclusive);
-    let begun = Instant::now();
-    let reply = work_on(&machine, &job.workspace, SHORT, restore());
+    let start = Instant::now();
+    let reply = run_task(&machine, &job.workspace, SHORT, restore());
     assert!(
-        (SHORT..10 * SHORT).contains(&begun.elapsed()),
+        (SHORT..10 * SHORT).contains(&start.elapsed()),
         "{:?}",
-        begun.elapsed()
+        start.elapsed()
     );
     let errors: Vec<_> = reply
         .caches
@@ -78,7 +78,7 @@ fn while_cargo_downloads_the_registry_is_left_alone_and_the_target_is_restored()
     assert!(reply.caches[2].found.is_some() && job.locate("target/debug/app").exists());
     assert!(!cargo_home(&machine).join("registry").exists());
     drop(held);
-    let reply = work_on(&machine, &job.workspace, SHORT, restore());
+    let reply = run_task(&machine, &job.workspace, SHORT, restore());
     assert!(
         reply.caches.iter().all(|cache| cache.found.is_some()),
         "{reply:?}"
@@ -95,7 +95,7 @@ fn a_download_that_ends_in_time_is_waited_for() {
         std::thread::sleep(SHORT);
         drop(held);
     });
-    let reply = work_on(&machine, &job.workspace, Duration::from_secs(60), restore());
+    let reply = run_task(&machine, &job.workspace, Duration::from_secs(60), restore());
     assert!(letting_go.is_finished());
     assert!(
         reply.caches.iter().all(|cache| cache.found.is_some()),
@@ -110,7 +110,7 @@ fn a_build_of_another_job_is_not_waited_for() {
     first(&machine);
     let job = project(&machine);
     let _held = hold(&machine, ".package-cache-mutate", LockMode::Shared);
-    let reply = work_on(&machine, &job.workspace, Duration::ZERO, restore());
+    let reply = run_task(&machine, &job.workspace, Duration::ZERO, restore());
     assert!(
         reply.caches.iter().all(|cache| cache.found.is_some()),
         "{reply:?}"
@@ -130,10 +130,10 @@ fn half_a_download_is_not_saved() {
             ..SaveTask::default()
         })
     };
-    let reply = work_on(&machine, &job.workspace, SHORT, save());
+    let reply = run_task(&machine, &job.workspace, SHORT, save());
     assert_eq!(machine.entries(), 1, "{reply:?}");
     drop(held);
-    let reply = work_on(&machine, &job.workspace, SHORT, save());
+    let reply = run_task(&machine, &job.workspace, SHORT, save());
     assert_eq!(machine.entries(), 3, "{reply:?}");
     forget(&machine);
 }

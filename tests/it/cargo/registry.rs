@@ -1,5 +1,5 @@
-//! A registry of crates on the loopback interface that counts what is downloaded, and the project
-//! that needs them.
+//! A registry of crates on the loopback interface that counts downloads, and a project that needs
+//! its crates.
 
 use std::fmt::Write as _;
 use std::fs;

@@ -1,4 +1,4 @@
-//! The preset where the files are seen below another root, as a helper sees its host's.
+//! The preset with a root that is not `/`, as a worker in a container sees the host.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

@@ -1,5 +1,4 @@
-//! Jobs of the cargo preset on a made-up machine: what cargo would have left there, without running
-//! it.
+//! Jobs of the cargo preset on a simulated machine, with the files that cargo would have left.
 
 use std::fs;
 use std::path::PathBuf;

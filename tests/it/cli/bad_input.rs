@@ -1,5 +1,4 @@
-//! Input that can't be used: one clear line that says what to do, the documented exit code, nothing
-//! lost.
+//! Invalid input: one clear line that says what to do, the documented exit code, no data lost.
 
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -1,5 +1,5 @@
-//! nektos/act gives the post phase neither the defaults of inputs nor what main saved as state,
-//! only what pre did.
+//! The environment of nektos/act: its post phase gets neither the defaults of inputs nor the state
+//! that main saved, only that of pre.
 
 use std::fs;
 

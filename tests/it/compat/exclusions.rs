@@ -1,5 +1,5 @@
-//! `!` lines leave out what they name inside a listed directory, too: the one deliberate difference
-//! to actions/cache, which lists the directory and then archives all of it.
+//! `!` lines also exclude files inside a listed directory. This differs from actions/cache on
+//! purpose, which lists the directory and then archives all of it.
 
 use crate::support::machine::Machine;
 
@@ -40,7 +40,7 @@ fn check(path: &str, left_out: &[&str]) {
     assert_eq!(kept(path), expected);
 }
 
-/// A list of paths, and the files that are left out by it.
+/// A list of paths, and the files that it excludes.
 macro_rules! exclusions {
     ($($name:ident: $path:expr => [$($left_out:expr),*];)*) => {
         $(#[test]

@@ -1,4 +1,4 @@
-//! Who sees whose entries, and where a run writes.
+//! Which runs see which entries, and under which scope a run saves.
 
 use std::process::Command;
 

@@ -1,4 +1,4 @@
-//! Keys are data: any text is a key of its own.
+//! Any text is a key of its own.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,4 +1,4 @@
-//! Which entry a step gets.
+//! Which entry a step restores.
 
 use super::outputs::seed;
 use crate::support::machine::Machine;

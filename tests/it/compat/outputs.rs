@@ -1,4 +1,4 @@
-//! What a step that restores answers: exit code, outputs, log lines.
+//! The result of a step that restores: exit code, outputs, log lines.
 
 use crate::support::machine::{Job, Machine};
 use crate::support::step::Done;

@@ -1,4 +1,4 @@
-//! What a list of paths saves, and where that goes back to.
+//! What a list of paths saves, and where it is restored to.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};

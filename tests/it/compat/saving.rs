@@ -1,4 +1,4 @@
-//! What the post phase saves, and what the save action does.
+//! When and what the post phase and the save action save.
 
 use std::thread;
 

@@ -1,5 +1,4 @@
-//! Inputs that make no sense: an error in main, a warning when saving, with the texts of
-//! actions/cache.
+//! Invalid inputs: an error in main, a warning when saving, with the texts of actions/cache.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! The built-in workspace's Cargo.lock, without a registry to ask.
+//! The Cargo.lock of the built-in workspace, without a registry.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -360,10 +360,10 @@ impl Drop for Running {
 
 #[track_caller]
 fn wait_until(condition: impl Fn() -> bool) {
-    let begun = Instant::now();
+    let start = Instant::now();
     while !condition() {
         assert!(
-            begun.elapsed() < Duration::from_secs(60),
+            start.elapsed() < Duration::from_secs(60),
             "it takes too long"
         );
         std::thread::sleep(Duration::from_millis(20));

@@ -1,4 +1,4 @@
-//! Projects for the demonstration, and what they look like before and after.
+//! Projects for the demo, and their state before and after.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -1,5 +1,4 @@
-//! The action in a job, phase by phase, as its action.yml says and as actions/runner carries it
-//! out.
+//! The action in a job, phase by phase, as action.yml declares it and actions/runner runs it.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

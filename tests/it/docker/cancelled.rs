@@ -1,5 +1,5 @@
-//! Phases that end early: cancelled as the runner cancels, killed, out of time. The store and the
-//! next job are fine.
+//! Phases that end early: cancelled, killed, or at their time limit. The store and the next job are
+//! not affected.
 
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
@@ -20,10 +20,10 @@ use super::support::{self, docker};
 const FILES: usize = 3_000;
 const WITH: [(&str, &str); 2] = [("path", "target"), ("key", "k")];
 
-/// What was asked for: nothing of a parent's work may go on for longer.
-const GONE: Duration = Duration::from_secs(1);
+/// No process of a cancelled phase may live longer.
+const PROCESSES_LIVE: Duration = Duration::from_secs(1);
 /// When the runner sends SIGTERM after SIGINT.
-const PATIENCE: Duration = Duration::from_millis(7_500);
+const SIGTERM_DELAY: Duration = Duration::from_millis(7_500);
 
 fn tell(text: &str) {
     drop(writeln!(io::stderr(), "{text}"));
@@ -61,7 +61,7 @@ impl Caught {
             helper.get().is_some()
         });
         let helper = helper.get().expect("was found");
-        phase.wait_until("work that has begun", &is_in_the_middle);
+        phase.wait_until("work that has started", &is_in_the_middle);
         nix::sys::signal::kill(helper, Signal::SIGSTOP).expect("it is there");
         assert!(is_in_the_middle(), "it was done already");
         Self { phase, helper }
@@ -204,16 +204,16 @@ fn kill(runner: &Runner, caught: Caught) {
     let killed = Instant::now();
     let phase = caught.go_on();
     phase.wait_until("the helper's end", || !helper.exists());
-    let took = killed.elapsed();
+    let elapsed = killed.elapsed();
     // The engine clears up after it.
     runner.wait_until_clear(Duration::from_secs(5));
     let all = killed.elapsed();
     tell(&format!(
         "a killed phase: its helper gone after {} ms, all after {}",
-        took.as_millis(),
+        elapsed.as_millis(),
         all.as_millis()
     ));
-    assert!(took < GONE, "{took:?}");
+    assert!(elapsed < PROCESSES_LIVE, "{elapsed:?}");
     let answer = phase.finish();
     assert_eq!(answer.status.code(), Some(137), "{}", answer.said);
 }
@@ -251,12 +251,12 @@ fn a_restore_that_is_cancelled_ends_before_the_runner_loses_patience() {
     let _lock = support::shared();
     let (runner, target, saved) = with_entry();
     let (mut step, main) = restoring(&runner, &WITH);
-    let (answer, took) = main.cancel();
+    let (answer, elapsed) = main.cancel();
     tell(&format!(
         "a cancelled phase: ended after {} ms",
-        took.as_millis()
+        elapsed.as_millis()
     ));
-    assert!(took < PATIENCE, "{took:?}");
+    assert!(elapsed < SIGTERM_DELAY, "{elapsed:?}");
     assert!(
         answer
             .said
@@ -270,7 +270,7 @@ fn a_restore_that_is_cancelled_ends_before_the_runner_loses_patience() {
         answer.status,
         answer.said
     );
-    runner.wait_until_clear(GONE);
+    runner.wait_until_clear(PROCESSES_LIVE);
     step.take(&answer);
     assert_eq!(step.output("cache-hit"), None);
     let after = step.end("cancelled");
@@ -282,8 +282,8 @@ fn a_restore_that_is_cancelled_ends_before_the_runner_loses_patience() {
 
     // A helper that does not heed the signal is given up in time.
     let (_, stuck) = restoring(&runner, &WITH);
-    let (answer, took) = stuck.phase.cancel();
-    assert!(took < PATIENCE, "{took:?}");
+    let (answer, elapsed) = stuck.phase.cancel();
+    assert!(elapsed < SIGTERM_DELAY, "{elapsed:?}");
     assert!(
         answer.said.contains("called off by SIGINT"),
         "{}",
@@ -347,8 +347,8 @@ fn a_save_whose_container_is_killed_or_stopped_leaves_no_entry_and_no_rubbish() 
     runner.user.tree(&target, 1_500, 60_000);
     cut_short(&runner, &WITH, |post| kill(&runner, post));
 
-    let (answer, took) = cut_short(&runner, &WITH, Caught::cancel);
-    assert!(took < PATIENCE, "{took:?}");
+    let (answer, elapsed) = cut_short(&runner, &WITH, Caught::cancel);
+    assert!(elapsed < SIGTERM_DELAY, "{elapsed:?}");
     assert!(
         answer.said.contains("cancelled") && !answer.said.contains("Cache saved"),
         "{}",

@@ -1,4 +1,4 @@
-//! The image: what the Dockerfile makes from a checkout, and what is in it.
+//! The image that the Dockerfile builds from a checkout, and its contents.
 
 use serde_json::{Value, json};
 use std::collections::BTreeSet;

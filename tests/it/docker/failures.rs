@@ -1,4 +1,4 @@
-//! Machines on which something is wrong: one clear line, a miss, and the job goes on.
+//! Broken machines: one clear line, a miss, and the job continues.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, chown};

@@ -1,4 +1,4 @@
-//! What a helper on the host may do, what it sees, and how its words come back.
+//! What a helper on the host may do, what it sees, and how its output is returned.
 
 use serde_json::{Value, json};
 use std::fs;

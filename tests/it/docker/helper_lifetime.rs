@@ -1,4 +1,4 @@
-//! How a helper ends: with its parent, by a signal, by the time limit, and never later.
+//! A helper ends with its parent, by a signal, or at its time limit, and never later.
 
 use serde_json::json;
 use std::io::{self, Write};
@@ -21,7 +21,7 @@ fn a_helper_is_gone_within_a_second_after_its_parent_died() {
     let runner = Runner::new();
     let file = runner.workspace.join("working");
     for end in [&["kill", "--signal", "KILL"][..], &["rm", "--force"]] {
-        let stage = runner.stage(&json!([{ "UntilCalledOff": FILE }])).start();
+        let stage = runner.stage(&json!([{ "UntilCancelled": FILE }])).start();
         stage.wait_for(&file);
         assert_eq!(runner.containers().len(), 2, "{:?}", runner.containers());
         let killed = Instant::now();
@@ -45,7 +45,7 @@ fn a_helper_is_gone_within_a_second_after_its_parent_died() {
         assert!(took < Duration::from_secs(1), "{end:?}: {took:?}");
         assert!(
             !file.exists(),
-            "{end:?}: the work was not called off but killed"
+            "{end:?}: the work was killed, not cancelled"
         );
         drop(stage.finish());
     }
@@ -80,7 +80,7 @@ fn signals_reach_the_work_and_its_reply_comes_back() {
     let runner = Runner::new();
     let file = runner.workspace.join("working");
     for (name, number) in [("INT", 2), ("TERM", 15)] {
-        let stage = runner.stage(&json!([{ "UntilCalledOff": FILE }])).start();
+        let stage = runner.stage(&json!([{ "UntilCancelled": FILE }])).start();
         stage.wait_for(&file);
         let sent = Instant::now();
         stage.signal(name);
@@ -135,7 +135,7 @@ fn the_time_limit_ends_the_work_with_what_it_has() {
     let _lock = support::shared();
     let runner = Runner::new();
     let heeding = runner
-        .stage(&json!([{ "UntilCalledOff": FILE }]))
+        .stage(&json!([{ "UntilCancelled": FILE }]))
         .input("TIMEOUT", "300")
         .run();
     assert_eq!(heeding.reply(), &json!([{"ok": null}]));

@@ -1,5 +1,5 @@
-//! Images, made without a registry: the action's from the last stage of its own Dockerfile around a
-//! program that is built already, the probe's from nothing.
+//! Images made without a registry: the action's from the last stage of its Dockerfile and a program
+//! that is already built, the probe's from scratch.
 
 use std::fs;
 use std::io::Write;

@@ -1,4 +1,4 @@
-//! The action beside a job's container: it works inside that, as the steps do.
+//! The action in a job with a container: it works inside that container, as the steps do.
 
 use std::fs;
 use std::path::PathBuf;

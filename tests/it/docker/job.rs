@@ -1,4 +1,4 @@
-//! The job's container: found, entered as its own user, and left clean.
+//! The container of a job is found, entered as its own user, and left clean.
 
 use serde_json::{Value, json};
 use std::fs;
@@ -263,7 +263,7 @@ fn work_in_the_job_ends_with_its_parent_and_by_signals() {
     let (_, mount) = cache(&runner);
     let job = Job::new(&runner, &[&mount]);
     let file = runner.workspace.join("working");
-    let work = json!([{ "UntilCalledOff": "/github/workspace/working" }]);
+    let work = json!([{ "UntilCancelled": "/github/workspace/working" }]);
 
     let stage = job.stage(&runner, &work).start();
     stage.wait_for(&file);

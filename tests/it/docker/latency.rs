@@ -1,5 +1,4 @@
-//! What the action costs, measured against what the runner's own `docker run` costs in the same
-//! minute.
+//! The time of the action, compared with that of the runner's own `docker run` in the same minute.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -17,7 +16,7 @@ const MOST_A_PHASE: f64 = 1.6;
 /// runs.
 const MOST_A_HIT: f64 = 2.5;
 
-/// Milliseconds of a run of a container that ends at once: the far side with its input at its end.
+/// Milliseconds of a run of a container that ends at once: a worker whose input is at its end.
 fn nothing(runner: &Runner, image: &Arc<Image>) -> f64 {
     let answer = Stage::new(runner, Arc::clone(image)).argument("far").run();
     assert_eq!(answer.said, "");

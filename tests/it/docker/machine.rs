@@ -1,4 +1,4 @@
-//! What tests make on the machine and take away again: users, groups, file systems, trees of files.
+//! Users, groups, filesystems and trees that tests make on the machine and remove again.
 
 use std::ffi::OsStr;
 use std::fs;

@@ -1,4 +1,4 @@
-//! Finding one's own container, in the arrangements that mislead.
+//! Finding the id of this container in misleading arrangements.
 
 use serde_json::json;
 

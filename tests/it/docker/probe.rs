@@ -1,5 +1,5 @@
-//! Stands in for the program in tests that start real containers: near side and far side of `site`,
-//! with work that looks around, waits, fails and misbehaves on request.
+//! Replaces the program in tests that start real containers: client and worker of `site`, with work
+//! that reports what it sees, waits, fails and misbehaves on request.
 //!
 //! Near: reads the inputs a runner would give (`INPUT_WORK` is a list of [`Do`] as JSON), prints
 //! log lines on standard error as they come, and one line of JSON at the end on standard output.
@@ -40,8 +40,8 @@ enum Do {
     Print(String),
     /// Returns so many bytes.
     Big(usize),
-    /// Writes this file, waits until called off, and removes it again.
-    UntilCalledOff(PathBuf),
+    /// Writes this file, waits until it is cancelled, and removes it again.
+    UntilCancelled(PathBuf),
     /// Writes this file, then sleeps for a minute whatever happens.
     Stubborn(PathBuf),
     /// Panics.
@@ -99,7 +99,7 @@ fn work_one(one: Do, context: &WorkerContext) -> Value {
         }
         Do::Print(text) => said(io::stdout().write_all(text.as_bytes())),
         Do::Big(bytes) => Value::from("x".repeat(bytes)),
-        Do::UntilCalledOff(path) => {
+        Do::UntilCancelled(path) => {
             let path = context.namespace.resolve(&path).unwrap_or(path);
             drop(fs::write(&path, "working"));
             let start = Instant::now();
@@ -190,7 +190,7 @@ fn near(env: &Env) -> ExitCode {
             .collect(),
         job_container: input("JOB-CONTAINER"),
         ephemeral: true,
-        engine_timeout: milliseconds("PATIENCE").unwrap_or(RunOptions::ENGINE_TIMEOUT),
+        engine_timeout: milliseconds("ENGINE_TIMEOUT").unwrap_or(RunOptions::ENGINE_TIMEOUT),
         env: env.clone(),
     };
     let facts = gather(&asked);
@@ -236,14 +236,14 @@ fn lines(text: &str) -> Vec<PathBuf> {
     text.lines().map(PathBuf::from).collect()
 }
 
-/// Work with its paths as the far side calls them.
+/// Work with the paths of the worker.
 fn translated(one: Do, decision: &local_cache::site::detect::SiteDecision) -> Do {
     let far = |path: &Path| decision.translation.to_worker(path);
     match one {
         Do::Read(path) => Do::Read(far(&path)),
         Do::Write(path, text) => Do::Write(far(&path), text),
         Do::Locate(path) => Do::Locate(far(&path)),
-        Do::UntilCalledOff(path) => Do::UntilCalledOff(far(&path)),
+        Do::UntilCancelled(path) => Do::UntilCancelled(far(&path)),
         Do::Stubborn(path) => Do::Stubborn(far(&path)),
         other => other,
     }

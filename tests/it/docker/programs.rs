@@ -1,4 +1,4 @@
-//! The programs that tests put into images, built once for all of them.
+//! The programs for images, built once for all tests.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

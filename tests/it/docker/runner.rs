@@ -1,4 +1,4 @@
-//! A runner, as far as the containers it starts can tell.
+//! A simulated runner that containers can't tell from a real one.
 
 use serde_json::Value;
 use std::fs;

@@ -287,7 +287,7 @@ impl Running {
     /// Ends it as the runner ends a step that is cancelled (actions/runner, `ProcessInvoker`); how
     /// long it took to end.
     pub(crate) fn cancel(mut self) -> (Answer, Duration) {
-        let begun = Instant::now();
+        let start = Instant::now();
         let client = Pid::from_raw(i32::try_from(self.child.id()).expect("fits"));
         let steps = [
             (Signal::SIGINT, 0),
@@ -295,16 +295,16 @@ impl Running {
             (Signal::SIGKILL, 10_000),
         ];
         for (signal, after) in steps {
-            while begun.elapsed() < Duration::from_millis(after) {
+            while start.elapsed() < Duration::from_millis(after) {
                 if self.child.try_wait().expect("waits").is_some() {
-                    let took = begun.elapsed();
+                    let took = start.elapsed();
                     return (self.finish(), took);
                 }
                 thread::sleep(Duration::from_millis(10));
             }
             kill(client, signal).expect("it is still there");
         }
-        (self.finish(), begun.elapsed())
+        (self.finish(), start.elapsed())
     }
 
     pub(crate) fn finish(mut self) -> Answer {

@@ -1,4 +1,4 @@
-//! Jobs that use the action: what one saves, the next one gets.
+//! Jobs that use the action: the next job restores what one saved.
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;

@@ -1,5 +1,4 @@
-//! What the tests with real containers share: whether they can run, the engine's command line,
-//! names.
+//! Shared by the tests with real containers: whether they can run, the `docker` command, names.
 
 use std::ffi::OsStr;
 use std::io::{self, Write};

@@ -1,4 +1,4 @@
-//! Where there is no way to the host, and what is said then.
+//! Machines on which the host can not be reached, and the messages about it.
 
 use serde_json::json;
 use std::fs;
@@ -73,7 +73,7 @@ fn a_host_that_knows_neither_the_runner_nor_its_user_is_not_the_runners() {
     let runner = Runner::new();
     let stage = || runner.stage(&json!(["LookAround"]));
 
-    // The settings are gone: the user in passwd is enough, and that is said.
+    // Without settings the user in passwd is enough, and a notice reports it.
     fs::rename(
         runner.user.home.join(".runner"),
         runner.user.home.join("away"),

@@ -1,10 +1,11 @@
-//! How many of the phrases that are to be replaced each room still has. The numbers only get smaller.
+//! How many of the phrases that are to be replaced each room still has. The numbers only get
+//! smaller.
 
 pub(super) const STILL: &[(&str, usize)] = &[
-    (".", 3),
-    (".ci", 2),
-    ("bench", 7),
-    ("docs", 26),
+    (".", 0),
+    (".ci", 0),
+    ("bench", 0),
+    ("docs", 0),
     ("src", 5),
     ("src/action", 34),
     ("src/cargo", 58),
@@ -19,5 +20,5 @@ pub(super) const STILL: &[(&str, usize)] = &[
     ("src/stats", 27),
     ("src/store", 24),
     ("src/tree", 17),
-    ("tests/it", 89),
+    ("tests/it", 0),
 ];

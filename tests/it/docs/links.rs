@@ -1,4 +1,4 @@
-//! What documents name exists.
+//! Links and file names in documents lead to something that exists.
 
 use std::collections::BTreeSet;
 use std::fs;

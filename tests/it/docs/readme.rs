@@ -1,4 +1,4 @@
-//! README.md keeps its promises about its own form.
+//! README.md agrees with the code.
 
 use super::generated::{Document, root};
 

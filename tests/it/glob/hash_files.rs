@@ -1,4 +1,4 @@
-//! `hash_files` against the recorded outputs of the runner's own program, and against `sha256sum`.
+//! `hash_files`, compared with recorded values of the runner's own program and with `sha256sum`.
 
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -1,4 +1,4 @@
-//! Patterns against real trees, and against the recorded outputs of GitHub's own programs.
+//! Patterns on real trees, compared with recorded results of GitHub's own programs.
 
 use std::ffi::OsStr;
 use std::fs;

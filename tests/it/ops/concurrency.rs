@@ -1,5 +1,4 @@
-//! Several processes at once: on one key, on several, saving, restoring and pruning at the same
-//! time.
+//! Several processes at once: on one key, on several, saving, restoring and pruning together.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -167,13 +166,13 @@ fn pruning_is_skipped_while_the_store_is_in_use() {
     trees::small(&job.join("tree"), 1);
     sandbox.save(&job, "k").done();
     let lock = locked(&sandbox.store().join("locks/store"), FlockArg::LockShared);
-    let begun = Instant::now();
+    let start = Instant::now();
     let line = sandbox.prune(0).failed(1);
     assert!(
         line.contains("in use by another process, so nothing was removed"),
         "{line}"
     );
-    assert!(begun.elapsed() < Duration::from_secs(5), "pruning waited");
+    assert!(start.elapsed() < Duration::from_secs(5), "pruning waited");
     assert!(
         sandbox
             .run(&job, &["prune", "--dry-run", "--keep", "0"])

@@ -1,4 +1,4 @@
-//! Random sequences of edits, saves, restores and prunings against naive copies of the tree.
+//! Random sequences of edits, saves, restores and prunings, compared with plain copies of the tree.
 
 use std::collections::BTreeMap;
 use std::fs;

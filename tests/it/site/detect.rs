@@ -1,4 +1,4 @@
-//! Where the work happens: tables of surroundings, obstacles and messages.
+//! Which site is chosen: tables of surroundings, obstacles and messages.
 
 use local_cache::env::Env;
 use local_cache::site::detect::{detect, needs_engine};

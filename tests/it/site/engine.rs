@@ -1,5 +1,4 @@
-//! Engines that are absent, silent, too old, too new or broken: played by a socket of the test's
-//! own.
+//! Engines that are absent, silent, too old, too new or broken, simulated on a socket.
 
 use local_cache::env::Env;
 use local_cache::site::detect::detect;

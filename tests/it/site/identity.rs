@@ -1,4 +1,4 @@
-//! Whether a helper works on the host it sees, as whom, and from where `~` counts.
+//! Whether a worker runs on the right host, as which user, and with which home directory.
 
 use local_cache::site::problem::SiteNotice;
 use local_cache::site::users::User;

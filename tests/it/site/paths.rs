@@ -1,4 +1,4 @@
-//! One directory under several names: tables of translations.
+//! One directory with several names: tables of translations.
 
 use local_cache::site::paths::{Mount, MountMap, Translation};
 use std::ffi::{OsStr, OsString};

@@ -1,5 +1,5 @@
-//! The far side as a plain process: what it answers, with what exit code, and when it ends. No
-//! engine is needed.
+//! The worker as a plain process: its replies, its exit codes, and when it ends. No engine is
+//! needed.
 
 use local_cache::site::worker::protocol::{Hello, STOP_LINE, encode_hello, end_marker};
 use local_cache::site::worker::{EXIT_ABANDONED, EXIT_NO_REQUEST, EXIT_REPLY_LOST, EXIT_SERVED};
@@ -39,12 +39,12 @@ fn probe() -> &'static Path {
     })
 }
 
-struct Far {
+struct Worker {
     child: Child,
     input: Option<ChildStdin>,
 }
 
-impl Far {
+impl Worker {
     fn start(input: &[u8]) -> Self {
         let mut command = Command::new(probe());
         command
@@ -117,7 +117,7 @@ fn wait_for(path: &Path) {
 
 #[test]
 fn a_request_is_served_while_the_input_stays_open() {
-    let output = Far::start(&hello(json!([{"Say": [1, 0]}, {"Print": "stray"}]), None)).finish();
+    let output = Worker::start(&hello(json!([{"Say": [1, 0]}, {"Print": "stray"}]), None)).finish();
     assert_eq!(code(&output), Some(EXIT_SERVED));
     let expected = json!({"Done": {"reply": [null, {"ok": null}], "timed_out": false, "identity": null, "notices": []}});
     assert_eq!(reply(&output), Some(expected));
@@ -133,7 +133,7 @@ fn without_a_whole_request_nothing_is_done() {
         b"{\"marker\"",
         &hello(json!(["Nothing"]), None)[..20],
     ] {
-        let output = Far::start(input).close();
+        let output = Worker::start(input).close();
         assert_eq!(
             (code(&output), reply(&output)),
             (Some(EXIT_NO_REQUEST), None)
@@ -143,7 +143,7 @@ fn without_a_whole_request_nothing_is_done() {
 
 #[test]
 fn a_request_that_can_t_be_read_is_answered_with_the_reason() {
-    let output = Far::start(&hello(json!(["Unheard of"]), None)).close();
+    let output = Worker::start(&hello(json!(["Unheard of"]), None)).close();
     assert_eq!(code(&output), Some(EXIT_SERVED));
     let said = reply(&output).unwrap();
     assert!(
@@ -156,13 +156,13 @@ fn a_request_that_can_t_be_read_is_answered_with_the_reason() {
 fn the_end_of_the_input_calls_the_work_off() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("working");
-    let heeding = Far::start(&hello(json!([{ "UntilCalledOff": file }]), None));
+    let heeding = Worker::start(&hello(json!([{ "UntilCancelled": file }]), None));
     wait_for(&file);
     let output = heeding.close();
     assert_eq!(code(&output), Some(EXIT_SERVED));
     assert!(!file.exists());
 
-    let stubborn = Far::start(&hello(json!([{ "Stubborn": file }]), None));
+    let stubborn = Worker::start(&hello(json!([{ "Stubborn": file }]), None));
     wait_for(&file);
     let start = Instant::now();
     let output = stubborn.close();
@@ -182,14 +182,14 @@ fn signals_call_the_work_off_and_end_it_after_the_grace_time() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("working");
     for signal in [Signal::SIGINT, Signal::SIGTERM] {
-        let heeding = Far::start(&hello(json!([{ "UntilCalledOff": file }]), None));
+        let heeding = Worker::start(&hello(json!([{ "UntilCancelled": file }]), None));
         wait_for(&file);
         heeding.signal(signal);
         let output = heeding.finish();
         assert_eq!(code(&output), Some(EXIT_SERVED), "{signal}");
         assert!(reply(&output).is_some(), "{signal}");
 
-        let stubborn = Far::start(&hello(json!([{ "Stubborn": file }]), None));
+        let stubborn = Worker::start(&hello(json!([{ "Stubborn": file }]), None));
         wait_for(&file);
         stubborn.signal(signal);
         let expected = 128 + u8::try_from(signal as i32).unwrap();
@@ -213,7 +213,7 @@ fn a_word_on_the_input_gives_the_work_the_whole_grace_time_and_the_input_s_end_d
     })
     .unwrap();
     for (word, least, most) in [(STOP_LINE, 2_000, 20_000), (b"", 250, 1_900)] {
-        let mut far = Far::start(&hello);
+        let mut far = Worker::start(&hello);
         wait_for(&file);
         let start = Instant::now();
         far.input.as_mut().unwrap().write_all(word).unwrap();
@@ -229,15 +229,15 @@ fn the_time_limit_counts_on_the_far_side_too() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("working");
     let limit = Some(Duration::from_millis(100));
-    let output = Far::start(&hello(json!([{ "UntilCalledOff": file }]), limit)).finish();
+    let output = Worker::start(&hello(json!([{ "UntilCancelled": file }]), limit)).finish();
     assert_eq!(reply(&output).unwrap()["Done"]["timed_out"], json!(true));
-    let output = Far::start(&hello(json!([{ "Stubborn": file }]), limit)).finish();
+    let output = Worker::start(&hello(json!([{ "Stubborn": file }]), limit)).finish();
     assert_eq!(code(&output), Some(EXIT_ABANDONED));
 }
 
 #[test]
 fn a_reply_that_nobody_takes_is_not_counted_as_served() {
-    let mut far = Far::start(&hello(json!([{"Say": [1, 200]}]), None));
+    let mut far = Worker::start(&hello(json!([{"Say": [1, 200]}]), None));
     drop(far.child.stdout.take());
     assert_eq!(code(&far.finish()), Some(EXIT_REPLY_LOST));
 }

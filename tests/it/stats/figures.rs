@@ -1,4 +1,4 @@
-//! What is counted, and how it is shown.
+//! What statistics count and how they show it.
 
 use local_cache::stats::aggregate::aggregate;
 use local_cache::stats::event::{Arm, Event, LookupResult};

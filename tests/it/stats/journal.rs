@@ -1,4 +1,4 @@
-//! The journal: many write, others read, and nothing that can happen to it costs more than a line.
+//! The journal with many writers and readers; any damage costs only the damaged lines.
 
 use std::fs;
 use std::io::Write as _;
@@ -51,7 +51,7 @@ fn what_is_appended_is_read_back_and_a_journal_that_does_not_exist_is_empty() {
 fn lines_of_several_writers_never_mix_and_can_be_read_meanwhile() {
     let dir = tempfile::tempdir().unwrap();
     let done = AtomicBool::new(false);
-    // Small files, so that one is begun anew many times meanwhile.
+    // Small files, so that the journal is rotated many times meanwhile.
     let bounds = JournalLimits {
         file_bytes: 20_000,
         total_bytes: 1 << 30,

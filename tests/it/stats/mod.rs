@@ -1,4 +1,4 @@
-//! Events and what is counted from them.
+//! Events, the journal, and statistics.
 
 mod figures;
 mod journal;

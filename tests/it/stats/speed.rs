@@ -1,4 +1,4 @@
-//! How long many events take, compared with the least that any program has to do that reads them.
+//! The time that statistics of many events take, compared with only reading the events.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -37,9 +37,9 @@ fn lines(jobs: u64) -> String {
 /// The shortest of three runs: what other programs add is never less than nothing.
 fn shortest(mut run: impl FnMut()) -> Duration {
     let time = |_| {
-        let begun = Instant::now();
+        let start = Instant::now();
         run();
-        begun.elapsed()
+        start.elapsed()
     };
     (0..3).map(time).min().unwrap()
 }

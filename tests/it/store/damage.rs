@@ -1,8 +1,8 @@
 //! Damage to every kind of file in the store, in every way, followed by everything one can do with
 //! a store.
 //!
-//! Whatever happens, a restore gives back right bytes or nothing, says so in one line, and the next
-//! save makes it whole again.
+//! After any damage, a restore writes correct bytes or nothing and reports it in one line, and the
+//! next save makes the store whole again.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -247,7 +247,7 @@ impl Case {
                 "{}: a miss wrote something",
                 self.what()
             );
-            // What is not there any more is not missed; all else is said.
+            // A missing file is a plain miss; all other damage is reported.
             let silent = self.damage == Damage::Delete && matches!(self.target, Target::Entry);
             assert_eq!(
                 ran.warnings().is_empty(),
@@ -296,8 +296,8 @@ impl Case {
                 same(&self.new, &found);
                 return;
             }
-            // A flipped bit in a content is only found when it is read; then the next save stores
-            // it anew.
+            // A flipped bit is only found when the file is read; then the next save stores it
+            // again.
             assert!(
                 self.damage == Damage::Flip,
                 "{}: a fresh entry can't be restored",
@@ -522,7 +522,7 @@ fn missing_directories_of_the_store_do_no_harm() {
 fn a_blob_that_a_save_made_whole_again_survives_pruning() {
     let case = Case::new(Target::Blob, Damage::Flip);
     let job = case.sandbox.job("job");
-    // Found by a restore, stored anew by a save under another key, then pruned.
+    // Found by a restore, stored again by a save under another key, then pruned.
     assert!(case.restore("first", KEYS.1, &[]).is_none());
     assert!(case.sandbox.save(&job, "gen-3").ended(0).is_saved());
     case.sandbox.prune(5).ended(0);

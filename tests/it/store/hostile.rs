@@ -1,5 +1,4 @@
-//! Entries that somebody made up, with right checksums: a restore writes only below the roots it
-//! was asked for.
+//! Forged entries with correct checksums: a restore writes only below the requested roots.
 
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -1,4 +1,4 @@
-//! Ready copies: directories that go into the store and come back by a rename.
+//! Ready copies: directories that are moved into the store and back by a rename.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,5 @@
-//! What stays and in which order the rest goes, as tables with a set clock.
+//! Which entries are retained, and in which order the others are evicted: tables with a fixed
+//! clock.
 
 use std::collections::HashMap;
 use std::time::Duration;

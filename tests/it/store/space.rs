@@ -1,5 +1,4 @@
-//! Space: what entries share is kept once, what nothing needs goes away, and what stays can still
-//! be restored.
+//! Shared contents are stored once, unused ones are removed, and retained entries can be restored.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -158,7 +157,7 @@ fn five_generations_that_differ_by_one_percent_take_little_more_than_one() {
         five * 100 <= one * 115,
         "five generations take {five} bytes, one {one}"
     );
-    // Equal contents are kept once, whoever saves them, in whatever group.
+    // Equal contents are stored once, for all groups and jobs.
     sandbox
         .run(
             &job,

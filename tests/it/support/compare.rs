@@ -1,4 +1,4 @@
-//! Trees as the filesystem shows them, to be compared with `assert_eq`.
+//! Trees as the filesystem shows them, for `assert_eq`.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::trees::walk;
 
-/// All that a restore gives back of a name.
+/// Everything that a restore restores of a name.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Node {
     kind: Kind,

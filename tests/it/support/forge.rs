@@ -1,5 +1,4 @@
-//! Files of a store made by hand, as `docs/format.md` describes them: right ones, and ones that
-//! nobody should write.
+//! Files of a store written by hand after `docs/format.md`: valid and hostile ones.
 
 use std::fs;
 use std::path::Path;

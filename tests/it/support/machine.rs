@@ -1,5 +1,5 @@
-//! A runner made of directories: it calls the program's phases as actions/runner calls the
-//! entrypoints of a container action, and reads what they answer.
+//! A simulated runner: it calls the phases of the program as actions/runner calls the entrypoints
+//! of a container action, and reads their results.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -35,7 +35,7 @@ impl Machine {
         }
     }
 
-    /// A machine whose runner is not root, whoever runs the tests.
+    /// A machine whose runner is not root, even if the tests run as root.
     pub(crate) fn unprivileged() -> Self {
         Self {
             unprivileged: nix::unistd::geteuid().is_root(),

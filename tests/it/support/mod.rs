@@ -1,5 +1,4 @@
-//! What the tests of the engine share: a place to run the program in, trees to save, and ways to
-//! compare them.
+//! Shared by all tests: a sandbox to run the program in, trees to save, and ways to compare them.
 
 pub(crate) mod compare;
 pub(crate) mod deep;
@@ -253,12 +252,12 @@ impl Ran {
             err.read_to_end(&mut bytes).unwrap();
             bytes
         });
-        let begun = Instant::now();
+        let start = Instant::now();
         let status = loop {
             if let Some(status) = child.try_wait().unwrap() {
                 break status;
             }
-            if begun.elapsed() > HANGS {
+            if start.elapsed() > HANGS {
                 child.kill().unwrap();
                 panic!("the program hangs");
             }
@@ -289,7 +288,7 @@ impl Ran {
         self
     }
 
-    /// Demands a failure that is said in one line, and returns the line.
+    /// Demands a failure with a message of one line, and returns the line.
     #[track_caller]
     pub(crate) fn failed(self, code: i32) -> String {
         let ran = self.ended(code);

@@ -1,4 +1,4 @@
-//! Filesystems of the tests' own.
+//! Small filesystems for tests.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -12,7 +12,7 @@ pub(crate) struct Mount {
 }
 
 impl Mount {
-    /// A memory filesystem of some bytes; none, which is said, where it can't be mounted.
+    /// A memory filesystem of some bytes; none, and a skipped test, if it can't be mounted.
     pub(crate) fn tmpfs(bytes: u64, what: &str) -> Option<Self> {
         Self::at_new_place(
             &[
@@ -37,8 +37,8 @@ impl Mount {
         )
     }
 
-    /// A filesystem made by `mkfs` in a file of some bytes; none, which is said, where it can't be
-    /// had.
+    /// A filesystem made by `mkfs` in a file of some bytes; none, and a skipped test, if it can't
+    /// be made or mounted.
     pub(crate) fn image(bytes: u64, mkfs: &[&str], options: &str, what: &str) -> Option<Self> {
         let image = tempfile::Builder::new()
             .prefix("lc-test-")

@@ -1,4 +1,4 @@
-//! A step: its inputs, its phases, and what they answer.
+//! A step: its inputs, its phases, and their results.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -80,7 +80,7 @@ impl<'j> Step<'j> {
             state: BTreeMap::new(),
             variables: BTreeMap::new(),
         };
-        // What is free on the disk of whoever runs the tests is none of theirs.
+        // The free space of this machine must not decide about a test.
         let step = step
             .with("min-free-space", "none")
             .with("disk-threshold", "none");

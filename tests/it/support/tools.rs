@@ -1,4 +1,4 @@
-//! Programs of the system that tests compare with, and what happens where one is missing.
+//! System programs that tests compare with, and how a test is skipped if one is missing.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -16,7 +16,7 @@ pub(crate) fn is_root() -> bool {
 #[track_caller]
 #[expect(
     clippy::disallowed_methods,
-    reason = "which tools must be there is said by whoever runs the tests"
+    reason = "an environment variable names the tools that must exist"
 )]
 pub(crate) fn skip(missing: &str, what: &str) {
     let required = std::env::var("LOCAL_CACHE_TESTS_REQUIRE").unwrap_or_default();
@@ -30,7 +30,7 @@ pub(crate) fn skip(missing: &str, what: &str) {
     );
 }
 
-/// Whether a program is there; else the skipping of `what` is said.
+/// Whether a program exists; reports that `what` is skipped if not.
 #[track_caller]
 pub(crate) fn have(program: &str, what: &str) -> bool {
     let found = ["/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin"]

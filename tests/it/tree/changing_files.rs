@@ -1,5 +1,4 @@
-//! Reading files that change meanwhile: what is kept is one state of a file, or the file is left
-//! out.
+//! Files that change while they are read: one state of the file is saved, or the file is skipped.
 
 use std::fs;
 use std::io::{Read as _, Write as _};

@@ -1,5 +1,4 @@
-//! Manifests: nothing is lost in one, no changed byte goes unnoticed, and one that somebody made up
-//! does no harm.
+//! Manifests: complete round trips, every changed byte is noticed, and forged ones do no harm.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! Restoring with `--mirror` over a directory that was known to hold nothing else: what was added
-//! since still goes.
+//! Restoring with `--mirror` into a directory that matched its entry earlier: names that were added
+//! since are removed.
 
 use std::fs;
 use std::path::{Path, PathBuf};

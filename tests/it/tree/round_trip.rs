@@ -1,5 +1,5 @@
-//! What is saved comes back as it was: compared by rsync and by the tests' own look at inode, link,
-//! block, time and attribute.
+//! A restored tree equals the saved one, compared by rsync and by inode, link, block, time and
+//! attribute.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
@@ -161,7 +161,7 @@ fn attributes_of_what_may_not_be_written_come_back() {
     trees::set_mode(&tree.join("same"), 0o444);
     trees::set_mode(&tree.join("src"), 0o555);
     round_trip(&sandbox);
-    // Over what is there, too.
+    // Over existing files, too.
     for name in ["same", "src"] {
         let path = sandbox.path("other/tree").join(name);
         xattr::set(&path, "user.comment", b"changed").unwrap();

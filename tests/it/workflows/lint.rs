@@ -1,4 +1,4 @@
-//! Linters find nothing in workflows, examples and action.yml.
+//! Linters find no errors in workflows, examples and action.yml.
 
 use std::collections::BTreeSet;
 use std::fs;

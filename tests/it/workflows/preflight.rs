@@ -1,4 +1,4 @@
-//! What the reusable workflows say where a job can't work, before anything else happens.
+//! The preflight checks of the reusable workflows.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -1,4 +1,4 @@
-//! Inputs as steps write them, and what is made of them.
+//! Inputs as steps write them, and the values they are parsed into.
 
 #![expect(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! The inputs of a step together: defaults, what is required, and what follows from several.
+//! The inputs of one step together: defaults, required inputs, and values that follow from several.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;

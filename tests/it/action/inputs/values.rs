@@ -1,4 +1,4 @@
-//! Values of single inputs: what each kind takes and what it refuses.
+//! Values of single inputs: which each kind accepts and which it refuses.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Where intermediate artifacts are, `build.build-dir`: as cargo itself says.
+//! The location of intermediate artifacts (`build.build-dir`), compared with cargo's own.
 
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};

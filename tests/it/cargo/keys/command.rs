@@ -1,4 +1,4 @@
-//! `local-cache key` as people and programs see it.
+//! `local-cache key`: its text and its JSON.
 
 use local_cache::action::Env;
 use local_cache::cli::{self, Exit, Surroundings};

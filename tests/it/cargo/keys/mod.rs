@@ -1,5 +1,4 @@
-//! The computed keys of a Cargo project: what changes them, what does not, and how they are
-//! explained.
+//! The computed keys of a Cargo project: which changes affect them, and how they are explained.
 
 mod build_dir;
 mod command;

@@ -1,5 +1,4 @@
-//! What is found of a project: its root, its members, its target directory; and what is wrong with
-//! it.
+//! How a project is read: its root, members and target directory, and its mistakes.
 
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -1,4 +1,4 @@
-//! Each change, and which pieces of which keys it changes.
+//! Each change, and the parts of the keys that it changes.
 
 use std::fmt::Write as _;
 

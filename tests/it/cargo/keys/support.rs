@@ -1,4 +1,4 @@
-//! A small workspace with all the files that keys are made of, on a machine with a made-up rustup.
+//! A small workspace with all files that keys depend on, on a machine with a simulated rustup.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

@@ -1,4 +1,4 @@
-//! Which compiler is found, with a made-up rustup, without one, and with the real one.
+//! Which compiler is found with a simulated rustup, without one, and with the real one.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,7 +14,7 @@ use local_cache::fs::Local;
 use super::support::{Fixture, toolchain};
 use crate::support::tools::skip;
 
-/// What is said and which compiler that is.
+/// Which compiler a specification selects.
 #[test]
 fn a_toolchain_is_resolved_as_by_rustup() {
     let found = |change: &dyn Fn(&mut Fixture)| {

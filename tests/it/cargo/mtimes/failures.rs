@@ -1,5 +1,4 @@
-//! What could make something stale: failed builds, edits at the wrong time, several targets,
-//! damage.
+//! Failed builds, edits at bad moments, several targets, damaged records: nothing becomes stale.
 
 use std::fs;
 use std::path::Path;

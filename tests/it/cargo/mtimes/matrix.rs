@@ -1,5 +1,5 @@
-//! One change at a time, in a checkout with new times and in one with old ones, elsewhere than the
-//! first build was.
+//! One change at a time, in checkouts with new and with old modification times, in another
+//! directory than the first build.
 
 use std::sync::LazyLock;
 

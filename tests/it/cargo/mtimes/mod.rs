@@ -1,5 +1,4 @@
-//! Sources that did not change stay fresh, and no binary is ever stale: real builds with the real
-//! cargo.
+//! Unchanged sources stay fresh and no build is stale: real builds with the real cargo.
 
 mod failures;
 mod matrix;

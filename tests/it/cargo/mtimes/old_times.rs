@@ -1,5 +1,5 @@
-//! Sources that were changed, built and put back under their old time. Cargo is fooled by that
-//! where it happens; no job after it may be.
+//! Sources that were changed, built and reverted with their old modification time. Cargo itself is
+//! fooled by that in the same job; no later job may be.
 
 use std::fs;
 use std::path::Path;
@@ -119,7 +119,7 @@ fn jobs_one_after_another_that_change_nothing_compile_nothing() {
         runner
             .build(&step.checkout)
             .compiled_only(&[], "nothing changed");
-        // Something else did, so that what is recorded is written anew.
+        // Something else changed, so that a new record is written.
         fs::write(step.checkout.join("target/report.txt"), job.to_string()).unwrap();
         runner.save(&step, "key");
     }

@@ -1,5 +1,4 @@
-//! Where sources may be: beside the checkout, in a repository, below it, in git, in another job's
-//! directory.
+//! Where sources can be: in a repository, beside or below it, in git, in another job's directory.
 
 use std::fs;
 use std::path::Path;
@@ -97,7 +96,7 @@ fn a_lock_file_that_git_ignores_runs_no_build_script() {
     runner.restore(&Step::of(&checkout), "key");
     runner
         .build(&checkout)
-        .compiled_only(&[], "nothing changed but the lock file, which is made anew");
+        .compiled_only(&[], "only the lock file was made again");
 }
 
 #[test]

@@ -337,7 +337,7 @@ impl Step {
     }
 }
 
-/// Lays files anew in a directory.
+/// Checks files out into a directory that is emptied first.
 pub(crate) fn check_out(files: &Files, directory: &Path, times: Times) {
     if directory.exists() {
         fs::remove_dir_all(directory).unwrap();

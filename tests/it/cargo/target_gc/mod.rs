@@ -1,4 +1,5 @@
-//! What is not worth keeping is left out, and builds miss nothing: real builds with the real cargo.
+//! Unused build outputs and downloads are not saved, and builds lack nothing: real builds with the
+//! real cargo.
 
 mod registry;
 
@@ -135,7 +136,7 @@ impl Layout {
             .collect()
     }
 
-    /// Whether a target directory is laid out so; otherwise it is said that this cargo can't.
+    /// Whether a target directory has this layout; reports a skipped test if it has not.
     fn is_there(self, target: &Path) -> bool {
         let found = target.join("debug/.fingerprint").exists();
         if found != (self == Self::Kinds) {
@@ -157,7 +158,7 @@ struct Built {
 }
 
 impl Built {
-    /// None where this cargo does not lay out what it builds so.
+    /// None if this cargo does not support the layout.
     fn new(layout: Layout) -> Option<Self> {
         let built = Self::with(layout.env(), |_| {});
         layout
@@ -323,7 +324,7 @@ fn names(directory: &Path) -> BTreeSet<String> {
     names
 }
 
-/// Removes what is left out.
+/// Removes what a save excludes.
 fn keep_only(directory: &Path, exclude: PathFilter<'_>) {
     let places = Roots::new([((*b"x").into(), directory.to_owned())]);
     let kept = scan(

@@ -1,4 +1,4 @@
-//! A registry with a sparse index, on this machine, to which versions can be added.
+//! A local registry with a sparse index to which versions can be added.
 
 use std::collections::BTreeMap;
 use std::fs;

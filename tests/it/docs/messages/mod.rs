@@ -74,7 +74,7 @@ fn sources(directory: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// The messages of all tables; and what is said where the text can't be seen.
+/// The messages of all tables, and the functions whose messages can not be found in the source.
 fn messages() -> (BTreeMap<&'static str, Vec<Message>>, Vec<String>) {
     let mut tables: BTreeMap<&str, Vec<Message>> = BTreeMap::new();
     let mut trouble = Vec::new();
@@ -99,7 +99,7 @@ fn messages() -> (BTreeMap<&'static str, Vec<Message>>, Vec<String>) {
         }
         for mut message in said.messages {
             if message.call == "SkipReason" {
-                // Of what was left out while saving.
+                // A file that was skipped while saving.
                 message.text = format!("… is not cached: {}", message.text);
             }
             match (message.call.as_str(), table) {

@@ -1,4 +1,4 @@
-//! The guard on small filesystems of its own.
+//! Freeing space on small filesystems.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -244,10 +244,10 @@ fn what_is_in_use_stays_and_that_is_said() {
     let store = Store::open(sandbox.cache()).unwrap().unwrap();
     let using = store.lock_shared(Duration::from_secs(1)).unwrap();
     let limits = more_free(sandbox.cache(), 5 * MB);
-    let begun = std::time::Instant::now();
+    let start = std::time::Instant::now();
     let guarded = guard(sandbox.cache(), None, &wanted(limits), &Silent).unwrap();
     assert!(
-        begun.elapsed() < Duration::from_secs(10),
+        start.elapsed() < Duration::from_secs(10),
         "a lock held by another job is waited for a stated time"
     );
     assert!(guarded.removed.is_empty(), "{guarded:#?}");

@@ -1,4 +1,4 @@
-//! What the guard decides, with a set clock and made-up disks.
+//! What the limits decide, with a fixed clock and simulated disks.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The disk guard: what it decides, as tables, and what it does on filesystems of its own.
+//! Free space: what the limits decide, as tables, and what is done on small filesystems.
 
 mod disks;
 mod limits;

@@ -1,4 +1,4 @@
-//! Entries that go take nothing of the others with them.
+//! Removing entries does not affect the other entries.
 
 use std::collections::BTreeMap;
 use std::fs;

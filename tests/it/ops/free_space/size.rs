@@ -1,4 +1,4 @@
-//! How much room a store takes: added up once, and again when something changed.
+//! The size of a store: computed once, and again after a change.
 
 use std::fs;
 

@@ -1,5 +1,4 @@
-//! What the guard costs when there is nothing to do, compared with looking at each file of the
-//! store.
+//! The cost of checking the limits when nothing is to be done, compared with a scan of the store.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -56,9 +55,9 @@ fn thousand(root: &Path) -> Store {
 fn median(mut run: impl FnMut()) -> Duration {
     let mut times: Vec<Duration> = (0..21)
         .map(|_| {
-            let begun = Instant::now();
+            let start = Instant::now();
             run();
-            begun.elapsed()
+            start.elapsed()
         })
         .collect();
     times.sort();

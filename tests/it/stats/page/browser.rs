@@ -1,5 +1,4 @@
-//! The page in a real browser: headless Chromium loads it, complains of nothing, and takes pictures
-//! of it.
+//! The HTML page in headless Chromium, which reports no error and takes screenshots.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -87,7 +86,7 @@ fn chromium_loads_the_page_without_a_complaint_in_light_and_dark_and_on_a_phone(
     sandbox
         .run(&job, &["report", "--html", &page.display().to_string()])
         .done();
-    // Kept for whoever wants to look at them.
+    // Kept for people to look at.
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("report");
     drop(fs::remove_dir_all(&dir));
     fs::create_dir_all(&dir).unwrap();

@@ -1,4 +1,4 @@
-//! The page with charts: what is in it, and how a browser takes it.
+//! The HTML page with charts.
 
 mod browser;
 

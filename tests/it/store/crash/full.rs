@@ -1,4 +1,4 @@
-//! Disks that are full, and files that may not grow.
+//! Full disks, and a limit on the size of files.
 
 use std::fs;
 use std::path::PathBuf;

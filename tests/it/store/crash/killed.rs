@@ -1,4 +1,4 @@
-//! Processes that are killed at each of their calls.
+//! Processes that are killed at each of their system calls.
 
 use std::fs;
 use std::path::{Path, PathBuf};

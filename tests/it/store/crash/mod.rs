@@ -1,6 +1,5 @@
-//! Processes that are killed at any instant, and disks that are full: the store opens, what is
-//! listed restores right, a destination holds whole files only, and the next run goes on as if
-//! nothing had been.
+//! Killed processes and full disks: the store opens, listed entries restore correctly, a
+//! destination holds only whole files, and the next run works as usual.
 
 mod full;
 mod killed;

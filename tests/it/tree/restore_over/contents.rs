@@ -1,4 +1,5 @@
-//! Contents and times of files: what differs is written, what has only another time is not.
+//! Contents and times of files: a file with other contents is written, one with only another time
+//! is not.
 
 use std::fs;
 use std::path::Path;

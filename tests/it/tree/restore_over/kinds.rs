@@ -1,4 +1,4 @@
-//! Things of another kind are replaced, and nothing is written through a symlink.
+//! Files of another kind are replaced, and nothing is written through a symlink.
 
 use std::fs;
 use std::os::unix::fs::symlink;

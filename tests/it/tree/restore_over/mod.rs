@@ -1,5 +1,5 @@
-//! Restoring over what is there: what is right stays untouched, what differs is replaced, what is
-//! extra stays or goes.
+//! Restoring over an existing directory: correct files stay untouched, different ones are replaced,
+//! extraneous ones stay or are removed.
 
 mod contents;
 mod kinds;

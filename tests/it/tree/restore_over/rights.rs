@@ -1,4 +1,4 @@
-//! Modes and owners: they are set right, and what locks out its owner does not stand in the way.
+//! Modes and owners are corrected, even if a mode locks out the owner.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};

@@ -1,4 +1,4 @@
-//! What may be taken for right without being read, and what may not.
+//! Which files count as unchanged without being read.
 
 use std::fs;
 use std::path::Path;
@@ -57,7 +57,7 @@ fn files_of_one_fixed_time_and_size_are_told_apart_by_their_contents() {
     sandbox.save(&job, "v2").done();
     sandbox.restore(&other, "v2").done();
     assert_eq!(fs::read(other.join("tree/package.json")).unwrap(), b"1.0.2");
-    // What is there already is compared as well.
+    // Existing files are compared as well.
     sandbox.restore(&job, "v1").done();
     assert_eq!(fs::read(&file).unwrap(), b"1.0.1");
     // What turns out to be right is not touched.
