@@ -105,7 +105,7 @@ fn all_checks_are_made_and_leave_nothing_behind() {
 }
 
 #[test]
-fn a_cache_root_that_can_not_be_used_is_a_problem_and_the_exit_code_says_so() {
+fn an_unusable_cache_root_is_a_problem_and_sets_the_exit_code() {
     let sandbox = Sandbox::new();
     fs::write(sandbox.cache(), "a file").unwrap();
     let ran = examine(&sandbox).ended(1);
@@ -130,7 +130,7 @@ fn a_cache_root_that_can_not_be_used_is_a_problem_and_the_exit_code_says_so() {
 }
 
 #[test]
-fn a_small_memory_filesystem_is_said_with_what_it_means() {
+fn a_small_memory_filesystem_is_reported_with_its_consequence() {
     let Some(mount) = Mount::tmpfs(32 << 20, "doctor on a memory filesystem") else {
         return;
     };
@@ -187,7 +187,7 @@ fn damage_leftovers_and_garbage_are_found() {
 }
 
 #[test]
-fn a_newer_store_and_a_compiler_that_is_not_there_are_said() {
+fn a_newer_store_and_a_missing_compiler_are_reported() {
     let sandbox = Sandbox::new();
     let job = sandbox.job("job");
     trees::small(&job.join("tree"), 1);
@@ -228,7 +228,7 @@ fn directories_of_rsync_workflows_are_found() {
 }
 
 #[test]
-fn a_root_of_roots_is_said_to_others() {
+fn a_cache_root_of_root_is_reported_to_other_users() {
     if !is_root() {
         return;
     }

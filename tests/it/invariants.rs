@@ -106,7 +106,7 @@ fn killing_a_process_at_any_instant_leaves_a_store_that_opens_and_entries_that_r
 }
 
 #[test]
-fn restoring_gives_back_every_file_with_its_bytes_mode_time_links_holes_and_name() {
+fn a_restore_recreates_every_file_with_its_bytes_mode_time_links_holes_and_name() {
     let sandbox = Sandbox::new();
     let (job, other) = (sandbox.job("job"), sandbox.job("other"));
     trees::everything(&job.join("tree"));
@@ -172,7 +172,7 @@ fn files_belong_to_the_user_who_runs_the_job_never_to_root() {
 }
 
 #[test]
-fn a_problem_of_the_cache_is_said_in_one_line_and_fails_the_job_only_when_asked_to() {
+fn a_problem_of_the_cache_is_reported_in_one_line_and_fails_the_job_only_when_asked_to() {
     let sandbox = Sandbox::new();
     let job = sandbox.job("job");
     trees::small(&job.join("tree"), 1);
@@ -275,7 +275,7 @@ fn a_problem_of_the_cache_is_said_in_one_line_and_fails_the_job_only_when_asked_
 }
 
 #[test]
-fn live_directories_are_never_pruned_and_what_should_not_be_cached_is_left_out_while_saving() {
+fn live_directories_are_never_pruned_and_what_should_not_be_cached_is_excluded_while_saving() {
     let sandbox = Sandbox::new();
     let job = sandbox.job("job");
     trees::small(&job.join("tree"), 1);

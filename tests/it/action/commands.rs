@@ -92,7 +92,7 @@ fn commands_have_the_form_of_the_workflow_command_reference() {
 }
 
 #[test]
-fn an_empty_property_is_left_out() {
+fn an_empty_property_is_omitted() {
     assert_eq!(
         commands::error(&Annotation::new("n").title("")),
         "::error::n"
@@ -100,7 +100,7 @@ fn an_empty_property_is_left_out() {
 }
 
 #[test]
-fn text_that_the_runner_would_obey_is_shown_and_not_obeyed() {
+fn text_that_looks_like_a_command_is_printed_as_text() {
     for (text, expected) in [
         ("::warning::x", r"\::warning::x"),
         ("  ::add-mask::a", r"\  ::add-mask::a"),
@@ -123,7 +123,7 @@ fn text_that_the_runner_would_obey_is_shown_and_not_obeyed() {
 }
 
 #[test]
-fn harmless_text_is_left_as_it_is() {
+fn harmless_text_is_not_changed() {
     for text in [
         "",
         "Cache restored from key: Linux-cargo::x [1] ##",
@@ -145,7 +145,7 @@ fn hostile() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn no_text_is_a_command_once_it_is_plain(text in hostile()) {
+    fn plain_text_is_never_a_command(text in hostile()) {
         let safe = plain(&text);
         prop_assert_eq!(as_the_runner_reads(&safe), None);
         prop_assert!(!safe.contains(['\n', '\r']));
@@ -153,13 +153,13 @@ proptest! {
     }
 
     #[test]
-    fn plain_text_is_safe_behind_other_text(before in "[a-z: ]{0,4}", text in hostile()) {
+    fn plain_text_after_other_text_is_never_a_command(before in "[a-z: ]{0,4}", text in hostile()) {
         let line = format!("- {before}{}", plain(&text));
         prop_assert_eq!(as_the_runner_reads(&line), None);
     }
 
     #[test]
-    fn an_annotation_comes_back_as_it_was(message in hostile(), title in hostile(), file in hostile()) {
+    fn the_runner_reads_an_annotation_unchanged(message in hostile(), title in hostile(), file in hostile()) {
         let annotation = Annotation { message: &message, title: Some(&title), file: Some(&file), line: Some(7) };
         let line = commands::warning(&annotation);
         prop_assert!(!line.contains(['\n', '\r']));

@@ -93,7 +93,7 @@ fn outside_text_on_a_line_is_never_a_command() {
 }
 
 #[test]
-fn details_are_folded_and_no_command_either() {
+fn details_are_folded_and_never_a_command() {
     let fold = |log: &Console<'_>| {
         log.group(
             "t\n::error::x",
@@ -109,7 +109,7 @@ fn details_are_folded_and_no_command_either() {
 }
 
 #[test]
-fn a_closed_output_is_no_failure() {
+fn a_closed_output_is_not_an_error() {
     struct Closed(usize);
     impl Write for Closed {
         fn write(&mut self, _: &[u8]) -> io::Result<usize> {

@@ -100,7 +100,7 @@ fn every_variable_of_a_container_action_is_read() {
 }
 
 #[test]
-fn an_empty_environment_is_a_context_of_nothing() {
+fn an_empty_environment_gives_an_empty_context() {
     assert_eq!(context(&[]), WorkflowContext::default());
     let empty = [
         "GITHUB_REF",
@@ -117,7 +117,7 @@ fn an_empty_environment_is_a_context_of_nothing() {
 }
 
 #[test]
-fn the_owner_is_taken_from_the_repository_where_it_is_not_said() {
+fn the_owner_is_taken_from_the_repository_if_it_is_not_set() {
     assert_eq!(
         context(&[("GITHUB_REPOSITORY", "acme/widget")])
             .owner
@@ -128,7 +128,7 @@ fn the_owner_is_taken_from_the_repository_where_it_is_not_said() {
 }
 
 #[test]
-fn numbers_that_are_none_count_as_left_out() {
+fn invalid_numbers_count_as_absent() {
     let context = context(&[("GITHUB_RUN_ID", "x1"), ("GITHUB_RUN_ATTEMPT", "-1")]);
     assert_eq!((context.run_id, context.run_attempt), (None, None));
 }
@@ -176,7 +176,7 @@ fn the_environment_can_be_walked_in_order() {
 }
 
 #[test]
-fn events_of_any_shape_are_read_for_what_they_have() {
+fn any_event_file_is_read_for_the_fields_it_has() {
     for payload in [
         "{}",
         "[]",
@@ -216,7 +216,7 @@ fn branches_are_named_without_refs_heads() {
 }
 
 #[test]
-fn the_number_of_a_pull_request_is_read_where_it_is() {
+fn the_number_of_a_pull_request_is_found_in_each_event() {
     let number = |payload| event(payload).source.and_then(|source| source.pull_request);
     assert_eq!(number(r#"{"pull_request": {"number": 7}}"#), Some(7));
     assert_eq!(
@@ -352,7 +352,7 @@ const ORIGINS: &[(&str, &str, Option<&str>, CodeOrigin)] = &[
 ];
 
 #[test]
-fn forks_are_told_from_branches_and_doubt_is_no_trust() {
+fn forks_are_recognised_and_unknown_runs_are_not_trusted() {
     for (event_name, git_ref, payload, expected) in ORIGINS {
         let context = context(&[("GITHUB_EVENT_NAME", event_name), ("GITHUB_REF", git_ref)]);
         let event = payload.map(event);

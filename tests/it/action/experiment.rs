@@ -36,7 +36,7 @@ fn a_run_of_the_control_group_restores_nothing_says_so_and_is_recorded() {
 }
 
 #[test]
-fn all_jobs_of_a_run_are_in_the_same_group_and_another_attempt_is_drawn_anew() {
+fn all_jobs_of_a_run_are_in_one_group_and_another_attempt_is_drawn_again() {
     let machine = Machine::new();
     saved(&machine, "k");
     let mut control = 0;

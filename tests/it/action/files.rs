@@ -105,7 +105,7 @@ fn each_kind_of_record_goes_to_its_own_file() {
 }
 
 #[test]
-fn awkward_values_come_back_unchanged() {
+fn unusual_values_are_read_back_unchanged() {
     let (_directory, files) = runner_files();
     let values = [
         "",
@@ -140,7 +140,7 @@ fn awkward_values_come_back_unchanged() {
 
 proptest! {
     #[test]
-    fn any_sequence_of_values_comes_back_as_it_was(
+    fn any_sequence_of_values_is_read_back_unchanged(
         values in prop::collection::vec("(?s:.|\n|\r\n|\r|=|<<|ghadelimiter_|name<<EOF\n){0,24}", 0..6)
     ) {
         let (_directory, files) = runner_files();
@@ -207,7 +207,7 @@ fn a_file_the_runner_does_not_name_is_an_error_that_says_so() {
 }
 
 #[test]
-fn a_missing_file_is_an_error_and_is_not_made() {
+fn a_missing_file_is_an_error_and_is_not_created() {
     let (directory, files) = runner_files();
     let elsewhere = files.map_paths(|path| path.with_extension("gone"));
     for result in [
@@ -297,7 +297,7 @@ fn paths_come_from_the_environment_and_empty_ones_are_none() {
 }
 
 #[test]
-fn an_event_file_that_can_not_be_used_is_a_typed_error() {
+fn an_unusable_event_file_is_a_typed_error() {
     let directory = tempfile::tempdir().unwrap();
     let garbage = directory.path().join("event.json");
     fs::write(&garbage, "{\"truncated\": ").unwrap();

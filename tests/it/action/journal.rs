@@ -67,7 +67,7 @@ fn each_phase_of_a_job_leaves_a_line_and_the_last_one_says_how_long_the_job_took
 }
 
 #[test]
-fn what_was_recorded_is_not_brought_along_again() {
+fn an_event_is_recorded_once() {
     let machine = Machine::new();
     let job = machine.job();
     job.file("data/file", "mine");
@@ -101,7 +101,7 @@ fn a_job_that_saves_nothing_is_recorded_too() {
 }
 
 #[test]
-fn a_clock_that_was_set_back_during_the_job_gives_no_duration() {
+fn a_clock_set_back_during_the_job_gives_no_duration() {
     let machine = Machine::new();
     saved(&machine, "k");
     let job = machine.job();
@@ -129,7 +129,7 @@ fn a_miss_and_a_failure_are_recorded() {
 }
 
 #[test]
-fn without_a_store_there_is_nothing_to_count_and_none_is_made() {
+fn without_a_store_nothing_is_recorded_and_none_is_created() {
     let machine = Machine::new();
     let job = machine.job();
     let mut step = step(&job, "k");
@@ -141,7 +141,7 @@ fn without_a_store_there_is_nothing_to_count_and_none_is_made() {
 }
 
 #[test]
-fn a_journal_that_can_not_be_written_costs_a_warning_and_nothing_else() {
+fn an_unwritable_journal_is_only_a_warning() {
     let machine = Machine::new();
     saved(&machine, "k");
     let path = machine.store().join("local-cache-v1/events");

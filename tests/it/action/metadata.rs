@@ -199,7 +199,7 @@ fn only_the_action_itself_has_a_pre_and_a_post_phase() {
 }
 
 #[test]
-fn each_action_file_has_what_the_marketplace_asks_for_and_nothing_unknown() {
+fn each_action_file_has_the_fields_of_the_marketplace_and_no_unknown_ones() {
     for (_, path) in FILES {
         let action = action_file(path);
         let names: Vec<_> = action.keys().map(|name| name.as_str().unwrap()).collect();

@@ -65,7 +65,7 @@ fn of(rows: &[SummaryRow]) -> String {
 }
 
 #[test]
-fn the_table_tells_what_was_found_written_and_saved() {
+fn the_table_shows_what_was_found_written_and_saved() {
     let (rows, others) = rendered(&of(&[
         row("cargo-1"),
         SummaryRow {
@@ -105,7 +105,7 @@ fn the_table_tells_what_was_found_written_and_saved() {
 }
 
 #[test]
-fn keys_stand_for_themselves_whatever_markdown_they_look_like() {
+fn keys_that_look_like_markdown_are_shown_as_text() {
     let keys = [
         "a|b",
         "</code></td><script>alert(1)</script>",
@@ -169,7 +169,7 @@ fn a_summary_of_many_long_keys_stays_small() {
 }
 
 #[test]
-fn the_last_runs_are_a_chart_with_nothing_but_numbers_in_it() {
+fn the_chart_of_the_last_runs_contains_only_numbers() {
     let past = |seconds: u64, found| Past {
         job_milliseconds: seconds * 1000,
         found,

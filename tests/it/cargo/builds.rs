@@ -197,7 +197,7 @@ fn a_job_that_builds_nothing_new_saves_nothing() {
 }
 
 #[test]
-fn a_library_without_a_lock_file_resolves_offline_from_what_came_back() {
+fn a_library_without_a_lock_file_resolves_offline_from_its_cache() {
     let machine = Machine::new();
     let registry = Registry::with(&["1.0.0", "1.2.0"]);
     let job = project(&machine, &registry, false);
@@ -219,7 +219,7 @@ fn a_library_without_a_lock_file_resolves_offline_from_what_came_back() {
 }
 
 #[test]
-fn a_job_that_fails_to_compile_leaves_its_dependencies_to_the_next() {
+fn a_job_that_fails_to_compile_saves_its_dependencies() {
     let machine = Machine::new();
     let registry = Registry::with(&["1.0.0"]);
     let job = project(&machine, &registry, true).status("failure");

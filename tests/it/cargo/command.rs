@@ -37,7 +37,7 @@ fn caches(json: &Value) -> Vec<(String, String)> {
 }
 
 #[test]
-fn what_one_saves_another_restores() {
+fn one_command_restores_what_another_saved() {
     let sandbox = Sandbox::new();
     let one = checkout(&sandbox, "one");
     let home = sandbox.path("home/.cargo");
@@ -99,7 +99,7 @@ fn workspaces_are_named_as_in_the_action() {
 }
 
 #[test]
-fn outside_a_project_and_on_a_miss_it_says_so() {
+fn outside_of_a_project_and_on_a_miss_it_reports_that() {
     let sandbox = Sandbox::new();
     let empty = sandbox.job("empty");
     let ran = sandbox.run(&empty, &["cargo", "restore"]);

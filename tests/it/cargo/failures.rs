@@ -6,7 +6,7 @@ use super::support::{build, first, forget, hits, install_toolchain, machine, pro
 use crate::support::machine::{Machine, set_mode};
 
 #[test]
-fn broken_files_are_said_and_stand_for_themselves() {
+fn broken_files_are_reported_and_hashed_as_bytes() {
     let machine = machine();
     for (file, text) in [
         ("Cargo.lock", "<<<<<<< HEAD\n"),
@@ -37,7 +37,7 @@ fn broken_files_are_said_and_stand_for_themselves() {
 }
 
 #[test]
-fn a_workspace_that_does_not_exist_is_said_and_the_other_one_is_cached() {
+fn a_missing_workspace_is_reported_and_the_other_one_is_cached() {
     let machine = machine();
     let with = &[("workspaces", "gone\n.")];
     let job = project(&machine);
@@ -50,7 +50,7 @@ fn a_workspace_that_does_not_exist_is_said_and_the_other_one_is_cached() {
 }
 
 #[test]
-fn a_target_that_is_a_symlink_or_a_file_is_said_and_the_rest_is_cached() {
+fn a_target_that_is_a_symlink_or_a_file_is_reported_and_the_rest_is_cached() {
     let machine = machine();
     first(&machine);
     let job = project(&machine);
@@ -131,7 +131,7 @@ fn a_target_that_holds_the_sources_a_home_or_the_store_is_refused() {
 }
 
 #[test]
-fn a_failure_of_one_cache_fails_the_step_only_if_that_was_asked_for() {
+fn a_failure_of_one_cache_fails_the_step_only_with_fail_on_error() {
     let machine = machine();
     first(&machine);
     let job = project(&machine);
@@ -144,7 +144,7 @@ fn a_failure_of_one_cache_fails_the_step_only_if_that_was_asked_for() {
 }
 
 #[test]
-fn a_toolchain_that_is_not_installed_counts_by_its_name() {
+fn a_missing_toolchain_is_hashed_by_its_name() {
     let machine = machine();
     let jobs = || {
         let job = project(&machine);
@@ -163,7 +163,7 @@ fn a_toolchain_that_is_not_installed_counts_by_its_name() {
 }
 
 #[test]
-fn read_only_crates_are_saved_and_put_back_and_a_registry_that_can_not_be_written_to_is_said() {
+fn read_only_crates_are_saved_and_restored_and_an_unwritable_registry_is_reported() {
     let machine = Machine::unprivileged();
     install_toolchain(&machine, "11aa");
     let job = project(&machine);
@@ -203,7 +203,7 @@ fn read_only_crates_are_saved_and_put_back_and_a_registry_that_can_not_be_writte
 }
 
 #[test]
-fn a_home_that_is_not_known_is_said() {
+fn an_unknown_home_is_reported() {
     let machine = machine();
     let job = project(&machine).without("HOME");
     let done = job.cache().with("preset", "cargo").main();

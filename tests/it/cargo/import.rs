@@ -53,7 +53,7 @@ fn left(machine: &Machine) {
 }
 
 #[test]
-fn what_is_taken_over_is_what_the_next_job_falls_back_to() {
+fn the_next_job_falls_back_to_imported_entries() {
     let machine = machine();
     left(&machine);
     let job = project(&machine);
@@ -133,7 +133,7 @@ fn a_dry_run_shows_sizes_and_changes_nothing() {
 }
 
 #[test]
-fn removing_takes_the_directories_and_nothing_else() {
+fn remove_deletes_the_imported_directories_and_nothing_else() {
     let machine = machine();
     left(&machine);
     let job = project(&machine);
@@ -156,7 +156,7 @@ fn removing_takes_the_directories_and_nothing_else() {
 }
 
 #[test]
-fn what_can_not_be_taken_over_is_said() {
+fn what_can_not_be_imported_is_reported() {
     let machine = machine();
     let job = project(&machine);
     let path = machine.store().join("target/cccc/debug/app");

@@ -69,7 +69,7 @@ fn rust_caches_inputs_for_other_stores_are_taken_and_do_nothing() {
 }
 
 #[test]
-fn the_log_shows_all_that_the_work_answered_when_it_is_asked_for() {
+fn at_level_trace_the_log_shows_the_reply_of_the_worker() {
     let machine = machine();
     let job = project(&machine);
     job.cache()
@@ -178,7 +178,7 @@ fn workspaces_that_build_into_one_directory_share_its_cache() {
 }
 
 #[test]
-fn a_target_below_another_one_is_kept_once() {
+fn a_target_below_another_one_is_saved_once() {
     for (reuse, tag) in [("copy", true), ("move", true), ("move", false)] {
         let machine = machine();
         let with = &[
@@ -238,7 +238,7 @@ fn cargo_home_and_target_dir_are_where_the_variables_and_settings_say() {
 }
 
 #[test]
-fn more_directories_are_kept_under_a_key_of_their_own() {
+fn more_directories_have_a_key_of_their_own() {
     let machine = machine();
     let with = &[("cache-directories", "~/.cache/tool data/*  ../beside")];
     let files = ["~/.cache/tool/a", "data/one/b", "../beside/c"];
@@ -260,7 +260,7 @@ fn more_directories_are_kept_under_a_key_of_their_own() {
 }
 
 #[test]
-fn programs_that_cargo_installed_come_back_where_there_are_none_and_proxies_are_left_alone() {
+fn installed_programs_are_restored_if_absent_and_proxies_are_not_touched() {
     let machine = machine();
     let with = &[("cache-bin", "true")];
     let job = project(&machine);
@@ -291,7 +291,7 @@ fn programs_that_cargo_installed_come_back_where_there_are_none_and_proxies_are_
 }
 
 #[test]
-fn to_look_up_is_neither_to_restore_nor_to_lock() {
+fn lookup_only_neither_restores_nor_locks() {
     let machine = machine();
     first(&machine);
     let job = project(&machine);
@@ -306,7 +306,7 @@ fn to_look_up_is_neither_to_restore_nor_to_lock() {
 }
 
 #[test]
-fn a_miss_fails_the_step_only_if_that_was_asked_for() {
+fn a_miss_fails_the_step_only_with_fail_on_cache_miss() {
     let machine = machine();
     let job = project(&machine);
     let done = job.cache().with("fail-on-cache-miss", "true").main();
@@ -324,7 +324,7 @@ fn a_miss_fails_the_step_only_if_that_was_asked_for() {
 }
 
 #[test]
-fn a_run_that_may_not_restore_still_saves_and_the_other_way_round() {
+fn a_run_that_may_not_restore_saves_and_one_that_may_not_save_restores() {
     let machine = machine();
     let job = project(&machine).var("ACTIONS_CACHE_MODE", "write-only");
     let (main, _) = run(&job, &[], |_| build(&job));

@@ -65,7 +65,7 @@ fn a_first_job_finds_nothing_and_the_next_one_everything() {
 }
 
 #[test]
-fn a_target_directory_itself_is_kept_and_put_back_by_a_rename() {
+fn a_target_directory_is_moved_into_the_store_and_back_by_renames() {
     use std::os::unix::fs::MetadataExt;
     let machine = machine();
     let job = project(&machine);
@@ -106,7 +106,7 @@ fn a_directory_that_cargo_did_not_make_is_not_moved() {
 }
 
 #[test]
-fn sources_that_are_the_same_get_the_times_that_they_had_unless_something_unseen_changed() {
+fn unchanged_sources_keep_their_times_unless_an_input_of_sources_changed() {
     let machine = machine();
     let time = |job: &crate::support::machine::Job<'_>| {
         fs::metadata(job.locate("src/main.rs"))
@@ -150,7 +150,7 @@ fn sources_that_are_the_same_get_the_times_that_they_had_unless_something_unseen
 }
 
 #[test]
-fn what_is_in_place_already_is_only_compared() {
+fn files_that_are_already_correct_are_only_compared() {
     let machine = machine();
     first(&machine);
     let job = project(&machine);
@@ -197,7 +197,7 @@ fn crates_that_were_added_are_saved_under_the_same_key() {
 }
 
 #[test]
-fn crates_that_no_lock_file_needs_are_not_kept_and_stay_where_they_are() {
+fn crates_that_no_lock_file_needs_are_not_saved_and_not_removed() {
     let machine = machine();
     let job = project(&machine);
     let [needed, other] = ["dep-1.0.0", "dep-0.9.0"]
@@ -214,7 +214,7 @@ fn crates_that_no_lock_file_needs_are_not_kept_and_stay_where_they_are() {
 }
 
 #[test]
-fn with_another_lock_file_the_nearest_earlier_entries_stand_in() {
+fn with_another_lock_file_the_nearest_earlier_entries_are_restored() {
     let machine = machine();
     first(&machine);
     let job = project(&machine);
@@ -240,7 +240,7 @@ fn with_another_lock_file_the_nearest_earlier_entries_stand_in() {
 }
 
 #[test]
-fn a_target_of_another_compiler_or_other_flags_never_stands_in() {
+fn a_target_of_another_compiler_or_other_flags_is_never_restored() {
     let machine = machine();
     first(&machine);
     let job = project(&machine).var("RUSTFLAGS", "-Copt-level=1");
@@ -254,7 +254,7 @@ fn a_target_of_another_compiler_or_other_flags_never_stands_in() {
 }
 
 #[test]
-fn only_from_target_directories_is_anything_removed() {
+fn files_are_removed_from_target_directories_only() {
     let machine = machine();
     first(&machine);
     for (mirror, stays) in [("auto", false), ("true", false), ("false", true)] {
@@ -278,7 +278,7 @@ fn only_from_target_directories_is_anything_removed() {
 }
 
 #[test]
-fn from_a_directory_that_cargo_did_not_make_nothing_is_removed() {
+fn nothing_is_removed_from_a_directory_that_cargo_did_not_make() {
     let machine = machine();
     first(&machine);
     let job = project(&machine);
@@ -316,7 +316,7 @@ fn a_failed_job_saves_and_a_cancelled_one_does_not() {
 }
 
 #[test]
-fn the_save_goes_by_the_keys_that_the_restore_looked_for() {
+fn the_save_uses_the_keys_of_the_restore() {
     let machine = machine();
     let job = project(&machine);
     // The job changes everything that keys are made of.
@@ -359,7 +359,7 @@ fn a_library_without_a_lock_file_gets_an_exact_hit() {
 }
 
 #[test]
-fn a_toolchain_that_a_later_step_installs_is_in_the_key_that_is_saved() {
+fn a_toolchain_that_a_later_step_installs_is_in_the_saved_key() {
     for (stays, reuse) in [
         (true, "copy"),
         (false, "copy"),
@@ -396,7 +396,7 @@ fn a_toolchain_that_a_later_step_installs_is_in_the_key_that_is_saved() {
 }
 
 #[test]
-fn what_another_compiler_has_built_is_saved_under_its_own_key() {
+fn builds_of_another_compiler_are_saved_under_its_own_key() {
     let machine = machine();
     first(&machine);
     let job = project(&machine);
@@ -417,7 +417,7 @@ fn what_another_compiler_has_built_is_saved_under_its_own_key() {
 }
 
 #[test]
-fn twice_in_one_job_is_as_good_as_once() {
+fn two_steps_in_one_job_work_like_one() {
     let machine = machine();
     let job = project(&machine);
     let (mut one, mut other) = (job.cache(), job.cache());
@@ -433,7 +433,7 @@ fn twice_in_one_job_is_as_good_as_once() {
 }
 
 #[test]
-fn a_pull_request_reads_what_the_branch_saved_and_writes_beside_it() {
+fn a_pull_request_restores_the_branches_entries_and_saves_its_own() {
     let machine = machine();
     first(&machine);
     let pull_request = || project(&machine).pull_request(7, "acme/widget", "main");
@@ -455,7 +455,7 @@ fn a_pull_request_reads_what_the_branch_saved_and_writes_beside_it() {
 }
 
 #[test]
-fn each_kind_keeps_the_generations_that_are_asked_for() {
+fn each_kind_keeps_its_number_of_generations() {
     let machine = machine();
     for version in ["1.0.0", "1.0.1", "1.0.2", "1.0.3"] {
         let job = project(&machine);
@@ -467,7 +467,7 @@ fn each_kind_keeps_the_generations_that_are_asked_for() {
 }
 
 #[test]
-fn where_the_runner_forgets_what_main_noted_down_the_store_remembers() {
+fn the_store_keeps_the_state_of_main_if_the_runner_does_not() {
     let machine = machine();
     let act = || project(&machine).var("ACT", "true");
     let job = act();
@@ -488,7 +488,7 @@ fn where_the_runner_forgets_what_main_noted_down_the_store_remembers() {
 }
 
 #[test]
-fn nothing_in_a_cargo_home_but_registry_and_git_is_saved() {
+fn only_registry_and_git_of_a_cargo_home_are_saved() {
     let machine = machine();
     let job = project(&machine);
     run(&job, &[("cache-all-crates", "true")], |_| {

@@ -50,7 +50,7 @@ fn hold(machine: &Machine, name: &str, mode: LockMode) -> FileLock {
 }
 
 #[test]
-fn while_cargo_downloads_the_registry_is_left_alone_and_the_target_is_restored() {
+fn during_a_download_the_registry_is_skipped_and_the_target_is_restored() {
     let machine = machine();
     first(&machine);
     let job = project(&machine);
@@ -118,7 +118,7 @@ fn a_build_of_another_job_is_not_waited_for() {
 }
 
 #[test]
-fn half_a_download_is_not_saved() {
+fn an_unfinished_download_is_not_saved() {
     let machine = machine();
     let job = project(&machine);
     build(&job);

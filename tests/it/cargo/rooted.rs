@@ -91,7 +91,7 @@ fn keys(reply: &JobReply) -> Vec<String> {
 }
 
 #[test]
-fn a_key_is_the_same_wherever_the_host_is_seen_and_depends_on_what_links_lead_to() {
+fn a_key_does_not_depend_on_the_root_but_on_the_targets_of_links() {
     let (one, other) = (host(), host());
     let of = |root: &Path| keys(&work_below(root, CargoTarget::default(), restore()));
     let first = of(one.path());
@@ -121,7 +121,7 @@ fn a_key_is_the_same_wherever_the_host_is_seen_and_depends_on_what_links_lead_to
 }
 
 #[test]
-fn what_is_saved_below_another_root_comes_back_there() {
+fn caches_below_another_root_are_restored_there() {
     let host = host();
     let root = host.path();
     for file in [
@@ -161,7 +161,7 @@ fn what_is_saved_below_another_root_comes_back_there() {
 }
 
 #[test]
-fn messages_name_paths_as_the_host_does() {
+fn messages_use_the_paths_of_the_host() {
     let host = host();
     symlink("/data", host.path().join("work/repo/target")).unwrap();
     let task = || Task::Save(SaveTask::default());
@@ -174,7 +174,7 @@ fn messages_name_paths_as_the_host_does() {
 }
 
 #[test]
-fn names_of_the_actions_container_become_those_of_the_host() {
+fn paths_of_the_actions_container_become_those_of_the_host() {
     let mount = Mount {
         source: "/home/me/_work/repo/repo".into(),
         destination: "/github/workspace".into(),

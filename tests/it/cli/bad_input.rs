@@ -96,7 +96,7 @@ fn bad_usage_ends_with_its_own_code() {
 }
 
 #[test]
-fn paths_that_do_not_exist_are_said() {
+fn paths_that_do_not_exist_are_reported() {
     let sandbox = sandbox_with_entry();
     let job = sandbox.job("job");
     let line = sandbox
@@ -124,7 +124,7 @@ fn paths_that_do_not_exist_are_said() {
 }
 
 #[test]
-fn a_cache_root_that_is_a_file_is_said() {
+fn a_cache_root_that_is_a_file_is_reported() {
     let sandbox = Sandbox::new();
     let job = sandbox.job("job");
     trees::small(&job.join("tree"), 1);
@@ -145,7 +145,7 @@ fn a_cache_root_that_is_a_file_is_said() {
 }
 
 #[test]
-fn a_cache_root_that_may_not_be_written_is_said() {
+fn an_unwritable_cache_root_is_reported() {
     let sandbox = Sandbox::without_rights();
     let job = sandbox.job("job");
     trees::small(&job.join("tree"), 1);
@@ -168,7 +168,7 @@ fn a_cache_root_that_may_not_be_written_is_said() {
 }
 
 #[test]
-fn a_destination_that_may_not_be_written_is_said() {
+fn an_unwritable_destination_is_reported() {
     let sandbox = Sandbox::without_rights();
     let (job, other) = (sandbox.job("job"), sandbox.job("other"));
     trees::small(&job.join("tree"), 1);
@@ -316,7 +316,7 @@ fn every_command_gives_one_json_document() {
 }
 
 #[test]
-fn an_entry_that_is_not_there_can_not_be_shown() {
+fn a_missing_entry_can_not_be_shown() {
     let sandbox = sandbox_with_entry();
     let job = sandbox.job("job");
     let line = sandbox.run(&job, &["show", "unknown"]).failed(1);
@@ -330,7 +330,7 @@ fn an_entry_that_is_not_there_can_not_be_shown() {
 }
 
 #[test]
-fn a_loop_of_symlinks_on_the_way_to_a_root_is_said() {
+fn a_loop_of_symlinks_above_a_root_is_reported() {
     let sandbox = sandbox_with_entry();
     let job = sandbox.job("other");
     symlink("loop", job.join("loop")).unwrap();
@@ -341,7 +341,7 @@ fn a_loop_of_symlinks_on_the_way_to_a_root_is_said() {
 }
 
 #[test]
-fn a_closed_output_is_no_panic() {
+fn a_closed_output_does_not_panic() {
     let sandbox = sandbox_with_entry();
     let job = sandbox.job("job");
     let mut child = sandbox.command(&job, &["list"]).spawn().unwrap();

@@ -68,7 +68,7 @@ fn a_local_action_without_a_pre_phase_saves_under_the_key_that_post_has() {
 }
 
 #[test]
-fn elsewhere_nothing_is_left_in_the_store_for_post() {
+fn outside_of_act_the_store_keeps_no_state_for_post() {
     let machine = Machine::new();
     let job = machine.job();
     seed(&job, &["k"]);

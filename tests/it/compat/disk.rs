@@ -26,7 +26,7 @@ fn a_cold_start_makes_the_store_at_the_first_save_only() {
 }
 
 #[test]
-fn what_is_done_to_restored_files_does_not_reach_the_entry() {
+fn changing_restored_files_does_not_change_the_entry() {
     let machine = Machine::new();
     let job = machine.job();
     job.file("data/small", "small");
@@ -48,7 +48,7 @@ fn what_is_done_to_restored_files_does_not_reach_the_entry() {
 }
 
 #[test]
-fn what_is_done_to_saved_files_afterwards_does_not_reach_the_entry() {
+fn changing_saved_files_afterwards_does_not_change_the_entry() {
     let machine = Machine::new();
     let job = machine.job();
     job.file("data/large", &"large".repeat(400_000));
@@ -183,7 +183,7 @@ fn keys_that_differ_are_saved_side_by_side() {
 }
 
 #[test]
-fn a_restore_over_other_kinds_of_files_gives_the_entrys() {
+fn a_restore_replaces_files_of_other_kinds() {
     let machine = Machine::new();
     let job = machine.job();
     job.file("data/was-file/x", "1");
@@ -257,7 +257,7 @@ fn a_mirrored_directory_above_the_workspace_loses_nothing() {
 }
 
 #[test]
-fn a_mirrored_directory_loses_what_the_entry_does_not_have() {
+fn mirror_removes_what_the_entry_does_not_have() {
     let machine = Machine::new();
     let job = machine.job();
     job.file("a/x", "1");
@@ -278,7 +278,7 @@ fn a_mirrored_directory_loses_what_the_entry_does_not_have() {
 }
 
 #[test]
-fn without_mirror_what_is_there_besides_stays() {
+fn without_mirror_extraneous_files_stay() {
     let machine = Machine::new();
     let job = machine.job();
     job.file("a/x", "1");
@@ -291,7 +291,7 @@ fn without_mirror_what_is_there_besides_stays() {
 }
 
 #[test]
-fn old_entries_of_a_list_of_paths_go_and_those_of_others_stay() {
+fn old_entries_of_a_list_of_paths_are_evicted_and_those_of_others_stay() {
     let machine = Machine::new();
     let job = machine.job();
     job.file("data/file", "1");

@@ -73,7 +73,7 @@ exclusions! {
 }
 
 #[test]
-fn a_directory_of_which_all_is_left_out_is_not_made() {
+fn a_directory_without_included_files_is_not_created() {
     let machine = Machine::new();
     let job = machine.job();
     job.file("target/tmp/x", "1");
@@ -85,7 +85,7 @@ fn a_directory_of_which_all_is_left_out_is_not_made() {
 }
 
 #[test]
-fn what_is_left_out_stays_as_it_is_when_restored_over() {
+fn excluded_files_are_not_changed_by_a_restore() {
     let machine = Machine::new();
     let job = machine.job();
     job.file("target/app", "1");
@@ -101,7 +101,7 @@ fn what_is_left_out_stays_as_it_is_when_restored_over() {
 }
 
 #[test]
-fn what_is_left_out_stays_when_the_rest_is_mirrored() {
+fn excluded_files_are_not_removed_by_mirror() {
     let machine = Machine::new();
     let job = machine.job();
     job.file("target/app", "1");

@@ -360,7 +360,7 @@ writes! {
 }
 
 #[test]
-fn where_post_may_write_was_settled_before_the_job_could_change_the_event_file() {
+fn the_scope_of_post_is_decided_before_the_job_can_change_the_event_file() {
     let machine = Machine::new();
     let job = fork_target(machine.job());
     let mut step = job.cache().with("path", "data").with("key", "k");
@@ -388,7 +388,7 @@ fn a_run_without_a_repository_restores_and_saves_nothing_and_does_not_fail() {
 }
 
 #[test]
-fn a_run_that_nothing_tells_from_other_forks_runs_restores_and_saves_nothing() {
+fn a_run_that_could_be_any_forks_restores_and_saves_nothing() {
     let machine = Machine::new();
     let job = comment_on_pull(machine.job()).without("GITHUB_RUN_ID");
     job.file("data/file", "1");

@@ -74,7 +74,7 @@ fn keys() -> Vec<(&'static str, String)> {
 }
 
 #[test]
-fn every_odd_key_is_saved_listed_and_found_by_itself_among_all_others() {
+fn every_unusual_key_is_saved_listed_and_found_among_all_others() {
     let machine = Machine::new();
     let job = machine.job();
     for (name, key) in keys() {

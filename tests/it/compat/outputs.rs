@@ -277,7 +277,7 @@ fn looking_up_counts_as_a_use() {
 }
 
 #[test]
-fn a_store_that_can_not_be_used_is_a_warning_and_a_miss() {
+fn an_unusable_store_is_a_warning_and_a_miss() {
     let machine = Machine::new();
     std::fs::write(machine.store(), "a file").unwrap();
     let job = machine.job();
@@ -296,7 +296,7 @@ fn a_store_that_can_not_be_used_is_a_warning_and_a_miss() {
 }
 
 #[test]
-fn a_store_that_can_not_be_used_fails_the_step_only_when_asked_to() {
+fn an_unusable_store_fails_the_step_only_with_fail_on_error() {
     let machine = Machine::new();
     std::fs::write(machine.store(), "a file").unwrap();
     let job = machine.job();
@@ -371,7 +371,7 @@ modes! {
 }
 
 #[test]
-fn a_restore_that_the_cache_mode_forbids_is_a_miss_to_fail_on() {
+fn a_restore_that_the_cache_mode_forbids_is_a_miss_for_fail_on_cache_miss() {
     let machine = Machine::new();
     seed(&machine.job(), &["k"]);
     let job = machine.job().var("ACTIONS_CACHE_MODE", "none");

@@ -135,7 +135,7 @@ fn moved(save: &str, prepare: impl FnOnce(&Machine, &Job<'_>)) -> Option<String>
 }
 
 #[test]
-fn roots_go_back_to_where_workspace_and_home_are_now() {
+fn roots_are_restored_to_the_current_workspace_and_home() {
     let other = moved("target\n~/.cargo", |machine, _| {
         fs::write(machine.home().join(".cargo/b"), "of somebody else").unwrap();
     });
@@ -143,7 +143,7 @@ fn roots_go_back_to_where_workspace_and_home_are_now() {
 }
 
 #[test]
-fn a_workspace_at_another_depth_is_no_miss() {
+fn a_workspace_at_another_depth_is_a_hit() {
     let machine = Machine::new();
     let job = machine.job();
     job.file("~/.m2/x", "1");
@@ -157,7 +157,7 @@ fn a_workspace_at_another_depth_is_no_miss() {
 }
 
 #[test]
-fn a_path_by_way_of_home_stays_there_when_the_workspace_is_below_home() {
+fn a_path_in_home_stays_in_home_if_the_workspace_is_below_home() {
     let machine = Machine::new();
     let below_home = |name: &str| {
         let workspace = machine.home().join("_work").join(name);
@@ -180,7 +180,7 @@ fn a_path_by_way_of_home_stays_there_when_the_workspace_is_below_home() {
 }
 
 #[test]
-fn an_absolute_path_goes_back_to_itself() {
+fn an_absolute_path_is_restored_to_itself() {
     let machine = Machine::new();
     let job = machine.job();
     job.file("$TMP/etc/foundationdb/fdb.cluster", "1");
@@ -245,7 +245,7 @@ fn a_store_inside_the_workspace_stays_when_the_workspace_is_mirrored() {
 }
 
 #[test]
-fn links_come_back_as_links() {
+fn links_are_restored_as_links() {
     let machine = Machine::new();
     let job = machine.job();
     job.file("a/file", "1");
@@ -262,7 +262,7 @@ fn links_come_back_as_links() {
 }
 
 #[test]
-fn a_link_that_is_listed_is_kept_as_a_link() {
+fn a_listed_link_is_saved_as_a_link() {
     let machine = Machine::new();
     let job = machine.job();
     job.file("real/file", "1");
@@ -301,7 +301,7 @@ fn patterns_look_into_linked_directories() {
 }
 
 #[test]
-fn a_directory_below_a_link_goes_back_below_the_link() {
+fn a_directory_below_a_link_is_restored_below_the_link() {
     let machine = Machine::new();
     let job = machine.job();
     job.file("$TMP/big-disk/pip/x", "1");
@@ -334,7 +334,7 @@ fn a_directory_is_not_restored_through_a_link_in_its_place() {
 }
 
 #[test]
-fn modes_times_and_hard_links_come_back() {
+fn modes_times_and_hard_links_are_restored() {
     let machine = Machine::new();
     let job = machine.job();
     let tool = job.file("bin/tool", "1");

@@ -208,7 +208,7 @@ fn post_of_a_step_that_was_skipped_does_nothing() {
 }
 
 #[test]
-fn post_of_a_step_with_wrong_inputs_says_nothing_more() {
+fn post_of_a_step_with_wrong_inputs_reports_nothing_more() {
     let machine = Machine::new();
     let job = machine.job().status("failure");
     let mut step = job.cache().with("path", "data").with("key", "a,b");
@@ -217,7 +217,7 @@ fn post_of_a_step_with_wrong_inputs_says_nothing_more() {
 }
 
 #[test]
-fn the_second_of_two_jobs_with_one_key_gains_nothing_and_does_not_fail() {
+fn the_second_of_two_jobs_with_one_key_saves_nothing_and_does_not_fail() {
     let machine = Machine::new();
     let (first, second) = (machine.job(), machine.job());
     let mut one = first.cache().with("path", "data").with("key", "k");
@@ -269,7 +269,7 @@ fn of_jobs_that_save_one_key_at_once_exactly_one_does() {
 }
 
 #[test]
-fn the_save_action_saves_whatever_was_restored_before() {
+fn the_save_action_saves_after_any_restore() {
     let machine = Machine::new();
     let job = machine.job();
     seed(&job, &["k"]);
@@ -290,7 +290,7 @@ fn the_save_action_saves_whatever_was_restored_before() {
 }
 
 #[test]
-fn the_save_action_leaves_an_entry_alone_warns_and_does_not_fail() {
+fn the_save_action_keeps_an_existing_entry_warns_and_does_not_fail() {
     let machine = Machine::new();
     let job = machine.job();
     seed(&job, &["k"]);
@@ -332,7 +332,7 @@ fn the_save_action_does_not_save_under_a_key_of_blanks() {
 }
 
 #[test]
-fn paths_that_are_partly_missing_are_saved_without_a_word() {
+fn partly_missing_paths_are_saved_without_a_message() {
     let machine = Machine::new();
     let job = machine.job();
     job.file("here/file", "1");
@@ -349,7 +349,7 @@ const NOTHING_THERE: &str = "Path Validation Error: Path(s) specified in the act
                              hence no cache is being saved.\n";
 
 #[test]
-fn paths_that_are_all_missing_are_said_on_a_line_and_are_no_annotation() {
+fn paths_that_are_all_missing_are_reported_without_an_annotation() {
     let machine = Machine::new();
     let job = machine.job();
     let mut step = job
@@ -379,7 +379,7 @@ fn the_save_action_warns_of_paths_that_are_all_missing() {
 }
 
 #[test]
-fn paths_that_the_list_itself_takes_out_again_count_as_missing() {
+fn paths_that_the_list_excludes_again_count_as_missing() {
     let machine = Machine::new();
     let job = machine.job();
     job.file("data/file", "1");
@@ -393,7 +393,7 @@ fn paths_that_the_list_itself_takes_out_again_count_as_missing() {
 }
 
 #[test]
-fn an_empty_directory_is_there() {
+fn an_empty_directory_counts_as_existing() {
     let machine = Machine::new();
     let job = machine.job();
     std::fs::create_dir(job.locate("data")).unwrap();

@@ -107,7 +107,7 @@ fn ten_restore_keys_and_the_key_are_too_many() {
 }
 
 #[test]
-fn nine_restore_keys_and_the_key_are_not() {
+fn nine_restore_keys_and_the_key_are_allowed() {
     let machine = Machine::new();
     let job = machine.job();
     seed(&job, &["9-x"]);
@@ -119,7 +119,7 @@ fn nine_restore_keys_and_the_key_are_not() {
 }
 
 #[test]
-fn a_path_that_is_not_given_is_required_by_the_sub_actions() {
+fn a_path_is_required_by_the_sub_actions() {
     let machine = Machine::new();
     let job = machine.job();
     let done = job.restore().with("key", "k").main();
@@ -162,7 +162,7 @@ fn a_key_that_is_not_utf8_is_refused_by_name() {
 }
 
 #[test]
-fn variables_that_are_not_utf8_disturb_nothing() {
+fn variables_that_are_not_utf8_are_ignored() {
     use std::os::unix::ffi::OsStrExt;
     let machine = Machine::new();
     let raw = std::ffi::OsStr::from_bytes(b"\xff\xfe");
@@ -233,7 +233,7 @@ patterns! {
 }
 
 #[test]
-fn a_tilde_where_home_is_not_known_is_said_at_restore_and_at_save() {
+fn a_tilde_without_a_known_home_is_reported_at_restore_and_at_save() {
     let machine = Machine::new();
     let namespace = Local::default();
     let job = |task| Job {
@@ -262,7 +262,7 @@ fn a_tilde_where_home_is_not_known_is_said_at_restore_and_at_save() {
 }
 
 #[test]
-fn inputs_without_effect_are_said_to_those_who_debug() {
+fn inputs_without_effect_are_reported_at_level_debug() {
     let machine = Machine::new();
     let job = machine.job();
     let with = "{path: data, key: k, upload-chunk-size: 1024, enableCrossOsArchive: true}";

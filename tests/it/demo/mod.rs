@@ -175,7 +175,7 @@ fn the_next_job_finds_both_caches_and_compiles_nothing() {
 }
 
 #[test]
-fn it_tells_what_is_going_on_and_ends_with_a_table_and_a_sentence() {
+fn it_reports_its_progress_and_ends_with_a_table_and_a_sentence() {
     let user = User::new();
     project::plain(&user.path("project"), "fn main() {}");
     let output = user.demo(&[]);
@@ -250,7 +250,7 @@ fn a_project_that_does_not_build_ends_with_cargos_message_and_leaves_nothing() {
 }
 
 #[test]
-fn the_directory_is_kept_when_that_is_asked_for_also_after_a_failure() {
+fn with_keep_the_directory_stays_even_after_a_failure() {
     let user = User::new();
     project::plain(&user.path("project"), "not Rust");
     let output = user.demo(&["--keep"]);
@@ -280,7 +280,7 @@ fn a_directory_that_was_kept_is_named_in_the_document() {
 }
 
 #[test]
-fn what_is_missing_is_said_before_anything_runs() {
+fn missing_programs_are_reported_before_anything_runs() {
     let user = User::new();
     let nothing = user.demo(&[]);
     assert_eq!(nothing.status.code(), Some(1));
@@ -321,7 +321,7 @@ fn what_is_missing_is_said_before_anything_runs() {
 }
 
 #[test]
-fn without_a_network_it_says_how_to_go_on() {
+fn without_a_network_it_says_what_to_do() {
     let user = User::new();
     with_dependency(
         &user.path("project"),

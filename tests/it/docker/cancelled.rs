@@ -219,7 +219,7 @@ fn kill(runner: &Runner, caught: Caught) {
 }
 
 #[test]
-fn a_restore_whose_container_is_killed_ends_at_once_and_leaves_nothing_half_done() {
+fn a_restore_whose_container_is_killed_ends_at_once_and_leaves_whole_files() {
     if !support::ready("docker") {
         return;
     }
@@ -244,7 +244,7 @@ fn a_restore_whose_container_is_killed_ends_at_once_and_leaves_nothing_half_done
 }
 
 #[test]
-fn a_restore_that_is_cancelled_ends_before_the_runner_loses_patience() {
+fn a_cancelled_restore_ends_before_the_runner_sends_sigterm() {
     if !support::ready("docker") {
         return;
     }
@@ -300,7 +300,7 @@ fn a_restore_that_is_cancelled_ends_before_the_runner_loses_patience() {
 }
 
 #[test]
-fn a_restore_that_takes_too_long_is_given_up_and_the_job_goes_on() {
+fn a_restore_that_takes_too_long_is_cancelled_and_the_job_continues() {
     if !support::ready("docker") {
         return;
     }
@@ -336,7 +336,7 @@ fn a_restore_that_takes_too_long_is_given_up_and_the_job_goes_on() {
 }
 
 #[test]
-fn a_save_whose_container_is_killed_or_stopped_leaves_no_entry_and_no_rubbish() {
+fn a_save_whose_container_is_killed_or_stopped_leaves_no_entry_and_no_temporary_files() {
     if !support::ready("docker") {
         return;
     }

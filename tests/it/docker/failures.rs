@@ -21,7 +21,7 @@ fn warnings(said: &str) -> Vec<&str> {
 }
 
 #[test]
-fn without_an_engine_that_answers_the_job_goes_on_after_one_warning_a_phase() {
+fn without_a_responding_engine_the_job_continues_after_one_warning_for_each_phase() {
     if !support::ready("docker") {
         return;
     }
@@ -95,7 +95,7 @@ fn an_engine_that_hangs_does_not_keep_a_cancelled_step_from_ending() {
 }
 
 #[test]
-fn a_full_disk_below_the_store_costs_a_warning_and_nothing_else() {
+fn a_full_disk_below_the_store_is_only_a_warning() {
     if !support::ready("docker") {
         return;
     }
@@ -134,7 +134,7 @@ fn a_full_disk_below_the_store_costs_a_warning_and_nothing_else() {
 }
 
 #[test]
-fn a_full_disk_below_the_workspace_costs_a_warning_and_leaves_nothing_half_restored() {
+fn a_full_disk_below_the_workspace_is_a_warning_and_leaves_whole_files() {
     if !support::ready("docker") {
         return;
     }
@@ -198,7 +198,7 @@ fn a_store_on_another_file_system_than_the_workspace_works_as_well() {
 }
 
 #[test]
-fn a_user_whom_the_hosts_passwd_does_not_know_is_served_and_told_what_home_is_taken_to_be() {
+fn a_user_without_an_entry_in_passwd_is_served_and_told_the_assumed_home() {
     if !support::ready("docker") {
         return;
     }
@@ -230,7 +230,7 @@ fn a_user_whom_the_hosts_passwd_does_not_know_is_served_and_told_what_home_is_ta
 }
 
 #[test]
-fn a_store_that_the_runners_user_may_not_write_to_costs_a_warning() {
+fn a_store_that_the_runners_user_may_not_write_is_only_a_warning() {
     if !support::ready("docker") {
         return;
     }

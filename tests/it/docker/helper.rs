@@ -146,7 +146,7 @@ fn helpers_of(runner: &Runner, stage: &str) -> usize {
 }
 
 #[test]
-fn symlinks_of_the_host_lead_where_they_lead_on_the_host() {
+fn symlinks_of_the_host_are_resolved_as_on_the_host() {
     if !support::ready("docker") {
         return;
     }
@@ -171,7 +171,7 @@ fn symlinks_of_the_host_lead_where_they_lead_on_the_host() {
 }
 
 #[test]
-fn names_with_spaces_and_quotes_arrive_as_they_are() {
+fn names_with_spaces_and_quotes_arrive_unchanged() {
     if !support::ready("docker") {
         return;
     }
@@ -188,7 +188,7 @@ fn names_with_spaces_and_quotes_arrive_as_they_are() {
 }
 
 #[test]
-fn log_lines_arrive_while_the_work_goes_on() {
+fn log_lines_arrive_while_the_worker_runs() {
     if !support::ready("docker") {
         return;
     }
@@ -214,7 +214,7 @@ fn log_lines_arrive_while_the_work_goes_on() {
 }
 
 #[test]
-fn the_reply_survives_stray_output_and_great_length() {
+fn a_long_reply_arrives_whole_despite_unframed_output() {
     if !support::ready("docker") {
         return;
     }
@@ -230,7 +230,7 @@ fn the_reply_survives_stray_output_and_great_length() {
 }
 
 #[test]
-fn a_far_side_that_ends_without_a_reply_is_said_with_its_last_words() {
+fn a_worker_that_ends_without_a_reply_is_reported_with_its_last_output() {
     if !support::ready("docker") {
         return;
     }

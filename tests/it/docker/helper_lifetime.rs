@@ -72,7 +72,7 @@ fn a_helper_that_does_not_stop_is_gone_within_a_second_as_well() {
 }
 
 #[test]
-fn signals_reach_the_work_and_its_reply_comes_back() {
+fn signals_reach_the_worker_and_its_reply_arrives() {
     if !support::ready("docker") {
         return;
     }
@@ -101,7 +101,7 @@ fn signals_reach_the_work_and_its_reply_comes_back() {
 }
 
 #[test]
-fn work_that_ignores_a_signal_is_given_up_after_the_grace_time() {
+fn a_worker_that_ignores_a_signal_is_killed_after_the_grace_time() {
     if !support::ready("docker") {
         return;
     }
@@ -128,7 +128,7 @@ fn work_that_ignores_a_signal_is_given_up_after_the_grace_time() {
 }
 
 #[test]
-fn the_time_limit_ends_the_work_with_what_it_has() {
+fn at_the_time_limit_the_worker_replies_with_what_it_has() {
     if !support::ready("docker") {
         return;
     }

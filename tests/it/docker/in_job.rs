@@ -20,7 +20,7 @@ fn step<'a>(runner: &'a Runner, job: &Job, with: &[(&str, &str)]) -> Step<'a> {
 }
 
 #[test]
-fn the_second_job_gets_what_the_first_one_saved_inside_its_container() {
+fn the_second_job_restores_inside_its_container_what_the_first_one_saved() {
     if !support::ready("docker") {
         return;
     }
@@ -188,7 +188,7 @@ fn a_cargo_project_is_cached_with_the_images_toolchain_and_cargo_home() {
 }
 
 #[test]
-fn a_job_container_without_the_cache_root_is_told_the_line_to_add_and_goes_on() {
+fn a_job_container_without_the_cache_root_is_told_which_line_to_add_and_continues() {
     if !support::ready("docker") {
         return;
     }

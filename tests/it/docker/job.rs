@@ -98,7 +98,7 @@ fn cache(runner: &Runner) -> (PathBuf, String) {
 }
 
 #[test]
-fn the_work_runs_as_the_jobs_user_with_its_environment() {
+fn the_worker_runs_as_the_jobs_user_with_its_environment() {
     if !support::ready("docker") {
         return;
     }
@@ -170,7 +170,7 @@ fn assert_no_copy_is_left(runner: &Runner) {
 }
 
 #[test]
-fn a_cache_root_that_the_job_does_not_see_is_answered_with_the_line_to_add() {
+fn a_cache_root_that_the_job_does_not_see_gives_a_message_with_the_line_to_add() {
     if !support::ready("docker") {
         return;
     }
@@ -254,7 +254,7 @@ fn without_a_shared_directory_the_program_is_unpacked_and_removes_itself() {
 }
 
 #[test]
-fn work_in_the_job_ends_with_its_parent_and_by_signals() {
+fn a_worker_in_the_job_ends_with_its_parent_and_by_signals() {
     if !support::ready("docker") {
         return;
     }

@@ -13,7 +13,7 @@ use super::support;
 const KEY: [(&str, &str); 2] = [("path", "target"), ("key", "linux-1")];
 
 #[test]
-fn what_the_first_job_saves_the_second_one_gets_wherever_it_lies() {
+fn the_second_job_restores_what_the_first_one_saved_in_any_directory() {
     if !support::ready("docker") {
         return;
     }
@@ -116,7 +116,7 @@ pub(super) fn lay_project(runner: &Runner, rustup: &Path) {
 }
 
 #[test]
-fn in_a_cargo_project_nothing_needs_to_be_said() {
+fn cargo_projects_need_no_configuration() {
     if !support::ready("docker") {
         return;
     }
@@ -211,7 +211,7 @@ fn a_prefix_restores_and_the_new_key_is_saved_on_top() {
 }
 
 #[test]
-fn a_job_that_failed_or_was_cancelled_saves_only_if_told_to() {
+fn a_failed_or_cancelled_job_saves_only_if_its_inputs_say_so() {
     if !support::ready("docker") {
         return;
     }
@@ -326,7 +326,7 @@ fn names_of_any_bytes_go_through_inputs_and_trees() {
 }
 
 #[test]
-fn symlinks_to_elsewhere_are_followed_where_the_steps_follow_them() {
+fn symlinks_are_followed_as_the_steps_follow_them() {
     if !support::ready("docker") {
         return;
     }

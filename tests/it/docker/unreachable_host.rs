@@ -65,7 +65,7 @@ fn without_a_usable_socket_one_line_says_what_is_wrong() {
 }
 
 #[test]
-fn a_host_that_knows_neither_the_runner_nor_its_user_is_not_the_runners() {
+fn a_host_without_the_runners_settings_and_user_is_refused() {
     if !support::ready("docker") {
         return;
     }

@@ -107,7 +107,7 @@ fn every_file_that_a_document_names_exists() {
 }
 
 #[test]
-fn every_example_is_named_in_the_document_about_moving() {
+fn the_migration_guide_names_every_example() {
     let text = fs::read_to_string(root().join("docs/migration.md")).unwrap();
     for example in below("examples", "yml") {
         let name = example.file_name().unwrap().to_string_lossy().into_owned();

@@ -113,7 +113,7 @@ fn published_values_are_reproduced_with_the_number_of_files() {
 }
 
 #[test]
-fn nothing_matched_is_no_value() {
+fn no_match_gives_no_value() {
     let workspace = Workspace::new(&[("dir/sub/f", "x")]);
     fs::create_dir(workspace.path().join("empty")).unwrap();
     for patterns in [
@@ -151,7 +151,7 @@ fn order_and_contents_count_and_names_do_not() {
 }
 
 #[test]
-fn files_outside_the_workspace_are_left_out() {
+fn files_outside_the_workspace_are_ignored() {
     let workspace = Workspace::new(&[("a.txt", CONTENT)]);
     fs::create_dir(workspace.directory.path().join("home")).unwrap();
     fs::create_dir(workspace.directory.path().join("ws2")).unwrap();
@@ -164,7 +164,7 @@ fn files_outside_the_workspace_are_left_out() {
 }
 
 #[test]
-fn links_are_followed_only_where_asked_and_a_link_to_a_file_always_is() {
+fn links_to_directories_are_followed_on_request_and_links_to_files_always() {
     let workspace = Workspace::new(&[("dir/a.txt", CONTENT), ("b.txt", CONTENT)]);
     workspace.link("dirlink", "dir");
     workspace.link("filelink", "b.txt");
@@ -185,7 +185,7 @@ fn links_are_followed_only_where_asked_and_a_link_to_a_file_always_is() {
 }
 
 #[test]
-fn a_broken_link_fails_where_links_are_not_followed_and_is_left_out_where_they_are() {
+fn a_broken_link_fails_if_links_are_not_followed_and_is_ignored_if_they_are() {
     let workspace = Workspace::new(&[("a.txt", CONTENT)]);
     workspace.link("broken", "nowhere");
     let error = workspace.hash(&["**"], false).unwrap_err();
@@ -217,7 +217,7 @@ fn a_cycle_of_links_is_hashed_once() {
 }
 
 #[test]
-fn what_need_not_end_is_refused_and_the_null_device_is_an_empty_file() {
+fn endless_files_are_refused_and_the_null_device_is_an_empty_file() {
     let workspace = Workspace::new(&[("empty", "")]);
     workspace.link("null", "/dev/null");
     for follow in [true, false] {

@@ -171,7 +171,7 @@ fn paths_that_lead_out_by_dots_are_refused_with_the_pattern_named() {
 }
 
 #[test]
-fn a_home_that_is_not_known_is_only_missed_where_it_is_used() {
+fn an_unknown_home_is_an_error_only_for_patterns_that_use_it() {
     let base = Base::new("/ws", "");
     assert!(Patterns::parse(["a", "~user"], &base).is_ok());
     assert_eq!(
@@ -258,7 +258,7 @@ fn a_link_to_itself_is_an_error_that_names_it_where_links_are_followed() {
 }
 
 #[test]
-fn what_is_found_says_what_it_is() {
+fn a_match_has_its_kind() {
     use FoundKind::{Directory, File, Symlink};
     let tree = Tree::new(&["d/f"], &[("ld", "d"), ("lf", "d/f"), ("lb", "none")]);
     let kinds = |follow| -> Vec<(String, FoundKind)> {
@@ -307,7 +307,7 @@ fn what_is_found_says_what_it_is() {
 
 /// The one deliberate difference to actions/cache, which archives the listed directory whole.
 #[test]
-fn an_exclusion_inside_a_listed_directory_leaves_out_what_github_keeps() {
+fn an_exclusion_inside_a_listed_directory_excludes_what_github_keeps() {
     let tree = Tree::new(
         &["target/a.rlib", "target/x/b.zip", "target/x/keep.zip"],
         &[],

@@ -4,7 +4,7 @@ use crate::support::machine::Machine;
 use crate::support::step::{events, saved, step};
 
 #[test]
-fn without_room_nothing_is_saved_that_is_said_and_the_job_goes_on() {
+fn without_free_space_nothing_is_saved_a_warning_reports_it_and_the_job_continues() {
     let machine = Machine::new();
     let job = machine.job();
     job.file("data/file", "1");
@@ -35,7 +35,7 @@ fn without_room_nothing_is_saved_that_is_said_and_the_job_goes_on() {
 }
 
 #[test]
-fn the_first_phase_removes_old_entries_where_the_store_is_too_large_and_says_what() {
+fn the_first_phase_evicts_old_entries_of_a_store_that_is_too_large_and_lists_them() {
     let machine = Machine::new();
     for key in ["a", "b", "c"] {
         let job = machine.job();
@@ -57,7 +57,7 @@ fn the_first_phase_removes_old_entries_where_the_store_is_too_large_and_says_wha
 }
 
 #[test]
-fn with_the_limits_off_nothing_is_looked_at() {
+fn with_the_limits_off_nothing_is_checked() {
     let machine = Machine::new();
     saved(&machine, "k");
     let job = machine.job();
@@ -68,7 +68,7 @@ fn with_the_limits_off_nothing_is_looked_at() {
 }
 
 #[test]
-fn a_full_disk_keeps_nobody_from_restoring() {
+fn a_full_disk_does_not_prevent_restoring() {
     let machine = Machine::new();
     saved(&machine, "k");
     let job = machine.job();

@@ -52,7 +52,7 @@ fn two_saves_of_one_key_make_one_entry() {
 }
 
 #[test]
-fn a_store_that_others_are_just_making_is_not_damaged() {
+fn a_store_that_another_process_is_creating_is_not_damaged() {
     let sandbox = Sandbox::new();
     let job = sandbox.job("job");
     trees::small(&job.join("tree"), 1);
@@ -76,7 +76,7 @@ fn a_store_that_others_are_just_making_is_not_damaged() {
 }
 
 #[test]
-fn what_phases_remember_is_not_lost_to_a_collection() {
+fn the_state_of_jobs_survives_a_collection() {
     let sandbox = Sandbox::new();
     let store = Store::create(&sandbox.path("root")).unwrap();
     let is_done = AtomicBool::new(false);
@@ -102,7 +102,7 @@ fn what_phases_remember_is_not_lost_to_a_collection() {
 }
 
 #[test]
-fn a_save_gives_way_to_one_of_the_same_key() {
+fn a_save_is_skipped_while_another_saves_the_same_key() {
     let sandbox = Sandbox::new();
     let job = sandbox.job("job");
     trees::small(&job.join("tree"), 1);
@@ -187,7 +187,7 @@ fn pruning_is_skipped_while_the_store_is_in_use() {
 }
 
 #[test]
-fn a_restore_waits_for_a_pruning_to_end() {
+fn a_restore_waits_until_a_prune_ends() {
     let sandbox = Sandbox::new();
     let (job, other) = (sandbox.job("job"), sandbox.job("other"));
     trees::small(&job.join("tree"), 1);
@@ -349,7 +349,7 @@ fn restores_into_one_directory_do_not_disturb_each_other() {
 }
 
 #[test]
-fn a_restore_goes_on_beside_one_that_hangs_and_leaves_its_files_alone() {
+fn a_restore_continues_beside_a_hanging_one_and_does_not_touch_its_files() {
     let sandbox = Sandbox::new();
     let (one, other) = (sandbox.job("one"), sandbox.job("other"));
     trees::small(&one.join("tree"), 1);

@@ -320,7 +320,7 @@ proptest! {
     })]
 
     #[test]
-    fn whatever_happens_a_restore_gives_what_was_saved(steps in steps()) {
+    fn after_any_sequence_of_operations_a_restore_equals_what_was_saved(steps in steps()) {
         run(&steps);
     }
 }

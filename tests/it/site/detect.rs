@@ -197,7 +197,7 @@ fn each_surrounding_has_its_site() {
 }
 
 #[test]
-fn each_obstacle_has_its_reason() {
+fn each_obstacle_has_its_message() {
     let socket = || PathBuf::from(SOCKET);
     let remapped = |facts: &mut SiteFacts| facts.uid_map = UidMap::parse("0 165536 65536");
     let read_only = |seen: &mut EngineReport| {
@@ -294,7 +294,7 @@ fn each_obstacle_has_its_reason() {
 }
 
 #[test]
-fn the_engine_is_asked_only_where_its_answer_can_change_the_site() {
+fn the_engine_is_asked_only_if_its_reply_can_change_the_site() {
     for (name, facts, expected) in [
         ("action", action(), true),
         (
@@ -339,7 +339,7 @@ fn the_engine_is_asked_only_where_its_answer_can_change_the_site() {
 }
 
 #[test]
-fn what_the_user_should_know_is_noted_once() {
+fn each_notice_is_given_once() {
     let hosted = detect(&with(|facts| facts.github_hosted = true));
     assert_eq!(hosted.notices, [SiteNotice::GithubHosted]);
     let inside = detect(&with(|facts| facts.preference = SitePreference::Here));
@@ -368,7 +368,7 @@ fn what_the_user_should_know_is_noted_once() {
 }
 
 #[test]
-fn every_message_is_one_line_that_begins_small_and_ends_without_a_stop() {
+fn every_message_is_one_line_in_lower_case_without_a_full_stop() {
     let path = || PathBuf::from("/some/where");
     let text = || "a text".to_owned();
     let all = [
@@ -450,7 +450,7 @@ fn every_message_is_one_line_that_begins_small_and_ends_without_a_stop() {
 }
 
 #[test]
-fn work_that_is_done_here_gets_the_request_and_the_home() {
+fn a_job_that_runs_here_gets_the_request_and_the_home() {
     let facts = with(|facts| facts.confinement = Confinement::No);
     let decision = detect(&facts);
     let env = Env::from_iter([("HOME", "/home/someone")]);
@@ -478,7 +478,7 @@ fn work_that_is_done_here_gets_the_request_and_the_home() {
 }
 
 #[test]
-fn work_without_a_site_is_not_done_and_the_reason_comes_back() {
+fn a_job_without_a_site_does_not_run_and_the_reason_is_returned() {
     let facts = failing(denied(), |_| ());
     let work = |(): (), _: &WorkerContext| panic!("must not be called");
     let outcome: Result<RunOutcome<()>, _> = run(

@@ -94,7 +94,7 @@ fn problem(socket: &Path) -> (&'static str, String) {
 }
 
 #[test]
-fn an_engine_that_says_nothing_is_given_up_in_time() {
+fn a_silent_engine_is_given_up_after_the_timeout() {
     let engine = Engine::new(|_| None);
     let start = Instant::now();
     let (code, text) = problem(&engine.socket());
@@ -108,7 +108,7 @@ fn an_engine_that_says_nothing_is_given_up_in_time() {
 }
 
 #[test]
-fn an_engine_that_stops_in_the_middle_of_its_answer_is_given_up_in_time() {
+fn an_engine_that_stops_in_the_middle_of_its_reply_is_given_up_after_the_timeout() {
     let engine =
         Engine::new(|_| Some("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"Api".to_owned()));
     let start = Instant::now();
@@ -122,7 +122,7 @@ fn an_engine_that_stops_in_the_middle_of_its_answer_is_given_up_in_time() {
 }
 
 #[test]
-fn a_socket_without_an_engine_behind_it_is_told_from_no_socket() {
+fn a_socket_without_an_engine_differs_from_no_socket() {
     let directory = tempfile::tempdir().unwrap();
     let socket = directory.path().join("engine.sock");
     drop(UnixListener::bind(&socket).unwrap());
@@ -130,7 +130,7 @@ fn a_socket_without_an_engine_behind_it_is_told_from_no_socket() {
 }
 
 #[test]
-fn engines_that_are_too_old_or_too_new_or_no_engines_are_told_apart() {
+fn engines_that_are_too_old_too_new_or_something_else_have_their_own_messages() {
     let version = |text: &'static str| {
         move |line: &str| {
             let version = line.contains("/version");
@@ -281,7 +281,7 @@ fn run_on(engine: &Engine) -> Problem {
 }
 
 #[test]
-fn a_helper_that_can_t_be_made_or_started_is_removed_and_the_reason_is_told() {
+fn a_helper_that_can_t_be_created_or_started_is_removed_and_the_reason_is_reported() {
     let start = Instant::now();
     let silent = Engine::new(|_| None);
     assert_eq!(run_on(&silent).code(), "timed-out");

@@ -153,7 +153,7 @@ fn without_them_the_user_must_be_known_and_not_root() {
 }
 
 #[test]
-fn a_workspace_that_is_another_directory_is_never_worked_on() {
+fn a_workspace_that_is_another_directory_is_never_used() {
     for (witness, said) in [
         (None, "does not exist there"),
         (Some((1, 3)), "another directory"),
@@ -176,7 +176,7 @@ fn a_workspace_that_is_another_directory_is_never_worked_on() {
 }
 
 #[test]
-fn a_forced_site_is_believed_when_the_workspace_is_the_right_one() {
+fn a_forced_site_is_accepted_if_the_workspace_is_the_right_one() {
     let nothing = HostProbe {
         settings: Vec::new(),
         user: None,
@@ -197,7 +197,7 @@ fn a_forced_site_is_believed_when_the_workspace_is_the_right_one() {
 }
 
 #[test]
-fn groups_are_asked_for_once_and_never_the_engines() {
+fn groups_are_read_once_and_never_the_engines() {
     let more = HostProbe {
         groups: vec![4, 27, 105],
         ..seen()
@@ -268,7 +268,7 @@ fn groups_are_asked_for_once_and_never_the_engines() {
 }
 
 #[test]
-fn the_home_is_the_one_in_passwd_if_it_exists_and_else_said() {
+fn the_home_is_the_one_in_passwd_or_a_notice_names_the_assumed_one() {
     let missing = HostProbe {
         home_exists: false,
         ..seen()

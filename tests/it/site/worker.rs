@@ -116,7 +116,7 @@ fn wait_for(path: &Path) {
 }
 
 #[test]
-fn a_request_is_served_while_the_input_stays_open() {
+fn a_request_is_served_while_the_input_is_open() {
     let output = Worker::start(&hello(json!([{"Say": [1, 0]}, {"Print": "stray"}]), None)).finish();
     assert_eq!(code(&output), Some(EXIT_SERVED));
     let expected = json!({"Done": {"reply": [null, {"ok": null}], "timed_out": false, "identity": null, "notices": []}});
@@ -153,7 +153,7 @@ fn a_request_that_can_t_be_read_is_answered_with_the_reason() {
 }
 
 #[test]
-fn the_end_of_the_input_calls_the_work_off() {
+fn the_end_of_the_input_cancels_the_job() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("working");
     let heeding = Worker::start(&hello(json!([{ "UntilCancelled": file }]), None));
@@ -178,7 +178,7 @@ fn the_end_of_the_input_calls_the_work_off() {
 }
 
 #[test]
-fn signals_call_the_work_off_and_end_it_after_the_grace_time() {
+fn signals_cancel_the_job_and_kill_it_after_the_grace_time() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("working");
     for signal in [Signal::SIGINT, Signal::SIGTERM] {
@@ -199,7 +199,7 @@ fn signals_call_the_work_off_and_end_it_after_the_grace_time() {
 }
 
 #[test]
-fn a_word_on_the_input_gives_the_work_the_whole_grace_time_and_the_input_s_end_does_not() {
+fn an_end_marker_on_the_input_gives_the_whole_grace_time_and_the_end_of_input_does_not() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("working");
     let request = json!([{ "Stubborn": file }]);
@@ -225,7 +225,7 @@ fn a_word_on_the_input_gives_the_work_the_whole_grace_time_and_the_input_s_end_d
 }
 
 #[test]
-fn the_time_limit_counts_on_the_far_side_too() {
+fn the_time_limit_holds_in_the_worker_too() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("working");
     let limit = Some(Duration::from_millis(100));
@@ -236,7 +236,7 @@ fn the_time_limit_counts_on_the_far_side_too() {
 }
 
 #[test]
-fn a_reply_that_nobody_takes_is_not_counted_as_served() {
+fn an_unread_reply_does_not_count_as_served() {
     let mut far = Worker::start(&hello(json!([{"Say": [1, 200]}]), None));
     drop(far.child.stdout.take());
     assert_eq!(code(&far.finish()), Some(EXIT_REPLY_LOST));

@@ -87,14 +87,14 @@ fn lookups_bytes_and_times_are_counted_by_repository_kind_and_day() {
 }
 
 #[test]
-fn what_is_older_than_asked_for_does_not_count() {
+fn events_before_the_period_do_not_count() {
     let stats = aggregate(&read(some()), Some(NOON + 80_000_000));
     assert_eq!((stats.events, stats.total.lookups()), (1, 1));
     assert_eq!(aggregate(&read(some()), Some(i64::MAX)).events, 0);
 }
 
 #[test]
-fn a_job_that_a_jumping_clock_measured_has_no_duration() {
+fn a_job_measured_by_a_jumping_clock_has_no_duration() {
     let mut events = vec![
         ended("acme/widget", 1, u64::MAX / 2, None),
         ended("acme/widget", 2, 1000, None),
@@ -158,7 +158,7 @@ fn the_control_group_is_compared_job_by_job_and_failed_jobs_do_not_count() {
 }
 
 #[test]
-fn prometheus_reads_what_is_written_for_it() {
+fn a_prometheus_parser_reads_the_output() {
     let mut events = some();
     events.push(restored(
         "acme/we\"ird\\na\nme",

@@ -26,7 +26,7 @@ fn raw(dir: &Path, bytes: &[u8]) {
 }
 
 #[test]
-fn what_is_appended_is_read_back_and_a_journal_that_does_not_exist_is_empty() {
+fn appended_events_are_read_back_and_a_missing_journal_is_empty() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path().join("events");
     assert_eq!(read(&dir).unwrap().events, []);
@@ -94,7 +94,7 @@ fn lines_of_several_writers_never_mix_and_can_be_read_meanwhile() {
 }
 
 #[test]
-fn a_line_that_was_torn_costs_itself_and_no_other() {
+fn a_torn_line_loses_no_other_line() {
     let dir = tempfile::tempdir().unwrap();
     let event = ended("acme/widget", 1, 1000, None);
     write(dir.path(), &event);
@@ -161,7 +161,7 @@ fn a_journal_never_takes_more_than_its_bound_and_loses_its_oldest_lines_first() 
 }
 
 #[test]
-fn an_event_with_endless_keys_is_cut_and_still_one() {
+fn an_event_with_very_long_keys_is_cut_and_stays_valid() {
     let dir = tempfile::tempdir().unwrap();
     let mut event = ended("acme/widget", 1, 1000, Some(7));
     let cache = CacheEvent {
@@ -199,7 +199,7 @@ fn times_that_jump_back_are_sorted() {
 }
 
 #[test]
-fn what_is_no_file_is_not_written_to_and_does_not_hang() {
+fn a_special_file_as_the_journal_is_not_written_and_does_not_hang() {
     let dir = tempfile::tempdir().unwrap();
     let target = dir.path().join("precious");
     fs::write(&target, "x").unwrap();

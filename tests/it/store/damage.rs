@@ -415,7 +415,7 @@ damaged! {
 }
 
 #[test]
-fn each_byte_of_an_entry_and_a_pack_counts() {
+fn a_change_of_any_byte_of_an_entry_and_a_pack_is_noticed() {
     // One bit of each byte in turn, in all small files of the store: right bytes or a miss, every
     // time.
     let sandbox = Sandbox::new();
@@ -467,7 +467,7 @@ fn each_byte_of_an_entry_and_a_pack_counts() {
 }
 
 #[test]
-fn a_damaged_entry_in_a_store_that_may_not_be_written_is_a_miss_too() {
+fn a_damaged_entry_in_an_unwritable_store_is_a_miss_too() {
     let case = Case::new(Target::Blob, Damage::Flip);
     // All directories of the store lose their write permission.
     trees::walk(&case.sandbox.store(), &mut |path| {
@@ -519,7 +519,7 @@ fn missing_directories_of_the_store_do_no_harm() {
 }
 
 #[test]
-fn a_blob_that_a_save_made_whole_again_survives_pruning() {
+fn a_blob_that_a_save_repaired_survives_pruning() {
     let case = Case::new(Target::Blob, Damage::Flip);
     let job = case.sandbox.job("job");
     // Found by a restore, stored again by a save under another key, then pruned.
@@ -536,7 +536,7 @@ fn a_blob_that_a_save_made_whole_again_survives_pruning() {
 }
 
 #[test]
-fn a_damaged_entry_does_not_keep_its_key_from_being_saved() {
+fn the_key_of_a_damaged_entry_can_be_saved_again() {
     for damage in DAMAGES {
         let case = Case::new(Target::Entry, damage);
         let saved = case.sandbox.save(&case.sandbox.job("job"), KEYS.1).ended(0);

@@ -99,7 +99,7 @@ fn file(name: &[u8]) -> Leaf {
 }
 
 #[test]
-fn a_made_up_entry_that_is_right_is_restored() {
+fn a_valid_forged_entry_is_restored() {
     // So that the other tests fail for what they are about.
     let case = Case::new(
         &["tree"],
@@ -111,7 +111,7 @@ fn a_made_up_entry_that_is_right_is_restored() {
 }
 
 #[test]
-fn roots_that_were_not_asked_for_are_refused() {
+fn roots_that_were_not_requested_are_refused() {
     let sandbox = Sandbox::new();
     let absolute = sandbox.path("elsewhere").display().to_string();
     for root in [
@@ -142,7 +142,7 @@ fn roots_that_were_not_asked_for_are_refused() {
 }
 
 #[test]
-fn one_root_does_not_lead_another_elsewhere() {
+fn one_root_does_not_redirect_another() {
     // The list names both; the entry makes one a symlink and puts the other below it.
     let sandbox = Sandbox::new();
     let target = sandbox.path("target");
@@ -161,7 +161,7 @@ fn one_root_does_not_lead_another_elsewhere() {
 }
 
 #[test]
-fn names_that_lead_elsewhere_are_damage() {
+fn names_that_escape_the_root_are_damage() {
     for name in [&b"../outside/new"[..], b"..", b"a/b", b"/tmp/new", b""] {
         let case = Case::new(
             &["tree"],
@@ -177,7 +177,7 @@ fn names_that_lead_elsewhere_are_damage() {
 }
 
 #[test]
-fn symlinks_of_the_entry_are_not_followed() {
+fn symlinks_in_the_entry_are_not_followed() {
     // Restored once, the symlink stands where the next entry has a directory.
     let outside = |case: &Case| case.outside.as_os_str().as_encoded_bytes().to_vec();
     let real = Case::new(
@@ -194,7 +194,7 @@ fn symlinks_of_the_entry_are_not_followed() {
 }
 
 #[test]
-fn sizes_that_no_disk_has_are_refused_without_harm() {
+fn impossible_sizes_are_refused_without_harm() {
     let content = || {
         Some(Content {
             digest: Digest::of(BYTES),
@@ -262,7 +262,7 @@ fn sizes_that_no_disk_has_are_refused_without_harm() {
 }
 
 #[test]
-fn attributes_that_are_not_the_users_are_not_set() {
+fn privileged_attributes_are_not_set() {
     if xattr::set(std::env::temp_dir(), "trusted.local-cache-test", b"x").is_err() {
         return crate::support::tools::skip("root", "attributes of the machine");
     }
@@ -291,7 +291,7 @@ fn attributes_that_are_not_the_users_are_not_set() {
 }
 
 #[test]
-fn keys_lead_nowhere() {
+fn keys_are_never_paths() {
     let sandbox = Sandbox::new();
     let job = sandbox.job("job");
     trees::small(&job.join("tree"), 1);

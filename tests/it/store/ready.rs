@@ -59,7 +59,7 @@ impl Case {
 }
 
 #[test]
-fn a_directory_comes_back_by_a_rename_and_is_not_read() {
+fn a_ready_copy_is_restored_by_a_rename_and_not_read() {
     let case = Case::new();
     let copy = case.copies().remove(0);
     let inode = |path: &Path| std::os::unix::fs::MetadataExt::ino(&path.metadata().unwrap());
@@ -78,7 +78,7 @@ fn a_directory_comes_back_by_a_rename_and_is_not_read() {
 }
 
 #[test]
-fn only_one_job_gets_it_and_the_others_restore_from_the_entry() {
+fn one_job_gets_the_ready_copy_and_the_others_restore_from_the_entry() {
     let case = Case::new();
     let jobs: Vec<PathBuf> = (0..4)
         .map(|number| case.sandbox.job(&format!("job-{number}")))
@@ -97,7 +97,7 @@ fn only_one_job_gets_it_and_the_others_restore_from_the_entry() {
 }
 
 #[test]
-fn a_copy_that_was_changed_is_mended() {
+fn a_changed_ready_copy_is_repaired() {
     let case = Case::new();
     let copy = case.copies().remove(0);
     let times = copy.join("same").metadata().unwrap().modified().unwrap();
@@ -114,7 +114,7 @@ fn a_copy_that_was_changed_is_mended() {
 }
 
 #[test]
-fn a_directory_that_is_there_already_is_not_replaced() {
+fn an_existing_directory_is_not_replaced() {
     let case = Case::new();
     fs::create_dir(case.tree()).unwrap();
     fs::write(case.tree().join("same"), "mine").unwrap();
@@ -123,14 +123,14 @@ fn a_directory_that_is_there_already_is_not_replaced() {
 }
 
 #[test]
-fn the_entry_is_whole_without_it() {
+fn the_entry_is_complete_without_its_ready_copy() {
     let case = Case::new();
     fs::remove_dir_all(case.sandbox.store().join("ready")).unwrap();
     assert_eq!(case.restored()["ready-directories"], 0);
 }
 
 #[test]
-fn it_goes_with_the_last_entry_that_it_belongs_to() {
+fn a_ready_copy_is_removed_with_its_last_entry() {
     let case = Case::new();
     let size = |sandbox: &Sandbox| {
         sandbox
@@ -147,7 +147,7 @@ fn it_goes_with_the_last_entry_that_it_belongs_to() {
 }
 
 #[test]
-fn a_refreshed_save_of_the_same_tree_keeps_the_copy_it_has() {
+fn a_refreshed_save_of_the_same_tree_keeps_the_ready_copy() {
     let case = Case::new();
     case.restored();
     case.sandbox
@@ -161,7 +161,7 @@ fn a_refreshed_save_of_the_same_tree_keeps_the_copy_it_has() {
 }
 
 #[test]
-fn nothing_is_moved_that_a_line_leaves_out() {
+fn a_directory_with_excluded_files_is_not_moved() {
     let sandbox = Sandbox::new();
     let job = sandbox.job("job");
     trees::small(&job.join("tree"), 1);

@@ -117,7 +117,7 @@ fn a_family_is_a_key_without_digests_dates_and_numbers_of_runs() {
 }
 
 #[test]
-fn the_entries_used_last_of_each_family_stay() {
+fn the_most_recently_used_entries_of_each_family_stay() {
     let candidates = [
         entry("a", "k-00000001", 5, &[]),
         entry("a", "k-00000002", 1, &[]),
@@ -207,7 +207,7 @@ fn each_kind_has_its_own_number_of_generations() {
 }
 
 #[test]
-fn generations_are_counted_apart_for_each_scope_ref_kind_and_list_of_paths() {
+fn generations_are_counted_for_each_scope_ref_kind_and_list_of_paths() {
     let one = group("acme/widget", "refs/heads/a", CacheKind::Path, "x");
     let others = [
         one.clone(),
@@ -259,7 +259,7 @@ fn entries_of_groups_that_the_policy_does_not_name_stay() {
 }
 
 #[test]
-fn entries_unused_for_longer_than_allowed_go_and_a_clock_set_back_makes_none_old() {
+fn entries_unused_for_too_long_are_evicted_and_a_clock_set_back_makes_none_old() {
     let candidates = [
         entry("a", "1", 8 * 24, &[]),
         entry("a", "2", 7 * 24, &[]),
@@ -277,7 +277,7 @@ fn entries_unused_for_longer_than_allowed_go_and_a_clock_set_back_makes_none_old
 }
 
 #[test]
-fn a_store_that_is_too_large_loses_what_was_used_longest_ago_and_only_as_much_as_needed() {
+fn a_store_that_is_too_large_evicts_the_least_recently_used_and_only_as_much_as_needed() {
     let sizes = [100, 10, 10, 10];
     let candidates = [
         entry("a", "1", 3, &[0, 1]),
@@ -297,7 +297,7 @@ fn a_store_that_is_too_large_loses_what_was_used_longest_ago_and_only_as_much_as
 }
 
 #[test]
-fn a_run_over_its_size_takes_its_own_older_generations_before_what_others_use() {
+fn a_run_over_its_size_evicts_its_own_older_generations_before_entries_of_others() {
     let sizes = [10; 6];
     let own = |key: &str, hours, need| entry("own", key, hours, &[need]);
     let candidates = [
@@ -332,7 +332,7 @@ fn a_run_over_its_size_takes_its_own_older_generations_before_what_others_use() 
 }
 
 #[test]
-fn when_room_is_needed_entries_go_in_the_stated_order() {
+fn when_space_is_needed_entries_are_evicted_in_the_documented_order() {
     let main = group("acme/widget", "refs/heads/main", CacheKind::Path, "x");
     let topic = group("acme/widget", "refs/heads/topic", CacheKind::Path, "x");
     let candidates = [

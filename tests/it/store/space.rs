@@ -32,7 +32,7 @@ fn remove_entry(sandbox: &Sandbox, job: &Path, keys: &BTreeMap<String, Picture>,
 }
 
 #[test]
-fn what_stays_can_be_restored_after_each_of_many_removals() {
+fn retained_entries_can_be_restored_after_each_of_many_removals() {
     let sandbox = Sandbox::new();
     let (job, other) = (sandbox.job("job"), sandbox.job("other"));
     let tree = job.join("tree");
@@ -178,7 +178,7 @@ fn packs(sandbox: &Sandbox) -> (Vec<PathBuf>, Vec<PathBuf>) {
 }
 
 #[test]
-fn mostly_dead_packs_are_rewritten_again_and_again_and_stay_right() {
+fn mostly_dead_packs_are_rewritten_repeatedly_and_stay_correct() {
     let sandbox = Sandbox::new();
     let (job, other) = (sandbox.job("job"), sandbox.job("other"));
     let tree = job.join("tree");
@@ -276,7 +276,7 @@ fn an_old_entry_finds_its_contents_in_packs_that_were_rewritten_more_than_once()
 }
 
 #[test]
-fn age_and_size_decide_what_goes_and_dry_runs_remove_nothing() {
+fn age_and_size_decide_what_is_evicted_and_dry_runs_remove_nothing() {
     let sandbox = Sandbox::new();
     let job = sandbox.job("job");
     for number in 0..4 {

@@ -50,7 +50,7 @@ fn a_file_that_changes_once_is_read_again() {
 }
 
 #[test]
-fn a_file_that_keeps_changing_is_left_out() {
+fn a_file_that_keeps_changing_is_skipped() {
     let (_dir, root) = tree();
     let (tree, places, file) = scanned(&root);
     let read = TreeReader::new(&tree, &places).read(file, |_, _| {
@@ -68,7 +68,7 @@ fn a_file_that_keeps_changing_is_left_out() {
 }
 
 #[test]
-fn a_file_whose_way_is_gone_is_gone() {
+fn a_file_whose_directory_vanished_has_vanished() {
     let ways: [fn(&Path); 5] = [
         |root| fs::remove_file(root.join("d/file")).unwrap(),
         |root| fs::remove_dir_all(root.join("d")).unwrap(),
@@ -108,7 +108,7 @@ fn a_file_whose_way_is_gone_is_gone() {
 }
 
 #[test]
-fn a_tree_that_changes_all_the_time_is_saved_and_comes_back_as_some_state_of_it() {
+fn a_constantly_changing_tree_is_restored_in_one_of_its_states() {
     let sandbox = Sandbox::new();
     let (job, other) = (sandbox.job("job"), sandbox.job("other"));
     let tree = job.join("tree");
@@ -160,7 +160,7 @@ fn a_tree_that_changes_all_the_time_is_saved_and_comes_back_as_some_state_of_it(
 }
 
 #[test]
-fn without_proc_files_are_kept_all_the_same() {
+fn without_proc_files_are_saved_too() {
     let what = "saving without /proc";
     if !tools::is_root() || !tools::have("unshare", what) {
         return tools::skip("root", what);

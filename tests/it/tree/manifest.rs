@@ -212,7 +212,7 @@ fn every_field_of_a_manifest_is_kept() {
 }
 
 #[test]
-fn what_a_manifest_needs_can_be_read_without_its_tree() {
+fn the_contents_that_a_manifest_needs_can_be_read_without_its_tree() {
     let (bytes, id) = round_trips(&example()).encode().unwrap();
     let needed =
         References::required_len(&bytes[..References::PREFIX], &id, Path::new("/m")).unwrap();
@@ -226,7 +226,7 @@ fn what_a_manifest_needs_can_be_read_without_its_tree() {
 }
 
 #[test]
-fn a_manifest_of_a_newer_version_is_told_from_a_damaged_one() {
+fn a_manifest_of_a_newer_version_differs_from_a_damaged_one() {
     let (mut bytes, _) = example().seal();
     bytes[8] = 2;
     let newer = decode(&bytes, &Digest::of(&bytes[..88])).unwrap_err();
@@ -239,7 +239,7 @@ fn a_manifest_of_a_newer_version_is_told_from_a_damaged_one() {
 }
 
 #[test]
-fn manifests_that_somebody_made_up_are_refused() {
+fn forged_manifests_are_refused() {
     let file = |size, place| Kind::File {
         size,
         content: Some(Content {
@@ -574,22 +574,22 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_tree_comes_back_from_its_manifest(body in bodies()) {
+    fn any_tree_is_read_back_from_its_manifest(body in bodies()) {
         round_trips(&body);
     }
 
     #[test]
-    fn a_spoiled_manifest_is_never_taken_for_another(body in bodies(), spoils in vec(spoils(), 1..3)) {
-        spoiled_manifests_are_noticed(&body, &spoils);
+    fn a_damaged_manifest_is_never_read_as_another(body in bodies(), spoils in vec(spoils(), 1..3)) {
+        damaged_manifests_are_noticed(&body, &spoils);
     }
 
     #[test]
-    fn any_bytes_with_right_digests_are_a_tree_or_damage(body in bodies(), spoils in vec(spoils(), 1..4)) {
+    fn any_bytes_with_correct_digests_are_a_tree_or_damage(body in bodies(), spoils in vec(spoils(), 1..4)) {
         made_up_bodies_do_no_harm(&body, &spoils);
     }
 }
 
-fn spoiled_manifests_are_noticed(body: &Body, spoils: &[Spoil]) {
+fn damaged_manifests_are_noticed(body: &Body, spoils: &[Spoil]) {
     let (bytes, id) = body.seal();
     let mut spoiled = bytes.clone();
     spoils.iter().for_each(|spoil| {

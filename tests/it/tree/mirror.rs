@@ -62,12 +62,12 @@ impl Case {
 }
 
 #[test]
-fn nothing_added_leaves_nothing_to_do() {
+fn without_added_names_nothing_is_removed() {
     Case::new().is_mended(0);
 }
 
 #[test]
-fn a_name_added_under_the_old_time_goes() {
+fn a_name_added_under_the_old_time_is_removed() {
     let case = Case::new();
     case.under_the_old_time("sub/deep", |dir| fs::write(dir.join("added"), "").unwrap());
     case.is_mended(1);
@@ -75,7 +75,7 @@ fn a_name_added_under_the_old_time_goes() {
 }
 
 #[test]
-fn a_name_that_a_plain_restore_left_goes() {
+fn a_name_that_a_restore_without_mirror_left_is_removed() {
     let case = Case::new();
     case.under_the_old_time("sub", |dir| fs::write(dir.join("added"), "").unwrap());
     case.sandbox.restore(&case.job, "k").done();
@@ -84,7 +84,7 @@ fn a_name_that_a_plain_restore_left_goes() {
 }
 
 #[test]
-fn a_name_in_a_directory_that_was_moved_in_goes() {
+fn a_name_in_a_directory_that_was_moved_in_is_removed() {
     // Everything in the other directory is older than the moment at which the tree was known to be
     // right.
     let case = Case::with(|job| {
@@ -108,7 +108,7 @@ fn a_name_in_a_directory_that_was_moved_in_goes() {
 }
 
 #[test]
-fn a_name_that_took_the_place_of_another_goes_and_the_other_comes_back() {
+fn a_name_that_replaced_another_is_removed_and_the_other_is_restored() {
     let case = Case::new();
     case.under_the_old_time("sub", |dir| {
         fs::rename(dir.join("file"), dir.join("renamed")).unwrap()

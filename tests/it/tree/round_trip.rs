@@ -30,7 +30,7 @@ fn round_trip(sandbox: &Sandbox) {
 }
 
 #[test]
-fn a_tree_with_everything_comes_back_as_it_was() {
+fn a_tree_with_everything_is_restored_exactly() {
     let sandbox = Sandbox::new();
     trees::everything(&sandbox.job("one").join("tree"));
     round_trip(&sandbox);
@@ -44,7 +44,7 @@ fn a_tree_with_everything_comes_back_as_it_was() {
 }
 
 #[test]
-fn a_user_without_rights_gets_everything_back_too() {
+fn a_user_without_rights_restores_everything_too() {
     let sandbox = Sandbox::without_rights();
     let tree = sandbox.job("one").join("tree");
     trees::everything(&tree);
@@ -92,7 +92,7 @@ fn sparse_files_stay_sparse() {
 }
 
 #[test]
-fn names_of_one_file_are_one_file_again_across_directories_and_roots() {
+fn hard_links_are_restored_across_directories_and_roots() {
     let sandbox = Sandbox::new();
     let (one, other) = (sandbox.job("one"), sandbox.job("other"));
     for root in ["first", "second/inner", "third"] {
@@ -123,7 +123,7 @@ fn names_of_one_file_are_one_file_again_across_directories_and_roots() {
 }
 
 #[test]
-fn extended_attributes_come_back() {
+fn extended_attributes_are_restored() {
     let sandbox = Sandbox::new();
     let tree = sandbox.job("one").join("tree");
     trees::small(&tree, 1);
@@ -148,7 +148,7 @@ fn extended_attributes_come_back() {
 }
 
 #[test]
-fn attributes_of_what_may_not_be_written_come_back() {
+fn attributes_of_read_only_files_are_restored() {
     let sandbox = Sandbox::without_rights();
     let tree = sandbox.job("one").join("tree");
     trees::small(&tree, 1);
@@ -171,7 +171,7 @@ fn attributes_of_what_may_not_be_written_come_back() {
 }
 
 #[test]
-fn access_control_lists_come_back() {
+fn access_control_lists_are_restored() {
     if !have("setfacl", "access control lists") {
         return;
     }
@@ -199,7 +199,7 @@ fn access_control_lists_come_back() {
 }
 
 #[test]
-fn sockets_and_fifos_are_said_and_left_out() {
+fn sockets_and_fifos_are_reported_and_skipped() {
     let sandbox = Sandbox::new();
     let (one, other) = (sandbox.job("one"), sandbox.job("other"));
     let tree = one.join("tree");
@@ -228,7 +228,7 @@ fn sockets_and_fifos_are_said_and_left_out() {
 }
 
 #[test]
-fn what_may_not_be_read_is_said_and_left_out() {
+fn unreadable_files_are_reported_and_skipped() {
     let sandbox = Sandbox::without_rights();
     let (one, other) = (sandbox.job("one"), sandbox.job("other"));
     let tree = one.join("tree");
@@ -263,7 +263,7 @@ fn what_may_not_be_read_is_said_and_left_out() {
 }
 
 #[test]
-fn a_tree_deeper_than_a_path_can_be_comes_back() {
+fn a_tree_deeper_than_a_path_can_be_is_restored() {
     let sandbox = Sandbox::new();
     let (one, other) = (sandbox.job("one"), sandbox.job("other"));
     let (name, depth) = ("a-directory-with-a-name-that-is-quite-long", 200);
@@ -284,7 +284,7 @@ fn a_tree_deeper_than_a_path_can_be_comes_back() {
 }
 
 #[test]
-fn a_tree_with_more_levels_than_descriptors_comes_back() {
+fn a_tree_with_more_levels_than_descriptors_is_restored() {
     let sandbox = Sandbox::new();
     let (one, other) = (sandbox.job("one"), sandbox.job("other"));
     deep::make(&one.join("tree"), "d", 1500);
@@ -314,7 +314,7 @@ fn a_tree_with_more_levels_than_descriptors_comes_back() {
 }
 
 #[test]
-fn ten_thousand_files_in_one_directory_come_back() {
+fn ten_thousand_files_in_one_directory_are_restored() {
     let sandbox = Sandbox::new();
     let tree = sandbox.job("one").join("tree");
     fs::create_dir(&tree).unwrap();
@@ -326,7 +326,7 @@ fn ten_thousand_files_in_one_directory_come_back() {
 }
 
 #[test]
-fn roots_of_every_kind_come_back() {
+fn roots_of_every_kind_are_restored() {
     let sandbox = Sandbox::new();
     let (one, other) = (sandbox.job("one"), sandbox.job("other"));
     trees::write(&one.join("file"), b"a file as root");
@@ -391,7 +391,7 @@ fn the_store_is_not_saved_into_itself() {
 }
 
 #[test]
-fn exclusions_are_left_out() {
+fn excluded_files_are_not_saved() {
     let sandbox = Sandbox::new();
     let (one, other) = (sandbox.job("one"), sandbox.job("other"));
     trees::small(&one.join("tree"), 1);

@@ -118,7 +118,7 @@ fn a_missing_ref_and_a_repository_of_a_wrong_form_are_named() {
 }
 
 #[test]
-fn a_runner_without_docker_or_with_an_engine_that_does_not_answer_is_told_apart() {
+fn a_missing_docker_and_a_silent_engine_have_their_own_messages() {
     refused(
         &check(&runner(&[("rustup", 0)]), "acme/app", "main", ""),
         "Docker is not installed",
@@ -131,7 +131,7 @@ fn a_runner_without_docker_or_with_an_engine_that_does_not_answer_is_told_apart(
 }
 
 #[test]
-fn a_runner_without_rustup_is_told_so() {
+fn a_missing_rustup_is_reported() {
     refused(
         &check(&runner(&[("docker", 0)]), "acme/app", "main", ""),
         "rustup is not in the PATH",
@@ -139,7 +139,7 @@ fn a_runner_without_rustup_is_told_so() {
 }
 
 #[test]
-fn a_cache_root_that_can_not_be_written_to_is_named_with_the_cache_and_not_without() {
+fn an_unwritable_cache_root_is_reported_only_with_the_cache() {
     let runner = runner(ALL);
     let file = runner.path().join("docker/below");
     let root = file.to_string_lossy();
@@ -164,14 +164,14 @@ fn a_cache_root_that_can_not_be_written_to_is_named_with_the_cache_and_not_witho
 }
 
 #[test]
-fn all_that_is_wrong_is_said_at_once() {
+fn all_problems_are_reported_at_once() {
     let (passed, said) = check(&runner(&[]), "acme/app", "", "");
     assert!(!passed);
     assert_eq!(said.lines().count(), 3, "{said}");
 }
 
 #[test]
-fn a_repository_without_a_lock_file_is_told_so() {
+fn a_missing_lock_file_is_reported() {
     let directory = tempfile::tempdir().unwrap();
     for workflow in WORKFLOWS {
         let run = || {

@@ -158,7 +158,7 @@ fn an_empty_value_of_local_caches_own_inputs_means_the_default() {
 }
 
 #[test]
-fn inputs_without_effect_take_any_value_and_are_said() {
+fn inputs_without_effect_take_any_value_and_are_reported() {
     let inputs = parse(&[
         ("upload-chunk-size", "banana"),
         ("enableCrossOsArchive", "yes"),
@@ -203,7 +203,7 @@ fn missing_inputs_have_the_text_of_actions_cache() {
 }
 
 #[test]
-fn a_path_of_blanks_is_supplied_and_lists_nothing() {
+fn a_path_of_blanks_is_an_empty_list() {
     assert_eq!(
         errors(ActionKind::Restore, &[("path", " \n "), ("key", "k")]),
         ["Path Validation Error: At least one directory or file path is required"]
@@ -215,13 +215,13 @@ fn a_path_of_blanks_is_supplied_and_lists_nothing() {
 }
 
 #[test]
-fn a_key_of_blanks_is_supplied_and_empty() {
+fn a_key_of_blanks_is_an_empty_key() {
     let inputs = parse(&[("path", "a"), ("key", " "), ("restore-keys", "k-")]);
     assert_eq!(inputs.key, "");
 }
 
 #[test]
-fn keys_are_trimmed_and_otherwise_kept_as_they_are() {
+fn keys_are_trimmed_and_not_changed_otherwise() {
     for (text, key) in [
         ("  k \n", "k"),
         ("a b", "a b"),

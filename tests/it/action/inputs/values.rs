@@ -54,7 +54,7 @@ fn booleans_of_actions_cache_are_true_only_for_true_and_never_an_error() {
 }
 
 #[test]
-fn booleans_of_rust_cache_follow_it_where_they_are_empty() {
+fn empty_booleans_of_rust_cache_have_its_meaning() {
     // (value, save-if, cache-targets, cache-bin, cache-all-crates)
     for (text, save_if, targets, bin, all) in [
         ("true", true, true, true, true),
@@ -78,7 +78,7 @@ fn booleans_of_rust_cache_follow_it_where_they_are_empty() {
 }
 
 #[test]
-fn own_booleans_take_eight_words_and_refuse_the_rest() {
+fn own_booleans_accept_eight_words_and_refuse_all_others() {
     for (texts, expected) in [
         (["true", "YES", "1", "On"], true),
         (["False", "no", "0", "OFF"], false),
@@ -107,7 +107,7 @@ fn own_booleans_take_eight_words_and_refuse_the_rest() {
 }
 
 #[test]
-fn choices_take_their_words_in_any_case_and_name_them_when_refusing() {
+fn choices_accept_their_words_in_any_case_and_errors_name_the_words() {
     assert_eq!(parse(&[("scope", " Runner ")]).scope, Scope::Runner);
     assert_eq!(
         parse(&[("site", "job-container")]).site,

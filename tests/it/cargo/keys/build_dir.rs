@@ -58,7 +58,7 @@ fn found(keys: &CargoKeys) -> &Path {
 type Change<'c> = &'c dyn Fn(&mut Fixture);
 
 #[test]
-fn cargo_says_the_same() {
+fn build_directories_are_those_of_cargo() {
     let set = |fixture: &mut Fixture, value: &str| fixture.set("CARGO_BUILD_BUILD_DIR", value);
     let cases: [(&str, Change<'_>); 9] = [
         ("nothing", &|_| {}),
@@ -130,7 +130,7 @@ fn cargo_says_the_same() {
 }
 
 #[test]
-fn a_template_that_cargo_does_not_take_is_said_and_not_cached() {
+fn a_template_that_cargo_refuses_is_reported_and_not_cached() {
     let fixture = fixture();
     configure(&fixture, "{elsewhere}/build");
     let keys = fixture.keys();
@@ -145,7 +145,7 @@ fn a_template_that_cargo_does_not_take_is_said_and_not_cached() {
 }
 
 #[test]
-fn a_directory_that_several_targets_share_is_the_first_ones() {
+fn a_directory_shared_by_several_targets_belongs_to_the_first() {
     let mut fixture = fixture();
     fixture.write("../other/Cargo.toml", "[package]\nname = 'other'\n");
     fixture.set("CARGO_BUILD_BUILD_DIR", "/mnt/build");

@@ -67,7 +67,7 @@ fn it_shows_each_key_with_its_parts_and_where_they_came_from() {
 }
 
 #[test]
-fn its_json_holds_the_same() {
+fn its_json_has_the_same_contents() {
     let fixture = Fixture::new();
     let shown = run(&fixture, "", &["--json"]);
     let document: Value = serde_json::from_str(&shown.out).unwrap();

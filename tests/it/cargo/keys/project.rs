@@ -283,7 +283,7 @@ fn included_configuration_counts_and_may_go_in_circles() {
 
 /// A broken file, and what the one line about it begins with.
 #[test]
-fn a_broken_file_counts_with_all_its_bytes_and_is_said_in_one_line() {
+fn a_broken_file_is_hashed_as_bytes_and_reported_in_one_line() {
     for (name, text) in [
         ("Cargo.lock", "<<<<<<< HEAD\n"),
         ("Cargo.toml", "[workspace\n"),
@@ -322,7 +322,7 @@ fn a_broken_file_counts_with_all_its_bytes_and_is_said_in_one_line() {
 }
 
 #[test]
-fn a_workspace_that_is_not_there_leaves_the_others() {
+fn a_missing_workspace_does_not_affect_the_others() {
     let mut fixture = Fixture::new();
     let whole = fixture.keys();
     fixture.write("empty/readme", "");
@@ -344,7 +344,7 @@ fn a_workspace_that_is_not_there_leaves_the_others() {
 }
 
 #[test]
-fn odd_things_in_the_place_of_files_are_no_files() {
+fn special_files_in_place_of_project_files_are_ignored() {
     let fixture = Fixture::new();
     let before = fixture.keys();
     for name in ["Cargo.lock", "rust-toolchain.toml"] {

@@ -159,7 +159,7 @@ fn nothing_that_differs_between_runs_changes_a_key() {
 }
 
 #[test]
-fn what_matters_changes_just_the_keys_that_it_matters_for() {
+fn each_change_affects_exactly_its_keys() {
     check(
         Fixture::new,
         &[
@@ -218,7 +218,7 @@ fn what_matters_changes_just_the_keys_that_it_matters_for() {
 }
 
 #[test]
-fn without_a_lock_file_the_manifests_stand_for_it() {
+fn without_a_lock_file_the_manifests_are_hashed() {
     check(
         Fixture::without_lock,
         &[
@@ -283,7 +283,7 @@ fn without_a_lock_file_the_manifests_stand_for_it() {
 }
 
 #[test]
-fn manifests_in_place_of_a_lock_file_are_said_to_be() {
+fn a_notice_reports_manifests_hashed_in_place_of_a_lock_file() {
     let keys = Fixture::without_lock().keys();
     for key in [&keys.registry, &keys.git] {
         let part = key.parts.last().unwrap();
@@ -341,7 +341,7 @@ fn home_and_checkout_may_be_elsewhere() {
 }
 
 #[test]
-fn words_of_env_vars_add_variables_and_never_tokens() {
+fn prefixes_in_env_vars_add_variables_and_never_tokens() {
     let mut fixture = Fixture::new();
     fixture.set("MY_FLAG", "1");
     fixture.set("MY_TOKEN", "1");
@@ -368,7 +368,7 @@ fn shape(text: &str) -> String {
 }
 
 #[test]
-fn inputs_are_words_of_the_key() {
+fn inputs_are_in_the_key() {
     let shapes = |change: fn(&mut Fixture)| {
         let mut fixture = Fixture::new();
         change(&mut fixture);
@@ -407,7 +407,7 @@ fn inputs_are_words_of_the_key() {
 }
 
 #[test]
-fn a_miss_of_a_target_stays_with_its_toolchain_settings_and_job() {
+fn restore_keys_of_a_target_have_its_toolchain_settings_and_job() {
     let fixture = Fixture::new();
     let keys = fixture.keys();
     let CargoKeys {
@@ -447,7 +447,7 @@ fn a_miss_of_a_target_stays_with_its_toolchain_settings_and_job() {
 }
 
 #[test]
-fn words_that_join_to_the_same_text_make_different_keys() {
+fn parts_that_join_to_the_same_text_give_different_keys() {
     let keys = |key: &str, job: &str| {
         let mut fixture = Fixture::new();
         fixture.asked.key_inputs.key = key.to_owned();
@@ -461,7 +461,7 @@ fn words_that_join_to_the_same_text_make_different_keys() {
 }
 
 #[test]
-fn without_the_environment_a_target_has_one_key_that_begins_no_other() {
+fn without_the_environment_a_target_has_one_key_that_is_no_prefix_of_others() {
     let mut fixture = Fixture::new();
     let with = fixture.keys();
     fixture.asked.key_inputs.add_environment = false;
@@ -481,7 +481,7 @@ fn without_the_environment_a_target_has_one_key_that_begins_no_other() {
 }
 
 #[test]
-fn each_part_says_where_it_is_in_the_key() {
+fn each_part_reports_its_position_in_the_key() {
     let keys = Fixture::new().keys();
     let of = |piece: KeySection| -> Vec<&str> {
         let parts = keys.target[0]

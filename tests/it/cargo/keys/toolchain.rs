@@ -79,7 +79,7 @@ fn a_toolchain_is_resolved_as_by_rustup() {
 }
 
 #[test]
-fn a_toolchain_that_is_not_installed_is_known_by_its_name() {
+fn a_missing_toolchain_is_identified_by_its_name() {
     let fixture = Fixture::new();
     fixture.write("rust-toolchain.toml", "[toolchain]\nchannel = '1.50.0'\n");
     let keys = fixture.keys();
@@ -98,7 +98,7 @@ fn a_toolchain_that_is_not_installed_is_known_by_its_name() {
 }
 
 #[test]
-fn two_names_of_one_compiler_share_what_it_built() {
+fn two_names_of_one_compiler_share_a_cache() {
     let mut fixture = Fixture::new();
     fixture.write(
         "~/.rustup/toolchains/1.91-x86_64-unknown-linux-gnu/lib/librustc_driver-5ab1e.so",
@@ -121,7 +121,7 @@ fn two_names_of_one_compiler_share_what_it_built() {
 }
 
 #[test]
-fn a_compiler_of_the_system_is_known_by_its_driver_wherever_it_is_kept() {
+fn a_system_compiler_is_identified_by_its_driver_in_any_directory() {
     for lib in ["lib", "lib64", "lib/x86_64-linux-gnu"] {
         let mut fixture = Fixture::new();
         fixture.write("~/usr/lib/rust-1.90/bin/rustc", "#!");
@@ -154,7 +154,7 @@ fn a_compiler_of_the_system_is_known_by_its_driver_wherever_it_is_kept() {
 }
 
 #[test]
-fn a_compiler_without_a_driver_is_known_by_its_contents() {
+fn a_compiler_without_a_driver_is_identified_by_its_contents() {
     let mut fixture = Fixture::new();
     fixture.write("~/opt/bin/rustc", "one");
     let path = fixture.path("~/opt/bin");
@@ -180,7 +180,7 @@ fn rustup_is_found_without_a_path_and_more_in_it_changes_nothing() {
 }
 
 #[test]
-fn broken_settings_of_rustup_are_said_and_leave_the_toolchain_file() {
+fn broken_settings_of_rustup_are_reported_and_the_toolchain_file_still_counts() {
     let fixture = Fixture::new();
     let keys = fixture.keys();
     fixture.write("~/.rustup/settings.toml", "default_toolchain = [\n");

@@ -53,7 +53,7 @@ fn a_failed_build_in_between_neither_hides_a_change_nor_loses_what_was_built() {
 }
 
 #[test]
-fn builds_without_incremental_compilation_are_fresh_and_stale_alike() {
+fn builds_without_incremental_compilation_are_fresh_and_stale_like_others() {
     let mut runner = Runner::new();
     runner.env.push(("CARGO_INCREMENTAL", "0".into()));
     let (files, step) = built(&runner);
@@ -78,7 +78,7 @@ fn builds_without_incremental_compilation_are_fresh_and_stale_alike() {
 }
 
 #[test]
-fn what_was_edited_after_the_build_and_before_the_save_is_built_when_it_comes_back() {
+fn an_edit_between_build_and_save_is_compiled_in_the_next_job() {
     let runner = Runner::new();
     let checkout = runner.path("repo");
     let files = pair("lib", ".", "lib");
@@ -114,7 +114,7 @@ fn reading_beside(files: &mut Files) {
 }
 
 #[test]
-fn a_change_in_what_the_input_sources_names_gives_no_times_back() {
+fn a_change_in_the_input_sources_replays_no_times() {
     let runner = Runner::new();
     let (checkout, spec) = (runner.path("repo"), runner.path("spec"));
     let mut files = pair("lib", ".", "lib");
@@ -187,7 +187,7 @@ fn sharing(number: u32) -> Files {
 }
 
 #[test]
-fn a_later_step_does_not_make_old_what_an_earlier_one_needs_new() {
+fn a_later_step_does_not_age_files_that_an_earlier_one_needs_new() {
     let runner = Runner::new();
     let checkout = runner.path("repo");
     let step = |name: &str, job: &str| Step {
@@ -235,7 +235,7 @@ fn save_both(runner: &Runner, checkout: &Path) -> Step {
 }
 
 #[test]
-fn workspaces_of_one_step_get_only_times_that_all_of_them_agree_on() {
+fn workspaces_of_one_step_get_only_times_on_which_all_agree() {
     let runner = Runner::new();
     let checkout = runner.path("repo");
     let both = save_both(&runner, &checkout);
@@ -269,7 +269,7 @@ fn workspaces_of_one_step_get_only_times_that_all_of_them_agree_on() {
 }
 
 #[test]
-fn a_target_that_did_not_change_learns_of_changes_that_another_one_was_built_with() {
+fn an_unchanged_target_records_changes_that_another_one_was_built_with() {
     let runner = Runner::new();
     let checkout = runner.path("repo");
     let both = save_both(&runner, &checkout);
@@ -307,7 +307,7 @@ dependencies = [
 "#;
 
 #[test]
-fn a_manifest_whose_patches_are_stripped_costs_nothing_when_that_comes_before_the_restore() {
+fn a_manifest_with_stripped_patches_compiles_nothing_if_stripped_before_the_restore() {
     let runner = Runner::new();
     let checkout = runner.path("repo");
     let mut stripped = pair("lib", ".", "lib");
@@ -337,7 +337,7 @@ fn a_manifest_whose_patches_are_stripped_costs_nothing_when_that_comes_before_th
 }
 
 #[test]
-fn a_damaged_record_is_a_warning_and_costs_only_times() {
+fn a_damaged_record_is_a_warning_and_only_times_are_lost() {
     let runner = Runner::new();
     let (files, step) = built(&runner);
     let entries = runner.path("cache/local-cache-v1/entries");
@@ -430,7 +430,7 @@ fn a_file_with_a_name_outside_of_the_checkout_keeps_its_time() {
 }
 
 #[test]
-fn names_of_one_file_are_judged_together() {
+fn hard_links_of_one_file_are_judged_together() {
     let runner = Runner::new();
     let checkout = runner.path("repo");
     let mut files = pair("lib", ".", "lib");

@@ -63,7 +63,7 @@ const WAYS: [(&str, Way); 3] = [
 ];
 
 #[test]
-fn what_was_built_before_sources_were_put_back_is_stale_in_the_next_job() {
+fn builds_of_reverted_sources_are_stale_in_the_next_job() {
     for (what, way) in WAYS {
         for is_restored in [false, true] {
             let what = format!(
@@ -135,7 +135,7 @@ fn change_modes(directory: &Path) {
 }
 
 #[test]
-fn what_was_touched_before_anything_was_built_stays_fresh() {
+fn files_touched_before_the_first_build_stay_fresh() {
     let runner = Runner::new();
     let checkout = runner.path("repo");
     let step = Step::of(&checkout);
@@ -162,7 +162,7 @@ fn what_was_touched_before_anything_was_built_stays_fresh() {
 }
 
 #[test]
-fn a_checkout_that_gets_another_mode_after_the_build_is_built_again_and_only_then() {
+fn a_checkout_whose_mode_changes_after_the_build_is_built_again_once() {
     let runner = Runner::new();
     let checkout = runner.path("repo");
     let step = Step::of(&checkout);
@@ -251,7 +251,7 @@ fn between_two_steps(change: &dyn Fn(&Path), back: &dyn Fn(&Path)) -> Vec<String
 }
 
 #[test]
-fn a_later_step_gives_no_time_to_what_a_build_between_the_steps_saw_otherwise() {
+fn a_later_step_replays_no_time_of_a_file_that_a_build_in_between_saw_changed() {
     let write =
         |text: &'static str| move |one: &Path| fs::write(one.join("text.txt"), text).unwrap();
     assert_eq!(between_two_steps(&write("txet"), &write("text")), ["one"]);

@@ -222,7 +222,7 @@ fn a_workspace_in_a_subdirectory_sees_changes_in_all_of_its_repository() {
 }
 
 #[test]
-fn a_git_dependency_stays_fresh_also_when_it_is_checked_out_anew() {
+fn a_git_dependency_stays_fresh_after_a_new_checkout() {
     let runner = Runner::new();
     let (dependency, checkout) = (runner.path("dependency"), runner.path("repo"));
     let mut files = Files::new();

@@ -213,12 +213,12 @@ fn bytes(directory: &Path, exclude: Option<PathFilter<'_>>) -> u64 {
 }
 
 #[test]
-fn ten_upgrades_of_dependencies_leave_what_one_fresh_build_would() {
+fn after_ten_upgrades_the_target_is_as_small_as_after_one_build() {
     ten_upgrades(Layout::Kinds);
 }
 
 #[test]
-fn ten_upgrades_leave_as_little_where_outputs_are_laid_out_by_units() {
+fn after_ten_upgrades_a_target_laid_out_by_units_is_as_small_as_after_one_build() {
     ten_upgrades(Layout::Units);
 }
 
@@ -272,7 +272,7 @@ fn ten_upgrades(layout: Layout) {
 }
 
 #[test]
-fn a_registry_without_what_the_lock_file_does_not_need_builds_offline() {
+fn a_registry_reduced_to_the_lock_file_builds_offline() {
     let Built {
         runner,
         registry,
@@ -355,7 +355,7 @@ fn keep_only(directory: &Path, exclude: PathFilter<'_>) {
 }
 
 #[test]
-fn a_test_that_was_removed_goes_and_a_failed_build_costs_no_other_unit() {
+fn a_removed_test_is_not_saved_and_a_failed_build_loses_no_other_unit() {
     for layout in [Layout::Kinds, Layout::Units] {
         remove_a_test(layout);
     }

@@ -67,7 +67,7 @@ fn keys(guarded: &GuardReport) -> Vec<&str> {
 }
 
 #[test]
-fn a_disk_with_room_is_left_alone() {
+fn on_a_disk_with_free_space_nothing_is_removed() {
     let Some(mount) = Mount::tmpfs(64 * MB, "the guard on a small disk") else {
         return;
     };
@@ -91,7 +91,7 @@ fn a_disk_with_room_is_left_alone() {
 }
 
 #[test]
-fn entries_go_until_there_is_room_and_the_rest_can_be_restored() {
+fn entries_are_evicted_until_enough_space_is_free_and_the_rest_can_be_restored() {
     let Some(mount) = Mount::tmpfs(64 * MB, "the guard on a small disk") else {
         return;
     };
@@ -121,7 +121,7 @@ fn entries_go_until_there_is_room_and_the_rest_can_be_restored() {
 }
 
 #[test]
-fn garbage_alone_may_be_enough() {
+fn removing_unreferenced_data_can_be_enough() {
     let Some(mount) = Mount::tmpfs(64 * MB, "the guard on a small disk") else {
         return;
     };
@@ -140,7 +140,7 @@ fn garbage_alone_may_be_enough() {
 }
 
 #[test]
-fn a_small_cache_on_a_disk_that_others_filled_stays_and_saving_is_off() {
+fn a_small_cache_on_a_disk_that_others_filled_stays_and_saving_stops() {
     let Some(mount) = Mount::tmpfs(64 * MB, "the guard on a small disk") else {
         return;
     };
@@ -173,7 +173,7 @@ fn a_small_cache_on_a_disk_that_others_filled_stays_and_saving_is_off() {
 }
 
 #[test]
-fn a_store_over_its_size_shrinks_whatever_the_disk() {
+fn a_store_over_its_size_shrinks_on_any_disk() {
     let Some(mount) = Mount::tmpfs(64 * MB, "the guard on a small disk") else {
         return;
     };
@@ -189,7 +189,7 @@ fn a_store_over_its_size_shrinks_whatever_the_disk() {
 }
 
 #[test]
-fn where_files_are_what_is_short_those_of_ready_copies_count() {
+fn ready_copies_are_removed_if_inodes_are_short() {
     let Some(mount) = Mount::tmpfs_of_files(64 * MB, 1000, "the guard on a disk of few files")
     else {
         return;
@@ -236,7 +236,7 @@ fn where_files_are_what_is_short_those_of_ready_copies_count() {
 }
 
 #[test]
-fn what_is_in_use_stays_and_that_is_said() {
+fn entries_in_use_stay_and_a_notice_reports_it() {
     let Some(mount) = Mount::tmpfs(64 * MB, "the guard on a small disk") else {
         return;
     };
@@ -261,7 +261,7 @@ fn what_is_in_use_stays_and_that_is_said() {
 }
 
 #[test]
-fn a_workspace_on_a_full_disk_of_its_own_is_said_and_costs_no_entry() {
+fn a_full_disk_of_the_workspace_is_reported_and_evicts_no_entry() {
     let (Some(mount), Some(other)) = (
         Mount::tmpfs(256 * MB, "the guard on a small disk"),
         Mount::tmpfs(32 * MB, "the guard on a small disk"),
@@ -305,7 +305,7 @@ fn a_workspace_on_a_full_disk_of_its_own_is_said_and_costs_no_entry() {
 }
 
 #[test]
-fn a_full_disk_without_a_store_is_no_reason_to_make_one() {
+fn a_full_disk_without_a_store_creates_none() {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().join("cache");
     let limits = DiskLimits {
@@ -324,7 +324,7 @@ fn a_full_disk_without_a_store_is_no_reason_to_make_one() {
 }
 
 #[test]
-fn limits_that_are_off_ask_for_nothing() {
+fn disabled_limits_require_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let guarded = guard(dir.path(), None, &wanted(DiskLimits::default()), &Silent).unwrap();
     assert!(guarded.may_save && guarded.notices.is_empty());

@@ -32,7 +32,7 @@ fn limits(percent: Option<u8>, free: u64, store: Option<u64>) -> DiskLimits {
 }
 
 #[test]
-fn what_is_lacking_is_what_exceeds_the_limits_and_no_more() {
+fn the_shortfall_is_the_excess_over_the_limits() {
     // Percent, floor, size of the store; free bytes, the store's bytes; lacking by percent, floor,
     // size.
     let cases = [
@@ -159,7 +159,7 @@ fn goes(lack: Shortfall, ready: &[ReadyCandidate]) -> Goes {
 }
 
 #[test]
-fn entries_go_in_the_stated_order_and_only_as_many_as_needed() {
+fn entries_are_evicted_in_the_documented_order_and_only_as_many_as_needed() {
     let cases: [(u64, &[usize]); 7] = [
         (0, &[]),
         (1, &[4]),
@@ -195,7 +195,7 @@ fn entries_go_in_the_stated_order_and_only_as_many_as_needed() {
 }
 
 #[test]
-fn ready_copies_go_before_any_entry_and_the_oldest_first() {
+fn ready_copies_are_removed_before_entries_and_the_oldest_first() {
     let ready: Vec<ReadyCandidate> = entries()
         .iter()
         .take(3)
@@ -230,7 +230,7 @@ fn ready_copies_go_before_any_entry_and_the_oldest_first() {
 }
 
 #[test]
-fn a_cache_is_not_emptied_where_others_filled_the_disk() {
+fn a_cache_is_not_emptied_if_others_filled_the_disk() {
     // 20 GB of cache, 60 GB too much on the disk: only what would have gone soon goes.
     let Goes {
         entries,
@@ -272,7 +272,7 @@ fn a_cache_is_not_emptied_where_others_filled_the_disk() {
 }
 
 #[test]
-fn what_entries_share_is_freed_by_the_last_of_them() {
+fn shared_contents_are_freed_with_the_last_entry() {
     let mut entries = entries();
     entries.truncate(3);
     for entry in &mut entries {

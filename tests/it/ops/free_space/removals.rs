@@ -19,7 +19,7 @@ fn below(seed: &mut u64, limit: usize) -> usize {
 }
 
 #[test]
-fn after_each_of_two_hundred_random_removals_the_rest_is_whole_and_can_be_restored() {
+fn after_each_of_two_hundred_random_removals_all_other_entries_can_be_restored() {
     let sandbox = Sandbox::new();
     let (job, other) = (sandbox.job("job"), sandbox.job("other"));
     let tree = job.join("tree");

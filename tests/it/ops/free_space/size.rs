@@ -31,7 +31,7 @@ fn falsify(store: &Store) {
 }
 
 #[test]
-fn the_sum_is_noted_when_the_store_has_settled_and_holds_until_it_changes() {
+fn the_size_is_recorded_for_a_settled_store_and_valid_until_it_changes() {
     let (sandbox, store) = saved();
     drop(fs::remove_file(store.layout().size()));
     let one = store.allocated_bytes().unwrap();
@@ -61,7 +61,7 @@ fn the_sum_is_noted_when_the_store_has_settled_and_holds_until_it_changes() {
 }
 
 #[test]
-fn a_note_that_can_not_be_read_is_made_anew() {
+fn an_unreadable_size_note_is_written_again() {
     let (_sandbox, store) = saved();
     let size = store.allocated_bytes().unwrap();
     settle(&store);

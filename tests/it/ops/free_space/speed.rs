@@ -81,7 +81,7 @@ fn added_up(dir: &Path) -> u64 {
 }
 
 #[test]
-fn with_nothing_to_do_the_guard_looks_at_no_file_of_a_thousand_entries() {
+fn with_nothing_to_do_the_check_of_limits_reads_no_entry() {
     let dir = tempfile::tempdir().unwrap();
     let store = thousand(dir.path());
     settle(&store);

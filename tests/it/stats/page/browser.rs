@@ -78,7 +78,7 @@ fn dimensions(png: &Path) -> (u32, u32) {
 }
 
 #[test]
-fn chromium_loads_the_page_without_a_complaint_in_light_and_dark_and_on_a_phone() {
+fn chromium_loads_the_page_without_errors_in_light_and_dark_and_on_a_phone() {
     let Some(program) = chromium() else { return };
     let sandbox = filled();
     let job = sandbox.job("job");

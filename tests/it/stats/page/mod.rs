@@ -67,7 +67,7 @@ pub(super) fn filled() -> Sandbox {
 }
 
 #[test]
-fn the_page_needs_nothing_else_and_nobodys_text_is_more_than_text_in_it() {
+fn the_page_loads_nothing_else_and_shows_all_values_as_text() {
     let sandbox = filled();
     let job = sandbox.job("job");
     let page = sandbox.run(&job, &["report", "--html", "-"]).done().stdout;
@@ -102,7 +102,7 @@ fn the_page_needs_nothing_else_and_nobodys_text_is_more_than_text_in_it() {
 }
 
 #[test]
-fn a_page_of_nothing_says_so() {
+fn a_page_without_events_says_so() {
     let sandbox = Sandbox::new();
     let job = sandbox.job("job");
     let ran = sandbox.run(&job, &["report", "--html", "page.html"]).done();

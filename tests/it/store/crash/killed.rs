@@ -70,7 +70,7 @@ fn kill_at_each_call(
 }
 
 #[test]
-fn a_save_that_is_killed_leaves_a_store_that_is_right() {
+fn a_killed_save_leaves_a_correct_store() {
     if !have("strace", "killing a save at each of its calls") {
         return;
     }
@@ -128,7 +128,7 @@ fn a_save_that_is_killed_leaves_a_store_that_is_right() {
 }
 
 #[test]
-fn a_restore_that_is_killed_leaves_whole_files() {
+fn a_killed_restore_leaves_whole_files() {
     if !have("strace", "killing a restore at each of its calls") {
         return;
     }
@@ -156,7 +156,7 @@ fn a_restore_that_is_killed_leaves_whole_files() {
 }
 
 #[test]
-fn a_first_restore_that_is_killed_leaves_nothing_or_all() {
+fn a_killed_first_restore_leaves_nothing_or_everything() {
     if !have("strace", "killing a first restore at each of its calls") {
         return;
     }
@@ -179,7 +179,7 @@ fn a_first_restore_that_is_killed_leaves_nothing_or_all() {
 }
 
 #[test]
-fn a_pruning_that_is_killed_leaves_a_store_that_is_right() {
+fn a_killed_prune_leaves_a_correct_store() {
     if !have("strace", "killing a pruning at each of its calls") {
         return;
     }
@@ -223,7 +223,7 @@ fn a_pruning_that_is_killed_leaves_a_store_that_is_right() {
 }
 
 #[test]
-fn a_repair_that_is_killed_leaves_a_store_that_is_right() {
+fn a_killed_repair_leaves_a_correct_store() {
     if !have("strace", "killing a repair at each of its calls") {
         return;
     }

@@ -164,7 +164,7 @@ fn a_pack_that_was_rewritten_but_not_removed_is_rewritten_again_without_loss() {
 }
 
 #[test]
-fn processes_killed_at_random_instants_leave_everything_right() {
+fn processes_killed_at_random_times_leave_a_correct_store() {
     let case = Case::new();
     let other = case.sandbox.job("other");
     let other_tree = other.join("tree");
@@ -191,7 +191,7 @@ fn processes_killed_at_random_instants_leave_everything_right() {
 }
 
 #[test]
-fn a_signal_ends_a_restore_and_leaves_nothing_unfinished() {
+fn a_signal_ends_a_restore_and_leaves_whole_files() {
     let case = Case::new();
     let other = case.sandbox.job("other");
     let mut interrupted = 0;

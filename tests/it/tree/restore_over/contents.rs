@@ -44,7 +44,7 @@ fn other_contents_of_the_same_size_are_replaced_and_the_directory_keeps_its_time
 }
 
 #[test]
-fn all_names_of_a_file_get_its_contents_back() {
+fn all_hard_links_of_a_file_get_its_contents() {
     let case = Case::new();
     let size = case.at("large").metadata().unwrap().len();
     case.overwrite(
@@ -57,7 +57,7 @@ fn all_names_of_a_file_get_its_contents_back() {
 }
 
 #[test]
-fn a_name_outside_of_the_tree_does_not_change_with_the_file_in_it() {
+fn a_hard_link_outside_of_the_tree_is_not_changed() {
     let case = Case::new();
     let outside = case.sandbox.path("outside");
     // The file has a second name outside; each way of changing the one in the tree must leave the
@@ -85,7 +85,7 @@ fn a_name_outside_of_the_tree_does_not_change_with_the_file_in_it() {
 }
 
 #[test]
-fn files_that_became_one_are_two_again() {
+fn files_that_became_one_are_separated_again() {
     let case = Case::with(Sandbox::new(), |tree| {
         for name in ["twin-1", "twin-2"] {
             fs::write(tree.join(name), b"twins").unwrap();

@@ -8,7 +8,7 @@ use crate::support::compare::identities;
 use crate::support::trees;
 
 #[test]
-fn other_kinds_of_things_are_replaced() {
+fn files_of_other_kinds_are_replaced() {
     let case = Case::new();
     let outside = case.sandbox.path("outside");
     trees::write(&outside.join("kept"), b"x");

@@ -83,7 +83,7 @@ impl Case {
 }
 
 #[test]
-fn what_is_right_is_not_touched() {
+fn correct_files_are_not_touched() {
     let case = Case::new();
     let before = identities(&case.tree);
     let report = case.restored();
@@ -94,7 +94,7 @@ fn what_is_right_is_not_touched() {
 }
 
 #[test]
-fn only_what_differs_is_touched() {
+fn only_different_files_are_touched() {
     let case = Case::new();
     case.overwrite("src/3.rs", b"something else", 1_650_000_000);
     let mut before = identities(&case.tree);
@@ -108,7 +108,7 @@ fn only_what_differs_is_touched() {
 }
 
 #[test]
-fn extra_names_stay_without_mirror_and_go_with_it() {
+fn extraneous_names_stay_without_mirror_and_are_removed_with_it() {
     let case = Case::new();
     let extras = [
         "extra",
@@ -136,7 +136,7 @@ fn extra_names_stay_without_mirror_and_go_with_it() {
 }
 
 #[test]
-fn the_same_key_is_left_alone_unless_it_is_refreshed() {
+fn an_existing_key_is_not_saved_again_unless_refreshed() {
     let case = Case::new();
     fs::write(case.original.join("same"), b"newer").unwrap();
     let one = case.sandbox.job("one");
@@ -155,7 +155,7 @@ fn the_same_key_is_left_alone_unless_it_is_refreshed() {
 }
 
 #[test]
-fn to_look_up_writes_nothing() {
+fn lookup_only_writes_nothing() {
     let case = Case::new();
     let third = case.sandbox.job("third");
     let found = case

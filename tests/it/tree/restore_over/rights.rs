@@ -33,7 +33,7 @@ fn a_mode_is_set_without_replacing_the_file() {
 }
 
 #[test]
-fn modes_that_lock_out_their_owner_are_set_right() {
+fn modes_that_lock_out_their_owner_are_corrected() {
     let case = Case::with(Sandbox::without_rights(), |_| {});
     trees::set_mode(&case.at("same"), 0o000);
     trees::set_mode(&case.at("src/3.rs"), 0o200);
@@ -45,7 +45,7 @@ fn modes_that_lock_out_their_owner_are_set_right() {
 }
 
 #[test]
-fn extra_files_in_a_directory_that_locks_out_its_owner_stay() {
+fn extraneous_files_in_a_directory_that_locks_out_its_owner_stay() {
     let case = Case::with(Sandbox::without_rights(), |_| {});
     trees::write(&case.at("src/extra"), b"mine");
     case.sandbox.give_away();
@@ -55,7 +55,7 @@ fn extra_files_in_a_directory_that_locks_out_its_owner_stay() {
 }
 
 #[test]
-fn extra_directories_without_permissions_go_with_mirror() {
+fn extraneous_directories_without_permissions_are_removed_by_mirror() {
     let case = Case::with(Sandbox::without_rights(), |_| {});
     trees::write(&case.at("extra/inner/file"), b"x");
     trees::write(&case.at("build/extra/inner/file"), b"x");

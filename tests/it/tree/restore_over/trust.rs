@@ -8,7 +8,7 @@ use crate::support::compare::identity;
 use crate::support::{Sandbox, trees};
 
 #[test]
-fn a_file_modified_in_the_instant_of_the_save_is_not_trusted() {
+fn a_file_modified_at_the_time_of_the_save_is_not_trusted() {
     // A time to come stands for "modified just when it was saved": such times say nothing.
     let racy = |tree: &Path| trees::set_modified(&tree.join("same"), 4_000_000_000, 0);
     let case = Case::with(Sandbox::new(), racy);
@@ -28,7 +28,7 @@ fn a_file_modified_in_the_instant_of_the_save_is_not_trusted() {
 }
 
 #[test]
-fn attributes_of_a_file_modified_in_the_instant_of_the_save_come_back() {
+fn attributes_of_a_file_modified_at_the_time_of_the_save_are_restored() {
     let prepare = |tree: &Path| {
         drop(xattr::set(tree.join("same"), "user.note", b"wanted"));
         trees::set_modified(&tree.join("same"), 4_000_000_000, 0);
@@ -42,7 +42,7 @@ fn attributes_of_a_file_modified_in_the_instant_of_the_save_come_back() {
 /// npm and pip give all files one fixed time, and another version of a package often has the same
 /// size.
 #[test]
-fn files_of_one_fixed_time_and_size_are_told_apart_by_their_contents() {
+fn files_of_equal_time_and_size_are_compared_by_contents() {
     let sandbox = Sandbox::new();
     let (job, other) = (sandbox.job("job"), sandbox.job("other"));
     let write = |job: &Path, version: &[u8]| {
@@ -106,7 +106,7 @@ fn a_directory_that_was_swapped_for_an_older_one_is_read() {
 }
 
 #[test]
-fn a_sparse_file_that_nothing_is_known_of_is_read_and_stays() {
+fn an_unknown_sparse_file_is_read_and_stays() {
     let case = Case::with(Sandbox::new(), |tree| {
         let file = fs::File::create(tree.join("sparse")).unwrap();
         file.set_len(4 << 20).unwrap();
@@ -123,7 +123,7 @@ fn a_sparse_file_that_nothing_is_known_of_is_read_and_stays() {
 }
 
 #[test]
-fn what_did_not_change_since_it_was_restored_is_not_read_again() {
+fn files_unchanged_since_their_restore_are_not_read_again() {
     let case = Case::new();
     fs::remove_dir_all(case.sandbox.store().join("seen")).unwrap();
     let files = case.restored()["compared-files"].as_u64().unwrap();
