@@ -14,17 +14,12 @@
 //! on filesystems that do not know them, and in a `CARGO_HOME` that may not be written to, where
 //! nobody downloads either.
 
-use std::io;
 use std::path::Path;
-use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::error::{Error, Result};
-use crate::fs::{FileLock, LockMode, files};
+use crate::error::{Error, IoContext, Result};
+use crate::fs::{FileLock, LockMode, files, wait_for_lock};
 use crate::monitor::Monitor;
-
-/// How often a waiting process looks again.
-const POLL: Duration = Duration::from_millis(20);
 
 /// Taken in this order; each by its name and how it is held.
 const LOCKS: [(&str, LockMode); 2] = [
@@ -43,44 +38,38 @@ pub struct PackageCache {
 }
 
 impl PackageCache {
-    /// Locks a `CARGO_HOME`, waiting at most `patience` for other programs; none if these take
+    /// Locks a `CARGO_HOME`, waiting at most `timeout` for other programs; none if these take
     /// longer.
     ///
-    /// Errors: the work is called off.
+    /// Errors: [`Error::Interrupted`].
     pub fn lock(
         cargo_home: &Path,
-        patience: Duration,
+        timeout: Duration,
         monitor: &dyn Monitor,
     ) -> Result<Option<Self>> {
-        let begun = Instant::now();
+        let start = Instant::now();
         let mut locks = Vec::new();
         for (name, mode) in LOCKS {
             let path = cargo_home.join(name);
-            loop {
-                match attempt(&path, mode) {
-                    Ok(Some(lock)) => locks.insert(0, lock),
-                    Ok(None) if monitor.is_interrupted() => return Err(Error::Interrupted),
-                    Ok(None) if begun.elapsed() < patience => {
-                        sleep(POLL);
-                        continue;
-                    }
-                    Ok(None) => return Ok(None),
-                    // There is no such lock here.
-                    Err(_) => {}
-                }
-                break;
+            let remaining = timeout.saturating_sub(start.elapsed());
+            match wait_for_lock(remaining, monitor, || try_lock(&path, mode)) {
+                Ok(Some(lock)) => locks.insert(0, lock),
+                Ok(None) => return Ok(None),
+                Err(Error::Interrupted) => return Err(Error::Interrupted),
+                // Such a lock can't be had here, so nobody else has it either.
+                Err(_) => {}
             }
         }
         Ok(Some(Self { _locks: locks }))
     }
 }
 
-fn attempt(path: &Path, mode: LockMode) -> io::Result<Option<FileLock>> {
-    let file = files::open_lock(path, MODE).map_err(io::Error::other)?;
+fn try_lock(path: &Path, mode: LockMode) -> Result<Option<FileLock>> {
+    let file = files::open_lock(path, MODE)?;
     if files::is_on_nfs(&file) {
-        return Err(io::ErrorKind::Unsupported.into());
+        return Err(Error::invalid(format!("{} is on NFS", path.display())));
     }
-    FileLock::try_acquire(file, mode)
+    FileLock::try_acquire(file, mode).context("lock", || path)
 }
 
 #[cfg(test)]

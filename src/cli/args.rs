@@ -7,7 +7,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 
 use crate::stats::event::Phase;
-use crate::store::entry::CacheKind;
+use crate::store::CacheKind;
 
 /// Keeps directories on this machine's disk and puts them back in milliseconds.
 #[derive(Debug, Parser)]

@@ -15,9 +15,9 @@ use crate::ops::path_list::{PathList, printable};
 use crate::ops::prune as maintain;
 use crate::ops::{restore, save};
 use crate::store::Store;
-use crate::store::entry::{CacheKind, EntryGroup};
 use crate::store::key_match as matching;
 use crate::store::retention::RetentionPolicy;
+use crate::store::{CacheKind, EntryGroup};
 use crate::tree::plan::Extraneous;
 
 /// What all commands need.

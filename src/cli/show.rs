@@ -13,7 +13,7 @@ use crate::ops::path_list::printable;
 use crate::ops::prune::{ListedEntry, Pruned};
 use crate::ops::restore::RestoredEntry;
 use crate::ops::save::{SaveOutcome, SavedEntry};
-use crate::store::entry::Entry;
+use crate::store::Entry;
 use crate::store::gc::GcStats;
 use crate::store::key_match::KeyMatch;
 use crate::store::retention::family;

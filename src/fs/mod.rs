@@ -26,7 +26,7 @@ pub use append::AppendFile;
 pub use clone::reflink;
 pub use dir::{Dir, DirEntry, effective_uid, set_mode, set_mtime, stat_of};
 pub use holes::{Extent, data_extents};
-pub use lock::{FileLock, LockMode};
+pub use lock::{FileLock, LockMode, wait_for_lock};
 pub use namespace::{Local, Namespace, Rooted};
 pub use remove::{remove_child, remove_tree};
 pub use stat::{FileKind, Stat, Timestamp};

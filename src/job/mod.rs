@@ -26,8 +26,8 @@ use crate::monitor::{Monitor, Stage};
 use crate::ops::prune as maintain;
 use crate::stats::event::DiskState;
 use crate::store::Store;
-use crate::store::entry::{CacheKind, EntryGroup};
 use crate::store::retention::RetentionPolicy;
+use crate::store::{CacheKind, EntryGroup};
 use crate::workers;
 
 /// Carries out a job. Every failure is in the reply.

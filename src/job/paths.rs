@@ -9,9 +9,8 @@ use crate::glob::Base;
 use crate::job::{CacheReply, JobContext, RestoreRecord, RestoreTask, SaveReply, SaveTask};
 use crate::ops::path_list::PathList;
 use crate::ops::{restore, save};
-use crate::store::CacheScope;
-use crate::store::Store;
-use crate::store::entry::{CacheKind, EntryGroup, EntryId};
+use crate::store::{CacheKind, EntryGroup, EntryId};
+use crate::store::{CacheScope, Store};
 use crate::tree::plan::Extraneous;
 
 /// Paths under a key.

@@ -8,7 +8,7 @@ use crate::job::{Past, RestoreRecord};
 use crate::ops::free_space::GuardReport;
 use crate::ops::{restore, save};
 use crate::stats::event::{DiskState, Event};
-use crate::store::entry::CacheKind;
+use crate::store::CacheKind;
 use crate::store::key_match::KeyMatch;
 
 /// What came of a job.

@@ -4,31 +4,28 @@
 //! a look at the size of each of its files. [`crate::store::disk_limits`] decides.
 //!
 //! What is in use stays: things are removed by who holds the store alone, so nobody restores or
-//! saves meanwhile. When others use the store for longer than [`PATIENCE`], nothing is removed and
+//! saves meanwhile. When others use the store for longer than [`TIMEOUT`], nothing is removed and
 //! that is said; a later phase does it.
 
 use std::path::Path;
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::Result;
-use crate::fs::{Timestamp, Volume, volume};
+use crate::error::{Error, Result};
+use crate::fs::{Timestamp, Volume, volume, wait_for_lock};
 use crate::monitor::{Monitor, Stage};
 use crate::ops::prune::{ListedEntry, Needs, candidate, list};
-use crate::store::CacheScope;
-use crate::store::Store;
 use crate::store::disk_limits::{
     DiskLimits, RECOMMENDED_FREE, ReadyCandidate, Shortfall, StoreContents, plan,
 };
 use crate::store::lock::GcLock;
 use crate::store::ready::ReadyCopy;
 use crate::store::retention::RetentionPolicy;
+use crate::store::{CacheScope, Store};
 
 /// How long others may keep the store in use before the guard goes on without removing anything.
-const PATIENCE: Duration = Duration::from_secs(3);
-const POLL: Duration = Duration::from_millis(20);
+const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Removing frees what was counted, or more; after so many rounds it is left at that.
 const ROUNDS: usize = 3;
@@ -39,7 +36,7 @@ pub struct GuardPolicy {
     /// What is to be kept free.
     pub limits: DiskLimits,
     /// Generations that are kept, by kind, while there is room.
-    pub keep: Vec<(crate::store::entry::CacheKind, usize)>,
+    pub keep: Vec<(crate::store::CacheKind, usize)>,
     /// Entries unused for longer go first.
     pub old_after: Option<Duration>,
     /// The default branch of each scope, as far as known.
@@ -180,7 +177,7 @@ fn make_room(
     guarded: &mut GuardReport,
     monitor: &dyn Monitor,
 ) -> Result<()> {
-    let Some(collecting) = alone(store, monitor)? else {
+    let Some(collecting) = lock_for_gc(store, monitor)? else {
         guarded.notices.push(DiskNotice::InUse(guarded.before));
         return Ok(());
     };
@@ -210,15 +207,12 @@ fn make_room(
     Ok(())
 }
 
-/// The right to remove things, waiting a little for others to be done.
-fn alone(store: &Store, monitor: &dyn Monitor) -> Result<Option<GcLock>> {
-    let begun = Instant::now();
-    loop {
-        let got = store.try_lock_for_gc()?;
-        if got.is_some() || begun.elapsed() >= PATIENCE || monitor.is_interrupted() {
-            return Ok(got);
-        }
-        sleep(POLL);
+/// Locks the store for removals. None if others still use it after [`TIMEOUT`], or on an
+/// interruption.
+fn lock_for_gc(store: &Store, monitor: &dyn Monitor) -> Result<Option<GcLock>> {
+    match wait_for_lock(TIMEOUT, monitor, || store.try_lock_for_gc()) {
+        Err(Error::Interrupted) => Ok(None),
+        other => other,
     }
 }
 

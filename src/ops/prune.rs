@@ -7,14 +7,13 @@ use crate::error::{Error, Result};
 use crate::fs::{Timestamp, files, remove_tree};
 use crate::monitor::{Monitor, Stage};
 use crate::ops::PATIENCE;
-use crate::store::CacheScope;
-use crate::store::Store;
-use crate::store::entry::{Entry, EntryId};
 use crate::store::gc::GcStats;
 use crate::store::retention::{
     RetentionCandidate, RetentionDecision, RetentionPolicy, decide, family, is_default_branch,
 };
 use crate::store::verify::VerifyReport;
+use crate::store::{CacheScope, Store};
+use crate::store::{Entry, EntryId};
 
 /// An entry in a list.
 #[derive(Debug)]

@@ -19,14 +19,14 @@
 use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use memchr::{memchr, memchr_iter};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use crate::error::{Error, Result};
-use crate::fs::{AppendFile, FileKind, files};
+use crate::fs::{AppendFile, FileKind, files, wait_for_lock};
+use crate::monitor::Silent;
 use crate::stats::event::Event;
 
 /// The file that is appended to.
@@ -57,8 +57,7 @@ const LONGEST_LINE: usize = 64 << 10;
 /// What is left of a key then, in characters.
 const CUT_KEY: usize = 40;
 /// How long another process may take for its line.
-const PATIENCE: Duration = Duration::from_secs(2);
-const POLL: Duration = Duration::from_millis(5);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Appends an event to the journal in `dir`, which is made if need be; files get `mode`,
 /// directories `dir_mode`.
@@ -70,17 +69,11 @@ pub fn append(
 ) -> Result<()> {
     files::create_dir(dir, dir_mode)?;
     let line = line(event)?;
-    let begun = Instant::now();
     loop {
-        let Some(mut file) = AppendFile::open(&dir.join(CURRENT), mode)? else {
-            if begun.elapsed() >= PATIENCE {
-                return Err(Error::Busy {
-                    what: format!("the journal {}", dir.display()),
-                });
-            }
-            sleep(POLL);
-            continue;
-        };
+        let open = || AppendFile::open(&dir.join(CURRENT), mode);
+        let mut file = wait_for_lock(LOCK_TIMEOUT, &Silent, open)?.ok_or_else(|| Error::Busy {
+            what: format!("the journal {}", dir.display()),
+        })?;
         let length = file.length()?;
         if length > 0 && length + line.len() as u64 > bounds.file_bytes {
             file.rename(&dir.join(next_name(dir)?))?;

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use super::Store;
+use super::open::Store;
 use crate::digest::Digest;
 use crate::error::{IoContext, Result};
 use crate::fs::{Extent, FileKind, files, reflink, stat_of};

@@ -9,9 +9,10 @@ use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::path::Path;
 
-use super::entry::EntryId;
+use super::id::EntryId;
 use super::lock::GcLock;
-use super::{Store, layout, pack, random_name};
+use super::open::{Store, random_name};
+use super::{layout, pack};
 use crate::digest::Digest;
 use crate::error::{Error, IoContext, Result};
 use crate::fs::{FileKind, Timestamp, files, remove_tree};
@@ -76,7 +77,7 @@ impl Store {
         let uses = self.uses(&mut done)?;
         let suspects = self.suspects()?;
         self.sweep(&self.layout.manifests(), &mut done, |name| {
-            layout::digest_in(name, "")
+            layout::parse_digest(name, "")
                 .is_some_and(|id| uses.manifests.contains_key(&id) || uses.records.contains(&id))
         })?;
         self.collect_packs(&uses, &suspects, &mut done)?;
@@ -178,7 +179,7 @@ impl Store {
         let ids = || {
             names
                 .iter()
-                .filter_map(|name| layout::digest_in(name, ".pack"))
+                .filter_map(|name| layout::parse_digest(name, ".pack"))
         };
         // Before any is rewritten: what a rewriting makes may have the name of one that a killed
         // collection made.
@@ -194,7 +195,7 @@ impl Store {
         }
         for id in names
             .iter()
-            .filter_map(|name| layout::digest_in(name, ".moved"))
+            .filter_map(|name| layout::parse_digest(name, ".moved"))
         {
             if !uses.moved.contains(&id) && !uses.packs.contains_key(&id) {
                 self.remove_file(&self.layout.moved(&id), done)?;
@@ -249,7 +250,7 @@ impl Store {
         let added = files::allocated(&unfinished)?;
         files::rename(&unfinished, &self.layout.pack(&new))?;
         let moved = serde_json::to_vec(&[new]).map_err(Error::defect)?;
-        self.publish_text(&self.layout.moved(id), &moved)?;
+        self.write_atomically(&self.layout.moved(id), &moved)?;
         self.remove_file(&path, done)?;
         done.bytes = done.bytes.saturating_sub(added);
         done.rewritten += 1;
@@ -306,7 +307,7 @@ impl Store {
             // One that was damaged may have been replaced by a save.
             let is_right = |id: Digest| self.verify_blob(&id, &mut Vec::new(), &Silent).is_ok();
             self.sweep(&shelf, done, |name| {
-                layout::digest_in(name, "").is_some_and(|id| {
+                layout::parse_digest(name, "").is_some_and(|id| {
                     uses.blobs.contains(&id) && (!suspects.contains(&id) || is_right(id))
                 })
             })?;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::entry::EntryId;
+use super::id::EntryId;
 use crate::digest::Digest;
 
 /// The version of the store's format. A newer one gets a directory of its own.
@@ -211,6 +211,6 @@ impl Layout {
 }
 
 /// The digest in the name of a file of the store, less its ending.
-pub(super) fn digest_in(name: &std::ffi::OsStr, ending: &str) -> Option<Digest> {
+pub(super) fn parse_digest(name: &std::ffi::OsStr, ending: &str) -> Option<Digest> {
     name.to_str()?.strip_suffix(ending)?.parse().ok()
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::Store;
+use super::open::Store;
 use super::pack::LARGEST_CONTENT;
 use crate::digest::Digest;
 use crate::error::{Error, Result};

@@ -1,84 +1,75 @@
-//! Who may work on the store at the same time.
+//! Which operations may work on the store at the same time.
 //!
-//! | | restore | save, same key | save, other key | collect |
+//! | | restore | save, same key | save, other key | garbage collection |
 //! | --- | --- | --- | --- | --- |
 //! | restore | together | together | together | one waits |
-//! | save | together | the second gives way | together | one waits |
-//! | collect | skipped | skipped | skipped | skipped |
+//! | save | together | the second one gives up | together | one waits |
+//! | garbage collection | skipped | skipped | skipped | skipped |
 //!
-//! Restoring and saving hold `locks/store` shared, collecting holds it alone. Collecting never
-//! waits: when the store is in use it is skipped. Restoring and saving wait for a collection to
-//! end, for a stated time. A save also holds the lock of its entry; it is taken after
-//! `locks/store`, and nobody waits for it, so no two processes wait for each other. Locks of
-//! entries are only removed by who holds `locks/store` alone, when nobody can be holding or opening
-//! them.
+//! Restores and saves hold `locks/store` shared, garbage collection holds it exclusively. Garbage
+//! collection never waits: it is skipped while the store is in use. Restores and saves wait for it,
+//! up to a timeout.
+//!
+//! A save also holds the lock of its entry. It takes that lock after `locks/store` and never waits
+//! for it, so there is no deadlock. Lock files of entries are removed only by the holder of the
+//! exclusive lock: nobody can hold or open one then.
 
 use std::fs::File;
 use std::path::Path;
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::Store;
-use super::entry::EntryId;
+use super::id::EntryId;
+use super::open::Store;
 use crate::error::{Error, IoContext, Result};
-use crate::fs::{FileLock, LockMode, files};
+use crate::fs::{FileLock, LockMode, files, wait_for_lock};
+use crate::monitor::Silent;
 
-/// How often a waiting process looks again.
-const POLL: Duration = Duration::from_millis(20);
+/// How long the creation of a store and the writing of job states wait for garbage collection.
+pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The right to read and save. Held for a whole operation.
+/// Allows reading and saving. Held for a whole operation.
 #[derive(Debug)]
 pub struct SharedLock {
     _store: FileLock,
 }
 
-/// The right to save one entry.
+/// Allows saving one entry.
 #[derive(Debug)]
 pub struct SaveLock {
     _entry: FileLock,
 }
 
-/// The right to remove what is no longer needed.
+/// Allows removing entries and garbage.
 #[derive(Debug)]
 pub struct GcLock {
     _store: FileLock,
 }
 
 impl Store {
-    /// Takes the right to read and save, waiting at most `patience` for a collection to end.
-    pub fn lock_shared(&self, patience: Duration) -> Result<SharedLock> {
+    /// Locks the store for reading and saving. Waits for garbage collection, at most `timeout`.
+    pub fn lock_shared(&self, timeout: Duration) -> Result<SharedLock> {
         let path = self.layout.store_lock();
-        let begun = Instant::now();
-        loop {
-            let file = self.open_lock(&path)?;
-            if let Some(lock) =
-                FileLock::try_acquire(file, LockMode::Shared).context("lock", || &path)?
-            {
-                return Ok(SharedLock { _store: lock });
-            }
-            if begun.elapsed() >= patience {
-                return Err(Error::Busy {
-                    what: format!("the store {}", self.layout.root().display()),
-                });
-            }
-            sleep(POLL);
-        }
+        let lock = wait_for_lock(timeout, &Silent, || self.try_lock(&path, LockMode::Shared))?;
+        let lock = lock.ok_or_else(|| Error::Busy {
+            what: format!("the store {}", self.layout.root().display()),
+        })?;
+        Ok(SharedLock { _store: lock })
     }
 
-    /// Takes the right to save an entry; none when somebody else is saving it now.
-    pub fn try_lock_entry(&self, _sharing: &SharedLock, id: &EntryId) -> Result<Option<SaveLock>> {
-        let path = self.layout.save_lock(id);
-        let file = self.open_lock(&path)?;
-        let lock = FileLock::try_acquire(file, LockMode::Exclusive).context("lock", || &path)?;
+    /// Locks one entry for saving; none if another process is saving it.
+    pub fn try_lock_entry(&self, _shared: &SharedLock, id: &EntryId) -> Result<Option<SaveLock>> {
+        let lock = self.try_lock(&self.layout.save_lock(id), LockMode::Exclusive)?;
         Ok(lock.map(|lock| SaveLock { _entry: lock }))
     }
 
-    /// Takes the right to remove things; none when somebody reads or saves now.
+    /// Locks the store for removals; none if another process is reading or saving.
     pub fn try_lock_for_gc(&self) -> Result<Option<GcLock>> {
-        let path = self.layout.store_lock();
-        let file = self.open_lock(&path)?;
-        let lock = FileLock::try_acquire(file, LockMode::Exclusive).context("lock", || &path)?;
+        let lock = self.try_lock(&self.layout.store_lock(), LockMode::Exclusive)?;
         Ok(lock.map(|lock| GcLock { _store: lock }))
+    }
+
+    fn try_lock(&self, path: &Path, mode: LockMode) -> Result<Option<FileLock>> {
+        FileLock::try_acquire(self.open_lock(path)?, mode).context("lock", || path)
     }
 
     fn open_lock(&self, path: &Path) -> Result<File> {

@@ -19,7 +19,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Store, layout};
+use super::layout;
+use super::open::Store;
 use crate::digest::Digest;
 use crate::error::Result;
 use crate::fs::{Timestamp, effective_uid, files, remove_tree};
@@ -42,7 +43,7 @@ impl ReadyCopy {
     fn parse(path: PathBuf) -> Option<Self> {
         let name = path.file_name()?;
         let mut parts = name.to_str()?.splitn(3, '-');
-        let manifest = layout::digest_in(parts.next()?.as_ref(), "")?;
+        let manifest = layout::parse_digest(parts.next()?.as_ref(), "")?;
         let root = parts.next()?.parse().ok()?;
         let bytes = parts.next()?.parse().ok()?;
         Some(Self {
@@ -123,7 +124,7 @@ impl Store {
     /// Removes a ready copy. Another process may have taken it meanwhile.
     pub fn remove_ready_copy(&self, copy: &ReadyCopy) -> Result<()> {
         // By another name first, so that nobody takes half of it.
-        let doomed = self.layout().tmp().join(super::random_name());
+        let doomed = self.layout().tmp().join(super::open::random_name());
         if files::try_move_dir(&copy.path, &doomed)? {
             remove_tree(&doomed).map(drop)
         } else {

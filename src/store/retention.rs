@@ -28,9 +28,9 @@ use std::collections::HashMap;
 use std::fmt;
 use std::time::Duration;
 
-use super::entry::{CacheKind, EntryGroup, EntryId};
+use super::id::{CacheKind, EntryGroup, EntryId};
+use super::scope::CacheScope;
 use crate::fs::Timestamp;
-use crate::store::scope::CacheScope;
 
 /// A group keeps this many times the entries that a family keeps.
 pub const MAX_FAMILIES: usize = 4;

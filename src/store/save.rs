@@ -10,7 +10,8 @@ use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use super::entry::Entry;
 use super::lock::{SaveLock, SharedLock};
-use super::{Store, blob, layout, pack, random_name};
+use super::open::{Store, random_name};
+use super::{blob, layout, pack};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::fs::{Extent, files};
@@ -63,7 +64,7 @@ impl<'s> ContentWriter<'s> {
         let names = files::list(&self.store.layout.packs())?;
         let ids: Vec<Digest> = names
             .iter()
-            .filter_map(|name| layout::digest_in(name, ".pack"))
+            .filter_map(|name| layout::parse_digest(name, ".pack"))
             .filter(|id| !self.suspects.contains(id))
             .collect();
         let indexes: Vec<(Digest, Result<pack::PackIndex>)> = ids

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use serde::{Deserialize, Serialize};
 
-use super::Store;
+use super::open::Store;
 use crate::digest::Digest;
 use crate::error::Result;
 use crate::fs::{Timestamp, files, has_local_clock};
@@ -101,7 +101,7 @@ impl Store {
             })
             .unwrap_or_default();
             // Whoever may not write it adds up anew.
-            drop(self.publish_text(&self.layout.size(), &noted));
+            drop(self.write_atomically(&self.layout.size(), &noted));
         }
         Ok(bytes)
     }

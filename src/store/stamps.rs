@@ -12,10 +12,10 @@
 
 use std::path::Path;
 
+use super::open::Store;
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::fs::{Timestamp, files, has_local_clock};
-use crate::store::Store;
 use crate::tree::Roots;
 use crate::tree::stamps::{RootStamp, RootStamps};
 
@@ -57,7 +57,7 @@ impl Store {
             if let Some(note) = self.note_path(manifest, path)?
                 && has_local_clock(path)?
             {
-                self.publish_text(&note, &bytes)?;
+                self.write_atomically(&note, &bytes)?;
             }
         }
         Ok(())

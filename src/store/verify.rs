@@ -3,9 +3,11 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
 
-use super::entry::{Entry, EntryId};
+use super::entry::Entry;
+use super::id::EntryId;
+use super::layout;
 use super::lock::SharedLock;
-use super::{Store, layout};
+use super::open::Store;
 use crate::digest::Digest;
 use crate::error::{Error, IoContext, Result};
 use crate::fs::{FileKind, files};
@@ -53,7 +55,7 @@ impl Store {
             parts.extend(
                 names
                     .iter()
-                    .filter_map(|name| layout::digest_in(name, ""))
+                    .filter_map(|name| layout::parse_digest(name, ""))
                     .map(VerifyPart::Blob),
             );
         }
@@ -61,7 +63,7 @@ impl Store {
         parts.extend(
             packs
                 .iter()
-                .filter_map(|name| layout::digest_in(name, ".pack"))
+                .filter_map(|name| layout::parse_digest(name, ".pack"))
                 .map(VerifyPart::Pack),
         );
         let ids = self.entry_ids(None)?;

@@ -9,7 +9,7 @@ use crate::fmt::human::{bytes, elapsed, plural};
 use crate::job::{
     CacheReply, CargoTarget, FoundEntry, Job, JobTarget, RestoreRecord, SaveReply, Task,
 };
-use crate::store::entry::CacheKind;
+use crate::store::CacheKind;
 
 impl Step<'_, '_> {
     /// What the inputs ask of the preset. `PATH` is left out: in an action's own container it is

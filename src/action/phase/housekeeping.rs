@@ -16,8 +16,8 @@ use crate::job::{
 use crate::ops::free_space::{DiskNotice, DiskUsage, GuardPolicy, GuardReport};
 use crate::stats::event as events;
 use crate::stats::event::{Arm, Event, LookupResult, Phase, Run};
+use crate::store::CacheKind;
 use crate::store::disk_limits::DiskLimits;
-use crate::store::entry::CacheKind;
 
 impl Step<'_, '_> {
     /// What every job of this phase does besides its task.

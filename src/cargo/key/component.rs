@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use sha2::{Digest as _, Sha256};
 
+use crate::digest::hex;
+
 /// Where a part of a key came from.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ComponentOrigin {
@@ -111,17 +113,6 @@ pub(crate) fn digest_of<'p>(fields: impl IntoIterator<Item = [&'p str; 2]>) -> S
 /// The SHA-256 of a text, 64 hexadecimal digits.
 pub(crate) fn sha256(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes
-        .iter()
-        .fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-            // Writing to a string does not fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
 }
 
 #[cfg(test)]

@@ -13,8 +13,7 @@ use crate::cargo::project::facts::{KeyRequest, WorkspaceRequest};
 use crate::error::{Error, Result};
 use crate::glob::Base;
 use crate::ops::path_list::PathList;
-use crate::store::CacheScope;
-use crate::store::entry::{CacheKind, EntryGroup};
+use crate::store::{CacheKind, CacheScope, EntryGroup};
 
 /// One cache.
 #[derive(Debug)]

@@ -19,8 +19,7 @@ use crate::job::{Job, JobTarget};
 use crate::monitor::Monitor;
 use crate::ops::import::{LegacyCache, LegacyKind};
 use crate::ops::save;
-use crate::store::CacheScope;
-use crate::store::Store;
+use crate::store::{CacheScope, Store};
 use crate::tree::Roots;
 
 /// Saves a directory of an rsync workflow for the project of a job, into a scope and ref. Gives

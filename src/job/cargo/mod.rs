@@ -36,8 +36,7 @@ use crate::job::cargo::project::CargoProject;
 use crate::job::cargo::request::CargoTarget;
 use crate::job::{CacheReply, JobContext, JobReply, RestoreRecord, RestoreTask, SaveTask};
 use crate::ops::{restore, save};
-use crate::store::Store;
-use crate::store::entry::{Entry, EntryGroup, EntryId};
+use crate::store::{Entry, EntryGroup, EntryId, Store};
 use crate::tree::Roots;
 use crate::tree::plan::Extraneous;
 

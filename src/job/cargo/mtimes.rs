@@ -8,8 +8,7 @@ use crate::error::{Error, Result};
 use crate::job::JobContext;
 use crate::job::cargo::project::{CargoProject, list};
 use crate::job::cargo::request::CargoTarget;
-use crate::store::Store;
-use crate::store::entry::Entry;
+use crate::store::{Entry, Store};
 use crate::tree::Roots;
 
 /// Where the sources are; none where no times are given back.

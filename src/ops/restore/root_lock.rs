@@ -8,16 +8,12 @@
 //! one and leaves temporary names alone: in the worst case both do the same work twice.
 
 use std::path::Path;
-use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, IoContext, Result};
-use crate::fs::{Dir, FileLock, LockMode, files, is_temp_name, remove_child};
+use crate::fs::{Dir, FileLock, LockMode, files, is_temp_name, remove_child, wait_for_lock};
 use crate::monitor::Monitor;
 use crate::tree::Roots;
-
-/// How often a waiting process looks again.
-const POLL: Duration = Duration::from_millis(20);
 
 /// The directories that roots stand in, locked.
 pub(crate) struct RootLock {
@@ -26,9 +22,9 @@ pub(crate) struct RootLock {
 }
 
 impl RootLock {
-    /// Locks the directories that exist, waiting at most `patience` for other restores, and removes
+    /// Locks the directories that exist, waiting at most `timeout` for other restores, and removes
     /// what killed ones left there.
-    pub(crate) fn take(places: &Roots, patience: Duration, monitor: &dyn Monitor) -> Result<Self> {
+    pub(crate) fn take(places: &Roots, timeout: Duration, monitor: &dyn Monitor) -> Result<Self> {
         let mut parents: Vec<&Path> = places
             .iter()
             .filter_map(|(_, path)| path.parent())
@@ -36,13 +32,13 @@ impl RootLock {
         // In the same order for all, so that no two wait for each other.
         parents.sort_unstable();
         parents.dedup();
-        let begun = Instant::now();
+        let start = Instant::now();
         let mut claim = Self {
             locks: Vec::new(),
             is_complete: true,
         };
         for parent in parents {
-            let Some(lock) = lock(parent, begun, patience, monitor)? else {
+            let Some(lock) = lock(parent, timeout.saturating_sub(start.elapsed()), monitor)? else {
                 claim.is_complete = false;
                 continue;
             };
@@ -58,31 +54,23 @@ impl RootLock {
     }
 }
 
-fn lock(
-    parent: &Path,
-    begun: Instant,
-    patience: Duration,
-    monitor: &dyn Monitor,
-) -> Result<Option<FileLock>> {
-    loop {
-        // A directory that does not exist yet, or that can't be locked: the restore itself finds
-        // out what that means.
-        let Ok(file) = files::open(parent) else {
-            return Ok(None);
-        };
-        match FileLock::try_acquire(file, LockMode::Exclusive) {
-            Ok(Some(lock)) => return Ok(Some(lock)),
-            Ok(None) if monitor.is_interrupted() => return Err(Error::Interrupted),
-            Ok(None) if begun.elapsed() < patience => sleep(POLL),
-            Ok(None) => {
-                monitor.warn(&format!(
-                    "another process is still restoring into {}; going on beside it",
-                    parent.display()
-                ));
-                return Ok(None);
-            }
-            Err(_) => return Ok(None),
+fn lock(parent: &Path, timeout: Duration, monitor: &dyn Monitor) -> Result<Option<FileLock>> {
+    // Opened for each attempt: another directory may have got the name meanwhile.
+    let locked = wait_for_lock(timeout, monitor, || {
+        FileLock::try_acquire(files::open(parent)?, LockMode::Exclusive).context("lock", || parent)
+    });
+    match locked {
+        Ok(None) => {
+            monitor.warn(&format!(
+                "another process is still restoring into {}; going on beside it",
+                parent.display()
+            ));
+            Ok(None)
         }
+        // The directory does not exist yet, or can't be locked. The restore itself finds out what
+        // that means.
+        Err(error) if !matches!(error, Error::Interrupted) => Ok(None),
+        other => other,
     }
 }
 

@@ -2,8 +2,7 @@
 
 use super::SaveRequest;
 use crate::error::Result;
-use crate::store::Store;
-use crate::store::entry::{Entry, EntryId};
+use crate::store::{Entry, EntryId, Store};
 use crate::tree::compare;
 use crate::tree::manifest::{Manifest, SourceRecord};
 use crate::tree::stamps::RootStamps;

@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use local_cache::fs::Timestamp;
-use local_cache::store::entry::{CacheKind, EntryGroup};
 use local_cache::store::retention::{
     EvictReason, MAX_FAMILIES, RetentionCandidate, RetentionPolicy, decide, eviction_order, family,
     is_default_branch,
 };
+use local_cache::store::{CacheKind, EntryGroup};
 
 const DAY: u64 = 86_400;
 const NOW: Timestamp = Timestamp {

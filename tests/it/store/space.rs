@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use local_cache::store::entry::{Entry, EntryId};
+use local_cache::store::{Entry, EntryId};
 
 use crate::support::compare::{Picture, disk_usage, picture, same};
 use crate::support::{Sandbox, trees};

@@ -6,7 +6,7 @@ use std::path::Path;
 use local_cache::digest::Digest;
 use local_cache::fs::xattrs::Attribute;
 use local_cache::fs::{Extent, Timestamp};
-use local_cache::store::entry::{Entry, EntryId};
+use local_cache::store::{Entry, EntryId};
 use local_cache::tree::Content;
 use serde::Serialize;
 

@@ -397,7 +397,7 @@ fn a_record_lives_as_long_as_its_entry() {
     };
     assert_eq!(manifests(), 2);
     let prune = |keep| {
-        let keep = [(local_cache::store::entry::CacheKind::Target, keep)].into();
+        let keep = [(local_cache::store::CacheKind::Target, keep)].into();
         let policy = local_cache::store::retention::RetentionPolicy {
             keep,
             as_one_family: true,

@@ -8,9 +8,8 @@ use std::time::Duration;
 use local_cache::fs::volume;
 use local_cache::monitor::Silent;
 use local_cache::ops::free_space::{DiskNotice, GuardPolicy, GuardReport, guard};
-use local_cache::store::Store;
 use local_cache::store::disk_limits::DiskLimits;
-use local_cache::store::entry::CacheKind;
+use local_cache::store::{CacheKind, Store};
 
 use crate::support::compare::{Picture, picture, same};
 use crate::support::mounts::Mount;

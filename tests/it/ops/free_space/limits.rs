@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use local_cache::fs::{Inodes, Timestamp, Volume};
 use local_cache::store::disk_limits::{DiskLimits, ReadyCandidate, Shortfall, StoreContents, plan};
-use local_cache::store::entry::{CacheKind, EntryGroup};
 use local_cache::store::retention::{EvictReason, RetentionCandidate, RetentionPolicy, family};
+use local_cache::store::{CacheKind, EntryGroup};
 
 const GB: u64 = 1_000_000_000;
 const NOW: Timestamp = Timestamp {

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use local_cache::monitor::Silent;
-use local_cache::store::Store;
-use local_cache::store::entry::EntryId;
+use local_cache::store::{EntryId, Store};
 
 use crate::support::compare::{Picture, picture, same};
 use crate::support::{Sandbox, trees};

@@ -11,7 +11,7 @@ use local_cache::monitor::Silent;
 use local_cache::ops::free_space::{GuardPolicy, guard};
 use local_cache::store::Store;
 use local_cache::store::disk_limits::DiskLimits;
-use local_cache::store::entry::{CacheKind, Entry, EntryGroup};
+use local_cache::store::{CacheKind, Entry, EntryGroup};
 
 use super::settle;
 

@@ -1,0 +1,33 @@
+//! State that one phase of a job leaves for a later phase: `memories/<name>`.
+//!
+//! Runners do this themselves, but `act` loses what the main phase saves for the post phase.
+
+use super::lock::WRITE_TIMEOUT;
+use super::open::Store;
+use crate::error::Result;
+use crate::fs::files;
+
+impl Store {
+    pub fn put_job_state(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        let _lock = self.lock_shared(WRITE_TIMEOUT)?;
+        files::create_dir(&self.layout.job_states(), self.modes.directory)?;
+        self.write_atomically(&self.layout.job_state(name), bytes)
+    }
+
+    pub fn job_state(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        match files::read(&self.layout.job_state(name)) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Reads a state and removes it.
+    pub fn take_job_state(&self, name: &str) -> Option<Vec<u8>> {
+        let path = self.layout.job_state(name);
+        let bytes = files::read(&path).ok()?;
+        // If this fails, garbage collection removes the file when it is old.
+        drop(files::remove(&path));
+        Some(bytes)
+    }
+}
