@@ -1,10 +1,10 @@
-# The image of the action: one static binary, which is /pre, /main and /post by the name it is called by.
-# Another image with cargo and a C linker can be named where the usual one is out of reach.
+# The image of the action: one static binary, called as /pre, /main and /post.
+# BUILDER can name another image with cargo and a C linker.
 ARG BUILDER=rust:1-slim-bookworm
 FROM ${BUILDER} AS build
 WORKDIR /source
 COPY . .
-# A target named explicitly keeps build scripts and procedural macros dynamic, as they must be.
+# Build scripts and procedural macros must be linked dynamically; an explicit target limits crt-static to the program.
 RUN target="$(rustc -vV | sed -n 's/^host: //p')" \
  && RUSTFLAGS='-C target-feature=+crt-static' cargo build --release --locked --target "$target" \
  && mkdir /image \
@@ -14,7 +14,7 @@ RUN target="$(rustc -vV | sed -n 's/^host: //p')" \
 
 FROM scratch
 LABEL org.opencontainers.image.title="local-cache" \
-      org.opencontainers.image.description="Keeps Cargo registries, build outputs and any other directory on a self-hosted runner's own disk" \
+      org.opencontainers.image.description="Caches Cargo registries, target directories and any other directory on a self-hosted runner's disk" \
       org.opencontainers.image.source="https://github.com/btcdecoded/local-cache" \
       org.opencontainers.image.licenses="MIT"
 COPY --from=build /image/ /

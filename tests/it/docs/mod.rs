@@ -1,5 +1,6 @@
 //! Documents agree with the code and with each other.
 
+mod architecture;
 pub(crate) mod generated;
 mod inputs;
 mod known_prose;
