@@ -13,6 +13,7 @@ use crate::monitor::Monitor;
 use crate::site::SitePreference;
 use crate::site::detect::{SiteDecision, detect};
 use crate::site::facts::{EngineReport, SiteFacts, SiteRequest, gather};
+use crate::site::paths::Translation;
 use crate::site::run::{RunOptions, run};
 use crate::site::supervise::StopReason;
 use crate::site::worker as far;
@@ -100,9 +101,7 @@ impl Dispatcher {
         match &mut job.subject {
             JobTarget::Paths(subject) => {
                 for line in &mut subject.paths {
-                    let far: OsString = translation.lines_to_worker(OsStr::new(line));
-                    *line = String::from_utf8(far.into_vec())
-                        .map_err(|_| format!("the path {line} is not UTF-8 there"))?;
+                    *line = translate_line(line, translation)?;
                 }
             }
             JobTarget::Cargo(subject) => {
@@ -186,6 +185,13 @@ fn touched_dir(line: &str, context: &WorkflowContext) -> Option<PathBuf> {
         return Some(path.to_owned());
     }
     context.workspace.clone()
+}
+
+/// A line of `path` with the worker's names for its directories.
+fn translate_line(line: &str, translation: &Translation) -> Result<String, String> {
+    let translated: OsString = translation.lines_to_worker(OsStr::new(line));
+    String::from_utf8(translated.into_vec())
+        .map_err(|_| format!("the path {line} is not UTF-8 there"))
 }
 
 /// Does a job where this process is: the work of the far side, and of a phase that needs none.

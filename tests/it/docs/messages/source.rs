@@ -17,7 +17,7 @@ pub(super) const SAYS: [&str; 16] = [
     "warning",
     "problem",
     "fail",
-    "say",
+    "log",
     "cache_failed",
     "not_saved",
     "not_reserved",
@@ -31,7 +31,8 @@ pub(super) const SAYS: [&str; 16] = [
 ];
 
 /// Functions and types whose every text is a message.
-pub(super) const TEXTS: [&str; 10] = [
+pub(super) const TEXTS: [&str; 11] = [
+    "translate_line",
     "notice_text",
     "not_understood",
     "carry_out",
@@ -242,8 +243,8 @@ impl<'ast> Visit<'ast> for Reader {
     fn visit_expr_method_call(&mut self, call: &'ast syn::ExprMethodCall) {
         let is_log = |argument: &Expr| matches!(argument, Expr::Path(mark) if mark.path.segments[0].ident == "Mark");
         let says = match call.method.to_string().as_str() {
-            // Other things say something as well.
-            "say" => call.args.first().is_some_and(is_log),
+            // Other methods are called `log`, too.
+            "log" => call.args.first().is_some_and(is_log),
             method => SAYS.contains(&method) && !call.args.is_empty(),
         };
         if says {
