@@ -8,7 +8,7 @@ use std::io::{self, IsTerminal};
 use std::process::{ExitCode, Termination};
 
 use local_cache::action::Env;
-use local_cache::action::dispatcher::{program_name, run_job};
+use local_cache::action::dispatcher::{program_name, run_in_worker};
 use local_cache::cli::{self, Surroundings};
 use local_cache::site::{signals, worker as far};
 use local_cache::stats::event::Phase;
@@ -29,7 +29,7 @@ fn main() -> ExitCode {
         .get(1)
         .is_some_and(|argument| argument == far::ARGUMENT)
     {
-        return far::serve(env, run_job);
+        return far::serve(env, run_in_worker);
     }
     let surroundings = Surroundings {
         arguments,

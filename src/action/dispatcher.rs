@@ -8,7 +8,7 @@ use crate::action::console::{Console, Mark};
 use crate::action::context::WorkflowContext;
 use crate::action::env::Env;
 use crate::action::inputs::{Inputs, SiteInput};
-use crate::job::{Job, JobReply, JobTarget, work};
+use crate::job::{Job, JobReply, JobTarget, run_job};
 use crate::monitor::Monitor;
 use crate::site::SitePreference;
 use crate::site::detect::{SiteDecision, detect};
@@ -98,7 +98,7 @@ impl Dispatcher {
         let translation = &self.decision.translation;
         job.cache_root = translation.to_worker(&job.cache_root);
         job.workspace = translation.to_worker(&job.workspace);
-        match &mut job.subject {
+        match &mut job.target {
             JobTarget::Paths(subject) => {
                 for line in &mut subject.paths {
                     *line = translate_line(line, translation)?;
@@ -120,7 +120,7 @@ impl Dispatcher {
             job,
             &self.options,
             &mut hear,
-            run_job,
+            run_in_worker,
         );
         let outcome = outcome.map_err(|problem| problem.to_string())?;
         for notice in &outcome.notices {
@@ -195,12 +195,12 @@ fn translate_line(line: &str, translation: &Translation) -> Result<String, Strin
 }
 
 /// Does a job where this process is: the work of the far side, and of a phase that needs none.
-pub fn run_job(mut job: Job, context: &far::WorkerContext) -> JobReply {
-    if let JobTarget::Cargo(subject) = &mut job.subject {
+pub fn run_in_worker(mut job: Job, context: &far::WorkerContext) -> JobReply {
+    if let JobTarget::Cargo(subject) = &mut job.target {
         // What an image sets for its steps; what the request says comes from the steps themselves.
         subject.add_env(context.env.iter(), true);
     }
-    let mut reply = work(&job, &*context.namespace, &CancelMonitor(context));
+    let mut reply = run_job(&job, &*context.namespace, &CancelMonitor(context));
     let of_caches = reply
         .caches
         .iter_mut()

@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::fmt::human::{bytes, count, elapsed};
-use crate::job::Past;
+use crate::job::PastRun;
 use crate::ops::free_space::DiskUsage;
 use crate::stats::event::{DiskState, LookupResult};
 
@@ -57,7 +57,7 @@ pub struct JobSummary<'a> {
     /// Lines for people.
     pub notices: &'a [String],
     /// Runs of the job, the latest last.
-    pub trend: &'a [Past],
+    pub trend: &'a [PastRun],
 }
 
 /// The Markdown of a summary; none where there is nothing to tell.
@@ -149,7 +149,7 @@ const BARS: &str =
     r##"%%{init: {"themeVariables": {"xyChart": {"plotColorPalette": "#4c8bd0"}}}}%%"##;
 
 /// The durations of the last runs. Two are no trend.
-fn chart(trend: &[Past], text: &mut String) -> std::fmt::Result {
+fn chart(trend: &[PastRun], text: &mut String) -> std::fmt::Result {
     if trend.len() < 3 {
         return Ok(());
     }

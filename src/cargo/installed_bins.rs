@@ -17,7 +17,7 @@ use crate::fs::files;
 const NOTES: [&str; 2] = [".crates.toml", ".crates2.json"];
 
 /// Where a root of an entry goes: one of the notes, or a program; none for anything else.
-pub(crate) fn place(name: &[u8], cargo_home: &Path) -> Option<PathBuf> {
+pub(crate) fn destination(name: &[u8], cargo_home: &Path) -> Option<PathBuf> {
     let path = Path::new(std::ffi::OsStr::from_bytes(name));
     let mut components = path.components();
     let is_program = components.next() == Some(Component::Normal("bin".as_ref()))
@@ -44,8 +44,12 @@ pub(crate) fn installed(cargo_home: &Path) -> Result<Vec<(Box<[u8]>, PathBuf)>> 
     }
     let names = programs.into_iter().map(|name| format!("bin/{name}"));
     let names = names.chain(NOTES.map(str::to_owned));
-    let roots = names
-        .filter_map(|name| Some((name.as_bytes().into(), place(name.as_bytes(), cargo_home)?)));
+    let roots = names.filter_map(|name| {
+        Some((
+            name.as_bytes().into(),
+            destination(name.as_bytes(), cargo_home)?,
+        ))
+    });
     Ok(roots.collect())
 }
 
@@ -99,9 +103,9 @@ mod tests {
     #[test]
     fn nothing_but_programs_and_notes_has_a_place() {
         let home = Path::new("/h");
-        assert_eq!(place(b"bin/rg", home), Some("/h/bin/rg".into()));
+        assert_eq!(destination(b"bin/rg", home), Some("/h/bin/rg".into()));
         assert_eq!(
-            place(b".crates2.json", home),
+            destination(b".crates2.json", home),
             Some("/h/.crates2.json".into())
         );
         for name in [
@@ -114,7 +118,7 @@ mod tests {
             "credentials.toml",
             "",
         ] {
-            assert_eq!(place(name.as_bytes(), home), None, "{name}");
+            assert_eq!(destination(name.as_bytes(), home), None, "{name}");
         }
     }
 }

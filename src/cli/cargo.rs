@@ -14,9 +14,12 @@ use crate::fmt::human::{bytes, elapsed, plural};
 use crate::fs::Local;
 use crate::job::{
     CacheReply, CargoTarget, FoundEntry, Housekeeping, Job, JobReply, JobTarget, RestoreTask,
-    SaveReply, SaveTask, Task, WorkspaceLine, work,
+    SaveReply, SaveTask, Task, WorkspaceLine, run_job,
 };
+use crate::ops::restore::RestoreOptions;
+use crate::ops::save::{IfExists, SaveOptions};
 use crate::store::CacheScope;
+use crate::tree::plan::Extraneous;
 
 pub(super) fn cargo(
     context: &mut CommandContext<'_>,
@@ -27,10 +30,12 @@ pub(super) fn cargo(
         CargoCommand::Restore(restore) => {
             let task = RestoreTask {
                 read: vec![CacheScope::default()],
-                mirror: !restore.no_mirror,
-                verify: !restore.finding.no_verify,
-                lookup_only: restore.finding.lookup_only,
-                remember_as: None,
+                options: RestoreOptions {
+                    extraneous: Extraneous::for_mirror(!restore.no_mirror),
+                    verify: !restore.finding.no_verify,
+                    lookup_only: restore.finding.lookup_only,
+                },
+                record_as: None,
             };
             (
                 &restore.workspaces,
@@ -41,8 +46,11 @@ pub(super) fn cargo(
         // Nothing was noted down, so what is there goes by the key that it has now.
         CargoCommand::Save(save) => {
             let task = SaveTask {
-                refresh: true,
-                keep_ready: save.keep_ready,
+                options: SaveOptions {
+                    if_exists: IfExists::ReplaceIfChanged,
+                    keep_ready: save.keep_ready,
+                    ..SaveOptions::default()
+                },
                 ..SaveTask::default()
             };
             (&save.workspaces, Task::Save(task), false)
@@ -64,12 +72,12 @@ pub(super) fn cargo(
     let job = Job {
         cache_root: context.common.cache_root.clone(),
         workspace: checkout.unwrap_or(directory).to_owned(),
-        subject: JobTarget::Cargo(Box::new(cargo)),
+        target: JobTarget::Cargo(Box::new(cargo)),
         task,
-        health: Housekeeping::default(),
+        housekeeping: Housekeeping::default(),
     };
     let home = Some(context.base.home.clone()).filter(|home| home.is_absolute());
-    let reply = work(&job, &Local::new(home), context.monitor);
+    let reply = run_job(&job, &Local::new(home), context.monitor);
     for warning in &reply.warnings {
         context.monitor.warn(warning);
     }
@@ -126,7 +134,7 @@ fn show(context: &mut CommandContext<'_>, reply: &JobReply) -> Result<(), Failur
         // Writing to a string does not fail.
         let _ = writeln!(text, "{}", line(cache));
     }
-    if let Some(given_back) = reply.given_back {
+    if let Some(given_back) = reply.mtime_replay {
         let ReplayStats {
             same, different, ..
         } = given_back;
@@ -139,7 +147,7 @@ fn show(context: &mut CommandContext<'_>, reply: &JobReply) -> Result<(), Failur
     }
     let caches: Vec<Value> = reply.caches.iter().map(document).collect();
     let document =
-        json!({ "caches": caches, "sources": reply.given_back, "warnings": reply.warnings });
+        json!({ "caches": caches, "sources": reply.mtime_replay, "warnings": reply.warnings });
     context.print(&text, &document)
 }
 
@@ -186,7 +194,7 @@ fn line(cache: &CacheReply) -> String {
         (None, Some(SaveReply::InProgress)) => {
             format!("✅ {name}: {key} is being saved by another process right now")
         }
-        (None, Some(SaveReply::NothingThere)) => format!("✅ {name}: there is nothing to save"),
+        (None, Some(SaveReply::NothingToSave)) => format!("✅ {name}: there is nothing to save"),
         (None, None) => format!("💿 {name}: nothing found for {key}"),
     }
 }
@@ -226,7 +234,7 @@ fn document(cache: &CacheReply) -> Value {
             value["saved"] = json!(false);
             value["reason"] = json!(match saved {
                 SaveReply::InProgress => "in-progress",
-                SaveReply::NothingThere => "nothing-there",
+                SaveReply::NothingToSave => "nothing-there",
                 SaveReply::Exists { .. } => "exists",
                 SaveReply::Done { .. } | SaveReply::Unchanged => "unchanged",
             });

@@ -113,14 +113,12 @@ pub(super) fn restore(
                 groups: &[group(&paths)],
                 key: &key,
                 restore_keys: &args.restore_keys,
-                place: &|name| paths.place(name),
-                extras: if args.mirror {
-                    Extraneous::Remove
-                } else {
-                    Extraneous::Keep
+                destination: &|root| paths.destination(root),
+                options: restore::RestoreOptions {
+                    extraneous: Extraneous::for_mirror(args.mirror),
+                    verify: !args.finding.no_verify,
+                    lookup_only: args.finding.lookup_only,
                 },
-                verify: !args.finding.no_verify,
-                lookup_only: args.finding.lookup_only,
             };
             restore::restore(&store, &request, context.monitor)?
         }
@@ -146,26 +144,28 @@ pub(super) fn save(
     }
     let store = Store::create(&context.common.cache_root)?;
     let roots = paths.resolve(&Local::default())?;
-    let exclude = roots.exclude();
+    let filter = roots.filter();
     let request = save::SaveRequest {
         group: &group(&paths),
         key: &key,
-        places: &roots.places,
-        exclude: exclude.as_ref().map(|exclude| exclude as &_),
-        existing: if args.refresh {
-            save::IfExists::IsReplaced
-        } else {
-            save::IfExists::Stays
+        roots: &roots.roots,
+        filter: filter.as_ref().map(|filter| filter as &_),
+        options: save::SaveOptions {
+            if_exists: if args.refresh {
+                save::IfExists::Replace
+            } else {
+                save::IfExists::Keep
+            },
+            keep_ready: args.keep_ready,
+            allow_empty: false,
         },
-        allow_empty: false,
-        keep_ready: args.keep_ready,
-        sources: None,
+        record_sources: None,
         parent: None,
     };
     let outcome = save::save(&store, &request, context.monitor)?;
     let (text, json) = show::saved(&outcome, &key);
     context.print(&text, &json)?;
-    if matches!(outcome, save::SaveOutcome::NothingThere) {
+    if matches!(outcome, save::SaveOutcome::NothingToSave) {
         return Err(Failure::Other(
             "none of the paths exists, so nothing was saved; check their spelling".to_owned(),
         ));

@@ -13,7 +13,9 @@ use crate::fmt::human::{bytes, plural};
 use crate::fmt::table::Table;
 use crate::fs::Local;
 use crate::fs::files;
-use crate::job::{CargoTarget, Housekeeping, Job, JobTarget, RestoreTask, SaveReply, Task, adopt};
+use crate::job::{
+    CargoTarget, Housekeeping, Job, JobTarget, RestoreTask, SaveReply, Task, import as import_cache,
+};
 use crate::ops::import::{self, LegacyCache};
 use crate::store::CacheScope;
 
@@ -84,7 +86,7 @@ pub(super) fn import(
         .map(|(foreign, size)| {
             json!({
                 "path": foreign.path.display().to_string(), "repository": foreign.repository,
-                "holds": foreign.holds.directory(), "key": foreign.key, "bytes": size,
+                "holds": foreign.kind.directory(), "key": foreign.key, "bytes": size,
             })
         })
         .collect();
@@ -125,7 +127,7 @@ fn table(sized: &[(LegacyCache, u64)]) -> String {
         };
         table.add_row([
             one_line(repository),
-            foreign.holds.directory().to_owned(),
+            foreign.kind.directory().to_owned(),
             bytes(*size),
             one_line(&foreign.key),
         ]);
@@ -166,7 +168,7 @@ fn take_over(
         let scope = CacheScope::branch(scope, &args.branch);
         let mut caches = Vec::new();
         for job in &jobs {
-            caches.extend(adopt(
+            caches.extend(import_cache(
                 job,
                 foreign,
                 &scope,
@@ -211,9 +213,9 @@ fn jobs(context: &CommandContext<'_>, args: &ImportArgs, env: &Env, workspace: &
                 .working_directory
                 .join(&context.common.cache_root),
             workspace: workspace.to_owned(),
-            subject: JobTarget::Cargo(Box::new(cargo)),
+            target: JobTarget::Cargo(Box::new(cargo)),
             task: Task::Restore(RestoreTask::default()),
-            health: Housekeeping::default(),
+            housekeeping: Housekeeping::default(),
         }
     };
     ids.into_iter().map(job).collect()

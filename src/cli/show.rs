@@ -46,13 +46,13 @@ pub(super) fn restored(found: Option<&RestoredEntry>, key: &str, root: &Path) ->
         plural(entry.files, "file", "files"),
         bytes(entry.bytes)
     );
-    let mut text = match found.applied {
+    let mut text = match found.stats.applied {
         None => format!("🔍 found {} ({how} match): {size}\n", one_line(&entry.key)),
         Some(_) => {
             format!(
                 "🚀 restored {} ({how} match) in {}: {size}\n",
                 one_line(&entry.key),
-                elapsed(found.took)
+                elapsed(found.elapsed)
             )
         }
     };
@@ -64,13 +64,13 @@ pub(super) fn restored(found: Option<&RestoredEntry>, key: &str, root: &Path) ->
         "files": entry.files,
         "bytes": entry.bytes,
     });
-    if let Some(applied) = found.applied {
-        if found.right_files > 0 {
+    if let Some(applied) = found.stats.applied {
+        if found.stats.up_to_date_files > 0 {
             let written = plural(applied.files, "was", "were");
             let _ = writeln!(
                 text,
                 "   {} right already, {written} written ({})",
-                plural(found.right_files, "file was", "files were"),
+                plural(found.stats.up_to_date_files, "file was", "files were"),
                 bytes(applied.bytes)
             );
         }
@@ -81,14 +81,14 @@ pub(super) fn restored(found: Option<&RestoredEntry>, key: &str, root: &Path) ->
                 plural(applied.removed, "extra name was", "extra names were")
             );
         }
-        json["restore-milliseconds"] = milliseconds(found.took);
-        json["right-files"] = found.right_files.into();
-        json["right-bytes"] = found.right_bytes.into();
+        json["restore-milliseconds"] = milliseconds(found.elapsed);
+        json["right-files"] = found.stats.up_to_date_files.into();
+        json["right-bytes"] = found.stats.up_to_date_bytes.into();
         // Of the right ones, those that had to be read for that.
         json["compared-files"] = applied.confirmed.into();
         json["written-files"] = applied.files.into();
         json["written-bytes"] = applied.bytes.into();
-        json["ready-directories"] = found.ready.into();
+        json["ready-directories"] = found.stats.ready.into();
         json["removed-files"] = applied.removed.into();
     }
     (text, json)
@@ -109,8 +109,8 @@ pub(super) fn saved(outcome: &SaveOutcome, key: &str) -> Rendered {
                 entry,
                 reused_files,
                 reused_bytes,
-                left_out,
-                took: duration,
+                skipped_files,
+                elapsed: duration,
             } = &**saved;
             let mut text = format!(
                 "💾 saved {shown} in {}: {}, {}; {} added to the store\n",
@@ -119,11 +119,11 @@ pub(super) fn saved(outcome: &SaveOutcome, key: &str) -> Rendered {
                 bytes(entry.bytes),
                 bytes(entry.added_bytes)
             );
-            if *left_out > 0 {
+            if *skipped_files > 0 {
                 let _ = writeln!(
                     text,
                     "⚠️ {} left out",
-                    plural(*left_out, "file was", "files were")
+                    plural(*skipped_files, "file was", "files were")
                 );
             }
             let json = json!({
@@ -135,7 +135,7 @@ pub(super) fn saved(outcome: &SaveOutcome, key: &str) -> Rendered {
                 "added-bytes": entry.added_bytes,
                 "reused-files": reused_files,
                 "reused-bytes": reused_bytes,
-                "left-out-files": left_out,
+                "left-out-files": skipped_files,
                 "save-milliseconds": milliseconds(*duration),
             });
             (text, json)
@@ -155,7 +155,7 @@ pub(super) fn saved(outcome: &SaveOutcome, key: &str) -> Rendered {
             "in-progress",
             &format!("✅ {shown} is being saved by another process right now\n"),
         ),
-        SaveOutcome::NothingThere => not_saved(key, "nothing-there", ""),
+        SaveOutcome::NothingToSave => not_saved(key, "nothing-there", ""),
     }
 }
 

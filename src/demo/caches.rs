@@ -10,11 +10,14 @@ use super::{CacheUse, DemoError, StoredSize};
 use crate::fs::Local;
 use crate::job::{
     CargoTarget, FoundEntry, Housekeeping, Job, JobReply, JobTarget, RestoreRecord, RestoreTask,
-    SaveReply, SaveTask, Task, work,
+    SaveReply, SaveTask, Task, run_job,
 };
 use crate::monitor::Monitor;
+use crate::ops::restore::RestoreOptions;
+use crate::ops::save::SaveOptions;
 use crate::store::CacheScope;
 use crate::store::key_match::KeyMatch;
+use crate::tree::plan::Extraneous;
 
 /// The caches of a job whose checkout lies in place.
 pub(super) struct Caches {
@@ -35,8 +38,8 @@ impl Caches {
         let job = Job {
             cache_root: scratch.cache_root(),
             workspace: scratch.checkout(),
-            subject: JobTarget::Cargo(Box::new(cargo)),
-            health: Housekeeping::default(),
+            target: JobTarget::Cargo(Box::new(cargo)),
+            housekeeping: Housekeeping::default(),
             // Replaced by each task.
             task: Task::Restore(RestoreTask::default()),
         };
@@ -54,15 +57,17 @@ impl Caches {
     ) -> Result<(Vec<CacheUse>, Duration, Vec<RestoreRecord>), DemoError> {
         let task = RestoreTask {
             read: vec![CacheScope::default()],
-            mirror: true,
-            verify: true,
+            options: RestoreOptions {
+                extraneous: Extraneous::Remove,
+                ..RestoreOptions::default()
+            },
             ..RestoreTask::default()
         };
         let (reply, took) = self.carry_out(Task::Restore(task), monitor)?;
         let noted = reply
             .caches
             .iter()
-            .map(crate::job::CacheReply::noted)
+            .map(crate::job::CacheReply::record)
             .collect();
         let uses = reply.caches.into_iter().map(|cache| {
             let restored = cache
@@ -87,8 +92,11 @@ impl Caches {
         monitor: &dyn Monitor,
     ) -> Result<Duration, DemoError> {
         let task = SaveTask {
-            noted,
-            keep_ready: true,
+            records: noted,
+            options: SaveOptions {
+                keep_ready: true,
+                ..SaveOptions::default()
+            },
             ..SaveTask::default()
         };
         let (reply, took) = self.carry_out(Task::Save(task), monitor)?;
@@ -108,7 +116,7 @@ impl Caches {
         monitor: &dyn Monitor,
     ) -> Result<(JobReply, Duration), DemoError> {
         let begun = Instant::now();
-        let reply = work(
+        let reply = run_job(
             &Job {
                 task,
                 ..self.job.clone()

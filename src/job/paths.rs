@@ -1,40 +1,22 @@
-//! Restoring and saving the paths that somebody listed.
+//! Restoring and saving listed paths.
 
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
-
 use crate::error::{Error, Result};
 use crate::glob::Base;
-use crate::job::{CacheReply, JobContext, RestoreRecord, RestoreTask, SaveReply, SaveTask};
+use crate::job::context::JobContext;
+use crate::job::reply::{CacheReply, SaveReply};
+use crate::job::request::{PathsTarget, RestoreRecord, RestoreTask, SaveTask};
 use crate::ops::path_list::PathList;
-use crate::ops::{restore, save};
-use crate::store::{CacheKind, EntryGroup, EntryId};
-use crate::store::{CacheScope, Store};
+use crate::ops::restore::{RestoreOptions, RestoreRequest, restore as restore_entry};
+use crate::ops::save::{SaveOptions, SaveRequest, save as save_entry};
+use crate::store::{CacheKind, CacheScope, EntryGroup, EntryId, Store};
 use crate::tree::plan::Extraneous;
 
-/// Paths under a key.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PathsTarget {
-    /// One pattern each.
-    pub paths: Vec<String>,
-    /// The key.
-    pub key: String,
-    /// Prefixes to try in order when there is no such key.
-    pub restore_keys: Vec<String>,
-}
-
-impl PathsTarget {
-    /// The [`CacheReply::name`] of the only cache.
-    pub const NAME: &str = "path";
-}
-
-fn list(at: &JobContext<'_>, subject: &PathsTarget) -> Result<PathList> {
-    let base = Base::new(
-        &at.job.workspace,
-        at.namespace.home().unwrap_or(Path::new("")),
-    );
-    PathList::parse(&subject.paths, &base).map_err(|error| Error::invalid(error.to_string()))
+fn parse(context: &JobContext<'_>, target: &PathsTarget) -> Result<PathList> {
+    let home = context.namespace.home().unwrap_or(Path::new(""));
+    let base = Base::new(&context.job.workspace, home);
+    PathList::parse(&target.paths, &base).map_err(|error| Error::invalid(error.to_string()))
 }
 
 fn group(scope: &CacheScope, paths: &PathList) -> EntryGroup {
@@ -47,88 +29,93 @@ fn group(scope: &CacheScope, paths: &PathList) -> EntryGroup {
 }
 
 pub(crate) fn restore(
-    at: &JobContext<'_>,
-    subject: &PathsTarget,
+    context: &JobContext<'_>,
+    target: &PathsTarget,
     task: &RestoreTask,
     store: Option<&Store>,
 ) -> Result<CacheReply> {
-    let paths = list(at, subject)?;
-    let mut cache = CacheReply::new(PathsTarget::NAME, CacheKind::Path, &subject.key);
+    let paths = parse(context, target)?;
+    let mut cache = CacheReply::new(PathsTarget::NAME, CacheKind::Path, &target.key);
     let Some(store) = store else { return Ok(cache) };
     let groups: Vec<EntryGroup> = task.read.iter().map(|scope| group(scope, &paths)).collect();
-    let request = restore::RestoreRequest {
+    let request = RestoreRequest {
         groups: &groups,
-        key: &subject.key,
-        restore_keys: &subject.restore_keys,
-        place: &|name| at.namespace.locate_parent(&paths.place(name)?),
-        extras: extras(at, task, &paths),
-        verify: task.verify,
-        lookup_only: task.lookup_only,
+        key: &target.key,
+        restore_keys: &target.restore_keys,
+        destination: &|root| context.namespace.locate_parent(&paths.destination(root)?),
+        options: RestoreOptions {
+            extraneous: safe_extraneous(context, task.options.extraneous, &paths),
+            ..task.options
+        },
     };
-    cache.found = restore::restore(store, &request, at.monitor)?.map(Into::into);
+    cache.found = restore_entry(store, &request, context.monitor)?.map(Into::into);
     Ok(cache)
 }
 
-/// What happens to names that the entry does not have. Nothing is removed where that would take
-/// more with it than the cached directories: the runner and its keys live below home, and what a
-/// `!` line leaves out is in no entry.
-fn extras(at: &JobContext<'_>, task: &RestoreTask, paths: &PathList) -> Extraneous {
-    if !task.mirror {
+/// Refuses to remove extraneous names where that would remove more than the cached directories: the
+/// runner and its keys lie below the home directory, and what a `!` line excludes is in no entry.
+fn safe_extraneous(
+    context: &JobContext<'_>,
+    extraneous: Extraneous,
+    paths: &PathList,
+) -> Extraneous {
+    if extraneous == Extraneous::Keep {
         return Extraneous::Keep;
     }
-    let precious = [
-        (at.namespace.home(), "the home directory"),
-        (at.job.workspace.parent(), "the directory of the workspace"),
+    let protected = [
+        (context.namespace.home(), "the home directory"),
+        (
+            context.job.workspace.parent(),
+            "the directory of the workspace",
+        ),
     ];
-    let held = precious
+    let root_around = protected
         .into_iter()
         .find_map(|(path, what)| Some((paths.root_around(path?)?, what)));
-    let danger = match held {
+    let reason = match root_around {
         Some((root, what)) => format!("{} holds {what}", root.display()),
-        None if paths.has_exclusions() => "what the `!` lines leave out is in no entry".to_owned(),
+        None if paths.has_exclusions() => "what the `!` lines exclude is in no entry".to_owned(),
         None => return Extraneous::Remove,
     };
-    at.monitor.warn(&format!(
-        "{danger}, so nothing is removed there; name the directories to mirror one by one"
+    context.monitor.warn(&format!(
+        "{reason}, so nothing is removed there; name the directories to mirror one by one"
     ));
     Extraneous::Keep
 }
 
-/// Saves under the key that was noted down, unless that was found.
+/// Saves under the key that the restore recorded, unless the restore found an entry with it.
 pub(crate) fn save(
-    at: &JobContext<'_>,
-    subject: &PathsTarget,
+    context: &JobContext<'_>,
+    target: &PathsTarget,
     task: &SaveTask,
-    noted: &[RestoreRecord],
+    records: &[RestoreRecord],
     store: &Store,
 ) -> Result<(CacheReply, EntryGroup)> {
-    let paths = list(at, subject)?;
-    let noted = noted.iter().find(|noted| noted.cache == PathsTarget::NAME);
-    let key = noted.map_or(&subject.key, |noted| &noted.key);
+    let paths = parse(context, target)?;
+    let record = records.iter().find(|it| it.cache == PathsTarget::NAME);
+    let key = record.map_or(&target.key, |record| &record.key);
     let mut cache = CacheReply::new(PathsTarget::NAME, CacheKind::Path, key);
     let group = group(&task.write, &paths);
-    if noted.is_some_and(|noted| noted.exact) {
+    if record.is_some_and(|record| record.exact) {
         cache.saved = Some(SaveReply::Exists { was_restored: true });
         return Ok((cache, group));
     }
-    let roots = paths.resolve(at.namespace)?;
-    let exclude = roots.exclude();
-    let parent = noted.and_then(|noted| noted.entry.as_ref());
-    let request = save::SaveRequest {
+    let resolved = paths.resolve(context.namespace)?;
+    let filter = resolved.filter();
+    let restored = record.and_then(|record| record.entry.as_ref());
+    let request = SaveRequest {
         group: &group,
         key,
-        places: &roots.places,
-        exclude: exclude.as_ref().map(|exclude| exclude as &_),
-        existing: if task.refresh {
-            save::IfExists::IsReplacedIfChanged
-        } else {
-            save::IfExists::Stays
+        roots: &resolved.roots,
+        filter: filter.as_ref().map(|filter| filter as &_),
+        options: SaveOptions {
+            keep_ready: false,
+            allow_empty: false,
+            ..task.options
         },
-        allow_empty: false,
-        sources: None,
-        keep_ready: false,
-        parent: parent.and_then(|id| EntryId::parse(id)),
+        record_sources: None,
+        parent: restored.and_then(|id| EntryId::parse(id)),
     };
-    cache.saved = Some(save::save(store, &request, at.monitor)?.into());
+    cache.saved = Some(save_entry(store, &request, context.monitor)?.into());
     Ok((cache, group))
 }

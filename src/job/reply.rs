@@ -1,32 +1,29 @@
-//! What comes of a job.
+//! What a job did.
 
 use serde::{Deserialize, Serialize};
 
 use crate::cargo::key::template::KeyTemplate;
 use crate::cargo::mtimes::replay::ReplayStats;
-use crate::job::{Past, RestoreRecord};
+use crate::job::request::RestoreRecord;
 use crate::ops::free_space::GuardReport;
 use crate::ops::{restore, save};
-use crate::stats::event::{DiskState, Event};
+use crate::stats::event::{DiskState, Event, LookupResult};
 use crate::store::CacheKind;
 use crate::store::key_match::KeyMatch;
 
-/// What came of a job.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobReply {
-    /// What came of each cache.
     pub caches: Vec<CacheReply>,
-    /// What came of giving sources their times back.
-    pub given_back: Option<ReplayStats>,
-    /// Entries that were cleaned away, and bytes given back.
-    pub cleaned: Option<(u64, u64)>,
-    /// The disk and the store afterwards.
+    pub mtime_replay: Option<ReplayStats>,
+    /// Entries that retention removed, and the bytes that this freed.
+    pub evicted: Option<(u64, u64)>,
+    /// The disk and the store after the job.
     pub disk: Option<DiskState>,
-    /// What the guard of the disk found and did.
-    pub guarded: Option<GuardReport>,
+    /// What the disk guard found and did.
+    pub guard: Option<GuardReport>,
     /// Earlier runs of the job and this one, the latest last.
-    pub past: Vec<Past>,
-    /// What would have been recorded of the phase, where there is no store to record it in.
+    pub past_runs: Vec<PastRun>,
+    /// The event of this phase, if there is no store to record it in.
     pub unrecorded: Option<Event>,
     /// One line each.
     pub warnings: Vec<String>,
@@ -34,74 +31,68 @@ pub struct JobReply {
     pub error: Option<String>,
 }
 
-/// What came of one cache.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CacheReply {
-    /// What tells it from the others of the job, for people and for the save.
-    pub name: String,
-    /// Its kind.
-    pub kind: CacheKind,
-    /// The key that was looked for, or that was to be saved.
-    pub key: String,
-    /// The entry that was found or restored.
-    pub found: Option<FoundEntry>,
-    /// What came of saving.
-    pub saved: Option<SaveReply>,
-    /// Why it failed, in one line; the others went on.
-    pub error: Option<String>,
-    /// How the key is made again for another compiler, where the compiler is in it.
-    pub recipe: Option<KeyTemplate>,
+/// An earlier run of the job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PastRun {
+    /// From the start of the step's first phase to the end of its last.
+    pub job_milliseconds: u64,
+    pub found: Option<LookupResult>,
 }
 
-/// An entry that was found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CacheReply {
+    /// Unique within the job; shown to people.
+    pub name: String,
+    pub kind: CacheKind,
+    /// The key that was looked up or saved.
+    pub key: String,
+    pub found: Option<FoundEntry>,
+    pub saved: Option<SaveReply>,
+    /// Why this cache failed, in one line. The others of the job go on.
+    pub error: Option<String>,
+    /// How to compute the key for another compiler, if the compiler is part of it.
+    pub key_template: Option<KeyTemplate>,
+}
+
+/// An entry that was found, and what was restored from it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FoundEntry {
-    /// Its id.
+    /// The id of the entry.
     pub entry: String,
-    /// Its key.
     pub key: String,
-    /// Whether that is the key asked for.
+    /// Whether the entry has the key that was asked for.
     pub exact: bool,
-    /// Files in it.
     pub files: u64,
-    /// Bytes in it.
     pub bytes: u64,
-    /// Files that were written; the others were right already.
+    /// Files that differed from the entry.
     pub written_files: u64,
-    /// Bytes that were written.
     pub written_bytes: u64,
-    /// Directories that a rename put back.
+    /// Directories that were put back by a rename.
     pub ready: u32,
-    /// How long restoring took.
     pub milliseconds: u64,
 }
 
-/// What came of saving.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SaveReply {
-    /// An entry was saved.
     Done {
-        /// Files in it.
         files: u64,
-        /// Bytes in it.
         bytes: u64,
-        /// Bytes that it added to the store.
+        /// Bytes by which the store grew.
         added_bytes: u64,
-        /// How long it took.
         milliseconds: u64,
     },
-    /// The key had been restored exactly, or has an entry.
+    /// The key has an entry, so nothing was saved.
     Exists {
-        /// Whether it had been restored.
+        /// Whether this step restored that entry.
         was_restored: bool,
     },
-    /// The entry of the key holds just what is there.
+    /// The entry with the key matches the disk.
     Unchanged,
     /// Another process is saving the same key.
     InProgress,
     /// None of the paths exists.
-    NothingThere,
+    NothingToSave,
 }
 
 impl CacheReply {
@@ -114,26 +105,26 @@ impl CacheReply {
             found: None,
             saved: None,
             error: None,
-            recipe: None,
+            key_template: None,
         }
     }
 
-    /// What the save of the same step needs to know of what was restored.
-    pub fn noted(&self) -> RestoreRecord {
+    /// What the save of the same step needs to know.
+    pub fn record(&self) -> RestoreRecord {
         let found = self.found.as_ref();
         RestoreRecord {
             cache: self.name.clone(),
             key: self.key.clone(),
             entry: found.map(|found| found.entry.clone()),
             exact: found.is_some_and(|found| found.exact),
-            recipe: self.recipe.clone(),
+            key_template: self.key_template.clone(),
         }
     }
 }
 
 impl From<restore::RestoredEntry> for FoundEntry {
     fn from(found: restore::RestoredEntry) -> Self {
-        let applied = found.applied.unwrap_or_default();
+        let applied = found.stats.applied.unwrap_or_default();
         Self {
             entry: found.id.to_string(),
             exact: found.matched == KeyMatch::Exact,
@@ -142,8 +133,8 @@ impl From<restore::RestoredEntry> for FoundEntry {
             key: found.entry.key,
             written_files: applied.files,
             written_bytes: applied.bytes,
-            ready: found.ready,
-            milliseconds: u64::try_from(found.took.as_millis()).unwrap_or(u64::MAX),
+            ready: found.stats.ready,
+            milliseconds: u64::try_from(found.elapsed.as_millis()).unwrap_or(u64::MAX),
         }
     }
 }
@@ -155,14 +146,14 @@ impl From<save::SaveOutcome> for SaveReply {
                 files: saved.entry.files,
                 bytes: saved.entry.bytes,
                 added_bytes: saved.entry.added_bytes,
-                milliseconds: u64::try_from(saved.took.as_millis()).unwrap_or(u64::MAX),
+                milliseconds: u64::try_from(saved.elapsed.as_millis()).unwrap_or(u64::MAX),
             },
             save::SaveOutcome::Exists => Self::Exists {
                 was_restored: false,
             },
             save::SaveOutcome::Unchanged => Self::Unchanged,
             save::SaveOutcome::InProgress => Self::InProgress,
-            save::SaveOutcome::NothingThere => Self::NothingThere,
+            save::SaveOutcome::NothingToSave => Self::NothingToSave,
         }
     }
 }

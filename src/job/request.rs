@@ -1,105 +1,116 @@
-//! What a job is asked to do.
+//! What a job does, and to what.
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use crate::cargo::key::template::KeyTemplate;
-use crate::fs::serde_path as lossless;
-use crate::job::{CargoTarget, Housekeeping, PathsTarget};
+use crate::fs::serde_path;
+use crate::job::cargo::request::CargoTarget;
+use crate::ops::free_space::GuardPolicy;
+use crate::ops::restore::RestoreOptions;
+use crate::ops::save::SaveOptions;
+use crate::stats::event::Event;
 use crate::store::CacheScope;
 
-/// What is to be done. All paths are as the steps of the job know them.
+/// Paths are as the steps of the job know them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
-    /// Where the store is: absolute, or beginning with `~`.
-    #[serde(with = "lossless")]
+    /// The directory of the store: absolute, or beginning with `~`.
+    #[serde(with = "serde_path")]
     pub cache_root: PathBuf,
     /// The checked-out repository.
-    #[serde(with = "lossless")]
+    #[serde(with = "serde_path")]
     pub workspace: PathBuf,
-    /// What is restored or saved.
-    pub subject: JobTarget,
-    /// What to do.
+    pub target: JobTarget,
     pub task: Task,
-    /// What is done besides.
-    pub health: Housekeeping,
+    pub housekeeping: Housekeeping,
+}
+
+/// What a job does besides its task.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Housekeeping {
+    /// How the disk is guarded before and after a save.
+    pub guard: Option<GuardPolicy>,
+    /// The event to record; the job fills in what it did.
+    pub event: Option<Event>,
+    /// Events of earlier phases of the step that found no store to be recorded in.
+    pub earlier_events: Vec<Event>,
+    /// When the first phase of the step started, in milliseconds since the epoch.
+    pub started: Option<i64>,
+    /// How many earlier runs of the job to look up.
+    pub past_runs: usize,
 }
 
 /// What is restored or saved.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum JobTarget {
-    /// Paths that somebody listed: one cache.
+    /// Listed paths: one cache.
     Paths(PathsTarget),
     /// The caches of Cargo workspaces.
     Cargo(Box<CargoTarget>),
 }
 
-/// What a job does.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PathsTarget {
+    /// One pattern each.
+    pub paths: Vec<String>,
+    pub key: String,
+    /// Key prefixes to try in order when no entry has the key.
+    pub restore_keys: Vec<String>,
+}
+
+impl PathsTarget {
+    /// The [`CacheReply::name`](crate::job::CacheReply::name) of the only cache.
+    pub const NAME: &str = "path";
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Task {
-    /// Restore.
     Restore(RestoreTask),
-    /// Save, and clean.
+    /// Save, then enforce retention.
     Save(SaveTask),
-    /// Nothing but what is done besides any task.
+    /// Nothing but housekeeping.
     Guard,
 }
 
-/// How to restore.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RestoreTask {
-    /// Scopes and refs to look in, in order.
+    /// Scopes and refs to search, in order.
     pub read: Vec<CacheScope>,
-    /// Whether names that the entry does not have are removed, where that is not out of the
-    /// question.
-    pub mirror: bool,
-    /// Whether contents are compared with their digests.
-    pub verify: bool,
-    /// Only find the entries.
-    pub lookup_only: bool,
-    /// A name under which what was found is remembered for the save, where the runner forgets it.
-    pub remember_as: Option<String>,
+    /// Extraneous names are removed only where that is safe.
+    pub options: RestoreOptions,
+    /// Keep the restore records in the store under this name, where the runner hands nothing to the
+    /// save.
+    pub record_as: Option<String>,
 }
 
-/// How to save.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SaveTask {
-    /// Where the entries belong.
     pub write: CacheScope,
-    /// What the restore of the same step noted down.
-    pub noted: Vec<RestoreRecord>,
-    /// The name under which the restore was remembered.
-    pub remembered_as: Option<String>,
-    /// Whether target directories are moved into the store afterwards, for a restore to put back by
-    /// a rename.
-    pub keep_ready: bool,
-    /// Whether an entry of the same key is replaced where something changed, also if it was not
-    /// restored.
-    pub refresh: bool,
-    /// How many entries of each group stay.
+    /// The records of the restore in the same step.
+    pub records: Vec<RestoreRecord>,
+    /// The name under which the store keeps these records, where the runner does not.
+    pub recorded_as: Option<String>,
+    pub options: SaveOptions,
     pub keep: KeepCounts,
-    /// The greatest size of the store in bytes.
+    /// The largest size of the store.
     pub max_bytes: Option<u64>,
 }
 
-/// How many entries of each group stay.
+/// How many generations of each cache are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeepCounts {
-    /// Of paths that somebody listed.
     pub path: usize,
-    /// Of the registry.
     pub registry: usize,
-    /// Of git dependencies.
     pub git: usize,
-    /// Of a target directory.
     pub target: usize,
 }
 
 impl Default for KeepCounts {
-    /// All of them.
+    /// No limit.
     fn default() -> Self {
         Self {
             path: usize::MAX,
@@ -110,17 +121,18 @@ impl Default for KeepCounts {
     }
 }
 
-/// What a restore leaves for the save of the same step: one for each cache.
+/// What a restore leaves for the save of the same step, one for each cache.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RestoreRecord {
-    /// Which cache of the job: [`crate::job::Cache::name`].
+    /// [`CacheReply::name`](crate::job::CacheReply::name).
     pub cache: String,
-    /// The key that was looked for.
+    /// The key that was looked up.
     pub key: String,
-    /// The entry that was found.
+    /// The id of the entry that was found.
     pub entry: Option<String>,
-    /// Whether its key is the one looked for.
+    /// Whether the entry has the key.
     pub exact: bool,
-    /// How the key is made again for another compiler, where the compiler is in it.
-    pub recipe: Option<KeyTemplate>,
+    /// How to compute the key for another compiler, if the compiler is part of it.
+    #[serde(rename = "recipe")]
+    pub key_template: Option<KeyTemplate>,
 }

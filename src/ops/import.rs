@@ -1,4 +1,4 @@
-//! Caches that workflows kept by rsync before: finding them, taking them over, removing them.
+//! Caches that workflows copied with rsync: finding, measuring and removing them.
 //!
 //! Such workflows copy Cargo's home to `cargo/<key>` and target directories to `target/<key>`,
 //! below the cache root or below a directory for each repository in it
@@ -35,7 +35,7 @@ pub struct LegacyCache {
     /// root itself.
     pub repository: String,
     /// What it holds.
-    pub holds: LegacyKind,
+    pub kind: LegacyKind,
     /// The key that it was kept under.
     pub key: String,
     /// Where it is.
@@ -52,18 +52,18 @@ pub fn find(root: &Path) -> Result<Vec<LegacyCache>> {
 
 fn look(dir: &Path, repository: &str, depth: usize, found: &mut Vec<LegacyCache>) -> Result<()> {
     for name in directories(dir)? {
-        let holds = [LegacyKind::Cargo, LegacyKind::Target]
+        let kind = [LegacyKind::Cargo, LegacyKind::Target]
             .into_iter()
-            .find(|holds| holds.directory() == name);
+            .find(|kind| kind.directory() == name);
         let below = dir.join(&name);
-        match holds {
-            Some(holds) => {
+        match kind {
+            Some(kind) => {
                 for key in directories(&below)? {
                     let path = below.join(&key);
-                    if holds == LegacyKind::Target || !parts(&path)?.is_empty() {
+                    if kind == LegacyKind::Target || !parts(&path)?.is_empty() {
                         found.push(LegacyCache {
                             repository: repository.to_owned(),
-                            holds,
+                            kind,
                             key,
                             path,
                         });

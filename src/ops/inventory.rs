@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::PATIENCE;
+use super::LOCK_TIMEOUT;
 use crate::error::Result;
 use crate::monitor::Monitor;
 use crate::ops::prune::{ListedEntry, Needs, list};
@@ -10,7 +10,7 @@ use crate::store::Store;
 
 /// All entries, those used last first, each with its part of the bytes of the store.
 pub fn inventory(store: &Store, monitor: &dyn Monitor) -> Result<Vec<(ListedEntry, u64)>> {
-    let _sharing = store.lock_shared(PATIENCE)?;
+    let _sharing = store.lock_shared(LOCK_TIMEOUT)?;
     let listed = list(store, monitor)?;
     let mut needs = Needs::new(store);
     let mut of_each = Vec::with_capacity(listed.len());

@@ -10,5 +10,5 @@ pub mod save;
 
 use std::time::Duration;
 
-/// How long an operation waits for a collection to end.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+/// How long an operation waits for a garbage collection to end.
+pub const LOCK_TIMEOUT: Duration = Duration::from_secs(30);

@@ -30,8 +30,7 @@ pub struct PathList {
 /// What a list of paths stands for on the disk now.
 #[derive(Debug)]
 pub struct ResolvedPaths {
-    /// Its roots.
-    pub places: Roots,
+    pub roots: Roots,
     /// What is left out below each root that something is left out of.
     exclusions: Vec<(PathBuf, Exclusions)>,
 }
@@ -119,7 +118,7 @@ impl PathList {
                 .any(|other| other != path && path.starts_with(other))
         });
         Ok(ResolvedPaths {
-            places: Roots::new(roots),
+            roots: Roots::new(roots),
             exclusions,
         })
     }
@@ -150,7 +149,7 @@ impl PathList {
     }
 
     /// Where the root of a name lies now; an error when the list does not name it.
-    pub fn place(&self, name: &[u8]) -> Result<PathBuf> {
+    pub fn destination(&self, name: &[u8]) -> Result<PathBuf> {
         let refused = || {
             Error::invalid(format!(
                 "the entry holds {}, which was not asked for",
@@ -180,7 +179,7 @@ impl PathList {
 
 impl ResolvedPaths {
     /// What is to be left out of them; none when nothing is.
-    pub fn exclude(&self) -> Option<impl Fn(&Path, bool) -> Filter + Sync> {
+    pub fn filter(&self) -> Option<impl Fn(&Path, bool) -> Filter + Sync> {
         (!self.exclusions.is_empty()).then_some(|path: &Path, is_directory| {
             let found = self
                 .exclusions
@@ -239,7 +238,7 @@ mod tests {
         let here = PathList::parse(["target", "~/.cargo", "/tmp/x"], &base()).unwrap();
         let elsewhere = Base::new("/other", "/root");
         let there = PathList::parse(["target", "~/.cargo", "/tmp/x"], &elsewhere).unwrap();
-        let moved = |path: &str| there.place(&here.name(Path::new(path))).unwrap();
+        let moved = |path: &str| there.destination(&here.name(Path::new(path))).unwrap();
         assert_eq!(moved("/data/repo/target"), Path::new("/other/target"));
         assert_eq!(moved("/home/me/.cargo"), Path::new("/root/.cargo"));
         assert_eq!(moved("/tmp/x"), Path::new("/tmp/x"));
@@ -251,7 +250,7 @@ mod tests {
         let lines = ["~/work/*/target", "build"];
         let here = PathList::parse(lines, &base("/home/me/work/one")).unwrap();
         let there = PathList::parse(lines, &base("/home/me/work/two")).unwrap();
-        let moved = |path: &str| there.place(&here.name(Path::new(path))).unwrap();
+        let moved = |path: &str| there.destination(&here.name(Path::new(path))).unwrap();
         assert_eq!(
             moved("/home/me/work/one/target"),
             Path::new("/home/me/work/one/target")
@@ -274,7 +273,7 @@ mod tests {
     #[test]
     fn a_root_that_was_not_asked_for_goes_nowhere() {
         let list = PathList::parse(["target/*/deps"], &base()).unwrap();
-        assert!(list.place(b"./target/debug/deps").is_ok());
+        assert!(list.destination(b"./target/debug/deps").is_ok());
         for name in [
             "./src",
             "./target/../src",
@@ -284,7 +283,7 @@ mod tests {
             "./",
             "",
         ] {
-            assert!(list.place(name.as_bytes()).is_err(), "{name}");
+            assert!(list.destination(name.as_bytes()).is_err(), "{name}");
         }
     }
 
@@ -302,7 +301,7 @@ mod tests {
                 .unwrap()
                 .resolve(&rooted)
                 .unwrap();
-            let place = roots.places.path(b"~/.cargo/registry").unwrap();
+            let place = roots.roots.path(b"~/.cargo/registry").unwrap();
             assert_eq!(place, root.join("data/cargo/registry"), "{line}");
         }
     }

@@ -6,14 +6,13 @@ use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::fs::{Timestamp, files, remove_tree};
 use crate::monitor::{Monitor, Stage};
-use crate::ops::PATIENCE;
+use crate::ops::LOCK_TIMEOUT;
 use crate::store::gc::GcStats;
 use crate::store::retention::{
     RetentionCandidate, RetentionDecision, RetentionPolicy, decide, family, is_default_branch,
 };
 use crate::store::verify::VerifyReport;
-use crate::store::{CacheScope, Store};
-use crate::store::{Entry, EntryId};
+use crate::store::{CacheScope, Entry, EntryId, Store};
 
 /// An entry in a list.
 #[derive(Debug)]
@@ -72,7 +71,7 @@ pub fn prune(
     monitor: &dyn Monitor,
 ) -> Result<Pruned> {
     if dry_run {
-        let _sharing = store.lock_shared(PATIENCE)?;
+        let _sharing = store.lock_shared(LOCK_TIMEOUT)?;
         return Ok(Pruned {
             decisions: decisions(store, policy, monitor)?,
             collected: None,
@@ -193,7 +192,7 @@ pub fn verify(
     monitor: &dyn Monitor,
 ) -> Result<(VerifyReport, Option<GcStats>)> {
     let verified = {
-        let sharing = store.lock_shared(PATIENCE)?;
+        let sharing = store.lock_shared(LOCK_TIMEOUT)?;
         store.verify(&sharing, monitor)?
     };
     if !repair || (verified.damaged.is_empty() && verified.damaged_files.is_empty()) {

@@ -12,16 +12,26 @@ use super::compare::{match_dirs, resolve_hard_link};
 use super::manifest::Manifest;
 use super::scan::{ExtraneousName, Scan};
 use super::{DirId, FileData, Leaf, LeafId, LeafKind, Tree};
+use serde::{Deserialize, Serialize};
+
 use crate::fs::Stat;
 use crate::tree::stamps::RootStamps;
 
 /// What to do with names that the manifest does not have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Extraneous {
     /// They stay.
     Keep,
     /// They go, so that afterwards the directory is just what the manifest says.
     Remove,
+}
+
+impl Extraneous {
+    /// The policy for the option `mirror`.
+    pub fn for_mirror(mirror: bool) -> Self {
+        if mirror { Self::Remove } else { Self::Keep }
+    }
 }
 
 /// What has to be done. Numbers are those of the manifest's tree.

@@ -26,11 +26,11 @@ impl Step<'_, '_> {
             targets: of_preset.cache_targets,
             all_crates: of_preset.cache_all_crates,
             bin: of_preset.cache_bin,
-            replay_times: inputs.replay_mtimes,
+            replay_mtimes: inputs.replay_mtimes,
             sources: inputs.sources.clone(),
             run: self.context.job_run_name(),
             only_projects: inputs.preset == Preset::Auto,
-            lock_patience: CargoTarget::LOCK_PATIENCE,
+            lock_timeout: CargoTarget::LOCK_TIMEOUT,
         };
         cargo.add_env(self.env.iter(), false);
         JobTarget::Cargo(Box::new(cargo))
@@ -59,14 +59,14 @@ impl Step<'_, '_> {
         }
         // Computed keys are noted down one by one; the input `key` is but a part of them.
         self.note_down("", &access.write);
-        let noted: Vec<RestoreRecord> = caches.iter().map(CacheReply::noted).collect();
+        let noted: Vec<RestoreRecord> = caches.iter().map(CacheReply::record).collect();
         if let Ok(noted) = serde_json::to_string(&noted) {
             self.tell(self.context.files.save_state(state::CACHES, &noted));
         }
         for cache in caches {
             self.report_restored(cache);
         }
-        if let Some(given_back) = reply.as_ref().and_then(|reply| reply.given_back) {
+        if let Some(given_back) = reply.as_ref().and_then(|reply| reply.mtime_replay) {
             self.report_given_back(given_back);
         }
         self.set_outputs(caches);
@@ -297,7 +297,7 @@ impl Step<'_, '_> {
             Some(SaveReply::InProgress) => {
                 say_done(format!("another job is saving {key} right now"))
             }
-            Some(SaveReply::NothingThere) => {
+            Some(SaveReply::NothingToSave) => {
                 say_done("there is nothing, so nothing is saved".to_owned())
             }
             None => {}

@@ -39,13 +39,13 @@ impl Step<'_, '_> {
         Housekeeping {
             guard: Some(self.wanted_room()),
             event: Some(event),
-            earlier: if is_last {
+            earlier_events: if is_last {
                 self.kept_events()
             } else {
                 Vec::new()
             },
             started: number(state::STARTED).filter(|_| is_last),
-            past: if is_last && self.inputs.summary {
+            past_runs: if is_last && self.inputs.summary {
                 TREND_RUNS
             } else {
                 0
@@ -185,9 +185,9 @@ impl Step<'_, '_> {
         let job = Job {
             cache_root: self.inputs.cache_root.clone().into(),
             workspace,
-            subject: JobTarget::Paths(paths),
+            target: JobTarget::Paths(paths),
             task: Task::Guard,
-            health: self.health(),
+            housekeeping: self.health(),
         };
         let (reply, identity) = match self.place.get().run(job, self.log) {
             Ok(done) => done,
@@ -207,7 +207,7 @@ impl Step<'_, '_> {
         if self.phase == Phase::Post {
             self.summarize(&reply);
         }
-        reply.guarded
+        reply.guard
     }
 
     /// The last phase of a step that saves nothing.
@@ -219,7 +219,7 @@ impl Step<'_, '_> {
 
     /// What the guard did, and what people should know of the disk.
     pub(crate) fn report_guarded(&mut self, reply: &JobReply) {
-        let Some(guarded) = &reply.guarded else {
+        let Some(guarded) = &reply.guard else {
             return;
         };
         if guarded.freed_bytes > 0 || !guarded.removed.is_empty() {
@@ -259,7 +259,7 @@ impl Step<'_, '_> {
     /// Says that nothing was saved for want of room. False when there was room.
     pub(crate) fn report_no_room(&mut self, reply: &JobReply) -> bool {
         let full = reply
-            .guarded
+            .guard
             .as_ref()
             .filter(|guarded| !guarded.may_save && reply.caches.is_empty());
         let Some(guarded) = full else { return false };
@@ -323,7 +323,7 @@ impl Step<'_, '_> {
         if !self.inputs.summary || self.context.files.summary.is_none() {
             return;
         }
-        let guarded = reply.guarded.as_ref();
+        let guarded = reply.guard.as_ref();
         let mut notices: Vec<String> = guarded
             .map_or(&[][..], |guarded| &guarded.notices)
             .iter()
@@ -345,7 +345,7 @@ impl Step<'_, '_> {
             before,
             after,
             notices: &notices,
-            trend: &reply.past,
+            trend: &reply.past_runs,
         };
         if let Some(markdown) = markdown(&summary) {
             // A summary that can't be written is no reason to trouble anybody.
@@ -410,7 +410,7 @@ fn row(cache: &CacheReply, is_restore: bool) -> SummaryRow {
                 Some("is there already".to_owned())
             }
             Some(SaveReply::InProgress) => Some("by another job".to_owned()),
-            Some(SaveReply::NothingThere) => Some("nothing there".to_owned()),
+            Some(SaveReply::NothingToSave) => Some("nothing there".to_owned()),
             None => None,
         });
     row

@@ -245,14 +245,14 @@ impl Step<'_, '_> {
         let job = Job {
             cache_root: self.inputs.cache_root.clone().into(),
             workspace,
-            subject: if self.is_of_cargo() {
+            target: if self.is_of_cargo() {
                 self.cargo()
             } else {
                 self.paths()
             },
             // Replaced by the caller, who knows what is to be done.
             task: Task::Restore(RestoreTask::default()),
-            health: self.health(),
+            housekeeping: self.health(),
         };
         Some((job, access))
     }

@@ -5,7 +5,9 @@ use crate::action::console::Mark;
 use crate::action::inputs::Mirror;
 use crate::fmt::human::{bytes, plural};
 use crate::job::{FoundEntry, Job, RestoreTask, Task};
+use crate::ops::restore::RestoreOptions;
 use crate::store::CacheScope;
+use crate::tree::plan::Extraneous;
 
 impl Step<'_, '_> {
     pub(super) fn restore(&mut self) {
@@ -59,10 +61,12 @@ impl Step<'_, '_> {
     pub(super) fn restore_task(&self, read: Vec<CacheScope>, mirror: bool) -> RestoreTask {
         RestoreTask {
             read,
-            mirror,
-            verify: self.inputs.verify,
-            lookup_only: self.inputs.lookup_only,
-            remember_as: self.memory(),
+            options: RestoreOptions {
+                extraneous: Extraneous::for_mirror(mirror),
+                verify: self.inputs.verify,
+                lookup_only: self.inputs.lookup_only,
+            },
+            record_as: self.memory(),
         }
     }
 

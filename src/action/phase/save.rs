@@ -10,6 +10,7 @@ use crate::fmt::human::{bytes, plural};
 use crate::job::{
     CacheReply, Job, KeepCounts, PathsTarget, RestoreRecord, SaveReply, SaveTask, Task,
 };
+use crate::ops::save::SaveOptions;
 use crate::stats::event::Phase;
 use crate::store::CacheScope;
 
@@ -33,7 +34,7 @@ impl Step<'_, '_> {
                 self.report_saved(cache)
             }
         }
-        if let Some((entries, freed)) = reply.cleaned {
+        if let Some((entries, freed)) = reply.evicted {
             let entries = plural(entries, "old entry", "old entries");
             self.log.log(
                 Mark::Cleaned,
@@ -70,14 +71,16 @@ impl Step<'_, '_> {
         }
         let task = SaveTask {
             write: self.writable(access.write),
-            noted: if is_of_cargo {
+            records: if is_of_cargo {
                 self.noted_caches()
             } else {
                 vec![self.noted()]
             },
-            remembered_as: self.memory(),
-            keep_ready: self.inputs.reuse == Reuse::Move,
-            refresh: false,
+            recorded_as: self.memory(),
+            options: SaveOptions {
+                keep_ready: self.inputs.reuse == Reuse::Move,
+                ..SaveOptions::default()
+            },
             keep: self.keep(),
             max_bytes: self.inputs.retention.max_cache_size,
         };
@@ -105,7 +108,7 @@ impl Step<'_, '_> {
             key: self.inputs.key.clone(),
             entry: self.env.state(state::ENTRY).map(str::to_owned),
             exact: false,
-            recipe: None,
+            key_template: None,
         }
     }
 
@@ -143,7 +146,7 @@ impl Step<'_, '_> {
             Some(SaveReply::InProgress) => {
                 self.not_reserved(&format!("another job is saving an entry with key {key} right now"));
             }
-            Some(SaveReply::NothingThere) => self.not_saved(
+            Some(SaveReply::NothingToSave) => self.not_saved(
                 "Path Validation Error: Path(s) specified in the action for caching do(es) not exist, \
                  hence no cache is being saved.",
             ),

@@ -2,7 +2,7 @@
 //!
 //! Roots have names of their own and not their paths', so that an entry goes back to where
 //! `CARGO_HOME` and the target directory are then. A group says whose target directory it is by
-//! what was asked for, not by where that is.
+//! what was request for, not by where that is.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -12,6 +12,7 @@ use crate::cargo::key::{CargoKeys, ComputedKey, TargetKey};
 use crate::cargo::project::facts::{KeyRequest, WorkspaceRequest};
 use crate::error::{Error, Result};
 use crate::glob::Base;
+use crate::job::cargo::build_dirs::BuildDirs;
 use crate::ops::path_list::PathList;
 use crate::store::{CacheKind, CacheScope, EntryGroup};
 
@@ -22,7 +23,7 @@ pub(crate) struct CachePlan {
     pub(crate) name: String,
     pub(crate) kind: CacheKind,
     pub(crate) key: ComputedKey,
-    pub(crate) what: CacheContents,
+    pub(crate) contents: CacheContents,
     /// What the group says of it.
     identity: Vec<String>,
 }
@@ -42,36 +43,6 @@ pub(crate) enum CacheContents {
     Directories(PathList),
 }
 
-/// Where cargo puts what it builds.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct BuildDirs {
-    /// The target directory first; then those of intermediate artifacts that are elsewhere.
-    directories: Vec<PathBuf>,
-}
-
-impl BuildDirs {
-    /// All directories.
-    pub(crate) fn directories(&self) -> impl Iterator<Item = &PathBuf> {
-        self.directories.iter()
-    }
-
-    /// Those that lie in no other one, each by its name in an entry.
-    pub(crate) fn roots(&self) -> impl Iterator<Item = (String, &PathBuf)> {
-        let is_in_another = |directory: &PathBuf| {
-            self.directories
-                .iter()
-                .any(|other| other != directory && directory.starts_with(other))
-        };
-        let name = |number| match number {
-            0 => "target".to_owned(),
-            1 => "build".to_owned(),
-            _ => format!("build-{number}"),
-        };
-        let named = (0..).map(name).zip(&self.directories);
-        named.filter(move |(_, directory)| !is_in_another(directory))
-    }
-}
-
 /// The directories of `CARGO_HOME` that make up a cache, and what they are called in an entry.
 const REGISTRY: [(&str, &str); 3] = [
     ("index", "registry/index"),
@@ -81,12 +52,12 @@ const REGISTRY: [(&str, &str); 3] = [
 const GIT: [(&str, &str); 2] = [("db", "git/db"), ("checkouts", "git/checkouts")];
 
 impl CachePlan {
-    fn new(name: &str, kind: CacheKind, key: &ComputedKey, what: CacheContents) -> Self {
+    fn new(name: &str, kind: CacheKind, key: &ComputedKey, contents: CacheContents) -> Self {
         Self {
             name: name.to_owned(),
             kind,
             key: key.clone(),
-            what,
+            contents,
             identity: vec![format!("cargo {name}")],
         }
     }
@@ -102,7 +73,7 @@ impl CachePlan {
 
     /// Whether it lies in a `CARGO_HOME` that others may use at the same time.
     pub(crate) fn is_shared(&self) -> bool {
-        matches!(self.what, CacheContents::Registry | CacheContents::Git)
+        matches!(self.contents, CacheContents::Registry | CacheContents::Git)
     }
 
     /// The roots that the cache always has, each with its path.
@@ -112,10 +83,10 @@ impl CachePlan {
                 .map(|(name, path)| (name.as_bytes().into(), cargo_home.join(path)))
                 .collect()
         };
-        match &self.what {
+        match &self.contents {
             CacheContents::Registry => below(&REGISTRY),
             CacheContents::Git => below(&GIT),
-            CacheContents::Target(outputs) => outputs
+            CacheContents::Target(dirs) => dirs
                 .roots()
                 .map(|(name, path)| (name.into_bytes().into(), path.clone()))
                 .collect(),
@@ -124,10 +95,10 @@ impl CachePlan {
     }
 
     /// Where a root of an entry goes; an error for one that the cache has not.
-    pub(crate) fn place(&self, name: &[u8], cargo_home: &Path) -> Result<PathBuf> {
-        let found = match &self.what {
-            CacheContents::Directories(paths) => return paths.place(name),
-            CacheContents::Bin => crate::cargo::installed_bins::place(name, cargo_home),
+    pub(crate) fn destination(&self, name: &[u8], cargo_home: &Path) -> Result<PathBuf> {
+        let found = match &self.contents {
+            CacheContents::Directories(paths) => return paths.destination(name),
+            CacheContents::Bin => crate::cargo::installed_bins::destination(name, cargo_home),
             CacheContents::Registry | CacheContents::Git | CacheContents::Target(_) => self
                 .roots(cargo_home)
                 .into_iter()
@@ -136,7 +107,7 @@ impl CachePlan {
         };
         found.ok_or_else(|| {
             let name = OsStr::from_bytes(name).display();
-            Error::invalid(format!("the entry holds {name}, which was not asked for"))
+            Error::invalid(format!("the entry holds {name}, which was not request for"))
         })
     }
 }
@@ -145,7 +116,7 @@ impl CachePlan {
 /// it.
 pub(crate) fn plans(
     keys: &CargoKeys,
-    asked: &KeyRequest,
+    request: &KeyRequest,
     directories: Option<PathList>,
     bin: bool,
 ) -> Vec<CachePlan> {
@@ -168,7 +139,7 @@ pub(crate) fn plans(
     }
     let mut targets: Vec<&TargetKey> = keys.target.iter().collect();
     targets.sort_by_key(|target| target.directory.components().count());
-    plans.extend(targets.into_iter().map(|key| target(key, asked)));
+    plans.extend(targets.into_iter().map(|key| target(key, request)));
     if let Some(paths) = directories {
         let identity = paths.identity();
         let mut plan = CachePlan::new(
@@ -183,8 +154,8 @@ pub(crate) fn plans(
     plans
 }
 
-fn target(key: &TargetKey, asked: &KeyRequest) -> CachePlan {
-    let base = Base::new(&asked.checkout, &asked.home);
+fn target(key: &TargetKey, request: &KeyRequest) -> CachePlan {
+    let base = Base::new(&request.checkout, &request.home);
     let mut names: Vec<String> = Vec::new();
     let mut identity: Vec<String> = Vec::new();
     for WorkspaceRequest { root, target } in &key.workspaces {
@@ -207,10 +178,8 @@ fn target(key: &TargetKey, asked: &KeyRequest) -> CachePlan {
         all => format!("target of {}", all.join(" and ")),
     };
     let directories = std::iter::once(&key.directory).chain(&key.builds).cloned();
-    let outputs = BuildDirs {
-        directories: directories.collect(),
-    };
-    let roots: Vec<String> = outputs.roots().map(|(name, _)| name).collect();
+    let dirs = BuildDirs::new(directories.collect());
+    let roots: Vec<String> = dirs.roots().map(|(name, _)| name).collect();
     if roots != ["target"] {
         identity.push(format!("in {}", roots.join(" and ")));
     }
@@ -218,7 +187,7 @@ fn target(key: &TargetKey, asked: &KeyRequest) -> CachePlan {
         name,
         kind: CacheKind::Target,
         key: key.key.clone(),
-        what: CacheContents::Target(outputs),
+        contents: CacheContents::Target(dirs),
         identity,
     }
 }

@@ -1,74 +1,78 @@
-//! The sources of a project, for their times to be given back. That they are not only costs builds,
-//! so whatever goes wrong is said and no failure.
+//! Giving the sources of a project their modification times back.
+//!
+//! If it fails, cargo rebuilds and nothing else breaks, so every failure is a warning.
 
-use crate::cargo::mtimes::replay as sources;
-use crate::cargo::mtimes::replay::{Sources, SourcesRequest};
+use crate::cargo::mtimes::replay::{self, ReplayStats, Sources, SourcesRequest};
 use crate::cargo::mtimes::source_roots::SourceRoots;
 use crate::error::{Error, Result};
-use crate::job::JobContext;
-use crate::job::cargo::project::{CargoProject, list};
+use crate::job::cargo::project::{CargoProject, parse_path_list};
 use crate::job::cargo::request::CargoTarget;
+use crate::job::context::JobContext;
 use crate::store::{Entry, Store};
 use crate::tree::Roots;
 
-/// Where the sources are; none where no times are given back.
-pub(crate) fn area(
-    at: &JobContext<'_>,
-    subject: &CargoTarget,
+/// The directories that hold the sources; `None` if no times are given back.
+pub(super) fn source_roots(
+    context: &JobContext<'_>,
+    target: &CargoTarget,
     project: &CargoProject,
 ) -> Option<SourceRoots> {
-    if !subject.replay_times || !subject.targets {
+    if !target.replay_mtimes || !target.targets {
         return None;
     }
-    said(at, find(at, subject, project))
+    warn_on_error(context, find(context, target, project))
 }
 
-fn find(at: &JobContext<'_>, subject: &CargoTarget, project: &CargoProject) -> Result<SourceRoots> {
-    let namespace = at.namespace;
-    let named = match list(&project.asked, "sources", &subject.sources)? {
-        Some(list) => list.resolve(namespace)?.places,
+fn find(
+    context: &JobContext<'_>,
+    target: &CargoTarget,
+    project: &CargoProject,
+) -> Result<SourceRoots> {
+    let namespace = context.namespace;
+    let named = match parse_path_list(&project.key_request, "sources", &target.sources)? {
+        Some(list) => list.resolve(namespace)?.roots,
         None => Roots::default(),
     };
     let request = SourcesRequest {
-        checkout: &namespace.locate(&project.asked.checkout)?,
+        checkout: &namespace.locate(&project.key_request.checkout)?,
         workspaces: &project.facts.workspaces,
         namespace,
         skipped: &[
-            namespace.locate(&at.job.cache_root)?,
+            namespace.locate(&context.job.cache_root)?,
             project.cargo_home.clone(),
         ],
         named: &named,
     };
-    sources::look_for(&request, at.monitor)
+    replay::look_for(&request, context.monitor)
 }
 
-/// Gives times back once all target directories are in their places.
-pub(crate) fn give_back(
-    at: &JobContext<'_>,
-    subject: &CargoTarget,
+/// Gives times back. All target directories must be in place before.
+pub(super) fn replay(
+    context: &JobContext<'_>,
+    target: &CargoTarget,
     project: &CargoProject,
     store: &Store,
     entries: &[&Entry],
-) -> Option<sources::ReplayStats> {
-    let area = area(at, subject, project).filter(|_| !entries.is_empty())?;
+) -> Option<ReplayStats> {
+    let area = source_roots(context, target, project).filter(|_| !entries.is_empty())?;
     let sources = Sources {
         area: &area,
-        job: &subject.run,
+        job: &target.run,
     };
-    said(at, sources::give_back(store, &sources, entries, at.monitor))
+    let result = replay::give_back(store, &sources, entries, context.monitor);
+    warn_on_error(context, result)
 }
 
-fn said<T>(at: &JobContext<'_>, result: Result<T>) -> Option<T> {
+fn warn_on_error<T>(context: &JobContext<'_>, result: Result<T>) -> Option<T> {
     match result {
         Ok(value) => Some(value),
+        // Whoever cancelled the job reports it.
+        Err(Error::Interrupted) => None,
         Err(error) => {
-            // That the work was called off is said by who did it.
-            if !matches!(error, Error::Interrupted) {
-                at.monitor.warn(&format!(
-                    "{}; sources keep their times, so cargo compiles the workspace's own crates again",
-                    error.with_advice()
-                ));
-            }
+            context.monitor.warn(&format!(
+                "{}; sources keep their times, so cargo compiles the workspace's own crates again",
+                error.with_advice()
+            ));
             None
         }
     }

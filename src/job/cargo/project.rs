@@ -1,4 +1,4 @@
-//! What there is of a project, and what may not be touched for it.
+//! What a job knows of its Cargo project, and what a save leaves out.
 
 use std::path::{Path, PathBuf};
 
@@ -11,254 +11,175 @@ use crate::cargo::target_gc::inspect::leftovers;
 use crate::cargo::target_gc::locked_packages::LockedPackages;
 use crate::cargo::target_gc::unused::UnusedOutputs;
 use crate::error::{Error, Result};
-use crate::fs::files;
 use crate::glob::Base;
-use crate::job::JobContext;
-use crate::job::cargo::caches::{BuildDirs, CacheContents, CachePlan, plans};
+use crate::job::cargo::build_dirs::BuildDirs;
+use crate::job::cargo::caches::{CacheContents, CachePlan, plans};
 use crate::job::cargo::request::CargoTarget;
+use crate::job::context::JobContext;
 use crate::ops::path_list::PathList;
 use crate::tree::scan::Filter;
 
-/// Decides what is left out while saving.
-pub(crate) type ExcludeFn = Box<dyn Fn(&Path, bool) -> Filter + Sync>;
+/// Decides what a save leaves out, like [`PathFilter`](crate::tree::scan::PathFilter).
+pub(super) type FilterFn = Box<dyn Fn(&Path, bool) -> Filter + Sync>;
 
-/// A project, as it is now.
-pub(crate) struct CargoProject {
-    pub(crate) asked: KeyRequest,
-    pub(crate) facts: CargoFacts,
-    pub(crate) plans: Vec<CachePlan>,
-    /// `CARGO_HOME` as this process finds it.
-    pub(crate) cargo_home: PathBuf,
-    /// Whether crates that no lock file needs are kept, too.
+pub(super) struct CargoProject {
+    pub(super) key_request: KeyRequest,
+    pub(super) facts: CargoFacts,
+    pub(super) plans: Vec<CachePlan>,
+    /// `CARGO_HOME`, resolved.
+    pub(super) cargo_home: PathBuf,
+    /// Save also the crates that no lock file names.
     all_crates: bool,
 }
 
 impl CargoProject {
-    /// Looks at a project and computes its keys. What is wrong with it is said.
-    pub(crate) fn find(at: &JobContext<'_>, subject: &CargoTarget) -> Result<Self> {
-        let namespace = at.namespace;
-        let asked = subject.asked(&at.job.workspace, namespace);
-        if !asked.cargo_home.is_absolute() {
+    /// Reads the project and computes its keys. Problems with the project are warnings.
+    pub(super) fn find(context: &JobContext<'_>, target: &CargoTarget) -> Result<Self> {
+        let namespace = context.namespace;
+        let key_request = target.key_request(&context.job.workspace, namespace);
+        if !key_request.cargo_home.is_absolute() {
             return Err(Error::invalid(
                 "the home directory is not known, so CARGO_HOME is not; set HOME or CARGO_HOME",
             ));
         }
-        let facts = gather(&asked, namespace);
-        let keys = keys(&facts);
-        let cargo_home = namespace.locate(&asked.cargo_home)?;
-        let is_none = facts
-            .workspaces
-            .iter()
-            .all(|workspace| workspace.project.is_none());
-        if is_none && subject.only_projects {
-            return Ok(Self::new(asked, facts, Vec::new(), cargo_home, subject));
-        }
-        keys.warnings
-            .iter()
-            .for_each(|warning| at.monitor.warn(warning));
-        let directories = list(&asked, "cache-directories", &subject.directories)?;
-        let mut plans = plans(&keys, &asked, directories, subject.bin);
-        plans.retain(|plan| subject.targets || !matches!(plan.what, CacheContents::Target(_)));
-        Ok(Self::new(asked, facts, plans, cargo_home, subject))
-    }
-
-    fn new(
-        asked: KeyRequest,
-        facts: CargoFacts,
-        plans: Vec<CachePlan>,
-        cargo_home: PathBuf,
-        subject: &CargoTarget,
-    ) -> Self {
-        Self {
-            asked,
+        let cargo_home = namespace.locate(&key_request.cargo_home)?;
+        let facts = gather(&key_request, namespace);
+        let mut project = Self {
+            key_request,
             facts,
-            plans,
+            plans: Vec::new(),
             cargo_home,
-            all_crates: subject.all_crates,
+            all_crates: target.all_crates,
+        };
+        if project.is_found() || !target.only_projects {
+            project.plans = project.plan_caches(context, target)?;
         }
+        Ok(project)
     }
 
-    /// An error where a directory that is built into is not one to be restored or saved.
-    pub(crate) fn check_outputs(&self, at: &JobContext<'_>, outputs: &BuildDirs) -> Result<()> {
-        let settings = std::iter::once(("workspaces", ". -> "))
-            .chain(std::iter::repeat(("build.build-dir", "")));
-        let mut set = outputs.directories().zip(settings);
-        set.try_for_each(|(directory, (setting, before))| {
-            self.check_output(at, directory, setting, before)
-        })
+    fn is_found(&self) -> bool {
+        let mut workspaces = self.facts.workspaces.iter();
+        workspaces.any(|workspace| workspace.project.is_some())
     }
 
-    /// The same of one: the setting that names it, and what stands before it there.
-    fn check_output(
+    fn plan_caches(
         &self,
-        at: &JobContext<'_>,
-        directory: &Path,
-        setting: &str,
-        before: &str,
+        context: &JobContext<'_>,
+        target: &CargoTarget,
+    ) -> Result<Vec<CachePlan>> {
+        let keys = keys(&self.facts);
+        for warning in &keys.warnings {
+            context.monitor.warn(warning);
+        }
+        let directories =
+            parse_path_list(&self.key_request, "cache-directories", &target.directories)?;
+        let mut plans = plans(&keys, &self.key_request, directories, target.bin);
+        plans.retain(|plan| target.targets || !matches!(plan.contents, CacheContents::Target(_)));
+        Ok(plans)
+    }
+
+    /// Refuses build directories that hold sources, a home directory or the store.
+    pub(super) fn check_build_dirs(
+        &self,
+        context: &JobContext<'_>,
+        dirs: &BuildDirs,
     ) -> Result<()> {
-        let shown = directory.display();
-        let place = at.namespace.locate_parent(directory)?;
-        if files::is_symlink(&place)? {
-            let target = at
-                .namespace
-                .locate(directory)
-                .map(|target| at.namespace.original_name(&target));
-            return Err(Error::invalid(format!(
-                "{shown} is a symlink; name the directory that it leads to in `{setting}`, as `{before}{}`",
-                target.unwrap_or_default().display()
-            )));
-        }
-        let stat = files::stat(&place)?;
-        if stat.is_some_and(|stat| stat.kind != crate::fs::FileKind::Directory) {
-            return Err(Error::invalid(format!(
-                "{shown} is a file; a directory is needed there"
-            )));
-        }
-        let real = real(&place);
-        let roots = self
-            .asked
-            .workspaces
-            .iter()
-            .map(|workspace| workspace.root.as_path());
-        let precious = [
-            &self.asked.checkout,
-            &self.asked.home,
-            &self.asked.cargo_home,
-            &self.asked.rustup_home,
-            &at.job.cache_root,
+        let request = &self.key_request;
+        let mut protected: Vec<&Path> = vec![
+            &request.checkout,
+            &request.home,
+            &request.cargo_home,
+            &request.rustup_home,
+            &context.job.cache_root,
         ];
-        for path in precious.into_iter().map(PathBuf::as_path).chain(roots) {
-            let is_there = !path.as_os_str().is_empty();
-            if is_there
-                && at.namespace.locate(path).is_ok_and(|located| {
-                    crate::job::cargo::project::real(&located).starts_with(&real)
-                })
-            {
-                return Err(Error::invalid(format!(
-                    "{shown} is no directory to build into, as it holds {}; name another in `{setting}`",
-                    path.display()
-                )));
-            }
-        }
-        Ok(())
+        protected.extend(request.workspaces.iter().map(|it| it.root.as_path()));
+        dirs.check(context, &protected)
     }
 
-    /// What is left out of a cache; none when nothing is: what no build of the project can use.
-    pub(crate) fn exclude(
+    /// What a save of the cache leaves out: everything that no build of the project can use.
+    pub(super) fn filter(
         &self,
-        at: &JobContext<'_>,
+        context: &JobContext<'_>,
         plan: &CachePlan,
-    ) -> Result<Option<ExcludeFn>> {
-        match &plan.what {
+    ) -> Result<Option<FilterFn>> {
+        match &plan.contents {
             CacheContents::Registry | CacheContents::Git if !self.all_crates => {
-                let needed = LockedPackages::of_workspaces(&self.facts.workspaces);
-                Ok(needed.map(|needed| {
-                    Box::new(downloads(self.cargo_home.clone(), needed)) as ExcludeFn
-                }))
+                let Some(needed) = LockedPackages::of_workspaces(&self.facts.workspaces) else {
+                    return Ok(None);
+                };
+                Ok(Some(Box::new(downloads(self.cargo_home.clone(), needed))))
             }
-            CacheContents::Target(outputs) => self.exclude_from_target(at, outputs).map(Some),
+            CacheContents::Target(dirs) => self.filter_target(context, dirs).map(Some),
             _ => Ok(None),
         }
     }
 
-    /// Of a target directory, what its builds left behind, and other target directories below it,
-    /// which are caches of their own.
-    fn exclude_from_target(&self, at: &JobContext<'_>, outputs: &BuildDirs) -> Result<ExcludeFn> {
-        let is_below = |other: &&PathBuf| {
-            outputs
-                .directories()
-                .any(|directory| other != &directory && other.starts_with(directory))
-        };
-        let others = self.plans.iter().filter_map(|plan| match &plan.what {
-            CacheContents::Target(other) if other != outputs => Some(other),
-            _ => None,
-        });
-        let below = others.flat_map(BuildDirs::directories).filter(is_below);
-        let below: Vec<PathBuf> = below
-            .map(|other| at.namespace.locate_parent(other))
-            .collect::<Result<_>>()?;
-        let mut left = UnusedOutputs::default();
-        for directory in outputs.directories() {
-            let builds_here = |workspace: &&WorkspaceFacts| {
-                [Some(&workspace.target), workspace.build.as_ref()].contains(&Some(directory))
+    /// Leaves out unused outputs, and other target directories below this one: they have caches of
+    /// their own.
+    fn filter_target(&self, context: &JobContext<'_>, dirs: &BuildDirs) -> Result<FilterFn> {
+        let namespace = context.namespace;
+        let mut nested = Vec::new();
+        for plan in &self.plans {
+            let CacheContents::Target(others) = &plan.contents else {
+                continue;
             };
-            let builders: Vec<WorkspaceFacts> = self
-                .facts
-                .workspaces
-                .iter()
-                .filter(builds_here)
-                .cloned()
-                .collect();
-            let here = leftovers(
-                &at.namespace.locate_parent(directory)?,
-                &builders,
-                at.namespace,
-            );
-            left.add(here.unwrap_or_else(|error| {
-                at.monitor.warn(&format!(
+            for other in others.iter().filter(|_| others != dirs) {
+                if dirs
+                    .iter()
+                    .any(|dir| other != dir && other.starts_with(dir))
+                {
+                    nested.push(namespace.locate_parent(other)?);
+                }
+            }
+        }
+        let mut unused = UnusedOutputs::default();
+        for dir in dirs.iter() {
+            let path = namespace.locate_parent(dir)?;
+            match leftovers(&path, &self.workspaces_building_into(dir), namespace) {
+                Ok(outputs) => unused.add(outputs),
+                Err(error) => context.monitor.warn(&format!(
                     "{}; all of {} is saved",
                     error.with_advice(),
-                    directory.display()
-                ));
-                UnusedOutputs::default()
-            }));
+                    dir.display()
+                )),
+            }
         }
-        let left = left.into_exclude();
+        let is_unused = unused.into_exclude();
         Ok(Box::new(move |path, is_directory| {
-            if below.iter().any(|below| below == path) {
+            if nested.iter().any(|nested| nested == path) {
                 Filter::Exclude
             } else {
-                left(path, is_directory)
+                is_unused(path, is_directory)
             }
         }))
     }
-}
 
-/// The first of some directories that is not cargo's: what cargo leaves there is not in it, but
-/// something else.
-pub(crate) fn not_made_by_cargo<'o>(
-    at: &JobContext<'_>,
-    outputs: &'o BuildDirs,
-) -> Result<Option<&'o Path>> {
-    for (_, directory) in outputs.roots() {
-        let names = files::list(&at.namespace.locate_parent(directory)?)?;
-        let marks = ["CACHEDIR.TAG", ".rustc_info.json"];
-        if !names.is_empty()
-            && !names
-                .iter()
-                .any(|name| marks.iter().any(|mark| name == mark))
-        {
-            return Ok(Some(directory));
-        }
+    fn workspaces_building_into(&self, dir: &PathBuf) -> Vec<WorkspaceFacts> {
+        let workspaces = self.facts.workspaces.iter();
+        workspaces
+            .filter(|it| it.target == *dir || it.build.as_ref() == Some(dir))
+            .cloned()
+            .collect()
     }
-    Ok(None)
 }
 
-/// A list of patterns; none where it is empty. A directory beside the checkout may be meant, which
-/// patterns can't say.
-pub(crate) fn list(asked: &KeyRequest, input: &str, lines: &[String]) -> Result<Option<PathList>> {
-    let base = Base::new(&asked.checkout, &asked.home);
-    let line = |line: &String| {
+/// Parses the lines of an input as patterns; `None` if there are none.
+///
+/// A line may name a directory beside the checkout (`../other`), which patterns can't express.
+pub(super) fn parse_path_list(
+    request: &KeyRequest,
+    input: &str,
+    lines: &[String],
+) -> Result<Option<PathList>> {
+    let base = Base::new(&request.checkout, &request.home);
+    let lines = lines.iter().map(|line| {
         if Path::new(line).starts_with("..") {
-            clean(&asked.checkout.join(line)).display().to_string()
+            clean(&request.checkout.join(line)).display().to_string()
         } else {
             line.clone()
         }
-    };
-    let list = PathList::parse(lines.iter().map(line), &base);
-    let list = list.map_err(|error| Error::invalid(format!("{input}: {error}")))?;
+    });
+    let list = PathList::parse(lines, &base)
+        .map_err(|error| Error::invalid(format!("{input}: {error}")))?;
     Ok((!list.is_empty()).then_some(list))
-}
-
-/// A path without symlinks, as far as it exists.
-fn real(path: &Path) -> PathBuf {
-    let existing = path
-        .ancestors()
-        .find_map(|above| Some((above, files::canonical(above).ok()?)));
-    match existing {
-        Some((above, real)) => path
-            .strip_prefix(above)
-            .map_or_else(|_| path.to_owned(), |rest| real.join(rest)),
-        None => path.to_owned(),
-    }
 }

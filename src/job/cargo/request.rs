@@ -1,4 +1,4 @@
-//! What is asked of the cargo preset.
+//! What the cargo preset is asked to cache.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -13,23 +13,21 @@ use crate::cargo::project::facts::{KeyRequest, WorkspaceRequest};
 use crate::cargo::project::workspace::clean;
 use crate::fs::Namespace;
 
-/// The caches of Cargo workspaces. All paths are as the steps of the job know them.
+/// The caches of Cargo workspaces. Paths are as the steps of the job know them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is an input, and independent of the others"
 )]
 pub struct CargoTarget {
-    /// The variables of the steps that bear on keys and places; [`CargoTarget::add_env`] picks
-    /// them.
+    /// The variables of the steps that affect keys and directories; [`CargoTarget::add_env`]
+    /// selects them.
     pub env: Vec<(String, OsString)>,
     /// The id of the job; may be empty.
     pub job: String,
-    /// The workspaces.
     pub workspaces: Vec<WorkspaceLine>,
-    /// What the user says about keys.
     pub key_inputs: KeyInputs,
-    /// The input `cache-directories`: patterns of more directories.
+    /// The input `cache-directories`: patterns.
     pub directories: Vec<String>,
     /// The input `cache-targets`.
     pub targets: bool,
@@ -37,27 +35,24 @@ pub struct CargoTarget {
     pub all_crates: bool,
     /// The input `cache-bin`.
     pub bin: bool,
-    /// Whether sources that are the same get the times that they had when the target directory was
-    /// saved.
-    pub replay_times: bool,
+    /// The input `replay-mtimes`.
+    pub replay_mtimes: bool,
     /// The input `sources`: patterns of what a build reads and cargo can't see.
     pub sources: Vec<String>,
-    /// Names the run of the job, so that its steps know of each other; empty where there is only
-    /// one.
+    /// The run of the job, by which its steps know each other; empty if there is only one step.
     pub run: String,
-    /// Whether there are no caches at all where no workspace has a Cargo project.
+    /// Have no caches at all if no workspace has a Cargo project.
     pub only_projects: bool,
-    /// How long other programs that use the registry are waited for.
-    pub lock_patience: Duration,
+    /// How long to wait for other programs that use the registry.
+    pub lock_timeout: Duration,
 }
 
-/// A workspace and where its target directory is, as they are written in a line of the input
-/// `workspaces`.
+/// A line of the input `workspaces`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkspaceLine {
-    /// Its directory: absolute, or relative to the checkout.
+    /// Absolute, or relative to the checkout.
     pub root: String,
-    /// The target directory: absolute, or relative to `root`; none for where cargo puts it.
+    /// Absolute, or relative to `root`; `None` for the directory that cargo uses by default.
     pub target: Option<String>,
 }
 
@@ -76,46 +71,45 @@ impl Default for CargoTarget {
             targets: true,
             all_crates: false,
             bin: false,
-            replay_times: true,
+            replay_mtimes: true,
             sources: Vec::new(),
             run: String::new(),
             only_projects: false,
-            lock_patience: Self::LOCK_PATIENCE,
+            lock_timeout: Self::LOCK_TIMEOUT,
         }
     }
 }
 
 impl CargoTarget {
-    /// How long other programs that use the registry are usually waited for.
-    pub const LOCK_PATIENCE: Duration = Duration::from_secs(60);
+    pub const LOCK_TIMEOUT: Duration = Duration::from_secs(60);
 
-    /// Adds the variables of an environment that bear on keys and places and are not there yet.
-    /// `PATH`, which tells the compiler that comes first, only where it is the steps' own.
+    /// Adds the variables of an environment that affect keys or directories and are not set yet.
+    /// `PATH` decides which compiler runs; it counts only if the environment is that of the steps.
     pub fn add_env<'e>(
         &mut self,
         env: impl IntoIterator<Item = (&'e OsStr, &'e OsStr)>,
-        is_path_of_steps: bool,
+        is_env_of_steps: bool,
     ) {
         for (name, value) in env {
             let Some(name) = name.to_str() else { continue };
-            let bears = variables::bears(name, value, &self.key_inputs.env_vars)
-                || (is_path_of_steps && name == "PATH");
-            if bears && !self.env.iter().any(|(known, _)| known == name) {
+            let affects_keys = variables::bears(name, value, &self.key_inputs.env_vars)
+                || (is_env_of_steps && name == "PATH");
+            if affects_keys && !self.env.iter().any(|(known, _)| known == name) {
                 self.env.push((name.to_owned(), value.to_owned()));
             }
         }
     }
 
-    /// Changes every absolute path, as when the work is done where they have other names.
+    /// Translates every absolute path, for a worker that sees other paths than this process.
     pub fn map_paths(&mut self, map: &dyn Fn(&Path) -> PathBuf, map_line: &dyn Fn(&str) -> String) {
-        let text = |text: &mut String| {
+        let map_text = |text: &mut String| {
             if Path::new(text).is_absolute() {
                 *text = map(Path::new(text)).to_string_lossy().into_owned();
             }
         };
         for WorkspaceLine { root, target } in &mut self.workspaces {
-            text(root);
-            target.iter_mut().for_each(text);
+            map_text(root);
+            target.iter_mut().for_each(map_text);
         }
         for (_, value) in &mut self.env {
             let path = Path::new(value);
@@ -128,8 +122,7 @@ impl CargoTarget {
         }
     }
 
-    /// What keys are asked for.
-    pub(crate) fn asked(&self, checkout: &Path, namespace: &dyn Namespace) -> KeyRequest {
+    pub(crate) fn key_request(&self, checkout: &Path, namespace: &dyn Namespace) -> KeyRequest {
         let env: BTreeMap<OsString, OsString> = self
             .env
             .iter()

@@ -1,145 +1,107 @@
-//! What becomes of the files of a scan: taken over from an earlier entry, read and stored, or left
-//! out.
+//! What happens to the files of a scan: reused from an earlier entry, read and stored, or skipped.
 
 use std::collections::HashSet;
 use std::sync::Mutex;
 
 use crate::digest::Digest;
 use crate::error::{Error, Result};
-use crate::fs::{Extent, Stat};
-use crate::monitor::{Monitor, Stage};
-use crate::ops::save::Parent;
-use crate::ops::save::worker::{StoreTask, StoreWorker, jobs};
+use crate::monitor::Stage;
+use crate::ops::save::context::SaveContext;
+use crate::ops::save::parent::Parent;
+use crate::ops::save::worker::{StoreTask, StoreWorker, StoredContent, StoredFile, tasks};
 use crate::store::save::{ContentWriter, PackSlot};
 use crate::tree::compare::unchanged_contents;
 use crate::tree::manifest::Manifest;
 use crate::tree::scan::{Scan, SkippedPath};
-use crate::tree::{
-    Content, ContentLocation, FileData, LeafId, LeafKind, ReadOutcome, Roots, TreeReader,
-};
+use crate::tree::{Content, ContentLocation, FileData, LeafId, LeafKind, ReadOutcome, Roots};
 use crate::workers;
 
-/// A file whose contents are in the store.
-pub(crate) struct StoredFile {
-    pub(crate) leaf: LeafId,
-    /// The state in which it was read; none for one that was not read.
-    pub(crate) state: Option<Stat>,
-    pub(crate) size: u64,
-    pub(crate) extents: Box<[Extent]>,
-    /// Its digest and pack, or none as pack for a blob.
-    pub(crate) content: Option<(Digest, Option<PackSlot>)>,
-}
-
-/// What becomes of the files of a scan.
 #[derive(Default)]
-pub(crate) struct FileContents {
-    pub(crate) stored: Vec<StoredFile>,
-    pub(crate) rest: Vec<LeafId>,
-    pub(crate) gone: HashSet<LeafId>,
-    pub(crate) left_out: Vec<SkippedPath>,
-    pub(crate) reused_files: u64,
-    pub(crate) reused_bytes: u64,
+pub(super) struct FileContents {
+    stored: Vec<StoredFile>,
+    to_store: Vec<LeafId>,
+    vanished: HashSet<LeafId>,
+    pub(super) skipped: Vec<SkippedPath>,
+    pub(super) reused_files: u64,
+    pub(super) reused_bytes: u64,
 }
 
 impl FileContents {
-    /// Takes over what did not change since the parent was saved and is still in the store.
-    pub(crate) fn new(
+    /// Reuses what did not change since the parent was saved and is still in the store. All other
+    /// files have to be stored.
+    pub(super) fn new(
         scan: &Scan,
         parent: Option<&Parent>,
-        contents: &ContentWriter<'_>,
+        writer: &ContentWriter<'_>,
     ) -> Result<Self> {
-        let mut kept = Self::default();
-        let packs = parent.map(|parent| {
-            parent
-                .manifest
-                .packs
-                .iter()
-                .map(|pack| contents.existing_pack(pack))
-                .collect()
-        });
-        let packs: Vec<Option<PackSlot>> = packs.transpose()?.unwrap_or_default();
-        let same = parent
-            .map(|parent| unchanged_contents(scan, &parent.manifest, &parent.seen))
-            .unwrap_or_default();
+        let mut contents = Self::default();
+        let mut packs = Vec::new();
+        let mut unchanged_files = Vec::new();
+        if let Some(parent) = parent {
+            for pack in &parent.manifest.packs {
+                packs.push(writer.existing_pack(pack)?);
+            }
+            unchanged_files = unchanged_contents(scan, &parent.manifest, &parent.stamps);
+        }
         for leaf in scan.tree.leaf_ids_depth_first() {
             let LeafKind::File(file) = &scan.tree[leaf].kind else {
                 continue;
             };
-            let known = same.get(leaf.index()).copied().flatten();
-            let content = match known.map(|known| known.content) {
-                _ if file.size == 0 => Some(None),
-                Some(Some(Content {
-                    digest,
-                    location: ContentLocation::Pack(pack),
-                })) => packs[pack as usize].map(|slot| Some((digest, Some(slot)))),
-                Some(Some(Content {
-                    digest,
-                    location: ContentLocation::Blob,
-                })) => contents
-                    .has_blob(&digest, known.map_or(0, FileData::data_len))?
-                    .then_some(Some((digest, None))),
-                Some(None) => Some(None),
+            let known = unchanged_files.get(leaf.index()).copied().flatten();
+            let content = match known {
+                _ if file.size == 0 => Some(StoredContent::Empty),
+                Some(known) => still_stored(known, &packs, writer)?,
                 None => None,
             };
             let Some(content) = content else {
-                kept.rest.push(leaf);
+                contents.to_store.push(leaf);
                 continue;
             };
             if known.is_some() {
-                kept.reused_files += 1;
-                kept.reused_bytes += file.size;
+                contents.reused_files += 1;
+                contents.reused_bytes += file.size;
             }
-            let extents = known.map(|known| known.extents.clone()).unwrap_or_default();
-            kept.stored.push(StoredFile {
+            contents.stored.push(StoredFile {
                 leaf,
                 state: None,
                 size: file.size,
-                extents,
+                extents: known.map(|known| known.extents.clone()).unwrap_or_default(),
                 content,
             });
         }
-        Ok(kept)
+        Ok(contents)
     }
 
     /// Reads and stores the files that are new or changed, in parallel.
-    pub(crate) fn store_rest(
+    pub(super) fn store_changed(
         &mut self,
         scan: &Scan,
-        places: &Roots,
-        contents: &ContentWriter<'_>,
-        monitor: &dyn Monitor,
+        writer: &ContentWriter<'_>,
+        context: &SaveContext<'_>,
     ) -> Result<()> {
-        let jobs = jobs(scan, &self.rest);
-        monitor.begin(
-            Stage::Storing,
-            self.rest
-                .iter()
-                .map(|leaf| scan.stats[leaf.index()].size)
-                .sum(),
-        );
-        if jobs.iter().any(|job| matches!(job, StoreTask::Small(_))) {
-            contents.index_existing_packs()?;
+        let SaveContext {
+            request, monitor, ..
+        } = *context;
+        let tasks = tasks(scan, &self.to_store);
+        let sizes = self
+            .to_store
+            .iter()
+            .map(|leaf| scan.stats[leaf.index()].size);
+        monitor.begin(Stage::Storing, sizes.sum());
+        if tasks.iter().any(|task| matches!(task, StoreTask::Small(_))) {
+            writer.index_existing_packs()?;
         }
         let results = Mutex::new(std::mem::take(self));
-        let worker = || StoreWorker {
-            reader: TreeReader::new(&scan.tree, places),
-            scan,
-            places,
-            contents,
-            buffer: Vec::new(),
-        };
-        workers::for_each_in_order(&jobs, worker, |worker, job| {
+        let worker = || StoreWorker::new(scan, request.roots, writer);
+        workers::for_each_in_order(&tasks, worker, |worker, task| {
             if monitor.is_interrupted() {
                 return Err(Error::Interrupted);
             }
-            let read = match job {
-                StoreTask::Large(leaf) => vec![(*leaf, worker.store_large(*leaf)?)],
-                StoreTask::Small(leaves) => worker.store_small(leaves)?,
-            };
+            let files = worker.run(task)?;
             let mut results = workers::lock(&results);
-            for (leaf, read) in read {
+            for (leaf, file) in files {
                 monitor.advance(scan.stats[leaf.index()].size);
-                results.add(leaf, read, scan, places);
+                results.add(leaf, file, scan, request.roots);
             }
             Ok(())
         })?;
@@ -147,26 +109,28 @@ impl FileContents {
         Ok(())
     }
 
-    fn add(&mut self, leaf: LeafId, read: ReadOutcome<StoredFile>, scan: &Scan, places: &Roots) {
-        match read {
-            ReadOutcome::Done(state, stored) => self.stored.push(StoredFile {
+    fn add(&mut self, leaf: LeafId, file: ReadOutcome<StoredFile>, scan: &Scan, roots: &Roots) {
+        match file {
+            ReadOutcome::Done(state, file) => self.stored.push(StoredFile {
                 state: Some(state),
-                ..stored
+                ..file
             }),
             ReadOutcome::Vanished => {
-                self.gone.insert(leaf);
+                self.vanished.insert(leaf);
             }
             ReadOutcome::Skipped(reason) => {
-                self.left_out.push(SkippedPath {
-                    path: places.leaf_path(&scan.tree, leaf),
+                self.skipped.push(SkippedPath {
+                    path: roots.leaf_path(&scan.tree, leaf),
                     reason,
                 });
-                self.gone.insert(leaf);
+                self.vanished.insert(leaf);
             }
         }
     }
 
-    pub(crate) fn into_manifest(
+    /// The manifest of the scan with the contents of its files. Packs are numbered in the order in
+    /// which files refer to them.
+    pub(super) fn into_manifest(
         self,
         scan: Scan,
         pack_of: impl Fn(PackSlot) -> Result<Digest>,
@@ -175,48 +139,62 @@ impl FileContents {
             mut tree, started, ..
         } = scan;
         let mut packs: Vec<Digest> = Vec::new();
-        for stored in self.stored {
-            let content = match stored.content {
-                None => None,
-                Some((digest, None)) => Some(Content {
+        for file in self.stored {
+            let content = match file.content {
+                StoredContent::Empty => None,
+                StoredContent::Blob(digest) => Some(Content {
                     digest,
                     location: ContentLocation::Blob,
                 }),
-                Some((digest, Some(slot))) => {
-                    let pack = pack_of(slot)?;
-                    let number = packs
-                        .iter()
-                        .position(|known| *known == pack)
-                        .unwrap_or_else(|| {
-                            packs.push(pack);
-                            packs.len() - 1
-                        });
-                    let place = ContentLocation::Pack(u32::try_from(number).unwrap_or(u32::MAX));
-                    Some(Content {
-                        digest,
-                        location: place,
-                    })
-                }
+                StoredContent::Packed(digest, slot) => Some(Content {
+                    digest,
+                    location: ContentLocation::Pack(number_of(pack_of(slot)?, &mut packs)),
+                }),
             };
-            let (mode, modified) = match stored.state {
+            let (mode, modified) = match file.state {
                 Some(state) => (state.mode, state.mtime),
-                None => (tree[stored.leaf].mode, tree[stored.leaf].mtime),
+                None => (tree[file.leaf].mode, tree[file.leaf].mtime),
             };
-            tree.set_file(
-                stored.leaf,
-                mode,
-                modified,
-                FileData {
-                    size: stored.size,
-                    extents: stored.extents,
-                    content,
-                },
-            );
+            let data = FileData {
+                size: file.size,
+                extents: file.extents,
+                content,
+            };
+            tree.set_file(file.leaf, mode, modified, data);
         }
         Ok(Manifest {
             scanned_at: started,
             packs,
-            tree: tree.without_leaves(&self.gone),
+            tree: tree.without_leaves(&self.vanished),
         })
     }
+}
+
+/// Where an unchanged file's contents are in the store; `None` if they are no longer there.
+fn still_stored(
+    known: &FileData,
+    packs: &[Option<PackSlot>],
+    writer: &ContentWriter<'_>,
+) -> Result<Option<StoredContent>> {
+    let Some(Content { digest, location }) = known.content else {
+        return Ok(Some(StoredContent::Empty));
+    };
+    Ok(match location {
+        ContentLocation::Pack(pack) => {
+            packs[pack as usize].map(|slot| StoredContent::Packed(digest, slot))
+        }
+        ContentLocation::Blob => writer
+            .has_blob(&digest, known.data_len())?
+            .then_some(StoredContent::Blob(digest)),
+    })
+}
+
+/// The position of a pack in the list. It is appended if it is new.
+fn number_of(pack: Digest, packs: &mut Vec<Digest>) -> u32 {
+    let index = packs.iter().position(|known| *known == pack);
+    let index = index.unwrap_or_else(|| {
+        packs.push(pack);
+        packs.len() - 1
+    });
+    u32::try_from(index).unwrap_or(u32::MAX)
 }

@@ -1,87 +1,87 @@
 //! The entry that a scan is compared with, so that what did not change is not read again.
 
-use super::SaveRequest;
 use crate::error::Result;
+use crate::ops::save::request::SaveRequest;
 use crate::store::{Entry, EntryId, Store};
 use crate::tree::compare;
 use crate::tree::manifest::{Manifest, SourceRecord};
 use crate::tree::stamps::RootStamps;
 
-/// What a scan is compared with.
 pub(super) struct Parent {
     pub(super) entry: Entry,
     pub(super) manifest: Manifest,
-    /// When the roots were as it says.
-    pub(super) seen: RootStamps,
+    /// When the roots last matched the manifest.
+    pub(super) stamps: RootStamps,
 }
 
 impl Parent {
-    /// Whether it is of the same key and holds just what is there.
+    /// The entry that the roots were restored from, or else the newest of the group.
+    pub(super) fn find(store: &Store, request: &SaveRequest<'_>) -> Result<Option<Self>> {
+        if let Some(id) = &request.parent
+            && let Some(restored) = Self::read(store, id, request)?
+        {
+            return Ok(Some(restored));
+        }
+        match newest_of_group(store, request)? {
+            Some(id) => Self::read(store, &id, request),
+            None => Ok(None),
+        }
+    }
+
+    /// `None` where the entry is gone or damaged. Without a parent every file is read, which is
+    /// slower but correct.
+    fn read(store: &Store, id: &EntryId, request: &SaveRequest<'_>) -> Result<Option<Self>> {
+        let read = || -> Result<Option<Self>> {
+            let Some(entry) = store.read_entry(id)? else {
+                return Ok(None);
+            };
+            let manifest = store.read_manifest(&entry)?;
+            let stamps = store.root_stamps(&entry.manifest, request.roots);
+            Ok(Some(Self {
+                entry,
+                manifest,
+                stamps,
+            }))
+        };
+        match read() {
+            Err(error) if error.is_damage() => Ok(None),
+            result => result,
+        }
+    }
+
+    /// Whether the entry has this key and these contents.
     pub(super) fn is_same(
         &self,
         store: &Store,
         key: &str,
         manifest: &Manifest,
-        recorded: Option<&SourceRecord>,
+        sources: Option<&SourceRecord>,
     ) -> bool {
         self.entry.key == key
             && compare::is_same(&self.manifest.tree, &manifest.tree)
-            && is_recorded(store, &self.entry, recorded)
+            && has_same_sources(store, &self.entry, sources)
     }
 }
 
-/// Whether the record of an entry says the same of the sources' contents, or none was made now. An
-/// old one stays right beside a target that did not change, but where workspaces share sources,
-/// times are given back only to what all of their records agree on: one that is never renewed would
-/// keep a change in another workspace looking new for ever.
-fn is_recorded(store: &Store, entry: &Entry, recorded: Option<&SourceRecord>) -> bool {
-    let known = || entry.sources.and_then(|id| store.read_record(&id).ok());
-    recorded.is_none_or(|recorded| known().is_some_and(|known| known.has_same_contents(recorded)))
-}
-
-/// The entry to compare with: the one that was restored, else the newest of the group.
-pub(super) fn find(store: &Store, request: &SaveRequest<'_>) -> Result<Option<Parent>> {
-    if let Some(id) = &request.parent
-        && let Some(restored) = read(store, id, request)?
-    {
-        return Ok(Some(restored));
-    }
-    let newest = newest_of_group(store, request)?;
-    newest.map_or(Ok(None), |id| read(store, &id, request))
+/// Whether an entry's record of the sources agrees with the new one, or there is no new one.
+///
+/// An old record stays right beside a target that did not change. But where workspaces share
+/// sources, a file gets its time back only if all their records agree, and a record that is never
+/// renewed would keep a change in another workspace looking new forever.
+fn has_same_sources(store: &Store, entry: &Entry, new: Option<&SourceRecord>) -> bool {
+    let Some(new) = new else { return true };
+    entry
+        .sources
+        .and_then(|id| store.read_record(&id).ok())
+        .is_some_and(|old| old.has_same_contents(new))
 }
 
 fn newest_of_group(store: &Store, request: &SaveRequest<'_>) -> Result<Option<EntryId>> {
-    let mut of_group = Vec::new();
+    let mut entries = Vec::new();
     for id in store.entry_ids(Some(request.group))? {
         if let Ok(Some(entry)) = store.read_entry(&id) {
-            of_group.push((entry.created, id));
+            entries.push((entry.created, id));
         }
     }
-    Ok(of_group.into_iter().max().map(|(_, id)| id))
-}
-
-/// None where the entry is gone or damaged: without a parent everything is read, which is slower,
-/// but right.
-fn read(store: &Store, id: &EntryId, request: &SaveRequest<'_>) -> Result<Option<Parent>> {
-    let found = store.read_entry(id).and_then(|entry| {
-        entry
-            .map(|entry| {
-                store
-                    .read_manifest(&entry)
-                    .map(|manifest| (entry, manifest))
-            })
-            .transpose()
-    });
-    match found {
-        Ok(found) => Ok(found.map(|(entry, manifest)| {
-            let seen = store.root_stamps(&entry.manifest, request.places);
-            Parent {
-                entry,
-                manifest,
-                seen,
-            }
-        })),
-        Err(error) if error.is_damage() => Ok(None),
-        Err(error) => Err(error),
-    }
+    Ok(entries.into_iter().max().map(|(_, id)| id))
 }

@@ -1,7 +1,7 @@
 //! The job summary: a step writes it, and it is valid Markdown whatever the keys contain.
 
 use local_cache::action::summary::{JobSummary, SummaryRow, escape, markdown};
-use local_cache::job::Past;
+use local_cache::job::PastRun;
 use local_cache::ops::free_space::DiskUsage;
 use local_cache::stats::event::{DiskState, LookupResult};
 use proptest::prelude::*;
@@ -170,11 +170,11 @@ fn a_summary_of_many_long_keys_stays_small() {
 
 #[test]
 fn the_chart_of_the_last_runs_contains_only_numbers() {
-    let past = |seconds: u64, found| Past {
+    let past = |seconds: u64, found| PastRun {
         job_milliseconds: seconds * 1000,
         found,
     };
-    let trend: Vec<Past> = (0..30)
+    let trend: Vec<PastRun> = (0..30)
         .map(|n| {
             past(
                 60 + n,
@@ -186,7 +186,7 @@ fn the_chart_of_the_last_runs_contains_only_numbers() {
             )
         })
         .collect();
-    let chart = |trend: &[Past]| {
+    let chart = |trend: &[PastRun]| {
         markdown(&JobSummary {
             trend,
             ..JobSummary::default()

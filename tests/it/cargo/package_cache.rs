@@ -6,8 +6,12 @@ use std::time::{Duration, Instant};
 
 use local_cache::fs::Local;
 use local_cache::fs::{FileLock, LockMode};
-use local_cache::job::{CargoTarget, Job, JobReply, JobTarget, RestoreTask, SaveTask, Task, work};
+use local_cache::job::{
+    CargoTarget, Job, JobReply, JobTarget, RestoreTask, SaveTask, Task, run_job,
+};
 use local_cache::monitor::Silent;
+use local_cache::ops::restore::RestoreOptions;
+use local_cache::tree::plan::Extraneous;
 
 use super::support::{build, cargo_home, first, forget, machine, project};
 use crate::support::machine::Machine;
@@ -19,25 +23,27 @@ const SHORT: Duration = Duration::from_millis(300);
 fn run_task(machine: &Machine, workspace: &Path, timeout: Duration, task: Task) -> JobReply {
     let cargo = CargoTarget {
         job: "build".to_owned(),
-        lock_patience: timeout,
+        lock_timeout: timeout,
         ..CargoTarget::default()
     };
     let job = Job {
         cache_root: machine.store(),
         workspace: workspace.to_owned(),
-        subject: JobTarget::Cargo(Box::new(cargo)),
+        target: JobTarget::Cargo(Box::new(cargo)),
         task,
-        health: local_cache::job::Housekeeping::default(),
+        housekeeping: local_cache::job::Housekeeping::default(),
     };
-    work(&job, &Local::new(Some(machine.home())), &Silent)
+    run_job(&job, &Local::new(Some(machine.home())), &Silent)
 }
 
 fn restore() -> Task {
     let scope = CacheScope::branch("acme/widget", "main");
     Task::Restore(RestoreTask {
         read: vec![scope],
-        mirror: true,
-        verify: true,
+        options: RestoreOptions {
+            extraneous: Extraneous::Remove,
+            ..RestoreOptions::default()
+        },
         ..RestoreTask::default()
     })
 }

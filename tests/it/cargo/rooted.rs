@@ -7,15 +7,17 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use local_cache::action::dispatcher::run_job;
+use local_cache::action::dispatcher::run_in_worker;
 use local_cache::cargo::key::inputs::KeyInputs;
 use local_cache::env::Env;
 use local_cache::fs::Rooted;
 use local_cache::job::{
     CargoTarget, Job, JobReply, JobTarget, RestoreTask, SaveTask, Task, WorkspaceLine,
 };
+use local_cache::ops::restore::RestoreOptions;
 use local_cache::site::paths::{Mount, MountMap, Translation};
 use local_cache::site::worker::WorkerContext;
+use local_cache::tree::plan::Extraneous;
 
 use super::support::LOCK;
 
@@ -61,13 +63,13 @@ fn work_below(root: &Path, cargo: CargoTarget, task: Task) -> JobReply {
     let job = Job {
         cache_root: "/cache".into(),
         workspace: "/work/repo".into(),
-        subject: JobTarget::Cargo(Box::new(cargo)),
+        target: JobTarget::Cargo(Box::new(cargo)),
         task,
-        health: local_cache::job::Housekeeping::default(),
+        housekeeping: local_cache::job::Housekeeping::default(),
     };
     // As it goes to a helper.
     let job: Job = serde_json::from_str(&serde_json::to_string(&job).unwrap()).unwrap();
-    run_job(
+    run_in_worker(
         job,
         &WorkerContext::new(
             Arc::new(Rooted::new(root.into(), Vec::new(), "/home/me".into())),
@@ -80,7 +82,10 @@ fn work_below(root: &Path, cargo: CargoTarget, task: Task) -> JobReply {
 fn restore() -> Task {
     Task::Restore(RestoreTask {
         read: vec![<_>::default()],
-        mirror: true,
+        options: RestoreOptions {
+            extraneous: Extraneous::Remove,
+            ..RestoreOptions::default()
+        },
         ..RestoreTask::default()
     })
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use local_cache::fs::Local;
-use local_cache::job::{Job, JobTarget, PathsTarget, RestoreTask, SaveTask, Task, work};
+use local_cache::job::{Job, JobTarget, PathsTarget, RestoreTask, SaveTask, Task, run_job};
 
 use super::outputs::seed;
 use crate::support::machine::Machine;
@@ -239,19 +239,19 @@ fn a_tilde_without_a_known_home_is_reported_at_restore_and_at_save() {
     let job = |task| Job {
         cache_root: machine.store(),
         workspace: machine.path("work"),
-        subject: JobTarget::Paths(PathsTarget {
+        target: JobTarget::Paths(PathsTarget {
             paths: vec!["~/.cargo".into()],
             key: "k".into(),
             restore_keys: Vec::new(),
         }),
         task,
-        health: local_cache::job::Housekeeping::default(),
+        housekeeping: local_cache::job::Housekeeping::default(),
     };
     for task in [
         Task::Restore(RestoreTask::default()),
         Task::Save(SaveTask::default()),
     ] {
-        let reply = work(&job(task), &namespace, &local_cache::monitor::Silent);
+        let reply = run_job(&job(task), &namespace, &local_cache::monitor::Silent);
         let error = reply.error.unwrap();
         assert!(
             error.contains("begins at the home directory, which is not known"),

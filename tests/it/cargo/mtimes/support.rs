@@ -190,21 +190,27 @@ impl Runner {
         step: &Step,
         workspace: &WorkspaceFacts,
         key: &str,
-        exclude: Option<PathFilter<'_>>,
+        filter: Option<PathFilter<'_>>,
     ) -> Option<Entry> {
         let area = step.area(self);
+        let sources = Sources {
+            area: &area,
+            job: &step.job,
+        };
+        let record_sources = |mtimes: &[_]| {
+            let mtimes = mtimes.iter().copied();
+            sources::record(&self.store(), &sources, mtimes, &Heard::default())
+        };
         let request = save::SaveRequest {
             group: &group(workspace),
             key,
-            places: &Roots::new([((*b"target").into(), workspace.target.clone())]),
-            exclude,
-            existing: save::IfExists::IsReplacedIfChanged,
-            allow_empty: false,
-            keep_ready: false,
-            sources: Some(Sources {
-                area: &area,
-                job: &step.job,
-            }),
+            roots: &Roots::new([((*b"target").into(), workspace.target.clone())]),
+            filter,
+            options: save::SaveOptions {
+                if_exists: save::IfExists::ReplaceIfChanged,
+                ..save::SaveOptions::default()
+            },
+            record_sources: Some(&record_sources),
             parent: None,
         };
         match save::save(&self.store(), &request, &Heard::default()).unwrap() {
@@ -242,10 +248,11 @@ impl Runner {
             groups: &[group(workspace)],
             key,
             restore_keys: &[],
-            place: &|_| Ok(workspace.target.clone()),
-            extras: Extraneous::Remove,
-            verify: true,
-            lookup_only: false,
+            destination: &|_| Ok(workspace.target.clone()),
+            options: restore::RestoreOptions {
+                extraneous: Extraneous::Remove,
+                ..restore::RestoreOptions::default()
+            },
         };
         restore::restore(&self.store(), &request, &Heard::default())
             .unwrap()

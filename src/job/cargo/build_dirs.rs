@@ -1,0 +1,130 @@
+//! The directories that cargo builds into, and which of them may be touched.
+
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::fs::{FileKind, files};
+use crate::job::context::JobContext;
+
+/// Files that cargo writes into every target directory.
+const CARGO_MARKERS: [&str; 2] = ["CACHEDIR.TAG", ".rustc_info.json"];
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct BuildDirs {
+    /// The target directory first, then the directories of intermediate artifacts
+    /// (`build.build-dir`) that are elsewhere.
+    dirs: Vec<PathBuf>,
+}
+
+impl BuildDirs {
+    pub(crate) fn new(dirs: Vec<PathBuf>) -> Self {
+        Self { dirs }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &PathBuf> {
+        self.dirs.iter()
+    }
+
+    /// The directories that lie in no other one, each with its name in an entry.
+    pub(crate) fn roots(&self) -> impl Iterator<Item = (String, &PathBuf)> {
+        let name = |number| match number {
+            0 => "target".to_owned(),
+            1 => "build".to_owned(),
+            _ => format!("build-{number}"),
+        };
+        let named = (0..).map(name).zip(&self.dirs);
+        named.filter(|(_, dir)| {
+            let lies_in = |other: &&PathBuf| other != dir && dir.starts_with(other);
+            !self.dirs.iter().any(|other| lies_in(&other))
+        })
+    }
+
+    /// The first root that something other than cargo has filled.
+    pub(crate) fn not_made_by_cargo(&self, context: &JobContext<'_>) -> Result<Option<&Path>> {
+        for (_, dir) in self.roots() {
+            let names = files::list(&context.namespace.locate_parent(dir)?)?;
+            let has_marker = names
+                .iter()
+                .any(|name| CARGO_MARKERS.iter().any(|marker| name == marker));
+            if !names.is_empty() && !has_marker {
+                return Ok(Some(dir));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Refuses a directory that can't be a build directory: a symlink, a file, or one that holds a
+    /// path of `protected`.
+    pub(crate) fn check(&self, context: &JobContext<'_>, protected: &[&Path]) -> Result<()> {
+        let target = Setting {
+            name: "workspaces",
+            prefix: ". -> ",
+        };
+        let build_dir = Setting {
+            name: "build.build-dir",
+            prefix: "",
+        };
+        let settings = std::iter::once(target).chain(std::iter::repeat(build_dir));
+        for (dir, setting) in self.dirs.iter().zip(settings) {
+            check_dir(context, dir, &setting, protected)?;
+        }
+        Ok(())
+    }
+}
+
+/// Where the user chooses a directory, for messages.
+#[derive(Clone, Copy)]
+struct Setting {
+    name: &'static str,
+    /// What stands before the directory in the setting's value.
+    prefix: &'static str,
+}
+
+fn check_dir(
+    context: &JobContext<'_>,
+    dir: &Path,
+    setting: &Setting,
+    protected: &[&Path],
+) -> Result<()> {
+    let Setting { name, prefix } = setting;
+    let namespace = context.namespace;
+    let path = namespace.locate_parent(dir)?;
+    if files::is_symlink(&path)? {
+        let linked = namespace.locate(dir);
+        let linked = linked.map(|path| namespace.original_name(&path));
+        return Err(Error::invalid(format!(
+            "{} is a symlink; name the directory that it leads to in `{name}`, as `{prefix}{}`",
+            dir.display(),
+            linked.unwrap_or_default().display()
+        )));
+    }
+    let stat = files::stat(&path)?;
+    if stat.is_some_and(|stat| stat.kind != FileKind::Directory) {
+        return Err(Error::invalid(format!(
+            "{} is a file; remove it, or name a directory in `{name}`",
+            dir.display()
+        )));
+    }
+    let real = real_path(&path);
+    for protected in protected {
+        let holds = |path: PathBuf| real_path(&path).starts_with(&real);
+        if !protected.as_os_str().is_empty() && namespace.locate(protected).is_ok_and(holds) {
+            return Err(Error::invalid(format!(
+                "{} can't be a build directory, because it holds {}; name another one in `{name}`",
+                dir.display(),
+                protected.display()
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// A path without symlinks, as far as it exists.
+fn real_path(path: &Path) -> PathBuf {
+    for ancestor in path.ancestors() {
+        if let (Ok(real), Ok(rest)) = (files::canonical(ancestor), path.strip_prefix(ancestor)) {
+            return real.join(rest);
+        }
+    }
+    path.to_owned()
+}

@@ -1,0 +1,12 @@
+//! What every part of a job needs.
+
+use crate::fs::Namespace;
+use crate::job::request::Job;
+use crate::monitor::Monitor;
+
+#[derive(Clone, Copy)]
+pub(crate) struct JobContext<'a> {
+    pub(crate) job: &'a Job,
+    pub(crate) namespace: &'a dyn Namespace,
+    pub(crate) monitor: &'a dyn Monitor,
+}

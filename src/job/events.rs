@@ -1,0 +1,153 @@
+//! The event of a phase: completed with what the job did, and appended to the journal.
+//!
+//! The journal is in the store, and the first job of a runner finds none. Its events go back with
+//! the replies, and its last phase, which creates the store if there is something to save, brings
+//! them along.
+
+use std::path::Path;
+use std::time::Instant;
+
+use crate::error::Result;
+use crate::job::context::JobContext;
+use crate::job::reply::{CacheReply, FoundEntry, JobReply, PastRun, SaveReply};
+use crate::job::request::{Job, Task};
+use crate::stats::event::{self, CacheEvent, Event, LookupResult};
+use crate::stats::journal::{self, JournalLimits};
+use crate::store::Store;
+use crate::store::layout::Layout;
+
+/// Bytes of the journal that are read for earlier runs: some thousand phases.
+const RECENT_BYTES: u64 = 1 << 20;
+
+/// Records the event of the job, if it has one, and looks up the earlier runs.
+pub(super) fn record_event(
+    context: &JobContext<'_>,
+    root: &Path,
+    reply: &mut JobReply,
+    start: Instant,
+) {
+    let housekeeping = &context.job.housekeeping;
+    let Some(event) = &housekeeping.event else {
+        return;
+    };
+    let event = complete(event, context.job, reply, start);
+    reply.past_runs = past_runs(root, housekeeping.past_runs, &event);
+    match append(root, housekeeping.earlier_events.iter().chain([&event])) {
+        Ok(true) => {}
+        Ok(false) => reply.unrecorded = Some(event),
+        // The same fault of the store has been reported by the task.
+        Err(_) if reply.error.is_some() => {}
+        Err(error) => context.monitor.warn(&format!(
+            "the journal of the store could not be written: {}",
+            error.with_advice()
+        )),
+    }
+}
+
+fn complete(event: &Event, job: &Job, reply: &JobReply, start: Instant) -> Event {
+    let now = event::now();
+    let guard = reply.guard.as_ref();
+    let (evicted, evicted_bytes) = reply.evicted.unwrap_or_default();
+    let caches = reply.caches.iter();
+    let cache_error = || reply.caches.iter().find_map(|cache| cache.error.clone());
+    Event {
+        time: now,
+        caches: caches.filter_map(|cache| cache_event(cache, job)).collect(),
+        disk: reply.disk,
+        removed_entries: evicted + guard.map_or(0, |report| report.removed.len() as u64),
+        freed_bytes: evicted_bytes + guard.map_or(0, |report| report.freed_bytes),
+        milliseconds: u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
+        job_milliseconds: job.housekeeping.started.and_then(|started| {
+            // Negative if the clock was set back meanwhile: then the duration is unknown.
+            u64::try_from(now.saturating_sub(started)).ok()
+        }),
+        error: reply.error.clone().or_else(cache_error),
+        ..event.clone()
+    }
+}
+
+/// `None` if the job did nothing with the cache.
+fn cache_event(cache: &CacheReply, job: &Job) -> Option<CacheEvent> {
+    let event = CacheEvent {
+        kind: cache.kind.to_string(),
+        key: cache.key.clone(),
+        ..CacheEvent::default()
+    };
+    match &job.task {
+        Task::Restore(task) if !task.options.lookup_only => match &cache.found {
+            Some(found) => Some(with_restore(event, found)),
+            // Programs are not restored over installed ones, which is no miss.
+            None if !task.read.is_empty() && cache.name != "bin" => Some(CacheEvent {
+                hit: Some(LookupResult::Miss),
+                ..event
+            }),
+            None => None,
+        },
+        Task::Save(_) => match &cache.saved {
+            Some(SaveReply::Done {
+                bytes,
+                added_bytes,
+                milliseconds,
+                ..
+            }) => Some(CacheEvent {
+                saved_bytes: Some(*bytes),
+                added_bytes: *added_bytes,
+                save_milliseconds: *milliseconds,
+                ..event
+            }),
+            _ => None,
+        },
+        Task::Restore(_) | Task::Guard => None,
+    }
+}
+
+fn with_restore(event: CacheEvent, found: &FoundEntry) -> CacheEvent {
+    CacheEvent {
+        hit: Some(if found.exact {
+            LookupResult::Exact
+        } else {
+            LookupResult::Prefix
+        }),
+        restored_files: found.files,
+        restored_bytes: found.bytes,
+        written_bytes: found.written_bytes.min(found.bytes),
+        restore_milliseconds: found.milliseconds,
+        ..event
+    }
+}
+
+/// Returns false if there is no store: none is created for its journal alone.
+fn append<'e>(root: &Path, events: impl Iterator<Item = &'e Event>) -> Result<bool> {
+    let Some(store) = Store::open(root)? else {
+        return Ok(false);
+    };
+    let (dir, modes) = (store.layout().events(), store.modes());
+    for event in events {
+        let modes = (modes.directory, modes.file);
+        journal::append(&dir, event, modes, JournalLimits::default())?;
+    }
+    Ok(true)
+}
+
+/// The last `count` runs of the job up to this one, the latest last.
+fn past_runs(root: &Path, count: usize, event: &Event) -> Vec<PastRun> {
+    if count == 0 {
+        return Vec::new();
+    }
+    let dir = Layout::new(root).events();
+    let recent = journal::read_recent(&dir, RECENT_BYTES).unwrap_or_default();
+    let mut runs: Vec<PastRun> = Vec::new();
+    for other in recent.events.iter().chain([event]) {
+        let is_same_job = other.run.repository == event.run.repository
+            && other.run.workflow == event.run.workflow
+            && other.run.job == event.run.job
+            && other.run.step == event.run.step;
+        if let (true, Some(job_milliseconds)) = (is_same_job, other.job_milliseconds) {
+            runs.push(PastRun {
+                job_milliseconds,
+                found: other.found,
+            });
+        }
+    }
+    runs.split_off(runs.len().saturating_sub(count))
+}

@@ -1,0 +1,129 @@
+//! Running a job: dispatch to the caches of its target, with housekeeping around it.
+
+use std::collections::HashMap;
+use std::time::Instant;
+
+use crate::error::{Error, Result};
+use crate::fs::Namespace;
+use crate::job::context::JobContext;
+use crate::job::disk::disk_state;
+use crate::job::reply::{CacheReply, JobReply};
+use crate::job::request::{Job, JobTarget, KeepCounts, RestoreRecord, RestoreTask, SaveTask, Task};
+use crate::job::warnings::WarningCollector;
+use crate::job::{cargo, housekeeping, paths};
+use crate::monitor::Monitor;
+use crate::ops::prune::prune;
+use crate::store::retention::RetentionPolicy;
+use crate::store::{CacheKind, EntryGroup, Store};
+
+/// Runs a job. Every failure is in the reply.
+pub fn run_job(job: &Job, namespace: &dyn Namespace, monitor: &dyn Monitor) -> JobReply {
+    let start = Instant::now();
+    let collector = WarningCollector::new(monitor);
+    let context = JobContext {
+        job,
+        namespace,
+        monitor: &collector,
+    };
+    let mut reply = JobReply::default();
+    let may_save = housekeeping::before(&context, &mut reply);
+    let result = match &job.task {
+        Task::Restore(task) => restore(&context, task, &mut reply),
+        Task::Save(task) if may_save => save(&context, task, &mut reply),
+        Task::Save(_) | Task::Guard => Ok(()),
+    };
+    reply.error = result.err().map(|error| error.with_advice());
+    housekeeping::after(&context, &mut reply, start);
+    reply.warnings = collector.into_warnings();
+    reply
+}
+
+fn restore(context: &JobContext<'_>, task: &RestoreTask, reply: &mut JobReply) -> Result<()> {
+    let root = context.namespace.locate(&context.job.cache_root)?;
+    let mut store = Store::open(&root)?;
+    if store.is_none() && task.record_as.is_some() {
+        store = Some(Store::create(&root)?);
+    }
+    match &context.job.target {
+        JobTarget::Paths(target) => {
+            let cache = paths::restore(context, target, task, store.as_ref())?;
+            reply.caches.push(cache);
+        }
+        JobTarget::Cargo(target) => cargo::restore(context, target, task, store.as_ref(), reply)?,
+    }
+    if let (Some(name), Some(store)) = (&task.record_as, &store) {
+        put_records(store, name, &reply.caches)?;
+    }
+    reply.disk = disk_state(store.as_ref(), &root, None);
+    Ok(())
+}
+
+fn save(context: &JobContext<'_>, task: &SaveTask, reply: &mut JobReply) -> Result<()> {
+    let root = context.namespace.locate(&context.job.cache_root)?;
+    let store = Store::create(&root)?;
+    let recorded = task.recorded_as.as_ref();
+    let recorded = recorded.and_then(|name| take_records(&store, name));
+    let records = recorded.as_ref().unwrap_or(&task.records);
+    let groups = match &context.job.target {
+        JobTarget::Paths(target) => {
+            let (cache, group) = paths::save(context, target, task, records, &store)?;
+            reply.caches.push(cache);
+            vec![group]
+        }
+        JobTarget::Cargo(target) => {
+            let (caches, groups) = cargo::save(context, target, task, records, &store)?;
+            reply.caches.extend(caches);
+            groups
+        }
+    };
+    enforce_retention(context, task, &store, &groups, reply)
+}
+
+/// Keeps the records in the store, for steps whose `save` sub-action gets nothing from the runner.
+fn put_records(store: &Store, name: &str, caches: &[CacheReply]) -> Result<()> {
+    let records: Vec<RestoreRecord> = caches.iter().map(CacheReply::record).collect();
+    let bytes = serde_json::to_vec(&records).map_err(Error::defect)?;
+    store.put_job_state(name, &bytes)
+}
+
+fn take_records(store: &Store, name: &str) -> Option<Vec<RestoreRecord>> {
+    let bytes = store.take_job_state(name)?;
+    serde_json::from_slice(&bytes).ok()
+}
+
+/// Removes old generations. While others use the store nothing is removed; a later job does it.
+fn enforce_retention(
+    context: &JobContext<'_>,
+    task: &SaveTask,
+    store: &Store,
+    groups: &[EntryGroup],
+    reply: &mut JobReply,
+) -> Result<()> {
+    let KeepCounts {
+        path,
+        registry,
+        git,
+        target,
+    } = task.keep;
+    let policy = RetentionPolicy {
+        keep: HashMap::from([
+            (CacheKind::Path, path),
+            (CacheKind::Registry, registry),
+            (CacheKind::Git, git),
+            (CacheKind::Target, target),
+        ]),
+        groups: Some(groups.iter().map(EntryGroup::id).collect()),
+        max_bytes: task.max_bytes,
+        ..RetentionPolicy::default()
+    };
+    let pruned = match prune(store, &policy, false, context.monitor) {
+        Err(Error::Busy { .. }) => return Ok(()),
+        result => result?,
+    };
+    let evicted = pruned.decisions.iter();
+    let evicted = evicted.filter(|(decision, _)| decision.evict.is_some());
+    let evicted = evicted.count() as u64;
+    let freed_bytes = pruned.collected.map_or(0, |collected| collected.bytes);
+    reply.evicted = (evicted > 0).then_some((evicted, freed_bytes));
+    Ok(())
+}

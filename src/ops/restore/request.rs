@@ -1,0 +1,64 @@
+//! What to restore, and what came of it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+use crate::store::key_match::KeyMatch;
+use crate::store::{Entry, EntryGroup, EntryId};
+use crate::tree::apply::Applied;
+use crate::tree::plan::Extraneous;
+
+/// How to restore. A job has one set of options for all its caches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestoreOptions {
+    pub extraneous: Extraneous,
+    /// Compare contents with their digests while writing.
+    pub verify: bool,
+    /// Find the entry, but write nothing.
+    pub lookup_only: bool,
+}
+
+impl Default for RestoreOptions {
+    fn default() -> Self {
+        Self {
+            extraneous: Extraneous::Keep,
+            verify: true,
+            lookup_only: false,
+        }
+    }
+}
+
+pub struct RestoreRequest<'a> {
+    /// The groups to search, in order.
+    pub groups: &'a [EntryGroup],
+    pub key: &'a str,
+    /// Key prefixes to try in order when no entry has the key.
+    pub restore_keys: &'a [String],
+    /// The path to restore a root to, by the root's name in the entry. An error for a root that the
+    /// caller did not ask for, so that an entry can't choose where it is written.
+    pub destination: &'a (dyn Fn(&[u8]) -> Result<PathBuf> + Sync),
+    pub options: RestoreOptions,
+}
+
+/// An entry that was found, and what was restored from it.
+#[derive(Debug)]
+pub struct RestoredEntry {
+    pub id: EntryId,
+    pub entry: Entry,
+    pub matched: KeyMatch,
+    pub stats: RestoreStats,
+    pub elapsed: Duration,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RestoreStats {
+    /// `None` for a look-up, which writes nothing.
+    pub applied: Option<Applied>,
+    pub up_to_date_files: u64,
+    pub up_to_date_bytes: u64,
+    /// Directories that were put back by a rename.
+    pub ready: u32,
+}

@@ -1,0 +1,76 @@
+//! What to save, and what came of it.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+use crate::fs::Timestamp;
+use crate::store::{Entry, EntryGroup, EntryId};
+use crate::tree::Roots;
+use crate::tree::manifest::SourceRecord;
+use crate::tree::scan;
+
+/// How to save. A job has one set of options for all its caches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SaveOptions {
+    pub if_exists: IfExists,
+    /// Afterwards move the directories among the roots into the store, for a restore to put back by
+    /// a rename.
+    pub keep_ready: bool,
+    /// Save an entry without files when there are none, so that the next restore hits.
+    pub allow_empty: bool,
+}
+
+/// What happens to an entry that has the key already.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum IfExists {
+    /// Keep it and save nothing.
+    #[default]
+    Keep,
+    Replace,
+    /// Replace it unless it matches the disk.
+    ReplaceIfChanged,
+}
+
+/// Records the sources that a target directory was built from. Gets the modification times of all
+/// files in the directory.
+pub type RecordSources<'a> = &'a dyn Fn(&[Timestamp]) -> Result<SourceRecord>;
+
+pub struct SaveRequest<'a> {
+    /// The entries that the new one can stand in for.
+    pub group: &'a EntryGroup,
+    pub key: &'a str,
+    pub roots: &'a Roots,
+    pub filter: Option<scan::PathFilter<'a>>,
+    pub options: SaveOptions,
+    pub record_sources: Option<RecordSources<'a>>,
+    /// The entry that the roots were restored from.
+    pub parent: Option<EntryId>,
+}
+
+#[derive(Debug)]
+pub enum SaveOutcome {
+    Saved(Box<SavedEntry>),
+    /// An entry has the key already, and it stays.
+    Exists,
+    /// The entry with the key matches the disk.
+    Unchanged,
+    /// Another process is saving the same key.
+    InProgress,
+    /// None of the roots exists, or nothing below them can be read.
+    NothingToSave,
+}
+
+#[derive(Debug)]
+pub struct SavedEntry {
+    pub id: EntryId,
+    pub entry: Entry,
+    /// Files whose contents were in the store and were not read again.
+    pub reused_files: u64,
+    pub reused_bytes: u64,
+    /// Files that could not be saved.
+    pub skipped_files: u64,
+    pub elapsed: Duration,
+}
