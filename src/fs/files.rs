@@ -3,8 +3,10 @@
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::errno::Errno;
 use nix::fcntl::RenameFlags;
@@ -276,6 +278,56 @@ pub fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
         Err(error) => Err(error),
+    }
+}
+
+mod ioctl {
+    nix::ioctl_write_int!(ficlone, 0x94, 9);
+}
+
+/// Makes `to` share all blocks of `from` (reflink). Each can then be written without changing the
+/// other.
+///
+/// False if the filesystem can't do it or the files are on different filesystems.
+pub fn reflink(from: &File, to: &File) -> io::Result<bool> {
+    let source = u64::try_from(from.as_raw_fd())
+        .map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
+    // SAFETY: FICLONE takes two descriptors, which both stay open during the call, and accesses no
+    // memory of this process.
+    #[expect(unsafe_code, reason = "no safe wrapper of FICLONE takes descriptors")]
+    let cloned = unsafe { ioctl::ficlone(to.as_raw_fd(), source) };
+    match cloned {
+        Ok(_) => Ok(true),
+        Err(
+            Errno::EOPNOTSUPP
+            | Errno::EXDEV
+            | Errno::EINVAL
+            | Errno::ENOTTY
+            | Errno::ENOSYS
+            | Errno::EPERM,
+        ) => Ok(false),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// Calls [`reflink`] until it is not possible once, so that a filesystem without it is not asked
+/// again for each file.
+#[derive(Debug, Default)]
+pub struct Reflinker {
+    is_impossible: AtomicBool,
+}
+
+impl Reflinker {
+    /// Like [`reflink`].
+    pub fn reflink(&self, from: &File, to: &File) -> io::Result<bool> {
+        if self.is_impossible.load(Ordering::Relaxed) {
+            return Ok(false);
+        }
+        let cloned = reflink(from, to)?;
+        if !cloned {
+            self.is_impossible.store(true, Ordering::Relaxed);
+        }
+        Ok(cloned)
     }
 }
 

@@ -6,7 +6,6 @@
 //! functions of [`files`].
 
 mod append;
-mod clone;
 mod dir;
 pub mod files;
 pub mod foreign;
@@ -23,8 +22,8 @@ mod volume;
 pub mod xattrs;
 
 pub use append::AppendFile;
-pub use clone::reflink;
 pub use dir::{Dir, DirEntry, effective_uid, set_mode, set_mtime, stat_of};
+pub use files::{Reflinker, reflink};
 pub use holes::{Extent, data_extents};
 pub use lock::{FileLock, LockMode, wait_for_lock};
 pub use namespace::{Local, Namespace, Rooted};

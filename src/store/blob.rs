@@ -7,7 +7,7 @@ use std::path::Path;
 use super::open::Store;
 use crate::digest::Digest;
 use crate::error::{IoContext, Result};
-use crate::fs::{Extent, FileKind, files, reflink, stat_of};
+use crate::fs::{Extent, FileKind, Reflinker, files, stat_of};
 
 /// How much is read and hashed at a time, so that it stays in the processor's cache.
 const PIECE: usize = 256 << 10;
@@ -31,10 +31,8 @@ pub fn copy_data(
     extents: &[Extent],
     to_path: &Path,
     mode: u32,
-    clone_fails: &std::sync::atomic::AtomicBool,
+    reflinker: &Reflinker,
 ) -> Result<CopiedBlob> {
-    use std::sync::atomic::Ordering::Relaxed;
-
     let to = files::create_new(to_path, mode)?;
     let size = files::length(from, from_path)?;
     let is_whole = extents
@@ -42,12 +40,7 @@ pub fn copy_data(
             offset: 0,
             length: size,
         }];
-    let is_clone = is_whole
-        && !clone_fails.load(Relaxed)
-        && reflink(from, &to).context("write", || to_path)?;
-    if is_whole && !is_clone {
-        clone_fails.store(true, Relaxed);
-    }
+    let is_clone = is_whole && reflinker.reflink(from, &to).context("write", || to_path)?;
     if is_clone {
         // The file may have grown since it was looked at.
         to.set_len(size).context("write", || to_path)?;

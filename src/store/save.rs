@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
@@ -14,7 +14,7 @@ use super::open::{Store, random_name};
 use super::{blob, layout, pack};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
-use crate::fs::{Extent, files};
+use crate::fs::{Extent, Reflinker, files};
 use crate::tree::manifest::{Manifest, SourceRecord};
 use crate::workers;
 
@@ -39,7 +39,7 @@ pub struct ContentWriter<'s> {
     /// Packs that have room and that no thread is writing to.
     idle: Mutex<Vec<(PackSlot, pack::PackWriter)>>,
     suspects: Vec<Digest>,
-    clone_fails: AtomicBool,
+    reflinker: Reflinker,
     added: AtomicU64,
 }
 
@@ -54,7 +54,7 @@ impl<'s> ContentWriter<'s> {
             packs: Mutex::default(),
             idle: Mutex::default(),
             suspects: store.suspects()?,
-            clone_fails: AtomicBool::new(false),
+            reflinker: Reflinker::default(),
             added: AtomicU64::new(0),
         })
     }
@@ -175,7 +175,7 @@ impl<'s> ContentWriter<'s> {
     ) -> Result<blob::CopiedBlob> {
         let unfinished = self.unfinished.new_path();
         let mode = self.store.modes.file;
-        let copied = blob::copy_data(file, path, extents, &unfinished, mode, &self.clone_fails)?;
+        let copied = blob::copy_data(file, path, extents, &unfinished, mode, &self.reflinker)?;
         if self.suspects.contains(&copied.digest) {
             files::create_dir(
                 &self.store.layout.blob_shelf(&copied.digest),

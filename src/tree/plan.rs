@@ -1,29 +1,27 @@
-//! What has to be done to a directory so that it is as a manifest says (pure).
+//! Decides how to bring a directory into the state of a manifest (pure).
 //!
-//! What is right is left untouched. A file is right when size, modification time, mode and links
-//! are, and it is untouched since it was last seen to be right ([`RootStamps::untouched`]); any
-//! other one of the right size is read, and only written when its digest is another one. A
-//! directory that keeps names which the manifest does not have also keeps its own modification
-//! time: they changed it.
+//! What is up to date is left alone. A file is up to date if its size, mtime, mode and links match
+//! and it is [`untouched`] since it was last known to match. Any other file of the right size is
+//! read, and written only if its digest differs. A directory that keeps extraneous names also keeps
+//! its own mtime, because they changed it.
 
 use std::collections::HashSet;
 
-use super::compare::{match_dirs, resolve_hard_link};
-use super::manifest::Manifest;
-use super::scan::{ExtraneousName, Scan};
-use super::{DirId, FileData, Leaf, LeafId, LeafKind, Tree};
 use serde::{Deserialize, Serialize};
 
+use super::compare::{match_dirs, resolve_hard_link, untouched};
+use super::manifest::Manifest;
+use super::model::{DirId, FileData, Leaf, LeafId, LeafKind, Tree};
+use super::scan::{ExtraneousName, Scan};
+use super::stamps::RootStamps;
 use crate::fs::Stat;
-use crate::tree::stamps::RootStamps;
 
 /// What to do with names that the manifest does not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Extraneous {
-    /// They stay.
     Keep,
-    /// They go, so that afterwards the directory is just what the manifest says.
+    /// Make the directory an exact copy of the manifest.
     Remove,
 }
 
@@ -34,47 +32,46 @@ impl Extraneous {
     }
 }
 
-/// What has to be done. Numbers are those of the manifest's tree.
+/// What to do. All ids refer to the manifest's tree.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
-    /// What each directory needs.
+    /// One task for each directory.
     pub dirs: Vec<DirTask>,
     /// Files with data, to be written.
     pub write: Vec<LeafId>,
-    /// Files that may be right: the digest decides.
+    /// Files that may be up to date; their digests decide.
     pub check: Vec<LeafId>,
-    /// Empty files and symlinks, to be made.
+    /// Files without data and symlinks, to be created.
     pub create: Vec<LeafId>,
-    /// Further names of files, to be linked.
+    /// Hard links to be created.
     pub link: Vec<LeafId>,
-    /// Leaves whose contents are right, but not their mode, time or attributes.
+    /// Leaves with the right contents but another mode, time or attributes.
     pub set_metadata: Vec<LeafId>,
-    /// Names to be removed, in directories of the manifest.
+    /// Names to be removed from directories of the manifest.
     pub remove: Vec<ExtraneousName>,
-    /// Names that killed restores left behind.
+    /// Temporary names of killed restores, to be removed.
     pub stale_temps: Vec<ExtraneousName>,
-    /// Directories that keep names which the manifest does not have, and so their own modification
-    /// times.
+    /// Directories that keep extraneous names, and therefore their own mtime.
     pub dirs_with_extraneous: HashSet<DirId>,
-    /// How many leaves are right already.
+    /// How many leaves are up to date.
     pub up_to_date: u64,
-    /// Bytes in them.
+    /// The total size of the files that are up to date.
     pub up_to_date_bytes: u64,
 }
 
-/// What a directory needs.
+/// What to do with a directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DirTask {
-    /// Nothing: it exists and is right.
+    /// Nothing: it is up to date.
     Leave,
-    /// It exists; names in it, or what is known of itself, change.
+    /// Set its metadata after the names in it changed.
     Update {
-        /// Whether it gets the manifest's modification time afterwards.
+        /// Whether that includes its mtime.
         set_mtime: bool,
     },
-    /// It has to be made in a directory that exists.
+    /// Create it in an existing directory.
     Create,
-    /// It has to be made in a directory that has to be made too.
+    /// Create it in a directory that is created too.
     CreateBelow,
 }
 
@@ -88,22 +85,21 @@ impl DirTask {
 impl Plan {
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
+        let leaves = [
+            &self.write,
+            &self.check,
+            &self.create,
+            &self.link,
+            &self.set_metadata,
+        ];
         self.dirs.iter().all(|task| *task == DirTask::Leave)
-            && [
-                &self.write,
-                &self.check,
-                &self.create,
-                &self.link,
-                &self.set_metadata,
-            ]
-            .iter()
-            .all(|list| list.is_empty())
+            && leaves.iter().all(|list| list.is_empty())
             && self.remove.is_empty()
             && self.stale_temps.is_empty()
     }
 
-    /// The plan when some of the files to check turned out to differ: they are written, their
-    /// further names linked to what is written, and the directories of both change.
+    /// The plan after some of the files to check turned out to differ: they are written, and so are
+    /// the hard links to them.
     #[must_use]
     pub fn with_differing(&self, tree: &Tree, differing: Vec<LeafId>) -> Self {
         let mut plan = self.clone();
@@ -122,22 +118,15 @@ impl Plan {
             plan.mark_changed(leaf.parent);
         }
         plan.check.retain(|id| !is_differing.contains(id));
-        let has_data = |id: &LeafId| {
-            matches!(
-                &tree[*id].kind,
-                LeafKind::File(FileData {
-                    content: Some(_),
-                    ..
-                })
-            )
-        };
-        let (write, make): (Vec<_>, Vec<_>) = differing.into_iter().partition(has_data);
+        let (write, create): (Vec<_>, Vec<_>) = differing
+            .into_iter()
+            .partition(|id| has_data(&tree[*id].kind));
         plan.write.extend(write);
-        plan.create.extend(make);
+        plan.create.extend(create);
         plan
     }
 
-    /// Notes that a directory, or the names in it, change.
+    /// Lets an existing directory be updated, because it or a name in it changes.
     fn mark_changed(&mut self, dir: DirId) {
         let set_mtime = !self.dirs_with_extraneous.contains(&dir);
         match &mut self.dirs[dir.index()] {
@@ -147,26 +136,32 @@ impl Plan {
     }
 }
 
-/// Compares what is there, scanned with the manifest's tree as its guide, with the manifest. `seen`
-/// says when the roots were last known to be as the manifest says.
-pub fn plan(manifest: &Manifest, present: &Scan, seen: &RootStamps, extras: Extraneous) -> Plan {
+/// Compares a manifest with a scan that had the manifest's tree as its guide. `stamps` tell as of
+/// when the roots matched the manifest.
+pub fn plan(
+    manifest: &Manifest,
+    present: &Scan,
+    stamps: &RootStamps,
+    extraneous: Extraneous,
+) -> Plan {
     let tree = &manifest.tree;
     let matched = match_dirs(tree, &present.tree);
     let mut planner = Planner {
         manifest,
         present,
-        untouched: seen.untouched(present),
+        untouched: untouched(present, stamps),
         links: link_counts(tree),
         plan: Plan {
             dirs: vec![DirTask::Leave; tree.dirs().len()],
             ..Plan::default()
         },
     };
-    planner.extra_names(&matched, extras);
-    planner.dirs(&matched);
+    // Extraneous names first: whether a directory keeps some decides about its mtime.
+    planner.plan_extraneous(&matched, extraneous);
+    planner.plan_dirs(&matched);
     for dir in std::iter::once(Tree::TOP).chain(tree.dir_ids()) {
         for (id, _) in tree.leaves_in(dir) {
-            planner.leaf(dir, id, matched[dir.index()]);
+            planner.plan_leaf(id, matched[dir.index()]);
         }
     }
     planner.plan
@@ -175,14 +170,14 @@ pub fn plan(manifest: &Manifest, present: &Scan, seen: &RootStamps, extras: Extr
 struct Planner<'a> {
     manifest: &'a Manifest,
     present: &'a Scan,
-    /// Which leaves of `present` are as they were when they were last seen to be right.
+    /// Which leaves of `present` did not change since they were known to match.
     untouched: Vec<bool>,
-    /// How many names each file has.
+    /// How many names each file of the manifest has.
     links: Vec<u32>,
     plan: Plan,
 }
 
-/// How a leaf compares with what is there.
+/// How a leaf on disk compares with the manifest.
 #[derive(Clone, Copy)]
 enum LeafVerdict {
     UpToDate,
@@ -192,56 +187,47 @@ enum LeafVerdict {
 }
 
 impl Planner<'_> {
-    fn extra_names(&mut self, matched: &[Option<DirId>], extras: Extraneous) {
-        let mut back = vec![None; self.present.tree.dirs().len()];
-        for (id, here) in (0..).map(DirId).zip(matched) {
-            if let Some(here) = here {
-                back[here.index()] = Some(id);
+    fn plan_extraneous(&mut self, matched: &[Option<DirId>], extraneous: Extraneous) {
+        let mut in_manifest = vec![None; self.present.tree.dirs().len()];
+        for (id, present) in (0..).map(DirId).zip(matched) {
+            if let Some(present) = present {
+                in_manifest[present.index()] = Some(id);
             }
         }
-        let ours = |extra: &ExtraneousName| {
-            let parent = back[extra.parent.index()]?;
+        let translate = |found: &ExtraneousName| {
             Some(ExtraneousName {
-                parent,
-                name: extra.name.clone(),
+                parent: in_manifest[found.parent.index()]?,
+                name: found.name.clone(),
             })
         };
-        self.plan.stale_temps = self.present.stale_temps.iter().filter_map(ours).collect();
-        match extras {
-            Extraneous::Remove => {
-                self.plan.remove = self.present.extraneous.iter().filter_map(ours).collect()
-            }
+        let stale_temps = self.present.stale_temps.iter().filter_map(translate);
+        self.plan.stale_temps = stale_temps.collect();
+        let names = self.present.extraneous.iter().filter_map(translate);
+        match extraneous {
+            Extraneous::Remove => self.plan.remove = names.collect(),
             Extraneous::Keep => {
-                self.plan.dirs_with_extraneous = self
-                    .present
-                    .extraneous
-                    .iter()
-                    .filter_map(ours)
-                    .map(|extra| extra.parent)
-                    .collect();
+                self.plan.dirs_with_extraneous = names.map(|name| name.parent).collect();
             }
         }
-        let changed: Vec<_> = self
-            .plan
-            .remove
-            .iter()
-            .chain(&self.plan.stale_temps)
-            .map(|extra| extra.parent)
-            .collect();
+        let removed = self.plan.remove.iter().chain(&self.plan.stale_temps);
+        let changed: Vec<_> = removed.map(|name| name.parent).collect();
         changed
             .into_iter()
             .for_each(|dir| self.plan.mark_changed(dir));
     }
 
-    fn dirs(&mut self, matched: &[Option<DirId>]) {
+    fn plan_dirs(&mut self, matched: &[Option<DirId>]) {
         let tree = &self.manifest.tree;
         for id in tree.dir_ids() {
             let dir = &tree[id];
-            match matched[id.index()].map(|here| &self.present.tree[here]) {
-                Some(found) => {
-                    let right_time =
-                        dir.mtime == found.mtime || self.plan.dirs_with_extraneous.contains(&id);
-                    if dir.mode != found.mode || dir.attributes != found.attributes || !right_time {
+            match matched[id.index()].map(|present| &self.present.tree[present]) {
+                Some(present) => {
+                    let is_mtime_right =
+                        dir.mtime == present.mtime || self.plan.dirs_with_extraneous.contains(&id);
+                    if !is_mtime_right
+                        || dir.mode != present.mode
+                        || dir.attributes != present.attributes
+                    {
                         self.plan.mark_changed(id);
                     }
                 }
@@ -256,90 +242,92 @@ impl Planner<'_> {
         }
     }
 
-    fn leaf(&mut self, dir: DirId, id: LeafId, here: Option<DirId>) {
+    /// Compares a leaf with the one of the same name in the scan's directory `present_dir`.
+    fn plan_leaf(&mut self, id: LeafId, present_dir: Option<DirId>) {
         let leaf = &self.manifest.tree[id];
-        let found = here.and_then(|here| self.present.tree.find_leaf(here, &leaf.name));
-        let verdict = found.map_or(LeafVerdict::Replace, |found| self.judge(id, found));
-        match (verdict, &leaf.kind) {
-            (LeafVerdict::UpToDate, kind) => {
+        let present = present_dir.and_then(|dir| self.present.tree.find_leaf(dir, &leaf.name));
+        match present.map_or(LeafVerdict::Replace, |present| self.judge(id, present)) {
+            LeafVerdict::UpToDate => {
                 self.plan.up_to_date += 1;
-                if let LeafKind::File(file) = kind {
+                if let LeafKind::File(file) = &leaf.kind {
                     self.plan.up_to_date_bytes =
                         self.plan.up_to_date_bytes.saturating_add(file.size);
                 }
-                return;
             }
-            // Neither changes the directory's own time.
-            (LeafVerdict::SetMetadata, _) => return self.plan.set_metadata.push(id),
-            (LeafVerdict::Check, _) => return self.plan.check.push(id),
-            (
-                LeafVerdict::Replace,
-                LeafKind::File(FileData {
-                    content: Some(_), ..
-                }),
-            ) => self.plan.write.push(id),
-            (LeafVerdict::Replace, LeafKind::File(_) | LeafKind::Symlink(_)) => {
-                self.plan.create.push(id)
+            // Neither of these two changes the mtime of the directory.
+            LeafVerdict::SetMetadata => self.plan.set_metadata.push(id),
+            LeafVerdict::Check => self.plan.check.push(id),
+            LeafVerdict::Replace => {
+                match &leaf.kind {
+                    LeafKind::HardLink(_) => self.plan.link.push(id),
+                    kind if has_data(kind) => self.plan.write.push(id),
+                    _ => self.plan.create.push(id),
+                }
+                self.plan.mark_changed(leaf.parent);
             }
-            (LeafVerdict::Replace, LeafKind::HardLink(_)) => self.plan.link.push(id),
         }
-        self.plan.mark_changed(dir);
     }
 
-    fn judge(&self, id: LeafId, found: LeafId) -> LeafVerdict {
-        let (leaf, present) = (&self.manifest.tree[id], &self.present.tree[found]);
-        match (&leaf.kind, &present.kind) {
-            (LeafKind::Symlink(target), LeafKind::Symlink(link)) if target == link => {
-                match leaf.mtime == present.mtime {
+    fn judge(&self, id: LeafId, present: LeafId) -> LeafVerdict {
+        let leaf = &self.manifest.tree[id];
+        match (&leaf.kind, &self.present.tree[present].kind) {
+            (LeafKind::Symlink(wanted), LeafKind::Symlink(target)) if wanted == target => {
+                match leaf.mtime == self.present.tree[present].mtime {
                     true => LeafVerdict::UpToDate,
-                    false if self.may_touch(found) => LeafVerdict::SetMetadata,
+                    false if self.may_set_metadata(present) => LeafVerdict::SetMetadata,
                     false => LeafVerdict::Replace,
                 }
             }
-            (LeafKind::HardLink(first), _) => self.judge_link(*first, found),
+            (LeafKind::HardLink(first), _) => self.judge_link(*first, present),
             (LeafKind::File(wanted), LeafKind::File(_) | LeafKind::HardLink(_)) => {
-                let same_size = wanted.size == self.present.stats[found.index()].size;
-                if !same_size || !self.has_its_links(id, found) {
-                    return LeafVerdict::Replace;
-                }
-                let untouched = self.untouched[found.index()];
-                match judge_file(
-                    leaf,
-                    wanted,
-                    resolve_hard_link(&self.present.tree, found),
-                    untouched,
-                ) {
-                    LeafVerdict::SetMetadata if !self.may_touch(found) => LeafVerdict::Replace,
-                    verdict => verdict,
-                }
+                self.judge_file(id, wanted, present)
             }
             _ => LeafVerdict::Replace,
         }
     }
 
-    /// Whether a leaf can be opened, and its mode and time be set: only by its owner.
-    fn may_touch(&self, found: LeafId) -> bool {
-        let Stat { mode, uid, .. } = self.present.stats[found.index()];
+    fn judge_file(&self, id: LeafId, wanted: &FileData, present: LeafId) -> LeafVerdict {
+        let is_same_size = wanted.size == self.present.stats[present.index()].size;
+        if !is_same_size || !self.has_its_links(id, present) {
+            return LeafVerdict::Replace;
+        }
+        let leaf = &self.manifest.tree[id];
+        let file = resolve_hard_link(&self.present.tree, present);
+        let is_untouched = leaf.mtime == file.mtime && self.untouched[present.index()];
+        if !is_untouched && wanted.size > 0 {
+            return LeafVerdict::Check;
+        }
+        if leaf.mtime == file.mtime && leaf.mode == file.mode && leaf.attributes == file.attributes
+        {
+            LeafVerdict::UpToDate
+        } else if self.may_set_metadata(present) {
+            LeafVerdict::SetMetadata
+        } else {
+            LeafVerdict::Replace
+        }
+    }
+
+    /// Whether this user may open a leaf and set its mode and time, which only its owner may.
+    fn may_set_metadata(&self, present: LeafId) -> bool {
+        let Stat { mode, uid, .. } = self.present.stats[present.index()];
         self.present.uid == 0 || (uid == self.present.uid && mode & 0o400 != 0)
     }
 
-    /// Whether a file has as many names as it should, so that none lies outside the tree.
-    fn has_its_links(&self, id: LeafId, found: LeafId) -> bool {
-        self.present.stats[found.index()].links == u64::from(self.links[id.index()])
+    /// Whether a file has as many names as in the manifest. If so, none of them is outside of the
+    /// tree, where a change of the file would be seen too.
+    fn has_its_links(&self, id: LeafId, present: LeafId) -> bool {
+        self.present.stats[present.index()].links == u64::from(self.links[id.index()])
     }
 
-    /// A further name is right when it is one of the very file that the first name is, and that one
-    /// stays.
-    fn judge_link(&self, first: LeafId, found: LeafId) -> LeafVerdict {
-        let Some(file) = self.find_present(first) else {
+    /// A hard link is up to date if it has the inode of the file's first name, and that one stays.
+    fn judge_link(&self, first: LeafId, present: LeafId) -> LeafVerdict {
+        let Some(present_first) = self.find_present(first) else {
             return LeafVerdict::Replace;
         };
-        let (one, other) = (
-            &self.present.stats[file.index()],
-            &self.present.stats[found.index()],
-        );
-        let same = (one.device, one.inode) == (other.device, other.inode);
-        if same && !matches!(self.judge(first, file), LeafVerdict::Replace) {
+        let a = &self.present.stats[present_first.index()];
+        let b = &self.present.stats[present.index()];
+        let is_same_file = (a.device, a.inode) == (b.device, b.inode);
+        if is_same_file && !matches!(self.judge(first, present_first), LeafVerdict::Replace) {
             LeafVerdict::UpToDate
         } else {
             LeafVerdict::Replace
@@ -356,21 +344,14 @@ impl Planner<'_> {
     }
 }
 
-/// How a file of the right size compares with the one that is there.
-fn judge_file(leaf: &Leaf, wanted: &FileData, found: &Leaf, untouched: bool) -> LeafVerdict {
-    if leaf.mtime == found.mtime && (untouched || wanted.size == 0) {
-        let right = leaf.mode == found.mode && leaf.attributes == found.attributes;
-        return if right {
-            LeafVerdict::UpToDate
-        } else {
-            LeafVerdict::SetMetadata
-        };
-    }
-    if wanted.size == 0 {
-        LeafVerdict::SetMetadata
-    } else {
-        LeafVerdict::Check
-    }
+fn has_data(kind: &LeafKind) -> bool {
+    matches!(
+        kind,
+        LeafKind::File(FileData {
+            content: Some(_),
+            ..
+        })
+    )
 }
 
 fn link_counts(tree: &Tree) -> Vec<u32> {

@@ -1,170 +1,207 @@
-//! Sets modification times of what was scanned, and of nothing else.
+//! Sets the modification times of scanned files and directories.
 //!
-//! Every name is reached by descriptors from its root, never through a symlink. What is not in the
-//! state any more in which it was scanned keeps its time: somebody is working on it.
+//! Each one is reached by descriptors from its root, never through a symlink. What changed since
+//! the scan keeps its time, because somebody is working on it.
 
 use std::io;
 use std::path::PathBuf;
 use std::sync::Mutex;
 
+use super::cursor::Cursor;
+use super::model::{DirId, LeafId};
+use super::roots::Roots;
+use super::scan::Scan;
 use crate::error::{Error, Result};
 use crate::fs::{Dir, Stat, Timestamp, set_mtime};
-use crate::tree::scan::Scan;
-use crate::tree::{Cursor, DirId, LeafId, Roots};
 use crate::workers;
 
-/// A time to set.
+/// A modification time to set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MtimeChange {
-    /// This one, if nobody changed the file or directory since the scan.
+    /// Set this time, unless the file or directory changed since the scan.
     To(Timestamp),
-    /// This one, or where only the owner may set it the time now; whatever happened since the scan.
+    /// Set this time even if the file or directory changed since the scan. Where only the owner may
+    /// do that, set the current time.
     Renew(Timestamp),
 }
 
-/// What came of it.
+/// The outcome for a list of changes.
 #[derive(Debug, Default)]
 pub struct SetStats {
-    /// How many have the time now that was asked for.
+    /// How many times were set.
     pub set: u64,
-    /// When the last of them got it, by the clock of its filesystem.
+    /// The latest ctime of those, by the clock of their filesystem.
     pub last_ctime: Option<Timestamp>,
-    /// What was changed or removed since the scan.
+    /// How many files and directories changed or vanished since the scan.
     pub changed: u64,
-    /// What the filesystem did not allow, and why.
+    /// What the filesystem refused, and why.
     pub refused: Vec<(PathBuf, io::Error)>,
 }
 
-/// How many files or directories make a job.
+impl SetStats {
+    fn record(&mut self, outcome: SetResult, path: impl FnOnce() -> PathBuf) {
+        match outcome {
+            SetResult::Set(ctime) => {
+                self.set += 1;
+                self.last_ctime = self.last_ctime.max(Some(ctime));
+            }
+            SetResult::Changed => self.changed += 1,
+            SetResult::Refused(error) => self.refused.push((path(), error)),
+        }
+    }
+}
+
+/// How many changes a thread takes at a time.
 const CHUNK: usize = 64;
 
-/// Sets the times of leaves, in parallel; best given in the order of
+/// Sets the times of leaves, in parallel. Fastest in the order of
 /// [`crate::tree::Tree::leaf_ids_depth_first`].
 pub fn set_leaf_mtimes(
     scan: &Scan,
-    places: &Roots,
+    roots: &Roots,
     changes: &[(LeafId, MtimeChange)],
 ) -> Result<SetStats> {
-    each(scan, places, changes, |cursor, &(leaf, change)| {
-        let (dir, name) = cursor.enter_parent(leaf)?;
-        let is_as_scanned = |stat: &Stat| stat.same_state(&scan.stats[leaf.index()]);
-        let set = |time| dir.set_mtime_at(name, time);
-        Ok(attempt(
-            change,
-            || dir.stat_at(name),
-            is_as_scanned,
-            set,
-            || dir.touch_at(name),
-        ))
-    })
+    set_all(scan, roots, changes)
 }
 
 /// Sets the times of directories, in parallel.
 pub fn set_dir_mtimes(
     scan: &Scan,
-    places: &Roots,
+    roots: &Roots,
     changes: &[(DirId, MtimeChange)],
 ) -> Result<SetStats> {
-    each(scan, places, changes, |cursor, &(id, change)| {
-        let dir: &Dir = cursor.enter(id)?;
-        let is_as_scanned = |stat: &Stat| stat.mtime == scan.tree[id].mtime;
-        let set = |time| set_mtime(dir, time);
-        Ok(attempt(
-            change,
-            || dir.stat(),
-            is_as_scanned,
-            set,
-            || dir.touch_at(b"."),
-        ))
-    })
+    set_all(scan, roots, changes)
 }
 
-/// What became of one.
-enum SetResult {
-    /// It was given its time, at this one.
-    At(Timestamp),
-    Changed,
-    Refused(io::Error),
-}
-
-fn attempt(
-    change: MtimeChange,
-    look: impl Fn() -> io::Result<Stat>,
-    is_as_scanned: impl FnOnce(&Stat) -> bool,
-    set: impl FnOnce(Timestamp) -> io::Result<()>,
-    touch: impl FnOnce() -> io::Result<()>,
-) -> SetResult {
-    let result = match change {
-        MtimeChange::To(time) => match look() {
-            Ok(stat) if is_as_scanned(&stat) => set(time),
-            Ok(_) => return SetResult::Changed,
-            Err(error) => Err(error),
-        },
-        MtimeChange::Renew(time) => set(time).or_else(|_| touch()),
-    };
-    match result.and_then(|()| look()) {
-        Ok(stat) => SetResult::At(stat.ctime),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => SetResult::Changed,
-        Err(error) => SetResult::Refused(error),
-    }
-}
-
-/// Names what a change is for.
-trait NamedTarget {
-    fn path(&self, scan: &Scan, places: &Roots) -> PathBuf;
-}
-
-impl NamedTarget for LeafId {
-    fn path(&self, scan: &Scan, places: &Roots) -> PathBuf {
-        places.leaf_path(&scan.tree, *self)
-    }
-}
-
-impl NamedTarget for DirId {
-    fn path(&self, scan: &Scan, places: &Roots) -> PathBuf {
-        places.dir_path(&scan.tree, *self)
-    }
-}
-
-fn each<'a, T: NamedTarget + Copy + Sync>(
-    scan: &'a Scan,
-    places: &'a Roots,
+fn set_all<T: MtimeTarget>(
+    scan: &Scan,
+    roots: &Roots,
     changes: &[(T, MtimeChange)],
-    run: impl Fn(&mut Cursor<'a>, &(T, MtimeChange)) -> Result<SetResult> + Sync,
 ) -> Result<SetStats> {
-    let outcome = Mutex::new(SetStats::default());
+    let stats = Mutex::new(SetStats::default());
     let chunks: Vec<&[(T, MtimeChange)]> = changes.chunks(CHUNK).collect();
     workers::for_each_in_order(
         &chunks,
-        || Cursor::new(&scan.tree, places),
+        || Cursor::new(&scan.tree, roots),
         |cursor, chunk| {
-            for change in *chunk {
-                let done = match run(cursor, change) {
-                    // The way to it is another one than was scanned, or closed.
-                    Err(Error::Io { source, .. })
-                        if source.kind() == io::ErrorKind::PermissionDenied =>
-                    {
-                        SetResult::Refused(source)
-                    }
-                    Err(Error::Io { .. }) => SetResult::Changed,
-                    other => other?,
-                };
-                let mut outcome = workers::lock(&outcome);
-                match done {
-                    SetResult::At(time) => {
-                        outcome.set += 1;
-                        outcome.last_ctime = outcome.last_ctime.max(Some(time));
-                    }
-                    SetResult::Changed => outcome.changed += 1,
-                    SetResult::Refused(error) => {
-                        outcome.refused.push((change.0.path(scan, places), error))
-                    }
-                }
+            for (target, change) in *chunk {
+                let outcome = set_one(scan, cursor, *target, *change)?;
+                workers::lock(&stats).record(outcome, || target.path(scan, roots));
             }
             Ok::<(), Error>(())
         },
     )?;
-    Ok(workers::into_inner(outcome))
+    Ok(workers::into_inner(stats))
+}
+
+/// The outcome for one file or directory.
+enum SetResult {
+    /// Its ctime after the change.
+    Set(Timestamp),
+    Changed,
+    Refused(io::Error),
+}
+
+fn set_one<T: MtimeTarget>(
+    scan: &Scan,
+    cursor: &mut Cursor<'_>,
+    target: T,
+    change: MtimeChange,
+) -> Result<SetResult> {
+    match target.open(cursor) {
+        Ok(open) => Ok(open.change_mtime(change, |stat| target.is_as_scanned(scan, stat))),
+        // A directory on the path was made inaccessible, removed or replaced since the scan.
+        Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::PermissionDenied => {
+            Ok(SetResult::Refused(source))
+        }
+        Err(Error::Io { .. }) => Ok(SetResult::Changed),
+        Err(error) => Err(error),
+    }
+}
+
+/// Identifies a file or directory of a scan.
+trait MtimeTarget: Copy + Sync {
+    fn path(self, scan: &Scan, roots: &Roots) -> PathBuf;
+    fn open<'c>(self, cursor: &'c mut Cursor<'_>) -> Result<OpenTarget<'c>>;
+    fn is_as_scanned(self, scan: &Scan, stat: &Stat) -> bool;
+}
+
+impl MtimeTarget for LeafId {
+    fn path(self, scan: &Scan, roots: &Roots) -> PathBuf {
+        roots.leaf_path(&scan.tree, self)
+    }
+
+    fn open<'c>(self, cursor: &'c mut Cursor<'_>) -> Result<OpenTarget<'c>> {
+        let (dir, name) = cursor.enter_parent(self)?;
+        Ok(OpenTarget::Leaf(dir, name))
+    }
+
+    fn is_as_scanned(self, scan: &Scan, stat: &Stat) -> bool {
+        stat.same_state(&scan.stats[self.index()])
+    }
+}
+
+impl MtimeTarget for DirId {
+    fn path(self, scan: &Scan, roots: &Roots) -> PathBuf {
+        roots.dir_path(&scan.tree, self)
+    }
+
+    fn open<'c>(self, cursor: &'c mut Cursor<'_>) -> Result<OpenTarget<'c>> {
+        cursor.enter(self).map(OpenTarget::Dir)
+    }
+
+    fn is_as_scanned(self, scan: &Scan, stat: &Stat) -> bool {
+        stat.mtime == scan.tree[self].mtime
+    }
+}
+
+/// A file by its parent and name, or an open directory.
+enum OpenTarget<'c> {
+    Leaf(&'c Dir, &'c [u8]),
+    Dir(&'c Dir),
+}
+
+impl OpenTarget<'_> {
+    fn change_mtime(
+        &self,
+        change: MtimeChange,
+        is_as_scanned: impl FnOnce(&Stat) -> bool,
+    ) -> SetResult {
+        let result = match change {
+            MtimeChange::To(time) => match self.stat() {
+                Ok(stat) if is_as_scanned(&stat) => self.set_mtime(time),
+                Ok(_) => return SetResult::Changed,
+                Err(error) => Err(error),
+            },
+            MtimeChange::Renew(time) => self.set_mtime(time).or_else(|_| self.touch()),
+        };
+        match result.and_then(|()| self.stat()) {
+            Ok(stat) => SetResult::Set(stat.ctime),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => SetResult::Changed,
+            Err(error) => SetResult::Refused(error),
+        }
+    }
+
+    fn stat(&self) -> io::Result<Stat> {
+        match self {
+            Self::Leaf(dir, name) => dir.stat_at(name),
+            Self::Dir(dir) => dir.stat(),
+        }
+    }
+
+    fn set_mtime(&self, time: Timestamp) -> io::Result<()> {
+        match self {
+            Self::Leaf(dir, name) => dir.set_mtime_at(name, time),
+            Self::Dir(dir) => set_mtime(*dir, time),
+        }
+    }
+
+    fn touch(&self) -> io::Result<()> {
+        match self {
+            Self::Leaf(dir, name) => dir.touch_at(name),
+            Self::Dir(dir) => dir.touch_at(b"."),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -185,21 +222,21 @@ mod tests {
         fs::create_dir(top.path().join("dir")).unwrap();
         fs::write(top.path().join("dir/file"), "text").unwrap();
         std::os::unix::fs::symlink("/nowhere", top.path().join("dir/link")).unwrap();
-        let places = Roots::new([((*b".").into(), top.path().to_owned())]);
-        let seen = scan(&places, &ScanOptions::default()).unwrap();
-        let leaves: Vec<_> = seen
+        let roots = Roots::new([((*b".").into(), top.path().to_owned())]);
+        let scanned = scan(&roots, &ScanOptions::default()).unwrap();
+        let leaves: Vec<_> = scanned
             .tree
             .leaf_ids()
             .map(|leaf| (leaf, MtimeChange::To(LONG_AGO)))
             .collect();
-        let dirs: Vec<_> = seen
+        let dirs: Vec<_> = scanned
             .tree
             .dir_ids()
             .map(|dir| (dir, MtimeChange::To(LONG_AGO)))
             .collect();
-        assert_eq!(set_leaf_mtimes(&seen, &places, &leaves).unwrap().set, 2);
-        assert_eq!(set_dir_mtimes(&seen, &places, &dirs).unwrap().set, 2);
-        let after = scan(&places, &ScanOptions::default()).unwrap().tree;
+        assert_eq!(set_leaf_mtimes(&scanned, &roots, &leaves).unwrap().set, 2);
+        assert_eq!(set_dir_mtimes(&scanned, &roots, &dirs).unwrap().set, 2);
+        let after = scan(&roots, &ScanOptions::default()).unwrap().tree;
         assert!(after.leaves().iter().all(|leaf| leaf.mtime == LONG_AGO));
         assert!(after.dirs()[1..].iter().all(|dir| dir.mtime == LONG_AGO));
     }
@@ -209,18 +246,18 @@ mod tests {
         let top = tempfile::tempdir().unwrap();
         fs::write(top.path().join("changed"), "one").unwrap();
         fs::write(top.path().join("removed"), "one").unwrap();
-        let places = Roots::new([((*b".").into(), top.path().to_owned())]);
-        let seen = scan(&places, &ScanOptions::default()).unwrap();
+        let roots = Roots::new([((*b".").into(), top.path().to_owned())]);
+        let scanned = scan(&roots, &ScanOptions::default()).unwrap();
         fs::write(top.path().join("changed"), "other").unwrap();
         fs::remove_file(top.path().join("removed")).unwrap();
-        let leaves: Vec<_> = seen
+        let leaves: Vec<_> = scanned
             .tree
             .leaf_ids()
             .map(|leaf| (leaf, MtimeChange::To(LONG_AGO)))
             .collect();
-        let set = set_leaf_mtimes(&seen, &places, &leaves).unwrap();
+        let set = set_leaf_mtimes(&scanned, &roots, &leaves).unwrap();
         assert_eq!((set.set, set.changed, set.refused.len()), (0, 2, 0));
-        let after = scan(&places, &ScanOptions::default()).unwrap().tree;
+        let after = scan(&roots, &ScanOptions::default()).unwrap().tree;
         assert!(after.leaves()[0].mtime > LONG_AGO);
     }
 }

@@ -81,9 +81,10 @@ fn restore_entry(
     monitor.begin(Stage::Restoring, bytes_to_write(&manifest, plan));
     let options = apply::ApplyOptions {
         verify: request.options.verify,
+        monitor,
     };
     let locate = |leaves: &[_]| store.locate(&manifest, leaves);
-    let applied = apply::apply(&manifest, plan, &roots, &locate, options, monitor)?;
+    let applied = apply::apply(&manifest, plan, &roots, &locate, options)?;
     comparison.note_clean_roots(store, entry, &roots);
     warn_of_lost_attributes(&applied, monitor);
     Ok(RestoreStats {

@@ -10,7 +10,7 @@ use crate::fs::{Extent, Stat};
 use crate::store::pack::LARGEST_CONTENT;
 use crate::store::save::{ContentWriter, PackSlot};
 use crate::tree::scan::Scan;
-use crate::tree::{LeafId, ReadOutcome, Roots, Runs, TreeReader};
+use crate::tree::{DataRuns, LeafId, ReadOutcome, Roots, TreeReader};
 
 /// Bytes of small files that are read and put into a pack at once.
 const CHUNK: u64 = 2 << 20;
@@ -99,7 +99,7 @@ impl<'a> StoreWorker<'a> {
         let path = self.roots.leaf_path(&self.scan.tree, leaf);
         let writer = self.writer;
         self.reader.read(leaf, |file, stat| {
-            let Runs { data, extents } = Runs::of(file, stat).context("read", || &path)?;
+            let DataRuns { data, extents } = DataRuns::of(file, stat).context("read", || &path)?;
             let content = if data.is_empty() {
                 StoredContent::Empty
             } else {
@@ -162,7 +162,7 @@ impl<'a> StoreWorker<'a> {
         let path = || self.roots.leaf_path(&self.scan.tree, leaf);
         let writer = self.writer;
         self.reader.read(leaf, |file, stat| {
-            let Runs { data, extents } = Runs::of(file, stat).context("read", path)?;
+            let DataRuns { data, extents } = DataRuns::of(file, stat).context("read", path)?;
             buffer.truncate(start);
             let content = if stat.size > LARGEST_CONTENT && !data.is_empty() {
                 StoredContent::Blob(writer.put_blob(file, &path(), &data)?.digest)

@@ -1,83 +1,83 @@
-//! Reading files that may be right already: then they stay, down to their inode.
+//! Reads files whose contents may be right. If they are, the file is kept, with its inode.
 
 use std::fs::File;
 use std::io;
 
-use super::files::{FileWriter, PIECE, describe};
-use super::{add, at};
+use super::copy::PIECE;
+use super::metadata::set_metadata;
+use super::writer::FileWriter;
 use crate::digest::Digest;
-use crate::error::Result;
-use crate::fs::xattrs;
-use crate::fs::{Extent, files as whole, stat_of};
-use crate::tree::{FileData, LeafId, LeafKind, Runs};
+use crate::error::{IoContext, Result};
+use crate::fs::{Extent, files, stat_of, xattrs};
+use crate::tree::model::{FileData, LeafId, LeafKind};
+use crate::tree::reader::DataRuns;
 
 impl FileWriter<'_, '_> {
-    /// Whether a file that is there has the contents it should, and its holes where it should; then
-    /// it also gets its mode, time and attributes.
-    pub(super) fn check(&mut self, leaf: LeafId) -> Result<bool> {
-        let job = self.job;
-        let wanted = &job.tree[leaf];
+    /// Whether an existing file has the contents and holes of the manifest. If so, it also gets the
+    /// mode, time and attributes of the manifest.
+    pub(super) fn is_up_to_date(&mut self, leaf: LeafId) -> Result<bool> {
+        let applier = self.applier;
+        let path = || applier.leaf_path(leaf);
+        let wanted = &applier.tree[leaf];
         let LeafKind::File(data) = &wanted.kind else {
             return Ok(false);
         };
         let (dir, name) = self.cursor.enter_parent(leaf)?;
-        // What can't be read is replaced.
+        // A file that can't be read is replaced.
         let Ok(file) = dir.open_file(name) else {
             return Ok(false);
         };
-        let Ok(true) = holds(&file, data, &mut self.buffer) else {
+        let Ok(true) = has_contents(&file, data, &mut self.buffer) else {
             return Ok(false);
         };
-        let present = at(stat_of(&file), "look at", job, leaf)?;
-        let attributes = at(
-            xattrs::read_open(&file),
-            "read the attributes of",
-            job,
-            leaf,
-        )?;
-        if present.mode == wanted.mode
-            && present.mtime == wanted.mtime
-            && attributes == wanted.attributes
+        let stat = stat_of(&file).context("look at", path)?;
+        let attributes = xattrs::read_open(&file).context("read the attributes of", path)?;
+        if (stat.mode, stat.mtime) == (wanted.mode, wanted.mtime) && attributes == wanted.attributes
         {
             return Ok(true);
         }
-        match describe(job, leaf, &file, true) {
-            // It is another user's. What takes its place is not.
+        match set_metadata(applier, leaf, &file, true) {
+            // It belongs to another user. The file that replaces it won't.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(false),
-            other => at(other, "set the mode and time of", job, leaf)?,
+            result => result.context("set the mode and time of", path)?,
         }
-        add(&job.counts.metadata_set, 1);
+        applier.counts.metadata_set.add(1);
         Ok(true)
     }
 }
 
 /// Whether a file has these contents and holes.
-fn holds(file: &File, wanted: &FileData, buffer: &mut Vec<u8>) -> io::Result<bool> {
+fn has_contents(file: &File, wanted: &FileData, buffer: &mut Vec<u8>) -> io::Result<bool> {
     let stat = stat_of(file)?;
-    let Runs { data, extents } = Runs::of(file, &stat)?;
+    let DataRuns { data, extents } = DataRuns::of(file, &stat)?;
     if stat.size != wanted.size || extents != wanted.extents {
         return Ok(false);
     }
+    let Some(content) = wanted.content else {
+        return Ok(data.is_empty());
+    };
+    if data.is_empty() {
+        return Ok(false);
+    }
     buffer.resize(PIECE, 0);
+    Ok(digest_of(file, &data, buffer)? == Some(content.digest))
+}
+
+/// The digest of a file's data; none if the file became shorter.
+fn digest_of(file: &File, data: &[Extent], buffer: &mut [u8]) -> io::Result<Option<Digest>> {
     let mut hasher = blake3::Hasher::new();
     for Extent { offset, length } in data.iter().copied() {
         let mut done = 0;
         while done < length {
-            let piece = usize::try_from(length - done)
-                .unwrap_or(usize::MAX)
-                .min(PIECE);
-            let Some(piece) = buffer.get_mut(..piece) else {
-                return Ok(false);
-            };
-            if !whole::read_exact_at(file, piece, offset + done)? {
-                return Ok(false);
+            let piece_length = usize::try_from(length - done).unwrap_or(usize::MAX);
+            let piece_length = piece_length.min(buffer.len());
+            let piece = &mut buffer[..piece_length];
+            if !files::read_exact_at(file, piece, offset + done)? {
+                return Ok(None);
             }
             hasher.update(piece);
-            done += piece.len() as u64;
+            done += piece_length as u64;
         }
     }
-    match wanted.content {
-        Some(content) => Ok(!data.is_empty() && Digest::from(hasher.finalize()) == content.digest),
-        None => Ok(data.is_empty()),
-    }
+    Ok(Some(hasher.finalize().into()))
 }

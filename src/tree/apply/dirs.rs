@@ -1,127 +1,145 @@
-//! The last steps: new directories get their modes and times and take their places, names go,
-//! existing directories get their modes and times.
+//! The last steps: finish and rename new directories, remove names, finish existing directories.
 
-use super::files::write_attributes;
-use super::{Applier, Cursor, DirTask, add, put_in_place};
+use super::applier::Applier;
+use super::metadata::set_attributes;
+use super::replace::replace;
 use crate::error::{Error, IoContext, Result};
 use crate::fs::{Dir, TempName, remove_child, set_mode, set_mtime};
+use crate::tree::cursor::Cursor;
+use crate::tree::model::{DirId, os_str};
+use crate::tree::plan::DirTask;
 use crate::tree::scan::ExtraneousName;
-use crate::tree::{DirId, Directory};
 use crate::workers;
 
-pub(super) fn finish(job: &Applier<'_>) -> Result<()> {
-    finish_new(job)?;
-    place_new(job)?;
-    remove(job, &job.plan.remove)?;
-    remove(job, &job.plan.stale_temps)?;
-    finish_existing(job)
+/// How many directories a thread finishes at a time.
+const DIRS_CHUNK: usize = 64;
+/// How many names a thread removes at a time; each may be a whole tree.
+const REMOVE_CHUNK: usize = 16;
+
+pub(super) fn finish(applier: &Applier<'_>) -> Result<()> {
+    finish_new(applier)?;
+    rename_new(applier)?;
+    remove(applier, &applier.plan.remove)?;
+    remove(applier, &applier.plan.stale_temps)?;
+    finish_existing(applier)
 }
 
-fn with_task(job: &Applier<'_>, wanted: impl Fn(DirTask) -> bool) -> Vec<DirId> {
-    job.tree
+fn dirs_with_task(applier: &Applier<'_>, matches: impl Fn(DirTask) -> bool) -> Vec<DirId> {
+    applier
+        .tree
         .dir_ids()
-        .filter(|dir| wanted(job.task(*dir)))
+        .filter(|dir| matches(applier.task(*dir)))
         .collect()
 }
 
-/// Sets all that is known of new directories but modes that would lock out their owner, in
-/// parallel; then those, from the bottom up.
-fn finish_new(job: &Applier<'_>) -> Result<()> {
-    let new = with_task(job, DirTask::is_missing);
-    // Writing files made all directories that have some at any depth. The rest is made before any
-    // time is set, as a directory that is made changes the time of the one it stands in.
-    let mut cursor = job.cursor();
-    for id in &new {
-        if job.tree[*id].leaves.is_empty() && job.tree[*id].dirs.is_empty() {
-            cursor.enter(*id)?;
-        }
-    }
-    let chunks: Vec<&[DirId]> = new.chunks(64).collect();
+fn finish_new(applier: &Applier<'_>) -> Result<()> {
+    let new = dirs_with_task(applier, DirTask::is_missing);
+    create_empty(applier, &new)?;
+    let chunks: Vec<&[DirId]> = new.chunks(DIRS_CHUNK).collect();
     workers::for_each_in_order(
         &chunks,
-        || job.cursor(),
+        || applier.cursor(),
         |cursor, chunk| {
             chunk.iter().try_for_each(|id| {
                 let opened = cursor.enter(*id)?;
-                describe(job, *id, opened, job.tree[*id].mode | 0o700, true)
+                // A thread may still have to enter it, whatever its final mode.
+                let mode = applier.tree[*id].mode | 0o700;
+                set_metadata(applier, *id, opened, mode, true)
             })
         },
     )?;
-    let mut cursor = job.cursor();
-    for id in new
-        .iter()
-        .rev()
-        .filter(|id| job.tree[**id].mode & 0o700 != 0o700)
-    {
-        let opened = cursor.enter(*id)?;
-        set_mode(opened, job.tree[*id].mode)
-            .context("set the mode of", || job.places.dir_path(job.tree, *id))?;
+    restrict_modes(applier, &new)
+}
+
+/// Creates the directories without anything in them; writing files created the others. This comes
+/// before any time is set, because creating a directory changes the time of its parent.
+fn create_empty(applier: &Applier<'_>, new: &[DirId]) -> Result<()> {
+    let mut cursor = applier.cursor();
+    for id in new {
+        let dir = &applier.tree[*id];
+        if dir.leaves.is_empty() && dir.dirs.is_empty() {
+            cursor.enter(*id)?;
+        }
     }
     Ok(())
 }
 
-fn place_new(job: &Applier<'_>) -> Result<()> {
-    let mut cursor = job.cursor();
-    for id in with_task(job, |task| task == DirTask::Create) {
-        let temp = job.temp_names.get(&id).map(TempName::as_bytes);
+/// Sets the modes that lock out even the owner, from the bottom up.
+fn restrict_modes(applier: &Applier<'_>, new: &[DirId]) -> Result<()> {
+    let mut cursor = applier.cursor();
+    for id in new.iter().rev() {
+        let mode = applier.tree[*id].mode;
+        if mode & 0o700 != 0o700 {
+            let opened = cursor.enter(*id)?;
+            set_mode(opened, mode).context("set the mode of", || applier.dir_path(*id))?;
+        }
+    }
+    Ok(())
+}
+
+/// Renames new directories from their temporary to their final names.
+fn rename_new(applier: &Applier<'_>) -> Result<()> {
+    let mut cursor = applier.cursor();
+    for id in dirs_with_task(applier, |task| task == DirTask::Create) {
+        let temp = applier.temp_names.get(&id).map(TempName::as_bytes);
         let temp = temp.ok_or_else(|| Error::defect("a new directory has no temporary name"))?;
         let (parent, name) = cursor.enter_parent_of_dir(id)?;
-        put_in_place(parent, temp, name)
-            .context("rename to", || job.places.dir_path(job.tree, id))?;
+        replace(parent, temp, name).context("rename to", || applier.dir_path(id))?;
     }
     Ok(())
 }
 
-fn remove(job: &Applier<'_>, names: &[ExtraneousName]) -> Result<()> {
-    let chunks: Vec<&[ExtraneousName]> = names.chunks(16).collect();
+fn remove(applier: &Applier<'_>, names: &[ExtraneousName]) -> Result<()> {
+    let chunks: Vec<&[ExtraneousName]> = names.chunks(REMOVE_CHUNK).collect();
     workers::for_each_in_order(
         &chunks,
-        || job.cursor(),
+        || applier.cursor(),
         |cursor, chunk| {
-            chunk.iter().try_for_each(|extra| {
-                let dir = cursor.enter(extra.parent)?;
-                let removed = remove_child(dir, &extra.name).context("remove", || {
-                    job.places
-                        .dir_path(job.tree, extra.parent)
-                        .join(crate::tree::os(&extra.name))
-                })?;
-                add(&job.counts.removed, removed);
-                Ok(())
-            })
+            chunk
+                .iter()
+                .try_for_each(|ExtraneousName { parent, name }| {
+                    let dir = cursor.enter(*parent)?;
+                    let removed = remove_child(dir, name)
+                        .context("remove", || applier.dir_path(*parent).join(os_str(name)))?;
+                    applier.counts.removed.add(removed);
+                    Ok(())
+                })
         },
     )
 }
 
-/// Existing directories whose names changed, from the bottom up, as a mode may lock out even the
-/// owner.
-fn finish_existing(job: &Applier<'_>) -> Result<()> {
-    let mut cursor = Cursor::new(job.tree, job.places);
-    for id in job.tree.dir_ids().rev() {
-        if let DirTask::Update { set_mtime } = job.task(id) {
+/// Sets the metadata of existing directories in which names changed. This goes from the bottom up,
+/// because a mode may lock out even the owner.
+fn finish_existing(applier: &Applier<'_>) -> Result<()> {
+    let mut cursor = Cursor::new(applier.tree, applier.roots);
+    for id in applier.tree.dir_ids().rev() {
+        if let DirTask::Update { set_mtime } = applier.task(id) {
             let opened = cursor.enter(id)?;
-            describe(job, id, opened, job.tree[id].mode, set_mtime)?;
+            set_metadata(applier, id, opened, applier.tree[id].mode, set_mtime)?;
         }
     }
     Ok(())
 }
 
-fn describe(job: &Applier<'_>, id: DirId, opened: &Dir, mode: u32, with_time: bool) -> Result<()> {
-    let Directory {
-        attributes,
-        mtime: modified,
-        ..
-    } = &job.tree[id];
-    let path = || job.places.dir_path(job.tree, id);
-    let has_new_attributes = !attributes.is_empty() || !job.task(id).is_missing();
-    if has_new_attributes {
-        write_attributes(job, opened, attributes).context("set the attributes of", path)?;
+fn set_metadata(
+    applier: &Applier<'_>,
+    id: DirId,
+    opened: &Dir,
+    mode: u32,
+    sets_mtime: bool,
+) -> Result<()> {
+    let dir = &applier.tree[id];
+    let path = || applier.dir_path(id);
+    let may_have_attributes = !applier.task(id).is_missing();
+    if may_have_attributes || !dir.attributes.is_empty() {
+        set_attributes(applier, opened, &dir.attributes).context("set the attributes of", path)?;
     }
-    // Only its owner may set a mode, but others may be allowed to write.
+    // Only the owner may set the mode, but others may be allowed to write.
     if opened.stat().context("look at", path)?.mode != mode {
         set_mode(opened, mode).context("set the mode of", path)?;
     }
-    if with_time {
-        set_mtime(opened, *modified).context("set the time of", path)?;
+    if sets_mtime {
+        set_mtime(opened, dir.mtime).context("set the time of", path)?;
     }
     Ok(())
 }

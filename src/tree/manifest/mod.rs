@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use wire::WireBody;
 
-use super::{Content, ContentLocation, LeafKind, Tree};
+use super::model::{Content, ContentLocation, LeafKind, Tree};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::fs::Timestamp;

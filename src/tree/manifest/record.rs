@@ -9,7 +9,7 @@ use std::path::Path;
 use super::{Manifest, References};
 use crate::digest::Digest;
 use crate::error::Result;
-use crate::tree::Tree;
+use crate::tree::model::Tree;
 
 const MAGIC: [u8; 8] = *b"lc-srcs\n";
 
@@ -70,8 +70,8 @@ mod tests {
     fn tree() -> Tree {
         let top = tempfile::tempdir().unwrap();
         std::fs::write(top.path().join("file"), "text").unwrap();
-        let places = Roots::new([((*b".").into(), top.path().to_owned())]);
-        let mut tree = scan(&places, &ScanOptions::default()).unwrap().tree;
+        let roots = Roots::new([((*b".").into(), top.path().to_owned())]);
+        let mut tree = scan(&roots, &ScanOptions::default()).unwrap().tree;
         let content = Some(Content {
             digest: Digest::of(b"text"),
             location: ContentLocation::Blob,

@@ -7,7 +7,7 @@ use super::Manifest;
 use crate::digest::Digest;
 use crate::fs::xattrs::Attribute;
 use crate::fs::{Extent, Timestamp};
-use crate::tree::{
+use crate::tree::model::{
     Content, ContentLocation, DirId, Directory, FileData, Leaf, LeafId, LeafKind, Tree,
 };
 

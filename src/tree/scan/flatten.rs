@@ -1,105 +1,104 @@
-//! From the results of the jobs to one tree: numbers, order, hard links.
+//! Merges the directories of all tasks into one tree: numbers, order, hard links.
 
 use std::collections::{HashMap, VecDeque, hash_map};
 
-use super::{ExtraneousName, Scan, SkippedPath};
+use super::found::FoundDir;
+use super::result::{ExtraneousName, Scan, SkippedPath};
 use crate::fs::{Stat, Timestamp};
-use crate::tree::scan::walk::FoundDir;
-use crate::tree::{DirId, Directory, Leaf, LeafId, LeafKind, Tree, count};
+use crate::tree::model::{DirId, Directory, Leaf, LeafId, LeafKind, Tree, len_u32};
 
-/// Takes out directories that could not be read, and so have no result, and those that are empty
-/// but need not be.
+/// Removes subdirectories that could not be read and so have no result, and empty directories that
+/// are only included if non-empty. `found` is indexed by task.
 pub(super) fn drop_empty(found: &mut [Option<FoundDir>]) {
-    // A job gets its number before those of its subdirectories, so this goes from the bottom up.
-    for id in (1..found.len()).rev().chain([0]) {
-        let Some(mut dir) = found[id].take() else {
+    // A task has a lower number than those of its subdirectories, so this goes from the bottom up.
+    for task in (1..found.len()).rev().chain([0]) {
+        let Some(mut dir) = found[task].take() else {
             continue;
         };
-        dir.dirs.retain(|(_, job)| found[*job as usize].is_some());
+        dir.dirs.retain(|(_, task)| found[*task as usize].is_some());
         if !dir.only_if_non_empty || !dir.dirs.is_empty() || !dir.leaves.is_empty() {
-            found[id] = Some(dir);
+            found[task] = Some(dir);
         }
     }
 }
 
-/// Numbers the directories breadth first and sorts the names in each.
+/// Numbers the directories breadth-first and sorts the names in each. `found` is indexed by task.
 pub(super) fn flatten(
     mut found: Vec<Option<FoundDir>>,
     started: Timestamp,
-    left_out: Vec<SkippedPath>,
+    skipped: Vec<SkippedPath>,
 ) -> Scan {
     let leaf_count = found.iter().flatten().map(|dir| dir.leaves.len()).sum();
-    let mut dirs = Vec::with_capacity(found.len());
-    let (mut leaves, mut stats) = (
-        Vec::with_capacity(leaf_count),
-        Vec::with_capacity(leaf_count),
-    );
-    let mut dir_changed = Vec::with_capacity(found.len());
-    let (mut extra, mut leftovers) = (Vec::new(), Vec::new());
+    let mut scan = Scan {
+        tree: Tree {
+            dirs: Vec::with_capacity(found.len()),
+            leaves: Vec::with_capacity(leaf_count),
+        },
+        stats: Vec::with_capacity(leaf_count),
+        dir_ctimes: Vec::with_capacity(found.len()),
+        extraneous: Vec::new(),
+        stale_temps: Vec::new(),
+        skipped,
+        started,
+        uid: crate::fs::effective_uid(),
+    };
     let mut queue = VecDeque::from([(0, Tree::TOP)]);
-    let mut numbered = 1;
-    while let Some((job, parent)) = queue.pop_front() {
-        let Some(mut dir) = found[job].take() else {
+    let mut next_dir = 1;
+    while let Some((task, parent)) = queue.pop_front() {
+        let Some(mut dir) = found[task].take() else {
             continue;
         };
-        let id = DirId(count(&dirs));
-        dir.leaves
-            .sort_unstable_by(|one, other| one.0.name.cmp(&other.0.name));
         dir.dirs.sort_unstable();
-        let first = count(&leaves);
-        for (leaf, stat) in dir.leaves {
-            leaves.push(Leaf { parent: id, ..leaf });
-            stats.push(stat);
-        }
-        extra.extend(
-            dir.extraneous
-                .into_iter()
-                .map(|name| ExtraneousName { parent: id, name }),
-        );
-        leftovers.extend(
-            dir.stale_temps
-                .into_iter()
-                .map(|name| ExtraneousName { parent: id, name }),
-        );
-        let children = u32::try_from(dir.dirs.len()).unwrap_or(u32::MAX);
-        dir_changed.push(dir.ctime);
-        dirs.push(Directory {
-            name: dir.name,
-            parent,
-            mode: dir.mode,
-            mtime: dir.mtime,
-            attributes: dir.attributes,
-            dirs: numbered..numbered + children,
-            leaves: first..count(&leaves),
-        });
-        numbered += children;
-        queue.extend(dir.dirs.into_iter().map(|(_, job)| (job as usize, id)));
+        let subdirs = std::mem::take(&mut dir.dirs);
+        let first_dir = next_dir;
+        next_dir += len_u32(&subdirs);
+        let id = append(&mut scan, dir, parent);
+        scan.tree.dirs[id.index()].dirs = first_dir..next_dir;
+        queue.extend(subdirs.into_iter().map(|(_, task)| (task as usize, id)));
     }
-    mark_hard_links(&mut leaves, &stats);
-    let user = crate::fs::effective_uid();
-    Scan {
-        tree: Tree { dirs, leaves },
-        stats,
-        dir_ctimes: dir_changed,
-        extraneous: extra,
-        stale_temps: leftovers,
-        skipped: left_out,
-        started,
-        uid: user,
-    }
+    mark_hard_links(&mut scan.tree.leaves, &scan.stats);
+    scan
 }
 
-/// Makes all but the first name of a file that has several hard links to the first.
+/// Appends a directory with its leaves to the tree, still without its subdirectories.
+fn append(scan: &mut Scan, mut dir: FoundDir, parent: DirId) -> DirId {
+    let id = DirId(len_u32(&scan.tree.dirs));
+    let first_leaf = len_u32(&scan.tree.leaves);
+    dir.leaves
+        .sort_unstable_by(|(a, _), (b, _)| a.name.cmp(&b.name));
+    for (leaf, stat) in dir.leaves {
+        scan.tree.leaves.push(Leaf { parent: id, ..leaf });
+        scan.stats.push(stat);
+    }
+    let in_dir = |name| ExtraneousName { parent: id, name };
+    scan.extraneous
+        .extend(dir.extraneous.into_iter().map(in_dir));
+    scan.stale_temps
+        .extend(dir.stale_temps.into_iter().map(in_dir));
+    scan.dir_ctimes.push(dir.ctime);
+    scan.tree.dirs.push(Directory {
+        name: dir.name,
+        parent,
+        mode: dir.mode,
+        mtime: dir.mtime,
+        attributes: dir.attributes,
+        dirs: 0..0,
+        leaves: first_leaf..len_u32(&scan.tree.leaves),
+    });
+    id
+}
+
+/// Turns every name of a file but its first into a hard link to the first.
 fn mark_hard_links(leaves: &mut [Leaf], stats: &[Stat]) {
     let mut first: HashMap<(u64, u64), LeafId> = HashMap::new();
     for (id, (leaf, stat)) in (0..).zip(leaves.iter_mut().zip(stats)) {
         if stat.links > 1 && matches!(leaf.kind, LeafKind::File(_)) {
             match first.entry((stat.device, stat.inode)) {
-                hash_map::Entry::Vacant(free) => {
-                    free.insert(LeafId(id));
+                hash_map::Entry::Vacant(entry) => {
+                    entry.insert(LeafId(id));
                 }
-                hash_map::Entry::Occupied(known) => {
-                    leaf.kind = LeafKind::HardLink(*known.get());
+                hash_map::Entry::Occupied(entry) => {
+                    leaf.kind = LeafKind::HardLink(*entry.get());
                     leaf.attributes = Box::default();
                 }
             }

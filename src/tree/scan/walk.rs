@@ -1,5 +1,5 @@
-//! The jobs of a scan: each looks at the names of one directory and begins a job for each directory
-//! among them.
+//! The tasks of a scan. Each reads the names in one directory and spawns a task for each
+//! subdirectory.
 
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -7,452 +7,419 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
+use super::filter::{Filter, ScanOptions};
+use super::flatten::{drop_empty, flatten};
+use super::found::FoundDir;
+use super::guide::GuideEntry;
+use super::result::{Scan, SkipReason, SkippedPath};
 use crate::error::{Error, IoContext, Result};
-use crate::fs::xattrs;
-use crate::fs::xattrs::Attribute;
-use crate::fs::{Dir, DirEntry, FileKind, Stat, Timestamp, is_temp_name};
-use crate::tree::scan::flatten::{drop_empty, flatten};
-use crate::tree::scan::{Filter, Scan, ScanOptions, SkipReason, SkippedPath};
+use crate::fs::{Dir, DirEntry, FileKind, Stat, Timestamp, is_temp_name, xattrs};
+use crate::tree::model::{DirId, FileData, Leaf, LeafKind, Tree, os_str};
+use crate::tree::roots::Roots;
 use crate::tree::stamps::RootStamp;
-use crate::tree::{DirId, Directory, FileData, Leaf, LeafId, LeafKind, Roots, Tree, os};
 use crate::workers;
 
-/// Looks at the roots, in parallel. A root that does not exist is missing from the tree.
-pub fn scan(places: &Roots, options: &ScanOptions<'_>) -> Result<Scan> {
+/// Scans the roots, in parallel. A root that does not exist is missing from the tree.
+pub fn scan(roots: &Roots, options: &ScanOptions<'_>) -> Result<Scan> {
+    // Before anything is read: a later change then never has an earlier ctime than this.
     let started = Timestamp::file_clock_now();
-    let job = Walker {
+    let walker = Walker {
         options,
         found: Mutex::default(),
         skipped: Mutex::default(),
-        next: AtomicU32::new(1),
+        next_task: AtomicU32::new(1),
     };
     let mut top = FoundDir::default();
     rayon::scope(|scope| {
-        places.iter().try_for_each(|(name, path)| {
-            let (Some(parent), Some(file_name)) = (path.parent(), path.file_name()) else {
-                return Err(Error::invalid(format!(
-                    "{} can't be cached",
-                    path.display()
-                )));
-            };
-            let parent = match Dir::open(parent) {
-                Ok(parent) => Arc::new(parent),
-                Err(error) if is_gone(&error) => return Ok(()),
-                Err(error) => return Err(error).context("open", || parent),
-            };
-            let known = options.stamps.and_then(|seen| seen.root(name));
-            let named = NamedLeaf {
-                name,
-                on_disk: file_name.as_bytes(),
-                kind: None,
-            };
-            let in_guide = options
-                .guide
-                .map(|tree| InGuide::find(tree, Tree::TOP, &named));
-            let above = ParentDir {
-                dir: &parent,
-                path,
-                is_root: true,
-                known,
-            };
-            job.look(scope, &mut top, &above, &named, in_guide);
-            Ok(())
-        })
+        roots
+            .iter()
+            .try_for_each(|(name, path)| walker.visit_root(scope, &mut top, name, path))
     })?;
-    Ok(job.finish(top, started))
+    Ok(walker.finish(top, started))
 }
 
+/// What the tasks of one scan share.
 struct Walker<'a> {
     options: &'a ScanOptions<'a>,
+    /// Finished directories, with the numbers of their tasks.
     found: Mutex<Vec<(u32, FoundDir)>>,
     skipped: Mutex<Vec<SkippedPath>>,
-    next: AtomicU32,
+    next_task: AtomicU32,
 }
 
-/// A directory as its job found it; its subdirectories by the numbers of their jobs.
-#[derive(Default)]
-pub(crate) struct FoundDir {
-    pub(crate) name: Box<[u8]>,
-    pub(crate) mode: u32,
-    pub(crate) mtime: Timestamp,
-    pub(crate) ctime: Timestamp,
-    pub(crate) attributes: Box<[Attribute]>,
-    pub(crate) leaves: Vec<(Leaf, Stat)>,
-    pub(crate) dirs: Vec<(Box<[u8]>, u32)>,
-    pub(crate) extraneous: Vec<Box<[u8]>>,
-    pub(crate) stale_temps: Vec<Box<[u8]>>,
-    pub(crate) only_if_non_empty: bool,
-}
-
-/// A directory to look at.
-struct Visit<'a> {
-    id: u32,
+/// A task: a directory to be read.
+struct DirVisit<'a> {
+    task: u32,
     parent: Arc<Dir>,
     on_disk: Box<[u8]>,
     path: PathBuf,
     is_root: bool,
-    /// What is known of the directory above, or of the root itself.
-    known: Option<RootStamp>,
-    /// The directory of the guide; none where it has something else.
-    guide: Option<(&'a Tree, Option<DirId>)>,
+    /// The stamp of the parent; for a root, its own.
+    stamp: Option<RootStamp>,
+    guide: Option<GuideEntry<'a>>,
+    /// The result so far.
     found: FoundDir,
 }
 
-/// What the guide has under a name.
-#[derive(Clone, Copy)]
-struct InGuide<'a> {
-    tree: &'a Tree,
-    dir: Option<DirId>,
-    leaf: Option<LeafId>,
-}
-
-impl<'a> InGuide<'a> {
-    /// The other kind is not looked for when there is one of the kind that is listed.
-    fn find(tree: &'a Tree, parent: DirId, named: &NamedLeaf<'_>) -> Self {
-        let dir = || tree.find_dir(parent, named.name);
-        let leaf = || tree.find_leaf(parent, named.name);
-        let (dir, leaf) = match named.kind {
-            Some(FileKind::Directory) => {
-                let dir = dir();
-                (dir, if dir.is_none() { leaf() } else { None })
+impl DirVisit<'_> {
+    fn open(&self) -> io::Result<(Dir, Stat)> {
+        match self.try_open() {
+            // With a guide the scan precedes a restore, which sets the mode of the directory
+            // anyway.
+            Err(error)
+                if error.kind() == io::ErrorKind::PermissionDenied && self.guide.is_some() =>
+            {
+                self.parent.make_accessible(&self.on_disk)?;
+                self.try_open()
             }
-            Some(_) => {
-                let leaf = leaf();
-                (if leaf.is_none() { dir() } else { None }, leaf)
-            }
-            None => (dir(), leaf()),
-        };
-        Self { tree, dir, leaf }
+            opened => opened,
+        }
     }
 
-    fn is_nothing(self) -> bool {
-        self.dir.is_none() && self.leaf.is_none()
+    fn try_open(&self) -> io::Result<(Dir, Stat)> {
+        let dir = self.parent.open_dir(&self.on_disk)?;
+        // Not `fstat`: this also fails for a directory that may be read but not searched.
+        let stat = dir.stat_at(b".")?;
+        Ok((dir, stat))
     }
 }
 
-/// The names to look at in a directory.
+/// The directory whose names are read.
+struct ParentDir<'p> {
+    dir: &'p Arc<Dir>,
+    path: &'p Path,
+    /// Whether the name to read is a root. Then `path` and `stamp` are those of the root itself.
+    is_root: bool,
+    stamp: Option<RootStamp>,
+}
+
+impl ParentDir<'_> {
+    fn path_of(&self, name: &ScanName<'_, '_>) -> PathBuf {
+        if self.is_root {
+            self.path.to_owned()
+        } else {
+            self.path.join(os_str(name.on_disk))
+        }
+    }
+}
+
+/// A name to be read.
+struct ScanName<'n, 'a> {
+    in_tree: &'n [u8],
+    /// Differs from `in_tree` for roots.
+    on_disk: &'n [u8],
+    /// None if the filesystem did not report it with the name.
+    kind: Option<FileKind>,
+    /// None if the scan has no guide.
+    guide: Option<GuideEntry<'a>>,
+}
+
+/// The names to read in a directory.
 enum NamesToVisit<'a> {
-    /// Those that it has, and the directory of the guide to look them up in.
+    /// Those listed on disk. Looked up in this directory of the guide, if any.
     Listed(Vec<DirEntry>, Option<(&'a Tree, DirId)>),
     /// Those that this directory of the guide has.
     AsInGuide(&'a Tree, DirId),
 }
 
-/// The directory in which names are looked at.
-struct ParentDir<'p> {
-    dir: &'p Arc<Dir>,
-    path: &'p Path,
-    /// Whether the name to look at is a root: then `path` is already its own, and so is what is
-    /// known.
-    is_root: bool,
-    known: Option<RootStamp>,
-}
-
-struct NamedLeaf<'n> {
-    /// The name in the tree.
-    name: &'n [u8],
-    /// The name in the directory; another one for roots.
-    on_disk: &'n [u8],
-    kind: Option<FileKind>,
-}
-
-impl ParentDir<'_> {
-    fn path_of(&self, named: &NamedLeaf<'_>) -> PathBuf {
-        if self.is_root {
-            self.path.to_owned()
-        } else {
-            self.path.join(os(named.on_disk))
-        }
-    }
-}
-
 impl<'a> Walker<'a> {
-    /// Looks at one name: notes a leaf, begins a job for a directory.
-    fn look<'s>(
+    fn visit_root<'s>(
+        &'s self,
+        scope: &rayon::Scope<'s>,
+        top: &mut FoundDir,
+        name: &[u8],
+        path: &Path,
+    ) -> Result<()>
+    where
+        'a: 's,
+    {
+        let (Some(parent), Some(file_name)) = (path.parent(), path.file_name()) else {
+            return Err(Error::invalid(format!(
+                "{} can't be cached",
+                path.display()
+            )));
+        };
+        let parent = match Dir::open(parent) {
+            Ok(parent) => Arc::new(parent),
+            Err(error) if is_gone(&error) => return Ok(()),
+            Err(error) => return Err(error).context("open", || parent),
+        };
+        let parent = ParentDir {
+            dir: &parent,
+            path,
+            is_root: true,
+            stamp: self.options.stamps.and_then(|stamps| stamps.get(name)),
+        };
+        let name = ScanName {
+            in_tree: name,
+            on_disk: file_name.as_bytes(),
+            kind: None,
+            guide: self
+                .options
+                .guide
+                .map(|tree| GuideEntry::find(tree, Tree::TOP, name, None)),
+        };
+        self.visit_name(scope, top, &parent, &name);
+        Ok(())
+    }
+
+    /// Adds a leaf to `into`, or spawns a task for a directory.
+    fn visit_name<'s>(
         &'s self,
         scope: &rayon::Scope<'s>,
         into: &mut FoundDir,
-        above: &ParentDir<'_>,
-        named: &NamedLeaf<'_>,
-        in_guide: Option<InGuide<'a>>,
+        parent: &ParentDir<'_>,
+        name: &ScanName<'_, 'a>,
     ) where
         'a: 's,
     {
-        if is_temp_name(named.on_disk) {
-            into.stale_temps.push(named.on_disk.into());
+        if is_temp_name(name.on_disk) {
+            into.stale_temps.push(name.on_disk.into());
             return;
         }
-        if in_guide.is_some_and(InGuide::is_nothing) {
-            into.extraneous.push(named.name.into());
+        if name.guide.is_some_and(GuideEntry::is_missing) {
+            into.extraneous.push(name.in_tree.into());
             return;
         }
-        if named.kind != Some(FileKind::Directory) {
-            match above.dir.stat_at(named.on_disk) {
-                Ok(stat) if stat.kind == FileKind::Directory => {}
-                Ok(_) if self.take(above, named, false) == Filter::Exclude => return,
-                Ok(stat) => return self.look_at_leaf(into, above, named, &stat, in_guide),
+        // A directory gets its `stat` when it is opened.
+        let leaf_stat = match name.kind {
+            Some(FileKind::Directory) => None,
+            _ => match parent.dir.stat_at(name.on_disk) {
+                Ok(stat) => Some(stat).filter(|stat| stat.kind != FileKind::Directory),
                 Err(error) if is_gone(&error) => return,
                 Err(error) => {
-                    return self.leave_out(above.path_of(named), SkipReason::Unreadable(error));
+                    return self.skip(parent.path_of(name), SkipReason::Unreadable(error));
                 }
-            }
-        }
-        let take = self.take(above, named, true);
-        if take == Filter::Exclude {
-            return;
-        }
-        let id = self.next.fetch_add(1, Ordering::Relaxed);
-        into.dirs.push((named.name.into(), id));
-        let visit = Visit {
-            id,
-            parent: Arc::clone(above.dir),
-            on_disk: named.on_disk.into(),
-            path: above.path_of(named),
-            is_root: above.is_root,
-            known: above.known,
-            guide: in_guide.map(|found| (found.tree, found.dir)),
-            found: FoundDir {
-                name: named.name.into(),
-                only_if_non_empty: take == Filter::IncludeIfNonEmpty,
-                ..FoundDir::default()
             },
         };
-        scope.spawn(move |scope| self.visit(scope, visit));
+        match (self.filter(parent, name, leaf_stat.is_none()), leaf_stat) {
+            (Filter::Exclude, _) => {}
+            (_, Some(stat)) => match self.read_leaf(parent, name, &stat) {
+                Ok(Some(leaf)) => into.leaves.push((leaf, stat)),
+                Ok(None) => {}
+                Err(reason) => self.skip(parent.path_of(name), reason),
+            },
+            (filter, None) => {
+                let visit = self.dir_visit(parent, name, filter);
+                into.dirs.push((name.in_tree.into(), visit.task));
+                scope.spawn(move |scope| self.visit_dir(scope, visit));
+            }
+        }
     }
 
-    fn take(&self, above: &ParentDir<'_>, named: &NamedLeaf<'_>, is_directory: bool) -> Filter {
-        self.options.filter.map_or(Filter::Include, |exclude| {
-            exclude(&above.path_of(named), is_directory)
+    fn filter(
+        &self,
+        parent: &ParentDir<'_>,
+        name: &ScanName<'_, '_>,
+        is_directory: bool,
+    ) -> Filter {
+        self.options.filter.map_or(Filter::Include, |filter| {
+            filter(&parent.path_of(name), is_directory)
         })
     }
 
-    fn look_at_leaf(
+    /// None if the leaf is gone by now, or can't be in any manifest that it is compared with.
+    fn read_leaf(
         &self,
-        into: &mut FoundDir,
-        above: &ParentDir<'_>,
-        named: &NamedLeaf<'_>,
+        parent: &ParentDir<'_>,
+        name: &ScanName<'_, '_>,
         stat: &Stat,
-        in_guide: Option<InGuide<'_>>,
-    ) {
-        let mut attributes = Box::default();
+    ) -> Result<Option<Leaf>, SkipReason> {
         let kind = match stat.kind {
-            FileKind::Symlink => match above.dir.read_link(named.on_disk) {
-                Ok(target) => LeafKind::Symlink(target),
-                Err(error) if is_gone(&error) => return,
-                Err(error) => {
-                    return self.leave_out(above.path_of(named), SkipReason::Unreadable(error));
-                }
-            },
-            FileKind::File => {
-                // Where there is a guide, a file without attributes in it is not asked for its own.
-                let expected = !self.options.without_attributes
-                    && in_guide.is_none_or(|InGuide { tree, leaf, .. }| {
-                        leaf.is_some_and(|leaf| !tree[leaf].attributes.is_empty())
-                    });
-                if expected {
-                    match xattrs::read_at(above.dir, named.on_disk) {
-                        Ok(found) => attributes = found,
-                        Err(error) if is_gone(&error) => return,
-                        Err(error) => {
-                            return self
-                                .leave_out(above.path_of(named), SkipReason::Unreadable(error));
-                        }
-                    }
-                }
-                LeafKind::File(FileData {
-                    size: stat.size,
-                    extents: Box::default(),
-                    content: None,
-                })
+            FileKind::Symlink => {
+                if_present(parent.dir.read_link(name.on_disk))?.map(LeafKind::Symlink)
             }
-            // No manifest has such a thing, so for a comparison it is as if nothing were there.
-            FileKind::Special if in_guide.is_some() => return,
-            FileKind::Special | FileKind::Directory => {
-                return self.leave_out(above.path_of(named), SkipReason::Special);
-            }
+            FileKind::File => Some(LeafKind::File(FileData {
+                size: stat.size,
+                extents: Box::default(),
+                content: None,
+            })),
+            // A restore replaces it as if the name were free.
+            FileKind::Special if name.guide.is_some() => None,
+            FileKind::Special | FileKind::Directory => return Err(SkipReason::Special),
         };
-        let leaf = Leaf {
-            name: named.name.into(),
+        // Reading attributes costs a call for each file. A file without attributes in the guide is
+        // not asked for them.
+        let reads_attributes = stat.kind == FileKind::File
+            && !self.options.without_attributes
+            && name.guide.is_none_or(GuideEntry::has_leaf_attributes);
+        let attributes = if reads_attributes {
+            if_present(xattrs::read_at(parent.dir, name.on_disk))?
+        } else {
+            Some(Box::default())
+        };
+        let (Some(kind), Some(attributes)) = (kind, attributes) else {
+            return Ok(None);
+        };
+        Ok(Some(Leaf {
+            name: name.in_tree.into(),
             parent: Tree::TOP,
             mode: stat.mode,
             mtime: stat.mtime,
             attributes,
             kind,
-        };
-        into.leaves.push((leaf, *stat));
+        }))
     }
 
-    fn visit<'s>(&'s self, scope: &rayon::Scope<'s>, visit: Visit<'a>)
+    fn dir_visit(
+        &self,
+        parent: &ParentDir<'_>,
+        name: &ScanName<'_, 'a>,
+        filter: Filter,
+    ) -> DirVisit<'a> {
+        DirVisit {
+            task: self.next_task.fetch_add(1, Ordering::Relaxed),
+            parent: Arc::clone(parent.dir),
+            on_disk: name.on_disk.into(),
+            path: parent.path_of(name),
+            is_root: parent.is_root,
+            stamp: parent.stamp,
+            guide: name.guide,
+            found: FoundDir {
+                name: name.in_tree.into(),
+                only_if_non_empty: filter == Filter::IncludeIfNonEmpty,
+                ..FoundDir::default()
+            },
+        }
+    }
+
+    fn visit_dir<'s>(&'s self, scope: &rayon::Scope<'s>, visit: DirVisit<'a>)
     where
         'a: 's,
     {
-        let Visit {
-            id,
-            parent,
-            on_disk,
-            path,
-            is_root,
-            known,
-            guide,
-            mut found,
-        } = visit;
-        let open = || {
-            let dir = parent.open_dir(&on_disk)?;
-            // A directory that may be read but not entered can't be told from one that may not be
-            // opened.
-            dir.stat_at(b".").map(|stat| (dir, stat))
-        };
-        let opened = match open() {
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && guide.is_some() => {
-                // What is compared with a guide is about to be made as the guide says, its mode
-                // included.
-                parent.make_accessible(&on_disk).and_then(|()| open())
-            }
-            other => other,
-        };
-        let (dir, stat) = match opened {
+        let (dir, stat) = match visit.open() {
             Ok(opened) => opened,
             Err(error) if is_gone(&error) => return,
-            Err(error) => return self.leave_out(path, SkipReason::Unreadable(error)),
+            Err(error) => return self.skip(visit.path, SkipReason::Unreadable(error)),
         };
         if self.options.store == Some((stat.device, stat.inode)) {
             return;
         }
+        let mut found = visit.found;
         (found.mode, found.mtime, found.ctime) = (stat.mode, stat.mtime, stat.ctime);
-        let known = if is_root {
-            known
+        let stamp = if visit.is_root {
+            visit.stamp
         } else {
-            known.and_then(|sight| sight.below(stat.ctime, stat.mtime))
+            visit
+                .stamp
+                .and_then(|stamp| stamp.for_subdir(stat.ctime, stat.mtime))
         };
-        let read = match guide {
-            // Something else is wanted here: what the directory holds does not matter.
-            Some((_, None)) => Ok(NamesToVisit::Listed(Vec::new(), None)),
-            Some((tree, Some(wanted))) => self.names(&dir, Some((tree, wanted)), known, &mut found),
-            None => self.names(&dir, None, None, &mut found),
-        };
-        let names = match read {
+        let names = match self.read_names(&dir, visit.guide, stamp, &mut found) {
             Ok(names) => names,
-            Err(error) => return self.leave_out(path, SkipReason::Unreadable(error)),
+            Err(error) => return self.skip(visit.path, SkipReason::Unreadable(error)),
         };
-        let dir = Arc::new(dir);
-        let above = ParentDir {
-            dir: &dir,
-            path: &path,
+        let parent = ParentDir {
+            dir: &Arc::new(dir),
+            path: &visit.path,
             is_root: false,
-            known,
+            stamp,
         };
-        self.look_at_all(scope, &mut found, &above, &names);
-        workers::lock(&self.found).push((id, found));
+        self.visit_names(scope, &mut found, &parent, &names);
+        workers::lock(&self.found).push((visit.task, found));
     }
 
-    fn look_at_all<'s>(
-        &'s self,
-        scope: &rayon::Scope<'s>,
-        into: &mut FoundDir,
-        above: &ParentDir<'_>,
-        names: &NamesToVisit<'a>,
-    ) where
-        'a: 's,
-    {
-        match names {
-            NamesToVisit::Listed(listed, guide) => {
-                into.leaves.reserve_exact(
-                    listed
-                        .iter()
-                        .filter(|name| name.kind != Some(FileKind::Directory))
-                        .count(),
-                );
-                for DirEntry { name, kind } in listed {
-                    let named = NamedLeaf {
-                        name,
-                        on_disk: name,
-                        kind: *kind,
-                    };
-                    let in_guide = guide.map(|(tree, dir)| InGuide::find(tree, dir, &named));
-                    self.look(scope, into, above, &named, in_guide);
-                }
-            }
-            NamesToVisit::AsInGuide(tree, dir) => {
-                into.leaves.reserve_exact(tree[*dir].leaves.len());
-                for (id, Directory { name, .. }) in tree.dirs_in(*dir) {
-                    let named = NamedLeaf {
-                        name,
-                        on_disk: name,
-                        kind: Some(FileKind::Directory),
-                    };
-                    self.look(
-                        scope,
-                        into,
-                        above,
-                        &named,
-                        Some(InGuide {
-                            tree,
-                            dir: Some(id),
-                            leaf: None,
-                        }),
-                    );
-                }
-                for (id, Leaf { name, .. }) in tree.leaves_in(*dir) {
-                    let named = NamedLeaf {
-                        name,
-                        on_disk: name,
-                        kind: Some(FileKind::File),
-                    };
-                    self.look(
-                        scope,
-                        into,
-                        above,
-                        &named,
-                        Some(InGuide {
-                            tree,
-                            dir: None,
-                            leaf: Some(id),
-                        }),
-                    );
-                }
-            }
-        }
-    }
-
-    /// The names to look at in a directory; notes its attributes where they matter.
-    fn names(
+    /// Reads the names in a directory, and its attributes if they matter.
+    fn read_names(
         &self,
         dir: &Dir,
-        guide: Option<(&'a Tree, DirId)>,
-        known: Option<RootStamp>,
+        guide: Option<GuideEntry<'a>>,
+        stamp: Option<RootStamp>,
         found: &mut FoundDir,
     ) -> io::Result<NamesToVisit<'a>> {
-        let has_attributes = guide.is_none_or(|(tree, wanted)| !tree[wanted].attributes.is_empty());
+        let guide = match guide {
+            // The guide has a leaf here. The directory will be replaced, whatever it contains.
+            Some(GuideEntry { dir: None, .. }) => {
+                return Ok(NamesToVisit::Listed(Vec::new(), None));
+            }
+            Some(GuideEntry {
+                tree,
+                dir: Some(dir),
+                ..
+            }) => Some((tree, dir)),
+            None => None,
+        };
+        let has_attributes = guide.is_none_or(|(tree, dir)| !tree[dir].attributes.is_empty());
         if has_attributes && !self.options.without_attributes {
             found.attributes = xattrs::read_open(dir)?;
         }
-        let has_its_names = || {
+        let has_no_extraneous = || {
             self.options.trust_mtimes
-                || known.is_some_and(|sight| sight.has_no_extraneous(found.ctime))
+                || stamp.is_some_and(|stamp| stamp.has_no_extraneous(found.ctime))
         };
         match guide {
-            Some((tree, wanted)) if found.mtime == tree[wanted].mtime && has_its_names() => {
+            Some((tree, wanted)) if found.mtime == tree[wanted].mtime && has_no_extraneous() => {
                 Ok(NamesToVisit::AsInGuide(tree, wanted))
             }
             _ => Ok(NamesToVisit::Listed(dir.list()?, guide)),
         }
     }
 
-    fn leave_out(&self, path: PathBuf, reason: SkipReason) {
+    fn visit_names<'s>(
+        &'s self,
+        scope: &rayon::Scope<'s>,
+        into: &mut FoundDir,
+        parent: &ParentDir<'_>,
+        names: &NamesToVisit<'a>,
+    ) where
+        'a: 's,
+    {
+        let visit = |into: &mut FoundDir, name, kind, guide| {
+            let name = ScanName {
+                in_tree: name,
+                on_disk: name,
+                kind,
+                guide,
+            };
+            self.visit_name(scope, into, parent, &name);
+        };
+        match names {
+            NamesToVisit::Listed(listed, guide) => {
+                let is_leaf = |entry: &&DirEntry| entry.kind != Some(FileKind::Directory);
+                into.leaves
+                    .reserve_exact(listed.iter().filter(is_leaf).count());
+                for DirEntry { name, kind } in listed {
+                    let entry = guide.map(|(tree, dir)| GuideEntry::find(tree, dir, name, *kind));
+                    visit(into, name, *kind, entry);
+                }
+            }
+            NamesToVisit::AsInGuide(tree, dir) => {
+                into.leaves.reserve_exact(tree[*dir].leaves.len());
+                for (id, dir) in tree.dirs_in(*dir) {
+                    let entry = GuideEntry::of_dir(tree, id);
+                    visit(into, &dir.name, Some(FileKind::Directory), Some(entry));
+                }
+                for (id, leaf) in tree.leaves_in(*dir) {
+                    let entry = GuideEntry::of_leaf(tree, id);
+                    visit(into, &leaf.name, Some(FileKind::File), Some(entry));
+                }
+            }
+        }
+    }
+
+    fn skip(&self, path: PathBuf, reason: SkipReason) {
         workers::lock(&self.skipped).push(SkippedPath { path, reason });
     }
 
     fn finish(self, top: FoundDir, started: Timestamp) -> Scan {
         let mut found: Vec<Option<FoundDir>> = Vec::new();
-        found.resize_with(self.next.into_inner() as usize, || None);
-        for (id, dir) in workers::into_inner(self.found) {
-            found[id as usize] = Some(dir);
+        found.resize_with(self.next_task.into_inner() as usize, || None);
+        for (task, dir) in workers::into_inner(self.found) {
+            found[task as usize] = Some(dir);
         }
         found[0] = Some(top);
         drop_empty(&mut found);
-        let mut left_out = workers::into_inner(self.skipped);
-        left_out.sort_by(|one, other| one.path.cmp(&other.path));
-        flatten(found, started, left_out)
+        let mut skipped = workers::into_inner(self.skipped);
+        skipped.sort_by(|a, b| a.path.cmp(&b.path));
+        flatten(found, started, skipped)
+    }
+}
+
+/// None for a name that is gone by now.
+fn if_present<T>(result: io::Result<T>) -> Result<Option<T>, SkipReason> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if is_gone(&error) => Ok(None),
+        Err(error) => Err(SkipReason::Unreadable(error)),
     }
 }
 
@@ -468,13 +435,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_added_under_the_old_time_is_found_only_by_listing() {
+    fn only_listing_finds_a_name_added_under_the_old_mtime() {
         let top = tempfile::tempdir().unwrap();
         let dir = top.path().join("dir");
         std::fs::create_dir(&dir).unwrap();
         std::fs::write(dir.join("kept"), "").unwrap();
-        let places = Roots::new([((*b"dir").into(), dir.clone())]);
-        let guide = scan(&places, &ScanOptions::default()).unwrap().tree;
+        let roots = Roots::new([((*b"dir").into(), dir.clone())]);
+        let guide = scan(&roots, &ScanOptions::default()).unwrap().tree;
         std::fs::write(dir.join("added"), "").unwrap();
         let extra = |trust_times| {
             let options = ScanOptions {
@@ -482,7 +449,7 @@ mod tests {
                 trust_mtimes: trust_times,
                 ..ScanOptions::default()
             };
-            let found = scan(&places, &options).unwrap();
+            let found = scan(&roots, &options).unwrap();
             assert_eq!(found.tree.leaves().len(), 1);
             found.extraneous.len()
         };

@@ -1,48 +1,48 @@
-//! Reading the files of a scanned tree for keeping them.
+//! Reads the contents of scanned files.
 //!
-//! A file may be written while it is read. What was read counts only when the file looks the same
-//! before and after: same inode, size, modification and change time.
+//! A file may be written while it is read. What was read only counts if `stat` returns the same
+//! inode, size, mtime and ctime before and after.
 
 use std::fs::File;
 use std::io;
 
+use super::cursor::Cursor;
+use super::model::{LeafId, Tree};
+use super::roots::Roots;
 use super::scan::SkipReason;
-use super::{Cursor, LeafId, Roots, Tree};
 use crate::error::{Error, IoContext, Result};
 use crate::fs::{Extent, FileKind, Stat, data_extents, stat_of};
 
-/// How often a file is read that changes meanwhile.
+/// How often a file is read if it changes each time.
 const ATTEMPTS: usize = 3;
 
-/// What came of reading a file.
 #[derive(Debug)]
 pub enum ReadOutcome<T> {
-    /// It was read in the state that the filesystem describes so.
+    /// The file was read completely, in the state of this `stat`.
     Done(Stat, T),
-    /// It can't be kept.
+    /// The file can't be saved.
     Skipped(SkipReason),
-    /// It is gone.
+    /// The file was removed since the scan, or replaced by something else.
     Vanished,
 }
 
-/// Opens the files of a tree one after another; each thread has its own.
+/// Reads the files of a tree one after another. Each thread has its own reader.
 pub struct TreeReader<'a> {
     tree: &'a Tree,
-    places: &'a Roots,
+    roots: &'a Roots,
     cursor: Cursor<'a>,
 }
 
 impl<'a> TreeReader<'a> {
-    /// A reader of the tree at `places`.
-    pub fn new(tree: &'a Tree, places: &'a Roots) -> Self {
+    pub fn new(tree: &'a Tree, roots: &'a Roots) -> Self {
         Self {
             tree,
-            places,
-            cursor: Cursor::new(tree, places),
+            roots,
+            cursor: Cursor::new(tree, roots),
         }
     }
 
-    /// Opens a file and hands it to `consume`, again from the start when it changed meanwhile.
+    /// Opens a file and passes it to `consume`; starts over if the file changed meanwhile.
     pub fn read<T>(
         &mut self,
         leaf: LeafId,
@@ -56,14 +56,14 @@ impl<'a> TreeReader<'a> {
                 }
                 Err(error) => return Ok(ReadOutcome::Skipped(SkipReason::Unreadable(error))),
             };
-            let look =
-                || stat_of(&file).context("look at", || self.places.leaf_path(self.tree, leaf));
-            let before = look()?;
+            let stat =
+                || stat_of(&file).context("look at", || self.roots.leaf_path(self.tree, leaf));
+            let before = stat()?;
             if before.kind != FileKind::File {
                 return Ok(ReadOutcome::Vanished);
             }
             let value = consume(&file, &before)?;
-            if look()?.same_state(&before) {
+            if stat()?.same_state(&before) {
                 return Ok(ReadOutcome::Done(before, value));
             }
         }
@@ -73,8 +73,8 @@ impl<'a> TreeReader<'a> {
     fn open(&mut self, leaf: LeafId) -> Result<io::Result<File>> {
         match self.cursor.enter_parent(leaf) {
             Ok((dir, name)) => Ok(dir.open_file(name)),
-            // On the way something else took a directory's place, or its owner closed it.
-            Err(Error::Io { source, .. }) if is_no_directory(&source) => {
+            // A directory on the path was replaced since the scan, or its mode changed.
+            Err(Error::Io { source, .. }) if is_path_gone(&source) => {
                 Ok(Err(io::ErrorKind::NotFound.into()))
             }
             Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::PermissionDenied => {
@@ -85,25 +85,25 @@ impl<'a> TreeReader<'a> {
     }
 }
 
-/// Whether the way to a file is gone: nothing is there, a file, or a symlink.
-fn is_no_directory(error: &io::Error) -> bool {
+/// Whether a directory on the path is gone, or is now a file or symlink.
+fn is_path_gone(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
     ) || error.raw_os_error() == Some(nix::libc::ELOOP)
 }
 
-/// Where a file has data.
+/// Where a file has data, and where it has holes.
 #[derive(Debug)]
-pub struct Runs {
+pub struct DataRuns {
     /// All runs of data, in order.
     pub data: Vec<Extent>,
-    /// The same for a file with holes; nothing for one without.
+    /// The same for a file with holes; empty for a file without holes.
     pub extents: Box<[Extent]>,
 }
 
-impl Runs {
-    /// Where a file in the given state has data.
+impl DataRuns {
+    /// Finds the data of a file, given its current `stat`.
     pub fn of(file: &File, stat: &Stat) -> io::Result<Self> {
         if stat.size == 0 {
             return Ok(Self {
@@ -115,8 +115,8 @@ impl Runs {
             offset: 0,
             length: stat.size,
         };
-        // Most files take as much room as they are long. Others have holes, or lie in little room:
-        // compressed, or in their inode.
+        // Only a file with fewer allocated bytes than its size can have holes, so most files need
+        // no further calls. A compressed or inlined file also has fewer, without any hole.
         let data = if stat.allocated < stat.size {
             data_extents(file, stat.size)?
         } else {
@@ -138,14 +138,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_that_takes_less_room_than_it_is_long_but_has_no_holes_is_all_data() {
+    fn a_compressed_file_without_holes_is_all_data() {
         let file = tempfile::tempfile().unwrap();
         file.write_all_at(&[7; 10_000], 0).unwrap();
         let compressed = Stat {
             allocated: 512,
             ..stat_of(&file).unwrap()
         };
-        let runs = Runs::of(&file, &compressed).unwrap();
+        let runs = DataRuns::of(&file, &compressed).unwrap();
         assert_eq!(
             runs.data,
             [Extent {
@@ -160,7 +160,7 @@ mod tests {
     fn an_empty_file_has_no_data() {
         let file = tempfile::tempfile().unwrap();
         assert!(
-            Runs::of(&file, &stat_of(&file).unwrap())
+            DataRuns::of(&file, &stat_of(&file).unwrap())
                 .unwrap()
                 .data
                 .is_empty()
@@ -171,7 +171,7 @@ mod tests {
     fn a_file_that_is_one_hole_has_no_data() {
         let file = tempfile::tempfile().unwrap();
         file.set_len(1 << 20).unwrap();
-        let runs = Runs::of(&file, &stat_of(&file).unwrap()).unwrap();
+        let runs = DataRuns::of(&file, &stat_of(&file).unwrap()).unwrap();
         assert!(runs.data.is_empty() && runs.extents.is_empty());
     }
 }

@@ -1,0 +1,66 @@
+//! Counts what was done, from several threads.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What a restore did to the disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// Files written, including empty files, hard links and symlinks.
+    pub files: u64,
+    /// Bytes of contents written.
+    pub bytes: u64,
+    /// Directories created.
+    pub directories: u64,
+    /// Files that were read and had the right contents already.
+    pub confirmed: u64,
+    /// The total size of the confirmed files, in bytes.
+    pub confirmed_bytes: u64,
+    /// Files that only got another time, mode or attributes.
+    pub metadata_set: u64,
+    /// Names removed, including everything below them.
+    pub removed: u64,
+    /// Files with an extended attribute that could not be set.
+    pub without_attributes: u64,
+}
+
+/// A counter that several threads add to.
+#[derive(Default)]
+pub(super) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(super) fn add(&self, n: u64) {
+        self.0.fetch_add(n, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The fields of [`Applied`] while the work goes on.
+#[derive(Default)]
+pub(super) struct Counts {
+    pub(super) files: Counter,
+    pub(super) bytes: Counter,
+    pub(super) directories: Counter,
+    pub(super) confirmed: Counter,
+    pub(super) confirmed_bytes: Counter,
+    pub(super) metadata_set: Counter,
+    pub(super) removed: Counter,
+    pub(super) without_attributes: Counter,
+}
+
+impl Counts {
+    pub(super) fn total(&self) -> Applied {
+        Applied {
+            files: self.files.get(),
+            bytes: self.bytes.get(),
+            directories: self.directories.get(),
+            confirmed: self.confirmed.get(),
+            confirmed_bytes: self.confirmed_bytes.get(),
+            metadata_set: self.metadata_set.get(),
+            removed: self.removed.get(),
+            without_attributes: self.without_attributes.get(),
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! Creates files, links and symlinks; a name only appears when its file is complete.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::applier::{Applier, CreateMissing};
+use super::metadata::set_metadata;
+use super::replace::replace;
+use crate::error::{Error, IoContext, Result};
+use crate::fs::{Dir, TempName};
+use crate::tree::cursor::Cursor;
+use crate::tree::model::{FileData, LeafId, LeafKind, Tree};
+
+/// What one thread needs to write files.
+pub(super) struct FileWriter<'j, 'a> {
+    pub(super) applier: &'j Applier<'a>,
+    pub(super) cursor: Cursor<'j, CreateMissing<'j, 'a>>,
+    /// Reused for all files, so that it is allocated once.
+    pub(super) buffer: Vec<u8>,
+    /// The open file of the store; adjacent batches often share it.
+    pub(super) source: Option<(Arc<Path>, File)>,
+}
+
+impl<'j, 'a> FileWriter<'j, 'a> {
+    pub(super) fn new(applier: &'j Applier<'a>) -> Self {
+        Self {
+            applier,
+            cursor: applier.cursor(),
+            buffer: Vec::new(),
+            source: None,
+        }
+    }
+
+    /// Creates a leaf without contents in the store: an empty file, a file that is one hole, or a
+    /// symlink.
+    pub(super) fn create(&mut self, leaf: LeafId) -> Result<()> {
+        let applier = self.applier;
+        let path = || applier.leaf_path(leaf);
+        match &applier.tree[leaf].kind {
+            LeafKind::Symlink(target) => self.write_atomically(leaf, "create", |dir, name| {
+                dir.symlink(target, name).context("create", path)?;
+                dir.set_mtime_at(name, applier.tree[leaf].mtime)
+                    .context("create", path)?;
+                applier.counts.files.add(1);
+                Ok(())
+            }),
+            LeafKind::File(FileData { size, .. }) => {
+                self.create_file(leaf, |file| file.set_len(*size).context("write", path))
+            }
+            LeafKind::HardLink(_) => self.create_hard_link(leaf),
+        }
+    }
+
+    /// Sets mode, time and attributes of a leaf whose contents are right.
+    pub(super) fn set_metadata(&mut self, leaf: LeafId) -> Result<()> {
+        let applier = self.applier;
+        let path = || applier.leaf_path(leaf);
+        let (dir, name) = self.cursor.enter_parent(leaf)?;
+        if let LeafKind::Symlink(_) = applier.tree[leaf].kind {
+            dir.set_mtime_at(name, applier.tree[leaf].mtime)
+                .context("set the time of", path)?;
+        } else {
+            let file = dir.open_file(name).context("open", path)?;
+            set_metadata(applier, leaf, &file, true).context("set the mode and time of", path)?;
+        }
+        applier.counts.metadata_set.add(1);
+        Ok(())
+    }
+
+    /// Links a leaf to the first name of its file.
+    pub(super) fn create_hard_link(&mut self, leaf: LeafId) -> Result<()> {
+        let applier = self.applier;
+        let LeafKind::HardLink(first) = applier.tree[leaf].kind else {
+            return self.create(leaf);
+        };
+        let mut from = applier.cursor();
+        let (from_dir, from_name) = from.enter_parent(first)?;
+        let path = || applier.leaf_path(leaf);
+        let linked = self.write_atomically(leaf, "link", |dir, name| {
+            dir.link_from(from_dir, from_name, name)
+                .context("link", path)
+        });
+        match linked {
+            Ok(()) => {
+                applier.counts.files.add(1);
+                Ok(())
+            }
+            // On another filesystem, or one without hard links, a copy has to do.
+            Err(Error::Io { source, .. }) if is_link_refusal(&source) => {
+                let original = from_dir.open_file(from_name);
+                let original = original.context("open", || applier.leaf_path(first))?;
+                self.create_file_like(leaf, first, |mut file| {
+                    io::copy(&mut &original, &mut file)
+                        .map(drop)
+                        .context("write", path)
+                })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Creates a regular file with the metadata of the manifest. `fill` writes its contents.
+    pub(super) fn create_file(
+        &mut self,
+        leaf: LeafId,
+        fill: impl FnOnce(&mut File) -> Result<()>,
+    ) -> Result<()> {
+        self.create_file_like(leaf, leaf, fill)
+    }
+
+    /// Creates a regular file with the metadata of the leaf `like`.
+    fn create_file_like(
+        &mut self,
+        leaf: LeafId,
+        like: LeafId,
+        fill: impl FnOnce(&mut File) -> Result<()>,
+    ) -> Result<()> {
+        let applier = self.applier;
+        let path = || applier.leaf_path(leaf);
+        self.write_atomically(leaf, "write", |dir, name| {
+            let wanted = &applier.tree[like];
+            // Attributes can only be set on a writable file; the final mode is set after them.
+            let writable = if wanted.attributes.is_empty() {
+                0
+            } else {
+                0o200
+            };
+            let file = dir.create_file(name, wanted.mode | writable);
+            let mut file = file.context("write", path)?;
+            fill(&mut file)?;
+            set_metadata(applier, like, &file, false).context("write", path)?;
+            applier.counts.files.add(1);
+            Ok(())
+        })
+    }
+
+    /// Lets `create` create something under a name that it gets, so that the leaf's own name only
+    /// ever refers to something complete. In a directory that is itself still under a temporary
+    /// name, this is the leaf's own name.
+    fn write_atomically(
+        &mut self,
+        leaf: LeafId,
+        action: &'static str,
+        create: impl FnOnce(&Dir, &[u8]) -> Result<()>,
+    ) -> Result<()> {
+        let applier = self.applier;
+        let parent = applier.tree[leaf].parent;
+        let (dir, name) = self.cursor.enter_parent(leaf)?;
+        if parent != Tree::TOP && applier.task(parent).is_missing() {
+            return create(dir, name);
+        }
+        let temp = TempName::new();
+        let created = create(dir, temp.as_bytes()).and_then(|()| {
+            replace(dir, temp.as_bytes(), name).context(action, || applier.leaf_path(leaf))
+        });
+        if created.is_err() {
+            // If this fails, a later restore removes it.
+            drop(dir.unlink(temp.as_bytes()));
+        }
+        created
+    }
+}
+
+fn is_link_refusal(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::CrossesDevices
+            | io::ErrorKind::Unsupported
+            | io::ErrorKind::TooManyLinks
+            | io::ErrorKind::PermissionDenied
+    )
+}

@@ -1,0 +1,40 @@
+//! What a scan includes.
+
+use std::path::Path;
+
+use crate::tree::model::Tree;
+use crate::tree::stamps::RootStamps;
+
+/// Restricts a scan. The default reads everything.
+#[derive(Default)]
+pub struct ScanOptions<'a> {
+    /// Read only the names that this tree has, and report all others as extraneous. A directory
+    /// such as a home directory can then be compared with a manifest without reading all of it.
+    pub guide: Option<&'a Tree>,
+    /// Don't list a directory whose mtime equals the one in the guide: nothing was added to it,
+    /// unless somebody set the time back. For comparisons that ignore extraneous names.
+    pub trust_mtimes: bool,
+    /// The stamps of the roots as of when they matched the guide. They too spare the listing of
+    /// directories that did not change since.
+    pub stamps: Option<&'a RootStamps>,
+    /// Don't read extended attributes: the scan has none.
+    pub without_attributes: bool,
+    /// Decides which paths to skip.
+    pub filter: Option<PathFilter<'a>>,
+    /// Device and inode of a directory to skip: the store itself.
+    pub store: Option<(u64, u64)>,
+}
+
+/// Called with an absolute path and whether it is a directory.
+pub type PathFilter<'a> = &'a (dyn Fn(&Path, bool) -> Filter + Sync);
+
+/// What to do with a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Filter {
+    /// Scan it.
+    Include,
+    /// Skip it, with everything below it.
+    Exclude,
+    /// Scan this directory, and drop it if nothing below it is included.
+    IncludeIfNonEmpty,
+}
