@@ -5,7 +5,7 @@ pub(super) const STILL: &[(&str, usize)] = &[
     (".", 0),
     (".ci", 0),
     ("bench", 0),
-    ("docs", 0),
+    ("docs", 10),
     ("src", 5),
     ("src/action", 34),
     ("src/cargo", 58),
