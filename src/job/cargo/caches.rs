@@ -107,7 +107,7 @@ impl CachePlan {
         };
         found.ok_or_else(|| {
             let name = OsStr::from_bytes(name).display();
-            Error::invalid(format!("the entry holds {name}, which was not request for"))
+            Error::invalid(format!("the entry holds {name}, which was not asked for"))
         })
     }
 }
