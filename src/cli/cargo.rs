@@ -1,68 +1,113 @@
-//! `local-cache cargo`: the caches of Cargo workspaces, by the same engine as the action's.
+//! `local-cache cargo restore` and `local-cache cargo save`: the action's Cargo caches on the
+//! command line.
 
-use std::fmt::Write as _;
-use std::time::Duration;
+use anyhow::{Result, anyhow, bail};
+use clap::{Args, Subcommand};
 
-use serde_json::{Value, json};
-
-use super::args::CargoCommand;
-use super::commands::CommandContext;
-use super::{Exit, Failure, args};
-use crate::action::{self, Env, inputs};
-use crate::cargo::mtimes::replay::ReplayStats;
-use crate::fmt::human::{bytes, elapsed, plural};
+use super::cargo_output;
+use super::context::CommandContext;
+use super::exit::Exit;
+use super::failure::usage_error;
+use super::restore::LookupArgs;
+use crate::action::{self, inputs};
 use crate::fs::Local;
 use crate::job::{
-    CacheReply, CargoTarget, FoundEntry, Housekeeping, Job, JobReply, JobTarget, RestoreTask,
-    SaveReply, SaveTask, Task, WorkspaceLine, run_job,
+    CargoTarget, Housekeeping, Job, JobReply, JobTarget, RestoreTask, SaveTask, Task,
+    WorkspaceLine, run_job,
 };
-use crate::ops::restore::RestoreOptions;
 use crate::ops::save::{IfExists, SaveOptions};
 use crate::store::CacheScope;
-use crate::tree::plan::Extraneous;
 
-pub(super) fn cargo(
-    context: &mut CommandContext<'_>,
-    args: &args::CargoArgs,
-    env: &Env,
-) -> Result<Exit, Failure> {
-    let (workspaces, task, miss) = match &args.command {
-        CargoCommand::Restore(restore) => {
+/// Restore or save the registry, git dependencies and target directories of a Cargo project
+#[derive(Debug, Args)]
+#[command(
+    arg_required_else_help = true,
+    after_help = "Examples:\n  local-cache cargo restore\n  cargo build\n  local-cache cargo save"
+)]
+pub(super) struct CargoArgs {
+    #[command(subcommand)]
+    command: CargoCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum CargoCommand {
+    /// Restore the best match for each cache of the project by its computed key
+    #[command(
+        after_help = "Example:\n  local-cache cargo restore --workspace app --workspace '../other -> ../build'"
+    )]
+    Restore(CargoRestoreArgs),
+    /// Save what changed since the restore
+    #[command(after_help = "Example:\n  local-cache cargo save")]
+    Save(CargoSaveArgs),
+}
+
+#[derive(Debug, Args)]
+struct CargoRestoreArgs {
+    #[command(flatten)]
+    workspaces: CargoWorkspaces,
+    /// Keep files in target directories that the entry does not contain
+    #[arg(long)]
+    no_mirror: bool,
+    #[command(flatten)]
+    lookup: LookupArgs,
+}
+
+#[derive(Debug, Args)]
+struct CargoSaveArgs {
+    #[command(flatten)]
+    workspaces: CargoWorkspaces,
+    /// Move the target directories into the store after saving, so that a restore can rename them
+    /// back
+    #[arg(long = "move")]
+    keep_ready: bool,
+}
+
+#[derive(Debug, Args)]
+struct CargoWorkspaces {
+    /// Directory of a Cargo workspace, followed by ` -> TARGET` if its target directory is
+    /// elsewhere; can be given several times [default: current directory]
+    #[arg(long = "workspace", value_name = "DIR")]
+    workspaces: Vec<String>,
+}
+
+pub(super) fn cargo(context: &mut CommandContext<'_>, args: &CargoArgs) -> Result<Exit> {
+    match &args.command {
+        CargoCommand::Restore(args) => {
             let task = RestoreTask {
                 read: vec![CacheScope::default()],
-                options: RestoreOptions {
-                    extraneous: Extraneous::for_mirror(!restore.no_mirror),
-                    verify: !restore.finding.no_verify,
-                    lookup_only: restore.finding.lookup_only,
-                },
+                options: args.lookup.restore_options(!args.no_mirror),
                 record_as: None,
             };
-            (
-                &restore.workspaces,
-                Task::Restore(task),
-                restore.finding.fail_on_cache_miss,
-            )
+            let reply = run(context, &args.workspaces, Task::Restore(task))?;
+            let is_miss = reply.caches.iter().all(|cache| cache.found.is_none());
+            Ok(args.lookup.exit(is_miss))
         }
-        // Nothing was noted down, so what is there goes by the key that it has now.
-        CargoCommand::Save(save) => {
+        CargoCommand::Save(args) => {
+            // A restore on the command line leaves no record for the save, so the keys are computed
+            // from the current state of the project and entries with the same key are replaced.
             let task = SaveTask {
                 options: SaveOptions {
                     if_exists: IfExists::ReplaceIfChanged,
-                    keep_ready: save.keep_ready,
+                    keep_ready: args.keep_ready,
                     ..SaveOptions::default()
                 },
                 ..SaveTask::default()
             };
-            (&save.workspaces, Task::Save(task), false)
+            run(context, &args.workspaces, Task::Save(task))?;
+            Ok(Exit::Done)
         }
-    };
-    let directory = &context.base.working_directory;
-    // In a job, the directory that the action would see as the checkout.
-    let checkout = env
-        .path("GITHUB_WORKSPACE")
-        .filter(|checkout| directory.starts_with(checkout));
+    }
+}
+
+/// Runs a job on the caches of the workspaces and prints its outcome.
+fn run(
+    context: &mut CommandContext<'_>,
+    workspaces: &CargoWorkspaces,
+    task: Task,
+) -> Result<JobReply> {
+    let env = context.env;
     let mut cargo = CargoTarget {
-        workspaces: lines(context, &workspaces.workspaces)?,
+        workspaces: workspace_lines(context, &workspaces.workspaces)?,
         job: env.text("GITHUB_JOB").unwrap_or_default().to_owned(),
         run: action::WorkflowContext::from_env(env).job_run_name(),
         only_projects: true,
@@ -70,47 +115,49 @@ pub(super) fn cargo(
     };
     cargo.add_env(env.iter(), true);
     let job = Job {
-        cache_root: context.common.cache_root.clone(),
-        workspace: checkout.unwrap_or(directory).to_owned(),
+        cache_root: context.cache_root.to_owned(),
+        workspace: context.checkout().to_owned(),
         target: JobTarget::Cargo(Box::new(cargo)),
         task,
         housekeeping: Housekeeping::default(),
     };
-    let home = Some(context.base.home.clone()).filter(|home| home.is_absolute());
-    let reply = run_job(&job, &Local::new(home), context.monitor);
+    let reply = run_job(&job, &Local::new(context.home()), context.monitor);
     for warning in &reply.warnings {
         context.monitor.warn(warning);
     }
-    show(context, &reply)?;
-    outcome(&reply, miss)
+    let (text, json) = cargo_output::render(&reply);
+    context.print(&text, &json)?;
+    check(&reply)?;
+    Ok(reply)
 }
 
-/// The workspaces as the action reads them, seen from the current directory.
-fn lines(context: &CommandContext<'_>, given: &[String]) -> Result<Vec<WorkspaceLine>, Failure> {
-    let text = if given.is_empty() {
+/// Parses the workspaces like the input `workspaces` of the action, but relative to the current
+/// directory.
+fn workspace_lines(context: &CommandContext<'_>, lines: &[String]) -> Result<Vec<WorkspaceLine>> {
+    let text = if lines.is_empty() {
         ".".to_owned()
     } else {
-        given.join("\n")
+        lines.join("\n")
     };
     let lines = inputs::workspaces(&text)
-        .ok_or_else(|| Failure::Usage("--workspace takes `DIR` or `DIR -> TARGET`".to_owned()))?;
+        .ok_or_else(|| usage_error("--workspace takes `DIR` or `DIR -> TARGET`"))?;
     let directory = &context.base.working_directory;
-    let line = |line: WorkspaceLine| WorkspaceLine {
+    let absolute = |line: WorkspaceLine| WorkspaceLine {
         root: directory.join(line.root).display().to_string(),
         ..line
     };
-    Ok(lines.into_iter().map(line).collect())
+    Ok(lines.into_iter().map(absolute).collect())
 }
 
-fn outcome(reply: &JobReply, fail_on_cache_miss: bool) -> Result<Exit, Failure> {
+/// Fails if the job or any of its caches failed.
+fn check(reply: &JobReply) -> Result<()> {
     if let Some(error) = &reply.error {
-        return Err(Failure::Other(error.clone()));
+        return Err(anyhow!(error.clone()));
     }
     if reply.caches.is_empty() {
-        return Err(Failure::Other(
+        bail!(
             "there is neither a Cargo.toml nor a Cargo.lock; name a Cargo project with --workspace"
-                .to_owned(),
-        ));
+        );
     }
     let errors: Vec<&str> = reply
         .caches
@@ -118,128 +165,7 @@ fn outcome(reply: &JobReply, fail_on_cache_miss: bool) -> Result<Exit, Failure> 
         .filter_map(|cache| cache.error.as_deref())
         .collect();
     if !errors.is_empty() {
-        return Err(Failure::Other(errors.join("; ")));
+        bail!(errors.join("; "));
     }
-    let is_miss = reply.caches.iter().all(|cache| cache.found.is_none());
-    Ok(if fail_on_cache_miss && is_miss {
-        Exit::Miss
-    } else {
-        Exit::Done
-    })
-}
-
-fn show(context: &mut CommandContext<'_>, reply: &JobReply) -> Result<(), Failure> {
-    let mut text = String::new();
-    for cache in reply.caches.iter().filter(|cache| cache.error.is_none()) {
-        // Writing to a string does not fail.
-        let _ = writeln!(text, "{}", line(cache));
-    }
-    if let Some(given_back) = reply.mtime_replay {
-        let ReplayStats {
-            same, different, ..
-        } = given_back;
-        let _ = writeln!(
-            text,
-            "🚀 sources: {} fresh again, {} not as they were",
-            plural(same, "file", "files"),
-            plural(different, "file", "files")
-        );
-    }
-    let caches: Vec<Value> = reply.caches.iter().map(document).collect();
-    let document =
-        json!({ "caches": caches, "sources": reply.mtime_replay, "warnings": reply.warnings });
-    context.print(&text, &document)
-}
-
-fn line(cache: &CacheReply) -> String {
-    let CacheReply { name, key, .. } = cache;
-    let size =
-        |files: &u64, size: &u64| format!("{}, {}", plural(*files, "file", "files"), bytes(*size));
-    let took = |milliseconds: &u64| elapsed(Duration::from_millis(*milliseconds));
-    match (&cache.found, &cache.saved) {
-        (Some(found), _) => {
-            let FoundEntry {
-                files,
-                bytes: of_it,
-                written_files,
-                milliseconds,
-                ..
-            } = found;
-            let how = if found.exact { "exact" } else { "prefix" };
-            format!(
-                "🚀 {name}: {} from {} ({how} match) in {}, {} written",
-                size(files, of_it),
-                found.key,
-                took(milliseconds),
-                plural(*written_files, "file", "files")
-            )
-        }
-        (
-            None,
-            Some(SaveReply::Done {
-                files,
-                bytes: of_it,
-                added_bytes,
-                milliseconds,
-            }),
-        ) => format!(
-            "💾 {name}: {} saved as {key} in {}; {} added to the store",
-            size(files, of_it),
-            took(milliseconds),
-            bytes(*added_bytes)
-        ),
-        (None, Some(SaveReply::Unchanged | SaveReply::Exists { .. })) => {
-            format!("✅ {name}: {key} is saved as it is already")
-        }
-        (None, Some(SaveReply::InProgress)) => {
-            format!("✅ {name}: {key} is being saved by another process right now")
-        }
-        (None, Some(SaveReply::NothingToSave)) => format!("✅ {name}: there is nothing to save"),
-        (None, None) => format!("💿 {name}: nothing found for {key}"),
-    }
-}
-
-/// The same words as those of `restore` and `save`.
-fn document(cache: &CacheReply) -> Value {
-    let mut value = json!({
-        "name": cache.name, "kind": cache.kind.to_string(), "key": cache.key, "error": cache.error,
-    });
-    match (&cache.found, &cache.saved) {
-        (Some(found), _) => {
-            value["cache-hit"] = json!(if found.exact { "exact" } else { "prefix" });
-            value["cache-matched-key"] = json!(found.key);
-            value["entry"] = json!(found.entry);
-            value["files"] = json!(found.files);
-            value["bytes"] = json!(found.bytes);
-            value["written-files"] = json!(found.written_files);
-            value["written-bytes"] = json!(found.written_bytes);
-            value["restore-milliseconds"] = json!(found.milliseconds);
-        }
-        (
-            None,
-            Some(SaveReply::Done {
-                files,
-                bytes,
-                added_bytes,
-                milliseconds,
-            }),
-        ) => {
-            value["saved"] = json!(true);
-            value["files"] = json!(files);
-            value["bytes"] = json!(bytes);
-            value["added-bytes"] = json!(added_bytes);
-            value["save-milliseconds"] = json!(milliseconds);
-        }
-        (None, Some(saved)) => {
-            value["saved"] = json!(false);
-            value["reason"] = json!(match saved {
-                SaveReply::InProgress => "in-progress",
-                SaveReply::NothingToSave => "nothing-there",
-                SaveReply::Exists { .. } => "exists",
-                SaveReply::Done { .. } | SaveReply::Unchanged => "unchanged",
-            });
-        }
-        (None, None) => value["cache-hit"] = json!("miss"),
-    }
-    value
+    Ok(())
 }

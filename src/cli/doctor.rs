@@ -1,39 +1,41 @@
-//! `doctor`: checks, each with what to do.
+//! `local-cache doctor`: checks of the machine and the store, each with advice.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
+use anyhow::Result;
 use clap::Args;
 use serde_json::json;
 
-use super::commands::CommandContext;
-use super::{Exit, Failure};
-use crate::action::Env;
+use super::context::CommandContext;
+use super::exit::Exit;
+use super::text::one_line;
 use crate::doctor::{DoctorOptions, Finding, Status, run_checks, worst};
+use crate::fmt::human::plural;
 
+/// Check everything the cache needs and say how to fix what is wrong
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Run it as the user who runs jobs. The exit code is 1 if a problem keeps the cache from working.\n\nExamples:\n  local-cache doctor\n  sudo -u runner local-cache doctor --workspace ~runner/actions-runner/_work/repo/repo --json"
+)]
 pub(super) struct DoctorArgs {
-    /// A checkout or the directory that jobs work in; the current directory if not given
+    /// A checkout or the work directory of jobs [default: current directory]
     #[arg(long, value_name = "DIR")]
     workspace: Option<PathBuf>,
 }
 
-pub(super) fn doctor(
-    context: &mut CommandContext<'_>,
-    args: &DoctorArgs,
-    env: &Env,
-) -> Result<Exit, Failure> {
+pub(super) fn doctor(context: &mut CommandContext<'_>, args: &DoctorArgs) -> Result<Exit> {
     let directory = &context.base.working_directory;
-    let asked = DoctorOptions {
-        cache_root: directory.join(&context.common.cache_root),
+    let options = DoctorOptions {
+        cache_root: context.absolute_cache_root(),
         workspace: args
             .workspace
             .as_ref()
             .map_or_else(|| directory.clone(), |workspace| directory.join(workspace)),
         home: context.base.home.clone(),
-        env: env.clone(),
+        env: context.env.clone(),
     };
-    let findings = run_checks(&asked);
+    let findings = run_checks(&options);
     let worst = worst(&findings);
     let json = json!({ "status": worst, "checks": findings });
     context.print(&text(&findings), &json)?;
@@ -64,31 +66,23 @@ fn text(findings: &[Finding]) -> String {
             Status::Problem => "❌",
         };
         // Writing to a string does not fail.
-        let _ = writeln!(
-            text,
-            "{mark} {check:width$}  {}",
-            super::show::one_line(found)
-        );
+        let _ = writeln!(text, "{mark} {check:width$}  {}", one_line(found));
         if let Some(advice) = advice {
-            let _ = writeln!(
-                text,
-                "   {:width$}  → {}",
-                "",
-                super::show::one_line(advice)
-            );
+            let _ = writeln!(text, "   {:width$}  → {}", "", one_line(advice));
         }
     }
-    let count = |wanted: Status| {
-        findings
-            .iter()
-            .filter(|finding| finding.status == wanted)
-            .count() as u64
-    };
     let _ = writeln!(
         text,
         "\n{}, {}",
-        crate::fmt::human::plural(count(Status::Problem), "problem", "problems"),
-        crate::fmt::human::plural(count(Status::Warning), "warning", "warnings")
+        plural(count(findings, Status::Problem), "problem", "problems"),
+        plural(count(findings, Status::Warning), "warning", "warnings")
     );
     text
+}
+
+fn count(findings: &[Finding], status: Status) -> u64 {
+    findings
+        .iter()
+        .filter(|finding| finding.status == status)
+        .count() as u64
 }

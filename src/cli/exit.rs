@@ -1,18 +1,18 @@
-//! What the program's exit codes mean. Scripts rely on them, so they never change.
+//! The program's exit codes. Scripts rely on them, so they never change.
 
 use std::process::{ExitCode, Termination};
 
-/// How the program ended.
+/// The result of a command, as its exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
-    /// It did what it was asked.
+    /// The command did what it was asked to do.
     Done = 0,
-    /// It could not; the last line says why and what to do.
+    /// The command failed; the last line on standard error says why and what to do.
     Failed = 1,
-    /// It was not asked properly.
+    /// The command line is wrong.
     Usage = 2,
-    /// Nothing was found, and `--fail-on-cache-miss` was given.
+    /// No entry was found, and `--fail-on-cache-miss` was given.
     Miss = 3,
 }
 

@@ -1,202 +1,168 @@
-//! `import`: what rsync workflows kept, taken over or removed.
+//! `local-cache import`: imports or removes the directories of rsync workflows.
 
 use std::path::{Path, PathBuf};
 
+use anyhow::{Result, bail};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::commands::CommandContext;
-use super::show::one_line;
-use super::{Exit, Failure};
-use crate::action::Env;
+use super::context::CommandContext;
+use super::exit::Exit;
+use super::failure::usage_error;
+use super::text::one_line;
 use crate::fmt::human::{bytes, plural};
 use crate::fmt::table::Table;
 use crate::fs::Local;
 use crate::fs::files;
 use crate::job::{
-    CargoTarget, Housekeeping, Job, JobTarget, RestoreTask, SaveReply, Task, import as import_cache,
+    CacheReply, CargoTarget, Housekeeping, Job, JobTarget, RestoreTask, SaveReply, Task,
+    import as import_cache,
 };
 use crate::ops::import::{self, LegacyCache};
 use crate::store::CacheScope;
 
+/// Import or remove the caches of rsync workflows in the cache root (`cargo/<key>`, `target/<key>`)
 #[derive(Debug, Args)]
+#[command(
+    after_help = "An imported cache becomes an entry that a restore can fall back to. The directories stay until you remove them.\n\nExamples:\n  local-cache import --dry-run\n  local-cache import --repository acme/widget --workspace ~/src/widget --job build --job test\n  local-cache import --remove"
+)]
 pub(super) struct ImportArgs {
-    /// Only show what is there, with sizes
+    /// Show the directories and their sizes, but change nothing
     #[arg(long)]
     dry_run: bool,
-    /// Remove the directories instead of taking them over
+    /// Remove the directories instead of importing them
     #[arg(long, conflicts_with = "dry_run")]
     remove: bool,
-    /// Repository that the entries are for; by default the one that the directories' path names
+    /// Repository of the entries [default: the repository that the path of a directory names]
     #[arg(long, value_name = "OWNER/NAME")]
     repository: Option<String>,
-    /// Branch that the entries are for: all branches fall back to those of the default branch
+    /// Branch of the entries; all branches can restore entries of the default branch
     #[arg(long, value_name = "BRANCH", default_value = "main")]
     branch: String,
-    /// Job whose target directories they are to stand in for, by its id in the workflow; may be
-    /// given several times
+    /// ID of the job that restores the target directories; can be given several times
     #[arg(long = "job", value_name = "ID")]
     jobs: Vec<String>,
-    /// The Cargo project whose keys they are to stand in for; the current directory if not given
+    /// The Cargo project to compute keys for [default: current directory]
     #[arg(long, value_name = "DIR")]
     workspace: Option<PathBuf>,
 }
 
-pub(super) fn import(
-    context: &mut CommandContext<'_>,
-    args: &ImportArgs,
-    env: &Env,
-) -> Result<Exit, Failure> {
-    let root = context
-        .base
-        .working_directory
-        .join(&context.common.cache_root);
-    let sized = find_sized(&root, args.repository.as_deref())?;
-    // The sizes come first, whatever follows.
-    if !context.common.json {
-        write!(context.out, "{}", table(&sized))?;
+/// A directory of an rsync workflow, and the bytes in it.
+struct SizedCache {
+    cache: LegacyCache,
+    bytes: u64,
+}
+
+pub(super) fn import(context: &mut CommandContext<'_>, args: &ImportArgs) -> Result<Exit> {
+    let root = context.absolute_cache_root();
+    let found = find_sized(&root, args.repository.as_deref())?;
+    // Before the work, so that the table is there even if the import fails.
+    if !context.json {
+        context.write(table(&found).as_bytes())?;
     }
-    let done = if args.dry_run || sized.is_empty() {
+    let entries = if args.dry_run || found.is_empty() {
         Vec::new()
     } else if args.remove {
-        sized
-            .iter()
-            .try_for_each(|(foreign, _)| import::remove(&root, foreign))?;
+        for sized in &found {
+            import::remove(&root, &sized.cache)?;
+        }
         Vec::new()
     } else {
-        take_over(context, args, env, &sized)?
+        import_all(context, args, &found)?
     };
-    let total = sized.iter().map(|(_, size)| size).sum();
-    let count = plural(sized.len() as u64, "directory", "directories");
-    let verdict = match (args.dry_run, args.remove) {
-        _ if sized.is_empty() => "✅ there is nothing of rsync workflows here\n".to_owned(),
-        (true, _) => format!("🔍 {count}, {}; nothing was changed\n", bytes(total)),
-        (_, true) => format!("🧹 removed {count}, {} given back\n", bytes(total)),
-        _ => format!(
-            "💾 {} saved from {count}; `local-cache import --remove` removes the directories\n",
-            plural(
-                done.iter().filter(|done| done["saved"] == true).count() as u64,
-                "entry",
-                "entries"
-            )
-        ),
-    };
-    let directories: Vec<Value> = sized
-        .iter()
-        .map(|(foreign, size)| {
-            json!({
-                "path": foreign.path.display().to_string(), "repository": foreign.repository,
-                "holds": foreign.kind.directory(), "key": foreign.key, "bytes": size,
-            })
-        })
-        .collect();
+    let directories: Vec<Value> = found.iter().map(directory_json).collect();
     let json = json!({
-        "dry-run": args.dry_run, "removed": args.remove, "directories": directories, "bytes": total, "entries": done,
+        "dry-run": args.dry_run,
+        "removed": args.remove,
+        "directories": directories,
+        "bytes": total_bytes(&found),
+        "entries": entries.iter().map(entry_json).collect::<Vec<_>>(),
     });
-    context.print(&verdict, &json)?;
+    context.print(&conclusion(args, &found, &entries), &json)?;
     Ok(Exit::Done)
 }
 
-/// The directories of a repository, or of all, with their sizes. The newest comes last: it is taken
-/// over last, and so found first.
-fn find_sized(root: &Path, repository: Option<&str>) -> Result<Vec<(LegacyCache, u64)>, Failure> {
-    let is_meant = |foreign: &LegacyCache| {
-        let other = &foreign.repository;
-        repository.is_none_or(|wanted| other.is_empty() || other.eq_ignore_ascii_case(wanted))
+/// The directories of one repository, or of all. The newest comes last, so that it becomes the
+/// newest entry, which a restore prefers.
+fn find_sized(root: &Path, repository: Option<&str>) -> Result<Vec<SizedCache>> {
+    let matches = |cache: &LegacyCache| {
+        let own = &cache.repository;
+        repository.is_none_or(|wanted| own.is_empty() || own.eq_ignore_ascii_case(wanted))
     };
-    let mut sized = Vec::new();
-    for foreign in import::find(root)?.into_iter().filter(is_meant) {
-        let size = import::size(&foreign)?;
-        let modified = files::mtime(&foreign.path)?.unwrap_or_default();
-        sized.push((modified, foreign, size));
+    let mut found = Vec::new();
+    for cache in import::find(root)?.into_iter().filter(matches) {
+        let bytes = import::size(&cache)?;
+        let mtime = files::mtime(&cache.path)?.unwrap_or_default();
+        found.push((mtime, cache, bytes));
     }
-    sized.sort();
-    Ok(sized
+    found.sort();
+    Ok(found
         .into_iter()
-        .map(|(_, foreign, size)| (foreign, size))
+        .map(|(_, cache, bytes)| SizedCache { cache, bytes })
         .collect())
 }
 
-fn table(sized: &[(LegacyCache, u64)]) -> String {
-    let mut table = Table::new(["repository", "holds", "size", "key"]).align_right([2]);
-    for (foreign, size) in sized {
-        let repository = if foreign.repository.is_empty() {
-            "-"
-        } else {
-            &foreign.repository
-        };
-        table.add_row([
-            one_line(repository),
-            foreign.kind.directory().to_owned(),
-            bytes(*size),
-            one_line(&foreign.key),
-        ]);
-    }
-    if table.is_empty() {
-        String::new()
-    } else {
-        format!("{table}\n")
-    }
-}
-
-fn take_over(
-    context: &mut CommandContext<'_>,
+/// Imports each directory once per job.
+fn import_all(
+    context: &CommandContext<'_>,
     args: &ImportArgs,
-    env: &Env,
-    sized: &[(LegacyCache, u64)],
-) -> Result<Vec<Value>, Failure> {
+    found: &[SizedCache],
+) -> Result<Vec<CacheReply>> {
     let directory = &context.base.working_directory;
     let workspace = args
         .workspace
         .as_ref()
         .map_or_else(|| directory.clone(), |path| directory.join(path));
-    let jobs = jobs(context, args, env, &workspace);
-    let home = Some(context.base.home.as_path()).filter(|home| home.is_absolute());
-    let mut done = Vec::new();
-    for (foreign, _) in sized {
-        let scope = args
-            .repository
-            .as_deref()
-            .unwrap_or(&foreign.repository)
-            .to_ascii_lowercase();
-        if !scope.contains('/') {
-            return Err(Failure::Usage(format!(
-                "nothing says whose {} is; name the repository with --repository OWNER/NAME",
-                foreign.path.display()
-            )));
-        }
-        let scope = CacheScope::branch(scope, &args.branch);
-        let mut caches = Vec::new();
+    let jobs = jobs(context, args, &workspace);
+    let mut entries = Vec::new();
+    for SizedCache { cache, .. } in found {
+        let scope = scope(args, cache)?;
+        let before = entries.len();
         for job in &jobs {
-            caches.extend(import_cache(
-                job,
-                foreign,
-                &scope,
-                &Local::new(home.map(Path::to_owned)),
-                context.monitor,
-            )?);
+            let ground = Local::new(context.home());
+            entries.extend(import_cache(job, cache, &scope, &ground, context.monitor)?);
         }
-        if caches.is_empty() {
-            return Err(Failure::Other(format!(
-                "{} can't be taken over: nothing in it is of a Cargo project in {}; name the project with --workspace, \
-                 or remove the directory",
-                foreign.path.display(),
+        if entries.len() == before {
+            bail!(
+                "cannot import {}: it contains nothing of the Cargo project in {}; \
+                 name the project with --workspace, or remove the directory",
+                cache.path.display(),
                 workspace.display()
-            )));
-        }
-        for cache in caches {
-            let saved = matches!(cache.saved, Some(SaveReply::Done { .. }));
-            done.push(json!({ "cache": cache.name, "kind": cache.kind, "key": cache.key, "saved": saved }));
+            );
         }
     }
-    Ok(done)
+    Ok(entries)
 }
 
-/// The jobs that the entries are to stand in for. A job's id is a part of the keys of target
-/// directories, so each needs entries of its own.
-fn jobs(context: &CommandContext<'_>, args: &ImportArgs, env: &Env, workspace: &Path) -> Vec<Job> {
+/// The repository and the branch of the entries.
+fn scope(args: &ImportArgs, cache: &LegacyCache) -> Result<CacheScope> {
+    let repository = args
+        .repository
+        .as_deref()
+        .unwrap_or(&cache.repository)
+        .to_ascii_lowercase();
+    if !repository.contains('/') {
+        return Err(usage_error(format!(
+            "cannot tell which repository {} belongs to; name it with --repository OWNER/NAME",
+            cache.path.display()
+        )));
+    }
+    Ok(CacheScope::new(
+        repository,
+        format!("refs/heads/{}", args.branch),
+    ))
+}
+
+/// One request per job: the keys of target directories contain the ID of the job.
+fn jobs(context: &CommandContext<'_>, args: &ImportArgs, workspace: &Path) -> Vec<Job> {
     let ids = if args.jobs.is_empty() {
-        vec![env.text("GITHUB_JOB").unwrap_or_default().to_owned()]
+        vec![
+            context
+                .env
+                .text("GITHUB_JOB")
+                .unwrap_or_default()
+                .to_owned(),
+        ]
     } else {
         args.jobs.clone()
     };
@@ -206,12 +172,9 @@ fn jobs(context: &CommandContext<'_>, args: &ImportArgs, env: &Env, workspace: &
             only_projects: true,
             ..CargoTarget::default()
         };
-        cargo.add_env(env.iter(), true);
+        cargo.add_env(context.env.iter(), true);
         Job {
-            cache_root: context
-                .base
-                .working_directory
-                .join(&context.common.cache_root),
+            cache_root: context.absolute_cache_root(),
             workspace: workspace.to_owned(),
             target: JobTarget::Cargo(Box::new(cargo)),
             task: Task::Restore(RestoreTask::default()),
@@ -219,4 +182,70 @@ fn jobs(context: &CommandContext<'_>, args: &ImportArgs, env: &Env, workspace: &
         }
     };
     ids.into_iter().map(job).collect()
+}
+
+/// The directories as a table with an empty line after it; nothing if there are none.
+fn table(found: &[SizedCache]) -> String {
+    if found.is_empty() {
+        return String::new();
+    }
+    let mut table = Table::new(["repository", "kind", "size", "key"]).align_right([2]);
+    for SizedCache { cache, bytes: size } in found {
+        let repository = match cache.repository.as_str() {
+            "" => "-",
+            repository => repository,
+        };
+        table.add_row([
+            one_line(repository),
+            cache.kind.directory().to_owned(),
+            bytes(*size),
+            one_line(&cache.key),
+        ]);
+    }
+    format!("{table}\n")
+}
+
+fn conclusion(args: &ImportArgs, found: &[SizedCache], entries: &[CacheReply]) -> String {
+    let directories = plural(found.len() as u64, "directory", "directories");
+    let size = bytes(total_bytes(found));
+    if found.is_empty() {
+        "✅ no caches of rsync workflows found\n".to_owned()
+    } else if args.dry_run {
+        format!("🔍 {directories}, {size}; nothing was changed\n")
+    } else if args.remove {
+        format!("🧹 removed {directories}, {size} freed\n")
+    } else {
+        let saved = entries.iter().filter(|entry| is_saved(entry)).count();
+        format!(
+            "💾 imported {directories} as {}; `local-cache import --remove` removes the directories\n",
+            plural(saved as u64, "entry", "entries")
+        )
+    }
+}
+
+fn total_bytes(found: &[SizedCache]) -> u64 {
+    found.iter().map(|sized| sized.bytes).sum()
+}
+
+fn is_saved(reply: &CacheReply) -> bool {
+    matches!(reply.saved, Some(SaveReply::Done { .. }))
+}
+
+fn directory_json(SizedCache { cache, bytes }: &SizedCache) -> Value {
+    json!({
+        "path": cache.path.display().to_string(),
+        "repository": cache.repository,
+        "holds": cache.kind.directory(),
+        "key": cache.key,
+        "bytes": bytes,
+    })
+}
+
+fn entry_json(reply: &CacheReply) -> Value {
+    json!({
+        "cache": reply.name,
+        "kind": reply.kind,
+        "key": reply.key,
+        "saved": is_saved(reply),
+    })
 }

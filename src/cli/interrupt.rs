@@ -1,4 +1,4 @@
-//! Ctrl-C and its like.
+//! SIGINT, SIGTERM and SIGHUP for commands; the action handles signals itself.
 
 use std::io;
 use std::sync::Arc;
@@ -7,11 +7,11 @@ use std::sync::atomic::AtomicBool;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 
-/// Sets `interrupted` when the terminal, the user or the system asks the program to end; when it is
-/// asked twice, the program ends at once.
+/// Sets `interrupted` on the first signal; the second one ends the program at once.
 pub(super) fn listen(interrupted: &Arc<AtomicBool>) -> io::Result<()> {
     for signal in [SIGINT, SIGTERM, SIGHUP] {
-        // In this order: the first signal arms what the second sets off.
+        // Handlers run in the order of registration. The shutdown has to see the flag of the
+        // previous signal, so it comes first.
         flag::register_conditional_shutdown(signal, 1, Arc::clone(interrupted))?;
         flag::register(signal, Arc::clone(interrupted))?;
     }

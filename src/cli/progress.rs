@@ -1,14 +1,14 @@
-//! Progress on a terminal, warnings everywhere.
+//! Progress on a terminal; warnings are always shown.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::show::one_line;
+use super::text::one_line;
 use crate::monitor::{Monitor, Stage};
 
-/// Shows a bar on standard error while something takes its time.
+/// A progress bar on standard error, if that is a terminal.
 pub(super) struct Progress {
     bar: ProgressBar,
     interrupted: Arc<AtomicBool>,
@@ -31,8 +31,8 @@ impl Progress {
         }
     }
 
-    /// What is set when the work is to end.
-    pub(super) fn interruption(&self) -> Arc<AtomicBool> {
+    /// Set to true to interrupt the command.
+    pub(super) fn interrupted(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.interrupted)
     }
 

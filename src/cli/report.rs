@@ -1,62 +1,48 @@
-//! `report`: statistics as a page.
+//! `local-cache report`: the statistics as a web page.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
+use anyhow::Result;
 use clap::Args;
 use serde_json::json;
 
-use super::commands::CommandContext;
-use super::{Exit, Failure};
-use crate::fmt::human::{age, bytes};
+use super::context::CommandContext;
+use super::exit::Exit;
+use super::stats::gather_stats;
+use super::text::age_of;
+use super::values::parse_duration;
+use crate::fmt::human::bytes;
 use crate::fs::{Timestamp, files};
 use crate::ops::inventory::inventory;
+use crate::ops::prune::ListedEntry;
 use crate::stats::render::html;
 use crate::stats::render::markup::EntryRow;
-use crate::store::Store;
 
+/// Write the statistics and the contents of the store to one HTML page with charts
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  local-cache report --html /var/www/html/local-cache.html --since 90d"
+)]
 pub(super) struct ReportArgs {
     /// File to write the page to; `-` for standard output
     #[arg(long, value_name = "FILE")]
     html: PathBuf,
-    /// Count nothing that is older, such as `30d` or `12h`
-    #[arg(long, value_name = "DURATION", value_parser = super::args::duration)]
+    /// Only count jobs of the last `30d`, `12h` or any other duration
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     since: Option<Duration>,
 }
 
-pub(super) fn report(context: &mut CommandContext<'_>, args: &ReportArgs) -> Result<Exit, Failure> {
-    let stats = super::stats::gathered(context, args.since, None)?;
-    let entries = match Store::open(&context.common.cache_root)? {
+pub(super) fn report(context: &mut CommandContext<'_>, args: &ReportArgs) -> Result<Exit> {
+    let stats = gather_stats(context, args.since, None)?;
+    let entries = match context.open_store()? {
         Some(store) => inventory(&store, context.monitor)?,
         None => Vec::new(),
     };
-    let now = Timestamp::now();
-    let held: Vec<EntryRow> = entries
-        .into_iter()
-        .map(|(listed, bytes)| {
-            let seconds = now.seconds.saturating_sub(listed.last_used.seconds);
-            EntryRow {
-                repository: listed.entry.group.scope,
-                kind: listed.entry.group.kind.to_string(),
-                key: listed.entry.key,
-                bytes,
-                last_used: format!(
-                    "{} ago",
-                    age(Duration::from_secs(
-                        u64::try_from(seconds).unwrap_or_default()
-                    ))
-                ),
-            }
-        })
-        .collect();
-    let made = humantime::format_rfc3339_seconds(now.into())
-        .to_string()
-        .replace('T', " ")
-        .replace('Z', " UTC");
-    let page = html::render(&stats, &held, &made);
+    let rows: Vec<EntryRow> = entries.into_iter().map(row).collect();
+    let page = html::render(&stats, &rows, &now_text());
     if args.html.as_os_str() == "-" {
-        context.out.write_all(page.as_bytes())?;
+        context.write(page.as_bytes())?;
         return Ok(Exit::Done);
     }
     let path = context.base.working_directory.join(&args.html);
@@ -71,4 +57,22 @@ pub(super) fn report(context: &mut CommandContext<'_>, args: &ReportArgs) -> Res
         &json!({ "file": path.display().to_string(), "bytes": page.len() }),
     )?;
     Ok(Exit::Done)
+}
+
+fn row((listed, bytes): (ListedEntry, u64)) -> EntryRow {
+    EntryRow {
+        repository: listed.entry.group.scope,
+        kind: listed.entry.group.kind.to_string(),
+        key: listed.entry.key,
+        bytes,
+        last_used: format!("{} ago", age_of(listed.last_used)),
+    }
+}
+
+/// The time as `2026-07-01 12:34:56 UTC`.
+fn now_text() -> String {
+    humantime::format_rfc3339_seconds(Timestamp::now().into())
+        .to_string()
+        .replace('T', " ")
+        .replace('Z', " UTC")
 }

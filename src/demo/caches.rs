@@ -1,16 +1,19 @@
-//! The caches of the jobs: those of the cargo preset, as the action restores and saves them.
+//! The caches of a job: those of the Cargo preset, restored and saved like in the action.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use anyhow::{Result, bail};
+
+use super::report::{CacheUse, StoredSize};
 use super::scratch::Scratch;
-use super::{CacheUse, DemoError, StoredSize};
+use crate::error::Error;
 use crate::fs::Local;
 use crate::job::{
-    CargoTarget, FoundEntry, Housekeeping, Job, JobReply, JobTarget, RestoreRecord, RestoreTask,
-    SaveReply, SaveTask, Task, run_job,
+    CacheReply, CargoTarget, FoundEntry, Housekeeping, Job, JobReply, JobTarget, RestoreRecord,
+    RestoreTask, SaveReply, SaveTask, Task, run_job,
 };
 use crate::monitor::Monitor;
 use crate::ops::restore::RestoreOptions;
@@ -19,14 +22,24 @@ use crate::store::CacheScope;
 use crate::store::key_match::KeyMatch;
 use crate::tree::plan::Extraneous;
 
-/// The caches of a job whose checkout lies in place.
+/// The caches of the project that is checked out.
 pub(super) struct Caches {
     job: Job,
     home: PathBuf,
 }
 
+/// The result of [`Caches::restore`].
+#[derive(Default)]
+pub(super) struct Restored {
+    pub(super) caches: Vec<CacheUse>,
+    /// Includes the search for the entries.
+    pub(super) elapsed: Duration,
+    /// What [`Caches::save`] needs to know of the restore.
+    pub(super) records: Vec<RestoreRecord>,
+}
+
 impl Caches {
-    /// The caches of the project in the checkout, for steps with these variables.
+    /// `variables` are those of the job's steps; some are a part of the keys.
     pub(super) fn of_job(scratch: &Scratch, variables: &BTreeMap<OsString, OsString>) -> Self {
         let mut cargo = CargoTarget::default();
         cargo.add_env(
@@ -40,7 +53,7 @@ impl Caches {
             workspace: scratch.checkout(),
             target: JobTarget::Cargo(Box::new(cargo)),
             housekeeping: Housekeeping::default(),
-            // Replaced by each task.
+            // `run` replaces it.
             task: Task::Restore(RestoreTask::default()),
         };
         Self {
@@ -49,12 +62,7 @@ impl Caches {
         }
     }
 
-    /// Restores the caches; how long it took includes looking for them. The last is for
-    /// [`Caches::save`].
-    pub(super) fn restore(
-        &self,
-        monitor: &dyn Monitor,
-    ) -> Result<(Vec<CacheUse>, Duration, Vec<RestoreRecord>), DemoError> {
+    pub(super) fn restore(&self, monitor: &dyn Monitor) -> Result<Restored> {
         let task = RestoreTask {
             read: vec![CacheScope::default()],
             options: RestoreOptions {
@@ -63,91 +71,83 @@ impl Caches {
             },
             ..RestoreTask::default()
         };
-        let (reply, took) = self.carry_out(Task::Restore(task), monitor)?;
-        let noted = reply
-            .caches
-            .iter()
-            .map(crate::job::CacheReply::record)
-            .collect();
-        let uses = reply.caches.into_iter().map(|cache| {
-            let restored = cache
-                .found
-                .as_ref()
-                .map(|found| (matched(found), size(found.files, found.bytes)));
-            CacheUse {
-                name: cache.name,
-                key: cache.key,
-                restored,
-                saved: None,
-            }
-        });
-        Ok((uses.collect(), took, noted))
+        let (reply, elapsed) = self.run(Task::Restore(task), monitor)?;
+        Ok(Restored {
+            records: reply.caches.iter().map(CacheReply::record).collect(),
+            caches: reply.caches.into_iter().map(cache_use).collect(),
+            elapsed,
+        })
     }
 
-    /// Saves what changed of the caches and says so in `uses`.
+    /// Saves the caches that changed, and notes their sizes in `caches`.
     pub(super) fn save(
         &self,
-        noted: Vec<RestoreRecord>,
-        uses: &mut [CacheUse],
+        records: Vec<RestoreRecord>,
+        caches: &mut [CacheUse],
         monitor: &dyn Monitor,
-    ) -> Result<Duration, DemoError> {
+    ) -> Result<Duration> {
         let task = SaveTask {
-            records: noted,
+            records,
             options: SaveOptions {
                 keep_ready: true,
                 ..SaveOptions::default()
             },
             ..SaveTask::default()
         };
-        let (reply, took) = self.carry_out(Task::Save(task), monitor)?;
-        for cache in reply.caches {
-            let of_it = uses.iter_mut().find(|of_it| of_it.name == cache.name);
-            if let (Some(of_it), Some(SaveReply::Done { files, bytes, .. })) = (of_it, cache.saved)
-            {
-                of_it.saved = Some(size(files, bytes));
+        let (reply, elapsed) = self.run(Task::Save(task), monitor)?;
+        for CacheReply { name, saved, .. } in reply.caches {
+            let cache = caches.iter_mut().find(|cache| cache.name == name);
+            if let (Some(cache), Some(SaveReply::Done { files, bytes, .. })) = (cache, saved) {
+                cache.saved = Some(StoredSize { files, bytes });
             }
         }
-        Ok(took)
+        Ok(elapsed)
     }
 
-    fn carry_out(
-        &self,
-        task: Task,
-        monitor: &dyn Monitor,
-    ) -> Result<(JobReply, Duration), DemoError> {
-        let begun = Instant::now();
-        let reply = run_job(
-            &Job {
-                task,
-                ..self.job.clone()
-            },
-            &Local::new(Some(self.home.clone())),
-            monitor,
-        );
-        reply
-            .warnings
-            .iter()
-            .for_each(|warning| monitor.warn(warning));
+    fn run(&self, task: Task, monitor: &dyn Monitor) -> Result<(JobReply, Duration)> {
+        let start = Instant::now();
+        let job = Job {
+            task,
+            ..self.job.clone()
+        };
+        let reply = run_job(&job, &Local::new(Some(self.home.clone())), monitor);
+        for warning in &reply.warnings {
+            monitor.warn(warning);
+        }
+        if monitor.is_interrupted() {
+            return Err(Error::Interrupted.into());
+        }
         let mut errors = reply
             .error
             .iter()
             .chain(reply.caches.iter().filter_map(|cache| cache.error.as_ref()));
-        match errors.next().cloned() {
-            _ if monitor.is_interrupted() => Err(crate::error::Error::Interrupted.into()),
-            Some(error) => Err(crate::error::Error::invalid(error).into()),
-            None => Ok((reply, begun.elapsed())),
+        if let Some(error) = errors.next() {
+            bail!(error.clone());
         }
+        Ok((reply, start.elapsed()))
     }
 }
 
-fn matched(found: &FoundEntry) -> KeyMatch {
+fn cache_use(cache: CacheReply) -> CacheUse {
+    let restored = cache.found.as_ref().map(|found| {
+        let size = StoredSize {
+            files: found.files,
+            bytes: found.bytes,
+        };
+        (key_match(found), size)
+    });
+    CacheUse {
+        name: cache.name,
+        key: cache.key,
+        restored,
+        saved: None,
+    }
+}
+
+fn key_match(found: &FoundEntry) -> KeyMatch {
     if found.exact {
         KeyMatch::Exact
     } else {
         KeyMatch::Prefix
     }
-}
-
-fn size(files: u64, bytes: u64) -> StoredSize {
-    StoredSize { files, bytes }
 }

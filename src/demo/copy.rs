@@ -1,103 +1,108 @@
-//! Copying a project, without following symlinks and with new modification times, as a checkout has
-//! them.
+//! Copies of a project, as a checkout makes them: symlinks stay symlinks, and files get new
+//! modification times.
 
+use std::ffi::OsStr;
 use std::io;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::error::{IoContext, Result};
 use crate::fs::{Dir, FileKind, files, set_mode};
 
-/// The file that marks a directory as a cache (<https://bford.info/cachedir/>); cargo puts one into
-/// target directories.
+/// The file that marks a directory as a cache (<https://bford.info/cachedir/>). Cargo creates one
+/// in target directories.
 const CACHEDIR_TAG: &[u8] = b"CACHEDIR.TAG";
 
-/// Copies the tree below `from` to the new directory `to`, without git's directories and what is
-/// only a cache: the `target` at the top, and directories that are marked as caches. The directory
-/// `except` is left out, too.
+/// Copies the tree `from` to the new directory `to`, but not git's directories, the `target` at the
+/// top, directories marked as caches, and the directory `excluded`.
 ///
-/// Sockets, fifos and devices are no part of a project and stay behind.
-pub(super) fn copy_project(from: &Path, to: &Path, except: &Path) -> Result<()> {
-    let except = files::stat(except)?.map(|stat| (stat.device, stat.inode));
-    copy(
-        from,
-        to,
-        &ProjectCopier {
-            filter: Some(DirFilter { except }),
-        },
-    )
+/// Sockets, fifos and devices are not copied.
+pub(super) fn copy_project(from: &Path, to: &Path, excluded: &Path) -> Result<()> {
+    let excluded = files::stat(excluded)?.map(|stat| (stat.device, stat.inode));
+    let filter = Some(DirFilter { excluded });
+    copy(from, to, &TreeCopier { filter })
 }
 
-/// Copies all of the tree below `from` to the new directory `to`.
+/// Copies the whole tree `from` to the new directory `to`.
 pub(super) fn copy_tree(from: &Path, to: &Path) -> Result<()> {
-    copy(from, to, &ProjectCopier { filter: None })
+    copy(from, to, &TreeCopier { filter: None })
 }
 
-fn copy(from: &Path, to: &Path, copy: &ProjectCopier) -> Result<()> {
+fn copy(from: &Path, to: &Path, copier: &TreeCopier) -> Result<()> {
     files::create_dir_all(to)?;
     let source = Dir::open(from).context("open", || from)?;
     let target = Dir::open(to).context("open", || to)?;
-    copy.directory(&source, &target, &mut from.to_owned(), 0)
+    copier.copy_contents(&source, &target, &mut from.to_owned(), 0)
 }
 
 /// Decides which directories are part of a project.
 struct DirFilter {
-    /// Device and inode of one that is not.
-    except: Option<(u64, u64)>,
+    /// Device and inode of a directory that is not.
+    excluded: Option<(u64, u64)>,
 }
 
 impl DirFilter {
-    /// Whether a directory is copied, by its name, itself and how deep its parent lies.
-    fn takes(&self, name: &[u8], dir: &Dir, depth: usize) -> io::Result<bool> {
+    /// `depth` is the number of directories between the project and this one.
+    fn includes(&self, name: &[u8], dir: &Dir, depth: usize) -> io::Result<bool> {
         if name == b".git" || (depth == 0 && name == b"target") {
             return Ok(false);
         }
         let stat = dir.stat()?;
-        Ok(Some((stat.device, stat.inode)) != self.except && dir.stat_at(CACHEDIR_TAG).is_err())
+        let is_cache = dir.stat_at(CACHEDIR_TAG).is_ok();
+        Ok(Some((stat.device, stat.inode)) != self.excluded && !is_cache)
     }
 }
 
-struct ProjectCopier {
+struct TreeCopier {
     filter: Option<DirFilter>,
 }
 
-impl ProjectCopier {
-    fn directory(&self, from: &Dir, to: &Dir, path: &mut PathBuf, depth: usize) -> Result<()> {
-        use std::ffi::OsStr;
-        use std::os::unix::ffi::OsStrExt as _;
-
+impl TreeCopier {
+    /// `path` is that of `from`, for errors; it is the same again when this returns.
+    fn copy_contents(&self, from: &Dir, to: &Dir, path: &mut PathBuf, depth: usize) -> Result<()> {
         for listed in from.list().context("read", || path.clone())? {
             let name = &*listed.name;
             path.push(OsStr::from_bytes(name));
             let stat = from.stat_at(name).context("look at", || path.clone())?;
             match stat.kind {
-                FileKind::Directory => {
-                    let below = from.open_dir(name).context("open", || path.clone())?;
-                    let is_taken = self
-                        .filter
-                        .as_ref()
-                        .map_or(Ok(true), |f| f.takes(name, &below, depth));
-                    if is_taken.context("look at", || path.clone())? {
-                        let copy = to.create_dir(name).and_then(|()| to.open_dir(name));
-                        let copy = copy.context("copy", || path.clone())?;
-                        self.directory(&below, &copy, path, depth + 1)?;
-                        // Cargo has to write into some of them.
-                        set_mode(&copy, stat.mode | 0o700).context("copy", || path.clone())?;
-                    }
-                }
+                FileKind::Directory => self.copy_dir((from, to), name, path, depth)?,
                 FileKind::File => {
                     copy_file(from, to, name, stat.mode).context("copy", || path.clone())?
                 }
                 FileKind::Symlink => {
-                    let link = from
-                        .read_link(name)
-                        .and_then(|target| to.symlink(&target, name));
-                    link.context("copy", || path.clone())?;
+                    copy_symlink(from, to, name).context("copy", || path.clone())?
                 }
                 FileKind::Special => {}
             }
             path.pop();
         }
         Ok(())
+    }
+
+    /// Copies the subdirectory `name` of `from`, whose path is `path`.
+    fn copy_dir(
+        &self,
+        (from, to): (&Dir, &Dir),
+        name: &[u8],
+        path: &mut PathBuf,
+        depth: usize,
+    ) -> Result<()> {
+        let source = from.open_dir(name).context("open", || path.clone())?;
+        let is_included = match &self.filter {
+            Some(filter) => filter
+                .includes(name, &source, depth)
+                .context("look at", || path.clone())?,
+            None => true,
+        };
+        if !is_included {
+            return Ok(());
+        }
+        let mode = source.stat().context("look at", || path.clone())?.mode;
+        let copy = to.create_dir(name).and_then(|()| to.open_dir(name));
+        let copy = copy.context("copy", || path.clone())?;
+        self.copy_contents(&source, &copy, path, depth + 1)?;
+        // Writable for the owner: cargo has to write into some of them.
+        set_mode(&copy, mode | 0o700).context("copy", || path.clone())
     }
 }
 
@@ -108,6 +113,10 @@ fn copy_file(from: &Dir, to: &Dir, name: &[u8], mode: u32) -> io::Result<()> {
     set_mode(&copy, mode & 0o777 | 0o600)
 }
 
+fn copy_symlink(from: &Dir, to: &Dir, name: &[u8]) -> io::Result<()> {
+    to.symlink(&from.read_link(name)?, name)
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -115,7 +124,7 @@ mod tests {
 
     use super::*;
 
-    fn lay(root: &Path, files: &[&str]) {
+    fn write_files(root: &Path, files: &[&str]) {
         for file in files {
             let path = root.join(file);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -124,11 +133,11 @@ mod tests {
     }
 
     #[test]
-    fn a_copy_has_the_sources_and_neither_history_nor_caches() {
+    fn a_copy_has_the_sources_but_no_history_and_no_caches() {
         let dir = tempfile::tempdir().unwrap();
         let (from, to) = (dir.path().join("from"), dir.path().join("to"));
         let scratch = from.join("tmp/scratch");
-        lay(
+        write_files(
             &from,
             &[
                 "Cargo.lock",
@@ -150,8 +159,8 @@ mod tests {
         for file in &copied {
             assert_eq!(fs::read_to_string(to.join(file)).unwrap(), **file);
         }
-        for left_out in ["target", ".git", "vendor/a/.git", "other", "tmp/scratch"] {
-            assert!(!to.join(left_out).exists(), "{left_out}");
+        for skipped in ["target", ".git", "vendor/a/.git", "other", "tmp/scratch"] {
+            assert!(!to.join(skipped).exists(), "{skipped}");
         }
         assert_eq!(
             fs::metadata(to.join("Cargo.lock"))
@@ -168,10 +177,10 @@ mod tests {
     }
 
     #[test]
-    fn a_copied_file_is_new() {
+    fn a_copied_file_has_a_new_mtime() {
         let dir = tempfile::tempdir().unwrap();
         let (from, to) = (dir.path().join("from"), dir.path().join("to"));
-        lay(&from, &["file"]);
+        write_files(&from, &["file"]);
         let before = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
         fs::File::open(from.join("file"))
             .unwrap()

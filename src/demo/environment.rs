@@ -1,9 +1,9 @@
-//! The environment that cargo runs in (pure).
+//! The environment of cargo (pure).
 //!
-//! It is made from nothing. From the user's come the toolchain, which is only read, and what a
-//! build needs to reach the network and to find a C compiler and libraries; flags and wrappers stay
-//! behind, since they would make the jobs differ from those of a runner, and a wrapper such as
-//! sccache keeps files of its own elsewhere.
+//! It does not inherit the user's. It takes from it the toolchain, and the variables that a build
+//! needs to reach the network and to find a C compiler and libraries. It gets no flags and
+//! wrappers: they would make the jobs differ from those of a runner, and a wrapper such as sccache
+//! writes files outside the temporary directory.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use super::scratch::Scratch;
 use crate::action::Env;
 
-/// Variables that are passed on.
+/// Variables that cargo gets from the user.
 const PASSED_ON: [&str; 28] = [
     "PATH",
     // Proxies and certificates.
@@ -46,72 +46,96 @@ const PASSED_ON: [&str; 28] = [
     "PKG_CONFIG_SYSROOT_DIR",
 ];
 
-/// Beginnings of the names of variables that are passed on: how cargo reaches registries, and the
-/// compilers of Nix.
-const PREFIXES: [&str; 4] = ["CARGO_HTTP_", "CARGO_NET_", "CARGO_REGISTRIES_", "NIX_"];
+/// Name prefixes of more such variables: how cargo reaches registries, and Nix's compiler wrappers.
+const PASSED_ON_PREFIXES: [&str; 4] = ["CARGO_HTTP_", "CARGO_NET_", "CARGO_REGISTRIES_", "NIX_"];
 
-/// The variables for cargo. `has_toolchain` is whether the project names its toolchain in a file;
-/// `rustup_home` is the user's, where there is one.
-pub(super) fn for_cargo(
+/// The toolchain that cargo is to use.
+pub(super) struct ToolchainSource {
+    /// The user's rustup home, if it exists.
+    pub(super) rustup_home: Option<PathBuf>,
+    /// Whether the project chooses its toolchain in a file.
+    pub(super) has_file: bool,
+}
+
+/// The whole environment of cargo.
+pub(super) fn cargo_environment(
     env: &Env,
     scratch: &Scratch,
-    rustup_home: Option<&Path>,
-    has_toolchain: bool,
+    toolchain: &ToolchainSource,
     offline: bool,
 ) -> BTreeMap<OsString, OsString> {
-    let is_passed_on = |name: &str| {
-        PASSED_ON.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
-    };
     let mut variables: BTreeMap<OsString, OsString> = env
         .iter()
         .filter(|(name, _)| name.to_str().is_some_and(is_passed_on))
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
-    // Below `cargo run` it is not the user's choice but that of the program's own repository.
+    // `cargo run` of this program's own repository sets RUSTUP_TOOLCHAIN to that repository's
+    // toolchain, which is not a choice of the user.
     let is_inherited = env.get("CARGO").is_some();
-    if let Some(toolchain) = env
+    if let Some(name) = env
         .get("RUSTUP_TOOLCHAIN")
-        .filter(|_| !(is_inherited && has_toolchain))
+        .filter(|_| !(is_inherited && toolchain.has_file))
     {
-        variables.insert("RUSTUP_TOOLCHAIN".into(), toolchain.into());
+        variables.insert("RUSTUP_TOOLCHAIN".into(), name.into());
     }
-    if let Some(rustup_home) = rustup_home {
+    if let Some(rustup_home) = &toolchain.rustup_home {
         variables.insert("RUSTUP_HOME".into(), rustup_home.into());
     }
-    let target = scratch.target();
-    let set = [
-        ("HOME", scratch.home().into_os_string()),
-        ("CARGO_HOME", scratch.cargo_home().into_os_string()),
-        ("CARGO_TARGET_DIR", target.clone().into_os_string()),
-        ("CARGO_BUILD_BUILD_DIR", target.into_os_string()),
-        ("TMPDIR", scratch.tmp().into_os_string()),
-        // A toolchain that is missing is not to be installed into the user's.
-        ("RUSTUP_AUTO_INSTALL", "0".into()),
-        // Empty means none, whatever a configuration file says.
-        ("RUSTC_WRAPPER", OsString::new()),
-        ("RUSTC_WORKSPACE_WRAPPER", OsString::new()),
-        // As on runners: what incremental compilation keeps is large and of no use after a
-        // checkout.
-        ("CARGO_INCREMENTAL", "0".into()),
-        // The messages are counted.
-        ("CARGO_TERM_QUIET", "false".into()),
-        ("CARGO_TERM_VERBOSE", "false".into()),
-        ("CARGO_TERM_COLOR", "never".into()),
-        ("CARGO_TERM_PROGRESS_WHEN", "never".into()),
-    ];
-    variables.extend(set.map(|(name, value)| (name.into(), value)));
+    variables.extend(directories(scratch).map(|(name, path)| (name.into(), path.into())));
+    variables.extend(SETTINGS.map(|(name, value)| (name.into(), value.into())));
     if offline {
         variables.insert("CARGO_NET_OFFLINE".into(), "true".into());
     }
     variables
 }
 
-/// Where rustup keeps the user's toolchains, as rustup finds it, whether there are any or not.
+fn is_passed_on(name: &str) -> bool {
+    PASSED_ON.contains(&name)
+        || PASSED_ON_PREFIXES
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
+}
+
+/// The variables that name a directory to write to.
+fn directories(scratch: &Scratch) -> [(&'static str, PathBuf); 5] {
+    [
+        ("HOME", scratch.home()),
+        ("CARGO_HOME", scratch.cargo_home()),
+        ("CARGO_TARGET_DIR", scratch.target()),
+        ("CARGO_BUILD_BUILD_DIR", scratch.target()),
+        ("TMPDIR", scratch.tmp()),
+    ]
+}
+
+const SETTINGS: [(&str, &str); 8] = [
+    // Do not install a missing toolchain into the user's rustup home.
+    ("RUSTUP_AUTO_INSTALL", "0"),
+    // Empty means none, even if a configuration file names one.
+    ("RUSTC_WRAPPER", ""),
+    ("RUSTC_WORKSPACE_WRAPPER", ""),
+    // As on runners: incremental compilation writes much and is no use after a fresh checkout.
+    ("CARGO_INCREMENTAL", "0"),
+    // The output is parsed.
+    ("CARGO_TERM_QUIET", "false"),
+    ("CARGO_TERM_VERBOSE", "false"),
+    ("CARGO_TERM_COLOR", "never"),
+    ("CARGO_TERM_PROGRESS_WHEN", "never"),
+];
+
+/// Where rustup looks for the user's toolchains, whether or not the directory exists.
 pub(super) fn rustup_home(env: &Env) -> Option<PathBuf> {
-    let below_home = || env.path("HOME").map(|home| home.join(".rustup"));
-    env.path("RUSTUP_HOME")
+    home_of(env, "RUSTUP_HOME", ".rustup")
+}
+
+/// The user's Cargo home, whether or not the directory exists.
+pub(super) fn cargo_home(env: &Env) -> Option<PathBuf> {
+    home_of(env, "CARGO_HOME", ".cargo")
+}
+
+fn home_of(env: &Env, variable: &str, below_home: &str) -> Option<PathBuf> {
+    env.path(variable)
         .map(Path::to_owned)
-        .or_else(below_home)
+        .or_else(|| env.path("HOME").map(|home| home.join(below_home)))
 }
 
 #[cfg(test)]
@@ -120,8 +144,11 @@ mod tests {
 
     fn variables(env: &Env, has_toolchain: bool, offline: bool) -> BTreeMap<String, String> {
         let scratch = Scratch::create(Path::new("/tmp"), false).unwrap();
-        let rustup = rustup_home(env);
-        let variables = for_cargo(env, &scratch, rustup.as_deref(), has_toolchain, offline);
+        let toolchain = ToolchainSource {
+            rustup_home: rustup_home(env),
+            has_file: has_toolchain,
+        };
+        let variables = cargo_environment(env, &scratch, &toolchain, offline);
         let inside = scratch.path().to_str().unwrap().to_owned();
         let text = |text: OsString| text.into_string().unwrap().replace(&inside, "INSIDE");
         variables
@@ -131,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_that_says_where_to_write_points_inside() {
+    fn variables_that_name_a_directory_to_write_to_point_inside() {
         let outside = [
             "HOME",
             "CARGO_HOME",
@@ -148,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn wrappers_flags_and_secrets_stay_behind_and_proxies_go_along() {
+    fn proxies_are_passed_on_but_not_wrappers_flags_and_secrets() {
         let env = [
             ("RUSTC_WRAPPER", "sccache"),
             ("RUSTFLAGS", "-Ctarget-cpu=native"),
@@ -168,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_toolchain_that_cargo_run_chose_gives_way_to_that_of_the_project() {
+    fn the_toolchain_file_of_the_project_overrides_the_toolchain_of_cargo_run() {
         let chosen = [("RUSTUP_TOOLCHAIN", "nightly")];
         let inherited = [("RUSTUP_TOOLCHAIN", "nightly"), ("CARGO", "/bin/cargo")];
         let has = |env: Env, has_toolchain| {

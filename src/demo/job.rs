@@ -2,188 +2,174 @@
 
 use std::time::{Duration, Instant};
 
-use super::caches::Caches;
+use anyhow::Result;
+
+use super::caches::{Caches, Restored};
 use super::copy::copy_tree;
-use super::process::{CargoCommandLine, Ran};
+use super::environment::{ToolchainSource, cargo_environment, cargo_home, rustup_home};
+use super::event::DemoEvent;
+use super::offline;
+use super::output::Compiled;
+use super::process::CargoCommandLine;
+use super::project::has_toolchain_file;
+use super::report::{CacheUse, JobKind, JobReport, StoredSize};
+use super::run::DemoOptions;
 use super::scratch::Scratch;
-use super::{
-    CacheUse, Compiled, DemoError, DemoEvent, DemoOptions, JobKind, JobReport, StoredSize,
-    cargo_home, environment, offline, project,
-};
 use crate::fs::files;
-use crate::job::RestoreRecord;
 use crate::monitor::Monitor;
 
-const NO_CRATES: &str = "if it can't reach the registry, look at the network and at the proxy variables, or let \
-    --offline take the crates from your own Cargo home";
-const NO_CRATES_OFFLINE: &str =
-    "your own Cargo home may not have all crates that it needs; leave --offline out";
-const NO_BUILD: &str = "the demo needs a project that builds with `cargo build --locked`";
-const NO_TOOLCHAIN: &str = "the demo needs a toolchain that is installed";
+const FETCH_ADVICE: &str = "check the network and the proxy variables, or use --offline to copy \
+    crates from your own Cargo home";
+const OFFLINE_FETCH_ADVICE: &str =
+    "your own Cargo home may lack some of the crates; omit --offline to download them";
+const BUILD_ADVICE: &str = "the demo needs a project that builds with `cargo build --locked`";
+const TOOLCHAIN_ADVICE: &str = "the demo needs an installed toolchain";
 
-/// Runs jobs, one after the other, on the machine that [`Scratch`] stands for.
+/// Runs jobs one after the other on the runner that [`Scratch`] stands for.
 pub(super) struct JobRunner<'a> {
     options: &'a DemoOptions<'a>,
     scratch: &'a Scratch,
     cargo: CargoCommandLine,
-    monitor: Quiet<'a>,
+    monitor: WithoutProgress<'a>,
 }
 
+type OnEvent<'e> = &'e mut dyn FnMut(&DemoEvent<'_>);
+
 impl<'a> JobRunner<'a> {
-    /// A runner for the project that lies in the scratch directory.
+    /// The project must be in [`Scratch::origin`].
     pub(super) fn new(
         options: &'a DemoOptions<'a>,
         scratch: &'a Scratch,
         monitor: &'a dyn Monitor,
-    ) -> Result<Self, DemoError> {
-        let rustup_home = match environment::rustup_home(options.env) {
+    ) -> Result<Self> {
+        let rustup_home = match rustup_home(options.env) {
             Some(path) => files::stat(&path)?.map(|_| path),
             None => None,
         };
-        let has_toolchain = project::names_toolchain(&scratch.origin())?;
-        let variables = environment::for_cargo(
-            options.env,
-            scratch,
-            rustup_home.as_deref(),
-            has_toolchain,
-            options.offline,
-        );
+        let toolchain = ToolchainSource {
+            rustup_home,
+            has_file: has_toolchain_file(&scratch.origin())?,
+        };
         let cargo = CargoCommandLine {
-            variables,
+            variables: cargo_environment(options.env, scratch, &toolchain, options.offline),
             directory: scratch.checkout(),
         };
         Ok(Self {
             options,
             scratch,
             cargo,
-            monitor: Quiet(monitor),
+            monitor: WithoutProgress(monitor),
         })
     }
 
-    /// What cargo says of itself, in the project.
-    pub(super) fn cargo_version(&self) -> Result<String, DemoError> {
+    /// The output of `cargo --version` in the project, which may choose another toolchain.
+    pub(super) fn cargo_version(&self) -> Result<String> {
         self.check_out()?;
-        let ran = self
+        let output = self
             .cargo
-            .run(&["--version"], NO_TOOLCHAIN, &self.monitor)?;
-        Ok(ran.lines.into_iter().next().unwrap_or_default())
+            .run(&["--version"], TOOLCHAIN_ADVICE, &self.monitor)?;
+        Ok(output.lines.into_iter().next().unwrap_or_default())
     }
 
-    /// Runs a job from its checkout to its end.
-    pub(super) fn run(
-        &self,
-        kind: JobKind,
-        tell: &mut dyn FnMut(&DemoEvent<'_>),
-    ) -> Result<JobReport, DemoError> {
-        tell(&DemoEvent::Job(kind));
+    pub(super) fn run(&self, kind: JobKind, on_event: OnEvent<'_>) -> Result<JobReport> {
+        on_event(&DemoEvent::Job(kind));
         self.check_out()?;
-        let caches = kind
-            .uses_cache()
-            .then(|| Caches::of_job(self.scratch, &self.cargo.variables));
-        let (mut uses, restore, noted) = match &caches {
-            Some(caches) => self.restore(caches, tell)?,
-            None => Default::default(),
-        };
-        tell(&DemoEvent::Fetching);
+        if !kind.uses_cache() {
+            return self.build(kind, on_event);
+        }
+        let caches = Caches::of_job(self.scratch, &self.cargo.variables);
+        let Restored {
+            caches: mut uses,
+            elapsed: restore,
+            records,
+        } = caches.restore(&self.monitor)?;
+        if uses.iter().all(|cache| cache.restored.is_none()) {
+            on_event(&DemoEvent::Missed);
+        } else {
+            on_event(&DemoEvent::Restored(&uses, restore));
+        }
+        let built = self.build(kind, on_event)?;
+        let save = caches.save(records, &mut uses, &self.monitor)?;
+        on_event(&DemoEvent::Saved(&uses, save));
+        uses.retain(has_files);
+        Ok(JobReport {
+            restore: Some(restore),
+            save: Some(save),
+            caches: uses,
+            ..built
+        })
+    }
+
+    /// Fetches crates and builds the project. The report knows nothing of caches.
+    fn build(&self, kind: JobKind, on_event: OnEvent<'_>) -> Result<JobReport> {
+        on_event(&DemoEvent::Fetching);
         let fetch = self.fetch()?;
-        tell(&DemoEvent::Building);
-        let Ran { took: build, lines } =
-            self.cargo
-                .run(&["build", "--locked"], NO_BUILD, &self.monitor)?;
-        let compiled = Compiled::count(lines.iter().map(String::as_str), &self.scratch.checkout());
-        tell(&DemoEvent::Built(compiled, build));
-        let save = match &caches {
-            Some(caches) => Some(self.save(caches, noted, &mut uses, tell)?),
-            None => None,
-        };
-        // What the project does not need has an entry that says so, and is no cache to speak of.
-        let is_filled = |of_it: &CacheUse| {
-            of_it
-                .restored
-                .map(|(_, stored)| stored)
-                .or(of_it.saved)
-                .is_some_and(StoredSize::is_filled)
-        };
-        uses.retain(is_filled);
+        on_event(&DemoEvent::Building);
+        let output = self
+            .cargo
+            .run(&["build", "--locked"], BUILD_ADVICE, &self.monitor)?;
+        let lines = output.lines.iter().map(String::as_str);
+        let compiled = Compiled::count(lines, &self.scratch.checkout());
+        on_event(&DemoEvent::Built(compiled, output.elapsed));
         Ok(JobReport {
             kind,
-            restore: caches.map(|_| restore),
+            restore: None,
             fetch,
-            build,
-            save,
+            build: output.elapsed,
+            save: None,
             compiled,
-            caches: uses,
+            caches: Vec::new(),
         })
     }
 
-    /// A fresh checkout on an emptied machine. The user's configuration of cargo is part of the
-    /// machine.
-    fn check_out(&self) -> Result<(), DemoError> {
-        self.scratch.renew()?;
+    /// Resets the runner and checks out the project. The user's configuration of cargo counts as
+    /// part of the runner.
+    fn check_out(&self) -> Result<()> {
+        self.scratch.reset()?;
         copy_tree(&self.scratch.origin(), &self.scratch.checkout())?;
-        let Some(theirs) = cargo_home(self.options.env) else {
+        let Some(from) = cargo_home(self.options.env) else {
             return Ok(());
         };
         for name in ["config.toml", "config"] {
-            let path = theirs.join(name);
-            if files::stat(&path)?.is_some() {
-                files::write_new(
-                    &self.scratch.cargo_home().join(name),
-                    0o600,
-                    &files::read(&path)?,
-                )?;
+            let source = from.join(name);
+            if files::stat(&source)?.is_some() {
+                let copy = self.scratch.cargo_home().join(name);
+                files::write_new(&copy, 0o600, &files::read(&source)?)?;
             }
         }
         Ok(())
     }
 
-    fn restore(
-        &self,
-        caches: &Caches,
-        tell: &mut dyn FnMut(&DemoEvent<'_>),
-    ) -> Result<(Vec<CacheUse>, Duration, Vec<RestoreRecord>), DemoError> {
-        let (uses, took, noted) = caches.restore(&self.monitor)?;
-        if uses.iter().all(|of_it| of_it.restored.is_none()) {
-            tell(&DemoEvent::Missed);
-        } else {
-            tell(&DemoEvent::Restored(&uses, took));
-        }
-        Ok((uses, took, noted))
-    }
-
-    fn fetch(&self) -> Result<Duration, DemoError> {
-        let begun = Instant::now();
+    fn fetch(&self) -> Result<Duration> {
+        let start = Instant::now();
         let advice = if self.options.offline {
             let from = cargo_home(self.options.env).unwrap_or_default();
-            let lock = self.scratch.checkout().join("Cargo.lock");
-            let text = String::from_utf8_lossy(&files::read(&lock)?).into_owned();
-            offline::copy_registry(&from, &self.scratch.cargo_home(), &text)?;
-            NO_CRATES_OFFLINE
+            let lock_file = files::read(&self.scratch.checkout().join("Cargo.lock"))?;
+            let lock_file = String::from_utf8_lossy(&lock_file);
+            offline::copy_registry(&from, &self.scratch.cargo_home(), &lock_file)?;
+            OFFLINE_FETCH_ADVICE
         } else {
-            NO_CRATES
+            FETCH_ADVICE
         };
         self.cargo
             .run(&["fetch", "--locked"], advice, &self.monitor)?;
-        Ok(begun.elapsed())
-    }
-
-    fn save(
-        &self,
-        caches: &Caches,
-        noted: Vec<RestoreRecord>,
-        uses: &mut [CacheUse],
-        tell: &mut dyn FnMut(&DemoEvent<'_>),
-    ) -> Result<Duration, DemoError> {
-        let took = caches.save(noted, uses, &self.monitor)?;
-        tell(&DemoEvent::Saved(uses, took));
-        Ok(took)
+        Ok(start.elapsed())
     }
 }
 
-/// Passes on warnings and the wish to stop; lines tell of progress here.
-struct Quiet<'a>(&'a dyn Monitor);
+/// A cache that the project does not need, such as the registry of a project without dependencies,
+/// has an entry without files; the report leaves it out.
+fn has_files(cache: &CacheUse) -> bool {
+    let restored = cache.restored.map(|(_, size)| size);
+    restored
+        .or(cache.saved)
+        .is_some_and(|StoredSize { files, .. }| files > 0)
+}
 
-impl Monitor for Quiet<'_> {
+/// Passes on warnings and interrupts, but no progress: the lines of the demo show that.
+struct WithoutProgress<'a>(&'a dyn Monitor);
+
+impl Monitor for WithoutProgress<'_> {
     fn warn(&self, message: &str) {
         self.0.warn(message);
     }

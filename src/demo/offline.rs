@@ -1,76 +1,75 @@
-//! Crates without the network: from the registry in the user's Cargo home, of which only copies are
-//! used.
+//! Crates without the network: copies from the registry in the user's Cargo home.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::DemoError;
-use crate::error::{IoContext, Result};
-use crate::fs::{Dir, files};
+use anyhow::bail;
 
-/// Puts the registry's index, and those of its crates that the lock file names, into another Cargo
-/// home. What is there already stays.
-pub(super) fn copy_registry(from: &Path, to: &Path, lock: &str) -> Result<(), DemoError> {
+use crate::error::{IoContext, Result};
+use crate::fs::{Dir, FileKind, files};
+
+/// Copies the index of a registry, and the crates that a lock file names, to another Cargo home.
+/// Existing files there stay.
+pub(super) fn copy_registry(from: &Path, to: &Path, lock_file: &str) -> anyhow::Result<()> {
     let index = from.join("registry/index");
     let names = files::list(&index)?;
     if names.is_empty() {
-        return Err(DemoError::NoRegistry {
-            cargo_home: from.to_owned(),
-        });
+        bail!(
+            "no registry in {} to copy crates from; omit --offline, or run `cargo fetch` in a project first",
+            from.display()
+        );
     }
     for name in names {
         copy_index(&index.join(&name), &to.join("registry/index").join(&name))?;
     }
-    let wanted = archives(lock);
+    let archives = archives(lock_file);
     let cache = from.join("registry/cache");
     for registry in files::list(&cache)? {
-        let there = to.join("registry/cache").join(&registry);
-        files::create_dir_all(&there)?;
-        for archive in files::list(&cache.join(&registry))? {
-            if archive.to_str().is_some_and(|name| wanted.contains(name)) {
-                copy_file(&cache.join(&registry).join(&archive), &there.join(&archive))?;
+        let source = cache.join(&registry);
+        let target = to.join("registry/cache").join(&registry);
+        files::create_dir_all(&target)?;
+        for name in files::list(&source)? {
+            if name.to_str().is_some_and(|name| archives.contains(name)) {
+                copy_file(&source.join(&name), &target.join(&name))?;
             }
         }
     }
     Ok(())
 }
 
-/// The names of the archives of a lock file's packages. Cargo writes each package's name and
-/// version on lines of their own, in this order.
-fn archives(lock: &str) -> BTreeSet<String> {
-    let value = |line: &'_ str, key: &str| -> Option<String> {
-        Some(
-            line.strip_prefix(key)?
-                .strip_prefix(" = \"")?
-                .strip_suffix('"')?
-                .to_owned(),
-        )
-    };
+/// The file names of the archives of a lock file's packages. Cargo writes the name and then the
+/// version of a package, each on a line of its own.
+fn archives(lock_file: &str) -> BTreeSet<String> {
     let mut name = None;
     let mut archives = BTreeSet::new();
-    for line in lock.lines() {
+    for line in lock_file.lines() {
         if let Some(found) = value(line, "name") {
             name = Some(found);
-        } else if let (Some(version), Some(name)) = (value(line, "version"), &name) {
+        } else if let (Some(version), Some(name)) = (value(line, "version"), name) {
             archives.insert(format!("{name}-{version}.crate"));
         }
     }
     archives
 }
 
-/// An index without the history of one that is a git repository: cargo reads the files beside it.
+/// The value in a line `key = "value"`.
+fn value<'l>(line: &'l str, key: &str) -> Option<&'l str> {
+    line.strip_prefix(key)?
+        .strip_prefix(" = \"")?
+        .strip_suffix('"')
+}
+
+/// Copies an index. If it is a git repository, its history is not copied: cargo reads the files
+/// beside it.
 fn copy_index(from: &Path, to: &Path) -> Result<()> {
     files::create_dir_all(to)?;
     let dir = Dir::open(from).context("open", || from)?;
     for name in files::list(from)? {
         let (source, target) = (from.join(&name), to.join(&name));
-        let kind = dir
-            .stat_at(name.as_encoded_bytes())
-            .context("look at", || &source)?
-            .kind;
-        match kind {
-            crate::fs::FileKind::Directory if name != ".git" => copy_index(&source, &target)?,
-            crate::fs::FileKind::File => copy_file(&source, &target)?,
+        let stat = dir.stat_at(name.as_encoded_bytes());
+        match stat.context("look at", || &source)?.kind {
+            FileKind::Directory if name != ".git" => copy_index(&source, &target)?,
+            FileKind::File => copy_file(&source, &target)?,
             _ => {}
         }
     }
@@ -94,13 +93,13 @@ mod tests {
         dependencies = [\n \"some-crate\",\n]\n\n[[package]]\nname = \"some-crate\"\nversion = \"1.2.3+x\"\n";
 
     #[test]
-    fn the_lock_file_says_which_archives_are_needed() {
+    fn a_lock_file_names_the_archives() {
         let expected = ["own-0.1.0.crate", "some-crate-1.2.3+x.crate"].map(str::to_owned);
         assert_eq!(archives(LOCK), expected.into());
     }
 
     #[test]
-    fn only_what_is_needed_is_copied_and_what_is_there_stays() {
+    fn only_archives_of_the_lock_file_are_copied_and_existing_files_stay() {
         let dir = tempfile::tempdir().unwrap();
         let (from, to) = (dir.path().join("from"), dir.path().join("to"));
         for file in [
@@ -138,11 +137,11 @@ mod tests {
     }
 
     #[test]
-    fn without_a_registry_it_says_what_to_do() {
+    fn without_a_registry_the_error_has_advice() {
         let dir = tempfile::tempdir().unwrap();
         let error = copy_registry(dir.path(), &dir.path().join("to"), LOCK)
             .unwrap_err()
             .to_string();
-        assert!(error.contains("leave --offline out"), "{error}");
+        assert!(error.contains("omit --offline"), "{error}");
     }
 }

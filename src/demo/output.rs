@@ -1,20 +1,18 @@
-//! What cargo's messages say (pure).
+//! Parses the output of cargo (pure).
 
 use std::path::Path;
 
 /// How many crates cargo compiled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Compiled {
-    /// Crates of others.
     pub dependencies: u64,
     /// Crates of the project itself.
     pub own: u64,
 }
 
 impl Compiled {
-    /// Counts them in cargo's messages. Cargo names a crate's directory where it lies on disk, as
-    /// the project's own do: `Compiling serde v1.0.0`,
-    /// `Compiling report v0.1.0 (/checkout/report)`.
+    /// Counts the lines that begin with `Compiling`. For a crate on the disk cargo adds its
+    /// directory: `Compiling serde v1.0.0`, `Compiling report v0.1.0 (/checkout/report)`.
     pub(super) fn count<'l>(lines: impl IntoIterator<Item = &'l str>, checkout: &Path) -> Self {
         let inside = format!("({}", checkout.display());
         let mut compiled = Self::default();
@@ -30,7 +28,6 @@ impl Compiled {
         compiled
     }
 
-    /// All of them.
     pub fn total(&self) -> u64 {
         self.dependencies + self.own
     }
@@ -41,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn crates_in_the_checkout_are_the_projects_own() {
+    fn crates_in_the_checkout_count_as_own() {
         let lines = [
             "  Downloaded serde v1.0.0",
             "   Compiling serde v1.0.0",

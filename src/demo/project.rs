@@ -3,11 +3,12 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::DemoError;
+use anyhow::{Result, bail};
+
 use super::copy::copy_project;
 use crate::fs::files;
 
-/// The files of the built-in workspace by their paths in it.
+/// The files of the built-in workspace, by path.
 const BUILT_IN: [(&str, &str); 8] = [
     ("Cargo.toml", include_str!("project/Cargo.toml")),
     ("Cargo.lock", include_str!("project/Cargo.lock")),
@@ -40,42 +41,39 @@ const BUILT_IN: [(&str, &str); 8] = [
 /// A Cargo project with its Cargo.lock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DemoProject {
-    /// A workspace of three crates with a few well-known dependencies that is part of this program.
+    /// A workspace of three crates with a few well-known dependencies, which is part of this
+    /// program.
     BuiltIn,
-    /// The project in a directory, which is only read.
+    /// A copy of the project in this directory.
     Directory(PathBuf),
 }
 
 impl DemoProject {
-    /// Whether it has what the jobs need: a manifest to build and a lock file to make keys of.
-    pub(super) fn check(&self) -> Result<(), DemoError> {
+    /// Fails if the project has no manifest to build or no lock file to compute keys from.
+    pub(super) fn check(&self) -> Result<()> {
         let Self::Directory(directory) = self else {
             return Ok(());
         };
-        let needed = [
-            (
-                "Cargo.toml",
-                "give --project the root directory of a Cargo project",
-            ),
-            ("Cargo.lock", "run `cargo generate-lockfile` there first"),
-        ];
-        for (file, advice) in needed {
-            if files::stat(&directory.join(file))?.is_none() {
-                return Err(DemoError::NoProject {
-                    directory: directory.clone(),
-                    file,
-                    advice,
-                });
-            }
+        if files::stat(&directory.join("Cargo.toml"))?.is_none() {
+            bail!(
+                "{} has no Cargo.toml; give --project the root directory of a Cargo project",
+                directory.display()
+            );
+        }
+        if files::stat(&directory.join("Cargo.lock"))?.is_none() {
+            bail!(
+                "{} has no Cargo.lock; run `cargo generate-lockfile` in that directory first",
+                directory.display()
+            );
         }
         Ok(())
     }
 
-    /// Lays its files into the new directory `to`. `except` is left out should it lie in the
-    /// project.
-    pub(super) fn lay(&self, to: &Path, except: &Path) -> Result<(), DemoError> {
+    /// Copies the project to the new directory `to`. `excluded` is a directory that is not copied
+    /// if it is inside the project.
+    pub(super) fn copy_to(&self, to: &Path, excluded: &Path) -> Result<()> {
         match self {
-            Self::Directory(directory) => copy_project(directory, to, except)?,
+            Self::Directory(directory) => copy_project(directory, to, excluded)?,
             Self::BuiltIn => {
                 for (path, text) in BUILT_IN {
                     let path = to.join(path);
@@ -88,7 +86,6 @@ impl DemoProject {
     }
 }
 
-/// Its name in a sentence.
 impl fmt::Display for DemoProject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -98,9 +95,9 @@ impl fmt::Display for DemoProject {
     }
 }
 
-/// Whether a project lying in `directory` names its toolchain in a file (rustup book, "The
-/// toolchain file").
-pub(super) fn names_toolchain(directory: &Path) -> Result<bool, DemoError> {
+/// Whether the project in `directory` chooses its toolchain in a file (rustup book, "The toolchain
+/// file").
+pub(super) fn has_toolchain_file(directory: &Path) -> Result<bool> {
     for file in ["rust-toolchain.toml", "rust-toolchain"] {
         if files::stat(&directory.join(file))?.is_some() {
             return Ok(true);
@@ -135,19 +132,19 @@ mod tests {
     #[test]
     fn the_built_in_workspace_is_complete() {
         let dir = tempfile::tempdir().unwrap();
-        let laid = dir.path().join("laid");
-        DemoProject::BuiltIn.lay(&laid, dir.path()).unwrap();
+        let copy = dir.path().join("copy");
+        DemoProject::BuiltIn.copy_to(&copy, dir.path()).unwrap();
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/demo/project");
-        let (mut here, mut there) = (Vec::new(), Vec::new());
-        files_below(&laid, &laid, &mut here);
-        files_below(&source, &source, &mut there);
-        here.sort_unstable();
-        there.sort_unstable();
-        assert_eq!(here, there);
+        let (mut copied, mut expected) = (Vec::new(), Vec::new());
+        files_below(&copy, &copy, &mut copied);
+        files_below(&source, &source, &mut expected);
+        copied.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(copied, expected);
     }
 
     #[test]
-    fn a_project_without_a_lock_file_is_refused_with_what_to_do() {
+    fn a_project_without_a_lock_file_is_refused_with_advice() {
         let dir = tempfile::tempdir().unwrap();
         let project = DemoProject::Directory(dir.path().to_owned());
         assert!(
@@ -160,7 +157,9 @@ mod tests {
         fs::write(dir.path().join("Cargo.toml"), "").unwrap();
         let error = project.check().unwrap_err().to_string();
         assert!(
-            error.contains("has no Cargo.lock; run `cargo generate-lockfile` there first"),
+            error.contains(
+                "has no Cargo.lock; run `cargo generate-lockfile` in that directory first"
+            ),
             "{error}"
         );
         fs::write(dir.path().join("Cargo.lock"), "").unwrap();

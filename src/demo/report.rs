@@ -1,30 +1,29 @@
-//! What the jobs did, in numbers.
+//! The figures of the jobs.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::Compiled;
+use super::output::Compiled;
 use crate::store::key_match::KeyMatch;
 
-/// What the demonstration showed.
+/// The result of the demo.
 #[derive(Debug)]
 pub struct Report {
-    /// The project.
+    /// The name of the project for people.
     pub project: String,
-    /// Whether crates came from the user's registry in place of the network.
+    /// Whether crates were copied from the user's Cargo home instead of downloaded.
     pub offline: bool,
-    /// The jobs, in the order in which they ran.
+    /// In the order in which they ran.
     pub jobs: [JobReport; 3],
-    /// The temporary directory, where it was left.
+    /// The temporary directory, if it was kept.
     pub kept: Option<PathBuf>,
 }
 
-/// Which of the jobs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JobKind {
     /// The first job on a runner: the store is empty, so it restores nothing and saves.
     Fresh,
-    /// The next job: it finds what the first saved.
+    /// The next job: it restores what the first one saved.
     WithCache,
     /// The same next job without the cache.
     WithoutCache,
@@ -37,32 +36,28 @@ impl JobKind {
     }
 }
 
-/// What a job did.
+/// The steps of a job. Without the cache, `restore` and `save` are `None` and `caches` is empty.
 #[derive(Clone, Debug)]
 pub struct JobReport {
-    /// Which job.
     pub kind: JobKind,
-    /// How long looking for its caches and restoring them took; none without the cache.
+    /// Includes the search for the entries.
     pub restore: Option<Duration>,
-    /// How long `cargo fetch` took.
+    /// `cargo fetch`, and copying crates if offline.
     pub fetch: Duration,
-    /// How long `cargo build` took.
+    /// `cargo build`
     pub build: Duration,
-    /// How long saving took, or seeing that all is saved already; none without the cache.
+    /// Includes the check for changes, which may be all there is to do.
     pub save: Option<Duration>,
-    /// What cargo compiled.
     pub compiled: Compiled,
-    /// What became of each of its caches; empty without the cache.
     pub caches: Vec<CacheUse>,
 }
 
 impl JobReport {
-    /// How long its steps took together.
     pub fn total(&self) -> Duration {
         self.restore.unwrap_or_default() + self.fetch + self.build + self.save.unwrap_or_default()
     }
 
-    /// How many of its caches were found.
+    /// The number of caches that were restored.
     pub fn hits(&self) -> usize {
         self.caches
             .iter()
@@ -70,52 +65,38 @@ impl JobReport {
             .count()
     }
 
-    /// Files and bytes that were restored.
     pub fn restored(&self) -> StoredSize {
-        sum(self
-            .caches
-            .iter()
-            .filter_map(|cache| Some(cache.restored?.1)))
+        let sizes = self.caches.iter().filter_map(|cache| cache.restored);
+        sum(sizes.map(|(_, size)| size))
     }
 
-    /// Files and bytes that were saved.
     pub fn saved(&self) -> StoredSize {
         sum(self.caches.iter().filter_map(|cache| cache.saved))
     }
 }
 
-/// What became of one cache in a job.
+/// What a job did with one cache.
 #[derive(Clone, Debug)]
 pub struct CacheUse {
-    /// What it holds, in a word.
+    /// `registry`, `git`, `target` or the like.
     pub name: String,
-    /// Its key.
     pub key: String,
-    /// How its key matched, and what was restored; none when it was not found.
+    /// How the key matched and what was restored; `None` if no entry was found.
     pub restored: Option<(KeyMatch, StoredSize)>,
-    /// What was saved; none where nothing changed.
+    /// `None` if nothing changed.
     pub saved: Option<StoredSize>,
 }
 
-/// Files and the bytes in them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StoredSize {
-    /// How many files and symlinks.
+    /// Files and symlinks.
     pub files: u64,
-    /// Bytes in them.
     pub bytes: u64,
 }
 
-impl StoredSize {
-    /// Whether there is anything.
-    pub(super) fn is_filled(self) -> bool {
-        self.files > 0
-    }
-}
-
-fn sum(parts: impl Iterator<Item = StoredSize>) -> StoredSize {
-    parts.fold(StoredSize::default(), |sum, part| StoredSize {
-        files: sum.files + part.files,
-        bytes: sum.bytes + part.bytes,
+fn sum(sizes: impl Iterator<Item = StoredSize>) -> StoredSize {
+    sizes.fold(StoredSize::default(), |sum, size| StoredSize {
+        files: sum.files + size.files,
+        bytes: sum.bytes + size.bytes,
     })
 }

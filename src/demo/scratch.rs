@@ -1,4 +1,4 @@
-//! The one directory that everything happens in.
+//! The temporary directory of the demo. It stands for a runner with an empty disk.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::error::{Error, IoContext, Result};
 use crate::fs::{files, remove_tree};
 
-/// A temporary directory that goes when it is dropped, unless it is to be kept.
+/// A temporary directory that is removed when it is dropped, unless `keep` is set.
 #[derive(Debug)]
 pub(super) struct Scratch {
     path: PathBuf,
@@ -17,63 +17,58 @@ pub(super) struct Scratch {
 }
 
 impl Scratch {
-    /// Makes a directory that only its owner can use.
+    /// Creates a directory that only its owner can use.
     pub(super) fn create(parent: &Path, keep: bool) -> Result<Self> {
-        let mut builder = tempfile::Builder::new();
-        builder
+        let directory = tempfile::Builder::new()
             .prefix("local-cache-demo-")
-            .permissions(Permissions::from_mode(0o700));
-        let directory = builder.tempdir_in(parent);
-        let directory = directory.context("create a temporary directory in", || parent)?;
-        // Cargo names files by their real paths.
+            .permissions(Permissions::from_mode(0o700))
+            .tempdir_in(parent)
+            .context("create a temporary directory in", || parent)?;
+        // Canonical, because cargo prints real paths and the output is searched for this one.
         let path = files::canonical(directory.path())?;
-        // From here on it is removed by this type, which can do so where directories are read-only.
+        // From here on this type removes it: tempfile can't remove trees with read-only
+        // directories, such as those of some registries.
         drop(directory.keep());
         Ok(Self { path, keep })
     }
 
-    /// The directory itself.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What checkouts are made from.
+    /// The repository that every job checks out.
     pub(super) fn origin(&self) -> PathBuf {
         self.path.join("origin")
     }
 
-    /// The cache root.
     pub(super) fn cache_root(&self) -> PathBuf {
         self.path.join("runner-cache")
     }
 
-    /// The job's checkout.
     pub(super) fn checkout(&self) -> PathBuf {
         self.path.join("work")
     }
 
-    /// The checkout's target directory.
     pub(super) fn target(&self) -> PathBuf {
         self.checkout().join("target")
     }
 
-    /// The home of the job's user.
+    /// The home directory of the user who runs the jobs.
     pub(super) fn home(&self) -> PathBuf {
         self.path.join("home")
     }
 
-    /// Cargo's home in it.
     pub(super) fn cargo_home(&self) -> PathBuf {
         self.home().join(".cargo")
     }
 
-    /// Temporary files of the job.
+    /// TMPDIR of the jobs.
     pub(super) fn tmp(&self) -> PathBuf {
         self.path.join("tmp")
     }
 
-    /// Lays the machine anew: an empty home and no checkout. Origin and store stay.
-    pub(super) fn renew(&self) -> Result<()> {
+    /// Resets the runner: an empty home directory and no checkout. The origin and the store stay.
+    pub(super) fn reset(&self) -> Result<()> {
         for directory in [self.home(), self.tmp(), self.checkout()] {
             remove_tree(&directory)?;
         }
@@ -81,8 +76,8 @@ impl Scratch {
         files::create_dir_all(&self.tmp())
     }
 
-    /// Removes the directory, unless it is to be kept.
-    pub(super) fn end(self) -> Result<()> {
+    /// Removes the directory unless `keep` is set, and reports errors, which dropping does not.
+    pub(super) fn close(self) -> Result<()> {
         if self.keep {
             Ok(())
         } else {
@@ -94,18 +89,18 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         if !self.keep {
-            // It can only be tried here; `end` tells.
             drop(remove(&self.path));
         }
     }
 }
 
-/// Removes a tree into which a process that is just being killed may still have written.
+/// Removes a tree. A process that was just killed may still write into it, so a directory that is
+/// not empty is tried again.
 fn remove(path: &Path) -> Result<()> {
-    const TRIES: u32 = 5;
+    const ATTEMPTS: u32 = 5;
     let mut result = Ok(());
-    for tried in 0..TRIES {
-        thread::sleep(Duration::from_millis(100) * tried);
+    for attempt in 0..ATTEMPTS {
+        thread::sleep(Duration::from_millis(100) * attempt);
         result = remove_tree(path).map(|_| ());
         match &result {
             Err(Error::Io { source, .. })
@@ -123,12 +118,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_directory_goes_with_everything_in_it_or_is_kept() {
+    fn the_directory_is_removed_or_kept() {
         let parent = tempfile::tempdir().unwrap();
         for keep in [false, true] {
             let scratch = Scratch::create(parent.path(), keep).unwrap();
             let path = scratch.path().to_owned();
-            scratch.renew().unwrap();
+            scratch.reset().unwrap();
             fs::write(scratch.home().join("file"), "x").unwrap();
             drop(scratch);
             assert_eq!(path.exists(), keep);
@@ -136,10 +131,10 @@ mod tests {
     }
 
     #[test]
-    fn a_renewed_machine_keeps_the_store_and_nothing_of_the_last_job() {
+    fn a_reset_keeps_the_store_and_nothing_of_the_last_job() {
         let parent = tempfile::tempdir().unwrap();
         let scratch = Scratch::create(parent.path(), false).unwrap();
-        scratch.renew().unwrap();
+        scratch.reset().unwrap();
         for directory in [
             scratch.cache_root(),
             scratch.target(),
@@ -147,7 +142,7 @@ mod tests {
         ] {
             fs::create_dir_all(directory).unwrap();
         }
-        scratch.renew().unwrap();
+        scratch.reset().unwrap();
         assert!(scratch.cache_root().exists() && scratch.cargo_home().exists());
         assert!(!scratch.checkout().exists() && !scratch.cargo_home().join("registry").exists());
     }

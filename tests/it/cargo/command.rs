@@ -1,4 +1,4 @@
-//! `local-cache cargo`: the cargo preset on the command line.
+//! `local-cache cargo`: the Cargo caches on the command line.
 
 use std::fs;
 use std::path::Path;
@@ -37,7 +37,7 @@ fn caches(json: &Value) -> Vec<(String, String)> {
 }
 
 #[test]
-fn one_command_restores_what_another_saved() {
+fn another_checkout_restores_what_one_saved() {
     let sandbox = Sandbox::new();
     let one = checkout(&sandbox, "one");
     let home = sandbox.path("home/.cargo");
@@ -80,7 +80,7 @@ fn one_command_restores_what_another_saved() {
 }
 
 #[test]
-fn workspaces_are_named_as_in_the_action() {
+fn workspaces_are_written_as_in_the_action() {
     let sandbox = Sandbox::new();
     let job = checkout(&sandbox, "job");
     checkout(&sandbox, "other");
@@ -99,7 +99,7 @@ fn workspaces_are_named_as_in_the_action() {
 }
 
 #[test]
-fn outside_of_a_project_and_on_a_miss_it_reports_that() {
+fn a_missing_project_and_a_miss_have_their_messages_and_exit_codes() {
     let sandbox = Sandbox::new();
     let empty = sandbox.job("empty");
     let ran = sandbox.run(&empty, &["cargo", "restore"]);
@@ -116,14 +116,14 @@ fn outside_of_a_project_and_on_a_miss_it_reports_that() {
     assert_eq!(ran.code, Some(3));
     assert!(
         ran.stdout
-            .contains("💿 target: nothing found for v0-rust-target-"),
+            .contains("💿 target: no entry for v0-rust-target-"),
         "{}",
         ran.stdout
     );
 }
 
 #[test]
-fn without_mirror_nothing_is_removed() {
+fn no_mirror_keeps_extraneous_files() {
     let sandbox = Sandbox::new();
     let job = checkout(&sandbox, "job");
     write(&job.join("target/CACHEDIR.TAG"), "Signature");

@@ -152,7 +152,7 @@ fn remove_deletes_the_imported_directories_and_nothing_else() {
     assert!(kept.join("file").exists() && machine.store().join("acme/other/notes").exists());
     assert!(!machine.store().join("acme/widget/cargo").exists());
     let again = import(&machine, &job, &["--remove"]).done().stdout;
-    assert!(again.contains("nothing of rsync workflows"), "{again}");
+    assert!(again.contains("no caches of rsync workflows"), "{again}");
 }
 
 #[test]
@@ -169,7 +169,7 @@ fn what_can_not_be_imported_is_reported() {
         .ended(1)
         .stderr;
     assert!(
-        line.contains("of a Cargo project") && line.contains("--workspace"),
+        line.contains("of the Cargo project") && line.contains("--workspace"),
         "{line}"
     );
     import(&machine, &job, &["--repository", "acme/widget"]).done();

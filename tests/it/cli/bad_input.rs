@@ -21,10 +21,7 @@ fn an_unknown_key_is_a_miss_and_fails_only_when_asked_to() {
         .run(&job, &["restore", "--key", "unknown", "tree"])
         .done();
     assert_eq!(ran.stdout.lines().count(), 1);
-    assert!(
-        ran.stdout.contains("nothing found for the key unknown"),
-        "{ran:#?}"
-    );
+    assert!(ran.stdout.contains("no entry for key unknown"), "{ran:#?}");
     let ran = sandbox
         .run(
             &job,

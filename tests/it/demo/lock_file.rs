@@ -1,4 +1,4 @@
-//! The Cargo.lock of the built-in workspace, without a registry.
+//! The Cargo.lock of the built-in workspace, checked without a registry.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -21,7 +21,7 @@ struct Package {
     dependencies: Vec<String>,
 }
 
-/// The packages by name; there are no two versions of one.
+/// The packages by name. No package is locked twice.
 fn packages() -> BTreeMap<String, Package> {
     let lock = read("Cargo.lock");
     let mut packages = BTreeMap::new();
@@ -52,7 +52,7 @@ fn packages() -> BTreeMap<String, Package> {
     packages
 }
 
-/// The lines of a table of a manifest, as name and the rest.
+/// The lines of a table of a manifest, split into name and value.
 fn table(manifest: &str, heading: &str) -> Vec<(String, String)> {
     let lines = manifest.lines().skip_while(|line| *line != heading).skip(1);
     let lines = lines.take_while(|line| !line.starts_with('['));

@@ -1,4 +1,4 @@
-//! `local-cache demo` from end to end, on projects that need no network.
+//! `local-cache demo` from end to end, with projects that need no network.
 
 mod lock_file;
 mod project;
@@ -15,9 +15,9 @@ use nix::unistd::Pid;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use project::{Snapshot, lay, with_dependency};
+use project::{Snapshot, with_dependency, write_files};
 
-/// A user with a home and a directory for temporary files, both empty.
+/// A user with an empty home directory and an empty TMPDIR.
 struct User {
     directory: TempDir,
 }
@@ -44,7 +44,7 @@ impl User {
         self.path("tmp")
     }
 
-    /// The program with an environment in which only the toolchain is that of this machine.
+    /// The program, with only the toolchain of this machine in its environment.
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_local-cache"));
         command
@@ -78,7 +78,7 @@ impl User {
             .collect()
     }
 
-    /// Processes that name this user's directory for temporary files on their command line.
+    /// The command lines of processes that name this user's TMPDIR.
     fn processes(&self) -> Vec<String> {
         let needle = self.tmp().to_string_lossy().into_owned();
         let all = fs::read_dir("/proc").expect("proc").filter_map(Result::ok);
@@ -106,7 +106,7 @@ fn the_next_job_finds_both_caches_and_compiles_nothing() {
         &user.path("registry"),
         &user.path("packaging"),
     );
-    // Settings of the user's that would lead elsewhere, and one that is needed.
+    // Cargo settings of the user: the source is needed, the others would lead outside.
     let outside = user.path("outside");
     let config = format!(
         "[source.crates-io]\nreplace-with = 'local'\n[source.local]\nlocal-registry = '{}'\n\
@@ -114,7 +114,7 @@ fn the_next_job_finds_both_caches_and_compiles_nothing() {
         user.path("registry").display(),
         outside.display()
     );
-    lay(&user.home(), &[(".cargo/config.toml", &config)]);
+    write_files(&user.home(), &[(".cargo/config.toml", &config)]);
     let before = [user.path("project"), user.home(), user.path("registry")].map(Snapshot::of);
 
     let document = json(&user.demo(&["--json"]));
@@ -175,7 +175,7 @@ fn the_next_job_finds_both_caches_and_compiles_nothing() {
 }
 
 #[test]
-fn it_reports_its_progress_and_ends_with_a_table_and_a_sentence() {
+fn it_prints_its_progress_a_table_and_a_conclusion() {
     let user = User::new();
     project::plain(&user.path("project"), "fn main() {}");
     let output = user.demo(&[]);
@@ -183,16 +183,18 @@ fn it_reports_its_progress_and_ends_with_a_table_and_a_sentence() {
     assert!(output.status.success(), "{}", text(&output.stderr));
     let mut lines = out.lines();
     for expected in [
-        "🔍 ",
+        "🔍 project: ",
+        "   built with cargo ",
+        "   in ",
         "Job 1",
         "💿 nothing",
         "🔍 fetching",
         "🔍 building",
         "✅ built in",
         "💾 saved in",
-        "Job 2",
+        "Job 2, with the cache",
         "🚀 restored in",
-        "Job 2 again",
+        "Job 2, without the cache",
         "🧹 removed",
         "            ",
         "restore ",
@@ -224,14 +226,14 @@ fn it_reports_its_progress_and_ends_with_a_table_and_a_sentence() {
     );
     let last = out.lines().last().expect("a line");
     assert!(
-        last.contains("there are no dependencies") && last.contains("nothing of its own"),
+        last.contains("cargo compiled 0 of 1 own crate, and there are no dependencies"),
         "{last}"
     );
     assert_eq!(user.names_in_tmp(), Vec::<PathBuf>::new());
 }
 
 #[test]
-fn a_project_that_does_not_build_ends_with_cargos_message_and_leaves_nothing() {
+fn a_failed_build_ends_with_the_last_lines_of_cargo_and_leaves_nothing() {
     let user = User::new();
     project::plain(&user.path("project"), "fn main() { unknown_function() }");
     let output = user.demo(&[]);
@@ -270,7 +272,7 @@ fn with_keep_the_directory_stays_even_after_a_failure() {
 }
 
 #[test]
-fn a_directory_that_was_kept_is_named_in_the_document() {
+fn the_json_names_the_kept_directory() {
     let user = User::new();
     project::plain(&user.path("project"), "fn main() {}");
     let document = json(&user.demo(&["--json", "--keep"]));
@@ -280,7 +282,7 @@ fn a_directory_that_was_kept_is_named_in_the_document() {
 }
 
 #[test]
-fn missing_programs_are_reported_before_anything_runs() {
+fn missing_requirements_are_reported_before_anything_runs() {
     let user = User::new();
     let nothing = user.demo(&[]);
     assert_eq!(nothing.status.code(), Some(1));
@@ -297,14 +299,14 @@ fn missing_programs_are_reported_before_anything_runs() {
         .expect("program");
     assert_eq!(no_cargo.status.code(), Some(1));
     assert!(
-        text(&no_cargo.stderr).contains("cargo is not found in PATH; install Rust"),
+        text(&no_cargo.stderr).contains("cargo is not in PATH; install Rust"),
         "{no_cargo:?}"
     );
 
     let no_registry = user.demo(&["--offline"]);
     assert_eq!(no_registry.status.code(), Some(1));
     assert!(
-        text(&no_registry.stderr).contains("leave --offline out"),
+        text(&no_registry.stderr).contains("omit --offline"),
         "{no_registry:?}"
     );
 
@@ -314,14 +316,14 @@ fn missing_programs_are_reported_before_anything_runs() {
         .expect("program");
     assert_eq!(elsewhere.status.code(), Some(2));
     assert!(
-        text(&elsewhere.stderr).contains("leave --cache-root out"),
+        text(&elsewhere.stderr).contains("omit --cache-root"),
         "{elsewhere:?}"
     );
     assert_eq!(user.names_in_tmp(), Vec::<PathBuf>::new());
 }
 
 #[test]
-fn without_a_network_it_says_what_to_do() {
+fn without_a_network_it_suggests_offline() {
     let user = User::new();
     with_dependency(
         &user.path("project"),
@@ -329,7 +331,7 @@ fn without_a_network_it_says_what_to_do() {
         &user.path("packaging"),
     );
     let mut command = user.command(&["demo", "--project", "project"]);
-    // Nobody listens there.
+    // Nobody listens on this port.
     let output = command
         .env("HTTPS_PROXY", "http://127.0.0.1:9")
         .env("CARGO_NET_RETRY", "0")
@@ -342,13 +344,13 @@ fn without_a_network_it_says_what_to_do() {
         "{err}"
     );
     assert!(
-        err.contains("let --offline take the crates from your own Cargo home; it said:\n  | "),
+        err.contains("use --offline to copy crates from your own Cargo home\n  | "),
         "{err}"
     );
     assert_eq!(user.names_in_tmp(), Vec::<PathBuf>::new());
 }
 
-/// Ends the program should the test fail.
+/// Kills the program if the test fails.
 struct Running(Child);
 
 impl Drop for Running {
@@ -362,10 +364,7 @@ impl Drop for Running {
 fn wait_until(condition: impl Fn() -> bool) {
     let start = Instant::now();
     while !condition() {
-        assert!(
-            start.elapsed() < Duration::from_secs(60),
-            "it takes too long"
-        );
+        assert!(start.elapsed() < Duration::from_secs(60), "timeout");
         std::thread::sleep(Duration::from_millis(20));
     }
 }
@@ -376,7 +375,7 @@ fn a_signal_ends_all_processes_and_removes_the_directory() {
         let user = User::new();
         project::plain(&user.path("project"), "fn main() {}");
         let script = "fn main() { std::thread::sleep(std::time::Duration::from_secs(300)); }";
-        lay(&user.path("project"), &[("build.rs", script)]);
+        write_files(&user.path("project"), &[("build.rs", script)]);
         let mut command = user.command(&["demo", "--project", "project"]);
         let child = command
             .stdout(Stdio::piped())

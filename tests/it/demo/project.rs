@@ -1,4 +1,4 @@
-//! Projects for the demo, and their state before and after.
+//! Projects for the demo, and snapshots of directories.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -10,7 +10,7 @@ use std::process::Command;
 use sha2::{Digest as _, Sha256};
 
 /// Writes files by their paths below a directory.
-pub(super) fn lay(root: &Path, files: &[(&str, &str)]) {
+pub(super) fn write_files(root: &Path, files: &[(&str, &str)]) {
     for (file, text) in files {
         let path = root.join(file);
         fs::create_dir_all(path.parent().expect("parent")).expect("directories");
@@ -18,9 +18,9 @@ pub(super) fn lay(root: &Path, files: &[(&str, &str)]) {
     }
 }
 
-/// A crate without dependencies, with what a directory of a developer has besides.
+/// A crate without dependencies in a developer's directory, with a target directory and git's.
 pub(super) fn plain(root: &Path, main: &str) {
-    lay(
+    write_files(
         root,
         &[
             (
@@ -38,10 +38,9 @@ pub(super) fn plain(root: &Path, main: &str) {
     );
 }
 
-/// A crate with one dependency, which lies in a registry on this disk. `scratch` is for making
-/// that.
+/// A crate with one dependency from a local registry. `scratch` is for packaging the dependency.
 pub(super) fn with_dependency(root: &Path, registry: &Path, scratch: &Path) {
-    lay(
+    write_files(
         scratch,
         &[
             (
@@ -74,7 +73,7 @@ pub(super) fn with_dependency(root: &Path, registry: &Path, scratch: &Path) {
     let entry = serde_json::json!({
         "name": "some-dependency", "vers": "1.0.0", "deps": [], "cksum": digest, "features": {}, "yanked": false,
     });
-    lay(
+    write_files(
         registry,
         &[("index/so/me/some-dependency", &format!("{entry}\n"))],
     );
@@ -91,10 +90,10 @@ pub(super) fn with_dependency(root: &Path, registry: &Path, scratch: &Path) {
     );
     let manifest = fs::read_to_string(root.join("Cargo.toml")).expect("manifest");
     let manifest = format!("{manifest}[dependencies]\nsome-dependency = \"1\"\n");
-    lay(root, &[("Cargo.lock", &lock), ("Cargo.toml", &manifest)]);
+    write_files(root, &[("Cargo.lock", &lock), ("Cargo.toml", &manifest)]);
 }
 
-/// All that there is below a directory: mode, modification time and bytes by path.
+/// Everything below a directory: mode, modification time and bytes by path.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Snapshot(BTreeMap<PathBuf, (u32, i64, i64, Vec<u8>)>);
 

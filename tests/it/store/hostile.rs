@@ -170,7 +170,7 @@ fn names_that_escape_the_root_are_damage() {
         );
         let ran = case.restore(&["tree"], "nothing").ended(0);
         assert!(
-            ran.stdout.contains("nothing found") && ran.warnings().len() == 1,
+            ran.stdout.contains("no entry for key") && ran.warnings().len() == 1,
             "{ran:#?}"
         );
     }

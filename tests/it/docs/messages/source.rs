@@ -11,7 +11,7 @@ use syn::visit::{self, Visit};
 use syn::{Attribute, Expr, Lit, LitStr, Token};
 
 /// Functions, methods and variants that take a message.
-pub(super) const SAYS: [&str; 16] = [
+pub(super) const SAYS: [&str; 15] = [
     "say_done",
     "warn",
     "warning",
@@ -24,11 +24,13 @@ pub(super) const SAYS: [&str; 16] = [
     "invalid",
     "defect",
     "damaged",
-    "Usage",
-    "Other",
-    "Program",
+    "usage_error",
+    "context",
     "error",
 ];
+
+/// Macros of the crate anyhow that take a message.
+const MACROS: [&str; 2] = ["anyhow", "bail"];
 
 /// Functions and types whose every text is a message.
 pub(super) const TEXTS: [&str; 11] = [
@@ -37,9 +39,9 @@ pub(super) const TEXTS: [&str; 11] = [
     "not_understood",
     "carry_out",
     "into_manifest",
-    "duration",
-    "size",
-    "keep",
+    "parse_duration",
+    "parse_size",
+    "parse_keep_count",
     "AccessRefusal",
     "SiteRefusal",
     "SkipReason",
@@ -135,6 +137,11 @@ impl Reader {
         let found = found.concat();
         if found.is_empty() && !passes_on.contains(&true) {
             self.said.unseen.push(self.function.clone());
+        }
+        if name == "context" {
+            // The cause follows.
+            let texts: Vec<String> = found.iter().map(|text| format!("{text}: …")).collect();
+            return self.take_all(name, &texts);
         }
         self.take_all(name, &found);
     }
@@ -245,6 +252,8 @@ impl<'ast> Visit<'ast> for Reader {
         let says = match call.method.to_string().as_str() {
             // Other methods are called `log`, too.
             "log" => call.args.first().is_some_and(is_log),
+            // That of anyhow; the library's own takes an action and a path.
+            "context" => call.args.len() == 1,
             method => SAYS.contains(&method) && !call.args.is_empty(),
         };
         if says {
@@ -255,6 +264,12 @@ impl<'ast> Visit<'ast> for Reader {
 
     fn visit_macro(&mut self, call: &'ast syn::Macro) {
         let parsed = call.parse_body_with(Punctuated::<Expr, Token![,]>::parse_terminated);
+        if ends_with(&call.path, &MACROS)
+            && let Some(text) = parsed.iter().flatten().next()
+        {
+            let name = call.path.segments.last().unwrap().ident.to_string();
+            self.take_call(&name, &Punctuated::from_iter([text.clone()]));
+        }
         parsed
             .iter()
             .flatten()

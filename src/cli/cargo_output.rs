@@ -1,0 +1,127 @@
+//! What `local-cache cargo` prints: one line per cache.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::text::{Rendered, files_and_bytes};
+use crate::cargo::mtimes::replay::ReplayStats;
+use crate::fmt::human::{bytes, elapsed, plural};
+use crate::job::{CacheReply, FoundEntry, JobReply, SaveReply};
+
+pub(super) fn render(reply: &JobReply) -> Rendered {
+    let mut text = String::new();
+    for cache in reply.caches.iter().filter(|cache| cache.error.is_none()) {
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "{}", cache_line(cache));
+    }
+    if let Some(ReplayStats {
+        same, different, ..
+    }) = reply.mtime_replay
+    {
+        let _ = writeln!(
+            text,
+            "🚀 sources: {} unchanged and fresh, {} changed",
+            plural(same, "file", "files"),
+            plural(different, "file", "files")
+        );
+    }
+    let caches: Vec<Value> = reply.caches.iter().map(cache_json).collect();
+    let json =
+        json!({ "caches": caches, "sources": reply.mtime_replay, "warnings": reply.warnings });
+    (text, json)
+}
+
+fn cache_line(cache: &CacheReply) -> String {
+    let CacheReply { name, key, .. } = cache;
+    match (&cache.found, &cache.saved) {
+        (Some(found), _) => format!("🚀 {name}: {}", restored_text(found)),
+        (None, Some(saved)) => saved_line(name, key, saved),
+        (None, None) => format!("💿 {name}: no entry for {key}"),
+    }
+}
+
+fn restored_text(found: &FoundEntry) -> String {
+    format!(
+        "{} from {} ({} match) in {}, {} written",
+        files_and_bytes(found.files, found.bytes),
+        found.key,
+        match_name(found),
+        elapsed(Duration::from_millis(found.milliseconds)),
+        plural(found.written_files, "file", "files")
+    )
+}
+
+fn saved_line(name: &str, key: &str, saved: &SaveReply) -> String {
+    match saved {
+        SaveReply::Done {
+            files,
+            bytes: size,
+            added_bytes,
+            milliseconds,
+        } => format!(
+            "💾 {name}: {} saved as {key} in {}; {} added to the store",
+            files_and_bytes(*files, *size),
+            elapsed(Duration::from_millis(*milliseconds)),
+            bytes(*added_bytes)
+        ),
+        SaveReply::Unchanged | SaveReply::Exists { .. } => {
+            format!("✅ {name}: nothing changed since {key} was saved")
+        }
+        SaveReply::InProgress => format!("✅ {name}: another process is saving {key} right now"),
+        SaveReply::NothingToSave => format!("✅ {name}: nothing to save"),
+    }
+}
+
+fn match_name(found: &FoundEntry) -> &'static str {
+    if found.exact { "exact" } else { "prefix" }
+}
+
+/// The fields have the same names as those of `restore` and `save`.
+fn cache_json(cache: &CacheReply) -> Value {
+    let mut value = json!({
+        "name": cache.name, "kind": cache.kind.to_string(), "key": cache.key, "error": cache.error,
+    });
+    match (&cache.found, &cache.saved) {
+        (Some(found), _) => add_restored(&mut value, found),
+        (None, Some(saved)) => add_saved(&mut value, saved),
+        (None, None) => value["cache-hit"] = json!("miss"),
+    }
+    value
+}
+
+fn add_restored(value: &mut Value, found: &FoundEntry) {
+    value["cache-hit"] = json!(match_name(found));
+    value["cache-matched-key"] = json!(found.key);
+    value["entry"] = json!(found.entry);
+    value["files"] = json!(found.files);
+    value["bytes"] = json!(found.bytes);
+    value["written-files"] = json!(found.written_files);
+    value["written-bytes"] = json!(found.written_bytes);
+    value["restore-milliseconds"] = json!(found.milliseconds);
+}
+
+fn add_saved(value: &mut Value, saved: &SaveReply) {
+    let reason = match saved {
+        SaveReply::Done {
+            files,
+            bytes,
+            added_bytes,
+            milliseconds,
+        } => {
+            value["saved"] = json!(true);
+            value["files"] = json!(files);
+            value["bytes"] = json!(bytes);
+            value["added-bytes"] = json!(added_bytes);
+            value["save-milliseconds"] = json!(milliseconds);
+            return;
+        }
+        SaveReply::InProgress => "in-progress",
+        SaveReply::NothingToSave => "nothing-there",
+        SaveReply::Exists { .. } => "exists",
+        SaveReply::Unchanged => "unchanged",
+    };
+    value["saved"] = json!(false);
+    value["reason"] = json!(reason);
+}

@@ -1,0 +1,124 @@
+//! What all commands work with: where the store is, what paths are relative to, where output goes.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use serde_json::Value;
+
+use super::failure::usage_error;
+use crate::action::Env;
+use crate::glob::Base;
+use crate::monitor::Monitor;
+use crate::ops::path_list::PathList;
+use crate::store::Store;
+
+/// The program's surroundings and the arguments that all commands have.
+pub(super) struct CommandContext<'a> {
+    pub(super) cache_root: &'a Path,
+    /// Whether to print JSON instead of text.
+    pub(super) json: bool,
+    pub(super) base: &'a Base,
+    pub(super) env: &'a Env,
+    pub(super) monitor: &'a dyn Monitor,
+    pub(super) out: &'a mut (dyn Write + Send),
+}
+
+impl CommandContext<'_> {
+    /// Prints a result as text or as JSON, whichever the user chose.
+    pub(super) fn print(&mut self, text: &str, json: &Value) -> Result<()> {
+        if self.json {
+            self.write(format!("{json:#}\n").as_bytes())
+        } else {
+            self.write(text.as_bytes())
+        }
+    }
+
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.out.write_all(bytes).context("cannot write the output")
+    }
+
+    /// The store in the cache root, if there is one.
+    pub(super) fn open_store(&self) -> Result<Option<Store>> {
+        Ok(Store::open(self.cache_root)?)
+    }
+
+    /// The cache root as an absolute path.
+    pub(super) fn absolute_cache_root(&self) -> PathBuf {
+        self.base.working_directory.join(self.cache_root)
+    }
+
+    /// The user's home directory, if it is known.
+    pub(super) fn home(&self) -> Option<PathBuf> {
+        Some(self.base.home.clone()).filter(|home| home.is_absolute())
+    }
+
+    /// The directory that the action would use as the checkout: in a job that of the workflow,
+    /// otherwise the current directory.
+    pub(super) fn checkout(&self) -> &Path {
+        let directory = self.base.working_directory.as_path();
+        self.env
+            .path("GITHUB_WORKSPACE")
+            .filter(|checkout| directory.starts_with(checkout))
+            .unwrap_or(directory)
+    }
+
+    /// Parses the path patterns of `restore` and `save`.
+    pub(super) fn path_list(&self, patterns: &[String]) -> Result<PathList> {
+        let lines = patterns
+            .iter()
+            .map(|pattern| absolute_if_outside(pattern, self.base));
+        let list =
+            PathList::parse(lines, self.base).map_err(|error| usage_error(error.to_string()))?;
+        if list.is_empty() {
+            return Err(usage_error(
+                "no path is given; name at least one file or directory",
+            ));
+        }
+        Ok(list)
+    }
+}
+
+/// Makes a pattern that begins with `..` absolute.
+///
+/// GitHub's rules refuse `..` in patterns, but on a command line it has to mean what it means to
+/// the shell.
+fn absolute_if_outside(pattern: &str, base: &Base) -> String {
+    let (mark, path) = pattern.split_at(pattern.len() - pattern.trim_start_matches('!').len());
+    let Some(mut rest) = strip_component(path, "..") else {
+        return pattern.to_owned();
+    };
+    let mut directory = base.working_directory.parent();
+    while let Some(further) = strip_component(rest, "/..") {
+        (rest, directory) = (further, directory.and_then(Path::parent));
+    }
+    let directory = directory.unwrap_or(Path::new("/")).display().to_string();
+    format!("{mark}{}{rest}", directory.trim_end_matches('/'))
+}
+
+/// Removes whole components from the start of a path, so that `..name` does not count as `..`.
+fn strip_component<'p>(path: &'p str, components: &str) -> Option<&'p str> {
+    path.strip_prefix(components)
+        .filter(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_that_leaves_the_current_directory_becomes_absolute() {
+        let base = Base::new("/data/repo/sub", "/home/me");
+        let cases = [
+            ("../other", "/data/repo/other"),
+            ("!../other/x", "!/data/repo/other/x"),
+            ("../../../../../a", "/a"),
+            ("../..", "/data"),
+            ("..name", "..name"),
+            ("a/b", "a/b"),
+        ];
+        for (pattern, expected) in cases {
+            assert_eq!(absolute_if_outside(pattern, &base), expected);
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! `local-cache prune`.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::context::CommandContext;
+use super::exit::Exit;
+use super::text::{Rendered, age_of, one_line};
+use super::values::{KeepCount, parse_duration, parse_keep_count, parse_size};
+use crate::error::Error;
+use crate::fmt::human::{bytes, plural};
+use crate::fmt::table::Table;
+use crate::ops::prune::{self, Pruned};
+use crate::store::retention::{RetentionDecision, RetentionPolicy, family};
+use crate::store::{CacheKind, Entry};
+
+/// Remove old entries and free their disk space
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Without --keep, --max-age and --max-size, the default numbers of generations are kept. The generations of a cache are the entries whose keys differ only in digests, dates and run numbers. The 5 most recently used generations of registry, git and path caches are kept, and 3 of target directories. Of the same paths, at most four times as many entries are kept, whatever their keys.\n\nExamples:\n  local-cache prune --dry-run\n  local-cache prune --keep 5 --keep target=3 --max-age 7d --max-size 50GB"
+)]
+pub(super) struct PruneArgs {
+    /// Show what would be removed and why, but remove nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Number of generations to keep, for all kinds of caches or for one (path, registry, git,
+    /// target) such as `target=3`; can be given several times
+    #[arg(long, value_name = "[KIND=]COUNT", value_parser = parse_keep_count)]
+    keep: Vec<KeepCount>,
+    /// Count all entries of the same paths as generations of one cache, whatever their keys
+    #[arg(long)]
+    any_key: bool,
+    /// Remove entries not used for this long, such as `7d` or `12h`
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    max_age: Option<Duration>,
+    /// Remove the least recently used entries until the store is at most this large, such as `50GB`
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    max_size: Option<u64>,
+}
+
+pub(super) fn prune(context: &mut CommandContext<'_>, args: &PruneArgs) -> Result<Exit> {
+    let policy = policy(args);
+    let pruned = match context.open_store()? {
+        None => Pruned {
+            decisions: Vec::new(),
+            collected: None,
+        },
+        Some(store) => match prune::prune(&store, &policy, args.dry_run, context.monitor) {
+            Err(error @ Error::Busy { .. }) => {
+                bail!("{error}, so nothing was removed; try again when it is done")
+            }
+            other => other?,
+        },
+    };
+    let (text, json) = render(&pruned, args.dry_run);
+    context.print(&text, &json)?;
+    Ok(Exit::Done)
+}
+
+fn policy(args: &PruneArgs) -> RetentionPolicy {
+    let mut keep = HashMap::new();
+    // A count for one kind overrides a count for all kinds, whatever their order.
+    for all in args.keep.iter().filter(|keep| keep.kind.is_none()) {
+        keep.extend(CacheKind::ALL.map(|kind| (kind, all.count)));
+    }
+    keep.extend(
+        args.keep
+            .iter()
+            .filter_map(|keep| Some((keep.kind?, keep.count))),
+    );
+    if args.keep.is_empty() && args.max_age.is_none() && args.max_size.is_none() {
+        keep.extend(RetentionPolicy::DEFAULT_KEEP);
+    }
+    RetentionPolicy {
+        keep,
+        as_one_family: args.any_key,
+        max_age: args.max_age,
+        max_bytes: args.max_size,
+        ..RetentionPolicy::default()
+    }
+}
+
+fn render(pruned: &Pruned, dry_run: bool) -> Rendered {
+    let is_evicted = |(decision, _): &&(RetentionDecision, Entry)| decision.evict.is_some();
+    let evicted = pruned.decisions.iter().filter(is_evicted).count() as u64;
+    let retained = plural(pruned.decisions.len() as u64 - evicted, "entry", "entries");
+    let removed = plural(evicted, "entry", "entries");
+    let mut text = table(&pruned.decisions);
+    // Writing to a string does not fail.
+    let _ = match pruned.collected {
+        Some(collected) => writeln!(
+            text,
+            "🧹 {removed} removed, {} freed; {retained} kept",
+            bytes(collected.bytes)
+        ),
+        None if dry_run => writeln!(text, "🔍 {removed} would be removed; {retained} kept"),
+        None => writeln!(text, "🧹 nothing to remove"),
+    };
+    let decisions: Vec<Value> = pruned.decisions.iter().map(decision_json).collect();
+    let json = json!({
+        "dry-run": dry_run,
+        "decisions": decisions,
+        "removed-entries": if dry_run { 0 } else { evicted },
+        "freed-bytes": pruned.collected.map_or(0, |collected| collected.bytes),
+        "rewritten-packs": pruned.collected.map_or(0, |collected| collected.rewritten),
+    });
+    (text, json)
+}
+
+/// The decisions as a table with an empty line after it; nothing if there are none.
+fn table(decisions: &[(RetentionDecision, Entry)]) -> String {
+    if decisions.is_empty() {
+        return String::new();
+    }
+    let mut table = Table::new(["entry", "kind", "size", "used", "rank", "decision", "key"])
+        .align_right([2, 3]);
+    for (decision, entry) in decisions {
+        table.add_row([
+            decision.id.to_string()[..24].to_owned(),
+            entry.group.kind.to_string(),
+            bytes(entry.bytes),
+            age_of(decision.last_used),
+            format!("{}.", decision.rank),
+            decision
+                .evict
+                .as_ref()
+                .map_or_else(|| "keep".to_owned(), |reason| format!("remove: {reason}")),
+            one_line(&entry.key),
+        ]);
+    }
+    format!("{table}\n")
+}
+
+fn decision_json((decision, entry): &(RetentionDecision, Entry)) -> Value {
+    json!({
+        "entry": decision.id,
+        "key": entry.key,
+        "keep": decision.evict.is_none(),
+        "reason": decision.evict.as_ref().map(ToString::to_string),
+        "rank": decision.rank,
+        "family": family(&entry.key),
+    })
+}

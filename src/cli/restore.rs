@@ -1,0 +1,180 @@
+//! `local-cache restore`.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use anyhow::Result;
+use clap::Args;
+use serde_json::json;
+
+use super::context::CommandContext;
+use super::exit::Exit;
+use super::save::command_line_group;
+use super::text::{Rendered, files_and_bytes, milliseconds, one_line};
+use super::values::parse_key;
+use crate::fmt::human::{bytes, elapsed, plural};
+use crate::ops::path_list::PathList;
+use crate::ops::restore::{self, RestoreOptions, RestoredEntry};
+use crate::store::Store;
+use crate::store::key_match::KeyMatch;
+use crate::tree::plan::Extraneous;
+
+/// Restore the files saved under a key
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  local-cache restore --key linux-$(sha256sum Cargo.lock | cut -c1-16) \\\n    --restore-key linux- ~/.cargo/registry target"
+)]
+pub(super) struct RestoreArgs {
+    /// Key of the entry, as given to `save`
+    #[arg(long)]
+    key: String,
+    /// Key prefix to try if there is no entry with the key; can be given several times
+    #[arg(long = "restore-key", value_name = "PREFIX")]
+    restore_keys: Vec<String>,
+    /// Delete files that the entry does not contain
+    #[arg(long)]
+    mirror: bool,
+    #[command(flatten)]
+    lookup: LookupArgs,
+    /// Files, directories or patterns, the same as given to `save`
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<String>,
+}
+
+/// The flags that `restore` and `cargo restore` have in common.
+#[derive(Debug, Args)]
+pub(super) struct LookupArgs {
+    /// Only check whether an entry exists, restore nothing
+    #[arg(long)]
+    lookup_only: bool,
+    /// Exit with code 3 if no entry is found
+    #[arg(long)]
+    fail_on_cache_miss: bool,
+    /// Skip the check of file contents against their digests
+    #[arg(long)]
+    no_verify: bool,
+}
+
+impl LookupArgs {
+    pub(super) fn restore_options(&self, mirror: bool) -> RestoreOptions {
+        RestoreOptions {
+            extraneous: Extraneous::for_mirror(mirror),
+            verify: !self.no_verify,
+            lookup_only: self.lookup_only,
+        }
+    }
+
+    pub(super) fn exit(&self, is_miss: bool) -> Exit {
+        if is_miss && self.fail_on_cache_miss {
+            Exit::Miss
+        } else {
+            Exit::Done
+        }
+    }
+}
+
+pub(super) fn restore(context: &mut CommandContext<'_>, args: &RestoreArgs) -> Result<Exit> {
+    let key = parse_key(&args.key)?;
+    let paths = context.path_list(&args.paths)?;
+    let store = match Store::open(context.cache_root) {
+        Err(error) if error.is_damage() => {
+            context.monitor.warn(&error.with_advice());
+            None
+        }
+        other => other?,
+    };
+    let restored = match store {
+        Some(store) => restore_from(context, args, &store, key, &paths)?,
+        None => None,
+    };
+    let (text, json) = match &restored {
+        Some(restored) => render(restored, key),
+        None => render_miss(key, context.cache_root),
+    };
+    context.print(&text, &json)?;
+    Ok(args.lookup.exit(restored.is_none()))
+}
+
+fn restore_from(
+    context: &CommandContext<'_>,
+    args: &RestoreArgs,
+    store: &Store,
+    key: &str,
+    paths: &PathList,
+) -> Result<Option<RestoredEntry>> {
+    let request = restore::RestoreRequest {
+        groups: &[command_line_group(paths)],
+        key,
+        restore_keys: &args.restore_keys,
+        destination: &|root| paths.destination(root),
+        options: args.lookup.restore_options(args.mirror),
+    };
+    Ok(restore::restore(store, &request, context.monitor)?)
+}
+
+fn render_miss(key: &str, cache_root: &Path) -> Rendered {
+    let text = format!(
+        "💿 no entry for key {} in {}\n",
+        one_line(key),
+        cache_root.display()
+    );
+    (
+        text,
+        json!({ "cache-hit": "miss", "cache-primary-key": key }),
+    )
+}
+
+fn render(restored: &RestoredEntry, key: &str) -> Rendered {
+    let how = match restored.matched {
+        KeyMatch::Exact => "exact",
+        KeyMatch::Prefix => "prefix",
+    };
+    let entry = &restored.entry;
+    let shown_key = one_line(&entry.key);
+    let size = files_and_bytes(entry.files, entry.bytes);
+    let mut json = json!({
+        "cache-hit": how,
+        "cache-primary-key": key,
+        "cache-matched-key": entry.key,
+        "entry": restored.id,
+        "files": entry.files,
+        "bytes": entry.bytes,
+    });
+    let Some(applied) = restored.stats.applied else {
+        return (
+            format!("🔍 found {shown_key} ({how} match): {size}\n"),
+            json,
+        );
+    };
+    let mut text = format!(
+        "🚀 restored {shown_key} ({how} match) in {}: {size}\n",
+        elapsed(restored.elapsed)
+    );
+    if restored.stats.up_to_date_files > 0 {
+        // Writing to a string does not fail.
+        let _ = writeln!(
+            text,
+            "   {} up to date, {} written ({})",
+            plural(restored.stats.up_to_date_files, "file was", "files were"),
+            applied.files,
+            bytes(applied.bytes)
+        );
+    }
+    if applied.removed > 0 {
+        let _ = writeln!(
+            text,
+            "   {} removed that the entry does not contain",
+            plural(applied.removed, "path was", "paths were")
+        );
+    }
+    json["restore-milliseconds"] = milliseconds(restored.elapsed).into();
+    json["right-files"] = restored.stats.up_to_date_files.into();
+    json["right-bytes"] = restored.stats.up_to_date_bytes.into();
+    // Of the files that were up to date, those whose contents had to be read to know it.
+    json["compared-files"] = applied.confirmed.into();
+    json["written-files"] = applied.files.into();
+    json["written-bytes"] = applied.bytes.into();
+    json["ready-directories"] = restored.stats.ready.into();
+    json["removed-files"] = applied.removed.into();
+    (text, json)
+}

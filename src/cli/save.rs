@@ -1,0 +1,142 @@
+//! `local-cache save`.
+
+use std::fmt::Write as _;
+
+use anyhow::{Result, bail};
+use clap::Args;
+use serde_json::json;
+
+use super::context::CommandContext;
+use super::exit::Exit;
+use super::failure::usage_error;
+use super::text::{Rendered, files_and_bytes, milliseconds, one_line};
+use super::values::parse_key;
+use crate::fmt::human::{bytes, elapsed, plural};
+use crate::fs::Local;
+use crate::ops::path_list::PathList;
+use crate::ops::save::{self, IfExists, SaveOptions, SaveOutcome, SavedEntry};
+use crate::store::Store;
+use crate::store::{CacheKind, EntryGroup};
+
+/// Save files and directories under a key
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  local-cache save --key linux-1 target ~/.cargo/registry '!target/**/incremental'"
+)]
+pub(super) struct SaveArgs {
+    /// Key to save under
+    #[arg(long)]
+    key: String,
+    /// Replace an existing entry with the same key
+    #[arg(long)]
+    refresh: bool,
+    /// Move the directories into the store after saving, so that a restore can rename them back
+    #[arg(long = "move")]
+    keep_ready: bool,
+    /// Files, directories or patterns; a pattern with `!` in front excludes
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<String>,
+}
+
+pub(super) fn save(context: &mut CommandContext<'_>, args: &SaveArgs) -> Result<Exit> {
+    let key = parse_key(&args.key)?;
+    let paths = context.path_list(&args.paths)?;
+    if args.keep_ready && paths.has_exclusions() {
+        return Err(usage_error(
+            "--move would also move what the `!` patterns exclude; use only one of the two",
+        ));
+    }
+    let store = Store::create(context.cache_root)?;
+    let roots = paths.resolve(&Local::default())?;
+    let filter = roots.filter();
+    let request = save::SaveRequest {
+        group: &command_line_group(&paths),
+        key,
+        roots: &roots.roots,
+        filter: filter.as_ref().map(|filter| filter as &_),
+        options: SaveOptions {
+            if_exists: if args.refresh {
+                IfExists::Replace
+            } else {
+                IfExists::Keep
+            },
+            keep_ready: args.keep_ready,
+            allow_empty: false,
+        },
+        record_sources: None,
+        parent: None,
+    };
+    let outcome = save::save(&store, &request, context.monitor)?;
+    let (text, json) = render(&outcome, key);
+    context.print(&text, &json)?;
+    if matches!(outcome, SaveOutcome::NothingToSave) {
+        bail!("none of the paths exists, so nothing was saved; check their spelling");
+    }
+    Ok(Exit::Done)
+}
+
+/// The command line has one scope: all users of a store share the entries.
+pub(super) fn command_line_group(paths: &PathList) -> EntryGroup {
+    EntryGroup {
+        scope: String::new(),
+        git_ref: String::new(),
+        kind: CacheKind::Path,
+        paths: paths.identity(),
+    }
+}
+
+fn render(outcome: &SaveOutcome, key: &str) -> Rendered {
+    let shown_key = one_line(key);
+    let (reason, text) = match outcome {
+        SaveOutcome::Saved(saved) => return render_saved(saved, key),
+        SaveOutcome::Exists => (
+            "exists",
+            format!("✅ an entry with key {shown_key} exists already; --refresh replaces it\n"),
+        ),
+        SaveOutcome::Unchanged => (
+            "unchanged",
+            format!("✅ nothing changed since {shown_key} was saved\n"),
+        ),
+        SaveOutcome::InProgress => (
+            "in-progress",
+            format!("✅ another process is saving {shown_key} right now\n"),
+        ),
+        SaveOutcome::NothingToSave => ("nothing-there", String::new()),
+    };
+    (
+        text,
+        json!({ "saved": false, "key": key, "reason": reason }),
+    )
+}
+
+fn render_saved(saved: &SavedEntry, key: &str) -> Rendered {
+    let entry = &saved.entry;
+    let mut text = format!(
+        "💾 saved {} in {}: {}; {} added to the store\n",
+        one_line(key),
+        elapsed(saved.elapsed),
+        files_and_bytes(entry.files, entry.bytes),
+        bytes(entry.added_bytes)
+    );
+    if saved.skipped_files > 0 {
+        // Writing to a string does not fail.
+        let _ = writeln!(
+            text,
+            "⚠️ {} skipped",
+            plural(saved.skipped_files, "file was", "files were")
+        );
+    }
+    let json = json!({
+        "saved": true,
+        "key": key,
+        "entry": saved.id,
+        "files": entry.files,
+        "bytes": entry.bytes,
+        "added-bytes": entry.added_bytes,
+        "reused-files": saved.reused_files,
+        "reused-bytes": saved.reused_bytes,
+        "left-out-files": saved.skipped_files,
+        "save-milliseconds": milliseconds(saved.elapsed),
+    });
+    (text, json)
+}

@@ -1,0 +1,49 @@
+//! Small pieces of text and JSON that several commands print.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::fmt::human::{age, bytes, plural};
+use crate::fs::Timestamp;
+use crate::ops::path_list::printable;
+
+/// A result as text for people and as JSON for programs.
+pub(super) type Rendered = (String, Value);
+
+/// Escapes control characters, so that a key or a path takes one line and can't control a terminal.
+pub(super) fn one_line(text: &str) -> String {
+    text.chars()
+        .flat_map(|c| {
+            if c.is_control() {
+                c.escape_default().collect()
+            } else {
+                vec![c]
+            }
+        })
+        .collect()
+}
+
+/// A path in a tree, without the `./` of the tree's own names.
+pub(super) fn tree_path(path: &Path) -> String {
+    let text = printable(path.as_os_str().as_encoded_bytes());
+    one_line(text.strip_prefix("./").unwrap_or(&text))
+}
+
+/// `3 files, 12 MB`
+pub(super) fn files_and_bytes(files: u64, size: u64) -> String {
+    format!("{}, {}", plural(files, "file", "files"), bytes(size))
+}
+
+/// How long ago something was, without the word "ago".
+pub(super) fn age_of(time: Timestamp) -> String {
+    let seconds = Timestamp::now().seconds.saturating_sub(time.seconds);
+    age(Duration::from_secs(
+        u64::try_from(seconds).unwrap_or_default(),
+    ))
+}
+
+pub(super) fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,51 @@
+//! Parsers for arguments that several commands have.
+
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::failure::usage_error;
+use crate::action::inputs;
+use crate::store::CacheKind;
+
+/// How many generations to keep, of one kind of cache or of all.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct KeepCount {
+    pub(super) kind: Option<CacheKind>,
+    pub(super) count: usize,
+}
+
+/// Parses `5` or `target=3`.
+pub(super) fn parse_keep_count(text: &str) -> Result<KeepCount, String> {
+    let (kind, count) = match text.split_once('=') {
+        None => (None, text),
+        Some((name, count)) => {
+            let kind = CacheKind::ALL
+                .into_iter()
+                .find(|kind| kind.to_string() == name);
+            let unknown = || format!("unknown kind {name}; use path, registry, git or target");
+            (Some(kind.ok_or_else(unknown)?), count)
+        }
+    };
+    let count = count
+        .parse()
+        .map_err(|_| format!("{count:?} is not a number of generations, such as 5"))?;
+    Ok(KeepCount { kind, count })
+}
+
+pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
+    inputs::duration(text)
+        .ok_or_else(|| "not a duration; write it like 7d, 12h or 1h30m".to_owned())
+}
+
+pub(super) fn parse_size(text: &str) -> Result<u64, String> {
+    inputs::size(text).ok_or_else(|| "not a size; write it like 50GB or 20 GiB".to_owned())
+}
+
+/// Trims a key as the action does.
+pub(super) fn parse_key(text: &str) -> Result<&str> {
+    match text.trim() {
+        "" => Err(usage_error("the key is empty; give one with --key")),
+        key => Ok(key),
+    }
+}
