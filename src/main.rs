@@ -1,7 +1,7 @@
 //! The binary: takes its surroundings and hands them to the library.
 //!
 //! Called `pre`, `main` or `post`, as the entrypoints of the image are, it is that phase of the
-//! action. Called with `far`, it is the far side of a phase.
+//! action. Called with `worker`, it runs a job for such a phase.
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
@@ -10,7 +10,7 @@ use std::process::{ExitCode, Termination};
 use local_cache::action::Env;
 use local_cache::action::dispatcher::{program_name, run_in_worker};
 use local_cache::cli::{self, Surroundings};
-use local_cache::site::{signals, worker as far};
+use local_cache::site::{signals, worker};
 use local_cache::stats::event::Phase;
 
 fn main() -> ExitCode {
@@ -20,16 +20,16 @@ fn main() -> ExitCode {
     let arguments = as_command(std::env::args_os().collect());
     if arguments
         .get(1)
-        .is_some_and(|argument| argument == far::ARGUMENT || argument == "action")
+        .is_some_and(|argument| argument == worker::ARGUMENT || argument == "action")
     {
         // As process 1 of a container, a signal that comes before this is lost.
         drop(signals::install());
     }
     if arguments
         .get(1)
-        .is_some_and(|argument| argument == far::ARGUMENT)
+        .is_some_and(|argument| argument == worker::ARGUMENT)
     {
-        return far::serve(env, run_in_worker);
+        return worker::serve(env, run_in_worker);
     }
     let surroundings = Surroundings {
         arguments,
@@ -48,11 +48,11 @@ fn as_command(mut arguments: Vec<OsString>) -> Vec<OsString> {
         .first()
         .map(|name| program_name(name).to_owned())
         .unwrap_or_default();
-    let is_far = arguments
+    let is_worker = arguments
         .get(1)
-        .is_some_and(|argument| argument == far::ARGUMENT);
+        .is_some_and(|argument| argument == worker::ARGUMENT);
     match std::str::from_utf8(&name) {
-        Ok(name) if name.parse::<Phase>().is_ok() && !is_far => {
+        Ok(name) if name.parse::<Phase>().is_ok() && !is_worker => {
             arguments.splice(..1, ["local-cache".into(), "action".into(), name.into()]);
         }
         _ => {}

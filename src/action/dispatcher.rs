@@ -12,12 +12,12 @@ use crate::job::{Job, JobReply, JobTarget, run_job};
 use crate::monitor::Monitor;
 use crate::site::SitePreference;
 use crate::site::detect::{SiteDecision, detect};
-use crate::site::facts::{EngineReport, SiteFacts, SiteRequest, gather};
+use crate::site::facts::{EngineReport, SiteFacts, SiteRequest};
+use crate::site::gather::gather;
 use crate::site::paths::Translation;
-use crate::site::run::{RunOptions, run};
+use crate::site::run::{RunOptions, SiteRunner};
 use crate::site::supervise::StopReason;
-use crate::site::worker as far;
-use crate::site::worker::Identity;
+use crate::site::worker::{Identity, WorkerContext};
 
 /// The place where the work of a phase is done.
 pub(crate) struct Dispatcher {
@@ -114,14 +114,12 @@ impl Dispatcher {
             }
         }
         let mut hear = |line: &str| log.debug(line);
-        let outcome = run(
-            &self.facts,
-            &self.decision,
-            job,
-            &self.options,
-            &mut hear,
-            run_in_worker,
-        );
+        let runner = SiteRunner {
+            facts: &self.facts,
+            decision: &self.decision,
+            options: &self.options,
+        };
+        let outcome = runner.run(job, &mut hear, run_in_worker);
         let outcome = outcome.map_err(|problem| problem.to_string())?;
         for notice in &outcome.notices {
             log.log(Mark::Check, notice);
@@ -194,8 +192,8 @@ fn translate_line(line: &str, translation: &Translation) -> Result<String, Strin
         .map_err(|_| format!("the path {line} is not UTF-8 there"))
 }
 
-/// Does a job where this process is: the work of the far side, and of a phase that needs none.
-pub fn run_in_worker(mut job: Job, context: &far::WorkerContext) -> JobReply {
+/// Runs a job in this process: in a worker, or in a phase that needs none.
+pub fn run_in_worker(mut job: Job, context: &WorkerContext) -> JobReply {
     if let JobTarget::Cargo(subject) = &mut job.target {
         // What an image sets for its steps; what the request says comes from the steps themselves.
         subject.add_env(context.env.iter(), true);
@@ -216,8 +214,8 @@ pub fn run_in_worker(mut job: Job, context: &far::WorkerContext) -> JobReply {
     reply
 }
 
-/// Stops the work when it is called off.
-struct CancelMonitor<'c>(&'c far::WorkerContext);
+/// Cancels the job on a signal or at the time limit.
+struct CancelMonitor<'c>(&'c WorkerContext);
 
 impl Monitor for CancelMonitor<'_> {
     fn is_interrupted(&self) -> bool {

@@ -8,12 +8,13 @@ use crate::cargo::project::facts::{self as cargo_facts, Compiler};
 use crate::cargo::project::gather::gather as gather_facts;
 use crate::fs::{Local, files, probe};
 use crate::site::detect::detect;
-use crate::site::facts::{self, SiteFacts, SocketFile, gather};
+use crate::site::facts::{SiteFacts, SiteRequest, SocketFile};
+use crate::site::gather::gather;
 use crate::site::run::RunOptions;
 use crate::site::{Site, SitePreference};
 
 pub(super) fn findings(asked: &DoctorOptions) -> Vec<Finding> {
-    let facts = gather(&facts::SiteRequest {
+    let facts = gather(&SiteRequest {
         env: asked.env.clone(),
         preference: SitePreference::Auto,
         cache_root: asked.cache_root.clone(),

@@ -1,52 +1,41 @@
-//! Deciding where to work, from facts alone.
+//! Selects a site from facts alone.
 //!
-//! Forced sites are taken or refused as they are. Else the order is: here, if this process sees
-//! everything and what it writes stays; the job's container, if the job runs in one, because steps
-//! see that container's files and not the host's; the host. Each site that was passed over leaves
-//! its reason.
+//! A site that the user set is used or refused. Otherwise the order is: this process, if it sees
+//! everything and its files are kept; the job's container, if the job runs in one, because the
+//! steps see the files of that container and not those of the host; the host. The decision lists
+//! the reason for each site that was refused.
 
 use std::path::{Path, PathBuf};
 
 use super::facts::{
     Confinement, Container, EngineReport, JobContainer, OutputFile, SiteFacts, SocketFile,
 };
+use super::helper_limits::{HIDDEN_DIRS, MIN_API_VERSION};
 use super::paths::{MountMap, Translation};
+use super::preference::{Site, SitePreference};
 use super::problem::{Problem, SiteNotice};
 use super::proc::is_mounted;
-use super::{Site, SitePreference};
 
-/// The oldest API that knows all that a helper is made with: `MaskedPaths` came last, with Docker
-/// 18.09.
-pub const MIN_API_VERSION: &str = "1.38";
-
-/// What a helper does not see of the host: other processes and devices, sockets, other containers'
-/// files.
-pub const HIDDEN_DIRS: [&str; 5] = ["/proc", "/sys", "/dev", "/run", "/var/lib/docker"];
-
-/// A site and why not the others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SiteDecision {
-    /// Where to work.
     pub site: Site,
-    /// The sites that were passed over, in the order they were looked at.
+    /// The sites that can't be used, in the order in which they were checked.
     pub refused: Vec<SiteRefusal>,
-    /// Worth a line each, although the work goes on.
+    /// Warnings for the log.
     pub notices: Vec<SiteNotice>,
-    /// How names here become names there.
+    /// Translates paths of this process to paths of the site.
     pub translation: Translation,
 }
 
-/// A site that will not do, and why.
+/// A site that can't be used, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SiteRefusal {
-    /// Which.
     pub site: Site,
-    /// Why not.
     pub problem: Problem,
 }
 
 impl SiteDecision {
-    /// The reason to show when there is no site: that of the last one tried.
+    /// Why there is no site: the reason for the last one that was checked.
     pub fn problem(&self) -> Option<&Problem> {
         if self.site == Site::None {
             self.refused.last().map(|refusal| &refusal.problem)
@@ -80,7 +69,7 @@ impl SiteDecision {
     }
 }
 
-/// Whether the decision depends on what the engine says.
+/// Whether the engine's answer can change the decision.
 pub fn needs_engine(facts: &SiteFacts) -> bool {
     match facts.preference {
         SitePreference::Here => false,
@@ -92,9 +81,9 @@ pub fn needs_engine(facts: &SiteFacts) -> bool {
     }
 }
 
-/// Decides.
+/// Selects a site.
 pub fn detect(facts: &SiteFacts) -> SiteDecision {
-    let mut decision = SiteDecision::new(facts);
+    let decision = SiteDecision::new(facts);
     match facts.preference {
         SitePreference::Here => select_here(decision, facts),
         SitePreference::Host if !facts.in_container() => select_here(decision, facts),
@@ -103,20 +92,27 @@ pub fn detect(facts: &SiteFacts) -> SiteDecision {
         SitePreference::Auto if !facts.in_container() || !facts.ephemeral => {
             select_here(decision, facts)
         }
-        SitePreference::Auto => {
-            if let Err(problem) = check_here(facts) {
-                decision.refuse(Site::Here, problem);
-            } else {
-                return select_here(decision, facts);
-            }
-            match &facts.engine {
-                Some(Ok(EngineReport {
-                    job_container: JobContainer::Found(_) | JobContainer::NotFound(_),
-                    ..
-                })) => try_job_container(decision, facts),
-                _ => try_host(decision, facts),
-            }
-        }
+        SitePreference::Auto => first_that_works(decision, facts),
+    }
+}
+
+fn first_that_works(mut decision: SiteDecision, facts: &SiteFacts) -> SiteDecision {
+    match check_here(facts) {
+        Ok(()) => return select_here(decision, facts),
+        Err(problem) => decision.refuse(Site::Here, problem),
+    }
+    let has_job_container = matches!(
+        &facts.engine,
+        Some(Ok(EngineReport {
+            job_container: JobContainer::Found(_) | JobContainer::NotFound(_),
+            ..
+        }))
+    );
+    if has_job_container {
+        // Not the host, even if this fails: the steps do not see the host's files.
+        try_job_container(decision, facts)
+    } else {
+        try_host(decision, facts)
     }
 }
 
@@ -129,8 +125,8 @@ fn select_here(mut decision: SiteDecision, facts: &SiteFacts) -> SiteDecision {
     decision.select(Site::Here, Translation::Same)
 }
 
-/// Whether a container that is thrown away sees the cache root and every path of the request on
-/// mounts, and makes files that belong to the runner's user.
+/// Whether an ephemeral container has the cache root and all paths of the request on mounts, and
+/// creates files that belong to the runner's user.
 fn check_here(facts: &SiteFacts) -> Result<(), Problem> {
     if !facts.in_container() {
         return Ok(());
@@ -144,20 +140,20 @@ fn check_here(facts: &SiteFacts) -> Result<(), Problem> {
             owner,
         });
     }
-    // Where it is not known what the work touches, the home stands for it: else a phase without
-    // inputs (nektos/act's post) would work at another site than those before it.
-    let unknown = [PathBuf::from("~")];
+    // If the paths are not known, check the home directory. Otherwise a phase without inputs (the
+    // post phase of nektos/act) would run at another site than the phases before it.
+    let home = [PathBuf::from("~")];
     let paths = if facts.paths.is_empty() {
-        &unknown[..]
+        &home[..]
     } else {
         &facts.paths
     };
     for path in paths {
-        let place = match (path.strip_prefix("~"), &facts.home) {
+        let expanded = match (path.strip_prefix("~"), &facts.home) {
             (Ok(rest), Some(home)) => home.join(rest),
             _ => path.clone(),
         };
-        if !place.is_absolute() || !is_mounted(&facts.mounts, &place) {
+        if !expanded.is_absolute() || !is_mounted(&facts.mounts, &expanded) {
             return Err(Problem::PathNotMounted(path.clone()));
         }
     }
@@ -166,17 +162,16 @@ fn check_here(facts: &SiteFacts) -> Result<(), Problem> {
 
 fn try_host(mut decision: SiteDecision, facts: &SiteFacts) -> SiteDecision {
     match check_host(facts) {
-        Ok(mapping) => {
+        Ok(mounts) => {
             if let Some(Ok(workspace)) = &facts.workspace
                 && !facts.uid_map.is_identity()
             {
-                let outside = facts.uid_map.outside(workspace.uid);
                 decision.notices.push(SiteNotice::Rootless {
                     inside: workspace.uid,
-                    outside,
+                    outside: facts.uid_map.outside(workspace.uid),
                 });
             }
-            decision.select(Site::Host, Translation::Host(mapping))
+            decision.select(Site::Host, Translation::Host(mounts))
         }
         Err(problem) => {
             decision.refuse(Site::Host, problem);
@@ -185,7 +180,7 @@ fn try_host(mut decision: SiteDecision, facts: &SiteFacts) -> SiteDecision {
     }
 }
 
-/// The mounts to translate by, if a helper on the host will do.
+/// The mounts of this container, if a helper on the host can be used.
 fn check_host(facts: &SiteFacts) -> Result<MountMap, Problem> {
     let own = own_container(facts, engine_report(facts)?)?;
     if facts.output_file == OutputFile::Missing {
@@ -193,28 +188,11 @@ fn check_host(facts: &SiteFacts) -> Result<MountMap, Problem> {
             "the files for outputs are not where the runner put them".to_owned(),
         ));
     }
-    match &facts.workspace {
-        Some(Ok(workspace)) if own.mounts.to_host(&workspace.path).is_some() => {}
-        Some(Ok(workspace)) => {
-            let reason = "it is not mounted in this container".to_owned();
-            return Err(Problem::NoWorkspace {
-                path: workspace.path.clone(),
-                reason,
-            });
-        }
-        Some(Err(problem)) => return Err(problem.clone()),
-        None => {
-            let reason = "it was not looked for".to_owned();
-            return Err(Problem::NoWorkspace {
-                path: PathBuf::from("/github/workspace"),
-                reason,
-            });
-        }
-    }
+    check_workspace(facts, own)?;
     let translation = Translation::Host(own.mounts.clone());
     for path in std::iter::once(&facts.cache_root).chain(&facts.paths) {
         let path = translation.to_worker(path);
-        if let Some(hidden) = HIDDEN_DIRS.iter().find(|hidden| path.starts_with(hidden)) {
+        if let Some(hidden) = HIDDEN_DIRS.iter().find(|dir| path.starts_with(dir)) {
             return Err(Problem::Hidden {
                 path,
                 hidden: PathBuf::from(hidden),
@@ -222,6 +200,23 @@ fn check_host(facts: &SiteFacts) -> Result<MountMap, Problem> {
         }
     }
     Ok(own.mounts.clone())
+}
+
+/// Whether the workspace is on a mount of this container.
+fn check_workspace(facts: &SiteFacts, own: &Container) -> Result<(), Problem> {
+    let (path, reason) = match &facts.workspace {
+        Some(Ok(workspace)) if own.mounts.to_host(&workspace.path).is_some() => return Ok(()),
+        Some(Ok(workspace)) => (
+            workspace.path.clone(),
+            "it is not mounted in this container",
+        ),
+        Some(Err(problem)) => return Err(problem.clone()),
+        None => (PathBuf::from("/github/workspace"), "it was not looked for"),
+    };
+    Err(Problem::NoWorkspace {
+        path,
+        reason: reason.to_owned(),
+    })
 }
 
 fn try_job_container(mut decision: SiteDecision, facts: &SiteFacts) -> SiteDecision {
@@ -235,8 +230,8 @@ fn try_job_container(mut decision: SiteDecision, facts: &SiteFacts) -> SiteDecis
 }
 
 fn check_job_container(facts: &SiteFacts) -> Result<Translation, Problem> {
-    let seen = engine_report(facts)?;
-    let job = match &seen.job_container {
+    let report = engine_report(facts)?;
+    let job = match &report.job_container {
         JobContainer::None => return Err(Problem::NoJobContainer),
         JobContainer::NotFound(id) => return Err(Problem::JobContainerGone(id.clone())),
         JobContainer::Found(job) if !job.running => {
@@ -245,7 +240,7 @@ fn check_job_container(facts: &SiteFacts) -> Result<Translation, Problem> {
         JobContainer::Found(job) => job,
     };
     let own = if facts.in_container() {
-        own_container(facts, seen)?.mounts.clone()
+        own_container(facts, report)?.mounts.clone()
     } else {
         MountMap::default()
     };
@@ -262,8 +257,8 @@ fn check_job_container(facts: &SiteFacts) -> Result<Translation, Problem> {
     }
 }
 
-/// The cache root as the job's container has it: by its own name if a volume covers that, else what
-/// the host's directory of that name is called there (`volumes: /tmp/runner-cache:/cache`).
+/// The cache root in the job's container: the same path if a volume covers it, otherwise the path
+/// at which the host's directory is mounted (`volumes: /tmp/runner-cache:/cache`).
 fn cache_root_in_job(root: &Path, own: &MountMap, job: &Container) -> Option<PathBuf> {
     if job.mounts.covering(root).is_some() {
         return Some(root.to_owned());
@@ -272,10 +267,10 @@ fn cache_root_in_job(root: &Path, own: &MountMap, job: &Container) -> Option<Pat
     job.mounts.from_host(&host)
 }
 
-/// The engine's answer, if it is one to build on.
+/// The engine's answer, if the engine is recent enough.
 fn engine_report(facts: &SiteFacts) -> Result<&EngineReport, Problem> {
-    let seen = match &facts.engine {
-        Some(Ok(seen)) => seen,
+    let report = match &facts.engine {
+        Some(Ok(report)) => report,
         Some(Err(problem)) => return Err(explain_problem(problem.clone(), facts)),
         None => {
             return Err(explain_problem(
@@ -284,24 +279,28 @@ fn engine_report(facts: &SiteFacts) -> Result<&EngineReport, Problem> {
             ));
         }
     };
-    match &seen.api_version {
+    match &report.api_version {
         Some(found) if parse_version(found) < parse_version(MIN_API_VERSION) => {
             Err(Problem::EngineTooOld {
                 found: found.clone(),
                 needed: MIN_API_VERSION,
             })
         }
-        _ => Ok(seen),
+        _ => Ok(report),
     }
 }
 
-fn own_container<'a>(facts: &SiteFacts, seen: &'a EngineReport) -> Result<&'a Container, Problem> {
-    seen.own_container
+fn own_container<'a>(
+    facts: &SiteFacts,
+    report: &'a EngineReport,
+) -> Result<&'a Container, Problem> {
+    report
+        .own_container
         .as_ref()
         .ok_or_else(|| Problem::OwnContainerUnknown(facts.socket.clone()))
 }
 
-/// What the bare failure of a call means in these surroundings.
+/// Replaces a general problem by the specific one that the facts show.
 fn explain_problem(problem: Problem, facts: &SiteFacts) -> Problem {
     match problem {
         Problem::NoSocket(socket) => match &facts.remote_engine {
@@ -323,7 +322,7 @@ fn explain_problem(problem: Problem, facts: &SiteFacts) -> Problem {
     }
 }
 
-/// The numbers of a version, for comparing; what is no number counts as 0.
+/// The numbers of a version, for comparing. A part that is not a number counts as 0.
 fn parse_version(text: &str) -> Vec<u32> {
     text.split('.')
         .map(|part| part.parse().unwrap_or(0))

@@ -1,13 +1,12 @@
-//! One directory, several names: the host's, the action container's, the job container's.
+//! Translates paths between the host, the action's container and the job's container.
 //!
-//! The only source is each container's own list of mounts. A name is translated by the longest
-//! prefix that a mount covers, whole components at a time, and a translation is only given when it
-//! leads back: a directory below a mount that hides it has no name in that container. Names need
-//! not be UTF-8.
+//! The only source is each container's list of mounts. The longest mount that covers a path, in
+//! whole components, translates it. A path is translated only if the result translates back: a
+//! directory that another mount hides has no path in that container. Paths need not be UTF-8.
 //!
-//! The runner itself translates a value only when the whole of it is, or starts with, a path it
-//! mounts (actions/runner, `ContainerInfo.TranslateToContainerPath`), so lists arrive with host
-//! paths in their later lines. Both forms are therefore understood everywhere.
+//! The runner translates a value only if the whole value is, or starts with, a path that it mounts
+//! (actions/runner, `ContainerInfo.TranslateToContainerPath`). So in a list, the later lines arrive
+//! with host paths, and every function here accepts both forms.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -16,44 +15,43 @@ use std::path::{Path, PathBuf};
 /// A directory or file of the host that a container sees.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mount {
-    /// Its name on the host. Of a volume, the directory that holds it.
+    /// Its path on the host. For a volume, the directory in which the engine keeps it.
     pub source: PathBuf,
-    /// Its name in the container.
+    /// Its path in the container.
     pub destination: PathBuf,
     /// Whether the container may write there.
     pub writable: bool,
 }
 
-/// The mounts of one container, as a dictionary.
+/// The mounts of one container, for translating paths.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MountMap {
     mounts: Vec<Mount>,
 }
 
 impl MountMap {
-    /// From the mounts as the engine lists them. Relative and whole-root entries can't translate
-    /// anything and are left out, and so are names that the engine could not write down (it answers
-    /// in JSON, with U+FFFD for other bytes).
+    /// Takes the mounts as the engine lists them. Skips mounts that can't translate anything: those
+    /// with relative paths, mounts of the whole root, and paths that are not UTF-8 (the engine
+    /// answers in JSON, with U+FFFD for other bytes).
     pub fn new(mounts: impl IntoIterator<Item = Mount>) -> Self {
-        let sound =
+        let is_usable =
             |path: &Path| path.is_absolute() && !path.to_string_lossy().contains('\u{fffd}');
         let mounts = mounts
             .into_iter()
             .filter(|mount| {
-                sound(&mount.source)
-                    && sound(&mount.destination)
+                is_usable(&mount.source)
+                    && is_usable(&mount.destination)
                     && mount.destination != Path::new("/")
             })
             .collect();
         Self { mounts }
     }
 
-    /// The mounts that count.
     pub fn mounts(&self) -> &[Mount] {
         &self.mounts
     }
 
-    /// The mount on which a name of the container lies.
+    /// The mount that a path of the container is on.
     pub fn covering(&self, inside: &Path) -> Option<&Mount> {
         self.mounts
             .iter()
@@ -61,14 +59,13 @@ impl MountMap {
             .max_by_key(|mount| mount.destination.components().count())
     }
 
-    /// The host's name of what the container calls `inside`; none when it is the container's own.
+    /// The host's path for a path of the container; `None` if it is not on a mount.
     pub fn to_host(&self, inside: &Path) -> Option<PathBuf> {
         let mount = self.covering(inside)?;
         replace_prefix(inside, &mount.destination, &mount.source)
     }
 
-    /// The container's name of what the host calls `outside`; none when the container does not see
-    /// it.
+    /// The container's path for a path of the host; `None` if the container does not see it.
     pub fn from_host(&self, outside: &Path) -> Option<PathBuf> {
         let mut covering: Vec<&Mount> = self
             .mounts
@@ -93,19 +90,19 @@ fn replace_prefix(path: &Path, from: &Path, to: &Path) -> Option<PathBuf> {
     })
 }
 
-/// Whether a component ends before `end`, so that what follows can be kept as it is written.
+/// Whether a component ends before `end`, so that `path` can be split there.
 fn is_component_end(path: &[u8], end: usize) -> bool {
     path[end - 1] != b'/' && path.get(end).is_none_or(|next| *next == b'/')
 }
 
-/// From names as the action's container has them to names as the far side has them, and back.
+/// Translates paths of the action's container to paths of the worker, and back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Translation {
-    /// The work happens here.
+    /// The job runs in this process.
     Same,
-    /// The work happens on the host.
+    /// The job runs on the host. Holds the mounts of the action's container.
     Host(MountMap),
-    /// The work happens in the job's container.
+    /// The job runs in the job's container.
     Job {
         /// The mounts of the action's container.
         own: MountMap,
@@ -115,8 +112,8 @@ pub enum Translation {
 }
 
 impl Translation {
-    /// The far side's name of `path`. Container form and host form are both understood; what no
-    /// mount covers is taken to be the far side's own name already.
+    /// The worker's path for a path of the action's container or of the host. A path that no mount
+    /// covers is returned unchanged.
     pub fn to_worker(&self, path: &Path) -> PathBuf {
         match self {
             Self::Same => path.to_owned(),
@@ -132,8 +129,8 @@ impl Translation {
         }
     }
 
-    /// The name in the action's container of what the far side calls `path`; the far side's name
-    /// where it has none.
+    /// The path in the action's container for a path of the worker. A path that this container does
+    /// not see is returned unchanged.
     pub fn from_worker(&self, path: &Path) -> PathBuf {
         match self {
             Self::Same => path.to_owned(),
@@ -146,9 +143,8 @@ impl Translation {
         }
     }
 
-    /// The same for a value that is a list of one path a line, `!` before a path excluding it:
-    /// every line is translated by itself; blanks, line ends and lines that are not absolute paths
-    /// stay as they are.
+    /// Translates each line of a list of paths. A line may start with `!`. White space, line ends
+    /// and lines without an absolute path are kept.
     pub fn lines_to_worker(&self, value: &OsStr) -> OsString {
         let lines: Vec<Vec<u8>> = value
             .as_bytes()
@@ -166,15 +162,14 @@ impl Translation {
         if !path.starts_with(b"/") {
             return line.to_vec();
         }
-        let far = self.text_to_worker(path);
-        [&line[..start], &far, &line[end..]].concat()
+        let translated = self.text_to_worker(path);
+        [&line[..start], &translated, &line[end..]].concat()
     }
 
     /// Like [`Self::far`] on the bytes of one value, keeping what `Path` would tidy away (`/a//b/`,
     /// `/a/./*`).
     fn text_to_worker(&self, path: &[u8]) -> Vec<u8> {
-        // The longest leading part whose translation differs in itself; the rest is appended
-        // untouched.
+        // Translate the longest leading part that ends at a mount point; append the rest unchanged.
         let ends = (1..=path.len())
             .rev()
             .filter(|end| is_component_end(path, *end));
@@ -186,26 +181,26 @@ impl Translation {
             {
                 continue;
             }
-            let far = self.to_worker(head);
-            if far != head && self.is_mount_point(head) {
-                return [far.as_os_str().as_bytes(), &path[end..]].concat();
+            let translated = self.to_worker(head);
+            if translated != head && self.is_mount_point(head) {
+                return [translated.as_os_str().as_bytes(), &path[end..]].concat();
             }
         }
         path.to_vec()
     }
 
-    /// Whether a mount begins exactly at `head`, in the form it is written in.
+    /// Whether `head` is a mount's path, in the container or on the host.
     fn is_mount_point(&self, head: &Path) -> bool {
-        let begins = |mapping: &MountMap| {
-            mapping
+        let has_mount_at = |mounts: &MountMap| {
+            mounts
                 .mounts()
                 .iter()
                 .any(|mount| mount.destination == head || mount.source == head)
         };
         match self {
             Self::Same => false,
-            Self::Host(own) => begins(own),
-            Self::Job { own, job } => begins(own) || begins(job),
+            Self::Host(own) => has_mount_at(own),
+            Self::Job { own, job } => has_mount_at(own) || has_mount_at(job),
         }
     }
 }

@@ -1,29 +1,28 @@
-//! What the kernel tells a process about its container: parsers of
-//! `/proc/self/{mountinfo,cgroup,uid_map}`.
+//! Parsers of `/proc/self/{mountinfo,cgroup,uid_map}`.
 //!
-//! Pure functions over bytes: paths in these files need not be UTF-8. None of these files proves
-//! which container this is: in the network namespace of another container
+//! These are pure functions over bytes: paths in these files need not be UTF-8. None of these files
+//! proves which container this is. In the network namespace of another container
 //! (`NetworkMode=container:ID`, as nektos/act starts its actions) the mounts of `/etc/hostname` and
-//! `/etc/hosts` name that other one. So ids found here are candidates only.
+//! `/etc/hosts` contain the id of that other container. So ids found here are only candidates.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-/// One line of mountinfo, proc(5).
+/// A line of mountinfo, proc(5).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MountInfo {
     /// The directory of the filesystem that is mounted (field 4).
     pub root: PathBuf,
     /// Where it is mounted (field 5).
     pub point: PathBuf,
-    /// The filesystem's type.
-    pub kind: String,
-    /// Options of the filesystem itself, comma-separated.
+    /// For example `overlay`.
+    pub fs_type: String,
+    /// The options of the filesystem, separated by commas.
     pub super_options: Vec<u8>,
 }
 
-/// The lines of a mountinfo file. Lines that can't be understood are left out.
+/// Parses a mountinfo file. Skips invalid lines.
 pub fn parse_mountinfo(text: &[u8]) -> Vec<MountInfo> {
     text.split(|byte| *byte == b'\n')
         .filter_map(parse_mount_line)
@@ -32,17 +31,17 @@ pub fn parse_mountinfo(text: &[u8]) -> Vec<MountInfo> {
 
 fn parse_mount_line(line: &[u8]) -> Option<MountInfo> {
     let fields: Vec<&[u8]> = line.split(|byte| *byte == b' ').collect();
-    // Between field 6 and the separator stands any number of optional fields.
+    // Between field 6 and the separator there is any number of optional fields.
     let dash = fields.iter().position(|field| *field == b"-")?;
     Some(MountInfo {
         root: unescape(fields.get(3)?),
         point: unescape(fields.get(4)?),
-        kind: String::from_utf8_lossy(fields.get(dash + 1)?).into_owned(),
+        fs_type: String::from_utf8_lossy(fields.get(dash + 1)?).into_owned(),
         super_options: fields.get(dash + 3)?.to_vec(),
     })
 }
 
-/// Undoes the octal escapes (`\040` for a space) that the kernel writes.
+/// Decodes the octal escapes of the kernel (`\040` for a space).
 fn unescape(field: &[u8]) -> PathBuf {
     let mut plain = Vec::with_capacity(field.len());
     let mut rest = field;
@@ -63,12 +62,12 @@ fn unescape(field: &[u8]) -> PathBuf {
     PathBuf::from(OsString::from_vec(plain))
 }
 
-/// The writable layer of this container's root, where it is an overlay: unique to the container,
-/// whatever namespaces it shares with others.
+/// The writable layer of this container's root, if the root is an overlay. It is unique to the
+/// container, even if the container shares namespaces with others.
 pub fn upper_dir(mounts: &[MountInfo]) -> Option<PathBuf> {
     let root = mounts
         .iter()
-        .rfind(|mount| mount.point == Path::new("/") && mount.kind == "overlay")?;
+        .rfind(|mount| mount.point == Path::new("/") && mount.fs_type == "overlay")?;
     let upper = root
         .super_options
         .split(|byte| *byte == b',')
@@ -76,8 +75,8 @@ pub fn upper_dir(mounts: &[MountInfo]) -> Option<PathBuf> {
     Some(unescape(upper))
 }
 
-/// Whether `path` lies on a mount of its own rather than on the container's root or on what every
-/// container has.
+/// Whether `path` is on a mount other than the container's root and the mounts that every container
+/// has.
 pub fn is_mounted(mounts: &[MountInfo], path: &Path) -> bool {
     let covering = mounts
         .iter()
@@ -92,17 +91,17 @@ pub fn is_mounted(mounts: &[MountInfo], path: &Path) -> bool {
     })
 }
 
-/// Whether these are the files of a process in a container. `marker` is whether an engine's marker
-/// file is there (`/.dockerenv`): it stays behind where an image is made into a machine, so by
-/// itself it means nothing.
+/// Whether these files belong to a process in a container. `marker` tells whether an engine's
+/// marker file exists (`/.dockerenv`). It also exists on machines that were made from an image, so
+/// it is no proof by itself.
 pub fn is_container(cgroup: &[u8], mounts: &[MountInfo], marker: bool) -> bool {
     !container_ids(cgroup, mounts, b"").is_empty() || (marker && upper_dir(mounts).is_some())
 }
 
-/// Container ids that these files name, most likely first, each once.
+/// The container ids in these files, without duplicates, most likely first.
 pub fn container_ids(cgroup: &[u8], mounts: &[MountInfo], hostname: &[u8]) -> Vec<String> {
     let mut ids = Vec::new();
-    // Of nested engines the innermost id stands last in a line.
+    // With nested engines the innermost id is the last of a line.
     for line in cgroup.split(|byte| *byte == b'\n') {
         ids.extend(hex_runs(line, 64).into_iter().rev());
     }
@@ -133,14 +132,14 @@ fn hex_runs(text: &[u8], length: usize) -> Vec<String> {
         .collect()
 }
 
-/// Which users of this user namespace are which outside, `user_namespaces(7)`.
+/// The uids of this user namespace and their uids outside, `user_namespaces(7)`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UidMap {
+    /// First uid inside, first uid outside, length.
     ranges: Vec<(u32, u32, u32)>,
 }
 
 impl UidMap {
-    /// Reads a `uid_map` file.
     pub fn parse(text: &str) -> Self {
         let range = |line: &str| {
             let mut numbers = line.split_whitespace().map(str::parse::<u32>);
@@ -155,14 +154,14 @@ impl UidMap {
         }
     }
 
-    /// Whether everyone is the same inside and outside, as without a user namespace.
+    /// Whether all uids are the same inside and outside, as without a user namespace.
     pub fn is_identity(&self) -> bool {
         self.ranges
             .iter()
             .all(|(inside, outside, _)| inside == outside)
     }
 
-    /// The user outside that `uid` is inside.
+    /// The uid outside for a uid inside.
     pub fn outside(&self, uid: u32) -> u32 {
         let range = self
             .ranges
@@ -172,8 +171,8 @@ impl UidMap {
     }
 }
 
-/// Whether a process label (`/proc/self/attr/current`) is that of an `SELinux` container;
-/// `AppArmor` has its labels there too.
+/// Whether a process label (`/proc/self/attr/current`) is that of an `SELinux` container. Labels of
+/// `AppArmor` are in the same file.
 pub fn is_selinux_label(label: &[u8]) -> bool {
     let label = String::from_utf8_lossy(label);
     label.split(':').count() >= 4
@@ -203,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn mountinfo_gives_roots_points_and_the_upper_directory() {
+    fn mountinfo_has_roots_mount_points_and_the_upper_directory() {
         let mounts = container();
         assert_eq!(mounts.len(), 5);
         assert_eq!(mounts[3].root, Path::new("/home/run ner/_work/_temp"));
@@ -230,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cgroup_comes_before_files_that_a_shared_network_borrows() {
+    fn ids_of_the_cgroup_come_before_those_of_a_shared_network() {
         let cgroup = format!("12:pids:/docker/{OTHER}/docker/{ID}\n1:name=x:/docker/{ID}\n");
         let ids = container_ids(cgroup.as_bytes(), &container(), b"0123456789ab\n");
         assert_eq!(ids, [ID, OTHER, "0123456789ab"]);
@@ -258,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn a_uid_map_tells_who_a_user_is_outside() {
+    fn a_uid_map_translates_uids() {
         let plain = UidMap::parse("         0          0 4294967295\n");
         assert!(plain.is_identity());
         assert_eq!(plain.outside(1001), 1001);
@@ -276,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn apparmor_labels_are_not_taken_for_selinux() {
+    fn labels_of_apparmor_are_not_those_of_selinux() {
         for (label, expected) in [
             (&b"system_u:system_r:container_t:s0:c1,c2\0"[..], true),
             (b"docker-default (enforce)\n", false),

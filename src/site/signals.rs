@@ -1,9 +1,9 @@
 //! SIGINT and SIGTERM, caught once for the whole process.
 //!
-//! As process 1 of a container the default actions do not apply, so without this a cancelled step
-//! would be killed hard after ten seconds and its helper would go on. The handler itself only wakes
-//! a thread (signal-hook), which tells whoever listens; a signal that comes while nobody listens is
-//! kept for the next one who does.
+//! The default actions of signals do not apply to process 1 of a container. Without a handler, a
+//! cancelled step would be killed after ten seconds and its helper would continue. The handler only
+//! wakes a thread (signal-hook), which calls the listeners. A signal that arrives while there is no
+//! listener is kept for the next one.
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals as Incoming;
@@ -17,18 +17,18 @@ type Callback = Box<dyn FnMut(i32) + Send>;
 #[derive(Default)]
 struct ListenerRegistry {
     listeners: Vec<(u64, Callback)>,
-    /// Signals that nobody has heard yet.
+    /// Signals that arrived while there was no listener.
     pending: Vec<i32>,
     next_id: u64,
 }
 
-/// The process's signals. There is one, from [`install`].
+/// The signals of this process, from [`install`].
 #[derive(Clone)]
 pub struct Signals {
     registry: Arc<Mutex<ListenerRegistry>>,
 }
 
-/// Hears signals until it is dropped.
+/// Receives signals until it is dropped.
 #[must_use]
 pub struct Listener {
     registry: Arc<Mutex<ListenerRegistry>>,
@@ -37,7 +37,7 @@ pub struct Listener {
 
 static INSTALLED: OnceLock<Signals> = OnceLock::new();
 
-/// Catches SIGINT and SIGTERM from now on. Later calls give the same object.
+/// Catches SIGINT and SIGTERM from now on. Later calls return the same object.
 pub fn install() -> io::Result<Signals> {
     if let Some(signals) = INSTALLED.get() {
         return Ok(signals.clone());
@@ -46,51 +46,51 @@ pub fn install() -> io::Result<Signals> {
     let signals = Signals {
         registry: Arc::default(),
     };
-    let board = Arc::clone(&signals.registry);
+    let registry = Arc::clone(&signals.registry);
     std::thread::Builder::new()
         .name("signals".to_owned())
         .spawn(move || {
             for signal in &mut incoming {
-                dispatch(&board, signal);
+                dispatch(&registry, signal);
             }
         })?;
-    // Of two first callers the loser's thread tells a board without listeners, which harms nobody;
-    // both use one.
+    // If two threads get here at once, both use one object. The other object's thread has no
+    // listeners and does nothing.
     Ok(INSTALLED.get_or_init(|| signals).clone())
 }
 
-fn dispatch(board: &Mutex<ListenerRegistry>, signal: i32) {
-    let mut board = workers::lock(board);
-    if board.listeners.is_empty() {
-        board.pending.push(signal);
+fn dispatch(registry: &Mutex<ListenerRegistry>, signal: i32) {
+    let mut registry = workers::lock(registry);
+    if registry.listeners.is_empty() {
+        registry.pending.push(signal);
     }
-    for (_, hear) in &mut board.listeners {
-        hear(signal);
+    for (_, callback) in &mut registry.listeners {
+        callback(signal);
     }
 }
 
 impl Signals {
-    /// Calls `hear` with the number of every signal, on the signals' own thread, until the listener
-    /// is dropped.
-    pub fn listen(&self, mut hear: impl FnMut(i32) + Send + 'static) -> Listener {
-        let mut board = workers::lock(&self.registry);
-        for signal in std::mem::take(&mut board.pending) {
-            hear(signal);
+    /// Calls `callback` with the number of each signal until the listener is dropped. Signals are
+    /// delivered on a thread of their own.
+    pub fn listen(&self, mut callback: impl FnMut(i32) + Send + 'static) -> Listener {
+        let mut registry = workers::lock(&self.registry);
+        for signal in std::mem::take(&mut registry.pending) {
+            callback(signal);
         }
-        let number = board.next_id;
-        board.next_id += 1;
-        board.listeners.push((number, Box::new(hear)));
+        let id = registry.next_id;
+        registry.next_id += 1;
+        registry.listeners.push((id, Box::new(callback)));
         Listener {
             registry: Arc::clone(&self.registry),
-            id: number,
+            id,
         }
     }
 }
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        let mut board = workers::lock(&self.registry);
-        board.listeners.retain(|(number, _)| *number != self.id);
+        let mut registry = workers::lock(&self.registry);
+        registry.listeners.retain(|(id, _)| *id != self.id);
     }
 }
 
@@ -100,16 +100,16 @@ mod tests {
     use std::sync::mpsc;
 
     #[test]
-    fn a_signal_nobody_heard_waits_for_the_next_listener() {
+    fn a_signal_without_a_listener_is_kept_for_the_next_one() {
         let signals = Signals {
             registry: Arc::default(),
         };
         dispatch(&signals.registry, SIGTERM);
-        let (send, heard) = mpsc::channel();
-        let listener = signals.listen(move |signal| send.send(signal).unwrap());
+        let (sender, receiver) = mpsc::channel();
+        let listener = signals.listen(move |signal| sender.send(signal).unwrap());
         dispatch(&signals.registry, SIGINT);
         drop(listener);
         dispatch(&signals.registry, SIGTERM);
-        assert_eq!(heard.into_iter().collect::<Vec<_>>(), [SIGTERM, SIGINT]);
+        assert_eq!(receiver.into_iter().collect::<Vec<_>>(), [SIGTERM, SIGINT]);
     }
 }

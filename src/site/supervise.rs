@@ -1,10 +1,10 @@
-//! Work that can be called off, and that can't outstay its welcome.
+//! Work that can be stopped and that always ends in time.
 //!
 //! The work runs on a thread of its own and watches a flag. The supervisor waits for its result,
-//! for a time limit and for others to call it off; then it raises the flag and gives the work a
-//! grace time. Work that does not stop is left behind: the supervisor returns, the program returns
-//! from `main`, and the process ends with the thread. So nothing here calls `exit`, and a phase
-//! ends in time even if a disk call hangs.
+//! for the time limit, and for a request to stop. Then it sets the flag and gives the work a grace
+//! time. Work that does not stop is abandoned: the supervisor returns, the program returns from
+//! `main`, and the process ends together with the thread. So nothing here calls `exit`, and a phase
+//! ends in time even if a system call for a disk hangs.
 
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
@@ -13,25 +13,22 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Why the work was asked to stop before it was done.
+/// Why work was stopped before it was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StopReason {
-    /// A signal, by number.
+    /// The number of a signal.
     Signal(i32),
-    /// The time limit.
     Timeout,
-    /// The other side is gone: its end of the pipe was closed.
+    /// The entrypoint of a worker ended: its end of the pipe was closed.
     ParentGone,
 }
 
-/// How supervised work ended.
 #[derive(Debug)]
 pub enum WorkOutcome<R> {
-    /// It returned, perhaps after it had been asked to stop.
+    /// The work returned. If it was asked to stop before, the reason is given.
     Done(R, Option<StopReason>),
-    /// It was asked to stop and had not after the grace time.
+    /// The work did not stop within the grace time.
     Abandoned(StopReason),
-    /// It panicked.
     Panicked,
 }
 
@@ -40,49 +37,47 @@ enum WorkEvent<R> {
     Stop(StopReason),
 }
 
-/// Asks supervised work to stop. May be called from any thread, any number of times; the first
-/// reason counts.
+/// Stops supervised work. Can be used from any thread and more than once; the first reason counts.
 pub struct Stopper<R> {
     events: Sender<WorkEvent<R>>,
     cancel: Arc<AtomicBool>,
 }
 
 impl<R> Stopper<R> {
-    /// Raises the flag at once and starts the grace time.
-    pub fn stop(&self, why: StopReason) {
+    /// Sets the flag at once and starts the grace time.
+    pub fn stop(&self, reason: StopReason) {
         self.cancel.store(true, Ordering::Relaxed);
-        // Nobody listens any more once the work is done.
-        drop(self.events.send(WorkEvent::Stop(why)));
+        // Fails once the work is done, because nobody receives events any more.
+        drop(self.events.send(WorkEvent::Stop(reason)));
     }
 }
 
-/// How long the work may take.
 #[derive(Debug, Clone, Copy)]
 pub struct TimeLimits {
-    /// Until it is asked to stop; without, for ever.
+    /// How long the work may take until it is asked to stop.
     pub timeout: Option<Duration>,
-    /// From then until it is left behind. Work whose other side is gone has [`ORPHAN_GRACE`] at
-    /// most.
+    /// How long it may take to stop until it is abandoned. At most [`ORPHAN_GRACE`] if the
+    /// entrypoint ended.
     pub grace: Duration,
 }
 
 /// How long work may take to stop when nobody waits for its result any more. The engine needs about
-/// as long to clear up after it, and the whole is to be over within a second. What is left
-/// unfinished has names that nobody uses.
+/// as long to clean up, and all of it should be over within a second. Files left unfinished have
+/// temporary names.
 pub const ORPHAN_GRACE: Duration = Duration::from_millis(250);
 
-/// Stack of the thread that works: what the main thread would have had.
+/// The stack of the thread that works is as large as that of a main thread.
 const STACK_BYTES: usize = 8 << 20;
 
-/// Runs `work` on a thread of its own. `listen` gets a stopper before the work starts, and what it
-/// returns is kept until the end (listeners that stop listening when dropped).
+/// Runs `work` on a thread of its own. Before it starts, `listen` gets a stopper. What `listen`
+/// returns is dropped when the work has ended, which ends the listening.
 pub fn supervise<R: Send + 'static, L>(
     limits: TimeLimits,
     cancel: &Arc<AtomicBool>,
     listen: impl FnOnce(Stopper<R>) -> L,
     work: impl FnOnce() -> R + Send + 'static,
 ) -> WorkOutcome<R> {
-    let (events, heard) = mpsc::channel();
+    let (events, receiver) = mpsc::channel();
     let listeners = listen(Stopper {
         events: events.clone(),
         cancel: Arc::clone(cancel),
@@ -91,50 +86,43 @@ pub fn supervise<R: Send + 'static, L>(
         .name("work".to_owned())
         .stack_size(STACK_BYTES)
         .spawn(move || {
-            // What a panic left half done is never looked at again: it only becomes
-            // `WorkOutcome::Panicked`.
+            // `AssertUnwindSafe`: after a panic nothing of the work's state is used again.
             let result = panic::catch_unwind(AssertUnwindSafe(work));
-            // Nobody listens any more when the work was left behind.
+            // Fails if the work was abandoned, because nobody receives events any more.
             drop(events.send(WorkEvent::Finished(result)));
         });
     if worker.is_err() {
         return WorkOutcome::Panicked;
     }
-    let ended = wait(&heard, limits, cancel);
+    let outcome = wait(&receiver, limits, cancel);
     drop(listeners);
-    ended
+    outcome
 }
 
 fn wait<R>(
-    heard: &Receiver<WorkEvent<R>>,
+    events: &Receiver<WorkEvent<R>>,
     limits: TimeLimits,
     cancel: &AtomicBool,
 ) -> WorkOutcome<R> {
     let mut deadline = limits
         .timeout
         .and_then(|timeout| Instant::now().checked_add(timeout));
-    let mut why = None;
+    let mut stop_reason = None;
     loop {
-        let event = match deadline {
-            None => heard.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            Some(deadline) => {
-                heard.recv_timeout(deadline.saturating_duration_since(Instant::now()))
-            }
-        };
-        let reason = match event {
-            Ok(WorkEvent::Finished(Ok(result))) => return WorkOutcome::Done(result, why),
+        let reason = match next_event(events, deadline) {
+            Ok(WorkEvent::Finished(Ok(result))) => return WorkOutcome::Done(result, stop_reason),
             Ok(WorkEvent::Finished(Err(_))) | Err(RecvTimeoutError::Disconnected) => {
                 return WorkOutcome::Panicked;
             }
             Ok(WorkEvent::Stop(reason)) => reason,
-            Err(RecvTimeoutError::Timeout) => match why {
-                Some(why) => return WorkOutcome::Abandoned(why),
+            Err(RecvTimeoutError::Timeout) => match stop_reason {
+                Some(reason) => return WorkOutcome::Abandoned(reason),
                 None => StopReason::Timeout,
             },
         };
-        if why.is_none() {
+        if stop_reason.is_none() {
             cancel.store(true, Ordering::Relaxed);
-            why = Some(reason);
+            stop_reason = Some(reason);
             let grace = match reason {
                 StopReason::ParentGone => limits.grace.min(ORPHAN_GRACE),
                 StopReason::Signal(_) | StopReason::Timeout => limits.grace,
@@ -144,98 +132,111 @@ fn wait<R>(
     }
 }
 
+fn next_event<R>(
+    events: &Receiver<WorkEvent<R>>,
+    deadline: Option<Instant>,
+) -> Result<WorkEvent<R>, RecvTimeoutError> {
+    match deadline {
+        None => events.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        Some(deadline) => events.recv_timeout(deadline.saturating_duration_since(Instant::now())),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const QUICK: TimeLimits = TimeLimits {
+    const SHORT: TimeLimits = TimeLimits {
         timeout: Some(Duration::from_millis(30)),
         grace: Duration::from_millis(60),
     };
-    const PATIENT: TimeLimits = TimeLimits {
+    const LONG: TimeLimits = TimeLimits {
         timeout: Some(Duration::from_secs(60)),
         grace: Duration::from_secs(60),
     };
 
-    fn until(cancel: &AtomicBool) {
+    fn wait_for(cancel: &AtomicBool) {
         while !cancel.load(Ordering::Relaxed) {
             thread::sleep(Duration::from_millis(1));
         }
     }
 
     #[test]
-    fn a_result_is_handed_over() {
-        let ended = supervise(PATIENT, &Arc::default(), |_| (), || 7);
-        assert!(matches!(ended, WorkOutcome::Done(7, None)));
+    fn a_result_is_returned() {
+        let outcome = supervise(LONG, &Arc::default(), |_| (), || 7);
+        assert!(matches!(outcome, WorkOutcome::Done(7, None)));
     }
 
     #[test]
-    fn work_that_heeds_the_flag_gives_its_result_after_the_time_limit() {
+    fn work_that_stops_at_the_time_limit_returns_its_result() {
         let cancel = Arc::new(AtomicBool::new(false));
-        let seen = Arc::clone(&cancel);
-        let ended = supervise(
-            QUICK,
+        let flag = Arc::clone(&cancel);
+        let outcome = supervise(
+            SHORT,
             &cancel,
             |_| (),
             move || {
-                until(&seen);
+                wait_for(&flag);
                 7
             },
         );
         assert!(matches!(
-            ended,
+            outcome,
             WorkOutcome::Done(7, Some(StopReason::Timeout))
         ));
     }
 
     #[test]
-    fn work_that_ignores_the_flag_is_left_behind() {
+    fn work_that_ignores_the_flag_is_abandoned() {
         let start = Instant::now();
-        let ended = supervise(
-            QUICK,
+        let outcome = supervise(
+            SHORT,
             &Arc::default(),
             |_| (),
             || thread::sleep(Duration::from_secs(30)),
         );
-        assert!(matches!(ended, WorkOutcome::Abandoned(StopReason::Timeout)));
+        assert!(matches!(
+            outcome,
+            WorkOutcome::Abandoned(StopReason::Timeout)
+        ));
         assert!(start.elapsed() < Duration::from_secs(10));
     }
 
     #[test]
-    fn work_that_nobody_waits_for_is_left_behind_sooner() {
+    fn work_without_a_parent_is_abandoned_sooner() {
         let start = Instant::now();
         let listen = |stopper: Stopper<()>| stopper.stop(StopReason::ParentGone);
-        let ended = supervise(PATIENT, &Arc::default(), listen, || {
+        let outcome = supervise(LONG, &Arc::default(), listen, || {
             thread::sleep(Duration::from_secs(30))
         });
         assert!(matches!(
-            ended,
+            outcome,
             WorkOutcome::Abandoned(StopReason::ParentGone)
         ));
         assert!(start.elapsed() < Duration::from_secs(10));
     }
 
     #[test]
-    fn the_first_reason_to_stop_is_the_one_that_is_told() {
+    fn the_first_reason_to_stop_is_reported() {
         let cancel = Arc::new(AtomicBool::new(false));
-        let seen = Arc::clone(&cancel);
+        let flag = Arc::clone(&cancel);
         let listen = |stopper: Stopper<()>| {
             stopper.stop(StopReason::Signal(2));
             stopper.stop(StopReason::Signal(15));
         };
-        let ended = supervise(PATIENT, &cancel, listen, move || until(&seen));
+        let outcome = supervise(LONG, &cancel, listen, move || wait_for(&flag));
         assert!(matches!(
-            ended,
+            outcome,
             WorkOutcome::Done((), Some(StopReason::Signal(2)))
         ));
     }
 
     #[test]
-    fn a_panic_is_told_apart_at_once() {
+    fn a_panic_is_reported_at_once() {
         let start = Instant::now();
-        let ended: WorkOutcome<()> =
-            supervise(PATIENT, &Arc::default(), |_| (), || panic!("on purpose"));
-        assert!(matches!(ended, WorkOutcome::Panicked));
+        let outcome: WorkOutcome<()> =
+            supervise(LONG, &Arc::default(), |_| (), || panic!("on purpose"));
+        assert!(matches!(outcome, WorkOutcome::Panicked));
         assert!(start.elapsed() < Duration::from_secs(30));
     }
 }

@@ -1,28 +1,23 @@
-//! Who the runner's user is, from the text of the host's passwd and group files.
+//! Parsers of passwd(5) and group(5).
 //!
-//! A static binary in an empty image has no name service, so the files are read as they are,
-//! passwd(5) and group(5). Users that come from a directory service are not in them; the callers
-//! say what they assume then.
+//! A static binary in an empty image has no name service, so the files are read directly. Users of
+//! a directory service are not in them; callers report what they assume in that case.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-/// One user of a passwd file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
-    /// The login name, as bytes.
     pub name: Vec<u8>,
-    /// The user's number.
     pub uid: u32,
-    /// The number of the primary group.
+    /// The primary group.
     pub gid: u32,
-    /// The home directory, absolute, or nothing.
+    /// The home directory, if it is an absolute path.
     pub home: Option<PathBuf>,
 }
 
-/// The first user with this number. Comments, `+` lines of old name services and broken lines are
-/// passed over.
+/// The first user with this uid. Skips comments, `+` lines of old name services and invalid lines.
 pub fn find_user(passwd: &[u8], uid: u32) -> Option<User> {
     passwd
         .split(|byte| *byte == b'\n')
@@ -49,7 +44,7 @@ fn parse_user(line: &[u8]) -> Option<User> {
     })
 }
 
-/// The numbers of the groups that list `user`, without the primary one, ascending, each once.
+/// The gids of the groups that list `user`, sorted, without the primary group.
 pub fn supplementary_groups(group: &[u8], user: &User) -> Vec<u32> {
     let mut groups: Vec<u32> = group
         .split(|byte| *byte == b'\n')
@@ -93,7 +88,7 @@ mod tests {
         runner:x:118:runner\nrunners:x:7:runner2, brunner\nspaced:x:8:a, runner\nbad:x:nine:runner\nshort:x:9\n";
 
     #[test]
-    fn the_first_whole_line_with_the_uid_is_the_user() {
+    fn the_first_valid_line_with_the_uid_is_the_user() {
         let user = find_user(PASSWD, 1001).unwrap();
         assert_eq!((user.name.as_slice(), user.gid), (&b"runner"[..], 118));
         assert_eq!(

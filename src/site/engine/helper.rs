@@ -1,14 +1,15 @@
 //! The helper: a sibling of this container that sees the host and has the rights of the runner's
-//! user, no others.
+//! user and no others.
 //!
-//! The order of calls is the fast one: the stream is attached and the wait for its end is sent
-//! before the start, so nothing it says is missed and nothing is asked afterwards.
-//! `NetworkDisabled` saves the engine two executions of itself (65 to 90 ms of 230 measured) and
-//! `NetworkMode` none stands behind it in case an engine drops the first.
+//! The calls are in the fastest order: the stream is attached, and the wait for the exit code is
+//! sent, before the container starts. So no output is lost and no call is needed afterwards.
+//! `NetworkDisabled` saves the engine from executing itself twice (65 to 90 ms of 230 measured).
+//! `NetworkMode` `none` is there for engines that ignore the first.
 //!
-//! Its standard input is ours: when this process dies, however, the engine closes it and the helper
-//! ends.
+//! This process holds the other end of the helper's standard input: however this process dies, the
+//! engine closes that input and the helper ends.
 
+use bollard::errors::Error as DockerError;
 use bollard::models::{ContainerCreateBody, HostConfig};
 use bollard::query_parameters::{
     AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder,
@@ -19,17 +20,16 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tokio::task::{JoinError, JoinHandle};
 
-use super::link::{AttachedStream, Session, SessionResult, WorkerHandle};
-use super::{Client, DockerError};
-use crate::site::detect::HIDDEN_DIRS;
+use super::attached_stream::{AttachedStream, WorkerHandle};
+use super::client::Client;
+use super::session::{Session, SessionResult};
+use crate::site::helper_limits::{HIDDEN_DIRS, HOST_ROOT};
 use crate::site::problem::Problem;
-use crate::site::worker as far;
-use crate::site::worker::Identity;
+use crate::site::worker::identity::Identity;
+use crate::site::worker::process::ARGUMENT;
 
-/// Where the helper sees the host's root.
-pub(crate) const HOST_ROOT: &str = "/host";
-
-/// What the engine hides in every container by itself; naming paths to hide replaces its list.
+/// The paths that the engine masks in every container. Setting `MaskedPaths` replaces its list, so
+/// they are repeated.
 const ENGINE_MASKS: [&str; 10] = [
     "/proc/asound",
     "/proc/acpi",
@@ -43,38 +43,54 @@ const ENGINE_MASKS: [&str; 10] = [
     "/sys/firmware",
 ];
 
-/// How long making and starting a container may take on a busy machine.
+/// The limit of each call that creates or starts a container, on a busy machine.
 const START_LIMIT: Duration = Duration::from_secs(30);
-/// How long the exit code is waited for when there was no reply.
+/// The limit for the exit code when there was no reply.
 const EXIT_LIMIT: Duration = Duration::from_secs(3);
-/// How long clearing up may take.
 const REMOVE_LIMIT: Duration = Duration::from_secs(2);
 
-/// What a helper is made from.
+/// What a helper is created from.
 #[derive(Debug, Clone)]
 pub(crate) struct HelperSpec {
-    /// Its name: this container's, so that a person finds what belongs together.
+    /// Contains this container's id, so that a person sees which containers belong together.
     pub(crate) name: String,
     /// The id of this container's image.
     pub(crate) image: String,
     /// The program in that image.
     pub(crate) program: PathBuf,
-    /// Who it works as.
+    /// The user that the helper runs as.
     pub(crate) identity: Identity,
-    /// This container's labels: the runner removes what is left with its own.
+    /// This container's labels: the runner removes what is left over with its labels.
     pub(crate) labels: Vec<(String, String)>,
 }
 
-/// The body of the request that makes the helper.
+/// The body of the request that creates the helper.
 fn container_body(spec: &HelperSpec) -> ContainerCreateBody {
-    let masks = ENGINE_MASKS.iter().map(ToString::to_string);
-    let hidden = HIDDEN_DIRS.iter().map(|path| format!("{HOST_ROOT}{path}"));
-    let Identity {
-        uid, gid, groups, ..
-    } = &spec.identity;
-    let host = HostConfig {
-        // No propagation is asked for: a host whose / is private refuses it, and the engine picks
-        // what works.
+    let Identity { uid, gid, .. } = spec.identity;
+    ContainerCreateBody {
+        image: Some(spec.image.clone()),
+        user: Some(format!("{uid}:{gid}")),
+        entrypoint: Some(vec![spec.program.to_string_lossy().into_owned()]),
+        cmd: Some(vec![ARGUMENT.to_owned()]),
+        working_dir: Some("/".to_owned()),
+        network_disabled: Some(true),
+        labels: Some(spec.labels.iter().cloned().collect()),
+        attach_stdin: Some(true),
+        open_stdin: Some(true),
+        stdin_once: Some(true),
+        attach_stdout: Some(true),
+        attach_stderr: Some(true),
+        host_config: Some(host_config(&spec.identity.groups)),
+        ..ContainerCreateBody::default()
+    }
+}
+
+fn host_config(groups: &[u32]) -> HostConfig {
+    let engine_masks = ENGINE_MASKS.iter().map(ToString::to_string);
+    let hidden = HIDDEN_DIRS.iter().map(|dir| format!("{HOST_ROOT}{dir}"));
+    HostConfig {
+        // No mount propagation is set: a host whose / is private refuses it, and the engine selects
+        // a mode that works.
         binds: Some(vec![format!("/:{HOST_ROOT}")]),
         network_mode: Some("none".to_owned()),
         cap_drop: Some(vec!["ALL".to_owned()]),
@@ -88,78 +104,65 @@ fn container_body(spec: &HelperSpec) -> ContainerCreateBody {
         group_add: Some(groups.iter().map(ToString::to_string).collect()),
         pids_limit: Some(512),
         oom_score_adj: Some(500),
-        masked_paths: Some(masks.chain(hidden).collect()),
+        masked_paths: Some(engine_masks.chain(hidden).collect()),
         ..HostConfig::default()
-    };
-    ContainerCreateBody {
-        image: Some(spec.image.clone()),
-        user: Some(format!("{uid}:{gid}")),
-        entrypoint: Some(vec![spec.program.to_string_lossy().into_owned()]),
-        cmd: Some(vec![far::ARGUMENT.to_owned()]),
-        working_dir: Some("/".to_owned()),
-        network_disabled: Some(true),
-        labels: Some(spec.labels.iter().cloned().collect()),
-        attach_stdin: Some(true),
-        open_stdin: Some(true),
-        stdin_once: Some(true),
-        attach_stdout: Some(true),
-        attach_stderr: Some(true),
-        host_config: Some(host),
-        ..ContainerCreateBody::default()
     }
 }
 
-/// Makes a helper, talks to it, and leaves nothing behind.
+/// Creates a helper, runs it until it ends, and leaves nothing behind.
 pub(super) async fn run(
     client: &Client,
     spec: &HelperSpec,
-    mut talk: Session<'_>,
+    mut session: Session<'_>,
 ) -> Result<SessionResult, Problem> {
-    let mut creation = tokio::spawn(create(
-        client.clone(),
-        spec.name.clone(),
-        container_body(spec),
-    ));
-    let begun = match talk
-        .or_cancelled(async { flatten_join((&mut creation).await) })
-        .await
-    {
-        Ok(()) => talk.or_cancelled(start(client, &spec.name)).await,
-        Err(problem) => Err(problem),
+    let (stream, exit) = create_and_start(client, spec, &mut session).await?;
+    let worker = WorkerHandle::Helper {
+        client,
+        name: &spec.name,
     };
-    let (link, exit) = match begun {
-        Ok(begun) => begun,
-        Err(problem) => {
-            // The engine carries out a request although nobody waits for it any more, and can't
-            // remove what it is making.
-            if !creation.is_finished() {
-                drop(tokio::time::timeout(REMOVE_LIMIT, creation).await);
-            }
-            // By name: it may exist although its creation was not confirmed.
-            remove(client, &spec.name).await;
-            return Err(problem);
-        }
-    };
-    let mut heard = link
-        .run_session(
-            talk,
-            WorkerHandle::Helper {
-                client,
-                name: &spec.name,
-            },
-        )
-        .await;
-    if heard.stuck {
-        // At once: what is left of the runner's patience is little.
+    let mut result = stream.run_session(session, worker).await;
+    if result.stuck {
+        // Without another wait: the runner kills this container soon after it asked it to stop.
         remove(client, &spec.name).await;
-    } else if heard.reply.is_none() {
-        heard.exit_code = tokio::time::timeout(EXIT_LIMIT, exit)
+    } else if result.reply.is_none() {
+        result.exit_code = tokio::time::timeout(EXIT_LIMIT, exit)
             .await
             .ok()
             .and_then(Result::ok)
             .flatten();
     }
-    Ok(heard)
+    Ok(result)
+}
+
+type ExitCode = JoinHandle<Option<i64>>;
+
+async fn create_and_start(
+    client: &Client,
+    spec: &HelperSpec,
+    session: &mut Session<'_>,
+) -> Result<(AttachedStream, ExitCode), Problem> {
+    let mut creation = tokio::spawn(create(
+        client.clone(),
+        spec.name.clone(),
+        container_body(spec),
+    ));
+    let created = session
+        .or_cancelled(async { flatten_join((&mut creation).await) })
+        .await;
+    let started = match created {
+        Ok(()) => session.or_cancelled(start(client, &spec.name)).await,
+        Err(problem) => Err(problem),
+    };
+    if started.is_err() {
+        // The engine completes a request even if nobody waits for it any more, and it can't remove
+        // a container that it is still creating.
+        if !creation.is_finished() {
+            drop(tokio::time::timeout(REMOVE_LIMIT, creation).await);
+        }
+        // By name: the container may exist although its creation was not confirmed.
+        remove(client, &spec.name).await;
+    }
+    started
 }
 
 async fn create(client: Client, name: String, body: ContainerCreateBody) -> Result<(), Problem> {
@@ -180,10 +183,8 @@ fn flatten_join(result: Result<Result<(), Problem>, JoinError>) -> Result<(), Pr
     })
 }
 
-type HelperExit = JoinHandle<Option<i64>>;
-
-/// Waits, attaches and starts, in this order.
-async fn start(client: &Client, name: &str) -> Result<(AttachedStream, HelperExit), Problem> {
+/// Waits for the exit code, attaches the streams and starts the container, in this order.
+async fn start(client: &Client, name: &str) -> Result<(AttachedStream, ExitCode), Problem> {
     let exit = tokio::spawn({
         let (client, name) = (client.clone(), name.to_owned());
         async move { exit_code(&client, &name).await }
@@ -192,20 +193,15 @@ async fn start(client: &Client, name: &str) -> Result<(AttachedStream, HelperExi
         .stream(true)
         .stdin(true)
         .stdout(true)
-        .stderr(true);
+        .stderr(true)
+        .build();
+    let attach = client.docker.attach_container(name, Some(options));
     let attached = client
-        .call_within(
-            START_LIMIT,
-            "attach to the helper",
-            client.docker.attach_container(name, Some(options.build())),
-        )
+        .call_within(START_LIMIT, "attach to the helper", attach)
         .await?;
+    let start = client.docker.start_container(name, None);
     client
-        .call_within(
-            START_LIMIT,
-            "start the helper",
-            client.docker.start_container(name, None),
-        )
+        .call_within(START_LIMIT, "start the helper", start)
         .await?;
     Ok((AttachedStream::new(attached.input, attached.output), exit))
 }
@@ -214,10 +210,8 @@ async fn exit_code(client: &Client, name: &str) -> Option<i64> {
     let options = WaitContainerOptionsBuilder::default()
         .condition("next-exit")
         .build();
-    match std::pin::pin!(client.docker.wait_container(name, Some(options)))
-        .next()
-        .await?
-    {
+    let mut wait = std::pin::pin!(client.docker.wait_container(name, Some(options)));
+    match wait.next().await? {
         Ok(answer) => Some(answer.status_code),
         Err(DockerError::DockerContainerWaitError { code, .. }) => Some(code),
         Err(_) => None,
@@ -230,7 +224,7 @@ async fn remove(client: &Client, name: &str) {
         .v(true)
         .build();
     let removal = client.docker.remove_container(name, Some(options));
-    // Best effort: it may be gone already, and the engine removes it when it ends.
+    // Best effort: the container may be gone, and the engine removes it when it ends.
     drop(tokio::time::timeout(REMOVE_LIMIT, removal).await);
 }
 
@@ -253,7 +247,7 @@ mod tests {
             labels: vec![("abcdef".to_owned(), String::new())],
         };
         let expected = serde_json::json!({
-            "Image": "sha256:00", "User": "1001:118", "Entrypoint": ["/main"], "Cmd": ["far"],
+            "Image": "sha256:00", "User": "1001:118", "Entrypoint": ["/main"], "Cmd": ["worker"],
             "WorkingDir": "/", "NetworkDisabled": true, "Labels": {"abcdef": ""},
             "AttachStdin": true, "OpenStdin": true, "StdinOnce": true, "AttachStdout": true, "AttachStderr": true,
             "HostConfig": {

@@ -1,18 +1,18 @@
-//! What passes between the two sides, byte by byte.
+//! The protocol between the entrypoint and its worker.
 //!
-//! - Near to far: one line of JSON, a [`Hello`] with the request in it. The pipe stays open as long
-//!   as the near side lives, so its end is the sign to stop at once, however the near side died.
-//!   Before that, [`STOP_LINE`] may follow.
-//! - Far to near, standard output: one line, the mark that the hello named followed by a
-//!   [`WorkerReply`] as JSON.
-//! - Far to near, standard error: log lines, passed on as they come, and after the reply a last
-//!   line, the [`farewell`]. The engine carries the two streams side by side, so only this tells
-//!   that no log line is still under way.
+//! - Request: one line of JSON, a [`Hello`], on the worker's standard input. The entrypoint keeps
+//!   the pipe open as long as it lives. When the pipe closes, however the entrypoint ended, the
+//!   worker stops at once. Before that, the entrypoint may send [`STOP_LINE`].
+//! - Reply: one line on standard output, the marker from the request followed by a [`WorkerReply`]
+//!   as JSON.
+//! - Log: lines on standard error, passed on as they arrive. After the reply, one last line is the
+//!   [`end_marker`]. The engine transfers the two streams independently, so only this line shows
+//!   that no log line is still on its way.
 //!
-//! Other output can't be mistaken for the reply: the far side moves its own standard output out of
-//! everyone's way before it does anything (see `serve`), and the near side takes only a whole line
-//! that begins with the mark, which is new for every request. Without such a line there was no
-//! reply.
+//! No other output can be taken for the reply. The worker redirects its own standard output before
+//! it does anything else (see `serve`), and the entrypoint accepts only a whole line that starts
+//! with the marker, which is random and new in every request. Without such a line there is no
+//! reply; all other lines of standard output are unframed and go to the log.
 
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -22,52 +22,49 @@ use std::time::Duration;
 
 use crate::site::worker::identity::{HostCheck, Identity};
 
-/// The longest request that is read, in bytes: a bound against a pipe that never ends.
-pub const MAX_REQUEST_BYTES: u64 = 256 << 20;
+/// The longest request that is read, in bytes: a bound against input without an end.
+pub(super) const MAX_REQUEST_BYTES: u64 = 256 << 20;
 
-/// Asks the far side to stop, as a signal does where one can be sent.
+/// Asks a worker to stop that no signal can be sent to.
 pub const STOP_LINE: &[u8] = b"stop\n";
 
-/// The first line to the far side.
+/// The first line of a worker's input.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Hello<Q> {
-    /// What begins the line of the reply.
+    /// Marks the line of the reply.
     pub marker: String,
-    /// Set where the far side is a helper that sees a host below a directory of its own.
+    /// Set for a helper, which sees the host below a directory of its own.
     pub host: Option<HostCheck>,
-    /// How long the work may take.
+    /// How long the job may take.
     pub timeout: Option<Duration>,
-    /// How long it may take to stop.
+    /// How long the job may take to stop.
     pub grace: Duration,
-    /// What is to be done.
     pub request: Q,
 }
 
-/// The answer.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum WorkerReply<R> {
-    /// The work was done, or did what it could before it was called off.
+    /// The job ran, at least until it was stopped.
     Done {
-        /// What the work returned.
         reply: R,
-        /// Whether the far side itself asked it to stop at the time limit.
+        /// Whether the worker stopped the job at the time limit.
         timed_out: bool,
-        /// Who the far side found the runner's user to be.
+        /// The runner's user, in replies of a helper.
         identity: Option<Identity>,
-        /// Lines for people.
+        /// Messages for the log.
         notices: Vec<String>,
     },
-    /// Nothing was done: the user belongs to more groups than this process. To be asked again with
-    /// these.
+    /// Nothing was done: the runner's user belongs to groups that this process does not have. The
+    /// request should be repeated with this identity.
     NeedsGroups(Identity),
-    /// Nothing was done: this is not the runner's host, because of this.
+    /// Nothing was done: this is not the runner's host, for this reason.
     WrongHost(String),
-    /// Nothing was done, or not all: the request could not be read, or the work panicked.
+    /// The request could not be read, or the job panicked.
     Failed(String),
 }
 
-/// A mark that no other output begins with.
-pub fn new_marker() -> io::Result<String> {
+/// A marker that no other output starts with.
+pub(crate) fn new_marker() -> io::Result<String> {
     Ok(format!("local-cache-reply-{} ", random_hex()?))
 }
 
@@ -83,38 +80,38 @@ pub(crate) fn random_hex() -> io::Result<String> {
     Ok(digits)
 }
 
-/// The line of a hello, with its end. JSON has no line ends of its own unless it is asked for them.
+/// The line of a request. Compact JSON contains no line ends.
 pub fn encode_hello(hello: &impl Serialize) -> serde_json::Result<Vec<u8>> {
     let mut line = serde_json::to_vec(hello)?;
     line.push(b'\n');
     Ok(line)
 }
 
-/// The line of a reply, beginning on a line of its own whatever stood before it.
-pub fn encode_reply(mark: &str, reply: &impl Serialize) -> serde_json::Result<Vec<u8>> {
-    let mut line = format!("\n{mark}").into_bytes();
+/// The line of a reply. It starts with a line end, in case other output ended without one.
+pub(super) fn encode_reply(marker: &str, reply: &impl Serialize) -> serde_json::Result<Vec<u8>> {
+    let mut line = format!("\n{marker}").into_bytes();
     serde_json::to_writer(&mut line, reply)?;
     line.push(b'\n');
     Ok(line)
 }
 
-/// The line that ends standard error, without its end.
-pub fn end_marker(mark: &str) -> String {
-    format!("{mark}end")
+/// The last line of standard error, without its line end.
+pub fn end_marker(marker: &str) -> String {
+    format!("{marker}end")
 }
 
-/// Cuts a stream of bytes into lines, without their ends.
+/// Splits a stream of bytes into lines without their line ends.
 #[derive(Debug, Default)]
-pub struct LineBuffer {
+pub(crate) struct LineBuffer {
     partial: Vec<u8>,
 }
 
 impl LineBuffer {
-    /// Adds bytes; gives the lines that they complete.
-    pub fn push(&mut self, bytes: &[u8]) -> Vec<Vec<u8>> {
+    /// Adds bytes and returns the lines that they complete.
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> Vec<Vec<u8>> {
         let mut lines = Vec::new();
-        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
-            self.partial.extend_from_slice(piece);
+        for chunk in bytes.split_inclusive(|byte| *byte == b'\n') {
+            self.partial.extend_from_slice(chunk);
             if self.partial.last() == Some(&b'\n') {
                 self.partial.pop();
                 lines.push(std::mem::take(&mut self.partial));
@@ -123,16 +120,16 @@ impl LineBuffer {
         lines
     }
 
-    /// What stands after the last line end, if anything.
-    pub fn finish(&mut self) -> Option<Vec<u8>> {
+    /// The bytes after the last line end, if any.
+    pub(crate) fn finish(&mut self) -> Option<Vec<u8>> {
         let partial = std::mem::take(&mut self.partial);
         (!partial.is_empty()).then_some(partial)
     }
 }
 
-/// Finds the reply among the lines of standard output; the rest becomes log lines.
+/// Separates the reply from the unframed lines of standard output.
 #[derive(Debug)]
-pub struct ReplyParser {
+pub(crate) struct ReplyParser {
     marker: Vec<u8>,
     lines: LineBuffer,
     reply: Option<Vec<u8>>,
@@ -140,18 +137,16 @@ pub struct ReplyParser {
 }
 
 impl ReplyParser {
-    /// For the mark that the hello named.
-    pub fn new(mark: &str) -> Self {
+    pub(crate) fn new(marker: &str) -> Self {
         Self {
-            marker: mark.as_bytes().to_vec(),
+            marker: marker.as_bytes().to_vec(),
             lines: LineBuffer::default(),
             reply: None,
             unframed: VecDeque::new(),
         }
     }
 
-    /// Adds bytes of standard output.
-    pub fn push(&mut self, bytes: &[u8]) {
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
         for line in self.lines.push(bytes) {
             match line.strip_prefix(self.marker.as_slice()) {
                 Some(json) if self.reply.is_none() => self.reply = Some(json.to_vec()),
@@ -161,8 +156,9 @@ impl ReplyParser {
         }
     }
 
-    /// The stream ended: what stands after its last line end is no reply, however it begins.
-    pub fn finish(&mut self) {
+    /// Ends the stream. An incomplete last line is never the reply, even if it starts with the
+    /// marker.
+    pub(crate) fn finish(&mut self) {
         if let Some(line) = self
             .lines
             .finish()
@@ -172,13 +168,13 @@ impl ReplyParser {
         }
     }
 
-    /// A line that was not the reply.
-    pub fn next_unframed(&mut self) -> Option<Vec<u8>> {
+    /// Takes the oldest line that is not the reply.
+    pub(crate) fn next_unframed(&mut self) -> Option<Vec<u8>> {
         self.unframed.pop_front()
     }
 
-    /// The JSON of the reply, if its whole line came.
-    pub fn reply(&self) -> Option<&[u8]> {
+    /// The JSON of the reply, if its whole line arrived.
+    pub(crate) fn reply(&self) -> Option<&[u8]> {
         self.reply.as_deref()
     }
 }
@@ -187,22 +183,22 @@ impl ReplyParser {
 mod tests {
     use super::*;
 
-    fn strays(replies: &mut ReplyParser) -> Vec<String> {
+    fn unframed(replies: &mut ReplyParser) -> Vec<String> {
         std::iter::from_fn(|| replies.next_unframed())
             .map(|line| String::from_utf8(line).unwrap())
             .collect()
     }
 
     #[test]
-    fn a_reply_is_found_among_stray_output_however_it_is_cut() {
-        let mark = new_marker().unwrap();
+    fn a_reply_is_found_among_unframed_lines_in_chunks_of_any_size() {
+        let marker = new_marker().unwrap();
         let mut stream = b"hello from a library\nno newline".to_vec();
-        stream.extend(encode_reply(&mark, &"answer \n with an end").unwrap());
+        stream.extend(encode_reply(&marker, &"answer \n with an end").unwrap());
         stream.extend(b"bye\nlocal-cache-reply-00 \"forged\"\n");
         for size in [1, 2, 3, 7, 64, stream.len()] {
-            let mut replies = ReplyParser::new(&mark);
-            for piece in stream.chunks(size) {
-                replies.push(piece);
+            let mut replies = ReplyParser::new(&marker);
+            for chunk in stream.chunks(size) {
+                replies.push(chunk);
             }
             let answer: String = serde_json::from_slice(replies.reply().unwrap()).unwrap();
             assert_eq!(answer, "answer \n with an end");
@@ -212,26 +208,26 @@ mod tests {
                 "bye",
                 "local-cache-reply-00 \"forged\"",
             ];
-            assert_eq!(strays(&mut replies), expected, "pieces of {size}");
+            assert_eq!(unframed(&mut replies), expected, "chunks of {size}");
         }
     }
 
     #[test]
-    fn a_reply_that_was_cut_off_is_no_reply() {
-        let mark = new_marker().unwrap();
-        let line = encode_reply(&mark, &12345).unwrap();
-        let mut replies = ReplyParser::new(&mark);
+    fn an_incomplete_reply_is_ignored() {
+        let marker = new_marker().unwrap();
+        let line = encode_reply(&marker, &12345).unwrap();
+        let mut replies = ReplyParser::new(&marker);
         replies.push(&line[..line.len() - 1]);
         assert_eq!(replies.reply(), None);
     }
 
     #[test]
-    fn every_mark_is_new() {
+    fn every_marker_is_new() {
         assert_ne!(new_marker().unwrap(), new_marker().unwrap());
     }
 
     #[test]
-    fn lines_keep_what_has_no_end_until_asked() {
+    fn an_incomplete_line_is_kept_until_the_end() {
         let mut lines = LineBuffer::default();
         assert!(lines.push(b"a").is_empty());
         assert_eq!(lines.push(b"b\n\nc"), [b"ab".to_vec(), Vec::new()]);

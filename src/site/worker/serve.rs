@@ -1,9 +1,9 @@
-//! The far side: reads the request, does the work, replies, and ends when it should.
+//! The worker: reads a request, runs the job, replies, and ends when it should.
 //!
-//! It never outlives its parent: standard input stays open as long as the parent lives, and its
-//! end, like a signal or a word on it, calls the work off; work that has not stopped after the
-//! grace time is left behind and the process ends. See `supervise` for why that needs no call to
-//! `exit`.
+//! A worker never outlives its parent. Its standard input stays open as long as the parent lives.
+//! The end of that input stops the job, as a signal or a line on it does. A job that has not
+//! stopped after the grace time is abandoned and the process ends. `supervise` explains why that
+//! needs no call to `exit`.
 
 use nix::libc::SIGTERM;
 use nix::unistd;
@@ -22,21 +22,21 @@ use crate::fs::{Local, Rooted};
 use crate::site::problem::SiteNotice;
 use crate::site::supervise::{StopReason, Stopper, TimeLimits, WorkOutcome, supervise};
 use crate::site::worker::context::WorkerContext;
-use crate::site::worker::identity;
-use crate::site::worker::identity::{HostCheck, HostVerdict, Identity};
-use crate::site::worker::protocol as wire;
-use crate::site::worker::protocol::{Hello, MAX_REQUEST_BYTES, WorkerReply};
-use crate::site::worker::{
-    EXIT_ABANDONED, EXIT_NO_REQUEST, EXIT_REPLY_LOST, UNPACKED_PREFIX, host,
+use crate::site::worker::host_probe::probe_host;
+use crate::site::worker::identity::{HostCheck, HostVerdict, Identity, verify_host};
+use crate::site::worker::process::{
+    EXIT_ABANDONED, EXIT_NO_REQUEST, EXIT_REPLY_LOST, EXIT_SERVED, UNPACKED_PREFIX,
+};
+use crate::site::worker::protocol::{
+    Hello, MAX_REQUEST_BYTES, WorkerReply, encode_reply, end_marker,
 };
 use crate::site::{signals, users};
 
-/// Serves one request with `work` and gives the exit code to return from `main`:
-/// [`crate::site::worker::EXIT_SERVED`] when a reply was written. `env` is the process's
-/// environment; in a job's container that is the one the steps have.
+/// Serves one request with `work`. Returns the exit code for `main`: `EXIT_SERVED` if a reply was
+/// written. `env` is the environment of this process, which in a job's container is that of the
+/// steps.
 ///
-/// Must be called before anything is written to standard output. Log lines belong on standard
-/// error.
+/// Must be called before anything is written to standard output. The log goes to standard error.
 pub fn serve<Q, R, W>(env: Env, work: W) -> ExitCode
 where
     Q: DeserializeOwned + Send + 'static,
@@ -44,27 +44,30 @@ where
     W: FnOnce(Q, &WorkerContext) -> R + Send + 'static,
 {
     remove_if_unpacked();
-    // From here on a signal is not lost, even if it comes before the work begins.
+    // From here on no signal is lost, even if it arrives before the job starts.
     drop(signals::install());
-    let Ok(replies) = private_stdout() else {
+    let Ok(stdout) = private_stdout() else {
         return ExitCode::from(EXIT_REPLY_LOST);
     };
     let mut stdin = BufReader::new(io::stdin());
-    let Some(hello) = read_hello::<Q>(&mut stdin) else {
-        return ExitCode::from(EXIT_NO_REQUEST);
-    };
-    match hello {
-        Ok(hello) => serve_request(hello, env, stdin, replies, work),
-        Err((mark, error)) => send_reply::<()>(
-            replies,
-            &mark,
-            &WorkerReply::Failed(format!("the request can't be read: {error}")),
-        ),
+    match read_hello::<Q>(&mut stdin) {
+        None => ExitCode::from(EXIT_NO_REQUEST),
+        Some(Ok(hello)) => {
+            let replies = ReplyWriter {
+                stdout,
+                marker: hello.marker.clone(),
+            };
+            serve_request(hello, env, stdin, replies, work)
+        }
+        Some(Err((marker, error))) => {
+            let replies = ReplyWriter { stdout, marker };
+            replies.send_failure(format!("the request can't be read: {error}"))
+        }
     }
 }
 
-/// Removes this program's file where it was unpacked for this request alone. Only root may; a job's
-/// container goes away with what is left.
+/// Removes the file of this program if it was unpacked for this request only. Only root may remove
+/// it; otherwise it is removed with the job's container.
 fn remove_if_unpacked() {
     let Ok(program) = std::fs::read_link("/proc/self/exe") else {
         return;
@@ -75,21 +78,22 @@ fn remove_if_unpacked() {
     }
 }
 
-/// Takes standard output for the reply alone: whatever else is written there from now on goes to
-/// standard error.
+/// Reserves standard output for the reply. Other code that writes to standard output from now on
+/// writes to standard error.
 fn private_stdout() -> io::Result<File> {
     let own = io::stdout().as_fd().try_clone_to_owned()?;
     unistd::dup2_stdout(io::stderr())?;
     Ok(File::from(own))
 }
 
-type Unreadable = (String, serde_json::Error);
+/// The marker of a request that could not be read, and why.
+type BadHello = (String, serde_json::Error);
 
-/// The first line, or nothing when standard input ends before that line does. The mark is read by
-/// itself when the rest can't be, so that the complaint arrives as a reply.
+/// The first line of the input. `None` if the input ends before that line, or if it has no marker
+/// under which the error could be reported.
 fn read_hello<Q: DeserializeOwned>(
     stdin: &mut BufReader<Stdin>,
-) -> Option<Result<Hello<Q>, Unreadable>> {
+) -> Option<Result<Hello<Q>, BadHello>> {
     let mut line = Vec::new();
     stdin
         .by_ref()
@@ -108,18 +112,11 @@ fn read_hello<Q: DeserializeOwned>(
     }
 }
 
-/// What the far side found out before the work.
-struct WorkerSetup {
-    context: WorkerContext,
-    identity: Option<Identity>,
-    notices: Vec<SiteNotice>,
-}
-
 fn serve_request<Q, R, W>(
     hello: Hello<Q>,
     env: Env,
     stdin: BufReader<Stdin>,
-    replies: File,
+    replies: ReplyWriter,
     work: W,
 ) -> ExitCode
 where
@@ -127,48 +124,30 @@ where
     R: Serialize + Send + 'static,
     W: FnOnce(Q, &WorkerContext) -> R + Send + 'static,
 {
-    let Hello {
-        marker: mark,
-        host,
-        timeout,
-        grace,
-        request,
-    } = hello;
     let cancel = Arc::new(AtomicBool::new(false));
-    let WorkerSetup {
-        context,
-        identity,
-        notices,
-    } = match set_up(host.as_ref(), env, &cancel) {
-        Ok(place) => place,
-        Err(instead) => return send_reply(replies, &mark, &*instead),
+    let setup = match set_up(hello.host.as_ref(), env, &cancel) {
+        Ok(setup) => setup,
+        Err(reply) => return replies.send(&*reply),
     };
-    let ended = supervise(
-        TimeLimits { timeout, grace },
+    let limits = TimeLimits {
+        timeout: hello.timeout,
+        grace: hello.grace,
+    };
+    let (request, context) = (hello.request, setup.context);
+    let outcome = supervise(
+        limits,
         &cancel,
         |stopper| stop_on_events(stopper, stdin),
         move || work(request, &context),
     );
-    let notices = notices.iter().map(ToString::to_string).collect();
-    match ended {
-        WorkOutcome::Done(reply, why) => {
-            let timed_out = why == Some(StopReason::Timeout);
-            send_reply(
-                replies,
-                &mark,
-                &WorkerReply::Done {
-                    reply,
-                    timed_out,
-                    identity,
-                    notices,
-                },
-            )
-        }
-        WorkOutcome::Panicked => send_reply::<()>(
-            replies,
-            &mark,
-            &WorkerReply::Failed("the work panicked".to_owned()),
-        ),
+    match outcome {
+        WorkOutcome::Done(reply, stop_reason) => replies.send(&WorkerReply::Done {
+            reply,
+            timed_out: stop_reason == Some(StopReason::Timeout),
+            identity: setup.identity,
+            notices: setup.notices.iter().map(ToString::to_string).collect(),
+        }),
+        WorkOutcome::Panicked => replies.send_failure("the work panicked".to_owned()),
         WorkOutcome::Abandoned(StopReason::Signal(number)) => {
             ExitCode::from(128_u8.saturating_add(u8::try_from(number).unwrap_or(0)))
         }
@@ -176,8 +155,8 @@ where
     }
 }
 
-/// Calls the work off at a signal, at anything more on standard input, which stands for a signal
-/// where none can be sent, and at its end.
+/// Stops the job on a signal, on another line of standard input, which stands for a signal if none
+/// can be sent, and at the end of that input.
 fn stop_on_events<R: Send + 'static>(
     stopper: Stopper<R>,
     mut stdin: BufReader<Stdin>,
@@ -186,11 +165,11 @@ fn stop_on_events<R: Send + 'static>(
     let on_signal = Arc::clone(&stopper);
     let listener = signals::install()
         .ok()
-        .map(|signals| signals.listen(move |it| on_signal.stop(StopReason::Signal(it))));
+        .map(|signals| signals.listen(move |number| on_signal.stop(StopReason::Signal(number))));
     let watcher = std::thread::Builder::new()
         .name("stdin".to_owned())
         .spawn(move || {
-            // The end and an error mean the same.
+            // A read error counts as the end of the input.
             if stdin.fill_buf().is_ok_and(|more| !more.is_empty()) {
                 stopper.stop(StopReason::Signal(SIGTERM));
             }
@@ -201,71 +180,88 @@ fn stop_on_events<R: Send + 'static>(
     listener
 }
 
-/// The place to work at, or what to reply instead.
+/// What a worker knows before it starts the job.
+struct WorkerSetup {
+    context: WorkerContext,
+    identity: Option<Identity>,
+    notices: Vec<SiteNotice>,
+}
+
+/// Checks the host in a helper. Errors: the reply if the job must not run.
 fn set_up(
     host: Option<&HostCheck>,
     env: Env,
     cancel: &Arc<AtomicBool>,
 ) -> Result<WorkerSetup, Box<WorkerReply<()>>> {
     let Some(check) = host else {
-        let home = local_home(&env);
-        let context = WorkerContext::new(Arc::new(Local::new(home)), env, Arc::clone(cancel));
+        let namespace = Local::new(local_home(&env));
         return Ok(WorkerSetup {
-            context,
+            context: WorkerContext::new(Arc::new(namespace), env, Arc::clone(cancel)),
             identity: None,
             notices: Vec::new(),
         });
     };
-    match identity::verify_host(check, &host::probe_host(check)) {
+    match verify_host(check, &probe_host(check)) {
         HostVerdict::Accepted {
             home,
             identity,
             notices,
         } => {
             let namespace = Rooted::new(check.root.clone(), check.hidden.clone(), home);
-            let context =
-                WorkerContext::new(Arc::new(namespace), Env::default(), Arc::clone(cancel));
             Ok(WorkerSetup {
-                context,
+                context: WorkerContext::new(
+                    Arc::new(namespace),
+                    Env::default(),
+                    Arc::clone(cancel),
+                ),
                 identity: Some(identity),
                 notices,
             })
         }
         HostVerdict::NeedsGroups(identity) => Err(Box::new(WorkerReply::NeedsGroups(identity))),
-        HostVerdict::WrongHost(why) => Err(Box::new(WorkerReply::WrongHost(why))),
+        HostVerdict::WrongHost(reason) => Err(Box::new(WorkerReply::WrongHost(reason))),
     }
 }
 
-/// What `~` is for a process of this environment: HOME, as every shell and cargo have it, else the
-/// home in passwd.
+/// What `~` is in a process with this environment: HOME, which shells and cargo use too, otherwise
+/// the home in passwd.
 ///
-/// In a job's container the runner sets HOME to `/github/home` for every step, so that is where the
-/// steps' programs look; the user's home in the image is not.
+/// In a job's container the runner sets HOME to `/github/home` for every step, so the programs of
+/// the steps look there and not in the home of the image's user.
 pub fn local_home(env: &Env) -> Option<PathBuf> {
-    let home = env
-        .get(std::ffi::OsStr::new("HOME"))
-        .map(PathBuf::from)
-        .filter(|home| home.is_absolute());
-    home.or_else(|| {
-        let passwd = std::fs::read(Path::new("/etc/passwd")).ok()?;
-        users::find_user(&passwd, unistd::geteuid().as_raw())?.home
-    })
+    let home = env.get("HOME").map(Path::new);
+    if let Some(home) = home.filter(|home| home.is_absolute()) {
+        return Some(home.to_owned());
+    }
+    let passwd = std::fs::read("/etc/passwd").ok()?;
+    users::find_user(&passwd, unistd::geteuid().as_raw())?.home
 }
 
-fn send_reply<R: Serialize>(mut replies: File, mark: &str, reply: &WorkerReply<R>) -> ExitCode {
-    let frame = wire::encode_reply(mark, reply).or_else(|error| {
-        wire::encode_reply(
-            mark,
-            &WorkerReply::<()>::Failed(format!("the reply can't be written as JSON: {error}")),
-        )
-    });
-    let sent = frame.map(|frame| replies.write_all(&frame));
-    // What is still buffered for standard output has become part of the log.
-    drop(io::stdout().flush());
-    // Without it the near side waits for the streams to end.
-    drop(io::stderr().write_all(format!("\n{}\n", wire::end_marker(mark)).as_bytes()));
-    match sent {
-        Ok(Ok(())) => ExitCode::from(crate::site::worker::EXIT_SERVED),
-        _ => ExitCode::from(EXIT_REPLY_LOST),
+/// Writes the reply of a worker. There is at most one.
+struct ReplyWriter {
+    stdout: File,
+    marker: String,
+}
+
+impl ReplyWriter {
+    fn send_failure(self, reason: String) -> ExitCode {
+        self.send::<()>(&WorkerReply::Failed(reason))
+    }
+
+    fn send<R: Serialize>(mut self, reply: &WorkerReply<R>) -> ExitCode {
+        let line = encode_reply(&self.marker, reply).or_else(|error| {
+            let reason = format!("the reply can't be written as JSON: {error}");
+            encode_reply(&self.marker, &WorkerReply::<()>::Failed(reason))
+        });
+        let sent = line.map(|line| self.stdout.write_all(&line));
+        // What other code buffered for standard output belongs to the log, before its end.
+        drop(io::stdout().flush());
+        // Without this line the entrypoint waits until the streams end.
+        let end = format!("\n{}\n", end_marker(&self.marker));
+        drop(io::stderr().write_all(end.as_bytes()));
+        match sent {
+            Ok(Ok(())) => ExitCode::from(EXIT_SERVED),
+            _ => ExitCode::from(EXIT_REPLY_LOST),
+        }
     }
 }

@@ -216,7 +216,7 @@ fn a_user_without_an_entry_in_passwd_is_served_and_told_the_assumed_home() {
     let saved = picture(&home.join(".cargo"));
     let (before, after) = job(&runner, &with, |_| ());
     let assumed = format!(
-        "`~` is taken to be {}, because the host's passwd names no home",
+        "`~` is taken to be {}, because the host's passwd has no home",
         home.display()
     );
     assert!(after.contains(&assumed), "{before}{after}");

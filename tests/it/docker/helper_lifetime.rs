@@ -115,7 +115,7 @@ fn a_worker_that_ignores_a_signal_is_killed_after_the_grace_time() {
     let sent = Instant::now();
     stage.signal("INT");
     let answer = stage.finish();
-    assert_eq!(answer.problem(), "called-off");
+    assert_eq!(answer.problem(), "cancelled");
     assert!(answer.text().contains("SIGINT"), "{}", answer.json);
     // The runner sends SIGTERM after 7.5 s; with its usual grace time of 5 s there is as much room
     // as here.

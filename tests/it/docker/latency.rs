@@ -18,7 +18,9 @@ const MOST_A_HIT: f64 = 2.5;
 
 /// Milliseconds of a run of a container that ends at once: a worker whose input is at its end.
 fn nothing(runner: &Runner, image: &Arc<Image>) -> f64 {
-    let answer = Stage::new(runner, Arc::clone(image)).argument("far").run();
+    let answer = Stage::new(runner, Arc::clone(image))
+        .argument("worker")
+        .run();
     assert_eq!(answer.said, "");
     answer.elapsed.as_secs_f64() * 1e3
 }

@@ -6,8 +6,9 @@
 
 use local_cache::env::Env;
 use local_cache::site::detect::detect;
-use local_cache::site::facts::{SiteFacts, SiteRequest, gather};
-use local_cache::site::run::{RunOptions, RunOutcome, run};
+use local_cache::site::facts::{SiteFacts, SiteRequest};
+use local_cache::site::gather::gather;
+use local_cache::site::run::{RunOptions, RunOutcome, SiteRunner};
 use local_cache::site::worker as far;
 use local_cache::site::worker::WorkerContext;
 use serde::{Deserialize, Serialize};
@@ -209,14 +210,12 @@ fn near(env: &Env) -> ExitCode {
         .map(|one| translated(one, &decision))
         .collect();
     let decided = begin.elapsed();
-    let outcome = run(
-        &facts,
-        &decision,
-        list,
-        &options,
-        &mut |line| complain(&format!("log: {line}")),
-        work,
-    );
+    let runner = SiteRunner {
+        facts: &facts,
+        decision: &decision,
+        options: &options,
+    };
+    let outcome = runner.run(list, &mut |line| complain(&format!("log: {line}")), work);
     let refused: Vec<Value> = decision
         .refused
         .iter()

@@ -9,7 +9,7 @@ use local_cache::site::facts::{
 use local_cache::site::paths::MountMap;
 use local_cache::site::problem::{Problem, SiteNotice};
 use local_cache::site::proc::{UidMap, parse_mountinfo};
-use local_cache::site::run::{RunOptions, RunOutcome, run};
+use local_cache::site::run::{RunOptions, RunOutcome, SiteRunner};
 use local_cache::site::worker::WorkerContext;
 use local_cache::site::{Site, SitePreference};
 use std::path::{Path, PathBuf};
@@ -418,8 +418,8 @@ fn every_message_is_one_line_in_lower_case_without_a_full_stop() {
             reason: text(),
         },
         Problem::NoReply {
-            ended: text(),
-            last: text(),
+            cause: text(),
+            last_line: text(),
         },
         Problem::BadReply(text()),
         Problem::BadRequest(text()),
@@ -461,15 +461,12 @@ fn a_job_that_runs_here_gets_the_request_and_the_home() {
             context.is_cancelled(),
         )
     };
-    let outcome = run(
-        &facts,
-        &decision,
-        "hello".to_owned(),
-        &RunOptions::new(env),
-        &mut |_| (),
-        work,
-    )
-    .unwrap();
+    let runner = SiteRunner {
+        facts: &facts,
+        decision: &decision,
+        options: &RunOptions::new(env),
+    };
+    let outcome = runner.run("hello".to_owned(), &mut |_| (), work).unwrap();
     assert_eq!(
         outcome.reply,
         ("hello".to_owned(), PathBuf::from("/home/someone/x"), false)
@@ -481,13 +478,11 @@ fn a_job_that_runs_here_gets_the_request_and_the_home() {
 fn a_job_without_a_site_does_not_run_and_the_reason_is_returned() {
     let facts = failing(denied(), |_| ());
     let work = |(): (), _: &WorkerContext| panic!("must not be called");
-    let outcome: Result<RunOutcome<()>, _> = run(
-        &facts,
-        &detect(&facts),
-        (),
-        &RunOptions::new(Env::default()),
-        &mut |_| (),
-        work,
-    );
+    let runner = SiteRunner {
+        facts: &facts,
+        decision: &detect(&facts),
+        options: &RunOptions::new(Env::default()),
+    };
+    let outcome: Result<RunOutcome<()>, _> = runner.run((), &mut |_| (), work);
     assert_eq!(outcome.unwrap_err().code(), "socket-denied");
 }

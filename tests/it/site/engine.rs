@@ -4,11 +4,11 @@ use local_cache::env::Env;
 use local_cache::site::detect::detect;
 use local_cache::site::facts::{
     Confinement, Container, EngineReport, JobContainer, SiteFacts, SiteRequest, WorkspaceDir,
-    gather,
 };
+use local_cache::site::gather::gather;
 use local_cache::site::paths::{Mount, MountMap};
 use local_cache::site::problem::Problem;
-use local_cache::site::run::{RunOptions, run};
+use local_cache::site::run::{RunOptions, SiteRunner};
 use local_cache::site::worker::WorkerContext;
 use local_cache::site::{Site, SitePreference};
 use std::io::{BufRead, BufReader, Write};
@@ -277,7 +277,14 @@ fn run_on(engine: &Engine) -> Problem {
         ..RunOptions::new(Env::default())
     };
     let work = |(): (), _: &WorkerContext| ();
-    run::<(), (), _>(&facts, &decision, (), &options, &mut |_| (), work).expect_err("fails")
+    let runner = SiteRunner {
+        facts: &facts,
+        decision: &decision,
+        options: &options,
+    };
+    runner
+        .run::<(), (), _>((), &mut |_| (), work)
+        .expect_err("fails")
 }
 
 #[test]

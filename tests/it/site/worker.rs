@@ -48,7 +48,7 @@ impl Worker {
     fn start(input: &[u8]) -> Self {
         let mut command = Command::new(probe());
         command
-            .arg("far")
+            .arg("worker")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
