@@ -11,7 +11,7 @@ use super::exit::Exit;
 use super::text::{Rendered, age_of, one_line};
 use crate::fmt::human::{bytes, count};
 use crate::fmt::table::Table;
-use crate::ops::prune::{self, ListedEntry};
+use crate::ops::entries::{self, ListedEntry};
 use crate::store::Entry;
 
 /// List all entries
@@ -21,7 +21,7 @@ pub(super) struct ListArgs {}
 
 pub(super) fn list(context: &mut CommandContext<'_>) -> Result<Exit> {
     let entries = match context.open_store()? {
-        Some(store) => prune::list(&store, context.monitor)?,
+        Some(store) => entries::list(&store, context.monitor)?,
         None => Vec::new(),
     };
     let (text, json) = render(&entries, context.cache_root);

@@ -14,8 +14,8 @@ use super::text::age_of;
 use super::values::parse_duration;
 use crate::fmt::human::bytes;
 use crate::fs::{Timestamp, files};
-use crate::ops::inventory::inventory;
-use crate::ops::prune::ListedEntry;
+use crate::ops::entries::ListedEntry;
+use crate::ops::entries::inventory;
 use crate::stats::render::html;
 use crate::stats::render::markup::EntryRow;
 

@@ -11,8 +11,8 @@ use super::exit::Exit;
 use super::list::entry_json;
 use super::text::{age_of, files_and_bytes, one_line, tree_path};
 use crate::fmt::human::bytes;
+use crate::ops::entries::{self, ListedEntry};
 use crate::ops::path_list::printable;
-use crate::ops::prune::{self, ListedEntry};
 use crate::store::key_match::is_same;
 use crate::tree::{LeafId, LeafKind, Tree};
 
@@ -32,7 +32,7 @@ pub(super) fn show(context: &mut CommandContext<'_>, args: &ShowArgs) -> Result<
         )
     };
     let store = context.open_store()?.ok_or_else(unknown)?;
-    let entries = prune::list(&store, context.monitor)?;
+    let entries = entries::list(&store, context.monitor)?;
     match find(&entries, &args.entry).as_slice() {
         [] => Err(unknown()),
         [listed] => {

@@ -10,7 +10,7 @@ use super::context::CommandContext;
 use super::exit::Exit;
 use super::text::Rendered;
 use crate::fmt::human::{bytes, plural};
-use crate::ops::prune;
+use crate::ops::verify;
 use crate::store::Store;
 use crate::store::verify::VerifyReport;
 
@@ -33,7 +33,7 @@ pub(super) fn verify(context: &mut CommandContext<'_>, args: &VerifyArgs) -> Res
         context.print(&text, &json!({ "entries": 0, "damaged": [] }))?;
         return Ok(Exit::Done);
     };
-    let (verified, collected) = prune::verify(&store, args.repair, context.monitor)?;
+    let (verified, collected) = verify::verify(&store, args.repair, context.monitor)?;
     let is_repaired = collected.is_some();
     let (text, json) = render(&verified, is_repaired);
     context.print(&text, &json)?;

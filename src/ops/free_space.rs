@@ -1,11 +1,11 @@
-//! Keeping the disk healthy: measure, and when it is too full remove what can go.
+//! The disk guard: measure the disk, and remove what can be removed when it is too full.
 //!
-//! With nothing to do this costs two questions to the kernel, and where a size is set for the store
-//! a look at the size of each of its files. [`crate::store::disk_limits`] decides.
+//! With nothing to do this costs two `statvfs` calls and, if the size of the store is limited, a
+//! look at the size of each of its files. [`crate::store::disk_limits`] decides.
 //!
-//! What is in use stays: things are removed by who holds the store alone, so nobody restores or
-//! saves meanwhile. When others use the store for longer than [`TIMEOUT`], nothing is removed and
-//! that is said; a later phase does it.
+//! Files in use are safe: only the holder of the exclusive lock removes anything, so nobody
+//! restores or saves meanwhile. If others use the store for longer than [`TIMEOUT`], nothing is
+//! removed and the report says so. A later phase does it.
 
 use std::path::Path;
 use std::time::Duration;
@@ -15,29 +15,28 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::fs::{Timestamp, Volume, volume, wait_for_lock};
 use crate::monitor::{Monitor, Stage};
-use crate::ops::prune::{ListedEntry, Needs, candidate, list};
+use crate::ops::entries::{ListedEntry, StoreFiles, list};
 use crate::store::disk_limits::{
     DiskLimits, RECOMMENDED_FREE, ReadyCandidate, Shortfall, StoreContents, plan,
 };
 use crate::store::lock::GcLock;
 use crate::store::ready::ReadyCopy;
 use crate::store::retention::RetentionPolicy;
-use crate::store::{CacheScope, Store};
+use crate::store::{CacheKind, CacheScope, Store};
 
-/// How long others may keep the store in use before the guard goes on without removing anything.
+/// How long the guard waits for others that use the store.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Removing frees what was counted, or more; after so many rounds it is left at that.
+/// A removal may free less than was planned, because entries share files. The guard then plans
+/// again, but not for ever.
 const ROUNDS: usize = 3;
 
-/// What to guard.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GuardPolicy {
-    /// What is to be kept free.
     pub limits: DiskLimits,
-    /// Generations that are kept, by kind, while there is room.
-    pub keep: Vec<(crate::store::CacheKind, usize)>,
-    /// Entries unused for longer go first.
+    /// Generations of each kind that stay while the limits hold.
+    pub keep: Vec<(CacheKind, usize)>,
+    /// Entries unused for longer are evicted first.
     pub old_after: Option<Duration>,
     /// The default branch of each scope, as far as known.
     pub default_branches: Vec<CacheScope>,
@@ -47,13 +46,13 @@ pub struct GuardPolicy {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct DiskUsage {
-    /// Percent used, as df shows it.
+    /// As `df` shows it.
     pub used_percent: u8,
     /// Bytes that are free for ordinary users.
     pub free_bytes: u64,
-    /// Bytes that ordinary users may use in all.
+    /// Bytes that ordinary users can use in all.
     pub usable_bytes: u64,
-    /// Percent of the inodes used, where there is a number of them.
+    /// `None` where the filesystem has no fixed number of inodes.
     pub inodes_percent: Option<u8>,
 }
 
@@ -68,254 +67,262 @@ impl From<Volume> for DiskUsage {
     }
 }
 
-/// Something that people should know of the disk.
+/// What people should know about the disk.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DiskNotice {
-    /// Less is free than is recommended, though no limit is exceeded.
+    /// All limits hold, but less is free than recommended.
     LittleFree(DiskUsage),
-    /// Others fill the disk: all of the cache would not be enough.
-    FilledByOthers {
-        /// The disk as it is now.
-        room: DiskUsage,
-        /// Bytes that the store takes.
-        store_bytes: u64,
-    },
-    /// The workspace is on another disk, and that one is too full.
+    /// Other data fills the disk: an empty cache would still exceed the limits.
+    FilledByOthers { usage: DiskUsage, store_bytes: u64 },
+    /// The workspace is on another disk, which is too full.
     WorkspaceFull(DiskUsage),
-    /// Something should go, but other jobs use the store.
+    /// Nothing could be removed because others use the store.
     InUse(DiskUsage),
 }
 
-/// An entry that was removed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RemovedEntry {
-    /// Its id.
+    /// The id of the entry.
     pub entry: String,
-    /// Its key.
     pub key: String,
-    /// Why it went.
     pub reason: String,
 }
 
 /// What the guard found and did.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GuardReport {
-    /// The disk before.
     pub before: DiskUsage,
-    /// The disk afterwards.
     pub after: DiskUsage,
-    /// Entries that were removed, in order.
+    /// In the order in which they were evicted.
     pub removed: Vec<RemovedEntry>,
-    /// Bytes given back.
     pub freed_bytes: u64,
-    /// What people should know.
     pub notices: Vec<DiskNotice>,
     /// Whether there is room to save.
     pub may_save: bool,
-    /// Bytes that the store takes afterwards, where they had to be added up.
+    /// The size of the store afterwards, if it had to be added up.
     pub store_bytes: Option<u64>,
 }
 
-/// Guards the disk that the store below `root` is on, and looks at that of the workspace.
+/// Guards the disk of the store below `root`, and measures that of the workspace.
 pub fn guard(
     root: &Path,
     workspace: Option<&Path>,
-    wanted: &GuardPolicy,
+    policy: &GuardPolicy,
     monitor: &dyn Monitor,
 ) -> Result<GuardReport> {
+    let limits = &policy.limits;
     let disk = volume(root)?;
-    let mut guarded = GuardReport {
+    let mut report = GuardReport {
         before: disk.into(),
-        after: disk.into(),
         ..GuardReport::default()
     };
-    let mut lack = wanted.limits.shortfall(&disk, 0);
-    let store = if lack.is_none() && wanted.limits.store_bytes.is_none() {
-        None
-    } else {
-        Store::open(root)?
+    let is_exceeded = !limits.shortfall(&disk, 0).is_none();
+    let store = match is_exceeded || limits.store_bytes.is_some() {
+        true => Store::open(root)?,
+        false => None,
     };
-    if let Some(store) = &store {
-        if wanted.limits.store_bytes.is_some() {
-            let store_bytes = store.allocated_bytes()?;
-            guarded.store_bytes = Some(store_bytes);
-            lack = wanted.limits.shortfall(&disk, store_bytes);
-        }
-        if !lack.is_none() {
-            make_room(store, root, wanted, lack, &mut guarded, monitor)?;
-        }
-    } else if !lack.is_none() {
-        guarded.notices.push(DiskNotice::FilledByOthers {
-            room: disk.into(),
+    match &store {
+        Some(store) => free_space(root, store, policy, &mut report, monitor)?,
+        None if is_exceeded => report.notices.push(DiskNotice::FilledByOthers {
+            usage: disk.into(),
             store_bytes: 0,
-        });
+        }),
+        None => {}
     }
     let now = volume(root)?;
-    guarded.after = now.into();
-    guarded.may_save = wanted.limits.allows_saving(&now);
-    if guarded.notices.is_empty() && !wanted.limits.are_unset() && now.free_bytes < RECOMMENDED_FREE
-    {
-        guarded.notices.push(DiskNotice::LittleFree(now.into()));
+    report.after = now.into();
+    report.may_save = limits.allows_saving(&now);
+    if report.notices.is_empty() && !limits.are_unset() && now.free_bytes < RECOMMENDED_FREE {
+        report.notices.push(DiskNotice::LittleFree(now.into()));
     }
-    let workspace = workspace.and_then(|path| volume(path).ok());
-    if let Some(other) = workspace.filter(|other| other.device != now.device)
-        && !wanted.limits.shortfall(&other, 0).is_none()
+    if let Some(other) = workspace.and_then(|path| volume(path).ok())
+        && other.device != now.device
+        && !limits.shortfall(&other, 0).is_none()
     {
-        guarded
-            .notices
-            .push(DiskNotice::WorkspaceFull(other.into()));
+        report.notices.push(DiskNotice::WorkspaceFull(other.into()));
     }
-    Ok(guarded)
+    Ok(report)
 }
 
-fn make_room(
-    store: &Store,
+/// Removes data until all limits hold, if they do not hold yet.
+fn free_space(
     root: &Path,
-    wanted: &GuardPolicy,
-    mut lack: Shortfall,
-    guarded: &mut GuardReport,
+    store: &Store,
+    policy: &GuardPolicy,
+    report: &mut GuardReport,
     monitor: &dyn Monitor,
 ) -> Result<()> {
-    let Some(collecting) = lock_for_gc(store, monitor)? else {
-        guarded.notices.push(DiskNotice::InUse(guarded.before));
+    if policy.limits.store_bytes.is_some() {
+        report.store_bytes = Some(store.allocated_bytes()?);
+    }
+    let store_bytes = report.store_bytes.unwrap_or(0);
+    if policy
+        .limits
+        .shortfall(&volume(root)?, store_bytes)
+        .is_none()
+    {
+        return Ok(());
+    }
+    let Some(gc_lock) = lock_for_gc(store, monitor)? else {
+        report.notices.push(DiskNotice::InUse(report.before));
         return Ok(());
     };
     monitor.begin(Stage::Cleaning, 0);
-    guarded.store_bytes = None;
-    // Dead data first: nothing is lost with it.
-    guarded.freed_bytes += store.collect_garbage(&collecting)?.bytes;
-    let mut out_of_reach = false;
-    for _ in 0..ROUNDS {
-        lack = still_lacking(store, root, wanted, guarded)?;
-        if lack.is_none() || monitor.is_interrupted() {
-            break;
-        }
-        let round = remove_some(store, &collecting, wanted, &lack, guarded, monitor)?;
-        out_of_reach |= round.out_of_reach;
-        if round.removed == 0 {
-            break;
-        }
-    }
-    if out_of_reach && !lack.is_none() {
-        let store_bytes = store.allocated_bytes()?;
-        guarded.notices.push(DiskNotice::FilledByOthers {
-            room: volume(root)?.into(),
-            store_bytes,
-        });
-    }
-    Ok(())
+    report.store_bytes = None;
+    let mut cleaner = Cleaner {
+        root,
+        store,
+        policy,
+        gc_lock,
+        report,
+    };
+    cleaner.run(monitor)
 }
 
-/// Locks the store for removals. None if others still use it after [`TIMEOUT`], or on an
-/// interruption.
+/// `None` if others still use the store after [`TIMEOUT`], or on an interruption.
 fn lock_for_gc(store: &Store, monitor: &dyn Monitor) -> Result<Option<GcLock>> {
     match wait_for_lock(TIMEOUT, monitor, || store.try_lock_for_gc()) {
         Err(Error::Interrupted) => Ok(None),
-        other => other,
+        result => result,
     }
 }
 
-/// What is lacking now. A filesystem may take its time to show room that was given back, and taking
-/// more for that would be a pity: what was freed counts.
-fn still_lacking(
-    store: &Store,
-    root: &Path,
-    wanted: &GuardPolicy,
-    guarded: &GuardReport,
-) -> Result<Shortfall> {
-    let mut disk = volume(root)?;
-    let credited = guarded
-        .before
-        .free_bytes
-        .saturating_add(guarded.freed_bytes);
-    disk.free_bytes = disk.free_bytes.max(credited.min(disk.usable_bytes));
-    let store_bytes = if wanted.limits.store_bytes.is_some() {
-        store.allocated_bytes()?
-    } else {
-        0
-    };
-    Ok(wanted.limits.shortfall(&disk, store_bytes))
+struct Cleaner<'a> {
+    root: &'a Path,
+    store: &'a Store,
+    policy: &'a GuardPolicy,
+    gc_lock: GcLock,
+    report: &'a mut GuardReport,
 }
 
+/// What one round of removals did.
 struct Round {
     removed: usize,
-    out_of_reach: bool,
+    /// Even an empty cache would not satisfy the limits.
+    is_insufficient: bool,
 }
 
-fn remove_some(
-    store: &Store,
-    collecting: &GcLock,
-    wanted: &GuardPolicy,
-    lack: &Shortfall,
-    guarded: &mut GuardReport,
-    monitor: &dyn Monitor,
-) -> Result<Round> {
-    let listed = list(store, monitor)?;
-    let mut needs = Needs::new(store);
-    let mut entries = Vec::with_capacity(listed.len());
-    for listed in &listed {
-        let needs = needs.of(&listed.entry, monitor)?;
-        entries.push(candidate(listed, needs, &wanted.default_branches));
+impl Cleaner<'_> {
+    fn run(&mut self, monitor: &dyn Monitor) -> Result<()> {
+        // Unused data first: nothing is lost with it.
+        self.collect_garbage()?;
+        let mut shortfall = self.shortfall()?;
+        let mut is_insufficient = false;
+        for _ in 0..ROUNDS {
+            if shortfall.is_none() || monitor.is_interrupted() {
+                break;
+            }
+            let round = self.evict(&shortfall, monitor)?;
+            is_insufficient |= round.is_insufficient;
+            if round.removed == 0 {
+                break;
+            }
+            shortfall = self.shortfall()?;
+        }
+        if is_insufficient && !shortfall.is_none() {
+            self.report.notices.push(DiskNotice::FilledByOthers {
+                usage: volume(self.root)?.into(),
+                store_bytes: self.store.allocated_bytes()?,
+            });
+        }
+        Ok(())
     }
-    let policy = RetentionPolicy {
-        keep: wanted.keep.iter().copied().collect(),
-        old_after: wanted.old_after,
-        ..RetentionPolicy::default()
-    };
-    let copies = store.ready_copies()?;
-    let ready = copies
-        .iter()
-        .map(|copy| ready(copy, &listed))
-        .collect::<Result<Vec<_>>>()?;
-    let contents = StoreContents {
-        ready_copies: &ready,
-        entries: &entries,
-        sizes: &needs.sizes,
-    };
-    let plan = plan(lack, contents, &policy, Timestamp::now());
-    for number in &plan.ready_copies {
-        store.remove_ready_copy(&copies[*number])?;
-        guarded.freed_bytes += copies[*number].bytes;
+
+    fn collect_garbage(&mut self) -> Result<()> {
+        self.report.freed_bytes += self.store.collect_garbage(&self.gc_lock)?.bytes;
+        Ok(())
     }
-    let ids: Vec<_> = plan
-        .entries
-        .iter()
-        .map(|going| listed[going.candidate].id.clone())
-        .collect();
-    store.remove_entries(collecting, &ids)?;
-    for going in &plan.entries {
-        let listed = &listed[going.candidate];
-        guarded.removed.push(RemovedEntry {
-            entry: listed.id.to_string(),
-            key: listed.entry.key.clone(),
-            reason: going.reason.to_string(),
-        });
+
+    /// A filesystem may take a while to show freed space. What was freed counts as free, so that
+    /// the next round does not evict more than needed.
+    fn shortfall(&self) -> Result<Shortfall> {
+        let mut disk = volume(self.root)?;
+        let GuardReport {
+            before,
+            freed_bytes,
+            ..
+        } = &*self.report;
+        let expected = before.free_bytes.saturating_add(*freed_bytes);
+        disk.free_bytes = disk.free_bytes.max(expected.min(disk.usable_bytes));
+        let limits = &self.policy.limits;
+        let store_bytes = match limits.store_bytes {
+            Some(_) => self.store.allocated_bytes()?,
+            None => 0,
+        };
+        Ok(limits.shortfall(&disk, store_bytes))
     }
-    if !ids.is_empty() {
-        guarded.freed_bytes += store.collect_garbage(collecting)?.bytes;
+
+    fn evict(&mut self, shortfall: &Shortfall, monitor: &dyn Monitor) -> Result<Round> {
+        let listed = list(self.store, monitor)?;
+        let mut files = StoreFiles::new(self.store);
+        let mut entries = Vec::with_capacity(listed.len());
+        for listed in &listed {
+            let numbers = files.of(&listed.entry, monitor)?;
+            entries.push(listed.candidate(numbers, &self.policy.default_branches));
+        }
+        let copies = self.store.ready_copies()?;
+        let mut ready_copies = Vec::with_capacity(copies.len());
+        for copy in &copies {
+            ready_copies.push(ready_candidate(copy, &listed)?);
+        }
+        let contents = StoreContents {
+            ready_copies: &ready_copies,
+            entries: &entries,
+            sizes: &files.sizes,
+        };
+        let policy = RetentionPolicy {
+            keep: self.policy.keep.iter().copied().collect(),
+            old_after: self.policy.old_after,
+            ..RetentionPolicy::default()
+        };
+        let plan = plan(shortfall, contents, &policy, Timestamp::now());
+        for number in &plan.ready_copies {
+            self.store.remove_ready_copy(&copies[*number])?;
+            self.report.freed_bytes += copies[*number].bytes;
+        }
+        let mut evicted = Vec::with_capacity(plan.entries.len());
+        for eviction in &plan.entries {
+            evicted.push((&listed[eviction.candidate], eviction.reason.to_string()));
+        }
+        self.remove_entries(&evicted)?;
+        Ok(Round {
+            removed: plan.entries.len() + plan.ready_copies.len(),
+            is_insufficient: plan.is_insufficient,
+        })
     }
-    Ok(Round {
-        removed: ids.len() + plan.ready_copies.len(),
-        out_of_reach: plan.is_insufficient,
-    })
+
+    fn remove_entries(&mut self, evicted: &[(&ListedEntry, String)]) -> Result<()> {
+        if evicted.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<_> = evicted
+            .iter()
+            .map(|(listed, _)| listed.id.clone())
+            .collect();
+        self.store.remove_entries(&self.gc_lock, &ids)?;
+        for (listed, reason) in evicted {
+            self.report.removed.push(RemovedEntry {
+                entry: listed.id.to_string(),
+                key: listed.entry.key.clone(),
+                reason: reason.clone(),
+            });
+        }
+        self.collect_garbage()
+    }
 }
 
-/// A ready copy as the guard sees it. As many inodes as its entry has names, which may be a few too
-/// many where some are hard links; then the next round takes more. As with its bytes, the first of
-/// several roots stands for all of them.
-fn ready(copy: &ReadyCopy, listed: &[ListedEntry]) -> Result<ReadyCandidate> {
-    let name = copy.path.display().to_string();
-    let of = listed
+/// Counts as many inodes as the entry has names. That is too many if some are hard links; the next
+/// round then evicts more. If an entry has several ready copies, the first stands for all.
+fn ready_candidate(copy: &ReadyCopy, listed: &[ListedEntry]) -> Result<ReadyCandidate> {
+    let entry = listed
         .iter()
-        .find(|listed| listed.entry.manifest == copy.manifest && copy.root == 0);
-    let files = of.map_or(0, |listed| {
-        listed.entry.files.saturating_add(listed.entry.directories)
-    });
+        .map(|listed| &listed.entry)
+        .find(|entry| entry.manifest == copy.manifest && copy.root == 0);
     Ok(ReadyCandidate {
-        name,
+        name: copy.path.display().to_string(),
         bytes: copy.bytes,
-        files,
+        files: entry.map_or(0, |entry| entry.files.saturating_add(entry.directories)),
         last_used: copy.kept_since()?.unwrap_or_default(),
     })
 }

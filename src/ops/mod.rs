@@ -1,14 +1,28 @@
 //! Whole operations on a store, each with a request and an outcome.
 
+pub mod entries;
 pub mod free_space;
 pub mod import;
-pub mod inventory;
 pub mod path_list;
 pub mod prune;
 pub mod restore;
 pub mod save;
+pub mod verify;
 
 use std::time::Duration;
 
+use crate::error::{Error, Result};
+use crate::store::Store;
+use crate::store::lock::GcLock;
+
 /// How long an operation waits for a garbage collection to end.
-pub const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Locks the store for removals.
+///
+/// Errors: [`Error::Busy`] if others use the store.
+fn lock_for_gc(store: &Store) -> Result<GcLock> {
+    store.try_lock_for_gc()?.ok_or_else(|| Error::Busy {
+        what: format!("the store {}", store.layout().root().display()),
+    })
+}

@@ -436,7 +436,10 @@ fn notice_text(notice: &DiskNotice, root: &str) -> String {
                 used(room)
             )
         }
-        DiskNotice::FilledByOthers { room, store_bytes } => format!(
+        DiskNotice::FilledByOthers {
+            usage: room,
+            store_bytes,
+        } => format!(
             "the disk of {root} is {}, and all of the cache takes {}: removing it would not be enough, so it stays; \
              free space elsewhere, or set `disk-threshold` and `min-free-space`",
             used(room),

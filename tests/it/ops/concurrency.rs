@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use local_cache::monitor::Silent;
-use local_cache::ops::prune as maintain;
+use local_cache::ops::prune::prune;
 use local_cache::store::Store;
 use local_cache::store::retention::RetentionPolicy;
 use nix::fcntl::{Flock, FlockArg};
@@ -83,12 +83,7 @@ fn the_state_of_jobs_survives_a_collection() {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while !is_done.load(Ordering::Relaxed) {
-                drop(maintain::prune(
-                    &store,
-                    &RetentionPolicy::default(),
-                    false,
-                    &Silent,
-                ));
+                drop(prune(&store, &RetentionPolicy::default(), false, &Silent));
             }
         });
         for number in 0..2000 {

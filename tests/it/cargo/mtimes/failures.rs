@@ -371,7 +371,7 @@ fn a_damaged_record_is_a_warning_and_only_times_are_lost() {
     };
     restored("is damaged");
     let verify = |repair| {
-        local_cache::ops::prune::verify(&runner.store(), repair, &Heard::default())
+        local_cache::ops::verify::verify(&runner.store(), repair, &Heard::default())
             .unwrap()
             .0
     };

@@ -1,0 +1,42 @@
+//! Checking everything in a store, and repairing it.
+
+use crate::error::{Error, Result};
+use crate::fs::remove_tree;
+use crate::monitor::Monitor;
+use crate::ops::LOCK_TIMEOUT;
+use crate::store::Store;
+use crate::store::gc::GcStats;
+use crate::store::verify::VerifyReport;
+
+/// Reads the whole store and compares it with its digests. With `repair`, damaged entries are
+/// quarantined and damaged contents removed.
+///
+/// Errors: [`Error::Busy`] if others use a store that has to be repaired.
+pub fn verify(
+    store: &Store,
+    repair: bool,
+    monitor: &dyn Monitor,
+) -> Result<(VerifyReport, Option<GcStats>)> {
+    let report = {
+        let shared_lock = store.lock_shared(LOCK_TIMEOUT)?;
+        store.verify(&shared_lock, monitor)?
+    };
+    if !repair || (report.damaged.is_empty() && report.damaged_files.is_empty()) {
+        return Ok((report, None));
+    }
+    let gc_lock = super::lock_for_gc(store)?;
+    for error in &report.damaged_files {
+        if let Error::Damaged { path, .. } = error {
+            store.mark_suspect(path)?;
+            // A damaged record of sources costs builds. No entry is lost with it.
+            if path.starts_with(store.layout().manifests()) {
+                remove_tree(path)?;
+            }
+        }
+    }
+    for (id, _) in &report.damaged {
+        store.quarantine(id)?;
+    }
+    let collected = store.collect_garbage(&gc_lock)?;
+    Ok((report, Some(collected)))
+}
