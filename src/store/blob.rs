@@ -1,4 +1,4 @@
-//! Blobs: contents of large files, each in a file of its own that is named by its digest.
+//! Blobs: contents of large files, each in a file that is named by its digest.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -9,70 +9,83 @@ use crate::digest::Digest;
 use crate::error::{IoContext, Result};
 use crate::fs::{Extent, FileKind, Reflinker, files, stat_of};
 
-/// How much is read and hashed at a time, so that it stays in the processor's cache.
-const PIECE: usize = 256 << 10;
+/// How much is read and hashed at a time. It fits into the processor's cache.
+const CHUNK: usize = 256 << 10;
 
-/// Bytes copied into a new file, and the digest of what was copied.
+/// An open file that is to be stored.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SourceFile<'f> {
+    pub(crate) file: &'f File,
+    pub(crate) path: &'f Path,
+    /// Its data, without the holes.
+    pub(crate) extents: &'f [Extent],
+}
+
+/// The digest and the length of the data that was copied.
 #[derive(Debug)]
-pub struct CopiedBlob {
-    /// Names the bytes.
-    pub digest: Digest,
-    /// How many.
-    pub length: u64,
+pub(crate) struct CopiedBlob {
+    pub(crate) digest: Digest,
+    pub(crate) length: u64,
 }
 
 /// Copies the data of a file, without its holes, into a new file.
 ///
-/// Where the filesystem shares blocks, the copy is taken first and then read, so that it is one
-/// state of the file.
-pub fn copy_data(
-    from: &File,
-    from_path: &Path,
-    extents: &[Extent],
+/// If the filesystem can share blocks, the file is cloned before it is read. Then the copy is one
+/// state of the file, even if another process writes to it.
+pub(super) fn copy_data(
+    source: &SourceFile<'_>,
     to_path: &Path,
     mode: u32,
     reflinker: &Reflinker,
 ) -> Result<CopiedBlob> {
     let to = files::create_new(to_path, mode)?;
-    let size = files::length(from, from_path)?;
-    let is_whole = extents
-        == [Extent {
-            offset: 0,
-            length: size,
-        }];
-    let is_clone = is_whole && reflinker.reflink(from, &to).context("write", || to_path)?;
+    let size = files::length(source.file, source.path)?;
+    let whole = [Extent {
+        offset: 0,
+        length: size,
+    }];
+    let is_clone = source.extents == whole
+        && reflinker
+            .reflink(source.file, &to)
+            .context("write", || to_path)?;
     if is_clone {
-        // The file may have grown since it was looked at.
+        // The file may have grown since `extents` were read.
         to.set_len(size).context("write", || to_path)?;
+        hash_extents(&to, to_path, source.extents, |_, _| Ok(()))
+    } else {
+        hash_extents(source.file, source.path, source.extents, |bytes, at| {
+            to.write_all_at(bytes, at).context("write", || to_path)
+        })
     }
+}
+
+/// Reads and hashes extents. Passes each chunk to `write`, with its offset in the data without
+/// holes.
+///
+/// Stops at the end of a file that has become shorter. The caller compares the file's state before
+/// and after, and so finds that it changed.
+fn hash_extents(
+    file: &File,
+    path: &Path,
+    extents: &[Extent],
+    mut write: impl FnMut(&[u8], u64) -> Result<()>,
+) -> Result<CopiedBlob> {
     let mut hasher = blake3::Hasher::new();
-    let mut buffer = vec![0; PIECE];
+    let mut buffer = vec![0; CHUNK];
     let mut length = 0;
-    for extent in extents {
+    'extents: for extent in extents {
         let mut at = extent.offset;
         let end = extent.offset + extent.length;
         while at < end {
-            let piece = usize::try_from(end - at).unwrap_or(usize::MAX).min(PIECE);
-            let (source, path) = if is_clone {
-                (&to, to_path)
-            } else {
-                (from, from_path)
-            };
-            let read = source
-                .read_at(&mut buffer[..piece], at)
+            let chunk = usize::try_from(end - at).unwrap_or(usize::MAX).min(CHUNK);
+            let read = file
+                .read_at(&mut buffer[..chunk], at)
                 .context("read", || path)?;
             if read == 0 {
-                // The file became shorter; whoever asked for the copy finds that its state changed.
-                return Ok(CopiedBlob {
-                    digest: hasher.finalize().into(),
-                    length,
-                });
+                break 'extents;
             }
             hasher.update(&buffer[..read]);
-            if !is_clone {
-                to.write_all_at(&buffer[..read], length)
-                    .context("write", || to_path)?;
-            }
+            write(&buffer[..read], length)?;
             at += read as u64;
             length += read as u64;
         }
@@ -84,20 +97,20 @@ pub fn copy_data(
 }
 
 impl Store {
-    /// Whether the store has a blob that can be read and has the right length.
-    pub fn has_blob(&self, digest: &Digest, length: u64) -> Result<bool> {
+    /// Whether the store has a readable blob of this digest and length.
+    pub(super) fn has_blob(&self, digest: &Digest, length: u64) -> Result<bool> {
         let path = self.layout.blob(digest);
-        let found = match files::open(&path).map_err(|error| self.as_damage(error)) {
+        let stat = match files::open(&path).map_err(|error| self.as_damage(error)) {
             Ok(file) => stat_of(&file).context("look at", || &path)?,
             Err(error) if error.is_damage() => return Ok(false),
             Err(error) => return Err(error),
         };
-        Ok(found.kind == FileKind::File && found.size == length)
+        Ok(stat.kind == FileKind::File && stat.size == length)
     }
 
-    /// Gives a finished file its name in the store. False when the store has the same bytes
+    /// Renames an unfinished file to its name in the store. False if the store has this blob
     /// already.
-    pub fn publish_blob(&self, unfinished: &Path, copied: &CopiedBlob) -> Result<bool> {
+    pub(super) fn publish_blob(&self, unfinished: &Path, copied: &CopiedBlob) -> Result<bool> {
         let path = self.layout.blob(&copied.digest);
         files::create_dir(
             &self.layout.blob_shelf(&copied.digest),
@@ -110,7 +123,7 @@ impl Store {
             files::remove(unfinished)?;
             return Ok(false);
         }
-        // What has the name can't be what it should be.
+        // The existing file is damaged.
         files::rename(unfinished, &path).map(|()| true)
     }
 }

@@ -1,18 +1,19 @@
-//! Giving space back: what nothing refers to is removed, packs that are mostly dead are rewritten.
+//! Garbage collection: removes what no entry refers to and rewrites packs that are mostly dead.
 //!
-//! Only who holds the store alone collects, so nothing that is looked at here changes meanwhile. A
-//! collection that is killed leaves a store that is right: an entry goes before what it refers to,
-//! and the contents of a rewritten pack are published, and the file that says where they went,
-//! before the old pack is removed.
+//! It holds the store's exclusive lock, so nothing changes while it runs. If it is killed, the store
+//! is still correct: an entry is removed before what it refers to, and the new pack and the file
+//! that names it are published before the old pack is removed.
 
 use std::collections::{HashMap, HashSet};
-use std::ffi::OsString;
+use std::ffi::OsStr;
 use std::path::Path;
 
+use super::entry::Entry;
 use super::id::EntryId;
+use super::layout;
 use super::lock::GcLock;
 use super::open::{Store, random_name};
-use super::{layout, pack};
+use super::pack::{PackIndex, PackWriter};
 use crate::digest::Digest;
 use crate::error::{Error, IoContext, Result};
 use crate::fs::{FileKind, Timestamp, files, remove_tree};
@@ -20,153 +21,138 @@ use crate::monitor::Silent;
 use crate::tree::manifest::{Manifest, References};
 use crate::tree::{Content, ContentLocation, LeafKind};
 
-/// Dead bytes that make it worth to rewrite a pack, when they are also more than half of it.
-const WORTH_REWRITING: u64 = 1 << 20;
-/// How long damaged entries are kept for somebody to look at, in seconds.
-const QUARANTINE: i64 = 7 * 86_400;
+/// A pack is rewritten if it has at least this many dead bytes, and more dead than live ones.
+const MIN_DEAD_BYTES: u64 = 1 << 20;
 
-/// How long it is remembered when a directory was as a manifest says, in seconds.
-const SEEN: i64 = 30 * 86_400;
+const DAY: i64 = 86_400;
+/// Seconds until damaged entries are removed. Until then they can be inspected.
+const QUARANTINE_AGE: i64 = 7 * DAY;
+/// Seconds until the stamp of a directory is removed.
+const STAMP_AGE: i64 = 30 * DAY;
+/// Seconds until the state of a job is removed: GitHub's longest job on a self-hosted runner.
+const JOB_STATE_AGE: i64 = 5 * DAY;
 
-/// How long a job is taken to last at most, in seconds; then what its phases remembered goes.
-const MEMORY: i64 = 5 * 86_400;
-
-/// What a collection did.
+/// What one garbage collection did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct GcStats {
-    /// Files of the store that were removed.
+    /// Files removed from the store.
     pub files: u64,
     /// Packs that were rewritten.
     pub rewritten: u64,
-    /// Entries that turned out to be damaged and were set aside.
+    /// Entries that were found to be damaged.
     pub quarantined: u64,
-    /// Bytes given back.
+    /// Bytes freed on disk.
     pub bytes: u64,
 }
 
-/// What is in use, as the entries say.
-struct Uses {
-    /// Each manifest in use, with what it needs.
+/// What the entries of the store refer to.
+#[derive(Default)]
+struct LiveData {
     manifests: HashMap<Digest, References>,
-    /// For each pack in use, the greatest number of bytes in it that one manifest needs; none where
-    /// that is not known without reading the manifests, because others were rewritten into it.
+    /// For each pack, the greatest number of bytes in it that one manifest needs. None if others
+    /// were rewritten into it: then only the manifests' trees tell what is needed.
     packs: HashMap<Digest, Option<u64>>,
-    /// The `.moved` files in use.
+    /// Packs that were rewritten; their `.moved` files are needed.
     moved: HashSet<Digest>,
     blobs: HashSet<Digest>,
-    /// Records of sources; they need nothing.
+    /// Records of sources. They refer to nothing.
     records: HashSet<Digest>,
 }
 
-/// Whether a pack of some bytes of which some are needed should be rewritten.
-fn is_mostly_dead(size: u64, needed: u64) -> bool {
-    let dead = size.saturating_sub(needed);
-    dead > needed && dead >= WORTH_REWRITING
+impl LiveData {
+    fn is_live_manifest(&self, name: &OsStr) -> bool {
+        layout::parse_digest(name, "")
+            .is_some_and(|id| self.manifests.contains_key(&id) || self.records.contains(&id))
+    }
+}
+
+fn is_mostly_dead(size: u64, live: u64) -> bool {
+    let dead = size.saturating_sub(live);
+    dead > live && dead >= MIN_DEAD_BYTES
 }
 
 impl Store {
-    /// Removes entries. The space they took is given back by [`Store::collect`].
-    pub fn remove_entries(&self, _collecting: &GcLock, ids: &[EntryId]) -> Result<()> {
+    /// Removes entries. [`Store::collect_garbage`] frees their space.
+    pub fn remove_entries(&self, _lock: &GcLock, ids: &[EntryId]) -> Result<()> {
         ids.iter()
             .try_for_each(|id| files::remove(&self.layout.entry(id)))
     }
 
-    /// Gives back the space of everything that no entry refers to.
-    pub fn collect_garbage(&self, _collecting: &GcLock) -> Result<GcStats> {
-        let mut done = GcStats::default();
-        let uses = self.uses(&mut done)?;
+    /// Removes everything that no entry refers to.
+    pub fn collect_garbage(&self, _lock: &GcLock) -> Result<GcStats> {
+        let mut stats = GcStats::default();
+        let live = self.live_data(&mut stats)?;
         let suspects = self.suspects()?;
-        self.sweep(&self.layout.manifests(), &mut done, |name| {
-            layout::parse_digest(name, "")
-                .is_some_and(|id| uses.manifests.contains_key(&id) || uses.records.contains(&id))
+        self.sweep(&self.layout.manifests(), &mut stats, |name| {
+            live.is_live_manifest(name)
         })?;
-        self.collect_packs(&uses, &suspects, &mut done)?;
-        self.collect_blobs(&uses, &suspects, &mut done)?;
+        self.collect_packs(&live, &suspects, &mut stats)?;
+        self.collect_blobs(&live, &suspects, &mut stats)?;
         for suspect in &suspects {
             files::remove(&self.layout.suspect(suspect))?;
         }
-        let ids: HashSet<EntryId> = self.entry_ids(None)?.into_iter().collect();
-        let is_entry = |name: &OsString| {
-            name.to_str()
-                .and_then(EntryId::parse)
-                .is_some_and(|id| ids.contains(&id))
-        };
-        self.sweep(&self.layout.used_dir(), &mut done, is_entry)?;
-        for copy in self.ready_copies()? {
-            if !uses.manifests.contains_key(&copy.manifest) {
-                self.remove_ready_copy(&copy)?;
-                done.bytes += copy.bytes;
-            }
-        }
-        self.sweep(&self.layout.stamps(), &mut done, |name| {
-            let manifest = name
-                .to_str()
-                .and_then(|name| name.split('-').next()?.parse().ok());
-            manifest.is_some_and(|id: Digest| uses.manifests.contains_key(&id))
-        })?;
-        self.sweep_old(&self.layout.stamps(), SEEN, &mut done)?;
-        self.sweep(&self.layout.locks(), &mut done, |name| name == "store")?;
-        self.sweep_old(&self.layout.quarantine(), QUARANTINE, &mut done)?;
-        self.sweep_old(&self.layout.job_states(), MEMORY, &mut done)?;
+        self.collect_used_times(&mut stats)?;
+        self.collect_ready_copies(&live, &mut stats)?;
+        self.collect_stamps(&live, &mut stats)?;
+        self.sweep(&self.layout.locks(), &mut stats, |name| name == "store")?;
+        self.sweep_old(&self.layout.quarantine(), QUARANTINE_AGE, &mut stats)?;
+        self.sweep_old(&self.layout.job_states(), JOB_STATE_AGE, &mut stats)?;
         for name in files::list(&self.layout.tmp())? {
             remove_tree(&self.layout.tmp().join(name))?;
         }
-        Ok(done)
+        Ok(stats)
     }
 
-    fn uses(&self, done: &mut GcStats) -> Result<Uses> {
-        let mut uses = Uses {
-            manifests: HashMap::new(),
-            packs: HashMap::new(),
-            moved: HashSet::new(),
-            blobs: HashSet::new(),
-            records: HashSet::new(),
-        };
+    fn live_data(&self, stats: &mut GcStats) -> Result<LiveData> {
+        let mut live = LiveData::default();
         for id in self.entry_ids(None)? {
-            let read = self.read_entry(&id).and_then(|entry| {
-                entry
-                    .map(|entry| Ok((self.read_references(&entry.manifest)?, entry)))
-                    .transpose()
-            });
-            match read {
-                Ok(Some((references, entry))) => {
-                    uses.manifests.insert(entry.manifest, references);
-                    uses.records.extend(entry.sources);
+            match self.read_entry_references(&id) {
+                Ok(Some((entry, references))) => {
+                    live.manifests.insert(entry.manifest, references);
+                    live.records.extend(entry.sources);
                 }
                 Ok(None) => {}
                 Err(error) if error.is_damage() => {
                     self.quarantine(&id)?;
-                    done.quarantined += 1;
+                    stats.quarantined += 1;
                 }
                 Err(error) => return Err(error),
             }
         }
-        for references in uses.manifests.values() {
-            uses.blobs.extend(&references.blobs);
+        for references in live.manifests.values() {
+            live.blobs.extend(&references.blobs);
             for (pack, bytes) in &references.packs {
-                let used = uses.packs.entry(*pack).or_insert(Some(0));
-                *used = (*used).max(Some(*bytes));
+                let needed = live.packs.entry(*pack).or_insert(Some(0));
+                *needed = (*needed).max(Some(*bytes));
             }
         }
-        self.follow_moves(&mut uses)?;
-        Ok(uses)
+        self.follow_moves(&mut live)?;
+        Ok(live)
     }
 
-    /// Adds the packs that packs in use were rewritten into.
-    fn follow_moves(&self, uses: &mut Uses) -> Result<()> {
-        let mut pending: Vec<Digest> = uses.packs.keys().copied().collect();
+    fn read_entry_references(&self, id: &EntryId) -> Result<Option<(Entry, References)>> {
+        let Some(entry) = self.read_entry(id)? else {
+            return Ok(None);
+        };
+        let references = self.read_references(&entry.manifest)?;
+        Ok(Some((entry, references)))
+    }
+
+    /// Adds the packs that live packs were rewritten into.
+    fn follow_moves(&self, live: &mut LiveData) -> Result<()> {
+        let mut pending: Vec<Digest> = live.packs.keys().copied().collect();
         while let Some(id) = pending.pop() {
             if files::stat(&self.layout.pack(&id))?.is_some() {
                 continue;
             }
             let moved = match self.read_moved(&id) {
-                // The entries that need it are damaged, and will be found so.
+                // The entries that need this pack are damaged. Their next restore finds that out.
                 Err(error) if error.is_damage() => None,
                 other => other?,
             };
             for new in moved.unwrap_or_default() {
-                uses.moved.insert(id);
-                if uses.packs.insert(new, None).is_none() {
+                live.moved.insert(id);
+                if live.packs.insert(new, None).is_none() {
                     pending.push(new);
                 }
             }
@@ -174,182 +160,232 @@ impl Store {
         Ok(())
     }
 
-    fn collect_packs(&self, uses: &Uses, suspects: &[Digest], done: &mut GcStats) -> Result<()> {
+    fn collect_packs(
+        &self,
+        live: &LiveData,
+        suspects: &[Digest],
+        stats: &mut GcStats,
+    ) -> Result<()> {
         let names = files::list(&self.layout.packs())?;
-        let ids = || {
+        let ids_with = |suffix: &'static str| {
             names
                 .iter()
-                .filter_map(|name| layout::parse_digest(name, ".pack"))
+                .filter_map(move |name| layout::parse_digest(name, suffix))
         };
-        // Before any is rewritten: what a rewriting makes may have the name of one that a killed
-        // collection made.
-        for id in ids().filter(|id| !uses.packs.contains_key(id)) {
-            self.remove_file(&self.layout.pack(&id), done)?;
+        // Dead packs go first: a rewrite below may produce a pack with the name of one that a
+        // killed garbage collection left behind.
+        for id in ids_with(".pack").filter(|id| !live.packs.contains_key(id)) {
+            self.remove_file(&self.layout.pack(&id), stats)?;
         }
-        for (id, used) in ids().filter_map(|id| Some((id, uses.packs.get(&id)?))) {
+        for id in ids_with(".pack") {
+            let Some(needed) = live.packs.get(&id) else {
+                continue;
+            };
             let size = files::stat(&self.layout.pack(&id))?.map_or(0, |stat| stat.size);
             let is_suspect = suspects.contains(&id);
-            if is_suspect || used.is_none_or(|used| is_mostly_dead(size, used)) {
-                self.rewrite(&id, uses, is_suspect, done)?;
+            if is_suspect || needed.is_none_or(|needed| is_mostly_dead(size, needed)) {
+                self.rewrite(&id, live, is_suspect, stats)?;
             }
         }
-        for id in names
-            .iter()
-            .filter_map(|name| layout::parse_digest(name, ".moved"))
-        {
-            if !uses.moved.contains(&id) && !uses.packs.contains_key(&id) {
-                self.remove_file(&self.layout.moved(&id), done)?;
+        for id in ids_with(".moved") {
+            if !live.moved.contains(&id) && !live.packs.contains_key(&id) {
+                self.remove_file(&self.layout.moved(&id), stats)?;
             }
         }
         Ok(())
     }
 
-    /// Copies what is alive and undamaged of a pack into a new one, and removes the old one. One
-    /// that is not suspect stays if it turns out that much of it is alive.
+    /// Copies the live and undamaged contents of a pack into a new one and removes the old one.
+    /// Keeps a pack that is not suspect if much of it turns out to be live.
     fn rewrite(
         &self,
         id: &Digest,
-        uses: &Uses,
+        live: &LiveData,
         is_suspect: bool,
-        done: &mut GcStats,
+        stats: &mut GcStats,
     ) -> Result<()> {
-        let alive = self.alive(id, uses)?;
-        let (path, file, index) = match self.open_pack(id) {
+        let needed = self.live_contents(id, live)?;
+        let (path, file, mut index) = match self.open_pack(id) {
             Ok(opened) => opened,
-            // Nothing in it can be found any more; the entries that need it are damaged, and will
-            // be found so.
+            // Nothing in it can be found any more. The next restore of the entries that need it
+            // finds them damaged.
             Err(error) if error.is_damage() => {
-                return self.remove_file(&self.layout.pack(id), done);
+                return self.remove_file(&self.layout.pack(id), stats);
             }
             Err(error) => return Err(error),
         };
-        let kept = index
+        let size = index.bytes();
+        index
             .records
-            .iter()
-            .filter(|record| alive.contains(&record.digest));
-        let needed = kept.clone().map(|record| u64::from(record.length)).sum();
-        if !is_suspect && !is_mostly_dead(index.bytes(), needed) {
+            .retain(|record| needed.contains(&record.digest));
+        if !is_suspect && !is_mostly_dead(size, index.bytes()) {
             return Ok(());
         }
-        let mut writer =
-            pack::PackWriter::create(self.layout.tmp().join(random_name()), self.modes.file)?;
-        let mut buffer = Vec::new();
-        for record in kept {
-            buffer.resize(record.length as usize, 0);
-            let whole = files::read_exact_at(&file, &mut buffer, record.offset)
-                .context("read", || &path)?;
-            if whole && Digest::of(&buffer) == record.digest {
-                writer.append(&[(record.digest, &buffer)])?;
-            }
-        }
-        let (new, unfinished) = writer.finish()?;
+        let (new, unfinished) = self.copy_undamaged(&file, &path, &index)?.finish()?;
         if new == *id {
-            // All of it is alive and undamaged.
+            // All of it is live and undamaged.
             return files::remove(&unfinished);
         }
         let added = files::allocated(&unfinished)?;
         files::rename(&unfinished, &self.layout.pack(&new))?;
         let moved = serde_json::to_vec(&[new]).map_err(Error::defect)?;
         self.write_atomically(&self.layout.moved(id), &moved)?;
-        self.remove_file(&path, done)?;
-        done.bytes = done.bytes.saturating_sub(added);
-        done.rewritten += 1;
+        self.remove_file(&path, stats)?;
+        stats.bytes = stats.bytes.saturating_sub(added);
+        stats.rewritten += 1;
         Ok(())
     }
 
-    /// The contents that the manifests which may need a pack refer to.
-    fn alive(&self, id: &Digest, uses: &Uses) -> Result<HashSet<Digest>> {
-        let mut alive = HashSet::new();
-        for (manifest, references) in &uses.manifests {
-            let mut needs = false;
-            for (pack, _) in &references.packs {
-                needs |= pack == id || uses.moved.contains(pack);
+    /// Copies the contents in `index` that have the right digest into a new pack in `tmp`.
+    fn copy_undamaged(
+        &self,
+        file: &std::fs::File,
+        path: &Path,
+        index: &PackIndex,
+    ) -> Result<PackWriter> {
+        let unfinished = self.layout.tmp().join(random_name());
+        let mut writer = PackWriter::create(unfinished, self.modes.file)?;
+        let mut buffer = Vec::new();
+        for record in &index.records {
+            buffer.resize(record.length as usize, 0);
+            let is_complete =
+                files::read_exact_at(file, &mut buffer, record.offset).context("read", || path)?;
+            if is_complete && Digest::of(&buffer) == record.digest {
+                writer.append(&[(record.digest, &buffer)])?;
             }
-            if !needs {
-                continue;
-            }
-            let path = self.layout.manifest(manifest);
-            let bytes = files::read(&path).map_err(|error| self.as_damage(error));
-            let decoded = bytes.and_then(|bytes| Manifest::decode(&bytes, manifest, &path));
-            let manifest = match decoded {
-                Ok(manifest) => manifest,
-                // Its entry is a miss; it needs nothing.
-                Err(error) if error.is_damage() => continue,
-                Err(error) => return Err(error),
-            };
-            alive.extend(
-                manifest
-                    .tree
-                    .leaves()
-                    .iter()
-                    .filter_map(|leaf| match &leaf.kind {
-                        LeafKind::File(file) => match file.content {
-                            Some(Content {
-                                location: ContentLocation::Pack(_),
-                                digest,
-                            }) => Some(digest),
-                            _ => None,
-                        },
-                        _ => None,
-                    }),
-            );
         }
-        Ok(alive)
+        Ok(writer)
     }
 
-    fn collect_blobs(&self, uses: &Uses, suspects: &[Digest], done: &mut GcStats) -> Result<()> {
+    /// The packed contents of all manifests that may need a pack.
+    fn live_contents(&self, pack: &Digest, live: &LiveData) -> Result<HashSet<Digest>> {
+        let mut contents = HashSet::new();
+        for (id, references) in &live.manifests {
+            // A manifest that needs a rewritten pack may need this one instead.
+            let may_need = references
+                .packs
+                .iter()
+                .any(|(needed, _)| needed == pack || live.moved.contains(needed));
+            if !may_need {
+                continue;
+            }
+            let path = self.layout.manifest(id);
+            let bytes = files::read(&path).map_err(|error| self.as_damage(error));
+            match bytes.and_then(|bytes| Manifest::decode(&bytes, id, &path)) {
+                Ok(manifest) => contents.extend(packed_contents(&manifest)),
+                // Its entry is a miss and needs nothing.
+                Err(error) if error.is_damage() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(contents)
+    }
+
+    fn collect_blobs(
+        &self,
+        live: &LiveData,
+        suspects: &[Digest],
+        stats: &mut GcStats,
+    ) -> Result<()> {
         for shelf in files::list(&self.layout.blobs())? {
             let shelf = self.layout.blobs().join(shelf);
             if files::stat(&shelf)?.is_none_or(|stat| stat.kind != FileKind::Directory) {
-                self.remove_file(&shelf, done)?;
+                self.remove_file(&shelf, stats)?;
                 continue;
             }
-            // One that was damaged may have been replaced by a save.
-            let is_right = |id: Digest| self.verify_blob(&id, &mut Vec::new(), &Silent).is_ok();
-            self.sweep(&shelf, done, |name| {
+            // A save may have replaced a suspect blob.
+            let is_intact = |id: Digest| self.verify_blob(&id, &mut Vec::new(), &Silent).is_ok();
+            self.sweep(&shelf, stats, |name| {
                 layout::parse_digest(name, "").is_some_and(|id| {
-                    uses.blobs.contains(&id) && (!suspects.contains(&id) || is_right(id))
+                    live.blobs.contains(&id) && (!suspects.contains(&id) || is_intact(id))
                 })
             })?;
         }
         Ok(())
     }
 
-    /// Removes the files of a directory that did not change for some seconds.
-    fn sweep_old(&self, dir: &Path, seconds: i64, done: &mut GcStats) -> Result<()> {
+    fn collect_used_times(&self, stats: &mut GcStats) -> Result<()> {
+        let ids: HashSet<EntryId> = self.entry_ids(None)?.into_iter().collect();
+        self.sweep(&self.layout.used_dir(), stats, |name| {
+            name.to_str()
+                .and_then(EntryId::parse)
+                .is_some_and(|id| ids.contains(&id))
+        })
+    }
+
+    fn collect_ready_copies(&self, live: &LiveData, stats: &mut GcStats) -> Result<()> {
+        for copy in self.ready_copies()? {
+            if !live.manifests.contains_key(&copy.manifest) {
+                self.remove_ready_copy(&copy)?;
+                stats.bytes += copy.bytes;
+            }
+        }
+        Ok(())
+    }
+
+    fn collect_stamps(&self, live: &LiveData, stats: &mut GcStats) -> Result<()> {
+        let dir = self.layout.stamps();
+        self.sweep(&dir, stats, |name| {
+            let manifest = name
+                .to_str()
+                .and_then(|name| name.split('-').next()?.parse().ok());
+            manifest.is_some_and(|id: Digest| live.manifests.contains_key(&id))
+        })?;
+        self.sweep_old(&dir, STAMP_AGE, stats)
+    }
+
+    /// Removes the files of a directory that did not change for `max_age` seconds.
+    fn sweep_old(&self, dir: &Path, max_age: i64, stats: &mut GcStats) -> Result<()> {
         let now = Timestamp::now().seconds;
-        self.sweep(dir, done, |name| {
+        self.sweep(dir, stats, |name| {
             let changed = files::stat(&dir.join(name))
                 .ok()
                 .flatten()
                 .map_or(now, |stat| stat.ctime.seconds);
-            now.saturating_sub(changed) < seconds
+            now.saturating_sub(changed) < max_age
         })
     }
 
-    /// Removes the files of a directory that `keep` says no to.
+    /// Removes the files of a directory for which `retain` is false.
     fn sweep(
         &self,
         dir: &Path,
-        done: &mut GcStats,
-        keep: impl Fn(&OsString) -> bool,
+        stats: &mut GcStats,
+        retain: impl Fn(&OsStr) -> bool,
     ) -> Result<()> {
-        for name in files::list(dir)?.iter().filter(|name| !keep(name)) {
-            self.remove_file(&dir.join(name), done)?;
+        for name in files::list(dir)?.iter().filter(|name| !retain(name)) {
+            self.remove_file(&dir.join(name), stats)?;
         }
         Ok(())
     }
 
     #[expect(
         clippy::unused_self,
-        reason = "removing files of the store is the store's business"
+        reason = "removing files of the store is a method of the store"
     )]
-    fn remove_file(&self, path: &Path, done: &mut GcStats) -> Result<()> {
+    fn remove_file(&self, path: &Path, stats: &mut GcStats) -> Result<()> {
         let bytes = files::stat(path)?.map_or(0, |stat| stat.allocated);
-        // A file, or what somebody put in its place.
+        // Somebody may have put a directory in the place of the file.
         remove_tree(path)?;
-        done.files += 1;
-        done.bytes += bytes;
+        stats.files += 1;
+        stats.bytes += bytes;
         Ok(())
     }
+}
+
+fn packed_contents(manifest: &Manifest) -> impl Iterator<Item = Digest> {
+    manifest
+        .tree
+        .leaves()
+        .iter()
+        .filter_map(|leaf| match &leaf.kind {
+            LeafKind::File(file) => match file.content {
+                Some(Content {
+                    location: ContentLocation::Pack(_),
+                    digest,
+                }) => Some(digest),
+                _ => None,
+            },
+            _ => None,
+        })
 }

@@ -1,31 +1,27 @@
-//! Which entry stands in for a key (pure).
+//! Decides which entry is restored for a key (pure).
 //!
 //! The order is that of GitHub's cache (docs.github.com, "Cache key matching"): the key itself,
-//! then entries whose key begins with it, then each restore key in turn, of several the newest. An
-//! exact match ignores case, as `isExactKeyMatch` of actions/cache does, but one that does not
-//! differ in case either comes first.
+//! then entries whose key starts with it, then each restore key in turn; the newest of several. An
+//! exact match ignores case, as `isExactKeyMatch` of actions/cache does, but an entry with the same
+//! case is preferred.
 
 use crate::fs::Timestamp;
 
-/// An entry that may match.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyCandidate<'a> {
-    /// The key it was saved under.
     pub key: &'a str,
-    /// When it was saved.
     pub created: Timestamp,
 }
 
-/// How an entry matched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyMatch {
-    /// Its key is the one asked for.
+    /// The entry's key is the requested one.
     Exact,
-    /// Its key begins with the one asked for, or with a restore key.
+    /// The entry's key starts with the requested one, or with a restore key.
     Prefix,
 }
 
-/// The number of the candidate that stands in for `key`, or else for one of `restore_keys`.
+/// The index of the candidate that matches `key`, or else one of `restore_keys`.
 pub fn find(
     candidates: &[KeyCandidate<'_>],
     key: &str,
@@ -49,9 +45,9 @@ pub fn find(
         .map(|found| (found, KeyMatch::Prefix))
 }
 
-/// Whether two keys are the same but for case.
-pub fn is_same(key: &str, other: &str) -> bool {
-    key == other || fold(key) == fold(other)
+/// Whether two keys are equal, ignoring case.
+pub fn is_same(a: &str, b: &str) -> bool {
+    a == b || fold(a) == fold(b)
 }
 
 fn fold(key: &str) -> String {

@@ -1,4 +1,4 @@
-//! Finding the contents of files and putting them into an order that disks like.
+//! Finding the contents of files, in an order that is fast to read.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -14,57 +14,57 @@ use crate::tree::{Content, ContentLocation, FileData, LeafId, LeafKind};
 
 /// The greatest length of a batch of contents from a pack.
 const BATCH: u64 = 256 << 10;
-/// Bytes that are read and thrown away rather than beginning a new batch.
+/// Up to this many unneeded bytes between two contents are read too, instead of starting a new
+/// batch.
 const GAP: u64 = 32 << 10;
 
-/// How often a pack is followed to where it was rewritten. Each rewriting makes one step; far more
-/// than there can be means a circle.
-pub(super) const MOVES: u32 = 1000;
+/// How many `.moved` files are followed from one pack. Each rewrite adds one; more than this means
+/// that they form a circle.
+pub(super) const MAX_MOVES: u32 = 1000;
 
-/// Where a content lies: in which of the opened packs, and where in it.
+/// A content in one of the opened packs.
 #[derive(Clone, Copy)]
 struct PackedContent {
+    /// Index in [`ContentIndex::packs`].
     pack: usize,
     offset: u64,
 }
 
+/// A file whose content is in a pack.
+struct PackedFile {
+    leaf: LeafId,
+    length: u64,
+    /// Index in [`Manifest::packs`].
+    pack: u32,
+    digest: Digest,
+}
+
 impl Store {
-    /// Where the contents of the given files of a manifest lie: large ones first, the largest
-    /// before the others, then small ones in the order in which they lie in their packs.
+    /// The locations of the contents of `leaves`: blobs first, the largest one first, then packed
+    /// contents in the order of their offsets.
     pub fn locate(&self, manifest: &Manifest, leaves: &[LeafId]) -> Result<Vec<Batch>> {
-        let mut small = Vec::new();
+        let mut packed = Vec::new();
         let mut batches = Vec::new();
         for leaf in leaves {
             let LeafKind::File(data) = &manifest.tree[*leaf].kind else {
                 continue;
             };
-            match data {
-                FileData {
-                    content:
-                        Some(Content {
-                            location: ContentLocation::Blob,
-                            digest,
-                        }),
-                    ..
-                } => {
-                    batches.push(self.whole_blob(*leaf, data, digest));
-                }
-                FileData {
-                    content:
-                        Some(Content {
-                            location: ContentLocation::Pack(pack),
-                            digest,
-                        }),
-                    ..
-                } => {
-                    small.push((*leaf, data.data_len(), *pack, *digest));
-                }
-                FileData { content: None, .. } => {}
+            let Some(Content { location, digest }) = &data.content else {
+                continue;
+            };
+            match location {
+                ContentLocation::Blob => batches.push(self.whole_blob(*leaf, data, digest)),
+                ContentLocation::Pack(pack) => packed.push(PackedFile {
+                    leaf: *leaf,
+                    length: data.data_len(),
+                    pack: *pack,
+                    digest: *digest,
+                }),
             }
         }
         batches.sort_by_key(|batch| std::cmp::Reverse(batch.length));
-        if !small.is_empty() {
-            self.small(manifest, &small, &mut batches)?;
+        if !packed.is_empty() {
+            self.locate_packed(manifest, &packed, &mut batches)?;
         }
         Ok(batches)
     }
@@ -84,41 +84,36 @@ impl Store {
         }
     }
 
-    fn small(
+    fn locate_packed(
         &self,
         manifest: &Manifest,
-        small: &[(LeafId, u64, u32, Digest)],
+        files: &[PackedFile],
         batches: &mut Vec<Batch>,
     ) -> Result<()> {
-        let wanted = small
-            .iter()
-            .map(|(_, _, _, digest)| (*digest, None))
-            .collect();
         let mut contents = ContentIndex {
             store: self,
             packs: Vec::new(),
-            found: wanted,
+            found: files.iter().map(|file| (file.digest, None)).collect(),
         };
         let mut is_used = vec![false; manifest.packs.len()];
-        small
-            .iter()
-            .for_each(|(_, _, pack, _)| is_used[*pack as usize] = true);
+        for file in files {
+            is_used[file.pack as usize] = true;
+        }
         for (pack, _) in manifest.packs.iter().zip(is_used).filter(|(_, used)| *used) {
             contents.add(pack, 0)?;
         }
-        let mut located = Vec::with_capacity(small.len());
-        for (leaf, length, pack, digest) in small {
-            let found = contents
-                .found
-                .get(digest)
-                .copied()
-                .flatten()
-                .filter(|_| *length <= LARGEST_CONTENT)
-                .ok_or_else(|| {
-                    let pack = self.layout.pack(&manifest.packs[*pack as usize]);
-                    Error::damaged(&pack, format!("it does not hold the contents {digest}"))
-                })?;
-            located.push((found.pack, found.offset, *length, *leaf));
+        let mut located = Vec::with_capacity(files.len());
+        for file in files {
+            let found = contents.found.get(&file.digest).copied().flatten();
+            let found = found.filter(|_| file.length <= LARGEST_CONTENT);
+            let found = found.ok_or_else(|| {
+                let pack = self.layout.pack(&manifest.packs[file.pack as usize]);
+                Error::damaged(
+                    &pack,
+                    format!("it does not hold the contents {}", file.digest),
+                )
+            })?;
+            located.push((found.pack, found.offset, file.length, file.leaf));
         }
         located.sort_unstable();
         batches.extend(join(&located, &contents.packs));
@@ -126,16 +121,15 @@ impl Store {
     }
 }
 
-/// Where some contents lie in some packs.
+/// The locations of the contents that are looked for.
 struct ContentIndex<'s> {
     store: &'s Store,
     packs: Vec<Arc<Path>>,
-    /// The contents that are looked for.
     found: HashMap<Digest, Option<PackedContent>>,
 }
 
 impl ContentIndex<'_> {
-    /// Looks in a pack, or in those that it was rewritten into.
+    /// Adds a pack, or those that it was rewritten into.
     fn add(&mut self, id: &Digest, depth: u32) -> Result<()> {
         match self.store.open_pack(id) {
             Ok((path, _, index)) => {
@@ -151,16 +145,18 @@ impl ContentIndex<'_> {
                 }
                 Ok(())
             }
-            Err(error) if error.is_damage() && depth < MOVES => match self.store.read_moved(id)? {
-                Some(packs) => packs.iter().try_for_each(|pack| self.add(pack, depth + 1)),
-                None => Err(error),
-            },
+            Err(error) if error.is_damage() && depth < MAX_MOVES => {
+                match self.store.read_moved(id)? {
+                    Some(packs) => packs.iter().try_for_each(|pack| self.add(pack, depth + 1)),
+                    None => Err(error),
+                }
+            }
             Err(error) => Err(error),
         }
     }
 }
 
-/// Joins contents that lie near each other into batches.
+/// Joins contents that are close to each other into batches.
 fn join(located: &[(usize, u64, u64, LeafId)], packs: &[Arc<Path>]) -> Vec<Batch> {
     let mut batches: Vec<Batch> = Vec::new();
     let mut pack_of_last = None;

@@ -18,7 +18,7 @@
 //!   what a save found in the store and refers to still exists when its entry is published. See
 //!   [`lock`].
 
-pub mod blob;
+mod blob;
 pub mod disk_limits;
 pub mod entry;
 pub mod gc;

@@ -1,8 +1,8 @@
-//! Packs: contents of many small files in one file, so that they are read in sequence and removed
-//! at once.
+//! Packs: contents of many small files in one file. They are read sequentially and removed with one
+//! call.
 //!
-//! The bytes are described in `docs/format.md`. A pack is named by the digest of its index, and the
-//! index holds the digest of each content, so the name stands for all of it.
+//! `docs/format.md` describes the format. A pack is named by the digest of its index, and the index
+//! holds the digest of each content, so the name covers the whole file.
 
 use std::fs::File;
 use std::io::{IoSlice, Write as _};
@@ -18,29 +18,27 @@ const HEADER: usize = 16;
 const RECORD: usize = Digest::LEN + 4;
 const TRAILER: usize = 8 + 4 + 4 + Digest::LEN;
 
-/// The greatest length of a content in a pack. Longer ones are files of their own.
+/// The maximum length of a content in a pack. Longer ones are blobs.
 pub const LARGEST_CONTENT: u64 = 256 << 10;
 
-/// Where a content lies in a pack.
+/// One content in a pack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PackRecord {
-    /// Names the content.
     pub digest: Digest,
-    /// Where it begins in the file, in bytes.
+    /// Offset in the file, in bytes.
     pub offset: u64,
-    /// How long it is, in bytes.
+    /// In bytes.
     pub length: u32,
 }
 
-/// The contents of a pack, in the order in which they lie there.
+/// The contents of a pack, in the order of their offsets.
 #[derive(Clone, Debug)]
 pub struct PackIndex {
-    /// The contents.
     pub records: Vec<PackRecord>,
 }
 
 impl PackIndex {
-    /// Bytes of all contents.
+    /// Total length of all contents, in bytes.
     pub fn bytes(&self) -> u64 {
         self.records
             .iter()
@@ -78,19 +76,8 @@ impl PackIndex {
                 "its index does not have the digest it should",
             ));
         }
-        let mut records = Vec::with_capacity(count as usize);
-        let mut offset = HEADER as u64;
-        for record in index.chunks_exact(RECORD) {
-            let length = u32::from_le_bytes(array(&record[Digest::LEN..]));
-            let digest = Digest::from_bytes(array(&record[..Digest::LEN]));
-            records.push(PackRecord {
-                digest,
-                offset,
-                length,
-            });
-            offset += u64::from(length);
-        }
-        if offset != index_at {
+        let (records, end) = decode_records(&index);
+        if end != index_at {
             return Err(Error::damaged(
                 path,
                 "its contents have another length than its index says",
@@ -100,10 +87,27 @@ impl PackIndex {
     }
 }
 
+/// Returns the records and the offset after the last content.
+fn decode_records(index: &[u8]) -> (Vec<PackRecord>, u64) {
+    let mut records = Vec::with_capacity(index.len() / RECORD);
+    let mut offset = HEADER as u64;
+    for record in index.chunks_exact(RECORD) {
+        let length = u32::from_le_bytes(array(&record[Digest::LEN..]));
+        let digest = Digest::from_bytes(array(&record[..Digest::LEN]));
+        records.push(PackRecord {
+            digest,
+            offset,
+            length,
+        });
+        offset += u64::from(length);
+    }
+    (records, offset)
+}
+
 fn check_header(file: &File, path: &Path) -> Result<()> {
     let mut header = [0; HEADER];
     read(file, &mut header, 0, path)?;
-    // A pack of another version would be in a store of another version.
+    // A pack with another version number is damaged: it would be in a store of another version.
     if header[..8] != *MAGIC || header[8..12] != VERSION.to_le_bytes() || header[12..] != [0; 4] {
         return Err(Error::damaged(path, "it does not begin like a pack"));
     }
@@ -124,7 +128,7 @@ fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
     array
 }
 
-/// Writes a pack. Until it is finished it can't be read.
+/// Writes a pack. It is readable after [`PackWriter::finish`].
 pub struct PackWriter {
     file: File,
     path: PathBuf,
@@ -133,7 +137,6 @@ pub struct PackWriter {
 }
 
 impl PackWriter {
-    /// Begins a pack in a new file.
     pub fn create(path: PathBuf, mode: u32) -> Result<Self> {
         let mut file = files::create_new(&path, mode)?;
         let mut header = [0; HEADER];
@@ -148,12 +151,11 @@ impl PackWriter {
         })
     }
 
-    /// Bytes in the pack so far.
+    /// Bytes written so far.
     pub fn length(&self) -> u64 {
         self.end
     }
 
-    /// Whether it has no contents yet.
     pub fn is_empty(&self) -> bool {
         self.index.is_empty()
     }
@@ -175,7 +177,7 @@ impl PackWriter {
         write_all_vectored(&mut self.file, &mut slices).context("write", || &self.path)
     }
 
-    /// Writes the index. Returns the name of the pack and where it is, to be renamed.
+    /// Writes the index. Returns the pack's id, and the path from which it is to be renamed.
     pub fn finish(mut self) -> Result<(Digest, PathBuf)> {
         let id = Digest::of(&self.index);
         let count = u32::try_from(self.index.len() / RECORD)
@@ -208,7 +210,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn contents_are_found_where_the_index_says() {
+    fn the_index_holds_offsets_and_digests() {
         let dir = tempfile::tempdir().unwrap();
         let contents: Vec<Vec<u8>> = (0..100).map(|n| vec![n; usize::from(n) * 37 + 1]).collect();
         let mut writer = PackWriter::create(dir.path().join("p"), 0o644).unwrap();
@@ -232,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pack_cut_anywhere_is_damaged() {
+    fn a_truncated_pack_is_damaged() {
         let dir = tempfile::tempdir().unwrap();
         let mut writer = PackWriter::create(dir.path().join("p"), 0o644).unwrap();
         writer.append(&[(Digest::of(b"abc"), b"abc")]).unwrap();

@@ -1,41 +1,38 @@
-//! Ready copies: whole directories that jobs no longer need, kept as they are to be put back by a
-//! rename.
+//! Ready copies: whole directories that a job no longer needs, kept to be restored by a rename.
 //!
-//! `ready/<manifest>-<number>-<bytes>` is the directory that was a root of an entry with that
-//! manifest when it was saved: the root of that number among the manifest's directories, taking
-//! that many bytes on disk. A rename puts it there, and a rename takes it away, so exactly one job
-//! gets it, whatever else happens at the time, and it takes the same time for any size.
+//! `ready/<manifest>-<number>-<bytes>` is a directory that was a root of an entry when it was saved:
+//! root `number` of the entry's manifest, `bytes` large on disk. One rename moves it into the store
+//! and one rename moves it out. So exactly one job gets it, whatever happens at the same time, and
+//! the time does not depend on the size.
 //!
-//! # Why it is right
+//! # Why it is correct
 //!
-//! A ready copy is never an entry's contents, only a place from which a restore may start: after
-//! the rename the restore goes on as it would over any directory that happens to be there, compares
-//! everything with the manifest, and mends what differs. A directory keeps its inode when it is
-//! renamed and its files keep their times, so what is known of them ([`crate::store::stamps`])
-//! still holds, and an unchanged copy is not read.
+//! A ready copy is never the contents of an entry, only a starting point for a restore. After the
+//! rename, the restore proceeds as it does over any existing directory: it compares everything with
+//! the manifest and repairs what differs. A rename keeps the inode of the directory and the times of
+//! its files. So the directory's stamp ([`crate::store::stamps`]) is still valid, and an unchanged
+//! copy is not read.
 //!
-//! The entry is complete without it. Where a rename is not possible (another filesystem, another
-//! user's directory, one in use as a mount point) there is none, and nothing is lost.
+//! The entry is complete without it. If a rename is impossible (another filesystem, another user's
+//! directory, a mount point), there is no ready copy and nothing is lost.
 
 use std::path::{Path, PathBuf};
 
 use super::layout;
-use super::open::Store;
+use super::open::{Store, random_name};
 use crate::digest::Digest;
 use crate::error::Result;
 use crate::fs::{Timestamp, effective_uid, files, remove_tree};
 use crate::tree::{Roots, Tree};
 
-/// A ready copy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReadyCopy {
-    /// Where it is.
     pub path: PathBuf,
-    /// The manifest that describes it.
+    /// The manifest that the directory matched when it was kept.
     pub manifest: Digest,
     /// Which of the manifest's roots it is.
     pub root: u32,
-    /// Bytes that it took on disk when it was kept.
+    /// Bytes that it used on disk when it was kept.
     pub bytes: u64,
 }
 
@@ -54,24 +51,23 @@ impl ReadyCopy {
         })
     }
 
-    /// When it was kept; none when it is gone.
+    /// When it was moved into the store; none if it has been removed.
     pub fn kept_since(&self) -> Result<Option<Timestamp>> {
         Ok(files::stat(&self.path)?.map(|stat| stat.ctime))
     }
 }
 
 impl Store {
-    /// All ready copies.
     pub fn ready_copies(&self) -> Result<Vec<ReadyCopy>> {
-        let dir = self.layout().ready_copies();
+        let dir = self.layout.ready_copies();
         Ok(files::list(&dir)?
             .iter()
             .filter_map(|name| ReadyCopy::parse(dir.join(name)))
             .collect())
     }
 
-    /// Moves the directories among an entry's roots into the store, unless there is a copy of them
-    /// already. `bytes` is what all of them take on disk. Returns how many were moved.
+    /// Moves the directories among an entry's roots into the store, except those that have a ready
+    /// copy already. `bytes` is the size on disk of all of them. Returns how many were moved.
     pub fn put_ready_copies(
         &self,
         manifest: &Digest,
@@ -88,18 +84,18 @@ impl Store {
             {
                 continue;
             }
-            files::create_dir(&self.layout().ready_copies(), self.modes().directory)?;
-            // The bytes of several roots are not known one by one.
+            files::create_dir(&self.layout.ready_copies(), self.modes.directory)?;
+            // The sizes of single roots are not known; the first one stands for all.
             let share = if number == 0 { bytes } else { 0 };
             kept += u32::from(files::try_move_dir(
                 path,
-                &self.layout().ready_copy(manifest, number, share),
+                &self.layout.ready_copy(manifest, number, share),
             )?);
         }
         Ok(kept)
     }
 
-    /// Puts ready copies where roots are missing. Returns how many there were.
+    /// Moves ready copies to where roots are missing. Returns how many were moved.
     pub fn take_ready_copies(&self, manifest: &Digest, tree: &Tree, roots: &Roots) -> Result<u32> {
         let copies = self.ready_copies()?;
         let mut taken = 0;
@@ -107,24 +103,24 @@ impl Store {
             let copy = copies
                 .iter()
                 .find(|copy| copy.manifest == *manifest && copy.root == number);
-            // What another user left can be moved, but not be written to afterwards.
-            let ours = |copy: &&ReadyCopy| {
+            // Another user's directory can be moved here, but not written to afterwards.
+            let is_own = |copy: &&ReadyCopy| {
                 files::stat(&copy.path)
                     .ok()
                     .flatten()
                     .is_some_and(|stat| stat.uid == effective_uid())
             };
-            if let Some(copy) = copy.filter(ours) {
+            if let Some(copy) = copy.filter(is_own) {
                 taken += u32::from(files::try_move_dir(&copy.path, path)?);
             }
         }
         Ok(taken)
     }
 
-    /// Removes a ready copy. Another process may have taken it meanwhile.
+    /// Removes a ready copy, unless another process has taken it.
     pub fn remove_ready_copy(&self, copy: &ReadyCopy) -> Result<()> {
-        // By another name first, so that nobody takes half of it.
-        let doomed = self.layout().tmp().join(super::open::random_name());
+        // Renamed first, so that no process takes a copy that is half removed.
+        let doomed = self.layout.tmp().join(random_name());
         if files::try_move_dir(&copy.path, &doomed)? {
             remove_tree(&doomed).map(drop)
         } else {
@@ -133,7 +129,7 @@ impl Store {
     }
 }
 
-/// The directories among the roots, with their numbers.
+/// The directories among the roots, with the numbers of the roots.
 fn directories<'a>(tree: &'a Tree, roots: &'a Roots) -> impl Iterator<Item = (u32, &'a Path)> {
     let dirs = (0..).zip(tree.dirs_in(Tree::TOP));
     dirs.filter_map(|(number, (_, dir))| Some((number, roots.path(&dir.name).ok()?)))

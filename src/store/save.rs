@@ -1,4 +1,4 @@
-//! Putting contents into the store, and publishing what refers to them.
+//! Writing contents into the store and publishing the manifest and the entry that refer to them.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
+use super::blob::SourceFile;
 use super::entry::Entry;
 use super::lock::{SaveLock, SharedLock};
 use super::open::{Store, random_name};
@@ -18,25 +19,23 @@ use crate::fs::{Extent, Reflinker, files};
 use crate::tree::manifest::{Manifest, SourceRecord};
 use crate::workers;
 
-/// A pack is closed when it is longer than this, so that removing one gives space back and
-/// rewriting one is quick.
+/// A pack is closed when it is longer than this. Small packs are more often wholly unused, and are
+/// rewritten faster.
 const FULL_PACK: u64 = 64 << 20;
 
-/// The number of a pack among those that a save refers to: packs of the store, or packs that it is
-/// writing.
+/// The number of a pack that a save refers to: one in the store, or one that the save is writing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PackSlot(usize);
 
-/// Puts contents into the store, from several threads. What is not published is removed when it is
-/// dropped.
+/// Writes contents into the store, from several threads. Unpublished files are removed on drop.
 pub struct ContentWriter<'s> {
     store: &'s Store,
-    unfinished: Unfinished,
-    /// Contents of packs: those that the store had, and those put so far.
+    temp_dir: SaveTempDir,
+    /// Contents of packs: those that the store had, and those written so far.
     known: Mutex<HashMap<Digest, PackSlot>>,
-    /// The packs by slot; none for one that is being written.
+    /// The packs by slot; none for one that is still being written.
     packs: Mutex<Vec<Option<Digest>>>,
-    /// Packs that have room and that no thread is writing to.
+    /// Packs that are not full and that no thread is writing to.
     idle: Mutex<Vec<(PackSlot, pack::PackWriter)>>,
     suspects: Vec<Digest>,
     reflinker: Reflinker,
@@ -44,12 +43,11 @@ pub struct ContentWriter<'s> {
 }
 
 impl<'s> ContentWriter<'s> {
-    /// Begins to put contents into the store. While `_sharing` is held, nothing of the store is
-    /// removed.
-    pub fn begin(store: &'s Store, _sharing: &SharedLock) -> Result<Self> {
+    /// While `_lock` is held, nothing is removed from the store.
+    pub fn begin(store: &'s Store, _lock: &SharedLock) -> Result<Self> {
         Ok(Self {
             store,
-            unfinished: Unfinished::create(store)?,
+            temp_dir: SaveTempDir::create(store)?,
             known: Mutex::default(),
             packs: Mutex::default(),
             idle: Mutex::default(),
@@ -59,7 +57,7 @@ impl<'s> ContentWriter<'s> {
         })
     }
 
-    /// Learns what contents the packs of the store have, so that they are not stored again.
+    /// Reads the indexes of all packs in the store, so that their contents are not stored again.
     pub fn index_existing_packs(&self) -> Result<()> {
         let names = files::list(&self.store.layout.packs())?;
         let ids: Vec<Digest> = names
@@ -87,7 +85,7 @@ impl<'s> ContentWriter<'s> {
         Ok(())
     }
 
-    /// The slot of a pack that the store has, if an entry that is saved now may refer to it.
+    /// The slot of a pack in the store; none if a new entry must not refer to it.
     pub fn existing_pack(&self, id: &Digest) -> Result<Option<PackSlot>> {
         if self.suspects.contains(id) {
             return Ok(None);
@@ -99,7 +97,7 @@ impl<'s> ContentWriter<'s> {
         }
     }
 
-    /// Whether the store has a blob that an entry saved now may refer to.
+    /// Whether the store has a blob that a new entry may refer to.
     pub fn has_blob(&self, digest: &Digest, length: u64) -> Result<bool> {
         Ok(!self.suspects.contains(digest) && self.store.has_blob(digest, length)?)
     }
@@ -113,8 +111,7 @@ impl<'s> ContentWriter<'s> {
         }))
     }
 
-    /// Puts small contents, given with their digests, next to each other into a pack, unless they
-    /// are there already.
+    /// Writes small contents next to each other into a pack, except those that the store has.
     pub fn put_in_pack(&self, contents: &[(Digest, &[u8])]) -> Result<Vec<PackSlot>> {
         let (slot, mut writer) = self.pack_with_room()?;
         let mut new = Vec::new();
@@ -145,7 +142,7 @@ impl<'s> ContentWriter<'s> {
         if let Some(idle) = workers::lock(&self.idle).pop() {
             return Ok(idle);
         }
-        let writer = pack::PackWriter::create(self.unfinished.new_path(), self.store.modes.file)?;
+        let writer = pack::PackWriter::create(self.temp_dir.new_path(), self.store.modes.file)?;
         let mut packs = workers::lock(&self.packs);
         packs.push(None);
         Ok((PackSlot(packs.len() - 1), writer))
@@ -157,8 +154,8 @@ impl<'s> ContentWriter<'s> {
         }
         let (id, path) = writer.finish()?;
         if !files::rename_noreplace(&path, &self.store.layout.pack(&id))? {
-            // The same pack is there, and suspect or damaged, or else its contents had been known:
-            // this one is whole.
+            // The existing pack is damaged or marked as such; otherwise its contents would have been
+            // known. This one is intact.
             files::rename(&path, &self.store.layout.pack(&id))?;
             files::remove(&self.store.layout.suspect(&id))?;
         }
@@ -166,16 +163,16 @@ impl<'s> ContentWriter<'s> {
         Ok(())
     }
 
-    /// Puts a large content: the data of an open file, without its holes.
-    pub fn put_blob(
-        &self,
-        file: &File,
-        path: &Path,
-        extents: &[Extent],
-    ) -> Result<blob::CopiedBlob> {
-        let unfinished = self.unfinished.new_path();
+    /// Writes the data of an open file, without its holes, into a blob.
+    pub fn put_blob(&self, file: &File, path: &Path, extents: &[Extent]) -> Result<Digest> {
+        let source = SourceFile {
+            file,
+            path,
+            extents,
+        };
+        let unfinished = self.temp_dir.new_path();
         let mode = self.store.modes.file;
-        let copied = blob::copy_data(file, path, extents, &unfinished, mode, &self.reflinker)?;
+        let copied = blob::copy_data(&source, &unfinished, mode, &self.reflinker)?;
         if self.suspects.contains(&copied.digest) {
             files::create_dir(
                 &self.store.layout.blob_shelf(&copied.digest),
@@ -186,10 +183,10 @@ impl<'s> ContentWriter<'s> {
         } else if self.store.publish_blob(&unfinished, &copied)? {
             self.added.fetch_add(copied.length, Ordering::Relaxed);
         }
-        Ok(copied)
+        Ok(copied.digest)
     }
 
-    /// Closes all packs. Afterwards contents can be found by the packs of their slots.
+    /// Closes all packs. Afterwards [`FinishedContents::pack`] knows the pack of each slot.
     pub fn finish(self) -> Result<FinishedContents<'s>> {
         let idle = std::mem::take(&mut *workers::lock(&self.idle));
         for (slot, writer) in idle {
@@ -197,55 +194,55 @@ impl<'s> ContentWriter<'s> {
         }
         Ok(FinishedContents {
             store: self.store,
-            unfinished: self.unfinished,
+            temp_dir: self.temp_dir,
             packs: workers::into_inner(self.packs),
             added_bytes: self.added.into_inner(),
         })
     }
 }
 
-/// All contents are in the store; what refers to them is not yet.
+/// All contents are in the store. The manifest and the entry are not published yet.
 pub struct FinishedContents<'s> {
     store: &'s Store,
-    unfinished: Unfinished,
+    temp_dir: SaveTempDir,
     packs: Vec<Option<Digest>>,
     /// Bytes of contents that the store did not have before.
     pub added_bytes: u64,
 }
 
 impl FinishedContents<'_> {
-    /// The pack of a slot.
     pub fn pack(&self, slot: PackSlot) -> Result<Digest> {
         self.packs[slot.0]
             .ok_or_else(|| Error::defect("contents were put into a pack that was not written"))
     }
 
-    /// Publishes a record of sources, before the entry that is to name it; returns its name.
+    /// Publishes a record of sources; the entry that names it is published later.
     pub fn publish_record(&self, record: &SourceRecord) -> Result<Digest> {
         let (bytes, id) = record.encode()?;
-        let unfinished = self.unfinished.new_path();
+        let unfinished = self.temp_dir.new_path();
         files::write_new(&unfinished, self.store.modes.file, &bytes)?;
         files::rename(&unfinished, &self.store.layout.manifest(&id))?;
         Ok(id)
     }
 
-    /// Publishes a manifest and then the entry that `describe` makes of its name.
+    /// Publishes a manifest, then the entry that `make_entry` returns for the manifest's digest.
     ///
-    /// With `replace` an entry of the same key is replaced; else it stays and the result is false.
+    /// With `replace` it replaces an entry of the same key; otherwise it keeps that entry and
+    /// returns false.
     pub fn publish(
         &self,
-        _saving: &SaveLock,
+        _lock: &SaveLock,
         manifest: &Manifest,
         replace: bool,
-        describe: impl FnOnce(Digest) -> Entry,
+        make_entry: impl FnOnce(Digest) -> Entry,
     ) -> Result<bool> {
         let layout = &self.store.layout;
         let (bytes, id) = manifest.encode()?;
-        let unfinished = self.unfinished.new_path();
+        let unfinished = self.temp_dir.new_path();
         files::write_new(&unfinished, self.store.modes.file, &bytes)?;
         files::rename(&unfinished, &layout.manifest(&id))?;
-        let entry = describe(id);
-        let unfinished = self.unfinished.new_path();
+        let entry = make_entry(id);
+        let unfinished = self.temp_dir.new_path();
         files::write_new(&unfinished, self.store.modes.file, &entry.encode()?)?;
         let path = layout.entry(&entry.id());
         if replace {
@@ -256,10 +253,10 @@ impl FinishedContents<'_> {
     }
 }
 
-/// A directory for what is not finished yet; it goes away with the value.
-struct Unfinished(PathBuf);
+/// A directory in `tmp` for the unfinished files of one save; removed on drop.
+struct SaveTempDir(PathBuf);
 
-impl Unfinished {
+impl SaveTempDir {
     fn create(store: &Store) -> Result<Self> {
         let path = store.layout.tmp().join(random_name());
         files::create_dir(&path, store.modes.directory)?;
@@ -271,9 +268,9 @@ impl Unfinished {
     }
 }
 
-impl Drop for Unfinished {
+impl Drop for SaveTempDir {
     fn drop(&mut self) {
-        // Collecting removes what stays.
+        // Garbage collection removes what remains.
         drop(crate::fs::remove_tree(&self.0));
     }
 }

@@ -1,13 +1,13 @@
-//! How much room a store takes.
+//! The size of a store on disk.
 //!
-//! Adding up the files of a store takes milliseconds for each thousand of them, and every phase of
-//! every job asks. So the sum is noted down in `size`, together with a digest of the times of the
-//! directories that the files are in. Published files never change, and whoever adds, renames or
-//! removes one changes its directory's time: as long as the times are the same, so is the sum.
+//! Adding up a thousand files takes milliseconds, and every phase of every job needs the sum. So it
+//! is cached in `size`, with a digest of the times of the directories that contain the files.
+//! Published files never change, and adding, renaming or removing one changes the time of its
+//! directory: while the times are the same, the sum is the same.
 //!
-//! Nothing is noted while a directory changed less than [`SETTLED`] ago. By then two changes can't
-//! have the same time, and filesystems that decide late how many blocks a file takes (zfs, btrfs
-//! with compression) have done so.
+//! Nothing is cached if a directory changed less than [`SETTLED`] ago. After that time, two changes
+//! can't have the same timestamp, and filesystems with delayed allocation (zfs, btrfs with
+//! compression) have allocated all blocks.
 
 use std::path::PathBuf;
 
@@ -19,89 +19,88 @@ use crate::digest::Digest;
 use crate::error::Result;
 use crate::fs::{Timestamp, files, has_local_clock};
 
-/// How long nothing must have changed for the sum to be noted, in seconds.
+/// Seconds without a change before the sum is cached.
 const SETTLED: i64 = 60;
 
-/// What is noted.
+/// The contents of `size`.
 #[derive(Serialize, Deserialize)]
 struct SizeNote {
-    /// Digest of the times of the directories.
+    /// Digest of the inodes and times of the directories.
     times: Digest,
-    /// Bytes that their files take on disk.
+    /// Bytes that their files use on disk.
     bytes: u64,
 }
 
-/// The directories whose files count.
-struct Counted {
-    dirs: Vec<PathBuf>,
+/// The directories whose files are counted.
+struct CountedDirs {
+    paths: Vec<PathBuf>,
     times: Digest,
-    changed: Timestamp,
+    last_change: Timestamp,
 }
 
 impl Store {
-    /// Bytes that the store takes on disk.
+    /// Bytes that the store uses on disk.
     pub fn allocated_bytes(&self) -> Result<u64> {
-        // The times first: what changes meanwhile makes them other ones.
-        let counted = self.counted()?;
-        let noted = files::read(&self.layout.size()).ok();
-        let noted = noted.and_then(|bytes| serde_json::from_slice::<SizeNote>(&bytes).ok());
-        let total = match noted.filter(|noted| noted.times == counted.times) {
-            Some(noted) => noted.bytes,
-            None => self.add_up(&counted)?,
+        // The times are read first: a change during the count makes them differ next time.
+        let dirs = self.counted_dirs()?;
+        let note = files::read(&self.layout.size()).ok();
+        let note = note.and_then(|bytes| serde_json::from_slice::<SizeNote>(&bytes).ok());
+        let total = match note.filter(|note| note.times == dirs.times) {
+            Some(note) => note.bytes,
+            None => self.add_up(&dirs)?,
         };
         let ready: u64 = self.ready_copies()?.iter().map(|copy| copy.bytes).sum();
         Ok(total.saturating_add(ready))
     }
 
-    fn counted(&self) -> Result<Counted> {
-        let mut dirs = vec![
+    fn counted_dirs(&self) -> Result<CountedDirs> {
+        let mut paths = vec![
             self.layout.packs(),
             self.layout.manifests(),
             self.layout.entries(),
             self.layout.blobs(),
         ];
-        dirs.extend(
+        paths.extend(
             files::list(&self.layout.blobs())?
                 .iter()
                 .map(|shelf| self.layout.blobs().join(shelf)),
         );
-        let mut times = Vec::with_capacity(dirs.len() * 28);
-        let mut changed = Timestamp::default();
-        for stat in dirs.iter().map(|dir| files::stat(dir)) {
+        let mut times = Vec::with_capacity(paths.len() * 28);
+        let mut last_change = Timestamp::default();
+        for stat in paths.iter().map(|dir| files::stat(dir)) {
             let Some(stat) = stat? else { continue };
             times.extend(stat.inode.to_le_bytes());
             for time in [stat.mtime, stat.ctime] {
                 times.extend(time.seconds.to_le_bytes());
                 times.extend(time.nanoseconds.to_le_bytes());
             }
-            changed = changed.max(stat.mtime);
+            last_change = last_change.max(stat.mtime);
         }
-        Ok(Counted {
-            dirs,
+        Ok(CountedDirs {
+            paths,
             times: Digest::of(&times),
-            changed,
+            last_change,
         })
     }
 
-    fn add_up(&self, counted: &Counted) -> Result<u64> {
-        let totals: Result<Vec<u64>> = counted
-            .dirs
+    fn add_up(&self, dirs: &CountedDirs) -> Result<u64> {
+        let totals: Result<Vec<u64>> = dirs
+            .paths
             .par_iter()
             .map(|dir| files::allocated_in_dir(dir))
             .collect();
         let bytes = totals?.iter().sum();
-        let settled = Timestamp::now()
+        let age = Timestamp::now()
             .seconds
-            .saturating_sub(counted.changed.seconds)
-            > SETTLED;
-        if settled && has_local_clock(self.layout.root())? {
-            let noted = serde_json::to_vec(&SizeNote {
-                times: counted.times,
+            .saturating_sub(dirs.last_change.seconds);
+        if age > SETTLED && has_local_clock(self.layout.root())? {
+            let note = serde_json::to_vec(&SizeNote {
+                times: dirs.times,
                 bytes,
             })
             .unwrap_or_default();
-            // Whoever may not write it adds up anew.
-            drop(self.write_atomically(&self.layout.size(), &noted));
+            // A user without write permission adds up again next time.
+            drop(self.write_atomically(&self.layout.size(), &note));
         }
         Ok(bytes)
     }

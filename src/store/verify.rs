@@ -1,4 +1,4 @@
-//! Reading all of the store and comparing it with its digests.
+//! Reading the whole store and comparing it with its digests.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
@@ -15,135 +15,130 @@ use crate::monitor::{Monitor, Stage};
 use crate::tree::{Content, ContentLocation, LeafKind};
 use crate::workers;
 
-/// What was found.
 #[derive(Debug, Default)]
 pub struct VerifyReport {
     /// Entries that can be restored.
     pub intact: u64,
-    /// Entries that can't, each with the first damage found.
+    /// Entries that can't be restored, each with the first damage found.
     pub damaged: Vec<(EntryId, Error)>,
-    /// Files of the store that are damaged. A damaged record of sources leaves its entry whole.
+    /// Damaged files of the store. An entry with a damaged record of sources is still intact.
     pub damaged_files: Vec<Error>,
     /// Bytes read.
     pub bytes: u64,
 }
 
+/// The contents of all packs and blobs.
 #[derive(Default)]
-struct ManifestContents {
-    /// For each pack that can be read, its contents and whether they are right.
-    small: HashMap<Digest, HashMap<Digest, bool>>,
-    large: HashSet<Digest>,
+struct VerifiedContents {
+    /// For each readable pack, its contents and whether they have the right digest.
+    packs: HashMap<Digest, HashMap<Digest, bool>>,
+    /// The undamaged blobs.
+    blobs: HashSet<Digest>,
     damaged: Vec<Error>,
     bytes: u64,
 }
 
-enum VerifyPart {
+enum ContentFile {
     Pack(Digest),
     Blob(Digest),
 }
 
 impl Store {
-    /// Reads all of the store. While `_sharing` is held, nothing of it is removed.
-    pub fn verify(&self, _sharing: &SharedLock, monitor: &dyn Monitor) -> Result<VerifyReport> {
-        let mut parts = Vec::new();
+    /// Reads the whole store. While `_lock` is held, nothing is removed from it.
+    pub fn verify(&self, _lock: &SharedLock, monitor: &dyn Monitor) -> Result<VerifyReport> {
+        let content_files = self.content_files()?;
+        // Listed before the contents are read: entries that are saved meanwhile are not checked
+        // against an incomplete list of contents.
+        let ids = self.entry_ids(None)?;
+
+        monitor.begin(Stage::Verifying, 0);
+        let contents = Mutex::new(VerifiedContents::default());
+        workers::for_each_in_order(&content_files, Vec::new, |buffer, file| {
+            if monitor.is_interrupted() {
+                return Err(Error::Interrupted);
+            }
+            self.verify_file(file, buffer, &contents, monitor)
+        })?;
+        let mut contents = workers::into_inner(contents);
+
+        let mut report = VerifyReport {
+            damaged_files: std::mem::take(&mut contents.damaged),
+            bytes: contents.bytes,
+            ..VerifyReport::default()
+        };
+        let mut records = HashSet::new();
+        for id in ids {
+            match self.verify_entry(&id, &contents) {
+                Ok(Some(entry)) => {
+                    report.intact += 1;
+                    if records.insert(entry.sources) {
+                        report.damaged_files.extend(self.record_damage(&entry)?);
+                    }
+                }
+                // It was removed meanwhile.
+                Ok(None) => {}
+                Err(error) if error.is_damage() => report.damaged.push((id, error)),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(report)
+    }
+
+    /// All blobs, then all packs.
+    fn content_files(&self) -> Result<Vec<ContentFile>> {
+        let mut found = Vec::new();
         for shelf in files::list(&self.layout.blobs())? {
             let shelf = self.layout.blobs().join(shelf);
             if files::stat(&shelf)?.is_none_or(|stat| stat.kind != FileKind::Directory) {
                 continue;
             }
             let names = files::list(&shelf)?;
-            parts.extend(
-                names
-                    .iter()
-                    .filter_map(|name| layout::parse_digest(name, ""))
-                    .map(VerifyPart::Blob),
-            );
+            let digests = names
+                .iter()
+                .filter_map(|name| layout::parse_digest(name, ""));
+            found.extend(digests.map(ContentFile::Blob));
         }
         let packs = files::list(&self.layout.packs())?;
-        parts.extend(
-            packs
-                .iter()
-                .filter_map(|name| layout::parse_digest(name, ".pack"))
-                .map(VerifyPart::Pack),
-        );
-        let ids = self.entry_ids(None)?;
-
-        monitor.begin(Stage::Verifying, 0);
-        let contents = Mutex::new(ManifestContents::default());
-        workers::for_each_in_order(&parts, Vec::new, |buffer, part| {
-            if monitor.is_interrupted() {
-                return Err(Error::Interrupted);
-            }
-            self.verify_part(part, buffer, &contents, monitor)
-        })?;
-        let contents = workers::into_inner(contents);
-
-        let mut verified = VerifyReport {
-            damaged_files: contents.damaged,
-            bytes: contents.bytes,
-            ..VerifyReport::default()
-        };
-        let contents = ManifestContents {
-            damaged: Vec::new(),
-            ..contents
-        };
-        let mut records = HashSet::new();
-        for id in ids {
-            match self.verify_entry(&id, &contents) {
-                Ok(Some(entry)) => {
-                    verified.intact += 1;
-                    if records.insert(entry.sources) {
-                        verified
-                            .damaged_files
-                            .extend(self.damage_of_record(&entry)?);
-                    }
-                }
-                // It was removed meanwhile.
-                Ok(None) => {}
-                Err(error) if error.is_damage() => verified.damaged.push((id, error)),
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(verified)
+        let ids = packs
+            .iter()
+            .filter_map(|name| layout::parse_digest(name, ".pack"));
+        found.extend(ids.map(ContentFile::Pack));
+        Ok(found)
     }
 
-    fn verify_part(
+    fn verify_file(
         &self,
-        part: &VerifyPart,
+        file: &ContentFile,
         buffer: &mut Vec<u8>,
-        contents: &Mutex<ManifestContents>,
+        contents: &Mutex<VerifiedContents>,
         monitor: &dyn Monitor,
     ) -> Result<()> {
-        let checked = match part {
-            VerifyPart::Blob(digest) => self.verify_blob(digest, buffer, monitor),
-            VerifyPart::Pack(id) => self.verify_pack(id, buffer, contents, monitor),
+        let verified = match file {
+            ContentFile::Blob(digest) => self.verify_blob(digest, buffer, monitor),
+            ContentFile::Pack(id) => self.verify_pack(id, buffer, contents, monitor),
         };
         let mut contents = workers::lock(&contents);
-        match checked.map_err(|error| {
-            if error.is_not_found() {
-                error
-            } else {
-                self.as_damage(error)
-            }
-        }) {
+        match verified {
             Ok(bytes) => {
                 contents.bytes += bytes;
-                if let VerifyPart::Blob(digest) = part {
-                    contents.large.insert(*digest);
+                if let ContentFile::Blob(digest) = file {
+                    contents.blobs.insert(*digest);
                 }
                 Ok(())
             }
-            Err(error) if error.is_damage() => {
-                contents.damaged.push(error);
-                Ok(())
-            }
-            // Two processes may verify and repair at the same time.
+            // Another process removed it: two may verify and repair at the same time.
             Err(error) if error.is_not_found() => Ok(()),
-            Err(error) => Err(error),
+            Err(error) => match self.as_damage(error) {
+                error if error.is_damage() => {
+                    contents.damaged.push(error);
+                    Ok(())
+                }
+                error => Err(error),
+            },
         }
     }
 
-    /// Reads a blob; returns its length.
+    /// Reads a blob and returns its length.
     pub(super) fn verify_blob(
         &self,
         digest: &Digest,
@@ -177,13 +172,12 @@ impl Store {
         }
     }
 
-    /// Notes the contents of a pack, and those that are not right as damage; returns the bytes
-    /// read.
+    /// Reads a pack and records which of its contents are damaged. Returns the number of bytes read.
     fn verify_pack(
         &self,
         id: &Digest,
         buffer: &mut Vec<u8>,
-        contents: &Mutex<ManifestContents>,
+        contents: &Mutex<VerifiedContents>,
         monitor: &dyn Monitor,
     ) -> Result<u64> {
         let (path, file, index) = self.open_pack(id)?;
@@ -191,9 +185,9 @@ impl Store {
         let mut bytes = 0;
         for record in &index.records {
             buffer.resize(record.length as usize, 0);
-            let whole =
+            let is_complete =
                 files::read_exact_at(&file, buffer, record.offset).context("read", || &path)?;
-            let is_right = whole && Digest::of(buffer) == record.digest;
+            let is_right = is_complete && Digest::of(buffer) == record.digest;
             found.entry(record.digest).or_insert(is_right);
             if !is_right {
                 let error = Error::damaged(
@@ -205,13 +199,13 @@ impl Store {
             bytes += u64::from(record.length);
             monitor.advance(u64::from(record.length));
         }
-        workers::lock(&contents).small.insert(*id, found);
+        workers::lock(&contents).packs.insert(*id, found);
         Ok(bytes)
     }
 
-    /// What is wrong with the record of sources of an entry. One that is gone was removed because
-    /// it was damaged.
-    fn damage_of_record(&self, entry: &Entry) -> Result<Option<Error>> {
+    /// What is wrong with an entry's record of sources. A missing record is no damage: `verify
+    /// --repair` removes damaged ones.
+    fn record_damage(&self, entry: &Entry) -> Result<Option<Error>> {
         let Some(id) = &entry.sources else {
             return Ok(None);
         };
@@ -225,17 +219,17 @@ impl Store {
         }
     }
 
-    /// An entry, if it still exists; an error when it is damaged.
-    fn verify_entry(&self, id: &EntryId, contents: &ManifestContents) -> Result<Option<Entry>> {
+    /// An error if the entry is damaged; none if it no longer exists.
+    fn verify_entry(&self, id: &EntryId, contents: &VerifiedContents) -> Result<Option<Entry>> {
         let Some(entry) = self.read_entry(id)? else {
             return Ok(None);
         };
         let manifest = self.read_manifest(&entry)?;
         let mut packs = Vec::new();
         for pack in &manifest.packs {
-            self.reachable(pack, contents, 0, &mut packs)?;
+            self.add_contents(pack, contents, 0, &mut packs)?;
         }
-        // As a restore does: the first that has it.
+        // Like a restore, uses the first pack that has a content.
         let is_right =
             |digest: &Digest| packs.iter().find_map(|pack| pack.get(digest)) == Some(&true);
         for leaf in manifest.tree.leaves() {
@@ -246,7 +240,7 @@ impl Store {
                 Some(Content {
                     digest,
                     location: ContentLocation::Blob,
-                }) if !contents.large.contains(&digest) => {
+                }) if !contents.blobs.contains(&digest) => {
                     return Err(Error::damaged(
                         &self.layout.blob(&digest),
                         "it is missing or damaged",
@@ -268,21 +262,21 @@ impl Store {
         Ok(Some(entry))
     }
 
-    /// The contents of a pack, or of those that it was rewritten into.
-    fn reachable<'c>(
+    /// Adds the contents of a pack, or of those that it was rewritten into, to `found`.
+    fn add_contents<'c>(
         &self,
         id: &Digest,
-        contents: &'c ManifestContents,
+        contents: &'c VerifiedContents,
         depth: u32,
         found: &mut Vec<&'c HashMap<Digest, bool>>,
     ) -> Result<()> {
-        if let Some(pack) = contents.small.get(id) {
+        if let Some(pack) = contents.packs.get(id) {
             found.push(pack);
-        } else if depth < super::locate::MOVES {
+        } else if depth < super::locate::MAX_MOVES {
             let moved = self.read_moved(id)?.unwrap_or_default();
             moved
                 .iter()
-                .try_for_each(|pack| self.reachable(pack, contents, depth + 1, found))?;
+                .try_for_each(|pack| self.add_contents(pack, contents, depth + 1, found))?;
         }
         Ok(())
     }

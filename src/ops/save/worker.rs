@@ -103,7 +103,7 @@ impl<'a> StoreWorker<'a> {
             let content = if data.is_empty() {
                 StoredContent::Empty
             } else {
-                StoredContent::Blob(writer.put_blob(file, &path, &data)?.digest)
+                StoredContent::Blob(writer.put_blob(file, &path, &data)?)
             };
             Ok(StoredFile {
                 leaf,
@@ -165,7 +165,7 @@ impl<'a> StoreWorker<'a> {
             let DataRuns { data, extents } = DataRuns::of(file, stat).context("read", path)?;
             buffer.truncate(start);
             let content = if stat.size > LARGEST_CONTENT && !data.is_empty() {
-                StoredContent::Blob(writer.put_blob(file, &path(), &data)?.digest)
+                StoredContent::Blob(writer.put_blob(file, &path(), &data)?)
             } else {
                 for extent in &data {
                     read_extent(file, *extent, buffer).context("read", path)?;
