@@ -1,66 +1,63 @@
-//! Whether a disk has room enough, and what goes when it has not (pure).
+//! Decides whether a disk is too full, and what to evict then (pure).
 //!
-//! Three limits: how full the filesystem of the store may be, in blocks and in inodes; how many
-//! bytes of it are to be free; how large the store may be. When one is exceeded, things go until
-//! all are kept: first what nothing needs (collecting finds that), then ready copies, which only
-//! save time, then entries as [`retention::order`] has them.
+//! There are three limits: the used share of the store's filesystem, in blocks and in inodes; the
+//! free bytes of the filesystem; the size of the store. If one is exceeded, data is removed until
+//! all limits hold: first garbage (found by garbage collection), then ready copies, which only save
+//! time, then entries in [`retention::eviction_order`].
 //!
-//! Others fill the disk, too. Where all of the cache together would not be enough to keep a limit,
-//! emptying it would cost every job its cache and still leave the disk full. So then only what
-//! would have gone soon goes (ready copies, entries unused for long, those beyond the kept
-//! generations), and it is said that others fill the disk. Each limit is looked at by itself: a
-//! floor that can be kept is kept, also where the percentage can't.
+//! Other data fills the disk too. If a limit is out of reach even with an empty cache, emptying it
+//! would cost every job its cache and still leave the disk full. In that case only data that would
+//! have been removed soon is removed (ready copies, entries unused for long, entries beyond the
+//! kept generations), and a warning says that other data fills the disk. Limits are enforced
+//! independently: the minimum of free bytes is restored even if the used share can't be.
 
 use serde::{Deserialize, Serialize};
 
-use crate::fs::{Timestamp, Volume};
-use crate::store::retention;
-use crate::store::retention::{
-    EvictReason, Eviction, NeededSpace, RetentionCandidate, RetentionPolicy,
+use super::retention::{
+    self, EvictReason, Eviction, NeededSpace, RetentionCandidate, RetentionPolicy,
 };
+use crate::fs::{Timestamp, Volume};
 
-/// Free space below which builds get into trouble soon: said, and nothing else.
+/// Below this many free bytes, a line in the log recommends more.
 pub const RECOMMENDED_FREE: u64 = 50_000_000_000;
 
-/// A filesystem that has used up more of its inodes than this percentage is too full to save to.
-const FEW_INODES: u8 = 99;
+/// Nothing is saved to a filesystem that uses more than this percentage of its inodes.
+const MAX_INODES_PERCENT: u8 = 99;
 
-/// What is to be kept free.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DiskLimits {
-    /// Percent of the filesystem, and of its inodes, that may be used.
+    /// Maximum percentage of the filesystem, and of its inodes, that is used.
     pub used_percent: Option<u8>,
-    /// Bytes that are to be free.
+    /// Minimum of free bytes.
     pub free_bytes: u64,
-    /// Bytes that the store may take.
+    /// Maximum size of the store.
     pub store_bytes: Option<u64>,
 }
 
-/// By how much limits are exceeded.
+/// By how much each limit is exceeded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Shortfall {
-    /// Bytes to free so that the percentage is kept.
+    /// Bytes to free for [`DiskLimits::used_percent`].
     pub percent_bytes: u64,
-    /// Bytes to free so that enough is free.
+    /// Bytes to free for [`DiskLimits::free_bytes`].
     pub free_bytes: u64,
-    /// Inodes to free so that the percentage is kept.
+    /// Inodes to free for [`DiskLimits::used_percent`].
     pub inodes: u64,
-    /// Bytes by which the store is too large.
+    /// Bytes to free for [`DiskLimits::store_bytes`].
     pub store_bytes: u64,
 }
 
 impl DiskLimits {
-    /// Whether there is nothing to guard.
+    /// Whether no limit is set.
     pub fn are_unset(&self) -> bool {
         self.used_percent.is_none() && self.free_bytes == 0 && self.store_bytes.is_none()
     }
 
-    /// By how much a filesystem, and a store on it, exceed the limits.
     pub fn shortfall(&self, volume: &Volume, store_bytes: u64) -> Shortfall {
         let to_free = |total: u64, free: u64| {
             let percent = self.used_percent.map_or(100, |percent| percent.min(100));
-            let wanted = (u128::from(total) * u128::from(100 - percent)).div_ceil(100);
-            u64::try_from(wanted)
+            let required = (u128::from(total) * u128::from(100 - percent)).div_ceil(100);
+            u64::try_from(required)
                 .unwrap_or(u64::MAX)
                 .saturating_sub(free)
         };
@@ -76,131 +73,142 @@ impl DiskLimits {
         }
     }
 
-    /// Whether a filesystem has room for another entry.
+    /// Whether there is enough free space to save another entry.
     pub fn allows_saving(&self, volume: &Volume) -> bool {
         let has_inodes = volume
             .inodes
-            .is_none_or(|inodes| inodes.used_percent() <= FEW_INODES);
+            .is_none_or(|inodes| inodes.used_percent() <= MAX_INODES_PERCENT);
         volume.free_bytes >= self.free_bytes && (has_inodes || self.free_bytes == 0)
     }
 }
 
 impl Shortfall {
-    /// Whether all limits are kept.
+    /// Whether all limits hold.
     pub fn is_none(&self) -> bool {
         *self == Self::default()
     }
 }
 
-/// A ready copy of an entry's files, as far as room is concerned.
+/// A ready copy that may be evicted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReadyCandidate {
-    /// What tells it from the others.
+    /// Unique; decides between copies of the same age.
     pub name: String,
-    /// Bytes that it takes.
     pub bytes: u64,
-    /// Inodes that it takes.
+    /// Number of inodes.
     pub files: u64,
-    /// When it was kept.
     pub last_used: Timestamp,
 }
 
-/// What is in a store.
 #[derive(Clone, Copy, Debug)]
 pub struct StoreContents<'a> {
-    /// Its ready copies.
     pub ready_copies: &'a [ReadyCandidate],
-    /// Its entries.
     pub entries: &'a [RetentionCandidate],
-    /// Bytes of the files that entries need, by number.
+    /// Sizes of the store's files, indexed by [`RetentionCandidate::needs`].
     pub sizes: &'a [u64],
 }
 
-/// What goes.
+/// What to remove.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EvictionPlan {
-    /// Ready copies, by their numbers.
+    /// Indexes of ready copies.
     pub ready_copies: Vec<usize>,
-    /// Entries, in the order in which they go.
+    /// Entries, in the order of their removal.
     pub entries: Vec<Eviction>,
-    /// Whether the cache is too small for a limit to be kept by emptying it.
+    /// Whether a limit is out of reach even with an empty cache.
     pub is_insufficient: bool,
 }
 
-/// Decides what goes so that a lack is made up for.
+/// Decides what to remove to make up for a shortfall.
 pub fn plan(
-    lack: &Shortfall,
+    shortfall: &Shortfall,
     contents: StoreContents<'_>,
     policy: &RetentionPolicy,
     now: Timestamp,
 ) -> EvictionPlan {
     let StoreContents {
-        ready_copies: ready,
+        ready_copies,
         entries,
         sizes,
     } = contents;
     let mut plan = EvictionPlan::default();
-    if lack.is_none() {
+    if shortfall.is_none() {
         return plan;
     }
     let mut needed = NeededSpace::new(entries, sizes);
-    let all = Freed {
-        bytes: needed.bytes() + ready.iter().map(|ready| ready.bytes).sum::<u64>(),
-        files: needed.files() + ready.iter().map(|ready| ready.files).sum::<u64>(),
+    let total = Space {
+        bytes: needed.bytes() + ready_copies.iter().map(|copy| copy.bytes).sum::<u64>(),
+        files: needed.files() + ready_copies.iter().map(|copy| copy.files).sum::<u64>(),
     };
-    let wanted = Freed {
-        bytes: [lack.percent_bytes, lack.free_bytes]
-            .into_iter()
-            .filter(|bytes| *bytes <= all.bytes)
-            .fold(lack.store_bytes, u64::max),
-        files: if lack.inodes <= all.files {
-            lack.inodes
-        } else {
-            0
-        },
-    };
-    plan.is_insufficient =
-        lack.percent_bytes > all.bytes || lack.free_bytes > all.bytes || lack.inodes > all.files;
+    let target = shortfall.reachable_with(total);
+    plan.is_insufficient = shortfall.percent_bytes > total.bytes
+        || shortfall.free_bytes > total.bytes
+        || shortfall.inodes > total.files;
 
-    let mut freed = Freed { bytes: 0, files: 0 };
-    let mut by_use: Vec<usize> = (0..ready.len()).collect();
-    by_use.sort_by_key(|number| (ready[*number].last_used, &ready[*number].name));
-    for number in by_use {
-        if freed.is_enough(&wanted) && !plan.is_insufficient {
+    let mut freed = Space::default();
+    let mut oldest_first: Vec<usize> = (0..ready_copies.len()).collect();
+    oldest_first.sort_by_key(|index| (ready_copies[*index].last_used, &ready_copies[*index].name));
+    for index in oldest_first {
+        if freed.covers(target) && !plan.is_insufficient {
             break;
         }
-        freed.add((ready[number].bytes, ready[number].files));
-        plan.ready_copies.push(number);
+        freed.add(ready_copies[index].bytes, ready_copies[index].files);
+        plan.ready_copies.push(index);
     }
-    for going in retention::eviction_order(entries, policy, now) {
-        let would_go_soon = !matches!(
-            going.reason,
-            EvictReason::OlderOwn
-                | EvictReason::LeastRecentlyUsed
-                | EvictReason::NewestOfDefaultBranch
-        );
-        if freed.is_enough(&wanted) && !(plan.is_insufficient && would_go_soon) {
+    for eviction in retention::eviction_order(entries, policy, now) {
+        if freed.covers(target) && !(plan.is_insufficient && would_be_evicted_soon(eviction.reason))
+        {
             break;
         }
-        freed.add(needed.remove(&entries[going.candidate]));
-        plan.entries.push(going);
+        let (bytes, files) = needed.remove(&entries[eviction.candidate]);
+        freed.add(bytes, files);
+        plan.entries.push(eviction);
     }
     plan
 }
 
-#[derive(Clone, Copy)]
-struct Freed {
+fn would_be_evicted_soon(reason: EvictReason) -> bool {
+    match reason {
+        EvictReason::MaxAge(_)
+        | EvictReason::Old(_)
+        | EvictReason::BeyondFamilyLimit(_)
+        | EvictReason::BeyondGroupLimit(_) => true,
+        EvictReason::OlderOwn
+        | EvictReason::LeastRecentlyUsed
+        | EvictReason::NewestOfDefaultBranch => false,
+    }
+}
+
+impl Shortfall {
+    /// What has to be freed for the limits that can be reached by removing `total`.
+    fn reachable_with(&self, total: Space) -> Space {
+        let bytes = [self.percent_bytes, self.free_bytes].into_iter();
+        Space {
+            bytes: bytes
+                .filter(|bytes| *bytes <= total.bytes)
+                .fold(self.store_bytes, u64::max),
+            files: if self.inodes <= total.files {
+                self.inodes
+            } else {
+                0
+            },
+        }
+    }
+}
+
+#[derive(Clone, Copy, Default)]
+struct Space {
     bytes: u64,
     files: u64,
 }
 
-impl Freed {
-    fn add(&mut self, (bytes, files): (u64, u64)) {
+impl Space {
+    fn add(&mut self, bytes: u64, files: u64) {
         self.bytes += bytes;
         self.files += files;
     }
 
-    fn is_enough(&self, wanted: &Self) -> bool {
-        self.bytes >= wanted.bytes && self.files >= wanted.files
+    fn covers(self, target: Self) -> bool {
+        self.bytes >= target.bytes && self.files >= target.files
     }
 }

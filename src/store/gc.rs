@@ -1,8 +1,8 @@
 //! Garbage collection: removes what no entry refers to and rewrites packs that are mostly dead.
 //!
-//! It holds the store's exclusive lock, so nothing changes while it runs. If it is killed, the store
-//! is still correct: an entry is removed before what it refers to, and the new pack and the file
-//! that names it are published before the old pack is removed.
+//! It holds the store's exclusive lock, so nothing changes while it runs. If it is killed, the
+//! store is still correct: an entry is removed before what it refers to, and the new pack and the
+//! file that names it are published before the old pack is removed.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;

@@ -1,17 +1,17 @@
 //! Ready copies: whole directories that a job no longer needs, kept to be restored by a rename.
 //!
-//! `ready/<manifest>-<number>-<bytes>` is a directory that was a root of an entry when it was saved:
-//! root `number` of the entry's manifest, `bytes` large on disk. One rename moves it into the store
-//! and one rename moves it out. So exactly one job gets it, whatever happens at the same time, and
-//! the time does not depend on the size.
+//! `ready/<manifest>-<number>-<bytes>` is a directory that was a root of an entry when it was
+//! saved: root `number` of the entry's manifest, `bytes` large on disk. One rename moves it into
+//! the store and one rename moves it out. So exactly one job gets it, whatever happens at the same
+//! time, and the time does not depend on the size.
 //!
 //! # Why it is correct
 //!
 //! A ready copy is never the contents of an entry, only a starting point for a restore. After the
 //! rename, the restore proceeds as it does over any existing directory: it compares everything with
-//! the manifest and repairs what differs. A rename keeps the inode of the directory and the times of
-//! its files. So the directory's stamp ([`crate::store::stamps`]) is still valid, and an unchanged
-//! copy is not read.
+//! the manifest and repairs what differs. A rename keeps the inode of the directory and the times
+//! of its files. So the directory's stamp ([`crate::store::stamps`]) is still valid, and an
+//! unchanged copy is not read.
 //!
 //! The entry is complete without it. If a rename is impossible (another filesystem, another user's
 //! directory, a mount point), there is no ready copy and nothing is lost.

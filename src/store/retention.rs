@@ -1,28 +1,28 @@
-//! Which entries stay, and in which order the others go (pure).
+//! Decides which entries are retained, and in which order the others are evicted (pure).
 //!
 //! # Generations
 //!
-//! Entries stand in for one another within a group: a scope, a ref, a kind and a list of paths. How
-//! many of a group stay can't be one number for all of it: the cells of a matrix save into one
-//! group under keys of their own, so with five kept, a matrix of six would push out one of its own
-//! cells at every run. So generations are counted in **families**: keys that are alike but for
-//! digests, dates and numbers of runs ([`family`]). Of each family the `keep` entries that were
-//! used last stay.
+//! Entries of one group (scope, ref, kind and list of paths) can be restored in place of one
+//! another. A single limit per group does not work: the jobs of a matrix save into one group under
+//! different keys. With a limit of five, a matrix of six jobs would evict one of its own entries in
+//! every run. So generations are counted in **families**: keys that are equal except for digests,
+//! dates and run numbers ([`family`]). The `keep` most recently used entries of each family are
+//! retained.
 //!
-//! Keys can also differ at every run by something that looks like a name (a short number, a topic).
-//! Then every entry is a family of its own. So no more than [`MAX_FAMILIES`] times `keep` entries of a
-//! group stay in all: the newest of each family before the second of any, and so on.
+//! Keys can also differ in each run by something that looks like a name (a short number, a branch).
+//! Then every entry is a family of its own. So at most [`MAX_FAMILIES`] times `keep` entries of a
+//! group are retained: the newest of each family before the second of any, and so on.
 //!
-//! Cells whose keys differ by nothing but a digest are one family: give each cell a name in its
-//! key, or raise `keep`.
+//! Jobs whose keys differ only by a digest are one family. Give each job a name in its key, or
+//! raise `keep`.
 //!
-//! # When room is needed
+//! # When space is needed
 //!
-//! [`order`] says in which order entries go, and why: those unused for longer than `old_after`,
-//! those beyond the kept generations, then the least recently used; the newest entry of each group
-//! of a default branch last, because every branch begins from it. A run that is over the size it
-//! allows itself takes the older generations of its own groups before anything that others used: it
-//! made the store too large, and it knows that its own newest entry is enough.
+//! [`eviction_order`] returns the order in which entries are evicted, and why: entries unused for
+//! longer than `old_after`, entries beyond the kept generations, then the least recently used ones.
+//! The newest entry of each group of a default branch is last, because every branch starts from it.
+//! A run whose own size limit is exceeded evicts older generations of its own groups before
+//! anything that others used: it made the store too large, and its newest entry is enough for it.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -32,32 +32,31 @@ use super::id::{CacheKind, EntryGroup, EntryId};
 use super::scope::CacheScope;
 use crate::fs::Timestamp;
 
-/// A group keeps this many times the entries that a family keeps.
+/// A group retains this many times the entries of a family.
 pub const MAX_FAMILIES: usize = 4;
 
-/// Runs of hexadecimal digits from this length on are digests, numbers of runs or dates.
-const DIGEST: usize = 7;
+/// At least this many hexadecimal digits in a row are a digest, a run number or a date.
+const MIN_DIGEST: usize = 7;
 
-/// What is kept. Without limits everything is.
+/// What is retained. Without limits, everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RetentionPolicy {
-    /// How many entries of each family stay: those that were used last.
+    /// How many entries of each family are retained; the most recently used ones.
     pub keep: HashMap<CacheKind, usize>,
-    /// Count generations over all keys of a group, as if they were one family.
+    /// Counts generations over all keys of a group, as if they were one family.
     pub as_one_family: bool,
-    /// The groups that `keep` is about; none for all. Who saves speaks for its own group and for no
-    /// other.
+    /// The groups that `keep` applies to; none for all. A save limits only its own group.
     pub groups: Option<Vec<String>>,
-    /// Entries unused for longer go, whatever the room.
+    /// Entries unused for longer are evicted even if there is enough space.
     pub max_age: Option<Duration>,
-    /// Entries unused for longer go first when room is needed.
+    /// Entries unused for longer are evicted first when space is needed.
     pub old_after: Option<Duration>,
-    /// Entries go, in [`order`], until the store takes no more bytes than this.
+    /// Entries are evicted, in [`eviction_order`], until the store is no larger than this.
     pub max_bytes: Option<u64>,
 }
 
 impl RetentionPolicy {
-    /// The generations that are kept of each kind where nobody says otherwise.
+    /// The default of `keep`.
     pub const DEFAULT_KEEP: [(CacheKind, usize); 4] = [
         (CacheKind::Registry, 5),
         (CacheKind::Git, 5),
@@ -71,7 +70,7 @@ impl RetentionPolicy {
             .is_some_and(|groups| groups.iter().any(|group| group == candidate.id.group()))
     }
 
-    fn kept(&self, candidate: &RetentionCandidate) -> usize {
+    fn keep_of(&self, candidate: &RetentionCandidate) -> usize {
         if self.groups.is_none() || self.is_own(candidate) {
             self.keep
                 .get(&candidate.kind)
@@ -83,58 +82,54 @@ impl RetentionPolicy {
     }
 }
 
-/// An entry as far as retention is concerned.
+/// An entry that may be evicted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RetentionCandidate {
-    /// Which entry.
     pub id: EntryId,
-    /// Its kind.
     pub kind: CacheKind,
     /// The [`family`] of its key.
     pub family: String,
-    /// Whether it belongs to a default branch, as [`is_of_default_branch`] says.
+    /// As [`is_default_branch`].
     pub is_default_branch: bool,
-    /// When it was last used, or else saved.
+    /// When it was last restored or saved.
     pub last_used: Timestamp,
-    /// The files of the store that it needs, by their numbers in the list of sizes.
+    /// The files of the store that it needs, as indexes into the list of sizes.
     pub needs: Vec<usize>,
 }
 
-/// What is done with an entry, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RetentionDecision {
-    /// Which entry.
     pub id: EntryId,
-    /// When it was last used, or else saved.
+    /// When it was last restored or saved.
     pub last_used: Timestamp,
-    /// Why it goes; none when it stays.
+    /// None if the entry is retained.
     pub evict: Option<EvictReason>,
-    /// Its place in its family, by last use; the one used last is 1.
+    /// Rank in its family by last use, from 1 for the most recently used entry.
     pub rank: usize,
 }
 
-/// Why an entry goes.
+/// Why an entry is evicted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EvictReason {
-    /// It was not used for longer than allowed.
+    /// Unused for longer than [`RetentionPolicy::max_age`].
     MaxAge(Duration),
-    /// Room is needed, and it was not used for long.
+    /// Space is needed; unused for longer than [`RetentionPolicy::old_after`].
     Old(Duration),
-    /// More entries of its family were used after it than are kept.
+    /// As many entries of its family as are kept were used more recently.
     BeyondFamilyLimit(usize),
-    /// More entries of its group were used after it than are kept of all its families together.
+    /// As many entries of its group as are kept in all families were used more recently.
     BeyondGroupLimit(usize),
-    /// Room is needed, and this is an older generation of the groups that need it.
+    /// Space is needed; an older generation of the groups of the run that needs it.
     OlderOwn,
-    /// Room is needed, and this is the one used longest ago.
+    /// Space is needed; the least recently used entry.
     LeastRecentlyUsed,
-    /// Room is needed, and nothing was left but the newest entry of a group of a default branch.
+    /// Space is needed; only the newest entries of default branches are left.
     NewestOfDefaultBranch,
 }
 
 impl EvictReason {
-    /// Whether it goes whatever the room.
-    fn is_rule(self) -> bool {
+    /// Whether the entry is evicted even if there is enough space.
+    fn is_unconditional(self) -> bool {
         matches!(
             self,
             Self::MaxAge(_) | Self::BeyondFamilyLimit(_) | Self::BeyondGroupLimit(_)
@@ -145,13 +140,22 @@ impl EvictReason {
 impl fmt::Display for EvictReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::MaxAge(age) => write!(f, "not used for {}", span(*age)),
-            Self::Old(age) => write!(f, "room is needed, and it was not used for {}", span(*age)),
-            Self::BeyondFamilyLimit(kept) => write!(f, "beyond the {kept} kept of keys like this"),
-            Self::BeyondGroupLimit(kept) => write!(f, "beyond the {kept} kept of these paths"),
-            Self::OlderOwn => f.write_str("room is needed, and there is a newer one"),
-            Self::LeastRecentlyUsed => f.write_str("room is needed, and it was used longest ago"),
-            Self::NewestOfDefaultBranch => f.write_str("room is needed, and all others are gone"),
+            Self::MaxAge(age) => write!(f, "unused for {}", span(*age)),
+            Self::Old(age) => write!(f, "space is needed; unused for {}", span(*age)),
+            Self::BeyondFamilyLimit(keep) => {
+                write!(
+                    f,
+                    "only the {keep} latest entries with similar keys are kept"
+                )
+            }
+            Self::BeyondGroupLimit(keep) => {
+                write!(f, "only the {keep} latest entries of these paths are kept")
+            }
+            Self::OlderOwn => f.write_str("space is needed; there is a newer entry"),
+            Self::LeastRecentlyUsed => f.write_str("space is needed; least recently used"),
+            Self::NewestOfDefaultBranch => {
+                f.write_str("space is needed; all other entries are gone")
+            }
         }
     }
 }
@@ -163,8 +167,8 @@ fn span(age: Duration) -> String {
     }
 }
 
-/// A key with its digests, dates and numbers of runs blanked out: what the keys of a cache have in
-/// common from run to run. Blank are runs of at least seven hexadecimal digits, and dates such as
+/// A key with `*` in place of digests, dates and run numbers: what the keys of a cache have in
+/// common from run to run. Replaces at least seven hexadecimal digits in a row, and dates such as
 /// 2026-11-23.
 pub fn family(key: &str) -> String {
     let mut family = String::with_capacity(key.len());
@@ -173,18 +177,22 @@ pub fn family(key: &str) -> String {
         let digits = rest
             .find(|c: char| !c.is_ascii_hexdigit())
             .unwrap_or(rest.len());
-        let blank = date(rest)
-            .filter(|date| *date >= digits)
-            .or((digits >= DIGEST).then_some(digits));
-        let taken = blank.unwrap_or_else(|| digits.max(first.len_utf8()));
-        family.push_str(if blank.is_some() { "*" } else { &rest[..taken] });
-        rest = &rest[taken..];
+        let replaced = date_len(rest)
+            .filter(|length| *length >= digits)
+            .or((digits >= MIN_DIGEST).then_some(digits));
+        let length = replaced.unwrap_or_else(|| digits.max(first.len_utf8()));
+        family.push_str(if replaced.is_some() {
+            "*"
+        } else {
+            &rest[..length]
+        });
+        rest = &rest[length..];
     }
     family
 }
 
-/// The length of a date at the beginning of a text.
-fn date(text: &str) -> Option<usize> {
+/// The length of a date at the start of a text.
+fn date_len(text: &str) -> Option<usize> {
     const SHAPE: &[u8] = b"0000-00-00";
     let bytes = text.as_bytes().get(..SHAPE.len())?;
     let fits = |(byte, shape): (&u8, &u8)| {
@@ -197,9 +205,8 @@ fn date(text: &str) -> Option<usize> {
     bytes.iter().zip(SHAPE).all(fits).then_some(SHAPE.len())
 }
 
-/// Whether entries of a group are what branches begin from: those of the default branch of its
-/// scope, where that is among `known`, else those of a branch with one of the
-/// two usual names; entries of all branches, where they are not kept apart.
+/// Whether other branches start from the entries of a group: it is of the default branch of its
+/// scope if `known` has it, else of `main` or `master`. Always, if branches share their entries.
 pub fn is_default_branch(group: &EntryGroup, known: &[CacheScope]) -> bool {
     if group.git_ref.is_empty() {
         return true;
@@ -213,28 +220,27 @@ pub fn is_default_branch(group: &EntryGroup, known: &[CacheScope]) -> bool {
     }
 }
 
-/// An entry in the order in which entries go.
+/// An entry in [`eviction_order`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Eviction {
-    /// Its number in the list of candidates.
+    /// Index in the list of candidates.
     pub candidate: usize,
-    /// Why it goes when its turn comes.
     pub reason: EvictReason,
-    /// Its place in its family, by last use; the one used last is 1.
+    /// Rank in its family by last use, from 1 for the most recently used entry.
     pub rank: usize,
 }
 
-/// All entries in the order in which they go when room is needed.
+/// All entries, in the order in which they are evicted when space is needed.
 pub fn eviction_order(
     candidates: &[RetentionCandidate],
     policy: &RetentionPolicy,
     now: Timestamp,
 ) -> Vec<Eviction> {
-    let mut going: Vec<Eviction> = Vec::with_capacity(candidates.len());
+    let mut evictions: Vec<Eviction> = Vec::with_capacity(candidates.len());
     let mut families: HashMap<(&str, &str), usize> = HashMap::new();
     let mut groups: HashMap<&str, usize> = HashMap::new();
-    for number in by_last_use(candidates) {
-        let candidate = &candidates[number];
+    for index in by_last_use(candidates) {
+        let candidate = &candidates[index];
         let group = candidate.id.group();
         let family = if policy.as_one_family {
             ""
@@ -242,35 +248,36 @@ pub fn eviction_order(
             &candidate.family
         };
         let rank = families.entry((group, family)).or_default();
-        let of_group = groups.entry(group).or_default();
-        (*rank, *of_group) = (*rank + 1, *of_group + 1);
+        let group_rank = groups.entry(group).or_default();
+        (*rank, *group_rank) = (*rank + 1, *group_rank + 1);
         let reason = reason(
             candidate,
             *rank,
-            *of_group == 1,
+            *group_rank == 1,
             policy,
             age(candidate.last_used, now),
         );
-        going.push(Eviction {
-            candidate: number,
+        evictions.push(Eviction {
+            candidate: index,
             reason,
             rank: *rank,
         });
     }
-    limit_groups(candidates, policy, &mut going);
-    let turn = |reason: EvictReason| match reason {
+    limit_groups(candidates, policy, &mut evictions);
+    let priority = |reason: EvictReason| match reason {
         EvictReason::MaxAge(_) | EvictReason::Old(_) => 0,
         EvictReason::BeyondFamilyLimit(_) | EvictReason::BeyondGroupLimit(_) => 1,
         EvictReason::OlderOwn => 2,
         EvictReason::LeastRecentlyUsed => 3,
         EvictReason::NewestOfDefaultBranch => 4,
     };
-    going.reverse();
-    going.sort_by_key(|going| turn(going.reason));
-    going
+    // The sort is stable: within a priority, the least recently used entry stays first.
+    evictions.reverse();
+    evictions.sort_by_key(|eviction| priority(eviction.reason));
+    evictions
 }
 
-/// Why an entry goes when its turn comes, the limit of its group apart.
+/// Why an entry would be evicted, apart from the limit of its group.
 fn reason(
     candidate: &RetentionCandidate,
     rank: usize,
@@ -278,11 +285,11 @@ fn reason(
     policy: &RetentionPolicy,
     age: Duration,
 ) -> EvictReason {
-    let kept = policy.kept(candidate);
+    let keep = policy.keep_of(candidate);
     if policy.max_age.is_some_and(|limit| age > limit) {
         EvictReason::MaxAge(age)
-    } else if rank > kept {
-        EvictReason::BeyondFamilyLimit(kept)
+    } else if rank > keep {
+        EvictReason::BeyondFamilyLimit(keep)
     } else if candidate.is_default_branch && is_newest {
         EvictReason::NewestOfDefaultBranch
     } else if policy.old_after.is_some_and(|limit| age > limit) {
@@ -294,45 +301,46 @@ fn reason(
     }
 }
 
-/// Lets go what a group has beyond its limit; `going` is by last use, the last first.
+/// Evicts what a group has beyond its limit. `evictions` are sorted by last use, the most recent
+/// first.
 fn limit_groups(
     candidates: &[RetentionCandidate],
     policy: &RetentionPolicy,
-    going: &mut [Eviction],
+    evictions: &mut [Eviction],
 ) {
-    let mut staying: Vec<&mut Eviction> = going
+    let mut retained: Vec<&mut Eviction> = evictions
         .iter_mut()
-        .filter(|going| !going.reason.is_rule())
+        .filter(|eviction| !eviction.reason.is_unconditional())
         .collect();
-    staying.sort_by_key(|going| going.rank);
+    retained.sort_by_key(|eviction| eviction.rank);
     let mut groups: HashMap<&str, usize> = HashMap::new();
-    for going in staying {
-        let candidate = &candidates[going.candidate];
-        let stays = groups.entry(candidate.id.group()).or_default();
-        *stays += 1;
-        let most = policy.kept(candidate).saturating_mul(MAX_FAMILIES);
-        if *stays > most {
-            going.reason = EvictReason::BeyondGroupLimit(most);
+    for eviction in retained {
+        let candidate = &candidates[eviction.candidate];
+        let count = groups.entry(candidate.id.group()).or_default();
+        *count += 1;
+        let limit = policy.keep_of(candidate).saturating_mul(MAX_FAMILIES);
+        if *count > limit {
+            eviction.reason = EvictReason::BeyondGroupLimit(limit);
         }
     }
 }
 
-/// The candidates' numbers, those used last first. The id settles what times do not, so that the
-/// same store gives the same answer.
+/// The indexes of the candidates, the most recently used first. Equal times are ordered by id, so
+/// that the same store gives the same result.
 fn by_last_use(candidates: &[RetentionCandidate]) -> Vec<usize> {
-    let mut numbers: Vec<usize> = (0..candidates.len()).collect();
-    let last_use = |number: usize| {
+    let mut indexes: Vec<usize> = (0..candidates.len()).collect();
+    let last_use = |index: usize| {
         (
-            std::cmp::Reverse(candidates[number].last_used),
-            &candidates[number].id,
+            std::cmp::Reverse(candidates[index].last_used),
+            &candidates[index].id,
         )
     };
-    numbers.sort_by(|one, other| last_use(*one).cmp(&last_use(*other)));
-    numbers
+    indexes.sort_by(|a, b| last_use(*a).cmp(&last_use(*b)));
+    indexes
 }
 
-/// Decides what stays. `sizes` are the bytes of the store's files that entries need; several may
-/// need the same.
+/// Decides which entries are retained. `sizes` are those of the store's files; entries can share a
+/// file.
 pub fn decide(
     candidates: &[RetentionCandidate],
     sizes: &[u64],
@@ -347,26 +355,27 @@ pub fn decide(
         rank,
     } in eviction_order(candidates, policy, now)
     {
-        let goes = reason.is_rule() || policy.max_bytes.is_some_and(|limit| needed.bytes() > limit);
-        if goes {
+        let is_evicted = reason.is_unconditional()
+            || policy.max_bytes.is_some_and(|limit| needed.bytes() > limit);
+        if is_evicted {
             needed.remove(&candidates[candidate]);
         }
         let RetentionCandidate { id, last_used, .. } = &candidates[candidate];
-        let drop = goes.then_some(reason);
+        let evict = is_evicted.then_some(reason);
         decisions[candidate] = Some(RetentionDecision {
             id: id.clone(),
             last_used: *last_used,
-            evict: drop,
+            evict,
             rank,
         });
     }
     by_last_use(candidates)
         .into_iter()
-        .filter_map(|number| decisions[number].take())
+        .filter_map(|index| decisions[index].take())
         .collect()
 }
 
-/// How much room entries need together: what several need counts once.
+/// The space that entries need together; shared files count once.
 #[derive(Clone, Debug)]
 pub struct NeededSpace<'s> {
     sizes: &'s [u64],
@@ -375,7 +384,6 @@ pub struct NeededSpace<'s> {
 }
 
 impl<'s> NeededSpace<'s> {
-    /// All candidates.
     pub fn new(candidates: &[RetentionCandidate], sizes: &'s [u64]) -> Self {
         let mut users = vec![0; sizes.len()];
         candidates
@@ -391,17 +399,15 @@ impl<'s> NeededSpace<'s> {
         }
     }
 
-    /// Bytes that they need now.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// Files that they need now.
     pub fn files(&self) -> u64 {
         self.users.iter().filter(|users| **users > 0).count() as u64
     }
 
-    /// Takes an entry away: returns the bytes and files that nothing else needs.
+    /// Removes an entry. Returns the bytes and files that no other entry needs.
     pub fn remove(&mut self, candidate: &RetentionCandidate) -> (u64, u64) {
         let (mut bytes, mut files) = (0, 0);
         for need in &candidate.needs {
@@ -417,7 +423,7 @@ impl<'s> NeededSpace<'s> {
 }
 
 fn age(last_used: Timestamp, now: Timestamp) -> Duration {
-    // A clock that was set back makes nothing old.
+    // If the clock was set back, the age is zero.
     Duration::from_secs(
         u64::try_from(now.seconds.saturating_sub(last_used.seconds)).unwrap_or_default(),
     )

@@ -154,8 +154,8 @@ impl<'s> ContentWriter<'s> {
         }
         let (id, path) = writer.finish()?;
         if !files::rename_noreplace(&path, &self.store.layout.pack(&id))? {
-            // The existing pack is damaged or marked as such; otherwise its contents would have been
-            // known. This one is intact.
+            // The existing pack is damaged or marked as such; otherwise its contents would have
+            // been known. This one is intact.
             files::rename(&path, &self.store.layout.pack(&id))?;
             files::remove(&self.store.layout.suspect(&id))?;
         }

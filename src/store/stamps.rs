@@ -3,8 +3,8 @@
 //! `seen/<manifest>-<device>-<inode>` holds the time at which the root with that device and inode,
 //! and everything below it that the manifest lists, matched the manifest. A save records the start
 //! of its scan, a restore its end. If the restore also removed extraneous files, it records its
-//! start too, because removing and creating files changed the directories.
-//! [`crate::tree::stamps`] describes what follows for a file or directory that is checked later.
+//! start too, because removing and creating files changed the directories. [`crate::tree::stamps`]
+//! describes what follows for a file or directory that is checked later.
 //!
 //! Such a record stays true whatever happens to the directory: it is about one point in time. It
 //! only saves time: without it, files are read and compared by their digests.

@@ -172,7 +172,8 @@ impl Store {
         }
     }
 
-    /// Reads a pack and records which of its contents are damaged. Returns the number of bytes read.
+    /// Reads a pack and records which of its contents are damaged. Returns the number of bytes
+    /// read.
     fn verify_pack(
         &self,
         id: &Digest,
@@ -203,8 +204,8 @@ impl Store {
         Ok(bytes)
     }
 
-    /// What is wrong with an entry's record of sources. A missing record is no damage: `verify
-    /// --repair` removes damaged ones.
+    /// What is wrong with an entry's record of sources. A missing record is no damage:
+    /// `verify --repair` removes damaged ones.
     fn record_damage(&self, entry: &Entry) -> Result<Option<Error>> {
         let Some(id) = &entry.sources else {
             return Ok(None);
