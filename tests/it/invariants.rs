@@ -11,7 +11,7 @@ use crate::support::compare::{Identity, identities, picture, same};
 use crate::support::tools::{is_root, rsync_sees_no_difference, skip};
 use crate::support::{Ran, Sandbox, trees};
 
-/// Every published file but entries, with all that can be seen of it.
+/// Every published file except entries, with its identity and its contents.
 fn published(sandbox: &Sandbox) -> BTreeMap<PathBuf, (Identity, Vec<u8>)> {
     let dirs = ["manifests", "packs", "blobs"].map(|dir| sandbox.store().join(dir));
     let all = dirs.iter().flat_map(|dir| identities(dir));
@@ -43,7 +43,7 @@ fn an_entry_exists_only_when_its_last_file_does_and_a_published_file_is_never_ch
     for (path, content) in &before {
         assert_eq!(after.get(path), Some(content), "{} changed", path.display());
     }
-    // Without its last file, the entry, nothing of it exists, though all else is there.
+    // Without its last file, an entry does not exist, even if all its other files do.
     for entry in fs::read_dir(sandbox.store().join("entries")).unwrap() {
         fs::remove_file(entry.unwrap().path()).unwrap();
     }
@@ -59,7 +59,7 @@ fn an_entry_exists_only_when_its_last_file_does_and_a_published_file_is_never_ch
 #[test]
 fn killing_a_process_at_any_instant_leaves_a_store_that_opens_and_entries_that_restore_or_are_misses()
  {
-    // `crash` kills at each call; here any instant is any instant.
+    // `store::crash` kills at each system call; this test kills at random times.
     let sandbox = Sandbox::new();
     let (job, other) = (sandbox.job("job"), sandbox.job("other"));
     trees::small(&job.join("tree"), 1);
@@ -73,7 +73,7 @@ fn killing_a_process_at_any_instant_leaves_a_store_that_opens_and_entries_that_r
     let wanted = picture(&job.join("tree"));
     let (mut killed, mut hits) = (0, 0);
     for round in 0..20_u64 {
-        // Each time into an empty store, so that making the store is cut short, too.
+        // Each save starts with an empty store, so that creating the store is interrupted, too.
         drop(fs::remove_dir_all(sandbox.cache()));
         drop(fs::remove_dir_all(other.join("tree")));
         let mut child = sandbox
@@ -123,8 +123,8 @@ fn a_restore_writes_only_below_the_roots_it_was_asked_for_and_never_through_a_sy
     trees::small(&job.join("tree"), 1);
     symlink("../outside", job.join("tree/out")).unwrap();
     sandbox.save(&job, "k").done();
-    // The place is full of traps: symlinks where directories and files belong, and a restored
-    // symlink that leads out.
+    // The destination is full of traps: symlinks in place of directories and files, and a restored
+    // symlink to the outside.
     let outside = other.join("outside");
     trees::small(&outside, 2);
     for name in ["src", "build", "nothing", "same", "large"] {
@@ -208,7 +208,7 @@ fn a_problem_of_the_cache_is_reported_in_one_line_and_fails_the_job_only_when_as
             .env("INPUT_BRANCH-ISOLATION", "false")
             .env("INPUT_SAVE", "always");
         if phase == "post" {
-            // What main noted down, as the runner hands it on.
+            // The state that main saved, as the runner passes it on.
             command.envs(
                 state
                     .borrow()
@@ -250,7 +250,7 @@ fn a_problem_of_the_cache_is_reported_in_one_line_and_fails_the_job_only_when_as
         );
     }
     assert_eq!(phase("main", &file, "true").code, Some(1));
-    // A damaged store: a miss, a warning, and the save makes it whole.
+    // A damaged store: a miss, a warning, and the next save repairs it.
     let cache = sandbox.path("cache");
     assert_eq!(phase("main", &cache, "true").code, Some(0));
     assert_eq!(phase("post", &cache, "true").code, Some(0));

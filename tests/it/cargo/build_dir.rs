@@ -8,7 +8,7 @@ use super::support::{forget, hits, run};
 use crate::support::machine::{Job, Machine};
 use crate::support::tools::skip;
 
-/// Where they are: in `CARGO_HOME`, beside the checkout, in the target directory.
+/// Locations: in `CARGO_HOME`, beside the checkout, in the target directory.
 const PLACES: [&str; 3] = [
     "{cargo-cache-home}/build/{workspace-path-hash}",
     "../intermediate",

@@ -70,7 +70,7 @@ fn the_next_job_downloads_nothing_and_compiles_nothing() {
     });
     assert_eq!(hits(&main), ["false", "", "", ""]);
 
-    // Put back by a rename, and from the entry.
+    // Restored by a rename, and from the entry.
     for ready in [true, false] {
         forget(&machine);
         if !ready {
@@ -99,7 +99,8 @@ fn the_next_job_downloads_nothing_and_compiles_nothing() {
             main.log
         );
         assert_eq!(registry.requests(), before, "something was downloaded");
-        // Cargo notes down in target where the checkout is, which is elsewhere now.
+        // Cargo records the path of the checkout in target, and the checkout is in another
+        // directory now.
         post.says("✅ registry: nothing changed")
             .says("✅ git: nothing changed");
     }
@@ -114,7 +115,7 @@ fn a_changed_source_is_compiled_and_nothing_else() {
         drop(cargo(&machine, &job.workspace, &["build", "--locked"]))
     });
     let job = project(&machine, &registry, true);
-    // As long as it was.
+    // Of the same length.
     let text = job.read("src/main.rs").unwrap().replace("{} {}", "{}+{}");
     job.file("src/main.rs", &text);
     run(&job, PLAIN, |_| {
@@ -251,8 +252,8 @@ fn cargo_waits_for_a_restore_and_a_restore_for_cargo() {
     run(&job, &[], |_| {
         drop(cargo(&machine, &job.workspace, &["build", "--locked"]))
     });
-    // Both at once into an empty CARGO_HOME, again and again: neither may see what the other has
-    // half done.
+    // Both at once into an empty CARGO_HOME, repeatedly: neither may see unfinished work of the
+    // other.
     for _ in 0..5 {
         forget(&machine);
         let job = project(&machine, &registry, true);

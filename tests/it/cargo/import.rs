@@ -27,8 +27,8 @@ fn import(machine: &Machine, job: &Job<'_>, arguments: &[&str]) -> Ran {
     Ran::of(&mut command)
 }
 
-/// What such a workflow left: Cargo's home and a target directory, below the directory of a
-/// repository.
+/// The directories of such a workflow: Cargo's home and a target directory, below the directory of
+/// a repository.
 fn left(machine: &Machine) {
     let below = machine.store().join("acme/widget");
     for (name, contents) in [
@@ -92,7 +92,7 @@ fn the_next_job_falls_back_to_imported_entries() {
             .as_deref(),
         Some("archive")
     );
-    // The directories stay, and a second time nothing is saved twice.
+    // The directories stay, and a second import saves nothing.
     assert!(
         machine
             .store()

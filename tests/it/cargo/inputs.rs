@@ -253,7 +253,6 @@ fn more_directories_have_a_key_of_their_own() {
     let (main, _) = run(&job, with, |_| ());
     main.says("🚀 directories: 3 files");
     assert!(files.iter().all(|file| job.locate(file).exists()));
-    // Another list is another cache.
     let job = project(&machine);
     let mut step = job.cache().with("cache-directories", "~/.cache/tool");
     step.main().passed().says("💿 directories: nothing found");
@@ -277,13 +276,13 @@ fn installed_programs_are_restored_if_absent_and_proxies_are_not_touched() {
     assert_eq!(main.output("registry-cache-hit"), "true");
     assert_eq!(job.read("~/.cargo/bin/rg").unwrap(), "rg 14");
     assert_eq!(job.read("~/.cargo/bin/rustup").unwrap(), "new proxy");
-    // Where cargo has installed something, that stays as it is.
+    // Existing installed programs are not changed.
     job.file("~/.cargo/bin/rg", "rg 15");
     let job = project(&machine);
     let (main, _) = run(&job, with, |_| ());
     assert_eq!(job.read("~/.cargo/bin/rg").unwrap(), "rg 15");
     assert_eq!(hits(&main)[..3], ["false", "true", "true"]);
-    // By default programs are no part of it.
+    // By default programs are not cached.
     forget(&machine);
     let job = project(&machine);
     run(&job, &[], |_| ());

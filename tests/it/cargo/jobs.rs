@@ -86,7 +86,7 @@ fn a_target_directory_is_moved_into_the_store_and_back_by_renames() {
     });
     assert_eq!(main.output("target-cache-hit"), "true");
     main.says("🚀 target: 3 files, 57 B put back by a rename and compared in ");
-    // Without it the entry is complete.
+    // The entry is complete without the ready copy.
     fs::remove_dir_all(machine.store().join("local-cache-v1/ready")).unwrap();
     let third = project(&machine);
     let (main, _) = run(&third, &[], |_| {
@@ -222,7 +222,7 @@ fn with_another_lock_file_the_nearest_earlier_entries_are_restored() {
     let (main, post) = run(&job, &[("cache-all-crates", "true")], |_| {
         drop(job.file("target/debug/app", "newer"))
     });
-    // The project has no git dependencies, which the other lock file does not change.
+    // The project has no git dependencies in either lock file.
     assert_eq!(hits(&main), ["false", "false", "true", "false"]);
     assert_ne!(
         main.output("cache-matched-key"),
@@ -319,7 +319,7 @@ fn a_failed_job_saves_and_a_cancelled_one_does_not() {
 fn the_save_uses_the_keys_of_the_restore() {
     let machine = machine();
     let job = project(&machine);
-    // The job changes everything that keys are made of.
+    // The job changes every input of the keys.
     let (main, _) = run(&job, &[], |_| {
         build(&job);
         job.file("Cargo.lock", &LOCK.replace("1.0.0", "1.0.1"));
@@ -442,7 +442,7 @@ fn a_pull_request_restores_the_branches_entries_and_saves_its_own() {
         drop(job.file("target/debug/app", "of the request"))
     });
     assert_eq!(hits(&main), ["true", "true", "true", "true"]);
-    // What did not change is found again where it is.
+    // Unchanged files are found in place.
     post.says("✅ registry: nothing changed")
         .says("💾 target: 3 files");
     assert_eq!(machine.entries(), 4);

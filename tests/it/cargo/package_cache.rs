@@ -48,7 +48,7 @@ fn restore() -> Task {
     })
 }
 
-/// Takes a lock of cargo's as another cargo does.
+/// Locks the package cache as another cargo does.
 fn hold(machine: &Machine, name: &str, mode: LockMode) -> FileLock {
     fs::create_dir_all(cargo_home(machine)).unwrap();
     let file = File::create(cargo_home(machine).join(name)).unwrap();

@@ -12,12 +12,12 @@ use std::sync::{Arc, OnceLock};
 
 use sha2::{Digest as _, Sha256};
 
-/// The names of cargo and git, as the tests have them.
+/// The paths of cargo and git.
 fn cargo() -> PathBuf {
     std::env::var_os("CARGO").map_or_else(|| "cargo".into(), PathBuf::from)
 }
 
-/// A sparse registry of files, until it is dropped.
+/// A sparse registry that serves files until it is dropped.
 pub(super) struct Registry {
     files: tempfile::TempDir,
     address: String,
@@ -83,12 +83,12 @@ impl Registry {
         fs::write(path, bytes).unwrap();
     }
 
-    /// How often it was asked for anything.
+    /// The number of requests so far.
     pub(super) fn requests(&self) -> usize {
         self.requests.load(Ordering::Relaxed)
     }
 
-    /// The settings that make cargo use it in place of the usual one.
+    /// The settings that make cargo use it instead of crates.io.
     pub(super) fn config(&self) -> String {
         let address = &self.address;
         format!(
@@ -100,7 +100,7 @@ impl Registry {
 impl Drop for Registry {
     fn drop(&mut self) {
         self.ended.store(true, Ordering::Relaxed);
-        // Wakes the listener, so that it sees the end.
+        // Wakes the listener, so that it notices the end.
         drop(TcpStream::connect(&self.address));
     }
 }
@@ -200,7 +200,7 @@ pub(super) fn git_dependency(directory: &Path) {
     }
 }
 
-/// Where rustup keeps this machine's toolchains.
+/// The directory of this machine's toolchains.
 pub(super) fn rustup_home() -> &'static Path {
     static HOME: OnceLock<PathBuf> = OnceLock::new();
     HOME.get_or_init(|| {

@@ -21,8 +21,8 @@ use local_cache::tree::plan::Extraneous;
 
 use super::support::LOCK;
 
-/// A host below a directory: the runner's user has its `.cargo` and its toolchains elsewhere, by
-/// absolute links.
+/// A host below a directory: `.cargo` and the toolchains of the runner's user are absolute symlinks
+/// to other directories.
 fn host() -> tempfile::TempDir {
     let host = tempfile::tempdir().unwrap();
     let root = host.path();
@@ -67,7 +67,7 @@ fn work_below(root: &Path, cargo: CargoTarget, task: Task) -> JobReply {
         task,
         housekeeping: local_cache::job::Housekeeping::default(),
     };
-    // As it goes to a helper.
+    // As sent to a helper.
     let job: Job = serde_json::from_str(&serde_json::to_string(&job).unwrap()).unwrap();
     run_in_worker(
         job,

@@ -20,7 +20,7 @@ pub(super) fn machine() -> Machine {
     machine
 }
 
-/// Makes a compiler the only one that is installed, known by some digits.
+/// Installs a compiler, identified by some digits, in place of all others.
 pub(super) fn install_toolchain(machine: &Machine, digits: &str) {
     let rustup = machine.home().join(".rustup");
     let lib = rustup.join("toolchains/stable-x86_64-unknown-linux-gnu/lib");
@@ -46,7 +46,7 @@ pub(super) fn project(machine: &Machine) -> Job<'_> {
     job
 }
 
-/// What a build leaves behind.
+/// Creates the files of a build.
 pub(super) fn build(job: &Job<'_>) {
     job.file("~/.cargo/registry/cache/index-1/dep-1.0.0.crate", "archive");
     job.file(
@@ -67,9 +67,8 @@ pub(super) fn forget(machine: &Machine) {
     drop(fs::remove_dir_all(machine.home().join(".cargo")));
 }
 
-/// A job from its checkout to its end: the main phase of a step with some inputs, other steps, the
-/// post phase. Target directories stay in their places, to be looked at, unless the inputs say
-/// otherwise.
+/// A job: the main phase of a step with some inputs, other steps, the post phase. Target
+/// directories stay in place, unless the inputs say otherwise.
 pub(super) fn run(job: &Job<'_>, with: &[(&str, &str)], steps: impl FnOnce(&Done)) -> (Done, Done) {
     let mut step = with
         .iter()
@@ -83,7 +82,7 @@ pub(super) fn run(job: &Job<'_>, with: &[(&str, &str)], steps: impl FnOnce(&Done
     (main, post)
 }
 
-/// A job that saves what a build leaves behind.
+/// A job that saves the files of a build.
 pub(super) fn first(machine: &Machine) {
     let job = project(machine);
     let (_, post) = run(&job, &[], |_| build(&job));

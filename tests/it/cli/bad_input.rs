@@ -41,7 +41,7 @@ fn an_unknown_key_is_a_miss_and_fails_only_when_asked_to() {
             &["restore", "--fail-on-cache-miss", "--key", "k", "tree"],
         )
         .done();
-    // Without any store it is the same.
+    // The result is the same without a store.
     let empty = Sandbox::new();
     empty
         .run(&empty.job("job"), &["restore", "--key", "k", "tree"])
@@ -109,7 +109,7 @@ fn paths_that_do_not_exist_are_reported() {
             .done()
             .is_hit()
     );
-    // One that exists is enough.
+    // One existing path is enough.
     sandbox
         .run(&job, &["save", "--key", "new", "no-such-path", "tree"])
         .done();

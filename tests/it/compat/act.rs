@@ -10,7 +10,7 @@ fn job(machine: &Machine) -> Job<'_> {
     machine.job().var("ACT", "true")
 }
 
-/// Main and post of a step whose key has become another one at post.
+/// Main and post of a step whose key changes before post.
 fn post_says(saved: &[&str], restore_keys: &str) -> String {
     let machine = Machine::new();
     seed(&machine.job(), saved);

@@ -47,8 +47,7 @@ fn pull_elsewhere(job: Job<'_>) -> Job<'_> {
         .on("pull_request", "refs/pull/7/merge", &payload)
 }
 
-/// A fork's pull request that runs with the base branch's ref, on which nothing but the event says
-/// so.
+/// A fork's pull request that runs with the base branch's ref; only the event shows that.
 fn fork_target(job: Job<'_>) -> Job<'_> {
     job.on(
         TARGET,
@@ -211,7 +210,7 @@ const OWNER: &str = "scope: owner";
 const RUNNER: &str = "scope: runner";
 const ALL: &str = "{scope: runner, branch-isolation: false}";
 
-// The inputs of both, who writes, who reads, and whether it finds what was written.
+// The inputs of both runs, the saving run, the restoring run, and whether it finds the entry.
 sees! {
     ISOLATED;
     a_branch_sees_its_own: topic, topic, true;

@@ -6,8 +6,8 @@ use std::process::Command;
 
 use crate::support::machine::Machine;
 
-/// Keys that file names, shells, logs and JSON take for something else, each with its name. They
-/// are all in one store.
+/// Keys with a special meaning in file names, shells, logs or JSON, each with its name. They are
+/// all in one store.
 const KEYS: &[(&str, &str)] = &[
     ("slash", "Linux/cargo/1"),
     ("slash_at_the_start", "/etc/passwd"),
@@ -128,7 +128,7 @@ fn every_unusual_key_is_saved_listed_and_found_among_all_others() {
     );
 }
 
-/// A key, a restore key of another step, and whether that finds it.
+/// A key, a restore key of another step, and whether the restore key finds it.
 macro_rules! prefixes {
     ($($name:ident: $key:expr, $prefix:expr, $found:expr;)*) => {
         $(#[test]
@@ -155,7 +155,7 @@ prefixes! {
     a_prefix_in_another_case: "Linux-1", "linux-", false;
 }
 
-/// Two spellings of a key in a step that are one key.
+/// Two spellings of one key.
 macro_rules! same {
     ($($name:ident: $one:expr, $other:expr;)*) => {
         $(#[test]

@@ -11,8 +11,7 @@ fn check(saved: &[&str], key: &str, restore_keys: &str, expected: Option<&str>) 
     assert_eq!(job.read("data/file").as_deref(), expected);
 }
 
-/// Keys in the order in which they were saved, the key and the restore keys asked for, the key
-/// found.
+/// Keys in the order in which they were saved, the requested key and restore keys, the key found.
 macro_rules! orders {
     ($($name:ident: $saved:expr, $key:expr, $restore_keys:expr, $expected:expr;)*) => {
         $(#[test]
@@ -50,8 +49,8 @@ orders! {
     acts_exact_keys_are_preferred_key_1: ["t_a", "t_a_b_c", "t_a_b"], "------", "t_a\nt_a_b", Some("t_a");
 }
 
-/// Entries as (branch, key) in the order in which they were saved; what a pull request to `release`
-/// gets.
+/// Entries as (branch, key) in the order in which they were saved; the entry for a pull request to
+/// `release`.
 fn check_refs(saved: &[(&str, &str)], key: &str, restore_keys: &str, expected: Option<&str>) {
     let machine = Machine::new();
     for (branch, key) in saved {

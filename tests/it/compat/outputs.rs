@@ -9,7 +9,7 @@ struct Case {
     with: &'static str,
     exit: i32,
     hit: Option<&'static str>,
-    /// The key that was found; its file is restored unless the case says that it is only looked up.
+    /// The key that was found; its file is restored, except with `lookup-only`.
     matched: Option<&'static str>,
     looked_up: bool,
     says: &'static [&'static str],

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::support::machine::{Job, Machine, mode, set_mode};
 
-/// Files that are there, the list of paths, and those that it saves. All are below the workspace or
+/// Existing files, the list of paths, and the files that it saves. All are below the workspace or
 /// home.
 fn check(files: &[&str], path: &str, kept: &[&str]) {
     let machine = Machine::new();
@@ -80,7 +80,7 @@ lists! {
     everything_below_home: ["~/.a/x", "~/y", "z"], "~/**" => ["~/.a/x", "~/y"];
 }
 
-/// Two lists of paths, and whether an entry of one is an entry of the other.
+/// Two lists of paths, and whether they share entries.
 macro_rules! identities {
     ($($name:ident: $one:expr, $other:expr, $same:expr;)*) => {
         $(#[test]
@@ -117,7 +117,7 @@ identities! {
     a_pattern_is_not_what_it_stands_for: "a*", "a", false;
 }
 
-/// Saved by one job, restored by another after what the name of the test says.
+/// Saved by one job, restored by another after the change in the name of the test.
 fn moved(save: &str, prepare: impl FnOnce(&Machine, &Job<'_>)) -> Option<String> {
     let machine = Machine::new();
     let job = machine.job();
@@ -376,7 +376,7 @@ fn a_read_only_tree_is_restored_over_itself() {
     let root = job.locate("~/go/pkg/mod/a@v1");
     read_only(&root);
     job.saved("~/go/pkg/mod", "k");
-    // The same files with other contents, and one that is gone, all of them read-only.
+    // The same files with other contents, and one that is missing, all of them read-only.
     set_mode(&root, 0o755);
     set_mode(&root.join("x.go"), 0o644);
     job.file("~/go/pkg/mod/a@v1/x.go", "other");

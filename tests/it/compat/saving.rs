@@ -5,8 +5,8 @@ use std::thread;
 use super::outputs::seed;
 use crate::support::machine::Machine;
 
-/// A run of the action itself: what was saved before, the inputs, how the job ended, and what post
-/// says and saves.
+/// A run of the action itself: existing entries, the inputs, the status of the job, and what post
+/// logs and saves.
 struct Case {
     saved: &'static [&'static str],
     with: &'static str,
@@ -154,7 +154,7 @@ cases! {
     };
 }
 
-/// What the inputs of main have become at post. Each is saved under the key of main.
+/// Inputs that change between main and post. Each is saved under the key of main.
 macro_rules! changed {
     ($($name:ident: $main:expr => $post:expr;)*) => {
         $(#[test]

@@ -8,12 +8,11 @@ use crate::support::machine::{Job, Machine};
 
 /// A step of the action itself.
 pub(super) struct Form {
-    /// Its `with`.
     pub(super) with: &'static str,
-    /// The files that the job makes: of the workspace, of home (`~/`), or elsewhere on the machine
+    /// The files that the job makes: in the workspace, in home (`~/`), or elsewhere on the machine
     /// (`$TMP/`).
     pub(super) makes: &'static [&'static str],
-    /// Those of them that the next job does not get.
+    /// Those that the next job does not get.
     pub(super) left_out: &'static [&'static str],
 }
 

@@ -8,7 +8,7 @@ use local_cache::job::{Job, JobTarget, PathsTarget, RestoreTask, SaveTask, Task,
 use super::outputs::seed;
 use crate::support::machine::Machine;
 
-/// Inputs and what is wrong with them; `LONG` stands for 513 letters, `FULL` for 512 UTF-16 units.
+/// Inputs and their errors; `LONG` stands for 513 letters, `FULL` for 512 UTF-16 units.
 fn expanded(text: &str) -> String {
     text.replace("LONG", &"a".repeat(513))
         .replace("FULL", &"🦀".repeat(256))
@@ -206,7 +206,7 @@ fn a_workspace_and_a_home_whose_names_are_not_utf8_are_cached_like_others() {
     assert_eq!(job.read("data/file").as_deref(), Some("1"));
 }
 
-/// Patterns that GitHub's rules refuse: never looked at by its restore, a warning of its save.
+/// Patterns that GitHub's rules refuse: ignored by its restore, a warning of its save.
 macro_rules! patterns {
     ($($name:ident: $path:expr => $text:expr;)*) => {
         $(#[test]

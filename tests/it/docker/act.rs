@@ -33,7 +33,8 @@ runs:
 
 const DOCKERFILE: &str = "FROM scratch\nCOPY main /main\nENTRYPOINT [\"/main\"]\n";
 
-/// A root file system for steps: busybox, and a bash that drops what busybox's shell does not know.
+/// A root file system for steps: busybox, and a `bash` that drops the options that busybox does not
+/// know.
 const JOB_IMAGE: &str = r#"
 set -e
 mkdir -p bin usr/bin etc tmp root home/runner
@@ -57,7 +58,7 @@ struct Consumer {
 }
 
 impl Consumer {
-    /// One that uses the probe as an action, in all three phases.
+    /// Uses the probe as an action, in all three phases.
     fn of_probe(work: &Value) -> Self {
         let user = User::new();
         let action = user.directory("action");
@@ -69,7 +70,7 @@ impl Consumer {
         Self::new(user, action, &steps)
     }
 
-    /// One that uses the action as it is in this repository, with these steps.
+    /// Uses the action of this repository, with these steps.
     fn of_action(steps: impl FnOnce(&User) -> String) -> Self {
         let user = User::new();
         let action = user.directory("action");
@@ -85,7 +86,7 @@ impl Consumer {
         user.join("docker");
         let repository = user.directory("consumer");
         let workflows = user.directory("consumer/.github/workflows");
-        // act names containers after the workflow, and removes what has the name of its own.
+        // act names containers after the workflow and removes existing ones of that name.
         let name = &user.name;
         let workflow = format!(
             "name: {name}\non: push\njobs:\n  a:\n    runs-on: ubuntu-latest\n    steps:\n{steps}"
@@ -124,7 +125,7 @@ impl Consumer {
         command
     }
 
-    /// Runs the workflow on this platform; what the phases of the probe said.
+    /// Runs the workflow on this platform; returns the output of the probe's phases.
     fn run(&self, platform: &str, options: &[&str]) -> Vec<Value> {
         let log = self.log(platform, options);
         let said: Vec<Value> = log
@@ -135,7 +136,7 @@ impl Consumer {
         said
     }
 
-    /// Runs the workflow on this platform; what act printed.
+    /// Runs the workflow on this platform; returns the output of act.
     fn log(&self, platform: &str, options: &[&str]) -> String {
         let action = format!(
             "{}@v1={}",
@@ -244,7 +245,7 @@ fn an_action_that_act_starts_beside_a_job_container_works_inside_that() {
     assert_eq!(fs::read_to_string(cache.join("x")).unwrap(), "y");
 }
 
-/// Steps that use the action and its two parts, with the store at this path; what is saved is made
+/// Steps that use all three actions with the store at this path. The steps create the cached files
 /// only on a miss.
 fn steps(root: &str, more: &str) -> String {
     format!(
@@ -274,9 +275,10 @@ fn steps(root: &str, more: &str) -> String {
     )
 }
 
-/// What the steps of [`steps`] and the action say in a first run and in a second one.
+/// The output of [`steps`] in a first run and in a second one.
 fn assert_misses_then_hits(consumer: &Consumer, platform: &str, options: &[&str]) {
-    // act names the action's image and containers of its stages, and removes what has those names.
+    // act names the image of the action and the containers of its stages, and removes existing ones
+    // of these names.
     static ACTION: Mutex<()> = Mutex::new(());
     let _one_at_a_time = ACTION.lock().unwrap_or_else(PoisonError::into_inner);
     let first = consumer.log(platform, options);

@@ -9,7 +9,7 @@ use super::runner::Runner;
 use super::stage::{Answer, Running, Stage};
 use yaml_serde::Value;
 
-/// What an action.yml says.
+/// An action.yml.
 struct Definition {
     defaults: Vec<(String, String)>,
     entrypoints: BTreeMap<&'static str, String>,
@@ -59,7 +59,7 @@ pub(crate) struct Step<'a> {
     pub(crate) job_status: &'static str,
     /// `job.container.id`.
     pub(crate) job_container: String,
-    /// What the phases so far put out.
+    /// The outputs of the phases so far.
     pub(crate) outputs: BTreeMap<String, String>,
 }
 
@@ -70,11 +70,10 @@ impl<'a> Step<'a> {
         Self::of("action.yml", runner, with)
     }
 
-    /// A step of the action that this file describes.
     pub(crate) fn of(file: &str, runner: &'a Runner, with: &[(&str, &str)]) -> Self {
         let root = runner.cache_root.to_string_lossy().into_owned();
         let mut all = BTreeMap::from([("cache-root".to_owned(), root)]);
-        // The disks of tests are small, or anybody's.
+        // The disks of tests are small, or shared with other programs.
         for input in ["min-free-space", "disk-threshold"]
             .into_iter()
             .filter(|_| !file.starts_with("restore"))
@@ -98,13 +97,13 @@ impl<'a> Step<'a> {
         }
     }
 
-    /// Changes the stages in what the runner does with them.
+    /// Changes how the runner starts the stages.
     pub(crate) fn changed(mut self, change: impl Fn(Stage<'a>) -> Stage<'a> + 'a) -> Self {
         self.change = Box::new(change);
         self
     }
 
-    /// Begins a phase. What it says counts when it is handed to [`Self::take`].
+    /// Starts a phase. Its results count when they are passed to [`Self::take`].
     pub(crate) fn start(&self, phase: &str) -> Running {
         let mut stage = Stage::new(self.runner, Arc::clone(&self.image));
         let entrypoint = self
@@ -154,9 +153,9 @@ impl<'a> Step<'a> {
         (self.change)(stage).start()
     }
 
-    /// A whole value that is, or begins with, a directory that the runner mounts gets the
-    /// container's name for it (actions/runner, `ContainerInfo.TranslateToContainerPath`); later
-    /// lines do not.
+    /// Translates a value that starts with a directory that the runner mounts into the container's
+    /// name for it. Later lines are not translated (actions/runner,
+    /// `ContainerInfo.TranslateToContainerPath`).
     fn translated(&self, value: &str) -> String {
         let Runner {
             workspace, temp, ..
@@ -178,20 +177,19 @@ impl<'a> Step<'a> {
             .unwrap_or_else(|| value.to_owned())
     }
 
-    /// What the runner keeps of a phase.
+    /// Keeps the outputs and the state of a phase, as the runner does.
     pub(crate) fn take(&mut self, answer: &Answer) {
         self.state.extend(answer.state.clone());
         self.outputs.extend(answer.outputs.clone());
     }
 
-    /// Runs a phase to its end.
     pub(crate) fn phase(&mut self, phase: &str) -> Answer {
         let answer = self.start(phase).finish();
         self.take(&answer);
         answer
     }
 
-    /// Runs a phase that must not fail the step; what it said on its standard output.
+    /// Runs a phase that must not fail the step; returns its standard output.
     pub(crate) fn passes(&mut self, phase: &str) -> String {
         let answer = self.phase(phase);
         assert!(
@@ -204,13 +202,11 @@ impl<'a> Step<'a> {
         answer.said
     }
 
-    /// The phases before the job's steps: pre and main.
     pub(crate) fn begin(&mut self) -> String {
         let pre = self.passes("pre");
         pre + &self.passes("main")
     }
 
-    /// Ends the job, with this status.
     pub(crate) fn end(&mut self, status: &'static str) -> String {
         self.job_status = status;
         self.passes("post")
@@ -221,8 +217,8 @@ impl<'a> Step<'a> {
     }
 }
 
-/// A whole job: what it restored is looked at, or made, by `steps` in its middle. What the action
-/// said before and after.
+/// A whole job, whose `steps` check what was restored or create it. Returns what the action printed
+/// before and after them.
 pub(crate) fn job(
     runner: &Runner,
     with: &[(&str, &str)],

@@ -29,7 +29,6 @@ fn tell(text: &str) {
     drop(writeln!(io::stderr(), "{text}"));
 }
 
-/// How many names there are below a directory.
 fn count(directory: &Path) -> usize {
     let Ok(entries) = fs::read_dir(directory) else {
         return 0;
@@ -46,8 +45,8 @@ fn count(directory: &Path) -> usize {
         .sum()
 }
 
-/// A phase whose helper was stopped in the middle of its work, so that what a test does next finds
-/// it there however fast the machine is.
+/// A phase whose helper is stopped by SIGSTOP in the middle of its work, so that a test does not
+/// depend on the speed of the machine.
 struct Caught {
     phase: Running,
     helper: Pid,
@@ -72,8 +71,7 @@ impl Caught {
         self.phase
     }
 
-    /// Cancels the phase as the runner does. The helper goes on a moment later, when the signal has
-    /// reached it.
+    /// Cancels the phase as the runner does. The helper continues shortly after the signal arrived.
     fn cancel(self) -> (Answer, Duration) {
         let helper = self.helper;
         let going_on = thread::spawn(move || {
@@ -120,8 +118,7 @@ fn restoring<'a>(runner: &'a Runner, with: &[(&str, &str)]) -> (Step<'a>, Caught
     (step, caught)
 }
 
-/// A job that ends in the middle of its save, and what `end` makes of that. A save that was done
-/// before anything reached its helper does not count.
+/// A job that `end` ends in the middle of its save. Repeats if the save was done before.
 fn cut_short<T>(runner: &Runner, with: &[(&str, &str)], end: impl Fn(Caught) -> T) -> T {
     let store = runner.cache_root.join("local-cache-v1");
     for _ in 0..3 {
@@ -139,8 +136,8 @@ fn cut_short<T>(runner: &Runner, with: &[(&str, &str)], end: impl Fn(Caught) -> 
     panic!("every save was done before it was cut short");
 }
 
-/// Nothing has its name before it is whole, and the next job gets everything and leaves nothing
-/// else.
+/// No file has its final name before it is complete, and the next job restores everything and
+/// leaves nothing else.
 fn assert_fine(runner: &Runner, target: &Path, saved: &Picture) {
     assert!(
         !target.exists() || picture(target) == *saved,
@@ -152,8 +149,7 @@ fn assert_fine(runner: &Runner, target: &Path, saved: &Picture) {
         picture(target) == *saved,
         "the next job does not get what was saved"
     );
-    // A helper that could not clear up leaves what it was building above the root, under a name
-    // that nobody uses.
+    // A helper that could not clean up leaves its temporary directory beside the root.
     for entry in fs::read_dir(&runner.workspace).expect("lists") {
         let path = entry.expect("lists").path();
         let name = path
@@ -190,8 +186,7 @@ fn assert_sound(runner: &Runner) {
     );
 }
 
-/// Kills the container of a phase; from then on nothing of it may be there for longer than a
-/// second.
+/// Kills the container of a phase; all its processes must end within a second.
 fn kill(runner: &Runner, caught: Caught) {
     assert_eq!(
         runner.containers().len(),
@@ -205,7 +200,7 @@ fn kill(runner: &Runner, caught: Caught) {
     let phase = caught.go_on();
     phase.wait_until("the helper's end", || !helper.exists());
     let elapsed = killed.elapsed();
-    // The engine clears up after it.
+    // The engine removes its files.
     runner.wait_until_clear(Duration::from_secs(5));
     let all = killed.elapsed();
     tell(&format!(
@@ -229,7 +224,7 @@ fn a_restore_whose_container_is_killed_ends_at_once_and_leaves_whole_files() {
     kill(&runner, main);
     assert_fine(&runner, &target, &saved);
 
-    // Its helper can be killed, too: then nothing is cleared up before a later restore.
+    // Its helper can be killed, too: then only a later restore cleans up.
     let (_, main) = restoring(&runner, &WITH);
     nix::sys::signal::kill(main.helper, Signal::SIGKILL).unwrap();
     let answer = main.phase.finish();
@@ -280,7 +275,7 @@ fn a_cancelled_restore_ends_before_the_runner_sends_sigterm() {
     );
     assert_fine(&runner, &target, &saved);
 
-    // A helper that does not heed the signal is given up in time.
+    // A helper that ignores the signal is killed in time.
     let (_, stuck) = restoring(&runner, &WITH);
     let (answer, elapsed) = stuck.phase.cancel();
     assert!(elapsed < SIGTERM_DELAY, "{elapsed:?}");
@@ -318,7 +313,7 @@ fn a_restore_that_takes_too_long_is_cancelled_and_the_job_continues() {
         assert!(said.contains("Cache not found"), "{said}");
         runner.wait_until_clear(Duration::from_secs(2));
     };
-    // While the helper is made.
+    // While the helper is created.
     assert_given_up(&Step::new(&runner, &[&WITH[..], &[("timeout", "1ms")]].concat()).begin());
     let failing = [&WITH[..], &[("timeout", "1ms"), ("fail-on-error", "true")]].concat();
     assert_eq!(
@@ -343,7 +338,7 @@ fn a_save_whose_container_is_killed_or_stopped_leaves_no_entry_and_no_temporary_
     let _lock = support::shared();
     let runner = Runner::strict();
     let target = runner.workspace.join("target");
-    // Many of the pieces in which small files are stored.
+    // Many packs of small files.
     runner.user.tree(&target, 1_500, 60_000);
     cut_short(&runner, &WITH, |post| kill(&runner, post));
 

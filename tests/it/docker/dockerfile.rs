@@ -11,8 +11,8 @@ use super::image::{Image, LABEL, build};
 use super::programs::programs;
 use super::support::{self, docker};
 
-/// What the image may take at most. Tests build the program less tightly than a release does, so
-/// that one is smaller.
+/// The maximum size of the image. The image of a release is smaller, as its program is built with
+/// more optimisation.
 const MOST_BYTES: u64 = 10_000_000;
 
 fn inspect(image: &str) -> Value {
@@ -21,7 +21,7 @@ fn inspect(image: &str) -> Value {
     found[0].clone()
 }
 
-/// The names in a container of an image, below `/`, with what links lead to.
+/// The names in a container of an image, below `/`, with the targets of links.
 fn names(image: &str) -> BTreeSet<String> {
     let container = docker(&[
         "create",
@@ -93,7 +93,7 @@ fn the_image_is_one_small_static_program_under_three_names() {
         &fs::read(&programs().local_cache).unwrap()
     ));
     assert!(has_interpreter(&fs::read("/bin/sh").unwrap()));
-    // The engine adds to every container what it mounts there.
+    // The engine adds its mount points to every container.
     let engines = |name: &str| {
         ["dev", "etc", "proc", "sys", ".dockerenv"].contains(&name.split('/').next().unwrap())
     };
@@ -104,7 +104,7 @@ fn the_image_is_one_small_static_program_under_three_names() {
     assert_eq!(names, ["main", "post -> main", "pre -> main"]);
 }
 
-/// A cargo that checks how it is called and hands out a program that is built already.
+/// A `cargo` that checks its arguments and returns a program that is already built.
 const CARGO: &str = r#"#!/bin/sh
 set -e
 test "$RUSTFLAGS" = '-C target-feature=+crt-static'
@@ -114,8 +114,8 @@ mkdir -p "target/$5/release"
 cp /prebuilt "target/$5/release/local-cache"
 "#;
 
-/// Stands in for an image with cargo: busybox, and a cargo and a rustc that only know what the
-/// Dockerfile asks of them.
+/// Replaces an image with cargo: busybox, and a `cargo` and a `rustc` that support only what the
+/// Dockerfile uses.
 fn stand_in(name: &str) {
     let root = tempfile::tempdir().unwrap();
     let script = "mkdir -p bin tmp && cp \"$(readlink -f \"$(command -v busybox)\")\" bin/busybox && \

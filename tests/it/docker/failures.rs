@@ -29,7 +29,7 @@ fn without_a_responding_engine_the_job_continues_after_one_warning_for_each_phas
     let runner = Runner::strict();
     runner.user.tree(&runner.workspace.join("target"), 3, 3);
     let silent = std::env::temp_dir().join(support::unique("silent"));
-    // It takes connections and never says anything.
+    // It accepts connections and never replies.
     let _listener = UnixListener::bind(&silent).unwrap();
     let mounted = format!("--volume={}:/var/run/docker.sock", silent.display());
     for (reason, options) in [
@@ -122,7 +122,7 @@ fn a_full_disk_below_the_store_is_only_a_warning() {
         );
         assert!(!after.contains("Cache saved"), "{after}");
     }
-    // The same store takes what fits.
+    // The same store accepts an entry that fits.
     fs::remove_dir_all(&target).unwrap();
     runner.user.tree(&target, 10, 20_000);
     let (_, after) = job(&runner, &with, |_| ());

@@ -110,7 +110,8 @@ fn supplementary_groups_come_from_the_host_and_cost_a_second_helper_only_once() 
 
     let first = stage.clone().run();
     assert_eq!(first.reply()[1], json!({"ok": "ours"}));
-    // The group of the engine's socket is the user's too, but would make the helper root.
+    // The user is in the group of the engine's socket, which would give a helper the rights of
+    // root.
     assert_eq!(
         first.reply()[0]["groups"],
         json!(format!("{} {gid}", runner.user.gid))
@@ -124,7 +125,7 @@ fn supplementary_groups_come_from_the_host_and_cost_a_second_helper_only_once() 
     fs::remove_file(shared).unwrap();
 }
 
-/// How many helpers the stage made, from the engine's own log of events.
+/// The number of helpers that the stage started, from the engine's events.
 fn helpers_of(runner: &Runner, stage: &str) -> usize {
     let now = docker(&["info", "--format", "{{.SystemTime}}"]);
     let label = format!("label={}", runner.label);
@@ -154,7 +155,7 @@ fn symlinks_of_the_host_are_resolved_as_on_the_host() {
     let runner = Runner::new();
     let data = runner.user.directory("data/cargo");
     symlink(&data, runner.user.home.join(".cargo")).unwrap();
-    // A workspace that is itself a link, as the runner's own mount names it.
+    // A workspace that is a symlink, with the name of the runner's mount.
     let real = runner.user.directory("elsewhere");
     fs::remove_dir(&runner.workspace).unwrap();
     symlink(&real, &runner.workspace).unwrap();
@@ -250,7 +251,7 @@ fn a_worker_that_ends_without_a_reply_is_reported_with_its_last_output() {
 
     let aborted = runner.stage(&json!([{"Say": [1, 0]}, "Abort"])).run();
     assert_eq!(aborted.problem(), "no-reply");
-    // As process 1 it can't be ended by the signal that abort sends itself; it ends by a fault.
+    // As process 1 it ignores the signal of abort, so it ends by a fault.
     assert!(aborted.text().contains("signal 11"), "{}", aborted.json);
     assert!(aborted.text().contains("line 0"), "{}", aborted.json);
     runner.wait_until_clear(Duration::from_secs(2));

@@ -32,8 +32,8 @@ fn a_helper_is_gone_within_a_second_after_its_parent_died() {
             .unwrap()
             .status;
         assert!(status.success());
-        // From before the command that kills, so its own time and the engine's removals are part of
-        // it.
+        // Measured from before the kill command, so it includes that command and the engine's
+        // cleanup.
         runner.wait_until_clear(Duration::from_secs(5));
         let took = killed.elapsed();
         drop(writeln!(
@@ -117,8 +117,8 @@ fn a_worker_that_ignores_a_signal_is_killed_after_the_grace_time() {
     let answer = stage.finish();
     assert_eq!(answer.problem(), "cancelled");
     assert!(answer.text().contains("SIGINT"), "{}", answer.json);
-    // The runner sends SIGTERM after 7.5 s; with its usual grace time of 5 s there is as much room
-    // as here.
+    // The runner sends SIGTERM after 7.5 s. The usual grace time of 5 s leaves as much time as
+    // here.
     assert!(
         sent.elapsed() < Duration::from_secs(3),
         "{:?}",

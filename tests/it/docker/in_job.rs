@@ -10,8 +10,8 @@ use super::runner::Runner;
 use super::steps::lay_project;
 use super::support;
 
-/// A step of a job in a container: the runner tells its id and puts the action's container on its
-/// network.
+/// A step of a job in a container: the runner passes the id of that container and connects the
+/// action's container to its network.
 fn step<'a>(runner: &'a Runner, job: &Job, with: &[(&str, &str)]) -> Step<'a> {
     let network = format!("--network={}", job.network);
     let mut step = Step::new(runner, with).changed(move |stage| stage.option(&network));
@@ -37,7 +37,7 @@ fn the_second_job_restores_inside_its_container_what_the_first_one_saved() {
         let volume = format!("--volume={}:/cache", cache.display());
         let target = runner.workspace.join("target");
         let home = runner.temp.join("_github_home/.cargo/registry");
-        // Container and host forms of one path, and the home of the steps.
+        // One path in the forms of container and host, and the home of the steps.
         let path = lines(["target", "~/.cargo/registry"]);
         let with = [
             ("path", path.as_str()),
@@ -83,7 +83,7 @@ fn the_second_job_restores_inside_its_container_what_the_first_one_saved() {
             .iter()
             .for_each(|place| fs::remove_dir_all(place).unwrap());
         if kind == "root" {
-            // The steps of such a job make root's files, too.
+            // The steps of such a job create files of root, too.
             fs::remove_dir_all(cache).unwrap();
         }
     }
@@ -114,7 +114,7 @@ fn a_cargo_project_is_cached_with_the_images_toolchain_and_cargo_home() {
     let _lock = support::shared();
     let runner = Runner::strict();
     let user = &runner.user;
-    // As official images of Rust have them.
+    // As in the official images of Rust.
     let (cargo, rustup) = (
         user.directory("image-cargo"),
         user.directory("image-rustup"),
@@ -157,8 +157,8 @@ fn a_cargo_project_is_cached_with_the_images_toolchain_and_cargo_home() {
     let after = first.end("success");
     assert!(after.contains("target: 21 files"), "{after}");
     drop(job);
-    // A ready copy can't be made between two mounts; whether it was or not, the next job finds an
-    // empty workspace.
+    // A ready copy can't be made between two mounts. The next job finds an empty workspace in
+    // either case.
     for place in &places {
         drop(fs::remove_dir_all(place));
     }
@@ -179,7 +179,7 @@ fn a_cargo_project_is_cached_with_the_images_toolchain_and_cargo_home() {
         "{before}"
     );
     second.end("success");
-    // Without the image's toolchain it is another build.
+    // Without the toolchain of the image, the key differs.
     fs::rename(rustup.join("toolchains"), rustup.join("none")).unwrap();
     let mut third = step(&runner, &job, &with);
     let before = third.begin();

@@ -9,8 +9,7 @@ use super::runner::Runner;
 use super::stage::Stage;
 use super::support;
 
-/// The most that a phase with a helper and nothing to do may cost, in runs of a container that does
-/// nothing.
+/// Limit for a phase with a helper and nothing to do, in runs of a container that does nothing.
 const MOST_A_PHASE: f64 = 1.6;
 /// The most that three phases with a hit may cost when everything is in place, in three of those
 /// runs.

@@ -20,12 +20,12 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use std::{fs, io, thread};
 
-/// One piece of work.
+/// One operation.
 #[derive(Debug, Serialize, Deserialize)]
 enum Do {
     /// Nothing.
     Nothing,
-    /// Tells who this process is and what it sees.
+    /// Reports the user of this process and what it sees.
     LookAround,
     /// Reads a file.
     Read(PathBuf),
@@ -33,17 +33,17 @@ enum Do {
     Write(PathBuf, String),
     /// Lists a directory without going through `locate`.
     List(PathBuf),
-    /// Tells where a path leads.
+    /// Resolves a path.
     Locate(PathBuf),
-    /// Says so many lines on standard error, with this many milliseconds between.
+    /// Prints lines on standard error, with this many milliseconds between them.
     Say(u32, u64),
-    /// Prints this on standard output, where it does not belong.
+    /// Prints this on standard output, outside of a frame.
     Print(String),
     /// Returns so many bytes.
     Big(usize),
     /// Writes this file, waits until it is cancelled, and removes it again.
     UntilCancelled(PathBuf),
-    /// Writes this file, then sleeps for a minute whatever happens.
+    /// Writes this file, then sleeps for a minute, even if cancelled.
     Stubborn(PathBuf),
     /// Panics.
     Panic,

@@ -8,14 +8,14 @@ use std::sync::OnceLock;
 pub(crate) struct Programs {
     /// The program itself.
     pub(crate) local_cache: PathBuf,
-    /// What stands in for it where a test is about the site alone.
+    /// Replaces the program in tests of the site alone.
     pub(crate) probe: PathBuf,
-    /// What the compiler read for the program: a rule of make.
+    /// The files that the compiler read for the program, as a rule of make.
     pub(crate) dependencies: PathBuf,
 }
 
-/// Builds them; what is built already costs a look. `LOCAL_CACHE_TEST_PROGRAMS` names a directory
-/// that has them.
+/// Builds the programs if they are not up to date. `LOCAL_CACHE_TEST_PROGRAMS` names a directory
+/// with programs that are already built.
 pub(crate) fn programs() -> &'static Programs {
     static PROGRAMS: OnceLock<Programs> = OnceLock::new();
     PROGRAMS.get_or_init(|| {
@@ -38,7 +38,7 @@ fn build() -> PathBuf {
         .current_dir(source)
         .args(["build", "--quiet", "--locked", "--profile", "image-test"]);
     cargo.args(["--bin", "local-cache", "--example", "site-probe"]);
-    // With the target named, build scripts and procedural macros stay dynamic, which they have to.
+    // With `--target`, build scripts and procedural macros stay dynamic, which they must.
     cargo
         .args(["--target", &target])
         .env("RUSTFLAGS", "-C target-feature=+crt-static");

@@ -24,9 +24,9 @@ pub(crate) struct Runner {
     pub(crate) work: PathBuf,
     pub(crate) workspace: PathBuf,
     pub(crate) temp: PathBuf,
-    /// Where the action may keep its store; nothing is there at first.
+    /// The cache root of the action, which does not exist at first.
     pub(crate) cache_root: PathBuf,
-    /// Who is to own all there is at the end, where that is checked.
+    /// The user who must own all files at the end.
     pub(crate) owner: Option<u32>,
 }
 
@@ -63,7 +63,7 @@ impl Runner {
         }
     }
 
-    /// One whose user has to own everything at the end, and that has to be rid of its containers.
+    /// A runner whose user must own everything at the end, and whose containers must be removed.
     pub(crate) fn strict() -> Self {
         let mut runner = Self::new();
         runner.owner = Some(runner.user.uid);
@@ -89,7 +89,7 @@ impl Runner {
         listed.lines().map(str::to_owned).collect()
     }
 
-    /// Waits until none of the runner's containers is left; how long that took.
+    /// Waits until no container of the runner exists; returns the elapsed time.
     pub(crate) fn wait_until_clear(&self, limit: Duration) -> Duration {
         let start = Instant::now();
         loop {
@@ -105,7 +105,7 @@ impl Runner {
         }
     }
 
-    /// Everything of the runner's and of the store's that belongs to somebody else.
+    /// Files of the runner and the store that belong to another user.
     pub(crate) fn foreign_files(&self, owner: u32) -> Vec<PathBuf> {
         let mut found = foreign_below(&self.user.home, owner);
         if self.cache_root.exists() {
@@ -114,8 +114,7 @@ impl Runner {
         found
     }
 
-    /// Nothing is left behind that is not the user's, no container, and nothing in the temporary
-    /// directory.
+    /// Demands that no file of another user, no container and no temporary file remains.
     fn check(&self, owner: u32) {
         self.wait_until_clear(Duration::from_secs(2));
         assert_eq!(
@@ -150,7 +149,7 @@ pub(crate) fn all_below(top: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// What of that has another owner than this.
+/// The paths of them with another owner.
 pub(crate) fn foreign_below(top: &Path, owner: u32) -> Vec<PathBuf> {
     let is_foreign =
         |path: &PathBuf| fs::symlink_metadata(path).is_ok_and(|about| about.uid() != owner);
@@ -179,7 +178,7 @@ impl Drop for Runner {
                     .output(),
             );
         }
-        // Most runners never had one.
+        // Most runners have none.
         drop(fs::remove_dir_all(&self.cache_root));
         if let Err(panic) = checked {
             std::panic::resume_unwind(panic);

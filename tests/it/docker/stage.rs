@@ -20,8 +20,7 @@ use super::image::Image;
 use super::runner::Runner;
 use super::support::{docker, unique};
 
-/// The files through which a stage answers: the variable that names one, and what its name begins
-/// with.
+/// The command files of a stage: the variable that names one, and the prefix of its name.
 const COMMAND_FILES: [(&str, &str); 5] = [
     ("GITHUB_OUTPUT", "set_output_"),
     ("GITHUB_STATE", "save_state_"),
@@ -30,7 +29,6 @@ const COMMAND_FILES: [(&str, &str); 5] = [
     ("GITHUB_STEP_SUMMARY", "step_summary_"),
 ];
 
-/// A stage to be run.
 #[derive(Clone)]
 pub(crate) struct Stage<'a> {
     runner: &'a Runner,
@@ -41,14 +39,14 @@ pub(crate) struct Stage<'a> {
     arguments: Vec<String>,
 }
 
-/// What a stage said.
+/// The results of a stage.
 #[derive(Debug)]
 pub(crate) struct Answer {
     /// The probe's line.
     pub(crate) json: Value,
     /// Its standard output.
     pub(crate) said: String,
-    /// Its standard error, and when each line came, from the start of the stage.
+    /// Each line of its standard error with the time since the start of the stage.
     pub(crate) log: Vec<(Duration, String)>,
     pub(crate) status: ExitStatus,
     pub(crate) outputs: BTreeMap<String, String>,
@@ -115,7 +113,7 @@ impl<'a> Stage<'a> {
         self
     }
 
-    /// Leaves one of the usual parts out: `socket`, `label`, `output`.
+    /// Omits one of the usual parts: `socket`, `label`, `output`.
     pub(crate) fn without(mut self, part: &'static str) -> Self {
         self.without.push(part);
         self
@@ -154,8 +152,7 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// Makes the files that the runner makes for each stage; where they are, in the order of
-    /// [`COMMAND_FILES`].
+    /// Makes the command files of a stage; returns their paths in the order of [`COMMAND_FILES`].
     fn command_files(&self) -> Vec<PathBuf> {
         let directory = self.runner.temp.join("_runner_file_commands");
         let guid = fs::read_to_string("/proc/sys/kernel/random/uuid").expect("reads");
@@ -169,7 +166,7 @@ impl<'a> Stage<'a> {
         files.into()
     }
 
-    /// The runner's user starts the client, and hands values over in the client's own environment.
+    /// The runner's user starts the client and passes values in the client's own environment.
     fn command(&self, name: &str, commands: &[PathBuf]) -> Command {
         let Runner {
             work,
@@ -254,7 +251,7 @@ impl<'a> Stage<'a> {
     }
 }
 
-/// A stage under way.
+/// A running stage.
 pub(crate) struct Running {
     pub(crate) name: String,
     child: Child,
@@ -269,7 +266,7 @@ impl Running {
         docker(&["kill", "--signal", signal, &self.name]);
     }
 
-    /// Waits until the work has written this file.
+    /// Waits until the worker has written this file.
     pub(crate) fn wait_for(&self, path: &Path) {
         self.wait_until(&path.display().to_string(), || path.exists());
     }
@@ -284,8 +281,8 @@ impl Running {
         }
     }
 
-    /// Ends it as the runner ends a step that is cancelled (actions/runner, `ProcessInvoker`); how
-    /// long it took to end.
+    /// Cancels it as the runner does (actions/runner, `ProcessInvoker`); returns the time until it
+    /// ended.
     pub(crate) fn cancel(mut self) -> (Answer, Duration) {
         let start = Instant::now();
         let client = Pid::from_raw(i32::try_from(self.child.id()).expect("fits"));
@@ -334,8 +331,8 @@ impl Running {
     }
 }
 
-/// What stands in one of the runner's files: `name=value` and `name<<delimiter` with lines up to
-/// that.
+/// The records of a command file: `name=value`, and `name<<delimiter` with lines up to the
+/// delimiter.
 fn records(path: &Path) -> BTreeMap<String, String> {
     let text = fs::read_to_string(path).unwrap_or_default();
     let mut lines = text.lines();

@@ -92,8 +92,7 @@ fn the_second_job_restores_what_the_first_one_saved_in_any_directory() {
     );
 }
 
-/// A project in the workspace and a toolchain in a directory, as a checkout and rustup leave them
-/// there.
+/// A project in the workspace and a toolchain in a directory, as made by a checkout and rustup.
 pub(super) fn lay_project(runner: &Runner, rustup: &Path) {
     let toolchain = "toolchains/stable-x86_64-unknown-linux-gnu/lib/librustc_driver-11aa.so";
     for (path, text) in [
@@ -202,7 +201,7 @@ fn a_prefix_restores_and_the_new_key_is_saved_on_top() {
     assert!(after.contains("Cache saved with key: linux-2"), "{after}");
     assert!(after.contains("31 files"), "{after}");
 
-    // Both are there now, and what is in place already is left alone.
+    // Both exist now, and correct files are not touched.
     let (before, _) = job(&runner, &[("path", "target"), ("key", "linux-2")], |_| ());
     assert!(
         before.contains("0 files written (0 B), 31 files right already"),

@@ -97,7 +97,7 @@ fn a_host_without_the_runners_settings_and_user_is_refused() {
         by_user.json
     );
 
-    // The user is unknown too: the engine's host is another one.
+    // The user is unknown too, so the engine runs on another host.
     let stranger = 54_321;
     for path in [&runner.workspace, &runner.temp] {
         chown(path, Some(stranger), Some(stranger)).unwrap();
@@ -109,7 +109,7 @@ fn a_host_without_the_runners_settings_and_user_is_refused() {
         "{}",
         elsewhere.json
     );
-    // Unless the workflow vouches for it.
+    // A workflow can force the site.
     let trusted = stage().input("SITE", "host").run();
     let home = trusted.reply()[0]["home"].as_str().unwrap();
     assert_eq!(home, runner.workspace.to_str().unwrap());
@@ -122,7 +122,7 @@ fn a_host_without_the_runners_settings_and_user_is_refused() {
         trusted.json
     );
 
-    // The settings prove the host by themselves.
+    // The settings alone prove the host.
     fs::rename(
         runner.user.home.join("away"),
         runner.user.home.join(".runner"),
@@ -160,7 +160,7 @@ fn a_container_that_has_everything_mounted_works_by_itself() {
         Vec::<std::path::PathBuf>::new()
     );
 
-    // As root it would leave root's files behind, so a helper does it.
+    // As root the action would create files of root, so a helper does the work.
     let root = runner
         .stage(&json!(["Nothing"]))
         .option(&mount)
@@ -170,7 +170,7 @@ fn a_container_that_has_everything_mounted_works_by_itself() {
         (&root.json["site"], &root.json["refused"][0][1]),
         (&json!("host"), &json!("other-user"))
     );
-    // What is not mounted would be gone with the container.
+    // Files outside of mounts would disappear with the container.
     let group = fs::metadata("/var/run/docker.sock").unwrap().gid();
     let partly = runner
         .stage(&json!(["Nothing"]))

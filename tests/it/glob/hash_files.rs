@@ -12,8 +12,8 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
-/// `hashFiles` of one file with the text `test file content`, and of two such files: published with
-/// the toolkit.
+/// Values that the toolkit publishes: `hashFiles` of one file with the text `test file content`,
+/// and of two such files.
 const ONE_FILE: &str = "d8a411e8f8643821bed189e627ff57151918aa554c00c10b31c693ab2dded273";
 const TWO_FILES: &str = "4e911ea5824830b6a3ec096c7833d5af8381c189ffaa825c3503a5333a73eadc";
 const CONTENT: &str = "test file content";
@@ -58,7 +58,7 @@ impl Workspace {
         )
     }
 
-    /// The value as the expression gives it: empty when nothing matches.
+    /// The value of the expression: empty if nothing matches.
     fn value(&self, patterns: &[&str], follow: bool) -> String {
         self.hash(patterns, follow)
             .expect("hash")
@@ -261,8 +261,8 @@ fn a_file_larger_than_the_read_buffer_is_hashed_whole() {
 const FILES: u32 = 5_000;
 const SAMPLE: u32 = 250;
 
-/// Runs `sha256sum` for each file of the sample; returns what `hashFiles` is by its outputs, and
-/// the time taken.
+/// Runs `sha256sum` for each file of the sample; returns the value of `hashFiles` made of its
+/// outputs, and the elapsed time.
 fn hash_by_processes(sample: &Path) -> ([u8; 32], Duration) {
     let started = Instant::now();
     let mut outer = Sha256::new();

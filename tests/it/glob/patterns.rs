@@ -30,7 +30,7 @@ impl Tree {
         tree
     }
 
-    /// The tree that a file of recorded outputs describes.
+    /// The tree of a file with recorded outputs.
     fn from_layout(layout: &Value) -> Self {
         let files: Vec<&str> = strings(&layout["files"])
             .chain(strings(&layout["outside"]))
@@ -305,7 +305,7 @@ fn a_match_has_its_kind() {
     );
 }
 
-/// The one deliberate difference to actions/cache, which archives the listed directory whole.
+/// The one deliberate difference to actions/cache, which archives the whole listed directory.
 #[test]
 fn an_exclusion_inside_a_listed_directory_excludes_what_github_keeps() {
     let tree = Tree::new(

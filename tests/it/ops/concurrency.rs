@@ -114,7 +114,7 @@ fn a_save_is_skipped_while_another_saves_the_same_key() {
         sandbox.run(&job, &arguments).done().json()["reason"],
         "in-progress"
     );
-    // Another key is another matter.
+    // Another key is not affected.
     assert!(sandbox.save(&job, "k2").done().is_saved());
     drop(lock);
     assert!(sandbox.run(&job, &arguments).done().is_saved());
@@ -349,7 +349,7 @@ fn a_restore_continues_beside_a_hanging_one_and_does_not_touch_its_files() {
     let (one, other) = (sandbox.job("one"), sandbox.job("other"));
     trees::small(&one.join("tree"), 1);
     sandbox.save(&one, "1").done();
-    // Unfinished work of a restore that holds its lock.
+    // The temporary files of a restore that holds its lock.
     let unfinished = other.join(".local-cache-0123456789abcdef.tmp");
     fs::create_dir(&unfinished).unwrap();
     let lock = locked(&other, FlockArg::LockExclusive);

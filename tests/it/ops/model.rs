@@ -11,7 +11,7 @@ use proptest::sample::Index;
 use crate::support::compare::{Picture, picture, same};
 use crate::support::{Sandbox, trees};
 
-/// One thing that happens.
+/// One operation.
 #[derive(Clone, Debug)]
 enum Step {
     Write {
@@ -93,7 +93,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     proptest::collection::vec(step, 10..40)
 }
 
-/// The tree that is edited, two places to restore to, and what should be in the store.
+/// The edited tree, two destinations, and the expected contents of the store.
 struct Model {
     sandbox: Sandbox,
     job: PathBuf,
@@ -182,7 +182,8 @@ impl Model {
         assert!(self.sandbox.restore(place, key).done().is_hit());
         let after = picture(&place.join("tree"));
         for path in wanted.keys() {
-            // A directory that keeps something extra keeps its own time; its presence is enough.
+            // A directory that keeps an extraneous name keeps its own time, so only its presence is
+            // compared.
             let is_directory = format!("{:?}", wanted[path]).starts_with("directory");
             assert!(
                 is_directory || without_links(wanted, path) == without_links(&after, path),
@@ -217,7 +218,8 @@ impl Model {
     }
 }
 
-/// A node as text, without which other name it shares its file with: an extra name may come first.
+/// A node as text, without the other names of its file: an extraneous name may be the first of
+/// them.
 fn without_links(picture: &Picture, path: &Path) -> Option<String> {
     let text = format!("{:?}", picture.get(path)?);
     Some(
@@ -284,8 +286,7 @@ fn edit(tree: &Path, step: &Step) {
     }
 }
 
-/// Makes the directories above a path and removes the path itself; false when something else is in
-/// the way.
+/// Makes the directories above a path and removes the path itself; false if a file is in the way.
 fn make_room(tree: &Path, path: &Path) -> bool {
     let is_free = path
         .ancestors()

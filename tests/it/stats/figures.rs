@@ -145,7 +145,7 @@ fn the_control_group_is_compared_job_by_job_and_failed_jobs_do_not_count() {
     let saved = stats.experiments[1].comparison.saved.unwrap();
     assert_eq!(saved.median, 400_000);
     assert!(saved.low > 0 && saved.low <= 400_000 && saved.high >= 400_000);
-    // Runs of the control group found nothing because they did not look.
+    // Runs of the control group found nothing because they do not look up entries.
     let observed = &stats.misses_and_hits[0].comparison;
     assert_eq!((observed.without, observed.with), (20, 20));
     let text = text::render(&stats);
@@ -218,7 +218,7 @@ fn a_prometheus_parser_reads_the_output() {
         text.contains(r#"repository="acme/we\"ird\\na\nme""#),
         "{text}"
     );
-    // Each family is announced once, and its samples stand together.
+    // Each metric family is declared once, followed by its samples.
     let mut families: Vec<&str> = text
         .lines()
         .filter_map(|line| line.strip_prefix("# TYPE "))

@@ -129,7 +129,7 @@ fn garbage_is_skipped_and_counted() {
         (2, 7),
         "{found:?}"
     );
-    // A directory where a file should be is no reason to fail either.
+    // A directory in place of the file is not an error either.
     fs::create_dir(dir.path().join("000-x.jsonl")).unwrap();
     assert_eq!(read(dir.path()).unwrap().skipped_lines, 8);
 }
@@ -192,7 +192,7 @@ fn times_that_jump_back_are_sorted() {
         .map(|event| event.time - NOON)
         .collect();
     assert_eq!(times, [-3, 1, 1, 5, 9]);
-    // In parts, nothing is lost at their borders.
+    // Read in parts, no line is lost at a border.
     let many = lines.concat().repeat(20_000);
     let found = parse(many.as_bytes());
     assert_eq!((found.events.len(), found.skipped_lines), (100_000, 0));

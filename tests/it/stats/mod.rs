@@ -22,7 +22,7 @@ pub(super) fn run(repository: &str, run_id: u64) -> Run {
     }
 }
 
-/// A restore of some bytes, a tenth of which was written, in a second.
+/// A restore of some bytes in a second; a tenth of them was written.
 pub(super) fn restored(repository: &str, kind: &str, hit: LookupResult, bytes: u64) -> Event {
     let found = hit != LookupResult::Miss;
     Event {

@@ -34,7 +34,7 @@ fn lines(jobs: u64) -> String {
     lines
 }
 
-/// The shortest of three runs: what other programs add is never less than nothing.
+/// The shortest of three runs: other programs only ever add time.
 fn shortest(mut run: impl FnMut()) -> Duration {
     let time = |_| {
         let start = Instant::now();
@@ -47,7 +47,7 @@ fn shortest(mut run: impl FnMut()) -> Duration {
 #[test]
 fn statistics_of_a_hundred_thousand_events_take_at_most_twice_as_long_as_reading_them_one_by_one() {
     let dir = tempfile::tempdir().unwrap();
-    // An unoptimised build is asked for a tenth.
+    // An unoptimised build gets a tenth of the events.
     let jobs: u64 = if cfg!(debug_assertions) { 5000 } else { 50_000 };
     let lines = lines(jobs);
     fs::write(dir.path().join("events.jsonl"), &lines).unwrap();
@@ -71,6 +71,6 @@ fn statistics_of_a_hundred_thousand_events_take_at_most_twice_as_long_as_reading
         "{} events: counted in {counted:?}, read one by one in {read:?}",
         2 * jobs
     );
-    // As long as that on two idle processors; on one, half of that again.
+    // The bound holds on two idle processors; one processor gets half as much again.
     assert!(counted < read * 2, "{counted:?}, {read:?}");
 }

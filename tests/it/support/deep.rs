@@ -12,8 +12,7 @@ const DIRECTORY: OFlag = OFlag::O_RDONLY
     .union(OFlag::O_DIRECTORY)
     .union(OFlag::O_NOFOLLOW);
 
-/// Makes `depth` directories called `name`, one in the other, each with a file that says how deep
-/// it lies.
+/// Makes `depth` nested directories called `name`, each with a file that contains its depth.
 pub(crate) fn make(root: &Path, name: &str, depth: usize) {
     std::fs::create_dir_all(root).unwrap();
     let mut at: OwnedFd = open(root, DIRECTORY, Mode::empty()).unwrap();
@@ -28,7 +27,7 @@ pub(crate) fn make(root: &Path, name: &str, depth: usize) {
     }
 }
 
-/// How deep the tree is as long as the files in it say what they should.
+/// The depth of the tree up to which its files are correct.
 pub(crate) fn depth(root: &Path, name: &str) -> usize {
     let mut at: OwnedFd = open(root, DIRECTORY, Mode::empty()).unwrap();
     for level in 0.. {

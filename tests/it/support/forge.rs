@@ -19,7 +19,6 @@ pub(crate) struct Body {
     pub(crate) leaves: Vec<Leaf>,
 }
 
-/// A directory.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Dir {
     pub(crate) name: Vec<u8>,
@@ -30,7 +29,6 @@ pub(crate) struct Dir {
     pub(crate) leaves: u32,
 }
 
-/// Anything else.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Leaf {
     pub(crate) name: Vec<u8>,
@@ -40,7 +38,6 @@ pub(crate) struct Leaf {
     pub(crate) kind: Kind,
 }
 
-/// What a leaf is.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) enum Kind {
     File {
@@ -56,7 +53,6 @@ pub(crate) enum Kind {
     HardLink(u32),
 }
 
-/// Some time.
 pub(crate) fn time(seconds: i64) -> Timestamp {
     Timestamp {
         seconds,
@@ -76,7 +72,6 @@ pub(crate) fn dir(name: &[u8], dirs: u32, leaves: u32) -> Dir {
     }
 }
 
-/// A leaf.
 pub(crate) fn leaf(name: &[u8], kind: Kind) -> Leaf {
     Leaf {
         name: name.to_vec(),
@@ -87,7 +82,6 @@ pub(crate) fn leaf(name: &[u8], kind: Kind) -> Leaf {
     }
 }
 
-/// An empty file.
 pub(crate) fn empty(name: &[u8]) -> Leaf {
     leaf(
         name,
@@ -125,7 +119,7 @@ impl Body {
     }
 }
 
-/// The bytes of a manifest with right digests, whatever is in it, and its name.
+/// The bytes of a manifest with correct digests and any contents, and its name.
 pub(crate) fn seal(references: &[u8], body: &[u8]) -> (Vec<u8>, Digest) {
     let mut bytes = b"lc-tree\n".to_vec();
     bytes.extend(1_u32.to_le_bytes());
@@ -160,7 +154,7 @@ pub(crate) fn pack(contents: &[&[u8]]) -> (Vec<u8>, Digest) {
     (bytes, id)
 }
 
-/// Makes the only entry of a store stand for another manifest.
+/// Makes the only entry of a store refer to another manifest.
 pub(crate) fn redirect_entry(store: &Path, manifest: &[u8], id: &Digest) {
     let mut entries = fs::read_dir(store.join("entries")).unwrap();
     let path = entries.next().unwrap().unwrap().path();

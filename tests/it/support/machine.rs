@@ -11,10 +11,10 @@ use std::path::{Path, PathBuf};
 use super::step::Step;
 use tempfile::TempDir;
 
-/// The user that phases run as when the tests run as root: one who may not do everything.
+/// The unprivileged user who runs phases if the tests run as root.
 pub(super) const NOBODY: u32 = 65_534;
 
-/// A machine with a runner: a home, a store, and room for workspaces.
+/// A machine with a runner: a home, a store, and workspaces.
 pub(crate) struct Machine {
     directory: TempDir,
     pub(super) unprivileged: bool,
@@ -55,7 +55,7 @@ impl Machine {
         self.path("store")
     }
 
-    /// How many entries the store has.
+    /// The number of entries in the store.
     pub(crate) fn entries(&self) -> usize {
         let entries = self.store().join("local-cache-v1/entries");
         fs::read_dir(entries).map_or(0, Iterator::count)
@@ -80,7 +80,7 @@ fn give_away(path: &Path) {
     if path.is_symlink() {
         return;
     }
-    // What a test gave to root stays root's.
+    // Files that a test gave to root stay with root.
     let is_kept = path
         .file_name()
         .is_some_and(|name| name.as_bytes().starts_with(b"of-root"));
@@ -146,7 +146,6 @@ impl<'m> Job<'m> {
         job.var("GITHUB_WORKSPACE", workspace)
     }
 
-    /// Sets a variable.
     pub(crate) fn var(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.variables
             .insert(name.into(), value.as_ref().to_owned());
@@ -201,7 +200,7 @@ impl<'m> Job<'m> {
         Self { status, ..self }
     }
 
-    /// Removes the event file, as where a runner's paths are not this process's.
+    /// Removes the event file, as if the paths of the runner did not exist in this process.
     pub(crate) fn no_event_file(self) -> Self {
         fs::remove_file(&self.variables[OsStr::new("GITHUB_EVENT_PATH")]).unwrap();
         self
@@ -250,7 +249,7 @@ impl<'m> Job<'m> {
         Step::new(self, "save")
     }
 
-    /// Saves the paths under the key, and says so if that did not work.
+    /// Saves the paths under the key; panics if that fails.
     pub(crate) fn saved(&self, path: &str, key: &str) {
         let done = self
             .save()
@@ -261,7 +260,7 @@ impl<'m> Job<'m> {
         assert!(done.log.contains("Cache saved with key: "), "{}", done.log);
     }
 
-    /// The key of what a restore finds.
+    /// The key of the entry that a restore finds.
     pub(crate) fn found(&self, path: &str, key: &str, restore_keys: &str) -> Option<String> {
         let mut step = self
             .restore()

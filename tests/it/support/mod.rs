@@ -20,24 +20,22 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-/// The user and group that tests use who need one without rights.
+/// A user and group without rights.
 pub(crate) const NOBODY: u32 = 65534;
-/// How long a run may take before it counts as hanging.
+/// A run that takes longer counts as hanging.
 const HANGS: Duration = Duration::from_secs(100);
 
-/// A temporary directory with a store of its own, in which the program runs with an environment of
-/// its own.
+/// A temporary directory with its own store, in which the program runs with its own environment.
 pub(crate) struct Sandbox {
     dir: TempDir,
     program: PathBuf,
     cache: PathBuf,
     without_rights: bool,
-    /// Threads of the program. With one, what is saved together lies in one pack.
+    /// Threads of the program. With one thread, each save writes one pack.
     pub(crate) threads: u8,
 }
 
 impl Sandbox {
-    /// A sandbox in the usual temporary directory.
     pub(crate) fn new() -> Self {
         Self::below(&std::env::temp_dir())
     }
@@ -60,13 +58,12 @@ impl Sandbox {
         }
     }
 
-    /// A sandbox whose programs run as a user without rights: as `nobody` where the tests run as
-    /// root.
+    /// A sandbox whose programs run as a user without rights: as `nobody` if the tests run as root.
     pub(crate) fn without_rights() -> Self {
         let mut sandbox = Self::new();
         fs::set_permissions(sandbox.dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
         if tools::is_root() {
-            // The build's own directory may be closed to others.
+            // Other users may have no access to the build directory.
             let program = sandbox.path("local-cache");
             if fs::hard_link(&sandbox.program, &program).is_err() {
                 fs::copy(&sandbox.program, &program).unwrap();
@@ -78,7 +75,7 @@ impl Sandbox {
         sandbox
     }
 
-    /// The same sandbox with its store elsewhere.
+    /// The same sandbox with another cache root.
     pub(crate) fn with_cache(mut self, cache: PathBuf) -> Self {
         self.cache = cache;
         self

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use super::tools::{is_root, skip};
 
-/// A mounted filesystem; it goes away with the value.
+/// A mounted filesystem; dropping the value unmounts it.
 pub(crate) struct Mount {
     dir: tempfile::TempDir,
     _image: Option<tempfile::NamedTempFile>,
@@ -27,7 +27,7 @@ impl Mount {
         )
     }
 
-    /// One that has room for no more than some files.
+    /// A memory filesystem with a limited number of inodes.
     pub(crate) fn tmpfs_of_files(bytes: u64, files: u64, what: &str) -> Option<Self> {
         let options = format!("size={bytes},nr_inodes={files},mode=755");
         Self::at_new_place(
@@ -74,7 +74,6 @@ impl Mount {
         Some(Self { dir, _image: image })
     }
 
-    /// Where it is mounted.
     pub(crate) fn path(&self) -> &Path {
         self.dir.path()
     }
@@ -87,7 +86,7 @@ impl Mount {
 
 impl Drop for Mount {
     fn drop(&mut self) {
-        // Lazily: a descriptor that a failed test left open must not keep it.
+        // A lazy unmount also works if a failed test left a descriptor open.
         succeeds(Command::new("umount").arg("-l").arg(self.dir.path()));
     }
 }

@@ -9,10 +9,8 @@ pub(crate) fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
 }
 
-/// Says that a test, or a part of one, is skipped.
-///
-/// Where the variable `LOCAL_CACHE_TESTS_REQUIRE` names what is missing (or says `all`) the test
-/// fails instead.
+/// Reports that a test, or a part of one, is skipped. If the variable `LOCAL_CACHE_TESTS_REQUIRE`
+/// names the missing tool or is `all`, the test fails instead.
 #[track_caller]
 #[expect(
     clippy::disallowed_methods,
@@ -24,7 +22,7 @@ pub(crate) fn skip(missing: &str, what: &str) {
         .split([',', ' '])
         .any(|item| item == missing || item == "all");
     assert!(!is_required, "{missing} is required and missing: {what}");
-    // Written directly: what the print macros write is not shown for a test that passes.
+    // Written directly: the test harness hides the output of print macros of passing tests.
     drop(
         std::io::stderr().write_all(format!("SKIPPED: {what}: {missing} is missing\n").as_bytes()),
     );
@@ -71,7 +69,7 @@ pub(crate) fn rsync_sees_no_difference(original: &Path, copy: &Path) {
     };
     let mut options = vec!["-aHniX", "--checksum", "--delete"];
     if !is_root() {
-        // An unprivileged user has just one owner to give.
+        // An unprivileged user can't change owners.
         options.push("--no-owner");
     }
     let mut arguments: Vec<&std::ffi::OsStr> = options.iter().map(AsRef::as_ref).collect();

@@ -13,7 +13,7 @@ use nix::fcntl::AT_FDCWD;
 use nix::sys::stat::{UtimensatFlags, utimensat};
 use nix::sys::time::TimeSpec;
 
-/// Calls `visit` with a path and all below it, each before what is in it.
+/// Calls `visit` with a path and all paths below it, directories before their contents.
 pub(crate) fn walk(root: &Path, visit: &mut dyn FnMut(&Path)) {
     let Ok(metadata) = root.symlink_metadata() else {
         return;
@@ -31,18 +31,17 @@ pub(crate) fn walk(root: &Path, visit: &mut dyn FnMut(&Path)) {
     }
 }
 
-/// Writes a file and the directories it stands in.
+/// Writes a file and creates its directories.
 pub(crate) fn write(path: &Path, bytes: &[u8]) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, bytes).unwrap();
 }
 
-/// Sets a mode.
 pub(crate) fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// Sets a modification time, of a symlink itself.
+/// Sets a modification time, without following symlinks.
 pub(crate) fn set_modified(path: &Path, seconds: i64, nanoseconds: i64) {
     let time = TimeSpec::new(seconds, nanoseconds);
     utimensat(
@@ -55,8 +54,8 @@ pub(crate) fn set_modified(path: &Path, seconds: i64, nanoseconds: i64) {
     .unwrap();
 }
 
-/// Gives every name in a tree a time long ago, so that no file was modified just now, and no two of
-/// all trees the same.
+/// Sets the modification time of every name in a tree to a different time long ago, so that no file
+/// counts as just modified.
 pub(crate) fn age(root: &Path) {
     static NEXT: AtomicI64 = AtomicI64::new(1_600_000_000);
     let mut paths = Vec::new();
@@ -68,12 +67,12 @@ pub(crate) fn age(root: &Path) {
     settle();
 }
 
-/// Waits until what was changed so far was certainly changed before what comes.
+/// Waits until later changes get later times than all changes so far.
 pub(crate) fn settle() {
     std::thread::sleep(Duration::from_millis(30));
 }
 
-/// Bytes that look random and are the same for the same seed.
+/// Deterministic bytes that look random.
 pub(crate) fn noise(seed: u64, length: usize) -> Vec<u8> {
     let mut bytes = vec![0; length];
     blake3::Hasher::new()
@@ -83,7 +82,7 @@ pub(crate) fn noise(seed: u64, length: usize) -> Vec<u8> {
     bytes
 }
 
-/// Makes a small tree with some of each: small files, a large one, directories, links.
+/// Makes a small tree with small files, a large one, directories and links.
 pub(crate) fn small(root: &Path, seed: u64) {
     for number in 0..6 {
         let path = root.join(format!("src/{number}.rs"));
@@ -108,7 +107,7 @@ pub(crate) fn small(root: &Path, seed: u64) {
     age(root);
 }
 
-/// Makes a tree with everything that can be kept.
+/// Makes a tree with everything that can be saved.
 pub(crate) fn everything(root: &Path) {
     fs::create_dir_all(root).unwrap();
     sizes(&root.join("sizes"));
@@ -119,7 +118,7 @@ pub(crate) fn everything(root: &Path) {
     fs::create_dir_all(root.join("empty/inner/innermost")).unwrap();
     age(root);
     times(&root.join("times"));
-    // Modes that keep their owner from writing come last.
+    // Modes that prevent their owner from writing come last.
     set_mode(&root.join("modes/directory-0555"), 0o555);
     set_mode(&root.join("modes/directory-1777"), 0o1777);
     set_mode(&root.join("modes/directory-2755"), 0o2755);

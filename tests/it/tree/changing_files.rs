@@ -95,7 +95,7 @@ fn a_file_whose_directory_vanished_has_vanished() {
             "way {number}: {read:?}"
         );
     }
-    // A symlink in the file's own place is not followed.
+    // A symlink in place of the file is not followed.
     let (_dir, root) = tree();
     let (tree, places, file) = scanned(&root);
     fs::rename(root.join("d/file"), root.join("d/other")).unwrap();
@@ -126,8 +126,8 @@ fn a_constantly_changing_tree_is_restored_in_one_of_its_states() {
                     return;
                 }
                 for number in 0..40_u8 {
-                    // Written beside it and renamed, as careful programs do: each state is of one
-                    // byte throughout.
+                    // Written to a temporary file and renamed, as careful programs do: each state
+                    // consists of one byte.
                     let path = tree.join(format!("{}/{number}", number % 4));
                     let beside = tree.join("beside");
                     fs::write(&beside, vec![round; 2000 + usize::from(round)]).unwrap();

@@ -32,7 +32,7 @@ fn round_trips(body: &Body) -> Manifest {
     manifest
 }
 
-/// A body with everything in it.
+/// A body with every kind of field.
 fn example() -> Body {
     let small = Content {
         digest: Digest::of(b"small"),
@@ -110,7 +110,6 @@ fn example() -> Body {
     }
 }
 
-/// Changes one field.
 type Change = fn(&mut Body);
 
 #[test]
@@ -469,7 +468,7 @@ fn kinds() -> impl Strategy<Value = Kind> {
     ]
 }
 
-/// Directories with leaves; each hangs on one of those before it.
+/// Directories with leaves; the parent of each is one before it.
 fn bodies() -> impl Strategy<Value = Body> {
     let leaves = || {
         btree_map(
@@ -537,7 +536,7 @@ fn bodies() -> impl Strategy<Value = Body> {
     })
 }
 
-/// Ways to spoil some bytes.
+/// Ways to damage some bytes.
 #[derive(Clone, Debug)]
 enum Spoil {
     Flip(Index, u8),
@@ -624,7 +623,7 @@ fn made_up_bodies_do_no_harm(body: &Body, spoils: &[Spoil]) {
     for id in tree.leaf_ids().filter(|id| tree[*id].parent != Tree::TOP) {
         assert!(is_component(&tree[id].name));
     }
-    // Nothing that is done with a tree may fail for what is in it.
+    // No operation on a tree may fail because of its contents.
     let _ = (tree.total_bytes(), manifest.references());
     let (again, again_id) = manifest.encode().unwrap();
     assert_eq!(decode(&again, &again_id).unwrap(), manifest);
@@ -636,7 +635,7 @@ fn is_component(name: &[u8]) -> bool {
 
 #[test]
 fn the_format_document_describes_packs() {
-    // Written as the document says, read by the program.
+    // Written according to the document, read by the program.
     let dir = tempfile::tempdir().unwrap();
     let (bytes, id) = forge::pack(&[b"one", b"", b"three"]);
     let path = dir.path().join("pack");

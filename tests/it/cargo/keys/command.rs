@@ -39,7 +39,7 @@ fn run(fixture: &Fixture, directory: &str, arguments: &[&str]) -> Shown {
     }
 }
 
-/// The words for this machine, which the command finds out itself.
+/// The names of this machine's system and architecture in keys.
 fn machine(text: &str) -> String {
     text.replace("OS", std::env::consts::OS)
         .replace("ARCH", std::env::consts::ARCH)

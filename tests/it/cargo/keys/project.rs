@@ -50,7 +50,7 @@ fn members_are_those_of_cargo() {
     );
 }
 
-/// The members that cargo itself finds, as [`manifests`] gives them.
+/// The members that cargo itself finds, in the form of [`manifests`].
 fn members_by_cargo(fixture: &Fixture) -> Vec<String> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
@@ -144,14 +144,14 @@ fn a_member_stands_for_its_workspace() {
     let keys = fixture.keys();
     assert_eq!(keys.target[0].key, whole.target[0].key);
     assert_eq!(keys.target[0].directory, whole.target[0].directory);
-    // One that is excluded is a project of its own.
+    // An excluded member is a project of its own.
     let root = fixture.path("crates/out");
     fixture.asked.workspaces = vec![WorkspaceRequest {
         root: root.clone(),
         target: None,
     }];
     assert_eq!(fixture.keys().target[0].directory, root.join("target"));
-    // One may say where its workspace is.
+    // A member may name its workspace.
     fixture.write(
         "crates/out/Cargo.toml",
         "[package]\nname = 'out'\nworkspace = '../..'\n",
@@ -187,7 +187,7 @@ fn several_workspaces_share_registry_and_git_in_any_order() {
     assert_eq!(both.target[0], turned.target[1]);
 }
 
-/// What says where the target directory is, and where it is then, below the checkout.
+/// A setting of the target directory, and the resulting path below the checkout.
 #[test]
 fn the_target_directory_is_where_cargo_puts_it() {
     let target = |change: &dyn Fn(&mut Fixture)| {
@@ -281,7 +281,7 @@ fn included_configuration_counts_and_may_go_in_circles() {
     assert_ne!(fixture.keys().target[0].key.text, before.target[0].key.text);
 }
 
-/// A broken file, and what the one line about it begins with.
+/// A broken file, and the start of the one line about it.
 #[test]
 fn a_broken_file_is_hashed_as_bytes_and_reported_in_one_line() {
     for (name, text) in [

@@ -8,16 +8,14 @@ use local_cache::cargo::key::env_vars::GROUPS;
 
 use super::support::Fixture;
 
-/// Something that happens between two runs.
+/// A change between two runs.
 #[derive(Clone, Copy, Debug)]
 enum Change {
-    /// A variable is set.
     Set(&'static str, &'static str),
-    /// A file is written.
     Write(&'static str, &'static str),
-    /// A text in a file becomes another.
+    /// A text in a file is replaced.
     Replace(&'static str, &'static str, &'static str),
-    /// A file goes.
+    /// A file is removed.
     Remove(&'static str),
 }
 
@@ -142,7 +140,7 @@ fn nothing_that_differs_between_runs_changes_a_key() {
             "~/.rustup/toolchains/nightly-x86_64-unknown-linux-gnu/lib/librustc_driver-9.so",
             "",
         ),
-        // What builds strip from manifests and add to them.
+        // What builds remove from manifests and add to them.
         Write("../more/Cargo.toml", "[package]\nname = 'more'\n"),
         Replace(
             "Cargo.toml",
@@ -470,7 +468,7 @@ fn without_the_environment_a_target_has_one_key_that_is_no_prefix_of_others() {
     assert_eq!(shape(&key.text), "v0-rust-target-build-linux-x86_64-#");
     assert!(key.restore.is_empty());
     assert!(!with.target[0].key.text.starts_with(&key.text));
-    // Registry and git have nothing else to go by.
+    // Registry and git depend on nothing else.
     assert_eq!(
         (with.registry, with.git),
         (without.registry.clone(), without.git.clone())

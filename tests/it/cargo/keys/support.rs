@@ -79,7 +79,7 @@ impl Fixture {
         Self::at("home", "home/work/app")
     }
 
-    /// The same with home and checkout somewhere else.
+    /// The same with home and checkout in other directories.
     pub(super) fn at(home: &str, checkout: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         // The real path, as the program sees it.
@@ -142,7 +142,6 @@ impl Fixture {
         self.asked.env.insert(name.into(), value.into());
     }
 
-    /// Where everything is.
     pub(super) fn root(&self) -> &Path {
         self.dir.path()
     }

@@ -53,7 +53,7 @@ fn a_toolchain_is_resolved_as_by_rustup() {
         .0,
         "rustc_driver-07"
     );
-    // What is called `rustc` in PATH may also be a hard link to rustup.
+    // `rustc` in PATH may also be a hard link to rustup.
     assert_eq!(
         found(&|it| {
             it.remove("~/.cargo/bin/rustc");
@@ -65,7 +65,7 @@ fn a_toolchain_is_resolved_as_by_rustup() {
         }),
         pinned
     );
-    // rustup's home may be elsewhere, and a toolchain be linked into it.
+    // rustup's home may be moved, and a toolchain linked into it.
     assert_eq!(
         found(&|it| {
             it.write("~/rust/lib/librustc_driver-11.so", "");
@@ -89,7 +89,7 @@ fn a_missing_toolchain_is_identified_by_its_name() {
     );
     assert_eq!(keys.target[0].key.text, fixture.keys().target[0].key.text);
     assert!(keys.warnings.is_empty(), "{:?}", keys.warnings);
-    // Another one that is not installed is another key.
+    // Another missing toolchain gives another key.
     fixture.write("rust-toolchain.toml", "[toolchain]\nchannel = '1.51.0'\n");
     assert_ne!(
         keys.target[0].key.restore,
@@ -109,7 +109,7 @@ fn two_names_of_one_compiler_share_a_cache() {
     let stable = restore(&fixture);
     fixture.set("RUSTUP_TOOLCHAIN", "1.91");
     assert_eq!(restore(&fixture), stable);
-    // An update of it is another compiler under the same name.
+    // An update is another compiler with the same name.
     fs::rename(
         fixture.path(
             "~/.rustup/toolchains/1.91-x86_64-unknown-linux-gnu/lib/librustc_driver-5ab1e.so",
@@ -202,7 +202,7 @@ fn broken_settings_of_rustup_are_reported_and_the_toolchain_file_still_counts() 
     );
 }
 
-/// The environment of the tests less what cargo adds to it for its children.
+/// The environment of the tests without the variables that cargo adds for its children.
 fn real() -> Option<KeyRequest> {
     let env: BTreeMap<_, _> = std::env::vars_os()
         .filter(|(name, _)| name != "RUSTUP_TOOLCHAIN" && name != "CARGO_HOME")
@@ -216,7 +216,7 @@ fn real() -> Option<KeyRequest> {
         .then_some(asked)
 }
 
-/// What rustc itself says in a directory: where its toolchain is.
+/// The sysroot that rustc itself reports in a directory.
 fn sysroot(directory: &Path, toolchain: Option<&str>) -> Option<PathBuf> {
     let mut rustc = Command::new("rustc");
     rustc

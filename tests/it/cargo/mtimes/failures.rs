@@ -43,7 +43,7 @@ fn a_failed_build_in_between_neither_hides_a_change_nor_loses_what_was_built() {
     );
     assert_eq!(printed(&step.checkout), "2\n");
 
-    // Back to what the last good build of all was made from, which is not what was built last.
+    // Back to the sources of the last successful build, which are not the ones built last.
     check_out(&files, &step.checkout, Times::Old);
     runner.restore(&step, "key");
     runner
@@ -99,7 +99,7 @@ fn an_edit_between_build_and_save_is_compiled_in_the_next_job() {
     }
 }
 
-/// A build script that reads what cargo is not told of.
+/// A build script that reads a file without telling cargo.
 fn reading_beside(files: &mut Files) {
     files.insert(
         "lib/build.rs".into(),
@@ -161,7 +161,7 @@ fn a_change_in_the_input_sources_replays_no_times() {
             assert_eq!(printed(&checkout).trim(), number, "{what}");
         }
     }
-    // A record that was made without the input knows nothing of it.
+    // A record made without the input does not contain it.
     lay("1", Times::Now);
     assert!(runner.build(&checkout).succeeded);
     runner.save(&Step::of(&checkout), "without");
@@ -246,7 +246,6 @@ fn workspaces_of_one_step_get_only_times_on_which_all_agree() {
             .build(&checkout.join(name))
             .compiled_only(&[], "nothing changed");
     }
-    // Now one of them is built and saved with other contents.
     check_out(&sharing(2), &checkout, Times::Now);
     assert!(runner.build(&checkout.join("one")).succeeded);
     runner.save(
@@ -327,7 +326,7 @@ fn a_manifest_with_stripped_patches_compiles_nothing_if_stripped_before_the_rest
     runner
         .build(&checkout)
         .compiled_only(&[], "stripped before");
-    // After it, only the package whose build script watches the whole package notices.
+    // After the restore, only the package whose build script watches the whole package is affected.
     check_out(&files, &checkout, Times::Now);
     runner.restore(&Step::of(&checkout), "key");
     strip();
@@ -439,7 +438,7 @@ fn hard_links_of_one_file_are_judged_together() {
     assert!(runner.build(&checkout).succeeded);
     runner.save(&Step::of(&checkout), "key");
     for old in [false, true] {
-        // The copy is the same, but the library is another name of it now and has other contents
+        // The copy is unchanged, but the library is a hard link of it now and has other contents
         // than before.
         check_out(&files, &checkout, Times::Now);
         fs::remove_file(checkout.join("lib/src/lib.rs")).unwrap();

@@ -206,7 +206,7 @@ fn run(cases: &[Case], group: &str) {
             runner.restore(&Step::of(&checkout), "first");
             runner.build(&checkout).compiled_only(case.compiled, &what);
             if times == Times::Old {
-                // New times were not too new: a second build finds everything as the first left it.
+                // The new times are not too new: a second build compiles nothing.
                 runner
                     .build(&checkout)
                     .compiled_only(&[], &format!("{what}, built again"));

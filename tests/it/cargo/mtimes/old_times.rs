@@ -12,7 +12,7 @@ use super::support::{
 const LIBRARY: &str = "lib/src/lib.rs";
 const PATCHED: &str = "pub const N: u32 = 9;\n";
 
-/// Waits until files get times that no build can stand between.
+/// Waits until new files get times later than any build so far.
 fn a_while() {
     std::thread::sleep(std::time::Duration::from_millis(50));
 }
@@ -26,7 +26,7 @@ fn copy_with_times(from: &Path, to: &Path) {
     assert!(status.success());
 }
 
-/// A way to build other contents than those that are there afterwards, given the checkout and what
+/// A way to build contents that are reverted afterwards, given the checkout and a function that
 /// builds it.
 type Way = fn(&Path, &dyn Fn());
 
@@ -140,7 +140,7 @@ fn files_touched_before_the_first_build_stay_fresh() {
     let checkout = runner.path("repo");
     let step = Step::of(&checkout);
     let mut files = project();
-    // The first job has a checkout that brings old times.
+    // The checkout of the first job has old times.
     check_out(&files, &checkout, Times::Old);
     assert!(runner.build(&checkout).succeeded);
     runner.save(&step, "key");
@@ -185,7 +185,7 @@ fn a_checkout_whose_mode_changes_after_the_build_is_built_again_once() {
         .compiled_only(&[], "nobody changed them");
 }
 
-/// Two packages without anything in common, of which the first watches a directory.
+/// Two independent packages, of which the first watches a directory.
 fn two() -> Files {
     let mut files = Files::new();
     let manifest = "[workspace]\n[[bin]]\nname = \"app\"\npath = \"src/main.rs\"\n";
@@ -214,8 +214,8 @@ fn two() -> Files {
     files
 }
 
-/// Saves both packages of [`two`], and runs a job with a step for each: between the two, the first
-/// one is changed, built and changed back. Gives what is compiled of it then.
+/// Saves both packages of [`two`] and runs a job with a step for each. Between the steps, the first
+/// package is changed, built and reverted. Returns what is compiled of it then.
 fn between_two_steps(change: &dyn Fn(&Path), back: &dyn Fn(&Path)) -> Vec<String> {
     let runner = Runner::new();
     let checkout = runner.path("repo");

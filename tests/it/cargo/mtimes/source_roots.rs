@@ -52,8 +52,8 @@ fn a_fresh_clone_compiles_nothing_and_a_commit_just_what_it_changed() {
     };
     let first = clone("one");
     assert!(runner.build(&first).succeeded);
-    // It stays in the directory, untracked and newer than everything: no loss when it is not there
-    // later.
+    // It stays in the directory, untracked and newer than everything. If it is missing later,
+    // nothing is compiled.
     fs::write(first.join("plain/report.txt"), "left behind").unwrap();
     runner.save(&Step::of(&first), "key");
 
@@ -154,7 +154,7 @@ fn a_package_that_a_patch_puts_in_the_place_of_another_is_fresh_too() {
         "",
         &[("src/lib.rs", "pub const N: u32 = 5;\n")],
     );
-    // What the patch replaces is in a directory that stands in for a registry.
+    // The patched package is in a directory that replaces a registry.
     package(
         &mut files,
         "vendor/own",

@@ -32,7 +32,6 @@ pub(crate) struct Runner {
     pub(crate) env: Vec<(&'static str, OsString)>,
 }
 
-/// Keeps warnings.
 #[derive(Default)]
 pub(crate) struct Heard(pub(crate) Mutex<Vec<String>>);
 
@@ -42,7 +41,7 @@ impl Monitor for Heard {
     }
 }
 
-/// What a build did.
+/// The result of a build.
 #[derive(Debug)]
 pub(crate) struct Built {
     /// The packages that were compiled; build scripts as `NAME script`.
@@ -60,7 +59,7 @@ impl Built {
     }
 }
 
-/// What times a checkout gives to files.
+/// The modification times of a checkout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Times {
     /// The time now, as git does.
@@ -117,7 +116,7 @@ impl Runner {
         self.build_as(directory, &["build"], &[])
     }
 
-    /// Builds by a command of cargo and with variables more.
+    /// Builds with a command of cargo and additional variables.
     pub(crate) fn build_as(
         &self,
         directory: &Path,
@@ -162,7 +161,7 @@ impl Runner {
         }
     }
 
-    /// What the program `app` prints that is built from nothing.
+    /// The output of the program `app` after a build from scratch.
     pub(crate) fn printed_clean(&self, directory: &Path) -> String {
         let clean = TempDir::new_in(self.dir.path()).unwrap();
         let built = self.build_as(directory, &["build"], &[("CARGO_TARGET_DIR", clean.path())]);
@@ -177,7 +176,7 @@ impl Runner {
             .for_each(|workspace| drop(self.save_target(step, workspace, key, None)));
     }
 
-    /// The same for the one workspace of a step, without what no build can use.
+    /// The same for the only workspace of a step, without unused outputs.
     pub(crate) fn save_pruned(&self, step: &Step, key: &str) -> Entry {
         let facts = step.facts();
         let left = leftovers(&facts[0].target, &facts, &Local::default()).unwrap();
@@ -220,7 +219,7 @@ impl Runner {
         }
     }
 
-    /// Restores the target directories of a step and gives times back.
+    /// Restores the target directories of a step and replays modification times.
     pub(crate) fn restore(&self, step: &Step, key: &str) -> ReplayStats {
         let heard = Heard::default();
         let given = self.restore_heard(step, key, &heard);
@@ -261,7 +260,7 @@ impl Runner {
     }
 }
 
-/// What the program `app` that was built in a workspace prints.
+/// The output of the program `app` of a workspace.
 pub(crate) fn printed(workspace: &Path) -> String {
     run(&workspace.join("target"))
 }
@@ -272,7 +271,7 @@ fn run(target: &Path) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// One group for each workspace, wherever it is.
+/// One group for each workspace, in any directory.
 fn group(workspace: &WorkspaceFacts) -> EntryGroup {
     let name = workspace
         .asked
@@ -290,7 +289,7 @@ fn group(workspace: &WorkspaceFacts) -> EntryGroup {
     }
 }
 
-/// A step of a job that keeps target directories.
+/// A step of a job that caches target directories.
 pub(crate) struct Step {
     pub(crate) checkout: PathBuf,
     pub(crate) workspaces: Vec<PathBuf>,
@@ -358,7 +357,7 @@ pub(crate) fn check_out(files: &Files, directory: &Path, times: Times) {
     }
 }
 
-/// Gives everything in a directory times long ago.
+/// Sets the times of everything in a directory to long ago.
 pub(crate) fn make_old(directory: &Path) {
     let mut age = 0;
     crate::support::trees::walk(directory, &mut |path| {
@@ -388,7 +387,7 @@ pub(crate) fn package(files: &mut Files, path: &str, rest: &str, sources: &[(&st
     }
 }
 
-/// A package and a library that it depends on, whose number its program `app` prints.
+/// A package whose program `app` prints the number of a library that it depends on.
 pub(crate) fn pair(library: &str, package_path: &str, below: &str) -> Files {
     let mut files = Files::new();
     let name = if package_path == "." {
@@ -432,7 +431,7 @@ pub(crate) fn built(runner: &Runner) -> (Files, Step) {
     (files, step)
 }
 
-/// A workspace whose program prints something of each way in which cargo learns of sources.
+/// A workspace whose program prints one value for each way in which cargo tracks sources.
 pub(crate) fn project() -> Files {
     let mut files = Files::new();
     let manifest = "[workspace]\nresolver = \"3\"\nmembers = [\"app\", \"lib\", \"mac\", \"scripted\", \"plain\"]\n";

@@ -20,7 +20,7 @@ use registry::Registry;
 /// How often a dependency is upgraded.
 const UPGRADES: u32 = 10;
 
-/// A library of some size, so that outputs and not directories are what counts.
+/// A library of some size, so that outputs dominate and not directories.
 fn library(calls: &str, number: u32) -> String {
     use std::fmt::Write as _;
     let mut text = format!("pub fn number() -> u32 {{ {number}{calls} }}\n");
@@ -117,7 +117,7 @@ fn build_all(runner: &Runner, checkout: &Path) -> BTreeSet<String> {
 enum Layout {
     /// By kinds of files, until cargo 1.99.
     Kinds,
-    /// By units, since 1.100; older ones can be told to.
+    /// By units, since cargo 1.100; an option of older ones.
     Units,
 }
 
@@ -235,7 +235,7 @@ fn ten_upgrades(layout: Layout) {
     runner.save_pruned(&Step::of(&checkout), "key");
     let mut unpruned = 0;
     for number in 1..=UPGRADES {
-        // In turn, so that what stays has to go with what it was built with.
+        // In turn, so that retained outputs must match their dependencies.
         publish(&registry, number as usize % 3, number);
         check_out(&files, &checkout, Times::Now);
         runner.restore(&Step::of(&checkout), "key");

@@ -39,7 +39,7 @@ impl Registry {
         Self { pages, address }
     }
 
-    /// The configuration that puts this registry in the place of the usual one.
+    /// The configuration that replaces crates.io by this registry.
     pub(crate) fn config(&self) -> String {
         format!(
             "[source.crates-io]\nreplace-with = \"here\"\n[source.here]\nregistry = \"sparse+http://{}/index/\"\n",
@@ -127,7 +127,7 @@ fn serve(stream: TcpStream, pages: &Pages) {
         page.len()
     );
     let mut stream = stream;
-    // Who asked may have gone.
+    // The client may have disconnected.
     let _ = stream
         .write_all(head.as_bytes())
         .and_then(|()| stream.write_all(&page));

@@ -26,7 +26,7 @@ fn wanted(limits: DiskLimits) -> GuardPolicy {
     }
 }
 
-/// Limits by which `lacking` bytes more than now are to be free.
+/// Limits that require `lacking` more free bytes than now.
 fn more_free(root: &Path, lacking: u64) -> DiskLimits {
     let free_bytes = volume(root).unwrap().free_bytes + lacking;
     DiskLimits {
@@ -35,8 +35,8 @@ fn more_free(root: &Path, lacking: u64) -> DiskLimits {
     }
 }
 
-/// A sandbox with its store on a memory filesystem of 64 MiB, and `count` entries of 4 MiB in it,
-/// the first used longest ago.
+/// A sandbox whose store is on a memory filesystem of 64 MiB and has `count` entries of 4 MiB, the
+/// least recently used first.
 fn filled(mount: &Mount, count: u64) -> (Sandbox, BTreeMap<String, Picture>) {
     let sandbox = Sandbox::new().with_cache(mount.join("cache"));
     let job = sandbox.job("job");
@@ -95,7 +95,7 @@ fn entries_are_evicted_until_enough_space_is_free_and_the_rest_can_be_restored()
         return;
     };
     let (sandbox, entries) = filled(&mount, 8);
-    // Garbage of a save that was killed goes before any entry.
+    // Temporary files of a killed save are removed before any entry.
     trees::write(
         &sandbox.store().join("tmp/killed/pack"),
         &trees::noise(1, 2 << 20),
@@ -216,7 +216,7 @@ fn ready_copies_are_removed_if_inodes_are_short() {
     }
     let copies = || fs::read_dir(sandbox.store().join("ready")).unwrap().count();
     assert_eq!(copies(), 1);
-    // The older entry may go when there is need; the copy makes room enough.
+    // The older entry could be evicted, but the ready copy frees enough space.
     let few = GuardPolicy {
         keep: vec![(CacheKind::Path, 1)],
         ..wanted(DiskLimits {
@@ -287,7 +287,7 @@ fn a_full_disk_of_the_workspace_is_reported_and_evicts_no_entry() {
             |notice| matches!(notice, DiskNotice::WorkspaceFull(room) if room.used_percent > 90)
         )
     );
-    // On the same disk there is nothing more to say.
+    // On the same disk there is no second notice.
     let same = guard(
         sandbox.cache(),
         Some(mount.path()),

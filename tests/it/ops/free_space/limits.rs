@@ -33,8 +33,8 @@ fn limits(percent: Option<u8>, free: u64, store: Option<u64>) -> DiskLimits {
 
 #[test]
 fn the_shortfall_is_the_excess_over_the_limits() {
-    // Percent, floor, size of the store; free bytes, the store's bytes; lacking by percent, floor,
-    // size.
+    // Limits: percent, floor, store size. Disk: free bytes, the store's bytes. Shortfall by
+    // percent, floor, size.
     let cases = [
         ((Some(80), 20 * GB, None), (25 * GB, 0), (0, 0, 0)),
         ((Some(80), 20 * GB, None), (20 * GB, 0), (0, 0, 0)),
@@ -117,8 +117,8 @@ fn entry(branch: &str, key: &str, days: i64, need: usize) -> RetentionCandidate 
     }
 }
 
-/// Five entries of 4 GB each: old, beyond the one kept, and three that are wanted, the last of the
-/// default branch.
+/// Five entries of 4 GB each: an old one, one beyond the kept generation, and three retained ones,
+/// the last of them of the default branch.
 fn entries() -> Vec<RetentionCandidate> {
     vec![
         entry("main", "k-0000001", 2, 0),
@@ -231,7 +231,7 @@ fn ready_copies_are_removed_before_entries_and_the_oldest_first() {
 
 #[test]
 fn a_cache_is_not_emptied_if_others_filled_the_disk() {
-    // 20 GB of cache, 60 GB too much on the disk: only what would have gone soon goes.
+    // 20 GB of cache, 60 GB too much on the disk: only entries that would be evicted soon anyway.
     let Goes {
         entries,
         out_of_reach,
@@ -244,7 +244,7 @@ fn a_cache_is_not_emptied_if_others_filled_the_disk() {
         &[],
     );
     assert_eq!((&entries[..], out_of_reach), (&[4, 3][..], true));
-    // The floor can be kept, so it is, whatever the percentage.
+    // The floor can be met, so it is, although the percentage can not.
     let both = Shortfall {
         percent_bytes: 60 * GB,
         free_bytes: 10 * GB,
@@ -256,7 +256,7 @@ fn a_cache_is_not_emptied_if_others_filled_the_disk() {
         ..
     } = goes(both, &[]);
     assert_eq!((&entries[..], out_of_reach), (&[4, 3, 2][..], true));
-    // Inodes that others took are none of the cache's.
+    // Inodes of other programs are not the cache's to free.
     let Goes {
         entries,
         out_of_reach,

@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use local_cache::store::Store;
 
-/// Makes it look as if a store had not changed for an hour.
+/// Sets the times of a store as if it had not changed for an hour.
 fn settle(store: &Store) {
     let layout = store.layout();
     let shelves = fs::read_dir(layout.blobs())

@@ -22,7 +22,7 @@ fn save(sandbox: &Sandbox, number: u64) {
     sandbox.save(&job, &format!("k-{number}")).done();
 }
 
-/// Changes what was noted to a size that nothing has.
+/// Changes the size note to an impossible size.
 fn falsify(store: &Store) {
     let path = store.layout().size();
     let mut noted: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();

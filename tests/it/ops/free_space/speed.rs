@@ -64,7 +64,7 @@ fn median(mut run: impl FnMut()) -> Duration {
     times[times.len() / 2]
 }
 
-/// Bytes that all files below a directory take.
+/// The disk space of all files below a directory, in bytes.
 fn added_up(dir: &Path) -> u64 {
     let taken = |entry: fs::DirEntry| {
         let metadata = entry.metadata().unwrap();

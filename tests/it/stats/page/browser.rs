@@ -21,7 +21,7 @@ fn chromium() -> Option<&'static str> {
     found
 }
 
-/// Takes a picture of a page; returns its path and what the browser said.
+/// Takes a screenshot of a page; returns its path and the browser's output.
 fn picture(
     program: &str,
     dir: &Path,
@@ -40,7 +40,7 @@ fn picture(
         "--no-first-run",
         "--disable-dev-shm-usage",
     ]);
-    // What the page's console says goes to standard error.
+    // The page's console is printed on standard error.
     command.args(["--enable-logging=stderr", "--v=0"]);
     command.arg(format!("--user-data-dir={}", profile.display()));
     command
@@ -65,7 +65,6 @@ fn picture(
     (file, said)
 }
 
-/// Width and height in a PNG's header.
 fn dimensions(png: &Path) -> (u32, u32) {
     let bytes = fs::read(png).unwrap();
     assert_eq!(&bytes[..8], b"\x89PNG\r\n\x1a\n");
@@ -86,7 +85,7 @@ fn chromium_loads_the_page_without_errors_in_light_and_dark_and_on_a_phone() {
     sandbox
         .run(&job, &["report", "--html", &page.display().to_string()])
         .done();
-    // Kept for people to look at.
+    // Kept so that a person can look at it.
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("report");
     drop(fs::remove_dir_all(&dir));
     fs::create_dir_all(&dir).unwrap();

@@ -60,8 +60,8 @@ fn all_hard_links_of_a_file_get_its_contents() {
 fn a_hard_link_outside_of_the_tree_is_not_changed() {
     let case = Case::new();
     let outside = case.sandbox.path("outside");
-    // The file has a second name outside; each way of changing the one in the tree must leave the
-    // other as it is.
+    // The file has a hard link outside of the tree. No change of the name in the tree may affect
+    // it.
     for (number, change) in [
         |path: &Path| trees::set_modified(path, 1_650_000_000, 5),
         |path: &Path| trees::set_mode(path, 0o600),
@@ -96,7 +96,7 @@ fn files_that_became_one_are_separated_again() {
     fs::hard_link(case.at("twin-1"), case.at("twin-2")).unwrap();
     case.restored();
     assert_ne!(inode(&case.at("twin-1")), inode(&case.at("twin-2")));
-    // And names that became two files are one again.
+    // Names that became two files are hard links again.
     fs::remove_file(case.at("large")).unwrap();
     fs::copy(case.at("build/large"), case.at("large")).unwrap();
     case.restored();

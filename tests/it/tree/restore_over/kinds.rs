@@ -13,7 +13,7 @@ fn files_of_other_kinds_are_replaced() {
     let outside = case.sandbox.path("outside");
     trees::write(&outside.join("kept"), b"x");
     let outside_before = identities(&outside);
-    // A symlink, dangling or not, where a file belongs.
+    // A symlink, dangling or not, in place of a file.
     for (name, target) in [
         ("same", "/no/such"),
         ("src/2.rs", "3.rs"),
@@ -22,12 +22,12 @@ fn files_of_other_kinds_are_replaced() {
         fs::remove_file(case.at(name)).unwrap();
         symlink(target, case.at(name)).unwrap();
     }
-    // A full directory where a file belongs, and where a symlink belongs.
+    // A directory with files in place of a file, and of a symlink.
     for name in ["src/4.rs", "build/link"] {
         fs::remove_file(case.at(name)).unwrap();
         trees::write(&case.at(name).join("deep/er/file"), b"x");
     }
-    // A file, a fifo and a symlink where a directory belongs.
+    // A file, a fifo and a symlink in place of a directory.
     fs::remove_dir_all(case.at("nothing")).unwrap();
     fs::write(case.at("nothing"), b"x").unwrap();
     case.restored();
@@ -37,7 +37,7 @@ fn files_of_other_kinds_are_replaced() {
     fs::remove_dir_all(case.at("nothing")).unwrap();
     symlink(&outside, case.at("nothing")).unwrap();
     case.restored();
-    // A file and another symlink where a symlink belongs; a fifo where a file belongs.
+    // A file and another symlink in place of a symlink; a fifo in place of a file.
     fs::remove_file(case.at("build/link")).unwrap();
     fs::write(case.at("build/link"), b"x").unwrap();
     fs::remove_file(case.at("same")).unwrap();

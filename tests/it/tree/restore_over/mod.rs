@@ -28,7 +28,6 @@ impl Case {
         Self::with(Sandbox::new(), |_| {})
     }
 
-    /// A case whose tree is changed by `prepare` before it is saved.
     fn with(sandbox: Sandbox, prepare: impl FnOnce(&Path)) -> Self {
         let one = sandbox.job("one");
         let original = one.join("tree");
@@ -53,7 +52,7 @@ impl Case {
         self.tree.join(name)
     }
 
-    /// Restores and demands that the tree is as it was saved. Returns what the program reported.
+    /// Restores and demands that the tree equals the saved one. Returns the program's report.
     #[track_caller]
     fn restored(&self) -> serde_json::Value {
         let report = self.sandbox.restore(&self.job, "k").done().json();

@@ -9,13 +9,13 @@ use crate::support::{Sandbox, trees};
 
 #[test]
 fn a_file_modified_at_the_time_of_the_save_is_not_trusted() {
-    // A time to come stands for "modified just when it was saved": such times say nothing.
+    // A time in the future stands for "modified at the time of the save": such times prove nothing.
     let racy = |tree: &Path| trees::set_modified(&tree.join("same"), 4_000_000_000, 0);
     let case = Case::with(Sandbox::new(), racy);
     fs::write(case.at("same"), b"ALWAYS THE SAME").unwrap();
     racy(&case.tree);
     case.restored();
-    // Nor may a save take such a file for unchanged.
+    // A save may not treat such a file as unchanged either.
     fs::write(case.original.join("same"), b"AlWaYs ThE sAmE").unwrap();
     racy(&case.original);
     case.sandbox.save(&case.sandbox.job("one"), "k2").done();
@@ -60,14 +60,14 @@ fn files_of_equal_time_and_size_are_compared_by_contents() {
     // Existing files are compared as well.
     sandbox.restore(&job, "v1").done();
     assert_eq!(fs::read(&file).unwrap(), b"1.0.1");
-    // What turns out to be right is not touched.
+    // Files that turn out to be correct are not touched.
     let before = identity(&file);
     assert_eq!(sandbox.restore(&job, "v1").done().json()["right-files"], 1);
     assert!(identity(&file) == before);
 }
 
-/// `cp -p`, rsync and tar give a file its size and its time to the nanosecond, whatever was there
-/// before.
+/// `cp -p`, rsync and tar replace a file by one with the same size and the same time to the
+/// nanosecond.
 #[test]
 fn other_contents_with_the_size_and_the_time_of_the_saved_file_are_replaced() {
     let case = Case::new();
