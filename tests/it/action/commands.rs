@@ -11,8 +11,8 @@ struct Command {
     data: String,
 }
 
-/// Whether and as what the runner takes a line (actions/runner, ActionCommand.cs), for a runner
-/// that knows every command there could be.
+/// The command that the runner reads from a line, if any (actions/runner, ActionCommand.cs). This
+/// runner knows every command.
 fn as_the_runner_reads(line: &str) -> Option<Command> {
     colon_command(line).or_else(|| bracket_command(line))
 }

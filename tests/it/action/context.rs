@@ -230,7 +230,7 @@ fn the_number_of_a_pull_request_is_found_in_each_event() {
     assert_eq!(number(r#"{"workflow_run": {"pull_requests": []}}"#), None);
 }
 
-/// (event name, ref, payload or `None` where it could not be read, origin)
+/// (event name, ref, payload or `None` if unreadable, origin)
 const ORIGINS: &[(&str, &str, Option<&str>, CodeOrigin)] = &[
     ("push", "refs/heads/main", Some("{}"), CodeOrigin::Branch),
     ("push", "refs/heads/main", None, CodeOrigin::Branch),

@@ -10,8 +10,8 @@ use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 use crate::support::machine::Machine;
 use crate::support::step::{saved, step};
 
-/// The cells of all tables in a Markdown text, as a reader sees them, row by row; and what else it
-/// has that renders as something else than text.
+/// The cells of all tables in a Markdown text as rendered, row by row, and all other elements that
+/// are not plain text.
 fn rendered(markdown: &str) -> (Vec<Vec<String>>, Vec<String>) {
     let options =
         Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS;

@@ -8,8 +8,8 @@ use local_cache::fs::{FileLock, LockMode};
 use crate::support::machine::Machine;
 use crate::support::step::{saved, step};
 
-/// The time limit of the steps here, and what a busy machine adds: less than the grace time of a
-/// longer limit.
+/// The time limit of the steps plus the delay of a busy machine, which is less than the grace time
+/// of a longer limit.
 const SOON: Duration = Duration::from_secs(1 + 3);
 
 #[test]

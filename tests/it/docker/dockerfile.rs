@@ -56,8 +56,8 @@ fn names(image: &str) -> BTreeSet<String> {
     names
 }
 
-/// Whether an executable names a program that loads it, which a static one does not: a header of
-/// type `PT_INTERP` (elf(5), for 64 bits and little-endian).
+/// Whether an executable is dynamically linked: it has a header of type `PT_INTERP` (elf(5), for 64
+/// bits and little-endian).
 fn has_interpreter(program: &[u8]) -> bool {
     let number = |at: usize, bytes: usize| {
         program[at..at + bytes]

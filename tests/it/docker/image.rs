@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use super::programs::programs;
 use super::support::{docker, docker_or_error, unique};
 
-/// An image by its name. Removed when nobody needs it any more.
+/// An image by its name, removed with its last user.
 #[derive(Debug)]
 pub(crate) struct Image(pub(crate) String);
 
@@ -63,7 +63,7 @@ impl Image {
     }
 }
 
-/// The image that others use at the moment, or a new one.
+/// The image that other tests use, or a new one.
 fn shared(slot: &Shared, make: impl FnOnce() -> Image) -> Arc<Image> {
     let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(image) = slot.upgrade() {
@@ -90,14 +90,13 @@ const COPY: &str = "COPY --from=build /image/ /\n";
 /// A label that makes an image different from all others.
 pub(crate) const LABEL: &str = "local-cache-test";
 
-/// Puts a Dockerfile and what it needs into a directory: the last stage of the action's own, with
-/// the program that the tests built in place of the one that an earlier stage would build.
+/// Puts a Dockerfile and its context into a directory: the last stage of the action's own
+/// Dockerfile, with the program that the tests built instead of the earlier stages.
 pub(crate) fn lay_out(directory: &Path) {
     let dockerfile = source("Dockerfile");
     let last = &dockerfile[dockerfile.rfind("\nFROM ").expect("has two stages")..];
     assert!(last.contains(COPY), "{last}");
-    // Builders share the layers of equal beginnings, and one that is removed meanwhile makes the
-    // other build fail.
+    // Concurrent builds share layers, and removing one image makes the other build fail.
     let own = format!("FROM scratch\nLABEL {LABEL}={}\n", unique("layout"));
     let last = last
         .replace("FROM scratch\n", &own)
@@ -120,8 +119,8 @@ pub(crate) fn build(context: &Path, options: &[&str]) {
     ]
     .concat();
     match docker_or_error(&arguments) {
-        // The engine's own builder looks for the image of its last step while others remove theirs,
-        // and misses it then.
+        // The engine's own builder fails if other images are removed while it looks up the image of
+        // its last step.
         Err(error) if error.contains("unable to find image") => drop(docker(&arguments)),
         other => {
             drop(other.unwrap_or_else(|error| panic!("docker {}: {error}", arguments.join(" "))))

@@ -280,8 +280,8 @@ fn a_worker_in_the_job_ends_with_its_parent_and_by_signals() {
     }
     assert!(!file.exists());
     drop(stage.finish());
-    // The parent had no time to clear up; what it left is the runner's user's, and goes with the
-    // runner's next job.
+    // The parent had no time to clean up. Its files belong to the runner's user and are removed by
+    // the runner's next job.
     assert_eq!(runner.user.foreign_files(), Vec::<PathBuf>::new());
 
     let stage = job.stage(&runner, &work).start();

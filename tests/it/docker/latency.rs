@@ -11,8 +11,7 @@ use super::support;
 
 /// Limit for a phase with a helper and nothing to do, in runs of a container that does nothing.
 const MOST_A_PHASE: f64 = 1.6;
-/// The most that three phases with a hit may cost when everything is in place, in three of those
-/// runs.
+/// Limit for three phases with a hit and an unchanged directory, in three of those runs.
 const MOST_A_HIT: f64 = 2.5;
 
 /// Milliseconds of a run of a container that ends at once: a worker whose input is at its end.
@@ -24,8 +23,7 @@ fn nothing(runner: &Runner, image: &Arc<Image>) -> f64 {
     answer.elapsed.as_secs_f64() * 1e3
 }
 
-/// Compares one thing with another, measured in turn; what else the machine does makes either
-/// slower at times, but not both figures at once.
+/// Compares two operations, measured in turn, so that other load on the machine affects both.
 fn assert_at_most(most: f64, what: &str, rounds: usize, mut measure: impl FnMut() -> (f64, f64)) {
     let (mut base, mut cost): (Vec<f64>, Vec<f64>) = (0..rounds).map(|_| measure()).unzip();
     base.sort_by(f64::total_cmp);

@@ -14,7 +14,7 @@ use super::support::unique;
 /// passwd has one lock, and useradd does not wait for it.
 static USERS: Mutex<()> = Mutex::new(());
 
-/// A user like the one a runner runs as. Removed with its home.
+/// A user like that of a runner, removed with its home.
 pub(crate) struct User {
     pub(crate) name: String,
     pub(crate) uid: u32,

@@ -29,7 +29,7 @@ fn a_process_finds_its_own_container_whatever_namespaces_it_shares() {
         &["--hostname=foo"],
         &["--network=host"],
         &["--network=none"],
-        // The files that name a container name the other one now.
+        // The files that name a container name the other container now.
         &[&network],
         &["--cgroupns=private"],
         &[&network, "--cgroupns=private"],

@@ -70,7 +70,7 @@ impl Runner {
         runner
     }
 
-    /// A stage in which the probe does this work: a list as JSON.
+    /// A stage in which the probe runs these operations, a list as JSON.
     pub(crate) fn stage(&self, work: &Value) -> Stage<'_> {
         Stage::new(self, Arc::clone(&self.image)).input("WORK", &work.to_string())
     }
@@ -132,7 +132,7 @@ impl Runner {
     }
 }
 
-/// A directory and what lies below it.
+/// A directory and all paths below it.
 pub(crate) fn all_below(top: &Path) -> Vec<PathBuf> {
     let mut found = vec![top.to_owned()];
     let mut next = 0;

@@ -215,7 +215,7 @@ impl<'a> Stage<'a> {
         {
             set(variable, value);
         }
-        // These would tell the client, too.
+        // These would affect the client, too.
         for (variable, value) in self
             .env
             .iter()

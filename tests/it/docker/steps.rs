@@ -332,7 +332,7 @@ fn symlinks_are_followed_as_the_steps_follow_them() {
     let _lock = support::shared();
     let runner = Runner::strict();
     let user = &runner.user;
-    // `~/.cargo` is an absolute link, and the workspace itself is one.
+    // `~/.cargo` is an absolute symlink, and so is the workspace.
     let cargo = user.directory("data/cargo");
     link(&runner, &cargo, &user.home.join(".cargo"));
     let real = user.directory("data/checkout");

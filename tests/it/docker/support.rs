@@ -9,7 +9,7 @@ use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard
 
 pub(crate) const PREFIX: &str = "local-cache-test-";
 
-/// Tests hold it shared; one that measures holds it alone.
+/// Tests hold it shared; a test that measures time holds it exclusively.
 static QUIET: RwLock<()> = RwLock::new(());
 static NUMBER: AtomicUsize = AtomicUsize::new(0);
 
@@ -21,8 +21,8 @@ pub(crate) fn alone() -> RwLockWriteGuard<'static, ()> {
     QUIET.write().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Whether a test that needs `what` can run. If not, says so, or fails where the environment
-/// requires it.
+/// Whether a test that needs `what` can run. If not, reports that, or fails if the environment
+/// requires the test.
 pub(crate) fn ready(what: &str) -> bool {
     let missing = match what {
         "docker" => docker_missing(),
@@ -87,7 +87,7 @@ pub(crate) fn docker<S: AsRef<OsStr>>(arguments: &[S]) -> String {
     })
 }
 
-/// The same; an error is what it says on standard error.
+/// The same; an error is its standard error.
 pub(crate) fn docker_or_error<S: AsRef<OsStr>>(arguments: &[S]) -> Result<String, String> {
     let output = Command::new("docker")
         .args(arguments)

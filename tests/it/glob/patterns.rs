@@ -89,7 +89,7 @@ fn strings(list: &Value) -> impl Iterator<Item = &str> {
         .map(|item| item.as_str().expect("string"))
 }
 
-/// Runs every recorded case on one tree and reports all that differ.
+/// Runs every recorded case on one tree and reports all differences.
 fn compare(
     tree: &Tree,
     cases: &Value,

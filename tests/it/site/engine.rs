@@ -18,14 +18,14 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// An engine that gives the same answer to everything and notes what it was asked.
+/// An engine that gives the same reply to every request and records the requests.
 struct Engine {
     directory: tempfile::TempDir,
     asked: Arc<Mutex<Vec<String>>>,
 }
 
 impl Engine {
-    /// `answer` is a whole HTTP response for a request line, or nothing for silence.
+    /// `answer` returns a whole HTTP response for a request line, or none for silence.
     fn new(answer: impl Fn(&str) -> Option<String> + Send + 'static) -> Self {
         let directory = tempfile::tempdir().expect("makes a directory");
         let listener = UnixListener::bind(directory.path().join("engine.sock")).expect("listens");
@@ -73,7 +73,7 @@ fn response(status: &str, body: &str) -> String {
 
 const UNKNOWN: &str = "{\"message\":\"No such container\"}";
 
-/// What a process learns that wants a job's container, wherever it runs.
+/// What a process in a job's container learns, on any host.
 fn ask(socket: &Path) -> SiteFacts {
     let env = Env::from_iter([("DOCKER_HOST", format!("unix://{}", socket.display()))]);
     gather(&SiteRequest {

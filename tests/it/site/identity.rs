@@ -233,7 +233,7 @@ fn groups_are_read_once_and_never_the_engines() {
         .1
         .is_empty()
     );
-    // The primary group of passwd counts, not the one that a directory happens to have.
+    // The primary group of passwd counts, not the group of a directory.
     let user = seen().user.map(|user| User { gid: 118, ..user });
     let expected = Identity {
         uid: 1001,

@@ -34,7 +34,7 @@ pub(crate) fn action_mounts() -> MountMap {
     ])
 }
 
-/// What a job's container has, with one volume of the workflow's.
+/// The mounts of a job's container, with one volume of the workflow.
 pub(crate) fn job_mounts(volume: (&str, &str)) -> MountMap {
     mapping(&[
         ("/home/runner/_work", "/__w"),

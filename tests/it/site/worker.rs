@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 const MARK: &str = "mark-of-this-test ";
 
-/// The probe as cargo builds it here, beside this test.
+/// The probe that cargo built with this test.
 fn probe() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {

@@ -222,14 +222,12 @@ impl Case {
         format!("{:?} x {:?}", self.target, self.damage)
     }
 
-    /// Whether the program can't work with the store at all and says so: a lock that may not be
-    /// opened.
+    /// Whether the store is unusable and the program reports that: a lock that can't be opened.
     fn is_locked_out(&self) -> bool {
         self.damage == Damage::Close && self.target == Target::StoreLock
     }
 
-    /// Restores into a fresh directory; whatever is there afterwards is a generation, whole, or
-    /// nothing.
+    /// Restores into a new directory, which then contains a whole generation or nothing.
     #[track_caller]
     fn restore(&self, name: &str, key: &str, fallback: &[&str]) -> Option<Picture> {
         let job = self.sandbox.job(name);

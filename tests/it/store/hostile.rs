@@ -13,8 +13,7 @@ use crate::support::{Ran, Sandbox, trees};
 
 const BYTES: &[u8] = b"written by a hostile entry";
 
-/// A store whose only entry stands for a made-up tree, and things around the job that must not
-/// change.
+/// A store whose only entry has a forged tree, and files outside of the job that must not change.
 struct Case {
     sandbox: Sandbox,
     job: PathBuf,
@@ -48,7 +47,7 @@ impl Case {
         }
     }
 
-    /// Restores, and demands that nothing changed but what lies below `allowed` of the job.
+    /// Restores, and demands that only paths below `allowed` of the job changed.
     #[track_caller]
     fn restore(&self, paths: &[&str], allowed: &str) -> Ran {
         let before = self.surroundings(allowed);
@@ -100,7 +99,7 @@ fn file(name: &[u8]) -> Leaf {
 
 #[test]
 fn a_valid_forged_entry_is_restored() {
-    // So that the other tests fail for what they are about.
+    // This shows that the other tests do not fail for another reason.
     let case = Case::new(
         &["tree"],
         vec![dir(b"", 1, 0), dir(b"./tree", 0, 1)],
@@ -143,7 +142,7 @@ fn roots_that_were_not_requested_are_refused() {
 
 #[test]
 fn one_root_does_not_redirect_another() {
-    // The list names both; the entry makes one a symlink and puts the other below it.
+    // The list has both; in the entry, one is a symlink and the other is below it.
     let sandbox = Sandbox::new();
     let target = sandbox.path("target");
     fs::create_dir(&target).unwrap();
@@ -178,7 +177,7 @@ fn names_that_escape_the_root_are_damage() {
 
 #[test]
 fn symlinks_in_the_entry_are_not_followed() {
-    // Restored once, the symlink stands where the next entry has a directory.
+    // After one restore, the symlink is in place of a directory of the next entry.
     let outside = |case: &Case| case.outside.as_os_str().as_encoded_bytes().to_vec();
     let real = Case::new(
         &["tree"],

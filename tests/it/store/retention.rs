@@ -40,7 +40,7 @@ fn of(group: &EntryGroup, key: &str, hours_ago: i64, needs: &[usize]) -> Retenti
     }
 }
 
-/// An entry of paths on a branch that is not the default one, used some hours ago.
+/// An entry of paths on a branch other than the default one, used some hours ago.
 fn entry(path: &str, key: &str, hours_ago: i64, needs: &[usize]) -> RetentionCandidate {
     of(
         &group("acme/widget", "refs/heads/topic", CacheKind::Path, path),
@@ -61,7 +61,7 @@ fn groups(candidate: &RetentionCandidate) -> Vec<String> {
     vec![candidate.id.group().to_owned()]
 }
 
-/// The candidates that go, by number, with the reasons.
+/// The evicted candidates, by number, with the reasons.
 fn dropped(
     candidates: &[RetentionCandidate],
     sizes: &[u64],
@@ -150,7 +150,7 @@ fn a_matrix_of_more_cells_than_are_kept_keeps_all_of_them() {
         .map(|(at, _)| at)
         .collect();
     assert_eq!(gone, (0..16).collect::<Vec<_>>(), "no cell of the last run");
-    // A cell that no longer runs does not cost one that does its place.
+    // A cell that no longer runs does not evict one that does.
     let gone = dropped(&candidates, &[], &keep(CacheKind::Path, 3));
     let gone: Vec<usize> = gone.into_iter().map(|(at, _)| at).collect();
     assert_eq!(
@@ -320,7 +320,7 @@ fn a_run_over_its_size_evicts_its_own_older_generations_before_entries_of_others
         [(1, EvictReason::OlderOwn), (2, EvictReason::OlderOwn)]
     );
     assert_eq!(gone(30)[2], (3, EvictReason::LeastRecentlyUsed));
-    // Without a run of its own, the one used longest ago goes first.
+    // Without a run of its own, the least recently used is evicted first.
     let by_hand = RetentionPolicy {
         max_bytes: Some(50),
         ..RetentionPolicy::default()

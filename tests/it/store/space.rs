@@ -20,7 +20,7 @@ impl Numbers {
     }
 }
 
-/// Makes `key` the entry used longest ago, and prunes just that one.
+/// Makes `key` the least recently used entry, and prunes only that one.
 fn remove_entry(sandbox: &Sandbox, job: &Path, keys: &BTreeMap<String, Picture>, key: &str) {
     for other in keys.keys().filter(|other| *other != key) {
         sandbox
@@ -182,8 +182,8 @@ fn mostly_dead_packs_are_rewritten_repeatedly_and_stay_correct() {
     let sandbox = Sandbox::new();
     let (job, other) = (sandbox.job("job"), sandbox.job("other"));
     let tree = job.join("tree");
-    // Each generation keeps a third of what the one before had, so that of each pack, however the
-    // files were dealt out among several, more than half is dead.
+    // Each generation keeps a third of the previous one, so that more than half of each pack is
+    // dead, in any distribution of files over packs.
     for number in 0..128 {
         trees::write(
             &tree.join(number.to_string()),
@@ -243,7 +243,8 @@ fn an_old_entry_finds_its_contents_in_packs_that_were_rewritten_more_than_once()
         }
         trees::age(&tree);
     };
-    // The oldest entry needs little; the ones between need much and go, one after the other.
+    // The oldest entry needs little; the following ones need much and are evicted one after the
+    // other.
     fill(0..128);
     sandbox.save(&job, "all").done();
     fill(0..4);
@@ -335,7 +336,7 @@ fn age_and_size_decide_what_is_evicted_and_dry_runs_remove_nothing() {
     assert_eq!(keys(), ["3"]);
 }
 
-/// Makes an entry one that was saved long ago and not used since.
+/// Makes an entry look as if it was saved long ago and not used since.
 fn make_old(sandbox: &Sandbox, key: &str) {
     for path in fs::read_dir(sandbox.store().join("entries"))
         .unwrap()

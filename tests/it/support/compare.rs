@@ -15,7 +15,7 @@ pub(crate) struct Node {
     kind: Kind,
     mode: u32,
     modified: (i64, i64),
-    /// The first of the names that are the same file, where there are several.
+    /// The first name of the file, if it has several.
     same_as: Option<PathBuf>,
     attributes: Vec<(OsString, Vec<u8>)>,
 }
@@ -53,7 +53,7 @@ impl std::fmt::Debug for Node {
     }
 }
 
-/// A tree: what stands under each path, the tree's own directory under an empty one.
+/// A tree: the node of each path; the tree's own directory has an empty path.
 pub(crate) type Picture = BTreeMap<PathBuf, Node>;
 
 /// A picture of the tree at `root`.
@@ -135,7 +135,7 @@ fn attributes(path: &Path) -> Vec<(OsString, Vec<u8>)> {
     found
 }
 
-/// Demands that two pictures are equal; says the first few differences.
+/// Demands that two trees are equal; reports the first few differences.
 #[track_caller]
 pub(crate) fn same(wanted: &Picture, found: &Picture) {
     let paths: std::collections::BTreeSet<&PathBuf> = wanted.keys().chain(found.keys()).collect();
@@ -164,7 +164,7 @@ pub(crate) fn same(wanted: &Picture, found: &Picture) {
     );
 }
 
-/// What stays the same for a file that nobody touched: inode, and the times of its last changes.
+/// What identifies an untouched file: its inode and the times of its last changes.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Identity {
     inode: u64,

@@ -144,7 +144,7 @@ impl Sandbox {
             .env_clear()
             .env("HOME", self.path("home"))
             .env("RAYON_NUM_THREADS", self.threads.to_string());
-        // Programs in front of ours are looked for in PATH.
+        // Programs that start ours, such as strace, are found through PATH.
         command.env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin");
         command
             .stdin(Stdio::null())
@@ -171,7 +171,7 @@ impl Sandbox {
         self.run(job, &["restore", "--json", "--key", key, "tree"])
     }
 
-    /// Restores `tree` into a job and removes what the entry does not have.
+    /// Restores `tree` into a job and removes extraneous files.
     pub(crate) fn mirror(&self, job: &Path, key: &str) -> Ran {
         self.run(
             job,
@@ -179,7 +179,7 @@ impl Sandbox {
         )
     }
 
-    /// Removes all but the `keep` entries used last, whatever their keys.
+    /// Removes all but the `keep` most recently used entries of any key.
     pub(crate) fn prune(&self, keep: usize) -> Ran {
         self.run(
             self.dir.path(),
@@ -217,11 +217,10 @@ impl Drop for Sandbox {
 /// How a run of the program ended.
 #[derive(Debug)]
 pub(crate) struct Ran {
-    /// Its exit code; none when a signal ended it.
+    /// The exit code; none if a signal ended the program.
     pub(crate) code: Option<i32>,
     /// What it printed.
     pub(crate) stdout: String,
-    /// What it said on standard error.
     pub(crate) stderr: String,
 }
 
@@ -268,7 +267,7 @@ impl Ran {
         }
     }
 
-    /// Demands that it did what it was asked, without a word on standard error.
+    /// Demands success without output on standard error.
     #[track_caller]
     pub(crate) fn done(self) -> Self {
         assert!(self.code == Some(0) && self.stderr.is_empty(), "{self:#?}");

@@ -33,7 +33,7 @@ pub(crate) fn below_recursively(directory: &str, extension: &str) -> Vec<PathBuf
     files
 }
 
-/// All workflows: the project's own and those of the examples.
+/// All workflows, including the examples.
 pub(crate) fn workflows() -> Vec<PathBuf> {
     [below(".github/workflows", "yml"), below("examples", "yml")].concat()
 }

@@ -16,7 +16,7 @@ use local_cache::stats::journal;
 use super::machine::{Job, Machine, NOBODY};
 use crate::action::files::as_the_runner_reads;
 
-/// A step and what its phases told the runner so far.
+/// A step with the state and outputs of its phases so far.
 pub(crate) struct Step<'j> {
     job: &'j Job<'j>,
     kind: &'static str,
@@ -100,8 +100,8 @@ impl<'j> Step<'j> {
         self
     }
 
-    /// Sets inputs as the `with` of a step says them, its expressions evaluated; `$TMP` is the
-    /// machine's directory.
+    /// Sets inputs from the `with` of a step, with expressions evaluated; `$TMP` is the machine's
+    /// directory.
     pub(crate) fn with_yaml(mut self, yaml: &str) -> Self {
         let yaml = yaml.replace("$TMP", &self.job.machine.path("").display().to_string());
         let yaml = yaml.replace("$WORKSPACE", &self.job.workspace.display().to_string());
@@ -126,7 +126,7 @@ impl<'j> Step<'j> {
         self
     }
 
-    /// Forgets what main saved, as act does.
+    /// Drops the state that main saved, as act does.
     pub(crate) fn forget(&mut self, state: &BTreeMap<String, String>) {
         self.state.retain(|name, _| !state.contains_key(name));
     }
@@ -143,7 +143,7 @@ impl<'j> Step<'j> {
         self.phase("post")
     }
 
-    /// Runs a phase; what it saves as state is there for the next.
+    /// Runs a phase; the next phase gets the state that it saves.
     fn phase(&mut self, phase: &str) -> Done {
         let commands = tempfile::tempdir_in(self.job.machine.path("commands")).unwrap();
         let file = |name: &str| {
@@ -210,8 +210,8 @@ impl<'j> Step<'j> {
     }
 }
 
-/// Every input of an action with its default. The runner hands in all of them, empty where there is
-/// no default, and evaluates expressions: here the job has no container and has not failed.
+/// Every input of an action with its default. The runner passes all of them, empty without a
+/// default, and evaluates expressions: here the job has no container and has not failed.
 fn defaults(kind: &str) -> &'static [(String, String)] {
     static ALL: OnceLock<BTreeMap<&str, Vec<(String, String)>>> = OnceLock::new();
     let read = |path: &str| {

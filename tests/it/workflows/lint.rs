@@ -88,7 +88,7 @@ fn the_linters_find_what_is_wrong_in_a_workflow() {
     assert!(!schema("vendor.github-workflows", &[file]).status.success());
 }
 
-/// The steps of a workflow that use an action of this repository, each with what it uses.
+/// The steps of a workflow that use an action of this repository, each with the action.
 fn uses(workflow: &yaml_serde::Value) -> Vec<(String, yaml_serde::Value)> {
     let jobs = workflow["jobs"].as_mapping().unwrap();
     let lists = jobs

@@ -30,7 +30,7 @@ fn errors(kind: ActionKind, inputs: &[(&str, &str)]) -> Vec<String> {
         .collect()
 }
 
-/// The text of the one error that a value of an input gives.
+/// The text of the only error for a value of an input.
 fn refused(name: &str, value: &str) -> String {
     let mut errors = errors(ActionKind::Cache, &[(name, value)]);
     assert_eq!(errors.len(), 1, "{name}: {value:?}: {errors:?}");

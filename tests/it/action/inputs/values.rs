@@ -19,7 +19,7 @@ fn lists_follow_the_rules_of_actions_cache() {
         ("a,b", &["a,b"]),
         ("a\na", &["a", "a"]),
         ("! a\n!\t b", &["!a", "!b"]),
-        // The whole is trimmed before the mark is looked for, a line only after.
+        // The whole value is trimmed before `->` is searched, each line only afterwards.
         ("  ! a\n  ! b", &["!a", "! b"]),
         ("# comment\na", &["# comment", "a"]),
         ("!", &["!"]),

@@ -31,7 +31,7 @@ fn library(calls: &str, number: u32) -> String {
     text
 }
 
-/// Three packages, each of which needs the one before it, and one that stands alone.
+/// Three packages, each of which depends on the one before it, and an independent one.
 const PACKAGES: [&str; 4] = ["aaaa", "bbbb", "cccc", "only"];
 
 /// Publishes a version of a package; the second has a build script.
@@ -112,7 +112,7 @@ fn build_all(runner: &Runner, checkout: &Path) -> BTreeSet<String> {
     compiled
 }
 
-/// How cargo lays out what it builds.
+/// The layout of cargo's build outputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Layout {
     /// By kinds of files, until cargo 1.99.

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use source::Message;
 
-/// The tables, and where their messages are made; the first place that a file begins with counts.
+/// The tables, and the sources of their messages; the first matching prefix of a path counts.
 const TABLES: [(&str, &[&str]); 8] = [
     ("site", &["src/site/"]),
     (
@@ -39,15 +39,15 @@ const TABLES: [(&str, &[&str]); 8] = [
     ("commands", &["src/cli/", "src/demo/"]),
 ];
 
-/// Files whose texts are no messages about trouble: a project of the demo, and the reasons that
-/// `prune` gives. Those of the library's error are in [`kinds`].
+/// Files whose texts are not error messages: a project of the demo, and the reasons that `prune`
+/// prints. The messages of the library's error are in [`kinds`].
 const APART: [&str; 3] = [
     "src/demo/project/",
     "src/store/retention.rs",
     "src/error.rs",
 ];
 
-/// Parts of messages that are as long as one.
+/// Parts of messages that look like a message.
 const PARTS: [&str; 2] = ["… % used, … free…", "look at"];
 
 fn root() -> &'static Path {
@@ -103,7 +103,7 @@ fn messages() -> (BTreeMap<&'static str, Vec<Message>>, Vec<String>) {
                 message.text = format!("… is not cached: {}", message.text);
             }
             match (message.call.as_str(), table) {
-                // These say themselves what to do.
+                // These contain what to do.
                 ("defect", _) | (_, None) => {}
                 (_, Some(_)) if PARTS.contains(&message.text.as_str()) => {}
                 ("damaged" | "into_manifest", _) => {
@@ -116,8 +116,8 @@ fn messages() -> (BTreeMap<&'static str, Vec<Message>>, Vec<String>) {
     (tables, trouble)
 }
 
-/// A table as it should be; what is known of messages is what people wrote into the rows of the
-/// table as it is.
+/// A table with the current messages; `known` has the advice that people wrote into the rows of the
+/// existing table.
 fn table(messages: &[Message], known: &BTreeMap<String, String>) -> (String, Vec<String>) {
     let mut rows = BTreeMap::new();
     let mut unanswered = Vec::new();

@@ -1,8 +1,7 @@
-//! The messages of a source file: texts that are given to what tells people of trouble.
+//! The messages of a source file.
 //!
-//! A text counts where it stands: in `#[error("...")]`, among the arguments of a call in [`SAYS`],
-//! or in a function or a `Display` that is listed in [`TEXTS`]. Whatever a format fills in becomes
-//! `…`.
+//! A text counts as a message in `#[error("...")]`, among the arguments of a call in [`SAYS`], and in
+//! a function or a `Display` in [`TEXTS`]. Each argument of a format becomes `…`.
 
 use std::collections::BTreeMap;
 
@@ -47,7 +46,7 @@ pub(super) const TEXTS: [&str; 11] = [
     "SkipReason",
 ];
 
-/// What is given to a call in [`SAYS`] and is a message that counts where it was made.
+/// Arguments of a call in [`SAYS`] whose message is found where it is created.
 const PASSED_ON: [&str; 11] = [
     "error",
     "errors",
@@ -62,19 +61,19 @@ const PASSED_ON: [&str; 11] = [
     "message",
 ];
 
-/// What a source file says.
+/// The messages of a source file.
 #[derive(Default)]
 pub(super) struct Said {
     pub(super) messages: Vec<Message>,
-    /// Functions with a call in [`SAYS`] whose message can't be seen.
+    /// Functions with a call in [`SAYS`] whose message can't be found.
     pub(super) unseen: Vec<String>,
 }
 
-/// A message as it stands in the source.
+/// A message in the source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Message {
     pub(super) text: String,
-    /// What to do, where the program keeps that apart.
+    /// What to do, if the program stores that separately.
     pub(super) advice: Option<String>,
     /// The call that it is given to, or the function or type that it is of; empty for `#[error]`.
     pub(super) call: String,
@@ -88,7 +87,7 @@ pub(super) fn read(source: &str) -> Said {
     reader.said
 }
 
-/// The texts that names stand for, and whether there is a message in them that was made elsewhere.
+/// The texts that a name may have, and whether one of them is a message created elsewhere.
 type Names = BTreeMap<String, (Vec<String>, bool)>;
 
 #[derive(Default)]
@@ -105,8 +104,8 @@ impl Reader {
         let words = text
             .split(' ')
             .filter(|word| word.contains(char::is_alphabetic));
-        // What is less than two words, or begins like that, is a part of a message; what has a mark
-        // is an outcome.
+        // A text of less than two words, or with such a start, is a part of a message; one with a
+        // mark is a result.
         if words.count() > 1 && !text.starts_with([',', ' ', '✅']) {
             self.said.messages.push(Message {
                 text,
@@ -286,10 +285,10 @@ impl<'ast> Visit<'ast> for Reader {
     }
 }
 
-/// The texts in an expression, and the formats, but not what is put into a format.
+/// The texts and formats in an expression, without the arguments of formats.
 struct Texts<'n> {
     found: Vec<String>,
-    /// Whether there is a message in it that was made elsewhere.
+    /// Whether it contains a message that was created elsewhere.
     passes_on: bool,
     names: &'n Names,
 }
@@ -354,7 +353,7 @@ fn is_of_tests(attributes: &[Attribute]) -> bool {
     })
 }
 
-/// A format with `…` for what it fills in.
+/// A format with `…` for each argument.
 fn filled_in(format: &str) -> String {
     let mut text = String::new();
     let mut characters = format.chars().peekable();

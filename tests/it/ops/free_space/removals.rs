@@ -26,7 +26,6 @@ fn after_each_of_two_hundred_random_removals_all_other_entries_can_be_restored()
     let mut entries: BTreeMap<EntryId, (String, Picture)> = BTreeMap::new();
     let mut removals = 0;
     for round in 0.. {
-        // Each differs from the one before in two of eight files, one of them large.
         for number in [below(&mut seed, 6), 6 + below(&mut seed, 2)] {
             let length = if number < 6 { 20 << 10 } else { 300 << 10 };
             trees::write(

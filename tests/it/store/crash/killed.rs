@@ -8,7 +8,7 @@ use crate::support::compare::{disk_usage, picture, same};
 use crate::support::tools::have;
 use crate::support::{Ran, Sandbox, trees};
 
-/// Calls at whose doors the program is killed.
+/// System calls at whose entry the program is killed.
 const CALLS: [&str; 6] = [
     "rename,renameat,renameat2",
     "unlink,unlinkat,rmdir",
@@ -18,10 +18,8 @@ const CALLS: [&str; 6] = [
     "openat",
 ];
 
-/// Runs a command again and again, killed at another call each time, until it gets through.
-///
-/// `prepare` sets the scene before each run, `check` looks at what is left. Returns how often it
-/// was killed.
+/// Runs a command repeatedly, killed at the next call each time, until it completes. `prepare` runs
+/// before and `check` after each run. Returns the number of kills.
 fn kill_at_each_call(
     sandbox: &Sandbox,
     job: &Path,
@@ -32,7 +30,7 @@ fn kill_at_each_call(
 ) -> usize {
     let mut kills = 0;
     for calls in CALLS {
-        // The program's own calls begin after those that load it.
+        // The program's own calls follow those that load it.
         let first = if calls == "openat" { 8 } else { 1 };
         let every = if calls.contains("write") || calls == "openat" {
             step * 4
@@ -95,7 +93,7 @@ fn a_killed_save_leaves_a_correct_store() {
         1,
         || {},
         |when| {
-            // As small as can be: the store opens, and what is listed is there.
+            // The minimum: the store opens, and listed entries exist.
             let verified = case.sandbox.verify();
             assert!(verified.code == Some(0), "{when}: {verified:#?}");
             let fresh = case.sandbox.job("fresh-3");
@@ -145,7 +143,7 @@ fn a_killed_restore_leaves_whole_files() {
         prepare,
         |when| {
             case.destination_is_whole(&other.join("tree"), when);
-            // The next restore makes it right and removes what was left.
+            // The next restore completes it and removes temporary files.
             case.sandbox.mirror(&other, "2").done();
             same(&case.two, &picture(&other.join("tree")));
             assert_eq!(temporary_names(&other), [] as [PathBuf; 0], "{when}");
@@ -187,7 +185,7 @@ fn a_killed_prune_leaves_a_correct_store() {
     let store = case.sandbox.store();
     let whole = case.sandbox.path("whole");
     copy(&store, &whole);
-    // Both generations share a pack, most of which only the first one needs.
+    // Both generations share a pack. Most of it is needed only by the first one.
     let prepare = || {
         fs::remove_dir_all(&store).unwrap();
         copy(&whole, &store);
@@ -200,14 +198,14 @@ fn a_killed_prune_leaves_a_correct_store() {
         prepare,
         |when| {
             case.store_is_right(when);
-            // The second generation was used last, so the first one goes.
+            // The second generation was used last, so the first one is evicted.
             case.sandbox
                 .run(
                     &case.job,
                     &["restore", "--lookup-only", "--key", "2", "tree"],
                 )
                 .done();
-            // Twice: what the first one finds of a killed one must not mislead it.
+            // Twice, as the first run may find files of a killed one.
             case.sandbox.prune(1).done();
             case.store_is_right(when);
             case.sandbox.prune(1).done();

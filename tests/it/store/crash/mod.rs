@@ -13,7 +13,7 @@ use std::time::Duration;
 use crate::support::compare::{Picture, picture, same};
 use crate::support::{Ran, Sandbox, trees};
 
-/// A store with two generations, and the tree as it was in each.
+/// A store with two generations, and the tree of each.
 struct Case {
     sandbox: Sandbox,
     job: PathBuf,
@@ -87,8 +87,8 @@ impl Case {
         assert!(verified.code == Some(0), "{when}: {verified:#?}");
     }
 
-    /// The destination holds whole files of either generation, and what is not finished under
-    /// temporary names only.
+    /// Demands that the destination has whole files of either generation, and unfinished ones only
+    /// under temporary names.
     #[track_caller]
     fn destination_is_whole(&self, tree: &Path, when: &str) {
         let right: BTreeSet<String> = contents_of(&self.one)
@@ -136,8 +136,8 @@ fn copy(from: &Path, to: &Path) {
     assert!(status.success());
 }
 
-/// The state that a collection leaves which is killed after it published a rewritten pack and
-/// before it removed the old one.
+/// The state after a collection that was killed between publishing a rewritten pack and removing
+/// the old one.
 #[test]
 fn a_pack_that_was_rewritten_but_not_removed_is_rewritten_again_without_loss() {
     let case = Case::new();
