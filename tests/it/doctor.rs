@@ -6,11 +6,11 @@ use serde_json::Value;
 
 use crate::support::mounts::Mount;
 use crate::support::tools::is_root;
-use crate::support::{Ran, Sandbox, trees};
+use crate::support::{RunResult, Sandbox, trees};
 
-fn examine(sandbox: &Sandbox) -> Ran {
+fn examine(sandbox: &Sandbox) -> RunResult {
     let job = sandbox.job("job");
-    Ran::of(
+    RunResult::of(
         sandbox
             .command(&job, &["doctor", "--json"])
             .env("PATH", "/usr/bin:/bin"),
@@ -34,7 +34,7 @@ fn all_checks_are_made_and_leave_nothing_behind() {
     let sandbox = Sandbox::new();
     let job = sandbox.job("job");
     trees::small(&job.join("tree"), 1);
-    sandbox.save(&job, "k").done();
+    sandbox.save(&job, "k").succeeded();
     let before: Vec<_> = fs::read_dir(sandbox.cache())
         .unwrap()
         .map(|entry| entry.unwrap().file_name())
@@ -108,7 +108,7 @@ fn all_checks_are_made_and_leave_nothing_behind() {
 fn an_unusable_cache_root_is_a_problem_and_sets_the_exit_code() {
     let sandbox = Sandbox::new();
     fs::write(sandbox.cache(), "a file").unwrap();
-    let ran = examine(&sandbox).ended(1);
+    let ran = examine(&sandbox).exited(1);
     let json = ran.json();
     assert!(
         matches!(check(&json, "cache root"), ("problem", found, advice)
@@ -118,9 +118,9 @@ fn an_unusable_cache_root_is_a_problem_and_sets_the_exit_code() {
     let closed = Sandbox::without_rights();
     fs::create_dir(closed.cache()).unwrap();
     closed.job("job");
-    closed.give_away();
+    closed.chown_all();
     trees::set_mode(closed.cache(), 0o555);
-    let json = examine(&closed).ended(1).json();
+    let json = examine(&closed).exited(1).json();
     assert!(
         matches!(check(&json, "cache root"), ("problem", found, advice)
         if found.contains("Permission denied") && advice.contains("chown")),
@@ -135,7 +135,7 @@ fn a_small_memory_filesystem_is_reported_with_its_consequence() {
         return;
     };
     let sandbox = Sandbox::new().with_cache(mount.join("cache"));
-    let json = examine(&sandbox).ended(1).json();
+    let json = examine(&sandbox).exited(1).json();
     let (status, found, advice) = check(&json, "filesystem");
     assert!(
         status == "warning" && found.contains("small") && found.contains("empty after a restart"),
@@ -155,8 +155,8 @@ fn damage_leftovers_and_garbage_are_found() {
     let sandbox = Sandbox::new();
     let job = sandbox.job("job");
     trees::small(&job.join("tree"), 1);
-    sandbox.save(&job, "k").done();
-    sandbox.save(&job, "m").done();
+    sandbox.save(&job, "k").succeeded();
+    sandbox.save(&job, "m").succeeded();
     let entry = fs::read_dir(sandbox.store().join("entries"))
         .unwrap()
         .next()
@@ -166,7 +166,7 @@ fn damage_leftovers_and_garbage_are_found() {
     fs::write(&entry, "{}").unwrap();
     trees::write(&sandbox.store().join("tmp/killed/file"), b"x");
     trees::write(&sandbox.store().join("events/events.jsonl"), b"garbage\n");
-    let json = examine(&sandbox).ended(1).json();
+    let json = examine(&sandbox).exited(1).json();
     let (status, found, advice) = check(&json, "entries");
     assert!(
         status == "problem" && found.contains("1 is damaged") && advice.contains("verify --repair"),
@@ -191,7 +191,7 @@ fn a_newer_store_and_a_missing_compiler_are_reported() {
     let sandbox = Sandbox::new();
     let job = sandbox.job("job");
     trees::small(&job.join("tree"), 1);
-    sandbox.save(&job, "k").done();
+    sandbox.save(&job, "k").succeeded();
     fs::write(sandbox.store().join("format.json"), br#"{"format":2}"#).unwrap();
     trees::write(
         &job.join("Cargo.toml"),
@@ -201,7 +201,7 @@ fn a_newer_store_and_a_missing_compiler_are_reported() {
         &job.join("rust-toolchain.toml"),
         b"[toolchain]\nchannel = \"1.2.3\"\n",
     );
-    let json = examine(&sandbox).ended(1).json();
+    let json = examine(&sandbox).exited(1).json();
     assert!(
         matches!(check(&json, "entries"), ("problem", _, advice) if advice.contains("update local-cache"))
     );

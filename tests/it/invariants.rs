@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::action::files::as_the_runner_reads;
-use crate::support::compare::{Identity, identities, picture, same};
+use crate::support::compare::{Identity, assert_same, identities, snapshot};
 use crate::support::tools::{is_root, rsync_sees_no_difference, skip};
-use crate::support::{Ran, Sandbox, trees};
+use crate::support::{RunResult, Sandbox, trees};
 
 /// Every published file except entries, with its identity and its contents.
 fn published(sandbox: &Sandbox) -> BTreeMap<PathBuf, (Identity, Vec<u8>)> {
@@ -26,19 +26,19 @@ fn an_entry_exists_only_when_its_last_file_does_and_a_published_file_is_never_ch
     let sandbox = Sandbox::new();
     let (job, other) = (sandbox.job("job"), sandbox.job("other"));
     trees::small(&job.join("tree"), 1);
-    sandbox.save(&job, "1").done();
+    sandbox.save(&job, "1").succeeded();
     let before = published(&sandbox);
     assert!(before.len() >= 3);
     // Restoring, saving more, saving the same again and replacing an entry change no published
     // file.
     trees::write(&job.join("tree/src/0.rs"), b"changed");
-    sandbox.save(&job, "2").done();
-    sandbox.restore(&other, "1").done();
-    sandbox.save(&other, "3").done();
+    sandbox.save(&job, "2").succeeded();
+    sandbox.restore(&other, "1").succeeded();
+    sandbox.save(&other, "3").succeeded();
     sandbox
         .run(&other, &["save", "--refresh", "--key", "1", "tree"])
-        .done();
-    sandbox.verify().done();
+        .succeeded();
+    sandbox.verify().succeeded();
     let after = published(&sandbox);
     for (path, content) in &before {
         assert_eq!(after.get(path), Some(content), "{} changed", path.display());
@@ -48,10 +48,15 @@ fn an_entry_exists_only_when_its_last_file_does_and_a_published_file_is_never_ch
         fs::remove_file(entry.unwrap().path()).unwrap();
     }
     for key in ["1", "2", "3"] {
-        assert!(!sandbox.restore(&sandbox.job("third"), key).done().is_hit());
+        assert!(
+            !sandbox
+                .restore(&sandbox.job("third"), key)
+                .succeeded()
+                .is_hit()
+        );
     }
     assert_eq!(
-        sandbox.run(&job, &["list", "--json"]).done().json(),
+        sandbox.run(&job, &["list", "--json"]).succeeded().json(),
         serde_json::json!([])
     );
 }
@@ -66,11 +71,11 @@ fn killing_a_process_at_any_instant_leaves_a_store_that_opens_and_entries_that_r
     for number in 0..60 {
         trees::write(
             &job.join(format!("tree/more/{number}")),
-            &trees::noise(number, 40 << 10),
+            &trees::random_bytes(number, 40 << 10),
         );
     }
-    trees::age(&job.join("tree"));
-    let wanted = picture(&job.join("tree"));
+    trees::make_old(&job.join("tree"));
+    let wanted = snapshot(&job.join("tree"));
     let (mut killed, mut hits) = (0, 0);
     for round in 0..20_u64 {
         // Each save starts with an empty store, so that creating the store is interrupted, too.
@@ -83,24 +88,24 @@ fn killing_a_process_at_any_instant_leaves_a_store_that_opens_and_entries_that_r
         std::thread::sleep(Duration::from_micros(round * 1300));
         child.kill().unwrap();
         killed += u32::from(child.wait().unwrap().code().is_none());
-        let listed = sandbox.run(&job, &["list", "--json"]).done().json();
+        let listed = sandbox.run(&job, &["list", "--json"]).succeeded().json();
         let is_listed = !listed.as_array().unwrap().is_empty();
-        let is_hit = sandbox.restore(&other, "k").done().is_hit();
+        let is_hit = sandbox.restore(&other, "k").succeeded().is_hit();
         assert_eq!(
             is_listed, is_hit,
             "a listed entry is not there, or one that is there is not listed"
         );
         if is_hit {
             hits += 1;
-            same(&wanted, &picture(&other.join("tree")));
+            assert_same(&wanted, &snapshot(&other.join("tree")));
         }
         assert!(
             is_hit || !other.join("tree").exists(),
             "something was half restored"
         );
-        sandbox.save(&job, "again").done();
-        assert!(sandbox.mirror(&other, "again").done().is_hit());
-        same(&wanted, &picture(&other.join("tree")));
+        sandbox.save(&job, "again").succeeded();
+        assert!(sandbox.mirror(&other, "again").succeeded().is_hit());
+        assert_same(&wanted, &snapshot(&other.join("tree")));
     }
     assert!(killed > 0, "no process was killed ({hits} came through)");
 }
@@ -110,9 +115,9 @@ fn a_restore_recreates_every_file_with_its_bytes_mode_time_links_holes_and_name(
     let sandbox = Sandbox::new();
     let (job, other) = (sandbox.job("job"), sandbox.job("other"));
     trees::everything(&job.join("tree"));
-    sandbox.save(&job, "k").done();
-    sandbox.restore(&other, "k").done();
-    same(&picture(&job.join("tree")), &picture(&other.join("tree")));
+    sandbox.save(&job, "k").succeeded();
+    sandbox.restore(&other, "k").succeeded();
+    assert_same(&snapshot(&job.join("tree")), &snapshot(&other.join("tree")));
     rsync_sees_no_difference(&job.join("tree"), &other.join("tree"));
 }
 
@@ -122,7 +127,7 @@ fn a_restore_writes_only_below_the_roots_it_was_asked_for_and_never_through_a_sy
     let (job, other) = (sandbox.job("job"), sandbox.job("other"));
     trees::small(&job.join("tree"), 1);
     symlink("../outside", job.join("tree/out")).unwrap();
-    sandbox.save(&job, "k").done();
+    sandbox.save(&job, "k").succeeded();
     // The destination is full of traps: symlinks in place of directories and files, and a restored
     // symlink to the outside.
     let outside = other.join("outside");
@@ -133,8 +138,8 @@ fn a_restore_writes_only_below_the_roots_it_was_asked_for_and_never_through_a_sy
     }
     let (before, home) = (identities(&outside), identities(&sandbox.path("home")));
     for _ in 0..2 {
-        sandbox.mirror(&other, "k").done();
-        same(&picture(&job.join("tree")), &picture(&other.join("tree")));
+        sandbox.mirror(&other, "k").succeeded();
+        assert_same(&snapshot(&job.join("tree")), &snapshot(&other.join("tree")));
     }
     assert_eq!(
         (before, home),
@@ -156,10 +161,10 @@ fn files_belong_to_the_user_who_runs_the_job_never_to_root() {
     let sandbox = Sandbox::without_rights();
     let (job, other) = (sandbox.job("job"), sandbox.job("other"));
     trees::small(&job.join("tree"), 1);
-    sandbox.save(&job, "k").done();
-    sandbox.restore(&other, "k").done();
-    sandbox.prune(1).done();
-    sandbox.repair().done();
+    sandbox.save(&job, "k").succeeded();
+    sandbox.restore(&other, "k").succeeded();
+    sandbox.prune(1).succeeded();
+    sandbox.repair().succeeded();
     let mut seen = 0;
     for place in [sandbox.store(), other.join("tree")] {
         trees::walk(&place, &mut |path| {
@@ -223,7 +228,7 @@ fn a_problem_of_the_cache_is_reported_in_one_line_and_fails_the_job_only_when_as
         command
             .stdout(std::process::Stdio::piped())
             .stderr(std::process::Stdio::piped());
-        let ran = Ran::of(&mut command);
+        let ran = RunResult::of(&mut command);
         if phase == "main" {
             let text = fs::read_to_string(sandbox.path("state")).unwrap();
             *state.borrow_mut() = as_the_runner_reads(&text).unwrap();
@@ -259,7 +264,7 @@ fn a_problem_of_the_cache_is_reported_in_one_line_and_fails_the_job_only_when_as
             fs::write(path, b"spoiled").unwrap();
         }
     });
-    let before = picture(&job.join("tree"));
+    let before = snapshot(&job.join("tree"));
     fs::rename(job.join("tree"), job.join("aside")).unwrap();
     let ran = phase("main", &cache, "false");
     assert!(
@@ -271,7 +276,7 @@ fn a_problem_of_the_cache_is_reported_in_one_line_and_fails_the_job_only_when_as
     assert_eq!(phase("post", &cache, "false").code, Some(0));
     fs::rename(job.join("tree"), job.join("aside")).unwrap();
     assert_eq!(phase("main", &cache, "false").code, Some(0));
-    same(&before, &picture(&job.join("tree")));
+    assert_same(&before, &snapshot(&job.join("tree")));
 }
 
 #[test]
@@ -281,19 +286,19 @@ fn live_directories_are_never_pruned_and_what_should_not_be_cached_is_excluded_w
     trees::small(&job.join("tree"), 1);
     trees::write(
         &job.join("tree/incremental/state"),
-        &trees::noise(1, 100 << 10),
+        &trees::random_bytes(1, 100 << 10),
     );
     let before = identities(&job);
     let paths = ["tree", "!tree/incremental"];
     sandbox
         .run(&job, &[&["save", "--key", "k"], &paths[..]].concat())
-        .done();
-    sandbox.prune(0).done();
+        .succeeded();
+    sandbox.prune(0).succeeded();
     sandbox
         .run(&job, &[&["save", "--key", "k"], &paths[..]].concat())
-        .done();
-    sandbox.repair().done();
-    sandbox.run(&job, &["prune", "--max-size", "0"]).done();
+        .succeeded();
+    sandbox.repair().succeeded();
+    sandbox.run(&job, &["prune", "--max-size", "0"]).succeeded();
     assert_eq!(
         before,
         identities(&job),
@@ -301,10 +306,10 @@ fn live_directories_are_never_pruned_and_what_should_not_be_cached_is_excluded_w
     );
     sandbox
         .run(&job, &[&["save", "--key", "k"], &paths[..]].concat())
-        .done();
+        .succeeded();
     let other = sandbox.job("other");
     sandbox
         .run(&other, &[&["restore", "--key", "k"], &paths[..]].concat())
-        .done();
+        .succeeded();
     assert!(other.join("tree/src").exists() && !other.join("tree/incremental").exists());
 }

@@ -4,20 +4,20 @@ use local_cache::action::experiment::draw_arm;
 use local_cache::stats::event::{Arm, Phase};
 
 use crate::support::machine::Machine;
-use crate::support::step::{events, saved, step};
+use crate::support::step::{data_step, events, save_data};
 
 #[test]
 fn a_run_of_the_control_group_restores_nothing_says_so_and_is_recorded() {
     let machine = Machine::new();
-    saved(&machine, "k");
+    save_data(&machine, "k");
     let job = machine.job();
-    let mut step = step(&job, "k").with("experiment", "100");
+    let mut step = data_step(&job, "k").with("experiment", "100");
     step.pre().passed();
     let main = step
         .main()
         .passed()
-        .says("one of the 100 % that go without restoring")
-        .says_nothing_of("Cache restored");
+        .logs("one of the 100 % that go without restoring")
+        .does_not_log("Cache restored");
     assert!(!main.outputs.contains_key("cache-hit"));
     assert!(job.read("data/file").is_none());
     job.file("data/file", "built again");
@@ -38,7 +38,7 @@ fn a_run_of_the_control_group_restores_nothing_says_so_and_is_recorded() {
 #[test]
 fn all_jobs_of_a_run_are_in_one_group_and_another_attempt_is_drawn_again() {
     let machine = Machine::new();
-    saved(&machine, "k");
+    save_data(&machine, "k");
     let mut control = 0;
     for run in 0..12_u64 {
         let wanted = draw_arm(50, run, 1) == Some(Arm::Control);
@@ -48,7 +48,10 @@ fn all_jobs_of_a_run_are_in_one_group_and_another_attempt_is_drawn_again() {
                 .job()
                 .var("GITHUB_RUN_ID", run.to_string())
                 .var("GITHUB_JOB", name);
-            let done = step(&job, "k").with("experiment", "50").main().passed();
+            let done = data_step(&job, "k")
+                .with("experiment", "50")
+                .main()
+                .passed();
             assert_eq!(done.hit().is_empty(), wanted, "run {run}");
         }
     }
@@ -59,9 +62,9 @@ fn all_jobs_of_a_run_are_in_one_group_and_another_attempt_is_drawn_again() {
 #[test]
 fn a_step_that_must_have_its_cache_is_in_no_experiment() {
     let machine = Machine::new();
-    saved(&machine, "k");
+    save_data(&machine, "k");
     let job = machine.job();
-    let all = || step(&job, "k").with("experiment", "100");
+    let all = || data_step(&job, "k").with("experiment", "100");
     assert_eq!(
         all()
             .with("fail-on-cache-miss", "true")
@@ -76,7 +79,7 @@ fn a_step_that_must_have_its_cache_is_in_no_experiment() {
     );
     let unknown = machine.job().without("GITHUB_RUN_ID");
     assert_eq!(
-        step(&unknown, "k")
+        data_step(&unknown, "k")
             .with("experiment", "100")
             .main()
             .passed()

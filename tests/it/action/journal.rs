@@ -3,22 +3,22 @@
 use local_cache::stats::event::{LookupResult, Phase};
 
 use crate::support::machine::Machine;
-use crate::support::step::{events, saved, step};
+use crate::support::step::{data_step, events, save_data};
 
 #[test]
 fn each_phase_of_a_job_leaves_a_line_and_the_last_one_says_how_long_the_job_took() {
     let machine = Machine::new();
-    saved(&machine, "k-1");
+    save_data(&machine, "k-1");
     let job = machine
         .job()
         .var("GITHUB_RUN_ID", "4712")
         .var("GITHUB_RUN_ATTEMPT", "2");
-    let mut step = step(&job, "k-2").with("restore-keys", "k-");
+    let mut step = data_step(&job, "k-2").with("restore-keys", "k-");
     step.pre().passed();
-    step.main().passed().says("Cache restored from key: k-1");
+    step.main().passed().logs("Cache restored from key: k-1");
     job.file("data/more", "more");
     std::thread::sleep(std::time::Duration::from_millis(30));
-    step.post().passed().says("Cache saved with key: k-2");
+    step.post().passed().logs("Cache saved with key: k-2");
     let events = events(&machine);
     // The first two of all found no store to leave a line in, and are brought along by the third.
     let phases: Vec<Phase> = events.iter().map(|event| event.phase).collect();
@@ -71,12 +71,12 @@ fn an_event_is_recorded_once() {
     let machine = Machine::new();
     let job = machine.job();
     job.file("data/file", "mine");
-    let mut first = step(&job, "k-1");
+    let mut first = data_step(&job, "k-1");
     first.pre().passed();
     // Another job makes the store meanwhile.
-    saved(&machine, "k-2");
+    save_data(&machine, "k-2");
     first.main().passed();
-    first.post().passed().says("Cache saved with key: k-1");
+    first.post().passed().logs("Cache saved with key: k-1");
     let mut phases: Vec<Phase> = events(&machine).iter().map(|event| event.phase).collect();
     phases.sort_by_key(|phase| *phase as u8);
     let each = [Phase::Pre, Phase::Main, Phase::Post];
@@ -86,12 +86,12 @@ fn an_event_is_recorded_once() {
 #[test]
 fn a_job_that_saves_nothing_is_recorded_too() {
     let machine = Machine::new();
-    saved(&machine, "k");
+    save_data(&machine, "k");
     let job = machine.job().status("failure");
-    let mut step = step(&job, "k");
+    let mut step = data_step(&job, "k");
     step.pre().passed();
     step.main().passed();
-    step.post().passed().says("not saving cache");
+    step.post().passed().logs("not saving cache");
     let last = events(&machine).pop().unwrap();
     assert_eq!(
         (last.phase, last.found, last.job_status.as_deref()),
@@ -103,9 +103,9 @@ fn a_job_that_saves_nothing_is_recorded_too() {
 #[test]
 fn a_clock_set_back_during_the_job_gives_no_duration() {
     let machine = Machine::new();
-    saved(&machine, "k");
+    save_data(&machine, "k");
     let job = machine.job();
-    let mut step = step(&job, "k").var("STATE_STARTED", "99999999999999");
+    let mut step = data_step(&job, "k").var("STATE_STARTED", "99999999999999");
     step.main().passed();
     step.post().passed();
     assert_eq!(events(&machine).pop().unwrap().job_milliseconds, None);
@@ -114,14 +114,17 @@ fn a_clock_set_back_during_the_job_gives_no_duration() {
 #[test]
 fn a_miss_and_a_failure_are_recorded() {
     let machine = Machine::new();
-    saved(&machine, "other");
+    save_data(&machine, "other");
     let job = machine.job();
-    step(&job, "k").main().passed().says("Cache not found");
+    data_step(&job, "k").main().passed().logs("Cache not found");
     assert_eq!(
         events(&machine).pop().unwrap().caches[0].hit,
         Some(LookupResult::Miss)
     );
-    step(&job, "k").with("lookup-only", "true").main().passed();
+    data_step(&job, "k")
+        .with("lookup-only", "true")
+        .main()
+        .passed();
     assert!(
         events(&machine).pop().unwrap().caches.is_empty(),
         "nothing was to be restored"
@@ -132,25 +135,25 @@ fn a_miss_and_a_failure_are_recorded() {
 fn without_a_store_nothing_is_recorded_and_none_is_created() {
     let machine = Machine::new();
     let job = machine.job();
-    let mut step = step(&job, "k");
-    step.pre().passed().says_nothing_of("warning");
-    step.main().passed().says_nothing_of("warning");
+    let mut step = data_step(&job, "k");
+    step.pre().passed().does_not_log("warning");
+    step.main().passed().does_not_log("warning");
     assert!(!machine.store().exists());
     // Nothing was made that could be saved.
-    step.post().passed().says("do(es) not exist");
+    step.post().passed().logs("do(es) not exist");
 }
 
 #[test]
 fn an_unwritable_journal_is_only_a_warning() {
     let machine = Machine::new();
-    saved(&machine, "k");
+    save_data(&machine, "k");
     let path = machine.store().join("local-cache-v1/events");
     std::fs::remove_dir_all(&path).unwrap();
     std::fs::write(&path, "x").unwrap();
     let job = machine.job();
-    let mut step = step(&job, "k");
+    let mut step = data_step(&job, "k");
     step.main()
         .passed()
-        .says("Cache restored from key: k")
-        .says("the journal of the store could not be written");
+        .logs("Cache restored from key: k")
+        .logs("the journal of the store could not be written");
 }

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
 use crate::support::machine::Machine;
-use crate::support::step::{saved, step};
+use crate::support::step::{data_step, save_data};
 
 /// The cells of all tables in a Markdown text as rendered, row by row, and all other elements that
 /// are not plain text.
@@ -241,10 +241,10 @@ fn the_disk_is_shown_before_and_after() {
 #[test]
 fn the_last_phase_of_a_step_writes_it_and_summary_false_does_not() {
     let machine = Machine::new();
-    saved(&machine, "k-1");
+    save_data(&machine, "k-1");
     for number in 2..6 {
         let job = machine.job().var("GITHUB_RUN_ID", number.to_string());
-        let mut cache = step(&job, &format!("k-{number}")).with("restore-keys", "k-");
+        let mut cache = data_step(&job, &format!("k-{number}")).with("restore-keys", "k-");
         cache.pre().passed();
         assert_eq!(cache.main().passed().summary, "");
         job.file("data/file", &number.to_string());
@@ -259,7 +259,7 @@ fn the_last_phase_of_a_step_writes_it_and_summary_false_does_not() {
         assert_eq!(text.contains("```mermaid"), number > 2, "{number}: {text}");
     }
     let job = machine.job();
-    let mut quiet = step(&job, "k-1").with("summary", "false");
+    let mut quiet = data_step(&job, "k-1").with("summary", "false");
     quiet.main().passed();
     assert_eq!(quiet.post().passed().summary, "");
     let restored = job

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use local_cache::fs::{FileLock, LockMode};
 
 use crate::support::machine::Machine;
-use crate::support::step::{saved, step};
+use crate::support::step::{data_step, save_data};
 
 /// The time limit of the steps plus the delay of a busy machine, which is less than the grace time
 /// of a longer limit.
@@ -15,14 +15,14 @@ const SOON: Duration = Duration::from_secs(1 + 3);
 #[test]
 fn a_hanging_file_of_the_store_ends_each_phase_at_its_time_limit_without_failing_it() {
     let machine = Machine::new();
-    saved(&machine, "k");
+    save_data(&machine, "k");
     // Opening a fifo for reading blocks until it has a writer, like a disk that does not answer.
     let format = machine.store().join("local-cache-v1/format.json");
     fs::remove_file(&format).unwrap();
     nix::unistd::mkfifo(&format, nix::sys::stat::Mode::from_bits_truncate(0o644)).unwrap();
     let job = machine.job();
     job.file("data/file", "1");
-    let mut cache = step(&job, "other")
+    let mut cache = data_step(&job, "other")
         .with("timeout", "1s")
         .with("min-free-space", "1kB");
     for phase in ["pre", "main", "post"] {
@@ -37,7 +37,7 @@ fn a_hanging_file_of_the_store_ends_each_phase_at_its_time_limit_without_failing
         if phase == "pre" {
             done.passed()
         } else {
-            done.passed().says("::warning")
+            done.passed().logs("::warning")
         };
     }
 }
@@ -45,13 +45,13 @@ fn a_hanging_file_of_the_store_ends_each_phase_at_its_time_limit_without_failing
 #[test]
 fn a_lock_that_another_process_holds_ends_each_phase_at_its_time_limit() {
     let machine = Machine::new();
-    saved(&machine, "k");
+    save_data(&machine, "k");
     let lock = File::open(machine.store().join("local-cache-v1/locks/store")).unwrap();
     let held = FileLock::try_acquire(lock, LockMode::Exclusive)
         .unwrap()
         .unwrap();
     let job = machine.job();
-    let mut cache = step(&job, "k")
+    let mut cache = data_step(&job, "k")
         .with("timeout", "1s")
         .with("max-cache-size", "1MB")
         .with("restore-keys", "k");
@@ -62,16 +62,16 @@ fn a_lock_that_another_process_holds_ends_each_phase_at_its_time_limit() {
     cache
         .main()
         .passed()
-        .says("::warning")
-        .says("Cache not found");
+        .logs("::warning")
+        .logs("Cache not found");
     assert!(start.elapsed() < SOON);
     job.file("data/file", "1");
     let start = Instant::now();
-    cache.post().passed().says("::warning");
+    cache.post().passed().logs("::warning");
     assert!(start.elapsed() < SOON);
     drop(held);
-    step(&job, "k")
+    data_step(&job, "k")
         .main()
         .passed()
-        .says("Cache restored from key: k");
+        .logs("Cache restored from key: k");
 }

@@ -4,7 +4,7 @@ use std::fs;
 
 use super::builds::{cargo, project};
 use super::registry::Registry;
-use super::support::{forget, hits, run};
+use super::support::{clear_machine, hits, run};
 use crate::support::machine::{Job, Machine};
 use crate::support::tools::skip;
 
@@ -37,7 +37,7 @@ fn the_next_job_compiles_nothing_and_a_change_is_compiled() {
             }
         });
         for ready in [true, false] {
-            forget(&machine);
+            clear_machine(&machine);
             if !ready {
                 fs::remove_dir_all(machine.store().join("local-cache-v1/ready")).unwrap();
             }
@@ -56,7 +56,7 @@ fn the_next_job_compiles_nothing_and_a_change_is_compiled() {
                 "{place}: {}",
                 main.log
             );
-            post.says("✅ registry: nothing changed");
+            post.logs("✅ registry: nothing changed");
         }
         let job = project_with(&machine, &registry, place);
         let text = job.read("src/main.rs").unwrap().replace("{} {}", "{}+{}");

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Output;
 
 use super::registry::{Registry, git_dependency, run_cargo, rustup_home};
-use super::support::{forget, hits, run};
+use super::support::{clear_machine, hits, run};
 use crate::support::machine::{Job, Machine};
 
 /// A project with a crate from the registry and one from git, checked out into a job's workspace.
@@ -72,7 +72,7 @@ fn the_next_job_downloads_nothing_and_compiles_nothing() {
 
     // Restored by a rename, and from the entry.
     for ready in [true, false] {
-        forget(&machine);
+        clear_machine(&machine);
         if !ready {
             fs::remove_dir_all(machine.store().join("local-cache-v1/ready")).unwrap();
         }
@@ -101,8 +101,8 @@ fn the_next_job_downloads_nothing_and_compiles_nothing() {
         assert_eq!(registry.requests(), before, "something was downloaded");
         // Cargo records the path of the checkout in target, and the checkout is in another
         // directory now.
-        post.says("✅ registry: nothing changed")
-            .says("✅ git: nothing changed");
+        post.logs("✅ registry: nothing changed")
+            .logs("✅ git: nothing changed");
     }
 }
 
@@ -171,7 +171,7 @@ fn a_source_that_was_patched_for_a_build_and_moved_back_is_compiled_by_the_next_
         );
         assert!(printed.contains("1.0.0 git"), "{printed}");
     });
-    main.says("files are as when target was saved and fresh again, 0 files are not");
+    main.logs("files are as when target was saved and fresh again, 0 files are not");
 }
 
 #[test]
@@ -185,7 +185,7 @@ fn a_job_that_builds_nothing_new_saves_nothing() {
     let mut step = job.cache();
     step.main()
         .passed()
-        .says("are in place already, as in v0-rust-target-");
+        .logs("are in place already, as in v0-rust-target-");
     cargo(&machine, &job.workspace, &["build", "--locked"]);
     let post = step.post().passed();
     for name in ["registry", "git", "target"] {
@@ -205,7 +205,7 @@ fn a_library_without_a_lock_file_resolves_offline_from_its_cache() {
     run(&job, &[], |_| {
         drop(cargo(&machine, &job.workspace, &["build"]))
     });
-    forget(&machine);
+    clear_machine(&machine);
     let job = project(&machine, &registry, false);
     let (main, _) = run(&job, &[], |_| {
         let built = cargo(&machine, &job.workspace, &["build", "--offline", "-v"]);
@@ -232,7 +232,7 @@ fn a_job_that_fails_to_compile_saves_its_dependencies() {
                 .success()
         );
     });
-    forget(&machine);
+    clear_machine(&machine);
     let job = project(&machine, &registry, true);
     run(&job, &[], |_| {
         let built = cargo(
@@ -255,7 +255,7 @@ fn cargo_waits_for_a_restore_and_a_restore_for_cargo() {
     // Both at once into an empty CARGO_HOME, repeatedly: neither may see unfinished work of the
     // other.
     for _ in 0..5 {
-        forget(&machine);
+        clear_machine(&machine);
         let job = project(&machine, &registry, true);
         std::thread::scope(|scope| {
             let fetch = scope.spawn(|| cargo(&machine, &job.workspace, &["fetch", "--locked"]));

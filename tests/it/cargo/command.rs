@@ -41,7 +41,7 @@ fn another_checkout_restores_what_one_saved() {
     let sandbox = Sandbox::new();
     let one = checkout(&sandbox, "one");
     let home = sandbox.path("home/.cargo");
-    let json = |ran: crate::support::Ran| serde_json::from_str::<Value>(&ran.stdout).unwrap();
+    let json = |ran: crate::support::RunResult| serde_json::from_str::<Value>(&ran.stdout).unwrap();
     let words = |job: &Path, arguments: &[&str]| {
         let arguments = [&["cargo"], arguments, &["--json"]].concat();
         let found = caches(&json(sandbox.run(job, &arguments)));

@@ -2,7 +2,9 @@
 
 use std::fs;
 
-use super::support::{build, first, forget, hits, install_toolchain, machine, project, run};
+use super::support::{
+    build, clear_machine, first_job, hits, install_toolchain, machine, project, run,
+};
 use crate::support::machine::{Machine, set_mode};
 
 #[test]
@@ -19,11 +21,11 @@ fn broken_files_are_reported_and_hashed_as_bytes() {
         };
         let job = jobs();
         let (main, _) = run(&job, &[], |_| build(&job));
-        main.says(&format!(
+        main.logs(&format!(
             "cannot understand {}: ",
             job.locate(file).display()
         ));
-        forget(&machine);
+        clear_machine(&machine);
         let job = jobs();
         let (main, _) = run(&job, &[], |_| ());
         assert_eq!(
@@ -32,7 +34,7 @@ fn broken_files_are_reported_and_hashed_as_bytes() {
             "{file}: {}",
             main.log
         );
-        forget(&machine);
+        clear_machine(&machine);
     }
 }
 
@@ -42,17 +44,17 @@ fn a_missing_workspace_is_reported_and_the_other_one_is_cached() {
     let with = &[("workspaces", "gone\n.")];
     let job = project(&machine);
     let (main, post) = run(&job, with, |_| build(&job));
-    main.says(&format!(
+    main.logs(&format!(
         "there is no Cargo project in {}/gone, so it has no cache",
         job.workspace.display()
     ));
-    post.says("💾 target: 3 files");
+    post.logs("💾 target: 3 files");
 }
 
 #[test]
 fn a_target_that_is_a_symlink_or_a_file_is_reported_and_the_rest_is_cached() {
     let machine = machine();
-    first(&machine);
+    first_job(&machine);
     let job = project(&machine);
     job.file("elsewhere/precious", "1");
     job.link("target", "elsewhere");
@@ -63,16 +65,16 @@ fn a_target_that_is_a_symlink_or_a_file_is_reported_and_the_rest_is_cached() {
         "target is not restored: {}/target is a symlink; name the directory that it leads to in `workspaces`",
         job.workspace.display()
     );
-    main.says(&text);
-    post.says("target is not saved: ")
-        .says("✅ registry: nothing changed");
+    main.logs(&text);
+    post.logs("target is not saved: ")
+        .logs("✅ registry: nothing changed");
     assert!(real.join("precious").exists() && !real.join("debug").exists());
 
     let job = project(&machine);
     job.file("target", "a file");
     let (main, _) = run(&job, &[], |_| ());
     assert_eq!(hits(&main), ["false", "true", "true", ""]);
-    main.says("target is a file; a directory is needed there");
+    main.logs("target is a file; a directory is needed there");
     assert_eq!(job.read("target").unwrap(), "a file");
 }
 
@@ -100,10 +102,10 @@ fn a_build_directory_is_checked_as_a_target_is() {
         job.file("led-to/precious", "1");
         job.link("elsewhere", "led-to");
         let (main, post) = run(&job, &[], |_| build(&job));
-        main.says(said);
-        post.says(said).says(" registry: ");
+        main.logs(said);
+        post.logs(said).logs(" registry: ");
         assert_eq!(job.read("led-to/precious").unwrap(), "1");
-        forget(&machine);
+        clear_machine(&machine);
     }
 }
 
@@ -122,25 +124,25 @@ fn a_target_that_holds_the_sources_a_home_or_the_store_is_refused() {
         let job = project(&machine);
         let line = format!(". -> {target}");
         let (main, post) = run(&job, &[("workspaces", line.as_str())], |_| build(&job));
-        main.says(" is no directory to build into, as it holds ");
-        post.says(" is no directory to build into, as it holds ")
-            .says(" registry: ");
+        main.logs(" is no directory to build into, as it holds ");
+        post.logs(" is no directory to build into, as it holds ")
+            .logs(" registry: ");
         assert!(job.locate("src/main.rs").exists(), "{target}");
-        forget(&machine);
+        clear_machine(&machine);
     }
 }
 
 #[test]
 fn a_failure_of_one_cache_fails_the_step_only_with_fail_on_error() {
     let machine = machine();
-    first(&machine);
+    first_job(&machine);
     let job = project(&machine);
     job.file("target", "a file");
     job.cache().main().passed();
     let done = job.cache().with("fail-on-error", "true").main();
     assert_eq!(done.exit, 1);
-    done.says("::error title=local-cache::target is not restored: ")
-        .says("🚀 registry: 3 files");
+    done.logs("::error title=local-cache::target is not restored: ")
+        .logs("🚀 registry: 3 files");
 }
 
 #[test]
@@ -177,7 +179,7 @@ fn read_only_crates_are_saved_and_restored_and_an_unwritable_registry_is_reporte
         &job.locate("~/.cargo/registry/src/index-1/dep-1.0.0"),
         0o755,
     );
-    forget(&machine);
+    clear_machine(&machine);
     let job = project(&machine);
     let (main, _) = run(&job, &[], |_| ());
     assert_eq!(hits(&main), ["true", "true", "true", "true"]);
@@ -187,7 +189,7 @@ fn read_only_crates_are_saved_and_restored_and_an_unwritable_registry_is_reporte
     let job = project(&machine);
     run(&job, &[], |_| ());
     set_mode(&source, 0o755);
-    forget(&machine);
+    clear_machine(&machine);
     if !nix::unistd::geteuid().is_root() {
         return;
     }
@@ -198,8 +200,8 @@ fn read_only_crates_are_saved_and_restored_and_an_unwritable_registry_is_reporte
     let job = project(&machine);
     let (main, _) = run(&job, &[], |_| ());
     assert_eq!(hits(&main), ["false", "", "true", "true"], "{}", main.log);
-    main.says("registry is not restored: cannot ")
-        .says("🚀 target: 3 files");
+    main.logs("registry is not restored: cannot ")
+        .logs("🚀 target: 3 files");
 }
 
 #[test]
@@ -213,7 +215,7 @@ fn an_unknown_home_is_reported() {
 #[test]
 fn a_damaged_entry_is_a_miss_for_its_cache_alone() {
     let machine = machine();
-    first(&machine);
+    first_job(&machine);
     let manifests = machine.store().join("local-cache-v1/manifests");
     let largest = fs::read_dir(&manifests)
         .unwrap()
@@ -234,6 +236,6 @@ fn a_damaged_entry_is_a_miss_for_its_cache_alone() {
         "{}",
         main.log
     );
-    main.says("counts as a miss and is set aside");
-    post.says("💾 ");
+    main.logs("counts as a miss and is set aside");
+    post.logs("💾 ");
 }

@@ -4,11 +4,11 @@ use std::fs;
 use std::process::Command;
 
 use super::support::{cargo_home, machine, project, run};
-use crate::support::Ran;
+use crate::support::RunResult;
 use crate::support::machine::{Job, Machine};
 
 /// Runs the program for the store of a machine, in the workspace of a job.
-fn import(machine: &Machine, job: &Job<'_>, arguments: &[&str]) -> Ran {
+fn import(machine: &Machine, job: &Job<'_>, arguments: &[&str]) -> RunResult {
     let mut command = Command::new(env!("CARGO_BIN_EXE_local-cache"));
     command
         .arg("import")
@@ -24,7 +24,7 @@ fn import(machine: &Machine, job: &Job<'_>, arguments: &[&str]) -> Ran {
     command
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::piped());
-    Ran::of(&mut command)
+    RunResult::of(&mut command)
 }
 
 /// The directories of such a workflow: Cargo's home and a target directory, below the directory of
@@ -58,7 +58,7 @@ fn the_next_job_falls_back_to_imported_entries() {
     left(&machine);
     let job = project(&machine);
     let done = import(&machine, &job, &["--job", "build", "--json"])
-        .done()
+        .succeeded()
         .json();
     assert_eq!(
         (
@@ -79,9 +79,9 @@ fn the_next_job_falls_back_to_imported_entries() {
     assert!(!cargo_home(&machine).exists());
     let (main, _) = run(&job, &[], |_| ());
     let main = main
-        .says("registry: 2 files")
-        .says("(the nearest earlier one)")
-        .says("target: 2 files");
+        .logs("registry: 2 files")
+        .logs("(the nearest earlier one)")
+        .logs("target: 2 files");
     assert_eq!(main.output("cache-hit"), "false");
     assert_eq!(
         job.read("target/debug/app").as_deref(),
@@ -100,7 +100,7 @@ fn the_next_job_falls_back_to_imported_entries() {
             .exists()
     );
     let again = import(&machine, &job, &["--job", "build", "--json"])
-        .done()
+        .succeeded()
         .json();
     assert!(
         again["entries"]
@@ -117,7 +117,7 @@ fn a_dry_run_shows_sizes_and_changes_nothing() {
     let machine = machine();
     left(&machine);
     let job = project(&machine);
-    let shown = import(&machine, &job, &["--dry-run"]).done().stdout;
+    let shown = import(&machine, &job, &["--dry-run"]).succeeded().stdout;
     for part in [
         "acme/widget",
         "cargo",
@@ -144,14 +144,14 @@ fn remove_deletes_the_imported_directories_and_nothing_else() {
         .unwrap();
     std::os::unix::fs::symlink(&kept, machine.store().join("acme/widget/target/linked")).unwrap();
     fs::create_dir_all(machine.store().join("acme/other/notes")).unwrap();
-    let shown = import(&machine, &job, &["--remove"]).done().stdout;
+    let shown = import(&machine, &job, &["--remove"]).succeeded().stdout;
     assert!(
         shown.contains("bbbb") && shown.contains("removed 2 directories"),
         "{shown}"
     );
     assert!(kept.join("file").exists() && machine.store().join("acme/other/notes").exists());
     assert!(!machine.store().join("acme/widget/cargo").exists());
-    let again = import(&machine, &job, &["--remove"]).done().stdout;
+    let again = import(&machine, &job, &["--remove"]).succeeded().stdout;
     assert!(again.contains("no caches of rsync workflows"), "{again}");
 }
 
@@ -162,16 +162,16 @@ fn what_can_not_be_imported_is_reported() {
     let path = machine.store().join("target/cccc/debug/app");
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(&path, "x").unwrap();
-    let line = import(&machine, &job, &[]).ended(2).stderr;
+    let line = import(&machine, &job, &[]).exited(2).stderr;
     assert!(line.contains("--repository OWNER/NAME"), "{line}");
     let empty = machine.job();
     let line = import(&machine, &empty, &["--repository", "acme/widget"])
-        .ended(1)
+        .exited(1)
         .stderr;
     assert!(
         line.contains("of the Cargo project") && line.contains("--workspace"),
         "{line}"
     );
-    import(&machine, &job, &["--repository", "acme/widget"]).done();
+    import(&machine, &job, &["--repository", "acme/widget"]).succeeded();
     assert_eq!(machine.entries(), 1);
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::support::{build, cargo_home, first, forget, hits, machine, project, run};
+use super::support::{build, cargo_home, clear_machine, first_job, hits, machine, project, run};
 
 const SECOND: &str = "[package]\nname = \"second\"\nversion = \"0.1.0\"\n";
 
@@ -62,8 +62,8 @@ fn rust_caches_inputs_for_other_stores_are_taken_and_do_nothing() {
         .cache()
         .with_yaml("{cache-provider: buildjet, cmd-format: 'nix develop -c {0}'}");
     let main = step.with("log-level", "debug").main().passed();
-    let main = main.says("debug: input cache-provider: buildjet has no effect here\n");
-    main.says_nothing_of("::warning");
+    let main = main.logs("debug: input cache-provider: buildjet has no effect here\n");
+    main.does_not_log("::warning");
     step = job.cache();
     step.main().passed();
 }
@@ -76,7 +76,7 @@ fn at_level_trace_the_log_shows_the_reply_of_the_worker() {
         .with("log-level", "debug")
         .main()
         .passed()
-        .says_nothing_of("trace: ");
+        .does_not_log("trace: ");
     let main = job.cache().with("log-level", "trace").main().passed();
     let line = main
         .log
@@ -95,7 +95,7 @@ fn without_targets_only_downloads_are_kept() {
     let with = &[("cache-targets", "false")];
     run(&job, with, |_| build(&job));
     assert_eq!(machine.entries(), 2);
-    forget(&machine);
+    clear_machine(&machine);
     let job = project(&machine);
     let (main, _) = run(&job, with, |_| ());
     assert_eq!(hits(&main), ["true", "true", "true", ""]);
@@ -122,10 +122,10 @@ fn workspaces_may_lie_below_and_beside_the_checkout_and_their_targets_anywhere()
         files.iter().for_each(|file| drop(job.file(file, file)));
     });
     let main = main
-        .says("target of fuzz: nothing found")
-        .says("target of ../other in out: nothing found");
+        .logs("target of fuzz: nothing found")
+        .logs("target of ../other in out: nothing found");
     assert_eq!(main.output("target-cache-hit"), "");
-    forget(&machine);
+    clear_machine(&machine);
     fs::remove_dir_all(machine.path("elsewhere")).unwrap();
     fs::remove_dir_all(job.locate("../other")).unwrap();
     let job = projects();
@@ -145,7 +145,7 @@ fn workspaces_may_lie_below_and_beside_the_checkout_and_their_targets_anywhere()
 #[test]
 fn one_target_that_is_missing_makes_the_hit_a_partial_one() {
     let machine = machine();
-    first(&machine);
+    first_job(&machine);
     let job = project(&machine);
     job.file("fuzz/Cargo.toml", SECOND);
     let mut step = job.cache().with("workspaces", ".\nfuzz");
@@ -169,7 +169,7 @@ fn workspaces_that_build_into_one_directory_share_its_cache() {
     let (main, _) = run(&job, with, |_| {
         drop(job.file("$TMP/shared/debug/both", "1"))
     });
-    main.says("💿 target of . and fuzz: nothing found for ");
+    main.logs("💿 target of . and fuzz: nothing found for ");
     fs::remove_dir_all(&shared).unwrap();
     let job = jobs();
     let (main, _) = run(&job, with, |_| ());
@@ -203,8 +203,8 @@ fn a_target_below_another_one_is_saved_once() {
             );
             job.file("target/inner/debug/i", "1");
         });
-        post.says("💾 target: 3 files")
-            .says("💾 target of inner in ../target/inner: 2 files,");
+        post.logs("💾 target: 3 files")
+            .logs("💾 target of inner in ../target/inner: 2 files,");
         let job = jobs();
         run(&job, with, |main| {
             assert_eq!(main.output("target-cache-hit"), "true");
@@ -246,16 +246,16 @@ fn more_directories_have_a_key_of_their_own() {
     let (_, post) = run(&job, with, |_| {
         files.iter().for_each(|file| drop(job.file(file, "1")))
     });
-    post.says("💾 directories: 3 files");
+    post.logs("💾 directories: 3 files");
     fs::remove_dir_all(machine.home().join(".cache")).unwrap();
     fs::remove_dir_all(job.locate("../beside")).unwrap();
     let job = project(&machine);
     let (main, _) = run(&job, with, |_| ());
-    main.says("🚀 directories: 3 files");
+    main.logs("🚀 directories: 3 files");
     assert!(files.iter().all(|file| job.locate(file).exists()));
     let job = project(&machine);
     let mut step = job.cache().with("cache-directories", "~/.cache/tool");
-    step.main().passed().says("💿 directories: nothing found");
+    step.main().passed().logs("💿 directories: nothing found");
 }
 
 #[test]
@@ -269,7 +269,7 @@ fn installed_programs_are_restored_if_absent_and_proxies_are_not_touched() {
         job.file("~/.cargo/bin/rg", "rg 14");
         job.file("~/.cargo/bin/rustup", "old proxy");
     });
-    forget(&machine);
+    clear_machine(&machine);
     let job = project(&machine);
     job.file("~/.cargo/bin/rustup", "new proxy");
     let (main, _) = run(&job, with, |_| ());
@@ -283,7 +283,7 @@ fn installed_programs_are_restored_if_absent_and_proxies_are_not_touched() {
     assert_eq!(job.read("~/.cargo/bin/rg").unwrap(), "rg 15");
     assert_eq!(hits(&main)[..3], ["false", "true", "true"]);
     // By default programs are not cached.
-    forget(&machine);
+    clear_machine(&machine);
     let job = project(&machine);
     run(&job, &[], |_| ());
     assert!(!job.locate("~/.cargo/bin").exists());
@@ -292,13 +292,13 @@ fn installed_programs_are_restored_if_absent_and_proxies_are_not_touched() {
 #[test]
 fn lookup_only_neither_restores_nor_locks() {
     let machine = machine();
-    first(&machine);
+    first_job(&machine);
     let job = project(&machine);
     let mut step = job.cache().with("lookup-only", "true");
     let main = step
         .main()
         .passed()
-        .says("🔍 target: 3 files, 57 B can be restored from v0-rust-target-");
+        .logs("🔍 target: 3 files, 57 B can be restored from v0-rust-target-");
     assert_eq!(hits(&main), ["true", "true", "true", "true"]);
     assert_eq!(main.output("restored-files"), "0");
     assert!(!job.locate("target").exists() && !cargo_home(&machine).exists());
@@ -310,10 +310,10 @@ fn a_miss_fails_the_step_only_with_fail_on_cache_miss() {
     let job = project(&machine);
     let done = job.cache().with("fail-on-cache-miss", "true").main();
     assert_eq!(done.exit, 1);
-    done.says(
+    done.logs(
         "Failed to restore cache entry. Exiting as fail-on-cache-miss is set. Nothing was found for v0-rust-",
     );
-    first(&machine);
+    first_job(&machine);
     let job = project(&machine);
     job.file("Cargo.lock", "version = 4\n");
     job.cache()
@@ -345,13 +345,13 @@ fn without_a_project_only_the_explicit_preset_caches() {
     let main = step
         .main()
         .passed()
-        .says("there is neither a Cargo.toml nor a Cargo.lock in .,");
+        .logs("there is neither a Cargo.toml nor a Cargo.lock in .,");
     assert_eq!(hits(&main), ["false", "", "", ""]);
     step.post().passed();
     assert_eq!(machine.entries(), 0);
     let (_, post) = run(&job, &[("preset", "cargo")], |_| build(&job));
-    post.says("💾 registry: 3 files");
+    post.logs("💾 registry: 3 files");
     let done = job.cache().with("preset", "none").main();
     assert_eq!(done.exit, 1);
-    done.says("Input required and not supplied: path");
+    done.logs("Input required and not supplied: path");
 }

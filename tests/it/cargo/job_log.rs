@@ -243,7 +243,7 @@ fn the_picture_in_the_readme_is_the_log_of_a_job() {
     let machine = Machine::new();
     let registry = Registry::with(&["1.0.0"]);
     log_of(&machine, &checkout(&machine, &registry));
-    super::support::forget(&machine);
+    super::support::clear_machine(&machine);
 
     let job = checkout(&machine, &registry);
     let main = job.read("app/src/main.rs").unwrap();

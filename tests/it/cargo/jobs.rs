@@ -3,7 +3,8 @@
 use std::fs;
 
 use super::support::{
-    DRIVER, LOCK, build, cargo_home, first, forget, hits, install_toolchain, machine, project, run,
+    DRIVER, LOCK, build, cargo_home, clear_machine, first_job, hits, install_toolchain, machine,
+    project, run,
 };
 use crate::support::machine::Machine;
 
@@ -22,11 +23,11 @@ fn a_first_job_finds_nothing_and_the_next_one_everything() {
         );
     }
     assert_eq!(main.output("cache-matched-key"), "");
-    let post = post.says("💾 registry: 3 files").says("💾 target: 3 files");
-    post.says("✅ git: nothing is needed; noted as v0-rust-git-");
+    let post = post.logs("💾 registry: 3 files").logs("💾 target: 3 files");
+    post.logs("✅ git: nothing is needed; noted as v0-rust-git-");
     assert_eq!(machine.entries(), 3);
 
-    forget(&machine);
+    clear_machine(&machine);
     let job = project(&machine);
     let (main, post) = run(&job, &[], |_| ());
     assert_eq!(hits(&main), ["true", "true", "true", "true"]);
@@ -49,8 +50,8 @@ fn a_first_job_finds_nothing_and_the_next_one_everything() {
         "archive"
     );
     let main = main
-        .says("🚀 target: 3 files, 57 B restored in ")
-        .says("🚀 git: nothing is needed, says v0-rust-git-");
+        .logs("🚀 target: 3 files, 57 B restored in ")
+        .logs("🚀 git: nothing is needed, says v0-rust-git-");
     drop(main);
     for name in ["registry", "git", "target"] {
         assert!(
@@ -85,14 +86,14 @@ fn a_target_directory_is_moved_into_the_store_and_back_by_renames() {
         );
     });
     assert_eq!(main.output("target-cache-hit"), "true");
-    main.says("🚀 target: 3 files, 57 B put back by a rename and compared in ");
+    main.logs("🚀 target: 3 files, 57 B put back by a rename and compared in ");
     // The entry is complete without the ready copy.
     fs::remove_dir_all(machine.store().join("local-cache-v1/ready")).unwrap();
     let third = project(&machine);
     let (main, _) = run(&third, &[], |_| {
         assert_eq!(third.read("target/debug/app").unwrap(), "program")
     });
-    main.says("🚀 target: 3 files, 57 B restored in ");
+    main.logs("🚀 target: 3 files, 57 B restored in ");
 }
 
 #[test]
@@ -145,33 +146,33 @@ fn unchanged_sources_keep_their_times_unless_an_input_of_sources_changed() {
         } else {
             ""
         };
-        main.says(line);
+        main.logs(line);
     }
 }
 
 #[test]
 fn files_that_are_already_correct_are_only_compared() {
     let machine = machine();
-    first(&machine);
+    first_job(&machine);
     let job = project(&machine);
     run(&job, &[], |_| ());
     let mut again = job.cache();
     again
         .main()
         .passed()
-        .says("🚀 target: 3 files, 57 B are in place already, as in v0-rust-target-");
+        .logs("🚀 target: 3 files, 57 B are in place already, as in v0-rust-target-");
 }
 
 #[test]
 fn a_target_that_changed_is_saved_again_under_its_key() {
     let machine = machine();
-    first(&machine);
+    first_job(&machine);
     let job = project(&machine);
     let (_, post) = run(&job, &[], |_| {
         drop(job.file("target/debug/app", "newer program"))
     });
-    post.says("💾 target: 3 files")
-        .says("✅ registry: nothing changed");
+    post.logs("💾 target: 3 files")
+        .logs("✅ registry: nothing changed");
     assert_eq!(machine.entries(), 3);
     let job = project(&machine);
     let (main, _) = run(&job, &[], |_| ());
@@ -182,15 +183,15 @@ fn a_target_that_changed_is_saved_again_under_its_key() {
 #[test]
 fn crates_that_were_added_are_saved_under_the_same_key() {
     let machine = machine();
-    first(&machine);
+    first_job(&machine);
     let job = project(&machine);
     let added = "~/.cargo/registry/cache/index-1/other-1.0.0.crate";
     let (_, post) = run(&job, &[("cache-all-crates", "true")], |_| {
         drop(job.file(added, "other"))
     });
-    post.says("💾 registry: 4 files")
-        .says("✅ target: nothing changed");
-    forget(&machine);
+    post.logs("💾 registry: 4 files")
+        .logs("✅ target: nothing changed");
+    clear_machine(&machine);
     let job = project(&machine);
     run(&job, &[], |_| ());
     assert_eq!(job.read(added).unwrap(), "other");
@@ -207,7 +208,7 @@ fn crates_that_no_lock_file_needs_are_not_saved_and_not_removed() {
         drop(job.file(&other, "other"));
     });
     assert!(job.locate(&other).exists(), "a live directory was pruned");
-    forget(&machine);
+    clear_machine(&machine);
     let job = project(&machine);
     run(&job, &[], |_| ());
     assert!(job.locate(&needed).exists() && !job.locate(&other).exists());
@@ -216,7 +217,7 @@ fn crates_that_no_lock_file_needs_are_not_saved_and_not_removed() {
 #[test]
 fn with_another_lock_file_the_nearest_earlier_entries_are_restored() {
     let machine = machine();
-    first(&machine);
+    first_job(&machine);
     let job = project(&machine);
     job.file("Cargo.lock", &LOCK.replace("1.0.0", "1.0.1"));
     let (main, post) = run(&job, &[("cache-all-crates", "true")], |_| {
@@ -232,17 +233,17 @@ fn with_another_lock_file_the_nearest_earlier_entries_are_restored() {
         main.output("cache-matched-key").rsplit_once('-').unwrap().0,
         { main.output("cache-primary-key").rsplit_once('-').unwrap().0 }
     );
-    main.says("(the nearest earlier one)");
-    post.says("💾 target: 3 files")
-        .says("💾 registry: 3 files")
-        .says("✅ git: nothing changed");
+    main.logs("(the nearest earlier one)");
+    post.logs("💾 target: 3 files")
+        .logs("💾 registry: 3 files")
+        .logs("✅ git: nothing changed");
     assert_eq!(machine.entries(), 5);
 }
 
 #[test]
 fn a_target_of_another_compiler_or_other_flags_is_never_restored() {
     let machine = machine();
-    first(&machine);
+    first_job(&machine);
     let job = project(&machine).var("RUSTFLAGS", "-Copt-level=1");
     let (main, _) = run(&job, &[], |_| ());
     assert_eq!(hits(&main), ["false", "true", "true", ""]);
@@ -256,7 +257,7 @@ fn a_target_of_another_compiler_or_other_flags_is_never_restored() {
 #[test]
 fn files_are_removed_from_target_directories_only() {
     let machine = machine();
-    first(&machine);
+    first_job(&machine);
     for (mirror, stays) in [("auto", false), ("true", false), ("false", true)] {
         let job = project(&machine);
         job.file(
@@ -280,13 +281,13 @@ fn files_are_removed_from_target_directories_only() {
 #[test]
 fn nothing_is_removed_from_a_directory_that_cargo_did_not_make() {
     let machine = machine();
-    first(&machine);
+    first_job(&machine);
     let job = project(&machine);
     let precious = job.file("target/notes.txt", "mine");
     let mut step = job.cache();
     step.main()
         .passed()
-        .says("says that cargo made it, so nothing is removed there");
+        .logs("says that cargo made it, so nothing is removed there");
     assert!(precious.exists() && job.locate("target/debug/app").exists());
 }
 
@@ -332,7 +333,7 @@ fn the_save_uses_the_keys_of_the_restore() {
             "[toolchain]\ncomponents = [\"clippy\"]\n",
         );
     });
-    forget(&machine);
+    clear_machine(&machine);
     let job = project(&machine);
     let (again, _) = run(&job, &[], |_| ());
     assert_eq!(hits(&again), ["true", "true", "true", "true"]);
@@ -352,7 +353,7 @@ fn a_library_without_a_lock_file_gets_an_exact_hit() {
         build(&job);
         job.file("Cargo.lock", LOCK);
     });
-    forget(&machine);
+    clear_machine(&machine);
     let job = library();
     let (main, _) = run(&job, &[], |_| ());
     assert_eq!(hits(&main), ["true", "true", "true", "true"]);
@@ -379,7 +380,7 @@ fn a_toolchain_that_a_later_step_installs_is_in_the_saved_key() {
             "{}",
             post.log
         );
-        forget(&machine);
+        clear_machine(&machine);
         if !stays {
             fs::remove_dir_all(machine.home().join(".rustup")).unwrap();
         }
@@ -398,7 +399,7 @@ fn a_toolchain_that_a_later_step_installs_is_in_the_saved_key() {
 #[test]
 fn builds_of_another_compiler_are_saved_under_its_own_key() {
     let machine = machine();
-    first(&machine);
+    first_job(&machine);
     let job = project(&machine);
     let (main, post) = run(&job, &[], |_| {
         job.file("target/debug/app", "by another compiler");
@@ -424,18 +425,18 @@ fn two_steps_in_one_job_work_like_one() {
     one.main().passed();
     other.main().passed();
     build(&job);
-    other.post().passed().says("💾 target: 3 files");
+    other.post().passed().logs("💾 target: 3 files");
     one.post()
         .passed()
-        .says("✅ target: another job has saved v0-rust-target-")
-        .says_nothing_of("::warning");
+        .logs("✅ target: another job has saved v0-rust-target-")
+        .does_not_log("::warning");
     assert_eq!(machine.entries(), 3);
 }
 
 #[test]
 fn a_pull_request_restores_the_branches_entries_and_saves_its_own() {
     let machine = machine();
-    first(&machine);
+    first_job(&machine);
     let pull_request = || project(&machine).pull_request(7, "acme/widget", "main");
     let job = pull_request();
     let (main, post) = run(&job, &[], |_| {
@@ -443,8 +444,8 @@ fn a_pull_request_restores_the_branches_entries_and_saves_its_own() {
     });
     assert_eq!(hits(&main), ["true", "true", "true", "true"]);
     // Unchanged files are found in place.
-    post.says("✅ registry: nothing changed")
-        .says("💾 target: 3 files");
+    post.logs("✅ registry: nothing changed")
+        .logs("💾 target: 3 files");
     assert_eq!(machine.entries(), 4);
     let job = pull_request();
     run(&job, &[], |_| ());
@@ -476,9 +477,9 @@ fn the_store_keeps_the_state_of_main_if_the_runner_does_not() {
     let main = step.main().passed();
     build(&job);
     job.file("Cargo.lock", &LOCK.replace("1.0.0", "1.0.1"));
-    step.forget(&main.state);
-    step.post().passed().says(main.output("cache-key"));
-    forget(&machine);
+    step.drop_state(&main.state);
+    step.post().passed().logs(main.output("cache-key"));
+    clear_machine(&machine);
     let job = act();
     let mut step = job.cache();
     assert_eq!(
@@ -498,7 +499,7 @@ fn only_registry_and_git_of_a_cargo_home_are_saved() {
         job.file("~/.cargo/git/db/dep-1/HEAD", "ref");
         job.file("~/.cargo/git/checkouts/dep-1/0123/lib.rs", "source");
     });
-    forget(&machine);
+    clear_machine(&machine);
     let job = project(&machine);
     let (main, _) = run(&job, &[], |_| ());
     assert_eq!(main.output("git-cache-hit"), "true");

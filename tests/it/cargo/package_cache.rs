@@ -13,7 +13,7 @@ use local_cache::monitor::Silent;
 use local_cache::ops::restore::RestoreOptions;
 use local_cache::tree::plan::Extraneous;
 
-use super::support::{build, cargo_home, first, forget, machine, project};
+use super::support::{build, cargo_home, clear_machine, first_job, machine, project};
 use crate::support::machine::Machine;
 use local_cache::store::CacheScope;
 
@@ -58,7 +58,7 @@ fn hold(machine: &Machine, name: &str, mode: LockMode) -> FileLock {
 #[test]
 fn during_a_download_the_registry_is_skipped_and_the_target_is_restored() {
     let machine = machine();
-    first(&machine);
+    first_job(&machine);
     let job = project(&machine);
     let held = hold(&machine, ".package-cache", LockMode::Exclusive);
     let start = Instant::now();
@@ -94,7 +94,7 @@ fn during_a_download_the_registry_is_skipped_and_the_target_is_restored() {
 #[test]
 fn a_download_that_ends_in_time_is_waited_for() {
     let machine = machine();
-    first(&machine);
+    first_job(&machine);
     let job = project(&machine);
     let held = hold(&machine, ".package-cache", LockMode::Exclusive);
     let letting_go = std::thread::spawn(move || {
@@ -113,7 +113,7 @@ fn a_download_that_ends_in_time_is_waited_for() {
 #[test]
 fn a_build_of_another_job_is_not_waited_for() {
     let machine = machine();
-    first(&machine);
+    first_job(&machine);
     let job = project(&machine);
     let _held = hold(&machine, ".package-cache-mutate", LockMode::Shared);
     let reply = run_task(&machine, &job.workspace, Duration::ZERO, restore());
@@ -141,5 +141,5 @@ fn an_unfinished_download_is_not_saved() {
     drop(held);
     let reply = run_task(&machine, &job.workspace, SHORT, save());
     assert_eq!(machine.entries(), 3, "{reply:?}");
-    forget(&machine);
+    clear_machine(&machine);
 }

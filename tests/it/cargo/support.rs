@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use crate::support::machine::{Job, Machine};
-use crate::support::step::Done;
+use crate::support::step::PhaseResult;
 
 /// A toolchain that rustup manages, so that keys have a compiler.
 pub(super) const DRIVER: &str = "lib/librustc_driver-11aa.so";
@@ -63,13 +63,17 @@ pub(super) fn build(job: &Job<'_>) {
 }
 
 /// Empties the machine of everything but its store and its toolchains.
-pub(super) fn forget(machine: &Machine) {
+pub(super) fn clear_machine(machine: &Machine) {
     drop(fs::remove_dir_all(machine.home().join(".cargo")));
 }
 
 /// A job: the main phase of a step with some inputs, other steps, the post phase. Target
 /// directories stay in place, unless the inputs say otherwise.
-pub(super) fn run(job: &Job<'_>, with: &[(&str, &str)], steps: impl FnOnce(&Done)) -> (Done, Done) {
+pub(super) fn run(
+    job: &Job<'_>,
+    with: &[(&str, &str)],
+    steps: impl FnOnce(&PhaseResult),
+) -> (PhaseResult, PhaseResult) {
     let mut step = with
         .iter()
         .fold(job.cache().with("reuse", "copy"), |step, (name, value)| {
@@ -83,15 +87,15 @@ pub(super) fn run(job: &Job<'_>, with: &[(&str, &str)], steps: impl FnOnce(&Done
 }
 
 /// A job that saves the files of a build.
-pub(super) fn first(machine: &Machine) {
+pub(super) fn first_job(machine: &Machine) {
     let job = project(machine);
     let (_, post) = run(&job, &[], |_| build(&job));
-    post.says("target: 3 files").says("registry: 3 files");
-    forget(machine);
+    post.logs("target: 3 files").logs("registry: 3 files");
+    clear_machine(machine);
 }
 
 /// Every output of hits, in the order cache, registry, git, target.
-pub(super) fn hits(done: &Done) -> [&str; 4] {
+pub(super) fn hits(done: &PhaseResult) -> [&str; 4] {
     [
         "cache-hit",
         "registry-cache-hit",

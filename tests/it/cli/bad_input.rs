@@ -3,13 +3,13 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use crate::support::compare::picture;
+use crate::support::compare::snapshot;
 use crate::support::{Sandbox, trees};
 
 fn sandbox_with_entry() -> Sandbox {
     let sandbox = Sandbox::new();
     trees::small(&sandbox.job("job").join("tree"), 1);
-    sandbox.save(&sandbox.job("job"), "k").done();
+    sandbox.save(&sandbox.job("job"), "k").succeeded();
     sandbox
 }
 
@@ -19,7 +19,7 @@ fn an_unknown_key_is_a_miss_and_fails_only_when_asked_to() {
     let job = sandbox.job("other");
     let ran = sandbox
         .run(&job, &["restore", "--key", "unknown", "tree"])
-        .done();
+        .succeeded();
     assert_eq!(ran.stdout.lines().count(), 1);
     assert!(ran.stdout.contains("no entry for key unknown"), "{ran:#?}");
     let ran = sandbox
@@ -33,25 +33,25 @@ fn an_unknown_key_is_a_miss_and_fails_only_when_asked_to() {
                 "tree",
             ],
         )
-        .ended(3);
+        .exited(3);
     assert_eq!(ran.stdout.lines().count(), 1);
     sandbox
         .run(
             &job,
             &["restore", "--fail-on-cache-miss", "--key", "k", "tree"],
         )
-        .done();
+        .succeeded();
     // The result is the same without a store.
     let empty = Sandbox::new();
     empty
         .run(&empty.job("job"), &["restore", "--key", "k", "tree"])
-        .done();
+        .succeeded();
     empty
         .run(
             &empty.job("job"),
             &["restore", "--fail-on-cache-miss", "--key", "k", "tree"],
         )
-        .ended(3);
+        .exited(3);
     assert!(!empty.cache().exists(), "looking for a key made a store");
 }
 
@@ -106,13 +106,13 @@ fn paths_that_do_not_exist_are_reported() {
     assert!(
         !sandbox
             .run(&job, &["restore", "--json", "--key", "new", "no-such-path"])
-            .done()
+            .succeeded()
             .is_hit()
     );
     // One existing path is enough.
     sandbox
         .run(&job, &["save", "--key", "new", "no-such-path", "tree"])
-        .done();
+        .succeeded();
     let line = sandbox.run(&job, &["save", "--key", "new", "/"]).failed(1);
     assert!(
         line.contains("the root of the filesystem can't be cached"),
@@ -147,14 +147,14 @@ fn an_unwritable_cache_root_is_reported() {
     let job = sandbox.job("job");
     trees::small(&job.join("tree"), 1);
     fs::create_dir(sandbox.path("cache")).unwrap();
-    sandbox.give_away();
+    sandbox.chown_all();
     trees::set_mode(&sandbox.path("cache"), 0o555);
     let line = sandbox.save(&job, "k").failed(1);
     assert!(
         line.contains("Permission denied") && line.contains("--cache-root"),
         "{line}"
     );
-    assert!(!sandbox.restore(&job, "k").done().is_hit());
+    assert!(!sandbox.restore(&job, "k").succeeded().is_hit());
     trees::set_mode(&sandbox.path("cache"), 0o000);
     let line = sandbox.restore(&job, "k").failed(1);
     assert!(
@@ -169,13 +169,13 @@ fn an_unwritable_destination_is_reported() {
     let sandbox = Sandbox::without_rights();
     let (job, other) = (sandbox.job("job"), sandbox.job("other"));
     trees::small(&job.join("tree"), 1);
-    sandbox.give_away();
-    sandbox.save(&job, "k").done();
+    sandbox.chown_all();
+    sandbox.save(&job, "k").succeeded();
     trees::set_mode(&other, 0o555);
     let line = sandbox.restore(&other, "k").failed(1);
     assert!(line.contains("Permission denied"), "{line}");
     trees::set_mode(&other, 0o755);
-    sandbox.restore(&other, "k").done();
+    sandbox.restore(&other, "k").succeeded();
 }
 
 #[test]
@@ -183,7 +183,7 @@ fn a_store_of_a_newer_version_is_left_alone() {
     let sandbox = sandbox_with_entry();
     let job = sandbox.job("job");
     fs::write(sandbox.store().join("format.json"), br#"{"format":2}"#).unwrap();
-    let before = picture(&sandbox.store());
+    let before = snapshot(&sandbox.store());
     for command in [
         &["save", "--key", "new", "tree"][..],
         &["restore", "--key", "k", "tree"],
@@ -199,7 +199,7 @@ fn a_store_of_a_newer_version_is_left_alone() {
         );
     }
     assert!(
-        before == picture(&sandbox.store()),
+        before == snapshot(&sandbox.store()),
         "the store of another version was changed"
     );
 }
@@ -252,7 +252,7 @@ fn keys_of_any_text_are_keys_and_messages_stay_one_line() {
             ["save", &flag, "tree"],
             ["restore", &flag, "tree"],
         ] {
-            let ran = sandbox.run(&job, &arguments).done();
+            let ran = sandbox.run(&job, &arguments).succeeded();
             assert!(ran.stdout.lines().count() <= 2, "{key:?}: {ran:#?}");
             assert!(
                 !ran.stdout.contains('\u{1b}') && !ran.stdout.contains("two\nlines"),
@@ -261,10 +261,10 @@ fn keys_of_any_text_are_keys_and_messages_stay_one_line() {
         }
         let ran = sandbox
             .run(&job, &["restore", &format!("--key=missing-{key}"), "tree"])
-            .done();
+            .succeeded();
         assert_eq!(ran.stdout.lines().count(), 1, "{ran:#?}");
     }
-    let listed = sandbox.run(&job, &["list"]).done();
+    let listed = sandbox.run(&job, &["list"]).succeeded();
     assert_eq!(
         listed
             .stdout
@@ -280,7 +280,7 @@ fn keys_of_any_text_are_keys_and_messages_stay_one_line() {
 fn every_command_gives_one_json_document() {
     let sandbox = sandbox_with_entry();
     let job = sandbox.job("job");
-    let entry = sandbox.run(&job, &["list", "--json"]).done().json()[0]["entry"]
+    let entry = sandbox.run(&job, &["list", "--json"]).succeeded().json()[0]["entry"]
         .as_str()
         .unwrap()
         .to_owned();
@@ -298,9 +298,11 @@ fn every_command_gives_one_json_document() {
         &["prune", "--dry-run", "--keep", "0"],
         &["prune", "--keep", "1"],
     ] {
-        let ran = sandbox.run(&job, &[command, &["--json"]].concat()).done();
+        let ran = sandbox
+            .run(&job, &[command, &["--json"]].concat())
+            .succeeded();
         assert!(!ran.json().is_null(), "{command:?}");
-        let text = sandbox.run(&job, command).done();
+        let text = sandbox.run(&job, command).succeeded();
         assert!(
             text.stdout.is_empty() || !text.stdout.trim_start().starts_with('{'),
             "{command:?}: {text:#?}"
@@ -308,7 +310,7 @@ fn every_command_gives_one_json_document() {
     }
     let missing = sandbox
         .run(&job, &["save", "--json", "--key", "x", "nowhere"])
-        .ended(1);
+        .exited(1);
     assert_eq!(missing.json()["reason"], "nothing-there");
 }
 
@@ -318,7 +320,7 @@ fn a_missing_entry_can_not_be_shown() {
     let job = sandbox.job("job");
     let line = sandbox.run(&job, &["show", "unknown"]).failed(1);
     assert!(line.contains("`local-cache list` shows all"), "{line}");
-    sandbox.save(&job, "K").done();
+    sandbox.save(&job, "K").succeeded();
     let line = sandbox.run(&job, &["show", "K"]);
     assert!(
         line.code == Some(0) || line.stderr.lines().count() == 1,

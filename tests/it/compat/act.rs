@@ -23,7 +23,7 @@ fn post_says(saved: &[&str], restore_keys: &str) -> String {
     let mut step = step;
     assert!(!step.pre().passed().state.is_empty());
     let told = step.main().passed().state;
-    step.forget(&told);
+    step.drop_state(&told);
     job.file("data/file", "made by the job");
     step.with("key", "k-post")
         .with("job-status", "")
@@ -62,9 +62,9 @@ fn a_local_action_without_a_pre_phase_saves_under_the_key_that_post_has() {
     let job = job(&machine);
     let mut step = job.cache().with("path", "data").with("key", "k");
     let told = step.main().passed().state;
-    step.forget(&told);
+    step.drop_state(&told);
     job.file("data/file", "1");
-    step.post().passed().says("Cache saved with key: k\n");
+    step.post().passed().logs("Cache saved with key: k\n");
 }
 
 #[test]

@@ -17,11 +17,11 @@ fn a_cold_start_makes_the_store_at_the_first_save_only() {
     step.pre().passed();
     step.main()
         .passed()
-        .says("Cache not found")
-        .says_nothing_of("::warning");
+        .logs("Cache not found")
+        .does_not_log("::warning");
     assert!(!machine.store().exists());
     job.file("data/file", "1");
-    step.post().passed().says("Cache saved with key: k");
+    step.post().passed().logs("Cache saved with key: k");
     assert!(machine.store().join("local-cache-v1/CACHEDIR.TAG").exists());
 }
 
@@ -86,7 +86,7 @@ fn saving_again_changes_nothing() {
             .with("key", "k")
             .main()
             .passed()
-            .says_nothing_of("Cache saved");
+            .does_not_log("Cache saved");
     }
     assert_eq!(read(), before);
 }
@@ -107,8 +107,8 @@ fn restoring_again_writes_nothing() {
             .main()
             .passed()
     };
-    step().says("2 files written");
-    step().says("0 files written (0 B), 2 files right already");
+    step().logs("2 files written");
+    step().logs("0 files written (0 B), 2 files right already");
 }
 
 #[test]
@@ -211,10 +211,10 @@ fn the_root_of_the_filesystem_is_neither_saved_nor_restored() {
     let machine = Machine::new();
     let job = machine.job();
     let mut step = job.cache().with("path", "/").with("key", "k");
-    step.main().passed().says("Cache not found");
+    step.main().passed().logs("Cache not found");
     step.post()
         .passed()
-        .says("the root of the filesystem can't be cached; name directories in it");
+        .logs("the root of the filesystem can't be cached; name directories in it");
     assert_eq!(machine.entries(), 0);
 }
 
@@ -232,8 +232,8 @@ fn a_mirrored_home_loses_nothing() {
         .with("mirror", "true")
         .main()
         .passed();
-    done.says("::warning title=local-cache::")
-        .says("holds the home directory, so nothing is removed there");
+    done.logs("::warning title=local-cache::")
+        .logs("holds the home directory, so nothing is removed there");
     assert_eq!(job.read("~/.runner-credentials").as_deref(), Some("2"));
 }
 
@@ -252,7 +252,7 @@ fn a_mirrored_directory_above_the_workspace_loses_nothing() {
         .with("mirror", "true")
         .main()
         .passed();
-    done.says("holds the directory of the workspace, so nothing is removed there");
+    done.logs("holds the directory of the workspace, so nothing is removed there");
     assert_eq!(job.read("b").as_deref(), Some("2"));
 }
 
@@ -271,7 +271,7 @@ fn mirror_removes_what_the_entry_does_not_have() {
         .with("mirror", "true")
         .main()
         .passed();
-    done.says_nothing_of("::warning");
+    done.does_not_log("::warning");
     assert!(
         job.locate("a/x").exists() && !job.locate("a/y").exists() && job.locate("b/z").exists()
     );

@@ -182,8 +182,8 @@ fn check(with: &str, writer: Run, reader: Run, sees: bool) {
     job.file("data/file", "1");
     step.post()
         .passed()
-        .says("Cache saved with key: k")
-        .says_nothing_of("::warning");
+        .logs("Cache saved with key: k")
+        .does_not_log("::warning");
     let job = reader(machine.job());
     let done = job
         .restore()
@@ -336,7 +336,7 @@ macro_rules! writes {
             let job = $writer(machine.job());
             job.file("data/file", "1");
             let done = job.save().with("path", "data").with("key", "k").with_yaml($with).main();
-            done.passed().says("Cache saved");
+            done.passed().logs("Cache saved");
             assert_eq!(written(&machine), ($scope.to_owned(), $git_ref.to_owned()));
         })*
     };
@@ -366,7 +366,7 @@ fn the_scope_of_post_is_decided_before_the_job_can_change_the_event_file() {
     step.main().passed();
     job.file("data/file", "poison");
     job.rewrite_event(&pull_request(7, HOME, "release"));
-    step.post().passed().says("Cache saved with key: k");
+    step.post().passed().logs("Cache saved with key: k");
     assert_eq!(written(&machine).1, "untrusted/pull/7");
 }
 
@@ -381,7 +381,7 @@ fn a_run_without_a_repository_restores_and_saves_nothing_and_does_not_fail() {
     let mut step = job.cache().with("path", "data").with("key", "k");
     step.main()
         .passed()
-        .says("::warning title=local-cache::GITHUB_REPOSITORY is not set");
+        .logs("::warning title=local-cache::GITHUB_REPOSITORY is not set");
     step.post().passed();
     assert_eq!(machine.entries(), 0);
 }
@@ -398,8 +398,8 @@ fn a_run_that_could_be_any_forks_restores_and_saves_nothing() {
         .with("branch-isolation", "false");
     step.main()
         .passed()
-        .says("this run may be a fork's")
-        .says_nothing_of("set `branch-isolation: false`");
+        .logs("this run may be a fork's")
+        .does_not_log("set `branch-isolation: false`");
     step.post().passed();
     assert_eq!(machine.entries(), 0);
 }

@@ -164,7 +164,7 @@ macro_rules! same {
             let job = machine.job();
             job.file("data/file", "1");
             let done = job.save().with("path", "data").with_yaml(concat!("key: ", $one)).main();
-            done.passed().says("Cache saved with key: ");
+            done.passed().logs("Cache saved with key: ");
             let done = job.restore().with("path", "data").with_yaml(concat!("key: ", $other)).main();
             assert_eq!(done.hit(), "true", "{}", done.log);
         })*

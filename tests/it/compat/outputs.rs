@@ -1,7 +1,7 @@
 //! The result of a step that restores: exit code, outputs, log lines.
 
 use crate::support::machine::{Job, Machine};
-use crate::support::step::Done;
+use crate::support::step::PhaseResult;
 
 /// A step in a store that has some entries of the path `data`, each with its key in `data/file`.
 struct Case {
@@ -47,13 +47,13 @@ fn check(action: &str, case: &Case) {
     let done = step.with("path", "data").with_yaml(case.with).main();
     check_outputs(action, case, &done, &job);
     assert_eq!(done.exit, case.exit, "{}", done.log);
-    let done = case.says.iter().fold(done, |done, text| done.says(text));
+    let done = case.says.iter().fold(done, |done, text| done.logs(text));
     case.silent_about
         .iter()
-        .fold(done, |done, text| done.says_nothing_of(text));
+        .fold(done, |done, text| done.does_not_log(text));
 }
 
-fn check_outputs(action: &str, case: &Case, done: &Done, job: &Job<'_>) {
+fn check_outputs(action: &str, case: &Case, done: &PhaseResult, job: &Job<'_>) {
     let output = |name| done.outputs.get(name).map(String::as_str);
     assert_eq!(output("cache-hit"), case.hit, "{}", done.log);
     assert_eq!(output("cache-matched-key"), case.matched);
@@ -246,7 +246,7 @@ fn variables_that_tune_the_upstream_service_change_nothing() {
         .with("key", "k2")
         .with("restore-keys", "k");
     assert_eq!(step.main().hit(), "false");
-    step.post().passed().says("Cache saved with key: k2");
+    step.post().passed().logs("Cache saved with key: k2");
 }
 
 #[test]
@@ -268,7 +268,7 @@ fn looking_up_counts_as_a_use() {
             .with("keep", "2")
             .main()
     };
-    save("k-0000003").passed().says("removed 1 old entry");
+    save("k-0000003").passed().logs("removed 1 old entry");
     assert_eq!(job.found("data", "k-0000002", ""), None);
     assert_eq!(
         job.found("data", "k-0000001", "").as_deref(),
@@ -285,14 +285,14 @@ fn an_unusable_store_is_a_warning_and_a_miss() {
     let done = step
         .main()
         .passed()
-        .says("::warning title=local-cache::")
-        .says("Cache not found");
+        .logs("::warning title=local-cache::")
+        .logs("Cache not found");
     assert!(!done.outputs.contains_key("cache-hit"));
     job.file("data/file", "1");
     step.post()
         .passed()
-        .says("::warning title=local-cache::")
-        .says_nothing_of("Cache saved");
+        .logs("::warning title=local-cache::")
+        .does_not_log("Cache saved");
 }
 
 #[test]
@@ -305,7 +305,7 @@ fn an_unusable_store_fails_the_step_only_with_fail_on_error() {
         .with("path", "data")
         .with("key", "k")
         .with("fail-on-error", "true");
-    let done = step.main().says("::error title=local-cache::");
+    let done = step.main().logs("::error title=local-cache::");
     assert_eq!(done.exit, 1);
 }
 
@@ -328,13 +328,13 @@ fn a_damaged_entry_is_a_warning_and_the_next_best_one_is_restored() {
     let done = step
         .main()
         .passed()
-        .says("::warning title=local-cache::")
-        .says("is damaged");
+        .logs("::warning title=local-cache::")
+        .logs("is damaged");
     assert_eq!(
         (done.hit(), done.output("cache-matched-key")),
         ("false", "k-1")
     );
-    step.post().passed().says("Cache saved with key: k-2");
+    step.post().passed().logs("Cache saved with key: k-2");
 }
 
 /// `ACTIONS_CACHE_MODE`, whether the run may restore, and whether it may save.
@@ -349,10 +349,10 @@ macro_rules! modes {
             let done = step.main().passed();
             assert_eq!(done.hit(), if $restores { "false" } else { "" });
             assert_eq!(job.read("data/file").is_some(), $restores);
-            let done = if $restores { done } else { done.says("Cache not found for input keys: k-2, k-") };
-            done.says_nothing_of("::warning");
+            let done = if $restores { done } else { done.logs("Cache not found for input keys: k-2, k-") };
+            done.does_not_log("::warning");
             job.file("data/file", "new");
-            let done = step.post().passed().says_nothing_of("::warning");
+            let done = step.post().passed().does_not_log("::warning");
             assert_eq!(done.log.contains("Cache saved with key: k-2"), $saves);
             let done = job.save().with("path", "data").with("key", "k-3").main().passed();
             assert_eq!(done.log.contains("Cache saved with key: k-3"), $saves);
@@ -381,7 +381,7 @@ fn a_restore_that_the_cache_mode_forbids_is_a_miss_for_fail_on_cache_miss() {
         .with("key", "k")
         .with("fail-on-cache-miss", "true")
         .main();
-    assert_eq!(step.says("Failed to restore cache entry.").exit, 1);
+    assert_eq!(step.logs("Failed to restore cache entry.").exit, 1);
 }
 
 #[test]
@@ -400,15 +400,15 @@ fn a_run_without_a_ref_neither_restores_nor_saves_and_does_not_fail() {
             .with("path", "data")
             .with("key", "k")
             .with("fail-on-cache-miss", "true");
-        let done = step.main().passed().says(text);
+        let done = step.main().passed().logs(text);
         assert!(done.outputs.is_empty(), "{:?}", done.outputs);
-        step.post().passed().says_nothing_of("Cache saved");
+        step.post().passed().does_not_log("Cache saved");
         job.save()
             .with("path", "data")
             .with("key", "k2")
             .main()
             .passed()
-            .says(text);
+            .logs(text);
     }
     assert_eq!(machine.entries(), 1);
 }

@@ -211,8 +211,8 @@ fn a_store_inside_the_workspace_is_not_in_the_cache_of_the_workspace() {
         step.main().passed();
         step.post()
             .passed()
-            .says("Cache Size: ~0 MB (1 B), 1 file,")
-            .says_nothing_of("::warning");
+            .logs("Cache Size: ~0 MB (1 B), 1 file,")
+            .does_not_log("::warning");
     }
 }
 
@@ -228,7 +228,7 @@ fn a_store_inside_the_workspace_stays_when_the_workspace_is_mirrored() {
         .with("key", "k")
         .with("cache-root", &store)
         .main();
-    save.passed().says("Cache saved");
+    save.passed().logs("Cache saved");
     job.file("b", "2");
     let step = job
         .restore()
@@ -239,7 +239,7 @@ fn a_store_inside_the_workspace_stays_when_the_workspace_is_mirrored() {
         .with("mirror", "true")
         .main()
         .passed()
-        .says_nothing_of("::warning");
+        .does_not_log("::warning");
     assert_eq!(done.hit(), "true");
     assert!(job.locate("cache/local-cache-v1/format.json").exists() && !job.locate("b").exists());
 }
@@ -284,7 +284,7 @@ fn a_link_that_leads_nowhere_counts_as_missing() {
     job.link("link", "nowhere");
     job.file("a", "1");
     let done = job.save().with("path", "link").with("key", "k").main();
-    done.passed().says("Path Validation Error");
+    done.passed().logs("Path Validation Error");
     job.saved("link\na", "k");
 }
 
@@ -327,9 +327,9 @@ fn a_directory_is_not_restored_through_a_link_in_its_place() {
         .with("key", "k")
         .main()
         .passed();
-    done.says("::warning title=local-cache::")
-        .says("is a symlink to")
-        .says("Cache not found");
+    done.logs("::warning title=local-cache::")
+        .logs("is a symlink to")
+        .logs("Cache not found");
     assert!(!later.locate("$TMP/elsewhere/x").exists());
 }
 
@@ -390,7 +390,7 @@ fn a_read_only_tree_is_restored_over_itself() {
         .with("key", "k")
         .main()
         .passed();
-    assert_eq!(done.says_nothing_of("::warning").hit(), "true");
+    assert_eq!(done.does_not_log("::warning").hit(), "true");
     assert_eq!(later.read("~/go/pkg/mod/a@v1/x.go").as_deref(), Some("1"));
     assert_eq!(
         later.read("~/go/pkg/mod/a@v1/sub/y.go").as_deref(),
@@ -419,10 +419,10 @@ fn a_directory_that_only_root_may_write_is_a_warning_and_a_miss() {
     let done = step
         .main()
         .passed()
-        .says("::warning title=local-cache::")
-        .says("of-root");
+        .logs("::warning title=local-cache::")
+        .logs("of-root");
     assert_eq!(done.hit(), "");
-    step.post().passed().says_nothing_of("::error");
+    step.post().passed().does_not_log("::error");
     set_mode(&job.locate("$TMP/of-root"), 0o755);
 }
 
@@ -437,7 +437,7 @@ fn a_file_that_can_not_be_read_is_a_warning_and_the_rest_is_saved() {
     let done = step
         .post()
         .passed()
-        .says("::warning title=local-cache::")
-        .says("a/of-root is not cached");
-    done.says("Cache saved with key: k");
+        .logs("::warning title=local-cache::")
+        .logs("a/of-root is not cached");
+    done.logs("Cache saved with key: k");
 }

@@ -34,9 +34,9 @@ fn check(case: &Case) {
     let done = step
         .post()
         .passed()
-        .says(case.says)
-        .says_nothing_of("::warning")
-        .says_nothing_of("::error");
+        .logs(case.says)
+        .does_not_log("::warning")
+        .does_not_log("::error");
     let says = case
         .saves
         .map(|key| format!("Cache saved with key: {key}\n   Cache Size: ~0 MB (15 B)"));
@@ -165,7 +165,7 @@ macro_rules! changed {
             step.main().passed();
             job.file("data/file", "1");
             let mut step = step.with_yaml($post);
-            step.post().passed().says("Cache saved with key: k-main\n").says_nothing_of("::warning");
+            step.post().passed().logs("Cache saved with key: k-main\n").does_not_log("::warning");
             assert_eq!(job.found("data", "k-main", "").as_deref(), Some("k-main"));
             assert_eq!(machine.entries(), 1);
         })*
@@ -191,7 +191,7 @@ fn post_reads_the_path_again() {
     step.with("path", "after")
         .post()
         .passed()
-        .says("Cache saved with key: k");
+        .logs("Cache saved with key: k");
     std::fs::remove_dir_all(job.locate("after")).unwrap();
     assert_eq!(job.found("after", "k", "").as_deref(), Some("k"));
 }
@@ -222,15 +222,15 @@ fn the_second_of_two_jobs_with_one_key_saves_nothing_and_does_not_fail() {
     let (first, second) = (machine.job(), machine.job());
     let mut one = first.cache().with("path", "data").with("key", "k");
     let mut two = second.cache().with("path", "data").with("key", "k");
-    one.main().says("Cache not found");
-    two.main().says("Cache not found");
+    one.main().logs("Cache not found");
+    two.main().logs("Cache not found");
     first.file("data/file", "first");
     second.file("data/file", "second");
-    one.post().says("Cache saved with key: k");
+    one.post().logs("Cache saved with key: k");
     two.post()
         .passed()
-        .says("there is an entry with key k already")
-        .says_nothing_of("::warning");
+        .logs("there is an entry with key k already")
+        .does_not_log("::warning");
     let later = machine.job();
     later.found("data", "k", "");
     assert_eq!(later.read("data/file").as_deref(), Some("first"));
@@ -281,8 +281,8 @@ fn the_save_action_saves_after_any_restore() {
         .main()
         .passed();
     let done = done
-        .says("Cache saved with key: k-2\n")
-        .says_nothing_of("::warning");
+        .logs("Cache saved with key: k-2\n")
+        .does_not_log("::warning");
     assert_eq!(
         done.outputs.keys().collect::<Vec<_>>(),
         ["cache-size-bytes", "disk-free-bytes", "disk-used-percent"]
@@ -301,8 +301,8 @@ fn the_save_action_keeps_an_existing_entry_warns_and_does_not_fail() {
         .with("key", "k")
         .main()
         .passed();
-    done.says("Failed to save: Unable to reserve cache")
-        .says("::warning title=local-cache::Cache save failed.\n");
+    done.logs("Failed to save: Unable to reserve cache")
+        .logs("::warning title=local-cache::Cache save failed.\n");
     job.found("data", "k", "");
     assert_eq!(job.read("data/file").as_deref(), Some("k"));
 }
@@ -326,8 +326,8 @@ fn the_save_action_does_not_save_under_a_key_of_blanks() {
         .with("key", " ")
         .main()
         .passed();
-    done.says("Key is not specified")
-        .says("::warning title=local-cache::Cache save failed.\n");
+    done.logs("Key is not specified")
+        .logs("::warning title=local-cache::Cache save failed.\n");
     assert_eq!(machine.entries(), 0);
 }
 
@@ -341,8 +341,8 @@ fn partly_missing_paths_are_saved_without_a_message() {
     step.main();
     step.post()
         .passed()
-        .says("Cache saved with key: k")
-        .says_nothing_of("::warning");
+        .logs("Cache saved with key: k")
+        .does_not_log("::warning");
 }
 
 const NOTHING_THERE: &str = "Path Validation Error: Path(s) specified in the action for caching do(es) not exist, \
@@ -359,8 +359,8 @@ fn paths_that_are_all_missing_are_reported_without_an_annotation() {
     step.main();
     step.post()
         .passed()
-        .says(NOTHING_THERE)
-        .says_nothing_of("::warning");
+        .logs(NOTHING_THERE)
+        .does_not_log("::warning");
     assert_eq!(machine.entries(), 0);
 }
 
@@ -374,8 +374,8 @@ fn the_save_action_warns_of_paths_that_are_all_missing() {
         .with("key", "k")
         .main()
         .passed();
-    done.says(NOTHING_THERE)
-        .says("::warning title=local-cache::Cache save failed.\n");
+    done.logs(NOTHING_THERE)
+        .logs("::warning title=local-cache::Cache save failed.\n");
 }
 
 #[test]
@@ -389,7 +389,7 @@ fn paths_that_the_list_excludes_again_count_as_missing() {
         .with("key", "k")
         .main()
         .passed();
-    done.says(NOTHING_THERE);
+    done.logs(NOTHING_THERE);
 }
 
 #[test]
@@ -421,7 +421,7 @@ fn an_entry_of_one_action_is_found_by_the_others() {
     let mut step = job.cache().with("path", "data").with("key", "by-cache");
     step.main();
     job.file("data/file", "1");
-    step.post().says("Cache saved");
+    step.post().logs("Cache saved");
     job.saved("data", "by-save");
     for key in ["by-cache", "by-save"] {
         let elsewhere = machine

@@ -25,16 +25,16 @@ pub(super) fn check(form: &Form) {
     let done = step
         .main()
         .passed()
-        .says("Cache not found")
-        .says_nothing_of("::warning");
+        .logs("Cache not found")
+        .does_not_log("::warning");
     assert!(!done.outputs.contains_key("cache-hit"));
     form.makes
         .iter()
         .for_each(|name| drop(job.file(name, name)));
     step.post()
         .passed()
-        .says("Cache saved with key: ")
-        .says_nothing_of("::warning");
+        .logs("Cache saved with key: ")
+        .does_not_log("::warning");
 
     form.makes
         .iter()
@@ -42,18 +42,15 @@ pub(super) fn check(form: &Form) {
     let job = machine.job().var("GITHUB_JOB", "second");
     let mut step = job.cache().with_yaml(form.with);
     step.pre().passed();
-    assert_eq!(
-        step.main().passed().says_nothing_of("::warning").hit(),
-        "true"
-    );
+    assert_eq!(step.main().passed().does_not_log("::warning").hit(), "true");
     for name in form.makes {
         let expected = (!form.left_out.contains(name)).then_some(*name);
         assert_eq!(job.read(name).as_deref(), expected, "{name}");
     }
     step.post()
         .passed()
-        .says("Cache hit occurred on the primary key ")
-        .says_nothing_of("::warning");
+        .logs("Cache hit occurred on the primary key ")
+        .does_not_log("::warning");
     assert_eq!(machine.entries(), 1);
 }
 
@@ -99,7 +96,7 @@ fn job_that_saves(job: &Job<'_>, with: &str, makes: &[&str]) {
     step.pre().passed();
     step.main().passed();
     makes.iter().for_each(|name| drop(job.file(name, name)));
-    step.post().passed().says("Cache saved with key: ");
+    step.post().passed().logs("Cache saved with key: ");
 }
 
 #[test]
@@ -134,7 +131,7 @@ fn point_02_a_key_handed_from_restore_to_save() {
         .with("key", key)
         .main()
         .passed()
-        .says("Cache saved with key: clang-0123\n");
+        .logs("Cache saved with key: clang-0123\n");
 }
 
 #[test]
@@ -156,7 +153,7 @@ fn point_03_one_job_saves_and_another_fails_unless_it_is_there() {
     let with = with.replace("0123", "4567");
     let done = tester.restore().with_yaml(&with).main();
     assert_eq!(done.exit, 1);
-    done.says(&format!(
+    done.logs(&format!(
         "(looked for in {} on this runner)",
         machine.store().display()
     ));
@@ -217,8 +214,8 @@ fn point_06_a_key_of_one_blank_finds_by_restore_keys_and_saves_nothing() {
     );
     step.post()
         .passed()
-        .says_nothing_of("Cache saved")
-        .says_nothing_of("::warning");
+        .does_not_log("Cache saved")
+        .does_not_log("::warning");
     assert_eq!(machine.entries(), 1);
 }
 
@@ -234,7 +231,7 @@ fn point_07_the_hashed_file_is_deleted_by_the_job() {
     let mut step = step.with("key", "Linux-cabal-");
     step.post()
         .passed()
-        .says("Cache saved with key: Linux-cabal-0123\n");
+        .logs("Cache saved with key: Linux-cabal-0123\n");
 }
 
 #[test]
@@ -246,12 +243,12 @@ fn point_08_jobs_side_by_side_with_one_key() {
     first.main().passed();
     second.main().passed();
     one.file("~/.cargo/bin/cargo-fuzz", "1");
-    first.post().passed().says("Cache saved with key: fuzz-1");
+    first.post().passed().logs("Cache saved with key: fuzz-1");
     second
         .post()
         .passed()
-        .says_nothing_of("::warning")
-        .says_nothing_of("Cache saved");
+        .does_not_log("::warning")
+        .does_not_log("Cache saved");
 }
 
 #[test]
@@ -265,8 +262,8 @@ fn point_09_folders_of_other_systems_are_not_there() {
     job.file("~/.cache/go-build/a", "1");
     step.post()
         .passed()
-        .says("Cache saved")
-        .says_nothing_of("::warning");
+        .logs("Cache saved")
+        .does_not_log("::warning");
 }
 
 #[test]
@@ -277,8 +274,8 @@ fn point_09_the_only_folder_is_never_made() {
     step.main().passed();
     step.post()
         .passed()
-        .says("Path Validation Error")
-        .says_nothing_of("::warning");
+        .logs("Path Validation Error")
+        .does_not_log("::warning");
 }
 
 #[test]
@@ -332,7 +329,7 @@ fn point_32_a_key_with_the_runs_number_takes_the_newest() {
         };
         assert_eq!(done.output("cache-matched-key"), before);
         job.file(".ccache/a", &run.to_string());
-        step.post().passed().says("Cache saved");
+        step.post().passed().logs("Cache saved");
     }
 }
 
@@ -372,11 +369,11 @@ fn point_34_two_steps_of_one_job_share_a_directory_and_keep_their_keys() {
     electrs
         .post()
         .passed()
-        .says("Cache saved with key: electrs-Linux\n");
+        .logs("Cache saved with key: electrs-Linux\n");
     bitcoind
         .post()
         .passed()
-        .says("Cache saved with key: bitcoind-Linux\n");
+        .logs("Cache saved with key: bitcoind-Linux\n");
     let job = machine.job();
     let done = job
         .cache()
@@ -409,6 +406,6 @@ fn point_36_a_save_on_the_default_branch_only() {
         .with_yaml(with)
         .main()
         .passed()
-        .says("Cache saved");
+        .logs("Cache saved");
     assert_eq!(pull.restore().with_yaml(with).main().passed().hit(), "true");
 }

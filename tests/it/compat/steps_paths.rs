@@ -66,7 +66,7 @@ fn point_18_a_checkout_at_another_depth() {
     step.main().passed();
     job.file("~/.m2/repository/a/b/c", "1");
     job.file("target/a", "2");
-    step.post().passed().says("Cache saved");
+    step.post().passed().logs("Cache saved");
     fs::remove_dir_all(job.locate("~/.m2")).unwrap();
     let deep = machine.path("work/deep/er/still");
     fs::create_dir_all(&deep).unwrap();
@@ -86,7 +86,7 @@ fn point_19_bits_and_links_of_a_virtual_environment() {
     set_mode(&job.file("venv/bin/pip", "#!"), 0o755);
     set_mode(&job.file("venv/secret", "s"), 0o600);
     job.link("venv/bin/python", "/usr/bin/python3");
-    step.post().passed().says("Cache saved");
+    step.post().passed().logs("Cache saved");
     let job = machine.job();
     assert_eq!(
         job.cache()
@@ -122,7 +122,7 @@ fn point_21_times_to_the_nanosecond() {
     fs::File::open(&path).unwrap().set_modified(time).unwrap();
     let folder = job.locate("target/debug");
     fs::File::open(&folder).unwrap().set_modified(time).unwrap();
-    step.post().passed().says("Cache saved");
+    step.post().passed().logs("Cache saved");
     let job = machine.job();
     job.cache()
         .with_yaml("{path: target, key: k}")

@@ -77,7 +77,7 @@ fn refused_restore_keys(restore_keys: &[&str], text: &str) {
             .with("restore-keys", &restore_keys)
             .main();
         assert_eq!(done.exit, 1, "{}", done.log);
-        done.says(&expanded(text)).says_nothing_of("Cache restored");
+        done.logs(&expanded(text)).does_not_log("Cache restored");
     }
 }
 
@@ -124,9 +124,9 @@ fn a_path_is_required_by_the_sub_actions() {
     let job = machine.job();
     let done = job.restore().with("key", "k").main();
     assert_eq!(done.exit, 1);
-    done.says("::error title=local-cache::Input required and not supplied: path\n");
+    done.logs("::error title=local-cache::Input required and not supplied: path\n");
     let done = job.save().with("key", "k").main().passed();
-    done.says("::warning title=local-cache::Input required and not supplied: path\n");
+    done.logs("::warning title=local-cache::Input required and not supplied: path\n");
 }
 
 #[test]
@@ -136,14 +136,14 @@ fn a_path_of_blanks_is_a_path_that_lists_nothing() {
     let text = "Path Validation Error: At least one directory or file path is required\n";
     let done = job.restore().with("path", "  \n ").with("key", "k").main();
     assert_eq!(done.exit, 1);
-    done.says(&format!("::error title=local-cache::{text}"));
+    done.logs(&format!("::error title=local-cache::{text}"));
     let done = job
         .save()
         .with("path", "  \n ")
         .with("key", "k")
         .main()
         .passed();
-    done.says(&format!("::warning title=local-cache::{text}"));
+    done.logs(&format!("::warning title=local-cache::{text}"));
 }
 
 #[test]
@@ -158,7 +158,7 @@ fn a_key_that_is_not_utf8_is_refused_by_name() {
         .with_raw("key", key)
         .main();
     assert_eq!(done.exit, 1);
-    done.says("::error title=local-cache::input key is \"k-\u{fffd}\", which is not UTF-8");
+    done.logs("::error title=local-cache::input key is \"k-\u{fffd}\", which is not UTF-8");
 }
 
 #[test]
@@ -180,8 +180,8 @@ fn variables_that_are_not_utf8_are_ignored() {
     assert_eq!(step.main().passed().hit(), "true");
     step.post()
         .passed()
-        .says("not saving cache")
-        .says_nothing_of("::warning");
+        .logs("not saving cache")
+        .does_not_log("::warning");
 }
 
 #[test]
@@ -215,10 +215,10 @@ macro_rules! patterns {
             let job = machine.job();
             job.file("data/file", "1");
             let mut step = job.cache().with("path", $path).with("key", "k");
-            step.main().passed().says("Cache not found for input keys: k").says($text);
-            let done = step.post().passed().says("::warning title=local-cache::").says($text);
-            done.says_nothing_of("Cache saved").says_nothing_of("::error");
-            job.save().with("path", $path).with("key", "k").main().passed().says($text);
+            step.main().passed().logs("Cache not found for input keys: k").logs($text);
+            let done = step.post().passed().logs("::warning title=local-cache::").logs($text);
+            done.does_not_log("Cache saved").does_not_log("::error");
+            job.save().with("path", $path).with("key", "k").main().passed().logs($text);
             let strict = job.save().with("path", $path).with("key", "k").with("fail-on-error", "true").main();
             assert_eq!(strict.exit, 1);
             assert_eq!(machine.entries(), 0);
@@ -272,20 +272,20 @@ fn inputs_without_effect_are_reported_at_level_debug() {
         .with("log-level", "debug")
         .main()
         .passed();
-    let done = done.says("debug: input upload-chunk-size: 1024 has no effect here\n");
-    done.says("debug: input enableCrossOsArchive: true has no effect here\n");
+    let done = done.logs("debug: input upload-chunk-size: 1024 has no effect here\n");
+    done.logs("debug: input enableCrossOsArchive: true has no effect here\n");
     job.cache()
         .with_yaml(with)
         .main()
         .passed()
-        .says_nothing_of("no effect");
+        .does_not_log("no effect");
     let done = job
         .cache()
         .with_yaml(with)
         .var("RUNNER_DEBUG", "1")
         .main()
         .passed();
-    done.says("::debug::input upload-chunk-size: 1024 has no effect here\n");
+    done.logs("::debug::input upload-chunk-size: 1024 has no effect here\n");
 }
 
 #[test]

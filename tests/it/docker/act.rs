@@ -191,10 +191,10 @@ impl Drop for Consumer {
 
 #[test]
 fn an_action_that_act_starts_on_the_host_works_on_the_host() {
-    if !support::ready("act") {
+    if !support::can_run("act") {
         return;
     }
-    let _lock = support::shared();
+    let _lock = support::lock_shared();
     let consumer = Consumer::of_probe(&json!(["LookAround", {"Write": ["~/made", "x"]}]));
     let said = consumer.run("-self-hosted", &[]);
     for phase in &said {
@@ -215,10 +215,10 @@ fn an_action_that_act_starts_on_the_host_works_on_the_host() {
 
 #[test]
 fn an_action_that_act_starts_beside_a_job_container_works_inside_that() {
-    if !support::ready("act") {
+    if !support::can_run("act") {
         return;
     }
-    let _lock = support::shared();
+    let _lock = support::lock_shared();
     let consumer =
         Consumer::of_probe(&json!(["LookAround", {"Write": ["/tmp/runner-cache/x", "y"]}]));
     let image = JobImage::new(&consumer.user);
@@ -323,10 +323,10 @@ fn assert_misses_then_hits(consumer: &Consumer, platform: &str, options: &[&str]
 
 #[test]
 fn act_on_the_host_saves_in_a_first_run_and_restores_in_a_second() {
-    if !support::ready("act") {
+    if !support::can_run("act") {
         return;
     }
-    let _lock = support::shared();
+    let _lock = support::lock_shared();
     let consumer = Consumer::of_action(|user| {
         steps(
             &user.home.join("cache").to_string_lossy(),
@@ -347,10 +347,10 @@ fn act_on_the_host_saves_in_a_first_run_and_restores_in_a_second() {
 
 #[test]
 fn act_in_a_container_saves_in_a_first_run_and_restores_in_a_second() {
-    if !support::ready("act") {
+    if !support::can_run("act") {
         return;
     }
-    let _lock = support::shared();
+    let _lock = support::lock_shared();
     let consumer = Consumer::of_action(|_| steps("/tmp/runner-cache", "~/.cargo/registry"));
     let image = JobImage::new(&consumer.user);
     let cache = consumer.user.directory("cache");

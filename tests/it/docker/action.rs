@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::image::{Image, source};
 use super::runner::Runner;
-use super::stage::{Answer, Running, Stage};
+use super::stage::{Running, Stage, StageResult};
 use yaml_serde::Value;
 
 /// An action.yml.
@@ -178,12 +178,12 @@ impl<'a> Step<'a> {
     }
 
     /// Keeps the outputs and the state of a phase, as the runner does.
-    pub(crate) fn take(&mut self, answer: &Answer) {
+    pub(crate) fn take(&mut self, answer: &StageResult) {
         self.state.extend(answer.state.clone());
         self.outputs.extend(answer.outputs.clone());
     }
 
-    pub(crate) fn phase(&mut self, phase: &str) -> Answer {
+    pub(crate) fn phase(&mut self, phase: &str) -> StageResult {
         let answer = self.start(phase).finish();
         self.take(&answer);
         answer

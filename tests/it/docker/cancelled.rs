@@ -11,10 +11,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::action::{Step, job};
-use super::machine::{Picture, picture};
+use super::machine::{Snapshot, snapshot};
 use super::programs::programs;
 use super::runner::Runner;
-use super::stage::{Answer, Running};
+use super::stage::{Running, StageResult};
 use super::support::{self, docker};
 
 const FILES: usize = 3_000;
@@ -72,7 +72,7 @@ impl Caught {
     }
 
     /// Cancels the phase as the runner does. The helper continues shortly after the signal arrived.
-    fn cancel(self) -> (Answer, Duration) {
+    fn cancel(self) -> (StageResult, Duration) {
         let helper = self.helper;
         let going_on = thread::spawn(move || {
             thread::sleep(Duration::from_millis(400));
@@ -99,12 +99,12 @@ fn helper_of(runner: &Runner) -> Option<Pid> {
 }
 
 /// A runner whose store has an entry of many files.
-fn with_entry() -> (Runner, PathBuf, Picture) {
+fn with_entry() -> (Runner, PathBuf, Snapshot) {
     let runner = Runner::strict();
     let target = runner.workspace.join("target");
     runner.user.tree(&target, FILES, 300);
     job(&runner, &WITH, |_| ());
-    let saved = picture(&target);
+    let saved = snapshot(&target);
     fs::remove_dir_all(&target).expect("removes");
     (runner, target, saved)
 }
@@ -138,15 +138,15 @@ fn cut_short<T>(runner: &Runner, with: &[(&str, &str)], end: impl Fn(Caught) -> 
 
 /// No file has its final name before it is complete, and the next job restores everything and
 /// leaves nothing else.
-fn assert_fine(runner: &Runner, target: &Path, saved: &Picture) {
+fn assert_fine(runner: &Runner, target: &Path, saved: &Snapshot) {
     assert!(
-        !target.exists() || picture(target) == *saved,
+        !target.exists() || snapshot(target) == *saved,
         "half a directory has its name"
     );
     let (before, _) = job(runner, &WITH, |_| ());
     assert!(before.contains("Cache restored from key: k"), "{before}");
     assert!(
-        picture(target) == *saved,
+        snapshot(target) == *saved,
         "the next job does not get what was saved"
     );
     // A helper that could not clean up leaves its temporary directory beside the root.
@@ -215,10 +215,10 @@ fn kill(runner: &Runner, caught: Caught) {
 
 #[test]
 fn a_restore_whose_container_is_killed_ends_at_once_and_leaves_whole_files() {
-    if !support::ready("docker") {
+    if !support::can_run("docker") {
         return;
     }
-    let _lock = support::shared();
+    let _lock = support::lock_shared();
     let (runner, target, saved) = with_entry();
     let (_, main) = restoring(&runner, &WITH);
     kill(&runner, main);
@@ -240,10 +240,10 @@ fn a_restore_whose_container_is_killed_ends_at_once_and_leaves_whole_files() {
 
 #[test]
 fn a_cancelled_restore_ends_before_the_runner_sends_sigterm() {
-    if !support::ready("docker") {
+    if !support::can_run("docker") {
         return;
     }
-    let _lock = support::shared();
+    let _lock = support::lock_shared();
     let (runner, target, saved) = with_entry();
     let (mut step, main) = restoring(&runner, &WITH);
     let (answer, elapsed) = main.cancel();
@@ -296,10 +296,10 @@ fn a_cancelled_restore_ends_before_the_runner_sends_sigterm() {
 
 #[test]
 fn a_restore_that_takes_too_long_is_cancelled_and_the_job_continues() {
-    if !support::ready("docker") {
+    if !support::can_run("docker") {
         return;
     }
-    let _lock = support::shared();
+    let _lock = support::lock_shared();
     let (runner, target, saved) = with_entry();
     let assert_given_up = |said: &str| {
         let warning = said
@@ -332,10 +332,10 @@ fn a_restore_that_takes_too_long_is_cancelled_and_the_job_continues() {
 
 #[test]
 fn a_save_whose_container_is_killed_or_stopped_leaves_no_entry_and_no_temporary_files() {
-    if !support::ready("docker") {
+    if !support::can_run("docker") {
         return;
     }
-    let _lock = support::shared();
+    let _lock = support::lock_shared();
     let runner = Runner::strict();
     let target = runner.workspace.join("target");
     // Many packs of small files.
@@ -375,7 +375,7 @@ fn a_save_whose_container_is_killed_or_stopped_leaves_no_entry_and_no_temporary_
         answer.said
     );
 
-    let saved = picture(&target);
+    let saved = snapshot(&target);
     let (before, after) = job(&runner, &WITH, |_| ());
     assert!(
         before.contains("Cache not found") && after.contains("Cache saved"),

@@ -73,10 +73,10 @@ fn has_interpreter(program: &[u8]) -> bool {
 
 #[test]
 fn the_image_is_one_small_static_program_under_three_names() {
-    if !support::ready("docker") {
+    if !support::can_run("docker") {
         return;
     }
-    let _lock = support::shared();
+    let _lock = support::lock_shared();
     let image = Image::action();
     let about = inspect(&image.0);
     assert_eq!(about["Config"]["Entrypoint"], json!(["/main"]));
@@ -158,10 +158,10 @@ fn stand_in(name: &str) {
 
 #[test]
 fn the_dockerfile_gives_its_build_all_it_reads_and_takes_the_program_from_it() {
-    if !support::ready("docker") {
+    if !support::can_run("docker") {
         return;
     }
-    let _lock = support::shared();
+    let _lock = support::lock_shared();
     let [builder, stage, image] =
         ["builder", "stage", "whole"].map(|name| Image(support::unique(name)));
     stand_in(&builder.0);

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::action::{Step, job};
-use super::machine::{Mounted, picture};
+use super::machine::{Mounted, snapshot};
 use super::runner::Runner;
 use super::support;
 
@@ -22,10 +22,10 @@ fn warnings(said: &str) -> Vec<&str> {
 
 #[test]
 fn without_a_responding_engine_the_job_continues_after_one_warning_for_each_phase() {
-    if !support::ready("docker") {
+    if !support::can_run("docker") {
         return;
     }
-    let _lock = support::shared();
+    let _lock = support::lock_shared();
     let runner = Runner::strict();
     runner.user.tree(&runner.workspace.join("target"), 3, 3);
     let silent = std::env::temp_dir().join(support::unique("silent"));
@@ -78,10 +78,10 @@ fn without_a_responding_engine_the_job_continues_after_one_warning_for_each_phas
 
 #[test]
 fn an_engine_that_hangs_does_not_keep_a_cancelled_step_from_ending() {
-    if !support::ready("docker") {
+    if !support::can_run("docker") {
         return;
     }
-    let _lock = support::shared();
+    let _lock = support::lock_shared();
     let runner = Runner::strict();
     let silent = std::env::temp_dir().join(support::unique("silent"));
     let _listener = UnixListener::bind(&silent).unwrap();
@@ -96,10 +96,10 @@ fn an_engine_that_hangs_does_not_keep_a_cancelled_step_from_ending() {
 
 #[test]
 fn a_full_disk_below_the_store_is_only_a_warning() {
-    if !support::ready("docker") {
+    if !support::can_run("docker") {
         return;
     }
-    let _lock = support::shared();
+    let _lock = support::lock_shared();
     let runner = Runner::strict();
     let target = runner.workspace.join("target");
     runner.user.tree(&target, 60, 20_000);
@@ -135,10 +135,10 @@ fn a_full_disk_below_the_store_is_only_a_warning() {
 
 #[test]
 fn a_full_disk_below_the_workspace_is_a_warning_and_leaves_whole_files() {
-    if !support::ready("docker") {
+    if !support::can_run("docker") {
         return;
     }
-    let _lock = support::shared();
+    let _lock = support::lock_shared();
     let runner = Runner::strict();
     let disk = Mounted::new(&runner.user, 1_000);
     let path = disk.0.join("data").to_string_lossy().into_owned();
@@ -167,17 +167,17 @@ fn a_full_disk_below_the_workspace_is_a_warning_and_leaves_whole_files() {
 
 #[test]
 fn a_store_on_another_file_system_than_the_workspace_works_as_well() {
-    if !support::ready("docker") {
+    if !support::can_run("docker") {
         return;
     }
-    let _lock = support::shared();
+    let _lock = support::lock_shared();
     let runner = Runner::strict();
     let target = runner.workspace.join("target");
     runner.user.tree(&target, 50, 3_000);
     runner
         .user
         .file_at(&target.join("large"), &vec![7; 3_000_000]);
-    let saved = picture(&target);
+    let saved = snapshot(&target);
     let disk = Mounted::new(&runner.user, 40_000);
     assert_ne!(
         fs::metadata(&disk.0).unwrap().dev(),
@@ -190,7 +190,7 @@ fn a_store_on_another_file_system_than_the_workspace_works_as_well() {
     let (before, _) = job(&runner, &with, |_| ());
     assert!(before.contains("Cache restored from key: k"), "{before}");
     assert_eq!(warnings(&before), Vec::<&str>::new());
-    assert!(picture(&target) == saved);
+    assert!(snapshot(&target) == saved);
     assert_eq!(
         super::runner::foreign_below(&disk.0, runner.user.uid),
         Vec::<std::path::PathBuf>::new()
@@ -199,10 +199,10 @@ fn a_store_on_another_file_system_than_the_workspace_works_as_well() {
 
 #[test]
 fn a_user_without_an_entry_in_passwd_is_served_and_told_the_assumed_home() {
-    if !support::ready("docker") {
+    if !support::can_run("docker") {
         return;
     }
-    let _lock = support::shared();
+    let _lock = support::lock_shared();
     let mut runner = Runner::new();
     let stranger = 54_321;
     let home = runner.user.home.clone();
@@ -213,7 +213,7 @@ fn a_user_without_an_entry_in_passwd_is_served_and_told_the_assumed_home() {
     (runner.user.uid, runner.user.gid) = (stranger, stranger);
     runner.user.tree(&home.join(".cargo/registry"), 5, 9);
     let with = [("path", "~/.cargo/registry"), ("key", "k")];
-    let saved = picture(&home.join(".cargo"));
+    let saved = snapshot(&home.join(".cargo"));
     let (before, after) = job(&runner, &with, |_| ());
     let assumed = format!(
         "`~` is taken to be {}, because the host's passwd has no home",
@@ -226,15 +226,15 @@ fn a_user_without_an_entry_in_passwd_is_served_and_told_the_assumed_home() {
         before.contains(&assumed) && before.contains("Cache restored"),
         "{before}"
     );
-    assert!(picture(&home.join(".cargo")) == saved);
+    assert!(snapshot(&home.join(".cargo")) == saved);
 }
 
 #[test]
 fn a_store_that_the_runners_user_may_not_write_is_only_a_warning() {
-    if !support::ready("docker") {
+    if !support::can_run("docker") {
         return;
     }
-    let _lock = support::shared();
+    let _lock = support::lock_shared();
     let runner = Runner::strict();
     runner.user.tree(&runner.workspace.join("target"), 3, 3);
     let roots = tempfile::tempdir().unwrap();

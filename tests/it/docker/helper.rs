@@ -10,10 +10,10 @@ use super::support::{self, docker};
 
 #[test]
 fn a_helper_has_the_rights_of_the_runners_user_and_no_others() {
-    if !support::ready("docker") {
+    if !support::can_run("docker") {
         return;
     }
-    let _lock = support::shared();
+    let _lock = support::lock_shared();
     let runner = Runner::new();
     let user = &runner.user;
     user.file(&user.home.join("private"), "mine");
@@ -62,10 +62,10 @@ fn a_helper_has_the_rights_of_the_runners_user_and_no_others() {
 
 #[test]
 fn a_helper_sees_no_processes_devices_sockets_or_other_containers_of_the_host() {
-    if !support::ready("docker") {
+    if !support::can_run("docker") {
         return;
     }
-    let _lock = support::shared();
+    let _lock = support::lock_shared();
     let runner = Runner::new();
     let hidden = [
         "/host/proc",
@@ -95,10 +95,10 @@ fn a_helper_sees_no_processes_devices_sockets_or_other_containers_of_the_host() 
 
 #[test]
 fn supplementary_groups_come_from_the_host_and_cost_a_second_helper_only_once() {
-    if !support::ready("docker") {
+    if !support::can_run("docker") {
         return;
     }
-    let _lock = support::shared();
+    let _lock = support::lock_shared();
     let mut runner = Runner::new();
     let gid = runner.user.join_new_group();
     runner.user.join("docker");
@@ -148,10 +148,10 @@ fn helpers_of(runner: &Runner, stage: &str) -> usize {
 
 #[test]
 fn symlinks_of_the_host_are_resolved_as_on_the_host() {
-    if !support::ready("docker") {
+    if !support::can_run("docker") {
         return;
     }
-    let _lock = support::shared();
+    let _lock = support::lock_shared();
     let runner = Runner::new();
     let data = runner.user.directory("data/cargo");
     symlink(&data, runner.user.home.join(".cargo")).unwrap();
@@ -173,10 +173,10 @@ fn symlinks_of_the_host_are_resolved_as_on_the_host() {
 
 #[test]
 fn names_with_spaces_and_quotes_arrive_unchanged() {
-    if !support::ready("docker") {
+    if !support::can_run("docker") {
         return;
     }
-    let _lock = support::shared();
+    let _lock = support::lock_shared();
     let runner = Runner::with_repository("a 'b' \"c\" \\d $e ü");
     let answer = runner
         .stage(&json!([{"Write": ["/github/workspace/x 'y'", "z"]}]))
@@ -190,10 +190,10 @@ fn names_with_spaces_and_quotes_arrive_unchanged() {
 
 #[test]
 fn log_lines_arrive_while_the_worker_runs() {
-    if !support::ready("docker") {
+    if !support::can_run("docker") {
         return;
     }
-    let _lock = support::shared();
+    let _lock = support::lock_shared();
     let runner = Runner::new();
     let answer = runner.stage(&json!([{"Say": [5, 300]}])).run();
     assert_eq!(answer.reply(), &json!([null]));
@@ -216,10 +216,10 @@ fn log_lines_arrive_while_the_worker_runs() {
 
 #[test]
 fn a_long_reply_arrives_whole_despite_unframed_output() {
-    if !support::ready("docker") {
+    if !support::can_run("docker") {
         return;
     }
-    let _lock = support::shared();
+    let _lock = support::lock_shared();
     let runner = Runner::new();
     let bytes = 8 << 20;
     let answer = runner
@@ -232,10 +232,10 @@ fn a_long_reply_arrives_whole_despite_unframed_output() {
 
 #[test]
 fn a_worker_that_ends_without_a_reply_is_reported_with_its_last_output() {
-    if !support::ready("docker") {
+    if !support::can_run("docker") {
         return;
     }
-    let _lock = support::shared();
+    let _lock = support::lock_shared();
     let runner = Runner::new();
     let panicked = runner.stage(&json!([{"Say": [1, 0]}, "Panic"])).run();
     assert_eq!(panicked.problem(), "no-reply");

@@ -14,10 +14,10 @@ const FILE: &str = "/github/workspace/working";
 
 #[test]
 fn a_helper_is_gone_within_a_second_after_its_parent_died() {
-    if !support::ready("docker") {
+    if !support::can_run("docker") {
         return;
     }
-    let _lock = support::shared();
+    let _lock = support::lock_shared();
     let runner = Runner::new();
     let file = runner.workspace.join("working");
     for end in [&["kill", "--signal", "KILL"][..], &["rm", "--force"]] {
@@ -53,10 +53,10 @@ fn a_helper_is_gone_within_a_second_after_its_parent_died() {
 
 #[test]
 fn a_helper_that_does_not_stop_is_gone_within_a_second_as_well() {
-    if !support::ready("docker") {
+    if !support::can_run("docker") {
         return;
     }
-    let _lock = support::shared();
+    let _lock = support::lock_shared();
     let runner = Runner::new();
     let stage = runner.stage(&json!([{ "Stubborn": FILE }])).start();
     stage.wait_for(&runner.workspace.join("working"));
@@ -73,10 +73,10 @@ fn a_helper_that_does_not_stop_is_gone_within_a_second_as_well() {
 
 #[test]
 fn signals_reach_the_worker_and_its_reply_arrives() {
-    if !support::ready("docker") {
+    if !support::can_run("docker") {
         return;
     }
-    let _lock = support::shared();
+    let _lock = support::lock_shared();
     let runner = Runner::new();
     let file = runner.workspace.join("working");
     for (name, number) in [("INT", 2), ("TERM", 15)] {
@@ -102,10 +102,10 @@ fn signals_reach_the_worker_and_its_reply_arrives() {
 
 #[test]
 fn a_worker_that_ignores_a_signal_is_killed_after_the_grace_time() {
-    if !support::ready("docker") {
+    if !support::can_run("docker") {
         return;
     }
-    let _lock = support::shared();
+    let _lock = support::lock_shared();
     let runner = Runner::new();
     let stage = runner
         .stage(&json!([{ "Stubborn": FILE }]))
@@ -129,10 +129,10 @@ fn a_worker_that_ignores_a_signal_is_killed_after_the_grace_time() {
 
 #[test]
 fn at_the_time_limit_the_worker_replies_with_what_it_has() {
-    if !support::ready("docker") {
+    if !support::can_run("docker") {
         return;
     }
-    let _lock = support::shared();
+    let _lock = support::lock_shared();
     let runner = Runner::new();
     let heeding = runner
         .stage(&json!([{ "UntilCancelled": FILE }]))

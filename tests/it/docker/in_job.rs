@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::action::{Step, lines};
 use super::job::Job;
-use super::machine::picture;
+use super::machine::snapshot;
 use super::runner::Runner;
 use super::steps::lay_project;
 use super::support;
@@ -21,10 +21,10 @@ fn step<'a>(runner: &'a Runner, job: &Job, with: &[(&str, &str)]) -> Step<'a> {
 
 #[test]
 fn the_second_job_restores_inside_its_container_what_the_first_one_saved() {
-    if !support::ready("docker") {
+    if !support::can_run("docker") {
         return;
     }
-    let _lock = support::shared();
+    let _lock = support::lock_shared();
     let runner = Runner::new();
     let (uid, gid) = (runner.user.uid, runner.user.gid);
     let user = format!("--user={uid}:{gid}");
@@ -53,7 +53,7 @@ fn the_second_job_restores_inside_its_container_what_the_first_one_saved() {
         places
             .iter()
             .for_each(|place| runner.user.tree(place, 20, 50));
-        let saved = places.map(|place| picture(place));
+        let saved = places.map(|place| snapshot(place));
         let after = first.end("success");
         assert!(
             after.contains(&format!("Cache saved with key: {kind}")),
@@ -69,7 +69,7 @@ fn the_second_job_restores_inside_its_container_what_the_first_one_saved() {
         let before = second.begin();
         assert!(before.contains("Cache restored"), "{kind}: {before}");
         assert_eq!(second.output("cache-hit"), Some("true"), "{kind}");
-        assert!(places.map(|place| picture(place)) == saved, "{kind}");
+        assert!(places.map(|place| snapshot(place)) == saved, "{kind}");
         second.end("success");
         assert!(cache.join("local-cache-v1/format.json").exists(), "{kind}");
         assert_eq!(
@@ -108,10 +108,10 @@ fn the_second_job_restores_inside_its_container_what_the_first_one_saved() {
 
 #[test]
 fn a_cargo_project_is_cached_with_the_images_toolchain_and_cargo_home() {
-    if !support::ready("docker") {
+    if !support::can_run("docker") {
         return;
     }
-    let _lock = support::shared();
+    let _lock = support::lock_shared();
     let runner = Runner::strict();
     let user = &runner.user;
     // As in the official images of Rust.
@@ -153,7 +153,7 @@ fn a_cargo_project_is_cached_with_the_images_toolchain_and_cargo_home() {
     );
     places.iter().for_each(|place| user.tree(place, 20, 60));
     user.file_at(&places[1].join("CACHEDIR.TAG"), b"Signature");
-    let saved = places.each_ref().map(|place| picture(place));
+    let saved = places.each_ref().map(|place| snapshot(place));
     let after = first.end("success");
     assert!(after.contains("target: 21 files"), "{after}");
     drop(job);
@@ -175,7 +175,7 @@ fn a_cargo_project_is_cached_with_the_images_toolchain_and_cargo_home() {
         assert_eq!(second.output(name), Some("true"), "{name}: {before}");
     }
     assert!(
-        places.each_ref().map(|place| picture(place)) == saved,
+        places.each_ref().map(|place| snapshot(place)) == saved,
         "{before}"
     );
     second.end("success");
@@ -189,10 +189,10 @@ fn a_cargo_project_is_cached_with_the_images_toolchain_and_cargo_home() {
 
 #[test]
 fn a_job_container_without_the_cache_root_is_told_which_line_to_add_and_continues() {
-    if !support::ready("docker") {
+    if !support::can_run("docker") {
         return;
     }
-    let _lock = support::shared();
+    let _lock = support::lock_shared();
     let runner = Runner::strict();
     let job = Job::new(&runner, &[]);
     let mut step = step(&runner, &job, &[("path", "target"), ("key", "k")]);

@@ -99,10 +99,10 @@ fn cache(runner: &Runner) -> (PathBuf, String) {
 
 #[test]
 fn the_worker_runs_as_the_jobs_user_with_its_environment() {
-    if !support::ready("docker") {
+    if !support::can_run("docker") {
         return;
     }
-    let _lock = support::shared();
+    let _lock = support::lock_shared();
     let runner = Runner::new();
     let (directory, mount) = cache(&runner);
     let uid = runner.user.uid;
@@ -171,10 +171,10 @@ fn assert_no_copy_is_left(runner: &Runner) {
 
 #[test]
 fn a_cache_root_that_the_job_does_not_see_gives_a_message_with_the_line_to_add() {
-    if !support::ready("docker") {
+    if !support::can_run("docker") {
         return;
     }
-    let _lock = support::shared();
+    let _lock = support::lock_shared();
     let runner = Runner::new();
     let (_, mount) = cache(&runner);
     let work = json!(["Nothing"]);
@@ -211,10 +211,10 @@ fn a_cache_root_that_the_job_does_not_see_gives_a_message_with_the_line_to_add()
 
 #[test]
 fn services_alone_do_not_make_a_job_container() {
-    if !support::ready("docker") {
+    if !support::can_run("docker") {
         return;
     }
-    let _lock = support::shared();
+    let _lock = support::lock_shared();
     let runner = Runner::new();
     let service = Job::with(&runner.label, &runner.image.0, &[]);
     let answer = service.stage(&runner, &json!(["Nothing"])).run();
@@ -223,10 +223,10 @@ fn services_alone_do_not_make_a_job_container() {
 
 #[test]
 fn without_a_shared_directory_the_program_is_unpacked_and_removes_itself() {
-    if !support::ready("docker") {
+    if !support::can_run("docker") {
         return;
     }
-    let _lock = support::shared();
+    let _lock = support::lock_shared();
     let runner = Runner::new();
     let (_, mount) = cache(&runner);
     let work = json!(["LookAround"]);
@@ -255,10 +255,10 @@ fn without_a_shared_directory_the_program_is_unpacked_and_removes_itself() {
 
 #[test]
 fn a_worker_in_the_job_ends_with_its_parent_and_by_signals() {
-    if !support::ready("docker") {
+    if !support::can_run("docker") {
         return;
     }
-    let _lock = support::shared();
+    let _lock = support::lock_shared();
     let runner = Runner::new();
     let (_, mount) = cache(&runner);
     let job = Job::new(&runner, &[&mount]);

@@ -40,10 +40,10 @@ fn assert_at_most(most: f64, what: &str, rounds: usize, mut measure: impl FnMut(
 
 #[test]
 fn a_phase_with_a_helper_costs_at_most_1_6_containers_that_do_nothing() {
-    if !support::ready("docker") {
+    if !support::can_run("docker") {
         return;
     }
-    let _lock = support::alone();
+    let _lock = support::lock_exclusive();
     let runner = Runner::strict();
     let image = Image::action();
     assert_at_most(MOST_A_PHASE, "a phase with nothing to do", 9, || {
@@ -57,10 +57,10 @@ fn a_phase_with_a_helper_costs_at_most_1_6_containers_that_do_nothing() {
 
 #[test]
 fn three_phases_with_a_registry_in_place_cost_at_most_2_5_times_three_containers_that_do_nothing() {
-    if !support::ready("docker") {
+    if !support::can_run("docker") {
         return;
     }
-    let _lock = support::alone();
+    let _lock = support::lock_exclusive();
     let runner = Runner::strict();
     let image = Image::action();
     runner

@@ -133,9 +133,9 @@ impl User {
 }
 
 /// What there is in a tree: names, modes with the kind, times of all but directories, contents.
-pub(crate) type Picture = Vec<(PathBuf, u32, (i64, i64), Vec<u8>)>;
+pub(crate) type Snapshot = Vec<(PathBuf, u32, (i64, i64), Vec<u8>)>;
 
-pub(crate) fn picture(top: &Path) -> Picture {
+pub(crate) fn snapshot(top: &Path) -> Snapshot {
     let mut found = Vec::new();
     let mut paths = vec![top.to_owned()];
     while let Some(path) = paths.pop() {

@@ -7,10 +7,10 @@ use super::support::{self, docker};
 
 #[test]
 fn a_process_finds_its_own_container_whatever_namespaces_it_shares() {
-    if !support::ready("docker") {
+    if !support::can_run("docker") {
         return;
     }
-    let _lock = support::shared();
+    let _lock = support::lock_shared();
     let runner = Runner::new();
     let other = support::unique("other");
     docker(&[

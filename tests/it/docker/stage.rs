@@ -41,7 +41,7 @@ pub(crate) struct Stage<'a> {
 
 /// The results of a stage.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct StageResult {
     /// The probe's line.
     pub(crate) json: Value,
     /// Its standard output.
@@ -55,7 +55,7 @@ pub(crate) struct Answer {
     pub(crate) container: String,
 }
 
-impl Answer {
+impl StageResult {
     pub(crate) fn outcome(&self) -> &Value {
         &self.json["outcome"]
     }
@@ -119,7 +119,7 @@ impl<'a> Stage<'a> {
         self
     }
 
-    pub(crate) fn run(self) -> Answer {
+    pub(crate) fn run(self) -> StageResult {
         self.start().finish()
     }
 
@@ -283,7 +283,7 @@ impl Running {
 
     /// Cancels it as the runner does (actions/runner, `ProcessInvoker`); returns the time until it
     /// ended.
-    pub(crate) fn cancel(mut self) -> (Answer, Duration) {
+    pub(crate) fn cancel(mut self) -> (StageResult, Duration) {
         let start = Instant::now();
         let client = Pid::from_raw(i32::try_from(self.child.id()).expect("fits"));
         let steps = [
@@ -304,7 +304,7 @@ impl Running {
         (self.finish(), start.elapsed())
     }
 
-    pub(crate) fn finish(mut self) -> Answer {
+    pub(crate) fn finish(mut self) -> StageResult {
         let status = self.child.wait().expect("docker ends");
         let elapsed = self.start.elapsed();
         let said = self.said.join().expect("reads the output");
@@ -318,7 +318,7 @@ impl Running {
         self.commands
             .iter()
             .for_each(|file| drop(fs::remove_file(file)));
-        Answer {
+        StageResult {
             json,
             said,
             log,

@@ -6,7 +6,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use super::action::{Step, job, lines};
-use super::machine::{Picture, picture};
+use super::machine::{Snapshot, snapshot};
 use super::runner::Runner;
 use super::support;
 
@@ -14,10 +14,10 @@ const KEY: [(&str, &str); 2] = [("path", "target"), ("key", "linux-1")];
 
 #[test]
 fn the_second_job_restores_what_the_first_one_saved_in_any_directory() {
-    if !support::ready("docker") {
+    if !support::can_run("docker") {
         return;
     }
-    let _lock = support::shared();
+    let _lock = support::lock_shared();
     let runner = Runner::strict();
     let user = &runner.user;
     let elsewhere = user.home.join("elsewhere/data");
@@ -38,7 +38,7 @@ fn the_second_job_restores_what_the_first_one_saved_in_any_directory() {
     ]);
     let with = [("path", path.as_str()), ("key", "linux-1")];
 
-    let mut saved: Vec<Picture> = Vec::new();
+    let mut saved: Vec<Snapshot> = Vec::new();
     let (before, after) = job(&runner, &with, |step| {
         assert_eq!(step.output("cache-hit"), None);
         assert_eq!(step.output("cache-primary-key"), Some("linux-1"));
@@ -54,7 +54,7 @@ fn the_second_job_restores_what_the_first_one_saved_in_any_directory() {
             symlink("deep/er/program", place.join("link")).unwrap();
             user.own(&place.join("link"));
         }
-        saved = places.iter().map(|place| picture(place)).collect();
+        saved = places.iter().map(|place| snapshot(place)).collect();
         user.file_at(&places[0].join("deep/left.tmp"), b"x");
     });
     assert!(
@@ -67,7 +67,7 @@ fn the_second_job_restores_what_the_first_one_saved_in_any_directory() {
         fs::remove_dir_all(place).unwrap();
     }
     let (before, after) = job(&runner, &with, |step| {
-        let restored: Vec<Picture> = places.iter().map(|place| picture(place)).collect();
+        let restored: Vec<Snapshot> = places.iter().map(|place| snapshot(place)).collect();
         assert!(restored == saved, "what came back is not what was saved");
         assert_eq!(step.output("cache-hit"), Some("true"));
         assert_eq!(step.output("cache-primary-key"), Some("linux-1"));
@@ -116,10 +116,10 @@ pub(super) fn lay_project(runner: &Runner, rustup: &Path) {
 
 #[test]
 fn cargo_projects_need_no_configuration() {
-    if !support::ready("docker") {
+    if !support::can_run("docker") {
         return;
     }
-    let _lock = support::shared();
+    let _lock = support::lock_shared();
     let runner = Runner::strict();
     let user = &runner.user;
     lay_project(&runner, &user.home.join(".rustup"));
@@ -127,12 +127,12 @@ fn cargo_projects_need_no_configuration() {
         user.home.join(".cargo/registry/cache"),
         runner.workspace.join("target"),
     ];
-    let mut saved: Vec<Picture> = Vec::new();
+    let mut saved: Vec<Snapshot> = Vec::new();
     let (before, after) = job(&runner, &[], |step| {
         assert_eq!(step.output("cache-hit"), Some("false"));
         places.iter().for_each(|place| user.tree(place, 20, 60));
         user.file_at(&places[1].join("CACHEDIR.TAG"), b"Signature");
-        saved = places.iter().map(|place| picture(place)).collect();
+        saved = places.iter().map(|place| snapshot(place)).collect();
     });
     assert!(
         before.contains("target: nothing found for v0-rust-target-build-linux-x86_64-"),
@@ -143,7 +143,7 @@ fn cargo_projects_need_no_configuration() {
 
     fs::remove_dir_all(user.home.join(".cargo")).unwrap();
     let (before, after) = job(&runner, &[], |step| {
-        let restored: Vec<Picture> = places.iter().map(|place| picture(place)).collect();
+        let restored: Vec<Snapshot> = places.iter().map(|place| snapshot(place)).collect();
         assert!(restored == saved, "what came back is not what was saved");
         for name in [
             "cache-hit",
@@ -175,10 +175,10 @@ fn cargo_projects_need_no_configuration() {
 
 #[test]
 fn a_prefix_restores_and_the_new_key_is_saved_on_top() {
-    if !support::ready("docker") {
+    if !support::can_run("docker") {
         return;
     }
-    let _lock = support::shared();
+    let _lock = support::lock_shared();
     let runner = Runner::strict();
     let target = runner.workspace.join("target");
     job(&runner, &KEY, |_| runner.user.tree(&target, 30, 100));
@@ -211,10 +211,10 @@ fn a_prefix_restores_and_the_new_key_is_saved_on_top() {
 
 #[test]
 fn a_failed_or_cancelled_job_saves_only_if_its_inputs_say_so() {
-    if !support::ready("docker") {
+    if !support::can_run("docker") {
         return;
     }
-    let _lock = support::shared();
+    let _lock = support::lock_shared();
     let runner = Runner::strict();
     runner.user.tree(&runner.workspace.join("target"), 5, 10);
     for status in ["failure", "cancelled"] {
@@ -243,10 +243,10 @@ fn a_failed_or_cancelled_job_saves_only_if_its_inputs_say_so() {
 
 #[test]
 fn the_restore_and_save_actions_work_by_themselves() {
-    if !support::ready("docker") {
+    if !support::can_run("docker") {
         return;
     }
-    let _lock = support::shared();
+    let _lock = support::lock_shared();
     let runner = Runner::strict();
     let target = runner.workspace.join("target");
 
@@ -267,7 +267,7 @@ fn the_restore_and_save_actions_work_by_themselves() {
     assert!(answer.said.contains("::error"), "{}", answer.said);
 
     runner.user.tree(&target, 12, 30);
-    let before = picture(&target);
+    let before = snapshot(&target);
     let mut save = Step::of("save/action.yml", &runner, &KEY);
     assert!(
         save.passes("main")
@@ -289,15 +289,15 @@ fn the_restore_and_save_actions_work_by_themselves() {
     let mut restore = Step::of("restore/action.yml", &runner, &KEY);
     restore.passes("main");
     assert_eq!(restore.output("cache-hit"), Some("true"));
-    assert!(picture(&target) == before);
+    assert!(snapshot(&target) == before);
 }
 
 #[test]
 fn names_of_any_bytes_go_through_inputs_and_trees() {
-    if !support::ready("docker") {
+    if !support::can_run("docker") {
         return;
     }
-    let _lock = support::shared();
+    let _lock = support::lock_shared();
     let runner = Runner::strict();
     let user = &runner.user;
     let odd = std::ffi::OsStr::from_bytes(b"b\xfft\n \xe4");
@@ -307,7 +307,7 @@ fn names_of_any_bytes_go_through_inputs_and_trees() {
         user.file_at(&top.join("plain"), b"1");
         user.file_at(&top.join(odd).join("x"), b"2");
     }
-    let saved = [picture(&quoted), picture(&raw)];
+    let saved = [snapshot(&quoted), snapshot(&raw)];
     let path = "a 'quoted' \"dir\"  $HOME `x` ü\nmany/*";
     let with = [("path", path), ("key", "k \"quoted\" 'ü'")];
     let (_, after) = job(&runner, &with, |_| ());
@@ -321,15 +321,15 @@ fn names_of_any_bytes_go_through_inputs_and_trees() {
     job(&runner, &with, |step| {
         assert_eq!(step.output("cache-hit"), Some("true"))
     });
-    assert!([picture(&quoted), picture(&raw)] == saved);
+    assert!([snapshot(&quoted), snapshot(&raw)] == saved);
 }
 
 #[test]
 fn symlinks_are_followed_as_the_steps_follow_them() {
-    if !support::ready("docker") {
+    if !support::can_run("docker") {
         return;
     }
-    let _lock = support::shared();
+    let _lock = support::lock_shared();
     let runner = Runner::strict();
     let user = &runner.user;
     // `~/.cargo` is an absolute symlink, and so is the workspace.
@@ -341,7 +341,7 @@ fn symlinks_are_followed_as_the_steps_follow_them() {
     let with = [("path", "~/.cargo/registry\ntarget"), ("key", "k")];
     let places = [cargo.join("registry"), real.join("target")];
     places.iter().for_each(|place| user.tree(place, 10, 20));
-    let saved: Vec<Picture> = places.iter().map(|place| picture(place)).collect();
+    let saved: Vec<Snapshot> = places.iter().map(|place| snapshot(place)).collect();
     job(&runner, &with, |_| ());
     places
         .iter()
@@ -349,7 +349,7 @@ fn symlinks_are_followed_as_the_steps_follow_them() {
     job(&runner, &with, |step| {
         assert_eq!(step.output("cache-hit"), Some("true"))
     });
-    let restored: Vec<Picture> = places.iter().map(|place| picture(place)).collect();
+    let restored: Vec<Snapshot> = places.iter().map(|place| snapshot(place)).collect();
     assert!(restored == saved);
     assert!(user.home.join(".cargo").is_symlink() && runner.workspace.is_symlink());
 }

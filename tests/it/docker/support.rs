@@ -13,17 +13,17 @@ pub(crate) const PREFIX: &str = "local-cache-test-";
 static QUIET: RwLock<()> = RwLock::new(());
 static NUMBER: AtomicUsize = AtomicUsize::new(0);
 
-pub(crate) fn shared() -> RwLockReadGuard<'static, ()> {
+pub(crate) fn lock_shared() -> RwLockReadGuard<'static, ()> {
     QUIET.read().unwrap_or_else(PoisonError::into_inner)
 }
 
-pub(crate) fn alone() -> RwLockWriteGuard<'static, ()> {
+pub(crate) fn lock_exclusive() -> RwLockWriteGuard<'static, ()> {
     QUIET.write().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whether a test that needs `what` can run. If not, reports that, or fails if the environment
 /// requires the test.
-pub(crate) fn ready(what: &str) -> bool {
+pub(crate) fn can_run(what: &str) -> bool {
     let missing = match what {
         "docker" => docker_missing(),
         _ => docker_missing().or_else(|| {

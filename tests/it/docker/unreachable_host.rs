@@ -9,10 +9,10 @@ use super::support;
 
 #[test]
 fn without_a_usable_socket_one_line_says_what_is_wrong() {
-    if !support::ready("docker") {
+    if !support::can_run("docker") {
         return;
     }
-    let _lock = support::shared();
+    let _lock = support::lock_shared();
     let runner = Runner::new();
     let directory = runner.user.directory("empty");
     let mounted = format!("--volume={}:/var/run/docker.sock", directory.display());
@@ -66,10 +66,10 @@ fn without_a_usable_socket_one_line_says_what_is_wrong() {
 
 #[test]
 fn a_host_without_the_runners_settings_and_user_is_refused() {
-    if !support::ready("docker") {
+    if !support::can_run("docker") {
         return;
     }
-    let _lock = support::shared();
+    let _lock = support::lock_shared();
     let runner = Runner::new();
     let stage = || runner.stage(&json!(["LookAround"]));
 
@@ -137,10 +137,10 @@ fn a_host_without_the_runners_settings_and_user_is_refused() {
 
 #[test]
 fn a_container_that_has_everything_mounted_works_by_itself() {
-    if !support::ready("docker") {
+    if !support::can_run("docker") {
         return;
     }
-    let _lock = support::shared();
+    let _lock = support::lock_shared();
     let runner = Runner::new();
     let cache = runner.user.directory("cache");
     let mount = format!("--volume={}:/tmp/runner-cache", cache.display());

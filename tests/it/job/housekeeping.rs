@@ -1,22 +1,22 @@
 //! Phases on disks that are too full.
 
 use crate::support::machine::Machine;
-use crate::support::step::{events, saved, step};
+use crate::support::step::{data_step, events, save_data};
 
 #[test]
 fn without_free_space_nothing_is_saved_a_warning_reports_it_and_the_job_continues() {
     let machine = Machine::new();
     let job = machine.job();
     job.file("data/file", "1");
-    let full = || step(&job, "k").with("min-free-space", "9000PB");
+    let full = || data_step(&job, "k").with("min-free-space", "9000PB");
     let mut cache = full();
-    cache.pre().passed().says("removing it would not be enough");
+    cache.pre().passed().logs("removing it would not be enough");
     cache.main().passed();
     let post = cache
         .post()
         .passed()
-        .says("nothing is saved: the disk of")
-        .says("9.0 EB are to be kept free");
+        .logs("nothing is saved: the disk of")
+        .logs("9.0 EB are to be kept free");
     assert_eq!(
         (machine.entries(), post.log.matches("::warning").count()),
         (0, 1),
@@ -29,8 +29,8 @@ fn without_free_space_nothing_is_saved_a_warning_reports_it_and_the_job_continue
         .with("min-free-space", "9000PB")
         .main()
         .passed()
-        .says("nothing is saved")
-        .says("Cache save failed.");
+        .logs("nothing is saved")
+        .logs("Cache save failed.");
     assert_eq!(machine.entries(), 0);
 }
 
@@ -43,12 +43,12 @@ fn the_first_phase_evicts_old_entries_of_a_store_that_is_too_large_and_lists_the
         job.saved("data", key);
     }
     let job = machine.job();
-    let mut cache = step(&job, "c").with("max-cache-size", "450kB");
-    let pre = cache.pre().passed().says("removed 1 entry");
-    pre.says("::group::what was removed, and why\na: ")
-        .says("\n::endgroup::\n");
+    let mut cache = data_step(&job, "c").with("max-cache-size", "450kB");
+    let pre = cache.pre().passed().logs("removed 1 entry");
+    pre.logs("::group::what was removed, and why\na: ")
+        .logs("\n::endgroup::\n");
     assert_eq!(machine.entries(), 2);
-    cache.main().passed().says("Cache restored from key: c");
+    cache.main().passed().logs("Cache restored from key: c");
     assert!(
         events(&machine)
             .iter()
@@ -59,24 +59,24 @@ fn the_first_phase_evicts_old_entries_of_a_store_that_is_too_large_and_lists_the
 #[test]
 fn with_the_limits_off_nothing_is_checked() {
     let machine = Machine::new();
-    saved(&machine, "k");
+    save_data(&machine, "k");
     let job = machine.job();
-    let mut cache = step(&job, "k");
-    cache.pre().passed().says_nothing_of("disk");
+    let mut cache = data_step(&job, "k");
+    cache.pre().passed().does_not_log("disk");
     cache.main().passed();
-    cache.post().passed().says_nothing_of("disk");
+    cache.post().passed().does_not_log("disk");
 }
 
 #[test]
 fn a_full_disk_does_not_prevent_restoring() {
     let machine = Machine::new();
-    saved(&machine, "k");
+    save_data(&machine, "k");
     let job = machine.job();
-    let mut cache = step(&job, "k")
+    let mut cache = data_step(&job, "k")
         .with("min-free-space", "9000PB")
         .with("disk-threshold", "1%");
     cache.pre().passed();
-    cache.main().passed().says("Cache restored from key: k");
+    cache.main().passed().logs("Cache restored from key: k");
     cache.post().passed();
     assert_eq!(
         machine.entries(),

@@ -11,8 +11,8 @@ use local_cache::store::Store;
 use local_cache::store::retention::RetentionPolicy;
 use nix::fcntl::{Flock, FlockArg};
 
-use crate::support::compare::{picture, same};
-use crate::support::{Ran, Sandbox, trees};
+use crate::support::compare::{assert_same, snapshot};
+use crate::support::{RunResult, Sandbox, trees};
 
 fn locked(path: &Path, how: FlockArg) -> Flock<File> {
     Flock::lock(File::open(path).unwrap(), how)
@@ -31,9 +31,9 @@ fn two_saves_of_one_key_make_one_entry() {
         let children: Vec<_> = (0..3)
             .map(|_| sandbox.command(&job, &arguments).spawn().unwrap())
             .collect();
-        let runs: Vec<Ran> = children
+        let runs: Vec<RunResult> = children
             .into_iter()
-            .map(|child| Ran::end_of(child).done())
+            .map(|child| RunResult::wait_for(child).succeeded())
             .collect();
         let saved = runs.iter().filter(|ran| ran.is_saved()).count();
         assert_eq!(saved, 1, "{runs:#?}");
@@ -45,10 +45,10 @@ fn two_saves_of_one_key_make_one_entry() {
             );
         }
         let other = sandbox.job(&format!("other-{round}"));
-        assert!(sandbox.restore(&other, &key).done().is_hit());
-        same(&picture(&job.join("tree")), &picture(&other.join("tree")));
+        assert!(sandbox.restore(&other, &key).succeeded().is_hit());
+        assert_same(&snapshot(&job.join("tree")), &snapshot(&other.join("tree")));
     }
-    sandbox.verify().done();
+    sandbox.verify().succeeded();
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn a_store_that_another_process_is_creating_is_not_damaged() {
     let sandbox = Sandbox::new();
     let job = sandbox.job("job");
     trees::small(&job.join("tree"), 1);
-    let entry = sandbox.save(&job, "k").done().json()["entry"]
+    let entry = sandbox.save(&job, "k").succeeded().json()["entry"]
         .as_str()
         .unwrap()
         .to_owned()
@@ -101,7 +101,7 @@ fn a_save_is_skipped_while_another_saves_the_same_key() {
     let sandbox = Sandbox::new();
     let job = sandbox.job("job");
     trees::small(&job.join("tree"), 1);
-    let entry = sandbox.save(&job, "k").done().json()["entry"]
+    let entry = sandbox.save(&job, "k").succeeded().json()["entry"]
         .as_str()
         .unwrap()
         .to_owned();
@@ -111,13 +111,13 @@ fn a_save_is_skipped_while_another_saves_the_same_key() {
     );
     let arguments = ["save", "--json", "--refresh", "--key", "k", "tree"];
     assert_eq!(
-        sandbox.run(&job, &arguments).done().json()["reason"],
+        sandbox.run(&job, &arguments).succeeded().json()["reason"],
         "in-progress"
     );
     // Another key is not affected.
-    assert!(sandbox.save(&job, "k2").done().is_saved());
+    assert!(sandbox.save(&job, "k2").succeeded().is_saved());
     drop(lock);
-    assert!(sandbox.run(&job, &arguments).done().is_saved());
+    assert!(sandbox.run(&job, &arguments).succeeded().is_saved());
 }
 
 #[test]
@@ -128,7 +128,10 @@ fn saves_of_different_keys_run_side_by_side() {
         .collect();
     for (seed, job) in (1..).zip(&jobs) {
         trees::small(&job.join("tree"), seed);
-        trees::write(&job.join("tree/shared"), &trees::noise(1000, 400 << 10));
+        trees::write(
+            &job.join("tree/shared"),
+            &trees::random_bytes(1000, 400 << 10),
+        );
     }
     for round in 0..3 {
         let children: Vec<_> = jobs
@@ -143,14 +146,14 @@ fn saves_of_different_keys_run_side_by_side() {
             })
             .collect();
         for child in children {
-            assert!(Ran::end_of(child).done().is_saved());
+            assert!(RunResult::wait_for(child).succeeded().is_saved());
         }
     }
-    sandbox.verify().done();
+    sandbox.verify().succeeded();
     for (number, job) in jobs.iter().enumerate() {
         let other = sandbox.job(&format!("other-{number}"));
-        sandbox.restore(&other, &format!("2-{number}")).done();
-        same(&picture(&job.join("tree")), &picture(&other.join("tree")));
+        sandbox.restore(&other, &format!("2-{number}")).succeeded();
+        assert_same(&snapshot(&job.join("tree")), &snapshot(&other.join("tree")));
     }
 }
 
@@ -159,7 +162,7 @@ fn pruning_is_skipped_while_the_store_is_in_use() {
     let sandbox = Sandbox::new();
     let job = sandbox.job("job");
     trees::small(&job.join("tree"), 1);
-    sandbox.save(&job, "k").done();
+    sandbox.save(&job, "k").succeeded();
     let lock = locked(&sandbox.store().join("locks/store"), FlockArg::LockShared);
     let start = Instant::now();
     let line = sandbox.prune(0).failed(1);
@@ -171,14 +174,14 @@ fn pruning_is_skipped_while_the_store_is_in_use() {
     assert!(
         sandbox
             .run(&job, &["prune", "--dry-run", "--keep", "0"])
-            .done()
+            .succeeded()
             .stdout
             .contains("would be removed")
     );
-    assert!(sandbox.restore(&job, "k").done().is_hit());
+    assert!(sandbox.restore(&job, "k").succeeded().is_hit());
     drop(lock);
-    sandbox.prune(0).done();
-    assert!(!sandbox.restore(&job, "k").done().is_hit());
+    sandbox.prune(0).succeeded();
+    assert!(!sandbox.restore(&job, "k").succeeded().is_hit());
 }
 
 #[test]
@@ -186,7 +189,7 @@ fn a_restore_waits_until_a_prune_ends() {
     let sandbox = Sandbox::new();
     let (job, other) = (sandbox.job("job"), sandbox.job("other"));
     trees::small(&job.join("tree"), 1);
-    sandbox.save(&job, "k").done();
+    sandbox.save(&job, "k").succeeded();
     let lock = locked(
         &sandbox.store().join("locks/store"),
         FlockArg::LockExclusive,
@@ -198,8 +201,8 @@ fn a_restore_waits_until_a_prune_ends() {
     std::thread::sleep(Duration::from_millis(300));
     assert!(!other.join("tree").exists(), "it did not wait");
     drop(lock);
-    assert!(Ran::end_of(child).done().is_hit());
-    same(&picture(&job.join("tree")), &picture(&other.join("tree")));
+    assert!(RunResult::wait_for(child).succeeded().is_hit());
+    assert_same(&snapshot(&job.join("tree")), &snapshot(&other.join("tree")));
 }
 
 #[test]
@@ -213,13 +216,13 @@ fn saving_restoring_and_pruning_at_once_never_gives_wrong_bytes() {
         .map(|seed| {
             let job = sandbox.job(&format!("source-{seed}"));
             trees::small(&job.join("tree"), *seed);
-            sandbox.save(&job, &format!("s{seed}-0")).done();
+            sandbox.save(&job, &format!("s{seed}-0")).succeeded();
             job
         })
         .collect();
     let wanted: Vec<_> = sources
         .iter()
-        .map(|job| picture(&job.join("tree")))
+        .map(|job| snapshot(&job.join("tree")))
         .collect();
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -228,7 +231,7 @@ fn saving_restoring_and_pruning_at_once_never_gives_wrong_bytes() {
                     if stop.load(Ordering::Relaxed) {
                         return;
                     }
-                    sandbox.save(job, &format!("s{seed}-{round}")).done();
+                    sandbox.save(job, &format!("s{seed}-{round}")).succeeded();
                     saved.fetch_add(1, Ordering::Relaxed);
                 }
             }
@@ -256,8 +259,8 @@ fn saving_restoring_and_pruning_at_once_never_gives_wrong_bytes() {
                             "tree",
                         ],
                     );
-                    if ran.done().is_hit() {
-                        same(&wanted[seed], &picture(&job.join("tree")));
+                    if ran.succeeded().is_hit() {
+                        assert_same(&wanted[seed], &snapshot(&job.join("tree")));
                         restored.fetch_add(1, Ordering::Relaxed);
                     }
                 }
@@ -282,9 +285,9 @@ fn saving_restoring_and_pruning_at_once_never_gives_wrong_bytes() {
         counts.iter().all(|count| *count > 0),
         "restored, pruned, saved: {counts:?}"
     );
-    sandbox.verify().done();
-    sandbox.prune(4).done();
-    sandbox.verify().done();
+    sandbox.verify().succeeded();
+    sandbox.prune(4).succeeded();
+    sandbox.verify().succeeded();
 }
 
 #[test]
@@ -292,7 +295,7 @@ fn eight_restores_into_different_directories_run_at_once() {
     let sandbox = Sandbox::new();
     let job = sandbox.job("job");
     trees::small(&job.join("tree"), 1);
-    sandbox.save(&job, "k").done();
+    sandbox.save(&job, "k").succeeded();
     let others: Vec<PathBuf> = (0..8)
         .map(|number| sandbox.job(&format!("other-{number}")))
         .collect();
@@ -304,8 +307,8 @@ fn eight_restores_into_different_directories_run_at_once() {
     };
     let children: Vec<_> = others.iter().map(start).collect();
     for (child, other) in children.into_iter().zip(&others) {
-        assert!(Ran::end_of(child).done().is_hit());
-        same(&picture(&job.join("tree")), &picture(&other.join("tree")));
+        assert!(RunResult::wait_for(child).succeeded().is_hit());
+        assert_same(&snapshot(&job.join("tree")), &snapshot(&other.join("tree")));
     }
 }
 
@@ -315,9 +318,9 @@ fn restores_into_one_directory_do_not_disturb_each_other() {
     let (one, two, other) = (sandbox.job("one"), sandbox.job("two"), sandbox.job("other"));
     trees::small(&one.join("tree"), 1);
     trees::small(&two.join("tree"), 2);
-    sandbox.save(&one, "1").done();
-    sandbox.save(&two, "2").done();
-    let pictures = [picture(&one.join("tree")), picture(&two.join("tree"))];
+    sandbox.save(&one, "1").succeeded();
+    sandbox.save(&two, "2").succeeded();
+    let pictures = [snapshot(&one.join("tree")), snapshot(&two.join("tree"))];
     for round in 0..8 {
         if round % 4 == 0 {
             drop(fs::remove_dir_all(other.join("tree")));
@@ -333,10 +336,10 @@ fn restores_into_one_directory_do_not_disturb_each_other() {
         };
         let children: Vec<_> = ["1", "2", "1", "2"].into_iter().map(start).collect();
         for child in children {
-            assert!(Ran::end_of(child).done().is_hit());
+            assert!(RunResult::wait_for(child).succeeded().is_hit());
         }
         assert!(
-            pictures.contains(&picture(&other.join("tree"))),
+            pictures.contains(&snapshot(&other.join("tree"))),
             "round {round}: a mixture was left"
         );
         assert_eq!(fs::read_dir(&other).unwrap().count(), 1);
@@ -348,7 +351,7 @@ fn a_restore_continues_beside_a_hanging_one_and_does_not_touch_its_files() {
     let sandbox = Sandbox::new();
     let (one, other) = (sandbox.job("one"), sandbox.job("other"));
     trees::small(&one.join("tree"), 1);
-    sandbox.save(&one, "1").done();
+    sandbox.save(&one, "1").succeeded();
     // The temporary files of a restore that holds its lock.
     let unfinished = other.join(".local-cache-0123456789abcdef.tmp");
     fs::create_dir(&unfinished).unwrap();
@@ -360,8 +363,8 @@ fn a_restore_continues_beside_a_hanging_one_and_does_not_touch_its_files() {
     std::thread::sleep(Duration::from_millis(300));
     assert!(!other.join("tree").exists(), "it did not wait");
     drop(lock);
-    assert!(Ran::end_of(child).done().is_hit());
-    same(&picture(&one.join("tree")), &picture(&other.join("tree")));
+    assert!(RunResult::wait_for(child).succeeded().is_hit());
+    assert_same(&snapshot(&one.join("tree")), &snapshot(&other.join("tree")));
     assert!(
         !unfinished.exists(),
         "what a killed restore left is still there"

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use crate::support::compare::{Picture, picture, same};
+use crate::support::compare::{Snapshot, assert_same, snapshot};
 use crate::support::{Sandbox, trees};
 
 /// One operation.
@@ -98,7 +98,7 @@ struct Model {
     sandbox: Sandbox,
     job: PathBuf,
     places: [PathBuf; 2],
-    saved: BTreeMap<String, Picture>,
+    saved: BTreeMap<String, Snapshot>,
     next_key: u32,
 }
 
@@ -159,8 +159,8 @@ impl Model {
     fn save(&mut self) {
         self.next_key += 1;
         let key = format!("k{}", self.next_key);
-        assert!(self.sandbox.save(&self.job, &key).done().is_saved());
-        self.saved.insert(key, picture(&self.job.join("tree")));
+        assert!(self.sandbox.save(&self.job, &key).succeeded().is_saved());
+        self.saved.insert(key, snapshot(&self.job.join("tree")));
     }
 
     fn restore(&self, key: Index, place: usize, mirror: bool) {
@@ -170,17 +170,17 @@ impl Model {
         let (key, wanted) = self.saved.iter().nth(key.index(self.saved.len())).unwrap();
         let place = &self.places[place];
         if mirror {
-            assert!(self.sandbox.mirror(place, key).done().is_hit());
-            same(wanted, &picture(&place.join("tree")));
+            assert!(self.sandbox.mirror(place, key).succeeded().is_hit());
+            assert_same(wanted, &snapshot(&place.join("tree")));
             return;
         }
         let before = if place.join("tree").exists() {
-            picture(&place.join("tree"))
+            snapshot(&place.join("tree"))
         } else {
-            Picture::new()
+            Snapshot::new()
         };
-        assert!(self.sandbox.restore(place, key).done().is_hit());
-        let after = picture(&place.join("tree"));
+        assert!(self.sandbox.restore(place, key).succeeded().is_hit());
+        let after = snapshot(&place.join("tree"));
         for path in wanted.keys() {
             // A directory that keeps an extraneous name keeps its own time, so only its presence is
             // compared.
@@ -201,11 +201,11 @@ impl Model {
     }
 
     fn prune(&mut self, keep: usize) {
-        self.sandbox.prune(keep).done();
+        self.sandbox.prune(keep).succeeded();
         let listed = self
             .sandbox
             .run(&self.job, &["list", "--json"])
-            .done()
+            .succeeded()
             .json();
         let keys: Vec<&str> = listed
             .as_array()
@@ -220,7 +220,7 @@ impl Model {
 
 /// A node as text, without the other names of its file: an extraneous name may be the first of
 /// them.
-fn without_links(picture: &Picture, path: &Path) -> Option<String> {
+fn without_links(picture: &Snapshot, path: &Path) -> Option<String> {
     let text = format!("{:?}", picture.get(path)?);
     Some(
         text.split(", the same file")
@@ -235,7 +235,7 @@ fn edit(tree: &Path, step: &Step) {
     match step {
         Step::Write { name, size, seed } => {
             if make_room(tree, &path(name)) {
-                fs::write(path(name), trees::noise(*seed, *size)).unwrap();
+                fs::write(path(name), trees::random_bytes(*seed, *size)).unwrap();
             }
         }
         Step::SameSize { name, seed } => {
@@ -243,7 +243,7 @@ fn edit(tree: &Path, step: &Step) {
                 && metadata.is_file()
             {
                 let size = usize::try_from(metadata.len()).unwrap();
-                fs::write(path(name), trees::noise(*seed, size)).unwrap();
+                fs::write(path(name), trees::random_bytes(*seed, size)).unwrap();
             }
         }
         Step::Touch { name, seconds } => {
@@ -333,8 +333,8 @@ fn run(steps: &[Step]) {
     }
     model.save();
     for (key, wanted) in &model.saved {
-        model.sandbox.mirror(&model.places[1], key).done();
-        same(wanted, &picture(&model.places[1].join("tree")));
+        model.sandbox.mirror(&model.places[1], key).succeeded();
+        assert_same(wanted, &snapshot(&model.places[1].join("tree")));
     }
-    model.sandbox.verify().done();
+    model.sandbox.verify().succeeded();
 }

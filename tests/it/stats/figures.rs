@@ -233,13 +233,13 @@ fn a_prometheus_parser_reads_the_output() {
 fn the_command_prints_text_json_and_prometheus() {
     let sandbox = Sandbox::new();
     let job = sandbox.job("job");
-    let empty = sandbox.run(&job, &["stats"]).done();
+    let empty = sandbox.run(&job, &["stats"]).succeeded();
     assert!(
         empty.stdout.contains("nothing is recorded yet"),
         "{empty:?}"
     );
     assert_eq!(
-        sandbox.run(&job, &["stats", "--json"]).done().json()["events"],
+        sandbox.run(&job, &["stats", "--json"]).succeeded().json()["events"],
         0
     );
     let events = sandbox.store().join("events");
@@ -249,7 +249,7 @@ fn the_command_prints_text_json_and_prometheus() {
         .map(|event| serde_json::to_string(event).unwrap() + "\n")
         .collect();
     std::fs::write(events.join("events.jsonl"), lines.concat() + "garbage\n").unwrap();
-    let text = sandbox.run(&job, &["stats"]).done().stdout;
+    let text = sandbox.run(&job, &["stats"]).succeeded().stdout;
     for part in [
         "4: 1 exact, 1 prefix, 2 missed (50 % found)",
         "acme/gadget",
@@ -260,7 +260,7 @@ fn the_command_prints_text_json_and_prometheus() {
     }
     let json = sandbox
         .run(&job, &["stats", "--format", "json"])
-        .done()
+        .succeeded()
         .json();
     assert_eq!(
         (&json["total"]["exact"], &json["skipped-lines"]),
@@ -269,13 +269,13 @@ fn the_command_prints_text_json_and_prometheus() {
     assert_eq!(json["repositories"][0]["name"], "acme/gadget");
     let one = sandbox
         .run(&job, &["stats", "--json", "--repository", "ACME/Widget"])
-        .done()
+        .succeeded()
         .json();
     assert_eq!(one["total"]["exact"], 1);
     assert_eq!(one["total"]["prefix"], 0);
     let prometheus = sandbox
         .run(&job, &["stats", "--format", "prometheus"])
-        .done()
+        .succeeded()
         .stdout;
     assert!(
         prometheus.contains("# TYPE local_cache_lookups_total counter"),
@@ -283,10 +283,10 @@ fn the_command_prints_text_json_and_prometheus() {
     );
     let none = sandbox
         .run(&job, &["stats", "--json", "--since", "1s"])
-        .done()
+        .succeeded()
         .json();
     assert!(none["events"].as_u64().unwrap() <= 6);
     sandbox
         .run(&job, &["stats", "--since", "yesterday"])
-        .ended(2);
+        .exited(2);
 }

@@ -8,8 +8,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::support::compare::{Picture, picture, same};
-use crate::support::{Ran, Sandbox, trees};
+use crate::support::compare::{Snapshot, assert_same, snapshot};
+use crate::support::{RunResult, Sandbox, trees};
 
 /// What is damaged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,8 +51,8 @@ const DAMAGES: [Damage; 6] = [
 /// A store with two generations of a tree; the newer one is damaged.
 struct Case {
     sandbox: Sandbox,
-    old: Picture,
-    new: Picture,
+    old: Snapshot,
+    new: Snapshot,
     target: Target,
     damage: Damage,
 }
@@ -80,28 +80,34 @@ impl Case {
         trees::small(&job.join("tree"), 1);
         if target == Target::Moved {
             // A large part of the first pack dies, so that pruning rewrites it.
-            trees::write(&job.join("tree/dies"), &trees::noise(7, 250 << 10));
+            trees::write(&job.join("tree/dies"), &trees::random_bytes(7, 250 << 10));
             for number in 0..9 {
                 trees::write(
                     &job.join(format!("tree/dies-{number}")),
-                    &trees::noise(70 + number, 250 << 10),
+                    &trees::random_bytes(70 + number, 250 << 10),
                 );
             }
         }
-        trees::age(&job.join("tree"));
-        sandbox.give_away();
-        sandbox.save(&job, KEYS.0).done();
+        trees::make_old(&job.join("tree"));
+        sandbox.chown_all();
+        sandbox.save(&job, KEYS.0).succeeded();
         let mut case = Self {
-            old: picture(&job.join("tree")),
-            new: Picture::new(),
+            old: snapshot(&job.join("tree")),
+            new: Snapshot::new(),
             sandbox,
             target,
             damage,
         };
         let (before, packs_before) = (case.snapshot(), case.packs());
         trees::write(&job.join("tree/src/0.rs"), b"changed");
-        trees::write(&job.join("tree/src/more"), &trees::noise(8, 100 << 10));
-        trees::write(&job.join("tree/build/second"), &trees::noise(9, 700 << 10));
+        trees::write(
+            &job.join("tree/src/more"),
+            &trees::random_bytes(8, 100 << 10),
+        );
+        trees::write(
+            &job.join("tree/build/second"),
+            &trees::random_bytes(9, 700 << 10),
+        );
         for path in files_in(&job.join("tree")) {
             if path
                 .file_name()
@@ -112,12 +118,12 @@ impl Case {
                 fs::remove_file(path).unwrap();
             }
         }
-        trees::age(&job.join("tree"));
-        case.sandbox.give_away();
-        case.sandbox.save(&job, KEYS.1).done();
-        case.new = picture(&job.join("tree"));
+        trees::make_old(&job.join("tree"));
+        case.sandbox.chown_all();
+        case.sandbox.save(&job, KEYS.1).succeeded();
+        case.new = snapshot(&job.join("tree"));
         if target == Target::Moved {
-            let pruned = case.sandbox.prune(1).done().json();
+            let pruned = case.sandbox.prune(1).succeeded().json();
             assert_eq!(pruned["rewritten-packs"], 1, "{pruned}");
         }
         let path = case.find(&before, &packs_before);
@@ -158,7 +164,7 @@ impl Case {
                 if !used.exists() {
                     self.sandbox
                         .restore(&self.sandbox.job("use"), KEYS.1)
-                        .done();
+                        .succeeded();
                 }
                 used
             }
@@ -214,7 +220,7 @@ impl Case {
             }
         }
         if self.damage != Damage::Close {
-            self.sandbox.give_away();
+            self.sandbox.chown_all();
         }
     }
 
@@ -229,7 +235,7 @@ impl Case {
 
     /// Restores into a new directory, which then contains a whole generation or nothing.
     #[track_caller]
-    fn restore(&self, name: &str, key: &str, fallback: &[&str]) -> Option<Picture> {
+    fn restore(&self, name: &str, key: &str, fallback: &[&str]) -> Option<Snapshot> {
         let job = self.sandbox.job(name);
         let arguments = [&["restore", "--json", "--key", key, "tree"], fallback].concat();
         let ran = self.sandbox.run(&job, &arguments);
@@ -237,7 +243,7 @@ impl Case {
             self.one_clear_line(&ran);
             return None;
         }
-        let ran = ran.ended(0);
+        let ran = ran.exited(0);
         assert!(ran.warnings().len() <= 2, "{}: {ran:#?}", self.what());
         if !ran.is_hit() {
             assert!(
@@ -255,7 +261,7 @@ impl Case {
             );
             return None;
         }
-        let found = picture(&job.join("tree"));
+        let found = snapshot(&job.join("tree"));
         assert!(
             found == self.old || found == self.new,
             "{}: something else was restored",
@@ -265,7 +271,7 @@ impl Case {
     }
 
     #[track_caller]
-    fn one_clear_line(&self, ran: &Ran) {
+    fn one_clear_line(&self, ran: &RunResult) {
         let line = ran.stderr.trim_end();
         assert!(
             !line.contains('\n') && line.starts_with("local-cache: "),
@@ -288,10 +294,10 @@ impl Case {
         let job = self.sandbox.job("job");
         for round in 0..2 {
             let key = format!("again-{name}-{round}");
-            let saved = self.sandbox.save(&job, &key).ended(0);
+            let saved = self.sandbox.save(&job, &key).exited(0);
             assert!(saved.is_saved(), "{}: {saved:#?}", self.what());
             if let Some(found) = self.restore(&format!("{name}-{round}"), &key, &[]) {
-                same(&self.new, &found);
+                assert_same(&self.new, &found);
                 return;
             }
             // A flipped bit is only found when the file is read; then the next save stores it
@@ -363,7 +369,7 @@ fn matrix(target: Target) {
         }
         case.works_again("after-repair");
         if case.target != Target::Moved && !case.is_locked_out() {
-            same(
+            assert_same(
                 &case.old,
                 &case
                     .restore("older", KEYS.0, &[])
@@ -381,7 +387,7 @@ fn matrix(target: Target) {
         }
         case.works_again("after-prune");
         if case.target != Target::Moved && !case.is_locked_out() {
-            same(
+            assert_same(
                 &case.old,
                 &case
                     .restore("older", KEYS.0, &[])
@@ -420,9 +426,9 @@ fn a_change_of_any_byte_of_an_entry_and_a_pack_is_noticed() {
     let job = sandbox.job("job");
     trees::write(&job.join("tree/a"), b"contents of a");
     trees::write(&job.join("tree/b"), b"contents of b");
-    trees::age(&job.join("tree"));
-    sandbox.save(&job, "k").done();
-    let wanted = picture(&job.join("tree"));
+    trees::make_old(&job.join("tree"));
+    sandbox.save(&job, "k").succeeded();
+    let wanted = snapshot(&job.join("tree"));
     let other = sandbox.job("other");
     let mut misses = 0;
     for dir in ["entries", "manifests", "packs"] {
@@ -433,9 +439,9 @@ fn a_change_of_any_byte_of_an_entry_and_a_pack_is_noticed() {
                 let mut bytes = right.clone();
                 bytes[at] ^= 1 << (at % 8);
                 fs::write(&path, bytes).unwrap();
-                let ran = sandbox.restore(&other, "k").ended(0);
+                let ran = sandbox.restore(&other, "k").exited(0);
                 if ran.is_hit() {
-                    same(&wanted, &picture(&other.join("tree")));
+                    assert_same(&wanted, &snapshot(&other.join("tree")));
                     fs::remove_dir_all(other.join("tree")).unwrap();
                 } else {
                     misses += 1;
@@ -461,7 +467,7 @@ fn a_change_of_any_byte_of_an_entry_and_a_pack_is_noticed() {
         }
     }
     assert!(misses > 50, "only {misses} damages were noticed");
-    sandbox.verify().done();
+    sandbox.verify().succeeded();
 }
 
 #[test]
@@ -474,11 +480,11 @@ fn a_damaged_entry_in_an_unwritable_store_is_a_miss_too() {
         }
     });
     let job = case.sandbox.job("read-only");
-    let ran = case.sandbox.restore(&job, KEYS.1).ended(0);
+    let ran = case.sandbox.restore(&job, KEYS.1).exited(0);
     assert!(!ran.is_hit() && !ran.warnings().is_empty(), "{ran:#?}");
-    let older = case.sandbox.restore(&job, KEYS.0).ended(0);
+    let older = case.sandbox.restore(&job, KEYS.0).exited(0);
     assert!(older.is_hit());
-    same(&case.old, &picture(&job.join("tree")));
+    assert_same(&case.old, &snapshot(&job.join("tree")));
     trees::walk(&case.sandbox.store(), &mut |path| {
         if path.is_dir() {
             trees::set_mode(path, 0o755);
@@ -501,18 +507,18 @@ fn missing_directories_of_the_store_do_no_harm() {
         let sandbox = Sandbox::new();
         let job = sandbox.job("job");
         trees::small(&job.join("tree"), 1);
-        sandbox.save(&job, "k").done();
+        sandbox.save(&job, "k").succeeded();
         fs::remove_dir_all(sandbox.store().join(dir)).unwrap();
-        let ran = sandbox.restore(&sandbox.job("other"), "k").ended(0);
+        let ran = sandbox.restore(&sandbox.job("other"), "k").exited(0);
         ran.warnings();
-        assert!(sandbox.save(&job, "k2").ended(0).is_saved(), "{dir}");
-        sandbox.mirror(&sandbox.job("third"), "k2").done();
-        same(
-            &picture(&job.join("tree")),
-            &picture(&sandbox.path("third/tree")),
+        assert!(sandbox.save(&job, "k2").exited(0).is_saved(), "{dir}");
+        sandbox.mirror(&sandbox.job("third"), "k2").succeeded();
+        assert_same(
+            &snapshot(&job.join("tree")),
+            &snapshot(&sandbox.path("third/tree")),
         );
         fs::remove_dir_all(sandbox.store().join(dir)).unwrap();
-        sandbox.prune(5).ended(0).warnings();
+        sandbox.prune(5).exited(0).warnings();
     }
 }
 
@@ -522,24 +528,27 @@ fn a_blob_that_a_save_repaired_survives_pruning() {
     let job = case.sandbox.job("job");
     // Found by a restore, stored again by a save under another key, then pruned.
     assert!(case.restore("first", KEYS.1, &[]).is_none());
-    assert!(case.sandbox.save(&job, "gen-3").ended(0).is_saved());
-    case.sandbox.prune(5).ended(0);
-    same(
+    assert!(case.sandbox.save(&job, "gen-3").exited(0).is_saved());
+    case.sandbox.prune(5).exited(0);
+    assert_same(
         &case.new,
         &case
             .restore("second", "gen-3", &[])
             .expect("the healed blob is there"),
     );
-    case.sandbox.verify().done();
+    case.sandbox.verify().succeeded();
 }
 
 #[test]
 fn the_key_of_a_damaged_entry_can_be_saved_again() {
     for damage in DAMAGES {
         let case = Case::new(Target::Entry, damage);
-        let saved = case.sandbox.save(&case.sandbox.job("job"), KEYS.1).ended(0);
+        let saved = case
+            .sandbox
+            .save(&case.sandbox.job("job"), KEYS.1)
+            .exited(0);
         assert!(saved.is_saved(), "{}: {saved:#?}", case.what());
-        same(
+        assert_same(
             &case.new,
             &case
                 .restore("new", KEYS.1, &[])

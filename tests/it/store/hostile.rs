@@ -9,7 +9,7 @@ use local_cache::tree::{Content, ContentLocation};
 
 use crate::support::compare::identities;
 use crate::support::forge::{self, Body, Dir, Kind, Leaf, dir, leaf};
-use crate::support::{Ran, Sandbox, trees};
+use crate::support::{RunResult, Sandbox, trees};
 
 const BYTES: &[u8] = b"written by a hostile entry";
 
@@ -26,7 +26,7 @@ impl Case {
         let seed = sandbox.job("seed");
         trees::write(&seed.join("tree/file"), b"x");
         let real = [&["save", "--key", "k"], paths].concat();
-        sandbox.run(&seed, &real).done();
+        sandbox.run(&seed, &real).succeeded();
         let outside = sandbox.path("outside");
         trees::write(&outside.join("kept"), b"kept");
         trees::write(&outside.join("directory/kept"), b"kept");
@@ -49,7 +49,7 @@ impl Case {
 
     /// Restores, and demands that only paths below `allowed` of the job changed.
     #[track_caller]
-    fn restore(&self, paths: &[&str], allowed: &str) -> Ran {
+    fn restore(&self, paths: &[&str], allowed: &str) -> RunResult {
         let before = self.surroundings(allowed);
         let ran = self.sandbox.run(
             &self.job,
@@ -105,7 +105,7 @@ fn a_valid_forged_entry_is_restored() {
         vec![dir(b"", 1, 0), dir(b"./tree", 0, 1)],
         vec![file(b"file")],
     );
-    case.restore(&["tree"], "tree").done();
+    case.restore(&["tree"], "tree").succeeded();
     assert_eq!(fs::read(case.job.join("tree/file")).unwrap(), BYTES);
 }
 
@@ -167,7 +167,7 @@ fn names_that_escape_the_root_are_damage() {
             vec![dir(b"", 1, 0), dir(b"./tree", 0, 1)],
             vec![file(name)],
         );
-        let ran = case.restore(&["tree"], "nothing").ended(0);
+        let ran = case.restore(&["tree"], "nothing").exited(0);
         assert!(
             ran.stdout.contains("no entry for key") && ran.warnings().len() == 1,
             "{ran:#?}"
@@ -187,7 +187,7 @@ fn symlinks_in_the_entry_are_not_followed() {
     fs::create_dir(real.job.join("tree")).unwrap();
     symlink(&real.outside, real.job.join("tree/link")).unwrap();
     assert!(!outside(&real).is_empty());
-    real.restore(&["tree"], "tree").done();
+    real.restore(&["tree"], "tree").succeeded();
     assert!(!real.job.join("tree/link").is_symlink());
     assert_eq!(fs::read(real.job.join("tree/link/f")).unwrap(), BYTES);
 }
@@ -304,8 +304,8 @@ fn keys_are_never_paths() {
         "\u{1f980}",
         &"k".repeat(600),
     ] {
-        assert!(sandbox.save(&job, key).done().is_saved(), "{key}");
-        assert!(sandbox.restore(&job, key).done().is_hit(), "{key}");
+        assert!(sandbox.save(&job, key).succeeded().is_saved(), "{key}");
+        assert!(sandbox.restore(&job, key).succeeded().is_hit(), "{key}");
     }
     let mut names: Vec<_> = fs::read_dir(sandbox.path(""))
         .unwrap()

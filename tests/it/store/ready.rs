@@ -3,13 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::support::compare::{identity, picture, same};
+use crate::support::compare::{assert_same, identity, snapshot};
 use crate::support::{Sandbox, trees};
 
 struct Case {
     sandbox: Sandbox,
     job: PathBuf,
-    wanted: crate::support::compare::Picture,
+    wanted: crate::support::compare::Snapshot,
 }
 
 impl Case {
@@ -19,11 +19,11 @@ impl Case {
         let job = sandbox.job("job");
         let tree = job.join("tree");
         trees::small(&tree, 1);
-        trees::age(&tree);
-        let wanted = picture(&tree);
+        trees::make_old(&tree);
+        let wanted = snapshot(&tree);
         sandbox
             .run(&job, &["save", "--move", "--key", "k", "tree"])
-            .done();
+            .succeeded();
         assert!(!tree.exists(), "the tree is still there");
         let case = Self {
             sandbox,
@@ -52,8 +52,8 @@ impl Case {
 
     #[track_caller]
     fn restored_in(&self, job: &Path) -> serde_json::Value {
-        let report = self.sandbox.mirror(job, "k").done().json();
-        same(&self.wanted, &picture(&job.join("tree")));
+        let report = self.sandbox.mirror(job, "k").succeeded().json();
+        assert_same(&self.wanted, &snapshot(&job.join("tree")));
         report
     }
 }
@@ -135,7 +135,7 @@ fn a_ready_copy_is_removed_with_its_last_entry() {
     let size = |sandbox: &Sandbox| {
         sandbox
             .run(&case.job, &["prune", "--json", "--keep", "0"])
-            .done()
+            .succeeded()
             .json()["freed-bytes"]
             .as_u64()
     };
@@ -155,7 +155,7 @@ fn a_refreshed_save_of_the_same_tree_keeps_the_ready_copy() {
             &case.job,
             &["save", "--move", "--refresh", "--key", "k", "tree"],
         )
-        .done();
+        .succeeded();
     assert_eq!(case.copies().len(), 1);
     case.restored();
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use local_cache::store::{Entry, EntryId};
 
-use crate::support::compare::{Picture, disk_usage, picture, same};
+use crate::support::compare::{Snapshot, assert_same, disk_usage, snapshot};
 use crate::support::{Sandbox, trees};
 
 /// Deterministic numbers that look random.
@@ -21,13 +21,13 @@ impl Numbers {
 }
 
 /// Makes `key` the least recently used entry, and prunes only that one.
-fn remove_entry(sandbox: &Sandbox, job: &Path, keys: &BTreeMap<String, Picture>, key: &str) {
+fn remove_entry(sandbox: &Sandbox, job: &Path, keys: &BTreeMap<String, Snapshot>, key: &str) {
     for other in keys.keys().filter(|other| *other != key) {
         sandbox
             .run(job, &["restore", "--lookup-only", "--key", other, "tree"])
-            .done();
+            .succeeded();
     }
-    let pruned = sandbox.prune(keys.len() - 1).done().json();
+    let pruned = sandbox.prune(keys.len() - 1).succeeded().json();
     assert_eq!(pruned["removed-entries"], 1, "{pruned}");
 }
 
@@ -37,14 +37,14 @@ fn retained_entries_can_be_restored_after_each_of_many_removals() {
     let (job, other) = (sandbox.job("job"), sandbox.job("other"));
     let tree = job.join("tree");
     let mut numbers = Numbers(7);
-    let mut entries: BTreeMap<String, Picture> = BTreeMap::new();
+    let mut entries: BTreeMap<String, Snapshot> = BTreeMap::new();
     for number in 0..40 {
         trees::write(
             &tree.join(format!("{number}")),
-            &trees::noise(number, 100 << 10),
+            &trees::random_bytes(number, 100 << 10),
         );
     }
-    trees::age(&tree);
+    trees::make_old(&tree);
     let mut next = 100;
     for round in 0..14 {
         for _ in 0..12 {
@@ -56,46 +56,46 @@ fn retained_entries_can_be_restored_after_each_of_many_removals() {
             };
             trees::write(
                 &tree.join(numbers.below(40).to_string()),
-                &trees::noise(next, large),
+                &trees::random_bytes(next, large),
             );
         }
         let key = format!("key-{round}");
-        sandbox.save(&job, &key).done();
-        entries.insert(key, picture(&tree));
+        sandbox.save(&job, &key).succeeded();
+        entries.insert(key, snapshot(&tree));
         if entries.len() > 4 {
             let at = usize::try_from(numbers.below(entries.len() as u64)).unwrap();
             let victim = entries.keys().nth(at).unwrap().clone();
             remove_entry(&sandbox, &job, &entries, &victim);
             entries.remove(&victim);
-            assert!(!sandbox.restore(&other, &victim).done().is_hit() || victim.len() < 6);
+            assert!(!sandbox.restore(&other, &victim).succeeded().is_hit() || victim.len() < 6);
         }
         for (key, wanted) in &entries {
-            let found = sandbox.mirror(&other, key).done().json();
+            let found = sandbox.mirror(&other, key).succeeded().json();
             assert_eq!(found["cache-matched-key"], **key);
-            same(wanted, &picture(&other.join("tree")));
+            assert_same(wanted, &snapshot(&other.join("tree")));
         }
-        sandbox.verify().done();
+        sandbox.verify().succeeded();
     }
     // Space really comes back.
     let keys: Vec<String> = entries.keys().cloned().collect();
     for key in &keys[1..] {
         remove_entry(&sandbox, &job, &entries, key);
         entries.remove(key);
-        sandbox.verify().done();
+        sandbox.verify().succeeded();
     }
     let (needed, taken) = (
         disk_usage(&other.join("tree")),
         disk_usage(&sandbox.store()),
     );
     let (key, wanted) = entries.iter().next().unwrap();
-    sandbox.mirror(&other, key).done();
-    same(wanted, &picture(&other.join("tree")));
+    sandbox.mirror(&other, key).succeeded();
+    assert_same(wanted, &snapshot(&other.join("tree")));
     // A pack is rewritten when more than half of it, and a megabyte, is dead.
     assert!(
         taken <= 2 * needed + (2 << 20),
         "the store takes {taken} bytes for one entry of {needed}"
     );
-    sandbox.prune(0).done();
+    sandbox.prune(0).succeeded();
     assert!(
         disk_usage(&sandbox.store()) < 128 << 10,
         "{} bytes for nothing",
@@ -118,17 +118,17 @@ fn five_generations_that_differ_by_one_percent_take_little_more_than_one() {
     for number in 0..300 {
         trees::write(
             &tree.join(format!("{}/{number}", number % 10)),
-            &trees::noise(number, 20 << 10),
+            &trees::random_bytes(number, 20 << 10),
         );
     }
     for number in 0..4 {
         trees::write(
             &tree.join(format!("large-{number}")),
-            &trees::noise(1000 + number, 1 << 20),
+            &trees::random_bytes(1000 + number, 1 << 20),
         );
     }
-    trees::age(&tree);
-    sandbox.save(&job, "generation-0").done();
+    trees::make_old(&tree);
+    sandbox.save(&job, "generation-0").succeeded();
     let one = disk_usage(&sandbox.store());
     for generation in 1..5_u64 {
         for number in 0..3 {
@@ -139,12 +139,12 @@ fn five_generations_that_differ_by_one_percent_take_little_more_than_one() {
             ));
             trees::write(
                 &path,
-                &trees::noise(5000 + 10 * generation + number, 20 << 10),
+                &trees::random_bytes(5000 + 10 * generation + number, 20 << 10),
             );
         }
         let saved = sandbox
             .save(&job, &format!("generation-{generation}"))
-            .done()
+            .succeeded()
             .json();
         assert!(
             saved["added-bytes"].as_u64().unwrap() <= 3 * (20 << 10),
@@ -163,7 +163,7 @@ fn five_generations_that_differ_by_one_percent_take_little_more_than_one() {
             &job,
             &["save", "--key", "other", "tree/0", "tree/1", "tree/large-0"],
         )
-        .done();
+        .succeeded();
     let more = disk_usage(&sandbox.store()) - five;
     assert!(more < 100 << 10, "{more} bytes more");
 }
@@ -187,11 +187,11 @@ fn mostly_dead_packs_are_rewritten_repeatedly_and_stay_correct() {
     for number in 0..128 {
         trees::write(
             &tree.join(number.to_string()),
-            &trees::noise(number, 100 << 10),
+            &trees::random_bytes(number, 100 << 10),
         );
     }
-    trees::age(&tree);
-    sandbox.save(&job, "0").done();
+    trees::make_old(&tree);
+    sandbox.save(&job, "0").succeeded();
     let (first, _) = packs(&sandbox);
     assert!(!first.is_empty());
     let mut rewritten = 0;
@@ -199,13 +199,16 @@ fn mostly_dead_packs_are_rewritten_repeatedly_and_stay_correct() {
         for number in (0..128_u64).filter(|number| number % 3_u64.pow(generation) != 0) {
             drop(fs::remove_file(tree.join(number.to_string())));
         }
-        let saved = sandbox.save(&job, &generation.to_string()).done().json();
+        let saved = sandbox
+            .save(&job, &generation.to_string())
+            .succeeded()
+            .json();
         assert_eq!(
             saved["added-bytes"], 0,
             "what the store has was stored again: {saved}"
         );
         let before = disk_usage(&sandbox.store());
-        let pruned = sandbox.prune(1).done().json();
+        let pruned = sandbox.prune(1).succeeded().json();
         rewritten += pruned["rewritten-packs"].as_u64().unwrap();
         let after = disk_usage(&sandbox.store());
         assert!(
@@ -216,9 +219,9 @@ fn mostly_dead_packs_are_rewritten_repeatedly_and_stay_correct() {
                 < 64 << 10,
             "{pruned}"
         );
-        sandbox.mirror(&other, &generation.to_string()).done();
-        same(&picture(&tree), &picture(&other.join("tree")));
-        sandbox.verify().done();
+        sandbox.mirror(&other, &generation.to_string()).succeeded();
+        assert_same(&snapshot(&tree), &snapshot(&other.join("tree")));
+        sandbox.verify().succeeded();
         let needed = disk_usage(&tree);
         assert!(
             after <= 2 * needed + (2 << 20),
@@ -238,33 +241,33 @@ fn an_old_entry_finds_its_contents_in_packs_that_were_rewritten_more_than_once()
         for number in numbers {
             trees::write(
                 &tree.join(number.to_string()),
-                &trees::noise(number, 100 << 10),
+                &trees::random_bytes(number, 100 << 10),
             );
         }
-        trees::age(&tree);
+        trees::make_old(&tree);
     };
     // The oldest entry needs little; the following ones need much and are evicted one after the
     // other.
     fill(0..128);
-    sandbox.save(&job, "all").done();
+    sandbox.save(&job, "all").succeeded();
     fill(0..4);
-    sandbox.save(&job, "kept").done();
-    let kept = picture(&tree);
+    sandbox.save(&job, "kept").succeeded();
+    let kept = snapshot(&tree);
     fill(0..40);
-    sandbox.save(&job, "some").done();
-    let mut entries: BTreeMap<String, Picture> = [
-        ("all", Picture::new()),
+    sandbox.save(&job, "some").succeeded();
+    let mut entries: BTreeMap<String, Snapshot> = [
+        ("all", Snapshot::new()),
         ("kept", kept.clone()),
-        ("some", picture(&tree)),
+        ("some", snapshot(&tree)),
     ]
     .map(|(key, picture)| (key.to_owned(), picture))
     .into();
     for victim in ["all", "some"] {
         remove_entry(&sandbox, &job, &entries, victim);
         entries.remove(victim);
-        sandbox.mirror(&other, "kept").done();
-        same(&kept, &picture(&other.join("tree")));
-        sandbox.verify().done();
+        sandbox.mirror(&other, "kept").succeeded();
+        assert_same(&kept, &snapshot(&other.join("tree")));
+        sandbox.verify().succeeded();
     }
     let (needed, taken) = (
         disk_usage(&other.join("tree")),
@@ -281,11 +284,14 @@ fn age_and_size_decide_what_is_evicted_and_dry_runs_remove_nothing() {
     let sandbox = Sandbox::new();
     let job = sandbox.job("job");
     for number in 0..4 {
-        trees::write(&job.join("tree/file"), &trees::noise(number, 1 << 20));
-        sandbox.save(&job, &format!("{number}")).done();
+        trees::write(
+            &job.join("tree/file"),
+            &trees::random_bytes(number, 1 << 20),
+        );
+        sandbox.save(&job, &format!("{number}")).succeeded();
     }
     let keys = || {
-        let listed = sandbox.run(&job, &["list", "--json"]).done().json();
+        let listed = sandbox.run(&job, &["list", "--json"]).succeeded().json();
         let mut keys: Vec<String> = listed
             .as_array()
             .unwrap()
@@ -295,7 +301,7 @@ fn age_and_size_decide_what_is_evicted_and_dry_runs_remove_nothing() {
         keys.sort();
         keys
     };
-    let before = picture(&sandbox.store());
+    let before = snapshot(&sandbox.store());
     sandbox
         .run(
             &job,
@@ -310,29 +316,31 @@ fn age_and_size_decide_what_is_evicted_and_dry_runs_remove_nothing() {
                 "1h",
             ],
         )
-        .done();
+        .succeeded();
     assert!(
-        before == picture(&sandbox.store()),
+        before == snapshot(&sandbox.store()),
         "a dry run changed something"
     );
-    sandbox.run(&job, &["prune", "--max-size", "3500KB"]).done();
+    sandbox
+        .run(&job, &["prune", "--max-size", "3500KB"])
+        .succeeded();
     assert_eq!(keys(), ["1", "2", "3"]);
     assert!(disk_usage(&sandbox.store()) < 3_500_000);
-    sandbox.run(&job, &["prune", "--max-age", "1h"]).done();
+    sandbox.run(&job, &["prune", "--max-age", "1h"]).succeeded();
     assert_eq!(keys(), ["1", "2", "3"]);
-    sandbox.run(&job, &["prune"]).done();
+    sandbox.run(&job, &["prune"]).succeeded();
     assert_eq!(keys(), ["1", "2", "3"]);
-    sandbox.run(&job, &["prune", "--keep", "1"]).done();
+    sandbox.run(&job, &["prune", "--keep", "1"]).succeeded();
     assert_eq!(keys(), ["1", "2", "3"], "these keys have nothing in common");
     sandbox
         .run(
             &job,
             &["prune", "--any-key", "--keep", "path=2", "--keep", "0"],
         )
-        .done();
+        .succeeded();
     assert_eq!(keys(), ["2", "3"]);
     make_old(&sandbox, "2");
-    sandbox.run(&job, &["prune", "--max-age", "1h"]).done();
+    sandbox.run(&job, &["prune", "--max-age", "1h"]).succeeded();
     assert_eq!(keys(), ["3"]);
 }
 

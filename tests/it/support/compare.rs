@@ -54,11 +54,11 @@ impl std::fmt::Debug for Node {
 }
 
 /// A tree: the node of each path; the tree's own directory has an empty path.
-pub(crate) type Picture = BTreeMap<PathBuf, Node>;
+pub(crate) type Snapshot = BTreeMap<PathBuf, Node>;
 
 /// A picture of the tree at `root`.
-pub(crate) fn picture(root: &Path) -> Picture {
-    let mut picture = Picture::new();
+pub(crate) fn snapshot(root: &Path) -> Snapshot {
+    let mut picture = Snapshot::new();
     let mut inodes: HashMap<(u64, u64), PathBuf> = HashMap::new();
     walk(root, &mut |path| {
         let metadata = path.symlink_metadata().unwrap();
@@ -137,7 +137,7 @@ fn attributes(path: &Path) -> Vec<(OsString, Vec<u8>)> {
 
 /// Demands that two trees are equal; reports the first few differences.
 #[track_caller]
-pub(crate) fn same(wanted: &Picture, found: &Picture) {
+pub(crate) fn assert_same(wanted: &Snapshot, found: &Snapshot) {
     let paths: std::collections::BTreeSet<&PathBuf> = wanted.keys().chain(found.keys()).collect();
     let differences: Vec<String> = paths
         .into_iter()

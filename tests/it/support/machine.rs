@@ -69,14 +69,14 @@ impl Machine {
         job
     }
 
-    pub(super) fn give_away(&self) {
+    pub(super) fn chown_all(&self) {
         if self.unprivileged {
-            give_away(self.directory.path());
+            chown_all(self.directory.path());
         }
     }
 }
 
-fn give_away(path: &Path) {
+fn chown_all(path: &Path) {
     if path.is_symlink() {
         return;
     }
@@ -91,7 +91,7 @@ fn give_away(path: &Path) {
     if path.is_dir() {
         fs::read_dir(path)
             .unwrap()
-            .for_each(|entry| give_away(&entry.unwrap().path()));
+            .for_each(|entry| chown_all(&entry.unwrap().path()));
     }
 }
 

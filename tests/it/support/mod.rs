@@ -70,7 +70,7 @@ impl Sandbox {
             }
             sandbox.program = program;
             sandbox.without_rights = true;
-            sandbox.give_away();
+            sandbox.chown_all();
         }
         sandbox
     }
@@ -82,7 +82,7 @@ impl Sandbox {
     }
 
     /// Makes everything in the sandbox belong to the user who runs the program.
-    pub(crate) fn give_away(&self) {
+    pub(crate) fn chown_all(&self) {
         if self.without_rights {
             trees::walk(self.dir.path(), &mut |path| {
                 if path != self.program {
@@ -157,22 +157,22 @@ impl Sandbox {
     }
 
     /// Runs the program in `job`.
-    pub(crate) fn run(&self, job: &Path, arguments: &[&str]) -> Ran {
-        Ran::of(&mut self.command(job, arguments))
+    pub(crate) fn run(&self, job: &Path, arguments: &[&str]) -> RunResult {
+        RunResult::of(&mut self.command(job, arguments))
     }
 
     /// Saves `tree` of a job.
-    pub(crate) fn save(&self, job: &Path, key: &str) -> Ran {
+    pub(crate) fn save(&self, job: &Path, key: &str) -> RunResult {
         self.run(job, &["save", "--json", "--key", key, "tree"])
     }
 
     /// Restores `tree` into a job.
-    pub(crate) fn restore(&self, job: &Path, key: &str) -> Ran {
+    pub(crate) fn restore(&self, job: &Path, key: &str) -> RunResult {
         self.run(job, &["restore", "--json", "--key", key, "tree"])
     }
 
     /// Restores `tree` into a job and removes extraneous files.
-    pub(crate) fn mirror(&self, job: &Path, key: &str) -> Ran {
+    pub(crate) fn mirror(&self, job: &Path, key: &str) -> RunResult {
         self.run(
             job,
             &["restore", "--json", "--mirror", "--key", key, "tree"],
@@ -180,7 +180,7 @@ impl Sandbox {
     }
 
     /// Removes all but the `keep` most recently used entries of any key.
-    pub(crate) fn prune(&self, keep: usize) -> Ran {
+    pub(crate) fn prune(&self, keep: usize) -> RunResult {
         self.run(
             self.dir.path(),
             &["prune", "--json", "--any-key", "--keep", &keep.to_string()],
@@ -188,12 +188,12 @@ impl Sandbox {
     }
 
     /// Reads all of the store.
-    pub(crate) fn verify(&self) -> Ran {
+    pub(crate) fn verify(&self) -> RunResult {
         self.run(self.dir.path(), &["verify", "--json"])
     }
 
     /// Reads all of the store and repairs it.
-    pub(crate) fn repair(&self) -> Ran {
+    pub(crate) fn repair(&self) -> RunResult {
         self.run(self.dir.path(), &["verify", "--json", "--repair"])
     }
 }
@@ -216,7 +216,7 @@ impl Drop for Sandbox {
 
 /// How a run of the program ended.
 #[derive(Debug)]
-pub(crate) struct Ran {
+pub(crate) struct RunResult {
     /// The exit code; none if a signal ended the program.
     pub(crate) code: Option<i32>,
     /// What it printed.
@@ -224,10 +224,10 @@ pub(crate) struct Ran {
     pub(crate) stderr: String,
 }
 
-impl Ran {
+impl RunResult {
     /// Runs a command to its end.
     pub(crate) fn of(command: &mut Command) -> Self {
-        Self::end_of(
+        Self::wait_for(
             command
                 .spawn()
                 .unwrap_or_else(|error| panic!("{command:?}: {error}")),
@@ -235,7 +235,7 @@ impl Ran {
     }
 
     /// Waits for a child. One that takes too long is ended and the test fails.
-    pub(crate) fn end_of(mut child: Child) -> Self {
+    pub(crate) fn wait_for(mut child: Child) -> Self {
         let mut out = child.stdout.take().unwrap();
         let mut err = child.stderr.take().unwrap();
         let reader = std::thread::spawn(move || {
@@ -269,14 +269,14 @@ impl Ran {
 
     /// Demands success without output on standard error.
     #[track_caller]
-    pub(crate) fn done(self) -> Self {
+    pub(crate) fn succeeded(self) -> Self {
         assert!(self.code == Some(0) && self.stderr.is_empty(), "{self:#?}");
         self
     }
 
     /// Demands an exit code and no panic.
     #[track_caller]
-    pub(crate) fn ended(self, code: i32) -> Self {
+    pub(crate) fn exited(self, code: i32) -> Self {
         assert!(
             self.code == Some(code) && !self.stderr.contains("panicked"),
             "{self:#?}"
@@ -287,7 +287,7 @@ impl Ran {
     /// Demands a failure with a message of one line, and returns the line.
     #[track_caller]
     pub(crate) fn failed(self, code: i32) -> String {
-        let ran = self.ended(code);
+        let ran = self.exited(code);
         let lines: Vec<&str> = ran.stderr.lines().collect();
         assert!(
             lines.len() == 1 && lines[0].starts_with("local-cache: "),

@@ -27,7 +27,7 @@ pub(crate) struct Step<'j> {
 
 /// What a phase did.
 #[derive(Debug)]
-pub(crate) struct Done {
+pub(crate) struct PhaseResult {
     pub(crate) exit: i32,
     /// Both streams.
     pub(crate) log: String,
@@ -39,7 +39,7 @@ pub(crate) struct Done {
     pub(crate) summary: String,
 }
 
-impl Done {
+impl PhaseResult {
     pub(crate) fn output(&self, name: &str) -> &str {
         self.outputs.get(name).map_or("", String::as_str)
     }
@@ -55,13 +55,13 @@ impl Done {
     }
 
     #[track_caller]
-    pub(crate) fn says(self, text: &str) -> Self {
+    pub(crate) fn logs(self, text: &str) -> Self {
         assert!(self.log.contains(text), "{text:?} is not in\n{}", self.log);
         self
     }
 
     #[track_caller]
-    pub(crate) fn says_nothing_of(self, text: &str) -> Self {
+    pub(crate) fn does_not_log(self, text: &str) -> Self {
         assert!(!self.log.contains(text), "{text:?} is in\n{}", self.log);
         self
     }
@@ -127,24 +127,24 @@ impl<'j> Step<'j> {
     }
 
     /// Drops the state that main saved, as act does.
-    pub(crate) fn forget(&mut self, state: &BTreeMap<String, String>) {
+    pub(crate) fn drop_state(&mut self, state: &BTreeMap<String, String>) {
         self.state.retain(|name, _| !state.contains_key(name));
     }
 
-    pub(crate) fn pre(&mut self) -> Done {
+    pub(crate) fn pre(&mut self) -> PhaseResult {
         self.phase("pre")
     }
 
-    pub(crate) fn main(&mut self) -> Done {
+    pub(crate) fn main(&mut self) -> PhaseResult {
         self.phase("main")
     }
 
-    pub(crate) fn post(&mut self) -> Done {
+    pub(crate) fn post(&mut self) -> PhaseResult {
         self.phase("post")
     }
 
     /// Runs a phase; the next phase gets the state that it saves.
-    fn phase(&mut self, phase: &str) -> Done {
+    fn phase(&mut self, phase: &str) -> PhaseResult {
         let commands = tempfile::tempdir_in(self.job.machine.path("commands")).unwrap();
         let file = |name: &str| {
             let path = commands.path().join(name);
@@ -186,7 +186,7 @@ impl<'j> Step<'j> {
                 .map(|(name, value)| (format!("STATE_{name}"), value)),
         );
         command.current_dir(&self.job.workspace);
-        self.job.machine.give_away();
+        self.job.machine.chown_all();
         if self.job.machine.unprivileged {
             command.uid(NOBODY).gid(NOBODY);
         }
@@ -200,7 +200,7 @@ impl<'j> Step<'j> {
         let state = read(&state);
         self.state.extend(state.clone());
         let log = [ran.stdout, ran.stderr].concat();
-        Done {
+        PhaseResult {
             exit: ran.status.code().unwrap(),
             log: String::from_utf8(log).unwrap(),
             outputs: read(&output),
@@ -251,16 +251,16 @@ pub(crate) fn events(machine: &Machine) -> Vec<Event> {
 }
 
 /// A step that caches `data` under a key.
-pub(crate) fn step<'j>(job: &'j Job<'j>, key: &str) -> Step<'j> {
+pub(crate) fn data_step<'j>(job: &'j Job<'j>, key: &str) -> Step<'j> {
     job.cache().with("path", "data").with("key", key)
 }
 
 /// A job that makes `data` and saves it.
-pub(crate) fn saved(machine: &Machine, key: &str) {
+pub(crate) fn save_data(machine: &Machine, key: &str) {
     let job = machine.job();
     job.file("data/file", &format!("contents of {key}"));
-    let mut step = step(&job, key);
+    let mut step = data_step(&job, key);
     step.pre().passed();
     step.main().passed();
-    step.post().passed().says("Cache saved with key");
+    step.post().passed().logs("Cache saved with key");
 }

@@ -30,7 +30,7 @@ pub(crate) fn skip(missing: &str, what: &str) {
 
 /// Whether a program exists; reports that `what` is skipped if not.
 #[track_caller]
-pub(crate) fn have(program: &str, what: &str) -> bool {
+pub(crate) fn is_installed(program: &str, what: &str) -> bool {
     let found = ["/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin"]
         .iter()
         .any(|dir| Path::new(dir).join(program).exists());
@@ -42,7 +42,7 @@ pub(crate) fn have(program: &str, what: &str) -> bool {
 
 /// Runs a program that must succeed; returns what it printed.
 #[track_caller]
-pub(crate) fn must(program: &str, arguments: &[&std::ffi::OsStr]) -> String {
+pub(crate) fn run_tool(program: &str, arguments: &[&std::ffi::OsStr]) -> String {
     let output = Command::new(program)
         .args(arguments)
         .stdin(Stdio::null())
@@ -59,7 +59,7 @@ pub(crate) fn must(program: &str, arguments: &[&std::ffi::OsStr]) -> String {
 /// owners, attributes.
 #[track_caller]
 pub(crate) fn rsync_sees_no_difference(original: &Path, copy: &Path) {
-    if !have("rsync", "comparison by rsync") {
+    if !is_installed("rsync", "comparison by rsync") {
         return;
     }
     let slash = |path: &Path| {
@@ -75,7 +75,7 @@ pub(crate) fn rsync_sees_no_difference(original: &Path, copy: &Path) {
     let mut arguments: Vec<&std::ffi::OsStr> = options.iter().map(AsRef::as_ref).collect();
     let (original, copy) = (slash(original), slash(copy));
     arguments.extend([original.as_os_str(), copy.as_os_str()]);
-    let differences = must("rsync", &arguments);
+    let differences = run_tool("rsync", &arguments);
     assert_eq!(
         differences,
         "",

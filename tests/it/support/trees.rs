@@ -56,7 +56,7 @@ pub(crate) fn set_modified(path: &Path, seconds: i64, nanoseconds: i64) {
 
 /// Sets the modification time of every name in a tree to a different time long ago, so that no file
 /// counts as just modified.
-pub(crate) fn age(root: &Path) {
+pub(crate) fn make_old(root: &Path) {
     static NEXT: AtomicI64 = AtomicI64::new(1_600_000_000);
     let mut paths = Vec::new();
     walk(root, &mut |path| paths.push(path.to_owned()));
@@ -73,7 +73,7 @@ pub(crate) fn settle() {
 }
 
 /// Deterministic bytes that look random.
-pub(crate) fn noise(seed: u64, length: usize) -> Vec<u8> {
+pub(crate) fn random_bytes(seed: u64, length: usize) -> Vec<u8> {
     let mut bytes = vec![0; length];
     blake3::Hasher::new()
         .update(&seed.to_le_bytes())
@@ -88,7 +88,7 @@ pub(crate) fn small(root: &Path, seed: u64) {
         let path = root.join(format!("src/{number}.rs"));
         write(
             &path,
-            &noise(
+            &random_bytes(
                 seed * 100 + number,
                 700 * usize::try_from(number).unwrap() + 1,
             ),
@@ -97,14 +97,14 @@ pub(crate) fn small(root: &Path, seed: u64) {
     write(&root.join("same"), b"always the same");
     write(
         &root.join("build/large"),
-        &noise(seed * 100 + 50, 600 << 10),
+        &random_bytes(seed * 100 + 50, 600 << 10),
     );
     write(&root.join("build/empty"), b"");
     fs::create_dir_all(root.join("nothing/here")).unwrap();
     symlink("../src", root.join("build/link")).unwrap();
     fs::hard_link(root.join("build/large"), root.join("large")).unwrap();
     set_mode(&root.join("src/1.rs"), 0o755);
-    age(root);
+    make_old(root);
 }
 
 /// Makes a tree with everything that can be saved.
@@ -116,7 +116,7 @@ pub(crate) fn everything(root: &Path) {
     sparse_files(&root.join("sparse"));
     names(&root.join("names"));
     fs::create_dir_all(root.join("empty/inner/innermost")).unwrap();
-    age(root);
+    make_old(root);
     times(&root.join("times"));
     // Modes that prevent their owner from writing come last.
     set_mode(&root.join("modes/directory-0555"), 0o555);
@@ -139,13 +139,16 @@ fn sizes(dir: &Path) {
         2 * pack,
         (3 << 20) + 17,
     ] {
-        write(&dir.join(size.to_string()), &noise(size as u64, size));
+        write(
+            &dir.join(size.to_string()),
+            &random_bytes(size as u64, size),
+        );
     }
     // The same contents twice, small and large.
-    write(&dir.join("again/1"), &noise(1, 1));
+    write(&dir.join("again/1"), &random_bytes(1, 1));
     write(
         &dir.join("again/large"),
-        &noise((3 << 20) + 17, (3 << 20) + 17),
+        &random_bytes((3 << 20) + 17, (3 << 20) + 17),
     );
     // Zeros that are data, not a hole.
     write(&dir.join("zeros"), &vec![0; 300 << 10]);
@@ -176,7 +179,7 @@ fn links(dir: &Path) {
     fs::create_dir_all(dir.join("two/deeper")).unwrap();
     fs::hard_link(dir.join("one/file"), dir.join("two/deeper/file")).unwrap();
     fs::hard_link(dir.join("one/file"), dir.join("a")).unwrap();
-    write(&dir.join("big"), &noise(77, 400 << 10));
+    write(&dir.join("big"), &random_bytes(77, 400 << 10));
     fs::hard_link(dir.join("big"), dir.join("two/big")).unwrap();
     write(&dir.join("empty"), b"");
     fs::hard_link(dir.join("empty"), dir.join("two/empty")).unwrap();
@@ -200,7 +203,7 @@ fn sparse_files(dir: &Path) {
         let file = fs::File::create(dir.join(name)).unwrap();
         file.set_len(size).unwrap();
         for &(at, length) in data {
-            file.write_all_at(&noise(at, length), at).unwrap();
+            file.write_all_at(&random_bytes(at, length), at).unwrap();
         }
     };
     make("hole-only", 5 << 20, &[]);

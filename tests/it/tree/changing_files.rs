@@ -144,7 +144,7 @@ fn a_constantly_changing_tree_is_restored_in_one_of_its_states() {
         stop.store(true, std::sync::atomic::Ordering::Relaxed);
     });
     for round in 0..8 {
-        sandbox.mirror(&other, &format!("{round}")).done();
+        sandbox.mirror(&other, &format!("{round}")).succeeded();
         trees::walk(&other.join("tree"), &mut |path| {
             if path.is_file() {
                 let bytes = fs::read(path).unwrap();
@@ -156,13 +156,13 @@ fn a_constantly_changing_tree_is_restored_in_one_of_its_states() {
             }
         });
     }
-    sandbox.verify().done();
+    sandbox.verify().succeeded();
 }
 
 #[test]
 fn without_proc_files_are_saved_too() {
     let what = "saving without /proc";
-    if !tools::is_root() || !tools::have("unshare", what) {
+    if !tools::is_root() || !tools::is_installed("unshare", what) {
         return tools::skip("root", what);
     }
     let sandbox = Sandbox::new();
@@ -173,11 +173,11 @@ fn without_proc_files_are_saved_too() {
         let arguments = [command, "--json", "--key", "k", "tree"];
         let mut command =
             sandbox.command_behind(&["unshare", "-m", "sh", "-c", script], dir, &arguments);
-        crate::support::Ran::of(&mut command).done();
+        crate::support::RunResult::of(&mut command).succeeded();
     }
-    let wanted = crate::support::compare::picture(&job.join("tree"));
-    crate::support::compare::same(
+    let wanted = crate::support::compare::snapshot(&job.join("tree"));
+    crate::support::compare::assert_same(
         &wanted,
-        &crate::support::compare::picture(&other.join("tree")),
+        &crate::support::compare::snapshot(&other.join("tree")),
     );
 }

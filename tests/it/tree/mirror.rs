@@ -4,13 +4,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::support::compare::{Picture, picture, same};
+use crate::support::compare::{Snapshot, assert_same, snapshot};
 use crate::support::{Sandbox, trees};
 
 struct Case {
     sandbox: Sandbox,
     job: PathBuf,
-    wanted: Picture,
+    wanted: Snapshot,
 }
 
 impl Case {
@@ -27,10 +27,10 @@ impl Case {
         for dir in ["sub/deep", "sub", ""] {
             trees::set_modified(&tree.join(dir), 1_700_000_000, 1);
         }
-        sandbox.save(&job, "k").done();
-        let wanted = picture(&tree);
+        sandbox.save(&job, "k").succeeded();
+        let wanted = snapshot(&tree);
         prepare(&job);
-        sandbox.mirror(&job, "k").done();
+        sandbox.mirror(&job, "k").succeeded();
         Self {
             sandbox,
             job,
@@ -55,8 +55,8 @@ impl Case {
     /// Mirrors again and demands that the tree equals the saved one.
     #[track_caller]
     fn is_mended(&self, removed: u64) {
-        let report = self.sandbox.mirror(&self.job, "k").done().json();
-        same(&self.wanted, &picture(&self.job.join("tree")));
+        let report = self.sandbox.mirror(&self.job, "k").succeeded().json();
+        assert_same(&self.wanted, &snapshot(&self.job.join("tree")));
         assert_eq!(report["removed-files"], removed);
     }
 }
@@ -78,7 +78,7 @@ fn a_name_added_under_the_old_time_is_removed() {
 fn a_name_that_a_restore_without_mirror_left_is_removed() {
     let case = Case::new();
     case.under_the_old_time("sub", |dir| fs::write(dir.join("added"), "").unwrap());
-    case.sandbox.restore(&case.job, "k").done();
+    case.sandbox.restore(&case.job, "k").succeeded();
     assert!(case.at("sub/added").exists());
     case.is_mended(1);
 }
@@ -101,7 +101,7 @@ fn a_name_in_a_directory_that_was_moved_in_is_removed() {
         fs::rename(tree.join("sub"), case.job.join("old")).unwrap();
         fs::rename(case.job.join("other"), tree.join("sub")).unwrap();
     });
-    let report = case.sandbox.mirror(&case.job, "k").done().json();
+    let report = case.sandbox.mirror(&case.job, "k").succeeded().json();
     assert_eq!(report["removed-files"], 1);
     assert!(!case.at("sub/deep/added").exists());
 }

@@ -6,20 +6,20 @@ use std::os::unix::fs::{MetadataExt, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 
-use crate::support::compare::{inode, picture, same};
+use crate::support::compare::{assert_same, inode, snapshot};
 use crate::support::mounts::Mount;
-use crate::support::tools::{have, is_root, must, rsync_sees_no_difference, skip};
+use crate::support::tools::{is_installed, is_root, rsync_sees_no_difference, run_tool, skip};
 use crate::support::{Sandbox, deep, trees};
 
 /// Saves `tree` of one job, restores it in another and compares.
 #[track_caller]
 fn round_trip(sandbox: &Sandbox) {
     let (one, other) = (sandbox.job("one"), sandbox.job("other"));
-    let original = picture(&one.join("tree"));
-    assert!(sandbox.save(&one, "key").done().is_saved());
-    assert!(sandbox.restore(&other, "key").done().is_hit());
-    same(&original, &picture(&other.join("tree")));
-    same(&original, &picture(&one.join("tree")));
+    let original = snapshot(&one.join("tree"));
+    assert!(sandbox.save(&one, "key").succeeded().is_saved());
+    assert!(sandbox.restore(&other, "key").succeeded().is_hit());
+    assert_same(&original, &snapshot(&other.join("tree")));
+    assert_same(&original, &snapshot(&one.join("tree")));
     rsync_sees_no_difference(&one.join("tree"), &other.join("tree"));
     rsync_sees_no_difference(&other.join("tree"), &one.join("tree"));
     assert_eq!(
@@ -35,12 +35,15 @@ fn a_tree_with_everything_is_restored_exactly() {
     trees::everything(&sandbox.job("one").join("tree"));
     round_trip(&sandbox);
     // A second time there is nothing to do.
-    let again = sandbox.restore(&sandbox.job("other"), "key").done().json();
+    let again = sandbox
+        .restore(&sandbox.job("other"), "key")
+        .succeeded()
+        .json();
     assert_eq!(
         (&again["written-files"], &again["removed-files"]),
         (&0.into(), &0.into())
     );
-    sandbox.verify().done();
+    sandbox.verify().succeeded();
 }
 
 #[test]
@@ -52,7 +55,7 @@ fn a_user_without_rights_restores_everything_too() {
         drop(fs::remove_file(tree.join("modes").join(only_root)));
     }
     trees::set_modified(&tree.join("modes"), 1_650_000_000, 7);
-    sandbox.give_away();
+    sandbox.chown_all();
     round_trip(&sandbox);
 }
 
@@ -105,12 +108,12 @@ fn hard_links_are_restored_across_directories_and_roots() {
     let roots = ["third", "first", "second"];
     sandbox
         .run(&one, &[&["save", "--key", "k"], &roots[..]].concat())
-        .done();
+        .succeeded();
     sandbox
         .run(&other, &[&["restore", "--key", "k"], &roots[..]].concat())
-        .done();
+        .succeeded();
     for root in roots {
-        same(&picture(&one.join(root)), &picture(&other.join(root)));
+        assert_same(&snapshot(&one.join(root)), &snapshot(&other.join(root)));
     }
     let file = inode(&other.join("first/file"));
     assert_eq!(file, inode(&other.join("second/inner/file")));
@@ -134,7 +137,7 @@ fn extended_attributes_are_restored() {
     xattr::set(&file, "user.empty", b"").unwrap();
     xattr::set(tree.join("src"), "user.directory", b"yes").unwrap();
     xattr::set(tree.join("large"), "user.of-a-hard-link", &[b'v'; 1000]).unwrap();
-    trees::age(&tree);
+    trees::make_old(&tree);
     round_trip(&sandbox);
     let back = xattr::get(sandbox.path("other/tree/same"), "user.comment").unwrap();
     assert_eq!(back.as_deref(), Some(&b"a\0\xff"[..]));
@@ -143,8 +146,8 @@ fn extended_attributes_are_restored() {
     xattr::set(there.join("same"), "user.comment", b"changed").unwrap();
     xattr::remove(there.join("src"), "user.directory").unwrap();
     xattr::set(there.join("large"), "user.additional", b"x").unwrap();
-    sandbox.restore(&sandbox.job("other"), "key").done();
-    same(&picture(&tree), &picture(&there));
+    sandbox.restore(&sandbox.job("other"), "key").succeeded();
+    assert_same(&snapshot(&tree), &snapshot(&there));
 }
 
 #[test]
@@ -156,8 +159,8 @@ fn attributes_of_read_only_files_are_restored() {
         return skip("xattr", "extended attributes");
     }
     xattr::set(tree.join("src"), "user.comment", b"read-only").unwrap();
-    trees::age(&tree);
-    sandbox.give_away();
+    trees::make_old(&tree);
+    sandbox.chown_all();
     trees::set_mode(&tree.join("same"), 0o444);
     trees::set_mode(&tree.join("src"), 0o555);
     round_trip(&sandbox);
@@ -166,19 +169,19 @@ fn attributes_of_read_only_files_are_restored() {
         let path = sandbox.path("other/tree").join(name);
         xattr::set(&path, "user.comment", b"changed").unwrap();
     }
-    sandbox.restore(&sandbox.job("other"), "key").done();
-    same(&picture(&tree), &picture(&sandbox.path("other/tree")));
+    sandbox.restore(&sandbox.job("other"), "key").succeeded();
+    assert_same(&snapshot(&tree), &snapshot(&sandbox.path("other/tree")));
 }
 
 #[test]
 fn access_control_lists_are_restored() {
-    if !have("setfacl", "access control lists") {
+    if !is_installed("setfacl", "access control lists") {
         return;
     }
     let sandbox = Sandbox::new();
     let tree = sandbox.job("one").join("tree");
     trees::small(&tree, 1);
-    must(
+    run_tool(
         "setfacl",
         &[
             "-m".as_ref(),
@@ -186,7 +189,7 @@ fn access_control_lists_are_restored() {
             tree.join("same").as_ref(),
         ],
     );
-    must(
+    run_tool(
         "setfacl",
         &[
             "-m".as_ref(),
@@ -194,7 +197,7 @@ fn access_control_lists_are_restored() {
             tree.join("src").as_ref(),
         ],
     );
-    trees::age(&tree);
+    trees::make_old(&tree);
     round_trip(&sandbox);
 }
 
@@ -204,23 +207,23 @@ fn sockets_and_fifos_are_reported_and_skipped() {
     let (one, other) = (sandbox.job("one"), sandbox.job("other"));
     let tree = one.join("tree");
     trees::small(&tree, 1);
-    let original = picture(&tree);
+    let original = snapshot(&tree);
     let _socket = UnixListener::bind(tree.join("src/socket")).unwrap();
     nix::unistd::mkfifo(
         &tree.join("fifo"),
         nix::sys::stat::Mode::from_bits_truncate(0o644),
     )
     .unwrap();
-    trees::age(&tree);
-    let saved = sandbox.save(&one, "k").ended(0);
+    trees::make_old(&tree);
+    let saved = sandbox.save(&one, "k").exited(0);
     assert_eq!(saved.warnings().len(), 2, "{saved:#?}");
     assert!(
         saved.stderr.contains("src/socket is not cached")
             && saved.stderr.contains("fifo is not cached")
     );
     assert_eq!(saved.json()["left-out-files"], 2);
-    sandbox.restore(&other, "k").done();
-    let restored = picture(&other.join("tree"));
+    sandbox.restore(&other, "k").succeeded();
+    let restored = snapshot(&other.join("tree"));
     assert_eq!(
         original.keys().collect::<Vec<_>>(),
         restored.keys().collect::<Vec<_>>()
@@ -236,11 +239,11 @@ fn unreadable_files_are_reported_and_skipped() {
     trees::write(&tree.join("secret"), b"x");
     trees::write(&tree.join("closed/inside"), b"x");
     trees::write(&tree.join("no-search/inside"), b"x");
-    sandbox.give_away();
+    sandbox.chown_all();
     trees::set_mode(&tree.join("secret"), 0o000);
     trees::set_mode(&tree.join("closed"), 0o000);
     trees::set_mode(&tree.join("no-search"), 0o444);
-    let saved = sandbox.save(&one, "k").ended(0);
+    let saved = sandbox.save(&one, "k").exited(0);
     for name in ["secret", "closed", "no-search"] {
         assert!(
             saved
@@ -250,7 +253,7 @@ fn unreadable_files_are_reported_and_skipped() {
         );
     }
     assert_eq!(saved.warnings().len(), 3, "{saved:#?}");
-    sandbox.restore(&other, "k").done();
+    sandbox.restore(&other, "k").succeeded();
     let restored = other.join("tree");
     assert!(restored.join("same").exists() && !restored.join("secret").exists());
     assert!(!restored.join("closed").exists());
@@ -269,11 +272,11 @@ fn a_tree_deeper_than_a_path_can_be_is_restored() {
     let (name, depth) = ("a-directory-with-a-name-that-is-quite-long", 200);
     assert!(name.len() * depth > 4096);
     deep::make(&one.join("tree"), name, depth);
-    sandbox.save(&one, "k").done();
-    sandbox.restore(&other, "k").done();
+    sandbox.save(&one, "k").succeeded();
+    sandbox.restore(&other, "k").succeeded();
     assert_eq!(deep::depth(&other.join("tree"), name), depth);
-    sandbox.mirror(&other, "k").done();
-    must(
+    sandbox.mirror(&other, "k").succeeded();
+    run_tool(
         "rm",
         &[
             "-rf".as_ref(),
@@ -292,18 +295,18 @@ fn a_tree_with_more_levels_than_descriptors_is_restored() {
     let limited = |job: &Path, arguments: &[&str]| {
         let mut command =
             sandbox.command_behind(&["prlimit", "--nofile=1024:8192"], job, arguments);
-        crate::support::Ran::of(&mut command)
+        crate::support::RunResult::of(&mut command)
     };
-    if !have("prlimit", "deep trees with few descriptors") {
+    if !is_installed("prlimit", "deep trees with few descriptors") {
         return;
     }
-    limited(&one, &["save", "--key", "k", "tree"]).done();
-    limited(&other, &["restore", "--key", "k", "tree"]).done();
+    limited(&one, &["save", "--key", "k", "tree"]).succeeded();
+    limited(&other, &["restore", "--key", "k", "tree"]).succeeded();
     assert_eq!(deep::depth(&other.join("tree"), "d"), 1500);
     deep::make(&other.join("tree/extra"), "e", 1500);
-    limited(&other, &["restore", "--mirror", "--key", "k", "tree"]).done();
+    limited(&other, &["restore", "--mirror", "--key", "k", "tree"]).succeeded();
     assert!(!other.join("tree/extra").exists());
-    must(
+    run_tool(
         "rm",
         &[
             "-rf".as_ref(),
@@ -321,7 +324,7 @@ fn ten_thousand_files_in_one_directory_are_restored() {
     for number in 0..10_000_u32 {
         fs::write(tree.join(format!("{number}")), number.to_le_bytes()).unwrap();
     }
-    trees::age(&tree);
+    trees::make_old(&tree);
     round_trip(&sandbox);
 }
 
@@ -338,21 +341,21 @@ fn roots_of_every_kind_are_restored() {
     trees::write(&outside.join("x"), b"absolute");
     let outside = outside.display().to_string();
     let roots = ["file", "link", "empty", "a/b/c", "~/.config", &outside];
-    trees::age(&one);
-    let (there, home) = (picture(&one), picture(&sandbox.path("home")));
+    trees::make_old(&one);
+    let (there, home) = (snapshot(&one), snapshot(&sandbox.path("home")));
     sandbox
         .run(&one, &[&["save", "--key", "k"], &roots[..]].concat())
-        .done();
+        .succeeded();
     fs::remove_dir_all(sandbox.path("home/.config")).unwrap();
     fs::remove_dir_all(&outside).unwrap();
     sandbox
         .run(&other, &[&["restore", "--key", "k"], &roots[..]].concat())
-        .done();
+        .succeeded();
     for root in ["file", "link", "empty", "a/b/c"] {
-        same(&picture(&one.join(root)), &picture(&other.join(root)));
+        assert_same(&snapshot(&one.join(root)), &snapshot(&other.join(root)));
     }
     assert!(there.len() > 4);
-    assert_eq!(home.len(), picture(&sandbox.path("home")).len());
+    assert_eq!(home.len(), snapshot(&sandbox.path("home")).len());
     assert_eq!(
         fs::read(sandbox.path("home/.config/x")).unwrap(),
         b"at home"
@@ -365,9 +368,11 @@ fn the_directory_the_program_runs_in_can_be_a_root() {
     let sandbox = Sandbox::new();
     let (one, other) = (sandbox.job("one"), sandbox.job("other"));
     trees::small(&one.join("tree"), 1);
-    sandbox.run(&one, &["save", "--key", "k", "."]).done();
-    sandbox.run(&other, &["restore", "--key", "k", "."]).done();
-    same(&picture(&one.join("tree")), &picture(&other.join("tree")));
+    sandbox.run(&one, &["save", "--key", "k", "."]).succeeded();
+    sandbox
+        .run(&other, &["restore", "--key", "k", "."])
+        .succeeded();
+    assert_same(&snapshot(&one.join("tree")), &snapshot(&other.join("tree")));
 }
 
 #[test]
@@ -376,18 +381,18 @@ fn the_store_is_not_saved_into_itself() {
     let one = sandbox.job("one");
     trees::small(&one.join("tree"), 1);
     let sandbox = sandbox.with_cache(one.join("tree/.cache"));
-    sandbox.save(&one, "1").done();
-    let files = sandbox.save(&one, "2").done().json()["files"].clone();
+    sandbox.save(&one, "1").succeeded();
+    let files = sandbox.save(&one, "2").succeeded().json()["files"].clone();
     assert_eq!(
-        sandbox.save(&one, "3").done().json()["files"],
+        sandbox.save(&one, "3").succeeded().json()["files"],
         files,
         "the store grows with itself"
     );
     // Removing extraneous files must not remove the store that contains the entry.
     let mirrored = sandbox.mirror(&one, "2");
-    assert!(mirrored.ended(0).is_hit());
-    assert!(sandbox.mirror(&one, "2").ended(0).is_hit());
-    sandbox.verify().done();
+    assert!(mirrored.exited(0).is_hit());
+    assert!(sandbox.mirror(&one, "2").exited(0).is_hit());
+    sandbox.verify().succeeded();
 }
 
 #[test]
@@ -398,12 +403,12 @@ fn excluded_files_are_not_saved() {
     let paths = ["tree", "!tree/build", "!tree/src/2.rs"];
     sandbox
         .run(&one, &[&["save", "--key", "k"], &paths[..]].concat())
-        .done();
+        .succeeded();
     sandbox
         .run(&other, &[&["restore", "--key", "k"], &paths[..]].concat())
-        .done();
-    let restored = picture(&other.join("tree"));
-    let mut wanted = picture(&one.join("tree"));
+        .succeeded();
+    let restored = snapshot(&other.join("tree"));
+    let mut wanted = snapshot(&one.join("tree"));
     wanted.retain(|path, _| !path.starts_with("build") && path != Path::new("src/2.rs"));
     assert_eq!(
         wanted.keys().collect::<Vec<_>>(),
@@ -425,7 +430,7 @@ fn filesystems_that_share_blocks_give_the_same_result() {
     let sandbox = Sandbox::below(mount.path());
     trees::everything(&sandbox.job("one").join("tree"));
     round_trip(&sandbox);
-    sandbox.verify().done();
+    sandbox.verify().succeeded();
 }
 
 #[test]
@@ -449,8 +454,8 @@ fn a_restore_belongs_to_the_user_who_runs_it() {
     let (one, other) = (sandbox.job("one"), sandbox.job("other"));
     trees::small(&one.join("tree"), 1);
     // The tree belongs to root and is readable for all; another user saves and restores it.
-    sandbox.save(&one, "k").done();
-    sandbox.restore(&other, "k").done();
+    sandbox.save(&one, "k").succeeded();
+    sandbox.restore(&other, "k").succeeded();
     let mut names = 0;
     trees::walk(&other.join("tree"), &mut |path| {
         assert_eq!(

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use super::support::{
-    Files, Heard, Runner, Step, Times, built, check_out, make_old, package, pair, printed,
+    Files, Runner, Step, Times, Warnings, app_output, built, check_out, make_old, package, pair,
 };
 
 fn with_number(files: &Files, number: u32) -> Files {
@@ -41,7 +41,7 @@ fn a_failed_build_in_between_neither_hides_a_change_nor_loses_what_was_built() {
         &["repo"],
         "the library was compiled before the build failed",
     );
-    assert_eq!(printed(&step.checkout), "2\n");
+    assert_eq!(app_output(&step.checkout), "2\n");
 
     // Back to the sources of the last successful build, which are not the ones built last.
     check_out(&files, &step.checkout, Times::Old);
@@ -49,7 +49,7 @@ fn a_failed_build_in_between_neither_hides_a_change_nor_loses_what_was_built() {
     runner
         .build(&step.checkout)
         .compiled_only(&["lib", "repo"], "the first contents");
-    assert_eq!(printed(&step.checkout), "1\n");
+    assert_eq!(app_output(&step.checkout), "1\n");
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn builds_without_incremental_compilation_are_fresh_and_stale_like_others() {
     runner
         .build(&step.checkout)
         .compiled_only(&["lib", "repo"], "the library changed");
-    assert_eq!(printed(&step.checkout), "2\n");
+    assert_eq!(app_output(&step.checkout), "2\n");
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn an_edit_between_build_and_save_is_compiled_in_the_next_job() {
             runner
                 .build(&checkout)
                 .compiled_only(&["lib", "repo"], "edited after the build");
-            assert_eq!(printed(&checkout), number);
+            assert_eq!(app_output(&checkout), number);
         }
     }
 }
@@ -158,7 +158,7 @@ fn a_change_in_the_input_sources_replays_no_times() {
                 .build(&checkout)
                 .compiled_only(&["lib", "lib script", "repo"], what);
             let number = fs::read_to_string(spec.join("n.txt")).unwrap();
-            assert_eq!(printed(&checkout).trim(), number, "{what}");
+            assert_eq!(app_output(&checkout).trim(), number, "{what}");
         }
     }
     // A record made without the input does not contain it.
@@ -211,7 +211,7 @@ fn a_later_step_does_not_age_files_that_an_earlier_one_needs_new() {
             for name in order {
                 assert!(runner.build(&checkout.join(name)).succeeded);
                 assert_eq!(
-                    printed(&checkout.join(name)),
+                    app_output(&checkout.join(name)),
                     format!("{number}\n"),
                     "{job}: {name}"
                 );
@@ -262,7 +262,7 @@ fn workspaces_of_one_step_get_only_times_on_which_all_agree() {
             runner
                 .build(&checkout.join(name))
                 .compiled_only(&["shared", name], "they do not agree");
-            assert_eq!(printed(&checkout.join(name)), format!("{number}\n"));
+            assert_eq!(app_output(&checkout.join(name)), format!("{number}\n"));
         }
     }
 }
@@ -285,7 +285,7 @@ fn an_unchanged_target_records_changes_that_another_one_was_built_with() {
     runner
         .build(&checkout.join("two"))
         .compiled_only(&["shared", "two"], "it was not");
-    assert_eq!(printed(&checkout.join("two")), "2\n");
+    assert_eq!(app_output(&checkout.join("two")), "2\n");
 }
 
 /// The lock file of a pair.
@@ -356,9 +356,9 @@ fn a_damaged_record_is_a_warning_and_only_times_are_lost() {
 
     let restored = |what: &str| {
         check_out(&with_number(&files, 2), &step.checkout, Times::Old);
-        let heard = Heard::default();
-        let given = runner.restore_heard(&step, "key", &heard);
-        let warnings = heard.0.into_inner().unwrap();
+        let warnings = Warnings::default();
+        let given = runner.restore_with_warnings(&step, "key", &warnings);
+        let warnings = warnings.0.into_inner().unwrap();
         assert!(
             given.given == 0 && warnings.len() == 1 && warnings[0].contains(what),
             "{warnings:?}"
@@ -366,11 +366,11 @@ fn a_damaged_record_is_a_warning_and_only_times_are_lost() {
         runner
             .build(&step.checkout)
             .compiled_only(&["lib", "repo"], what);
-        assert_eq!(printed(&step.checkout), "2\n");
+        assert_eq!(app_output(&step.checkout), "2\n");
     };
     restored("is damaged");
     let verify = |repair| {
-        local_cache::ops::verify::verify(&runner.store(), repair, &Heard::default())
+        local_cache::ops::verify::verify(&runner.store(), repair, &Warnings::default())
             .unwrap()
             .0
     };
@@ -402,7 +402,8 @@ fn a_record_lives_as_long_as_its_entry() {
             as_one_family: true,
             ..Default::default()
         };
-        local_cache::ops::prune::prune(&runner.store(), &policy, false, &Heard::default()).unwrap();
+        local_cache::ops::prune::prune(&runner.store(), &policy, false, &Warnings::default())
+            .unwrap();
     };
     prune(1);
     assert_eq!(manifests(), 2);
@@ -454,6 +455,6 @@ fn hard_links_of_one_file_are_judged_together() {
         runner
             .build(&checkout)
             .compiled_only(&["lib", "repo"], "one of its names has other contents");
-        assert_eq!(printed(&checkout), "2\n");
+        assert_eq!(app_output(&checkout), "2\n");
     }
 }

@@ -3,7 +3,7 @@
 
 use std::sync::LazyLock;
 
-use super::support::{Files, Runner, Step, Times, check_out, printed, project};
+use super::support::{Files, Runner, Step, Times, app_output, check_out, project};
 
 /// The project built and saved once.
 static FIRST: LazyLock<Runner> = LazyLock::new(|| {
@@ -211,8 +211,8 @@ fn run(cases: &[Case], group: &str) {
                     .build(&checkout)
                     .compiled_only(&[], &format!("{what}, built again"));
             }
-            let expected = clean.get_or_insert_with(|| runner.printed_clean(&checkout));
-            assert_eq!(printed(&checkout), *expected, "{what}");
+            let expected = clean.get_or_insert_with(|| runner.clean_app_output(&checkout));
+            assert_eq!(app_output(&checkout), *expected, "{what}");
         }
     }
 }

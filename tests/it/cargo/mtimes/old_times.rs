@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::support::{
-    Files, Runner, Step, Times, built, check_out, package, pair, printed, project,
+    Files, Runner, Step, Times, app_output, built, check_out, package, pair, project,
 };
 
 const LIBRARY: &str = "lib/src/lib.rs";
@@ -84,7 +84,7 @@ fn builds_of_reverted_sources_are_stale_in_the_next_job() {
             a_while();
             way(&checkout, &|| {
                 assert!(runner.build(&checkout).succeeded);
-                assert_eq!(printed(&checkout), "9\n", "{what}");
+                assert_eq!(app_output(&checkout), "9\n", "{what}");
             });
             runner.save(&step, "key");
 
@@ -93,7 +93,7 @@ fn builds_of_reverted_sources_are_stale_in_the_next_job() {
             runner
                 .build(&checkout)
                 .compiled_only(&["lib", "repo"], &what);
-            assert_eq!(printed(&checkout), "1\n", "{what}");
+            assert_eq!(app_output(&checkout), "1\n", "{what}");
             runner.save(&step, "key");
             check_out(&files, &checkout, Times::Now);
             runner.restore(&step, "key");
@@ -156,7 +156,7 @@ fn files_touched_before_the_first_build_stay_fresh() {
         runner
             .build(&checkout)
             .compiled_only(&["app"], "only that was changed");
-        assert!(printed(&checkout).starts_with(&number.to_string()));
+        assert!(app_output(&checkout).starts_with(&number.to_string()));
         runner.save(&step, "key");
     }
 }
@@ -246,7 +246,7 @@ fn between_two_steps(change: &dyn Fn(&Path), back: &dyn Fn(&Path)) -> Vec<String
     runner.build(&two_).compiled_only(&[], "nobody changed it");
     let built = runner.build(&one);
     assert!(built.succeeded, "{}", built.errors);
-    assert_eq!(printed(&one), runner.printed_clean(&one));
+    assert_eq!(app_output(&one), runner.clean_app_output(&one));
     built.compiled.into_iter().collect()
 }
 

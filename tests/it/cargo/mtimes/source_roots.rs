@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use super::support::{Files, Runner, Step, Times, check_out, package, pair, printed, project};
+use super::support::{Files, Runner, Step, Times, app_output, check_out, package, pair, project};
 
 fn git(directory: &Path, arguments: &[&str]) {
     let output = Command::new("git")
@@ -73,7 +73,7 @@ fn a_fresh_clone_compiles_nothing_and_a_commit_just_what_it_changed() {
     runner
         .build(&changed)
         .compiled_only(&["app", "lib", "plain"], "a commit");
-    assert_eq!(printed(&changed), runner.printed_clean(&changed));
+    assert_eq!(app_output(&changed), runner.clean_app_output(&changed));
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn a_package_beside_the_workspace_is_fresh_and_stale_like_one_in_it() {
         runner
             .build(&checkout)
             .compiled_only(&["beside", "repo"], "the package beside it changed");
-        assert_eq!(printed(&checkout), "2\n");
+        assert_eq!(app_output(&checkout), "2\n");
     }
 }
 
@@ -218,7 +218,7 @@ fn a_workspace_in_a_subdirectory_sees_changes_in_all_of_its_repository() {
     runner
         .build(&workspace)
         .compiled_only(&["lib", "ws"], "a file of the repository changed");
-    assert_eq!(printed(&workspace), "3\n");
+    assert_eq!(app_output(&workspace), "3\n");
 }
 
 #[test]

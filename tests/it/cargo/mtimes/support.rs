@@ -33,9 +33,9 @@ pub(crate) struct Runner {
 }
 
 #[derive(Default)]
-pub(crate) struct Heard(pub(crate) Mutex<Vec<String>>);
+pub(crate) struct Warnings(pub(crate) Mutex<Vec<String>>);
 
-impl Monitor for Heard {
+impl Monitor for Warnings {
     fn warn(&self, message: &str) {
         self.0.lock().unwrap().push(message.to_owned());
     }
@@ -162,7 +162,7 @@ impl Runner {
     }
 
     /// The output of the program `app` after a build from scratch.
-    pub(crate) fn printed_clean(&self, directory: &Path) -> String {
+    pub(crate) fn clean_app_output(&self, directory: &Path) -> String {
         let clean = TempDir::new_in(self.dir.path()).unwrap();
         let built = self.build_as(directory, &["build"], &[("CARGO_TARGET_DIR", clean.path())]);
         assert!(built.succeeded, "{}", built.errors);
@@ -198,7 +198,7 @@ impl Runner {
         };
         let record_sources = |mtimes: &[_]| {
             let mtimes = mtimes.iter().copied();
-            sources::record(&self.store(), &sources, mtimes, &Heard::default())
+            sources::record(&self.store(), &sources, mtimes, &Warnings::default())
         };
         let request = save::SaveRequest {
             group: &group(workspace),
@@ -212,7 +212,7 @@ impl Runner {
             record_sources: Some(&record_sources),
             parent: None,
         };
-        match save::save(&self.store(), &request, &Heard::default()).unwrap() {
+        match save::save(&self.store(), &request, &Warnings::default()).unwrap() {
             SaveOutcome::Saved(saved) => Some(saved.entry),
             SaveOutcome::Unchanged => None,
             other => panic!("{other:?}"),
@@ -221,13 +221,18 @@ impl Runner {
 
     /// Restores the target directories of a step and replays modification times.
     pub(crate) fn restore(&self, step: &Step, key: &str) -> ReplayStats {
-        let heard = Heard::default();
-        let given = self.restore_heard(step, key, &heard);
-        assert_eq!(*heard.0.lock().unwrap(), Vec::<String>::new());
+        let warnings = Warnings::default();
+        let given = self.restore_with_warnings(step, key, &warnings);
+        assert_eq!(*warnings.0.lock().unwrap(), Vec::<String>::new());
         given
     }
 
-    pub(crate) fn restore_heard(&self, step: &Step, key: &str, heard: &Heard) -> ReplayStats {
+    pub(crate) fn restore_with_warnings(
+        &self,
+        step: &Step,
+        key: &str,
+        warnings: &Warnings,
+    ) -> ReplayStats {
         let entries: Vec<Entry> = step
             .facts()
             .iter()
@@ -239,7 +244,7 @@ impl Runner {
             area: &area,
             job: &step.job,
         };
-        sources::give_back(&self.store(), &sources, &entries, heard).unwrap()
+        sources::give_back(&self.store(), &sources, &entries, warnings).unwrap()
     }
 
     fn restore_target(&self, workspace: &WorkspaceFacts, key: &str) -> Entry {
@@ -253,7 +258,7 @@ impl Runner {
                 ..restore::RestoreOptions::default()
             },
         };
-        restore::restore(&self.store(), &request, &Heard::default())
+        restore::restore(&self.store(), &request, &Warnings::default())
             .unwrap()
             .expect("an entry")
             .entry
@@ -261,7 +266,7 @@ impl Runner {
 }
 
 /// The output of the program `app` of a workspace.
-pub(crate) fn printed(workspace: &Path) -> String {
+pub(crate) fn app_output(workspace: &Path) -> String {
     run(&workspace.join("target"))
 }
 
@@ -338,7 +343,7 @@ impl Step {
             skipped: &skipped,
             named: &self.named,
         };
-        sources::look_for(&request, &Heard::default()).unwrap()
+        sources::look_for(&request, &Warnings::default()).unwrap()
     }
 }
 

@@ -13,7 +13,7 @@ use local_cache::cargo::target_gc::locked_packages::LockedPackages;
 use local_cache::tree::Roots;
 use local_cache::tree::scan::{PathFilter, ScanOptions, scan};
 
-use crate::cargo::mtimes::support::{Files, Runner, Step, Times, check_out, package, printed};
+use crate::cargo::mtimes::support::{Files, Runner, Step, Times, app_output, check_out, package};
 use crate::support::tools::skip;
 use registry::Registry;
 
@@ -256,7 +256,7 @@ fn ten_upgrades(layout: Layout) {
         BTreeSet::new(),
         "nothing changed"
     );
-    assert_eq!(printed(&checkout), "27\n");
+    assert_eq!(app_output(&checkout), "27\n");
 
     fs::remove_dir_all(checkout.join("target")).unwrap();
     build_all(&runner, &checkout);
@@ -313,7 +313,7 @@ fn a_registry_reduced_to_the_lock_file_builds_offline() {
     fs::remove_dir_all(checkout.join("target")).unwrap();
     let built = runner.build_as(&checkout, &["build", "--offline", "--locked"], &[]);
     assert!(built.succeeded, "{}", built.errors);
-    assert_eq!(printed(&checkout), "3\n");
+    assert_eq!(app_output(&checkout), "3\n");
 }
 
 fn names(directory: &Path) -> BTreeSet<String> {
@@ -402,5 +402,5 @@ fn remove_a_test(layout: Layout) {
         build_all(&runner, &checkout),
         BTreeSet::from(["repo".to_owned()])
     );
-    assert_eq!(printed(&checkout), "0\n");
+    assert_eq!(app_output(&checkout), "0\n");
 }

@@ -222,7 +222,7 @@ fn every_name_that_marks_a_message_exists_in_the_source() {
         .iter()
         .map(|path| fs::read_to_string(path).unwrap())
         .collect();
-    for name in source::SAYS.iter().chain(&source::TEXTS) {
+    for name in source::MESSAGE_CALLS.iter().chain(&source::MESSAGE_TEXTS) {
         let is_defined = ["fn ", "enum ", "struct "]
             .iter()
             .any(|kind| code.contains(&format!("{kind}{name}")))

@@ -1,7 +1,7 @@
 //! The messages of a source file.
 //!
-//! A text counts as a message in `#[error("...")]`, among the arguments of a call in [`SAYS`], and in
-//! a function or a `Display` in [`TEXTS`]. Each argument of a format becomes `…`.
+//! A text counts as a message in `#[error("...")]`, among the arguments of a call in [`MESSAGE_CALLS`], and in
+//! a function or a `Display` in [`MESSAGE_TEXTS`]. Each argument of a format becomes `…`.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use syn::visit::{self, Visit};
 use syn::{Attribute, Expr, Lit, LitStr, Token};
 
 /// Functions, methods and variants that take a message.
-pub(super) const SAYS: [&str; 15] = [
+pub(super) const MESSAGE_CALLS: [&str; 15] = [
     "say_done",
     "warn",
     "warning",
@@ -31,8 +31,8 @@ pub(super) const SAYS: [&str; 15] = [
 /// Macros of the crate anyhow that take a message.
 const MACROS: [&str; 2] = ["anyhow", "bail"];
 
-/// Functions and types whose every text is a message.
-pub(super) const TEXTS: [&str; 11] = [
+/// Functions and types all of whose texts are messages.
+pub(super) const MESSAGE_TEXTS: [&str; 11] = [
     "translate_line",
     "notice_text",
     "not_understood",
@@ -46,8 +46,8 @@ pub(super) const TEXTS: [&str; 11] = [
     "SkipReason",
 ];
 
-/// Arguments of a call in [`SAYS`] whose message is found where it is created.
-const PASSED_ON: [&str; 11] = [
+/// Arguments of a call in [`MESSAGE_CALLS`] whose message is found where it is created.
+const FORWARDED: [&str; 11] = [
     "error",
     "errors",
     "warning",
@@ -63,9 +63,9 @@ const PASSED_ON: [&str; 11] = [
 
 /// The messages of a source file.
 #[derive(Default)]
-pub(super) struct Said {
+pub(super) struct Messages {
     pub(super) messages: Vec<Message>,
-    /// Functions with a call in [`SAYS`] whose message can't be found.
+    /// Functions with a call in [`MESSAGE_CALLS`] whose message can't be found.
     pub(super) unseen: Vec<String>,
 }
 
@@ -80,7 +80,7 @@ pub(super) struct Message {
 }
 
 /// Reads a source file, its tests apart.
-pub(super) fn read(source: &str) -> Said {
+pub(super) fn read(source: &str) -> Messages {
     let file = syn::parse_file(source).unwrap();
     let mut reader = Reader::default();
     reader.visit_file(&file);
@@ -92,7 +92,7 @@ type Names = BTreeMap<String, (Vec<String>, bool)>;
 
 #[derive(Default)]
 struct Reader {
-    said: Said,
+    said: Messages,
     names: Names,
     /// The function that is being read.
     function: String,
@@ -149,7 +149,7 @@ impl Reader {
         self.function = signature.ident.to_string();
         self.names
             .retain(|name, _| name.chars().all(|character| !character.is_lowercase()));
-        if TEXTS.contains(&self.function.as_str()) {
+        if MESSAGE_TEXTS.contains(&self.function.as_str()) {
             let mut texts = Texts::new(&self.names);
             texts.visit_block(block);
             let found = texts.found;
@@ -221,7 +221,7 @@ impl<'ast> Visit<'ast> for Reader {
             .is_some_and(|trait_| ends_with(&trait_.0, &["Display"]));
         if let syn::Type::Path(shown) = &*item.self_ty
             && is_display
-            && ends_with(&shown.path, &TEXTS)
+            && ends_with(&shown.path, &MESSAGE_TEXTS)
         {
             let mut texts = Texts::new(&self.names);
             texts.visit_item_impl(item);
@@ -236,7 +236,7 @@ impl<'ast> Visit<'ast> for Reader {
 
     fn visit_expr_call(&mut self, call: &'ast syn::ExprCall) {
         if let Expr::Path(function) = &*call.func
-            && ends_with(&function.path, &SAYS)
+            && ends_with(&function.path, &MESSAGE_CALLS)
         {
             self.take_call(
                 &function.path.segments.last().unwrap().ident.to_string(),
@@ -253,7 +253,7 @@ impl<'ast> Visit<'ast> for Reader {
             "log" => call.args.first().is_some_and(is_log),
             // That of anyhow; the library's own takes an action and a path.
             "context" => call.args.len() == 1,
-            method => SAYS.contains(&method) && !call.args.is_empty(),
+            method => MESSAGE_CALLS.contains(&method) && !call.args.is_empty(),
         };
         if says {
             self.take_call(&call.method.to_string(), &call.args);
@@ -318,7 +318,10 @@ impl<'ast> Visit<'ast> for Texts<'_> {
         let name = path.path.segments.last().unwrap().ident.to_string();
         let (found, passes_on) = self.names.get(&name).cloned().unwrap_or_default();
         self.found.extend(found);
-        self.passes_on |= passes_on || [&PASSED_ON[..], &TEXTS].concat().contains(&name.as_str());
+        self.passes_on |= passes_on
+            || [&FORWARDED[..], &MESSAGE_TEXTS]
+                .concat()
+                .contains(&name.as_str());
     }
 
     fn visit_macro(&mut self, call: &'ast syn::Macro) {

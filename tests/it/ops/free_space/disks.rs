@@ -11,7 +11,7 @@ use local_cache::ops::free_space::{DiskNotice, GuardPolicy, GuardReport, guard};
 use local_cache::store::disk_limits::DiskLimits;
 use local_cache::store::{CacheKind, Store};
 
-use crate::support::compare::{Picture, picture, same};
+use crate::support::compare::{Snapshot, assert_same, snapshot};
 use crate::support::mounts::Mount;
 use crate::support::{Sandbox, trees};
 
@@ -37,7 +37,7 @@ fn more_free(root: &Path, lacking: u64) -> DiskLimits {
 
 /// A sandbox whose store is on a memory filesystem of 64 MiB and has `count` entries of 4 MiB, the
 /// least recently used first.
-fn filled(mount: &Mount, count: u64) -> (Sandbox, BTreeMap<String, Picture>) {
+fn filled(mount: &Mount, count: u64) -> (Sandbox, BTreeMap<String, Snapshot>) {
     let sandbox = Sandbox::new().with_cache(mount.join("cache"));
     let job = sandbox.job("job");
     let mut entries = BTreeMap::new();
@@ -46,13 +46,13 @@ fn filled(mount: &Mount, count: u64) -> (Sandbox, BTreeMap<String, Picture>) {
         for part in 0..4 {
             trees::write(
                 &tree.join(part.to_string()),
-                &trees::noise(number * 10 + part, 1 << 20),
+                &trees::random_bytes(number * 10 + part, 1 << 20),
             );
         }
-        trees::age(&tree);
+        trees::make_old(&tree);
         let key = format!("k-{number:07}");
-        sandbox.save(&job, &key).done();
-        entries.insert(key, picture(&tree));
+        sandbox.save(&job, &key).succeeded();
+        entries.insert(key, snapshot(&tree));
     }
     (sandbox, entries)
 }
@@ -76,13 +76,13 @@ fn on_a_disk_with_free_space_nothing_is_removed() {
         free_bytes: 20 * MB,
         store_bytes: Some(40 * MB),
     };
-    let before = picture(&sandbox.store());
+    let before = snapshot(&sandbox.store());
     let guarded = guard(sandbox.cache(), None, &wanted(limits), &Silent).unwrap();
     assert!(
         guarded.removed.is_empty() && guarded.freed_bytes == 0 && guarded.may_save,
         "{guarded:#?}"
     );
-    assert!(before == picture(&sandbox.store()));
+    assert!(before == snapshot(&sandbox.store()));
     assert!(
         matches!(guarded.notices[..], [DiskNotice::LittleFree(_)]),
         "{guarded:#?}"
@@ -98,7 +98,7 @@ fn entries_are_evicted_until_enough_space_is_free_and_the_rest_can_be_restored()
     // Temporary files of a killed save are removed before any entry.
     trees::write(
         &sandbox.store().join("tmp/killed/pack"),
-        &trees::noise(1, 2 << 20),
+        &trees::random_bytes(1, 2 << 20),
     );
     let limits = more_free(sandbox.cache(), 9 * MB);
     let guarded = guard(sandbox.cache(), None, &wanted(limits), &Silent).unwrap();
@@ -111,12 +111,12 @@ fn entries_are_evicted_until_enough_space_is_free_and_the_rest_can_be_restored()
     let other = sandbox.job("other");
     for (key, wanted) in entries.iter().skip(2) {
         assert_eq!(
-            sandbox.mirror(&other, key).done().json()["cache-matched-key"],
+            sandbox.mirror(&other, key).succeeded().json()["cache-matched-key"],
             **key
         );
-        same(wanted, &picture(&other.join("tree")));
+        assert_same(wanted, &snapshot(&other.join("tree")));
     }
-    sandbox.verify().done();
+    sandbox.verify().succeeded();
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn removing_unreferenced_data_can_be_enough() {
     let (sandbox, _) = filled(&mount, 2);
     trees::write(
         &sandbox.store().join("tmp/killed/pack"),
-        &trees::noise(1, 8 << 20),
+        &trees::random_bytes(1, 8 << 20),
     );
     let limits = more_free(sandbox.cache(), 6 * MB);
     let guarded = guard(sandbox.cache(), None, &wanted(limits), &Silent).unwrap();
@@ -167,7 +167,7 @@ fn a_small_cache_on_a_disk_that_others_filled_stays_and_saving_stops() {
     );
     let job = sandbox.job("other");
     for key in entries.keys() {
-        assert!(sandbox.restore(&job, key).done().is_hit());
+        assert!(sandbox.restore(&job, key).succeeded().is_hit());
     }
 }
 
@@ -212,7 +212,7 @@ fn ready_copies_are_removed_if_inodes_are_short() {
                 &job,
                 &[&["save", "--key", key], move_it, &["tree"]].concat(),
             )
-            .done();
+            .succeeded();
     }
     let copies = || fs::read_dir(sandbox.store().join("ready")).unwrap().count();
     assert_eq!(copies(), 1);
@@ -231,7 +231,7 @@ fn ready_copies_are_removed_if_inodes_are_short() {
     );
     assert!(copies() == 0 && guarded.removed.is_empty(), "{guarded:#?}");
     let other = sandbox.job("other");
-    assert!(sandbox.restore(&other, "k-0000001").done().is_hit());
+    assert!(sandbox.restore(&other, "k-0000001").succeeded().is_hit());
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::fs;
 use local_cache::monitor::Silent;
 use local_cache::store::{EntryId, Store};
 
-use crate::support::compare::{Picture, picture, same};
+use crate::support::compare::{Snapshot, assert_same, snapshot};
 use crate::support::{Sandbox, trees};
 
 /// Deterministic numbers that look random.
@@ -23,21 +23,21 @@ fn after_each_of_two_hundred_random_removals_all_other_entries_can_be_restored()
     let (job, other) = (sandbox.job("job"), sandbox.job("other"));
     let tree = job.join("tree");
     let mut seed = 0;
-    let mut entries: BTreeMap<EntryId, (String, Picture)> = BTreeMap::new();
+    let mut entries: BTreeMap<EntryId, (String, Snapshot)> = BTreeMap::new();
     let mut removals = 0;
     for round in 0.. {
         for number in [below(&mut seed, 6), 6 + below(&mut seed, 2)] {
             let length = if number < 6 { 20 << 10 } else { 300 << 10 };
             trees::write(
                 &tree.join(number.to_string()),
-                &trees::noise(1000 + round * 2 + number as u64, length),
+                &trees::random_bytes(1000 + round * 2 + number as u64, length),
             );
         }
-        trees::age(&tree);
+        trees::make_old(&tree);
         let key = format!("k-{round:07}");
-        let saved = sandbox.save(&job, &key).done().json();
+        let saved = sandbox.save(&job, &key).succeeded().json();
         let id = EntryId::parse(saved["entry"].as_str().unwrap()).unwrap();
-        entries.insert(id, (key, picture(&tree)));
+        entries.insert(id, (key, snapshot(&tree)));
         if entries.len() < 8 {
             continue;
         }
@@ -69,8 +69,8 @@ fn after_each_of_two_hundred_random_removals_all_other_entries_can_be_restored()
             .values()
             .nth(below(&mut seed, entries.len()))
             .unwrap();
-        sandbox.mirror(&other, key).done();
-        same(wanted, &picture(&other.join("tree")));
+        sandbox.mirror(&other, key).succeeded();
+        assert_same(wanted, &snapshot(&other.join("tree")));
         if removals == 200 {
             break;
         }

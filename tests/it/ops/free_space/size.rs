@@ -18,8 +18,11 @@ fn saved() -> (Sandbox, Store) {
 
 fn save(sandbox: &Sandbox, number: u64) {
     let job = sandbox.job("job");
-    trees::write(&job.join("tree/large"), &trees::noise(number, 3 << 20));
-    sandbox.save(&job, &format!("k-{number}")).done();
+    trees::write(
+        &job.join("tree/large"),
+        &trees::random_bytes(number, 3 << 20),
+    );
+    sandbox.save(&job, &format!("k-{number}")).succeeded();
 }
 
 /// Changes the size note to an impossible size.
@@ -55,7 +58,7 @@ fn the_size_is_recorded_for_a_settled_store_and_valid_until_it_changes() {
     settle(&store);
     assert_eq!(store.allocated_bytes().unwrap(), two);
     falsify(&store);
-    sandbox.prune(1).done();
+    sandbox.prune(1).succeeded();
     let left = store.allocated_bytes().unwrap();
     assert!((3 << 20..4 << 20).contains(&left), "{left}");
 }

@@ -22,7 +22,7 @@ fn chromium() -> Option<&'static str> {
 }
 
 /// Takes a screenshot of a page; returns its path and the browser's output.
-fn picture(
+fn screenshot(
     program: &str,
     dir: &Path,
     page: &Path,
@@ -84,7 +84,7 @@ fn chromium_loads_the_page_without_errors_in_light_and_dark_and_on_a_phone() {
     let page = sandbox.path("page.html");
     sandbox
         .run(&job, &["report", "--html", &page.display().to_string()])
-        .done();
+        .succeeded();
     // Kept so that a person can look at it.
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("report");
     drop(fs::remove_dir_all(&dir));
@@ -95,7 +95,7 @@ fn chromium_loads_the_page_without_errors_in_light_and_dark_and_on_a_phone() {
         ("dark.png", (1200, 1900), true),
         ("phone.png", (500, 2600), false),
     ] {
-        let (file, said) = picture(program, &dir, &page, name, size, dark);
+        let (file, said) = screenshot(program, &dir, &page, name, size, dark);
         let complaint = said
             .lines()
             .find(|line| line.contains("CONSOLE") || line.contains("Refused to"));

@@ -16,15 +16,15 @@ pub(super) fn filled() -> Sandbox {
     for number in 0..6 {
         trees::write(
             &job.join("tree/file"),
-            &trees::noise(number, 100_000 * (usize::try_from(number).unwrap() + 1)),
+            &trees::random_bytes(number, 100_000 * (usize::try_from(number).unwrap() + 1)),
         );
         sandbox
             .save(&job, &format!("linux-stable-{number:040x}"))
-            .done();
+            .succeeded();
     }
     sandbox
         .save(&job, "</td><script>alert('key')</script>\u{202e}&")
-        .done();
+        .succeeded();
     let mut lines = String::new();
     let mut push = |event: &local_cache::stats::event::Event| {
         lines.push_str(&serde_json::to_string(event).unwrap());
@@ -70,7 +70,10 @@ pub(super) fn filled() -> Sandbox {
 fn the_page_loads_nothing_else_and_shows_all_values_as_text() {
     let sandbox = filled();
     let job = sandbox.job("job");
-    let page = sandbox.run(&job, &["report", "--html", "-"]).done().stdout;
+    let page = sandbox
+        .run(&job, &["report", "--html", "-"])
+        .succeeded()
+        .stdout;
     for forbidden in [
         "<script",
         "<img",
@@ -105,7 +108,9 @@ fn the_page_loads_nothing_else_and_shows_all_values_as_text() {
 fn a_page_without_events_says_so() {
     let sandbox = Sandbox::new();
     let job = sandbox.job("job");
-    let ran = sandbox.run(&job, &["report", "--html", "page.html"]).done();
+    let ran = sandbox
+        .run(&job, &["report", "--html", "page.html"])
+        .succeeded();
     assert!(ran.stdout.contains("wrote"), "{ran:?}");
     let page = fs::read_to_string(job.join("page.html")).unwrap();
     for wanted in [
@@ -118,5 +123,5 @@ fn a_page_without_events_says_so() {
     sandbox
         .run(&job, &["report", "--html", "no/such/page.html"])
         .failed(1);
-    sandbox.run(&job, &["report"]).ended(2);
+    sandbox.run(&job, &["report"]).exited(2);
 }

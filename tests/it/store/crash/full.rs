@@ -4,10 +4,10 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::{Case, temporary_names};
-use crate::support::compare::{picture, same};
+use crate::support::compare::{assert_same, snapshot};
 use crate::support::mounts::Mount;
-use crate::support::tools::have;
-use crate::support::{Ran, Sandbox, trees};
+use crate::support::tools::is_installed;
+use crate::support::{RunResult, Sandbox, trees};
 
 #[test]
 fn a_full_disk_under_the_store_loses_nothing() {
@@ -20,11 +20,14 @@ fn a_full_disk_under_the_store_loses_nothing() {
     for number in 0..10 {
         trees::write(
             &third.join(format!("tree/{number}")),
-            &trees::noise(500 + number, 200 << 10),
+            &trees::random_bytes(500 + number, 200 << 10),
         );
     }
-    trees::write(&third.join("tree/large"), &trees::noise(600, 3 << 20));
-    trees::age(&third.join("tree"));
+    trees::write(
+        &third.join("tree/large"),
+        &trees::random_bytes(600, 3 << 20),
+    );
+    trees::make_old(&third.join("tree"));
     let ballast = mount.join("ballast");
     let mut full = 0;
     for free in [0_u64, 4, 40, 400, 1000, 2000, 3000, 4500, 5200] {
@@ -45,11 +48,11 @@ fn a_full_disk_under_the_store_loses_nothing() {
                 !case
                     .sandbox
                     .restore(&case.sandbox.job("nothing"), &key)
-                    .ended(0)
+                    .exited(0)
                     .is_hit()
             );
         } else {
-            assert!(ran.ended(0).is_saved());
+            assert!(ran.exited(0).is_saved());
         }
         assert_eq!(
             fs::read_dir(case.sandbox.store().join("tmp"))
@@ -60,17 +63,20 @@ fn a_full_disk_under_the_store_loses_nothing() {
         );
         // What was there before is there still, also with no room for so much as a time of use.
         let fresh = case.sandbox.job("fresh");
-        assert!(case.sandbox.restore(&fresh, "2").ended(0).is_hit());
-        same(&case.two, &picture(&fresh.join("tree")));
+        assert!(case.sandbox.restore(&fresh, "2").exited(0).is_hit());
+        assert_same(&case.two, &snapshot(&fresh.join("tree")));
         fs::remove_dir_all(fresh.join("tree")).unwrap();
-        case.sandbox.prune(9).ended(0);
+        case.sandbox.prune(9).exited(0);
     }
     assert!(full >= 4, "the disk was full only {full} times");
     fs::remove_file(&ballast).unwrap();
-    assert!(case.sandbox.save(&third, "at last").done().is_saved());
+    assert!(case.sandbox.save(&third, "at last").succeeded().is_saved());
     let fresh = case.sandbox.job("fresh");
-    case.sandbox.restore(&fresh, "at last").done();
-    same(&picture(&third.join("tree")), &picture(&fresh.join("tree")));
+    case.sandbox.restore(&fresh, "at last").succeeded();
+    assert_same(
+        &snapshot(&third.join("tree")),
+        &snapshot(&fresh.join("tree")),
+    );
 }
 
 #[test]
@@ -95,7 +101,7 @@ fn a_full_disk_under_the_destination_leaves_whole_files() {
         drop(fs::remove_file(&ballast));
         drop(fs::remove_dir_all(job.join("tree")));
         if !start.is_empty() {
-            case.sandbox.restore(&job, start).done();
+            case.sandbox.restore(&job, start).succeeded();
         }
         let room = nix::sys::statvfs::statvfs(mount.path()).unwrap();
         let used = (room.blocks_available() * room.fragment_size()).saturating_sub(free << 10);
@@ -120,25 +126,31 @@ fn a_full_disk_under_the_destination_leaves_whole_files() {
             );
         }
         fs::remove_file(&ballast).unwrap();
-        case.sandbox.mirror(&job, "1").done();
-        same(&case.one, &picture(&job.join("tree")));
+        case.sandbox.mirror(&job, "1").succeeded();
+        assert_same(&case.one, &snapshot(&job.join("tree")));
     }
     assert!(full >= 4, "the disk was full only {full} times");
 }
 
 #[test]
 fn a_limit_on_the_size_of_files_harms_nothing() {
-    if !have("prlimit", "a limit on the size of files") {
+    if !is_installed("prlimit", "a limit on the size of files") {
         return;
     }
     let case = Case::new();
     let third = case.sandbox.job("third");
-    trees::write(&third.join("tree/large"), &trees::noise(600, 900 << 10));
-    trees::write(&third.join("tree/small"), &trees::noise(601, 200 << 10));
+    trees::write(
+        &third.join("tree/large"),
+        &trees::random_bytes(600, 900 << 10),
+    );
+    trees::write(
+        &third.join("tree/small"),
+        &trees::random_bytes(601, 200 << 10),
+    );
     for limit in [0, 10, 100, 4096, 100_000, 300_000] {
         let limit = format!("--fsize={limit}");
         let arguments = ["save", "--json", "--key", "limited", "tree"];
-        let ran = Ran::of(&mut case.sandbox.command_behind(
+        let ran = RunResult::of(&mut case.sandbox.command_behind(
             &["prlimit", &limit],
             &third,
             &arguments,
@@ -148,10 +160,10 @@ fn a_limit_on_the_size_of_files_harms_nothing() {
             !case
                 .sandbox
                 .restore(&case.sandbox.job("none"), "limited")
-                .done()
+                .succeeded()
                 .is_hit()
         );
         case.store_is_right(&limit);
     }
-    assert!(case.sandbox.save(&third, "limited").done().is_saved());
+    assert!(case.sandbox.save(&third, "limited").succeeded().is_saved());
 }

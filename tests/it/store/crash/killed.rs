@@ -4,9 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{Case, copy, temporary_names};
-use crate::support::compare::{disk_usage, picture, same};
-use crate::support::tools::have;
-use crate::support::{Ran, Sandbox, trees};
+use crate::support::compare::{assert_same, disk_usage, snapshot};
+use crate::support::tools::is_installed;
+use crate::support::{RunResult, Sandbox, trees};
 
 /// System calls at whose entry the program is killed.
 const CALLS: [&str; 6] = [
@@ -54,7 +54,7 @@ fn kill_at_each_call(
                 "-e",
                 &inject,
             ];
-            let ran = Ran::of(&mut sandbox.command_behind(&strace, job, arguments));
+            let ran = RunResult::of(&mut sandbox.command_behind(&strace, job, arguments));
             let when = format!("killed at call {at} of {calls}");
             assert!(!ran.stderr.contains("panicked"), "{when}: {ran:#?}");
             check(&when);
@@ -69,7 +69,7 @@ fn kill_at_each_call(
 
 #[test]
 fn a_killed_save_leaves_a_correct_store() {
-    if !have("strace", "killing a save at each of its calls") {
+    if !is_installed("strace", "killing a save at each of its calls") {
         return;
     }
     let case = Case::new();
@@ -79,12 +79,15 @@ fn a_killed_save_leaves_a_correct_store() {
     for number in 0..20 {
         trees::write(
             &third.join(format!("tree/{number}")),
-            &trees::noise(900 + number, 100 << 10),
+            &trees::random_bytes(900 + number, 100 << 10),
         );
     }
-    trees::write(&third.join("tree/large"), &trees::noise(950, 500 << 10));
-    trees::age(&third.join("tree"));
-    let wanted = picture(&third.join("tree"));
+    trees::write(
+        &third.join("tree/large"),
+        &trees::random_bytes(950, 500 << 10),
+    );
+    trees::make_old(&third.join("tree"));
+    let wanted = snapshot(&third.join("tree"));
     let arguments = ["save", "--key", "3", "tree"];
     let kills = kill_at_each_call(
         &case.sandbox,
@@ -97,26 +100,26 @@ fn a_killed_save_leaves_a_correct_store() {
             let verified = case.sandbox.verify();
             assert!(verified.code == Some(0), "{when}: {verified:#?}");
             let fresh = case.sandbox.job("fresh-3");
-            if case.sandbox.restore(&fresh, "3").done().is_hit() {
-                same(&wanted, &picture(&fresh.join("tree")));
+            if case.sandbox.restore(&fresh, "3").succeeded().is_hit() {
+                assert_same(&wanted, &snapshot(&fresh.join("tree")));
                 fs::remove_dir_all(fresh.join("tree")).unwrap();
                 // So that the next run has something to do.
-                case.sandbox.prune(2).done();
+                case.sandbox.prune(2).succeeded();
                 for key in ["1", "2"] {
                     case.sandbox
                         .run(&third, &["restore", "--lookup-only", "--key", key, "tree"])
-                        .done();
+                        .succeeded();
                 }
             }
         },
     );
     assert!(kills > 5, "only {kills} kills");
-    case.sandbox.save(&third, "4").done();
+    case.sandbox.save(&third, "4").succeeded();
     let fresh = case.sandbox.job("fresh-4");
-    case.sandbox.restore(&fresh, "4").done();
-    same(&wanted, &picture(&fresh.join("tree")));
+    case.sandbox.restore(&fresh, "4").succeeded();
+    assert_same(&wanted, &snapshot(&fresh.join("tree")));
     // Nothing of the killed saves stays.
-    case.sandbox.prune(3).done();
+    case.sandbox.prune(3).succeeded();
     assert_eq!(fs::read_dir(store.join("tmp")).unwrap().count(), 0);
     let added = disk_usage(&store) - before;
     assert!(
@@ -127,13 +130,13 @@ fn a_killed_save_leaves_a_correct_store() {
 
 #[test]
 fn a_killed_restore_leaves_whole_files() {
-    if !have("strace", "killing a restore at each of its calls") {
+    if !is_installed("strace", "killing a restore at each of its calls") {
         return;
     }
     let case = Case::new();
     let other = case.sandbox.job("other");
     let prepare = || {
-        case.sandbox.mirror(&other, "1").done();
+        case.sandbox.mirror(&other, "1").succeeded();
     };
     let kills = kill_at_each_call(
         &case.sandbox,
@@ -144,8 +147,8 @@ fn a_killed_restore_leaves_whole_files() {
         |when| {
             case.destination_is_whole(&other.join("tree"), when);
             // The next restore completes it and removes temporary files.
-            case.sandbox.mirror(&other, "2").done();
-            same(&case.two, &picture(&other.join("tree")));
+            case.sandbox.mirror(&other, "2").succeeded();
+            assert_same(&case.two, &snapshot(&other.join("tree")));
             assert_eq!(temporary_names(&other), [] as [PathBuf; 0], "{when}");
         },
     );
@@ -155,7 +158,7 @@ fn a_killed_restore_leaves_whole_files() {
 
 #[test]
 fn a_killed_first_restore_leaves_nothing_or_everything() {
-    if !have("strace", "killing a first restore at each of its calls") {
+    if !is_installed("strace", "killing a first restore at each of its calls") {
         return;
     }
     let case = Case::new();
@@ -165,12 +168,12 @@ fn a_killed_first_restore_leaves_nothing_or_everything() {
     let kills = kill_at_each_call(&case.sandbox, &other, &arguments, 2, prepare, |when| {
         if other.join("tree").exists() {
             assert!(
-                picture(&other.join("tree")) == case.one,
+                snapshot(&other.join("tree")) == case.one,
                 "{when}: half a tree has the tree's name"
             );
         }
-        case.sandbox.restore(&other, "1").done();
-        same(&case.one, &picture(&other.join("tree")));
+        case.sandbox.restore(&other, "1").succeeded();
+        assert_same(&case.one, &snapshot(&other.join("tree")));
         assert_eq!(temporary_names(&other), [] as [PathBuf; 0], "{when}");
     });
     assert!(kills > 5, "only {kills} kills");
@@ -178,7 +181,7 @@ fn a_killed_first_restore_leaves_nothing_or_everything() {
 
 #[test]
 fn a_killed_prune_leaves_a_correct_store() {
-    if !have("strace", "killing a pruning at each of its calls") {
+    if !is_installed("strace", "killing a pruning at each of its calls") {
         return;
     }
     let case = Case::new();
@@ -204,11 +207,11 @@ fn a_killed_prune_leaves_a_correct_store() {
                     &case.job,
                     &["restore", "--lookup-only", "--key", "2", "tree"],
                 )
-                .done();
+                .succeeded();
             // Twice, as the first run may find files of a killed one.
-            case.sandbox.prune(1).done();
+            case.sandbox.prune(1).succeeded();
             case.store_is_right(when);
-            case.sandbox.prune(1).done();
+            case.sandbox.prune(1).succeeded();
             case.store_is_right(when);
             let left = disk_usage(&store);
             assert!(
@@ -222,7 +225,7 @@ fn a_killed_prune_leaves_a_correct_store() {
 
 #[test]
 fn a_killed_repair_leaves_a_correct_store() {
-    if !have("strace", "killing a repair at each of its calls") {
+    if !is_installed("strace", "killing a repair at each of its calls") {
         return;
     }
     let case = Case::new();
@@ -248,12 +251,12 @@ fn a_killed_repair_leaves_a_correct_store() {
         1,
         prepare,
         |when| {
-            case.sandbox.repair().ended(0);
+            case.sandbox.repair().exited(0);
             case.store_is_right(when);
             assert!(
                 case.sandbox
                     .restore(&case.sandbox.job("older"), "1")
-                    .done()
+                    .succeeded()
                     .is_hit(),
                 "{when}"
             );
@@ -261,7 +264,7 @@ fn a_killed_repair_leaves_a_correct_store() {
                 !case
                     .sandbox
                     .restore(&case.sandbox.job("newer"), "2")
-                    .done()
+                    .succeeded()
                     .is_hit(),
                 "{when}"
             );

@@ -10,15 +10,15 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use crate::support::compare::{Picture, picture, same};
-use crate::support::{Ran, Sandbox, trees};
+use crate::support::compare::{Snapshot, assert_same, snapshot};
+use crate::support::{RunResult, Sandbox, trees};
 
 /// A store with two generations, and the tree of each.
 struct Case {
     sandbox: Sandbox,
     job: PathBuf,
-    one: Picture,
-    two: Picture,
+    one: Snapshot,
+    two: Snapshot,
 }
 
 impl Case {
@@ -34,24 +34,24 @@ impl Case {
         for number in 0..6 {
             trees::write(
                 &tree.join(format!("first/{number}")),
-                &trees::noise(60 + number, 250 << 10),
+                &trees::random_bytes(60 + number, 250 << 10),
             );
         }
-        trees::age(&tree);
-        sandbox.save(&job, "1").done();
-        let one = picture(&tree);
+        trees::make_old(&tree);
+        sandbox.save(&job, "1").succeeded();
+        let one = snapshot(&tree);
         fs::remove_dir_all(tree.join("first")).unwrap();
         trees::write(&tree.join("src/3.rs"), b"the second generation");
         trees::write(
             &tree.join("new/directory/file"),
-            &trees::noise(5, 300 << 10),
+            &trees::random_bytes(5, 300 << 10),
         );
         fs::remove_file(tree.join("same")).unwrap();
         fs::create_dir(tree.join("same")).unwrap();
         trees::write(&tree.join("same/inside"), b"a directory now");
-        trees::age(&tree);
-        sandbox.save(&job, "2").done();
-        let two = picture(&tree);
+        trees::make_old(&tree);
+        sandbox.save(&job, "2").succeeded();
+        let two = snapshot(&tree);
         Self {
             sandbox,
             job,
@@ -66,7 +66,7 @@ impl Case {
         let listed = self
             .sandbox
             .run(&self.job, &["list", "--json"])
-            .done()
+            .succeeded()
             .json();
         let fresh = self.sandbox.path("fresh");
         for entry in listed.as_array().unwrap() {
@@ -74,10 +74,10 @@ impl Case {
             drop(fs::remove_dir_all(&fresh));
             let job = self.sandbox.job("fresh");
             assert!(
-                self.sandbox.restore(&job, key).done().is_hit(),
+                self.sandbox.restore(&job, key).succeeded().is_hit(),
                 "{when}: {key} is listed and can't be restored"
             );
-            let found = picture(&job.join("tree"));
+            let found = snapshot(&job.join("tree"));
             assert!(
                 found == self.one || found == self.two,
                 "{when}: {key} is neither generation"
@@ -94,7 +94,7 @@ impl Case {
         let right: BTreeSet<String> = contents_of(&self.one)
             .chain(contents_of(&self.two))
             .collect();
-        let found = picture(tree);
+        let found = snapshot(tree);
         for content in contents_of(&found) {
             assert!(right.contains(&content), "{when}: half a file: {content}");
         }
@@ -102,7 +102,7 @@ impl Case {
 }
 
 /// Paths with kinds, sizes and digests, as far as they have names of their own.
-fn contents_of(picture: &Picture) -> impl Iterator<Item = String> {
+fn contents_of(picture: &Snapshot) -> impl Iterator<Item = String> {
     picture
         .iter()
         .filter(|(path, _)| !path.to_string_lossy().contains(".local-cache-"))
@@ -144,7 +144,10 @@ fn a_pack_that_was_rewritten_but_not_removed_is_rewritten_again_without_loss() {
     let packs = case.sandbox.store().join("packs");
     let before = case.sandbox.path("packs-before");
     copy(&packs, &before);
-    assert_eq!(case.sandbox.prune(1).done().json()["rewritten-packs"], 1);
+    assert_eq!(
+        case.sandbox.prune(1).succeeded().json()["rewritten-packs"],
+        1
+    );
     for old in fs::read_dir(&before)
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -152,13 +155,13 @@ fn a_pack_that_was_rewritten_but_not_removed_is_rewritten_again_without_loss() {
         fs::copy(&old, packs.join(old.file_name().unwrap())).unwrap();
     }
     for _ in 0..3 {
-        case.sandbox.prune(1).done();
+        case.sandbox.prune(1).succeeded();
         case.store_is_right("after pruning again");
     }
     assert!(
         case.sandbox
             .restore(&case.sandbox.job("other"), "2")
-            .done()
+            .succeeded()
             .is_hit()
     );
 }
@@ -185,8 +188,8 @@ fn processes_killed_at_random_times_leave_a_correct_store() {
         }
     }
     case.store_is_right("after all rounds");
-    case.sandbox.mirror(&other, "2").done();
-    same(&case.two, &picture(&other_tree));
+    case.sandbox.mirror(&other, "2").succeeded();
+    assert_same(&case.two, &snapshot(&other_tree));
     assert_eq!(temporary_names(&other), [] as [PathBuf; 0]);
 }
 
@@ -204,7 +207,7 @@ fn a_signal_ends_a_restore_and_leaves_whole_files() {
         std::thread::sleep(Duration::from_micros(1500 * round));
         let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
         nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
-        let ran = Ran::end_of(child);
+        let ran = RunResult::wait_for(child);
         assert!(!ran.stderr.contains("panicked"), "{ran:#?}");
         interrupted += u32::from(ran.code != Some(0));
         if ran.code.is_some() {
@@ -213,6 +216,6 @@ fn a_signal_ends_a_restore_and_leaves_whole_files() {
         drop(fs::remove_dir_all(other.join("tree")));
     }
     assert!(interrupted > 0, "no run was interrupted");
-    case.sandbox.restore(&other, "1").done();
-    same(&case.one, &picture(&other.join("tree")));
+    case.sandbox.restore(&other, "1").succeeded();
+    assert_same(&case.one, &snapshot(&other.join("tree")));
 }

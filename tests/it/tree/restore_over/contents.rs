@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use super::Case;
-use crate::support::compare::{inode, picture, same};
+use crate::support::compare::{assert_same, inode, snapshot};
 use crate::support::{Sandbox, trees};
 
 #[test]
@@ -35,7 +35,7 @@ fn a_file_with_another_time_but_its_contents_only_gets_its_time() {
 fn other_contents_of_the_same_size_are_replaced_and_the_directory_keeps_its_time() {
     let case = Case::new();
     case.overwrite("same", b"ALWAYS THE SAME", 1_650_000_000);
-    case.overwrite("src/4.rs", &trees::noise(9, 2801), 1_650_000_000);
+    case.overwrite("src/4.rs", &trees::random_bytes(9, 2801), 1_650_000_000);
     assert_eq!(
         case.at("src/4.rs").metadata().unwrap().len(),
         case.original.join("src/4.rs").metadata().unwrap().len()
@@ -49,7 +49,7 @@ fn all_hard_links_of_a_file_get_its_contents() {
     let size = case.at("large").metadata().unwrap().len();
     case.overwrite(
         "large",
-        &trees::noise(3, usize::try_from(size).unwrap()),
+        &trees::random_bytes(3, usize::try_from(size).unwrap()),
         1_650_000_000,
     );
     case.restored();
@@ -75,9 +75,9 @@ fn a_hard_link_outside_of_the_tree_is_not_changed() {
         drop(fs::remove_file(&outside));
         fs::hard_link(case.at("same"), &outside).unwrap();
         change(&case.at("same"));
-        let before = picture(&outside);
-        case.sandbox.restore(&case.job, "k").done();
-        same(&before, &picture(&outside));
+        let before = snapshot(&outside);
+        case.sandbox.restore(&case.job, "k").succeeded();
+        assert_same(&before, &snapshot(&outside));
         assert_ne!(inode(&outside), inode(&case.at("same")), "change {number}");
         fs::remove_file(&outside).unwrap();
         case.restored();
@@ -117,7 +117,7 @@ fn without_verification_contents_are_not_compared_with_their_digests() {
     fs::remove_file(case.at("build/large")).unwrap();
     case.sandbox
         .run(&case.job, &["restore", "--no-verify", "--key", "k", "tree"])
-        .done();
+        .succeeded();
     let (one, other) = (
         fs::read(case.original.join("large")).unwrap(),
         fs::read(case.at("large")).unwrap(),

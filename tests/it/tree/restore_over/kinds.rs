@@ -60,7 +60,7 @@ fn a_symlinked_directory_in_the_tree_is_replaced_and_nothing_written_through_it(
         fs::remove_dir_all(case.at(name)).unwrap();
         symlink(&outside, case.at(name)).unwrap();
     }
-    case.sandbox.mirror(&case.job, "k").done();
+    case.sandbox.mirror(&case.job, "k").succeeded();
     case.is_right();
     assert_eq!(before, identities(&outside));
 }
@@ -94,7 +94,7 @@ fn roots_of_another_kind_are_replaced() {
     let (one, other) = (case.sandbox.job("a"), case.sandbox.job("b"));
     trees::write(&one.join("tree"), b"a file as root");
     trees::write(&other.join("tree/x"), b"a directory where a file belongs");
-    case.sandbox.save(&one, "file").done();
-    case.sandbox.restore(&other, "file").done();
+    case.sandbox.save(&one, "file").succeeded();
+    case.sandbox.restore(&other, "file").succeeded();
     assert_eq!(fs::read(other.join("tree")).unwrap(), b"a file as root");
 }

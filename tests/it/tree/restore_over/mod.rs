@@ -10,7 +10,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use crate::support::compare::{Picture, identities, identity, picture, same};
+use crate::support::compare::{Snapshot, assert_same, identities, identity, snapshot};
 use crate::support::tools::rsync_sees_no_difference;
 use crate::support::{Sandbox, trees};
 
@@ -20,7 +20,7 @@ struct Case {
     job: PathBuf,
     tree: PathBuf,
     original: PathBuf,
-    wanted: Picture,
+    wanted: Snapshot,
 }
 
 impl Case {
@@ -33,12 +33,12 @@ impl Case {
         let original = one.join("tree");
         trees::small(&original, 1);
         prepare(&original);
-        sandbox.give_away();
-        sandbox.save(&one, "k").done();
+        sandbox.chown_all();
+        sandbox.save(&one, "k").succeeded();
         let job = sandbox.job("other");
-        sandbox.restore(&job, "k").done();
-        same(&picture(&original), &picture(&job.join("tree")));
-        let (tree, wanted) = (job.join("tree"), picture(&original));
+        sandbox.restore(&job, "k").succeeded();
+        assert_same(&snapshot(&original), &snapshot(&job.join("tree")));
+        let (tree, wanted) = (job.join("tree"), snapshot(&original));
         Self {
             sandbox,
             job,
@@ -55,14 +55,14 @@ impl Case {
     /// Restores and demands that the tree equals the saved one. Returns the program's report.
     #[track_caller]
     fn restored(&self) -> serde_json::Value {
-        let report = self.sandbox.restore(&self.job, "k").done().json();
+        let report = self.sandbox.restore(&self.job, "k").succeeded().json();
         self.is_right();
         report
     }
 
     #[track_caller]
     fn is_right(&self) {
-        same(&self.wanted, &picture(&self.tree));
+        assert_same(&self.wanted, &snapshot(&self.tree));
         rsync_sees_no_difference(&self.original, &self.tree);
         rsync_sees_no_difference(&self.tree, &self.original);
     }
@@ -76,7 +76,7 @@ impl Case {
 
     #[track_caller]
     fn restored_as(&self, wanted: &[u8]) {
-        self.sandbox.restore(&self.job, "k").done();
+        self.sandbox.restore(&self.job, "k").succeeded();
         assert_eq!(fs::read(self.at("same")).unwrap(), wanted);
     }
 }
@@ -88,7 +88,7 @@ fn correct_files_are_not_touched() {
     let report = case.restored();
     assert_eq!(before, identities(&case.tree));
     assert_eq!(report["written-files"], 0);
-    case.sandbox.mirror(&case.job, "k").done();
+    case.sandbox.mirror(&case.job, "k").succeeded();
     assert_eq!(before, identities(&case.tree));
 }
 
@@ -120,15 +120,15 @@ fn extraneous_names_stay_without_mirror_and_are_removed_with_it() {
     }
     symlink("/etc", case.at("build/extra-link")).unwrap();
     let before = extras.map(|name| identity(&case.at(name)));
-    case.sandbox.restore(&case.job, "k").done();
+    case.sandbox.restore(&case.job, "k").succeeded();
     assert_eq!(before, extras.map(|name| identity(&case.at(name))));
-    let mut found = picture(&case.tree);
+    let mut found = snapshot(&case.tree);
     found.retain(|path, _| case.wanted.contains_key(path));
     assert_eq!(
         found.keys().collect::<Vec<_>>(),
         case.wanted.keys().collect::<Vec<_>>()
     );
-    let report = case.sandbox.mirror(&case.job, "k").done().json();
+    let report = case.sandbox.mirror(&case.job, "k").succeeded().json();
     assert_eq!(report["removed-files"], 7);
     case.is_right();
     assert!(Path::new("/etc/passwd").exists());
@@ -140,14 +140,14 @@ fn an_existing_key_is_not_saved_again_unless_refreshed() {
     fs::write(case.original.join("same"), b"newer").unwrap();
     let one = case.sandbox.job("one");
     assert_eq!(
-        case.sandbox.save(&one, "k").done().json()["reason"],
+        case.sandbox.save(&one, "k").succeeded().json()["reason"],
         "exists"
     );
     case.restored_as(b"always the same");
     assert!(
         case.sandbox
             .run(&one, &["save", "--json", "--refresh", "--key", "k", "tree"])
-            .done()
+            .succeeded()
             .is_saved()
     );
     case.restored_as(b"newer");
@@ -163,7 +163,7 @@ fn lookup_only_writes_nothing() {
             &third,
             &["restore", "--lookup-only", "--json", "--key", "k", "tree"],
         )
-        .done();
+        .succeeded();
     assert!(found.is_hit());
     assert_eq!(fs::read_dir(&third).unwrap().count(), 0);
 }

@@ -12,7 +12,7 @@ use crate::support::{NOBODY, Sandbox, trees};
 fn other_contents_of_the_same_size_are_replaced_in_a_directory_without_write_permission() {
     let sandbox = Sandbox::without_rights();
     let case = Case::with(sandbox, |tree| trees::set_mode(&tree.join("src"), 0o555));
-    case.overwrite("src/4.rs", &trees::noise(9, 2801), 1_650_000_000);
+    case.overwrite("src/4.rs", &trees::random_bytes(9, 2801), 1_650_000_000);
     case.restored();
 }
 
@@ -48,9 +48,9 @@ fn modes_that_lock_out_their_owner_are_corrected() {
 fn extraneous_files_in_a_directory_that_locks_out_its_owner_stay() {
     let case = Case::with(Sandbox::without_rights(), |_| {});
     trees::write(&case.at("src/extra"), b"mine");
-    case.sandbox.give_away();
+    case.sandbox.chown_all();
     trees::set_mode(&case.at("src"), 0o000);
-    case.sandbox.restore(&case.job, "k").done();
+    case.sandbox.restore(&case.job, "k").succeeded();
     assert_eq!(fs::read(case.at("src/extra")).unwrap(), b"mine");
 }
 
@@ -59,7 +59,7 @@ fn extraneous_directories_without_permissions_are_removed_by_mirror() {
     let case = Case::with(Sandbox::without_rights(), |_| {});
     trees::write(&case.at("extra/inner/file"), b"x");
     trees::write(&case.at("build/extra/inner/file"), b"x");
-    case.sandbox.give_away();
+    case.sandbox.chown_all();
     for (name, mode) in [
         ("extra/inner", 0o000),
         ("extra", 0o555),
@@ -67,7 +67,7 @@ fn extraneous_directories_without_permissions_are_removed_by_mirror() {
     ] {
         trees::set_mode(&case.at(name), mode);
     }
-    case.sandbox.mirror(&case.job, "k").done();
+    case.sandbox.mirror(&case.job, "k").succeeded();
     case.is_right();
 }
 

@@ -18,9 +18,11 @@ fn a_file_modified_at_the_time_of_the_save_is_not_trusted() {
     // A save may not treat such a file as unchanged either.
     fs::write(case.original.join("same"), b"AlWaYs ThE sAmE").unwrap();
     racy(&case.original);
-    case.sandbox.save(&case.sandbox.job("one"), "k2").done();
+    case.sandbox
+        .save(&case.sandbox.job("one"), "k2")
+        .succeeded();
     let third = case.sandbox.job("third");
-    case.sandbox.restore(&third, "k2").done();
+    case.sandbox.restore(&third, "k2").succeeded();
     assert_eq!(
         fs::read(third.join("tree/same")).unwrap(),
         b"AlWaYs ThE sAmE"
@@ -52,17 +54,20 @@ fn files_of_equal_time_and_size_are_compared_by_contents() {
         file
     };
     write(&job, b"1.0.1");
-    sandbox.save(&job, "v1").done();
+    sandbox.save(&job, "v1").succeeded();
     let file = write(&job, b"1.0.2");
-    sandbox.save(&job, "v2").done();
-    sandbox.restore(&other, "v2").done();
+    sandbox.save(&job, "v2").succeeded();
+    sandbox.restore(&other, "v2").succeeded();
     assert_eq!(fs::read(other.join("tree/package.json")).unwrap(), b"1.0.2");
     // Existing files are compared as well.
-    sandbox.restore(&job, "v1").done();
+    sandbox.restore(&job, "v1").succeeded();
     assert_eq!(fs::read(&file).unwrap(), b"1.0.1");
     // Files that turn out to be correct are not touched.
     let before = identity(&file);
-    assert_eq!(sandbox.restore(&job, "v1").done().json()["right-files"], 1);
+    assert_eq!(
+        sandbox.restore(&job, "v1").succeeded().json()["right-files"],
+        1
+    );
     assert!(identity(&file) == before);
 }
 
@@ -94,11 +99,11 @@ fn a_directory_that_was_swapped_for_an_older_one_is_read() {
     write("tree/package", b"1.0.1");
     write("other", b"1.0.2");
     trees::settle();
-    sandbox.save(&job, "v1").done();
-    sandbox.restore(&job, "v1").done();
+    sandbox.save(&job, "v1").succeeded();
+    sandbox.restore(&job, "v1").succeeded();
     fs::rename(job.join("tree/package"), job.join("old")).unwrap();
     fs::rename(job.join("other"), job.join("tree/package")).unwrap();
-    sandbox.restore(&job, "v1").done();
+    sandbox.restore(&job, "v1").succeeded();
     assert_eq!(
         fs::read(job.join("tree/package/package.json")).unwrap(),
         b"1.0.1"
@@ -110,7 +115,8 @@ fn an_unknown_sparse_file_is_read_and_stays() {
     let case = Case::with(Sandbox::new(), |tree| {
         let file = fs::File::create(tree.join("sparse")).unwrap();
         file.set_len(4 << 20).unwrap();
-        std::os::unix::fs::FileExt::write_all_at(&file, &trees::noise(1, 8192), 2 << 20).unwrap();
+        std::os::unix::fs::FileExt::write_all_at(&file, &trees::random_bytes(1, 8192), 2 << 20)
+            .unwrap();
         fs::File::create(tree.join("hole"))
             .unwrap()
             .set_len(1 << 20)
