@@ -21,7 +21,6 @@ pub struct SiteDecision {
     pub site: Site,
     /// The sites that can't be used, in the order in which they were checked.
     pub refused: Vec<SiteRefusal>,
-    /// Warnings for the log.
     pub notices: Vec<SiteNotice>,
     /// Translates paths of this process to paths of the site.
     pub translation: Translation,
@@ -81,7 +80,6 @@ pub fn needs_engine(facts: &SiteFacts) -> bool {
     }
 }
 
-/// Selects a site.
 pub fn detect(facts: &SiteFacts) -> SiteDecision {
     let decision = SiteDecision::new(facts);
     match facts.preference {

@@ -32,13 +32,11 @@ pub struct SiteRequest {
 /// A container, as its engine describes it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Container {
-    /// 64 hexadecimal digits.
     pub id: String,
     /// The id of its image. Unlike a name, it always denotes the same image.
     pub image: String,
     pub labels: Vec<(String, String)>,
     pub mounts: MountMap,
-    /// `HostConfig.NetworkMode`.
     pub network_mode: String,
     pub running: bool,
     /// `Config.Env`, as `NAME=value`.
@@ -47,7 +45,6 @@ pub struct Container {
     pub upper_dir: Option<PathBuf>,
 }
 
-/// What the engine answered.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EngineReport {
     pub api_version: Option<String>,
@@ -102,7 +99,6 @@ pub enum SocketFile {
     Other,
 }
 
-/// What confines this process.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Confinement {
     #[default]
@@ -115,13 +111,10 @@ pub enum Confinement {
 /// Everything that the decision depends on.
 #[derive(Debug, Clone, Default)]
 pub struct SiteFacts {
-    /// From [`SiteRequest::preference`].
+    // The first four are those of the `SiteRequest`.
     pub preference: SitePreference,
-    /// From [`SiteRequest::ephemeral`].
     pub ephemeral: bool,
-    /// From [`SiteRequest::cache_root`].
     pub cache_root: PathBuf,
-    /// From [`SiteRequest::paths`].
     pub paths: Vec<PathBuf>,
     /// HOME of this process, unless the runner replaced it by `/github/home`.
     pub home: Option<PathBuf>,
@@ -141,7 +134,6 @@ pub struct SiteFacts {
     pub workspace: Option<Result<WorkspaceDir, Problem>>,
     /// Where the engine's socket is or should be.
     pub socket: PathBuf,
-    /// What is at [`SiteFacts::socket`].
     pub socket_file: SocketFile,
     /// `DOCKER_HOST`, if it is an engine on another machine.
     pub remote_engine: Option<String>,

@@ -166,8 +166,7 @@ impl Translation {
         [&line[..start], &translated, &line[end..]].concat()
     }
 
-    /// Like [`Self::far`] on the bytes of one value, keeping what `Path` would tidy away (`/a//b/`,
-    /// `/a/./*`).
+    /// Like [`Self::to_worker`], but keeps what `Path` would normalize (`/a//b/`, `/a/./*`).
     fn text_to_worker(&self, path: &[u8]) -> Vec<u8> {
         // Translate the longest leading part that ends at a mount point; append the rest unchanged.
         let ends = (1..=path.len())

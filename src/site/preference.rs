@@ -3,11 +3,9 @@
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Where a job runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Site {
-    /// In this process.
     Here,
     /// In a helper container that sees the host.
     Host,
@@ -28,7 +26,7 @@ impl fmt::Display for Site {
     }
 }
 
-/// The input `site`.
+/// The value of the input `site`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SitePreference {

@@ -23,7 +23,6 @@ pub enum Problem {
     OtherUser { uid: u32, owner: u32 },
 
     // ---- the engine's socket
-    /// There is no socket.
     #[error("no Docker Engine answers: {path} does not exist; install Docker on the runner, or run local-cache in a `run:` step", path = .0.display())]
     NoSocket(PathBuf),
     /// There is no socket, and this is a Kubernetes pod.
@@ -133,7 +132,7 @@ pub enum Problem {
     Cancelled(i32),
     #[error("can't {action} {}: {reason}; check its owner and its modes", .path.display())]
     Io {
-        /// A verb.
+        /// What failed, as a verb.
         action: &'static str,
         path: PathBuf,
         reason: String,

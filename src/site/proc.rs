@@ -16,7 +16,6 @@ pub struct MountInfo {
     pub root: PathBuf,
     /// Where it is mounted (field 5).
     pub point: PathBuf,
-    /// For example `overlay`.
     pub fs_type: String,
     /// The options of the filesystem, separated by commas.
     pub super_options: Vec<u8>,

@@ -11,7 +11,6 @@ use std::path::PathBuf;
 pub struct User {
     pub name: Vec<u8>,
     pub uid: u32,
-    /// The primary group.
     pub gid: u32,
     /// The home directory, if it is an absolute path.
     pub home: Option<PathBuf>,

@@ -1,4 +1,4 @@
-//! Finding the job's container.
+//! Finding the container that the steps of the job run in.
 
 use std::path::Path;
 

@@ -9,7 +9,6 @@ use crate::site::supervise::StopReason;
 
 /// What this process brings to an exchange with a worker.
 pub(crate) struct Session<'a> {
-    /// The encoded [`crate::site::worker::protocol::Hello`].
     pub(crate) hello: Vec<u8>,
     /// Marks the line of the reply.
     pub(crate) marker: String,
@@ -53,7 +52,6 @@ impl Session<'_> {
     }
 }
 
-/// How a session ended.
 #[derive(Debug, Default)]
 pub(crate) struct SessionResult {
     /// The JSON of the reply, if one arrived.

@@ -82,6 +82,5 @@ pub struct RunOutcome<R> {
     pub stop_reason: Option<StopReason>,
     /// The runner's user, if a helper found out.
     pub identity: Option<Identity>,
-    /// Messages for the log.
     pub notices: Vec<String>,
 }

@@ -78,30 +78,8 @@ impl WorkerRun<'_> {
         translation: &Translation,
         request: &Q,
     ) -> Result<RunOutcome<R>, Problem> {
-        let facts = self.facts;
-        let (
-            Some(Ok(EngineReport {
-                job_container: JobContainer::Found(job),
-                ..
-            })),
-            Translation::Job { own, .. },
-        ) = (&facts.engine, translation)
-        else {
-            return Err(Problem::NoJobContainer);
-        };
-        let owner = match &facts.workspace {
-            Some(Ok(workspace)) => Some((workspace.uid, workspace.gid)),
-            _ => None,
-        };
-        let spec = JobSpec {
-            id: job.id.clone(),
-            program: facts.program.clone(),
-            scratch_dirs: facts.scratch_dirs.clone(),
-            own_mounts: own.clone(),
-            job_mounts: job.mounts.clone(),
-            owner,
-        };
-        let engine = Engine::connect(&facts.socket, self.options.engine_timeout)?;
+        let spec = job_spec(self.facts, translation)?;
+        let engine = Engine::connect(&self.facts.socket, self.options.engine_timeout)?;
         let session = self.session(request, None)?;
         let result = engine.run_in_job_container(&spec, session)?;
         match parse_reply(result, self.options)? {
@@ -207,6 +185,31 @@ fn helper_spec(
         program: facts.program.clone(),
         identity: identity.clone(),
         labels: own.labels.clone(),
+    })
+}
+
+fn job_spec(facts: &SiteFacts, translation: &Translation) -> Result<JobSpec, Problem> {
+    let (
+        Some(Ok(EngineReport {
+            job_container: JobContainer::Found(job),
+            ..
+        })),
+        Translation::Job { own, .. },
+    ) = (&facts.engine, translation)
+    else {
+        return Err(Problem::NoJobContainer);
+    };
+    let owner = match &facts.workspace {
+        Some(Ok(workspace)) => Some((workspace.uid, workspace.gid)),
+        _ => None,
+    };
+    Ok(JobSpec {
+        id: job.id.clone(),
+        program: facts.program.clone(),
+        scratch_dirs: facts.scratch_dirs.clone(),
+        own_mounts: own.clone(),
+        job_mounts: job.mounts.clone(),
+        owner,
     })
 }
 

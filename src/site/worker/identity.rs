@@ -87,7 +87,6 @@ pub struct HostProbe {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HostVerdict {
-    /// The helper may work.
     Accepted {
         /// The home directory of the runner's user on the host.
         home: PathBuf,

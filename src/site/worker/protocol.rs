@@ -51,7 +51,6 @@ pub enum WorkerReply<R> {
         timed_out: bool,
         /// The runner's user, in replies of a helper.
         identity: Option<Identity>,
-        /// Messages for the log.
         notices: Vec<String>,
     },
     /// Nothing was done: the runner's user belongs to groups that this process does not have. The

@@ -280,7 +280,7 @@ fn a_cancelled_restore_ends_before_the_runner_sends_sigterm() {
     let (answer, elapsed) = stuck.phase.cancel();
     assert!(elapsed < SIGTERM_DELAY, "{elapsed:?}");
     assert!(
-        answer.said.contains("called off by SIGINT"),
+        answer.said.contains("cancelled by SIGINT"),
         "{}",
         answer.said
     );

@@ -38,7 +38,7 @@ fn without_a_responding_engine_the_job_continues_after_one_warning_for_each_phas
             None,
         ),
         (
-            "the Docker Engine gave no answer on /var/run/docker.sock",
+            "the Docker Engine on /var/run/docker.sock did not answer",
             Some(&mounted),
         ),
     ] {

@@ -35,14 +35,14 @@ fn a_helper_is_gone_within_a_second_after_its_parent_died() {
         // Measured from before the kill command, so it includes that command and the engine's
         // cleanup.
         runner.wait_until_clear(Duration::from_secs(5));
-        let took = killed.elapsed();
+        let elapsed = killed.elapsed();
         drop(writeln!(
             io::stderr(),
             "parent dead by docker {}: all gone after {} ms",
             end[0],
-            took.as_millis()
+            elapsed.as_millis()
         ));
-        assert!(took < Duration::from_secs(1), "{end:?}: {took:?}");
+        assert!(elapsed < Duration::from_secs(1), "{end:?}: {elapsed:?}");
         assert!(
             !file.exists(),
             "{end:?}: the work was killed, not cancelled"
@@ -63,10 +63,10 @@ fn a_helper_that_does_not_stop_is_gone_within_a_second_as_well() {
     let killed = Instant::now();
     stage.signal("KILL");
     runner.wait_until_clear(Duration::from_secs(5));
-    let took = killed.elapsed();
+    let elapsed = killed.elapsed();
     assert!(
-        (ORPHAN_GRACE..Duration::from_secs(1)).contains(&took),
-        "{took:?}"
+        (ORPHAN_GRACE..Duration::from_secs(1)).contains(&elapsed),
+        "{elapsed:?}"
     );
     drop(stage.finish());
 }
@@ -87,7 +87,7 @@ fn signals_reach_the_worker_and_its_reply_arrives() {
         let answer = stage.finish();
         assert_eq!(answer.reply(), &json!([{"ok": null}]));
         assert_eq!(
-            answer.outcome()["called_off"],
+            answer.outcome()["stop_reason"],
             json!(format!("Signal({number})"))
         );
         assert!(
@@ -134,12 +134,12 @@ fn at_the_time_limit_the_worker_replies_with_what_it_has() {
     }
     let _lock = support::lock_shared();
     let runner = Runner::new();
-    let heeding = runner
+    let stopped = runner
         .stage(&json!([{ "UntilCancelled": FILE }]))
         .input("TIMEOUT", "300")
         .run();
-    assert_eq!(heeding.reply(), &json!([{"ok": null}]));
-    assert_eq!(heeding.outcome()["called_off"], json!("Timeout"));
+    assert_eq!(stopped.reply(), &json!([{"ok": null}]));
+    assert_eq!(stopped.outcome()["stop_reason"], json!("Timeout"));
     let stubborn = runner
         .stage(&json!([{ "Stubborn": FILE }]))
         .input("TIMEOUT", "300")

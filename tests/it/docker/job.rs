@@ -289,7 +289,7 @@ fn a_worker_in_the_job_ends_with_its_parent_and_by_signals() {
     stage.signal("INT");
     let answer = stage.finish();
     assert_eq!(answer.reply(), &json!([{"ok": null}]));
-    assert_eq!(answer.outcome()["called_off"], json!("Signal(2)"));
+    assert_eq!(answer.outcome()["stop_reason"], json!("Signal(2)"));
 
     let aborted = job.stage(&runner, &json!(["Abort"])).run();
     assert!(aborted.text().contains("signal 6"), "{}", aborted.json);

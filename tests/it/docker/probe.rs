@@ -1,16 +1,15 @@
 //! Replaces the program in tests that start real containers: client and worker of `site`, with work
 //! that reports what it sees, waits, fails and misbehaves on request.
 //!
-//! Near: reads the inputs a runner would give (`INPUT_WORK` is a list of [`Do`] as JSON), prints
-//! log lines on standard error as they come, and one line of JSON at the end on standard output.
+//! The client reads the inputs of a runner (`INPUT_WORK` is a list of [`Do`] as JSON), prints log
+//! lines on standard error as they arrive, and one line of JSON at the end on standard output.
 
 use local_cache::env::Env;
 use local_cache::site::detect::detect;
 use local_cache::site::facts::{SiteFacts, SiteRequest};
 use local_cache::site::gather::gather;
 use local_cache::site::run::{RunOptions, RunOutcome, SiteRunner};
-use local_cache::site::worker as far;
-use local_cache::site::worker::WorkerContext;
+use local_cache::site::worker::{self, WorkerContext};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::ffi::OsStr;
@@ -23,15 +22,12 @@ use std::{fs, io, thread};
 /// One operation.
 #[derive(Debug, Serialize, Deserialize)]
 enum Do {
-    /// Nothing.
     Nothing,
     /// Reports the user of this process and what it sees.
     LookAround,
-    /// Reads a file.
     Read(PathBuf),
-    /// Writes a file.
     Write(PathBuf, String),
-    /// Lists a directory without going through `locate`.
+    /// Lists a directory of this process, without resolving its name.
     List(PathBuf),
     /// Resolves a path.
     Locate(PathBuf),
@@ -39,53 +35,54 @@ enum Do {
     Say(u32, u64),
     /// Prints this on standard output, outside of a frame.
     Print(String),
-    /// Returns so many bytes.
+    /// Returns this many bytes.
     Big(usize),
     /// Writes this file, waits until it is cancelled, and removes it again.
     UntilCancelled(PathBuf),
     /// Writes this file, then sleeps for a minute, even if cancelled.
     Stubborn(PathBuf),
-    /// Panics.
     Panic,
-    /// Ends at once, without a reply.
+    /// Ends the process without a reply.
     Abort,
 }
 
 fn main() -> ExitCode {
     let env: Env = std::env::vars_os().collect();
-    if std::env::args_os().nth(1).as_deref() == Some(OsStr::new(far::ARGUMENT)) {
-        return far::serve(env, work);
+    if std::env::args_os().nth(1).as_deref() == Some(OsStr::new(worker::ARGUMENT)) {
+        return worker::serve(env, work);
     }
     if std::env::args_os().nth(1).as_deref() == Some(OsStr::new("idle")) {
         thread::sleep(Duration::from_secs(600));
         return ExitCode::SUCCESS;
     }
     local_cache::site::signals::install().expect("catches signals");
-    near(&env)
+    run_client(&env)
 }
 
 fn work(list: Vec<Do>, context: &WorkerContext) -> Vec<Value> {
-    list.into_iter().map(|one| work_one(one, context)).collect()
+    list.into_iter()
+        .map(|work| run_one(work, context))
+        .collect()
 }
 
-fn work_one(one: Do, context: &WorkerContext) -> Value {
-    match one {
+fn run_one(work: Do, context: &WorkerContext) -> Value {
+    match work {
         Do::Nothing => Value::Null,
         Do::LookAround => look_around(context),
-        Do::Read(path) => said(
+        Do::Read(path) => to_json(
             context
                 .namespace
                 .resolve(&path)
                 .and_then(fs::read_to_string),
         ),
-        Do::Write(path, text) => said(
+        Do::Write(path, text) => to_json(
             context
                 .namespace
                 .resolve(&path)
                 .and_then(|path| fs::write(path, text)),
         ),
-        Do::List(path) => said(list(&path)),
-        Do::Locate(path) => said(
+        Do::List(path) => to_json(list(&path)),
+        Do::Locate(path) => to_json(
             context
                 .namespace
                 .resolve(&path)
@@ -93,12 +90,12 @@ fn work_one(one: Do, context: &WorkerContext) -> Value {
         ),
         Do::Say(count, pause) => {
             for number in 0..count {
-                complain(&format!("line {number}"));
+                log_line(&format!("line {number}"));
                 thread::sleep(Duration::from_millis(pause));
             }
             Value::Null
         }
-        Do::Print(text) => said(io::stdout().write_all(text.as_bytes())),
+        Do::Print(text) => to_json(io::stdout().write_all(text.as_bytes())),
         Do::Big(bytes) => Value::from("x".repeat(bytes)),
         Do::UntilCancelled(path) => {
             let path = context.namespace.resolve(&path).unwrap_or(path);
@@ -107,7 +104,7 @@ fn work_one(one: Do, context: &WorkerContext) -> Value {
             while !context.is_cancelled() && start.elapsed() < Duration::from_secs(60) {
                 thread::sleep(Duration::from_millis(2));
             }
-            said(fs::remove_file(&path))
+            to_json(fs::remove_file(&path))
         }
         Do::Stubborn(path) => {
             drop(
@@ -139,8 +136,8 @@ fn look_around(context: &WorkerContext) -> Value {
         "uid": field("Uid"), "gid": field("Gid"), "groups": field("Groups"), "cap_eff": field("CapEff"),
         "cap_prm": field("CapPrm"), "cap_bnd": field("CapBnd"), "cap_inh": field("CapInh"), "cap_amb": field("CapAmb"),
         "no_new_privs": field("NoNewPrivs"), "seccomp": field("Seccomp"), "pid": std::process::id(),
-        "interfaces": said(list(Path::new("/sys/class/net"))),
-        "own_root": said(fs::write("/written", "x")),
+        "interfaces": to_json(list(Path::new("/sys/class/net"))),
+        "own_root": to_json(fs::write("/written", "x")),
         "home": context.namespace.home(), "root": context.namespace.resolve(Path::new("/")).ok(),
         "HOME": context.env.get(OsStr::new("HOME")).map(|home| home.to_string_lossy().into_owned()),
     })
@@ -155,19 +152,19 @@ fn list(path: &Path) -> io::Result<Vec<String>> {
     Ok(names)
 }
 
-fn said<T: Serialize>(result: io::Result<T>) -> Value {
+fn to_json<T: Serialize>(result: io::Result<T>) -> Value {
     match result {
         Ok(value) => json!({ "ok": value }),
         Err(error) => json!({ "error": format!("{:?}", error.kind()), "text": error.to_string() }),
     }
 }
 
-fn complain(text: &str) {
+fn log_line(text: &str) {
     drop(writeln!(io::stderr(), "{text}"));
 }
 
-fn near(env: &Env) -> ExitCode {
-    let begin = Instant::now();
+fn run_client(env: &Env) -> ExitCode {
+    let start = Instant::now();
     let input = |name: &str| {
         let value = env.get(OsStr::new(&format!("INPUT_{name}")));
         value
@@ -179,7 +176,7 @@ fn near(env: &Env) -> ExitCode {
             .and_then(|text| text.parse().ok())
             .map(Duration::from_millis)
     };
-    let asked = SiteRequest {
+    let request = SiteRequest {
         preference: input("SITE")
             .and_then(|text| text.parse().ok())
             .unwrap_or_default(),
@@ -194,7 +191,7 @@ fn near(env: &Env) -> ExitCode {
         engine_timeout: milliseconds("ENGINE_TIMEOUT").unwrap_or(RunOptions::ENGINE_TIMEOUT),
         env: env.clone(),
     };
-    let facts = gather(&asked);
+    let facts = gather(&request);
     let decision = detect(&facts);
     let list: Vec<Do> =
         serde_json::from_str(&input("WORK").unwrap_or_else(|| "[\"Nothing\"]".to_owned()))
@@ -207,15 +204,15 @@ fn near(env: &Env) -> ExitCode {
     };
     let list: Vec<Do> = list
         .into_iter()
-        .map(|one| translated(one, &decision))
+        .map(|work| translated(work, &decision))
         .collect();
-    let decided = begin.elapsed();
+    let decided = start.elapsed();
     let runner = SiteRunner {
         facts: &facts,
         decision: &decision,
         options: &options,
     };
-    let outcome = runner.run(list, &mut |line| complain(&format!("log: {line}")), work);
+    let outcome = runner.run(list, &mut |line| log_line(&format!("log: {line}")), work);
     let refused: Vec<Value> = decision
         .refused
         .iter()
@@ -224,8 +221,8 @@ fn near(env: &Env) -> ExitCode {
     let notices: Vec<String> = decision.notices.iter().map(ToString::to_string).collect();
     let answer = json!({
         "site": decision.site, "refused": refused, "notices": notices, "own": own_id(&facts),
-        "decided_ms": decided.as_secs_f64() * 1e3, "total_ms": begin.elapsed().as_secs_f64() * 1e3,
-        "outcome": told(outcome),
+        "decided_ms": decided.as_secs_f64() * 1e3, "total_ms": start.elapsed().as_secs_f64() * 1e3,
+        "outcome": outcome_json(outcome),
     });
     drop(writeln!(io::stdout(), "{answer}"));
     ExitCode::SUCCESS
@@ -236,14 +233,14 @@ fn lines(text: &str) -> Vec<PathBuf> {
 }
 
 /// Work with the paths of the worker.
-fn translated(one: Do, decision: &local_cache::site::detect::SiteDecision) -> Do {
-    let far = |path: &Path| decision.translation.to_worker(path);
-    match one {
-        Do::Read(path) => Do::Read(far(&path)),
-        Do::Write(path, text) => Do::Write(far(&path), text),
-        Do::Locate(path) => Do::Locate(far(&path)),
-        Do::UntilCancelled(path) => Do::UntilCancelled(far(&path)),
-        Do::Stubborn(path) => Do::Stubborn(far(&path)),
+fn translated(work: Do, decision: &local_cache::site::detect::SiteDecision) -> Do {
+    let to_worker = |path: &Path| decision.translation.to_worker(path);
+    match work {
+        Do::Read(path) => Do::Read(to_worker(&path)),
+        Do::Write(path, text) => Do::Write(to_worker(&path), text),
+        Do::Locate(path) => Do::Locate(to_worker(&path)),
+        Do::UntilCancelled(path) => Do::UntilCancelled(to_worker(&path)),
+        Do::Stubborn(path) => Do::Stubborn(to_worker(&path)),
         other => other,
     }
 }
@@ -262,10 +259,12 @@ fn own_id(facts: &SiteFacts) -> Option<String> {
     )
 }
 
-fn told(outcome: Result<RunOutcome<Vec<Value>>, local_cache::site::problem::Problem>) -> Value {
+fn outcome_json(
+    outcome: Result<RunOutcome<Vec<Value>>, local_cache::site::problem::Problem>,
+) -> Value {
     match outcome {
         Ok(outcome) => json!({
-            "reply": outcome.reply, "called_off": outcome.stop_reason.map(|why| format!("{why:?}")),
+            "reply": outcome.reply, "stop_reason": outcome.stop_reason.map(|why| format!("{why:?}")),
             "identity": outcome.identity, "notices": outcome.notices,
         }),
         Err(problem) => json!({ "problem": problem.code(), "text": problem.to_string() }),

@@ -34,9 +34,9 @@ fn without_a_usable_socket_one_line_says_what_is_wrong() {
         (
             stage()
                 .without("socket")
-                .env("DOCKER_HOST", "tcp://far:2375"),
+                .env("DOCKER_HOST", "tcp://elsewhere:2375"),
             "remote-engine",
-            "tcp://far:2375",
+            "tcp://elsewhere:2375",
         ),
         (
             stage().without("socket").option(&mounted),

@@ -47,7 +47,7 @@ pub(crate) fn job_mounts(volume: (&str, &str)) -> MountMap {
 #[test]
 fn paths_are_translated_by_the_longest_prefix_and_in_both_forms() {
     let host = Translation::Host(action_mounts());
-    for (near, far) in [
+    for (path, expected) in [
         ("/github/workspace", "/home/runner/_work/repo/repo"),
         (
             "/github/workspace/target/debug",
@@ -73,21 +73,29 @@ fn paths_are_translated_by_the_longest_prefix_and_in_both_forms() {
         (ROOT, ROOT),
         ("~/.cargo", "~/.cargo"),
     ] {
-        assert_eq!(host.to_worker(Path::new(near)), Path::new(far), "{near}");
+        assert_eq!(
+            host.to_worker(Path::new(path)),
+            Path::new(expected),
+            "{path}"
+        );
     }
-    for (far, near) in [
+    for (path, expected) in [
         ("/home/runner/_work/repo/repo/a", "/github/workspace/a"),
         ("/home/runner/_work/_temp/_github_home/x", "/github/home/x"),
         ("/home/runner/_work/_temp/y", "/github/runner_temp/y"),
         ("/home/runner/_work/_tool", "/home/runner/_work/_tool"),
     ] {
-        assert_eq!(host.from_worker(Path::new(far)), Path::new(near), "{far}");
+        assert_eq!(
+            host.from_worker(Path::new(path)),
+            Path::new(expected),
+            "{path}"
+        );
     }
     let job = Translation::Job {
         own: action_mounts(),
         job: job_mounts((ROOT, "/cache")),
     };
-    for (near, far) in [
+    for (path, expected) in [
         ("/github/workspace/a", "/__w/repo/repo/a"),
         ("/home/runner/_work/repo/repo/a", "/__w/repo/repo/a"),
         ("/__w/repo/repo/a", "/__w/repo/repo/a"),
@@ -96,7 +104,11 @@ fn paths_are_translated_by_the_longest_prefix_and_in_both_forms() {
         ("/tmp/runner-cache/x", "/cache/x"),
         ("/usr/local/cargo", "/usr/local/cargo"),
     ] {
-        assert_eq!(job.to_worker(Path::new(near)), Path::new(far), "{near}");
+        assert_eq!(
+            job.to_worker(Path::new(path)),
+            Path::new(expected),
+            "{path}"
+        );
     }
     assert_eq!(
         job.from_worker(Path::new("/__w/repo/repo/a")),
@@ -147,10 +159,10 @@ fn every_line_of_a_list_is_translated_by_itself() {
 fn names_need_not_be_utf_8() {
     let host = Translation::Host(action_mounts());
     let given = OsString::from_vec(b"/github/workspace/\xff\xfe\n!/github/home/\x80/*".to_vec());
-    let far = host.lines_to_worker(&given);
+    let translated = host.lines_to_worker(&given);
     let expected: &[u8] =
         b"/home/runner/_work/repo/repo/\xff\xfe\n!/home/runner/_work/_temp/_github_home/\x80/*";
-    assert_eq!(far.as_bytes(), expected);
+    assert_eq!(translated.as_bytes(), expected);
     let path = Path::new(OsStr::from_bytes(b"/github/workspace/\xff"));
     assert_eq!(host.from_worker(&host.to_worker(path)), path);
     // The engine can't write such a mount down; it must not translate anything.

@@ -156,9 +156,9 @@ fn a_request_that_can_t_be_read_is_answered_with_the_reason() {
 fn the_end_of_the_input_cancels_the_job() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("working");
-    let heeding = Worker::start(&hello(json!([{ "UntilCancelled": file }]), None));
+    let stopped = Worker::start(&hello(json!([{ "UntilCancelled": file }]), None));
     wait_for(&file);
-    let output = heeding.close();
+    let output = stopped.close();
     assert_eq!(code(&output), Some(EXIT_SERVED));
     assert!(!file.exists());
 
@@ -182,10 +182,10 @@ fn signals_cancel_the_job_and_kill_it_after_the_grace_time() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("working");
     for signal in [Signal::SIGINT, Signal::SIGTERM] {
-        let heeding = Worker::start(&hello(json!([{ "UntilCancelled": file }]), None));
+        let stopped = Worker::start(&hello(json!([{ "UntilCancelled": file }]), None));
         wait_for(&file);
-        heeding.signal(signal);
-        let output = heeding.finish();
+        stopped.signal(signal);
+        let output = stopped.finish();
         assert_eq!(code(&output), Some(EXIT_SERVED), "{signal}");
         assert!(reply(&output).is_some(), "{signal}");
 
@@ -199,7 +199,7 @@ fn signals_cancel_the_job_and_kill_it_after_the_grace_time() {
 }
 
 #[test]
-fn an_end_marker_on_the_input_gives_the_whole_grace_time_and_the_end_of_input_does_not() {
+fn a_stop_line_gives_the_whole_grace_time_and_the_end_of_input_does_not() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("working");
     let request = json!([{ "Stubborn": file }]);
@@ -212,14 +212,14 @@ fn an_end_marker_on_the_input_gives_the_whole_grace_time_and_the_end_of_input_do
         request,
     })
     .unwrap();
-    for (word, least, most) in [(STOP_LINE, 2_000, 20_000), (b"", 250, 1_900)] {
-        let mut far = Worker::start(&hello);
+    for (input, min, max) in [(STOP_LINE, 2_000, 20_000), (b"", 250, 1_900)] {
+        let mut worker = Worker::start(&hello);
         wait_for(&file);
         let start = Instant::now();
-        far.input.as_mut().unwrap().write_all(word).unwrap();
-        far.close();
-        let took = start.elapsed().as_millis();
-        assert!((least..most).contains(&took), "{word:?}: {took} ms");
+        worker.input.as_mut().unwrap().write_all(input).unwrap();
+        worker.close();
+        let elapsed = start.elapsed().as_millis();
+        assert!((min..max).contains(&elapsed), "{input:?}: {elapsed} ms");
         std::fs::remove_file(&file).unwrap();
     }
 }
@@ -237,7 +237,7 @@ fn the_time_limit_holds_in_the_worker_too() {
 
 #[test]
 fn an_unread_reply_does_not_count_as_served() {
-    let mut far = Worker::start(&hello(json!([{"Say": [1, 200]}]), None));
-    drop(far.child.stdout.take());
-    assert_eq!(code(&far.finish()), Some(EXIT_REPLY_LOST));
+    let mut worker = Worker::start(&hello(json!([{"Say": [1, 200]}]), None));
+    drop(worker.child.stdout.take());
+    assert_eq!(code(&worker.finish()), Some(EXIT_REPLY_LOST));
 }
