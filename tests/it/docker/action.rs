@@ -64,8 +64,7 @@ pub(crate) struct Step<'a> {
 }
 
 impl<'a> Step<'a> {
-    /// `uses: btcdecoded/local-cache@v1` with these inputs; the store is at the runner's own cache
-    /// root.
+    /// `uses: btcdecoded/local-cache@v1` with these inputs and the runner's cache root.
     pub(crate) fn new(runner: &'a Runner, with: &[(&str, &str)]) -> Self {
         Self::of("action.yml", runner, with)
     }
@@ -195,11 +194,11 @@ impl<'a> Step<'a> {
         assert!(
             answer.status.success(),
             "{phase} fails: {} {:?}",
-            answer.said,
+            answer.stdout,
             answer.log
         );
-        assert_eq!(answer.log, [], "{phase} complains: {}", answer.said);
-        answer.said
+        assert_eq!(answer.log, [], "{phase} complains: {}", answer.stdout);
+        answer.stdout
     }
 
     pub(crate) fn begin(&mut self) -> String {

@@ -25,7 +25,7 @@ const PROCESSES_LIVE: Duration = Duration::from_secs(1);
 /// When the runner sends SIGTERM after SIGINT.
 const SIGTERM_DELAY: Duration = Duration::from_millis(7_500);
 
-fn tell(text: &str) {
+fn report(text: &str) {
     drop(writeln!(io::stderr(), "{text}"));
 }
 
@@ -47,26 +47,26 @@ fn count(directory: &Path) -> usize {
 
 /// A phase whose helper is stopped by SIGSTOP in the middle of its work, so that a test does not
 /// depend on the speed of the machine.
-struct Caught {
+struct PausedPhase {
     phase: Running,
     helper: Pid,
 }
 
-impl Caught {
-    fn when(runner: &Runner, phase: Running, is_in_the_middle: impl Fn() -> bool) -> Self {
+impl PausedPhase {
+    fn when(runner: &Runner, phase: Running, is_half_done: impl Fn() -> bool) -> Self {
         let helper = std::cell::Cell::new(None);
         phase.wait_until("the helper", || {
             helper.set(helper_of(runner));
             helper.get().is_some()
         });
         let helper = helper.get().expect("was found");
-        phase.wait_until("work that has started", &is_in_the_middle);
+        phase.wait_until("work that has started", &is_half_done);
         nix::sys::signal::kill(helper, Signal::SIGSTOP).expect("it is there");
-        assert!(is_in_the_middle(), "it was done already");
+        assert!(is_half_done(), "it was done already");
         Self { phase, helper }
     }
 
-    fn go_on(self) -> Running {
+    fn resume(self) -> Running {
         nix::sys::signal::kill(self.helper, Signal::SIGCONT).expect("it is there");
         self.phase
     }
@@ -74,13 +74,13 @@ impl Caught {
     /// Cancels the phase as the runner does. The helper continues shortly after the signal arrived.
     fn cancel(self) -> (StageResult, Duration) {
         let helper = self.helper;
-        let going_on = thread::spawn(move || {
+        let resumer = thread::spawn(move || {
             thread::sleep(Duration::from_millis(400));
             nix::sys::signal::kill(helper, Signal::SIGCONT)
         });
-        let ended = self.phase.cancel();
-        going_on.join().expect("ends").expect("it was there");
-        ended
+        let result = self.phase.cancel();
+        resumer.join().expect("ends").expect("it was there");
+        result
     }
 }
 
@@ -92,7 +92,7 @@ fn helper_of(runner: &Runner) -> Option<Pid> {
         .find_map(|number: i32| {
             let directory = Path::new("/proc").join(number.to_string());
             let line = fs::read(directory.join("cmdline")).ok()?;
-            let is_helper = line.ends_with(b"\0far\0")
+            let is_helper = line.ends_with(b"\0worker\0")
                 && fs::metadata(&directory).is_ok_and(|about| about.uid() == runner.user.uid);
             is_helper.then_some(Pid::from_raw(number))
         })
@@ -110,23 +110,23 @@ fn with_entry() -> (Runner, PathBuf, Snapshot) {
 }
 
 /// A main phase in the middle of its restore.
-fn restoring<'a>(runner: &'a Runner, with: &[(&str, &str)]) -> (Step<'a>, Caught) {
+fn restoring<'a>(runner: &'a Runner, with: &[(&str, &str)]) -> (Step<'a>, PausedPhase) {
     let mut step = Step::new(runner, with);
     step.passes("pre");
     let middle = || count(&runner.workspace) > 50 && !runner.workspace.join("target").exists();
-    let caught = Caught::when(runner, step.start("main"), middle);
-    (step, caught)
+    let paused = PausedPhase::when(runner, step.start("main"), middle);
+    (step, paused)
 }
 
 /// A job that `end` ends in the middle of its save. Repeats if the save was done before.
-fn cut_short<T>(runner: &Runner, with: &[(&str, &str)], end: impl Fn(Caught) -> T) -> T {
+fn cut_short<T>(runner: &Runner, with: &[(&str, &str)], end: impl Fn(PausedPhase) -> T) -> T {
     let store = runner.cache_root.join("local-cache-v1");
     for _ in 0..3 {
         let mut step = Step::new(runner, with);
         step.begin();
         assert_eq!(step.output("cache-hit"), None);
         let middle = || count(&store.join("tmp")) > 0 && store.join("format.json").exists();
-        let ended = end(Caught::when(runner, step.start("post"), middle));
+        let ended = end(PausedPhase::when(runner, step.start("post"), middle));
         assert_sound(runner);
         if count(&store.join("entries")) == 0 {
             return ended;
@@ -187,30 +187,30 @@ fn assert_sound(runner: &Runner) {
 }
 
 /// Kills the container of a phase; all its processes must end within a second.
-fn kill(runner: &Runner, caught: Caught) {
+fn kill(runner: &Runner, paused: PausedPhase) {
     assert_eq!(
         runner.containers().len(),
         2,
         "the phase and its helper: {:?}",
         runner.containers()
     );
-    let helper = Path::new("/proc").join(caught.helper.to_string());
-    docker(&["kill", "--signal=KILL", &caught.phase.name]);
+    let helper = Path::new("/proc").join(paused.helper.to_string());
+    docker(&["kill", "--signal=KILL", &paused.phase.name]);
     let killed = Instant::now();
-    let phase = caught.go_on();
+    let phase = paused.resume();
     phase.wait_until("the helper's end", || !helper.exists());
     let elapsed = killed.elapsed();
     // The engine removes its files.
     runner.wait_until_clear(Duration::from_secs(5));
     let all = killed.elapsed();
-    tell(&format!(
+    report(&format!(
         "a killed phase: its helper gone after {} ms, all after {}",
         elapsed.as_millis(),
         all.as_millis()
     ));
     assert!(elapsed < PROCESSES_LIVE, "{elapsed:?}");
     let answer = phase.finish();
-    assert_eq!(answer.status.code(), Some(137), "{}", answer.said);
+    assert_eq!(answer.status.code(), Some(137), "{}", answer.stdout);
 }
 
 #[test]
@@ -228,13 +228,17 @@ fn a_restore_whose_container_is_killed_ends_at_once_and_leaves_whole_files() {
     let (_, main) = restoring(&runner, &WITH);
     nix::sys::signal::kill(main.helper, Signal::SIGKILL).unwrap();
     let answer = main.phase.finish();
-    assert!(answer.status.success(), "{}", answer.said);
+    assert!(answer.status.success(), "{}", answer.stdout);
     assert!(
-        answer.said.contains("::warning") && answer.said.contains("SIGKILL"),
+        answer.stdout.contains("::warning") && answer.stdout.contains("SIGKILL"),
         "{}",
-        answer.said
+        answer.stdout
     );
-    assert!(answer.said.contains("Cache not found"), "{}", answer.said);
+    assert!(
+        answer.stdout.contains("Cache not found"),
+        "{}",
+        answer.stdout
+    );
     assert_fine(&runner, &target, &saved);
 }
 
@@ -247,23 +251,23 @@ fn a_cancelled_restore_ends_before_the_runner_sends_sigterm() {
     let (runner, target, saved) = with_entry();
     let (mut step, main) = restoring(&runner, &WITH);
     let (answer, elapsed) = main.cancel();
-    tell(&format!(
+    report(&format!(
         "a cancelled phase: ended after {} ms",
         elapsed.as_millis()
     ));
     assert!(elapsed < SIGTERM_DELAY, "{elapsed:?}");
     assert!(
         answer
-            .said
+            .stdout
             .contains("the step was cancelled; nothing was left half done"),
         "{}",
-        answer.said
+        answer.stdout
     );
     assert!(
         answer.status.success(),
         "{:?} {}",
         answer.status,
-        answer.said
+        answer.stdout
     );
     runner.wait_until_clear(PROCESSES_LIVE);
     step.take(&answer);
@@ -280,15 +284,15 @@ fn a_cancelled_restore_ends_before_the_runner_sends_sigterm() {
     let (answer, elapsed) = stuck.phase.cancel();
     assert!(elapsed < SIGTERM_DELAY, "{elapsed:?}");
     assert!(
-        answer.said.contains("cancelled by SIGINT"),
+        answer.stdout.contains("cancelled by SIGINT"),
         "{}",
-        answer.said
+        answer.stdout
     );
     assert!(
         answer.status.success(),
         "{:?} {}",
         answer.status,
-        answer.said
+        answer.stdout
     );
     runner.wait_until_clear(Duration::from_secs(2));
     assert_fine(&runner, &target, &saved);
@@ -324,9 +328,9 @@ fn a_restore_that_takes_too_long_is_cancelled_and_the_job_continues() {
     // While it works.
     let (_, main) = restoring(&runner, &[&WITH[..], &[("timeout", "6s")]].concat());
     thread::sleep(Duration::from_secs(6));
-    let answer = main.go_on().finish();
+    let answer = main.resume().finish();
     assert!(answer.status.success(), "{:?}", answer.status);
-    assert_given_up(&answer.said);
+    assert_given_up(&answer.stdout);
     assert_fine(&runner, &target, &saved);
 }
 
@@ -342,12 +346,12 @@ fn a_save_whose_container_is_killed_or_stopped_leaves_no_entry_and_no_temporary_
     runner.user.tree(&target, 1_500, 60_000);
     cut_short(&runner, &WITH, |post| kill(&runner, post));
 
-    let (answer, elapsed) = cut_short(&runner, &WITH, Caught::cancel);
+    let (answer, elapsed) = cut_short(&runner, &WITH, PausedPhase::cancel);
     assert!(elapsed < SIGTERM_DELAY, "{elapsed:?}");
     assert!(
-        answer.said.contains("cancelled") && !answer.said.contains("Cache saved"),
+        answer.stdout.contains("cancelled") && !answer.stdout.contains("Cache saved"),
         "{}",
-        answer.said
+        answer.stdout
     );
     assert!(answer.status.success(), "{:?}", answer.status);
 
@@ -356,13 +360,13 @@ fn a_save_whose_container_is_killed_or_stopped_leaves_no_entry_and_no_temporary_
         &[&WITH[..], &[("timeout", "4s")]].concat(),
         |post| {
             thread::sleep(Duration::from_secs(4));
-            post.go_on().finish()
+            post.resume().finish()
         },
     );
     assert!(
-        answer.said.contains("gave up") && !answer.said.contains("Cache saved"),
+        answer.stdout.contains("gave up") && !answer.stdout.contains("Cache saved"),
         "{}",
-        answer.said
+        answer.stdout
     );
 
     let answer = cut_short(&runner, &WITH, |post| {
@@ -370,9 +374,9 @@ fn a_save_whose_container_is_killed_or_stopped_leaves_no_entry_and_no_temporary_
         post.phase.finish()
     });
     assert!(
-        answer.status.success() && answer.said.contains("SIGKILL"),
+        answer.status.success() && answer.stdout.contains("SIGKILL"),
         "{}",
-        answer.said
+        answer.stdout
     );
 
     let saved = snapshot(&target);

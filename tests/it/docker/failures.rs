@@ -62,7 +62,7 @@ fn without_a_responding_engine_the_job_continues_after_one_warning_for_each_phas
                 "{phase}: {:?}",
                 answer.elapsed
             );
-            let said = answer.said;
+            let said = answer.stdout;
             let warned = warnings(&said);
             assert_eq!(warned.len(), usize::from(phase != "pre"), "{phase}: {said}");
             assert!(
@@ -89,8 +89,8 @@ fn an_engine_that_hangs_does_not_keep_a_cancelled_step_from_ending() {
     let step = Step::new(&runner, &WITH).changed(|stage| stage.without("socket").option(&mounted));
     let phase = step.start("main");
     std::thread::sleep(Duration::from_millis(1_500));
-    let (_, took) = phase.cancel();
-    assert!(took < Duration::from_millis(7_500), "{took:?}");
+    let (_, elapsed) = phase.cancel();
+    assert!(elapsed < Duration::from_millis(7_500), "{elapsed:?}");
     fs::remove_file(&silent).unwrap();
 }
 

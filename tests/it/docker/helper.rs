@@ -82,7 +82,7 @@ fn a_helper_sees_no_processes_devices_sockets_or_other_containers_of_the_host() 
         assert_eq!(answer.reply()[number], json!({"ok": []}), "{path}");
     }
     assert!(answer.reply()[5]["ok"].as_array().unwrap().len() > 10);
-    // A link of the host's: /var/run leads to /run.
+    // /var/run is a symlink to /run on the host.
     assert!(
         answer.reply()[6]["text"]
             .as_str()

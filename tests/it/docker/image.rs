@@ -84,10 +84,10 @@ impl Drop for Image {
     }
 }
 
-/// What the Dockerfile copies out of the stage that builds.
+/// What the Dockerfile copies from its build stage.
 const COPY: &str = "COPY --from=build /image/ /\n";
 
-/// A label that makes an image different from all others.
+/// A label that makes each image unique.
 pub(crate) const LABEL: &str = "local-cache-test";
 
 /// Puts a Dockerfile and its context into a directory: the last stage of the action's own

@@ -19,7 +19,7 @@ fn nothing(runner: &Runner, image: &Arc<Image>) -> f64 {
     let answer = Stage::new(runner, Arc::clone(image))
         .argument("worker")
         .run();
-    assert_eq!(answer.said, "");
+    assert_eq!(answer.stdout, "");
     answer.elapsed.as_secs_f64() * 1e3
 }
 
@@ -49,8 +49,12 @@ fn a_phase_with_a_helper_costs_at_most_1_6_containers_that_do_nothing() {
     assert_at_most(MOST_A_PHASE, "a phase with nothing to do", 9, || {
         let base = nothing(&runner, &image);
         let answer = Step::new(&runner, &[("path", "target"), ("key", "k")]).phase("main");
-        assert!(answer.said.contains("Cache not found"), "{}", answer.said);
-        assert!(!answer.said.contains("::warning"), "{}", answer.said);
+        assert!(
+            answer.stdout.contains("Cache not found"),
+            "{}",
+            answer.stdout
+        );
+        assert!(!answer.stdout.contains("::warning"), "{}", answer.stdout);
         (base, answer.elapsed.as_secs_f64() * 1e3)
     });
 }
@@ -72,7 +76,7 @@ fn three_phases_with_a_registry_in_place_cost_at_most_2_5_times_three_containers
         let base = (0..3).map(|_| nothing(&runner, &image)).sum();
         let mut step = Step::new(&runner, &with);
         let answers = ["pre", "main", "post"].map(|phase| step.phase(phase));
-        let said = &answers[1].said;
+        let said = &answers[1].stdout;
         assert!(
             said.contains("0 files written (0 B), 17,000 files right already"),
             "{said}"

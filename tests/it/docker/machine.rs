@@ -1,4 +1,4 @@
-//! Users, groups, filesystems and trees that tests make on the machine and remove again.
+//! Users, groups, filesystems and trees that tests create on the machine and remove again.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use super::runner::foreign_below;
 use super::support::unique;
 
-/// passwd has one lock, and useradd does not wait for it.
+/// useradd does not wait for the lock of passwd, so tests take this one first.
 static USERS: Mutex<()> = Mutex::new(());
 
 /// A user like that of a runner, removed with its home.
@@ -41,7 +41,7 @@ impl User {
         }
     }
 
-    /// Makes a group and puts the user into it; the group's number.
+    /// Creates a group, adds the user to it and returns its gid.
     pub(crate) fn join_new_group(&mut self) -> u32 {
         let group = unique("g");
         let _lock = USERS.lock().unwrap_or_else(PoisonError::into_inner);
@@ -66,7 +66,7 @@ impl User {
         root("usermod", &["--append", "--groups", group, &self.name]);
     }
 
-    /// Makes a directory below the home, all of it the user's.
+    /// Creates a directory below the home that belongs to the user, with its parents.
     pub(crate) fn directory(&self, path: &str) -> PathBuf {
         let mut whole = self.home.clone();
         for part in Path::new(path) {
@@ -84,12 +84,12 @@ impl User {
         chown(path, Some(self.uid), Some(self.gid)).expect("changes its owner");
     }
 
-    /// Everything below the home that is not the user's.
+    /// The files below the home that belong to another user.
     pub(crate) fn foreign_files(&self) -> Vec<PathBuf> {
         foreign_below(&self.home, self.uid)
     }
 
-    /// Makes a file with the directories above it, all of it the user's.
+    /// Creates a file that belongs to the user, with its parent directories.
     pub(crate) fn file_at(&self, path: &Path, contents: &[u8]) {
         let above: Vec<&Path> = path
             .ancestors()
@@ -104,13 +104,11 @@ impl User {
         self.own(path);
     }
 
-    /// Makes a path the user's.
     pub(crate) fn own(&self, path: &Path) {
         lchown(path, Some(self.uid), Some(self.gid)).expect("changes its owner");
     }
 
-    /// Makes so many files of these many bytes each, a hundred in a directory, each with other
-    /// contents.
+    /// Creates files of a size in bytes, a hundred in each directory, each with different contents.
     pub(crate) fn tree(&self, top: &Path, files: usize, bytes: usize) {
         for number in 0..files {
             let mut contents = format!("{number} ").repeat(bytes / 2 + 1).into_bytes();
@@ -119,7 +117,7 @@ impl User {
         }
     }
 
-    /// Runs a program as the user.
+    /// A command that runs as the user.
     pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
         command
@@ -168,8 +166,7 @@ pub(crate) fn snapshot(top: &Path) -> Snapshot {
     found
 }
 
-/// A file system in memory of its own, mounted below the temporary directory. Unmounted when
-/// dropped.
+/// A tmpfs below the temporary directory. Dropping it unmounts it.
 pub(crate) struct Mounted(pub(crate) PathBuf);
 
 impl Mounted {

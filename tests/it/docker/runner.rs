@@ -14,13 +14,11 @@ use super::machine::User;
 use super::stage::Stage;
 use super::support::{docker, unique};
 
-/// A runner. Removed with everything it made.
+/// A runner. Dropping it removes its containers and files.
 pub(crate) struct Runner {
     pub(crate) user: User,
-    /// An image that holds the probe.
     pub(crate) image: Arc<Image>,
     pub(crate) label: String,
-    /// Its work directory, on the host.
     pub(crate) work: PathBuf,
     pub(crate) workspace: PathBuf,
     pub(crate) temp: PathBuf,

@@ -45,7 +45,7 @@ pub(crate) struct StageResult {
     /// The probe's line.
     pub(crate) json: Value,
     /// Its standard output.
-    pub(crate) said: String,
+    pub(crate) stdout: String,
     /// Each line of its standard error with the time since the start of the stage.
     pub(crate) log: Vec<(Duration, String)>,
     pub(crate) status: ExitStatus,
@@ -136,17 +136,17 @@ impl<'a> Stage<'a> {
                 .map(|line| (start.elapsed(), line))
                 .collect::<Vec<_>>()
         });
-        let mut stdout = child.stdout.take().expect("is piped");
-        let said = thread::spawn(move || {
-            let mut said = Vec::new();
-            stdout.read_to_end(&mut said).expect("reads");
-            String::from_utf8_lossy(&said).into_owned()
+        let mut output = child.stdout.take().expect("is piped");
+        let stdout = thread::spawn(move || {
+            let mut bytes = Vec::new();
+            output.read_to_end(&mut bytes).expect("reads");
+            String::from_utf8_lossy(&bytes).into_owned()
         });
         Running {
             name,
             child,
             log,
-            said,
+            stdout,
             start,
             commands,
         }
@@ -256,7 +256,7 @@ pub(crate) struct Running {
     pub(crate) name: String,
     child: Child,
     log: JoinHandle<Vec<(Duration, String)>>,
-    said: JoinHandle<String>,
+    stdout: JoinHandle<String>,
     start: Instant,
     commands: Vec<PathBuf>,
 }
@@ -271,8 +271,8 @@ impl Running {
         self.wait_until(&path.display().to_string(), || path.exists());
     }
 
-    pub(crate) fn wait_until(&self, what: &str, is_so: impl Fn() -> bool) {
-        while !is_so() {
+    pub(crate) fn wait_until(&self, what: &str, condition: impl Fn() -> bool) {
+        while !condition() {
             assert!(
                 self.start.elapsed() < Duration::from_secs(60),
                 "{what} does not appear"
@@ -294,8 +294,8 @@ impl Running {
         for (signal, after) in steps {
             while start.elapsed() < Duration::from_millis(after) {
                 if self.child.try_wait().expect("waits").is_some() {
-                    let took = start.elapsed();
-                    return (self.finish(), took);
+                    let elapsed = start.elapsed();
+                    return (self.finish(), elapsed);
                 }
                 thread::sleep(Duration::from_millis(10));
             }
@@ -307,9 +307,9 @@ impl Running {
     pub(crate) fn finish(mut self) -> StageResult {
         let status = self.child.wait().expect("docker ends");
         let elapsed = self.start.elapsed();
-        let said = self.said.join().expect("reads the output");
+        let stdout = self.stdout.join().expect("reads the output");
         let log = self.log.join().expect("reads the log");
-        let json = said
+        let json = stdout
             .lines()
             .rev()
             .find_map(|line| serde_json::from_str(line).ok())
@@ -320,7 +320,7 @@ impl Running {
             .for_each(|file| drop(fs::remove_file(file)));
         StageResult {
             json,
-            said,
+            stdout,
             log,
             status,
             outputs,

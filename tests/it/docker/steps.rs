@@ -263,8 +263,8 @@ fn the_restore_and_save_actions_work_by_themselves() {
         &[&KEY[..], &[("fail-on-cache-miss", "true")]].concat(),
     );
     let answer = needed.phase("main");
-    assert_eq!(answer.status.code(), Some(1), "{}", answer.said);
-    assert!(answer.said.contains("::error"), "{}", answer.said);
+    assert_eq!(answer.status.code(), Some(1), "{}", answer.stdout);
+    assert!(answer.stdout.contains("::error"), "{}", answer.stdout);
 
     runner.user.tree(&target, 12, 30);
     let before = snapshot(&target);

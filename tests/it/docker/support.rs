@@ -41,7 +41,7 @@ pub(crate) fn can_run(what: &str) -> bool {
             .any(|name| name.trim() == what || name.trim() == "all"),
         "LOCAL_CACHE_TESTS_REQUIRE asks for {what}, but {missing}"
     );
-    // Not through the macro: the harness would swallow the line of a test that passes.
+    // `eprintln!` would be captured for a test that passes.
     drop(writeln!(
         io::stderr(),
         "SKIPPED: a test that needs {what}: {missing}"
@@ -54,7 +54,7 @@ fn docker_missing() -> Option<String> {
     MISSING
         .get_or_init(|| {
             if !nix::unistd::geteuid().is_root() {
-                return Some("it has to be root to make users".to_owned());
+                return Some("it must run as root to create users".to_owned());
             }
             let answer = Command::new("docker")
                 .args(["version", "--format", "{{.Server.Version}}"])
@@ -76,7 +76,7 @@ pub(crate) fn act_program() -> Option<PathBuf> {
     path.is_file().then_some(path)
 }
 
-/// Runs the engine's command line; its standard output. Fails the test if it fails.
+/// Runs `docker` and returns its standard output. Fails the test if the command fails.
 pub(crate) fn docker<S: AsRef<OsStr>>(arguments: &[S]) -> String {
     docker_or_error(arguments).unwrap_or_else(|error| {
         let arguments: Vec<_> = arguments
@@ -94,16 +94,16 @@ pub(crate) fn docker_or_error<S: AsRef<OsStr>>(arguments: &[S]) -> Result<String
         .stdin(Stdio::null())
         .output()
         .expect("docker runs");
-    let said = if output.status.success() {
+    let text = if output.status.success() {
         output.stdout
     } else {
         output.stderr
     };
-    let said = String::from_utf8_lossy(&said).trim().to_owned();
+    let text = String::from_utf8_lossy(&text).trim().to_owned();
     if output.status.success() {
-        Ok(said)
+        Ok(text)
     } else {
-        Err(said)
+        Err(text)
     }
 }
 
