@@ -1,7 +1,8 @@
-//! The binary: takes its surroundings and hands them to the library.
+//! The binary: passes arguments, environment and streams to the library.
 //!
-//! Called `pre`, `main` or `post`, as the entrypoints of the image are, it is that phase of the
-//! action. Called with `worker`, it runs a job for such a phase.
+//! It runs a command, unless it is called by the name of a phase (`/pre`, `/main` and `/post` in the
+//! image): then it runs that phase of the action. With the argument of a worker it runs one job for
+//! such a phase.
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
@@ -17,18 +18,13 @@ fn main() -> ExitCode {
     start_logging();
     raise_file_limit();
     let env: Env = std::env::vars_os().collect();
-    let arguments = as_command(std::env::args_os().collect());
-    if arguments
-        .get(1)
-        .is_some_and(|argument| argument == worker::ARGUMENT || argument == "action")
-    {
-        // As process 1 of a container, a signal that comes before this is lost.
+    let arguments = with_command(std::env::args_os().collect());
+    let is_worker = has_command(&arguments, worker::ARGUMENT);
+    if is_worker || has_command(&arguments, "action") {
+        // As early as possible: process 1 of a container loses a signal that it does not handle yet.
         drop(signals::install());
     }
-    if arguments
-        .get(1)
-        .is_some_and(|argument| argument == worker::ARGUMENT)
-    {
+    if is_worker {
         return worker::serve(env, run_in_worker);
     }
     let surroundings = Surroundings {
@@ -42,15 +38,18 @@ fn main() -> ExitCode {
     cli::run(surroundings).report()
 }
 
-/// The entrypoint `/main cache` is the command `local-cache action main cache`.
-fn as_command(mut arguments: Vec<OsString>) -> Vec<OsString> {
+fn has_command(arguments: &[OsString], command: &str) -> bool {
+    arguments.get(1).is_some_and(|argument| argument == command)
+}
+
+/// Turns the entrypoint `/main cache` into the command `local-cache action main cache`.
+fn with_command(mut arguments: Vec<OsString>) -> Vec<OsString> {
     let name = arguments
         .first()
         .map(|name| program_name(name).to_owned())
         .unwrap_or_default();
-    let is_worker = arguments
-        .get(1)
-        .is_some_and(|argument| argument == worker::ARGUMENT);
+    // The argument of a worker counts more than the name of the program.
+    let is_worker = has_command(&arguments, worker::ARGUMENT);
     match std::str::from_utf8(&name) {
         Ok(name) if name.parse::<Phase>().is_ok() && !is_worker => {
             arguments.splice(..1, ["local-cache".into(), "action".into(), name.into()]);
@@ -74,16 +73,17 @@ fn start_logging() {
         .init();
 }
 
-/// A directory is open for each level of a tree; deep trees need more than the usual soft limit.
+/// Raises the soft limit of open files to the hard limit: a deep tree has one directory open per
+/// level.
 fn raise_file_limit() {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
     if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
-        // Where it is refused, only very deep trees fail, and say why.
+        // If this fails, only very deep trees fail later, with an error of their own.
         let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the one place that asks for it")]
+#[expect(clippy::disallowed_methods, reason = "the only place that reads it")]
 fn working_directory() -> std::path::PathBuf {
     std::env::current_dir().unwrap_or_default()
 }

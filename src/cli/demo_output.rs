@@ -18,7 +18,7 @@ pub(super) fn event_line(event: &DemoEvent<'_>) -> String {
             directory,
         } => {
             format!(
-                "🔍 project: {project}\n   built with {cargo}\n   in {}, nothing else is written\n",
+                "🔍 project: {project}\n   built with {cargo}\n   everything is in {}\n",
                 directory.display()
             )
         }
@@ -84,38 +84,63 @@ pub(super) fn report_text(report: &Report) -> String {
 fn table(report: &Report) -> Table {
     let [fresh, with, without] = &report.jobs;
     let mut table = Table::new(["", "job 1", "job 2 without cache", "job 2 with cache"]);
-    let mut row = |name: &str, cell: &dyn Fn(&JobReport) -> String| {
-        let [first, second, third] = [fresh, without, with].map(cell);
+    let columns = [fresh, without, with].map(|job| column(job, saved_caches(fresh)));
+    for (index, name) in ROWS.into_iter().enumerate() {
+        let [first, second, third] = columns.each_ref().map(|column| column[index].clone());
         table.add_row([name.to_owned(), first, second, third]);
-    };
-    let step = |duration: Option<Duration>| duration.map_or_else(|| "-".to_owned(), elapsed);
-    row("restore", &|job| step(job.restore));
-    row("fetch crates", &|job| elapsed(job.fetch));
-    row("build", &|job| elapsed(job.build));
-    row("save", &|job| step(job.save));
-    row("total", &|job| elapsed(job.total()));
-    // The rows about caches have no figures for the job without them.
-    let mut cache_row = |name: &str, cell: &dyn Fn(&JobReport) -> String| {
-        row(name, &|job| {
-            if job.kind.uses_cache() {
-                cell(job)
-            } else {
-                "-".to_owned()
-            }
-        });
-    };
-    cache_row("cache hits", &|job| {
-        format!("{} of {}", job.hits(), saved_caches(fresh))
-    });
-    cache_row("files restored", &|job| count(job.restored().files));
-    cache_row("bytes restored", &|job| bytes(job.restored().bytes));
-    cache_row("files saved", &|job| count(job.saved().files));
-    cache_row("bytes saved", &|job| bytes(job.saved().bytes));
-    row("dependencies compiled", &|job| {
-        count(job.compiled.dependencies)
-    });
-    row("own crates compiled", &|job| count(job.compiled.own));
+    }
     table.align_right([1, 2, 3])
+}
+
+const ROWS: [&str; 12] = [
+    "restore",
+    "fetch crates",
+    "build",
+    "save",
+    "total",
+    "cache hits",
+    "files restored",
+    "bytes restored",
+    "files saved",
+    "bytes saved",
+    "dependencies compiled",
+    "own crates compiled",
+];
+
+/// The figures of a job in the order of [`ROWS`]. Without the cache, those about caches are dashes.
+fn column(job: &JobReport, caches: usize) -> [String; ROWS.len()] {
+    let step = |duration: Option<Duration>| duration.map_or_else(|| "-".to_owned(), elapsed);
+    let [
+        hits,
+        restored_files,
+        restored_bytes,
+        saved_files,
+        saved_bytes,
+    ] = if job.kind.uses_cache() {
+        [
+            format!("{} of {caches}", job.hits()),
+            count(job.restored().files),
+            bytes(job.restored().bytes),
+            count(job.saved().files),
+            bytes(job.saved().bytes),
+        ]
+    } else {
+        std::array::from_fn(|_| "-".to_owned())
+    };
+    [
+        step(job.restore),
+        elapsed(job.fetch),
+        elapsed(job.build),
+        step(job.save),
+        elapsed(job.total()),
+        hits,
+        restored_files,
+        restored_bytes,
+        saved_files,
+        saved_bytes,
+        count(job.compiled.dependencies),
+        count(job.compiled.own),
+    ]
 }
 
 /// How many caches can be found: a project without dependencies has no registry.
@@ -140,7 +165,7 @@ fn conclusion(report: &Report) -> String {
         ),
     };
     let mut text = format!(
-        "{times}; {}\n",
+        "{times}\n   {}\n",
         compiled_text(with.compiled, without.compiled)
     );
     if report.offline {

@@ -1,5 +1,4 @@
-//! `local-cache list`.
-
+//! `local-cache list`: all entries as a table, the most recently used first.
 use std::path::Path;
 
 use anyhow::Result;

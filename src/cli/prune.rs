@@ -1,4 +1,4 @@
-//! `local-cache prune`.
+//! `local-cache prune`: removes old entries and explains why.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;

@@ -1,4 +1,4 @@
-//! `local-cache restore`.
+//! `local-cache restore`: restores paths from the best matching entry.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -17,6 +17,7 @@ use crate::ops::path_list::PathList;
 use crate::ops::restore::{self, RestoreOptions, RestoredEntry};
 use crate::store::Store;
 use crate::store::key_match::KeyMatch;
+use crate::tree::apply::Applied;
 use crate::tree::plan::Extraneous;
 
 /// Restore the files saved under a key
@@ -146,10 +147,26 @@ fn render(restored: &RestoredEntry, key: &str) -> Rendered {
             json,
         );
     };
-    let mut text = format!(
-        "🚀 restored {shown_key} ({how} match) in {}: {size}\n",
-        elapsed(restored.elapsed)
+    let text = format!(
+        "🚀 restored {shown_key} ({how} match) in {}: {size}\n{}",
+        elapsed(restored.elapsed),
+        change_lines(restored, &applied)
     );
+    json["restore-milliseconds"] = milliseconds(restored.elapsed).into();
+    json["right-files"] = restored.stats.up_to_date_files.into();
+    json["right-bytes"] = restored.stats.up_to_date_bytes.into();
+    // Of the files that were up to date, those whose contents had to be read to know it.
+    json["compared-files"] = applied.confirmed.into();
+    json["written-files"] = applied.files.into();
+    json["written-bytes"] = applied.bytes.into();
+    json["ready-directories"] = restored.stats.ready.into();
+    json["removed-files"] = applied.removed.into();
+    (text, json)
+}
+
+/// Lines about files that did not have to be written, and about deleted paths.
+fn change_lines(restored: &RestoredEntry, applied: &Applied) -> String {
+    let mut text = String::new();
     if restored.stats.up_to_date_files > 0 {
         // Writing to a string does not fail.
         let _ = writeln!(
@@ -167,14 +184,5 @@ fn render(restored: &RestoredEntry, key: &str) -> Rendered {
             plural(applied.removed, "path was", "paths were")
         );
     }
-    json["restore-milliseconds"] = milliseconds(restored.elapsed).into();
-    json["right-files"] = restored.stats.up_to_date_files.into();
-    json["right-bytes"] = restored.stats.up_to_date_bytes.into();
-    // Of the files that were up to date, those whose contents had to be read to know it.
-    json["compared-files"] = applied.confirmed.into();
-    json["written-files"] = applied.files.into();
-    json["written-bytes"] = applied.bytes.into();
-    json["ready-directories"] = restored.stats.ready.into();
-    json["removed-files"] = applied.removed.into();
-    (text, json)
+    text
 }

@@ -1,4 +1,4 @@
-//! `local-cache save`.
+//! `local-cache save`: saves paths as an entry.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! `local-cache show`.
+//! `local-cache show`: the properties of an entry and its tree.
 
 use std::fmt::Write as _;
 

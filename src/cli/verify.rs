@@ -1,4 +1,4 @@
-//! `local-cache verify`.
+//! `local-cache verify`: checks the whole store and repairs it.
 
 use std::fmt::Write as _;
 

@@ -185,7 +185,7 @@ fn it_prints_its_progress_a_table_and_a_conclusion() {
     for expected in [
         "🔍 project: ",
         "   built with cargo ",
-        "   in ",
+        "   everything is in ",
         "Job 1",
         "💿 nothing",
         "🔍 fetching",
