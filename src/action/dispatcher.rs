@@ -1,13 +1,16 @@
-//! Where the phases of a step have their work done: found out once for a phase.
+//! Runs the jobs of a phase where their files are: in this process, on the host or in a container.
 
+use std::cell::OnceCell;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::action::console::{Console, Mark};
 use crate::action::context::WorkflowContext;
 use crate::action::env::Env;
 use crate::action::inputs::{Inputs, SiteInput};
+use crate::fmt::human::elapsed;
 use crate::job::{Job, JobReply, JobTarget, run_job};
 use crate::monitor::Monitor;
 use crate::site::SitePreference;
@@ -19,7 +22,7 @@ use crate::site::run::{RunOptions, SiteRunner};
 use crate::site::supervise::StopReason;
 use crate::site::worker::{Identity, WorkerContext};
 
-/// The place where the work of a phase is done.
+/// Runs the jobs of a phase at the site that suits its files.
 pub(crate) struct Dispatcher {
     facts: SiteFacts,
     decision: SiteDecision,
@@ -27,33 +30,18 @@ pub(crate) struct Dispatcher {
 }
 
 impl Dispatcher {
-    /// Looks around and decides.
+    /// Gathers facts, which may ask the Docker Engine, and decides on a site.
     pub(crate) fn detect(
-        env_of_step: &Env,
+        env: &Env,
         inputs: &Inputs,
         context: &WorkflowContext,
         identity: Option<Identity>,
     ) -> Self {
-        let env = env_of_step.clone();
-        let asked = SiteRequest {
-            env: env.clone(),
-            preference: match inputs.site {
-                SiteInput::Auto => SitePreference::Auto,
-                SiteInput::Here => SitePreference::Here,
-                SiteInput::Host => SitePreference::Host,
-                SiteInput::JobContainer => SitePreference::JobContainer,
-            },
-            cache_root: PathBuf::from(&inputs.cache_root),
-            paths: touched_dirs(env_of_step, inputs, context),
-            job_container: inputs.job_container.clone(),
-            ephemeral: true,
-            engine_timeout: RunOptions::ENGINE_TIMEOUT,
-        };
-        let facts = gather(&asked);
+        let facts = gather(&site_request(env, inputs, context));
         let decision = detect(&facts);
         let options = RunOptions {
             identity,
-            ..RunOptions::new(env)
+            ..RunOptions::new(env.clone())
         }
         .with_limit(inputs.timeout);
         Self {
@@ -63,23 +51,22 @@ impl Dispatcher {
         }
     }
 
-    /// What is worth saying of the decision.
-    pub(crate) fn log_decision(&self, log: &Console<'_>) {
+    fn log_decision(&self, console: &Console<'_>) {
         for refusal in &self.decision.refused {
-            log.debug(format_args!(
+            console.debug(format_args!(
                 "site {}: no, {}",
                 refusal.site, refusal.problem
             ));
         }
-        log.debug(format_args!("site {}", self.decision.site));
+        console.debug(format_args!("site {}", self.decision.site));
         for notice in &self.decision.notices {
-            log.log(Mark::Check, notice);
+            console.log(Mark::Check, notice);
         }
     }
 
-    /// This process's name for a path that the runner gave it: the path itself, or where a mount
-    /// shows it.
-    pub(crate) fn local_path(&self, path: PathBuf) -> PathBuf {
+    /// This process's path for one that the runner named, which may be a path of the host: the path
+    /// itself if it exists, else the mount that shows it.
+    fn local_path(&self, path: PathBuf) -> PathBuf {
         match &self.facts.engine {
             Some(Ok(EngineReport {
                 own_container: Some(own),
@@ -89,63 +76,132 @@ impl Dispatcher {
         }
     }
 
-    /// Has a job done; an error says why that was not possible.
+    /// Runs a job; the error says why the site could not run it.
     pub(crate) fn run(
         &self,
         mut job: Job,
-        log: &Console<'_>,
+        console: &Console<'_>,
     ) -> Result<(JobReply, Option<Identity>), String> {
-        let translation = &self.decision.translation;
-        job.cache_root = translation.to_worker(&job.cache_root);
-        job.workspace = translation.to_worker(&job.workspace);
-        match &mut job.target {
-            JobTarget::Paths(subject) => {
-                for line in &mut subject.paths {
-                    *line = translate_line(line, translation)?;
-                }
-            }
-            JobTarget::Cargo(subject) => {
-                subject.map_paths(&|path| translation.to_worker(path), &|line| {
-                    translation
-                        .lines_to_worker(OsStr::new(line))
-                        .to_string_lossy()
-                        .into_owned()
-                })
-            }
-        }
-        let mut hear = |line: &str| log.debug(line);
+        translate_paths(&mut job, &self.decision.translation)?;
         let runner = SiteRunner {
             facts: &self.facts,
             decision: &self.decision,
             options: &self.options,
         };
-        let outcome = runner.run(job, &mut hear, run_in_worker);
+        let outcome = runner.run(job, &mut |line: &str| console.debug(line), run_in_worker);
         let outcome = outcome.map_err(|problem| problem.to_string())?;
         for notice in &outcome.notices {
-            log.log(Mark::Check, notice);
+            console.log(Mark::Check, notice);
         }
         let mut reply: JobReply = outcome.reply;
-        if let Some(why) = outcome.stop_reason {
-            reply.error = Some(match why {
-                StopReason::Signal(_) | StopReason::ParentGone => {
-                    "the step was cancelled; nothing was left half done".to_owned()
-                }
-                StopReason::Timeout => {
-                    let limit = self
-                        .options
-                        .total_limit()
-                        .map(crate::fmt::human::elapsed)
-                        .unwrap_or_default();
-                    format!("the cache gave up after {limit}; raise `timeout` if it needs longer")
-                }
-            });
+        if let Some(reason) = outcome.stop_reason {
+            reply.error = Some(stop_message(reason, self.options.total_limit()));
         }
-        log.trace(|| serde_json::to_string(&reply).unwrap_or_else(|error| error.to_string()));
+        console.trace(|| serde_json::to_string(&reply).unwrap_or_else(|error| error.to_string()));
         Ok((reply, outcome.identity))
     }
 }
 
-/// The directories that a step touches, as far as that can be told without looking.
+/// A dispatcher that is detected on first use: asking the Docker Engine takes time, and many phases
+/// have nothing to do.
+pub(crate) struct LazyDispatcher<'s, 'w> {
+    env: &'s Env,
+    inputs: &'s Inputs,
+    context: WorkflowContext,
+    identity: Option<Identity>,
+    console: &'s Console<'w>,
+    detected: OnceCell<Dispatcher>,
+}
+
+impl<'s, 'w> LazyDispatcher<'s, 'w> {
+    pub(crate) fn new(
+        env: &'s Env,
+        inputs: &'s Inputs,
+        context: WorkflowContext,
+        identity: Option<Identity>,
+        console: &'s Console<'w>,
+    ) -> Self {
+        Self {
+            env,
+            inputs,
+            context,
+            identity,
+            console,
+            detected: OnceCell::new(),
+        }
+    }
+
+    pub(crate) fn get(&self) -> &Dispatcher {
+        self.detected.get_or_init(|| {
+            let identity = self.identity.clone();
+            let dispatcher = Dispatcher::detect(self.env, self.inputs, &self.context, identity);
+            dispatcher.log_decision(self.console);
+            dispatcher
+        })
+    }
+
+    /// As [`Dispatcher::local_path`], without detecting anything for a path that exists.
+    pub(crate) fn local_path(&self, path: PathBuf) -> PathBuf {
+        if path.exists() {
+            path
+        } else {
+            self.get().local_path(path)
+        }
+    }
+}
+
+fn site_request(env: &Env, inputs: &Inputs, context: &WorkflowContext) -> SiteRequest {
+    SiteRequest {
+        env: env.clone(),
+        preference: match inputs.site {
+            SiteInput::Auto => SitePreference::Auto,
+            SiteInput::Here => SitePreference::Here,
+            SiteInput::Host => SitePreference::Host,
+            SiteInput::JobContainer => SitePreference::JobContainer,
+        },
+        cache_root: PathBuf::from(&inputs.cache_root),
+        paths: touched_dirs(env, inputs, context),
+        job_container: inputs.job_container.clone(),
+        ephemeral: true,
+        engine_timeout: RunOptions::ENGINE_TIMEOUT,
+    }
+}
+
+/// Replaces the paths of a job by those that the worker knows.
+fn translate_paths(job: &mut Job, translation: &Translation) -> Result<(), String> {
+    job.cache_root = translation.to_worker(&job.cache_root);
+    job.workspace = translation.to_worker(&job.workspace);
+    match &mut job.target {
+        JobTarget::Paths(target) => {
+            for line in &mut target.paths {
+                let translated: OsString = translation.lines_to_worker(OsStr::new(line));
+                *line = String::from_utf8(translated.into_vec())
+                    .map_err(|_| format!("the path {line} is not UTF-8 there"))?;
+            }
+        }
+        JobTarget::Cargo(target) => {
+            target.map_paths(&|path| translation.to_worker(path), &|line| {
+                let translated = translation.lines_to_worker(OsStr::new(line));
+                translated.to_string_lossy().into_owned()
+            })
+        }
+    }
+    Ok(())
+}
+
+fn stop_message(reason: StopReason, limit: Option<Duration>) -> String {
+    match reason {
+        StopReason::Signal(_) | StopReason::ParentGone => {
+            "the step was cancelled; nothing was left half done".to_owned()
+        }
+        StopReason::Timeout => {
+            let limit = limit.map(elapsed).unwrap_or_default();
+            format!("the cache gave up after {limit}; raise `timeout` if it needs longer")
+        }
+    }
+}
+
+/// The directories that a step touches, as far as the inputs alone tell.
 fn touched_dirs(env: &Env, inputs: &Inputs, context: &WorkflowContext) -> Vec<PathBuf> {
     if !inputs.paths.is_empty() {
         return inputs
@@ -154,25 +210,24 @@ fn touched_dirs(env: &Env, inputs: &Inputs, context: &WorkflowContext) -> Vec<Pa
             .filter_map(|line| touched_dir(line, context))
             .collect();
     }
-    let cargo_home = env
-        .path("CARGO_HOME")
-        .unwrap_or(Path::new("~/.cargo"))
-        .to_owned();
-    let lines = inputs
-        .cargo
-        .workspaces
-        .iter()
-        .flat_map(|line| [Some(&line.root), line.target.as_ref()]);
-    let variables = ["CARGO_TARGET_DIR", "CARGO_BUILD_BUILD_DIR"].into_iter();
-    let named = lines.flatten().map(PathBuf::from);
-    let named = named.chain(variables.filter_map(|name| env.path(name).map(Path::to_owned)));
-    let elsewhere = named
-        .chain([cargo_home])
-        .filter(|path| path.is_absolute() || path.starts_with("~"));
-    elsewhere.chain(context.workspace.clone()).collect()
+    let cargo_home = env.path("CARGO_HOME").unwrap_or(Path::new("~/.cargo"));
+    let workspaces = inputs.cargo.workspaces.iter();
+    let lines = workspaces
+        .flat_map(|line| [Some(&line.root), line.target.as_ref()])
+        .flatten()
+        .map(PathBuf::from);
+    let variables = ["CARGO_TARGET_DIR", "CARGO_BUILD_BUILD_DIR"]
+        .into_iter()
+        .filter_map(|name| env.path(name).map(Path::to_owned));
+    lines
+        .chain(variables)
+        .chain([cargo_home.to_owned()])
+        .filter(|path| path.is_absolute() || path.starts_with("~"))
+        .chain(context.workspace.clone())
+        .collect()
 }
 
-/// A directory that a line of `path` touches.
+/// The directory that a line of `path` touches.
 fn touched_dir(line: &str, context: &WorkflowContext) -> Option<PathBuf> {
     if line.starts_with(['!', '#']) {
         return None;
@@ -185,21 +240,15 @@ fn touched_dir(line: &str, context: &WorkflowContext) -> Option<PathBuf> {
     context.workspace.clone()
 }
 
-/// A line of `path` with the worker's names for its directories.
-fn translate_line(line: &str, translation: &Translation) -> Result<String, String> {
-    let translated: OsString = translation.lines_to_worker(OsStr::new(line));
-    String::from_utf8(translated.into_vec())
-        .map_err(|_| format!("the path {line} is not UTF-8 there"))
-}
-
-/// Runs a job in this process: in a worker, or in a phase that needs none.
+/// Runs a job in this process: what a worker does, and a phase that needs none.
 pub fn run_in_worker(mut job: Job, context: &WorkerContext) -> JobReply {
-    if let JobTarget::Cargo(subject) = &mut job.target {
-        // What an image sets for its steps; what the request says comes from the steps themselves.
-        subject.add_env(context.env.iter(), true);
+    if let JobTarget::Cargo(target) = &mut job.target {
+        // What an image sets for its steps; variables in the request come from the steps
+        // themselves and win.
+        target.add_env(context.env.iter(), true);
     }
     let mut reply = run_job(&job, &*context.namespace, &CancelMonitor(context));
-    let of_caches = reply
+    let cache_errors = reply
         .caches
         .iter_mut()
         .filter_map(|cache| cache.error.as_mut());
@@ -207,7 +256,7 @@ pub fn run_in_worker(mut job: Job, context: &WorkerContext) -> JobReply {
         .warnings
         .iter_mut()
         .chain(&mut reply.error)
-        .chain(of_caches)
+        .chain(cache_errors)
     {
         *text = context.namespace.original_text(text);
     }

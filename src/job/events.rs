@@ -77,7 +77,7 @@ fn cache_event(cache: &CacheReply, job: &Job) -> Option<CacheEvent> {
         Task::Restore(task) if !task.options.lookup_only => match &cache.found {
             Some(found) => Some(with_restore(event, found)),
             // Programs are not restored over installed ones, which is no miss.
-            None if !task.read.is_empty() && cache.name != "bin" => Some(CacheEvent {
+            None if !task.read.is_empty() && !cache.is_bin() => Some(CacheEvent {
                 hit: Some(LookupResult::Miss),
                 ..event
             }),

@@ -96,6 +96,9 @@ pub enum SaveReply {
 }
 
 impl CacheReply {
+    /// The [`CacheReply::name`] of installed programs.
+    pub(crate) const BIN: &str = "bin";
+
     pub(crate) fn new(name: impl Into<String>, kind: CacheKind, key: &str) -> Self {
         let (name, key) = (name.into(), key.to_owned());
         Self {
@@ -107,6 +110,11 @@ impl CacheReply {
             error: None,
             key_template: None,
         }
+    }
+
+    /// Whether these are the installed programs of a Cargo project.
+    pub(crate) fn is_bin(&self) -> bool {
+        self.name == Self::BIN
     }
 
     /// What the save of the same step needs to know.

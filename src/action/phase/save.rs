@@ -1,214 +1,175 @@
 //! Saving: the post phase of the action itself and the main phase of `save/`.
 
-use std::num::NonZeroU32;
-
-use super::{Step, cache_size, state};
+use super::context::StepContext;
+use super::housekeeping::keep_counts;
+use super::{free_space, job, messages, summary};
 use crate::action::console::Mark;
-use crate::action::inputs::{CacheFamily, JobStatus, RetentionInputs, Reuse, SaveCondition};
+use crate::action::inputs::{CacheFamily, JobStatus, Reuse, SaveCondition};
 use crate::action::kind::ActionKind;
-use crate::fmt::human::{bytes, plural};
-use crate::job::{
-    CacheReply, Job, KeepCounts, PathsTarget, RestoreRecord, SaveReply, SaveTask, Task,
-};
+use crate::job::{CacheReply, Job, JobReply, PathsTarget, SaveReply, SaveTask, Task};
 use crate::ops::save::SaveOptions;
 use crate::stats::event::Phase;
 use crate::store::CacheScope;
 
-impl Step<'_, '_> {
-    pub(super) fn save(&mut self) {
-        let Some(job) = self.save_job() else {
-            return self.end();
-        };
-        let is_of_cargo = self.is_of_cargo();
-        let Some(reply) = self.carry_out(job) else {
-            return;
-        };
-        self.report_guarded(&reply);
-        if self.report_no_room(&reply) && self.inputs.kind == ActionKind::Save {
-            self.warn("Cache save failed.");
-        }
-        for cache in &reply.caches {
-            if is_of_cargo {
-                self.report_saved_cargo(cache)
-            } else {
-                self.report_saved(cache)
-            }
-        }
-        if let Some((entries, freed)) = reply.evicted {
-            let entries = plural(entries, "old entry", "old entries");
-            self.log.log(
-                Mark::Cleaned,
-                format_args!("removed {entries}, {} given back", bytes(freed)),
-            );
-        }
-        self.summarize(&reply);
-        if let Some(disk) = reply.disk {
-            self.report_disk(disk);
-        }
+pub(super) fn save(step: &StepContext<'_, '_>) {
+    let Some(job) = save_job(step) else {
+        return free_space::end_step(step);
+    };
+    let Some(reply) = job::run(step, job) else {
+        return;
+    };
+    report(step, &reply);
+    summary::write_at_end(step, &reply);
+    if let Some(disk) = reply.disk {
+        free_space::report_disk(step, disk);
     }
+}
 
-    /// The job that saves; none where nothing is to be saved, which is said.
-    fn save_job(&mut self) -> Option<Job> {
-        let (job, access) = self.job()?;
-        if !self.context.cache_mode.may_save() {
-            self.log.log(
-                Mark::Done,
-                "this run may not save caches (ACTIONS_CACHE_MODE); nothing is saved",
-            );
-            return None;
-        }
-        if !self.wants_to_save() {
-            return None;
-        }
-        let is_of_cargo = self.is_of_cargo();
-        if self.inputs.kind == ActionKind::Cache && self.env.state(state::EXACT) == Some("true") {
-            self.say_not_saved(&self.inputs.key);
-            return None;
-        }
-        if self.inputs.key.is_empty() && !is_of_cargo {
-            self.not_saved("Key is not specified, so nothing is saved");
-            return None;
-        }
-        let task = SaveTask {
-            write: self.writable(access.write),
-            records: if is_of_cargo {
-                self.noted_caches()
-            } else {
-                vec![self.noted()]
-            },
-            recorded_as: self.memory(),
-            options: SaveOptions {
-                keep_ready: self.inputs.reuse == Reuse::Move,
-                ..SaveOptions::default()
-            },
-            keep: self.keep(),
-            max_bytes: self.inputs.retention.max_cache_size,
-        };
-        Some(Job {
-            task: Task::Save(task),
-            ..job
-        })
+/// The job that saves; none, with a line in the log, if nothing is to be saved.
+fn save_job(step: &StepContext<'_, '_>) -> Option<Job> {
+    let permit = job::permit(step)?;
+    if !step.workflow.cache_mode.may_save() {
+        step.console.log(Mark::Done, messages::MAY_NOT_SAVE);
+        return None;
     }
-
-    /// Where this phase may write: in the post phase what main noted down.
-    fn writable(&self, decided: CacheScope) -> CacheScope {
-        let noted = self
-            .env
-            .state(state::WRITE)
-            .filter(|_| self.phase == Phase::Post);
-        noted
-            .and_then(|text| serde_json::from_str(text).ok())
-            .unwrap_or(decided)
+    if !wants_to_save(step) || !has_key_to_save(step) {
+        return None;
     }
+    let task = SaveTask {
+        write: write_scope(step, permit.access.write),
+        records: step.state.restored.clone(),
+        recorded_as: step.job_state(),
+        options: SaveOptions {
+            keep_ready: step.inputs.reuse == Reuse::Move,
+            ..SaveOptions::default()
+        },
+        keep: keep_counts(&step.inputs.retention),
+        max_bytes: step.inputs.retention.max_cache_size,
+    };
+    Some(job::job(step, permit.workspace, Task::Save(task)))
+}
 
-    /// What main noted down of the paths that it restored.
-    fn noted(&self) -> RestoreRecord {
-        RestoreRecord {
-            cache: PathsTarget::NAME.to_owned(),
-            key: self.inputs.key.clone(),
-            entry: self.env.state(state::ENTRY).map(str::to_owned),
-            exact: false,
-            key_template: None,
+/// Decides by the inputs and the job's status. An unknown status counts as success: act runs the
+/// post phase of every job, and a cache of a failed one is still a cache.
+fn wants_to_save(step: &StepContext<'_, '_>) -> bool {
+    let family = if step.is_cargo() {
+        CacheFamily::Cargo
+    } else {
+        CacheFamily::Paths
+    };
+    match (step.inputs.save_condition(family), step.inputs.job_status) {
+        (SaveCondition::Never, _) => {
+            step.console.debug("nothing is saved: the inputs say so");
+            false
         }
-    }
-
-    pub(super) fn keep(&self) -> KeepCounts {
-        let RetentionInputs {
-            keep,
-            keep_registry,
-            keep_git,
-            keep_target,
-            ..
-        } = self.inputs.retention;
-        let count = |count: NonZeroU32| usize::try_from(count.get()).unwrap_or(usize::MAX);
-        KeepCounts {
-            path: count(keep),
-            registry: count(keep_registry),
-            git: count(keep_git),
-            target: count(keep_target),
+        (SaveCondition::OnSuccess, JobStatus::Failure | JobStatus::Cancelled) => {
+            step.console.log(Mark::Done, messages::JOB_FAILED);
+            false
         }
-    }
-
-    fn report_saved(&mut self, cache: &CacheReply) {
-        let key = &cache.key;
-        match &cache.saved {
-            Some(SaveReply::Done { files, bytes: size, added_bytes, milliseconds }) => {
-                self.log.log(Mark::Saved, format_args!("Cache saved with key: {key}"));
-                let (files, added) = (plural(*files, "file", "files"), bytes(*added_bytes));
-                let size = cache_size(*size);
-                self.log
-                    .line(format_args!("   Cache Size: {size}, {files}, {added} new, in {milliseconds} ms"));
-            }
-            Some(SaveReply::Exists { was_restored: true } | SaveReply::Unchanged) => self.say_not_saved(key),
-            Some(SaveReply::Exists { was_restored: false }) => {
-                self.not_reserved(&format!("there is an entry with key {key} already; it stays as it is"));
-            }
-            Some(SaveReply::InProgress) => {
-                self.not_reserved(&format!("another job is saving an entry with key {key} right now"));
-            }
-            Some(SaveReply::NothingToSave) => self.not_saved(
-                "Path Validation Error: Path(s) specified in the action for caching do(es) not exist, \
-                 hence no cache is being saved.",
-            ),
-            None => {}
+        (SaveCondition::UnlessCancelled, JobStatus::Cancelled) => {
+            step.console.log(Mark::Done, messages::JOB_CANCELLED);
+            false
         }
+        _ => true,
     }
+}
 
-    /// The save action was asked to save, so that it did not deserves more than a line.
-    fn not_saved(&self, why: &str) {
-        self.log.log(Mark::Done, why);
-        if self.inputs.kind == ActionKind::Save {
-            self.warn("Cache save failed.");
-        }
+/// Whether there is a key that was not restored. The worker decides for each computed key.
+fn has_key_to_save(step: &StepContext<'_, '_>) -> bool {
+    if step.is_cargo() {
+        return true;
     }
+    let key = &step.inputs.key;
+    let mut restored = step.state.restored.iter();
+    if restored.any(|record| record.cache == PathsTarget::NAME && record.exact) {
+        step.console.log(Mark::Done, messages::not_saved(key));
+        return false;
+    }
+    if key.is_empty() {
+        log_not_saved(step, messages::NO_KEY);
+        return false;
+    }
+    true
+}
 
-    fn not_reserved(&self, why: &str) {
-        if self.inputs.kind == ActionKind::Save {
-            self.not_saved(&format!("Failed to save: Unable to reserve cache: {why}"));
+/// Where this phase may write: in the post phase what main decided.
+fn write_scope(step: &StepContext<'_, '_>, decided_now: CacheScope) -> CacheScope {
+    match &step.state.write {
+        Some(decided_by_main) if step.phase == Phase::Post => decided_by_main.clone(),
+        _ => decided_now,
+    }
+}
+
+fn report(step: &StepContext<'_, '_>, reply: &JobReply) {
+    free_space::report(step, reply);
+    if free_space::warn_of_full_disk(step, reply) && step.inputs.kind == ActionKind::Save {
+        step.warn(messages::SAVE_FAILED);
+    }
+    for cache in &reply.caches {
+        if step.is_cargo() {
+            report_cargo(step, cache)
         } else {
-            self.not_saved(why);
+            report_paths(step, cache)
         }
     }
-
-    fn say_not_saved(&self, key: &str) {
-        self.log.log(
-            Mark::Done,
-            format_args!("Cache hit occurred on the primary key {key}, not saving cache."),
-        );
+    if let Some((entries, freed_bytes)) = reply.evicted {
+        step.console
+            .log(Mark::Cleaned, messages::cleaned(entries, freed_bytes));
     }
+}
 
-    /// What the inputs and the job's state say. Where the runner does not tell that state, the job
-    /// counts as successful: act runs the post phase of every job, and a cache of a failed one is
-    /// still a cache.
-    fn wants_to_save(&self) -> bool {
-        let of = if self.is_of_cargo() {
-            CacheFamily::Cargo
-        } else {
-            CacheFamily::Paths
-        };
-        match (self.inputs.save_condition(of), self.inputs.job_status) {
-            (SaveCondition::Never, _) => {
-                self.log.debug("nothing is saved: the inputs say so");
-                false
-            }
-            (SaveCondition::OnSuccess, JobStatus::Failure | JobStatus::Cancelled) => {
-                self.log.log(
-                    Mark::Done,
-                    "the job did not succeed, not saving cache; `save: always` saves anyway",
-                );
-                false
-            }
-            (SaveCondition::UnlessCancelled, JobStatus::Cancelled) => {
-                self.log.log(
-                    Mark::Done,
-                    "the job was cancelled, not saving cache; `save: always` saves anyway",
-                );
-                false
-            }
-            (
-                SaveCondition::Always | SaveCondition::UnlessCancelled | SaveCondition::OnSuccess,
-                _,
-            ) => true,
+fn report_cargo(step: &StepContext<'_, '_>, cache: &CacheReply) {
+    if let Some(error) = &cache.error {
+        return step.cache_failed(error);
+    }
+    if let Some(saved) = &cache.saved {
+        let (mark, text) = messages::saved(cache, saved);
+        step.console.log(mark, text);
+    }
+}
+
+fn report_paths(step: &StepContext<'_, '_>, cache: &CacheReply) {
+    let key = &cache.key;
+    match &cache.saved {
+        Some(SaveReply::Done {
+            files,
+            bytes,
+            added_bytes,
+            milliseconds,
+        }) => {
+            step.console
+                .log(Mark::Saved, format_args!("Cache saved with key: {key}"));
+            step.console.line(messages::saved_size(
+                *files,
+                *bytes,
+                *added_bytes,
+                *milliseconds,
+            ));
         }
+        Some(SaveReply::Exists { was_restored: true } | SaveReply::Unchanged) => {
+            step.console.log(Mark::Done, messages::not_saved(key));
+        }
+        Some(SaveReply::Exists {
+            was_restored: false,
+        }) => log_not_reserved(step, &messages::key_exists(key)),
+        Some(SaveReply::InProgress) => log_not_reserved(step, &messages::key_in_progress(key)),
+        Some(SaveReply::NothingToSave) => log_not_saved(step, messages::NO_PATHS),
+        None => {}
+    }
+}
+
+/// Logs why nothing is saved. The save action was asked to save, so it warns too.
+fn log_not_saved(step: &StepContext<'_, '_>, reason: &str) {
+    step.console.log(Mark::Done, reason);
+    if step.inputs.kind == ActionKind::Save {
+        step.warn(messages::SAVE_FAILED);
+    }
+}
+
+fn log_not_reserved(step: &StepContext<'_, '_>, reason: &str) {
+    if step.inputs.kind == ActionKind::Save {
+        log_not_saved(step, &messages::not_reserved(reason));
+    } else {
+        log_not_saved(step, reason);
     }
 }

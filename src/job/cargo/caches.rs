@@ -13,6 +13,7 @@ use crate::cargo::project::facts::{KeyRequest, WorkspaceRequest};
 use crate::error::{Error, Result};
 use crate::glob::Base;
 use crate::job::cargo::build_dirs::BuildDirs;
+use crate::job::reply::CacheReply;
 use crate::ops::path_list::PathList;
 use crate::store::{CacheKind, CacheScope, EntryGroup};
 
@@ -131,7 +132,7 @@ pub(crate) fn plans(
     ];
     if bin {
         plans.push(CachePlan::new(
-            "bin",
+            CacheReply::BIN,
             CacheKind::Path,
             &keys.bin,
             CacheContents::Bin,

@@ -10,16 +10,15 @@ use syn::visit::{self, Visit};
 use syn::{Attribute, Expr, Lit, LitStr, Token};
 
 /// Functions, methods and variants that take a message.
-pub(super) const MESSAGE_CALLS: [&str; 15] = [
-    "say_done",
+pub(super) const MESSAGE_CALLS: [&str; 14] = [
     "warn",
     "warning",
     "problem",
     "fail",
     "log",
     "cache_failed",
-    "not_saved",
-    "not_reserved",
+    "log_not_saved",
+    "log_not_reserved",
     "invalid",
     "defect",
     "damaged",
@@ -32,11 +31,10 @@ pub(super) const MESSAGE_CALLS: [&str; 15] = [
 const MACROS: [&str; 2] = ["anyhow", "bail"];
 
 /// Functions and types all of whose texts are messages.
-pub(super) const MESSAGE_TEXTS: [&str; 11] = [
-    "translate_line",
-    "notice_text",
+pub(super) const MESSAGE_TEXTS: [&str; 10] = [
     "not_understood",
-    "carry_out",
+    "stop_message",
+    "translate_paths",
     "into_manifest",
     "parse_duration",
     "parse_size",
@@ -87,6 +85,22 @@ pub(super) fn read(source: &str) -> Messages {
     reader.said
 }
 
+/// Reads a source file in which every text is a message.
+pub(super) fn read_all(source: &str) -> Messages {
+    let names = Names::new();
+    let mut texts = Texts::new(&names);
+    for item in &syn::parse_file(source).unwrap().items {
+        match item {
+            syn::Item::Const(constant) => texts.visit_expr(&constant.expr),
+            syn::Item::Fn(function) => texts.visit_block(&function.block),
+            _ => {}
+        }
+    }
+    let mut reader = Reader::default();
+    reader.take_all("", &texts.found);
+    reader.said
+}
+
 /// The texts that a name may have, and whether one of them is a message created elsewhere.
 type Names = BTreeMap<String, (Vec<String>, bool)>;
 
@@ -106,7 +120,7 @@ impl Reader {
             .filter(|word| word.contains(char::is_alphabetic));
         // A text of less than two words, or with such a start, is a part of a message; one with a
         // mark is a result.
-        if words.count() > 1 && !text.starts_with([',', ' ', '✅']) {
+        if words.count() > 1 && !text.starts_with([',', ' ', '~', '✅']) {
             self.said.messages.push(Message {
                 text,
                 advice,
@@ -315,6 +329,8 @@ impl<'ast> Visit<'ast> for Texts<'_> {
     }
 
     fn visit_expr_path(&mut self, path: &'ast syn::ExprPath) {
+        // Texts of a file that [`read_all`] reads.
+        self.passes_on |= path.path.segments[0].ident == "messages";
         let name = path.path.segments.last().unwrap().ident.to_string();
         let (found, passes_on) = self.names.get(&name).cloned().unwrap_or_default();
         self.found.extend(found);

@@ -1,0 +1,102 @@
+//! Guards the disk in phases without another job, and reports what the guard did in any job.
+
+use super::context::StepContext;
+use super::{job, messages, state, summary};
+use crate::action::console::Mark;
+use crate::action::kind::ActionKind;
+use crate::fmt::human::bytes;
+use crate::job::{JobReply, Task};
+use crate::ops::free_space::{DiskNotice, GuardReport};
+use crate::stats::event::{self, DiskState, Phase};
+
+/// The pre phase: notes the start of the job and guards the disk.
+pub(super) fn start_step(step: &StepContext<'_, '_>) {
+    step.save_state(&state::STARTED, &event::now());
+    if let Some(guarded) = guard(step) {
+        step.save_state(&state::DISK_BEFORE, &guarded.before);
+    }
+}
+
+/// Measures the job from here on if there was no pre phase.
+pub(super) fn start_without_pre(step: &StepContext<'_, '_>) {
+    if step.state.started.is_none() && step.inputs.kind == ActionKind::Cache {
+        step.save_state(&state::STARTED, &event::now());
+    }
+}
+
+/// The post phase of a step that saves nothing.
+pub(super) fn end_step(step: &StepContext<'_, '_>) {
+    if step.phase == Phase::Post {
+        guard(step);
+    }
+}
+
+/// Runs a job that only guards the disk. The main phase warns if there is no workspace.
+fn guard(step: &StepContext<'_, '_>) -> Option<GuardReport> {
+    let workspace = step.workflow.workspace.clone()?;
+    let reply = job::run_quietly(step, job::job(step, workspace, Task::Guard))?;
+    report(step, &reply);
+    if step.phase == Phase::Post {
+        summary::write_at_end(step, &reply);
+    }
+    reply.guard
+}
+
+/// Logs what the guard removed and the state of the disk.
+pub(super) fn report(step: &StepContext<'_, '_>, reply: &JobReply) {
+    let Some(guarded) = &reply.guard else {
+        return;
+    };
+    if guarded.freed_bytes > 0 || !guarded.removed.is_empty() {
+        step.console
+            .log(Mark::Cleaned, messages::guard_removed(guarded));
+    }
+    if !guarded.removed.is_empty() {
+        let lines = guarded
+            .removed
+            .iter()
+            .map(|removed| format!("{}: {}", removed.key, removed.reason));
+        step.console.group("what was removed, and why", lines);
+    }
+    for notice in &guarded.notices {
+        report_notice(step, notice);
+    }
+}
+
+fn report_notice(step: &StepContext<'_, '_>, notice: &DiskNotice) {
+    let text = messages::disk_notice(notice, &step.inputs.cache_root);
+    match notice {
+        // Once for a job is enough for an annotation.
+        DiskNotice::FilledByOthers { .. } | DiskNotice::WorkspaceFull(_)
+            if step.phase != Phase::Post =>
+        {
+            step.warn(&text);
+        }
+        DiskNotice::LittleFree(_) if step.phase == Phase::Post => step.console.debug(text),
+        _ => step.console.log(Mark::Check, text),
+    }
+}
+
+/// Warns that the disk is too full to save. False if it is not.
+pub(super) fn warn_of_full_disk(step: &StepContext<'_, '_>, reply: &JobReply) -> bool {
+    let full = reply
+        .guard
+        .as_ref()
+        .filter(|guarded| !guarded.may_save && reply.caches.is_empty());
+    let Some(guarded) = full else { return false };
+    step.warn(&messages::disk_full(guarded, step.inputs));
+    true
+}
+
+/// Sets the outputs about the disk.
+pub(super) fn report_disk(step: &StepContext<'_, '_>, disk: DiskState) {
+    step.set_output("disk-used-percent", &disk.used_percent.to_string());
+    step.set_output("disk-free-bytes", &disk.free_bytes.to_string());
+    step.set_output("cache-size-bytes", &disk.store_bytes.to_string());
+    step.console.debug(format_args!(
+        "disk {} % used, {} free; the store takes {}",
+        disk.used_percent,
+        bytes(disk.free_bytes),
+        bytes(disk.store_bytes)
+    ));
+}

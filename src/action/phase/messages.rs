@@ -1,0 +1,274 @@
+//! What a phase tells people: the texts of its log lines and warnings.
+//!
+//! Texts that actions/cache has for the same case are its texts, so that a search finds them.
+
+use std::time::Duration;
+
+use crate::action::console::Mark;
+use crate::action::inputs::Inputs;
+use crate::cargo::mtimes::replay::ReplayStats;
+use crate::fmt::human::{bytes, elapsed, plural};
+use crate::job::{CacheReply, FoundEntry, SaveReply};
+use crate::ops::free_space::{DiskNotice, DiskUsage, GuardReport};
+
+pub(super) const NO_WORKSPACE: &str =
+    "GITHUB_WORKSPACE is not set, so relative paths mean nothing; nothing is cached";
+pub(super) const MAY_NOT_RESTORE: &str =
+    "this run may not restore caches (ACTIONS_CACHE_MODE); nothing is restored";
+pub(super) const MAY_NOT_SAVE: &str =
+    "this run may not save caches (ACTIONS_CACHE_MODE); nothing is saved";
+pub(super) const NO_KEY: &str = "Key is not specified, so nothing is saved";
+pub(super) const NO_PATHS: &str = "Path Validation Error: Path(s) specified in the action for caching do(es) not exist, \
+     hence no cache is being saved.";
+pub(super) const SAVE_FAILED: &str = "Cache save failed.";
+pub(super) const JOB_FAILED: &str =
+    "the job did not succeed, not saving cache; `save: always` saves anyway";
+pub(super) const JOB_CANCELLED: &str =
+    "the job was cancelled, not saving cache; `save: always` saves anyway";
+pub(super) const CONTROL_IN_SUMMARY: &str =
+    "This run went without restoring, to measure what the cache saves.";
+
+pub(super) fn control_run(percent: u8) -> String {
+    format!(
+        "this run is one of the {percent} % that go without restoring, to measure what the cache saves (`experiment`)"
+    )
+}
+
+/// A size as actions/cache logs it (actions/toolkit, packages/cache, cache.ts), for those who
+/// search logs for it.
+fn cache_size(bytes: u64) -> String {
+    format!("~{} MB ({bytes} B)", (bytes + 524_288) / 1_048_576)
+}
+
+fn milliseconds(milliseconds: u64) -> String {
+    elapsed(Duration::from_millis(milliseconds))
+}
+
+/// The line after "Cache restored from key".
+pub(super) fn restored_size(found: &FoundEntry) -> String {
+    let written = plural(found.written_files, "file", "files");
+    let up_to_date = match found.files.saturating_sub(found.written_files) {
+        0 => String::new(),
+        files => format!(", {} right already", plural(files, "file", "files")),
+    };
+    format!(
+        "   Cache Size: {}, {written} written ({}){up_to_date}, in {} ms",
+        cache_size(found.bytes),
+        bytes(found.written_bytes),
+        found.milliseconds
+    )
+}
+
+/// The line after "Cache saved with key".
+pub(super) fn saved_size(files: u64, size: u64, added_bytes: u64, milliseconds: u64) -> String {
+    format!(
+        "   Cache Size: {}, {}, {} new, in {milliseconds} ms",
+        cache_size(size),
+        plural(files, "file", "files"),
+        bytes(added_bytes)
+    )
+}
+
+/// What `fail-on-cache-miss` fails with in a step with `path`.
+pub(super) fn required_key(inputs: &Inputs) -> String {
+    format!(
+        "Failed to restore cache entry. Exiting as fail-on-cache-miss is set. Input key: {} \
+         (looked for in {} on this runner)",
+        inputs.key, inputs.cache_root
+    )
+}
+
+/// What `fail-on-cache-miss` fails with in a Cargo project.
+pub(super) fn required_keys(keys: &[&str], inputs: &Inputs) -> String {
+    format!(
+        "Failed to restore cache entry. Exiting as fail-on-cache-miss is set. Nothing was found for {} \
+         (looked for in {} on this runner)",
+        keys.join(", "),
+        inputs.cache_root
+    )
+}
+
+pub(super) fn no_project(inputs: &Inputs) -> String {
+    let workspaces = inputs.cargo.workspaces.iter();
+    let roots: Vec<&str> = workspaces.map(|line| line.root.as_str()).collect();
+    format!(
+        "no path is given, and there is neither a Cargo.toml nor a Cargo.lock in {}, so nothing is cached; check \
+         out the repository before this step, name the project in `workspaces`, or give `path` and `key`",
+        roots.join(" or ")
+    )
+}
+
+pub(super) fn not_found(cache: &CacheReply) -> String {
+    format!("{}: nothing found for {}", cache.name, cache.key)
+}
+
+/// What restoring one cache of a Cargo project did.
+pub(super) fn restored(cache: &str, found: &FoundEntry) -> String {
+    let contents = contents(found);
+    let from = matched_key(found);
+    let took = milliseconds(found.milliseconds);
+    if found.files == 0 {
+        return format!("{cache}: nothing is needed, says {from}");
+    }
+    if found.written_files == 0 && found.ready > 0 {
+        return format!(
+            "{cache}: {contents} put back by a rename and compared in {took}, as in {from}"
+        );
+    }
+    if found.written_files == 0 {
+        return format!(
+            "{cache}: {contents} are in place already, as in {from}; compared in {took}"
+        );
+    }
+    let written = if found.written_files == found.files {
+        String::new()
+    } else {
+        format!(
+            ", {} ({}) written and the others right already",
+            plural(found.written_files, "file", "files"),
+            bytes(found.written_bytes)
+        )
+    };
+    format!("{cache}: {contents} restored in {took} from {from}{written}")
+}
+
+pub(super) fn restorable(cache: &str, found: &FoundEntry) -> String {
+    let (contents, from) = (contents(found), matched_key(found));
+    format!("{cache}: {contents} can be restored from {from}")
+}
+
+fn contents(found: &FoundEntry) -> String {
+    let files = plural(found.files, "file", "files");
+    format!("{files}, {}", bytes(found.bytes))
+}
+
+fn matched_key(found: &FoundEntry) -> String {
+    let how = if found.exact {
+        "exact"
+    } else {
+        "the nearest earlier one"
+    };
+    format!("{} ({how})", found.key)
+}
+
+pub(super) fn replayed(stats: ReplayStats) -> String {
+    if stats.distrusted {
+        return "what `sources` names has changed, so cargo takes all sources for changed"
+            .to_owned();
+    }
+    format!(
+        "sources: {} as when target was saved and fresh again, {} not",
+        plural(stats.same, "file is", "files are"),
+        plural(stats.different, "file is", "files are")
+    )
+}
+
+/// What saving one cache of a Cargo project did.
+pub(super) fn saved(cache: &CacheReply, reply: &SaveReply) -> (Mark, String) {
+    let CacheReply { name, key, .. } = cache;
+    let text = match reply {
+        SaveReply::Done { files: 0, .. } => format!("{name}: nothing is needed; noted as {key}"),
+        SaveReply::Done {
+            files,
+            bytes: size,
+            added_bytes,
+            milliseconds: took,
+        } => {
+            let text = format!(
+                "{name}: {}, {} saved in {} as {key}; {} of it new",
+                plural(*files, "file", "files"),
+                bytes(*size),
+                milliseconds(*took),
+                bytes(*added_bytes)
+            );
+            return (Mark::Saved, text);
+        }
+        SaveReply::Unchanged => format!("{name}: nothing changed since it was saved as {key}"),
+        SaveReply::Exists { .. } => {
+            format!("{name}: another job has saved {key} meanwhile; that entry stays")
+        }
+        SaveReply::InProgress => format!("{name}: another job is saving {key} right now"),
+        SaveReply::NothingToSave => format!("{name}: there is nothing, so nothing is saved"),
+    };
+    (Mark::Done, text)
+}
+
+pub(super) fn not_saved(key: &str) -> String {
+    format!("Cache hit occurred on the primary key {key}, not saving cache.")
+}
+
+pub(super) fn key_exists(key: &str) -> String {
+    format!("there is an entry with key {key} already; it stays as it is")
+}
+
+pub(super) fn key_in_progress(key: &str) -> String {
+    format!("another job is saving an entry with key {key} right now")
+}
+
+pub(super) fn cleaned(entries: u64, freed_bytes: u64) -> String {
+    format!(
+        "removed {}, {} given back",
+        plural(entries, "old entry", "old entries"),
+        bytes(freed_bytes)
+    )
+}
+
+pub(super) fn guard_removed(guarded: &GuardReport) -> String {
+    format!(
+        "the disk was {} % used, {} free: removed {}, {} given back",
+        guarded.before.used_percent,
+        bytes(guarded.before.free_bytes),
+        plural(guarded.removed.len() as u64, "entry", "entries"),
+        bytes(guarded.freed_bytes)
+    )
+}
+
+pub(super) fn disk_full(guarded: &GuardReport, inputs: &Inputs) -> String {
+    format!(
+        "nothing is saved: the disk of {} has {} free, and {} are to be kept free; free some space, or set \
+         `min-free-space`",
+        inputs.cache_root,
+        bytes(guarded.before.free_bytes),
+        bytes(inputs.retention.min_free_space)
+    )
+}
+
+/// What people should know about the disk of the store at `root`.
+pub(super) fn disk_notice(notice: &DiskNotice, root: &str) -> String {
+    match notice {
+        DiskNotice::LittleFree(disk) => format!(
+            "the disk of {root} is {}; 50 GB are recommended for caches and builds",
+            usage(disk)
+        ),
+        DiskNotice::FilledByOthers {
+            usage: disk,
+            store_bytes,
+        } => format!(
+            "the disk of {root} is {}, and all of the cache takes {}: removing it would not be enough, so it stays; \
+             free space elsewhere, or set `disk-threshold` and `min-free-space`",
+            usage(disk),
+            bytes(*store_bytes)
+        ),
+        DiskNotice::WorkspaceFull(disk) => format!(
+            "the disk of the workspace is {}; the cache is on another one, so nothing can be removed for it",
+            usage(disk)
+        ),
+        DiskNotice::InUse(disk) => format!(
+            "the disk of {root} is {}, but other jobs use the cache just now; a later phase cleans",
+            usage(disk)
+        ),
+    }
+}
+
+fn usage(disk: &DiskUsage) -> String {
+    let inodes = match disk.inodes_percent {
+        Some(percent @ 81..) => format!(", {percent} % of its inodes used"),
+        _ => String::new(),
+    };
+    let free = bytes(disk.free_bytes);
+    format!("{} % used, {free} free{inodes}", disk.used_percent)
+}
+
+pub(super) fn not_reserved(reason: &str) -> String {
+    format!("Failed to save: Unable to reserve cache: {reason}")
+}

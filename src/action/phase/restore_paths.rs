@@ -1,0 +1,73 @@
+//! Restoring the directories of `path`: the main phase of the action itself and of `restore/`.
+
+use super::context::StepContext;
+use super::restore::{is_control, leave_lookup, may_restore, restore_task};
+use super::{free_space, job, messages, outputs, state, summary};
+use crate::action::console::Mark;
+use crate::action::inputs::Mirror;
+use crate::job::{CacheReply, FoundEntry, Task};
+
+pub(super) fn restore(step: &StepContext<'_, '_>) {
+    free_space::start_without_pre(step);
+    let Some(permit) = job::permit(step) else {
+        return;
+    };
+    let key = &step.inputs.key;
+    step.set_output("cache-primary-key", key);
+    step.set_output("cache-key", key);
+    // Before the restore, so that post knows the key even if main is killed.
+    leave_lookup(step, key, &permit.access.write);
+    if !may_restore(step) {
+        return report_miss(step);
+    }
+    if is_control(step) {
+        return summary::after_restore(step, None);
+    }
+    let task = restore_task(step, permit.access.read, step.inputs.mirror == Mirror::Yes);
+    let job = job::job(step, permit.workspace, Task::Restore(task));
+    let reply = job::run(step, job);
+    let cache = reply.as_ref().and_then(|reply| reply.caches.first());
+    match cache.and_then(|cache| Some((cache, cache.found.as_ref()?))) {
+        Some((cache, found)) => report_found(step, cache, found),
+        None => report_miss(step),
+    }
+    summary::after_restore(step, reply.as_ref());
+    if let Some(disk) = reply.and_then(|reply| reply.disk) {
+        free_space::report_disk(step, disk);
+    }
+}
+
+fn report_found(step: &StepContext<'_, '_>, cache: &CacheReply, found: &FoundEntry) {
+    let key = &found.key;
+    if step.inputs.lookup_only {
+        step.console.log(
+            Mark::Check,
+            format_args!("Cache found and can be restored from key: {key}"),
+        );
+        step.console.line("   Lookup only - skipping download");
+    } else {
+        step.console.log(
+            Mark::Restored,
+            format_args!("Cache restored from key: {key}"),
+        );
+        step.console.line(messages::restored_size(found));
+    }
+    for (name, value) in outputs::of_paths(found, step.inputs.lookup_only) {
+        step.set_output(name, &value);
+    }
+    step.save_state(&state::RESTORED, &vec![cache.record()]);
+}
+
+fn report_miss(step: &StepContext<'_, '_>) {
+    let inputs = step.inputs;
+    let keys = [std::slice::from_ref(&inputs.key), &inputs.restore_keys]
+        .concat()
+        .join(", ");
+    step.console.log(
+        Mark::Missed,
+        format_args!("Cache not found for input keys: {keys}"),
+    );
+    if inputs.fail_on_cache_miss {
+        step.fail(&messages::required_key(inputs));
+    }
+}

@@ -1,0 +1,125 @@
+//! The job summary of a step: main leaves its rows to the post phase, which writes them with its
+//! own. A step without a post phase writes its summary at once.
+
+use std::time::Duration;
+
+use super::context::StepContext;
+use super::{messages, outputs, state};
+use crate::action::kind::ActionKind;
+use crate::action::summary::{JobSummary, SummaryRow, markdown};
+use crate::fmt::human::{bytes, elapsed};
+use crate::job::{CacheReply, JobReply, SaveReply};
+use crate::stats::event::Arm;
+
+/// Leaves what was found to the post phase, or writes the summary if there is no such phase.
+pub(super) fn after_restore(step: &StepContext<'_, '_>, reply: Option<&JobReply>) {
+    let caches = reply.map_or(&[][..], |reply| &reply.caches);
+    let rows: Vec<SummaryRow> = caches.iter().map(restored_row).collect();
+    if step.inputs.kind != ActionKind::Cache {
+        if let Some(reply) = reply {
+            write(step, &rows, reply);
+        }
+        return;
+    }
+    let looked_up = step.arm() != Some(Arm::Control) && step.workflow.cache_mode.may_restore();
+    if let Some(result) = outputs::lookup_result(caches).filter(|_| looked_up) {
+        step.save_state(&state::LOOKUP, &result);
+    }
+    step.save_state(&state::ROWS, &rows);
+}
+
+/// Writes the summary of a step at its end.
+pub(super) fn write_at_end(step: &StepContext<'_, '_>, reply: &JobReply) {
+    let mut rows = step.state.rows.clone();
+    for cache in &reply.caches {
+        merge_row(&mut rows, saved_row(cache));
+    }
+    write(step, &rows, reply);
+}
+
+/// Adds the result of saving a cache to the row of its restore.
+fn merge_row(rows: &mut Vec<SummaryRow>, saved: SummaryRow) {
+    match rows.iter_mut().find(|row| row.name == saved.name) {
+        Some(row) => {
+            (row.saved, row.key) = (saved.saved, saved.key);
+            if row.files == 0 {
+                (row.files, row.bytes) = (saved.files, saved.bytes);
+            }
+        }
+        None => rows.push(saved),
+    }
+}
+
+fn write(step: &StepContext<'_, '_>, rows: &[SummaryRow], reply: &JobReply) {
+    if !step.inputs.summary || step.workflow.files.summary.is_none() {
+        return;
+    }
+    let guarded = reply.guard.as_ref();
+    let before = step.state.disk_before;
+    let summary = JobSummary {
+        rows,
+        before: before.or(guarded.map(|guarded| guarded.before)),
+        after: reply.disk,
+        notices: &notices(step, reply),
+        trend: &reply.past_runs,
+    };
+    if let Some(markdown) = markdown(&summary) {
+        // A summary that can't be written is no reason to bother anybody.
+        if let Err(error) = step.workflow.files.append_summary(&markdown) {
+            step.console.debug(error);
+        }
+    }
+}
+
+fn notices(step: &StepContext<'_, '_>, reply: &JobReply) -> Vec<String> {
+    let of_disk = reply.guard.iter().flat_map(|guarded| &guarded.notices);
+    let of_disk = of_disk.map(|notice| messages::disk_notice(notice, &step.inputs.cache_root));
+    let control = (step.arm() == Some(Arm::Control)).then(|| messages::CONTROL_IN_SUMMARY.into());
+    of_disk.chain(control).collect()
+}
+
+fn restored_row(cache: &CacheReply) -> SummaryRow {
+    SummaryRow {
+        hit: Some(outputs::lookup_of(cache)),
+        ..saved_row(cache)
+    }
+}
+
+fn saved_row(cache: &CacheReply) -> SummaryRow {
+    let mut row = SummaryRow {
+        name: cache.name.clone(),
+        key: cache.key.clone(),
+        hit: None,
+        saved: saved_cell(cache),
+        ..SummaryRow::default()
+    };
+    if let Some(found) = &cache.found {
+        (row.files, row.bytes, row.written_bytes) = (found.files, found.bytes, found.written_bytes);
+        row.restore_milliseconds = Some(found.milliseconds);
+    }
+    if let Some(SaveReply::Done { files, bytes, .. }) = cache.saved {
+        (row.files, row.bytes) = (files, bytes);
+    }
+    row
+}
+
+/// The result of saving, in a few words.
+fn saved_cell(cache: &CacheReply) -> Option<String> {
+    if cache.error.is_some() {
+        return Some("failed".to_owned());
+    }
+    Some(match cache.saved.as_ref()? {
+        SaveReply::Done {
+            bytes: size,
+            added_bytes,
+            milliseconds,
+            ..
+        } => {
+            let took = elapsed(Duration::from_millis(*milliseconds));
+            format!("{} in {took}, {} new", bytes(*size), bytes(*added_bytes))
+        }
+        SaveReply::Unchanged | SaveReply::Exists { .. } => "is there already".to_owned(),
+        SaveReply::InProgress => "by another job".to_owned(),
+        SaveReply::NothingToSave => "nothing there".to_owned(),
+    })
+}
