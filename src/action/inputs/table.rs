@@ -163,9 +163,12 @@ inputs! {
     SAVE = InputSpec::new("save", "auto", CACHE,
         "When to save: auto, always, on-success or never. auto saves path caches on success, \
          and Cargo caches also after a failed step, but not if the job was cancelled.");
-    KEEP_REGISTRY = InputSpec::new("keep-registry", "5", CACHE, "Number of registry generations to keep.");
-    KEEP_GIT = InputSpec::new("keep-git", "5", CACHE, "Number of generations of git dependencies to keep.");
-    KEEP_TARGET = InputSpec::new("keep-target", "3", CACHE, "Number of generations to keep of each target directory.");
+    KEEP_REGISTRY = InputSpec::new("keep-registry", "5", CACHE,
+        "Number of registry generations to keep.");
+    KEEP_GIT = InputSpec::new("keep-git", "5", CACHE,
+        "Number of generations of git dependencies to keep.");
+    KEEP_TARGET = InputSpec::new("keep-target", "3", CACHE,
+        "Number of generations to keep of each target directory.");
     KEEP = InputSpec::new("keep", "5", SAVING, "Number of generations to keep of each path cache.");
     MAX_AGE = InputSpec::new("max-age", "7d", SAVING,
         "When space is needed, entries unused for longer than this are removed first, for \
@@ -190,7 +193,8 @@ inputs! {
     SOURCES = InputSpec::new("sources", "", CACHE,
         "Files and directories, one per line, that the build reads but cargo does not track; \
          if their contents changed, no modification times are replayed.");
-    VERIFY = InputSpec::new("verify", "true", RESTORING, "Whether to check the digests of contents while restoring.");
+    VERIFY = InputSpec::new("verify", "true", RESTORING,
+        "Whether to check the digests of contents while restoring.");
     TIMEOUT = InputSpec::new("timeout", "10m", ALL_ACTIONS,
         "Time limit after which the cache gives up and the job continues, for example 90s or \
          10m; none for no limit.");

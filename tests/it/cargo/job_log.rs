@@ -133,7 +133,7 @@ fn masked(line: &str) -> String {
     }
     let mut words = Vec::new();
     for word in line.split([' ', '-']) {
-        let is_unit = ["B", "kB", "MB", "ms", "s", "s,"].contains(&word);
+        let is_unit = ["B", "kB", "MB", "ms", "s"].contains(&word.trim_end_matches(','));
         if word.contains('…') || word.starts_with(|c: char| c.is_ascii_digit()) {
             words.push("#");
         } else if !(is_unit && words.last() == Some(&"#")) {
@@ -145,7 +145,6 @@ fn masked(line: &str) -> String {
 
 /// Characters in a line of the picture.
 const COLUMNS: usize = 114;
-const FONT_SIZE: usize = 12;
 const LINE_HEIGHT: usize = 19;
 
 fn escaped(text: &str) -> String {
@@ -183,6 +182,27 @@ fn highlighted(text: &str) -> String {
     )
 }
 
+const PICTURE: &str = r##"<svg xmlns="http://www.w3.org/2000/svg" role="img"
+  width="860" height="{height}" viewBox="0 0 860 {height}">
+<title>The log of a job with local-cache</title>
+<desc>
+{description}
+</desc>
+<style>
+  text {
+    font: 12px ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace;
+    fill: #c9d1d9;
+    white-space: pre;
+  }
+  .step { font-weight: bold; fill: #ffffff; }
+  .verb { font-weight: bold; fill: #3fb950; }
+</style>
+<rect x="0.5" y="0.5" width="859" height="{frame}" rx="8" fill="#0d1117" stroke="#30363d"/>
+<g xml:space="preserve">
+{rows}</g>
+</svg>
+"##;
+
 /// The picture of a log. It keeps the plain lines in its description.
 fn picture(lines: &[String]) -> String {
     let mut rows = String::new();
@@ -206,20 +226,11 @@ fn picture(lines: &[String]) -> String {
             y += LINE_HEIGHT;
         }
     }
-    let height = y + 4;
-    let description = escaped(&lines.join("\n"));
-    format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"860\" height=\"{height}\" viewBox=\"0 0 860 {height}\" role=\"img\">\n\
-         <title>The log of a job with local-cache</title>\n<desc>\n{description}\n</desc>\n\
-         <style>\n\
-         \x20 text {{ font: {FONT_SIZE}px ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace; white-space: pre; fill: #c9d1d9; }}\n\
-         \x20 .step {{ font-weight: bold; fill: #ffffff; }}\n\
-         \x20 .verb {{ font-weight: bold; fill: #3fb950; }}\n\
-         </style>\n\
-         <rect x=\"0.5\" y=\"0.5\" width=\"859\" height=\"{}\" rx=\"8\" fill=\"#0d1117\" stroke=\"#30363d\"/>\n\
-         <g xml:space=\"preserve\">\n{rows}</g>\n</svg>\n",
-        height - 1
-    )
+    PICTURE
+        .replace("{height}", &(y + 4).to_string())
+        .replace("{frame}", &(y + 3).to_string())
+        .replace("{description}", &escaped(&lines.join("\n")))
+        .replace("{rows}", &rows)
 }
 
 /// The lines of the log that a picture was made of.
@@ -265,7 +276,7 @@ fn a_log_without_its_numbers_is_the_same_for_every_run() {
     let two =
         "target: 98 files, 900 kB restored in 1.2 s from v0-rust-target-x86_64-a3f9a1… (exact)";
     assert_eq!(masked(one), masked(two));
-    assert_ne!(masked(one), masked(&one.replace("restored", "saved")));
+    assert_ne!(masked(one), masked(&one.replace("compared", "saved")));
 }
 
 #[test]
