@@ -63,7 +63,7 @@ impl TreeCopier {
         for listed in from.list().context("read", || path.clone())? {
             let name = &*listed.name;
             path.push(OsStr::from_bytes(name));
-            let stat = from.stat_at(name).context("look at", || path.clone())?;
+            let stat = from.stat_at(name).context("inspect", || path.clone())?;
             match stat.kind {
                 FileKind::Directory => self.copy_dir((from, to), name, path, depth)?,
                 FileKind::File => {
@@ -91,13 +91,13 @@ impl TreeCopier {
         let is_included = match &self.filter {
             Some(filter) => filter
                 .includes(name, &source, depth)
-                .context("look at", || path.clone())?,
+                .context("inspect", || path.clone())?,
             None => true,
         };
         if !is_included {
             return Ok(());
         }
-        let mode = source.stat().context("look at", || path.clone())?.mode;
+        let mode = source.stat().context("inspect", || path.clone())?.mode;
         let copy = to.create_dir(name).and_then(|()| to.open_dir(name));
         let copy = copy.context("copy", || path.clone())?;
         self.copy_contents(&source, &copy, path, depth + 1)?;

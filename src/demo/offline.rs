@@ -67,7 +67,7 @@ fn copy_index(from: &Path, to: &Path) -> Result<()> {
     for name in files::list(from)? {
         let (source, target) = (from.join(&name), to.join(&name));
         let stat = dir.stat_at(name.as_encoded_bytes());
-        match stat.context("look at", || &source)?.kind {
+        match stat.context("inspect", || &source)?.kind {
             FileKind::Directory if name != ".git" => copy_index(&source, &target)?,
             FileKind::File => copy_file(&source, &target)?,
             _ => {}

@@ -43,7 +43,7 @@ impl AppendFile {
             }
             Err(error) => return Err(error).context("create", || path),
         };
-        let stat = stat_of(&file).context("look at", || path)?;
+        let stat = stat_of(&file).context("inspect", || path)?;
         if stat.kind != super::FileKind::File {
             return Err(Error::invalid(format!(
                 "{} is not a file; move it away",

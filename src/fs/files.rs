@@ -197,7 +197,7 @@ pub fn stat(path: &Path) -> Result<Option<Stat>> {
     match nix::sys::stat::stat(path) {
         Ok(stat) => Ok(Some(stat.into())),
         Err(Errno::ENOENT) => Ok(None),
-        Err(errno) => Err(errno).context("look at", || path),
+        Err(errno) => Err(errno).context("inspect", || path),
     }
 }
 
@@ -211,7 +211,7 @@ pub fn is_symlink(path: &Path) -> Result<bool> {
     match nix::sys::stat::lstat(path) {
         Ok(stat) => Ok(Stat::from(stat).kind == FileKind::Symlink),
         Err(Errno::ENOENT) => Ok(false),
-        Err(errno) => Err(errno).context("look at", || path),
+        Err(errno) => Err(errno).context("inspect", || path),
     }
 }
 
@@ -225,7 +225,7 @@ pub fn is_on_nfs(file: &File) -> bool {
 pub fn allocated(path: &Path) -> Result<u64> {
     fs::metadata(path)
         .map(|metadata| metadata.blocks() * 512)
-        .context("look at", || path)
+        .context("inspect", || path)
 }
 
 /// Bytes that the files of a directory take on disk, those below it apart; none where it does not
@@ -269,7 +269,7 @@ pub fn mtime(path: &Path) -> Result<Option<Timestamp>> {
 pub fn length(file: &File, path: &Path) -> Result<u64> {
     stat_of(file)
         .map(|stat| stat.size)
-        .context("look at", || path)
+        .context("inspect", || path)
 }
 
 /// Reads exactly `buffer.len()` bytes at an offset; false when the file ends before.

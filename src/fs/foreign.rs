@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 
 /// Bytes in the files of a directory; symlinks are not followed.
 pub fn size(dir: &Path) -> Result<u64> {
-    fs_extra::dir::get_size(dir).map_err(|error| failed("look at", dir, error))
+    fs_extra::dir::get_size(dir).map_err(|error| failed("inspect", dir, error))
 }
 
 /// Removes a directory with everything in it; symlinks are not followed.

@@ -55,7 +55,7 @@ pub fn file_clock(dir: &Path) -> Result<Timestamp> {
     file.write_all(b"probe").context("write in", || dir)?;
     stat_of(file.as_file())
         .map(|stat| stat.mtime)
-        .context("look at a file in", || dir)
+        .context("inspect a file in", || dir)
 }
 
 #[cfg(test)]

@@ -66,9 +66,9 @@ pub fn volume(path: &Path) -> Result<Volume> {
             Ok(found) => break found,
             Err(errno @ (nix::errno::Errno::ENOENT | nix::errno::Errno::ENOTDIR)) => {
                 let above = existing.parent().ok_or(errno);
-                existing = above.context("look at the filesystem of", || path)?;
+                existing = above.context("inspect the filesystem of", || path)?;
             }
-            Err(errno) => return Err(errno).context("look at the filesystem of", || existing),
+            Err(errno) => return Err(errno).context("inspect the filesystem of", || existing),
         }
     };
     let used = room.blocks().saturating_sub(room.blocks_free());
@@ -123,7 +123,7 @@ pub fn has_local_clock(path: &Path) -> Result<bool> {
 }
 
 fn magic(path: &Path) -> Result<i64> {
-    let stat = statfs::statfs(path).context("look at the filesystem of", || path)?;
+    let stat = statfs::statfs(path).context("inspect the filesystem of", || path)?;
     Ok(stat.filesystem_type().0 as i64)
 }
 

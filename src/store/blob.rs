@@ -101,7 +101,7 @@ impl Store {
     pub(super) fn has_blob(&self, digest: &Digest, length: u64) -> Result<bool> {
         let path = self.layout.blob(digest);
         let stat = match files::open(&path).map_err(|error| self.as_damage(error)) {
-            Ok(file) => stat_of(&file).context("look at", || &path)?,
+            Ok(file) => stat_of(&file).context("inspect", || &path)?,
             Err(error) if error.is_damage() => return Ok(false),
             Err(error) => return Err(error),
         };

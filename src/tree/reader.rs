@@ -57,7 +57,7 @@ impl<'a> TreeReader<'a> {
                 Err(error) => return Ok(ReadOutcome::Skipped(SkipReason::Unreadable(error))),
             };
             let stat =
-                || stat_of(&file).context("look at", || self.roots.leaf_path(self.tree, leaf));
+                || stat_of(&file).context("inspect", || self.roots.leaf_path(self.tree, leaf));
             let before = stat()?;
             if before.kind != FileKind::File {
                 return Ok(ReadOutcome::Vanished);

@@ -30,7 +30,7 @@ impl FileWriter<'_, '_> {
         let Ok(true) = has_contents(&file, data, &mut self.buffer) else {
             return Ok(false);
         };
-        let stat = stat_of(&file).context("look at", path)?;
+        let stat = stat_of(&file).context("inspect", path)?;
         let attributes = xattrs::read_open(&file).context("read the attributes of", path)?;
         if (stat.mode, stat.mtime) == (wanted.mode, wanted.mtime) && attributes == wanted.attributes
         {

@@ -25,9 +25,9 @@ pub struct Applied {
 
 /// A counter that several threads add to.
 #[derive(Default)]
-pub(super) struct Counter(AtomicU64);
+pub(super) struct AtomicCounter(AtomicU64);
 
-impl Counter {
+impl AtomicCounter {
     pub(super) fn add(&self, n: u64) {
         self.0.fetch_add(n, Ordering::Relaxed);
     }
@@ -40,14 +40,14 @@ impl Counter {
 /// The fields of [`Applied`] while the work goes on.
 #[derive(Default)]
 pub(super) struct Counts {
-    pub(super) files: Counter,
-    pub(super) bytes: Counter,
-    pub(super) directories: Counter,
-    pub(super) confirmed: Counter,
-    pub(super) confirmed_bytes: Counter,
-    pub(super) metadata_set: Counter,
-    pub(super) removed: Counter,
-    pub(super) without_attributes: Counter,
+    pub(super) files: AtomicCounter,
+    pub(super) bytes: AtomicCounter,
+    pub(super) directories: AtomicCounter,
+    pub(super) confirmed: AtomicCounter,
+    pub(super) confirmed_bytes: AtomicCounter,
+    pub(super) metadata_set: AtomicCounter,
+    pub(super) removed: AtomicCounter,
+    pub(super) without_attributes: AtomicCounter,
 }
 
 impl Counts {

@@ -135,7 +135,7 @@ fn set_metadata(
         set_attributes(applier, opened, &dir.attributes).context("set the attributes of", path)?;
     }
     // Only the owner may set the mode, but others may be allowed to write.
-    if opened.stat().context("look at", path)?.mode != mode {
+    if opened.stat().context("inspect", path)?.mode != mode {
         set_mode(opened, mode).context("set the mode of", path)?;
     }
     if sets_mtime {

@@ -1,26 +1,26 @@
-//! A tree with digests whose contents are kept nowhere.
+//! A record of source files: a tree with digests whose contents are not stored.
 //!
-//! It has the form of a manifest, begins with another word and needs nothing of the store. So
-//! neither can be taken for the other: a record is never restored from, and collecting never looks
-//! for its contents.
+//! It is encoded like a manifest without references, but starts with another magic number. One is
+//! therefore never mistaken for the other: no restore uses a record, and no garbage collection
+//! looks for its contents.
 
 use std::path::Path;
 
-use super::{Manifest, References};
+use super::contents::{Manifest, References};
 use crate::digest::Digest;
 use crate::error::Result;
 use crate::tree::model::Tree;
 
 const MAGIC: [u8; 8] = *b"lc-srcs\n";
 
-/// What files were like: paths, sizes, digests and times, without their contents.
+/// Paths, sizes, digests and times of files.
 ///
-/// The place of each content says [`crate::tree::ContentLocation::Blob`] and means nothing.
+/// The location of each content is [`crate::tree::ContentLocation::Blob`], without meaning.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceRecord(Manifest);
 
 impl SourceRecord {
-    /// A record of what a manifest describes.
+    /// Takes a manifest, and drops its packs.
     pub fn new(manifest: Manifest) -> Self {
         Self(Manifest {
             packs: Vec::new(),
@@ -28,33 +28,34 @@ impl SourceRecord {
         })
     }
 
-    /// What the files were like.
+    /// The record in the form of a manifest without packs.
     pub fn manifest(&self) -> &Manifest {
         &self.0
     }
 
-    /// Whether both say the same but for times: names, kinds, contents, modes.
+    /// Whether both have the same names, kinds, contents and modes, whatever their times.
     pub fn has_same_contents(&self, other: &Self) -> bool {
-        let (one, other) = (&self.0.tree, &other.0.tree);
+        let (a, b) = (&self.0.tree, &other.0.tree);
         let dirs = |tree: &Tree| -> Vec<_> {
             tree.dirs()
                 .iter()
                 .map(|dir| (dir.name.clone(), dir.dirs.clone(), dir.leaves.clone()))
                 .collect()
         };
-        one.leaves().len() == other.leaves().len()
-            && dirs(one) == dirs(other)
-            && one.leaves().iter().zip(other.leaves()).all(|(one, other)| {
-                (&one.name, one.mode, &one.kind) == (&other.name, other.mode, &other.kind)
-            })
+        a.leaves().len() == b.leaves().len()
+            && dirs(a) == dirs(b)
+            && a.leaves()
+                .iter()
+                .zip(b.leaves())
+                .all(|(a, b)| (&a.name, a.mode, &a.kind) == (&b.name, b.mode, &b.kind))
     }
 
-    /// The bytes of the record, and the digest that names them.
+    /// The encoded record, and the digest that identifies it.
     pub fn encode(&self) -> Result<(Vec<u8>, Digest)> {
         self.0.encode_as(MAGIC, &References::default())
     }
 
-    /// Reads a record named `id` from the bytes of the file `path`.
+    /// Decodes the record `id` from the bytes of the file `path`.
     pub fn decode(bytes: &[u8], id: &Digest, path: &Path) -> Result<Self> {
         Manifest::decode_as(MAGIC, bytes, id, path).map(Self)
     }
@@ -86,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_is_read_back_and_is_no_manifest_nor_a_manifest_a_record() {
+    fn records_and_manifests_are_not_mistaken_for_each_other() {
         let manifest = Manifest {
             scanned_at: Timestamp::now(),
             packs: Vec::new(),

@@ -4,7 +4,9 @@ mod filter;
 mod flatten;
 mod found;
 mod guide;
+mod leaf;
 mod result;
+mod visit;
 mod walk;
 
 pub use filter::{Filter, PathFilter, ScanOptions};

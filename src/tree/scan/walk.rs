@@ -11,10 +11,12 @@ use super::filter::{Filter, ScanOptions};
 use super::flatten::{drop_empty, flatten};
 use super::found::FoundDir;
 use super::guide::GuideEntry;
+use super::leaf::{if_present, is_gone, read_leaf};
 use super::result::{Scan, SkipReason, SkippedPath};
+use super::visit::{DirVisit, NamesToVisit, ParentDir, ScanName};
 use crate::error::{Error, IoContext, Result};
-use crate::fs::{Dir, DirEntry, FileKind, Stat, Timestamp, is_temp_name, xattrs};
-use crate::tree::model::{DirId, FileData, Leaf, LeafKind, Tree, os_str};
+use crate::fs::{Dir, DirEntry, FileKind, Timestamp, is_temp_name, xattrs};
+use crate::tree::model::Tree;
 use crate::tree::roots::Roots;
 use crate::tree::stamps::RootStamp;
 use crate::workers;
@@ -45,81 +47,6 @@ struct Walker<'a> {
     found: Mutex<Vec<(u32, FoundDir)>>,
     skipped: Mutex<Vec<SkippedPath>>,
     next_task: AtomicU32,
-}
-
-/// A task: a directory to be read.
-struct DirVisit<'a> {
-    task: u32,
-    parent: Arc<Dir>,
-    on_disk: Box<[u8]>,
-    path: PathBuf,
-    is_root: bool,
-    /// The stamp of the parent; for a root, its own.
-    stamp: Option<RootStamp>,
-    guide: Option<GuideEntry<'a>>,
-    /// The result so far.
-    found: FoundDir,
-}
-
-impl DirVisit<'_> {
-    fn open(&self) -> io::Result<(Dir, Stat)> {
-        match self.try_open() {
-            // With a guide the scan precedes a restore, which sets the mode of the directory
-            // anyway.
-            Err(error)
-                if error.kind() == io::ErrorKind::PermissionDenied && self.guide.is_some() =>
-            {
-                self.parent.make_accessible(&self.on_disk)?;
-                self.try_open()
-            }
-            opened => opened,
-        }
-    }
-
-    fn try_open(&self) -> io::Result<(Dir, Stat)> {
-        let dir = self.parent.open_dir(&self.on_disk)?;
-        // Not `fstat`: this also fails for a directory that may be read but not searched.
-        let stat = dir.stat_at(b".")?;
-        Ok((dir, stat))
-    }
-}
-
-/// The directory whose names are read.
-struct ParentDir<'p> {
-    dir: &'p Arc<Dir>,
-    path: &'p Path,
-    /// Whether the name to read is a root. Then `path` and `stamp` are those of the root itself.
-    is_root: bool,
-    stamp: Option<RootStamp>,
-}
-
-impl ParentDir<'_> {
-    fn path_of(&self, name: &ScanName<'_, '_>) -> PathBuf {
-        if self.is_root {
-            self.path.to_owned()
-        } else {
-            self.path.join(os_str(name.on_disk))
-        }
-    }
-}
-
-/// A name to be read.
-struct ScanName<'n, 'a> {
-    in_tree: &'n [u8],
-    /// Differs from `in_tree` for roots.
-    on_disk: &'n [u8],
-    /// None if the filesystem did not report it with the name.
-    kind: Option<FileKind>,
-    /// None if the scan has no guide.
-    guide: Option<GuideEntry<'a>>,
-}
-
-/// The names to read in a directory.
-enum NamesToVisit<'a> {
-    /// Those listed on disk. Looked up in this directory of the guide, if any.
-    Listed(Vec<DirEntry>, Option<(&'a Tree, DirId)>),
-    /// Those that this directory of the guide has.
-    AsInGuide(&'a Tree, DirId),
 }
 
 impl<'a> Walker<'a> {
@@ -181,30 +108,43 @@ impl<'a> Walker<'a> {
             into.extraneous.push(name.in_tree.into());
             return;
         }
+        if let Err(reason) = self.visit_present(scope, into, parent, name) {
+            self.skip(parent.path_of(name), reason);
+        }
+    }
+
+    fn visit_present<'s>(
+        &'s self,
+        scope: &rayon::Scope<'s>,
+        into: &mut FoundDir,
+        parent: &ParentDir<'_>,
+        name: &ScanName<'_, 'a>,
+    ) -> Result<(), SkipReason>
+    where
+        'a: 's,
+    {
         // A directory gets its `stat` when it is opened.
-        let leaf_stat = match name.kind {
-            Some(FileKind::Directory) => None,
-            _ => match parent.dir.stat_at(name.on_disk) {
-                Ok(stat) => Some(stat).filter(|stat| stat.kind != FileKind::Directory),
-                Err(error) if is_gone(&error) => return,
-                Err(error) => {
-                    return self.skip(parent.path_of(name), SkipReason::Unreadable(error));
-                }
-            },
+        let leaf_stat = if name.kind == Some(FileKind::Directory) {
+            None
+        } else {
+            match if_present(parent.dir.stat_at(name.on_disk))? {
+                Some(stat) => Some(stat).filter(|stat| stat.kind != FileKind::Directory),
+                None => return Ok(()),
+            }
         };
         match (self.filter(parent, name, leaf_stat.is_none()), leaf_stat) {
             (Filter::Exclude, _) => {}
-            (_, Some(stat)) => match self.read_leaf(parent, name, &stat) {
-                Ok(Some(leaf)) => into.leaves.push((leaf, stat)),
-                Ok(None) => {}
-                Err(reason) => self.skip(parent.path_of(name), reason),
-            },
+            (_, Some(stat)) => {
+                let leaf = read_leaf(self.options, parent, name, &stat)?;
+                into.leaves.extend(leaf.map(|leaf| (leaf, stat)));
+            }
             (filter, None) => {
                 let visit = self.dir_visit(parent, name, filter);
                 into.dirs.push((name.in_tree.into(), visit.task));
                 scope.spawn(move |scope| self.visit_dir(scope, visit));
             }
         }
+        Ok(())
     }
 
     fn filter(
@@ -216,49 +156,6 @@ impl<'a> Walker<'a> {
         self.options.filter.map_or(Filter::Include, |filter| {
             filter(&parent.path_of(name), is_directory)
         })
-    }
-
-    /// None if the leaf is gone by now, or can't be in any manifest that it is compared with.
-    fn read_leaf(
-        &self,
-        parent: &ParentDir<'_>,
-        name: &ScanName<'_, '_>,
-        stat: &Stat,
-    ) -> Result<Option<Leaf>, SkipReason> {
-        let kind = match stat.kind {
-            FileKind::Symlink => {
-                if_present(parent.dir.read_link(name.on_disk))?.map(LeafKind::Symlink)
-            }
-            FileKind::File => Some(LeafKind::File(FileData {
-                size: stat.size,
-                extents: Box::default(),
-                content: None,
-            })),
-            // A restore replaces it as if the name were free.
-            FileKind::Special if name.guide.is_some() => None,
-            FileKind::Special | FileKind::Directory => return Err(SkipReason::Special),
-        };
-        // Reading attributes costs a call for each file. A file without attributes in the guide is
-        // not asked for them.
-        let reads_attributes = stat.kind == FileKind::File
-            && !self.options.without_attributes
-            && name.guide.is_none_or(GuideEntry::has_leaf_attributes);
-        let attributes = if reads_attributes {
-            if_present(xattrs::read_at(parent.dir, name.on_disk))?
-        } else {
-            Some(Box::default())
-        };
-        let (Some(kind), Some(attributes)) = (kind, attributes) else {
-            return Ok(None);
-        };
-        Ok(Some(Leaf {
-            name: name.in_tree.into(),
-            parent: Tree::TOP,
-            mode: stat.mode,
-            mtime: stat.mtime,
-            attributes,
-            kind,
-        }))
     }
 
     fn dir_visit(
@@ -363,34 +260,30 @@ impl<'a> Walker<'a> {
     ) where
         'a: 's,
     {
-        let visit = |into: &mut FoundDir, name, kind, guide| {
-            let name = ScanName {
-                in_tree: name,
-                on_disk: name,
-                kind,
-                guide,
-            };
-            self.visit_name(scope, into, parent, &name);
-        };
         match names {
             NamesToVisit::Listed(listed, guide) => {
                 let is_leaf = |entry: &&DirEntry| entry.kind != Some(FileKind::Directory);
                 into.leaves
                     .reserve_exact(listed.iter().filter(is_leaf).count());
                 for DirEntry { name, kind } in listed {
-                    let entry = guide.map(|(tree, dir)| GuideEntry::find(tree, dir, name, *kind));
-                    visit(into, name, *kind, entry);
+                    let guide = guide.map(|(tree, dir)| GuideEntry::find(tree, dir, name, *kind));
+                    let name = ScanName::below_root(name, *kind, guide);
+                    self.visit_name(scope, into, parent, &name);
                 }
             }
             NamesToVisit::AsInGuide(tree, dir) => {
                 into.leaves.reserve_exact(tree[*dir].leaves.len());
                 for (id, dir) in tree.dirs_in(*dir) {
-                    let entry = GuideEntry::of_dir(tree, id);
-                    visit(into, &dir.name, Some(FileKind::Directory), Some(entry));
+                    let guide = GuideEntry::of_dir(tree, id);
+                    let kind = Some(FileKind::Directory);
+                    let name = ScanName::below_root(&dir.name, kind, Some(guide));
+                    self.visit_name(scope, into, parent, &name);
                 }
                 for (id, leaf) in tree.leaves_in(*dir) {
-                    let entry = GuideEntry::of_leaf(tree, id);
-                    visit(into, &leaf.name, Some(FileKind::File), Some(entry));
+                    let guide = GuideEntry::of_leaf(tree, id);
+                    let kind = Some(FileKind::File);
+                    let name = ScanName::below_root(&leaf.name, kind, Some(guide));
+                    self.visit_name(scope, into, parent, &name);
                 }
             }
         }
@@ -414,25 +307,10 @@ impl<'a> Walker<'a> {
     }
 }
 
-/// None for a name that is gone by now.
-fn if_present<T>(result: io::Result<T>) -> Result<Option<T>, SkipReason> {
-    match result {
-        Ok(value) => Ok(Some(value)),
-        Err(error) if is_gone(&error) => Ok(None),
-        Err(error) => Err(SkipReason::Unreadable(error)),
-    }
-}
-
-fn is_gone(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tree::model::DirId;
 
     #[test]
     fn only_listing_finds_a_name_added_under_the_old_mtime() {

@@ -38,17 +38,6 @@ pub(super) const FILES_IN_CIRCLES: &[&str] = &[
     "ops/save/worker.rs",
     "store/entry.rs",
     "store/layout.rs",
-    "tree/apply/dirs.rs",
-    "tree/apply/files.rs",
-    "tree/apply/mod.rs",
-    "tree/cursor.rs",
-    "tree/manifest/mod.rs",
-    "tree/manifest/wire.rs",
-    "tree/mod.rs",
-    "tree/scan/flatten.rs",
-    "tree/scan/mod.rs",
-    "tree/scan/walk.rs",
-    "tree/stamps.rs",
 ];
 
 pub(super) const FOLDERS_IN_CIRCLES: &[&str] = &[
@@ -90,25 +79,9 @@ pub(super) const FOLDERS_IN_CIRCLES: &[&str] = &[
     "ops/save/worker.rs",
     "store/entry.rs",
     "store/layout.rs",
-    "tree/apply/dirs.rs",
-    "tree/apply/files.rs",
-    "tree/apply/mod.rs",
-    "tree/cursor.rs",
-    "tree/manifest/mod.rs",
-    "tree/manifest/wire.rs",
-    "tree/mod.rs",
-    "tree/scan",
-    "tree/scan/flatten.rs",
-    "tree/scan/walk.rs",
-    "tree/stamps.rs",
 ];
 
-pub(super) const LONG_FILES: &[&str] = &[
-    "action/phase/housekeeping.rs",
-    "tree/apply/files.rs",
-    "tree/apply/mod.rs",
-    "tree/scan/walk.rs",
-];
+pub(super) const LONG_FILES: &[&str] = &["action/phase/housekeeping.rs"];
 
 pub(super) const LONG_PARAMETER_LISTS: &[&str] = &[
     "job/cargo/mod.rs: restore_one",
@@ -119,9 +92,6 @@ pub(super) const LONG_PARAMETER_LISTS: &[&str] = &[
     "ops/save/mod.rs: note",
     "ops/save/mod.rs: store_contents",
     "store/blob.rs: copy_data",
-    "tree/apply/mod.rs: apply",
-    "tree/scan/walk.rs: look",
-    "tree/scan/walk.rs: look_at_leaf",
 ];
 
 /// How many of a hundred doc comments may be short. The aim is 3.

@@ -51,7 +51,7 @@ const APART: [&str; 3] = [
 const MESSAGES: &str = "src/action/phase/messages.rs";
 
 /// Parts of messages that look like a message.
-const PARTS: [&str; 3] = ["… % used, … free…", "look at", "the nearest earlier one"];
+const PARTS: [&str; 3] = ["… % used, … free…", "inspect", "the nearest earlier one"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -114,7 +114,7 @@ fn messages() -> (BTreeMap<&'static str, Vec<Message>>, Vec<String>) {
                 // These contain what to do.
                 ("defect", _) | (_, None) => {}
                 (_, Some(_)) if PARTS.contains(&message.text.as_str()) => {}
-                ("damaged" | "into_manifest", _) => {
+                ("damaged" | "into_dirs" | "into_manifest", _) => {
                     tables.entry("damage").or_default().push(message)
                 }
                 (_, Some(table)) => tables.entry(table).or_default().push(message),

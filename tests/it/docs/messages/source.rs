@@ -31,7 +31,8 @@ pub(super) const MESSAGE_CALLS: [&str; 14] = [
 const MACROS: [&str; 2] = ["anyhow", "bail"];
 
 /// Functions and types all of whose texts are messages.
-pub(super) const MESSAGE_TEXTS: [&str; 10] = [
+pub(super) const MESSAGE_TEXTS: [&str; 11] = [
+    "into_dirs",
     "not_understood",
     "stop_message",
     "translate_paths",

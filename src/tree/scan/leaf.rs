@@ -1,0 +1,80 @@
+//! Reads the metadata of one leaf.
+
+use std::io;
+
+use super::filter::ScanOptions;
+use super::guide::GuideEntry;
+use super::result::SkipReason;
+use super::visit::{ParentDir, ScanName};
+use crate::fs::{FileKind, Stat, xattrs};
+use crate::tree::model::{FileData, Leaf, LeafKind, Tree};
+
+/// Reads a name that is not a directory. None if it is gone by now, or if the guide can't have it.
+pub(super) fn read_leaf(
+    options: &ScanOptions<'_>,
+    parent: &ParentDir<'_>,
+    name: &ScanName<'_, '_>,
+    stat: &Stat,
+) -> Result<Option<Leaf>, SkipReason> {
+    let Some(kind) = read_kind(parent, name, stat)? else {
+        return Ok(None);
+    };
+    // Reading attributes costs a call for each file, so a file without attributes in the guide is
+    // not asked for them.
+    let reads_attributes = stat.kind == FileKind::File
+        && !options.without_attributes
+        && name.guide.is_none_or(GuideEntry::has_leaf_attributes);
+    let attributes = if reads_attributes {
+        match if_present(xattrs::read_at(parent.dir, name.on_disk))? {
+            Some(attributes) => attributes,
+            None => return Ok(None),
+        }
+    } else {
+        Box::default()
+    };
+    Ok(Some(Leaf {
+        name: name.in_tree.into(),
+        parent: Tree::TOP,
+        mode: stat.mode,
+        mtime: stat.mtime,
+        attributes,
+        kind,
+    }))
+}
+
+fn read_kind(
+    parent: &ParentDir<'_>,
+    name: &ScanName<'_, '_>,
+    stat: &Stat,
+) -> Result<Option<LeafKind>, SkipReason> {
+    match stat.kind {
+        FileKind::Symlink => {
+            let target = if_present(parent.dir.read_link(name.on_disk))?;
+            Ok(target.map(LeafKind::Symlink))
+        }
+        FileKind::File => Ok(Some(LeafKind::File(FileData {
+            size: stat.size,
+            extents: Box::default(),
+            content: None,
+        }))),
+        // A restore replaces it as if the name were free.
+        FileKind::Special if name.guide.is_some() => Ok(None),
+        FileKind::Special | FileKind::Directory => Err(SkipReason::Special),
+    }
+}
+
+/// None for a name that is gone by now.
+pub(super) fn if_present<T>(result: io::Result<T>) -> Result<Option<T>, SkipReason> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if is_gone(&error) => Ok(None),
+        Err(error) => Err(SkipReason::Unreadable(error)),
+    }
+}
+
+pub(super) fn is_gone(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
+}
