@@ -1,9 +1,9 @@
-//! The programs that cargo installed.
+//! The programs that `cargo install` installed.
 //!
-//! `bin` in a `CARGO_HOME` is also where rustup and cargo itself live, so it is never taken as a
-//! whole: cargo notes what it installed in `.crates.toml` (Cargo book, "cargo install"), and only
-//! that is saved, together with the note. It goes back only to a `CARGO_HOME` where cargo has
-//! installed nothing, so nothing that was there is replaced.
+//! rustup and cargo themselves are also in `bin` of `CARGO_HOME`, so the directory is never cached
+//! as a whole. Cargo records what it installed in `.crates.toml` (Cargo book, "cargo install").
+//! Only these programs are saved, together with the record. They are restored only to a
+//! `CARGO_HOME` where cargo has installed nothing, so nothing is replaced.
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
@@ -13,10 +13,10 @@ use toml::{Table, Value};
 use crate::error::Result;
 use crate::fs::files;
 
-/// Cargo's notes; cargo reads the first and keeps more in the second.
+/// Cargo reads the first file and records more in the second.
 const NOTES: [&str; 2] = [".crates.toml", ".crates2.json"];
 
-/// Where a root of an entry goes: one of the notes, or a program; none for anything else.
+/// The path for a root of an entry: a record or a program; `None` for anything else.
 pub(crate) fn destination(name: &[u8], cargo_home: &Path) -> Option<PathBuf> {
     let path = Path::new(std::ffi::OsStr::from_bytes(name));
     let mut components = path.components();
@@ -26,13 +26,11 @@ pub(crate) fn destination(name: &[u8], cargo_home: &Path) -> Option<PathBuf> {
     (is_program || NOTES.iter().any(|note| path == Path::new(note))).then(|| cargo_home.join(path))
 }
 
-/// Whether cargo has installed anything there.
 pub(crate) fn is_used(cargo_home: &Path) -> Result<bool> {
     Ok(!installed(cargo_home)?.is_empty())
 }
 
-/// The roots of what cargo installed there: nothing where that is nothing, or where its note can't
-/// be understood.
+/// The roots to save: empty if cargo installed nothing, or if its record can't be parsed.
 pub(crate) fn installed(cargo_home: &Path) -> Result<Vec<(Box<[u8]>, PathBuf)>> {
     let note = cargo_home.join(NOTES[0]);
     if files::stat(&note)?.is_none() {
@@ -53,7 +51,7 @@ pub(crate) fn installed(cargo_home: &Path) -> Result<Vec<(Box<[u8]>, PathBuf)>> 
     Ok(roots.collect())
 }
 
-/// The programs that a note lists, each once.
+/// The programs that a record lists, without duplicates.
 fn programs(note: &[u8]) -> Vec<String> {
     let note = std::str::from_utf8(note)
         .ok()

@@ -1,18 +1,18 @@
 //! Cargo's own lock on the registry and the git dependencies of a `CARGO_HOME`.
 //!
-//! Cargo locks two files there by flock(2) (rust-lang/cargo, `util/cache_lock.rs` and
-//! `util/flock.rs`): `.package-cache` alone while it resolves and downloads, and
-//! `.package-cache-mutate` shared for a whole build and alone while it removes what it no longer
-//! needs. Who takes both takes `.package-cache-mutate` first.
+//! Cargo locks two files there with flock(2) (rust-lang/cargo, `util/cache_lock.rs` and
+//! `util/flock.rs`): `.package-cache` exclusively while it resolves and downloads, and
+//! `.package-cache-mutate` shared during a build and exclusively while it removes files. A process
+//! that needs both locks `.package-cache-mutate` first.
 //!
-//! Here both are taken in that order, the second one shared: so no cargo downloads, and none
-//! removes anything, while this process adds files or reads them, and no half crate is seen on
-//! either side. Builds of others go on, since files are only ever added or replaced by the same
-//! ones; to shut them out, too, would be to wait for their whole builds.
+//! Here both are locked in that order, the first one shared. So no cargo downloads or removes
+//! anything while this process adds or reads files, and neither side sees half a crate. Builds of
+//! others continue, because files are only ever added, or replaced by equal ones. To exclude builds
+//! as well would mean waiting for them to finish.
 //!
-//! As cargo does, locks are left out where there are none: on NFS, where asking for one may hang,
-//! on filesystems that do not know them, and in a `CARGO_HOME` that may not be written to, where
-//! nobody downloads either.
+//! As in cargo, locking is skipped where it is not supported: on NFS, where a lock request may
+//! hang, on filesystems without locks, and in a read-only `CARGO_HOME`, where nobody downloads
+//! either.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -21,25 +21,24 @@ use crate::error::{Error, IoContext, Result};
 use crate::fs::{FileLock, LockMode, files, wait_for_lock};
 use crate::monitor::Monitor;
 
-/// Taken in this order; each by its name and how it is held.
+/// Acquired in this order.
 const LOCKS: [(&str, LockMode); 2] = [
     (".package-cache-mutate", LockMode::Shared),
     (".package-cache", LockMode::Exclusive),
 ];
 
-/// The mode that cargo makes them with, but for the umask.
+/// The mode of the lock files that cargo creates, before the umask.
 const MODE: u32 = 0o644;
 
-/// Held until it is dropped.
+/// Held until dropped.
 #[derive(Debug)]
 pub struct PackageCache {
-    // Dropped in this order: the one taken last first.
+    // Dropped in this order: the last acquired first.
     _locks: Vec<FileLock>,
 }
 
 impl PackageCache {
-    /// Locks a `CARGO_HOME`, waiting at most `timeout` for other programs; none if these take
-    /// longer.
+    /// `None` if other programs hold the lock until the timeout.
     ///
     /// Errors: [`Error::Interrupted`].
     pub fn lock(

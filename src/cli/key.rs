@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::context::CommandContext;
 use super::exit::Exit;
 use crate::cargo::key::component::{ComponentOrigin, KeyComponent, KeySection};
-use crate::cargo::key::{CargoKeys, ComputedKey, TargetKey, keys};
+use crate::cargo::key::{CargoKeys, ComputedKey, TargetKey, compute_keys};
 use crate::cargo::project::facts::{KeyRequest, WorkspaceRequest};
 use crate::cargo::project::gather::gather;
 use crate::fmt::table::Table;
@@ -31,7 +31,7 @@ pub(super) struct KeyArgs {
 
 pub(super) fn key(context: &mut CommandContext<'_>, args: &KeyArgs) -> Result<Exit> {
     let request = request(context, args);
-    let keys = keys(&gather(&request, &Local::default()));
+    let keys = compute_keys(&gather(&request, &Local::default()));
     if keys.target.is_empty() {
         let roots: Vec<String> = request
             .workspaces
@@ -81,7 +81,7 @@ fn text(keys: &CargoKeys, base: &Base) -> String {
     write_key(&mut text, "git", &keys.git, base);
     for target in &keys.target {
         let directories: Vec<String> = std::iter::once(&target.directory)
-            .chain(&target.builds)
+            .chain(&target.build_dirs)
             .map(|directory| short_path(directory, base))
             .collect();
         write_key(&mut text, &directories.join(" and "), &target.key, base);
@@ -91,11 +91,11 @@ fn text(keys: &CargoKeys, base: &Base) -> String {
 
 fn write_key(text: &mut String, cache: &str, key: &ComputedKey, base: &Base) {
     let mut table = Table::new(["part", "value", "in", "from"]);
-    for component in &key.parts {
+    for component in &key.components {
         table.add_row([
             component.name.clone(),
             short_value(&component.value),
-            section(component.piece).to_owned(),
+            section(component.section).to_owned(),
             origin(component, base),
         ]);
     }
@@ -103,7 +103,7 @@ fn write_key(text: &mut String, cache: &str, key: &ComputedKey, base: &Base) {
         text.push('\n');
     }
     let _ = writeln!(text, "🔑 {cache}: {}", key.text);
-    for prefix in &key.restore {
+    for prefix in &key.restore_keys {
         let _ = writeln!(text, "   falls back to the newest {prefix}*");
     }
     for line in table.to_string().lines() {
@@ -186,7 +186,7 @@ fn target_json(target: &TargetKey) -> Value {
         .collect();
     value["directory"] = json!(target.directory.display().to_string());
     value["build-directories"] = target
-        .builds
+        .build_dirs
         .iter()
         .map(|build| build.display().to_string())
         .collect();
@@ -194,8 +194,8 @@ fn target_json(target: &TargetKey) -> Value {
 }
 
 fn key_json(key: &ComputedKey) -> Value {
-    let components: Vec<Value> = key.parts.iter().map(component_json).collect();
-    json!({ "key": key.text, "restore-keys": key.restore, "parts": components })
+    let components: Vec<Value> = key.components.iter().map(component_json).collect();
+    json!({ "key": key.text, "restore-keys": key.restore_keys, "parts": components })
 }
 
 fn component_json(component: &KeyComponent) -> Value {
@@ -209,7 +209,7 @@ fn component_json(component: &KeyComponent) -> Value {
     json!({
         "name": component.name,
         "value": component.value,
-        "in": section(component.piece),
+        "in": section(component.section),
         "from": from,
         "note": component.note,
     })

@@ -132,7 +132,7 @@ fn toolchain(asked: &DoctorOptions) -> Finding {
     let note = project.toolchain.note.clone();
     match &project.toolchain.compiler {
         Compiler::Build(_) => Finding::ok(CHECK, note),
-        Compiler::Said(_) | Compiler::Unknown => Finding::warning(
+        Compiler::Requested(_) | Compiler::Unknown => Finding::warning(
             CHECK,
             note,
             "install the toolchain before the cache step, so that keys are others for another compiler",

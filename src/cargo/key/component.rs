@@ -1,4 +1,4 @@
-//! The parts of a key, and the digest over them.
+//! The components of a key, and the digest over them.
 
 use std::path::PathBuf;
 
@@ -6,48 +6,41 @@ use sha2::{Digest as _, Sha256};
 
 use crate::digest::hex;
 
-/// Where a part of a key came from.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ComponentOrigin {
-    /// A file or directory.
     File(PathBuf),
-    /// An environment variable.
     Variable(String),
-    /// An input of the action.
     Input(&'static str),
-    /// The machine that this runs on.
     Machine,
-    /// It was looked for and is not there.
+    /// Not present. Its absence is part of the key.
     NotFound,
 }
 
-/// Which piece of a key's text a part is in.
+/// The section of a key that a component is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeySection {
-    /// It stands in the key as it is, and in the digest that follows.
+    /// Readable text in the key. The digest that follows covers it too.
     Words,
-    /// The digest of what artifacts can't be shared across.
+    /// The digest of everything that artifacts must not be shared across.
     Environment,
-    /// The digest of what cargo sorts out by itself.
+    /// The digest of everything that cargo itself checks.
     Contents,
 }
 
-/// One part of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyComponent {
-    /// What it is: `toolchain`, `RUSTFLAGS`, `Cargo.lock`.
+    /// Such as `toolchain`, `RUSTFLAGS`, `Cargo.lock`.
     pub name: String,
-    /// What counts: the value itself, or the SHA-256 of what matters of a file. Free of paths.
+    /// The value itself, or the SHA-256 of the relevant contents of a file. Free of paths.
     pub value: String,
-    /// Where it came from. Does not count.
+    /// Shown to people. Not part of the digest.
     pub origin: ComponentOrigin,
-    /// More for people. Does not count.
+    /// Shown to people. Not part of the digest.
     pub note: Option<String>,
-    /// Where it is in the key.
-    pub piece: KeySection,
+    pub section: KeySection,
 }
 
-/// The value of a part that was looked for and is not there.
+/// The value of a component that is not present.
 pub(crate) const NOT_FOUND: &str = "not found";
 
 impl KeyComponent {
@@ -55,19 +48,19 @@ impl KeyComponent {
         name: &str,
         value: impl Into<String>,
         origin: ComponentOrigin,
-        piece: KeySection,
+        section: KeySection,
     ) -> Self {
         Self {
             name: name.to_owned(),
             value: value.into(),
             origin,
             note: None,
-            piece,
+            section,
         }
     }
 
-    pub(crate) fn not_found(name: &str, piece: KeySection) -> Self {
-        Self::new(name, NOT_FOUND, ComponentOrigin::NotFound, piece)
+    pub(crate) fn not_found(name: &str, section: KeySection) -> Self {
+        Self::new(name, NOT_FOUND, ComponentOrigin::NotFound, section)
     }
 
     #[must_use]
@@ -77,25 +70,24 @@ impl KeyComponent {
     }
 }
 
-/// A number of things, for people.
-pub(crate) fn count(number: usize, one: &str, many: &str) -> String {
+pub(crate) fn count_of(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }
 
-/// Named in every digest, so that a change of the rules makes new keys instead of wrong hits.
+/// Part of every digest, so that a change of these rules makes new keys instead of wrong hits.
 const RULES: &str = "local-cache cargo keys 1";
 
-/// 16 hexadecimal digits over the names and values of some parts, in whatever order they are, each
-/// counted once.
-pub(crate) fn digest<'p>(parts: impl IntoIterator<Item = &'p KeyComponent>) -> String {
+/// 16 hexadecimal digits over the names and values of components. Order and repetition do not
+/// matter.
+pub(crate) fn digest<'p>(components: impl IntoIterator<Item = &'p KeyComponent>) -> String {
     digest_of(
-        parts
+        components
             .into_iter()
-            .map(|part| [part.name.as_str(), part.value.as_str()]),
+            .map(|component| [component.name.as_str(), component.value.as_str()]),
     )
 }
 
-/// The same over names and values by themselves.
+/// Like [`digest`], for pairs of names and values.
 pub(crate) fn digest_of<'p>(fields: impl IntoIterator<Item = [&'p str; 2]>) -> String {
     let mut fields: Vec<[&str; 2]> = fields.into_iter().collect();
     fields.sort_unstable();
@@ -103,14 +95,14 @@ pub(crate) fn digest_of<'p>(fields: impl IntoIterator<Item = [&'p str; 2]>) -> S
     let mut hasher = Sha256::new();
     hasher.update(RULES);
     for text in fields.as_flattened() {
-        // The length first, so that no two lists of texts are the same bytes.
+        // With the length first, two different lists never give the same bytes.
         hasher.update((text.len() as u64).to_le_bytes());
         hasher.update(text);
     }
     hex(&hasher.finalize()[..8])
 }
 
-/// The SHA-256 of a text, 64 hexadecimal digits.
+/// 64 hexadecimal digits.
 pub(crate) fn sha256(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
@@ -119,13 +111,13 @@ pub(crate) fn sha256(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    fn part(name: &str, value: &str) -> KeyComponent {
+    fn component(name: &str, value: &str) -> KeyComponent {
         KeyComponent::new(name, value, ComponentOrigin::Machine, KeySection::Words)
     }
 
     #[test]
     fn neither_order_nor_repetition_nor_origin_counts() {
-        let (a, b) = (part("a", "1"), part("b", "2"));
+        let (a, b) = (component("a", "1"), component("b", "2"));
         let elsewhere = KeyComponent {
             origin: ComponentOrigin::File("/x".into()),
             ..a.clone()
@@ -137,9 +129,9 @@ mod tests {
     #[test]
     fn names_and_values_do_not_run_into_each_other() {
         let digests = [
-            digest([&part("ab", "c")]),
-            digest([&part("a", "bc")]),
-            digest([&part("a", ""), &part("bc", "")]),
+            digest([&component("ab", "c")]),
+            digest([&component("a", "bc")]),
+            digest([&component("a", ""), &component("bc", "")]),
             digest([]),
         ];
         for (at, one) in digests.iter().enumerate() {

@@ -1,29 +1,28 @@
-//! Which environment variables are in a key: those that change what is built, by an explicit list.
+//! The environment variables in a key: those that change what is built, from an explicit list.
 //!
-//! Never all that begin with `CARGO` or `RUST`: tokens, retries, colours and per-run values among
-//! those would make every run a miss. The lists are from the Cargo book ("Environment variables
-//! Cargo reads" and "Configuration environment variables"), the rustc book, and the documentation
-//! of the crates `cc`, `cmake` and `pkg-config`, which most build scripts use. What else a build
-//! reads is named with the input `env-vars`.
+//! Never everything that starts with `CARGO` or `RUST`: tokens, retries, colours and per-run values
+//! among these would make every run a miss. The lists are from the Cargo book ("Environment
+//! variables Cargo reads" and "Configuration environment variables"), the rustc book, and the
+//! documentation of the crates `cc`, `cmake` and `pkg-config`, which most build scripts use. The
+//! input `env-vars` names anything else that a build reads.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 
-/// Variables that are in a key for the same reason.
+/// Variables that count for the same reason.
 #[derive(Clone, Copy, Debug)]
 pub struct EnvVarGroup {
-    /// The names; `<ANY>` is any text, `<target>` a target triple in lower case.
+    /// `<ANY>` matches any text, `<target>` a target triple in lower case.
     pub names: &'static [&'static str],
-    /// Whether each name also counts as `NAME_<target>`, `HOST_NAME` and `TARGET_NAME`.
+    /// Whether `NAME_<target>`, `HOST_NAME` and `TARGET_NAME` count too.
     pub per_target: bool,
-    /// Whether an empty value says something else than none: cargo then ignores the configuration
+    /// Whether an empty value differs from an unset variable: cargo then ignores the configuration
     /// files.
     pub empty_counts: bool,
-    /// Why they are in the key.
+    /// Shown in docs/keys.md.
     pub why: &'static str,
 }
 
-/// All groups.
 pub const GROUPS: [EnvVarGroup; 8] = [
     EnvVarGroup {
         names: &[
@@ -34,7 +33,7 @@ pub const GROUPS: [EnvVarGroup; 8] = [
         ],
         per_target: false,
         empty_counts: true,
-        why: "flags for every call of the compiler: with others, cargo builds everything anew",
+        why: "flags for every call of the compiler: if they change, cargo rebuilds everything",
     },
     EnvVarGroup {
         names: &[
@@ -114,26 +113,24 @@ pub const GROUPS: [EnvVarGroup; 8] = [
     },
 ];
 
-/// The variables that count, by name: those of [`GROUPS`], and those whose names begin with one of
-/// `words`.
+/// The variables that count: those of [`GROUPS`], and those whose names start with one of `words`.
 ///
-/// A word is a prefix, as rust-cache reads `env-vars`, but what it does not name in full is left
-/// out when it is empty or its name ends as those of secrets do. Bytes that are no UTF-8 count as
-/// the replacement character.
+/// A word is a prefix, as in rust-cache's `env-vars`. A variable that a word matches only as a
+/// prefix is skipped if it is empty or has a name like that of a secret. Bytes that are not UTF-8
+/// count as the replacement character.
 pub(crate) fn select(
     env: &BTreeMap<OsString, OsString>,
     words: &[String],
 ) -> BTreeMap<String, String> {
     env.iter()
         .filter_map(|(name, value)| Some((name.to_str()?, value)))
-        .filter(|(name, value)| is_listed(name, value) || is_asked_for(name, value, words))
+        .filter(|(name, value)| is_listed(name, value) || matches_input(name, value, words))
         .map(|(name, value)| (name.to_owned(), value.to_string_lossy().into_owned()))
         .collect()
 }
 
-/// Variables that are in no key and yet bear on what is found: where things are, and which
-/// toolchain is meant.
-const LEADING: [&str; 7] = [
+/// Variables that are in no key, but say where directories are and which toolchain to use.
+const LOCATION_VARS: [&str; 7] = [
     "CARGO_HOME",
     "RUSTUP_HOME",
     "RUSTUP_TOOLCHAIN",
@@ -143,10 +140,10 @@ const LEADING: [&str; 7] = [
     "CARGO_RESOLVER_LOCKFILE_PATH",
 ];
 
-/// Whether keys, or where the caches lie, depend on a variable other than `PATH` and `HOME`: what
-/// has to be known of an environment elsewhere, and nothing secret.
-pub fn bears(name: &str, value: &OsStr, words: &[String]) -> bool {
-    LEADING.contains(&name) || is_listed(name, value) || is_asked_for(name, value, words)
+/// Whether keys or the directories of caches depend on a variable other than `PATH` and `HOME`.
+/// Only these variables are sent to a worker; secrets are not among them.
+pub fn affects_keys(name: &str, value: &OsStr, words: &[String]) -> bool {
+    LOCATION_VARS.contains(&name) || is_listed(name, value) || matches_input(name, value, words)
 }
 
 fn is_listed(name: &str, value: &OsStr) -> bool {
@@ -156,7 +153,7 @@ fn is_listed(name: &str, value: &OsStr) -> bool {
     listed.is_some_and(|group| group.empty_counts || !value.is_empty())
 }
 
-fn is_asked_for(name: &str, value: &OsStr, words: &[String]) -> bool {
+fn matches_input(name: &str, value: &OsStr, words: &[String]) -> bool {
     words.iter().filter(|word| !word.is_empty()).any(|word| {
         name == word || (name.starts_with(word.as_str()) && !value.is_empty() && !is_secret(name))
     })
@@ -197,8 +194,7 @@ impl EnvVarGroup {
     }
 }
 
-/// Whether a text may be a target triple, such as `x86_64_unknown_linux_gnu` or
-/// `aarch64-apple-darwin`.
+/// Such as `x86_64_unknown_linux_gnu` or `aarch64-apple-darwin`.
 fn is_triple(text: &str) -> bool {
     let separators = text.matches(['-', '_']).count();
     separators > 0

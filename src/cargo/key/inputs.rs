@@ -1,25 +1,25 @@
-//! The inputs of the action that bear on keys.
+//! The inputs of the action that affect keys.
 
 use serde::{Deserialize, Serialize};
 
-/// What a user says about keys. The default is that of each input.
+/// The default is that of each input.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyInputs {
-    /// `prefix-key`.
+    /// The input `prefix-key`.
     pub prefix_key: String,
-    /// `shared-key`, empty when not set.
+    /// The input `shared-key`; empty if not set.
     pub shared_key: String,
-    /// `key`, empty when not set.
+    /// The input `key`; empty if not set.
     pub key: String,
-    /// `add-job-id-key`.
+    /// The input `add-job-id-key`.
     pub add_job_id: bool,
-    /// `add-rust-environment-hash-key`.
+    /// The input `add-rust-environment-hash-key`.
     pub add_environment: bool,
-    /// `env-vars`: what names of variables begin with.
+    /// The input `env-vars`: prefixes of variable names.
     pub env_vars: Vec<String>,
 }
 
-/// [`KeyInputs::prefix_key`] where nothing else is said.
+/// The default of [`KeyInputs::prefix_key`].
 pub const DEFAULT_PREFIX_KEY: &str = "v0-rust";
 
 impl Default for KeyInputs {

@@ -1,35 +1,37 @@
-//! The keys of a Cargo project's caches: what they are made of, and why each part is in them.
+//! The keys of a Cargo project's caches: what they are computed from, and why.
 //!
-//! A project has a cache of its registry, one of its git dependencies, and one of each target
-//! directory. [`gather`] looks at the machine and returns [`CargoFacts`]; [`keys`] makes
-//! [`CargoKeys`] of them and touches nothing. docs/keys.md tells the same to those who use it.
+//! A project has one cache for its registry, one for its git dependencies, and one for each target
+//! directory. [`gather`](crate::cargo::project::gather::gather) reads the machine and returns
+//! [`CargoFacts`]; [`compute_keys`] computes [`CargoKeys`] from them and does no I/O. docs/keys.md
+//! says the same for users.
 //!
 //! # Why a key is the same from run to run
 //!
-//! It is made of [`KeyComponent`]s and nothing else, and each is shown with where it came from. A
-//! part is in a key only if it changes what cargo builds or downloads:
+//! It is made of [`KeyComponent`]s and nothing else, and each is shown with its origin. A component
+//! is in a key only if it changes what cargo builds or downloads:
 //!
-//! - variables by an explicit list ([`variables`]), so no token, run number or terminal setting is
+//! - variables from an explicit list ([`env_vars`]), so no token, run number or terminal setting is
 //!   among them;
-//! - files in the form that cargo understands, reduced to what matters: the order of keys,
-//!   comments, versions of the workspace's own packages and the like don't count;
-//! - no path: files are told apart by their contents, and in values the home directory, cargo's,
-//!   rustup's and the checkout stand as names ([`places`]).
+//! - files as cargo understands them, reduced to what matters: the order of keys, comments, and
+//!   versions of the workspace's own packages do not count;
+//! - no path: files are identified by their contents, and in values the home directory, cargo's,
+//!   rustup's and the checkout are replaced by [placeholders](crate::cargo::project::placeholders).
 //!
-//! # Why a target directory is never restored under another compiler
+//! # Why a target directory is never restored for another compiler
 //!
-//! A target's key has two digests. The first is over what artifacts can't be shared across
-//! (compiler, variables and the readable words before it), the second over what cargo sorts out by
-//! itself (lock file, manifests, configuration). The only restore prefix ends after the first.
+//! A target key has two digests. The first covers everything that artifacts must not be shared
+//! across (compiler, variables and the readable text before it), the second everything that cargo
+//! itself checks (lock file, manifests, configuration). The only restore prefix ends after the
+//! first.
 //!
 //! # Shapes of keys
 //!
-//! docs/keys.md says what stands in each section:
+//! docs/keys.md explains each section:
 //!
 //! ```text
 //! <prefix>-registry-<os>-<arch>-<contents>
 //! <prefix>-git-<os>-<arch>-<contents>
-//! <prefix>-target-<words>-<os>-<arch>-<environment>-<contents>
+//! <prefix>-target-<readable>-<os>-<arch>-<environment>-<contents>
 //! ```
 
 pub mod component;
@@ -42,202 +44,194 @@ use std::path::PathBuf;
 
 use crate::cargo::key::component::{ComponentOrigin, KeyComponent, KeySection, digest};
 use crate::cargo::key::inputs::KeyInputs;
-use crate::cargo::key::normalize::{NormalizedInputs, reduce};
+use crate::cargo::key::normalize::{NormalizedInputs, normalize};
 use crate::cargo::key::template::KeyTemplate;
 use crate::cargo::project::facts::{CargoFacts, Compiler, WorkspaceFacts, WorkspaceRequest};
 
-/// A computed key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ComputedKey {
-    /// The key.
     pub text: String,
-    /// What the key of an entry begins with that may stand in on a miss; of several, the newest is
-    /// right.
-    pub restore: Vec<String>,
-    /// What it is made of.
-    pub parts: Vec<KeyComponent>,
-    /// How to make it again for another compiler; none where the compiler is not in it.
-    pub recipe: Option<KeyTemplate>,
+    /// Prefixes of the entries that may stand in on a miss. The newest matching entry is used.
+    pub restore_keys: Vec<String>,
+    pub components: Vec<KeyComponent>,
+    /// Computes the key for another compiler; `None` if the compiler is not part of it.
+    pub template: Option<KeyTemplate>,
 }
 
-/// The key of a target directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TargetKey {
-    /// The workspaces as asked that build into it, in their order: usually one.
+    /// The workspaces that build into the directory: usually one.
     pub workspaces: Vec<WorkspaceRequest>,
-    /// The target directory, absolute.
+    /// Absolute.
     pub directory: PathBuf,
-    /// The other directories that they build into, absolute: those of intermediate artifacts
-    /// (`build.build-dir`). One that several target directories share is the first one's.
-    pub builds: Vec<PathBuf>,
-    /// Its key.
+    /// The directories of intermediate artifacts (`build.build-dir`), absolute. A directory that
+    /// several targets share belongs to the first of them.
+    pub build_dirs: Vec<PathBuf>,
     pub key: ComputedKey,
 }
 
-/// The keys of a project's caches.
+/// One key for each cache of a project.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CargoKeys {
-    /// The registry: index, archives and sources.
+    /// Index, archives and sources.
     pub registry: ComputedKey,
-    /// Git dependencies: clones and checkouts.
+    /// Clones and checkouts.
     pub git: ComputedKey,
-    /// The programs that cargo installed.
     pub bin: ComputedKey,
-    /// The input `cache-directories`: what these hold may depend on everything that target
-    /// directories depend on.
+    /// The input `cache-directories`. The contents may depend on everything that target directories
+    /// depend on.
     pub directories: ComputedKey,
-    /// One for each target directory of workspaces in which there is a Cargo project, in the order
-    /// of those.
+    /// One for each target directory of a workspace with a Cargo project, in the order of the
+    /// workspaces.
     pub target: Vec<TargetKey>,
-    /// What is wrong with the files that the keys are made of, one line each.
+    /// Problems with the files that the keys are computed from, one line each.
     pub warnings: Vec<String>,
 }
 
 type Member<'f> = (&'f WorkspaceFacts, &'f NormalizedInputs);
 
-/// Makes the keys.
-pub fn keys(facts: &CargoFacts) -> CargoKeys {
+pub fn compute_keys(facts: &CargoFacts) -> CargoKeys {
     let mut warnings = facts.warnings.clone();
-    let reduced: Vec<(&WorkspaceFacts, NormalizedInputs)> = facts
+    let inputs: Vec<(&WorkspaceFacts, NormalizedInputs)> = facts
         .workspaces
         .iter()
         .filter_map(|workspace| {
             Some((
                 workspace,
-                reduce(workspace.project.as_ref()?, &mut warnings),
+                normalize(workspace.project.as_ref()?, &mut warnings),
             ))
         })
         .collect();
-    let members: Vec<Member<'_>> = reduced
+    let members: Vec<Member<'_>> = inputs
         .iter()
-        .map(|(workspace, reduced)| (*workspace, reduced))
+        .map(|(workspace, inputs)| (*workspace, inputs))
         .collect();
-    let of_all = |parts: fn(&NormalizedInputs) -> &[KeyComponent]| -> Vec<KeyComponent> {
+    let of_all = |components: fn(&NormalizedInputs) -> &[KeyComponent]| -> Vec<KeyComponent> {
         members
             .iter()
-            .flat_map(|(_, reduced)| parts(reduced))
+            .flat_map(|(_, inputs)| components(inputs))
             .cloned()
             .collect()
     };
     CargoKeys {
-        registry: shared(facts, "registry", of_all(|reduced| &reduced.registry)),
-        git: shared(facts, "git", of_all(|reduced| &reduced.git)),
-        bin: bin(facts),
-        directories: built(facts, "directories", &members),
-        target: targets(facts, &members),
+        registry: shared_key(facts, "registry", of_all(|inputs| &inputs.registry)),
+        git: shared_key(facts, "git", of_all(|inputs| &inputs.git)),
+        bin: bin_key(facts),
+        directories: build_key(facts, "directories", &members),
+        target: target_keys(facts, &members),
         warnings,
     }
 }
 
-/// Registry and git: what jobs download is the same whatever they do with it, so neither job nor
-/// toolchain counts.
-fn shared(facts: &CargoFacts, kind: &str, mut contents: Vec<KeyComponent>) -> ComputedKey {
+/// The key of the registry or of git dependencies. Downloads are the same for every job and
+/// toolchain, so neither counts.
+fn shared_key(facts: &CargoFacts, kind: &str, mut contents: Vec<KeyComponent>) -> ComputedKey {
     if contents.is_empty() {
         contents.push(KeyComponent::not_found("Cargo.lock", KeySection::Contents));
     }
-    let mut parts = vec![prefix(facts)];
-    parts.extend(machine(facts));
-    let before = words(kind, &parts);
-    parts.extend(contents);
-    let text = format!("{before}-{}", digest(&parts));
+    let mut components = vec![prefix_component(facts)];
+    components.extend(machine_components(facts));
+    let readable = readable_text(kind, &components);
+    components.extend(contents);
+    let text = format!("{readable}-{}", digest(&components));
     ComputedKey {
         text,
-        restore: vec![before + "-"],
-        parts,
-        recipe: None,
+        restore_keys: vec![readable + "-"],
+        components,
+        template: None,
     }
 }
 
-/// What was installed does not depend on the project; jobs install different programs.
-fn bin(facts: &CargoFacts) -> ComputedKey {
-    let (parts, before) = beginning(facts, "bin");
+/// Installed programs do not depend on the project, but each job installs different ones.
+fn bin_key(facts: &CargoFacts) -> ComputedKey {
+    let (components, readable) = identity_components(facts, "bin");
     ComputedKey {
-        text: format!("{before}-{}", digest(&parts)),
-        restore: Vec::new(),
-        parts,
-        recipe: None,
+        text: format!("{readable}-{}", digest(&components)),
+        restore_keys: Vec::new(),
+        components,
+        template: None,
     }
 }
 
-/// Workspaces that build into one directory, as `CARGO_TARGET_DIR` makes them, share its cache.
-fn targets(facts: &CargoFacts, members: &[Member<'_>]) -> Vec<TargetKey> {
-    let mut of_directories: Vec<(&PathBuf, Vec<Member<'_>>)> = Vec::new();
+/// Workspaces that build into one directory, as with `CARGO_TARGET_DIR`, share its cache.
+fn target_keys(facts: &CargoFacts, members: &[Member<'_>]) -> Vec<TargetKey> {
+    let mut by_directory: Vec<(&PathBuf, Vec<Member<'_>>)> = Vec::new();
     for member in members {
         let directory = &member.0.target;
-        match of_directories
+        match by_directory
             .iter_mut()
             .find(|(known, _)| *known == directory)
         {
             Some((_, members)) => members.push(*member),
-            None => of_directories.push((directory, vec![*member])),
+            None => by_directory.push((directory, vec![*member])),
         }
     }
-    let mut known: Vec<PathBuf> = of_directories
+    let mut known: Vec<PathBuf> = by_directory
         .iter()
         .map(|(directory, _)| (*directory).clone())
         .collect();
     let mut target = |(directory, members): (&PathBuf, Vec<Member<'_>>)| {
-        let mut builds = Vec::new();
+        let mut build_dirs = Vec::new();
         for build in members
             .iter()
-            .filter_map(|(workspace, _)| workspace.build.as_ref())
+            .filter_map(|(workspace, _)| workspace.build_dir.as_ref())
         {
             if !known.contains(build) {
                 known.push(build.clone());
-                builds.push(build.clone());
+                build_dirs.push(build.clone());
             }
         }
         TargetKey {
             workspaces: members
                 .iter()
-                .map(|(workspace, _)| workspace.asked.clone())
+                .map(|(workspace, _)| workspace.request.clone())
                 .collect(),
             directory: directory.clone(),
-            builds,
-            key: built(facts, "target", &members),
+            build_dirs,
+            key: build_key(facts, "target", &members),
         }
     };
-    of_directories.into_iter().map(&mut target).collect()
+    by_directory.into_iter().map(&mut target).collect()
 }
 
-/// The parts that say whose a cache of what was built is, and the beginning of its key.
-fn beginning(facts: &CargoFacts, kind: &str) -> (Vec<KeyComponent>, String) {
-    let mut parts = vec![prefix(facts)];
-    parts.extend(names(facts));
-    parts.extend(machine(facts));
-    let before = words(kind, &parts);
-    (parts, before)
+/// The components that say whose cache it is, and the readable start of its key.
+fn identity_components(facts: &CargoFacts, kind: &str) -> (Vec<KeyComponent>, String) {
+    let mut components = vec![prefix_component(facts)];
+    components.extend(name_components(facts));
+    components.extend(machine_components(facts));
+    let readable = readable_text(kind, &components);
+    (components, readable)
 }
 
-/// The key of what a compiler made.
-fn built(facts: &CargoFacts, kind: &str, members: &[Member<'_>]) -> ComputedKey {
-    let (mut parts, before) = beginning(facts, kind);
+/// The key of a cache that holds compiled artifacts.
+fn build_key(facts: &CargoFacts, kind: &str, members: &[Member<'_>]) -> ComputedKey {
+    let (mut components, readable) = identity_components(facts, kind);
     if !facts.key_inputs.add_environment {
-        let left_out = KeyComponent::new(
+        let omitted = KeyComponent::new(
             "environment",
             "left out",
             ENVIRONMENT,
             KeySection::Environment,
         )
         .note("any toolchain, any Cargo.lock");
-        parts.push(left_out);
-        // A digest all the same: without, the key would be the beginning of others, and so find
-        // those of any toolchain.
-        let text = format!("{before}-{}", digest(&parts));
+        components.push(omitted);
+        // The digest stays. Without it the key would be a prefix of other keys and would match
+        // entries of any toolchain.
+        let text = format!("{readable}-{}", digest(&components));
         return ComputedKey {
             text,
-            restore: Vec::new(),
-            parts,
-            recipe: None,
+            restore_keys: Vec::new(),
+            components,
+            template: None,
         };
     }
-    for (_, reduced) in members {
-        if !parts.contains(&reduced.toolchain) {
-            parts.push(reduced.toolchain.clone());
+    for (_, inputs) in members {
+        if !components.contains(&inputs.toolchain) {
+            components.push(inputs.toolchain.clone());
         }
     }
-    parts.extend(variables(facts));
-    let is_seen = members.iter().all(|(workspace, _)| {
+    components.extend(variable_components(facts));
+    let is_compiler_known = members.iter().all(|(workspace, _)| {
         let toolchain = workspace
             .project
             .as_ref()
@@ -246,22 +240,22 @@ fn built(facts: &CargoFacts, kind: &str, members: &[Member<'_>]) -> ComputedKey 
     });
     let contents: Vec<KeyComponent> = members
         .iter()
-        .flat_map(|(_, reduced)| &reduced.target)
+        .flat_map(|(_, inputs)| &inputs.target)
         .cloned()
         .collect();
-    let recipe = KeyTemplate::new(before, &parts, digest(&contents), is_seen);
-    parts.extend(contents);
+    let template = KeyTemplate::new(readable, &components, digest(&contents), is_compiler_known);
+    components.extend(contents);
     ComputedKey {
-        text: recipe.key(),
-        restore: vec![recipe.nearest()],
-        parts,
-        recipe: Some(recipe),
+        text: template.key(),
+        restore_keys: vec![template.restore_prefix()],
+        components,
+        template: Some(template),
     }
 }
 
 const ENVIRONMENT: ComponentOrigin = ComponentOrigin::Input("add-rust-environment-hash-key");
 
-fn prefix(facts: &CargoFacts) -> KeyComponent {
+fn prefix_component(facts: &CargoFacts) -> KeyComponent {
     KeyComponent::new(
         "prefix",
         &facts.key_inputs.prefix_key,
@@ -270,7 +264,7 @@ fn prefix(facts: &CargoFacts) -> KeyComponent {
     )
 }
 
-fn machine(facts: &CargoFacts) -> [KeyComponent; 2] {
+fn machine_components(facts: &CargoFacts) -> [KeyComponent; 2] {
     [
         ("operating system", &facts.os),
         ("architecture", &facts.arch),
@@ -280,9 +274,9 @@ fn machine(facts: &CargoFacts) -> [KeyComponent; 2] {
     })
 }
 
-/// Who shares a target directory: those with the same `shared-key`, or else with the same `key` and
-/// job.
-fn names(facts: &CargoFacts) -> Vec<KeyComponent> {
+/// Jobs with the same `shared-key` share a target directory, or else those with the same `key` and
+/// job id.
+fn name_components(facts: &CargoFacts) -> Vec<KeyComponent> {
     let KeyInputs {
         shared_key,
         key,
@@ -317,7 +311,7 @@ fn names(facts: &CargoFacts) -> Vec<KeyComponent> {
     names
 }
 
-fn variables(facts: &CargoFacts) -> Vec<KeyComponent> {
+fn variable_components(facts: &CargoFacts) -> Vec<KeyComponent> {
     if facts.variables.is_empty() {
         return vec![KeyComponent::new(
             "variables",
@@ -326,7 +320,7 @@ fn variables(facts: &CargoFacts) -> Vec<KeyComponent> {
             KeySection::Environment,
         )];
     }
-    let part = |(name, value): (&String, &String)| {
+    let component = |(name, value): (&String, &String)| {
         KeyComponent::new(
             name,
             value,
@@ -334,12 +328,15 @@ fn variables(facts: &CargoFacts) -> Vec<KeyComponent> {
             KeySection::Environment,
         )
     };
-    facts.variables.iter().map(part).collect()
+    facts.variables.iter().map(component).collect()
 }
 
-/// The readable beginning of a key: the prefix, the kind of cache, and the rest.
-fn words(kind: &str, parts: &[KeyComponent]) -> String {
-    let mut words: Vec<&str> = parts.iter().map(|part| part.value.as_str()).collect();
+/// The readable start of a key: the prefix, the kind of cache, then the other values.
+fn readable_text(kind: &str, components: &[KeyComponent]) -> String {
+    let mut words: Vec<&str> = components
+        .iter()
+        .map(|component| component.value.as_str())
+        .collect();
     words.insert(words.len().min(1), kind);
     words.join("-")
 }

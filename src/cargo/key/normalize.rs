@@ -1,9 +1,9 @@
-//! What was found of a project, as parts of keys.
+//! The files of a project as components of keys, reduced to what affects downloads and builds.
 
 use std::collections::BTreeSet;
 
 use crate::cargo::key::component::{
-    ComponentOrigin, KeyComponent, KeySection, NOT_FOUND, count, sha256,
+    ComponentOrigin, KeyComponent, KeySection, NOT_FOUND, count_of, sha256,
 };
 use crate::cargo::key::template::TOOLCHAIN;
 use crate::cargo::project::config;
@@ -12,7 +12,7 @@ use crate::cargo::project::lockfile::Lockfile;
 use crate::cargo::project::manifest::CargoManifest;
 use crate::cargo::toolchain::overrides::ToolchainFile;
 
-/// A project's parts of each key.
+/// The components that a project adds to each key.
 #[derive(Debug)]
 pub(crate) struct NormalizedInputs {
     pub(crate) registry: Vec<KeyComponent>,
@@ -21,18 +21,18 @@ pub(crate) struct NormalizedInputs {
     pub(crate) target: Vec<KeyComponent>,
 }
 
-/// What is said of a broken file.
-fn not_understood(file: &SourceFile, reason: &str) -> String {
+fn parse_warning(file: &SourceFile, reason: &str) -> String {
     format!(
         "cannot understand {}: {reason}; all its bytes stand for it in the cache keys until it is repaired",
         file.path.display()
     )
 }
 
-/// Reduces a project to what matters of it; what is broken is said, once.
-pub(crate) fn reduce(project: &ProjectFacts, warnings: &mut Vec<String>) -> NormalizedInputs {
+/// Reduces the files of a project to what matters. Each broken file is one warning, and all its
+/// bytes count.
+pub(crate) fn normalize(project: &ProjectFacts, warnings: &mut Vec<String>) -> NormalizedInputs {
     let mut warn = |file: &SourceFile, reason: &str| {
-        let line = not_understood(file, reason);
+        let line = parse_warning(file, reason);
         if !warnings.contains(&line) {
             warnings.push(line);
         }
@@ -45,51 +45,51 @@ pub(crate) fn reduce(project: &ProjectFacts, warnings: &mut Vec<String>) -> Norm
     if let Some((file, Err(reason))) = &lock {
         warn(file, reason);
     }
-    let (mut registry, git, lock_part) = if let Some((file, lock)) = &lock {
+    let (mut registry, git, lock_component) = if let Some((file, lock)) = &lock {
         (
-            vec![lock_of(file, lock, Some(false))],
-            vec![lock_of(file, lock, Some(true))],
-            lock_of(file, lock, None),
+            vec![lock_component(file, lock, Some(false))],
+            vec![lock_component(file, lock, Some(true))],
+            lock_component(file, lock, None),
         )
     } else {
-        let part = manifests_as(&manifests.resolution(), project).note(format!(
+        let component = manifest_component(&manifests.resolution(), project).note(format!(
             "no Cargo.lock: {} for it",
-            count(
+            count_of(
                 project.manifests.len(),
                 "manifest stands",
                 "manifests stand"
             )
         ));
         (
-            vec![part.clone()],
-            vec![part],
+            vec![component.clone()],
+            vec![component],
             KeyComponent::not_found("Cargo.lock", KeySection::Contents),
         )
     };
-    let mut target = vec![lock_part];
+    let mut target = vec![lock_component];
     let mut all = manifests.build();
     if lock.is_none() {
         all += &manifests.resolution();
     }
-    let how_many = count(project.manifests.len(), "manifest", "manifests");
-    target.push(manifests_as(&all, project).note(how_many));
-    target.push(toolchain_file(project, &mut warn));
-    target.extend(configs(project, config::build, &mut warn));
-    let sources = configs(project, config::sources, &mut |_, _| {}).into_iter();
-    registry.extend(sources.filter(|part| part.origin != ComponentOrigin::NotFound));
+    let how_many = count_of(project.manifests.len(), "manifest", "manifests");
+    target.push(manifest_component(&all, project).note(how_many));
+    target.push(toolchain_file_component(project, &mut warn));
+    target.extend(config_components(project, config::build, &mut warn));
+    let sources = config_components(project, config::sources, &mut |_, _| {}).into_iter();
+    registry.extend(sources.filter(|component| component.origin != ComponentOrigin::NotFound));
     NormalizedInputs {
         registry,
         git,
-        toolchain: toolchain(project),
+        toolchain: toolchain_component(project),
         target,
     }
 }
 
-fn toolchain(project: &ProjectFacts) -> KeyComponent {
+fn toolchain_component(project: &ProjectFacts) -> KeyComponent {
     let found = &project.toolchain;
     let value = match &found.compiler {
         Compiler::Build(build) => build.clone(),
-        Compiler::Said(said) => project.places.named(said),
+        Compiler::Requested(name) => project.placeholders.replace_in(name),
         Compiler::Unknown => NOT_FOUND.to_owned(),
     };
     KeyComponent::new(
@@ -101,13 +101,17 @@ fn toolchain(project: &ProjectFacts) -> KeyComponent {
     .note(&found.note)
 }
 
-/// Cargo.lock: its git packages, its registry packages, or all.
-fn lock_of(file: &SourceFile, lock: &Result<Lockfile, String>, git: Option<bool>) -> KeyComponent {
+/// A component for `Cargo.lock`: only its git packages, only its registry packages, or all.
+fn lock_component(
+    file: &SourceFile,
+    lock: &Result<Lockfile, String>,
+    git: Option<bool>,
+) -> KeyComponent {
     let origin = ComponentOrigin::File(file.path.clone());
-    let part =
+    let component =
         |text: &[u8]| KeyComponent::new("Cargo.lock", sha256(text), origin, KeySection::Contents);
     let Ok(lock) = lock else {
-        return part(&file.bytes).note("broken: all its bytes");
+        return component(&file.bytes).note("broken: all its bytes");
     };
     let (text, packages) = match git {
         Some(git) => lock.lines(git),
@@ -116,18 +120,21 @@ fn lock_of(file: &SourceFile, lock: &Result<Lockfile, String>, git: Option<bool>
             lock.packages.len(),
         ),
     };
-    part(text.as_bytes()).note(match git {
-        Some(true) => count(packages, "git dependency", "git dependencies"),
-        _ => count(packages, "crate", "crates"),
+    component(text.as_bytes()).note(match git {
+        Some(true) => count_of(packages, "git dependency", "git dependencies"),
+        _ => count_of(packages, "crate", "crates"),
     })
 }
 
-fn toolchain_file(project: &ProjectFacts, warn: &mut dyn FnMut(&SourceFile, &str)) -> KeyComponent {
+fn toolchain_file_component(
+    project: &ProjectFacts,
+    warn: &mut dyn FnMut(&SourceFile, &str),
+) -> KeyComponent {
     let Some(file) = &project.toolchain_file else {
         return KeyComponent::not_found("rust-toolchain", KeySection::Contents);
     };
     let may_be_a_line = file.path.extension().is_none();
-    let text = ToolchainFile::parse(&file.bytes, may_be_a_line).map(|parsed| parsed.text);
+    let text = ToolchainFile::parse(&file.bytes, may_be_a_line).map(|parsed| parsed.normalized);
     KeyComponent::new(
         "rust-toolchain",
         value(file, text, warn),
@@ -136,32 +143,31 @@ fn toolchain_file(project: &ProjectFacts, warn: &mut dyn FnMut(&SourceFile, &str
     )
 }
 
-/// A part for each configuration file that says something of the kind; one that says "not found"
-/// where none does.
-fn configs(
+/// One component for each configuration file that has a relevant setting; "not found" if none has.
+fn config_components(
     project: &ProjectFacts,
     reduce: fn(&[u8]) -> Result<String, String>,
     warn: &mut dyn FnMut(&SourceFile, &str),
 ) -> Vec<KeyComponent> {
     let name = ".cargo/config.toml";
-    let mut parts = Vec::new();
+    let mut components = Vec::new();
     for file in &project.configs {
-        let text = reduce(&file.bytes).map(|text| project.places.named(&text));
+        let text = reduce(&file.bytes).map(|text| project.placeholders.replace_in(&text));
         if text.as_ref().is_ok_and(String::is_empty) {
             continue;
         }
         let value = value(file, text, warn);
-        parts.push(KeyComponent::new(
+        components.push(KeyComponent::new(
             name,
             value,
             ComponentOrigin::File(file.path.clone()),
             KeySection::Contents,
         ));
     }
-    if parts.is_empty() {
-        parts.push(KeyComponent::not_found(name, KeySection::Contents));
+    if components.is_empty() {
+        components.push(KeyComponent::not_found(name, KeySection::Contents));
     }
-    parts
+    components
 }
 
 fn value(
@@ -178,12 +184,10 @@ fn value(
     }
 }
 
-/// All manifests of a project.
 struct Manifests {
     whole: Vec<CargoManifest>,
-    /// Digests of those that can't be understood.
+    /// Digests of the manifests that can't be parsed.
     broken: BTreeSet<String>,
-    /// The names of the packages.
     names: BTreeSet<String>,
 }
 
@@ -209,7 +213,7 @@ impl Manifests {
         manifests
     }
 
-    /// One text for all, whatever the order and the paths of the manifests.
+    /// One text for all manifests. Their order and paths do not matter.
     fn joined(&self, text: impl Fn(&CargoManifest) -> String) -> String {
         let texts: BTreeSet<String> = self
             .whole
@@ -229,12 +233,11 @@ impl Manifests {
     }
 }
 
-/// The part that a text of all manifests makes.
-fn manifests_as(text: &str, project: &ProjectFacts) -> KeyComponent {
+fn manifest_component(text: &str, project: &ProjectFacts) -> KeyComponent {
     let Some(first) = project.manifests.first() else {
         return KeyComponent::not_found("Cargo.toml", KeySection::Contents);
     };
-    let text = project.places.named(text);
+    let text = project.placeholders.replace_in(text);
     KeyComponent::new(
         "Cargo.toml",
         sha256(text.as_bytes()),

@@ -8,7 +8,7 @@ use crate::cargo::project::facts::ProjectFacts;
 use crate::cargo::project::manifest;
 use crate::cargo::project::manifest::CargoManifest;
 use crate::cargo::project::probe::FileProbe;
-use crate::cargo::project::workspace::clean;
+use crate::cargo::project::workspace::normalize_path;
 use crate::fs::Namespace;
 
 /// What was found.
@@ -24,7 +24,7 @@ pub struct Packages {
 /// path, and what takes the place of others: `[patch]` and `[replace]` with a path in the manifest
 /// of the root, `[patch]` and `paths` in a configuration.
 pub fn packages(project: &ProjectFacts, namespace: &dyn Namespace) -> Packages {
-    let mut look = FileProbe::new(namespace);
+    let mut probe = FileProbe::new(namespace);
     let mut waiting: VecDeque<PathBuf> = substitutes(project).into();
     let members = project
         .manifests
@@ -36,7 +36,7 @@ pub fn packages(project: &ProjectFacts, namespace: &dyn Namespace) -> Packages {
         if !seen.insert(directory.clone()) {
             continue;
         }
-        let Some(file) = look.file(&directory.join("Cargo.toml")) else {
+        let Some(file) = probe.file(&directory.join("Cargo.toml")) else {
             continue;
         };
         if let Ok(manifest) = CargoManifest::parse(&file.bytes) {
@@ -44,20 +44,20 @@ pub fn packages(project: &ProjectFacts, namespace: &dyn Namespace) -> Packages {
                 manifest
                     .path_dependencies()
                     .iter()
-                    .map(|path| clean(&directory.join(path))),
+                    .map(|path| normalize_path(&directory.join(path))),
             );
         }
         found.push(directory);
     }
     let mut directories: Vec<PathBuf> = found
         .iter()
-        .filter_map(|directory| look.real(directory))
+        .filter_map(|directory| probe.canonical(directory))
         .collect();
     directories.sort_unstable();
     directories.dedup();
     Packages {
         directories,
-        warnings: look.warnings,
+        warnings: probe.warnings,
     }
 }
 
@@ -71,7 +71,7 @@ fn substitutes(project: &ProjectFacts) -> Vec<PathBuf> {
         found.extend(
             manifest::substitutes(&root.bytes)
                 .iter()
-                .map(|path| clean(&project.root.join(path))),
+                .map(|path| normalize_path(&project.root.join(path))),
         );
     }
     for file in &project.configs {
@@ -82,7 +82,7 @@ fn substitutes(project: &ProjectFacts) -> Vec<PathBuf> {
         let paths = manifest::substitutes(&file.bytes)
             .into_iter()
             .chain(config::paths(&file.bytes));
-        found.extend(paths.map(|path| clean(&base.join(path))));
+        found.extend(paths.map(|path| normalize_path(&base.join(path))));
     }
     found
 }

@@ -83,7 +83,7 @@ pub fn look_for(request: &SourcesRequest<'_>, monitor: &dyn Monitor) -> Result<S
     let targets = request
         .workspaces
         .iter()
-        .flat_map(|workspace| [Some(&workspace.target), workspace.build.as_ref()]);
+        .flat_map(|workspace| [Some(&workspace.target), workspace.build_dir.as_ref()]);
     // What does not exist needs no skipping.
     let skipped = targets
         .flatten()

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-use crate::cargo::project::workspace::clean;
+use crate::cargo::project::workspace::normalize_path;
 use crate::tree::Roots;
 use crate::tree::scan::Filter;
 
@@ -78,7 +78,7 @@ impl SourceRoots {
 
     /// Where a root of the area is, of this one or another of the same checkout.
     pub(crate) fn path_of(&self, root: &[u8]) -> PathBuf {
-        clean(&self.checkout.join(OsStr::from_bytes(root)))
+        normalize_path(&self.checkout.join(OsStr::from_bytes(root)))
     }
 
     /// Whether something that is never looked at stands in a directory.

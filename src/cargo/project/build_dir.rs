@@ -1,26 +1,24 @@
-//! Where cargo puts intermediate artifacts: `build.build-dir`, since 1.91 (Cargo book,
-//! "Configuration"). Pure.
+//! The directory of intermediate artifacts: `build.build-dir`, since cargo 1.91 (Cargo book,
+//! "Configuration").
 //!
-//! The setting is a template. What `{workspace-path-hash}` stands for is written nowhere: it is
-//! cargo's short hash (rust-lang/cargo, `util/hex.rs`) of the path of the workspace's manifest, by
-//! the hasher that it shares with rustc.
+//! The setting is a template. `{workspace-path-hash}` is documented nowhere: it is cargo's short
+//! hash (rust-lang/cargo, `util/hex.rs`) of the path of the workspace's manifest, with the hasher
+//! that cargo shares with rustc.
 
 use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
 
 use rustc_stable_hash::StableSipHasher128;
 
-/// What a template is about.
+/// The values of a template's variables.
 pub(crate) struct BuildDirWorkspace<'a> {
-    /// The root of the workspace.
     pub(crate) root: &'a Path,
-    /// The manifest of the root, without symlinks.
+    /// The manifest of the root, with symlinks resolved.
     pub(crate) manifest: &'a Path,
-    /// `CARGO_HOME`.
     pub(crate) cargo_home: &'a Path,
 }
 
-/// The path that a template stands for; the error says what cargo would not take either.
+/// Expands a template. The error says what cargo would not accept either.
 pub(crate) fn expand(template: &str, workspace: &BuildDirWorkspace<'_>) -> Result<PathBuf, String> {
     if template.is_empty() {
         return Err("it is empty".to_owned());
@@ -50,7 +48,7 @@ fn text(path: &Path) -> Result<String, String> {
         .ok_or_else(|| format!("{} is not UTF-8", path.display()))
 }
 
-/// Two directories: the first byte of the hash and the others.
+/// Two directories: the first byte of the hash, then the others.
 fn path_hash(manifest: &Path) -> String {
     let mut hasher = StableSipHasher128::new();
     manifest.hash(&mut hasher);

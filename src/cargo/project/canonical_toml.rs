@@ -1,20 +1,19 @@
-//! One text for all ways to write the same TOML.
+//! One canonical text for all ways to write the same TOML.
 
 use toml::{Table, Value};
 
-/// Reads TOML; the error is one line.
+/// The error is one line.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Table, String> {
     let text = std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
     text.parse::<Table>()
         .map_err(|error| one_line(error.message()))
 }
 
-/// The first line of a message.
 pub(crate) fn one_line(message: &str) -> String {
     message.lines().next().unwrap_or_default().to_owned()
 }
 
-/// The table as JSON, keys in order; nothing for an empty table.
+/// The table as JSON with sorted keys; empty for an empty table.
 pub(crate) fn text(table: &Table) -> String {
     if table.is_empty() {
         String::new()
@@ -39,19 +38,18 @@ fn json(value: &Value) -> serde_json::Value {
     }
 }
 
-/// Adds a table to a table, unless it is empty: a heading alone says nothing.
+/// Inserts a table unless it is empty: a heading alone has no meaning.
 pub(crate) fn insert(into: &mut Table, key: &str, value: Table) {
     if !value.is_empty() {
         into.insert(key.to_owned(), Value::Table(value));
     }
 }
 
-/// The table below a key.
 pub(crate) fn table<'t>(table: &'t Table, key: &str) -> Option<&'t Table> {
     table.get(key).and_then(Value::as_table)
 }
 
-/// The texts of a list, or the one text that stands for a list.
+/// The strings of an array, or a single string in place of an array.
 pub(crate) fn texts(value: Option<&Value>) -> Vec<String> {
     match value {
         Some(Value::String(text)) => vec![text.clone()],
@@ -64,7 +62,6 @@ pub(crate) fn texts(value: Option<&Value>) -> Vec<String> {
     }
 }
 
-/// A copy of some keys of a table.
 pub(crate) fn only(table: &Table, keys: &[&str]) -> Table {
     keys.iter()
         .filter_map(|&key| Some((key.to_owned(), table.get(key)?.clone())))

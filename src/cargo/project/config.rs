@@ -1,7 +1,8 @@
-//! What of cargo's configuration files changes what is built or where packages come from.
+//! The settings of cargo's configuration files that change what is built or where packages come
+//! from.
 //!
-//! The same file holds tokens, proxies, colours and aliases. Those don't count: [Cargo book,
-//! "Configuration"] lists all keys; the ones taken here are those that
+//! The same files hold tokens, proxies, colours and aliases, which do not count. [Cargo book,
+//! "Configuration"] lists all settings. The ones used here are those that
 //! [`crate::cargo::key::env_vars`] takes as variables, and those that have no variable.
 //!
 //! [Cargo book, "Configuration"]: https://doc.rust-lang.org/cargo/reference/config.html
@@ -12,7 +13,7 @@ use crate::cargo::project::canonical_toml as canonical;
 use crate::cargo::project::canonical_toml::{insert, only, table};
 use crate::cargo::project::manifest;
 
-/// What changes what is built; the error is one line. Empty where nothing does.
+/// The settings that change what is built; empty if there are none. The error is one line.
 pub(crate) fn build(bytes: &[u8]) -> Result<String, String> {
     let config = canonical::parse(bytes)?;
     let mut kept = only(
@@ -49,8 +50,8 @@ pub(crate) fn build(bytes: &[u8]) -> Result<String, String> {
     Ok(canonical::text(&kept))
 }
 
-/// How a target is built. How its programs are run and documented is left out; the tables below a
-/// target stand in for build scripts.
+/// The settings of a target that change what is built. Runners and `rustdocflags` are skipped;
+/// tables below a target override build scripts.
 fn target(value: &Value) -> Value {
     let Value::Table(target) = value else {
         return value.clone();
@@ -64,8 +65,7 @@ fn target(value: &Value) -> Value {
     )
 }
 
-/// Where packages come from instead of where they say: it decides which directories of the registry
-/// are filled.
+/// Source replacement: it determines which directories of the registry are filled.
 pub(crate) fn sources(bytes: &[u8]) -> Result<String, String> {
     let config = canonical::parse(bytes)?;
     let mut kept = only(&config, &["source"]);
@@ -87,7 +87,7 @@ pub(crate) fn path(bytes: &[u8], of: &str, key: &str) -> Option<String> {
     table(&config, of)?.get(key)?.as_str().map(str::to_owned)
 }
 
-/// `paths`: directories of packages that take the place of others.
+/// The setting `paths`: directories of packages that override others.
 pub(crate) fn paths(bytes: &[u8]) -> Vec<String> {
     canonical::parse(bytes)
         .map(|config| canonical::texts(config.get("paths")))

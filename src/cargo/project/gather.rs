@@ -1,87 +1,85 @@
-//! Looks at everything that keys are made of.
+//! Reading everything that keys are computed from.
 
 use std::path::{Path, PathBuf};
 
-use crate::cargo::key::env_vars as variables;
+use crate::cargo::key::env_vars;
 use crate::cargo::project::facts::{
     CargoFacts, KeyRequest, ProjectFacts, SourceFile, WorkspaceFacts, WorkspaceRequest,
 };
 use crate::cargo::project::probe::FileProbe;
-use crate::cargo::project::workspace::{clean, manifests, workspace_root};
+use crate::cargo::project::workspace::{manifests, normalize_path, workspace_root};
 use crate::cargo::project::{build_dir, config};
-use crate::cargo::toolchain::locate::{above, toolchain};
+use crate::cargo::toolchain::locate::{ancestor_dirs, find_toolchain};
 use crate::fs::Namespace;
 
 /// Reads what the keys of a project are computed from. What can't be read is in
 /// [`CargoFacts::warnings`].
 pub fn gather(request: &KeyRequest, namespace: &dyn Namespace) -> CargoFacts {
-    let asked = request;
-    let mut look = FileProbe::new(namespace);
-    let workspaces = asked
+    let mut probe = FileProbe::new(namespace);
+    let workspaces = request
         .workspaces
         .iter()
-        .map(|workspace| facts_of(asked, workspace, &mut look))
+        .map(|workspace| workspace_facts(request, workspace, &mut probe))
         .collect();
     CargoFacts {
-        os: asked.os.clone(),
-        arch: asked.arch.clone(),
-        job: asked.job.clone(),
-        key_inputs: asked.key_inputs.clone(),
-        variables: named_variables(asked),
+        os: request.os.clone(),
+        arch: request.arch.clone(),
+        job: request.job.clone(),
+        key_inputs: request.key_inputs.clone(),
+        variables: selected_variables(request),
         workspaces,
-        warnings: look.warnings,
+        warnings: probe.warnings,
     }
 }
 
-fn named_variables(asked: &KeyRequest) -> std::collections::BTreeMap<String, String> {
-    let places = asked.places(Path::new(""));
-    let selected = variables::select(&asked.env, &asked.key_inputs.env_vars);
+fn selected_variables(request: &KeyRequest) -> std::collections::BTreeMap<String, String> {
+    let placeholders = request.placeholders(Path::new(""));
+    let selected = env_vars::select(&request.env, &request.key_inputs.env_vars);
     selected
         .into_iter()
-        .map(|(name, value)| (name, places.named(&value)))
+        .map(|(name, value)| (name, placeholders.replace_in(&value)))
         .collect()
 }
 
-fn facts_of(
-    asked: &KeyRequest,
+fn workspace_facts(
+    request: &KeyRequest,
     workspace: &WorkspaceRequest,
-    look: &mut FileProbe,
+    probe: &mut FileProbe,
 ) -> WorkspaceFacts {
-    // Where symlinks lead counts: cargo and rustup look above the directory that they really stand
-    // in.
-    let project = look
-        .real(&workspace.root)
-        .and_then(|real| project(asked, &real, look));
-    let target = target(asked, workspace, project.as_ref());
+    // Cargo and rustup search upwards from the real directory, not from a symlink to it.
+    let project = probe
+        .canonical(&workspace.root)
+        .and_then(|real| project(request, &real, probe));
+    let target = target(request, workspace, project.as_ref());
     let build = project
         .as_ref()
-        .and_then(|project| build(asked, workspace, project, look));
+        .and_then(|project| build(request, workspace, project, probe));
     if project.is_none() {
-        look.warn(format!(
+        probe.warn(format!(
             "there is no Cargo project in {}, so it has no cache; name the directory of a Cargo.toml in workspaces",
             workspace.root.display()
         ));
     }
     let build = build.filter(|build| *build != target);
     WorkspaceFacts {
-        asked: workspace.clone(),
+        request: workspace.clone(),
         target,
-        build,
+        build_dir: build,
         project,
     }
 }
 
-fn project(asked: &KeyRequest, directory: &Path, look: &mut FileProbe) -> Option<ProjectFacts> {
-    let root = workspace_root(directory, look);
-    let manifests = manifests(&root, look);
-    let configs = configs(&root, &asked.cargo_home, look);
-    let lock = lock_file(asked, &root, &configs, look);
+fn project(request: &KeyRequest, directory: &Path, probe: &mut FileProbe) -> Option<ProjectFacts> {
+    let root = workspace_root(directory, probe);
+    let manifests = manifests(&root, probe);
+    let configs = configs(&root, &request.cargo_home, probe);
+    let lock = lock_file(request, &root, &configs, probe);
     if lock.is_none() && manifests.is_empty() {
         return None;
     }
-    let levels = above(&root, look);
-    let toolchain = toolchain(asked, &levels, look);
-    let places = asked.places(&root);
+    let levels = ancestor_dirs(&root, probe);
+    let toolchain = find_toolchain(request, &levels, probe);
+    let placeholders = request.placeholders(&root);
     let toolchain_file = levels
         .into_iter()
         .find_map(|level| level.file)
@@ -93,65 +91,65 @@ fn project(asked: &KeyRequest, directory: &Path, look: &mut FileProbe) -> Option
         configs,
         lock,
         manifests,
-        places,
+        placeholders,
     })
 }
 
-/// The lock file: where `resolver.lockfile-path` says, since 1.97, if it is there; else in the root
-/// of the workspace.
+/// The lock file that `resolver.lockfile-path` names (since cargo 1.97), if it exists, or else the
+/// one in the root of the workspace.
 fn lock_file(
-    asked: &KeyRequest,
+    request: &KeyRequest,
     root: &Path,
     configs: &[SourceFile],
-    look: &mut FileProbe,
+    probe: &mut FileProbe,
 ) -> Option<SourceFile> {
     const NAME: &str = "Cargo.lock";
-    let set = match asked.variable("CARGO_RESOLVER_LOCKFILE_PATH") {
+    let set = match request.variable("CARGO_RESOLVER_LOCKFILE_PATH") {
         Some(path) => Some(root.join(path)),
         None => {
             configured(configs, "resolver", "lockfile-path").map(|(base, path)| base.join(path))
         }
     };
-    // Cargo takes no other name.
+    // Cargo accepts no other name.
     let set = set
-        .map(|path| clean(&path))
+        .map(|path| normalize_path(&path))
         .filter(|path| path.ends_with(NAME));
-    set.and_then(|path| look.file(&path))
-        .or_else(|| look.file(&root.join(NAME)))
+    set.and_then(|path| probe.file(&path))
+        .or_else(|| probe.file(&root.join(NAME)))
 }
 
-/// The target directory by cargo's order (Cargo book, `build.target-dir`), after what the workspace
-/// asks for.
+/// The target directory in cargo's order (Cargo book, `build.target-dir`), after the one that the
+/// request names.
 fn target(
-    asked: &KeyRequest,
+    request: &KeyRequest,
     workspace: &WorkspaceRequest,
     project: Option<&ProjectFacts>,
 ) -> PathBuf {
     let root = &workspace.root;
     if let Some(target) = &workspace.target {
-        return clean(&root.join(target));
+        return normalize_path(&root.join(target));
     }
     let variables = ["CARGO_TARGET_DIR", "CARGO_BUILD_TARGET_DIR"];
-    if let Some(target) = variables.iter().find_map(|name| asked.variable(name)) {
-        return clean(&root.join(target));
+    if let Some(target) = variables.iter().find_map(|name| request.variable(name)) {
+        return normalize_path(&root.join(target));
     }
     let configured =
         project.and_then(|project| configured(&project.configs, "build", "target-dir"));
     let root_of_project = project.map_or(root, |project| &project.root);
     configured.map_or_else(
-        || clean(&root_of_project.join("target")),
-        |(base, target)| clean(&base.join(target)),
+        || normalize_path(&root_of_project.join("target")),
+        |(base, target)| normalize_path(&base.join(target)),
     )
 }
 
-/// The directory of intermediate artifacts, where one is set.
+/// The directory of intermediate artifacts, if one is set.
 fn build(
-    asked: &KeyRequest,
+    request: &KeyRequest,
     workspace: &WorkspaceRequest,
     project: &ProjectFacts,
-    look: &mut FileProbe,
+    probe: &mut FileProbe,
 ) -> Option<PathBuf> {
-    let (base, template) = match asked.variable("CARGO_BUILD_BUILD_DIR") {
+    let (base, template) = match request.variable("CARGO_BUILD_BUILD_DIR") {
         Some(value) => (
             workspace.root.as_path(),
             value.to_string_lossy().into_owned(),
@@ -159,16 +157,16 @@ fn build(
         None => configured(&project.configs, "build", "build-dir")?,
     };
     let manifest = project.root.join("Cargo.toml");
-    let manifest = look.real(&manifest).unwrap_or(manifest);
+    let manifest = probe.canonical(&manifest).unwrap_or(manifest);
     let about = build_dir::BuildDirWorkspace {
         root: &project.root,
         manifest: &manifest,
-        cargo_home: &asked.cargo_home,
+        cargo_home: &request.cargo_home,
     };
     match build_dir::expand(&template, &about) {
-        Ok(path) => Some(clean(&base.join(path))),
+        Ok(path) => Some(normalize_path(&base.join(path))),
         Err(why) => {
-            look.warn(format!(
+            probe.warn(format!(
                 "build.build-dir is `{template}`, which cargo does not take ({why}), so intermediate artifacts are not \
                  cached; correct it"
             ));
@@ -177,7 +175,7 @@ fn build(
     }
 }
 
-/// A path that a configuration file sets, and what it is relative to: the directory that holds
+/// A path set by a configuration file, and the directory that it is relative to: the one that holds
 /// `.cargo`.
 fn configured<'c>(configs: &'c [SourceFile], of: &str, key: &str) -> Option<(&'c Path, String)> {
     configs.iter().find_map(|file| {
@@ -186,13 +184,13 @@ fn configured<'c>(configs: &'c [SourceFile], of: &str, key: &str) -> Option<(&'c
     })
 }
 
-/// How deep configuration files may include others, lest they go in circles.
+/// How deep configuration files may include others. A limit ends cycles.
 const INCLUDES: usize = 8;
 
-/// The configuration files that cargo reads in a directory: of it and of all above it, then of
-/// `CARGO_HOME`. Without `.toml` comes first where there are both (Cargo book, "Hierarchical
-/// structure").
-fn configs(root: &Path, cargo_home: &Path, look: &mut FileProbe) -> Vec<SourceFile> {
+/// The configuration files that cargo reads in a directory: its own, those of all directories above
+/// it, then that of `CARGO_HOME`. If there is one with `.toml` and one without, the latter comes
+/// first (Cargo book, "Hierarchical structure").
+fn configs(root: &Path, cargo_home: &Path, probe: &mut FileProbe) -> Vec<SourceFile> {
     let directories = root
         .ancestors()
         .map(|above| above.join(".cargo"))
@@ -201,15 +199,15 @@ fn configs(root: &Path, cargo_home: &Path, look: &mut FileProbe) -> Vec<SourceFi
     for directory in directories {
         let file = ["config", "config.toml"]
             .iter()
-            .find_map(|name| look.file(&directory.join(name)));
+            .find_map(|name| probe.file(&directory.join(name)));
         if let Some(file) = file {
-            include(file, INCLUDES, &mut found, look);
+            include(file, INCLUDES, &mut found, probe);
         }
     }
     found
 }
 
-fn include(file: SourceFile, depth: usize, found: &mut Vec<SourceFile>, look: &mut FileProbe) {
+fn include(file: SourceFile, depth: usize, found: &mut Vec<SourceFile>, probe: &mut FileProbe) {
     if found.iter().any(|other| other.path == file.path) {
         return;
     }
@@ -217,8 +215,8 @@ fn include(file: SourceFile, depth: usize, found: &mut Vec<SourceFile>, look: &m
     let included = config::included(&file.bytes);
     found.push(file);
     for name in included.iter().filter(|_| depth > 0) {
-        if let Some(file) = look.file(&clean(&directory.join(name))) {
-            include(file, depth - 1, found, look);
+        if let Some(file) = probe.file(&normalize_path(&directory.join(name))) {
+            include(file, depth - 1, found, probe);
         }
     }
 }

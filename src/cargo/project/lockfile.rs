@@ -1,8 +1,8 @@
-//! What of a Cargo.lock decides about downloads: the packages that come from elsewhere.
+//! The packages of a Cargo.lock that are downloaded.
 //!
-//! Packages of the workspace and other path dependencies have no source; their versions change with
-//! each release and nothing is downloaded for them. Which package needs which is left out as well:
-//! it follows from the manifests.
+//! Packages of the workspace and other path dependencies have no source: their versions change with
+//! each release, and nothing is downloaded for them. The dependencies between packages are skipped
+//! as well, because they follow from the manifests.
 
 use std::collections::BTreeMap;
 
@@ -10,30 +10,26 @@ use serde::Deserialize;
 
 use crate::cargo::project::canonical_toml::one_line;
 
-/// A package that cargo downloads.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LockedPackage {
-    /// Its name.
     pub name: String,
-    /// Its version.
     pub version: String,
-    /// Where it comes from: `registry+URL`, `sparse+URL`, `git+URL?branch=B#COMMIT`.
+    /// `registry+URL`, `sparse+URL`, or `git+URL?branch=B#COMMIT`.
     pub source: String,
-    /// The SHA-256 of its archive; git dependencies have none.
+    /// The SHA-256 of its archive; `None` for git dependencies.
     pub checksum: Option<String>,
 }
 
 impl LockedPackage {
-    /// Whether it is cloned and not downloaded from a registry.
+    /// Whether the package is cloned instead of downloaded from a registry.
     pub fn is_git(&self) -> bool {
         self.source.starts_with("git+")
     }
 }
 
-/// The packages of a Cargo.lock that come from elsewhere, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lockfile {
-    /// Sorted; none twice.
+    /// Sorted, without duplicates.
     pub packages: Vec<LockedPackage>,
 }
 
@@ -41,7 +37,7 @@ pub struct Lockfile {
 struct LockfileToml {
     #[serde(default)]
     package: Vec<LockfileEntry>,
-    /// Checksums in the first format: `checksum NAME VERSION (SOURCE)` to digest.
+    /// Version 1 of the format has checksums here: `checksum NAME VERSION (SOURCE)` to digest.
     #[serde(default)]
     metadata: BTreeMap<String, String>,
 }
@@ -55,7 +51,7 @@ struct LockfileEntry {
 }
 
 impl Lockfile {
-    /// Reads a Cargo.lock of any format; the error is one line.
+    /// Parses any version of the format. The error is one line.
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
         let text = std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
         let LockfileToml { package, metadata } =
@@ -89,7 +85,7 @@ impl Lockfile {
         Ok(Self { packages })
     }
 
-    /// The packages from git, or those from registries, one a line; and how many they are.
+    /// The packages from git or those from registries, one per line, and their number.
     pub(crate) fn lines(&self, git: bool) -> (String, usize) {
         let lines: Vec<String> = self
             .packages

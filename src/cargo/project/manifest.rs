@@ -1,9 +1,9 @@
-//! What of a Cargo.toml matters: for which packages are downloaded, and for how they are built.
+//! The parts of a Cargo.toml that matter for downloads and for builds.
 //!
 //! Everything else (version, authors, description, lints, metadata, targets of the package itself)
-//! is the package's own affair: cargo notices when it changes, and what stands in the caches stays
-//! of use. A dependency with a path is a directory beside it and not a download, so neither its
-//! path nor its version counts; a release that raises all versions of a workspace changes no key.
+//! does not count: cargo notices when it changes, and the caches stay useful. A path dependency is
+//! a directory and not a download, so neither its path nor its version counts. A release that
+//! raises all versions of a workspace changes no key.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,6 @@ use toml::{Table, Value};
 use crate::cargo::project::canonical_toml as canonical;
 use crate::cargo::project::canonical_toml::{insert, only, table, texts};
 
-/// A Cargo.toml that could be read.
 #[derive(Clone, Debug)]
 pub(crate) struct CargoManifest {
     table: Table,
@@ -26,35 +25,35 @@ const DEPENDENCIES: [[&str; 2]; 3] = [
 ];
 
 impl CargoManifest {
-    /// Reads a Cargo.toml; the error is one line.
+    /// The error is one line.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, String> {
         Ok(Self {
             table: canonical::parse(bytes)?,
         })
     }
 
-    /// The name of the package; a workspace may have none.
+    /// `None` for a workspace without a root package.
     pub(crate) fn name(&self) -> Option<&str> {
         table(&self.table, "package")?.get("name")?.as_str()
     }
 
-    /// `[workspace]`.
+    /// The table `[workspace]`.
     pub(crate) fn workspace(&self) -> Option<&Table> {
         table(&self.table, "workspace")
     }
 
-    /// `package.workspace`: where the workspace's root is.
+    /// The setting `package.workspace`: the directory of the workspace's root.
     pub(crate) fn workspace_path(&self) -> Option<&str> {
         table(&self.table, "package")?.get("workspace")?.as_str()
     }
 
-    /// The directories and patterns of a list below `[workspace]`: `members`, `default-members`,
+    /// A list below `[workspace]` of directories and patterns: `members`, `default-members` or
     /// `exclude`.
     pub(crate) fn listed(&self, key: &str) -> Vec<String> {
         texts(self.workspace().and_then(|workspace| workspace.get(key)))
     }
 
-    /// The directories of dependencies with a path, relative to this manifest's.
+    /// The directories of path dependencies, relative to this manifest's directory.
     pub(crate) fn path_dependencies(&self) -> BTreeSet<String> {
         let all = self.dependency_tables();
         let inherited = self
@@ -81,8 +80,8 @@ impl CargoManifest {
             .flatten()
     }
 
-    /// What decides which packages are downloaded, where no Cargo.lock does. Patches of `members`
-    /// don't count.
+    /// What determines which packages are downloaded if there is no Cargo.lock. Patches of
+    /// `members` do not count.
     pub(crate) fn resolution(&self, members: &BTreeSet<String>) -> String {
         let mut kept = dependencies(&self.table);
         insert(
@@ -110,7 +109,7 @@ impl CargoManifest {
         canonical::text(&kept)
     }
 
-    /// What decides how packages are built, beside what a Cargo.lock says.
+    /// What determines how packages are built, beside the Cargo.lock.
     pub(crate) fn build(&self) -> String {
         let mut kept = dependencies(&self.table);
         kept.extend(only(&self.table, &["cargo-features", "profile"]));
@@ -133,7 +132,7 @@ impl CargoManifest {
         table(&self.table, "package").map_or_else(Table::new, |package| only(package, keys))
     }
 
-    /// What `[workspace]` hands to its members.
+    /// What members inherit from `[workspace]`.
     fn inherited(&self, keys: &[&str]) -> Table {
         let Some(workspace) = self.workspace() else {
             return Table::new();
@@ -147,7 +146,7 @@ impl CargoManifest {
     }
 }
 
-/// The dependency tables of a manifest, of its targets too.
+/// The dependency tables of a manifest and of its targets.
 fn dependencies(of: &Table) -> Table {
     let mut kept = Table::new();
     for [new, old] in DEPENDENCIES {
@@ -168,7 +167,7 @@ fn dependencies(of: &Table) -> Table {
     kept
 }
 
-/// A dependency in its long form.
+/// `name = "1"` becomes `name = { version = "1" }`.
 fn dependency(value: &Value) -> Value {
     let Value::Table(table) = value else {
         return Value::Table(Table::from_iter([("version".to_owned(), value.clone())]));
@@ -188,7 +187,7 @@ fn dependency(value: &Value) -> Value {
     Value::Table(kept)
 }
 
-/// A list whose order means nothing.
+/// Sorts a list whose order has no meaning.
 fn sorted(list: &Value) -> Value {
     match list {
         Value::Array(items) if items.iter().all(Value::is_str) => {
@@ -203,8 +202,8 @@ fn sorted(list: &Value) -> Value {
     }
 }
 
-/// `[patch]` without the entries that stand for directories or for members: builds strip and add
-/// those, and nothing is downloaded for them.
+/// `[patch]` without the entries that name directories or members: builds add and remove these, and
+/// nothing is downloaded for them.
 pub(crate) fn patches(of: &Table, is_member: &dyn Fn(&str) -> bool) -> Option<Table> {
     let sources = table(of, "patch")?.iter().filter_map(|(source, patches)| {
         let kept: Table = patches
@@ -221,8 +220,8 @@ pub(crate) fn patches(of: &Table, is_member: &dyn Fn(&str) -> bool) -> Option<Ta
     Some(sources.collect())
 }
 
-/// The directories that `[patch]` and `[replace]` of a manifest, or `[patch]` of a configuration,
-/// put in the place of packages, relative to where the file says; none when it can't be read.
+/// The directories that `[patch]` and `[replace]` of a manifest, or `[patch]` of a configuration
+/// file, substitute for packages. They are relative to the file. Empty if it can't be parsed.
 pub(crate) fn substitutes(bytes: &[u8]) -> Vec<String> {
     let Ok(parsed) = canonical::parse(bytes) else {
         return Vec::new();

@@ -1,23 +1,22 @@
-//! Directories that are elsewhere on another machine, or in another checkout, as names in values.
+//! Placeholders for directories whose paths differ between machines and checkouts.
 //!
-//! `RUSTC_WRAPPER=/home/runner/.cargo/bin/sccache` says the same as the value with another home in
-//! it.
+//! `RUSTC_WRAPPER=/home/runner/.cargo/bin/sccache` must give the same key for another home
+//! directory.
 
 use std::path::Path;
 
-/// The directories and what they are called.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Placeholders {
-    /// Directory and name, the longest directory first: what lies below another is named by the
-    /// nearest.
+    /// Directory and placeholder. The longest directory comes first, so that a nested directory
+    /// gets its own placeholder.
     names: Vec<(String, &'static str)>,
 }
 
 impl Placeholders {
-    pub(crate) fn new(places: &[(&Path, &'static str)]) -> Self {
-        let mut names: Vec<_> = places
+    pub(crate) fn new(dirs: &[(&Path, &'static str)]) -> Self {
+        let mut names: Vec<_> = dirs
             .iter()
-            // A home that is the root, or unknown, is part of every path and names none.
+            // If the home directory is `/` or unknown, every path would match it.
             .filter(|(path, _)| path.is_absolute() && path.file_name().is_some())
             .filter_map(|(path, name)| {
                 Some((path.to_str()?.trim_end_matches('/').to_owned(), *name))
@@ -27,8 +26,7 @@ impl Placeholders {
         Self { names }
     }
 
-    /// The text with each directory replaced by its name.
-    pub(crate) fn named(&self, text: &str) -> String {
+    pub(crate) fn replace_in(&self, text: &str) -> String {
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
         while let Some(at) = rest.find('/') {
@@ -47,8 +45,7 @@ impl Placeholders {
     }
 }
 
-/// Whether what follows a text is not the rest of a longer path; `-L` and the like come before
-/// paths.
+/// Whether a path can start after `text`. Options such as `-L` may stand directly before a path.
 fn path_may_begin_after(text: &str) -> bool {
     let mut back = text.chars().rev();
     match (back.next(), back.next(), back.next()) {
@@ -60,7 +57,7 @@ fn path_may_begin_after(text: &str) -> bool {
     }
 }
 
-/// Whether a text begins with a path and not with a longer name.
+/// Whether `text` starts with the path itself and not with a longer name.
 fn begins_with(text: &str, path: &str) -> bool {
     text.strip_prefix(path)
         .is_some_and(|after| after.chars().next().is_none_or(|next| !is_in_name(next)))
@@ -76,7 +73,7 @@ mod tests {
 
     #[test]
     fn directories_get_names_where_a_whole_path_begins() {
-        let places = Placeholders::new(&[
+        let dirs = Placeholders::new(&[
             (Path::new("/home/u"), "~"),
             (Path::new("/home/u/work/app"), "{checkout}"),
             (Path::new("/home/u/.cargo/"), "{cargo-home}"),
@@ -95,13 +92,13 @@ mod tests {
             ("a:/home/u:/home/u/", "a:~:~/"),
             ("no path", "no path"),
         ] {
-            assert_eq!(places.named(text), named, "{text}");
+            assert_eq!(dirs.replace_in(text), named, "{text}");
         }
     }
 
     #[test]
     fn a_root_or_unknown_home_names_nothing() {
-        let places = Placeholders::new(&[(Path::new("/"), "~"), (Path::new(""), "~")]);
-        assert_eq!(places.named("/a/b"), "/a/b");
+        let dirs = Placeholders::new(&[(Path::new("/"), "~"), (Path::new(""), "~")]);
+        assert_eq!(dirs.replace_in("/a/b"), "/a/b");
     }
 }

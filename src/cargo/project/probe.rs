@@ -1,4 +1,4 @@
-//! Looks at files that may not be there, and remembers what it could not look at.
+//! Reading files that may not exist. What can't be read becomes a warning.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,6 @@ use crate::error::{Error, Result};
 use crate::fs::{FileKind, Namespace, Stat, files};
 use crate::glob::{FoundPath, Patterns, ResolveError};
 
-/// Looks, and remembers what could not be looked at so far, one line each.
 pub(crate) struct FileProbe<'a> {
     namespace: &'a dyn Namespace,
     pub(crate) warnings: Vec<String>,
@@ -26,61 +25,60 @@ impl<'a> FileProbe<'a> {
         self.namespace.locate(name)
     }
 
-    /// A regular file, or nothing. What is there and can't be read is as if it were not there, and
-    /// is said.
+    /// The contents of a regular file. An unreadable file is a warning and counts as absent.
     pub(crate) fn file(&mut self, path: &Path) -> Option<SourceFile> {
         let stat = self.stat(path)?;
         if stat.kind != FileKind::File {
             return None;
         }
-        let bytes = self.noted(self.locate(path).and_then(|path| files::read(&path)))?;
+        let bytes = self.warn_on_error(self.locate(path).and_then(|path| files::read(&path)))?;
         Some(SourceFile {
             path: path.to_owned(),
             bytes,
         })
     }
 
-    /// What is at a path, following symlinks.
+    /// Follows symlinks.
     pub(crate) fn stat(&mut self, path: &Path) -> Option<Stat> {
-        self.noted(self.locate(path).and_then(|path| files::stat(&path)))
+        self.warn_on_error(self.locate(path).and_then(|path| files::stat(&path)))
             .flatten()
     }
 
-    /// The names in a directory; none when it is not there.
-    pub(crate) fn names(&mut self, directory: &Path) -> Vec<String> {
+    /// Empty if the directory does not exist.
+    pub(crate) fn list(&mut self, directory: &Path) -> Vec<String> {
         let listed = self
             .locate(directory)
             .and_then(|directory| files::list(&directory));
-        let names = self.noted(listed).unwrap_or_default();
+        let names = self.warn_on_error(listed).unwrap_or_default();
         names
             .into_iter()
             .filter_map(|name| name.into_string().ok())
             .collect()
     }
 
-    /// The path without symlinks, if something is there.
-    pub(crate) fn real(&mut self, path: &Path) -> Option<PathBuf> {
-        let real = self.locate(path).and_then(|path| files::canonical(&path));
-        self.noted(real)
-            .map(|real| self.namespace.original_name(&real))
+    /// The path with symlinks resolved, if it exists.
+    pub(crate) fn canonical(&mut self, path: &Path) -> Option<PathBuf> {
+        let path = self.locate(path).and_then(|path| files::canonical(&path));
+        self.warn_on_error(path)
+            .map(|path| self.namespace.original_name(&path))
     }
 
-    /// What patterns stand for.
+    /// The paths that match.
     pub(crate) fn matches(&self, patterns: &Patterns) -> Result<Vec<FoundPath>, ResolveError> {
         patterns.resolve_in(self.namespace, true)
     }
 
-    /// Notes that something else is wrong.
+    /// Adds a warning, once.
     pub(crate) fn warn(&mut self, line: String) {
         if !self.warnings.contains(&line) {
             self.warnings.push(line);
         }
     }
 
-    fn noted<T>(&mut self, result: Result<T>) -> Option<T> {
+    fn warn_on_error<T>(&mut self, result: Result<T>) -> Option<T> {
         match result {
             Ok(value) => Some(value),
-            // A file where a directory would have to be: then what is looked for is not there.
+            // A file stands where a directory would be, so the path does not exist.
             Err(Error::Io { source, .. })
                 if matches!(
                     source.kind(),

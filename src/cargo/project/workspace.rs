@@ -1,9 +1,9 @@
-//! Finds the root of a workspace and the manifests that belong to it, as cargo does.
+//! Finding the root of a workspace and the manifests that belong to it, as cargo does.
 //!
-//! Cargo book, "Workspaces": members are what `members` lists, with patterns, less `exclude`, and
-//! every dependency with a path. Dependencies outside the root are no members, but their
-//! dependencies are resolved together with the workspace's, so their manifests are among those
-//! found here.
+//! Cargo book, "Workspaces": members are the directories that `members` lists, with patterns,
+//! without `exclude`, and all path dependencies. Path dependencies outside the root are no members,
+//! but their dependencies are resolved together with those of the workspace, so their manifests
+//! count too.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::path::{Component, Path, PathBuf};
@@ -15,20 +15,20 @@ use crate::glob::{Base, FoundKind, Patterns};
 
 const MANIFEST: &str = "Cargo.toml";
 
-/// The root of the workspace that a directory's package belongs to: the directory itself where
-/// there is none above.
-pub(crate) fn workspace_root(directory: &Path, look: &mut FileProbe) -> PathBuf {
-    let Some(own) = read(directory, look).and_then(|(_, manifest)| manifest) else {
+/// The root of the workspace of the package in a directory; the directory itself if there is no
+/// workspace above it.
+pub(crate) fn workspace_root(directory: &Path, probe: &mut FileProbe) -> PathBuf {
+    let Some(own) = read(directory, probe).and_then(|(_, manifest)| manifest) else {
         return directory.to_owned();
     };
     if own.workspace().is_some() {
         return directory.to_owned();
     }
     if let Some(path) = own.workspace_path() {
-        return clean(&directory.join(path));
+        return normalize_path(&directory.join(path));
     }
     let above = directory.ancestors().skip(1).find_map(|above| {
-        let (_, manifest) = read(above, look)?;
+        let (_, manifest) = read(above, probe)?;
         let manifest = manifest?;
         manifest.workspace()?;
         Some((above.to_owned(), manifest))
@@ -40,18 +40,18 @@ pub(crate) fn workspace_root(directory: &Path, look: &mut FileProbe) -> PathBuf 
 }
 
 fn is_excluded(root: &Path, directory: &Path, manifest: &CargoManifest) -> bool {
-    let is_below = |path: &String| directory.starts_with(clean(&root.join(path)));
+    let is_below = |path: &String| directory.starts_with(normalize_path(&root.join(path)));
     manifest.listed("exclude").iter().any(is_below)
         && !manifest.listed("members").iter().any(is_below)
 }
 
-/// The manifests of a workspace, the root's first, then in the order of their paths.
-pub(crate) fn manifests(root: &Path, look: &mut FileProbe) -> Vec<SourceFile> {
+/// The manifest of the root first, then the others in the order of their paths.
+pub(crate) fn manifests(root: &Path, probe: &mut FileProbe) -> Vec<SourceFile> {
     let mut waiting = VecDeque::from([root.to_owned()]);
     let mut seen = BTreeSet::from([root.to_owned()]);
     let mut found = Vec::new();
     while let Some(directory) = waiting.pop_front() {
-        let Some((file, manifest)) = read(&directory, look) else {
+        let Some((file, manifest)) = read(&directory, probe) else {
             continue;
         };
         let Some(manifest) = manifest else {
@@ -61,10 +61,10 @@ pub(crate) fn manifests(root: &Path, look: &mut FileProbe) -> Vec<SourceFile> {
         let dependencies = manifest
             .path_dependencies()
             .into_iter()
-            .map(|path| clean(&directory.join(path)));
+            .map(|path| normalize_path(&directory.join(path)));
         let mut next: Vec<PathBuf> = dependencies.collect();
         if directory == root {
-            next.extend(members(root, &manifest, look));
+            next.extend(members(root, &manifest, probe));
         }
         waiting.extend(
             next.into_iter()
@@ -72,7 +72,7 @@ pub(crate) fn manifests(root: &Path, look: &mut FileProbe) -> Vec<SourceFile> {
         );
         found.push(file);
     }
-    // The first is the root's, where it has one.
+    // The first is that of the root, if it has one.
     let own = usize::from(
         found
             .first()
@@ -82,8 +82,7 @@ pub(crate) fn manifests(root: &Path, look: &mut FileProbe) -> Vec<SourceFile> {
     found
 }
 
-/// The directories that a workspace lists as its members.
-fn members(root: &Path, manifest: &CargoManifest, look: &mut FileProbe) -> Vec<PathBuf> {
+fn members(root: &Path, manifest: &CargoManifest, probe: &mut FileProbe) -> Vec<PathBuf> {
     let listed = manifest
         .listed("members")
         .into_iter()
@@ -92,12 +91,12 @@ fn members(root: &Path, manifest: &CargoManifest, look: &mut FileProbe) -> Vec<P
         listed.partition(|member| member.contains(['*', '?', '[']));
     let mut found: Vec<PathBuf> = plain
         .iter()
-        .map(|member| clean(&root.join(member)))
+        .map(|member| normalize_path(&root.join(member)))
         .collect();
     let base = Base::new(root, "");
     let resolved = Patterns::parse(&patterns, &base)
         .map_err(|error| error.to_string())
-        .and_then(|patterns| look.matches(&patterns).map_err(|error| error.to_string()));
+        .and_then(|patterns| probe.matches(&patterns).map_err(|error| error.to_string()));
     match resolved {
         Ok(matched) => found.extend(
             matched
@@ -106,7 +105,7 @@ fn members(root: &Path, manifest: &CargoManifest, look: &mut FileProbe) -> Vec<P
                 .map(|matched| matched.path)
                 .filter(|directory| !is_excluded(root, directory, manifest)),
         ),
-        Err(reason) => look.warn(format!(
+        Err(reason) => probe.warn(format!(
             "cannot find the members of the workspace in {}: {reason}; the cache keys are made without them",
             root.display()
         )),
@@ -114,24 +113,24 @@ fn members(root: &Path, manifest: &CargoManifest, look: &mut FileProbe) -> Vec<P
     found
 }
 
-/// The manifest in a directory, and what it says if it can be understood.
-fn read(directory: &Path, look: &mut FileProbe) -> Option<(SourceFile, Option<CargoManifest>)> {
-    let file = look.file(&directory.join(MANIFEST))?;
+/// The manifest in a directory; parsed if it can be parsed.
+fn read(directory: &Path, probe: &mut FileProbe) -> Option<(SourceFile, Option<CargoManifest>)> {
+    let file = probe.file(&directory.join(MANIFEST))?;
     let manifest = CargoManifest::parse(&file.bytes).ok();
     Some((file, manifest))
 }
 
-/// A path without `.` and `..`, by its text.
-pub fn clean(path: &Path) -> PathBuf {
+/// Removes `.` and `..` from a path without looking at the disk.
+pub fn normalize_path(path: &Path) -> PathBuf {
     path.components()
-        .fold(PathBuf::new(), |mut clean, component| {
+        .fold(PathBuf::new(), |mut normalize_path, component| {
             match component {
                 Component::CurDir => {}
                 Component::ParentDir => {
-                    clean.pop();
+                    normalize_path.pop();
                 }
-                other => clean.push(other),
+                other => normalize_path.push(other),
             }
-            clean
+            normalize_path
         })
 }

@@ -1,10 +1,10 @@
-//! What of cargo's registry and git directories the lock files do not need.
+//! The downloads in cargo's registry and git directories that the lock files do not need.
 //!
-//! Kept of what they need are the archive (`.crate`), the unpacked sources and the cached entry of
-//! a sparse index.
+//! Of a needed package the archive (`.crate`), the unpacked sources and the cached entry of a
+//! sparse index are kept.
 //!
-//! The archive can't be left out: cargo downloads it again although its sources are there. The
-//! sources could, as cargo unpacks what has none, but that takes longer than restoring them.
+//! The archive must stay: cargo downloads it again even if the sources are there. The sources could
+//! go, because cargo unpacks archives without them, but that takes longer than restoring them.
 //! Measured with 354 packages (17,313 files) into an empty `CARGO_HOME` on ext4, two cores, three
 //! times in turn, medians:
 //!
@@ -13,11 +13,11 @@
 //! | archives and sources | 0.79 s | 0.43 s | 1.25 s | 411 MB |
 //! | archives only | 0.09 s | 3.18 s | 3.27 s | 75 MB |
 //!
-//! Each version of a package is in the store once, whichever entries have it, so the room that
-//! sources take does not grow with the number of entries, and a `CARGO_HOME` that stays on the disk
-//! is only compared.
+//! Each version of a package is in the store once, whichever entries use it, so the size of the
+//! sources does not grow with the number of entries, and a `CARGO_HOME` that stays on the disk is
+//! only compared.
 //!
-//! An index that is a git repository is kept whole.
+//! An index that is a git repository is kept as a whole.
 
 use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
@@ -25,10 +25,8 @@ use std::path::{Component, Path, PathBuf};
 use crate::cargo::target_gc::locked_packages::LockedPackages;
 use crate::tree::scan::Filter;
 
-/// Decides what of `registry` and `git` below a `CARGO_HOME` is kept.
-///
-/// Names that cargo is not known to use stay.
-pub fn downloads(
+/// Decides what below `registry` and `git` of a `CARGO_HOME` is kept. Unknown names are kept.
+pub fn downloads_filter(
     cargo_home: PathBuf,
     needed: LockedPackages,
 ) -> impl Fn(&Path, bool) -> Filter + Send + Sync + 'static {
@@ -63,7 +61,7 @@ pub fn downloads(
     }
 }
 
-/// The names in a relative path; none when one of them is not UTF-8, which no name of cargo's is.
+/// `None` if a name is not UTF-8, which no name of cargo's is.
 fn names(path: &Path) -> Option<Vec<&str>> {
     path.components()
         .map(|component| match component {
@@ -96,7 +94,7 @@ source = "git+https://example.org/Owner/Dep-Lib.git?rev=0123456#0123456789abcdef
     #[test]
     fn what_the_lock_needs_is_kept_and_the_rest_is_not() {
         let needed = LockedPackages::of(&[Lockfile::parse(LOCK.as_bytes()).unwrap()]);
-        let take = downloads(PathBuf::from("/home/.cargo"), needed);
+        let take = downloads_filter(PathBuf::from("/home/.cargo"), needed);
         for (path, expected) in [
             ("registry/cache/r-1/Inflector-1.0.0.crate", Filter::Include),
             ("registry/cache/r-1/Inflector-0.9.0.crate", Filter::Exclude),

@@ -1,5 +1,5 @@
-//! What of a target directory is not worth saving. [`crate::cargo::target_gc`] says why; here it is
-//! looked at.
+//! Reading a target directory and deciding what is not worth saving; [`crate::cargo::target_gc`]
+//! says why.
 
 use std::path::{Path, PathBuf};
 
@@ -11,10 +11,11 @@ use crate::cargo::target_gc::locked_packages::LockedPackages;
 use crate::cargo::target_gc::unused::UnusedOutputs;
 use crate::cargo::target_gc::{read_target, unused};
 
-/// What no build of the workspaces can use of a target directory, which is given as this process
-/// finds it. All workspaces are to be named that use it, and their facts gathered after the build,
-/// so that the lock file is the one that it used.
-pub fn leftovers(
+/// The outputs in a target directory that no build of the workspaces can use.
+///
+/// `workspaces` must be all workspaces that build into the directory, gathered after the build, so
+/// that the lock file is the one that the build used.
+pub fn inspect(
     target: &Path,
     workspaces: &[WorkspaceFacts],
     namespace: &dyn Namespace,
@@ -26,14 +27,14 @@ pub fn leftovers(
     let roots = projects.map(|project| namespace.locate(&project.root));
     let roots = roots.collect::<Result<Vec<PathBuf>>>()?;
     let is_source = |path: &Path| {
-        // What can't be looked at is not said to be gone.
+        // A source that can't be checked counts as present.
         roots
             .iter()
             .any(|root| !matches!(files::stat(&root.join(path)), Ok(None)))
     };
-    let looked = read_target::look(target)?;
-    Ok(unused::leftovers(
-        &looked,
+    let target_dir = read_target::read_target(target)?;
+    Ok(unused::unused_outputs(
+        &target_dir,
         needed.as_ref(),
         &is_source,
         Timestamp::now(),

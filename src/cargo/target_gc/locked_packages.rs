@@ -1,24 +1,22 @@
-//! What the lock files need.
+//! The packages that lock files need, by the names of cargo's directories.
 
 use std::collections::BTreeSet;
 
 use crate::cargo::project::facts::WorkspaceFacts;
 use crate::cargo::project::lockfile::Lockfile;
 
-/// The packages of all lock files that come from elsewhere.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LockedPackages {
-    /// `NAME-VERSION` of packages from registries.
+    /// `NAME-VERSION` of registry packages.
     versions: BTreeSet<String>,
-    /// Their names as indexes write them, in lower case.
+    /// Their names as in an index, in lower case.
     names: BTreeSet<String>,
-    /// Repositories, as cargo names its directories for them, in lower case, with a commit.
+    /// Repositories as cargo names their directories, in lower case, with a commit.
     commits: BTreeSet<(String, String)>,
 }
 
 impl LockedPackages {
-    /// What the workspaces need; none when one of them has no lock file that can be read, for then
-    /// it is not known.
+    /// `None` if a workspace has no readable lock file: then the needed packages are unknown.
     pub fn of_workspaces(workspaces: &[WorkspaceFacts]) -> Option<Self> {
         let locks: Option<Vec<Lockfile>> = workspaces
             .iter()
@@ -30,7 +28,6 @@ impl LockedPackages {
             .map(|locks| Self::of(&locks))
     }
 
-    /// What lock files need.
     pub fn of(locks: &[Lockfile]) -> Self {
         let mut needed = Self::default();
         for package in locks.iter().flat_map(|lock| &lock.packages) {
@@ -48,25 +45,23 @@ impl LockedPackages {
         needed
     }
 
-    /// Whether a package of a registry is needed, named `NAME-VERSION`.
+    /// `package` is `NAME-VERSION`.
     pub(crate) fn has_version(&self, package: &str) -> bool {
         self.versions.contains(package)
     }
 
-    /// Whether any version of a package is needed, by the name of its file in an index.
+    /// Whether any version of a package is needed. `name` is that of its file in an index.
     pub(crate) fn has_name(&self, name: &str) -> bool {
         self.names.contains(name)
     }
 
-    /// Whether a repository is needed, by the name of cargo's directory for it: the last part of
-    /// its address and 16 digits.
+    /// `directory` is cargo's directory for the repository: the last part of the URL and 16 digits.
     pub(crate) fn has_repository(&self, directory: &str) -> bool {
         let name = repository(directory);
         self.commits.iter().any(|(needed, _)| *needed == name)
     }
 
-    /// Whether a checkout is needed, by the names of cargo's directories: the repository's and the
-    /// short commit.
+    /// `directory` is that of the repository, `commit` the short commit id.
     pub(crate) fn has_checkout(&self, directory: &str, commit: &str) -> bool {
         let name = repository(directory);
         self.commits
@@ -75,8 +70,7 @@ impl LockedPackages {
     }
 }
 
-/// The name of a repository in that of cargo's directory for it (cargo, `sources/git/source.rs`,
-/// `ident`).
+/// The name of the repository in cargo's directory name (cargo, `sources/git/source.rs`, `ident`).
 fn repository(directory: &str) -> String {
     directory
         .rsplit_once('-')
@@ -84,7 +78,7 @@ fn repository(directory: &str) -> String {
         .to_lowercase()
 }
 
-/// `git+https://example.org/owner/Name.git?branch=main#0123` to `name` and `0123`.
+/// `git+https://example.org/owner/Name.git?branch=main#0123` gives `name` and `0123`.
 fn repository_and_commit(source: &str) -> Option<(String, String)> {
     let (address, commit) = source.rsplit_once('#')?;
     let address = address

@@ -1,17 +1,16 @@
-//! What is not worth keeping, decided while saving, so that months of builds do not make the caches
-//! grow. Nothing is removed where it is.
+//! What is not worth saving, so that the caches do not grow over months of builds. Nothing is
+//! removed from the directories themselves.
 //!
-//! - [`Needed`] is what the lock files of all workspaces need
-//! - [`downloads()`] leaves out of cargo's registry and git directories what they do not need
-//!   (pure)
-//! - [`look()`] reads what a target directory says of itself, [`leftovers()`] decides what of it no
-//!   build can use (pure)
+//! - [`locked_packages`]: the packages that the lock files of all workspaces need
+//! - [`downloads`]: filters cargo's registry and git directories by them (pure)
+//! - [`read_target`]: reads what a target directory records about itself
+//! - [`unused`]: decides which outputs no build can use (pure)
 //!
-//! Each gives what `scan::Options::exclude` takes.
+//! The results are filters for a scan.
 //!
-//! Leaving out too much costs a download or a build, never a wrong result: cargo fetches what is
-//! missing, and builds a unit whose fingerprint is missing. A unit is taken or left out whole, its
-//! fingerprint with its outputs.
+//! Leaving out too much costs a download or a build and is never wrong: cargo fetches what is
+//! missing, and rebuilds a unit whose fingerprint is missing. A unit is kept or left out as a
+//! whole, its fingerprint with its outputs.
 
 pub mod downloads;
 pub mod inspect;

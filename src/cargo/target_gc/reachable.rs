@@ -1,4 +1,4 @@
-//! Which units a build could still use.
+//! The units that a build can still use.
 
 use std::collections::HashMap;
 
@@ -6,18 +6,18 @@ use crate::cargo::target_gc::locked_packages::LockedPackages;
 use crate::cargo::target_gc::read_target::{TargetDir, Unit, UnitOrigin};
 use crate::fs::Timestamp;
 
-/// How long a unit is kept that has a newer sibling, in seconds.
+/// How long a unit is kept beside a newer sibling, in seconds.
 const PATIENCE: i64 = 14 * 86_400;
 
-/// For each profile, for each of its units, whether it is of use.
-pub(crate) fn alive(
-    looked: &TargetDir,
+/// For each unit of each profile, whether a build can use it.
+pub(crate) fn reachable_units(
+    target: &TargetDir,
     needed: Option<&LockedPackages>,
     is_source: &dyn Fn(&std::path::Path) -> bool,
     now: Timestamp,
 ) -> Vec<Vec<bool>> {
-    let needed = needed.filter(|_| !builds_std(looked));
-    let newest = newest(looked);
+    let needed = needed.filter(|_| !builds_std(target));
+    let newest = newest(target);
     let by_itself = |profile: usize, unit: &Unit| {
         let is_made_from_what_is_there = match &unit.origin {
             UnitOrigin::Registry(package) => {
@@ -33,7 +33,7 @@ pub(crate) fn alive(
         let is_superseded = || newest[&identity(profile, unit)] > unit.built;
         unit.fingerprint.is_some() && is_made_from_what_is_there && !(is_old && is_superseded())
     };
-    let profiles = looked.profiles.iter().enumerate();
+    let profiles = target.profiles.iter().enumerate();
     let mut alive: Vec<Vec<bool>> = profiles
         .map(|(number, profile)| {
             profile
@@ -43,16 +43,16 @@ pub(crate) fn alive(
                 .collect()
         })
         .collect();
-    spread(looked, &mut alive);
+    mark_dependencies(target, &mut alive);
     alive
 }
 
-/// A unit is of no use without those that it was built with: cargo would find another fingerprint,
+/// A unit is useless without the units that it was built with: cargo would find another fingerprint
 /// or a newer file.
-fn spread(looked: &TargetDir, alive: &mut [Vec<bool>]) {
+fn mark_dependencies(target: &TargetDir, alive: &mut [Vec<bool>]) {
     let mut users: HashMap<u64, Vec<(usize, usize)>> = HashMap::new();
     let mut found: HashMap<u64, usize> = HashMap::new();
-    let units = looked
+    let units = target
         .profiles
         .iter()
         .enumerate()
@@ -83,7 +83,7 @@ fn spread(looked: &TargetDir, alive: &mut [Vec<bool>]) {
             if !std::mem::replace(&mut alive[profile][unit], false) {
                 continue;
             }
-            let Some(fingerprint) = looked.profiles[profile].units[unit].fingerprint else {
+            let Some(fingerprint) = target.profiles[profile].units[unit].fingerprint else {
                 continue;
             };
             let left = found.entry(fingerprint).or_default();
@@ -95,15 +95,14 @@ fn spread(looked: &TargetDir, alive: &mut [Vec<bool>]) {
     }
 }
 
-/// What units have in common of which one is usually made in place of the other: profile, package
-/// and what of it.
+/// Units with the same profile, package and name usually replace each other.
 fn identity(profile: usize, unit: &Unit) -> (usize, &str, &str) {
     (profile, &unit.package, &unit.name)
 }
 
-fn newest(looked: &TargetDir) -> HashMap<(usize, &str, &str), Timestamp> {
+fn newest(target: &TargetDir) -> HashMap<(usize, &str, &str), Timestamp> {
     let mut newest = HashMap::new();
-    for (number, profile) in looked.profiles.iter().enumerate() {
+    for (number, profile) in target.profiles.iter().enumerate() {
         for unit in profile
             .units
             .iter()
@@ -116,9 +115,9 @@ fn newest(looked: &TargetDir) -> HashMap<(usize, &str, &str), Timestamp> {
     newest
 }
 
-/// Whether the standard library is built here: its dependencies are in a lock file of its own.
-fn builds_std(looked: &TargetDir) -> bool {
-    looked
+/// Whether the standard library is built here. Its dependencies are in a lock file of its own.
+fn builds_std(target: &TargetDir) -> bool {
+    target
         .profiles
         .iter()
         .flat_map(|profile| &profile.units)
@@ -172,16 +171,16 @@ mod tests {
             units: units.to_vec(),
             ..Profile::default()
         });
-        let looked = TargetDir {
+        let target = TargetDir {
             profiles: profiles.collect(),
         };
-        let alive = alive(
-            &looked,
+        let alive = reachable_units(
+            &target,
             needed,
             &|path| path != std::path::Path::new("gone.rs"),
             NOW,
         );
-        let units = looked
+        let units = target
             .profiles
             .iter()
             .zip(&alive)

@@ -1,16 +1,15 @@
-//! What a target directory says of itself.
+//! Reading what a target directory records about itself.
 //!
-//! cargo, `compiler/{layout,fingerprint}`: for each unit there is a file with the unit's
-//! fingerprint and beside it, as JSON, what that was made from: among others the fingerprints of
-//! the units it depends on. Which sources a unit was made from stands in the dep-info that the
-//! compiler wrote beside the output. There are two layouts:
+//! cargo, `compiler/{layout,fingerprint}`: each unit has a file with its fingerprint, and beside it
+//! a JSON file with what the fingerprint was computed from, among others the fingerprints of the
+//! units that it depends on. The dep-info that the compiler wrote beside the output lists the
+//! sources. There are two layouts:
 //!
 //! - until 1.99, fingerprints are in `<profile>/.fingerprint/<package>-<hash>`, and outputs in
 //!   `deps`, `build` and `examples` carry the same hash;
-//! - since 1.100, all of a unit is in `<profile>/build/<package>/<hash>`: `fingerprint`, `out` and
-//!   `run`.
+//! - since 1.100, a unit is in `<profile>/build/<package>/<hash>`: `fingerprint`, `out` and `run`.
 //!
-//! A target directory that two versions of cargo used has both. One that is laid out otherwise has
+//! A target directory that two versions of cargo used has both. A directory with another layout has
 //! no profiles here, and all of it is kept.
 
 use std::collections::HashMap;
@@ -22,76 +21,65 @@ use serde::Deserialize;
 use crate::error::{Error, Result};
 use crate::fs::{FileKind, Timestamp, files};
 
-/// What was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TargetDir {
-    /// The directories of profiles, those of other platforms too.
+    /// Profiles of other platforms are included.
     pub profiles: Vec<Profile>,
 }
 
-/// The directory of a profile.
+/// The directory of a profile, such as `target/debug`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Profile {
-    /// Where it is.
     pub directory: PathBuf,
-    /// The units in it.
     pub units: Vec<Unit>,
-    /// What belongs to a unit, alone or with others: files and directories, relative to the
-    /// profile's, each with the unit's hash.
+    /// Files and directories that belong to one or more units, relative to the profile's directory,
+    /// each with the unit's hash.
     pub pieces: Vec<(PathBuf, String)>,
-    /// What is in `incremental`.
     pub incremental: Vec<Incremental>,
 }
 
-/// Something that cargo built.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unit {
-    /// The name of its package.
     pub package: String,
-    /// Its hash, which some units of a package share.
+    /// Some units of a package share their hash.
     pub hash: String,
-    /// What of the package it is: `lib-serde`, `test-bin-app`.
+    /// Such as `lib-serde` or `test-bin-app`.
     pub name: String,
-    /// Its fingerprint; none when its build did not end well.
+    /// `None` if its build failed.
     pub fingerprint: Option<u64>,
-    /// The fingerprints of the units that it was built with.
+    /// The fingerprints of its dependencies.
     pub needs: Vec<u64>,
-    /// What it was made from.
     pub origin: UnitOrigin,
-    /// When it was built.
     pub built: Timestamp,
 }
 
-/// Where the sources of a unit came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UnitOrigin {
-    /// A registry: `NAME-VERSION`.
+    /// A registry package, as `NAME-VERSION`.
     Registry(String),
-    /// Git: cargo's directories for the repository and the commit.
+    /// A git dependency, by cargo's directories for the repository and the commit.
     Git(String, String),
-    /// A file, relative to the root of the workspace.
+    /// A file of the workspace, relative to its root.
     Workspace(PathBuf),
-    /// It is not known, or outside of the workspace.
+    /// Unknown, or outside of the workspace.
     Elsewhere,
 }
 
-/// What the compiler keeps to build a crate in part.
+/// Incremental compilation data of a crate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Incremental {
-    /// Its name: crate and hash.
+    /// Crate name and hash.
     pub name: String,
-    /// When it was used last.
     pub modified: Timestamp,
-    /// The names in it.
+    /// The names of its sessions and their locks.
     pub sessions: Vec<String>,
 }
 
-/// Bytes of dep-info that surely name the first source.
+/// As many bytes of dep-info as always contain the first source.
 const ENOUGH: u64 = 16 << 10;
 
-/// Looks at a target directory. What disappears meanwhile, or can't be understood, is as if it were
-/// not there.
-pub fn look(target: &Path) -> Result<TargetDir> {
+/// What disappears meanwhile or can't be parsed counts as absent.
+pub fn read_target(target: &Path) -> Result<TargetDir> {
     let mut profiles = Vec::new();
     for first in directories(target)? {
         let found = profile(&first)?;
@@ -108,7 +96,7 @@ pub fn look(target: &Path) -> Result<TargetDir> {
 
 const FINGERPRINTS: &str = ".fingerprint";
 
-/// The profile that a directory is; none when cargo has built nothing in it.
+/// `None` if cargo has built nothing in the directory.
 fn profile(directory: &Path) -> Result<Option<Profile>> {
     let mut profile = Profile {
         directory: directory.to_owned(),
@@ -133,8 +121,7 @@ fn profile(directory: &Path) -> Result<Option<Profile>> {
     Ok(Some(profile))
 }
 
-/// Adds what is laid out by kinds of files: all fingerprints in one directory, all outputs in a
-/// few.
+/// Reads the layout by kind: all fingerprints in one directory, outputs in a few others.
 fn add_by_kinds(profile: &mut Profile) -> Result<()> {
     let directory = profile.directory.clone();
     if !is_directory(&directory.join(FINGERPRINTS)) {
@@ -169,7 +156,7 @@ fn add_by_kinds(profile: &mut Profile) -> Result<()> {
     Ok(())
 }
 
-/// Adds what is laid out by units.
+/// Reads the layout by unit.
 fn add_by_units(profile: &mut Profile) -> Result<()> {
     for package in names(&profile.directory.join("build"))? {
         let of_package = Path::new("build").join(&package);
@@ -192,7 +179,7 @@ fn add_by_units(profile: &mut Profile) -> Result<()> {
     Ok(())
 }
 
-/// The dep-info that lies with an output which has no other.
+/// The dep-info of an output that has no other.
 fn dep_info_in(directory: &Path) -> Option<PathBuf> {
     let name = names(directory)
         .ok()?
@@ -203,11 +190,11 @@ fn dep_info_in(directory: &Path) -> Option<PathBuf> {
 
 #[derive(Deserialize)]
 struct Fingerprint {
-    /// Number of the package, name, whether it is public, fingerprint.
+    /// Package number, name, whether it is public, fingerprint.
     deps: Vec<(u64, String, bool, u64)>,
 }
 
-/// The units whose fingerprints are in a directory.
+/// The units with fingerprints in a directory.
 fn units_of(
     directory: &Path,
     package: &str,
@@ -222,7 +209,7 @@ fn units_of(
         let Some(name) = json.strip_suffix(".json") else {
             continue;
         };
-        // What a build script left in its directory says nothing of where the script came from.
+        // The output of a build script does not show where the script came from.
         let origin = if name.starts_with("run-") {
             UnitOrigin::Elsewhere
         } else {
@@ -255,7 +242,7 @@ fn units_of(
     Ok(units)
 }
 
-/// A fingerprint as cargo writes it: the bytes of the number, the lowest first, each as two digits.
+/// Cargo writes the bytes of the number as hexadecimal digits, the lowest byte first.
 fn number(hex: &[u8]) -> Option<u64> {
     let number = u64::from_str_radix(
         std::str::from_utf8(hex)
@@ -267,7 +254,7 @@ fn number(hex: &[u8]) -> Option<u64> {
     Some(number.swap_bytes())
 }
 
-/// The hash at the end of a name, before any ending.
+/// The hash at the end of a name, before any extension.
 fn hash_of(name: &str) -> Option<&str> {
     let stem = name.split_once('.').map_or(name, |(stem, _)| stem);
     package_and_hash(stem).map(|(_, hash)| hash)
@@ -284,7 +271,7 @@ fn is_hash(text: &str) -> bool {
             .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// The first source in dep-info, which is written as a rule of make: `OUTPUT: SOURCE SOURCE...`.
+/// Dep-info is a rule of make: `OUTPUT: SOURCE SOURCE...`.
 fn first_source(dep_info: &Path) -> Option<String> {
     let mut bytes = Vec::new();
     files::open(dep_info)
@@ -334,7 +321,7 @@ fn directories(path: &Path) -> Result<Vec<PathBuf>> {
     Ok(paths.filter(|path| is_directory(path)).collect())
 }
 
-/// The names in a directory; none when it is not one.
+/// Empty if it is not a directory.
 fn names(path: &Path) -> Result<Vec<String>> {
     match files::list(path) {
         Ok(names) => Ok(names

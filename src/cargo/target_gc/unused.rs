@@ -1,61 +1,58 @@
-//! What of a target directory no build can use, and so is not kept.
+//! The outputs in a target directory that no build can use, and that are therefore not saved.
 //!
-//! # Which units are left out
+//! # Which units are unused
 //!
-//! A unit is of use as long as cargo could find it fresh. It can't when
+//! A unit is useful as long as cargo can find it fresh. It can't if
 //!
-//! 1. its package, in that version or commit, is in no lock file any more;
-//! 2. the source it begins with is not in any workspace any more: a test or program that was
-//!    removed or renamed;
-//! 3. its build did not end well;
-//! 4. one of the units that it was built with is not there or left out itself. cargo compares their
-//!    fingerprints, so it is stale already. With a new version of a dependency everything above the
-//!    old version goes, too, as each has another hash in its name then and would stay beside the
-//!    new one for ever.
+//! 1. its package, in that version or commit, is in no lock file;
+//! 2. its first source is in no workspace: a test or program was removed or renamed;
+//! 3. its build failed;
+//! 4. one of its dependencies is missing or unused. Cargo compares their fingerprints, so the unit
+//!    is stale. After an upgrade of a dependency, all units that were built with the old version
+//!    are removed: with the new version they have other hashes, and the old ones would stay beside
+//!    them forever.
 //!
-//! What cargo finds fresh leaves no trace in the target directory, so a unit that differs from
-//! another of the same package only by its features or flags may be used by every job or by none.
-//! It is kept until another was built in its place and it is 14 days old. Was it used after all, it
-//! is built once more, and is new then. The same holds for other toolchains' leftovers: while a job
-//! uses two toolchains it keeps the outputs of both.
+//! A unit that cargo finds fresh is not touched, so a unit that differs from another of the same
+//! package only in features or flags may be used by every job or by none. It is kept until another
+//! was built in its place and it is 14 days old. If it was still in use, it is built once more and
+//! is new then. The same holds for outputs of other toolchains: while a job uses two toolchains, it
+//! keeps the outputs of both.
 //!
-//! Files and directories go with the unit whose hash they carry, and where there is none, for then
-//! nothing refers to them. Of what the compiler keeps to build crates in part, as many directories
-//! are kept of each crate as there are units of it, the newest ones, and in each the newest
-//! finished session, the only one the compiler takes.
+//! Files and directories go with the unit whose hash they carry, and also if there is no such unit,
+//! because then nothing refers to them. Of incremental data, as many directories of each crate are
+//! kept as it has units, the newest ones, and in each the newest finished session, the only one
+//! that the compiler uses.
 //!
-//! All that is not understood stays: programs and libraries in the directory of the profile itself,
-//! `doc`, `tmp`, target directories within it.
+//! Everything that is not understood stays: programs and libraries in the directory of the profile
+//! itself, `doc`, `tmp`, target directories below it.
 //!
-//! A workspace that uses the same target directory without being among those named has its
-//! dependencies looked for in the others' lock files, and builds again what is not there.
+//! If a workspace uses the same target directory without being named, its dependencies are looked
+//! up in the lock files of the others, and it rebuilds what is missing.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use crate::cargo::target_gc::locked_packages::LockedPackages;
-use crate::cargo::target_gc::reachable::alive;
+use crate::cargo::target_gc::reachable::reachable_units;
 use crate::cargo::target_gc::read_target::{Incremental, Profile, TargetDir, UnitOrigin};
 use crate::fs::Timestamp;
 use crate::tree::scan::Filter;
 
-/// What is left out of a target directory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UnusedOutputs {
     paths: HashSet<PathBuf>,
-    /// Units that are left out.
     pub units: usize,
 }
 
 impl UnusedOutputs {
-    /// Leaves out what another directory has of them, too.
+    /// Merges the unused outputs of another directory.
     pub fn add(&mut self, other: Self) {
         self.paths.extend(other.paths);
         self.units += other.units;
     }
 
-    /// Leaves them out.
-    pub fn into_exclude(self) -> impl Fn(&Path, bool) -> Filter + Send + Sync + 'static {
+    /// A filter that excludes them.
+    pub fn into_filter(self) -> impl Fn(&Path, bool) -> Filter + Send + Sync + 'static {
         move |path, _| {
             if self.paths.contains(path) {
                 Filter::Exclude
@@ -66,47 +63,48 @@ impl UnusedOutputs {
     }
 }
 
-/// Decides what of a target directory is left out.
-///
-/// Without `needed` no package counts as gone. `is_source` tells whether there is a file of a path
-/// relative to the root of a workspace, any of them.
-pub fn leftovers(
-    looked: &TargetDir,
+/// Without `needed`, no package counts as removed. `is_source` says whether a path, relative to the
+/// root of any workspace, is an existing file.
+pub fn unused_outputs(
+    target: &TargetDir,
     needed: Option<&LockedPackages>,
     is_source: &dyn Fn(&Path) -> bool,
     now: Timestamp,
 ) -> UnusedOutputs {
     let mut left = UnusedOutputs::default();
-    for (profile, alive) in looked
+    for (profile, is_reachable) in target
         .profiles
         .iter()
-        .zip(alive(looked, needed, is_source, now))
+        .zip(reachable_units(target, needed, is_source, now))
     {
         let used = profile
             .units
             .iter()
-            .zip(&alive)
-            .filter(|(_, alive)| **alive);
+            .zip(&is_reachable)
+            .filter(|(_, is_reachable)| **is_reachable);
         let used: HashSet<&str> = used.map(|(unit, _)| &*unit.hash).collect();
-        left.units += alive.iter().filter(|alive| !**alive).count();
+        left.units += is_reachable
+            .iter()
+            .filter(|is_reachable| !**is_reachable)
+            .count();
         let dead = profile
             .pieces
             .iter()
             .filter(|(_, hash)| !used.contains(hash.as_str()));
         left.paths
             .extend(dead.map(|(piece, _)| profile.directory.join(piece)));
-        left.paths.extend(old_sessions(profile, &alive));
+        left.paths.extend(old_sessions(profile, &is_reachable));
     }
     left
 }
 
-/// What the compiler has no use for of what it keeps to build crates in part.
-fn old_sessions(profile: &Profile, alive: &[bool]) -> Vec<PathBuf> {
+/// The incremental data that the compiler can't use.
+fn old_sessions(profile: &Profile, is_reachable: &[bool]) -> Vec<PathBuf> {
     let mut room: HashMap<String, usize> = HashMap::new();
-    for (unit, alive) in profile.units.iter().zip(alive) {
+    for (unit, is_reachable) in profile.units.iter().zip(is_reachable) {
         let is_own = !matches!(unit.origin, UnitOrigin::Registry(_) | UnitOrigin::Git(..));
-        // One whose build failed goes on from where it was.
-        if is_own && (*alive || unit.fingerprint.is_none()) {
+        // A failed build continues from its last session.
+        if is_own && (*is_reachable || unit.fingerprint.is_none()) {
             *room.entry(crate_name(&unit.name)).or_default() += 1;
         }
     }
@@ -142,8 +140,8 @@ fn old_sessions(profile: &Profile, alive: &[bool]) -> Vec<PathBuf> {
 }
 
 /// All sessions but the newest finished one, with their locks (rustc,
-/// `rustc_incremental/src/persist/fs.rs`): sessions are named `s-TIME-RANDOM-HASH`, or `-working`
-/// while they last, locks `s-TIME-RANDOM.lock`. Times are as long as each other.
+/// `rustc_incremental/src/persist/fs.rs`). Sessions are named `s-TIME-RANDOM-HASH`, or `-working`
+/// while they last, and locks `s-TIME-RANDOM.lock`. All times have the same length.
 fn unused(sessions: &[String]) -> impl Iterator<Item = &String> {
     let is_finished =
         |name: &&String| name.strip_suffix(".lock").is_none() && !name.ends_with("-working");
@@ -156,7 +154,7 @@ fn unused(sessions: &[String]) -> impl Iterator<Item = &String> {
         .filter(move |name| begin.is_none_or(|begin| !name.starts_with(begin)))
 }
 
-/// The name of the crate of a unit: `test-integration-test-my-test` is `my_test`.
+/// `test-integration-test-my-test` gives `my_test`.
 fn crate_name(unit: &str) -> String {
     let name = unit.strip_prefix("test-").unwrap_or(unit);
     let kinds = [
@@ -226,7 +224,7 @@ mod tests {
                 .into(),
             incremental: Vec::new(),
         };
-        let left = leftovers(
+        let left = unused_outputs(
             &TargetDir {
                 profiles: vec![profile],
             },
@@ -250,7 +248,7 @@ mod tests {
         );
         assert_eq!(left.units, 1);
         assert_eq!(
-            left.into_exclude()(Path::new(&paths[0]), true),
+            left.into_filter()(Path::new(&paths[0]), true),
             Filter::Exclude
         );
     }
@@ -280,8 +278,8 @@ mod tests {
             ],
             ..Profile::default()
         };
-        let alive = [true, false, true];
-        let left: Vec<String> = old_sessions(&profile, &alive)
+        let is_reachable = [true, false, true];
+        let left: Vec<String> = old_sessions(&profile, &is_reachable)
             .iter()
             .map(|path| path.display().to_string())
             .collect();

@@ -1,4 +1,4 @@
-//! Finds the compiler that cargo will run, without running it.
+//! Finding the compiler that cargo will run, without running it.
 
 use std::path::{Path, PathBuf};
 
@@ -6,23 +6,23 @@ use crate::cargo::key::component::{ComponentOrigin, sha256};
 use crate::cargo::project::facts::{Compiler, KeyRequest, SourceFile, Toolchain};
 use crate::cargo::project::probe::FileProbe;
 use crate::cargo::toolchain::overrides::{
-    RustupSettings, ToolchainFile, ToolchainSpec, choose, driver, installed_as,
+    RustupSettings, ToolchainFile, ToolchainSpec, choose, driver, find_installed,
 };
 
-/// A directory at or above a project's root, with the toolchain file in it.
+/// The project's root or a directory above it, with its toolchain file.
 pub(crate) struct AncestorDir {
     pub(crate) directory: PathBuf,
     pub(crate) file: Option<(SourceFile, Result<ToolchainFile, String>)>,
 }
 
-/// The toolchain files at and above a directory, the nearest first; `rust-toolchain` comes before
+/// A directory and those above it, the nearest first. `rust-toolchain` comes before
 /// `rust-toolchain.toml`, as in rustup.
-pub(crate) fn above(root: &Path, look: &mut FileProbe) -> Vec<AncestorDir> {
+pub(crate) fn ancestor_dirs(root: &Path, probe: &mut FileProbe) -> Vec<AncestorDir> {
     let mut levels = Vec::new();
     for directory in root.ancestors() {
         let names = [("rust-toolchain", true), ("rust-toolchain.toml", false)];
         let file = names.into_iter().find_map(|(name, may_be_a_line)| {
-            let file = look.file(&directory.join(name))?;
+            let file = probe.file(&directory.join(name))?;
             let parsed = ToolchainFile::parse(&file.bytes, may_be_a_line);
             Some((file, parsed))
         });
@@ -34,38 +34,40 @@ pub(crate) fn above(root: &Path, look: &mut FileProbe) -> Vec<AncestorDir> {
     levels
 }
 
-/// The toolchain of a project.
-pub(crate) fn toolchain(
-    asked: &KeyRequest,
+pub(crate) fn find_toolchain(
+    request: &KeyRequest,
     levels: &[AncestorDir],
-    look: &mut FileProbe,
+    probe: &mut FileProbe,
 ) -> Toolchain {
-    match first_compiler(asked, look) {
-        Some(First::System(rustc)) => system(&rustc, look),
-        Some(First::Rustup) => of_rustup(asked, levels, look),
-        None if look.stat(&asked.rustup_home.join("toolchains")).is_some() => {
-            of_rustup(asked, levels, look)
+    match first_compiler(request, probe) {
+        Some(FirstCompiler::System(rustc)) => system_toolchain(&rustc, probe),
+        Some(FirstCompiler::Rustup) => rustup_toolchain(request, levels, probe),
+        None if probe
+            .stat(&request.rustup_home.join("toolchains"))
+            .is_some() =>
+        {
+            rustup_toolchain(request, levels, probe)
         }
-        None => unseen(asked, levels),
+        None => unknown_toolchain(request, levels),
     }
 }
 
-enum First {
-    /// rustup's proxy.
+enum FirstCompiler {
+    /// The proxy that rustup installs.
     Rustup,
-    /// Another one, its real path.
+    /// Another compiler, by its real path.
     System(PathBuf),
 }
 
-/// The first `rustc` in `PATH`, or else where it usually is.
-fn first_compiler(asked: &KeyRequest, look: &mut FileProbe) -> Option<First> {
-    let path = asked
+/// The first `rustc` in `PATH`, or else in the usual directories.
+fn first_compiler(request: &KeyRequest, probe: &mut FileProbe) -> Option<FirstCompiler> {
+    let path = request
         .variable("PATH")
         .map(std::env::split_paths)
         .into_iter()
         .flatten();
     let usual = [
-        asked.cargo_home.join("bin"),
+        request.cargo_home.join("bin"),
         "/usr/local/bin".into(),
         "/usr/bin".into(),
     ];
@@ -74,43 +76,43 @@ fn first_compiler(asked: &KeyRequest, look: &mut FileProbe) -> Option<First> {
         .filter(|directory| directory.is_absolute())
         .find_map(|directory| {
             let rustc = directory.join("rustc");
-            Some((look.stat(&rustc)?, rustc))
+            Some((probe.stat(&rustc)?, rustc))
         });
     let (stat, rustc) = found?;
-    let real = look.real(&rustc)?;
-    // The proxies are links, symbolic or hard, to rustup, which stands beside them.
+    let real = probe.canonical(&rustc)?;
+    // The proxies are symlinks or hard links to rustup, which lies beside them.
     let is_rustup = |path: &Path| {
         path.file_name()
             .is_some_and(|name| name == "rustup" || name == "rustup-init")
     };
-    let beside = look.stat(&rustc.with_file_name("rustup"));
+    let beside = probe.stat(&rustc.with_file_name("rustup"));
     let is_same =
         beside.is_some_and(|other| (other.device, other.inode) == (stat.device, stat.inode));
     Some(if is_rustup(&real) || is_same {
-        First::Rustup
+        FirstCompiler::Rustup
     } else {
-        First::System(real)
+        FirstCompiler::System(real)
     })
 }
 
-/// A compiler that rustup does not manage: `PREFIX/bin/rustc`, whose driver is in `PREFIX/lib` or,
-/// as on Debian, a directory of the architecture's in it.
-fn system(rustc: &Path, look: &mut FileProbe) -> Toolchain {
+/// A compiler that rustup does not manage: `PREFIX/bin/rustc`. Its driver is in `PREFIX/lib` or, as
+/// on Debian, in a directory for the architecture below it.
+fn system_toolchain(rustc: &Path, probe: &mut FileProbe) -> Toolchain {
     let origin = ComponentOrigin::File(rustc.to_owned());
     let prefix = rustc
         .parent()
         .and_then(Path::parent)
         .unwrap_or(Path::new("/"));
     let lib = prefix.join("lib");
-    let of_architectures = look
-        .names(&lib)
+    let of_architectures = probe
+        .list(&lib)
         .into_iter()
         .filter(|name| name.contains("-linux-"));
     let mut directories: Vec<PathBuf> = of_architectures.map(|name| lib.join(name)).collect();
     directories.splice(0..0, [lib.clone(), prefix.join("lib64")]);
     if let Some((build, file)) = directories
         .iter()
-        .find_map(|directory| driver(&look.names(directory)))
+        .find_map(|directory| driver(&probe.list(directory)))
     {
         return Toolchain {
             compiler: Compiler::Build(build),
@@ -118,8 +120,8 @@ fn system(rustc: &Path, look: &mut FileProbe) -> Toolchain {
             note: format!("no rustup; {file}"),
         };
     }
-    // The driver is inside it, or it is a script that knows where the compiler is.
-    let compiler = match look.file(rustc) {
+    // The driver is part of the program, or the program is a script that calls the compiler.
+    let compiler = match probe.file(rustc) {
         Some(file) => Compiler::Build(format!("rustc-{}", sha256(&file.bytes))),
         None => Compiler::Unknown,
     };
@@ -130,27 +132,36 @@ fn system(rustc: &Path, look: &mut FileProbe) -> Toolchain {
     }
 }
 
-fn of_rustup(asked: &KeyRequest, levels: &[AncestorDir], look: &mut FileProbe) -> Toolchain {
-    let (settings, path) = settings(asked, look);
-    let variable = asked
+fn rustup_toolchain(
+    request: &KeyRequest,
+    levels: &[AncestorDir],
+    probe: &mut FileProbe,
+) -> Toolchain {
+    let (settings, path) = settings(request, probe);
+    let variable = request
         .variable("RUSTUP_TOOLCHAIN")
         .and_then(|name| name.to_str());
-    let Some(choice) = choose(variable, levels.iter().map(level), &settings, &path) else {
+    let Some(choice) = choose(
+        variable,
+        levels.iter().map(override_level),
+        &settings,
+        &path,
+    ) else {
         return Toolchain {
             note: "rustup has no default toolchain".to_owned(),
-            ..unseen(asked, levels)
+            ..unknown_toolchain(request, levels)
         };
     };
-    let toolchains = asked.rustup_home.join("toolchains");
-    let (directory, name) = match &choice.wanted {
+    let toolchains = request.rustup_home.join("toolchains");
+    let (directory, name) = match &choice.spec {
         ToolchainSpec::Directory(directory) => (directory.clone(), directory.display().to_string()),
         ToolchainSpec::Name(name) => {
-            let installed = look.names(&toolchains);
-            match installed_as(
+            let installed = probe.list(&toolchains);
+            match find_installed(
                 name,
                 &installed,
                 settings.default_host_triple.as_deref(),
-                &asked.arch,
+                &request.arch,
             ) {
                 Some(installed) => (toolchains.join(installed), installed.to_owned()),
                 None => (toolchains.join(name), name.clone()),
@@ -158,45 +169,45 @@ fn of_rustup(asked: &KeyRequest, levels: &[AncestorDir], look: &mut FileProbe) -
         }
     };
     let origin = choice.origin;
-    if let Some((build, _)) = driver(&look.names(&directory.join("lib"))) {
+    if let Some((build, _)) = driver(&probe.list(&directory.join("lib"))) {
         return Toolchain {
             compiler: Compiler::Build(build),
             origin,
             note: format!("installed as {name}"),
         };
     }
-    let note = if look.stat(&directory).is_some() {
+    let note = if probe.stat(&directory).is_some() {
         format!("no compiler to be seen in {}", directory.display())
     } else {
         format!("{name} is not installed")
     };
-    // As it is said, which is the same on every machine.
-    let said = match choice.wanted {
-        ToolchainSpec::Name(said) => said,
+    // The name as it was asked for is the same on every machine.
+    let requested = match choice.spec {
+        ToolchainSpec::Name(requested) => requested,
         ToolchainSpec::Directory(_) => name,
     };
     Toolchain {
-        compiler: Compiler::Said(said),
+        compiler: Compiler::Requested(requested),
         origin,
         note,
     }
 }
 
-fn level(above: &AncestorDir) -> crate::cargo::toolchain::overrides::OverrideLevel<'_> {
-    let file = above.file.as_ref();
+fn override_level(ancestor: &AncestorDir) -> crate::cargo::toolchain::overrides::OverrideLevel<'_> {
+    let file = ancestor.file.as_ref();
     let parsed = file.and_then(|(file, parsed)| Some((file.path.as_path(), parsed.as_ref().ok()?)));
-    (&above.directory, parsed)
+    (&ancestor.directory, parsed)
 }
 
-/// rustup's settings; the default may also stand in a file for all users (rustup book,
+/// The settings of rustup. A file for all users may also set the default (rustup book,
 /// "Configuration").
-fn settings(asked: &KeyRequest, look: &mut FileProbe) -> (RustupSettings, PathBuf) {
-    let own = asked.rustup_home.join("settings.toml");
-    let mut settings = read_settings(&own, look).unwrap_or_default();
+fn settings(request: &KeyRequest, probe: &mut FileProbe) -> (RustupSettings, PathBuf) {
+    let own = request.rustup_home.join("settings.toml");
+    let mut settings = read_settings(&own, probe).unwrap_or_default();
     if settings.default_toolchain.is_none() {
         let fallback = PathBuf::from("/etc/rustup/settings.toml");
         settings.default_toolchain =
-            read_settings(&fallback, look).and_then(|all| all.default_toolchain);
+            read_settings(&fallback, probe).and_then(|all| all.default_toolchain);
         if settings.default_toolchain.is_some() && settings.overrides.is_empty() {
             return (settings, fallback);
         }
@@ -204,12 +215,12 @@ fn settings(asked: &KeyRequest, look: &mut FileProbe) -> (RustupSettings, PathBu
     (settings, own)
 }
 
-fn read_settings(path: &Path, look: &mut FileProbe) -> Option<RustupSettings> {
-    let file = look.file(path)?;
+fn read_settings(path: &Path, probe: &mut FileProbe) -> Option<RustupSettings> {
+    let file = probe.file(path)?;
     match RustupSettings::parse(&file.bytes) {
         Ok(settings) => Some(settings),
         Err(reason) => {
-            look.warn(format!(
+            probe.warn(format!(
                 "cannot understand {}: {reason}; rustup's default is not known",
                 path.display()
             ));
@@ -218,16 +229,16 @@ fn read_settings(path: &Path, look: &mut FileProbe) -> Option<RustupSettings> {
     }
 }
 
-/// No compiler is to be seen: what the variable or the file says stands for it.
-fn unseen(asked: &KeyRequest, levels: &[AncestorDir]) -> Toolchain {
+/// No compiler is installed yet: the variable or the toolchain file stands for it.
+fn unknown_toolchain(request: &KeyRequest, levels: &[AncestorDir]) -> Toolchain {
     let note = "no compiler is installed".to_owned();
-    let variable = asked
+    let variable = request
         .variable("RUSTUP_TOOLCHAIN")
         .map(|name| name.to_string_lossy().into_owned());
     if let Some(name) = variable {
         let origin = ComponentOrigin::Variable("RUSTUP_TOOLCHAIN".to_owned());
         return Toolchain {
-            compiler: Compiler::Said(name),
+            compiler: Compiler::Requested(name),
             origin,
             note,
         };
@@ -236,9 +247,9 @@ fn unseen(asked: &KeyRequest, levels: &[AncestorDir]) -> Toolchain {
         Some((file, parsed)) => {
             let text = parsed
                 .as_ref()
-                .map_or_else(|_| sha256(&file.bytes), |parsed| parsed.text.clone());
+                .map_or_else(|_| sha256(&file.bytes), |parsed| parsed.normalized.clone());
             Toolchain {
-                compiler: Compiler::Said(text),
+                compiler: Compiler::Requested(text),
                 origin: ComponentOrigin::File(file.path.clone()),
                 note,
             }

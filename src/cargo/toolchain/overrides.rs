@@ -1,8 +1,8 @@
-//! Which toolchain cargo uses, by the rules of rustup, without running anything.
+//! The toolchain that cargo uses, by the rules of rustup, without running anything.
 //!
-//! rustup's order ([rustup book, "Overrides"]): `RUSTUP_TOOLCHAIN`; then, from the directory
+//! The order of rustup ([rustup book, "Overrides"]): `RUSTUP_TOOLCHAIN`; then, from the directory
 //! upwards, an override set for a directory or a toolchain file in it, whichever is nearer, the
-//! override first; then the default. What is said with `cargo +NAME` can't be seen here.
+//! override first; then the default. `cargo +NAME` can't be seen here.
 //!
 //! [rustup book, "Overrides"]: https://rust-lang.github.io/rustup/overrides.html
 
@@ -16,19 +16,17 @@ use crate::cargo::key::component::ComponentOrigin;
 use crate::cargo::project::canonical_toml as canonical;
 use crate::cargo::project::canonical_toml::{one_line, only, table, texts};
 
-/// What a toolchain file says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ToolchainFile {
-    /// `channel`.
     pub(crate) channel: Option<String>,
-    /// `path`, which may be relative to the file.
+    /// May be relative to the file.
     pub(crate) path: Option<String>,
-    /// What matters of it.
-    pub(crate) text: String,
+    /// The settings that affect the toolchain, in canonical form.
+    pub(crate) normalized: String,
 }
 
 impl ToolchainFile {
-    /// Reads `rust-toolchain` or `rust-toolchain.toml`; only the first may be a single line. The
+    /// Parses `rust-toolchain` or `rust-toolchain.toml`. Only the first may be a single line. The
     /// error is one line.
     pub(crate) fn parse(bytes: &[u8], may_be_a_line: bool) -> Result<Self, String> {
         let text = std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
@@ -44,7 +42,7 @@ impl ToolchainFile {
                 .and_then(Value::as_str)
                 .map(str::to_owned)
         };
-        let mut kept = only(toolchain, &["channel", "path", "profile"]);
+        let mut settings = only(toolchain, &["channel", "path", "profile"]);
         for key in ["components", "targets"] {
             let mut list = texts(toolchain.get(key));
             list.sort_unstable();
@@ -52,7 +50,7 @@ impl ToolchainFile {
             if list.is_empty() {
                 continue;
             }
-            kept.insert(
+            settings.insert(
                 key.to_owned(),
                 Value::Array(list.into_iter().map(Value::String).collect()),
             );
@@ -60,90 +58,88 @@ impl ToolchainFile {
         Ok(Self {
             channel: setting("channel"),
             path: setting("path"),
-            text: canonical::text(&kept),
+            normalized: canonical::text(&settings),
         })
     }
 
     fn of_channel(channel: &str) -> Self {
-        let kept = Table::from_iter([("channel".to_owned(), Value::from(channel))]);
+        let settings = Table::from_iter([("channel".to_owned(), Value::from(channel))]);
         Self {
             channel: Some(channel.to_owned()),
             path: None,
-            text: canonical::text(&kept),
+            normalized: canonical::text(&settings),
         }
     }
 }
 
-/// rustup's own settings.
+/// The file `settings.toml` of rustup.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
 pub(crate) struct RustupSettings {
-    /// The toolchain where nothing else is said.
+    /// Used if nothing else selects a toolchain.
     pub(crate) default_toolchain: Option<String>,
-    /// The triple that short names are completed with.
+    /// Completes short toolchain names.
     pub(crate) default_host_triple: Option<String>,
-    /// Directories with a toolchain of their own.
+    /// Toolchains by directory.
     #[serde(default)]
     pub(crate) overrides: BTreeMap<PathBuf, String>,
 }
 
 impl RustupSettings {
-    /// Reads settings.toml; the error is one line.
+    /// The error is one line.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, String> {
         let text = std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
         toml::from_str(text).map_err(|error| one_line(error.message()))
     }
 }
 
-/// The toolchain that is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ToolchainSpec {
-    /// By name: a channel, a version, or what it was linked as.
+    /// A channel, a version, or the name of a linked toolchain.
     Name(String),
-    /// By its directory.
     Directory(PathBuf),
 }
 
-/// The toolchain that is asked for, and by whom.
+/// The selected toolchain, and the setting that selected it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Choice {
-    pub(crate) wanted: ToolchainSpec,
+pub(crate) struct ToolchainChoice {
+    pub(crate) spec: ToolchainSpec,
     pub(crate) origin: ComponentOrigin,
 }
 
-/// A directory at or above a project's, with the toolchain file in it.
+/// A directory and the toolchain file in it.
 pub(crate) type OverrideLevel<'l> = (&'l Path, Option<(&'l Path, &'l ToolchainFile)>);
 
-/// The toolchain by rustup's order; `levels` go upwards. A file that names no toolchain leaves the
-/// choice to the default.
+/// Selects a toolchain in rustup's order. `levels` go upwards. A file that names no toolchain
+/// leaves the choice to the default.
 pub(crate) fn choose<'l>(
     variable: Option<&str>,
     levels: impl IntoIterator<Item = OverrideLevel<'l>>,
     settings: &RustupSettings,
     settings_path: &Path,
-) -> Option<Choice> {
+) -> Option<ToolchainChoice> {
     if let Some(name) = variable.filter(|name| !name.is_empty()) {
-        return Some(Choice {
-            wanted: named(name),
+        return Some(ToolchainChoice {
+            spec: spec_of(name),
             origin: ComponentOrigin::Variable("RUSTUP_TOOLCHAIN".to_owned()),
         });
     }
     for (directory, file) in levels {
         if let Some(name) = settings.overrides.get(directory) {
-            return Some(Choice {
-                wanted: named(name),
+            return Some(ToolchainChoice {
+                spec: spec_of(name),
                 origin: ComponentOrigin::File(settings_path.to_owned()),
             });
         }
         let Some((path, file)) = file else { continue };
-        let wanted = match (&file.path, &file.channel) {
+        let spec = match (&file.path, &file.channel) {
             (Some(directory), _) => {
                 ToolchainSpec::Directory(path.parent().unwrap_or(Path::new("/")).join(directory))
             }
-            (None, Some(channel)) => named(channel),
+            (None, Some(channel)) => spec_of(channel),
             (None, None) => break,
         };
-        return Some(Choice {
-            wanted,
+        return Some(ToolchainChoice {
+            spec,
             origin: ComponentOrigin::File(path.to_owned()),
         });
     }
@@ -151,14 +147,14 @@ pub(crate) fn choose<'l>(
         .default_toolchain
         .as_deref()
         .filter(|name| *name != "none")?;
-    Some(Choice {
-        wanted: named(name),
+    Some(ToolchainChoice {
+        spec: spec_of(name),
         origin: ComponentOrigin::File(settings_path.to_owned()),
     })
 }
 
-/// rustup takes the absolute path of a toolchain wherever it takes a name, but in a file.
-fn named(name: &str) -> ToolchainSpec {
+/// rustup accepts an absolute path wherever it accepts a name, except in a toolchain file.
+fn spec_of(name: &str) -> ToolchainSpec {
     if name.starts_with('/') {
         ToolchainSpec::Directory(name.into())
     } else {
@@ -166,9 +162,9 @@ fn named(name: &str) -> ToolchainSpec {
     }
 }
 
-/// The directory of `toolchains` that a name stands for: itself, or completed with the triple of
-/// this machine.
-pub(crate) fn installed_as<'t>(
+/// The installed toolchain for a name: the name itself, or completed with the triple of this
+/// machine.
+pub(crate) fn find_installed<'t>(
     name: &str,
     toolchains: &'t [String],
     triple: Option<&str>,
@@ -191,10 +187,9 @@ pub(crate) fn installed_as<'t>(
         })
 }
 
-/// The names in a list of files that name the build of a compiler:
+/// The driver library among the names of files, which identifies the build of a compiler:
 /// `librustc_driver-6108105cd7e839cf.so`. Its digits are a digest over the compiler's own crates
-/// and flags, so they are others for each build. Joined when there are several; the endings of the
-/// platforms are left out.
+/// and flags. Several are joined; the file extensions of the platforms are dropped.
 pub(crate) fn driver(names: &[String]) -> Option<(String, String)> {
     let stem = |name: &str| {
         let (stem, ending) = name.split_once('.')?;
@@ -268,7 +263,11 @@ mod tests {
 
     #[test]
     fn both_forms_of_a_toolchain_file_mean_the_same_and_lists_have_no_order() {
-        let text = |text: &str| ToolchainFile::parse(text.as_bytes(), true).unwrap().text;
+        let text = |text: &str| {
+            ToolchainFile::parse(text.as_bytes(), true)
+                .unwrap()
+                .normalized
+        };
         assert_eq!(
             text("1.90\n"),
             text("[toolchain]\nchannel = '1.90' # pinned\n")
@@ -311,7 +310,7 @@ mod tests {
             (level, file.map(|(path, file)| (path.as_path(), file)))
         });
         match choose(variable, levels, &settings, Path::new("/settings.toml"))
-            .map(|choice| choice.wanted)
+            .map(|choice| choice.spec)
         {
             Some(ToolchainSpec::Name(name)) => name,
             Some(ToolchainSpec::Directory(path)) => path.display().to_string(),
@@ -365,7 +364,7 @@ mod tests {
             "stable-x86_64-unknown-linux-musl",
         ]
         .map(str::to_owned);
-        let is = |name, triple| installed_as(name, &all, triple, "x86_64");
+        let is = |name, triple| find_installed(name, &all, triple, "x86_64");
         assert_eq!(is("stable", None), Some("stable-x86_64-unknown-linux-gnu"));
         assert_eq!(
             is("stable", Some("x86_64-unknown-linux-musl")),

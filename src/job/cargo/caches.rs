@@ -178,7 +178,9 @@ fn target(key: &TargetKey, request: &KeyRequest) -> CachePlan {
         [only] if only == "." => "target".to_owned(),
         all => format!("target of {}", all.join(" and ")),
     };
-    let directories = std::iter::once(&key.directory).chain(&key.builds).cloned();
+    let directories = std::iter::once(&key.directory)
+        .chain(&key.build_dirs)
+        .cloned();
     let dirs = BuildDirs::new(directories.collect());
     let roots: Vec<String> = dirs.roots().map(|(name, _)| name).collect();
     if roots != ["target"] {

@@ -49,7 +49,7 @@ pub fn import(
             // A legacy directory belongs to one workspace: the first.
             continue;
         }
-        let Some(prefix) = plan.key.restore.last() else {
+        let Some(prefix) = plan.key.restore_keys.last() else {
             continue;
         };
         let key = format!("{prefix}rsync-{}", legacy.key);

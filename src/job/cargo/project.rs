@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::cargo::key::keys;
+use crate::cargo::key::compute_keys;
 use crate::cargo::project::facts::{CargoFacts, KeyRequest, WorkspaceFacts};
 use crate::cargo::project::gather::gather;
-use crate::cargo::project::workspace::clean;
-use crate::cargo::target_gc::downloads::downloads;
-use crate::cargo::target_gc::inspect::leftovers;
+use crate::cargo::project::workspace::normalize_path;
+use crate::cargo::target_gc::downloads::downloads_filter;
+use crate::cargo::target_gc::inspect::inspect;
 use crate::cargo::target_gc::locked_packages::LockedPackages;
 use crate::cargo::target_gc::unused::UnusedOutputs;
 use crate::error::{Error, Result};
@@ -67,7 +67,7 @@ impl CargoProject {
         context: &JobContext<'_>,
         target: &CargoTarget,
     ) -> Result<Vec<CachePlan>> {
-        let keys = keys(&self.facts);
+        let keys = compute_keys(&self.facts);
         for warning in &keys.warnings {
             context.monitor.warn(warning);
         }
@@ -107,7 +107,10 @@ impl CargoProject {
                 let Some(needed) = LockedPackages::of_workspaces(&self.facts.workspaces) else {
                     return Ok(None);
                 };
-                Ok(Some(Box::new(downloads(self.cargo_home.clone(), needed))))
+                Ok(Some(Box::new(downloads_filter(
+                    self.cargo_home.clone(),
+                    needed,
+                ))))
             }
             CacheContents::Target(dirs) => self.filter_target(context, dirs).map(Some),
             _ => Ok(None),
@@ -135,7 +138,7 @@ impl CargoProject {
         let mut unused = UnusedOutputs::default();
         for dir in dirs.iter() {
             let path = namespace.locate_parent(dir)?;
-            match leftovers(&path, &self.workspaces_building_into(dir), namespace) {
+            match inspect(&path, &self.workspaces_building_into(dir), namespace) {
                 Ok(outputs) => unused.add(outputs),
                 Err(error) => context.monitor.warn(&format!(
                     "{}; all of {} is saved",
@@ -144,7 +147,7 @@ impl CargoProject {
                 )),
             }
         }
-        let is_unused = unused.into_exclude();
+        let is_unused = unused.into_filter();
         Ok(Box::new(move |path, is_directory| {
             if nested.iter().any(|nested| nested == path) {
                 Filter::Exclude
@@ -157,7 +160,7 @@ impl CargoProject {
     fn workspaces_building_into(&self, dir: &PathBuf) -> Vec<WorkspaceFacts> {
         let workspaces = self.facts.workspaces.iter();
         workspaces
-            .filter(|it| it.target == *dir || it.build.as_ref() == Some(dir))
+            .filter(|it| it.target == *dir || it.build_dir.as_ref() == Some(dir))
             .cloned()
             .collect()
     }
@@ -174,7 +177,9 @@ pub(super) fn parse_path_list(
     let base = Base::new(&request.checkout, &request.home);
     let lines = lines.iter().map(|line| {
         if Path::new(line).starts_with("..") {
-            clean(&request.checkout.join(line)).display().to_string()
+            normalize_path(&request.checkout.join(line))
+                .display()
+                .to_string()
         } else {
             line.clone()
         }

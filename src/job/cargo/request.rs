@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::cargo::key::env_vars as variables;
+use crate::cargo::key::env_vars;
 use crate::cargo::key::inputs::KeyInputs;
 use crate::cargo::project::facts::{KeyRequest, WorkspaceRequest};
-use crate::cargo::project::workspace::clean;
+use crate::cargo::project::workspace::normalize_path;
 use crate::fs::Namespace;
 
 /// The caches of Cargo workspaces. Paths are as the steps of the job know them.
@@ -92,7 +92,7 @@ impl CargoTarget {
     ) {
         for (name, value) in env {
             let Some(name) = name.to_str() else { continue };
-            let affects_keys = variables::bears(name, value, &self.key_inputs.env_vars)
+            let affects_keys = env_vars::affects_keys(name, value, &self.key_inputs.env_vars)
                 || (is_env_of_steps && name == "PATH");
             if affects_keys && !self.env.iter().any(|(known, _)| known == name) {
                 self.env.push((name.to_owned(), value.to_owned()));
@@ -129,7 +129,7 @@ impl CargoTarget {
             .map(|(name, value)| (name.into(), value.clone()))
             .collect();
         let workspace = |line: &WorkspaceLine| WorkspaceRequest {
-            root: clean(&checkout.join(&line.root)),
+            root: normalize_path(&checkout.join(&line.root)),
             target: line.target.as_ref().map(PathBuf::from),
         };
         KeyRequest {

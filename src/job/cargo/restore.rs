@@ -36,7 +36,7 @@ pub(crate) fn restore(
     };
     for plan in &project.plans {
         let mut cache = CacheReply::new(&plan.name, plan.kind, &plan.key.text);
-        cache.key_template.clone_from(&plan.key.recipe);
+        cache.key_template.clone_from(&plan.key.template);
         match restore.run(plan) {
             Ok(found) => {
                 if let (CacheContents::Target(_), Some(found)) = (&plan.contents, &found) {
@@ -95,7 +95,7 @@ impl CacheRestore<'_> {
         let mut request = RestoreRequest {
             groups: &groups,
             key: &plan.key.text,
-            restore_keys: &plan.key.restore,
+            restore_keys: &plan.key.restore_keys,
             destination: &|root| {
                 let path = plan.destination(root, cargo_home)?;
                 context.namespace.locate_parent(&path)

@@ -77,12 +77,12 @@ fn keys_to_save(plan: &CachePlan, record: Option<&RestoreRecord>) -> Vec<String>
         return vec![plan.key.text.clone()];
     };
     let templates: Option<(&KeyTemplate, &KeyTemplate)> =
-        record.key_template.as_ref().zip(plan.key.recipe.as_ref());
+        record.key_template.as_ref().zip(plan.key.template.as_ref());
     let Some((then, now)) = templates else {
         return vec![record.key.clone()];
     };
     let present_key = then.with_toolchain_of(now).key();
-    if present_key == record.key || then.is_seen() {
+    if present_key == record.key || then.is_compiler_known() {
         vec![present_key]
     } else {
         vec![present_key, record.key.clone()]

@@ -51,8 +51,8 @@ fn configure(fixture: &Fixture, template: &str) {
 /// The directory of a target directory's intermediate artifacts.
 fn found(keys: &CargoKeys) -> &Path {
     let target = &keys.target[0];
-    assert!(target.builds.len() < 2, "{:?}", target.builds);
-    target.builds.first().unwrap_or(&target.directory)
+    assert!(target.build_dirs.len() < 2, "{:?}", target.build_dirs);
+    target.build_dirs.first().unwrap_or(&target.directory)
 }
 
 type Change<'c> = &'c dyn Fn(&mut Fixture);
@@ -101,7 +101,7 @@ fn build_directories_are_those_of_cargo() {
         assert_eq!(keys.warnings, Vec::<String>::new(), "{what}");
         assert_eq!(
             found(&keys),
-            local_cache::cargo::project::workspace::clean(&said),
+            local_cache::cargo::project::workspace::normalize_path(&said),
             "{what}"
         );
         // A member means its workspace, and a symlink its target.
@@ -134,7 +134,7 @@ fn a_template_that_cargo_refuses_is_reported_and_not_cached() {
     let fixture = fixture();
     configure(&fixture, "{elsewhere}/build");
     let keys = fixture.keys();
-    assert!(keys.target[0].builds.is_empty());
+    assert!(keys.target[0].build_dirs.is_empty());
     let [warning] = &keys.warnings[..] else {
         panic!("{:?}", keys.warnings)
     };
@@ -155,7 +155,7 @@ fn a_directory_shared_by_several_targets_belongs_to_the_first() {
     let builds: Vec<&[PathBuf]> = keys
         .target
         .iter()
-        .map(|target| &target.builds[..])
+        .map(|target| &target.build_dirs[..])
         .collect();
     assert_eq!(builds, [&[PathBuf::from("/mnt/build")][..], &[]]);
     // Nor is the target directory of another workspace.
@@ -166,6 +166,6 @@ fn a_directory_shared_by_several_targets_belongs_to_the_first() {
             .keys()
             .target
             .iter()
-            .all(|target| target.builds.is_empty())
+            .all(|target| target.build_dirs.is_empty())
     );
 }

@@ -284,7 +284,7 @@ fn without_a_lock_file_the_manifests_are_hashed() {
 fn a_notice_reports_manifests_hashed_in_place_of_a_lock_file() {
     let keys = Fixture::without_lock().keys();
     for key in [&keys.registry, &keys.git] {
-        let part = key.parts.last().unwrap();
+        let part = key.components.last().unwrap();
         assert_eq!(
             part.note.as_deref(),
             Some("no Cargo.lock: 3 manifests stand for it")
@@ -292,7 +292,7 @@ fn a_notice_reports_manifests_hashed_in_place_of_a_lock_file() {
     }
     let lock = keys.target[0]
         .key
-        .parts
+        .components
         .iter()
         .find(|part| part.name == "Cargo.lock")
         .unwrap();
@@ -329,7 +329,7 @@ fn home_and_checkout_may_be_elsewhere() {
         assert_eq!(differing(&first, &other), "", "{home} {checkout}");
         for key in [&other.registry, &other.git, &other.target[0].key] {
             assert!(
-                key.parts
+                key.components
                     .iter()
                     .all(|part| !part.value.contains("checkout/tools")),
                 "{key:?}"
@@ -415,12 +415,12 @@ fn restore_keys_of_a_target_have_its_toolchain_settings_and_job() {
         ..
     } = &keys;
     let target = &target[0].key;
-    assert_eq!(registry.restore, ["v0-rust-registry-linux-x86_64-"]);
-    assert_eq!(git.restore, ["v0-rust-git-linux-x86_64-"]);
-    assert_eq!(target.restore.len(), 1);
-    assert!(target.text.starts_with(&target.restore[0]));
+    assert_eq!(registry.restore_keys, ["v0-rust-registry-linux-x86_64-"]);
+    assert_eq!(git.restore_keys, ["v0-rust-git-linux-x86_64-"]);
+    assert_eq!(target.restore_keys.len(), 1);
+    assert!(target.text.starts_with(&target.restore_keys[0]));
     assert_eq!(
-        shape(&target.restore[0]),
+        shape(&target.restore_keys[0]),
         "v0-rust-target-build-linux-x86_64-#-"
     );
     for change in [Set("RUSTUP_TOOLCHAIN", "stable"), Set("RUSTFLAGS", "-g")] {
@@ -430,7 +430,7 @@ fn restore_keys_of_a_target_have_its_toolchain_settings_and_job() {
             !other.keys().target[0]
                 .key
                 .text
-                .starts_with(&target.restore[0]),
+                .starts_with(&target.restore_keys[0]),
             "{change:?}"
         );
     }
@@ -440,7 +440,7 @@ fn restore_keys_of_a_target_have_its_toolchain_settings_and_job() {
         fixture.keys().target[0]
             .key
             .text
-            .starts_with(&target.restore[0])
+            .starts_with(&target.restore_keys[0])
     );
 }
 
@@ -455,7 +455,7 @@ fn parts_that_join_to_the_same_text_give_different_keys() {
     let (one, other) = (keys("a", "b-c"), keys("a-b", "c"));
     assert_eq!(shape(&one.text), shape(&other.text));
     assert_ne!(one.text, other.text);
-    assert_ne!(one.restore, other.restore);
+    assert_ne!(one.restore_keys, other.restore_keys);
 }
 
 #[test]
@@ -466,7 +466,7 @@ fn without_the_environment_a_target_has_one_key_that_is_no_prefix_of_others() {
     let without = fixture.keys();
     let key = &without.target[0].key;
     assert_eq!(shape(&key.text), "v0-rust-target-build-linux-x86_64-#");
-    assert!(key.restore.is_empty());
+    assert!(key.restore_keys.is_empty());
     assert!(!with.target[0].key.text.starts_with(&key.text));
     // Registry and git depend on nothing else.
     assert_eq!(
@@ -484,9 +484,9 @@ fn each_part_reports_its_position_in_the_key() {
     let of = |piece: KeySection| -> Vec<&str> {
         let parts = keys.target[0]
             .key
-            .parts
+            .components
             .iter()
-            .filter(|part| part.piece == piece);
+            .filter(|part| part.section == piece);
         parts.map(|part| part.name.as_str()).collect()
     };
     assert_eq!(

@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use local_cache::cargo::key::{CargoKeys, keys};
+use local_cache::cargo::key::{CargoKeys, compute_keys};
 use local_cache::cargo::project::facts::KeyRequest;
 use local_cache::cargo::project::gather::gather;
 use local_cache::fs::Local;
@@ -112,7 +112,7 @@ impl Fixture {
     }
 
     pub(super) fn keys(&self) -> CargoKeys {
-        keys(&gather(&self.asked, &Local::default()))
+        compute_keys(&gather(&self.asked, &Local::default()))
     }
 
     /// A path below the checkout; `~/` begins one below home, `../` one beside the checkout.
@@ -156,7 +156,7 @@ fn write(path: &Path, text: &str) {
 pub(super) fn toolchain(keys: &CargoKeys) -> (String, String) {
     let part = keys.target[0]
         .key
-        .parts
+        .components
         .iter()
         .find(|part| part.name == "toolchain")
         .unwrap();

@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use local_cache::cargo::key::{CargoKeys, keys};
+use local_cache::cargo::key::{CargoKeys, compute_keys};
 use local_cache::cargo::project::facts::KeyRequest;
 use local_cache::cargo::project::gather::gather;
 use local_cache::fs::Local;
@@ -92,8 +92,8 @@ fn a_missing_toolchain_is_identified_by_its_name() {
     // Another missing toolchain gives another key.
     fixture.write("rust-toolchain.toml", "[toolchain]\nchannel = '1.51.0'\n");
     assert_ne!(
-        keys.target[0].key.restore,
-        fixture.keys().target[0].key.restore
+        keys.target[0].key.restore_keys,
+        fixture.keys().target[0].key.restore_keys
     );
 }
 
@@ -104,7 +104,7 @@ fn two_names_of_one_compiler_share_a_cache() {
         "~/.rustup/toolchains/1.91-x86_64-unknown-linux-gnu/lib/librustc_driver-5ab1e.so",
         "",
     );
-    let restore = |fixture: &Fixture| fixture.keys().target[0].key.restore.clone();
+    let restore = |fixture: &Fixture| fixture.keys().target[0].key.restore_keys.clone();
     fixture.set("RUSTUP_TOOLCHAIN", "stable");
     let stable = restore(&fixture);
     fixture.set("RUSTUP_TOOLCHAIN", "1.91");
@@ -257,7 +257,7 @@ fn the_real_rustup_chooses_the_same_compiler() {
         if let Some(name) = variable {
             asked.env.insert("RUSTUP_TOOLCHAIN".into(), name.into());
         }
-        keys(&gather(&asked, &Local::default()))
+        compute_keys(&gather(&asked, &Local::default()))
     };
     let check = |variable: Option<&str>, case: &str| {
         let lib = sysroot(&project, variable).unwrap().join("lib");

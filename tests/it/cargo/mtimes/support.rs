@@ -12,7 +12,7 @@ use local_cache::cargo::mtimes::replay as sources;
 use local_cache::cargo::mtimes::replay::{ReplayStats, Sources};
 use local_cache::cargo::project::facts::{KeyRequest, WorkspaceFacts, WorkspaceRequest};
 use local_cache::cargo::project::gather::gather;
-use local_cache::cargo::target_gc::inspect::leftovers;
+use local_cache::cargo::target_gc::inspect::inspect;
 use local_cache::fs::Local;
 use local_cache::monitor::Monitor;
 use local_cache::ops::save::SaveOutcome;
@@ -179,8 +179,8 @@ impl Runner {
     /// The same for the only workspace of a step, without unused outputs.
     pub(crate) fn save_pruned(&self, step: &Step, key: &str) -> Entry {
         let facts = step.facts();
-        let left = leftovers(&facts[0].target, &facts, &Local::default()).unwrap();
-        self.save_target(step, &facts[0], key, Some(&left.into_exclude()))
+        let left = inspect(&facts[0].target, &facts, &Local::default()).unwrap();
+        self.save_target(step, &facts[0], key, Some(&left.into_filter()))
             .expect("a change")
     }
 
@@ -279,7 +279,7 @@ fn run(target: &Path) -> String {
 /// One group for each workspace, in any directory.
 fn group(workspace: &WorkspaceFacts) -> EntryGroup {
     let name = workspace
-        .asked
+        .request
         .root
         .file_name()
         .unwrap()
