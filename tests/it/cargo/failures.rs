@@ -74,7 +74,7 @@ fn a_target_that_is_a_symlink_or_a_file_is_reported_and_the_rest_is_cached() {
     job.file("target", "a file");
     let (main, _) = run(&job, &[], |_| ());
     assert_eq!(hits(&main), ["false", "true", "true", ""]);
-    main.logs("target is a file; a directory is needed there");
+    main.logs("target is a file; remove it, or name a directory in `workspaces`");
     assert_eq!(job.read("target").unwrap(), "a file");
 }
 
@@ -82,12 +82,12 @@ fn a_target_that_is_a_symlink_or_a_file_is_reported_and_the_rest_is_cached() {
 fn a_build_directory_is_checked_as_a_target_is() {
     let machine = machine();
     for (template, said) in [
-        ("..", " is no directory to build into, as it holds "),
+        ("..", " can't be a build directory, because it holds "),
         (
             "{workspace-root}/elsewhere",
             "/elsewhere is a symlink; name the directory that it leads to in `build.build-dir`",
         ),
-        ("file", "/file is a file; a directory is needed there"),
+        ("file", "/file is a file; remove it, or name a directory in `build.build-dir`"),
         (
             "{unknown}",
             "build.build-dir is `{unknown}`, which cargo does not take",
@@ -124,8 +124,8 @@ fn a_target_that_holds_the_sources_a_home_or_the_store_is_refused() {
         let job = project(&machine);
         let line = format!(". -> {target}");
         let (main, post) = run(&job, &[("workspaces", line.as_str())], |_| build(&job));
-        main.logs(" is no directory to build into, as it holds ");
-        post.logs(" is no directory to build into, as it holds ")
+        main.logs(" can't be a build directory, because it holds ");
+        post.logs(" can't be a build directory, because it holds ")
             .logs(" registry: ");
         assert!(job.locate("src/main.rs").exists(), "{target}");
         clear_machine(&machine);
@@ -236,6 +236,6 @@ fn a_damaged_entry_is_a_miss_for_its_cache_alone() {
         "{}",
         main.log
     );
-    main.logs("counts as a miss and is set aside");
+    main.logs("is quarantined and treated as a miss");
     post.logs("💾 ");
 }

@@ -287,7 +287,7 @@ fn nothing_is_removed_from_a_directory_that_cargo_did_not_make() {
     let mut step = job.cache();
     step.main()
         .passed()
-        .logs("says that cargo made it, so nothing is removed there");
+        .logs("shows that cargo created it, so nothing is removed there");
     assert!(precious.exists() && job.locate("target/debug/app").exists());
 }
 
