@@ -87,7 +87,10 @@ fn a_build_directory_is_checked_as_a_target_is() {
             "{workspace-root}/elsewhere",
             "/elsewhere is a symlink; name the directory that it leads to in `build.build-dir`",
         ),
-        ("file", "/file is a file; remove it, or name a directory in `build.build-dir`"),
+        (
+            "file",
+            "/file is a file; remove it, or name a directory in `build.build-dir`",
+        ),
         (
             "{unknown}",
             "build.build-dir is `{unknown}`, which cargo does not take",
