@@ -147,7 +147,7 @@ pub struct SiteFacts {
 }
 
 impl SiteFacts {
-    pub fn in_container(&self) -> bool {
+    pub(super) fn in_container(&self) -> bool {
         self.confinement != Confinement::No
     }
 }

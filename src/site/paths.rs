@@ -52,7 +52,7 @@ impl MountMap {
     }
 
     /// The mount that a path of the container is on.
-    pub fn covering(&self, inside: &Path) -> Option<&Mount> {
+    pub(super) fn covering(&self, inside: &Path) -> Option<&Mount> {
         self.mounts
             .iter()
             .filter(|mount| inside.starts_with(&mount.destination))

@@ -13,12 +13,12 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MountInfo {
     /// The directory of the filesystem that is mounted (field 4).
-    pub root: PathBuf,
+    pub(super) root: PathBuf,
     /// Where it is mounted (field 5).
-    pub point: PathBuf,
-    pub fs_type: String,
+    pub(super) point: PathBuf,
+    pub(super) fs_type: String,
     /// The options of the filesystem, separated by commas.
-    pub super_options: Vec<u8>,
+    pub(super) super_options: Vec<u8>,
 }
 
 /// Parses a mountinfo file. Skips invalid lines.
@@ -63,7 +63,7 @@ fn unescape(field: &[u8]) -> PathBuf {
 
 /// The writable layer of this container's root, if the root is an overlay. It is unique to the
 /// container, even if the container shares namespaces with others.
-pub fn upper_dir(mounts: &[MountInfo]) -> Option<PathBuf> {
+pub(super) fn upper_dir(mounts: &[MountInfo]) -> Option<PathBuf> {
     let root = mounts
         .iter()
         .rfind(|mount| mount.point == Path::new("/") && mount.fs_type == "overlay")?;
@@ -76,7 +76,7 @@ pub fn upper_dir(mounts: &[MountInfo]) -> Option<PathBuf> {
 
 /// Whether `path` is on a mount other than the container's root and the mounts that every container
 /// has.
-pub fn is_mounted(mounts: &[MountInfo], path: &Path) -> bool {
+pub(super) fn is_mounted(mounts: &[MountInfo], path: &Path) -> bool {
     let covering = mounts
         .iter()
         .filter(|mount| path.starts_with(&mount.point))
@@ -93,12 +93,12 @@ pub fn is_mounted(mounts: &[MountInfo], path: &Path) -> bool {
 /// Whether these files belong to a process in a container. `marker` tells whether an engine's
 /// marker file exists (`/.dockerenv`). It also exists on machines that were made from an image, so
 /// it is no proof by itself.
-pub fn is_container(cgroup: &[u8], mounts: &[MountInfo], marker: bool) -> bool {
+pub(super) fn is_container(cgroup: &[u8], mounts: &[MountInfo], marker: bool) -> bool {
     !container_ids(cgroup, mounts, b"").is_empty() || (marker && upper_dir(mounts).is_some())
 }
 
 /// The container ids in these files, without duplicates, most likely first.
-pub fn container_ids(cgroup: &[u8], mounts: &[MountInfo], hostname: &[u8]) -> Vec<String> {
+pub(super) fn container_ids(cgroup: &[u8], mounts: &[MountInfo], hostname: &[u8]) -> Vec<String> {
     let mut ids = Vec::new();
     // With nested engines the innermost id is the last of a line.
     for line in cgroup.split(|byte| *byte == b'\n') {
@@ -154,14 +154,14 @@ impl UidMap {
     }
 
     /// Whether all uids are the same inside and outside, as without a user namespace.
-    pub fn is_identity(&self) -> bool {
+    pub(super) fn is_identity(&self) -> bool {
         self.ranges
             .iter()
             .all(|(inside, outside, _)| inside == outside)
     }
 
     /// The uid outside for a uid inside.
-    pub fn outside(&self, uid: u32) -> u32 {
+    pub(super) fn outside(&self, uid: u32) -> u32 {
         let range = self
             .ranges
             .iter()
@@ -172,7 +172,7 @@ impl UidMap {
 
 /// Whether a process label (`/proc/self/attr/current`) is that of an `SELinux` container. Labels of
 /// `AppArmor` are in the same file.
-pub fn is_selinux_label(label: &[u8]) -> bool {
+pub(super) fn is_selinux_label(label: &[u8]) -> bool {
     let label = String::from_utf8_lossy(label);
     label.split(':').count() >= 4
         && label

@@ -24,7 +24,7 @@ pub enum StopReason {
 }
 
 #[derive(Debug)]
-pub enum WorkOutcome<R> {
+pub(super) enum WorkOutcome<R> {
     /// The work returned. If it was asked to stop before, the reason is given.
     Done(R, Option<StopReason>),
     /// The work did not stop within the grace time.
@@ -38,14 +38,14 @@ enum WorkEvent<R> {
 }
 
 /// Stops supervised work. Can be used from any thread and more than once; the first reason counts.
-pub struct Stopper<R> {
+pub(super) struct Stopper<R> {
     events: Sender<WorkEvent<R>>,
     cancel: Arc<AtomicBool>,
 }
 
 impl<R> Stopper<R> {
     /// Sets the flag at once and starts the grace time.
-    pub fn stop(&self, reason: StopReason) {
+    pub(super) fn stop(&self, reason: StopReason) {
         self.cancel.store(true, Ordering::Relaxed);
         // Fails once the work is done, because nobody receives events any more.
         drop(self.events.send(WorkEvent::Stop(reason)));
@@ -53,12 +53,12 @@ impl<R> Stopper<R> {
 }
 
 #[derive(Debug, Clone, Copy)]
-pub struct TimeLimits {
+pub(super) struct TimeLimits {
     /// How long the work may take until it is asked to stop.
-    pub timeout: Option<Duration>,
+    pub(super) timeout: Option<Duration>,
     /// How long it may take to stop until it is abandoned. At most [`ORPHAN_GRACE`] if the
     /// entrypoint ended.
-    pub grace: Duration,
+    pub(super) grace: Duration,
 }
 
 /// How long work may take to stop when nobody waits for its result any more. The engine needs about
@@ -71,7 +71,7 @@ const STACK_BYTES: usize = 8 << 20;
 
 /// Runs `work` on a thread of its own. Before it starts, `listen` gets a stopper. What `listen`
 /// returns is dropped when the work has ended, which ends the listening.
-pub fn supervise<R: Send + 'static, L>(
+pub(super) fn supervise<R: Send + 'static, L>(
     limits: TimeLimits,
     cancel: &Arc<AtomicBool>,
     listen: impl FnOnce(Stopper<R>) -> L,

@@ -17,7 +17,7 @@ pub struct User {
 }
 
 /// The first user with this uid. Skips comments, `+` lines of old name services and invalid lines.
-pub fn find_user(passwd: &[u8], uid: u32) -> Option<User> {
+pub(super) fn find_user(passwd: &[u8], uid: u32) -> Option<User> {
     passwd
         .split(|byte| *byte == b'\n')
         .filter_map(parse_user)
@@ -44,7 +44,7 @@ fn parse_user(line: &[u8]) -> Option<User> {
 }
 
 /// The gids of the groups that list `user`, sorted, without the primary group.
-pub fn supplementary_groups(group: &[u8], user: &User) -> Vec<u32> {
+pub(super) fn supplementary_groups(group: &[u8], user: &User) -> Vec<u32> {
     let mut groups: Vec<u32> = group
         .split(|byte| *byte == b'\n')
         .filter_map(|line| parse_membership(line, user))

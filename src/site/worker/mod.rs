@@ -15,4 +15,5 @@ pub mod serve;
 pub use context::WorkerContext;
 pub use identity::Identity;
 pub use process::{ARGUMENT, EXIT_ABANDONED, EXIT_NO_REQUEST, EXIT_REPLY_LOST, EXIT_SERVED};
-pub use serve::{local_home, serve};
+pub(crate) use serve::local_home;
+pub use serve::serve;

@@ -228,7 +228,7 @@ fn set_up(
 ///
 /// In a job's container the runner sets HOME to `/github/home` for every step, so the programs of
 /// the steps look there and not in the home of the image's user.
-pub fn local_home(env: &Env) -> Option<PathBuf> {
+pub(crate) fn local_home(env: &Env) -> Option<PathBuf> {
     let home = env.get("HOME").map(Path::new);
     if let Some(home) = home.filter(|home| home.is_absolute()) {
         return Some(home.to_owned());
