@@ -6,25 +6,22 @@ use std::str::FromStr;
 use serde::de::{Error as _, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// The BLAKE3 digest of some bytes. It names them: equal digests mean equal bytes.
+/// A BLAKE3 digest. Equal digests mean equal bytes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest([u8; Self::LEN]);
 
 impl Digest {
-    /// Bytes in a digest.
     pub const LEN: usize = 32;
 
-    /// The digest of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
         blake3::hash(bytes).into()
     }
 
-    /// A digest read from somewhere.
+    /// Takes the bytes of a digest that was computed before.
     pub const fn from_bytes(bytes: [u8; Self::LEN]) -> Self {
         Self(bytes)
     }
 
-    /// The bytes of the digest.
     pub const fn as_bytes(&self) -> &[u8; Self::LEN] {
         &self.0
     }
@@ -56,7 +53,7 @@ impl FromStr for Digest {
     }
 }
 
-/// Hexadecimal where people read it, plain bytes elsewhere.
+/// Hexadecimal in formats for people, such as JSON; bytes in binary formats.
 impl Serialize for Digest {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if serializer.is_human_readable() {
@@ -111,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_and_bytes_give_the_digest_back() {
+    fn digests_survive_text_and_bytes() {
         let digest = Digest::of(b"some content");
         assert_eq!(digest.to_string().parse::<Digest>().unwrap(), digest);
         let json = serde_json::to_string(&digest).unwrap();

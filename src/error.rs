@@ -8,42 +8,37 @@ use std::borrow::Cow;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What can go wrong.
+/// Why an operation failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A call to the operating system failed.
-    #[error("cannot {action} {}: {}", .path.display(), plain(.source))]
+    #[error("cannot {action} {}: {}", .path.display(), without_errno(.source))]
     Io {
-        /// What was tried, as a verb: `open`, `write`, `rename`.
+        /// The failed action, as a verb: `open`, `write`, `rename`.
         action: &'static str,
-        /// The file or directory it was tried on.
         path: PathBuf,
-        /// Why it failed.
         source: io::Error,
     },
-    /// A file of the store does not hold what it should.
+    /// A file of the store does not have the expected contents.
     #[error("{} is damaged: {reason}", .path.display())]
     Damaged {
-        /// The file of the store.
         path: PathBuf,
-        /// What was found.
+        /// Continues "PATH is damaged:".
         reason: String,
     },
-    /// The store was written by a version of local-cache that this one does not understand.
+    /// The store has a format that this version of local-cache does not support.
     #[error("{} has format version {found}, this local-cache reads up to {supported}", .path.display())]
     NewerFormat {
-        /// The file that states the version.
         path: PathBuf,
-        /// The version it states.
         found: u32,
-        /// The newest version this program reads.
+        /// The newest version that is supported.
         supported: u32,
     },
-    /// Another process holds a lock that is needed now.
+    /// Another process holds a lock that the operation needs.
     #[error("{what} is in use by another process")]
     Busy {
-        /// What is locked, in words.
+        /// What is locked, for messages.
         what: String,
     },
     /// A key, path or name that can't be used.
@@ -52,12 +47,11 @@ pub enum Error {
         /// What is wrong and what is allowed.
         what: String,
     },
-    /// The work was called off by a signal or a time limit.
+    /// The operation was cancelled by a signal or a time limit.
     #[error("interrupted")]
     Interrupted,
 }
 
-/// The result of the library's calls.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
@@ -81,12 +75,12 @@ impl Error {
         ))
     }
 
-    /// Whether a file or directory was missing.
+    /// Whether a file or directory does not exist.
     pub fn is_not_found(&self) -> bool {
         self.io_kind() == Some(io::ErrorKind::NotFound)
     }
 
-    /// Whether the store's own data is at fault, so that the entry should be set aside.
+    /// Whether data of the store is damaged, so that the entry should be quarantined.
     pub fn is_damage(&self) -> bool {
         matches!(self, Self::Damaged { .. })
     }
@@ -98,7 +92,7 @@ impl Error {
         }
     }
 
-    /// What to do next, where there is something to do.
+    /// What to do next. None if there is nothing to do.
     pub fn advice(&self) -> Option<Cow<'static, str>> {
         let advice = match self {
             Self::Io { source, .. } => match source.kind() {
@@ -128,7 +122,7 @@ impl Error {
         Some(advice.into())
     }
 
-    /// The error and its advice in one line.
+    /// The error and its advice, in one line.
     pub fn with_advice(&self) -> String {
         match self.advice() {
             Some(advice) => format!("{self}; {advice}"),
@@ -137,8 +131,8 @@ impl Error {
     }
 }
 
-/// The text of an error of the operating system without its number.
-fn plain(error: &io::Error) -> String {
+/// The text of an operating system error without "(os error N)".
+fn without_errno(error: &io::Error) -> String {
     let text = error.to_string();
     match text.find(" (os error") {
         Some(end) => text[..end].to_owned(),
@@ -146,9 +140,9 @@ fn plain(error: &io::Error) -> String {
     }
 }
 
-/// Adds what was tried, and on what, to an error of the operating system.
+/// Adds action and path to an operating system error.
 pub trait IoContext<T> {
-    /// Names the action and the path; the path is only made when there was an error.
+    /// Turns an error into [`Error::Io`]; only then calls `path`.
     fn context<P: Into<PathBuf>>(self, action: &'static str, path: impl FnOnce() -> P)
     -> Result<T>;
 }
@@ -172,7 +166,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_full_disk_names_the_file_and_says_what_to_do() {
+    fn the_error_of_a_full_disk_has_path_and_advice() {
         let failed: Result<(), _> = Err(nix::errno::Errno::ENOSPC);
         let error = failed.context("write", || "/cache/packs/a").unwrap_err();
         assert_eq!(
@@ -183,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_is_told_apart_from_missing_files() {
+    fn damage_and_missing_files_are_different_kinds() {
         let damaged = Error::damaged(Path::new("/m"), "too short");
         let missing: Result<()> =
             Err(io::Error::from(io::ErrorKind::NotFound)).context("open", || "/m");

@@ -1,45 +1,42 @@
-//! How the library tells what it is doing, and learns that it should stop.
+//! How operations report progress, and learn that they should stop.
 
-/// Told of progress by operations, from several threads. Everything has a default that does
-/// nothing.
+/// Receives the progress of an operation, from several threads. By default all methods do nothing.
 pub trait Monitor: Sync {
-    /// A stage begins that will handle about this many bytes; 0 when that is not known.
+    /// A stage starts that will process about this many bytes, or 0 if that is unknown.
     fn begin(&self, stage: Stage, bytes: u64) {
         let _ = (stage, bytes);
     }
 
-    /// Some more bytes of the stage are done.
+    /// The stage processed this many more bytes.
     fn advance(&self, bytes: u64) {
         let _ = bytes;
     }
 
-    /// Something was left out or could not be done, though the operation goes on: one line.
+    /// Something was skipped or failed, but the operation continues. The message is one line.
     fn warn(&self, message: &str) {
         let _ = message;
     }
 
-    /// Whether the operation should end as soon as it can, leaving nothing half done.
+    /// Whether the operation should stop as soon as it can without leaving anything half done.
     fn is_interrupted(&self) -> bool {
         false
     }
 }
 
-/// What an operation is busy with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// Looking at what is there.
+    /// Reading directories.
     Scanning,
-    /// Reading files and storing what is new.
+    /// Reading files and storing new contents.
     Storing,
-    /// Writing files.
     Restoring,
-    /// Comparing digests.
+    /// Reading the store and comparing digests.
     Verifying,
-    /// Removing what is no longer needed.
+    /// Removing unused data from the store.
     Cleaning,
 }
 
-/// Tells nobody.
+/// Ignores all progress and never stops an operation.
 pub struct Silent;
 
 impl Monitor for Silent {}

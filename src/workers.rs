@@ -1,16 +1,16 @@
-//! Work spread over the threads of the rayon pool, in order.
+//! Runs jobs on the threads of the rayon pool, in order.
 //!
-//! rayon's own iterators split a list in halves, so two threads read a pack at its start and its
-//! middle. Here the threads take the next job from the front, so what is read from disk is read
-//! nearly sequentially, and the largest jobs can be put first.
+//! rayon's own iterators split a list in halves, so two threads would read a pack at its start and
+//! in its middle. Here each thread takes the next job from the front. The disk is then read nearly
+//! sequentially, and the largest jobs can come first.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Runs `run` on each job, on all threads of the pool, starting them in the order of the list.
 ///
-/// Each thread makes itself a state with `state` and keeps it from job to job: buffers, open
-/// directories. The first error stops the handing out of jobs and is returned.
+/// Each thread creates a state with `state`, such as buffers and open directories, and reuses it
+/// for all its jobs. After the first error, which is returned, no further jobs start.
 pub fn for_each_in_order<J, S, E>(
     jobs: &[J],
     state: impl Fn() -> S + Sync,
@@ -23,7 +23,7 @@ where
     let next = AtomicUsize::new(0);
     let stopped = AtomicBool::new(false);
     let failed = Mutex::new(None);
-    let work = || {
+    let run_jobs = || {
         let mut state = state();
         while !stopped.load(Ordering::Relaxed) {
             let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) else {
@@ -37,11 +37,11 @@ where
     };
     let threads = rayon::current_num_threads().min(jobs.len());
     if threads <= 1 {
-        work();
+        run_jobs();
     } else {
         rayon::scope(|scope| {
             for _ in 0..threads {
-                scope.spawn(|_| work());
+                scope.spawn(|_| run_jobs());
             }
         });
     }
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_error_is_returned_and_ends_the_work() {
+    fn the_first_error_is_returned_and_stops_the_jobs() {
         let jobs: Vec<usize> = (0..10_000).collect();
         let ran = AtomicUsize::new(0);
         let result = for_each_in_order(

@@ -1,4 +1,4 @@
-//! Files that many processes append to.
+//! Files that several processes append to.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
@@ -10,8 +10,7 @@ use nix::libc;
 use super::{FileLock, LockMode, files, set_mode, stat_of};
 use crate::error::{Error, IoContext, Result};
 
-/// A file that is open for appending, and locked: nobody else appends to it, or renames it,
-/// meanwhile.
+/// A file that is open for appending and locked against other appends and renames.
 #[derive(Debug)]
 pub struct AppendFile {
     file: File,
@@ -20,8 +19,8 @@ pub struct AppendFile {
 }
 
 impl AppendFile {
-    /// Opens a file, making it with `mode` if need be; none when somebody else has it now. A
-    /// symlink is refused.
+    /// Opens a file, or creates it with `mode`. None if another process holds its lock or just
+    /// renamed it. Symlinks are refused.
     pub fn open(path: &Path, mode: u32) -> Result<Option<Self>> {
         let mut options = OpenOptions::new();
         options
@@ -36,7 +35,7 @@ impl AppendFile {
             }
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
                 match options.open(path) {
-                    // It was renamed just now.
+                    // Another process renamed it just now.
                     Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
                     other => other.context("open", || path)?,
                 }
@@ -56,7 +55,7 @@ impl AppendFile {
         else {
             return Ok(None);
         };
-        // Whoever had the lock before may have renamed the file.
+        // The previous holder of the lock may have renamed the file.
         let named = files::stat(path)?;
         if named.is_none_or(|named| (named.device, named.inode) != (stat.device, stat.inode)) {
             return Ok(None);
@@ -68,12 +67,11 @@ impl AppendFile {
         }))
     }
 
-    /// Its length in bytes.
     pub fn length(&self) -> Result<u64> {
         files::length(&self.file, &self.path)
     }
 
-    /// Its last byte; none when it is empty.
+    /// The last byte. None for an empty file.
     pub fn last_byte(&self) -> Result<Option<u8>> {
         let Some(at) = self.length()?.checked_sub(1) else {
             return Ok(None);
@@ -85,12 +83,11 @@ impl AppendFile {
         Ok(Some(byte[0]))
     }
 
-    /// Appends bytes by one write.
+    /// Appends bytes with one `write`.
     pub fn append(&mut self, bytes: &[u8]) -> Result<()> {
         self.file.write_all(bytes).context("write", || &self.path)
     }
 
-    /// Gives it another name.
     pub fn rename(&self, to: &Path) -> Result<()> {
         files::rename(&self.path, to)
     }

@@ -1,4 +1,4 @@
-//! An open directory and what can be done relative to it.
+//! An open directory, and operations relative to it.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -16,7 +16,7 @@ use rustix::io::Errno;
 
 use super::{FileKind, Stat, Timestamp};
 
-/// Bytes of names that are asked for at a time: on the stack, and enough for all but large
+/// The buffer for directory entries, in bytes. It is on the stack, and large enough for most
 /// directories.
 const LIST_BUFFER: usize = 16 << 10;
 
@@ -24,12 +24,12 @@ const LIST_BUFFER: usize = 16 << 10;
 #[derive(Debug)]
 pub struct Dir(OwnedFd);
 
-/// A name found in a directory.
+/// An entry of a directory.
 #[derive(Debug, PartialEq, Eq)]
 pub struct DirEntry {
-    /// The name, any bytes but `/` and NUL.
+    /// Any bytes except `/` and NUL.
     pub name: Box<[u8]>,
-    /// What it stands for, where the filesystem says so without a further call.
+    /// None if the filesystem does not report it together with the name.
     pub kind: Option<FileKind>,
 }
 
@@ -38,12 +38,12 @@ impl Dir {
         .union(OFlag::O_DIRECTORY)
         .union(OFlag::O_CLOEXEC);
 
-    /// Opens a directory by its path, following symlinks on the way and at its end.
+    /// Opens a directory by its path. Follows symlinks, in the last component too.
     pub fn open(path: &Path) -> io::Result<Self> {
         Ok(Self(nix::fcntl::open(path, Self::OPEN, Mode::empty())?))
     }
 
-    /// Opens a directory in this one.
+    /// Opens a subdirectory. Fails for a symlink.
     pub fn open_dir(&self, name: &[u8]) -> io::Result<Self> {
         Ok(Self(nix::fcntl::openat(
             &self.0,
@@ -53,11 +53,11 @@ impl Dir {
         )?))
     }
 
-    /// Gives its owner all rights to a directory in this one.
+    /// Gives the owner of a subdirectory read, write and search permission.
     pub fn make_accessible(&self, name: &[u8]) -> io::Result<()> {
         use std::os::fd::AsRawFd;
-        // Opened this way it needs no rights of its own, and what is changed is what was opened,
-        // never a symlink.
+        // O_PATH needs no permission on the directory itself. The mode is set through the
+        // descriptor, so a symlink that replaces the directory is not followed.
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let opened = nix::fcntl::openat(&self.0, name, flags, Mode::empty())?;
         let mode = Stat::from(nix::sys::stat::fstat(&opened)?).mode | 0o700;
@@ -72,14 +72,14 @@ impl Dir {
         )?)
     }
 
-    /// Opens a file for reading. A fifo that took the file's place does not block.
+    /// Opens a file for reading. Does not block if the name is a fifo by now.
     pub fn open_file(&self, name: &[u8]) -> io::Result<File> {
         let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
         Ok(nix::fcntl::openat(&self.0, name, flags, Mode::empty())?.into())
     }
 
-    /// Makes a file that did not exist, open for reading and writing, with at most the given
-    /// permissions: the umask and access control lists may take some away.
+    /// Creates a file that does not exist yet, and opens it for reading and writing. The umask and
+    /// access control lists may remove some of the permissions.
     pub fn create_file(&self, name: &[u8], mode: u32) -> io::Result<File> {
         let flags =
             OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
@@ -89,23 +89,21 @@ impl Dir {
         )
     }
 
-    /// Makes a directory that only its owner can use, until its mode is set.
+    /// Creates a directory with mode 0700.
     pub fn create_dir(&self, name: &[u8]) -> io::Result<()> {
         Ok(nix::sys::stat::mkdirat(&self.0, name, Mode::S_IRWXU)?)
     }
 
-    /// Makes a symlink.
     pub fn symlink(&self, target: &[u8], name: &[u8]) -> io::Result<()> {
         Ok(nix::unistd::symlinkat(target, &self.0, name)?)
     }
 
-    /// Where a symlink points.
     pub fn read_link(&self, name: &[u8]) -> io::Result<Box<[u8]>> {
         let target = nix::fcntl::readlinkat(&self.0, name)?;
         Ok(target.as_bytes().into())
     }
 
-    /// Gives the file `from_name` of `from` a second name here.
+    /// Creates a hard link `name` to the file `from_name` in `from`.
     pub fn link_from(&self, from: &Self, from_name: &[u8], name: &[u8]) -> io::Result<()> {
         Ok(nix::unistd::linkat(
             &from.0,
@@ -116,15 +114,15 @@ impl Dir {
         )?)
     }
 
-    /// Renames within this directory; an existing file or empty directory `to` is replaced.
+    /// Renames within this directory. Replaces an existing file or empty directory `to`.
     pub fn rename(&self, from: &[u8], to: &[u8]) -> io::Result<()> {
         Ok(nix::fcntl::renameat(&self.0, from, &self.0, to)?)
     }
 
-    /// Lets two names change what they stand for. No where the kernel or the filesystem can't, as
-    /// overlayfs can't with a directory of a lower layer.
-    pub fn exchange(&self, one: &[u8], other: &[u8]) -> io::Result<bool> {
-        match rustix::fs::renameat_with(&self.0, one, &self.0, other, RenameFlags::EXCHANGE) {
+    /// Exchanges two names atomically. False if the kernel or the filesystem can't do that;
+    /// overlayfs can't for a directory of a lower layer.
+    pub fn exchange(&self, a: &[u8], b: &[u8]) -> io::Result<bool> {
+        match rustix::fs::renameat_with(&self.0, a, &self.0, b, RenameFlags::EXCHANGE) {
             Ok(()) => Ok(true),
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::XDEV) => Ok(false),
             Err(error) => Err(error.into()),
@@ -140,7 +138,6 @@ impl Dir {
         )?)
     }
 
-    /// Removes an empty directory.
     pub fn remove_dir(&self, name: &[u8]) -> io::Result<()> {
         Ok(nix::unistd::unlinkat(
             &self.0,
@@ -149,21 +146,21 @@ impl Dir {
         )?)
     }
 
-    /// What the filesystem says of a name.
+    /// The metadata of a name, of a symlink itself.
     pub fn stat_at(&self, name: &[u8]) -> io::Result<Stat> {
         Ok(nix::sys::stat::fstatat(&self.0, name, AtFlags::AT_SYMLINK_NOFOLLOW)?.into())
     }
 
-    /// What the filesystem says of this directory.
+    /// The metadata of this directory.
     pub fn stat(&self) -> io::Result<Stat> {
         stat_of(self)
     }
 
-    /// The names in this directory, without `.` and `..`, in no order.
+    /// The entries of this directory without `.` and `..`, in no particular order.
     pub fn list(&self) -> io::Result<Vec<DirEntry>> {
         let mut names = Vec::new();
-        // Through this very descriptor: opendir would need one more, and several calls and 32 KiB
-        // for each.
+        // opendir(3) would need another descriptor, several more calls, and 32 KiB for each
+        // directory.
         rustix::fs::seek(&self.0, SeekFrom::Start(0))?;
         let mut buffer = [const { MaybeUninit::uninit() }; LIST_BUFFER];
         let mut entries = RawDir::new(&self.0, &mut buffer);
@@ -188,7 +185,7 @@ impl Dir {
         Ok(names)
     }
 
-    /// Sets the modification time of a name, of a symlink itself.
+    /// Sets the mtime of a name, of a symlink itself.
     pub fn set_mtime_at(&self, name: &[u8], time: Timestamp) -> io::Result<()> {
         let time = time.to_spec();
         Ok(nix::sys::stat::utimensat(
@@ -200,8 +197,8 @@ impl Dir {
         )?)
     }
 
-    /// Sets the modification time of a name to now, of a symlink itself. Who may write to a file
-    /// may do so, too.
+    /// Sets the mtime of a name to the current time, of a symlink itself. Write permission is
+    /// enough for that.
     pub fn touch_at(&self, name: &[u8]) -> io::Result<()> {
         let now = nix::sys::time::TimeSpec::UTIME_NOW;
         Ok(nix::sys::stat::utimensat(
@@ -213,7 +210,7 @@ impl Dir {
         )?)
     }
 
-    /// The path of a name in this directory for calls that know no descriptors.
+    /// A path of a name in this directory, for calls that take no descriptor.
     pub fn proc_path(&self, name: &[u8]) -> PathBuf {
         use std::os::fd::AsRawFd;
         let mut path = PathBuf::from(format!("/proc/self/fd/{}", self.0.as_raw_fd()));
@@ -228,7 +225,7 @@ impl AsFd for Dir {
     }
 }
 
-/// The user who files made now belong to.
+/// The owner of the files that this process creates.
 pub fn effective_uid() -> u32 {
     nix::unistd::geteuid().as_raw()
 }
@@ -241,13 +238,13 @@ pub fn set_mode(file: &impl AsFd, mode: u32) -> io::Result<()> {
     )?)
 }
 
-/// Sets the modification time of an open file or directory.
+/// Sets the mtime of an open file or directory.
 pub fn set_mtime(file: &impl AsFd, time: Timestamp) -> io::Result<()> {
     let time = time.to_spec();
     Ok(nix::sys::stat::futimens(file, &time, &time)?)
 }
 
-/// What the filesystem says of an open file or directory.
+/// The metadata of an open file or directory.
 pub fn stat_of(file: &impl AsFd) -> io::Result<Stat> {
     Ok(nix::sys::stat::fstat(file)?.into())
 }

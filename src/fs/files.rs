@@ -1,4 +1,4 @@
-//! Whole files by their paths: for the store, whose directories are its own.
+//! Operations on whole files by path. For the store, which owns its directories.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
@@ -14,13 +14,12 @@ use nix::fcntl::RenameFlags;
 use super::{Dir, FileKind, Stat, Timestamp, set_mode, stat_of};
 use crate::error::{IoContext, Result};
 
-/// All bytes of a file.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
     fs::read(path).context("read", || path)
 }
 
-/// The last bytes of a file, all of them where it is shorter.
-pub fn read_tail(path: &Path, most: u64) -> Result<Vec<u8>> {
+/// The last `limit` bytes of a file, or all of a shorter file.
+pub fn read_tail(path: &Path, limit: u64) -> Result<Vec<u8>> {
     let options = || {
         OpenOptions::new()
             .read(true)
@@ -29,10 +28,10 @@ pub fn read_tail(path: &Path, most: u64) -> Result<Vec<u8>> {
     };
     let file = options().context("open", || path)?;
     let length = length(&file, path)?;
-    let mut bytes = vec![0; usize::try_from(length.min(most)).unwrap_or_default()];
+    let mut bytes = vec![0; usize::try_from(length.min(limit)).unwrap_or_default()];
     let from = length - bytes.len() as u64;
-    let whole = read_exact_at(&file, &mut bytes, from).context("read", || path)?;
-    Ok(if whole { bytes } else { Vec::new() })
+    let is_whole = read_exact_at(&file, &mut bytes, from).context("read", || path)?;
+    Ok(if is_whole { bytes } else { Vec::new() })
 }
 
 /// Opens a file for reading.
@@ -40,9 +39,9 @@ pub fn open(path: &Path) -> Result<File> {
     File::open(path).context("open", || path)
 }
 
-/// Opens a file for its lock, making it with `mode` if it does not exist.
+/// Opens a lock file. Creates it with `mode` if it does not exist.
 pub fn open_lock(path: &Path, mode: u32) -> Result<File> {
-    // A lock that another user made is held through a descriptor for reading just as well.
+    // Reading is enough for flock(2), and the file may belong to another user.
     let open = || OpenOptions::new().read(true).open(path);
     match open() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -66,7 +65,8 @@ pub fn open_lock(path: &Path, mode: u32) -> Result<File> {
     }
 }
 
-/// Makes a file that does not exist yet, open for reading and writing, with exactly `mode`.
+/// Creates a file that does not exist yet, with exactly `mode` whatever the umask, and opens it for
+/// reading and writing.
 pub fn create_new(path: &Path, mode: u32) -> Result<File> {
     let file = OpenOptions::new()
         .read(true)
@@ -79,32 +79,31 @@ pub fn create_new(path: &Path, mode: u32) -> Result<File> {
     Ok(file)
 }
 
-/// Makes a file that does not exist yet and fills it.
+/// Creates a file that does not exist yet, with the given contents.
 pub fn write_new(path: &Path, mode: u32, bytes: &[u8]) -> Result<()> {
     create_new(path, mode)?
         .write_all(bytes)
         .context("write", || path)
 }
 
-/// Writes a file that takes the place of what is there, complete or not at all.
+/// Creates or replaces a file: readers see the old contents or all of the new.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     let dir = path
         .parent()
         .filter(|dir| !dir.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
-    let mut unfinished = tempfile::Builder::new()
+    let mut temp = tempfile::Builder::new()
         .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
         .tempfile_in(dir)
         .context("create a file in", || dir)?;
-    unfinished.write_all(bytes).context("write", || path)?;
-    unfinished
-        .persist(path)
+    temp.write_all(bytes).context("write", || path)?;
+    temp.persist(path)
         .map_err(|error| error.error)
         .context("write", || path)
         .map(drop)
 }
 
-/// Renames a file over whatever is there, a directory too.
+/// Renames a file over whatever has the name `to`, even a directory.
 pub fn rename(from: &Path, to: &Path) -> Result<()> {
     match fs::rename(from, to) {
         Err(error) if error.kind() == io::ErrorKind::IsADirectory => {
@@ -116,13 +115,13 @@ pub fn rename(from: &Path, to: &Path) -> Result<()> {
     .context("rename to", || to)
 }
 
-/// Renames a file unless the new name is taken; then it says false and both stay.
+/// Renames a file unless the new name is taken. Returns false in that case.
 pub fn rename_noreplace(from: &Path, to: &Path) -> Result<bool> {
     let cwd = nix::fcntl::AT_FDCWD;
     match nix::fcntl::renameat2(cwd, from, cwd, to, RenameFlags::RENAME_NOREPLACE) {
         Ok(()) => Ok(true),
         Err(Errno::EEXIST) => Ok(false),
-        // A filesystem that can't promise it: a link refuses a name that is taken, too.
+        // Without support by the filesystem: a hard link also fails if the name is taken.
         Err(Errno::EINVAL | Errno::ENOSYS) => match fs::hard_link(from, to) {
             Ok(()) => remove(from).map(|()| true),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
@@ -132,9 +131,8 @@ pub fn rename_noreplace(from: &Path, to: &Path) -> Result<bool> {
     }
 }
 
-/// Moves a directory to a name that is free or stands for an empty directory. Says false when that
-/// is not possible: it is gone, the name is taken, they lie on different filesystems, or it may not
-/// be moved.
+/// Renames a directory to a free name or over an empty directory. Returns false if it does not
+/// exist, the name is taken, the filesystems differ, or the permission is missing.
 pub fn try_move_dir(from: &Path, to: &Path) -> Result<bool> {
     use io::ErrorKind as Kind;
     match fs::rename(from, to) {
@@ -153,7 +151,7 @@ pub fn try_move_dir(from: &Path, to: &Path) -> Result<bool> {
     }
 }
 
-/// Removes a file; one that is gone already is no error.
+/// Removes a file. It is no error if it does not exist.
 pub fn remove(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -161,7 +159,7 @@ pub fn remove(path: &Path) -> Result<()> {
     }
 }
 
-/// Makes a directory with exactly `mode`; one that exists already keeps its own.
+/// Creates a directory with exactly `mode`. An existing directory keeps its mode.
 pub fn create_dir(path: &Path, mode: u32) -> Result<()> {
     match fs::DirBuilder::new().mode(mode).create(path) {
         Ok(()) => {
@@ -173,12 +171,12 @@ pub fn create_dir(path: &Path, mode: u32) -> Result<()> {
     }
 }
 
-/// Makes a directory and those above it that are missing.
+/// Creates a directory and its missing ancestors.
 pub fn create_dir_all(path: &Path) -> Result<()> {
     fs::create_dir_all(path).context("create", || path)
 }
 
-/// The names in a directory, sorted; none when it does not exist.
+/// The names in a directory, sorted. Empty if it does not exist.
 pub fn list(path: &Path) -> Result<Vec<OsString>> {
     let entries = match fs::read_dir(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -192,7 +190,7 @@ pub fn list(path: &Path) -> Result<Vec<OsString>> {
     Ok(names)
 }
 
-/// What the filesystem says of a path, following a symlink; none when nothing is there.
+/// The metadata of a path, or of the target of a symlink. None if it does not exist.
 pub fn stat(path: &Path) -> Result<Option<Stat>> {
     match nix::sys::stat::stat(path) {
         Ok(stat) => Ok(Some(stat.into())),
@@ -201,7 +199,7 @@ pub fn stat(path: &Path) -> Result<Option<Stat>> {
     }
 }
 
-/// A path without symlinks and dots.
+/// The path without symlinks, `.` and `..`.
 pub fn canonical(path: &Path) -> Result<PathBuf> {
     fs::canonicalize(path).context("find", || path)
 }
@@ -215,37 +213,37 @@ pub fn is_symlink(path: &Path) -> Result<bool> {
     }
 }
 
-/// Whether an open file lies on NFS, where a wait for a lock may not end.
+/// Whether an open file is on NFS, where waiting for a lock may never end.
 pub fn is_on_nfs(file: &File) -> bool {
     let found = nix::sys::statfs::fstatfs(file);
     found.is_ok_and(|found| found.filesystem_type() == nix::sys::statfs::NFS_SUPER_MAGIC)
 }
 
-/// Bytes that a file takes on disk.
+/// The disk usage of a file, in bytes.
 pub fn allocated(path: &Path) -> Result<u64> {
     fs::metadata(path)
         .map(|metadata| metadata.blocks() * 512)
         .context("inspect", || path)
 }
 
-/// Bytes that the files of a directory take on disk, those below it apart; none where it does not
-/// exist.
+/// The disk usage of the files in a directory, without its subdirectories, in bytes. Zero if it
+/// does not exist.
 pub fn allocated_in_dir(path: &Path) -> Result<u64> {
     let dir = match Dir::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
         other => other.context("read", || path)?,
     };
-    // A file that is gone since takes nothing.
-    let taken = |name: &[u8]| dir.stat_at(name).map_or(0, |stat| stat.allocated);
+    // Another process may remove a file meanwhile.
+    let usage = |name: &[u8]| dir.stat_at(name).map_or(0, |stat| stat.allocated);
     Ok(dir
         .list()
         .context("read", || path)?
         .iter()
-        .map(|listed| taken(&listed.name))
+        .map(|entry| usage(&entry.name))
         .sum())
 }
 
-/// Sets a file's modification time to now, making the file with `mode` if need be.
+/// Sets the mtime of a file to the current time. Creates the file with `mode` if it does not exist.
 pub fn touch(path: &Path, mode: u32) -> Result<()> {
     let file = OpenOptions::new()
         .write(true)
@@ -254,13 +252,13 @@ pub fn touch(path: &Path, mode: u32) -> Result<()> {
         .mode(mode)
         .open(path);
     let file = file.context("open", || path)?;
-    // Another user's file can't be given a mode, and does not need one.
+    // This fails for the file of another user, which has its mode already.
     drop(set_mode(&file, mode));
     let now = nix::sys::time::TimeSpec::UTIME_NOW;
     nix::sys::stat::futimens(&file, &now, &now).context("set the time of", || path)
 }
 
-/// When a file was last modified; none when it does not exist.
+/// The mtime of a file. None if it does not exist.
 pub fn mtime(path: &Path) -> Result<Option<Timestamp>> {
     Ok(stat(path)?.map(|stat| stat.mtime))
 }
@@ -272,7 +270,7 @@ pub fn length(file: &File, path: &Path) -> Result<u64> {
         .context("inspect", || path)
 }
 
-/// Reads exactly `buffer.len()` bytes at an offset; false when the file ends before.
+/// Fills the buffer from an offset. False if the file is too short.
 pub fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<bool> {
     match file.read_exact_at(buffer, offset) {
         Ok(()) => Ok(true),
@@ -336,7 +334,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rename_does_not_take_a_name_that_is_taken() {
+    fn rename_noreplace_does_not_replace_a_file() {
         let dir = tempfile::tempdir().unwrap();
         let (one, two) = (dir.path().join("one"), dir.path().join("two"));
         write_new(&one, 0o644, b"1").unwrap();
@@ -349,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_file_has_its_mode_whatever_the_umask() {
+    fn a_new_file_gets_its_mode_whatever_the_umask() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("file");
         write_new(&path, 0o666, b"").unwrap();

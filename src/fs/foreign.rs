@@ -1,16 +1,16 @@
-//! Directories that are not the store's: how large they are, and away with them.
+//! Size and removal of directories that do not belong to the store.
 
 use std::io;
 use std::path::Path;
 
 use crate::error::{Error, Result};
 
-/// Bytes in the files of a directory; symlinks are not followed.
+/// The total size of the files below a directory, in bytes. Does not follow symlinks.
 pub fn size(dir: &Path) -> Result<u64> {
     fs_extra::dir::get_size(dir).map_err(|error| failed("inspect", dir, error))
 }
 
-/// Removes a directory with everything in it; symlinks are not followed.
+/// Removes a directory with everything below it. Does not follow symlinks.
 pub fn remove(dir: &Path) -> Result<()> {
     fs_extra::dir::remove(dir).map_err(|error| failed("remove", dir, error))
 }

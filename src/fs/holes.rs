@@ -1,4 +1,4 @@
-//! Where a sparse file has data.
+//! Finds the data of sparse files.
 
 use std::fs::File;
 use std::io;
@@ -7,18 +7,18 @@ use nix::errno::Errno;
 use nix::unistd::{Whence, lseek};
 use serde::{Deserialize, Serialize};
 
-/// A run of data in a sparse file; everything between runs reads as zeros and takes no space.
+/// A range of data in a sparse file. The holes between extents read as zeros and take no space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Extent {
-    /// Where the data begins, in bytes.
+    /// In bytes.
     pub offset: u64,
-    /// How long it is, in bytes.
+    /// In bytes.
     pub length: u64,
 }
 
-/// The runs of data of a file of `size` bytes, in order.
+/// The extents of a file of `size` bytes, in order.
 ///
-/// A filesystem that can't tell says that all is data.
+/// Filesystems without support for holes report one extent.
 pub fn data_extents(file: &File, size: u64) -> io::Result<Vec<Extent>> {
     let mut extents = Vec::new();
     let mut position = 0;
@@ -41,7 +41,7 @@ pub fn data_extents(file: &File, size: u64) -> io::Result<Vec<Extent>> {
     Ok(extents)
 }
 
-/// The next position of the kind asked for, none when there is none up to the end of the file.
+/// The next position of data or a hole. None if there is none before the end of the file.
 fn seek(file: &File, from: u64, whence: Whence) -> io::Result<Option<u64>> {
     let from = i64::try_from(from).map_err(|_| io::Error::from(io::ErrorKind::FileTooLarge))?;
     match lseek(file, from, whence) {
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_without_holes_is_one_run() {
+    fn a_file_without_holes_is_one_extent() {
         let file = tempfile::tempfile().unwrap();
         file.write_all_at(&[7; 10_000], 0).unwrap();
         assert_eq!(

@@ -16,12 +16,10 @@ use crate::monitor::Monitor;
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 
-/// How a lock is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LockMode {
-    /// Together with other shared holders.
+    /// Several processes can hold it at the same time.
     Shared,
-    /// By one holder alone.
     Exclusive,
 }
 
@@ -32,8 +30,7 @@ pub struct FileLock {
 }
 
 impl FileLock {
-    /// Takes the lock on an open file or directory if nobody holds it in a way that excludes this
-    /// one.
+    /// Locks an open file or directory. None if another holder excludes this lock.
     pub fn try_acquire(file: File, mode: LockMode) -> io::Result<Option<Self>> {
         let how = match mode {
             LockMode::Shared => FlockArg::LockSharedNonblock,

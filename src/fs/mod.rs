@@ -1,9 +1,8 @@
 //! The only room that calls the filesystem.
 //!
-//! Work on trees goes through [`Dir`], an open directory: names are resolved relative to its
-//! descriptor and never through a symlink, so that nothing that happens to the path meanwhile can
-//! lead outside. Work on whole files of the store, whose paths are its own, goes through the
-//! functions of [`files`].
+//! Trees of users are accessed through [`Dir`], an open directory. Names are resolved relative to
+//! its descriptor and never through a symlink, so concurrent changes of the path can't lead
+//! outside. The store owns its paths and uses the functions of [`files`].
 
 mod append;
 mod dir;

@@ -1,4 +1,4 @@
-//! Trying out what a directory allows. Whatever is made for it is gone afterwards.
+//! Tests what a directory supports, with temporary files that are removed afterwards.
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -16,21 +16,21 @@ fn file_in(dir: &Path) -> Result<NamedTempFile> {
     made.context("create a file in", || dir)
 }
 
-/// Makes and fills a file in a directory.
+/// Fails if no file can be created and written in a directory.
 pub fn check_writable(dir: &Path) -> Result<()> {
     file_in(dir)?
         .write_all(b"probe")
         .context("write in", || dir)
 }
 
-/// Whether files in a directory can share blocks.
+/// Whether files in a directory can share blocks (reflink).
 pub fn can_reflink(dir: &Path) -> Result<bool> {
     let (mut from, to) = (file_in(dir)?, file_in(dir)?);
     from.write_all(&[1; 4096]).context("write in", || dir)?;
     reflink(from.as_file(), to.as_file()).context("clone in", || dir)
 }
 
-/// Whether a lock on a file in a directory keeps another one out.
+/// Whether an exclusive lock on a file in a directory excludes another one.
 pub fn can_lock(dir: &Path) -> Result<bool> {
     let file = file_in(dir)?;
     let again = || File::open(file.path()).context("open in", || dir);
@@ -41,15 +41,15 @@ pub fn can_lock(dir: &Path) -> Result<bool> {
 
 /// Whether a file can be renamed from one directory into another.
 pub fn can_rename(from: &Path, to: &Path) -> Result<bool> {
-    let (file, place) = (file_in(from)?, file_in(to)?);
-    match std::fs::rename(file.path(), place.path()) {
+    let (file, target) = (file_in(from)?, file_in(to)?);
+    match std::fs::rename(file.path(), target.path()) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::CrossesDevices => Ok(false),
         Err(error) => Err(error).context("rename to", || to),
     }
 }
 
-/// The time that a filesystem gives a file that is written now.
+/// The mtime that the filesystem gives a file that is written now.
 pub fn file_clock(dir: &Path) -> Result<Timestamp> {
     let mut file = file_in(dir)?;
     file.write_all(b"probe").context("write in", || dir)?;
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn probes_of_a_usual_directory_succeed_and_leave_nothing() {
+    fn probes_of_a_temporary_directory_succeed_and_leave_no_files() {
         let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         check_writable(dir.path()).unwrap();
         can_reflink(dir.path()).unwrap();

@@ -1,4 +1,4 @@
-//! Removing whole trees without following symlinks.
+//! Removes whole trees without following symlinks.
 
 use std::collections::VecDeque;
 use std::io;
@@ -7,18 +7,15 @@ use std::path::Path;
 use super::{Dir, DirEntry, FileKind};
 use crate::error::{IoContext, Result};
 
-/// How many files, directories and other names were removed.
-type RemoveStats = u64;
-
-/// Removes a name in a directory, with everything below it where it is a directory.
+/// Removes a name with everything below it. Returns how many names were removed.
 ///
-/// Directories without write permission are made writable first, as far as that is allowed. A name
-/// that is gone already is no error.
-pub fn remove_child(parent: &Dir, name: &[u8]) -> io::Result<RemoveStats> {
+/// Makes directories writable first, as far as that is permitted. It is no error if the name does
+/// not exist.
+pub fn remove_child(parent: &Dir, name: &[u8]) -> io::Result<u64> {
     match parent.unlink(name) {
         Ok(()) => return Ok(1),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
-        // Linux says EISDIR, POSIX allows EPERM.
+        // For a directory, Linux returns EISDIR; POSIX also allows EPERM.
         Err(error) => match parent.stat_at(name) {
             Ok(stat) if stat.kind == FileKind::Directory => {}
             Ok(_) => return Err(error),
@@ -27,7 +24,8 @@ pub fn remove_child(parent: &Dir, name: &[u8]) -> io::Result<RemoveStats> {
         },
     }
     let mut removed = 0;
-    // Open directories from the top down, each with the names in it that are still to go.
+    // Open directories from the top down, each with the names still to be removed. No recursion,
+    // because trees may be deeper than the stack.
     let mut open = vec![RemoveLevel::enter(parent, name)?];
     while let Some(level) = open.last_mut() {
         let Some(listed) = level.names.pop_front() else {
@@ -52,8 +50,9 @@ pub fn remove_child(parent: &Dir, name: &[u8]) -> io::Result<RemoveStats> {
     Ok(removed)
 }
 
-/// Removes a directory, file or symlink by its path, with everything below it.
-pub fn remove_tree(path: &Path) -> Result<RemoveStats> {
+/// Removes a directory, file or symlink by path, with everything below it. Returns how many names
+/// were removed.
+pub fn remove_tree(path: &Path) -> Result<u64> {
     use std::os::unix::ffi::OsStrExt;
 
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
@@ -79,7 +78,7 @@ struct RemoveLevel {
 impl RemoveLevel {
     fn enter(parent: &Dir, name: &[u8]) -> io::Result<Self> {
         if parent.stat_at(name)?.mode & 0o700 != 0o700 {
-            // It may belong to somebody else; then what follows says what is missing.
+            // This fails for a directory of another user. The next calls report what is missing.
             drop(parent.make_accessible(name));
         }
         let dir = parent.open_dir(name)?;
@@ -100,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tree_goes_but_not_what_its_links_point_to() {
+    fn a_tree_is_removed_without_the_targets_of_its_symlinks() {
         let dir = tempfile::tempdir().unwrap();
         let kept = dir.path().join("kept");
         fs::create_dir(&kept).unwrap();

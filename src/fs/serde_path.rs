@@ -1,8 +1,7 @@
-//! Paths in requests and replies, whatever bytes they are made of.
+//! Serializes paths of any bytes.
 //!
-//! JSON has text only, and serde refuses a path that is not UTF-8. With
-//! `#[serde(with = "site::lossless")]` a path is a string where it can be one and a list of bytes
-//! where it can't; [`list`] is the same for a list of paths.
+//! serde refuses a path that is not UTF-8. With `#[serde(with = "serde_path")]` such a path becomes
+//! a list of bytes, and any other path a string. [`list`] does the same for a list of paths.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::ffi::OsString;
@@ -30,14 +29,11 @@ fn path(form: Form<'_>) -> PathBuf {
     }
 }
 
-/// Writes a path.
 pub fn serialize<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
     form(path).serialize(serializer)
 }
 
-/// Reads a path.
-///
-/// Errors: a NUL byte, which no path has.
+/// Errors: a NUL byte, which no path can contain.
 pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
     checked(path(Form::deserialize(deserializer)?))
 }
@@ -50,20 +46,17 @@ fn checked<E: serde::de::Error>(path: PathBuf) -> Result<PathBuf, E> {
     }
 }
 
-/// The same for a list of paths.
+/// Serializes lists of paths in the same way.
 pub mod list {
     use crate::fs::serde_path::{
         Deserialize, Deserializer, Form, PathBuf, Serializer, checked, form, path,
     };
 
-    /// Writes a list of paths.
     pub fn serialize<S: Serializer>(paths: &[PathBuf], serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(paths.iter().map(|path| form(path)))
     }
 
-    /// Reads a list of paths.
-    ///
-    /// Errors: a NUL byte, which no path has.
+    /// Errors: a NUL byte, which no path can contain.
     pub fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Vec<PathBuf>, D::Error> {
@@ -87,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn any_path_comes_back_as_it_was() {
+    fn paths_of_any_bytes_survive_serialization() {
         let odd = PathBuf::from(OsString::from_vec(b"/a/\xff\n\"".to_vec()));
         let request = Request {
             root: odd.clone(),

@@ -1,4 +1,4 @@
-//! What a filesystem says of a file.
+//! Metadata of files.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -7,47 +7,41 @@ use nix::sys::stat::FileStat;
 use nix::sys::time::TimeSpec;
 use serde::{Deserialize, Serialize};
 
-/// A point in time as filesystems keep it: seconds since the epoch, negative before it, and
-/// nanoseconds.
+/// A time as filesystems store it: seconds since the epoch, negative before it, and nanoseconds.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
 pub struct Timestamp {
-    /// Whole seconds.
     pub seconds: i64,
     /// Nanoseconds in the second, below 1,000,000,000.
     pub nanoseconds: u32,
 }
 
 impl Timestamp {
-    /// No time is later.
     pub const MAX: Self = Self {
         seconds: i64::MAX,
         nanoseconds: 999_999_999,
     };
 
-    /// The time now.
     pub fn now() -> Self {
         SystemTime::now().into()
     }
 
-    /// The time now by the clock that gives files their times. It stands still between ticks, 1 to
-    /// 10 ms apart, so what is changed later has this time or a later one, and what was changed
-    /// before has this one or an earlier one.
+    /// The current time of the clock that gives files their times. It advances in ticks of 1 to 10
+    /// ms, so a change before this call may have the same time as a change after it.
     pub fn file_clock_now() -> Self {
         match nix::time::clock_gettime(nix::time::ClockId::CLOCK_REALTIME_COARSE) {
             Ok(time) => Self {
                 seconds: time.tv_sec(),
                 nanoseconds: u32::try_from(time.tv_nsec()).unwrap_or_default(),
             },
-            // A kernel without that clock: what is not long ago is not believed then.
+            // Without that clock, recent changes count as later than they are.
             Err(_) => Self::now().minus_milliseconds(20),
         }
     }
 
-    /// Waits for the next tick of [`Timestamp::file_clock_now`]: all that was changed so far was
-    /// changed before it, and all that is changed from now on is not. None when there is none for
-    /// long, because somebody set the clock.
+    /// Waits for the next tick of [`Timestamp::file_clock_now`]. All changes so far have an earlier
+    /// time than the tick, and all later changes do not. None if the clock was set back meanwhile.
     pub fn next_file_clock_tick() -> Option<Self> {
         let now = Self::now();
         for _ in 0..100 {
@@ -60,7 +54,7 @@ impl Timestamp {
         None
     }
 
-    /// This time less some milliseconds, below 1,000.
+    /// Subtracts fewer than 1,000 milliseconds.
     fn minus_milliseconds(self, milliseconds: u32) -> Self {
         let taken = milliseconds * 1_000_000;
         match self.nanoseconds.checked_sub(taken) {
@@ -75,7 +69,7 @@ impl Timestamp {
         }
     }
 
-    /// This time and some milliseconds, below 1,000.
+    /// Adds fewer than 1,000 milliseconds.
     #[must_use]
     pub fn plus_milliseconds(self, milliseconds: u32) -> Self {
         let nanoseconds = self.nanoseconds + milliseconds * 1_000_000;
@@ -136,41 +130,34 @@ impl From<Timestamp> for SystemTime {
     }
 }
 
-/// What kind of thing a name stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileKind {
-    /// A regular file.
     File,
-    /// A directory.
     Directory,
-    /// A symbolic link.
     Symlink,
     /// A socket, fifo or device.
     Special,
 }
 
-/// What a filesystem says of a file, without following symlinks.
+/// Metadata of a file, without following symlinks.
 #[derive(Clone, Copy, Debug)]
 pub struct Stat {
-    /// File, directory, symlink or something else.
     pub kind: FileKind,
-    /// The twelve permission bits.
+    /// The twelve permission bits (`07777`).
     pub mode: u32,
-    /// Length in bytes.
+    /// The length in bytes, including holes.
     pub size: u64,
-    /// Last change of the contents.
+    /// The last change of the contents. Users can set it.
     pub mtime: Timestamp,
-    /// Last change of contents, mode, links or attributes; can't be set by users.
+    /// The last change of contents, mode, links or attributes. Users can't set it.
     pub ctime: Timestamp,
-    /// The filesystem's number.
     pub device: u64,
-    /// The file's number in its filesystem.
+    /// Identifies the file within its device.
     pub inode: u64,
     /// How many names the file has.
     pub links: u64,
-    /// Bytes on disk, less than `size` where there are holes.
+    /// The disk usage in bytes, less than `size` for a file with holes.
     pub allocated: u64,
-    /// The owner.
     pub uid: u32,
 }
 
@@ -204,8 +191,7 @@ impl From<FileStat> for Stat {
 }
 
 impl Stat {
-    /// Whether two looks at a file saw the same state of it: nobody wrote to it or changed it in
-    /// between.
+    /// Whether it is the same file without any change in between.
     pub fn same_state(&self, other: &Self) -> bool {
         self.device == other.device
             && self.inode == other.inode
@@ -220,7 +206,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_and_the_clock_agree_before_and_after_the_epoch() {
+    fn system_times_convert_both_ways_around_the_epoch() {
         for seconds in [-2, -1, 0, 1, 1_700_000_000] {
             let time = Timestamp {
                 seconds,
@@ -243,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn taking_milliseconds_borrows_from_the_seconds() {
+    fn subtracting_milliseconds_borrows_from_the_seconds() {
         let time = Timestamp {
             seconds: 10,
             nanoseconds: 5_000_000,

@@ -1,8 +1,8 @@
-//! Names for what is not finished yet.
+//! Names for unfinished files and directories.
 //!
-//! What takes a place in a user's directory is made beside it under such a name and renamed when it
-//! is complete, so a killed restore leaves whole files or none. What a killed restore left under
-//! such a name, a later one removes.
+//! A restore creates each file beside its target under such a name and renames it when it is
+//! complete, so a killed restore leaves complete files or none. A later restore removes the
+//! temporary files of a killed one.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
@@ -10,12 +10,11 @@ const PREFIX: &[u8] = b".local-cache-";
 const SUFFIX: &[u8] = b".tmp";
 const DIGITS: usize = 16;
 
-/// A name that nothing else has: `.local-cache-<16 hexadecimal digits>.tmp`.
+/// A unique name: `.local-cache-<16 hexadecimal digits>.tmp`.
 #[derive(Clone, Debug)]
 pub struct TempName(Box<[u8]>);
 
 impl TempName {
-    /// A new random name.
     pub fn new() -> Self {
         let random = RandomState::new().build_hasher().finish();
         let mut name = PREFIX.to_vec();
@@ -24,7 +23,6 @@ impl TempName {
         Self(name.into())
     }
 
-    /// The name.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
@@ -36,7 +34,7 @@ impl Default for TempName {
     }
 }
 
-/// Whether a name is one of ours.
+/// Whether a name has the form of a [`TempName`].
 pub fn is_temp_name(name: &[u8]) -> bool {
     name.strip_prefix(PREFIX)
         .and_then(|rest| rest.strip_suffix(SUFFIX))
@@ -48,10 +46,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_differ_and_are_known_again() {
-        let (one, other) = (TempName::new(), TempName::new());
-        assert_ne!(one.as_bytes(), other.as_bytes());
-        assert!(is_temp_name(one.as_bytes()));
+    fn names_are_unique_and_recognised() {
+        let (a, b) = (TempName::new(), TempName::new());
+        assert_ne!(a.as_bytes(), b.as_bytes());
+        assert!(is_temp_name(a.as_bytes()));
         assert!(!is_temp_name(b".local-cache-notes.tmp"));
         assert!(!is_temp_name(b"main.rs"));
     }

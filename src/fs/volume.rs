@@ -1,4 +1,4 @@
-//! How full a filesystem is.
+//! Capacity and type of filesystems.
 
 use std::path::Path;
 
@@ -7,31 +7,29 @@ use nix::sys::statvfs::statvfs;
 
 use crate::error::{IoContext, Result};
 
-/// The room of a filesystem, as ordinary users see it.
+/// The capacity of a filesystem for ordinary users.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Volume {
-    /// The filesystem; two paths with the same one share their room.
+    /// Identifies the filesystem.
     pub device: u64,
-    /// Bytes that ordinary users may use in all: what root has in reserve is not among them.
+    /// Total bytes, without those reserved for root.
     pub usable_bytes: u64,
-    /// Bytes of them that are free.
+    /// Free bytes, without those reserved for root.
     pub free_bytes: u64,
-    /// Its inodes; none on a filesystem that makes them as it needs them and reports no number
-    /// (btrfs, and most that come over a network).
+    /// None for a filesystem that creates inodes on demand and reports no number (btrfs, and most
+    /// network filesystems).
     pub inodes: Option<Inodes>,
 }
 
-/// How many files a filesystem can have.
+/// How many files a filesystem can hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Inodes {
-    /// In all.
     pub total: u64,
-    /// Of them free.
     pub free: u64,
 }
 
 impl Volume {
-    /// Percent used, rounded up as df does.
+    /// Rounded up like in `df`.
     pub fn used_percent(&self) -> u8 {
         percent(
             self.usable_bytes.saturating_sub(self.free_bytes),
@@ -41,7 +39,7 @@ impl Volume {
 }
 
 impl Inodes {
-    /// Percent used, rounded up as df does.
+    /// Rounded up like in `df`.
     pub fn used_percent(&self) -> u8 {
         percent(self.total.saturating_sub(self.free), self.total)
     }
@@ -56,8 +54,8 @@ fn percent(used: u64, total: u64) -> u8 {
     u8::try_from(percent).unwrap_or(100)
 }
 
-/// The room of the filesystem that a path lies on; for a path that does not exist yet, that of the
-/// nearest directory above it.
+/// The capacity of the filesystem of a path. If the path does not exist yet, its nearest existing
+/// ancestor is used.
 pub fn volume(path: &Path) -> Result<Volume> {
     let mut existing = path;
     let (device, room) = loop {
@@ -73,7 +71,7 @@ pub fn volume(path: &Path) -> Result<Volume> {
     };
     let used = room.blocks().saturating_sub(room.blocks_free());
     let size = room.fragment_size();
-    // Root's reserve of inodes is not told apart everywhere, so what is free to all counts.
+    // Not all filesystems report the inodes reserved for root, so all free ones count.
     let inodes = (room.files() > 0).then(|| Inodes {
         total: room.files(),
         free: room.files_free(),
@@ -89,7 +87,7 @@ pub fn volume(path: &Path) -> Result<Volume> {
 }
 
 /// Names of filesystems by their magic numbers (linux/magic.h).
-const KNOWN: [(i64, &str); 14] = [
+const TYPES: [(i64, &str); 14] = [
     (0xEF53, "ext4"),
     (0x5846_5342, "xfs"),
     (0x9123_683E, "btrfs"),
@@ -106,20 +104,20 @@ const KNOWN: [(i64, &str); 14] = [
     (0x4D44, "vfat"),
 ];
 
-/// The kind of filesystem that a path lies on, by the name that `mount` has for it; `0x...` for one
-/// that is not known.
+/// The type of the filesystem of a path, as `mount` calls it. The magic number (`0x...`) for an
+/// unknown type.
 pub fn filesystem_type(path: &Path) -> Result<String> {
     let magic = magic(path)?;
-    Ok(known(magic).map_or_else(|| format!("{magic:#x}"), str::to_owned))
+    Ok(name_of(magic).map_or_else(|| format!("{magic:#x}"), str::to_owned))
 }
 
-/// Whether the filesystem that a path lies on takes its times from this machine's clock. No for
-/// those of a network, and for all that are not known here.
+/// Whether the filesystem of a path takes its times from this machine's clock. False for network
+/// filesystems and unknown types.
 pub fn has_local_clock(path: &Path) -> Result<bool> {
     let local = [
         "ext4", "xfs", "btrfs", "tmpfs", "overlay", "zfs", "f2fs", "bcachefs",
     ];
-    Ok(known(magic(path)?).is_some_and(|name| local.contains(&name)))
+    Ok(name_of(magic(path)?).is_some_and(|name| local.contains(&name)))
 }
 
 fn magic(path: &Path) -> Result<i64> {
@@ -127,8 +125,8 @@ fn magic(path: &Path) -> Result<i64> {
     Ok(stat.filesystem_type().0 as i64)
 }
 
-fn known(magic: i64) -> Option<&'static str> {
-    KNOWN
+fn name_of(magic: i64) -> Option<&'static str> {
+    TYPES
         .iter()
         .find(|(number, _)| *number == magic)
         .map(|(_, name)| *name)
@@ -163,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_does_not_exist_lies_where_its_directory_does() {
+    fn a_missing_path_has_the_volume_of_its_nearest_ancestor() {
         let dir = tempfile::tempdir().unwrap();
         let below = volume(&dir.path().join("a/b/c")).unwrap();
         let own = volume(dir.path()).unwrap();

@@ -1,7 +1,7 @@
-//! Extended attributes that belong to a file and that its owner may set.
+//! Extended attributes that belong to a file, not to the machine.
 //!
-//! Kept are the `user.` attributes, access control lists and file capabilities. Labels of security
-//! modules and `trusted.` attributes belong to the machine, not to the file.
+//! These are the `user.` attributes, access control lists and file capabilities. Labels of security
+//! modules and `trusted.` attributes are ignored.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -13,26 +13,24 @@ use serde::{Deserialize, Serialize};
 
 use super::Dir;
 
-/// One extended attribute.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Attribute {
-    /// Its full name, such as `user.comment`.
+    /// The full name, such as `user.comment`.
     pub name: Box<[u8]>,
-    /// Its value, any bytes.
     pub value: Box<[u8]>,
 }
 
-const KEPT: [&[u8]; 3] = [
+const PRESERVED: [&[u8]; 3] = [
     b"system.posix_acl_access",
     b"system.posix_acl_default",
     b"security.capability",
 ];
 
-fn is_kept(name: &[u8]) -> bool {
-    name.starts_with(b"user.") || KEPT.contains(&name)
+fn is_preserved(name: &[u8]) -> bool {
+    name.starts_with(b"user.") || PRESERVED.contains(&name)
 }
 
-/// The attributes of a name in a directory, sorted by name; none on a filesystem without
+/// The attributes of a name in a directory, sorted by name. Empty on a filesystem without
 /// attributes.
 pub fn read_at(dir: &Dir, name: &[u8]) -> io::Result<Box<[Attribute]>> {
     read(&dir.proc_path(name))
@@ -48,7 +46,7 @@ fn descriptor_path(file: &impl AsFd) -> PathBuf {
 }
 
 fn read(path: &Path) -> io::Result<Box<[Attribute]>> {
-    // A name below /proc/self/fd/N is not followed if it is a symlink itself; N itself must be.
+    // `/proc/self/fd/N` is a symlink that must be followed; a name below it must not.
     let is_descriptor = path.parent() == Some(Path::new("/proc/self/fd"));
     let list = if is_descriptor {
         xattr::list_deref(path)
@@ -56,7 +54,7 @@ fn read(path: &Path) -> io::Result<Box<[Attribute]>> {
         xattr::list(path)
     };
     let names: Vec<OsString> = match list {
-        Ok(names) => names.filter(|name| is_kept(name.as_bytes())).collect(),
+        Ok(names) => names.filter(|name| is_preserved(name.as_bytes())).collect(),
         Err(error) if is_unsupported(&error) || is_out_of_reach(&error) => {
             return Ok(Box::default());
         }
@@ -80,14 +78,14 @@ fn read(path: &Path) -> io::Result<Box<[Attribute]>> {
     Ok(attributes.into())
 }
 
-/// Gives an open file or directory just these of the attributes that are kept.
+/// Gives an open file or directory exactly these attributes.
 ///
-/// Returns false when the filesystem or the user's rights did not allow one of them.
+/// Returns false if the filesystem or missing permissions prevented one of them.
 pub fn write_open(file: &impl AsFd, attributes: &[Attribute]) -> io::Result<bool> {
     let path = descriptor_path(file);
     let present = read(&path)?;
     let mut complete = true;
-    let mut note = |result: io::Result<()>| match result {
+    let mut ignore_refusal = |result: io::Result<()>| match result {
         Err(error)
             if is_unsupported(&error)
                 || is_out_of_reach(&error)
@@ -100,13 +98,16 @@ pub fn write_open(file: &impl AsFd, attributes: &[Attribute]) -> io::Result<bool
     };
     for extra in &present {
         if !attributes.iter().any(|wanted| wanted.name == extra.name) {
-            note(xattr::remove_deref(&path, OsStr::from_bytes(&extra.name)))?;
+            ignore_refusal(xattr::remove_deref(&path, OsStr::from_bytes(&extra.name)))?;
         }
     }
-    // What is not kept is not set either, whoever says so.
-    for wanted in attributes.iter().filter(|wanted| is_kept(&wanted.name)) {
+    // A forged manifest may have others.
+    for wanted in attributes
+        .iter()
+        .filter(|wanted| is_preserved(&wanted.name))
+    {
         if !present.contains(wanted) {
-            note(xattr::set_deref(
+            ignore_refusal(xattr::set_deref(
                 &path,
                 OsStr::from_bytes(&wanted.name),
                 &wanted.value,
@@ -116,8 +117,7 @@ pub fn write_open(file: &impl AsFd, attributes: &[Attribute]) -> io::Result<bool
     Ok(complete)
 }
 
-/// Whether there is no `/proc` to reach attributes through, so that a missing path says nothing of
-/// the file.
+/// Whether `/proc` is not mounted. A missing path then does not mean that the file is missing.
 fn is_out_of_reach(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound && !Path::new("/proc/self/fd").exists()
 }
@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn attributes_are_read_set_and_removed() {
+    fn attributes_are_set_read_and_removed() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let wanted = [Attribute {
             name: (*b"user.note").into(),
