@@ -43,28 +43,11 @@ pub(crate) fn save(
     };
     let mut caches = Vec::new();
     let mut groups = Vec::new();
-    // In reverse: a target directory that is moved into the store takes with it the caches that lie
-    // below it, so these must be saved first.
+    // In reverse: a target directory that is moved into the store takes with it the caches that
+    // lie below it, so these must be saved first.
     for plan in project.plans.iter().rev() {
         let record = records.iter().find(|record| record.cache == plan.name);
-        let keys = keys_to_save(plan, record);
-        for (number, key) in keys.iter().enumerate() {
-            let mut cache = CacheReply::new(&plan.name, plan.kind, key);
-            // A directory can be moved into the store once, after it was read for the last time.
-            let keep_ready = task.options.keep_ready && number + 1 == keys.len();
-            match save.run(plan, key, record, keep_ready) {
-                Ok(outcome) => cache.saved = Some(outcome.into()),
-                Err(Error::Interrupted) => return Err(Error::Interrupted),
-                Err(error) => {
-                    cache.error = Some(format!(
-                        "{} is not saved: {}",
-                        plan.name,
-                        error.with_advice()
-                    ));
-                }
-            }
-            caches.push(cache);
-        }
+        caches.extend(save.save_under_all_keys(plan, record)?);
         groups.push(plan.group(&task.write));
     }
     caches.reverse();
@@ -99,7 +82,31 @@ struct CacheSave<'a> {
 }
 
 impl CacheSave<'_> {
-    fn run(
+    fn save_under_all_keys(
+        &mut self,
+        plan: &CachePlan,
+        record: Option<&RestoreRecord>,
+    ) -> Result<Vec<CacheReply>> {
+        let mut caches = Vec::new();
+        let keys = keys_to_save(plan, record);
+        for (number, key) in keys.iter().enumerate() {
+            let mut cache = CacheReply::new(&plan.name, plan.kind, key);
+            // A directory can be moved into the store once, after it was read for the last time.
+            let keep_ready = self.task.options.keep_ready && number + 1 == keys.len();
+            match self.save_cache(plan, key, record, keep_ready) {
+                Ok(outcome) => cache.saved = Some(outcome.into()),
+                Err(Error::Interrupted) => return Err(Error::Interrupted),
+                Err(error) => {
+                    let reason = error.with_advice();
+                    cache.error = Some(format!("{} is not saved: {reason}", plan.name));
+                }
+            }
+            caches.push(cache);
+        }
+        Ok(caches)
+    }
+
+    fn save_cache(
         &mut self,
         plan: &CachePlan,
         key: &str,

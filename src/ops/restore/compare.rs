@@ -15,19 +15,19 @@ use crate::tree::scan::{Scan, ScanOptions, scan};
 use crate::tree::stamps::RootStamp;
 use crate::tree::{DirId, Roots};
 
-pub(super) struct Comparison {
+pub(super) struct RootComparison {
     pub(super) plan: Plan,
     scan_started: Timestamp,
     /// Whether the roots hold nothing but the entry's names once the plan is carried out.
     leaves_nothing_extraneous: bool,
 }
 
-impl Comparison {
+impl RootComparison {
     pub(super) fn new(
         store: &Store,
         entry: &Entry,
         manifest: &Manifest,
-        target: &Target<'_>,
+        target: &LockedRoots<'_>,
     ) -> Result<Self> {
         let stamps = store.root_stamps(&entry.manifest, target.roots);
         let options = ScanOptions {
@@ -75,7 +75,7 @@ impl Comparison {
 }
 
 /// What is compared: the locked roots, and whether extraneous names in them are removed.
-pub(super) struct Target<'a> {
+pub(super) struct LockedRoots<'a> {
     pub(super) roots: &'a Roots,
     pub(super) lock: &'a RootLock,
     pub(super) extraneous: Extraneous,

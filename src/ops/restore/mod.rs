@@ -18,7 +18,7 @@ use crate::tree::LeafKind;
 use crate::tree::apply::{self, Applied};
 use crate::tree::manifest::Manifest;
 use crate::tree::plan::Plan;
-use compare::{Comparison, Target};
+use compare::{LockedRoots, RootComparison};
 use find::EntryFinder;
 use root_lock::RootLock;
 
@@ -71,12 +71,12 @@ fn restore_entry(
     let lock = RootLock::take(&roots, LOCK_TIMEOUT, monitor)?;
     let ready = store.take_ready_copies(&entry.manifest, &manifest.tree, &roots)?;
     monitor.begin(Stage::Scanning, 0);
-    let target = Target {
+    let target = LockedRoots {
         roots: &roots,
         lock: &lock,
         extraneous: request.options.extraneous,
     };
-    let comparison = Comparison::new(store, entry, &manifest, &target)?;
+    let comparison = RootComparison::new(store, entry, &manifest, &target)?;
     let plan = &comparison.plan;
     monitor.begin(Stage::Restoring, bytes_to_write(&manifest, plan));
     let options = apply::ApplyOptions {

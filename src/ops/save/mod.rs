@@ -15,12 +15,13 @@ use super::LOCK_TIMEOUT;
 use crate::error::{Error, Result};
 use crate::fs::Timestamp;
 use crate::monitor::{Monitor, Stage};
+use crate::store::lock::{SaveLock, SharedLock};
 use crate::store::{EntryId, Store};
 use crate::tree::manifest::SourceRecord;
 use crate::tree::scan::{self, Scan, scan};
 use context::SaveContext;
 use parent::Parent;
-use publish::{ScanSummary, StoredContents, publish, store_contents, warn_of_skipped};
+use publish::{ScanSummary, publish, store_contents, warn_of_skipped};
 
 /// Saves the roots of a request as an entry.
 pub fn save(
@@ -28,61 +29,64 @@ pub fn save(
     request: &SaveRequest<'_>,
     monitor: &dyn Monitor,
 ) -> Result<SaveOutcome> {
-    let start = Instant::now();
-    let shared_lock = store.lock_shared(LOCK_TIMEOUT)?;
-    let id = request.group.entry_id(request.key);
-    let if_exists = request.options.if_exists;
-    if if_exists == IfExists::Keep && has_entry(store, &id)? {
-        return Ok(SaveOutcome::Exists);
-    }
-    let Some(save_lock) = store.try_lock_entry(&shared_lock, &id)? else {
-        return Ok(SaveOutcome::InProgress);
-    };
-
     let context = SaveContext {
         store,
         request,
         monitor,
+        start: Instant::now(),
     };
-    let scan = scan_roots(&context)?;
-    let summary = ScanSummary::of(&scan);
-    let mtimes: Vec<Timestamp> = scan.stats.iter().map(|stat| stat.mtime).collect();
-    if is_empty(&scan) && !request.options.allow_empty {
-        warn_of_skipped(&scan.skipped, monitor);
+    let shared_lock = store.lock_shared(LOCK_TIMEOUT)?;
+    let id = request.group.entry_id(request.key);
+    if request.options.if_exists == IfExists::Keep && has_entry(store, &id)? {
+        return Ok(SaveOutcome::Exists);
+    }
+    match store.try_lock_entry(&shared_lock, &id)? {
+        Some(save_lock) => save_locked(&context, id, &shared_lock, &save_lock),
+        None => Ok(SaveOutcome::InProgress),
+    }
+}
+
+fn save_locked(
+    context: &SaveContext<'_>,
+    id: EntryId,
+    shared_lock: &SharedLock,
+    save_lock: &SaveLock,
+) -> Result<SaveOutcome> {
+    let SaveContext { store, request, .. } = *context;
+    let options = &request.options;
+    let scan = scan_roots(context)?;
+    if is_empty(&scan) && !options.allow_empty {
+        warn_of_skipped(&scan.skipped, context.monitor);
         return Ok(SaveOutcome::NothingToSave);
     }
+    let summary = ScanSummary::of(&scan);
+    let mtimes: Vec<Timestamp> = scan.stats.iter().map(|stat| stat.mtime).collect();
     let parent = Parent::find(store, request)?;
-    let stored = store_contents(&context, &shared_lock, scan, parent.as_ref())?;
+    let stored = store_contents(context, shared_lock, scan, parent.as_ref())?;
     // The sources must be recorded after the target was read: what changes in between then has a
     // time later than anything in the target.
-    let sources = record_sources(&context, &mtimes)?;
+    let sources = record_sources(context, &mtimes)?;
     if let Some(parent) = parent
-        && if_exists == IfExists::ReplaceIfChanged
+        && options.if_exists == IfExists::ReplaceIfChanged
         && parent.is_same(store, request.key, &stored.manifest, sources.as_ref())
     {
-        summary.note_clean_roots(&context, &parent.entry.manifest, &stored.manifest);
+        summary.note_clean_roots(context, &parent.entry.manifest, &stored.manifest);
         return Ok(SaveOutcome::Unchanged);
     }
     if stored.manifest.tree.leaves().is_empty() && stored.skipped_files > 0 {
         return Ok(SaveOutcome::NothingToSave);
     }
-    let Some(entry) = publish(request, &save_lock, &stored, sources.as_ref())? else {
+    let Some(entry) = publish(request, save_lock, &stored, sources.as_ref())? else {
         return Ok(SaveOutcome::Exists);
     };
-    summary.note_clean_roots(&context, &entry.manifest, &stored.manifest);
-    let StoredContents {
-        reused_files,
-        reused_bytes,
-        skipped_files,
-        ..
-    } = stored;
+    summary.note_clean_roots(context, &entry.manifest, &stored.manifest);
     Ok(SaveOutcome::Saved(Box::new(SavedEntry {
         id,
         entry,
-        reused_files,
-        reused_bytes,
-        skipped_files,
-        elapsed: start.elapsed(),
+        reused_files: stored.reused_files,
+        reused_bytes: stored.reused_bytes,
+        skipped_files: stored.skipped_files,
+        elapsed: context.start.elapsed(),
     })))
 }
 

@@ -120,6 +120,7 @@ impl ScanSummary {
             store,
             request,
             monitor,
+            ..
         } = *context;
         let stamp = RootStamp {
             clean_as_of: self.started,
