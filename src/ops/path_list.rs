@@ -1,9 +1,9 @@
-//! What a list of paths means: what is saved, under which names, and where it goes back to.
+//! Lists of paths: what is saved, under which names, and where it is restored to.
 //!
-//! A root is named by where it lies: `./target` in the workspace, `~/.cargo` at home, `/tmp/x`
-//! elsewhere. So it goes back to where workspace and home are then. A root goes back only when the
-//! list it is asked for with names it, so an entry that somebody made up can't be restored
-//! elsewhere.
+//! A root is named relative to its place: `./target` in the workspace, `~/.cargo` at home, `/tmp/x`
+//! elsewhere. So it is restored below the workspace and the home directory of the later job. A root
+//! is restored only if the job's own list names it, so a forged entry can't be restored anywhere
+//! else.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -18,25 +18,24 @@ use crate::glob::{
 use crate::tree::Roots;
 use crate::tree::scan::Filter;
 
-/// A list of paths.
 #[derive(Debug)]
 pub struct PathList {
     patterns: Patterns,
-    /// Those of them that do not begin with `~`.
+    /// The patterns that do not start with `~`.
     not_from_home: Patterns,
     base: Base,
 }
 
-/// What a list of paths stands for on the disk now.
+/// What a list of paths matches on the disk.
 #[derive(Debug)]
 pub struct ResolvedPaths {
     pub roots: Roots,
-    /// What is left out below each root that something is left out of.
+    /// The exclusions below each root that has some.
     exclusions: Vec<(PathBuf, Exclusions)>,
 }
 
 impl PathList {
-    /// Reads a list, one pattern a line.
+    /// Parses a list, one pattern per line.
     pub fn parse<L: IntoIterator<Item: AsRef<str>>>(
         lines: L,
         base: &Base,
@@ -51,12 +50,10 @@ impl PathList {
         })
     }
 
-    /// Whether the list names nothing.
     pub fn is_empty(&self) -> bool {
         self.patterns.is_empty()
     }
 
-    /// Whether something is left out of what the list names.
     pub fn has_exclusions(&self) -> bool {
         self.patterns
             .anchored(&self.base)
@@ -80,60 +77,50 @@ impl PathList {
             .collect()
     }
 
-    /// What the list stands for on the disk now. A root below another one is part of that.
+    /// Lists what the patterns match on the disk now. A root below another one is part of that.
     pub fn resolve(&self, namespace: &dyn Namespace) -> Result<ResolvedPaths> {
-        let found = self.find(namespace)?;
         let mut roots: Vec<(Box<[u8]>, PathBuf)> = Vec::new();
         let mut exclusions = Vec::new();
-        let mut inside: Option<PathBuf> = None;
-        for item in found {
-            if inside
-                .as_ref()
-                .is_some_and(|above| item.path.starts_with(above))
-            {
+        let mut last_directory: Option<PathBuf> = None;
+        for found in self.find(namespace)? {
+            // The walk lists a directory before its contents.
+            let is_inside = |dir: &PathBuf| found.path.starts_with(dir);
+            if last_directory.as_ref().is_some_and(is_inside) {
                 continue;
             }
-            if item.path.parent().is_none() {
+            if found.path.parent().is_none() {
                 return Err(Error::invalid(
                     "the root of the filesystem can't be cached; name directories in it",
                 ));
             }
-            let place = namespace.locate_parent(&item.path)?;
-            if item.kind == FoundKind::Directory && !files::is_symlink(&place)? {
-                let below = self.patterns.exclusions_below(&item.path);
+            let path = namespace.locate_parent(&found.path)?;
+            if found.kind == FoundKind::Directory && !files::is_symlink(&path)? {
+                let below = self.patterns.exclusions_below(&found.path);
                 if !below.is_empty() {
-                    exclusions.push((place.clone(), below));
+                    exclusions.push((path.clone(), below));
                 }
-                inside = Some(item.path.clone());
+                last_directory = Some(found.path.clone());
             }
-            let name = self.name(&item.path);
+            let name = self.root_name(&found.path);
             if !roots.iter().any(|(known, _)| *known == name) {
-                roots.push((name, place));
+                roots.push((name, path));
             }
         }
-        let outermost: Vec<PathBuf> = roots.iter().map(|(_, path)| path.clone()).collect();
-        roots.retain(|(_, path)| {
-            !outermost
-                .iter()
-                .any(|other| other != path && path.starts_with(other))
-        });
         Ok(ResolvedPaths {
-            roots: Roots::new(roots),
+            roots: Roots::new(outermost(roots)),
             exclusions,
         })
     }
 
-    /// The paths that the list matches, by their names. Each is looked for where the ground has it,
-    /// so that a symlink of another root leads where it leads there.
     fn find(&self, namespace: &dyn Namespace) -> Result<Vec<FoundPath>> {
         self.patterns
             .resolve_in(namespace, true)
             .map_err(|error| Error::invalid(error.to_string()))
     }
 
-    /// The name of a root. One that is only listed by way of home stays there, also where the
-    /// workspace is below home.
-    fn name(&self, path: &Path) -> Box<[u8]> {
+    /// The name of a root in an entry. A path that only a `~` line lists keeps its place below the
+    /// home directory, even if the workspace is below home too.
+    fn root_name(&self, path: &Path) -> Box<[u8]> {
         let (mut anchor, mut rest) = self.base.anchor(path);
         if let (Anchor::Workspace, Ok(below_home)) = (anchor, path.strip_prefix(&self.base.home))
             && !self.not_from_home.matches(path).any()
@@ -148,7 +135,9 @@ impl PathList {
         [prefix, rest.as_os_str().as_bytes()].concat().into()
     }
 
-    /// Where the root of a name lies now; an error when the list does not name it.
+    /// The path for the root of an entry.
+    ///
+    /// Errors: the list does not name the root, so the entry must not be restored there.
     pub fn destination(&self, name: &[u8]) -> Result<PathBuf> {
         let refused = || {
             Error::invalid(format!(
@@ -177,8 +166,18 @@ impl PathList {
     }
 }
 
+/// The roots that lie in no other one.
+fn outermost(mut roots: Vec<(Box<[u8]>, PathBuf)>) -> Vec<(Box<[u8]>, PathBuf)> {
+    let paths: Vec<PathBuf> = roots.iter().map(|(_, path)| path.clone()).collect();
+    roots.retain(|(_, path)| {
+        let lies_in = |other: &&PathBuf| *other != path && path.starts_with(other);
+        !paths.iter().any(|other| lies_in(&other))
+    });
+    roots
+}
+
 impl ResolvedPaths {
-    /// What is to be left out of them; none when nothing is.
+    /// Filters what the `!` lines exclude; `None` if nothing is excluded.
     pub fn filter(&self) -> Option<impl Fn(&Path, bool) -> Filter + Sync> {
         (!self.exclusions.is_empty()).then_some(|path: &Path, is_directory| {
             let found = self
@@ -238,7 +237,7 @@ mod tests {
         let here = PathList::parse(["target", "~/.cargo", "/tmp/x"], &base()).unwrap();
         let elsewhere = Base::new("/other", "/root");
         let there = PathList::parse(["target", "~/.cargo", "/tmp/x"], &elsewhere).unwrap();
-        let moved = |path: &str| there.destination(&here.name(Path::new(path))).unwrap();
+        let moved = |path: &str| there.destination(&here.root_name(Path::new(path))).unwrap();
         assert_eq!(moved("/data/repo/target"), Path::new("/other/target"));
         assert_eq!(moved("/home/me/.cargo"), Path::new("/root/.cargo"));
         assert_eq!(moved("/tmp/x"), Path::new("/tmp/x"));
@@ -250,7 +249,7 @@ mod tests {
         let lines = ["~/work/*/target", "build"];
         let here = PathList::parse(lines, &base("/home/me/work/one")).unwrap();
         let there = PathList::parse(lines, &base("/home/me/work/two")).unwrap();
-        let moved = |path: &str| there.destination(&here.name(Path::new(path))).unwrap();
+        let moved = |path: &str| there.destination(&here.root_name(Path::new(path))).unwrap();
         assert_eq!(
             moved("/home/me/work/one/target"),
             Path::new("/home/me/work/one/target")

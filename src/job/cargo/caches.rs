@@ -17,34 +17,31 @@ use crate::job::reply::CacheReply;
 use crate::ops::path_list::PathList;
 use crate::store::{CacheKind, CacheScope, EntryGroup};
 
-/// One cache.
 #[derive(Debug)]
 pub(crate) struct CachePlan {
-    /// What tells it from the others, for people too.
+    /// Unique within the job; shown to people.
     pub(crate) name: String,
     pub(crate) kind: CacheKind,
     pub(crate) key: ComputedKey,
     pub(crate) contents: CacheContents,
-    /// What the group says of it.
+    /// The `paths` of the entry group.
     identity: Vec<String>,
 }
 
-/// What a cache holds.
 #[derive(Debug)]
 pub(crate) enum CacheContents {
-    /// Index, archives and sources.
+    /// The index, archives and unpacked sources.
     Registry,
-    /// Clones and checkouts.
+    /// The clones and checkouts of git dependencies.
     Git,
-    /// Programs that cargo installed.
     Bin,
-    /// What cargo builds.
+    /// The directories that cargo builds into.
     Target(BuildDirs),
-    /// More directories, as the user listed them.
+    /// The input `cache-directories`.
     Directories(PathList),
 }
 
-/// The directories of `CARGO_HOME` that make up a cache, and what they are called in an entry.
+/// The directories of a cache in `CARGO_HOME`, each with its name in an entry.
 const REGISTRY: [(&str, &str); 3] = [
     ("index", "registry/index"),
     ("cache", "registry/cache"),
@@ -72,12 +69,12 @@ impl CachePlan {
         }
     }
 
-    /// Whether it lies in a `CARGO_HOME` that others may use at the same time.
+    /// Whether other programs may use the directories at the same time.
     pub(crate) fn is_shared(&self) -> bool {
         matches!(self.contents, CacheContents::Registry | CacheContents::Git)
     }
 
-    /// The roots that the cache always has, each with its path.
+    /// The fixed roots of the cache, each with its path.
     pub(crate) fn roots(&self, cargo_home: &Path) -> Vec<(Box<[u8]>, PathBuf)> {
         let below = |list: &[(&str, &str)]| -> Vec<(Box<[u8]>, PathBuf)> {
             list.iter()
@@ -95,7 +92,9 @@ impl CachePlan {
         }
     }
 
-    /// Where a root of an entry goes; an error for one that the cache has not.
+    /// The path for a root of an entry.
+    ///
+    /// Errors: the cache has no such root.
     pub(crate) fn destination(&self, name: &[u8], cargo_home: &Path) -> Result<PathBuf> {
         let found = match &self.contents {
             CacheContents::Directories(paths) => return paths.destination(name),
@@ -113,8 +112,8 @@ impl CachePlan {
     }
 }
 
-/// The caches, in the order in which they are restored: a target directory before what lies below
-/// it.
+/// The caches in the order in which they are restored: a target directory before the caches that
+/// lie below it.
 pub(crate) fn plans(
     keys: &CargoKeys,
     request: &KeyRequest,
