@@ -28,7 +28,6 @@ pub(super) struct Caches {
     home: PathBuf,
 }
 
-/// The result of [`Caches::restore`].
 #[derive(Default)]
 pub(super) struct Restored {
     pub(super) caches: Vec<CacheUse>,

@@ -15,16 +15,12 @@ pub enum DemoEvent<'a> {
         project: &'a DemoProject,
         /// The output of `cargo --version`.
         cargo: &'a str,
-        /// The temporary directory.
         directory: &'a Path,
     },
     Job(JobKind),
-    /// No cache was found.
     Missed,
     Restored(&'a [CacheUse], Duration),
-    /// `cargo fetch` starts.
     Fetching,
-    /// `cargo build` starts.
     Building,
     Built(Compiled, Duration),
     /// Those caches were saved that have a size in [`CacheUse::saved`]: none if nothing changed.

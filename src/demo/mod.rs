@@ -21,6 +21,7 @@ mod environment;
 mod event;
 mod job;
 mod offline;
+mod options;
 mod output;
 mod process;
 mod project;
@@ -29,8 +30,9 @@ mod run;
 mod scratch;
 
 pub use event::DemoEvent;
+pub use options::DemoOptions;
 pub use output::Compiled;
 pub use process::CargoFailed;
 pub use project::DemoProject;
 pub use report::{CacheUse, JobKind, JobReport, Report, StoredSize};
-pub use run::{DemoOptions, run};
+pub use run::run;

@@ -44,7 +44,6 @@ pub struct JobReport {
     pub restore: Option<Duration>,
     /// `cargo fetch`, and copying crates if offline.
     pub fetch: Duration,
-    /// `cargo build`
     pub build: Duration,
     /// Includes the check for changes, which may be all there is to do.
     pub save: Option<Duration>,

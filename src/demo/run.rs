@@ -1,30 +1,13 @@
 //! The demo from start to end: the temporary directory and the three jobs in it.
 
-use std::path::Path;
-
 use anyhow::Result;
 
 use super::event::DemoEvent;
 use super::job::JobRunner;
-use super::project::DemoProject;
+use super::options::DemoOptions;
 use super::report::{JobKind, JobReport, Report};
 use super::scratch::Scratch;
-use crate::action::Env;
 use crate::monitor::Monitor;
-
-/// What to build, and where.
-#[derive(Debug)]
-pub struct DemoOptions<'a> {
-    pub project: DemoProject,
-    /// Where to create the temporary directory.
-    pub parent: &'a Path,
-    /// Keep the temporary directory.
-    pub keep: bool,
-    /// Copy crates from the user's Cargo home instead of downloading them.
-    pub offline: bool,
-    /// The user's environment, of which cargo gets only a few variables.
-    pub env: &'a Env,
-}
 
 /// Runs the three jobs one after the other, so that none slows down another.
 ///

@@ -62,7 +62,7 @@ impl Scratch {
         self.home().join(".cargo")
     }
 
-    /// TMPDIR of the jobs.
+    /// The directory that TMPDIR names in the jobs.
     pub(super) fn tmp(&self) -> PathBuf {
         self.path.join("tmp")
     }
