@@ -5,25 +5,13 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+pub(super) use crate::fmt::human::one_line;
 use crate::fmt::human::{age, bytes, plural};
 use crate::fs::Timestamp;
 use crate::ops::path_list::printable;
 
 /// A result as text for people and as JSON for programs.
 pub(super) type Rendered = (String, Value);
-
-/// Escapes control characters, so that a key or a path takes one line and can't control a terminal.
-pub(super) fn one_line(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| {
-            if c.is_control() {
-                c.escape_default().collect()
-            } else {
-                vec![c]
-            }
-        })
-        .collect()
-}
 
 /// A path in a tree, without the `./` of the tree's own names.
 pub(super) fn tree_path(path: &Path) -> String {

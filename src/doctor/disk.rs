@@ -1,29 +1,29 @@
-//! What the filesystems allow.
+//! Checks of the filesystem of the cache root.
 
 use std::path::Path;
 
-use super::{DoctorOptions, Finding};
+use super::finding::{DoctorOptions, Finding};
 use crate::fmt::human::bytes;
 use crate::fs::{Timestamp, Volume, filesystem_type, probe, volume};
 use crate::store::disk_limits::{DiskLimits, RECOMMENDED_FREE};
 
-/// What the action keeps free where nobody says otherwise.
-const USUAL: DiskLimits = DiskLimits {
+/// The defaults of the action.
+const DEFAULT_LIMITS: DiskLimits = DiskLimits {
     used_percent: Some(80),
     free_bytes: 20_000_000_000,
     store_bytes: None,
 };
 
-/// A memory filesystem below this is filled by one target directory.
-const SMALL: u64 = 50_000_000_000;
+/// One target directory fills a memory filesystem that is smaller than this.
+const SMALL_TMPFS: u64 = 50_000_000_000;
 
-/// Seconds by which the clocks of the machine and of a filesystem may differ.
-const CLOCK: i64 = 5;
+/// How many seconds the clocks of the machine and of a filesystem may differ.
+const MAX_CLOCK_SKEW: i64 = 5;
 
-/// The first second of 2024: a clock that shows an earlier time was never set.
-const PAST: i64 = 1_704_067_200;
+/// 2024-01-01: a clock that shows an earlier time was never set.
+const EARLIEST_TIME: i64 = 1_704_067_200;
 
-pub(super) fn findings(asked: &DoctorOptions, root: &Path) -> Vec<Finding> {
+pub(super) fn findings(options: &DoctorOptions, root: &Path) -> Vec<Finding> {
     let volume = match volume(root) {
         Ok(volume) => volume,
         Err(error) => return vec![Finding::unknown("filesystem", &error)],
@@ -33,7 +33,7 @@ pub(super) fn findings(asked: &DoctorOptions, root: &Path) -> Vec<Finding> {
         space(root, &volume),
         inodes(&volume),
         reflink(root),
-        rename(asked, root),
+        rename(options, root),
         locks(root),
         clock(root),
     ]
@@ -52,7 +52,7 @@ fn kind(root: &Path, volume: &Volume) -> Finding {
     );
     match name.as_str() {
         "tmpfs" | "ramfs" => {
-            let size = if volume.usable_bytes < SMALL {
+            let size = if volume.usable_bytes < SMALL_TMPFS {
                 ", is small"
             } else {
                 ""
@@ -90,8 +90,8 @@ fn space(root: &Path, volume: &Volume) -> Finding {
         bytes(volume.usable_bytes),
         volume.used_percent()
     );
-    let lack = USUAL.shortfall(volume, 0);
-    if lack.free_bytes > 0 {
+    let shortfall = DEFAULT_LIMITS.shortfall(volume, 0);
+    if shortfall.free_bytes > 0 {
         Finding::problem(
             CHECK,
             format!("{found}: below the 20 GB that are kept free, so nothing is saved"),
@@ -100,7 +100,7 @@ fn space(root: &Path, volume: &Volume) -> Finding {
                 root.display()
             ),
         )
-    } else if lack.percent_bytes > 0 {
+    } else if shortfall.percent_bytes > 0 {
         Finding::warning(
             CHECK,
             format!("{found}: above 80 %, so old entries are removed at every job"),
@@ -145,16 +145,16 @@ fn reflink(root: &Path) -> Finding {
     }
 }
 
-fn rename(asked: &DoctorOptions, root: &Path) -> Finding {
+fn rename(options: &DoctorOptions, root: &Path) -> Finding {
     const CHECK: &str = "rename";
-    match probe::can_rename(root, &asked.workspace) {
+    match probe::can_rename(root, &options.workspace) {
         Ok(true) => Finding::ok(CHECK, "store and workspace are on one filesystem"),
         Ok(false) => Finding::warning(
             CHECK,
             format!(
                 "{} and {} are on different filesystems",
                 root.display(),
-                asked.workspace.display()
+                options.workspace.display()
             ),
             "with both on one filesystem, a target directory goes back by a rename instead of a copy",
         ),
@@ -179,7 +179,7 @@ fn clock(root: &Path) -> Finding {
     const CHECK: &str = "clock";
     let now = Timestamp::now();
     match probe::file_clock(root) {
-        _ if now.seconds < PAST => Finding::problem(
+        _ if now.seconds < EARLIEST_TIME => Finding::problem(
             CHECK,
             format!(
                 "it is {} by the clock of this machine",
@@ -187,7 +187,7 @@ fn clock(root: &Path) -> Finding {
             ),
             "set the clock: cargo and the cache decide by times of files",
         ),
-        Ok(time) if (time.seconds - now.seconds).abs() > CLOCK => Finding::warning(
+        Ok(time) if (time.seconds - now.seconds).abs() > MAX_CLOCK_SKEW => Finding::warning(
             CHECK,
             format!(
                 "files get times {} s away from this machine's clock",

@@ -1,9 +1,9 @@
-//! What is around the store: Docker, and what cargo has.
+//! Checks of Docker, of the site and of cargo.
 
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
-use super::{DoctorOptions, Finding};
+use super::finding::{DoctorOptions, Finding};
 use crate::cargo::project::facts::{self as cargo_facts, Compiler};
 use crate::cargo::project::gather::gather as gather_facts;
 use crate::fs::{Local, files, probe};
@@ -13,12 +13,12 @@ use crate::site::gather::gather;
 use crate::site::run::RunOptions;
 use crate::site::{Site, SitePreference};
 
-pub(super) fn findings(asked: &DoctorOptions) -> Vec<Finding> {
+pub(super) fn findings(options: &DoctorOptions) -> Vec<Finding> {
     let facts = gather(&SiteRequest {
-        env: asked.env.clone(),
+        env: options.env.clone(),
         preference: SitePreference::Auto,
-        cache_root: asked.cache_root.clone(),
-        paths: vec![asked.workspace.clone()],
+        cache_root: options.cache_root.clone(),
+        paths: vec![options.workspace.clone()],
         job_container: None,
         ephemeral: false,
         engine_timeout: RunOptions::ENGINE_TIMEOUT,
@@ -26,8 +26,8 @@ pub(super) fn findings(asked: &DoctorOptions) -> Vec<Finding> {
     vec![
         docker(&facts),
         site(&facts),
-        cargo_home(asked),
-        toolchain(asked),
+        cargo_home(options),
+        toolchain(options),
     ]
 }
 
@@ -84,16 +84,19 @@ fn site(facts: &SiteFacts) -> Finding {
         (Site::Here, _) => Finding::ok(CHECK, "work is done right here"),
         (site, _) => Finding::ok(
             CHECK,
-            format!("work that is asked for here is done at another place: {site}"),
+            format!("work that is options for here is done at another place: {site}"),
         ),
     }
 }
 
-fn cargo_home(asked: &DoctorOptions) -> Finding {
+fn cargo_home(options: &DoctorOptions) -> Finding {
     const CHECK: &str = "cargo home";
-    let home =
-        cargo_facts::KeyRequest::new(asked.env.clone().into_map(), &asked.home, &asked.workspace)
-            .cargo_home;
+    let home = cargo_facts::KeyRequest::new(
+        options.env.clone().into_map(),
+        &options.home,
+        &options.workspace,
+    )
+    .cargo_home;
     match files::stat(&home) {
         Ok(None) => Finding::ok(
             CHECK,
@@ -114,10 +117,13 @@ fn cargo_home(asked: &DoctorOptions) -> Finding {
     }
 }
 
-fn toolchain(asked: &DoctorOptions) -> Finding {
+fn toolchain(options: &DoctorOptions) -> Finding {
     const CHECK: &str = "toolchain";
-    let wanted =
-        cargo_facts::KeyRequest::new(asked.env.clone().into_map(), &asked.home, &asked.workspace);
+    let wanted = cargo_facts::KeyRequest::new(
+        options.env.clone().into_map(),
+        &options.home,
+        &options.workspace,
+    );
     let facts = gather_facts(&wanted, &Local::default());
     let project = facts
         .workspaces
@@ -126,7 +132,7 @@ fn toolchain(asked: &DoctorOptions) -> Finding {
     let Some(project) = project else {
         return Finding::ok(
             CHECK,
-            format!("{} is no Cargo project", shown(&asked.workspace)),
+            format!("{} is no Cargo project", shown(&options.workspace)),
         );
     };
     let note = project.toolchain.note.clone();

@@ -1,8 +1,8 @@
-//! The store: whether it can be used, and whether it is whole.
+//! Checks of the store: whether it is usable and undamaged.
 
 use std::path::Path;
 
-use super::{DoctorOptions, Finding};
+use super::finding::{DoctorOptions, Finding};
 use crate::error::Error;
 use crate::fmt::human::plural;
 use crate::fs::{FileKind, Timestamp, effective_uid, files, probe};
@@ -10,10 +10,10 @@ use crate::ops::import;
 use crate::stats::journal;
 use crate::store::Store;
 
-/// The cache root: is it there, may it be written to, whose is it.
-pub(super) fn root(asked: &DoctorOptions) -> Finding {
+/// Whether the cache root exists, is writable and has the right owner.
+pub(super) fn root(options: &DoctorOptions) -> Finding {
     const CHECK: &str = "cache root";
-    let root = &asked.cache_root;
+    let root = &options.cache_root;
     let stat = match files::stat(root) {
         Ok(Some(stat)) => stat,
         Ok(None) => return absent(CHECK, root),
@@ -51,7 +51,7 @@ pub(super) fn root(asked: &DoctorOptions) -> Finding {
 }
 
 fn absent(check: &'static str, root: &Path) -> Finding {
-    match probe::check_writable(&super::nearest(root)) {
+    match probe::check_writable(&super::finding::nearest_existing(root)) {
         Ok(()) => Finding::ok(
             check,
             format!(
@@ -70,17 +70,17 @@ fn absent(check: &'static str, root: &Path) -> Finding {
     }
 }
 
-pub(super) fn findings(asked: &DoctorOptions) -> Vec<Finding> {
+pub(super) fn findings(options: &DoctorOptions) -> Vec<Finding> {
     let mut findings = vec![];
-    match Store::open(&asked.cache_root) {
+    match Store::open(&options.cache_root) {
         Ok(None) => findings.push(Finding::ok("entries", "nothing was saved yet")),
         Ok(Some(store)) => {
             findings
                 .push(entries(&store).unwrap_or_else(|error| Finding::unknown("entries", &error)));
             findings.push(
-                leftovers(&store).unwrap_or_else(|error| Finding::unknown("leftovers", &error)),
+                stale_temps(&store).unwrap_or_else(|error| Finding::unknown("leftovers", &error)),
             );
-            findings.push(recorded(&store));
+            findings.push(journal_lines(&store));
         }
         Err(error) => {
             let advice = error
@@ -92,17 +92,16 @@ pub(super) fn findings(asked: &DoctorOptions) -> Vec<Finding> {
             });
         }
     }
-    findings.push(foreign(asked));
+    findings.push(legacy_caches(options));
     findings
 }
 
-/// Whether the entries can be read, with what they need. Contents are not compared with their
-/// digests.
+/// Whether the entries and the indexes of their manifests are readable. Does not read contents.
 fn entries(store: &Store) -> Result<Finding, Error> {
     const CHECK: &str = "entries";
     const ADVICE: &str =
         "run `local-cache verify --repair`: damaged entries are set aside and count as misses";
-    let (mut whole, mut damaged, mut of_future) = (0, Vec::new(), 0);
+    let (mut intact, mut damaged, mut in_future) = (0, Vec::new(), 0);
     let soon = Timestamp::now().seconds + 3600;
     for id in store.entry_ids(None)? {
         let read = store.read_entry(&id).and_then(|entry| {
@@ -113,26 +112,26 @@ fn entries(store: &Store) -> Result<Finding, Error> {
         });
         match read {
             Ok(Some(created)) => {
-                whole += 1;
-                of_future += u64::from(created.seconds > soon);
+                intact += 1;
+                in_future += u64::from(created.seconds > soon);
             }
             Ok(None) => {}
             Err(error) => damaged.push(error.to_string()),
         }
     }
-    let set_aside = files::list(&store.layout().quarantine())?.len() as u64;
-    let entries = plural(whole, "entry", "entries");
+    let quarantined = files::list(&store.layout().quarantine())?.len() as u64;
+    let entries = plural(intact, "entry", "entries");
     Ok(match damaged.as_slice() {
-        [] if of_future > 0 => Finding::warning(
+        [] if in_future > 0 => Finding::warning(
             CHECK,
-            format!("{entries}, {of_future} of them from the future"),
+            format!("{entries}, {in_future} of them from the future"),
             "the clock was ahead when they were saved; they are taken for the newest until then",
         ),
-        [] if set_aside > 0 => Finding::warning(
+        [] if quarantined > 0 => Finding::warning(
             CHECK,
             format!(
                 "{entries}; {} set aside as damaged",
-                plural(set_aside, "file was", "files were")
+                plural(quarantined, "file was", "files were")
             ),
             ADVICE,
         ),
@@ -148,11 +147,11 @@ fn entries(store: &Store) -> Result<Finding, Error> {
     })
 }
 
-/// What killed processes left. Somebody may be at work just now, so only what is there while nobody
-/// is counts.
-fn leftovers(store: &Store) -> Result<Finding, Error> {
+/// Unfinished files of killed processes. While the store is in use, they can't be told from those of
+/// running processes.
+fn stale_temps(store: &Store) -> Result<Finding, Error> {
     const CHECK: &str = "leftovers";
-    let Some(_alone) = store.try_lock_for_gc()? else {
+    let Some(_lock) = store.try_lock_for_gc()? else {
         return Ok(Finding::ok(CHECK, "the store is in use just now"));
     };
     let count = files::list(&store.layout().tmp())?.len() as u64;
@@ -169,7 +168,7 @@ fn leftovers(store: &Store) -> Result<Finding, Error> {
     })
 }
 
-fn recorded(store: &Store) -> Finding {
+fn journal_lines(store: &Store) -> Finding {
     const CHECK: &str = "journal";
     match journal::read(&store.layout().events()) {
         Ok(read) if read.skipped_lines > 0 => Finding::warning(
@@ -191,10 +190,10 @@ fn recorded(store: &Store) -> Finding {
     }
 }
 
-/// Directories of the rsync workflows beside the store.
-fn foreign(asked: &DoctorOptions) -> Finding {
+/// Directories of rsync workflows in the cache root.
+fn legacy_caches(options: &DoctorOptions) -> Finding {
     const CHECK: &str = "other caches";
-    match import::find(&asked.cache_root) {
+    match import::find(&options.cache_root) {
         Ok(found) if found.is_empty() => Finding::ok(CHECK, "none in the cache root"),
         Ok(found) => Finding::warning(
             CHECK,

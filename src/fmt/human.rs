@@ -1,4 +1,4 @@
-//! Numbers, durations and tables as people read them.
+//! Numbers, sizes, durations and names as text for people.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ pub fn bytes(bytes: u64) -> String {
     if bytes < 1000 {
         return format!("{bytes} B");
     }
-    // Tenths of the unit, so that no rounding error shows.
+    // Counts tenths of the unit, so that rounding is exact.
     let (mut tenths, mut unit) = (bytes.saturating_add(50) / 100, 0);
     while tenths >= 10_000 && unit + 1 < UNITS.len() {
         tenths = (tenths + 500) / 1000;
@@ -21,7 +21,7 @@ pub fn bytes(bytes: u64) -> String {
     }
 }
 
-/// A number with its thousands set apart: `17,558`.
+/// A number with thousands separators: `17,558`.
 pub fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
@@ -34,12 +34,12 @@ pub fn count(number: u64) -> String {
     text
 }
 
-/// A number of things: `1 file`, `17,558 files`.
+/// A number with its noun: `1 file`, `17,558 files`.
 pub fn plural(number: u64, one: &str, many: &str) -> String {
     format!("{} {}", count(number), if number == 1 { one } else { many })
 }
 
-/// How long something took: `34 ms`, `1.2 s`, `2 min 5 s`, `7 h 37 min`.
+/// A duration: `34 ms`, `1.2 s`, `2 min 5 s`, `7 h 37 min`.
 pub fn elapsed(duration: Duration) -> String {
     let milliseconds = duration.as_millis();
     if milliseconds < 1000 {
@@ -54,7 +54,7 @@ pub fn elapsed(duration: Duration) -> String {
     }
 }
 
-/// How long ago something was: `12 s`, `5 min`, `3 h`, `9 days`.
+/// An age: `12 s`, `5 min`, `3 h`, `9 days`.
 pub fn age(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
@@ -63,6 +63,19 @@ pub fn age(duration: Duration) -> String {
         3600..172_800 => format!("{} h", seconds / 3600),
         _ => format!("{} days", seconds / 86_400),
     }
+}
+
+/// Escapes control characters, so that a key or a path takes one line and can't control a terminal.
+pub fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() {
+            line.extend(character.escape_default());
+        } else {
+            line.push(character);
+        }
+    }
+    line
 }
 
 #[cfg(test)]
@@ -88,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn thousands_are_set_apart() {
+    fn thousands_are_separated() {
         assert_eq!(
             [count(0), count(999), count(1000), count(1_234_567)],
             ["0", "999", "1,000", "1,234,567"]

@@ -1,8 +1,8 @@
-//! Tables of text.
+//! Tables for a terminal or a log.
 
 use std::fmt::{self, Write as _};
 
-/// A table with a heading, for a terminal or a log.
+/// A table with headings. Columns are as wide as their widest cell.
 #[derive(Debug)]
 pub struct Table {
     rows: Vec<Vec<String>>,
@@ -10,7 +10,6 @@ pub struct Table {
 }
 
 impl Table {
-    /// A table with these headings.
     pub fn new<const N: usize>(headings: [&str; N]) -> Self {
         Self {
             rows: vec![headings.map(str::to_owned).into()],
@@ -18,19 +17,18 @@ impl Table {
         }
     }
 
-    /// Aligns columns to the right, as suits numbers.
+    /// Aligns columns to the right, for numbers.
     #[must_use]
     pub fn align_right<const N: usize>(mut self, columns: [usize; N]) -> Self {
         self.right_aligned = columns.into();
         self
     }
 
-    /// Adds a row.
     pub fn add_row<const N: usize>(&mut self, cells: [String; N]) {
         self.rows.push(cells.into());
     }
 
-    /// Whether there is nothing but the headings.
+    /// Whether there are no rows besides the headings.
     pub fn is_empty(&self) -> bool {
         self.rows.len() == 1
     }

@@ -1,4 +1,4 @@
-//! From events to figures (pure).
+//! Adds up events (pure).
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -9,37 +9,85 @@ use crate::stats::{Cell, DurationSummary, Experiment, Figures, NamedFigures, Sta
 
 const DAY: i64 = 86_400_000;
 
-/// A job that took longer than this, or less than nothing, was measured by a clock that jumped.
-const LONGEST_JOB: u64 = 35 * 86_400_000;
+/// Longer durations were measured with a clock that jumped. GitHub limits workflow runs to 35 days.
+const MAX_JOB: u64 = 35 * 86_400_000;
 
-/// Figures of all events that are not older than `since`, in milliseconds since the epoch.
+/// Aggregates all events that are not older than `since`, in milliseconds since the epoch.
 pub fn aggregate(read: &JournalContents, since: Option<i64>) -> Stats {
     let events: Vec<&Event> = read
         .events
         .iter()
         .filter(|event| since.is_none_or(|since| event.time >= since))
         .collect();
-    let mut total = Tally::default();
-    let mut repositories: HashMap<&str, Tally> = HashMap::new();
-    let mut kinds: HashMap<&str, Tally> = HashMap::new();
-    let mut days: BTreeMap<i64, Tally> = BTreeMap::new();
-    let mut cells: HashMap<(&str, &str), Tally> = HashMap::new();
+    let mut tallies = Tallies::default();
     for event in &events {
+        tallies.add(event);
+    }
+    Stats {
+        from: events.iter().map(|event| event.time).min(),
+        to: events.iter().map(|event| event.time).max(),
+        events: events.len() as u64,
+        skipped_lines: read.skipped_lines,
+        total: tallies.total.finish(),
+        repositories: named(owned(tallies.repositories)),
+        kinds: named(owned(tallies.kinds)),
+        days: named(
+            tallies
+                .days
+                .into_iter()
+                .map(|(day, tally)| (date(day), tally)),
+        ),
+        cells: cells(tallies.cells),
+        experiments: compare_jobs(&events, |event| {
+            event.experiment.map(|arm| arm == Arm::Cached)
+        }),
+        misses_and_hits: compare_jobs(&events, |event| match event.experiment {
+            Some(Arm::Control) => None,
+            _ => event.found.map(|found| found != LookupResult::Miss),
+        }),
+        disk: events.iter().rev().find_map(|event| event.disk),
+    }
+}
+
+/// One tally for each group of figures in [`Stats`].
+#[derive(Default)]
+struct Tallies<'e> {
+    total: Tally,
+    repositories: HashMap<&'e str, Tally>,
+    kinds: HashMap<&'e str, Tally>,
+    days: BTreeMap<i64, Tally>,
+    /// By repository and kind.
+    cells: HashMap<(&'e str, &'e str), Tally>,
+}
+
+impl<'e> Tallies<'e> {
+    fn add(&mut self, event: &'e Event) {
         let repository = event.run.repository.as_str();
-        let day = days.entry(event.time.div_euclid(DAY)).or_default();
-        for tally in [&mut total, repositories.entry(repository).or_default(), day] {
+        for tally in [
+            &mut self.total,
+            self.repositories.entry(repository).or_default(),
+            self.days.entry(event.time.div_euclid(DAY)).or_default(),
+        ] {
             tally.add_event(event);
             event.caches.iter().for_each(|cache| tally.add_cache(cache));
         }
         for cache in &event.caches {
-            kinds.entry(&cache.kind).or_default().add_cache(cache);
-            cells
-                .entry((repository, &cache.kind))
-                .or_default()
-                .add_cache(cache);
+            let kind = cache.kind.as_str();
+            self.kinds.entry(kind).or_default().add_cache(cache);
+            let cell = self.cells.entry((repository, kind)).or_default();
+            cell.add_cache(cache);
         }
     }
-    let mut all_cells: Vec<Cell> = cells
+}
+
+fn owned(tallies: HashMap<&str, Tally>) -> impl Iterator<Item = (String, Tally)> {
+    tallies
+        .into_iter()
+        .map(|(name, tally)| (name.to_owned(), tally))
+}
+
+fn cells(tallies: HashMap<(&str, &str), Tally>) -> Vec<Cell> {
+    let mut cells: Vec<Cell> = tallies
         .into_iter()
         .map(|((repository, kind), tally)| Cell {
             repository: repository.to_owned(),
@@ -47,35 +95,8 @@ pub fn aggregate(read: &JournalContents, since: Option<i64>) -> Stats {
             figures: tally.finish(),
         })
         .collect();
-    all_cells
-        .sort_by(|one, other| (&one.repository, &one.kind).cmp(&(&other.repository, &other.kind)));
-    Stats {
-        from: events.iter().map(|event| event.time).min(),
-        to: events.iter().map(|event| event.time).max(),
-        events: events.len() as u64,
-        skipped_lines: read.skipped_lines,
-        total: total.finish(),
-        repositories: named(
-            repositories
-                .into_iter()
-                .map(|(name, tally)| (name.to_owned(), tally)),
-        ),
-        kinds: named(
-            kinds
-                .into_iter()
-                .map(|(name, tally)| (name.to_owned(), tally)),
-        ),
-        days: named(days.into_iter().map(|(day, tally)| (date(day), tally))),
-        cells: all_cells,
-        experiments: compared(&events, |event| {
-            event.experiment.map(|arm| arm == Arm::Cached)
-        }),
-        misses_and_hits: compared(&events, |event| match event.experiment {
-            Some(Arm::Control) => None,
-            _ => event.found.map(|found| found != LookupResult::Miss),
-        }),
-        disk: events.iter().rev().find_map(|event| event.disk),
-    }
+    cells.sort_by(|a, b| (&a.repository, &a.kind).cmp(&(&b.repository, &b.kind)));
+    cells
 }
 
 fn named(tallies: impl Iterator<Item = (String, Tally)>) -> Vec<NamedFigures> {
@@ -85,12 +106,12 @@ fn named(tallies: impl Iterator<Item = (String, Tally)>) -> Vec<NamedFigures> {
             figures: tally.finish(),
         })
         .collect();
-    all.sort_by(|one, other| one.name.cmp(&other.name));
+    all.sort_by(|a, b| a.name.cmp(&b.name));
     all
 }
 
-/// A day as people write it, by its number since the epoch, of whatever year (Hinnant,
-/// "chrono-compatible low-level date algorithms", `civil_from_days`).
+/// The date of a day that is given by its number since the epoch (Hinnant, "chrono-compatible
+/// low-level date algorithms", `civil_from_days`).
 fn date(day: i64) -> String {
     const DAYS_OF_400_YEARS: i64 = 146_097;
     let from_march_0000 = day + 719_468;
@@ -109,16 +130,16 @@ fn date(day: i64) -> String {
     format!("{year:04}-{month:02}-{day_of_month:02}")
 }
 
-/// How long the job took that an event ends; none where the clock can't be believed.
+/// The duration of the job, if this is its last event and the duration is plausible.
 fn job_duration(event: &Event) -> Option<u64> {
     event
         .job_milliseconds
-        .filter(|duration| event.phase == Phase::Post && *duration <= LONGEST_JOB)
+        .filter(|duration| event.phase == Phase::Post && *duration <= MAX_JOB)
 }
 
-/// Durations of jobs in two groups, job by job; `is_with` tells the group. Jobs that failed ended
-/// early, and say nothing of how long they take.
-fn compared(events: &[&Event], is_with: impl Fn(&Event) -> Option<bool>) -> Vec<Experiment> {
+/// Compares the durations of each job in two groups; `is_with` decides the group. Failed runs are
+/// left out, because they ended early.
+fn compare_jobs(events: &[&Event], is_with: impl Fn(&Event) -> Option<bool>) -> Vec<Experiment> {
     let mut jobs: BTreeMap<(&str, &str, &str), [Vec<u64>; 2]> = BTreeMap::new();
     for event in events {
         let succeeded = event
@@ -148,7 +169,7 @@ fn compared(events: &[&Event], is_with: impl Fn(&Event) -> Option<bool>) -> Vec<
         .collect()
 }
 
-/// Figures in the making.
+/// Figures while they are added up.
 #[derive(Default)]
 struct Tally {
     figures: Figures,
@@ -207,7 +228,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn days_have_dates_also_those_of_a_clock_that_is_far_off() {
+    fn dates_are_right_even_if_the_clock_is_far_off() {
         let cases = [
             (0, "1970-01-01"),
             (-1, "1969-12-31"),
@@ -217,8 +238,8 @@ mod tests {
             (-25_509, "1900-02-28"),
             (-25_508, "1900-03-01"),
         ];
-        for (day, wanted) in cases {
-            assert_eq!(date(day), wanted);
+        for (day, expected) in cases {
+            assert_eq!(date(day), expected);
         }
         assert!(!date(i64::MAX / DAY).is_empty() && !date(i64::MIN / DAY).is_empty());
     }

@@ -1,66 +1,63 @@
-//! Job durations of two groups, compared.
+//! Compares the job durations of two groups.
 //!
-//! Durations of jobs have long tails (a slow network, a queue), so medians are compared, and the
-//! interval of their difference is that of a percentile bootstrap: what the medians would be if
-//! both groups were drawn anew from themselves, again and again. Nothing has to be drawn for that,
-//! as the chance of each value to be the median of such a draw is known (Efron 1979, "Bootstrap
-//! methods", section 3), so the same events give the same report.
+//! Durations of jobs have long tails (a slow network, a queue), so medians are compared. The
+//! confidence interval of their difference is that of a percentile bootstrap: the distribution of
+//! the medians if both groups were resampled. It needs no random numbers, because the probability of
+//! each value to be the median of a resample is known (Efron 1979, "Bootstrap methods", section 3).
+//! So the same events give the same report.
 
 use serde::Serialize;
 
-/// With fewer runs in a group, an interval would promise more than is known.
+/// With fewer runs in a group, an interval would be misleading.
 pub const MIN_RUNS: usize = 10;
-/// What is left out at each end of the interval.
+/// The probability below and above the interval.
 const TAIL: f64 = 0.025;
-/// Of groups larger than this, this many of the latest count, to bound the work.
-const MOST: usize = 500;
+/// At most this many of the latest runs of a group are compared; the work grows with the square.
+const MAX_RUNS: usize = 500;
 
-/// What comes of a comparison.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Comparison {
-    /// Runs without the cache, or after a miss.
+    /// Number of runs without the cache, or after a miss.
     pub without: usize,
-    /// Runs with it, or after a hit.
+    /// Number of runs with the cache, or after a hit.
     pub with: usize,
-    /// Their median, in milliseconds; none without runs.
+    /// In milliseconds; none without runs.
     pub without_median: Option<u64>,
-    /// The median of the others.
+    /// In milliseconds; none without runs.
     pub with_median: Option<u64>,
-    /// What the cache saves of a job, by the medians; none where there are too few runs to say.
+    /// The time that the cache saves per job; none with fewer than [`MIN_RUNS`] in a group.
     pub saved: Option<TimeSaved>,
 }
 
-/// A difference, in milliseconds; what is above zero is time saved.
+/// A difference of medians with its 95 % confidence interval, in milliseconds. Positive numbers are
+/// time saved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct TimeSaved {
-    /// The difference of the medians.
     pub median: i64,
-    /// With 95 % confidence it is no less than this.
     pub low: i64,
-    /// And no more than this.
     pub high: i64,
 }
 
-/// Compares durations in milliseconds, the latest last.
+/// Compares durations in milliseconds, sorted by time.
 pub fn compare(without: &[u64], with: &[u64]) -> Comparison {
-    let latest = |all: &[u64]| all[all.len().saturating_sub(MOST)..].to_vec();
-    let (mut one, mut other) = (latest(without), latest(with));
-    one.sort_unstable();
-    other.sort_unstable();
+    let latest = |all: &[u64]| all[all.len().saturating_sub(MAX_RUNS)..].to_vec();
+    let (mut a, mut b) = (latest(without), latest(with));
+    a.sort_unstable();
+    b.sort_unstable();
     let mut comparison = Comparison {
         without: without.len(),
         with: with.len(),
-        without_median: median(&one),
-        with_median: median(&other),
+        without_median: median(&a),
+        with_median: median(&b),
         saved: None,
     };
     if let (Some(slow), Some(fast)) = (comparison.without_median, comparison.with_median)
-        && one.len() >= MIN_RUNS
-        && other.len() >= MIN_RUNS
+        && a.len() >= MIN_RUNS
+        && b.len() >= MIN_RUNS
     {
-        let (low, high) = interval(&one, &other);
+        let (low, high) = interval(&a, &b);
         comparison.saved = Some(TimeSaved {
             median: difference(slow, fast),
             low,
@@ -70,67 +67,66 @@ pub fn compare(without: &[u64], with: &[u64]) -> Comparison {
     comparison
 }
 
-/// Within which bounds the difference of the medians of two sorted groups lies.
-fn interval(one: &[u64], other: &[u64]) -> (i64, i64) {
-    let (one, other) = (medians(one), medians(other));
-    let mut differences: Vec<(i64, f64)> = Vec::with_capacity(one.len() * other.len());
-    for (slow, chance) in &one {
+/// The confidence interval of the difference of the medians of two sorted groups.
+fn interval(a: &[u64], b: &[u64]) -> (i64, i64) {
+    let (a, b) = (median_probabilities(a), median_probabilities(b));
+    let mut differences: Vec<(i64, f64)> = Vec::with_capacity(a.len() * b.len());
+    for (slow, slow_probability) in &a {
         differences.extend(
-            other
-                .iter()
-                .map(|(fast, of_it)| (difference(*slow, *fast), chance * of_it)),
+            b.iter().map(|(fast, probability)| {
+                (difference(*slow, *fast), slow_probability * probability)
+            }),
         );
     }
     differences.sort_unstable_by_key(|(difference, _)| *difference);
-    let all: f64 = differences.iter().map(|(_, chance)| chance).sum();
-    let mut below = 0.0;
+    let total: f64 = differences.iter().map(|(_, probability)| probability).sum();
+    let mut cumulative = 0.0;
     let (mut low, mut high) = (None, None);
-    for (difference, chance) in differences {
-        below += chance;
-        if below >= all * TAIL {
+    for (difference, probability) in differences {
+        cumulative += probability;
+        if cumulative >= total * TAIL {
             low.get_or_insert(difference);
         }
         high = Some(difference);
-        if below >= all * (1.0 - TAIL) {
+        if cumulative >= total * (1.0 - TAIL) {
             break;
         }
     }
     (low.unwrap_or_default(), high.unwrap_or_default())
 }
 
-/// The values that may be the median of as many draws from a sorted group as it has members (the
-/// upper one of two), each with its chance.
+/// The possible medians of a resample of a sorted group (the upper one of two), with their
+/// probabilities.
 ///
-/// The median is at most the value at a place when more than half of the draws fall on that place
-/// or before it, and how many do is binomial. Places further from the middle than six standard
-/// deviations have no chance worth counting.
-#[expect(clippy::cast_precision_loss, reason = "numbers of runs up to MOST")]
-fn medians(group: &[u64]) -> Vec<(u64, f64)> {
+/// The median is at most the value at an index if more than half of the draws fall on that index or
+/// below it; the number of such draws is binomial. Indexes more than six standard deviations from
+/// the middle are left out: their probability is negligible.
+#[expect(clippy::cast_precision_loss, reason = "numbers of runs up to MAX_RUNS")]
+fn median_probabilities(group: &[u64]) -> Vec<(u64, f64)> {
     let count = group.len();
     let reach = 3.0 * (count as f64).sqrt();
     let mut found = Vec::new();
     let mut before = 0.0;
-    for (place, value) in group.iter().enumerate() {
-        if (place as f64 - count as f64 / 2.0).abs() > reach {
+    for (index, value) in group.iter().enumerate() {
+        if (index as f64 - count as f64 / 2.0).abs() > reach {
             continue;
         }
-        let up_to = 1.0 - at_most(count / 2, count, (place + 1) as f64 / count as f64);
+        let up_to = 1.0 - binomial_cdf(count / 2, count, (index + 1) as f64 / count as f64);
         found.push((*value, (up_to - before).max(0.0)));
         before = up_to;
     }
     found
 }
 
-/// The chance that of `count` trials, each of which succeeds with the given chance, at most `most`
-/// do.
-#[expect(clippy::cast_precision_loss, reason = "numbers of runs up to MOST")]
-fn at_most(most: usize, count: usize, chance: f64) -> f64 {
-    if chance >= 1.0 {
+/// The probability of at most `most` successes in `count` trials with the given probability.
+#[expect(clippy::cast_precision_loss, reason = "numbers of runs up to MAX_RUNS")]
+fn binomial_cdf(most: usize, count: usize, probability: f64) -> f64 {
+    if probability >= 1.0 {
         return if most >= count { 1.0 } else { 0.0 };
     }
-    let odds = chance / (1.0 - chance);
-    // What is too small to be told from nothing stays nothing: then so many successes are certain.
-    let mut exactly = (1.0 - chance).powf(count as f64);
+    let odds = probability / (1.0 - probability);
+    // This may underflow to 0; then the sum stays 0, which is right to within rounding.
+    let mut exactly = (1.0 - probability).powf(count as f64);
     let mut sum = exactly;
     for successes in 0..most {
         exactly *= (count - successes) as f64 / (successes + 1) as f64 * odds;
@@ -139,12 +135,12 @@ fn at_most(most: usize, count: usize, chance: f64) -> f64 {
     sum.min(1.0)
 }
 
-fn difference(one: u64, other: u64) -> i64 {
+fn difference(a: u64, b: u64) -> i64 {
     let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-    signed(one).saturating_sub(signed(other))
+    signed(a).saturating_sub(signed(b))
 }
 
-/// The middle one of sorted numbers, or the mean of the two in the middle.
+/// The middle one of sorted numbers, or the mean of the two middle ones.
 pub fn median(sorted: &[u64]) -> Option<u64> {
     let middle = sorted.len() / 2;
     match sorted.len() {
@@ -159,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_clear_difference_is_found_with_its_interval() {
+    fn a_clear_difference_has_a_positive_interval() {
         let without: Vec<u64> = (0..40).map(|n| 600_000 + n * 1000).collect();
         let with: Vec<u64> = (0..40).map(|n| 200_000 + n * 1000).collect();
         let Comparison {
@@ -185,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn groups_that_do_not_differ_have_zero_in_their_interval() {
+    fn the_interval_of_equal_groups_contains_zero() {
         let one: Vec<u64> = (0..30).map(|n| 100_000 + (n * 7919) % 30_000).collect();
         let other: Vec<u64> = (0..30).map(|n| 100_000 + (n * 104_729) % 30_000).collect();
         let saved = compare(&one, &other).saved.unwrap();
@@ -193,16 +189,22 @@ mod tests {
     }
 
     #[test]
-    fn the_chances_of_medians_are_those_of_draws() {
+    fn probabilities_of_medians_are_those_of_resampling() {
         // Of two members the upper median is the second one unless both draws are the first.
-        assert_eq!(medians(&[1, 2]), [(1, 0.25), (2, 0.75)]);
+        assert_eq!(median_probabilities(&[1, 2]), [(1, 0.25), (2, 0.75)]);
         // Of three: at most the first in 7 of 27 draws, at most the second in 20 of 27.
-        for ((_, chance), wanted) in medians(&[1, 2, 3]).iter().zip([7.0, 13.0, 7.0]) {
+        for ((_, chance), wanted) in median_probabilities(&[1, 2, 3])
+            .iter()
+            .zip([7.0, 13.0, 7.0])
+        {
             assert!((chance * 27.0 - wanted).abs() < 1e-9, "{chance}");
         }
         for count in [10, 11, 137, 500] {
             let group: Vec<u64> = (0..count).collect();
-            let sum: f64 = medians(&group).iter().map(|(_, chance)| chance).sum();
+            let sum: f64 = median_probabilities(&group)
+                .iter()
+                .map(|(_, chance)| chance)
+                .sum();
             assert!((sum - 1.0).abs() < 1e-6, "{count}: {sum}");
         }
     }

@@ -1,4 +1,4 @@
-//! What is known of a phase.
+//! The event that each phase records in the journal.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,50 +6,43 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-/// A phase of a step that uses the cache. What is not known is left out of the line.
+/// What one phase of a step did. Unknown fields are left out of the line.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Line", into = "Line")]
 pub struct Event {
-    /// When the phase ended, in milliseconds since the epoch, by the clock of the machine.
+    /// End of the phase, in milliseconds since the epoch, by the clock of the machine.
     pub time: i64,
-    /// Which phase.
     pub phase: Phase,
-    /// Of which run.
     pub run: Run,
-    /// What it did with each cache.
     pub caches: Vec<CacheEvent>,
-    /// The disk of the store afterwards.
+    /// The disk after the phase.
     pub disk: Option<DiskState>,
-    /// Entries that were removed.
     pub removed_entries: u64,
-    /// Bytes that were given back.
+    /// Bytes freed by removals.
     pub freed_bytes: u64,
-    /// How long the phase worked.
+    /// Duration of the phase.
     pub milliseconds: u64,
-    /// From the first phase of the step to this one: about how long the job took. Only at the last
+    /// Time since the first phase of the step, about the duration of the job. Only in the last
     /// phase.
     pub job_milliseconds: Option<u64>,
-    /// How the job stood: `success`, `failure` or `cancelled`. Only at the last phase.
+    /// `success`, `failure` or `cancelled`. Only in the last phase.
     pub job_status: Option<String>,
-    /// What the step had found, taken together: exact where every cache was, a miss where nothing
-    /// was found. Only at the last phase.
+    /// The result of all lookups of the step: exact if each one was, a miss if each one was. Only in
+    /// the last phase.
     pub found: Option<LookupResult>,
-    /// Which group of an experiment the run is in.
+    /// The run's arm of an experiment.
     pub experiment: Option<Arm>,
-    /// Why the phase failed, in one line.
+    /// Why the phase failed, one line.
     pub error: Option<String>,
 }
 
-/// A phase of a step.
+/// A phase of a step: before the job's steps, the step itself, after the job's steps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Phase {
-    /// Before the job's steps.
     #[default]
     Pre,
-    /// The step itself.
     Main,
-    /// After the job's steps.
     Post,
 }
 
@@ -76,22 +69,19 @@ impl FromStr for Phase {
     }
 }
 
-/// A run of a job, as the runner names it.
+/// A run of a job, in the runner's terms.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Run {
     /// `owner/name`.
     pub repository: String,
     /// The workflow's name, or its path.
     pub workflow: String,
-    /// The job's id; the cells of a matrix share it.
+    /// The job's id, shared by all jobs of a matrix.
     pub job: String,
-    /// The step.
     pub step: String,
-    /// The full ref.
     pub git_ref: String,
-    /// The number of the run.
     pub run_id: u64,
-    /// Which attempt at it, from 1.
+    /// From 1.
     pub attempt: u32,
 }
 
@@ -101,45 +91,39 @@ pub struct Run {
 pub struct CacheEvent {
     /// `path`, `registry`, `git` or `target`.
     pub kind: String,
-    /// The key asked for.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub key: String,
-    /// What was found; none where nothing was looked for.
+    /// None if there was no lookup.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hit: Option<LookupResult>,
-    /// Files in the entry that was restored.
+    /// Files in the restored entry.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub restored_files: u64,
-    /// Bytes in it.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub restored_bytes: u64,
-    /// Bytes of them that were written: the others were in place already, or were put there by a
+    /// Bytes of them that were written. The others were in place already or were restored by a
     /// rename.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub written_bytes: u64,
-    /// How long restoring took.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub restore_milliseconds: u64,
-    /// Bytes in the entry that was saved; none where none was.
+    /// Size of the saved entry; none if none was saved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub saved_bytes: Option<u64>,
-    /// Bytes of them that the store did not have.
+    /// Bytes of them that the store did not have before.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub added_bytes: u64,
-    /// How long saving took.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub save_milliseconds: u64,
 }
 
-/// What was found for a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LookupResult {
-    /// An entry of the key itself.
+    /// An entry with the key itself.
     Exact,
-    /// One that could stand in for it.
+    /// An entry whose key starts with the key or with a restore key.
     Prefix,
-    /// Nothing.
     Miss,
 }
 
@@ -147,25 +131,23 @@ pub enum LookupResult {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct DiskState {
-    /// Percent used.
+    /// Percent of what ordinary users may use.
     pub used_percent: u8,
-    /// Bytes free.
+    /// Bytes that are free for ordinary users.
     pub free_bytes: u64,
-    /// Bytes that the store takes.
+    /// Size of the store.
     pub store_bytes: u64,
 }
 
-/// The groups of an experiment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Arm {
-    /// Runs without the cache.
+    /// Runs that don't restore.
     Control,
-    /// Runs with it.
     Cached,
 }
 
-/// An event as it is written: flat, since serde reads nested values that it has to flatten several
+/// The stored form of an event. It is flat because serde reads flattened nested structs several
 /// times as slowly.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -284,7 +266,6 @@ impl From<Event> for Line {
 }
 
 impl Event {
-    /// An event that happens now.
     pub fn now(phase: Phase, run: Run) -> Self {
         Self {
             time: now(),
@@ -295,7 +276,7 @@ impl Event {
     }
 }
 
-/// Milliseconds since the epoch.
+/// The current time in milliseconds since the epoch.
 pub fn now() -> i64 {
     match SystemTime::now().duration_since(UNIX_EPOCH) {
         Ok(since) => i64::try_from(since.as_millis()).unwrap_or(i64::MAX),

@@ -1,20 +1,19 @@
 //! The journal: a directory of files of lines, to which many processes append while others read.
 //!
-//! # Why it can be read at any instant
+//! # Why it is readable at any instant
 //!
-//! - A line is appended by one write to a file that is open for appending, under the file's lock.
-//!   So lines of two processes never mix, also where appending alone would not keep them apart
-//!   (NFS).
-//! - A process that is killed while it writes, or a disk that is full, leaves the beginning of a
-//!   line. The next one ends it first, so that it costs one line and no more.
-//! - Readers take no lock. What is no event, the beginning of a line among it, is skipped and
-//!   counted; but what stands after the last line end is being written just now.
-//! - When a file is full, it is renamed under its lock and a new one begun; whoever waited for the
-//!   lock sees that the name means another file now, and takes that one. The oldest files are
-//!   removed beyond a number of bytes.
+//! - A line is appended with one write, under the lock of the file. So lines of two processes never
+//!   mix, even on filesystems where appending is not atomic (NFS).
+//! - A process that is killed while it writes, or a full disk, leaves an incomplete line. The next
+//!   process ends that line first, so only one line is lost.
+//! - Readers take no lock. They skip and count lines that are no events. An incomplete line at the
+//!   end is not counted: a process is writing it.
+//! - A full file is renamed under its lock, and a new one is started. A process that waited for the
+//!   lock detects that the name refers to another file and opens that one. If all files together are
+//!   too large, the oldest are removed.
 //!
-//! Times are those of the machine's clock, which may jump back: the order of lines says nothing of
-//! times, and readers sort.
+//! The machine's clock may jump back, so lines are not in the order of their times. Readers sort
+//! them.
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -36,14 +35,14 @@ const ENDING: &str = ".jsonl";
 /// How large files get, and all of them together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JournalLimits {
-    /// Bytes from which a new file is begun.
+    /// Bytes from which a new file is started.
     pub file_bytes: u64,
     /// Bytes beyond which the oldest files are removed.
     pub total_bytes: u64,
 }
 
 impl Default for JournalLimits {
-    /// About 150,000 events.
+    /// Enough for about 150,000 events.
     fn default() -> Self {
         Self {
             file_bytes: 8 << 20,
@@ -52,33 +51,33 @@ impl Default for JournalLimits {
     }
 }
 
-/// A line is never longer; of one that would be, the keys are cut.
-const LONGEST_LINE: usize = 64 << 10;
-/// What is left of a key then, in characters.
-const CUT_KEY: usize = 40;
-/// How long another process may take for its line.
+/// The maximum length of a line, in bytes. In a longer one, texts are truncated.
+const MAX_LINE: usize = 64 << 10;
+/// The length of truncated texts, in characters.
+const MAX_TEXT: usize = 40;
+/// How long to wait for another process that is appending.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Appends an event to the journal in `dir`, which is made if need be; files get `mode`,
+/// Appends an event to the journal in `dir`, which is created if needed; files get `mode`,
 /// directories `dir_mode`.
 pub fn append(
     dir: &Path,
     event: &Event,
     (dir_mode, mode): (u32, u32),
-    bounds: JournalLimits,
+    limits: JournalLimits,
 ) -> Result<()> {
     files::create_dir(dir, dir_mode)?;
-    let line = line(event)?;
+    let line = encode_line(event)?;
     loop {
         let open = || AppendFile::open(&dir.join(CURRENT), mode);
         let mut file = wait_for_lock(LOCK_TIMEOUT, &Silent, open)?.ok_or_else(|| Error::Busy {
             what: format!("the journal {}", dir.display()),
         })?;
         let length = file.length()?;
-        if length > 0 && length + line.len() as u64 > bounds.file_bytes {
+        if length > 0 && length + line.len() as u64 > limits.file_bytes {
             file.rename(&dir.join(next_name(dir)?))?;
             drop(file);
-            bound(dir, bounds)?;
+            remove_oldest(dir, limits)?;
             continue;
         }
         let torn = length > 0 && file.last_byte()? != Some(b'\n');
@@ -90,21 +89,25 @@ pub fn append(
     }
 }
 
-/// The name of the next file that is finished: a number, as a clock may jump back. The lock of the
-/// current file is held, so nobody else takes it.
+/// The name of the next full file: a number, because the clock may jump back. No other process uses
+/// it, because the caller holds the lock of the current file.
 fn next_name(dir: &Path) -> Result<String> {
     let number = |path: &PathBuf| path.file_stem()?.to_str()?.parse().ok();
-    let last: u64 = all_files(dir)?.iter().filter_map(number).max().unwrap_or(0);
+    let last: u64 = list_files(dir)?
+        .iter()
+        .filter_map(number)
+        .max()
+        .unwrap_or(0);
     Ok(format!("{:012}{ENDING}", last + 1))
 }
 
-fn line(event: &Event) -> Result<Vec<u8>> {
+fn encode_line(event: &Event) -> Result<Vec<u8>> {
     let encode = |event: &Event| {
         serde_json::to_vec(event)
             .map_err(|error| Error::defect(format!("an event can't be written: {error}")))
     };
     let mut bytes = encode(event)?;
-    if bytes.len() >= LONGEST_LINE {
+    if bytes.len() >= MAX_LINE {
         let mut event = event.clone();
         event.caches.truncate(100);
         let texts = [
@@ -115,7 +118,7 @@ fn line(event: &Event) -> Result<Vec<u8>> {
         ];
         let keys = event.caches.iter_mut().map(|cache| &mut cache.key);
         for text in keys.chain(texts).chain(&mut event.error) {
-            *text = text.chars().take(CUT_KEY).collect();
+            *text = text.chars().take(MAX_TEXT).collect();
         }
         bytes = encode(&event)?;
     }
@@ -124,9 +127,9 @@ fn line(event: &Event) -> Result<Vec<u8>> {
 }
 
 /// The files of a journal, the oldest first.
-fn all_files(dir: &Path) -> Result<Vec<PathBuf>> {
+fn list_files(dir: &Path) -> Result<Vec<PathBuf>> {
     let is_journal = |name: &&OsStr| name.to_str().is_some_and(|name| name.ends_with(ENDING));
-    // The names of finished files are numbers, which sort before the current one's.
+    // The names of full files are numbers, which sort before `events`.
     Ok(files::list(dir)?
         .iter()
         .map(AsRef::as_ref)
@@ -135,16 +138,16 @@ fn all_files(dir: &Path) -> Result<Vec<PathBuf>> {
         .collect())
 }
 
-fn bound(dir: &Path, bounds: JournalLimits) -> Result<()> {
+fn remove_oldest(dir: &Path, limits: JournalLimits) -> Result<()> {
     let mut sized = Vec::new();
-    for path in all_files(dir)? {
+    for path in list_files(dir)? {
         let size = files::stat(&path)?.map_or(0, |stat| stat.size);
         sized.push((path, size));
     }
-    // Room for the one that is being begun.
-    let mut total: u64 = sized.iter().map(|(_, size)| size).sum::<u64>() + bounds.file_bytes;
+    // Includes the file that is about to be started.
+    let mut total: u64 = sized.iter().map(|(_, size)| size).sum::<u64>() + limits.file_bytes;
     for (path, size) in sized {
-        if total <= bounds.total_bytes {
+        if total <= limits.total_bytes {
             break;
         }
         files::remove(&path)?;
@@ -153,24 +156,34 @@ fn bound(dir: &Path, bounds: JournalLimits) -> Result<()> {
     Ok(())
 }
 
-/// What was read of a journal.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct JournalContents {
-    /// The events, by time.
+    /// Sorted by time.
     pub events: Vec<Event>,
-    /// Lines that are none.
+    /// Number of lines that are no events.
     pub skipped_lines: u64,
 }
 
-/// Reads the journal in `dir`; one that does not exist is empty.
+impl JournalContents {
+    fn append(&mut self, mut other: Self) {
+        // The first file is often the only one.
+        if self.events.is_empty() {
+            std::mem::swap(&mut self.events, &mut other.events);
+        }
+        self.events.append(&mut other.events);
+        self.skipped_lines += other.skipped_lines;
+    }
+}
+
+/// Reads the journal in `dir`; a missing one is empty.
 ///
-/// What stands after the last line end is a line that somebody is writing just now.
+/// Ignores an incomplete line at the end of a file: a process is writing it.
 pub fn read(dir: &Path) -> Result<JournalContents> {
     let mut all = JournalContents::default();
     let mut seen = HashSet::new();
-    // A second look finds the file that got another name, while the first one read what was begun
-    // after it.
-    for path in all_files(dir)?.into_iter().chain(again(dir)) {
+    // The current file may be renamed while the others are read. The second listing finds it under
+    // its new name.
+    for path in list_files(dir)?.into_iter().chain(list_again(dir)) {
         let Some(stat) = files::stat(&path)? else {
             continue;
         };
@@ -182,20 +195,8 @@ pub fn read(dir: &Path) -> Result<JournalContents> {
             continue;
         }
         match files::read(&path) {
-            Ok(bytes) => {
-                let whole = bytes
-                    .iter()
-                    .rposition(|byte| *byte == b'\n')
-                    .map_or(0, |at| at + 1);
-                let mut read = parse(&bytes[..whole]);
-                // The first file is often the only one.
-                if all.events.is_empty() {
-                    std::mem::swap(&mut all.events, &mut read.events);
-                }
-                all.events.append(&mut read.events);
-                all.skipped_lines += read.skipped_lines;
-            }
-            // Removed since.
+            Ok(bytes) => all.append(parse(complete_lines(&bytes))),
+            // It was removed meanwhile.
             Err(error) if error.is_not_found() => {}
             Err(error) => return Err(error),
         }
@@ -204,7 +205,16 @@ pub fn read(dir: &Path) -> Result<JournalContents> {
     Ok(all)
 }
 
-/// Reads the end of what was appended last: whole lines of at most so many bytes.
+/// The bytes up to the last line end.
+fn complete_lines(bytes: &[u8]) -> &[u8] {
+    let end = bytes
+        .iter()
+        .rposition(|byte| *byte == b'\n')
+        .map_or(0, |at| at + 1);
+    &bytes[..end]
+}
+
+/// Reads the last complete lines, at most `bytes` bytes.
 pub fn read_recent(dir: &Path, bytes: u64) -> Result<JournalContents> {
     let path = dir.join(CURRENT);
     let end = match files::read_tail(&path, bytes) {
@@ -218,35 +228,31 @@ pub fn read_recent(dir: &Path, bytes: u64) -> Result<JournalContents> {
             .position(|byte| *byte == b'\n')
             .map_or(end.len(), |at| at + 1)
     };
-    let to = end
-        .iter()
-        .rposition(|byte| *byte == b'\n')
-        .map_or(0, |at| at + 1);
-    let mut read = parse(&end[from.min(to)..to]);
+    let mut read = parse(complete_lines(&end[from..]));
     read.events.sort_by_key(|event| event.time);
     Ok(read)
 }
 
-/// The files of a journal as they are when the first of them is asked for.
-fn again(dir: &Path) -> impl Iterator<Item = PathBuf> {
-    std::iter::once_with(move || all_files(dir).unwrap_or_default()).flatten()
+/// Lists the files when the iterator is first advanced.
+fn list_again(dir: &Path) -> impl Iterator<Item = PathBuf> {
+    std::iter::once_with(move || list_files(dir).unwrap_or_default()).flatten()
 }
 
-/// Reads lines; on all threads, as there may be many.
+/// Parses lines, on all threads.
 pub fn parse(bytes: &[u8]) -> JournalContents {
-    const PART: usize = 256 << 10;
-    let mut parts = Vec::with_capacity(bytes.len() / PART + 1);
+    const CHUNK: usize = 256 << 10;
+    let mut chunks = Vec::with_capacity(bytes.len() / CHUNK + 1);
     let mut rest = bytes;
     while !rest.is_empty() {
         let end = rest
-            .get(PART..)
+            .get(CHUNK..)
             .and_then(|rest| memchr(b'\n', rest))
-            .map_or(rest.len(), |at| PART + at + 1);
-        let (part, after) = rest.split_at(end);
-        parts.push(part);
+            .map_or(rest.len(), |at| CHUNK + at + 1);
+        let (chunk, after) = rest.split_at(end);
+        chunks.push(chunk);
         rest = after;
     }
-    let read: Vec<JournalContents> = parts.into_par_iter().map(parse_part).collect();
+    let read: Vec<JournalContents> = chunks.into_par_iter().map(parse_chunk).collect();
     let count = read.iter().map(|read| read.events.len()).sum();
     let mut all = JournalContents {
         events: Vec::with_capacity(count),
@@ -259,7 +265,7 @@ pub fn parse(bytes: &[u8]) -> JournalContents {
     all
 }
 
-fn parse_part(bytes: &[u8]) -> JournalContents {
+fn parse_chunk(bytes: &[u8]) -> JournalContents {
     let mut read = JournalContents::default();
     let mut from = 0;
     for end in memchr_iter(b'\n', bytes).chain([bytes.len()]) {

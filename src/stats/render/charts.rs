@@ -1,4 +1,4 @@
-//! Charts as inline SVG, drawn for the width of a phone; a wider page shows them larger.
+//! Charts as inline SVG. They are drawn for the width of a phone and scale up on wider pages.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -8,18 +8,18 @@ use crate::stats::render::markup::{EntryRow, escape, name_of};
 use crate::stats::render::text::milliseconds;
 use crate::stats::{Experiment, NamedFigures};
 
-/// Days that fit side by side.
-pub(crate) const DAYS: usize = 30;
-/// Repositories that are shown by name; the rest is one bar.
-const REPOSITORIES: usize = 8;
+/// Number of days that fit into a chart.
+pub(crate) const MAX_DAYS: usize = 30;
+/// Number of bars in the chart of repositories; the last one sums up the rest.
+const MAX_REPOSITORIES: usize = 8;
 
 const WIDTH: f64 = 360.0;
 const HEIGHT: f64 = 150.0;
-/// Where the bars stand on.
+/// The y coordinate of the x axis.
 const FLOOR: f64 = 128.0;
 const TOP: f64 = 16.0;
 
-/// What stands in the place of a chart without numbers.
+/// A text in place of a chart without data.
 pub(crate) fn empty(why: &str) -> String {
     format!("<p class=\"dim\">{why}</p>\n")
 }
@@ -43,14 +43,16 @@ fn legend(items: &[(&str, &str)]) -> String {
     format!("<ul class=\"legend\">{text}</ul>\n")
 }
 
-/// Coordinates need no more than 53 bits.
-#[expect(clippy::cast_precision_loss, reason = "a place in a picture")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "coordinates need no more than 53 bits"
+)]
 fn px(number: u64) -> f64 {
     number as f64
 }
 
-/// The days below a chart: the first and the last.
-fn days_below(days: &[NamedFigures]) -> String {
+/// The labels of the x axis: the first and the last day.
+fn day_labels(days: &[NamedFigures]) -> String {
     let (Some(first), Some(last)) = (days.first(), days.last()) else {
         return String::new();
     };
@@ -70,7 +72,7 @@ fn days_below(days: &[NamedFigures]) -> String {
     text
 }
 
-/// Stacked bars, one a day: classes with their values from the floor up.
+/// Stacked bars, one for each day: CSS classes with their values, from the bottom up.
 fn stacked(
     days: &[NamedFigures],
     most: u64,
@@ -99,14 +101,14 @@ fn stacked(
             );
         }
     }
-    body + &days_below(days)
+    body + &day_labels(days)
 }
 
-/// Lookups by what was found, a bar a day, all of the same height.
+/// Lookups by result, one bar of full height for each day.
 pub(crate) fn lookups(days: &[NamedFigures]) -> String {
     const WHOLE: u64 = 1000;
     if days.iter().all(|day| day.figures.lookups() == 0) {
-        return empty("nothing was looked for yet");
+        return empty("no lookups yet");
     }
     let of = |day: &NamedFigures| {
         let all = day.figures.lookups().max(1);
@@ -120,15 +122,15 @@ pub(crate) fn lookups(days: &[NamedFigures]) -> String {
         vec![("exact", exact), ("prefix", prefix), ("miss", miss)]
     };
     let body = stacked(days, WHOLE, "100 %", of);
-    legend(&[("exact", "exact"), ("prefix", "prefix"), ("miss", "missed")])
+    legend(&[("exact", "exact"), ("prefix", "prefix"), ("miss", "miss")])
         + &svg(
             HEIGHT,
-            "what the lookups of each day found, in percent",
+            "results of the lookups of each day, in percent",
             &body,
         )
 }
 
-/// Bytes that were restored, a bar a day.
+/// Restored bytes, one bar for each day.
 pub(crate) fn restored(days: &[NamedFigures]) -> String {
     let most = days
         .iter()
@@ -136,7 +138,7 @@ pub(crate) fn restored(days: &[NamedFigures]) -> String {
         .max()
         .unwrap_or(0);
     if most == 0 {
-        return empty("nothing was restored yet");
+        return empty("no restores yet");
     }
     let of = |day: &NamedFigures| {
         let figures = &day.figures;
@@ -150,7 +152,7 @@ pub(crate) fn restored(days: &[NamedFigures]) -> String {
         + &svg(HEIGHT, "bytes restored on each day", &body)
 }
 
-/// The median duration of jobs, a point a day.
+/// The median duration of jobs, one point for each day.
 pub(crate) fn jobs(days: &[NamedFigures]) -> String {
     let points: Vec<(usize, u64)> = days
         .iter()
@@ -159,7 +161,7 @@ pub(crate) fn jobs(days: &[NamedFigures]) -> String {
         .map(|(number, day)| (number, day.figures.jobs.median_milliseconds))
         .collect();
     let Some(most) = points.iter().map(|(_, time)| *time).max() else {
-        return empty("no job has ended yet");
+        return empty("no finished jobs yet");
     };
     let step = WIDTH / px(days.len().max(2) as u64);
     let at = |(number, time): &(usize, u64)| {
@@ -192,28 +194,28 @@ pub(crate) fn jobs(days: &[NamedFigures]) -> String {
     svg(
         HEIGHT,
         "median duration of jobs on each day",
-        &(body + &days_below(days)),
+        &(body + &day_labels(days)),
     )
 }
 
-/// What repositories take, a bar each, by kind.
-pub(crate) fn disk(held: &[EntryRow]) -> String {
+/// Disk use by kind, one bar for each repository.
+pub(crate) fn disk(entries: &[EntryRow]) -> String {
     const KINDS: [&str; 4] = ["registry", "git", "target", "path"];
     let mut repositories: BTreeMap<&str, [u64; 4]> = BTreeMap::new();
-    for held in held {
+    for entry in entries {
         let kind = KINDS
             .iter()
-            .position(|kind| *kind == held.kind)
+            .position(|kind| *kind == entry.kind)
             .unwrap_or(KINDS.len() - 1);
-        repositories.entry(name_of(&held.repository)).or_default()[kind] += held.bytes;
+        repositories.entry(name_of(&entry.repository)).or_default()[kind] += entry.bytes;
     }
     let mut rows: Vec<(String, [u64; 4])> = repositories
         .into_iter()
         .map(|(name, sizes)| (name.to_owned(), sizes))
         .collect();
     rows.sort_by_key(|(_, sizes)| std::cmp::Reverse(sizes.iter().sum::<u64>()));
-    if rows.len() > REPOSITORIES {
-        let rest = rows.split_off(REPOSITORIES - 1);
+    if rows.len() > MAX_REPOSITORIES {
+        let rest = rows.split_off(MAX_REPOSITORIES - 1);
         let sums = KINDS.map(|_| 0).into_iter().enumerate();
         let sums: Vec<u64> = sums
             .map(|(kind, _)| rest.iter().map(|(_, sizes)| sizes[kind]).sum())
@@ -229,7 +231,7 @@ pub(crate) fn disk(held: &[EntryRow]) -> String {
         .max()
         .unwrap_or(0);
     if most == 0 {
-        return empty("the store takes no room yet");
+        return empty("the store is empty");
     }
     let mut body = String::new();
     for (number, (name, sizes)) in rows.iter().enumerate() {
@@ -261,7 +263,7 @@ pub(crate) fn disk(held: &[EntryRow]) -> String {
         )
 }
 
-/// The time that the cache saves of each job, with its interval.
+/// The time that the cache saves per job, with its confidence interval.
 pub(crate) fn differences(experiments: &[Experiment]) -> String {
     let known: Vec<_> = experiments
         .iter()
@@ -322,10 +324,14 @@ pub(crate) fn differences(experiments: &[Experiment]) -> String {
         height - 4.0,
         escape(&milliseconds(high.unsigned_abs()))
     );
-    svg(height, "time saved by the cache, with its interval", &body)
+    svg(
+        height,
+        "time saved by the cache, with confidence interval",
+        &body,
+    )
 }
 
-/// A name that fits beside a number.
+/// The end of a name, short enough to fit next to a number.
 fn shortened(name: &str) -> String {
     const MOST: usize = 40;
     if name.chars().count() <= MOST {

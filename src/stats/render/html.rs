@@ -1,9 +1,8 @@
-//! Statistics as one page that needs nothing else: no network, no script, inline SVG, light and
-//! dark, on a phone too.
+//! Statistics as one self-contained HTML page: no network, no script, inline SVG, light and dark,
+//! also for phones.
 //!
-//! Names and keys are anybody's text; all of them pass [`escape`] on their way in. The page forbids
-//! itself whatever it does not have (`Content-Security-Policy`), so that nothing could be loaded or
-//! run even if one slipped through.
+//! Names and keys are untrusted; all of them are escaped. As a second line of defence, the
+//! `Content-Security-Policy` of the page forbids loading and running anything.
 
 use std::fmt::Write as _;
 
@@ -15,14 +14,14 @@ use crate::stats::render::text::{median, milliseconds, percent, verdict};
 use crate::stats::{Experiment, Stats, ratio};
 
 const STYLE: &str = include_str!("style.css");
-/// Entries in the table of the largest.
-const LARGEST: usize = 15;
+/// Number of rows in the table of the largest entries.
+const MAX_LARGEST: usize = 15;
 
-/// The page.
-pub fn render(stats: &Stats, held: &[EntryRow], made: &str) -> String {
+/// `created` is the time to show, as text.
+pub fn render(stats: &Stats, entries: &[EntryRow], created: &str) -> String {
     let mut body = String::new();
     // Writing to a string does not fail.
-    let _ = write_body(stats, held, made, &mut body);
+    let _ = write_body(stats, entries, created, &mut body);
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
@@ -32,7 +31,12 @@ pub fn render(stats: &Stats, held: &[EntryRow], made: &str) -> String {
     )
 }
 
-fn write_body(stats: &Stats, held: &[EntryRow], made: &str, out: &mut String) -> std::fmt::Result {
+fn write_body(
+    stats: &Stats,
+    entries: &[EntryRow],
+    created: &str,
+    out: &mut String,
+) -> std::fmt::Result {
     writeln!(out, "<h1>local-cache</h1>")?;
     let days = stats.days.first().zip(stats.days.last());
     let span = days.map_or_else(
@@ -41,40 +45,40 @@ fn write_body(stats: &Stats, held: &[EntryRow], made: &str, out: &mut String) ->
     );
     writeln!(
         out,
-        "<p class=\"dim\">{}, {}; made {}</p>",
+        "<p class=\"dim\">{}, {}; created {}</p>",
         escape(&span),
         plural(stats.events, "phase", "phases"),
-        escape(made)
+        escape(created)
     )?;
-    tiles(stats, held, out)?;
+    tiles(stats, entries, out)?;
     writeln!(out, "<div class=\"cards\">")?;
-    let days = &stats.days[stats.days.len().saturating_sub(charts::DAYS)..];
+    let days = &stats.days[stats.days.len().saturating_sub(charts::MAX_DAYS)..];
     card(
-        "What lookups found, by day",
-        "in percent of the lookups of each day",
+        "Lookup results by day",
+        "percentage of the lookups of each day",
         &charts::lookups(days),
         out,
     )?;
     card(
-        "How long jobs take",
-        "median of all jobs of a day, from the first phase to the last",
+        "Duration of jobs",
+        "median of all jobs of each day, from the first phase to the last",
         &charts::jobs(days),
         out,
     )?;
     card(
         "Disk use by repository and kind",
         "",
-        &charts::disk(held),
+        &charts::disk(entries),
         out,
     )?;
     card(
         "Bytes restored, by day",
-        "not copied: in place already, or put back by a rename",
+        "not copied: in place already or restored by a rename",
         &charts::restored(days),
         out,
     )?;
     experiments(stats, out)?;
-    largest(held, out)?;
+    largest(entries, out)?;
     repositories(stats, out)?;
     writeln!(out, "</div>")?;
     if stats.skipped_lines > 0 {
@@ -99,7 +103,7 @@ fn card(title: &str, note: &str, chart: &str, out: &mut String) -> std::fmt::Res
     )
 }
 
-fn tiles(stats: &Stats, held: &[EntryRow], out: &mut String) -> std::fmt::Result {
+fn tiles(stats: &Stats, entries: &[EntryRow], out: &mut String) -> std::fmt::Result {
     let total = &stats.total;
     let mut all = vec![
         (
@@ -121,10 +125,10 @@ fn tiles(stats: &Stats, held: &[EntryRow], out: &mut String) -> std::fmt::Result
             ),
         ),
         (
-            bytes(held.iter().map(|held| held.bytes).sum()),
+            bytes(entries.iter().map(|entry| entry.bytes).sum()),
             format!(
                 "on disk in {}",
-                plural(held.len() as u64, "entry", "entries")
+                plural(entries.len() as u64, "entry", "entries")
             ),
         ),
     ];
@@ -149,14 +153,14 @@ fn tiles(stats: &Stats, held: &[EntryRow], out: &mut String) -> std::fmt::Result
     writeln!(out, "</div>")
 }
 
-/// The time that jobs with the cache were shorter by, from the best comparison there is; none where
-/// there are too few.
+/// The total time that the cache saved, from the better comparison of the two; none if there are too
+/// few runs.
 fn time_saved(stats: &Stats) -> Option<(String, String)> {
     let sources = [
         (&stats.experiments, "the control group"),
         (&stats.misses_and_hits, "jobs after a miss"),
     ];
-    sources.into_iter().find_map(|(experiments, compared)| {
+    sources.into_iter().find_map(|(experiments, baseline)| {
         let known = experiments.iter().filter_map(|experiment| {
             let Comparison { saved, with, .. } = &experiment.comparison;
             Some(
@@ -173,7 +177,7 @@ fn time_saved(stats: &Stats) -> Option<(String, String)> {
         (!parts.is_empty()).then(|| {
             (
                 milliseconds(sum),
-                format!("of job time saved, against {compared}"),
+                format!("of job time saved, compared with {baseline}"),
             )
         })
     })
@@ -184,13 +188,13 @@ fn experiments(stats: &Stats, out: &mut String) -> std::fmt::Result {
         (
             &stats.misses_and_hits,
             "Jobs after a miss and after a hit",
-            "Whoever misses differs by more than the cache; an <code>experiment</code> compares runs drawn by chance.",
+            "Runs with a miss also differ in other ways; an <code>experiment</code> compares randomly chosen runs.",
         )
     } else {
         (
             &stats.experiments,
             "Jobs without and with the cache",
-            "The control group goes without restoring. The bar is the interval that holds the difference with 95 % confidence.",
+            "The control group does not restore. The bar is the 95 % confidence interval of the difference.",
         )
     };
     let mut body = charts::differences(experiments);
@@ -221,7 +225,7 @@ fn experiments(stats: &Stats, out: &mut String) -> std::fmt::Result {
         )?;
     }
     if experiments.is_empty() {
-        body = charts::empty("there are no jobs to compare yet");
+        body = charts::empty("no jobs to compare yet");
     }
     writeln!(
         out,
@@ -229,14 +233,9 @@ fn experiments(stats: &Stats, out: &mut String) -> std::fmt::Result {
     )
 }
 
-fn largest(held: &[EntryRow], out: &mut String) -> std::fmt::Result {
-    let mut sorted: Vec<&EntryRow> = held.iter().collect();
-    sorted.sort_by(|one, other| {
-        other
-            .bytes
-            .cmp(&one.bytes)
-            .then_with(|| one.key.cmp(&other.key))
-    });
+fn largest(entries: &[EntryRow], out: &mut String) -> std::fmt::Result {
+    let mut sorted: Vec<&EntryRow> = entries.iter().collect();
+    sorted.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.key.cmp(&b.key)));
     let mut rows = String::new();
     for EntryRow {
         repository,
@@ -244,7 +243,7 @@ fn largest(held: &[EntryRow], out: &mut String) -> std::fmt::Result {
         key,
         bytes: size,
         last_used: used,
-    } in sorted.into_iter().take(LARGEST)
+    } in sorted.into_iter().take(MAX_LARGEST)
     {
         writeln!(
             rows,

@@ -1,21 +1,20 @@
-//! Pieces that the page and its charts share.
+//! What the HTML page and its charts share.
 
-/// An entry of the store, and the room that it takes.
+/// An entry of the store in the tables of the page.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EntryRow {
-    /// Whose it is: the entry's scope.
+    /// The entry's scope.
     pub repository: String,
     /// `path`, `registry`, `git` or `target`.
     pub kind: String,
-    /// Its key.
     pub key: String,
-    /// Bytes that it takes; of what several entries share, its part.
+    /// Size on disk; its share of files that several entries need.
     pub bytes: u64,
-    /// How long ago it was used, in words.
+    /// How long ago it was used, as text.
     pub last_used: String,
 }
 
-/// Entries of the command line have no scope.
+/// The name to show; entries of the command line have no scope.
 pub(crate) fn name_of(repository: &str) -> &str {
     if repository.is_empty() {
         "(no repository)"
@@ -24,8 +23,8 @@ pub(crate) fn name_of(repository: &str) -> &str {
     }
 }
 
-/// Text in HTML, in an attribute too; what turns the direction of writing, or is not seen, becomes
-/// visible.
+/// Escapes text for HTML, also for attributes. Makes invisible characters and those that change the
+/// writing direction visible.
 pub(crate) fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {

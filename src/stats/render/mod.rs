@@ -1,4 +1,4 @@
-//! Statistics as text, as a page and for Prometheus.
+//! Prints statistics as text, as an HTML page and for Prometheus.
 
 mod charts;
 pub mod html;

@@ -1,16 +1,15 @@
 //! Statistics in Prometheus's text format, version 0.0.4 (prometheus.io, "Exposition formats").
 //!
-//! Counts are of what the journal still holds. When its oldest file goes they fall, which
-//! Prometheus takes for a restart.
+//! Counters cover the events that are still in the journal. When its oldest file is removed they
+//! decrease, which Prometheus treats as a restart.
 
 use std::fmt::Write as _;
 
 use crate::stats::{Cell, DurationSummary, Figures, Stats};
 
-/// A family of samples: name, what it is, its type, the samples.
+/// A metric family: name, help text, type and samples.
 type Family<'s> = (&'static str, &'static str, &'static str, Vec<Sample<'s>>);
 
-/// Names and values.
 type Labels<'s> = Vec<(&'static str, &'s str)>;
 
 struct Sample<'s> {
@@ -18,10 +17,12 @@ struct Sample<'s> {
     value: f64,
 }
 
-/// All of it.
 pub fn render(stats: &Stats) -> String {
     let mut text = String::new();
-    for (name, help, kind, samples) in of_cells(&stats.cells).into_iter().chain(of_all(stats)) {
+    for (name, help, kind, samples) in cell_families(&stats.cells)
+        .into_iter()
+        .chain(other_families(stats))
+    {
         if samples.is_empty() {
             continue;
         }
@@ -54,62 +55,58 @@ fn number(value: u64) -> f64 {
     value as f64
 }
 
-/// A counter: name, what it is, its value.
+/// A counter: name, help text and value.
 type Counter = (&'static str, &'static str, fn(&Figures) -> f64);
 
-/// Counters by repository and kind.
-const OF_CELLS: [Counter; 8] = [
-    ("restores_total", "Restores.", |of| {
+/// Counters with the labels `repository` and `kind`.
+const CELL_COUNTERS: [Counter; 8] = [
+    ("restores_total", "Number of restores.", |of| {
         number(of.restores.count)
     }),
-    ("restore_seconds_total", "Time that restores took.", |of| {
-        seconds(&of.restores)
-    }),
     (
-        "restored_bytes_total",
-        "Bytes in what was restored.",
-        |of| number(of.restored_bytes),
+        "restore_seconds_total",
+        "Total duration of restores.",
+        |of| seconds(&of.restores),
     ),
+    ("restored_bytes_total", "Size of restored entries.", |of| {
+        number(of.restored_bytes)
+    }),
     (
         "not_copied_bytes_total",
-        "Bytes of them that were in place already or put there by a rename.",
+        "Restored bytes that were in place already or restored by a rename.",
         |of| number(of.not_copied_bytes),
     ),
-    ("saves_total", "Saves that made an entry.", |of| {
+    ("saves_total", "Saves that created an entry.", |of| {
         number(of.saves.count)
     }),
-    ("save_seconds_total", "Time that saves took.", |of| {
+    ("save_seconds_total", "Total duration of saves.", |of| {
         seconds(&of.saves)
     }),
-    ("saved_bytes_total", "Bytes in what was saved.", |of| {
+    ("saved_bytes_total", "Size of saved entries.", |of| {
         number(of.saved_bytes)
     }),
     (
         "added_bytes_total",
-        "Bytes of them that the store did not have.",
+        "Saved bytes that the store did not have before.",
         |of| number(of.added_bytes),
     ),
 ];
 
-/// Counters by repository.
-const OF_REPOSITORIES: [Counter; 5] = [
-    ("jobs_total", "Jobs that ended.", |of| number(of.jobs.count)),
+/// Counters with the label `repository`.
+const REPOSITORY_COUNTERS: [Counter; 5] = [
+    ("jobs_total", "Finished jobs.", |of| number(of.jobs.count)),
     (
         "job_seconds_total",
-        "Time from the first phase of jobs to the last.",
+        "Total time from the first phase of a job to the last.",
         |of| seconds(&of.jobs),
     ),
-    (
-        "removed_entries_total",
-        "Entries that were removed.",
-        |of| number(of.removed_entries),
-    ),
-    ("freed_bytes_total", "Bytes that were given back.", |of| {
+    ("removed_entries_total", "Removed entries.", |of| {
+        number(of.removed_entries)
+    }),
+    ("freed_bytes_total", "Bytes freed by removals.", |of| {
         number(of.freed_bytes)
     }),
-    ("failures_total", "Phases that failed.", |of| {
-        number(of.failures)
-    }),
+    ("failures_total", "Failed phases.", |of| number(of.failures)),
 ];
 
 fn seconds(spread: &DurationSummary) -> f64 {
@@ -130,7 +127,7 @@ fn counters<'s>(
     all.iter().map(family).collect()
 }
 
-fn of_cells(cells: &[Cell]) -> Vec<Family<'_>> {
+fn cell_families(cells: &[Cell]) -> Vec<Family<'_>> {
     let mut lookups = Vec::new();
     for cell in cells {
         let figures = &cell.figures;
@@ -147,14 +144,9 @@ fn of_cells(cells: &[Cell]) -> Vec<Family<'_>> {
             });
         }
     }
-    let mut families = vec![(
-        "lookups_total",
-        "Lookups by what was found.",
-        "counter",
-        lookups,
-    )];
+    let mut families = vec![("lookups_total", "Lookups by result.", "counter", lookups)];
     families.extend(counters(
-        &OF_CELLS,
+        &CELL_COUNTERS,
         &cells.iter().map(|cell| (labels(cell), &cell.figures)),
     ));
     families
@@ -164,11 +156,11 @@ fn labels(cell: &Cell) -> Labels<'_> {
     vec![("repository", &cell.repository), ("kind", &cell.kind)]
 }
 
-fn of_all(stats: &Stats) -> Vec<Family<'_>> {
+fn other_families(stats: &Stats) -> Vec<Family<'_>> {
     let repositories = stats.repositories.iter();
     let repositories =
         repositories.map(|named| (vec![("repository", named.name.as_str())], &named.figures));
-    let mut families = counters(&OF_REPOSITORIES, &repositories);
+    let mut families = counters(&REPOSITORY_COUNTERS, &repositories);
     let mut gauge = |name, help, value: Option<f64>| {
         let samples = value.map(|value| Sample {
             labels: Vec::new(),
@@ -178,17 +170,17 @@ fn of_all(stats: &Stats) -> Vec<Family<'_>> {
     };
     gauge(
         "disk_used_ratio",
-        "Part of the store's filesystem that is used.",
+        "Used share of the store's filesystem.",
         stats.disk.map(|disk| f64::from(disk.used_percent) / 100.0),
     );
     gauge(
         "disk_free_bytes",
-        "Bytes free on the store's filesystem.",
+        "Free bytes on the store's filesystem.",
         stats.disk.map(|disk| number(disk.free_bytes)),
     );
     gauge(
         "store_bytes",
-        "Bytes that the store takes.",
+        "Size of the store.",
         stats.disk.map(|disk| number(disk.store_bytes)),
     );
     gauge(
@@ -199,8 +191,7 @@ fn of_all(stats: &Stats) -> Vec<Family<'_>> {
     families
 }
 
-/// The value of a label: backslash, quote and line feed are escaped, all other characters may stand
-/// there.
+/// Escapes a label value: backslash, quote and line feed. All other characters are allowed.
 fn escape(value: &str) -> String {
     value
         .replace('\\', "\\\\")

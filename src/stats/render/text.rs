@@ -1,17 +1,16 @@
-//! Statistics for a terminal.
+//! Prints statistics on a terminal.
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::fmt::human::{bytes, count, elapsed};
+use crate::fmt::human::{bytes, count, elapsed, one_line, plural};
 use crate::fmt::table::Table;
 use crate::stats::compare::{Comparison, MIN_RUNS, TimeSaved};
 use crate::stats::{DurationSummary, Experiment, Figures, NamedFigures, Stats};
 
-/// Days that are shown one by one; the JSON has all.
-const DAYS: usize = 14;
+/// Number of days in the table. The JSON has all of them.
+const MAX_DAYS: usize = 14;
 
-/// All of it as lines of text.
 pub fn render(stats: &Stats) -> String {
     let mut out = String::new();
     // Writing to a string does not fail.
@@ -23,25 +22,25 @@ fn write_all(stats: &Stats, out: &mut String) -> std::fmt::Result {
     if stats.events == 0 {
         writeln!(
             out,
-            "💿 nothing is recorded yet: jobs that use the action leave a line for each phase, once one of them has saved"
+            "💿 nothing is recorded yet: each phase of a job that uses the action records a line, after the first save"
         )?;
-        return skipped(stats, out);
+        return write_skipped_lines(stats, out);
     }
-    summary(&stats.total, out)?;
+    write_summary(&stats.total, out)?;
     if let Some(disk) = stats.disk {
         writeln!(
             out,
-            "disk        {} % used, {} free; the store takes {}",
+            "disk        {} % used, {} free; the store uses {}",
             disk.used_percent,
             bytes(disk.free_bytes),
             bytes(disk.store_bytes)
         )?;
     }
-    figures("repository", &stats.repositories, out)?;
-    figures("kind", &stats.kinds, out)?;
-    figures(
+    write_table("repository", &stats.repositories, out)?;
+    write_table("kind", &stats.kinds, out)?;
+    write_table(
         "day",
-        &stats.days[stats.days.len().saturating_sub(DAYS)..],
+        &stats.days[stats.days.len().saturating_sub(MAX_DAYS)..],
         out,
     )?;
     let titles = [
@@ -59,25 +58,21 @@ fn write_all(stats: &Stats, out: &mut String) -> std::fmt::Result {
                 .try_for_each(|experiment| writeln!(out, "  {}", sentence(experiment)))?;
         }
     }
-    skipped(stats, out)
+    write_skipped_lines(stats, out)
 }
 
-fn skipped(stats: &Stats, out: &mut String) -> std::fmt::Result {
+fn write_skipped_lines(stats: &Stats, out: &mut String) -> std::fmt::Result {
     match stats.skipped_lines {
         0 => Ok(()),
         lines => writeln!(
             out,
             "\n⚠️ {} of the journal could not be read and were skipped",
-            lines_of(lines)
+            plural(lines, "line", "lines")
         ),
     }
 }
 
-fn lines_of(lines: u64) -> String {
-    crate::fmt::human::plural(lines, "line", "lines")
-}
-
-fn summary(total: &Figures, out: &mut String) -> std::fmt::Result {
+fn write_summary(total: &Figures, out: &mut String) -> std::fmt::Result {
     writeln!(
         out,
         "lookups     {}: {} exact, {} prefix, {} missed ({} found)",
@@ -105,10 +100,10 @@ fn summary(total: &Figures, out: &mut String) -> std::fmt::Result {
         writeln!(out, "jobs        {}", spread(&total.jobs))?;
     }
     if total.removed_entries > 0 {
-        let entries = crate::fmt::human::plural(total.removed_entries, "entry", "entries");
+        let entries = plural(total.removed_entries, "entry", "entries");
         writeln!(
             out,
-            "cleaned     {entries}, {} given back",
+            "removed     {entries}, {} freed",
             bytes(total.freed_bytes)
         )?;
     }
@@ -116,13 +111,13 @@ fn summary(total: &Figures, out: &mut String) -> std::fmt::Result {
         writeln!(
             out,
             "failed      {}",
-            crate::fmt::human::plural(total.failures, "phase", "phases")
+            plural(total.failures, "phase", "phases")
         )?;
     }
     Ok(())
 }
 
-fn figures(heading: &str, all: &[NamedFigures], out: &mut String) -> std::fmt::Result {
+fn write_table(heading: &str, all: &[NamedFigures], out: &mut String) -> std::fmt::Result {
     let mut table = Table::new([
         heading,
         "lookups",
@@ -161,7 +156,7 @@ fn figures(heading: &str, all: &[NamedFigures], out: &mut String) -> std::fmt::R
     }
 }
 
-/// A comparison in a sentence.
+/// A comparison as one line.
 pub fn sentence(experiment: &Experiment) -> String {
     let Experiment {
         repository,
@@ -189,13 +184,15 @@ pub fn sentence(experiment: &Experiment) -> String {
 }
 
 fn runs(number: usize) -> String {
-    crate::fmt::human::plural(number as u64, "run", "runs")
+    plural(number as u64, "run", "runs")
 }
 
-/// What an interval means, in words.
+/// The meaning of a confidence interval, in words.
 pub fn verdict(saved: Option<&TimeSaved>) -> String {
     match saved {
-        None => format!("too few runs to say what the cache saves: {MIN_RUNS} of each are needed"),
+        None => {
+            format!("too few runs to estimate what the cache saves; {MIN_RUNS} of each are needed")
+        }
         Some(TimeSaved { median, low, high }) if *low > 0 => {
             format!(
                 "it saves {} a job ({} to {})",
@@ -214,7 +211,7 @@ pub fn verdict(saved: Option<&TimeSaved>) -> String {
         }
         Some(TimeSaved { low, high, .. }) => {
             format!(
-                "no difference can be told: it saves between {} and {} a job",
+                "no clear difference: it saves between {} and {} a job",
                 signed(*low),
                 signed(*high)
             )
@@ -237,7 +234,7 @@ fn spread(spread: &DurationSummary) -> String {
     match number {
         0 => "0 runs".to_owned(),
         _ => format!(
-            "{} runs, {} in all, median {}, nine of ten within {}",
+            "{} runs, {} in total, median {}, 90 % within {}",
             count(*number),
             milliseconds(*total_milliseconds),
             milliseconds(*median_milliseconds),
@@ -246,12 +243,11 @@ fn spread(spread: &DurationSummary) -> String {
     }
 }
 
-/// A duration in milliseconds as people read it.
 pub fn milliseconds(milliseconds: u64) -> String {
     elapsed(Duration::from_millis(milliseconds))
 }
 
-/// The median of durations as people read it; `-` where there are none.
+/// The median of durations; `-` if there are none.
 pub fn median(spread: &DurationSummary) -> String {
     if spread.count == 0 {
         "-".to_owned()
@@ -260,23 +256,10 @@ pub fn median(spread: &DurationSummary) -> String {
     }
 }
 
-/// A part as a percentage; `-` for a part of nothing.
+/// A ratio as a percentage, rounded down; `-` if there is none.
 pub fn percent(ratio: Option<f64>) -> String {
     ratio.map_or_else(
         || "-".to_owned(),
         |ratio| format!("{:.0} %", (ratio * 100.0).floor()),
     )
-}
-
-/// Names come from workflows: on one line, with nothing that a terminal would act on.
-fn one_line(name: &str) -> String {
-    name.chars()
-        .flat_map(|c| {
-            if c.is_control() {
-                c.escape_default().collect()
-            } else {
-                vec![c]
-            }
-        })
-        .collect()
 }
