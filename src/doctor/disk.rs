@@ -59,23 +59,23 @@ fn kind(root: &Path, volume: &Volume) -> Finding {
             };
             Finding::warning(
                 CHECK,
-                format!("{found}: it lives in memory{size}, and is empty after a restart"),
+                format!("{found}: it is in memory{size}, and is empty after a restart"),
                 "choose a directory on a disk with `cache-root`, such as /var/cache/local-cache",
             )
         }
         "overlay" => Finding::warning(
             CHECK,
-            format!("{found}: the layer of a container, which goes away with it"),
+            format!("{found}: the layer of a container, which is removed with it"),
             "mount a directory of the host there, or let the action choose the host (`site: auto`)",
         ),
         "nfs" | "cifs" | "smb2" | "fuse" => Finding::warning(
             CHECK,
-            format!("{found}: it comes over a network or through a program"),
-            "a local disk is faster, and its locks can be relied on",
+            format!("{found}: it is a network or FUSE filesystem"),
+            "a local disk is faster and has reliable locks",
         ),
         "vfat" => Finding::problem(
             CHECK,
-            format!("{found}: it keeps neither modes nor links"),
+            format!("{found}: it stores neither modes nor links"),
             "choose a directory on ext4, xfs or btrfs with `cache-root`",
         ),
         _ => Finding::ok(CHECK, found),
@@ -103,8 +103,8 @@ fn space(root: &Path, volume: &Volume) -> Finding {
     } else if shortfall.percent_bytes > 0 {
         Finding::warning(
             CHECK,
-            format!("{found}: above 80 %, so old entries are removed at every job"),
-            "free space, or set `disk-threshold` to what is usual on this disk",
+            format!("{found}: above 80 %, so each job removes old entries"),
+            "free space, or set `disk-threshold` to the usual level of this disk",
         )
     } else if volume.free_bytes < RECOMMENDED_FREE {
         Finding::warning(
@@ -156,7 +156,7 @@ fn rename(options: &DoctorOptions, root: &Path) -> Finding {
                 root.display(),
                 options.workspace.display()
             ),
-            "with both on one filesystem, a target directory goes back by a rename instead of a copy",
+            "with both on one filesystem, a target directory is restored by a rename instead of a copy",
         ),
         Err(error) => Finding::unknown(CHECK, &error),
     }
@@ -168,7 +168,7 @@ fn locks(root: &Path) -> Finding {
         Ok(true) => Finding::ok(CHECK, "a lock keeps a second one out"),
         Ok(false) => Finding::problem(
             CHECK,
-            "a second lock was given on the same file",
+            "two locks were granted on the same file",
             "choose a directory on a local filesystem with `cache-root`; two jobs could spoil each other's entries",
         ),
         Err(error) => Finding::unknown(CHECK, &error),
@@ -185,7 +185,7 @@ fn clock(root: &Path) -> Finding {
                 "it is {} by the clock of this machine",
                 humantime::format_rfc3339_seconds(now.into())
             ),
-            "set the clock: cargo and the cache decide by times of files",
+            "set the clock: cargo and the cache compare file times",
         ),
         Ok(time) if (time.seconds - now.seconds).abs() > MAX_CLOCK_SKEW => Finding::warning(
             CHECK,
@@ -193,7 +193,7 @@ fn clock(root: &Path) -> Finding {
                 "files get times {} s away from this machine's clock",
                 time.seconds - now.seconds
             ),
-            "set both clocks by NTP: cargo takes files for changed by their times",
+            "set both clocks by NTP: cargo detects changed files by their times",
         ),
         Ok(_) => Finding::ok(CHECK, "files get the time that it is"),
         Err(error) => Finding::unknown(CHECK, &error),

@@ -75,10 +75,7 @@ fn site(facts: &SiteFacts) -> Finding {
     match (decision.site, decision.problem()) {
         (Site::None, problem) => Finding::problem(
             CHECK,
-            problem.map_or_else(
-                || "there is no place to work at".to_owned(),
-                ToString::to_string,
-            ),
+            problem.map_or_else(|| "no site is available".to_owned(), ToString::to_string),
             "set the input `site`, or mount the cache root into this container",
         ),
         (Site::Here, _) => Finding::ok(CHECK, "work is done right here"),

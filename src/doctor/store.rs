@@ -44,7 +44,7 @@ pub(super) fn root(options: &DoctorOptions) -> Finding {
         return Finding::warning(
             CHECK,
             format!("{} may be written to, but belongs to root", root.display()),
-            "files of the store may then be root's, too; let the user who runs jobs own it",
+            "files of the store may then belong to root too; let the user who runs jobs own it",
         );
     }
     Finding::ok(CHECK, format!("{} may be written to", root.display()))
@@ -100,7 +100,7 @@ pub(super) fn findings(options: &DoctorOptions) -> Vec<Finding> {
 fn entries(store: &Store) -> Result<Finding, Error> {
     const CHECK: &str = "entries";
     const ADVICE: &str =
-        "run `local-cache verify --repair`: damaged entries are set aside and count as misses";
+        "run `local-cache verify --repair`: damaged entries are quarantined and count as misses";
     let (mut intact, mut damaged, mut in_future) = (0, Vec::new(), 0);
     let soon = Timestamp::now().seconds + 3600;
     for id in store.entry_ids(None)? {
@@ -125,12 +125,12 @@ fn entries(store: &Store) -> Result<Finding, Error> {
         [] if in_future > 0 => Finding::warning(
             CHECK,
             format!("{entries}, {in_future} of them from the future"),
-            "the clock was ahead when they were saved; they are taken for the newest until then",
+            "the clock was ahead when they were saved; until that time they count as the newest",
         ),
         [] if quarantined > 0 => Finding::warning(
             CHECK,
             format!(
-                "{entries}; {} set aside as damaged",
+                "{entries}; {} quarantined as damaged",
                 plural(quarantined, "file was", "files were")
             ),
             ADVICE,
@@ -147,8 +147,8 @@ fn entries(store: &Store) -> Result<Finding, Error> {
     })
 }
 
-/// Unfinished files of killed processes. While the store is in use, they can't be told from those of
-/// running processes.
+/// Unfinished files of killed processes. While the store is in use, they look like those of running
+/// processes.
 fn stale_temps(store: &Store) -> Result<Finding, Error> {
     const CHECK: &str = "leftovers";
     let Some(_lock) = store.try_lock_for_gc()? else {
@@ -163,7 +163,7 @@ fn stale_temps(store: &Store) -> Result<Finding, Error> {
                 "{} of jobs that were killed",
                 plural(count, "directory", "directories")
             ),
-            "the next job that cleans removes them, or `local-cache prune` now",
+            "the next cleanup removes them; or run `local-cache prune` now",
         ),
     })
 }

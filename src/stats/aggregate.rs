@@ -138,7 +138,7 @@ fn job_duration(event: &Event) -> Option<u64> {
 }
 
 /// Compares the durations of each job in two groups; `is_with` decides the group. Failed runs are
-/// left out, because they ended early.
+/// skipped, because they ended early.
 fn compare_jobs(events: &[&Event], is_with: impl Fn(&Event) -> Option<bool>) -> Vec<Experiment> {
     let mut jobs: BTreeMap<(&str, &str, &str), [Vec<u64>; 2]> = BTreeMap::new();
     for event in events {

@@ -2,9 +2,9 @@
 //!
 //! Durations of jobs have long tails (a slow network, a queue), so medians are compared. The
 //! confidence interval of their difference is that of a percentile bootstrap: the distribution of
-//! the medians if both groups were resampled. It needs no random numbers, because the probability of
-//! each value to be the median of a resample is known (Efron 1979, "Bootstrap methods", section 3).
-//! So the same events give the same report.
+//! the medians if both groups were resampled. It needs no random numbers, because the probability
+//! of each value to be the median of a resample is known (Efron 1979, "Bootstrap methods", section
+//! 3). So the same events give the same report.
 
 use serde::Serialize;
 
@@ -17,7 +17,7 @@ const MAX_RUNS: usize = 500;
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct Comparison {
+pub struct DurationComparison {
     /// Number of runs without the cache, or after a miss.
     pub without: usize,
     /// Number of runs with the cache, or after a hit.
@@ -41,12 +41,12 @@ pub struct TimeSaved {
 }
 
 /// Compares durations in milliseconds, sorted by time.
-pub fn compare(without: &[u64], with: &[u64]) -> Comparison {
+pub fn compare(without: &[u64], with: &[u64]) -> DurationComparison {
     let latest = |all: &[u64]| all[all.len().saturating_sub(MAX_RUNS)..].to_vec();
     let (mut a, mut b) = (latest(without), latest(with));
     a.sort_unstable();
     b.sort_unstable();
-    let mut comparison = Comparison {
+    let mut comparison = DurationComparison {
         without: without.len(),
         with: with.len(),
         without_median: median(&a),
@@ -100,7 +100,7 @@ fn interval(a: &[u64], b: &[u64]) -> (i64, i64) {
 ///
 /// The median is at most the value at an index if more than half of the draws fall on that index or
 /// below it; the number of such draws is binomial. Indexes more than six standard deviations from
-/// the middle are left out: their probability is negligible.
+/// the middle are skipped: their probability is negligible.
 #[expect(clippy::cast_precision_loss, reason = "numbers of runs up to MAX_RUNS")]
 fn median_probabilities(group: &[u64]) -> Vec<(u64, f64)> {
     let count = group.len();
@@ -158,7 +158,7 @@ mod tests {
     fn a_clear_difference_has_a_positive_interval() {
         let without: Vec<u64> = (0..40).map(|n| 600_000 + n * 1000).collect();
         let with: Vec<u64> = (0..40).map(|n| 200_000 + n * 1000).collect();
-        let Comparison {
+        let DurationComparison {
             saved: Some(saved),
             without_median,
             with_median,
@@ -217,7 +217,7 @@ mod tests {
             (comparison.without_median, comparison.saved),
             (Some(5), None)
         );
-        assert_eq!(compare(&[], &[]), Comparison::default());
+        assert_eq!(compare(&[], &[]), DurationComparison::default());
         assert_eq!(compare(&[], &[4, 2]).with_median, Some(3));
     }
 

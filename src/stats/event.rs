@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-/// What one phase of a step did. Unknown fields are left out of the line.
+/// What one phase of a step did. Unknown fields are omitted from the line.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Line", into = "Line")]
 pub struct Event {
@@ -27,8 +27,8 @@ pub struct Event {
     pub job_milliseconds: Option<u64>,
     /// `success`, `failure` or `cancelled`. Only in the last phase.
     pub job_status: Option<String>,
-    /// The result of all lookups of the step: exact if each one was, a miss if each one was. Only in
-    /// the last phase.
+    /// The result of all lookups of the step: exact if each one was, a miss if each one was. Only
+    /// in the last phase.
     pub found: Option<LookupResult>,
     /// The run's arm of an experiment.
     pub experiment: Option<Arm>,

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::stats::compare::Comparison;
+use crate::stats::compare::DurationComparison;
 use crate::stats::event::DiskState;
 
 /// All statistics of a period.
@@ -131,7 +131,7 @@ pub struct Experiment {
     pub workflow: String,
     pub job: String,
     #[serde(flatten)]
-    pub comparison: Comparison,
+    pub comparison: DurationComparison,
 }
 
 /// `part / whole`; none if `whole` is 0.

@@ -9,8 +9,8 @@
 //! - Readers take no lock. They skip and count lines that are no events. An incomplete line at the
 //!   end is not counted: a process is writing it.
 //! - A full file is renamed under its lock, and a new one is started. A process that waited for the
-//!   lock detects that the name refers to another file and opens that one. If all files together are
-//!   too large, the oldest are removed.
+//!   lock detects that the name refers to another file and opens that one. If all files together
+//!   are too large, the oldest are removed.
 //!
 //! The machine's clock may jump back, so lines are not in the order of their times. Readers sort
 //! them.

@@ -14,7 +14,7 @@ const CHUNK: usize = 256 << 10;
 
 /// An open file that is to be stored.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct SourceFile<'f> {
+pub(crate) struct BlobSource<'f> {
     pub(crate) file: &'f File,
     pub(crate) path: &'f Path,
     /// Its data, without the holes.
@@ -33,7 +33,7 @@ pub(crate) struct CopiedBlob {
 /// If the filesystem can share blocks, the file is cloned before it is read. Then the copy is one
 /// state of the file, even if another process writes to it.
 pub(super) fn copy_data(
-    source: &SourceFile<'_>,
+    source: &BlobSource<'_>,
     to_path: &Path,
     mode: u32,
     reflinker: &Reflinker,

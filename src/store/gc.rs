@@ -6,6 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
+use std::fs::File;
 use std::path::Path;
 
 use super::entry::Entry;
@@ -237,12 +238,7 @@ impl Store {
     }
 
     /// Copies the contents in `index` that have the right digest into a new pack in `tmp`.
-    fn copy_undamaged(
-        &self,
-        file: &std::fs::File,
-        path: &Path,
-        index: &PackIndex,
-    ) -> Result<PackWriter> {
+    fn copy_undamaged(&self, file: &File, path: &Path, index: &PackIndex) -> Result<PackWriter> {
         let unfinished = self.layout.tmp().join(random_name());
         let mut writer = PackWriter::create(unfinished, self.modes.file)?;
         let mut buffer = Vec::new();

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
-use super::blob::SourceFile;
+use super::blob::BlobSource;
 use super::entry::Entry;
 use super::lock::{SaveLock, SharedLock};
 use super::open::{Store, random_name};
@@ -165,7 +165,7 @@ impl<'s> ContentWriter<'s> {
 
     /// Writes the data of an open file, without its holes, into a blob.
     pub fn put_blob(&self, file: &File, path: &Path, extents: &[Extent]) -> Result<Digest> {
-        let source = SourceFile {
+        let source = BlobSource {
             file,
             path,
             extents,

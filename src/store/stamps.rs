@@ -19,8 +19,7 @@ use crate::tree::Roots;
 use crate::tree::stamps::{RootStamp, RootStamps};
 
 impl Store {
-    /// The stamps of roots that once matched a manifest. Roots without a readable record are left
-    /// out.
+    /// The stamps of roots that once matched a manifest. Skips roots without a readable record.
     pub fn root_stamps(&self, manifest: &Digest, roots: &Roots) -> RootStamps {
         let mut stamps = RootStamps::default();
         let now = Timestamp::now();

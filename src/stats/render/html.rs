@@ -7,7 +7,7 @@
 use std::fmt::Write as _;
 
 use crate::fmt::human::{bytes, count, plural};
-use crate::stats::compare::Comparison;
+use crate::stats::compare::DurationComparison;
 use crate::stats::render::charts;
 use crate::stats::render::markup::{EntryRow, escape, name_of};
 use crate::stats::render::text::{median, milliseconds, percent, verdict};
@@ -153,8 +153,8 @@ fn tiles(stats: &Stats, entries: &[EntryRow], out: &mut String) -> std::fmt::Res
     writeln!(out, "</div>")
 }
 
-/// The total time that the cache saved, from the better comparison of the two; none if there are too
-/// few runs.
+/// The total time that the cache saved, from the better comparison of the two; none if there are
+/// too few runs.
 fn time_saved(stats: &Stats) -> Option<(String, String)> {
     let sources = [
         (&stats.experiments, "the control group"),
@@ -162,7 +162,7 @@ fn time_saved(stats: &Stats) -> Option<(String, String)> {
     ];
     sources.into_iter().find_map(|(experiments, baseline)| {
         let known = experiments.iter().filter_map(|experiment| {
-            let Comparison { saved, with, .. } = &experiment.comparison;
+            let DurationComparison { saved, with, .. } = &experiment.comparison;
             Some(
                 saved
                     .as_ref()?
@@ -205,7 +205,7 @@ fn experiments(stats: &Stats, out: &mut String) -> std::fmt::Result {
         comparison,
     } in experiments
     {
-        let Comparison {
+        let DurationComparison {
             without,
             with,
             without_median,

@@ -56,10 +56,10 @@ fn number(value: u64) -> f64 {
 }
 
 /// A counter: name, help text and value.
-type Counter = (&'static str, &'static str, fn(&Figures) -> f64);
+type CounterSpec = (&'static str, &'static str, fn(&Figures) -> f64);
 
 /// Counters with the labels `repository` and `kind`.
-const CELL_COUNTERS: [Counter; 8] = [
+const CELL_COUNTERS: [CounterSpec; 8] = [
     ("restores_total", "Number of restores.", |of| {
         number(of.restores.count)
     }),
@@ -93,7 +93,7 @@ const CELL_COUNTERS: [Counter; 8] = [
 ];
 
 /// Counters with the label `repository`.
-const REPOSITORY_COUNTERS: [Counter; 5] = [
+const REPOSITORY_COUNTERS: [CounterSpec; 5] = [
     ("jobs_total", "Finished jobs.", |of| number(of.jobs.count)),
     (
         "job_seconds_total",
@@ -114,10 +114,10 @@ fn seconds(spread: &DurationSummary) -> f64 {
 }
 
 fn counters<'s>(
-    all: &[Counter],
+    all: &[CounterSpec],
     labelled: &(impl Iterator<Item = (Labels<'s>, &'s Figures)> + Clone),
 ) -> Vec<Family<'s>> {
-    let family = |(name, help, value): &Counter| {
+    let family = |(name, help, value): &CounterSpec| {
         let samples = labelled.clone().map(|(labels, of)| Sample {
             labels,
             value: value(of),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::fmt::human::{bytes, count, elapsed, one_line, plural};
 use crate::fmt::table::Table;
-use crate::stats::compare::{Comparison, MIN_RUNS, TimeSaved};
+use crate::stats::compare::{DurationComparison, MIN_RUNS, TimeSaved};
 use crate::stats::{DurationSummary, Experiment, Figures, NamedFigures, Stats};
 
 /// Number of days in the table. The JSON has all of them.
@@ -165,7 +165,7 @@ pub fn sentence(experiment: &Experiment) -> String {
         comparison,
     } = experiment;
     let name = one_line(&format!("{repository} {workflow} / {job}"));
-    let Comparison {
+    let DurationComparison {
         without,
         with,
         without_median,

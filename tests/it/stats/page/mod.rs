@@ -90,12 +90,12 @@ fn the_page_loads_nothing_else_and_shows_all_values_as_text() {
         "Content-Security-Policy",
         "prefers-color-scheme: dark",
         "width=device-width",
-        "What lookups found, by day",
+        "Lookup results by day",
         "Disk use by repository and kind",
         "Largest entries",
         "Jobs without and with the cache",
         "&lt;/td&gt;&lt;script&gt;",
-        "of job time saved, against the control group",
+        "of job time saved, compared with the control group",
         "<svg viewBox",
     ] {
         assert!(page.contains(wanted), "{wanted} is not in the page");
@@ -115,7 +115,7 @@ fn a_page_without_events_says_so() {
     let page = fs::read_to_string(job.join("page.html")).unwrap();
     for wanted in [
         "nothing recorded yet",
-        "nothing was looked for yet",
+        "no lookups yet",
         "the store has no entries",
     ] {
         assert!(page.contains(wanted), "{wanted} is not in\n{page}");
