@@ -2,8 +2,7 @@
 //!
 //! Runners do this themselves, but `act` loses what the main phase saves for the post phase.
 
-use super::lock::WRITE_TIMEOUT;
-use super::open::Store;
+use super::open::{Store, WRITE_TIMEOUT};
 use crate::error::Result;
 use crate::fs::files;
 

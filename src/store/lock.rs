@@ -24,9 +24,6 @@ use crate::error::{Error, IoContext, Result};
 use crate::fs::{FileLock, LockMode, files, wait_for_lock};
 use crate::monitor::Silent;
 
-/// How long the creation of a store and the writing of job states wait for garbage collection.
-pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
-
 /// Allows reading and saving. Held for a whole operation.
 #[derive(Debug)]
 pub struct SharedLock {

@@ -1,11 +1,11 @@
 //! Opening and creating a store.
 
 use std::path::Path;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::layout::{self, Layout};
-use super::lock::WRITE_TIMEOUT;
 use crate::error::{Error, Result};
 use crate::fs::{TempName, files};
 
@@ -46,6 +46,9 @@ struct StoreFormat {
 /// The text that marks a directory as a cache: <https://bford.info/cachedir/>.
 const CACHEDIR_TAG: &[u8] = b"Signature: 8a477f597d28d172789f06886806bc55\n\
     # This directory is kept by local-cache. All of it can be removed; builds are slower then.\n";
+
+/// How long the creation of a store and the writing of job states wait for garbage collection.
+pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl Store {
     /// Opens the store below a cache root; none if nothing has been saved there yet.

@@ -8,12 +8,6 @@ pub(super) const FILES_IN_CIRCLES: &[&str] = &[
     "cargo/mtimes/match_dirs.rs",
     "cargo/mtimes/missing_files.rs",
     "cargo/mtimes/replay.rs",
-    "doctor/disk.rs",
-    "doctor/environment.rs",
-    "doctor/mod.rs",
-    "doctor/store.rs",
-    "store/lock.rs",
-    "store/open.rs",
 ];
 
 pub(super) const FOLDERS_IN_CIRCLES: &[&str] = &[
@@ -27,16 +21,10 @@ pub(super) const FOLDERS_IN_CIRCLES: &[&str] = &[
     "cargo/mtimes/replay.rs",
     "cargo/project",
     "cargo/toolchain",
-    "doctor/disk.rs",
-    "doctor/environment.rs",
-    "doctor/mod.rs",
-    "doctor/store.rs",
     "job/cargo",
     "job/context.rs",
     "job/reply.rs",
     "job/request.rs",
-    "store/lock.rs",
-    "store/open.rs",
 ];
 
 pub(super) const LONG_FILES: &[&str] = &[];
