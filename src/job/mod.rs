@@ -2,6 +2,7 @@
 //! files, which may be this process or another one.
 
 mod cargo;
+mod cargo_target;
 mod context;
 mod disk;
 mod events;
@@ -13,7 +14,7 @@ mod run;
 mod warnings;
 
 pub use cargo::import::import;
-pub use cargo::request::{CargoTarget, WorkspaceLine};
+pub use cargo_target::{CargoTarget, WorkspaceLine};
 pub use reply::{CacheReply, FoundEntry, JobReply, PastRun, SaveReply};
 pub use request::{
     Housekeeping, Job, JobTarget, KeepCounts, PathsTarget, RestoreRecord, RestoreTask, SaveTask,

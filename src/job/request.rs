@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cargo::key::template::KeyTemplate;
 use crate::fs::serde_path;
-use crate::job::cargo::request::CargoTarget;
+use crate::job::cargo_target::CargoTarget;
 use crate::ops::free_space::GuardPolicy;
 use crate::ops::restore::RestoreOptions;
 use crate::ops::save::SaveOptions;

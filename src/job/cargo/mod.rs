@@ -24,7 +24,6 @@ pub(crate) mod import;
 mod mtimes;
 mod package_cache_lock;
 mod project;
-pub(crate) mod request;
 mod restore;
 mod save;
 

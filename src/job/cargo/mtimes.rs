@@ -6,7 +6,7 @@ use crate::cargo::mtimes::replay::{self, ReplayStats, Sources, SourcesRequest};
 use crate::cargo::mtimes::source_roots::SourceRoots;
 use crate::error::{Error, Result};
 use crate::job::cargo::project::{CargoProject, parse_path_list};
-use crate::job::cargo::request::CargoTarget;
+use crate::job::cargo_target::CargoTarget;
 use crate::job::context::JobContext;
 use crate::store::{Entry, Store};
 use crate::tree::Roots;

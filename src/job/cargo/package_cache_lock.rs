@@ -7,7 +7,7 @@ use crate::cargo::package_cache::PackageCache;
 use crate::error::{Error, Result};
 use crate::job::cargo::caches::CachePlan;
 use crate::job::cargo::project::CargoProject;
-use crate::job::cargo::request::CargoTarget;
+use crate::job::cargo_target::CargoTarget;
 use crate::monitor::Monitor;
 
 /// Acquired when the first cache needs it, and released before the first that does not.

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::glob::Base;
 use crate::job::cargo::build_dirs::BuildDirs;
 use crate::job::cargo::caches::{CacheContents, CachePlan, plans};
-use crate::job::cargo::request::CargoTarget;
+use crate::job::cargo_target::CargoTarget;
 use crate::job::context::JobContext;
 use crate::ops::path_list::PathList;
 use crate::tree::scan::Filter;

@@ -9,7 +9,7 @@ use crate::job::cargo::caches::{CacheContents, CachePlan};
 use crate::job::cargo::mtimes;
 use crate::job::cargo::package_cache_lock::PackageCacheLock;
 use crate::job::cargo::project::CargoProject;
-use crate::job::cargo::request::CargoTarget;
+use crate::job::cargo_target::CargoTarget;
 use crate::job::context::JobContext;
 use crate::job::reply::CacheReply;
 use crate::job::request::{RestoreRecord, SaveTask};
