@@ -20,7 +20,6 @@ use crate::store::CacheScope;
 pub struct Access {
     /// Where it looks for entries, in order.
     pub read: Vec<CacheScope>,
-    /// Where it writes.
     pub write: CacheScope,
 }
 
@@ -39,12 +38,12 @@ impl fmt::Display for AccessRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoRepository => f.write_str(
-                "GITHUB_REPOSITORY is not set, so it can't be told whose entries these are; \
+                "GITHUB_REPOSITORY is not set, so the owner of the entries is unknown; \
                  set `scope: runner` to share with everything on this runner",
             ),
             Self::Untraced => f.write_str(
-                "this run may be a fork's, and neither the event nor GITHUB_RUN_ID tells which it is, so there is no place \
-                 for its entries; nothing is restored or saved",
+                "this run may be a fork's, and neither the event nor GITHUB_RUN_ID identifies it; \
+                 nothing is restored or saved",
             ),
             // The first sentence is that of actions/cache, restoreImpl.ts.
             Self::NoRef(event) => write!(

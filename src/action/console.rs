@@ -22,18 +22,14 @@ pub enum Mark {
     Check,
     /// An entry was put back.
     Restored,
-    /// Nothing was found.
     Missed,
-    /// An entry was stored.
     Saved,
-    /// Something old was removed.
     Cleaned,
     /// The work is done, or there was none.
     Done,
 }
 
 impl Mark {
-    /// All of them.
     pub const ALL: &[Self] = &[
         Self::Check,
         Self::Restored,
@@ -43,7 +39,6 @@ impl Mark {
         Self::Done,
     ];
 
-    /// The symbol.
     fn symbol(self) -> char {
         match self {
             Self::Check => '🔍',
@@ -56,7 +51,6 @@ impl Mark {
     }
 }
 
-/// How much is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Verbosity {
     level: LevelFilter,
@@ -86,7 +80,6 @@ pub struct Console<'w> {
 }
 
 impl<'w> Console<'w> {
-    /// A log on `writer`.
     pub fn new(writer: &'w mut (dyn Write + Send), verbosity: Verbosity) -> Self {
         Self {
             out: Mutex::new(writer),

@@ -26,15 +26,12 @@ pub struct WorkflowContext {
     pub base_ref: Option<String>,
     /// `GITHUB_HEAD_REF`: the branch a pull request comes from, without `refs/heads/`.
     pub head_ref: Option<String>,
-    /// `GITHUB_SHA`.
     pub sha: Option<String>,
-    /// `GITHUB_EVENT_NAME`.
     pub event_name: Option<String>,
     /// `GITHUB_EVENT_PATH`: the file with the event's payload.
     pub event_path: Option<PathBuf>,
     /// `GITHUB_SERVER_URL`, for links to the run.
     pub server_url: Option<String>,
-    /// `GITHUB_RUN_ID`.
     pub run_id: Option<u64>,
     /// `GITHUB_RUN_ATTEMPT`, from 1.
     pub run_attempt: Option<u32>,
@@ -54,7 +51,6 @@ pub struct WorkflowContext {
     pub cache_mode: CacheMode,
     /// Whether the runner shows `::debug::` lines.
     pub debug: bool,
-    /// `CI`.
     pub ci: bool,
     /// `ACT`: the run is nektos/act's, which sets fewer variables and drops some state.
     pub act: bool,
@@ -69,11 +65,9 @@ pub struct RunnerContext {
     pub tool_cache: Option<PathBuf>,
     /// `RUNNER_WORKSPACE`: the parent of the workspace. In a container action a path of the host.
     pub workspace: Option<PathBuf>,
-    /// `RUNNER_OS`: `Linux`.
     pub os: Option<String>,
     /// `RUNNER_ARCH`: `X64`, `ARM64`.
     pub arch: Option<String>,
-    /// `RUNNER_NAME`.
     pub name: Option<String>,
     /// `RUNNER_ENVIRONMENT`: `self-hosted` or `github-hosted`.
     pub environment: Option<String>,
@@ -87,16 +81,12 @@ pub enum CacheMode {
     /// Restore and save: the mode when the runner names none, or one that is not known.
     #[default]
     Write,
-    /// Restore only.
     Read,
-    /// Save only.
     WriteOnly,
-    /// Neither.
     None,
 }
 
 impl CacheMode {
-    /// Reads the variable's value.
     pub fn parse(value: &str) -> Self {
         match value.trim().to_ascii_lowercase().as_str() {
             "read" => Self::Read,
@@ -118,7 +108,6 @@ impl CacheMode {
 }
 
 impl WorkflowContext {
-    /// Reads the environment.
     pub fn from_env(env: &Env) -> Self {
         let text = |name: &str| env.text(name).map(str::to_owned);
         let path = |name: &str| env.path(name).map(PathBuf::from);

@@ -176,7 +176,7 @@ fn translate_paths(job: &mut Job, translation: &Translation) -> Result<(), Strin
             for line in &mut target.paths {
                 let translated: OsString = translation.lines_to_worker(OsStr::new(line));
                 *line = String::from_utf8(translated.into_vec())
-                    .map_err(|_| format!("the path {line} is not UTF-8 there"))?;
+                    .map_err(|_| format!("the path {line} is not UTF-8 on the host"))?;
             }
         }
         JobTarget::Cargo(target) => {
@@ -192,11 +192,11 @@ fn translate_paths(job: &mut Job, translation: &Translation) -> Result<(), Strin
 fn stop_message(reason: StopReason, limit: Option<Duration>) -> String {
     match reason {
         StopReason::Signal(_) | StopReason::ParentGone => {
-            "the step was cancelled; nothing was left half done".to_owned()
+            "the step was cancelled; no incomplete entry is left".to_owned()
         }
         StopReason::Timeout => {
             let limit = limit.map(elapsed).unwrap_or_default();
-            format!("the cache gave up after {limit}; raise `timeout` if it needs longer")
+            format!("the cache stopped after {limit}; raise `timeout` if it needs longer")
         }
     }
 }

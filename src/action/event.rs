@@ -57,19 +57,17 @@ impl CodeOrigin {
 pub enum EventError {
     /// The variable is not set.
     #[error(
-        "GITHUB_EVENT_PATH is not set, so pull requests can't be told apart; they are kept to themselves"
+        "GITHUB_EVENT_PATH is not set, so pull requests can't be told apart; each run is isolated"
     )]
     Unset,
     /// The file can't be read.
-    #[error("read event file {}: {source}; pull requests are kept to themselves", path.display())]
+    #[error("read event file {}: {source}; pull requests are isolated", path.display())]
     Read {
-        /// The file.
         path: std::path::PathBuf,
-        /// Why.
         source: std::io::Error,
     },
     /// The file's contents are no JSON.
-    #[error("the event file is not JSON: {0}; pull requests are kept to themselves")]
+    #[error("the event file is not JSON: {0}; pull requests are isolated")]
     Parse(#[from] serde_json::Error),
 }
 

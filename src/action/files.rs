@@ -37,7 +37,6 @@ pub enum FileError {
     /// The runner names no such file.
     #[error("{variable} is not set, so {what} is not written; update the runner")]
     Unset {
-        /// The variable.
         variable: &'static str,
         /// What was to be written.
         what: String,
@@ -45,9 +44,7 @@ pub enum FileError {
     /// The named file is not there, which happens where a runner hands host paths to a container.
     #[error("{variable} names {}, which does not exist here, so {what} is not written", path.display())]
     Missing {
-        /// The variable.
         variable: &'static str,
-        /// The file.
         path: PathBuf,
         /// What was to be written.
         what: String,
@@ -63,14 +60,11 @@ pub enum FileError {
         /// Its size with what was to be appended, in bytes.
         size: u64,
     },
-    /// Writing failed.
     #[error("write {what} to {}: {source}", path.display())]
     Write {
-        /// The file.
         path: PathBuf,
         /// What was to be written.
         what: String,
-        /// Why.
         source: io::Error,
     },
 }

@@ -27,7 +27,6 @@ pub enum ActionKind {
 pub struct UnknownKind(String);
 
 impl ActionKind {
-    /// All of them.
     pub const ALL: &[Self] = &[Self::Cache, Self::Restore, Self::Save];
 
     /// The name that stands in `runs.args`.

@@ -19,9 +19,7 @@ use crate::stats::event::{DiskState, LookupResult};
 const MAX_BYTES: usize = 64 << 10;
 /// What is shown of a key, in characters.
 const MAX_KEY_CHARS: usize = 120;
-/// Caches in the table.
 const MAX_ROWS: usize = 40;
-/// Runs in the chart.
 pub const TREND_RUNS: usize = 20;
 
 /// What a step did with one cache.
@@ -29,32 +27,25 @@ pub const TREND_RUNS: usize = 20;
 pub struct SummaryRow {
     /// What tells it from the other caches of the step.
     pub name: String,
-    /// The key asked for.
     pub key: String,
     /// What was found; none where nothing was looked for.
     pub hit: Option<LookupResult>,
     /// Files in what was restored or saved.
     pub files: u64,
-    /// Bytes in it.
     pub bytes: u64,
     /// Bytes that had to be written to restore it.
     pub written_bytes: u64,
-    /// How long restoring took.
     pub restore_milliseconds: Option<u64>,
     /// What came of saving, in a few words.
     pub saved: Option<String>,
 }
 
-/// All of a summary.
 #[derive(Clone, Debug, Default)]
 pub struct JobSummary<'a> {
-    /// The caches.
     pub rows: &'a [SummaryRow],
     /// The disk before the job.
     pub before: Option<DiskUsage>,
-    /// The disk after it.
     pub after: Option<DiskState>,
-    /// Lines for people.
     pub notices: &'a [String],
     /// Runs of the job, the latest last.
     pub trend: &'a [PastRun],

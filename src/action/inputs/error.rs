@@ -12,16 +12,11 @@ use thiserror::Error;
 pub enum InputError {
     /// An input that this action can't do without is not set.
     #[error("Input required and not supplied: {name}")]
-    Missing {
-        /// The input.
-        name: &'static str,
-    },
+    Missing { name: &'static str },
     /// A value that can't be understood.
     #[error("input {name} is {}, which is not {allowed}", QuotedValue(value))]
     Invalid {
-        /// The input.
         name: &'static str,
-        /// Its value.
         value: String,
         /// What would be understood, to follow "is not".
         allowed: &'static str,
@@ -32,7 +27,6 @@ pub enum InputError {
         QuotedValue(value)
     )]
     NotUtf8 {
-        /// The input.
         name: &'static str,
         /// Its value with what is no text replaced.
         value: String,
@@ -40,11 +34,8 @@ pub enum InputError {
     /// Two inputs that can't both be followed.
     #[error("inputs {first} and {second} contradict each other; {advice}")]
     Conflict {
-        /// One input.
         first: &'static str,
-        /// The other.
         second: &'static str,
-        /// Which to take when.
         advice: &'static str,
     },
     /// `path` is set and lists nothing.
@@ -61,16 +52,10 @@ pub enum InputError {
         "Key Validation Error: {key} cannot be larger than {} characters.",
         super::MAX_KEY_LENGTH
     )]
-    KeyTooLong {
-        /// The key.
-        key: String,
-    },
+    KeyTooLong { key: String },
     /// A key with a comma.
     #[error("Key Validation Error: {key} cannot contain commas.")]
-    KeyWithComma {
-        /// The key.
-        key: String,
-    },
+    KeyWithComma { key: String },
 }
 
 /// Everything wrong with the inputs; never empty.
@@ -92,7 +77,6 @@ impl InputErrors {
     }
 }
 
-/// One line for all.
 impl fmt::Display for InputErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (number, error) in self.0.iter().enumerate() {

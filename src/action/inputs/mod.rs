@@ -48,13 +48,9 @@ pub struct Inputs {
     pub kind: ActionKind,
     /// `path`: patterns as written, comments included; empty when the cache is not one of paths.
     pub paths: Vec<String>,
-    /// `key`, trimmed.
     pub key: String,
-    /// `restore-keys`, in order.
     pub restore_keys: Vec<String>,
-    /// `fail-on-cache-miss`.
     pub fail_on_cache_miss: bool,
-    /// `lookup-only`.
     pub lookup_only: bool,
     /// `preset`; with paths never [`Preset::Cargo`].
     pub preset: Preset,
@@ -62,41 +58,27 @@ pub struct Inputs {
     pub cargo: CargoInputs,
     /// `cache-on-failure`; `None` when it is empty.
     pub cache_on_failure: Option<bool>,
-    /// `save-if`.
     pub save_if: bool,
     /// `cache-root`: absolute, or beginning with `~`.
     pub cache_root: String,
-    /// `scope`.
     pub scope: Scope,
-    /// `branch-isolation`.
     pub branch_isolation: bool,
     /// `save`, with `save-always` worked in.
     pub save: SaveMode,
-    /// What is kept.
     pub retention: RetentionInputs,
-    /// `mirror`.
     pub mirror: Mirror,
-    /// `reuse`.
     pub reuse: Reuse,
-    /// `replay-mtimes`.
     pub replay_mtimes: bool,
-    /// `sources`.
     pub sources: Vec<String>,
-    /// `verify`.
     pub verify: bool,
     /// `timeout`; `None` for no limit.
     pub timeout: Option<Duration>,
-    /// `fail-on-error`.
     pub fail_on_error: bool,
     /// `experiment`, percent of runs.
     pub experiment: u8,
-    /// `summary`.
     pub summary: bool,
-    /// `log-level`.
     pub log_level: LevelFilter,
-    /// `site`.
     pub site: SiteInput,
-    /// `job-status`.
     pub job_status: JobStatus,
     /// `job-container`: the id of the job's container.
     pub job_container: Option<String>,

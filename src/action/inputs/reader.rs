@@ -257,7 +257,6 @@ impl<'e> InputReader<'e> {
         spec.fallback().to_owned()
     }
 
-    /// The value, trimmed.
     fn text(&mut self, spec: &'static InputSpec) -> String {
         js_trim(&self.raw(spec)).to_owned()
     }

@@ -6,29 +6,24 @@ use std::time::Duration;
 use crate::cargo::key::inputs::KeyInputs;
 use crate::job::WorkspaceLine;
 
-/// `preset`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Preset {
     /// Cargo when there is no path and the workspace has a Cargo.lock or Cargo.toml.
     Auto,
     /// Registry, git dependencies and target directories, under computed keys.
     Cargo,
-    /// Only what `path` lists.
     None,
 }
 
 /// `scope`: who shares entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
-    /// Runs of the repository.
     Repository,
     /// Runs of all repositories of the owner.
     Owner,
-    /// Everything on this host.
     Runner,
 }
 
-/// `save`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SaveMode {
     /// Also after a failure for the cargo preset, on success for `path`.
@@ -37,16 +32,13 @@ pub enum SaveMode {
     Always,
     /// Only when no step failed.
     OnSuccess,
-    /// Not at all.
     Never,
 }
 
 /// What a cache is of, where the kinds differ in their defaults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CacheFamily {
-    /// The cargo preset.
     Cargo,
-    /// What `path` lists.
     Paths,
 }
 
@@ -59,7 +51,6 @@ pub enum SaveCondition {
     UnlessCancelled,
     /// Only when no step failed.
     OnSuccess,
-    /// Not at all.
     Never,
 }
 
@@ -68,9 +59,7 @@ pub enum SaveCondition {
 pub enum Mirror {
     /// Yes for target directories, no for what is shared.
     Auto,
-    /// Yes for all.
     Yes,
-    /// No for all.
     No,
 }
 
@@ -79,20 +68,15 @@ pub enum Mirror {
 pub enum Reuse {
     /// It becomes the entry's ready copy.
     Move,
-    /// It stays in place.
     Copy,
 }
 
 /// `site`: where the work happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SiteInput {
-    /// Found out.
     Auto,
-    /// In this process.
     Here,
-    /// On the runner's host.
     Host,
-    /// In the job's container.
     JobContainer,
 }
 
@@ -101,9 +85,7 @@ pub enum SiteInput {
 pub enum JobStatus {
     /// No step failed so far.
     Success,
-    /// A step failed.
     Failure,
-    /// The job was cancelled.
     Cancelled,
     /// The runner does not say, as act at post.
     Unknown,
@@ -116,13 +98,9 @@ pub struct CargoInputs {
     pub workspaces: Vec<WorkspaceLine>,
     /// Those that bear on keys; the prefix is never empty.
     pub key_inputs: KeyInputs,
-    /// `cache-directories`.
     pub cache_directories: Vec<String>,
-    /// `cache-targets`.
     pub cache_targets: bool,
-    /// `cache-all-crates`.
     pub cache_all_crates: bool,
-    /// `cache-bin`.
     pub cache_bin: bool,
 }
 

@@ -80,7 +80,6 @@ impl StepContext<'_, '_> {
             .warning(&Annotation::new(text).title("local-cache"));
     }
 
-    /// Fails the step.
     pub(super) fn fail(&self, text: &str) {
         self.console
             .error(&Annotation::new(text).title("local-cache"));

@@ -56,7 +56,7 @@ pub(super) fn report(step: &StepContext<'_, '_>, reply: &JobReply) {
             .removed
             .iter()
             .map(|removed| format!("{}: {}", removed.key, removed.reason));
-        step.console.group("what was removed, and why", lines);
+        step.console.group("removed entries", lines);
     }
     for notice in &guarded.notices {
         report_notice(step, notice);

@@ -12,7 +12,7 @@ use crate::job::{CacheReply, FoundEntry, SaveReply};
 use crate::ops::free_space::{DiskNotice, DiskUsage, GuardReport};
 
 pub(super) const NO_WORKSPACE: &str =
-    "GITHUB_WORKSPACE is not set, so relative paths mean nothing; nothing is cached";
+    "GITHUB_WORKSPACE is not set, so relative paths cannot be resolved; nothing is cached";
 pub(super) const MAY_NOT_RESTORE: &str =
     "this run may not restore caches (ACTIONS_CACHE_MODE); nothing is restored";
 pub(super) const MAY_NOT_SAVE: &str =
@@ -26,11 +26,11 @@ pub(super) const JOB_FAILED: &str =
 pub(super) const JOB_CANCELLED: &str =
     "the job was cancelled, not saving cache; `save: always` saves anyway";
 pub(super) const CONTROL_IN_SUMMARY: &str =
-    "This run went without restoring, to measure what the cache saves.";
+    "This run restored nothing, to measure what the cache saves.";
 
 pub(super) fn control_run(percent: u8) -> String {
     format!(
-        "this run is one of the {percent} % that go without restoring, to measure what the cache saves (`experiment`)"
+        "this run is one of the {percent} % that restore nothing, to measure what the cache saves (`experiment`)"
     )
 }
 
@@ -49,7 +49,7 @@ pub(super) fn restored_size(found: &FoundEntry) -> String {
     let written = plural(found.written_files, "file", "files");
     let up_to_date = match found.files.saturating_sub(found.written_files) {
         0 => String::new(),
-        files => format!(", {} right already", plural(files, "file", "files")),
+        files => format!(", {} up to date", plural(files, "file", "files")),
     };
     format!(
         "   Cache Size: {}, {written} written ({}){up_to_date}, in {} ms",
@@ -92,7 +92,7 @@ pub(super) fn no_project(inputs: &Inputs) -> String {
     let workspaces = inputs.cargo.workspaces.iter();
     let roots: Vec<&str> = workspaces.map(|line| line.root.as_str()).collect();
     format!(
-        "no path is given, and there is neither a Cargo.toml nor a Cargo.lock in {}, so nothing is cached; check \
+        "`path` is not set and {} has no Cargo.toml or Cargo.lock, so nothing is cached; check \
          out the repository before this step, name the project in `workspaces`, or give `path` and `key`",
         roots.join(" or ")
     )
@@ -108,23 +108,21 @@ pub(super) fn restored(cache: &str, found: &FoundEntry) -> String {
     let from = matched_key(found);
     let took = milliseconds(found.milliseconds);
     if found.files == 0 {
-        return format!("{cache}: nothing is needed, says {from}");
+        return format!("{cache}: no dependencies, nothing to cache, as in {from}");
     }
     if found.written_files == 0 && found.ready > 0 {
         return format!(
-            "{cache}: {contents} put back by a rename and compared in {took}, as in {from}"
+            "{cache}: {contents} restored by a rename and checked in {took} from {from}"
         );
     }
     if found.written_files == 0 {
-        return format!(
-            "{cache}: {contents} are in place already, as in {from}; compared in {took}"
-        );
+        return format!("{cache}: {contents} already up to date with {from}, checked in {took}");
     }
     let written = if found.written_files == found.files {
         String::new()
     } else {
         format!(
-            ", {} ({}) written and the others right already",
+            ", {} ({}) written, the others up to date",
             plural(found.written_files, "file", "files"),
             bytes(found.written_bytes)
         )
@@ -146,20 +144,20 @@ fn matched_key(found: &FoundEntry) -> String {
     let how = if found.exact {
         "exact"
     } else {
-        "the nearest earlier one"
+        "the closest earlier entry"
     };
     format!("{} ({how})", found.key)
 }
 
 pub(super) fn replayed(stats: ReplayStats) -> String {
     if stats.distrusted {
-        return "what `sources` names has changed, so cargo takes all sources for changed"
+        return "files that `sources` lists have changed, so all sources count as changed"
             .to_owned();
     }
     format!(
-        "sources: {} as when target was saved and fresh again, {} not",
-        plural(stats.same, "file is", "files are"),
-        plural(stats.different, "file is", "files are")
+        "sources: {} unchanged and fresh again, {} changed",
+        plural(stats.same, "file", "files"),
+        plural(stats.different, "file", "files")
     )
 }
 
@@ -167,7 +165,9 @@ pub(super) fn replayed(stats: ReplayStats) -> String {
 pub(super) fn saved(cache: &CacheReply, reply: &SaveReply) -> (Mark, String) {
     let CacheReply { name, key, .. } = cache;
     let text = match reply {
-        SaveReply::Done { files: 0, .. } => format!("{name}: nothing is needed; noted as {key}"),
+        SaveReply::Done { files: 0, .. } => {
+            format!("{name}: no dependencies, nothing to cache, recorded as {key}")
+        }
         SaveReply::Done {
             files,
             bytes: size,
@@ -175,7 +175,7 @@ pub(super) fn saved(cache: &CacheReply, reply: &SaveReply) -> (Mark, String) {
             milliseconds: took,
         } => {
             let text = format!(
-                "{name}: {}, {} saved in {} as {key}; {} of it new",
+                "{name}: {}, {} saved in {} as {key}, {} new",
                 plural(*files, "file", "files"),
                 bytes(*size),
                 milliseconds(*took),
@@ -183,12 +183,14 @@ pub(super) fn saved(cache: &CacheReply, reply: &SaveReply) -> (Mark, String) {
             );
             return (Mark::Saved, text);
         }
-        SaveReply::Unchanged => format!("{name}: nothing changed since it was saved as {key}"),
+        SaveReply::Unchanged => format!("{name}: unchanged since it was saved as {key}"),
         SaveReply::Exists { .. } => {
-            format!("{name}: another job has saved {key} meanwhile; that entry stays")
+            format!("{name}: another job has saved {key} in the meantime, its entry is kept")
         }
         SaveReply::InProgress => format!("{name}: another job is saving {key} right now"),
-        SaveReply::NothingToSave => format!("{name}: there is nothing, so nothing is saved"),
+        SaveReply::NothingToSave => {
+            format!("{name}: the directories do not exist, nothing is saved")
+        }
     };
     (Mark::Done, text)
 }
@@ -198,7 +200,7 @@ pub(super) fn not_saved(key: &str) -> String {
 }
 
 pub(super) fn key_exists(key: &str) -> String {
-    format!("there is an entry with key {key} already; it stays as it is")
+    format!("an entry with key {key} exists already and is kept")
 }
 
 pub(super) fn key_in_progress(key: &str) -> String {
@@ -207,7 +209,7 @@ pub(super) fn key_in_progress(key: &str) -> String {
 
 pub(super) fn cleaned(entries: u64, freed_bytes: u64) -> String {
     format!(
-        "removed {}, {} given back",
+        "removed {}, {} freed",
         plural(entries, "old entry", "old entries"),
         bytes(freed_bytes)
     )
@@ -215,7 +217,7 @@ pub(super) fn cleaned(entries: u64, freed_bytes: u64) -> String {
 
 pub(super) fn guard_removed(guarded: &GuardReport) -> String {
     format!(
-        "the disk was {} % used, {} free: removed {}, {} given back",
+        "the disk was {} % used, {} free: removed {}, {} freed",
         guarded.before.used_percent,
         bytes(guarded.before.free_bytes),
         plural(guarded.removed.len() as u64, "entry", "entries"),
@@ -225,8 +227,8 @@ pub(super) fn guard_removed(guarded: &GuardReport) -> String {
 
 pub(super) fn disk_full(guarded: &GuardReport, inputs: &Inputs) -> String {
     format!(
-        "nothing is saved: the disk of {} has {} free, and {} are to be kept free; free some space, or set \
-         `min-free-space`",
+        "nothing is saved: the disk of {} has {} free, less than the required {}; free some space, or \
+         lower `min-free-space`",
         inputs.cache_root,
         bytes(guarded.before.free_bytes),
         bytes(inputs.retention.min_free_space)
@@ -244,17 +246,17 @@ pub(super) fn disk_notice(notice: &DiskNotice, root: &str) -> String {
             usage: disk,
             store_bytes,
         } => format!(
-            "the disk of {root} is {}, and all of the cache takes {}: removing it would not be enough, so it stays; \
+            "the disk of {root} is {}, and removing the whole cache ({}) would not be enough, so nothing is removed; \
              free space elsewhere, or set `disk-threshold` and `min-free-space`",
             usage(disk),
             bytes(*store_bytes)
         ),
         DiskNotice::WorkspaceFull(disk) => format!(
-            "the disk of the workspace is {}; the cache is on another one, so nothing can be removed for it",
+            "the disk of the workspace is {}; the cache is on another disk, so removing entries would not help",
             usage(disk)
         ),
         DiskNotice::InUse(disk) => format!(
-            "the disk of {root} is {}, but other jobs use the cache just now; a later phase cleans",
+            "the disk of {root} is {}, but other jobs are using the cache; a later phase cleans up",
             usage(disk)
         ),
     }

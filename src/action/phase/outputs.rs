@@ -4,7 +4,6 @@ use crate::job::{CacheReply, FoundEntry};
 use crate::stats::event::LookupResult;
 use crate::store::CacheKind;
 
-/// Names and values.
 pub(super) type Outputs = Vec<(&'static str, String)>;
 
 /// The outputs of a step with `path` that found an entry.

@@ -28,7 +28,7 @@ pub fn run(phase: Phase, kind: ActionKind, env: &Env, out: &mut (dyn Write + Sen
         .map_or(log::LevelFilter::Info, |inputs| inputs.log_level);
     let console = Console::new(out, Verbosity::new(level, workflow.debug));
     if phase == Phase::Post && !workflow.act && state.key.is_none() {
-        console.debug("the step looked for nothing, so there is nothing to save");
+        console.debug("main looked up no key, so there is nothing to save");
         return StepResult::Passed;
     }
     let inputs = match parsed {

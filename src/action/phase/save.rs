@@ -59,7 +59,8 @@ fn wants_to_save(step: &StepContext<'_, '_>) -> bool {
     };
     match (step.inputs.save_condition(family), step.inputs.job_status) {
         (SaveCondition::Never, _) => {
-            step.console.debug("nothing is saved: the inputs say so");
+            step.console
+                .debug("nothing is saved: the inputs turn saving off");
             false
         }
         (SaveCondition::OnSuccess, JobStatus::Failure | JobStatus::Cancelled) => {

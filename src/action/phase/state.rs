@@ -21,7 +21,6 @@ use crate::store::CacheScope;
 pub(super) const KEY: StateKey<String> = StateKey::new("KEY");
 /// Where the step may write, decided before the job's own programs could reach the event file.
 pub(super) const WRITE: StateKey<CacheScope> = StateKey::new("WRITE");
-/// What main restored.
 pub(super) const RESTORED: StateKey<Vec<RestoreRecord>> = StateKey::new("RESTORED");
 /// The name under which the store keeps what main restored, for runners that forget main's state.
 pub(super) const JOB_STATE: StateKey<String> = StateKey::new("JOB_STATE");

@@ -118,8 +118,8 @@ fn saved_cell(cache: &CacheReply) -> Option<String> {
             let took = elapsed(Duration::from_millis(*milliseconds));
             format!("{} in {took}, {} new", bytes(*size), bytes(*added_bytes))
         }
-        SaveReply::Unchanged | SaveReply::Exists { .. } => "is there already".to_owned(),
+        SaveReply::Unchanged | SaveReply::Exists { .. } => "up to date".to_owned(),
         SaveReply::InProgress => "by another job".to_owned(),
-        SaveReply::NothingToSave => "nothing there".to_owned(),
+        SaveReply::NothingToSave => "nothing to save".to_owned(),
     })
 }

@@ -16,7 +16,7 @@ fn a_run_of_the_control_group_restores_nothing_says_so_and_is_recorded() {
     let main = step
         .main()
         .passed()
-        .logs("one of the 100 % that go without restoring")
+        .logs("one of the 100 % that restore nothing")
         .does_not_log("Cache restored");
     assert!(!main.outputs.contains_key("cache-hit"));
     assert!(job.read("data/file").is_none());

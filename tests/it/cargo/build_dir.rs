@@ -56,7 +56,7 @@ fn the_next_job_compiles_nothing_and_a_change_is_compiled() {
                 "{place}: {}",
                 main.log
             );
-            post.logs("✅ registry: nothing changed");
+            post.logs("✅ registry: unchanged");
         }
         let job = project_with(&machine, &registry, place);
         let text = job.read("src/main.rs").unwrap().replace("{} {}", "{}+{}");

@@ -101,8 +101,8 @@ fn the_next_job_downloads_nothing_and_compiles_nothing() {
         assert_eq!(registry.requests(), before, "something was downloaded");
         // Cargo records the path of the checkout in target, and the checkout is in another
         // directory now.
-        post.logs("✅ registry: nothing changed")
-            .logs("✅ git: nothing changed");
+        post.logs("✅ registry: unchanged")
+            .logs("✅ git: unchanged");
     }
 }
 
@@ -171,7 +171,7 @@ fn a_source_that_was_patched_for_a_build_and_moved_back_is_compiled_by_the_next_
         );
         assert!(printed.contains("1.0.0 git"), "{printed}");
     });
-    main.logs("files are as when target was saved and fresh again, 0 files are not");
+    main.logs("files unchanged and fresh again, 0 files changed");
 }
 
 #[test]
@@ -185,12 +185,12 @@ fn a_job_that_builds_nothing_new_saves_nothing() {
     let mut step = job.cache();
     step.main()
         .passed()
-        .logs("are in place already, as in v0-rust-target-");
+        .logs("already up to date with v0-rust-target-");
     cargo(&machine, &job.workspace, &["build", "--locked"]);
     let post = step.post().passed();
     for name in ["registry", "git", "target"] {
         assert!(
-            post.log.contains(&format!("✅ {name}: nothing changed")),
+            post.log.contains(&format!("✅ {name}: unchanged")),
             "{}",
             post.log
         );

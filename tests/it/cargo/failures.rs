@@ -67,7 +67,7 @@ fn a_target_that_is_a_symlink_or_a_file_is_reported_and_the_rest_is_cached() {
     );
     main.logs(&text);
     post.logs("target is not saved: ")
-        .logs("✅ registry: nothing changed");
+        .logs("✅ registry: unchanged");
     assert!(real.join("precious").exists() && !real.join("debug").exists());
 
     let job = project(&machine);

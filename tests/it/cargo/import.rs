@@ -80,7 +80,7 @@ fn the_next_job_falls_back_to_imported_entries() {
     let (main, _) = run(&job, &[], |_| ());
     let main = main
         .logs("registry: 2 files")
-        .logs("(the nearest earlier one)")
+        .logs("(the closest earlier entry)")
         .logs("target: 2 files");
     assert_eq!(main.output("cache-hit"), "false");
     assert_eq!(

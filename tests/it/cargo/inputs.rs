@@ -345,7 +345,7 @@ fn without_a_project_only_the_explicit_preset_caches() {
     let main = step
         .main()
         .passed()
-        .logs("there is neither a Cargo.toml nor a Cargo.lock in .,");
+        .logs("`path` is not set and . has no Cargo.toml or Cargo.lock,");
     assert_eq!(hits(&main), ["false", "", "", ""]);
     step.post().passed();
     assert_eq!(machine.entries(), 0);

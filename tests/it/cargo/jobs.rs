@@ -24,7 +24,7 @@ fn a_first_job_finds_nothing_and_the_next_one_everything() {
     }
     assert_eq!(main.output("cache-matched-key"), "");
     let post = post.logs("💾 registry: 3 files").logs("💾 target: 3 files");
-    post.logs("✅ git: nothing is needed; noted as v0-rust-git-");
+    post.logs("✅ git: no dependencies, nothing to cache, recorded as v0-rust-git-");
     assert_eq!(machine.entries(), 3);
 
     clear_machine(&machine);
@@ -51,13 +51,12 @@ fn a_first_job_finds_nothing_and_the_next_one_everything() {
     );
     let main = main
         .logs("🚀 target: 3 files, 57 B restored in ")
-        .logs("🚀 git: nothing is needed, says v0-rust-git-");
+        .logs("🚀 git: no dependencies, nothing to cache, as in v0-rust-git-");
     drop(main);
     for name in ["registry", "git", "target"] {
         assert!(
-            post.log.contains(&format!(
-                "✅ {name}: nothing changed since it was saved as v0-"
-            )),
+            post.log
+                .contains(&format!("✅ {name}: unchanged since it was saved as v0-")),
             "{}",
             post.log
         );
@@ -86,7 +85,7 @@ fn a_target_directory_is_moved_into_the_store_and_back_by_renames() {
         );
     });
     assert_eq!(main.output("target-cache-hit"), "true");
-    main.logs("🚀 target: 3 files, 57 B put back by a rename and compared in ");
+    main.logs("🚀 target: 3 files, 57 B restored by a rename and checked in ");
     // The entry is complete without the ready copy.
     fs::remove_dir_all(machine.store().join("local-cache-v1/ready")).unwrap();
     let third = project(&machine);
@@ -142,7 +141,7 @@ fn unchanged_sources_keep_their_times_unless_an_input_of_sources_changed() {
             main.log
         );
         let line = if is_given_back {
-            "as when target was saved and fresh again, 0 files are not"
+            "unchanged and fresh again, 0 files changed"
         } else {
             ""
         };
@@ -160,7 +159,7 @@ fn files_that_are_already_correct_are_only_compared() {
     again
         .main()
         .passed()
-        .logs("🚀 target: 3 files, 57 B are in place already, as in v0-rust-target-");
+        .logs("🚀 target: 3 files, 57 B already up to date with v0-rust-target-");
 }
 
 #[test]
@@ -172,7 +171,7 @@ fn a_target_that_changed_is_saved_again_under_its_key() {
         drop(job.file("target/debug/app", "newer program"))
     });
     post.logs("💾 target: 3 files")
-        .logs("✅ registry: nothing changed");
+        .logs("✅ registry: unchanged");
     assert_eq!(machine.entries(), 3);
     let job = project(&machine);
     let (main, _) = run(&job, &[], |_| ());
@@ -190,7 +189,7 @@ fn crates_that_were_added_are_saved_under_the_same_key() {
         drop(job.file(added, "other"))
     });
     post.logs("💾 registry: 4 files")
-        .logs("✅ target: nothing changed");
+        .logs("✅ target: unchanged");
     clear_machine(&machine);
     let job = project(&machine);
     run(&job, &[], |_| ());
@@ -233,10 +232,10 @@ fn with_another_lock_file_the_nearest_earlier_entries_are_restored() {
         main.output("cache-matched-key").rsplit_once('-').unwrap().0,
         { main.output("cache-primary-key").rsplit_once('-').unwrap().0 }
     );
-    main.logs("(the nearest earlier one)");
+    main.logs("(the closest earlier entry)");
     post.logs("💾 target: 3 files")
         .logs("💾 registry: 3 files")
-        .logs("✅ git: nothing changed");
+        .logs("✅ git: unchanged");
     assert_eq!(machine.entries(), 5);
 }
 
@@ -444,7 +443,7 @@ fn a_pull_request_restores_the_branches_entries_and_saves_its_own() {
     });
     assert_eq!(hits(&main), ["true", "true", "true", "true"]);
     // Unchanged files are found in place.
-    post.logs("✅ registry: nothing changed")
+    post.logs("✅ registry: unchanged")
         .logs("💾 target: 3 files");
     assert_eq!(machine.entries(), 4);
     let job = pull_request();

@@ -108,7 +108,7 @@ fn restoring_again_writes_nothing() {
             .passed()
     };
     step().logs("2 files written");
-    step().logs("0 files written (0 B), 2 files right already");
+    step().logs("0 files written (0 B), 2 files up to date");
 }
 
 #[test]

@@ -115,7 +115,7 @@ fn excluded_files_are_not_removed_by_mirror() {
         .main();
     let step = step
         .passed()
-        .logs("::warning title=local-cache::what the `!` lines leave out is in no entry");
+        .logs("::warning title=local-cache::what the `!` lines exclude is in no entry");
     assert_eq!(step.hit(), "true");
     assert_eq!(job.read("target/tmp/x").as_deref(), Some("mine"));
 }

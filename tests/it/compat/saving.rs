@@ -229,7 +229,7 @@ fn the_second_of_two_jobs_with_one_key_saves_nothing_and_does_not_fail() {
     one.post().logs("Cache saved with key: k");
     two.post()
         .passed()
-        .logs("there is an entry with key k already")
+        .logs("an entry with key k exists already")
         .does_not_log("::warning");
     let later = machine.job();
     later.found("data", "k", "");

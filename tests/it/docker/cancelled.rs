@@ -259,7 +259,7 @@ fn a_cancelled_restore_ends_before_the_runner_sends_sigterm() {
     assert!(
         answer
             .stdout
-            .contains("the step was cancelled; nothing was left half done"),
+            .contains("the step was cancelled; no incomplete entry is left"),
         "{}",
         answer.stdout
     );

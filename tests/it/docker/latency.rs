@@ -78,7 +78,7 @@ fn three_phases_with_a_registry_in_place_cost_at_most_2_5_times_three_containers
         let answers = ["pre", "main", "post"].map(|phase| step.phase(phase));
         let said = &answers[1].stdout;
         assert!(
-            said.contains("0 files written (0 B), 17,000 files right already"),
+            said.contains("0 files written (0 B), 17,000 files up to date"),
             "{said}"
         );
         (

@@ -155,11 +155,11 @@ fn cargo_projects_need_no_configuration() {
         }
     });
     assert!(
-        before.contains("target: 21 files") && before.contains("put back by a rename"),
+        before.contains("target: 21 files") && before.contains("restored by a rename"),
         "{before}"
     );
     assert!(
-        after.contains("target: nothing changed since it was saved"),
+        after.contains("target: unchanged since it was saved"),
         "{after}"
     );
 
@@ -204,7 +204,7 @@ fn a_prefix_restores_and_the_new_key_is_saved_on_top() {
     // Both exist now, and correct files are not touched.
     let (before, _) = job(&runner, &[("path", "target"), ("key", "linux-2")], |_| ());
     assert!(
-        before.contains("0 files written (0 B), 31 files right already"),
+        before.contains("0 files written (0 B), 31 files up to date"),
         "{before}"
     );
 }
