@@ -1,12 +1,12 @@
-//! Who may read and write which entries (pure).
+//! Decides which entries a run may read and write (pure).
 //!
-//! Entries belong to a scope, and within it to a git ref. A run reads those of its own ref, then of
-//! the branch it goes to, then of the default branch, and writes those of its own ref: the rules of
-//! GitHub's cache (docs.github.com, "Restrictions for accessing a cache"). Whether branches are
-//! kept apart, and whether repositories are, is the user's choice, but a run of code from a fork,
-//! or of code whose origin can't be told, writes only where no run of a branch reads, whatever the
-//! inputs say. For that its ref alone is not enough: two repositories that share a scope both have
-//! a `refs/pull/7/merge`, so such a run writes in the scope of its repository.
+//! Entries belong to a scope, and within it to a git ref. A run reads entries of its own ref, then
+//! of the base branch of its pull request, then of the default branch, and writes to its own ref:
+//! the rules of GitHub's cache (docs.github.com, "Restrictions for accessing a cache"). The user
+//! chooses whether branches and repositories are isolated. But a run of code from a fork, or of
+//! code of unknown origin, writes only where no run of a branch reads, whatever the inputs say. Its
+//! ref alone does not ensure that: two repositories that share a scope both have a
+//! `refs/pull/7/merge`, so such a run writes to the scope of its own repository.
 
 use std::fmt;
 
@@ -18,19 +18,19 @@ use crate::store::CacheScope;
 /// What a run may read and write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Access {
-    /// Where it looks for entries, in order.
+    /// Where the run looks for entries, in order.
     pub read: Vec<CacheScope>,
     pub write: CacheScope,
 }
 
-/// Why a run may do neither.
+/// Why a run may neither read nor write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AccessRefusal {
-    /// It does not say which repository it is of.
+    /// The repository is unknown.
     NoRepository,
-    /// It is not tied to a branch or tag; with the name of its event.
+    /// The run has no ref; with the name of its event.
     NoRef(String),
-    /// It can't be trusted, and nothing tells it from others like it.
+    /// The run is not trusted, and nothing identifies it.
     Untraced,
 }
 
@@ -87,7 +87,7 @@ fn own_ref(inputs: &Inputs, context: &WorkflowContext) -> Result<String, AccessR
     context.git_ref.clone().ok_or_else(no_ref)
 }
 
-/// What every run of the scope may read: the branch it goes to, then the default branch.
+/// What every run may read besides its own: the base branch, then the default branch.
 fn shared_scopes(
     scope: &str,
     inputs: &Inputs,
@@ -105,7 +105,7 @@ fn shared_scopes(
         .collect()
 }
 
-/// The scope whose entries a run writes when it can be trusted.
+/// The scope of a trusted run.
 pub(super) fn scope_of(scope: Scope, context: &WorkflowContext) -> Result<String, AccessRefusal> {
     let named = match scope {
         Scope::Repository => context
@@ -122,8 +122,8 @@ pub(super) fn scope_of(scope: Scope, context: &WorkflowContext) -> Result<String
     Ok(named.to_ascii_lowercase())
 }
 
-/// The ref under which a run that can't be trusted writes. Where it runs with the ref of a branch
-/// (`pull_request_target`, `workflow_run`, a comment), that is one which no branch or tag can have.
+/// The ref that an untrusted run writes to. A run that has the ref of a branch anyway
+/// (`pull_request_target`, `workflow_run`, a comment) gets one that no branch or tag can have.
 fn untrusted_ref(context: &WorkflowContext, event: Option<&EventPayload>) -> Option<String> {
     if let Some(git_ref) = context
         .git_ref

@@ -1,4 +1,4 @@
-//! Workflow commands: from a value to one line of text, as the runner reads it back.
+//! Formats workflow commands as lines that the runner parses.
 //!
 //! The runner takes a printed line for a command when it begins with `::` after white space, or
 //! contains `##[` anywhere (actions/runner, ActionCommand.cs). Keys, paths and messages come from
@@ -8,12 +8,11 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// A message with the place that it is about.
+/// A message about a file, or in general.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Annotation<'a> {
-    /// What happened and what to do.
     pub message: &'a str,
-    /// The heading of the annotation, in place of the runner's own.
+    /// Replaces the runner's own heading.
     pub title: Option<&'a str>,
     /// A file of the repository, relative to its root.
     pub file: Option<&'a str>,
@@ -22,7 +21,7 @@ pub struct Annotation<'a> {
 }
 
 impl<'a> Annotation<'a> {
-    /// A message about no file in particular.
+    /// A message without a file.
     pub fn new(message: &'a str) -> Self {
         Self {
             message,
@@ -30,7 +29,6 @@ impl<'a> Annotation<'a> {
         }
     }
 
-    /// The same with a heading.
     #[must_use]
     pub fn title(self, title: &'a str) -> Self {
         Self {
@@ -65,8 +63,8 @@ pub fn debug(message: &str) -> String {
     command("debug", &[], message)
 }
 
-/// `::group::`: lines that the runner folds under a title, up to `::endgroup::`. They have to be
-/// [`plain`].
+/// `::group::`: lines that the runner folds under a title, up to `::endgroup::`. Pass them through
+/// [`plain`] first.
 pub fn group(title: &str, lines: &[String]) -> String {
     let mut text = command("group", &[], title);
     for line in lines {
@@ -108,8 +106,8 @@ fn escape_property(text: &str) -> String {
     escape_data(text).replace(':', "%3A").replace(',', "%2C")
 }
 
-/// Makes text safe to stand on a normal line: it stays one line, is no command wherever on the line
-/// it stands, and moves no cursor. Harmless text comes back as it is.
+/// Makes text safe for a normal line: it stays one line, is never a command and moves no cursor.
+/// Harmless text is returned unchanged.
 ///
 /// - Control characters, line and paragraph separators and the characters that turn the direction
 ///   of writing are shown as escapes (`\n`, `\u{1b}`); a tab stays.

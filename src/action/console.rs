@@ -1,9 +1,9 @@
-//! The lines an action prints: one clear line with its mark for each thing done.
+//! The lines that an action prints, each with a mark for what it is about.
 //!
-//! A [`Console`] writes to a writer that its caller owns and keeps no state outside itself. Every
-//! line passes [`plain`](crate::action::commands::plain) or a command's escaping on its way out,
-//! here and nowhere else, so a key or a path can't speak to the runner whoever prints it. Failing
-//! to write is not an error: the log must never be the reason that a job fails.
+//! A [`Console`] writes to a writer that its caller owns. Every line passes
+//! [`plain`](crate::action::commands::plain) or a command's escaping on its way out, here and
+//! nowhere else, so a key or a path can't give commands to the runner. Failing to write is not an
+//! error: the log must never fail a job.
 
 use std::fmt;
 use std::io::Write;
@@ -18,14 +18,14 @@ use crate::workers;
 /// What a line is about; its symbol stands first on the line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Mark {
-    /// Something is looked at: keys, disk, paths.
+    /// A check of keys, disk or paths.
     Check,
     /// An entry was put back.
     Restored,
     Missed,
     Saved,
     Cleaned,
-    /// The work is done, or there was none.
+    /// Done, or nothing to do.
     Done,
 }
 
@@ -58,8 +58,7 @@ pub struct Verbosity {
 }
 
 impl Verbosity {
-    /// `level` as the user asked for it; a run with debug logging on shows debug lines at any
-    /// level.
+    /// A run with debug logging shows debug lines at any `level`.
     pub fn new(level: LevelFilter, runner_debug: bool) -> Self {
         let level = if runner_debug {
             level.max(LevelFilter::Debug)
@@ -92,7 +91,7 @@ impl<'w> Console<'w> {
         self.line(format_args!("{} {text}", mark.symbol()));
     }
 
-    /// A line as it is, for texts that other programs search for.
+    /// A line without a mark, for texts that other programs search for.
     pub fn line(&self, text: impl fmt::Display) {
         self.print(LevelFilter::Info, || {
             commands::plain(&text.to_string()).into_owned()
@@ -115,13 +114,13 @@ impl<'w> Console<'w> {
         self.print(LevelFilter::Warn, || commands::warning(annotation));
     }
 
-    /// An error: an annotation and nothing else. Whether the step fails is the exit code's matter.
+    /// An error: an annotation and nothing else. Only the exit code fails the step.
     pub fn error(&self, annotation: &Annotation<'_>) {
         self.print(LevelFilter::Error, || commands::error(annotation));
     }
 
-    /// A line for those who look for the reason of something. The runner drops `::debug::` lines of
-    /// a run without debug logging, so a user who asked this action for them gets plain lines.
+    /// The runner drops `::debug::` lines of a run without debug logging, so if the input
+    /// `log-level` asks for them they are plain lines.
     pub fn debug(&self, text: impl fmt::Display) {
         self.print(LevelFilter::Debug, || {
             let text = text.to_string();
@@ -133,7 +132,7 @@ impl<'w> Console<'w> {
         });
     }
 
-    /// What was exchanged in full, for those who look for a mistake of the program itself.
+    /// Requests and replies in full, for debugging the program itself.
     pub fn trace(&self, text: impl FnOnce() -> String) {
         self.print(LevelFilter::Trace, || {
             commands::plain(&format!("trace: {}", text())).into()
@@ -155,7 +154,7 @@ impl<'w> Console<'w> {
 
 impl fmt::Debug for Console<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Log")
+        f.debug_struct("Console")
             .field("verbosity", &self.verbosity)
             .finish_non_exhaustive()
     }

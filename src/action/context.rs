@@ -1,8 +1,8 @@
-//! What the runner says about the run, from the environment.
+//! The run of a workflow as the runner's variables describe it.
 //!
-//! Every value is optional: runners and their imitators leave different ones out, and none of them
-//! is needed for the job to go on. A variable that is there but unreadable (a run id that is no
-//! number) counts as left out.
+//! Every value is optional: runners and their imitators leave out different ones, and the job goes
+//! on without any of them. An invalid value, such as a run id that is not a number, counts as
+//! missing.
 
 use std::path::PathBuf;
 
@@ -22,7 +22,7 @@ pub struct WorkflowContext {
     pub owner: Option<String>,
     /// `GITHUB_REF`: a full ref, `refs/heads/main`, `refs/tags/v1` or `refs/pull/7/merge`.
     pub git_ref: Option<String>,
-    /// `GITHUB_BASE_REF`: the branch a pull request goes to, without `refs/heads/`.
+    /// `GITHUB_BASE_REF`: the branch that a pull request targets, without `refs/heads/`.
     pub base_ref: Option<String>,
     /// `GITHUB_HEAD_REF`: the branch a pull request comes from, without `refs/heads/`.
     pub head_ref: Option<String>,
@@ -39,11 +39,10 @@ pub struct WorkflowContext {
     pub workflow: Option<String>,
     /// `GITHUB_JOB`: the job's id. The cells of a matrix share it.
     pub job: Option<String>,
-    /// `GITHUB_ACTION`: the step's id, or a name the runner made.
+    /// `GITHUB_ACTION`: the step's id, or a generated name.
     pub action: Option<String>,
     /// `HOME`. In a container action this is a directory of the runner's, not the user's home.
     pub home: Option<PathBuf>,
-    /// What the runner says about itself.
     pub runner: RunnerContext,
     /// The files through which an action answers.
     pub files: CommandFiles,
@@ -56,7 +55,7 @@ pub struct WorkflowContext {
     pub act: bool,
 }
 
-/// What the runner says about itself.
+/// The runner's variables about itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RunnerContext {
     /// `RUNNER_TEMP`, as this process sees it; emptied before and after each job.
@@ -73,12 +72,12 @@ pub struct RunnerContext {
     pub environment: Option<String>,
 }
 
-/// `ACTIONS_CACHE_MODE`: what a workflow may do with caches. Its values are those of
+/// `ACTIONS_CACHE_MODE`: whether a workflow may restore and save. Its values are those of
 /// actions/runner's tests (`HandlerL0.cs`); actions/cache skips restoring for `none` and
 /// `write-only`, saving for `none` and `read`, and does both for anything else.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum CacheMode {
-    /// Restore and save: the mode when the runner names none, or one that is not known.
+    /// Restore and save: also if the variable is missing or has an unknown value.
     #[default]
     Write,
     Read,
@@ -149,10 +148,11 @@ impl WorkflowContext {
         }
     }
 
-    /// Whose code this run may be running; `event` is `None` when the event file could not be read.
+    /// Where the code of this run comes from; `event` is `None` if the event file could not be
+    /// read.
     ///
-    /// Where the answer decides who may write what others read, not knowing must not look like a
-    /// branch: an event that concerns a pull request and does not say which is
+    /// The answer decides who may write what others read, so an unknown origin must not look like a
+    /// branch: an event that concerns a pull request without naming it gives
     /// [`CodeOrigin::Unknown`].
     pub fn origin(&self, event: Option<&EventPayload>) -> CodeOrigin {
         if let Some(source) = event.and_then(|event| event.source.as_ref()) {
@@ -174,9 +174,8 @@ impl WorkflowContext {
         }
     }
 
-    /// Names the run of the job, as far as the runner tells it; empty where it does not. The cells
-    /// of a matrix share all that it says, but the runner writes the event's file anew for each
-    /// job.
+    /// Identifies the run of the job; empty without a run id. The cells of a matrix have the same
+    /// variables, but the runner writes the event file anew for each job, so its mtime differs.
     pub fn job_run_name(&self) -> String {
         let Some(id) = self.run_id else {
             return String::new();
@@ -195,7 +194,7 @@ impl WorkflowContext {
         format!("{repository} {id} {attempt} {job} {seconds}.{nanoseconds}")
     }
 
-    /// The branch that a pull request or a merge queue's group goes to, without `refs/heads/`.
+    /// The target branch of a pull request or a merge group, without `refs/heads/`.
     pub fn base_branch<'a>(&'a self, event: Option<&'a EventPayload>) -> Option<&'a str> {
         self.base_ref
             .as_deref()

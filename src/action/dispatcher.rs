@@ -243,8 +243,8 @@ fn touched_dir(line: &str, context: &WorkflowContext) -> Option<PathBuf> {
 /// Runs a job in this process: what a worker does, and a phase that needs none.
 pub fn run_in_worker(mut job: Job, context: &WorkerContext) -> JobReply {
     if let JobTarget::Cargo(target) = &mut job.target {
-        // What an image sets for its steps; variables in the request come from the steps
-        // themselves and win.
+        // What an image sets for its steps; variables in the request come from the steps themselves
+        // and win.
         target.add_env(context.env.iter(), true);
     }
     let mut reply = run_job(&job, &*context.namespace, &CancelMonitor(context));

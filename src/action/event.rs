@@ -1,52 +1,52 @@
-//! What the event file says, whatever its shape.
+//! Reads the event file, whatever its shape.
 //!
-//! The file is GitHub's webhook payload, hand-written under act, or missing. Only a few values are
-//! taken, each by itself: one that is absent or of another type is `None` and spoils no other.
+//! The file is GitHub's webhook payload, hand-written under act, or missing. Each value is read on
+//! its own: one that is missing or of another type is `None` and does not affect the others.
 
 use serde_json::Value;
 use thiserror::Error;
 
-/// The values of an event's payload that decide who may read and write what.
+/// The values of the payload that decide about access.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EventPayload {
     /// The repository's default branch, without `refs/heads/`.
     pub default_branch: Option<String>,
-    /// The branch that a pull request or a merge queue's group goes to, without `refs/heads/`.
+    /// The target branch of a pull request or a merge group, without `refs/heads/`.
     pub base_ref: Option<String>,
-    /// Where the code comes from that the run is for: a pull request, or the run that this one
-    /// follows (`workflow_run`).
+    /// Where the code comes from: a pull request, or the run that triggered this one
+    /// (`workflow_run`).
     pub source: Option<CodeSource>,
     /// A comment on a pull request: such runs often check out its head, and the payload does not
     /// say where that comes from.
     pub is_pull_request_comment: bool,
 }
 
-/// Where code comes from and where it is to go.
+/// The two repositories of a pull request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CodeSource {
-    /// The number of its pull request, where there is one and the payload says it.
+    /// The number of the pull request, if the payload has it.
     pub pull_request: Option<u64>,
-    /// `owner/name` of the repository it comes from; `None` when that is gone.
+    /// `owner/name` of the repository that the code comes from; `None` if it was deleted.
     pub head_repository: Option<String>,
-    /// `owner/name` of the repository it goes to.
+    /// `owner/name` of the target repository.
     pub base_repository: Option<String>,
 }
 
 /// Whose code a run may be running.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CodeOrigin {
-    /// No pull request: what it runs is in the repository already.
+    /// No pull request: the code is in the repository already.
     Branch,
     /// A pull request from a branch of the same repository: its author may push there.
     SameRepository,
     /// A pull request from another repository, or from one that is gone.
     Fork,
-    /// It concerns a pull request, or may, and nothing says which.
+    /// The run concerns a pull request, or may, and nothing tells which.
     Unknown,
 }
 
 impl CodeOrigin {
-    /// Whether what the run writes may be read by runs of branches.
+    /// Whether runs of branches may read what the run writes.
     pub fn is_trusted(self) -> bool {
         matches!(self, Self::Branch | Self::SameRepository)
     }
@@ -66,14 +66,13 @@ pub enum EventError {
         path: std::path::PathBuf,
         source: std::io::Error,
     },
-    /// The file's contents are no JSON.
+    /// The file is not JSON.
     #[error("the event file is not JSON: {0}; pull requests are isolated")]
     Parse(#[from] serde_json::Error),
 }
 
 impl EventPayload {
-    /// Reads a payload. JSON of any shape is fine, also a lone number; the error is for what is no
-    /// JSON.
+    /// Reads a payload. JSON of any shape is accepted, even a bare number.
     pub fn parse(payload: &[u8]) -> Result<Self, EventError> {
         let payload: Value = serde_json::from_slice(payload)?;
         Ok(Self {

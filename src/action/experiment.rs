@@ -1,8 +1,8 @@
-//! Which runs go without the cache, as a control group that shows what the cache saves (pure).
+//! Which runs restore nothing, as a control group that shows what the cache saves (pure).
 //!
-//! The choice is made for a run and an attempt at it, by a digest of both, so all jobs of a run are
-//! alike: a job that waits for others is slow or fast with them. Nothing else is in it, so whoever
-//! has the two numbers can check it, and a run that was started again is drawn again.
+//! A digest of the run id and the attempt decides, so all jobs of a run are in the same group: a
+//! job that waits for others is slow or fast with them. Nothing else is in the digest, so anybody
+//! can check the choice, and a re-run is drawn again.
 
 use sha2::{Digest as _, Sha256};
 
@@ -10,8 +10,8 @@ use super::context::WorkflowContext;
 use super::inputs::Inputs;
 use crate::stats::event::Arm;
 
-/// The group of a step's run; none where there is no experiment. A step that must have its cache,
-/// or only asks whether there is one, is in none.
+/// The group of a step's run; none without an experiment, and for a step that needs its cache or
+/// only looks it up.
 pub fn arm(inputs: &Inputs, context: &WorkflowContext) -> Option<Arm> {
     if inputs.fail_on_cache_miss || inputs.lookup_only {
         return None;
@@ -23,7 +23,7 @@ pub fn arm(inputs: &Inputs, context: &WorkflowContext) -> Option<Arm> {
     )
 }
 
-/// Draws a run, `percent` of them for the control group.
+/// Draws the group of a run: `percent` of all runs are in the control group.
 pub fn draw_arm(percent: u8, run_id: u64, attempt: u32) -> Option<Arm> {
     if percent == 0 {
         return None;

@@ -1,10 +1,9 @@
 //! The runner's files: writing outputs, state and the summary; reading the event.
 //!
 //! The files exist before the phase starts and belong to the runner's user. They are opened for
-//! appending and never created: a missing one means that its path is not this process's (act hands
-//! host paths to a container), and a new file there would be read by nobody and, in a container,
-//! belong to root. Each record is one write to a descriptor in append mode, so records of two
-//! processes do not mix.
+//! appending and never created: if one is missing, its path belongs to another mount namespace (act
+//! passes host paths to a container), and nobody would read a new file there. Each record is one
+//! write to a descriptor in append mode, so records of two processes do not mix.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
@@ -16,11 +15,11 @@ use super::env::Env;
 use super::event::{EventError, EventPayload};
 use super::record::{self, InvalidName};
 
-/// What the runner takes as a summary, in bytes; a larger file is refused whole (actions/runner,
-/// FileCommandManager.cs, `AttachmentSizeLimit`).
+/// The largest summary that the runner accepts, in bytes; it drops a larger file whole
+/// (actions/runner, FileCommandManager.cs, `AttachmentSizeLimit`).
 pub const SUMMARY_LIMIT: u64 = 1024 * 1024;
 
-/// Where the runner reads what an action answers. A path is `None` where the runner offers none.
+/// The files that the runner reads after a phase. A path is `None` if the runner sets none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CommandFiles {
     /// `GITHUB_OUTPUT`: the step's outputs. The runner drops what the pre phase writes.
@@ -31,39 +30,36 @@ pub struct CommandFiles {
     pub summary: Option<PathBuf>,
 }
 
-/// Something could not be told to the runner.
+/// A record could not be written for the runner.
 #[derive(Debug, Error)]
 pub enum FileError {
-    /// The runner names no such file.
+    /// The runner sets no such variable.
     #[error("{variable} is not set, so {what} is not written; update the runner")]
     Unset {
         variable: &'static str,
-        /// What was to be written.
         what: String,
     },
-    /// The named file is not there, which happens where a runner hands host paths to a container.
+    /// The file does not exist, as when a runner passes host paths to a container.
     #[error("{variable} names {}, which does not exist here, so {what} is not written", path.display())]
     Missing {
         variable: &'static str,
         path: PathBuf,
-        /// What was to be written.
         what: String,
     },
-    /// The name has no form in these files.
+    /// The name is not valid in these files.
     #[error(transparent)]
     Name(#[from] InvalidName),
-    /// The summary would be larger than the runner takes.
+    /// The summary would be larger than the runner accepts.
     #[error(
         "the summary would have {size} bytes and the runner takes {SUMMARY_LIMIT}; it is not written"
     )]
     SummaryTooLarge {
-        /// Its size with what was to be appended, in bytes.
+        /// Bytes after appending.
         size: u64,
     },
     #[error("write {what} to {}: {source}", path.display())]
     Write {
         path: PathBuf,
-        /// What was to be written.
         what: String,
         source: io::Error,
     },
@@ -112,17 +108,17 @@ impl CommandFiles {
         )
     }
 
-    /// Adds Markdown to the step's summary, ending it with a line feed. Nothing is written when the
-    /// summary would become larger than [`SUMMARY_LIMIT`], as the runner would then drop all of it.
+    /// Appends Markdown to the step's summary, with a line feed at its end. Nothing is written if
+    /// the summary would exceed [`SUMMARY_LIMIT`], because the runner would then drop all of it.
     pub fn append_summary(&self, markdown: &str) -> Result<(), FileError> {
         let end = if markdown.ends_with('\n') { "" } else { "\n" };
         let text = format!("{markdown}{end}");
-        let there = self
+        let existing = self
             .summary
             .as_deref()
             .and_then(|path| fs::metadata(path).ok())
             .map_or(0, |m| m.len());
-        let size = there + text.len() as u64;
+        let size = existing + text.len() as u64;
         if size > SUMMARY_LIMIT {
             return Err(FileError::SummaryTooLarge { size });
         }

@@ -1,10 +1,9 @@
-//! Which of the repository's three actions a process is.
+//! Which of the repository's three actions a process runs.
 //!
-//! All three run the same image with the same entrypoints, so the entrypoint's name tells the phase
-//! only. The action is told by `runs.args` in each action.yml. The runner passes these at every
-//! phase, and since action.yml has them, a step's own `with: args` is not passed in their place
-//! (actions/runner, ContainerActionHandler.cs). An environment variable would do less well: one of
-//! the same name that the job sets wins over `runs.env`.
+//! All three use the same image and entrypoints, so the entrypoint's name tells only the phase.
+//! `runs.args` in each action.yml names the action. The runner passes these in every phase and
+//! ignores a step's own `with: args` (actions/runner, ContainerActionHandler.cs). An environment
+//! variable would be worse: one of the same name that the job sets overrides `runs.env`.
 
 use std::ffi::OsStr;
 
@@ -29,7 +28,7 @@ pub struct UnknownKind(String);
 impl ActionKind {
     pub const ALL: &[Self] = &[Self::Cache, Self::Restore, Self::Save];
 
-    /// The name that stands in `runs.args`.
+    /// The name in `runs.args`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Cache => "cache",
@@ -38,7 +37,7 @@ impl ActionKind {
         }
     }
 
-    /// Reads the arguments after the phase; none at all means [`ActionKind::Cache`].
+    /// Reads the arguments after the phase; without any it is [`ActionKind::Cache`].
     pub fn from_args<S: AsRef<OsStr>>(args: &[S]) -> Result<Self, UnknownKind> {
         match args {
             [] => Ok(Self::Cache),

@@ -3,24 +3,24 @@
 //! # Map
 //!
 //! Deciding (pure, tested as values):
-//! - [`kind`]: which of the three actions of the repository this process is
-//! - [`env`](mod@env), [`context`], [`event`]: the process environment, what the runner says in it,
-//!   what the event file says
+//! - [`kind`]: which of the repository's three actions this process runs
+//! - [`env`](mod@env), [`context`], [`event`]: the process environment, the runner's variables in
+//!   it, the event file
 //! - [`inputs`]: every input, its default and its rules, from one table
 //! - [`access`]: which scopes and refs a run may read and write
-//! - [`commands`]: values to workflow commands, and outside text to harmless text
-//! - [`record`]: values to records of the runner's file commands
-//! - [`experiment`]: which runs go without the cache
-//! - [`summary`]: what the caches did, as Markdown
+//! - [`commands`]: formats workflow commands and escapes untrusted text
+//! - [`record`]: formats records of the runner's file commands
+//! - [`experiment`]: which runs restore nothing, as a control group
+//! - [`summary`]: the job summary as Markdown
 //!
 //! Doing:
 //! - [`files`]: appends records to the runner's files, reads the event file
-//! - [`log`](mod@log): writes lines and commands to a writer that the caller owns
-//! - [`place`]: has a job done where its files are
-//! - [`phase`]: the phases themselves
+//! - [`console`]: writes lines and commands to a writer that the caller owns
+//! - [`dispatcher`]: runs a job where its files are
+//! - [`phase`]: the pre, main and post phases
 //!
-//! Nothing here reads the process environment: `main` takes one snapshot ([`Env`]) and hands it in,
-//! so that every rule can be tested with an environment made for the test.
+//! Nothing here reads the process environment: `main` takes one snapshot ([`Env`]) and passes it
+//! in, so that tests can use an environment of their own.
 
 pub mod access;
 pub mod commands;

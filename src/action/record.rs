@@ -1,12 +1,11 @@
 //! Records of the runner's file commands: `GITHUB_OUTPUT`, `GITHUB_STATE`.
 //!
-//! A record is written as `name<<delimiter`, the value, and the delimiter on a line of its own. The
-//! runner reads lines up to the first that equals the delimiter, so whoever could put that line
-//! into a value could write records of their own. What makes this right is not that the delimiter
-//! is random but that it is chosen when the value is known and does not occur in it; randomness
-//! only makes the first try enough.
+//! A record is `name<<delimiter`, the value, and the delimiter on a line of its own. The runner
+//! reads lines up to the first that equals the delimiter, so a value with that line in it could
+//! forge records. The delimiter is therefore chosen after the value is known and does not occur in
+//! it; that it is random only makes the first try succeed.
 //!
-//! A value comes back exactly as it was, line breaks of any kind and none at the end included: on
+//! A value is read back unchanged, including line breaks of any kind and a missing last one: on
 //! Linux the runner ends lines at `\n` only and drops just the last one (actions/runner,
 //! FileCommandManager.cs, `EnvFileKeyValuePairs`).
 
@@ -50,8 +49,7 @@ fn random_delimiters() -> impl Iterator<Item = String> {
     })
 }
 
-/// For candidates that come to an end: a run of underscores that no value of this length can
-/// contain.
+/// If no candidate is left: a run of underscores longer than the value.
 fn fallback_delimiter(value: &str) -> String {
     "_".repeat(value.len() + 1)
 }

@@ -1,9 +1,8 @@
 //! The job summary: what the caches of a step did, as Markdown that GitHub renders (pure).
 //!
-//! Keys and names are anybody's text. In the summary they stand as text and nothing else: every
-//! character that Markdown or HTML gives a meaning is written as a numeric entity, which ends no
-//! cell, opens no tag and starts no link, and what a reader would not see is shown as an escape.
-//! The chart has numbers in it and no text from outside.
+//! Keys and names are untrusted. Every character with a meaning in Markdown or HTML becomes a
+//! numeric entity, which ends no cell, opens no tag and starts no link, and invisible characters
+//! are shown as escapes. The chart contains numbers only.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -15,9 +14,8 @@ use crate::job::PastRun;
 use crate::ops::free_space::DiskUsage;
 use crate::stats::event::{DiskState, LookupResult};
 
-/// The summary of a step stays far below what the runner takes (1 MiB).
+/// Far below the runner's limit of 1 MiB.
 const MAX_BYTES: usize = 64 << 10;
-/// What is shown of a key, in characters.
 const MAX_KEY_CHARS: usize = 120;
 const MAX_ROWS: usize = 40;
 pub const TREND_RUNS: usize = 20;
@@ -25,18 +23,16 @@ pub const TREND_RUNS: usize = 20;
 /// What a step did with one cache.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SummaryRow {
-    /// What tells it from the other caches of the step.
+    /// Unique within the step.
     pub name: String,
     pub key: String,
-    /// What was found; none where nothing was looked for.
+    /// None if nothing was looked up.
     pub hit: Option<LookupResult>,
-    /// Files in what was restored or saved.
     pub files: u64,
     pub bytes: u64,
-    /// Bytes that had to be written to restore it.
     pub written_bytes: u64,
     pub restore_milliseconds: Option<u64>,
-    /// What came of saving, in a few words.
+    /// The result of saving, in a few words.
     pub saved: Option<String>,
 }
 
@@ -51,7 +47,7 @@ pub struct JobSummary<'a> {
     pub trend: &'a [PastRun],
 }
 
-/// The Markdown of a summary; none where there is nothing to tell.
+/// The Markdown of a summary; none if it would be empty.
 pub fn markdown(summary: &JobSummary<'_>) -> Option<String> {
     let mut text = String::from("### local-cache\n\n");
     let empty = text.len();
@@ -78,36 +74,40 @@ fn table(rows: &[SummaryRow], text: &mut String) -> std::fmt::Result {
     text.push_str("| cache | key | found | files | size | written | restored in | saved |\n");
     text.push_str("| --- | --- | --- | ---: | ---: | ---: | ---: | --- |\n");
     for row in rows.iter().take(MAX_ROWS) {
-        let found = match row.hit {
-            Some(LookupResult::Exact) => "exact",
-            Some(LookupResult::Prefix) => "prefix",
-            Some(LookupResult::Miss) => "miss",
-            None => "-",
-        };
-        let is_hit = matches!(row.hit, Some(LookupResult::Exact | LookupResult::Prefix));
-        let known = row.files > 0 || row.bytes > 0;
-        let cell = |there: bool, value: String| if there { value } else { "-".to_owned() };
-        writeln!(
-            text,
-            "| {} | <code>{}</code> | {found} | {} | {} | {} | {} | {} |",
-            escape(&row.name, MAX_KEY_CHARS),
-            escape(&row.key, MAX_KEY_CHARS),
-            cell(known, count(row.files)),
-            cell(known, bytes(row.bytes)),
-            cell(is_hit, bytes(row.written_bytes)),
-            row.restore_milliseconds
-                .filter(|_| is_hit)
-                .map_or_else(|| "-".to_owned(), milliseconds),
-            row.saved
-                .as_ref()
-                .map_or_else(|| "-".to_owned(), |saved| escape(saved, MAX_KEY_CHARS)),
-        )?;
+        write_row(row, text)?;
     }
     if rows.len() > MAX_ROWS {
         writeln!(text, "\n{} more caches", rows.len() - MAX_ROWS)?;
     }
     text.push('\n');
     Ok(())
+}
+
+fn write_row(row: &SummaryRow, text: &mut String) -> std::fmt::Result {
+    let found = match row.hit {
+        Some(LookupResult::Exact) => "exact",
+        Some(LookupResult::Prefix) => "prefix",
+        Some(LookupResult::Miss) => "miss",
+        None => "-",
+    };
+    let is_hit = matches!(row.hit, Some(LookupResult::Exact | LookupResult::Prefix));
+    let has_size = row.files > 0 || row.bytes > 0;
+    let cell = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
+    writeln!(
+        text,
+        "| {} | <code>{}</code> | {found} | {} | {} | {} | {} | {} |",
+        escape(&row.name, MAX_KEY_CHARS),
+        escape(&row.key, MAX_KEY_CHARS),
+        cell(has_size.then(|| count(row.files))),
+        cell(has_size.then(|| bytes(row.bytes))),
+        cell(is_hit.then(|| bytes(row.written_bytes))),
+        cell(
+            row.restore_milliseconds
+                .filter(|_| is_hit)
+                .map(milliseconds)
+        ),
+        cell(row.saved.as_ref().map(|saved| escape(saved, MAX_KEY_CHARS))),
+    )
 }
 
 fn disk(
@@ -135,11 +135,11 @@ fn disk(
     )
 }
 
-/// The colour of bars, one that shows on a light and on a dark page; Mermaid's own is nearly white.
+/// A colour of bars that shows on light and dark pages; Mermaid's own is nearly white.
 const BARS: &str =
     r##"%%{init: {"themeVariables": {"xyChart": {"plotColorPalette": "#4c8bd0"}}}}%%"##;
 
-/// The durations of the last runs. Two are no trend.
+/// The durations of the last runs, if there are at least three.
 fn chart(trend: &[PastRun], text: &mut String) -> std::fmt::Result {
     if trend.len() < 3 {
         return Ok(());
@@ -193,8 +193,7 @@ fn milliseconds(milliseconds: u64) -> String {
     elapsed(Duration::from_millis(milliseconds))
 }
 
-/// Text that stands for itself in Markdown, in a table and between HTML tags; cut where it gets
-/// long.
+/// Escapes text for Markdown, tables and HTML, and cuts it after `most` characters.
 pub fn escape(text: &str, most: usize) -> String {
     let mut safe = String::with_capacity(text.len() + 16);
     for (at, character) in text.chars().enumerate() {
@@ -204,7 +203,7 @@ pub fn escape(text: &str, most: usize) -> String {
         }
         let turns = matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
         if character.is_control() || turns {
-            // The braces and the backslash of an escape have a meaning, too.
+            // The braces and the backslash of an escape must be escaped, too.
             for part in character.escape_unicode() {
                 push(part, &mut safe);
             }

@@ -1,37 +1,33 @@
-//! What can be wrong with inputs. All of it is found before any of it is reported.
+//! Errors of inputs. All are collected before any is reported.
 
 use std::fmt;
 
 use thiserror::Error;
 
-/// One thing wrong with the inputs. The texts that actions/cache has for the same case are its
-/// texts, so that whoever searches for them finds them (actions/toolkit, packages/core, core.ts and
-/// packages/cache, cache.ts).
+/// An error of an input. Texts that actions/cache has for the same case are its texts, so that a
+/// search finds them (actions/toolkit, packages/core, core.ts and packages/cache, cache.ts).
 #[derive(Debug, Clone, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InputError {
-    /// An input that this action can't do without is not set.
+    /// A required input is not set.
     #[error("Input required and not supplied: {name}")]
     Missing { name: &'static str },
-    /// A value that can't be understood.
     #[error("input {name} is {}, which is not {allowed}", QuotedValue(value))]
     Invalid {
         name: &'static str,
         value: String,
-        /// What would be understood, to follow "is not".
+        /// The allowed values, to follow "is not".
         allowed: &'static str,
     },
-    /// A value whose bytes are no text.
     #[error(
         "input {name} is {}, which is not UTF-8; name the file by a pattern",
         QuotedValue(value)
     )]
     NotUtf8 {
         name: &'static str,
-        /// Its value with what is no text replaced.
+        /// With invalid bytes replaced.
         value: String,
     },
-    /// Two inputs that can't both be followed.
     #[error("inputs {first} and {second} contradict each other; {advice}")]
     Conflict {
         first: &'static str,
@@ -58,7 +54,7 @@ pub enum InputError {
     KeyWithComma { key: String },
 }
 
-/// Everything wrong with the inputs; never empty.
+/// All errors of the inputs; never empty.
 #[derive(Debug, Clone, Error, PartialEq, Eq)]
 pub struct InputErrors(Vec<InputError>);
 
@@ -71,7 +67,6 @@ impl InputErrors {
         }
     }
 
-    /// Each of them, in the order of the inputs.
     pub fn iter(&self) -> impl Iterator<Item = &InputError> {
         self.0.iter()
     }
@@ -87,7 +82,7 @@ impl fmt::Display for InputErrors {
     }
 }
 
-/// A value in quotes, on one line, cut where it gets long.
+/// A value in quotes, on one line, truncated.
 struct QuotedValue<'a>(&'a str);
 
 impl fmt::Display for QuotedValue<'_> {

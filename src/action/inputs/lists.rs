@@ -64,8 +64,8 @@ fn workspace(line: &str) -> Option<WorkspaceLine> {
     })
 }
 
-/// Everything wrong with the keys of a path cache. An empty key is none of it: actions/cache takes
-/// a key of blanks, which then matches nothing.
+/// All errors of the keys of a path cache. An empty key is valid: actions/cache accepts a key of
+/// blanks, which matches nothing.
 pub fn check_keys(key: &str, restore_keys: &[String]) -> Vec<InputError> {
     let mut found = Vec::new();
     if restore_keys.len() + 1 > MAX_KEYS {

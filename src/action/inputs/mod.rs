@@ -1,16 +1,16 @@
-//! The inputs of a step, understood.
+//! The parsed inputs of a step.
 //!
 //! # Rules
 //!
-//! - Inputs of actions/cache and rust-cache are read as those read them, also where that is odd,
-//!   because their steps must work unchanged. None of their values is an error: what is not `true`
-//!   is false.
-//! - Inputs of local-cache's own are strict: a value that can't be understood is an error that
-//!   names the input, the value and what is allowed. Empty means the default, because
-//!   `${{ inputs.x }}` without a value is empty. `none` turns an optional one off.
-//! - Everything wrong is found before anything is reported.
-//! - An input that is not there at all takes the table's default. act hands none to the post phase.
-//! - An input that the action does not have is not read, even when a step sets it; the runner has
+//! - Inputs of actions/cache and rust-cache are read as those actions read them, even where that is
+//!   odd, because their steps must work unchanged. None of their values is an error: anything but
+//!   `true` is false.
+//! - local-cache's own inputs are strict: an invalid value is an error that names the input, the
+//!   value and the allowed values. Empty means the default, because `${{ inputs.x }}` without a
+//!   value is empty. `none` turns an optional one off.
+//! - All errors are reported at once.
+//! - A missing input takes the table's default. act passes none to the post phase.
+//! - An input that the action does not offer is not read, even if a step sets it; the runner has
 //!   warned.
 
 mod error;
@@ -46,7 +46,7 @@ use reader::InputReader;
 pub struct Inputs {
     /// The action that they are for.
     pub kind: ActionKind,
-    /// `path`: patterns as written, comments included; empty when the cache is not one of paths.
+    /// `path`: patterns as written, including comments; empty in a Cargo project.
     pub paths: Vec<String>,
     pub key: String,
     pub restore_keys: Vec<String>,
@@ -63,7 +63,7 @@ pub struct Inputs {
     pub cache_root: String,
     pub scope: Scope,
     pub branch_isolation: bool,
-    /// `save`, with `save-always` worked in.
+    /// `save` and `save-always`.
     pub save: SaveMode,
     pub retention: RetentionInputs,
     pub mirror: Mirror,
@@ -82,7 +82,7 @@ pub struct Inputs {
     pub job_status: JobStatus,
     /// `job-container`: the id of the job's container.
     pub job_container: Option<String>,
-    /// Inputs that were set and have no effect here, with their values, to be said once.
+    /// Inputs that were set and have no effect here, with their values.
     pub ignored: Vec<(&'static str, String)>,
 }
 
@@ -92,9 +92,9 @@ impl Inputs {
         InputReader::new(env, kind).read()
     }
 
-    /// When a cache is saved: always by the save action, never by the restore action, and otherwise
-    /// as `save`, `save-always`, `save-if` and `cache-on-failure` say. What the run itself may do
-    /// (forks, the token's cache mode) is not in it.
+    /// When a cache is saved: always by the save action, never by the restore action, otherwise as
+    /// `save`, `save-always`, `save-if` and `cache-on-failure` decide. Whether the run is permitted
+    /// to save is decided elsewhere.
     pub fn save_condition(&self, of: CacheFamily) -> SaveCondition {
         if self.kind == ActionKind::Save {
             return SaveCondition::Always;

@@ -1,4 +1,4 @@
-//! Reads the inputs by the table, each by its kind's rules, and collects what is wrong.
+//! Reads the inputs that the table lists and collects errors.
 
 use std::time::Duration;
 
@@ -15,8 +15,8 @@ use crate::action::kind::ActionKind;
 use crate::cargo::key::inputs::KeyInputs;
 use crate::glob::js_trim;
 
-/// Reads inputs one after another and collects what is wrong with them. Where a value is wrong, a
-/// stand-in goes on, and the errors keep it from getting out.
+/// Reads inputs one after another and collects errors. An invalid value is replaced by a
+/// placeholder, which never leaves the reader because the errors do.
 pub(super) struct InputReader<'e> {
     env: &'e Env,
     kind: ActionKind,
@@ -39,7 +39,7 @@ impl<'e> InputReader<'e> {
         }
     }
 
-    /// All inputs, or everything that is wrong with them.
+    /// All inputs, or all errors.
     pub(super) fn read(mut self) -> Result<Inputs, InputErrors> {
         let inputs = self.inputs();
         InputErrors::check(self.errors)?;
@@ -99,8 +99,8 @@ impl<'e> InputReader<'e> {
         }
     }
 
-    /// `path` is required before it is trimmed, and a list of nothing is an error of its own, both
-    /// as in actions/cache. Only the action itself has something to do without paths.
+    /// `path` is required before it is trimmed, and an empty list is an error of its own, both as
+    /// in actions/cache. Only the action itself works without paths.
     fn paths(&mut self, preset: Preset) -> Vec<String> {
         let raw = self.raw(&table::PATH);
         let paths = lists::lines(&raw);
@@ -124,7 +124,7 @@ impl<'e> InputReader<'e> {
         paths
     }
 
-    /// The rules for keys are those of path caches; a computed key takes any text.
+    /// Keys of path caches have rules; a computed key takes any text.
     fn key(&mut self, of_paths: bool, restore_keys: &[String]) -> String {
         let raw = self.raw(&table::KEY);
         let key = js_trim(&raw).to_owned();
@@ -224,8 +224,7 @@ impl<'e> InputReader<'e> {
         }
     }
 
-    /// Of `upload-chunk-size`, too, no value is an error: actions/cache takes what is no number for
-    /// unset.
+    /// Any value of `upload-chunk-size` is valid: actions/cache ignores one that is not a number.
     fn ignored(&mut self) -> Vec<(&'static str, String)> {
         let specs = [
             &table::ENABLE_CROSS_OS_ARCHIVE,
@@ -240,7 +239,7 @@ impl<'e> InputReader<'e> {
             .collect()
     }
 
-    /// The value as it came, or the default when it did not.
+    /// The untrimmed value, or the default if it is missing.
     fn raw(&mut self, spec: &'static InputSpec) -> String {
         let offered = spec.offered_by.contains(&self.kind);
         let Some(value) = self.env.input(spec.name).filter(|_| offered) else {
@@ -261,7 +260,7 @@ impl<'e> InputReader<'e> {
         js_trim(&self.raw(spec)).to_owned()
     }
 
-    /// The value, trimmed, if there is one.
+    /// The trimmed value, unless it is empty.
     fn non_empty(&mut self, spec: &'static InputSpec) -> Option<String> {
         Some(self.text(spec)).filter(|text| !text.is_empty())
     }
@@ -283,9 +282,9 @@ impl<'e> InputReader<'e> {
         &mut self,
         spec: &'static InputSpec,
         allowed: &'static str,
-        stand_in: W,
+        placeholder: W,
     ) -> W {
-        self.value(spec, allowed, values::keyword, stand_in)
+        self.value(spec, allowed, values::keyword, placeholder)
     }
 
     fn value<T>(
@@ -293,13 +292,14 @@ impl<'e> InputReader<'e> {
         spec: &'static InputSpec,
         allowed: &'static str,
         parse: impl FnOnce(&str) -> Option<T>,
-        stand_in: T,
+        placeholder: T,
     ) -> T {
         let text = self.text_or_default(spec);
-        self.parse(spec, text, allowed, parse).unwrap_or(stand_in)
+        self.parse(spec, text, allowed, parse)
+            .unwrap_or(placeholder)
     }
 
-    /// A value that may be turned off by `none`, and is off where the default is empty.
+    /// A value that `none` or an empty default turns off.
     fn optional<T>(
         &mut self,
         spec: &'static InputSpec,

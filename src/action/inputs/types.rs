@@ -1,4 +1,4 @@
-//! The values that inputs have once they are understood.
+//! The types of parsed inputs.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -28,26 +28,26 @@ pub enum Scope {
 pub enum SaveMode {
     /// Also after a failure for the cargo preset, on success for `path`.
     Auto,
-    /// Whatever became of the job.
+    /// Even if the job failed or was cancelled.
     Always,
     /// Only when no step failed.
     OnSuccess,
     Never,
 }
 
-/// What a cache is of, where the kinds differ in their defaults.
+/// Caches with different defaults for saving.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CacheFamily {
     Cargo,
     Paths,
 }
 
-/// When a cache is saved: [`SaveMode`] with everything else that bears on it.
+/// When a cache is saved: [`SaveMode`] and all related inputs combined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SaveCondition {
-    /// Whatever became of the job.
+    /// Even if the job failed or was cancelled.
     Always,
-    /// Also when a step failed, but not when the job was cancelled.
+    /// Even if a step failed, but not if the job was cancelled.
     UnlessCancelled,
     /// Only when no step failed.
     OnSuccess,
@@ -57,13 +57,13 @@ pub enum SaveCondition {
 /// `mirror`: whether restoring removes what the entry does not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mirror {
-    /// Yes for target directories, no for what is shared.
+    /// Yes for target directories, no for shared directories.
     Auto,
     Yes,
     No,
 }
 
-/// `reuse`: what becomes of a target directory after saving.
+/// `reuse`: what happens to a target directory after saving.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reuse {
     /// It becomes the entry's ready copy.
@@ -80,14 +80,14 @@ pub enum SiteInput {
     JobContainer,
 }
 
-/// `job-status`: how the job stands at this phase.
+/// `job-status`: the status of the job at this phase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JobStatus {
     /// No step failed so far.
     Success,
     Failure,
     Cancelled,
-    /// The runner does not say, as act at post.
+    /// The runner does not tell, as act in the post phase.
     Unknown,
 }
 
@@ -96,7 +96,7 @@ pub enum JobStatus {
 pub struct CargoInputs {
     /// `workspaces`; never empty.
     pub workspaces: Vec<WorkspaceLine>,
-    /// Those that bear on keys; the prefix is never empty.
+    /// Inputs that affect keys; the prefix is never empty.
     pub key_inputs: KeyInputs,
     pub cache_directories: Vec<String>,
     pub cache_targets: bool,
@@ -104,7 +104,7 @@ pub struct CargoInputs {
     pub cache_bin: bool,
 }
 
-/// The inputs that say what is kept and how much room it may take.
+/// How much is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RetentionInputs {
     /// `keep-registry`, generations.

@@ -1,5 +1,4 @@
-//! What the values of inputs may look like, kind by kind. Each parser takes trimmed text and gives
-//! `None` for what it does not understand.
+//! Parsers for the values of inputs. Each takes trimmed text and returns `None` if it is invalid.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -9,9 +8,8 @@ use log::LevelFilter;
 
 use super::types::{JobStatus, Mirror, Preset, Reuse, SaveMode, Scope, SiteInput};
 
-/// A choice from words, in any case.
+/// A choice of keywords, in any case.
 pub(super) trait Keyword: Copy + 'static {
-    /// The words and what they mean.
     const KEYWORDS: &'static [(&'static str, Self)];
 }
 
@@ -108,9 +106,8 @@ impl Keyword for LevelFilter {
 
 /// Bytes: `20GB` (powers of ten), `20 GiB` (powers of two), `20G` (as GB), a bare number.
 ///
-/// Too much for 64 bits is refused where the library would take the largest number there is. So is
-/// a bare number below a million other than 0: whoever writes `max-cache-size: 50` means no 50
-/// bytes.
+/// An overflow of 64 bits is invalid, although the library saturates. So is a bare number below a
+/// million other than 0: `max-cache-size: 50` hardly means 50 bytes.
 pub fn size(text: &str) -> Option<u64> {
     let bytes = text.parse::<ByteSize>().ok()?.as_u64();
     let bare = text.bytes().all(|byte| byte.is_ascii_digit());
@@ -123,17 +120,15 @@ pub fn duration(text: &str) -> Option<Duration> {
     humantime::parse_duration(&text.to_ascii_lowercase()).ok()
 }
 
-/// A duration that is longer than nothing.
 pub(super) fn positive_duration(text: &str) -> Option<Duration> {
     duration(text).filter(|duration| !duration.is_zero())
 }
 
-/// `80` or `80%`, from 0 to 100.
+/// `80` or `80%`, at most 100.
 pub(super) fn percent(text: &str) -> Option<u8> {
     digits(text.strip_suffix('%').unwrap_or(text).trim_end()).filter(|percent| *percent <= 100)
 }
 
-/// A whole number from 1.
 pub(super) fn count(text: &str) -> Option<NonZeroU32> {
     digits(text)
 }

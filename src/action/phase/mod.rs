@@ -1,23 +1,20 @@
-//! The phases of a step: what the inputs and the run ask for becomes a job, what comes of it
-//! becomes outputs, state and log lines.
+//! The phases of a step: inputs and run become a job, its reply becomes outputs, state and log
+//! lines.
 //!
-//! Nothing that goes wrong with the cache fails the step, unless the user asked for that: it
-//! becomes a warning, and what could not be restored counts as a miss. Two things fail it as in
-//! actions/cache: inputs that make no sense, in the main phase, and a miss with
-//! `fail-on-cache-miss`.
+//! A failure of the cache never fails the step, unless the user asked for that: it becomes a
+//! warning, and what could not be restored counts as a miss. Two things fail the step as in
+//! actions/cache: invalid inputs in the main phase, and a miss with `fail-on-cache-miss`.
 //!
-//! - pre: guards the disk, and restores nothing. The workspace is not there yet, so a key that has
-//!   digests of its files in it is another one here, and a wrong entry would be mixed with the
-//!   right one later. It leaves a name under which the main phase can tell the post phase what it
-//!   found, for runners that forget what main saved.
-//! - main: restores (or, in the save action, saves) and sets the outputs.
-//! - post: saves under the key that main looked for, unless that was found, and cleans. The runner
-//!   evaluates the inputs anew for it, when the files that the key was made of may have changed or
-//!   be gone; and it starts post also where an `if` kept main from running, because there was a pre
-//!   phase (actions/runner, ActionRunner.cs). So post goes by what main noted down, and does
-//!   nothing where main noted nothing. The same goes for where it may write: main decided that
-//!   before the job's own programs had the event file within their reach. Last, it guards the disk,
-//!   also where nothing is saved, and writes the summary.
+//! - pre guards the disk and restores nothing. The workspace is not checked out yet, so a key with
+//!   digests of its files would differ from main's. On act it chooses a name under which main
+//!   leaves in the store what it restored, because act forgets the state that main saves.
+//! - main restores (or, in the save action, saves) and sets the outputs.
+//! - post saves under the key that main looked up, unless main restored that key, then guards the
+//!   disk and writes the summary. The runner evaluates the inputs anew for it, when the files that
+//!   the key was computed from may have changed or be gone, and it runs post even if an `if`
+//!   skipped main, because there was a pre phase (actions/runner, ActionRunner.cs). So post uses
+//!   the [`state`] that main saved and does nothing without it. The scope that post writes to is
+//!   part of that state: main decided it before the job's own programs could change the event file.
 
 mod context;
 mod free_space;
