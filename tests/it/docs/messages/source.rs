@@ -33,7 +33,7 @@ const MACROS: [&str; 2] = ["anyhow", "bail"];
 /// Functions and types all of whose texts are messages.
 pub(super) const MESSAGE_TEXTS: [&str; 11] = [
     "into_dirs",
-    "not_understood",
+    "parse_warning",
     "stop_message",
     "translate_paths",
     "into_manifest",
