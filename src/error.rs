@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Why an operation failed.
+/// Why an operation of the library failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -22,11 +22,7 @@ pub enum Error {
     },
     /// A file of the store does not have the expected contents.
     #[error("{} is damaged: {reason}", .path.display())]
-    Damaged {
-        path: PathBuf,
-        /// Continues "PATH is damaged:".
-        reason: String,
-    },
+    Damaged { path: PathBuf, reason: String },
     /// The store has a format that this version of local-cache does not support.
     #[error("{} has format version {found}, this local-cache reads up to {supported}", .path.display())]
     NewerFormat {
@@ -55,7 +51,6 @@ pub enum Error {
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
-    /// An [`Error::Damaged`] for `path`.
     pub fn damaged(path: &Path, reason: impl Into<String>) -> Self {
         Self::Damaged {
             path: path.to_owned(),
@@ -63,7 +58,6 @@ impl Error {
         }
     }
 
-    /// An [`Error::Invalid`].
     pub fn invalid(what: impl Into<String>) -> Self {
         Self::Invalid { what: what.into() }
     }

@@ -25,7 +25,6 @@ pub trait Monitor: Sync {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// Reading directories.
     Scanning,
     /// Reading files and storing new contents.
     Storing,

@@ -22,25 +22,8 @@ impl AppendFile {
     /// Opens a file, or creates it with `mode`. None if another process holds its lock or just
     /// renamed it. Symlinks are refused.
     pub fn open(path: &Path, mode: u32) -> Result<Option<Self>> {
-        let mut options = OpenOptions::new();
-        options
-            .read(true)
-            .append(true)
-            .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
-            .mode(mode);
-        let file = match options.clone().create_new(true).open(path) {
-            Ok(file) => {
-                set_mode(&file, mode).context("set the mode of", || path)?;
-                file
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                match options.open(path) {
-                    // Another process renamed it just now.
-                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-                    other => other.context("open", || path)?,
-                }
-            }
-            Err(error) => return Err(error).context("create", || path),
+        let Some(file) = open_or_create(path, mode)? else {
+            return Ok(None);
         };
         let stat = stat_of(&file).context("inspect", || path)?;
         if stat.kind != super::FileKind::File {
@@ -90,5 +73,28 @@ impl AppendFile {
 
     pub fn rename(&self, to: &Path) -> Result<()> {
         files::rename(&self.path, to)
+    }
+}
+
+/// None if another process renamed the file just now.
+fn open_or_create(path: &Path, mode: u32) -> Result<Option<File>> {
+    let mut options = OpenOptions::new();
+    options
+        .read(true)
+        .append(true)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
+        .mode(mode);
+    match options.clone().create_new(true).open(path) {
+        Ok(file) => {
+            set_mode(&file, mode).context("set the mode of", || path)?;
+            Ok(Some(file))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            match options.open(path) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+                other => other.map(Some).context("open", || path),
+            }
+        }
+        Err(error) => Err(error).context("create", || path),
     }
 }

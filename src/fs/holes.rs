@@ -7,12 +7,11 @@ use nix::errno::Errno;
 use nix::unistd::{Whence, lseek};
 use serde::{Deserialize, Serialize};
 
-/// A range of data in a sparse file. The holes between extents read as zeros and take no space.
+/// A range of data in a sparse file, in bytes. The holes between extents read as zeros and take no
+/// space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Extent {
-    /// In bytes.
     pub offset: u64,
-    /// In bytes.
     pub length: u64,
 }
 

@@ -1,4 +1,4 @@
-//! Metadata of files.
+//! Metadata of files, and their timestamps.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

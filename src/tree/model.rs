@@ -70,7 +70,7 @@ pub struct Leaf {
     pub parent: DirId,
     /// The twelve permission bits; meaningless for symlinks and hard links.
     pub mode: u32,
-    /// Meaningless for hard links.
+    /// Has no meaning for hard links.
     pub mtime: Timestamp,
     /// Extended attributes, sorted by name.
     pub attributes: Box<[Attribute]>,

@@ -24,7 +24,7 @@ pub struct ApplyOptions<'a> {
     pub monitor: &'a dyn Monitor,
 }
 
-/// A restore in progress.
+/// The state of a restore, shared by its threads.
 pub(super) struct Applier<'a> {
     pub(super) tree: &'a Tree,
     pub(super) plan: Cow<'a, Plan>,

@@ -20,9 +20,8 @@ const BYTES_PER_FILE: u64 = 32 << 10;
 pub struct Batch {
     /// The file of the store.
     pub path: Arc<Path>,
-    /// In the file of the store, in bytes.
+    /// In the file of the store; like all offsets and lengths here, in bytes.
     pub offset: u64,
-    /// In bytes.
     pub length: u64,
     /// The files whose contents it has, by offset.
     pub items: Vec<BatchItem>,
@@ -34,7 +33,6 @@ pub struct BatchItem {
     pub leaf: LeafId,
     /// The offset from the start of the batch, in bytes.
     pub start: u64,
-    /// In bytes.
     pub length: u64,
 }
 

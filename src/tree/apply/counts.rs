@@ -7,9 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct Applied {
     /// Files written, including empty files, hard links and symlinks.
     pub files: u64,
-    /// Bytes of contents written.
     pub bytes: u64,
-    /// Directories created.
     pub directories: u64,
     /// Files that were read and had the right contents already.
     pub confirmed: u64,

@@ -1,4 +1,4 @@
-//! What a scan includes.
+//! Options that restrict what a scan includes.
 
 use std::path::Path;
 
@@ -31,7 +31,6 @@ pub type PathFilter<'a> = &'a (dyn Fn(&Path, bool) -> Filter + Sync);
 /// What to do with a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Filter {
-    /// Scan it.
     Include,
     /// Skip it, with everything below it.
     Exclude,

@@ -1,4 +1,4 @@
-//! What a scan returns.
+//! The result of a scan, and what it skipped.
 
 use std::fmt;
 use std::io;
@@ -33,14 +33,12 @@ pub struct Scan {
 pub struct ExtraneousName {
     /// The directory with the name.
     pub parent: DirId,
-    /// One path component.
     pub name: Box<[u8]>,
 }
 
 /// A path that can't be saved.
 #[derive(Debug)]
 pub struct SkippedPath {
-    /// Absolute.
     pub path: PathBuf,
     pub reason: SkipReason,
 }

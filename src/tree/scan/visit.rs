@@ -20,7 +20,6 @@ pub(super) struct DirVisit<'a> {
     /// The stamp of the parent; for a root, its own.
     pub(super) stamp: Option<RootStamp>,
     pub(super) guide: Option<GuideEntry<'a>>,
-    /// The result so far.
     pub(super) found: FoundDir,
 }
 

@@ -12,13 +12,13 @@ use crate::support::{Sandbox, tools, trees};
 
 /// The tree at a path, with the number of its file `d/file`.
 fn scanned(root: &Path) -> (Tree, Roots, LeafId) {
-    let places = Roots::new([((*b"./tree").into(), root.to_owned())]);
-    let tree = scan(&places, &ScanOptions::default()).unwrap().tree;
+    let roots = Roots::new([((*b"./tree").into(), root.to_owned())]);
+    let tree = scan(&roots, &ScanOptions::default()).unwrap().tree;
     let file = tree
         .leaf_ids()
         .find(|leaf| *tree[*leaf].name == *b"file")
         .unwrap();
-    (tree, places, file)
+    (tree, roots, file)
 }
 
 fn tree() -> (tempfile::TempDir, std::path::PathBuf) {
@@ -31,9 +31,9 @@ fn tree() -> (tempfile::TempDir, std::path::PathBuf) {
 #[test]
 fn a_file_that_changes_once_is_read_again() {
     let (_dir, root) = tree();
-    let (tree, places, file) = scanned(&root);
+    let (tree, roots, file) = scanned(&root);
     let mut reads = 0;
-    let read = TreeReader::new(&tree, &places).read(file, |mut file, _| {
+    let read = TreeReader::new(&tree, &roots).read(file, |mut file, _| {
         let mut text = String::new();
         file.read_to_string(&mut text).unwrap();
         reads += 1;
@@ -52,8 +52,8 @@ fn a_file_that_changes_once_is_read_again() {
 #[test]
 fn a_file_that_keeps_changing_is_skipped() {
     let (_dir, root) = tree();
-    let (tree, places, file) = scanned(&root);
-    let read = TreeReader::new(&tree, &places).read(file, |_, _| {
+    let (tree, roots, file) = scanned(&root);
+    let read = TreeReader::new(&tree, &roots).read(file, |_, _| {
         let mut file = fs::OpenOptions::new()
             .append(true)
             .open(root.join("d/file"))
@@ -87,9 +87,9 @@ fn a_file_whose_directory_vanished_has_vanished() {
     ];
     for (number, way) in ways.into_iter().enumerate() {
         let (_dir, root) = tree();
-        let (tree, places, file) = scanned(&root);
+        let (tree, roots, file) = scanned(&root);
         way(&root);
-        let read = TreeReader::new(&tree, &places).read(file, |_, _| Ok(()));
+        let read = TreeReader::new(&tree, &roots).read(file, |_, _| Ok(()));
         assert!(
             matches!(read, Ok(ReadOutcome::Vanished)),
             "way {number}: {read:?}"
@@ -97,10 +97,10 @@ fn a_file_whose_directory_vanished_has_vanished() {
     }
     // A symlink in place of the file is not followed.
     let (_dir, root) = tree();
-    let (tree, places, file) = scanned(&root);
+    let (tree, roots, file) = scanned(&root);
     fs::rename(root.join("d/file"), root.join("d/other")).unwrap();
     symlink("other", root.join("d/file")).unwrap();
-    let read = TreeReader::new(&tree, &places).read(file, |_, _| Ok(()));
+    let read = TreeReader::new(&tree, &roots).read(file, |_, _| Ok(()));
     assert!(
         matches!(read, Ok(ReadOutcome::Vanished | ReadOutcome::Skipped(_))),
         "{read:?}"
