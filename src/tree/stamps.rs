@@ -19,9 +19,8 @@
 //!   the filesystem rounds its times.
 //! - Moving a directory changes its own ctime, but not that of the files in it. A directory whose
 //!   ctime is after the stamp while its mtime is before it was moved, and nothing below it is
-//!   trusted. If names were added or removed after the move, it can't be told from a directory that
-//!   stayed. Its old files and directories still have to match in size and in mtime to the
-//!   nanosecond.
+//!   trusted. If names were added or removed after the move, it looks like a directory that stayed.
+//!   Its old files and directories still have to match in size and in mtime to the nanosecond.
 
 use std::collections::HashMap;
 
