@@ -33,12 +33,12 @@ struct Rule {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExclusionVerdict {
     /// Take it.
-    Keep,
+    Include,
     /// Leave it out with everything below it.
-    LeaveOut,
+    Exclude,
     /// A directory to leave out, but a later pattern may bring back something below it: look
     /// inside, and take the directory only if there is something.
-    LookInside,
+    IncludeIfNonEmpty,
 }
 
 impl Patterns {
@@ -74,16 +74,16 @@ impl Exclusions {
             .iter()
             .rposition(|rule| rule.covers(names.clone(), is_directory))
         else {
-            return ExclusionVerdict::Keep;
+            return ExclusionVerdict::Include;
         };
         let later = || self.rules[at + 1..].iter().filter(|rule| !rule.exclude);
         if !self.rules[at].exclude {
-            ExclusionVerdict::Keep
+            ExclusionVerdict::Include
         } else if is_directory && later().any(|rule| may_match_below(&rule.segments, names.clone()))
         {
-            ExclusionVerdict::LookInside
+            ExclusionVerdict::IncludeIfNonEmpty
         } else {
-            ExclusionVerdict::LeaveOut
+            ExclusionVerdict::Exclude
         }
     }
 }
@@ -169,36 +169,44 @@ mod tests {
 
     #[test]
     fn exclusions_work_inside_a_listed_directory() {
-        use ExclusionVerdict::{Keep, LeaveOut, LookInside};
+        use ExclusionVerdict::{Exclude, Include, IncludeIfNonEmpty};
         let zip: &[&str] = &["./target", "!./target/**/*.zip"];
         let table: &[(&[&str], &str, ExclusionVerdict)] = &[
-            (zip, "a.zip", LeaveOut),
-            (zip, "debug/deep/a.zip", LeaveOut),
-            (zip, "debug", Keep),
-            (zip, "dir.zip/inside", LeaveOut),
-            (&["target", "!target/*/*.zip"], "a.zip", Keep),
-            (&["target", "!target/*/*.zip"], "x/a.zip", LeaveOut),
-            (&["target", "!target/*/*.zip"], "x/y/a.zip", Keep),
-            (&["target", "!target/debug"], "debug/deps/x", LeaveOut),
-            (&["target", "!target/debug"], "debug2", Keep),
-            (&["target", "!**/tmp"], "a/tmp/b", LeaveOut),
-            (&["target", "!target/**"], "a", LeaveOut),
-            (&["target", "!/ws/*/a"], "a", LeaveOut),
-            (&["target", "!target/a", "target/a/keep"], "a", LookInside),
-            (&["target", "!target/a", "target/a/keep"], "a/keep", Keep),
-            (&["target", "!target/a", "target/a/keep"], "a/keep/x", Keep),
+            (zip, "a.zip", Exclude),
+            (zip, "debug/deep/a.zip", Exclude),
+            (zip, "debug", Include),
+            (zip, "dir.zip/inside", Exclude),
+            (&["target", "!target/*/*.zip"], "a.zip", Include),
+            (&["target", "!target/*/*.zip"], "x/a.zip", Exclude),
+            (&["target", "!target/*/*.zip"], "x/y/a.zip", Include),
+            (&["target", "!target/debug"], "debug/deps/x", Exclude),
+            (&["target", "!target/debug"], "debug2", Include),
+            (&["target", "!**/tmp"], "a/tmp/b", Exclude),
+            (&["target", "!target/**"], "a", Exclude),
+            (&["target", "!/ws/*/a"], "a", Exclude),
+            (
+                &["target", "!target/a", "target/a/keep"],
+                "a",
+                IncludeIfNonEmpty,
+            ),
+            (&["target", "!target/a", "target/a/keep"], "a/keep", Include),
+            (
+                &["target", "!target/a", "target/a/keep"],
+                "a/keep/x",
+                Include,
+            ),
             (
                 &["target", "!target/a", "target/a/keep"],
                 "a/other",
-                LeaveOut,
+                Exclude,
             ),
             (
                 &["target", "!target/a", "target/**/k", "!target/a/b"],
                 "a/b/k",
-                LeaveOut,
+                Exclude,
             ),
-            (&["target", "!target/a", "target/b/keep"], "a", LeaveOut),
-            (&["target", "!target/a", "target"], "a", Keep),
+            (&["target", "!target/a", "target/b/keep"], "a", Exclude),
+            (&["target", "!target/a", "target"], "a", Include),
         ];
         for (lines, path, verdict) in table {
             let directory = Path::new(path)
@@ -217,15 +225,15 @@ mod tests {
         let exclusions = below("/ws/target", &["target", "!target/**/name/"]);
         assert_eq!(
             exclusions.verdict(Path::new("name"), true),
-            ExclusionVerdict::LeaveOut
+            ExclusionVerdict::Exclude
         );
         assert_eq!(
             exclusions.verdict(Path::new("a/name"), false),
-            ExclusionVerdict::Keep
+            ExclusionVerdict::Include
         );
         assert_eq!(
             exclusions.verdict(Path::new("a/name/file"), false),
-            ExclusionVerdict::LeaveOut
+            ExclusionVerdict::Exclude
         );
     }
 
@@ -269,7 +277,7 @@ mod tests {
                     );
                     for path in &paths {
                         let kept =
-                            exclusions.verdict(Path::new(path), true) == ExclusionVerdict::Keep;
+                            exclusions.verdict(Path::new(path), true) == ExclusionVerdict::Include;
                         let matched = all.matches(&Path::new("/ws/t").join(path)).directory;
                         assert_eq!(kept, matched, "{first} {second} {third} {path}");
                     }

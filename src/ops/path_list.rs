@@ -187,9 +187,9 @@ impl ResolvedPaths {
             match found {
                 Some((below, rest)) if !rest.as_os_str().is_empty() => {
                     match below.verdict(rest, is_directory) {
-                        ExclusionVerdict::Keep => Filter::Include,
-                        ExclusionVerdict::LeaveOut => Filter::Exclude,
-                        ExclusionVerdict::LookInside => Filter::IncludeIfNonEmpty,
+                        ExclusionVerdict::Include => Filter::Include,
+                        ExclusionVerdict::Exclude => Filter::Exclude,
+                        ExclusionVerdict::IncludeIfNonEmpty => Filter::IncludeIfNonEmpty,
                     }
                 }
                 _ => Filter::Include,

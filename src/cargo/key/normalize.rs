@@ -7,7 +7,7 @@ use crate::cargo::key::component::{
 };
 use crate::cargo::key::template::TOOLCHAIN;
 use crate::cargo::project::config;
-use crate::cargo::project::facts::{Compiler, ProjectFacts, SourceFile};
+use crate::cargo::project::facts::{Compiler, ProjectFacts, ProjectFile};
 use crate::cargo::project::lockfile::Lockfile;
 use crate::cargo::project::manifest::CargoManifest;
 use crate::cargo::toolchain::overrides::ToolchainFile;
@@ -21,7 +21,7 @@ pub(crate) struct NormalizedInputs {
     pub(crate) target: Vec<KeyComponent>,
 }
 
-fn parse_warning(file: &SourceFile, reason: &str) -> String {
+fn parse_warning(file: &ProjectFile, reason: &str) -> String {
     format!(
         "cannot understand {}: {reason}; all its bytes stand for it in the cache keys until it is repaired",
         file.path.display()
@@ -31,7 +31,7 @@ fn parse_warning(file: &SourceFile, reason: &str) -> String {
 /// Reduces the files of a project to what matters. Each broken file is one warning, and all its
 /// bytes count.
 pub(crate) fn normalize(project: &ProjectFacts, warnings: &mut Vec<String>) -> NormalizedInputs {
-    let mut warn = |file: &SourceFile, reason: &str| {
+    let mut warn = |file: &ProjectFile, reason: &str| {
         let line = parse_warning(file, reason);
         if !warnings.contains(&line) {
             warnings.push(line);
@@ -103,7 +103,7 @@ fn toolchain_component(project: &ProjectFacts) -> KeyComponent {
 
 /// A component for `Cargo.lock`: only its git packages, only its registry packages, or all.
 fn lock_component(
-    file: &SourceFile,
+    file: &ProjectFile,
     lock: &Result<Lockfile, String>,
     git: Option<bool>,
 ) -> KeyComponent {
@@ -128,7 +128,7 @@ fn lock_component(
 
 fn toolchain_file_component(
     project: &ProjectFacts,
-    warn: &mut dyn FnMut(&SourceFile, &str),
+    warn: &mut dyn FnMut(&ProjectFile, &str),
 ) -> KeyComponent {
     let Some(file) = &project.toolchain_file else {
         return KeyComponent::not_found("rust-toolchain", KeySection::Contents);
@@ -147,7 +147,7 @@ fn toolchain_file_component(
 fn config_components(
     project: &ProjectFacts,
     reduce: fn(&[u8]) -> Result<String, String>,
-    warn: &mut dyn FnMut(&SourceFile, &str),
+    warn: &mut dyn FnMut(&ProjectFile, &str),
 ) -> Vec<KeyComponent> {
     let name = ".cargo/config.toml";
     let mut components = Vec::new();
@@ -171,9 +171,9 @@ fn config_components(
 }
 
 fn value(
-    file: &SourceFile,
+    file: &ProjectFile,
     text: Result<String, String>,
-    warn: &mut dyn FnMut(&SourceFile, &str),
+    warn: &mut dyn FnMut(&ProjectFile, &str),
 ) -> String {
     match text {
         Ok(text) => sha256(text.as_bytes()),
@@ -192,7 +192,7 @@ struct Manifests {
 }
 
 impl Manifests {
-    fn read(project: &ProjectFacts, warn: &mut dyn FnMut(&SourceFile, &str)) -> Self {
+    fn read(project: &ProjectFacts, warn: &mut dyn FnMut(&ProjectFile, &str)) -> Self {
         let mut manifests = Self {
             whole: Vec::new(),
             broken: BTreeSet::new(),

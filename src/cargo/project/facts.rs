@@ -85,7 +85,7 @@ impl KeyRequest {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SourceFile {
+pub struct ProjectFile {
     pub path: PathBuf,
     pub bytes: Vec<u8>,
 }
@@ -126,14 +126,14 @@ pub struct ProjectFacts {
     pub root: PathBuf,
     pub toolchain: Toolchain,
     /// The nearest toolchain file at or above the root.
-    pub toolchain_file: Option<SourceFile>,
+    pub toolchain_file: Option<ProjectFile>,
     /// The nearest first, that of `CARGO_HOME` last.
-    pub configs: Vec<SourceFile>,
+    pub configs: Vec<ProjectFile>,
     /// `resolver.lockfile-path` can move it.
-    pub lock: Option<SourceFile>,
+    pub lock: Option<ProjectFile>,
     /// The manifests of the root, of all members and of path dependencies. That of the root comes
     /// first.
-    pub manifests: Vec<SourceFile>,
+    pub manifests: Vec<ProjectFile>,
     pub(crate) placeholders: Placeholders,
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cargo::key::env_vars;
 use crate::cargo::project::facts::{
-    CargoFacts, KeyRequest, ProjectFacts, SourceFile, WorkspaceFacts, WorkspaceRequest,
+    CargoFacts, KeyRequest, ProjectFacts, ProjectFile, WorkspaceFacts, WorkspaceRequest,
 };
 use crate::cargo::project::probe::FileProbe;
 use crate::cargo::project::workspace::{manifests, normalize_path, workspace_root};
@@ -100,9 +100,9 @@ fn project(request: &KeyRequest, directory: &Path, probe: &mut FileProbe) -> Opt
 fn lock_file(
     request: &KeyRequest,
     root: &Path,
-    configs: &[SourceFile],
+    configs: &[ProjectFile],
     probe: &mut FileProbe,
-) -> Option<SourceFile> {
+) -> Option<ProjectFile> {
     const NAME: &str = "Cargo.lock";
     let set = match request.variable("CARGO_RESOLVER_LOCKFILE_PATH") {
         Some(path) => Some(root.join(path)),
@@ -177,7 +177,7 @@ fn build(
 
 /// A path set by a configuration file, and the directory that it is relative to: the one that holds
 /// `.cargo`.
-fn configured<'c>(configs: &'c [SourceFile], of: &str, key: &str) -> Option<(&'c Path, String)> {
+fn configured<'c>(configs: &'c [ProjectFile], of: &str, key: &str) -> Option<(&'c Path, String)> {
     configs.iter().find_map(|file| {
         let base = file.path.parent().and_then(Path::parent)?;
         Some((base, config::path(&file.bytes, of, key)?))
@@ -190,12 +190,12 @@ const INCLUDES: usize = 8;
 /// The configuration files that cargo reads in a directory: its own, those of all directories above
 /// it, then that of `CARGO_HOME`. If there is one with `.toml` and one without, the latter comes
 /// first (Cargo book, "Hierarchical structure").
-fn configs(root: &Path, cargo_home: &Path, probe: &mut FileProbe) -> Vec<SourceFile> {
+fn configs(root: &Path, cargo_home: &Path, probe: &mut FileProbe) -> Vec<ProjectFile> {
     let directories = root
         .ancestors()
         .map(|above| above.join(".cargo"))
         .chain([cargo_home.to_owned()]);
-    let mut found: Vec<SourceFile> = Vec::new();
+    let mut found: Vec<ProjectFile> = Vec::new();
     for directory in directories {
         let file = ["config", "config.toml"]
             .iter()
@@ -207,7 +207,7 @@ fn configs(root: &Path, cargo_home: &Path, probe: &mut FileProbe) -> Vec<SourceF
     found
 }
 
-fn include(file: SourceFile, depth: usize, found: &mut Vec<SourceFile>, probe: &mut FileProbe) {
+fn include(file: ProjectFile, depth: usize, found: &mut Vec<ProjectFile>, probe: &mut FileProbe) {
     if found.iter().any(|other| other.path == file.path) {
         return;
     }

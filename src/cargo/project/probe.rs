@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use crate::cargo::project::facts::SourceFile;
+use crate::cargo::project::facts::ProjectFile;
 use crate::error::{Error, Result};
 use crate::fs::{FileKind, Namespace, Stat, files};
 use crate::glob::{FoundPath, Patterns, ResolveError};
@@ -26,13 +26,13 @@ impl<'a> FileProbe<'a> {
     }
 
     /// The contents of a regular file. An unreadable file is a warning and counts as absent.
-    pub(crate) fn file(&mut self, path: &Path) -> Option<SourceFile> {
+    pub(crate) fn file(&mut self, path: &Path) -> Option<ProjectFile> {
         let stat = self.stat(path)?;
         if stat.kind != FileKind::File {
             return None;
         }
         let bytes = self.warn_on_error(self.locate(path).and_then(|path| files::read(&path)))?;
-        Some(SourceFile {
+        Some(ProjectFile {
             path: path.to_owned(),
             bytes,
         })

@@ -8,7 +8,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::path::{Component, Path, PathBuf};
 
-use crate::cargo::project::facts::SourceFile;
+use crate::cargo::project::facts::ProjectFile;
 use crate::cargo::project::manifest::CargoManifest;
 use crate::cargo::project::probe::FileProbe;
 use crate::glob::{Base, FoundKind, Patterns};
@@ -46,7 +46,7 @@ fn is_excluded(root: &Path, directory: &Path, manifest: &CargoManifest) -> bool 
 }
 
 /// The manifest of the root first, then the others in the order of their paths.
-pub(crate) fn manifests(root: &Path, probe: &mut FileProbe) -> Vec<SourceFile> {
+pub(crate) fn manifests(root: &Path, probe: &mut FileProbe) -> Vec<ProjectFile> {
     let mut waiting = VecDeque::from([root.to_owned()]);
     let mut seen = BTreeSet::from([root.to_owned()]);
     let mut found = Vec::new();
@@ -114,7 +114,7 @@ fn members(root: &Path, manifest: &CargoManifest, probe: &mut FileProbe) -> Vec<
 }
 
 /// The manifest in a directory; parsed if it can be parsed.
-fn read(directory: &Path, probe: &mut FileProbe) -> Option<(SourceFile, Option<CargoManifest>)> {
+fn read(directory: &Path, probe: &mut FileProbe) -> Option<(ProjectFile, Option<CargoManifest>)> {
     let file = probe.file(&directory.join(MANIFEST))?;
     let manifest = CargoManifest::parse(&file.bytes).ok();
     Some((file, manifest))

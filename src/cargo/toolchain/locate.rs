@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::cargo::key::component::{ComponentOrigin, sha256};
-use crate::cargo::project::facts::{Compiler, KeyRequest, SourceFile, Toolchain};
+use crate::cargo::project::facts::{Compiler, KeyRequest, ProjectFile, Toolchain};
 use crate::cargo::project::probe::FileProbe;
 use crate::cargo::toolchain::overrides::{
     RustupSettings, ToolchainFile, ToolchainSpec, choose, driver, find_installed,
@@ -12,7 +12,7 @@ use crate::cargo::toolchain::overrides::{
 /// The project's root or a directory above it, with its toolchain file.
 pub(crate) struct AncestorDir {
     pub(crate) directory: PathBuf,
-    pub(crate) file: Option<(SourceFile, Result<ToolchainFile, String>)>,
+    pub(crate) file: Option<(ProjectFile, Result<ToolchainFile, String>)>,
 }
 
 /// A directory and those above it, the nearest first. `rust-toolchain` comes before

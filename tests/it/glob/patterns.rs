@@ -318,7 +318,7 @@ fn an_exclusion_inside_a_listed_directory_excludes_what_github_keeps() {
         .unwrap()
         .exclusions_below(&tree.workspace().join("target"));
     let verdict = |path: &str| exclusions.verdict(Path::new(path), false);
-    assert_eq!(verdict("a.rlib"), ExclusionVerdict::Keep);
-    assert_eq!(verdict("x/b.zip"), ExclusionVerdict::LeaveOut);
-    assert_eq!(verdict("x/keep.zip"), ExclusionVerdict::Keep);
+    assert_eq!(verdict("a.rlib"), ExclusionVerdict::Include);
+    assert_eq!(verdict("x/b.zip"), ExclusionVerdict::Exclude);
+    assert_eq!(verdict("x/keep.zip"), ExclusionVerdict::Include);
 }
