@@ -6,9 +6,9 @@ WORKDIR /source
 COPY . .
 # Build scripts and procedural macros must be linked dynamically; an explicit target limits crt-static to the program.
 RUN target="$(rustc -vV | sed -n 's/^host: //p')" \
- && RUSTFLAGS='-C target-feature=+crt-static' cargo build --release --locked --target "$target" \
+ && RUSTFLAGS='-C target-feature=+crt-static' cargo build --profile dist --locked --target "$target" \
  && mkdir /image \
- && cp "target/$target/release/local-cache" /image/main \
+ && cp "target/$target/dist/local-cache" /image/main \
  && ln -s main /image/pre \
  && ln -s main /image/post
 

@@ -108,10 +108,10 @@ fn the_image_is_one_small_static_program_under_three_names() {
 const CARGO: &str = r#"#!/bin/sh
 set -e
 test "$RUSTFLAGS" = '-C target-feature=+crt-static'
-test "$*" = "build --release --locked --target $(rustc -vV | sed -n 's/^host: //p')"
+test "$*" = "build --profile dist --locked --target $(rustc -vV | sed -n 's/^host: //p')"
 test -f Cargo.lock
-mkdir -p "target/$5/release"
-cp /prebuilt "target/$5/release/local-cache"
+mkdir -p "target/$6/dist"
+cp /prebuilt "target/$6/dist/local-cache"
 "#;
 
 /// Replaces an image with cargo: busybox, and a `cargo` and a `rustc` that support only what the
