@@ -92,6 +92,12 @@ impl Visitor<'_> for BytesVisitor {
     }
 }
 
+/// The SHA-256 of some bytes as 64 hexadecimal digits, for keys that other programs can compute.
+pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
+    use sha2::Digest as _;
+    hex(&sha2::Sha256::digest(bytes))
+}
+
 /// Bytes as lower-case hexadecimal digits.
 pub fn hex(bytes: &[u8]) -> String {
     use fmt::Write as _;

@@ -10,10 +10,11 @@ use serde_json::{Value, json};
 
 use super::context::CommandContext;
 use super::exit::Exit;
-use crate::cargo::key::component::{ComponentOrigin, KeyComponent, KeySection};
+use crate::cargo::gather::gather;
+use crate::cargo::key::component::{KeyComponent, KeySection};
 use crate::cargo::key::{CargoKeys, ComputedKey, TargetKey, compute_keys};
+use crate::cargo::origin::ComponentOrigin;
 use crate::cargo::project::facts::{KeyRequest, WorkspaceRequest};
-use crate::cargo::project::gather::gather;
 use crate::fmt::table::Table;
 use crate::fs::Local;
 use crate::glob::Base;

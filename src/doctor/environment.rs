@@ -4,8 +4,8 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use super::finding::{DoctorOptions, Finding};
+use crate::cargo::gather::gather as gather_facts;
 use crate::cargo::project::facts::{self as cargo_facts, Compiler};
-use crate::cargo::project::gather::gather as gather_facts;
 use crate::fs::{Local, files, probe};
 use crate::site::detect::detect;
 use crate::site::facts::{SiteFacts, SiteRequest, SocketFile};

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::cargo::key::env_vars;
-use crate::cargo::key::inputs::KeyInputs;
+use crate::cargo::key_inputs::KeyInputs;
 use crate::cargo::project::facts::{KeyRequest, WorkspaceRequest};
 use crate::cargo::project::workspace::normalize_path;
 use crate::fs::Namespace;

@@ -12,7 +12,7 @@ use super::values::{self, Keyword};
 use super::{InputSpec, Inputs, lists, table};
 use crate::action::env::Env;
 use crate::action::kind::ActionKind;
-use crate::cargo::key::inputs::KeyInputs;
+use crate::cargo::key_inputs::KeyInputs;
 use crate::glob::js_trim;
 
 /// Reads inputs one after another and collects errors. An invalid value is replaced by a

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use crate::cargo::key::inputs::KeyInputs;
+use crate::cargo::key_inputs::KeyInputs;
 use crate::job::WorkspaceLine;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

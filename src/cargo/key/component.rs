@@ -1,20 +1,9 @@
 //! The components of a key, and the digest over them.
 
-use std::path::PathBuf;
-
 use sha2::{Digest as _, Sha256};
 
+use crate::cargo::origin::ComponentOrigin;
 use crate::digest::hex;
-
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum ComponentOrigin {
-    File(PathBuf),
-    Variable(String),
-    Input(&'static str),
-    Machine,
-    /// Not present. Its absence is part of the key.
-    NotFound,
-}
 
 /// The section of a key that a component is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,11 +89,6 @@ pub(crate) fn digest_of<'p>(fields: impl IntoIterator<Item = [&'p str; 2]>) -> S
         hasher.update(text);
     }
     hex(&hasher.finalize()[..8])
-}
-
-/// 64 hexadecimal digits.
-pub(crate) fn sha256(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
 }
 
 #[cfg(test)]

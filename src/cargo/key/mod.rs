@@ -1,7 +1,7 @@
 //! The keys of a Cargo project's caches: what they are computed from, and why.
 //!
 //! A project has one cache for its registry, one for its git dependencies, and one for each target
-//! directory. [`gather`](crate::cargo::project::gather::gather) reads the machine and returns
+//! directory. [`gather`](crate::cargo::gather::gather) reads the machine and returns
 //! [`CargoFacts`]; [`compute_keys`] computes [`CargoKeys`] from them and does no I/O. docs/keys.md
 //! says the same for users.
 //!
@@ -36,16 +36,16 @@
 
 pub mod component;
 pub mod env_vars;
-pub mod inputs;
 pub mod normalize;
 pub mod template;
 
 use std::path::PathBuf;
 
-use crate::cargo::key::component::{ComponentOrigin, KeyComponent, KeySection, digest};
-use crate::cargo::key::inputs::KeyInputs;
+use crate::cargo::key::component::{KeyComponent, KeySection, digest};
 use crate::cargo::key::normalize::{NormalizedInputs, normalize};
 use crate::cargo::key::template::KeyTemplate;
+use crate::cargo::key_inputs::KeyInputs;
+use crate::cargo::origin::ComponentOrigin;
 use crate::cargo::project::facts::{CargoFacts, Compiler, WorkspaceFacts, WorkspaceRequest};
 
 #[derive(Clone, Debug, PartialEq, Eq)]

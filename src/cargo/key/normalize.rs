@@ -2,15 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use crate::cargo::key::component::{
-    ComponentOrigin, KeyComponent, KeySection, NOT_FOUND, count_of, sha256,
-};
+use crate::cargo::key::component::{KeyComponent, KeySection, NOT_FOUND, count_of};
 use crate::cargo::key::template::TOOLCHAIN;
+use crate::cargo::origin::ComponentOrigin;
 use crate::cargo::project::config;
 use crate::cargo::project::facts::{Compiler, ProjectFacts, ProjectFile};
 use crate::cargo::project::lockfile::Lockfile;
 use crate::cargo::project::manifest::CargoManifest;
 use crate::cargo::toolchain::overrides::ToolchainFile;
+use crate::digest::sha256_hex;
 
 /// The components that a project adds to each key.
 #[derive(Debug)]
@@ -108,8 +108,9 @@ fn lock_component(
     git: Option<bool>,
 ) -> KeyComponent {
     let origin = ComponentOrigin::File(file.path.clone());
-    let component =
-        |text: &[u8]| KeyComponent::new("Cargo.lock", sha256(text), origin, KeySection::Contents);
+    let component = |text: &[u8]| {
+        KeyComponent::new("Cargo.lock", sha256_hex(text), origin, KeySection::Contents)
+    };
     let Ok(lock) = lock else {
         return component(&file.bytes).note("broken: all its bytes");
     };
@@ -176,10 +177,10 @@ fn value(
     warn: &mut dyn FnMut(&ProjectFile, &str),
 ) -> String {
     match text {
-        Ok(text) => sha256(text.as_bytes()),
+        Ok(text) => sha256_hex(text.as_bytes()),
         Err(reason) => {
             warn(file, &reason);
-            sha256(&file.bytes)
+            sha256_hex(&file.bytes)
         }
     }
 }
@@ -206,7 +207,7 @@ impl Manifests {
                 }
                 Err(reason) => {
                     warn(file, &reason);
-                    manifests.broken.insert(sha256(&file.bytes));
+                    manifests.broken.insert(sha256_hex(&file.bytes));
                 }
             }
         }
@@ -240,7 +241,7 @@ fn manifest_component(text: &str, project: &ProjectFacts) -> KeyComponent {
     let text = project.placeholders.replace_in(text);
     KeyComponent::new(
         "Cargo.toml",
-        sha256(text.as_bytes()),
+        sha256_hex(text.as_bytes()),
         ComponentOrigin::File(first.path.clone()),
         KeySection::Contents,
     )

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::cargo::mtimes::LATER;
 use crate::cargo::mtimes::effective_mtime::{MtimeFloor, ReplayMark};
-use crate::cargo::mtimes::match_dirs::{RecordMatch, RecordMatches};
+use crate::cargo::mtimes::match_dirs::{KnownRecord, RecordMatch, RecordMatches};
 use crate::cargo::mtimes::missing_files::manifests_of_losers;
 use crate::cargo::mtimes::source_roots::{SourceRoots, is_named};
 use crate::digest::Digest;
@@ -23,17 +23,6 @@ pub struct CurrentSources<'a> {
     pub digests: &'a [Option<Digest>],
     /// What an earlier step of the job gave back.
     pub given: Option<&'a ReplayMark>,
-}
-
-/// A record that counts.
-#[derive(Clone, Copy)]
-pub struct KnownRecord<'a> {
-    /// What the sources were like.
-    pub record: &'a Manifest,
-    /// When the target directory had been saved.
-    pub saved: Timestamp,
-    /// The roots that were looked at when the target directory was restored.
-    pub roots: &'a [Box<[u8]>],
 }
 
 /// What is to be done.

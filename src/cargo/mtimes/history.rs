@@ -3,11 +3,21 @@
 use serde::{Deserialize, Serialize};
 
 use crate::cargo::mtimes::effective_mtime::ReplayMark;
-use crate::cargo::mtimes::replay::Sources;
+use crate::cargo::mtimes::source_roots::SourceRoots;
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::fs::Timestamp;
 use crate::store::Store;
+
+/// The sources of a step.
+#[derive(Clone, Copy)]
+pub struct Sources<'a> {
+    /// Where they are.
+    pub area: &'a SourceRoots,
+    /// Names the run of the job, so that its steps know of each other; empty where there is only
+    /// one.
+    pub job: &'a str,
+}
 
 /// What was done.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

@@ -2,9 +2,21 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::cargo::mtimes::decide::KnownRecord;
 use crate::cargo::mtimes::source_roots::{SourceRoots, is_named};
+use crate::fs::Timestamp;
+use crate::tree::manifest::Manifest;
 use crate::tree::{DirId, LeafId, Tree};
+
+/// A record that counts.
+#[derive(Clone, Copy)]
+pub struct KnownRecord<'a> {
+    /// What the sources were like.
+    pub record: &'a Manifest,
+    /// When the target directory had been saved.
+    pub saved: Timestamp,
+    /// The roots that were looked at when the target directory was restored.
+    pub roots: &'a [Box<[u8]>],
+}
 
 /// What a record says of a directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -93,8 +93,8 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::cargo::gather::gather;
     use crate::cargo::project::facts::KeyRequest;
-    use crate::cargo::project::gather::gather;
     use crate::fs::Local;
 
     #[test]

@@ -14,10 +14,11 @@ use std::sync::Mutex;
 
 use serde::{Deserialize, Serialize};
 
-use crate::cargo::mtimes::history::{ReplayHistory, RestoredTarget};
+use crate::cargo::mtimes::history::{ReplayHistory, RestoredTarget, Sources};
 
-use crate::cargo::mtimes::decide::{CurrentSources, KnownRecord, decide, to_read};
+use crate::cargo::mtimes::decide::{CurrentSources, decide, to_read};
 use crate::cargo::mtimes::effective_mtime::{EffectiveMtimes, ReplayMark};
+use crate::cargo::mtimes::match_dirs::KnownRecord;
 use crate::cargo::mtimes::packages::packages;
 use crate::cargo::mtimes::source_roots::SourceRoots;
 use crate::cargo::project::facts::WorkspaceFacts;
@@ -102,16 +103,6 @@ fn repository(root: &Path) -> Result<PathBuf> {
         }
     }
     Ok(root.to_owned())
-}
-
-/// The sources of a step.
-#[derive(Clone, Copy)]
-pub struct Sources<'a> {
-    /// Where they are.
-    pub area: &'a SourceRoots,
-    /// Names the run of the job, so that its steps know of each other; empty where there is only
-    /// one.
-    pub job: &'a str,
 }
 
 /// Records what the sources are like. `outputs` are the modification times of all files in the

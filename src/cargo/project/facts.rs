@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use crate::cargo::key::component::ComponentOrigin;
-use crate::cargo::key::inputs::KeyInputs;
+use crate::cargo::key_inputs::KeyInputs;
+use crate::cargo::origin::ComponentOrigin;
 use crate::cargo::project::placeholders::Placeholders;
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,7 +4,6 @@ pub mod build_dir;
 pub mod canonical_toml;
 pub mod config;
 pub mod facts;
-pub mod gather;
 pub mod lockfile;
 pub mod manifest;
 pub mod placeholders;

@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::cargo::key::component::{ComponentOrigin, sha256};
+use crate::cargo::origin::ComponentOrigin;
 use crate::cargo::project::facts::{Compiler, KeyRequest, ProjectFile, Toolchain};
 use crate::cargo::project::probe::FileProbe;
 use crate::cargo::toolchain::overrides::{
     RustupSettings, ToolchainFile, ToolchainSpec, choose, driver, find_installed,
 };
+use crate::digest::sha256_hex;
 
 /// The project's root or a directory above it, with its toolchain file.
 pub(crate) struct AncestorDir {
@@ -122,7 +123,7 @@ fn system_toolchain(rustc: &Path, probe: &mut FileProbe) -> Toolchain {
     }
     // The driver is part of the program, or the program is a script that calls the compiler.
     let compiler = match probe.file(rustc) {
-        Some(file) => Compiler::Build(format!("rustc-{}", sha256(&file.bytes))),
+        Some(file) => Compiler::Build(format!("rustc-{}", sha256_hex(&file.bytes))),
         None => Compiler::Unknown,
     };
     Toolchain {
@@ -245,9 +246,10 @@ fn unknown_toolchain(request: &KeyRequest, levels: &[AncestorDir]) -> Toolchain 
     }
     match levels.iter().find_map(|level| level.file.as_ref()) {
         Some((file, parsed)) => {
-            let text = parsed
-                .as_ref()
-                .map_or_else(|_| sha256(&file.bytes), |parsed| parsed.normalized.clone());
+            let text = parsed.as_ref().map_or_else(
+                |_| sha256_hex(&file.bytes),
+                |parsed| parsed.normalized.clone(),
+            );
             Toolchain {
                 compiler: Compiler::Requested(text),
                 origin: ComponentOrigin::File(file.path.clone()),

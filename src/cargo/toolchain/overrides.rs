@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use toml::{Table, Value};
 
-use crate::cargo::key::component::ComponentOrigin;
+use crate::cargo::origin::ComponentOrigin;
 use crate::cargo::project::canonical_toml as canonical;
 use crate::cargo::project::canonical_toml::{one_line, only, table, texts};
 

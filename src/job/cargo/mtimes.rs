@@ -2,7 +2,8 @@
 //!
 //! If it fails, cargo rebuilds and nothing else breaks, so every failure is a warning.
 
-use crate::cargo::mtimes::replay::{self, ReplayStats, Sources, SourcesRequest};
+use crate::cargo::mtimes::history::Sources;
+use crate::cargo::mtimes::replay::{self, ReplayStats, SourcesRequest};
 use crate::cargo::mtimes::source_roots::SourceRoots;
 use crate::error::{Error, Result};
 use crate::job::cargo::project::{CargoProject, parse_path_list};

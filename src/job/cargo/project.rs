@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::cargo::gather::gather;
 use crate::cargo::key::compute_keys;
 use crate::cargo::project::facts::{CargoFacts, KeyRequest, WorkspaceFacts};
-use crate::cargo::project::gather::gather;
 use crate::cargo::project::workspace::normalize_path;
 use crate::cargo::target_gc::downloads::downloads_filter;
 use crate::cargo::target_gc::inspect::inspect;

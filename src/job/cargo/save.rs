@@ -2,7 +2,8 @@
 
 use crate::cargo::installed_bins;
 use crate::cargo::key::template::KeyTemplate;
-use crate::cargo::mtimes::replay::{self, Sources};
+use crate::cargo::mtimes::history::Sources;
+use crate::cargo::mtimes::replay;
 use crate::error::{Error, Result};
 use crate::fs::Timestamp;
 use crate::job::cargo::caches::{CacheContents, CachePlan};

@@ -3,28 +3,11 @@
 pub(super) const FILES_IN_CIRCLES: &[&str] = &[
     "action/inputs/mod.rs",
     "action/inputs/reader.rs",
-    "cargo/mtimes/decide.rs",
-    "cargo/mtimes/history.rs",
-    "cargo/mtimes/match_dirs.rs",
-    "cargo/mtimes/missing_files.rs",
-    "cargo/mtimes/replay.rs",
 ];
 
 pub(super) const FOLDERS_IN_CIRCLES: &[&str] = &[
     "action/inputs/mod.rs",
     "action/inputs/reader.rs",
-    "cargo/key",
-    "cargo/mtimes/decide.rs",
-    "cargo/mtimes/history.rs",
-    "cargo/mtimes/match_dirs.rs",
-    "cargo/mtimes/missing_files.rs",
-    "cargo/mtimes/replay.rs",
-    "cargo/project",
-    "cargo/toolchain",
-    "job/cargo",
-    "job/context.rs",
-    "job/reply.rs",
-    "job/request.rs",
 ];
 
 pub(super) const LONG_FILES: &[&str] = &[];

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use local_cache::action::dispatcher::run_in_worker;
-use local_cache::cargo::key::inputs::KeyInputs;
+use local_cache::cargo::key_inputs::KeyInputs;
 use local_cache::env::Env;
 use local_cache::fs::Rooted;
 use local_cache::job::{

@@ -5,8 +5,8 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
+use local_cache::cargo::gather::gather;
 use local_cache::cargo::project::facts::WorkspaceRequest;
-use local_cache::cargo::project::gather::gather;
 use local_cache::fs::Local;
 
 use super::support::Fixture;

@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 
 use local_cache::cargo::key::CargoKeys;
-use local_cache::cargo::key::component::{ComponentOrigin, KeySection};
+use local_cache::cargo::key::component::KeySection;
 use local_cache::cargo::key::env_vars::GROUPS;
+use local_cache::cargo::origin::ComponentOrigin;
 
 use super::support::Fixture;
 
@@ -513,7 +514,7 @@ fn the_default_prefix_is_that_of_the_input() {
         .unwrap();
     assert_eq!(
         input.default,
-        local_cache::cargo::key::inputs::DEFAULT_PREFIX_KEY
+        local_cache::cargo::key_inputs::DEFAULT_PREFIX_KEY
     );
 }
 

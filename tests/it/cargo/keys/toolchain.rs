@@ -6,9 +6,9 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use local_cache::cargo::gather::gather;
 use local_cache::cargo::key::{CargoKeys, compute_keys};
 use local_cache::cargo::project::facts::KeyRequest;
-use local_cache::cargo::project::gather::gather;
 use local_cache::fs::Local;
 
 use super::support::{Fixture, toolchain};

@@ -8,10 +8,11 @@ use std::process::{Command, Output, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
+use local_cache::cargo::gather::gather;
+use local_cache::cargo::mtimes::history::Sources;
 use local_cache::cargo::mtimes::replay as sources;
-use local_cache::cargo::mtimes::replay::{ReplayStats, Sources};
+use local_cache::cargo::mtimes::replay::ReplayStats;
 use local_cache::cargo::project::facts::{KeyRequest, WorkspaceFacts, WorkspaceRequest};
-use local_cache::cargo::project::gather::gather;
 use local_cache::cargo::target_gc::inspect::inspect;
 use local_cache::fs::Local;
 use local_cache::monitor::Monitor;
