@@ -1,6 +1,6 @@
 //! The run of a workflow as the runner's variables describe it.
 //!
-//! Every value is optional: runners and their imitators leave out different ones, and the job goes
+//! Every value is optional: runners and their imitators set different ones, and the job goes
 //! on without any of them. An invalid value, such as a run id that is not a number, counts as
 //! missing.
 
@@ -175,7 +175,7 @@ impl WorkflowContext {
     }
 
     /// Identifies the run of the job; empty without a run id. The cells of a matrix have the same
-    /// variables, but the runner writes the event file anew for each job, so its mtime differs.
+    /// variables, but the runner writes a new event file for each job, so its mtime differs.
     pub fn job_run_name(&self) -> String {
         let Some(id) = self.run_id else {
             return String::new();

@@ -84,7 +84,7 @@ fn look(dir: &Path, repository: &str, depth: usize, found: &mut Vec<LegacyCache>
     Ok(())
 }
 
-/// The names of directories in a directory, symlinks apart; none where it does not exist or is
+/// The names of directories in a directory, symlinks apart; none if it does not exist or is
 /// closed to this user.
 fn directories(dir: &Path) -> Result<Vec<String>> {
     let Ok(names) = files::list(dir) else {

@@ -5,15 +5,24 @@ use std::time::Duration;
 use log::LevelFilter;
 
 use super::error::{InputError, InputErrors};
+use super::parsed::Inputs;
+use super::table::InputSpec;
 use super::types::{
     CargoInputs, JobStatus, Mirror, Preset, RetentionInputs, Reuse, SaveMode, Scope, SiteInput,
 };
 use super::values::{self, Keyword};
-use super::{InputSpec, Inputs, lists, table};
+use super::{lists, table};
 use crate::action::env::Env;
 use crate::action::kind::ActionKind;
 use crate::cargo::key_inputs::KeyInputs;
 use crate::glob::js_trim;
+
+impl Inputs {
+    /// Reads the inputs of a step of the action `kind`.
+    pub fn parse(env: &Env, kind: ActionKind) -> Result<Self, InputErrors> {
+        InputReader::new(env, kind).read()
+    }
+}
 
 /// Reads inputs one after another and collects errors. An invalid value is replaced by a
 /// placeholder, which never leaves the reader because the errors do.

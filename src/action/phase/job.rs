@@ -77,7 +77,7 @@ fn paths_target(inputs: &Inputs) -> JobTarget {
     })
 }
 
-/// `PATH` is left out: in an action's own container it is the image's, not that of the steps.
+/// `PATH` is not taken: in an action's own container it is the image's, not that of the steps.
 fn cargo_target(step: &StepContext<'_, '_>) -> JobTarget {
     let inputs = step.inputs;
     let cargo = inputs.cargo.clone();

@@ -10,7 +10,7 @@
 //!   leaves in the store what it restored, because act forgets the state that main saves.
 //! - main restores (or, in the save action, saves) and sets the outputs.
 //! - post saves under the key that main looked up, unless main restored that key, then guards the
-//!   disk and writes the summary. The runner evaluates the inputs anew for it, when the files that
+//!   disk and writes the summary. The runner evaluates the inputs again for it, when the files that
 //!   the key was computed from may have changed or be gone, and it runs post even if an `if`
 //!   skipped main, because there was a pre phase (actions/runner, ActionRunner.cs). So post uses
 //!   the [`state`] that main saved and does nothing without it. The scope that post writes to is

@@ -83,7 +83,7 @@ fn with_local_paths(
     workflow
 }
 
-/// Puts the key that main looked up in place of the input, which the runner evaluates anew, and
+/// Puts the key that main looked up in place of the input, which the runner evaluates again, and
 /// drops restore keys. An empty key counts as none, as in actions/cache.
 fn with_looked_up_key<'e>(phase: Phase, state: &StepState, env: &'e Env) -> Cow<'e, Env> {
     match &state.key {

@@ -1,4 +1,4 @@
-//! Which times are given back (pure).
+//! Which times are replayed (pure).
 
 use std::collections::BTreeSet;
 
@@ -14,14 +14,14 @@ use crate::tree::scan::Scan;
 use crate::tree::set_mtimes::MtimeChange;
 use crate::tree::{DirId, Leaf, LeafId, LeafKind, Tree};
 
-/// What is there now.
+/// The sources as they are now.
 #[derive(Clone, Copy)]
 pub struct CurrentSources<'a> {
     /// The area.
     pub scan: &'a Scan,
     /// The digests of the files that [`to_read`] names, by the numbers of their leaves.
     pub digests: &'a [Option<Digest>],
-    /// What an earlier step of the job gave back.
+    /// The times that an earlier step of the job replayed.
     pub given: Option<&'a ReplayMark>,
 }
 

@@ -1,4 +1,4 @@
-//! When what is there came to be there (rule 9 of the room).
+//! When the sources came to their places (rule 9 of the room).
 //!
 //! A modification time says when contents were written, wherever that was: who moves a file back,
 //! or copies it with its times, puts contents under an old time that a build in between did not
@@ -13,17 +13,17 @@ use crate::fs::{Stat, Timestamp};
 use crate::tree::scan::Scan;
 use crate::tree::{DirId, LeafId, Tree};
 
-/// When times were given back, and where.
+/// When times were replayed, and where.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReplayMark {
-    /// All that was given back had changed by then, by the clock of the filesystem.
+    /// All that was replayed had changed by then, by the clock of the filesystem.
     pub moment: Timestamp,
     /// The directories that were there, by the digests of their paths, sorted.
     directories: Vec<Digest>,
 }
 
 impl ReplayMark {
-    /// Times were given back in the directories of a tree.
+    /// Times were replayed in the directories of a tree.
     pub fn new(moment: Timestamp, tree: &Tree) -> Self {
         let mut directories: Vec<Digest> = tree.dir_ids().map(|id| name_of(tree, id)).collect();
         directories.sort_unstable();

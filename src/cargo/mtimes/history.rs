@@ -24,7 +24,7 @@ pub struct Sources<'a> {
 pub(crate) struct ReplayHistory {
     /// The target directories that were restored.
     pub(crate) restored: Vec<RestoredTarget>,
-    /// When times were given back, and where; none before the first step is done.
+    /// When times were replayed, and where; none before the first step is done.
     pub(crate) given: Option<ReplayMark>,
 }
 

@@ -30,7 +30,7 @@ pub(crate) enum RecordMatch {
     Stranger,
 }
 
-/// A record laid beside what is there. Directories are matched by their paths: a step may have one
+/// A record compared with the disk. Directories are matched by their paths: a step may have one
 /// as a root that another has below one of its own.
 pub(crate) struct RecordMatches<'a> {
     tree: &'a Tree,

@@ -1,4 +1,4 @@
-//! Sources that did not change stay fresh: their modification times are given back by content.
+//! Sources that did not change stay fresh: their modification times are replayed by content.
 //!
 //! A checkout gives every file today's time, so cargo rebuilds all packages of the workspace
 //! although their outputs are there. When a target directory is saved, a
@@ -7,7 +7,7 @@
 //! same gets the time that it had.
 //!
 //! - [`Area`] says where sources are looked for (pure, from what [`packages`] found)
-//! - [`decide()`] says which times are given back (pure)
+//! - [`decide()`] says which times are replayed (pure)
 //! - `ops::sources` looks, reads and sets
 //!
 //! # What cargo looks at
@@ -70,7 +70,7 @@
 //! target. Target directories that stay on the disk without being restored with the job are not
 //! protected by any of this.
 //!
-//! A step that edits a manifest (strips `[patch]`, say) after times were given back makes it newer.
+//! A step that edits a manifest (strips `[patch]`, say) after times were replayed makes it newer.
 //! The compiler does not look at manifests, so only build scripts that name nothing, or name the
 //! manifest, run again. Before restoring it costs nothing, because then the manifest has the
 //! contents that were recorded.

@@ -37,7 +37,7 @@ use crate::tree::{
 };
 use crate::workers;
 
-/// How many refusals are said one by one.
+/// How many refusals are reported one by one.
 const WARNINGS: usize = 5;
 /// Bytes that are read at a time.
 const BUFFER: usize = 256 << 10;
@@ -95,7 +95,7 @@ pub fn look_for(request: &SourcesRequest<'_>, monitor: &dyn Monitor) -> Result<S
     Ok(SourceRoots::new(&checkout, &others, skipped, request.named))
 }
 
-/// The directory of the repository around a workspace; the workspace itself where there is none.
+/// The directory of the repository around a workspace; the workspace itself if there is none.
 fn repository(root: &Path) -> Result<PathBuf> {
     for directory in root.ancestors() {
         if files::stat(&directory.join(".git"))?.is_some() {
@@ -153,7 +153,7 @@ pub fn record(
     }))
 }
 
-/// What came of giving times back.
+/// The result of a replay.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReplayStats {
     /// Files and symlinks that are as they were recorded.
@@ -164,7 +164,7 @@ pub struct ReplayStats {
     pub given: u64,
     /// Files, symlinks and directories that are different and had old times, and now have new ones.
     pub renewed: u64,
-    /// Whether what the input `sources` names is different, so that no time was given back.
+    /// Whether what the input `sources` names is different, so that no time was replayed.
     pub distrusted: bool,
 }
 

@@ -8,8 +8,8 @@
 //!
 //! The results are filters for a scan.
 //!
-//! Leaving out too much costs a download or a build and is never wrong: cargo fetches what is
-//! missing, and rebuilds a unit whose fingerprint is missing. A unit is kept or left out as a
+//! Excluding too much costs a download or a build and is never wrong: cargo fetches what is
+//! missing, and rebuilds a unit whose fingerprint is missing. A unit is kept or excluded as a
 //! whole, its fingerprint with its outputs.
 
 pub mod downloads;

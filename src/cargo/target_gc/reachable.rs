@@ -7,7 +7,7 @@ use crate::cargo::target_gc::read_target::{TargetDir, Unit, UnitOrigin};
 use crate::fs::Timestamp;
 
 /// How long a unit is kept beside a newer sibling, in seconds.
-const PATIENCE: i64 = 14 * 86_400;
+const KEPT_BESIDE_NEWER: i64 = 14 * 86_400;
 
 /// For each unit of each profile, whether a build can use it.
 pub(crate) fn reachable_units(
@@ -29,7 +29,7 @@ pub(crate) fn reachable_units(
             UnitOrigin::Workspace(source) => is_source(source),
             UnitOrigin::Elsewhere => true,
         };
-        let is_old = unit.built.seconds < now.seconds.saturating_sub(PATIENCE);
+        let is_old = unit.built.seconds < now.seconds.saturating_sub(KEPT_BESIDE_NEWER);
         let is_superseded = || newest[&identity(profile, unit)] > unit.built;
         unit.fingerprint.is_some() && is_made_from_what_is_there && !(is_old && is_superseded())
     };

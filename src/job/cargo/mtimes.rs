@@ -12,7 +12,7 @@ use crate::job::context::JobContext;
 use crate::store::{Entry, Store};
 use crate::tree::Roots;
 
-/// The directories that hold the sources; `None` if no times are given back.
+/// The directories that hold the sources; `None` if no times are replayed.
 pub(super) fn source_roots(
     context: &JobContext<'_>,
     target: &CargoTarget,
@@ -67,7 +67,7 @@ pub(super) fn replay(
 fn warn_on_error<T>(context: &JobContext<'_>, result: Result<T>) -> Option<T> {
     match result {
         Ok(value) => Some(value),
-        // Whoever cancelled the job reports it.
+        // The worker reports the cancellation.
         Err(Error::Interrupted) => None,
         Err(error) => {
             context.monitor.warn(&format!(

@@ -1,4 +1,4 @@
-//! What a job knows of its Cargo project, and what a save leaves out.
+//! What a job knows of its Cargo project, and what a save excludes.
 
 use std::path::{Path, PathBuf};
 
@@ -19,7 +19,7 @@ use crate::job::context::JobContext;
 use crate::ops::path_list::PathList;
 use crate::tree::scan::Filter;
 
-/// Decides what a save leaves out, like [`PathFilter`](crate::tree::scan::PathFilter).
+/// Decides what a save excludes, like [`PathFilter`](crate::tree::scan::PathFilter).
 pub(super) type FilterFn = Box<dyn Fn(&Path, bool) -> Filter + Sync>;
 
 pub(super) struct CargoProject {
@@ -96,7 +96,7 @@ impl CargoProject {
         dirs.check(context, &protected)
     }
 
-    /// What a save of the cache leaves out: everything that no build of the project can use.
+    /// What a save of the cache excludes: everything that no build of the project can use.
     pub(super) fn filter(
         &self,
         context: &JobContext<'_>,
@@ -117,7 +117,7 @@ impl CargoProject {
         }
     }
 
-    /// Leaves out unused outputs, and other target directories below this one: they have caches of
+    /// Excludes unused outputs, and other target directories below this one: they have caches of
     /// their own.
     fn filter_target(&self, context: &JobContext<'_>, dirs: &BuildDirs) -> Result<FilterFn> {
         let namespace = context.namespace;

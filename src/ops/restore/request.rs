@@ -1,4 +1,4 @@
-//! What to restore, and what came of it.
+//! What to restore, and the result.
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What to save, and what came of it.
+//! What to save, and the result.
 
 use std::time::Duration;
 

@@ -17,12 +17,12 @@ struct Arguments {
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    let begun = Instant::now();
+    let start = Instant::now();
     let text = std::fs::read_to_string(&arguments.orders)
         .with_context(|| format!("cannot read {}", arguments.orders.display()))?;
     let totals = totals::by_customer(&orders::read(&text)?);
     std::fs::write(&arguments.report, serde_json::to_vec_pretty(&totals)?)
         .with_context(|| format!("cannot write {}", arguments.report.display()))?;
-    println!("{} customers in {}", totals.len(), humantime::format_duration(begun.elapsed()));
+    println!("{} customers in {}", totals.len(), humantime::format_duration(start.elapsed()));
     Ok(())
 }
