@@ -7,7 +7,6 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::Path;
 
-/// Environment variables by name.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Env {
     variables: BTreeMap<OsString, OsString>,

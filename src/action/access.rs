@@ -26,7 +26,6 @@ pub struct Access {
 /// Why a run may neither read nor write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AccessRefusal {
-    /// The repository is unknown.
     NoRepository,
     /// The run has no ref; with the name of its event.
     NoRef(String),

@@ -53,10 +53,7 @@ pub enum FileError {
     #[error(
         "the summary would have {size} bytes and the runner takes {SUMMARY_LIMIT}; it is not written"
     )]
-    SummaryTooLarge {
-        /// Bytes after appending.
-        size: u64,
-    },
+    SummaryTooLarge { size: u64 },
     #[error("write {what} to {}: {source}", path.display())]
     Write {
         path: PathBuf,

@@ -23,7 +23,6 @@ pub const TREND_RUNS: usize = 20;
 /// What a step did with one cache.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SummaryRow {
-    /// Unique within the step.
     pub name: String,
     pub key: String,
     /// None if nothing was looked up.

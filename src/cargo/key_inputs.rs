@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 /// The default is that of each input.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyInputs {
-    /// The input `prefix-key`.
     pub prefix_key: String,
     /// The input `shared-key`; empty if not set.
     pub shared_key: String,
@@ -19,7 +18,6 @@ pub struct KeyInputs {
     pub env_vars: Vec<String>,
 }
 
-/// The default of [`KeyInputs::prefix_key`].
 pub const DEFAULT_PREFIX_KEY: &str = "v0-rust";
 
 impl Default for KeyInputs {

@@ -21,7 +21,6 @@ use crate::error::{Error, IoContext, Result};
 use crate::fs::{FileLock, LockMode, files, wait_for_lock};
 use crate::monitor::Monitor;
 
-/// Acquired in this order.
 const LOCKS: [(&str, LockMode); 2] = [
     (".package-cache-mutate", LockMode::Shared),
     (".package-cache", LockMode::Exclusive),
@@ -30,7 +29,6 @@ const LOCKS: [(&str, LockMode); 2] = [
 /// The mode of the lock files that cargo creates, before the umask.
 const MODE: u32 = 0o644;
 
-/// Held until dropped.
 #[derive(Debug)]
 pub struct PackageCache {
     // Dropped in this order: the last acquired first.

@@ -82,13 +82,11 @@ pub struct CacheUse {
     pub key: String,
     /// How the key matched and what was restored; `None` if no entry was found.
     pub restored: Option<(KeyMatch, StoredSize)>,
-    /// `None` if nothing changed.
     pub saved: Option<StoredSize>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StoredSize {
-    /// Files and symlinks.
     pub files: u64,
     pub bytes: u64,
 }

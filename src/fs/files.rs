@@ -316,7 +316,6 @@ pub struct Reflinker {
 }
 
 impl Reflinker {
-    /// Like [`reflink`].
     pub fn reflink(&self, from: &File, to: &File) -> io::Result<bool> {
         if self.is_impossible.load(Ordering::Relaxed) {
             return Ok(false);

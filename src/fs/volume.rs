@@ -10,7 +10,6 @@ use crate::error::{IoContext, Result};
 /// The capacity of a filesystem for ordinary users.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Volume {
-    /// Identifies the filesystem.
     pub device: u64,
     /// Total bytes, without those reserved for root.
     pub usable_bytes: u64,

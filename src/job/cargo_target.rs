@@ -29,13 +29,10 @@ pub struct CargoTarget {
     pub key_inputs: KeyInputs,
     /// The input `cache-directories`: patterns.
     pub directories: Vec<String>,
-    /// The input `cache-targets`.
     pub targets: bool,
     /// The input `cache-all-crates`.
     pub all_crates: bool,
-    /// The input `cache-bin`.
     pub bin: bool,
-    /// The input `replay-mtimes`.
     pub replay_mtimes: bool,
     /// The input `sources`: patterns of what a build reads and cargo can't see.
     pub sources: Vec<String>,

@@ -25,7 +25,6 @@ pub struct JobReply {
     pub past_runs: Vec<PastRun>,
     /// The event of this phase, if there is no store to record it in.
     pub unrecorded: Option<Event>,
-    /// One line each.
     pub warnings: Vec<String>,
     /// Why the job failed, in one line.
     pub error: Option<String>,

@@ -19,7 +19,6 @@ pub struct Job {
     /// The directory of the store: absolute, or beginning with `~`.
     #[serde(with = "serde_path")]
     pub cache_root: PathBuf,
-    /// The checked-out repository.
     #[serde(with = "serde_path")]
     pub workspace: PathBuf,
     pub target: JobTarget,
@@ -46,7 +45,6 @@ pub struct Housekeeping {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum JobTarget {
-    /// Listed paths: one cache.
     Paths(PathsTarget),
     /// The caches of Cargo workspaces.
     Cargo(Box<CargoTarget>),
@@ -54,7 +52,6 @@ pub enum JobTarget {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PathsTarget {
-    /// One pattern each.
     pub paths: Vec<String>,
     pub key: String,
     /// Key prefixes to try in order when no entry has the key.
@@ -70,9 +67,7 @@ impl PathsTarget {
 #[serde(rename_all = "kebab-case")]
 pub enum Task {
     Restore(RestoreTask),
-    /// Save, then enforce retention.
     Save(SaveTask),
-    /// Nothing but housekeeping.
     Guard,
 }
 
@@ -110,7 +105,6 @@ pub struct KeepCounts {
 }
 
 impl Default for KeepCounts {
-    /// No limit.
     fn default() -> Self {
         Self {
             path: usize::MAX,
@@ -124,7 +118,6 @@ impl Default for KeepCounts {
 /// What a restore leaves for the save of the same step, one for each cache.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RestoreRecord {
-    /// [`CacheReply::name`](crate::job::CacheReply::name).
     pub cache: String,
     /// The key that was looked up.
     pub key: String,

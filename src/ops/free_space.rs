@@ -46,7 +46,6 @@ pub struct GuardPolicy {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct DiskUsage {
-    /// As `df` shows it.
     pub used_percent: u8,
     /// Bytes that are free for ordinary users.
     pub free_bytes: u64,

@@ -14,7 +14,6 @@ use crate::fs::{FileKind, files, foreign};
 pub enum LegacyKind {
     /// Parts of Cargo's home: `registry`, `git`.
     Cargo,
-    /// A target directory.
     Target,
 }
 
@@ -34,11 +33,9 @@ pub struct LegacyCache {
     /// Whose it is, by the directories above it: `owner/name`; empty where it stands in the cache
     /// root itself.
     pub repository: String,
-    /// What it holds.
     pub kind: LegacyKind,
     /// The key that it was kept under.
     pub key: String,
-    /// Where it is.
     pub path: PathBuf,
 }
 

@@ -56,7 +56,6 @@ struct Tallies<'e> {
     repositories: HashMap<&'e str, Tally>,
     kinds: HashMap<&'e str, Tally>,
     days: BTreeMap<i64, Tally>,
-    /// By repository and kind.
     cells: HashMap<(&'e str, &'e str), Tally>,
 }
 

@@ -18,9 +18,7 @@ pub struct Event {
     /// The disk after the phase.
     pub disk: Option<DiskState>,
     pub removed_entries: u64,
-    /// Bytes freed by removals.
     pub freed_bytes: u64,
-    /// Duration of the phase.
     pub milliseconds: u64,
     /// Time since the first phase of the step, about the duration of the job. Only in the last
     /// phase.
@@ -72,7 +70,6 @@ impl FromStr for Phase {
 /// A run of a job, in the runner's terms.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Run {
-    /// `owner/name`.
     pub repository: String,
     /// The workflow's name, or its path.
     pub workflow: String,
@@ -135,14 +132,12 @@ pub struct DiskState {
     pub used_percent: u8,
     /// Bytes that are free for ordinary users.
     pub free_bytes: u64,
-    /// Size of the store.
     pub store_bytes: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Arm {
-    /// Runs that don't restore.
     Control,
     Cached,
 }

@@ -13,7 +13,6 @@ pub struct Stats {
     pub from: Option<i64>,
     /// Time of the last event, in milliseconds since the epoch.
     pub to: Option<i64>,
-    /// Number of events.
     pub events: u64,
     /// Lines of the journal that could not be read.
     pub skipped_lines: u64,
@@ -24,7 +23,6 @@ pub struct Stats {
     pub kinds: Vec<NamedFigures>,
     /// By day (UTC), in order.
     pub days: Vec<NamedFigures>,
-    /// By repository and kind.
     pub cells: Vec<Cell>,
     /// Durations with and without the cache, for each job that ran in both arms of an experiment.
     pub experiments: Vec<Experiment>,
@@ -47,11 +45,9 @@ pub struct NamedFigures {
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Cell {
-    /// `owner/name`.
     pub repository: String,
     /// `path`, `registry`, `git` or `target`.
     pub kind: String,
-    /// Without those of jobs.
     #[serde(flatten)]
     pub figures: Figures,
 }
@@ -78,9 +74,7 @@ pub struct Figures {
     /// Jobs, from the first phase to the last.
     pub jobs: DurationSummary,
     pub removed_entries: u64,
-    /// Bytes freed by removals.
     pub freed_bytes: u64,
-    /// Number of failed phases.
     pub failures: u64,
 }
 
@@ -126,7 +120,6 @@ impl DurationSummary {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Experiment {
-    /// `owner/name`.
     pub repository: String,
     pub workflow: String,
     pub job: String,

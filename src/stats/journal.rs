@@ -158,7 +158,6 @@ fn remove_oldest(dir: &Path, limits: JournalLimits) -> Result<()> {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct JournalContents {
-    /// Sorted by time.
     pub events: Vec<Event>,
     /// Number of lines that are no events.
     pub skipped_lines: u64,

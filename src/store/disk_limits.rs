@@ -83,7 +83,6 @@ impl DiskLimits {
 }
 
 impl Shortfall {
-    /// Whether all limits hold.
     pub fn is_none(&self) -> bool {
         *self == Self::default()
     }
@@ -95,7 +94,6 @@ pub struct ReadyCandidate {
     /// Unique; decides between copies of the same age.
     pub name: String,
     pub bytes: u64,
-    /// Number of inodes.
     pub files: u64,
     pub last_used: Timestamp,
 }
@@ -108,10 +106,8 @@ pub struct StoreContents<'a> {
     pub sizes: &'a [u64],
 }
 
-/// What to remove.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EvictionPlan {
-    /// Indexes of ready copies.
     pub ready_copies: Vec<usize>,
     /// Entries, in the order of their removal.
     pub entries: Vec<Eviction>,

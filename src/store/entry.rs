@@ -20,14 +20,12 @@ pub struct Entry {
     pub format: u32,
     #[serde(flatten)]
     pub group: EntryGroup,
-    /// Any text.
     pub key: String,
     #[serde(with = "rfc3339")]
     pub created: Timestamp,
     pub manifest: Digest,
     /// Number of files and symlinks.
     pub files: u64,
-    /// Number of directories.
     pub directories: u64,
     /// Total size of the files.
     pub bytes: u64,

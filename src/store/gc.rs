@@ -38,11 +38,9 @@ const JOB_STATE_AGE: i64 = 5 * DAY;
 pub struct GcStats {
     /// Files removed from the store.
     pub files: u64,
-    /// Packs that were rewritten.
     pub rewritten: u64,
     /// Entries that were found to be damaged.
     pub quarantined: u64,
-    /// Bytes freed on disk.
     pub bytes: u64,
 }
 

@@ -25,7 +25,6 @@ pub(super) const MAX_MOVES: u32 = 1000;
 /// A content in one of the opened packs.
 #[derive(Clone, Copy)]
 struct PackedContent {
-    /// Index in [`ContentIndex::packs`].
     pack: usize,
     offset: u64,
 }
@@ -34,7 +33,6 @@ struct PackedContent {
 struct PackedFile {
     leaf: LeafId,
     length: u64,
-    /// Index in [`Manifest::packs`].
     pack: u32,
     digest: Digest,
 }

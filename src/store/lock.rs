@@ -30,7 +30,6 @@ pub struct SharedLock {
     _store: FileLock,
 }
 
-/// Allows saving one entry.
 #[derive(Debug)]
 pub struct SaveLock {
     _entry: FileLock,

@@ -9,7 +9,6 @@ use super::layout::{self, Layout};
 use crate::error::{Error, Result};
 use crate::fs::{TempName, files};
 
-/// A store that exists.
 #[derive(Debug)]
 pub struct Store {
     pub(super) layout: Layout,

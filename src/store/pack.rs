@@ -151,7 +151,6 @@ impl PackWriter {
         })
     }
 
-    /// Bytes written so far.
     pub fn length(&self) -> u64 {
         self.end
     }

@@ -56,7 +56,6 @@ pub struct RetentionPolicy {
 }
 
 impl RetentionPolicy {
-    /// The default of `keep`.
     pub const DEFAULT_KEEP: [(CacheKind, usize); 4] = [
         (CacheKind::Registry, 5),
         (CacheKind::Git, 5),
@@ -89,7 +88,6 @@ pub struct RetentionCandidate {
     pub kind: CacheKind,
     /// The [`family`] of its key.
     pub family: String,
-    /// As [`is_default_branch`].
     pub is_default_branch: bool,
     /// When it was last restored or saved.
     pub last_used: Timestamp,
@@ -220,7 +218,6 @@ pub fn is_default_branch(group: &EntryGroup, known: &[CacheScope]) -> bool {
     }
 }
 
-/// An entry in [`eviction_order`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Eviction {
     /// Index in the list of candidates.

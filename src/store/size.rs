@@ -22,7 +22,6 @@ use crate::fs::{Timestamp, files, has_local_clock};
 /// Seconds without a change before the sum is cached.
 const SETTLED: i64 = 60;
 
-/// The contents of `size`.
 #[derive(Serialize, Deserialize)]
 struct SizeNote {
     /// Digest of the inodes and times of the directories.

@@ -23,7 +23,6 @@ pub struct VerifyReport {
     pub damaged: Vec<(EntryId, Error)>,
     /// Damaged files of the store. An entry with a damaged record of sources is still intact.
     pub damaged_files: Vec<Error>,
-    /// Bytes read.
     pub bytes: u64,
 }
 
@@ -32,7 +31,6 @@ pub struct VerifyReport {
 struct VerifiedContents {
     /// For each readable pack, its contents and whether they have the right digest.
     packs: HashMap<Digest, HashMap<Digest, bool>>,
-    /// The undamaged blobs.
     blobs: HashSet<Digest>,
     damaged: Vec<Error>,
     bytes: u64,

@@ -137,7 +137,6 @@ impl Tree {
         &self.leaves
     }
 
-    /// All directories except [`Tree::TOP`].
     pub fn dir_ids(&self) -> impl DoubleEndedIterator<Item = DirId> + use<> {
         (1..u32::try_from(self.dirs.len()).unwrap_or(u32::MAX)).map(DirId)
     }

@@ -36,7 +36,6 @@ pub struct Inputs {
     pub cache_root: String,
     pub scope: Scope,
     pub branch_isolation: bool,
-    /// `save` and `save-always`.
     pub save: SaveMode,
     pub retention: RetentionInputs,
     pub mirror: Mirror,

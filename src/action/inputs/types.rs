@@ -15,7 +15,6 @@ pub enum Preset {
     None,
 }
 
-/// `scope`: who shares entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
     Repository,
@@ -94,7 +93,6 @@ pub enum JobStatus {
 /// The inputs of the cargo preset.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CargoInputs {
-    /// `workspaces`; never empty.
     pub workspaces: Vec<WorkspaceLine>,
     /// Inputs that affect keys; the prefix is never empty.
     pub key_inputs: KeyInputs,
@@ -104,7 +102,6 @@ pub struct CargoInputs {
     pub cache_bin: bool,
 }
 
-/// How much is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RetentionInputs {
     /// `keep-registry`, generations.

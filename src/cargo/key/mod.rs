@@ -62,7 +62,6 @@ pub struct ComputedKey {
 pub struct TargetKey {
     /// The workspaces that build into the directory: usually one.
     pub workspaces: Vec<WorkspaceRequest>,
-    /// Absolute.
     pub directory: PathBuf,
     /// The directories of intermediate artifacts (`build.build-dir`), absolute. A directory that
     /// several targets share belongs to the first of them.
@@ -73,9 +72,7 @@ pub struct TargetKey {
 /// One key for each cache of a project.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CargoKeys {
-    /// Index, archives and sources.
     pub registry: ComputedKey,
-    /// Clones and checkouts.
     pub git: ComputedKey,
     pub bin: ComputedKey,
     /// The input `cache-directories`. The contents may depend on everything that target directories

@@ -17,7 +17,6 @@ use crate::tree::{DirId, Leaf, LeafId, LeafKind, Tree};
 /// The sources as they are now.
 #[derive(Clone, Copy)]
 pub struct CurrentSources<'a> {
-    /// The area.
     pub scan: &'a Scan,
     /// The digests of the files that [`to_read`] names, by the numbers of their leaves.
     pub digests: &'a [Option<Digest>],
@@ -28,9 +27,7 @@ pub struct CurrentSources<'a> {
 /// What is to be done.
 #[derive(Debug, Default)]
 pub struct Decisions {
-    /// Files and symlinks.
     pub leaves: Vec<(LeafId, MtimeChange)>,
-    /// Directories, after all files.
     pub dirs: Vec<(DirId, MtimeChange)>,
     /// Files and symlinks that are the same, also those whose time is right already.
     pub same: u64,

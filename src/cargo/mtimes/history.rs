@@ -12,14 +12,12 @@ use crate::store::Store;
 /// The sources of a step.
 #[derive(Clone, Copy)]
 pub struct Sources<'a> {
-    /// Where they are.
     pub area: &'a SourceRoots,
     /// Names the run of the job, so that its steps know of each other; empty where there is only
     /// one.
     pub job: &'a str,
 }
 
-/// What was done.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct ReplayHistory {
     /// The target directories that were restored.

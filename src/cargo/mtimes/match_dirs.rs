@@ -7,7 +7,6 @@ use crate::fs::Timestamp;
 use crate::tree::manifest::Manifest;
 use crate::tree::{DirId, LeafId, Tree};
 
-/// A record that counts.
 #[derive(Clone, Copy)]
 pub struct KnownRecord<'a> {
     /// What the sources were like.
@@ -21,7 +20,6 @@ pub struct KnownRecord<'a> {
 /// What a record says of a directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RecordMatch {
-    /// It has it.
     In(DirId),
     /// It could have it, and does not.
     Lacks,

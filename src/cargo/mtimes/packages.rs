@@ -11,7 +11,6 @@ use crate::cargo::project::probe::FileProbe;
 use crate::cargo::project::workspace::normalize_path;
 use crate::fs::Namespace;
 
-/// What was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Packages {
     /// The directories, absolute and sorted.

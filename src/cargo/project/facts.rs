@@ -26,13 +26,9 @@ pub struct KeyRequest {
     pub checkout: PathBuf,
     /// The home directory of the user who runs cargo; empty if not known.
     pub home: PathBuf,
-    /// `CARGO_HOME` or its default.
     pub cargo_home: PathBuf,
-    /// `RUSTUP_HOME` or its default.
     pub rustup_home: PathBuf,
-    /// As `std::env::consts::OS` names it.
     pub os: String,
-    /// As `std::env::consts::ARCH` names it.
     pub arch: String,
     /// `GITHUB_JOB`; may be empty.
     pub job: String,
@@ -112,7 +108,6 @@ pub struct Toolchain {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkspaceFacts {
     pub request: WorkspaceRequest,
-    /// Absolute.
     pub target: PathBuf,
     /// The directory of intermediate artifacts (`build.build-dir`), absolute, if it is another one.
     pub build_dir: Option<PathBuf>,

@@ -29,7 +29,6 @@ impl LockedPackage {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lockfile {
-    /// Sorted, without duplicates.
     pub packages: Vec<LockedPackage>,
 }
 

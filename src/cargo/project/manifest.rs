@@ -37,7 +37,6 @@ impl CargoManifest {
         table(&self.table, "package")?.get("name")?.as_str()
     }
 
-    /// The table `[workspace]`.
     pub(crate) fn workspace(&self) -> Option<&Table> {
         table(&self.table, "workspace")
     }

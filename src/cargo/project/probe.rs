@@ -38,7 +38,6 @@ impl<'a> FileProbe<'a> {
         })
     }
 
-    /// Follows symlinks.
     pub(crate) fn stat(&mut self, path: &Path) -> Option<Stat> {
         self.warn_on_error(self.locate(path).and_then(|path| files::stat(&path)))
             .flatten()
@@ -63,12 +62,10 @@ impl<'a> FileProbe<'a> {
             .map(|path| self.namespace.original_name(&path))
     }
 
-    /// The paths that match.
     pub(crate) fn matches(&self, patterns: &Patterns) -> Result<Vec<FoundPath>, ResolveError> {
         patterns.resolve_in(self.namespace, true)
     }
 
-    /// Adds a warning, once.
     pub(crate) fn warn(&mut self, line: String) {
         if !self.warnings.contains(&line) {
             self.warnings.push(line);

@@ -45,7 +45,6 @@ impl LockedPackages {
         needed
     }
 
-    /// `package` is `NAME-VERSION`.
     pub(crate) fn has_version(&self, package: &str) -> bool {
         self.versions.contains(package)
     }

@@ -68,7 +68,6 @@ pub enum UnitOrigin {
 /// Incremental compilation data of a crate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Incremental {
-    /// Crate name and hash.
     pub name: String,
     pub modified: Timestamp,
     /// The names of its sessions and their locks.

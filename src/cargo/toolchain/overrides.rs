@@ -77,9 +77,7 @@ impl ToolchainFile {
 pub(crate) struct RustupSettings {
     /// Used if nothing else selects a toolchain.
     pub(crate) default_toolchain: Option<String>,
-    /// Completes short toolchain names.
     pub(crate) default_host_triple: Option<String>,
-    /// Toolchains by directory.
     #[serde(default)]
     pub(crate) overrides: BTreeMap<PathBuf, String>,
 }

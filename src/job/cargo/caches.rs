@@ -37,7 +37,6 @@ pub(crate) enum CacheContents {
     Bin,
     /// The directories that cargo builds into.
     Target(BuildDirs),
-    /// The input `cache-directories`.
     Directories(PathList),
 }
 

@@ -26,7 +26,6 @@ pub(super) struct CargoProject {
     pub(super) key_request: KeyRequest,
     pub(super) facts: CargoFacts,
     pub(super) plans: Vec<CachePlan>,
-    /// `CARGO_HOME`, resolved.
     pub(super) cargo_home: PathBuf,
     /// Save also the crates that no lock file names.
     all_crates: bool,

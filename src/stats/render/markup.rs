@@ -3,7 +3,6 @@
 /// An entry of the store in the tables of the page.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EntryRow {
-    /// The entry's scope.
     pub repository: String,
     /// `path`, `registry`, `git` or `target`.
     pub kind: String,

@@ -21,7 +21,6 @@ pub struct Manifest {
 pub struct References {
     /// Packs, each with the number of its bytes that the manifest uses.
     pub packs: Vec<(Digest, u64)>,
-    /// Sorted, without duplicates.
     pub blobs: Vec<Digest>,
 }
 
