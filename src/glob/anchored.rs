@@ -1,21 +1,22 @@
-//! What a list of patterns means, apart from how it is spelled and where its directories are.
+//! The canonical form of a list of patterns: independent of its spelling and of where the workspace
+//! and the home directory are.
 //!
-//! Two lists name the same cache when their anchored patterns are equal in order, so everything
-//! that can differ without a difference in meaning is taken out here: comments, `./`, doubled and
-//! trailing slashes, `!!`, escapes that are not needed, and where workspace and home are. The disk
-//! is not asked, as the paths of a cache usually do not exist before it is restored.
+//! Two lists name the same cache if their anchored patterns are equal and in the same order. So
+//! differences without a meaning are removed here: comments, `./`, doubled and trailing slashes,
+//! `!!`, unneeded escapes, and the paths of workspace and home. Nothing is read from the disk,
+//! because the paths of a cache usually do not exist before it is restored.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
-use crate::glob::base::{Anchor, Base, anchors, names};
+use crate::glob::base::{Anchor, Base, can_anchor, names};
 use crate::glob::list::Patterns;
 use crate::glob::path_pattern::PathPattern;
 use crate::glob::segment::Segment;
 
-/// A pattern given from the directory it is anchored at.
+/// A pattern relative to its anchor.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Anchored {
     exclude: bool,
@@ -25,11 +26,11 @@ pub struct Anchored {
 }
 
 impl Patterns {
-    /// The patterns of the list in order, the `!` ones too, each given from the workspace, from
-    /// home or the root.
+    /// The patterns of the list in order, including `!` patterns, each relative to the workspace,
+    /// the home directory or the root.
     ///
-    /// A pattern written with `~` stays at home. Any other is given from the workspace if it lies
-    /// below it, else from home if it lies below that, else from the root.
+    /// A pattern written with `~` is relative to home. Any other is relative to the first of
+    /// workspace, home and root that contains it.
     pub fn anchored(&self, base: &Base) -> Vec<Anchored> {
         self.all()
             .iter()
@@ -59,13 +60,11 @@ impl Anchored {
         }
     }
 
-    /// Whether this is a `!` pattern.
     pub fn is_exclusion(&self) -> bool {
         self.exclude
     }
 
-    /// The pattern as [`fmt::Display`] shows it, byte for byte: equal for equal patterns, different
-    /// for others.
+    /// The text of [`fmt::Display`], byte for byte. Equal only for equal patterns.
     pub fn to_os_string(&self) -> OsString {
         let rest = self.rest.as_os_str().as_bytes();
         let prefix: &[u8] = match self.anchor {
@@ -82,34 +81,34 @@ impl Anchored {
 }
 
 impl fmt::Display for Anchored {
-    /// A pattern that reads back as this one: `target`, `~/.cargo/registry`, `/tmp/x`,
+    /// A pattern that parses to this one: `target`, `~/.cargo/registry`, `/tmp/x`,
     /// `!target/**/*.zip`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.to_os_string().display())
     }
 }
 
-/// The anchor of a pattern, and how many of its segments that stands for.
+/// The anchor of a pattern, and the number of segments that the anchor replaces.
 fn anchor(pattern: &PathPattern, base: &Base) -> (Anchor, usize) {
     if pattern.from_home {
-        return (Anchor::Home, pattern.start);
+        return (Anchor::Home, pattern.start_len);
     }
     [
         (Anchor::Workspace, &base.workspace),
         (Anchor::Home, &base.home),
     ]
     .into_iter()
-    .filter(|(_, directory)| anchors(directory))
-    .find_map(|(anchor, directory)| Some((anchor, leading(&pattern.segments, directory)?)))
+    .filter(|(_, directory)| can_anchor(directory))
+    .find_map(|(anchor, directory)| Some((anchor, strip_directory(&pattern.segments, directory)?)))
     .unwrap_or((Anchor::Root, 0))
 }
 
-/// How many names the directory has, if the segments begin with them.
-fn leading(segments: &[Segment], directory: &Path) -> Option<usize> {
+/// The number of names in the directory, if the segments start with them.
+fn strip_directory(segments: &[Segment], directory: &Path) -> Option<usize> {
     let mut count = 0;
-    for own in names(directory) {
+    for expected in names(directory) {
         match segments.get(count) {
-            Some(Segment::Name(name)) if **name == *own => count += 1,
+            Some(Segment::Name(name)) if **name == *expected => count += 1,
             _ => return None,
         }
     }
@@ -133,7 +132,7 @@ fn escape(name: &[u8]) -> Vec<u8> {
     escaped
 }
 
-/// Whether a pattern below the workspace would be read as something else without a `./` in front.
+/// Whether a pattern below the workspace has another meaning without a leading `./`.
 fn needs_dot(rest: &[u8]) -> bool {
     rest == b"~"
         || rest.starts_with(b"~/")
@@ -157,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn spelling_does_not_count() {
+    fn spelling_does_not_matter() {
         let table: &[(&str, &[&str])] = &[
             (
                 "a",
@@ -200,7 +199,7 @@ mod tests {
             for spelling in *spellings {
                 assert_eq!(shown(&[spelling]), [*canonical], "{spelling}");
             }
-            assert_eq!(shown(&[canonical]), [*canonical], "reads back as itself");
+            assert_eq!(shown(&[canonical]), [*canonical], "parses to itself");
         }
     }
 
@@ -213,12 +212,12 @@ mod tests {
     }
 
     #[test]
-    fn an_anchored_pattern_says_what_it_is_given_from_and_whether_it_excludes() {
+    fn an_anchored_pattern_has_its_anchor_and_whether_it_excludes() {
         let base = Base::new("/ws", "/h");
         let list = anchored(&base, &["a", "!~/b", "/c/*"]);
         let facts: Vec<(Anchor, bool)> = list
             .iter()
-            .map(|one| (one.anchor, one.is_exclusion()))
+            .map(|pattern| (pattern.anchor, pattern.is_exclusion()))
             .collect();
         assert_eq!(
             facts,
@@ -235,15 +234,15 @@ mod tests {
         let distinct = [
             "*", r"\*", "a", "!a", "~/a", "/a", "a/**", "a/*", "[ab]", r"\[ab]",
         ];
-        for (at, one) in distinct.iter().enumerate() {
-            for other in &distinct[at + 1..] {
-                assert_ne!(shown(&[one]), shown(&[other]), "{one} {other}");
+        for (index, a) in distinct.iter().enumerate() {
+            for b in &distinct[index + 1..] {
+                assert_ne!(shown(&[a]), shown(&[b]), "{a} {b}");
             }
         }
     }
 
     #[test]
-    fn the_same_list_elsewhere_is_the_same() {
+    fn a_list_is_the_same_in_other_directories() {
         let lines = |ws: &str, home: &str| {
             [
                 format!("{ws}/a"),

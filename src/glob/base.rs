@@ -1,35 +1,34 @@
-//! The directories that patterns start from and that stored paths are relative to.
+//! The directories that patterns and stored paths are relative to.
 
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
 
-/// Where relative patterns and `~` start, and what stored paths are relative to.
+/// The directories that relative patterns, `~` and stored paths refer to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Base {
     /// The checked-out repository: `GITHUB_WORKSPACE`.
     pub workspace: PathBuf,
-    /// Where a relative pattern starts.
+    /// Relative patterns start here.
     pub working_directory: PathBuf,
-    /// What `~` stands for; empty when it is not known.
+    /// The directory that `~` stands for; empty if unknown.
     pub home: PathBuf,
 }
 
-/// Which directory a path is given from, so that it means the same where that directory is another.
+/// The directory that a path is relative to, so that the path keeps its meaning on machines where
+/// the directory is somewhere else.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Anchor {
-    /// The checked-out repository.
     Workspace,
-    /// The home directory.
     Home,
-    /// The root of the filesystem.
+    /// `/`, for paths outside of workspace and home.
     Root,
 }
 
 impl Base {
-    /// A base as a step of a workflow has it: relative patterns start at the workspace.
+    /// The base of a step in a workflow: relative patterns start at the workspace.
     pub fn new(workspace: impl Into<PathBuf>, home: impl Into<PathBuf>) -> Self {
         let workspace = workspace.into();
         Self {
@@ -39,24 +38,23 @@ impl Base {
         }
     }
 
-    /// Splits an absolute path into an anchor and the rest: below the workspace first, else below
+    /// Splits an absolute path into an anchor and the rest. The workspace takes precedence over
     /// home.
     ///
-    /// A workspace or home that is the root of the filesystem anchors nothing: every path would be
-    /// below it.
+    /// A workspace or home that is `/` is no anchor, because every path is below it.
     pub fn anchor<'path>(&self, path: &'path Path) -> (Anchor, &'path Path) {
         for (anchor, directory) in [
             (Anchor::Workspace, &self.workspace),
             (Anchor::Home, &self.home),
         ] {
-            if let (true, Ok(rest)) = (anchors(directory), path.strip_prefix(directory)) {
+            if let (true, Ok(rest)) = (can_anchor(directory), path.strip_prefix(directory)) {
                 return (anchor, rest);
             }
         }
         (Anchor::Root, path.strip_prefix("/").unwrap_or(path))
     }
 
-    /// The absolute path that [`Base::anchor`] split, where workspace and home are now.
+    /// The inverse of [`Base::anchor`], with the current workspace and home.
     pub fn locate(&self, anchor: Anchor, rest: &Path) -> PathBuf {
         let directory = match anchor {
             Anchor::Workspace => &self.workspace,
@@ -70,8 +68,8 @@ impl Base {
         }
     }
 
-    /// An absolute path as seen from the working directory: `.` for itself, `../x` for a path
-    /// beside it.
+    /// An absolute path relative to the working directory: `.` for the directory itself, `../x` for
+    /// a sibling.
     pub fn relative(&self, path: &Path) -> PathBuf {
         let from: Vec<Component> = self.working_directory.components().collect();
         let to: Vec<Component> = path.components().collect();
@@ -86,12 +84,12 @@ impl Base {
     }
 }
 
-/// Whether a directory can stand for a part of the filesystem.
-pub(crate) fn anchors(directory: &Path) -> bool {
+/// Whether a directory is known and not `/`.
+pub(crate) fn can_anchor(directory: &Path) -> bool {
     directory.is_absolute() && names(directory).next().is_some()
 }
 
-/// The names in a path that is spelled in any way.
+/// The names in a path. `.` and repeated slashes are skipped.
 pub(crate) fn names(path: &Path) -> impl Iterator<Item = &[u8]> {
     path.components().filter_map(|component| match component {
         Component::Normal(name) => Some(name.as_bytes()),
@@ -130,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_home_that_is_the_root_or_not_known_anchors_nothing() {
+    fn a_home_that_is_the_root_or_unknown_anchors_nothing() {
         for home in ["/", ""] {
             assert_eq!(
                 Base::new("/ws", home).anchor(Path::new("/tmp")),

@@ -5,22 +5,21 @@ use std::fs::{self, FileType};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The kind of a path itself, or nothing when there is no such path.
+/// The kind of a path. Symlinks are not followed. `None` if the path does not exist.
 pub(crate) fn kind(path: &Path) -> io::Result<Option<FileType>> {
     absent_is_none(fs::symlink_metadata(path).map(|metadata| metadata.file_type()))
 }
 
-/// The kind of what a symlink leads to, or nothing when it leads nowhere.
+/// The kind of a symlink's target. `None` if the symlink is broken.
 pub(crate) fn target_kind(path: &Path) -> io::Result<Option<FileType>> {
     absent_is_none(fs::metadata(path).map(|metadata| metadata.file_type()))
 }
 
-/// The path with all its symlinks resolved.
 pub(crate) fn real_path(path: &Path) -> io::Result<PathBuf> {
     fs::canonicalize(path)
 }
 
-/// The children of a directory with their own kinds, sorted bytewise by name.
+/// The entries of a directory, sorted bytewise by name. Symlinks are not followed.
 pub(crate) fn children(directory: &Path) -> io::Result<Vec<(OsString, FileType)>> {
     let mut children = Vec::new();
     for entry in fs::read_dir(directory)? {

@@ -1,63 +1,52 @@
-//! What can be wrong with a pattern, and what can go wrong on the disk.
+//! Errors in patterns and errors of the search for matching paths.
 
 use std::io;
 use std::path::PathBuf;
 
 use thiserror::Error;
 
-/// A list of patterns that can't be understood.
+/// Why a list of patterns can't be parsed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum PatternError {
-    /// A line of nothing but `!`.
-    #[error("a pattern of nothing but '!' excludes nothing; write the path to exclude after it")]
+    /// A line with only `!`.
+    #[error("a pattern of only '!' excludes nothing; write the path to exclude after it")]
     Empty,
     /// A `..` segment, or a `.` segment that is not the first.
     #[error(
-        "pattern '{pattern}' has a '.' or '..' inside, which GitHub's rules refuse; write the path from the workspace, from home (~) or from the root (/)"
+        "pattern '{pattern}' contains '.' or '..', which GitHub's rules reject; write the path from the workspace, from home (~) or from the root (/)"
     )]
     RelativeSegment {
         /// The pattern without its `!`.
         pattern: String,
     },
-    /// A `~` where the home directory is not known.
+    /// A pattern with `~` although the home directory is unknown.
     #[error(
-        "pattern '{pattern}' begins at the home directory, which is not known; set HOME or write the whole path"
+        "pattern '{pattern}' starts with '~', but the home directory is unknown; set HOME or write the whole path"
     )]
     NoHome {
         /// The pattern without its `!`.
         pattern: String,
     },
-    /// A relative pattern where the working directory is not an absolute path.
+    /// A relative pattern although the working directory is not an absolute path.
     #[error(
         "pattern '{pattern}' is relative to '{directory}', which is not an absolute path; write the whole path"
     )]
     NoWorkingDirectory {
         /// The pattern without its `!`.
         pattern: String,
-        /// What was given as the working directory.
+        /// The working directory that was passed.
         directory: PathBuf,
     },
 }
 
-/// A path that a list of patterns leads to and that can't be looked at.
+/// Why the search for matching paths failed.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ResolveError {
-    /// Its kind can't be told; a link that leads to itself is among these.
-    #[error("can't look at '{path}': {source}; exclude it or make it readable")]
-    Inspect {
-        /// The path.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// Its children can't be listed.
+    /// The kind of a path can't be determined. A symlink cycle is such an error.
+    #[error("can't access '{path}': {source}; exclude it or make it readable")]
+    Inspect { path: PathBuf, source: io::Error },
     #[error("can't list the directory '{path}': {source}; exclude it or make it readable")]
-    List {
-        /// The directory.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    List { path: PathBuf, source: io::Error },
 }

@@ -1,11 +1,11 @@
-//! What the `!` lines of a list leave out below a directory that the list matched.
+//! The paths below a matched directory that the `!` lines of a list exclude.
 //!
-//! A directory that is matched stands for everything below it, so a path below it is left out
-//! exactly when the last pattern that fits it, or a directory above it, is a `!` one: the rule of
-//! the list itself with each pattern extended to its descendants, as in `hashFiles`.
+//! A matched directory stands for everything below it. A path below it is excluded if the last
+//! pattern that matches the path or one of its parents is a `!` pattern. This is the rule of the
+//! list itself with each pattern extended to its descendants, as in `hashFiles`.
 //!
-//! All patterns are moved to the directory first. What is left of them is short, and usually
-//! nothing; then a scan pays one comparison for each path.
+//! All patterns are made relative to the directory first. Few or none remain, and without any a
+//! scan needs one comparison for each path.
 
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
@@ -14,10 +14,10 @@ use crate::glob::list::Patterns;
 use crate::glob::path_pattern::PathPattern;
 use crate::glob::segment::{PathNames, Segment, match_start, may_match_below};
 
-/// The patterns that matter below one directory.
+/// The patterns that apply below one directory.
 #[derive(Debug, Clone, Default)]
 pub struct Exclusions {
-    /// What is left of the patterns, in the order of the list, from the first that excludes.
+    /// In the order of the list, from the first `!` pattern on.
     rules: Vec<Rule>,
 }
 
@@ -25,24 +25,23 @@ pub struct Exclusions {
 struct Rule {
     exclude: bool,
     directories_only: bool,
-    /// Relative to the directory; empty when everything below it fits.
+    /// Relative to the directory; empty if everything below it matches.
     segments: Vec<Segment>,
 }
 
-/// What to do with a path below the directory.
+/// Whether a path below the directory is part of the cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExclusionVerdict {
-    /// Take it.
     Include,
-    /// Leave it out with everything below it.
+    /// The path and everything below it are excluded.
     Exclude,
-    /// A directory to leave out, but a later pattern may bring back something below it: look
-    /// inside, and take the directory only if there is something.
+    /// The directory is excluded, but a later pattern may include something below it: scan it, and
+    /// include it only if something below it is included.
     IncludeIfNonEmpty,
 }
 
 impl Patterns {
-    /// What the list leaves out below a directory that it matched, given as an absolute path.
+    /// The exclusions of the list below a matched directory, which is an absolute path.
     pub fn exclusions_below(&self, directory: &Path) -> Exclusions {
         let mut rules: Vec<Rule> = Vec::new();
         for pattern in self.all() {
@@ -60,24 +59,23 @@ impl Patterns {
 }
 
 impl Exclusions {
-    /// Whether nothing is left out, so that no path needs to be asked about.
+    /// Whether every path is included, so that [`Self::verdict`] need not be called.
     pub fn is_empty(&self) -> bool {
         self.rules.is_empty()
     }
 
-    /// What to do with a path, given relative to the directory and without `.` and `..`. Does not
-    /// allocate.
+    /// `path` is relative to the directory and has no `.` or `..`. Does not allocate.
     pub fn verdict(&self, path: &Path, is_directory: bool) -> ExclusionVerdict {
         let names = PathNames::of(path.as_os_str().as_bytes());
-        let Some(at) = self
+        let Some(last) = self
             .rules
             .iter()
-            .rposition(|rule| rule.covers(names.clone(), is_directory))
+            .rposition(|rule| rule.matches_with_parents(names.clone(), is_directory))
         else {
             return ExclusionVerdict::Include;
         };
-        let later = || self.rules[at + 1..].iter().filter(|rule| !rule.exclude);
-        if !self.rules[at].exclude {
+        let later = || self.rules[last + 1..].iter().filter(|rule| !rule.exclude);
+        if !self.rules[last].exclude {
             ExclusionVerdict::Include
         } else if is_directory && later().any(|rule| may_match_below(&rule.segments, names.clone()))
         {
@@ -89,25 +87,25 @@ impl Exclusions {
 }
 
 impl Rule {
-    /// Whether the pattern fits the path or a directory above it.
-    fn covers(&self, names: PathNames, is_directory: bool) -> bool {
+    /// Whether the pattern matches the path or one of its parents.
+    fn matches_with_parents(&self, names: PathNames, is_directory: bool) -> bool {
         match match_start(&self.segments, names) {
-            // What is left over lies below what fits, and that is then a directory.
+            // With names left over, the pattern matched a parent, and a parent is a directory.
             Some(mut rest) => !self.directories_only || is_directory || rest.next().is_some(),
             None => false,
         }
     }
 }
 
-/// What is left of a pattern after the names of the directory: one rule for each way to account for
-/// them.
+/// The pattern relative to the directory: one rule for each way in which its first segments match
+/// the directory's names.
 fn rules_below(pattern: &PathPattern, directory: &Path) -> Vec<Rule> {
     let segments = &pattern.segments;
     let mut positions = vec![0];
     for name in PathNames::of(directory.as_os_str().as_bytes()) {
         let mut next = Vec::new();
-        for &at in &positions {
-            advance(segments, at, name, &mut next);
+        for &position in &positions {
+            advance(segments, position, name, &mut next);
         }
         next.sort_unstable();
         next.dedup();
@@ -118,27 +116,30 @@ fn rules_below(pattern: &PathPattern, directory: &Path) -> Vec<Rule> {
         directories_only: pattern.directories_only,
         segments: segments.to_vec(),
     };
-    let complete = |at: &usize| {
-        segments[*at..]
+    let matches_all = |position: &usize| {
+        segments[*position..]
             .iter()
             .all(|segment| *segment == Segment::Globstar)
     };
-    if positions.iter().any(complete) {
+    if positions.iter().any(matches_all) {
         return vec![rule(&[])];
     }
-    positions.iter().map(|at| rule(&segments[*at..])).collect()
+    positions
+        .iter()
+        .map(|position| rule(&segments[*position..]))
+        .collect()
 }
 
-/// Where in the segments one can be after one more name. At the end everything below is accounted
-/// for.
-fn advance(segments: &[Segment], at: usize, name: &[u8], next: &mut Vec<usize>) {
-    match segments.get(at) {
-        None => next.push(at),
+/// Adds the positions in the segments that can follow `position` after one more name. At the end of
+/// the segments, everything below matches.
+fn advance(segments: &[Segment], position: usize, name: &[u8], next: &mut Vec<usize>) {
+    match segments.get(position) {
+        None => next.push(position),
         Some(Segment::Globstar) => {
-            next.push(at);
-            advance(segments, at + 1, name, next);
+            next.push(position);
+            advance(segments, position + 1, name, next);
         }
-        Some(segment) if segment.takes(name) => next.push(at + 1),
+        Some(segment) if segment.matches(name) => next.push(position + 1),
         Some(_) => {}
     }
 }

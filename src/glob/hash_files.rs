@@ -1,10 +1,10 @@
 //! GitHub's `hashFiles`: one SHA-256 over the SHA-256 of each matched file.
 //!
-//! The outer digest takes the raw 32 bytes of each file's digest, in the order in which the glob
-//! library finds the files; names are not hashed. So the value depends on that order, which
-//! `pattern` reproduces, and the files can be read side by side as long as their digests are put
-//! together in that order (actions/runner, `HashFilesFunction.cs` and `hashFiles.ts`). There is no
-//! time limit: the runner gives up after two minutes.
+//! The outer digest covers the raw 32 bytes of each file's digest, in the order in which GitHub's
+//! glob library finds the files; names are not hashed (actions/runner, `HashFilesFunction.cs` and
+//! `hashFiles.ts`). [`Patterns::resolve`] returns the same order, so the files can be read in
+//! parallel as long as their digests are joined in that order. There is no time limit here; the
+//! runner stops after two minutes.
 
 use std::fmt;
 use std::fs::{self, File};
@@ -18,7 +18,7 @@ use thiserror::Error;
 
 use crate::glob::{Base, FoundKind, FoundPath, PatternError, Patterns, ResolveError};
 
-/// The value of `hashFiles` where at least one file matched.
+/// The value of `hashFiles` if at least one file matched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FilesDigest {
     digest: [u8; 32],
@@ -26,19 +26,19 @@ pub struct FilesDigest {
 }
 
 impl FilesDigest {
-    /// The 32 bytes of the SHA-256.
+    /// The raw SHA-256.
     pub fn digest(&self) -> &[u8; 32] {
         &self.digest
     }
 
-    /// How many files were hashed; at least one.
+    /// The number of hashed files; at least one.
     pub fn files(&self) -> usize {
         self.files
     }
 }
 
 impl fmt::Display for FilesDigest {
-    /// 64 lower-case hexadecimal digits, as `hashFiles` gives them.
+    /// 64 lower-case hexadecimal digits, like the value of `hashFiles`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.digest
             .iter()
@@ -46,38 +46,28 @@ impl fmt::Display for FilesDigest {
     }
 }
 
-/// Why files could not be hashed. GitHub's expression fails in these cases too, or runs into its
-/// time limit.
+/// Why files could not be hashed. In these cases GitHub's expression also fails or reaches its time
+/// limit.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum HashFilesError {
-    /// A pattern can't be understood.
     #[error(transparent)]
     Pattern(#[from] PatternError),
-    /// The search met a path that can't be looked at.
     #[error(transparent)]
     Resolve(#[from] ResolveError),
-    /// A matched file can't be read; a broken symlink that is not followed is among these.
+    /// A matched file can't be read. A broken symlink that is not followed is such a file.
     #[error("can't read '{path}' to hash it: {source}; exclude it or make it readable")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// A matched path is a pipe, a socket or a device, which need not end.
-    #[error("can't hash '{path}': it is no regular file; exclude it")]
-    NotAFile {
-        /// The path.
-        path: PathBuf,
-    },
+    Read { path: PathBuf, source: io::Error },
+    /// A matched path is a pipe, a socket or a device, which may never end.
+    #[error("can't hash '{path}': it is not a regular file; exclude it")]
+    NotAFile { path: PathBuf },
 }
 
-/// Hashes the files below the workspace that the patterns match; nothing when none does, where
+/// Hashes the files below the workspace that the patterns match. `None` if there are none: then
 /// `hashFiles` is `''`.
 ///
-/// `workspace` is absolute and free of `.` and `..`; relative patterns start there, and what they
-/// match outside is left out. `home` is what `~` stands for. Each argument may hold several lines.
+/// `workspace` is an absolute path without `.` and `..`. Relative patterns start there, and matches
+/// outside of it are skipped. `~` stands for `home`. Each pattern may have several lines.
 pub fn hash_files(
     workspace: &Path,
     patterns: &[String],
@@ -86,7 +76,7 @@ pub fn hash_files(
 ) -> Result<Option<FilesDigest>, HashFilesError> {
     let patterns = Patterns::parse(patterns, &Base::new(workspace, home))?.with_descendants();
     let found = patterns.resolve(follow_symbolic_links)?;
-    // All are collected before an error is looked for, so that it is always the first in order.
+    // Errors are looked for after all files are done, so that the first in order is returned.
     let digests: Vec<Result<Option<[u8; 32]>, HashFilesError>> = found
         .par_iter()
         .filter(|found| found.path != workspace && found.path.starts_with(workspace))
@@ -108,17 +98,16 @@ pub fn hash_files(
     }))
 }
 
-/// Bytes read at a time by each thread: large enough that the calls cost nothing beside the
-/// hashing.
+/// Bytes per read call of each thread: so many that the calls cost little compared to the hashing.
 const BUFFER: usize = 128 * 1024;
 
-/// The device number of `/dev/null`, which people link to in place of an empty file.
+/// The device number of `/dev/null`. Symlinks to it replace empty files.
 const NULL_DEVICE: u64 = 0x103;
 
-/// The digest of a matched path, or nothing for a directory.
+/// `None` for a directory.
 fn digest_found(found: &FoundPath, buffer: &mut [u8]) -> Result<Option<[u8; 32]>, HashFilesError> {
     let path = &found.path;
-    let failed = |source| HashFilesError::Read {
+    let read_error = |source| HashFilesError::Read {
         path: path.clone(),
         source,
     };
@@ -126,18 +115,18 @@ fn digest_found(found: &FoundPath, buffer: &mut [u8]) -> Result<Option<[u8; 32]>
         FoundKind::Directory => return Ok(None),
         FoundKind::File => {}
         FoundKind::Symlink | FoundKind::Special => {
-            let metadata = fs::metadata(path).map_err(failed)?;
+            let metadata = fs::metadata(path).map_err(read_error)?;
             let kind = metadata.file_type();
             if kind.is_dir() {
                 return Ok(None);
             }
-            let null = kind.is_char_device() && metadata.rdev() == NULL_DEVICE;
-            if !kind.is_file() && !null {
+            let is_null = kind.is_char_device() && metadata.rdev() == NULL_DEVICE;
+            if !kind.is_file() && !is_null {
                 return Err(HashFilesError::NotAFile { path: path.clone() });
             }
         }
     }
-    digest_file(path, buffer).map(Some).map_err(failed)
+    digest_file(path, buffer).map(Some).map_err(read_error)
 }
 
 fn digest_file(path: &Path, buffer: &mut [u8]) -> io::Result<[u8; 32]> {

@@ -1,4 +1,4 @@
-//! Lists of patterns: which paths they match, and where a search for those begins.
+//! Lists of patterns: which paths they match, and where the search for these paths starts.
 
 use std::collections::HashSet;
 use std::os::unix::ffi::OsStrExt as _;
@@ -9,15 +9,14 @@ use crate::glob::error::PatternError;
 use crate::glob::path_pattern::PathPattern;
 use crate::glob::white_space::js_trim;
 
-/// A list of patterns in the order it was written, which counts: a later line takes away from or
-/// adds to what the lines before it match.
+/// A list of patterns. Their order matters: each line adds paths to the matches of the lines before
+/// it, or removes paths from them.
 #[derive(Debug, Clone, Default)]
 pub struct Patterns {
     patterns: Vec<PathPattern>,
 }
 
-/// Whether a path is matched, which can depend on what kind of file it is: `name/` matches
-/// directories only.
+/// Whether a path is matched. This can depend on its kind: `name/` matches only directories.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct PatternMatch {
     /// Matched if the path is a directory.
@@ -34,10 +33,10 @@ impl PatternMatch {
 }
 
 impl Patterns {
-    /// Reads patterns, one a line; blank lines and lines that begin with `#` are skipped.
+    /// Parses patterns, one per line. Blank lines and lines that start with `#` are skipped.
     ///
     /// # Errors
-    /// The first line that GitHub's rules refuse.
+    /// The first line that GitHub's rules reject.
     pub fn parse<Lines>(lines: Lines, base: &Base) -> Result<Self, PatternError>
     where
         Lines: IntoIterator<Item: AsRef<str>>,
@@ -53,7 +52,7 @@ impl Patterns {
         Ok(Self { patterns })
     }
 
-    /// The same list where each pattern also stands for everything below what it matches, as in
+    /// The same list, but each pattern also matches everything below its matches, as in
     /// `hashFiles`.
     #[must_use]
     pub fn with_descendants(&self) -> Self {
@@ -66,20 +65,20 @@ impl Patterns {
         Self { patterns }
     }
 
-    /// Whether nothing can match: there is no pattern, or only `!` ones.
+    /// Whether nothing can match: there are no patterns except `!` ones.
     pub fn is_empty(&self) -> bool {
         self.includes().next().is_none()
     }
 
-    /// Whether the list matches a path: absolute, without `.` and `..`. Does not touch the disk.
+    /// `path` is absolute, without `.` and `..`. Does not access the disk.
     pub fn matches(&self, path: &Path) -> PatternMatch {
         let path = path.as_os_str().as_bytes();
         let mut matched = PatternMatch::default();
         for pattern in &self.patterns {
             let include = !pattern.exclude;
-            let settled = matched.directory == include
+            let is_unaffected = matched.directory == include
                 && (pattern.directories_only || matched.file == include);
-            if settled || !pattern.fits(path) {
+            if is_unaffected || !pattern.matches(path) {
                 continue;
             }
             matched.directory = include;
@@ -90,21 +89,21 @@ impl Patterns {
         matched
     }
 
-    /// Whether the list can match a path below this absolute one.
+    /// Whether the list can match a path below this absolute path.
     pub(crate) fn may_match_below(&self, path: &Path) -> bool {
         let path = path.as_os_str().as_bytes();
-        self.includes().any(|pattern| pattern.may_fit_below(path))
+        self.includes().any(|pattern| pattern.may_match_below(path))
     }
 
-    /// Where a search begins: the literal path in front of each pattern's first wildcard, in order,
-    /// each once, and none that lies below another (actions/toolkit, packages/glob,
-    /// `internal-pattern-helper.ts`).
+    /// The directories where the search starts: the literal path before the first wildcard of each
+    /// pattern, in order, without duplicates and without those below another (actions/toolkit,
+    /// packages/glob, `internal-pattern-helper.ts`).
     pub fn search_paths(&self) -> Vec<&Path> {
         let all: HashSet<&Path> = self
             .includes()
             .map(|pattern| pattern.search_path.as_path())
             .collect();
-        let mut listed = HashSet::new();
+        let mut seen = HashSet::new();
         self.includes()
             .map(|pattern| pattern.search_path.as_path())
             .filter(|path| {
@@ -113,7 +112,7 @@ impl Patterns {
                     .skip(1)
                     .any(|ancestor| all.contains(ancestor))
             })
-            .filter(|path| listed.insert(*path))
+            .filter(|path| seen.insert(*path))
             .collect()
     }
 

@@ -1,42 +1,44 @@
 //! Path patterns with the rules of GitHub's own glob library.
 //!
-//! A `path` input and the arguments of `hashFiles` are lists of patterns: one a line, `#` comments,
-//! `!` to exclude, `*`, `?`, `[ab]` and `**`, `~` for the home directory, `\` to escape. Names with
-//! a leading dot match like all others; braces and the like are themselves. [`Patterns`] reads such
-//! a list and decides, without touching the disk, which paths it matches; [`Patterns::resolve`]
-//! walks the disk and lists them; [`Anchored`] says what a list means wherever the workspace and
-//! the home directory are; [`Exclusions`] decides inside a listed directory.
+//! The input `path` and the arguments of `hashFiles` are lists of patterns, one per line: `#`
+//! comments, `!` to exclude, the wildcards `*`, `?`, `[ab]` and `**`, `~` for the home directory,
+//! `\` to escape. A leading dot has no special meaning; neither have braces.
 //!
-//! # Why the rules hold
+//! - [`Patterns`] parses a list and decides which paths it matches, without I/O
+//! - [`Patterns::resolve`] searches the disk for these paths
+//! - [`Anchored`] is a pattern in a form that does not depend on the machine
+//! - [`Exclusions`] decides what is excluded inside a matched directory
+//! - [`hash_files`] computes GitHub's `hashFiles`
 //!
-//! The rules are those of actions/toolkit, packages/glob, on Linux. Its answer depends on the list
-//! as a whole and on nothing else: a path is matched when the last pattern that fits it is not a
-//! `!` one. So matching is a pure function of the list and the path, and the walk only has to visit
-//! every path that an including pattern can fit, in the order the toolkit does: it begins at the
-//! literal directory in front of each pattern's first wildcard, skips one that lies below another,
-//! and goes depth first through children sorted bytewise.
+//! # The rules
 //!
-//! The one deliberate difference is [`Exclusions`]. The toolkit lists a directory and the archiver
-//! then takes all of it, so `target` with `!target/**/*.zip` saves the archives too; here the `!`
-//! line leaves them out.
+//! The rules are those of actions/toolkit, packages/glob, on Linux: a path is matched if the last
+//! pattern that matches it is not a `!` pattern. So matching is a pure function of the list and the
+//! path. The search visits every path that an including pattern can match, in the order of the
+//! toolkit: it starts at the literal directory before the first wildcard of each pattern, skips a
+//! directory below another one, and goes depth first through children sorted bytewise.
+//!
+//! [`Exclusions`] are the only deliberate difference. The toolkit lists a directory and the
+//! archiver then adds all of it, so `target` with `!target/**/*.zip` saves the archives too. Here
+//! the `!` line excludes them.
 //!
 //! # Why not a glob library
 //!
-//! `globset`, set as near to these rules as it can be, fails a quarter of the recorded one-segment
-//! cases (tests/data/glob-table.json): braces can't be turned off, a bracket that is unclosed or
-//! backward is an error and not a name, `?` and classes take a byte where GitHub's take a UTF-16
-//! code unit; and its `a/**` does not match `a`. What would be left for a library is one loop over
-//! a segment, so that loop stands here.
+//! `globset`, configured as close to these rules as possible, fails a quarter of the recorded
+//! one-segment cases (tests/data/glob-table.json): braces can't be turned off, a bracket that is
+//! not closed or a range that runs backwards is an error instead of a name, `?` and classes match a
+//! byte instead of a UTF-16 code unit, and `a/**` does not match `a`. A library would only replace
+//! the loop over one segment, so that loop is implemented here.
 //!
-//! # Where the toolkit's accidents are not repeated
+//! # Bugs of the toolkit that are not repeated
 //!
 //! - Names that are not UTF-8 are matched and listed; the toolkit can't open them.
-//! - A directory is read, and an excluded path looked at, only if something there can match; the
-//!   toolkit also reads a listed directory for nothing, and fails when it may not.
-//! - A segment that ends in an unclosed `[` after a wildcard, or in `[**`, is read like any other;
-//!   the toolkit's then ends in the word `undefined`.
-//! - A pattern such as `name /` means the directory whose name ends in a blank; the toolkit drops
-//!   the blank from half of its reading and finds nothing.
+//! - A directory is read, and an excluded path inspected, only if something there can match; the
+//!   toolkit also reads directories without need, and fails if it lacks the permission.
+//! - A segment that ends in an unclosed `[` after a wildcard, or in `[**`, is parsed like any
+//!   other; in the toolkit it ends in the word `undefined`.
+//! - A pattern such as `name /` means the directory whose name ends in a space; the toolkit drops
+//!   the space in one of two places and finds nothing.
 
 mod anchored;
 mod base;

@@ -1,4 +1,4 @@
-//! One pattern of a list: where it starts, what it fits.
+//! One pattern of a list, parsed and made absolute.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
@@ -9,27 +9,26 @@ use crate::glob::error::PatternError;
 use crate::glob::segment::{PathNames, Segment, literal, match_all, may_match_below};
 use crate::glob::white_space::js_trim;
 
-/// One pattern, made absolute.
 #[derive(Debug, Clone)]
 pub(crate) struct PathPattern {
-    /// Whether what fits is taken away instead of added.
+    /// Whether matching paths are removed instead of added.
     pub(crate) exclude: bool,
-    /// Whether only directories fit: the pattern was written with a slash at its end.
+    /// Whether only directories match: the pattern ends with a slash.
     pub(crate) directories_only: bool,
     /// All segments below the root of the filesystem.
     pub(crate) segments: Vec<Segment>,
-    /// The segments as written; those of the start directory are empty.
+    /// The segments as written; empty for those of the start directory.
     pub(crate) texts: Vec<String>,
-    /// How many of the segments come from the directory the pattern starts at.
-    pub(crate) start: usize,
-    /// Whether it was written with `~`.
+    /// The number of segments that come from the start directory.
+    pub(crate) start_len: usize,
+    /// Whether the pattern starts with `~`.
     pub(crate) from_home: bool,
-    /// The literal path in front of the first wildcard.
+    /// The literal path before the first wildcard.
     pub(crate) search_path: PathBuf,
 }
 
 impl PathPattern {
-    /// Reads one line that is neither blank nor a comment.
+    /// Parses one line that is neither blank nor a comment.
     ///
     /// Source: actions/toolkit, packages/glob, `internal-pattern.ts`, the constructor and
     /// `fixupPattern`.
@@ -80,19 +79,21 @@ impl PathPattern {
                 .map(|_| String::new())
                 .chain(written.iter().cloned())
                 .collect(),
-            start: names.len(),
+            start_len: names.len(),
             from_home,
             search_path,
         }
     }
 
-    /// The pattern for everything below what this one fits, or nothing when it fits that already.
+    /// The pattern for everything below the matches of this one; `None` if this one matches that
+    /// too.
     ///
-    /// It does not fit what this one fits: `name/` with its descendants leaves a file of that name
-    /// alone (actions/toolkit, packages/glob, `internal-pattern.ts`, `isImplicitPattern`).
+    /// It does not match what this one matches: `name/` and its descendants do not match a file of
+    /// that name (actions/toolkit, packages/glob, `internal-pattern.ts`, `isImplicitPattern`).
     pub(crate) fn descendants(&self) -> Option<Self> {
-        let complete = !self.directories_only && self.segments.last() == Some(&Segment::Globstar);
-        (!complete).then(|| {
+        let includes_descendants =
+            !self.directories_only && self.segments.last() == Some(&Segment::Globstar);
+        (!includes_descendants).then(|| {
             let mut below = self.clone();
             below.directories_only = false;
             for text in ["*", "**"] {
@@ -103,18 +104,18 @@ impl PathPattern {
         })
     }
 
-    /// Whether the pattern fits this absolute path, whatever kind the path is of.
-    pub(crate) fn fits(&self, path: &[u8]) -> bool {
+    /// Whether the pattern matches this absolute path. The kind of the path is not checked.
+    pub(crate) fn matches(&self, path: &[u8]) -> bool {
         match_all(&self.segments, PathNames::of(path))
     }
 
-    /// Whether the pattern can fit a path below this absolute one.
-    pub(crate) fn may_fit_below(&self, path: &[u8]) -> bool {
+    /// Whether the pattern can match a path below this absolute path.
+    pub(crate) fn may_match_below(&self, path: &[u8]) -> bool {
         may_match_below(&self.segments, PathNames::of(path))
     }
 }
 
-/// Takes the `!`s off: an odd number excludes. White space may stand between them.
+/// Removes leading `!`s and the white space between them. An odd number of them excludes.
 fn strip_negations(line: &str) -> (bool, &str) {
     let mut exclude = false;
     let mut pattern = js_trim(line);
@@ -125,19 +126,19 @@ fn strip_negations(line: &str) -> (bool, &str) {
     (exclude, pattern)
 }
 
-/// Refuses `..` anywhere and `.` anywhere but first, also where they are spelled with escapes.
+/// Rejects `..`, and `.` except as the first segment, even if written with escapes.
 fn check_relative_segments(pattern: &str) -> Result<(), PatternError> {
     let first = usize::from(pattern.starts_with('/'));
-    let relative = pattern
+    let has_relative = pattern
         .split('/')
         .filter(|segment| !segment.is_empty())
         .zip(first..)
-        .any(|(segment, at)| match literal(segment).as_deref() {
+        .any(|(segment, position)| match literal(segment).as_deref() {
             Some("..") => true,
-            Some(".") => at > 0,
+            Some(".") => position > 0,
             _ => false,
         });
-    if relative {
+    if has_relative {
         Err(PatternError::RelativeSegment {
             pattern: pattern.to_owned(),
         })
@@ -146,7 +147,7 @@ fn check_relative_segments(pattern: &str) -> Result<(), PatternError> {
     }
 }
 
-/// The directory a pattern starts at, and whether that is home.
+/// The directory that a pattern is relative to, and whether it is the home directory.
 fn start_directory<'base>(
     pattern: &str,
     base: &'base Base,

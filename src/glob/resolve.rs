@@ -1,9 +1,8 @@
-//! Walks the disk for what a list of patterns matches.
+//! Searches the disk for the paths that a list of patterns matches.
 //!
 //! The order is that of actions/toolkit, packages/glob, `internal-globber.ts`: search paths in the
-//! order of the patterns, then depth first, a directory before what is in it, children sorted
-//! bytewise. It does not depend on the order in which the filesystem lists names, and `hashFiles`
-//! relies on that.
+//! order of the patterns, then depth first, a directory before its contents, children sorted
+//! bytewise. It does not depend on the filesystem's order of names; `hashFiles` relies on that.
 
 use std::fs::FileType;
 use std::io;
@@ -17,18 +16,15 @@ use crate::glob::list::Patterns;
 /// A path that a list of patterns matched.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoundPath {
-    /// The absolute path, spelled as the pattern led to it.
+    /// Absolute. It starts with the search path of the pattern; symlinks in it are not resolved.
     pub path: PathBuf,
-    /// What is there.
     pub kind: FoundKind,
 }
 
-/// What a matched path is, after following it if that was asked for.
+/// The kind of a matched path, or of a symlink's target if symlinks are followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FoundKind {
-    /// A directory.
     Directory,
-    /// A regular file.
     File,
     /// A symlink that was not followed.
     Symlink,
@@ -50,32 +46,31 @@ impl From<FileType> for FoundKind {
     }
 }
 
-/// A path still to be looked at.
+/// A path that is still to be visited.
 struct PendingPath {
     path: PathBuf,
-    /// Its own kind, before following it.
+    /// The kind of the path itself, even if it is a symlink.
     kind: FileType,
-    /// How many directories of this search lie above it.
+    /// The number of directories above it in this search.
     depth: usize,
 }
 
 impl Patterns {
     /// The paths on the disk that the list matches, in GitHub's order.
     ///
-    /// With `follow_symbolic_links`, links are treated as what they lead to: broken ones are left
-    /// out, and a link back to a directory above it is not entered. Without, a link is a file,
-    /// whatever it leads to.
+    /// With `follow_symbolic_links`, a symlink is treated like its target; broken symlinks and
+    /// those to a parent directory are skipped. Without it, every symlink is a file.
     ///
     /// # Errors
-    /// A path on the way can't be looked at, other than for not being there.
+    /// A path that may match can't be inspected. A path that does not exist is no error.
     pub fn resolve(&self, follow_symbolic_links: bool) -> Result<Vec<FoundPath>, ResolveError> {
         self.resolve_in(&Local::default(), follow_symbolic_links)
     }
 
-    /// Like [`Self::resolve`] in another namespace. The result has names, not resolved paths.
+    /// [`Self::resolve`] in another namespace. The result has names, not resolved paths.
     ///
     /// # Errors
-    /// Those of [`Self::resolve`], and those of the namespace.
+    /// Those of [`Self::resolve`] and of the namespace.
     pub fn resolve_in(
         &self,
         namespace: &dyn Namespace,
@@ -87,7 +82,7 @@ impl Patterns {
                 patterns: self,
                 namespace,
                 follow: follow_symbolic_links,
-                above: Vec::new(),
+                ancestors: Vec::new(),
                 found: &mut found,
             };
             walk.run(root)?;
@@ -100,9 +95,9 @@ struct Walk<'walk> {
     patterns: &'walk Patterns,
     namespace: &'walk dyn Namespace,
     follow: bool,
-    /// The real paths of the directories above the present one, to tell cycles. Only kept when
-    /// links are followed.
-    above: Vec<PathBuf>,
+    /// The real paths of the directories above the current one, to detect cycles. Empty unless
+    /// symlinks are followed.
+    ancestors: Vec<PathBuf>,
     found: &'walk mut Vec<FoundPath>,
 }
 
@@ -125,15 +120,16 @@ impl Walk<'_> {
             let Some(kind) = self.kind(&candidate)? else {
                 continue;
             };
-            let directory = kind == FoundKind::Directory;
-            if directory && enter {
+            let is_directory = kind == FoundKind::Directory;
+            if is_directory && enter {
                 self.add_children(&candidate, &mut candidates)?;
             }
-            if if directory {
+            let is_match = if is_directory {
                 matched.directory
             } else {
                 matched.file
-            } {
+            };
+            if is_match {
                 self.found.push(FoundPath {
                     path: candidate.path,
                     kind,
@@ -143,8 +139,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// What the candidate is, or nothing when it is a broken link or a directory that this search
-    /// is inside of.
+    /// `None` for a broken symlink, and for a directory that this search is already inside of.
     fn kind(&mut self, candidate: &PendingPath) -> Result<Option<FoundKind>, ResolveError> {
         if !self.follow {
             return Ok(Some(candidate.kind.into()));
@@ -159,28 +154,30 @@ impl Walk<'_> {
             Some(kind) if kind.is_dir() => {
                 Ok(self.enter(candidate)?.then_some(FoundKind::Directory))
             }
-            other => Ok(other.map(FoundKind::from)),
+            kind => Ok(kind.map(FoundKind::from)),
         }
     }
 
-    /// Notes a directory's real path; false when it is that of a directory above.
+    /// Records a directory's real path. `false` if it is that of a parent, so that entering it
+    /// would not end.
     fn enter(&mut self, candidate: &PendingPath) -> Result<bool, ResolveError> {
-        self.above.truncate(candidate.depth);
-        let real = match (self.above.last(), candidate.path.file_name()) {
+        self.ancestors.truncate(candidate.depth);
+        // The real path of a plain child needs no system call.
+        let real = match (self.ancestors.last(), candidate.path.file_name()) {
             (Some(parent), Some(name)) if !candidate.kind.is_symlink() => parent.join(name),
             _ => {
                 let path = self.namespace.resolve(&candidate.path);
                 inspect(&candidate.path, path, disk::real_path)?
             }
         };
-        let fresh = !self.above.contains(&real);
-        if fresh {
-            self.above.push(real);
+        let is_new = !self.ancestors.contains(&real);
+        if is_new {
+            self.ancestors.push(real);
         }
-        Ok(fresh)
+        Ok(is_new)
     }
 
-    /// Puts the children where the first of them is looked at next.
+    /// Pushes the children in reverse, so that the first of them is visited next.
     fn add_children(
         &self,
         parent: &PendingPath,
@@ -201,13 +198,13 @@ impl Walk<'_> {
     }
 }
 
-/// Asks the disk about a resolved path; errors carry the name.
+/// Calls `operation` with a resolved path. Errors have the name instead.
 fn inspect<T>(
     name: &Path,
     path: io::Result<PathBuf>,
-    ask: impl FnOnce(&Path) -> io::Result<T>,
+    operation: impl FnOnce(&Path) -> io::Result<T>,
 ) -> Result<T, ResolveError> {
-    path.and_then(|path| ask(&path))
+    path.and_then(|path| operation(&path))
         .map_err(|source| ResolveError::Inspect {
             path: name.to_path_buf(),
             source,

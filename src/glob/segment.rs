@@ -1,15 +1,12 @@
-//! Segments: what stands between the slashes of a pattern.
+//! Segments: the parts of a pattern between slashes.
 
 use crate::glob::wildcard::Wildcard;
 
-/// One segment of a pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Segment {
-    /// Exactly this name.
     Name(Box<[u8]>),
-    /// Any name that fits.
     Wildcard(Wildcard),
-    /// `**`: any number of names, also none.
+    /// `**`: any number of names, including none.
     Globstar,
 }
 
@@ -28,21 +25,22 @@ impl Segment {
         Self::Name(name.into())
     }
 
-    pub(crate) fn takes(&self, name: &[u8]) -> bool {
+    /// Whether the segment can match this one name.
+    pub(crate) fn matches(&self, name: &[u8]) -> bool {
         match self {
-            Self::Name(own) => **own == *name,
+            Self::Name(expected) => **expected == *name,
             Self::Wildcard(wildcard) => wildcard.matches(name),
             Self::Globstar => true,
         }
     }
 }
 
-/// The name a segment stands for where a search begins, or nothing when it has a wildcard.
+/// The name that a segment stands for in a search path; `None` if it has a wildcard.
 ///
-/// This reading of brackets is coarser than that of the matching: only a class of one character is
-/// that character, and `[!]` is `!` (actions/toolkit, packages/glob, `internal-pattern.ts`,
-/// `getLiteral`). Where the two differ the search begins at a name the pattern does not match, and
-/// finds nothing.
+/// Brackets are parsed in a coarser way than for matching: only a class of one character is that
+/// character, and `[!]` is `!` (actions/toolkit, packages/glob, `internal-pattern.ts`,
+/// `getLiteral`). If the two differ, the search starts at a name that the pattern does not match,
+/// and finds nothing.
 pub(crate) fn literal(segment: &str) -> Option<String> {
     let mut name = String::new();
     let mut rest = segment;
@@ -64,13 +62,13 @@ pub(crate) fn literal(segment: &str) -> Option<String> {
                 }
                 _ => name.push('['),
             },
-            other => name.push(other),
+            _ => name.push(first),
         }
     }
     Some(name)
 }
 
-/// The unescaped text up to the first `]` that is not escaped, and what follows it.
+/// The unescaped text before the first `]` that is not escaped, and the text after it.
 fn bracket(text: &str) -> Option<(String, &str)> {
     let mut members = String::new();
     let mut rest = text.chars();
@@ -84,7 +82,7 @@ fn bracket(text: &str) -> Option<(String, &str)> {
     None
 }
 
-/// The names of a path, from the root or from the directory it is relative to.
+/// The names of an absolute or relative path.
 #[derive(Debug, Clone)]
 pub(crate) struct PathNames<'path>(&'path [u8]);
 
@@ -115,43 +113,46 @@ impl<'path> Iterator for PathNames<'path> {
     }
 }
 
-/// Whether the segments account for all the names.
+/// Whether the segments match all names.
 pub(crate) fn match_all(segments: &[Segment], names: PathNames) -> bool {
-    consume(segments, names, true).is_some()
+    match_names(segments, names, true).is_some()
 }
 
-/// The names left over after the fewest that the segments account for.
+/// The names after the shortest start that the segments match.
 pub(crate) fn match_start<'path>(
     segments: &[Segment],
     names: PathNames<'path>,
 ) -> Option<PathNames<'path>> {
-    consume(segments, names, false)
+    match_names(segments, names, false)
 }
 
-/// Fits segments to names; only the last `**` has to be tried again, as an earlier one can give it
-/// nothing new.
-fn consume<'path>(
+/// Matches segments with names; returns the names that are left over. `to_the_end` requires that
+/// there are none.
+///
+/// Backtracking to the last `**` is enough: whatever an earlier one could match in addition, the
+/// last one can match too.
+fn match_names<'path>(
     segments: &[Segment],
     names: PathNames<'path>,
     to_the_end: bool,
 ) -> Option<PathNames<'path>> {
     let mut rest = names;
-    let mut at = 0;
-    // The segment after the last `**`, and the names that are tried for it.
+    let mut position = 0;
+    // The segment after the last `**`, and the names that it was tried with.
     let mut retry: Option<(usize, PathNames)> = None;
     loop {
-        match segments.get(at) {
-            Some(Segment::Globstar) if at + 1 == segments.len() => return Some(rest),
+        match segments.get(position) {
+            Some(Segment::Globstar) if position + 1 == segments.len() => return Some(rest),
             Some(Segment::Globstar) => {
-                at += 1;
-                retry = Some((at, rest.clone()));
+                position += 1;
+                retry = Some((position, rest.clone()));
                 continue;
             }
             Some(segment) => {
                 let mut ahead = rest.clone();
-                if segment.takes(ahead.next()?) {
+                if segment.matches(ahead.next()?) {
                     rest = ahead;
-                    at += 1;
+                    position += 1;
                     continue;
                 }
             }
@@ -160,17 +161,17 @@ fn consume<'path>(
         }
         let (after, tried) = retry.as_mut()?;
         tried.next()?;
-        (at, rest) = (*after, tried.clone());
+        (position, rest) = (*after, tried.clone());
     }
 }
 
-/// Whether the segments can account for a path that lies strictly below these names.
+/// Whether the segments can match a path strictly below these names.
 pub(crate) fn may_match_below(segments: &[Segment], names: PathNames) -> bool {
     let mut segments = segments.iter();
     for name in names {
         match segments.next() {
             Some(Segment::Globstar) => return true,
-            Some(segment) if segment.takes(name) => {}
+            Some(segment) if segment.matches(name) => {}
             _ => return false,
         }
     }
@@ -186,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn globstars_take_any_number_of_names() {
+    fn globstars_match_any_number_of_names() {
         let table: &[(&str, &[&str], &[&str])] = &[
             ("**", &["", "a", "a/b/c"], &[]),
             ("a/**", &["a", "a/b", "a/b/c"], &["", "b", "ab"]),
@@ -208,8 +209,8 @@ mod tests {
             ),
             ("*/**", &["a", "a/b"], &[""]),
         ];
-        for (pattern, fitting, others) in table {
-            for path in *fitting {
+        for (pattern, matching, others) in table {
+            for path in *matching {
                 assert!(
                     match_all(&segments(pattern), PathNames::of(path.as_bytes())),
                     "{pattern} {path}"
@@ -225,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_above_what_a_pattern_matches_is_worth_entering() {
+    fn a_directory_is_entered_if_the_pattern_can_match_below_it() {
         let table: &[(&str, &[&str], &[&str])] = &[
             ("a/b", &["", "a"], &["a/b", "b", "a/c"]),
             ("a/*/c", &["a", "a/x"], &["a/x/c", "a/x/y"]),

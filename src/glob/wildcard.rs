@@ -1,10 +1,10 @@
-//! One segment of a pattern that has wildcards, matched against one file name.
+//! Matching of one segment with wildcards against one file name.
 //!
 //! The rules are those of minimatch 3 with `dot`, `nobrace`, `noext` and `nonegate`: `*`, `?`,
-//! `[ab]`, `[a-c]`, `[!a]`, `[^a]` and `\` escapes; everything else is itself. GitHub's programs
-//! run in JavaScript, where `?` and a class take one UTF-16 code unit. So names are compared by
-//! code units here too: `?` is `é`, `??` is `😀`. A byte that is not UTF-8 counts as one unit that
-//! no written pattern contains; wildcards take it.
+//! `[ab]`, `[a-c]`, `[!a]`, `[^a]` and `\` escapes; all other characters are literal. GitHub's
+//! programs run in JavaScript, where `?` and a class match one UTF-16 code unit. So names are
+//! compared by code units here too: `?` matches `é`, `??` matches `😀`. A byte that is not UTF-8
+//! counts as one unit that only wildcards match.
 
 /// A compiled segment with at least one wildcard.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,46 +28,47 @@ enum Token {
 const NAME_MAX: usize = 255;
 
 impl Wildcard {
-    /// Compiles a segment, or says which name it is when it has no wildcard.
+    /// `Err` has the name that the segment stands for, if it has no wildcard.
     pub(crate) fn compile(segment: &str) -> Result<Self, String> {
         let units: Vec<u16> = segment.encode_utf16().collect();
         let tokens = tokens(&units);
-        let name: Option<Vec<u16>> = tokens.iter().map(Token::unit).collect();
+        let name: Option<Vec<u16>> = tokens.iter().map(Token::literal).collect();
         match name {
             Some(name) => Err(String::from_utf16_lossy(&name)),
             None => Ok(Self { tokens }),
         }
     }
 
-    /// Whether the whole name fits. Does not allocate for names a filesystem can hold.
+    /// Whether the wildcard matches the whole name. Does not allocate for names that a filesystem
+    /// can have.
     pub(crate) fn matches(&self, name: &[u8]) -> bool {
         if name.is_ascii() {
-            return fits(&self.tokens, name);
+            return match_tokens(&self.tokens, name);
         }
         let mut buffer = [0; NAME_MAX];
         if name.len() > NAME_MAX {
-            return fits(&self.tokens, &units(name).collect::<Vec<u16>>());
+            return match_tokens(&self.tokens, &units(name).collect::<Vec<u16>>());
         }
         let mut length = 0;
         for unit in units(name) {
             buffer[length] = unit;
             length += 1;
         }
-        fits(&self.tokens, &buffer[..length])
+        match_tokens(&self.tokens, &buffer[..length])
     }
 }
 
 impl Token {
-    fn unit(&self) -> Option<u16> {
+    fn literal(&self) -> Option<u16> {
         match self {
             Self::Unit(unit) => Some(*unit),
             _ => None,
         }
     }
 
-    fn takes(&self, unit: u16) -> bool {
+    fn matches(&self, unit: u16) -> bool {
         match self {
-            Self::Unit(own) => *own == unit,
+            Self::Unit(expected) => *expected == unit,
             Self::AnyUnit | Self::AnyUnits => true,
             Self::Class { negated, ranges } => {
                 ranges
@@ -79,26 +80,27 @@ impl Token {
     }
 }
 
-/// The code units of a name. A byte that is not UTF-8 becomes a lone low surrogate, as in Python's
-/// PEP 383.
+/// The code units of a name. A byte that is not UTF-8 becomes a lone low surrogate, as in PEP 383.
 fn units(name: &[u8]) -> impl Iterator<Item = u16> + '_ {
     name.utf8_chunks().flat_map(|chunk| {
-        let stray = chunk.invalid().iter().map(|byte| 0xDC00 + u16::from(*byte));
-        chunk.valid().encode_utf16().chain(stray)
+        let invalid = chunk.invalid().iter().map(|byte| 0xDC00 + u16::from(*byte));
+        chunk.valid().encode_utf16().chain(invalid)
     })
 }
 
-/// Fits tokens to units; only the last `*` has to be tried again, as an earlier one can give it
-/// nothing new.
-fn fits<U: Copy + Into<u16>>(tokens: &[Token], name: &[U]) -> bool {
-    // Most names fail here: patterns such as `*.zip` end in what few names end in.
-    if let (Some(Token::Unit(last)), Some(&own)) = (tokens.last(), name.last())
-        && own.into() != *last
+/// Whether the tokens match the whole name.
+///
+/// Backtracking to the last `*` is enough: whatever an earlier one could match in addition, the
+/// last one can match too.
+fn match_tokens<U: Copy + Into<u16>>(tokens: &[Token], name: &[U]) -> bool {
+    // Most names fail here: few names end like a pattern such as `*.zip`.
+    if let (Some(Token::Unit(last_token)), Some(&last_unit)) = (tokens.last(), name.last())
+        && last_unit.into() != *last_token
     {
         return false;
     }
     let (mut token, mut unit) = (0, 0);
-    // The token after the last `*`, and the unit that is tried for it.
+    // The token after the last `*`, and the unit that it was tried with.
     let mut retry: Option<(usize, usize)> = None;
     loop {
         match tokens.get(token) {
@@ -107,7 +109,11 @@ fn fits<U: Copy + Into<u16>>(tokens: &[Token], name: &[U]) -> bool {
                 retry = Some((token, unit));
                 continue;
             }
-            Some(other) if name.get(unit).is_some_and(|own| other.takes((*own).into())) => {
+            Some(single)
+                if name
+                    .get(unit)
+                    .is_some_and(|&next| single.matches(next.into())) =>
+            {
                 token += 1;
                 unit += 1;
                 continue;
@@ -132,18 +138,18 @@ const DASH: u16 = b'-' as u16;
 
 fn tokens(pattern: &[u16]) -> Vec<Token> {
     let mut tokens = Vec::new();
-    let mut at = 0;
-    while let Some(&unit) = pattern.get(at) {
-        at += 1;
+    let mut position = 0;
+    while let Some(&unit) = pattern.get(position) {
+        position += 1;
         if unit == u16::from(b'*') {
             tokens.push(Token::AnyUnits);
         } else if unit == u16::from(b'?') {
             tokens.push(Token::AnyUnit);
-        } else if unit == ESCAPE && at < pattern.len() {
-            tokens.push(Token::Unit(pattern[at]));
-            at += 1;
+        } else if unit == ESCAPE && position < pattern.len() {
+            tokens.push(Token::Unit(pattern[position]));
+            position += 1;
         } else if unit == OPEN {
-            at += bracket(&pattern[at..], &mut tokens);
+            position += bracket(&pattern[position..], &mut tokens);
         } else {
             tokens.push(Token::Unit(unit));
         }
@@ -151,14 +157,14 @@ fn tokens(pattern: &[u16]) -> Vec<Token> {
     tokens
 }
 
-/// Reads what follows a `[`; returns how many units that took.
+/// Parses the text after a `[`; returns the number of units that were used.
 ///
-/// A bracket that is never closed is itself, and so is one around a range that runs backwards.
+/// A bracket is literal if it is not closed or if it has a range that runs backwards.
 fn bracket(rest: &[u16], out: &mut Vec<Token>) -> usize {
     let Some(end) = class_end(rest) else {
         out.push(Token::Unit(OPEN));
         let inner = tokens(rest);
-        // minimatch wants at least one character where such a bracket is followed by stars alone.
+        // If only stars follow such a bracket, minimatch requires at least one character.
         if !inner.is_empty() && inner.iter().all(|token| *token == Token::AnyUnits) {
             out.push(Token::AnyUnit);
         }
@@ -175,21 +181,21 @@ fn bracket(rest: &[u16], out: &mut Vec<Token>) -> usize {
     end + 1
 }
 
-/// Where the class that begins here is closed: not by an escaped `]`, nor by one that comes first.
+/// The index of the `]` that closes a class. An escaped or a leading `]` does not close it.
 fn class_end(class: &[u16]) -> Option<usize> {
-    let mut at = 0;
-    while at < class.len() {
-        match class[at] {
-            ESCAPE => at += 1,
-            CLOSE if at > 0 => return Some(at),
+    let mut index = 0;
+    while index < class.len() {
+        match class[index] {
+            ESCAPE => index += 1,
+            CLOSE if index > 0 => return Some(index),
             _ => {}
         }
-        at += 1;
+        index += 1;
     }
     None
 }
 
-/// The class with these contents, or nothing when one of its ranges runs backwards.
+/// The class with these contents; `None` if one of its ranges runs backwards.
 fn class(contents: &[u16]) -> Option<Token> {
     let negated = matches!(contents.first(), Some(&first) if first == u16::from(b'!') || first == u16::from(b'^'));
     let members = unescaped(&contents[usize::from(negated)..]);
@@ -230,12 +236,12 @@ mod tests {
     fn matches(pattern: &str, name: impl AsRef<[u8]>) -> bool {
         match Wildcard::compile(pattern) {
             Ok(wildcard) => wildcard.matches(name.as_ref()),
-            Err(own) => own.as_bytes() == name.as_ref(),
+            Err(literal) => literal.as_bytes() == name.as_ref(),
         }
     }
 
     #[test]
-    fn wildcards_take_code_units_as_javascript_counts_them() {
+    fn wildcards_match_code_units_like_javascript() {
         assert!(matches("?", "é"));
         assert!(!matches("?", "😀"));
         assert!(matches("??", "😀"));
@@ -244,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_not_utf8_are_taken_by_wildcards_one_by_one() {
+    fn wildcards_match_each_byte_that_is_not_utf8() {
         assert!(matches("a*", b"a\xff\xfe"));
         assert!(matches("a??", b"a\xff\xfe"));
         assert!(!matches("a?", b"a\xff\xfe"));

@@ -206,7 +206,7 @@ fn a_workspace_and_a_home_whose_names_are_not_utf8_are_cached_like_others() {
     assert_eq!(job.read("data/file").as_deref(), Some("1"));
 }
 
-/// Patterns that GitHub's rules refuse: ignored by its restore, a warning of its save.
+/// Patterns that GitHub's rules reject: ignored by its restore, a warning of its save.
 macro_rules! patterns {
     ($($name:ident: $path:expr => $text:expr;)*) => {
         $(#[test]
@@ -227,9 +227,9 @@ macro_rules! patterns {
 }
 
 patterns! {
-    a_path_above_the_workspace: "../other/target" => "pattern '../other/target' has a '.' or '..' inside";
-    a_path_with_dots_in_its_middle: "data\na/../b" => "pattern 'a/../b' has a '.' or '..' inside";
-    an_exclamation_mark_alone: "data\n!" => "a pattern of nothing but '!' excludes nothing";
+    a_path_above_the_workspace: "../other/target" => "pattern '../other/target' contains '.' or '..'";
+    a_path_with_dots_in_its_middle: "data\na/../b" => "pattern 'a/../b' contains '.' or '..'";
+    an_exclamation_mark_alone: "data\n!" => "a pattern of only '!' excludes nothing";
 }
 
 #[test]
@@ -254,7 +254,7 @@ fn a_tilde_without_a_known_home_is_reported_at_restore_and_at_save() {
         let reply = run_job(&job(task), &namespace, &local_cache::monitor::Silent);
         let error = reply.error.unwrap();
         assert!(
-            error.contains("begins at the home directory, which is not known"),
+            error.contains("starts with '~', but the home directory is unknown"),
             "{error}"
         );
     }
