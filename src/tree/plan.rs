@@ -177,6 +177,17 @@ struct Planner<'a> {
     plan: Plan,
 }
 
+/// For each of the `count` directories on disk, the directory of the manifest that matches it.
+fn invert(matched: &[Option<DirId>], count: usize) -> Vec<Option<DirId>> {
+    let mut in_manifest = vec![None; count];
+    for (id, present) in (0..).map(DirId).zip(matched) {
+        if let Some(present) = present {
+            in_manifest[present.index()] = Some(id);
+        }
+    }
+    in_manifest
+}
+
 /// How a leaf on disk compares with the manifest.
 #[derive(Clone, Copy)]
 enum LeafVerdict {
@@ -188,12 +199,7 @@ enum LeafVerdict {
 
 impl Planner<'_> {
     fn plan_extraneous(&mut self, matched: &[Option<DirId>], extraneous: Extraneous) {
-        let mut in_manifest = vec![None; self.present.tree.dirs().len()];
-        for (id, present) in (0..).map(DirId).zip(matched) {
-            if let Some(present) = present {
-                in_manifest[present.index()] = Some(id);
-            }
-        }
+        let in_manifest = invert(matched, self.present.tree.dirs().len());
         let translate = |found: &ExtraneousName| {
             Some(ExtraneousName {
                 parent: in_manifest[found.parent.index()]?,
@@ -257,15 +263,18 @@ impl Planner<'_> {
             // Neither of these two changes the mtime of the directory.
             LeafVerdict::SetMetadata => self.plan.set_metadata.push(id),
             LeafVerdict::Check => self.plan.check.push(id),
-            LeafVerdict::Replace => {
-                match &leaf.kind {
-                    LeafKind::HardLink(_) => self.plan.link.push(id),
-                    kind if has_data(kind) => self.plan.write.push(id),
-                    _ => self.plan.create.push(id),
-                }
-                self.plan.mark_changed(leaf.parent);
-            }
+            LeafVerdict::Replace => self.plan_replacement(id),
         }
+    }
+
+    fn plan_replacement(&mut self, id: LeafId) {
+        let leaf = &self.manifest.tree[id];
+        match &leaf.kind {
+            LeafKind::HardLink(_) => self.plan.link.push(id),
+            kind if has_data(kind) => self.plan.write.push(id),
+            _ => self.plan.create.push(id),
+        }
+        self.plan.mark_changed(leaf.parent);
     }
 
     fn judge(&self, id: LeafId, present: LeafId) -> LeafVerdict {

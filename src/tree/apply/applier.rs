@@ -114,6 +114,8 @@ impl OpenDir for CreateMissing<'_, '_> {
 impl CreateMissing<'_, '_> {
     fn create(&self, parent: &Dir, name: &[u8], dir: DirId) -> io::Result<Dir> {
         let created = &self.0.created[dir.index()];
+        // `Relaxed` suffices: the flag only saves a call. A thread that does not see it yet gets
+        // EEXIST.
         if !created.load(Ordering::Relaxed) {
             match parent.create_dir(name) {
                 Ok(()) => self.0.counts.directories.add(1),

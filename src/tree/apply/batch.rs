@@ -48,6 +48,7 @@ pub(super) fn shares(mut batches: &[Batch], threads: u64) -> Vec<&[Batch]> {
     while !batches.is_empty() {
         let mut taken: u64 = 0;
         let fits = |batch: &&Batch| {
+            // The batch that exceeds the size still belongs to the share, so no share is empty.
             let has_room = taken < share_size;
             taken = taken.saturating_add(work(batch));
             has_room

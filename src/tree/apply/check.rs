@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 
+use super::applier::Applier;
 use super::copy::PIECE;
 use super::metadata::set_metadata;
 use super::writer::FileWriter;
@@ -17,9 +18,7 @@ impl FileWriter<'_, '_> {
     /// mode, time and attributes of the manifest.
     pub(super) fn is_up_to_date(&mut self, leaf: LeafId) -> Result<bool> {
         let applier = self.applier;
-        let path = || applier.leaf_path(leaf);
-        let wanted = &applier.tree[leaf];
-        let LeafKind::File(data) = &wanted.kind else {
+        let LeafKind::File(data) = &applier.tree[leaf].kind else {
             return Ok(false);
         };
         let (dir, name) = self.cursor.enter_parent(leaf)?;
@@ -30,29 +29,37 @@ impl FileWriter<'_, '_> {
         let Ok(true) = has_contents(&file, data, &mut self.buffer) else {
             return Ok(false);
         };
-        let stat = stat_of(&file).context("inspect", path)?;
-        let attributes = xattrs::read_open(&file).context("read the attributes of", path)?;
-        if (stat.mode, stat.mtime) == (wanted.mode, wanted.mtime) && attributes == wanted.attributes
-        {
-            return Ok(true);
-        }
-        match set_metadata(applier, leaf, &file, true) {
-            // It belongs to another user. The file that replaces it won't.
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(false),
-            result => result.context("set the mode and time of", path)?,
-        }
-        applier.counts.metadata_set.add(1);
-        Ok(true)
+        correct_metadata(applier, leaf, &file)
     }
+}
+
+/// Sets the metadata of an open file if it differs. False if only another user may set it.
+fn correct_metadata(applier: &Applier<'_>, leaf: LeafId, file: &File) -> Result<bool> {
+    let path = || applier.leaf_path(leaf);
+    let wanted = &applier.tree[leaf];
+    let stat = stat_of(file).context("inspect", path)?;
+    let attributes = xattrs::read_open(file).context("read the attributes of", path)?;
+    if (stat.mode, stat.mtime) == (wanted.mode, wanted.mtime) && attributes == wanted.attributes {
+        return Ok(true);
+    }
+    match set_metadata(applier, leaf, file, true) {
+        // It belongs to another user. The file that replaces it won't.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(false),
+        result => result.context("set the mode and time of", path)?,
+    }
+    applier.counts.metadata_set.add(1);
+    Ok(true)
 }
 
 /// Whether a file has these contents and holes.
 fn has_contents(file: &File, wanted: &FileData, buffer: &mut Vec<u8>) -> io::Result<bool> {
     let stat = stat_of(file)?;
+    // Size and holes first: comparing them reads no data.
     let DataRuns { data, extents } = DataRuns::of(file, &stat)?;
     if stat.size != wanted.size || extents != wanted.extents {
         return Ok(false);
     }
+    // Without a digest the file is empty or one hole.
     let Some(content) = wanted.content else {
         return Ok(data.is_empty());
     };

@@ -75,6 +75,7 @@ impl FileWriter<'_, '_> {
     fn write_item(&mut self, batch: &Batch, item: BatchItem, bytes: &[u8]) -> Result<()> {
         let applier = self.applier;
         let (data, content) = contents_of(applier, item.leaf)?;
+        // Before the file is created: damaged contents leave nothing behind.
         if applier.options.verify && Digest::of(bytes) != content.digest {
             return Err(altered(&batch.path, &content.digest));
         }
@@ -89,6 +90,7 @@ impl FileWriter<'_, '_> {
     fn copy_large(&mut self, batch: &Batch, item: BatchItem) -> Result<()> {
         let applier = self.applier;
         let (data, content) = contents_of(applier, item.leaf)?;
+        // A second descriptor, because `create_file` borrows all of `self`.
         let source = self.source()?.try_clone();
         let source = source.context("open", || &*batch.path)?;
         let mut buffer = std::mem::take(&mut self.buffer);
@@ -103,6 +105,7 @@ impl FileWriter<'_, '_> {
             buffer: &mut buffer,
             hasher: applier.options.verify.then(blake3::Hasher::new),
         };
+        // `run` compares the digest before the file gets its final name.
         let copied = self.create_file(item.leaf, |file| copy.run(file, data, &content.digest));
         self.buffer = buffer;
         copied?;

@@ -18,6 +18,7 @@ const REMOVE_CHUNK: usize = 16;
 
 pub(super) fn finish(applier: &Applier<'_>) -> Result<()> {
     finish_new(applier)?;
+    // Renaming and removing change the mtimes of existing directories, which are set last.
     rename_new(applier)?;
     remove(applier, &applier.plan.remove)?;
     remove(applier, &applier.plan.stale_temps)?;
@@ -80,6 +81,7 @@ fn restrict_modes(applier: &Applier<'_>, new: &[DirId]) -> Result<()> {
 /// Renames new directories from their temporary to their final names.
 fn rename_new(applier: &Applier<'_>) -> Result<()> {
     let mut cursor = applier.cursor();
+    // Only the topmost new directories have a temporary name. Those below come along.
     for id in dirs_with_task(applier, |task| task == DirTask::Create) {
         let temp = applier.temp_names.get(&id).map(TempName::as_bytes);
         let temp = temp.ok_or_else(|| Error::defect("a new directory has no temporary name"))?;

@@ -13,6 +13,7 @@ pub(super) fn replace(dir: &Dir, temp: &[u8], name: &[u8]) -> io::Result<()> {
     match dir.exchange(temp, name) {
         Ok(true) => remove_child(dir, temp).map(drop),
         Ok(false) => rename_over(dir, temp, name),
+        // An exchange needs both names, so this one is free.
         Err(error) if error.kind() == io::ErrorKind::NotFound => dir.rename(temp, name),
         Err(error) => Err(error),
     }

@@ -75,6 +75,7 @@ impl<'j, 'a> FileWriter<'j, 'a> {
         let LeafKind::HardLink(first) = applier.tree[leaf].kind else {
             return self.create(leaf);
         };
+        // Not the writer's own cursor: that one enters the directory of the link.
         let mut from = applier.cursor();
         let (from_dir, from_name) = from.enter_parent(first)?;
         let path = || applier.leaf_path(leaf);
@@ -91,14 +92,20 @@ impl<'j, 'a> FileWriter<'j, 'a> {
             Err(Error::Io { source, .. }) if is_link_refusal(&source) => {
                 let original = from_dir.open_file(from_name);
                 let original = original.context("open", || applier.leaf_path(first))?;
-                self.create_file_like(leaf, first, |mut file| {
-                    io::copy(&mut &original, &mut file)
-                        .map(drop)
-                        .context("write", path)
-                })
+                self.copy_file(leaf, first, &original)
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Creates `leaf` as a copy of the leaf `first`, whose open file is `original`.
+    fn copy_file(&mut self, leaf: LeafId, first: LeafId, original: &File) -> Result<()> {
+        let applier = self.applier;
+        self.create_file_like(leaf, first, |mut file| {
+            io::copy(&mut &*original, &mut file)
+                .map(drop)
+                .context("write", || applier.leaf_path(leaf))
+        })
     }
 
     /// Creates a regular file with the metadata of the manifest. `fill` writes its contents.
@@ -148,6 +155,7 @@ impl<'j, 'a> FileWriter<'j, 'a> {
         let applier = self.applier;
         let parent = applier.tree[leaf].parent;
         let (dir, name) = self.cursor.enter_parent(leaf)?;
+        // The top is no directory on disk: the parents of roots exist and other programs see them.
         if parent != Tree::TOP && applier.task(parent).is_missing() {
             return create(dir, name);
         }
@@ -169,6 +177,7 @@ fn is_link_refusal(error: &io::Error) -> bool {
         io::ErrorKind::CrossesDevices
             | io::ErrorKind::Unsupported
             | io::ErrorKind::TooManyLinks
+            // EPERM, which link(2) gives on filesystems without hard links.
             | io::ErrorKind::PermissionDenied
     )
 }

@@ -28,8 +28,31 @@ pub(super) fn flatten(
     started: Timestamp,
     skipped: Vec<SkippedPath>,
 ) -> Scan {
+    let mut scan = empty_scan(&found, started, skipped);
+    let mut queue = VecDeque::from([(0, Tree::TOP)]);
+    let mut next_dir = 1;
+    while let Some((task, parent)) = queue.pop_front() {
+        // Never missing: `drop_empty` removed the subdirectories without a result.
+        let Some(mut dir) = found[task].take() else {
+            continue;
+        };
+        dir.dirs.sort_unstable();
+        let subdirs = std::mem::take(&mut dir.dirs);
+        // Breadth-first, the subdirectories of a directory get adjacent numbers: a range holds them.
+        let first_dir = next_dir;
+        next_dir += len_u32(&subdirs);
+        let id = append(&mut scan, dir, parent);
+        scan.tree.dirs[id.index()].dirs = first_dir..next_dir;
+        queue.extend(subdirs.into_iter().map(|(_, task)| (task as usize, id)));
+    }
+    mark_hard_links(&mut scan.tree.leaves, &scan.stats);
+    scan
+}
+
+/// A scan without directories, with room for those in `found`.
+fn empty_scan(found: &[Option<FoundDir>], started: Timestamp, skipped: Vec<SkippedPath>) -> Scan {
     let leaf_count = found.iter().flatten().map(|dir| dir.leaves.len()).sum();
-    let mut scan = Scan {
+    Scan {
         tree: Tree {
             dirs: Vec::with_capacity(found.len()),
             leaves: Vec::with_capacity(leaf_count),
@@ -41,23 +64,7 @@ pub(super) fn flatten(
         skipped,
         started,
         uid: crate::fs::effective_uid(),
-    };
-    let mut queue = VecDeque::from([(0, Tree::TOP)]);
-    let mut next_dir = 1;
-    while let Some((task, parent)) = queue.pop_front() {
-        let Some(mut dir) = found[task].take() else {
-            continue;
-        };
-        dir.dirs.sort_unstable();
-        let subdirs = std::mem::take(&mut dir.dirs);
-        let first_dir = next_dir;
-        next_dir += len_u32(&subdirs);
-        let id = append(&mut scan, dir, parent);
-        scan.tree.dirs[id.index()].dirs = first_dir..next_dir;
-        queue.extend(subdirs.into_iter().map(|(_, task)| (task as usize, id)));
     }
-    mark_hard_links(&mut scan.tree.leaves, &scan.stats);
-    scan
 }
 
 /// Appends a directory with its leaves to the tree, still without its subdirectories.
@@ -90,6 +97,7 @@ fn append(scan: &mut Scan, mut dir: FoundDir, parent: DirId) -> DirId {
 
 /// Turns every name of a file but its first into a hard link to the first.
 fn mark_hard_links(leaves: &mut [Leaf], stats: &[Stat]) {
+    // The names are sorted, so each scan of the same files selects the same first name.
     let mut first: HashMap<(u64, u64), LeafId> = HashMap::new();
     for (id, (leaf, stat)) in (0..).zip(leaves.iter_mut().zip(stats)) {
         if stat.links > 1 && matches!(leaf.kind, LeafKind::File(_)) {
@@ -99,6 +107,7 @@ fn mark_hard_links(leaves: &mut [Leaf], stats: &[Stat]) {
                 }
                 hash_map::Entry::Occupied(entry) => {
                     leaf.kind = LeafKind::HardLink(*entry.get());
+                    // They belong to the inode; its first name has them.
                     leaf.attributes = Box::default();
                 }
             }

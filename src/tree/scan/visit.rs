@@ -38,6 +38,15 @@ impl DirVisit<'_> {
         }
     }
 
+    /// The stamp for the names in this directory, whose `stat` is given.
+    pub(super) fn own_stamp(&self, stat: &Stat) -> Option<RootStamp> {
+        if self.is_root {
+            return self.stamp;
+        }
+        self.stamp
+            .and_then(|stamp| stamp.for_subdir(stat.ctime, stat.mtime))
+    }
+
     fn try_open(&self) -> io::Result<(Dir, Stat)> {
         let dir = self.parent.open_dir(&self.on_disk)?;
         // Not `fstat`: this also fails for a directory that may be read but not searched.

@@ -16,7 +16,7 @@ use super::result::{Scan, SkipReason, SkippedPath};
 use super::visit::{DirVisit, NamesToVisit, ParentDir, ScanName};
 use crate::error::{Error, IoContext, Result};
 use crate::fs::{Dir, DirEntry, FileKind, Timestamp, is_temp_name, xattrs};
-use crate::tree::model::Tree;
+use crate::tree::model::{DirId, Tree};
 use crate::tree::roots::Roots;
 use crate::tree::stamps::RootStamp;
 use crate::workers;
@@ -29,6 +29,7 @@ pub fn scan(roots: &Roots, options: &ScanOptions<'_>) -> Result<Scan> {
         options,
         found: Mutex::default(),
         skipped: Mutex::default(),
+        // Task 0 is the top, which has no directory on disk.
         next_task: AtomicU32::new(1),
     };
     let mut top = FoundDir::default();
@@ -66,6 +67,7 @@ impl<'a> Walker<'a> {
                 path.display()
             )));
         };
+        // A root can be a file or a symlink too, so it is read as a name in its parent.
         let parent = match Dir::open(parent) {
             Ok(parent) => Arc::new(parent),
             Err(error) if is_gone(&error) => return Ok(()),
@@ -100,6 +102,7 @@ impl<'a> Walker<'a> {
     ) where
         'a: 's,
     {
+        // Before the guide is asked: these are removed even if extraneous names are kept.
         if is_temp_name(name.on_disk) {
             into.stale_temps.push(name.on_disk.into());
             return;
@@ -165,6 +168,8 @@ impl<'a> Walker<'a> {
         filter: Filter,
     ) -> DirVisit<'a> {
         DirVisit {
+            // `Relaxed` suffices: the numbers must differ, and a task takes the numbers of its
+            // subdirectories after it got its own.
             task: self.next_task.fetch_add(1, Ordering::Relaxed),
             parent: Arc::clone(parent.dir),
             on_disk: name.on_disk.into(),
@@ -189,23 +194,21 @@ impl<'a> Walker<'a> {
             Err(error) if is_gone(&error) => return,
             Err(error) => return self.skip(visit.path, SkipReason::Unreadable(error)),
         };
+        // By inode, because several paths can lead to the store.
         if self.options.store == Some((stat.device, stat.inode)) {
             return;
         }
+        let stamp = visit.own_stamp(&stat);
         let mut found = visit.found;
+        // These times are older than the listing. A name that is added in between gives the
+        // directory later ones, so the next scan does not take this listing for complete.
         (found.mode, found.mtime, found.ctime) = (stat.mode, stat.mtime, stat.ctime);
-        let stamp = if visit.is_root {
-            visit.stamp
-        } else {
-            visit
-                .stamp
-                .and_then(|stamp| stamp.for_subdir(stat.ctime, stat.mtime))
-        };
         let names = match self.read_names(&dir, visit.guide, stamp, &mut found) {
             Ok(names) => names,
             Err(error) => return self.skip(visit.path, SkipReason::Unreadable(error)),
         };
         let parent = ParentDir {
+            // The tasks of subdirectories open them relative to this one.
             dir: &Arc::new(dir),
             path: &visit.path,
             is_root: false,
@@ -262,9 +265,7 @@ impl<'a> Walker<'a> {
     {
         match names {
             NamesToVisit::Listed(listed, guide) => {
-                let is_leaf = |entry: &&DirEntry| entry.kind != Some(FileKind::Directory);
-                into.leaves
-                    .reserve_exact(listed.iter().filter(is_leaf).count());
+                into.leaves.reserve_exact(leaf_count(listed));
                 for DirEntry { name, kind } in listed {
                     let guide = guide.map(|(tree, dir)| GuideEntry::find(tree, dir, name, *kind));
                     let name = ScanName::below_root(name, *kind, guide);
@@ -273,16 +274,7 @@ impl<'a> Walker<'a> {
             }
             NamesToVisit::AsInGuide(tree, dir) => {
                 into.leaves.reserve_exact(tree[*dir].leaves.len());
-                for (id, dir) in tree.dirs_in(*dir) {
-                    let guide = GuideEntry::of_dir(tree, id);
-                    let kind = Some(FileKind::Directory);
-                    let name = ScanName::below_root(&dir.name, kind, Some(guide));
-                    self.visit_name(scope, into, parent, &name);
-                }
-                for (id, leaf) in tree.leaves_in(*dir) {
-                    let guide = GuideEntry::of_leaf(tree, id);
-                    let kind = Some(FileKind::File);
-                    let name = ScanName::below_root(&leaf.name, kind, Some(guide));
+                for name in names_of_guide(tree, *dir) {
                     self.visit_name(scope, into, parent, &name);
                 }
             }
@@ -307,10 +299,31 @@ impl<'a> Walker<'a> {
     }
 }
 
+/// How many of the names are not known to be directories.
+fn leaf_count(listed: &[DirEntry]) -> usize {
+    listed
+        .iter()
+        .filter(|entry| entry.kind != Some(FileKind::Directory))
+        .count()
+}
+
+fn names_of_guide(tree: &Tree, dir: DirId) -> impl Iterator<Item = ScanName<'_, '_>> {
+    // A directory that became something else fails to open with ENOTDIR and counts as gone.
+    let dirs = tree.dirs_in(dir).map(|(id, dir)| {
+        let guide = GuideEntry::of_dir(tree, id);
+        ScanName::below_root(&dir.name, Some(FileKind::Directory), Some(guide))
+    });
+    // Symlinks too: any kind but a directory makes the scan read the kind from disk.
+    let leaves = tree.leaves_in(dir).map(|(id, leaf)| {
+        let guide = GuideEntry::of_leaf(tree, id);
+        ScanName::below_root(&leaf.name, Some(FileKind::File), Some(guide))
+    });
+    dirs.chain(leaves)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tree::model::DirId;
 
     #[test]
     fn only_listing_finds_a_name_added_under_the_old_mtime() {
