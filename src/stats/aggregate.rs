@@ -19,10 +19,7 @@ pub fn aggregate(read: &JournalContents, since: Option<i64>) -> Stats {
         .iter()
         .filter(|event| since.is_none_or(|since| event.time >= since))
         .collect();
-    let mut tallies = Tallies::default();
-    for event in &events {
-        tallies.add(event);
-    }
+    let tallies = Tallies::of(&events);
     Stats {
         from: events.iter().map(|event| event.time).min(),
         to: events.iter().map(|event| event.time).max(),
@@ -31,20 +28,10 @@ pub fn aggregate(read: &JournalContents, since: Option<i64>) -> Stats {
         total: tallies.total.finish(),
         repositories: named(owned(tallies.repositories)),
         kinds: named(owned(tallies.kinds)),
-        days: named(
-            tallies
-                .days
-                .into_iter()
-                .map(|(day, tally)| (date(day), tally)),
-        ),
+        days: named(dated(tallies.days)),
         cells: cells(tallies.cells),
-        experiments: compare_jobs(&events, |event| {
-            event.experiment.map(|arm| arm == Arm::Cached)
-        }),
-        misses_and_hits: compare_jobs(&events, |event| match event.experiment {
-            Some(Arm::Control) => None,
-            _ => event.found.map(|found| found != LookupResult::Miss),
-        }),
+        experiments: compare_jobs(&events, used_cache),
+        misses_and_hits: compare_jobs(&events, had_hit),
         disk: events.iter().rev().find_map(|event| event.disk),
     }
 }
@@ -60,6 +47,14 @@ struct Tallies<'e> {
 }
 
 impl<'e> Tallies<'e> {
+    fn of(events: &[&'e Event]) -> Self {
+        let mut tallies = Self::default();
+        for event in events {
+            tallies.add(event);
+        }
+        tallies
+    }
+
     fn add(&mut self, event: &'e Event) {
         let repository = event.run.repository.as_str();
         for tally in [
@@ -83,6 +78,10 @@ fn owned(tallies: HashMap<&str, Tally>) -> impl Iterator<Item = (String, Tally)>
     tallies
         .into_iter()
         .map(|(name, tally)| (name.to_owned(), tally))
+}
+
+fn dated(tallies: BTreeMap<i64, Tally>) -> impl Iterator<Item = (String, Tally)> {
+    tallies.into_iter().map(|(day, tally)| (date(day), tally))
 }
 
 fn cells(tallies: HashMap<(&str, &str), Tally>) -> Vec<Cell> {
@@ -136,17 +135,26 @@ fn job_duration(event: &Event) -> Option<u64> {
         .filter(|duration| event.phase == Phase::Post && *duration <= MAX_JOB)
 }
 
+/// Whether a job of an experiment used the cache; none for other jobs.
+fn used_cache(event: &Event) -> Option<bool> {
+    event.experiment.map(|arm| arm == Arm::Cached)
+}
+
+/// Whether a job found an entry; none if it did not look for one.
+fn had_hit(event: &Event) -> Option<bool> {
+    match event.experiment {
+        // What the control group found was not restored.
+        Some(Arm::Control) => None,
+        _ => event.found.map(|found| found != LookupResult::Miss),
+    }
+}
+
 /// Compares the durations of each job in two groups; `is_with` decides the group. Failed runs are
 /// skipped, because they ended early.
 fn compare_jobs(events: &[&Event], is_with: impl Fn(&Event) -> Option<bool>) -> Vec<Experiment> {
     let mut jobs: BTreeMap<(&str, &str, &str), [Vec<u64>; 2]> = BTreeMap::new();
-    for event in events {
-        let succeeded = event
-            .job_status
-            .as_deref()
-            .is_none_or(|status| status == "success");
-        let (Some(duration), Some(with), true) = (job_duration(event), is_with(event), succeeded)
-        else {
+    for event in events.iter().filter(|event| succeeded(event)) {
+        let (Some(duration), Some(with)) = (job_duration(event), is_with(event)) else {
             continue;
         };
         let run = &event.run;
@@ -166,6 +174,13 @@ fn compare_jobs(events: &[&Event], is_with: impl Fn(&Event) -> Option<bool>) -> 
             },
         )
         .collect()
+}
+
+fn succeeded(event: &Event) -> bool {
+    event
+        .job_status
+        .as_deref()
+        .is_none_or(|status| status == "success")
 }
 
 /// Figures while they are added up.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::fmt::human::bytes;
+use crate::stats::compare::TimeSaved;
 use crate::stats::render::markup::{EntryRow, escape, name_of};
 use crate::stats::render::text::milliseconds;
 use crate::stats::{Experiment, NamedFigures};
@@ -18,6 +19,8 @@ const HEIGHT: f64 = 150.0;
 /// The y coordinate of the x axis.
 const FLOOR: f64 = 128.0;
 const TOP: f64 = 16.0;
+/// The height of one row in a chart of horizontal bars.
+const ROW: f64 = 34.0;
 
 /// A text in place of a chart without data.
 pub(crate) fn empty(why: &str) -> String {
@@ -72,6 +75,17 @@ fn day_labels(days: &[NamedFigures]) -> String {
     text
 }
 
+/// The x axis, and a line at the top of the chart with the value that it stands for.
+fn frame(top: &str) -> String {
+    format!(
+        "<line class=\"axis\" x1=\"0\" y1=\"{FLOOR}\" x2=\"{WIDTH}\" y2=\"{FLOOR}\"/>\n\
+         <line class=\"axis\" x1=\"0\" y1=\"{TOP}\" x2=\"{WIDTH}\" y2=\"{TOP}\"/>\n\
+         <text x=\"0\" y=\"{}\">{}</text>\n",
+        TOP - 4.0,
+        escape(top)
+    )
+}
+
 /// Stacked bars, one for each day: CSS classes with their values, from the bottom up.
 fn stacked(
     days: &[NamedFigures],
@@ -81,13 +95,7 @@ fn stacked(
 ) -> String {
     let step = WIDTH / px(days.len().max(10) as u64);
     let scale = (FLOOR - TOP) / px(most.max(1));
-    let mut body = format!(
-        "<line class=\"axis\" x1=\"0\" y1=\"{FLOOR}\" x2=\"{WIDTH}\" y2=\"{FLOOR}\"/>\n\
-         <line class=\"axis\" x1=\"0\" y1=\"{TOP}\" x2=\"{WIDTH}\" y2=\"{TOP}\"/>\n\
-         <text x=\"0\" y=\"{}\">{}</text>\n",
-        TOP - 4.0,
-        escape(top)
-    );
+    let mut body = frame(top);
     for (number, day) in days.iter().enumerate() {
         let x = px(number as u64) * step + step * 0.12;
         let mut floor = FLOOR;
@@ -168,63 +176,42 @@ pub(crate) fn jobs(days: &[NamedFigures]) -> String {
         let x = px(*number as u64) * step + step / 2.0;
         (x, FLOOR - px(*time) * (FLOOR - TOP) / px(most.max(1)))
     };
-    let mut body = format!(
-        "<line class=\"axis\" x1=\"0\" y1=\"{FLOOR}\" x2=\"{WIDTH}\" y2=\"{FLOOR}\"/>\n\
-         <line class=\"axis\" x1=\"0\" y1=\"{TOP}\" x2=\"{WIDTH}\" y2=\"{TOP}\"/>\n\
-         <text x=\"0\" y=\"{}\">{}</text>\n",
-        TOP - 4.0,
-        escape(&milliseconds(most))
-    );
-    let line: Vec<String> = points
-        .iter()
-        .map(at)
-        .map(|(x, y)| format!("{x:.1},{y:.1}"))
-        .collect();
-    let _ = writeln!(
-        body,
-        "<polyline class=\"trend\" points=\"{}\"/>",
-        line.join(" ")
-    );
-    for (x, y) in points.iter().map(at) {
-        let _ = writeln!(
-            body,
-            "<circle class=\"dot\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"2.6\"/>"
-        );
-    }
+    let line = polyline(&points.iter().map(at).collect::<Vec<_>>());
     svg(
         HEIGHT,
         "median duration of jobs on each day",
-        &(body + &day_labels(days)),
+        &(frame(&milliseconds(most)) + &line + &day_labels(days)),
     )
 }
 
+/// A line through points, with a dot at each of them.
+fn polyline(points: &[(f64, f64)]) -> String {
+    let pairs: Vec<String> = points
+        .iter()
+        .map(|(x, y)| format!("{x:.1},{y:.1}"))
+        .collect();
+    let mut text = format!(
+        "<polyline class=\"trend\" points=\"{}\"/>\n",
+        pairs.join(" ")
+    );
+    for (x, y) in points {
+        let _ = writeln!(
+            text,
+            "<circle class=\"dot\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"2.6\"/>"
+        );
+    }
+    text
+}
+
+/// The kinds of entries; each is a CSS class too.
+const KINDS: [&str; 4] = ["registry", "git", "target", "path"];
+
+/// Bytes on disk, by [`KINDS`].
+type KindSizes = [u64; KINDS.len()];
+
 /// Disk use by kind, one bar for each repository.
 pub(crate) fn disk(entries: &[EntryRow]) -> String {
-    const KINDS: [&str; 4] = ["registry", "git", "target", "path"];
-    let mut repositories: BTreeMap<&str, [u64; 4]> = BTreeMap::new();
-    for entry in entries {
-        let kind = KINDS
-            .iter()
-            .position(|kind| *kind == entry.kind)
-            .unwrap_or(KINDS.len() - 1);
-        repositories.entry(name_of(&entry.repository)).or_default()[kind] += entry.bytes;
-    }
-    let mut rows: Vec<(String, [u64; 4])> = repositories
-        .into_iter()
-        .map(|(name, sizes)| (name.to_owned(), sizes))
-        .collect();
-    rows.sort_by_key(|(_, sizes)| std::cmp::Reverse(sizes.iter().sum::<u64>()));
-    if rows.len() > MAX_REPOSITORIES {
-        let rest = rows.split_off(MAX_REPOSITORIES - 1);
-        let sums = KINDS.map(|_| 0).into_iter().enumerate();
-        let sums: Vec<u64> = sums
-            .map(|(kind, _)| rest.iter().map(|(_, sizes)| sizes[kind]).sum())
-            .collect();
-        rows.push((
-            format!("{} others", rest.len()),
-            [sums[0], sums[1], sums[2], sums[3]],
-        ));
-    }
+    let rows = disk_rows(entries);
     let most = rows
         .iter()
         .map(|(_, sizes)| sizes.iter().sum::<u64>())
@@ -235,32 +222,83 @@ pub(crate) fn disk(entries: &[EntryRow]) -> String {
     }
     let mut body = String::new();
     for (number, (name, sizes)) in rows.iter().enumerate() {
-        let y = px(number as u64) * 34.0;
-        let total = bytes(sizes.iter().sum());
-        let _ = writeln!(
-            body,
-            "<text class=\"strong\" x=\"0\" y=\"{:.1}\">{}</text>\n<text x=\"{WIDTH}\" y=\"{:.1}\" text-anchor=\"end\">{total}</text>",
-            y + 12.0,
-            escape(&shortened(name)),
-            y + 12.0
-        );
-        let mut x = 0.0;
-        for (kind, size) in KINDS.iter().zip(sizes).filter(|(_, size)| **size > 0) {
-            let width = px(*size) * WIDTH / px(most);
-            let _ = writeln!(
-                body,
-                "<rect class=\"{kind}\" x=\"{x:.1}\" y=\"{:.1}\" width=\"{width:.1}\" height=\"10\"/>",
-                y + 17.0
-            );
-            x += width;
-        }
+        draw_disk_row(px(number as u64) * ROW, name, sizes, most, &mut body);
     }
     legend(&KINDS.map(|kind| (kind, kind)))
         + &svg(
-            px(rows.len() as u64) * 34.0,
+            px(rows.len() as u64) * ROW,
             "disk use by repository and kind",
             &body,
         )
+}
+
+/// The sizes of each repository, the largest first; the last row sums up those that do not fit.
+fn disk_rows(entries: &[EntryRow]) -> Vec<(String, KindSizes)> {
+    let mut repositories: BTreeMap<&str, KindSizes> = BTreeMap::new();
+    for entry in entries {
+        let kind = KINDS
+            .iter()
+            .position(|kind| *kind == entry.kind)
+            .unwrap_or(KINDS.len() - 1);
+        repositories.entry(name_of(&entry.repository)).or_default()[kind] += entry.bytes;
+    }
+    let mut rows: Vec<(String, KindSizes)> = repositories
+        .into_iter()
+        .map(|(name, sizes)| (name.to_owned(), sizes))
+        .collect();
+    rows.sort_by_key(|(_, sizes)| std::cmp::Reverse(sizes.iter().sum::<u64>()));
+    if rows.len() > MAX_REPOSITORIES {
+        let rest = rows.split_off(MAX_REPOSITORIES - 1);
+        let sum = |kind: usize| rest.iter().map(|(_, sizes)| sizes[kind]).sum();
+        let sums: KindSizes = std::array::from_fn(sum);
+        rows.push((format!("{} others", rest.len()), sums));
+    }
+    rows
+}
+
+/// A repository's name and total, and below them its bar, `most` bytes being the whole width.
+fn draw_disk_row(y: f64, name: &str, sizes: &KindSizes, most: u64, body: &mut String) {
+    let total = bytes(sizes.iter().sum());
+    let _ = writeln!(
+        body,
+        "<text class=\"strong\" x=\"0\" y=\"{:.1}\">{}</text>\n<text x=\"{WIDTH}\" y=\"{:.1}\" text-anchor=\"end\">{total}</text>",
+        y + 12.0,
+        escape(&shortened(name)),
+        y + 12.0
+    );
+    let mut x = 0.0;
+    for (kind, size) in KINDS.iter().zip(sizes).filter(|(_, size)| **size > 0) {
+        let width = px(*size) * WIDTH / px(most);
+        let _ = writeln!(
+            body,
+            "<rect class=\"{kind}\" x=\"{x:.1}\" y=\"{:.1}\" width=\"{width:.1}\" height=\"10\"/>",
+            y + 17.0
+        );
+        x += width;
+    }
+}
+
+/// The x axis of a chart of differences in milliseconds.
+struct DifferenceScale {
+    low: i64,
+    high: i64,
+}
+
+impl DifferenceScale {
+    /// Zero is always on the axis.
+    fn of(experiments: &[(&Experiment, TimeSaved)]) -> Self {
+        let lows = experiments.iter().map(|(_, saved)| saved.low);
+        let highs = experiments.iter().map(|(_, saved)| saved.high);
+        Self {
+            low: lows.min().unwrap_or(0).min(0),
+            high: highs.max().unwrap_or(0).max(1),
+        }
+    }
+
+    fn x(&self, difference: i64) -> f64 {
+        let span = px(self.high.abs_diff(self.low).max(1));
+        px(difference.abs_diff(self.low)) * (WIDTH - 16.0) / span + 8.0
+    }
 }
 
 /// The time that the cache saves per job, with its confidence interval.
@@ -272,63 +310,54 @@ pub(crate) fn differences(experiments: &[Experiment]) -> String {
     if known.is_empty() {
         return String::new();
     }
-    let low = known
-        .iter()
-        .map(|(_, saved)| saved.low)
-        .min()
-        .unwrap_or(0)
-        .min(0);
-    let high = known
-        .iter()
-        .map(|(_, saved)| saved.high)
-        .max()
-        .unwrap_or(0)
-        .max(1);
-    let span = px(high.abs_diff(low).max(1));
-    let x = |difference: i64| px(difference.abs_diff(low)) * (WIDTH - 16.0) / span + 8.0;
-    let height = px(known.len() as u64) * 34.0 + 20.0;
-    let zero = x(0);
+    let scale = DifferenceScale::of(&known);
     let mut body = String::new();
     for (number, (experiment, saved)) in known.iter().enumerate() {
-        let y = px(number as u64) * 34.0;
-        let class = if saved.low > 0 {
-            " good"
-        } else if saved.high < 0 {
-            " bad"
-        } else {
-            ""
-        };
         let name = format!("{} {}", experiment.repository, experiment.job);
-        let _ = writeln!(
-            body,
-            "<text class=\"strong\" x=\"0\" y=\"{:.1}\">{}</text>\n\
-             <line class=\"axis\" x1=\"{zero:.1}\" y1=\"{:.1}\" x2=\"{zero:.1}\" y2=\"{:.1}\"/>\n\
-             <line class=\"range{class}\" x1=\"{:.1}\" y1=\"{:.1}\" x2=\"{:.1}\" y2=\"{:.1}\"/>\n\
-             <circle class=\"dot\" cx=\"{:.1}\" cy=\"{:.1}\" r=\"4\"/>",
-            y + 12.0,
-            escape(&shortened(&name)),
-            y + 17.0,
-            y + 30.0,
-            x(saved.low),
-            y + 23.0,
-            x(saved.high),
-            y + 23.0,
-            x(saved.median),
-            y + 23.0
-        );
+        draw_difference(px(number as u64) * ROW, &name, saved, &scale, &mut body);
     }
+    let height = px(known.len() as u64) * ROW + 20.0;
     let _ = writeln!(
         body,
-        "<text x=\"{zero:.1}\" y=\"{:.1}\">0</text>\n<text x=\"{WIDTH}\" y=\"{:.1}\" text-anchor=\"end\">{} saved</text>",
+        "<text x=\"{:.1}\" y=\"{:.1}\">0</text>\n<text x=\"{WIDTH}\" y=\"{:.1}\" text-anchor=\"end\">{} saved</text>",
+        scale.x(0),
         height - 4.0,
         height - 4.0,
-        escape(&milliseconds(high.unsigned_abs()))
+        escape(&milliseconds(scale.high.unsigned_abs()))
     );
     svg(
         height,
         "time saved by the cache, with confidence interval",
         &body,
     )
+}
+
+/// A job's name, and below it the zero line, the confidence interval and the median.
+fn draw_difference(
+    y: f64,
+    name: &str,
+    saved: &TimeSaved,
+    scale: &DifferenceScale,
+    body: &mut String,
+) {
+    let class = if saved.low > 0 {
+        " good"
+    } else if saved.high < 0 {
+        " bad"
+    } else {
+        ""
+    };
+    let [zero, low, high, median] =
+        [0, saved.low, saved.high, saved.median].map(|difference| scale.x(difference));
+    let (text_y, line_top, line_end, middle) = (y + 12.0, y + 17.0, y + 30.0, y + 23.0);
+    let name = escape(&shortened(name));
+    let _ = writeln!(
+        body,
+        "<text class=\"strong\" x=\"0\" y=\"{text_y:.1}\">{name}</text>\n\
+         <line class=\"axis\" x1=\"{zero:.1}\" y1=\"{line_top:.1}\" x2=\"{zero:.1}\" y2=\"{line_end:.1}\"/>\n\
+         <line class=\"range{class}\" x1=\"{low:.1}\" y1=\"{middle:.1}\" x2=\"{high:.1}\" y2=\"{middle:.1}\"/>\n\
+         <circle class=\"dot\" cx=\"{median:.1}\" cy=\"{middle:.1}\" r=\"4\"/>"
+    );
 }
 
 /// The end of a name, short enough to fit next to a number.

@@ -11,7 +11,7 @@ use crate::stats::compare::DurationComparison;
 use crate::stats::render::charts;
 use crate::stats::render::markup::{EntryRow, escape, name_of};
 use crate::stats::render::text::{median, milliseconds, percent, verdict};
-use crate::stats::{Experiment, Stats, ratio};
+use crate::stats::{Experiment, Figures, Stats, ratio};
 
 const STYLE: &str = include_str!("style.css");
 /// Number of rows in the table of the largest entries.
@@ -37,21 +37,40 @@ fn write_body(
     created: &str,
     out: &mut String,
 ) -> std::fmt::Result {
-    writeln!(out, "<h1>local-cache</h1>")?;
+    heading(stats, created, out)?;
+    tiles(stats, entries, out)?;
+    writeln!(out, "<div class=\"cards\">")?;
+    chart_cards(stats, entries, out)?;
+    experiments(stats, out)?;
+    largest(entries, out)?;
+    repositories(stats, out)?;
+    writeln!(out, "</div>")?;
+    if stats.skipped_lines > 0 {
+        let lines = plural(stats.skipped_lines, "line", "lines");
+        writeln!(
+            out,
+            "<p class=\"dim\">{lines} of the journal could not be read and were skipped.</p>"
+        )?;
+    }
+    Ok(())
+}
+
+fn heading(stats: &Stats, created: &str, out: &mut String) -> std::fmt::Result {
     let days = stats.days.first().zip(stats.days.last());
     let span = days.map_or_else(
         || "nothing recorded yet".to_owned(),
         |(first, last)| format!("{} to {}", first.name, last.name),
     );
+    let phases = plural(stats.events, "phase", "phases");
     writeln!(
         out,
-        "<p class=\"dim\">{}, {}; created {}</p>",
+        "<h1>local-cache</h1>\n<p class=\"dim\">{}, {phases}; created {}</p>",
         escape(&span),
-        plural(stats.events, "phase", "phases"),
         escape(created)
-    )?;
-    tiles(stats, entries, out)?;
-    writeln!(out, "<div class=\"cards\">")?;
+    )
+}
+
+fn chart_cards(stats: &Stats, entries: &[EntryRow], out: &mut String) -> std::fmt::Result {
     let days = &stats.days[stats.days.len().saturating_sub(charts::MAX_DAYS)..];
     card(
         "Lookup results by day",
@@ -76,19 +95,7 @@ fn write_body(
         "not copied: in place already or restored by a rename",
         &charts::restored(days),
         out,
-    )?;
-    experiments(stats, out)?;
-    largest(entries, out)?;
-    repositories(stats, out)?;
-    writeln!(out, "</div>")?;
-    if stats.skipped_lines > 0 {
-        let lines = plural(stats.skipped_lines, "line", "lines");
-        writeln!(
-            out,
-            "<p class=\"dim\">{lines} of the journal could not be read and were skipped.</p>"
-        )?;
-    }
-    Ok(())
+    )
 }
 
 fn card(title: &str, note: &str, chart: &str, out: &mut String) -> std::fmt::Result {
@@ -104,45 +111,8 @@ fn card(title: &str, note: &str, chart: &str, out: &mut String) -> std::fmt::Res
 }
 
 fn tiles(stats: &Stats, entries: &[EntryRow], out: &mut String) -> std::fmt::Result {
-    let total = &stats.total;
-    let mut all = vec![
-        (
-            percent(total.hit_rate()),
-            format!("of {} found", plural(total.lookups(), "lookup", "lookups")),
-        ),
-        (
-            median(&total.restores),
-            format!(
-                "median of {}",
-                plural(total.restores.count, "restore", "restores")
-            ),
-        ),
-        (
-            bytes(total.restored_bytes),
-            ratio(total.not_copied_bytes, total.restored_bytes).map_or_else(
-                || "restored".to_owned(),
-                |part| format!("restored, {} of it not copied", percent(Some(part))),
-            ),
-        ),
-        (
-            bytes(entries.iter().map(|entry| entry.bytes).sum()),
-            format!(
-                "on disk in {}",
-                plural(entries.len() as u64, "entry", "entries")
-            ),
-        ),
-    ];
-    if let Some(disk) = stats.disk {
-        all.push((
-            format!("{} %", disk.used_percent),
-            format!("of the disk used, {} free", bytes(disk.free_bytes)),
-        ));
-    }
-    if let Some((saved, how)) = time_saved(stats) {
-        all.push((saved, how));
-    }
     writeln!(out, "<div class=\"tiles\">")?;
-    for (value, what) in all {
+    for (value, what) in tile_texts(stats, entries) {
         writeln!(
             out,
             "<section class=\"card tile\"><b>{}</b><span class=\"dim\">{}</span></section>",
@@ -151,6 +121,33 @@ fn tiles(stats: &Stats, entries: &[EntryRow], out: &mut String) -> std::fmt::Res
         )?;
     }
     writeln!(out, "</div>")
+}
+
+/// The figure of each tile, and what it counts.
+fn tile_texts(stats: &Stats, entries: &[EntryRow]) -> Vec<(String, String)> {
+    let total = &stats.total;
+    let lookups = plural(total.lookups(), "lookup", "lookups");
+    let restores = plural(total.restores.count, "restore", "restores");
+    let restored = ratio(total.not_copied_bytes, total.restored_bytes).map_or_else(
+        || "restored".to_owned(),
+        |part| format!("restored, {} of it not copied", percent(Some(part))),
+    );
+    let on_disk = bytes(entries.iter().map(|entry| entry.bytes).sum());
+    let entries = plural(entries.len() as u64, "entry", "entries");
+    let mut texts = vec![
+        (percent(total.hit_rate()), format!("of {lookups} found")),
+        (median(&total.restores), format!("median of {restores}")),
+        (bytes(total.restored_bytes), restored),
+        (on_disk, format!("on disk in {entries}")),
+    ];
+    texts.extend(stats.disk.map(|disk| {
+        (
+            format!("{} %", disk.used_percent),
+            format!("of the disk used, {} free", bytes(disk.free_bytes)),
+        )
+    }));
+    texts.extend(time_saved(stats));
+    texts
 }
 
 /// The total time that the cache saved, from the better comparison of the two; none if there are
@@ -258,10 +255,14 @@ fn largest(entries: &[EntryRow], out: &mut String) -> std::fmt::Result {
     let table = if rows.is_empty() {
         charts::empty("the store has no entries")
     } else {
-        format!(
-            "<div class=\"scroll\"><table><thead><tr><th>repository</th><th>kind</th><th class=\"number\">on disk</th>\
-             <th class=\"number\">used</th><th>key</th></tr></thead>\n<tbody>\n{rows}</tbody></table></div>\n"
-        )
+        let columns = [
+            ("repository", TEXT),
+            ("kind", TEXT),
+            ("on disk", NUMBER),
+            ("used", NUMBER),
+            ("key", TEXT),
+        ];
+        table(&columns, &rows) + "\n"
     };
     writeln!(
         out,
@@ -269,35 +270,63 @@ fn largest(entries: &[EntryRow], out: &mut String) -> std::fmt::Result {
     )
 }
 
+/// The attributes of the header of a column.
+const TEXT: &str = "";
+const NUMBER: &str = " class=\"number\"";
+
+/// A table with the given column headers; `rows` is HTML.
+fn table(columns: &[(&str, &str)], rows: &str) -> String {
+    let header: String = columns
+        .iter()
+        .map(|(name, attributes)| format!("<th{attributes}>{name}</th>"))
+        .collect();
+    format!(
+        "<div class=\"scroll\"><table><thead><tr>{header}</tr></thead>\n<tbody>\n{rows}</tbody></table></div>"
+    )
+}
+
 fn repositories(stats: &Stats, out: &mut String) -> std::fmt::Result {
-    let mut rows = String::new();
-    for cell in &stats.cells {
-        let figures = &cell.figures;
-        writeln!(
-            rows,
-            "<tr><td>{}</td><td>{}</td><td class=\"number\">{}</td><td class=\"number\">{}</td>\
-             <td class=\"number\">{}</td><td class=\"number\">{}</td><td class=\"number\">{}</td></tr>",
-            escape(name_of(&cell.repository)),
-            escape(&cell.kind),
-            count(figures.lookups()),
-            percent(figures.hit_rate()),
-            median(&figures.restores),
-            median(&figures.saves),
-            if figures.restores.count == 0 {
-                "-".to_owned()
-            } else {
-                bytes(figures.restored_bytes)
-            }
-        )?;
-    }
-    if rows.is_empty() {
+    if stats.cells.is_empty() {
         return Ok(());
     }
+    let mut rows = String::new();
+    for cell in &stats.cells {
+        write!(rows, "<tr>")?;
+        for name in [name_of(&cell.repository), &cell.kind] {
+            write!(rows, "<td>{}</td>", escape(name))?;
+        }
+        for figure in cell_figures(&cell.figures) {
+            write!(rows, "<td class=\"number\">{figure}</td>")?;
+        }
+        writeln!(rows, "</tr>")?;
+    }
+    let columns = [
+        ("repository", TEXT),
+        ("kind", TEXT),
+        ("lookups", NUMBER),
+        ("found", NUMBER),
+        ("restore", NUMBER),
+        ("save", NUMBER),
+        ("restored", NUMBER),
+    ];
     writeln!(
         out,
-        "<section class=\"card wide\">\n<h2>By repository and kind</h2>\n<div class=\"scroll\"><table><thead><tr>\
-         <th>repository</th><th>kind</th><th class=\"number\">lookups</th><th class=\"number\">found</th>\
-         <th class=\"number\">restore</th><th class=\"number\">save</th><th class=\"number\">restored</th></tr></thead>\n\
-         <tbody>\n{rows}</tbody></table></div></section>"
+        "<section class=\"card wide\">\n<h2>By repository and kind</h2>\n{}</section>",
+        table(&columns, &rows)
     )
+}
+
+fn cell_figures(figures: &Figures) -> [String; 5] {
+    let restored = if figures.restores.count == 0 {
+        "-".to_owned()
+    } else {
+        bytes(figures.restored_bytes)
+    };
+    [
+        count(figures.lookups()),
+        percent(figures.hit_rate()),
+        median(&figures.restores),
+        median(&figures.saves),
+        restored,
+    ]
 }
