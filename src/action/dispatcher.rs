@@ -210,6 +210,14 @@ fn touched_dirs(env: &Env, inputs: &Inputs, context: &WorkflowContext) -> Vec<Pa
             .filter_map(|line| touched_dir(line, context))
             .collect();
     }
+    cargo_dirs(env, inputs)
+        .filter(|path| path.is_absolute() || path.starts_with("~"))
+        .chain(context.workspace.clone())
+        .collect()
+}
+
+/// The directories that cargo writes to. Some may be relative.
+fn cargo_dirs(env: &Env, inputs: &Inputs) -> impl Iterator<Item = PathBuf> {
     let cargo_home = env.path("CARGO_HOME").unwrap_or(Path::new("~/.cargo"));
     let workspaces = inputs.cargo.workspaces.iter();
     let lines = workspaces
@@ -219,12 +227,7 @@ fn touched_dirs(env: &Env, inputs: &Inputs, context: &WorkflowContext) -> Vec<Pa
     let variables = ["CARGO_TARGET_DIR", "CARGO_BUILD_BUILD_DIR"]
         .into_iter()
         .filter_map(|name| env.path(name).map(Path::to_owned));
-    lines
-        .chain(variables)
-        .chain([cargo_home.to_owned()])
-        .filter(|path| path.is_absolute() || path.starts_with("~"))
-        .chain(context.workspace.clone())
-        .collect()
+    lines.chain(variables).chain([cargo_home.to_owned()])
 }
 
 /// The directory that a line of `path` touches.

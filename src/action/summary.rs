@@ -89,7 +89,7 @@ fn write_row(row: &SummaryRow, text: &mut String) -> std::fmt::Result {
         Some(LookupResult::Miss) => "miss",
         None => "-",
     };
-    let is_hit = matches!(row.hit, Some(LookupResult::Exact | LookupResult::Prefix));
+    let is_hit = is_hit(row.hit);
     let has_size = row.files > 0 || row.bytes > 0;
     let cell = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
     writeln!(
@@ -164,15 +164,7 @@ fn chart(trend: &[PastRun], text: &mut String) -> std::fmt::Result {
         .rev()
         .map(|ago| format!("\"{}\"", ago - 1))
         .collect();
-    let hits = trend
-        .iter()
-        .filter(|point| {
-            matches!(
-                point.found,
-                Some(LookupResult::Exact | LookupResult::Prefix)
-            )
-        })
-        .count();
+    let hits = trend.iter().filter(|run| is_hit(run.found)).count();
     writeln!(
         text,
         "The last {} runs of this job, {hits} of them after a hit:\n",
@@ -186,6 +178,10 @@ fn chart(trend: &[PastRun], text: &mut String) -> std::fmt::Result {
         tenths(longest) / 10 + 1
     )?;
     writeln!(text, "    bar [{}]\n```\n", values.join(", "))
+}
+
+fn is_hit(found: Option<LookupResult>) -> bool {
+    matches!(found, Some(LookupResult::Exact | LookupResult::Prefix))
 }
 
 fn milliseconds(milliseconds: u64) -> String {

@@ -105,6 +105,18 @@ fn run(
     workspaces: &CargoWorkspaces,
     task: Task,
 ) -> Result<JobReply> {
+    let job = job(context, workspaces, task)?;
+    let reply = run_job(&job, &Local::new(context.home()), context.monitor);
+    for warning in &reply.warnings {
+        context.monitor.warn(warning);
+    }
+    let (text, json) = cargo_output::render(&reply);
+    context.print(&text, &json)?;
+    check(&reply)?;
+    Ok(reply)
+}
+
+fn job(context: &CommandContext<'_>, workspaces: &CargoWorkspaces, task: Task) -> Result<Job> {
     let env = context.env;
     let mut cargo = CargoTarget {
         workspaces: workspace_lines(context, &workspaces.workspaces)?,
@@ -114,21 +126,13 @@ fn run(
         ..CargoTarget::default()
     };
     cargo.add_env(env.iter(), true);
-    let job = Job {
+    Ok(Job {
         cache_root: context.cache_root.to_owned(),
         workspace: context.checkout().to_owned(),
         target: JobTarget::Cargo(Box::new(cargo)),
         task,
         housekeeping: Housekeeping::default(),
-    };
-    let reply = run_job(&job, &Local::new(context.home()), context.monitor);
-    for warning in &reply.warnings {
-        context.monitor.warn(warning);
-    }
-    let (text, json) = cargo_output::render(&reply);
-    context.print(&text, &json)?;
-    check(&reply)?;
-    Ok(reply)
+    })
 }
 
 /// Parses the workspaces like the input `workspaces` of the action, but relative to the current

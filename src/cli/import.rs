@@ -60,16 +60,7 @@ pub(super) fn import(context: &mut CommandContext<'_>, args: &ImportArgs) -> Res
     if !context.json {
         context.write(table(&found).as_bytes())?;
     }
-    let entries = if args.dry_run || found.is_empty() {
-        Vec::new()
-    } else if args.remove {
-        for sized in &found {
-            import::remove(&root, &sized.cache)?;
-        }
-        Vec::new()
-    } else {
-        import_all(context, args, &found)?
-    };
+    let entries = import_or_remove(context, args, &root, &found)?;
     let directories: Vec<Value> = found.iter().map(directory_json).collect();
     let json = json!({
         "dry-run": args.dry_run,
@@ -80,6 +71,24 @@ pub(super) fn import(context: &mut CommandContext<'_>, args: &ImportArgs) -> Res
     });
     context.print(&conclusion(args, &found, &entries), &json)?;
     Ok(Exit::Done)
+}
+
+fn import_or_remove(
+    context: &CommandContext<'_>,
+    args: &ImportArgs,
+    root: &Path,
+    found: &[SizedCache],
+) -> Result<Vec<CacheReply>> {
+    if args.dry_run || found.is_empty() {
+        return Ok(Vec::new());
+    }
+    if !args.remove {
+        return import_all(context, args, found);
+    }
+    for sized in found {
+        import::remove(root, &sized.cache)?;
+    }
+    Ok(Vec::new())
 }
 
 /// The directories of one repository, or of all. The newest comes last, so that it becomes the

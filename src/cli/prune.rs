@@ -1,7 +1,6 @@
 //! `local-cache prune`: removes old entries and explains why.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
@@ -88,19 +87,7 @@ fn policy(args: &PruneArgs) -> RetentionPolicy {
 fn render(pruned: &Pruned, dry_run: bool) -> Rendered {
     let is_evicted = |(decision, _): &&(RetentionDecision, Entry)| decision.evict.is_some();
     let evicted = pruned.decisions.iter().filter(is_evicted).count() as u64;
-    let retained = plural(pruned.decisions.len() as u64 - evicted, "entry", "entries");
-    let removed = plural(evicted, "entry", "entries");
-    let mut text = table(&pruned.decisions);
-    // Writing to a string does not fail.
-    let _ = match pruned.collected {
-        Some(collected) => writeln!(
-            text,
-            "🧹 {removed} removed, {} freed; {retained} kept",
-            bytes(collected.bytes)
-        ),
-        None if dry_run => writeln!(text, "🔍 {removed} would be removed; {retained} kept"),
-        None => writeln!(text, "🧹 nothing to remove"),
-    };
+    let text = table(&pruned.decisions) + &conclusion(pruned, evicted, dry_run);
     let decisions: Vec<Value> = pruned.decisions.iter().map(decision_json).collect();
     let json = json!({
         "dry-run": dry_run,
@@ -110,6 +97,19 @@ fn render(pruned: &Pruned, dry_run: bool) -> Rendered {
         "rewritten-packs": pruned.collected.map_or(0, |collected| collected.rewritten),
     });
     (text, json)
+}
+
+fn conclusion(pruned: &Pruned, evicted: u64, dry_run: bool) -> String {
+    let retained = plural(pruned.decisions.len() as u64 - evicted, "entry", "entries");
+    let removed = plural(evicted, "entry", "entries");
+    match pruned.collected {
+        Some(collected) => format!(
+            "🧹 {removed} removed, {} freed; {retained} kept\n",
+            bytes(collected.bytes)
+        ),
+        None if dry_run => format!("🔍 {removed} would be removed; {retained} kept\n"),
+        None => "🧹 nothing to remove\n".to_owned(),
+    }
 }
 
 /// The decisions as a table with an empty line after it; nothing if there are none.

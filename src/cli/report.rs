@@ -1,6 +1,6 @@
 //! `local-cache report`: the statistics as a web page.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Result;
@@ -45,7 +45,12 @@ pub(super) fn report(context: &mut CommandContext<'_>, args: &ReportArgs) -> Res
         context.write(page.as_bytes())?;
         return Ok(Exit::Done);
     }
-    let path = context.base.working_directory.join(&args.html);
+    write_page(context, &args.html, &page)?;
+    Ok(Exit::Done)
+}
+
+fn write_page(context: &mut CommandContext<'_>, file: &Path, page: &str) -> Result<()> {
+    let path = context.base.working_directory.join(file);
     files::write_atomically(&path, page.as_bytes())?;
     let text = format!(
         "✅ wrote {}, {}\n",
@@ -55,8 +60,7 @@ pub(super) fn report(context: &mut CommandContext<'_>, args: &ReportArgs) -> Res
     context.print(
         &text,
         &json!({ "file": path.display().to_string(), "bytes": page.len() }),
-    )?;
-    Ok(Exit::Done)
+    )
 }
 
 fn row((listed, bytes): (ListedEntry, u64)) -> EntryRow {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::context::CommandContext;
 use super::exit::Exit;
@@ -152,6 +152,11 @@ fn render(restored: &RestoredEntry, key: &str) -> Rendered {
         elapsed(restored.elapsed),
         change_lines(restored, &applied)
     );
+    add_changes(&mut json, restored, &applied);
+    (text, json)
+}
+
+fn add_changes(json: &mut Value, restored: &RestoredEntry, applied: &Applied) {
     json["restore-milliseconds"] = milliseconds(restored.elapsed).into();
     json["right-files"] = restored.stats.up_to_date_files.into();
     json["right-bytes"] = restored.stats.up_to_date_bytes.into();
@@ -161,7 +166,6 @@ fn render(restored: &RestoredEntry, key: &str) -> Rendered {
     json["written-bytes"] = applied.bytes.into();
     json["ready-directories"] = restored.stats.ready.into();
     json["removed-files"] = applied.removed.into();
-    (text, json)
 }
 
 /// Lines about files that did not have to be written, and about deleted paths.

@@ -54,15 +54,7 @@ pub(super) fn save(context: &mut CommandContext<'_>, args: &SaveArgs) -> Result<
         key,
         roots: &roots.roots,
         filter: filter.as_ref().map(|filter| filter as &_),
-        options: SaveOptions {
-            if_exists: if args.refresh {
-                IfExists::Replace
-            } else {
-                IfExists::Keep
-            },
-            keep_ready: args.keep_ready,
-            allow_empty: false,
-        },
+        options: save_options(args),
         record_sources: None,
         parent: None,
     };
@@ -73,6 +65,18 @@ pub(super) fn save(context: &mut CommandContext<'_>, args: &SaveArgs) -> Result<
         bail!("none of the paths exists, so nothing was saved; check their spelling");
     }
     Ok(Exit::Done)
+}
+
+fn save_options(args: &SaveArgs) -> SaveOptions {
+    SaveOptions {
+        if_exists: if args.refresh {
+            IfExists::Replace
+        } else {
+            IfExists::Keep
+        },
+        keep_ready: args.keep_ready,
+        allow_empty: false,
+    }
 }
 
 /// The command line has one scope: all users of a store share the entries.

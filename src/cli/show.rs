@@ -82,19 +82,21 @@ fn text(listed: &ListedEntry, tree: &Tree) -> String {
         }
         for (id, leaf) in tree.leaves_in(dir) {
             let path = tree_path(&tree.leaf_path(id));
-            let _ = match &leaf.kind {
-                LeafKind::File(file) => writeln!(text, "{:>12}  {path}", file.size),
-                LeafKind::Symlink(target) => {
-                    writeln!(text, "{:>12}  {path} -> {}", "", printable(target))
-                }
-                LeafKind::HardLink(first) => {
-                    let first = tree_path(&tree.leaf_path(*first));
-                    writeln!(text, "{:>12}  {path} = {first}", "")
-                }
-            };
+            text.push_str(&leaf_line(tree, &leaf.kind, &path));
         }
     }
     text
+}
+
+fn leaf_line(tree: &Tree, kind: &LeafKind, path: &str) -> String {
+    match kind {
+        LeafKind::File(file) => format!("{:>12}  {path}\n", file.size),
+        LeafKind::Symlink(target) => format!("{:>12}  {path} -> {}\n", "", printable(target)),
+        LeafKind::HardLink(first) => {
+            let first = tree_path(&tree.leaf_path(*first));
+            format!("{:>12}  {path} = {first}\n", "")
+        }
+    }
 }
 
 fn properties(listed: &ListedEntry) -> Vec<(&'static str, String)> {

@@ -6,7 +6,7 @@
 //! writes files outside the temporary directory.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use super::scratch::Scratch;
@@ -69,13 +69,7 @@ pub(super) fn cargo_environment(
         .filter(|(name, _)| name.to_str().is_some_and(is_passed_on))
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
-    // `cargo run` of this program's own repository sets RUSTUP_TOOLCHAIN to that repository's
-    // toolchain, which is not a choice of the user.
-    let is_inherited = env.get("CARGO").is_some();
-    if let Some(name) = env
-        .get("RUSTUP_TOOLCHAIN")
-        .filter(|_| !(is_inherited && toolchain.has_file))
-    {
+    if let Some(name) = selected_toolchain(env, toolchain) {
         variables.insert("RUSTUP_TOOLCHAIN".into(), name.into());
     }
     if let Some(rustup_home) = &toolchain.rustup_home {
@@ -87,6 +81,14 @@ pub(super) fn cargo_environment(
         variables.insert("CARGO_NET_OFFLINE".into(), "true".into());
     }
     variables
+}
+
+fn selected_toolchain<'e>(env: &'e Env, toolchain: &ToolchainSource) -> Option<&'e OsStr> {
+    // `cargo run` of this program's own repository sets RUSTUP_TOOLCHAIN to that repository's
+    // toolchain, which is not a choice of the user.
+    let is_inherited = env.get("CARGO").is_some();
+    env.get("RUSTUP_TOOLCHAIN")
+        .filter(|_| !(is_inherited && toolchain.has_file))
 }
 
 fn is_passed_on(name: &str) -> bool {

@@ -22,7 +22,10 @@ pub(super) fn copy_registry(from: &Path, to: &Path, lock_file: &str) -> anyhow::
     for name in names {
         copy_index(&index.join(&name), &to.join("registry/index").join(&name))?;
     }
-    let archives = archives(lock_file);
+    copy_archives(from, to, &archives(lock_file))
+}
+
+fn copy_archives(from: &Path, to: &Path, archives: &BTreeSet<String>) -> anyhow::Result<()> {
     let cache = from.join("registry/cache");
     for registry in files::list(&cache)? {
         let source = cache.join(&registry);

@@ -12,17 +12,35 @@ use crate::error::{IoContext, Result};
 /// Makes directories writable first, as far as that is permitted. It is no error if the name does
 /// not exist.
 pub fn remove_child(parent: &Dir, name: &[u8]) -> io::Result<u64> {
+    match unlink_leaf(parent, name)? {
+        Unlinked::Removed => Ok(1),
+        Unlinked::Missing => Ok(0),
+        Unlinked::Directory => remove_dir_all(parent, name),
+    }
+}
+
+enum Unlinked {
+    Removed,
+    Missing,
+    /// Nothing was removed: the name is a directory.
+    Directory,
+}
+
+fn unlink_leaf(parent: &Dir, name: &[u8]) -> io::Result<Unlinked> {
     match parent.unlink(name) {
-        Ok(()) => return Ok(1),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        Ok(()) => Ok(Unlinked::Removed),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Unlinked::Missing),
         // For a directory, Linux returns EISDIR; POSIX also allows EPERM.
         Err(error) => match parent.stat_at(name) {
-            Ok(stat) if stat.kind == FileKind::Directory => {}
-            Ok(_) => return Err(error),
-            Err(gone) if gone.kind() == io::ErrorKind::NotFound => return Ok(0),
-            Err(other) => return Err(other),
+            Ok(stat) if stat.kind == FileKind::Directory => Ok(Unlinked::Directory),
+            Ok(_) => Err(error),
+            Err(gone) if gone.kind() == io::ErrorKind::NotFound => Ok(Unlinked::Missing),
+            Err(other) => Err(other),
         },
     }
+}
+
+fn remove_dir_all(parent: &Dir, name: &[u8]) -> io::Result<u64> {
     let mut removed = 0;
     // Open directories from the top down, each with the names still to be removed. No recursion,
     // because trees may be deeper than the stack.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use nix::sys::statfs;
-use nix::sys::statvfs::statvfs;
+use nix::sys::statvfs::{Statvfs, statvfs};
 
 use crate::error::{IoContext, Result};
 
@@ -56,18 +56,7 @@ fn percent(used: u64, total: u64) -> u8 {
 /// The capacity of the filesystem of a path. If the path does not exist yet, its nearest existing
 /// ancestor is used.
 pub fn volume(path: &Path) -> Result<Volume> {
-    let mut existing = path;
-    let (device, room) = loop {
-        match nix::sys::stat::stat(existing).and_then(|stat| Ok((stat.st_dev, statvfs(existing)?)))
-        {
-            Ok(found) => break found,
-            Err(errno @ (nix::errno::Errno::ENOENT | nix::errno::Errno::ENOTDIR)) => {
-                let above = existing.parent().ok_or(errno);
-                existing = above.context("inspect the filesystem of", || path)?;
-            }
-            Err(errno) => return Err(errno).context("inspect the filesystem of", || existing),
-        }
-    };
+    let (device, room) = nearest_filesystem(path)?;
     let used = room.blocks().saturating_sub(room.blocks_free());
     let size = room.fragment_size();
     // Not all filesystems report the inodes reserved for root, so all free ones count.
@@ -83,6 +72,22 @@ pub fn volume(path: &Path) -> Result<Volume> {
         free_bytes: room.blocks_available().saturating_mul(size),
         inodes,
     })
+}
+
+/// The device and capacity of the filesystem of the nearest existing ancestor.
+fn nearest_filesystem(path: &Path) -> Result<(u64, Statvfs)> {
+    let mut existing = path;
+    loop {
+        match nix::sys::stat::stat(existing).and_then(|stat| Ok((stat.st_dev, statvfs(existing)?)))
+        {
+            Ok(found) => return Ok(found),
+            Err(errno @ (nix::errno::Errno::ENOENT | nix::errno::Errno::ENOTDIR)) => {
+                let above = existing.parent().ok_or(errno);
+                existing = above.context("inspect the filesystem of", || path)?;
+            }
+            Err(errno) => return Err(errno).context("inspect the filesystem of", || existing),
+        }
+    }
 }
 
 /// Names of filesystems by their magic numbers (linux/magic.h).

@@ -48,18 +48,7 @@ fn descriptor_path(file: &impl AsFd) -> PathBuf {
 fn read(path: &Path) -> io::Result<Box<[Attribute]>> {
     // `/proc/self/fd/N` is a symlink that must be followed; a name below it must not.
     let is_descriptor = path.parent() == Some(Path::new("/proc/self/fd"));
-    let list = if is_descriptor {
-        xattr::list_deref(path)
-    } else {
-        xattr::list(path)
-    };
-    let names: Vec<OsString> = match list {
-        Ok(names) => names.filter(|name| is_preserved(name.as_bytes())).collect(),
-        Err(error) if is_unsupported(&error) || is_out_of_reach(&error) => {
-            return Ok(Box::default());
-        }
-        Err(error) => return Err(error),
-    };
+    let names = preserved_names(path, is_descriptor)?;
     let mut attributes = Vec::with_capacity(names.len());
     for name in names {
         let value = if is_descriptor {
@@ -76,6 +65,20 @@ fn read(path: &Path) -> io::Result<Box<[Attribute]>> {
     }
     attributes.sort_unstable();
     Ok(attributes.into())
+}
+
+/// The names of the attributes that are preserved. None on a filesystem without attributes.
+fn preserved_names(path: &Path, is_descriptor: bool) -> io::Result<Vec<OsString>> {
+    let list = if is_descriptor {
+        xattr::list_deref(path)
+    } else {
+        xattr::list(path)
+    };
+    match list {
+        Ok(names) => Ok(names.filter(|name| is_preserved(name.as_bytes())).collect()),
+        Err(error) if is_unsupported(&error) || is_out_of_reach(&error) => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
 }
 
 /// Gives an open file or directory exactly these attributes.

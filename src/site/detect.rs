@@ -138,6 +138,10 @@ fn check_here(facts: &SiteFacts) -> Result<(), Problem> {
             owner,
         });
     }
+    check_paths_mounted(facts)
+}
+
+fn check_paths_mounted(facts: &SiteFacts) -> Result<(), Problem> {
     // If the paths are not known, check the home directory. Otherwise a phase without inputs (the
     // post phase of nektos/act) would run at another site than the phases before it.
     let home = [PathBuf::from("~")];
@@ -229,14 +233,7 @@ fn try_job_container(mut decision: SiteDecision, facts: &SiteFacts) -> SiteDecis
 
 fn check_job_container(facts: &SiteFacts) -> Result<Translation, Problem> {
     let report = engine_report(facts)?;
-    let job = match &report.job_container {
-        JobContainer::None => return Err(Problem::NoJobContainer),
-        JobContainer::NotFound(id) => return Err(Problem::JobContainerGone(id.clone())),
-        JobContainer::Found(job) if !job.running => {
-            return Err(Problem::JobContainerGone(job.id.clone()));
-        }
-        JobContainer::Found(job) => job,
-    };
+    let job = running_job_container(report)?;
     let own = if facts.in_container() {
         own_container(facts, report)?.mounts.clone()
     } else {
@@ -252,6 +249,15 @@ fn check_job_container(facts: &SiteFacts) -> Result<Translation, Problem> {
             own,
             job: job.mounts.clone(),
         }),
+    }
+}
+
+fn running_job_container(report: &EngineReport) -> Result<&Container, Problem> {
+    match &report.job_container {
+        JobContainer::None => Err(Problem::NoJobContainer),
+        JobContainer::NotFound(id) => Err(Problem::JobContainerGone(id.clone())),
+        JobContainer::Found(job) if !job.running => Err(Problem::JobContainerGone(job.id.clone())),
+        JobContainer::Found(job) => Ok(job),
     }
 }
 

@@ -113,6 +113,12 @@ pub(super) fn container_ids(cgroup: &[u8], mounts: &[MountInfo], hostname: &[u8]
         ids.extend(hex_runs(mount.root.as_os_str().as_bytes(), 64));
     }
     ids.extend(hex_runs(hostname.trim_ascii(), 12));
+    remove_duplicates(&mut ids);
+    ids
+}
+
+/// Keeps the first of equal ids, in their order.
+fn remove_duplicates(ids: &mut Vec<String>) {
     let mut seen = Vec::new();
     ids.retain(|id| {
         !seen.contains(id) && {
@@ -120,7 +126,6 @@ pub(super) fn container_ids(cgroup: &[u8], mounts: &[MountInfo], hostname: &[u8]
             true
         }
     });
-    ids
 }
 
 /// The runs of exactly `length` lower-case hexadecimal digits in `text`.

@@ -61,6 +61,16 @@ pub(super) struct TimeLimits {
     pub(super) grace: Duration,
 }
 
+impl TimeLimits {
+    /// How long the work may take to stop for this reason.
+    fn grace_after(self, reason: StopReason) -> Duration {
+        match reason {
+            StopReason::ParentGone => self.grace.min(ORPHAN_GRACE),
+            StopReason::Signal(_) | StopReason::Timeout => self.grace,
+        }
+    }
+}
+
 /// How long work may take to stop when nobody waits for its result any more. The engine needs about
 /// as long to clean up, and all of it should be over within a second. Files left unfinished have
 /// temporary names.
@@ -123,11 +133,7 @@ fn wait<R>(
         if stop_reason.is_none() {
             cancel.store(true, Ordering::Relaxed);
             stop_reason = Some(reason);
-            let grace = match reason {
-                StopReason::ParentGone => limits.grace.min(ORPHAN_GRACE),
-                StopReason::Signal(_) | StopReason::Timeout => limits.grace,
-            };
-            deadline = Some(Instant::now() + grace);
+            deadline = Some(Instant::now() + limits.grace_after(reason));
         }
     }
 }

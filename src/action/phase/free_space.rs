@@ -88,6 +88,14 @@ pub(super) fn warn_of_full_disk(step: &StepContext<'_, '_>, reply: &JobReply) ->
     true
 }
 
+/// The last step of a restore: adds its rows to the summary and sets the outputs about the disk.
+pub(super) fn summarize_restore(step: &StepContext<'_, '_>, reply: Option<JobReply>) {
+    summary::after_restore(step, reply.as_ref());
+    if let Some(disk) = reply.and_then(|reply| reply.disk) {
+        report_disk(step, disk);
+    }
+}
+
 /// Sets the outputs about the disk.
 pub(super) fn report_disk(step: &StepContext<'_, '_>, disk: DiskState) {
     step.set_output("disk-used-percent", &disk.used_percent.to_string());

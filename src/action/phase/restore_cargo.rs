@@ -2,7 +2,7 @@
 
 use super::context::StepContext;
 use super::restore::{is_control, leave_lookup, may_restore, restore_task};
-use super::{free_space, job, messages, outputs, state, summary};
+use super::{free_space, job, messages, outputs, state};
 use crate::action::console::Mark;
 use crate::action::inputs::Mirror;
 use crate::job::{CacheReply, JobReply, RestoreRecord, Task};
@@ -33,10 +33,7 @@ pub(super) fn restore(step: &StepContext<'_, '_>) {
     let records: Vec<RestoreRecord> = caches.iter().map(CacheReply::record).collect();
     step.save_state(&state::RESTORED, &records);
     report(step, caches, reply.as_ref());
-    summary::after_restore(step, reply.as_ref());
-    if let Some(disk) = reply.and_then(|reply| reply.disk) {
-        free_space::report_disk(step, disk);
-    }
+    free_space::summarize_restore(step, reply);
 }
 
 fn found_no_project(reply: &JobReply) -> bool {

@@ -31,10 +31,7 @@ pub(super) fn restore(step: &StepContext<'_, '_>) {
         Some((cache, found)) => report_found(step, cache, found),
         None => report_miss(step),
     }
-    summary::after_restore(step, reply.as_ref());
-    if let Some(disk) = reply.and_then(|reply| reply.disk) {
-        free_space::report_disk(step, disk);
-    }
+    free_space::summarize_restore(step, reply);
 }
 
 fn report_found(step: &StepContext<'_, '_>, cache: &CacheReply, found: &FoundEntry) {

@@ -99,12 +99,10 @@ impl AttachedStream {
                 written = control.input.write(&control.hello[control.sent..]),
                     if control.sent < control.hello.len() => control.count_sent(written),
                 () = sleep_until(control.deadline), if control.deadline.is_some() => {
-                    if control.stop_reason.is_some() {
-                        stuck = true;
+                    stuck = control.pass_deadline().await;
+                    if stuck {
                         break;
                     }
-                    control.start_grace(StopReason::Timeout);
-                    control.close_input().await;
                 }
             }
         }
@@ -149,6 +147,17 @@ impl WorkerControl<'_> {
         }
     }
 
+    /// Stops the worker at the time limit. True after the grace time: the worker is stuck.
+    async fn pass_deadline(&mut self) -> bool {
+        if self.stop_reason.is_some() {
+            return true;
+        }
+        self.start_grace(StopReason::Timeout);
+        // Stops either kind of worker: to them the end of the input is the end of their parent.
+        self.close_input().await;
+        false
+    }
+
     fn start_grace(&mut self, reason: StopReason) {
         self.stop_reason = Some(reason);
         self.deadline = Some(Instant::now() + self.grace + MARGIN);
@@ -157,6 +166,7 @@ impl WorkerControl<'_> {
     fn count_sent(&mut self, written: io::Result<usize>) {
         // After an error nothing more is sent: a worker that ended before it read the whole request
         // gives the reason on its standard error.
+        // A write of no bytes counts as one, so that this ends with a writer that takes none.
         self.sent = written.map_or(self.hello.len(), |count| self.sent + count.max(1));
     }
 

@@ -94,6 +94,7 @@ impl Client {
 
 /// Translates an error of the client.
 pub(super) fn to_problem(error: DockerError, socket: &Path, action: &'static str) -> Problem {
+    // First, because the errors of a failed connection wrap the system call in several layers.
     if let Some(cause) = io_cause(&error) {
         return io_problem(cause, socket, action);
     }
@@ -176,6 +177,7 @@ fn to_container(found: ContainerInspectResponse) -> Container {
         .graph_driver
         .and_then(|mut driver| driver.data.remove("UpperDir"));
     let mut labels: Vec<(String, String)> = config.labels.unwrap_or_default().into_iter().collect();
+    // A map without an order; sorted, the same container gives the same labels each time.
     labels.sort();
     let mounts = found.mounts.unwrap_or_default();
     Container {

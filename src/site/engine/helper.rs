@@ -77,6 +77,7 @@ fn container_body(spec: &HelperSpec) -> ContainerCreateBody {
         labels: Some(spec.labels.iter().cloned().collect()),
         attach_stdin: Some(true),
         open_stdin: Some(true),
+        // Closes the input when the connection of this process ends.
         stdin_once: Some(true),
         attach_stdout: Some(true),
         attach_stderr: Some(true),
@@ -96,13 +97,16 @@ fn host_config(groups: &[u32]) -> HostConfig {
         cap_drop: Some(vec!["ALL".to_owned()]),
         security_opt: Some(vec![
             "no-new-privileges".to_owned(),
+            // SELinux labels would keep the helper from the host's files.
             "label=disable".to_owned(),
         ]),
         readonly_rootfs: Some(true),
         auto_remove: Some(true),
+        // With remapped users the uids of the runner's files would be others in the helper.
         userns_mode: Some("host".to_owned()),
         group_add: Some(groups.iter().map(ToString::to_string).collect()),
         pids_limit: Some(512),
+        // When memory runs out, the kernel kills the helper rather than the runner.
         oom_score_adj: Some(500),
         masked_paths: Some(engine_masks.chain(hidden).collect()),
         ..HostConfig::default()
@@ -208,6 +212,7 @@ async fn start(client: &Client, name: &str) -> Result<(AttachedStream, ExitCode)
 
 async fn exit_code(client: &Client, name: &str) -> Option<i64> {
     let options = WaitContainerOptionsBuilder::default()
+        // The default, `not-running`, holds for a container that has not started yet.
         .condition("next-exit")
         .build();
     let mut wait = std::pin::pin!(client.docker.wait_container(name, Some(options)));

@@ -89,17 +89,7 @@ async fn start(
     program: &Path,
 ) -> Result<(String, AttachedStream), Problem> {
     const RUN: &str = "run the program in the job's container";
-    let options = CreateExecOptions {
-        attach_stdin: Some(true),
-        attach_stdout: Some(true),
-        attach_stderr: Some(true),
-        cmd: Some(vec![
-            program.to_string_lossy().into_owned(),
-            ARGUMENT.to_owned(),
-        ]),
-        ..CreateExecOptions::default()
-    };
-    let create = client.docker.create_exec(id, options);
+    let create = client.docker.create_exec(id, exec_options(program));
     let exec = client.call_within(START_LIMIT, RUN, create).await?.id;
     let start = client.docker.start_exec(&exec, None::<StartExecOptions>);
     let started = client
@@ -117,6 +107,20 @@ async fn start(
             action: RUN,
             message: "the engine did not attach to the program".to_owned(),
         }),
+    }
+}
+
+/// Without a user and an environment: the engine takes those of the container.
+fn exec_options(program: &Path) -> CreateExecOptions<String> {
+    CreateExecOptions {
+        attach_stdin: Some(true),
+        attach_stdout: Some(true),
+        attach_stderr: Some(true),
+        cmd: Some(vec![
+            program.to_string_lossy().into_owned(),
+            ARGUMENT.to_owned(),
+        ]),
+        ..CreateExecOptions::default()
     }
 }
 

@@ -30,6 +30,7 @@ impl<'a> StreamParser<'a> {
     pub(super) fn feed(&mut self, output: LogOutput) {
         match output {
             LogOutput::StdErr { message } => {
+                // A message can begin and end anywhere in a line.
                 for line in self.stderr.push(&message) {
                     if line == self.end_marker {
                         self.stderr_ended = true;

@@ -73,7 +73,12 @@ impl SiteRunner<'_> {
             signals.listen(move |signal| stopper.stop(StopReason::Signal(signal)))
         };
         let limits = self.options.time_limits();
-        match supervise(limits, &cancel, listen, move || work(request, &context)) {
+        let outcome = supervise(limits, &cancel, listen, move || work(request, &context));
+        self.finish_here(outcome)
+    }
+
+    fn finish_here<R>(&self, outcome: WorkOutcome<R>) -> Result<RunOutcome<R>, Problem> {
+        match outcome {
             WorkOutcome::Done(reply, stop_reason) => Ok(RunOutcome {
                 reply,
                 stop_reason,

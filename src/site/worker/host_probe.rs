@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::fs::resolve_in_root;
 use crate::site::proc::UidMap;
-use crate::site::users;
+use crate::site::users::{self, User};
 use crate::site::worker::identity::{HostCheck, HostProbe};
 
 /// Settings are a few hundred bytes; a larger file is something else.
@@ -17,12 +17,9 @@ const MAX_SETTINGS_BYTES: u64 = 64 << 10;
 pub(super) fn probe_host(check: &HostCheck) -> HostProbe {
     let root = &check.root;
     let map = UidMap::parse(&fs::read_to_string("/proc/self/uid_map").unwrap_or_default());
+    // The host's passwd lists uids as they are outside of the helper's user namespace.
     let host_uid = map.outside(check.identity.uid);
     let user = read(root, "/etc/passwd").and_then(|passwd| users::find_user(&passwd, host_uid));
-    let groups = match (&user, read(root, "/etc/group")) {
-        (Some(user), Some(group)) => users::supplementary_groups(&group, user),
-        _ => Vec::new(),
-    };
     let home = user.as_ref().and_then(|user| user.home.as_deref());
     let home = home.and_then(|home| stat(root, home));
     let workspace = &check.workspace.path;
@@ -32,9 +29,16 @@ pub(super) fn probe_host(check: &HostCheck) -> HostProbe {
         host_uid,
         in_user_namespace: !map.is_identity(),
         home_exists: home.is_some_and(|home| home.is_dir()),
+        groups: host_groups(root, user.as_ref()),
         user,
-        groups,
         topmost_owned: topmost_owned(root, workspace, check.identity.uid),
+    }
+}
+
+fn host_groups(root: &Path, user: Option<&User>) -> Vec<u32> {
+    match (user, read(root, "/etc/group")) {
+        (Some(user), Some(group)) => users::supplementary_groups(&group, user),
+        _ => Vec::new(),
     }
 }
 

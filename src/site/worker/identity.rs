@@ -131,14 +131,7 @@ fn prove_runner_host(
     probe: &HostProbe,
     notices: &mut Vec<SiteNotice>,
 ) -> Result<(), String> {
-    let workspace = check.workspace.path.display();
-    match probe.workspace {
-        None => return Err(format!("{workspace} does not exist there")),
-        Some(found) if found != (check.workspace.device, check.workspace.inode) => {
-            return Err(format!("{workspace} is another directory there"));
-        }
-        Some(_) => {}
-    }
+    check_workspace(&check.workspace, probe.workspace)?;
     if check.trusted {
         return Ok(());
     }
@@ -161,9 +154,21 @@ fn prove_runner_host(
         return Ok(());
     }
     Err(format!(
-        "no settings of this runner above {workspace} and no user with uid {} of its own",
+        "no settings of this runner above {} and no user with uid {} of its own",
+        check.workspace.path.display(),
         probe.host_uid
     ))
+}
+
+fn check_workspace(wanted: &WorkspaceId, found: Option<(u64, u64)>) -> Result<(), String> {
+    let path = wanted.path.display();
+    match found {
+        None => Err(format!("{path} does not exist there")),
+        Some(found) if found != (wanted.device, wanted.inode) => {
+            Err(format!("{path} is another directory there"))
+        }
+        Some(_) => Ok(()),
+    }
 }
 
 /// The identity with the groups that the host's files list.

@@ -100,12 +100,14 @@ fn read_hello<Q: DeserializeOwned>(
         .take(MAX_REQUEST_BYTES)
         .read_until(b'\n', &mut line)
         .ok()?;
+    // A line without an end is a part of a request, whose sender may be gone.
     if line.last() != Some(&b'\n') {
         return None;
     }
     match serde_json::from_slice(&line) {
         Ok(hello) => Some(Ok(hello)),
         Err(error) => {
+            // The marker alone may still be readable, and then the error can be reported under it.
             let value: serde_json::Value = serde_json::from_slice(&line).ok()?;
             Some(Err((value.get("marker")?.as_str()?.to_owned(), error)))
         }
@@ -137,22 +139,11 @@ where
     let outcome = supervise(
         limits,
         &cancel,
+        // The reader of the request, because its buffer may hold what followed the request.
         |stopper| stop_on_events(stopper, stdin),
         move || work(request, &context),
     );
-    match outcome {
-        WorkOutcome::Done(reply, stop_reason) => replies.send(&WorkerReply::Done {
-            reply,
-            timed_out: stop_reason == Some(StopReason::Timeout),
-            identity: setup.identity,
-            notices: setup.notices.iter().map(ToString::to_string).collect(),
-        }),
-        WorkOutcome::Panicked => replies.send_failure("the work panicked".to_owned()),
-        WorkOutcome::Abandoned(StopReason::Signal(number)) => {
-            ExitCode::from(128_u8.saturating_add(u8::try_from(number).unwrap_or(0)))
-        }
-        WorkOutcome::Abandoned(_) => ExitCode::from(EXIT_ABANDONED),
-    }
+    replies.send_outcome(outcome, setup.identity, &setup.notices)
 }
 
 /// Stops the job on a signal, on another line of standard input, which stands for a signal if none
@@ -176,6 +167,7 @@ fn stop_on_events<R: Send + 'static>(
             drop(io::copy(&mut stdin, &mut io::sink()));
             stopper.stop(StopReason::ParentGone);
         });
+    // Not joined: it waits for input until the process ends.
     drop(watcher);
     listener
 }
@@ -194,12 +186,7 @@ fn set_up(
     cancel: &Arc<AtomicBool>,
 ) -> Result<WorkerSetup, Box<WorkerReply<()>>> {
     let Some(check) = host else {
-        let namespace = Local::new(local_home(&env));
-        return Ok(WorkerSetup {
-            context: WorkerContext::new(Arc::new(namespace), env, Arc::clone(cancel)),
-            identity: None,
-            notices: Vec::new(),
-        });
+        return Ok(set_up_locally(env, cancel));
     };
     match verify_host(check, &probe_host(check)) {
         HostVerdict::Accepted {
@@ -209,6 +196,7 @@ fn set_up(
         } => {
             let namespace = Rooted::new(check.root.clone(), check.hidden.clone(), home);
             Ok(WorkerSetup {
+                // A helper's own environment comes from its image and says nothing of the host.
                 context: WorkerContext::new(
                     Arc::new(namespace),
                     Env::default(),
@@ -220,6 +208,15 @@ fn set_up(
         }
         HostVerdict::NeedsGroups(identity) => Err(Box::new(WorkerReply::NeedsGroups(identity))),
         HostVerdict::WrongHost(reason) => Err(Box::new(WorkerReply::WrongHost(reason))),
+    }
+}
+
+fn set_up_locally(env: Env, cancel: &Arc<AtomicBool>) -> WorkerSetup {
+    let namespace = Local::new(local_home(&env));
+    WorkerSetup {
+        context: WorkerContext::new(Arc::new(namespace), env, Arc::clone(cancel)),
+        identity: None,
+        notices: Vec::new(),
     }
 }
 
@@ -244,6 +241,28 @@ struct ReplyWriter {
 }
 
 impl ReplyWriter {
+    /// An abandoned job has no reply: it still runs, and the process ends without it.
+    fn send_outcome<R: Serialize>(
+        self,
+        outcome: WorkOutcome<R>,
+        identity: Option<Identity>,
+        notices: &[SiteNotice],
+    ) -> ExitCode {
+        match outcome {
+            WorkOutcome::Done(reply, stop_reason) => self.send(&WorkerReply::Done {
+                reply,
+                timed_out: stop_reason == Some(StopReason::Timeout),
+                identity,
+                notices: notices.iter().map(ToString::to_string).collect(),
+            }),
+            WorkOutcome::Panicked => self.send_failure("the work panicked".to_owned()),
+            WorkOutcome::Abandoned(StopReason::Signal(number)) => {
+                ExitCode::from(128_u8.saturating_add(u8::try_from(number).unwrap_or(0)))
+            }
+            WorkOutcome::Abandoned(_) => ExitCode::from(EXIT_ABANDONED),
+        }
+    }
+
     fn send_failure(self, reason: String) -> ExitCode {
         self.send::<()>(&WorkerReply::Failed(reason))
     }

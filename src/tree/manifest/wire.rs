@@ -187,14 +187,28 @@ fn into_dirs(wire: Vec<WireDir<'_>>, leaf_count: usize) -> Result<Vec<Directory>
 impl WireLeaf<'_> {
     /// The parent is not set yet.
     fn into_leaf(self, id: u32, pack_count: usize) -> Result<Leaf, String> {
-        let kind = match self.kind {
-            WireKind::File { size, content } => {
+        let kind = self.kind.into_kind(id, pack_count)?;
+        Ok(Leaf {
+            name: self.name.0.into(),
+            parent: Tree::TOP,
+            mode: self.mode & 0o7777,
+            mtime: valid_time(self.modified)?,
+            attributes: self.attributes.into(),
+            kind,
+        })
+    }
+}
+
+impl WireKind<'_> {
+    fn into_kind(self, id: u32, pack_count: usize) -> Result<LeafKind, String> {
+        Ok(match self {
+            Self::File { size, content } => {
                 if (size == 0) != content.is_none() {
                     return Err(format!("leaf {id} has {size} bytes and does not say where"));
                 }
                 LeafKind::File(valid_file(id, pack_count, size, Vec::new(), content)?)
             }
-            WireKind::Sparse {
+            Self::Sparse {
                 size,
                 content,
                 extents,
@@ -207,26 +221,18 @@ impl WireLeaf<'_> {
                 }
                 LeafKind::File(valid_file(id, pack_count, size, extents, content)?)
             }
-            WireKind::Symlink(Name(target)) => {
+            Self::Symlink(Name(target)) => {
                 if target.is_empty() || target.contains(&0) {
                     return Err(format!("the symlink {id} has an impossible target"));
                 }
                 LeafKind::Symlink(target.into())
             }
-            WireKind::HardLink(first) => {
+            Self::HardLink(first) => {
                 if first.0 >= id {
                     return Err(format!("the link {id} does not point backwards"));
                 }
                 LeafKind::HardLink(first)
             }
-        };
-        Ok(Leaf {
-            name: self.name.0.into(),
-            parent: Tree::TOP,
-            mode: self.mode & 0o7777,
-            mtime: valid_time(self.modified)?,
-            attributes: self.attributes.into(),
-            kind,
         })
     }
 }
