@@ -96,12 +96,23 @@ pub(super) fn findings(options: &DoctorOptions) -> Vec<Finding> {
     findings
 }
 
+/// What was found in the store's entries and in the indexes of their manifests.
+#[derive(Default)]
+struct EntryCounts {
+    intact: u64,
+    /// Of the intact ones.
+    in_future: u64,
+    damaged: Vec<String>,
+    quarantined: u64,
+}
+
 /// Whether the entries and the indexes of their manifests are readable. Does not read contents.
 fn entries(store: &Store) -> Result<Finding, Error> {
-    const CHECK: &str = "entries";
-    const ADVICE: &str =
-        "run `local-cache verify --repair`: damaged entries are quarantined and count as misses";
-    let (mut intact, mut damaged, mut in_future) = (0, Vec::new(), 0);
+    Ok(entries_finding(&count_entries(store)?))
+}
+
+fn count_entries(store: &Store) -> Result<EntryCounts, Error> {
+    let mut counts = EntryCounts::default();
     let soon = Timestamp::now().seconds + 3600;
     for id in store.entry_ids(None)? {
         let read = store.read_entry(&id).and_then(|entry| {
@@ -112,39 +123,47 @@ fn entries(store: &Store) -> Result<Finding, Error> {
         });
         match read {
             Ok(Some(created)) => {
-                intact += 1;
-                in_future += u64::from(created.seconds > soon);
+                counts.intact += 1;
+                counts.in_future += u64::from(created.seconds > soon);
             }
+            // It was removed meanwhile.
             Ok(None) => {}
-            Err(error) => damaged.push(error.to_string()),
+            Err(error) => counts.damaged.push(error.to_string()),
         }
     }
-    let quarantined = files::list(&store.layout().quarantine())?.len() as u64;
-    let entries = plural(intact, "entry", "entries");
-    Ok(match damaged.as_slice() {
-        [] if in_future > 0 => Finding::warning(
+    counts.quarantined = files::list(&store.layout().quarantine())?.len() as u64;
+    Ok(counts)
+}
+
+fn entries_finding(counts: &EntryCounts) -> Finding {
+    const CHECK: &str = "entries";
+    const ADVICE: &str =
+        "run `local-cache verify --repair`: damaged entries are quarantined and count as misses";
+    let entries = plural(counts.intact, "entry", "entries");
+    match counts.damaged.as_slice() {
+        [] if counts.in_future > 0 => Finding::warning(
             CHECK,
-            format!("{entries}, {in_future} of them from the future"),
+            format!("{entries}, {} of them from the future", counts.in_future),
             "the clock was ahead when they were saved; until that time they count as the newest",
         ),
-        [] if quarantined > 0 => Finding::warning(
+        [] if counts.quarantined > 0 => Finding::warning(
             CHECK,
             format!(
                 "{entries}; {} quarantined as damaged",
-                plural(quarantined, "file was", "files were")
+                plural(counts.quarantined, "file was", "files were")
             ),
             ADVICE,
         ),
         [] => Finding::ok(CHECK, entries),
         [first, ..] => {
-            let count = plural(damaged.len() as u64, "is", "are");
+            let count = plural(counts.damaged.len() as u64, "is", "are");
             Finding::problem(
                 CHECK,
                 format!("{entries}; {count} damaged, such as: {first}"),
                 ADVICE,
             )
         }
-    })
+    }
 }
 
 /// Unfinished files of killed processes. While the store is in use, they look like those of running

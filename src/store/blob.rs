@@ -44,6 +44,7 @@ pub(super) fn copy_data(
         offset: 0,
         length: size,
     }];
+    // A blob has no holes. Of a file with holes, a clone would have them too.
     let is_clone = source.extents == whole
         && reflinker
             .reflink(source.file, &to)
@@ -105,6 +106,7 @@ impl Store {
             Err(error) if error.is_damage() => return Ok(false),
             Err(error) => return Err(error),
         };
+        // The digest is not checked: that would read the whole file. `verify` does it.
         Ok(stat.kind == FileKind::File && stat.size == length)
     }
 
@@ -119,6 +121,7 @@ impl Store {
         if files::rename_noreplace(unfinished, &path)? {
             return Ok(true);
         }
+        // Another save may have published it, even while this one copied.
         if self.has_blob(&copied.digest, copied.length)? {
             files::remove(unfinished)?;
             return Ok(false);

@@ -132,19 +132,16 @@ pub fn plan(
         return plan;
     }
     let mut needed = NeededSpace::new(entries, sizes);
-    let total = Space {
-        bytes: needed.bytes() + ready_copies.iter().map(|copy| copy.bytes).sum::<u64>(),
-        files: needed.files() + ready_copies.iter().map(|copy| copy.files).sum::<u64>(),
-    };
+    let mut total = Space::default();
+    total.add(needed.bytes(), needed.files());
+    for copy in ready_copies {
+        total.add(copy.bytes, copy.files);
+    }
     let target = shortfall.reachable_with(total);
-    plan.is_insufficient = shortfall.percent_bytes > total.bytes
-        || shortfall.free_bytes > total.bytes
-        || shortfall.inodes > total.files;
+    plan.is_insufficient = shortfall.exceeds(total);
 
     let mut freed = Space::default();
-    let mut oldest_first: Vec<usize> = (0..ready_copies.len()).collect();
-    oldest_first.sort_by_key(|index| (ready_copies[*index].last_used, &ready_copies[*index].name));
-    for index in oldest_first {
+    for index in oldest_first(ready_copies) {
         if freed.covers(target) && !plan.is_insufficient {
             break;
         }
@@ -163,6 +160,13 @@ pub fn plan(
     plan
 }
 
+/// The indexes of the ready copies, the least recently used first.
+fn oldest_first(ready_copies: &[ReadyCandidate]) -> Vec<usize> {
+    let mut indexes: Vec<usize> = (0..ready_copies.len()).collect();
+    indexes.sort_by_key(|index| (ready_copies[*index].last_used, &ready_copies[*index].name));
+    indexes
+}
+
 fn would_be_evicted_soon(reason: EvictReason) -> bool {
     match reason {
         EvictReason::MaxAge(_)
@@ -176,6 +180,14 @@ fn would_be_evicted_soon(reason: EvictReason) -> bool {
 }
 
 impl Shortfall {
+    /// Whether a limit of the filesystem is out of reach even if `total` is removed. The limit of
+    /// the store's own size is always in reach.
+    fn exceeds(&self, total: Space) -> bool {
+        self.percent_bytes > total.bytes
+            || self.free_bytes > total.bytes
+            || self.inodes > total.files
+    }
+
     /// What has to be freed for the limits that can be reached by removing `total`.
     fn reachable_with(&self, total: Space) -> Space {
         let bytes = [self.percent_bytes, self.free_bytes].into_iter();

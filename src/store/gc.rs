@@ -16,7 +16,7 @@ use super::lock::GcLock;
 use super::open::{Store, random_name};
 use super::pack::{PackIndex, PackWriter};
 use crate::digest::Digest;
-use crate::error::{Error, IoContext, Result};
+use crate::error::{Error, Result};
 use crate::fs::{FileKind, Timestamp, files, remove_tree};
 use crate::monitor::Silent;
 use crate::tree::manifest::{Manifest, References};
@@ -87,15 +87,20 @@ impl Store {
         })?;
         self.collect_packs(&live, &suspects, &mut stats)?;
         self.collect_blobs(&live, &suspects, &mut stats)?;
+        // Not before their packs and blobs were checked: if this is killed until then, the next
+        // garbage collection checks them again.
         for suspect in &suspects {
             files::remove(&self.layout.suspect(suspect))?;
         }
         self.collect_used_times(&mut stats)?;
         self.collect_ready_copies(&live, &mut stats)?;
         self.collect_stamps(&live, &mut stats)?;
+        // `locks/store` stays: this process holds it, and a new file of that name would not be
+        // locked.
         self.sweep(&self.layout.locks(), &mut stats, |name| name == "store")?;
         self.sweep_old(&self.layout.quarantine(), QUARANTINE_AGE, &mut stats)?;
         self.sweep_old(&self.layout.job_states(), JOB_STATE_AGE, &mut stats)?;
+        // Whoever writes to `tmp` holds `locks/store`, so these are files of killed processes.
         for name in files::list(&self.layout.tmp())? {
             remove_tree(&self.layout.tmp().join(name))?;
         }
@@ -121,6 +126,8 @@ impl Store {
         for references in live.manifests.values() {
             live.blobs.extend(&references.blobs);
             for (pack, bytes) in &references.packs {
+                // Manifests share contents, so their needs can't be added up. The maximum is too
+                // low at worst; `rewrite` then finds what is really live.
                 let needed = live.packs.entry(*pack).or_insert(Some(0));
                 *needed = (*needed).max(Some(*bytes));
             }
@@ -225,11 +232,24 @@ impl Store {
             // All of it is live and undamaged.
             return files::remove(&unfinished);
         }
-        let added = files::allocated(&unfinished)?;
-        files::rename(&unfinished, &self.layout.pack(&new))?;
+        self.replace_pack(id, &new, &unfinished, stats)
+    }
+
+    /// Publishes a new pack in place of the pack `old`, which is removed.
+    fn replace_pack(
+        &self,
+        old: &Digest,
+        new: &Digest,
+        unfinished: &Path,
+        stats: &mut GcStats,
+    ) -> Result<()> {
+        let added = files::allocated(unfinished)?;
+        // If this is killed after the first or second step, the old pack is still there and still
+        // used; the next garbage collection finds that nothing needs the new one.
+        files::rename(unfinished, &self.layout.pack(new))?;
         let moved = serde_json::to_vec(&[new]).map_err(Error::defect)?;
-        self.write_atomically(&self.layout.moved(id), &moved)?;
-        self.remove_file(&path, stats)?;
+        self.write_atomically(&self.layout.moved(old), &moved)?;
+        self.remove_file(&self.layout.pack(old), stats)?;
         stats.bytes = stats.bytes.saturating_sub(added);
         stats.rewritten += 1;
         Ok(())
@@ -241,10 +261,7 @@ impl Store {
         let mut writer = PackWriter::create(unfinished, self.modes.file)?;
         let mut buffer = Vec::new();
         for record in &index.records {
-            buffer.resize(record.length as usize, 0);
-            let is_complete =
-                files::read_exact_at(file, &mut buffer, record.offset).context("read", || path)?;
-            if is_complete && Digest::of(&buffer) == record.digest {
+            if record.read_verified(file, &mut buffer, path)? {
                 writer.append(&[(record.digest, &buffer)])?;
             }
         }
@@ -299,6 +316,7 @@ impl Store {
     }
 
     fn collect_used_times(&self, stats: &mut GcStats) -> Result<()> {
+        // Listed again: damaged entries have been quarantined since the first time.
         let ids: HashSet<EntryId> = self.entry_ids(None)?.into_iter().collect();
         self.sweep(&self.layout.used_dir(), stats, |name| {
             name.to_str()

@@ -88,23 +88,10 @@ impl Store {
         files: &[PackedFile],
         batches: &mut Vec<Batch>,
     ) -> Result<()> {
-        let mut contents = ContentIndex {
-            store: self,
-            packs: Vec::new(),
-            found: files.iter().map(|file| (file.digest, None)).collect(),
-        };
-        let mut is_used = vec![false; manifest.packs.len()];
-        for file in files {
-            is_used[file.pack as usize] = true;
-        }
-        for (pack, _) in manifest.packs.iter().zip(is_used).filter(|(_, used)| *used) {
-            contents.add(pack, 0)?;
-        }
+        let contents = ContentIndex::read(self, manifest, files)?;
         let mut located = Vec::with_capacity(files.len());
         for file in files {
-            let found = contents.found.get(&file.digest).copied().flatten();
-            let found = found.filter(|_| file.length <= LARGEST_CONTENT);
-            let found = found.ok_or_else(|| {
+            let found = contents.find(file).ok_or_else(|| {
                 let pack = self.layout.pack(&manifest.packs[file.pack as usize]);
                 Error::damaged(
                     &pack,
@@ -126,7 +113,29 @@ struct ContentIndex<'s> {
     found: HashMap<Digest, Option<PackedContent>>,
 }
 
-impl ContentIndex<'_> {
+impl<'s> ContentIndex<'s> {
+    /// Reads the indexes of the packs that `files` need.
+    fn read(store: &'s Store, manifest: &Manifest, files: &[PackedFile]) -> Result<Self> {
+        let mut contents = Self {
+            store,
+            packs: Vec::new(),
+            found: files.iter().map(|file| (file.digest, None)).collect(),
+        };
+        let mut is_used = vec![false; manifest.packs.len()];
+        for file in files {
+            is_used[file.pack as usize] = true;
+        }
+        for (pack, _) in manifest.packs.iter().zip(is_used).filter(|(_, used)| *used) {
+            contents.add(pack, 0)?;
+        }
+        Ok(contents)
+    }
+
+    fn find(&self, file: &PackedFile) -> Option<PackedContent> {
+        let found = self.found.get(&file.digest).copied().flatten();
+        found.filter(|_| file.length <= LARGEST_CONTENT)
+    }
+
     /// Adds a pack, or those that it was rewritten into.
     fn add(&mut self, id: &Digest, depth: u32) -> Result<()> {
         match self.store.open_pack(id) {

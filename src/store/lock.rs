@@ -54,6 +54,8 @@ impl Store {
 
     /// Locks one entry for saving; none if another process is saving it.
     pub fn try_lock_entry(&self, _shared: &SharedLock, id: &EntryId) -> Result<Option<SaveLock>> {
+        // `_shared` keeps garbage collection from removing the lock file after it was opened. Two
+        // saves could then lock two files of the same name.
         let lock = self.try_lock(&self.layout.save_lock(id), LockMode::Exclusive)?;
         Ok(lock.map(|lock| SaveLock { _entry: lock }))
     }
@@ -70,6 +72,7 @@ impl Store {
 
     fn open_lock(&self, path: &Path) -> Result<File> {
         match files::open_lock(path, self.modes.file) {
+            // Somebody removed `locks`; nothing in it has to be kept.
             Err(error) if error.is_not_found() => {
                 files::create_dir(&self.layout.locks(), self.modes.directory)?;
                 files::open_lock(path, self.modes.file)

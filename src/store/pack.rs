@@ -52,16 +52,8 @@ impl PackIndex {
         let too_short = || Error::damaged(path, "it is too short");
         let trailer_at = length.checked_sub(TRAILER as u64).ok_or_else(too_short)?;
         check_header(file, path)?;
-        let mut trailer = [0; TRAILER];
-        read(file, &mut trailer, trailer_at, path)?;
-        let index_at = u64::from_le_bytes(array(&trailer[..8]));
-        let count = u32::from_le_bytes(array(&trailer[8..12]));
-        if trailer[12..16] != [0; 4] || trailer[16..] != *id.as_bytes() {
-            return Err(Error::damaged(
-                path,
-                "its trailer is not the one of this pack",
-            ));
-        }
+        let (index_at, count) = read_trailer(file, id, trailer_at, path)?;
+        // Checked before the index is allocated: a damaged count could exceed the memory.
         if index_at.checked_add(u64::from(count) * RECORD as u64) != Some(trailer_at) {
             return Err(Error::damaged(
                 path,
@@ -87,9 +79,40 @@ impl PackIndex {
     }
 }
 
+impl PackRecord {
+    /// Reads the content into `buffer`. False if it does not have the right digest.
+    pub(super) fn read_verified(
+        &self,
+        file: &File,
+        buffer: &mut Vec<u8>,
+        path: &Path,
+    ) -> Result<bool> {
+        buffer.resize(self.length as usize, 0);
+        let is_complete =
+            files::read_exact_at(file, buffer, self.offset).context("read", || path)?;
+        Ok(is_complete && Digest::of(buffer) == self.digest)
+    }
+}
+
+/// Returns the offset of the index and the number of its records.
+fn read_trailer(file: &File, id: &Digest, at: u64, path: &Path) -> Result<(u64, u32)> {
+    let mut trailer = [0; TRAILER];
+    read(file, &mut trailer, at, path)?;
+    let index_at = u64::from_le_bytes(array(&trailer[..8]));
+    let count = u32::from_le_bytes(array(&trailer[8..12]));
+    if trailer[12..16] != [0; 4] || trailer[16..] != *id.as_bytes() {
+        return Err(Error::damaged(
+            path,
+            "its trailer is not the one of this pack",
+        ));
+    }
+    Ok((index_at, count))
+}
+
 /// Returns the records and the offset after the last content.
 fn decode_records(index: &[u8]) -> (Vec<PackRecord>, u64) {
     let mut records = Vec::with_capacity(index.len() / RECORD);
+    // Offsets are not stored: the contents follow one another without gaps.
     let mut offset = HEADER as u64;
     for record in index.chunks_exact(RECORD) {
         let length = u32::from_le_bytes(array(&record[Digest::LEN..]));
@@ -161,6 +184,8 @@ impl PackWriter {
 
     /// Appends contents, each with its digest.
     pub fn append(&mut self, contents: &[(Digest, &[u8])]) -> Result<()> {
+        // If the write below fails, the index names contents that are not in the file. Callers then
+        // drop the writer without `finish`, and the pack has no name yet.
         for (digest, data) in contents {
             let length = u32::try_from(data.len()).map_err(|_| {
                 Error::defect(format!("{} bytes are too many for a pack", data.len()))
@@ -194,6 +219,7 @@ impl PackWriter {
 fn write_all_vectored(file: &mut File, mut slices: &mut [IoSlice<'_>]) -> std::io::Result<()> {
     while !slices.is_empty() {
         match file.write_vectored(slices) {
+            // Only empty contents remain; writing them is no error.
             Ok(0) if slices.iter().all(|slice| slice.is_empty()) => break,
             Ok(0) => return Err(std::io::ErrorKind::WriteZero.into()),
             Ok(written) => IoSlice::advance_slices(&mut slices, written),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::entry::Entry;
 use super::id::{EntryGroup, EntryId};
+use super::layout;
 use super::open::Store;
 use super::pack::PackIndex;
 use crate::digest::Digest;
@@ -22,6 +23,15 @@ impl Store {
             .filter_map(|name| EntryId::parse(name.to_str()?.strip_suffix(".json")?));
         Ok(ids
             .filter(|id| group.as_ref().is_none_or(|group| id.group() == group))
+            .collect())
+    }
+
+    /// The ids of all packs, also of unneeded and damaged ones.
+    pub(super) fn pack_ids(&self) -> Result<Vec<Digest>> {
+        let names = files::list(&self.layout.packs())?;
+        Ok(names
+            .iter()
+            .filter_map(|name| layout::parse_digest(name, ".pack"))
             .collect())
     }
 

@@ -53,6 +53,7 @@ impl ReadyCopy {
 
     /// When it was moved into the store; none if it has been removed.
     pub fn kept_since(&self) -> Result<Option<Timestamp>> {
+        // A rename changes the ctime of what is renamed, but not its mtime.
         Ok(files::stat(&self.path)?.map(|stat| stat.ctime))
     }
 }
@@ -110,6 +111,8 @@ impl Store {
                     .flatten()
                     .is_some_and(|stat| stat.uid == effective_uid())
             };
+            // No lock decides who gets the copy: the rename fails if another job was faster, and
+            // also if the root has contents already. Then the restore works without it.
             if let Some(copy) = copy.filter(is_own) {
                 taken += u32::from(files::try_move_dir(&copy.path, path)?);
             }

@@ -133,6 +133,17 @@ impl EvictReason {
             Self::MaxAge(_) | Self::BeyondFamilyLimit(_) | Self::BeyondGroupLimit(_)
         )
     }
+
+    /// Entries with a lower number are evicted first.
+    fn priority(self) -> u8 {
+        match self {
+            Self::MaxAge(_) | Self::Old(_) => 0,
+            Self::BeyondFamilyLimit(_) | Self::BeyondGroupLimit(_) => 1,
+            Self::OlderOwn => 2,
+            Self::LeastRecentlyUsed => 3,
+            Self::NewestOfDefaultBranch => 4,
+        }
+    }
 }
 
 impl fmt::Display for EvictReason {
@@ -233,6 +244,20 @@ pub fn eviction_order(
     policy: &RetentionPolicy,
     now: Timestamp,
 ) -> Vec<Eviction> {
+    let mut evictions = rank_by_last_use(candidates, policy, now);
+    limit_groups(candidates, policy, &mut evictions);
+    // The sort is stable: within a priority, the least recently used entry stays first.
+    evictions.reverse();
+    evictions.sort_by_key(|eviction| eviction.reason.priority());
+    evictions
+}
+
+/// All entries, the most recently used first, without the limits of groups.
+fn rank_by_last_use(
+    candidates: &[RetentionCandidate],
+    policy: &RetentionPolicy,
+    now: Timestamp,
+) -> Vec<Eviction> {
     let mut evictions: Vec<Eviction> = Vec::with_capacity(candidates.len());
     let mut families: HashMap<(&str, &str), usize> = HashMap::new();
     let mut groups: HashMap<&str, usize> = HashMap::new();
@@ -260,17 +285,6 @@ pub fn eviction_order(
             rank: *rank,
         });
     }
-    limit_groups(candidates, policy, &mut evictions);
-    let priority = |reason: EvictReason| match reason {
-        EvictReason::MaxAge(_) | EvictReason::Old(_) => 0,
-        EvictReason::BeyondFamilyLimit(_) | EvictReason::BeyondGroupLimit(_) => 1,
-        EvictReason::OlderOwn => 2,
-        EvictReason::LeastRecentlyUsed => 3,
-        EvictReason::NewestOfDefaultBranch => 4,
-    };
-    // The sort is stable: within a priority, the least recently used entry stays first.
-    evictions.reverse();
-    evictions.sort_by_key(|eviction| priority(eviction.reason));
     evictions
 }
 

@@ -12,7 +12,7 @@ use super::blob::BlobSource;
 use super::entry::Entry;
 use super::lock::{SaveLock, SharedLock};
 use super::open::{Store, random_name};
-use super::{blob, layout, pack};
+use super::{blob, pack};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::fs::{Extent, Reflinker, files};
@@ -59,12 +59,8 @@ impl<'s> ContentWriter<'s> {
 
     /// Reads the indexes of all packs in the store, so that their contents are not stored again.
     pub fn index_existing_packs(&self) -> Result<()> {
-        let names = files::list(&self.store.layout.packs())?;
-        let ids: Vec<Digest> = names
-            .iter()
-            .filter_map(|name| layout::parse_digest(name, ".pack"))
-            .filter(|id| !self.suspects.contains(id))
-            .collect();
+        let mut ids = self.store.pack_ids()?;
+        ids.retain(|id| !self.suspects.contains(id));
         let indexes: Vec<(Digest, Result<pack::PackIndex>)> = ids
             .par_iter()
             .map(|id| (*id, self.store.open_pack(id).map(|(_, _, index)| index)))
@@ -117,6 +113,8 @@ impl<'s> ContentWriter<'s> {
         let mut new = Vec::new();
         let mut slots = Vec::with_capacity(contents.len());
         {
+            // Other threads refer to these contents from now on, before they are written. If the
+            // write fails, the whole save fails, and no entry refers to them.
             let mut known = workers::lock(&self.known);
             for content in contents {
                 slots.push(*known.entry(content.0).or_insert_with(|| {
@@ -139,6 +137,7 @@ impl<'s> ContentWriter<'s> {
     }
 
     fn pack_with_room(&self) -> Result<(PackSlot, pack::PackWriter)> {
+        // A pack is taken out of the list while a thread writes to it, so no lock is held then.
         if let Some(idle) = workers::lock(&self.idle).pop() {
             return Ok(idle);
         }
@@ -174,6 +173,8 @@ impl<'s> ContentWriter<'s> {
         let mode = self.store.modes.file;
         let copied = blob::copy_data(&source, &unfinished, mode, &self.reflinker)?;
         if self.suspects.contains(&copied.digest) {
+            // `publish_blob` would keep the damaged file if its length is right. The mark is
+            // removed last: garbage collection keeps a marked blob that is intact.
             files::create_dir(
                 &self.store.layout.blob_shelf(&copied.digest),
                 self.store.modes.directory,
@@ -218,6 +219,7 @@ impl FinishedContents<'_> {
 
     /// Publishes a record of sources; the entry that names it is published later.
     pub fn publish_record(&self, record: &SourceRecord) -> Result<Digest> {
+        // Replaces an equal record, if there is one: its name is its digest.
         let (bytes, id) = record.encode()?;
         let unfinished = self.temp_dir.new_path();
         files::write_new(&unfinished, self.store.modes.file, &bytes)?;
@@ -237,6 +239,7 @@ impl FinishedContents<'_> {
         make_entry: impl FnOnce(Digest) -> Entry,
     ) -> Result<bool> {
         let layout = &self.store.layout;
+        // Contents, manifest, entry: whatever can be found is complete, also after a kill.
         let (bytes, id) = manifest.encode()?;
         let unfinished = self.temp_dir.new_path();
         files::write_new(&unfinished, self.store.modes.file, &bytes)?;

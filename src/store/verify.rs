@@ -12,6 +12,7 @@ use crate::digest::Digest;
 use crate::error::{Error, IoContext, Result};
 use crate::fs::{FileKind, files};
 use crate::monitor::{Monitor, Stage};
+use crate::tree::manifest::Manifest;
 use crate::tree::{Content, ContentLocation, LeafKind};
 use crate::workers;
 
@@ -50,15 +51,7 @@ impl Store {
         let ids = self.entry_ids(None)?;
 
         monitor.begin(Stage::Verifying, 0);
-        let contents = Mutex::new(VerifiedContents::default());
-        workers::for_each_in_order(&content_files, Vec::new, |buffer, file| {
-            if monitor.is_interrupted() {
-                return Err(Error::Interrupted);
-            }
-            self.verify_file(file, buffer, &contents, monitor)
-        })?;
-        let mut contents = workers::into_inner(contents);
-
+        let mut contents = self.verify_files(&content_files, monitor)?;
         let mut report = VerifyReport {
             damaged_files: std::mem::take(&mut contents.damaged),
             bytes: contents.bytes,
@@ -96,12 +89,23 @@ impl Store {
                 .filter_map(|name| layout::parse_digest(name, ""));
             found.extend(digests.map(ContentFile::Blob));
         }
-        let packs = files::list(&self.layout.packs())?;
-        let ids = packs
-            .iter()
-            .filter_map(|name| layout::parse_digest(name, ".pack"));
-        found.extend(ids.map(ContentFile::Pack));
+        found.extend(self.pack_ids()?.into_iter().map(ContentFile::Pack));
         Ok(found)
+    }
+
+    fn verify_files(
+        &self,
+        content_files: &[ContentFile],
+        monitor: &dyn Monitor,
+    ) -> Result<VerifiedContents> {
+        let contents = Mutex::new(VerifiedContents::default());
+        workers::for_each_in_order(content_files, Vec::new, |buffer, file| {
+            if monitor.is_interrupted() {
+                return Err(Error::Interrupted);
+            }
+            self.verify_file(file, buffer, &contents, monitor)
+        })?;
+        Ok(workers::into_inner(contents))
     }
 
     fn verify_file(
@@ -183,10 +187,7 @@ impl Store {
         let mut found = HashMap::with_capacity(index.records.len());
         let mut bytes = 0;
         for record in &index.records {
-            buffer.resize(record.length as usize, 0);
-            let is_complete =
-                files::read_exact_at(&file, buffer, record.offset).context("read", || &path)?;
-            let is_right = is_complete && Digest::of(buffer) == record.digest;
+            let is_right = record.read_verified(&file, buffer, &path)?;
             found.entry(record.digest).or_insert(is_right);
             if !is_right {
                 let error = Error::damaged(
@@ -228,37 +229,38 @@ impl Store {
         for pack in &manifest.packs {
             self.add_contents(pack, contents, 0, &mut packs)?;
         }
-        // Like a restore, uses the first pack that has a content.
-        let is_right =
-            |digest: &Digest| packs.iter().find_map(|pack| pack.get(digest)) == Some(&true);
         for leaf in manifest.tree.leaves() {
             let LeafKind::File(file) = &leaf.kind else {
                 continue;
             };
-            match file.content {
-                Some(Content {
-                    digest,
-                    location: ContentLocation::Blob,
-                }) if !contents.blobs.contains(&digest) => {
-                    return Err(Error::damaged(
-                        &self.layout.blob(&digest),
-                        "it is missing or damaged",
-                    ));
-                }
-                Some(Content {
-                    digest,
-                    location: ContentLocation::Pack(pack),
-                }) if !is_right(&digest) => {
-                    let pack = self.layout.pack(&manifest.packs[pack as usize]);
-                    return Err(Error::damaged(
-                        &pack,
-                        format!("the contents {digest} are missing or damaged"),
-                    ));
-                }
-                _ => {}
+            if let Some(content) = &file.content {
+                self.verify_content(content, &manifest, contents, &packs)?;
             }
         }
         Ok(Some(entry))
+    }
+
+    /// `packs` are the contents of the manifest's packs.
+    fn verify_content(
+        &self,
+        Content { digest, location }: &Content,
+        manifest: &Manifest,
+        contents: &VerifiedContents,
+        packs: &[&HashMap<Digest, bool>],
+    ) -> Result<()> {
+        // Like a restore, uses the first pack that has the content.
+        let is_right_in_pack = || packs.iter().find_map(|pack| pack.get(digest)) == Some(&true);
+        match location {
+            ContentLocation::Blob if !contents.blobs.contains(digest) => Err(Error::damaged(
+                &self.layout.blob(digest),
+                "it is missing or damaged",
+            )),
+            ContentLocation::Pack(pack) if !is_right_in_pack() => Err(Error::damaged(
+                &self.layout.pack(&manifest.packs[*pack as usize]),
+                format!("the contents {digest} are missing or damaged"),
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// Adds the contents of a pack, or of those that it was rewritten into, to `found`.
