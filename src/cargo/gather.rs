@@ -165,9 +165,9 @@ fn build(
     };
     match build_dir::expand(&template, &about) {
         Ok(path) => Some(normalize_path(&base.join(path))),
-        Err(why) => {
+        Err(reason) => {
             probe.warn(format!(
-                "build.build-dir is `{template}`, which cargo does not take ({why}), so intermediate artifacts are not \
+                "build.build-dir is `{template}`, which cargo rejects ({reason}), so intermediate artifacts are not \
                  cached; correct it"
             ));
             None

@@ -114,7 +114,7 @@ fn write_key(text: &mut String, cache: &str, key: &ComputedKey, base: &Base) {
 
 fn section(section: KeySection) -> &'static str {
     match section {
-        KeySection::Words => "words",
+        KeySection::Readable => "words",
         KeySection::Environment => "environment",
         KeySection::Contents => "contents",
     }

@@ -9,7 +9,7 @@ use crate::digest::hex;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeySection {
     /// Readable text in the key. The digest that follows covers it too.
-    Words,
+    Readable,
     /// The digest of everything that artifacts must not be shared across.
     Environment,
     /// The digest of everything that cargo itself checks.
@@ -18,13 +18,13 @@ pub enum KeySection {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyComponent {
-    /// Such as `toolchain`, `RUSTFLAGS`, `Cargo.lock`.
+    /// For example `toolchain`, `RUSTFLAGS`, `Cargo.lock`.
     pub name: String,
-    /// The value itself, or the SHA-256 of the relevant contents of a file. Free of paths.
+    /// The value itself, or the SHA-256 of the relevant contents of a file. It has no paths.
     pub value: String,
-    /// Shown to people. Not part of the digest.
+    /// Shown in the log; not part of the digest.
     pub origin: ComponentOrigin,
-    /// Shown to people. Not part of the digest.
+    /// Shown in the log; not part of the digest.
     pub note: Option<String>,
     pub section: KeySection,
 }
@@ -59,11 +59,11 @@ impl KeyComponent {
     }
 }
 
-pub(crate) fn count_of(number: usize, one: &str, many: &str) -> String {
-    format!("{number} {}", if number == 1 { one } else { many })
+pub(crate) fn count_of(number: usize, singular: &str, plural: &str) -> String {
+    format!("{number} {}", if number == 1 { singular } else { plural })
 }
 
-/// Part of every digest, so that a change of these rules makes new keys instead of wrong hits.
+/// Part of every digest. If these rules change, another value here prevents wrong hits.
 const RULES: &str = "local-cache cargo keys 1";
 
 /// 16 hexadecimal digits over the names and values of components. Order and repetition do not
@@ -84,7 +84,7 @@ pub(crate) fn digest_of<'p>(fields: impl IntoIterator<Item = [&'p str; 2]>) -> S
     let mut hasher = Sha256::new();
     hasher.update(RULES);
     for text in fields.as_flattened() {
-        // With the length first, two different lists never give the same bytes.
+        // The length keeps different lists from giving the same bytes.
         hasher.update((text.len() as u64).to_le_bytes());
         hasher.update(text);
     }
@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     fn component(name: &str, value: &str) -> KeyComponent {
-        KeyComponent::new(name, value, ComponentOrigin::Machine, KeySection::Words)
+        KeyComponent::new(name, value, ComponentOrigin::Machine, KeySection::Readable)
     }
 
     #[test]

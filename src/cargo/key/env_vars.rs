@@ -1,20 +1,20 @@
-//! The environment variables in a key: those that change what is built, from an explicit list.
+//! The environment variables in a key: an explicit list of those that change what is built.
 //!
-//! Never everything that starts with `CARGO` or `RUST`: tokens, retries, colours and per-run values
-//! among these would make every run a miss. The lists are from the Cargo book ("Environment
-//! variables Cargo reads" and "Configuration environment variables"), the rustc book, and the
-//! documentation of the crates `cc`, `cmake` and `pkg-config`, which most build scripts use. The
-//! input `env-vars` names anything else that a build reads.
+//! The list is not everything that starts with `CARGO` or `RUST`: with tokens, retries, colours and
+//! per-run values in the key, every run would be a miss. The lists are from the Cargo book
+//! ("Environment variables Cargo reads" and "Configuration environment variables"), the rustc book,
+//! and the documentation of the crates `cc`, `cmake` and `pkg-config`, which most build scripts
+//! use. The input `env-vars` names anything else that a build reads.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 
-/// Variables that count for the same reason.
+/// Variables with the same effect on a build.
 #[derive(Clone, Copy, Debug)]
 pub struct EnvVarGroup {
     /// `<ANY>` matches any text, `<target>` a target triple in lower case.
     pub names: &'static [&'static str],
-    /// Whether `NAME_<target>`, `HOST_NAME` and `TARGET_NAME` count too.
+    /// Whether `NAME_<target>`, `HOST_NAME` and `TARGET_NAME` are included.
     pub per_target: bool,
     /// Whether an empty value differs from an unset variable: cargo then ignores the configuration
     /// files.
@@ -113,23 +113,23 @@ pub const GROUPS: [EnvVarGroup; 8] = [
     },
 ];
 
-/// The variables that count: those of [`GROUPS`], and those whose names start with one of `words`.
+/// The variables of [`GROUPS`], and those whose names start with one of `prefixes`, as in
+/// rust-cache's `env-vars`.
 ///
-/// A word is a prefix, as in rust-cache's `env-vars`. A variable that a word matches only as a
-/// prefix is skipped if it is empty or has a name like that of a secret. Bytes that are not UTF-8
-/// count as the replacement character.
+/// A variable with a longer name than the prefix is skipped if it is empty or looks like a secret.
+/// Bytes that are not UTF-8 become the replacement character.
 pub(crate) fn select(
     env: &BTreeMap<OsString, OsString>,
-    words: &[String],
+    prefixes: &[String],
 ) -> BTreeMap<String, String> {
     env.iter()
         .filter_map(|(name, value)| Some((name.to_str()?, value)))
-        .filter(|(name, value)| is_listed(name, value) || matches_input(name, value, words))
+        .filter(|(name, value)| is_listed(name, value) || matches_input(name, value, prefixes))
         .map(|(name, value)| (name.to_owned(), value.to_string_lossy().into_owned()))
         .collect()
 }
 
-/// Variables that are in no key, but say where directories are and which toolchain to use.
+/// Variables that are in no key, but determine the directories or the toolchain.
 const LOCATION_VARS: [&str; 7] = [
     "CARGO_HOME",
     "RUSTUP_HOME",
@@ -142,21 +142,28 @@ const LOCATION_VARS: [&str; 7] = [
 
 /// Whether keys or the directories of caches depend on a variable other than `PATH` and `HOME`.
 /// Only these variables are sent to a worker; secrets are not among them.
-pub fn affects_keys(name: &str, value: &OsStr, words: &[String]) -> bool {
-    LOCATION_VARS.contains(&name) || is_listed(name, value) || matches_input(name, value, words)
+pub fn affects_keys(name: &str, value: &OsStr, prefixes: &[String]) -> bool {
+    LOCATION_VARS.contains(&name) || is_listed(name, value) || matches_input(name, value, prefixes)
 }
 
 fn is_listed(name: &str, value: &OsStr) -> bool {
-    let listed = GROUPS
-        .iter()
-        .find(|group| group.names.iter().any(|pattern| group.has(pattern, name)));
+    let listed = GROUPS.iter().find(|group| {
+        group
+            .names
+            .iter()
+            .any(|pattern| group.matches(pattern, name))
+    });
     listed.is_some_and(|group| group.empty_counts || !value.is_empty())
 }
 
-fn matches_input(name: &str, value: &OsStr, words: &[String]) -> bool {
-    words.iter().filter(|word| !word.is_empty()).any(|word| {
-        name == word || (name.starts_with(word.as_str()) && !value.is_empty() && !is_secret(name))
-    })
+fn matches_input(name: &str, value: &OsStr, prefixes: &[String]) -> bool {
+    prefixes
+        .iter()
+        .filter(|prefix| !prefix.is_empty())
+        .any(|prefix| {
+            name == prefix
+                || (name.starts_with(prefix.as_str()) && !value.is_empty() && !is_secret(name))
+        })
 }
 
 fn is_secret(name: &str) -> bool {
@@ -168,25 +175,25 @@ fn is_secret(name: &str) -> bool {
         "CREDENTIALS",
     ]
     .iter()
-    .any(|end| name.ends_with(end))
+    .any(|suffix| name.ends_with(suffix))
 }
 
 impl EnvVarGroup {
-    fn has(&self, pattern: &str, name: &str) -> bool {
+    fn matches(&self, pattern: &str, name: &str) -> bool {
         if let Some((before, after)) = pattern.split_once("<ANY>") {
             let rest = name
                 .strip_prefix(before)
                 .and_then(|rest| rest.strip_suffix(after));
             return rest.is_some_and(|middle| !middle.is_empty());
         }
-        let plain = || {
+        let without_kind = || {
             ["HOST_", "TARGET_"]
                 .iter()
                 .find_map(|kind| name.strip_prefix(kind))
         };
         name == pattern
             || (self.per_target
-                && (plain() == Some(pattern)
+                && (without_kind() == Some(pattern)
                     || name
                         .strip_prefix(pattern)
                         .and_then(|rest| rest.strip_prefix('_'))
@@ -194,7 +201,7 @@ impl EnvVarGroup {
     }
 }
 
-/// Such as `x86_64_unknown_linux_gnu` or `aarch64-apple-darwin`.
+/// For example `x86_64_unknown_linux_gnu` or `aarch64-apple-darwin`.
 fn is_triple(text: &str) -> bool {
     let separators = text.matches(['-', '_']).count();
     separators > 0

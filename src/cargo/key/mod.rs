@@ -1,17 +1,17 @@
-//! The keys of a Cargo project's caches: what they are computed from, and why.
+//! The keys of a Cargo project's caches.
 //!
 //! A project has one cache for its registry, one for its git dependencies, and one for each target
 //! directory. [`gather`](crate::cargo::gather::gather) reads the machine and returns
 //! [`CargoFacts`]; [`compute_keys`] computes [`CargoKeys`] from them and does no I/O. docs/keys.md
-//! says the same for users.
+//! is the description for users.
 //!
 //! # Why a key is the same from run to run
 //!
-//! It is made of [`KeyComponent`]s and nothing else, and each is shown with its origin. A component
-//! is in a key only if it changes what cargo builds or downloads:
+//! It is computed only from [`KeyComponent`]s, and each is shown with its origin. A component is in
+//! a key only if it changes what cargo builds or downloads:
 //!
-//! - variables from an explicit list ([`env_vars`]), so no token, run number or terminal setting is
-//!   among them;
+//! - variables from an explicit list ([`env_vars`]), which has no tokens, run numbers or terminal
+//!   settings;
 //! - files as cargo understands them, reduced to what matters: the order of keys, comments, and
 //!   versions of the workspace's own packages do not count;
 //! - no path: files are identified by their contents, and in values the home directory, cargo's,
@@ -51,7 +51,7 @@ use crate::cargo::project::facts::{CargoFacts, Compiler, WorkspaceFacts, Workspa
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ComputedKey {
     pub text: String,
-    /// Prefixes of the entries that may stand in on a miss. The newest matching entry is used.
+    /// Prefixes of keys to use on a miss. The newest matching entry is restored.
     pub restore_keys: Vec<String>,
     pub components: Vec<KeyComponent>,
     /// Computes the key for another compiler; `None` if the compiler is not part of it.
@@ -63,8 +63,8 @@ pub struct TargetKey {
     /// The workspaces that build into the directory: usually one.
     pub workspaces: Vec<WorkspaceRequest>,
     pub directory: PathBuf,
-    /// The directories of intermediate artifacts (`build.build-dir`), absolute. A directory that
-    /// several targets share belongs to the first of them.
+    /// The directories of intermediate artifacts (`build.build-dir`). A directory that several
+    /// targets share belongs to the first of them.
     pub build_dirs: Vec<PathBuf>,
     pub key: ComputedKey,
 }
@@ -103,7 +103,7 @@ pub fn compute_keys(facts: &CargoFacts) -> CargoKeys {
         .iter()
         .map(|(workspace, inputs)| (*workspace, inputs))
         .collect();
-    let of_all = |components: fn(&NormalizedInputs) -> &[KeyComponent]| -> Vec<KeyComponent> {
+    let collect = |components: fn(&NormalizedInputs) -> &[KeyComponent]| -> Vec<KeyComponent> {
         members
             .iter()
             .flat_map(|(_, inputs)| components(inputs))
@@ -111,8 +111,8 @@ pub fn compute_keys(facts: &CargoFacts) -> CargoKeys {
             .collect()
     };
     CargoKeys {
-        registry: shared_key(facts, "registry", of_all(|inputs| &inputs.registry)),
-        git: shared_key(facts, "git", of_all(|inputs| &inputs.git)),
+        registry: shared_key(facts, "registry", collect(|inputs| &inputs.registry)),
+        git: shared_key(facts, "git", collect(|inputs| &inputs.git)),
         bin: bin_key(facts),
         directories: build_key(facts, "directories", &members),
         target: target_keys(facts, &members),
@@ -121,7 +121,7 @@ pub fn compute_keys(facts: &CargoFacts) -> CargoKeys {
 }
 
 /// The key of the registry or of git dependencies. Downloads are the same for every job and
-/// toolchain, so neither counts.
+/// toolchain, so neither is in the key.
 fn shared_key(facts: &CargoFacts, kind: &str, mut contents: Vec<KeyComponent>) -> ComputedKey {
     if contents.is_empty() {
         contents.push(KeyComponent::not_found("Cargo.lock", KeySection::Contents));
@@ -142,56 +142,66 @@ fn shared_key(facts: &CargoFacts, kind: &str, mut contents: Vec<KeyComponent>) -
 /// Installed programs do not depend on the project, but each job installs different ones.
 fn bin_key(facts: &CargoFacts) -> ComputedKey {
     let (components, readable) = identity_components(facts, "bin");
-    ComputedKey {
-        text: format!("{readable}-{}", digest(&components)),
-        restore_keys: Vec::new(),
-        components,
-        template: None,
+    ComputedKey::without_restore_keys(&readable, components)
+}
+
+impl ComputedKey {
+    /// The digest stays even if every component is readable. Without it the key would be a prefix
+    /// of other keys and would match their entries.
+    fn without_restore_keys(readable: &str, components: Vec<KeyComponent>) -> Self {
+        Self {
+            text: format!("{readable}-{}", digest(&components)),
+            restore_keys: Vec::new(),
+            components,
+            template: None,
+        }
     }
 }
 
-/// Workspaces that build into one directory, as with `CARGO_TARGET_DIR`, share its cache.
+/// Workspaces that build into one directory, for example because of `CARGO_TARGET_DIR`, share its
+/// cache.
 fn target_keys(facts: &CargoFacts, members: &[Member<'_>]) -> Vec<TargetKey> {
-    let mut by_directory: Vec<(&PathBuf, Vec<Member<'_>>)> = Vec::new();
-    for member in members {
-        let directory = &member.0.target;
-        match by_directory
-            .iter_mut()
-            .find(|(known, _)| *known == directory)
-        {
-            Some((_, members)) => members.push(*member),
-            None => by_directory.push((directory, vec![*member])),
-        }
-    }
-    let mut known: Vec<PathBuf> = by_directory
-        .iter()
-        .map(|(directory, _)| (*directory).clone())
-        .collect();
-    let mut target = |(directory, members): (&PathBuf, Vec<Member<'_>>)| {
+    let by_directory = members_by_target(members);
+    let mut taken: Vec<&PathBuf> = by_directory.iter().map(|(target, _)| *target).collect();
+    let mut keys = Vec::new();
+    for (directory, members) in &by_directory {
         let mut build_dirs = Vec::new();
-        for build in members
+        for build_dir in members
             .iter()
             .filter_map(|(workspace, _)| workspace.build_dir.as_ref())
         {
-            if !known.contains(build) {
-                known.push(build.clone());
-                build_dirs.push(build.clone());
+            if !taken.contains(&build_dir) {
+                taken.push(build_dir);
+                build_dirs.push(build_dir.clone());
             }
         }
-        TargetKey {
+        keys.push(TargetKey {
             workspaces: members
                 .iter()
                 .map(|(workspace, _)| workspace.request.clone())
                 .collect(),
-            directory: directory.clone(),
+            directory: (*directory).clone(),
             build_dirs,
-            key: build_key(facts, "target", &members),
-        }
-    };
-    by_directory.into_iter().map(&mut target).collect()
+            key: build_key(facts, "target", members),
+        });
+    }
+    keys
 }
 
-/// The components that say whose cache it is, and the readable start of its key.
+/// The target directories in the order of the workspaces.
+fn members_by_target<'f>(members: &[Member<'f>]) -> Vec<(&'f PathBuf, Vec<Member<'f>>)> {
+    let mut groups: Vec<(&PathBuf, Vec<Member<'f>>)> = Vec::new();
+    for member in members {
+        let target = &member.0.target;
+        match groups.iter_mut().find(|(known, _)| *known == target) {
+            Some((_, members)) => members.push(*member),
+            None => groups.push((target, vec![*member])),
+        }
+    }
+    groups
+}
+
+/// The components that identify whose cache it is, and the readable start of its key.
 fn identity_components(facts: &CargoFacts, kind: &str) -> (Vec<KeyComponent>, String) {
     let mut components = vec![prefix_component(facts)];
     components.extend(name_components(facts));
@@ -200,27 +210,12 @@ fn identity_components(facts: &CargoFacts, kind: &str) -> (Vec<KeyComponent>, St
     (components, readable)
 }
 
-/// The key of a cache that holds compiled artifacts.
+/// The key of a cache of compiled artifacts.
 fn build_key(facts: &CargoFacts, kind: &str, members: &[Member<'_>]) -> ComputedKey {
     let (mut components, readable) = identity_components(facts, kind);
     if !facts.key_inputs.add_environment {
-        let omitted = KeyComponent::new(
-            "environment",
-            "left out",
-            ENVIRONMENT,
-            KeySection::Environment,
-        )
-        .note("any toolchain, any Cargo.lock");
-        components.push(omitted);
-        // The digest stays. Without it the key would be a prefix of other keys and would match
-        // entries of any toolchain.
-        let text = format!("{readable}-{}", digest(&components));
-        return ComputedKey {
-            text,
-            restore_keys: Vec::new(),
-            components,
-            template: None,
-        };
+        components.push(omitted_environment());
+        return ComputedKey::without_restore_keys(&readable, components);
     }
     for (_, inputs) in members {
         if !components.contains(&inputs.toolchain) {
@@ -228,19 +223,17 @@ fn build_key(facts: &CargoFacts, kind: &str, members: &[Member<'_>]) -> Computed
         }
     }
     components.extend(variable_components(facts));
-    let is_compiler_known = members.iter().all(|(workspace, _)| {
-        let toolchain = workspace
-            .project
-            .as_ref()
-            .map(|project| &project.toolchain.compiler);
-        matches!(toolchain, Some(Compiler::Build(_)))
-    });
     let contents: Vec<KeyComponent> = members
         .iter()
         .flat_map(|(_, inputs)| &inputs.target)
         .cloned()
         .collect();
-    let template = KeyTemplate::new(readable, &components, digest(&contents), is_compiler_known);
+    let template = KeyTemplate::new(
+        readable,
+        &components,
+        digest(&contents),
+        members.iter().all(is_compiler_known),
+    );
     components.extend(contents);
     ComputedKey {
         text: template.key(),
@@ -250,6 +243,22 @@ fn build_key(facts: &CargoFacts, kind: &str, members: &[Member<'_>]) -> Computed
     }
 }
 
+fn is_compiler_known((workspace, _): &Member<'_>) -> bool {
+    let project = workspace.project.as_ref();
+    project.is_some_and(|project| matches!(project.toolchain.compiler, Compiler::Build(_)))
+}
+
+/// The value is part of the digest.
+fn omitted_environment() -> KeyComponent {
+    KeyComponent::new(
+        "environment",
+        "left out",
+        ENVIRONMENT,
+        KeySection::Environment,
+    )
+    .note("any toolchain, any Cargo.lock")
+}
+
 const ENVIRONMENT: ComponentOrigin = ComponentOrigin::Input("add-rust-environment-hash-key");
 
 fn prefix_component(facts: &CargoFacts) -> KeyComponent {
@@ -257,7 +266,7 @@ fn prefix_component(facts: &CargoFacts) -> KeyComponent {
         "prefix",
         &facts.key_inputs.prefix_key,
         ComponentOrigin::Input("prefix-key"),
-        KeySection::Words,
+        KeySection::Readable,
     )
 }
 
@@ -267,7 +276,7 @@ fn machine_components(facts: &CargoFacts) -> [KeyComponent; 2] {
         ("architecture", &facts.arch),
     ]
     .map(|(name, value)| {
-        KeyComponent::new(name, value, ComponentOrigin::Machine, KeySection::Words)
+        KeyComponent::new(name, value, ComponentOrigin::Machine, KeySection::Readable)
     })
 }
 
@@ -285,7 +294,7 @@ fn name_components(facts: &CargoFacts) -> Vec<KeyComponent> {
             "shared key",
             shared_key,
             ComponentOrigin::Input("shared-key"),
-            KeySection::Words,
+            KeySection::Readable,
         )];
     }
     let mut names = Vec::new();
@@ -294,7 +303,7 @@ fn name_components(facts: &CargoFacts) -> Vec<KeyComponent> {
             "key",
             key,
             ComponentOrigin::Input("key"),
-            KeySection::Words,
+            KeySection::Readable,
         ));
     }
     if *add_job_id && !facts.job.is_empty() {
@@ -302,7 +311,7 @@ fn name_components(facts: &CargoFacts) -> Vec<KeyComponent> {
             "job",
             &facts.job,
             ComponentOrigin::Variable("GITHUB_JOB".to_owned()),
-            KeySection::Words,
+            KeySection::Readable,
         ));
     }
     names
@@ -330,10 +339,10 @@ fn variable_components(facts: &CargoFacts) -> Vec<KeyComponent> {
 
 /// The readable start of a key: the prefix, the kind of cache, then the other values.
 fn readable_text(kind: &str, components: &[KeyComponent]) -> String {
-    let mut words: Vec<&str> = components
+    let mut values: Vec<&str> = components
         .iter()
         .map(|component| component.value.as_str())
         .collect();
-    words.insert(words.len().min(1), kind);
-    words.join("-")
+    values.insert(values.len().min(1), kind);
+    values.join("-")
 }

@@ -1,4 +1,4 @@
-//! The files of a project as components of keys, reduced to what affects downloads and builds.
+//! Key components of a project's files, reduced to what affects downloads and builds.
 
 use std::collections::BTreeSet;
 
@@ -21,15 +21,16 @@ pub(crate) struct NormalizedInputs {
     pub(crate) target: Vec<KeyComponent>,
 }
 
-fn parse_warning(file: &ProjectFile, reason: &str) -> String {
-    format!(
-        "cannot understand {}: {reason}; all its bytes stand for it in the cache keys until it is repaired",
-        file.path.display()
-    )
+/// What determines the downloads: `Cargo.lock`, or else the manifests.
+struct DownloadComponents {
+    registry: KeyComponent,
+    git: KeyComponent,
+    /// The component of both together.
+    lock: KeyComponent,
 }
 
-/// Reduces the files of a project to what matters. Each broken file is one warning, and all its
-/// bytes count.
+/// Reduces the files of a project to what affects downloads and builds. A file that can't be parsed
+/// adds one warning, and all its bytes count.
 pub(crate) fn normalize(project: &ProjectFacts, warnings: &mut Vec<String>) -> NormalizedInputs {
     let mut warn = |file: &ProjectFile, reason: &str| {
         let line = parse_warning(file, reason);
@@ -38,56 +39,91 @@ pub(crate) fn normalize(project: &ProjectFacts, warnings: &mut Vec<String>) -> N
         }
     };
     let manifests = Manifests::read(project, &mut warn);
-    let lock = project
-        .lock
-        .as_ref()
-        .map(|file| (file, Lockfile::parse(&file.bytes)));
-    if let Some((file, Err(reason))) = &lock {
-        warn(file, reason);
-    }
-    let (mut registry, git, lock_component) = if let Some((file, lock)) = &lock {
-        (
-            vec![lock_component(file, lock, Some(false))],
-            vec![lock_component(file, lock, Some(true))],
-            lock_component(file, lock, None),
-        )
-    } else {
-        let component = manifest_component(&manifests.resolution(), project).note(format!(
-            "no Cargo.lock: {} for it",
-            count_of(
-                project.manifests.len(),
-                "manifest stands",
-                "manifests stand"
-            )
-        ));
-        (
-            vec![component.clone()],
-            vec![component],
-            KeyComponent::not_found("Cargo.lock", KeySection::Contents),
-        )
+    let mut manifest_text = manifests.build();
+    let downloads = match &project.lock {
+        Some(file) => lock_components(file, &mut warn),
+        None => {
+            manifest_text += &manifests.resolution();
+            components_without_lock(project, &manifests)
+        }
     };
-    let mut target = vec![lock_component];
-    let mut all = manifests.build();
-    if lock.is_none() {
-        all += &manifests.resolution();
-    }
-    let how_many = count_of(project.manifests.len(), "manifest", "manifests");
-    target.push(manifest_component(&all, project).note(how_many));
-    target.push(toolchain_file_component(project, &mut warn));
+    let manifest_count = count_of(project.manifests.len(), "manifest", "manifests");
+    let mut target = vec![
+        downloads.lock,
+        manifest_component(&manifest_text, project).note(manifest_count),
+        toolchain_file_component(project, &mut warn),
+    ];
     target.extend(config_components(project, config::build, &mut warn));
+    let mut registry = vec![downloads.registry];
+    // The call above has already warned about broken files.
     let sources = config_components(project, config::sources, &mut |_, _| {}).into_iter();
     registry.extend(sources.filter(|component| component.origin != ComponentOrigin::NotFound));
     NormalizedInputs {
         registry,
-        git,
+        git: vec![downloads.git],
         toolchain: toolchain_component(project),
         target,
     }
 }
 
+fn parse_warning(file: &ProjectFile, reason: &str) -> String {
+    format!(
+        "cannot parse {}: {reason}; until it is fixed, every change to it changes the cache keys",
+        file.path.display()
+    )
+}
+
+fn lock_components(
+    file: &ProjectFile,
+    warn: &mut dyn FnMut(&ProjectFile, &str),
+) -> DownloadComponents {
+    let lock = match Lockfile::parse(&file.bytes) {
+        Ok(lock) => lock,
+        Err(reason) => {
+            warn(file, &reason);
+            let broken = lock_component(file, &file.bytes, "broken: all its bytes".to_owned());
+            return DownloadComponents {
+                registry: broken.clone(),
+                git: broken.clone(),
+                lock: broken,
+            };
+        }
+    };
+    let (registry, registry_count) = lock.lines(false);
+    let (git, git_count) = lock.lines(true);
+    let all = format!("{registry}{git}");
+    let crates = |count| count_of(count, "crate", "crates");
+    DownloadComponents {
+        registry: lock_component(file, registry.as_bytes(), crates(registry_count)),
+        git: lock_component(
+            file,
+            git.as_bytes(),
+            count_of(git_count, "git dependency", "git dependencies"),
+        ),
+        lock: lock_component(file, all.as_bytes(), crates(lock.packages.len())),
+    }
+}
+
+fn lock_component(file: &ProjectFile, text: &[u8], note: String) -> KeyComponent {
+    let origin = ComponentOrigin::File(file.path.clone());
+    KeyComponent::new("Cargo.lock", sha256_hex(text), origin, KeySection::Contents).note(note)
+}
+
+/// Without a `Cargo.lock`, cargo resolves the dependencies of the manifests.
+fn components_without_lock(project: &ProjectFacts, manifests: &Manifests) -> DownloadComponents {
+    let count = count_of(project.manifests.len(), "manifest", "manifests");
+    let component = manifest_component(&manifests.resolution(), project)
+        .note(format!("no Cargo.lock: computed from {count}"));
+    DownloadComponents {
+        registry: component.clone(),
+        git: component,
+        lock: KeyComponent::not_found("Cargo.lock", KeySection::Contents),
+    }
+}
+
 fn toolchain_component(project: &ProjectFacts) -> KeyComponent {
-    let found = &project.toolchain;
-    let value = match &found.compiler {
+    let toolchain = &project.toolchain;
+    let value = match &toolchain.compiler {
         Compiler::Build(build) => build.clone(),
         Compiler::Requested(name) => project.placeholders.replace_in(name),
         Compiler::Unknown => NOT_FOUND.to_owned(),
@@ -95,36 +131,10 @@ fn toolchain_component(project: &ProjectFacts) -> KeyComponent {
     KeyComponent::new(
         TOOLCHAIN,
         value,
-        found.origin.clone(),
+        toolchain.origin.clone(),
         KeySection::Environment,
     )
-    .note(&found.note)
-}
-
-/// A component for `Cargo.lock`: only its git packages, only its registry packages, or all.
-fn lock_component(
-    file: &ProjectFile,
-    lock: &Result<Lockfile, String>,
-    git: Option<bool>,
-) -> KeyComponent {
-    let origin = ComponentOrigin::File(file.path.clone());
-    let component = |text: &[u8]| {
-        KeyComponent::new("Cargo.lock", sha256_hex(text), origin, KeySection::Contents)
-    };
-    let Ok(lock) = lock else {
-        return component(&file.bytes).note("broken: all its bytes");
-    };
-    let (text, packages) = match git {
-        Some(git) => lock.lines(git),
-        None => (
-            lock.lines(false).0 + &lock.lines(true).0,
-            lock.packages.len(),
-        ),
-    };
-    component(text.as_bytes()).note(match git {
-        Some(true) => count_of(packages, "git dependency", "git dependencies"),
-        _ => count_of(packages, "crate", "crates"),
-    })
+    .note(&toolchain.note)
 }
 
 fn toolchain_file_component(
@@ -138,7 +148,7 @@ fn toolchain_file_component(
     let text = ToolchainFile::parse(&file.bytes, may_be_a_line).map(|parsed| parsed.normalized);
     KeyComponent::new(
         "rust-toolchain",
-        value(file, text, warn),
+        digest_or_warn(file, text, warn),
         ComponentOrigin::File(file.path.clone()),
         KeySection::Contents,
     )
@@ -147,17 +157,17 @@ fn toolchain_file_component(
 /// One component for each configuration file that has a relevant setting; "not found" if none has.
 fn config_components(
     project: &ProjectFacts,
-    reduce: fn(&[u8]) -> Result<String, String>,
+    normalize: fn(&[u8]) -> Result<String, String>,
     warn: &mut dyn FnMut(&ProjectFile, &str),
 ) -> Vec<KeyComponent> {
     let name = ".cargo/config.toml";
     let mut components = Vec::new();
     for file in &project.configs {
-        let text = reduce(&file.bytes).map(|text| project.placeholders.replace_in(&text));
+        let text = normalize(&file.bytes).map(|text| project.placeholders.replace_in(&text));
         if text.as_ref().is_ok_and(String::is_empty) {
             continue;
         }
-        let value = value(file, text, warn);
+        let value = digest_or_warn(file, text, warn);
         components.push(KeyComponent::new(
             name,
             value,
@@ -171,7 +181,8 @@ fn config_components(
     components
 }
 
-fn value(
+/// The digest of the normalized text, or of the whole file if it can't be parsed.
+fn digest_or_warn(
     file: &ProjectFile,
     text: Result<String, String>,
     warn: &mut dyn FnMut(&ProjectFile, &str),
@@ -186,24 +197,26 @@ fn value(
 }
 
 struct Manifests {
-    whole: Vec<CargoManifest>,
+    parsed: Vec<CargoManifest>,
     /// Digests of the manifests that can't be parsed.
     broken: BTreeSet<String>,
-    names: BTreeSet<String>,
+    package_names: BTreeSet<String>,
 }
 
 impl Manifests {
     fn read(project: &ProjectFacts, warn: &mut dyn FnMut(&ProjectFile, &str)) -> Self {
         let mut manifests = Self {
-            whole: Vec::new(),
+            parsed: Vec::new(),
             broken: BTreeSet::new(),
-            names: BTreeSet::new(),
+            package_names: BTreeSet::new(),
         };
         for file in &project.manifests {
             match CargoManifest::parse(&file.bytes) {
                 Ok(manifest) => {
-                    manifests.names.extend(manifest.name().map(str::to_owned));
-                    manifests.whole.push(manifest);
+                    manifests
+                        .package_names
+                        .extend(manifest.name().map(str::to_owned));
+                    manifests.parsed.push(manifest);
                 }
                 Err(reason) => {
                     warn(file, &reason);
@@ -217,7 +230,7 @@ impl Manifests {
     /// One text for all manifests. Their order and paths do not matter.
     fn joined(&self, text: impl Fn(&CargoManifest) -> String) -> String {
         let texts: BTreeSet<String> = self
-            .whole
+            .parsed
             .iter()
             .map(text)
             .chain(self.broken.iter().cloned())
@@ -226,7 +239,7 @@ impl Manifests {
     }
 
     fn resolution(&self) -> String {
-        self.joined(|manifest| manifest.resolution(&self.names))
+        self.joined(|manifest| manifest.resolution(&self.package_names))
     }
 
     fn build(&self) -> String {

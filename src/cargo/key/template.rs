@@ -1,14 +1,14 @@
-//! The components of a target key, kept until the end of the job.
+//! What is stored about a target key until the end of the job.
 //!
 //! The files that a key is computed from may change while the job runs, so the save uses the key
-//! that the restore looked up. One thing is known better afterwards: the compiler, because a later
-//! step may install one. The template computes the key again for that compiler.
+//! that the restore looked up, except for the compiler: a later step may install one. The template
+//! computes the key again for that compiler.
 
 use serde::{Deserialize, Serialize};
 
 use crate::cargo::key::component::{KeyComponent, digest_of};
 
-/// The name of the components that [`KeyTemplate::with_toolchain_of`] exchanges.
+/// The name of the components that [`KeyTemplate::with_toolchain_of`] replaces.
 pub(crate) const TOOLCHAIN: &str = "toolchain";
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,7 +19,7 @@ pub struct KeyTemplate {
     pub(crate) environment: Vec<(String, String)>,
     /// The digest of everything that cargo itself checks.
     pub(crate) contents: String,
-    /// Whether each compiler was found, not only the name that was asked for.
+    /// `false` if a compiler was not found and only its requested name is in the key.
     pub(crate) is_compiler_known: bool,
 }
 
@@ -43,7 +43,7 @@ impl KeyTemplate {
         format!("{}{}", self.restore_prefix(), self.contents)
     }
 
-    /// The prefix of the keys that can stand in for this one.
+    /// The prefix of the keys whose entries may be restored instead.
     pub(crate) fn restore_prefix(&self) -> String {
         let fields = self
             .environment
@@ -56,17 +56,17 @@ impl KeyTemplate {
         self.is_compiler_known
     }
 
-    /// This template with the compilers of another one.
+    /// This template with the compilers of `other`.
     #[must_use]
     pub fn with_toolchain_of(&self, other: &Self) -> Self {
         let is_toolchain = |(name, _): &&(String, String)| name == TOOLCHAIN;
-        let own = self
+        let kept = self
             .environment
             .iter()
             .filter(|component| !is_toolchain(component));
-        let theirs = other.environment.iter().filter(is_toolchain);
+        let toolchains = other.environment.iter().filter(is_toolchain);
         Self {
-            environment: own.chain(theirs).cloned().collect(),
+            environment: kept.chain(toolchains).cloned().collect(),
             is_compiler_known: other.is_compiler_known,
             ..self.clone()
         }

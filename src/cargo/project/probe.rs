@@ -85,7 +85,7 @@ impl<'a> FileProbe<'a> {
                 None
             }
             Err(error) => {
-                self.warn(format!("{error}; the cache keys are made without it"));
+                self.warn(format!("{error}; the cache keys are computed without it"));
                 None
             }
         }

@@ -106,7 +106,7 @@ fn members(root: &Path, manifest: &CargoManifest, probe: &mut FileProbe) -> Vec<
                 .filter(|directory| !is_excluded(root, directory, manifest)),
         ),
         Err(reason) => probe.warn(format!(
-            "cannot find the members of the workspace in {}: {reason}; the cache keys are made without them",
+            "cannot find the members of the workspace in {}: {reason}; the cache keys are computed without them",
             root.display()
         )),
     }

@@ -1,23 +1,22 @@
 //! The downloads in cargo's registry and git directories that the lock files do not need.
 //!
-//! Of a needed package the archive (`.crate`), the unpacked sources and the cached entry of a
+//! For a needed package, the archive (`.crate`), the unpacked sources and the cached entry of a
 //! sparse index are kept.
 //!
-//! The archive must stay: cargo downloads it again even if the sources are there. The sources could
-//! go, because cargo unpacks archives without them, but that takes longer than restoring them.
-//! Measured with 354 packages (17,313 files) into an empty `CARGO_HOME` on ext4, two cores, three
-//! times in turn, medians:
+//! The archive is required: without it cargo downloads it again even if the sources exist. The
+//! sources are optional, because cargo unpacks the archive, but unpacking takes longer than
+//! restoring. Measured with 354 packages (17,313 files) into an empty `CARGO_HOME` on ext4, two
+//! cores, medians of three alternating runs:
 //!
 //! | kept | restore | `cargo fetch --offline` | both | in the store |
 //! | --- | --- | --- | --- | --- |
 //! | archives and sources | 0.79 s | 0.43 s | 1.25 s | 411 MB |
 //! | archives only | 0.09 s | 3.18 s | 3.27 s | 75 MB |
 //!
-//! Each version of a package is in the store once, whichever entries use it, so the size of the
-//! sources does not grow with the number of entries, and a `CARGO_HOME` that stays on the disk is
-//! only compared.
+//! The store has each version of a package only once, so the size of the sources does not grow with
+//! the number of entries. A `CARGO_HOME` that stays on the disk is only compared.
 //!
-//! An index that is a git repository is kept as a whole.
+//! An index that is a git repository is kept completely.
 
 use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
@@ -25,7 +24,7 @@ use std::path::{Component, Path, PathBuf};
 use crate::cargo::target_gc::locked_packages::LockedPackages;
 use crate::tree::scan::Filter;
 
-/// Decides what below `registry` and `git` of a `CARGO_HOME` is kept. Unknown names are kept.
+/// A filter for `registry` and `git` of a `CARGO_HOME`. Unknown names are included.
 pub fn downloads_filter(
     cargo_home: PathBuf,
     needed: LockedPackages,
@@ -61,7 +60,7 @@ pub fn downloads_filter(
     }
 }
 
-/// `None` if a name is not UTF-8, which no name of cargo's is.
+/// `None` if a name is not UTF-8. Cargo creates no such names.
 fn names(path: &Path) -> Option<Vec<&str>> {
     path.components()
         .map(|component| match component {
@@ -92,9 +91,9 @@ source = "git+https://example.org/Owner/Dep-Lib.git?rev=0123456#0123456789abcdef
 "#;
 
     #[test]
-    fn what_the_lock_needs_is_kept_and_the_rest_is_not() {
+    fn only_packages_of_the_lock_file_are_kept() {
         let needed = LockedPackages::of(&[Lockfile::parse(LOCK.as_bytes()).unwrap()]);
-        let take = downloads_filter(PathBuf::from("/home/.cargo"), needed);
+        let filter = downloads_filter(PathBuf::from("/home/.cargo"), needed);
         for (path, expected) in [
             ("registry/cache/r-1/Inflector-1.0.0.crate", Filter::Include),
             ("registry/cache/r-1/Inflector-0.9.0.crate", Filter::Exclude),
@@ -138,13 +137,13 @@ source = "git+https://example.org/Owner/Dep-Lib.git?rev=0123456#0123456789abcdef
         ] {
             let is_directory = path.ends_with('/');
             assert_eq!(
-                take(&Path::new("/home/.cargo").join(path), is_directory),
+                filter(&Path::new("/home/.cargo").join(path), is_directory),
                 expected,
                 "{path}"
             );
         }
         assert_eq!(
-            take(
+            filter(
                 Path::new("/elsewhere/registry/cache/r/a-1.0.0.crate"),
                 false
             ),

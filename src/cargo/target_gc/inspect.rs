@@ -1,5 +1,4 @@
-//! Reading a target directory and deciding what is not worth saving; [`crate::cargo::target_gc`]
-//! says why.
+//! Reads a target directory and finds the outputs that no build can use.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +13,7 @@ use crate::cargo::target_gc::{read_target, unused};
 /// The outputs in a target directory that no build of the workspaces can use.
 ///
 /// `workspaces` must be all workspaces that build into the directory, gathered after the build, so
-/// that the lock file is the one that the build used.
+/// that the lock file is the one of the build.
 pub fn inspect(
     target: &Path,
     workspaces: &[WorkspaceFacts],
@@ -27,7 +26,7 @@ pub fn inspect(
     let roots = projects.map(|project| namespace.locate(&project.root));
     let roots = roots.collect::<Result<Vec<PathBuf>>>()?;
     let is_source = |path: &Path| {
-        // A source that can't be checked counts as present.
+        // A source that can't be inspected counts as present.
         roots
             .iter()
             .any(|root| !matches!(files::stat(&root.join(path)), Ok(None)))

@@ -1,4 +1,4 @@
-//! The packages that lock files need, by the names of cargo's directories.
+//! The packages that lock files need, in the form of cargo's directory names.
 
 use std::collections::BTreeSet;
 
@@ -9,9 +9,9 @@ use crate::cargo::project::lockfile::Lockfile;
 pub struct LockedPackages {
     /// `NAME-VERSION` of registry packages.
     versions: BTreeSet<String>,
-    /// Their names as in an index, in lower case.
+    /// Their names in lower case, as in an index.
     names: BTreeSet<String>,
-    /// Repositories as cargo names their directories, in lower case, with a commit.
+    /// Repository, by the name of cargo's directory in lower case, and commit.
     commits: BTreeSet<(String, String)>,
 }
 
@@ -65,7 +65,7 @@ impl LockedPackages {
         let name = repository(directory);
         self.commits
             .iter()
-            .any(|(needed, whole)| *needed == name && whole.starts_with(commit))
+            .any(|(needed, full_commit)| *needed == name && full_commit.starts_with(commit))
     }
 }
 

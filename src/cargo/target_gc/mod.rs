@@ -1,16 +1,18 @@
-//! What is not worth saving, so that the caches do not grow over months of builds. Nothing is
-//! removed from the directories themselves.
+//! Finds what is not worth saving, so that caches do not grow over months of builds. The
+//! directories themselves are not changed.
 //!
 //! - [`locked_packages`]: the packages that the lock files of all workspaces need
 //! - [`downloads`]: filters cargo's registry and git directories by them (pure)
-//! - [`read_target`]: reads what a target directory records about itself
-//! - [`unused`]: decides which outputs no build can use (pure)
+//! - [`read_target`]: reads the units of a target directory from cargo's own records
+//! - [`reachable`]: decides which units a build can still use (pure)
+//! - [`unused`]: finds the outputs of all other units (pure)
+//! - [`inspect`]: reads a target directory and applies both
 //!
 //! The results are filters for a scan.
 //!
-//! Excluding too much costs a download or a build and is never wrong: cargo fetches what is
-//! missing, and rebuilds a unit whose fingerprint is missing. A unit is kept or excluded as a
-//! whole, its fingerprint with its outputs.
+//! A filter that excludes too much costs a download or a build, but causes no errors: cargo
+//! downloads what is missing, and rebuilds a unit whose fingerprint is missing. The fingerprint of
+//! a unit and its outputs are always excluded together.
 
 pub mod downloads;
 pub mod inspect;

@@ -1,101 +1,115 @@
 //! The units that a build can still use.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use crate::cargo::target_gc::locked_packages::LockedPackages;
-use crate::cargo::target_gc::read_target::{TargetDir, Unit, UnitOrigin};
+use crate::cargo::target_gc::read_target::{Profile, TargetDir, Unit, UnitOrigin};
 use crate::fs::Timestamp;
 
-/// How long a unit is kept beside a newer sibling, in seconds.
-const KEPT_BESIDE_NEWER: i64 = 14 * 86_400;
+/// A unit with a newer sibling is kept for this many seconds after it was built.
+const SUPERSEDED_RETENTION: i64 = 14 * 86_400;
 
 /// For each unit of each profile, whether a build can use it.
 pub(crate) fn reachable_units(
     target: &TargetDir,
     needed: Option<&LockedPackages>,
-    is_source: &dyn Fn(&std::path::Path) -> bool,
+    is_source: &dyn Fn(&Path) -> bool,
     now: Timestamp,
 ) -> Vec<Vec<bool>> {
     let needed = needed.filter(|_| !builds_std(target));
     let newest = newest(target);
-    let by_itself = |profile: usize, unit: &Unit| {
-        let is_made_from_what_is_there = match &unit.origin {
-            UnitOrigin::Registry(package) => {
-                needed.is_none_or(|needed| needed.has_version(package))
-            }
-            UnitOrigin::Git(repository, commit) => {
-                needed.is_none_or(|needed| needed.has_checkout(repository, commit))
-            }
-            UnitOrigin::Workspace(source) => is_source(source),
-            UnitOrigin::Elsewhere => true,
-        };
-        let is_old = unit.built.seconds < now.seconds.saturating_sub(KEPT_BESIDE_NEWER);
+    let is_usable = |profile: usize, unit: &Unit| {
+        let is_old = unit.built.seconds < now.seconds.saturating_sub(SUPERSEDED_RETENTION);
         let is_superseded = || newest[&identity(profile, unit)] > unit.built;
-        unit.fingerprint.is_some() && is_made_from_what_is_there && !(is_old && is_superseded())
+        unit.fingerprint.is_some()
+            && has_source(unit, needed, is_source)
+            && !(is_old && is_superseded())
     };
-    let profiles = target.profiles.iter().enumerate();
-    let mut alive: Vec<Vec<bool>> = profiles
-        .map(|(number, profile)| {
-            profile
-                .units
-                .iter()
-                .map(|unit| by_itself(number, unit))
-                .collect()
-        })
-        .collect();
-    mark_dependencies(target, &mut alive);
-    alive
+    let mut reachable = Vec::with_capacity(target.profiles.len());
+    for (number, profile) in target.profiles.iter().enumerate() {
+        let units = profile.units.iter();
+        reachable.push(units.map(|unit| is_usable(number, unit)).collect());
+    }
+    unmark_dependents(target, &mut reachable);
+    reachable
 }
 
-/// A unit is useless without the units that it was built with: cargo would find another fingerprint
-/// or a newer file.
-fn mark_dependencies(target: &TargetDir, alive: &mut [Vec<bool>]) {
-    let mut users: HashMap<u64, Vec<(usize, usize)>> = HashMap::new();
-    let mut found: HashMap<u64, usize> = HashMap::new();
-    let units = target
-        .profiles
-        .iter()
-        .enumerate()
-        .flat_map(|(profile, found)| {
-            found
-                .units
-                .iter()
-                .enumerate()
-                .map(move |(unit, described)| ((profile, unit), described))
-        });
-    let mut gone = Vec::new();
-    for (at, unit) in units {
-        if let Some(fingerprint) = unit.fingerprint.filter(|_| alive[at.0][at.1]) {
-            *found.entry(fingerprint).or_default() += 1;
+/// Whether the source of a unit is still part of the project.
+fn has_source(
+    unit: &Unit,
+    needed: Option<&LockedPackages>,
+    is_source: &dyn Fn(&Path) -> bool,
+) -> bool {
+    match &unit.origin {
+        UnitOrigin::Registry(package) => needed.is_none_or(|needed| needed.has_version(package)),
+        UnitOrigin::Git(repository, commit) => {
+            needed.is_none_or(|needed| needed.has_checkout(repository, commit))
         }
-        unit.needs
-            .iter()
-            .for_each(|need| users.entry(*need).or_default().push(at));
+        UnitOrigin::Workspace(source) => is_source(source),
+        UnitOrigin::Elsewhere => true,
     }
-    gone.extend(
-        users
-            .keys()
-            .filter(|need| !found.contains_key(need))
-            .copied(),
-    );
-    while let Some(need) = gone.pop() {
-        for (profile, unit) in users.remove(&need).unwrap_or_default() {
-            if !std::mem::replace(&mut alive[profile][unit], false) {
+}
+
+/// Unmarks the units with a missing or unreachable dependency, and the units that depend on those:
+/// cargo would find another fingerprint or a newer file and build them again.
+fn unmark_dependents(target: &TargetDir, reachable: &mut [Vec<bool>]) {
+    let mut dependents = dependents(target);
+    let mut reachable_counts = count_fingerprints(target, reachable);
+    let mut missing: Vec<u64> = dependents
+        .keys()
+        .filter(|fingerprint| !reachable_counts.contains_key(fingerprint))
+        .copied()
+        .collect();
+    while let Some(fingerprint) = missing.pop() {
+        // Each list is taken once, so that cycles end.
+        for (profile, unit) in dependents.remove(&fingerprint).unwrap_or_default() {
+            if !std::mem::replace(&mut reachable[profile][unit], false) {
                 continue;
             }
             let Some(fingerprint) = target.profiles[profile].units[unit].fingerprint else {
                 continue;
             };
-            let left = found.entry(fingerprint).or_default();
-            *left = left.saturating_sub(1);
-            if *left == 0 {
-                gone.push(fingerprint);
+            // Another unit with the same fingerprint is as good.
+            let count = reachable_counts.entry(fingerprint).or_default();
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                missing.push(fingerprint);
             }
         }
     }
 }
 
-/// Units with the same profile, package and name usually replace each other.
+/// The units that depend on each fingerprint, as indices of profile and unit.
+fn dependents(target: &TargetDir) -> HashMap<u64, Vec<(usize, usize)>> {
+    let mut dependents: HashMap<u64, Vec<(usize, usize)>> = HashMap::new();
+    for (profile, Profile { units, .. }) in target.profiles.iter().enumerate() {
+        for (unit, Unit { dependencies, .. }) in units.iter().enumerate() {
+            for fingerprint in dependencies {
+                dependents
+                    .entry(*fingerprint)
+                    .or_default()
+                    .push((profile, unit));
+            }
+        }
+    }
+    dependents
+}
+
+/// The number of reachable units with each fingerprint.
+fn count_fingerprints(target: &TargetDir, reachable: &[Vec<bool>]) -> HashMap<u64, usize> {
+    let mut counts = HashMap::new();
+    for (profile, is_reachable) in target.profiles.iter().zip(reachable) {
+        for (unit, is_reachable) in profile.units.iter().zip(is_reachable) {
+            if let Some(fingerprint) = unit.fingerprint.filter(|_| *is_reachable) {
+                *counts.entry(fingerprint).or_default() += 1;
+            }
+        }
+    }
+    counts
+}
+
+/// A newer unit with the same profile, package and name usually replaces an older one.
 fn identity(profile: usize, unit: &Unit) -> (usize, &str, &str) {
     (profile, &unit.package, &unit.name)
 }
@@ -108,14 +122,14 @@ fn newest(target: &TargetDir) -> HashMap<(usize, &str, &str), Timestamp> {
             .iter()
             .filter(|unit| unit.fingerprint.is_some())
         {
-            let of = newest.entry(identity(number, unit)).or_insert(unit.built);
-            *of = (*of).max(unit.built);
+            let built = newest.entry(identity(number, unit)).or_insert(unit.built);
+            *built = (*built).max(unit.built);
         }
     }
     newest
 }
 
-/// Whether the standard library is built here. Its dependencies are in a lock file of its own.
+/// Whether the standard library is built here (`-Z build-std`). It has a lock file of its own.
 fn builds_std(target: &TargetDir) -> bool {
     target
         .profiles
@@ -128,7 +142,6 @@ fn builds_std(target: &TargetDir) -> bool {
 mod tests {
     use super::*;
     use crate::cargo::project::lockfile::Lockfile;
-    use crate::cargo::target_gc::read_target::Profile;
 
     const NOW: Timestamp = Timestamp {
         seconds: 100 * 86_400,
@@ -136,13 +149,13 @@ mod tests {
     };
 
     /// A unit of a package, built some days ago; its fingerprint is its number.
-    fn unit(package: &str, number: u64, needs: &[u64], days: i64) -> Unit {
+    fn unit(package: &str, number: u64, dependencies: &[u64], days: i64) -> Unit {
         Unit {
             package: package.to_owned(),
             hash: format!("{number:016x}"),
             name: format!("lib-{package}"),
             fingerprint: Some(number),
-            needs: needs.to_vec(),
+            dependencies: dependencies.to_vec(),
             origin: UnitOrigin::Elsewhere,
             built: Timestamp {
                 seconds: NOW.seconds - days * 86_400,
@@ -165,8 +178,8 @@ mod tests {
         LockedPackages::of(&[Lockfile::parse(lock.as_bytes()).unwrap()])
     }
 
-    /// The numbers of the units that are of use.
-    fn kept(profiles: &[&[Unit]], needed: Option<&LockedPackages>) -> Vec<u64> {
+    /// The numbers of the reachable units.
+    fn reachable(profiles: &[&[Unit]], needed: Option<&LockedPackages>) -> Vec<u64> {
         let profiles = profiles.iter().map(|units| Profile {
             units: units.to_vec(),
             ..Profile::default()
@@ -174,48 +187,48 @@ mod tests {
         let target = TargetDir {
             profiles: profiles.collect(),
         };
-        let alive = reachable_units(
+        let marks = reachable_units(
             &target,
             needed,
-            &|path| path != std::path::Path::new("gone.rs"),
+            &|path| path != Path::new("removed.rs"),
             NOW,
         );
         let units = target
             .profiles
             .iter()
-            .zip(&alive)
-            .flat_map(|(profile, alive)| profile.units.iter().zip(alive));
+            .zip(&marks)
+            .flat_map(|(profile, marks)| profile.units.iter().zip(marks));
         units
-            .filter(|(_, alive)| **alive)
+            .filter(|(_, is_reachable)| **is_reachable)
             .filter_map(|(unit, _)| unit.fingerprint)
             .collect()
     }
 
     #[test]
-    fn what_stands_on_a_version_that_is_gone_goes_with_it_also_in_another_profile() {
+    fn a_unit_is_unreachable_if_a_dependency_is_even_in_another_profile() {
         let host = [
             registry("dep-1.0.0", unit("dep", 1, &[], 1)),
             registry("dep-1.0.1", unit("dep", 2, &[], 0)),
         ];
-        let here = [
+        let target = [
             unit("a", 3, &[1], 1),
             unit("b", 4, &[3], 1),
             unit("a", 5, &[2], 0),
             unit("c", 6, &[], 1),
         ];
-        let all = [&host[..], &here[..]];
-        assert_eq!(kept(&all, Some(&needed("dep", "1.0.1"))), [2, 5, 6]);
-        assert_eq!(kept(&all, None), [1, 2, 3, 4, 5, 6]);
+        let all = [&host[..], &target[..]];
+        assert_eq!(reachable(&all, Some(&needed("dep", "1.0.1"))), [2, 5, 6]);
+        assert_eq!(reachable(&all, None), [1, 2, 3, 4, 5, 6]);
     }
 
     #[test]
-    fn a_unit_whose_build_failed_or_whose_needs_are_missing_is_of_no_use() {
+    fn a_unit_that_failed_or_lacks_a_dependency_is_unreachable() {
         let failed = Unit {
             fingerprint: None,
             ..unit("a", 1, &[], 0)
         };
         assert_eq!(
-            kept(
+            reachable(
                 &[&[
                     failed,
                     unit("b", 2, &[9], 0),
@@ -229,41 +242,41 @@ mod tests {
     }
 
     #[test]
-    fn one_of_two_units_alike_goes_only_when_it_is_old_and_the_other_is_newer() {
+    fn a_unit_is_superseded_only_if_it_is_old_and_another_is_newer() {
         assert_eq!(
-            kept(&[&[unit("a", 1, &[], 15), unit("a", 2, &[], 13)]], None),
+            reachable(&[&[unit("a", 1, &[], 15), unit("a", 2, &[], 13)]], None),
             [2]
         );
         assert_eq!(
-            kept(&[&[unit("a", 1, &[], 13), unit("a", 2, &[], 0)]], None),
+            reachable(&[&[unit("a", 1, &[], 13), unit("a", 2, &[], 0)]], None),
             [1, 2]
         );
         assert_eq!(
-            kept(&[&[unit("a", 1, &[], 99), unit("b", 2, &[], 0)]], None),
+            reachable(&[&[unit("a", 1, &[], 99), unit("b", 2, &[], 0)]], None),
             [1, 2]
         );
         assert_eq!(
-            kept(&[&[unit("a", 1, &[], 99)], &[unit("a", 2, &[], 0)]], None),
+            reachable(&[&[unit("a", 1, &[], 99)], &[unit("a", 2, &[], 0)]], None),
             [1, 2],
             "other profiles"
         );
     }
 
     #[test]
-    fn a_unit_goes_with_its_source() {
-        let made_from = |source: &str, unit: Unit| Unit {
+    fn a_unit_without_its_source_is_unreachable() {
+        let built_from = |source: &str, unit: Unit| Unit {
             origin: UnitOrigin::Workspace(source.into()),
             ..unit
         };
         let units = [
-            made_from("gone.rs", unit("a", 1, &[], 0)),
-            made_from("there.rs", unit("b", 2, &[], 0)),
+            built_from("removed.rs", unit("a", 1, &[], 0)),
+            built_from("present.rs", unit("b", 2, &[], 0)),
         ];
-        assert_eq!(kept(&[&units], None), [2]);
+        assert_eq!(reachable(&[&units], None), [2]);
     }
 
     #[test]
-    fn dependencies_of_the_standard_library_are_in_no_lock_file() {
+    fn dependencies_of_the_standard_library_are_reachable() {
         let std = Unit {
             name: "lib-std".into(),
             ..unit("std", 1, &[2], 0)
@@ -272,13 +285,13 @@ mod tests {
             std,
             registry("hashbrown-0.15.0", unit("hashbrown", 2, &[], 0)),
         ];
-        assert_eq!(kept(&[&units], Some(&needed("dep", "1.0.0"))), [1, 2]);
+        assert_eq!(reachable(&[&units], Some(&needed("dep", "1.0.0"))), [1, 2]);
     }
 
     #[test]
-    fn needs_in_a_circle_end() {
+    fn a_cycle_of_dependencies_ends() {
         assert_eq!(
-            kept(&[&[unit("a", 1, &[2], 0), unit("b", 2, &[1], 0)]], None),
+            reachable(&[&[unit("a", 1, &[2], 0), unit("b", 2, &[1], 0)]], None),
             [1, 2]
         );
     }

@@ -1,16 +1,16 @@
-//! Reading what a target directory records about itself.
+//! Reads the units of a target directory from cargo's own records.
 //!
-//! cargo, `compiler/{layout,fingerprint}`: each unit has a file with its fingerprint, and beside it
-//! a JSON file with what the fingerprint was computed from, among others the fingerprints of the
-//! units that it depends on. The dep-info that the compiler wrote beside the output lists the
-//! sources. There are two layouts:
+//! Source: cargo, `compiler/{layout,fingerprint}`. Each unit has a file with its fingerprint. A
+//! JSON file next to it has the inputs of the fingerprint, including the fingerprints of the unit's
+//! dependencies. The dep-info file of the compiler, next to the output, lists the sources. There
+//! are two layouts:
 //!
 //! - until 1.99, fingerprints are in `<profile>/.fingerprint/<package>-<hash>`, and outputs in
 //!   `deps`, `build` and `examples` carry the same hash;
 //! - since 1.100, a unit is in `<profile>/build/<package>/<hash>`: `fingerprint`, `out` and `run`.
 //!
-//! A target directory that two versions of cargo used has both. A directory with another layout has
-//! no profiles here, and all of it is kept.
+//! A target directory can have both, if two versions of cargo used it. In a directory with another
+//! layout, no profiles are found and everything is kept.
 
 use std::collections::HashMap;
 use std::io::Read as _;
@@ -23,7 +23,7 @@ use crate::fs::{FileKind, Timestamp, files};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TargetDir {
-    /// Profiles of other platforms are included.
+    /// Includes those of other platforms, such as `target/x86_64-unknown-linux-musl/debug`.
     pub profiles: Vec<Profile>,
 }
 
@@ -32,9 +32,9 @@ pub struct TargetDir {
 pub struct Profile {
     pub directory: PathBuf,
     pub units: Vec<Unit>,
-    /// Files and directories that belong to one or more units, relative to the profile's directory,
-    /// each with the unit's hash.
-    pub pieces: Vec<(PathBuf, String)>,
+    /// Files and directories of one or more units, relative to the profile's directory, each with
+    /// the unit's hash.
+    pub outputs: Vec<(PathBuf, String)>,
     pub incremental: Vec<Incremental>,
 }
 
@@ -43,12 +43,12 @@ pub struct Unit {
     pub package: String,
     /// Some units of a package share their hash.
     pub hash: String,
-    /// Such as `lib-serde` or `test-bin-app`.
+    /// For example `lib-serde` or `test-bin-app`.
     pub name: String,
     /// `None` if its build failed.
     pub fingerprint: Option<u64>,
     /// The fingerprints of its dependencies.
-    pub needs: Vec<u64>,
+    pub dependencies: Vec<u64>,
     pub origin: UnitOrigin,
     pub built: Timestamp,
 }
@@ -61,33 +61,34 @@ pub enum UnitOrigin {
     Git(String, String),
     /// A file of the workspace, relative to its root.
     Workspace(PathBuf),
-    /// Unknown, or outside of the workspace.
+    /// Unknown or outside of the workspace.
     Elsewhere,
 }
 
 /// Incremental compilation data of a crate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Incremental {
+    /// The name of its directory: `CRATE-HASH`.
     pub name: String,
     pub modified: Timestamp,
-    /// The names of its sessions and their locks.
+    /// The names of session directories and lock files.
     pub sessions: Vec<String>,
 }
 
-/// As many bytes of dep-info as always contain the first source.
-const ENOUGH: u64 = 16 << 10;
+/// Bytes of a dep-info file to read: always enough for the first source.
+const DEP_INFO_LIMIT: u64 = 16 << 10;
 
-/// What disappears meanwhile or can't be parsed counts as absent.
+/// A file that can't be parsed, or that is removed at the same time, counts as absent.
 pub fn read_target(target: &Path) -> Result<TargetDir> {
     let mut profiles = Vec::new();
-    for first in directories(target)? {
-        let found = profile(&first)?;
-        if found.is_some() {
-            profiles.extend(found);
+    for directory in directories(target)? {
+        if let Some(profile) = profile(&directory)? {
+            profiles.push(profile);
             continue;
         }
-        for second in directories(&first)? {
-            profiles.extend(profile(&second)?);
+        // The directory of a platform has directories of profiles.
+        for directory in directories(&directory)? {
+            profiles.extend(profile(&directory)?);
         }
     }
     Ok(TargetDir { profiles })
@@ -103,7 +104,7 @@ fn profile(directory: &Path) -> Result<Option<Profile>> {
     };
     add_by_kinds(&mut profile)?;
     add_by_units(&mut profile)?;
-    if profile.pieces.is_empty() {
+    if profile.outputs.is_empty() {
         return Ok(None);
     }
     for name in names(&directory.join("incremental"))? {
@@ -122,48 +123,59 @@ fn profile(directory: &Path) -> Result<Option<Profile>> {
 
 /// Reads the layout by kind: all fingerprints in one directory, outputs in a few others.
 fn add_by_kinds(profile: &mut Profile) -> Result<()> {
-    let directory = profile.directory.clone();
-    if !is_directory(&directory.join(FINGERPRINTS)) {
+    let fingerprints = profile.directory.join(FINGERPRINTS);
+    if !is_directory(&fingerprints) {
         return Ok(());
     }
-    let mut described = HashMap::new();
-    for kind in ["deps", "build", "examples"] {
-        for name in names(&directory.join(kind))? {
-            let Some(hash) = hash_of(&name) else { continue };
-            let path = Path::new(kind).join(&name);
-            if name.strip_suffix(".d").is_some() {
-                described.insert(hash.to_owned(), directory.join(&path));
-            }
-            profile.pieces.push((path, hash.to_owned()));
-        }
-    }
-    for name in names(&directory.join(FINGERPRINTS))? {
+    let dep_infos = add_outputs(profile)?;
+    for name in names(&fingerprints)? {
         let Some((package, hash)) = package_and_hash(&name) else {
             continue;
         };
-        let of_script = || dep_info_in(&directory.join("build").join(&name));
-        let dep_info = described.get(hash).cloned().or_else(of_script);
-        let path = Path::new(FINGERPRINTS).join(&name);
-        profile.units.extend(units_of(
-            &directory.join(&path),
+        // The dep-info of a build script is in a directory of its own.
+        let script_dir = || profile.directory.join("build").join(&name);
+        let dep_info = dep_infos
+            .get(hash)
+            .cloned()
+            .or_else(|| dep_info_in(&script_dir()));
+        let units = units_of(
+            &fingerprints.join(&name),
             package,
             hash,
             dep_info.as_deref(),
-        )?);
-        profile.pieces.push((path, hash.to_owned()));
+        )?;
+        profile.units.extend(units);
+        let path = Path::new(FINGERPRINTS).join(&name);
+        profile.outputs.push((path, hash.to_owned()));
     }
     Ok(())
 }
 
-/// Reads the layout by unit.
+/// Adds what is not a fingerprint; returns the dep-info files by hash.
+fn add_outputs(profile: &mut Profile) -> Result<HashMap<String, PathBuf>> {
+    let mut dep_infos = HashMap::new();
+    for kind in ["deps", "build", "examples"] {
+        for name in names(&profile.directory.join(kind))? {
+            let Some(hash) = hash_of(&name) else { continue };
+            let path = Path::new(kind).join(&name);
+            if name.strip_suffix(".d").is_some() {
+                dep_infos.insert(hash.to_owned(), profile.directory.join(&path));
+            }
+            profile.outputs.push((path, hash.to_owned()));
+        }
+    }
+    Ok(dep_infos)
+}
+
+/// Reads the layout by unit: fingerprint and outputs of a unit in one directory.
 fn add_by_units(profile: &mut Profile) -> Result<()> {
     for package in names(&profile.directory.join("build"))? {
-        let of_package = Path::new("build").join(&package);
-        for hash in names(&profile.directory.join(&of_package))?
+        let package_dir = Path::new("build").join(&package);
+        for hash in names(&profile.directory.join(&package_dir))?
             .into_iter()
             .filter(|name| is_hash(name))
         {
-            let path = of_package.join(&hash);
+            let path = package_dir.join(&hash);
             let unit = profile.directory.join(&path);
             let dep_info = dep_info_in(&unit.join("out"));
             profile.units.extend(units_of(
@@ -172,13 +184,13 @@ fn add_by_units(profile: &mut Profile) -> Result<()> {
                 &hash,
                 dep_info.as_deref(),
             )?);
-            profile.pieces.push((path, hash));
+            profile.outputs.push((path, hash));
         }
     }
     Ok(())
 }
 
-/// The dep-info of an output that has no other.
+/// The dep-info file in a directory with at most one.
 fn dep_info_in(directory: &Path) -> Option<PathBuf> {
     let name = names(directory)
         .ok()?
@@ -193,14 +205,14 @@ struct Fingerprint {
     deps: Vec<(u64, String, bool, u64)>,
 }
 
-/// The units with fingerprints in a directory.
+/// The units whose fingerprints are in a directory.
 fn units_of(
     directory: &Path,
     package: &str,
     hash: &str,
     dep_info: Option<&Path>,
 ) -> Result<Vec<Unit>> {
-    let made_from = dep_info
+    let source_origin = dep_info
         .and_then(first_source)
         .map_or(UnitOrigin::Elsewhere, origin);
     let mut units = Vec::new();
@@ -208,11 +220,11 @@ fn units_of(
         let Some(name) = json.strip_suffix(".json") else {
             continue;
         };
-        // The output of a build script does not show where the script came from.
+        // The dep-info of a build script's output does not list the script.
         let origin = if name.starts_with("run-") {
             UnitOrigin::Elsewhere
         } else {
-            made_from.clone()
+            source_origin.clone()
         };
         let fingerprint = directory.join(name);
         let (Ok(Some(built)), Ok(bytes), Ok(fingerprint)) = (
@@ -229,8 +241,8 @@ fn units_of(
             package: package.to_owned(),
             hash: hash.to_owned(),
             name: name.to_owned(),
-            fingerprint: number(&fingerprint),
-            needs: deps
+            fingerprint: parse_fingerprint(&fingerprint),
+            dependencies: deps
                 .into_iter()
                 .map(|(_, _, _, fingerprint)| fingerprint)
                 .collect(),
@@ -242,7 +254,7 @@ fn units_of(
 }
 
 /// Cargo writes the bytes of the number as hexadecimal digits, the lowest byte first.
-fn number(hex: &[u8]) -> Option<u64> {
+fn parse_fingerprint(hex: &[u8]) -> Option<u64> {
     let number = u64::from_str_radix(
         std::str::from_utf8(hex)
             .ok()
@@ -270,23 +282,23 @@ fn is_hash(text: &str) -> bool {
             .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// Dep-info is a rule of make: `OUTPUT: SOURCE SOURCE...`.
+/// A dep-info file is a Makefile rule: `OUTPUT: SOURCE SOURCE...`.
 fn first_source(dep_info: &Path) -> Option<String> {
     let mut bytes = Vec::new();
     files::open(dep_info)
         .ok()?
-        .take(ENOUGH)
+        .take(DEP_INFO_LIMIT)
         .read_to_end(&mut bytes)
         .ok()?;
     let text = String::from_utf8_lossy(&bytes);
     let (_, sources) = text.lines().next()?.split_once(": ")?;
     let mut source = String::new();
-    let mut letters = sources.chars();
-    while let Some(letter) = letters.next() {
-        match letter {
+    let mut chars = sources.chars();
+    while let Some(c) = chars.next() {
+        match c {
             ' ' => break,
-            '\\' => source.extend(letters.next()),
-            other => source.push(other),
+            '\\' => source.extend(chars.next()),
+            _ => source.push(c),
         }
     }
     (!source.is_empty()).then_some(source)
@@ -360,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_source_tells_where_a_unit_came_from() {
+    fn the_first_source_determines_the_origin_of_a_unit() {
         let registry = |package: &str| UnitOrigin::Registry(package.to_owned());
         for (line, expected) in [
             (
@@ -395,7 +407,10 @@ mod tests {
 
     #[test]
     fn fingerprints_are_numbers_with_the_lowest_byte_first() {
-        assert_eq!(number(b"0100000000000080"), Some(0x8000_0000_0000_0001));
-        assert_eq!(number(b""), None);
+        assert_eq!(
+            parse_fingerprint(b"0100000000000080"),
+            Some(0x8000_0000_0000_0001)
+        );
+        assert_eq!(parse_fingerprint(b""), None);
     }
 }

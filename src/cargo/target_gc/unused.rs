@@ -1,33 +1,33 @@
-//! The outputs in a target directory that no build can use, and that are therefore not saved.
+//! The outputs in a target directory that no build can use. They are not saved.
 //!
 //! # Which units are unused
 //!
-//! A unit is useful as long as cargo can find it fresh. It can't if
+//! A unit is used as long as cargo can find it fresh. It can't if
 //!
 //! 1. its package, in that version or commit, is in no lock file;
 //! 2. its first source is in no workspace: a test or program was removed or renamed;
 //! 3. its build failed;
 //! 4. one of its dependencies is missing or unused. Cargo compares their fingerprints, so the unit
 //!    is stale. After an upgrade of a dependency, all units that were built with the old version
-//!    are removed: with the new version they have other hashes, and the old ones would stay beside
-//!    them forever.
+//!    are unused: the units for the new version have other hashes, so the old ones would never be
+//!    replaced.
 //!
-//! A unit that cargo finds fresh is not touched, so a unit that differs from another of the same
-//! package only in features or flags may be used by every job or by none. It is kept until another
-//! was built in its place and it is 14 days old. If it was still in use, it is built once more and
-//! is new then. The same holds for outputs of other toolchains: while a job uses two toolchains, it
-//! keeps the outputs of both.
+//! Cargo does not touch a unit that it finds fresh, so nothing shows whether a unit that differs
+//! from another of the same package only in features or flags is still used. It is kept until a
+//! newer one exists and it is 14 days old. If it was still used, it is built once more and is new
+//! again. The same holds for outputs of other toolchains: a job with two toolchains keeps the
+//! outputs of both.
 //!
-//! Files and directories go with the unit whose hash they carry, and also if there is no such unit,
-//! because then nothing refers to them. Of incremental data, as many directories of each crate are
-//! kept as it has units, the newest ones, and in each the newest finished session, the only one
-//! that the compiler uses.
+//! Files and directories have the hash of their unit in their names. They are unused if the unit is
+//! unused or does not exist. Of incremental data, each crate keeps as many directories as it has
+//! units, the newest ones, and in each of them the newest finished session, because the compiler
+//! uses no other.
 //!
-//! Everything that is not understood stays: programs and libraries in the directory of the profile
-//! itself, `doc`, `tmp`, target directories below it.
+//! Everything else is kept: programs and libraries in the directory of the profile itself, `doc`,
+//! `tmp`, target directories below it.
 //!
-//! If a workspace uses the same target directory without being named, its dependencies are looked
-//! up in the lock files of the others, and it rebuilds what is missing.
+//! If a workspace that is not configured uses the same target directory, its dependencies are
+//! missing in the lock files, so they are not saved and it rebuilds them.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -45,7 +45,7 @@ pub struct UnusedOutputs {
 }
 
 impl UnusedOutputs {
-    /// Merges the unused outputs of another directory.
+    /// Adds the unused outputs of another directory.
     pub fn add(&mut self, other: Self) {
         self.paths.extend(other.paths);
         self.units += other.units;
@@ -63,95 +63,96 @@ impl UnusedOutputs {
     }
 }
 
-/// Without `needed`, no package counts as removed. `is_source` says whether a path, relative to the
-/// root of any workspace, is an existing file.
+/// Without `needed`, no package counts as removed. `is_source` returns whether a path, relative to
+/// the root of any workspace, is an existing file.
 pub fn unused_outputs(
     target: &TargetDir,
     needed: Option<&LockedPackages>,
     is_source: &dyn Fn(&Path) -> bool,
     now: Timestamp,
 ) -> UnusedOutputs {
-    let mut left = UnusedOutputs::default();
-    for (profile, is_reachable) in target
-        .profiles
-        .iter()
-        .zip(reachable_units(target, needed, is_source, now))
-    {
-        let used = profile
+    let mut unused = UnusedOutputs::default();
+    let reachable = reachable_units(target, needed, is_source, now);
+    for (profile, is_reachable) in target.profiles.iter().zip(reachable) {
+        let used: HashSet<&str> = profile
             .units
             .iter()
             .zip(&is_reachable)
-            .filter(|(_, is_reachable)| **is_reachable);
-        let used: HashSet<&str> = used.map(|(unit, _)| &*unit.hash).collect();
-        left.units += is_reachable
+            .filter(|(_, is_reachable)| **is_reachable)
+            .map(|(unit, _)| &*unit.hash)
+            .collect();
+        unused.units += is_reachable
             .iter()
             .filter(|is_reachable| !**is_reachable)
             .count();
-        let dead = profile
-            .pieces
+        let outputs = profile
+            .outputs
             .iter()
             .filter(|(_, hash)| !used.contains(hash.as_str()));
-        left.paths
-            .extend(dead.map(|(piece, _)| profile.directory.join(piece)));
-        left.paths.extend(old_sessions(profile, &is_reachable));
+        unused
+            .paths
+            .extend(outputs.map(|(path, _)| profile.directory.join(path)));
+        unused
+            .paths
+            .extend(unused_incremental(profile, &is_reachable));
     }
-    left
+    unused
 }
 
 /// The incremental data that the compiler can't use.
-fn old_sessions(profile: &Profile, is_reachable: &[bool]) -> Vec<PathBuf> {
-    let mut room: HashMap<String, usize> = HashMap::new();
-    for (unit, is_reachable) in profile.units.iter().zip(is_reachable) {
-        let is_own = !matches!(unit.origin, UnitOrigin::Registry(_) | UnitOrigin::Git(..));
-        // A failed build continues from its last session.
-        if is_own && (*is_reachable || unit.fingerprint.is_none()) {
-            *room.entry(crate_name(&unit.name)).or_default() += 1;
-        }
-    }
+fn unused_incremental(profile: &Profile, is_reachable: &[bool]) -> Vec<PathBuf> {
+    let units_by_crate = count_units_by_crate(profile, is_reachable);
     let mut by_crate: BTreeMap<&str, Vec<&Incremental>> = BTreeMap::new();
     for incremental in &profile.incremental {
-        let Some((name, _)) = incremental.name.rsplit_once('-') else {
-            continue;
-        };
-        by_crate.entry(name).or_default().push(incremental);
-    }
-    let mut left = Vec::new();
-    for (name, mut found) in by_crate {
-        found.sort_by_key(|incremental| std::cmp::Reverse(incremental.modified));
-        let kept = room.get(name).copied().unwrap_or_default().min(found.len());
-        let directory = |incremental: &Incremental| {
-            profile
-                .directory
-                .join("incremental")
-                .join(&incremental.name)
-        };
-        left.extend(
-            found[kept..]
-                .iter()
-                .map(|incremental| directory(incremental)),
-        );
-        for incremental in &found[..kept] {
-            left.extend(
-                unused(&incremental.sessions).map(|session| directory(incremental).join(session)),
-            );
+        if let Some((name, _)) = incremental.name.rsplit_once('-') {
+            by_crate.entry(name).or_default().push(incremental);
         }
     }
-    left
+    let mut unused = Vec::new();
+    for (name, mut directories) in by_crate {
+        directories.sort_by_key(|incremental| std::cmp::Reverse(incremental.modified));
+        let unit_count = units_by_crate.get(name).copied().unwrap_or_default();
+        for (index, incremental) in directories.into_iter().enumerate() {
+            let incremental_dir = profile.directory.join("incremental");
+            let directory = incremental_dir.join(&incremental.name);
+            if index < unit_count {
+                let sessions = unused_sessions(&incremental.sessions);
+                unused.extend(sessions.map(|session| directory.join(session)));
+            } else {
+                unused.push(directory);
+            }
+        }
+    }
+    unused
 }
 
-/// All sessions but the newest finished one, with their locks (rustc,
-/// `rustc_incremental/src/persist/fs.rs`). Sessions are named `s-TIME-RANDOM-HASH`, or `-working`
-/// while they last, and locks `s-TIME-RANDOM.lock`. All times have the same length.
-fn unused(sessions: &[String]) -> impl Iterator<Item = &String> {
+/// The number of units of each crate that can use incremental data.
+fn count_units_by_crate(profile: &Profile, is_reachable: &[bool]) -> HashMap<String, usize> {
+    let mut counts = HashMap::new();
+    for (unit, is_reachable) in profile.units.iter().zip(is_reachable) {
+        let is_own = !matches!(unit.origin, UnitOrigin::Registry(_) | UnitOrigin::Git(..));
+        // The next build continues a failed one from its last session.
+        if is_own && (*is_reachable || unit.fingerprint.is_none()) {
+            *counts.entry(crate_name(&unit.name)).or_default() += 1;
+        }
+    }
+    counts
+}
+
+/// All sessions except the newest finished one, and their locks (rustc,
+/// `rustc_incremental/src/persist/fs.rs`). A session is named `s-TIME-RANDOM-HASH`, or
+/// `s-TIME-RANDOM-working` during the build, and its lock `s-TIME-RANDOM.lock`. All times have the
+/// same length, so names sort by time.
+fn unused_sessions(sessions: &[String]) -> impl Iterator<Item = &String> {
     let is_finished =
         |name: &&String| name.strip_suffix(".lock").is_none() && !name.ends_with("-working");
     let newest = sessions.iter().filter(is_finished).max();
-    let begin = newest
+    let prefix = newest
         .and_then(|name| name.rsplit_once('-'))
-        .map(|(begin, _)| begin);
+        .map(|(prefix, _)| prefix);
     sessions
         .iter()
-        .filter(move |name| begin.is_none_or(|begin| !name.starts_with(begin)))
+        .filter(move |name| prefix.is_none_or(|prefix| !name.starts_with(prefix)))
 }
 
 /// `test-integration-test-my-test` gives `my_test`.
@@ -186,7 +187,7 @@ mod tests {
             hash: hash.to_owned(),
             name: name.to_owned(),
             fingerprint,
-            needs: Vec::new(),
+            dependencies: Vec::new(),
             origin: UnitOrigin::Elsewhere,
             built: Timestamp::default(),
         }
@@ -204,9 +205,9 @@ mod tests {
     }
 
     #[test]
-    fn pieces_go_with_their_unit() {
+    fn outputs_of_unused_units_are_unused() {
         let [kept, failed, unknown] = HASHES;
-        let pieces = [
+        let outputs = [
             ("deps/libapp.rlib", kept),
             ("deps/app.d", failed),
             ("build/app/1", kept),
@@ -219,12 +220,12 @@ mod tests {
                 unit("app", "lib-app", kept, Some(1)),
                 unit("app", "bin-app", failed, None),
             ],
-            pieces: pieces
+            outputs: outputs
                 .map(|(path, hash)| (path.into(), hash.to_owned()))
                 .into(),
             incremental: Vec::new(),
         };
-        let left = unused_outputs(
+        let unused = unused_outputs(
             &TargetDir {
                 profiles: vec![profile],
             },
@@ -232,7 +233,7 @@ mod tests {
             &|_| true,
             Timestamp::default(),
         );
-        let mut paths: Vec<String> = left
+        let mut paths: Vec<String> = unused
             .paths
             .iter()
             .map(|path| path.display().to_string())
@@ -246,15 +247,15 @@ mod tests {
                 "/t/debug/examples/try"
             ]
         );
-        assert_eq!(left.units, 1);
+        assert_eq!(unused.units, 1);
         assert_eq!(
-            left.into_filter()(Path::new(&paths[0]), true),
+            unused.into_filter()(Path::new(&paths[0]), true),
             Filter::Exclude
         );
     }
 
     #[test]
-    fn of_each_crate_as_many_states_are_kept_as_it_has_units_and_of_each_the_newest_session() {
+    fn each_crate_keeps_one_incremental_directory_per_unit_with_the_newest_session() {
         let sessions = [
             "s-a1-x.lock",
             "s-a1-x-h",
@@ -279,12 +280,12 @@ mod tests {
             ..Profile::default()
         };
         let is_reachable = [true, false, true];
-        let left: Vec<String> = old_sessions(&profile, &is_reachable)
+        let unused: Vec<String> = unused_incremental(&profile, &is_reachable)
             .iter()
             .map(|path| path.display().to_string())
             .collect();
         assert_eq!(
-            left,
+            unused,
             [
                 "incremental/my_app-aaa",
                 "incremental/outer-ddd/s-a1-x.lock",

@@ -6,17 +6,17 @@ use crate::cargo::origin::ComponentOrigin;
 use crate::cargo::project::facts::{Compiler, KeyRequest, ProjectFile, Toolchain};
 use crate::cargo::project::probe::FileProbe;
 use crate::cargo::toolchain::overrides::{
-    RustupSettings, ToolchainFile, ToolchainSpec, choose, driver, find_installed,
+    OverrideLevel, RustupSettings, ToolchainFile, ToolchainSpec, choose, driver, find_installed,
 };
 use crate::digest::sha256_hex;
 
-/// The project's root or a directory above it, with its toolchain file.
+/// The project's root or one of its parents, with its toolchain file.
 pub(crate) struct AncestorDir {
     pub(crate) directory: PathBuf,
     pub(crate) file: Option<(ProjectFile, Result<ToolchainFile, String>)>,
 }
 
-/// A directory and those above it, the nearest first. `rust-toolchain` comes before
+/// A directory and its parents, the nearest first. `rust-toolchain` comes before
 /// `rust-toolchain.toml`, as in rustup.
 pub(crate) fn ancestor_dirs(root: &Path, probe: &mut FileProbe) -> Vec<AncestorDir> {
     let mut levels = Vec::new();
@@ -60,20 +60,20 @@ enum FirstCompiler {
     System(PathBuf),
 }
 
-/// The first `rustc` in `PATH`, or else in the usual directories.
+/// The first `rustc` in `PATH` or in the default directories.
 fn first_compiler(request: &KeyRequest, probe: &mut FileProbe) -> Option<FirstCompiler> {
     let path = request
         .variable("PATH")
         .map(std::env::split_paths)
         .into_iter()
         .flatten();
-    let usual = [
+    let default_dirs = [
         request.cargo_home.join("bin"),
         "/usr/local/bin".into(),
         "/usr/bin".into(),
     ];
     let found = path
-        .chain(usual)
+        .chain(default_dirs)
         .filter(|directory| directory.is_absolute())
         .find_map(|directory| {
             let rustc = directory.join("rustc");
@@ -81,14 +81,14 @@ fn first_compiler(request: &KeyRequest, probe: &mut FileProbe) -> Option<FirstCo
         });
     let (stat, rustc) = found?;
     let real = probe.canonical(&rustc)?;
-    // The proxies are symlinks or hard links to rustup, which lies beside them.
+    // The proxies are symlinks or hard links to rustup, which is in the same directory.
     let is_rustup = |path: &Path| {
         path.file_name()
             .is_some_and(|name| name == "rustup" || name == "rustup-init")
     };
-    let beside = probe.stat(&rustc.with_file_name("rustup"));
+    let rustup = probe.stat(&rustc.with_file_name("rustup"));
     let is_same =
-        beside.is_some_and(|other| (other.device, other.inode) == (stat.device, stat.inode));
+        rustup.is_some_and(|rustup| (rustup.device, rustup.inode) == (stat.device, stat.inode));
     Some(if is_rustup(&real) || is_same {
         FirstCompiler::Rustup
     } else {
@@ -105,11 +105,11 @@ fn system_toolchain(rustc: &Path, probe: &mut FileProbe) -> Toolchain {
         .and_then(Path::parent)
         .unwrap_or(Path::new("/"));
     let lib = prefix.join("lib");
-    let of_architectures = probe
+    let arch_dirs = probe
         .list(&lib)
         .into_iter()
         .filter(|name| name.contains("-linux-"));
-    let mut directories: Vec<PathBuf> = of_architectures.map(|name| lib.join(name)).collect();
+    let mut directories: Vec<PathBuf> = arch_dirs.map(|name| lib.join(name)).collect();
     directories.splice(0..0, [lib.clone(), prefix.join("lib64")]);
     if let Some((build, file)) = directories
         .iter()
@@ -129,7 +129,7 @@ fn system_toolchain(rustc: &Path, probe: &mut FileProbe) -> Toolchain {
     Toolchain {
         compiler,
         origin,
-        note: "no rustup; by the program's contents".to_owned(),
+        note: "no rustup; identified by the program's contents".to_owned(),
     }
 }
 
@@ -153,55 +153,58 @@ fn rustup_toolchain(
             ..unknown_toolchain(request, levels)
         };
     };
-    let toolchains = request.rustup_home.join("toolchains");
-    let (directory, name) = match &choice.spec {
-        ToolchainSpec::Directory(directory) => (directory.clone(), directory.display().to_string()),
-        ToolchainSpec::Name(name) => {
-            let installed = probe.list(&toolchains);
-            match find_installed(
-                name,
-                &installed,
-                settings.default_host_triple.as_deref(),
-                &request.arch,
-            ) {
-                Some(installed) => (toolchains.join(installed), installed.to_owned()),
-                None => (toolchains.join(name), name.clone()),
-            }
+    let (directory, name) = toolchain_dir(&choice.spec, request, &settings, probe);
+    let (compiler, note) = match driver(&probe.list(&directory.join("lib"))) {
+        Some((build, _)) => (Compiler::Build(build), format!("installed as {name}")),
+        None => {
+            let note = if probe.stat(&directory).is_some() {
+                format!("no compiler found in {}", directory.display())
+            } else {
+                format!("{name} is not installed")
+            };
+            // The requested name is the same on every machine, the installed one is not.
+            let requested = match choice.spec {
+                ToolchainSpec::Name(requested) => requested,
+                ToolchainSpec::Directory(_) => name,
+            };
+            (Compiler::Requested(requested), note)
         }
     };
-    let origin = choice.origin;
-    if let Some((build, _)) = driver(&probe.list(&directory.join("lib"))) {
-        return Toolchain {
-            compiler: Compiler::Build(build),
-            origin,
-            note: format!("installed as {name}"),
-        };
-    }
-    let note = if probe.stat(&directory).is_some() {
-        format!("no compiler to be seen in {}", directory.display())
-    } else {
-        format!("{name} is not installed")
-    };
-    // The name as it was asked for is the same on every machine.
-    let requested = match choice.spec {
-        ToolchainSpec::Name(requested) => requested,
-        ToolchainSpec::Directory(_) => name,
-    };
     Toolchain {
-        compiler: Compiler::Requested(requested),
-        origin,
+        compiler,
+        origin: choice.origin,
         note,
     }
 }
 
-fn override_level(ancestor: &AncestorDir) -> crate::cargo::toolchain::overrides::OverrideLevel<'_> {
+/// The directory and the full name of a toolchain, even if it is not installed.
+fn toolchain_dir(
+    spec: &ToolchainSpec,
+    request: &KeyRequest,
+    settings: &RustupSettings,
+    probe: &mut FileProbe,
+) -> (PathBuf, String) {
+    let name = match spec {
+        ToolchainSpec::Directory(directory) => {
+            return (directory.clone(), directory.display().to_string());
+        }
+        ToolchainSpec::Name(name) => name,
+    };
+    let toolchains = request.rustup_home.join("toolchains");
+    let installed = probe.list(&toolchains);
+    let triple = settings.default_host_triple.as_deref();
+    let full_name = find_installed(name, &installed, triple, &request.arch).unwrap_or(name);
+    (toolchains.join(full_name), full_name.to_owned())
+}
+
+fn override_level(ancestor: &AncestorDir) -> OverrideLevel<'_> {
     let file = ancestor.file.as_ref();
     let parsed = file.and_then(|(file, parsed)| Some((file.path.as_path(), parsed.as_ref().ok()?)));
     (&ancestor.directory, parsed)
 }
 
-/// The settings of rustup. A file for all users may also set the default (rustup book,
-/// "Configuration").
+/// rustup's settings, and the file that sets the default toolchain: the user's own, or else the one
+/// for all users (rustup book, "Configuration").
 fn settings(request: &KeyRequest, probe: &mut FileProbe) -> (RustupSettings, PathBuf) {
     let own = request.rustup_home.join("settings.toml");
     let mut settings = read_settings(&own, probe).unwrap_or_default();
@@ -222,7 +225,7 @@ fn read_settings(path: &Path, probe: &mut FileProbe) -> Option<RustupSettings> {
         Ok(settings) => Some(settings),
         Err(reason) => {
             probe.warn(format!(
-                "cannot understand {}: {reason}; rustup's default is not known",
+                "cannot parse {}: {reason}; rustup's default toolchain is unknown",
                 path.display()
             ));
             None
@@ -230,7 +233,7 @@ fn read_settings(path: &Path, probe: &mut FileProbe) -> Option<RustupSettings> {
     }
 }
 
-/// No compiler is installed yet: the variable or the toolchain file stands for it.
+/// If no compiler is installed yet, the variable or the toolchain file identifies it.
 fn unknown_toolchain(request: &KeyRequest, levels: &[AncestorDir]) -> Toolchain {
     let note = "no compiler is installed".to_owned();
     let variable = request

@@ -1,12 +1,12 @@
 //! The toolchain that cargo uses, by the rules of rustup, without running anything.
 //!
-//! The order of rustup ([rustup book, "Overrides"]): `RUSTUP_TOOLCHAIN`; then, from the directory
-//! upwards, an override set for a directory or a toolchain file in it, whichever is nearer, the
-//! override first; then the default. `cargo +NAME` can't be seen here.
+//! rustup uses the first of ([rustup book, "Overrides"]): `RUSTUP_TOOLCHAIN`; the nearest override
+//! or toolchain file, from the directory upwards, the override first; the default. `cargo +NAME` is
+//! not visible here.
 //!
 //! [rustup book, "Overrides"]: https://rust-lang.github.io/rustup/overrides.html
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -32,11 +32,23 @@ impl ToolchainFile {
         let text = std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
         let mut lines = text.trim().lines();
         if let (true, Some(line), None) = (may_be_a_line, lines.next(), lines.next()) {
-            return Ok(Self::of_channel(line.trim()));
+            return Ok(Self::from_channel(line.trim()));
         }
-        let file = canonical::parse(bytes)?;
-        let toolchain = table(&file, "toolchain").ok_or("it has no table [toolchain]")?;
-        let setting = |key| {
+        Self::from_toml(&canonical::parse(bytes)?)
+    }
+
+    fn from_channel(channel: &str) -> Self {
+        let settings = Table::from_iter([("channel".to_owned(), Value::from(channel))]);
+        Self {
+            channel: Some(channel.to_owned()),
+            path: None,
+            normalized: canonical::text(&settings),
+        }
+    }
+
+    fn from_toml(file: &Table) -> Result<Self, String> {
+        let toolchain = table(file, "toolchain").ok_or("it has no table [toolchain]")?;
+        let string = |key| {
             toolchain
                 .get(key)
                 .and_then(Value::as_str)
@@ -44,30 +56,27 @@ impl ToolchainFile {
         };
         let mut settings = only(toolchain, &["channel", "path", "profile"]);
         for key in ["components", "targets"] {
-            let mut list = texts(toolchain.get(key));
-            list.sort_unstable();
-            list.dedup();
-            if list.is_empty() {
-                continue;
+            let list: BTreeSet<String> = texts(toolchain.get(key)).into_iter().collect();
+            if !list.is_empty() {
+                let list = list.into_iter().map(Value::String).collect();
+                settings.insert(key.to_owned(), Value::Array(list));
             }
-            settings.insert(
-                key.to_owned(),
-                Value::Array(list.into_iter().map(Value::String).collect()),
-            );
         }
         Ok(Self {
-            channel: setting("channel"),
-            path: setting("path"),
+            channel: string("channel"),
+            path: string("path"),
             normalized: canonical::text(&settings),
         })
     }
 
-    fn of_channel(channel: &str) -> Self {
-        let settings = Table::from_iter([("channel".to_owned(), Value::from(channel))]);
-        Self {
-            channel: Some(channel.to_owned()),
-            path: None,
-            normalized: canonical::text(&settings),
+    /// The toolchain that the file at `path` selects. `path` takes precedence over `channel`.
+    fn spec(&self, path: &Path) -> Option<ToolchainSpec> {
+        match (&self.path, &self.channel) {
+            (Some(directory), _) => Some(ToolchainSpec::Directory(
+                path.parent().unwrap_or(Path::new("/")).join(directory),
+            )),
+            (None, Some(channel)) => Some(spec_of(channel)),
+            (None, None) => None,
         }
     }
 }
@@ -107,8 +116,8 @@ pub(crate) struct ToolchainChoice {
 /// A directory and the toolchain file in it.
 pub(crate) type OverrideLevel<'l> = (&'l Path, Option<(&'l Path, &'l ToolchainFile)>);
 
-/// Selects a toolchain in rustup's order. `levels` go upwards. A file that names no toolchain
-/// leaves the choice to the default.
+/// Selects a toolchain in rustup's order. `levels` start at the project and go upwards. A file that
+/// names no toolchain leaves the choice to the default.
 pub(crate) fn choose<'l>(
     variable: Option<&str>,
     levels: impl IntoIterator<Item = OverrideLevel<'l>>,
@@ -121,34 +130,23 @@ pub(crate) fn choose<'l>(
             origin: ComponentOrigin::Variable("RUSTUP_TOOLCHAIN".to_owned()),
         });
     }
+    let from_settings = |name: &str| ToolchainChoice {
+        spec: spec_of(name),
+        origin: ComponentOrigin::File(settings_path.to_owned()),
+    };
     for (directory, file) in levels {
         if let Some(name) = settings.overrides.get(directory) {
-            return Some(ToolchainChoice {
-                spec: spec_of(name),
-                origin: ComponentOrigin::File(settings_path.to_owned()),
-            });
+            return Some(from_settings(name));
         }
         let Some((path, file)) = file else { continue };
-        let spec = match (&file.path, &file.channel) {
-            (Some(directory), _) => {
-                ToolchainSpec::Directory(path.parent().unwrap_or(Path::new("/")).join(directory))
-            }
-            (None, Some(channel)) => spec_of(channel),
-            (None, None) => break,
-        };
+        let Some(spec) = file.spec(path) else { break };
         return Some(ToolchainChoice {
             spec,
             origin: ComponentOrigin::File(path.to_owned()),
         });
     }
-    let name = settings
-        .default_toolchain
-        .as_deref()
-        .filter(|name| *name != "none")?;
-    Some(ToolchainChoice {
-        spec: spec_of(name),
-        origin: ComponentOrigin::File(settings_path.to_owned()),
-    })
+    let default = settings.default_toolchain.as_deref();
+    default.filter(|name| *name != "none").map(from_settings)
 }
 
 /// rustup accepts an absolute path wherever it accepts a name, except in a toolchain file.
@@ -168,20 +166,20 @@ pub(crate) fn find_installed<'t>(
     triple: Option<&str>,
     arch: &str,
 ) -> Option<&'t str> {
-    let is = |wanted: &str| {
+    let find = |wanted: &str| {
         toolchains
             .iter()
             .map(String::as_str)
             .find(|toolchain| *toolchain == wanted)
     };
-    is(name)
-        .or_else(|| is(&format!("{name}-{}", triple?)))
+    find(name)
+        .or_else(|| find(&format!("{name}-{}", triple?)))
         .or_else(|| {
-            let beginning = format!("{name}-{arch}-");
+            let prefix = format!("{name}-{arch}-");
             toolchains
                 .iter()
                 .map(String::as_str)
-                .find(|toolchain| toolchain.starts_with(&beginning))
+                .find(|toolchain| toolchain.starts_with(&prefix))
         })
 }
 
@@ -189,15 +187,15 @@ pub(crate) fn find_installed<'t>(
 /// `librustc_driver-6108105cd7e839cf.so`. Its digits are a digest over the compiler's own crates
 /// and flags. Several are joined; the file extensions of the platforms are dropped.
 pub(crate) fn driver(names: &[String]) -> Option<(String, String)> {
-    let stem = |name: &str| {
-        let (stem, ending) = name.split_once('.')?;
+    let build_id = |name: &str| {
+        let (stem, extension) = name.split_once('.')?;
         let id = stem.strip_prefix("lib").unwrap_or(stem);
-        (matches!(ending, "so" | "dylib" | "dll") && id.starts_with("rustc_driver-"))
+        (matches!(extension, "so" | "dylib" | "dll") && id.starts_with("rustc_driver-"))
             .then(|| id.to_owned())
     };
     let mut found: Vec<(String, &String)> = names
         .iter()
-        .filter_map(|name| Some((stem(name)?, name)))
+        .filter_map(|name| Some((build_id(name)?, name)))
         .collect();
     found.sort_unstable();
     let file = found.first()?.1.clone();

@@ -21,10 +21,7 @@ fn broken_files_are_reported_and_hashed_as_bytes() {
         };
         let job = jobs();
         let (main, _) = run(&job, &[], |_| build(&job));
-        main.logs(&format!(
-            "cannot understand {}: ",
-            job.locate(file).display()
-        ));
+        main.logs(&format!("cannot parse {}: ", job.locate(file).display()));
         clear_machine(&machine);
         let job = jobs();
         let (main, _) = run(&job, &[], |_| ());
@@ -93,7 +90,7 @@ fn a_build_directory_is_checked_as_a_target_is() {
         ),
         (
             "{unknown}",
-            "build.build-dir is `{unknown}`, which cargo does not take",
+            "build.build-dir is `{unknown}`, which cargo rejects",
         ),
     ] {
         let job = project(&machine);

@@ -118,7 +118,7 @@ fn workspaces_are_named_from_the_current_directory_and_warnings_come_first() {
     assert!(
         shown
             .out
-            .starts_with(&format!("⚠️ cannot understand {}: ", path.display())),
+            .starts_with(&format!("⚠️ cannot parse {}: ", path.display())),
         "{}",
         shown.out
     );

@@ -299,7 +299,7 @@ fn a_broken_file_is_hashed_as_bytes_and_reported_in_one_line() {
         assert_eq!(broken.warnings.len(), 1, "{name}: {:?}", broken.warnings);
         let warning = &broken.warnings[0];
         assert!(
-            warning.starts_with(&format!("cannot understand {}: ", path.display())),
+            warning.starts_with(&format!("cannot parse {}: ", path.display())),
             "{warning}"
         );
         assert!(!warning.contains('\n'), "{warning}");

@@ -288,7 +288,7 @@ fn a_notice_reports_manifests_hashed_in_place_of_a_lock_file() {
         let part = key.components.last().unwrap();
         assert_eq!(
             part.note.as_deref(),
-            Some("no Cargo.lock: 3 manifests stand for it")
+            Some("no Cargo.lock: computed from 3 manifests")
         );
     }
     let lock = keys.target[0]
@@ -491,7 +491,7 @@ fn each_part_reports_its_position_in_the_key() {
         parts.map(|part| part.name.as_str()).collect()
     };
     assert_eq!(
-        of(KeySection::Words),
+        of(KeySection::Readable),
         ["prefix", "job", "operating system", "architecture"]
     );
     assert_eq!(of(KeySection::Environment), ["toolchain", "variables"]);

@@ -160,7 +160,7 @@ fn a_compiler_without_a_driver_is_identified_by_its_contents() {
     let path = fixture.path("~/opt/bin");
     fixture.set("PATH", path);
     let (one, note) = toolchain(&fixture.keys());
-    assert_eq!(note, "no rustup; by the program's contents");
+    assert_eq!(note, "no rustup; identified by the program's contents");
     fixture.write("~/opt/bin/rustc", "two");
     assert_ne!(toolchain(&fixture.keys()).0, one);
 }
@@ -188,7 +188,7 @@ fn broken_settings_of_rustup_are_reported_and_the_toolchain_file_still_counts() 
     assert_eq!(broken.target, keys.target);
     assert_eq!(broken.warnings.len(), 1);
     assert!(
-        broken.warnings[0].ends_with("; rustup's default is not known"),
+        broken.warnings[0].ends_with("; rustup's default toolchain is unknown"),
         "{:?}",
         broken.warnings
     );
