@@ -1,4 +1,4 @@
-//! Reading everything that keys are computed from.
+//! Reads everything that keys are computed from.
 
 use std::path::{Path, PathBuf};
 
@@ -12,8 +12,7 @@ use crate::cargo::project::{build_dir, config};
 use crate::cargo::toolchain::locate::{ancestor_dirs, find_toolchain};
 use crate::fs::Namespace;
 
-/// Reads what the keys of a project are computed from. What can't be read is in
-/// [`CargoFacts::warnings`].
+/// Files that can't be read are reported in [`CargoFacts::warnings`].
 pub fn gather(request: &KeyRequest, namespace: &dyn Namespace) -> CargoFacts {
     let mut probe = FileProbe::new(namespace);
     let workspaces = request
@@ -104,22 +103,23 @@ fn lock_file(
     probe: &mut FileProbe,
 ) -> Option<ProjectFile> {
     const NAME: &str = "Cargo.lock";
-    let set = match request.variable("CARGO_RESOLVER_LOCKFILE_PATH") {
+    let configured = match request.variable("CARGO_RESOLVER_LOCKFILE_PATH") {
         Some(path) => Some(root.join(path)),
         None => {
             configured(configs, "resolver", "lockfile-path").map(|(base, path)| base.join(path))
         }
     };
     // Cargo accepts no other name.
-    let set = set
+    let configured = configured
         .map(|path| normalize_path(&path))
         .filter(|path| path.ends_with(NAME));
-    set.and_then(|path| probe.file(&path))
+    configured
+        .and_then(|path| probe.file(&path))
         .or_else(|| probe.file(&root.join(NAME)))
 }
 
-/// The target directory in cargo's order (Cargo book, `build.target-dir`), after the one that the
-/// request names.
+/// The target directory of the request, or else the one that cargo uses (Cargo book,
+/// `build.target-dir`).
 fn target(
     request: &KeyRequest,
     workspace: &WorkspaceRequest,
@@ -158,12 +158,12 @@ fn build(
     };
     let manifest = project.root.join("Cargo.toml");
     let manifest = probe.canonical(&manifest).unwrap_or(manifest);
-    let about = build_dir::BuildDirWorkspace {
+    let variables = build_dir::BuildDirWorkspace {
         root: &project.root,
         manifest: &manifest,
         cargo_home: &request.cargo_home,
     };
-    match build_dir::expand(&template, &about) {
+    match build_dir::expand(&template, &variables) {
         Ok(path) => Some(normalize_path(&base.join(path))),
         Err(reason) => {
             probe.warn(format!(
@@ -175,21 +175,25 @@ fn build(
     }
 }
 
-/// A path set by a configuration file, and the directory that it is relative to: the one that holds
+/// A path from the configuration files, and the directory that it is relative to: the parent of
 /// `.cargo`.
-fn configured<'c>(configs: &'c [ProjectFile], of: &str, key: &str) -> Option<(&'c Path, String)> {
+fn configured<'c>(
+    configs: &'c [ProjectFile],
+    table: &str,
+    key: &str,
+) -> Option<(&'c Path, String)> {
     configs.iter().find_map(|file| {
         let base = file.path.parent().and_then(Path::parent)?;
-        Some((base, config::path(&file.bytes, of, key)?))
+        Some((base, config::path(&file.bytes, table, key)?))
     })
 }
 
-/// How deep configuration files may include others. A limit ends cycles.
-const INCLUDES: usize = 8;
+/// The maximum depth of included configuration files. It ends cycles.
+const MAX_INCLUDE_DEPTH: usize = 8;
 
-/// The configuration files that cargo reads in a directory: its own, those of all directories above
-/// it, then that of `CARGO_HOME`. If there is one with `.toml` and one without, the latter comes
-/// first (Cargo book, "Hierarchical structure").
+/// The configuration files that cargo reads in a directory: its own, those of its parents, then
+/// that of `CARGO_HOME`. `config` takes precedence over `config.toml` (Cargo book, "Hierarchical
+/// structure").
 fn configs(root: &Path, cargo_home: &Path, probe: &mut FileProbe) -> Vec<ProjectFile> {
     let directories = root
         .ancestors()
@@ -201,14 +205,14 @@ fn configs(root: &Path, cargo_home: &Path, probe: &mut FileProbe) -> Vec<Project
             .iter()
             .find_map(|name| probe.file(&directory.join(name)));
         if let Some(file) = file {
-            include(file, INCLUDES, &mut found, probe);
+            include(file, MAX_INCLUDE_DEPTH, &mut found, probe);
         }
     }
     found
 }
 
 fn include(file: ProjectFile, depth: usize, found: &mut Vec<ProjectFile>, probe: &mut FileProbe) {
-    if found.iter().any(|other| other.path == file.path) {
+    if found.iter().any(|known| known.path == file.path) {
         return;
     }
     let directory = file.path.parent().unwrap_or(Path::new("/")).to_owned();

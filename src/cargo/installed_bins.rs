@@ -13,17 +13,18 @@ use toml::{Table, Value};
 use crate::error::Result;
 use crate::fs::files;
 
-/// Cargo reads the first file and records more in the second.
-const NOTES: [&str; 2] = [".crates.toml", ".crates2.json"];
+/// Cargo's records of installed programs. Cargo reads the first and writes details to the second.
+const RECORDS: [&str; 2] = [".crates.toml", ".crates2.json"];
 
-/// The path for a root of an entry: a record or a program; `None` for anything else.
+/// The path of an entry's root: a record or a program; `None` for anything else.
 pub(crate) fn destination(name: &[u8], cargo_home: &Path) -> Option<PathBuf> {
     let path = Path::new(std::ffi::OsStr::from_bytes(name));
     let mut components = path.components();
     let is_program = components.next() == Some(Component::Normal("bin".as_ref()))
         && matches!(components.next(), Some(Component::Normal(_)))
         && components.next().is_none();
-    (is_program || NOTES.iter().any(|note| path == Path::new(note))).then(|| cargo_home.join(path))
+    (is_program || RECORDS.iter().any(|record| path == Path::new(record)))
+        .then(|| cargo_home.join(path))
 }
 
 pub(crate) fn is_used(cargo_home: &Path) -> Result<bool> {
@@ -32,16 +33,16 @@ pub(crate) fn is_used(cargo_home: &Path) -> Result<bool> {
 
 /// The roots to save: empty if cargo installed nothing, or if its record can't be parsed.
 pub(crate) fn installed(cargo_home: &Path) -> Result<Vec<(Box<[u8]>, PathBuf)>> {
-    let note = cargo_home.join(NOTES[0]);
-    if files::stat(&note)?.is_none() {
+    let record = cargo_home.join(RECORDS[0]);
+    if files::stat(&record)?.is_none() {
         return Ok(Vec::new());
     }
-    let programs = programs(&files::read(&note)?);
+    let programs = programs(&files::read(&record)?);
     if programs.is_empty() {
         return Ok(Vec::new());
     }
     let names = programs.into_iter().map(|name| format!("bin/{name}"));
-    let names = names.chain(NOTES.map(str::to_owned));
+    let names = names.chain(RECORDS.map(str::to_owned));
     let roots = names.filter_map(|name| {
         Some((
             name.as_bytes().into(),
@@ -52,12 +53,12 @@ pub(crate) fn installed(cargo_home: &Path) -> Result<Vec<(Box<[u8]>, PathBuf)>> 
 }
 
 /// The programs that a record lists, without duplicates.
-fn programs(note: &[u8]) -> Vec<String> {
-    let note = std::str::from_utf8(note)
+fn programs(record: &[u8]) -> Vec<String> {
+    let record = std::str::from_utf8(record)
         .ok()
         .and_then(|text| text.parse::<Table>().ok())
         .unwrap_or_default();
-    let packages = note
+    let packages = record
         .get("v1")
         .and_then(Value::as_table)
         .into_iter()
@@ -78,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_programs_that_cargo_noted_down_are_its_own() {
+    fn only_programs_in_the_record_of_cargo_are_saved() {
         let home = tempfile::tempdir().unwrap();
         let names = || {
             let roots = installed(home.path()).unwrap();
@@ -88,8 +89,8 @@ mod tests {
                 .collect::<Vec<_>>()
         };
         assert!(names().is_empty());
-        let note = "[v1]\n\"rg 14.0.0 (registry+x)\" = [\"rg\"]\n\"t 1.0.0 (path+y)\" = [\"t2\", \"../t1\"]\n";
-        std::fs::write(home.path().join(".crates.toml"), note).unwrap();
+        let record = "[v1]\n\"rg 14.0.0 (registry+x)\" = [\"rg\"]\n\"t 1.0.0 (path+y)\" = [\"t2\", \"../t1\"]\n";
+        std::fs::write(home.path().join(".crates.toml"), record).unwrap();
         assert_eq!(
             names(),
             ["bin/rg", "bin/t2", ".crates.toml", ".crates2.json"]
@@ -99,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_but_programs_and_notes_has_a_place() {
+    fn only_programs_and_records_have_a_destination() {
         let home = Path::new("/h");
         assert_eq!(destination(b"bin/rg", home), Some("/h/bin/rg".into()));
         assert_eq!(

@@ -1,8 +1,7 @@
-//! The inputs of the action that affect keys.
+//! The inputs of the action that affect keys, with the defaults of `action.yml`.
 
 use serde::{Deserialize, Serialize};
 
-/// The default is that of each input.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyInputs {
     pub prefix_key: String,
@@ -14,7 +13,7 @@ pub struct KeyInputs {
     pub add_job_id: bool,
     /// The input `add-rust-environment-hash-key`.
     pub add_environment: bool,
-    /// The input `env-vars`: prefixes of variable names.
+    /// The input `env-vars`: variable names or prefixes of them.
     pub env_vars: Vec<String>,
 }
 

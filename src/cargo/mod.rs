@@ -1,13 +1,13 @@
-//! What Cargo needs kept, and how Cargo learns what is fresh.
+//! The caches of Cargo projects: which directories, under which keys, and what is fresh.
 //!
 //! - [`gather`] reads what the keys of a project are computed from
-//! - [`project`] understands the manifests, lock files and settings of a workspace
+//! - [`project`] parses the manifests, lock files and settings of a workspace
 //! - [`toolchain`] finds the compiler without running it
 //! - [`key`] computes the keys of the caches
 //! - [`target_gc`] decides what is not worth saving
-//! - [`mtimes`] gives unchanged sources their modification times back
-//! - [`package_cache`] takes cargo's own lock
-//! - [`installed_bins`] tells the programs that cargo installed from the rest of `bin`
+//! - [`mtimes`] restores the modification times of unchanged sources
+//! - [`package_cache`] acquires cargo's own lock
+//! - [`installed_bins`] finds the programs that `cargo install` installed
 
 pub mod gather;
 pub mod installed_bins;

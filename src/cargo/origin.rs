@@ -1,4 +1,4 @@
-//! Where a component of a key, or the choice of a toolchain, comes from.
+//! The source of a key component or of the choice of a toolchain.
 
 use std::path::PathBuf;
 
@@ -8,6 +8,6 @@ pub enum ComponentOrigin {
     Variable(String),
     Input(&'static str),
     Machine,
-    /// Not present. Its absence is part of the key.
+    /// The component is absent, which is part of the key.
     NotFound,
 }

@@ -6,9 +6,9 @@
 //! that needs both locks `.package-cache-mutate` first.
 //!
 //! Here both are locked in that order, the first one shared. So no cargo downloads or removes
-//! anything while this process adds or reads files, and neither side sees half a crate. Builds of
-//! others continue, because files are only ever added, or replaced by equal ones. To exclude builds
-//! as well would mean waiting for them to finish.
+//! anything while this process adds or reads files, and neither side sees half a crate. Running
+//! builds continue, because files are only added, or replaced by equal ones. Excluding builds too
+//! would mean waiting until they finish.
 //!
 //! As in cargo, locking is skipped where it is not supported: on NFS, where a lock request may
 //! hang, on filesystems without locks, and in a read-only `CARGO_HOME`, where nobody downloads
@@ -53,7 +53,7 @@ impl PackageCache {
                 Ok(Some(lock)) => locks.insert(0, lock),
                 Ok(None) => return Ok(None),
                 Err(Error::Interrupted) => return Err(Error::Interrupted),
-                // Such a lock can't be had here, so nobody else has it either.
+                // Locks do not work here, so no cargo holds one.
                 Err(_) => {}
             }
         }
@@ -78,7 +78,7 @@ mod tests {
 
     const SHORT: Duration = Duration::from_millis(60);
 
-    /// Whether the lock can be had while cargo holds a file in some way, or none.
+    /// Whether the lock can be acquired while cargo holds a lock, or none.
     fn can_lock(held: Option<(&str, LockMode)>) -> bool {
         let home = tempfile::tempdir().unwrap();
         let lock = |(name, mode)| {
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn downloads_and_removals_of_others_are_waited_for_and_builds_are_not() {
+    fn the_lock_waits_for_downloads_and_removals_but_not_for_builds() {
         assert!(can_lock(None));
         assert!(
             !can_lock(Some((".package-cache", LockMode::Exclusive))),
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn where_no_lock_can_be_made_none_is_needed() {
+    fn without_a_directory_for_locks_none_is_needed() {
         let home = tempfile::tempdir().unwrap();
         let missing = home.path().join("missing");
         assert!(
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn waiting_ends_when_the_work_is_called_off() {
+    fn waiting_ends_on_an_interrupt() {
         struct Interrupted;
         impl Monitor for Interrupted {
             fn is_interrupted(&self) -> bool {

@@ -8,7 +8,7 @@ use std::path::{Component, Path, PathBuf};
 pub struct Base {
     /// The checked-out repository: `GITHUB_WORKSPACE`.
     pub workspace: PathBuf,
-    /// Relative patterns start here.
+    /// The directory that relative patterns start from.
     pub working_directory: PathBuf,
     /// The directory that `~` stands for; empty if unknown.
     pub home: PathBuf,

@@ -26,7 +26,6 @@ pub struct FilesDigest {
 }
 
 impl FilesDigest {
-    /// The raw SHA-256.
     pub fn digest(&self) -> &[u8; 32] {
         &self.digest
     }
@@ -104,7 +103,7 @@ const BUFFER: usize = 128 * 1024;
 /// The device number of `/dev/null`. Symlinks to it replace empty files.
 const NULL_DEVICE: u64 = 0x103;
 
-/// `None` for a directory.
+/// The digest of a matched path; `None` for a directory.
 fn digest_found(found: &FoundPath, buffer: &mut [u8]) -> Result<Option<[u8; 32]>, HashFilesError> {
     let path = &found.path;
     let read_error = |source| HashFilesError::Read {

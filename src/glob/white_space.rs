@@ -6,7 +6,7 @@ pub fn is_js_space(character: char) -> bool {
     character == '\u{feff}' || (character.is_whitespace() && character != '\u{85}')
 }
 
-/// JavaScript's `String.prototype.trim`.
+/// Does the same as JavaScript's `String.prototype.trim`.
 pub fn js_trim(text: &str) -> &str {
     text.trim_matches(is_js_space)
 }

@@ -55,15 +55,21 @@ pub(crate) fn normalize(project: &ProjectFacts, warnings: &mut Vec<String>) -> N
     ];
     target.extend(config_components(project, config::build, &mut warn));
     let mut registry = vec![downloads.registry];
-    // The call above has already warned about broken files.
-    let sources = config_components(project, config::sources, &mut |_, _| {}).into_iter();
-    registry.extend(sources.filter(|component| component.origin != ComponentOrigin::NotFound));
+    registry.extend(source_components(project));
     NormalizedInputs {
         registry,
         git: vec![downloads.git],
         toolchain: toolchain_component(project),
         target,
     }
+}
+
+/// The components of source replacement; none if it is not configured.
+fn source_components(project: &ProjectFacts) -> Vec<KeyComponent> {
+    // The components of builds have already caused the warnings about these files.
+    let mut components = config_components(project, config::sources, &mut |_, _| {});
+    components.retain(|component| component.origin != ComponentOrigin::NotFound);
+    components
 }
 
 fn parse_warning(file: &ProjectFile, reason: &str) -> String {

@@ -1,9 +1,9 @@
 //! The directory of intermediate artifacts: `build.build-dir`, since cargo 1.91 (Cargo book,
 //! "Configuration").
 //!
-//! The setting is a template. `{workspace-path-hash}` is documented nowhere: it is cargo's short
-//! hash (rust-lang/cargo, `util/hex.rs`) of the path of the workspace's manifest, with the hasher
-//! that cargo shares with rustc.
+//! The setting is a template. `{workspace-path-hash}` is not documented. It is cargo's short hash
+//! (rust-lang/cargo, `util/hex.rs`) of the path of the workspace's manifest, with the hasher that
+//! cargo shares with rustc.
 
 use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ pub(crate) struct BuildDirWorkspace<'a> {
     pub(crate) cargo_home: &'a Path,
 }
 
-/// Expands a template. The error says what cargo would not accept either.
+/// Expands a template. Cargo reports the same errors.
 pub(crate) fn expand(template: &str, workspace: &BuildDirWorkspace<'_>) -> Result<PathBuf, String> {
     if template.is_empty() {
         return Err("it is empty".to_owned());
@@ -26,15 +26,15 @@ pub(crate) fn expand(template: &str, workspace: &BuildDirWorkspace<'_>) -> Resul
     let mut path = String::new();
     let mut rest = template;
     while let Some((before, after)) = rest.split_once('{') {
-        let (variable, behind) = after.split_once('}').ok_or("a bracket is not closed")?;
+        let (variable, tail) = after.split_once('}').ok_or("a bracket is not closed")?;
         path += before;
         path += &match variable {
             "workspace-root" => text(workspace.root)?,
             "cargo-cache-home" => text(workspace.cargo_home)?,
             "workspace-path-hash" => path_hash(workspace.manifest),
-            other => return Err(format!("there is no variable {{{other}}}")),
+            unknown => return Err(format!("there is no variable {{{unknown}}}")),
         };
-        rest = behind;
+        rest = tail;
     }
     if path.contains('}') || rest.contains('}') {
         return Err("a bracket is closed that was not opened".to_owned());

@@ -1,9 +1,9 @@
 //! The settings of cargo's configuration files that change what is built or where packages come
 //! from.
 //!
-//! The same files hold tokens, proxies, colours and aliases, which do not count. [Cargo book,
-//! "Configuration"] lists all settings. The ones used here are those that
-//! [`crate::cargo::key::env_vars`] takes as variables, and those that have no variable.
+//! The same files have tokens, proxies, colours and aliases, which are ignored. [Cargo book,
+//! "Configuration"] lists all settings. Those used here are the settings whose variables are in
+//! [`crate::cargo::key::env_vars`], and those that have no variable.
 //!
 //! [Cargo book, "Configuration"]: https://doc.rust-lang.org/cargo/reference/config.html
 
@@ -35,11 +35,11 @@ pub(crate) fn build(bytes: &[u8]) -> Result<String, String> {
         let targets = targets
             .iter()
             .map(|(name, value)| (name.clone(), target(value)));
-        let says_nothing = |value: &Value| value.as_table().is_some_and(Table::is_empty);
+        let is_empty = |value: &Value| value.as_table().is_some_and(Table::is_empty);
         insert(
             &mut kept,
             "target",
-            targets.filter(|(_, value)| !says_nothing(value)).collect(),
+            targets.filter(|(_, value)| !is_empty(value)).collect(),
         );
     }
     insert(
@@ -65,7 +65,7 @@ fn target(value: &Value) -> Value {
     )
 }
 
-/// Source replacement: it determines which directories of the registry are filled.
+/// Source replacement. It determines which directories of the registry have contents.
 pub(crate) fn sources(bytes: &[u8]) -> Result<String, String> {
     let config = canonical::parse(bytes)?;
     let mut kept = only(&config, &["source"]);
@@ -82,9 +82,12 @@ pub(crate) fn sources(bytes: &[u8]) -> Result<String, String> {
 }
 
 /// A path by its table and key, such as `build` and `target-dir`.
-pub(crate) fn path(bytes: &[u8], of: &str, key: &str) -> Option<String> {
+pub(crate) fn path(bytes: &[u8], table_name: &str, key: &str) -> Option<String> {
     let config = canonical::parse(bytes).ok()?;
-    table(&config, of)?.get(key)?.as_str().map(str::to_owned)
+    table(&config, table_name)?
+        .get(key)?
+        .as_str()
+        .map(str::to_owned)
 }
 
 /// The setting `paths`: directories of packages that override others.
@@ -102,11 +105,11 @@ pub(crate) fn included(bytes: &[u8]) -> Vec<String> {
     };
     let name = |value: &Value| match value {
         Value::Table(table) => table.get("path").and_then(Value::as_str).map(str::to_owned),
-        other => other.as_str().map(str::to_owned),
+        path => path.as_str().map(str::to_owned),
     };
     match config.get("include") {
         Some(Value::Array(list)) => list.iter().filter_map(name).collect(),
-        Some(one) => name(one).into_iter().collect(),
+        Some(single) => name(single).into_iter().collect(),
         None => Vec::new(),
     }
 }

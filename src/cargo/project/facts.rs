@@ -1,4 +1,4 @@
-//! The input of a key computation, and the facts that were found for it.
+//! The request for keys, and the facts that the keys are computed from.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -10,7 +10,7 @@ use crate::cargo::project::placeholders::Placeholders;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkspaceRequest {
-    /// Absolute. The directory of a member stands for its workspace.
+    /// Absolute. The directory of a member selects its workspace.
     pub root: PathBuf,
     /// Absolute, or relative to `root`; `None` for the directory that cargo uses by default.
     pub target: Option<PathBuf>,
@@ -30,7 +30,7 @@ pub struct KeyRequest {
     pub rustup_home: PathBuf,
     pub os: String,
     pub arch: String,
-    /// `GITHUB_JOB`; may be empty.
+    /// The variable `GITHUB_JOB`; may be empty.
     pub job: String,
     pub key_inputs: KeyInputs,
 }
@@ -39,8 +39,8 @@ impl KeyRequest {
     /// A request for the project in the checkout on this machine, with the defaults of all inputs.
     pub fn new(env: BTreeMap<OsString, OsString>, home: &Path, checkout: &Path) -> Self {
         let value = |name: &str| env.get(OsStr::new(name)).filter(|value| !value.is_empty());
-        let directory = |name, usual: &str| {
-            value(name).map_or_else(|| home.join(usual), |directory| checkout.join(directory))
+        let directory = |name, default: &str| {
+            value(name).map_or_else(|| home.join(default), |directory| checkout.join(directory))
         };
         Self {
             workspaces: vec![WorkspaceRequest {
@@ -90,9 +90,9 @@ pub struct ProjectFile {
 pub enum Compiler {
     /// An identifier that differs for each build of the compiler.
     Build(String),
-    /// The compiler was not found. This is the toolchain that was asked for.
+    /// The compiler was not found. This is the requested toolchain.
     Requested(String),
-    /// No compiler was found, and none was asked for.
+    /// No compiler was found and none was requested.
     Unknown,
 }
 
@@ -101,7 +101,7 @@ pub struct Toolchain {
     pub compiler: Compiler,
     /// The setting that selected it.
     pub origin: ComponentOrigin,
-    /// For people: its name, or why it was not found.
+    /// Its name, or why it was not found; shown in the log.
     pub note: String,
 }
 
@@ -109,7 +109,8 @@ pub struct Toolchain {
 pub struct WorkspaceFacts {
     pub request: WorkspaceRequest,
     pub target: PathBuf,
-    /// The directory of intermediate artifacts (`build.build-dir`), absolute, if it is another one.
+    /// The directory of intermediate artifacts (`build.build-dir`), absolute, if it is not
+    /// `target`.
     pub build_dir: Option<PathBuf>,
     /// `None` if there is neither a Cargo.toml nor a Cargo.lock.
     pub project: Option<ProjectFacts>,
@@ -141,6 +142,6 @@ pub struct CargoFacts {
     pub key_inputs: KeyInputs,
     pub variables: BTreeMap<String, String>,
     pub workspaces: Vec<WorkspaceFacts>,
-    /// What could not be read, one line each.
+    /// Files that could not be read, one line each.
     pub warnings: Vec<String>,
 }

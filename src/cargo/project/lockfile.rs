@@ -50,7 +50,7 @@ struct LockfileEntry {
 }
 
 impl Lockfile {
-    /// Parses any version of the format. The error is one line.
+    /// Parses all versions of the format. The error is one line.
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
         let text = std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
         let LockfileToml { package, metadata } =

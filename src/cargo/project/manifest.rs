@@ -1,9 +1,9 @@
-//! The parts of a Cargo.toml that matter for downloads and for builds.
+//! The parts of a Cargo.toml that affect downloads and builds.
 //!
 //! Everything else (version, authors, description, lints, metadata, targets of the package itself)
-//! does not count: cargo notices when it changes, and the caches stay useful. A path dependency is
-//! a directory and not a download, so neither its path nor its version counts. A release that
-//! raises all versions of a workspace changes no key.
+//! is ignored: cargo detects such changes itself, and the caches stay useful. A path dependency is
+//! a directory and not a download, so its path and version are ignored too. A release that raises
+//! all versions of a workspace changes no key.
 
 use std::collections::BTreeSet;
 

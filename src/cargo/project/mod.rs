@@ -1,4 +1,4 @@
-//! What the manifests, lock files and settings of a workspace say.
+//! Parses the manifests, lock files and settings of a workspace.
 
 pub mod build_dir;
 pub mod canonical_toml;

@@ -32,12 +32,12 @@ impl Placeholders {
         while let Some(at) = rest.find('/') {
             out.push_str(&rest[..at]);
             rest = &rest[at..];
-            let starts = path_may_begin_after(&out);
-            let place = self
+            let can_start = path_may_start_after(&out);
+            let found = self
                 .names
                 .iter()
-                .find(|(path, _)| starts && begins_with(rest, path));
-            let (name, length) = place.map_or(("/", 1), |(path, name)| (*name, path.len()));
+                .find(|(path, _)| can_start && starts_with_path(rest, path));
+            let (name, length) = found.map_or(("/", 1), |(path, name)| (*name, path.len()));
             out.push_str(name);
             rest = &rest[length..];
         }
@@ -45,8 +45,8 @@ impl Placeholders {
     }
 }
 
-/// Whether a path can start after `text`. Options such as `-L` may stand directly before a path.
-fn path_may_begin_after(text: &str) -> bool {
+/// Whether a path can start after `text`. It may follow an option such as `-L` without a space.
+fn path_may_start_after(text: &str) -> bool {
     let mut back = text.chars().rev();
     match (back.next(), back.next(), back.next()) {
         (Some(letter), Some('-'), before) if letter.is_ascii_alphabetic() => {
@@ -58,7 +58,7 @@ fn path_may_begin_after(text: &str) -> bool {
 }
 
 /// Whether `text` starts with the path itself and not with a longer name.
-fn begins_with(text: &str, path: &str) -> bool {
+fn starts_with_path(text: &str, path: &str) -> bool {
     text.strip_prefix(path)
         .is_some_and(|after| after.chars().next().is_none_or(|next| !is_in_name(next)))
 }
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn directories_get_names_where_a_whole_path_begins() {
+    fn directories_are_replaced_only_at_the_start_of_a_path() {
         let dirs = Placeholders::new(&[
             (Path::new("/home/u"), "~"),
             (Path::new("/home/u/work/app"), "{checkout}"),
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_root_or_unknown_home_names_nothing() {
+    fn a_root_or_unknown_home_replaces_nothing() {
         let dirs = Placeholders::new(&[(Path::new("/"), "~"), (Path::new(""), "~")]);
         assert_eq!(dirs.replace_in("/a/b"), "/a/b");
     }

@@ -1,4 +1,4 @@
-//! Reading files that may not exist. What can't be read becomes a warning.
+//! Reads files that may not exist. A file that can't be read is a warning.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -75,7 +75,7 @@ impl<'a> FileProbe<'a> {
     fn warn_on_error<T>(&mut self, result: Result<T>) -> Option<T> {
         match result {
             Ok(value) => Some(value),
-            // A file stands where a directory would be, so the path does not exist.
+            // With a file in place of a parent directory, the path does not exist either.
             Err(Error::Io { source, .. })
                 if matches!(
                     source.kind(),

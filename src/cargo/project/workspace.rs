@@ -1,9 +1,9 @@
-//! Finding the root of a workspace and the manifests that belong to it, as cargo does.
+//! Finds the root and the manifests of a workspace by cargo's rules.
 //!
 //! Cargo book, "Workspaces": members are the directories that `members` lists, with patterns,
-//! without `exclude`, and all path dependencies. Path dependencies outside the root are no members,
-//! but their dependencies are resolved together with those of the workspace, so their manifests
-//! count too.
+//! without `exclude`, and all path dependencies. Path dependencies outside the root are not
+//! members, but cargo resolves their dependencies together with those of the workspace, so their
+//! manifests are included.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::path::{Component, Path, PathBuf};
@@ -45,12 +45,12 @@ fn is_excluded(root: &Path, directory: &Path, manifest: &CargoManifest) -> bool 
         && !manifest.listed("members").iter().any(is_below)
 }
 
-/// The manifest of the root first, then the others in the order of their paths.
+/// The manifest of the root first, then all others, sorted by path.
 pub(crate) fn manifests(root: &Path, probe: &mut FileProbe) -> Vec<ProjectFile> {
-    let mut waiting = VecDeque::from([root.to_owned()]);
+    let mut queue = VecDeque::from([root.to_owned()]);
     let mut seen = BTreeSet::from([root.to_owned()]);
     let mut found = Vec::new();
-    while let Some(directory) = waiting.pop_front() {
+    while let Some(directory) = queue.pop_front() {
         let Some((file, manifest)) = read(&directory, probe) else {
             continue;
         };
@@ -66,7 +66,7 @@ pub(crate) fn manifests(root: &Path, probe: &mut FileProbe) -> Vec<ProjectFile> 
         if directory == root {
             next.extend(members(root, &manifest, probe));
         }
-        waiting.extend(
+        queue.extend(
             next.into_iter()
                 .filter(|directory| seen.insert(directory.clone())),
         );
@@ -120,17 +120,17 @@ fn read(directory: &Path, probe: &mut FileProbe) -> Option<(ProjectFile, Option<
     Some((file, manifest))
 }
 
-/// Removes `.` and `..` from a path without looking at the disk.
+/// Removes `.` and `..` from a path without I/O.
 pub fn normalize_path(path: &Path) -> PathBuf {
     path.components()
-        .fold(PathBuf::new(), |mut normalize_path, component| {
+        .fold(PathBuf::new(), |mut normalized, component| {
             match component {
                 Component::CurDir => {}
                 Component::ParentDir => {
-                    normalize_path.pop();
+                    normalized.pop();
                 }
-                other => normalize_path.push(other),
+                component => normalized.push(component),
             }
-            normalize_path
+            normalized
         })
 }
