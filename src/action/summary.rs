@@ -143,16 +143,9 @@ fn chart(trend: &[PastRun], text: &mut String) -> std::fmt::Result {
     if trend.len() < 3 {
         return Ok(());
     }
-    let longest = trend
-        .iter()
-        .map(|point| point.job_milliseconds)
-        .max()
-        .unwrap_or(0);
-    let (unit, milliseconds_of_unit) = if longest < 180_000 {
-        ("seconds", 1000)
-    } else {
-        ("minutes", 60_000)
-    };
+    let longest = trend.iter().map(|run| run.job_milliseconds).max();
+    let longest = longest.unwrap_or(0);
+    let (unit, milliseconds_of_unit) = chart_unit(longest);
     // Tenths of the unit, so that no rounding error shows.
     let tenths = |milliseconds: u64| milliseconds.saturating_mul(10) / milliseconds_of_unit;
     let number = |tenths: u64| format!("{}.{}", tenths / 10, tenths % 10);
@@ -178,6 +171,15 @@ fn chart(trend: &[PastRun], text: &mut String) -> std::fmt::Result {
         tenths(longest) / 10 + 1
     )?;
     writeln!(text, "    bar [{}]\n```\n", values.join(", "))
+}
+
+/// The unit in which this many milliseconds are easy to read, and its length in milliseconds.
+fn chart_unit(longest: u64) -> (&'static str, u64) {
+    if longest < 180_000 {
+        ("seconds", 1000)
+    } else {
+        ("minutes", 60_000)
+    }
 }
 
 fn is_hit(found: Option<LookupResult>) -> bool {

@@ -117,11 +117,7 @@ fn import_all(
     args: &ImportArgs,
     found: &[SizedCache],
 ) -> Result<Vec<CacheReply>> {
-    let directory = &context.base.working_directory;
-    let workspace = args
-        .workspace
-        .as_ref()
-        .map_or_else(|| directory.clone(), |path| directory.join(path));
+    let workspace = workspace(context, args);
     let jobs = jobs(context, args, &workspace);
     let mut entries = Vec::new();
     for SizedCache { cache, .. } in found {
@@ -141,6 +137,13 @@ fn import_all(
         }
     }
     Ok(entries)
+}
+
+fn workspace(context: &CommandContext<'_>, args: &ImportArgs) -> PathBuf {
+    let directory = &context.base.working_directory;
+    args.workspace
+        .as_ref()
+        .map_or_else(|| directory.clone(), |path| directory.join(path))
 }
 
 /// The repository and the branch of the entries.

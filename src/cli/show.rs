@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, anyhow};
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -42,16 +42,17 @@ pub(super) fn show(context: &mut CommandContext<'_>, args: &ShowArgs) -> Result<
             context.print(&text(listed, tree), &json)?;
             Ok(Exit::Done)
         }
-        several => {
-            let ids: Vec<String> = several.iter().map(|listed| listed.id.to_string()).collect();
-            bail!(
-                "{} entries match {}; give more characters of one of these IDs: {}",
-                several.len(),
-                args.entry,
-                ids.join(", ")
-            )
-        }
+        several => Err(ambiguous(several, &args.entry)),
     }
+}
+
+fn ambiguous(matches: &[&ListedEntry], name: &str) -> anyhow::Error {
+    let ids: Vec<String> = matches.iter().map(|listed| listed.id.to_string()).collect();
+    anyhow!(
+        "{} entries match {name}; give more characters of one of these IDs: {}",
+        matches.len(),
+        ids.join(", ")
+    )
 }
 
 /// The entries whose ID begins with `name`, or else those whose key it is.

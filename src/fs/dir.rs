@@ -170,16 +170,9 @@ impl Dir {
             if name == b"." || name == b".." {
                 continue;
             }
-            let kind = match entry.file_type() {
-                FileType::RegularFile => Some(FileKind::File),
-                FileType::Directory => Some(FileKind::Directory),
-                FileType::Symlink => Some(FileKind::Symlink),
-                FileType::Unknown => None,
-                _ => Some(FileKind::Special),
-            };
             names.push(DirEntry {
                 name: name.into(),
-                kind,
+                kind: listed_kind(entry.file_type()),
             });
         }
         Ok(names)
@@ -247,4 +240,15 @@ pub fn set_mtime(file: &impl AsFd, time: Timestamp) -> io::Result<()> {
 /// The metadata of an open file or directory.
 pub fn stat_of(file: &impl AsFd) -> io::Result<Stat> {
     Ok(nix::sys::stat::fstat(file)?.into())
+}
+
+/// None on filesystems that do not list kinds.
+fn listed_kind(file_type: FileType) -> Option<FileKind> {
+    match file_type {
+        FileType::RegularFile => Some(FileKind::File),
+        FileType::Directory => Some(FileKind::Directory),
+        FileType::Symlink => Some(FileKind::Symlink),
+        FileType::Unknown => None,
+        _ => Some(FileKind::Special),
+    }
 }

@@ -89,11 +89,7 @@ pub fn write_open(file: &impl AsFd, attributes: &[Attribute]) -> io::Result<bool
     let present = read(&path)?;
     let mut complete = true;
     let mut ignore_refusal = |result: io::Result<()>| match result {
-        Err(error)
-            if is_unsupported(&error)
-                || is_out_of_reach(&error)
-                || error.kind() == io::ErrorKind::PermissionDenied =>
-        {
+        Err(error) if is_refusal(&error) => {
             complete = false;
             Ok(())
         }
@@ -123,6 +119,12 @@ pub fn write_open(file: &impl AsFd, attributes: &[Attribute]) -> io::Result<bool
 /// Whether `/proc` is not mounted. A missing path then does not mean that the file is missing.
 fn is_out_of_reach(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound && !Path::new("/proc/self/fd").exists()
+}
+
+fn is_refusal(error: &io::Error) -> bool {
+    is_unsupported(error)
+        || is_out_of_reach(error)
+        || error.kind() == io::ErrorKind::PermissionDenied
 }
 
 fn is_unsupported(error: &io::Error) -> bool {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::compare::{match_dirs, resolve_hard_link, untouched};
 use super::manifest::Manifest;
-use super::model::{DirId, FileData, Leaf, LeafId, LeafKind, Tree};
+use super::model::{DirId, Directory, FileData, Leaf, LeafId, LeafKind, Tree};
 use super::scan::{ExtraneousName, Scan};
 use super::stamps::RootStamps;
 use crate::fs::Stat;
@@ -228,12 +228,7 @@ impl Planner<'_> {
             let dir = &tree[id];
             match matched[id.index()].map(|present| &self.present.tree[present]) {
                 Some(present) => {
-                    let is_mtime_right =
-                        dir.mtime == present.mtime || self.plan.dirs_with_extraneous.contains(&id);
-                    if !is_mtime_right
-                        || dir.mode != present.mode
-                        || dir.attributes != present.attributes
-                    {
+                    if self.has_other_metadata(id, present) {
                         self.plan.mark_changed(id);
                     }
                 }
@@ -246,6 +241,13 @@ impl Planner<'_> {
                 }
             }
         }
+    }
+
+    fn has_other_metadata(&self, id: DirId, present: &Directory) -> bool {
+        let dir = &self.manifest.tree[id];
+        let is_mtime_right =
+            dir.mtime == present.mtime || self.plan.dirs_with_extraneous.contains(&id);
+        !is_mtime_right || dir.mode != present.mode || dir.attributes != present.attributes
     }
 
     /// Compares a leaf with the one of the same name in the scan's directory `present_dir`.

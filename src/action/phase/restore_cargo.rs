@@ -6,20 +6,14 @@ use super::{free_space, job, messages, outputs, state};
 use crate::action::console::Mark;
 use crate::action::inputs::Mirror;
 use crate::job::{CacheReply, JobReply, RestoreRecord, Task};
+use crate::store::CacheScope;
 
 pub(super) fn restore(step: &StepContext<'_, '_>) {
     free_space::start_without_pre(step);
     let Some(permit) = job::permit(step) else {
         return step.set_output("cache-hit", "false");
     };
-    // The job runs even without anything to read: it computes the keys for the save.
-    let mut may_restore = may_restore(step);
-    may_restore &= !is_control(step);
-    let read = if may_restore {
-        permit.access.read
-    } else {
-        Vec::new()
-    };
+    let read = readable_scopes(step, permit.access.read);
     let task = restore_task(step, read, step.inputs.mirror != Mirror::No);
     let job = job::job(step, permit.workspace, Task::Restore(task));
     let reply = job::run(step, job);
@@ -34,6 +28,19 @@ pub(super) fn restore(step: &StepContext<'_, '_>) {
     step.save_state(&state::RESTORED, &records);
     report(step, caches, reply.as_ref());
     free_space::summarize_restore(step, reply);
+}
+
+/// The scopes to restore from. The job runs even if there are none: it computes the keys for the
+/// save.
+fn readable_scopes(step: &StepContext<'_, '_>, permitted: Vec<CacheScope>) -> Vec<CacheScope> {
+    let may_restore = may_restore(step);
+    // Asked in any case, because the answer is also logged.
+    let is_control = is_control(step);
+    if may_restore && !is_control {
+        permitted
+    } else {
+        Vec::new()
+    }
 }
 
 fn found_no_project(reply: &JobReply) -> bool {

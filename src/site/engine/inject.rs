@@ -60,12 +60,7 @@ fn copy_into(directory: &Path, spec: &JobSpec) -> io::Result<TempPath> {
 
 /// Unpacks the program into the root of the job's container and returns its path there.
 pub(super) async fn unpack(client: &Client, spec: &JobSpec) -> Result<PathBuf, Problem> {
-    let program =
-        fs::read(&spec.program).map_err(|error| Problem::io("read", &spec.program, &error))?;
-    let random = random_hex().map_err(|error| Problem::io("read", "/dev/urandom", &error))?;
-    let name = format!("{UNPACKED_PREFIX}{random}");
-    let archive =
-        archive(&name, &program).map_err(|error| Problem::io("pack", &spec.program, &error))?;
+    let (name, archive) = pack(&spec.program)?;
     let options = UploadToContainerOptionsBuilder::default().path("/").build();
     let upload = client.docker.upload_to_container(
         &spec.id,
@@ -76,6 +71,15 @@ pub(super) async fn unpack(client: &Client, spec: &JobSpec) -> Result<PathBuf, P
         .call_within(UNPACK_LIMIT, "unpack the program", upload)
         .await?;
     Ok(Path::new("/").join(name))
+}
+
+/// Packs the program under a new name; returns that name and the archive.
+fn pack(program: &Path) -> Result<(String, Vec<u8>), Problem> {
+    let bytes = fs::read(program).map_err(|error| Problem::io("read", program, &error))?;
+    let random = random_hex().map_err(|error| Problem::io("read", "/dev/urandom", &error))?;
+    let name = format!("{UNPACKED_PREFIX}{random}");
+    let archive = archive(&name, &bytes).map_err(|error| Problem::io("pack", program, &error))?;
+    Ok((name, archive))
 }
 
 fn archive(name: &str, program: &[u8]) -> io::Result<Vec<u8>> {

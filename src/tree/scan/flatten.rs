@@ -1,6 +1,7 @@
 //! Merges the directories of all tasks into one tree: numbers, order, hard links.
 
 use std::collections::{HashMap, VecDeque, hash_map};
+use std::ops::Range;
 
 use super::found::FoundDir;
 use super::result::{ExtraneousName, Scan, SkippedPath};
@@ -68,15 +69,9 @@ fn empty_scan(found: &[Option<FoundDir>], started: Timestamp, skipped: Vec<Skipp
 }
 
 /// Appends a directory with its leaves to the tree, still without its subdirectories.
-fn append(scan: &mut Scan, mut dir: FoundDir, parent: DirId) -> DirId {
+fn append(scan: &mut Scan, dir: FoundDir, parent: DirId) -> DirId {
     let id = DirId(len_u32(&scan.tree.dirs));
-    let first_leaf = len_u32(&scan.tree.leaves);
-    dir.leaves
-        .sort_unstable_by(|(a, _), (b, _)| a.name.cmp(&b.name));
-    for (leaf, stat) in dir.leaves {
-        scan.tree.leaves.push(Leaf { parent: id, ..leaf });
-        scan.stats.push(stat);
-    }
+    let leaves = append_leaves(scan, dir.leaves, id);
     let in_dir = |name| ExtraneousName { parent: id, name };
     scan.extraneous
         .extend(dir.extraneous.into_iter().map(in_dir));
@@ -90,9 +85,20 @@ fn append(scan: &mut Scan, mut dir: FoundDir, parent: DirId) -> DirId {
         mtime: dir.mtime,
         attributes: dir.attributes,
         dirs: 0..0,
-        leaves: first_leaf..len_u32(&scan.tree.leaves),
+        leaves,
     });
     id
+}
+
+/// Appends the leaves of the directory `parent`, sorted by name; returns their numbers.
+fn append_leaves(scan: &mut Scan, mut leaves: Vec<(Leaf, Stat)>, parent: DirId) -> Range<u32> {
+    let first = len_u32(&scan.tree.leaves);
+    leaves.sort_unstable_by(|(a, _), (b, _)| a.name.cmp(&b.name));
+    for (leaf, stat) in leaves {
+        scan.tree.leaves.push(Leaf { parent, ..leaf });
+        scan.stats.push(stat);
+    }
+    first..len_u32(&scan.tree.leaves)
 }
 
 /// Turns every name of a file but its first into a hard link to the first.

@@ -1,6 +1,7 @@
 //! The tasks of a scan. Each reads the names in one directory and spawns a task for each
 //! subdirectory.
 
+use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -61,12 +62,7 @@ impl<'a> Walker<'a> {
     where
         'a: 's,
     {
-        let (Some(parent), Some(file_name)) = (path.parent(), path.file_name()) else {
-            return Err(Error::invalid(format!(
-                "{} can't be cached",
-                path.display()
-            )));
-        };
+        let (parent, file_name) = split_root(path)?;
         // A root can be a file or a symlink too, so it is read as a name in its parent.
         let parent = match Dir::open(parent) {
             Ok(parent) => Arc::new(parent),
@@ -297,6 +293,13 @@ impl<'a> Walker<'a> {
         skipped.sort_by(|a, b| a.path.cmp(&b.path));
         flatten(found, started, skipped)
     }
+}
+
+/// The parent and the name of a root. Errors: the path is `/`, or it ends with `..`.
+fn split_root(path: &Path) -> Result<(&Path, &OsStr)> {
+    path.parent()
+        .zip(path.file_name())
+        .ok_or_else(|| Error::invalid(format!("{} can't be cached", path.display())))
 }
 
 /// How many of the names are not known to be directories.
