@@ -8,7 +8,7 @@ use crate::fmt::human::plural;
 use crate::fs::{FileKind, Timestamp, effective_uid, files, probe};
 use crate::ops::import;
 use crate::stats::journal;
-use crate::store::Store;
+use crate::store::{EntryId, Store};
 
 /// Whether the cache root exists, is writable and has the right owner.
 pub(super) fn root(options: &DoctorOptions) -> Finding {
@@ -27,18 +27,7 @@ pub(super) fn root(options: &DoctorOptions) -> Finding {
         );
     }
     if let Err(error) = probe::check_writable(root) {
-        let owner = stat.uid;
-        return Finding::problem(
-            CHECK,
-            format!(
-                "{error}; it belongs to the user {owner}, and this is the user {}",
-                effective_uid()
-            ),
-            format!(
-                "let the user who runs jobs own it: sudo chown -R USER {}",
-                root.display()
-            ),
-        );
+        return unwritable(CHECK, root, stat.uid, &error);
     }
     if stat.uid == 0 && effective_uid() != 0 {
         return Finding::warning(
@@ -48,6 +37,20 @@ pub(super) fn root(options: &DoctorOptions) -> Finding {
         );
     }
     Finding::ok(CHECK, format!("{} may be written to", root.display()))
+}
+
+fn unwritable(check: &'static str, root: &Path, owner: u32, error: &Error) -> Finding {
+    Finding::problem(
+        check,
+        format!(
+            "{error}; it belongs to the user {owner}, and this is the user {}",
+            effective_uid()
+        ),
+        format!(
+            "let the user who runs jobs own it: sudo chown -R USER {}",
+            root.display()
+        ),
+    )
 }
 
 fn absent(check: &'static str, root: &Path) -> Finding {
@@ -82,25 +85,27 @@ pub(super) fn findings(options: &DoctorOptions) -> Vec<Finding> {
             );
             findings.push(journal_lines(&store));
         }
-        Err(error) => {
-            let advice = error
-                .advice()
-                .map_or_else(|| "look at that file".into(), Into::into);
-            findings.push(Finding {
-                advice: Some(advice),
-                ..Finding::problem("entries", error.to_string(), "")
-            });
-        }
+        Err(error) => findings.push(unusable(&error)),
     }
     findings.push(legacy_caches(options));
     findings
+}
+
+fn unusable(error: &Error) -> Finding {
+    let advice = error
+        .advice()
+        .map_or_else(|| "look at that file".into(), Into::into);
+    Finding {
+        advice: Some(advice),
+        ..Finding::problem("entries", error.to_string(), "")
+    }
 }
 
 /// What was found in the store's entries and in the indexes of their manifests.
 #[derive(Default)]
 struct EntryCounts {
     intact: u64,
-    /// Of the intact ones.
+    /// How many of the intact ones claim to be saved in the future.
     in_future: u64,
     damaged: Vec<String>,
     quarantined: u64,
@@ -115,13 +120,7 @@ fn count_entries(store: &Store) -> Result<EntryCounts, Error> {
     let mut counts = EntryCounts::default();
     let soon = Timestamp::now().seconds + 3600;
     for id in store.entry_ids(None)? {
-        let read = store.read_entry(&id).and_then(|entry| {
-            let Some(entry) = entry else { return Ok(None) };
-            store
-                .read_references(&entry.manifest)
-                .map(|_| Some(entry.created))
-        });
-        match read {
+        match read_creation_time(store, &id) {
             Ok(Some(created)) => {
                 counts.intact += 1;
                 counts.in_future += u64::from(created.seconds > soon);
@@ -133,6 +132,15 @@ fn count_entries(store: &Store) -> Result<EntryCounts, Error> {
     }
     counts.quarantined = files::list(&store.layout().quarantine())?.len() as u64;
     Ok(counts)
+}
+
+/// Reads an entry and the index of its manifest; none if it no longer exists.
+fn read_creation_time(store: &Store, id: &EntryId) -> Result<Option<Timestamp>, Error> {
+    let Some(entry) = store.read_entry(id)? else {
+        return Ok(None);
+    };
+    store.read_references(&entry.manifest)?;
+    Ok(Some(entry.created))
 }
 
 fn entries_finding(counts: &EntryCounts) -> Finding {

@@ -152,18 +152,8 @@ fn had_hit(event: &Event) -> Option<bool> {
 /// Compares the durations of each job in two groups; `is_with` decides the group. Failed runs are
 /// skipped, because they ended early.
 fn compare_jobs(events: &[&Event], is_with: impl Fn(&Event) -> Option<bool>) -> Vec<Experiment> {
-    let mut jobs: BTreeMap<(&str, &str, &str), [Vec<u64>; 2]> = BTreeMap::new();
-    for event in events.iter().filter(|event| succeeded(event)) {
-        let (Some(duration), Some(with)) = (job_duration(event), is_with(event)) else {
-            continue;
-        };
-        let run = &event.run;
-        let groups = jobs
-            .entry((&run.repository, &run.workflow, &run.job))
-            .or_default();
-        groups[usize::from(with)].push(duration);
-    }
-    jobs.into_iter()
+    durations_by_job(events, is_with)
+        .into_iter()
         .filter(|(_, groups)| groups.iter().all(|group| !group.is_empty()))
         .map(
             |((repository, workflow, job), [without, with])| Experiment {
@@ -174,6 +164,27 @@ fn compare_jobs(events: &[&Event], is_with: impl Fn(&Event) -> Option<bool>) -> 
             },
         )
         .collect()
+}
+
+/// Repository, workflow and job.
+type JobName<'e> = (&'e str, &'e str, &'e str);
+
+/// The durations without and with, in milliseconds, in the order of the events.
+fn durations_by_job<'e>(
+    events: &[&'e Event],
+    is_with: impl Fn(&Event) -> Option<bool>,
+) -> BTreeMap<JobName<'e>, [Vec<u64>; 2]> {
+    let mut jobs: BTreeMap<JobName<'_>, [Vec<u64>; 2]> = BTreeMap::new();
+    for event in events.iter().filter(|event| succeeded(event)) {
+        if let (Some(duration), Some(with)) = (job_duration(event), is_with(event)) {
+            let run = &event.run;
+            let groups = jobs
+                .entry((&run.repository, &run.workflow, &run.job))
+                .or_default();
+            groups[usize::from(with)].push(duration);
+        }
+    }
+    jobs
 }
 
 fn succeeded(event: &Event) -> bool {

@@ -108,22 +108,25 @@ fn encode_line(event: &Event) -> Result<Vec<u8>> {
     };
     let mut bytes = encode(event)?;
     if bytes.len() >= MAX_LINE {
-        let mut event = event.clone();
-        event.caches.truncate(100);
-        let texts = [
-            &mut event.run.workflow,
-            &mut event.run.job,
-            &mut event.run.step,
-            &mut event.run.git_ref,
-        ];
-        let keys = event.caches.iter_mut().map(|cache| &mut cache.key);
-        for text in keys.chain(texts).chain(&mut event.error) {
-            *text = text.chars().take(MAX_TEXT).collect();
-        }
-        bytes = encode(&event)?;
+        bytes = encode(&truncated(event.clone()))?;
     }
     bytes.push(b'\n');
     Ok(bytes)
+}
+
+fn truncated(mut event: Event) -> Event {
+    event.caches.truncate(100);
+    let texts = [
+        &mut event.run.workflow,
+        &mut event.run.job,
+        &mut event.run.step,
+        &mut event.run.git_ref,
+    ];
+    let keys = event.caches.iter_mut().map(|cache| &mut cache.key);
+    for text in keys.chain(texts).chain(&mut event.error) {
+        *text = text.chars().take(MAX_TEXT).collect();
+    }
+    event
 }
 
 /// The files of a journal, the oldest first.

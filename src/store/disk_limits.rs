@@ -132,11 +132,7 @@ pub fn plan(
         return plan;
     }
     let mut needed = NeededSpace::new(entries, sizes);
-    let mut total = Space::default();
-    total.add(needed.bytes(), needed.files());
-    for copy in ready_copies {
-        total.add(copy.bytes, copy.files);
-    }
+    let total = Space::of_everything(&needed, ready_copies);
     let target = shortfall.reachable_with(total);
     plan.is_insufficient = shortfall.exceeds(total);
 
@@ -211,6 +207,17 @@ struct Space {
 }
 
 impl Space {
+    fn of_everything(needed: &NeededSpace<'_>, ready_copies: &[ReadyCandidate]) -> Self {
+        let mut total = Self {
+            bytes: needed.bytes(),
+            files: needed.files(),
+        };
+        for copy in ready_copies {
+            total.add(copy.bytes, copy.files);
+        }
+        total
+    }
+
     fn add(&mut self, bytes: u64, files: u64) {
         self.bytes += bytes;
         self.files += files;

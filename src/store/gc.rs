@@ -95,16 +95,22 @@ impl Store {
         self.collect_used_times(&mut stats)?;
         self.collect_ready_copies(&live, &mut stats)?;
         self.collect_stamps(&live, &mut stats)?;
+        self.collect_leftovers(&mut stats)?;
+        Ok(stats)
+    }
+
+    /// Removes what no entry can refer to, once it is old enough.
+    fn collect_leftovers(&self, stats: &mut GcStats) -> Result<()> {
         // `locks/store` stays: this process holds it, and a new file of that name would not be
         // locked.
-        self.sweep(&self.layout.locks(), &mut stats, |name| name == "store")?;
-        self.sweep_old(&self.layout.quarantine(), QUARANTINE_AGE, &mut stats)?;
-        self.sweep_old(&self.layout.job_states(), JOB_STATE_AGE, &mut stats)?;
+        self.sweep(&self.layout.locks(), stats, |name| name == "store")?;
+        self.sweep_old(&self.layout.quarantine(), QUARANTINE_AGE, stats)?;
+        self.sweep_old(&self.layout.job_states(), JOB_STATE_AGE, stats)?;
         // Whoever writes to `tmp` holds `locks/store`, so these are files of killed processes.
         for name in files::list(&self.layout.tmp())? {
             remove_tree(&self.layout.tmp().join(name))?;
         }
-        Ok(stats)
+        Ok(())
     }
 
     fn live_data(&self, stats: &mut GcStats) -> Result<LiveData> {
@@ -184,12 +190,8 @@ impl Store {
             self.remove_file(&self.layout.pack(&id), stats)?;
         }
         for id in ids_with(".pack") {
-            let Some(needed) = live.packs.get(&id) else {
-                continue;
-            };
-            let size = files::stat(&self.layout.pack(&id))?.map_or(0, |stat| stat.size);
             let is_suspect = suspects.contains(&id);
-            if is_suspect || needed.is_none_or(|needed| is_mostly_dead(size, needed)) {
+            if self.may_need_rewrite(&id, live, is_suspect)? {
                 self.rewrite(&id, live, is_suspect, stats)?;
             }
         }
@@ -199,6 +201,15 @@ impl Store {
             }
         }
         Ok(())
+    }
+
+    /// Whether a live pack is suspect or seems to be mostly dead.
+    fn may_need_rewrite(&self, id: &Digest, live: &LiveData, is_suspect: bool) -> Result<bool> {
+        let Some(needed) = live.packs.get(id) else {
+            return Ok(false);
+        };
+        let size = files::stat(&self.layout.pack(id))?.map_or(0, |stat| stat.size);
+        Ok(is_suspect || needed.is_none_or(|needed| is_mostly_dead(size, needed)))
     }
 
     /// Copies the live and undamaged contents of a pack into a new one and removes the old one.

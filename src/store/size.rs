@@ -52,18 +52,21 @@ impl Store {
         Ok(total.saturating_add(ready))
     }
 
-    fn counted_dirs(&self) -> Result<CountedDirs> {
+    fn counted_paths(&self) -> Result<Vec<PathBuf>> {
+        let blobs = self.layout.blobs();
         let mut paths = vec![
             self.layout.packs(),
             self.layout.manifests(),
             self.layout.entries(),
-            self.layout.blobs(),
+            blobs.clone(),
         ];
-        paths.extend(
-            files::list(&self.layout.blobs())?
-                .iter()
-                .map(|shelf| self.layout.blobs().join(shelf)),
-        );
+        let shelves = files::list(&blobs)?;
+        paths.extend(shelves.iter().map(|shelf| blobs.join(shelf)));
+        Ok(paths)
+    }
+
+    fn counted_dirs(&self) -> Result<CountedDirs> {
+        let paths = self.counted_paths()?;
         let mut times = Vec::with_capacity(paths.len() * 28);
         let mut last_change = Timestamp::default();
         for stat in paths.iter().map(|dir| files::stat(dir)) {

@@ -7,7 +7,7 @@ use crate::fmt::human::bytes;
 use crate::stats::compare::TimeSaved;
 use crate::stats::render::markup::{EntryRow, escape, name_of};
 use crate::stats::render::text::milliseconds;
-use crate::stats::{Experiment, NamedFigures};
+use crate::stats::{Experiment, Figures, NamedFigures};
 
 /// Number of days that fit into a chart.
 pub(crate) const MAX_DAYS: usize = 30;
@@ -118,24 +118,29 @@ pub(crate) fn lookups(days: &[NamedFigures]) -> String {
     if days.iter().all(|day| day.figures.lookups() == 0) {
         return empty("no lookups yet");
     }
-    let of = |day: &NamedFigures| {
-        let all = day.figures.lookups().max(1);
-        let part = |count: u64| count * WHOLE / all;
-        let (prefix, miss) = (part(day.figures.prefix), part(day.figures.miss));
-        let exact = if day.figures.exact == 0 {
-            0
-        } else {
-            WHOLE - prefix - miss
-        };
-        vec![("exact", exact), ("prefix", prefix), ("miss", miss)]
-    };
-    let body = stacked(days, WHOLE, "100 %", of);
+    let body = stacked(days, WHOLE, "100 %", |day| {
+        lookup_shares(&day.figures, WHOLE)
+    });
     legend(&[("exact", "exact"), ("prefix", "prefix"), ("miss", "miss")])
         + &svg(
             HEIGHT,
             "results of the lookups of each day, in percent",
             &body,
         )
+}
+
+/// The share of each result in `whole`.
+fn lookup_shares(figures: &Figures, whole: u64) -> Vec<(&'static str, u64)> {
+    let all = figures.lookups().max(1);
+    let part = |count: u64| count * whole / all;
+    let (prefix, miss) = (part(figures.prefix), part(figures.miss));
+    // The rest, so that rounding leaves no gap at the top of the bar.
+    let exact = if figures.exact == 0 {
+        0
+    } else {
+        whole - prefix - miss
+    };
+    vec![("exact", exact), ("prefix", prefix), ("miss", miss)]
 }
 
 /// Restored bytes, one bar for each day.
@@ -234,15 +239,7 @@ pub(crate) fn disk(entries: &[EntryRow]) -> String {
 
 /// The sizes of each repository, the largest first; the last row sums up those that do not fit.
 fn disk_rows(entries: &[EntryRow]) -> Vec<(String, KindSizes)> {
-    let mut repositories: BTreeMap<&str, KindSizes> = BTreeMap::new();
-    for entry in entries {
-        let kind = KINDS
-            .iter()
-            .position(|kind| *kind == entry.kind)
-            .unwrap_or(KINDS.len() - 1);
-        repositories.entry(name_of(&entry.repository)).or_default()[kind] += entry.bytes;
-    }
-    let mut rows: Vec<(String, KindSizes)> = repositories
+    let mut rows: Vec<(String, KindSizes)> = sizes_by_repository(entries)
         .into_iter()
         .map(|(name, sizes)| (name.to_owned(), sizes))
         .collect();
@@ -254,6 +251,19 @@ fn disk_rows(entries: &[EntryRow]) -> Vec<(String, KindSizes)> {
         rows.push((format!("{} others", rest.len()), sums));
     }
     rows
+}
+
+/// Unknown kinds count as the last one of [`KINDS`].
+fn sizes_by_repository(entries: &[EntryRow]) -> BTreeMap<&str, KindSizes> {
+    let mut repositories: BTreeMap<&str, KindSizes> = BTreeMap::new();
+    for entry in entries {
+        let kind = KINDS
+            .iter()
+            .position(|kind| *kind == entry.kind)
+            .unwrap_or(KINDS.len() - 1);
+        repositories.entry(name_of(&entry.repository)).or_default()[kind] += entry.bytes;
+    }
+    repositories
 }
 
 /// A repository's name and total, and below them its bar, `most` bytes being the whole width.
@@ -332,6 +342,17 @@ pub(crate) fn differences(experiments: &[Experiment]) -> String {
     )
 }
 
+/// The CSS class of a difference that is clear, after a space.
+fn verdict_class(saved: &TimeSaved) -> &'static str {
+    if saved.low > 0 {
+        " good"
+    } else if saved.high < 0 {
+        " bad"
+    } else {
+        ""
+    }
+}
+
 /// A job's name, and below it the zero line, the confidence interval and the median.
 fn draw_difference(
     y: f64,
@@ -340,24 +361,23 @@ fn draw_difference(
     scale: &DifferenceScale,
     body: &mut String,
 ) {
-    let class = if saved.low > 0 {
-        " good"
-    } else if saved.high < 0 {
-        " bad"
-    } else {
-        ""
-    };
+    let class = verdict_class(saved);
     let [zero, low, high, median] =
         [0, saved.low, saved.high, saved.median].map(|difference| scale.x(difference));
     let (text_y, line_top, line_end, middle) = (y + 12.0, y + 17.0, y + 30.0, y + 23.0);
     let name = escape(&shortened(name));
-    let _ = writeln!(
-        body,
-        "<text class=\"strong\" x=\"0\" y=\"{text_y:.1}\">{name}</text>\n\
-         <line class=\"axis\" x1=\"{zero:.1}\" y1=\"{line_top:.1}\" x2=\"{zero:.1}\" y2=\"{line_end:.1}\"/>\n\
-         <line class=\"range{class}\" x1=\"{low:.1}\" y1=\"{middle:.1}\" x2=\"{high:.1}\" y2=\"{middle:.1}\"/>\n\
-         <circle class=\"dot\" cx=\"{median:.1}\" cy=\"{middle:.1}\" r=\"4\"/>"
-    );
+    for element in [
+        format!("<text class=\"strong\" x=\"0\" y=\"{text_y:.1}\">{name}</text>"),
+        format!(
+            "<line class=\"axis\" x1=\"{zero:.1}\" y1=\"{line_top:.1}\" x2=\"{zero:.1}\" y2=\"{line_end:.1}\"/>"
+        ),
+        format!(
+            "<line class=\"range{class}\" x1=\"{low:.1}\" y1=\"{middle:.1}\" x2=\"{high:.1}\" y2=\"{middle:.1}\"/>"
+        ),
+        format!("<circle class=\"dot\" cx=\"{median:.1}\" cy=\"{middle:.1}\" r=\"4\"/>"),
+    ] {
+        let _ = writeln!(body, "{element}");
+    }
 }
 
 /// The end of a name, short enough to fit next to a number.

@@ -128,10 +128,10 @@ fn tile_texts(stats: &Stats, entries: &[EntryRow]) -> Vec<(String, String)> {
     let total = &stats.total;
     let lookups = plural(total.lookups(), "lookup", "lookups");
     let restores = plural(total.restores.count, "restore", "restores");
-    let restored = ratio(total.not_copied_bytes, total.restored_bytes).map_or_else(
-        || "restored".to_owned(),
-        |part| format!("restored, {} of it not copied", percent(Some(part))),
-    );
+    let restored = match ratio(total.not_copied_bytes, total.restored_bytes) {
+        Some(part) => format!("restored, {} of it not copied", percent(Some(part))),
+        None => "restored".to_owned(),
+    };
     let on_disk = bytes(entries.iter().map(|entry| entry.bytes).sum());
     let entries = plural(entries.len() as u64, "entry", "entries");
     let mut texts = vec![
@@ -140,12 +140,11 @@ fn tile_texts(stats: &Stats, entries: &[EntryRow]) -> Vec<(String, String)> {
         (bytes(total.restored_bytes), restored),
         (on_disk, format!("on disk in {entries}")),
     ];
-    texts.extend(stats.disk.map(|disk| {
-        (
-            format!("{} %", disk.used_percent),
-            format!("of the disk used, {} free", bytes(disk.free_bytes)),
-        )
-    }));
+    if let Some(disk) = stats.disk {
+        let free = bytes(disk.free_bytes);
+        let used = format!("{} %", disk.used_percent);
+        texts.push((used, format!("of the disk used, {free} free")));
+    }
     texts.extend(time_saved(stats));
     texts
 }

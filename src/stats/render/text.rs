@@ -43,22 +43,31 @@ fn write_all(stats: &Stats, out: &mut String) -> std::fmt::Result {
         &stats.days[stats.days.len().saturating_sub(MAX_DAYS)..],
         out,
     )?;
-    let titles = [
-        (
-            "jobs without and with the cache (control group)",
-            &stats.experiments,
-        ),
-        ("jobs after a miss and after a hit", &stats.misses_and_hits),
-    ];
-    for (title, experiments) in titles {
-        if !experiments.is_empty() {
-            writeln!(out, "\n{title}")?;
-            experiments
-                .iter()
-                .try_for_each(|experiment| writeln!(out, "  {}", sentence(experiment)))?;
-        }
-    }
+    write_experiments(
+        "jobs without and with the cache (control group)",
+        &stats.experiments,
+        out,
+    )?;
+    write_experiments(
+        "jobs after a miss and after a hit",
+        &stats.misses_and_hits,
+        out,
+    )?;
     write_skipped_lines(stats, out)
+}
+
+fn write_experiments(
+    title: &str,
+    experiments: &[Experiment],
+    out: &mut String,
+) -> std::fmt::Result {
+    if experiments.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\n{title}")?;
+    experiments
+        .iter()
+        .try_for_each(|experiment| writeln!(out, "  {}", sentence(experiment)))
 }
 
 fn write_skipped_lines(stats: &Stats, out: &mut String) -> std::fmt::Result {
@@ -96,6 +105,11 @@ fn write_summary(total: &Figures, out: &mut String) -> std::fmt::Result {
         spread(&total.saves),
         bytes(total.added_bytes)
     )?;
+    write_optional_totals(total, out)
+}
+
+/// Lines that are left out if there is nothing to count.
+fn write_optional_totals(total: &Figures, out: &mut String) -> std::fmt::Result {
     if total.jobs.count > 0 {
         writeln!(out, "jobs        {}", spread(&total.jobs))?;
     }
@@ -131,29 +145,34 @@ fn write_table(heading: &str, all: &[NamedFigures], out: &mut String) -> std::fm
         "job",
     ])
     .align_right([1, 2, 3, 4, 5, 6, 7, 8, 9]);
-    for NamedFigures { name, figures } in all {
-        table.add_row([
-            if name.is_empty() {
-                "(none)".to_owned()
-            } else {
-                one_line(name)
-            },
-            count(figures.lookups()),
-            percent(figures.hit_rate()),
-            percent(crate::stats::ratio(figures.exact, figures.lookups())),
-            bytes(figures.restored_bytes),
-            bytes(figures.not_copied_bytes),
-            median(&figures.restores),
-            median(&figures.saves),
-            bytes(figures.added_bytes),
-            median(&figures.jobs),
-        ]);
+    for named in all {
+        table.add_row(table_row(named));
     }
     if table.is_empty() {
         Ok(())
     } else {
         write!(out, "\n{table}")
     }
+}
+
+fn table_row(NamedFigures { name, figures }: &NamedFigures) -> [String; 10] {
+    let name = if name.is_empty() {
+        "(none)".to_owned()
+    } else {
+        one_line(name)
+    };
+    [
+        name,
+        count(figures.lookups()),
+        percent(figures.hit_rate()),
+        percent(crate::stats::ratio(figures.exact, figures.lookups())),
+        bytes(figures.restored_bytes),
+        bytes(figures.not_copied_bytes),
+        median(&figures.restores),
+        median(&figures.saves),
+        bytes(figures.added_bytes),
+        median(&figures.jobs),
+    ]
 }
 
 /// A comparison as one line.
