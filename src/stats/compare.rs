@@ -42,10 +42,7 @@ pub struct TimeSaved {
 
 /// Compares durations in milliseconds, sorted by time.
 pub fn compare(without: &[u64], with: &[u64]) -> DurationComparison {
-    let latest = |all: &[u64]| all[all.len().saturating_sub(MAX_RUNS)..].to_vec();
-    let (mut a, mut b) = (latest(without), latest(with));
-    a.sort_unstable();
-    b.sort_unstable();
+    let (a, b) = (latest_sorted(without), latest_sorted(with));
     let mut comparison = DurationComparison {
         without: without.len(),
         with: with.len(),
@@ -65,6 +62,13 @@ pub fn compare(without: &[u64], with: &[u64]) -> DurationComparison {
         });
     }
     comparison
+}
+
+/// The last [`MAX_RUNS`] durations, sorted by length.
+fn latest_sorted(durations: &[u64]) -> Vec<u64> {
+    let mut latest = durations[durations.len().saturating_sub(MAX_RUNS)..].to_vec();
+    latest.sort_unstable();
+    latest
 }
 
 /// The confidence interval of the difference of the medians of two sorted groups.

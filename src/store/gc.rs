@@ -99,7 +99,8 @@ impl Store {
         Ok(stats)
     }
 
-    /// Removes what no entry can refer to, once it is old enough.
+    /// Removes files that entries never refer to: lock files, files of killed processes, and old
+    /// files of `quarantine` and of jobs.
     fn collect_leftovers(&self, stats: &mut GcStats) -> Result<()> {
         // `locks/store` stays: this process holds it, and a new file of that name would not be
         // locked.

@@ -219,12 +219,16 @@ impl FinishedContents<'_> {
 
     /// Publishes a record of sources; the entry that names it is published later.
     pub fn publish_record(&self, record: &SourceRecord) -> Result<Digest> {
-        // Replaces an equal record, if there is one: its name is its digest.
         let (bytes, id) = record.encode()?;
-        let unfinished = self.temp_dir.new_path();
-        files::write_new(&unfinished, self.store.modes.file, &bytes)?;
-        files::rename(&unfinished, &self.store.layout.manifest(&id))?;
+        self.publish_in_manifests(&id, &bytes)?;
         Ok(id)
+    }
+
+    fn publish_in_manifests(&self, id: &Digest, bytes: &[u8]) -> Result<()> {
+        let unfinished = self.temp_dir.new_path();
+        files::write_new(&unfinished, self.store.modes.file, bytes)?;
+        // An existing file is replaced: it is equal, because `id` is its digest, or damaged.
+        files::rename(&unfinished, &self.store.layout.manifest(id))
     }
 
     /// Publishes a manifest, then the entry that `make_entry` returns for the manifest's digest.
@@ -238,16 +242,13 @@ impl FinishedContents<'_> {
         replace: bool,
         make_entry: impl FnOnce(Digest) -> Entry,
     ) -> Result<bool> {
-        let layout = &self.store.layout;
         // Contents, manifest, entry: whatever can be found is complete, also after a kill.
         let (bytes, id) = manifest.encode()?;
-        let unfinished = self.temp_dir.new_path();
-        files::write_new(&unfinished, self.store.modes.file, &bytes)?;
-        files::rename(&unfinished, &layout.manifest(&id))?;
+        self.publish_in_manifests(&id, &bytes)?;
         let entry = make_entry(id);
         let unfinished = self.temp_dir.new_path();
         files::write_new(&unfinished, self.store.modes.file, &entry.encode()?)?;
-        let path = layout.entry(&entry.id());
+        let path = self.store.layout.entry(&entry.id());
         if replace {
             files::rename(&unfinished, &path).map(|()| true)
         } else {

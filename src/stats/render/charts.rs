@@ -327,19 +327,22 @@ pub(crate) fn differences(experiments: &[Experiment]) -> String {
         draw_difference(px(number as u64) * ROW, &name, saved, &scale, &mut body);
     }
     let height = px(known.len() as u64) * ROW + 20.0;
-    let _ = writeln!(
-        body,
-        "<text x=\"{:.1}\" y=\"{:.1}\">0</text>\n<text x=\"{WIDTH}\" y=\"{:.1}\" text-anchor=\"end\">{} saved</text>",
-        scale.x(0),
-        height - 4.0,
-        height - 4.0,
-        escape(&milliseconds(scale.high.unsigned_abs()))
-    );
+    draw_difference_axis(height - 4.0, &scale, &mut body);
     svg(
         height,
         "time saved by the cache, with confidence interval",
         &body,
     )
+}
+
+/// The labels of zero and of the greatest difference.
+fn draw_difference_axis(y: f64, scale: &DifferenceScale, body: &mut String) {
+    let zero = scale.x(0);
+    let high = escape(&milliseconds(scale.high.unsigned_abs()));
+    let _ = writeln!(
+        body,
+        "<text x=\"{zero:.1}\" y=\"{y:.1}\">0</text>\n<text x=\"{WIDTH}\" y=\"{y:.1}\" text-anchor=\"end\">{high} saved</text>"
+    );
 }
 
 /// The CSS class of a difference that is clear, after a space.
