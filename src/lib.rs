@@ -2,8 +2,8 @@
 //!
 //! # Map
 //!
-//! A room uses only the rooms below it; `tests/it/architecture.rs` checks this list and the
-//! direction.
+//! A room uses only the rooms below it; the tests in `tests/it/architecture` check this list
+//! and the direction.
 //!
 //! - `cli`: the command line: arguments in, text or JSON out
 //! - `demo`: the jobs of a workflow on a real Cargo project, with and without the cache
@@ -48,3 +48,23 @@ pub mod stats;
 pub mod store;
 pub mod tree;
 pub mod workers;
+
+// The nouns of the system.
+pub use action::Inputs;
+pub use cargo::key::CargoKeys;
+pub use digest::Digest;
+pub use env::Env;
+pub use error::{Error, Result};
+pub use fs::{Local, Namespace, Rooted, Timestamp};
+pub use glob::Patterns;
+pub use job::{Job, JobReply, JobTarget, Task, run_job};
+pub use monitor::Monitor;
+pub use ops::restore::{RestoreOptions, RestoreRequest, RestoredEntry, restore};
+pub use ops::save::{SaveOptions, SaveOutcome, SaveRequest, save};
+pub use site::detect::SiteDecision;
+pub use site::worker::WorkerContext;
+pub use stats::event::{Event, Phase};
+pub use store::retention::RetentionPolicy;
+pub use store::{CacheKind, CacheScope, Entry, EntryGroup, EntryId, Store};
+pub use tree::manifest::Manifest;
+pub use tree::{Roots, Tree};

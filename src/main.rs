@@ -8,11 +8,10 @@ use std::ffi::OsString;
 use std::io::{self, IsTerminal};
 use std::process::{ExitCode, Termination};
 
-use local_cache::action::Env;
 use local_cache::action::dispatcher::{program_name, run_in_worker};
 use local_cache::cli::{self, Surroundings};
 use local_cache::site::{signals, worker};
-use local_cache::stats::event::Phase;
+use local_cache::{Env, Phase};
 
 fn main() -> ExitCode {
     start_logging();
