@@ -183,7 +183,7 @@ fn translate_paths(job: &mut Job, translation: &Translation) -> Result<(), Strin
             target.map_paths(&|path| translation.to_worker(path), &|line| {
                 let translated = translation.lines_to_worker(OsStr::new(line));
                 translated.to_string_lossy().into_owned()
-            })
+            });
         }
     }
     Ok(())

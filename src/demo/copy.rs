@@ -67,10 +67,10 @@ impl TreeCopier {
             match stat.kind {
                 FileKind::Directory => self.copy_dir((from, to), name, path, depth)?,
                 FileKind::File => {
-                    copy_file(from, to, name, stat.mode).context("copy", || path.clone())?
+                    copy_file(from, to, name, stat.mode).context("copy", || path.clone())?;
                 }
                 FileKind::Symlink => {
-                    copy_symlink(from, to, name).context("copy", || path.clone())?
+                    copy_symlink(from, to, name).context("copy", || path.clone())?;
                 }
                 FileKind::Special => {}
             }

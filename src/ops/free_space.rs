@@ -117,9 +117,10 @@ pub fn guard(
         ..GuardReport::default()
     };
     let is_exceeded = !limits.shortfall(&disk, 0).is_none();
-    let store = match is_exceeded || limits.store_bytes.is_some() {
-        true => Store::open(root)?,
-        false => None,
+    let store = if is_exceeded || limits.store_bytes.is_some() {
+        Store::open(root)?
+    } else {
+        None
     };
     match &store {
         Some(store) => free_space(root, store, policy, &mut report, monitor)?,

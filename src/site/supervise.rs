@@ -213,7 +213,7 @@ mod tests {
         let start = Instant::now();
         let listen = |stopper: Stopper<()>| stopper.stop(StopReason::ParentGone);
         let outcome = supervise(LONG, &Arc::default(), listen, || {
-            thread::sleep(Duration::from_secs(30))
+            thread::sleep(Duration::from_secs(30));
         });
         assert!(matches!(
             outcome,

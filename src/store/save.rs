@@ -73,7 +73,7 @@ impl<'s> ContentWriter<'s> {
                     known.extend(index.records.iter().map(|record| (record.digest, slot)));
                 }
                 Err(error) if error.is_damage() => {
-                    self.store.mark_suspect(&self.store.layout.pack(&id))?
+                    self.store.mark_suspect(&self.store.layout.pack(&id))?;
                 }
                 Err(error) => return Err(error),
             }

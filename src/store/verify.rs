@@ -119,7 +119,7 @@ impl Store {
             ContentFile::Blob(digest) => self.verify_blob(digest, buffer, monitor),
             ContentFile::Pack(id) => self.verify_pack(id, buffer, contents, monitor),
         };
-        let mut contents = workers::lock(&contents);
+        let mut contents = workers::lock(contents);
         match verified {
             Ok(bytes) => {
                 contents.bytes += bytes;
@@ -194,12 +194,12 @@ impl Store {
                     &path,
                     format!("the contents {} have another digest", record.digest),
                 );
-                workers::lock(&contents).damaged.push(error);
+                workers::lock(contents).damaged.push(error);
             }
             bytes += u64::from(record.length);
             monitor.advance(u64::from(record.length));
         }
-        workers::lock(&contents).packs.insert(*id, found);
+        workers::lock(contents).packs.insert(*id, found);
         Ok(bytes)
     }
 

@@ -20,7 +20,7 @@ pub(super) fn housekeeping(step: &StepContext<'_, '_>) -> Housekeeping {
         ..Housekeeping::default()
     };
     if step.phase == Phase::Post {
-        housekeeping.earlier_events = step.state.events.clone();
+        housekeeping.earlier_events.clone_from(&step.state.events);
         housekeeping.started = step.state.started;
         housekeeping.past_runs = if step.inputs.summary { TREND_RUNS } else { 0 };
     }

@@ -110,9 +110,9 @@ fn report_invalid_inputs(
         let text = error.to_string();
         let annotation = Annotation::new(&text).title("local-cache");
         if fails {
-            console.error(&annotation)
+            console.error(&annotation);
         } else {
-            console.warning(&annotation)
+            console.warning(&annotation);
         }
     }
     if fails {

@@ -108,9 +108,9 @@ fn report(step: &StepContext<'_, '_>, reply: &JobReply) {
     }
     for cache in &reply.caches {
         if step.is_cargo() {
-            report_cargo(step, cache)
+            report_cargo(step, cache);
         } else {
-            report_paths(step, cache)
+            report_paths(step, cache);
         }
     }
     if let Some((entries, freed_bytes)) = reply.evicted {

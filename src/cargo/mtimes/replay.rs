@@ -367,7 +367,7 @@ fn read(
                 ReadOutcome::Done(stat, digest) => digests.push((*leaf, stat, digest)),
                 ReadOutcome::Vanished => {}
                 ReadOutcome::Skipped(reason) => {
-                    log::debug!("{} is not compared: {reason}", path().display())
+                    log::debug!("{} is not compared: {reason}", path().display());
                 }
             }
         }

@@ -1,11 +1,11 @@
 //! The settings of cargo's configuration files that change what is built or where packages come
 //! from.
 //!
-//! The same files have tokens, proxies, colours and aliases, which are ignored. [Cargo book,
-//! "Configuration"] lists all settings. Those used here are the settings whose variables are in
-//! [`crate::cargo::key::env_vars`], and those that have no variable.
+//! The same files hold tokens, proxies, colours and aliases, which do not count. The [configuration
+//! chapter] of the Cargo book lists all settings. The ones used here are those that
+//! [`crate::cargo::key::env_vars`] takes as variables, and those that have no variable.
 //!
-//! [Cargo book, "Configuration"]: https://doc.rust-lang.org/cargo/reference/config.html
+//! [configuration chapter]: https://doc.rust-lang.org/cargo/reference/config.html
 
 use toml::{Table, Value};
 

@@ -98,7 +98,7 @@ fn details_are_folded_and_never_a_command() {
         log.group(
             "t\n::error::x",
             ["one".to_owned(), "::endgroup::\n::error::x".to_owned()],
-        )
+        );
     };
     let text = logged(at(LevelFilter::Info), fold);
     assert_eq!(

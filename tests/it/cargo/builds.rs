@@ -112,7 +112,7 @@ fn a_changed_source_is_compiled_and_nothing_else() {
     let registry = Registry::with(&["1.0.0"]);
     let job = project(&machine, &registry, true);
     run(&job, PLAIN, |_| {
-        drop(cargo(&machine, &job.workspace, &["build", "--locked"]))
+        drop(cargo(&machine, &job.workspace, &["build", "--locked"]));
     });
     let job = project(&machine, &registry, true);
     // Of the same length.
@@ -140,7 +140,7 @@ fn a_source_that_was_patched_for_a_build_and_moved_back_is_compiled_by_the_next_
     let registry = Registry::with(&["1.0.0"]);
     let job = project(&machine, &registry, true);
     run(&job, PLAIN, |_| {
-        drop(cargo(&machine, &job.workspace, &["build", "--locked"]))
+        drop(cargo(&machine, &job.workspace, &["build", "--locked"]));
     });
     let job = project(&machine, &registry, true);
     run(&job, PLAIN, |_| {
@@ -180,7 +180,7 @@ fn a_job_that_builds_nothing_new_saves_nothing() {
     let registry = Registry::with(&["1.0.0"]);
     let job = project(&machine, &registry, true);
     run(&job, &[], |_| {
-        drop(cargo(&machine, &job.workspace, &["build", "--locked"]))
+        drop(cargo(&machine, &job.workspace, &["build", "--locked"]));
     });
     let mut step = job.cache();
     step.main()
@@ -203,7 +203,7 @@ fn a_library_without_a_lock_file_resolves_offline_from_its_cache() {
     let registry = Registry::with(&["1.0.0", "1.2.0"]);
     let job = project(&machine, &registry, false);
     run(&job, &[], |_| {
-        drop(cargo(&machine, &job.workspace, &["build"]))
+        drop(cargo(&machine, &job.workspace, &["build"]));
     });
     clear_machine(&machine);
     let job = project(&machine, &registry, false);
@@ -250,7 +250,7 @@ fn cargo_waits_for_a_restore_and_a_restore_for_cargo() {
     let registry = Registry::with(&["1.0.0"]);
     let job = project(&machine, &registry, true);
     run(&job, &[], |_| {
-        drop(cargo(&machine, &job.workspace, &["build", "--locked"]))
+        drop(cargo(&machine, &job.workspace, &["build", "--locked"]));
     });
     // Both at once into an empty CARGO_HOME, repeatedly: neither may see unfinished work of the
     // other.

@@ -167,7 +167,7 @@ fn workspaces_that_build_into_one_directory_share_its_cache() {
     let with = &[("workspaces", ".\nfuzz")];
     let job = jobs();
     let (main, _) = run(&job, with, |_| {
-        drop(job.file("$TMP/shared/debug/both", "1"))
+        drop(job.file("$TMP/shared/debug/both", "1"));
     });
     main.logs("💿 target of . and fuzz: nothing found for ");
     fs::remove_dir_all(&shared).unwrap();
@@ -227,7 +227,7 @@ fn cargo_home_and_target_dir_are_where_the_variables_and_settings_say() {
     let files = ["$TMP/moved/registry/cache/i/a.crate", "out/debug/a"];
     let job = jobs();
     run(&job, &[("cache-all-crates", "true")], |_| {
-        files.iter().for_each(|file| drop(job.file(file, "1")))
+        files.iter().for_each(|file| drop(job.file(file, "1")));
     });
     fs::remove_dir_all(machine.path("moved")).unwrap();
     let job = jobs();
@@ -244,7 +244,7 @@ fn more_directories_have_a_key_of_their_own() {
     let files = ["~/.cache/tool/a", "data/one/b", "../beside/c"];
     let job = project(&machine);
     let (_, post) = run(&job, with, |_| {
-        files.iter().for_each(|file| drop(job.file(file, "1")))
+        files.iter().for_each(|file| drop(job.file(file, "1")));
     });
     post.logs("💾 directories: 3 files");
     fs::remove_dir_all(machine.home().join(".cache")).unwrap();

@@ -90,7 +90,7 @@ fn a_target_directory_is_moved_into_the_store_and_back_by_renames() {
     fs::remove_dir_all(machine.store().join("local-cache-v1/ready")).unwrap();
     let third = project(&machine);
     let (main, _) = run(&third, &[], |_| {
-        assert_eq!(third.read("target/debug/app").unwrap(), "program")
+        assert_eq!(third.read("target/debug/app").unwrap(), "program");
     });
     main.logs("🚀 target: 3 files, 57 B restored in ");
 }
@@ -100,7 +100,7 @@ fn a_directory_that_cargo_did_not_make_is_not_moved() {
     let machine = machine();
     let job = project(&machine);
     run(&job, &[("reuse", "move")], |_| {
-        drop(job.file("target/notes.txt", "mine"))
+        drop(job.file("target/notes.txt", "mine"));
     });
     assert!(job.locate("target/notes.txt").exists());
 }
@@ -168,7 +168,7 @@ fn a_target_that_changed_is_saved_again_under_its_key() {
     first_job(&machine);
     let job = project(&machine);
     let (_, post) = run(&job, &[], |_| {
-        drop(job.file("target/debug/app", "newer program"))
+        drop(job.file("target/debug/app", "newer program"));
     });
     post.logs("💾 target: 3 files")
         .logs("✅ registry: unchanged");
@@ -186,7 +186,7 @@ fn crates_that_were_added_are_saved_under_the_same_key() {
     let job = project(&machine);
     let added = "~/.cargo/registry/cache/index-1/other-1.0.0.crate";
     let (_, post) = run(&job, &[("cache-all-crates", "true")], |_| {
-        drop(job.file(added, "other"))
+        drop(job.file(added, "other"));
     });
     post.logs("💾 registry: 4 files")
         .logs("✅ target: unchanged");
@@ -220,7 +220,7 @@ fn with_another_lock_file_the_nearest_earlier_entries_are_restored() {
     let job = project(&machine);
     job.file("Cargo.lock", &LOCK.replace("1.0.0", "1.0.1"));
     let (main, post) = run(&job, &[("cache-all-crates", "true")], |_| {
-        drop(job.file("target/debug/app", "newer"))
+        drop(job.file("target/debug/app", "newer"));
     });
     // The project has no git dependencies in either lock file.
     assert_eq!(hits(&main), ["false", "false", "true", "false"]);
@@ -439,7 +439,7 @@ fn a_pull_request_restores_the_branches_entries_and_saves_its_own() {
     let pull_request = || project(&machine).pull_request(7, "acme/widget", "main");
     let job = pull_request();
     let (main, post) = run(&job, &[], |_| {
-        drop(job.file("target/debug/app", "of the request"))
+        drop(job.file("target/debug/app", "of the request"));
     });
     assert_eq!(hits(&main), ["true", "true", "true", "true"]);
     // Unchanged files are found in place.

@@ -32,7 +32,7 @@ fn packages() -> BTreeMap<String, Package> {
             match line.split_once(" = ") {
                 Some(("name", value)) => value.trim_matches('"').clone_into(&mut name),
                 Some(("version", value)) => {
-                    value.trim_matches('"').clone_into(&mut package.version)
+                    value.trim_matches('"').clone_into(&mut package.version);
                 }
                 Some(("source", value)) => package.source = Some(value.to_owned()),
                 Some(("checksum", value)) => package.checksum = Some(value.to_owned()),

@@ -123,7 +123,7 @@ pub(crate) fn build(context: &Path, options: &[&str]) {
         // its last step.
         Err(error) if error.contains("unable to find image") => drop(docker(&arguments)),
         other => {
-            drop(other.unwrap_or_else(|error| panic!("docker {}: {error}", arguments.join(" "))))
+            drop(other.unwrap_or_else(|error| panic!("docker {}: {error}", arguments.join(" "))));
         }
     }
 }

@@ -319,7 +319,7 @@ fn names_of_any_bytes_go_through_inputs_and_trees() {
         fs::remove_dir_all(top).unwrap();
     }
     job(&runner, &with, |step| {
-        assert_eq!(step.output("cache-hit"), Some("true"))
+        assert_eq!(step.output("cache-hit"), Some("true"));
     });
     assert!([snapshot(&quoted), snapshot(&raw)] == saved);
 }
@@ -347,7 +347,7 @@ fn symlinks_are_followed_as_the_steps_follow_them() {
         .iter()
         .for_each(|place| fs::remove_dir_all(place).unwrap());
     job(&runner, &with, |step| {
-        assert_eq!(step.output("cache-hit"), Some("true"))
+        assert_eq!(step.output("cache-hit"), Some("true"));
     });
     let restored: Vec<Snapshot> = places.iter().map(|place| snapshot(place)).collect();
     assert!(restored == saved);

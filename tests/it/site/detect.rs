@@ -214,13 +214,13 @@ fn each_obstacle_has_its_message() {
         (
             "kubernetes",
             failing(Problem::NoSocket(socket()), |facts| {
-                facts.confinement = Confinement::Pod
+                facts.confinement = Confinement::Pod;
             }),
         ),
         (
             "remote-engine",
             failing(Problem::NoSocket(socket()), |facts| {
-                facts.remote_engine = Some("ssh://a".into())
+                facts.remote_engine = Some("ssh://a".into());
             }),
         ),
         ("userns-remap", failing(denied(), remapped)),
@@ -233,7 +233,7 @@ fn each_obstacle_has_its_message() {
         (
             "engine-elsewhere",
             failing(Problem::NotListening(socket()), |facts| {
-                facts.socket_file = SocketFile::Other
+                facts.socket_file = SocketFile::Other;
             }),
         ),
         (
@@ -265,7 +265,7 @@ fn each_obstacle_has_its_message() {
                 seen.job_container = JobContainer::Found(Container {
                     running: false,
                     ..job((ROOT, ROOT))
-                })
+                });
             }),
         ),
         (

@@ -32,7 +32,7 @@ impl std::fmt::Debug for Node {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.kind {
             Kind::File { size, digest } => {
-                write!(f, "file of {size} bytes, {}", &digest.to_hex()[..8])?
+                write!(f, "file of {size} bytes, {}", &digest.to_hex()[..8])?;
             }
             Kind::Directory => f.write_str("directory")?,
             Kind::Symlink(target) => write!(f, "symlink to {}", String::from_utf8_lossy(target))?,

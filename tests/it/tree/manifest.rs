@@ -119,31 +119,31 @@ fn every_field_of_a_manifest_is_kept() {
         ("when the scan began", |body| body.scanned.nanoseconds = 8),
         ("a pack", |body| body.packs[0] = Digest::of(b"another")),
         ("a directory's name", |body| {
-            body.dirs[3].name = b"\xff".to_vec()
+            body.dirs[3].name = b"\xff".to_vec();
         }),
         ("a root's name", |body| body.dirs[2].name = b"/twO".to_vec()),
         ("a directory's mode", |body| body.dirs[3].mode = 0o2777),
         ("a directory's seconds", |body| {
-            body.dirs[3].modified.seconds = -1
+            body.dirs[3].modified.seconds = -1;
         }),
         ("a directory's nanoseconds", |body| {
-            body.dirs[3].modified.nanoseconds = 999_999_999
+            body.dirs[3].modified.nanoseconds = 999_999_999;
         }),
         ("a directory's attribute", |body| {
-            body.dirs[0].attributes[0].value = Box::default()
+            body.dirs[0].attributes[0].value = Box::default();
         }),
         ("a file's name", |body| {
-            body.leaves[3].name = b"\xfe".to_vec()
+            body.leaves[3].name = b"\xfe".to_vec();
         }),
         ("a file's mode", |body| body.leaves[3].mode = 0o755),
         ("a file's seconds", |body| {
-            body.leaves[3].modified.seconds = -5
+            body.leaves[3].modified.seconds = -5;
         }),
         ("a file's nanoseconds", |body| {
-            body.leaves[3].modified.nanoseconds = 0
+            body.leaves[3].modified.nanoseconds = 0;
         }),
         ("a file's attribute", |body| {
-            body.leaves[3].attributes[0].name = (*b"user.b").into()
+            body.leaves[3].attributes[0].name = (*b"user.b").into();
         }),
         ("a file's size", |body| {
             let content = Content {
@@ -189,13 +189,13 @@ fn every_field_of_a_manifest_is_kept() {
             extents[1].offset += 1;
         }),
         ("a symlink's target", |body| {
-            body.leaves[1].kind = Kind::Symlink(b"/".to_vec())
+            body.leaves[1].kind = Kind::Symlink(b"/".to_vec());
         }),
         ("a symlink's time", |body| {
-            body.leaves[1].modified.nanoseconds = 1
+            body.leaves[1].modified.nanoseconds = 1;
         }),
         ("what a link points to", |body| {
-            body.leaves[4].kind = Kind::HardLink(0)
+            body.leaves[4].kind = Kind::HardLink(0);
         }),
         ("where a leaf stands", |body| {
             body.dirs[1].leaves = 2;

@@ -110,7 +110,7 @@ fn a_name_in_a_directory_that_was_moved_in_is_removed() {
 fn a_name_that_replaced_another_is_removed_and_the_other_is_restored() {
     let case = Case::new();
     case.under_the_old_time("sub", |dir| {
-        fs::rename(dir.join("file"), dir.join("renamed")).unwrap()
+        fs::rename(dir.join("file"), dir.join("renamed")).unwrap();
     });
     case.is_mended(1);
 }

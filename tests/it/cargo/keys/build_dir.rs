@@ -64,16 +64,16 @@ fn build_directories_are_those_of_cargo() {
         ("nothing", &|_| {}),
         ("a name", &|fixture| configure(fixture, "intermediate")),
         ("a directory above", &|fixture| {
-            configure(fixture, "../intermediate")
+            configure(fixture, "../intermediate");
         }),
         ("the root", &|fixture| {
-            configure(fixture, "{workspace-root}/target/inner")
+            configure(fixture, "{workspace-root}/target/inner");
         }),
         ("a hash", &|fixture| {
-            configure(fixture, "{cargo-cache-home}/build/{workspace-path-hash}")
+            configure(fixture, "{cargo-cache-home}/build/{workspace-path-hash}");
         }),
         ("the target directory", &|fixture| {
-            configure(fixture, "target")
+            configure(fixture, "target");
         }),
         ("the configuration of a home", &|fixture| {
             fixture.remove(".cargo/config.toml");
@@ -87,7 +87,7 @@ fn build_directories_are_those_of_cargo() {
             set(fixture, "/mnt/{workspace-path-hash}/x");
         }),
         ("a variable with a name", &|fixture| {
-            set(fixture, "by-variable")
+            set(fixture, "by-variable");
         }),
     ];
     for (what, change) in cases {

@@ -279,7 +279,7 @@ fn a_registry_reduced_to_the_lock_file_builds_offline() {
         checkout,
         ..
     } = Built::with(Vec::new(), |files| {
-        *files.get_mut("lib/Cargo.toml").unwrap() += "only = \"1\"\n"
+        *files.get_mut("lib/Cargo.toml").unwrap() += "only = \"1\"\n";
     });
     publish_all(&registry, 1);
     upgrade(&runner, &checkout);
@@ -347,9 +347,9 @@ fn keep_only(directory: &Path, exclude: PathFilter<'_>) {
     });
     for path in gone.iter().rev() {
         if path.is_dir() {
-            fs::remove_dir(path).unwrap()
+            fs::remove_dir(path).unwrap();
         } else {
-            fs::remove_file(path).unwrap()
+            fs::remove_file(path).unwrap();
         }
     }
 }

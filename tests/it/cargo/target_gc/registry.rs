@@ -34,7 +34,7 @@ impl Registry {
         std::thread::spawn(move || {
             listener
                 .incoming()
-                .for_each(|stream| serve(stream.unwrap(), &served))
+                .for_each(|stream| serve(stream.unwrap(), &served));
         });
         Self { pages, address }
     }

@@ -115,7 +115,7 @@ fn messages() -> (BTreeMap<&'static str, Vec<Message>>, Vec<String>) {
                 ("defect", _) | (_, None) => {}
                 (_, Some(_)) if PARTS.contains(&message.text.as_str()) => {}
                 ("damaged" | "into_dirs" | "into_manifest", _) => {
-                    tables.entry("damage").or_default().push(message)
+                    tables.entry("damage").or_default().push(message);
                 }
                 (_, Some(table)) => tables.entry(table).or_default().push(message),
             }
