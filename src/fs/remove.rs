@@ -22,7 +22,7 @@ pub fn remove_child(parent: &Dir, name: &[u8]) -> io::Result<u64> {
 enum Unlinked {
     Removed,
     Missing,
-    /// Nothing was removed: the name is a directory.
+    /// Nothing was removed: the name is a directory, or may be one.
     Directory,
 }
 
@@ -53,13 +53,10 @@ fn remove_dir_all(parent: &Dir, name: &[u8]) -> io::Result<u64> {
             removed += 1;
             continue;
         };
-        match level.dir.unlink(&listed.name) {
-            Ok(()) => removed += 1,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) if listed.kind.is_some_and(|kind| kind != FileKind::Directory) => {
-                return Err(error);
-            }
-            Err(_) => {
+        match level.unlink(&listed)? {
+            Unlinked::Removed => removed += 1,
+            Unlinked::Missing => {}
+            Unlinked::Directory => {
                 let below = RemoveLevel::enter(&level.dir, &listed.name)?;
                 open.push(below);
             }
@@ -94,6 +91,15 @@ struct RemoveLevel {
 }
 
 impl RemoveLevel {
+    fn unlink(&self, listed: &DirEntry) -> io::Result<Unlinked> {
+        match self.dir.unlink(&listed.name) {
+            Ok(()) => Ok(Unlinked::Removed),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Unlinked::Missing),
+            Err(error) if listed.kind.is_some_and(|kind| kind != FileKind::Directory) => Err(error),
+            Err(_) => Ok(Unlinked::Directory),
+        }
+    }
+
     fn enter(parent: &Dir, name: &[u8]) -> io::Result<Self> {
         if parent.stat_at(name)?.mode & 0o700 != 0o700 {
             // This fails for a directory of another user. The next calls report what is missing.

@@ -215,6 +215,10 @@ impl Planner<'_> {
                 self.plan.dirs_with_extraneous = names.map(|name| name.parent).collect();
             }
         }
+        self.mark_removals();
+    }
+
+    fn mark_removals(&mut self) {
         let removed = self.plan.remove.iter().chain(&self.plan.stale_temps);
         let changed: Vec<_> = removed.map(|name| name.parent).collect();
         changed

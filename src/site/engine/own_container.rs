@@ -121,6 +121,7 @@ async fn find_by_file(
         return Ok(None);
     };
     let path = file.path().to_string_lossy().into_owned();
+    // Each has its own root filesystem, so only this process's container shows the file.
     for found in undecided {
         let options = ContainerArchiveInfoOptionsBuilder::default()
             .path(&path)

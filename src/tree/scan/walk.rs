@@ -234,8 +234,7 @@ impl<'a> Walker<'a> {
             }) => Some((tree, dir)),
             None => None,
         };
-        let has_attributes = guide.is_none_or(|(tree, dir)| !tree[dir].attributes.is_empty());
-        if has_attributes && !self.options.without_attributes {
+        if self.reads_dir_attributes(guide) {
             found.attributes = xattrs::read_open(dir)?;
         }
         let has_no_extraneous = || {
@@ -248,6 +247,12 @@ impl<'a> Walker<'a> {
             }
             _ => Ok(NamesToVisit::Listed(dir.list()?, guide)),
         }
+    }
+
+    /// Attributes matter if they are to be saved, or if the guide has some to compare with.
+    fn reads_dir_attributes(&self, guide: Option<(&Tree, DirId)>) -> bool {
+        !self.options.without_attributes
+            && guide.is_none_or(|(tree, dir)| !tree[dir].attributes.is_empty())
     }
 
     fn visit_names<'s>(
