@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub struct Digest([u8; Self::LEN]);
 
 impl Digest {
-    pub const LEN: usize = 32;
+    pub(crate) const LEN: usize = 32;
 
     pub fn of(bytes: &[u8]) -> Self {
         blake3::hash(bytes).into()
@@ -99,7 +99,7 @@ pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
 }
 
 /// Bytes as lower-case hexadecimal digits.
-pub fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     use fmt::Write as _;
     let mut text = String::with_capacity(2 * bytes.len());
     for byte in bytes {

@@ -47,7 +47,7 @@ impl Env {
         changed
     }
 
-    pub fn into_map(self) -> BTreeMap<OsString, OsString> {
+    pub(crate) fn into_map(self) -> BTreeMap<OsString, OsString> {
         self.variables
     }
 

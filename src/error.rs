@@ -70,7 +70,7 @@ impl Error {
     }
 
     /// Whether a file or directory does not exist.
-    pub fn is_not_found(&self) -> bool {
+    pub(crate) fn is_not_found(&self) -> bool {
         self.io_kind() == Some(io::ErrorKind::NotFound)
     }
 
@@ -117,7 +117,7 @@ impl Error {
     }
 
     /// The error and its advice, in one line.
-    pub fn with_advice(&self) -> String {
+    pub(crate) fn with_advice(&self) -> String {
         match self.advice() {
             Some(advice) => format!("{self}; {advice}"),
             None => self.to_string(),

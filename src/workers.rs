@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 ///
 /// Each thread creates a state with `state`, such as buffers and open directories, and reuses it
 /// for all its jobs. After the first error, which is returned, no further jobs start.
-pub fn for_each_in_order<J, S, E>(
+pub(crate) fn for_each_in_order<J, S, E>(
     jobs: &[J],
     state: impl Fn() -> S + Sync,
     run: impl Fn(&mut S, &J) -> Result<(), E> + Sync,

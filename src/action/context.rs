@@ -176,7 +176,7 @@ impl WorkflowContext {
 
     /// Identifies the run of the job; empty without a run id. The cells of a matrix have the same
     /// variables, but the runner writes a new event file for each job, so its mtime differs.
-    pub fn job_run_name(&self) -> String {
+    pub(crate) fn job_run_name(&self) -> String {
         let Some(id) = self.run_id else {
             return String::new();
         };

@@ -13,7 +13,7 @@ impl Env {
 
     /// A copy in which one input has another raw value.
     #[must_use]
-    pub fn with_input(&self, name: &str, value: &str) -> Self {
+    pub(crate) fn with_input(&self, name: &str, value: &str) -> Self {
         self.with(input_variable(name), value)
     }
 

@@ -18,7 +18,7 @@ use crate::stats::event::{DiskState, LookupResult};
 const MAX_BYTES: usize = 64 << 10;
 const MAX_KEY_CHARS: usize = 120;
 const MAX_ROWS: usize = 40;
-pub const TREND_RUNS: usize = 20;
+pub(crate) const TREND_RUNS: usize = 20;
 
 /// What a step did with one cache.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

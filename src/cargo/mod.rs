@@ -10,7 +10,7 @@
 //! - [`installed_bins`] finds the programs that `cargo install` installed
 
 pub mod gather;
-pub mod installed_bins;
+pub(crate) mod installed_bins;
 pub mod key;
 pub mod key_inputs;
 pub mod mtimes;

@@ -31,7 +31,7 @@ pub enum JobKind {
 
 impl JobKind {
     /// Whether the job restores and saves.
-    pub const fn uses_cache(self) -> bool {
+    pub(crate) const fn uses_cache(self) -> bool {
         !matches!(self, Self::WithoutCache)
     }
 }

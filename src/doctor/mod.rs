@@ -12,7 +12,7 @@ pub use finding::{DoctorOptions, Finding, Status};
 
 use finding::nearest_existing;
 
-pub fn run_checks(options: &DoctorOptions) -> Vec<Finding> {
+pub(crate) fn run_checks(options: &DoctorOptions) -> Vec<Finding> {
     let mut findings = vec![store::root(options)];
     // A root that does not exist yet will be on the filesystem of its nearest existing ancestor.
     let existing = nearest_existing(&options.cache_root);
@@ -23,7 +23,7 @@ pub fn run_checks(options: &DoctorOptions) -> Vec<Finding> {
 }
 
 /// The worst status of all findings.
-pub fn worst(findings: &[Finding]) -> Status {
+pub(crate) fn worst(findings: &[Finding]) -> Status {
     findings
         .iter()
         .map(|finding| finding.status)

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Bytes in decimal units: `442 MB`.
-pub fn bytes(bytes: u64) -> String {
+pub(crate) fn bytes(bytes: u64) -> String {
     const UNITS: [&str; 6] = ["kB", "MB", "GB", "TB", "PB", "EB"];
     if bytes < 1000 {
         return format!("{bytes} B");
@@ -22,7 +22,7 @@ pub fn bytes(bytes: u64) -> String {
 }
 
 /// A number with thousands separators: `17,558`.
-pub fn count(number: u64) -> String {
+pub(crate) fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (at, digit) in digits.chars().enumerate() {
@@ -35,12 +35,12 @@ pub fn count(number: u64) -> String {
 }
 
 /// A number with its noun: `1 file`, `17,558 files`.
-pub fn plural(number: u64, one: &str, many: &str) -> String {
+pub(crate) fn plural(number: u64, one: &str, many: &str) -> String {
     format!("{} {}", count(number), if number == 1 { one } else { many })
 }
 
 /// A duration: `34 ms`, `1.2 s`, `2 min 5 s`, `7 h 37 min`.
-pub fn elapsed(duration: Duration) -> String {
+pub(crate) fn elapsed(duration: Duration) -> String {
     let milliseconds = duration.as_millis();
     if milliseconds < 1000 {
         return format!("{milliseconds} ms");
@@ -55,7 +55,7 @@ pub fn elapsed(duration: Duration) -> String {
 }
 
 /// An age: `12 s`, `5 min`, `3 h`, `9 days`.
-pub fn age(duration: Duration) -> String {
+pub(crate) fn age(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
         0..60 => format!("{seconds} s"),
@@ -66,7 +66,7 @@ pub fn age(duration: Duration) -> String {
 }
 
 /// Escapes control characters, so that a key or a path takes one line and can't control a terminal.
-pub fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for character in text.chars() {
         if character.is_control() {

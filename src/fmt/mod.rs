@@ -1,4 +1,4 @@
 //! Numbers, sizes, durations and tables as text for people.
 
-pub mod human;
+pub(crate) mod human;
 pub mod table;

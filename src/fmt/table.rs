@@ -19,12 +19,12 @@ impl Table {
 
     /// Aligns columns to the right, for numbers.
     #[must_use]
-    pub fn align_right<const N: usize>(mut self, columns: [usize; N]) -> Self {
+    pub(crate) fn align_right<const N: usize>(mut self, columns: [usize; N]) -> Self {
         self.right_aligned = columns.into();
         self
     }
 
-    pub fn add_row<const N: usize>(&mut self, cells: [String; N]) {
+    pub(crate) fn add_row<const N: usize>(&mut self, cells: [String; N]) {
         self.rows.push(cells.into());
     }
 

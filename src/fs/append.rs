@@ -55,7 +55,7 @@ impl AppendFile {
     }
 
     /// The last byte. None for an empty file.
-    pub fn last_byte(&self) -> Result<Option<u8>> {
+    pub(crate) fn last_byte(&self) -> Result<Option<u8>> {
         let Some(at) = self.length()?.checked_sub(1) else {
             return Ok(None);
         };

@@ -44,7 +44,7 @@ impl Dir {
     }
 
     /// Opens a subdirectory. Fails for a symlink.
-    pub fn open_dir(&self, name: &[u8]) -> io::Result<Self> {
+    pub(crate) fn open_dir(&self, name: &[u8]) -> io::Result<Self> {
         Ok(Self(nix::fcntl::openat(
             &self.0,
             name,
@@ -54,7 +54,7 @@ impl Dir {
     }
 
     /// Gives the owner of a subdirectory read, write and search permission.
-    pub fn make_accessible(&self, name: &[u8]) -> io::Result<()> {
+    pub(crate) fn make_accessible(&self, name: &[u8]) -> io::Result<()> {
         use std::os::fd::AsRawFd;
         // O_PATH needs no permission on the directory itself. The mode is set through the
         // descriptor, so a symlink that replaces the directory is not followed.
@@ -73,14 +73,14 @@ impl Dir {
     }
 
     /// Opens a file for reading. Does not block if the name is a fifo by now.
-    pub fn open_file(&self, name: &[u8]) -> io::Result<File> {
+    pub(crate) fn open_file(&self, name: &[u8]) -> io::Result<File> {
         let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
         Ok(nix::fcntl::openat(&self.0, name, flags, Mode::empty())?.into())
     }
 
     /// Creates a file that does not exist yet, and opens it for reading and writing. The umask and
     /// access control lists may remove some of the permissions.
-    pub fn create_file(&self, name: &[u8], mode: u32) -> io::Result<File> {
+    pub(crate) fn create_file(&self, name: &[u8], mode: u32) -> io::Result<File> {
         let flags =
             OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         Ok(
@@ -104,7 +104,7 @@ impl Dir {
     }
 
     /// Creates a hard link `name` to the file `from_name` in `from`.
-    pub fn link_from(&self, from: &Self, from_name: &[u8], name: &[u8]) -> io::Result<()> {
+    pub(crate) fn link_from(&self, from: &Self, from_name: &[u8], name: &[u8]) -> io::Result<()> {
         Ok(nix::unistd::linkat(
             &from.0,
             from_name,
@@ -121,7 +121,7 @@ impl Dir {
 
     /// Exchanges two names atomically. False if the kernel or the filesystem can't do that;
     /// overlayfs can't for a directory of a lower layer.
-    pub fn exchange(&self, a: &[u8], b: &[u8]) -> io::Result<bool> {
+    pub(crate) fn exchange(&self, a: &[u8], b: &[u8]) -> io::Result<bool> {
         match rustix::fs::renameat_with(&self.0, a, &self.0, b, RenameFlags::EXCHANGE) {
             Ok(()) => Ok(true),
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::XDEV) => Ok(false),
@@ -147,7 +147,7 @@ impl Dir {
     }
 
     /// The metadata of a name, of a symlink itself.
-    pub fn stat_at(&self, name: &[u8]) -> io::Result<Stat> {
+    pub(crate) fn stat_at(&self, name: &[u8]) -> io::Result<Stat> {
         Ok(nix::sys::stat::fstatat(&self.0, name, AtFlags::AT_SYMLINK_NOFOLLOW)?.into())
     }
 
@@ -179,7 +179,7 @@ impl Dir {
     }
 
     /// Sets the mtime of a name, of a symlink itself.
-    pub fn set_mtime_at(&self, name: &[u8], time: Timestamp) -> io::Result<()> {
+    pub(crate) fn set_mtime_at(&self, name: &[u8], time: Timestamp) -> io::Result<()> {
         let time = time.to_spec();
         Ok(nix::sys::stat::utimensat(
             &self.0,
@@ -192,7 +192,7 @@ impl Dir {
 
     /// Sets the mtime of a name to the current time, of a symlink itself. Write permission is
     /// enough for that.
-    pub fn touch_at(&self, name: &[u8]) -> io::Result<()> {
+    pub(crate) fn touch_at(&self, name: &[u8]) -> io::Result<()> {
         let now = nix::sys::time::TimeSpec::UTIME_NOW;
         Ok(nix::sys::stat::utimensat(
             &self.0,
@@ -204,7 +204,7 @@ impl Dir {
     }
 
     /// A path of a name in this directory, for calls that take no descriptor.
-    pub fn proc_path(&self, name: &[u8]) -> PathBuf {
+    pub(crate) fn proc_path(&self, name: &[u8]) -> PathBuf {
         use std::os::fd::AsRawFd;
         let mut path = PathBuf::from(format!("/proc/self/fd/{}", self.0.as_raw_fd()));
         path.push(OsStr::from_bytes(name));
@@ -219,7 +219,7 @@ impl AsFd for Dir {
 }
 
 /// The owner of the files that this process creates.
-pub fn effective_uid() -> u32 {
+pub(crate) fn effective_uid() -> u32 {
     nix::unistd::geteuid().as_raw()
 }
 
@@ -232,13 +232,13 @@ pub fn set_mode(file: &impl AsFd, mode: u32) -> io::Result<()> {
 }
 
 /// Sets the mtime of an open file or directory.
-pub fn set_mtime(file: &impl AsFd, time: Timestamp) -> io::Result<()> {
+pub(crate) fn set_mtime(file: &impl AsFd, time: Timestamp) -> io::Result<()> {
     let time = time.to_spec();
     Ok(nix::sys::stat::futimens(file, &time, &time)?)
 }
 
 /// The metadata of an open file or directory.
-pub fn stat_of(file: &impl AsFd) -> io::Result<Stat> {
+pub(crate) fn stat_of(file: &impl AsFd) -> io::Result<Stat> {
     Ok(nix::sys::stat::fstat(file)?.into())
 }
 

@@ -19,7 +19,7 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
 }
 
 /// The last `limit` bytes of a file, or all of a shorter file.
-pub fn read_tail(path: &Path, limit: u64) -> Result<Vec<u8>> {
+pub(crate) fn read_tail(path: &Path, limit: u64) -> Result<Vec<u8>> {
     let options = || {
         OpenOptions::new()
             .read(true)
@@ -40,7 +40,7 @@ pub fn open(path: &Path) -> Result<File> {
 }
 
 /// Opens a lock file. Creates it with `mode` if it does not exist.
-pub fn open_lock(path: &Path, mode: u32) -> Result<File> {
+pub(crate) fn open_lock(path: &Path, mode: u32) -> Result<File> {
     // Reading is enough for flock(2), and the file may belong to another user.
     let open = || OpenOptions::new().read(true).open(path);
     match open() {
@@ -67,7 +67,7 @@ pub fn open_lock(path: &Path, mode: u32) -> Result<File> {
 
 /// Creates a file that does not exist yet, with exactly `mode` whatever the umask, and opens it for
 /// reading and writing.
-pub fn create_new(path: &Path, mode: u32) -> Result<File> {
+pub(crate) fn create_new(path: &Path, mode: u32) -> Result<File> {
     let file = OpenOptions::new()
         .read(true)
         .write(true)
@@ -80,14 +80,14 @@ pub fn create_new(path: &Path, mode: u32) -> Result<File> {
 }
 
 /// Creates a file that does not exist yet, with the given contents.
-pub fn write_new(path: &Path, mode: u32, bytes: &[u8]) -> Result<()> {
+pub(crate) fn write_new(path: &Path, mode: u32, bytes: &[u8]) -> Result<()> {
     create_new(path, mode)?
         .write_all(bytes)
         .context("write", || path)
 }
 
 /// Creates or replaces a file: readers see the old contents or all of the new.
-pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     let dir = path
         .parent()
         .filter(|dir| !dir.as_os_str().is_empty())
@@ -116,7 +116,7 @@ pub fn rename(from: &Path, to: &Path) -> Result<()> {
 }
 
 /// Renames a file unless the new name is taken. Returns false in that case.
-pub fn rename_noreplace(from: &Path, to: &Path) -> Result<bool> {
+pub(crate) fn rename_noreplace(from: &Path, to: &Path) -> Result<bool> {
     let cwd = nix::fcntl::AT_FDCWD;
     match nix::fcntl::renameat2(cwd, from, cwd, to, RenameFlags::RENAME_NOREPLACE) {
         Ok(()) => Ok(true),
@@ -133,7 +133,7 @@ pub fn rename_noreplace(from: &Path, to: &Path) -> Result<bool> {
 
 /// Renames a directory to a free name or over an empty directory. Returns false if it does not
 /// exist, the name is taken, the filesystems differ, or the permission is missing.
-pub fn try_move_dir(from: &Path, to: &Path) -> Result<bool> {
+pub(crate) fn try_move_dir(from: &Path, to: &Path) -> Result<bool> {
     use io::ErrorKind as Kind;
     match fs::rename(from, to) {
         Ok(()) => Ok(true),
@@ -200,7 +200,7 @@ pub fn stat(path: &Path) -> Result<Option<Stat>> {
 }
 
 /// The path without symlinks, `.` and `..`.
-pub fn canonical(path: &Path) -> Result<PathBuf> {
+pub(crate) fn canonical(path: &Path) -> Result<PathBuf> {
     fs::canonicalize(path).context("find", || path)
 }
 
@@ -214,13 +214,13 @@ pub fn is_symlink(path: &Path) -> Result<bool> {
 }
 
 /// Whether an open file is on NFS, where waiting for a lock may never end.
-pub fn is_on_nfs(file: &File) -> bool {
+pub(crate) fn is_on_nfs(file: &File) -> bool {
     let found = nix::sys::statfs::fstatfs(file);
     found.is_ok_and(|found| found.filesystem_type() == nix::sys::statfs::NFS_SUPER_MAGIC)
 }
 
 /// The disk usage of a file, in bytes.
-pub fn allocated(path: &Path) -> Result<u64> {
+pub(crate) fn allocated(path: &Path) -> Result<u64> {
     fs::metadata(path)
         .map(|metadata| metadata.blocks() * 512)
         .context("inspect", || path)
@@ -228,7 +228,7 @@ pub fn allocated(path: &Path) -> Result<u64> {
 
 /// The disk usage of the files in a directory, without its subdirectories, in bytes. Zero if it
 /// does not exist.
-pub fn allocated_in_dir(path: &Path) -> Result<u64> {
+pub(crate) fn allocated_in_dir(path: &Path) -> Result<u64> {
     let dir = match Dir::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
         other => other.context("read", || path)?,
@@ -271,7 +271,7 @@ pub fn length(file: &File, path: &Path) -> Result<u64> {
 }
 
 /// Fills the buffer from an offset. False if the file is too short.
-pub fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<bool> {
+pub(crate) fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<bool> {
     match file.read_exact_at(buffer, offset) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),

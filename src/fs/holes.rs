@@ -18,7 +18,7 @@ pub struct Extent {
 /// The extents of a file of `size` bytes, in order.
 ///
 /// Filesystems without support for holes report one extent.
-pub fn data_extents(file: &File, size: u64) -> io::Result<Vec<Extent>> {
+pub(crate) fn data_extents(file: &File, size: u64) -> io::Result<Vec<Extent>> {
     let mut extents = Vec::new();
     let mut position = 0;
     while position < size {

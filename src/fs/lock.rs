@@ -50,7 +50,7 @@ impl FileLock {
 /// flock(2) can block, but it has no timeout, and a blocked thread does not see an interruption.
 ///
 /// Errors: those of `try_lock`, and [`Error::Interrupted`].
-pub fn wait_for_lock<L>(
+pub(crate) fn wait_for_lock<L>(
     timeout: Duration,
     monitor: &dyn Monitor,
     mut try_lock: impl FnMut() -> Result<Option<L>>,

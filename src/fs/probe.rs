@@ -17,21 +17,21 @@ fn file_in(dir: &Path) -> Result<NamedTempFile> {
 }
 
 /// Fails if no file can be created and written in a directory.
-pub fn check_writable(dir: &Path) -> Result<()> {
+pub(crate) fn check_writable(dir: &Path) -> Result<()> {
     file_in(dir)?
         .write_all(b"probe")
         .context("write in", || dir)
 }
 
 /// Whether files in a directory can share blocks (reflink).
-pub fn can_reflink(dir: &Path) -> Result<bool> {
+pub(crate) fn can_reflink(dir: &Path) -> Result<bool> {
     let (mut from, to) = (file_in(dir)?, file_in(dir)?);
     from.write_all(&[1; 4096]).context("write in", || dir)?;
     reflink(from.as_file(), to.as_file()).context("clone in", || dir)
 }
 
 /// Whether an exclusive lock on a file in a directory excludes another one.
-pub fn can_lock(dir: &Path) -> Result<bool> {
+pub(crate) fn can_lock(dir: &Path) -> Result<bool> {
     let file = file_in(dir)?;
     let again = || File::open(file.path()).context("open in", || dir);
     let first = FileLock::try_acquire(again()?, LockMode::Exclusive).context("lock in", || dir)?;
@@ -40,7 +40,7 @@ pub fn can_lock(dir: &Path) -> Result<bool> {
 }
 
 /// Whether a file can be renamed from one directory into another.
-pub fn can_rename(from: &Path, to: &Path) -> Result<bool> {
+pub(crate) fn can_rename(from: &Path, to: &Path) -> Result<bool> {
     let (file, target) = (file_in(from)?, file_in(to)?);
     match std::fs::rename(file.path(), target.path()) {
         Ok(()) => Ok(true),
@@ -50,7 +50,7 @@ pub fn can_rename(from: &Path, to: &Path) -> Result<bool> {
 }
 
 /// The mtime that the filesystem gives a file that is written now.
-pub fn file_clock(dir: &Path) -> Result<Timestamp> {
+pub(crate) fn file_clock(dir: &Path) -> Result<Timestamp> {
     let mut file = file_in(dir)?;
     file.write_all(b"probe").context("write in", || dir)?;
     stat_of(file.as_file())

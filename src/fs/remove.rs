@@ -11,7 +11,7 @@ use crate::error::{IoContext, Result};
 ///
 /// Makes directories writable first, as far as that is permitted. It is no error if the name does
 /// not exist.
-pub fn remove_child(parent: &Dir, name: &[u8]) -> io::Result<u64> {
+pub(crate) fn remove_child(parent: &Dir, name: &[u8]) -> io::Result<u64> {
     match unlink_leaf(parent, name)? {
         Unlinked::Removed => Ok(1),
         Unlinked::Missing => Ok(0),
@@ -67,7 +67,7 @@ fn remove_dir_all(parent: &Dir, name: &[u8]) -> io::Result<u64> {
 
 /// Removes a directory, file or symlink by path, with everything below it. Returns how many names
 /// were removed.
-pub fn remove_tree(path: &Path) -> Result<u64> {
+pub(crate) fn remove_tree(path: &Path) -> Result<u64> {
     use std::os::unix::ffi::OsStrExt;
 
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {

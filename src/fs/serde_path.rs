@@ -1,7 +1,7 @@
 //! Serializes paths of any bytes.
 //!
 //! serde refuses a path that is not UTF-8. With `#[serde(with = "serde_path")]` such a path becomes
-//! a list of bytes, and any other path a string. [`list`] does the same for a list of paths.
+//! a list of bytes, and any other path a string.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::ffi::OsString;
@@ -29,12 +29,12 @@ fn path(form: Form<'_>) -> PathBuf {
     }
 }
 
-pub fn serialize<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn serialize<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
     form(path).serialize(serializer)
 }
 
 /// Errors: a NUL byte, which no path can contain.
-pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
+pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
     checked(path(Form::deserialize(deserializer)?))
 }
 
@@ -46,27 +46,6 @@ fn checked<E: serde::de::Error>(path: PathBuf) -> Result<PathBuf, E> {
     }
 }
 
-/// Serializes lists of paths in the same way.
-pub mod list {
-    use crate::fs::serde_path::{
-        Deserialize, Deserializer, Form, PathBuf, Serializer, checked, form, path,
-    };
-
-    pub fn serialize<S: Serializer>(paths: &[PathBuf], serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(paths.iter().map(|path| form(path)))
-    }
-
-    /// Errors: a NUL byte, which no path can contain.
-    pub fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Vec<PathBuf>, D::Error> {
-        Vec::<Form<'_>>::deserialize(deserializer)?
-            .into_iter()
-            .map(|form| checked(path(form)))
-            .collect()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,20 +54,22 @@ mod tests {
     struct Request {
         #[serde(with = "super")]
         root: PathBuf,
-        #[serde(with = "crate::fs::serde_path::list")]
-        paths: Vec<PathBuf>,
+        #[serde(with = "super")]
+        path: PathBuf,
     }
 
     #[test]
     fn paths_of_any_bytes_survive_serialization() {
         let odd = PathBuf::from(OsString::from_vec(b"/a/\xff\n\"".to_vec()));
         let request = Request {
-            root: odd.clone(),
-            paths: vec![PathBuf::from("/plain ü"), odd],
+            root: odd,
+            path: PathBuf::from("/plain ü"),
         };
         let text = serde_json::to_string(&request).unwrap();
         assert!(text.contains("\"/plain ü\""), "{text}");
         assert_eq!(serde_json::from_str::<Request>(&text).unwrap(), request);
-        assert!(serde_json::from_str::<Request>("{\"root\":\"a\\u0000\",\"paths\":[]}").is_err());
+        assert!(
+            serde_json::from_str::<Request>("{\"root\":\"a\\u0000\",\"path\":\"/a\"}").is_err()
+        );
     }
 }

@@ -29,7 +29,7 @@ impl Timestamp {
 
     /// The current time of the clock that gives files their times. It advances in ticks of 1 to 10
     /// ms, so a change before this call may have the same time as a change after it.
-    pub fn file_clock_now() -> Self {
+    pub(crate) fn file_clock_now() -> Self {
         match nix::time::clock_gettime(nix::time::ClockId::CLOCK_REALTIME_COARSE) {
             Ok(time) => Self {
                 seconds: time.tv_sec(),
@@ -42,7 +42,7 @@ impl Timestamp {
 
     /// Waits for the next tick of [`Timestamp::file_clock_now`]. All changes so far have an earlier
     /// time than the tick, and all later changes do not. None if the clock was set back meanwhile.
-    pub fn next_file_clock_tick() -> Option<Self> {
+    pub(crate) fn next_file_clock_tick() -> Option<Self> {
         let now = Self::now();
         for _ in 0..100 {
             let tick = Self::file_clock_now();
@@ -71,7 +71,7 @@ impl Timestamp {
 
     /// Adds fewer than 1,000 milliseconds.
     #[must_use]
-    pub fn plus_milliseconds(self, milliseconds: u32) -> Self {
+    pub(crate) fn plus_milliseconds(self, milliseconds: u32) -> Self {
         let nanoseconds = self.nanoseconds + milliseconds * 1_000_000;
         match nanoseconds.checked_sub(1_000_000_000) {
             Some(nanoseconds) => Self {
@@ -192,7 +192,7 @@ impl From<FileStat> for Stat {
 
 impl Stat {
     /// Whether it is the same file without any change in between.
-    pub fn same_state(&self, other: &Self) -> bool {
+    pub(crate) fn same_state(&self, other: &Self) -> bool {
         self.device == other.device
             && self.inode == other.inode
             && self.size == other.size

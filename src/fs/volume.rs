@@ -110,14 +110,14 @@ const TYPES: [(i64, &str); 14] = [
 
 /// The type of the filesystem of a path, as `mount` calls it. The magic number (`0x...`) for an
 /// unknown type.
-pub fn filesystem_type(path: &Path) -> Result<String> {
+pub(crate) fn filesystem_type(path: &Path) -> Result<String> {
     let magic = magic(path)?;
     Ok(name_of(magic).map_or_else(|| format!("{magic:#x}"), str::to_owned))
 }
 
 /// Whether the filesystem of a path takes its times from this machine's clock. False for network
 /// filesystems and unknown types.
-pub fn has_local_clock(path: &Path) -> Result<bool> {
+pub(crate) fn has_local_clock(path: &Path) -> Result<bool> {
     let local = [
         "ext4", "xfs", "btrfs", "tmpfs", "overlay", "zfs", "f2fs", "bcachefs",
     ];

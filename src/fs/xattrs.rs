@@ -32,12 +32,12 @@ fn is_preserved(name: &[u8]) -> bool {
 
 /// The attributes of a name in a directory, sorted by name. Empty on a filesystem without
 /// attributes.
-pub fn read_at(dir: &Dir, name: &[u8]) -> io::Result<Box<[Attribute]>> {
+pub(crate) fn read_at(dir: &Dir, name: &[u8]) -> io::Result<Box<[Attribute]>> {
     read(&dir.proc_path(name))
 }
 
 /// The attributes of an open file or directory, sorted by name.
-pub fn read_open(file: &impl AsFd) -> io::Result<Box<[Attribute]>> {
+pub(crate) fn read_open(file: &impl AsFd) -> io::Result<Box<[Attribute]>> {
     read(&descriptor_path(file))
 }
 
@@ -84,7 +84,7 @@ fn preserved_names(path: &Path, is_descriptor: bool) -> io::Result<Vec<OsString>
 /// Gives an open file or directory exactly these attributes.
 ///
 /// Returns false if the filesystem or missing permissions prevented one of them.
-pub fn write_open(file: &impl AsFd, attributes: &[Attribute]) -> io::Result<bool> {
+pub(crate) fn write_open(file: &impl AsFd, attributes: &[Attribute]) -> io::Result<bool> {
     let path = descriptor_path(file);
     let present = read(&path)?;
     let mut complete = true;

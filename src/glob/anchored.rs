@@ -31,7 +31,7 @@ impl Patterns {
     ///
     /// A pattern written with `~` is relative to home. Any other is relative to the first of
     /// workspace, home and root that contains it.
-    pub fn anchored(&self, base: &Base) -> Vec<Anchored> {
+    pub(crate) fn anchored(&self, base: &Base) -> Vec<Anchored> {
         self.all()
             .iter()
             .map(|pattern| Anchored::new(pattern, base))
@@ -60,12 +60,12 @@ impl Anchored {
         }
     }
 
-    pub fn is_exclusion(&self) -> bool {
+    pub(crate) fn is_exclusion(&self) -> bool {
         self.exclude
     }
 
     /// The text of [`fmt::Display`], byte for byte. Equal only for equal patterns.
-    pub fn to_os_string(&self) -> OsString {
+    pub(crate) fn to_os_string(&self) -> OsString {
         let rest = self.rest.as_os_str().as_bytes();
         let prefix: &[u8] = match self.anchor {
             Anchor::Root => b"/",

@@ -98,7 +98,7 @@ impl Patterns {
     /// The directories where the search starts: the literal path before the first wildcard of each
     /// pattern, in order, without duplicates and without those below another (actions/toolkit,
     /// packages/glob, `internal-pattern-helper.ts`).
-    pub fn search_paths(&self) -> Vec<&Path> {
+    pub(crate) fn search_paths(&self) -> Vec<&Path> {
         let all: HashSet<&Path> = self
             .includes()
             .map(|pattern| pattern.search_path.as_path())

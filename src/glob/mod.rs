@@ -59,4 +59,4 @@ pub use crate::glob::error::{PatternError, ResolveError};
 pub use crate::glob::exclusions::{ExclusionVerdict, Exclusions};
 pub use crate::glob::list::{PatternMatch, Patterns};
 pub use crate::glob::resolve::{FoundKind, FoundPath};
-pub use crate::glob::white_space::{is_js_space, js_trim};
+pub(crate) use crate::glob::white_space::{is_js_space, js_trim};

@@ -71,7 +71,7 @@ impl Patterns {
     ///
     /// # Errors
     /// Those of [`Self::resolve`] and of the namespace.
-    pub fn resolve_in(
+    pub(crate) fn resolve_in(
         &self,
         namespace: &dyn Namespace,
         follow_symbolic_links: bool,

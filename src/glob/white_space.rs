@@ -2,11 +2,11 @@
 //! ECMAScript, which differs from Unicode: the byte order mark is white space, the next-line
 //! character U+0085 is not.
 
-pub fn is_js_space(character: char) -> bool {
+pub(crate) fn is_js_space(character: char) -> bool {
     character == '\u{feff}' || (character.is_whitespace() && character != '\u{85}')
 }
 
 /// Does the same as JavaScript's `String.prototype.trim`.
-pub fn js_trim(text: &str) -> &str {
+pub(crate) fn js_trim(text: &str) -> &str {
     text.trim_matches(is_js_space)
 }

@@ -78,7 +78,7 @@ impl Default for CargoTarget {
 }
 
 impl CargoTarget {
-    pub const LOCK_TIMEOUT: Duration = Duration::from_secs(60);
+    pub(crate) const LOCK_TIMEOUT: Duration = Duration::from_secs(60);
 
     /// Adds the variables of an environment that affect keys or directories and are not set yet.
     /// `PATH` decides which compiler runs; it counts only if the environment is that of the steps.

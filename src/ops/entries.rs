@@ -58,7 +58,7 @@ pub fn list(store: &Store, monitor: &dyn Monitor) -> Result<Vec<ListedEntry>> {
 
 /// All entries, the last used first, each with its share of the bytes of the store. What several
 /// entries use is divided among them.
-pub fn inventory(store: &Store, monitor: &dyn Monitor) -> Result<Vec<(ListedEntry, u64)>> {
+pub(crate) fn inventory(store: &Store, monitor: &dyn Monitor) -> Result<Vec<(ListedEntry, u64)>> {
     let _shared_lock = store.lock_shared(LOCK_TIMEOUT)?;
     let listed = list(store, monitor)?;
     let mut files = StoreFiles::new(store);

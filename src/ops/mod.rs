@@ -3,7 +3,7 @@
 pub mod entries;
 pub mod free_space;
 pub mod import;
-pub mod path_list;
+pub(crate) mod path_list;
 pub mod prune;
 pub mod restore;
 pub mod save;

@@ -19,7 +19,7 @@ use crate::tree::Roots;
 use crate::tree::scan::Filter;
 
 #[derive(Debug)]
-pub struct PathList {
+pub(crate) struct PathList {
     patterns: Patterns,
     /// The patterns that do not start with `~`.
     not_from_home: Patterns,
@@ -28,7 +28,7 @@ pub struct PathList {
 
 /// What a list of paths matches on the disk.
 #[derive(Debug)]
-pub struct ResolvedPaths {
+pub(crate) struct ResolvedPaths {
     pub roots: Roots,
     /// The exclusions below each root that has some.
     exclusions: Vec<(PathBuf, Exclusions)>,
@@ -36,7 +36,7 @@ pub struct ResolvedPaths {
 
 impl PathList {
     /// Parses a list, one pattern per line.
-    pub fn parse<L: IntoIterator<Item: AsRef<str>>>(
+    pub(crate) fn parse<L: IntoIterator<Item: AsRef<str>>>(
         lines: L,
         base: &Base,
     ) -> Result<Self, PatternError> {
@@ -50,11 +50,11 @@ impl PathList {
         })
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.patterns.is_empty()
     }
 
-    pub fn has_exclusions(&self) -> bool {
+    pub(crate) fn has_exclusions(&self) -> bool {
         self.patterns
             .anchored(&self.base)
             .iter()
@@ -63,13 +63,13 @@ impl PathList {
 
     /// The directory that the list names and that is this one or holds it; none when the list names
     /// no such.
-    pub fn root_around<'p>(&self, path: &'p Path) -> Option<&'p Path> {
+    pub(crate) fn root_around<'p>(&self, path: &'p Path) -> Option<&'p Path> {
         path.ancestors()
             .find(|directory| self.patterns.matches(directory).directory)
     }
 
     /// The list in normal form: what two lists must have in common to mean the same.
-    pub fn identity(&self) -> Vec<String> {
+    pub(crate) fn identity(&self) -> Vec<String> {
         let anchored = self.patterns.anchored(&self.base);
         anchored
             .iter()
@@ -78,7 +78,7 @@ impl PathList {
     }
 
     /// Lists what the patterns match on the disk now. A root below another one is part of that.
-    pub fn resolve(&self, namespace: &dyn Namespace) -> Result<ResolvedPaths> {
+    pub(crate) fn resolve(&self, namespace: &dyn Namespace) -> Result<ResolvedPaths> {
         let mut roots: Vec<(Box<[u8]>, PathBuf)> = Vec::new();
         let mut exclusions = Vec::new();
         let mut last_directory: Option<PathBuf> = None;
@@ -138,7 +138,7 @@ impl PathList {
     /// The path for the root of an entry.
     ///
     /// Errors: the list does not name the root, so the entry must not be restored there.
-    pub fn destination(&self, name: &[u8]) -> Result<PathBuf> {
+    pub(crate) fn destination(&self, name: &[u8]) -> Result<PathBuf> {
         let refused = || {
             Error::invalid(format!(
                 "the entry holds {}, which was not asked for",
@@ -178,7 +178,7 @@ fn outermost(mut roots: Vec<(Box<[u8]>, PathBuf)>) -> Vec<(Box<[u8]>, PathBuf)> 
 
 impl ResolvedPaths {
     /// Filters what the `!` lines exclude; `None` if nothing is excluded.
-    pub fn filter(&self) -> Option<impl Fn(&Path, bool) -> Filter + Sync> {
+    pub(crate) fn filter(&self) -> Option<impl Fn(&Path, bool) -> Filter + Sync> {
         (!self.exclusions.is_empty()).then_some(|path: &Path, is_directory| {
             let found = self
                 .exclusions
@@ -200,7 +200,7 @@ impl ResolvedPaths {
 
 /// A name of any bytes as text, different for different names: what is not UTF-8 as `\xff`, a
 /// backslash doubled.
-pub fn printable(name: &[u8]) -> String {
+pub(crate) fn printable(name: &[u8]) -> String {
     use std::fmt::Write as _;
     let mut text = String::new();
     for chunk in name.utf8_chunks() {

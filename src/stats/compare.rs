@@ -9,7 +9,7 @@
 use serde::Serialize;
 
 /// With fewer runs in a group, an interval would be misleading.
-pub const MIN_RUNS: usize = 10;
+pub(crate) const MIN_RUNS: usize = 10;
 /// The probability below and above the interval.
 const TAIL: f64 = 0.025;
 /// At most this many of the latest runs of a group are compared; the work grows with the square.

@@ -132,6 +132,6 @@ pub struct Experiment {
     clippy::cast_precision_loss,
     reason = "a ratio of counts needs no more than 53 bits"
 )]
-pub fn ratio(part: u64, whole: u64) -> Option<f64> {
+pub(crate) fn ratio(part: u64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)
 }

@@ -217,7 +217,7 @@ fn complete_lines(bytes: &[u8]) -> &[u8] {
 }
 
 /// Reads the last complete lines, at most `bytes` bytes.
-pub fn read_recent(dir: &Path, bytes: u64) -> Result<JournalContents> {
+pub(crate) fn read_recent(dir: &Path, bytes: u64) -> Result<JournalContents> {
     let path = dir.join(CURRENT);
     let end = match files::read_tail(&path, bytes) {
         Err(error) if error.is_not_found() => return Ok(JournalContents::default()),

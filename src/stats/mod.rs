@@ -11,4 +11,5 @@ mod figures;
 pub mod journal;
 pub mod render;
 
-pub use figures::{Cell, DurationSummary, Experiment, Figures, NamedFigures, Stats, ratio};
+pub(crate) use figures::ratio;
+pub use figures::{Cell, DurationSummary, Experiment, Figures, NamedFigures, Stats};

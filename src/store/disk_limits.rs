@@ -19,7 +19,7 @@ use super::retention::{
 use crate::fs::{Timestamp, Volume};
 
 /// Below this many free bytes, a line in the log recommends more.
-pub const RECOMMENDED_FREE: u64 = 50_000_000_000;
+pub(crate) const RECOMMENDED_FREE: u64 = 50_000_000_000;
 
 /// Nothing is saved to a filesystem that uses more than this percentage of its inodes.
 const MAX_INODES_PERCENT: u8 = 99;
@@ -49,7 +49,7 @@ pub struct Shortfall {
 
 impl DiskLimits {
     /// Whether no limit is set.
-    pub fn are_unset(&self) -> bool {
+    pub(crate) fn are_unset(&self) -> bool {
         self.used_percent.is_none() && self.free_bytes == 0 && self.store_bytes.is_none()
     }
 

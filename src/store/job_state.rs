@@ -13,7 +13,7 @@ impl Store {
         self.write_atomically(&self.layout.job_state(name), bytes)
     }
 
-    pub fn job_state(&self, name: &str) -> Result<Option<Vec<u8>>> {
+    pub(crate) fn job_state(&self, name: &str) -> Result<Option<Vec<u8>>> {
         match files::read(&self.layout.job_state(name)) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(error) if error.is_not_found() => Ok(None),
@@ -22,7 +22,7 @@ impl Store {
     }
 
     /// Reads a state and removes it.
-    pub fn take_job_state(&self, name: &str) -> Option<Vec<u8>> {
+    pub(crate) fn take_job_state(&self, name: &str) -> Option<Vec<u8>> {
         let path = self.layout.job_state(name);
         let bytes = files::read(&path).ok()?;
         // If this fails, garbage collection removes the file when it is old.

@@ -8,7 +8,7 @@
 use crate::fs::Timestamp;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeyCandidate<'a> {
+pub(crate) struct KeyCandidate<'a> {
     pub key: &'a str,
     pub created: Timestamp,
 }
@@ -22,7 +22,7 @@ pub enum KeyMatch {
 }
 
 /// The index of the candidate that matches `key`, or else one of `restore_keys`.
-pub fn find(
+pub(crate) fn find(
     candidates: &[KeyCandidate<'_>],
     key: &str,
     restore_keys: &[String],
@@ -46,7 +46,7 @@ pub fn find(
 }
 
 /// Whether two keys are equal, ignoring case.
-pub fn is_same(a: &str, b: &str) -> bool {
+pub(crate) fn is_same(a: &str, b: &str) -> bool {
     a == b || fold(a) == fold(b)
 }
 

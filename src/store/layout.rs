@@ -70,7 +70,7 @@ impl Layout {
     }
 
     /// Makes backup programs skip the store: <https://bford.info/cachedir/>.
-    pub fn cachedir_tag(&self) -> PathBuf {
+    pub(crate) fn cachedir_tag(&self) -> PathBuf {
         self.root.join("CACHEDIR.TAG")
     }
 
@@ -117,7 +117,7 @@ impl Layout {
         self.blob_shelf(digest).join(digest.to_string())
     }
 
-    pub fn used_dir(&self) -> PathBuf {
+    pub(crate) fn used_dir(&self) -> PathBuf {
         self.root.join("used")
     }
 
@@ -131,17 +131,17 @@ impl Layout {
     }
 
     /// The ready copy of root `number` of a manifest; `bytes` is its size on disk.
-    pub fn ready_copy(&self, manifest: &Digest, number: u32, bytes: u64) -> PathBuf {
+    pub(crate) fn ready_copy(&self, manifest: &Digest, number: u32, bytes: u64) -> PathBuf {
         self.ready_copies()
             .join(format!("{manifest}-{number}-{bytes}"))
     }
 
-    pub fn stamps(&self) -> PathBuf {
+    pub(crate) fn stamps(&self) -> PathBuf {
         self.root.join("seen")
     }
 
     /// Records when the directory with this device and inode last matched a manifest.
-    pub fn stamp(&self, manifest: &Digest, device: u64, inode: u64) -> PathBuf {
+    pub(crate) fn stamp(&self, manifest: &Digest, device: u64, inode: u64) -> PathBuf {
         self.stamps()
             .join(format!("{manifest}-{device:x}-{inode:x}"))
     }
@@ -150,20 +150,20 @@ impl Layout {
         self.root.join("locks")
     }
 
-    pub fn store_lock(&self) -> PathBuf {
+    pub(crate) fn store_lock(&self) -> PathBuf {
         self.locks().join("store")
     }
 
     /// Locked while an entry is saved.
-    pub fn save_lock(&self, id: &EntryId) -> PathBuf {
+    pub(crate) fn save_lock(&self, id: &EntryId) -> PathBuf {
         self.locks().join(id.to_string())
     }
 
-    pub fn job_states(&self) -> PathBuf {
+    pub(crate) fn job_states(&self) -> PathBuf {
         self.root.join("memories")
     }
 
-    pub fn job_state(&self, name: &str) -> PathBuf {
+    pub(crate) fn job_state(&self, name: &str) -> PathBuf {
         self.job_states().join(name)
     }
 
@@ -187,7 +187,7 @@ impl Layout {
     }
 
     /// Marks a damaged pack or blob.
-    pub fn suspect(&self, digest: &Digest) -> PathBuf {
+    pub(crate) fn suspect(&self, digest: &Digest) -> PathBuf {
         self.quarantine().join(format!("{digest}.suspect"))
     }
 }

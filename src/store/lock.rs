@@ -53,7 +53,11 @@ impl Store {
     }
 
     /// Locks one entry for saving; none if another process is saving it.
-    pub fn try_lock_entry(&self, _shared: &SharedLock, id: &EntryId) -> Result<Option<SaveLock>> {
+    pub(crate) fn try_lock_entry(
+        &self,
+        _shared: &SharedLock,
+        id: &EntryId,
+    ) -> Result<Option<SaveLock>> {
         // `_shared` keeps garbage collection from removing the lock file after it was opened. Two
         // saves could then lock two files of the same name.
         let lock = self.try_lock(&self.layout.save_lock(id), LockMode::Exclusive)?;

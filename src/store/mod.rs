@@ -21,10 +21,10 @@
 mod blob;
 pub mod disk_limits;
 pub mod entry;
-pub mod gc;
+pub(crate) mod gc;
 pub mod id;
 mod job_state;
-pub mod key_match;
+pub(crate) mod key_match;
 pub mod layout;
 mod locate;
 pub mod lock;

@@ -19,7 +19,7 @@ const RECORD: usize = Digest::LEN + 4;
 const TRAILER: usize = 8 + 4 + 4 + Digest::LEN;
 
 /// The maximum length of a content in a pack. Longer ones are blobs.
-pub const LARGEST_CONTENT: u64 = 256 << 10;
+pub(crate) const LARGEST_CONTENT: u64 = 256 << 10;
 
 /// One content in a pack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -21,7 +21,7 @@ impl Store {
 
     /// Marks a damaged pack or blob. No new entry refers to it until garbage collection has checked
     /// it.
-    pub fn mark_suspect(&self, path: &Path) -> Result<()> {
+    pub(crate) fn mark_suspect(&self, path: &Path) -> Result<()> {
         let stem = path.file_stem().unwrap_or_default();
         match layout::parse_digest(stem, "") {
             Some(digest)
@@ -36,7 +36,7 @@ impl Store {
     }
 
     /// The packs and blobs that are marked as damaged.
-    pub fn suspects(&self) -> Result<Vec<Digest>> {
+    pub(crate) fn suspects(&self) -> Result<Vec<Digest>> {
         let names = files::list(&self.layout.quarantine())?;
         Ok(names
             .iter()

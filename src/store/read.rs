@@ -15,7 +15,7 @@ use crate::tree::manifest::{Manifest, References, SourceRecord};
 
 impl Store {
     /// The ids of all entries, or of the entries of one group.
-    pub fn entry_ids(&self, group: Option<&EntryGroup>) -> Result<Vec<EntryId>> {
+    pub(crate) fn entry_ids(&self, group: Option<&EntryGroup>) -> Result<Vec<EntryId>> {
         let group = group.map(EntryGroup::id);
         let names = files::list(&self.layout.entries())?;
         let ids = names
@@ -39,7 +39,7 @@ impl Store {
     /// unchanged.
     ///
     /// Whatever the cause, only the entries that need this file are affected.
-    pub fn as_damage(&self, error: Error) -> Error {
+    pub(crate) fn as_damage(&self, error: Error) -> Error {
         use std::io::ErrorKind::{IsADirectory, NotADirectory, NotFound, PermissionDenied};
         match &error {
             Error::Io { path, source, .. } if path.starts_with(self.layout.root()) => {
@@ -58,7 +58,7 @@ impl Store {
     }
 
     /// Reads an entry; none if it does not exist.
-    pub fn read_entry(&self, id: &EntryId) -> Result<Option<Entry>> {
+    pub(crate) fn read_entry(&self, id: &EntryId) -> Result<Option<Entry>> {
         let path = self.layout.entry(id);
         match files::read(&path) {
             Ok(bytes) => Entry::decode(&bytes, id, &path).map(Some),
@@ -67,20 +67,20 @@ impl Store {
         }
     }
 
-    pub fn read_manifest(&self, entry: &Entry) -> Result<Manifest> {
+    pub(crate) fn read_manifest(&self, entry: &Entry) -> Result<Manifest> {
         let path = self.layout.manifest(&entry.manifest);
         let bytes = files::read(&path).map_err(|error| self.as_damage(error))?;
         Manifest::decode(&bytes, &entry.manifest, &path)
     }
 
-    pub fn read_record(&self, id: &Digest) -> Result<SourceRecord> {
+    pub(crate) fn read_record(&self, id: &Digest) -> Result<SourceRecord> {
         let path = self.layout.manifest(id);
         let bytes = files::read(&path).map_err(|error| self.as_damage(error))?;
         SourceRecord::decode(&bytes, id, &path)
     }
 
     /// Reads only the part of a manifest that names the packs and blobs it needs.
-    pub fn read_references(&self, manifest: &Digest) -> Result<References> {
+    pub(crate) fn read_references(&self, manifest: &Digest) -> Result<References> {
         let path = self.layout.manifest(manifest);
         let file = files::open(&path).map_err(|error| self.as_damage(error))?;
         let read = |length: usize| -> Result<Vec<u8>> {
@@ -121,7 +121,7 @@ impl Store {
     }
 
     /// Records that an entry was used now.
-    pub fn mark_used(&self, id: &EntryId) -> Result<()> {
+    pub(crate) fn mark_used(&self, id: &EntryId) -> Result<()> {
         files::touch(&self.layout.used(id), self.modes.file)
     }
 

@@ -52,7 +52,7 @@ impl ReadyCopy {
     }
 
     /// When it was moved into the store; none if it has been removed.
-    pub fn kept_since(&self) -> Result<Option<Timestamp>> {
+    pub(crate) fn kept_since(&self) -> Result<Option<Timestamp>> {
         // A rename changes the ctime of what is renamed, but not its mtime.
         Ok(files::stat(&self.path)?.map(|stat| stat.ctime))
     }
@@ -69,7 +69,7 @@ impl Store {
 
     /// Moves the directories among an entry's roots into the store, except those that have a ready
     /// copy already. `bytes` is the size on disk of all of them. Returns how many were moved.
-    pub fn put_ready_copies(
+    pub(crate) fn put_ready_copies(
         &self,
         manifest: &Digest,
         tree: &Tree,
@@ -97,7 +97,12 @@ impl Store {
     }
 
     /// Moves ready copies to where roots are missing. Returns how many were moved.
-    pub fn take_ready_copies(&self, manifest: &Digest, tree: &Tree, roots: &Roots) -> Result<u32> {
+    pub(crate) fn take_ready_copies(
+        &self,
+        manifest: &Digest,
+        tree: &Tree,
+        roots: &Roots,
+    ) -> Result<u32> {
         let copies = self.ready_copies()?;
         let mut taken = 0;
         for (number, path) in directories(tree, roots) {
@@ -121,7 +126,7 @@ impl Store {
     }
 
     /// Removes a ready copy, unless another process has taken it.
-    pub fn remove_ready_copy(&self, copy: &ReadyCopy) -> Result<()> {
+    pub(crate) fn remove_ready_copy(&self, copy: &ReadyCopy) -> Result<()> {
         // Renamed first, so that no process takes a copy that is half removed.
         let doomed = self.layout.tmp().join(random_name());
         if files::try_move_dir(&copy.path, &doomed)? {

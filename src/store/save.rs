@@ -58,7 +58,7 @@ impl<'s> ContentWriter<'s> {
     }
 
     /// Reads the indexes of all packs in the store, so that their contents are not stored again.
-    pub fn index_existing_packs(&self) -> Result<()> {
+    pub(crate) fn index_existing_packs(&self) -> Result<()> {
         let mut ids = self.store.pack_ids()?;
         ids.retain(|id| !self.suspects.contains(id));
         let indexes: Vec<(Digest, Result<pack::PackIndex>)> = ids
@@ -82,7 +82,7 @@ impl<'s> ContentWriter<'s> {
     }
 
     /// The slot of a pack in the store; none if a new entry must not refer to it.
-    pub fn existing_pack(&self, id: &Digest) -> Result<Option<PackSlot>> {
+    pub(crate) fn existing_pack(&self, id: &Digest) -> Result<Option<PackSlot>> {
         if self.suspects.contains(id) {
             return Ok(None);
         }
@@ -94,7 +94,7 @@ impl<'s> ContentWriter<'s> {
     }
 
     /// Whether the store has a blob that a new entry may refer to.
-    pub fn has_blob(&self, digest: &Digest, length: u64) -> Result<bool> {
+    pub(crate) fn has_blob(&self, digest: &Digest, length: u64) -> Result<bool> {
         Ok(!self.suspects.contains(digest) && self.store.has_blob(digest, length)?)
     }
 
@@ -108,7 +108,7 @@ impl<'s> ContentWriter<'s> {
     }
 
     /// Writes small contents next to each other into a pack, except those that the store has.
-    pub fn put_in_pack(&self, contents: &[(Digest, &[u8])]) -> Result<Vec<PackSlot>> {
+    pub(crate) fn put_in_pack(&self, contents: &[(Digest, &[u8])]) -> Result<Vec<PackSlot>> {
         let (slot, mut writer) = self.pack_with_room()?;
         let mut new = Vec::new();
         let mut slots = Vec::with_capacity(contents.len());
@@ -163,7 +163,7 @@ impl<'s> ContentWriter<'s> {
     }
 
     /// Writes the data of an open file, without its holes, into a blob.
-    pub fn put_blob(&self, file: &File, path: &Path, extents: &[Extent]) -> Result<Digest> {
+    pub(crate) fn put_blob(&self, file: &File, path: &Path, extents: &[Extent]) -> Result<Digest> {
         let source = BlobSource {
             file,
             path,
@@ -218,7 +218,7 @@ impl FinishedContents<'_> {
     }
 
     /// Publishes a record of sources; the entry that names it is published later.
-    pub fn publish_record(&self, record: &SourceRecord) -> Result<Digest> {
+    pub(crate) fn publish_record(&self, record: &SourceRecord) -> Result<Digest> {
         let (bytes, id) = record.encode()?;
         self.publish_in_manifests(&id, &bytes)?;
         Ok(id)

@@ -20,7 +20,7 @@ use crate::tree::stamps::{RootStamp, RootStamps};
 
 impl Store {
     /// The stamps of roots that once matched a manifest. Skips roots without a readable record.
-    pub fn root_stamps(&self, manifest: &Digest, roots: &Roots) -> RootStamps {
+    pub(crate) fn root_stamps(&self, manifest: &Digest, roots: &Roots) -> RootStamps {
         let mut stamps = RootStamps::default();
         let now = Timestamp::now();
         for (name, path) in roots.iter() {
@@ -42,7 +42,7 @@ impl Store {
     /// Records that roots matched a manifest.
     ///
     /// Skips filesystems that may take change times from another machine's clock.
-    pub fn put_root_stamps(
+    pub(crate) fn put_root_stamps(
         &self,
         manifest: &Digest,
         roots: &Roots,

@@ -10,7 +10,7 @@ use super::stamps::{RootStamp, RootStamps};
 ///
 /// A file counts as unchanged if it is [`untouched`] and if its size and its mtime, to the
 /// nanosecond, equal those in the manifest.
-pub fn unchanged_contents<'m>(
+pub(crate) fn unchanged_contents<'m>(
     scan: &Scan,
     manifest: &'m Manifest,
     stamps: &RootStamps,
@@ -83,7 +83,7 @@ fn dir_stamps(scan: &Scan, stamps: &RootStamps) -> Vec<Option<RootStamp>> {
 ///
 /// Times of directories are ignored, because some programs change them by only listing a directory.
 /// So is the location of the contents in the store.
-pub fn is_same(a: &Tree, b: &Tree) -> bool {
+pub(crate) fn is_same(a: &Tree, b: &Tree) -> bool {
     // Equal trees number their directories and leaves equally.
     a.dirs().len() == b.dirs().len()
         && a.leaves().len() == b.leaves().len()

@@ -21,8 +21,8 @@ pub mod plan;
 mod reader;
 mod roots;
 pub mod scan;
-pub mod set_mtimes;
-pub mod stamps;
+pub(crate) mod set_mtimes;
+pub(crate) mod stamps;
 
 pub use model::{
     Content, ContentLocation, DirId, Directory, FileData, Leaf, LeafId, LeafKind, Tree,

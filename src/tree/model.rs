@@ -99,7 +99,7 @@ pub struct FileData {
 
 impl FileData {
     /// The length of the data without the holes, in bytes.
-    pub fn data_len(&self) -> u64 {
+    pub(crate) fn data_len(&self) -> u64 {
         if self.extents.is_empty() && self.content.is_some() {
             self.size
         } else {
@@ -149,7 +149,7 @@ impl Tree {
     /// All leaves in depth-first order: those of a directory, then those of its subdirectories.
     ///
     /// In this order each directory has to be opened only once.
-    pub fn leaf_ids_depth_first(&self) -> impl Iterator<Item = LeafId> {
+    pub(crate) fn leaf_ids_depth_first(&self) -> impl Iterator<Item = LeafId> {
         let mut pending = if self.dirs.is_empty() {
             Vec::new()
         } else {
@@ -164,19 +164,19 @@ impl Tree {
     }
 
     /// The subdirectories of a directory, sorted by name.
-    pub fn dirs_in(&self, dir: DirId) -> impl Iterator<Item = (DirId, &Directory)> {
+    pub(crate) fn dirs_in(&self, dir: DirId) -> impl Iterator<Item = (DirId, &Directory)> {
         let range = self[dir].dirs.clone();
         range.map(|id| (DirId(id), &self[DirId(id)]))
     }
 
     /// The leaves of a directory, sorted by name.
-    pub fn leaves_in(&self, dir: DirId) -> impl Iterator<Item = (LeafId, &Leaf)> {
+    pub(crate) fn leaves_in(&self, dir: DirId) -> impl Iterator<Item = (LeafId, &Leaf)> {
         let range = self[dir].leaves.clone();
         range.map(|id| (LeafId(id), &self[LeafId(id)]))
     }
 
     /// The subdirectory with the given name.
-    pub fn find_dir(&self, parent: DirId, name: &[u8]) -> Option<DirId> {
+    pub(crate) fn find_dir(&self, parent: DirId, name: &[u8]) -> Option<DirId> {
         let range = &self[parent].dirs;
         let dirs = &self.dirs[range.start as usize..range.end as usize];
         let position = dirs.binary_search_by(|dir| (*dir.name).cmp(name)).ok()?;
@@ -184,7 +184,7 @@ impl Tree {
     }
 
     /// The leaf with the given name.
-    pub fn find_leaf(&self, parent: DirId, name: &[u8]) -> Option<LeafId> {
+    pub(crate) fn find_leaf(&self, parent: DirId, name: &[u8]) -> Option<LeafId> {
         let range = &self[parent].leaves;
         let leaves = &self.leaves[range.start as usize..range.end as usize];
         let position = leaves
@@ -194,7 +194,7 @@ impl Tree {
     }
 
     /// The path components of a directory, starting with the name of its root.
-    pub fn dir_names(&self, dir: DirId) -> Vec<&[u8]> {
+    pub(crate) fn dir_names(&self, dir: DirId) -> Vec<&[u8]> {
         let mut names = Vec::new();
         let mut current = dir;
         while current != Self::TOP {
@@ -219,7 +219,7 @@ impl Tree {
 
     /// Removes leaves, and the hard links to them.
     #[must_use]
-    pub fn without_leaves(self, removed: &HashSet<LeafId>) -> Self {
+    pub(crate) fn without_leaves(self, removed: &HashSet<LeafId>) -> Self {
         if removed.is_empty() {
             return self;
         }
@@ -244,13 +244,13 @@ impl Tree {
     }
 
     /// Makes a leaf a regular file with the given metadata and contents.
-    pub fn set_file(&mut self, id: LeafId, mode: u32, mtime: Timestamp, data: FileData) {
+    pub(crate) fn set_file(&mut self, id: LeafId, mode: u32, mtime: Timestamp, data: FileData) {
         let leaf = &mut self.leaves[id.index()];
         (leaf.mode, leaf.mtime, leaf.kind) = (mode, mtime, LeafKind::File(data));
     }
 
     /// Replaces the modification times of all directories and leaves.
-    pub fn set_mtimes(
+    pub(crate) fn set_mtimes(
         &mut self,
         dir: impl Fn(DirId) -> Timestamp,
         leaf: impl Fn(LeafId) -> Timestamp,

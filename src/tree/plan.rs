@@ -27,7 +27,7 @@ pub enum Extraneous {
 
 impl Extraneous {
     /// The policy for the option `mirror`.
-    pub fn for_mirror(mirror: bool) -> Self {
+    pub(crate) fn for_mirror(mirror: bool) -> Self {
         if mirror { Self::Remove } else { Self::Keep }
     }
 }
@@ -77,7 +77,7 @@ pub enum DirTask {
 
 impl DirTask {
     /// Whether the directory does not exist yet.
-    pub fn is_missing(self) -> bool {
+    pub(crate) fn is_missing(self) -> bool {
         matches!(self, Self::Create | Self::CreateBelow)
     }
 }
@@ -101,7 +101,7 @@ impl Plan {
     /// The plan after some of the files to check turned out to differ: they are written, and so are
     /// the hard links to them.
     #[must_use]
-    pub fn with_differing(&self, tree: &Tree, differing: Vec<LeafId>) -> Self {
+    pub(crate) fn with_differing(&self, tree: &Tree, differing: Vec<LeafId>) -> Self {
         let mut plan = self.clone();
         let is_differing: HashSet<LeafId> = differing.iter().copied().collect();
         let is_linked: HashSet<LeafId> = self.link.iter().copied().collect();

@@ -27,7 +27,7 @@ pub enum MtimeChange {
 
 /// The outcome for a list of changes.
 #[derive(Debug, Default)]
-pub struct SetStats {
+pub(crate) struct SetStats {
     /// How many times were set.
     pub set: u64,
     /// The latest ctime of those, by the clock of their filesystem.
@@ -56,7 +56,7 @@ const CHUNK: usize = 64;
 
 /// Sets the times of leaves, in parallel. Fastest in the order of
 /// [`crate::tree::Tree::leaf_ids_depth_first`].
-pub fn set_leaf_mtimes(
+pub(crate) fn set_leaf_mtimes(
     scan: &Scan,
     roots: &Roots,
     changes: &[(LeafId, MtimeChange)],
@@ -65,7 +65,7 @@ pub fn set_leaf_mtimes(
 }
 
 /// Sets the times of directories, in parallel.
-pub fn set_dir_mtimes(
+pub(crate) fn set_dir_mtimes(
     scan: &Scan,
     roots: &Roots,
     changes: &[(DirId, MtimeChange)],

@@ -6,10 +6,10 @@ use crate::job::WorkspaceLine;
 
 /// The longest key, in UTF-16 units (actions/toolkit, packages/cache, cache.ts, `checkKey`:
 /// JavaScript's `length`).
-pub const MAX_KEY_LENGTH: usize = 512;
+pub(crate) const MAX_KEY_LENGTH: usize = 512;
 
 /// The most keys of one step, the exact one included (the same file, `restoreCache`).
-pub const MAX_KEYS: usize = 10;
+pub(crate) const MAX_KEYS: usize = 10;
 
 /// One item a line, as actions/cache reads `path` and `restore-keys` (actionUtils.ts,
 /// `getInputAsArray`): the whole is trimmed, white space after a leading `!` goes, then each line
@@ -66,7 +66,7 @@ fn workspace(line: &str) -> Option<WorkspaceLine> {
 
 /// All errors of the keys of a path cache. An empty key is valid: actions/cache accepts a key of
 /// blanks, which matches nothing.
-pub fn check_keys(key: &str, restore_keys: &[String]) -> Vec<InputError> {
+pub(crate) fn check_keys(key: &str, restore_keys: &[String]) -> Vec<InputError> {
     let mut found = Vec::new();
     if restore_keys.len() + 1 > MAX_KEYS {
         found.push(InputError::TooManyKeys);

@@ -22,7 +22,8 @@ mod types;
 mod values;
 
 pub use error::{InputError, InputErrors};
-pub use lists::{MAX_KEY_LENGTH, MAX_KEYS, check_keys, workspaces};
+pub use lists::workspaces;
+pub(crate) use lists::{MAX_KEY_LENGTH, MAX_KEYS};
 pub use parsed::Inputs;
 pub use table::{INPUTS, InputSpec, OUTPUTS, OutputSpec};
 pub use types::{

@@ -142,7 +142,7 @@ const LOCATION_VARS: [&str; 7] = [
 
 /// Whether keys or the directories of caches depend on a variable other than `PATH` and `HOME`.
 /// Only these variables are sent to a worker; secrets are not among them.
-pub fn affects_keys(name: &str, value: &OsStr, prefixes: &[String]) -> bool {
+pub(crate) fn affects_keys(name: &str, value: &OsStr, prefixes: &[String]) -> bool {
     LOCATION_VARS.contains(&name) || is_listed(name, value) || matches_input(name, value, prefixes)
 }
 

@@ -36,7 +36,7 @@
 
 pub mod component;
 pub mod env_vars;
-pub mod normalize;
+pub(crate) mod normalize;
 pub mod template;
 
 use std::path::PathBuf;

@@ -52,13 +52,13 @@ impl KeyTemplate {
         format!("{}-{}-", self.readable, digest_of(fields))
     }
 
-    pub fn is_compiler_known(&self) -> bool {
+    pub(crate) fn is_compiler_known(&self) -> bool {
         self.is_compiler_known
     }
 
     /// This template with the compilers of `other`.
     #[must_use]
-    pub fn with_toolchain_of(&self, other: &Self) -> Self {
+    pub(crate) fn with_toolchain_of(&self, other: &Self) -> Self {
         let is_toolchain = |(name, _): &&(String, String)| name == TOOLCHAIN;
         let kept = self
             .environment

@@ -65,7 +65,7 @@ impl MtimeVerdict {
 }
 
 /// The files whose digests decide: all else of them is as the records say.
-pub fn to_read(area: &SourceRoots, scan: &Scan, known: &[KnownRecord<'_>]) -> Vec<LeafId> {
+pub(crate) fn to_read(area: &SourceRoots, scan: &Scan, known: &[KnownRecord<'_>]) -> Vec<LeafId> {
     let mut wanted = BTreeSet::new();
     let is_filled =
         |id: LeafId| matches!(&scan.tree[id].kind, LeafKind::File(file) if file.size > 0);

@@ -43,7 +43,7 @@ fn name_of(tree: &Tree, dir: DirId) -> Digest {
 }
 
 /// When the files and directories of a scan arrived.
-pub struct EffectiveMtimes<'a> {
+pub(crate) struct EffectiveMtimes<'a> {
     scan: &'a Scan,
     /// What changed no later than this is as its times say.
     since: Timestamp,
@@ -54,7 +54,7 @@ pub struct EffectiveMtimes<'a> {
 impl<'a> EffectiveMtimes<'a> {
     /// Looks at a scan. Before `since` nobody can have built anything from what was not as its
     /// times said.
-    pub fn new(scan: &'a Scan, since: Timestamp) -> Self {
+    pub(crate) fn new(scan: &'a Scan, since: Timestamp) -> Self {
         let mut moved: Vec<Option<Timestamp>> = vec![None; scan.tree.dirs().len()];
         for id in scan.tree.dir_ids() {
             let dir = &scan.tree[id];
@@ -66,7 +66,7 @@ impl<'a> EffectiveMtimes<'a> {
     }
 
     /// The modification time of a file or symlink, or when it arrived if that was later.
-    pub fn of_leaf(&self, id: LeafId, stat: &Stat) -> Timestamp {
+    pub(crate) fn of_leaf(&self, id: LeafId, stat: &Stat) -> Timestamp {
         let own = if is_hidden(stat.mtime, stat.ctime, self.since) {
             stat.ctime
         } else {
@@ -76,7 +76,7 @@ impl<'a> EffectiveMtimes<'a> {
     }
 
     /// The same of a directory.
-    pub fn of_dir(&self, id: DirId) -> Timestamp {
+    pub(crate) fn of_dir(&self, id: DirId) -> Timestamp {
         self.with_moves(id, self.scan.tree[id].mtime)
     }
 

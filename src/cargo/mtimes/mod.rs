@@ -76,10 +76,10 @@
 //! contents that were recorded.
 
 pub mod decide;
-pub mod effective_mtime;
+pub(crate) mod effective_mtime;
 pub mod history;
-pub mod match_dirs;
-pub mod missing_files;
+pub(crate) mod match_dirs;
+pub(crate) mod missing_files;
 pub mod packages;
 pub mod replay;
 pub mod source_roots;

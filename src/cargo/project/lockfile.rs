@@ -22,7 +22,7 @@ pub struct LockedPackage {
 
 impl LockedPackage {
     /// Whether the package is cloned instead of downloaded from a registry.
-    pub fn is_git(&self) -> bool {
+    pub(crate) fn is_git(&self) -> bool {
         self.source.starts_with("git+")
     }
 }

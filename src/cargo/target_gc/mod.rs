@@ -18,5 +18,5 @@ pub mod downloads;
 pub mod inspect;
 pub mod locked_packages;
 pub mod reachable;
-pub mod read_target;
+pub(crate) mod read_target;
 pub mod unused;

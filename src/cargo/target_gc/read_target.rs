@@ -22,14 +22,14 @@ use crate::error::{Error, Result};
 use crate::fs::{FileKind, Timestamp, files};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TargetDir {
+pub(crate) struct TargetDir {
     /// Includes those of other platforms, such as `target/x86_64-unknown-linux-musl/debug`.
     pub profiles: Vec<Profile>,
 }
 
 /// The directory of a profile, such as `target/debug`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Profile {
+pub(crate) struct Profile {
     pub directory: PathBuf,
     pub units: Vec<Unit>,
     /// Files and directories of one or more units, relative to the profile's directory, each with
@@ -39,7 +39,7 @@ pub struct Profile {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unit {
+pub(crate) struct Unit {
     pub package: String,
     /// Some units of a package share their hash.
     pub hash: String,
@@ -54,7 +54,7 @@ pub struct Unit {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum UnitOrigin {
+pub(crate) enum UnitOrigin {
     /// A registry package, as `NAME-VERSION`.
     Registry(String),
     /// A git dependency, by cargo's directories for the repository and the commit.
@@ -67,7 +67,7 @@ pub enum UnitOrigin {
 
 /// Incremental compilation data of a crate.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Incremental {
+pub(crate) struct Incremental {
     /// The name of its directory: `CRATE-HASH`.
     pub name: String,
     pub modified: Timestamp,
@@ -79,7 +79,7 @@ pub struct Incremental {
 const DEP_INFO_LIMIT: u64 = 16 << 10;
 
 /// A file that can't be parsed, or that is removed at the same time, counts as absent.
-pub fn read_target(target: &Path) -> Result<TargetDir> {
+pub(crate) fn read_target(target: &Path) -> Result<TargetDir> {
     let mut profiles = Vec::new();
     for directory in directories(target)? {
         if let Some(profile) = profile(&directory)? {

@@ -65,7 +65,7 @@ impl UnusedOutputs {
 
 /// Without `needed`, no package counts as removed. `is_source` returns whether a path, relative to
 /// the root of any workspace, is an existing file.
-pub fn unused_outputs(
+pub(crate) fn unused_outputs(
     target: &TargetDir,
     needed: Option<&LockedPackages>,
     is_source: &dyn Fn(&Path) -> bool,

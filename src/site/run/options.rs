@@ -42,7 +42,7 @@ impl RunOptions {
     /// Options with which a run ends within `limit`, including the grace time. The grace time is at
     /// most half of `limit`.
     #[must_use]
-    pub fn with_limit(self, limit: Option<Duration>) -> Self {
+    pub(crate) fn with_limit(self, limit: Option<Duration>) -> Self {
         let grace = limit.map_or(self.grace, |limit| self.grace.min(limit / 2));
         Self {
             timeout: limit.map(|limit| limit.saturating_sub(grace)),
@@ -52,7 +52,7 @@ impl RunOptions {
     }
 
     /// How long a run may take, including the grace time.
-    pub fn total_limit(&self) -> Option<Duration> {
+    pub(crate) fn total_limit(&self) -> Option<Duration> {
         self.timeout
             .map(|timeout| timeout.saturating_add(self.grace))
     }

@@ -2,6 +2,6 @@
 
 mod charts;
 pub mod html;
-pub mod markup;
+pub(crate) mod markup;
 pub mod prometheus;
 pub mod text;

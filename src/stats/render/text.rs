@@ -176,7 +176,7 @@ fn table_row(NamedFigures { name, figures }: &NamedFigures) -> [String; 10] {
 }
 
 /// A comparison as one line.
-pub fn sentence(experiment: &Experiment) -> String {
+pub(crate) fn sentence(experiment: &Experiment) -> String {
     let Experiment {
         repository,
         workflow,

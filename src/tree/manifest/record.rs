@@ -34,7 +34,7 @@ impl SourceRecord {
     }
 
     /// Whether both have the same names, kinds, contents and modes, whatever their times.
-    pub fn has_same_contents(&self, other: &Self) -> bool {
+    pub(crate) fn has_same_contents(&self, other: &Self) -> bool {
         let (a, b) = (&self.0.tree, &other.0.tree);
         let dirs = |tree: &Tree| -> Vec<_> {
             tree.dirs()
