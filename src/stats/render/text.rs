@@ -108,7 +108,7 @@ fn write_summary(total: &Figures, out: &mut String) -> std::fmt::Result {
     write_optional_totals(total, out)
 }
 
-/// Lines that are left out if there is nothing to count.
+/// Lines that are skipped if there is nothing to count.
 fn write_optional_totals(total: &Figures, out: &mut String) -> std::fmt::Result {
     if total.jobs.count > 0 {
         writeln!(out, "jobs        {}", spread(&total.jobs))?;

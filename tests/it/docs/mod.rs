@@ -3,7 +3,6 @@
 mod architecture;
 pub(crate) mod generated;
 mod inputs;
-mod known_prose;
 mod links;
 mod messages;
 mod prose;
