@@ -40,12 +40,11 @@ pub(crate) fn normalize(project: &ProjectFacts, warnings: &mut Vec<String>) -> N
     };
     let manifests = Manifests::read(project, &mut warn);
     let mut manifest_text = manifests.build();
-    let downloads = match &project.lock {
-        Some(file) => lock_components(file, &mut warn),
-        None => {
-            manifest_text += &manifests.resolution();
-            components_without_lock(project, &manifests)
-        }
+    let downloads = if let Some(file) = &project.lock {
+        lock_components(file, &mut warn)
+    } else {
+        manifest_text += &manifests.resolution();
+        components_without_lock(project, &manifests)
     };
     let manifest_count = count_of(project.manifests.len(), "manifest", "manifests");
     let mut target = vec![

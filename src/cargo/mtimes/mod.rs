@@ -2,13 +2,13 @@
 //!
 //! A checkout gives every file today's time, so cargo rebuilds all packages of the workspace
 //! although their outputs are there. When a target directory is saved, a
-//! [record](crate::tree::manifest::Record) is made of what the sources were like: path, size,
+//! [record](crate::tree::manifest::SourceRecord) is made of what the sources were like: path, size,
 //! digest and time of each file, names and time of each directory. When it is restored, what is the
 //! same gets the time that it had.
 //!
-//! - [`Area`] says where sources are looked for (pure, from what [`packages`] found)
-//! - [`decide()`] says which times are replayed (pure)
-//! - `ops::sources` looks, reads and sets
+//! - [`SourceRoots`](source_roots::SourceRoots) says where sources are looked for (pure, from what [`packages`] found)
+//! - [`decide`](decide::decide) says which times are replayed (pure)
+//! - [`replay`] looks, reads and sets
 //!
 //! # What cargo looks at
 //!
@@ -57,7 +57,7 @@
 //!    the area.
 //! 9. A file that is patched, built and moved back, or copied back with its time, looks older than
 //!    what was built from the patch; cargo is fooled by that in place, and so would be every job
-//!    after it. So what is recorded is when a file [arrived](Arrivals): the time of its last change
+//!    after it. So what is recorded is when a file [arrived](effective_mtime::EffectiveMtimes): the time of its last change
 //!    (ctime) where that is later than its modification time, and of the last move of a directory
 //!    around it. What did not change since the job built anything, which the times in the target
 //!    tell, is as its times say. And where an earlier step of a job gave times back, a later one

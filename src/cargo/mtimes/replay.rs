@@ -3,7 +3,7 @@
 //!
 //! - [`look_for`] finds the area of a step.
 //! - [`record`] is called while a target directory is saved, after it was read and before its entry
-//!   is published: [`crate::ops::save::SourcesRequest::sources`] does so.
+//!   is published: [`crate::ops::save::SaveRequest::record_sources`] does so.
 //! - [`give_back`] is called once in a step, after all its target directories are back in their
 //!   places, as a directory that comes back changes the time of the one it stands in.
 

@@ -154,21 +154,21 @@ fn rustup_toolchain(
         };
     };
     let (directory, name) = toolchain_dir(&choice.spec, request, &settings, probe);
-    let (compiler, note) = match driver(&probe.list(&directory.join("lib"))) {
-        Some((build, _)) => (Compiler::Build(build), format!("installed as {name}")),
-        None => {
-            let note = if probe.stat(&directory).is_some() {
-                format!("no compiler found in {}", directory.display())
-            } else {
-                format!("{name} is not installed")
-            };
-            // The requested name is the same on every machine, the installed one is not.
-            let requested = match choice.spec {
-                ToolchainSpec::Name(requested) => requested,
-                ToolchainSpec::Directory(_) => name,
-            };
-            (Compiler::Requested(requested), note)
-        }
+    let driver = driver(&probe.list(&directory.join("lib")));
+    let (compiler, note) = if let Some((build, _)) = driver {
+        (Compiler::Build(build), format!("installed as {name}"))
+    } else {
+        let note = if probe.stat(&directory).is_some() {
+            format!("no compiler found in {}", directory.display())
+        } else {
+            format!("{name} is not installed")
+        };
+        // The requested name is the same on every machine, the installed one is not.
+        let requested = match choice.spec {
+            ToolchainSpec::Name(requested) => requested,
+            ToolchainSpec::Directory(_) => name,
+        };
+        (Compiler::Requested(requested), note)
     };
     Toolchain {
         compiler,

@@ -28,7 +28,7 @@ pub struct SiteRunner<'a> {
 impl SiteRunner<'_> {
     /// Runs a job and passes on its log lines as they arrive.
     ///
-    /// A worker runs `work` too, by [`crate::site::worker::serve`]. It is called in this process,
+    /// A worker runs `work` too, by [`serve`](crate::site::worker::serve()). It is called in this process,
     /// on a thread of its own, only if the decision is [`Site::Here`]. Then its log lines do not go
     /// to `log`.
     ///

@@ -3,7 +3,7 @@
 //!
 //! A worker is the same program, called with [`ARGUMENT`]. It reads one request and writes one
 //! reply ([`protocol`]), and knows nothing about workflows. It ends when its parent ends, even if
-//! the parent is killed ([`serve`]).
+//! the parent is killed ([`serve()`]).
 
 pub mod context;
 mod host_probe;

@@ -275,10 +275,11 @@ const NUMBER: &str = " class=\"number\"";
 
 /// A table with the given column headers; `rows` is HTML.
 fn table(columns: &[(&str, &str)], rows: &str) -> String {
-    let header: String = columns
-        .iter()
-        .map(|(name, attributes)| format!("<th{attributes}>{name}</th>"))
-        .collect();
+    let mut header = String::new();
+    for (name, attributes) in columns {
+        // Writing to a string does not fail.
+        let _ = write!(header, "<th{attributes}>{name}</th>");
+    }
     format!(
         "<div class=\"scroll\"><table><thead><tr>{header}</tr></thead>\n<tbody>\n{rows}</tbody></table></div>"
     )

@@ -36,7 +36,7 @@ fn build() -> PathBuf {
     let mut cargo = Command::new(env!("CARGO"));
     cargo
         .current_dir(source)
-        .args(["build", "--quiet", "--locked", "--release"]);
+        .args(["build", "--quiet", "--locked", "--profile", "image-test"]);
     cargo.args(["--bin", "local-cache", "--example", "site-probe"]);
     // With `--target`, build scripts and procedural macros stay dynamic, which they must.
     cargo
@@ -47,5 +47,5 @@ fn build() -> PathBuf {
         .status()
         .expect("cargo runs");
     assert!(status.success(), "the static programs do not build");
-    directory.join(target).join("release")
+    directory.join(target).join("image-test")
 }

@@ -1,5 +1,6 @@
 //! Parts of documents that tests generate from the code.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -53,7 +54,8 @@ pub(crate) fn with_sections(
         let (_, after) = rest.split_once(&close).unwrap();
         let words: Vec<&str> = arguments.split_whitespace().collect();
         let content = content(&words);
-        result += &format!(
+        let _ = write!(
+            result,
             "{open}{} -->\n{}\n{close}{after}",
             arguments.trim(),
             content.trim()

@@ -238,6 +238,7 @@ fn a_manifest_of_a_newer_version_differs_from_a_damaged_one() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table: one case for each rule")]
 fn forged_manifests_are_refused() {
     let file = |size, place| Kind::File {
         size,
