@@ -1,8 +1,7 @@
 //! The binary: passes arguments, environment and streams to the library.
 //!
-//! It runs a command, unless it is called by the name of a phase (`/pre`, `/main` and `/post` in the
-//! image): then it runs that phase of the action. With the argument of a worker it runs one job for
-//! such a phase.
+//! It runs a command. Called by the name of a phase (`/pre`, `/main` and `/post` in the image), it
+//! runs that phase of the action. With the argument `worker` it runs one job for a phase.
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};

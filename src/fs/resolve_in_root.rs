@@ -1,12 +1,13 @@
-//! Names of the host as a helper can use them.
+//! Resolving paths of the host in a helper container.
 //!
 //! The helper sees the host's `/` at `/host`. An absolute symlink of the host
-//! (`~/.cargo -> /data/cargo`) would lead out of that, so symlinks are followed here, component by
-//! component, as if `/host` were the root, the way openat2(2) does with `RESOLVE_IN_ROOT`. What
-//! results has no symlink left in it, so nothing is resolved again.
+//! (`~/.cargo -> /data/cargo`) would lead out of it, so symlinks are followed here, component by
+//! component, as if `/host` were the root, like openat2(2) does with `RESOLVE_IN_ROOT`. The result
+//! contains no symlink, so the kernel resolves nothing again.
 //!
-//! This is no guard against the user who owns those directories: the helper has that user's rights
-//! and no more, so a link swapped meanwhile leads nowhere that user could not go.
+//! This does not protect against the user who owns the directories: the helper has the rights of
+//! that user and no more, so a symlink that is swapped in meanwhile leads only where that user can
+//! go.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -16,11 +17,10 @@ use std::path::{Component, Path, PathBuf};
 /// As many links as the kernel follows, `path_resolution(7)`.
 const MAX_LINKS: usize = 40;
 
-/// The path below `root` of what is called `path` when `root` is the root. Every symlink is
-/// followed, the last one too; from the first component that does not exist, the rest is taken as
-/// it is.
+/// The path below `root` that `path` leads to if `root` is `/`. All symlinks are followed. From the
+/// first component that does not exist, the rest is appended unchanged.
 ///
-/// Errors: `path` is not absolute, there are too many links, or a directory can't be searched.
+/// Errors: `path` is not absolute, there are too many symlinks, or a directory can't be searched.
 pub(crate) fn resolve(root: &Path, path: &Path) -> io::Result<PathBuf> {
     if !path.is_absolute() {
         return Err(io::Error::new(
@@ -55,8 +55,8 @@ pub(crate) fn resolve(root: &Path, path: &Path) -> io::Result<PathBuf> {
                     rest.push_front(name);
                 }
             }
-            // EINVAL: exists and is no link. ENOENT and ENOTDIR: to be made, or to fail where it is
-            // used.
+            // EINVAL: the path exists and is no symlink. ENOENT, ENOTDIR: it does not exist yet; a
+            // later use creates it or fails.
             Err(error) if is_no_link(&error) => {
                 here = next;
                 depth += 1;
@@ -67,8 +67,7 @@ pub(crate) fn resolve(root: &Path, path: &Path) -> io::Result<PathBuf> {
     Ok(here)
 }
 
-/// The same, but the last component is left as it is even if it is a symlink: for looking at the
-/// link itself.
+/// Like [`resolve`], but a symlink in the last component is not followed.
 pub(crate) fn resolve_parent(root: &Path, path: &Path) -> io::Result<PathBuf> {
     match (path.parent(), path.file_name()) {
         (Some(parent), Some(name)) => Ok(resolve(root, parent)?.join(name)),

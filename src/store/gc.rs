@@ -107,7 +107,8 @@ impl Store {
         self.sweep(&self.layout.locks(), stats, |name| name == "store")?;
         self.sweep_old(&self.layout.quarantine(), QUARANTINE_AGE, stats)?;
         self.sweep_old(&self.layout.job_states(), JOB_STATE_AGE, stats)?;
-        // Every process that writes to `tmp` holds `locks/store`, so these are files of killed processes.
+        // Every process that writes to `tmp` holds `locks/store`, so these files were left by
+        // processes that were killed.
         for name in files::list(&self.layout.tmp())? {
             remove_tree(&self.layout.tmp().join(name))?;
         }

@@ -126,13 +126,12 @@ impl CacheSave<'_> {
         let group = plan.group(&task.write);
         let filter = project.filter(context, plan)?;
         let restored = record.and_then(|record| EntryId::parse(record.entry.as_ref()?));
-        let record_sources = |mtimes: &[Timestamp]| match &sources {
-            Some(sources) => {
-                replay::record(store, sources, mtimes.iter().copied(), context.monitor)
+        let is_target = matches!(plan.contents, CacheContents::Target(_));
+        let record_sources = sources.filter(|_| is_target).map(|sources| {
+            move |mtimes: &[Timestamp]| {
+                replay::record(store, &sources, mtimes.iter().copied(), context.monitor)
             }
-            None => Err(Error::defect("no sources to record")),
-        };
-        let has_sources = sources.is_some() && matches!(plan.contents, CacheContents::Target(_));
+        });
         let request = SaveRequest {
             group: &group,
             key,
@@ -145,7 +144,7 @@ impl CacheSave<'_> {
                 // should find just that.
                 allow_empty: plan.is_shared(),
             },
-            record_sources: has_sources.then_some(&record_sources as RecordSources<'_>),
+            record_sources: record_sources.as_ref().map(|it| it as RecordSources<'_>),
             parent: Some(restored.unwrap_or_else(|| group.entry_id(key))),
         };
         save_entry(store, &request, context.monitor)
