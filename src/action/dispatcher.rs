@@ -196,7 +196,7 @@ fn stop_message(reason: StopReason, limit: Option<Duration>) -> String {
         }
         StopReason::Timeout => {
             let limit = limit.map(elapsed).unwrap_or_default();
-            format!("the cache stopped after {limit}; raise `timeout` if it needs longer")
+            format!("the cache gave up after {limit}; raise `timeout` if it needs longer")
         }
     }
 }
