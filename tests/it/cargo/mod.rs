@@ -6,6 +6,7 @@ mod command;
 mod failures;
 mod import;
 mod inputs;
+mod job_keys;
 mod job_log;
 mod jobs;
 mod keys;

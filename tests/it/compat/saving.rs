@@ -428,25 +428,9 @@ fn an_entry_of_one_action_is_found_by_the_others() {
             .job()
             .var("GITHUB_JOB", "other")
             .var("GITHUB_WORKFLOW", "Other");
-        assert_eq!(
-            elsewhere
-                .cache()
-                .with("path", "data")
-                .with("key", key)
-                .main()
-                .hit(),
-            "true",
-            "{key}"
-        );
-        assert_eq!(
-            elsewhere
-                .restore()
-                .with("path", "data")
-                .with("key", key)
-                .main()
-                .hit(),
-            "true",
-            "{key}"
-        );
+        for step in [elsewhere.cache(), elsewhere.restore()] {
+            let main = step.with("path", "data").with("key", key).main();
+            assert_eq!(main.hit(), "true", "{key}");
+        }
     }
 }

@@ -1,6 +1,5 @@
 //! Which site is chosen: tables of surroundings, obstacles and messages.
 
-use local_cache::env::Env;
 use local_cache::site::detect::{detect, needs_engine};
 use local_cache::site::facts::{
     Confinement, Container, EngineReport, JobContainer, OutputFile, SiteFacts, SocketFile,
@@ -9,10 +8,8 @@ use local_cache::site::facts::{
 use local_cache::site::paths::MountMap;
 use local_cache::site::problem::{Problem, SiteNotice};
 use local_cache::site::proc::{UidMap, parse_mountinfo};
-use local_cache::site::run::{RunOptions, RunOutcome, SiteRunner};
-use local_cache::site::worker::WorkerContext;
 use local_cache::site::{Site, SitePreference};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::site::paths::{action_mounts, job_mounts};
@@ -63,7 +60,7 @@ fn action() -> SiteFacts {
     }
 }
 
-fn with(change: impl FnOnce(&mut SiteFacts)) -> SiteFacts {
+pub(super) fn with(change: impl FnOnce(&mut SiteFacts)) -> SiteFacts {
     let mut facts = action();
     change(&mut facts);
     facts
@@ -77,14 +74,14 @@ fn with_seen(change: impl FnOnce(&mut EngineReport)) -> SiteFacts {
     facts
 }
 
-fn failing(problem: Problem, change: impl FnOnce(&mut SiteFacts)) -> SiteFacts {
+pub(super) fn failing(problem: Problem, change: impl FnOnce(&mut SiteFacts)) -> SiteFacts {
     with(|facts| {
         facts.engine = Some(Err(problem));
         change(facts);
     })
 }
 
-fn denied() -> Problem {
+pub(super) fn denied() -> Problem {
     Problem::SocketDenied {
         socket: PathBuf::from(SOCKET),
         uid: 0,
@@ -447,42 +444,4 @@ fn every_message_is_one_line_in_lower_case_without_a_full_stop() {
         codes.insert(problem.code());
     }
     assert_eq!(codes.len(), all.len(), "two problems have one code");
-}
-
-#[test]
-fn a_job_that_runs_here_gets_the_request_and_the_home() {
-    let facts = with(|facts| facts.confinement = Confinement::No);
-    let decision = detect(&facts);
-    let env = Env::from_iter([("HOME", "/home/someone")]);
-    let work = |request: String, context: &WorkerContext| {
-        (
-            request,
-            context.namespace.resolve(Path::new("~/x")).unwrap(),
-            context.is_cancelled(),
-        )
-    };
-    let runner = SiteRunner {
-        facts: &facts,
-        decision: &decision,
-        options: &RunOptions::new(env),
-    };
-    let outcome = runner.run("hello".to_owned(), &mut |_| (), work).unwrap();
-    assert_eq!(
-        outcome.reply,
-        ("hello".to_owned(), PathBuf::from("/home/someone/x"), false)
-    );
-    assert_eq!((outcome.stop_reason, outcome.identity), (None, None));
-}
-
-#[test]
-fn a_job_without_a_site_does_not_run_and_the_reason_is_returned() {
-    let facts = failing(denied(), |_| ());
-    let work = |(): (), _: &WorkerContext| panic!("must not be called");
-    let runner = SiteRunner {
-        facts: &facts,
-        decision: &detect(&facts),
-        options: &RunOptions::new(Env::default()),
-    };
-    let outcome: Result<RunOutcome<()>, _> = runner.run((), &mut |_| (), work);
-    assert_eq!(outcome.unwrap_err().code(), "socket-denied");
 }

@@ -4,4 +4,5 @@ mod detect;
 mod engine;
 mod identity;
 pub(crate) mod paths;
+mod run;
 mod worker;

@@ -5,3 +5,4 @@ mod manifest;
 mod mirror;
 mod restore_over;
 mod round_trip;
+mod skipped_files;

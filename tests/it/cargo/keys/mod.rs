@@ -5,4 +5,5 @@ mod command;
 mod project;
 mod rules;
 mod support;
+mod text;
 mod toolchain;

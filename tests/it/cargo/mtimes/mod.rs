@@ -3,5 +3,6 @@
 mod failures;
 mod matrix;
 mod old_times;
+mod records;
 mod source_roots;
 pub(super) mod support;
