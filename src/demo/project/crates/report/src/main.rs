@@ -8,7 +8,7 @@ use clap::Parser;
 
 /// Adds up orders, customer by customer
 #[derive(Parser)]
-struct Arguments {
+struct Options {
     /// A file with one order a line, as JSON
     orders: PathBuf,
     /// Where the report goes
@@ -16,13 +16,13 @@ struct Arguments {
 }
 
 fn main() -> anyhow::Result<()> {
-    let arguments = Arguments::parse();
+    let options = Options::parse();
     let start = Instant::now();
-    let text = std::fs::read_to_string(&arguments.orders)
-        .with_context(|| format!("cannot read {}", arguments.orders.display()))?;
+    let text = std::fs::read_to_string(&options.orders)
+        .with_context(|| format!("cannot read {}", options.orders.display()))?;
     let totals = totals::by_customer(&orders::read(&text)?);
-    std::fs::write(&arguments.report, serde_json::to_vec_pretty(&totals)?)
-        .with_context(|| format!("cannot write {}", arguments.report.display()))?;
+    std::fs::write(&options.report, serde_json::to_vec_pretty(&totals)?)
+        .with_context(|| format!("cannot write {}", options.report.display()))?;
     println!("{} customers in {}", totals.len(), humantime::format_duration(start.elapsed()));
     Ok(())
 }
