@@ -15,6 +15,7 @@ use crate::store::Store;
 
 /// The program's surroundings and the arguments that all commands have.
 pub(super) struct CommandContext<'a> {
+    /// Absolute.
     pub(super) cache_root: &'a Path,
     /// Whether to print JSON instead of text.
     pub(super) json: bool,
@@ -41,11 +42,6 @@ impl CommandContext<'_> {
     /// The store in the cache root, if there is one.
     pub(super) fn open_store(&self) -> Result<Option<Store>> {
         Ok(Store::open(self.cache_root)?)
-    }
-
-    /// The cache root as an absolute path.
-    pub(super) fn absolute_cache_root(&self) -> PathBuf {
-        self.base.working_directory.join(self.cache_root)
     }
 
     /// The user's home directory, if it is known.

@@ -27,7 +27,7 @@ pub(super) struct DoctorArgs {
 pub(super) fn doctor(context: &mut CommandContext<'_>, args: &DoctorArgs) -> Result<Exit> {
     let directory = &context.base.working_directory;
     let options = DoctorOptions {
-        cache_root: context.absolute_cache_root(),
+        cache_root: context.cache_root.to_owned(),
         workspace: args
             .workspace
             .as_ref()

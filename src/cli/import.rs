@@ -54,13 +54,13 @@ struct SizedCache {
 }
 
 pub(super) fn import(context: &mut CommandContext<'_>, args: &ImportArgs) -> Result<Exit> {
-    let root = context.absolute_cache_root();
-    let found = find_sized(&root, args.repository.as_deref())?;
+    let root = context.cache_root;
+    let found = find_sized(root, args.repository.as_deref())?;
     // Before the work, so that the table is there even if the import fails.
     if !context.json {
         context.write(table(&found).as_bytes())?;
     }
-    let entries = import_or_remove(context, args, &root, &found)?;
+    let entries = import_or_remove(context, args, root, &found)?;
     let directories: Vec<Value> = found.iter().map(directory_json).collect();
     let json = json!({
         "dry-run": args.dry_run,
@@ -186,7 +186,7 @@ fn jobs(context: &CommandContext<'_>, args: &ImportArgs, workspace: &Path) -> Ve
         };
         cargo.add_env(context.env.iter(), true);
         Job {
-            cache_root: context.absolute_cache_root(),
+            cache_root: context.cache_root.to_owned(),
             workspace: workspace.to_owned(),
             target: JobTarget::Cargo(Box::new(cargo)),
             task: Task::Restore(RestoreTask::default()),

@@ -48,10 +48,11 @@ pub fn run(surroundings: Surroundings<'_>) -> Exit {
     let home = env.path("HOME").unwrap_or(Path::new(""));
     let progress = Progress::new(is_terminal && !arguments.global.json);
     listen_for_signals(&arguments.command, &progress);
+    let base = Base::new(working_directory, home);
     let mut context = CommandContext {
-        cache_root: &arguments.global.cache_root,
+        cache_root: &absolute_cache_root(&arguments.global.cache_root, &base),
         json: arguments.global.json,
-        base: &Base::new(working_directory, home),
+        base: &base,
         env,
         monitor: &progress,
         out,
@@ -63,6 +64,14 @@ pub fn run(surroundings: Surroundings<'_>) -> Exit {
         drop(writeln!(err, "local-cache: {}", failure::message(&error)));
         failure::exit_code(&error)
     })
+}
+
+/// A `~` in a variable or in quotes reaches the program, as the shell does not replace it there.
+fn absolute_cache_root(path: &Path, base: &Base) -> PathBuf {
+    match path.strip_prefix("~") {
+        Ok(rest) if base.home.is_absolute() => base.home.join(rest),
+        _ => base.working_directory.join(path),
+    }
 }
 
 fn dispatch(context: &mut CommandContext<'_>, command: &Command) -> Result<Exit> {

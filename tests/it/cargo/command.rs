@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
 use super::support::LOCK;
-use crate::support::Sandbox;
+use crate::support::{RunResult, Sandbox};
 
 fn checkout(sandbox: &Sandbox, name: &str) -> std::path::PathBuf {
     let job = sandbox.job(name);
@@ -134,4 +135,42 @@ fn no_mirror_keeps_extraneous_files() {
     assert!(extra.exists());
     sandbox.run(&job, &["cargo", "restore"]);
     assert!(!extra.exists());
+}
+
+#[test]
+fn the_cache_root_can_be_relative_or_begin_with_a_tilde() {
+    let sandbox = Sandbox::new();
+    let job = checkout(&sandbox, "job");
+    for (root, directory) in [
+        ("store", job.join("store")),
+        ("~/store", sandbox.path("home/store")),
+    ] {
+        for arguments in [
+            &["cargo", "save"][..],
+            &["cargo", "restore", "--fail-on-cache-miss"],
+            &["save", "--key", "k", "Cargo.toml"],
+            &[
+                "restore",
+                "--key",
+                "k",
+                "--fail-on-cache-miss",
+                "Cargo.toml",
+            ],
+            &["list"],
+            &["verify"],
+            &["import"],
+        ] {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_local-cache"));
+            command
+                .args(arguments)
+                .current_dir(&job)
+                .env_clear()
+                .env("HOME", sandbox.path("home"))
+                .env("LOCAL_CACHE_ROOT", root)
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped());
+            RunResult::of(&mut command).succeeded();
+        }
+        assert!(directory.join("local-cache-v1").is_dir(), "{root}");
+    }
 }
