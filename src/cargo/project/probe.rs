@@ -1,10 +1,10 @@
 //! Reads files that may not exist. A file that can't be read is a warning.
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use crate::cargo::project::facts::ProjectFile;
-use crate::error::{Error, Result};
+use crate::error::{Error, IoContext, Result};
 use crate::fs::{FileKind, Namespace, Stat, files};
 use crate::glob::{FoundPath, Patterns, ResolveError};
 
@@ -21,8 +21,14 @@ impl<'a> FileProbe<'a> {
         }
     }
 
+    /// `Cargo` and `rustup` directories are relative if the home directory is not known. A file
+    /// below the current directory must not be taken for one of theirs.
     fn locate(&self, name: &Path) -> Result<PathBuf> {
-        self.namespace.locate(name)
+        if name.is_absolute() {
+            self.namespace.locate(name)
+        } else {
+            Err(io::Error::from(ErrorKind::NotFound)).context("find", || name)
+        }
     }
 
     /// The contents of a regular file. An unreadable file is a warning and counts as absent.

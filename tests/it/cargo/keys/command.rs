@@ -1,5 +1,7 @@
 //! `local-cache key`: its text and its JSON.
 
+use std::ffi::OsStr;
+
 use local_cache::action::Env;
 use local_cache::cli::{self, Exit, Surroundings};
 use serde_json::{Value, json};
@@ -152,4 +154,15 @@ fn outside_a_project_it_fails_with_one_line() {
         );
     }
     assert_eq!(run(&fixture, "", &["--workspaces"]).exit, Exit::Usage);
+}
+
+#[test]
+fn without_a_home_directory_files_that_would_be_in_it_are_absent() {
+    let mut fixture = Fixture::new();
+    for name in ["HOME", "CARGO_HOME", "RUSTUP_HOME"] {
+        fixture.asked.env.remove(OsStr::new(name));
+    }
+    let shown = run(&fixture, "", &["--json"]);
+    let document: Value = serde_json::from_str(&shown.out).unwrap();
+    assert_eq!(document["warnings"], json!([]));
 }
