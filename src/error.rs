@@ -126,7 +126,7 @@ impl Error {
 }
 
 /// The text of an operating system error without "(os error N)".
-fn without_errno(error: &io::Error) -> String {
+pub(crate) fn without_errno(error: &io::Error) -> String {
     let text = error.to_string();
     match text.find(" (os error") {
         Some(end) => text[..end].to_owned(),

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use crate::error::without_errno;
+
 /// Why a list of patterns can't be parsed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -41,12 +43,17 @@ pub enum PatternError {
 }
 
 /// Why the search for matching paths failed.
+///
+/// The texts include the system's error, so it is not a `source`: reports would print it again.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ResolveError {
     /// The kind of a path can't be determined. A symlink cycle is such an error.
-    #[error("can't access '{path}': {source}; exclude it or make it readable")]
-    Inspect { path: PathBuf, source: io::Error },
-    #[error("can't list the directory '{path}': {source}; exclude it or make it readable")]
-    List { path: PathBuf, source: io::Error },
+    #[error("can't access '{path}': {}; exclude it or make it readable", without_errno(.cause))]
+    Inspect { path: PathBuf, cause: io::Error },
+    #[error(
+        "can't list the directory '{path}': {}; exclude it or make it readable",
+        without_errno(.cause)
+    )]
+    List { path: PathBuf, cause: io::Error },
 }

@@ -16,6 +16,7 @@ use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
+use crate::error::without_errno;
 use crate::glob::{Base, FoundKind, FoundPath, PatternError, Patterns, ResolveError};
 
 /// The value of `hashFiles` if at least one file matched.
@@ -55,8 +56,8 @@ pub enum HashFilesError {
     #[error(transparent)]
     Resolve(#[from] ResolveError),
     /// A matched file can't be read. A broken symlink that is not followed is such a file.
-    #[error("can't read '{path}' to hash it: {source}; exclude it or make it readable")]
-    Read { path: PathBuf, source: io::Error },
+    #[error("can't read '{path}' to hash it: {}; exclude it or make it readable", without_errno(.cause))]
+    Read { path: PathBuf, cause: io::Error },
     /// A matched path is a pipe, a socket or a device, which may never end.
     #[error("can't hash '{path}': it is not a regular file; exclude it")]
     NotAFile { path: PathBuf },
@@ -106,9 +107,9 @@ const NULL_DEVICE: u64 = 0x103;
 /// The digest of a matched path; `None` for a directory.
 fn digest_found(found: &FoundPath, buffer: &mut [u8]) -> Result<Option<[u8; 32]>, HashFilesError> {
     let path = &found.path;
-    let read_error = |source| HashFilesError::Read {
+    let read_error = |cause| HashFilesError::Read {
         path: path.clone(),
-        source,
+        cause,
     };
     match found.kind {
         FoundKind::Directory => return Ok(None),

@@ -185,9 +185,9 @@ impl Walk<'_> {
     ) -> Result<(), ResolveError> {
         let path = self.namespace.resolve(&parent.path);
         let children = path.and_then(|path| disk::children(&path));
-        let children = children.map_err(|source| ResolveError::List {
+        let children = children.map_err(|cause| ResolveError::List {
             path: parent.path.clone(),
-            source,
+            cause,
         })?;
         candidates.extend(children.into_iter().rev().map(|(name, kind)| PendingPath {
             path: parent.path.join(name),
@@ -205,8 +205,8 @@ fn inspect<T>(
     operation: impl FnOnce(&Path) -> io::Result<T>,
 ) -> Result<T, ResolveError> {
     path.and_then(|path| operation(&path))
-        .map_err(|source| ResolveError::Inspect {
+        .map_err(|cause| ResolveError::Inspect {
             path: name.to_path_buf(),
-            source,
+            cause,
         })
 }

@@ -121,6 +121,21 @@ fn paths_that_do_not_exist_are_reported() {
 }
 
 #[test]
+fn a_symlink_cycle_is_reported_once() {
+    let sandbox = Sandbox::new();
+    let job = sandbox.job("job");
+    symlink("cycle", job.join("cycle")).unwrap();
+    for arguments in [
+        &["paths", "cycle/*"][..],
+        &["hash-files", "--follow-symbolic-links", "cycle"],
+    ] {
+        let line = sandbox.run(&job, arguments).failed(1);
+        assert_eq!(line.matches("symbolic links").count(), 1, "{line}");
+        assert!(line.ends_with("; exclude it or make it readable"), "{line}");
+    }
+}
+
+#[test]
 fn a_cache_root_that_is_a_file_is_reported() {
     let sandbox = Sandbox::new();
     let job = sandbox.job("job");
