@@ -16,14 +16,17 @@ use crate::store::Store;
 
 /// Runs before the task. Returns whether there is room to save.
 pub(super) fn before(context: &JobContext<'_>, reply: &mut JobReply) -> bool {
-    let mut policy = context.job.housekeeping.guard.clone();
-    match (&context.job.task, &mut policy) {
-        (Task::Restore(_), _) | (_, None) => return true,
+    let Some(policy) = &context.job.housekeeping.guard else {
+        return true;
+    };
+    let mut policy = policy.clone();
+    match context.job.task {
+        Task::Restore(_) => return true,
         // The size of the store is checked after the save, when it is known.
-        (Task::Save(_), Some(policy)) => policy.limits.store_bytes = None,
-        (Task::Guard, Some(_)) => {}
+        Task::Save(_) => policy.limits.store_bytes = None,
+        Task::Guard => {}
     }
-    reply.guard = policy.and_then(|policy| run_guard(context, &policy));
+    reply.guard = run_guard(context, &policy);
     reply.guard.as_ref().is_none_or(|report| report.may_save)
 }
 

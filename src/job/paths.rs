@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::glob::Base;
 use crate::job::context::JobContext;
 use crate::job::reply::{CacheReply, SaveReply};
-use crate::job::request::{PathsTarget, RestoreRecord, RestoreTask, SaveTask};
+use crate::job::request::{PathsTarget, RestoreTask, SaveTask};
 use crate::ops::path_list::PathList;
 use crate::ops::restore::{RestoreOptions, RestoreRequest, restore as restore_entry};
 use crate::ops::save::{SaveOptions, SaveRequest, save as save_entry};
@@ -88,11 +88,11 @@ pub(crate) fn save(
     context: &JobContext<'_>,
     target: &PathsTarget,
     task: &SaveTask,
-    records: &[RestoreRecord],
     store: &Store,
 ) -> Result<(CacheReply, EntryGroup)> {
     let paths = parse(context, target)?;
-    let record = records.iter().find(|it| it.cache == PathsTarget::NAME);
+    let mut records = task.records.iter();
+    let record = records.find(|record| record.cache == PathsTarget::NAME);
     let key = record.map_or(&target.key, |record| &record.key);
     let mut cache = CacheReply::new(PathsTarget::NAME, CacheKind::Path, key);
     let group = group(&task.write, &paths);

@@ -126,6 +126,5 @@ pub struct RestoreRecord {
     /// Whether the entry has the key.
     pub exact: bool,
     /// How to compute the key for another compiler, if the compiler is part of it.
-    #[serde(rename = "recipe")]
     pub key_template: Option<KeyTemplate>,
 }

@@ -61,22 +61,20 @@ fn restore(context: &JobContext<'_>, task: &RestoreTask, reply: &mut JobReply) -
 fn save(context: &JobContext<'_>, task: &SaveTask, reply: &mut JobReply) -> Result<()> {
     let root = context.namespace.locate(&context.job.cache_root)?;
     let store = Store::create(&root)?;
-    let recorded = task.recorded_as.as_ref();
-    let recorded = recorded.and_then(|name| take_records(&store, name));
-    let records = recorded.as_ref().unwrap_or(&task.records);
+    let mut task = task.clone();
+    let name = task.recorded_as.as_ref();
+    if let Some(records) = name.and_then(|name| take_records(&store, name)) {
+        task.records = records;
+    }
     let groups = match &context.job.target {
         JobTarget::Paths(target) => {
-            let (cache, group) = paths::save(context, target, task, records, &store)?;
+            let (cache, group) = paths::save(context, target, &task, &store)?;
             reply.caches.push(cache);
             vec![group]
         }
-        JobTarget::Cargo(target) => {
-            let (caches, groups) = cargo::save(context, target, task, records, &store)?;
-            reply.caches.extend(caches);
-            groups
-        }
+        JobTarget::Cargo(target) => cargo::save(context, target, &task, &store, &mut reply.caches)?,
     };
-    enforce_retention(context, task, &store, &groups, reply)
+    enforce_retention(context, &task, &store, &groups, reply)
 }
 
 /// Keeps the records in the store, for steps whose `save` sub-action gets nothing from the runner.

@@ -55,7 +55,10 @@ pub(super) fn replay(
     store: &Store,
     entries: &[&Entry],
 ) -> Option<ReplayStats> {
-    let area = source_roots(context, target, project).filter(|_| !entries.is_empty())?;
+    if entries.is_empty() {
+        return None;
+    }
+    let area = source_roots(context, target, project)?;
     let sources = Sources {
         area: &area,
         job: &target.run,

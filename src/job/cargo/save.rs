@@ -20,14 +20,15 @@ use crate::ops::save::{
 use crate::store::{EntryGroup, EntryId, Store};
 use crate::tree::Roots;
 
-/// Saves all caches. Returns what was done with each, and the groups that were written to.
+/// Saves all caches. Returns the groups that were written to. If the job is cancelled, the caches
+/// that were saved before are in the reply.
 pub(crate) fn save(
     context: &JobContext<'_>,
     target: &CargoTarget,
     task: &SaveTask,
-    records: &[RestoreRecord],
     store: &Store,
-) -> Result<(Vec<CacheReply>, Vec<EntryGroup>)> {
+    caches: &mut Vec<CacheReply>,
+) -> Result<Vec<EntryGroup>> {
     let project = CargoProject::find(context, target)?;
     let source_roots = mtimes::source_roots(context, target, &project);
     let sources = source_roots.as_ref().map(|area| Sources {
@@ -42,17 +43,17 @@ pub(crate) fn save(
         sources,
         lock: PackageCacheLock::new(target, &project, context.monitor),
     };
-    let mut caches = Vec::new();
-    let mut groups = Vec::new();
     // In reverse: a target directory that is moved into the store takes with it the caches that
     // lie below it, so these must be saved first.
-    for plan in project.plans.iter().rev() {
-        let record = records.iter().find(|record| record.cache == plan.name);
-        caches.extend(save.save_under_all_keys(plan, record)?);
-        groups.push(plan.group(&task.write));
-    }
+    let plans = &project.plans;
+    let result = plans.iter().rev().try_for_each(|plan| {
+        let mut records = task.records.iter();
+        let record = records.find(|record| record.cache == plan.name);
+        save.save_under_all_keys(plan, record, caches)
+    });
     caches.reverse();
-    Ok((caches, groups))
+    result?;
+    Ok(plans.iter().map(|plan| plan.group(&task.write)).collect())
 }
 
 /// The keys to save a cache under; the module [`crate::job::cargo`] says why.
@@ -87,8 +88,8 @@ impl CacheSave<'_> {
         &mut self,
         plan: &CachePlan,
         record: Option<&RestoreRecord>,
-    ) -> Result<Vec<CacheReply>> {
-        let mut caches = Vec::new();
+        caches: &mut Vec<CacheReply>,
+    ) -> Result<()> {
         let keys = keys_to_save(plan, record);
         for (number, key) in keys.iter().enumerate() {
             let mut cache = CacheReply::new(&plan.name, plan.kind, key);
@@ -104,7 +105,7 @@ impl CacheSave<'_> {
             }
             caches.push(cache);
         }
-        Ok(caches)
+        Ok(())
     }
 
     fn save_cache(

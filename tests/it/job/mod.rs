@@ -1,3 +1,4 @@
 //! Jobs that a worker runs for the action.
 
+mod cancelled;
 mod housekeeping;
