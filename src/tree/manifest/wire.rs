@@ -140,12 +140,12 @@ impl WireBody<'_> {
         }
         let dirs = into_dirs(self.dirs, leaf_count)?;
         let pack_count = self.packs.len();
-        let leaves = (0..).zip(self.leaves);
-        let leaves = leaves.map(|(id, leaf)| leaf.into_leaf(id, pack_count));
-        let mut tree = Tree {
-            dirs,
-            leaves: leaves.collect::<Result<_, _>>()?,
-        };
+        // Collecting into a `Result` would not reserve the capacity.
+        let mut leaves = Vec::with_capacity(leaf_count);
+        for (id, leaf) in (0..).zip(self.leaves) {
+            leaves.push(leaf.into_leaf(id, pack_count)?);
+        }
+        let mut tree = Tree { dirs, leaves };
         validate_tree(&mut tree)?;
         Ok(Manifest {
             scanned_at: valid_time(self.scanned)?,
