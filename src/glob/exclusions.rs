@@ -29,14 +29,13 @@ struct Rule {
     segments: Vec<Segment>,
 }
 
-/// Whether a path below the directory is part of the cache.
+/// What a scan does with a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ExclusionVerdict {
+pub enum Filter {
     Include,
-    /// The path and everything below it are excluded.
+    /// Skip it, with everything below it.
     Exclude,
-    /// The directory is excluded, but a later pattern may include something below it: scan it, and
-    /// include it only if something below it is included.
+    /// Scan this directory, and drop it if nothing below it is included.
     IncludeIfNonEmpty,
 }
 
@@ -65,23 +64,26 @@ impl Exclusions {
     }
 
     /// `path` is relative to the directory and has no `.` or `..`. Does not allocate.
-    pub fn verdict(&self, path: &Path, is_directory: bool) -> ExclusionVerdict {
+    ///
+    /// An excluded directory in which a later pattern may include something is
+    /// [`Filter::IncludeIfNonEmpty`].
+    pub fn verdict(&self, path: &Path, is_directory: bool) -> Filter {
         let names = PathNames::of(path.as_os_str().as_bytes());
         let Some(last) = self
             .rules
             .iter()
             .rposition(|rule| rule.matches_with_parents(names.clone(), is_directory))
         else {
-            return ExclusionVerdict::Include;
+            return Filter::Include;
         };
         let later = || self.rules[last + 1..].iter().filter(|rule| !rule.exclude);
         if !self.rules[last].exclude {
-            ExclusionVerdict::Include
+            Filter::Include
         } else if is_directory && later().any(|rule| may_match_below(&rule.segments, names.clone()))
         {
-            ExclusionVerdict::IncludeIfNonEmpty
+            Filter::IncludeIfNonEmpty
         } else {
-            ExclusionVerdict::Exclude
+            Filter::Exclude
         }
     }
 }
@@ -170,9 +172,9 @@ mod tests {
 
     #[test]
     fn exclusions_work_inside_a_listed_directory() {
-        use ExclusionVerdict::{Exclude, Include, IncludeIfNonEmpty};
+        use Filter::{Exclude, Include, IncludeIfNonEmpty};
         let zip: &[&str] = &["./target", "!./target/**/*.zip"];
-        let table: &[(&[&str], &str, ExclusionVerdict)] = &[
+        let table: &[(&[&str], &str, Filter)] = &[
             (zip, "a.zip", Exclude),
             (zip, "debug/deep/a.zip", Exclude),
             (zip, "debug", Include),
@@ -224,17 +226,14 @@ mod tests {
     #[test]
     fn a_slash_at_the_end_excludes_directories_and_what_they_hold() {
         let exclusions = below("/ws/target", &["target", "!target/**/name/"]);
-        assert_eq!(
-            exclusions.verdict(Path::new("name"), true),
-            ExclusionVerdict::Exclude
-        );
+        assert_eq!(exclusions.verdict(Path::new("name"), true), Filter::Exclude);
         assert_eq!(
             exclusions.verdict(Path::new("a/name"), false),
-            ExclusionVerdict::Include
+            Filter::Include
         );
         assert_eq!(
             exclusions.verdict(Path::new("a/name/file"), false),
-            ExclusionVerdict::Exclude
+            Filter::Exclude
         );
     }
 
@@ -277,8 +276,7 @@ mod tests {
                         list.exclusions_below(Path::new("/ws/t")),
                     );
                     for path in &paths {
-                        let kept =
-                            exclusions.verdict(Path::new(path), true) == ExclusionVerdict::Include;
+                        let kept = exclusions.verdict(Path::new(path), true) == Filter::Include;
                         let matched = all.matches(&Path::new("/ws/t").join(path)).directory;
                         assert_eq!(kept, matched, "{first} {second} {third} {path}");
                     }

@@ -12,11 +12,9 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Result};
 use crate::fs::{Namespace, files};
 use crate::glob::{
-    Anchor, Anchored, Base, ExclusionVerdict, Exclusions, FoundKind, FoundPath, PatternError,
-    Patterns,
+    Anchor, Anchored, Base, Exclusions, Filter, FoundKind, FoundPath, PatternError, Patterns,
 };
 use crate::tree::Roots;
-use crate::tree::scan::Filter;
 
 #[derive(Debug)]
 pub(crate) struct PathList {
@@ -186,11 +184,7 @@ impl ResolvedPaths {
                 .find_map(|(root, below)| Some((below, path.strip_prefix(root).ok()?)));
             match found {
                 Some((below, rest)) if !rest.as_os_str().is_empty() => {
-                    match below.verdict(rest, is_directory) {
-                        ExclusionVerdict::Include => Filter::Include,
-                        ExclusionVerdict::Exclude => Filter::Exclude,
-                        ExclusionVerdict::IncludeIfNonEmpty => Filter::IncludeIfNonEmpty,
-                    }
+                    below.verdict(rest, is_directory)
                 }
                 _ => Filter::Include,
             }

@@ -5,8 +5,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 use crate::cargo::project::workspace::normalize_path;
+use crate::glob::Filter;
 use crate::tree::Roots;
-use crate::tree::scan::Filter;
 
 /// What the names of roots begin with that are named in the input `sources`.
 const NAMED: u8 = b'=';

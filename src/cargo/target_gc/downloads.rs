@@ -22,7 +22,7 @@ use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
 
 use crate::cargo::target_gc::locked_packages::LockedPackages;
-use crate::tree::scan::Filter;
+use crate::glob::Filter;
 
 /// A filter for `registry` and `git` of a `CARGO_HOME`. Unknown names are included.
 pub fn downloads_filter(

@@ -36,7 +36,7 @@ use crate::cargo::target_gc::locked_packages::LockedPackages;
 use crate::cargo::target_gc::reachable::reachable_units;
 use crate::cargo::target_gc::read_target::{Incremental, Profile, TargetDir, UnitOrigin};
 use crate::fs::Timestamp;
-use crate::tree::scan::Filter;
+use crate::glob::Filter;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UnusedOutputs {

@@ -11,13 +11,12 @@ use crate::cargo::target_gc::inspect::inspect;
 use crate::cargo::target_gc::locked_packages::LockedPackages;
 use crate::cargo::target_gc::unused::UnusedOutputs;
 use crate::error::{Error, Result};
-use crate::glob::Base;
+use crate::glob::{Base, Filter};
 use crate::job::cargo::build_dirs::BuildDirs;
 use crate::job::cargo::caches::{CacheContents, CachePlan, plans};
 use crate::job::cargo_target::CargoTarget;
 use crate::job::context::JobContext;
 use crate::ops::path_list::PathList;
-use crate::tree::scan::Filter;
 
 /// Decides what a save excludes, like [`PathFilter`](crate::tree::scan::PathFilter).
 pub(super) type FilterFn = Box<dyn Fn(&Path, bool) -> Filter + Sync>;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::glob::Filter;
 use crate::tree::model::Tree;
 use crate::tree::stamps::RootStamps;
 
@@ -27,13 +28,3 @@ pub struct ScanOptions<'a> {
 
 /// Called with an absolute path and whether it is a directory.
 pub type PathFilter<'a> = &'a (dyn Fn(&Path, bool) -> Filter + Sync);
-
-/// What to do with a path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Filter {
-    Include,
-    /// Skip it, with everything below it.
-    Exclude,
-    /// Scan this directory, and drop it if nothing below it is included.
-    IncludeIfNonEmpty,
-}

@@ -9,6 +9,6 @@ mod result;
 mod visit;
 mod walk;
 
-pub use filter::{Filter, PathFilter, ScanOptions};
+pub use filter::{PathFilter, ScanOptions};
 pub use result::{ExtraneousName, Scan, SkipReason, SkippedPath};
 pub use walk::scan;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
-use super::filter::{Filter, ScanOptions};
+use super::filter::ScanOptions;
 use super::flatten::{drop_empty, flatten};
 use super::found::FoundDir;
 use super::guide::GuideEntry;
@@ -17,6 +17,7 @@ use super::result::{Scan, SkipReason, SkippedPath};
 use super::visit::{DirVisit, NamesToVisit, ParentDir, ScanName};
 use crate::error::{Error, IoContext, Result};
 use crate::fs::{Dir, DirEntry, FileKind, Timestamp, is_temp_name, xattrs};
+use crate::glob::Filter;
 use crate::tree::model::{DirId, Tree};
 use crate::tree::roots::Roots;
 use crate::tree::stamps::RootStamp;

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use local_cache::glob::{Base, ExclusionVerdict, FoundKind, PatternError, Patterns, ResolveError};
+use local_cache::glob::{Base, Filter, FoundKind, PatternError, Patterns, ResolveError};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -318,7 +318,7 @@ fn an_exclusion_inside_a_listed_directory_excludes_what_github_keeps() {
         .unwrap()
         .exclusions_below(&tree.workspace().join("target"));
     let verdict = |path: &str| exclusions.verdict(Path::new(path), false);
-    assert_eq!(verdict("a.rlib"), ExclusionVerdict::Include);
-    assert_eq!(verdict("x/b.zip"), ExclusionVerdict::Exclude);
-    assert_eq!(verdict("x/keep.zip"), ExclusionVerdict::Include);
+    assert_eq!(verdict("a.rlib"), Filter::Include);
+    assert_eq!(verdict("x/b.zip"), Filter::Exclude);
+    assert_eq!(verdict("x/keep.zip"), Filter::Include);
 }
