@@ -1,5 +1,6 @@
 //! Metadata of files, and their timestamps.
 
+use std::fs::FileType;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::libc;
@@ -137,6 +138,20 @@ pub enum FileKind {
     Symlink,
     /// A socket, fifo or device.
     Special,
+}
+
+impl From<FileType> for FileKind {
+    fn from(kind: FileType) -> Self {
+        if kind.is_dir() {
+            Self::Directory
+        } else if kind.is_file() {
+            Self::File
+        } else if kind.is_symlink() {
+            Self::Symlink
+        } else {
+            Self::Special
+        }
+    }
 }
 
 /// Metadata of a file, without following symlinks.

@@ -1,18 +1,20 @@
 //! The only calls of this module that touch the disk.
 
 use std::ffi::OsString;
-use std::fs::{self, FileType};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::fs::FileKind;
+
 /// The kind of a path. Symlinks are not followed. `None` if the path does not exist.
-pub(crate) fn kind(path: &Path) -> io::Result<Option<FileType>> {
-    absent_is_none(fs::symlink_metadata(path).map(|metadata| metadata.file_type()))
+pub(crate) fn kind(path: &Path) -> io::Result<Option<FileKind>> {
+    absent_is_none(fs::symlink_metadata(path).map(|metadata| metadata.file_type().into()))
 }
 
 /// The kind of a symlink's target. `None` if the symlink is broken.
-pub(crate) fn target_kind(path: &Path) -> io::Result<Option<FileType>> {
-    absent_is_none(fs::metadata(path).map(|metadata| metadata.file_type()))
+pub(crate) fn target_kind(path: &Path) -> io::Result<Option<FileKind>> {
+    absent_is_none(fs::metadata(path).map(|metadata| metadata.file_type().into()))
 }
 
 pub(crate) fn real_path(path: &Path) -> io::Result<PathBuf> {
@@ -20,11 +22,11 @@ pub(crate) fn real_path(path: &Path) -> io::Result<PathBuf> {
 }
 
 /// The entries of a directory, sorted bytewise by name. Symlinks are not followed.
-pub(crate) fn children(directory: &Path) -> io::Result<Vec<(OsString, FileType)>> {
+pub(crate) fn children(directory: &Path) -> io::Result<Vec<(OsString, FileKind)>> {
     let mut children = Vec::new();
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
-        children.push((entry.file_name(), entry.file_type()?));
+        children.push((entry.file_name(), entry.file_type()?.into()));
     }
     children.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
     Ok(children)

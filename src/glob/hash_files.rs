@@ -17,7 +17,8 @@ use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
 use crate::error::without_errno;
-use crate::glob::{Base, FoundKind, FoundPath, PatternError, Patterns, ResolveError};
+use crate::fs::FileKind;
+use crate::glob::{Base, FoundPath, PatternError, Patterns, ResolveError};
 
 /// The value of `hashFiles` if at least one file matched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,9 +113,9 @@ fn digest_found(found: &FoundPath, buffer: &mut [u8]) -> Result<Option<[u8; 32]>
         cause,
     };
     match found.kind {
-        FoundKind::Directory => return Ok(None),
-        FoundKind::File => {}
-        FoundKind::Symlink | FoundKind::Special => {
+        FileKind::Directory => return Ok(None),
+        FileKind::File => {}
+        FileKind::Symlink | FileKind::Special => {
             let metadata = fs::metadata(path).map_err(read_error)?;
             let kind = metadata.file_type();
             if kind.is_dir() {

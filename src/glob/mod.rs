@@ -58,5 +58,5 @@ pub use crate::glob::base::{Anchor, Base};
 pub use crate::glob::error::{PatternError, ResolveError};
 pub use crate::glob::exclusions::{Exclusions, Filter};
 pub use crate::glob::list::{PatternMatch, Patterns};
-pub use crate::glob::resolve::{FoundKind, FoundPath};
+pub use crate::glob::resolve::FoundPath;
 pub(crate) use crate::glob::white_space::{is_js_space, js_trim};

@@ -4,11 +4,10 @@
 //! order of the patterns, then depth first, a directory before its contents, children sorted
 //! bytewise. It does not depend on the filesystem's order of names; `hashFiles` relies on that.
 
-use std::fs::FileType;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::fs::{Local, Namespace};
+use crate::fs::{FileKind, Local, Namespace};
 use crate::glob::disk;
 use crate::glob::error::ResolveError;
 use crate::glob::list::Patterns;
@@ -18,39 +17,15 @@ use crate::glob::list::Patterns;
 pub struct FoundPath {
     /// Absolute. It starts with the search path of the pattern; symlinks in it are not resolved.
     pub path: PathBuf,
-    pub kind: FoundKind,
-}
-
-/// The kind of a matched path, or of a symlink's target if symlinks are followed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FoundKind {
-    Directory,
-    File,
-    /// A symlink that was not followed.
-    Symlink,
-    /// A device, a pipe or a socket.
-    Special,
-}
-
-impl From<FileType> for FoundKind {
-    fn from(kind: FileType) -> Self {
-        if kind.is_dir() {
-            Self::Directory
-        } else if kind.is_file() {
-            Self::File
-        } else if kind.is_symlink() {
-            Self::Symlink
-        } else {
-            Self::Special
-        }
-    }
+    /// The kind of the path, or of a symlink's target if symlinks are followed.
+    pub kind: FileKind,
 }
 
 /// A path that is still to be visited.
 struct PendingPath {
     path: PathBuf,
     /// The kind of the path itself, even if it is a symlink.
-    kind: FileType,
+    kind: FileKind,
     /// The number of directories above it in this search.
     depth: usize,
 }
@@ -120,7 +95,7 @@ impl Walk<'_> {
             let Some(kind) = self.kind(&candidate)? else {
                 continue;
             };
-            let is_directory = kind == FoundKind::Directory;
+            let is_directory = kind == FileKind::Directory;
             if is_directory && enter {
                 self.add_children(&candidate, &mut candidates)?;
             }
@@ -140,21 +115,19 @@ impl Walk<'_> {
     }
 
     /// `None` for a broken symlink, and for a directory that this search is already inside of.
-    fn kind(&mut self, candidate: &PendingPath) -> Result<Option<FoundKind>, ResolveError> {
+    fn kind(&mut self, candidate: &PendingPath) -> Result<Option<FileKind>, ResolveError> {
         if !self.follow {
-            return Ok(Some(candidate.kind.into()));
+            return Ok(Some(candidate.kind));
         }
         let path = &candidate.path;
-        let kind = if candidate.kind.is_symlink() {
+        let kind = if candidate.kind == FileKind::Symlink {
             inspect(path, self.namespace.resolve(path), disk::target_kind)?
         } else {
             Some(candidate.kind)
         };
         match kind {
-            Some(kind) if kind.is_dir() => {
-                Ok(self.enter(candidate)?.then_some(FoundKind::Directory))
-            }
-            kind => Ok(kind.map(FoundKind::from)),
+            Some(FileKind::Directory) => Ok(self.enter(candidate)?.then_some(FileKind::Directory)),
+            kind => Ok(kind),
         }
     }
 
@@ -164,7 +137,7 @@ impl Walk<'_> {
         self.ancestors.truncate(candidate.depth);
         // The real path of a plain child needs no system call.
         let real = match (self.ancestors.last(), candidate.path.file_name()) {
-            (Some(parent), Some(name)) if !candidate.kind.is_symlink() => parent.join(name),
+            (Some(parent), Some(name)) if candidate.kind != FileKind::Symlink => parent.join(name),
             _ => {
                 let path = self.namespace.resolve(&candidate.path);
                 inspect(&candidate.path, path, disk::real_path)?

@@ -10,10 +10,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::fs::{Namespace, files};
-use crate::glob::{
-    Anchor, Anchored, Base, Exclusions, Filter, FoundKind, FoundPath, PatternError, Patterns,
-};
+use crate::fs::{FileKind, Namespace, files};
+use crate::glob::{Anchor, Anchored, Base, Exclusions, Filter, FoundPath, PatternError, Patterns};
 use crate::tree::Roots;
 
 #[derive(Debug)]
@@ -92,7 +90,7 @@ impl PathList {
                 ));
             }
             let path = namespace.locate_parent(&found.path)?;
-            if found.kind == FoundKind::Directory && !files::is_symlink(&path)? {
+            if found.kind == FileKind::Directory && !files::is_symlink(&path)? {
                 let below = self.patterns.exclusions_below(&found.path);
                 if !below.is_empty() {
                     exclusions.push((path.clone(), below));

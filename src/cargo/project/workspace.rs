@@ -11,7 +11,8 @@ use std::path::{Component, Path, PathBuf};
 use crate::cargo::project::facts::ProjectFile;
 use crate::cargo::project::manifest::CargoManifest;
 use crate::cargo::project::probe::FileProbe;
-use crate::glob::{Base, FoundKind, Patterns};
+use crate::fs::FileKind;
+use crate::glob::{Base, Patterns};
 
 const MANIFEST: &str = "Cargo.toml";
 
@@ -101,7 +102,7 @@ fn members(root: &Path, manifest: &CargoManifest, probe: &mut FileProbe) -> Vec<
         Ok(matched) => found.extend(
             matched
                 .into_iter()
-                .filter(|matched| matched.kind == FoundKind::Directory)
+                .filter(|matched| matched.kind == FileKind::Directory)
                 .map(|matched| matched.path)
                 .filter(|directory| !is_excluded(root, directory, manifest)),
         ),

@@ -6,7 +6,8 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use local_cache::glob::{Base, Filter, FoundKind, PatternError, Patterns, ResolveError};
+use local_cache::fs::FileKind;
+use local_cache::glob::{Base, Filter, PatternError, Patterns, ResolveError};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -259,9 +260,9 @@ fn a_link_to_itself_is_an_error_that_names_it_where_links_are_followed() {
 
 #[test]
 fn a_match_has_its_kind() {
-    use FoundKind::{Directory, File, Symlink};
+    use FileKind::{Directory, File, Symlink};
     let tree = Tree::new(&["d/f"], &[("ld", "d"), ("lf", "d/f"), ("lb", "none")]);
-    let kinds = |follow| -> Vec<(String, FoundKind)> {
+    let kinds = |follow| -> Vec<(String, FileKind)> {
         let found = Patterns::parse(["**"], &tree.base())
             .unwrap()
             .resolve(follow)
@@ -276,7 +277,7 @@ fn a_match_has_its_kind() {
             })
             .collect()
     };
-    let list = |list: &[(&str, FoundKind)]| -> Vec<(String, FoundKind)> {
+    let list = |list: &[(&str, FileKind)]| -> Vec<(String, FileKind)> {
         list.iter()
             .map(|(path, kind)| ((*path).to_owned(), *kind))
             .collect()
