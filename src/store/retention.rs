@@ -30,6 +30,7 @@ use std::time::Duration;
 
 use super::id::{CacheKind, EntryGroup, EntryId};
 use super::scope::CacheScope;
+use crate::fmt::human;
 use crate::fs::Timestamp;
 
 /// A group retains this many times the entries of a family.
@@ -149,16 +150,13 @@ impl EvictReason {
 impl fmt::Display for EvictReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::MaxAge(age) => write!(f, "unused for {}", span(*age)),
-            Self::Old(age) => write!(f, "space is needed; unused for {}", span(*age)),
+            Self::MaxAge(age) => write!(f, "unused for {}", human::age(*age)),
+            Self::Old(age) => write!(f, "space is needed; unused for {}", human::age(*age)),
             Self::BeyondFamilyLimit(keep) => {
-                write!(
-                    f,
-                    "only the {keep} latest entries with similar keys are kept"
-                )
+                write!(f, "beyond the limit of {keep} for similar keys")
             }
             Self::BeyondGroupLimit(keep) => {
-                write!(f, "only the {keep} latest entries of these paths are kept")
+                write!(f, "beyond the limit of {keep} for these paths")
             }
             Self::OlderOwn => f.write_str("space is needed; there is a newer entry"),
             Self::LeastRecentlyUsed => f.write_str("space is needed; least recently used"),
@@ -166,13 +164,6 @@ impl fmt::Display for EvictReason {
                 f.write_str("space is needed; all other entries are gone")
             }
         }
-    }
-}
-
-fn span(age: Duration) -> String {
-    match age.as_secs() {
-        seconds @ 0..172_800 => format!("{} hours", seconds / 3600),
-        seconds => format!("{} days", seconds / 86_400),
     }
 }
 
