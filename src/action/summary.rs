@@ -5,11 +5,10 @@
 //! are shown as escapes. The chart contains numbers only.
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::fmt::human::{bytes, count, elapsed};
+use crate::fmt::human::{bytes, count, elapsed_ms};
 use crate::job::PastRun;
 use crate::ops::free_space::DiskUsage;
 use crate::stats::event::{DiskState, LookupResult};
@@ -100,11 +99,7 @@ fn write_row(row: &SummaryRow, text: &mut String) -> std::fmt::Result {
         cell(has_size.then(|| count(row.files))),
         cell(has_size.then(|| bytes(row.bytes))),
         cell(is_hit.then(|| bytes(row.written_bytes))),
-        cell(
-            row.restore_milliseconds
-                .filter(|_| is_hit)
-                .map(milliseconds)
-        ),
+        cell(row.restore_milliseconds.filter(|_| is_hit).map(elapsed_ms)),
         cell(row.saved.as_ref().map(|saved| escape(saved, MAX_KEY_CHARS))),
     )
 }
@@ -184,10 +179,6 @@ fn chart_unit(longest: u64) -> (&'static str, u64) {
 
 fn is_hit(found: Option<LookupResult>) -> bool {
     matches!(found, Some(LookupResult::Exact | LookupResult::Prefix))
-}
-
-fn milliseconds(milliseconds: u64) -> String {
-    elapsed(Duration::from_millis(milliseconds))
 }
 
 /// Escapes text for Markdown, tables and HTML, and cuts it after `most` characters.

@@ -1,13 +1,12 @@
 //! What `local-cache cargo` prints: one line per cache.
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::text::{Rendered, files_and_bytes};
 use crate::cargo::mtimes::replay::ReplayStats;
-use crate::fmt::human::{bytes, elapsed, plural};
+use crate::fmt::human::{bytes, elapsed_ms, plural};
 use crate::job::{CacheReply, FoundEntry, JobReply, SaveReply};
 
 pub(super) fn render(reply: &JobReply) -> Rendered {
@@ -48,7 +47,7 @@ fn restored_text(found: &FoundEntry) -> String {
         files_and_bytes(found.files, found.bytes),
         found.key,
         match_name(found),
-        elapsed(Duration::from_millis(found.milliseconds)),
+        elapsed_ms(found.milliseconds),
         plural(found.written_files, "file", "files")
     )
 }
@@ -63,7 +62,7 @@ fn saved_line(name: &str, key: &str, saved: &SaveReply) -> String {
         } => format!(
             "💾 {name}: {} saved as {key} in {}; {} added to the store",
             files_and_bytes(*files, *size),
-            elapsed(Duration::from_millis(*milliseconds)),
+            elapsed_ms(*milliseconds),
             bytes(*added_bytes)
         ),
         SaveReply::Unchanged | SaveReply::Exists { .. } => {

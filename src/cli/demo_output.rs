@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::text::{files_and_bytes, milliseconds};
+use super::text::files_and_bytes;
 use crate::demo::{CacheUse, Compiled, DemoEvent, JobKind, JobReport, Report, StoredSize};
 use crate::fmt::human::{bytes, count, elapsed, plural};
 use crate::fmt::table::Table;
+use crate::fmt::whole_milliseconds;
 use crate::store::key_match::KeyMatch;
 
 pub(super) fn event_line(event: &DemoEvent<'_>) -> String {
@@ -216,11 +217,11 @@ fn job_json(job: &JobReport) -> Value {
             JobKind::WithCache => "with-cache",
             JobKind::WithoutCache => "without-cache",
         },
-        "restore-milliseconds": job.restore.map(milliseconds),
-        "fetch-milliseconds": milliseconds(job.fetch),
-        "build-milliseconds": milliseconds(job.build),
-        "save-milliseconds": job.save.map(milliseconds),
-        "total-milliseconds": milliseconds(job.total()),
+        "restore-milliseconds": job.restore.map(whole_milliseconds),
+        "fetch-milliseconds": whole_milliseconds(job.fetch),
+        "build-milliseconds": whole_milliseconds(job.build),
+        "save-milliseconds": job.save.map(whole_milliseconds),
+        "total-milliseconds": whole_milliseconds(job.total()),
         "hits": job.hits(),
         "restored-files": job.restored().files,
         "restored-bytes": job.restored().bytes,

@@ -10,9 +10,10 @@ use serde_json::{Value, json};
 use super::context::CommandContext;
 use super::exit::Exit;
 use super::save::command_line_group;
-use super::text::{Rendered, files_and_bytes, milliseconds, one_line};
+use super::text::{Rendered, files_and_bytes, one_line};
 use super::values::parse_key;
 use crate::fmt::human::{bytes, elapsed, plural};
+use crate::fmt::whole_milliseconds;
 use crate::ops::path_list::PathList;
 use crate::ops::restore::{self, RestoreOptions, RestoredEntry};
 use crate::store::Store;
@@ -157,7 +158,7 @@ fn render(restored: &RestoredEntry, key: &str) -> Rendered {
 }
 
 fn add_changes(json: &mut Value, restored: &RestoredEntry, applied: &Applied) {
-    json["restore-milliseconds"] = milliseconds(restored.elapsed).into();
+    json["restore-milliseconds"] = whole_milliseconds(restored.elapsed).into();
     json["right-files"] = restored.stats.up_to_date_files.into();
     json["right-bytes"] = restored.stats.up_to_date_bytes.into();
     // Of the files that were up to date, those whose contents had to be read to know it.

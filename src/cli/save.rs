@@ -9,9 +9,10 @@ use serde_json::json;
 use super::context::CommandContext;
 use super::exit::Exit;
 use super::failure::usage_error;
-use super::text::{Rendered, files_and_bytes, milliseconds, one_line};
+use super::text::{Rendered, files_and_bytes, one_line};
 use super::values::parse_key;
 use crate::fmt::human::{bytes, elapsed, plural};
+use crate::fmt::whole_milliseconds;
 use crate::fs::Local;
 use crate::ops::path_list::PathList;
 use crate::ops::save::{self, IfExists, SaveOptions, SaveOutcome, SavedEntry};
@@ -140,7 +141,7 @@ fn render_saved(saved: &SavedEntry, key: &str) -> Rendered {
         "reused-files": saved.reused_files,
         "reused-bytes": saved.reused_bytes,
         "left-out-files": saved.skipped_files,
-        "save-milliseconds": milliseconds(saved.elapsed),
+        "save-milliseconds": whole_milliseconds(saved.elapsed),
     });
     (text, json)
 }

@@ -31,7 +31,3 @@ pub(super) fn age_of(time: Timestamp) -> String {
         u64::try_from(seconds).unwrap_or_default(),
     ))
 }
-
-pub(super) fn milliseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}

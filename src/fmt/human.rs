@@ -54,6 +54,11 @@ pub(crate) fn elapsed(duration: Duration) -> String {
     }
 }
 
+/// A duration in milliseconds as text, like [`elapsed`].
+pub(crate) fn elapsed_ms(milliseconds: u64) -> String {
+    elapsed(Duration::from_millis(milliseconds))
+}
+
 /// An age: `12 s`, `5 min`, `3 h`, `9 days`.
 pub(crate) fn age(duration: Duration) -> String {
     let seconds = duration.as_secs();
@@ -118,7 +123,7 @@ mod tests {
             (125_000, "2 min 5 s"),
         ];
         for (milliseconds, text) in cases {
-            assert_eq!(elapsed(Duration::from_millis(milliseconds)), text);
+            assert_eq!(elapsed_ms(milliseconds), text);
         }
     }
 }

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use crate::error::Result;
+use crate::fmt::whole_milliseconds;
 use crate::job::context::JobContext;
 use crate::job::reply::{CacheReply, FoundEntry, JobReply, PastRun, SaveReply};
 use crate::job::request::{Job, Task};
@@ -56,7 +57,7 @@ fn complete(event: &Event, job: &Job, reply: &JobReply, start: Instant) -> Event
         disk: reply.disk,
         removed_entries: evicted + guard.map_or(0, |report| report.removed.len() as u64),
         freed_bytes: evicted_bytes + guard.map_or(0, |report| report.freed_bytes),
-        milliseconds: u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
+        milliseconds: whole_milliseconds(start.elapsed()),
         job_milliseconds: job.housekeeping.started.and_then(|started| {
             // Negative if the clock was set back meanwhile: then the duration is unknown.
             u64::try_from(now.saturating_sub(started)).ok()

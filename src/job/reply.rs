@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cargo::key::template::KeyTemplate;
 use crate::cargo::mtimes::replay::ReplayStats;
+use crate::fmt::whole_milliseconds;
 use crate::job::request::RestoreRecord;
 use crate::ops::free_space::GuardReport;
 use crate::ops::{restore, save};
@@ -141,7 +142,7 @@ impl From<restore::RestoredEntry> for FoundEntry {
             written_files: applied.files,
             written_bytes: applied.bytes,
             ready: found.stats.ready,
-            milliseconds: u64::try_from(found.elapsed.as_millis()).unwrap_or(u64::MAX),
+            milliseconds: whole_milliseconds(found.elapsed),
         }
     }
 }
@@ -153,7 +154,7 @@ impl From<save::SaveOutcome> for SaveReply {
                 files: saved.entry.files,
                 bytes: saved.entry.bytes,
                 added_bytes: saved.entry.added_bytes,
-                milliseconds: u64::try_from(saved.elapsed.as_millis()).unwrap_or(u64::MAX),
+                milliseconds: whole_milliseconds(saved.elapsed),
             },
             save::SaveOutcome::Exists => Self::Exists {
                 was_restored: false,

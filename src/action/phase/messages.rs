@@ -2,12 +2,10 @@
 //!
 //! Texts that actions/cache has for the same case are its texts, so that a search finds them.
 
-use std::time::Duration;
-
 use crate::action::console::Mark;
 use crate::action::inputs::Inputs;
 use crate::cargo::mtimes::replay::ReplayStats;
-use crate::fmt::human::{bytes, elapsed, plural};
+use crate::fmt::human::{bytes, elapsed_ms, plural};
 use crate::job::{CacheReply, FoundEntry, SaveReply};
 use crate::ops::free_space::{DiskNotice, DiskUsage, GuardReport};
 
@@ -38,10 +36,6 @@ pub(super) fn control_run(percent: u8) -> String {
 /// search logs for it.
 fn cache_size(bytes: u64) -> String {
     format!("~{} MB ({bytes} B)", (bytes + 524_288) / 1_048_576)
-}
-
-fn milliseconds(milliseconds: u64) -> String {
-    elapsed(Duration::from_millis(milliseconds))
 }
 
 /// The line after "Cache restored from key".
@@ -106,7 +100,7 @@ pub(super) fn not_found(cache: &CacheReply) -> String {
 pub(super) fn restored(cache: &str, found: &FoundEntry) -> String {
     let contents = contents(found);
     let from = matched_key(found);
-    let took = milliseconds(found.milliseconds);
+    let took = elapsed_ms(found.milliseconds);
     if found.files == 0 {
         return format!("{cache}: no dependencies, nothing to cache, as in {from}");
     }
@@ -178,7 +172,7 @@ pub(super) fn saved(cache: &CacheReply, reply: &SaveReply) -> (Mark, String) {
                 "{name}: {}, {} saved in {} as {key}, {} new",
                 plural(*files, "file", "files"),
                 bytes(*size),
-                milliseconds(*took),
+                elapsed_ms(*took),
                 bytes(*added_bytes)
             );
             return (Mark::Saved, text);

@@ -1,13 +1,11 @@
 //! The job summary of a step: main leaves its rows to the post phase, which writes them with its
 //! own. A step without a post phase writes its summary at once.
 
-use std::time::Duration;
-
 use super::context::StepContext;
 use super::{messages, outputs, state};
 use crate::action::kind::ActionKind;
 use crate::action::summary::{JobSummary, SummaryRow, markdown};
-use crate::fmt::human::{bytes, elapsed};
+use crate::fmt::human::{bytes, elapsed_ms};
 use crate::job::{CacheReply, JobReply, SaveReply};
 use crate::stats::event::Arm;
 
@@ -115,7 +113,7 @@ fn saved_cell(cache: &CacheReply) -> Option<String> {
             milliseconds,
             ..
         } => {
-            let took = elapsed(Duration::from_millis(*milliseconds));
+            let took = elapsed_ms(*milliseconds);
             format!("{} in {took}, {} new", bytes(*size), bytes(*added_bytes))
         }
         SaveReply::Unchanged | SaveReply::Exists { .. } => "up to date".to_owned(),

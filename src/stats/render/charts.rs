@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use crate::fmt::human::bytes;
+use crate::fmt::human::{bytes, elapsed_ms};
 use crate::stats::compare::TimeSaved;
 use crate::stats::render::markup::{EntryRow, escape, name_of};
-use crate::stats::render::text::milliseconds;
 use crate::stats::{Experiment, Figures, NamedFigures};
 
 /// Number of days that fit into a chart.
@@ -185,7 +184,7 @@ pub(crate) fn jobs(days: &[NamedFigures]) -> String {
     svg(
         HEIGHT,
         "median duration of jobs on each day",
-        &(frame(&milliseconds(most)) + &line + &day_labels(days)),
+        &(frame(&elapsed_ms(most)) + &line + &day_labels(days)),
     )
 }
 
@@ -338,7 +337,7 @@ pub(crate) fn differences(experiments: &[Experiment]) -> String {
 /// The labels of zero and of the greatest difference.
 fn draw_difference_axis(y: f64, scale: &DifferenceScale, body: &mut String) {
     let zero = scale.x(0);
-    let high = escape(&milliseconds(scale.high.unsigned_abs()));
+    let high = escape(&elapsed_ms(scale.high.unsigned_abs()));
     let _ = writeln!(
         body,
         "<text x=\"{zero:.1}\" y=\"{y:.1}\">0</text>\n<text x=\"{WIDTH}\" y=\"{y:.1}\" text-anchor=\"end\">{high} saved</text>"

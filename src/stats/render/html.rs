@@ -6,11 +6,11 @@
 
 use std::fmt::Write as _;
 
-use crate::fmt::human::{bytes, count, plural};
+use crate::fmt::human::{bytes, count, elapsed_ms, plural};
 use crate::stats::compare::DurationComparison;
 use crate::stats::render::charts;
 use crate::stats::render::markup::{EntryRow, escape, name_of};
-use crate::stats::render::text::{median, milliseconds, percent, verdict};
+use crate::stats::render::text::{median, percent, verdict};
 use crate::stats::{Experiment, Figures, Stats, ratio};
 
 const STYLE: &str = include_str!("style.css");
@@ -172,7 +172,7 @@ fn time_saved(stats: &Stats) -> Option<(String, String)> {
         let sum: u64 = parts.iter().sum();
         (!parts.is_empty()).then(|| {
             (
-                milliseconds(sum),
+                elapsed_ms(sum),
                 format!("of job time saved, compared with {baseline}"),
             )
         })
@@ -208,7 +208,7 @@ fn experiments(stats: &Stats, out: &mut String) -> std::fmt::Result {
             with_median,
             saved,
         } = comparison;
-        let median = |median: &Option<u64>| median.map_or_else(|| "-".to_owned(), milliseconds);
+        let median = |median: &Option<u64>| median.map_or_else(|| "-".to_owned(), elapsed_ms);
         writeln!(
             body,
             "<p><b>{}</b><br><span class=\"dim\">{} in {} without, {} in {} with: {}</span></p>",

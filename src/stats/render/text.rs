@@ -1,9 +1,8 @@
 //! Prints statistics on a terminal.
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
-use crate::fmt::human::{bytes, count, elapsed, one_line, plural};
+use crate::fmt::human::{bytes, count, elapsed_ms, one_line, plural};
 use crate::fmt::table::Table;
 use crate::stats::compare::{DurationComparison, MIN_RUNS, TimeSaved};
 use crate::stats::{DurationSummary, Experiment, Figures, NamedFigures, Stats};
@@ -191,7 +190,7 @@ pub(crate) fn sentence(experiment: &Experiment) -> String {
         with_median,
         saved,
     } = comparison;
-    let median = |median: &Option<u64>| median.map_or_else(|| "-".to_owned(), milliseconds);
+    let median = |median: &Option<u64>| median.map_or_else(|| "-".to_owned(), elapsed_ms);
     let groups = format!(
         "{} ({}) without, {} ({}) with",
         median(without_median),
@@ -240,7 +239,7 @@ pub fn verdict(saved: Option<&TimeSaved>) -> String {
 
 fn signed(difference: i64) -> String {
     let sign = if difference < 0 { "-" } else { "" };
-    format!("{sign}{}", milliseconds(difference.unsigned_abs()))
+    format!("{sign}{}", elapsed_ms(difference.unsigned_abs()))
 }
 
 fn spread(spread: &DurationSummary) -> String {
@@ -255,15 +254,11 @@ fn spread(spread: &DurationSummary) -> String {
         _ => format!(
             "{} runs, {} in total, median {}, 90 % within {}",
             count(*number),
-            milliseconds(*total_milliseconds),
-            milliseconds(*median_milliseconds),
-            milliseconds(*p90_milliseconds)
+            elapsed_ms(*total_milliseconds),
+            elapsed_ms(*median_milliseconds),
+            elapsed_ms(*p90_milliseconds)
         ),
     }
-}
-
-pub fn milliseconds(milliseconds: u64) -> String {
-    elapsed(Duration::from_millis(milliseconds))
 }
 
 /// The median of durations; `-` if there are none.
@@ -271,7 +266,7 @@ pub fn median(spread: &DurationSummary) -> String {
     if spread.count == 0 {
         "-".to_owned()
     } else {
-        milliseconds(spread.median_milliseconds)
+        elapsed_ms(spread.median_milliseconds)
     }
 }
 
