@@ -9,11 +9,10 @@ use std::time::Duration;
 use crate::action::console::{Console, Mark};
 use crate::action::context::WorkflowContext;
 use crate::action::env::Env;
-use crate::action::inputs::{Inputs, SiteInput};
+use crate::action::inputs::Inputs;
 use crate::fmt::human::elapsed;
 use crate::job::{Job, JobReply, JobTarget, run_job};
 use crate::monitor::Monitor;
-use crate::site::SitePreference;
 use crate::site::detect::{SiteDecision, detect};
 use crate::site::facts::{EngineReport, SiteFacts, SiteRequest};
 use crate::site::gather::gather;
@@ -153,12 +152,7 @@ impl<'s, 'w> LazyDispatcher<'s, 'w> {
 fn site_request(env: &Env, inputs: &Inputs, context: &WorkflowContext) -> SiteRequest {
     SiteRequest {
         env: env.clone(),
-        preference: match inputs.site {
-            SiteInput::Auto => SitePreference::Auto,
-            SiteInput::Here => SitePreference::Here,
-            SiteInput::Host => SitePreference::Host,
-            SiteInput::JobContainer => SitePreference::JobContainer,
-        },
+        preference: inputs.site,
         cache_root: PathBuf::from(&inputs.cache_root),
         paths: touched_dirs(env, inputs, context),
         job_container: inputs.job_container.clone(),

@@ -27,8 +27,7 @@ impl fmt::Display for Site {
 }
 
 /// The value of the input `site`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum SitePreference {
     /// The first site that works.
     #[default]
@@ -38,20 +37,4 @@ pub enum SitePreference {
     /// On the host. The user guarantees that the engine's host is the runner's.
     Host,
     JobContainer,
-}
-
-impl std::str::FromStr for SitePreference {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "auto" => Ok(Self::Auto),
-            "here" => Ok(Self::Here),
-            "host" => Ok(Self::Host),
-            "job-container" => Ok(Self::JobContainer),
-            other => Err(format!(
-                "site is `{other}`, but must be one of `auto`, `here`, `host`, `job-container`"
-            )),
-        }
-    }
 }

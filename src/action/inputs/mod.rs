@@ -28,6 +28,6 @@ pub use parsed::Inputs;
 pub use table::{INPUTS, InputSpec, OUTPUTS, OutputSpec};
 pub use types::{
     CacheFamily, CargoInputs, JobStatus, Mirror, Preset, RetentionInputs, Reuse, SaveCondition,
-    SaveMode, Scope, SiteInput,
+    SaveMode, Scope,
 };
 pub use values::{duration, size};

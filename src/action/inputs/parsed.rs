@@ -6,9 +6,10 @@ use log::LevelFilter;
 
 use super::types::{
     CacheFamily, CargoInputs, JobStatus, Mirror, Preset, RetentionInputs, Reuse, SaveCondition,
-    SaveMode, Scope, SiteInput,
+    SaveMode, Scope,
 };
 use crate::action::kind::ActionKind;
+use crate::site::SitePreference;
 
 /// All inputs of one step.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +51,7 @@ pub struct Inputs {
     pub experiment: u8,
     pub summary: bool,
     pub log_level: LevelFilter,
-    pub site: SiteInput,
+    pub site: SitePreference,
     pub job_status: JobStatus,
     /// `job-container`: the id of the job's container.
     pub job_container: Option<String>,

@@ -8,7 +8,7 @@ use super::error::{InputError, InputErrors};
 use super::parsed::Inputs;
 use super::table::InputSpec;
 use super::types::{
-    CargoInputs, JobStatus, Mirror, Preset, RetentionInputs, Reuse, SaveMode, Scope, SiteInput,
+    CargoInputs, JobStatus, Mirror, Preset, RetentionInputs, Reuse, SaveMode, Scope,
 };
 use super::values::{self, Keyword};
 use super::{lists, table};
@@ -16,6 +16,7 @@ use crate::action::env::Env;
 use crate::action::kind::ActionKind;
 use crate::cargo::key_inputs::KeyInputs;
 use crate::glob::js_trim;
+use crate::site::SitePreference;
 
 impl Inputs {
     /// Reads the inputs of a step of the action `kind`.
@@ -99,7 +100,7 @@ impl<'e> InputReader<'e> {
             site: self.choice(
                 &table::SITE,
                 "auto, here, host or job-container",
-                SiteInput::Auto,
+                SitePreference::Auto,
             ),
             job_status: values::keyword(&self.text(&table::JOB_STATUS))
                 .unwrap_or(JobStatus::Unknown),

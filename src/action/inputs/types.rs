@@ -70,15 +70,6 @@ pub enum Reuse {
     Copy,
 }
 
-/// `site`: where the work happens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SiteInput {
-    Auto,
-    Here,
-    Host,
-    JobContainer,
-}
-
 /// `job-status`: the status of the job at this phase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JobStatus {

@@ -6,7 +6,8 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use log::LevelFilter;
 
-use super::types::{JobStatus, Mirror, Preset, Reuse, SaveMode, Scope, SiteInput};
+use super::types::{JobStatus, Mirror, Preset, Reuse, SaveMode, Scope};
+use crate::site::SitePreference;
 
 /// A choice of keywords, in any case.
 pub(super) trait Keyword: Copy + 'static {
@@ -76,7 +77,7 @@ impl Keyword for Reuse {
     const KEYWORDS: &'static [(&'static str, Self)] = &[("move", Self::Move), ("copy", Self::Copy)];
 }
 
-impl Keyword for SiteInput {
+impl Keyword for SitePreference {
     const KEYWORDS: &'static [(&'static str, Self)] = &[
         ("auto", Self::Auto),
         ("here", Self::Here),

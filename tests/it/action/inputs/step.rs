@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use local_cache::action::inputs::{
     CacheFamily, INPUTS, InputError, JobStatus, Mirror, Preset, SaveCondition, SaveMode, Scope,
-    SiteInput,
 };
 use local_cache::action::{ActionKind, Env, Inputs};
 use local_cache::job::WorkspaceLine;
+use local_cache::site::SitePreference;
 
 use super::{errors, parse, parse_as, refused};
 
@@ -54,7 +54,7 @@ fn absent_inputs_take_the_defaults_of_the_table() {
     assert_eq!(inputs.timeout, Some(Duration::from_secs(600)));
     assert_eq!(inputs.experiment, 0);
     assert_eq!(inputs.log_level, log::LevelFilter::Info);
-    assert_eq!(inputs.site, SiteInput::Auto);
+    assert_eq!(inputs.site, SitePreference::Auto);
     assert_eq!(inputs.job_status, JobStatus::Unknown);
     assert_eq!(inputs.job_container, None);
     assert!(inputs.branch_isolation && inputs.replay_mtimes && inputs.verify && inputs.summary);

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use local_cache::action::inputs::{JobStatus, Mirror, Scope, SiteInput};
+use local_cache::action::inputs::{JobStatus, Mirror, Scope};
 use local_cache::job::WorkspaceLine;
+use local_cache::site::SitePreference;
 
 use super::{parse, refused};
 
@@ -111,7 +112,7 @@ fn choices_accept_their_words_in_any_case_and_errors_name_the_words() {
     assert_eq!(parse(&[("scope", " Runner ")]).scope, Scope::Runner);
     assert_eq!(
         parse(&[("site", "job-container")]).site,
-        SiteInput::JobContainer
+        SitePreference::JobContainer
     );
     assert_eq!(parse(&[("mirror", "no")]).mirror, Mirror::No);
     assert_eq!(
