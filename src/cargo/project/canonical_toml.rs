@@ -6,10 +6,10 @@ use toml::{Table, Value};
 pub(crate) fn parse(bytes: &[u8]) -> Result<Table, String> {
     let text = std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
     text.parse::<Table>()
-        .map_err(|error| one_line(error.message()))
+        .map_err(|error| first_line(error.message()))
 }
 
-pub(crate) fn one_line(message: &str) -> String {
+pub(crate) fn first_line(message: &str) -> String {
     message.lines().next().unwrap_or_default().to_owned()
 }
 

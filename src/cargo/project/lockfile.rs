@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::cargo::project::canonical_toml::one_line;
+use crate::cargo::project::canonical_toml::first_line;
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LockedPackage {
@@ -54,7 +54,7 @@ impl Lockfile {
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
         let text = std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
         let LockfileToml { package, metadata } =
-            toml::from_str(text).map_err(|error| one_line(error.message()))?;
+            toml::from_str(text).map_err(|error| first_line(error.message()))?;
         let mut packages: Vec<LockedPackage> = package
             .into_iter()
             .filter_map(

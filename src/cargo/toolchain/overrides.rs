@@ -14,7 +14,7 @@ use toml::{Table, Value};
 
 use crate::cargo::origin::ComponentOrigin;
 use crate::cargo::project::canonical_toml as canonical;
-use crate::cargo::project::canonical_toml::{one_line, only, table, texts};
+use crate::cargo::project::canonical_toml::{first_line, only, table, texts};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ToolchainFile {
@@ -95,7 +95,7 @@ impl RustupSettings {
     /// The error is one line.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, String> {
         let text = std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
-        toml::from_str(text).map_err(|error| one_line(error.message()))
+        toml::from_str(text).map_err(|error| first_line(error.message()))
     }
 }
 

@@ -115,11 +115,11 @@ pub(super) fn to_problem(error: DockerError, socket: &Path, action: &'static str
             message,
         } => Problem::EngineRefused {
             action,
-            message: format!("{} (status {status_code})", one_line(&message)),
+            message: format!("{} (status {status_code})", collapse_white_space(&message)),
         },
         other => Problem::EngineRefused {
             action,
-            message: one_line(&other.to_string()),
+            message: collapse_white_space(&other.to_string()),
         },
     }
 }
@@ -145,10 +145,10 @@ fn io_problem(error: &io::Error, socket: &Path, action: &'static str) -> Problem
 fn version_problem(message: &str) -> Problem {
     match message.split_once("Maximum supported API version is ") {
         Some((_, found)) => Problem::EngineTooOld {
-            found: one_line(found),
+            found: collapse_white_space(found),
             needed: MIN_API_VERSION,
         },
-        None => Problem::EngineTooNew(one_line(message)),
+        None => Problem::EngineTooNew(collapse_white_space(message)),
     }
 }
 
@@ -167,7 +167,7 @@ fn io_cause(error: &DockerError) -> Option<&io::Error> {
     None
 }
 
-fn one_line(text: &str) -> String {
+fn collapse_white_space(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
