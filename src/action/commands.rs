@@ -8,24 +8,19 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// A message about a file, or in general.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// A message that the runner shows as an annotation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Annotation<'a> {
     pub message: &'a str,
     /// Replaces the runner's own heading.
     pub title: Option<&'a str>,
-    /// A file of the repository, relative to its root.
-    pub file: Option<&'a str>,
-    /// A line of that file, from 1.
-    pub line: Option<u32>,
 }
 
 impl<'a> Annotation<'a> {
-    /// A message without a file.
     pub fn new(message: &'a str) -> Self {
         Self {
             message,
-            ..Self::default()
+            title: None,
         }
     }
 
@@ -38,13 +33,7 @@ impl<'a> Annotation<'a> {
     }
 
     fn command(&self, name: &str) -> String {
-        let line = self.line.map(|line| line.to_string());
-        let properties = [
-            ("title", self.title),
-            ("file", self.file),
-            ("line", line.as_deref()),
-        ];
-        command(name, &properties, self.message)
+        command(name, self.title, self.message)
     }
 }
 
@@ -60,38 +49,28 @@ pub fn warning(annotation: &Annotation<'_>) -> String {
 
 /// `::debug::`: shown when the run has debug logging on.
 pub fn debug(message: &str) -> String {
-    command("debug", &[], message)
+    command("debug", None, message)
 }
 
 /// `::group::`: lines that the runner folds under a title, up to `::endgroup::`. Pass them through
 /// [`plain`] first.
 pub fn group(title: &str, lines: &[String]) -> String {
-    let mut text = command("group", &[], title);
+    let mut text = command("group", None, title);
     for line in lines {
         text.push('\n');
         text.push_str(line);
     }
     text.push('\n');
-    text.push_str(&command("endgroup", &[], ""));
+    text.push_str(&command("endgroup", None, ""));
     text
 }
 
-fn command(name: &str, properties: &[(&str, Option<&str>)], data: &str) -> String {
-    let mut line = format!("::{name}");
-    let mut separator = ' ';
-    for (key, value) in properties {
-        let Some(value) = value.filter(|value| !value.is_empty()) else {
-            continue;
-        };
-        line.push(separator);
-        line.push_str(key);
-        line.push('=');
-        line.push_str(&escape_property(value));
-        separator = ',';
-    }
-    line.push_str("::");
-    line.push_str(&escape_data(data));
-    line
+fn command(name: &str, title: Option<&str>, data: &str) -> String {
+    let title = match title {
+        Some(title) if !title.is_empty() => format!(" title={}", escape_property(title)),
+        _ => String::new(),
+    };
+    format!("::{name}{title}::{}", escape_data(data))
 }
 
 /// Escapes the text of a command: `%`, carriage return, line feed.

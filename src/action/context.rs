@@ -24,14 +24,9 @@ pub struct WorkflowContext {
     pub git_ref: Option<String>,
     /// `GITHUB_BASE_REF`: the branch that a pull request targets, without `refs/heads/`.
     pub base_ref: Option<String>,
-    /// `GITHUB_HEAD_REF`: the branch a pull request comes from, without `refs/heads/`.
-    pub head_ref: Option<String>,
-    pub sha: Option<String>,
     pub event_name: Option<String>,
     /// `GITHUB_EVENT_PATH`: the file with the event's payload.
     pub event_path: Option<PathBuf>,
-    /// `GITHUB_SERVER_URL`, for links to the run.
-    pub server_url: Option<String>,
     pub run_id: Option<u64>,
     /// `GITHUB_RUN_ATTEMPT`, from 1.
     pub run_attempt: Option<u32>,
@@ -41,35 +36,14 @@ pub struct WorkflowContext {
     pub job: Option<String>,
     /// `GITHUB_ACTION`: the step's id, or a generated name.
     pub action: Option<String>,
-    /// `HOME`. In a container action this is a directory of the runner's, not the user's home.
-    pub home: Option<PathBuf>,
-    pub runner: RunnerContext,
     /// The files through which an action answers.
     pub files: CommandFiles,
     /// What the workflow's token may do with caches.
     pub cache_mode: CacheMode,
     /// Whether the runner shows `::debug::` lines.
     pub debug: bool,
-    pub ci: bool,
     /// `ACT`: the run is nektos/act's, which sets fewer variables and drops some state.
     pub act: bool,
-}
-
-/// The runner's variables about itself.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RunnerContext {
-    /// `RUNNER_TEMP`, as this process sees it; emptied before and after each job.
-    pub temp: Option<PathBuf>,
-    /// `RUNNER_TOOL_CACHE`. In a container action this names a path of the host.
-    pub tool_cache: Option<PathBuf>,
-    /// `RUNNER_WORKSPACE`: the parent of the workspace. In a container action a path of the host.
-    pub workspace: Option<PathBuf>,
-    pub os: Option<String>,
-    /// `RUNNER_ARCH`: `X64`, `ARM64`.
-    pub arch: Option<String>,
-    pub name: Option<String>,
-    /// `RUNNER_ENVIRONMENT`: `self-hosted` or `github-hosted`.
-    pub environment: Option<String>,
 }
 
 /// `ACTIONS_CACHE_MODE`: whether a workflow may restore and save. Its values are those of
@@ -123,11 +97,8 @@ impl WorkflowContext {
             repository,
             git_ref: text("GITHUB_REF"),
             base_ref: text("GITHUB_BASE_REF"),
-            head_ref: text("GITHUB_HEAD_REF"),
-            sha: text("GITHUB_SHA"),
             event_name: text("GITHUB_EVENT_NAME"),
             event_path: path("GITHUB_EVENT_PATH"),
-            server_url: text("GITHUB_SERVER_URL"),
             run_id: env.text("GITHUB_RUN_ID").and_then(|id| id.parse().ok()),
             run_attempt: env
                 .text("GITHUB_RUN_ATTEMPT")
@@ -135,15 +106,12 @@ impl WorkflowContext {
             workflow: text("GITHUB_WORKFLOW"),
             job: text("GITHUB_JOB"),
             action: text("GITHUB_ACTION"),
-            home: path("HOME"),
-            runner: RunnerContext::from_env(env),
             files: CommandFiles::from_env(env),
             cache_mode: env
                 .text("ACTIONS_CACHE_MODE")
                 .map(CacheMode::parse)
                 .unwrap_or_default(),
             debug: env.flag("RUNNER_DEBUG") || env.flag("ACTIONS_STEP_DEBUG"),
-            ci: env.flag("CI"),
             act: env.flag("ACT"),
         }
     }
@@ -199,21 +167,5 @@ impl WorkflowContext {
         self.base_ref
             .as_deref()
             .or_else(|| event.and_then(|event| event.base_ref.as_deref()))
-    }
-}
-
-impl RunnerContext {
-    fn from_env(env: &Env) -> Self {
-        let text = |name: &str| env.text(name).map(str::to_owned);
-        let path = |name: &str| env.path(name).map(PathBuf::from);
-        Self {
-            temp: path("RUNNER_TEMP"),
-            tool_cache: path("RUNNER_TOOL_CACHE"),
-            workspace: path("RUNNER_WORKSPACE"),
-            os: text("RUNNER_OS"),
-            arch: text("RUNNER_ARCH"),
-            name: text("RUNNER_NAME"),
-            environment: text("RUNNER_ENVIRONMENT"),
-        }
     }
 }

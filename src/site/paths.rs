@@ -95,7 +95,7 @@ fn is_component_end(path: &[u8], end: usize) -> bool {
     path[end - 1] != b'/' && path.get(end).is_none_or(|next| *next == b'/')
 }
 
-/// Translates paths of the action's container to paths of the worker, and back.
+/// Translates paths of the action's container to paths of the worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Translation {
     /// The job runs in this process.
@@ -124,20 +124,6 @@ impl Translation {
                     return path.to_owned();
                 }
                 job.from_host(host.as_deref().unwrap_or(path))
-                    .unwrap_or_else(|| path.to_owned())
-            }
-        }
-    }
-
-    /// The path in the action's container for a path of the worker. A path that this container does
-    /// not see is returned unchanged.
-    pub fn from_worker(&self, path: &Path) -> PathBuf {
-        match self {
-            Self::Same => path.to_owned(),
-            Self::Host(own) => own.from_host(path).unwrap_or_else(|| path.to_owned()),
-            Self::Job { own, job } => {
-                let host = job.to_host(path);
-                own.from_host(host.as_deref().unwrap_or(path))
                     .unwrap_or_else(|| path.to_owned())
             }
         }

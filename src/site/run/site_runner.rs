@@ -18,7 +18,6 @@ use crate::site::supervise::{StopReason, Stopper, WorkOutcome, supervise};
 use crate::site::worker::{WorkerContext, local_home};
 
 /// Runs jobs at the site that was selected.
-#[derive(Clone, Copy)]
 pub struct SiteRunner<'a> {
     pub facts: &'a SiteFacts,
     pub decision: &'a SiteDecision,

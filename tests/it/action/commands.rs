@@ -64,8 +64,6 @@ fn commands_have_the_form_of_the_workflow_command_reference() {
     let annotation = Annotation {
         message: "m: 100%\r\n, x",
         title: Some("a:b,c%"),
-        file: None,
-        line: None,
     };
     for (line, expected) in [
         (
@@ -76,14 +74,6 @@ fn commands_have_the_form_of_the_workflow_command_reference() {
         (
             commands::error(&Annotation::new("n").title("t")),
             "::error title=t::n",
-        ),
-        (
-            commands::warning(&Annotation {
-                file: Some("Cargo.lock"),
-                line: Some(3),
-                ..Annotation::new("w")
-            }),
-            "::warning file=Cargo.lock,line=3::w",
         ),
         (commands::debug("d"), "::debug::d"),
     ] {
@@ -159,16 +149,11 @@ proptest! {
     }
 
     #[test]
-    fn the_runner_reads_an_annotation_unchanged(message in hostile(), title in hostile(), file in hostile()) {
-        let annotation = Annotation { message: &message, title: Some(&title), file: Some(&file), line: Some(7) };
+    fn the_runner_reads_an_annotation_unchanged(message in hostile(), title in hostile()) {
+        let annotation = Annotation { message: &message, title: Some(&title) };
         let line = commands::warning(&annotation);
         prop_assert!(!line.contains(['\n', '\r']));
-        let mut properties = Vec::new();
-        for (name, value) in [("title", title), ("file", file), ("line", "7".to_owned())] {
-            if !value.is_empty() {
-                properties.push((name.to_owned(), value));
-            }
-        }
+        let properties = if title.is_empty() { Vec::new() } else { vec![("title".to_owned(), title)] };
         let expected = Command { name: "warning".to_owned(), properties, data: message };
         prop_assert_eq!(as_the_runner_reads(&line), Some(expected));
     }
