@@ -3,29 +3,20 @@
 use super::context::StepContext;
 use super::{job, messages, state, summary};
 use crate::action::console::Mark;
-use crate::action::kind::ActionKind;
 use crate::fmt::human::bytes;
 use crate::job::{JobReply, Task};
 use crate::ops::free_space::{DiskNotice, GuardReport};
-use crate::stats::event::{self, DiskState, Phase};
+use crate::stats::event::{DiskState, Phase};
 
-/// The pre phase: notes the start of the job and guards the disk.
-pub(super) fn start_step(step: &StepContext<'_, '_>) {
-    step.save_state(&state::STARTED, &event::now());
+/// Guards the disk in the pre phase.
+pub(super) fn guard_before_job(step: &StepContext<'_, '_>) {
     if let Some(guarded) = guard(step) {
         step.save_state(&state::DISK_BEFORE, &guarded.before);
     }
 }
 
-/// Measures the job from here on if there was no pre phase.
-pub(super) fn start_without_pre(step: &StepContext<'_, '_>) {
-    if step.state.started.is_none() && step.inputs.kind == ActionKind::Cache {
-        step.save_state(&state::STARTED, &event::now());
-    }
-}
-
-/// The post phase of a step that saves nothing.
-pub(super) fn end_step(step: &StepContext<'_, '_>) {
+/// Guards the disk in the post phase of a step that saves nothing.
+pub(super) fn guard_after_job(step: &StepContext<'_, '_>) {
     if step.phase == Phase::Post {
         guard(step);
     }
@@ -86,14 +77,6 @@ pub(super) fn warn_of_full_disk(step: &StepContext<'_, '_>, reply: &JobReply) ->
     let Some(guarded) = full else { return false };
     step.warn(&messages::disk_full(guarded, step.inputs));
     true
-}
-
-/// The last step of a restore: adds its rows to the summary and sets the outputs about the disk.
-pub(super) fn summarize_restore(step: &StepContext<'_, '_>, reply: Option<JobReply>) {
-    summary::after_restore(step, reply.as_ref());
-    if let Some(disk) = reply.and_then(|reply| reply.disk) {
-        report_disk(step, disk);
-    }
 }
 
 /// Sets the outputs about the disk.

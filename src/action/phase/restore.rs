@@ -1,13 +1,21 @@
 //! What restoring directories of `path` and restoring a Cargo project have in common.
 
 use super::context::StepContext;
-use super::{messages, state};
+use super::{free_space, messages, state, summary};
 use crate::action::console::Mark;
-use crate::job::RestoreTask;
+use crate::action::kind::ActionKind;
+use crate::job::{JobReply, RestoreTask};
 use crate::ops::restore::RestoreOptions;
-use crate::stats::event::Arm;
+use crate::stats::event::{self, Arm};
 use crate::store::CacheScope;
 use crate::tree::plan::Extraneous;
+
+/// Measures the job from here on if there was no pre phase.
+pub(super) fn start_without_pre(step: &StepContext<'_, '_>) {
+    if step.state.started.is_none() && step.inputs.kind == ActionKind::Cache {
+        step.save_state(&state::STARTED, &event::now());
+    }
+}
 
 /// Whether the run may restore; logs it if not.
 pub(super) fn may_restore(step: &StepContext<'_, '_>) -> bool {
@@ -48,4 +56,12 @@ pub(super) fn restore_task(
 pub(super) fn leave_lookup(step: &StepContext<'_, '_>, key: &str, write: &CacheScope) {
     step.save_state(&state::KEY, &key.to_owned());
     step.save_state(&state::WRITE, write);
+}
+
+/// The last step of a restore: adds its rows to the summary and sets the outputs about the disk.
+pub(super) fn summarize_restore(step: &StepContext<'_, '_>, reply: Option<JobReply>) {
+    summary::after_restore(step, reply.as_ref());
+    if let Some(disk) = reply.and_then(|reply| reply.disk) {
+        free_space::report_disk(step, disk);
+    }
 }

@@ -1,15 +1,17 @@
 //! Restoring the caches of a Cargo project: the main phase of the action itself.
 
 use super::context::StepContext;
-use super::restore::{is_control, leave_lookup, may_restore, restore_task};
-use super::{free_space, job, messages, outputs, state};
+use super::restore::{
+    is_control, leave_lookup, may_restore, restore_task, start_without_pre, summarize_restore,
+};
+use super::{job, messages, outputs, state};
 use crate::action::console::Mark;
 use crate::action::inputs::Mirror;
 use crate::job::{CacheReply, JobReply, RestoreRecord, Task};
 use crate::store::CacheScope;
 
 pub(super) fn restore(step: &StepContext<'_, '_>) {
-    free_space::start_without_pre(step);
+    start_without_pre(step);
     let Some(permit) = job::permit(step) else {
         return step.set_output("cache-hit", "false");
     };
@@ -27,7 +29,7 @@ pub(super) fn restore(step: &StepContext<'_, '_>) {
     let records: Vec<RestoreRecord> = caches.iter().map(CacheReply::record).collect();
     step.save_state(&state::RESTORED, &records);
     report(step, caches, reply.as_ref());
-    free_space::summarize_restore(step, reply);
+    summarize_restore(step, reply);
 }
 
 /// The scopes to restore from. The job runs even if there are none: it computes the keys for the

@@ -1,14 +1,16 @@
 //! Restoring the directories of `path`: the main phase of the action itself and of `restore/`.
 
 use super::context::StepContext;
-use super::restore::{is_control, leave_lookup, may_restore, restore_task};
-use super::{free_space, job, messages, outputs, state, summary};
+use super::restore::{
+    is_control, leave_lookup, may_restore, restore_task, start_without_pre, summarize_restore,
+};
+use super::{job, messages, outputs, state, summary};
 use crate::action::console::Mark;
 use crate::action::inputs::Mirror;
 use crate::job::{CacheReply, FoundEntry, Task};
 
 pub(super) fn restore(step: &StepContext<'_, '_>) {
-    free_space::start_without_pre(step);
+    start_without_pre(step);
     let Some(permit) = job::permit(step) else {
         return;
     };
@@ -31,7 +33,7 @@ pub(super) fn restore(step: &StepContext<'_, '_>) {
         Some((cache, found)) => report_found(step, cache, found),
         None => report_miss(step),
     }
-    free_space::summarize_restore(step, reply);
+    summarize_restore(step, reply);
 }
 
 fn report_found(step: &StepContext<'_, '_>, cache: &CacheReply, found: &FoundEntry) {

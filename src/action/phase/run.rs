@@ -15,7 +15,7 @@ use crate::action::env::Env;
 use crate::action::inputs::{InputErrors, Inputs};
 use crate::action::kind::ActionKind;
 use crate::fs::TempName;
-use crate::stats::event::Phase;
+use crate::stats::event::{self, Phase};
 
 /// Runs a phase of a step; whatever goes wrong is logged to `out`.
 pub fn run(phase: Phase, kind: ActionKind, env: &Env, out: &mut (dyn Write + Send)) -> StepResult {
@@ -70,7 +70,8 @@ fn pre(step: &StepContext<'_, '_>) {
         let name = String::from_utf8_lossy(name.as_bytes()).into_owned();
         step.save_state(&state::JOB_STATE, &name);
     }
-    free_space::start_step(step);
+    step.save_state(&state::STARTED, &event::now());
+    free_space::guard_before_job(step);
 }
 
 /// The runner's files as this process sees them.

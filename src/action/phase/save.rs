@@ -13,7 +13,7 @@ use crate::store::CacheScope;
 
 pub(super) fn save(step: &StepContext<'_, '_>) {
     let Some(job) = save_job(step) else {
-        return free_space::end_step(step);
+        return free_space::guard_after_job(step);
     };
     let Some(reply) = job::run(step, job) else {
         return;
