@@ -1,7 +1,7 @@
 //! What the functions of a phase share: the inputs, the run, earlier phases' state, and the ways to
 //! answer the runner.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -12,8 +12,9 @@ use crate::action::console::Console;
 use crate::action::context::WorkflowContext;
 use crate::action::dispatcher::LazyDispatcher;
 use crate::action::env::Env;
+use crate::action::event::{EventError, EventPayload};
 use crate::action::experiment;
-use crate::action::files::FileError;
+use crate::action::files::{FileError, read_event};
 use crate::action::inputs::{Inputs, OUTPUTS};
 use crate::action::kind::ActionKind;
 use crate::stats::event::{Arm, Phase};
@@ -34,6 +35,8 @@ pub(super) struct StepContext<'s, 'w> {
     pub(super) state: &'s StepState,
     pub(super) console: &'s Console<'w>,
     pub(super) dispatcher: &'s LazyDispatcher<'s, 'w>,
+    /// The event file, once it was read.
+    pub(super) event: OnceCell<Result<EventPayload, EventError>>,
     pub(super) has_failed: Cell<bool>,
 }
 
@@ -41,6 +44,12 @@ impl StepContext<'_, '_> {
     /// Whether the step is one of the cargo preset: without paths it can be nothing else.
     pub(super) fn is_cargo(&self) -> bool {
         self.inputs.paths.is_empty()
+    }
+
+    /// The payload of the event that started the run.
+    pub(super) fn event(&self) -> Result<&EventPayload, &EventError> {
+        let read = || read_event(self.workflow.event_path.as_deref());
+        self.event.get_or_init(read).as_ref()
     }
 
     /// The group of an experiment that the run is in.

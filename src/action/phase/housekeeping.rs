@@ -4,7 +4,6 @@ use std::num::NonZeroU32;
 
 use super::context::StepContext;
 use crate::action::access;
-use crate::action::files::read_event;
 use crate::action::inputs::{JobStatus, RetentionInputs};
 use crate::action::summary::TREND_RUNS;
 use crate::job::{Housekeeping, KeepCounts};
@@ -103,7 +102,7 @@ pub(super) fn keep_counts(inputs: &RetentionInputs) -> KeepCounts {
 
 /// The default branch, if the event file names it.
 fn default_branch(step: &StepContext<'_, '_>) -> Option<CacheScope> {
-    let event = read_event(step.workflow.event_path.as_deref()).ok()?;
+    let branch = step.event().ok()?.default_branch.as_ref()?;
     let scope = access::scope_of(step.inputs.scope, step.workflow).ok()?;
-    Some(CacheScope::branch(scope, &event.default_branch?))
+    Some(CacheScope::branch(scope, branch))
 }

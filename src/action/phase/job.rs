@@ -7,7 +7,6 @@ use super::housekeeping::housekeeping;
 use super::{messages, state};
 use crate::action::access::{self, Access};
 use crate::action::event::EventPayload;
-use crate::action::files::read_event;
 use crate::action::inputs::{Inputs, Preset};
 use crate::action::kind::ActionKind;
 use crate::job::{CargoTarget, Job, JobReply, JobTarget, PathsTarget, Task};
@@ -21,17 +20,15 @@ pub(super) struct JobPermit {
 
 /// Decides what the run allows; none, with a warning, if nothing can be cached.
 pub(super) fn permit(step: &StepContext<'_, '_>) -> Option<JobPermit> {
-    let event = read_event(step.workflow.event_path.as_deref())
-        .map_err(|error| step.console.debug(error))
-        .ok();
-    let access = match access::decide(step.inputs, step.workflow, event.as_ref()) {
+    let event = step.event().map_err(|error| step.console.debug(error)).ok();
+    let access = match access::decide(step.inputs, step.workflow, event) {
         Ok(access) => access,
         Err(refusal) => {
             step.warn(&refusal.to_string());
             return None;
         }
     };
-    debug_access(step, &access, event.as_ref());
+    debug_access(step, &access, event);
     let Some(workspace) = step.workflow.workspace.clone() else {
         step.warn(messages::NO_WORKSPACE);
         return None;

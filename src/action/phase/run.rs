@@ -1,7 +1,7 @@
 //! Runs a phase.
 
 use std::borrow::Cow;
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::io::Write;
 
 use super::context::{StepContext, StepResult};
@@ -45,6 +45,7 @@ pub fn run(phase: Phase, kind: ActionKind, env: &Env, out: &mut (dyn Write + Sen
         state: &state,
         console: &console,
         dispatcher: &dispatcher,
+        event: OnceCell::new(),
         has_failed: Cell::new(false),
     };
     for (name, value) in &inputs.ignored {
