@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::error::{IoContext, Result};
-use crate::fs::{Dir, FileKind, files, set_mode};
+use crate::fs::{Dir, FileKind, Stat, files, set_mode};
 
 /// The file that marks a directory as a cache (<https://bford.info/cachedir/>). Cargo creates one
 /// in target directories.
@@ -43,13 +43,11 @@ struct DirFilter {
 
 impl DirFilter {
     /// `depth` is the number of directories between the project and this one.
-    fn includes(&self, name: &[u8], dir: &Dir, depth: usize) -> io::Result<bool> {
-        if name == b".git" || (depth == 0 && name == b"target") {
-            return Ok(false);
-        }
-        let stat = dir.stat()?;
-        let is_cache = dir.stat_at(CACHEDIR_TAG).is_ok();
-        Ok(Some((stat.device, stat.inode)) != self.excluded && !is_cache)
+    fn includes(&self, name: &[u8], dir: &Dir, stat: &Stat, depth: usize) -> bool {
+        name != b".git"
+            && (depth > 0 || name != b"target")
+            && Some((stat.device, stat.inode)) != self.excluded
+            && dir.stat_at(CACHEDIR_TAG).is_err()
     }
 }
 
@@ -65,7 +63,16 @@ impl TreeCopier {
             path.push(OsStr::from_bytes(name));
             let stat = from.stat_at(name).context("inspect", || path.clone())?;
             match stat.kind {
-                FileKind::Directory => self.copy_dir((from, to), name, path, depth)?,
+                FileKind::Directory => {
+                    let source = from.open_dir(name).context("open", || path.clone())?;
+                    let filter = self.filter.as_ref();
+                    if filter.is_none_or(|filter| filter.includes(name, &source, &stat, depth)) {
+                        let copy = create_dir(to, name).context("copy", || path.clone())?;
+                        self.copy_contents(&source, &copy, path, depth + 1)?;
+                        // Writable for the owner: cargo has to write into some of them.
+                        set_mode(&copy, stat.mode | 0o700).context("copy", || path.clone())?;
+                    }
+                }
                 FileKind::File => {
                     copy_file(from, to, name, stat.mode).context("copy", || path.clone())?;
                 }
@@ -78,32 +85,11 @@ impl TreeCopier {
         }
         Ok(())
     }
+}
 
-    /// Copies the subdirectory `name` of `from`, whose path is `path`.
-    fn copy_dir(
-        &self,
-        (from, to): (&Dir, &Dir),
-        name: &[u8],
-        path: &mut PathBuf,
-        depth: usize,
-    ) -> Result<()> {
-        let source = from.open_dir(name).context("open", || path.clone())?;
-        let is_included = match &self.filter {
-            Some(filter) => filter
-                .includes(name, &source, depth)
-                .context("inspect", || path.clone())?,
-            None => true,
-        };
-        if !is_included {
-            return Ok(());
-        }
-        let mode = source.stat().context("inspect", || path.clone())?.mode;
-        let copy = to.create_dir(name).and_then(|()| to.open_dir(name));
-        let copy = copy.context("copy", || path.clone())?;
-        self.copy_contents(&source, &copy, path, depth + 1)?;
-        // Writable for the owner: cargo has to write into some of them.
-        set_mode(&copy, mode | 0o700).context("copy", || path.clone())
-    }
+fn create_dir(parent: &Dir, name: &[u8]) -> io::Result<Dir> {
+    parent.create_dir(name)?;
+    parent.open_dir(name)
 }
 
 fn copy_file(from: &Dir, to: &Dir, name: &[u8], mode: u32) -> io::Result<()> {
