@@ -3,6 +3,7 @@
 use bollard::Docker;
 use bollard::errors::Error as DockerError;
 use bollard::models::{ContainerInspectResponse, MountPoint};
+use bollard::query_parameters::ListContainersOptions;
 use std::error::Error as _;
 use std::future::Future;
 use std::io;
@@ -89,6 +90,19 @@ impl Client {
             )
             .await?;
         Ok(found.map(to_container))
+    }
+
+    /// The ids of the containers that match the options.
+    pub(super) async fn list_ids(
+        &self,
+        options: ListContainersOptions,
+    ) -> Result<Vec<String>, Problem> {
+        let listed = self.docker.list_containers(Some(options));
+        let containers = self.call("list containers", listed).await?;
+        Ok(containers
+            .into_iter()
+            .filter_map(|summary| summary.id)
+            .collect())
     }
 }
 

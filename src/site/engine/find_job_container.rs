@@ -1,9 +1,10 @@
 //! Finding the container that the steps of the job run in.
 
+use bollard::query_parameters::ListContainersOptionsBuilder;
+use std::collections::HashMap;
 use std::path::Path;
 
 use super::client::Client;
-use super::own_container::on_network;
 use super::query::EngineQuery;
 use crate::site::facts::{Container, JobContainer};
 use crate::site::problem::Problem;
@@ -44,7 +45,12 @@ async fn find_on_network(
     network: &str,
     work_directory: &Path,
 ) -> Result<JobContainer, Problem> {
-    for id in on_network(client, network).await? {
+    // Without `all`, the engine lists the containers that are running.
+    let filters = HashMap::from([("network".to_owned(), vec![network.to_owned()])]);
+    let options = ListContainersOptionsBuilder::default()
+        .filters(&filters)
+        .build();
+    for id in client.list_ids(options).await? {
         if let Some(found) = client.inspect(&id).await?
             && has_work_directory(&found, work_directory)
         {

@@ -7,10 +7,7 @@
 //! path of a file that the runner named for this stage only, or a file that is created here and
 //! found there.
 
-use bollard::query_parameters::{
-    ContainerArchiveInfoOptionsBuilder, ListContainersOptions, ListContainersOptionsBuilder,
-};
-use std::collections::HashMap;
+use bollard::query_parameters::{ContainerArchiveInfoOptionsBuilder, ListContainersOptionsBuilder};
 use tempfile::NamedTempFile;
 
 use super::client::Client;
@@ -38,7 +35,7 @@ pub(super) async fn identify(
         .all(true)
         .limit(MAX_CHECKED)
         .build();
-    for id in list_ids(client, newest).await? {
+    for id in client.list_ids(newest).await? {
         let was_checked = hints
             .candidates
             .iter()
@@ -138,24 +135,6 @@ async fn find_by_file(
         }
     }
     Ok(None)
-}
-
-/// The ids of the running containers on a network.
-pub(super) async fn on_network(client: &Client, network: &str) -> Result<Vec<String>, Problem> {
-    let filters = HashMap::from([("network".to_owned(), vec![network.to_owned()])]);
-    let options = ListContainersOptionsBuilder::default()
-        .filters(&filters)
-        .build();
-    list_ids(client, options).await
-}
-
-async fn list_ids(client: &Client, options: ListContainersOptions) -> Result<Vec<String>, Problem> {
-    let listed = client.docker.list_containers(Some(options));
-    let containers = client.call("list containers", listed).await?;
-    Ok(containers
-        .into_iter()
-        .filter_map(|summary| summary.id)
-        .collect())
 }
 
 #[cfg(test)]
