@@ -5,6 +5,7 @@
 //! lines on standard error as they arrive, and one line of JSON at the end on standard output.
 
 use local_cache::env::Env;
+use local_cache::site::SitePreference;
 use local_cache::site::detect::detect;
 use local_cache::site::facts::{SiteFacts, SiteRequest};
 use local_cache::site::gather::gather;
@@ -177,9 +178,12 @@ fn run_client(env: &Env) -> ExitCode {
             .map(Duration::from_millis)
     };
     let request = SiteRequest {
-        preference: input("SITE")
-            .and_then(|text| text.parse().ok())
-            .unwrap_or_default(),
+        preference: match input("SITE").as_deref() {
+            Some("here") => SitePreference::Here,
+            Some("host") => SitePreference::Host,
+            Some("job-container") => SitePreference::JobContainer,
+            _ => SitePreference::Auto,
+        },
         cache_root: input("CACHE-ROOT")
             .map_or_else(|| PathBuf::from("/tmp/runner-cache"), PathBuf::from),
         paths: input("PATH")
