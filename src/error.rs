@@ -105,7 +105,7 @@ impl Error {
                 _ => return None,
             },
             Self::Damaged { .. } => {
-                "it counts as a miss; `local-cache verify --repair` sets damaged entries aside"
+                "it counts as a miss; `local-cache verify --repair` quarantines damaged entries"
             }
             Self::NewerFormat { .. } => {
                 "update local-cache, or choose another directory with --cache-root"

@@ -1,4 +1,4 @@
-//! local-cache keeps directory trees on a self-hosted runner's own disk and puts them back.
+//! local-cache saves directory trees on a self-hosted runner's own disk and restores them.
 //!
 //! # Map
 //!
@@ -6,28 +6,30 @@
 //! and the direction.
 //!
 //! - `cli`: the command line: arguments in, text or JSON out
-//! - `demo`: the jobs of a workflow on a real Cargo project, with and without the cache
-//! - `doctor`: the checks of a troubleshooting guide
+//! - `demo`: `local-cache demo`: jobs on a real Cargo project, with and without the cache
+//! - `doctor`: `local-cache doctor`: checks disk, store, Docker and environment
 //! - `action`: the phases of the GitHub Action: inputs and workflow context in, outputs and log
 //!   lines out
-//! - `job`: the request to a worker, its reply, and the dispatch between them
-//! - `ops`: whole operations on a store: restore, save, prune, free space, import
-//! - `cargo`: what a Cargo project needs kept, under which key, and what is fresh
-//! - `stats`: what phases did: events, journal, statistics, pages
-//! - `store`: entries, manifests, packs and blobs below the cache root
-//! - `site`: where the work happens: on this machine, through the Docker Engine, in a job container
-//! - `tree`: directory trees: scan, manifest, plan, apply
-//! - `glob`: path patterns with the rules of GitHub's own glob library
+//! - `job`: what the action asks of a worker: request, reply, and the dispatch to operations
+//! - `ops`: operations on a store: restore, save, prune, free space, import
+//! - `cargo`: knowledge about Cargo: projects, toolchains, keys, unused outputs of `target`,
+//!   modification times
+//! - `stats`: the journal of events, statistics, the HTML and Prometheus output
+//! - `store`: the files below the cache root: entries, manifests, packs, blobs, locks, retention
+//! - `site`: where the work is done: in this process, in a helper on the host, or in the job's
+//!   container
+//! - `tree`: directory trees: scan, manifest, compare, plan, apply
+//! - `glob`: path patterns and `hashFiles` with the rules of GitHub's libraries
 //! - `fs`: the only room that calls the filesystem, relative to directory descriptors
-//! - `fmt`: numbers, sizes, durations and tables as people read them
-//! - `monitor`: how operations report progress and learn to stop
-//! - `workers`: work spread over threads, in order
+//! - `fmt`: sizes, durations, numbers and tables as text
+//! - `monitor`: progress, warnings and cancellation of operations
+//! - `workers`: threads that process work in order
 //! - `env`: a snapshot of the process environment
-//! - `digest`: digests of contents
-//! - `error`: the error type and what to do about each error
+//! - `digest`: BLAKE3 digests of contents
+//! - `error`: the error type: every error is one line, most with advice
 //!
-//! The library does not print, exit or read the environment. Deciding and doing are different
-//! files.
+//! The library does not print, exit or read the environment. Deciding and doing are in
+//! different files.
 
 pub mod action;
 pub mod cargo;

@@ -8,7 +8,7 @@ use std::io::{self, IsTerminal};
 use std::process::{ExitCode, Termination};
 
 use local_cache::action::dispatcher::{program_name, run_in_worker};
-use local_cache::cli::{self, Surroundings};
+use local_cache::cli::{self, Environment};
 use local_cache::site::{signals, worker};
 use local_cache::{Env, Phase};
 
@@ -25,7 +25,7 @@ fn main() -> ExitCode {
     if is_worker {
         return worker::serve(env, run_in_worker);
     }
-    let surroundings = Surroundings {
+    let environment = Environment {
         arguments,
         env: &env,
         working_directory: working_directory(),
@@ -33,7 +33,7 @@ fn main() -> ExitCode {
         out: &mut io::stdout(),
         err: &mut io::stderr(),
     };
-    cli::run(surroundings).report()
+    cli::run(environment).report()
 }
 
 fn has_command(arguments: &[OsString], command: &str) -> bool {

@@ -1,4 +1,4 @@
-//! How operations report progress, and learn that they should stop.
+//! Progress, warnings and cancellation of operations.
 
 /// Receives the progress of an operation, from several threads. By default all methods do nothing.
 pub trait Monitor: Sync {

@@ -20,7 +20,7 @@ use crate::workers;
 pub enum Mark {
     /// A check of keys, disk or paths.
     Check,
-    /// An entry was put back.
+    /// An entry was restored.
     Restored,
     Missed,
     Saved,

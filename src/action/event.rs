@@ -57,7 +57,7 @@ impl CodeOrigin {
 pub enum EventError {
     /// The variable is not set.
     #[error(
-        "GITHUB_EVENT_PATH is not set, so pull requests can't be distinguished; each run is isolated"
+        "GITHUB_EVENT_PATH is not set, so pull requests cannot be distinguished; each run is isolated"
     )]
     Unset,
     /// The file can't be read.

@@ -51,7 +51,7 @@ pub enum FileError {
     Name(#[from] InvalidName),
     /// The summary would be larger than the runner accepts.
     #[error(
-        "the summary would have {size} bytes and the runner takes {SUMMARY_LIMIT}; it is not written"
+        "the summary would have {size} bytes and the runner accepts {SUMMARY_LIMIT}; it is not written"
     )]
     SummaryTooLarge { size: u64 },
     #[error("write {what} to {}: {source}", path.display())]

@@ -16,7 +16,7 @@ use thiserror::Error;
 /// A name that can't be written.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error(
-    "{0:?} can't be the name of an output, a state or a variable; use letters, digits, `-` and `_`"
+    "{0:?} cannot be the name of an output, a state or a variable; use letters, digits, `-` and `_`"
 )]
 pub struct InvalidName(String);
 

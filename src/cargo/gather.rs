@@ -50,20 +50,19 @@ fn workspace_facts(
         .canonical(&workspace.root)
         .and_then(|real| project(request, &real, probe));
     let target = target(request, workspace, project.as_ref());
-    let build = project
+    let build_dir = project
         .as_ref()
-        .and_then(|project| build(request, workspace, project, probe));
+        .and_then(|project| build_dir(request, workspace, project, probe));
     if project.is_none() {
         probe.warn(format!(
             "there is no Cargo project in {}, so it has no cache; name the directory of a Cargo.toml in workspaces",
             workspace.root.display()
         ));
     }
-    let build = build.filter(|build| *build != target);
     WorkspaceFacts {
         request: workspace.clone(),
+        build_dir: build_dir.filter(|build_dir| *build_dir != target),
         target,
-        build_dir: build,
         project,
     }
 }
@@ -143,7 +142,7 @@ fn target(
 }
 
 /// The directory of intermediate artifacts, if one is set.
-fn build(
+fn build_dir(
     request: &KeyRequest,
     workspace: &WorkspaceRequest,
     project: &ProjectFacts,

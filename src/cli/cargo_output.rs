@@ -21,7 +21,7 @@ pub(super) fn render(reply: &JobReply) -> Rendered {
     {
         let _ = writeln!(
             text,
-            "🚀 sources: {} unchanged and fresh, {} changed",
+            "🚀 sources: {} unchanged and fresh again, {} changed",
             plural(same, "file", "files"),
             plural(different, "file", "files")
         );
@@ -43,7 +43,7 @@ fn cache_line(cache: &CacheReply) -> String {
 
 fn restored_text(found: &FoundEntry) -> String {
     format!(
-        "{} from {} ({} match) in {}, {} written",
+        "{} from {} ({}) in {}, {} written",
         files_and_bytes(found.files, found.bytes),
         found.key,
         match_name(found),
@@ -60,16 +60,19 @@ fn saved_line(name: &str, key: &str, saved: &SaveReply) -> String {
             added_bytes,
             milliseconds,
         } => format!(
-            "💾 {name}: {} saved as {key} in {}; {} added to the store",
+            "💾 {name}: {} saved in {} as {key}, {} added to the store",
             files_and_bytes(*files, *size),
             elapsed_ms(*milliseconds),
             bytes(*added_bytes)
         ),
-        SaveReply::Unchanged | SaveReply::Exists { .. } => {
-            format!("✅ {name}: nothing changed since {key} was saved")
+        SaveReply::Unchanged => format!("✅ {name}: unchanged since it was saved as {key}"),
+        SaveReply::Exists { .. } => {
+            format!("✅ {name}: an entry with key {key} exists already and is kept")
         }
         SaveReply::InProgress => format!("✅ {name}: another process is saving {key} right now"),
-        SaveReply::NothingToSave => format!("✅ {name}: nothing to save"),
+        SaveReply::NothingToSave => {
+            format!("✅ {name}: the directories do not exist, nothing is saved")
+        }
     }
 }
 

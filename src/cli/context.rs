@@ -13,7 +13,7 @@ use crate::monitor::Monitor;
 use crate::ops::path_list::PathList;
 use crate::store::Store;
 
-/// The program's surroundings and the arguments that all commands have.
+/// The program's environment and the arguments that all commands have.
 pub(super) struct CommandContext<'a> {
     /// Absolute.
     pub(super) cache_root: &'a Path,

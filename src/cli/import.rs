@@ -24,7 +24,7 @@ use crate::store::CacheScope;
 /// Import or remove the caches of rsync workflows in the cache root (`cargo/<key>`, `target/<key>`)
 #[derive(Debug, Args)]
 #[command(
-    after_help = "An imported cache becomes an entry that a restore can fall back to. The directories stay until you remove them.\n\nExamples:\n  local-cache import --dry-run\n  local-cache import --repository acme/widget --workspace ~/src/widget --job build --job test\n  local-cache import --remove"
+    after_help = "An imported cache becomes an entry that a restore finds as a prefix match. The directories stay until you remove them.\n\nExamples:\n  local-cache import --dry-run\n  local-cache import --repository acme/widget --workspace ~/src/widget --job build --job test\n  local-cache import --remove"
 )]
 pub(super) struct ImportArgs {
     /// Show the directories and their sizes, but change nothing

@@ -105,7 +105,7 @@ fn write_key(text: &mut String, cache: &str, key: &ComputedKey, base: &Base) {
     }
     let _ = writeln!(text, "🔑 {cache}: {}", key.text);
     for prefix in &key.restore_keys {
-        let _ = writeln!(text, "   falls back to the newest {prefix}*");
+        let _ = writeln!(text, "   prefix match: the newest {prefix}*");
     }
     for line in table.to_string().lines() {
         let _ = writeln!(text, "   {line}");

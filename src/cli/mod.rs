@@ -32,4 +32,4 @@ mod values;
 mod verify;
 
 pub use exit::Exit;
-pub use run::{Surroundings, run};
+pub use run::{Environment, run};

@@ -143,13 +143,10 @@ fn render(restored: &RestoredEntry, key: &str) -> Rendered {
         "bytes": entry.bytes,
     });
     let Some(applied) = restored.stats.applied else {
-        return (
-            format!("🔍 found {shown_key} ({how} match): {size}\n"),
-            json,
-        );
+        return (format!("🔍 found {shown_key} ({how}): {size}\n"), json);
     };
     let text = format!(
-        "🚀 restored {shown_key} ({how} match) in {}: {size}\n{}",
+        "🚀 restored {shown_key} ({how}) in {}: {size}\n{}",
         elapsed(restored.elapsed),
         change_lines(restored, &applied)
     );

@@ -20,7 +20,7 @@ use crate::action::Env;
 use crate::glob::Base;
 
 /// What the program gets from the process that started it.
-pub struct Surroundings<'a> {
+pub struct Environment<'a> {
     /// The arguments, the program's name first.
     pub arguments: Vec<OsString>,
     pub env: &'a Env,
@@ -32,15 +32,15 @@ pub struct Surroundings<'a> {
 }
 
 /// Runs the command that the arguments name, and reports on standard error if it fails.
-pub fn run(surroundings: Surroundings<'_>) -> Exit {
-    let Surroundings {
+pub fn run(environment: Environment<'_>) -> Exit {
+    let Environment {
         arguments,
         env,
         working_directory,
         is_terminal,
         out,
         err,
-    } = surroundings;
+    } = environment;
     let arguments = match parse(arguments) {
         Ok(arguments) => arguments,
         Err(error) => return print_usage(&error, out, err),
@@ -107,7 +107,7 @@ fn listen_for_signals(command: &Command, progress: &Progress) {
     }
 }
 
-/// Prints the help that was asked for, or what is wrong with the arguments.
+/// Prints the requested help, or what is wrong with the arguments.
 fn print_usage(error: &clap::Error, out: &mut dyn Write, err: &mut dyn Write) -> Exit {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {

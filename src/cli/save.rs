@@ -100,7 +100,7 @@ fn render(outcome: &SaveOutcome, key: &str) -> Rendered {
         ),
         SaveOutcome::Unchanged => (
             "unchanged",
-            format!("✅ nothing changed since {shown_key} was saved\n"),
+            format!("✅ unchanged since it was saved as {shown_key}\n"),
         ),
         SaveOutcome::InProgress => (
             "in-progress",
@@ -117,7 +117,7 @@ fn render(outcome: &SaveOutcome, key: &str) -> Rendered {
 fn render_saved(saved: &SavedEntry, key: &str) -> Rendered {
     let entry = &saved.entry;
     let mut text = format!(
-        "💾 saved {} in {}: {}; {} added to the store\n",
+        "💾 saved {} in {}: {}, {} added to the store\n",
         one_line(key),
         elapsed(saved.elapsed),
         files_and_bytes(entry.files, entry.bytes),

@@ -158,7 +158,7 @@ impl<'a> JobRunner<'a> {
 }
 
 /// A cache that the project does not need, such as the registry of a project without dependencies,
-/// has an entry without files; the report leaves it out.
+/// has an entry without files; the report skips it.
 fn has_files(cache: &CacheUse) -> bool {
     let restored = cache.restored.map(|(_, size)| size);
     restored

@@ -120,7 +120,7 @@ fn space(root: &Path, volume: &Volume) -> Finding {
 fn inodes(volume: &Volume) -> Finding {
     const CHECK: &str = "inodes";
     match volume.inodes {
-        None => Finding::ok(CHECK, "the filesystem makes them as it needs them"),
+        None => Finding::ok(CHECK, "the filesystem creates them as needed"),
         Some(inodes) if inodes.used_percent() > 80 => Finding::warning(
             CHECK,
             format!("{} % used, {} free", inodes.used_percent(), inodes.free),
@@ -139,7 +139,7 @@ fn reflink(root: &Path) -> Finding {
         ),
         Ok(false) => Finding::ok(
             CHECK,
-            "files can't share blocks here; they are copied (xfs and btrfs can)",
+            "files cannot share blocks here; they are copied (xfs and btrfs can)",
         ),
         Err(error) => Finding::unknown(CHECK, &error),
     }
@@ -165,7 +165,7 @@ fn rename(options: &DoctorOptions, root: &Path) -> Finding {
 fn locks(root: &Path) -> Finding {
     const CHECK: &str = "locks";
     match probe::can_lock(root) {
-        Ok(true) => Finding::ok(CHECK, "a lock keeps a second one out"),
+        Ok(true) => Finding::ok(CHECK, "file locks work"),
         Ok(false) => Finding::problem(
             CHECK,
             "two locks were granted on the same file",
@@ -182,7 +182,7 @@ fn clock(root: &Path) -> Finding {
         _ if now.seconds < EARLIEST_TIME => Finding::problem(
             CHECK,
             format!(
-                "it is {} by the clock of this machine",
+                "the clock of this machine shows {}",
                 humantime::format_rfc3339_seconds(now.into())
             ),
             "set the clock: cargo and the cache compare file times",
@@ -190,12 +190,12 @@ fn clock(root: &Path) -> Finding {
         Ok(time) if (time.seconds - now.seconds).abs() > MAX_CLOCK_SKEW => Finding::warning(
             CHECK,
             format!(
-                "files get times {} s away from this machine's clock",
+                "the filesystem's clock differs from the clock of this machine by {} s",
                 time.seconds - now.seconds
             ),
             "set both clocks by NTP: cargo detects changed files by their times",
         ),
-        Ok(_) => Finding::ok(CHECK, "files get the time that it is"),
+        Ok(_) => Finding::ok(CHECK, "the filesystem's clock is correct"),
         Err(error) => Finding::unknown(CHECK, &error),
     }
 }

@@ -51,13 +51,13 @@ fn docker(facts: &SiteFacts) -> Finding {
         SocketFile::Other => Finding::problem(
             CHECK,
             format!("{socket} is not a socket"),
-            "remove it and restart Docker, which then makes its socket there",
+            "remove it and restart Docker, which then creates its socket there",
         ),
         SocketFile::Socket { gid } => match UnixStream::connect(&facts.socket) {
             Ok(_) => Finding::ok(CHECK, format!("{socket} answers")),
             Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => Finding::warning(
                 CHECK,
-                format!("this user may not talk to {socket}, which is for the group {gid}"),
+                format!("this user may not connect to {socket}, which belongs to the group {gid}"),
                 "add the user who runs jobs to that group: sudo usermod -aG docker USER",
             ),
             Err(error) => Finding::warning(
@@ -78,10 +78,10 @@ fn site(facts: &SiteFacts) -> Finding {
             problem.map_or_else(|| "no site is available".to_owned(), ToString::to_string),
             "set the input `site`, or mount the cache root into this container",
         ),
-        (Site::Here, _) => Finding::ok(CHECK, "work is done right here"),
+        (Site::Here, _) => Finding::ok(CHECK, "the work is done here, in this process"),
         (site, _) => Finding::ok(
             CHECK,
-            format!("work that is options for here is done at another place: {site}"),
+            format!("the action would do its work at another site: {site}"),
         ),
     }
 }
@@ -97,7 +97,7 @@ fn cargo_home(options: &DoctorOptions) -> Finding {
     match files::stat(&home) {
         Ok(None) => Finding::ok(
             CHECK,
-            format!("{} does not exist; cargo makes it", home.display()),
+            format!("{} does not exist; cargo creates it", home.display()),
         ),
         Ok(Some(_)) => match probe::check_writable(&home) {
             Ok(()) => Finding::ok(CHECK, format!("{} may be written to", home.display())),
@@ -129,7 +129,7 @@ fn toolchain(options: &DoctorOptions) -> Finding {
     let Some(project) = project else {
         return Finding::ok(
             CHECK,
-            format!("{} is no Cargo project", shown(&options.workspace)),
+            format!("{} is not a Cargo project", shown(&options.workspace)),
         );
     };
     let note = project.toolchain.note.clone();
@@ -138,7 +138,7 @@ fn toolchain(options: &DoctorOptions) -> Finding {
         Compiler::Requested(_) | Compiler::Unknown => Finding::warning(
             CHECK,
             note,
-            "install the toolchain before the cache step, so that keys are others for another compiler",
+            "install the toolchain before the cache step, so that the keys depend on the compiler",
         ),
     }
 }

@@ -58,17 +58,17 @@ fn absent(check: &'static str, root: &Path) -> Finding {
         Ok(()) => Finding::ok(
             check,
             format!(
-                "{} does not exist yet; the first save makes it",
+                "{} does not exist yet; the first save creates it",
                 root.display()
             ),
         ),
         Err(error) => Finding::problem(
             check,
             format!(
-                "{} does not exist and can't be made: {error}",
+                "{} does not exist and cannot be created: {error}",
                 root.display()
             ),
-            "make it and let the user who runs jobs own it, or choose another one with `cache-root`",
+            "create it and let the user who runs jobs own it, or choose another one with `cache-root`",
         ),
     }
 }
@@ -201,10 +201,10 @@ fn journal_lines(store: &Store) -> Finding {
         Ok(read) if read.skipped_lines > 0 => Finding::warning(
             CHECK,
             format!(
-                "{} can't be read",
+                "{} cannot be read",
                 plural(read.skipped_lines, "line", "lines")
             ),
-            "nothing needs to be done: they are skipped, and go with the oldest file",
+            "nothing needs to be done: they are skipped, and are removed with the oldest journal file",
         ),
         Ok(read) => Finding::ok(
             CHECK,
@@ -228,7 +228,7 @@ fn legacy_caches(options: &DoctorOptions) -> Finding {
                 "{} of rsync workflows in the cache root",
                 plural(found.len() as u64, "directory", "directories")
             ),
-            "`local-cache import --dry-run` shows them with their sizes; it takes them over, or removes them",
+            "`local-cache import --dry-run` shows them with their sizes; the command imports or removes them",
         ),
         Err(error) => Finding::unknown(CHECK, &error),
     }

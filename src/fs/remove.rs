@@ -72,7 +72,7 @@ pub(crate) fn remove_tree(path: &Path) -> Result<u64> {
 
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(crate::error::Error::invalid(format!(
-            "{} can't be removed",
+            "{} cannot be removed",
             path.display()
         )));
     };

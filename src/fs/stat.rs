@@ -36,7 +36,8 @@ impl Timestamp {
                 seconds: time.tv_sec(),
                 nanoseconds: u32::try_from(time.tv_nsec()).unwrap_or_default(),
             },
-            // Without that clock, recent changes count as later than they are.
+            // Without that clock, an earlier time: a file that changed less than 20 ms ago then
+            // counts as changed after it, and is compared.
             Err(_) => Self::now().minus_milliseconds(20),
         }
     }

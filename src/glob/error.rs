@@ -49,10 +49,10 @@ pub enum PatternError {
 #[non_exhaustive]
 pub enum ResolveError {
     /// The kind of a path can't be determined. A symlink cycle is such an error.
-    #[error("can't access '{path}': {}; exclude it or make it readable", without_errno(.cause))]
+    #[error("cannot access '{path}': {}; exclude it or make it readable", without_errno(.cause))]
     Inspect { path: PathBuf, cause: io::Error },
     #[error(
-        "can't list the directory '{path}': {}; exclude it or make it readable",
+        "cannot list the directory '{path}': {}; exclude it or make it readable",
         without_errno(.cause)
     )]
     List { path: PathBuf, cause: io::Error },

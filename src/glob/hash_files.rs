@@ -57,10 +57,10 @@ pub enum HashFilesError {
     #[error(transparent)]
     Resolve(#[from] ResolveError),
     /// A matched file can't be read. A broken symlink that is not followed is such a file.
-    #[error("can't read '{path}' to hash it: {}; exclude it or make it readable", without_errno(.cause))]
+    #[error("cannot read '{path}' to hash it: {}; exclude it or make it readable", without_errno(.cause))]
     Read { path: PathBuf, cause: io::Error },
     /// A matched path is a pipe, a socket or a device, which may never end.
-    #[error("can't hash '{path}': it is not a regular file; exclude it")]
+    #[error("cannot hash '{path}': it is not a regular file; exclude it")]
     NotAFile { path: PathBuf },
 }
 

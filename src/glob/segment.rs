@@ -118,7 +118,7 @@ pub(crate) fn match_all(segments: &[Segment], names: PathNames) -> bool {
     match_names(segments, names, true).is_some()
 }
 
-/// The names after the shortest start that the segments match.
+/// Matches the segments with the fewest leading names; returns the names after them.
 pub(crate) fn match_start<'path>(
     segments: &[Segment],
     names: PathNames<'path>,

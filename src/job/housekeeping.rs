@@ -68,7 +68,7 @@ fn run_guard(context: &JobContext<'_>, policy: &GuardPolicy) -> Option<GuardRepo
     match report {
         Ok(report) => Some(report),
         Err(error) => {
-            monitor.warn(&format!("the disk guard failed: {}", error.with_advice()));
+            monitor.warn(&format!("the disk check failed: {}", error.with_advice()));
             None
         }
     }
@@ -76,7 +76,10 @@ fn run_guard(context: &JobContext<'_>, policy: &GuardPolicy) -> Option<GuardRepo
 
 /// One report for the guard before a save and the guard after it.
 fn join(mut first: GuardReport, last: GuardReport) -> GuardReport {
-    first.after = last.after;
+    // If nothing may be saved, the message names the usage for which this was decided.
+    if first.may_save {
+        first.after = last.after;
+    }
     first.removed.extend(last.removed);
     first.freed_bytes += last.freed_bytes;
     first.store_bytes = last.store_bytes;

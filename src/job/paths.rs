@@ -73,8 +73,10 @@ fn safe_extraneous(
         .into_iter()
         .find_map(|(path, what)| Some((paths.root_around(path?)?, what)));
     let reason = match root_around {
-        Some((root, what)) => format!("{} holds {what}", root.display()),
-        None if paths.has_exclusions() => "what the `!` lines exclude is in no entry".to_owned(),
+        Some((root, what)) => format!("{} contains {what}", root.display()),
+        None if paths.has_exclusions() => {
+            "entries do not contain the files that `!` lines exclude".to_owned()
+        }
         None => return Extraneous::Remove,
     };
     context.monitor.warn(&format!(

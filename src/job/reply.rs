@@ -60,14 +60,14 @@ pub struct FoundEntry {
     /// The id of the entry.
     pub entry: String,
     pub key: String,
-    /// Whether the entry has the key that was asked for.
+    /// Whether the entry has the requested key.
     pub exact: bool,
     pub files: u64,
     pub bytes: u64,
     /// Files that differed from the entry.
     pub written_files: u64,
     pub written_bytes: u64,
-    /// Directories that were put back by a rename.
+    /// Directories that were restored by a rename.
     pub ready: u32,
     pub milliseconds: u64,
 }

@@ -29,7 +29,7 @@ pub struct Job {
 /// What a job does besides its task.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Housekeeping {
-    /// How the disk is guarded before and after a save.
+    /// How [`Task::Guard`], and every save before and after it, guards the disk.
     pub guard: Option<GuardPolicy>,
     /// The event to record; the job fills in what it did.
     pub event: Option<Event>,
@@ -77,8 +77,8 @@ pub struct RestoreTask {
     pub read: Vec<CacheScope>,
     /// Extraneous names are removed only where that is safe.
     pub options: RestoreOptions,
-    /// Keep the restore records in the store under this name, where the runner hands nothing to the
-    /// save.
+    /// Keep the restore records in the store under this name, for act, which forgets the state that
+    /// main saves.
     pub record_as: Option<String>,
 }
 
@@ -87,7 +87,7 @@ pub struct SaveTask {
     pub write: CacheScope,
     /// The records of the restore in the same step.
     pub records: Vec<RestoreRecord>,
-    /// The name under which the store keeps these records, where the runner does not.
+    /// The name under which the store keeps these records, if the runner does not (act).
     pub recorded_as: Option<String>,
     pub options: SaveOptions,
     pub keep: KeepCounts,
@@ -105,6 +105,7 @@ pub struct KeepCounts {
 }
 
 impl Default for KeepCounts {
+    /// Keeps all generations.
     fn default() -> Self {
         Self {
             path: usize::MAX,

@@ -77,7 +77,7 @@ fn save(context: &JobContext<'_>, task: &SaveTask, reply: &mut JobReply) -> Resu
     enforce_retention(context, &task, &store, &groups, reply)
 }
 
-/// Keeps the records in the store, for steps whose `save` sub-action gets nothing from the runner.
+/// Keeps the records in the store, for act, which forgets the state that main saves.
 fn put_records(store: &Store, name: &str, caches: &[CacheReply]) -> Result<()> {
     let records: Vec<RestoreRecord> = caches.iter().map(CacheReply::record).collect();
     let bytes = serde_json::to_vec(&records).map_err(Error::defect)?;

@@ -27,8 +27,8 @@ use crate::store::{CacheKind, CacheScope, Store};
 /// How long the guard waits for others that use the store.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// A removal may free less than was planned, because entries share files. The guard then plans
-/// again, but not for ever.
+/// How often the guard plans. The inodes of ready copies are an upper bound, so a removal may free
+/// fewer than planned; the guard then plans again.
 const ROUNDS: usize = 3;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -30,8 +30,8 @@ impl LegacyKind {
 /// A directory of an rsync workflow.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LegacyCache {
-    /// Whose it is, by the directories above it: `owner/name`; empty where it stands in the cache
-    /// root itself.
+    /// The repository that the directories above it name, `owner/name`; empty for a directory
+    /// directly in the cache root.
     pub repository: String,
     pub kind: LegacyKind,
     /// The key that it was kept under.

@@ -15,7 +15,8 @@ use crate::error::{Error, Result};
 use crate::store::Store;
 use crate::store::lock::GcLock;
 
-/// How long an operation waits for a garbage collection to end.
+/// How long an operation waits for a garbage collection to end, or for another restore below the
+/// same directory.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Locks the store for removals.

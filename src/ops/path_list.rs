@@ -57,8 +57,7 @@ impl PathList {
             .any(Anchored::is_exclusion)
     }
 
-    /// The directory that the list names and that is this one or holds it; none when the list names
-    /// no such.
+    /// The nearest directory that the list names at or above `path`, if there is one.
     pub(crate) fn root_around<'p>(&self, path: &'p Path) -> Option<&'p Path> {
         path.ancestors()
             .find(|directory| self.patterns.matches(directory).directory)
@@ -86,7 +85,7 @@ impl PathList {
             }
             if found.path.parent().is_none() {
                 return Err(Error::invalid(
-                    "the root of the filesystem can't be cached; name directories in it",
+                    "the root of the filesystem cannot be cached; name directories in it",
                 ));
             }
             let path = namespace.locate_parent(&found.path)?;
@@ -137,7 +136,7 @@ impl PathList {
     pub(crate) fn destination(&self, name: &[u8]) -> Result<PathBuf> {
         let refused = || {
             Error::invalid(format!(
-                "the entry holds {}, which was not asked for",
+                "the entry contains {}, which the step did not request",
                 OsStr::from_bytes(name).display()
             ))
         };
@@ -262,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_root_that_was_not_asked_for_goes_nowhere() {
+    fn a_root_that_the_step_did_not_request_is_an_error() {
         let list = PathList::parse(["target/*/deps"], &base()).unwrap();
         assert!(list.destination(b"./target/debug/deps").is_ok());
         for name in [

@@ -60,7 +60,7 @@ fn decide_all(
     let mut files = StoreFiles::new(store);
     let mut candidates = Vec::new();
     for listed in list(store, monitor)? {
-        // Without a limit of the size nobody asks for it.
+        // Only `max_bytes` needs the sizes of the entries' files.
         let numbers = match policy.max_bytes {
             Some(_) => files.of(&listed.entry, monitor)?,
             None => Vec::new(),

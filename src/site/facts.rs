@@ -1,4 +1,4 @@
-//! What is known about the surroundings of this process. Types only: [`super::gather`] fills them
+//! What is known about the environment of this process. Types only: [`super::gather`] fills them
 //! in and [`super::detect`] decides from them.
 
 use std::path::PathBuf;

@@ -109,7 +109,7 @@ fn query_engine(request: &SiteRequest, facts: &SiteFacts) -> Result<EngineReport
             .in_container()
             .then(|| container_hints(&request.env, &facts.mounts)),
         job_container: request.job_container.clone(),
-        // RUNNER_WORKSPACE is a directory in it, in the host's form.
+        // The parent of RUNNER_WORKSPACE, which is a path on the host.
         work_directory: request
             .env
             .get("RUNNER_WORKSPACE")

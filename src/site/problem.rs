@@ -54,7 +54,7 @@ pub enum Problem {
     },
     /// `DOCKER_HOST` is not a socket on this machine.
     #[error(
-        "DOCKER_HOST is {0}: an engine on another machine can't reach this runner's disk; unset DOCKER_HOST for this job"
+        "DOCKER_HOST is {0}: an engine on another machine cannot reach this runner's disk; unset DOCKER_HOST for this job"
     )]
     RemoteEngine(String),
     /// The engine is on another machine, or in a container of its own.
@@ -89,12 +89,12 @@ pub enum Problem {
     NoJobContainer,
     #[error("the job's container {0} is not running; look for what stopped it in the job's log")]
     JobContainerGone(String),
-    #[error("the job's container can't see the cache root {path}; add this line to the job below `container: volumes:` `- {path}:{path}`", path = .0.display())]
+    #[error("the job's container cannot see the cache root {path}; add this line to the job below `container: volumes:` `- {path}:{path}`", path = .0.display())]
     RootNotInJobContainer(PathBuf),
     #[error("the cache root {path} is read-only in the job's container; remove `:ro` from its line below `container: volumes:`", path = .0.display())]
     RootReadOnlyInJobContainer(PathBuf),
     #[error(
-        "can't put the program into the job's container: {0}; mount a writable directory of the runner there below `container: volumes:`"
+        "cannot put the program into the job's container: {0}; mount a writable directory of the runner there below `container: volumes:`"
     )]
     Injection(String),
 
@@ -107,7 +107,7 @@ pub enum Problem {
         hidden: PathBuf,
     },
     /// The runner's user, who owns the workspace, is not known.
-    #[error("can't tell the runner's user: {} can't be read: {reason}; does the workspace exist?", .path.display())]
+    #[error("cannot determine the runner's user: {} cannot be read: {reason}; check that the workspace exists", .path.display())]
     NoWorkspace { path: PathBuf, reason: String },
 
     // ---- the worker
@@ -120,9 +120,9 @@ pub enum Problem {
         /// The last line of its log.
         last_line: String,
     },
-    #[error("the reply of the cache's worker can't be read: {0}; this is a defect of local-cache")]
+    #[error("the reply of the cache's worker cannot be read: {0}; this is a defect of local-cache")]
     BadReply(String),
-    #[error("the request can't be written as JSON: {0}; this is a defect of local-cache")]
+    #[error("the request cannot be written as JSON: {0}; this is a defect of local-cache")]
     BadRequest(String),
     /// The job did not stop after the time limit.
     #[error("gave up after {} s; raise `timeout` if the work needs longer", .0.as_secs())]
@@ -130,7 +130,7 @@ pub enum Problem {
     /// The job did not stop after a signal.
     #[error("cancelled by {}; nothing is left to do", signal_name(*.0))]
     Cancelled(i32),
-    #[error("can't {action} {}: {reason}; check its owner and its modes", .path.display())]
+    #[error("cannot {action} {}: {reason}; check its owner and its modes", .path.display())]
     Io {
         /// What failed, as a verb.
         action: &'static str,

@@ -140,7 +140,7 @@ fn used_cache(event: &Event) -> Option<bool> {
     event.experiment.map(|arm| arm == Arm::Cached)
 }
 
-/// Whether a job found an entry; none if it did not look for one.
+/// Whether a job found an entry; none if it did not look for one or is in the control group.
 fn had_hit(event: &Event) -> Option<bool> {
     match event.experiment {
         // What the control group found was not restored.

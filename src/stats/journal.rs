@@ -104,7 +104,7 @@ fn next_name(dir: &Path) -> Result<String> {
 fn encode_line(event: &Event) -> Result<Vec<u8>> {
     let encode = |event: &Event| {
         serde_json::to_vec(event)
-            .map_err(|error| Error::defect(format!("an event can't be written: {error}")))
+            .map_err(|error| Error::defect(format!("an event cannot be written: {error}")))
     };
     let mut bytes = encode(event)?;
     if bytes.len() >= MAX_LINE {

@@ -22,7 +22,7 @@ use crate::fs::{Timestamp, Volume};
 pub(crate) const RECOMMENDED_FREE: u64 = 50_000_000_000;
 
 /// Nothing is saved to a filesystem that uses more than this percentage of its inodes.
-const MAX_INODES_PERCENT: u8 = 99;
+pub(crate) const MAX_INODES_PERCENT: u8 = 99;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DiskLimits {

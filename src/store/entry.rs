@@ -67,7 +67,7 @@ impl Entry {
             format: u32,
         }
         let unreadable =
-            |error: serde_json::Error| Error::damaged(path, format!("it can't be read ({error})"));
+            |error: serde_json::Error| Error::damaged(path, format!("it cannot be read ({error})"));
         let Versioned { format } = serde_json::from_slice(bytes).map_err(unreadable)?;
         if format > layout::VERSION && !Self::has_damaged_version(bytes) {
             let supported = layout::VERSION;
@@ -138,7 +138,7 @@ mod rfc3339 {
 }
 
 fn cannot_encode(error: &serde_json::Error) -> Error {
-    Error::defect(format!("the entry can't be encoded: {error}"))
+    Error::defect(format!("the entry cannot be encoded: {error}"))
 }
 
 #[cfg(test)]

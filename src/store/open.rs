@@ -96,7 +96,7 @@ impl Store {
         let path = self.layout.format();
         let bytes = files::read(&path)?;
         let StoreFormat { format } = serde_json::from_slice(&bytes)
-            .map_err(|error| Error::damaged(&path, format!("it can't be read ({error})")))?;
+            .map_err(|error| Error::damaged(&path, format!("it cannot be read ({error})")))?;
         if format > layout::VERSION {
             return Err(Error::NewerFormat {
                 path,

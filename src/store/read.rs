@@ -48,7 +48,7 @@ impl Store {
                     IsADirectory | NotADirectory => Error::damaged(path, "it is not a file"),
                     PermissionDenied => Error::damaged(path, "it may not be read"),
                     _ if source.raw_os_error() == Some(nix::libc::EIO) => {
-                        Error::damaged(path, "the disk can't read it")
+                        Error::damaged(path, "the disk cannot read it")
                     }
                     _ => error,
                 }
@@ -114,7 +114,7 @@ impl Store {
         match files::read(&path) {
             Ok(bytes) => serde_json::from_slice(&bytes)
                 .map(Some)
-                .map_err(|error| Error::damaged(&path, format!("it can't be read ({error})"))),
+                .map_err(|error| Error::damaged(&path, format!("it cannot be read ({error})"))),
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(self.as_damage(error)),
         }

@@ -33,7 +33,7 @@ use super::scope::CacheScope;
 use crate::fmt::human;
 use crate::fs::Timestamp;
 
-/// A group retains this many times the entries of a family.
+/// A group retains at most this many times `keep` entries.
 pub const MAX_FAMILIES: usize = 4;
 
 /// At least this many hexadecimal digits in a row are a digest, a run number or a date.

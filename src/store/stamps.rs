@@ -1,7 +1,7 @@
 //! Records of directories outside the store: when each one last matched a manifest.
 //!
-//! `seen/<manifest>-<device>-<inode>` holds the time at which the root with that device and inode,
-//! and everything below it that the manifest lists, matched the manifest. A save records the start
+//! `seen/<manifest>-<device>-<inode>` records when the root with that device and inode last matched
+//! the manifest, with everything below it that the manifest lists. A save records the start
 //! of its scan, a restore its end. If the restore also removed extraneous files, it records its
 //! start too, because removing and creating files changed the directories. [`crate::tree::stamps`]
 //! describes what follows for a file or directory that is checked later.

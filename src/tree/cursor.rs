@@ -78,7 +78,7 @@ impl<'a, O: OpenDir> Cursor<'a, O> {
         match self.stack.last() {
             Some((_, opened)) => Ok(opened),
             None => Err(Error::defect(
-                "the directory above all roots can't be entered",
+                "the directory above all roots cannot be entered",
             )),
         }
     }
@@ -131,7 +131,7 @@ impl<'a, O: OpenDir> Cursor<'a, O> {
         let path = roots.path(root)?;
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
             return Err(Error::invalid(format!(
-                "{} can't be cached",
+                "{} cannot be cached",
                 path.display()
             )));
         };

@@ -5,7 +5,7 @@
 //! - [`Roots`] maps the roots of a tree to paths
 //! - [`scan`] reads directories from disk, in parallel
 //! - [`manifest`] adds the digests of all contents to a tree, and encodes it
-//! - [`stamps`] records as of when a root matched its manifest (pure)
+//! - [`stamps`] records when a root last matched its manifest (pure)
 //! - [`compare`] finds files whose contents are known from a manifest (pure)
 //! - [`plan`] decides how to bring a directory into the state of a manifest (pure)
 //! - [`apply`] carries out a plan, in parallel

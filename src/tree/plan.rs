@@ -136,8 +136,8 @@ impl Plan {
     }
 }
 
-/// Compares a manifest with a scan that had the manifest's tree as its guide. `stamps` tell as of
-/// when the roots matched the manifest.
+/// Compares a manifest with a scan that had the manifest's tree as its guide. `stamps` record when
+/// each root last matched the manifest.
 pub fn plan(
     manifest: &Manifest,
     present: &Scan,

@@ -31,7 +31,7 @@ impl Roots {
         let found = self.roots.iter().find(|(root, _)| **root == *name);
         found.map(|(_, path)| path.as_path()).ok_or_else(|| {
             Error::invalid(format!(
-                "the entry holds {}, which was not asked for",
+                "the entry contains {}, which the step did not request",
                 os_str(name).display()
             ))
         })

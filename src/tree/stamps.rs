@@ -1,4 +1,4 @@
-//! Stamps: as of when a root was known to match its manifest (pure).
+//! Stamps record when a root last matched its manifest (pure).
 //!
 //! Size and modification time don't prove that a file is unchanged: npm and pip give all files the
 //! same time, `cp -p` and rsync copy the time, and another version of a file often has the same

@@ -11,7 +11,7 @@ pub(crate) const MAX_KEY_LENGTH: usize = 512;
 /// The most keys of one step, the exact one included (the same file, `restoreCache`).
 pub(crate) const MAX_KEYS: usize = 10;
 
-/// One item a line, as actions/cache reads `path` and `restore-keys` (actionUtils.ts,
+/// One item per line, as actions/cache reads `path` and `restore-keys` (actionUtils.ts,
 /// `getInputAsArray`): the whole is trimmed, white space after a leading `!` goes, then each line
 /// is trimmed and empty ones are dropped. The order of these steps shows: `  ! x` keeps its blank
 /// on any line but the first.
@@ -26,7 +26,7 @@ pub(super) fn lines(text: &str) -> Vec<String> {
     items.filter(|item| !item.is_empty()).collect()
 }
 
-/// One item a word, as rust-cache reads `cache-directories` and `env-vars`.
+/// One item per word, as rust-cache reads `cache-directories` and `env-vars`.
 pub(super) fn words(text: &str) -> Vec<String> {
     text.split(is_js_space)
         .filter(|word| !word.is_empty())
@@ -34,11 +34,11 @@ pub(super) fn words(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// Lines of `root -> target`, as rust-cache reads `workspaces` (config.ts): a root that is empty,
-/// as from an expression without a value, means `.`. Unlike there, empty lines are no workspaces,
-/// an empty target means `target` and not the whole root, and a second arrow is not ignored: it
-/// gives `None`. `target` is the same as none, which is where `CARGO_TARGET_DIR` and
-/// `build.target-dir` count.
+/// Lines of `root -> target`, as rust-cache reads `workspaces` (config.ts): an empty root, as from
+/// an expression without a value, means `.`. Three cases differ from rust-cache: empty lines are
+/// skipped; an empty target means `target` and not the whole root; a line with two arrows gives
+/// `None` for all lines. A line without a target also means `target`, and `target` follows
+/// `CARGO_TARGET_DIR` and `build.target-dir`.
 pub fn workspaces(text: &str) -> Option<Vec<WorkspaceLine>> {
     let lines = text
         .split('\n')

@@ -128,7 +128,7 @@ impl<'e> InputReader<'e> {
             self.errors.push(InputError::Conflict {
                 first: table::PATH.name,
                 second: "preset: cargo",
-                advice: "name more directories for the preset in cache-directories, or take a step for each",
+                advice: "name more directories for the preset in cache-directories, or use a separate step for `path`",
             });
         }
         paths
@@ -152,7 +152,7 @@ impl<'e> InputReader<'e> {
     fn cargo(&mut self, key: &str) -> CargoInputs {
         let workspaces = self.value(
             &table::WORKSPACES,
-            "one workspace a line, as `root` or `root -> target`",
+            "one workspace per line, as `root` or `root -> target`",
             lists::workspaces,
             Vec::new(),
         );
@@ -225,7 +225,7 @@ impl<'e> InputReader<'e> {
                 self.errors.push(InputError::Conflict {
                     first: table::SAVE.name,
                     second: table::SAVE_ALWAYS.name,
-                    advice: "save-always: true is the same as save: always; leave one of them out",
+                    advice: "save-always: true is the same as save: always; omit one of them",
                 });
                 save
             }

@@ -138,7 +138,8 @@ inputs! {
         "If save is auto: true also saves after a failed step, any other value saves only on \
          success; empty leaves the decision to save.");
     CACHE_ALL_CRATES = InputSpec::new("cache-all-crates", "false", CACHE,
-        "Keep all crates of the registry, not only those named in a lock file.");
+        "Whether to keep all downloaded crates of the registry and git dependencies, not only those \
+         that a lock file names.");
     CACHE_WORKSPACE_CRATES = InputSpec::new("cache-workspace-crates", "", CACHE,
         "Accepted for compatibility with rust-cache; build outputs of the workspace's own \
          crates are always kept.");
@@ -188,7 +189,7 @@ inputs! {
         "move keeps the target directory itself in the store after saving, and restores it by \
          a rename. copy leaves it in the workspace.");
     REPLAY_MTIMES = InputSpec::new("replay-mtimes", "true", CACHE,
-        "Whether unchanged sources get back the modification times they had when the target \
+        "Whether unchanged sources are set to the modification times they had when the target \
          directory was saved, so that cargo treats them as fresh.");
     SOURCES = InputSpec::new("sources", "", CACHE,
         "Files and directories, one per line, that the build reads but cargo does not track; \
@@ -238,8 +239,8 @@ pub const OUTPUTS: &[OutputSpec] = &[
     OutputSpec::new(
         "registry-cache-hit",
         CACHE,
-        "Cargo preset: true if the registry was found under its exact key, false if under an \
-         earlier key, unset on a miss.",
+        "Cargo preset: true for the exact key of the registry, false for a prefix match, unset on a \
+         miss.",
     ),
     OutputSpec::new(
         "git-cache-hit",

@@ -75,7 +75,12 @@ pub(super) fn warn_of_full_disk(step: &StepContext<'_, '_>, reply: &JobReply) ->
         .as_ref()
         .filter(|guarded| !guarded.may_save && reply.caches.is_empty());
     let Some(guarded) = full else { return false };
-    step.warn(&messages::disk_full(guarded, step.inputs));
+    let required = step.inputs.retention.min_free_space;
+    step.warn(&messages::disk_full(
+        guarded,
+        &step.inputs.cache_root,
+        required,
+    ));
     true
 }
 

@@ -8,6 +8,7 @@ use crate::cargo::mtimes::replay::ReplayStats;
 use crate::fmt::human::{bytes, elapsed_ms, plural};
 use crate::job::{CacheReply, FoundEntry, SaveReply};
 use crate::ops::free_space::{DiskNotice, DiskUsage, GuardReport};
+use crate::store::disk_limits::MAX_INODES_PERCENT;
 
 pub(super) const NO_WORKSPACE: &str =
     "GITHUB_WORKSPACE is not set, so relative paths cannot be resolved; nothing is cached";
@@ -56,7 +57,7 @@ pub(super) fn restored_size(found: &FoundEntry) -> String {
 /// The line after "Cache saved with key".
 pub(super) fn saved_size(files: u64, size: u64, added_bytes: u64, milliseconds: u64) -> String {
     format!(
-        "   Cache Size: {}, {}, {} new, in {milliseconds} ms",
+        "   Cache Size: {}, {}, {} added to the store, in {milliseconds} ms",
         cache_size(size),
         plural(files, "file", "files"),
         bytes(added_bytes)
@@ -75,7 +76,7 @@ pub(super) fn required_key(inputs: &Inputs) -> String {
 /// What `fail-on-cache-miss` fails with in a Cargo project.
 pub(super) fn required_keys(keys: &[&str], inputs: &Inputs) -> String {
     format!(
-        "Failed to restore cache entry. Exiting as fail-on-cache-miss is set. Nothing was found for {} \
+        "Failed to restore cache entry. Exiting as fail-on-cache-miss is set. There is no entry for {} \
          (looked for in {} on this runner)",
         keys.join(", "),
         inputs.cache_root
@@ -93,7 +94,7 @@ pub(super) fn no_project(inputs: &Inputs) -> String {
 }
 
 pub(super) fn not_found(cache: &CacheReply) -> String {
-    format!("{}: nothing found for {}", cache.name, cache.key)
+    format!("{}: no entry for {}", cache.name, cache.key)
 }
 
 /// What restoring one cache of a Cargo project did.
@@ -135,11 +136,7 @@ fn contents(found: &FoundEntry) -> String {
 }
 
 fn matched_key(found: &FoundEntry) -> String {
-    let how = if found.exact {
-        "exact"
-    } else {
-        "the closest earlier entry"
-    };
+    let how = if found.exact { "exact" } else { "prefix" };
     format!("{} ({how})", found.key)
 }
 
@@ -169,7 +166,7 @@ pub(super) fn saved(cache: &CacheReply, reply: &SaveReply) -> (Mark, String) {
             milliseconds: took,
         } => {
             let text = format!(
-                "{name}: {}, {} saved in {} as {key}, {} new",
+                "{name}: {}, {} saved in {} as {key}, {} added to the store",
                 plural(*files, "file", "files"),
                 bytes(*size),
                 elapsed_ms(*took),
@@ -219,13 +216,21 @@ pub(super) fn guard_removed(guarded: &GuardReport) -> String {
     )
 }
 
-pub(super) fn disk_full(guarded: &GuardReport, inputs: &Inputs) -> String {
+/// Why nothing may be saved to the disk of the store at `root`: too few bytes or too few inodes are
+/// free after the removal.
+pub(super) fn disk_full(guarded: &GuardReport, root: &str, required: u64) -> String {
+    let free = guarded.after.free_bytes;
+    if free < required {
+        return format!(
+            "nothing is saved: the disk of {root} has {} free, less than the required {}; free some \
+             space, or lower `min-free-space`",
+            bytes(free),
+            bytes(required)
+        );
+    }
     format!(
-        "nothing is saved: the disk of {} has {} free, less than the required {}; free some space, or \
-         lower `min-free-space`",
-        inputs.cache_root,
-        bytes(guarded.before.free_bytes),
-        bytes(inputs.retention.min_free_space)
+        "nothing is saved: more than {MAX_INODES_PERCENT} % of the inodes of the disk of {root} are \
+         used; remove directories with many small files, or set `min-free-space: none`"
     )
 }
 
@@ -240,7 +245,7 @@ pub(super) fn disk_notice(notice: &DiskNotice, root: &str) -> String {
             usage: disk,
             store_bytes,
         } => format!(
-            "the disk of {root} is {}, and removing the whole cache ({}) would not be enough, so nothing is removed; \
+            "other data fills the disk of {root}: it is {}, and would be too full even without the cache ({}); \
              free space elsewhere, or set `disk-threshold` and `min-free-space`",
             usage(disk),
             bytes(*store_bytes)
@@ -267,4 +272,34 @@ fn usage(disk: &DiskUsage) -> String {
 
 pub(super) fn not_reserved(reason: &str) -> String {
     format!("Failed to save: Unable to reserve cache: {reason}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_described_by_the_usage_that_forbids_saving() {
+        const GB: u64 = 1_000_000_000;
+        let usage = |free_bytes, inodes_percent| DiskUsage {
+            free_bytes,
+            inodes_percent: Some(inodes_percent),
+            ..DiskUsage::default()
+        };
+        let report = |after| GuardReport {
+            before: usage(3 * GB, 100),
+            after,
+            ..GuardReport::default()
+        };
+        assert_eq!(
+            disk_full(&report(usage(19 * GB, 100)), "/cache", 20 * GB),
+            "nothing is saved: the disk of /cache has 19.0 GB free, less than the required 20.0 GB; \
+             free some space, or lower `min-free-space`"
+        );
+        assert_eq!(
+            disk_full(&report(usage(60 * GB, 100)), "/cache", 20 * GB),
+            "nothing is saved: more than 99 % of the inodes of the disk of /cache are used; remove \
+             directories with many small files, or set `min-free-space: none`"
+        );
+    }
 }

@@ -37,8 +37,8 @@ pub(super) fn of_cargo(caches: &[CacheReply], lookup_only: bool) -> Outputs {
     outputs
 }
 
-/// What a step found, all its caches taken together. Installed programs do not count: they are not
-/// put back over those that exist, which is no miss.
+/// What a step found, all its caches taken together. Installed programs do not count: existing ones
+/// are not overwritten, which is no miss.
 pub(super) fn lookup_result(caches: &[CacheReply]) -> Option<LookupResult> {
     combine(caches.iter().filter(|cache| !cache.is_bin()))
 }

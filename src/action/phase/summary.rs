@@ -62,7 +62,7 @@ fn write(step: &StepContext<'_, '_>, rows: &[SummaryRow], reply: &JobReply) {
         trend: &reply.past_runs,
     };
     if let Some(markdown) = markdown(&summary) {
-        // A summary that can't be written is no reason to bother anybody.
+        // A missing summary is not worth a warning.
         if let Err(error) = step.workflow.files.append_summary(&markdown) {
             step.console.debug(error);
         }
@@ -114,7 +114,7 @@ fn saved_cell(cache: &CacheReply) -> Option<String> {
             ..
         } => {
             let took = elapsed_ms(*milliseconds);
-            format!("{} in {took}, {} new", bytes(*size), bytes(*added_bytes))
+            format!("{} in {took}, {} added", bytes(*size), bytes(*added_bytes))
         }
         SaveReply::Unchanged | SaveReply::Exists { .. } => "up to date".to_owned(),
         SaveReply::InProgress => "by another job".to_owned(),

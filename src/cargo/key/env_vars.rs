@@ -12,7 +12,7 @@ use std::ffi::{OsStr, OsString};
 /// Variables with the same effect on a build.
 #[derive(Clone, Copy, Debug)]
 pub struct EnvVarGroup {
-    /// `<ANY>` matches any text, `<target>` a target triple in lower case.
+    /// `<ANY>` matches any text.
     pub names: &'static [&'static str],
     /// Whether `NAME_<target>`, `HOST_NAME` and `TARGET_NAME` are included.
     pub per_target: bool,
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn what_changes_the_build_is_in() {
+    fn variables_that_change_the_build_are_selected() {
         for name in [
             "RUSTFLAGS",
             "CARGO_ENCODED_RUSTFLAGS",
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_change_the_build_or_changes_with_each_run_is_out() {
+    fn variables_that_do_not_change_the_build_or_differ_in_each_run_are_skipped() {
         for name in [
             "CARGO",
             "CARGO_HOME",
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_value_counts_only_where_cargo_hears_it() {
+    fn an_empty_value_counts_only_if_cargo_treats_it_as_a_setting() {
         assert_eq!(
             selected(
                 &[("RUSTFLAGS", ""), ("CC", ""), ("CARGO_BUILD_TARGET", "")],
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_prefixes_that_leave_secrets_out_unless_they_name_them() {
+    fn prefixes_select_secrets_only_by_their_full_name() {
         let env = [
             ("MY_TOKEN", "s"),
             ("MY_FLAG", "1"),

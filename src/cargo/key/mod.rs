@@ -31,8 +31,10 @@
 //! ```text
 //! <prefix>-registry-<os>-<arch>-<contents>
 //! <prefix>-git-<os>-<arch>-<contents>
-//! <prefix>-target-<readable>-<os>-<arch>-<environment>-<contents>
+//! <prefix>-target-<name>-<os>-<arch>-<environment>-<contents>
 //! ```
+//!
+//! `<name>` is the value of `shared-key`, or else the value of `key` and the job's id.
 
 pub mod component;
 pub mod env_vars;

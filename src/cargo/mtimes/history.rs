@@ -46,7 +46,7 @@ impl ReplayHistory {
         };
         postcard::from_bytes(&bytes).map_err(|_| {
             Error::invalid(format!(
-                "what earlier steps restored can't be read from {}; sources are not given their times back",
+                "the record of what earlier steps restored, {}, cannot be read",
                 store.layout().job_state(&name).display()
             ))
         })

@@ -60,7 +60,7 @@
 //!    after it. So what is recorded is when a file [arrived](effective_mtime::EffectiveMtimes): the time of its last change
 //!    (ctime) where that is later than its modification time, and of the last move of a directory
 //!    around it. What did not change since the job built anything, which the times in the target
-//!    tell, is as its times say. And where an earlier step of a job gave times back, a later one
+//!    tell, is as its times say. And where an earlier step of a job replayed times, a later one
 //!    gives none before those that are there: a build may have stood between, and seen something
 //!    else. The price: after a `chown -R` or `chmod -R` of the checkout that follows the build, all
 //!    of it is stale. What is not seen: a directory that was moved away for a build and back, and

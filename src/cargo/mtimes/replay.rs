@@ -1,4 +1,4 @@
-//! Recording what sources are like, and giving times back. [`crate::cargo::mtimes`] says which, and
+//! Records what sources are like, and replays their times. [`crate::cargo::mtimes`] says which, and
 //! why that is right; here they are looked at, read and set.
 //!
 //! - [`look_for`] finds the area of a step.
@@ -199,7 +199,7 @@ pub fn give_back(
         let read = match record.map(|id| store.read_record(&id)).transpose() {
             Err(error) if error.is_damage() => {
                 monitor.warn(&format!(
-                    "{error}; sources are not given their times back, so cargo builds again what is made of them"
+                    "{error}; no modification times are replayed, so cargo rebuilds what depends on them"
                 ));
                 None
             }
@@ -292,7 +292,10 @@ fn set(
     let moment = latest.map_or_else(Timestamp::now, |latest| latest.max(Timestamp::now()));
     say_refused(renewed, monitor);
     for (path, error) in given.into_iter().flat_map(|set| set.refused) {
-        log::debug!("{} keeps its time: {error}", path.display());
+        log::debug!(
+            "cannot set the modification time of {}: {error}",
+            path.display()
+        );
     }
     Ok((outcome, ReplayMark::new(moment, &scan.tree)))
 }
@@ -310,15 +313,13 @@ fn say_refused(sets: [SetStats; 2], monitor: &dyn Monitor) {
     let refused: Vec<_> = sets.into_iter().flat_map(|set| set.refused).collect();
     for (path, error) in refused.iter().take(WARNINGS) {
         monitor.warn(&format!(
-            "cannot give {} the time now, so cargo may take it for unchanged though it is not ({error}); \
-             remove the target directory, or let the user who runs this own the checkout",
+            "cannot set the modification time of {} to the current time, so cargo may treat a changed file \
+             as unchanged ({error}); remove the target directory, or let the user who runs this own the checkout",
             path.display()
         ));
     }
     if let Some(more @ 1..) = refused.len().checked_sub(WARNINGS) {
-        monitor.warn(&format!(
-            "{more} more files and directories could not be given the time now"
-        ));
+        monitor.warn(&format!("{more} more modification times could not be set"));
     }
 }
 
@@ -335,7 +336,7 @@ fn look(area: &SourceRoots, monitor: &dyn Monitor) -> Result<Scan> {
     let scan = scan(area.places(), &options)?;
     for left_out in &scan.skipped {
         log::debug!(
-            "{} is not looked at: {}",
+            "{} is not compared: {}",
             left_out.path.display(),
             left_out.reason
         );

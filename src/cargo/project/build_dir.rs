@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_stand_for_directories() {
+    fn variables_are_replaced_by_directories() {
         for (template, path) in [
             ("build", "build"),
             ("{workspace-root}/../build", "/w/app/../build"),
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cargo_does_not_take_is_an_error() {
+    fn a_template_that_cargo_rejects_is_an_error() {
         for template in [
             "",
             "{workspace-root",

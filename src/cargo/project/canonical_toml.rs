@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_toml_is_said_in_one_line() {
+    fn a_syntax_error_is_reported_in_one_line() {
         for bytes in [&b"<<<<<<< HEAD\n"[..], b"a = \xff", b"[a"] {
             let error = parse(bytes).unwrap_err();
             assert!(!error.is_empty() && !error.contains('\n'), "{error:?}");

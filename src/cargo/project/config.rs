@@ -119,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_changes_the_build_is_kept_and_the_rest_is_not() {
+    fn only_settings_that_change_the_build_are_kept() {
         let config = br#"
 paths = ["../dep"]
 [alias]
@@ -164,7 +164,7 @@ color = "always"
     }
 
     #[test]
-    fn a_configuration_of_other_things_is_empty() {
+    fn settings_that_do_not_change_the_build_make_an_empty_text() {
         let config = b"[term]\ncolor = 'never'\n[registry]\ntoken = 'x'\n[build]\njobs = 2\n\
                        [target.x]\nrunner = 'qemu'\n[registries.mine]\ntoken = 'x'\n";
         assert_eq!(

@@ -133,7 +133,7 @@ source = "git+https://example.org/dep?branch=main#0123"
 "#;
 
     #[test]
-    fn only_packages_from_elsewhere_are_kept_and_git_ones_apart() {
+    fn registry_and_git_packages_are_listed_separately_and_local_ones_skipped() {
         let lock = Lockfile::parse(LOCK.as_bytes()).unwrap();
         assert_eq!(
             lock.lines(false),

@@ -268,7 +268,7 @@ own = { path = "../own", version = "0.1.0" }
 "#;
 
     #[test]
-    fn spelling_and_what_is_for_people_changes_neither_text() {
+    fn spelling_and_descriptions_change_neither_text() {
         let other = r#"
 # a comment
 [dependencies.serde]

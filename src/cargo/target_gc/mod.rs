@@ -6,7 +6,7 @@
 //! - [`read_target`]: reads the units of a target directory from cargo's own records
 //! - [`reachable`]: decides which units a build can still use (pure)
 //! - [`unused`]: finds the outputs of all other units (pure)
-//! - [`inspect`]: reads a target directory and applies both
+//! - [`inspect`]: reads a target directory and finds its unused outputs
 //!
 //! The results are filters for a scan.
 //!

@@ -110,7 +110,7 @@ fn check_dir(
         let holds = |path: PathBuf| real_path(&path).starts_with(&real);
         if !protected.as_os_str().is_empty() && namespace.locate(protected).is_ok_and(holds) {
             return Err(Error::invalid(format!(
-                "{} can't be a build directory, because it holds {}; name another one in `{name}`",
+                "{} cannot be a build directory, because it contains {}; name another one in `{name}`",
                 dir.display(),
                 protected.display()
             )));

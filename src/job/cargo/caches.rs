@@ -1,8 +1,8 @@
 //! Which caches a project has (pure): their names, groups and roots.
 //!
-//! Roots have names of their own and not their paths', so that an entry goes back to where
-//! `CARGO_HOME` and the target directory are then. A group says whose target directory it is by
-//! what was request for, not by where that is.
+//! Roots have fixed names instead of paths, so that an entry is restored to wherever `CARGO_HOME`
+//! and the target directory are at that time. A group identifies a target directory by the
+//! requested workspace and target, not by its path.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -106,7 +106,9 @@ impl CachePlan {
         };
         found.ok_or_else(|| {
             let name = OsStr::from_bytes(name).display();
-            Error::invalid(format!("the entry holds {name}, which was not asked for"))
+            Error::invalid(format!(
+                "the entry contains {name}, which the step did not request"
+            ))
         })
     }
 }

@@ -1,9 +1,9 @@
 //! Importing a cache that another workflow kept, as an entry for the project's keys.
 //!
-//! The cache's own key means nothing here. So it is saved under the prefix that a restore of the
-//! project falls back to, with that key appended: it is never an exact hit, and it is the nearest
-//! entry until a job has saved one. Its contents may be old. Cargo notices, as with every directory
-//! that it did not just build.
+//! The cache's own key means nothing here. So it is saved under the restore prefix of the project,
+//! with that key appended: it is never an exact match, and it is the newest prefix match until a
+//! job has saved an entry. Its contents may be old. Cargo detects that, as in every directory that
+//! it did not just build.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! Giving the sources of a project their modification times back.
+//! Replays the modification times of a project's sources.
 //!
 //! If it fails, cargo rebuilds and nothing else breaks, so every failure is a warning.
 
@@ -47,7 +47,7 @@ fn find(
     replay::look_for(&request, context.monitor)
 }
 
-/// Gives times back. All target directories must be in place before.
+/// Replays modification times. All target directories must be in place before.
 pub(super) fn replay(
     context: &JobContext<'_>,
     target: &CargoTarget,
@@ -74,7 +74,7 @@ fn warn_on_error<T>(context: &JobContext<'_>, result: Result<T>) -> Option<T> {
         Err(Error::Interrupted) => None,
         Err(error) => {
             context.monitor.warn(&format!(
-                "{}; sources keep their times, so cargo compiles the workspace's own crates again",
+                "{}; no modification times are replayed, so cargo compiles the workspace's own crates again",
                 error.with_advice()
             ));
             None

@@ -56,7 +56,7 @@ impl<'a> PackageCacheLock<'a> {
         }
         if matches!(self.state, LockState::TimedOut) {
             return Err(Error::invalid(format!(
-                "another program has been using cargo's package cache in {} for more than {}, so it is left alone",
+                "another program has been using cargo's package cache in {} for more than {}",
                 self.cargo_home.display(),
                 humantime::format_duration(self.timeout)
             )));

@@ -37,7 +37,7 @@ impl CargoProject {
         let key_request = target.key_request(&context.job.workspace, namespace);
         if !key_request.cargo_home.is_absolute() {
             return Err(Error::invalid(
-                "the home directory is not known, so CARGO_HOME is not; set HOME or CARGO_HOME",
+                "the home directory and CARGO_HOME are unknown; set HOME or CARGO_HOME",
             ));
         }
         let cargo_home = namespace.locate(&key_request.cargo_home)?;
@@ -139,7 +139,7 @@ impl CargoProject {
             match inspect(&path, &self.workspaces_building_into(dir), namespace) {
                 Ok(outputs) => unused.add(outputs),
                 Err(error) => context.monitor.warn(&format!(
-                    "{}; all of {} is saved",
+                    "{}; {} is saved with its unused build outputs",
                     error.with_advice(),
                     dir.display()
                 )),

@@ -111,7 +111,7 @@ fn bytes_to_write(manifest: &Manifest, plan: &Plan) -> u64 {
 fn warn_of_lost_attributes(applied: &Applied, monitor: &dyn Monitor) {
     if applied.without_attributes > 0 {
         monitor.warn(&format!(
-            "{} files or directories could not be given all of their extended attributes",
+            "some extended attributes of {} files or directories could not be set",
             applied.without_attributes
         ));
     }

@@ -59,6 +59,6 @@ pub struct RestoreStats {
     pub applied: Option<Applied>,
     pub up_to_date_files: u64,
     pub up_to_date_bytes: u64,
-    /// Directories that were put back by a rename.
+    /// Directories that were restored by a rename.
     pub ready: u32,
 }

@@ -1,11 +1,11 @@
-//! Keeping two restores into the same place out of each other's way.
+//! A lock for restores into the same directory.
 //!
-//! A restore builds under temporary names beside what it replaces, and removes such names when it
-//! finds them: a killed restore left them. So that they can't be those of a restore that is still
-//! at work, each one locks the directories that its roots stand in (flock, so the lock ends with
-//! its holder) from before it looks until it is done. Where that is not possible, because another
-//! restore takes its time or the filesystem has no such locks, a restore goes on beside the other
-//! one and leaves temporary names alone: in the worst case both do the same work twice.
+//! A restore creates files under temporary names beside those that it replaces, and removes
+//! existing temporary names, which a killed restore left. To spare those of a running restore, each
+//! restore locks the parent directories of its roots (flock, so the lock ends with its holder)
+//! before it reads them, and until it ends. If that fails, because another restore takes longer
+//! than the timeout or the filesystem has no such locks, the restore continues without the lock and
+//! removes no temporary names: in the worst case, both restores do the same work.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ use crate::fs::{Dir, FileLock, LockMode, files, is_temp_name, remove_child, wait
 use crate::monitor::Monitor;
 use crate::tree::Roots;
 
-/// The directories that roots stand in, locked.
+/// Locks on the parent directories of roots.
 pub(crate) struct RootLock {
     locks: Vec<FileLock>,
     is_complete: bool,
@@ -48,7 +48,8 @@ impl RootLock {
         Ok(claim)
     }
 
-    /// Whether nobody else restores below the roots, so that temporary names there are of no use.
+    /// Whether all directories are locked: then no other restore runs there, and temporary names
+    /// are leftovers.
     pub(crate) fn is_complete(&self) -> bool {
         self.is_complete
     }
@@ -62,7 +63,7 @@ fn lock(parent: &Path, timeout: Duration, monitor: &dyn Monitor) -> Result<Optio
     match locked {
         Ok(None) => {
             monitor.warn(&format!(
-                "another process is still restoring into {}; going on beside it",
+                "another process is still restoring into {}; continuing without the lock",
                 parent.display()
             ));
             Ok(None)
@@ -79,7 +80,7 @@ fn remove_leftovers(parent: &Path) -> Result<()> {
     let dir = Dir::open(parent).context("open", || parent)?;
     for listed in dir.list().context("read", || parent)? {
         if is_temp_name(&listed.name) {
-            // Somebody else's can't be removed, and does no harm.
+            // Removing another user's name may fail, and the name does no harm.
             drop(remove_child(&dir, &listed.name));
         }
     }

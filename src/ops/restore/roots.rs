@@ -24,7 +24,7 @@ pub(super) fn destinations(
     paths.sort_unstable();
     if let Some(pair) = paths.windows(2).find(|pair| pair[1].starts_with(pair[0])) {
         return Err(Error::invalid(format!(
-            "the entry can't be trusted: it holds {} and also {}",
+            "the entry cannot be trusted: it contains both {} and {}",
             pair[0].display(),
             pair[1].display()
         )));

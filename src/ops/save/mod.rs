@@ -124,7 +124,8 @@ fn record_sources(context: &SaveContext<'_>, mtimes: &[Timestamp]) -> Result<Opt
         Err(Error::Interrupted) => Err(Error::Interrupted),
         Err(error) => {
             context.monitor.warn(&format!(
-                "{}; the times of sources are not kept",
+                "{}; the modification times of sources are not recorded, so the next job compiles the workspace's own \
+                 crates again",
                 error.with_advice()
             ));
             Ok(None)

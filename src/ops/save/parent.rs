@@ -65,9 +65,9 @@ impl Parent {
 
 /// Whether an entry's record of the sources agrees with the new one, or there is no new one.
 ///
-/// An old record stays right beside a target that did not change. But where workspaces share
-/// sources, a file gets its time back only if all their records agree, and a record that is never
-/// renewed would keep a change in another workspace looking new forever.
+/// For a target that did not change, an old record is still right. But if workspaces share sources,
+/// the time of a file is replayed only if all their records agree: a record that is never renewed
+/// would make a change in another workspace look new forever.
 fn has_same_sources(store: &Store, entry: &Entry, new: Option<&SourceRecord>) -> bool {
     let Some(new) = new else { return true };
     entry

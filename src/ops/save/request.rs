@@ -15,8 +15,7 @@ use crate::tree::scan;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SaveOptions {
     pub if_exists: IfExists,
-    /// Afterwards move the directories among the roots into the store, for a restore to put back by
-    /// a rename.
+    /// Afterwards move the directories among the roots into the store as ready copies.
     pub keep_ready: bool,
     /// Save an entry without files when there are none, so that the next restore hits.
     pub allow_empty: bool,

@@ -141,7 +141,7 @@ impl WorkerControl<'_> {
                 let stop = self.input.write_all(STOP_LINE);
                 drop(tokio::time::timeout(KILL_LIMIT, stop).await);
             } else {
-                // After half a request, a stop line would become a part of it.
+                // The worker would read a stop line after half a request as part of the request.
                 self.close_input().await;
             }
         }

@@ -102,7 +102,7 @@ fn host_config(groups: &[u32]) -> HostConfig {
         ]),
         readonly_rootfs: Some(true),
         auto_remove: Some(true),
-        // With remapped users the uids of the runner's files would be others in the helper.
+        // With remapped users, the uids of the runner's files would differ in the helper.
         userns_mode: Some("host".to_owned()),
         group_add: Some(groups.iter().map(ToString::to_string).collect()),
         pids_limit: Some(512),

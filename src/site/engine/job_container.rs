@@ -46,7 +46,7 @@ pub(super) async fn run(
             // The directory may be mounted with `noexec`.
             result
                 .last_line
-                .unwrap_or_else(|| format!("{} can't be started", program.display()))
+                .unwrap_or_else(|| format!("{} cannot be started", program.display()))
         }
     };
     match session.or_cancelled(unpack(client, spec)).await {

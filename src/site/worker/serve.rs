@@ -61,7 +61,7 @@ where
         }
         Some(Err((marker, error))) => {
             let replies = ReplyWriter { stdout, marker };
-            replies.send_failure(format!("the request can't be read: {error}"))
+            replies.send_failure(format!("the request cannot be read: {error}"))
         }
     }
 }
@@ -269,7 +269,7 @@ impl ReplyWriter {
 
     fn send<R: Serialize>(mut self, reply: &WorkerReply<R>) -> ExitCode {
         let line = encode_reply(&self.marker, reply).or_else(|error| {
-            let reason = format!("the reply can't be written as JSON: {error}");
+            let reason = format!("the reply cannot be written as JSON: {error}");
             encode_reply(&self.marker, &WorkerReply::<()>::Failed(reason))
         });
         let sent = line.map(|line| self.stdout.write_all(&line));

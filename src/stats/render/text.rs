@@ -21,7 +21,7 @@ fn write_all(stats: &Stats, out: &mut String) -> std::fmt::Result {
     if stats.events == 0 {
         writeln!(
             out,
-            "💿 nothing is recorded yet: each phase of a job that uses the action records a line, after the first save"
+            "💿 nothing is recorded yet: from the first save on, each phase of a job that uses the action records an event"
         )?;
         return write_skipped_lines(stats, out);
     }

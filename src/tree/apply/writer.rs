@@ -143,9 +143,8 @@ impl<'j, 'a> FileWriter<'j, 'a> {
         })
     }
 
-    /// Lets `create` create something under a name that it gets, so that the leaf's own name only
-    /// ever refers to something complete. In a directory that is itself still under a temporary
-    /// name, this is the leaf's own name.
+    /// Calls `create` with a temporary name, then renames the result to the leaf's name. In a
+    /// directory that still has a temporary name itself, `create` gets the leaf's name directly.
     fn write_atomically(
         &mut self,
         leaf: LeafId,

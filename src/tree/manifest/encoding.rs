@@ -24,11 +24,11 @@ impl Manifest {
         references: &References,
     ) -> Result<(Vec<u8>, Digest)> {
         let encoding_error =
-            |error| Error::defect(format!("the manifest can't be encoded: {error}"));
+            |error| Error::defect(format!("the manifest cannot be encoded: {error}"));
         let references = postcard::to_stdvec(references).map_err(encoding_error)?;
         let body = postcard::to_stdvec(&WireBody::from(self)).map_err(encoding_error)?;
         let references_len = u32::try_from(references.len())
-            .map_err(|_| Error::defect("the manifest can't be encoded: too many contents"))?;
+            .map_err(|_| Error::defect("the manifest cannot be encoded: too many contents"))?;
         let mut bytes = Vec::with_capacity(HEADER + references.len() + body.len());
         bytes.extend_from_slice(&magic);
         bytes.extend_from_slice(&VERSION.to_le_bytes());
@@ -57,7 +57,7 @@ impl Manifest {
         header.references(bytes, path)?;
         let body = header.body(bytes, path)?;
         let wire: WireBody<'_> = postcard::from_bytes(body)
-            .map_err(|error| Error::damaged(path, format!("its tree can't be read ({error})")))?;
+            .map_err(|error| Error::damaged(path, format!("its tree cannot be read ({error})")))?;
         wire.into_manifest()
             .map_err(|reason| Error::damaged(path, reason))
     }
@@ -77,7 +77,7 @@ impl References {
     pub fn decode(bytes: &[u8], id: &Digest, path: &Path) -> Result<Self> {
         let part = Header::decode(MAGIC, bytes, id, path)?.references(bytes, path)?;
         postcard::from_bytes(part).map_err(|error| {
-            Error::damaged(path, format!("its references can't be read ({error})"))
+            Error::damaged(path, format!("its references cannot be read ({error})"))
         })
     }
 }

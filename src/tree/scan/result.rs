@@ -60,7 +60,7 @@ impl fmt::Display for SkipReason {
             Self::Unreadable(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 f.write_str("it may not be read")
             }
-            Self::Unreadable(error) => write!(f, "it can't be read ({error})"),
+            Self::Unreadable(error) => write!(f, "it cannot be read ({error})"),
             Self::Changing => f.write_str("it kept changing while it was read"),
         }
     }

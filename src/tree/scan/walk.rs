@@ -305,7 +305,7 @@ impl<'a> Walker<'a> {
 fn split_root(path: &Path) -> Result<(&Path, &OsStr)> {
     path.parent()
         .zip(path.file_name())
-        .ok_or_else(|| Error::invalid(format!("{} can't be cached", path.display())))
+        .ok_or_else(|| Error::invalid(format!("{} cannot be cached", path.display())))
 }
 
 /// How many of the names are not known to be directories.

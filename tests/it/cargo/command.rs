@@ -77,7 +77,7 @@ fn another_checkout_restores_what_one_saved() {
         text.contains("🚀 target: 1 file, 13 B from v0-rust-target-"),
         "{text}"
     );
-    assert!(text.contains("(exact match) in "), "{text}");
+    assert!(text.contains("(exact) in "), "{text}");
 }
 
 #[test]

@@ -79,7 +79,7 @@ fn a_target_that_is_a_symlink_or_a_file_is_reported_and_the_rest_is_cached() {
 fn a_build_directory_is_checked_as_a_target_is() {
     let machine = machine();
     for (template, said) in [
-        ("..", " can't be a build directory, because it holds "),
+        ("..", " cannot be a build directory, because it contains "),
         (
             "{workspace-root}/elsewhere",
             "/elsewhere is a symlink; name the directory that it leads to in `build.build-dir`",
@@ -124,8 +124,8 @@ fn a_target_that_holds_the_sources_a_home_or_the_store_is_refused() {
         let job = project(&machine);
         let line = format!(". -> {target}");
         let (main, post) = run(&job, &[("workspaces", line.as_str())], |_| build(&job));
-        main.logs(" can't be a build directory, because it holds ");
-        post.logs(" can't be a build directory, because it holds ")
+        main.logs(" cannot be a build directory, because it contains ");
+        post.logs(" cannot be a build directory, because it contains ")
             .logs(" registry: ");
         assert!(job.locate("src/main.rs").exists(), "{target}");
         clear_machine(&machine);

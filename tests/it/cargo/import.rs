@@ -80,7 +80,7 @@ fn the_next_job_falls_back_to_imported_entries() {
     let (main, _) = run(&job, &[], |_| ());
     let main = main
         .logs("registry: 2 files")
-        .logs("(the closest earlier entry)")
+        .logs("(prefix)")
         .logs("target: 2 files");
     assert_eq!(main.output("cache-hit"), "false");
     assert_eq!(
@@ -156,7 +156,7 @@ fn remove_deletes_the_imported_directories_and_nothing_else() {
 }
 
 #[test]
-fn what_can_not_be_imported_is_reported() {
+fn a_directory_that_cannot_be_imported_is_reported() {
     let machine = machine();
     let job = project(&machine);
     let path = machine.store().join("target/cccc/debug/app");

@@ -139,7 +139,10 @@ fn workspaces_may_lie_below_and_beside_the_checkout_and_their_targets_anywhere()
     for file in files {
         assert_eq!(job.read(file).unwrap(), file);
     }
-    assert!(!job.locate("target").exists(), "it was not asked for");
+    assert!(
+        !job.locate("target").exists(),
+        "the step does not restore it"
+    );
 }
 
 #[test]
@@ -169,7 +172,7 @@ fn workspaces_that_build_into_one_directory_share_its_cache() {
     let (main, _) = run(&job, with, |_| {
         drop(job.file("$TMP/shared/debug/both", "1"));
     });
-    main.logs("💿 target of . and fuzz: nothing found for ");
+    main.logs("💿 target of . and fuzz: no entry for ");
     fs::remove_dir_all(&shared).unwrap();
     let job = jobs();
     let (main, _) = run(&job, with, |_| ());
@@ -311,7 +314,7 @@ fn a_miss_fails_the_step_only_with_fail_on_cache_miss() {
     let done = job.cache().with("fail-on-cache-miss", "true").main();
     assert_eq!(done.exit, 1);
     done.logs(
-        "Failed to restore cache entry. Exiting as fail-on-cache-miss is set. Nothing was found for v0-rust-",
+        "Failed to restore cache entry. Exiting as fail-on-cache-miss is set. There is no entry for v0-rust-",
     );
     first_job(&machine);
     let job = project(&machine);

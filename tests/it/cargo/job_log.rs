@@ -271,10 +271,10 @@ fn the_picture_in_the_readme_is_the_log_of_a_job() {
 
 #[test]
 fn a_log_without_its_numbers_is_the_same_for_every_run() {
-    let one = "target: 1,204 files, 12.3 MB compared in 4 ms, as in v0-target-x86_64-0f9a… (exact)";
-    let two = "target: 98 files, 900 kB compared in 1.2 s, as in v0-target-x86_64-a3f9… (exact)";
+    let one = "target: 1,204 files, 12.3 MB restored in 4 ms from v0-target-x86_64-0f9a… (exact)";
+    let two = "target: 98 files, 900 kB restored in 1.2 s from v0-target-x86_64-a3f9… (exact)";
     assert_eq!(masked(one), masked(two));
-    assert_ne!(masked(one), masked(&one.replace("compared", "saved")));
+    assert_ne!(masked(one), masked(&one.replace("restored", "saved")));
 }
 
 #[test]

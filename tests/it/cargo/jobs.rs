@@ -15,7 +15,7 @@ fn a_first_job_finds_nothing_and_the_next_one_everything() {
     for name in ["registry", "git", "target"] {
         assert!(
             main.log
-                .contains(&format!("💿 {name}: nothing found for v0-rust-{name}-")),
+                .contains(&format!("💿 {name}: no entry for v0-rust-{name}-")),
             "{}",
             main.log
         );
@@ -230,7 +230,7 @@ fn with_another_lock_file_the_nearest_earlier_entries_are_restored() {
         main.output("cache-matched-key").rsplit_once('-').unwrap().0,
         { main.output("cache-primary-key").rsplit_once('-').unwrap().0 }
     );
-    main.logs("(the closest earlier entry)");
+    main.logs("(prefix)");
     post.logs("💾 target: 3 files")
         .logs("💾 registry: 3 files")
         .logs("✅ git: unchanged");

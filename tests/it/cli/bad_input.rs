@@ -115,7 +115,7 @@ fn paths_that_do_not_exist_are_reported() {
         .succeeded();
     let line = sandbox.run(&job, &["save", "--key", "new", "/"]).failed(1);
     assert!(
-        line.contains("the root of the filesystem can't be cached"),
+        line.contains("the root of the filesystem cannot be cached"),
         "{line}"
     );
 }

@@ -214,7 +214,7 @@ fn the_root_of_the_filesystem_is_neither_saved_nor_restored() {
     step.main().passed().logs("Cache not found");
     step.post()
         .passed()
-        .logs("the root of the filesystem can't be cached; name directories in it");
+        .logs("the root of the filesystem cannot be cached; name directories in it");
     assert_eq!(machine.entries(), 0);
 }
 

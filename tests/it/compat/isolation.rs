@@ -387,7 +387,7 @@ fn a_run_without_a_repository_restores_and_saves_nothing_and_does_not_fail() {
 }
 
 #[test]
-fn a_run_that_could_be_any_forks_restores_and_saves_nothing() {
+fn a_run_of_an_unknown_fork_restores_and_saves_nothing() {
     let machine = Machine::new();
     let job = comment_on_pull(machine.job()).without("GITHUB_RUN_ID");
     job.file("data/file", "1");

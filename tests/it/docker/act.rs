@@ -33,7 +33,7 @@ runs:
 
 const DOCKERFILE: &str = "FROM scratch\nCOPY main /main\nENTRYPOINT [\"/main\"]\n";
 
-/// A root file system for steps: busybox, and a `bash` that drops the options that busybox does not
+/// A root filesystem for steps: busybox, and a `bash` that drops the options that busybox does not
 /// know.
 const JOB_IMAGE: &str = r#"
 set -e

@@ -214,7 +214,7 @@ fn kill(runner: &Runner, paused: PausedPhase) {
 }
 
 #[test]
-fn a_restore_whose_container_is_killed_ends_at_once_and_leaves_whole_files() {
+fn a_restore_whose_container_is_killed_ends_at_once_and_leaves_no_partial_files() {
     if !support::can_run("docker") {
         return;
     }

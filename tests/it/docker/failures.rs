@@ -134,7 +134,7 @@ fn a_full_disk_below_the_store_is_only_a_warning() {
 }
 
 #[test]
-fn a_full_disk_below_the_workspace_is_a_warning_and_leaves_whole_files() {
+fn a_full_disk_below_the_workspace_is_a_warning_and_leaves_no_partial_files() {
     if !support::can_run("docker") {
         return;
     }
@@ -166,7 +166,7 @@ fn a_full_disk_below_the_workspace_is_a_warning_and_leaves_whole_files() {
 }
 
 #[test]
-fn a_store_on_another_file_system_than_the_workspace_works_as_well() {
+fn a_store_and_a_workspace_on_different_filesystems_work() {
     if !support::can_run("docker") {
         return;
     }

@@ -148,7 +148,7 @@ fn a_cargo_project_is_cached_with_the_images_toolchain_and_cargo_home() {
     let mut first = step(&runner, &job, &with);
     let before = first.begin();
     assert!(
-        before.contains("target: nothing found for v0-rust-target-build-linux-x86_64-"),
+        before.contains("target: no entry for v0-rust-target-build-linux-x86_64-"),
         "{before}"
     );
     places.iter().for_each(|place| user.tree(place, 20, 60));

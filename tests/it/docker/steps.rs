@@ -135,7 +135,7 @@ fn cargo_projects_need_no_configuration() {
         saved = places.iter().map(|place| snapshot(place)).collect();
     });
     assert!(
-        before.contains("target: nothing found for v0-rust-target-build-linux-x86_64-"),
+        before.contains("target: no entry for v0-rust-target-build-linux-x86_64-"),
         "{before}"
     );
     assert!(after.contains("target: 21 files"), "{after}");

@@ -7,8 +7,8 @@ use std::path::Path;
 
 use crate::support::repository::{all_files, root};
 
-/// A phrase and what to write instead.
-const PHRASES: [(&str, &str); 44] = [
+/// A phrase and what to write instead; `…` stands for one to four words.
+const PHRASES: [(&str, &str); 59] = [
     // Words that nobody says any more.
     ("anew", "again"),
     ("for want of", "without, too little"),
@@ -30,6 +30,7 @@ const PHRASES: [(&str, &str); 44] = [
     ("where there is none", "if there is none"),
     ("where there is nothing", "if there is nothing"),
     ("none where", "none if"),
+    ("which is where", "then, there; or name the place"),
     // Who says it, and where?
     ("are said", "are reported, are logged"),
     ("is said", "is reported, is logged"),
@@ -47,17 +48,32 @@ const PHRASES: [(&str, &str); 44] = [
     ("far side", "worker"),
     ("near side", "client"),
     ("gave back", "restored, replayed, freed"),
+    ("gave … back", "restored, replayed, freed"),
+    ("get back", "are restored, are replayed"),
+    ("gets … back", "is restored, is replayed"),
     ("give back", "restore, replay, free"),
+    ("give … back", "restore, replay, free"),
     ("given back", "restored, replayed, freed"),
+    ("given … back", "restored, replayed, freed"),
     ("gives back", "restores, replays, frees"),
+    ("gives … back", "restores, replays, frees"),
     ("giving back", "restoring, replaying, freeing"),
+    ("giving … back", "restoring, replaying, freeing"),
+    ("going on beside", "continuing without"),
     ("leave out", "exclude, skip"),
+    ("leave … out", "exclude, skip, omit"),
     ("leaves out", "excludes, skips"),
+    ("leaves … out", "excludes, skips, omits"),
     ("leaving out", "excluding, skipping"),
     ("left out", "excluded, skipped"),
     ("patience", "timeout"),
     ("set aside", "quarantined"),
+    ("set … aside", "quarantine"),
     ("sets aside", "quarantines"),
+    ("sets … aside", "quarantines"),
+    // Words that a replacement in all files put into the wrong sentences.
+    ("is options", "name the verb"),
+    ("was request", "was requested"),
 ];
 
 /// Files that quote the phrases.
@@ -84,8 +100,13 @@ fn joined(text: &str) -> (String, Vec<usize>) {
 /// Where a phrase stands in a text as words of its own, by lines.
 fn lines_with(phrase: &str, words: &str, starts: &[usize]) -> Vec<usize> {
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
-    let found = words.match_indices(phrase).filter(|(at, _)| {
-        !words[..*at].ends_with(is_word) && !words[at + phrase.len()..].starts_with(is_word)
+    let (first, last) = phrase.split_once(" … ").unwrap_or((phrase, ""));
+    let found = words.match_indices(first).filter(|(at, _)| {
+        let rest = &words[at + first.len()..];
+        let mut ends = rest.split(' ').skip(2).take(4);
+        !words[..*at].ends_with(is_word)
+            && !rest.starts_with(is_word)
+            && (last.is_empty() || ends.any(|word| word.trim_end_matches(|c| !is_word(c)) == last))
     });
     found
         .map(|(at, _)| starts.partition_point(|start| *start <= at))
@@ -98,6 +119,9 @@ fn a_phrase_is_found_across_lines_and_only_as_whole_words() {
     assert_eq!(lines_with("what is there", &words, &starts), [1]);
     assert_eq!(lines_with("called off", &words, &starts), [3]);
     assert_eq!(lines_with("lest", &words, &starts), [5]);
+    let (words, starts) = joined("\nIt sets the damaged\nentries aside; set aside\n");
+    assert_eq!(lines_with("sets … aside", &words, &starts), [2]);
+    assert!(lines_with("set … aside", &words, &starts).is_empty());
 }
 
 #[test]

@@ -10,7 +10,10 @@ fn without_free_space_nothing_is_saved_a_warning_reports_it_and_the_job_continue
     job.file("data/file", "1");
     let full = || data_step(&job, "k").with("min-free-space", "9000PB");
     let mut cache = full();
-    cache.pre().passed().logs("would not be enough");
+    cache
+        .pre()
+        .passed()
+        .logs("would be too full even without the cache");
     cache.main().passed();
     let post = cache
         .post()

@@ -1,4 +1,4 @@
-//! Which site is chosen: tables of surroundings, obstacles and messages.
+//! Which site is chosen: tables of environments, obstacles and messages.
 
 use local_cache::site::detect::{detect, needs_engine};
 use local_cache::site::facts::{
@@ -97,7 +97,7 @@ fn mounted_root() -> Vec<local_cache::site::proc::MountInfo> {
 }
 
 #[test]
-fn each_surrounding_has_its_site() {
+fn each_environment_has_its_site() {
     for (name, facts, expected) in [
         (
             "a plain process",

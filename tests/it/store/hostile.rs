@@ -50,21 +50,21 @@ impl Case {
     /// Restores, and demands that only paths below `allowed` of the job changed.
     #[track_caller]
     fn restore(&self, paths: &[&str], allowed: &str) -> RunResult {
-        let before = self.surroundings(allowed);
+        let before = self.outside_of(allowed);
         let ran = self.sandbox.run(
             &self.job,
             &[&["restore", "--mirror", "--key", "k"], paths].concat(),
         );
         assert_eq!(
             before,
-            self.surroundings(allowed),
+            self.outside_of(allowed),
             "something else changed: {ran:#?}"
         );
         assert!(!ran.stderr.contains("panicked"), "{ran:#?}");
         ran
     }
 
-    fn surroundings(&self, allowed: &str) -> Vec<String> {
+    fn outside_of(&self, allowed: &str) -> Vec<String> {
         let mut found = Vec::new();
         for dir in [
             &self.outside,
@@ -134,7 +134,10 @@ fn roots_that_were_not_requested_are_refused() {
             };
             let case = Case::new(&["tree"], dirs, leaves);
             let line = case.restore(&["tree"], "nothing").failed(1);
-            assert!(line.contains("was not asked for"), "{root}: {line}");
+            assert!(
+                line.contains("which the step did not request"),
+                "{root}: {line}"
+            );
         }
     }
     assert!(!Path::new(&absolute).exists());
@@ -155,7 +158,7 @@ fn one_root_does_not_redirect_another() {
     ];
     let case = Case::new(&paths, vec![dir(b"", 0, 3)], leaves);
     let line = case.restore(&paths, "nothing").failed(1);
-    assert!(line.contains("can't be trusted"), "{line}");
+    assert!(line.contains("cannot be trusted"), "{line}");
     assert_eq!(fs::read_dir(&target).unwrap().count(), 0);
 }
 

@@ -146,7 +146,7 @@ fn an_unwritable_cache_root_is_reported_only_with_the_cache() {
     let root = file.to_string_lossy();
     refused(
         &check(&runner, "acme/app", "main", &root),
-        &format!("can't write to the cache root {root}"),
+        &format!("cannot write to the cache root {root}"),
     );
     refused(
         &check(&runner, "acme/app", "main", "cache"),

@@ -288,7 +288,7 @@ fn all_errors_are_reported_together_in_one_line() {
 }
 
 #[test]
-fn a_long_value_is_cut_in_its_error() {
+fn an_error_truncates_a_long_value() {
     let error = refused("scope", &"x".repeat(1000));
     assert!(
         error.starts_with(&format!("input scope is \"{}\"..., which", "x".repeat(60))),

@@ -313,7 +313,7 @@ fn workspaces_follow_the_syntax_of_rust_cache() {
     }
     assert!(
         refused("workspaces", "a -> b -> c")
-            .ends_with("one workspace a line, as `root` or `root -> target`")
+            .ends_with("one workspace per line, as `root` or `root -> target`")
     );
 }
 

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 
 use local_cache::action::Env;
-use local_cache::cli::{self, Exit, Surroundings};
+use local_cache::cli::{self, Environment, Exit};
 use serde_json::{Value, json};
 
 use super::support::Fixture;
@@ -22,7 +22,7 @@ fn run(fixture: &Fixture, directory: &str, arguments: &[&str]) -> Shown {
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
     let (mut out, mut err) = (Vec::new(), Vec::new());
-    let exit = cli::run(Surroundings {
+    let exit = cli::run(Environment {
         arguments: ["local-cache", "key"]
             .iter()
             .chain(arguments)

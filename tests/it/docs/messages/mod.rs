@@ -51,7 +51,7 @@ const APART: [&str; 3] = [
 const MESSAGES: &str = "src/action/phase/messages.rs";
 
 /// Parts of messages that look like a message.
-const PARTS: [&str; 3] = ["… % used, … free…", "inspect", "the closest earlier entry"];
+const PARTS: [&str; 2] = ["… % used, … free…", "inspect"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -80,7 +80,7 @@ fn a_full_disk_under_the_store_loses_nothing() {
 }
 
 #[test]
-fn a_full_disk_under_the_destination_leaves_whole_files() {
+fn a_full_disk_under_the_destination_leaves_no_partial_files() {
     let Some(mount) = Mount::tmpfs(8 << 20, "a destination on a full disk") else {
         return;
     };

@@ -129,7 +129,7 @@ fn a_killed_save_leaves_a_correct_store() {
 }
 
 #[test]
-fn a_killed_restore_leaves_whole_files() {
+fn a_killed_restore_leaves_no_partial_files() {
     if !is_installed("strace", "killing a restore at each of its calls") {
         return;
     }

@@ -75,7 +75,7 @@ impl Case {
             let job = self.sandbox.job("fresh");
             assert!(
                 self.sandbox.restore(&job, key).succeeded().is_hit(),
-                "{when}: {key} is listed and can't be restored"
+                "{when}: {key} is listed and cannot be restored"
             );
             let found = snapshot(&job.join("tree"));
             assert!(
@@ -194,7 +194,7 @@ fn processes_killed_at_random_times_leave_a_correct_store() {
 }
 
 #[test]
-fn a_signal_ends_a_restore_and_leaves_whole_files() {
+fn a_signal_ends_a_restore_and_leaves_no_partial_files() {
     let case = Case::new();
     let other = case.sandbox.job("other");
     let mut interrupted = 0;

@@ -300,12 +300,12 @@ impl Case {
             // again.
             assert!(
                 self.damage == Damage::Flip,
-                "{}: a fresh entry can't be restored",
+                "{}: a fresh entry cannot be restored",
                 self.what()
             );
         }
         panic!(
-            "{}: a fresh entry can't be restored even after its damage was found",
+            "{}: a fresh entry cannot be restored even after its damage was found",
             self.what()
         );
     }
