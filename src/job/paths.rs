@@ -53,7 +53,8 @@ pub(crate) fn restore(
 }
 
 /// Refuses to remove extraneous names where that would remove more than the cached directories: the
-/// runner and its keys lie below the home directory, and what a `!` line excludes is in no entry.
+/// runner and its keys lie below the home directory, and entries do not contain what a `!` line
+/// excludes.
 fn safe_extraneous(
     context: &JobContext<'_>,
     extraneous: Extraneous,
@@ -80,7 +81,7 @@ fn safe_extraneous(
         None => return Extraneous::Remove,
     };
     context.monitor.warn(&format!(
-        "{reason}, so nothing is removed there; name the directories to mirror one by one"
+        "{reason}, so nothing is removed; name the directories to mirror one by one"
     ));
     Extraneous::Keep
 }

@@ -293,7 +293,7 @@ mod tests {
         };
         assert_eq!(
             disk_full(&report(usage(19 * GB, 100)), "/cache", 20 * GB),
-            "nothing is saved: the disk of /cache has 19.0 GB free, less than the required 20.0 GB; \
+            "nothing is saved: the disk of /cache has 19 GB free, less than the required 20 GB; \
              free some space, or lower `min-free-space`"
         );
         assert_eq!(

@@ -255,7 +255,7 @@ fn the_last_phase_of_a_step_writes_it_and_summary_false_does_not() {
             [format!("k-{number}"), "prefix".to_owned(), "1".to_owned()],
             "{text}"
         );
-        assert!(rows[1][7].contains("new"), "{text}");
+        assert!(rows[1][7].ends_with(" added"), "{text}");
         assert_eq!(text.contains("```mermaid"), number > 2, "{number}: {text}");
     }
     let job = machine.job();

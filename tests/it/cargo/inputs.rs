@@ -122,8 +122,8 @@ fn workspaces_may_lie_below_and_beside_the_checkout_and_their_targets_anywhere()
         files.iter().for_each(|file| drop(job.file(file, file)));
     });
     let main = main
-        .logs("target of fuzz: nothing found")
-        .logs("target of ../other in out: nothing found");
+        .logs("target of fuzz: no entry for")
+        .logs("target of ../other in out: no entry for");
     assert_eq!(main.output("target-cache-hit"), "");
     clear_machine(&machine);
     fs::remove_dir_all(machine.path("elsewhere")).unwrap();
@@ -258,7 +258,7 @@ fn more_directories_have_a_key_of_their_own() {
     assert!(files.iter().all(|file| job.locate(file).exists()));
     let job = project(&machine);
     let mut step = job.cache().with("cache-directories", "~/.cache/tool");
-    step.main().passed().logs("💿 directories: nothing found");
+    step.main().passed().logs("💿 directories: no entry for");
 }
 
 #[test]

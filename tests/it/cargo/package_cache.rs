@@ -74,8 +74,7 @@ fn during_a_download_the_registry_is_skipped_and_the_target_is_restored() {
         .map(|cache| (cache.name.as_str(), cache.error.clone()))
         .collect();
     let text = format!(
-        "registry is not restored: another program has been using cargo's package cache in {} for more than 300ms, so \
-         it is left alone",
+        "registry is not restored: another program has been using cargo's package cache in {} for more than 300ms",
         cargo_home(&machine).display()
     );
     assert_eq!(errors[0], ("registry", Some(text)));

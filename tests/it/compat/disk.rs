@@ -233,7 +233,7 @@ fn a_mirrored_home_loses_nothing() {
         .main()
         .passed();
     done.logs("::warning title=local-cache::")
-        .logs("holds the home directory, so nothing is removed there");
+        .logs("contains the home directory, so nothing is removed;");
     assert_eq!(job.read("~/.runner-credentials").as_deref(), Some("2"));
 }
 
@@ -252,7 +252,7 @@ fn a_mirrored_directory_above_the_workspace_loses_nothing() {
         .with("mirror", "true")
         .main()
         .passed();
-    done.logs("holds the directory of the workspace, so nothing is removed there");
+    done.logs("contains the directory of the workspace, so nothing is removed;");
     assert_eq!(job.read("b").as_deref(), Some("2"));
 }
 

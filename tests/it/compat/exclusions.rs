@@ -113,9 +113,9 @@ fn excluded_files_are_not_removed_by_mirror() {
         .with("key", "k")
         .with("mirror", "true")
         .main();
-    let step = step
-        .passed()
-        .logs("::warning title=local-cache::what the `!` lines exclude is in no entry");
+    let step = step.passed().logs(
+        "::warning title=local-cache::entries do not contain the files that `!` lines exclude",
+    );
     assert_eq!(step.hit(), "true");
     assert_eq!(job.read("target/tmp/x").as_deref(), Some("mine"));
 }
