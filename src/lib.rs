@@ -14,6 +14,7 @@
 //! - `ops`: operations on a store: restore, save, prune, free space, import
 //! - `cargo`: knowledge about Cargo: projects, toolchains, keys, unused outputs of `target`,
 //!   modification times
+//! - `git`: what git knows about the files of a checkout, read without running git
 //! - `stats`: the journal of events, statistics, the HTML and Prometheus output
 //! - `store`: the files below the cache root: entries, manifests, packs, blobs, locks, retention
 //! - `site`: where the work is done: in this process, in a helper on the host, or in the job's
@@ -41,6 +42,7 @@ pub mod env;
 pub mod error;
 pub mod fmt;
 pub mod fs;
+pub mod git;
 pub mod glob;
 pub mod job;
 pub mod monitor;

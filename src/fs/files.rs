@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -16,6 +16,50 @@ use crate::error::{IoContext, Result};
 
 pub fn read(path: &Path) -> Result<Vec<u8>> {
     fs::read(path).context("read", || path)
+}
+
+/// The contents of a file and its metadata from before it was read. None if it does not exist.
+/// Follows symlinks.
+///
+/// Errors: it is not a file, or has more than `limit` bytes.
+pub(crate) fn read_with_stat(path: &Path, limit: u64) -> Result<Option<(Vec<u8>, Stat)>> {
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(nix::libc::O_NONBLOCK)
+        .open(path);
+    match file {
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            Ok(None)
+        }
+        file => file
+            .and_then(|file| read_open(&file, limit))
+            .map(Some)
+            .context("read", || path),
+    }
+}
+
+/// The contents of an open file and its metadata from before they were read.
+///
+/// Errors: it is not a file, or has more than `limit` bytes.
+pub(crate) fn read_open(file: &File, limit: u64) -> io::Result<(Vec<u8>, Stat)> {
+    let stat = stat_of(file)?;
+    if stat.kind != FileKind::File {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "it is not a file",
+        ));
+    }
+    if stat.size > limit {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(stat.size).unwrap_or_default());
+    file.take(limit).read_to_end(&mut bytes)?;
+    Ok((bytes, stat))
 }
 
 /// The last `limit` bytes of a file, or all of a shorter file.

@@ -22,7 +22,7 @@ const TABLES: [(&str, &[&str]); 8] = [
         &["src/action/inputs/", "src/action/kind.rs", "src/glob/"],
     ),
     ("step", &["src/action/"]),
-    ("cargo", &["src/cargo/", "src/job/cargo/"]),
+    ("cargo", &["src/cargo/", "src/git/", "src/job/cargo/"]),
     ("damage", &[]),
     (
         "store",

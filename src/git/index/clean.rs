@@ -1,0 +1,106 @@
+//! Whether a file is as the index has it, without reading the file.
+//!
+//! Git recorded the metadata right after it read or wrote the contents. A later change of the
+//! contents gives the file a new ctime, which users cannot set, unless the change comes within the
+//! same tick of the clock. Such a file has the time of the index or a later one, because the index
+//! is written last. So a file is clean if its metadata is as recorded and its times are strictly
+//! earlier than that of the index.
+
+use super::{Index, IndexEntry, IndexTime};
+use crate::fs::{FileKind, Stat, Timestamp};
+
+impl Index {
+    /// Whether the contents of a file are known to be those of its entry's blob, up to the
+    /// conversions of git.
+    pub fn is_clean(&self, entry: &IndexEntry, stat: &Stat) -> bool {
+        entry.is_comparable
+            // Git sets the size to 0 if it does not trust the rest.
+            && entry.size != 0
+            && entry.size == lower_bits(stat.size)
+            && entry.inode == lower_bits(stat.inode)
+            && has_mode(entry.mode, stat)
+            && is_unchanged(entry.mtime, stat.mtime, self.written)
+            && is_unchanged(entry.ctime, stat.ctime, self.written)
+    }
+}
+
+/// Git keeps the lower 32 bits of most numbers.
+fn lower_bits(number: u64) -> u32 {
+    (number & u64::from(u32::MAX)) as u32
+}
+
+fn has_mode(mode: u32, stat: &Stat) -> bool {
+    match mode {
+        0o100_644 => stat.kind == FileKind::File && stat.mode & 0o100 == 0,
+        0o100_755 => stat.kind == FileKind::File && stat.mode & 0o100 != 0,
+        0o120_000 => stat.kind == FileKind::Symlink,
+        _ => false,
+    }
+}
+
+/// Whether a time is the recorded one and before the index was written.
+fn is_unchanged(recorded: IndexTime, time: Timestamp, index_written: Timestamp) -> bool {
+    let seconds = lower_bits(time.seconds.cast_unsigned());
+    if recorded.seconds == 0 || recorded.seconds != seconds {
+        return false;
+    }
+    // Some filesystems and programs keep whole seconds.
+    if recorded.nanoseconds == 0 || time.nanoseconds == 0 || index_written.nanoseconds == 0 {
+        let is_same = recorded.nanoseconds == 0
+            || time.nanoseconds == 0
+            || recorded.nanoseconds == time.nanoseconds;
+        return is_same && time.seconds < index_written.seconds;
+    }
+    recorded.nanoseconds == time.nanoseconds && time < index_written
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn time(seconds: i64, nanoseconds: u32) -> Timestamp {
+        Timestamp {
+            seconds,
+            nanoseconds,
+        }
+    }
+
+    fn recorded(seconds: u32, nanoseconds: u32) -> IndexTime {
+        IndexTime {
+            seconds,
+            nanoseconds,
+        }
+    }
+
+    #[test]
+    fn a_time_must_be_strictly_before_the_index() {
+        let of = |written| is_unchanged(recorded(100, 5), time(100, 5), written);
+        assert!(of(time(100, 6)) && of(time(101, 1)));
+        assert!(!of(time(100, 5)) && !of(time(100, 4)) && !of(time(99, 9)));
+    }
+
+    #[test]
+    fn without_nanoseconds_the_index_must_be_a_second_later() {
+        for (entry, file) in [(0, 5), (5, 0), (0, 0)] {
+            let of = |written| is_unchanged(recorded(100, entry), time(100, file), written);
+            assert!(of(time(101, 7)) && of(time(101, 0)), "{entry} {file}");
+            assert!(!of(time(100, 7)) && !of(time(100, 0)), "{entry} {file}");
+        }
+        let of = |written| is_unchanged(recorded(100, 5), time(100, 5), written);
+        assert!(of(time(101, 0)) && !of(time(100, 0)));
+        assert!(!is_unchanged(recorded(100, 4), time(100, 5), time(101, 0)));
+    }
+
+    #[test]
+    fn times_after_2106_and_before_1970_compare_by_their_lower_bits() {
+        let late = (1 << 32) + 7;
+        assert!(is_unchanged(recorded(7, 1), time(late, 1), time(late, 2)));
+        assert!(!is_unchanged(recorded(7, 1), time(late, 1), time(7, 2)));
+        assert!(is_unchanged(recorded(u32::MAX, 1), time(-1, 1), time(0, 1)));
+    }
+
+    #[test]
+    fn a_time_of_zero_means_that_git_does_not_know_it() {
+        assert!(!is_unchanged(recorded(0, 0), time(0, 0), time(9, 9)));
+    }
+}

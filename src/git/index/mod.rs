@@ -1,0 +1,105 @@
+//! The index of a repository: every tracked file, with the metadata that it had when git last
+//! compared it with its blob.
+//!
+//! The format is described in `gitformat-index(5)`.
+
+mod clean;
+mod parse;
+
+use std::ops::Range;
+
+use super::blob::BlobId;
+use crate::error::Result;
+use crate::fs::Timestamp;
+
+/// The tracked files of a repository, sorted by path.
+#[derive(Debug)]
+pub struct Index {
+    entries: Vec<IndexEntry>,
+    /// The paths of all entries, one after the other.
+    paths: Vec<u8>,
+    /// The mtime of the index itself. A file that changed at this time or later may have changed
+    /// after git recorded its metadata.
+    written: Timestamp,
+}
+
+/// A tracked file, or one side of a conflict.
+#[derive(Debug)]
+pub struct IndexEntry {
+    /// Where its path is in the paths of the index.
+    path: Range<u32>,
+    pub blob: BlobId,
+    /// Whether the metadata says anything: no flag of the entry forbids it.
+    is_comparable: bool,
+    /// The kind and permissions as git stores them: `0o100644`, `0o100755`, `0o120000` for a
+    /// symlink, `0o160000` for a submodule.
+    mode: u32,
+    ctime: IndexTime,
+    mtime: IndexTime,
+    inode: u32,
+    size: u32,
+}
+
+/// A time with the lower 32 bits of its seconds.
+#[derive(Clone, Copy, Debug)]
+struct IndexTime {
+    seconds: u32,
+    nanoseconds: u32,
+}
+
+impl Index {
+    /// An index without any entry, as of a repository without a commit.
+    pub fn empty() -> Self {
+        Self {
+            entries: Vec::new(),
+            paths: Vec::new(),
+            written: Timestamp::default(),
+        }
+    }
+
+    /// Reads the bytes of an index whose mtime is `written`.
+    ///
+    /// Errors: a format that is not supported (a split or sparse index), or damage.
+    pub fn parse(
+        bytes: &[u8],
+        format: super::blob::ObjectFormat,
+        written: Timestamp,
+    ) -> Result<Self> {
+        let (entries, paths) = parse::parse(bytes, format)?;
+        Ok(Self {
+            entries,
+            paths,
+            written,
+        })
+    }
+
+    pub fn entries(&self) -> &[IndexEntry] {
+        &self.entries
+    }
+
+    /// The path of an entry of this index, relative to the top of the checkout.
+    pub fn path_of(&self, entry: &IndexEntry) -> &[u8] {
+        &self.paths[entry.path.start as usize..entry.path.end as usize]
+    }
+
+    /// All entries.
+    pub(super) fn all(&self) -> Range<usize> {
+        0..self.entries.len()
+    }
+
+    /// The entries below a directory. `within` are those below a directory above it; `dir` is its
+    /// path with a slash at the end.
+    pub(super) fn below(&self, within: Range<usize>, dir: &[u8]) -> Range<usize> {
+        let entries = &self.entries[within.clone()];
+        let start = entries.partition_point(|entry| self.path_of(entry) < dir);
+        let below = entries[start..].partition_point(|entry| self.path_of(entry).starts_with(dir));
+        within.start + start..within.start + start + below
+    }
+
+    /// The entry of a path among those in `within`. Of a conflict, any side.
+    pub(super) fn find(&self, within: Range<usize>, path: &[u8]) -> Option<&IndexEntry> {
+        let entries = &self.entries[within];
+        let at = entries.binary_search_by(|entry| self.path_of(entry).cmp(path));
+        at.ok().map(|at| &entries[at])
+    }
+}
