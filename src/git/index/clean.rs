@@ -24,9 +24,12 @@ impl Index {
     }
 }
 
-/// Git keeps the lower 32 bits of most numbers.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "git keeps the lower 32 bits"
+)]
 fn lower_bits(number: u64) -> u32 {
-    (number & u64::from(u32::MAX)) as u32
+    number as u32
 }
 
 fn has_mode(mode: u32, stat: &Stat) -> bool {

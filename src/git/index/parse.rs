@@ -211,12 +211,10 @@ impl<'b> Input<'b> {
         self.take(N)?.try_into().map_err(|_| damaged())
     }
 
-    #[expect(clippy::big_endian_bytes, reason = "git's byte order")]
     fn u32(&mut self) -> Result<u32> {
         self.array().map(u32::from_be_bytes)
     }
 
-    #[expect(clippy::big_endian_bytes, reason = "git's byte order")]
     fn u16(&mut self) -> Result<u16> {
         self.array().map(u16::from_be_bytes)
     }

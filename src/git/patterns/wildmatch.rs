@@ -185,17 +185,14 @@ fn bracket(pattern: &[u8], byte: u8) -> Option<(bool, usize)> {
             }
             (b'[', _) if pattern.get(at + 1) == Some(&b':') => {
                 let close = at + 2 + memchr::memchr(b']', &pattern[at + 2..])?;
-                match pattern[at + 2..close].strip_suffix(b":") {
-                    Some(class) => {
-                        is_in |= is_in_class(class, byte)?;
-                        at = close;
-                        previous = None;
-                    }
-                    // Not a class but the bytes themselves.
-                    None => {
-                        is_in |= byte == b'[';
-                        previous = Some(b'[');
-                    }
+                if let Some(class) = pattern[at + 2..close].strip_suffix(b":") {
+                    is_in |= is_in_class(class, byte)?;
+                    at = close;
+                    previous = None;
+                } else {
+                    // Not a class but the byte itself.
+                    is_in |= byte == b'[';
+                    previous = Some(b'[');
                 }
             }
             _ => {

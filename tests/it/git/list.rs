@@ -2,13 +2,15 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use local_cache::Local;
 use local_cache::git::list_files;
 
 use super::{Checkout, file_name, list_all, names, paths};
-use crate::support::tools;
+use crate::support::{NOBODY, tools};
 
 #[track_caller]
 fn same_as_git(checkout: &Checkout) -> Vec<PathBuf> {
@@ -160,10 +162,30 @@ fn without_a_repository_all_files_are_listed() {
     assert!(list_files(&Local::default(), &dir.path().join("none"), &|_| false).is_err());
 }
 
+/// Runs a test of this program as a user without rights.
+fn run_as_nobody(test: &str) {
+    let dir = tempfile::tempdir().unwrap();
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    // Other users may have no access to the build directory.
+    let (own, program) = (std::env::current_exe().unwrap(), dir.path().join("it"));
+    if fs::hard_link(&own, &program).is_err() {
+        fs::copy(&own, &program).unwrap();
+    }
+    let ran = Command::new(program)
+        .args(["--exact", test])
+        .current_dir(dir.path())
+        .uid(NOBODY)
+        .gid(NOBODY)
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&ran.stdout);
+    assert!(text.contains("1 passed"), "{text}");
+}
+
 #[test]
 fn an_unreadable_directory_is_named() {
     if tools::is_root() {
-        return tools::skip("a user without rights", "unreadable directories");
+        return run_as_nobody("git::list::an_unreadable_directory_is_named");
     }
     let Some(checkout) = Checkout::new() else {
         return;

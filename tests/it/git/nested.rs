@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use local_cache::Local;
-use local_cache::git::Repository;
+use local_cache::git::{Repository, list_files};
+use local_cache::{Local, Rooted};
 
 use super::{Checkout, git, list_all, names};
 
@@ -125,4 +125,31 @@ fn a_linked_checkout_has_its_own_index_and_the_exclusions_of_all() {
         checkout.path().join(".git")
     );
     assert_ne!(found.git_dir(), found.common_dir());
+}
+
+#[test]
+fn absolute_paths_in_files_of_git_are_names_of_the_host() {
+    let host = tempfile::tempdir().unwrap();
+    let Some(checkout) = Checkout::new() else {
+        return;
+    };
+    checkout.write("a", "1");
+    checkout.commit();
+    let linked = checkout.path().join("linked");
+    let path = linked.to_str().unwrap();
+    checkout.git(&["worktree", "add", "--quiet", "-b", "other", path]);
+    git(&linked, &["update-index", "--force-write-index"]);
+    let host = host.path().join("host");
+    fs::rename(checkout.path(), &host).unwrap();
+    let linked = host.join("linked");
+    fs::write(linked.join(".git"), "gitdir: /.git/worktrees/linked\n").unwrap();
+    fs::write(host.join(".git/worktrees/linked/commondir"), "/.git\n").unwrap();
+    let rooted = Rooted::new(host, Vec::new(), "/home".into());
+    let listing = list_files(&rooted, &linked, &|_| false).unwrap();
+    assert!(listing.unusable.is_empty(), "{:?}", listing.unusable);
+    assert_eq!(names(&listing), ["a"]);
+    assert!(listing.files[0].tracked);
+    let local = list_files(&Local::default(), &linked, &|_| false).unwrap();
+    assert_eq!(local.unusable.len(), 1);
+    assert!(!local.files[0].tracked);
 }
