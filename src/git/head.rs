@@ -42,7 +42,7 @@ impl Repository {
                 let commit = self.packed(&name, &mut files)?;
                 return Ok(Head { commit, files });
             };
-            let target = parse_ref(&text).ok_or_else(|| damaged(&path))?;
+            let target = parse_ref(&text).ok_or_else(|| no_commit(&path))?;
             files.push(path);
             match target {
                 Target::Commit(commit) => {
@@ -54,7 +54,7 @@ impl Repository {
                 Target::Name(next) => name = next,
             }
         }
-        Err(damaged(&self.git_dir().join("HEAD")))
+        Err(no_commit(&self.git_dir().join("HEAD")))
     }
 
     fn dir_of(&self, name: &str) -> &Path {
@@ -121,7 +121,7 @@ fn find_packed(text: &[u8], name: &str) -> Option<String> {
     })
 }
 
-fn damaged(path: &Path) -> Error {
+fn no_commit(path: &Path) -> Error {
     Error::invalid(format!(
         "{} does not lead to a commit; the commit is not known",
         path.display()

@@ -108,8 +108,14 @@ impl Repository {
     pub fn index(&self) -> Result<Index> {
         let path = self.git_dir.join("index");
         match files::read_with_stat(&path, MAX_INDEX)? {
-            Some((bytes, stat)) => Index::parse(&bytes, self.config.format, stat.mtime)
-                .map_err(|error| Error::invalid(format!("cannot use {}: {error}", path.display()))),
+            Some((bytes, stat)) => {
+                Index::parse(&bytes, self.config.format, stat.mtime).map_err(|reason| {
+                    Error::invalid(format!(
+                        "cannot use {}: {reason}; all files are read",
+                        path.display()
+                    ))
+                })
+            }
             None => Ok(Index::empty()),
         }
     }

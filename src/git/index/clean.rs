@@ -6,7 +6,7 @@
 //! is written last. So a file is clean if its metadata is as recorded and its times are strictly
 //! earlier than that of the index.
 
-use super::{Index, IndexEntry, IndexTime};
+use super::model::{Index, IndexEntry, IndexTime};
 use crate::fs::{FileKind, Stat, Timestamp};
 
 impl Index {

@@ -11,38 +11,16 @@
 //! `.gitattributes` file gives it a filter. Its bytes can still differ from those of the blob in
 //! line ends, so only blob *and length* together say that two files are the same.
 
+mod listing;
 mod scope;
 mod walk;
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::blob::BlobId;
-use crate::error::{Error, IoContext, Result};
-use crate::fs::{Dir, Namespace, Stat};
+pub use listing::{ListedFile, Listing};
 
-/// The files of a checkout.
-#[derive(Debug, Default)]
-pub struct Listing {
-    /// Regular files and symlinks, in the order of [`Path`].
-    pub files: Vec<ListedFile>,
-    /// What could not be read, with paths relative to the root: directories, and files without
-    /// metadata. Files can be missing from the list.
-    pub unreadable: Vec<(PathBuf, io::Error)>,
-    /// Repositories of which nothing is known: all files in them count, and none has a blob.
-    pub unusable: Vec<Error>,
-}
-
-/// A regular file or a symlink.
-#[derive(Debug)]
-pub struct ListedFile {
-    /// Relative to the root of the listing.
-    pub path: PathBuf,
-    pub stat: Stat,
-    pub tracked: bool,
-    /// The blob of a tracked file that is clean. For a symlink, the blob of its target's name.
-    pub blob: Option<BlobId>,
-}
+use crate::error::{IoContext, Result};
+use crate::fs::{Dir, Namespace};
 
 /// Lists the files below a directory of a checkout, or of any other directory.
 ///
@@ -62,7 +40,7 @@ pub fn list_files(
         unusable.push(error);
         scope::DirScope::unknown()
     });
-    let mut listing = walk::Walker::new(names, root, skipped).walk(dir, scope);
+    let mut listing = walk::Lister::new(names, root, skipped).walk(dir, scope);
     listing.unusable.append(&mut unusable);
     Ok(listing)
 }

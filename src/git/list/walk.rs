@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
+use super::listing::{ListedFile, Listing};
 use super::scope::DirScope;
-use super::{ListedFile, Listing};
 use crate::error::Error;
 use crate::fs::{Dir, DirEntry, FileKind, Namespace};
 use crate::workers;
 
 /// What the tasks of one listing share.
-pub(super) struct Walker<'a> {
+pub(super) struct Lister<'a> {
     names: &'a dyn Namespace,
     root: &'a Path,
     skipped: &'a (dyn Fn(&Path) -> bool + Sync),
@@ -26,7 +26,7 @@ pub(super) struct Walker<'a> {
 }
 
 /// A directory to be read.
-struct DirTask {
+struct ListTask {
     number: u32,
     parent: Arc<Dir>,
     name: Box<[u8]>,
@@ -42,7 +42,7 @@ enum Child {
     Dir(u32),
 }
 
-impl<'a> Walker<'a> {
+impl<'a> Lister<'a> {
     pub(super) fn new(
         names: &'a dyn Namespace,
         root: &'a Path,
@@ -68,7 +68,7 @@ impl<'a> Walker<'a> {
         self.finish()
     }
 
-    fn visit<'s>(&'s self, tasks: &rayon::Scope<'s>, task: DirTask) {
+    fn visit<'s>(&'s self, tasks: &rayon::Scope<'s>, task: ListTask) {
         let listed = task
             .parent
             .open_dir(&task.name)
@@ -138,7 +138,7 @@ impl<'a> Walker<'a> {
         name: Box<[u8]>,
         mut path: Vec<u8>,
         scope: &DirScope,
-    ) -> Option<DirTask> {
+    ) -> Option<ListTask> {
         if &*name == b".git" || (self.skipped)(&self.path_of(&path)) {
             return None;
         }
@@ -147,7 +147,7 @@ impl<'a> Walker<'a> {
             return None;
         }
         path.push(b'/');
-        Some(DirTask {
+        Some(ListTask {
             // `Relaxed` suffices: the numbers must only differ.
             number: self.next_task.fetch_add(1, Ordering::Relaxed),
             parent: Arc::clone(parent),

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::pattern::PathPattern;
+use super::pattern::GitPattern;
 
 /// Attributes with which two files of one blob can have the same length and different bytes.
 const CONVERTING: [&[u8]; 3] = [b"filter", b"ident", b"working-tree-encoding"];
@@ -17,7 +17,7 @@ pub(in crate::git) struct ConversionChain(Option<Arc<ConversionLink>>);
 
 #[derive(Debug)]
 struct ConversionLink {
-    patterns: Vec<PathPattern>,
+    patterns: Vec<GitPattern>,
     /// Attributes that stand for a list with a converting one.
     macros: Vec<Box<[u8]>>,
     dir_length: usize,
@@ -71,7 +71,7 @@ impl ConversionLink {
         }
         match pattern.strip_prefix(b"[attr]") {
             Some(name) => self.macros.push(name.into()),
-            None => self.patterns.push(PathPattern::new(&pattern)),
+            None => self.patterns.push(GitPattern::new(&pattern)),
         }
     }
 

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use super::pattern::PathPattern;
+use super::pattern::GitPattern;
 
 /// The patterns of one file.
 #[derive(Debug, Default)]
 struct IgnoreRules {
     /// In the order of the file, each with whether it ends ignoring (`!`).
-    patterns: Vec<(PathPattern, bool)>,
+    patterns: Vec<(GitPattern, bool)>,
 }
 
 /// The patterns that apply in a directory: those of its own file, and of the directories above it.
@@ -73,7 +73,7 @@ impl IgnoreRules {
 }
 
 /// None for a blank line or a comment.
-fn parse_line(line: &[u8]) -> Option<(PathPattern, bool)> {
+fn parse_line(line: &[u8]) -> Option<(GitPattern, bool)> {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     let line = line.split(|byte| *byte == 0).next().unwrap_or(line);
     let line = without_blanks_at_end(line);
@@ -84,7 +84,7 @@ fn parse_line(line: &[u8]) -> Option<(PathPattern, bool)> {
         Some(line) => (line, true),
         None => (line, false),
     };
-    Some((PathPattern::new(line), is_negated))
+    Some((GitPattern::new(line), is_negated))
 }
 
 /// A blank after a backslash belongs to the pattern.

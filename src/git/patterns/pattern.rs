@@ -4,7 +4,7 @@ use super::wildmatch::{Slashes, is_special, wildmatch};
 
 /// A pattern of paths, without the exclamation mark before it.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct PathPattern {
+pub(super) struct GitPattern {
     /// Without a slash at its start or end.
     text: Box<[u8]>,
     /// Whether it matches directories only.
@@ -24,7 +24,7 @@ enum PatternKind {
     Path { literal: usize },
 }
 
-impl PathPattern {
+impl GitPattern {
     pub(super) fn new(text: &[u8]) -> Self {
         let (text, only_dirs) = match text.strip_suffix(b"/") {
             Some(text) => (text, true),
@@ -86,7 +86,7 @@ mod tests {
             Some(path) => (path, true),
             None => (path, false),
         };
-        PathPattern::new(pattern.as_bytes()).matches(path.as_bytes(), is_dir)
+        GitPattern::new(pattern.as_bytes()).matches(path.as_bytes(), is_dir)
     }
 
     #[test]

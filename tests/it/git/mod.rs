@@ -100,7 +100,7 @@ impl Checkout {
             let tab = line.iter().position(|byte| *byte == b'\t').unwrap();
             let words = std::str::from_utf8(&line[..tab]).unwrap();
             let id = words.split(' ').nth(1).unwrap();
-            (path_of(&line[tab + 1..]), id.parse().unwrap())
+            (path_of(&line[tab + 1..]), BlobId::from_hex(id).unwrap())
         });
         blobs.collect()
     }
