@@ -13,7 +13,7 @@
 //! - `job`: what the action asks of a worker: request, reply, and the dispatch to operations
 //! - `ops`: operations on a store: restore, save, prune, free space, import
 //! - `cargo`: knowledge about Cargo: projects, toolchains, keys, unused outputs of `target`,
-//!   modification times
+//!   freshness of units
 //! - `git`: what git knows about the files of a checkout, read without running git
 //! - `stats`: the journal of events, statistics, the HTML and Prometheus output
 //! - `store`: the files below the cache root: entries, manifests, packs, blobs, locks, retention

@@ -162,6 +162,12 @@ impl WorkflowContext {
         format!("{repository} {id} {attempt} {job} {seconds}.{nanoseconds}")
     }
 
+    /// The repository in lower case, because GitHub's names ignore case; empty if it is unknown.
+    pub(crate) fn repository_id(&self) -> String {
+        let name = self.repository.as_deref().unwrap_or_default();
+        name.to_ascii_lowercase()
+    }
+
     /// The target branch of a pull request or a merge group, without `refs/heads/`.
     pub fn base_branch<'a>(&'a self, event: Option<&'a EventPayload>) -> Option<&'a str> {
         self.base_ref

@@ -8,7 +8,7 @@ use crate::cargo::project::facts::{
 };
 use crate::cargo::project::probe::FileProbe;
 use crate::cargo::project::workspace::{manifests, normalize_path, workspace_root};
-use crate::cargo::project::{build_dir, config};
+use crate::cargo::project::{build_dir, config, directory_sources};
 use crate::cargo::toolchain::locate::{ancestor_dirs, find_toolchain};
 use crate::fs::Namespace;
 
@@ -75,6 +75,11 @@ fn project(request: &KeyRequest, directory: &Path, probe: &mut FileProbe) -> Opt
     if lock.is_none() && manifests.is_empty() {
         return None;
     }
+    let vendored = directory_sources::directories(&configs);
+    let vendored = vendored
+        .iter()
+        .filter_map(|directory| probe.vendored_packages(directory))
+        .collect();
     let levels = ancestor_dirs(&root, probe);
     let toolchain = find_toolchain(request, &levels, probe);
     let placeholders = request.placeholders(&root);
@@ -87,6 +92,7 @@ fn project(request: &KeyRequest, directory: &Path, probe: &mut FileProbe) -> Opt
         toolchain,
         toolchain_file,
         configs,
+        vendored,
         lock,
         manifests,
         placeholders,

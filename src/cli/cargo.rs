@@ -1,5 +1,4 @@
-//! `local-cache cargo restore` and `local-cache cargo save`: the action's Cargo caches on the
-//! command line.
+//! `local-cache cargo`: the action's Cargo caches on the command line.
 
 use anyhow::{Result, anyhow, bail};
 use clap::{Args, Subcommand};
@@ -9,11 +8,15 @@ use super::context::CommandContext;
 use super::exit::Exit;
 use super::failure::usage_error;
 use super::restore::LookupArgs;
+use super::values::parse_freshness;
+use super::why;
 use crate::action::{self, inputs};
+use crate::cargo::freshness::mode::FreshnessMode;
+use crate::fmt::human::plural;
 use crate::fs::Local;
 use crate::job::{
-    CargoTarget, Housekeeping, Job, JobReply, JobTarget, RestoreTask, SaveTask, Task,
-    WorkspaceLine, run_job,
+    CargoTarget, Housekeeping, Job, JobReply, JobTarget, RestoreTask, SaveTask, StaleUnit, Task,
+    WorkspaceLine, last_restore, run_job,
 };
 use crate::ops::save::{IfExists, SaveOptions};
 use crate::store::CacheScope;
@@ -37,14 +40,19 @@ enum CargoCommand {
     )]
     Restore(CargoRestoreArgs),
     /// Save what changed since the restore
-    #[command(after_help = "Example:\n  local-cache cargo save")]
+    #[command(
+        after_help = "Examples:\n  local-cache cargo save\n  local-cache cargo save --keep-output dist --keep-output 'doc/**/*.html'"
+    )]
     Save(CargoSaveArgs),
+    /// Show which units were fresh in the last restore, and which input decided about the others
+    #[command(after_help = "Examples:\n  local-cache cargo why\n  local-cache cargo why api")]
+    Why(CargoWhyArgs),
 }
 
 #[derive(Debug, Args)]
 struct CargoRestoreArgs {
     #[command(flatten)]
-    workspaces: CargoWorkspaces,
+    project: ProjectArgs,
     /// Keep files in target directories that the entry does not contain
     #[arg(long)]
     no_mirror: bool,
@@ -55,19 +63,38 @@ struct CargoRestoreArgs {
 #[derive(Debug, Args)]
 struct CargoSaveArgs {
     #[command(flatten)]
-    workspaces: CargoWorkspaces,
+    project: ProjectArgs,
     /// Move the target directories into the store after saving, so that a restore can rename them
     /// back
     #[arg(long = "move")]
     keep_ready: bool,
+    /// Exit with code 1 if a crate may have been built from other sources
+    #[arg(long)]
+    fail_on_stale: bool,
+    /// Save also what matches a pattern in the target directories, although cargo cannot use it;
+    /// can be given several times
+    #[arg(long = "keep-output", value_name = "PATTERN")]
+    keep_outputs: Vec<String>,
 }
 
 #[derive(Debug, Args)]
-struct CargoWorkspaces {
+struct CargoWhyArgs {
+    /// Show only the units of this package
+    package: Option<String>,
+    #[command(flatten)]
+    project: ProjectArgs,
+}
+
+#[derive(Debug, Args)]
+struct ProjectArgs {
     /// Directory of a Cargo workspace, followed by ` -> TARGET` if its target directory is
     /// elsewhere; can be given several times [default: current directory]
     #[arg(long = "workspace", value_name = "DIR")]
     workspaces: Vec<String>,
+    /// Which crates of the workspace are not compiled again: safe (nothing that a build may read
+    /// has changed), cargo (nothing that cargo tracks has changed) or off (none)
+    #[arg(long, value_name = "MODE", default_value = "safe", value_parser = parse_freshness)]
+    freshness: FreshnessMode,
 }
 
 pub(super) fn cargo(context: &mut CommandContext<'_>, args: &CargoArgs) -> Result<Exit> {
@@ -78,9 +105,19 @@ pub(super) fn cargo(context: &mut CommandContext<'_>, args: &CargoArgs) -> Resul
                 options: args.lookup.restore_options(!args.no_mirror),
                 record_as: None,
             };
-            let reply = run(context, &args.workspaces, Task::Restore(task))?;
+            let cargo = cargo_target(context, &args.project)?;
+            let reply = run(context, cargo, Task::Restore(task))?;
             let is_miss = reply.caches.iter().all(|cache| cache.found.is_none());
             Ok(args.lookup.exit(is_miss))
+        }
+        CargoCommand::Why(args) => {
+            let cargo = cargo_target(context, &args.project)?;
+            let job = job(context, cargo, Task::Restore(RestoreTask::default()));
+            let outcomes = last_restore(&job, &Local::new(context.home()), context.monitor)?;
+            let outcomes = why::select(outcomes, args.package.as_deref())?;
+            let (text, json) = why::render(&outcomes);
+            context.print(&text, &json)?;
+            Ok(Exit::Done)
         }
         CargoCommand::Save(args) => {
             // A restore on the command line leaves no record for the save, so the keys are computed
@@ -93,22 +130,28 @@ pub(super) fn cargo(context: &mut CommandContext<'_>, args: &CargoArgs) -> Resul
                 },
                 ..SaveTask::default()
             };
-            run(context, &args.workspaces, Task::Save(task))?;
+            let cargo = CargoTarget {
+                keep_outputs: args.keep_outputs.clone(),
+                ..cargo_target(context, &args.project)?
+            };
+            let reply = run(context, cargo, Task::Save(task))?;
+            if args.fail_on_stale {
+                check_stale(&reply.stale)?;
+            }
             Ok(Exit::Done)
         }
     }
 }
 
 /// Runs a job on the caches of the workspaces and prints its outcome.
-fn run(
-    context: &mut CommandContext<'_>,
-    workspaces: &CargoWorkspaces,
-    task: Task,
-) -> Result<JobReply> {
-    let job = job(context, workspaces, task)?;
+fn run(context: &mut CommandContext<'_>, cargo: CargoTarget, task: Task) -> Result<JobReply> {
+    let job = job(context, cargo, task);
     let reply = run_job(&job, &Local::new(context.home()), context.monitor);
     for warning in &reply.warnings {
         context.monitor.warn(warning);
+    }
+    for warning in &reply.stale {
+        context.monitor.warn(&warning.to_string());
     }
     let (text, json) = cargo_output::render(&reply);
     context.print(&text, &json)?;
@@ -116,23 +159,30 @@ fn run(
     Ok(reply)
 }
 
-fn job(context: &CommandContext<'_>, workspaces: &CargoWorkspaces, task: Task) -> Result<Job> {
-    let env = context.env;
-    let mut cargo = CargoTarget {
-        workspaces: workspace_lines(context, &workspaces.workspaces)?,
-        job: env.text("GITHUB_JOB").unwrap_or_default().to_owned(),
-        run: action::WorkflowContext::from_env(env).job_run_name(),
-        only_projects: true,
-        ..CargoTarget::default()
-    };
-    cargo.add_env(env.iter(), true);
-    Ok(Job {
+fn job(context: &CommandContext<'_>, cargo: CargoTarget, task: Task) -> Job {
+    Job {
         cache_root: context.cache_root.to_owned(),
         workspace: context.checkout().to_owned(),
         target: JobTarget::Cargo(Box::new(cargo)),
         task,
         housekeeping: Housekeeping::default(),
-    })
+    }
+}
+
+fn cargo_target(context: &CommandContext<'_>, args: &ProjectArgs) -> Result<CargoTarget> {
+    let env = context.env;
+    let workflow = action::WorkflowContext::from_env(env);
+    let mut cargo = CargoTarget {
+        workspaces: workspace_lines(context, &args.workspaces)?,
+        job: env.text("GITHUB_JOB").unwrap_or_default().to_owned(),
+        repository: workflow.repository_id(),
+        run: workflow.job_run_name(),
+        freshness: args.freshness,
+        only_projects: true,
+        ..CargoTarget::default()
+    };
+    cargo.add_env(env.iter(), true);
+    Ok(cargo)
 }
 
 /// Parses the workspaces like the input `workspaces` of the action, but relative to the current
@@ -172,4 +222,31 @@ fn check(reply: &JobReply) -> Result<()> {
         bail!(errors.join("; "));
     }
     Ok(())
+}
+
+/// Fails if there are stale units; warnings name them.
+fn check_stale(stale: &[StaleUnit]) -> Result<()> {
+    if stale.is_empty() {
+        return Ok(());
+    }
+    let crates = plural(stale.len() as u64, "crate", "crates");
+    bail!("{crates} may be stale, and --fail-on-stale is set");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::failure::exit_code;
+    use super::*;
+
+    #[test]
+    fn stale_crates_are_a_failure_and_none_are_not() {
+        let stale = vec![StaleUnit::default(); 2];
+        let error = check_stale(&stale).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "2 crates may be stale, and --fail-on-stale is set"
+        );
+        assert_eq!(exit_code(&error), Exit::Failed);
+        assert!(check_stale(&[]).is_ok());
+    }
 }

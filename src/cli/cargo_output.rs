@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::text::{Rendered, files_and_bytes};
-use crate::cargo::mtimes::replay::ReplayStats;
 use crate::fmt::human::{bytes, elapsed_ms, plural};
 use crate::job::{CacheReply, FoundEntry, JobReply, SaveReply};
 
@@ -15,20 +14,16 @@ pub(super) fn render(reply: &JobReply) -> Rendered {
         // Writing to a string does not fail.
         let _ = writeln!(text, "{}", cache_line(cache));
     }
-    if let Some(ReplayStats {
-        same, different, ..
-    }) = reply.mtime_replay
-    {
-        let _ = writeln!(
-            text,
-            "🚀 sources: {} unchanged and fresh again, {} changed",
-            plural(same, "file", "files"),
-            plural(different, "file", "files")
-        );
+    if let Some(freshness) = reply.freshness.as_ref().filter(|it| it.crates > 0) {
+        let _ = writeln!(text, "🚀 workspace: {freshness}");
     }
     let caches: Vec<Value> = reply.caches.iter().map(cache_json).collect();
-    let json =
-        json!({ "caches": caches, "sources": reply.mtime_replay, "warnings": reply.warnings });
+    let json = json!({
+        "caches": caches,
+        "freshness": reply.freshness,
+        "stale": reply.stale,
+        "warnings": reply.warnings,
+    });
     (text, json)
 }
 
@@ -70,6 +65,7 @@ fn saved_line(name: &str, key: &str, saved: &SaveReply) -> String {
             format!("✅ {name}: an entry with key {key} exists already and is kept")
         }
         SaveReply::InProgress => format!("✅ {name}: another process is saving {key} right now"),
+        SaveReply::Skipped { reason } => format!("✅ {name} is not saved: {reason}"),
         SaveReply::NothingToSave => {
             format!("✅ {name}: the directories do not exist, nothing is saved")
         }
@@ -121,6 +117,7 @@ fn add_saved(value: &mut Value, saved: &SaveReply) {
         }
         SaveReply::InProgress => "in-progress",
         SaveReply::NothingToSave => "nothing-there",
+        SaveReply::Skipped { .. } => "skipped",
         SaveReply::Exists { .. } => "exists",
         SaveReply::Unchanged => "unchanged",
     };

@@ -42,7 +42,8 @@ pub(super) struct ImportArgs {
     /// ID of the job that restores the target directories; can be given several times
     #[arg(long = "job", value_name = "ID")]
     jobs: Vec<String>,
-    /// The Cargo project to compute keys for [default: current directory]
+    /// The Cargo project to compute keys for, in the checkout of the runner: a target directory
+    /// belongs to its checkout [default: current directory]
     #[arg(long, value_name = "DIR")]
     workspace: Option<PathBuf>,
 }

@@ -30,6 +30,7 @@ mod stats;
 mod text;
 mod values;
 mod verify;
+mod why;
 
 pub use exit::Exit;
 pub use run::{Environment, run};

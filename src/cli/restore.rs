@@ -110,6 +110,7 @@ fn restore_from(
         restore_keys: &args.restore_keys,
         destination: &|root| paths.destination(root),
         options: args.lookup.restore_options(args.mirror),
+        steps: None,
     };
     Ok(restore::restore(store, &request, context.monitor)?)
 }

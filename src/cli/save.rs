@@ -56,7 +56,7 @@ pub(super) fn save(context: &mut CommandContext<'_>, args: &SaveArgs) -> Result<
         roots: &roots.roots,
         filter: filter.as_ref().map(|filter| filter as &_),
         options: save_options(args),
-        record_sources: None,
+        steps: None,
         parent: None,
     };
     let outcome = save::save(&store, &request, context.monitor)?;

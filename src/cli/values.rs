@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use super::failure::usage_error;
 use crate::action::inputs;
+use crate::cargo::freshness::mode::FreshnessMode;
 use crate::store::CacheKind;
 
 /// How many generations to keep, of one kind of cache or of all.
@@ -40,6 +41,15 @@ pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
 
 pub(super) fn parse_size(text: &str) -> Result<u64, String> {
     inputs::size(text).ok_or_else(|| "not a size; write it like 50GB or 20 GiB".to_owned())
+}
+
+pub(super) fn parse_freshness(text: &str) -> Result<FreshnessMode, String> {
+    let mut modes = FreshnessMode::NAMED.iter();
+    let found = modes.find(|(name, _)| *name == text);
+    found.map_or_else(
+        || Err("not a mode; use safe, cargo or off".to_owned()),
+        |(_, mode)| Ok(*mode),
+    )
 }
 
 /// Trims a key as the action does.

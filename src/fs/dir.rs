@@ -190,19 +190,6 @@ impl Dir {
         )?)
     }
 
-    /// Sets the mtime of a name to the current time, of a symlink itself. Write permission is
-    /// enough for that.
-    pub(crate) fn touch_at(&self, name: &[u8]) -> io::Result<()> {
-        let now = nix::sys::time::TimeSpec::UTIME_NOW;
-        Ok(nix::sys::stat::utimensat(
-            &self.0,
-            name,
-            &now,
-            &now,
-            UtimensatFlags::NoFollowSymlink,
-        )?)
-    }
-
     /// A path of a name in this directory, for calls that take no descriptor.
     pub(crate) fn proc_path(&self, name: &[u8]) -> PathBuf {
         use std::os::fd::AsRawFd;

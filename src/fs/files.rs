@@ -243,6 +243,20 @@ pub fn stat(path: &Path) -> Result<Option<Stat>> {
     }
 }
 
+/// The metadata of a path, of a symlink itself. None if it does not exist.
+pub(crate) fn stat_link(path: &Path) -> Result<Option<Stat>> {
+    match nix::sys::stat::lstat(path) {
+        Ok(stat) => Ok(Some(stat.into())),
+        Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(None),
+        Err(errno) => Err(errno).context("inspect", || path),
+    }
+}
+
+/// The target of a symlink.
+pub(crate) fn read_link(path: &Path) -> Result<PathBuf> {
+    fs::read_link(path).context("read the link", || path)
+}
+
 /// The path without symlinks, `.` and `..`.
 pub(crate) fn canonical(path: &Path) -> Result<PathBuf> {
     fs::canonicalize(path).context("find", || path)

@@ -19,6 +19,10 @@ pub struct Timestamp {
 }
 
 impl Timestamp {
+    pub const MIN: Self = Self {
+        seconds: i64::MIN,
+        nanoseconds: 0,
+    };
     pub const MAX: Self = Self {
         seconds: i64::MAX,
         nanoseconds: 999_999_999,
@@ -40,6 +44,18 @@ impl Timestamp {
             // counts as changed after it, and is compared.
             Err(_) => Self::now().minus_milliseconds(20),
         }
+    }
+
+    /// The distance of the clock to the time since boot, in milliseconds. It changes when somebody
+    /// sets the clock. Zero if the kernel has no such clock.
+    pub(crate) fn offset_to_boot_clock() -> i64 {
+        let milliseconds = |clock| {
+            let time = nix::time::clock_gettime(clock).ok()?;
+            Some(time.tv_sec() * 1_000 + time.tv_nsec() / 1_000_000)
+        };
+        let wall = milliseconds(nix::time::ClockId::CLOCK_REALTIME);
+        let boot = milliseconds(nix::time::ClockId::CLOCK_BOOTTIME);
+        wall.zip(boot).map_or(0, |(wall, boot)| wall - boot)
     }
 
     /// Waits for the next tick of [`Timestamp::file_clock_now`]. All changes so far have an earlier
@@ -67,22 +83,6 @@ impl Timestamp {
             None => Self {
                 seconds: self.seconds.saturating_sub(1),
                 nanoseconds: self.nanoseconds + 1_000_000_000 - taken,
-            },
-        }
-    }
-
-    /// Adds fewer than 1,000 milliseconds.
-    #[must_use]
-    pub(crate) fn plus_milliseconds(self, milliseconds: u32) -> Self {
-        let nanoseconds = self.nanoseconds + milliseconds * 1_000_000;
-        match nanoseconds.checked_sub(1_000_000_000) {
-            Some(nanoseconds) => Self {
-                seconds: self.seconds.saturating_add(1),
-                nanoseconds,
-            },
-            None => Self {
-                nanoseconds,
-                ..self
             },
         }
     }
@@ -264,6 +264,5 @@ mod tests {
                 nanoseconds: 0
             }
         );
-        assert_eq!(time.minus_milliseconds(20).plus_milliseconds(20), time);
     }
 }

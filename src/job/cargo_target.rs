@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::cargo::freshness::mode::FreshnessMode;
 use crate::cargo::key::env_vars;
 use crate::cargo::key_inputs::KeyInputs;
 use crate::cargo::project::facts::{KeyRequest, WorkspaceRequest};
@@ -25,6 +26,8 @@ pub struct CargoTarget {
     pub env: Vec<(String, OsString)>,
     /// The id of the job; may be empty.
     pub job: String,
+    /// The repository, in lower case; may be empty.
+    pub repository: String,
     pub workspaces: Vec<WorkspaceLine>,
     pub key_inputs: KeyInputs,
     /// The input `cache-directories`: patterns.
@@ -33,9 +36,11 @@ pub struct CargoTarget {
     /// The input `cache-all-crates`.
     pub all_crates: bool,
     pub bin: bool,
-    pub replay_mtimes: bool,
+    pub freshness: FreshnessMode,
     /// The input `sources`: patterns of what a build reads and cargo can't see.
     pub sources: Vec<String>,
+    /// The input `keep-outputs`: patterns relative to the target directories.
+    pub keep_outputs: Vec<String>,
     /// The run of the job, by which its steps know each other; empty if there is only one step.
     pub run: String,
     /// Have no caches at all if no workspace has a Cargo project.
@@ -59,6 +64,7 @@ impl Default for CargoTarget {
         Self {
             env: Vec::new(),
             job: String::new(),
+            repository: String::new(),
             workspaces: vec![WorkspaceLine {
                 root: ".".to_owned(),
                 target: None,
@@ -68,8 +74,9 @@ impl Default for CargoTarget {
             targets: true,
             all_crates: false,
             bin: false,
-            replay_mtimes: true,
+            freshness: FreshnessMode::default(),
             sources: Vec::new(),
+            keep_outputs: Vec::new(),
             run: String::new(),
             only_projects: false,
             lock_timeout: Self::LOCK_TIMEOUT,

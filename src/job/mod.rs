@@ -14,10 +14,11 @@ mod run;
 mod warnings;
 
 pub use cargo::import::import;
+pub use cargo::last_restore::{UnitOutcome, last_restore};
 pub use cargo_target::{CargoTarget, WorkspaceLine};
-pub use reply::{CacheReply, FoundEntry, JobReply, PastRun, SaveReply};
+pub use reply::{CacheReply, FoundEntry, FreshnessReply, JobReply, PastRun, SaveReply, StaleUnit};
 pub use request::{
-    Housekeeping, Job, JobTarget, KeepCounts, PathsTarget, RestoreRecord, RestoreTask, SaveTask,
-    Task,
+    Housekeeping, Job, JobTarget, KeepCounts, PathsTarget, RestoreRecord, RestoreTask, SaveNotes,
+    SaveTask, Task,
 };
 pub use run::run_job;

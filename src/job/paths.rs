@@ -47,6 +47,7 @@ pub(crate) fn restore(
             extraneous: safe_extraneous(context, task.options.extraneous, &paths),
             ..task.options
         },
+        steps: None,
     };
     cache.found = restore_entry(store, &request, context.monitor)?.map(Into::into);
     Ok(cache)
@@ -116,7 +117,7 @@ pub(crate) fn save(
             allow_empty: false,
             ..task.options
         },
-        record_sources: None,
+        steps: None,
         parent: restored.and_then(|id| EntryId::parse(id)),
     };
     cache.saved = Some(save_entry(store, &request, context.monitor)?.into());

@@ -1,11 +1,11 @@
 //! What a job did.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
-use crate::cargo::key::template::KeyTemplate;
-use crate::cargo::mtimes::replay::ReplayStats;
 use crate::fmt::whole_milliseconds;
-use crate::job::request::RestoreRecord;
+use crate::job::request::{RestoreRecord, SaveNotes};
 use crate::ops::free_space::GuardReport;
 use crate::ops::{restore, save};
 use crate::stats::event::{DiskState, Event, LookupResult};
@@ -15,7 +15,12 @@ use crate::store::key_match::KeyMatch;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobReply {
     pub caches: Vec<CacheReply>,
-    pub mtime_replay: Option<ReplayStats>,
+    /// Which workspace crates are fresh after a restore of target directories.
+    #[serde(default)]
+    pub freshness: Option<FreshnessReply>,
+    /// Units that may be stale in this job.
+    #[serde(default)]
+    pub stale: Vec<StaleUnit>,
     /// Entries that retention removed, and the bytes that this freed.
     pub evicted: Option<(u64, u64)>,
     /// The disk and the store after the job.
@@ -29,6 +34,67 @@ pub struct JobReply {
     pub warnings: Vec<String>,
     /// Why the job failed, in one line.
     pub error: Option<String>,
+}
+
+/// A unit that cargo took for fresh in this job, although one of its inputs is now another one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StaleUnit {
+    pub package: String,
+    /// The path that differs, as the steps know it.
+    pub input: String,
+    /// What to change in the workflow, in the imperative.
+    pub advice: String,
+}
+
+impl fmt::Display for StaleUnit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            package,
+            input,
+            advice,
+        } = self;
+        write!(
+            f,
+            "{package} may be stale in this job: {input} changed and cargo did not compile it again; {advice}"
+        )
+    }
+}
+
+/// Which crates of the project are fresh after a restore.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FreshnessReply {
+    pub crates: u64,
+    pub fresh: u64,
+    /// The others. Cargo compiles them, and the crates that depend on them.
+    pub stale: Vec<StaleCrate>,
+}
+
+/// A crate that is compiled again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StaleCrate {
+    pub name: String,
+    /// For example `src/lib.rs changed`.
+    pub reason: String,
+}
+
+impl FreshnessReply {
+    pub(crate) fn add(&mut self, other: Self) {
+        self.crates += other.crates;
+        self.fresh += other.fresh;
+        self.stale.extend(other.stale);
+    }
+}
+
+impl fmt::Display for FreshnessReply {
+    /// `12 of 14 crates are fresh; api: src/lib.rs changed`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {} crates are fresh", self.fresh, self.crates)?;
+        if let Some(StaleCrate { name, reason }) = self.stale.first() {
+            write!(f, "; {name}: {reason}")?;
+        }
+        Ok(())
+    }
 }
 
 /// An earlier run of the job.
@@ -50,8 +116,7 @@ pub struct CacheReply {
     pub saved: Option<SaveReply>,
     /// Why this cache failed, in one line. The others of the job go on.
     pub error: Option<String>,
-    /// How to compute the key for another compiler, if the compiler is part of it.
-    pub key_template: Option<KeyTemplate>,
+    pub notes: SaveNotes,
 }
 
 /// An entry that was found, and what was restored from it.
@@ -93,6 +158,11 @@ pub enum SaveReply {
     InProgress,
     /// None of the paths exists.
     NothingToSave,
+    /// What there is now is not what the key stands for.
+    Skipped {
+        /// In a few words, without the name of the cache.
+        reason: String,
+    },
 }
 
 impl CacheReply {
@@ -108,7 +178,7 @@ impl CacheReply {
             found: None,
             saved: None,
             error: None,
-            key_template: None,
+            notes: SaveNotes::default(),
         }
     }
 
@@ -125,7 +195,8 @@ impl CacheReply {
             key: self.key.clone(),
             entry: found.map(|found| found.entry.clone()),
             exact: found.is_some_and(|found| found.exact),
-            key_template: self.key_template.clone(),
+            kind: self.kind,
+            notes: self.notes.clone(),
         }
     }
 }

@@ -5,13 +5,14 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::cargo::key::template::KeyTemplate;
+use crate::cargo::target_gc::locked_packages::LockedPackages;
 use crate::fs::serde_path;
 use crate::job::cargo_target::CargoTarget;
 use crate::ops::free_space::GuardPolicy;
 use crate::ops::restore::RestoreOptions;
 use crate::ops::save::SaveOptions;
 use crate::stats::event::Event;
-use crate::store::CacheScope;
+use crate::store::{CacheKind, CacheScope};
 
 /// Paths are as the steps of the job know them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -126,6 +127,22 @@ pub struct RestoreRecord {
     pub entry: Option<String>,
     /// Whether the entry has the key.
     pub exact: bool,
+    pub kind: CacheKind,
+    pub notes: SaveNotes,
+}
+
+/// What the save of a Cargo cache needs to know of the project as it was at the restore: until then
+/// the checkout can be gone, or show another branch.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SaveNotes {
     /// How to compute the key for another compiler, if the compiler is part of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub key_template: Option<KeyTemplate>,
+    /// The downloads that the lock files need; `None` without lock files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub packages: Option<LockedPackages>,
+    /// The places of a target directory, one line each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub places: Vec<String>,
 }

@@ -72,7 +72,7 @@ fn save(context: &JobContext<'_>, task: &SaveTask, reply: &mut JobReply) -> Resu
             reply.caches.push(cache);
             vec![group]
         }
-        JobTarget::Cargo(target) => cargo::save(context, target, &task, &store, &mut reply.caches)?,
+        JobTarget::Cargo(target) => cargo::save(context, target, &task, &store, reply)?,
     };
     enforce_retention(context, &task, &store, &groups, reply)
 }

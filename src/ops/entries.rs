@@ -106,7 +106,7 @@ impl<'s> StoreFiles<'s> {
             result => result?,
         };
         let mut numbers = vec![self.number(&entry.manifest, &layout.manifest(&entry.manifest))?];
-        if let Some(record) = &entry.sources {
+        if let Some(record) = &entry.record {
             numbers.push(self.number(record, &layout.manifest(record))?);
         }
         for (pack, _) in &references.packs {

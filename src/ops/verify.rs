@@ -28,7 +28,7 @@ pub fn verify(
     for error in &report.damaged_files {
         if let Error::Damaged { path, .. } = error {
             store.mark_suspect(path)?;
-            // A damaged record of sources costs builds. No entry is lost with it.
+            // A damaged record costs builds. No entry is lost with it.
             if path.starts_with(store.layout().manifests()) {
                 remove_tree(path)?;
             }

@@ -31,9 +31,9 @@ pub struct Entry {
     pub bytes: u64,
     /// Bytes of contents that the store did not have before.
     pub added_bytes: u64,
-    /// The record of the sources that a target directory was built from.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sources: Option<Digest>,
+    /// What is known of the units of a target directory.
+    #[serde(default, rename = "sources", skip_serializing_if = "Option::is_none")]
+    pub record: Option<Digest>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -165,14 +165,14 @@ mod tests {
             directories: 2,
             bytes: 100,
             added_bytes: 50,
-            sources: Some(Digest::of(b"record")),
+            record: Some(Digest::of(b"record")),
         }
     }
 
     #[test]
     fn an_entry_without_a_record_has_no_field_for_it() {
         let entry = Entry {
-            sources: None,
+            record: None,
             ..entry()
         };
         let bytes = entry.encode().unwrap();

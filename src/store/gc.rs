@@ -54,7 +54,7 @@ struct LiveData {
     /// Packs that were rewritten; their `.moved` files are needed.
     moved: HashSet<Digest>,
     blobs: HashSet<Digest>,
-    /// Records of sources. They refer to nothing.
+    /// Records of entries. They refer to nothing.
     records: HashSet<Digest>,
 }
 
@@ -121,7 +121,7 @@ impl Store {
             match self.read_entry_references(&id) {
                 Ok(Some((entry, references))) => {
                     live.manifests.insert(entry.manifest, references);
-                    live.records.extend(entry.sources);
+                    live.records.extend(entry.record);
                 }
                 Ok(None) => {}
                 Err(error) if error.is_damage() => {

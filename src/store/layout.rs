@@ -15,7 +15,7 @@ pub const VERSION: u32 = 1;
 ///   CACHEDIR.TAG  format.json
 ///   size                         the size of the store when it was last computed
 ///   entries/<entry id>.json      one entry; it exists if this file does
-///   manifests/<digest>           the list of an entry's files, or the record of the sources it was built from
+///   manifests/<digest>           the list of an entry's files, or the record of its units
 ///   packs/<digest>.pack          contents of small files
 ///   packs/<digest>.moved         names of the packs that hold the contents of a rewritten pack
 ///   blobs/ab/<digest>            contents of one large file
@@ -86,7 +86,7 @@ impl Layout {
         self.root.join("manifests")
     }
 
-    /// The path of a manifest or of a record of sources.
+    /// The path of a manifest or of a record.
     pub fn manifest(&self, id: &Digest) -> PathBuf {
         self.manifests().join(id.to_string())
     }

@@ -11,7 +11,7 @@ use super::pack::PackIndex;
 use crate::digest::Digest;
 use crate::error::{Error, IoContext, Result};
 use crate::fs::{Timestamp, files};
-use crate::tree::manifest::{Manifest, References, SourceRecord};
+use crate::tree::manifest::{Manifest, References, is_source_record, verify_source_record};
 
 impl Store {
     /// The ids of all entries, or of the entries of one group.
@@ -73,10 +73,16 @@ impl Store {
         Manifest::decode(&bytes, &entry.manifest, &path)
     }
 
-    pub(crate) fn read_record(&self, id: &Digest) -> Result<SourceRecord> {
+    /// The bytes of an entry's record.
+    pub(crate) fn read_record(&self, id: &Digest) -> Result<Vec<u8>> {
         let path = self.layout.manifest(id);
         let bytes = files::read(&path).map_err(|error| self.as_damage(error))?;
-        SourceRecord::decode(&bytes, id, &path)
+        if is_source_record(&bytes) {
+            verify_source_record(&bytes, id, &path)?;
+        } else if Digest::of(&bytes) != *id {
+            return Err(Error::damaged(&path, "its digest is wrong"));
+        }
+        Ok(bytes)
     }
 
     /// Reads only the part of a manifest that names the packs and blobs it needs.

@@ -16,7 +16,7 @@ use super::{blob, pack};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::fs::{Extent, Reflinker, files};
-use crate::tree::manifest::{Manifest, SourceRecord};
+use crate::tree::manifest::Manifest;
 use crate::workers;
 
 /// A pack is closed when it is longer than this. Small packs are more often wholly unused, and are
@@ -217,10 +217,10 @@ impl FinishedContents<'_> {
             .ok_or_else(|| Error::defect("contents were put into a pack that was not written"))
     }
 
-    /// Publishes a record of sources; the entry that names it is published later.
-    pub(crate) fn publish_record(&self, record: &SourceRecord) -> Result<Digest> {
-        let (bytes, id) = record.encode()?;
-        self.publish_in_manifests(&id, &bytes)?;
+    /// Publishes the record of an entry, which is published later.
+    pub(crate) fn publish_record(&self, record: &[u8]) -> Result<Digest> {
+        let id = Digest::of(record);
+        self.publish_in_manifests(&id, record)?;
         Ok(id)
     }
 

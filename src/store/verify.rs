@@ -22,7 +22,7 @@ pub struct VerifyReport {
     pub intact: u64,
     /// Entries that can't be restored, each with the first damage found.
     pub damaged: Vec<(EntryId, Error)>,
-    /// Damaged files of the store. An entry with a damaged record of sources is still intact.
+    /// Damaged files of the store. An entry with a damaged record is still intact.
     pub damaged_files: Vec<Error>,
     pub bytes: u64,
 }
@@ -62,7 +62,7 @@ impl Store {
             match self.verify_entry(&id, &contents) {
                 Ok(Some(entry)) => {
                     report.intact += 1;
-                    if records.insert(entry.sources) {
+                    if records.insert(entry.record) {
                         report.damaged_files.extend(self.record_damage(&entry)?);
                     }
                 }
@@ -203,10 +203,10 @@ impl Store {
         Ok(bytes)
     }
 
-    /// What is wrong with an entry's record of sources. A missing record is no damage:
+    /// What is wrong with an entry's record. A missing record is no damage:
     /// `verify --repair` removes damaged ones.
     fn record_damage(&self, entry: &Entry) -> Result<Option<Error>> {
-        let Some(id) = &entry.sources else {
+        let Some(id) = &entry.record else {
             return Ok(None);
         };
         if files::stat(&self.layout.manifest(id))?.is_none() {

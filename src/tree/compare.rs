@@ -166,6 +166,7 @@ mod tests {
                 RootStamp {
                     clean_as_of,
                     no_extraneous_since: None,
+                    restamped: None,
                 },
             );
         }

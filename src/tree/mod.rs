@@ -9,7 +9,6 @@
 //! - [`compare`] finds files whose contents are known from a manifest (pure)
 //! - [`plan`] decides how to bring a directory into the state of a manifest (pure)
 //! - [`apply`] carries out a plan, in parallel
-//! - [`set_mtimes`] sets the modification times of scanned files and directories
 //! - [`TreeReader`] reads the contents of scanned files
 
 pub mod apply;
@@ -21,7 +20,6 @@ pub mod plan;
 mod reader;
 mod roots;
 pub mod scan;
-pub(crate) mod set_mtimes;
 pub(crate) mod stamps;
 
 pub use model::{

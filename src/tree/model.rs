@@ -249,18 +249,8 @@ impl Tree {
         (leaf.mode, leaf.mtime, leaf.kind) = (mode, mtime, LeafKind::File(data));
     }
 
-    /// Replaces the modification times of all directories and leaves.
-    pub(crate) fn set_mtimes(
-        &mut self,
-        dir: impl Fn(DirId) -> Timestamp,
-        leaf: impl Fn(LeafId) -> Timestamp,
-    ) {
-        for id in self.dir_ids() {
-            self.dirs[id.index()].mtime = dir(id);
-        }
-        for id in self.leaf_ids() {
-            self.leaves[id.index()].mtime = leaf(id);
-        }
+    pub(crate) fn set_leaf_mtime(&mut self, id: LeafId, mtime: Timestamp) {
+        self.leaves[id.index()].mtime = mtime;
     }
 
     /// The sum of all file sizes, including holes; hard links count once.

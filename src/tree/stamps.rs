@@ -37,6 +37,9 @@ pub struct RootStamp {
     /// Directories unchanged since this time have no extraneous names. None if they may have some.
     #[serde(rename = "names")]
     pub no_extraneous_since: Option<Timestamp>,
+    /// The modification time that some files have instead of the manifest's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restamped: Option<Timestamp>,
 }
 
 impl RootStamp {
@@ -100,6 +103,7 @@ mod tests {
         let stamp = |since: Option<u32>| RootStamp {
             clean_as_of: at(7),
             no_extraneous_since: since.map(at),
+            restamped: None,
         };
         assert!(stamp(Some(5)).has_no_extraneous(at(4)));
         assert!(!stamp(Some(5)).has_no_extraneous(at(5)));

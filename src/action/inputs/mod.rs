@@ -11,7 +11,7 @@
 //! - All errors are reported at once.
 //! - A missing input takes the table's default. act passes none to the post phase.
 //! - An input that the action does not offer is not read, even if a step sets it; the runner has
-//!   warned.
+//!   warned. A warning says what replaces an input of an earlier version.
 
 mod error;
 mod lists;
@@ -25,7 +25,7 @@ pub use error::{InputError, InputErrors};
 pub use lists::workspaces;
 pub(crate) use lists::{MAX_KEY_LENGTH, MAX_KEYS};
 pub use parsed::Inputs;
-pub use table::{INPUTS, InputSpec, OUTPUTS, OutputSpec};
+pub use table::{INPUTS, InputSpec, OUTPUTS, OutputSpec, RemovedInput};
 pub use types::{
     CacheFamily, CargoInputs, JobStatus, Mirror, Preset, RetentionInputs, Reuse, SaveCondition,
     SaveMode, Scope,

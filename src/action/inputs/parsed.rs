@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use log::LevelFilter;
 
+use super::table::RemovedInput;
 use super::types::{
     CacheFamily, CargoInputs, JobStatus, Mirror, Preset, RetentionInputs, Reuse, SaveCondition,
     SaveMode, Scope,
 };
 use crate::action::kind::ActionKind;
+use crate::cargo::freshness::mode::FreshnessMode;
 use crate::site::SitePreference;
 
 /// All inputs of one step.
@@ -41,8 +43,10 @@ pub struct Inputs {
     pub retention: RetentionInputs,
     pub mirror: Mirror,
     pub reuse: Reuse,
-    pub replay_mtimes: bool,
+    pub freshness: FreshnessMode,
     pub sources: Vec<String>,
+    pub fail_on_stale: bool,
+    pub keep_outputs: Vec<String>,
     pub verify: bool,
     /// `timeout`; `None` for no limit.
     pub timeout: Option<Duration>,
@@ -57,6 +61,8 @@ pub struct Inputs {
     pub job_container: Option<String>,
     /// Inputs that were set and have no effect here, with their values.
     pub ignored: Vec<(&'static str, String)>,
+    /// Inputs of earlier versions that were set.
+    pub removed: Vec<&'static RemovedInput>,
 }
 
 impl Inputs {

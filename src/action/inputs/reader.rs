@@ -6,7 +6,7 @@ use log::LevelFilter;
 
 use super::error::{InputError, InputErrors};
 use super::parsed::Inputs;
-use super::table::InputSpec;
+use super::table::{InputSpec, RemovedInput};
 use super::types::{
     CargoInputs, JobStatus, Mirror, Preset, RetentionInputs, Reuse, SaveMode, Scope,
 };
@@ -14,6 +14,7 @@ use super::values::{self, Keyword};
 use super::{lists, table};
 use crate::action::env::Env;
 use crate::action::kind::ActionKind;
+use crate::cargo::freshness::mode::FreshnessMode;
 use crate::cargo::key_inputs::KeyInputs;
 use crate::glob::js_trim;
 use crate::site::SitePreference;
@@ -89,8 +90,10 @@ impl<'e> InputReader<'e> {
             retention: self.retention(),
             mirror: self.choice(&table::MIRROR, "auto, true or false", Mirror::Auto),
             reuse: self.choice(&table::REUSE, "move or copy", Reuse::Move),
-            replay_mtimes: self.boolean(&table::REPLAY_MTIMES),
+            freshness: self.choice(&table::FRESHNESS, "safe, cargo or off", FreshnessMode::Safe),
             sources: lists::lines(&self.raw(&table::SOURCES)),
+            fail_on_stale: self.boolean(&table::FAIL_ON_STALE),
+            keep_outputs: lists::lines(&self.raw(&table::KEEP_OUTPUTS)),
             verify: self.boolean(&table::VERIFY),
             timeout: self.timeout(),
             fail_on_error: self.boolean(&table::FAIL_ON_ERROR),
@@ -106,6 +109,7 @@ impl<'e> InputReader<'e> {
                 .unwrap_or(JobStatus::Unknown),
             job_container: self.non_empty(&table::JOB_CONTAINER),
             ignored: self.ignored(),
+            removed: self.removed(),
         }
     }
 
@@ -247,6 +251,14 @@ impl<'e> InputReader<'e> {
             .into_iter()
             .filter_map(|spec| Some((spec.name, self.non_empty(spec)?)))
             .collect()
+    }
+
+    fn removed(&self) -> Vec<&'static RemovedInput> {
+        let is_set = |input: &&RemovedInput| {
+            let value = self.env.input(input.name);
+            self.kind == ActionKind::Cache && value.is_some_and(|value| !value.is_empty())
+        };
+        table::REMOVED.iter().filter(is_set).collect()
     }
 
     /// The untrimmed value, or the default if it is missing.

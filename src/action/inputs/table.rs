@@ -28,6 +28,20 @@ pub struct OutputSpec {
     pub offered_by: &'static [ActionKind],
 }
 
+/// An input of an earlier version that has no effect any more.
+#[derive(Debug, PartialEq, Eq)]
+pub struct RemovedInput {
+    pub name: &'static str,
+    /// What replaces it, and what to do.
+    pub advice: &'static str,
+}
+
+/// The inputs of earlier versions. Steps that set one get a warning that names its replacement.
+pub(super) const REMOVED: &[RemovedInput] = &[RemovedInput {
+    name: "replay-mtimes",
+    advice: "`freshness` replaces it; remove it, and set `freshness: off` if it was false",
+}];
+
 const ALL_ACTIONS: &[ActionKind] = &[ActionKind::Cache, ActionKind::Restore, ActionKind::Save];
 const CACHE: &[ActionKind] = &[ActionKind::Cache];
 const RESTORING: &[ActionKind] = &[ActionKind::Cache, ActionKind::Restore];
@@ -156,7 +170,7 @@ inputs! {
         "Directory of the store on the runner: an absolute path or a path that starts with ~/.");
     SCOPE = InputSpec::new("scope", "repository", ALL_ACTIONS,
         "Who shares entries: repository, owner (all repositories of the owner) or runner (all \
-         jobs on this machine).");
+         jobs on this machine). Target directories are never shared between repositories.");
     BRANCH_ISOLATION = InputSpec::new("branch-isolation", "true", ALL_ACTIONS,
         "Whether a run reads only entries of its own ref, the base branch and the default \
          branch. Pull requests from forks never write entries that branches read, even if this \
@@ -188,12 +202,18 @@ inputs! {
     REUSE = InputSpec::new("reuse", "move", CACHE,
         "move keeps the target directory itself in the store after saving, and restores it by \
          a rename. copy leaves it in the workspace.");
-    REPLAY_MTIMES = InputSpec::new("replay-mtimes", "true", CACHE,
-        "Whether unchanged sources are set to the modification times they had when the target \
-         directory was saved, so that cargo treats them as fresh.");
+    FRESHNESS = InputSpec::new("freshness", "safe", CACHE,
+        "Which crates of the workspace are not compiled again: safe (nothing that a build may \
+         read has changed), cargo (nothing that cargo tracks has changed) or off (none).");
     SOURCES = InputSpec::new("sources", "", CACHE,
-        "Files and directories, one per line, that the build reads but cargo does not track; \
-         if their contents changed, no modification times are replayed.");
+        "Files, directories or patterns, one per line, that the build reads but cargo does not \
+         track; if their contents changed, the crates of the workspace are compiled again.");
+    FAIL_ON_STALE = InputSpec::new("fail-on-stale", "false", CACHE,
+        "Whether to fail the job if the check at its end finds a crate that may have been built \
+         from other sources.");
+    KEEP_OUTPUTS = InputSpec::new("keep-outputs", "", CACHE,
+        "Files, directories or patterns in the target directory, one per line, that are saved \
+         although cargo cannot use them, for example dist or doc.");
     VERIFY = InputSpec::new("verify", "true", RESTORING,
         "Whether to check the digests of contents while restoring.");
     TIMEOUT = InputSpec::new("timeout", "10m", ALL_ACTIONS,

@@ -7,6 +7,7 @@ use bytesize::ByteSize;
 use log::LevelFilter;
 
 use super::types::{JobStatus, Mirror, Preset, Reuse, SaveMode, Scope};
+use crate::cargo::freshness::mode::FreshnessMode;
 use crate::site::SitePreference;
 
 /// A choice of keywords, in any case.
@@ -75,6 +76,10 @@ impl Keyword for SaveMode {
 
 impl Keyword for Reuse {
     const KEYWORDS: &'static [(&'static str, Self)] = &[("move", Self::Move), ("copy", Self::Copy)];
+}
+
+impl Keyword for FreshnessMode {
+    const KEYWORDS: &'static [(&'static str, Self)] = Self::NAMED;
 }
 
 impl Keyword for SitePreference {

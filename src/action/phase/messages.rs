@@ -3,10 +3,9 @@
 //! Texts that actions/cache has for the same case are its texts, so that a search finds them.
 
 use crate::action::console::Mark;
-use crate::action::inputs::Inputs;
-use crate::cargo::mtimes::replay::ReplayStats;
+use crate::action::inputs::{Inputs, RemovedInput};
 use crate::fmt::human::{bytes, elapsed_ms, plural};
-use crate::job::{CacheReply, FoundEntry, SaveReply};
+use crate::job::{CacheReply, FoundEntry, FreshnessReply, SaveReply};
 use crate::ops::free_space::{DiskNotice, DiskUsage, GuardReport};
 use crate::store::disk_limits::MAX_INODES_PERCENT;
 
@@ -30,6 +29,18 @@ pub(super) const CONTROL_IN_SUMMARY: &str =
 pub(super) fn control_run(percent: u8) -> String {
     format!(
         "this run is one of the {percent} % that restore nothing, to measure what the cache saves (`experiment`)"
+    )
+}
+
+pub(super) fn removed_input(input: &RemovedInput) -> String {
+    format!("input {} has no effect: {}", input.name, input.advice)
+}
+
+/// What `fail-on-stale` fails with; the warnings before it name the crates.
+pub(super) fn stale(crates: usize) -> String {
+    format!(
+        "{} may be stale in this job, and fail-on-stale is set",
+        plural(crates as u64, "crate", "crates")
     )
 }
 
@@ -140,16 +151,9 @@ fn matched_key(found: &FoundEntry) -> String {
     format!("{} ({how})", found.key)
 }
 
-pub(super) fn replayed(stats: ReplayStats) -> String {
-    if stats.distrusted {
-        return "files that `sources` lists have changed, so all sources count as changed"
-            .to_owned();
-    }
-    format!(
-        "sources: {} unchanged and fresh again, {} changed",
-        plural(stats.same, "file", "files"),
-        plural(stats.different, "file", "files")
-    )
+/// Which workspace crates cargo will not compile again.
+pub(super) fn freshness(reply: &FreshnessReply) -> String {
+    format!("workspace: {reply}")
 }
 
 /// What saving one cache of a Cargo project did.
@@ -179,6 +183,7 @@ pub(super) fn saved(cache: &CacheReply, reply: &SaveReply) -> (Mark, String) {
             format!("{name}: another job has saved {key} in the meantime, its entry is kept")
         }
         SaveReply::InProgress => format!("{name}: another job is saving {key} right now"),
+        SaveReply::Skipped { reason } => format!("{name} is not saved: {reason}"),
         SaveReply::NothingToSave => {
             format!("{name}: the directories do not exist, nothing is saved")
         }

@@ -3,7 +3,8 @@
 //!
 //! A failure of the cache never fails the step, unless the user asked for that: it becomes a
 //! warning, and what could not be restored counts as a miss. Two things fail the step as in
-//! actions/cache: invalid inputs in the main phase, and a miss with `fail-on-cache-miss`.
+//! actions/cache: invalid inputs in the main phase, and a miss with `fail-on-cache-miss`. With
+//! `fail-on-stale`, crates that may be stale fail the post phase.
 //!
 //! - pre guards the disk and restores nothing. The workspace is not checked out yet, so a key with
 //!   digests of its files would differ from main's. On act it chooses a name under which main
@@ -27,6 +28,7 @@ mod restore_cargo;
 mod restore_paths;
 mod run;
 mod save;
+mod stale;
 mod state;
 mod summary;
 

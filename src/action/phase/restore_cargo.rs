@@ -27,7 +27,7 @@ pub(super) fn restore(step: &StepContext<'_, '_>) {
     // The input `key` is only a part of the computed keys, which are in the records.
     leave_lookup(step, "", &permit.access.write);
     let records: Vec<RestoreRecord> = caches.iter().map(CacheReply::record).collect();
-    step.save_state(&state::RESTORED, &records);
+    step.save_state(&state::RESTORED, &state::within_limit(records));
     report(step, caches, reply.as_ref());
     summarize_restore(step, reply);
 }
@@ -53,8 +53,9 @@ fn report(step: &StepContext<'_, '_>, caches: &[CacheReply], reply: Option<&JobR
     for cache in caches {
         report_cache(step, cache);
     }
-    if let Some(stats) = reply.and_then(|reply| reply.mtime_replay) {
-        step.console.log(Mark::Restored, messages::replayed(stats));
+    if let Some(freshness) = reply.and_then(|reply| reply.freshness.as_ref()) {
+        step.console
+            .log(Mark::Restored, messages::freshness(freshness));
     }
     for (name, value) in outputs::of_cargo(caches, step.inputs.lookup_only) {
         step.set_output(name, &value);

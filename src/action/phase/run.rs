@@ -6,7 +6,7 @@ use std::io::Write;
 
 use super::context::{StepContext, StepResult};
 use super::state::{self, StepState};
-use super::{free_space, restore_cargo, restore_paths, save};
+use super::{free_space, messages, restore_cargo, restore_paths, save};
 use crate::action::commands::Annotation;
 use crate::action::console::{Console, Verbosity};
 use crate::action::context::WorkflowContext;
@@ -50,6 +50,11 @@ pub fn run(phase: Phase, kind: ActionKind, env: &Env, out: &mut (dyn Write + Sen
     };
     for (name, value) in &inputs.ignored {
         console.debug(format_args!("input {name}: {value} has no effect here"));
+    }
+    if phase == Phase::Main {
+        for input in &inputs.removed {
+            step.warn(&messages::removed_input(input));
+        }
     }
     run_phase(&step);
     step.result()

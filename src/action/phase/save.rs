@@ -2,7 +2,7 @@
 
 use super::context::StepContext;
 use super::housekeeping::keep_counts;
-use super::{free_space, job, messages, summary};
+use super::{free_space, job, messages, stale, summary};
 use crate::action::console::Mark;
 use crate::action::inputs::{CacheFamily, JobStatus, Reuse, SaveCondition};
 use crate::action::kind::ActionKind;
@@ -113,6 +113,7 @@ fn report(step: &StepContext<'_, '_>, reply: &JobReply) {
             report_paths(step, cache);
         }
     }
+    stale::report(step, &reply.stale);
     if let Some((entries, freed_bytes)) = reply.evicted {
         step.console
             .log(Mark::Cleaned, messages::cleaned(entries, freed_bytes));
@@ -155,6 +156,7 @@ fn report_paths(step: &StepContext<'_, '_>, cache: &CacheReply) {
         }) => log_not_reserved(step, &messages::key_exists(key)),
         Some(SaveReply::InProgress) => log_not_reserved(step, &messages::key_in_progress(key)),
         Some(SaveReply::NothingToSave) => log_not_saved(step, messages::NO_PATHS),
+        Some(SaveReply::Skipped { reason }) => log_not_saved(step, reason),
         None => {}
     }
 }

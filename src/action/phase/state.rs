@@ -34,6 +34,22 @@ pub(super) const LOOKUP: StateKey<LookupResult> = StateKey::new("LOOKUP");
 /// The rows of the job summary so far.
 pub(super) const ROWS: StateKey<Vec<SummaryRow>> = StateKey::new("ROWS");
 
+/// The most bytes of the records in the state. The runner passes it in a variable of the
+/// environment, which Linux limits to 128 KiB (`MAX_ARG_STRLEN` in linux/binfmts.h).
+const MAX_RECORD_BYTES: usize = 100 << 10;
+
+/// The records, without the packages if these are so many that the post phase could not start. Then
+/// it uses the lock files as they are at that time.
+pub(super) fn within_limit(mut records: Vec<RestoreRecord>) -> Vec<RestoreRecord> {
+    let length = serde_json::to_string(&records).map_or(0, |json| json.len());
+    if length > MAX_RECORD_BYTES {
+        for record in &mut records {
+            record.notes.packages = None;
+        }
+    }
+    records
+}
+
 /// The name of a value and its type.
 pub(super) struct StateKey<T> {
     name: &'static str,
@@ -90,5 +106,43 @@ impl StepState {
             lookup: LOOKUP.read(env),
             rows: ROWS.read(env).unwrap_or_default(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cargo::project::lockfile::Lockfile;
+    use crate::cargo::target_gc::locked_packages::LockedPackages;
+    use crate::job::SaveNotes;
+    use crate::store::CacheKind;
+
+    fn records(packages: usize) -> Vec<RestoreRecord> {
+        let package = |number| {
+            format!(
+                "[[package]]\nname = \"some-package-{number}\"\nversion = \"1.0.0\"\nsource = \"registry+x\"\n"
+            )
+        };
+        let lock: String = (0..packages).map(package).collect();
+        let lock = Lockfile::parse(lock.as_bytes()).unwrap();
+        vec![RestoreRecord {
+            cache: "registry".to_owned(),
+            key: "key".to_owned(),
+            entry: None,
+            exact: false,
+            kind: CacheKind::Registry,
+            notes: SaveNotes {
+                packages: Some(LockedPackages::of(&[lock])),
+                ..SaveNotes::default()
+            },
+        }]
+    }
+
+    #[test]
+    fn packages_are_left_out_only_if_the_variable_would_be_too_long() {
+        assert_eq!(within_limit(records(3_000)), records(3_000));
+        let shortened = within_limit(records(6_000));
+        assert_eq!(shortened[0].key, "key");
+        assert_eq!(shortened[0].notes.packages, None);
     }
 }

@@ -73,7 +73,8 @@ fn notices(step: &StepContext<'_, '_>, reply: &JobReply) -> Vec<String> {
     let of_disk = reply.guard.iter().flat_map(|guarded| &guarded.notices);
     let of_disk = of_disk.map(|notice| messages::disk_notice(notice, &step.inputs.cache_root));
     let control = (step.arm() == Some(Arm::Control)).then(|| messages::CONTROL_IN_SUMMARY.into());
-    of_disk.chain(control).collect()
+    let stale = reply.stale.iter().map(|unit| format!("⚠️ {unit}"));
+    of_disk.chain(control).chain(stale).collect()
 }
 
 fn restored_row(cache: &CacheReply) -> SummaryRow {
@@ -119,5 +120,6 @@ fn saved_cell(cache: &CacheReply) -> Option<String> {
         SaveReply::Unchanged | SaveReply::Exists { .. } => "up to date".to_owned(),
         SaveReply::InProgress => "by another job".to_owned(),
         SaveReply::NothingToSave => "nothing to save".to_owned(),
+        SaveReply::Skipped { .. } => "not saved".to_owned(),
     })
 }

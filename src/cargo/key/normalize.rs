@@ -9,6 +9,7 @@ use crate::cargo::project::config;
 use crate::cargo::project::facts::{Compiler, ProjectFacts, ProjectFile};
 use crate::cargo::project::lockfile::Lockfile;
 use crate::cargo::project::manifest::CargoManifest;
+use crate::cargo::project::vendored_packages::VendoredPackages;
 use crate::cargo::toolchain::overrides::ToolchainFile;
 use crate::digest::sha256_hex;
 
@@ -55,12 +56,23 @@ pub(crate) fn normalize(project: &ProjectFacts, warnings: &mut Vec<String>) -> N
     target.extend(config_components(project, config::build, &mut warn));
     let mut registry = vec![downloads.registry];
     registry.extend(source_components(project));
+    target.extend(project.vendored.iter().map(vendored_component));
     NormalizedInputs {
         registry,
         git: vec![downloads.git],
         toolchain: toolchain_component(project),
         target,
     }
+}
+
+fn vendored_component(packages: &VendoredPackages) -> KeyComponent {
+    KeyComponent::new(
+        "vendored packages",
+        &packages.digest,
+        ComponentOrigin::File(packages.directory.clone()),
+        KeySection::Contents,
+    )
+    .note(count_of(packages.packages.len(), "package", "packages"))
 }
 
 /// The components of source replacement; none if it is not configured.

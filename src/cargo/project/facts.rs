@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::cargo::key_inputs::KeyInputs;
 use crate::cargo::origin::ComponentOrigin;
 use crate::cargo::project::placeholders::Placeholders;
+use crate::cargo::project::vendored_packages::VendoredPackages;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkspaceRequest {
@@ -125,6 +126,8 @@ pub struct ProjectFacts {
     pub toolchain_file: Option<ProjectFile>,
     /// The nearest first, that of `CARGO_HOME` last.
     pub configs: Vec<ProjectFile>,
+    /// One for each directory that replaces a registry.
+    pub vendored: Vec<VendoredPackages>,
     /// `resolver.lockfile-path` can move it.
     pub lock: Option<ProjectFile>,
     /// The manifests of the root, of all members and of path dependencies. That of the root comes

@@ -1,10 +1,10 @@
-//! The packages of a Cargo.lock that are downloaded.
+//! The packages of a Cargo.lock.
 //!
 //! Packages of the workspace and other path dependencies have no source: their versions change with
-//! each release, and nothing is downloaded for them. The dependencies between packages are skipped
+//! each release, and nothing is downloaded for them. Only their names are kept. The dependencies between packages are skipped
 //! as well, because they follow from the manifests.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
@@ -30,6 +30,8 @@ impl LockedPackage {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lockfile {
     pub packages: Vec<LockedPackage>,
+    /// The names of the packages with a path.
+    pub path_packages: BTreeSet<String>,
 }
 
 #[derive(Deserialize)]
@@ -55,6 +57,7 @@ impl Lockfile {
         let text = std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
         let LockfileToml { package, metadata } =
             toml::from_str(text).map_err(|error| first_line(error.message()))?;
+        let mut path_packages = BTreeSet::new();
         let mut packages: Vec<LockedPackage> = package
             .into_iter()
             .filter_map(
@@ -64,7 +67,10 @@ impl Lockfile {
                      source,
                      checksum,
                  }| {
-                    let source = source?;
+                    let Some(source) = source else {
+                        path_packages.insert(name);
+                        return None;
+                    };
                     let checksum = checksum.or_else(|| {
                         metadata
                             .get(&format!("checksum {name} {version} ({source})"))
@@ -81,7 +87,10 @@ impl Lockfile {
             .collect();
         packages.sort_unstable();
         packages.dedup();
-        Ok(Self { packages })
+        Ok(Self {
+            packages,
+            path_packages,
+        })
     }
 
     /// The packages from git or those from registries, one per line, and their number.

@@ -37,6 +37,11 @@ impl CargoManifest {
         table(&self.table, "package")?.get("name")?.as_str()
     }
 
+    /// All of it.
+    pub(crate) fn table(&self) -> &Table {
+        &self.table
+    }
+
     pub(crate) fn workspace(&self) -> Option<&Table> {
         table(&self.table, "workspace")
     }

@@ -4,6 +4,7 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use crate::cargo::project::facts::ProjectFile;
+use crate::cargo::project::vendored_packages::{self, VendoredPackages};
 use crate::error::{Error, IoContext, Result};
 use crate::fs::{FileKind, Namespace, Stat, files};
 use crate::glob::{FoundPath, Patterns, ResolveError};
@@ -66,6 +67,15 @@ impl<'a> FileProbe<'a> {
         let path = self.locate(path).and_then(|path| files::canonical(&path));
         self.warn_on_error(path)
             .map(|path| self.namespace.original_name(&path))
+    }
+
+    /// The packages of a directory source; none if the directory does not exist.
+    pub(crate) fn vendored_packages(&mut self, directory: &Path) -> Option<VendoredPackages> {
+        let read = self
+            .locate(directory)
+            .and_then(|located| vendored_packages::read(directory, &located));
+        self.warn_on_error(read)
+            .filter(|found| !found.packages.is_empty())
     }
 
     pub(crate) fn matches(&self, patterns: &Patterns) -> Result<Vec<FoundPath>, ResolveError> {

@@ -1,12 +1,15 @@
-//! Finds what is not worth saving, so that caches do not grow over months of builds. The
-//! directories themselves are not changed.
+//! Decides what is worth saving, so that caches do not grow over months of builds, and no product of
+//! an earlier job comes back. The directories themselves are not changed.
 //!
 //! - [`locked_packages`]: the packages that the lock files of all workspaces need
-//! - [`downloads`]: filters cargo's registry and git directories by them (pure)
-//! - [`read_target`]: reads the units of a target directory from cargo's own records
+//! - `own_targets`: the targets that the manifests of packages with a path have
+//! - [`downloads`]: filters cargo's registry and git directories by the lock files (pure)
 //! - [`reachable`]: decides which units a build can still use (pure)
-//! - [`unused`]: finds the outputs of all other units (pure)
-//! - [`inspect`]: reads a target directory and finds its unused outputs
+//! - `incremental`, `docs`: decide about incremental data and documentation (pure)
+//! - `listing`, [`unused`]: decide which names in a target directory are saved (pure)
+//! - `left_over`: decides what a restore brought back for nothing (pure)
+//! - [`kept_outputs`]: what the user keeps although it is unused (pure)
+//! - [`inspect`]: reads target directories for these decisions
 //!
 //! The results are filters for a scan.
 //!
@@ -14,9 +17,14 @@
 //! downloads what is missing, and rebuilds a unit whose fingerprint is missing. The fingerprint of
 //! a unit and its outputs are always excluded together.
 
+mod docs;
 pub mod downloads;
+mod incremental;
 pub mod inspect;
+pub mod kept_outputs;
+mod left_over;
+mod listing;
 pub mod locked_packages;
+mod own_targets;
 pub mod reachable;
-pub(crate) mod read_target;
 pub mod unused;

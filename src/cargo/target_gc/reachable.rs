@@ -1,54 +1,116 @@
 //! The units that a build can still use.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use crate::cargo::target_dir::{Profile, TargetDir, Unit, UnitOrigin};
 use crate::cargo::target_gc::locked_packages::LockedPackages;
-use crate::cargo::target_gc::read_target::{Profile, TargetDir, Unit, UnitOrigin};
+use crate::cargo::target_gc::own_targets::OwnTargets;
 use crate::fs::Timestamp;
 
 /// A unit with a newer sibling is kept for this many seconds after it was built.
 const SUPERSEDED_RETENTION: i64 = 14 * 86_400;
 
+/// What is known of the workspaces that build into a target directory.
+#[derive(Clone, Copy)]
+pub(crate) struct BuildFacts<'a> {
+    /// Without it, no package counts as removed.
+    pub needed: Option<&'a LockedPackages>,
+    /// Without it, no target counts as removed.
+    pub own_targets: Option<&'a OwnTargets>,
+    /// Whether a path, relative to the root of any workspace, is an existing file.
+    pub is_source: &'a dyn Fn(&Path) -> bool,
+    /// The modification time of a file of the target directory.
+    pub mtime: &'a dyn Fn(&Path) -> Option<Timestamp>,
+    pub now: Timestamp,
+}
+
+impl BuildFacts<'_> {
+    /// The same without a list of packages where the standard library is built (`-Z build-std`):
+    /// it has a lock file of its own.
+    pub(crate) fn for_target(self, target: &TargetDir) -> Self {
+        let mut units = target.profiles.iter().flat_map(|profile| &profile.units);
+        let builds_std = units.any(|unit| unit.name == "lib-std");
+        Self {
+            needed: self.needed.filter(|_| !builds_std),
+            ..self
+        }
+    }
+
+    /// Whether the package, the target and the source of a unit are still part of the project.
+    pub(crate) fn has_target(&self, unit: &Unit) -> bool {
+        let package = &unit.package;
+        let is_needed = self.needed.is_none_or(|needed| needed.has_package(package));
+        is_needed
+            && match &unit.origin {
+                UnitOrigin::Registry(package) => {
+                    self.needed.is_none_or(|needed| needed.has_version(package))
+                }
+                UnitOrigin::Git(repository, commit) => self
+                    .needed
+                    .is_none_or(|needed| needed.has_checkout(repository, commit)),
+                UnitOrigin::Workspace(source) => (self.is_source)(source) && self.allow(unit),
+                UnitOrigin::Elsewhere => self.allow(unit),
+            }
+    }
+
+    /// Whether a manifest with a path has the target, or the unit is of another package.
+    fn allow(&self, unit: &Unit) -> bool {
+        let is_only_own = self
+            .needed
+            .is_none_or(|needed| !needed.has_name(&unit.package.to_lowercase()));
+        let own = self.own_targets.filter(|_| is_only_own);
+        own.is_none_or(|own| own.allow(&unit.package, &unit.name))
+    }
+}
+
 /// For each unit of each profile, whether a build can use it.
-pub(crate) fn reachable_units(
-    target: &TargetDir,
-    needed: Option<&LockedPackages>,
-    is_source: &dyn Fn(&Path) -> bool,
-    now: Timestamp,
-) -> Vec<Vec<bool>> {
-    let needed = needed.filter(|_| !builds_std(target));
+pub(crate) fn reachable_units(target: &TargetDir, facts: BuildFacts<'_>) -> Vec<Vec<bool>> {
+    let facts = facts.for_target(target);
     let newest = newest(target);
-    let is_usable = |profile: usize, unit: &Unit| {
-        let is_old = unit.built.seconds < now.seconds.saturating_sub(SUPERSEDED_RETENTION);
-        let is_superseded = || newest[&identity(profile, unit)] > unit.built;
+    let is_usable = |number: usize, profile: &Profile, unit: &Unit| {
+        let is_old = unit.built.seconds < facts.now.seconds.saturating_sub(SUPERSEDED_RETENTION);
+        let is_superseded = || newest[&identity(number, unit)] > unit.built;
         unit.fingerprint.is_some()
-            && has_source(unit, needed, is_source)
+            && facts.has_target(unit)
+            && has_own_outputs(unit)
             && !(is_old && is_superseded())
+            && changed_output(profile, unit, facts.mtime).is_none()
     };
     let mut reachable = Vec::with_capacity(target.profiles.len());
     for (number, profile) in target.profiles.iter().enumerate() {
         let units = profile.units.iter();
-        reachable.push(units.map(|unit| is_usable(number, unit)).collect());
+        reachable.push(units.map(|unit| is_usable(number, profile, unit)).collect());
     }
     unmark_dependents(target, &mut reachable);
     reachable
 }
 
-/// Whether the source of a unit is still part of the project.
-fn has_source(
+/// Whether the outputs of a unit exist and no other unit wrote them (see `target_dir::hashless`).
+/// Cargo would find files of another unit and take them for those of this one.
+fn has_own_outputs(unit: &Unit) -> bool {
+    !unit.compiles() || !unit.artifacts.is_empty()
+}
+
+/// An output that was changed in place after the build, for example stripped, packed or signed.
+/// Cargo does not notice it. Outputs are hard links of the files that cargo puts into the directory
+/// of the profile, so both changed. Writing the fingerprint is the last step of a build.
+pub(crate) fn changed_output(
+    profile: &Profile,
     unit: &Unit,
-    needed: Option<&LockedPackages>,
-    is_source: &dyn Fn(&Path) -> bool,
-) -> bool {
-    match &unit.origin {
-        UnitOrigin::Registry(package) => needed.is_none_or(|needed| needed.has_version(package)),
-        UnitOrigin::Git(repository, commit) => {
-            needed.is_none_or(|needed| needed.has_checkout(repository, commit))
-        }
-        UnitOrigin::Workspace(source) => is_source(source),
-        UnitOrigin::Elsewhere => true,
-    }
+    mtime: &dyn Fn(&Path) -> Option<Timestamp>,
+) -> Option<PathBuf> {
+    let files = unit.artifacts.iter().filter(|_| unit.compiles());
+    let mut outputs = files
+        .filter(|path| !is_product_of_run(path))
+        .map(|path| profile.directory.join(path));
+    outputs.find(|path| mtime(path).is_some_and(|changed| changed > unit.built))
+}
+
+/// Whether a program wrote the file when it ran, beside the compiler's outputs of the same unit.
+pub(crate) fn is_product_of_run(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|extension| extension == "gcda" || extension == "profraw")
 }
 
 /// Unmarks the units with a missing or unreachable dependency, and the units that depend on those:
@@ -129,15 +191,6 @@ fn newest(target: &TargetDir) -> HashMap<(usize, &str, &str), Timestamp> {
     newest
 }
 
-/// Whether the standard library is built here (`-Z build-std`). It has a lock file of its own.
-fn builds_std(target: &TargetDir) -> bool {
-    target
-        .profiles
-        .iter()
-        .flat_map(|profile| &profile.units)
-        .any(|unit| unit.name == "lib-std")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -161,6 +214,10 @@ mod tests {
                 seconds: NOW.seconds - days * 86_400,
                 nanoseconds: 0,
             },
+            local: Vec::new(),
+            record_dir: PathBuf::new(),
+            dep_info: None,
+            artifacts: vec!["deps/output".into()],
         }
     }
 
@@ -173,7 +230,9 @@ mod tests {
 
     fn needed(name: &str, version: &str) -> LockedPackages {
         let lock = format!(
-            "[[package]]\nname = '{name}'\nversion = '{version}'\nsource = 'registry+https://x'\n"
+            "[[package]]\nname = '{name}'\nversion = '{version}'\nsource = 'registry+https://x'\n\
+             [[package]]\nname = 'a'\nversion = '1.0.0'\n[[package]]\nname = 'b'\nversion = '1.0.0'\n\
+             [[package]]\nname = 'c'\nversion = '1.0.0'\n"
         );
         LockedPackages::of(&[Lockfile::parse(lock.as_bytes()).unwrap()])
     }
@@ -187,12 +246,21 @@ mod tests {
         let target = TargetDir {
             profiles: profiles.collect(),
         };
-        let marks = reachable_units(
-            &target,
+        let facts = BuildFacts {
             needed,
-            &|path| path != Path::new("removed.rs"),
-            NOW,
-        );
+            own_targets: None,
+            is_source: &|path| path != Path::new("removed.rs"),
+            mtime: &|path| {
+                // A file is named after the second in which it was changed.
+                let seconds = path.file_name()?.to_str()?.parse().ok()?;
+                Some(Timestamp {
+                    seconds,
+                    nanoseconds: 0,
+                })
+            },
+            now: NOW,
+        };
+        let marks = reachable_units(&target, facts);
         let units = target
             .profiles
             .iter()
@@ -273,6 +341,37 @@ mod tests {
             built_from("present.rs", unit("b", 2, &[], 0)),
         ];
         assert_eq!(reachable(&[&units], None), [2]);
+    }
+
+    #[test]
+    fn a_unit_whose_package_is_in_no_lock_file_is_unreachable() {
+        let units = [unit("a", 1, &[], 0), unit("removed", 2, &[], 0)];
+        assert_eq!(reachable(&[&units], Some(&needed("dep", "1.0.0"))), [1]);
+        assert_eq!(reachable(&[&units], None), [1, 2]);
+    }
+
+    #[test]
+    fn a_unit_whose_outputs_are_missing_or_changed_later_is_unreachable() {
+        let built = NOW.seconds;
+        let with = |unit: Unit, artifacts: &[String]| Unit {
+            artifacts: artifacts.iter().map(PathBuf::from).collect(),
+            ..unit
+        };
+        let at_end = built.to_string();
+        let later = (built + 1).to_string();
+        let documentation = Unit {
+            name: "doc-lib-a".into(),
+            ..unit("a", 5, &[], 0)
+        };
+        let units = [
+            with(unit("a", 1, &[], 0), &[]),
+            with(unit("b", 2, &[], 0), std::slice::from_ref(&at_end)),
+            with(unit("c", 3, &[], 0), &[at_end, later.clone()]),
+            with(unit("d", 4, &[], 0), &[format!("{later}.gcda")]),
+            with(documentation, &[later]),
+            unit("e", 6, &[3], 0),
+        ];
+        assert_eq!(reachable(&[&units], None), [2, 4, 5]);
     }
 
     #[test]

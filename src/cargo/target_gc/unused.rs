@@ -1,13 +1,16 @@
-//! The outputs in a target directory that no build can use. They are not saved.
+//! What cargo can use of a target directory. Nothing else is saved, so nothing else comes back.
 //!
 //! # Which units are unused
 //!
 //! A unit is used as long as cargo can find it fresh. It can't if
 //!
 //! 1. its package, in that version or commit, is in no lock file;
-//! 2. its first source is in no workspace: a test or program was removed or renamed;
+//! 2. its target is in no manifest, or its first source in no workspace: a program, example, test or
+//!    library was removed or renamed;
 //! 3. its build failed;
-//! 4. one of its dependencies is missing or unused. Cargo compares their fingerprints, so the unit
+//! 4. its outputs are gone, belong to another unit, or were changed after the build (stripped,
+//!    packed, signed);
+//! 5. one of its dependencies is missing or unused. Cargo compares their fingerprints, so the unit
 //!    is stale. After an upgrade of a dependency, all units that were built with the old version
 //!    are unused: the units for the new version have other hashes, so the old ones would never be
 //!    replaced.
@@ -18,282 +21,141 @@
 //! again. The same holds for outputs of other toolchains: a job with two toolchains keeps the
 //! outputs of both.
 //!
-//! Files and directories have the hash of their unit in their names. They are unused if the unit is
-//! unused or does not exist. Of incremental data, each crate keeps as many directories as it has
-//! units, the newest ones, and in each of them the newest finished session, because the compiler
-//! uses no other.
-//!
-//! Everything else is kept: programs and libraries in the directory of the profile itself, `doc`,
-//! `tmp`, target directories below it.
-//!
 //! If a workspace that is not configured uses the same target directory, its dependencies are
 //! missing in the lock files, so they are not saved and it rebuilds them.
+//!
+//! # Which names are saved
+//!
+//! A job with a cache must end like a job without one, so products of earlier jobs must not come
+//! back: packages, reports, programs that were renamed. This is a list of what is saved, not of what
+//! is excluded, because any tool may put its products into a target directory.
+//!
+//! - In the target directory, and in those of platforms: cargo's own files ([`OWN_FILES`]), the
+//!   directories of profiles, `doc`, and `tmp` without its contents. Another target directory below it (of Miri, `cargo llvm-cov`
+//!   or trybuild) is the product of a tool.
+//! - In the directory of a profile: outputs of used units in `.fingerprint`, `build`, `deps` and
+//!   `examples`, and `incremental`. Their names have the hash of the unit or are those of
+//!   `target_dir::hashless`. Programs and libraries in the directory of the profile itself, and those
+//!   without a hash in `examples`, are hard links that each build makes again for the units that it
+//!   asks for, fresh or not.
+//! - `doc` as a whole or not at all (`target_gc::docs`).
+//! - What the user names ([`KeepFn`]), with the directories above it.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use crate::cargo::target_gc::locked_packages::LockedPackages;
-use crate::cargo::target_gc::reachable::reachable_units;
-use crate::cargo::target_gc::read_target::{Incremental, Profile, TargetDir, UnitOrigin};
-use crate::fs::Timestamp;
 use crate::glob::Filter;
 
+/// What cargo writes into a target directory and those of platforms.
+const OWN_FILES: [&str; 3] = [
+    "CACHEDIR.TAG",
+    ".rustc_info.json",
+    ".rustdoc_fingerprint.json",
+];
+
+/// The directory for the files of tests (`CARGO_TARGET_TMPDIR`). Cargo creates it when it compiles a
+/// test, and not for a fresh one.
+const TMP: &str = "tmp";
+
+/// Whether a path, relative to the target directory, is saved although cargo did not make it. True
+/// for everything below a kept directory but what the user excludes.
+pub type KeepFn = Box<dyn Fn(&Path) -> bool + Send + Sync>;
+
+/// Decides about the paths below some target directories.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UnusedOutputs {
-    paths: HashSet<PathBuf>,
+    /// The target directories and those of intermediate artifacts.
+    roots: Vec<PathBuf>,
+    /// Saved with everything below it.
+    used: HashSet<PathBuf>,
+    /// The directories above them. Of these, only what is in one of the two sets is saved.
+    above_used: HashSet<PathBuf>,
+    /// Not saved, also below a used path.
+    pub(super) excluded: HashSet<PathBuf>,
     pub units: usize,
 }
 
 impl UnusedOutputs {
-    /// Adds the unused outputs of another directory.
-    pub fn add(&mut self, other: Self) {
-        self.paths.extend(other.paths);
-        self.units += other.units;
+    pub(super) fn new(roots: &[PathBuf]) -> Self {
+        Self {
+            roots: roots.to_vec(),
+            ..Self::default()
+        }
     }
 
-    /// A filter that excludes them.
-    pub fn into_filter(self) -> impl Fn(&Path, bool) -> Filter + Send + Sync + 'static {
-        move |path, _| {
-            if self.paths.contains(path) {
-                Filter::Exclude
-            } else {
-                Filter::Include
+    /// Excludes further paths, relative to a target directory, with everything below them.
+    pub fn exclude(&mut self, root: &Path, paths: impl IntoIterator<Item = PathBuf>) {
+        self.excluded
+            .extend(paths.into_iter().map(|path| root.join(path)));
+    }
+
+    pub(super) fn add_own_files(&mut self, directory: &Path) {
+        for name in OWN_FILES {
+            self.add_used(directory.join(name));
+        }
+        self.above_used.insert(directory.join(TMP));
+    }
+
+    pub(super) fn add_used(&mut self, path: PathBuf) {
+        let is_root = |path: &Path| self.roots.iter().any(|root| root == path);
+        for above in path.ancestors().skip(1) {
+            let is_inside = self
+                .roots
+                .iter()
+                .any(|root| above != root && above.starts_with(root));
+            // The directories above a root that lies in another one are used as well.
+            if !is_inside && !is_root(above) {
+                break;
+            }
+            if !self.above_used.insert(above.to_owned()) {
+                break;
             }
         }
+        self.used.insert(path);
     }
-}
 
-/// Without `needed`, no package counts as removed. `is_source` returns whether a path, relative to
-/// the root of any workspace, is an existing file.
-pub(crate) fn unused_outputs(
-    target: &TargetDir,
-    needed: Option<&LockedPackages>,
-    is_source: &dyn Fn(&Path) -> bool,
-    now: Timestamp,
-) -> UnusedOutputs {
-    let mut unused = UnusedOutputs::default();
-    let reachable = reachable_units(target, needed, is_source, now);
-    for (profile, is_reachable) in target.profiles.iter().zip(reachable) {
-        let used: HashSet<&str> = profile
-            .units
-            .iter()
-            .zip(&is_reachable)
-            .filter(|(_, is_reachable)| **is_reachable)
-            .map(|(unit, _)| &*unit.hash)
-            .collect();
-        unused.units += is_reachable
-            .iter()
-            .filter(|is_reachable| !**is_reachable)
-            .count();
-        let outputs = profile
-            .outputs
-            .iter()
-            .filter(|(_, hash)| !used.contains(hash.as_str()));
-        unused
-            .paths
-            .extend(outputs.map(|(path, _)| profile.directory.join(path)));
-        unused
-            .paths
-            .extend(unused_incremental(profile, &is_reachable));
-    }
-    unused
-}
-
-/// The incremental data that the compiler can't use.
-fn unused_incremental(profile: &Profile, is_reachable: &[bool]) -> Vec<PathBuf> {
-    let units_by_crate = count_units_by_crate(profile, is_reachable);
-    let mut by_crate: BTreeMap<&str, Vec<&Incremental>> = BTreeMap::new();
-    for incremental in &profile.incremental {
-        if let Some((name, _)) = incremental.name.rsplit_once('-') {
-            by_crate.entry(name).or_default().push(incremental);
-        }
-    }
-    let mut unused = Vec::new();
-    for (name, mut directories) in by_crate {
-        directories.sort_by_key(|incremental| std::cmp::Reverse(incremental.modified));
-        let unit_count = units_by_crate.get(name).copied().unwrap_or_default();
-        for (index, incremental) in directories.into_iter().enumerate() {
-            let incremental_dir = profile.directory.join("incremental");
-            let directory = incremental_dir.join(&incremental.name);
-            if index < unit_count {
-                let sessions = unused_sessions(&incremental.sessions);
-                unused.extend(sessions.map(|session| directory.join(session)));
-            } else {
-                unused.push(directory);
-            }
-        }
-    }
-    unused
-}
-
-/// The number of units of each crate that can use incremental data.
-fn count_units_by_crate(profile: &Profile, is_reachable: &[bool]) -> HashMap<String, usize> {
-    let mut counts = HashMap::new();
-    for (unit, is_reachable) in profile.units.iter().zip(is_reachable) {
-        let is_own = !matches!(unit.origin, UnitOrigin::Registry(_) | UnitOrigin::Git(..));
-        // The next build continues a failed one from its last session.
-        if is_own && (*is_reachable || unit.fingerprint.is_none()) {
-            *counts.entry(crate_name(&unit.name)).or_default() += 1;
-        }
-    }
-    counts
-}
-
-/// All sessions except the newest finished one, and their locks (rustc,
-/// `rustc_incremental/src/persist/fs.rs`). A session is named `s-TIME-RANDOM-HASH`, or
-/// `s-TIME-RANDOM-working` during the build, and its lock `s-TIME-RANDOM.lock`. All times have the
-/// same length, so names sort by time.
-fn unused_sessions(sessions: &[String]) -> impl Iterator<Item = &String> {
-    let is_finished =
-        |name: &&String| name.strip_suffix(".lock").is_none() && !name.ends_with("-working");
-    let newest = sessions.iter().filter(is_finished).max();
-    let prefix = newest
-        .and_then(|name| name.rsplit_once('-'))
-        .map(|(prefix, _)| prefix);
-    sessions
-        .iter()
-        .filter(move |name| prefix.is_none_or(|prefix| !name.starts_with(prefix)))
-}
-
-/// `test-integration-test-my-test` gives `my_test`.
-fn crate_name(unit: &str) -> String {
-    let name = unit.strip_prefix("test-").unwrap_or(unit);
-    let kinds = [
-        "lib-",
-        "bin-",
-        "integration-test-",
-        "example-",
-        "benchmark-",
-        "bench-",
-        "build-script-",
-    ];
-    let name = kinds
-        .iter()
-        .find_map(|kind| name.strip_prefix(kind))
-        .unwrap_or(name);
-    name.replace('-', "_")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::cargo::target_gc::read_target::Unit;
-
-    const HASHES: [&str; 3] = ["0000000000000001", "0000000000000002", "0000000000000003"];
-
-    fn unit(package: &str, name: &str, hash: &str, fingerprint: Option<u64>) -> Unit {
-        Unit {
-            package: package.to_owned(),
-            hash: hash.to_owned(),
-            name: name.to_owned(),
-            fingerprint,
-            dependencies: Vec::new(),
-            origin: UnitOrigin::Elsewhere,
-            built: Timestamp::default(),
+    /// A filter that includes what is used, and what `is_kept` names.
+    pub fn into_filter(
+        self,
+        is_kept: Option<KeepFn>,
+    ) -> impl Fn(&Path, bool) -> Filter + Send + Sync + 'static {
+        move |path, is_directory| match &is_kept {
+            None if self.is_used(path) => Filter::Include,
+            None => Filter::Exclude,
+            Some(is_kept) => self.used_or_kept(path, is_directory, is_kept),
         }
     }
 
-    fn incremental(name: &str, seconds: i64, sessions: &[&str]) -> Incremental {
-        Incremental {
-            name: name.to_owned(),
-            modified: Timestamp {
-                seconds,
-                nanoseconds: 0,
-            },
-            sessions: sessions.iter().map(|name| (*name).to_owned()).collect(),
+    /// Whether a path is used if the directory above it is.
+    fn is_used(&self, path: &Path) -> bool {
+        if self.excluded.contains(path) {
+            return false;
         }
+        if self.used.contains(path) || self.above_used.contains(path) {
+            return true;
+        }
+        // Below a used path there is no list.
+        path.parent()
+            .is_some_and(|above| !self.above_used.contains(above) && !self.is_root(above))
     }
 
-    #[test]
-    fn outputs_of_unused_units_are_unused() {
-        let [kept, failed, unknown] = HASHES;
-        let outputs = [
-            ("deps/libapp.rlib", kept),
-            ("deps/app.d", failed),
-            ("build/app/1", kept),
-            ("build/app/2", failed),
-            ("examples/try", unknown),
-        ];
-        let profile = Profile {
-            directory: "/t/debug".into(),
-            units: vec![
-                unit("app", "lib-app", kept, Some(1)),
-                unit("app", "bin-app", failed, None),
-            ],
-            outputs: outputs
-                .map(|(path, hash)| (path.into(), hash.to_owned()))
-                .into(),
-            incremental: Vec::new(),
+    fn is_root(&self, path: &Path) -> bool {
+        self.roots.iter().any(|root| root == path)
+    }
+
+    /// A kept path may lie in an unused directory, so all directories are visited.
+    fn used_or_kept(&self, path: &Path, is_directory: bool, is_kept: &KeepFn) -> Filter {
+        let Some(root) = self.roots.iter().find(|root| path.starts_with(root)) else {
+            return Filter::Include;
         };
-        let unused = unused_outputs(
-            &TargetDir {
-                profiles: vec![profile],
-            },
-            None,
-            &|_| true,
-            Timestamp::default(),
-        );
-        let mut paths: Vec<String> = unused
-            .paths
-            .iter()
-            .map(|path| path.display().to_string())
-            .collect();
-        paths.sort_unstable();
-        assert_eq!(
-            paths,
-            [
-                "/t/debug/build/app/2",
-                "/t/debug/deps/app.d",
-                "/t/debug/examples/try"
-            ]
-        );
-        assert_eq!(unused.units, 1);
-        assert_eq!(
-            unused.into_filter()(Path::new(&paths[0]), true),
+        let mut ancestors = path.ancestors().take_while(|above| above != root);
+        let is_named = || path.strip_prefix(root).is_ok_and(is_kept);
+        if ancestors.all(|path| self.is_used(path)) || is_named() {
+            Filter::Include
+        } else if is_directory {
+            Filter::IncludeIfNonEmpty
+        } else {
             Filter::Exclude
-        );
-    }
-
-    #[test]
-    fn each_crate_keeps_one_incremental_directory_per_unit_with_the_newest_session() {
-        let sessions = [
-            "s-a1-x.lock",
-            "s-a1-x-h",
-            "s-a2-y.lock",
-            "s-a2-y-h",
-            "s-a3-z.lock",
-            "s-a3-z-working",
-        ];
-        let profile = Profile {
-            units: vec![
-                unit("my-app", "lib-my-app", HASHES[0], Some(1)),
-                unit("my-app", "test-lib-my-app", HASHES[1], None),
-                unit("my-app", "test-integration-test-outer", HASHES[2], Some(3)),
-            ],
-            incremental: vec![
-                incremental("my_app-aaa", 1, &[]),
-                incremental("my_app-bbb", 3, &[]),
-                incremental("my_app-ccc", 2, &[]),
-                incremental("outer-ddd", 1, &sessions),
-                incremental("removed-eee", 9, &[]),
-            ],
-            ..Profile::default()
-        };
-        let is_reachable = [true, false, true];
-        let unused: Vec<String> = unused_incremental(&profile, &is_reachable)
-            .iter()
-            .map(|path| path.display().to_string())
-            .collect();
-        assert_eq!(
-            unused,
-            [
-                "incremental/my_app-aaa",
-                "incremental/outer-ddd/s-a1-x.lock",
-                "incremental/outer-ddd/s-a1-x-h",
-                "incremental/outer-ddd/s-a3-z.lock",
-                "incremental/outer-ddd/s-a3-z-working",
-                "incremental/removed-eee",
-            ]
-        );
+        }
     }
 }

@@ -39,6 +39,19 @@ impl BuildDirs {
         })
     }
 
+    /// All directories, each with the name of the root that it lies in.
+    pub(crate) fn in_roots(&self) -> Vec<(String, &PathBuf)> {
+        let roots: Vec<(String, &PathBuf)> = self.roots().collect();
+        let mut found = Vec::new();
+        for dir in &self.dirs {
+            let mut around = roots.iter().filter(|(_, root)| dir.starts_with(root));
+            if let Some((name, _)) = around.next() {
+                found.push((name.clone(), dir));
+            }
+        }
+        found
+    }
+
     /// The first root that something other than cargo has filled.
     pub(crate) fn not_made_by_cargo(&self, context: &JobContext<'_>) -> Result<Option<&Path>> {
         for (_, dir) in self.roots() {

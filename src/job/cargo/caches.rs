@@ -1,8 +1,21 @@
 //! Which caches a project has (pure): their names, groups and roots.
 //!
-//! Roots have fixed names instead of paths, so that an entry is restored to wherever `CARGO_HOME`
-//! and the target directory are at that time. A group identifies a target directory by the
-//! requested workspace and target, not by its path.
+//! Roots have fixed names instead of paths, so that downloads are restored to wherever `CARGO_HOME`
+//! is at that time.
+//!
+//! # Why a target directory belongs to its places
+//!
+//! Absolute paths are compiled into what a target directory contains. `env!("CARGO_MANIFEST_DIR")`
+//! and `CARGO_BIN_EXE_<name>` put the checkout and the target directory into programs and tests,
+//! `OUT_DIR` puts the target directory into dependencies, and build scripts store any path that
+//! they see, including those of `CARGO_HOME`. Cargo notices some of these moves and not others. In
+//! another checkout, a test would read the files of the first one and run its programs. So the
+//! group of a target directory names the checkout, all build directories and `CARGO_HOME`, as the
+//! steps of the job know them. Downloads have no paths in them, and all checkouts share them.
+//!
+//! Repositories of the same name have the same checkout on a runner, one after the other. If they
+//! share a scope, the group also names the repository: otherwise the target directory of one would
+//! replace that of the other.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -10,11 +23,13 @@ use std::path::{Path, PathBuf};
 
 use crate::cargo::key::{CargoKeys, ComputedKey, TargetKey};
 use crate::cargo::project::facts::{KeyRequest, WorkspaceRequest};
+use crate::cargo::project::workspace::normalize_path;
 use crate::error::{Error, Result};
 use crate::glob::Base;
 use crate::job::cargo::build_dirs::BuildDirs;
+use crate::job::cargo_target::CargoTarget;
 use crate::job::reply::CacheReply;
-use crate::ops::path_list::PathList;
+use crate::ops::path_list::{PathList, printable};
 use crate::store::{CacheKind, CacheScope, EntryGroup};
 
 #[derive(Debug)]
@@ -26,6 +41,8 @@ pub(crate) struct CachePlan {
     pub(crate) contents: CacheContents,
     /// The `paths` of the entry group.
     identity: Vec<String>,
+    /// The repository whose build outputs it contains; `None` if repositories can share it.
+    repository: Option<String>,
 }
 
 #[derive(Debug)]
@@ -56,15 +73,31 @@ impl CachePlan {
             key: key.clone(),
             contents,
             identity: vec![format!("cargo {name}")],
+            repository: None,
+        }
+    }
+
+    /// The places that a target directory belongs to; empty for other caches.
+    pub(crate) fn places(&self) -> &[String] {
+        match self.contents {
+            CacheContents::Target(_) => &self.identity,
+            _ => &[],
         }
     }
 
     pub(crate) fn group(&self, scope: &CacheScope) -> EntryGroup {
+        let mut paths = self.identity.clone();
+        let repository = self.repository.as_ref();
+        paths.extend(
+            repository
+                .filter(|name| **name != scope.scope)
+                .map(|name| format!("repository {name}")),
+        );
         EntryGroup {
             scope: scope.scope.clone(),
             git_ref: scope.git_ref.clone(),
             kind: self.kind,
-            paths: self.identity.clone(),
+            paths,
         }
     }
 
@@ -119,7 +152,7 @@ pub(crate) fn plans(
     keys: &CargoKeys,
     request: &KeyRequest,
     directories: Option<PathList>,
-    bin: bool,
+    target: &CargoTarget,
 ) -> Vec<CachePlan> {
     let mut plans = vec![
         CachePlan::new(
@@ -130,7 +163,7 @@ pub(crate) fn plans(
         ),
         CachePlan::new("git", CacheKind::Git, &keys.git, CacheContents::Git),
     ];
-    if bin {
+    if target.bin {
         plans.push(CachePlan::new(
             CacheReply::BIN,
             CacheKind::Path,
@@ -138,9 +171,13 @@ pub(crate) fn plans(
             CacheContents::Bin,
         ));
     }
-    let mut targets: Vec<&TargetKey> = keys.target.iter().collect();
-    targets.sort_by_key(|target| target.directory.components().count());
-    plans.extend(targets.into_iter().map(|key| target(key, request)));
+    let mut targets: Vec<&TargetKey> = keys.target.iter().filter(|_| target.targets).collect();
+    targets.sort_by_key(|key| key.directory.components().count());
+    let repository = Some(&target.repository).filter(|name| !name.is_empty());
+    plans.extend(targets.into_iter().map(|key| CachePlan {
+        repository: repository.cloned(),
+        ..plan_target(key, request)
+    }));
     if let Some(paths) = directories {
         let identity = paths.identity();
         let mut plan = CachePlan::new(
@@ -155,7 +192,7 @@ pub(crate) fn plans(
     plans
 }
 
-fn target(key: &TargetKey, request: &KeyRequest) -> CachePlan {
+fn plan_target(key: &TargetKey, request: &KeyRequest) -> CachePlan {
     let base = Base::new(&request.checkout, &request.home);
     let mut names: Vec<String> = Vec::new();
     let mut identity: Vec<String> = Vec::new();
@@ -186,11 +223,29 @@ fn target(key: &TargetKey, request: &KeyRequest) -> CachePlan {
     if roots != ["target"] {
         identity.push(format!("in {}", roots.join(" and ")));
     }
+    identity.extend(places(&dirs, request));
     CachePlan {
         name,
         kind: CacheKind::Target,
         key: key.key.clone(),
         contents: CacheContents::Target(dirs),
         identity,
+        repository: None,
     }
+}
+
+/// The absolute paths that may be compiled into build outputs, each with what it is.
+fn places(dirs: &BuildDirs, request: &KeyRequest) -> Vec<String> {
+    let first = [("checkout", &request.checkout)];
+    let build_dirs = std::iter::once("target directory")
+        .chain(std::iter::repeat("build directory"))
+        .zip(dirs.iter());
+    let last = [("CARGO_HOME", &request.cargo_home)];
+    let places = first.into_iter().chain(build_dirs).chain(last);
+    places
+        .map(|(what, path)| {
+            let path = normalize_path(path);
+            format!("{what} {}", printable(path.as_os_str().as_bytes()))
+        })
+        .collect()
 }

@@ -5,11 +5,15 @@
 //! job has saved an entry. Its contents may be old. Cargo detects that, as in every directory that
 //! it did not just build.
 
-use std::path::PathBuf;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
 
+use crate::cargo::target_dir::read_target;
 use crate::error::{Error, Result};
 use crate::fs::{Namespace, files};
+use crate::glob::Filter;
 use crate::job::cargo::caches::{CacheContents, CachePlan};
+use crate::job::cargo::freshness::record_dirs_of_own_units;
 use crate::job::cargo::project::CargoProject;
 use crate::job::context::JobContext;
 use crate::job::reply::CacheReply;
@@ -38,7 +42,7 @@ pub fn import(
         namespace,
         monitor,
     };
-    let project = CargoProject::find(&context, target)?;
+    let project = CargoProject::find(&context, target, &[])?;
     let mut caches: Vec<CacheReply> = Vec::new();
     for plan in &project.plans {
         let Some(roots) = present_roots(plan, legacy)? else {
@@ -53,13 +57,14 @@ pub fn import(
             continue;
         };
         let key = format!("{prefix}rsync-{}", legacy.key);
+        let filter = is_target.then(|| without_own_records(&roots)).transpose()?;
         let request = SaveRequest {
             group: &plan.group(scope),
             key: &key,
             roots: &roots,
-            filter: None,
+            filter: filter.as_ref().map(|filter| filter as _),
             options: SaveOptions::default(),
-            record_sources: None,
+            steps: None,
             parent: None,
         };
         let mut cache = CacheReply::new(&plan.name, plan.kind, &key);
@@ -67,6 +72,22 @@ pub fn import(
         caches.push(cache);
     }
     Ok(caches)
+}
+
+/// Excludes cargo's records of the workspace's own crates: nothing proves what they were built
+/// from.
+fn without_own_records(roots: &Roots) -> Result<impl Fn(&Path, bool) -> Filter + Sync> {
+    let mut own = HashSet::new();
+    for (_, path) in roots.iter() {
+        own.extend(record_dirs_of_own_units(&read_target(path)?));
+    }
+    Ok(move |path: &Path, _: bool| {
+        if own.contains(path) {
+            Filter::Exclude
+        } else {
+            Filter::Include
+        }
+    })
 }
 
 /// The roots of a cache that exist in the legacy directory; `None` if there are none.

@@ -17,11 +17,20 @@
 //! computed from. If the restore saw another compiler than there is now, the key is computed for
 //! the present one, which built what is saved. If the restore saw no compiler, because a later step
 //! installs it, both keys are saved: the next restore may see the compiler, or again see none.
+//!
+//! # When the checkout is gone
+//!
+//! A step may remove the checkout or check out another branch before the save. So a restore notes
+//! what the save needs to know ([`SaveNotes`](crate::job::SaveNotes)). Downloads are saved under
+//! the key of the restore, with the packages that the lock files needed then or need now. A target
+//! directory of which no project is left is not saved, because nothing tells what of it a build
+//! can use; the reply says so.
 
 mod build_dirs;
 mod caches;
+mod freshness;
 pub(crate) mod import;
-mod mtimes;
+pub(crate) mod last_restore;
 mod package_cache_lock;
 mod project;
 mod restore;

@@ -4,17 +4,17 @@ use crate::cargo::installed_bins;
 use crate::error::{Error, Result};
 use crate::fs::files;
 use crate::job::cargo::caches::{CacheContents, CachePlan};
-use crate::job::cargo::mtimes;
+use crate::job::cargo::freshness::{JobFreshness, TargetRestore, warn_of_unmatched_sources};
 use crate::job::cargo::package_cache_lock::PackageCacheLock;
 use crate::job::cargo::project::CargoProject;
 use crate::job::cargo_target::CargoTarget;
 use crate::job::context::JobContext;
-use crate::job::reply::{CacheReply, JobReply};
+use crate::job::reply::{CacheReply, FreshnessReply, JobReply};
 use crate::job::request::RestoreTask;
 use crate::ops::restore::{
     RestoreOptions, RestoreRequest, RestoredEntry, restore as restore_entry,
 };
-use crate::store::{Entry, EntryGroup, Store};
+use crate::store::{EntryGroup, Store};
 use crate::tree::plan::Extraneous;
 
 /// Restores all caches. If the job is cancelled, those that were restored before are in the reply.
@@ -25,22 +25,27 @@ pub(crate) fn restore(
     store: Option<&Store>,
     reply: &mut JobReply,
 ) -> Result<()> {
-    let project = CargoProject::find(context, target)?;
-    let mut restored_targets: Vec<Entry> = Vec::new();
+    let project = CargoProject::find(context, target, &[])?;
+    warn_of_unmatched_sources(context, target, &project);
+    let freshness = store.and_then(|store| JobFreshness::find(context, target, &project, store));
     let mut restore = CacheRestore {
         context,
         task,
         store,
         project: &project,
         lock: PackageCacheLock::new(target, &project, context.monitor),
+        freshness: freshness.as_ref(),
+        reply: FreshnessReply::default(),
     };
     for plan in &project.plans {
         let mut cache = CacheReply::new(&plan.name, plan.kind, &plan.key.text);
-        cache.key_template.clone_from(&plan.key.template);
+        cache.notes = project.notes(plan);
         match restore.run(plan) {
             Ok(found) => {
-                if let (CacheContents::Target(_), Some(found)) = (&plan.contents, &found) {
-                    restored_targets.push(found.entry.clone());
+                if let (CacheContents::Target(dirs), Some(_)) = (&plan.contents, &found)
+                    && !task.options.lookup_only
+                {
+                    project.remove_left_over(context, dirs);
                 }
                 cache.found = found.map(Into::into);
             }
@@ -55,11 +60,8 @@ pub(crate) fn restore(
         }
         reply.caches.push(cache);
     }
-    drop(restore);
-    if let Some(store) = store.filter(|_| !task.options.lookup_only) {
-        let entries: Vec<&Entry> = restored_targets.iter().collect();
-        reply.mtime_replay = mtimes::replay(context, target, &project, store, &entries);
-    }
+    let has_crates = restore.reply.crates > 0;
+    reply.freshness = has_crates.then_some(restore.reply);
     Ok(())
 }
 
@@ -69,10 +71,13 @@ struct CacheRestore<'a> {
     store: Option<&'a Store>,
     project: &'a CargoProject,
     lock: PackageCacheLock<'a>,
+    freshness: Option<&'a JobFreshness<'a>>,
+    /// Of the target directories so far.
+    reply: FreshnessReply,
 }
 
-impl CacheRestore<'_> {
-    fn run(&mut self, plan: &CachePlan) -> Result<Option<RestoredEntry>> {
+impl<'a> CacheRestore<'a> {
+    fn run(&mut self, plan: &'a CachePlan) -> Result<Option<RestoredEntry>> {
         let Self {
             context,
             task,
@@ -90,6 +95,13 @@ impl CacheRestore<'_> {
         let Some(store) = self.store else {
             return Ok(None);
         };
+        let steps = match (&plan.contents, self.freshness) {
+            (CacheContents::Target(dirs), Some(freshness)) => {
+                Some(TargetRestore::new(freshness, dirs))
+            }
+            (CacheContents::Target(_), None) => return Ok(None),
+            _ => None,
+        };
         let groups: Vec<EntryGroup> = task.read.iter().map(|scope| plan.group(scope)).collect();
         let cargo_home = &project.key_request.cargo_home;
         let mut request = RestoreRequest {
@@ -105,6 +117,7 @@ impl CacheRestore<'_> {
                 lookup_only: task.options.lookup_only || plan.is_shared(),
                 ..task.options
             },
+            steps: steps.as_ref().map(|steps| steps as _),
         };
         let mut found = restore_entry(store, &request, context.monitor)?;
         if found.is_some() && plan.is_shared() && !task.options.lookup_only {
@@ -114,6 +127,9 @@ impl CacheRestore<'_> {
             self.lock.hold_for(plan)?;
             request.options.lookup_only = false;
             found = restore_entry(store, &request, context.monitor)?;
+        }
+        if let Some(steps) = steps {
+            self.reply.add(steps.into_reply());
         }
         Ok(found)
     }

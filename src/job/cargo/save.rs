@@ -2,22 +2,18 @@
 
 use crate::cargo::installed_bins;
 use crate::cargo::key::template::KeyTemplate;
-use crate::cargo::mtimes::history::Sources;
-use crate::cargo::mtimes::replay;
 use crate::error::{Error, Result};
-use crate::fs::Timestamp;
+use crate::glob::Filter;
 use crate::job::cargo::caches::{CacheContents, CachePlan};
-use crate::job::cargo::mtimes;
+use crate::job::cargo::freshness::{JobFreshness, TargetSave};
 use crate::job::cargo::package_cache_lock::PackageCacheLock;
-use crate::job::cargo::project::CargoProject;
+use crate::job::cargo::project::{CargoProject, FilterFn};
 use crate::job::cargo_target::CargoTarget;
 use crate::job::context::JobContext;
-use crate::job::reply::CacheReply;
+use crate::job::reply::{CacheReply, JobReply, SaveReply, StaleUnit};
 use crate::job::request::{RestoreRecord, SaveTask};
-use crate::ops::save::{
-    IfExists, RecordSources, SaveOptions, SaveOutcome, SaveRequest, save as save_entry,
-};
-use crate::store::{EntryGroup, EntryId, Store};
+use crate::ops::save::{IfExists, SaveOptions, SaveRequest, save as save_entry};
+use crate::store::{CacheKind, EntryGroup, EntryId, Store};
 use crate::tree::Roots;
 
 /// Saves all caches. Returns the groups that were written to. If the job is cancelled, the caches
@@ -27,21 +23,23 @@ pub(crate) fn save(
     target: &CargoTarget,
     task: &SaveTask,
     store: &Store,
-    caches: &mut Vec<CacheReply>,
+    reply: &mut JobReply,
 ) -> Result<Vec<EntryGroup>> {
-    let project = CargoProject::find(context, target)?;
-    let source_roots = mtimes::source_roots(context, target, &project);
-    let sources = source_roots.as_ref().map(|area| Sources {
-        area,
-        job: &target.run,
-    });
+    let project = CargoProject::find(context, target, &task.records)?;
+    let freshness = if project.is_found() {
+        JobFreshness::find(context, target, &project, store)
+    } else {
+        None
+    };
     let mut save = CacheSave {
         context,
         task,
         store,
         project: &project,
-        sources,
+        freshness: freshness.as_ref(),
+        is_gone: target.only_projects && !project.is_found(),
         lock: PackageCacheLock::new(target, &project, context.monitor),
+        stale: Vec::new(),
     };
     // In reverse: a target directory that is moved into the store takes with it the caches that
     // lie below it, so these must be saved first.
@@ -49,20 +47,47 @@ pub(crate) fn save(
     let result = plans.iter().rev().try_for_each(|plan| {
         let mut records = task.records.iter();
         let record = records.find(|record| record.cache == plan.name);
-        save.save_under_all_keys(plan, record, caches)
+        save.save_under_all_keys(plan, record, &mut reply.caches)
     });
-    caches.reverse();
+    reply.caches.reverse();
+    reply.stale.append(&mut save.stale);
     result?;
+    reply.caches.extend(lost_targets(&project, &task.records));
     Ok(plans.iter().map(|plan| plan.group(&task.write)).collect())
 }
 
+/// The target directories of the restore that belong to no project any more.
+fn lost_targets(project: &CargoProject, records: &[RestoreRecord]) -> Vec<CacheReply> {
+    let lost = records.iter().filter(|record| {
+        let is_planned = project.plans.iter().any(|plan| plan.name == record.cache);
+        record.kind == CacheKind::Target && !is_planned
+    });
+    let skipped = lost.map(|record| CacheReply {
+        saved: Some(SaveReply::Skipped {
+            reason: project.what_is_gone(),
+        }),
+        ..CacheReply::new(&record.cache, record.kind, &record.key)
+    });
+    skipped.collect()
+}
+
 /// The keys to save a cache under; the module [`crate::job::cargo`] says why.
-fn keys_to_save(plan: &CachePlan, record: Option<&RestoreRecord>) -> Vec<String> {
+fn keys_to_save(
+    project: &CargoProject,
+    plan: &CachePlan,
+    record: Option<&RestoreRecord>,
+) -> Vec<String> {
     let Some(record) = record else {
         return vec![plan.key.text.clone()];
     };
-    let templates: Option<(&KeyTemplate, &KeyTemplate)> =
-        record.key_template.as_ref().zip(plan.key.template.as_ref());
+    if !project.is_found() {
+        return vec![record.key.clone()];
+    }
+    let templates: Option<(&KeyTemplate, &KeyTemplate)> = record
+        .notes
+        .key_template
+        .as_ref()
+        .zip(plan.key.template.as_ref());
     let Some((then, now)) = templates else {
         return vec![record.key.clone()];
     };
@@ -79,24 +104,31 @@ struct CacheSave<'a> {
     task: &'a SaveTask,
     store: &'a Store,
     project: &'a CargoProject,
-    sources: Option<Sources<'a>>,
+    freshness: Option<&'a JobFreshness<'a>>,
+    /// Whether the restore found a project, and there is none now.
+    is_gone: bool,
     lock: PackageCacheLock<'a>,
+    /// Of the target directories so far.
+    stale: Vec<StaleUnit>,
 }
 
-impl CacheSave<'_> {
+impl<'a> CacheSave<'a> {
     fn save_under_all_keys(
         &mut self,
         plan: &CachePlan,
         record: Option<&RestoreRecord>,
         caches: &mut Vec<CacheReply>,
     ) -> Result<()> {
-        let keys = keys_to_save(plan, record);
+        let keys = keys_to_save(self.project, plan, record);
+        if let Some(record) = record {
+            warn_of_other_places(self.context, plan, record);
+        }
         for (number, key) in keys.iter().enumerate() {
             let mut cache = CacheReply::new(&plan.name, plan.kind, key);
             // A directory can be moved into the store once, after it was read for the last time.
             let keep_ready = self.task.options.keep_ready && number + 1 == keys.len();
             match self.save_cache(plan, key, record, keep_ready) {
-                Ok(outcome) => cache.saved = Some(outcome.into()),
+                Ok(saved) => cache.saved = Some(saved),
                 Err(Error::Interrupted) => return Err(Error::Interrupted),
                 Err(error) => {
                     let reason = error.with_advice();
@@ -114,29 +146,35 @@ impl CacheSave<'_> {
         key: &str,
         record: Option<&RestoreRecord>,
         keep_ready: bool,
-    ) -> Result<SaveOutcome> {
+    ) -> Result<SaveReply> {
         let Self {
             context,
             task,
             store,
             project,
-            sources,
             ..
         } = *self;
+        let notes = record
+            .map(|record| record.notes.clone())
+            .unwrap_or_default();
+        if plan.is_shared() && self.is_gone && !project.knows_downloads(&notes) {
+            return Ok(SaveReply::Skipped {
+                reason: format!("{}, and it had no Cargo.lock", project.what_is_gone()),
+            });
+        }
         self.lock.hold_for(plan)?;
         let group = plan.group(&task.write);
-        let filter = project.filter(context, plan)?;
+        let roots = roots_to_save(context, project, plan)?;
+        let steps = self.target_steps(plan, &roots)?;
+        let filter = match (project.filter(context, plan, &notes)?, &steps) {
+            (Some(filter), Some(steps)) => Some(without_own_records(filter, steps)),
+            (filter, _) => filter,
+        };
         let restored = record.and_then(|record| EntryId::parse(record.entry.as_ref()?));
-        let is_target = matches!(plan.contents, CacheContents::Target(_));
-        let record_sources = sources.filter(|_| is_target).map(|sources| {
-            move |mtimes: &[Timestamp]| {
-                replay::record(store, &sources, mtimes.iter().copied(), context.monitor)
-            }
-        });
         let request = SaveRequest {
             group: &group,
             key,
-            roots: &roots_to_save(context, project, plan)?,
+            roots: &roots,
             filter: filter.as_deref().map(|filter| filter as _),
             options: SaveOptions {
                 if_exists: if_exists(task, plan, key, record),
@@ -145,11 +183,58 @@ impl CacheSave<'_> {
                 // should find just that.
                 allow_empty: plan.is_shared(),
             },
-            record_sources: record_sources.as_ref().map(|it| it as RecordSources<'_>),
+            steps: steps.as_ref().map(|steps| steps as _),
             parent: Some(restored.unwrap_or_else(|| group.entry_id(key))),
         };
-        save_entry(store, &request, context.monitor)
+        let outcome = save_entry(store, &request, context.monitor)?;
+        if let Some(steps) = steps {
+            self.stale.extend(steps.into_stale());
+        }
+        Ok(outcome.into())
     }
+
+    /// `None` for other caches than target directories.
+    fn target_steps(&self, plan: &CachePlan, roots: &Roots) -> Result<Option<TargetSave<'a>>> {
+        let CacheContents::Target(dirs) = &plan.contents else {
+            return Ok(None);
+        };
+        match self.freshness {
+            Some(freshness) => TargetSave::new(freshness, dirs, roots).map(Some),
+            None => Err(Error::invalid("the project's sources cannot be found")),
+        }
+    }
+}
+
+fn without_own_records(filter: FilterFn, steps: &TargetSave<'_>) -> FilterFn {
+    let own = steps.own_record_dirs();
+    Box::new(move |path, is_directory| {
+        if own.contains(path) {
+            Filter::Exclude
+        } else {
+            filter(path, is_directory)
+        }
+    })
+}
+
+/// The next job looks for a target directory where this one did. A step can have changed that, for
+/// example with a variable.
+fn warn_of_other_places(context: &JobContext<'_>, plan: &CachePlan, record: &RestoreRecord) {
+    let (then, now) = (&record.notes.places, plan.places());
+    if then.is_empty() || *then == now {
+        return;
+    }
+    let only_in = |lines: &[String], others: &[String]| -> String {
+        let mut lines = lines.iter().filter(|line| !others.contains(line)).cloned();
+        let first = lines.next().unwrap_or_else(|| "none".to_owned());
+        lines.fold(first, |text, line| format!("{text} and {line}"))
+    };
+    context.monitor.warn(&format!(
+        "{}: a step changed its directories from {} to {}, but the next job looks for the former; \
+         set them before this step",
+        plan.name,
+        only_in(then, now),
+        only_in(now, then)
+    ));
 }
 
 /// An entry that this step did not restore was saved by another job meanwhile and is as good as

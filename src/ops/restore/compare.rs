@@ -37,6 +37,7 @@ impl RootComparison {
             ..ScanOptions::default()
         };
         let mut present = scan(target.roots, &options)?;
+        present.undo_restamp(&manifest.tree, |root| stamps.get(root)?.restamped);
         if !target.lock.is_complete() {
             // Another restore may still be using these names.
             present.stale_temps.clear();
@@ -56,9 +57,15 @@ impl RootComparison {
     /// Notes when the roots matched the manifest, so that the next restore reads less.
     ///
     /// Failures are ignored: they cost time later, and a read-only store was reported before.
-    pub(super) fn note_clean_roots(&self, store: &Store, entry: &Entry, roots: &Roots) {
+    pub(super) fn note_clean_roots(
+        &self,
+        store: &Store,
+        entry: &Entry,
+        roots: &Roots,
+        restamped: Option<Timestamp>,
+    ) {
         // What was just written has the current time of the clock. The stamp must be later.
-        let clean_as_of = if self.plan.is_empty() {
+        let clean_as_of = if self.plan.is_empty() && restamped.is_none() {
             Some(self.scan_started)
         } else {
             Timestamp::next_file_clock_tick()
@@ -69,6 +76,7 @@ impl RootComparison {
         let stamp = RootStamp {
             clean_as_of,
             no_extraneous_since: self.leaves_nothing_extraneous.then_some(self.scan_started),
+            restamped,
         };
         drop(store.put_root_stamps(&entry.manifest, roots, stamp));
     }

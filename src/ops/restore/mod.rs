@@ -8,7 +8,7 @@ mod roots;
 
 use std::time::Instant;
 
-pub use request::{RestoreOptions, RestoreRequest, RestoreStats, RestoredEntry};
+pub use request::{RestoreOptions, RestoreRequest, RestoreStats, RestoreSteps, RestoredEntry};
 
 use super::LOCK_TIMEOUT;
 use crate::error::Result;
@@ -17,7 +17,7 @@ use crate::store::{Entry, Store};
 use crate::tree::LeafKind;
 use crate::tree::apply::{self, Applied};
 use crate::tree::manifest::Manifest;
-use crate::tree::plan::Plan;
+use crate::tree::plan::{Extraneous, Plan};
 use compare::{LockedRoots, RootComparison};
 use find::EntryFinder;
 use root_lock::RootLock;
@@ -70,11 +70,19 @@ fn restore_entry(
     let roots = roots::destinations(&manifest.tree, request.destination)?;
     let lock = RootLock::take(&roots, LOCK_TIMEOUT, monitor)?;
     let ready = store.take_ready_copies(&entry.manifest, &manifest.tree, &roots)?;
+    if let Some(steps) = request.steps {
+        steps.prepare(entry, &manifest, &roots)?;
+    }
     monitor.begin(Stage::Scanning, 0);
     let target = LockedRoots {
         roots: &roots,
         lock: &lock,
-        extraneous: request.options.extraneous,
+        // What was in a ready copy besides the entry belongs to the job that left it.
+        extraneous: if ready > 0 && ready as usize == roots.iter().count() {
+            Extraneous::Remove
+        } else {
+            request.options.extraneous
+        },
     };
     let comparison = RootComparison::new(store, entry, &manifest, &target)?;
     let plan = &comparison.plan;
@@ -85,7 +93,11 @@ fn restore_entry(
     };
     let locate = |leaves: &[_]| store.locate(&manifest, leaves);
     let applied = apply::apply(&manifest, plan, &roots, &locate, options)?;
-    comparison.note_clean_roots(store, entry, &roots);
+    let restamped = match request.steps {
+        Some(steps) => steps.finish(entry, &manifest, &roots)?,
+        None => None,
+    };
+    comparison.note_clean_roots(store, entry, &roots, restamped);
     warn_of_lost_attributes(&applied, monitor);
     Ok(RestoreStats {
         applied: Some(applied),

@@ -6,9 +6,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
+use crate::fs::Timestamp;
 use crate::store::key_match::KeyMatch;
 use crate::store::{Entry, EntryGroup, EntryId};
+use crate::tree::Roots;
 use crate::tree::apply::Applied;
+use crate::tree::manifest::Manifest;
 use crate::tree::plan::Extraneous;
 
 /// How to restore. A job has one set of options for all its caches.
@@ -41,6 +44,22 @@ pub struct RestoreRequest<'a> {
     /// caller did not ask for, so that an entry can't choose where it is written.
     pub destination: &'a (dyn Fn(&[u8]) -> Result<PathBuf> + Sync),
     pub options: RestoreOptions,
+    pub steps: Option<&'a dyn RestoreSteps>,
+}
+
+/// What the owner of the roots does during a restore.
+pub trait RestoreSteps: Sync {
+    /// Called before anything is written below the roots.
+    fn prepare(&self, entry: &Entry, manifest: &Manifest, roots: &Roots) -> Result<()>;
+
+    /// Called when the roots match the manifest. Returns the modification time that it gave some
+    /// files instead of the manifest's.
+    fn finish(
+        &self,
+        entry: &Entry,
+        manifest: &Manifest,
+        roots: &Roots,
+    ) -> Result<Option<Timestamp>>;
 }
 
 /// An entry that was found, and what was restored from it.

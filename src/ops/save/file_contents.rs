@@ -5,6 +5,7 @@ use std::sync::Mutex;
 
 use crate::digest::Digest;
 use crate::error::{Error, Result};
+use crate::fs::Timestamp;
 use crate::monitor::Stage;
 use crate::ops::save::context::SaveContext;
 use crate::ops::save::parent::Parent;
@@ -133,6 +134,7 @@ impl FileContents {
     pub(super) fn into_manifest(
         self,
         scan: Scan,
+        restamped: Option<Timestamp>,
         pack_of: impl Fn(PackSlot) -> Result<Digest>,
     ) -> Result<Manifest> {
         let Scan {
@@ -152,6 +154,10 @@ impl FileContents {
                 }),
             };
             let (mode, modified) = match file.state {
+                // The scan has the time that the file had before the restore.
+                Some(state) if Some(state.mtime) == restamped => {
+                    (state.mode, tree[file.leaf].mtime)
+                }
                 Some(state) => (state.mode, state.mtime),
                 None => (tree[file.leaf].mode, tree[file.leaf].mtime),
             };

@@ -9,15 +9,13 @@ mod worker;
 
 use std::time::Instant;
 
-pub use request::{IfExists, RecordSources, SaveOptions, SaveOutcome, SaveRequest, SavedEntry};
+pub use request::{IfExists, SaveOptions, SaveOutcome, SaveRequest, SaveSteps, SavedEntry};
 
 use super::LOCK_TIMEOUT;
 use crate::error::{Error, Result};
-use crate::fs::Timestamp;
 use crate::monitor::{Monitor, Stage};
 use crate::store::lock::{SaveLock, SharedLock};
 use crate::store::{EntryId, Store};
-use crate::tree::manifest::SourceRecord;
 use crate::tree::scan::{self, Scan, scan};
 use context::SaveContext;
 use parent::Parent;
@@ -54,21 +52,23 @@ fn save_locked(
 ) -> Result<SaveOutcome> {
     let SaveContext { store, request, .. } = *context;
     let options = &request.options;
-    let scan = scan_roots(context)?;
+    let mut scan = scan_roots(context)?;
     if is_empty(&scan) && !options.allow_empty {
         warn_of_skipped(&scan.skipped, context.monitor);
         return Ok(SaveOutcome::NothingToSave);
     }
     let summary = ScanSummary::of(&scan);
-    let mtimes: Vec<Timestamp> = scan.stats.iter().map(|stat| stat.mtime).collect();
     let parent = Parent::find(store, request)?;
+    let restamped = request.steps.and_then(SaveSteps::restamped);
+    if let (Some(parent), Some(time)) = (&parent, restamped) {
+        scan.undo_restamp(&parent.manifest.tree, |_| Some(time));
+    }
     let stored = store_contents(context, shared_lock, scan, parent.as_ref())?;
-    // The sources must be recorded after the target was read: what changes in between then has a
-    // time later than anything in the target.
-    let sources = record_sources(context, &mtimes)?;
+    // After the roots were read: what changed since then has a later time than anything in them.
+    let record = record(context)?;
     if let Some(parent) = parent
         && options.if_exists == IfExists::ReplaceIfChanged
-        && parent.is_same(store, request.key, &stored.manifest, sources.as_ref())
+        && parent.is_same(request.key, &stored.manifest, record.as_deref())
     {
         summary.note_clean_roots(context, &parent.entry.manifest, &stored.manifest);
         return Ok(SaveOutcome::Unchanged);
@@ -76,7 +76,7 @@ fn save_locked(
     if stored.manifest.tree.leaves().is_empty() && stored.skipped_files > 0 {
         return Ok(SaveOutcome::NothingToSave);
     }
-    let Some(entry) = publish(request, save_lock, &stored, sources.as_ref())? else {
+    let Some(entry) = publish(request, save_lock, &stored, record.as_deref())? else {
         return Ok(SaveOutcome::Exists);
     };
     summary.note_clean_roots(context, &entry.manifest, &stored.manifest);
@@ -115,17 +115,16 @@ fn is_empty(scan: &Scan) -> bool {
 }
 
 /// An entry without a record costs builds and is never wrong, so a failure is a warning.
-fn record_sources(context: &SaveContext<'_>, mtimes: &[Timestamp]) -> Result<Option<SourceRecord>> {
-    let Some(record) = context.request.record_sources else {
+fn record(context: &SaveContext<'_>) -> Result<Option<Vec<u8>>> {
+    let Some(steps) = context.request.steps else {
         return Ok(None);
     };
-    match record(mtimes) {
+    match steps.record() {
         Ok(record) => Ok(Some(record)),
         Err(Error::Interrupted) => Err(Error::Interrupted),
         Err(error) => {
             context.monitor.warn(&format!(
-                "{}; the modification times of sources are not recorded, so the next job compiles the workspace's own \
-                 crates again",
+                "{}; the sources are not recorded, so the next job compiles the workspace's own crates again",
                 error.with_advice()
             ));
             Ok(None)

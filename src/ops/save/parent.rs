@@ -1,10 +1,11 @@
 //! The entry that a scan is compared with, so that what did not change is not read again.
 
+use crate::digest::Digest;
 use crate::error::Result;
 use crate::ops::save::request::SaveRequest;
 use crate::store::{Entry, EntryId, Store};
 use crate::tree::compare;
-use crate::tree::manifest::{Manifest, SourceRecord};
+use crate::tree::manifest::Manifest;
 use crate::tree::stamps::RootStamps;
 
 pub(super) struct Parent {
@@ -49,31 +50,12 @@ impl Parent {
         }
     }
 
-    /// Whether the entry has this key and these contents.
-    pub(super) fn is_same(
-        &self,
-        store: &Store,
-        key: &str,
-        manifest: &Manifest,
-        sources: Option<&SourceRecord>,
-    ) -> bool {
+    /// Whether the entry has this key, these contents and this record.
+    pub(super) fn is_same(&self, key: &str, manifest: &Manifest, record: Option<&[u8]>) -> bool {
         self.entry.key == key
             && compare::is_same(&self.manifest.tree, &manifest.tree)
-            && has_same_sources(store, &self.entry, sources)
+            && self.entry.record == record.map(Digest::of)
     }
-}
-
-/// Whether an entry's record of the sources agrees with the new one, or there is no new one.
-///
-/// For a target that did not change, an old record is still right. But if workspaces share sources,
-/// the time of a file is replayed only if all their records agree: a record that is never renewed
-/// would make a change in another workspace look new forever.
-fn has_same_sources(store: &Store, entry: &Entry, new: Option<&SourceRecord>) -> bool {
-    let Some(new) = new else { return true };
-    entry
-        .sources
-        .and_then(|id| store.read_record(&id).ok())
-        .is_some_and(|old| old.has_same_contents(new))
 }
 
 fn newest_of_group(store: &Store, request: &SaveRequest<'_>) -> Result<Option<EntryId>> {

@@ -7,11 +7,11 @@ use crate::monitor::Monitor;
 use crate::ops::save::context::SaveContext;
 use crate::ops::save::file_contents::FileContents;
 use crate::ops::save::parent::Parent;
-use crate::ops::save::request::{IfExists, SaveRequest};
+use crate::ops::save::request::{IfExists, SaveRequest, SaveSteps};
 use crate::store::Entry;
 use crate::store::lock::{SaveLock, SharedLock};
 use crate::store::save::{ContentWriter, FinishedContents};
-use crate::tree::manifest::{Manifest, SourceRecord};
+use crate::tree::manifest::Manifest;
 use crate::tree::scan::{Scan, SkippedPath};
 use crate::tree::stamps::RootStamp;
 
@@ -39,11 +39,12 @@ pub(super) fn store_contents<'s>(
     contents.store_changed(&scan, &writer, context)?;
     let finished = writer.finish()?;
 
+    let restamped = context.request.steps.and_then(SaveSteps::restamped);
     let (reused_files, reused_bytes) = (contents.reused_files, contents.reused_bytes);
     let mut skipped = std::mem::take(&mut scan.skipped);
     skipped.append(&mut contents.skipped);
     warn_of_skipped(&skipped, context.monitor);
-    let manifest = contents.into_manifest(scan, |slot| finished.pack(slot))?;
+    let manifest = contents.into_manifest(scan, restamped, |slot| finished.pack(slot))?;
     Ok(StoredContents {
         manifest,
         finished,
@@ -53,18 +54,18 @@ pub(super) fn store_contents<'s>(
     })
 }
 
-/// Publishes the record of the sources, then the manifest, then the entry. `None` where another
+/// Publishes the record, then the manifest, then the entry. `None` where another
 /// process published an entry with the key first and that one stays.
 pub(super) fn publish(
     request: &SaveRequest<'_>,
     save_lock: &SaveLock,
     stored: &StoredContents<'_>,
-    sources: Option<&SourceRecord>,
+    record: Option<&[u8]>,
 ) -> Result<Option<Entry>> {
     let StoredContents {
         manifest, finished, ..
     } = stored;
-    let sources = sources
+    let record = record
         .map(|record| finished.publish_record(record))
         .transpose()?;
     let new_entry = |manifest_id: Digest| Entry {
@@ -77,7 +78,7 @@ pub(super) fn publish(
         directories: manifest.tree.dirs().len() as u64 - 1,
         bytes: manifest.tree.total_bytes(),
         added_bytes: finished.added_bytes,
-        sources,
+        record,
     };
     let may_replace = request.options.if_exists != IfExists::Keep;
     let mut published = None;
@@ -126,11 +127,13 @@ impl ScanSummary {
             clean_as_of: self.started,
             // Skipped files may be there.
             no_extraneous_since: None,
+            restamped: request.steps.and_then(SaveSteps::restamped),
         };
         let noted = store
             .put_root_stamps(id, request.roots, stamp)
             .and_then(|()| {
                 if request.options.keep_ready {
+                    request.steps.map_or(Ok(()), SaveSteps::before_move)?;
                     store.put_ready_copies(id, &manifest.tree, request.roots, self.allocated)?;
                 }
                 Ok(())

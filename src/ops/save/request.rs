@@ -8,7 +8,6 @@ use crate::error::Result;
 use crate::fs::Timestamp;
 use crate::store::{Entry, EntryGroup, EntryId};
 use crate::tree::Roots;
-use crate::tree::manifest::SourceRecord;
 use crate::tree::scan;
 
 /// How to save. A job has one set of options for all its caches.
@@ -33,9 +32,18 @@ pub enum IfExists {
     ReplaceIfChanged,
 }
 
-/// Records the sources that a target directory was built from. Gets the modification times of all
-/// files in the directory.
-pub type RecordSources<'a> = &'a dyn Fn(&[Timestamp]) -> Result<SourceRecord>;
+/// What the owner of the roots does during a save.
+pub trait SaveSteps: Sync {
+    /// The time that the owner gave some files at the restore. These count with the times that they
+    /// have in the entry that was restored.
+    fn restamped(&self) -> Option<Timestamp>;
+
+    /// The record of the entry. Called when the roots were read.
+    fn record(&self) -> Result<Vec<u8>>;
+
+    /// Called before the roots are moved into the store.
+    fn before_move(&self) -> Result<()>;
+}
 
 pub struct SaveRequest<'a> {
     /// The entries that the new one can stand in for.
@@ -44,7 +52,7 @@ pub struct SaveRequest<'a> {
     pub roots: &'a Roots,
     pub filter: Option<scan::PathFilter<'a>>,
     pub options: SaveOptions,
-    pub record_sources: Option<RecordSources<'a>>,
+    pub steps: Option<&'a dyn SaveSteps>,
     /// The entry that the roots were restored from.
     pub parent: Option<EntryId>,
 }

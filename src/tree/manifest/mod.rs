@@ -13,4 +13,4 @@ mod wire;
 
 pub use contents::{Manifest, References};
 pub use encoding::VERSION;
-pub use record::SourceRecord;
+pub(crate) use record::{is_source_record, verify_source_record};

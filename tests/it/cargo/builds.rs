@@ -10,7 +10,7 @@ use crate::support::machine::{Job, Machine};
 
 /// A project with a crate from the registry and one from git, checked out into a job's workspace.
 pub(super) fn project<'m>(machine: &'m Machine, registry: &Registry, with_lock: bool) -> Job<'m> {
-    let job = machine.job().var("RUSTUP_HOME", rustup_home());
+    let job = machine.job_in("repo").var("RUSTUP_HOME", rustup_home());
     let git = machine.path("from-git");
     if !git.exists() {
         git_dependency(&git);
@@ -171,7 +171,7 @@ fn a_source_that_was_patched_for_a_build_and_moved_back_is_compiled_by_the_next_
         );
         assert!(printed.contains("1.0.0 git"), "{printed}");
     });
-    main.logs("files unchanged and fresh again, 0 files changed");
+    main.logs("workspace: 0 of 1 crates are fresh; app: src/main.rs changed after the build began");
 }
 
 #[test]
@@ -185,7 +185,8 @@ fn a_job_that_builds_nothing_new_saves_nothing() {
     let mut step = job.cache();
     step.main()
         .passed()
-        .logs("already up to date with v0-rust-target-");
+        .logs("🚀 target: ")
+        .logs("the others up to date");
     cargo(&machine, &job.workspace, &["build", "--locked"]);
     let post = step.post().passed();
     for name in ["registry", "git", "target"] {

@@ -6,10 +6,12 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use super::support::LOCK;
+use super::support::{LOCK, UNIT_OUTPUT, unit_files};
 use crate::support::{RunResult, Sandbox};
 
+/// A fresh checkout in the directory of a job.
 fn checkout(sandbox: &Sandbox, name: &str) -> std::path::PathBuf {
+    drop(fs::remove_dir_all(sandbox.job(name)));
     let job = sandbox.job(name);
     write(
         &job.join("Cargo.toml"),
@@ -22,6 +24,13 @@ fn checkout(sandbox: &Sandbox, name: &str) -> std::path::PathBuf {
 fn write(path: &Path, text: &str) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, text).unwrap();
+}
+
+/// Builds a unit in the target directory of a checkout.
+fn build_unit(checkout: &Path, output: &str) {
+    for (name, text) in unit_files(output) {
+        write(&checkout.join("target").join(name), &text);
+    }
 }
 
 fn caches(json: &Value) -> Vec<(String, String)> {
@@ -38,7 +47,7 @@ fn caches(json: &Value) -> Vec<(String, String)> {
 }
 
 #[test]
-fn another_checkout_restores_what_one_saved() {
+fn a_fresh_checkout_restores_what_was_saved_and_another_one_only_the_downloads() {
     let sandbox = Sandbox::new();
     let one = checkout(&sandbox, "one");
     let home = sandbox.path("home/.cargo");
@@ -50,31 +59,36 @@ fn another_checkout_restores_what_one_saved() {
     };
     assert_eq!(words(&one, &["restore"]), ["miss", "miss", "miss"]);
     write(&home.join("registry/cache/i/dep-1.0.0.crate"), "archive");
-    write(&one.join("target/debug/app"), "program");
+    build_unit(&one, "program");
     assert_eq!(words(&one, &["save"]), ["saved", "saved", "saved"]);
     assert_eq!(
         words(&one, &["save"]),
         ["unchanged", "unchanged", "unchanged"]
     );
-    write(&one.join("target/debug/app"), "newer program");
+    build_unit(&one, "newer program");
     assert_eq!(words(&one, &["save"]), ["unchanged", "unchanged", "saved"]);
 
     fs::remove_dir_all(&home).unwrap();
     let other = checkout(&sandbox, "other");
     assert_eq!(
         words(&other, &["restore", "--lookup-only"]),
+        ["exact", "exact", "miss"]
+    );
+    let one = checkout(&sandbox, "one");
+    assert_eq!(
+        words(&one, &["restore", "--lookup-only"]),
         ["exact", "exact", "exact"]
     );
     assert!(!home.exists());
-    assert_eq!(words(&other, &["restore"]), ["exact", "exact", "exact"]);
+    assert_eq!(words(&one, &["restore"]), ["exact", "exact", "exact"]);
     assert_eq!(
-        fs::read_to_string(other.join("target/debug/app")).unwrap(),
+        fs::read_to_string(one.join("target").join(UNIT_OUTPUT)).unwrap(),
         "newer program"
     );
     assert!(home.join("registry/cache/i/dep-1.0.0.crate").exists());
-    let text = sandbox.run(&other, &["cargo", "restore"]).stdout;
+    let text = sandbox.run(&one, &["cargo", "restore"]).stdout;
     assert!(
-        text.contains("🚀 target: 1 file, 13 B from v0-rust-target-"),
+        text.contains("🚀 target: 3 files, 51 B from v0-rust-target-"),
         "{text}"
     );
     assert!(text.contains("(exact) in "), "{text}");
@@ -85,7 +99,7 @@ fn workspaces_are_written_as_in_the_action() {
     let sandbox = Sandbox::new();
     let job = checkout(&sandbox, "job");
     checkout(&sandbox, "other");
-    write(&sandbox.path("other/out/a"), "1");
+    write(&sandbox.path("other/out/CACHEDIR.TAG"), "1");
     let ran = sandbox.run(
         &job,
         &["cargo", "save", "--json", "--workspace", "../other -> out"],

@@ -45,7 +45,7 @@ fn a_missing_workspace_is_reported_and_the_other_one_is_cached() {
         "there is no Cargo project in {}/gone, so it has no cache",
         job.workspace.display()
     ));
-    post.logs("💾 target: 3 files");
+    post.logs("💾 target: 4 files");
 }
 
 #[test]
@@ -201,7 +201,7 @@ fn read_only_crates_are_saved_and_restored_and_an_unwritable_registry_is_reporte
     let (main, _) = run(&job, &[], |_| ());
     assert_eq!(hits(&main), ["false", "", "true", "true"], "{}", main.log);
     main.logs("registry is not restored: cannot ")
-        .logs("🚀 target: 3 files");
+        .logs("🚀 target: 4 files");
 }
 
 #[test]

@@ -2,7 +2,10 @@
 
 use std::fs;
 
-use super::support::{build, cargo_home, clear_machine, first_job, hits, machine, project, run};
+use super::support::{
+    TARGET_OUTPUT, UNIT_OUTPUT, build, build_unit, cargo_home, clear_machine, first_job, hits,
+    machine, project, run,
+};
 
 const SECOND: &str = "[package]\nname = \"second\"\nversion = \"0.1.0\"\n";
 
@@ -109,7 +112,11 @@ fn workspaces_may_lie_below_and_beside_the_checkout_and_their_targets_anywhere()
     let elsewhere = machine.path("elsewhere/build");
     let lines = format!(". -> {}\nfuzz\n../other -> out\n", elsewhere.display());
     let with = &[("workspaces", lines.as_str())];
-    let files = ["fuzz/target/f", "../other/out/o", "$TMP/elsewhere/build/e"];
+    let files = [
+        "fuzz/target/CACHEDIR.TAG",
+        "../other/out/CACHEDIR.TAG",
+        "$TMP/elsewhere/build/CACHEDIR.TAG",
+    ];
     let projects = || {
         let job = project(&machine);
         job.file("fuzz/Cargo.toml", SECOND);
@@ -155,7 +162,7 @@ fn one_target_that_is_missing_makes_the_hit_a_partial_one() {
     let main = step.main().passed();
     assert_eq!(hits(&main)[3], "false", "{}", main.log);
     assert_eq!(hits(&main)[0], "false");
-    assert!(job.locate("target/debug/app").exists());
+    assert!(job.locate(TARGET_OUTPUT).exists());
 }
 
 #[test]
@@ -170,14 +177,14 @@ fn workspaces_that_build_into_one_directory_share_its_cache() {
     let with = &[("workspaces", ".\nfuzz")];
     let job = jobs();
     let (main, _) = run(&job, with, |_| {
-        drop(job.file("$TMP/shared/debug/both", "1"));
+        build_unit(&job, "$TMP/shared", "1");
     });
     main.logs("💿 target of . and fuzz: no entry for ");
     fs::remove_dir_all(&shared).unwrap();
     let job = jobs();
     let (main, _) = run(&job, with, |_| ());
     assert_eq!(main.output("target-cache-hit"), "true");
-    assert!(shared.join("debug/both").exists());
+    assert!(shared.join(UNIT_OUTPUT).exists());
 }
 
 #[test]
@@ -200,20 +207,20 @@ fn a_target_below_another_one_is_saved_once() {
                 if tag {
                     "target/inner/CACHEDIR.TAG"
                 } else {
-                    "target/inner/debug/tag"
+                    "target/inner/.rustdoc_fingerprint.json"
                 },
                 "Signature",
             );
-            job.file("target/inner/debug/i", "1");
+            build_unit(&job, "target/inner", "1");
         });
-        post.logs("💾 target: 3 files")
-            .logs("💾 target of inner in ../target/inner: 2 files,");
+        post.logs("💾 target: 4 files")
+            .logs("💾 target of inner in ../target/inner: 4 files,");
         let job = jobs();
         run(&job, with, |main| {
             assert_eq!(main.output("target-cache-hit"), "true");
             assert!(
-                job.locate("target/inner/debug/i").exists()
-                    && job.locate("target/debug/app").exists()
+                job.locate("target/inner").join(UNIT_OUTPUT).exists()
+                    && job.locate(TARGET_OUTPUT).exists()
             );
         });
     }
@@ -227,7 +234,7 @@ fn cargo_home_and_target_dir_are_where_the_variables_and_settings_say() {
         job.file(".cargo/config.toml", "[build]\ntarget-dir = \"out\"\n");
         job
     };
-    let files = ["$TMP/moved/registry/cache/i/a.crate", "out/debug/a"];
+    let files = ["$TMP/moved/registry/cache/i/a.crate", "out/CACHEDIR.TAG"];
     let job = jobs();
     run(&job, &[("cache-all-crates", "true")], |_| {
         files.iter().for_each(|file| drop(job.file(file, "1")));
@@ -301,7 +308,7 @@ fn lookup_only_neither_restores_nor_locks() {
     let main = step
         .main()
         .passed()
-        .logs("🔍 target: 3 files, 57 B can be restored from v0-rust-target-");
+        .logs("🔍 target: 4 files, 88 B can be restored from v0-rust-target-");
     assert_eq!(hits(&main), ["true", "true", "true", "true"]);
     assert_eq!(main.output("restored-files"), "0");
     assert!(!job.locate("target").exists() && !cargo_home(&machine).exists());
@@ -333,11 +340,11 @@ fn a_run_that_may_not_restore_saves_and_one_that_may_not_save_restores() {
     assert_eq!(hits(&main), ["false", "", "", ""]);
     assert_eq!(machine.entries(), 3);
     let job = project(&machine).var("ACTIONS_CACHE_MODE", "read");
-    let (main, _) = run(&job, &[], |_| drop(job.file("target/debug/app", "other")));
+    let (main, _) = run(&job, &[], |_| build_unit(&job, "target", "other"));
     assert_eq!(hits(&main), ["true", "true", "true", "true"]);
     let job = project(&machine);
     run(&job, &[], |_| ());
-    assert_eq!(job.read("target/debug/app").unwrap(), "program");
+    assert_eq!(job.read(TARGET_OUTPUT).unwrap(), "program");
 }
 
 #[test]

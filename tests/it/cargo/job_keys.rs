@@ -3,7 +3,8 @@
 use std::fs;
 
 use super::support::{
-    DRIVER, LOCK, build, clear_machine, first_job, hits, install_toolchain, machine, project, run,
+    DRIVER, LOCK, TARGET_OUTPUT, build, build_unit, clear_machine, first_job, hits,
+    install_toolchain, machine, project, run,
 };
 use crate::support::machine::Machine;
 
@@ -80,7 +81,7 @@ fn a_toolchain_that_a_later_step_installs_is_in_the_saved_key() {
         });
         let unseen = main.output("cache-key").to_owned();
         assert_eq!(
-            post.log.matches("target: 3 files").count(),
+            post.log.matches("target: 4 files").count(),
             2,
             "{}",
             post.log
@@ -107,17 +108,17 @@ fn builds_of_another_compiler_are_saved_under_its_own_key() {
     first_job(&machine);
     let job = project(&machine);
     let (main, post) = run(&job, &[], |_| {
-        job.file("target/debug/app", "by another compiler");
+        build_unit(&job, "target", "by another compiler");
         install_toolchain(&machine, "22bb");
     });
     assert!(!post.log.contains(main.output("cache-key")), "{}", post.log);
     assert_eq!(machine.entries(), 4);
     let job = project(&machine);
     run(&job, &[], |_| ());
-    assert_eq!(job.read("target/debug/app").unwrap(), "by another compiler");
+    assert_eq!(job.read(TARGET_OUTPUT).unwrap(), "by another compiler");
     install_toolchain(&machine, "11aa");
     let job = project(&machine);
     run(&job, &[], |_| ());
-    assert_eq!(job.read("target/debug/app").unwrap(), "program");
+    assert_eq!(job.read(TARGET_OUTPUT).unwrap(), "program");
     assert!(DRIVER.contains("11aa"));
 }

@@ -51,7 +51,7 @@ fn said(ran: &Output) -> String {
 }
 
 fn checkout<'m>(machine: &'m Machine, registry: &Registry) -> Job<'m> {
-    let job = machine.job().var("RUSTUP_HOME", rustup_home());
+    let job = machine.job_in("repo").var("RUSTUP_HOME", rustup_home());
     let git = machine.path("from-git");
     if !git.exists() {
         git_dependency(&git);

@@ -3,7 +3,8 @@
 use std::fs;
 
 use super::support::{
-    LOCK, build, cargo_home, clear_machine, first_job, hits, machine, project, run,
+    LOCK, TARGET_OUTPUT, build, build_unit, cargo_home, clear_machine, first_job, hits, machine,
+    project, run,
 };
 
 #[test]
@@ -21,7 +22,7 @@ fn a_first_job_finds_nothing_and_the_next_one_everything() {
         );
     }
     assert_eq!(main.output("cache-matched-key"), "");
-    let post = post.logs("💾 registry: 3 files").logs("💾 target: 3 files");
+    let post = post.logs("💾 registry: 3 files").logs("💾 target: 4 files");
     post.logs("✅ git: no dependencies, nothing to cache, recorded as v0-rust-git-");
     assert_eq!(machine.entries(), 3);
 
@@ -40,15 +41,15 @@ fn a_first_job_finds_nothing_and_the_next_one_everything() {
         "{}",
         main.log
     );
-    assert_eq!(main.output("restored-files"), "6");
-    assert_eq!(job.read("target/debug/app").unwrap(), "program");
+    assert_eq!(main.output("restored-files"), "7");
+    assert_eq!(job.read(TARGET_OUTPUT).unwrap(), "program");
     assert_eq!(
         job.read("~/.cargo/registry/cache/index-1/dep-1.0.0.crate")
             .unwrap(),
         "archive"
     );
     let main = main
-        .logs("🚀 target: 3 files, 57 B restored in ")
+        .logs("🚀 target: 4 files, 88 B restored in ")
         .logs("🚀 git: no dependencies, nothing to cache, as in v0-rust-git-");
     drop(main);
     for name in ["registry", "git", "target"] {
@@ -70,27 +71,25 @@ fn a_target_directory_is_moved_into_the_store_and_back_by_renames() {
     let inode = std::cell::Cell::new(0);
     run(&job, &[("reuse", "move")], |_| {
         build(&job);
-        inode.set(fs::metadata(job.locate("target/debug/app")).unwrap().ino());
+        inode.set(fs::metadata(job.locate(TARGET_OUTPUT)).unwrap().ino());
     });
     assert!(!job.locate("target").exists());
     let other = project(&machine);
     let (main, _) = run(&other, &[("reuse", "move")], |_| {
         assert_eq!(
-            fs::metadata(other.locate("target/debug/app"))
-                .unwrap()
-                .ino(),
+            fs::metadata(other.locate(TARGET_OUTPUT)).unwrap().ino(),
             inode.get()
         );
     });
     assert_eq!(main.output("target-cache-hit"), "true");
-    main.logs("🚀 target: 3 files, 57 B restored by a rename and checked in ");
+    main.logs("🚀 target: 4 files, 88 B restored by a rename and checked in ");
     // The entry is complete without the ready copy.
     fs::remove_dir_all(machine.store().join("local-cache-v1/ready")).unwrap();
     let third = project(&machine);
     let (main, _) = run(&third, &[], |_| {
-        assert_eq!(third.read("target/debug/app").unwrap(), "program");
+        assert_eq!(third.read(TARGET_OUTPUT).unwrap(), "program");
     });
-    main.logs("🚀 target: 3 files, 57 B restored in ");
+    main.logs("🚀 target: 4 files, 88 B restored in ");
 }
 
 #[test]
@@ -104,47 +103,52 @@ fn a_directory_that_cargo_did_not_make_is_not_moved() {
 }
 
 #[test]
-fn unchanged_sources_keep_their_times_unless_an_input_of_sources_changed() {
-    let machine = machine();
-    let time = |job: &crate::support::machine::Job<'_>| {
-        fs::metadata(job.locate("src/main.rs"))
-            .unwrap()
-            .modified()
-            .unwrap()
-    };
-    let job = project(&machine);
-    job.file("../spec/words", "one");
-    let with = &[("sources", "../spec")];
-    let recorded = time(&job);
-    run(&job, with, |_| build(&job));
-    for (inputs, spec, is_given_back) in [
-        (&with[..], "one", true),
-        (&with[..], "two", false),
+fn keep_outputs_saves_what_no_build_can_use() {
+    const OLD: &str = "target/debug/deps/old-fedcba9876543210";
+    for (inputs, is_kept) in [
+        (&[][..], false),
+        (&[("keep-outputs", "debug/deps/old-*")][..], true),
         (
-            &[("sources", "../spec"), ("replay-mtimes", "false")][..],
-            "one",
+            &[("keep-outputs", "other\n*/deps\n!debug/deps/old-*")][..],
             false,
         ),
     ] {
+        let machine = machine();
         let job = project(&machine);
-        job.file("../spec/words", spec);
-        let mut step = inputs
-            .iter()
-            .fold(job.cache(), |step, (name, value)| step.with(name, value));
-        let main = step.main().passed();
-        assert_eq!(
-            time(&job) == recorded,
-            is_given_back,
-            "{inputs:?} {spec}: {}",
-            main.log
-        );
-        let line = if is_given_back {
-            "unchanged and fresh again, 0 files changed"
-        } else {
-            ""
-        };
-        main.logs(line);
+        run(&job, inputs, |_| {
+            build(&job);
+            drop(job.file(
+                "target/debug/.fingerprint/app-1111111111111111/lib-app",
+                "1",
+            ));
+            drop(job.file(OLD, "old"));
+        });
+        clear_machine(&machine);
+        let job = project(&machine);
+        let (main, _) = run(&job, inputs, |_| ());
+        assert_eq!(main.output("target-cache-hit"), "true");
+        assert_eq!(job.locate(OLD).exists(), is_kept, "{inputs:?}");
     }
+}
+
+#[test]
+fn a_pattern_of_keep_outputs_that_leads_out_of_the_target_directory_is_an_error() {
+    let machine = machine();
+    let job = project(&machine);
+    let mut step = job.cache().with("keep-outputs", "~/.ssh");
+    step.main()
+        .passed()
+        .logs("keep-outputs: ~/.ssh is not relative to the target directory");
+}
+
+#[test]
+fn a_step_with_replay_mtimes_is_told_to_use_freshness() {
+    let machine = machine();
+    let job = project(&machine);
+    let text = "input replay-mtimes has no effect: `freshness` replaces it";
+    let (main, post) = run(&job, &[("replay-mtimes", "false")], |_| ());
+    main.logs(&format!("::warning title=local-cache::{text}"));
+    post.does_not_log(text);
 }
 
 #[test]
@@ -157,7 +161,7 @@ fn files_that_are_already_correct_are_only_compared() {
     again
         .main()
         .passed()
-        .logs("🚀 target: 3 files, 57 B already up to date with v0-rust-target-");
+        .logs("🚀 target: 4 files, 88 B already up to date with v0-rust-target-");
 }
 
 #[test]
@@ -166,15 +170,15 @@ fn a_target_that_changed_is_saved_again_under_its_key() {
     first_job(&machine);
     let job = project(&machine);
     let (_, post) = run(&job, &[], |_| {
-        drop(job.file("target/debug/app", "newer program"));
+        build_unit(&job, "target", "newer program");
     });
-    post.logs("💾 target: 3 files")
+    post.logs("💾 target: 4 files")
         .logs("✅ registry: unchanged");
     assert_eq!(machine.entries(), 3);
     let job = project(&machine);
     let (main, _) = run(&job, &[], |_| ());
     assert_eq!(main.output("target-cache-hit"), "true");
-    assert_eq!(job.read("target/debug/app").unwrap(), "newer program");
+    assert_eq!(job.read(TARGET_OUTPUT).unwrap(), "newer program");
 }
 
 #[test]
@@ -218,7 +222,7 @@ fn with_another_lock_file_the_nearest_earlier_entries_are_restored() {
     let job = project(&machine);
     job.file("Cargo.lock", &LOCK.replace("1.0.0", "1.0.1"));
     let (main, post) = run(&job, &[("cache-all-crates", "true")], |_| {
-        drop(job.file("target/debug/app", "newer"));
+        build_unit(&job, "target", "newer");
     });
     // The project has no git dependencies in either lock file.
     assert_eq!(hits(&main), ["false", "false", "true", "false"]);
@@ -231,7 +235,7 @@ fn with_another_lock_file_the_nearest_earlier_entries_are_restored() {
         { main.output("cache-primary-key").rsplit_once('-').unwrap().0 }
     );
     main.logs("(prefix)");
-    post.logs("💾 target: 3 files")
+    post.logs("💾 target: 4 files")
         .logs("💾 registry: 3 files")
         .logs("✅ git: unchanged");
     assert_eq!(machine.entries(), 5);
@@ -257,7 +261,7 @@ fn files_are_removed_from_target_directories_only() {
         step.main().passed();
         assert_eq!(extra.exists(), stays, "mirror: {mirror}");
         assert!(others.exists() && config.exists(), "mirror: {mirror}");
-        assert!(job.locate("target/debug/app").exists());
+        assert!(job.locate(TARGET_OUTPUT).exists());
     }
 }
 
@@ -271,7 +275,7 @@ fn nothing_is_removed_from_a_directory_that_cargo_did_not_make() {
     step.main()
         .passed()
         .logs("shows that cargo created it, so nothing is removed there");
-    assert!(precious.exists() && job.locate("target/debug/app").exists());
+    assert!(precious.exists() && job.locate(TARGET_OUTPUT).exists());
 }
 
 #[test]
@@ -307,7 +311,7 @@ fn two_steps_in_one_job_work_like_one() {
     one.main().passed();
     other.main().passed();
     build(&job);
-    other.post().passed().logs("💾 target: 3 files");
+    other.post().passed().logs("💾 target: 4 files");
     one.post()
         .passed()
         .logs("✅ target: another job has saved v0-rust-target-")
@@ -322,19 +326,19 @@ fn a_pull_request_restores_the_branches_entries_and_saves_its_own() {
     let pull_request = || project(&machine).pull_request(7, "acme/widget", "main");
     let job = pull_request();
     let (main, post) = run(&job, &[], |_| {
-        drop(job.file("target/debug/app", "of the request"));
+        build_unit(&job, "target", "of the request");
     });
     assert_eq!(hits(&main), ["true", "true", "true", "true"]);
     // Unchanged files are found in place.
     post.logs("✅ registry: unchanged")
-        .logs("💾 target: 3 files");
+        .logs("💾 target: 4 files");
     assert_eq!(machine.entries(), 4);
     let job = pull_request();
     run(&job, &[], |_| ());
-    assert_eq!(job.read("target/debug/app").unwrap(), "of the request");
+    assert_eq!(job.read(TARGET_OUTPUT).unwrap(), "of the request");
     let job = project(&machine);
     run(&job, &[], |_| ());
-    assert_eq!(job.read("target/debug/app").unwrap(), "program");
+    assert_eq!(job.read(TARGET_OUTPUT).unwrap(), "program");
 }
 
 #[test]

@@ -13,7 +13,9 @@ use local_cache::monitor::Silent;
 use local_cache::ops::restore::RestoreOptions;
 use local_cache::tree::plan::Extraneous;
 
-use super::support::{build, cargo_home, clear_machine, first_job, machine, project};
+use super::support::{
+    TARGET_OUTPUT, build, cargo_home, clear_machine, first_job, machine, project,
+};
 use crate::support::machine::Machine;
 use local_cache::store::CacheScope;
 
@@ -80,7 +82,7 @@ fn during_a_download_the_registry_is_skipped_and_the_target_is_restored() {
     assert_eq!(errors[0], ("registry", Some(text)));
     assert!(errors[1].1.is_some());
     assert_eq!(errors[2], ("target", None));
-    assert!(reply.caches[2].found.is_some() && job.locate("target/debug/app").exists());
+    assert!(reply.caches[2].found.is_some() && job.locate(TARGET_OUTPUT).exists());
     assert!(!cargo_home(&machine).join("registry").exists());
     drop(held);
     let reply = run_task(&machine, &job.workspace, SHORT, restore());

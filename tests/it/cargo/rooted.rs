@@ -12,7 +12,8 @@ use local_cache::cargo::key_inputs::KeyInputs;
 use local_cache::env::Env;
 use local_cache::fs::Rooted;
 use local_cache::job::{
-    CargoTarget, Job, JobReply, JobTarget, RestoreTask, SaveTask, Task, WorkspaceLine,
+    CacheReply, CargoTarget, Job, JobReply, JobTarget, RestoreTask, SaveReply, SaveTask, Task,
+    WorkspaceLine,
 };
 use local_cache::ops::restore::RestoreOptions;
 use local_cache::site::paths::{Mount, MountMap, Translation};
@@ -131,7 +132,7 @@ fn caches_below_another_root_are_restored_there() {
     let root = host.path();
     for file in [
         "data/cargo/registry/cache/i/dep-1.0.0.crate",
-        "work/repo/target/debug/a",
+        "work/repo/target/CACHEDIR.TAG",
     ] {
         fs::create_dir_all(root.join(file).parent().unwrap()).unwrap();
         fs::write(root.join(file), file).unwrap();
@@ -162,7 +163,41 @@ fn caches_below_another_root_are_restored_there() {
         root.join("data/cargo/registry/cache/i/dep-1.0.0.crate")
             .exists()
     );
-    assert!(root.join("work/repo/target/debug/a").exists());
+    assert!(root.join("work/repo/target/CACHEDIR.TAG").exists());
+}
+
+#[test]
+fn a_directory_of_the_checkout_that_does_not_exist_any_more_is_reported() {
+    let host = host();
+    let root = host.path();
+    let cargo = || CargoTarget {
+        only_projects: true,
+        ..CargoTarget::default()
+    };
+    let records = work_below(root, cargo(), restore());
+    let records = records.caches.iter().map(CacheReply::record).collect();
+    let archive = root.join("data/cargo/registry/cache/i/dep-1.0.0.crate");
+    fs::create_dir_all(archive.parent().unwrap()).unwrap();
+    fs::write(&archive, "archive").unwrap();
+    fs::remove_dir_all(root.join("work")).unwrap();
+    let task = SaveTask {
+        records,
+        ..SaveTask::default()
+    };
+    let reply = work_below(root, cargo(), Task::Save(task));
+    assert_eq!((&reply.error, &reply.warnings[..]), (&None, &[][..]));
+    let saved: Vec<_> = reply.caches.into_iter().map(|cache| cache.saved).collect();
+    assert!(
+        matches!(
+            &saved[..],
+            [
+                Some(SaveReply::Done { files: 1, .. }),
+                Some(SaveReply::Done { files: 0, .. }),
+                Some(SaveReply::Skipped { reason })
+            ] if reason == "the checkout is gone (no Cargo.toml in /work/repo)"
+        ),
+        "{saved:?}"
+    );
 }
 
 #[test]

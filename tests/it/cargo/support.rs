@@ -34,9 +34,14 @@ pub(super) fn install_toolchain(machine: &Machine, digits: &str) {
     .unwrap();
 }
 
-/// A job whose workspace holds a project.
+/// A job whose workspace holds a project; all of them have the same workspace.
 pub(super) fn project(machine: &Machine) -> Job<'_> {
-    let job = machine.job();
+    project_in(machine, "repo")
+}
+
+/// A job whose workspace has a name of its own and holds the same project.
+pub(super) fn project_in<'m>(machine: &'m Machine, workspace: &str) -> Job<'m> {
+    let job = machine.job_in(workspace);
     job.file(
         "Cargo.toml",
         "[package]\nname = \"app\"\nversion = \"0.1.0\"\nedition = \"2021\"\n\n[dependencies]\ndep = \"1\"\n",
@@ -58,8 +63,34 @@ pub(super) fn build(job: &Job<'_>) {
         "target/CACHEDIR.TAG",
         "Signature: 8a477f597d28d172789f06886806bc55",
     );
-    job.file("target/debug/deps/libdep-1.rlib", "library");
-    job.file("target/debug/app", "program");
+    build_unit(job, "target", "program");
+}
+
+/// The output of the unit of [`unit_files`], below a target directory.
+pub(super) const UNIT_OUTPUT: &str = "debug/deps/libdep-0123456789abcdef.rlib";
+
+/// The same in the workspace of a job.
+pub(super) const TARGET_OUTPUT: &str = "target/debug/deps/libdep-0123456789abcdef.rlib";
+
+/// The files of a unit of the package `dep`, relative to a target directory, in the order in which
+/// cargo writes them.
+pub(super) fn unit_files(output: &str) -> [(String, String); 3] {
+    let record = "debug/.fingerprint/dep-0123456789abcdef/lib-dep";
+    [
+        (UNIT_OUTPUT.to_owned(), output.to_owned()),
+        (
+            format!("{record}.json"),
+            r#"{"deps":[],"local":[]}"#.to_owned(),
+        ),
+        (record.to_owned(), "0123456789abcdef".to_owned()),
+    ]
+}
+
+/// Builds the unit into a target directory.
+pub(super) fn build_unit(job: &Job<'_>, target: &str, output: &str) {
+    for (name, text) in unit_files(output) {
+        job.file(&format!("{target}/{name}"), &text);
+    }
 }
 
 /// Empties the machine of everything but its store and its toolchains.
@@ -90,7 +121,7 @@ pub(super) fn run(
 pub(super) fn first_job(machine: &Machine) {
     let job = project(machine);
     let (_, post) = run(&job, &[], |_| build(&job));
-    post.logs("target: 3 files").logs("registry: 3 files");
+    post.logs("target: 4 files").logs("registry: 3 files");
     clear_machine(machine);
 }
 

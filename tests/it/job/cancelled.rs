@@ -35,7 +35,7 @@ fn save(root: &Path, scan: usize) -> JobReply {
             "[package]\nname = \"app\"\nversion = \"0.1.0\"\n",
         ),
         ("repo/Cargo.lock", "version = 4\n"),
-        ("repo/target/debug/app", "program"),
+        ("repo/target/CACHEDIR.TAG", "Signature"),
         ("home/.cargo/registry/cache/i/a-1.0.0.crate", "archive"),
     ] {
         let path = root.join(file);

@@ -69,6 +69,15 @@ impl Machine {
         job
     }
 
+    /// A job in the workspace that all jobs of a repository have on a runner: always the same path,
+    /// emptied by the checkout.
+    pub(crate) fn job_in(&self, workspace: &str) -> Job<'_> {
+        let path = self.path("work").join(workspace);
+        drop(fs::remove_dir_all(&path));
+        fs::create_dir_all(&path).unwrap();
+        Job::new(self, path)
+    }
+
     pub(super) fn chown_all(&self) {
         if self.unprivileged {
             chown_all(self.directory.path());

@@ -8,6 +8,7 @@ use local_cache::action::inputs::{
     CacheFamily, INPUTS, InputError, JobStatus, Mirror, Preset, SaveCondition, SaveMode, Scope,
 };
 use local_cache::action::{ActionKind, Env, Inputs};
+use local_cache::cargo::freshness::mode::FreshnessMode;
 use local_cache::job::WorkspaceLine;
 use local_cache::site::SitePreference;
 
@@ -57,9 +58,11 @@ fn absent_inputs_take_the_defaults_of_the_table() {
     assert_eq!(inputs.site, SitePreference::Auto);
     assert_eq!(inputs.job_status, JobStatus::Unknown);
     assert_eq!(inputs.job_container, None);
-    assert!(inputs.branch_isolation && inputs.replay_mtimes && inputs.verify && inputs.summary);
+    assert!(inputs.branch_isolation && inputs.verify && inputs.summary);
+    assert_eq!(inputs.freshness, FreshnessMode::Safe);
+    assert!(!inputs.fail_on_stale && inputs.keep_outputs.is_empty());
     assert!(!inputs.fail_on_error && !inputs.lookup_only && !inputs.fail_on_cache_miss);
-    assert!(inputs.ignored.is_empty());
+    assert!(inputs.ignored.is_empty() && inputs.removed.is_empty());
 }
 
 /// A value for each input that differs from its default.
@@ -102,8 +105,10 @@ const OTHER_VALUES: &[(&str, &str)] = &[
     ("min-free-space", "1GB"),
     ("mirror", "true"),
     ("reuse", "copy"),
-    ("replay-mtimes", "false"),
+    ("freshness", "off"),
     ("sources", "proto"),
+    ("fail-on-stale", "true"),
+    ("keep-outputs", "dist"),
     ("verify", "false"),
     ("timeout", "1m"),
     ("fail-on-error", "true"),
@@ -176,6 +181,16 @@ fn inputs_without_effect_take_any_value_and_are_reported() {
         ("cache-provider", "buildjet"),
     ];
     assert_eq!(said, expected);
+}
+
+#[test]
+fn an_input_of_an_earlier_version_is_not_read_and_its_replacement_is_named() {
+    let inputs = parse(&[("replay-mtimes", "false")]);
+    assert_eq!(inputs.removed.len(), 1);
+    assert_eq!(inputs.removed[0].name, "replay-mtimes");
+    assert!(inputs.removed[0].advice.contains("`freshness`"));
+    assert_eq!(inputs.freshness, FreshnessMode::Safe);
+    assert!(parse(&[("replay-mtimes", "")]).removed.is_empty());
 }
 
 #[test]

@@ -95,9 +95,9 @@ fn own_booleans_accept_eight_words_and_refuse_all_others() {
     }
     for name in [
         "branch-isolation",
-        "replay-mtimes",
         "verify",
         "fail-on-error",
+        "fail-on-stale",
         "summary",
     ] {
         assert_eq!(
@@ -125,6 +125,7 @@ fn choices_accept_their_words_in_any_case_and_errors_name_the_words() {
         ("save", "auto, always, on-success or never"),
         ("mirror", "auto, true or false"),
         ("reuse", "move or copy"),
+        ("freshness", "safe, cargo or off"),
         ("log-level", "error, warn, info, debug or trace"),
         ("site", "auto, here, host or job-container"),
     ] {

@@ -7,3 +7,4 @@ mod rules;
 mod support;
 mod text;
 mod toolchain;
+mod vendored;

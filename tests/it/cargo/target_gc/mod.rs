@@ -1,7 +1,9 @@
 //! Unused build outputs and downloads are not saved, and builds lack nothing: real builds with the
 //! real cargo.
 
+mod products;
 mod registry;
+mod support;
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -13,9 +15,9 @@ use local_cache::cargo::target_gc::locked_packages::LockedPackages;
 use local_cache::tree::Roots;
 use local_cache::tree::scan::{PathFilter, ScanOptions, scan};
 
-use crate::cargo::mtimes::support::{Files, Runner, Step, Times, app_output, check_out, package};
 use crate::support::tools::skip;
 use registry::Registry;
+use support::{Files, Runner, app_output, check_out, facts, package};
 
 /// How often a dependency is upgraded.
 const UPGRADES: u32 = 10;
@@ -175,7 +177,7 @@ impl Built {
         publish_all(&registry, 0);
         let mut files = workspace(&registry);
         change(&mut files);
-        check_out(&files, &checkout, Times::Now);
+        check_out(&files, &checkout);
         build_all(&runner, &checkout);
         Self {
             runner,
@@ -232,13 +234,13 @@ fn ten_upgrades(layout: Layout) {
     else {
         return;
     };
-    runner.save_pruned(&Step::of(&checkout), "key");
+    runner.save(&checkout);
     let mut unpruned = 0;
     for number in 1..=UPGRADES {
         // In turn, so that retained outputs must match their dependencies.
         publish(&registry, number as usize % 3, number);
-        check_out(&files, &checkout, Times::Now);
-        runner.restore(&Step::of(&checkout), "key");
+        check_out(&files, &checkout);
+        runner.restore(&checkout);
         upgrade(&runner, &checkout);
         build_all(&runner, &checkout);
         files.insert(
@@ -246,10 +248,10 @@ fn ten_upgrades(layout: Layout) {
             fs::read_to_string(checkout.join("Cargo.lock")).unwrap(),
         );
         let all = bytes(&checkout.join("target"), None);
-        unpruned += all - runner.save_pruned(&Step::of(&checkout), "key").bytes;
+        unpruned += all - runner.save(&checkout);
     }
-    check_out(&files, &checkout, Times::Now);
-    runner.restore(&Step::of(&checkout), "key");
+    check_out(&files, &checkout);
+    runner.restore(&checkout);
     let kept = bytes(&checkout.join("target"), None);
     assert_eq!(
         build_all(&runner, &checkout),
@@ -293,7 +295,7 @@ fn a_registry_reduced_to_the_lock_file_builds_offline() {
 
     let home = runner.path("cargo-home");
     let before = names(&home);
-    let facts = Step::of(&checkout).facts();
+    let facts = facts(&checkout);
     let needed = LockedPackages::of_workspaces(&facts).unwrap();
     let exclude = prune::downloads::downloads_filter(home.clone(), needed);
     keep_only(&home, &exclude);
@@ -391,12 +393,12 @@ fn remove_a_test(layout: Layout) {
         fs::remove_file(checkout.join(name)).unwrap();
     }
     fs::write(checkout.join("src/main.rs"), &files["src/main.rs"]).unwrap();
-    assert!(!runner.build(&checkout).succeeded);
-    runner.save_pruned(&Step::of(&checkout), "key");
+    assert!(!runner.build_as(&checkout, &["build"], &[]).succeeded);
+    runner.save(&checkout);
 
     files.insert("src/main.rs".into(), main);
-    check_out(&files, &checkout, Times::Now);
-    runner.restore(&Step::of(&checkout), "key");
+    check_out(&files, &checkout);
+    runner.restore(&checkout);
     assert_eq!(has_outer(&checkout), 0);
     assert_eq!(
         build_all(&runner, &checkout),

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use sha2::{Digest as _, Sha256};
 
-use crate::cargo::mtimes::support::{Files, package};
+use super::support::{Files, package};
 
 type Pages = Arc<Mutex<BTreeMap<String, Vec<u8>>>>;
 

@@ -31,7 +31,7 @@ pub(super) const MESSAGE_CALLS: [&str; 14] = [
 const MACROS: [&str; 2] = ["anyhow", "bail"];
 
 /// Functions and types all of whose texts are messages.
-pub(super) const MESSAGE_TEXTS: [&str; 11] = [
+pub(super) const MESSAGE_TEXTS: [&str; 13] = [
     "into_dirs",
     "parse_warning",
     "stop_message",
@@ -39,10 +39,12 @@ pub(super) const MESSAGE_TEXTS: [&str; 11] = [
     "into_manifest",
     "parse_duration",
     "parse_size",
+    "parse_freshness",
     "parse_keep_count",
     "AccessRefusal",
     "SiteRefusal",
     "SkipReason",
+    "StaleUnit",
 ];
 
 /// Arguments of a call in [`MESSAGE_CALLS`] whose message is found where it is created.

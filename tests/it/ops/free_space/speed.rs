@@ -40,7 +40,7 @@ fn thousand(root: &Path) -> Store {
             directories: 0,
             bytes: 1,
             added_bytes: 1,
-            sources: None,
+            record: None,
         };
         fs::write(layout.entry(&entry.id()), entry.encode().unwrap()).unwrap();
         fs::write(layout.manifest(&digest), b"manifest").unwrap();

@@ -1,0 +1,151 @@
+//! Looks at the sources at a restore, compares them with a record, and puts back what is fresh.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+
+use super::contents::{ContentId, FileState};
+use super::decide::{FileNow, RestoreFacts};
+use super::paths::{FoundInput, PathFinder};
+use super::project_files::{Project, ProjectFiles, below, is_ignored};
+use super::record::{FileNumber, FreshnessRecord, RecordedFile};
+use crate::error::Result;
+use crate::fs::{Timestamp, files};
+use crate::git::{BlobId, Repository};
+
+/// The files of the project as they are now. They are listed once for all target directories.
+pub(crate) struct SourcesNow<'a> {
+    project: &'a Project<'a>,
+    finder: PathFinder<'a>,
+    files: ProjectFiles,
+    /// Everything below the paths of the input `sources`.
+    named: Vec<PathBuf>,
+    commit: Option<String>,
+    /// The time that fresh units get. Everything that was looked at changed before it.
+    time: Timestamp,
+}
+
+impl<'a> SourcesNow<'a> {
+    /// `None` if the clock was set back meanwhile.
+    pub(crate) fn list(project: &'a Project<'a>) -> Result<Option<Self>> {
+        let Some(time) = Timestamp::next_file_clock_tick() else {
+            return Ok(None);
+        };
+        let roots = project.places.roots(project.namespace)?;
+        let mut finder = PathFinder::new(project.namespace, roots);
+        let files = ProjectFiles::list(project, &mut finder)?;
+        let mut named = Vec::new();
+        for name in project.named {
+            named.append(&mut below(name, &mut finder)?);
+        }
+        let checkout = project.namespace.locate(&project.places.checkout)?;
+        let repository = Repository::find(project.namespace, &checkout)
+            .ok()
+            .flatten();
+        let head = repository.and_then(|repository| repository.head().ok());
+        Ok(Some(Self {
+            project,
+            finder,
+            files,
+            named,
+            commit: head.and_then(|head| head.commit),
+            time,
+        }))
+    }
+
+    pub(crate) fn time(&self) -> Timestamp {
+        self.time
+    }
+
+    /// Compares the sources with a record.
+    pub(crate) fn compare(&mut self, record: &FreshnessRecord) -> RestoreFacts {
+        let mut found = Vec::with_capacity(record.files.len());
+        for file in &record.files {
+            found.push((file, self.find(file)));
+        }
+        let compare = |(file, path): (&RecordedFile, Result<Option<FoundInput>>)| match path {
+            Ok(Some(path)) => self.compare_file(file, &path),
+            Ok(None) => FileNow::Missing,
+            Err(error) => FileNow::Unreadable(error.to_string()),
+        };
+        let files: Vec<FileNow> = found.into_par_iter().map(compare).collect();
+        RestoreFacts {
+            files,
+            new_in_packages: self.new_in_packages(record),
+            new_outside: new_file(&self.files.outside, record, &record.outside),
+            new_named: self.new_named(record),
+            is_incomplete: self.files.is_incomplete,
+            commit: self.commit.clone(),
+            time: self.time,
+        }
+    }
+
+    fn find(&mut self, file: &RecordedFile) -> Result<Option<FoundInput>> {
+        if !matches!(file.state.content, ContentId::Link(_)) {
+            return self.finder.find(&file.path);
+        }
+        let listed = self.files.files.get(&file.path);
+        Ok(listed.map(|listed| FoundInput {
+            name: file.path.clone(),
+            stat: listed.stat,
+            changed: listed.changed,
+        }))
+    }
+
+    fn compare_file(&self, file: &RecordedFile, path: &FoundInput) -> FileNow {
+        match self.is_still(&file.state, path) {
+            Ok(true) => FileNow::Same {
+                changed: path.changed,
+                mtime: path.stat.mtime,
+            },
+            Ok(false) => FileNow::Different,
+            Err(error) => FileNow::Unreadable(error.to_string()),
+        }
+    }
+
+    fn is_still(&self, state: &FileState, path: &FoundInput) -> Result<bool> {
+        let located = self.finder.locate(&path.name)?;
+        let blob: Option<BlobId> = self.files.blob(&path.name);
+        let is_still = state.is_still(&located, &path.stat, blob)?;
+        // Another file may have been renamed to this name while this one was read.
+        let unchanged = files::stat_link(&located)?.is_some_and(|now| now.same_state(&path.stat));
+        Ok(is_still && unchanged)
+    }
+
+    fn new_in_packages(&self, record: &FreshnessRecord) -> Vec<Option<PathBuf>> {
+        let packages = &self.project.places.packages;
+        let new_in = |recorded: &super::record::RecordedPackage| {
+            let number = packages
+                .iter()
+                .position(|package| package.directory == recorded.directory)?;
+            new_file(&self.files.of_packages[number], record, &recorded.files)
+        };
+        record.packages.iter().map(new_in).collect()
+    }
+
+    fn new_named(&self, record: &FreshnessRecord) -> Option<PathBuf> {
+        let known: HashSet<&Path> = record
+            .named
+            .iter()
+            .map(|number| &*record.file(*number).path)
+            .collect();
+        let mut names = self.named.iter();
+        names.find(|name| !known.contains(name.as_path())).cloned()
+    }
+}
+
+/// The first file that counts as a source and is not in a record's list.
+fn new_file(names: &[PathBuf], record: &FreshnessRecord, known: &[FileNumber]) -> Option<PathBuf> {
+    let written = record.units.iter().flat_map(|unit| &unit.written);
+    let known: HashSet<&Path> = known
+        .iter()
+        .chain(written)
+        .map(|number| &*record.file(*number).path)
+        .chain(record.products.iter().map(PathBuf::as_path))
+        .collect();
+    let mut counted = names.iter().filter(|name| !is_ignored(name));
+    counted
+        .find(|name| !known.contains(name.as_path()))
+        .cloned()
+}

@@ -1,0 +1,347 @@
+//! Collects what is known about the own units of a target directory when it is saved.
+
+use std::collections::{BTreeSet, HashSet};
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+
+use super::contents::FileState;
+use super::note::{LastRestore, RestoreNote};
+use super::own_units::own_units;
+use super::paths::{FoundInput, PathFinder};
+use super::project_files::{Project, ProjectFiles, below};
+use super::since_restore::{Given, KnownStates};
+use super::unit_fact::{CollectedUnit, ReadDirectory, unit_fact};
+use super::vouch::{PathFact, PathPlace, SaveFacts, UnitFact};
+use super::written::{TimeSpan, written_between};
+use crate::cargo::target_dir::{Unit, dep_info};
+use crate::error::Result;
+use crate::fs::{FileKind, Namespace, Timestamp, files};
+use crate::git::Repository;
+
+/// The own units, and everything that [`super::vouch`] needs to know of them.
+pub(crate) struct Collected<'t> {
+    pub(crate) units: Vec<CollectedUnit<'t>>,
+    pub(crate) facts: SaveFacts,
+    pub(crate) files: ProjectFiles,
+    /// The names that the input `sources` leads to.
+    pub(crate) named: Vec<PathBuf>,
+    /// Untracked files that the job wrote after its first build began. They are no sources.
+    pub(crate) products: BTreeSet<PathBuf>,
+    pub(crate) commit: Option<String>,
+}
+
+/// Collects the facts about all own units in `directories`.
+pub(crate) fn collect<'t>(
+    directories: &'t [ReadDirectory],
+    project: &Project<'_>,
+    restored: &LastRestore,
+) -> Result<Collected<'t>> {
+    let mut finder = PathFinder::new(project.namespace, project.places.roots(project.namespace)?);
+    let mut units = Vec::new();
+    for ReadDirectory { directory, target } in directories {
+        let first_source = |unit: &Unit| {
+            let source = dep_info::first_source(unit.dep_info.as_deref()?)?;
+            let bases = project.places.workspaces.iter();
+            bases
+                .map(|base| base.join(&source))
+                .find(|source| finder_exists(project.namespace, source))
+        };
+        for unit in own_units(target, &project.places.packages, &first_source) {
+            let mut unit = CollectedUnit {
+                place: directory,
+                unit,
+                fact: UnitFact::default(),
+            };
+            unit.fact = unit_fact(&unit, project, restored);
+            units.push(unit);
+        }
+    }
+    let first_build = first_build(&units, restored);
+    add_written(&mut units, project, restored)?;
+    let mut files = ProjectFiles::list(project, &mut finder)?;
+    let given = Given::new(restored);
+    for (name, file) in &mut files.files {
+        file.changed = given.changed(name, &file.stat, file.changed);
+    }
+    let mut named = Vec::new();
+    for name in project.named {
+        named.append(&mut below(name, &mut finder)?);
+    }
+    expand_directories(&mut units, &mut finder)?;
+    let (commit, commit_changed) = commit(project);
+    let mut collected = Collected {
+        facts: SaveFacts {
+            first_build,
+            clock_changed: restored
+                .note
+                .as_ref()
+                .is_some_and(RestoreNote::clock_changed),
+            commit_changed,
+            ..SaveFacts::default()
+        },
+        products: products(&files, first_build),
+        units,
+        files,
+        named,
+        commit,
+    };
+    collected.add_newest();
+    collected.look_at_paths(project, restored, &mut finder);
+    Ok(collected)
+}
+
+fn finder_exists(namespace: &dyn Namespace, name: &Path) -> bool {
+    let path = namespace.locate(name);
+    path.is_ok_and(|path| files::stat(&path).is_ok_and(|stat| stat.is_some()))
+}
+
+/// When the first unit was built that was not restored.
+fn first_build(units: &[CollectedUnit<'_>], restored: &LastRestore) -> Option<Timestamp> {
+    let since = restored.note.as_ref().map(|note| note.time);
+    let started = units.iter().filter_map(|unit| unit.fact.started);
+    started
+        .filter(|started| since.is_none_or(|since| *started > since))
+        .min()
+}
+
+/// Adds what build scripts wrote outside of the target directory.
+fn add_written(
+    units: &mut [CollectedUnit<'_>],
+    project: &Project<'_>,
+    restored: &LastRestore,
+) -> Result<()> {
+    let mut spans = Vec::new();
+    for (number, unit) in units.iter().enumerate() {
+        if !unit.fact.is_build_script_run || unit.fact.is_downloaded || unit.fact.is_restored {
+            continue;
+        }
+        let ended = unit.unit.units.iter().map(|unit| unit.built).max();
+        if let Some((started, ended)) = unit.fact.started.zip(ended) {
+            spans.push((number, TimeSpan { started, ended }));
+        }
+    }
+    for (number, name) in written_between(&spans, project.places, project.namespace)? {
+        units[number].fact.written.push(name);
+    }
+    let Some(record) = &restored.record else {
+        return Ok(());
+    };
+    for unit in units.iter_mut().filter(|unit| unit.fact.is_restored) {
+        let directory = unit.directory();
+        let mut recorded = record.units.iter();
+        let recorded = recorded.find(|recorded| {
+            recorded.root == unit.place.root_name && recorded.directory == directory
+        });
+        if let Some(recorded) = recorded {
+            let written = recorded.written.iter();
+            unit.fact.written = written
+                .map(|file| record.file(*file).path.clone())
+                .collect();
+        }
+    }
+    Ok(())
+}
+
+/// Replaces directories among the inputs by everything below them.
+fn expand_directories(units: &mut [CollectedUnit<'_>], finder: &mut PathFinder<'_>) -> Result<()> {
+    for unit in units
+        .iter_mut()
+        .filter(|unit| unit.fact.is_build_script_run)
+    {
+        let mut expanded = Vec::new();
+        for input in &unit.fact.inputs {
+            expanded.append(&mut below(input, finder)?);
+        }
+        unit.fact.inputs = expanded;
+    }
+    Ok(())
+}
+
+/// The commit that is checked out, and when that last changed.
+fn commit(project: &Project<'_>) -> (Option<String>, Option<Timestamp>) {
+    let found = || {
+        let checkout = project.namespace.locate(&project.places.checkout).ok()?;
+        let repository = Repository::find(project.namespace, &checkout).ok()??;
+        let head = repository.head().ok()?;
+        let stats = head.files.iter().filter_map(|file| files::stat(file).ok()?);
+        let changed = stats.map(|stat| stat.mtime.max(stat.ctime)).max();
+        Some((head.commit?, changed))
+    };
+    found().map_or((None, None), |(commit, changed)| (Some(commit), changed))
+}
+
+fn products(files: &ProjectFiles, first_build: Option<Timestamp>) -> BTreeSet<PathBuf> {
+    let Some(first_build) = first_build else {
+        return BTreeSet::new();
+    };
+    let written = files
+        .files
+        .iter()
+        .filter(|(_, file)| !file.is_tracked && file.changed >= first_build);
+    written.map(|(name, _)| name.clone()).collect()
+}
+
+impl Collected<'_> {
+    /// The files of a package, or those outside of all, that count as its sources.
+    pub(crate) fn counted<'n>(&'n self, names: &'n [PathBuf]) -> impl Iterator<Item = &'n PathBuf> {
+        let written: HashSet<&PathBuf> = self
+            .units
+            .iter()
+            .flat_map(|unit| &unit.fact.written)
+            .collect();
+        names.iter().filter(move |name| {
+            !super::project_files::is_ignored(name)
+                && !self.products.contains(*name)
+                && !written.contains(name)
+        })
+    }
+
+    fn add_newest(&mut self) {
+        let newest_change = |names: &[PathBuf]| {
+            let changed = self.counted(names).map(|name| {
+                let changed = self.files.files[name].changed;
+                (name.clone(), changed)
+            });
+            changed.max_by_key(|(_, changed)| *changed)
+        };
+        let newest_mtime = |names: &Vec<PathBuf>| {
+            let mtimes = names.iter().map(|name| self.files.files[name].stat.mtime);
+            mtimes.max()
+        };
+        let of_packages = &self.files.of_packages;
+        let newest_changes = of_packages
+            .iter()
+            .map(|names| newest_change(names))
+            .collect();
+        let newest_outside = newest_change(&self.files.outside);
+        let newest_mtimes = of_packages.iter().map(newest_mtime).collect();
+        self.facts.newest_changes = newest_changes;
+        self.facts.newest_outside = newest_outside;
+        self.facts.newest_mtimes = newest_mtimes;
+    }
+
+    /// Adds a fact for each path that can be recorded.
+    fn look_at_paths(
+        &mut self,
+        project: &Project<'_>,
+        restored: &LastRestore,
+        finder: &mut PathFinder<'_>,
+    ) {
+        let known = KnownStates::new(restored);
+        let given = Given::new(restored);
+        let mut found = Vec::new();
+        for name in self.paths_to_record() {
+            let is_listed = self.files.files.get(&name);
+            let path = match is_listed.filter(|file| file.stat.kind == FileKind::Symlink) {
+                Some(file) => Ok(Some(FoundInput {
+                    name: name.clone(),
+                    stat: file.stat,
+                    changed: file.changed,
+                })),
+                None => finder.find(&name),
+            };
+            let path = path.map(|path| {
+                path.map(|path| FoundInput {
+                    changed: given.changed(&path.name, &path.stat, path.changed),
+                    ..path
+                })
+            });
+            found.push((name, path));
+        }
+        let files = &self.files;
+        let finder = &*finder;
+        let facts: Vec<(PathBuf, PathFact)> = found
+            .into_par_iter()
+            .map(|(name, path)| {
+                let fact = match path {
+                    Ok(path) => path_fact(&name, path, &known, (project, files, finder)),
+                    Err(error) => unreadable(error.to_string()),
+                };
+                (name, fact)
+            })
+            .collect();
+        self.facts.paths.extend(facts);
+    }
+
+    fn paths_to_record(&self) -> BTreeSet<PathBuf> {
+        let mut names = BTreeSet::new();
+        for unit in &self.units {
+            names.extend(unit.fact.inputs.iter().chain(&unit.fact.written).cloned());
+            if let (Some(package), Some(_)) = (unit.fact.package, unit.fact.newest) {
+                names.extend(self.files.of_packages[package].iter().cloned());
+            }
+        }
+        for of_package in self.files.of_packages.iter().chain([&self.files.outside]) {
+            names.extend(self.counted(of_package).cloned());
+        }
+        names.extend(self.named.iter().cloned());
+        names
+    }
+}
+
+fn unreadable(reason: String) -> PathFact {
+    PathFact {
+        changed: None,
+        mtime: Timestamp::MIN,
+        place: PathPlace::OutsideOfPackages,
+        state: Err(reason),
+    }
+}
+
+fn path_fact(
+    name: &Path,
+    path: Option<FoundInput>,
+    known: &KnownStates<'_>,
+    (project, files, finder): (&Project<'_>, &ProjectFiles, &PathFinder<'_>),
+) -> PathFact {
+    let Some(path) = path else {
+        return unreadable(format!("{} does not exist", name.display()));
+    };
+    let place = place(&path.name, project);
+    let state = match place {
+        PathPlace::OutDir | PathPlace::TargetDir => {
+            Err(format!("{} lies in a target directory", name.display()))
+        }
+        PathPlace::Package(_) | PathPlace::OutsideOfPackages => {
+            if let Some(state) = known.get(name, path.changed) {
+                return PathFact {
+                    changed: Some(path.changed),
+                    mtime: path.stat.mtime,
+                    place,
+                    state: Ok(state),
+                };
+            }
+            let blob = files.blob(&path.name);
+            let located = finder.locate(&path.name);
+            let read = located.and_then(|located| FileState::read(&located, &path.stat, blob));
+            read.map_err(|error| error.to_string())
+        }
+    };
+    PathFact {
+        changed: Some(path.changed),
+        mtime: path.stat.mtime,
+        place,
+        state,
+    }
+}
+
+fn place(name: &Path, project: &Project<'_>) -> PathPlace {
+    for target in project.targets {
+        if let Ok(below) = name.strip_prefix(target) {
+            let mut parts = below.components().map(|part| part.as_os_str());
+            // `build/PACKAGE-HASH/out` or `build/PACKAGE/HASH/out`.
+            let is_out_dir = parts.any(|part| part == "build")
+                && parts.skip(1).take(2).any(|part| part == "out");
+            return if is_out_dir {
+                PathPlace::OutDir
+            } else {
+                PathPlace::TargetDir
+            };
+        }
+    }
+    project
+        .places
+        .package_of(name)
+        .map_or(PathPlace::OutsideOfPackages, PathPlace::Package)
+}

@@ -1,0 +1,161 @@
+//! What a path leads to counts, not the name alone.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use super::support::{BUILD, Files, Hit, Host};
+
+fn linked() -> Files {
+    Files::default()
+        .with_package(".", "app", "")
+        .with("src/a.rs", "pub const V: &str = \"a\";")
+        .with("src/b.rs", "pub const V: &str = \"b\";")
+        .with("data/a/text", "text a")
+        .with("data/b/text", "text b")
+        .with("watched/a", "watched a")
+        .with("watched/b", "watched b")
+        .with_link("src/cur.rs", "a.rs")
+        .with_link("data/cur", "a")
+        .with_link("watched/cur", "a")
+        .with(
+            "build.rs",
+            "fn main() {\n    println!(\"cargo:rerun-if-changed=watched/cur\");\n    \
+             println!(\"cargo:rustc-env=W={}\", std::fs::read_to_string(\"watched/cur\").unwrap().trim());\n}",
+        )
+        .with(
+            "src/main.rs",
+            "mod cur;\nfn main() { println!(\"{} {} {}\", cur::V, include_str!(\"../data/cur/text\").trim(), env!(\"W\")); }",
+        )
+}
+
+/// Jobs on clones of a repository, one commit after another.
+fn jobs_of(commits: &[(Files, &str)]) {
+    let host = Host::new();
+    let origin = host.path("origin");
+    for (files, expected) in commits {
+        let files = host.locked(files.clone().with(".gitignore", "/target"));
+        host.commit(&origin, &files);
+        let job = host.clone_job(&origin);
+        job.restore();
+        assert_eq!(job.builds_like_clean(BUILD).output("app"), *expected);
+        job.save(&["--move"]);
+        let job = host.clone_job(&origin);
+        assert_eq!(job.restore(), Hit::Exact);
+        job.builds_like_clean(BUILD).compiled_only(&[]);
+        job.save(&["--move"]);
+    }
+}
+
+#[test]
+fn a_link_to_another_source_is_compiled_again() {
+    jobs_of(&[
+        (linked(), "a text a watched a"),
+        (
+            linked().with_link("src/cur.rs", "b.rs"),
+            "b text a watched a",
+        ),
+        (linked(), "a text a watched a"),
+    ]);
+}
+
+#[test]
+fn a_link_to_another_directory_is_compiled_again() {
+    jobs_of(&[
+        (linked(), "a text a watched a"),
+        (linked().with_link("data/cur", "b"), "a text b watched a"),
+    ]);
+}
+
+#[test]
+fn a_watched_link_to_another_file_runs_the_build_script() {
+    jobs_of(&[
+        (linked(), "a text a watched a"),
+        (linked().with_link("watched/cur", "b"), "a text a watched b"),
+    ]);
+}
+
+#[test]
+fn a_file_in_place_of_a_link_and_a_link_in_place_of_a_file_are_compiled_again() {
+    let plain = linked()
+        .with("src/cur.rs", "pub const V: &str = \"own\";")
+        .without("data/cur")
+        .with("data/cur/text", "own text");
+    jobs_of(&[
+        (plain.clone(), "own own text watched a"),
+        (linked(), "a text a watched a"),
+        (plain, "own own text watched a"),
+    ]);
+}
+
+fn simple(number: u32) -> Files {
+    Files::default().with_package(".", "app", "").with(
+        "src/main.rs",
+        format!("fn main() {{ println!(\"{number}\"); }}"),
+    )
+}
+
+#[test]
+fn a_checkout_behind_a_link_is_fresh_and_follows_changes() {
+    let host = Host::new();
+    let real = host.path("place/disk/repo");
+    for (number, compiled) in [(1, true), (1, false), (2, true)] {
+        host.job_at(&real, &host.locked(simple(number)));
+        let link = host.path("place/work");
+        drop(fs::remove_file(&link));
+        symlink("disk/repo", &link).unwrap();
+        let job = host.job_in(&link);
+        job.restore();
+        let built = job.builds_like_clean(BUILD);
+        built.compiled_only(if compiled { &["app"] } else { &[] });
+        job.save(&["--move"]);
+    }
+}
+
+#[test]
+fn a_target_directory_behind_a_link_that_is_named_is_fresh_and_follows_changes() {
+    let named = ["--workspace", ". -> ../../fast"];
+    for option in [&["--move"][..], &[]] {
+        let host = Host::new();
+        let disk = host.path("place/fast");
+        for (number, compiled) in [(1, true), (1, false), (2, true), (2, false)] {
+            drop(fs::remove_dir_all(&disk));
+            let job = host.job(&host.locked(simple(number)));
+            symlink("../../fast", job.path("target")).unwrap();
+            host.restore(&job.directory, &named);
+            fs::create_dir_all(&disk).unwrap();
+            let built = job.builds_like_clean(BUILD);
+            built.compiled_only(if compiled { &["app"] } else { &[] });
+            job.save(&[&named[..], option].concat());
+        }
+    }
+}
+
+#[test]
+fn a_link_in_place_of_the_target_directory_is_an_error_that_harms_no_job() {
+    let host = Host::new();
+    host.first_job(&host.locked(simple(1)), BUILD);
+    let job = host.job(&host.locked(simple(2)));
+    for leads_somewhere in [false, true] {
+        if leads_somewhere {
+            fs::create_dir(host.path("place/fast")).unwrap();
+        } else {
+            symlink("../../fast", job.path("target")).unwrap();
+        }
+        let ran = host.local_cache(&job.directory, &["cargo", "restore"]);
+        assert!(ran.failed(1).contains("is a symlink"));
+    }
+    let built = job.builds_like_clean(BUILD);
+    assert_eq!(built.compiled_only(&["app"]).output("app"), "2");
+}
+
+#[test]
+fn a_store_behind_a_link_restores_fresh_units() {
+    let host = Host::new();
+    let files = host.locked(simple(1));
+    host.first_job(&files, BUILD);
+    fs::rename(host.path("store"), host.path("disk-store")).unwrap();
+    symlink("disk-store", host.path("store")).unwrap();
+    for _ in 0..2 {
+        host.next_job(&files, BUILD).compiled_only(&[]);
+    }
+}
