@@ -82,15 +82,21 @@ struct CargoWhyArgs {
     /// Show only the units of this package
     package: Option<String>,
     #[command(flatten)]
-    project: ProjectArgs,
+    workspaces: WorkspaceArgs,
 }
 
 #[derive(Debug, Args)]
-struct ProjectArgs {
+struct WorkspaceArgs {
     /// Directory of a Cargo workspace, followed by ` -> TARGET` if its target directory is
     /// elsewhere; can be given several times [default: current directory]
     #[arg(long = "workspace", value_name = "DIR")]
     workspaces: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+struct ProjectArgs {
+    #[command(flatten)]
+    workspaces: WorkspaceArgs,
     /// Which crates of the workspace are not compiled again: safe (nothing that a build may read
     /// has changed), cargo (nothing that cargo tracks has changed) or off (none)
     #[arg(long, value_name = "MODE", default_value = "safe", value_parser = parse_freshness)]
@@ -105,17 +111,20 @@ pub(super) fn cargo(context: &mut CommandContext<'_>, args: &CargoArgs) -> Resul
                 options: args.lookup.restore_options(!args.no_mirror),
                 record_as: None,
             };
-            let cargo = cargo_target(context, &args.project)?;
+            let cargo = project_target(context, &args.project)?;
             let reply = run(context, cargo, Task::Restore(task))?;
             let is_miss = reply.caches.iter().all(|cache| cache.found.is_none());
             Ok(args.lookup.exit(is_miss))
         }
         CargoCommand::Why(args) => {
-            let cargo = cargo_target(context, &args.project)?;
+            let cargo = cargo_target(context, &args.workspaces)?;
             let job = job(context, cargo, Task::Restore(RestoreTask::default()));
-            let outcomes = last_restore(&job, &Local::new(context.home()), context.monitor)?;
-            let outcomes = why::select(outcomes, args.package.as_deref())?;
-            let (text, json) = why::render(&outcomes);
+            let targets = last_restore(&job, &Local::new(context.home()), context.monitor)?;
+            if targets.is_empty() {
+                return Err(no_project());
+            }
+            let targets = why::select(targets, args.package.as_deref())?;
+            let (text, json) = why::render(&targets);
             context.print(&text, &json)?;
             Ok(Exit::Done)
         }
@@ -132,7 +141,7 @@ pub(super) fn cargo(context: &mut CommandContext<'_>, args: &CargoArgs) -> Resul
             };
             let cargo = CargoTarget {
                 keep_outputs: args.keep_outputs.clone(),
-                ..cargo_target(context, &args.project)?
+                ..project_target(context, &args.project)?
             };
             let reply = run(context, cargo, Task::Save(task))?;
             if args.fail_on_stale {
@@ -169,7 +178,14 @@ fn job(context: &CommandContext<'_>, cargo: CargoTarget, task: Task) -> Job {
     }
 }
 
-fn cargo_target(context: &CommandContext<'_>, args: &ProjectArgs) -> Result<CargoTarget> {
+fn project_target(context: &CommandContext<'_>, args: &ProjectArgs) -> Result<CargoTarget> {
+    Ok(CargoTarget {
+        freshness: args.freshness,
+        ..cargo_target(context, &args.workspaces)?
+    })
+}
+
+fn cargo_target(context: &CommandContext<'_>, args: &WorkspaceArgs) -> Result<CargoTarget> {
     let env = context.env;
     let workflow = action::WorkflowContext::from_env(env);
     let mut cargo = CargoTarget {
@@ -177,7 +193,6 @@ fn cargo_target(context: &CommandContext<'_>, args: &ProjectArgs) -> Result<Carg
         job: env.text("GITHUB_JOB").unwrap_or_default().to_owned(),
         repository: workflow.repository_id(),
         run: workflow.job_run_name(),
-        freshness: args.freshness,
         only_projects: true,
         ..CargoTarget::default()
     };
@@ -203,15 +218,17 @@ fn workspace_lines(context: &CommandContext<'_>, lines: &[String]) -> Result<Vec
     Ok(lines.into_iter().map(absolute).collect())
 }
 
+fn no_project() -> anyhow::Error {
+    anyhow!("there is neither a Cargo.toml nor a Cargo.lock; name a Cargo project with --workspace")
+}
+
 /// Fails if the job or any of its caches failed.
 fn check(reply: &JobReply) -> Result<()> {
     if let Some(error) = &reply.error {
         return Err(anyhow!(error.clone()));
     }
     if reply.caches.is_empty() {
-        bail!(
-            "there is neither a Cargo.toml nor a Cargo.lock; name a Cargo project with --workspace"
-        );
+        return Err(no_project());
     }
     let errors: Vec<&str> = reply
         .caches

@@ -14,9 +14,11 @@ mod run;
 mod warnings;
 
 pub use cargo::import::import;
-pub use cargo::last_restore::{UnitOutcome, last_restore};
+pub use cargo::last_restore::{TargetOutcome, last_restore};
 pub use cargo_target::{CargoTarget, WorkspaceLine};
-pub use reply::{CacheReply, FoundEntry, FreshnessReply, JobReply, PastRun, SaveReply, StaleUnit};
+pub use reply::{
+    CacheReply, FoundEntry, FreshnessReply, JobReply, PastRun, SaveReply, StaleUnit, UnitOutcome,
+};
 pub use request::{
     Housekeeping, Job, JobTarget, KeepCounts, PathsTarget, RestoreRecord, RestoreTask, SaveNotes,
     SaveTask, Task,

@@ -68,6 +68,19 @@ pub struct FreshnessReply {
     pub fresh: u64,
     /// The others. Cargo compiles them, and the crates that depend on them.
     pub stale: Vec<StaleCrate>,
+    /// The units that are not fresh.
+    #[serde(default)]
+    pub units: Vec<UnitOutcome>,
+}
+
+/// What a restore decided about a unit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnitOutcome {
+    pub package: String,
+    /// For example `lib-app`.
+    pub unit: String,
+    /// Why cargo compiles it again; `None` if it is fresh.
+    pub reason: Option<String>,
 }
 
 /// A crate that is compiled again.
@@ -83,6 +96,7 @@ impl FreshnessReply {
         self.crates += other.crates;
         self.fresh += other.fresh;
         self.stale.extend(other.stale);
+        self.units.extend(other.units);
     }
 }
 
@@ -94,6 +108,14 @@ impl fmt::Display for FreshnessReply {
             write!(f, "; {name}: {reason}")?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Display for UnitOutcome {
+    /// `api (lib-api): src/lib.rs changed`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let reason = self.reason.as_deref().unwrap_or("fresh");
+        write!(f, "{} ({}): {reason}", self.package, self.unit)
     }
 }
 

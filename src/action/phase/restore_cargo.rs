@@ -56,6 +56,9 @@ fn report(step: &StepContext<'_, '_>, caches: &[CacheReply], reply: Option<&JobR
     if let Some(freshness) = reply.and_then(|reply| reply.freshness.as_ref()) {
         step.console
             .log(Mark::Restored, messages::freshness(freshness));
+        for unit in &freshness.units {
+            step.console.debug(unit);
+        }
     }
     for (name, value) in outputs::of_cargo(caches, step.inputs.lookup_only) {
         step.set_output(name, &value);

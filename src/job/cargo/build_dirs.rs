@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::fs::{FileKind, files};
+use crate::fs::{FileKind, Namespace, files};
 use crate::job::context::JobContext;
 
 /// Files that cargo writes into every target directory.
@@ -19,6 +19,12 @@ pub(crate) struct BuildDirs {
 impl BuildDirs {
     pub(crate) fn new(dirs: Vec<PathBuf>) -> Self {
         Self { dirs }
+    }
+
+    /// The target directory.
+    pub(crate) fn target(&self) -> Result<&PathBuf> {
+        let first = self.dirs.first();
+        first.ok_or_else(|| Error::defect("a project without a target directory"))
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &PathBuf> {
@@ -132,11 +138,17 @@ fn check_dir(
     Ok(())
 }
 
+/// The name of a path without symlinks, as far as it exists.
+pub(super) fn real_name(namespace: &dyn Namespace, name: &Path) -> Result<PathBuf> {
+    Ok(namespace.original_name(&real_path(&namespace.locate(name)?)))
+}
+
 /// A path without symlinks, as far as it exists.
 fn real_path(path: &Path) -> PathBuf {
     for ancestor in path.ancestors() {
         if let (Ok(real), Ok(rest)) = (files::canonical(ancestor), path.strip_prefix(ancestor)) {
-            return real.join(rest);
+            // An empty rest would add a slash.
+            return real.join(rest).components().collect();
         }
     }
     path.to_owned()

@@ -23,9 +23,10 @@ use crate::cargo::freshness::record::{FreshnessRecord, RecordedUnit};
 use crate::cargo::freshness::unit_fact::{BuildDirectory, ReadDirectory};
 use crate::cargo::target_dir::{TargetDir, read_target};
 use crate::error::{Error, Result};
-use crate::fs::{Namespace, Timestamp, files};
-use crate::job::cargo::build_dirs::BuildDirs;
+use crate::fs::{Timestamp, files};
+use crate::job::cargo::build_dirs::{BuildDirs, real_name};
 use crate::job::cargo::caches::CacheContents;
+use crate::job::cargo::noted::{noted_as, relative_reason, unit_outcomes};
 use crate::job::cargo::project::{CargoProject, parse_path_list};
 use crate::job::cargo_target::CargoTarget;
 use crate::job::context::JobContext;
@@ -95,12 +96,6 @@ impl<'a> JobFreshness<'a> {
         }
         Ok(found)
     }
-
-    fn note_path(&self, roots: &Roots) -> Option<PathBuf> {
-        let (_, path) = roots.iter().next()?;
-        let path = real(path);
-        Some(self.context.namespace.original_name(&path))
-    }
 }
 
 fn project_places(
@@ -139,21 +134,6 @@ fn project_places(
         places.skipped.push(name(skipped)?);
     }
     Ok((places, targets))
-}
-
-/// The name of a path without symlinks, as far as it exists.
-pub(super) fn real_name(namespace: &dyn Namespace, name: &Path) -> Result<PathBuf> {
-    Ok(namespace.original_name(&real(&namespace.locate(name)?)))
-}
-
-fn real(path: &Path) -> PathBuf {
-    for ancestor in path.ancestors() {
-        if let (Ok(real), Ok(rest)) = (files::canonical(ancestor), path.strip_prefix(ancestor)) {
-            // An empty rest would add a slash.
-            return real.join(rest).components().collect();
-        }
-    }
-    path.to_owned()
 }
 
 /// The paths that lines of the input `sources` name.
@@ -259,19 +239,18 @@ impl<'a> TargetRestore<'a> {
         for (unit, reason) in record.units.iter().zip(&decisions) {
             match reason {
                 None => note.fresh.push((unit.root.clone(), unit.directory.clone())),
-                Some(reason) => {
-                    log::debug!("{} is not fresh: {reason}", unit.label);
-                    note.stale.push((unit.label.clone(), reason.clone()));
-                }
+                Some(reason) => note.stale.push((unit.label.clone(), reason.clone())),
             }
         }
         note.given = given;
         note.different = facts.different().collect();
         note.fresh_labels = fresh.iter().map(|unit| unit.label.clone()).collect();
-        if let Some(target) = job.note_path(roots) {
-            note.write(job.store, &target)?;
-        }
-        *workers::lock(&self.reply) = summarize(&record, &decisions, &job.places.checkout);
+        note.write(job.store, &noted_as(job.context.namespace, self.dirs)?)?;
+        let checkout = &job.places.checkout;
+        let mut reply = summarize(&record, &decisions, checkout);
+        let units = unit_outcomes(&note, checkout);
+        reply.units = units.filter(|unit| unit.reason.is_some()).collect();
+        *workers::lock(&self.reply) = reply;
         Ok((!fresh.is_empty()).then_some(time))
     }
 }
@@ -324,13 +303,10 @@ fn summarize(
         reply.crates += 1;
         match own.find_map(|(_, reason)| reason.as_ref()) {
             None => reply.fresh += 1,
-            Some(reason) => {
-                let prefix = format!("{}/", checkout.display());
-                reply.stale.push(StaleCrate {
-                    name: package.name.clone(),
-                    reason: reason.replacen(&prefix, "", 1),
-                });
-            }
+            Some(reason) => reply.stale.push(StaleCrate {
+                name: package.name.clone(),
+                reason: relative_reason(reason, checkout),
+            }),
         }
     }
     reply
@@ -353,10 +329,8 @@ impl<'a> TargetSave<'a> {
                 directory,
             });
         }
-        let note = match job.note_path(roots) {
-            Some(target) => RestoreNote::read(job.store, &target)?,
-            None => None,
-        };
+        let noted_as = noted_as(job.context.namespace, dirs)?;
+        let note = RestoreNote::read(job.store, &noted_as)?;
         // Without the record, inputs are judged by their times alone.
         let record = note
             .as_ref()

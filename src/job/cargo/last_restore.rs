@@ -1,37 +1,40 @@
 //! What the last restore decided about each unit of the project's target directories.
 
-use serde::Serialize;
+use std::path::PathBuf;
 
 use crate::cargo::freshness::note::RestoreNote;
 use crate::error::{Error, Result};
-use crate::fs::Namespace;
+use crate::fs::{Namespace, Timestamp};
+use crate::job::cargo::build_dirs::real_name;
 use crate::job::cargo::caches::CacheContents;
-use crate::job::cargo::freshness::real_name;
+use crate::job::cargo::noted::{noted_as, unit_outcomes};
 use crate::job::cargo::project::CargoProject;
 use crate::job::context::JobContext;
+use crate::job::reply::UnitOutcome;
 use crate::job::request::{Job, JobTarget};
 use crate::monitor::Monitor;
 use crate::store::Store;
 
-/// A unit in the last restore.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct UnitOutcome {
-    pub package: String,
-    /// For example `lib-app`.
-    pub unit: String,
-    /// Why cargo compiles it again; `None` if it was fresh.
-    pub reason: Option<String>,
+/// The last restore into a target directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetOutcome {
+    /// Relative to the checkout if it lies there.
+    pub directory: PathBuf,
+    pub time: Timestamp,
+    /// In the order of packages and units.
+    pub units: Vec<UnitOutcome>,
 }
 
-/// Reads what the last restore into the target directories of a job's project decided, in the order
-/// of packages and units.
+/// Reads what the last restore into each target directory of a job's project decided.
 ///
-/// Errors: no restore into any of them is known, or there is no project.
+/// Empty if there is no project.
+///
+/// Errors: no restore into any of them is known.
 pub fn last_restore(
     job: &Job,
     namespace: &dyn Namespace,
     monitor: &dyn Monitor,
-) -> Result<Vec<UnitOutcome>> {
+) -> Result<Vec<TargetOutcome>> {
     let JobTarget::Cargo(target) = &job.target else {
         return Err(Error::defect("only a Cargo project has units"));
     };
@@ -43,37 +46,35 @@ pub fn last_restore(
     let project = CargoProject::find(&context, target, &[])?;
     let store = Store::open(&namespace.locate(&job.cache_root)?)?;
     let checkout = real_name(namespace, &project.key_request.checkout)?;
-    let prefix = format!("{}/", checkout.display());
-    let mut outcomes = Vec::new();
-    let mut directories = Vec::new();
+    let mut targets = Vec::new();
+    let mut unknown = Vec::new();
     for plan in &project.plans {
         let CacheContents::Target(dirs) = &plan.contents else {
             continue;
         };
-        let Some((_, directory)) = dirs.roots().next() else {
-            continue;
-        };
-        directories.push(directory.display().to_string());
-        let name = real_name(namespace, directory)?;
+        let name = noted_as(namespace, dirs)?;
         let note = match &store {
             Some(store) => RestoreNote::read(store, &name)?,
             None => None,
         };
-        for (label, reason) in note.iter().flat_map(RestoreNote::outcomes) {
-            let (package, unit) = label.split_once(" (").unwrap_or((label, ""));
-            outcomes.push(UnitOutcome {
-                package: package.to_owned(),
-                unit: unit.trim_end_matches(')').to_owned(),
-                reason: reason.map(|reason| reason.replacen(&prefix, "", 1)),
-            });
-        }
+        let Some(note) = note else {
+            unknown.push(dirs.target()?.display().to_string());
+            continue;
+        };
+        let mut units: Vec<UnitOutcome> = unit_outcomes(&note, &checkout).collect();
+        units.sort_by(|a, b| (&a.package, &a.unit).cmp(&(&b.package, &b.unit)));
+        let directory = name.strip_prefix(&checkout).unwrap_or(&name).to_owned();
+        targets.push(TargetOutcome {
+            directory,
+            time: note.time,
+            units,
+        });
     }
-    if outcomes.is_empty() {
+    if targets.is_empty() && !unknown.is_empty() {
         return Err(Error::invalid(format!(
             "no restore into {} is known; run `local-cache cargo restore` first",
-            directories.join(" or ")
+            unknown.join(" or ")
         )));
     }
-    outcomes.sort_by(|a, b| (&a.package, &a.unit).cmp(&(&b.package, &b.unit)));
-    Ok(outcomes)
+    Ok(targets)
 }

@@ -31,6 +31,7 @@ mod caches;
 mod freshness;
 pub(crate) mod import;
 pub(crate) mod last_restore;
+mod noted;
 mod package_cache_lock;
 mod project;
 mod restore;
