@@ -17,7 +17,7 @@ use super::written::{TimeSpan, written_between};
 use crate::cargo::target_dir::{Unit, dep_info};
 use crate::error::Result;
 use crate::fs::{FileKind, Namespace, Timestamp, files};
-use crate::git::Repository;
+use crate::git::{Head, Repository};
 
 /// The own units, and everything that [`super::vouch`] needs to know of them.
 pub(crate) struct Collected<'t> {
@@ -68,7 +68,7 @@ pub(crate) fn collect<'t>(
     for name in project.named {
         named.append(&mut below(name, &mut finder)?);
     }
-    expand_directories(&mut units, &mut finder)?;
+    expand_directories(&mut units, &mut finder);
     let (commit, commit_changed) = commit(project);
     let mut collected = Collected {
         facts: SaveFacts {
@@ -128,11 +128,7 @@ fn add_written(
         return Ok(());
     };
     for unit in units.iter_mut().filter(|unit| unit.fact.is_restored) {
-        let directory = unit.directory();
-        let mut recorded = record.units.iter();
-        let recorded = recorded.find(|recorded| {
-            recorded.root == unit.place.root_name && recorded.directory == directory
-        });
+        let recorded = record.unit(&unit.place.root_name, &unit.directory());
         if let Some(recorded) = recorded {
             let written = recorded.written.iter();
             unit.fact.written = written
@@ -144,31 +140,43 @@ fn add_written(
 }
 
 /// Replaces directories among the inputs by everything below them.
-fn expand_directories(units: &mut [CollectedUnit<'_>], finder: &mut PathFinder<'_>) -> Result<()> {
+fn expand_directories(units: &mut [CollectedUnit<'_>], finder: &mut PathFinder<'_>) {
     for unit in units
         .iter_mut()
         .filter(|unit| unit.fact.is_build_script_run)
     {
         let mut expanded = Vec::new();
         for input in &unit.fact.inputs {
-            expanded.append(&mut below(input, finder)?);
+            match below(input, finder) {
+                Ok(mut names) => expanded.append(&mut names),
+                // The other units stay fresh.
+                Err(error) => unit.fact.defect = Some(error.to_string()),
+            }
         }
         unit.fact.inputs = expanded;
     }
-    Ok(())
 }
 
-/// The commit that is checked out, and when that last changed.
+/// The commit that is checked out, and when that last changed. If it cannot be read, it counts as
+/// changed after every build.
 fn commit(project: &Project<'_>) -> (Option<String>, Option<Timestamp>) {
-    let found = || {
-        let checkout = project.namespace.locate(&project.places.checkout).ok()?;
-        let repository = Repository::find(project.namespace, &checkout).ok()??;
-        let head = repository.head().ok()?;
-        let stats = head.files.iter().filter_map(|file| files::stat(file).ok()?);
-        let changed = stats.map(|stat| stat.mtime.max(stat.ctime)).max();
-        Some((head.commit?, changed))
+    let head = || -> Result<Option<Head>> {
+        let checkout = project.namespace.locate(&project.places.checkout)?;
+        let repository = Repository::find(project.namespace, &checkout)?;
+        repository.map(|repository| repository.head()).transpose()
     };
-    found().map_or((None, None), |(commit, changed)| (Some(commit), changed))
+    match head() {
+        Ok(None) => (None, None),
+        Ok(Some(head)) => {
+            let stats = head.files.iter().filter_map(|file| files::stat(file).ok()?);
+            let changed = stats.map(|stat| stat.mtime.max(stat.ctime)).max();
+            (head.commit, changed)
+        }
+        Err(error) => {
+            log::debug!("{error}; build scripts run again");
+            (None, Some(Timestamp::MAX))
+        }
+    }
 }
 
 fn products(files: &ProjectFiles, first_build: Option<Timestamp>) -> BTreeSet<PathBuf> {

@@ -146,16 +146,9 @@ impl Judge<'_> {
         let times = &self.record.packages[package].times;
         let numbers: Vec<FileNumber> = times.iter().map(|(number, _)| *number).collect();
         self.all_same(&numbers)?;
-        let newest = times.iter().map(|(_, time)| *time).max();
-        let mut unchanged = 0;
-        let mut newer = 0;
-        for (number, time) in times {
-            if let FileNow::Same { mtime, .. } = self.facts.files[number.index()] {
-                unchanged += usize::from(mtime == *time);
-                newer += usize::from(Some(mtime) > newest);
-            }
-        }
-        if unchanged == times.len() || newer == times.len() {
+        let has_its_time = |(number, time): &&(FileNumber, Timestamp)| matches!(&self.facts.files[number.index()], FileNow::Same { mtime, .. } if mtime == time);
+        let unchanged = times.iter().filter(has_its_time).count();
+        if unchanged == 0 || unchanged == times.len() {
             Ok(())
         } else {
             Err("some files of its package have new times".to_owned())

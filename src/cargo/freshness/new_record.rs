@@ -22,7 +22,7 @@ pub(crate) fn new_record(
     collected: &Collected<'_>,
     packages: &[PathPackage],
     restored: &LastRestore,
-) -> Result<FreshnessRecord> {
+) -> FreshnessRecord {
     let units: Vec<_> = collected
         .units
         .iter()
@@ -44,14 +44,14 @@ pub(crate) fn new_record(
     writer.record.named = writer.numbers(collected.named.iter());
     let mut contains_commit = false;
     for (unit, verdict) in collected.units.iter().zip(verdicts) {
-        let unit = writer.unit(unit, verdict, restored)?;
+        let unit = writer.unit(unit, verdict, restored);
         contains_commit |= unit.contains_commit;
         writer.record.units.push(unit);
     }
     let mut record = writer.record;
     record.commit = collected.commit.clone().filter(|_| contains_commit);
     record.files = writer.table.into_files();
-    Ok(record)
+    record
 }
 
 struct RecordWriter<'c, 't> {
@@ -100,7 +100,7 @@ impl RecordWriter<'_, '_> {
         unit: &CollectedUnit<'_>,
         verdict: Verdict,
         restored: &LastRestore,
-    ) -> Result<RecordedUnit> {
+    ) -> RecordedUnit {
         let fact = &unit.fact;
         let artifacts = unit.unit.units.iter().flat_map(|unit| &unit.artifacts);
         let mut artifacts: Vec<PathBuf> = artifacts.map(|path| unit.relative(path)).collect();
@@ -109,15 +109,18 @@ impl RecordWriter<'_, '_> {
         artifacts.dedup();
         let directory = unit.directory();
         let records = match verdict.reason {
-            None => read_records(&unit.unit.profile.join(unit.unit.record_dir()))?,
-            Some(_) => Vec::new(),
+            None => read_records(&unit.unit.profile.join(unit.unit.record_dir())),
+            Some(_) => Ok(Vec::new()),
         };
+        // The other units stay fresh.
+        let unreadable = records.as_ref().err().map(|error| error.to_string());
         let contains_commit = fact.is_build_script_run
             && match earlier(restored, unit) {
                 Some(earlier) if fact.is_restored => earlier.contains_commit,
-                _ => self.contains_commit(unit)?,
+                // What cannot be read may contain it.
+                _ => self.contains_commit(unit).unwrap_or(true),
             };
-        Ok(RecordedUnit {
+        RecordedUnit {
             label: unit.unit.label(),
             root: unit.place.root_name.clone(),
             directory,
@@ -130,10 +133,10 @@ impl RecordWriter<'_, '_> {
             compares_newest: fact.newest.is_some(),
             contains_commit,
             artifacts,
-            records,
-            reason: verdict.reason,
+            records: records.unwrap_or_default(),
+            reason: verdict.reason.or(unreadable),
             safe_reason: verdict.safe_reason,
-        })
+        }
     }
 
     fn crate_root(&mut self, unit: &CollectedUnit<'_>) -> Option<(String, FileNumber)> {
@@ -200,9 +203,8 @@ fn documentation(unit: &CollectedUnit<'_>) -> Option<PathBuf> {
 }
 
 fn earlier<'r>(restored: &'r LastRestore, unit: &CollectedUnit<'_>) -> Option<&'r RecordedUnit> {
-    let directory = unit.directory();
-    let mut units = restored.record.as_ref()?.units.iter();
-    units.find(|earlier| earlier.root == unit.place.root_name && earlier.directory == directory)
+    let record = restored.record.as_ref()?;
+    record.unit(&unit.place.root_name, &unit.directory())
 }
 
 fn read_records(directory: &Path) -> Result<Vec<(String, Vec<u8>)>> {

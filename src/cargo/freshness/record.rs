@@ -1,7 +1,7 @@
 //! What an entry knows of a project's own units: a file of its own in the store.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -111,7 +111,13 @@ impl FreshnessRecord {
         record.is_consistent().then_some(record)
     }
 
-    /// Whether all numbers refer to something.
+    /// The unit whose records are in a directory of a root.
+    pub(crate) fn unit(&self, root: &str, directory: &Path) -> Option<&RecordedUnit> {
+        let mut units = self.units.iter();
+        units.find(|unit| unit.root == root && unit.directory == directory)
+    }
+
+    /// Whether all numbers refer to something, and no unit names a path outside of its root.
     fn is_consistent(&self) -> bool {
         let packages = self.packages.iter();
         let of_packages = packages.flat_map(|package| {
@@ -127,12 +133,33 @@ impl FreshnessRecord {
         files.all(|number| self.files.len() > number.index())
             && self.units.iter().all(|unit| {
                 let package = unit.package.map_or(0, |package| package as usize + 1);
-                package <= self.packages.len()
+                package <= self.packages.len() && unit.stays_below_root()
             })
     }
 
     pub(crate) fn file(&self, number: FileNumber) -> &RecordedFile {
         &self.files[number.index()]
+    }
+}
+
+impl RecordedUnit {
+    /// A store can be shared, so a record must not be able to name other files.
+    fn stays_below_root(&self) -> bool {
+        let is_below = |path: &PathBuf| {
+            let mut parts = path.components();
+            parts.all(|part| matches!(part, Component::Normal(_)))
+        };
+        let is_name = |(name, _): &(String, Vec<u8>)| {
+            !name.is_empty() && !name.contains('/') && name != "." && name != ".."
+        };
+        let has_name = !self.directory.as_os_str().is_empty();
+        let crate_name = self.crate_root.as_ref().map_or("", |(name, _)| name);
+        has_name
+            && is_below(&self.directory)
+            && is_below(&self.profile)
+            && self.artifacts.iter().all(is_below)
+            && self.records.iter().all(is_name)
+            && !crate_name.contains('/')
     }
 }
 
@@ -159,5 +186,73 @@ impl FileTable {
 
     pub(crate) fn into_files(self) -> Vec<RecordedFile> {
         self.files
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unit() -> RecordedUnit {
+        RecordedUnit {
+            label: "app (lib-app)".to_owned(),
+            root: "target".to_owned(),
+            directory: "debug/.fingerprint/app-1".into(),
+            package: None,
+            profile: "debug".into(),
+            crate_root: None,
+            is_build_script_run: false,
+            inputs: Vec::new(),
+            written: Vec::new(),
+            compares_newest: false,
+            contains_commit: false,
+            artifacts: vec!["debug/deps/libapp-1.rlib".into()],
+            records: vec![("lib-app".to_owned(), b"1".to_vec())],
+            reason: None,
+            safe_reason: None,
+        }
+    }
+
+    fn decoded(unit: RecordedUnit) -> Option<FreshnessRecord> {
+        let record = FreshnessRecord {
+            units: vec![unit],
+            ..FreshnessRecord::default()
+        };
+        FreshnessRecord::decode(&record.encode().unwrap())
+    }
+
+    #[test]
+    fn a_record_that_names_files_outside_of_its_roots_vouches_for_nothing() {
+        assert!(decoded(unit()).is_some());
+        let forge: [fn(&mut RecordedUnit); 7] = [
+            |unit| unit.directory = "../.ssh".into(),
+            |unit| unit.directory = "/etc".into(),
+            |unit| unit.directory = PathBuf::new(),
+            |unit| unit.profile = "debug/../..".into(),
+            |unit| unit.artifacts.push("/etc/passwd".into()),
+            |unit| unit.records.push(("../lib-app".to_owned(), Vec::new())),
+            |unit| unit.crate_root = Some(("../app".to_owned(), FileNumber(0))),
+        ];
+        for (number, forge) in forge.into_iter().enumerate() {
+            let mut unit = unit();
+            forge(&mut unit);
+            assert!(decoded(unit).is_none(), "{number}");
+        }
+    }
+
+    #[test]
+    fn records_of_other_versions_and_numbers_without_a_file_are_refused() {
+        let bytes = FreshnessRecord::default().encode().unwrap();
+        assert_eq!(
+            FreshnessRecord::decode(&bytes),
+            Some(FreshnessRecord::default())
+        );
+        let mut other = bytes;
+        other[MAGIC.len()] += 1;
+        assert_eq!(FreshnessRecord::decode(&other), None);
+        assert_eq!(FreshnessRecord::decode(b"lc-srcs\n"), None);
+        let mut unit = unit();
+        unit.inputs.push(FileNumber(0));
+        assert!(decoded(unit).is_none());
     }
 }

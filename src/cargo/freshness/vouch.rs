@@ -206,7 +206,7 @@ fn check_build_script(
         .commit_changed
         .is_some_and(|changed| changed >= started);
     if commit_changed && !unit.is_restored {
-        return Err("another commit was checked out after it ran".to_owned());
+        return Err("the commit was changed after it ran, or is unknown".to_owned());
     }
     Ok(())
 }

@@ -208,17 +208,16 @@ impl<'a> TargetRestore<'a> {
         };
         let facts = sources.compare(&record);
         let decisions = decide(&record, &facts, job.mode);
-        let pairs = record.units.iter().zip(&decisions);
-        let fresh: Vec<&RecordedUnit> = pairs
-            .filter(|(_, reason)| reason.is_none())
-            .map(|(unit, _)| unit)
-            .collect();
+        let mut fresh: Vec<&RecordedUnit> = Vec::new();
+        let mut stale: Vec<&RecordedUnit> = Vec::new();
+        for (unit, reason) in record.units.iter().zip(&decisions) {
+            if reason.is_none() {
+                fresh.push(unit);
+            } else {
+                stale.push(unit);
+            }
+        }
         let root = |name: &str| roots.path(name.as_bytes()).ok().map(Path::to_owned);
-        let stale: Vec<&RecordedUnit> = record
-            .units
-            .iter()
-            .filter(|unit| !fresh.iter().any(|fresh| std::ptr::eq(*fresh, *unit)))
-            .collect();
         let (gone, others): (Vec<&RecordedUnit>, Vec<&RecordedUnit>) =
             record.units.iter().partition(|unit| {
                 let source = unit.crate_root.as_ref();
@@ -227,10 +226,10 @@ impl<'a> TargetRestore<'a> {
         put_back::remove_products(&stale, &fresh, &root)?;
         put_back::remove_incremental(&gone, &others, &root)?;
         // The times of sources first: should this end here, nothing is fresh yet.
-        let given = give_times(
-            &times_to_give(&record, &facts, &decisions),
-            job.context.namespace,
-        )?;
+        let mut times = times_to_give(&record, &facts, &decisions);
+        // A record can be forged, and names files by absolute paths.
+        times.retain(|(file, _)| job.places.package_of(&file.path).is_some());
+        let given = give_times(&times, job.context.namespace)?;
         let time = put_back::put_back(&fresh, sources.time(), &root)?;
         if facts.has_whole_seconds() || time.nanoseconds == 0 {
             put_back::wait_after(time.seconds);
@@ -397,7 +396,7 @@ impl SaveSteps for TargetSave<'_> {
                     .to_owned(),
             })
             .collect();
-        new_record(&collected, &job.places.packages, &self.restored)?.encode()
+        new_record(&collected, &job.places.packages, &self.restored).encode()
     }
 
     fn before_move(&self) -> Result<()> {
