@@ -69,25 +69,19 @@ fn is_named(unit: &Unit, kinds: &[&str], crate_name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cargo::target_dir::UnitOrigin;
     use crate::fs::Timestamp;
 
     fn unit(name: &str, seconds: i64, artifacts: &[&str]) -> Unit {
         Unit {
             package: "plain".into(),
-            hash: String::new(),
             name: name.into(),
             fingerprint: Some(1),
-            dependencies: Vec::new(),
-            origin: UnitOrigin::Elsewhere,
             built: Timestamp {
                 seconds,
                 nanoseconds: 0,
             },
-            local: Vec::new(),
-            record_dir: PathBuf::new(),
-            dep_info: None,
             artifacts: artifacts.iter().map(PathBuf::from).collect(),
+            ..Unit::default()
         }
     }
 

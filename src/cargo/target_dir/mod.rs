@@ -48,7 +48,7 @@ pub(crate) struct Profile {
     pub incremental: Vec<Incremental>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Unit {
     pub package: String,
     /// Some units of a package share their hash.
@@ -73,7 +73,7 @@ pub(crate) struct Unit {
     pub artifacts: Vec<PathBuf>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum UnitOrigin {
     /// A registry package, as `NAME-VERSION`.
     Registry(String),
@@ -82,6 +82,7 @@ pub(crate) enum UnitOrigin {
     /// A file of the workspace, relative to its root.
     Workspace(PathBuf),
     /// Unknown or outside of the workspace.
+    #[default]
     Elsewhere,
 }
 

@@ -56,8 +56,6 @@ pub(super) fn doc_records(doc: &DocDir, target: &TargetDir) -> Vec<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cargo::target_dir::UnitOrigin;
-    use crate::fs::Timestamp;
 
     fn unit(name: &str) -> Unit {
         Unit {
@@ -65,13 +63,8 @@ mod tests {
             hash: "1".into(),
             name: name.into(),
             fingerprint: Some(1),
-            dependencies: Vec::new(),
-            origin: UnitOrigin::Elsewhere,
-            built: Timestamp::default(),
-            local: Vec::new(),
             record_dir: "1".into(),
-            dep_info: None,
-            artifacts: Vec::new(),
+            ..Unit::default()
         }
     }
 

@@ -86,13 +86,7 @@ mod tests {
             hash: hash.to_owned(),
             name: name.to_owned(),
             fingerprint,
-            dependencies: Vec::new(),
-            origin: UnitOrigin::Elsewhere,
-            built: Timestamp::default(),
-            local: Vec::new(),
-            record_dir: PathBuf::new(),
-            dep_info: None,
-            artifacts: Vec::new(),
+            ..Unit::default()
         }
     }
 

@@ -82,7 +82,7 @@ mod tests {
     use super::*;
     use crate::cargo::project::lockfile::Lockfile;
     use crate::cargo::project::manifest::CargoManifest;
-    use crate::cargo::target_dir::{Incremental, TargetDir, UnitOrigin};
+    use crate::cargo::target_dir::{Incremental, TargetDir};
     use crate::cargo::target_gc::locked_packages::LockedPackages;
     use crate::cargo::target_gc::own_targets::OwnTargets;
     use crate::fs::Timestamp;
@@ -93,13 +93,8 @@ mod tests {
             hash: hash.into(),
             name: name.into(),
             fingerprint: Some(1),
-            dependencies: Vec::new(),
-            origin: UnitOrigin::Elsewhere,
-            built: Timestamp::default(),
-            local: Vec::new(),
             record_dir: Path::new(".fingerprint").join(hash),
-            dep_info: None,
-            artifacts: Vec::new(),
+            ..Unit::default()
         }
     }
 

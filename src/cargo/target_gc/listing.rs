@@ -97,7 +97,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::cargo::target_dir::{Incremental, Unit, UnitOrigin};
+    use crate::cargo::target_dir::{Incremental, Unit};
     use crate::cargo::target_gc::unused::KeepFn;
     use crate::fs::Timestamp;
     use crate::glob::Filter;
@@ -115,13 +115,9 @@ mod tests {
             hash: hash.to_owned(),
             name: name.to_owned(),
             fingerprint,
-            dependencies: Vec::new(),
-            origin: UnitOrigin::Elsewhere,
-            built: Timestamp::default(),
-            local: Vec::new(),
             record_dir: Path::new(".fingerprint").join(format!("app-{hash}")),
-            dep_info: None,
             artifacts: vec![format!("deps/{name}-{hash}").into()],
+            ..Unit::default()
         }
     }
 

@@ -209,15 +209,12 @@ mod tests {
             name: format!("lib-{package}"),
             fingerprint: Some(number),
             dependencies: dependencies.to_vec(),
-            origin: UnitOrigin::Elsewhere,
             built: Timestamp {
                 seconds: NOW.seconds - days * 86_400,
                 nanoseconds: 0,
             },
-            local: Vec::new(),
-            record_dir: PathBuf::new(),
-            dep_info: None,
             artifacts: vec!["deps/output".into()],
+            ..Unit::default()
         }
     }
 
