@@ -80,11 +80,12 @@ fn units(target: &TargetDir) -> impl Iterator<Item = (&Profile, &Unit)> {
 }
 
 /// Whether cargo compares the sources of a unit by their times. It does not do so for what lies in
-/// its own directories of downloads.
+/// its own directories of downloads, or if it compares contents.
 fn is_local(unit: &Unit) -> bool {
     let is_downloaded = matches!(unit.origin, UnitOrigin::Registry(_) | UnitOrigin::Git(..));
     unit.local.iter().any(|check| match check {
-        LocalCheck::DepInfo(_) => !is_downloaded,
+        // What has an unknown form is compiled again.
+        LocalCheck::DepInfo(_) | LocalCheck::Unknown => !is_downloaded,
         LocalCheck::Precalculated(text) => newest_file(text).is_some(),
         _ => false,
     })
@@ -229,7 +230,8 @@ fn add_inputs(
                 .map(|path| normalize_path(&package.directory.join(path)));
             inputs.paths.extend(absolute);
         }
-        LocalCheck::RerunIfEnvChanged => {}
+        // Cargo decides by contents itself.
+        LocalCheck::RerunIfEnvChanged | LocalCheck::Checksums => {}
         LocalCheck::Precalculated(text) => {
             if let Some((newest, _)) = newest_file(text) {
                 inputs.newest = Some(newest);
@@ -238,4 +240,88 @@ fn add_inputs(
         LocalCheck::Unknown => return Err("cargo's record of it has an unknown form".to_owned()),
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unit(name: &str, fingerprint: u64, dependencies: &[u64], local: LocalCheck) -> Unit {
+        Unit {
+            package: name.rsplit('-').next().unwrap_or_default().to_owned(),
+            name: name.to_owned(),
+            fingerprint: Some(fingerprint),
+            dependencies: dependencies.to_vec(),
+            local: vec![local],
+            record_dir: format!(".fingerprint/{fingerprint}").into(),
+            ..Unit::default()
+        }
+    }
+
+    fn registry(unit: Unit) -> Unit {
+        Unit {
+            origin: UnitOrigin::Registry("dep-1.0.0".to_owned()),
+            ..unit
+        }
+    }
+
+    #[test]
+    fn local_packages_and_what_depends_on_them_are_own_units() {
+        let dep_info = || LocalCheck::DepInfo("dep".into());
+        let newest = "1732937000.123456789s (src/lib.rs)";
+        let units = vec![
+            unit("lib-app", 1, &[], dep_info()),
+            unit("lib-unknown", 2, &[], LocalCheck::Unknown),
+            unit(
+                "doc-lib-app",
+                3,
+                &[],
+                LocalCheck::Precalculated(newest.to_owned()),
+            ),
+            registry(unit("lib-patched", 4, &[1], dep_info())),
+            registry(unit("lib-dep", 5, &[], dep_info())),
+            registry(unit("lib-newer", 6, &[], LocalCheck::Unknown)),
+            unit("lib-content", 7, &[], LocalCheck::Checksums),
+            unit(
+                "doc-lib-dep",
+                8,
+                &[],
+                LocalCheck::Precalculated("1.0.0".to_owned()),
+            ),
+        ];
+        let target = TargetDir {
+            profiles: vec![Profile {
+                directory: "/t/debug".into(),
+                units,
+                ..Profile::default()
+            }],
+        };
+        let own = own_units(&target, &[], &|_| None);
+        let found: Vec<(&str, bool)> = own
+            .iter()
+            .map(|unit| (unit.units[0].name.as_str(), unit.is_downloaded))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                ("lib-app", false),
+                ("lib-unknown", false),
+                ("doc-lib-app", false),
+                ("lib-patched", true),
+            ]
+        );
+    }
+
+    #[test]
+    fn the_newest_file_of_a_package_is_told_from_a_version() {
+        let time = Timestamp {
+            seconds: 17,
+            nanoseconds: 5,
+        };
+        let (found, path) = newest_file("17.000000005s (my dir/lib.rs)").unwrap();
+        assert_eq!((found, path), (time, Path::new("my dir/lib.rs")));
+        for text in ["1.0.0", "17.5s (x)", "17.000000005s", "abc", ""] {
+            assert_eq!(newest_file(text), None, "{text}");
+        }
+    }
 }

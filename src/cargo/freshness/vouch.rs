@@ -225,3 +225,152 @@ fn safe_reason(unit: &UnitFact, facts: &SaveFacts) -> Result<(), String> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cargo::freshness::contents::ContentId;
+    use crate::digest::Digest;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp {
+            seconds,
+            nanoseconds: 0,
+        }
+    }
+
+    fn fact(changed: i64, place: PathPlace) -> PathFact {
+        PathFact {
+            changed: Some(at(changed)),
+            mtime: at(changed),
+            place,
+            state: Ok(FileState {
+                content: ContentId::Bytes(Digest::of(b"text")),
+                size: 4,
+                is_executable: false,
+            }),
+        }
+    }
+
+    /// A unit that began at 10 and read a file that changed at 5.
+    fn unit() -> UnitFact {
+        UnitFact {
+            package: Some(0),
+            started: Some(at(10)),
+            inputs: vec!["/w/src/lib.rs".into()],
+            ..UnitFact::default()
+        }
+    }
+
+    fn facts() -> SaveFacts {
+        SaveFacts {
+            paths: HashMap::from([("/w/src/lib.rs".into(), fact(5, PathPlace::Package(0)))]),
+            first_build: Some(at(8)),
+            newest_changes: vec![Some(("/w/src/lib.rs".into(), at(5)))],
+            newest_mtimes: vec![Some(at(5))],
+            ..SaveFacts::default()
+        }
+    }
+
+    fn verdict(change: impl FnOnce(&mut UnitFact, &mut SaveFacts)) -> Verdict {
+        let (mut unit, mut facts) = (unit(), facts());
+        change(&mut unit, &mut facts);
+        vouch(&[unit], &facts).remove(0)
+    }
+
+    #[test]
+    fn a_unit_is_vouched_for_if_nothing_that_it_read_changed_since_its_build_began() {
+        type Change = fn(&mut UnitFact, &mut SaveFacts);
+        assert_eq!(verdict(|_, _| ()), Verdict::default());
+        let changes: [(&str, Change); 11] = [
+            ("changed after the build began", |_, facts| {
+                facts
+                    .paths
+                    .insert("/w/src/lib.rs".into(), fact(10, PathPlace::Package(0)));
+            }),
+            ("does not exist", |_, facts| {
+                facts
+                    .paths
+                    .get_mut(Path::new("/w/src/lib.rs"))
+                    .unwrap()
+                    .changed = None;
+            }),
+            ("lies in a target directory", |_, facts| {
+                facts
+                    .paths
+                    .insert("/w/src/lib.rs".into(), fact(5, PathPlace::TargetDir));
+            }),
+            ("may not be read", |_, facts| {
+                let fact = facts.paths.get_mut(Path::new("/w/src/lib.rs")).unwrap();
+                fact.state = Err("may not be read".to_owned());
+            }),
+            ("was not looked at", |_, facts| facts.paths.clear()),
+            ("a defect", |unit, _| {
+                unit.defect = Some("a defect".to_owned());
+            }),
+            ("when its build began", |unit, _| {
+                unit.started = None;
+            }),
+            ("no manifest", |unit, _| {
+                unit.package = None;
+            }),
+            ("the clock was changed", |_, facts| {
+                facts.clock_changed = true;
+            }),
+            ("files of its package changed", |unit, _| {
+                unit.newest = Some(at(4));
+            }),
+            ("was written by it and removed", |unit, _| {
+                unit.written.push("/w/made.rs".into());
+            }),
+        ];
+        for (expected, change) in changes {
+            let reason = verdict(change).reason.unwrap_or_default();
+            assert!(reason.contains(expected), "{expected}: {reason}");
+        }
+    }
+
+    #[test]
+    fn a_build_script_is_vouched_for_only_if_it_surely_wrote_no_input() {
+        let script = |unit: &mut UnitFact| unit.is_build_script_run = true;
+        assert_eq!(verdict(|unit, _| script(unit)).reason, None);
+        let of_late_input = |place, is_written: bool| {
+            verdict(|unit, facts| {
+                script(unit);
+                let late = PathBuf::from("/w/src/made.rs");
+                facts.paths.insert(late.clone(), fact(9, place));
+                unit.inputs.push(late.clone());
+                if is_written {
+                    unit.written.push(late);
+                }
+            })
+            .reason
+        };
+        assert!(of_late_input(PathPlace::Package(0), false).is_some());
+        assert!(of_late_input(PathPlace::OutsideOfPackages, false).is_some());
+        assert_eq!(of_late_input(PathPlace::Package(1), false), None);
+        assert_eq!(of_late_input(PathPlace::Package(0), true), None);
+        let later_commit = verdict(|unit, facts| {
+            script(unit);
+            facts.commit_changed = Some(at(10));
+        });
+        assert!(later_commit.reason.is_some());
+    }
+
+    #[test]
+    fn other_files_of_the_project_count_only_where_cargo_is_not_trusted() {
+        for outside in [false, true] {
+            let verdict = verdict(|_, facts| {
+                let change = Some((PathBuf::from("/w/clippy.toml"), at(10)));
+                if outside {
+                    facts.newest_outside = change;
+                } else {
+                    facts.newest_changes = vec![change];
+                }
+            });
+            assert_eq!(verdict.reason, None);
+            let reason = verdict.safe_reason.unwrap();
+            assert_eq!(reason, "/w/clippy.toml changed after the build began");
+        }
+    }
+}

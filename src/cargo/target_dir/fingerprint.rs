@@ -18,6 +18,8 @@ pub(crate) enum LocalCheck {
         output: PathBuf,
         paths: Vec<PathBuf>,
     },
+    /// The contents of the sources (`build.fingerprint = "content"`). Times do not count.
+    Checksums,
     /// The value of an environment variable.
     RerunIfEnvChanged,
     /// A text: the version of a downloaded package, or the newest file of a package with a path.
@@ -32,10 +34,11 @@ impl LocalCheck {
             let (kind, content) = value.as_object()?.iter().next()?;
             let path = |name: &str| Some(PathBuf::from(content.get(name)?.as_str()?));
             match kind.as_str() {
-                // With checksums, cargo does not compare times.
-                "CheckDepInfo" if content.get("checksum") != Some(&Value::Bool(true)) => {
-                    Some(Self::DepInfo(path("dep_info")?))
-                }
+                "CheckDepInfo" => match content.get("checksum") {
+                    Some(Value::Bool(true)) => Some(Self::Checksums),
+                    Some(Value::Bool(false)) | None => Some(Self::DepInfo(path("dep_info")?)),
+                    Some(_) => None,
+                },
                 "RerunIfChanged" => {
                     let paths = content.get("paths")?.as_array()?.iter();
                     let paths: Option<Vec<PathBuf>> =
@@ -116,7 +119,7 @@ mod tests {
             fingerprint.local,
             [
                 LocalCheck::DepInfo("debug/.fingerprint/a/dep-lib-a".into()),
-                LocalCheck::Unknown,
+                LocalCheck::Checksums,
                 LocalCheck::RerunIfChanged {
                     output: "debug/build/a/output".into(),
                     paths: vec!["build.rs".into(), "../x".into()],
