@@ -21,9 +21,10 @@
 //! newer. Cargo also compares variables, features, profiles and manifests.
 //!
 //! What remains: a file that no cargo record names, which a step creates after the restore and
-//! removes before the save, or that lies outside of the checkout, is not seen; a later step that
-//! gives a source other contents and an old time is reported at the end of the job, and the entry
-//! does not vouch for that unit.
+//! removes before the save, or that lies outside of the checkout, is not seen; a directory that was
+//! moved away for a build and back, and then had names added or removed, looks like one that only
+//! had these; a later step that gives a source other contents and an old time is reported at the
+//! end of the job, and the entry does not vouch for that unit.
 //!
 //! # Packages of which cargo compares the newest time
 //!
