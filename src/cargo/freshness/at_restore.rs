@@ -11,7 +11,7 @@ use super::paths::{FoundInput, PathFinder};
 use super::project_files::{Project, ProjectFiles, below, is_ignored};
 use super::record::{FileNumber, FreshnessRecord, RecordedFile};
 use crate::error::Result;
-use crate::fs::{Timestamp, files};
+use crate::fs::{FileKind, Timestamp, files};
 use crate::git::{BlobId, Repository};
 
 /// The files of the project as they are now. They are listed once for all target directories.
@@ -82,15 +82,13 @@ impl<'a> SourcesNow<'a> {
     }
 
     fn find(&mut self, file: &RecordedFile) -> Result<Option<FoundInput>> {
-        if !matches!(file.state.content, ContentId::Link(_)) {
-            return self.finder.find(&file.path);
+        let is_link = matches!(file.state.content, ContentId::Link(_));
+        match self.files.found(&file.path) {
+            // Other paths are followed through symlinks.
+            Some(found) if is_link || found.stat.kind == FileKind::File => Ok(Some(found)),
+            _ if is_link => Ok(None),
+            _ => self.finder.find(&file.path),
         }
-        let listed = self.files.files.get(&file.path);
-        Ok(listed.map(|listed| FoundInput {
-            name: file.path.clone(),
-            stat: listed.stat,
-            changed: listed.changed,
-        }))
     }
 
     fn compare_file(&self, file: &RecordedFile, path: &FoundInput) -> FileNow {
@@ -108,6 +106,9 @@ impl<'a> SourcesNow<'a> {
         let located = self.finder.locate(&path.name)?;
         let blob: Option<BlobId> = self.files.blob(&path.name);
         let is_still = state.is_still(&located, &path.stat, blob)?;
+        if blob.is_some() && matches!(state.content, ContentId::Blob(_)) {
+            return Ok(is_still);
+        }
         // Another file may have been renamed to this name while this one was read.
         let unchanged = files::stat_link(&located)?.is_some_and(|now| now.same_state(&path.stat));
         Ok(is_still && unchanged)

@@ -16,7 +16,7 @@ use super::vouch::{PathFact, PathPlace, SaveFacts, UnitFact};
 use super::written::{TimeSpan, written_between};
 use crate::cargo::target_dir::{Unit, dep_info};
 use crate::error::Result;
-use crate::fs::{FileKind, Namespace, Timestamp, files};
+use crate::fs::{Namespace, Timestamp, files};
 use crate::git::{Head, Repository};
 
 /// The own units, and everything that [`super::vouch`] needs to know of them.
@@ -240,21 +240,15 @@ impl Collected<'_> {
         let given = Given::new(restored);
         let mut found = Vec::new();
         for name in self.paths_to_record() {
-            let is_listed = self.files.files.get(&name);
-            let path = match is_listed.filter(|file| file.stat.kind == FileKind::Symlink) {
-                Some(file) => Ok(Some(FoundInput {
-                    name: name.clone(),
-                    stat: file.stat,
-                    changed: file.changed,
-                })),
-                None => finder.find(&name),
+            let path = match self.files.found(&name) {
+                Some(found) => Ok(Some(found)),
+                None => finder.find(&name).map(|path| {
+                    path.map(|path| FoundInput {
+                        changed: given.changed(&path.name, &path.stat, path.changed),
+                        ..path
+                    })
+                }),
             };
-            let path = path.map(|path| {
-                path.map(|path| FoundInput {
-                    changed: given.changed(&path.name, &path.stat, path.changed),
-                    ..path
-                })
-            });
             found.push((name, path));
         }
         let files = &self.files;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::packages::PathPackage;
-use super::paths::PathFinder;
+use super::paths::{FoundInput, PathFinder};
 use crate::error::Result;
 use crate::fs::{FileKind, Namespace, Stat, Timestamp, files};
 use crate::git::{BlobId, Repository, list_files};
@@ -127,6 +127,15 @@ impl ProjectFiles {
             self.files.insert(name, source);
         }
         Ok(())
+    }
+
+    /// A listed file, without looking at it again. No path to it leads through a symlink.
+    pub(crate) fn found(&self, name: &Path) -> Option<FoundInput> {
+        self.files.get(name).map(|file| FoundInput {
+            name: name.to_owned(),
+            stat: file.stat,
+            changed: file.changed,
+        })
     }
 
     /// The blob of a file without symlinks on its way.
