@@ -1,6 +1,6 @@
 //! Collects what is known about the own units of a target directory when it is saved.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
@@ -121,8 +121,21 @@ fn add_written(
             spans.push((number, TimeSpan { started, ended }));
         }
     }
+    let mut writers: BTreeMap<PathBuf, Vec<usize>> = BTreeMap::new();
     for (number, name) in written_between(&spans, project.places, project.namespace)? {
-        units[number].fact.written.push(name);
+        writers.entry(name).or_default().push(number);
+    }
+    for (name, mut numbers) in writers {
+        // Runs overlap in time. A build script nearly always writes into its own package.
+        if let Some(package) = project.places.package_of(&name) {
+            let in_own = |number: &usize| units[*number].unit.package == Some(package);
+            if numbers.iter().any(in_own) {
+                numbers.retain(in_own);
+            }
+        }
+        for number in numbers {
+            units[number].fact.written.push(name.clone());
+        }
     }
     let Some(record) = &restored.record else {
         return Ok(());
