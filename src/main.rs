@@ -4,11 +4,13 @@
 //! runs that phase of the action. With the argument `worker` it runs one job for a phase.
 
 use std::ffi::OsString;
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal as _};
 use std::process::{ExitCode, Termination};
 
+use anstream::{AutoStream, ColorChoice};
 use local_cache::action::dispatcher::{program_name, run_in_worker};
-use local_cache::cli::{self, Environment};
+use local_cache::cli::{self, Environment, Terminal};
+use local_cache::fmt::screen::Screen;
 use local_cache::site::{signals, worker};
 use local_cache::{Env, Phase};
 
@@ -29,11 +31,31 @@ fn main() -> ExitCode {
         arguments,
         env: &env,
         working_directory: working_directory(),
-        is_terminal: io::stderr().is_terminal(),
+        terminal: terminal(&env),
+        input: &mut io::stdin().lock(),
         out: &mut io::stdout(),
         err: &mut io::stderr(),
     };
     cli::run(environment).report()
+}
+
+fn terminal(env: &Env) -> Terminal {
+    let shows_color = |choice| choice != ColorChoice::Never;
+    let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
+    let width = terminal_size::terminal_size_of(&stdout);
+    let is_dumb = env.text("TERM") == Some("dumb");
+    Terminal {
+        can_ask: stdin.is_terminal() && stderr.is_terminal(),
+        shows_progress: stderr.is_terminal() && !is_dumb,
+        output: Screen {
+            width: width.map(|(width, _)| width.0.into()),
+            color: shows_color(AutoStream::choice(&stdout)),
+        },
+        errors: Screen {
+            width: None,
+            color: shows_color(AutoStream::choice(&stderr)),
+        },
+    }
 }
 
 fn has_command(arguments: &[OsString], command: &str) -> bool {

@@ -20,6 +20,7 @@ use super::patterns::{HashFilesArgs, PathsArgs};
 use super::prune::PruneArgs;
 use super::report::ReportArgs;
 use super::restore::RestoreArgs;
+use super::rm::RmArgs;
 use super::save::SaveArgs;
 use super::show::ShowArgs;
 use super::stats::StatsArgs;
@@ -60,8 +61,11 @@ pub(super) struct GlobalArgs {
 pub(super) enum Command {
     Restore(RestoreArgs),
     Save(SaveArgs),
+    #[command(visible_alias = "ls")]
     List(ListArgs),
     Show(ShowArgs),
+    #[command(visible_alias = "remove")]
+    Rm(RmArgs),
     Verify(VerifyArgs),
     Prune(PruneArgs),
     Paths(PathsArgs),

@@ -1,12 +1,13 @@
 //! What all commands work with: where the store is, what paths are relative to, where output goes.
 
-use std::io::Write;
+use std::io::{BufRead, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
 use super::failure::usage_error;
+use super::run::Terminal;
 use crate::action::Env;
 use crate::glob::Base;
 use crate::monitor::Monitor;
@@ -22,7 +23,10 @@ pub(super) struct CommandContext<'a> {
     pub(super) base: &'a Base,
     pub(super) env: &'a Env,
     pub(super) monitor: &'a dyn Monitor,
+    pub(super) terminal: Terminal,
+    pub(super) input: &'a mut dyn BufRead,
     pub(super) out: &'a mut (dyn Write + Send),
+    pub(super) err: &'a mut dyn Write,
 }
 
 impl CommandContext<'_> {
@@ -37,6 +41,26 @@ impl CommandContext<'_> {
 
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<()> {
         self.out.write_all(bytes).context("cannot write the output")
+    }
+
+    /// Asks before something is lost. Without a terminal there is nobody to ask, and `advice` says
+    /// how to go on.
+    ///
+    /// Errors: the answer is no, or nobody can be asked.
+    pub(super) fn confirm(&mut self, question: &str, advice: &str) -> Result<()> {
+        if !self.terminal.can_ask {
+            return Err(usage_error(format!("{question} {advice}")));
+        }
+        write!(self.err, "{question} [y/N] ").context("cannot write the question")?;
+        self.err.flush().context("cannot write the question")?;
+        let mut answer = String::new();
+        self.input
+            .read_line(&mut answer)
+            .context("cannot read the answer")?;
+        if !matches!(answer.trim(), "y" | "Y" | "yes") {
+            bail!("nothing was removed");
+        }
+        Ok(())
     }
 
     /// The store in the cache root, if there is one.

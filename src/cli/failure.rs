@@ -1,6 +1,7 @@
 //! How a failed command is reported: one line for people, an exit code for scripts.
 
 use std::fmt::Write as _;
+use std::io;
 
 use super::exit::Exit;
 use super::text::one_line;
@@ -22,6 +23,12 @@ pub(super) fn exit_code(error: &anyhow::Error) -> Exit {
     } else {
         Exit::Failed
     }
+}
+
+/// Whether the reader of the output is gone.
+pub(super) fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let io = error.downcast_ref::<io::Error>();
+    io.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 /// The error with its causes and what to do next, in one line. If cargo failed, its last lines
@@ -48,8 +55,6 @@ pub(super) fn message(error: &anyhow::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-
     use super::*;
 
     #[test]

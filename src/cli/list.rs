@@ -1,60 +1,183 @@
-//! `local-cache list`: all entries as a table, the most recently used first.
+//! `local-cache list`: entries as a table, with what they take on disk.
+
+use std::cmp::Reverse;
 use std::path::Path;
 
 use anyhow::Result;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use super::context::CommandContext;
 use super::exit::Exit;
-use super::text::{Rendered, age_of, one_line};
-use crate::fmt::human::{bytes, count};
+use super::selection::{SelectionArgs, ShortIds, branch, repository};
+use super::text::{age_of, one_line};
+use crate::fmt::human::{bytes, plural};
+use crate::fmt::screen::Screen;
 use crate::fmt::table::Table;
 use crate::ops::entries::{self, ListedEntry};
 use crate::store::Entry;
 
-/// List all entries
-#[derive(Debug, Args)]
-#[command(after_help = "Example:\n  local-cache list --json")]
-pub(super) struct ListArgs {}
+/// How many repositories the last line names.
+const NAMED_REPOSITORIES: usize = 5;
 
-pub(super) fn list(context: &mut CommandContext<'_>) -> Result<Exit> {
-    let entries = match context.open_store()? {
-        Some(store) => entries::list(&store, context.monitor)?,
+/// List entries with their repository, branch and size
+#[derive(Debug, Args)]
+#[command(
+    after_help = "`size` is that of the files of an entry. `disk` is the entry's part of the store, with its ready copy; what several entries share is divided among them.\n\nExamples:\n  local-cache list --sort disk --limit 10\n  local-cache list --repository acme/app --ref main --kind target\n  local-cache list --json"
+)]
+pub(super) struct ListArgs {
+    #[command(flatten)]
+    selection: SelectionArgs,
+    /// Order of the entries
+    #[arg(long, value_enum, default_value = "used")]
+    sort: Sort,
+    /// List only the first entries in this order
+    #[arg(long, value_name = "COUNT")]
+    limit: Option<usize>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Sort {
+    /// The last used first
+    Used,
+    /// The newest first
+    Saved,
+    /// The one with the most bytes first
+    Size,
+    /// The one that takes the most space on disk first
+    Disk,
+    /// By repository and branch
+    Repository,
+    /// By key
+    Key,
+}
+
+/// An entry and its share of the store, in bytes.
+type Row = (ListedEntry, u64);
+
+pub(super) fn list(context: &mut CommandContext<'_>, args: &ListArgs) -> Result<Exit> {
+    let all = match context.open_store()? {
+        Some(store) => entries::inventory(&store, context.monitor)?,
         None => Vec::new(),
     };
-    let (text, json) = render(&entries, context.cache_root);
+    let (all, shares): (Vec<ListedEntry>, Vec<u64>) = all.into_iter().unzip();
+    let ids = ShortIds::of(all.iter().map(|listed| &listed.id));
+    let is_empty = all.is_empty();
+    let rows = all.into_iter().zip(shares);
+    let mut rows: Vec<Row> = rows
+        .filter(|(listed, _)| args.selection.contains(&listed.entry))
+        .collect();
+    sort(&mut rows, args.sort);
+    let selected = rows.len();
+    let total = total_line(&rows);
+    rows.truncate(args.limit.unwrap_or(usize::MAX));
+    let json: Value = rows.iter().map(row_json).collect();
+    let text = if is_empty {
+        no_entries(context.cache_root)
+    } else if selected == 0 {
+        "💿 no entry is selected; `local-cache list` shows all entries\n".to_owned()
+    } else {
+        let screen = context.terminal.output;
+        let shown = if rows.len() < selected {
+            format!("the first {} of ", rows.len())
+        } else {
+            String::new()
+        };
+        format!("{}\n{shown}{total}\n", table(&rows, &ids, screen))
+    };
     context.print(&text, &json)?;
     Ok(Exit::Done)
 }
 
-fn render(entries: &[ListedEntry], cache_root: &Path) -> Rendered {
-    let json = entries.iter().map(entry_json).collect();
-    if entries.is_empty() {
-        return (format!("💿 no entries in {}\n", cache_root.display()), json);
+fn no_entries(cache_root: &Path) -> String {
+    format!("💿 no entries in {}\n", cache_root.display())
+}
+
+/// Sorts rows that are in the order of their last use.
+fn sort(rows: &mut [Row], order: Sort) {
+    match order {
+        Sort::Used => {}
+        Sort::Saved => rows.sort_by_key(|(it, _)| Reverse(it.entry.created)),
+        Sort::Size => rows.sort_by_key(|(it, _)| Reverse(it.entry.bytes)),
+        Sort::Disk => rows.sort_by_key(|(_, share)| Reverse(*share)),
+        Sort::Repository => {
+            let name = |entry: &Entry| (repository(entry).to_owned(), branch(entry).to_owned());
+            rows.sort_by_cached_key(|(it, _)| name(&it.entry));
+        }
+        Sort::Key => rows.sort_by(|(a, _), (b, _)| a.entry.key.cmp(&b.entry.key)),
     }
+}
+
+fn table(rows: &[Row], ids: &ShortIds, screen: Screen) -> String {
     let mut table = Table::new([
-        "entry", "kind", "files", "size", "added", "saved", "used", "key",
+        "entry",
+        "repository",
+        "branch",
+        "kind",
+        "size",
+        "disk",
+        "saved",
+        "used",
+        "key",
     ])
-    .align_right([2, 3, 4]);
-    for ListedEntry {
-        id,
-        entry,
-        last_used,
-    } in entries
-    {
+    .align_right([4, 5, 6, 7])
+    .flexible([1, 2, 8]);
+    for (listed, share) in rows {
+        let ListedEntry {
+            id,
+            entry,
+            last_used,
+        } = listed;
         table.add_row([
-            id.to_string()[..24].to_owned(),
+            ids.show(id),
+            one_line(repository(entry)),
+            one_line(branch(entry)),
             entry.group.kind.to_string(),
-            count(entry.files),
             bytes(entry.bytes),
-            bytes(entry.added_bytes),
+            bytes(*share),
             age_of(entry.created),
             age_of(*last_used),
             one_line(&entry.key),
         ]);
     }
-    (table.to_string(), json)
+    table.show(screen)
+}
+
+/// `12 entries, 4.2 GB; 1.3 GB on disk: acme/app 1.1 GB, acme/lib 200 MB`
+fn total_line(rows: &[Row]) -> String {
+    let entries = plural(rows.len() as u64, "entry", "entries");
+    let size = bytes(rows.iter().map(|(it, _)| it.entry.bytes).sum());
+    let disk = bytes(rows.iter().map(|(_, share)| share).sum());
+    let mut of_repositories: Vec<(&str, u64)> = Vec::new();
+    for (listed, share) in rows {
+        let name = repository(&listed.entry);
+        match of_repositories.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, sum)) => *sum += share,
+            None => of_repositories.push((name, *share)),
+        }
+    }
+    of_repositories.sort_by_key(|(name, sum)| (Reverse(*sum), name.to_owned()));
+    let more = of_repositories.len().saturating_sub(NAMED_REPOSITORIES);
+    let mut named: Vec<String> = of_repositories
+        .iter()
+        .take(NAMED_REPOSITORIES)
+        .map(|(name, sum)| format!("{} {}", one_line(name), bytes(*sum)))
+        .collect();
+    if more > 0 {
+        named.push(format!("{more} more"));
+    }
+    let named = if of_repositories.len() > 1 {
+        format!(": {}", named.join(", "))
+    } else {
+        String::new()
+    };
+    format!("{entries}, {size}; {disk} on disk{named}")
+}
+
+fn row_json((listed, share): &Row) -> Value {
+    let mut value = entry_json(listed);
+    value["disk-bytes"] = json!(share);
+    value
 }
 
 pub(super) fn entry_json(listed: &ListedEntry) -> Value {

@@ -23,8 +23,10 @@ mod progress;
 mod prune;
 mod report;
 mod restore;
+mod rm;
 mod run;
 mod save;
+mod selection;
 mod show;
 mod stats;
 mod text;
@@ -33,4 +35,4 @@ mod verify;
 mod why;
 
 pub use exit::Exit;
-pub use run::{Environment, run};
+pub use run::{Environment, Terminal, run};

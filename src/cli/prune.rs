@@ -9,10 +9,12 @@ use serde_json::{Value, json};
 
 use super::context::CommandContext;
 use super::exit::Exit;
+use super::selection::{ShortIds, branch, repository};
 use super::text::{Rendered, age_of, one_line};
 use super::values::{KeepCount, parse_duration, parse_keep_count, parse_size};
 use crate::error::Error;
 use crate::fmt::human::{bytes, plural};
+use crate::fmt::screen::Screen;
 use crate::fmt::table::Table;
 use crate::ops::prune::{self, Pruned};
 use crate::store::retention::{RetentionDecision, RetentionPolicy, family};
@@ -40,13 +42,23 @@ pub(super) struct PruneArgs {
     /// Remove the least recently used entries until the store is at most this large, such as `50GB`
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     max_size: Option<u64>,
+    /// Do not ask before removing all entries
+    #[arg(long, short)]
+    yes: bool,
 }
 
 pub(super) fn prune(context: &mut CommandContext<'_>, args: &PruneArgs) -> Result<Exit> {
     let policy = policy(args);
+    if removes_everything(args) && !args.dry_run && !args.yes {
+        context.confirm(
+            "remove all entries, whatever repository they belong to?",
+            "nobody can answer here: check with --dry-run, and add --yes",
+        )?;
+    }
     let pruned = match context.open_store()? {
         None => Pruned {
             decisions: Vec::new(),
+            evicted_bytes: None,
             collected: None,
         },
         Some(store) => match prune::prune(&store, &policy, args.dry_run, context.monitor) {
@@ -56,9 +68,16 @@ pub(super) fn prune(context: &mut CommandContext<'_>, args: &PruneArgs) -> Resul
             other => other?,
         },
     };
-    let (text, json) = render(&pruned, args.dry_run);
+    let (text, json) = render(&pruned, args.dry_run, context.terminal.output);
     context.print(&text, &json)?;
     Ok(Exit::Done)
+}
+
+/// Whether a limit of zero was given, which no entry is within.
+fn removes_everything(args: &PruneArgs) -> bool {
+    args.keep.iter().any(|keep| keep.count == 0)
+        || args.max_age.is_some_and(|age| age.is_zero())
+        || args.max_size == Some(0)
 }
 
 fn policy(args: &PruneArgs) -> RetentionPolicy {
@@ -84,14 +103,16 @@ fn policy(args: &PruneArgs) -> RetentionPolicy {
     }
 }
 
-fn render(pruned: &Pruned, dry_run: bool) -> Rendered {
+fn render(pruned: &Pruned, dry_run: bool, screen: Screen) -> Rendered {
     let is_evicted = |(decision, _): &&(RetentionDecision, Entry)| decision.evict.is_some();
     let evicted = pruned.decisions.iter().filter(is_evicted).count() as u64;
-    let text = table(&pruned.decisions) + &conclusion(pruned, evicted, dry_run);
+    let text = table(&pruned.decisions, screen) + &conclusion(pruned, evicted, dry_run);
     let decisions: Vec<Value> = pruned.decisions.iter().map(decision_json).collect();
     let json = json!({
         "dry-run": dry_run,
         "decisions": decisions,
+        "evicted-entries": evicted,
+        "evicted-bytes": pruned.evicted_bytes,
         "removed-entries": if dry_run { 0 } else { evicted },
         "freed-bytes": pruned.collected.map_or(0, |collected| collected.bytes),
         "rewritten-packs": pruned.collected.map_or(0, |collected| collected.rewritten),
@@ -107,21 +128,38 @@ fn conclusion(pruned: &Pruned, evicted: u64, dry_run: bool) -> String {
             "🧹 {removed} removed, {} freed; {retained} kept\n",
             bytes(collected.bytes)
         ),
-        None if dry_run => format!("🔍 {removed} would be removed; {retained} kept\n"),
+        None if dry_run => format!(
+            "🔍 {removed} would be removed, which frees {}; {retained} kept\n",
+            bytes(pruned.evicted_bytes.unwrap_or_default())
+        ),
         None => "🧹 nothing to remove\n".to_owned(),
     }
 }
 
 /// The decisions as a table with an empty line after it; nothing if there are none.
-fn table(decisions: &[(RetentionDecision, Entry)]) -> String {
+fn table(decisions: &[(RetentionDecision, Entry)], screen: Screen) -> String {
     if decisions.is_empty() {
         return String::new();
     }
-    let mut table = Table::new(["entry", "kind", "size", "used", "rank", "decision", "key"])
-        .align_right([2, 3]);
+    let ids = ShortIds::of(decisions.iter().map(|(decision, _)| &decision.id));
+    let mut table = Table::new([
+        "entry",
+        "repository",
+        "branch",
+        "kind",
+        "size",
+        "used",
+        "rank",
+        "decision",
+        "key",
+    ])
+    .align_right([4, 5])
+    .flexible([1, 2, 8]);
     for (decision, entry) in decisions {
         table.add_row([
-            decision.id.to_string()[..24].to_owned(),
+            ids.show(&decision.id),
+            one_line(repository(entry)),
+            one_line(branch(entry)),
             entry.group.kind.to_string(),
             bytes(entry.bytes),
             age_of(decision.last_used),
@@ -133,13 +171,17 @@ fn table(decisions: &[(RetentionDecision, Entry)]) -> String {
             one_line(&entry.key),
         ]);
     }
-    format!("{table}\n")
+    format!("{}\n", table.show(screen))
 }
 
 fn decision_json((decision, entry): &(RetentionDecision, Entry)) -> Value {
     json!({
         "entry": decision.id,
+        "scope": entry.group.scope,
+        "ref": entry.group.git_ref,
+        "kind": entry.group.kind,
         "key": entry.key,
+        "bytes": entry.bytes,
         "keep": decision.evict.is_none(),
         "reason": decision.evict.as_ref().map(ToString::to_string),
         "rank": decision.rank,

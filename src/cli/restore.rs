@@ -1,21 +1,24 @@
 //! `local-cache restore`: restores paths from the best matching entry.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use clap::Args;
 use serde_json::{Value, json};
 
 use super::context::CommandContext;
 use super::exit::Exit;
 use super::save::command_line_group;
+use super::selection::SelectionArgs;
 use super::text::{Rendered, files_and_bytes, one_line};
 use super::values::parse_key;
 use crate::fmt::human::{bytes, elapsed, plural};
 use crate::fmt::whole_milliseconds;
+use crate::ops::entries;
 use crate::ops::path_list::PathList;
 use crate::ops::restore::{self, RestoreOptions, RestoredEntry};
+use crate::ops::unpack::unpack;
 use crate::store::Store;
 use crate::store::key_match::KeyMatch;
 use crate::tree::apply::Applied;
@@ -24,12 +27,12 @@ use crate::tree::plan::Extraneous;
 /// Restore the files saved under a key
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  local-cache restore --key linux-$(sha256sum Cargo.lock | cut -c1-16) \\\n    --restore-key linux- ~/.cargo/registry target"
+    after_help = "Example:\n  local-cache restore --key linux-$(sha256sum Cargo.lock | cut -c1-16) \\\n    --restore-key linux- ~/.cargo/registry target\n  local-cache restore --entry 3f2a-91bc07 --to /tmp/look"
 )]
 pub(super) struct RestoreArgs {
     /// Key of the entry, as given to `save`
-    #[arg(long)]
-    key: String,
+    #[arg(long, required_unless_present = "entry")]
+    key: Option<String>,
     /// Key prefix to try if there is no entry with the key; can be given several times
     #[arg(long = "restore-key", value_name = "PREFIX")]
     restore_keys: Vec<String>,
@@ -38,8 +41,15 @@ pub(super) struct RestoreArgs {
     mirror: bool,
     #[command(flatten)]
     lookup: LookupArgs,
+    /// Write an entry below this directory, to look into it; `HOME` and `ROOT` in it stand for
+    /// the home directory and `/`
+    #[arg(long, value_name = "DIR", requires = "entry")]
+    to: Option<PathBuf>,
+    /// ID of the entry to write with --to, or its key
+    #[arg(long, value_name = "ENTRY|KEY", requires = "to", conflicts_with_all = ["key", "restore_keys", "mirror", "paths"])]
+    entry: Option<String>,
     /// Files, directories or patterns, the same as given to `save`
-    #[arg(required = true, value_name = "PATH")]
+    #[arg(required_unless_present = "entry", value_name = "PATH")]
     paths: Vec<String>,
 }
 
@@ -63,6 +73,7 @@ impl LookupArgs {
             extraneous: Extraneous::for_mirror(mirror),
             verify: !self.no_verify,
             lookup_only: self.lookup_only,
+            only_look: false,
         }
     }
 
@@ -76,7 +87,10 @@ impl LookupArgs {
 }
 
 pub(super) fn restore(context: &mut CommandContext<'_>, args: &RestoreArgs) -> Result<Exit> {
-    let key = parse_key(&args.key)?;
+    if let (Some(directory), Some(name)) = (&args.to, &args.entry) {
+        return restore_to(context, args, directory, name);
+    }
+    let key = parse_key(args.key.as_deref().unwrap_or_default())?;
     let paths = context.path_list(&args.paths)?;
     let store = match Store::open(context.cache_root) {
         Err(error) if error.is_damage() => {
@@ -95,6 +109,36 @@ pub(super) fn restore(context: &mut CommandContext<'_>, args: &RestoreArgs) -> R
     };
     context.print(&text, &json)?;
     Ok(args.lookup.exit(restored.is_none()))
+}
+
+/// Writes the entry with an id or a key below a directory.
+fn restore_to(
+    context: &mut CommandContext<'_>,
+    args: &RestoreArgs,
+    directory: &Path,
+    name: &str,
+) -> Result<Exit> {
+    let store = context.open_store()?;
+    let entries = match &store {
+        Some(store) => entries::list(store, context.monitor)?,
+        None => Vec::new(),
+    };
+    let listed = SelectionArgs::default().only(&entries, name)?;
+    let directory = context.base.working_directory.join(directory);
+    let restored = match &store {
+        Some(store) => {
+            let options = args.lookup.restore_options(false);
+            unpack(store, &listed.entry, &directory, options, context.monitor)?
+        }
+        None => None,
+    };
+    let restored = restored.ok_or_else(|| anyhow!("the entry was removed in the meantime"))?;
+    let (mut text, mut json) = render(&restored, &listed.entry.key);
+    // Writing to a string does not fail.
+    let _ = writeln!(text, "   in {}", one_line(&directory.display().to_string()));
+    json["directory"] = directory.display().to_string().into();
+    context.print(&text, &json)?;
+    Ok(Exit::Done)
 }
 
 fn restore_from(

@@ -1,7 +1,7 @@
 //! From the arguments of the program to its exit code.
 
 use std::ffi::OsString;
-use std::io::Write;
+use std::io::{BufRead, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -14,9 +14,10 @@ use super::exit::Exit;
 use super::progress::Progress;
 use super::{
     action, cargo, completions, demo, doctor, failure, import, interrupt, key, list, patterns,
-    prune, report, restore, save, show, stats, verify,
+    prune, report, restore, rm, save, show, stats, verify,
 };
 use crate::action::Env;
+use crate::fmt::screen::Screen;
 use crate::glob::Base;
 
 /// What the program gets from the process that started it.
@@ -25,10 +26,20 @@ pub struct Environment<'a> {
     pub arguments: Vec<OsString>,
     pub env: &'a Env,
     pub working_directory: PathBuf,
-    /// Whether standard error is a terminal, which then shows progress.
-    pub is_terminal: bool,
+    pub terminal: Terminal,
+    pub input: &'a mut dyn BufRead,
     pub out: &'a mut (dyn Write + Send),
     pub err: &'a mut dyn Write,
+}
+
+/// What the standard streams are connected to. By default none is a terminal.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Terminal {
+    /// Whether somebody can answer a question.
+    pub can_ask: bool,
+    pub shows_progress: bool,
+    pub output: Screen,
+    pub errors: Screen,
 }
 
 /// Runs the command that the arguments name, and reports on standard error if it fails.
@@ -37,16 +48,17 @@ pub fn run(environment: Environment<'_>) -> Exit {
         arguments,
         env,
         working_directory,
-        is_terminal,
+        terminal,
+        input,
         out,
         err,
     } = environment;
     let arguments = match parse(arguments) {
         Ok(arguments) => arguments,
-        Err(error) => return print_usage(&error, out, err),
+        Err(error) => return print_usage(&error, terminal, out, err),
     };
     let home = env.path("HOME").unwrap_or(Path::new(""));
-    let progress = Progress::new(is_terminal && !arguments.global.json);
+    let progress = Progress::new(terminal.shows_progress && !arguments.global.json);
     listen_for_signals(&arguments.command, &progress);
     let base = Base::new(working_directory, home);
     let mut context = CommandContext {
@@ -55,13 +67,20 @@ pub fn run(environment: Environment<'_>) -> Exit {
         base: &base,
         env,
         monitor: &progress,
+        terminal,
+        input,
         out,
+        err,
     };
     let result = dispatch(&mut context, &arguments.command);
     progress.finish();
     result.unwrap_or_else(|error| {
-        // If standard error is closed, nobody can be told.
-        drop(writeln!(err, "local-cache: {}", failure::message(&error)));
+        // A reader such as `head` has what it wanted.
+        if !failure::is_broken_pipe(&error) {
+            let name = terminal.errors.red("local-cache:");
+            // If standard error is closed, nobody can be told.
+            drop(writeln!(err, "{name} {}", failure::message(&error)));
+        }
         failure::exit_code(&error)
     })
 }
@@ -78,8 +97,9 @@ fn dispatch(context: &mut CommandContext<'_>, command: &Command) -> Result<Exit>
     match command {
         Command::Restore(args) => restore::restore(context, args),
         Command::Save(args) => save::save(context, args),
-        Command::List(_) => list::list(context),
+        Command::List(args) => list::list(context, args),
         Command::Show(args) => show::show(context, args),
+        Command::Rm(args) => rm::rm(context, args),
         Command::Verify(args) => verify::verify(context, args),
         Command::Prune(args) => prune::prune(context, args),
         Command::Paths(args) => patterns::paths(context, args),
@@ -108,14 +128,27 @@ fn listen_for_signals(command: &Command, progress: &Progress) {
 }
 
 /// Prints the requested help, or what is wrong with the arguments.
-fn print_usage(error: &clap::Error, out: &mut dyn Write, err: &mut dyn Write) -> Exit {
+fn print_usage(
+    error: &clap::Error,
+    terminal: Terminal,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> Exit {
+    let text = |screen: Screen| {
+        let text = error.render();
+        if screen.color {
+            text.ansi().to_string()
+        } else {
+            text.to_string()
+        }
+    };
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            drop(write!(out, "{}", error.render()));
+            drop(write!(out, "{}", text(terminal.output)));
             Exit::Done
         }
         _ => {
-            drop(write!(err, "{}", error.render()));
+            drop(write!(err, "{}", text(terminal.errors)));
             Exit::Usage
         }
     }

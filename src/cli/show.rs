@@ -2,72 +2,45 @@
 
 use std::fmt::Write as _;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, bail};
 use clap::Args;
 use serde_json::{Value, json};
 
 use super::context::CommandContext;
 use super::exit::Exit;
 use super::list::entry_json;
+use super::selection::SelectionArgs;
 use super::text::{age_of, files_and_bytes, one_line, tree_path};
 use crate::fmt::human::bytes;
 use crate::ops::entries::{self, ListedEntry};
 use crate::ops::path_list::printable;
-use crate::store::key_match::is_same;
 use crate::tree::{LeafId, LeafKind, Tree};
 
 /// Show an entry and its files
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  local-cache show linux-1")]
+#[command(after_help = "Examples:\n  local-cache show 3f2a-91bc07\n  local-cache show linux-1 --repository acme/app --ref main")]
 pub(super) struct ShowArgs {
-    /// ID of the entry, the first characters of its ID, or its key
+    /// ID of the entry as `list` shows it, or its key
     entry: String,
+    #[command(flatten)]
+    selection: SelectionArgs,
 }
 
 pub(super) fn show(context: &mut CommandContext<'_>, args: &ShowArgs) -> Result<Exit> {
-    let unknown = || {
-        anyhow!(
-            "no entry {}; `local-cache list` shows all entries",
-            args.entry
-        )
+    let store = context.open_store()?;
+    let entries = match &store {
+        Some(store) => entries::list(store, context.monitor)?,
+        None => Vec::new(),
     };
-    let store = context.open_store()?.ok_or_else(unknown)?;
-    let entries = entries::list(&store, context.monitor)?;
-    match find(&entries, &args.entry).as_slice() {
-        [] => Err(unknown()),
-        [listed] => {
-            let tree = &store.read_manifest(&listed.entry)?.tree;
-            let mut json = entry_json(listed);
-            json["tree"] = tree_json(tree);
-            context.print(&text(listed, tree), &json)?;
-            Ok(Exit::Done)
-        }
-        several => Err(ambiguous(several, &args.entry)),
-    }
-}
-
-fn ambiguous(matches: &[&ListedEntry], name: &str) -> anyhow::Error {
-    let ids: Vec<String> = matches.iter().map(|listed| listed.id.to_string()).collect();
-    anyhow!(
-        "{} entries match {name}; give more characters of one of these IDs: {}",
-        matches.len(),
-        ids.join(", ")
-    )
-}
-
-/// The entries whose ID begins with `name`, or else those whose key it is.
-fn find<'e>(entries: &'e [ListedEntry], name: &str) -> Vec<&'e ListedEntry> {
-    let by_id: Vec<&ListedEntry> = entries
-        .iter()
-        .filter(|listed| listed.id.to_string().starts_with(name))
-        .collect();
-    if !by_id.is_empty() {
-        return by_id;
-    }
-    entries
-        .iter()
-        .filter(|listed| is_same(&listed.entry.key, name))
-        .collect()
+    let listed = args.selection.only(&entries, &args.entry)?;
+    let Some(store) = store else {
+        bail!("there is no store in {}", context.cache_root.display());
+    };
+    let tree = &store.read_manifest(&listed.entry)?.tree;
+    let mut json = entry_json(listed);
+    json["tree"] = tree_json(tree);
+    context.print(&text(listed, tree), &json)?;
+    Ok(Exit::Done)
 }
 
 fn text(listed: &ListedEntry, tree: &Tree) -> String {

@@ -20,13 +20,7 @@ pub(super) struct KeepCount {
 pub(super) fn parse_keep_count(text: &str) -> Result<KeepCount, String> {
     let (kind, count) = match text.split_once('=') {
         None => (None, text),
-        Some((name, count)) => {
-            let kind = CacheKind::ALL
-                .into_iter()
-                .find(|kind| kind.to_string() == name);
-            let unknown = || format!("unknown kind {name}; use path, registry, git or target");
-            (Some(kind.ok_or_else(unknown)?), count)
-        }
+        Some((name, count)) => (Some(parse_kind(name)?), count),
     };
     let count = count
         .parse()
@@ -58,4 +52,11 @@ pub(super) fn parse_key(text: &str) -> Result<&str> {
         "" => Err(usage_error("the key is empty; give one with --key")),
         key => Ok(key),
     }
+}
+
+pub(super) fn parse_kind(name: &str) -> Result<CacheKind, String> {
+    let kind = CacheKind::ALL
+        .into_iter()
+        .find(|kind| kind.to_string() == name);
+    kind.ok_or_else(|| format!("unknown kind {name}; use path, registry, git or target"))
 }

@@ -1,5 +1,6 @@
 //! Numbers, sizes, durations and names as text for people.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 /// Bytes in decimal units: `442 MB`.
@@ -83,6 +84,30 @@ pub(crate) fn one_line(text: &str) -> String {
     line
 }
 
+/// Cuts a text to `width` characters. The middle is left out, because keys and paths differ at
+/// their ends.
+pub(crate) fn cut_middle(text: &str, width: usize) -> Cow<'_, str> {
+    let count = text.chars().count();
+    if count <= width {
+        return Cow::Borrowed(text);
+    }
+    let kept = width.saturating_sub(1);
+    let end = kept / 2;
+    let start = text.chars().take(kept - end);
+    Cow::Owned(start.chain(['…']).chain(text.chars().skip(count - end)).collect())
+}
+
+/// A git ref as people write it: `main`, `v1.0`, `pull/7`.
+pub(crate) fn git_ref(full: &str) -> &str {
+    let short = ["refs/heads/", "refs/tags/", "refs/"];
+    let rest = short.iter().find_map(|prefix| full.strip_prefix(prefix));
+    let rest = rest.unwrap_or(full);
+    match rest.strip_suffix("/merge") {
+        Some(pull) if pull.starts_with("pull/") => pull,
+        _ => rest,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -124,6 +149,28 @@ mod tests {
         ];
         for (milliseconds, text) in cases {
             assert_eq!(elapsed_ms(milliseconds), text);
+        }
+    }
+
+    #[test]
+    fn a_text_that_is_cut_keeps_its_ends() {
+        assert_eq!(cut_middle("abcdefgh", 8), "abcdefgh");
+        assert_eq!(cut_middle("abcdefgh", 6), "abc…gh");
+        assert_eq!(cut_middle("ééééé", 3), "é…é");
+        assert_eq!(cut_middle("abc", 0), "…");
+    }
+
+    #[test]
+    fn refs_are_shown_without_what_git_puts_in_front() {
+        let cases = [
+            ("refs/heads/main", "main"),
+            ("refs/tags/v1.0", "v1.0"),
+            ("refs/pull/7/merge", "pull/7"),
+            ("untrusted/pull/7", "untrusted/pull/7"),
+            ("", ""),
+        ];
+        for (full, short) in cases {
+            assert_eq!(git_ref(full), short);
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 pub(crate) mod human;
+pub mod screen;
 pub mod table;
 
 /// A duration as replies, events and JSON contain it.

@@ -61,6 +61,7 @@ pub fn list(store: &Store, monitor: &dyn Monitor) -> Result<Vec<ListedEntry>> {
 pub(crate) fn inventory(store: &Store, monitor: &dyn Monitor) -> Result<Vec<(ListedEntry, u64)>> {
     let _shared_lock = store.lock_shared(LOCK_TIMEOUT)?;
     let listed = list(store, monitor)?;
+    let ready = ready_shares(store, &listed)?;
     let mut files = StoreFiles::new(store);
     let mut files_of_entries = Vec::with_capacity(listed.len());
     for listed in &listed {
@@ -73,8 +74,27 @@ pub(crate) fn inventory(store: &Store, monitor: &dyn Monitor) -> Result<Vec<(Lis
     let share = |number: &usize| files.sizes[*number] / users[*number];
     let shares = files_of_entries
         .iter()
-        .map(|numbers| numbers.iter().map(share).sum());
+        .zip(&ready)
+        .map(|(numbers, ready)| numbers.iter().map(share).sum::<u64>() + ready);
+    let shares: Vec<u64> = shares.collect();
     Ok(listed.into_iter().zip(shares).collect())
+}
+
+/// The share of each entry in the ready copies.
+fn ready_shares(store: &Store, listed: &[ListedEntry]) -> Result<Vec<u64>> {
+    let mut bytes: HashMap<Digest, u64> = HashMap::new();
+    for copy in store.ready_copies()? {
+        *bytes.entry(copy.manifest).or_default() += copy.bytes;
+    }
+    let mut users: HashMap<Digest, u64> = HashMap::new();
+    for listed in listed {
+        *users.entry(listed.entry.manifest).or_default() += 1;
+    }
+    let shares = listed.iter().map(|listed| {
+        let manifest = &listed.entry.manifest;
+        bytes.get(manifest).copied().unwrap_or(0) / users[manifest]
+    });
+    Ok(shares.collect())
 }
 
 /// The files of a store that entries use, numbered.

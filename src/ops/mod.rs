@@ -7,6 +7,7 @@ pub(crate) mod path_list;
 pub mod prune;
 pub mod restore;
 pub mod save;
+pub(crate) mod unpack;
 pub mod verify;
 
 use std::time::Duration;

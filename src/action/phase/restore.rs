@@ -47,6 +47,7 @@ pub(super) fn restore_task(
             extraneous: Extraneous::for_mirror(mirror),
             verify: step.inputs.verify,
             lookup_only: step.inputs.lookup_only,
+            only_look: false,
         },
         record_as: step.job_state(),
     }

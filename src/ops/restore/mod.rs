@@ -42,7 +42,9 @@ pub fn restore(
         };
         match stats.map_err(|error| store.as_damage(error)) {
             Ok(stats) => {
-                if let Err(error) = store.mark_used(&found.id) {
+                if !request.options.only_look
+                    && let Err(error) = store.mark_used(&found.id)
+                {
                     monitor.warn(&error.with_advice());
                 }
                 return Ok(Some(RestoredEntry {
@@ -69,7 +71,11 @@ fn restore_entry(
     let manifest = store.read_manifest(entry)?;
     let roots = roots::destinations(&manifest.tree, request.destination)?;
     let lock = RootLock::take(&roots, LOCK_TIMEOUT, monitor)?;
-    let ready = store.take_ready_copies(&entry.manifest, &manifest.tree, &roots)?;
+    let ready = if request.options.only_look {
+        0
+    } else {
+        store.take_ready_copies(&entry.manifest, &manifest.tree, &roots)?
+    };
     if let Some(steps) = request.steps {
         steps.prepare(entry, &manifest, &roots)?;
     }

@@ -22,6 +22,9 @@ pub struct RestoreOptions {
     pub verify: bool,
     /// Find the entry, but write nothing.
     pub lookup_only: bool,
+    /// Leave the entry's ready copy in the store, and do not count this as a use.
+    #[serde(default)]
+    pub only_look: bool,
 }
 
 impl Default for RestoreOptions {
@@ -30,6 +33,7 @@ impl Default for RestoreOptions {
             extraneous: Extraneous::Keep,
             verify: true,
             lookup_only: false,
+            only_look: false,
         }
     }
 }

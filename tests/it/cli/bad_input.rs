@@ -205,7 +205,7 @@ fn a_store_of_a_newer_version_is_left_alone() {
         &["list"],
         &["verify"],
         &["verify", "--repair"],
-        &["prune", "--keep", "0"],
+        &["prune", "--yes", "--keep", "0"],
     ] {
         let line = sandbox.run(&job, command).failed(1);
         assert!(
@@ -237,7 +237,7 @@ fn an_entry_of_a_newer_version_is_not_touched() {
     let text = text[..checksum].to_owned() + &text[checksum..].replace(['0', '1', '2', '3'], "4");
     assert!(text.contains("more"));
     fs::write(&entry, &text).unwrap();
-    let line = sandbox.run(&job, &["prune", "--keep", "0"]);
+    let line = sandbox.run(&job, &["prune", "--yes", "--keep", "0"]);
     assert!(
         line.code == Some(1) && line.stderr.contains("format version 2"),
         "{line:#?}"

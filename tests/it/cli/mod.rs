@@ -1,3 +1,4 @@
 //! The command line.
 
 mod bad_input;
+mod entries;

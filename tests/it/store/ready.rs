@@ -134,7 +134,7 @@ fn a_ready_copy_is_removed_with_its_last_entry() {
     let case = Case::new();
     let size = |sandbox: &Sandbox| {
         sandbox
-            .run(&case.job, &["prune", "--json", "--keep", "0"])
+            .run(&case.job, &["prune", "--json", "--yes", "--keep", "0"])
             .succeeded()
             .json()["freed-bytes"]
             .as_u64()

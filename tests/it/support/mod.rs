@@ -183,7 +183,14 @@ impl Sandbox {
     pub(crate) fn prune(&self, keep: usize) -> RunResult {
         self.run(
             self.dir.path(),
-            &["prune", "--json", "--any-key", "--keep", &keep.to_string()],
+            &[
+                "prune",
+                "--json",
+                "--yes",
+                "--any-key",
+                "--keep",
+                &keep.to_string(),
+            ],
         )
     }
 

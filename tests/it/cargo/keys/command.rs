@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 
 use local_cache::action::Env;
-use local_cache::cli::{self, Environment, Exit};
+use local_cache::cli::{self, Environment, Exit, Terminal};
 use serde_json::{Value, json};
 
 use super::support::Fixture;
@@ -30,7 +30,8 @@ fn run(fixture: &Fixture, directory: &str, arguments: &[&str]) -> Shown {
             .collect(),
         env: &env,
         working_directory: fixture.path(directory).components().collect(),
-        is_terminal: false,
+        terminal: Terminal::default(),
+        input: &mut std::io::empty(),
         out: &mut out,
         err: &mut err,
     });
