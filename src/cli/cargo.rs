@@ -7,10 +7,12 @@ use super::cargo_output;
 use super::context::CommandContext;
 use super::exit::Exit;
 use super::failure::usage_error;
+use super::record;
 use super::restore::LookupArgs;
+use super::scope::ScopeArgs;
 use super::values::parse_freshness;
 use super::why;
-use crate::action::{self, inputs};
+use crate::action::{WorkflowContext, inputs};
 use crate::cargo::freshness::mode::FreshnessMode;
 use crate::fmt::human::plural;
 use crate::fs::Local;
@@ -19,7 +21,7 @@ use crate::job::{
     WorkspaceLine, last_restore, run_job,
 };
 use crate::ops::save::{IfExists, SaveOptions};
-use crate::store::CacheScope;
+use crate::stats::event::{Event, Phase};
 
 /// Restore or save the registry, git dependencies and target directories of a Cargo project
 #[derive(Debug, Args)]
@@ -36,7 +38,7 @@ pub(super) struct CargoArgs {
 enum CargoCommand {
     /// Restore the best match for each cache of the project by its computed key
     #[command(
-        after_help = "Example:\n  local-cache cargo restore --workspace app --workspace '../other -> ../build'"
+        after_help = "Examples:\n  local-cache cargo restore --workspace app --workspace '../other -> ../build'\n  local-cache cargo restore --repository acme/app --ref main --job build"
     )]
     Restore(CargoRestoreArgs),
     /// Save what changed since the restore
@@ -97,6 +99,12 @@ struct WorkspaceArgs {
 struct ProjectArgs {
     #[command(flatten)]
     workspaces: WorkspaceArgs,
+    #[command(flatten)]
+    scope: ScopeArgs,
+    /// Use the target directories of this job, by its ID in the workflow [default in a job: its
+    /// own]
+    #[arg(long, value_name = "JOB")]
+    job: Option<String>,
     /// Which crates of the workspace are not compiled again: safe (nothing that a build may read
     /// has changed), cargo (nothing that cargo tracks has changed) or off (none)
     #[arg(long, value_name = "MODE", default_value = "safe", value_parser = parse_freshness)]
@@ -106,18 +114,23 @@ struct ProjectArgs {
 pub(super) fn cargo(context: &mut CommandContext<'_>, args: &CargoArgs) -> Result<Exit> {
     match &args.command {
         CargoCommand::Restore(args) => {
+            let scopes = args.project.scope.resolve(context)?;
             let task = RestoreTask {
-                read: vec![CacheScope::default()],
+                read: scopes.read,
                 options: args.lookup.restore_options(!args.no_mirror),
                 record_as: None,
+                hints_at_all_scopes: true,
             };
-            let cargo = project_target(context, &args.project)?;
-            let reply = run(context, cargo, Task::Restore(task))?;
+            let cargo = project_target(context, &args.project, &scopes.workflow)?;
+            let run = record::run(context, &scopes.workflow);
+            let event = (!args.lookup.lookup_only).then(|| Event::now(Phase::Main, run));
+            let reply = run_recorded(context, cargo, Task::Restore(task), event)?;
             let is_miss = reply.caches.iter().all(|cache| cache.found.is_none());
             Ok(args.lookup.exit(is_miss))
         }
         CargoCommand::Why(args) => {
-            let cargo = cargo_target(context, &args.workspaces)?;
+            let workflow = WorkflowContext::from_env(context.env);
+            let cargo = cargo_target(context, &args.workspaces, &workflow)?;
             let job = job(context, cargo, Task::Restore(RestoreTask::default()));
             let targets = last_restore(&job, &Local::new(context.home()), context.monitor)?;
             if targets.is_empty() {
@@ -131,7 +144,9 @@ pub(super) fn cargo(context: &mut CommandContext<'_>, args: &CargoArgs) -> Resul
         CargoCommand::Save(args) => {
             // A restore on the command line leaves no record for the save, so the keys are computed
             // from the current state of the project and entries with the same key are replaced.
+            let scopes = args.project.scope.resolve(context)?;
             let task = SaveTask {
+                write: scopes.write,
                 options: SaveOptions {
                     if_exists: IfExists::ReplaceIfChanged,
                     keep_ready: args.keep_ready,
@@ -141,9 +156,11 @@ pub(super) fn cargo(context: &mut CommandContext<'_>, args: &CargoArgs) -> Resul
             };
             let cargo = CargoTarget {
                 keep_outputs: args.keep_outputs.clone(),
-                ..project_target(context, &args.project)?
+                ..project_target(context, &args.project, &scopes.workflow)?
             };
-            let reply = run(context, cargo, Task::Save(task))?;
+            let run = record::run(context, &scopes.workflow);
+            let event = Event::now(Phase::Post, run);
+            let reply = run_recorded(context, cargo, Task::Save(task), Some(event))?;
             if args.fail_on_stale {
                 check_stale(&reply.stale)?;
             }
@@ -152,9 +169,20 @@ pub(super) fn cargo(context: &mut CommandContext<'_>, args: &CargoArgs) -> Resul
     }
 }
 
-/// Runs a job on the caches of the workspaces and prints its outcome.
-fn run(context: &mut CommandContext<'_>, cargo: CargoTarget, task: Task) -> Result<JobReply> {
-    let job = job(context, cargo, task);
+/// Runs a job on the caches of the workspaces, records its event and prints its outcome.
+fn run_recorded(
+    context: &mut CommandContext<'_>,
+    cargo: CargoTarget,
+    task: Task,
+    event: Option<Event>,
+) -> Result<JobReply> {
+    let job = Job {
+        housekeeping: Housekeeping {
+            event,
+            ..Housekeeping::default()
+        },
+        ..job(context, cargo, task)
+    };
     let reply = run_job(&job, &Local::new(context.home()), context.monitor);
     for warning in &reply.warnings {
         context.monitor.warn(warning);
@@ -178,26 +206,44 @@ fn job(context: &CommandContext<'_>, cargo: CargoTarget, task: Task) -> Job {
     }
 }
 
-fn project_target(context: &CommandContext<'_>, args: &ProjectArgs) -> Result<CargoTarget> {
-    Ok(CargoTarget {
-        freshness: args.freshness,
-        ..cargo_target(context, &args.workspaces)?
-    })
+fn project_target(
+    context: &CommandContext<'_>,
+    args: &ProjectArgs,
+    workflow: &WorkflowContext,
+) -> Result<CargoTarget> {
+    let mut cargo = cargo_target(context, &args.workspaces, workflow)?;
+    cargo.freshness = args.freshness;
+    if let Some(job) = &args.job {
+        cargo.job.clone_from(job);
+    }
+    Ok(cargo)
 }
 
-fn cargo_target(context: &CommandContext<'_>, args: &WorkspaceArgs) -> Result<CargoTarget> {
+fn cargo_target(
+    context: &CommandContext<'_>,
+    args: &WorkspaceArgs,
+    workflow: &WorkflowContext,
+) -> Result<CargoTarget> {
     let env = context.env;
-    let workflow = action::WorkflowContext::from_env(env);
     let mut cargo = CargoTarget {
         workspaces: workspace_lines(context, &args.workspaces)?,
         job: env.text("GITHUB_JOB").unwrap_or_default().to_owned(),
-        repository: workflow.repository_id(),
+        repository: repository_id(context, workflow),
         run: workflow.job_run_name(),
         only_projects: true,
         ..CargoTarget::default()
     };
     cargo.add_env(env.iter(), true);
     Ok(cargo)
+}
+
+/// The repository that a target directory belongs to. Two projects can have the same checkout on a
+/// machine, one after the other, and one must not get the target directory of the other.
+fn repository_id(context: &CommandContext<'_>, workflow: &WorkflowContext) -> String {
+    match workflow.repository_id() {
+        name if name.is_empty() => record::project_name(context).unwrap_or_default(),
+        name => name,
+    }
 }
 
 /// Parses the workspaces like the input `workspaces` of the action, but relative to the current

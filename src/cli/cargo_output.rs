@@ -32,7 +32,10 @@ fn cache_line(cache: &CacheReply) -> String {
     match (&cache.found, &cache.saved) {
         (Some(found), _) => format!("🚀 {name}: {}", restored_text(found)),
         (None, Some(saved)) => saved_line(name, key, saved),
-        (None, None) => format!("💿 {name}: no entry for {key}"),
+        (None, None) => match &cache.near_miss {
+            Some(near) => format!("💿 {name}: no entry for {key}\n   {near}"),
+            None => format!("💿 {name}: no entry for {key}"),
+        },
     }
 }
 
@@ -84,7 +87,12 @@ fn cache_json(cache: &CacheReply) -> Value {
     match (&cache.found, &cache.saved) {
         (Some(found), _) => add_restored(&mut value, found),
         (None, Some(saved)) => add_saved(&mut value, saved),
-        (None, None) => value["cache-hit"] = json!("miss"),
+        (None, None) => {
+            value["cache-hit"] = json!("miss");
+            if let Some(near) = &cache.near_miss {
+                value["near-miss"] = json!(near);
+            }
+        }
     }
     value
 }

@@ -22,12 +22,15 @@ use crate::glob::Base;
 /// Show the keys of a Cargo project's caches and where each part of a key comes from
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  local-cache key\n  local-cache key --workspace app --workspace ../other --json"
+    after_help = "Examples:\n  local-cache key\n  local-cache key --workspace app --workspace ../other --json\n  local-cache key --job build"
 )]
 pub(super) struct KeyArgs {
     /// Directory of a Cargo workspace; can be given several times [default: current directory]
     #[arg(long = "workspace", value_name = "DIR")]
     workspaces: Vec<PathBuf>,
+    /// Show the keys of this job, by its ID in the workflow [default in a job: its own]
+    #[arg(long, value_name = "JOB")]
+    job: Option<String>,
 }
 
 pub(super) fn key(context: &mut CommandContext<'_>, args: &KeyArgs) -> Result<Exit> {
@@ -62,6 +65,9 @@ fn request(context: &CommandContext<'_>, args: &KeyArgs) -> KeyRequest {
         &args.workspaces
     };
     let mut request = KeyRequest::new(variables, &context.base.home, context.checkout());
+    if let Some(job) = &args.job {
+        request.job.clone_from(job);
+    }
     request.workspaces = roots
         .iter()
         .map(|root| WorkspaceRequest {

@@ -1,7 +1,9 @@
 //! `local-cache restore`: restores paths from the best matching entry.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use anyhow::{Result, anyhow};
 use clap::Args;
@@ -9,25 +11,30 @@ use serde_json::{Value, json};
 
 use super::context::CommandContext;
 use super::exit::Exit;
-use super::save::command_line_group;
+use super::record::record;
+use super::save::path_group;
+use super::scope::ScopeArgs;
 use super::selection::SelectionArgs;
 use super::text::{Rendered, files_and_bytes, one_line};
 use super::values::parse_key;
 use crate::fmt::human::{bytes, elapsed, plural};
 use crate::fmt::whole_milliseconds;
+use crate::job::{CacheReply, FoundEntry, PathsTarget};
 use crate::ops::entries;
+use crate::ops::near_miss::{Difference, Lookup, NearMiss, near_miss};
 use crate::ops::path_list::PathList;
 use crate::ops::restore::{self, RestoreOptions, RestoredEntry};
 use crate::ops::unpack::unpack;
-use crate::store::Store;
+use crate::stats::event::Phase;
 use crate::store::key_match::KeyMatch;
+use crate::store::{CacheKind, EntryGroup, Store};
 use crate::tree::apply::Applied;
 use crate::tree::plan::Extraneous;
 
 /// Restore the files saved under a key
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  local-cache restore --key linux-$(sha256sum Cargo.lock | cut -c1-16) \\\n    --restore-key linux- ~/.cargo/registry target\n  local-cache restore --entry 3f2a-91bc07 --to /tmp/look"
+    after_help = "Examples:\n  local-cache restore --key linux-$(sha256sum Cargo.lock | cut -c1-16) \\\n    --restore-key linux- ~/.cargo/registry target\n  local-cache restore --repository acme/app --ref main --key deps-1 vendor\n  local-cache restore --entry 3f2a-91bc07 --to /tmp/look"
 )]
 pub(super) struct RestoreArgs {
     /// Key of the entry, as given to `save`
@@ -41,6 +48,8 @@ pub(super) struct RestoreArgs {
     mirror: bool,
     #[command(flatten)]
     lookup: LookupArgs,
+    #[command(flatten)]
+    scope: ScopeArgs,
     /// Write an entry below this directory, to look into it; `HOME` and `ROOT` in it stand for
     /// the home directory and `/`
     #[arg(long, value_name = "DIR", requires = "entry")]
@@ -58,7 +67,7 @@ pub(super) struct RestoreArgs {
 pub(super) struct LookupArgs {
     /// Only check whether an entry exists, restore nothing
     #[arg(long)]
-    lookup_only: bool,
+    pub(super) lookup_only: bool,
     /// Exit with code 3 if no entry is found
     #[arg(long)]
     fail_on_cache_miss: bool,
@@ -90,6 +99,7 @@ pub(super) fn restore(context: &mut CommandContext<'_>, args: &RestoreArgs) -> R
     if let (Some(directory), Some(name)) = (&args.to, &args.entry) {
         return restore_to(context, args, directory, name);
     }
+    let start = Instant::now();
     let key = parse_key(args.key.as_deref().unwrap_or_default())?;
     let paths = context.path_list(&args.paths)?;
     let store = match Store::open(context.cache_root) {
@@ -99,16 +109,60 @@ pub(super) fn restore(context: &mut CommandContext<'_>, args: &RestoreArgs) -> R
         }
         other => other?,
     };
-    let restored = match store {
-        Some(store) => restore_from(context, args, &store, key, &paths)?,
+    let scopes = args.scope.resolve(context)?;
+    let read = scopes.read.iter();
+    let groups: Vec<EntryGroup> = read.map(|scope| path_group(scope, &paths)).collect();
+    let restored = match &store {
+        Some(store) => restore_from(context, args, store, key, (&groups, &paths))?,
         None => None,
     };
-    let (text, json) = match &restored {
+    let (mut text, mut json) = match &restored {
         Some(restored) => render(restored, key),
         None => render_miss(key, context.cache_root),
     };
+    if let (Some(store), None) = (&store, &restored) {
+        let hint = near_miss(store, &lookup(args, key, &groups))?;
+        add_hint(&mut text, &mut json, hint.as_ref());
+    }
     context.print(&text, &json)?;
-    Ok(args.lookup.exit(restored.is_none()))
+    let is_miss = restored.is_none();
+    if !args.lookup.lookup_only {
+        let cache = CacheReply {
+            found: restored.map(FoundEntry::from),
+            ..CacheReply::new(PathsTarget::NAME, CacheKind::Path, key)
+        };
+        let caches = vec![cache.restore_event()];
+        record(context, Phase::Main, &scopes.workflow, caches, start);
+    }
+    Ok(args.lookup.exit(is_miss))
+}
+
+fn lookup<'a>(args: &'a RestoreArgs, key: &'a str, groups: &'a [EntryGroup]) -> Lookup<'a> {
+    static NO_PARTS: BTreeMap<String, String> = BTreeMap::new();
+    Lookup {
+        groups,
+        key,
+        restore_keys: &args.restore_keys,
+        parts: &NO_PARTS,
+        all_scopes: true,
+    }
+}
+
+fn add_hint(text: &mut String, json: &mut Value, near: Option<&NearMiss>) {
+    let Some(near) = near else { return };
+    // Writing to a string does not fail.
+    let _ = writeln!(text, "   {near}");
+    if let Difference::Place(scope, git_ref) = &near.difference
+        && !scope.is_empty()
+    {
+        let scope = one_line(scope);
+        let git_ref = one_line(crate::fmt::human::git_ref(git_ref));
+        let _ = writeln!(
+            text,
+            "   add --repository {scope} --ref {git_ref} to use it"
+        );
+    }
+    json["near-miss"] = json!(near);
 }
 
 /// Writes the entry with an id or a key below a directory.
@@ -146,10 +200,10 @@ fn restore_from(
     args: &RestoreArgs,
     store: &Store,
     key: &str,
-    paths: &PathList,
+    (groups, paths): (&[EntryGroup], &PathList),
 ) -> Result<Option<RestoredEntry>> {
     let request = restore::RestoreRequest {
-        groups: &[command_line_group(paths)],
+        groups,
         key,
         restore_keys: &args.restore_keys,
         destination: &|root| paths.destination(root),

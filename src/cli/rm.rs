@@ -58,7 +58,11 @@ pub(super) fn rm(context: &mut CommandContext<'_>, args: &RmArgs) -> Result<Exit
         )?;
         return Ok(Exit::Done);
     };
-    let table = table(&doomed, &ShortIds::of(entries.iter().map(|listed| &listed.id)), context.terminal.output);
+    let table = table(
+        &doomed,
+        &ShortIds::of(entries.iter().map(|listed| &listed.id)),
+        context.terminal.output,
+    );
     if args.dry_run {
         let count = plural(doomed.len() as u64, "entry", "entries");
         context.print(
@@ -107,11 +111,7 @@ fn confirm(
 }
 
 /// Returns the bytes that were freed.
-fn remove(
-    context: &CommandContext<'_>,
-    store: &Store,
-    doomed: &[&ListedEntry],
-) -> Result<u64> {
+fn remove(context: &CommandContext<'_>, store: &Store, doomed: &[&ListedEntry]) -> Result<u64> {
     let ids: Vec<EntryId> = doomed.iter().map(|listed| listed.id.clone()).collect();
     match prune::remove(store, &ids, context.monitor) {
         Err(error @ Error::Busy { .. }) => {

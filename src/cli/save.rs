@@ -1,6 +1,8 @@
 //! `local-cache save`: saves paths as an entry.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::time::Instant;
 
 use anyhow::{Result, bail};
 use clap::Args;
@@ -9,15 +11,18 @@ use serde_json::json;
 use super::context::CommandContext;
 use super::exit::Exit;
 use super::failure::usage_error;
+use super::record::record;
+use super::scope::ScopeArgs;
 use super::text::{Rendered, files_and_bytes, one_line};
 use super::values::parse_key;
 use crate::fmt::human::{bytes, elapsed, plural};
 use crate::fmt::whole_milliseconds;
 use crate::fs::Local;
+use crate::job::{CacheReply, PathsTarget};
 use crate::ops::path_list::PathList;
 use crate::ops::save::{self, IfExists, SaveOptions, SaveOutcome, SavedEntry};
-use crate::store::Store;
-use crate::store::{CacheKind, EntryGroup};
+use crate::stats::event::Phase;
+use crate::store::{CacheKind, CacheScope, EntryGroup, Store};
 
 /// Save files and directories under a key
 #[derive(Debug, Args)]
@@ -34,12 +39,15 @@ pub(super) struct SaveArgs {
     /// Move the directories into the store after saving, so that a restore can rename them back
     #[arg(long = "move")]
     keep_ready: bool,
+    #[command(flatten)]
+    scope: ScopeArgs,
     /// Files, directories or patterns; a pattern with `!` in front excludes
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<String>,
 }
 
 pub(super) fn save(context: &mut CommandContext<'_>, args: &SaveArgs) -> Result<Exit> {
+    let start = Instant::now();
     let key = parse_key(&args.key)?;
     let paths = context.path_list(&args.paths)?;
     if args.keep_ready && paths.has_exclusions() {
@@ -47,22 +55,31 @@ pub(super) fn save(context: &mut CommandContext<'_>, args: &SaveArgs) -> Result<
             "--move would also move what the `!` patterns exclude; use only one of the two",
         ));
     }
+    let scopes = args.scope.resolve(context)?;
     let store = Store::create(context.cache_root)?;
     let roots = paths.resolve(&Local::default())?;
     let filter = roots.filter();
     let request = save::SaveRequest {
-        group: &command_line_group(&paths),
+        group: &path_group(&scopes.write, &paths),
         key,
         roots: &roots.roots,
         filter: filter.as_ref().map(|filter| filter as &_),
         options: save_options(args),
         steps: None,
+        parts: BTreeMap::new(),
         parent: None,
     };
     let outcome = save::save(&store, &request, context.monitor)?;
     let (text, json) = render(&outcome, key);
     context.print(&text, &json)?;
-    if matches!(outcome, SaveOutcome::NothingToSave) {
+    let is_nothing = matches!(outcome, SaveOutcome::NothingToSave);
+    let cache = CacheReply {
+        saved: Some(outcome.into()),
+        ..CacheReply::new(PathsTarget::NAME, CacheKind::Path, key)
+    };
+    let caches = cache.save_event().into_iter().collect();
+    record(context, Phase::Post, &scopes.workflow, caches, start);
+    if is_nothing {
         bail!("none of the paths exists, so nothing was saved; check their spelling");
     }
     Ok(Exit::Done)
@@ -80,11 +97,11 @@ fn save_options(args: &SaveArgs) -> SaveOptions {
     }
 }
 
-/// The command line has one scope: all users of a store share the entries.
-pub(super) fn command_line_group(paths: &PathList) -> EntryGroup {
+/// The entries of a list of paths in a scope.
+pub(super) fn path_group(scope: &CacheScope, paths: &PathList) -> EntryGroup {
     EntryGroup {
-        scope: String::new(),
-        git_ref: String::new(),
+        scope: scope.scope.clone(),
+        git_ref: scope.git_ref.clone(),
         kind: CacheKind::Path,
         paths: paths.identity(),
     }

@@ -113,7 +113,10 @@ impl SelectionArgs {
 /// of the id itself.
 fn is_id(id: &str, name: &str) -> bool {
     const MIN_DIGITS: usize = 4;
-    let parts = |text: &str| text.split_once('-').map(|(a, b)| (a.to_owned(), b.to_owned()));
+    let parts = |text: &str| {
+        text.split_once('-')
+            .map(|(a, b)| (a.to_owned(), b.to_owned()))
+    };
     match (parts(id), parts(name)) {
         (Some((group, key)), Some((group_start, key_start))) => {
             group_start.len() >= MIN_DIGITS
@@ -145,13 +148,10 @@ impl ShortIds {
             shown.sort_unstable();
             shown.windows(2).all(|pair| pair[0] != pair[1])
         };
-        lengths
-            .into_iter()
-            .find(are_unique)
-            .unwrap_or(Self {
-                group_digits: usize::MAX,
-                key_digits: usize::MAX,
-            })
+        lengths.into_iter().find(are_unique).unwrap_or(Self {
+            group_digits: usize::MAX,
+            key_digits: usize::MAX,
+        })
     }
 
     pub(super) fn show(&self, id: &EntryId) -> String {
@@ -188,6 +188,8 @@ pub(super) fn branch(entry: &Entry) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::digest::Digest;
     use crate::fs::Timestamp;
@@ -214,6 +216,7 @@ mod tests {
                 bytes: 0,
                 added_bytes: 0,
                 record: None,
+                parts: BTreeMap::new(),
             },
         }
     }
@@ -248,7 +251,10 @@ mod tests {
         assert_eq!(count(&selection("acme/app", "pull/7", &[])), 1);
         assert_eq!(count(&selection("", "refs/heads/main", &[])), 1);
         assert_eq!(count(&selection("", "v1", &[CacheKind::Target])), 0);
-        assert_eq!(count(&selection("", "", &[CacheKind::Path, CacheKind::Git])), 2);
+        assert_eq!(
+            count(&selection("", "", &[CacheKind::Path, CacheKind::Git])),
+            2
+        );
         assert_eq!(count(&selection("-", "", &[])), 1);
     }
 
@@ -260,7 +266,11 @@ mod tests {
         let short = ShortIds::of(entries.iter().map(|listed| &listed.id)).show(&entries[2].id);
         assert_eq!(short.len(), 11);
         for name in [&id, &short, &id[..10], "K2"] {
-            assert_eq!(all.only(&entries, name).unwrap().id, entries[2].id, "{name}");
+            assert_eq!(
+                all.only(&entries, name).unwrap().id,
+                entries[2].id,
+                "{name}"
+            );
         }
         // A start that fits nearly every entry, or only one part, names none.
         for name in [&id[..3], &format!("{}-", &id[..8]), "k3"] {

@@ -18,7 +18,9 @@ use crate::tree::{LeafId, LeafKind, Tree};
 
 /// Show an entry and its files
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  local-cache show 3f2a-91bc07\n  local-cache show linux-1 --repository acme/app --ref main")]
+#[command(
+    after_help = "Examples:\n  local-cache show 3f2a-91bc07\n  local-cache show linux-1 --repository acme/app --ref main"
+)]
 pub(super) struct ShowArgs {
     /// ID of the entry as `list` shows it, or its key
     entry: String,

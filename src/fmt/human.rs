@@ -94,7 +94,12 @@ pub(crate) fn cut_middle(text: &str, width: usize) -> Cow<'_, str> {
     let kept = width.saturating_sub(1);
     let end = kept / 2;
     let start = text.chars().take(kept - end);
-    Cow::Owned(start.chain(['…']).chain(text.chars().skip(count - end)).collect())
+    Cow::Owned(
+        start
+            .chain(['…'])
+            .chain(text.chars().skip(count - end))
+            .collect(),
+    )
 }
 
 /// A git ref as people write it: `main`, `v1.0`, `pull/7`.

@@ -18,6 +18,8 @@ pub(super) struct RepositoryConfig {
     pub(super) worktree: Option<PathBuf>,
     /// Whether refs are files with text.
     pub(super) has_ref_files: bool,
+    /// The URL that the repository was cloned from.
+    pub(super) origin: Option<String>,
 }
 
 impl RepositoryConfig {
@@ -27,6 +29,7 @@ impl RepositoryConfig {
             format: ObjectFormat::Sha1,
             worktree: None,
             has_ref_files: true,
+            origin: None,
         };
         let mut section = Vec::new();
         for line in text.split(|byte| *byte == b'\n') {
@@ -45,6 +48,16 @@ impl RepositoryConfig {
         Ok(config)
     }
 
+    /// The last two names of [`RepositoryConfig::origin`]: `owner/name`.
+    pub(super) fn origin_name(&self) -> Option<&str> {
+        let url = self.origin.as_deref()?.trim_end_matches('/');
+        let url = url.strip_suffix(".git").unwrap_or(url);
+        let path = url.split_once("://").map_or(url, |(_, rest)| rest);
+        let mut starts = path.rmatch_indices(['/', ':']).map(|(at, _)| at + 1);
+        let start = starts.nth(1).unwrap_or(0);
+        Some(&path[start..]).filter(|name| name.contains('/'))
+    }
+
     fn set(&mut self, section: &[u8], key: &[u8], value: &[u8]) -> Result<()> {
         match (section, key) {
             (b"extensions", b"objectformat") => {
@@ -61,6 +74,9 @@ impl RepositoryConfig {
             }
             (b"extensions", b"refstorage") => {
                 self.has_ref_files = value.eq_ignore_ascii_case(b"files");
+            }
+            (br#"remote "origin""#, b"url") => {
+                self.origin = Some(String::from_utf8_lossy(value).into_owned());
             }
             (b"core", b"worktree") => {
                 self.worktree = Some(PathBuf::from(OsStr::from_bytes(value)));
@@ -105,6 +121,22 @@ mod tests {
         assert_eq!(config.format, ObjectFormat::Sha256);
         assert_eq!(config.worktree, Some(PathBuf::from("../a \"b")));
         assert!(config.has_ref_files);
+    }
+
+    #[test]
+    fn a_repository_has_the_name_of_its_origin_on_any_host() {
+        let cases = [
+            ("https://github.com/acme/app.git", Some("acme/app")),
+            ("git@github.com:acme/app", Some("acme/app")),
+            ("ssh://git@host:2222/acme/app/", Some("acme/app")),
+            ("/srv/git/app.git", Some("git/app")),
+            ("app", None),
+        ];
+        for (url, name) in cases {
+            let text = format!("[remote \"origin\"]\n\turl = {url}\n");
+            let config = RepositoryConfig::parse(text.as_bytes()).unwrap();
+            assert_eq!(config.origin_name(), name, "{url}");
+        }
     }
 
     #[test]

@@ -98,6 +98,11 @@ impl Repository {
         self.config.format
     }
 
+    /// The repository that this one was cloned from, without the host: `owner/name`.
+    pub fn origin_name(&self) -> Option<&str> {
+        self.config.origin_name()
+    }
+
     pub(super) fn has_ref_files(&self) -> bool {
         self.config.has_ref_files
     }

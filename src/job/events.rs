@@ -33,7 +33,7 @@ pub(super) fn record_event(
     };
     let event = complete(event, context.job, reply, start);
     reply.past_runs = past_runs(root, housekeeping.past_runs, &event);
-    match append(root, housekeeping.earlier_events.iter().chain([&event])) {
+    match append_events(root, housekeeping.earlier_events.iter().chain([&event])) {
         Ok(true) => {}
         Ok(false) => reply.unrecorded = Some(event),
         // The same fault of the store has been reported by the task.
@@ -69,22 +69,40 @@ fn complete(event: &Event, job: &Job, reply: &JobReply, start: Instant) -> Event
 
 /// `None` if the job did nothing with the cache.
 fn cache_event(cache: &CacheReply, job: &Job) -> Option<CacheEvent> {
-    let event = CacheEvent {
-        kind: cache.kind.to_string(),
-        key: cache.key.clone(),
-        ..CacheEvent::default()
-    };
     match &job.task {
-        Task::Restore(task) if !task.options.lookup_only => match &cache.found {
-            Some(found) => Some(with_restore(event, found)),
+        Task::Restore(task) if !task.options.lookup_only => {
             // Programs are not restored over installed ones, which is no miss.
-            None if !task.read.is_empty() && !cache.is_bin() => Some(CacheEvent {
+            let was_searched = !task.read.is_empty() && !cache.is_bin();
+            (cache.found.is_some() || was_searched).then(|| cache.restore_event())
+        }
+        Task::Save(_) => cache.save_event(),
+        Task::Restore(_) | Task::Guard => None,
+    }
+}
+
+impl CacheReply {
+    fn event(&self) -> CacheEvent {
+        CacheEvent {
+            kind: self.kind.to_string(),
+            key: self.key.clone(),
+            ..CacheEvent::default()
+        }
+    }
+
+    /// What a restore did with the cache.
+    pub(crate) fn restore_event(&self) -> CacheEvent {
+        match &self.found {
+            Some(found) => with_restore(self.event(), found),
+            None => CacheEvent {
                 hit: Some(LookupResult::Miss),
-                ..event
-            }),
-            None => None,
-        },
-        Task::Save(_) => match &cache.saved {
+                ..self.event()
+            },
+        }
+    }
+
+    /// What a save did with the cache; `None` if it made no entry.
+    pub(crate) fn save_event(&self) -> Option<CacheEvent> {
+        match &self.saved {
             Some(SaveReply::Done {
                 bytes,
                 added_bytes,
@@ -94,11 +112,10 @@ fn cache_event(cache: &CacheReply, job: &Job) -> Option<CacheEvent> {
                 saved_bytes: Some(*bytes),
                 added_bytes: *added_bytes,
                 save_milliseconds: *milliseconds,
-                ..event
+                ..self.event()
             }),
             _ => None,
-        },
-        Task::Restore(_) | Task::Guard => None,
+        }
     }
 }
 
@@ -117,8 +134,12 @@ fn with_restore(event: CacheEvent, found: &FoundEntry) -> CacheEvent {
     }
 }
 
-/// Returns false if there is no store: none is created for its journal alone.
-fn append<'e>(root: &Path, events: impl Iterator<Item = &'e Event>) -> Result<bool> {
+/// Appends events to the journal of the store below `root`. Returns false if there is no store: none
+/// is created for its journal alone.
+pub(crate) fn append_events<'e>(
+    root: &Path,
+    events: impl IntoIterator<Item = &'e Event>,
+) -> Result<bool> {
     let Some(store) = Store::open(root)? else {
         return Ok(false);
     };

@@ -16,6 +16,7 @@ mod warnings;
 pub use cargo::import::import;
 pub use cargo::last_restore::{TargetOutcome, last_restore};
 pub use cargo_target::{CargoTarget, WorkspaceLine};
+pub(crate) use events::append_events;
 pub use reply::{
     CacheReply, FoundEntry, FreshnessReply, JobReply, PastRun, SaveReply, StaleUnit, UnitOutcome,
 };

@@ -1,5 +1,6 @@
 //! Restoring and saving listed paths.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::error::{Error, Result};
@@ -7,6 +8,7 @@ use crate::glob::Base;
 use crate::job::context::JobContext;
 use crate::job::reply::{CacheReply, SaveReply};
 use crate::job::request::{PathsTarget, RestoreTask, SaveTask};
+use crate::ops::near_miss::{Lookup, near_miss};
 use crate::ops::path_list::PathList;
 use crate::ops::restore::{RestoreOptions, RestoreRequest, restore as restore_entry};
 use crate::ops::save::{SaveOptions, SaveRequest, save as save_entry};
@@ -50,6 +52,18 @@ pub(crate) fn restore(
         steps: None,
     };
     cache.found = restore_entry(store, &request, context.monitor)?.map(Into::into);
+    if cache.found.is_none() {
+        cache.near_miss = near_miss(
+            store,
+            &Lookup {
+                groups: &groups,
+                key: &target.key,
+                restore_keys: &target.restore_keys,
+                parts: &BTreeMap::new(),
+                all_scopes: task.hints_at_all_scopes,
+            },
+        )?;
+    }
     Ok(cache)
 }
 
@@ -118,6 +132,7 @@ pub(crate) fn save(
             ..task.options
         },
         steps: None,
+        parts: BTreeMap::new(),
         parent: restored.and_then(|id| EntryId::parse(id)),
     };
     cache.saved = Some(save_entry(store, &request, context.monitor)?.into());

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::fmt::whole_milliseconds;
 use crate::job::request::{RestoreRecord, SaveNotes};
 use crate::ops::free_space::GuardReport;
+use crate::ops::near_miss::NearMiss;
 use crate::ops::{restore, save};
 use crate::stats::event::{DiskState, Event, LookupResult};
 use crate::store::CacheKind;
@@ -135,6 +136,9 @@ pub struct CacheReply {
     /// The key that was looked up or saved.
     pub key: String,
     pub found: Option<FoundEntry>,
+    /// What comes closest, if nothing was found.
+    #[serde(default)]
+    pub near_miss: Option<NearMiss>,
     pub saved: Option<SaveReply>,
     /// Why this cache failed, in one line. The others of the job go on.
     pub error: Option<String>,
@@ -198,6 +202,7 @@ impl CacheReply {
             kind,
             key,
             found: None,
+            near_miss: None,
             saved: None,
             error: None,
             notes: SaveNotes::default(),

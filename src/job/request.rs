@@ -1,5 +1,6 @@
 //! What a job does, and to what.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -81,6 +82,8 @@ pub struct RestoreTask {
     /// Keep the restore records in the store under this name, for act, which forgets the state that
     /// main saves.
     pub record_as: Option<String>,
+    /// On a miss, name entries of other repositories too. A job must not learn their keys.
+    pub hints_at_all_scopes: bool,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -145,4 +148,7 @@ pub struct SaveNotes {
     /// The places of a target directory, one line each.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub places: Vec<String>,
+    /// Digests of the parts of the key, by name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub parts: BTreeMap<String, String>,
 }

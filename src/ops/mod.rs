@@ -3,6 +3,7 @@
 pub mod entries;
 pub mod free_space;
 pub mod import;
+pub mod near_miss;
 pub(crate) mod path_list;
 pub mod prune;
 pub mod restore;

@@ -9,9 +9,7 @@ use crate::ops::LOCK_TIMEOUT;
 use crate::ops::entries::{StoreFiles, list};
 use crate::store::gc::GcStats;
 use crate::store::lock::GcLock;
-use crate::store::retention::{
-    RetentionCandidate, RetentionDecision, RetentionPolicy, decide,
-};
+use crate::store::retention::{RetentionCandidate, RetentionDecision, RetentionPolicy, decide};
 use crate::store::{Entry, EntryId, Store};
 
 #[derive(Debug)]

@@ -4,6 +4,7 @@
 //! contents by digest. The entry's checksum covers its other fields. So every change to a file of
 //! the store is detected.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -34,6 +35,10 @@ pub struct Entry {
     /// What is known of the units of a target directory.
     #[serde(default, rename = "sources", skip_serializing_if = "Option::is_none")]
     pub record: Option<Digest>,
+    /// What the key was computed from: a digest for each part, by name. Empty for a key that a user
+    /// wrote.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub parts: BTreeMap<String, String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -166,17 +171,20 @@ mod tests {
             bytes: 100,
             added_bytes: 50,
             record: Some(Digest::of(b"record")),
+            parts: BTreeMap::from([("toolchain".to_owned(), "0123".to_owned())]),
         }
     }
 
     #[test]
-    fn an_entry_without_a_record_has_no_field_for_it() {
+    fn an_entry_without_a_record_or_parts_has_no_fields_for_them() {
         let entry = Entry {
             record: None,
+            parts: BTreeMap::new(),
             ..entry()
         };
         let bytes = entry.encode().unwrap();
-        assert!(!String::from_utf8_lossy(&bytes).contains("sources"));
+        let text = String::from_utf8_lossy(&bytes);
+        assert!(!text.contains("sources") && !text.contains("parts"));
         assert_eq!(
             Entry::decode(&bytes, &entry.id(), Path::new("/e")).unwrap(),
             entry

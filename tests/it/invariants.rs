@@ -298,7 +298,9 @@ fn live_directories_are_never_pruned_and_what_should_not_be_cached_is_excluded_w
         .run(&job, &[&["save", "--key", "k"], &paths[..]].concat())
         .succeeded();
     sandbox.repair().succeeded();
-    sandbox.run(&job, &["prune", "--yes", "--max-size", "0"]).succeeded();
+    sandbox
+        .run(&job, &["prune", "--yes", "--max-size", "0"])
+        .succeeded();
     assert_eq!(
         before,
         identities(&job),

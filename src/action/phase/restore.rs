@@ -50,6 +50,7 @@ pub(super) fn restore_task(
             only_look: false,
         },
         record_as: step.job_state(),
+        hints_at_all_scopes: false,
     }
 }
 

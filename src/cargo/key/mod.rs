@@ -41,6 +41,7 @@ pub mod env_vars;
 pub(crate) mod normalize;
 pub mod template;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::cargo::key::component::{KeyComponent, KeySection, digest};
@@ -148,6 +149,20 @@ fn bin_key(facts: &CargoFacts) -> ComputedKey {
 }
 
 impl ComputedKey {
+    /// A digest for each part of the key, by name, to tell later which parts differ. The values
+    /// themselves may be secret.
+    pub fn parts(&self) -> BTreeMap<String, String> {
+        let mut of_names: BTreeMap<&str, Vec<&KeyComponent>> = BTreeMap::new();
+        for component in &self.components {
+            of_names.entry(&component.name).or_default().push(component);
+        }
+        let short = |components: Vec<&KeyComponent>| digest(components)[..8].to_owned();
+        of_names
+            .into_iter()
+            .map(|(name, components)| (name.to_owned(), short(components)))
+            .collect()
+    }
+
     /// The digest stays even if every component is readable. Without it the key would be a prefix
     /// of other keys and would match their entries.
     fn without_restore_keys(readable: &str, components: Vec<KeyComponent>) -> Self {

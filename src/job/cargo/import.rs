@@ -65,6 +65,7 @@ pub fn import(
             filter: filter.as_ref().map(|filter| filter as _),
             options: SaveOptions::default(),
             steps: None,
+            parts: plan.key.parts(),
             parent: None,
         };
         let mut cache = CacheReply::new(&plan.name, plan.kind, &key);

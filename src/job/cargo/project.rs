@@ -134,6 +134,7 @@ impl CargoProject {
             }
             .filter(|_| !self.all_crates),
             places: plan.places().to_vec(),
+            parts: plan.key.parts(),
         }
     }
 

@@ -11,6 +11,7 @@ use crate::job::cargo_target::CargoTarget;
 use crate::job::context::JobContext;
 use crate::job::reply::{CacheReply, FreshnessReply, JobReply};
 use crate::job::request::RestoreTask;
+use crate::ops::near_miss::{Lookup, NearMiss, near_miss};
 use crate::ops::restore::{
     RestoreOptions, RestoreRequest, RestoredEntry, restore as restore_entry,
 };
@@ -48,6 +49,9 @@ pub(crate) fn restore(
                     project.remove_left_over(context, dirs);
                 }
                 cache.found = found.map(Into::into);
+                if cache.found.is_none() && !cache.is_bin() {
+                    cache.near_miss = restore.near_miss(plan)?;
+                }
             }
             Err(Error::Interrupted) => return Err(Error::Interrupted),
             Err(error) => {
@@ -132,6 +136,25 @@ impl<'a> CacheRestore<'a> {
             self.reply.add(steps.into_reply());
         }
         Ok(found)
+    }
+}
+
+impl CacheRestore<'_> {
+    /// What comes closest to a cache that was not found.
+    fn near_miss(&self, plan: &CachePlan) -> Result<Option<NearMiss>> {
+        let Some(store) = self.store else {
+            return Ok(None);
+        };
+        let read = self.task.read.iter();
+        let groups: Vec<EntryGroup> = read.map(|scope| plan.group(scope)).collect();
+        let lookup = Lookup {
+            groups: &groups,
+            key: &plan.key.text,
+            restore_keys: &plan.key.restore_keys,
+            parts: &plan.key.parts(),
+            all_scopes: self.task.hints_at_all_scopes,
+        };
+        near_miss(store, &lookup)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Saving the caches of Cargo workspaces.
 
+use std::collections::BTreeMap;
+
 use crate::cargo::installed_bins;
 use crate::cargo::key::template::KeyTemplate;
 use crate::error::{Error, Result};
@@ -184,6 +186,7 @@ impl<'a> CacheSave<'a> {
                 allow_empty: plan.is_shared(),
             },
             steps: steps.as_ref().map(|steps| steps as _),
+            parts: parts_of(plan, key, record),
             parent: Some(restored.unwrap_or_else(|| group.entry_id(key))),
         };
         let outcome = save_entry(store, &request, context.monitor)?;
@@ -251,6 +254,16 @@ fn if_exists(
     } else {
         task.options.if_exists
     }
+}
+
+/// The parts of the key: those of the restore, if it is the key that was looked up.
+fn parts_of(
+    plan: &CachePlan,
+    key: &str,
+    record: Option<&RestoreRecord>,
+) -> BTreeMap<String, String> {
+    let looked_up = record.filter(|record| record.key == key && !record.notes.parts.is_empty());
+    looked_up.map_or_else(|| plan.key.parts(), |record| record.notes.parts.clone())
 }
 
 fn may_move(context: &JobContext<'_>, plan: &CachePlan) -> Result<bool> {

@@ -79,6 +79,7 @@ pub(super) fn publish(
         bytes: manifest.tree.total_bytes(),
         added_bytes: finished.added_bytes,
         record,
+        parts: request.parts.clone(),
     };
     let may_replace = request.options.if_exists != IfExists::Keep;
     let mut published = None;

@@ -1,5 +1,6 @@
 //! What to save, and the result.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -53,6 +54,8 @@ pub struct SaveRequest<'a> {
     pub filter: Option<scan::PathFilter<'a>>,
     pub options: SaveOptions,
     pub steps: Option<&'a dyn SaveSteps>,
+    /// Digests of the parts that the key was computed from, by name.
+    pub parts: BTreeMap<String, String>,
     /// The entry that the roots were restored from.
     pub parent: Option<EntryId>,
 }

@@ -335,7 +335,15 @@ fn age_and_size_decide_what_is_evicted_and_dry_runs_remove_nothing() {
     sandbox
         .run(
             &job,
-            &["prune", "--yes", "--any-key", "--keep", "path=2", "--keep", "0"],
+            &[
+                "prune",
+                "--yes",
+                "--any-key",
+                "--keep",
+                "path=2",
+                "--keep",
+                "0",
+            ],
         )
         .succeeded();
     assert_eq!(keys(), ["2", "3"]);

@@ -161,6 +161,13 @@ impl<'m> Job<'m> {
         self
     }
 
+    /// A variable that the runner sets.
+    pub(crate) fn variable(&self, name: &str) -> Option<&OsStr> {
+        self.variables
+            .get(OsStr::new(name))
+            .map(OsString::as_os_str)
+    }
+
     pub(crate) fn without(mut self, name: &str) -> Self {
         self.variables.remove(OsStr::new(name));
         self

@@ -1,5 +1,6 @@
 //! The cost of checking the limits when nothing is to be done, compared with a scan of the store.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -41,6 +42,7 @@ fn thousand(root: &Path) -> Store {
             bytes: 1,
             added_bytes: 1,
             record: None,
+            parts: BTreeMap::new(),
         };
         fs::write(layout.entry(&entry.id()), entry.encode().unwrap()).unwrap();
         fs::write(layout.manifest(&digest), b"manifest").unwrap();

@@ -1,0 +1,314 @@
+//! Why a lookup found nothing: the entry that comes closest, and in what it differs.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+use crate::fmt::human::{age, git_ref, one_line};
+use crate::fs::Timestamp;
+use crate::store::key_match::{self, KeyCandidate};
+use crate::store::{Entry, EntryGroup, Store};
+
+/// What a lookup asked for.
+pub(crate) struct Lookup<'a> {
+    /// The groups that were searched, in order.
+    pub groups: &'a [EntryGroup],
+    pub key: &'a str,
+    pub restore_keys: &'a [String],
+    /// Digests of the parts of the key, by name; empty for a key that a user wrote.
+    pub parts: &'a BTreeMap<String, String>,
+    /// Whether entries of other repositories may be named.
+    pub all_scopes: bool,
+}
+
+/// An entry that a lookup did not find.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NearMiss {
+    pub key: String,
+    pub created: Timestamp,
+    pub difference: Difference,
+}
+
+/// In what an entry differs from what was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Difference {
+    /// Parts of the key; empty if they are not known.
+    Key(Vec<String>),
+    /// The list of paths: what only the entry has, and what only the lookup has.
+    Paths(Vec<String>, Vec<String>),
+    /// The scope and the ref.
+    Place(String, String),
+}
+
+/// The entry that comes closest to a lookup which found nothing.
+///
+/// An entry with the key in another group comes first: then only the paths or the branch are
+/// wrong. Next comes the newest entry of the groups that were searched, and last an entry of
+/// another group that a restore key fits.
+pub(crate) fn near_miss(store: &Store, lookup: &Lookup<'_>) -> Result<Option<NearMiss>> {
+    let mut entries = Vec::new();
+    for id in store.entry_ids(None)? {
+        // A damaged entry is reported where it is used.
+        if let Ok(Some(entry)) = store.read_entry(&id)
+            && is_comparable(lookup, &entry)
+        {
+            entries.push(entry);
+        }
+    }
+    Ok(nearest(lookup, &entries))
+}
+
+/// Whether an entry has the kind of those that were searched, and may be named.
+fn is_comparable(lookup: &Lookup<'_>, entry: &Entry) -> bool {
+    lookup.groups.iter().any(|group| {
+        group.kind == entry.group.kind && (lookup.all_scopes || group.scope == entry.group.scope)
+    })
+}
+
+/// Decides among entries that the lookup did not find.
+fn nearest(lookup: &Lookup<'_>, entries: &[Entry]) -> Option<NearMiss> {
+    let (own, others): (Vec<&Entry>, Vec<&Entry>) = entries
+        .iter()
+        .partition(|entry| lookup.groups.contains(&entry.group));
+    let of_key = |entry: &&&Entry| key_match::is_same(&entry.key, lookup.key);
+    let same_key = others.iter().filter(of_key).max_by_key(|it| it.created);
+    let newest = own.iter().max_by_key(|entry| entry.created);
+    let found = same_key.or(newest).copied();
+    found
+        .or_else(|| by_prefix(lookup, &others))
+        .map(|entry| NearMiss {
+            key: entry.key.clone(),
+            created: entry.created,
+            difference: difference(lookup, entry),
+        })
+}
+
+fn by_prefix<'e>(lookup: &Lookup<'_>, others: &[&'e Entry]) -> Option<&'e Entry> {
+    let candidate = |entry: &&'e Entry| KeyCandidate {
+        key: &entry.key,
+        created: entry.created,
+    };
+    let candidates: Vec<KeyCandidate<'_>> = others.iter().map(candidate).collect();
+    let (index, _) = key_match::find(&candidates, lookup.key, lookup.restore_keys)?;
+    Some(others[index])
+}
+
+fn difference(lookup: &Lookup<'_>, entry: &Entry) -> Difference {
+    let group = &entry.group;
+    if lookup.groups.contains(group) {
+        return Difference::Key(different_parts(&entry.parts, lookup.parts));
+    }
+    let same_paths = lookup.groups.iter().any(|it| it.paths == group.paths);
+    match lookup.groups.first() {
+        Some(first) if !same_paths => Difference::Paths(
+            without(&group.paths, &first.paths),
+            without(&first.paths, &group.paths),
+        ),
+        _ => Difference::Place(group.scope.clone(), group.git_ref.clone()),
+    }
+}
+
+/// The names of the parts whose digests differ, and of those that only one of the two has.
+fn different_parts(
+    theirs: &BTreeMap<String, String>,
+    ours: &BTreeMap<String, String>,
+) -> Vec<String> {
+    if theirs.is_empty() || ours.is_empty() {
+        return Vec::new();
+    }
+    let mut names: Vec<&String> = theirs.keys().chain(ours.keys()).collect();
+    names.sort_unstable();
+    names.dedup();
+    names.retain(|name| theirs.get(*name) != ours.get(*name));
+    names.into_iter().cloned().collect()
+}
+
+fn without(paths: &[String], others: &[String]) -> Vec<String> {
+    let only = paths.iter().filter(|path| !others.contains(path));
+    only.cloned().collect()
+}
+
+impl fmt::Display for NearMiss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let key = one_line(&self.key);
+        let seconds = Timestamp::now()
+            .seconds
+            .saturating_sub(self.created.seconds);
+        let ago = age(Duration::from_secs(seconds.try_into().unwrap_or(0)));
+        match &self.difference {
+            Difference::Key(parts) if parts.is_empty() => {
+                write!(f, "the nearest entry is {key}, saved {ago} ago")
+            }
+            Difference::Key(parts) => {
+                let verb = if parts.len() == 1 {
+                    "differs"
+                } else {
+                    "differ"
+                };
+                let parts = one_line(&parts.join(", "));
+                write!(f, "{parts} {verb} from the entry saved {ago} ago")
+            }
+            Difference::Paths(theirs, ours) => write!(
+                f,
+                "{key} exists for {}, not for {}",
+                list(theirs),
+                list(ours)
+            ),
+            Difference::Place(scope, full_ref) => {
+                let scope = if scope.is_empty() {
+                    "no repository"
+                } else {
+                    scope
+                };
+                write!(f, "{key} exists for {}", one_line(scope))?;
+                match git_ref(full_ref) {
+                    "" => write!(f, ", all branches"),
+                    branch => write!(f, ", {}", one_line(branch)),
+                }
+            }
+        }
+    }
+}
+
+fn list(paths: &[String]) -> String {
+    if paths.is_empty() {
+        return "fewer paths".to_owned();
+    }
+    one_line(&paths.join(" and "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Digest;
+    use crate::store::CacheKind;
+
+    fn group(scope: &str, git_ref: &str, path: &str) -> EntryGroup {
+        EntryGroup {
+            scope: scope.to_owned(),
+            git_ref: git_ref.to_owned(),
+            kind: CacheKind::Target,
+            paths: vec!["./common".to_owned(), path.to_owned()],
+        }
+    }
+
+    fn entry(group: EntryGroup, key: &str, seconds: i64, parts: &[(&str, &str)]) -> Entry {
+        Entry {
+            format: 1,
+            group,
+            key: key.to_owned(),
+            created: Timestamp {
+                seconds,
+                nanoseconds: 0,
+            },
+            manifest: Digest::of(b""),
+            files: 0,
+            directories: 0,
+            bytes: 0,
+            added_bytes: 0,
+            record: None,
+            parts: as_map(parts),
+        }
+    }
+
+    fn as_map(parts: &[(&str, &str)]) -> BTreeMap<String, String> {
+        let owned = |(name, digest): &(&str, &str)| ((*name).to_owned(), (*digest).to_owned());
+        parts.iter().map(owned).collect()
+    }
+
+    fn found(entries: &[Entry]) -> Option<(String, Difference)> {
+        let lookup = Lookup {
+            groups: &[group("acme/app", "refs/heads/main", "./data")],
+            key: "k-2",
+            restore_keys: &["k-".to_owned()],
+            parts: &as_map(&[("toolchain", "1"), ("Cargo.lock", "1"), ("job", "1")]),
+            all_scopes: true,
+        };
+        nearest(&lookup, entries).map(|near| (near.key, near.difference))
+    }
+
+    #[test]
+    fn the_key_for_other_paths_or_another_branch_comes_first() {
+        let own = || entry(group("acme/app", "refs/heads/main", "./data"), "z", 9, &[]);
+        let other_paths = group("acme/app", "refs/heads/main", "./dataX");
+        assert_eq!(
+            found(&[own(), entry(other_paths, "K-2", 1, &[])]),
+            Some((
+                "K-2".to_owned(),
+                Difference::Paths(vec!["./dataX".to_owned()], vec!["./data".to_owned()])
+            ))
+        );
+        let other_ref = group("acme/app", "refs/heads/topic", "./data");
+        let (_, difference) = found(&[own(), entry(other_ref, "k-2", 1, &[])]).unwrap();
+        assert_eq!(
+            difference,
+            Difference::Place("acme/app".to_owned(), "refs/heads/topic".to_owned())
+        );
+    }
+
+    #[test]
+    fn the_newest_entry_of_the_group_tells_which_parts_differ() {
+        let own = |key, time, parts: &[_]| {
+            let group = group("acme/app", "refs/heads/main", "./data");
+            entry(group, key, time, parts)
+        };
+        let entries = [
+            own("old", 1, &[("toolchain", "1")]),
+            own(
+                "new",
+                2,
+                &[("toolchain", "2"), ("Cargo.lock", "1"), ("RUSTFLAGS", "3")],
+            ),
+        ];
+        let parts = ["RUSTFLAGS", "job", "toolchain"].map(str::to_owned);
+        let expected = ("new".to_owned(), Difference::Key(parts.into()));
+        assert_eq!(found(&entries), Some(expected));
+        assert_eq!(
+            found(&[own("without", 3, &[])]),
+            Some(("without".to_owned(), Difference::Key(Vec::new())))
+        );
+    }
+
+    #[test]
+    fn another_group_counts_if_a_restore_key_fits() {
+        let elsewhere = |key| entry(group("acme/lib", "", "./data"), key, 1, &[]);
+        assert_eq!(found(&[elsewhere("x-1")]), None);
+        assert_eq!(found(&[elsewhere("k-1")]).unwrap().0, "k-1");
+    }
+
+    #[test]
+    fn each_difference_is_one_sentence() {
+        let near = |difference| {
+            NearMiss {
+                key: "k1".to_owned(),
+                created: Timestamp::now(),
+                difference,
+            }
+            .to_string()
+        };
+        let one = |text: &str| vec![text.to_owned()];
+        assert_eq!(
+            near(Difference::Key(one("toolchain"))),
+            "toolchain differs from the entry saved 0 s ago"
+        );
+        assert_eq!(
+            near(Difference::Paths(one("data"), one("dataX"))),
+            "k1 exists for data, not for dataX"
+        );
+        assert_eq!(
+            near(Difference::Place(
+                "acme/app".into(),
+                "refs/heads/main".into()
+            )),
+            "k1 exists for acme/app, main"
+        );
+        assert_eq!(
+            near(Difference::Place(String::new(), String::new())),
+            "k1 exists for no repository, all branches"
+        );
+    }
+}
