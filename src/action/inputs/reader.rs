@@ -68,17 +68,13 @@ impl<'e> InputReader<'e> {
             kind: self.kind,
             paths,
             restore_keys,
-            fail_on_cache_miss: self.js_bool(&table::FAIL_ON_CACHE_MISS),
-            lookup_only: self.js_bool(&table::LOOKUP_ONLY),
+            fail_on_cache_miss: self.flag(&table::FAIL_ON_CACHE_MISS),
+            lookup_only: self.flag(&table::LOOKUP_ONLY),
             preset,
             cargo: self.cargo(&key),
             key,
-            cache_on_failure: self
-                .non_empty(&table::CACHE_ON_FAILURE)
-                .map(|text| values::js_true(&text)),
-            save_if: self
-                .non_empty(&table::SAVE_IF)
-                .is_none_or(|text| values::js_true(&text)),
+            cache_on_failure: self.optional_flag(&table::CACHE_ON_FAILURE),
+            save_if: self.optional_flag(&table::SAVE_IF).unwrap_or(true),
             cache_root: self.cache_root(),
             scope: self.choice(
                 &table::SCOPE,
@@ -166,16 +162,14 @@ impl<'e> InputReader<'e> {
                 prefix_key: self.text_or_default(&table::PREFIX_KEY),
                 shared_key: self.text(&table::SHARED_KEY),
                 key: key.to_owned(),
-                add_job_id: self.js_bool(&table::ADD_JOB_ID_KEY),
-                add_environment: self.js_bool(&table::ADD_RUST_ENVIRONMENT_HASH_KEY),
+                add_job_id: self.flag(&table::ADD_JOB_ID_KEY),
+                add_environment: self.flag(&table::ADD_RUST_ENVIRONMENT_HASH_KEY),
                 env_vars: lists::words(&self.raw(&table::ENV_VARS)),
             },
             cache_directories: lists::words(&self.raw(&table::CACHE_DIRECTORIES)),
-            cache_targets: self
-                .non_empty(&table::CACHE_TARGETS)
-                .is_none_or(|text| values::js_true(&text)),
-            cache_all_crates: self.js_bool(&table::CACHE_ALL_CRATES),
-            cache_bin: self.js_bool(&table::CACHE_BIN),
+            cache_targets: self.optional_flag(&table::CACHE_TARGETS).unwrap_or(true),
+            cache_all_crates: self.flag(&table::CACHE_ALL_CRATES),
+            cache_bin: self.flag(&table::CACHE_BIN),
         }
     }
 
@@ -224,7 +218,7 @@ impl<'e> InputReader<'e> {
             "auto, always, on-success or never",
             SaveMode::Auto,
         );
-        match (self.js_bool(&table::SAVE_ALWAYS), save) {
+        match (self.flag(&table::SAVE_ALWAYS), save) {
             (true, SaveMode::Never | SaveMode::OnSuccess) => {
                 self.errors.push(InputError::Conflict {
                     first: table::SAVE.name,
@@ -292,8 +286,15 @@ impl<'e> InputReader<'e> {
             .unwrap_or_else(|| spec.fallback().to_owned())
     }
 
-    fn js_bool(&mut self, spec: &'static InputSpec) -> bool {
-        values::js_true(&self.text(spec))
+    /// A boolean of actions/cache or rust-cache. An empty one is false there, whatever its default.
+    fn flag(&mut self, spec: &'static InputSpec) -> bool {
+        self.optional_flag(spec).unwrap_or(false)
+    }
+
+    /// `None` if it is empty.
+    fn optional_flag(&mut self, spec: &'static InputSpec) -> Option<bool> {
+        let text = self.non_empty(spec)?;
+        self.parse(spec, text, BOOLEAN, values::keyword)
     }
 
     fn boolean(&mut self, spec: &'static InputSpec) -> bool {

@@ -149,7 +149,7 @@ inputs! {
         "Whether to cache target directories; if false, only the registry and git dependencies \
          are cached.");
     CACHE_ON_FAILURE = InputSpec::new("cache-on-failure", "", CACHE,
-        "If save is auto: true also saves after a failed step, any other value saves only on \
+        "If save is auto: true also saves after a failed step, false saves only on \
          success; empty leaves the decision to save.");
     CACHE_ALL_CRATES = InputSpec::new("cache-all-crates", "false", CACHE,
         "Whether to keep all downloaded crates of the registry and git dependencies, not only those \
@@ -161,7 +161,7 @@ inputs! {
         "Whether to cache programs that cargo installed into CARGO_HOME. They are restored \
          only if cargo has installed none there.");
     SAVE_IF = InputSpec::new("save-if", "true", CACHE,
-        "Whether to save at all: true or empty saves, any other value only restores.");
+        "Whether to save at all: true or empty saves, false only restores.");
     CMD_FORMAT = InputSpec::new("cmd-format", "", CACHE,
         "Accepted for compatibility with rust-cache; has no effect.");
     CACHE_PROVIDER = InputSpec::new("cache-provider", "", CACHE,

@@ -153,9 +153,3 @@ pub(super) fn store_path(text: &str) -> Option<String> {
     let rooted = text.starts_with('/') || text == "~" || text.starts_with("~/");
     (rooted && !text.chars().any(char::is_control)).then(|| text.to_owned())
 }
-
-/// `"true"` in any case; anything else is false and no error (actions/cache, actionUtils.ts,
-/// `getInputAsBool`; rust-cache likewise).
-pub(super) fn js_true(text: &str) -> bool {
-    text.eq_ignore_ascii_case("true")
-}

@@ -44,10 +44,11 @@ pub(super) fn stale(crates: usize) -> String {
     )
 }
 
-/// A size as actions/cache logs it (actions/toolkit, packages/cache, cache.ts), for those who
-/// search logs for it.
+/// A size in the form in which actions/cache logs it (actions/toolkit, packages/cache, cache.ts),
+/// for those who search logs for it. Its megabytes are powers of two; these are powers of ten, as in
+/// all other lines.
 fn cache_size(bytes: u64) -> String {
-    format!("~{} MB ({bytes} B)", (bytes + 524_288) / 1_048_576)
+    format!("~{} MB ({bytes} B)", (bytes + 500_000) / 1_000_000)
 }
 
 /// The line after "Cache restored from key".

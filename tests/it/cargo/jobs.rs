@@ -288,7 +288,7 @@ fn a_failed_job_saves_and_a_cancelled_one_does_not() {
         ("failure", &[("cache-on-failure", "false")][..], false),
         ("failure", &[("cache-on-failure", "true")][..], true),
         ("success", &[("save-if", "false")][..], false),
-        ("success", &[("save-if", "refs/heads/main")][..], false),
+        ("success", &[("save-if", "0")][..], false),
         ("success", &[("save-if", "")][..], true),
         ("success", &[("save", "never")][..], false),
     ] {

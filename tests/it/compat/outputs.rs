@@ -168,8 +168,11 @@ cases! {
         silent_about: &["::warning"],
         ..CASE
     };
-    a_miss_where_fail_on_cache_miss_is_yes_which_is_not_true: Case {
-        with: "{key: k-1, fail-on-cache-miss: 'yes'}",
+    a_miss_that_fails_the_step_for_any_spelling_of_true: Case {
+        with: "{key: k-1, fail-on-cache-miss: 1}",
+        exit: 1,
+        says: &["Exiting as fail-on-cache-miss is set"],
+        silent_about: &["::warning"],
         ..CASE
     };
     a_restore_key_that_matches_is_no_miss_to_fail_on: Case {

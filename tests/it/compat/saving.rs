@@ -120,8 +120,8 @@ cases! {
         says: "Cache hit occurred on the primary key k-2, not saving cache.\n",
         ..CASE
     };
-    save_always_that_is_not_true_is_false: Case {
-        with: "{key: k-2, save-always: 'yes'}",
+    save_always_in_another_spelling_of_false: Case {
+        with: "{key: k-2, save-always: 'no'}",
         status: "failure",
         says: "not saving cache",
         ..CASE

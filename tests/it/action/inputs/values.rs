@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use local_cache::action::inputs::{JobStatus, Mirror, Scope};
+use local_cache::action::inputs::{JobStatus, Mirror, SaveMode, Scope};
 use local_cache::job::WorkspaceLine;
 use local_cache::site::SitePreference;
 
@@ -34,23 +34,63 @@ fn lists_follow_the_rules_of_actions_cache() {
     }
 }
 
+/// Every boolean input.
+const BOOLEANS: [&str; 14] = [
+    "fail-on-cache-miss",
+    "lookup-only",
+    "save-always",
+    "save-if",
+    "cache-on-failure",
+    "cache-targets",
+    "cache-bin",
+    "cache-all-crates",
+    "add-job-id-key",
+    "add-rust-environment-hash-key",
+    "branch-isolation",
+    "verify",
+    "fail-on-stale",
+    "summary",
+];
+
 #[test]
-fn booleans_of_actions_cache_are_true_only_for_true_and_never_an_error() {
+fn every_boolean_has_the_same_spellings() {
     for (text, expected) in [
         ("true", true),
         ("TRUE", true),
         (" True ", true),
-        ("yes", false),
-        ("1", false),
-        ("", false),
-        ("x", false),
+        ("yes", true),
+        ("1", true),
+        ("On", true),
+        ("false", false),
+        ("No", false),
+        ("0", false),
+        ("off", false),
     ] {
-        let inputs = parse(&[("fail-on-cache-miss", text), ("lookup-only", text)]);
-        assert_eq!(
-            (inputs.fail_on_cache_miss, inputs.lookup_only),
-            (expected, expected),
-            "{text:?}"
-        );
+        let inputs = parse(&BOOLEANS.map(|name| (name, text)));
+        let cargo = &inputs.cargo;
+        let found = [
+            inputs.fail_on_cache_miss,
+            inputs.lookup_only,
+            inputs.save == SaveMode::Always,
+            inputs.save_if,
+            inputs.cache_on_failure == Some(true),
+            cargo.cache_targets,
+            cargo.cache_bin,
+            cargo.cache_all_crates,
+            cargo.key_inputs.add_job_id,
+            cargo.key_inputs.add_environment,
+            inputs.branch_isolation,
+            inputs.verify,
+            inputs.fail_on_stale,
+            inputs.summary,
+        ];
+        assert_eq!(found, [expected; 14], "{text:?}");
+    }
+    for name in BOOLEANS {
+        for text in ["x", "2", "tru", "refs/heads/main"] {
+            let error = refused(name, text);
+            assert!(error.contains("true, false, yes"), "{name}: {error}");
+        }
     }
 }
 
@@ -62,8 +102,7 @@ fn empty_booleans_of_rust_cache_have_its_meaning() {
         ("True", true, true, true, true),
         ("", true, true, false, false),
         ("false", false, false, false, false),
-        ("refs/heads/main", false, false, false, false),
-        ("1", false, false, false, false),
+        ("1", true, true, true, true),
     ] {
         let names = ["save-if", "cache-targets", "cache-bin", "cache-all-crates"];
         let inputs = parse(&names.map(|name| (name, text)));
