@@ -39,6 +39,11 @@ impl Mark {
         Self::Done,
     ];
 
+    /// A line that begins with the mark.
+    pub fn with(self, text: impl fmt::Display) -> String {
+        format!("{} {text}", self.symbol())
+    }
+
     fn symbol(self) -> char {
         match self {
             Self::Check => '🔍',
@@ -88,7 +93,7 @@ impl<'w> Console<'w> {
 
     /// A line with its mark.
     pub fn log(&self, mark: Mark, text: impl fmt::Display) {
-        self.line(format_args!("{} {text}", mark.symbol()));
+        self.line(mark.with(text));
     }
 
     /// A line without a mark, for texts that other programs search for.
@@ -133,9 +138,14 @@ impl<'w> Console<'w> {
     }
 
     /// Requests and replies in full, for debugging the program itself.
-    pub fn trace(&self, text: impl FnOnce() -> String) {
+    pub fn trace(&self, title: &str, lines: impl FnOnce() -> String) {
         self.print(LevelFilter::Trace, || {
-            commands::plain(&format!("trace: {}", text())).into()
+            let lines = lines();
+            let lines: Vec<String> = lines
+                .lines()
+                .map(|line| commands::plain(line).into_owned())
+                .collect();
+            commands::group(&format!("trace: {title}"), &lines)
         });
     }
 

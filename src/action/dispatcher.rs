@@ -6,6 +6,8 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde::Serialize;
+
 use crate::action::console::{Console, Mark};
 use crate::action::context::WorkflowContext;
 use crate::action::env::Env;
@@ -82,6 +84,7 @@ impl Dispatcher {
         console: &Console<'_>,
     ) -> Result<(JobReply, Option<Identity>), String> {
         translate_paths(&mut job, &self.decision.translation)?;
+        console.trace("request", || readable(&job));
         let runner = SiteRunner {
             facts: &self.facts,
             decision: &self.decision,
@@ -96,9 +99,14 @@ impl Dispatcher {
         if let Some(reason) = outcome.stop_reason {
             reply.error = Some(stop_message(reason, self.options.total_limit()));
         }
-        console.trace(|| serde_json::to_string(&reply).unwrap_or_else(|error| error.to_string()));
+        console.trace("reply", || readable(&reply));
         Ok((reply, outcome.identity))
     }
+}
+
+/// A request or a reply for people: one field on each line.
+fn readable(value: &impl Serialize) -> String {
+    serde_json::to_string_pretty(value).unwrap_or_else(|error| error.to_string())
 }
 
 /// A dispatcher that is detected on first use: asking the Docker Engine takes time, and many phases

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
-use crate::fmt::human::{bytes, count, elapsed_ms};
+use crate::fmt::human::{bytes, count, cut_middle, elapsed_ms};
 use crate::job::PastRun;
 use crate::ops::free_space::DiskUsage;
 use crate::stats::event::{DiskState, LookupResult};
@@ -36,6 +36,8 @@ pub struct SummaryRow {
 
 #[derive(Clone, Debug, Default)]
 pub struct JobSummary<'a> {
+    /// Whether the cache worked, in one line.
+    pub verdict: Option<&'a str>,
     pub rows: &'a [SummaryRow],
     /// The disk before the job.
     pub before: Option<DiskUsage>,
@@ -55,6 +57,9 @@ pub fn markdown(summary: &JobSummary<'_>) -> Option<String> {
 }
 
 fn write_all(summary: &JobSummary<'_>, text: &mut String) -> std::fmt::Result {
+    if let Some(verdict) = summary.verdict {
+        writeln!(text, "**{}**\n", escape(verdict, 4 * MAX_KEY_CHARS))?;
+    }
     if !summary.rows.is_empty() {
         table(summary.rows, text)?;
     }
@@ -95,7 +100,7 @@ fn write_row(row: &SummaryRow, text: &mut String) -> std::fmt::Result {
         text,
         "| {} | <code>{}</code> | {found} | {} | {} | {} | {} | {} |",
         escape(&row.name, MAX_KEY_CHARS),
-        escape(&row.key, MAX_KEY_CHARS),
+        escape(&cut_middle(&row.key, MAX_KEY_CHARS), MAX_KEY_CHARS),
         cell(has_size.then(|| count(row.files))),
         cell(has_size.then(|| bytes(row.bytes))),
         cell(is_hit.then(|| bytes(row.written_bytes))),
@@ -110,28 +115,30 @@ fn disk(
     text: &mut String,
 ) -> std::fmt::Result {
     let Some(after) = after else { return Ok(()) };
-    let was = |now: String, then: Option<String>| match then {
-        Some(then) if then != now => format!("{now} (before: {then})"),
-        _ => now,
+    let was = |now: String, what: &str, then: Option<String>| match then {
+        Some(then) if then != now => format!("{now} {what} (was {then})"),
+        _ => format!("{now} {what}"),
     };
     writeln!(
         text,
-        "Disk: {} % used, {} free; the cache takes {}.\n",
+        "Disk: {}, {}; the cache takes {}.\n",
         was(
-            after.used_percent.to_string(),
-            before.map(|disk| disk.used_percent.to_string())
+            format!("{} %", after.used_percent),
+            "used",
+            before.map(|disk| format!("{} %", disk.used_percent))
         ),
         was(
             bytes(after.free_bytes),
+            "free",
             before.map(|disk| bytes(disk.free_bytes))
         ),
         bytes(after.store_bytes),
     )
 }
 
-/// A colour of bars that shows on light and dark pages; Mermaid's own is nearly white.
-const BARS: &str =
-    r##"%%{init: {"themeVariables": {"xyChart": {"plotColorPalette": "#4c8bd0"}}}}%%"##;
+/// Colours of hits, misses and unknown runs that show on light and dark pages; Mermaid's own is
+/// nearly white.
+const BARS: &str = r##"%%{init: {"themeVariables": {"xyChart": {"plotColorPalette": "#4c8bd0, #d9822b, #8c95a3"}}}}%%"##;
 
 /// The durations of the last runs, if there are at least three.
 fn chart(trend: &[PastRun], text: &mut String) -> std::fmt::Result {
@@ -144,18 +151,21 @@ fn chart(trend: &[PastRun], text: &mut String) -> std::fmt::Result {
     // Tenths of the unit, so that no rounding error shows.
     let tenths = |milliseconds: u64| milliseconds.saturating_mul(10) / milliseconds_of_unit;
     let number = |tenths: u64| format!("{}.{}", tenths / 10, tenths % 10);
-    let values: Vec<String> = trend
-        .iter()
-        .map(|point| number(tenths(point.job_milliseconds)))
-        .collect();
-    let ago: Vec<String> = (1..=trend.len())
+    let kinds = [is_hit, is_miss, is_unknown];
+    let count =
+        |of: fn(Option<LookupResult>) -> bool| trend.iter().filter(|run| of(run.found)).count();
+    let ago: Vec<String> = (0..trend.len())
         .rev()
-        .map(|ago| format!("\"{}\"", ago - 1))
+        .map(|ago| format!("\"{ago}\""))
         .collect();
-    let hits = trend.iter().filter(|run| is_hit(run.found)).count();
+    let [hits, misses, unknown] = kinds.map(count);
+    let unknown = match unknown {
+        0 => String::new(),
+        _ => format!(", {unknown} unknown (grey)"),
+    };
     writeln!(
         text,
-        "The last {} runs of this job, {hits} of them after a hit:\n",
+        "The last {} runs of this job: {hits} after a hit (blue), {misses} after a miss (orange){unknown}.\n",
         trend.len()
     )?;
     writeln!(text, "```mermaid\n{BARS}\nxychart-beta")?;
@@ -165,7 +175,19 @@ fn chart(trend: &[PastRun], text: &mut String) -> std::fmt::Result {
         "    y-axis \"{unit}\" 0 --> {}",
         tenths(longest) / 10 + 1
     )?;
-    writeln!(text, "    bar [{}]\n```\n", values.join(", "))
+    // The bars of one kind for each line, and zeros in place of the others.
+    for of in kinds {
+        let bar = |run: &PastRun| {
+            if of(run.found) {
+                run.job_milliseconds
+            } else {
+                0
+            }
+        };
+        let values: Vec<String> = trend.iter().map(|run| number(tenths(bar(run)))).collect();
+        writeln!(text, "    bar [{}]", values.join(", "))?;
+    }
+    writeln!(text, "```\n")
 }
 
 /// The unit in which this many milliseconds are easy to read, and its length in milliseconds.
@@ -179,6 +201,14 @@ fn chart_unit(longest: u64) -> (&'static str, u64) {
 
 fn is_hit(found: Option<LookupResult>) -> bool {
     matches!(found, Some(LookupResult::Exact | LookupResult::Prefix))
+}
+
+fn is_miss(found: Option<LookupResult>) -> bool {
+    found == Some(LookupResult::Miss)
+}
+
+fn is_unknown(found: Option<LookupResult>) -> bool {
+    found.is_none()
 }
 
 /// Escapes text for Markdown, tables and HTML, and cuts it after `most` characters.

@@ -10,7 +10,8 @@ use crate::job::{CacheReply, FoundEntry, JobReply, SaveReply};
 
 pub(super) fn render(reply: &JobReply) -> Rendered {
     let mut text = String::new();
-    for cache in reply.caches.iter().filter(|cache| cache.error.is_none()) {
+    let shown = |cache: &&CacheReply| cache.error.is_none() && !cache.is_empty();
+    for cache in reply.caches.iter().filter(shown) {
         // Writing to a string does not fail.
         let _ = writeln!(text, "{}", cache_line(cache));
     }

@@ -22,7 +22,9 @@ impl Progress {
             ProgressDrawTarget::hidden()
         };
         let bar = ProgressBar::with_draw_target(Some(0), target);
-        if let Ok(style) = ProgressStyle::with_template("{msg:10} {bar:40} {decimal_bytes}/{decimal_total_bytes}") {
+        if let Ok(style) =
+            ProgressStyle::with_template("{msg:10} {bar:40} {decimal_bytes}/{decimal_total_bytes}")
+        {
             bar.set_style(style);
         }
         Self {

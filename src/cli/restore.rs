@@ -121,7 +121,7 @@ pub(super) fn restore(context: &mut CommandContext<'_>, args: &RestoreArgs) -> R
         None => render_miss(key, context.cache_root),
     };
     if let (Some(store), None) = (&store, &restored) {
-        let hint = near_miss(store, &lookup(args, key, &groups))?;
+        let hint = near_miss(store, &lookup(args, key, &groups));
         add_hint(&mut text, &mut json, hint.as_ref());
     }
     context.print(&text, &json)?;

@@ -12,7 +12,7 @@ use crate::fmt::whole_milliseconds;
 use crate::job::context::JobContext;
 use crate::job::reply::{CacheReply, FoundEntry, JobReply, PastRun, SaveReply};
 use crate::job::request::{Job, Task};
-use crate::stats::event::{self, CacheEvent, Event, LookupResult};
+use crate::stats::event::{self, Arm, CacheEvent, Event, LookupResult};
 use crate::stats::journal::{self, JournalLimits};
 use crate::store::Store;
 use crate::store::layout::Layout;
@@ -71,8 +71,7 @@ fn complete(event: &Event, job: &Job, reply: &JobReply, start: Instant) -> Event
 fn cache_event(cache: &CacheReply, job: &Job) -> Option<CacheEvent> {
     match &job.task {
         Task::Restore(task) if !task.options.lookup_only => {
-            // Programs are not restored over installed ones, which is no miss.
-            let was_searched = !task.read.is_empty() && !cache.is_bin();
+            let was_searched = !task.read.is_empty() && cache.counts();
             (cache.found.is_some() || was_searched).then(|| cache.restore_event())
         }
         Task::Save(_) => cache.save_event(),
@@ -168,6 +167,7 @@ fn past_runs(root: &Path, count: usize, event: &Event) -> Vec<PastRun> {
             runs.push(PastRun {
                 job_milliseconds,
                 found: other.found,
+                is_control: other.experiment == Some(Arm::Control),
             });
         }
     }

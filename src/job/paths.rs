@@ -62,7 +62,7 @@ pub(crate) fn restore(
                 parts: &BTreeMap::new(),
                 all_scopes: task.hints_at_all_scopes,
             },
-        )?;
+        );
     }
     Ok(cache)
 }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::cargo::target_gc::locked_packages::LockedPackages;
 use crate::fmt::whole_milliseconds;
 use crate::job::request::{RestoreRecord, SaveNotes};
 use crate::ops::free_space::GuardReport;
@@ -126,6 +127,9 @@ pub struct PastRun {
     /// From the start of the step's first phase to the end of its last.
     pub job_milliseconds: u64,
     pub found: Option<LookupResult>,
+    /// Whether an experiment let it go without the cache.
+    #[serde(default)]
+    pub is_control: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -212,6 +216,24 @@ impl CacheReply {
     /// Whether these are the installed programs of a Cargo project.
     pub(crate) fn is_bin(&self) -> bool {
         self.name == Self::BIN
+    }
+
+    /// Whether there is nothing to cache: a project without git dependencies has no git cache.
+    pub(crate) fn is_empty(&self) -> bool {
+        match (&self.found, &self.saved) {
+            (Some(found), _) => found.files == 0,
+            (None, Some(SaveReply::Done { files, .. })) => *files == 0,
+            (None, _) => {
+                let packages = self.notes.packages.as_ref();
+                self.error.is_none() && packages.is_some_and(LockedPackages::is_empty)
+            }
+        }
+    }
+
+    /// Whether it says something about how well the cache works. Installed programs do not:
+    /// existing ones are not overwritten, which is no miss.
+    pub(crate) fn counts(&self) -> bool {
+        !self.is_bin() && !self.is_empty()
     }
 
     /// What the save of the same step needs to know.

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::Result;
 use crate::fmt::human::{age, git_ref, one_line};
 use crate::fs::Timestamp;
 use crate::store::key_match::{self, KeyCandidate};
@@ -49,17 +48,17 @@ pub enum Difference {
 /// An entry with the key in another group comes first: then only the paths or the branch are
 /// wrong. Next comes the newest entry of the groups that were searched, and last an entry of
 /// another group that a restore key fits.
-pub(crate) fn near_miss(store: &Store, lookup: &Lookup<'_>) -> Result<Option<NearMiss>> {
+pub(crate) fn near_miss(store: &Store, lookup: &Lookup<'_>) -> Option<NearMiss> {
     let mut entries = Vec::new();
-    for id in store.entry_ids(None)? {
-        // A damaged entry is reported where it is used.
+    // What cannot be read is reported where it is used, and is no reason to fail here.
+    for id in store.entry_ids(None).ok()? {
         if let Ok(Some(entry)) = store.read_entry(&id)
             && is_comparable(lookup, &entry)
         {
             entries.push(entry);
         }
     }
-    Ok(nearest(lookup, &entries))
+    nearest(lookup, &entries)
 }
 
 /// Whether an entry has the kind of those that were searched, and may be named.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use crate::stats::compare::compare;
 use crate::stats::event::{Arm, CacheEvent, Event, LookupResult, Phase};
 use crate::stats::journal::JournalContents;
+use crate::stats::periods;
 use crate::stats::{Cell, DurationSummary, Experiment, Figures, NamedFigures, Stats};
 
 const DAY: i64 = 86_400_000;
@@ -28,11 +29,21 @@ pub fn aggregate(read: &JournalContents, since: Option<i64>) -> Stats {
         total: tallies.total.finish(),
         repositories: named(owned(tallies.repositories)),
         kinds: named(owned(tallies.kinds)),
-        days: named(dated(tallies.days)),
+        days: periods::filled(tallies.days, since.map(day_of))
+            .map(|(day, tally)| NamedFigures {
+                name: date(day),
+                figures: tally.finish(),
+            })
+            .collect(),
         cells: cells(tallies.cells),
         experiments: compare_jobs(&events, used_cache),
         misses_and_hits: compare_jobs(&events, had_hit),
         disk: events.iter().rev().find_map(|event| event.disk),
+        disk_days: periods::disk_days(&events),
+        limits: events.iter().rev().find_map(|event| event.limits),
+        job_trends: periods::job_trends(&events),
+        failures: periods::failures(&events),
+        is_limited: since.is_some(),
     }
 }
 
@@ -60,7 +71,7 @@ impl<'e> Tallies<'e> {
         for tally in [
             &mut self.total,
             self.repositories.entry(repository).or_default(),
-            self.days.entry(event.time.div_euclid(DAY)).or_default(),
+            self.days.entry(day_of(event.time)).or_default(),
         ] {
             tally.add_event(event);
             event.caches.iter().for_each(|cache| tally.add_cache(cache));
@@ -78,10 +89,6 @@ fn owned(tallies: HashMap<&str, Tally>) -> impl Iterator<Item = (String, Tally)>
     tallies
         .into_iter()
         .map(|(name, tally)| (name.to_owned(), tally))
-}
-
-fn dated(tallies: BTreeMap<i64, Tally>) -> impl Iterator<Item = (String, Tally)> {
-    tallies.into_iter().map(|(day, tally)| (date(day), tally))
 }
 
 fn cells(tallies: HashMap<(&str, &str), Tally>) -> Vec<Cell> {
@@ -108,9 +115,14 @@ fn named(tallies: impl Iterator<Item = (String, Tally)>) -> Vec<NamedFigures> {
     all
 }
 
+/// The number of a day since the epoch (UTC).
+pub(super) fn day_of(time: i64) -> i64 {
+    time.div_euclid(DAY)
+}
+
 /// The date of a day that is given by its number since the epoch (Hinnant, "chrono-compatible
 /// low-level date algorithms", `civil_from_days`).
-fn date(day: i64) -> String {
+pub(super) fn date(day: i64) -> String {
     const DAYS_OF_400_YEARS: i64 = 146_097;
     let from_march_0000 = day + 719_468;
     let era = from_march_0000.div_euclid(DAYS_OF_400_YEARS);
@@ -129,7 +141,7 @@ fn date(day: i64) -> String {
 }
 
 /// The duration of the job, if this is its last event and the duration is plausible.
-fn job_duration(event: &Event) -> Option<u64> {
+pub(super) fn job_duration(event: &Event) -> Option<u64> {
     event
         .job_milliseconds
         .filter(|duration| event.phase == Phase::Post && *duration <= MAX_JOB)
@@ -196,7 +208,7 @@ fn succeeded(event: &Event) -> bool {
 
 /// Figures while they are added up.
 #[derive(Default)]
-struct Tally {
+pub(super) struct Tally {
     figures: Figures,
     restores: Vec<u64>,
     saves: Vec<u64>,
@@ -206,12 +218,24 @@ struct Tally {
 impl Tally {
     fn add_event(&mut self, event: &Event) {
         self.jobs.extend(job_duration(event));
+        match had_hit(event).filter(|_| event.phase == Phase::Post) {
+            Some(true) => self.figures.hit_jobs += 1,
+            Some(false) => self.figures.missed_jobs += 1,
+            None => {}
+        }
         self.figures.removed_entries += event.removed_entries;
         self.figures.freed_bytes = self.figures.freed_bytes.saturating_add(event.freed_bytes);
         self.figures.failures += u64::from(event.error.is_some());
     }
 
+    /// A cache with nothing in it, such as that of git in a project without git dependencies, says
+    /// nothing about how well the cache works.
     fn add_cache(&mut self, cache: &CacheEvent) {
+        let is_hit = matches!(cache.hit, Some(LookupResult::Exact | LookupResult::Prefix));
+        let is_empty = is_hit && cache.restored_files == 0 && cache.restored_bytes == 0;
+        if is_empty || cache.saved_bytes == Some(0) {
+            return;
+        }
         let figures = &mut self.figures;
         match cache.hit {
             Some(LookupResult::Exact) => figures.exact += 1,
@@ -219,7 +243,7 @@ impl Tally {
             Some(LookupResult::Miss) => figures.miss += 1,
             None => {}
         }
-        if matches!(cache.hit, Some(LookupResult::Exact | LookupResult::Prefix)) {
+        if is_hit {
             self.restores.push(cache.restore_milliseconds);
             let not_copied = cache.restored_bytes.saturating_sub(cache.written_bytes);
             figures.restored_bytes = figures.restored_bytes.saturating_add(cache.restored_bytes);

@@ -6,6 +6,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
+use crate::store::disk_limits::DiskLimits;
+
 /// What one phase of a step did. Fields without a value are omitted from the line.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Line", into = "Line")]
@@ -17,6 +19,8 @@ pub struct Event {
     pub caches: Vec<CacheEvent>,
     /// The disk after the phase.
     pub disk: Option<DiskState>,
+    /// The limits that the phase enforced. Only in the last phase.
+    pub limits: Option<DiskLimits>,
     pub removed_entries: u64,
     pub freed_bytes: u64,
     pub milliseconds: u64,
@@ -167,6 +171,8 @@ struct Line {
     caches: Vec<CacheEvent>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     disk: Option<DiskState>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    limits: Option<DiskLimits>,
     #[serde(default, skip_serializing_if = "is_zero")]
     removed_entries: u64,
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -213,6 +219,7 @@ impl From<Line> for Event {
             },
             caches: line.caches,
             disk: line.disk,
+            limits: line.limits,
             removed_entries: line.removed_entries,
             freed_bytes: line.freed_bytes,
             milliseconds: line.milliseconds,
@@ -248,6 +255,7 @@ impl From<Event> for Line {
             attempt,
             caches: event.caches,
             disk: event.disk,
+            limits: event.limits,
             removed_entries: event.removed_entries,
             freed_bytes: event.freed_bytes,
             milliseconds: event.milliseconds,

@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use crate::stats::compare::DurationComparison;
-use crate::stats::event::DiskState;
+use crate::stats::event::{DiskState, LookupResult};
+use crate::store::disk_limits::DiskLimits;
 
 /// All statistics of a period.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -31,6 +32,57 @@ pub struct Stats {
     pub misses_and_hits: Vec<Experiment>,
     /// The disk after the last phase.
     pub disk: Option<DiskState>,
+    /// The disk at the end of each day that has events about it.
+    pub disk_days: Vec<DiskDay>,
+    /// The limits of the last job that had some.
+    pub limits: Option<DiskLimits>,
+    /// The last runs of each job, those of the busiest jobs.
+    pub job_trends: Vec<JobTrend>,
+    /// Why phases failed, the most frequent reason first.
+    pub failures: Vec<Failure>,
+    /// Whether the period was given, and not just all that is recorded.
+    pub is_limited: bool,
+}
+
+/// The disk at the end of a day.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct DiskDay {
+    pub name: String,
+    #[serde(flatten)]
+    pub disk: DiskState,
+}
+
+/// The last runs of a job, the latest last.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct JobTrend {
+    pub repository: String,
+    pub workflow: String,
+    pub job: String,
+    pub runs: Vec<TrendRun>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct TrendRun {
+    /// End of the job, in milliseconds since the epoch.
+    pub time: i64,
+    pub job_milliseconds: u64,
+    /// None if it is unknown, as in a control group.
+    pub found: Option<LookupResult>,
+}
+
+/// Phases that failed for one reason.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Failure {
+    pub reason: String,
+    pub count: u64,
+    /// The last time, in milliseconds since the epoch.
+    pub last: i64,
+    /// The repository of the last time.
+    pub repository: String,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -73,6 +125,10 @@ pub struct Figures {
     pub added_bytes: u64,
     /// Jobs, from the first phase to the last.
     pub jobs: DurationSummary,
+    /// Jobs that found their target directory, or without one anything else.
+    pub hit_jobs: u64,
+    /// Jobs that did not. Jobs of which it is not known are in neither.
+    pub missed_jobs: u64,
     pub removed_entries: u64,
     pub freed_bytes: u64,
     pub failures: u64,
@@ -81,6 +137,11 @@ pub struct Figures {
 impl Figures {
     pub fn lookups(&self) -> u64 {
         self.exact + self.prefix + self.miss
+    }
+
+    /// The share of jobs that found what they needed, from 0 to 1; none without jobs.
+    pub fn job_hit_rate(&self) -> Option<f64> {
+        ratio(self.hit_jobs, self.hit_jobs + self.missed_jobs)
     }
 
     /// The share of lookups that found something, from 0 to 1; none without lookups.

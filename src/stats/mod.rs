@@ -9,7 +9,11 @@ pub mod compare;
 pub mod event;
 mod figures;
 pub mod journal;
+mod periods;
 pub mod render;
 
 pub(crate) use figures::ratio;
-pub use figures::{Cell, DurationSummary, Experiment, Figures, NamedFigures, Stats};
+pub use figures::{
+    Cell, DiskDay, DurationSummary, Experiment, Failure, Figures, JobTrend, NamedFigures, Stats,
+    TrendRun,
+};

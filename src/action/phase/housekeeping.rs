@@ -12,12 +12,18 @@ use crate::stats::event::{Event, Phase, Run};
 use crate::store::disk_limits::DiskLimits;
 use crate::store::{CacheKind, CacheScope};
 
+/// How many earlier runs tell what a job takes without the cache.
+const COMPARED_RUNS: usize = 200;
+
 pub(super) fn housekeeping(step: &StepContext<'_, '_>) -> Housekeeping {
     let mut housekeeping = Housekeeping {
         guard: Some(guard_policy(step)),
         event: Some(event(step)),
         ..Housekeeping::default()
     };
+    if step.phase == Phase::Main {
+        housekeeping.past_runs = COMPARED_RUNS;
+    }
     if step.phase == Phase::Post {
         housekeeping.earlier_events.clone_from(&step.state.events);
         housekeeping.started = step.state.started;
@@ -37,6 +43,7 @@ fn event(step: &StepContext<'_, '_>) -> Event {
             .filter(|_| is_last)
             .map(str::to_owned),
         found: step.state.lookup.filter(|_| is_last),
+        limits: is_last.then(|| guard_policy(step).limits),
         ..Event::default()
     }
 }

@@ -4,9 +4,10 @@
 
 use crate::action::console::Mark;
 use crate::action::inputs::{Inputs, RemovedInput};
-use crate::fmt::human::{bytes, elapsed_ms, plural};
+use crate::fmt::human::{self, bytes, elapsed_ms, plural};
 use crate::job::{CacheReply, FoundEntry, FreshnessReply, SaveReply};
 use crate::ops::free_space::{DiskNotice, DiskUsage, GuardReport};
+use crate::store::CacheScope;
 use crate::store::disk_limits::MAX_INODES_PERCENT;
 
 pub(super) const NO_WORKSPACE: &str =
@@ -106,7 +107,33 @@ pub(super) fn no_project(inputs: &Inputs) -> String {
 }
 
 pub(super) fn not_found(cache: &CacheReply) -> String {
-    format!("{}: no entry for {}", cache.name, cache.key)
+    let CacheReply { name, key, .. } = cache;
+    match &cache.near_miss {
+        Some(near) => format!("{name}: no entry for {key}; {near}"),
+        None => format!("{name}: no entry for {key}"),
+    }
+}
+
+/// Who shares entries, in words.
+pub(super) fn scope(scope: &CacheScope) -> &str {
+    if scope.scope.is_empty() {
+        "everything on this machine"
+    } else {
+        &scope.scope
+    }
+}
+
+/// Whose branch, in words.
+pub(super) fn git_ref(scope: &CacheScope) -> &str {
+    match human::git_ref(&scope.git_ref) {
+        "" => "all branches",
+        name => name,
+    }
+}
+
+/// What the pre phase saw, before the job.
+pub(super) fn disk_before(disk: &DiskUsage, root: &str) -> String {
+    format!("the disk of {root} is {}", usage(disk))
 }
 
 /// What restoring one cache of a Cargo project did.
@@ -114,9 +141,6 @@ pub(super) fn restored(cache: &str, found: &FoundEntry) -> String {
     let contents = contents(found);
     let from = matched_key(found);
     let took = elapsed_ms(found.milliseconds);
-    if found.files == 0 {
-        return format!("{cache}: no dependencies, nothing to cache, as in {from}");
-    }
     if found.written_files == 0 && found.ready > 0 {
         return format!(
             "{cache}: {contents} restored by a rename and checked in {took} from {from}"
@@ -161,9 +185,6 @@ pub(super) fn freshness(reply: &FreshnessReply) -> String {
 pub(super) fn saved(cache: &CacheReply, reply: &SaveReply) -> (Mark, String) {
     let CacheReply { name, key, .. } = cache;
     let text = match reply {
-        SaveReply::Done { files: 0, .. } => {
-            format!("{name}: no dependencies, nothing to cache, recorded as {key}")
-        }
         SaveReply::Done {
             files,
             bytes: size,

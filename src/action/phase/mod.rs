@@ -31,6 +31,7 @@ mod save;
 mod stale;
 mod state;
 mod summary;
+mod verdict;
 
 pub use context::StepResult;
 pub use run::run;

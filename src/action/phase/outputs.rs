@@ -19,7 +19,8 @@ pub(super) fn of_paths(found: &FoundEntry, lookup_only: bool) -> Outputs {
 /// The outputs of a step in a Cargo project.
 pub(super) fn of_cargo(caches: &[CacheReply], lookup_only: bool) -> Outputs {
     let mut outputs = hits_by_kind(caches);
-    let is_exact = lookup_result(caches) == Some(LookupResult::Exact);
+    let restored = caches.iter().filter(|cache| !cache.is_bin());
+    let is_exact = combine(restored) == Some(LookupResult::Exact);
     outputs.push(("cache-hit", is_exact.to_string()));
     if let Some(primary) = primary(caches) {
         outputs.push(("cache-primary-key", primary.key.clone()));
@@ -37,10 +38,11 @@ pub(super) fn of_cargo(caches: &[CacheReply], lookup_only: bool) -> Outputs {
     outputs
 }
 
-/// What a step found, all its caches taken together. Installed programs do not count: existing ones
-/// are not overwritten, which is no miss.
+/// What a step found. Target directories decide if there are any: downloads are cheap compared with
+/// what is compiled again without them.
 pub(super) fn lookup_result(caches: &[CacheReply]) -> Option<LookupResult> {
-    combine(caches.iter().filter(|cache| !cache.is_bin()))
+    let targets = caches.iter().filter(|it| it.kind == CacheKind::Target);
+    combine(targets).or_else(|| combine(caches.iter().filter(|cache| cache.counts())))
 }
 
 pub(super) fn lookup_of(cache: &CacheReply) -> LookupResult {

@@ -1,12 +1,14 @@
 //! What restoring directories of `path` and restoring a Cargo project have in common.
 
 use super::context::StepContext;
+use super::verdict::verdict;
 use super::{free_space, messages, state, summary};
+use crate::action::access::Access;
 use crate::action::console::Mark;
 use crate::action::kind::ActionKind;
 use crate::job::{JobReply, RestoreTask};
 use crate::ops::restore::RestoreOptions;
-use crate::stats::event::{self, Arm};
+use crate::stats::event::{self, Arm, Phase};
 use crate::store::CacheScope;
 use crate::tree::plan::Extraneous;
 
@@ -58,6 +60,51 @@ pub(super) fn restore_task(
 pub(super) fn leave_lookup(step: &StepContext<'_, '_>, key: &str, write: &CacheScope) {
     step.save_state(&state::KEY, &key.to_owned());
     step.save_state(&state::WRITE, write);
+}
+
+/// Logs whether the cache worked, before everything else, and leaves it to the summary.
+pub(super) fn log_verdict(step: &StepContext<'_, '_>, reply: &JobReply) {
+    if let Some((mark, text)) = verdict_of(step, reply) {
+        step.console.log(mark, &text);
+        step.save_state(&state::VERDICT, &mark.with(text));
+    }
+}
+
+/// The verdict about the restore of this phase.
+pub(super) fn verdict_of(step: &StepContext<'_, '_>, reply: &JobReply) -> Option<(Mark, String)> {
+    let is_restore = step.phase == Phase::Main && step.inputs.kind != ActionKind::Save;
+    if !is_restore || step.inputs.lookup_only || step.arm() == Some(Arm::Control) {
+        return None;
+    }
+    verdict(&reply.caches, &reply.past_runs)
+}
+
+/// Logs what the lookup was about, folded.
+pub(super) fn log_details(step: &StepContext<'_, '_>, access: &Access, reply: &JobReply) {
+    let mut lines = vec![
+        format!("cache root: {}", step.inputs.cache_root),
+        format!("scope: {}", messages::scope(&access.write)),
+    ];
+    let read: Vec<&str> = access.read.iter().map(messages::git_ref).collect();
+    lines.push(format!("reads the entries of: {}", read.join(", ")));
+    lines.push(format!(
+        "writes the entries of: {}",
+        messages::git_ref(&access.write)
+    ));
+    if !step.is_cargo() {
+        lines.push(format!("paths: {}", step.inputs.paths.join(", ")));
+    }
+    for cache in &reply.caches {
+        lines.push(format!("{} key: {}", cache.name, cache.key));
+        let parts = cache.notes.parts.iter();
+        let parts: Vec<String> = parts
+            .map(|(name, digest)| format!("{name} {digest}"))
+            .collect();
+        if !parts.is_empty() {
+            lines.push(format!("  of {}", parts.join(", ")));
+        }
+    }
+    step.console.group("what was looked for", lines);
 }
 
 /// The last step of a restore: adds its rows to the summary and sets the outputs about the disk.

@@ -2,7 +2,8 @@
 
 use super::context::StepContext;
 use super::restore::{
-    is_control, leave_lookup, may_restore, restore_task, start_without_pre, summarize_restore,
+    is_control, leave_lookup, log_details, log_verdict, may_restore, restore_task,
+    start_without_pre, summarize_restore,
 };
 use super::{job, messages, outputs, state};
 use crate::action::console::Mark;
@@ -15,7 +16,8 @@ pub(super) fn restore(step: &StepContext<'_, '_>) {
     let Some(permit) = job::permit(step) else {
         return step.set_output("cache-hit", "false");
     };
-    let read = readable_scopes(step, permit.access.read);
+    let read = readable_scopes(step, permit.access.read.clone());
+    let was_searched = !read.is_empty();
     let task = restore_task(step, read, step.inputs.mirror != Mirror::No);
     let job = job::job(step, permit.workspace, Task::Restore(task));
     let reply = job::run(step, job);
@@ -28,7 +30,13 @@ pub(super) fn restore(step: &StepContext<'_, '_>) {
     leave_lookup(step, "", &permit.access.write);
     let records: Vec<RestoreRecord> = caches.iter().map(CacheReply::record).collect();
     step.save_state(&state::RESTORED, &state::within_limit(records));
+    if let Some(reply) = reply.as_ref().filter(|_| was_searched) {
+        log_verdict(step, reply);
+    }
     report(step, caches, reply.as_ref());
+    if let Some(reply) = &reply {
+        log_details(step, &permit.access, reply);
+    }
     summarize_restore(step, reply);
 }
 
@@ -75,6 +83,7 @@ fn report_cache(step: &StepContext<'_, '_>, cache: &CacheReply) {
     let name = &cache.name;
     match (&cache.error, &cache.found) {
         (Some(error), _) => step.cache_failed(error),
+        (None, _) if cache.is_empty() => {}
         (None, Some(found)) if step.inputs.lookup_only => step
             .console
             .log(Mark::Check, messages::restorable(name, found)),

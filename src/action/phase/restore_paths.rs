@@ -2,12 +2,14 @@
 
 use super::context::StepContext;
 use super::restore::{
-    is_control, leave_lookup, may_restore, restore_task, start_without_pre, summarize_restore,
+    is_control, leave_lookup, log_details, log_verdict, may_restore, restore_task,
+    start_without_pre, summarize_restore,
 };
 use super::{job, messages, outputs, state, summary};
 use crate::action::console::Mark;
 use crate::action::inputs::Mirror;
 use crate::job::{CacheReply, FoundEntry, Task};
+use crate::ops::near_miss::NearMiss;
 
 pub(super) fn restore(step: &StepContext<'_, '_>) {
     start_without_pre(step);
@@ -20,18 +22,25 @@ pub(super) fn restore(step: &StepContext<'_, '_>) {
     // Before the restore, so that post knows the key even if main is killed.
     leave_lookup(step, key, &permit.access.write);
     if !may_restore(step) {
-        return report_miss(step);
+        return report_miss(step, None);
     }
     if is_control(step) {
         return summary::after_restore(step, None);
     }
-    let task = restore_task(step, permit.access.read, step.inputs.mirror == Mirror::Yes);
+    let read = permit.access.read.clone();
+    let task = restore_task(step, read, step.inputs.mirror == Mirror::Yes);
     let job = job::job(step, permit.workspace, Task::Restore(task));
     let reply = job::run(step, job);
     let cache = reply.as_ref().and_then(|reply| reply.caches.first());
+    if let Some(reply) = &reply {
+        log_verdict(step, reply);
+    }
     match cache.and_then(|cache| Some((cache, cache.found.as_ref()?))) {
         Some((cache, found)) => report_found(step, cache, found),
-        None => report_miss(step),
+        None => report_miss(step, cache.and_then(|cache| cache.near_miss.as_ref())),
+    }
+    if let Some(reply) = &reply {
+        log_details(step, &permit.access, reply);
     }
     summarize_restore(step, reply);
 }
@@ -57,7 +66,7 @@ fn report_found(step: &StepContext<'_, '_>, cache: &CacheReply, found: &FoundEnt
     step.save_state(&state::RESTORED, &vec![cache.record()]);
 }
 
-fn report_miss(step: &StepContext<'_, '_>) {
+fn report_miss(step: &StepContext<'_, '_>, near: Option<&NearMiss>) {
     let inputs = step.inputs;
     let keys = [std::slice::from_ref(&inputs.key), &inputs.restore_keys]
         .concat()
@@ -66,6 +75,9 @@ fn report_miss(step: &StepContext<'_, '_>) {
         Mark::Missed,
         format_args!("Cache not found for input keys: {keys}"),
     );
+    if let Some(near) = near {
+        step.console.line(format_args!("   {near}"));
+    }
     if inputs.fail_on_cache_miss {
         step.fail(&messages::required_key(inputs));
     }

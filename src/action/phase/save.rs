@@ -124,7 +124,7 @@ fn report_cargo(step: &StepContext<'_, '_>, cache: &CacheReply) {
     if let Some(error) = &cache.error {
         return step.cache_failed(error);
     }
-    if let Some(saved) = &cache.saved {
+    if let Some(saved) = cache.saved.as_ref().filter(|_| !cache.is_empty()) {
         let (mark, text) = messages::saved(cache, saved);
         step.console.log(mark, text);
     }

@@ -31,6 +31,8 @@ pub(super) const EVENTS: StateKey<Vec<Event>> = StateKey::new("EVENTS");
 pub(super) const STARTED: StateKey<i64> = StateKey::new("STARTED");
 pub(super) const DISK_BEFORE: StateKey<DiskUsage> = StateKey::new("DISK_BEFORE");
 pub(super) const LOOKUP: StateKey<LookupResult> = StateKey::new("LOOKUP");
+/// Whether the cache worked, in one line.
+pub(super) const VERDICT: StateKey<String> = StateKey::new("VERDICT");
 /// The rows of the job summary so far.
 pub(super) const ROWS: StateKey<Vec<SummaryRow>> = StateKey::new("ROWS");
 
@@ -89,6 +91,7 @@ pub(super) struct StepState {
     pub(super) started: Option<i64>,
     pub(super) disk_before: Option<DiskUsage>,
     pub(super) lookup: Option<LookupResult>,
+    pub(super) verdict: Option<String>,
     pub(super) rows: Vec<SummaryRow>,
 }
 
@@ -104,6 +107,7 @@ impl StepState {
             started: STARTED.read(env),
             disk_before: DISK_BEFORE.read(env),
             lookup: LOOKUP.read(env),
+            verdict: VERDICT.read(env),
             rows: ROWS.read(env).unwrap_or_default(),
         }
     }

@@ -2,7 +2,7 @@
 //! own. A step without a post phase writes its summary at once.
 
 use super::context::StepContext;
-use super::{messages, outputs, state};
+use super::{messages, outputs, restore, state};
 use crate::action::kind::ActionKind;
 use crate::action::summary::{JobSummary, SummaryRow, markdown};
 use crate::fmt::human::{bytes, elapsed_ms};
@@ -12,7 +12,11 @@ use crate::stats::event::Arm;
 /// Leaves what was found to the post phase, or writes the summary if there is no such phase.
 pub(super) fn after_restore(step: &StepContext<'_, '_>, reply: Option<&JobReply>) {
     let caches = reply.map_or(&[][..], |reply| &reply.caches);
-    let rows: Vec<SummaryRow> = caches.iter().map(restored_row).collect();
+    let rows: Vec<SummaryRow> = caches
+        .iter()
+        .filter(|cache| !cache.is_empty())
+        .map(restored_row)
+        .collect();
     if step.inputs.kind != ActionKind::Cache {
         if let Some(reply) = reply {
             write(step, &rows, reply);
@@ -29,7 +33,7 @@ pub(super) fn after_restore(step: &StepContext<'_, '_>, reply: Option<&JobReply>
 /// Writes the summary of a step at its end.
 pub(super) fn write_at_end(step: &StepContext<'_, '_>, reply: &JobReply) {
     let mut rows = step.state.rows.clone();
-    for cache in &reply.caches {
+    for cache in reply.caches.iter().filter(|cache| !cache.is_empty()) {
         merge_row(&mut rows, saved_row(cache));
     }
     write(step, &rows, reply);
@@ -54,7 +58,12 @@ fn write(step: &StepContext<'_, '_>, rows: &[SummaryRow], reply: &JobReply) {
     }
     let guarded = reply.guard.as_ref();
     let before = step.state.disk_before;
+    let verdict = step.state.verdict.clone().or_else(|| {
+        // A step without a post phase has left none.
+        restore::verdict_of(step, reply).map(|(mark, text)| mark.with(text))
+    });
     let summary = JobSummary {
+        verdict: verdict.as_deref(),
         rows,
         before: before.or(guarded.map(|guarded| guarded.before)),
         after: reply.disk,
@@ -74,7 +83,10 @@ fn notices(step: &StepContext<'_, '_>, reply: &JobReply) -> Vec<String> {
     let of_disk = of_disk.map(|notice| messages::disk_notice(notice, &step.inputs.cache_root));
     let control = (step.arm() == Some(Arm::Control)).then(|| messages::CONTROL_IN_SUMMARY.into());
     let stale = reply.stale.iter().map(|unit| format!("⚠️ {unit}"));
-    of_disk.chain(control).chain(stale).collect()
+    let failed = reply.caches.iter().filter_map(|cache| cache.error.as_ref());
+    let failed = reply.error.iter().chain(failed);
+    let failed = failed.map(|error| format!("❌ {error}"));
+    of_disk.chain(control).chain(stale).chain(failed).collect()
 }
 
 fn restored_row(cache: &CacheReply) -> SummaryRow {

@@ -58,6 +58,11 @@ impl LockedPackages {
         self.names.insert(name.to_lowercase());
     }
 
+    /// Whether nothing has to be downloaded.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.versions.is_empty() && self.commits.is_empty()
+    }
+
     /// The packages of both.
     #[must_use]
     pub(crate) fn union(mut self, other: Self) -> Self {

@@ -50,7 +50,7 @@ pub(crate) fn restore(
                 }
                 cache.found = found.map(Into::into);
                 if cache.found.is_none() && !cache.is_bin() {
-                    cache.near_miss = restore.near_miss(plan)?;
+                    cache.near_miss = restore.near_miss(plan);
                 }
             }
             Err(Error::Interrupted) => return Err(Error::Interrupted),
@@ -141,10 +141,8 @@ impl<'a> CacheRestore<'a> {
 
 impl CacheRestore<'_> {
     /// What comes closest to a cache that was not found.
-    fn near_miss(&self, plan: &CachePlan) -> Result<Option<NearMiss>> {
-        let Some(store) = self.store else {
-            return Ok(None);
-        };
+    fn near_miss(&self, plan: &CachePlan) -> Option<NearMiss> {
+        let store = self.store?;
         let read = self.task.read.iter();
         let groups: Vec<EntryGroup> = read.map(|scope| plan.group(scope)).collect();
         let lookup = Lookup {

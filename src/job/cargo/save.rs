@@ -127,6 +127,7 @@ impl<'a> CacheSave<'a> {
         }
         for (number, key) in keys.iter().enumerate() {
             let mut cache = CacheReply::new(&plan.name, plan.kind, key);
+            cache.notes = self.project.notes(plan);
             // A directory can be moved into the store once, after it was read for the last time.
             let keep_ready = self.task.options.keep_ready && number + 1 == keys.len();
             match self.save_cache(plan, key, record, keep_ready) {

@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use crate::fmt::human::{bytes, count, elapsed_ms, one_line, plural};
 use crate::fmt::table::Table;
 use crate::stats::compare::{DurationComparison, MIN_RUNS, TimeSaved};
-use crate::stats::{DurationSummary, Experiment, Figures, NamedFigures, Stats};
+use crate::stats::{DurationSummary, Experiment, Failure, Figures, NamedFigures, Stats};
 
-/// Number of days in the table. The JSON has all of them.
+/// Number of days in the table of everything that is recorded. The JSON has all of them.
 const MAX_DAYS: usize = 14;
 
 pub fn render(stats: &Stats) -> String {
@@ -37,11 +37,13 @@ fn write_all(stats: &Stats, out: &mut String) -> std::fmt::Result {
     }
     write_table("repository", &stats.repositories, out)?;
     write_table("kind", &stats.kinds, out)?;
-    write_table(
-        "day",
-        &stats.days[stats.days.len().saturating_sub(MAX_DAYS)..],
-        out,
-    )?;
+    // Every day that was asked for.
+    let skipped = if stats.is_limited {
+        0
+    } else {
+        stats.days.len().saturating_sub(MAX_DAYS)
+    };
+    write_table("day", &stats.days[skipped..], out)?;
     write_experiments(
         "jobs without and with the cache (control group)",
         &stats.experiments,
@@ -52,7 +54,27 @@ fn write_all(stats: &Stats, out: &mut String) -> std::fmt::Result {
         &stats.misses_and_hits,
         out,
     )?;
+    write_failures(stats, out)?;
     write_skipped_lines(stats, out)
+}
+
+fn write_failures(stats: &Stats, out: &mut String) -> std::fmt::Result {
+    if stats.failures.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\nfailed phases")?;
+    stats.failures.iter().try_for_each(|failure| {
+        let times = plural(failure.count, "time", "times");
+        let Failure {
+            reason, repository, ..
+        } = failure;
+        writeln!(
+            out,
+            "  {times}, last in {}: {}",
+            one_line(repository),
+            one_line(reason)
+        )
+    })
 }
 
 fn write_experiments(
@@ -81,6 +103,15 @@ fn write_skipped_lines(stats: &Stats, out: &mut String) -> std::fmt::Result {
 }
 
 fn write_summary(total: &Figures, out: &mut String) -> std::fmt::Result {
+    if let Some(rate) = total.job_hit_rate() {
+        writeln!(
+            out,
+            "jobs        {} with a hit, {} with a miss ({} hits)",
+            count(total.hit_jobs),
+            count(total.missed_jobs),
+            percent(Some(rate))
+        )?;
+    }
     writeln!(
         out,
         "lookups     {}: {} exact, {} prefix, {} missed ({} found)",
@@ -110,7 +141,7 @@ fn write_summary(total: &Figures, out: &mut String) -> std::fmt::Result {
 /// Lines that are skipped if there is nothing to count.
 fn write_optional_totals(total: &Figures, out: &mut String) -> std::fmt::Result {
     if total.jobs.count > 0 {
-        writeln!(out, "jobs        {}", spread(&total.jobs))?;
+        writeln!(out, "durations   {}", spread(&total.jobs))?;
     }
     if total.removed_entries > 0 {
         let entries = plural(total.removed_entries, "entry", "entries");

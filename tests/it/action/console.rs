@@ -27,7 +27,7 @@ fn one_of_each(log: &Console<'_>) {
     log.warning(&Annotation::new("w"));
     log.log(Mark::Done, "i");
     log.debug("d");
-    log.trace(|| "t".to_owned());
+    log.trace("x", || "t\nu".to_owned());
 }
 
 #[test]
@@ -50,7 +50,7 @@ fn the_level_decides_what_is_printed() {
         "::warning::w\n",
         "✅ i\n",
         "debug: d\n",
-        "trace: t\n",
+        "::group::trace: x\nt\nu\n::endgroup::\n",
     ];
     let levels = [
         LevelFilter::Error,
@@ -74,7 +74,7 @@ fn a_run_with_debug_logging_shows_debug_lines_as_commands_at_any_level() {
     assert_eq!(text, "::error::e\n::warning::w\n✅ i\n::debug::d\n");
     assert_eq!(
         logged(Verbosity::new(LevelFilter::Trace, true), one_of_each),
-        text + "trace: t\n"
+        text + "::group::trace: x\nt\nu\n::endgroup::\n"
     );
 }
 

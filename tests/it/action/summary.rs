@@ -173,6 +173,7 @@ fn the_chart_of_the_last_runs_contains_only_numbers() {
     let past = |seconds: u64, found| PastRun {
         job_milliseconds: seconds * 1000,
         found,
+        is_control: false,
     };
     let trend: Vec<PastRun> = (0..30)
         .map(|n| {
@@ -197,21 +198,33 @@ fn the_chart_of_the_last_runs_contains_only_numbers() {
         text.contains("```mermaid\n%%{init: ") && text.contains("%%\nxychart-beta\n    x-axis"),
         "{text}"
     );
-    assert!(text.contains("The last 20 runs of this job"), "{text}");
+    assert!(
+        text.contains(
+            "The last 20 runs of this job: 13 after a hit (blue), 7 after a miss (orange).\n"
+        ),
+        "{text}"
+    );
     assert!(text.contains("y-axis \"seconds\" 0 --> 90\n"), "{text}");
-    let bars = text
-        .split("bar [")
-        .nth(1)
-        .unwrap()
-        .split(']')
-        .next()
-        .unwrap();
-    assert_eq!(bars.split(", ").count(), 20);
-    assert!(bars.ends_with("89.0"));
+    let bars = |number| -> Vec<&str> {
+        let line = text.split("bar [").nth(number).unwrap();
+        line.split(']').next().unwrap().split(", ").collect()
+    };
+    let (hits, misses) = (bars(1), bars(2));
+    assert_eq!((hits.len(), hits[19], misses[19]), (20, "89.0", "0.0"));
+    // Each run has one bar.
+    for (hit, miss) in hits.iter().zip(&misses) {
+        assert_eq!([hit, miss].iter().filter(|bar| ***bar != "0.0").count(), 1);
+    }
+    assert!(bars(3).iter().all(|bar| *bar == "0.0"));
     assert!(
         chart(&[past(200, None), past(400, None), past(100, None)])
             .unwrap()
             .contains("\"minutes\" 0 --> 7")
+    );
+    assert!(
+        chart(&[past(200, None), past(400, None), past(100, None)])
+            .unwrap()
+            .contains("0 after a hit (blue), 0 after a miss (orange), 3 unknown (grey)")
     );
     assert_eq!(chart(&trend[..2]), None, "two are no trend");
 }
@@ -233,9 +246,11 @@ fn the_disk_is_shown_before_and_after() {
         after: Some(disk(60, 90_000_000_000)),
         ..JobSummary::default()
     });
-    assert!(text.unwrap().contains(
-        "Disk: 60 (before: 85) % used, 90 GB (before: 10 GB) free; the cache takes 7.0 GB."
-    ));
+    assert!(
+        text.unwrap().contains(
+            "Disk: 60 % used (was 85 %), 90 GB free (was 10 GB); the cache takes 7.0 GB."
+        )
+    );
 }
 
 #[test]

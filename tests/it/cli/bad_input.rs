@@ -20,8 +20,12 @@ fn an_unknown_key_is_a_miss_and_fails_only_when_asked_to() {
     let ran = sandbox
         .run(&job, &["restore", "--key", "unknown", "tree"])
         .succeeded();
-    assert_eq!(ran.stdout.lines().count(), 1);
-    assert!(ran.stdout.contains("no entry for key unknown"), "{ran:#?}");
+    let lines: Vec<&str> = ran.stdout.lines().collect();
+    assert!(lines[0].contains("no entry for key unknown"), "{ran:#?}");
+    assert!(
+        lines.len() == 2 && lines[1].contains("the nearest entry is k"),
+        "{ran:#?}"
+    );
     let ran = sandbox
         .run(
             &job,
@@ -34,7 +38,7 @@ fn an_unknown_key_is_a_miss_and_fails_only_when_asked_to() {
             ],
         )
         .exited(3);
-    assert_eq!(ran.stdout.lines().count(), 1);
+    assert_eq!(ran.stdout.lines().count(), 2);
     sandbox
         .run(
             &job,
@@ -277,7 +281,7 @@ fn keys_of_any_text_are_keys_and_messages_stay_one_line() {
         let ran = sandbox
             .run(&job, &["restore", &format!("--key=missing-{key}"), "tree"])
             .succeeded();
-        assert_eq!(ran.stdout.lines().count(), 1, "{ran:#?}");
+        assert_eq!(ran.stdout.lines().count(), 2, "{ran:#?}");
     }
     let listed = sandbox.run(&job, &["list"]).succeeded();
     assert_eq!(

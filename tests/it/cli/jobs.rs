@@ -224,10 +224,9 @@ fn a_project_never_gets_the_target_directory_of_another_in_the_same_place() {
     let missed = target_of(cargo(&machine, &checkout, &restore));
     assert_eq!(missed["cache-hit"], "miss");
     let listed = run(&machine, &["list", "--repository", "acme/a"]).succeeded();
-    assert!(
-        listed.stdout.contains("acme/a  -       target"),
-        "{listed:#?}"
-    );
+    let line = listed.stdout.lines().nth(1).unwrap();
+    let words: Vec<&str> = line.split_whitespace().collect();
+    assert_eq!(words[1..3], ["acme/a", "-"], "{listed:#?}");
 }
 
 #[test]
