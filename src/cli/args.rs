@@ -10,12 +10,14 @@ use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use super::action::ActionArgs;
 use super::cargo::CargoArgs;
-use super::completions::{CompletionsArgs, ManArgs};
+use super::completions::CompletionsArgs;
 use super::demo::DemoArgs;
 use super::doctor::DoctorArgs;
+use super::help::with_groups;
 use super::import::ImportArgs;
 use super::key::KeyArgs;
 use super::list::ListArgs;
+use super::man::ManArgs;
 use super::patterns::{HashFilesArgs, PathsArgs};
 use super::prune::PruneArgs;
 use super::report::ReportArgs;
@@ -79,11 +81,13 @@ pub(super) enum Command {
     Import(ImportArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),
+    #[command(hide = true)]
     Action(ActionArgs),
 }
 
 pub(super) fn parse(arguments: Vec<OsString>) -> Result<Arguments, clap::Error> {
-    let matches = Arguments::command().try_get_matches_from(arguments)?;
+    let command = with_groups(Arguments::command());
+    let matches = command.try_get_matches_from(arguments)?;
     // --cache-root may come from the environment, which is fine; the demo ignores it.
     let demo = matches.subcommand_matches("demo");
     if demo.and_then(|demo| demo.value_source("cache_root")) == Some(ValueSource::CommandLine) {

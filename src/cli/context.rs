@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
 use super::failure::usage_error;
-use super::run::Terminal;
+use super::terminal::Terminal;
 use crate::action::Env;
 use crate::glob::Base;
 use crate::monitor::Monitor;

@@ -34,6 +34,9 @@ pub(super) struct ListArgs {
     /// List only the first entries in this order
     #[arg(long, value_name = "COUNT")]
     limit: Option<usize>,
+    /// Print only the IDs and keys, one per line
+    #[arg(long)]
+    names: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -71,6 +74,10 @@ pub(super) fn list(context: &mut CommandContext<'_>, args: &ListArgs) -> Result<
     let selected = rows.len();
     let total = total_line(&rows);
     rows.truncate(args.limit.unwrap_or(usize::MAX));
+    if args.names && !context.json {
+        context.write(names(&rows, &ids).as_bytes())?;
+        return Ok(Exit::Done);
+    }
     let json: Value = rows.iter().map(row_json).collect();
     let text = if is_empty {
         no_entries(context.cache_root)
@@ -87,6 +94,15 @@ pub(super) fn list(context: &mut CommandContext<'_>, args: &ListArgs) -> Result<
     };
     context.print(&text, &json)?;
     Ok(Exit::Done)
+}
+
+/// What `show` and `rm` take, for completions and scripts.
+fn names(rows: &[Row], ids: &ShortIds) -> String {
+    let ids = rows.iter().map(|(listed, _)| ids.show(&listed.id));
+    let mut keys: Vec<String> = rows.iter().map(|(it, _)| one_line(&it.entry.key)).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    ids.chain(keys).map(|name| name + "\n").collect()
 }
 
 fn no_entries(cache_root: &Path) -> String {

@@ -8,6 +8,14 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::text::one_line;
 use crate::monitor::{Monitor, Stage};
 
+const WITH_TOTAL: &str = "{msg:10} {bar:30} {decimal_bytes} of {decimal_total_bytes}, {decimal_bytes_per_sec}, {eta} left";
+const WITHOUT_TOTAL: &str = "{msg:10} {decimal_bytes}";
+
+fn style(template: &str) -> ProgressStyle {
+    // The templates are constants, and a test parses them.
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
 /// A progress bar on standard error, if that is a terminal.
 pub(super) struct Progress {
     bar: ProgressBar,
@@ -22,11 +30,6 @@ impl Progress {
             ProgressDrawTarget::hidden()
         };
         let bar = ProgressBar::with_draw_target(Some(0), target);
-        if let Ok(style) =
-            ProgressStyle::with_template("{msg:10} {bar:40} {decimal_bytes}/{decimal_total_bytes}")
-        {
-            bar.set_style(style);
-        }
         Self {
             bar,
             interrupted: Arc::default(),
@@ -45,6 +48,13 @@ impl Progress {
 
 impl Monitor for Progress {
     fn begin(&self, stage: Stage, bytes: u64) {
+        // Not every stage knows how much there is to do.
+        self.bar.set_style(style(if bytes == 0 {
+            WITHOUT_TOTAL
+        } else {
+            WITH_TOTAL
+        }));
+        self.bar.reset();
         self.bar.set_length(bytes);
         self.bar.set_position(0);
         self.bar.set_message(match stage {
@@ -66,5 +76,17 @@ impl Monitor for Progress {
 
     fn is_interrupted(&self) -> bool {
         self.interrupted.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_templates_are_valid() {
+        for template in [WITH_TOTAL, WITHOUT_TOTAL] {
+            assert!(ProgressStyle::with_template(template).is_ok(), "{template}");
+        }
     }
 }

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::context::CommandContext;
 use super::exit::Exit;
+use super::selection::{branch, repository};
 use super::stats::gather_stats;
 use super::text::age_of;
 use super::values::parse_duration;
@@ -16,7 +17,7 @@ use crate::fmt::human::bytes;
 use crate::fs::{Timestamp, files};
 use crate::ops::entries::ListedEntry;
 use crate::ops::entries::inventory;
-use crate::stats::render::html;
+use crate::stats::render::html::{self, PageOrigin};
 use crate::stats::render::markup::EntryRow;
 
 /// Write the statistics and the contents of the store to one HTML page with charts
@@ -40,7 +41,12 @@ pub(super) fn report(context: &mut CommandContext<'_>, args: &ReportArgs) -> Res
         None => Vec::new(),
     };
     let rows: Vec<EntryRow> = entries.into_iter().map(row).collect();
-    let page = html::render(&stats, &rows, &now_text());
+    let origin = PageOrigin {
+        host: host_name(),
+        cache_root: context.cache_root.display().to_string(),
+        created: now_text(),
+    };
+    let page = html::render(&stats, &rows, &origin);
     if args.html.as_os_str() == "-" {
         context.write(page.as_bytes())?;
         return Ok(Exit::Done);
@@ -65,12 +71,22 @@ fn write_page(context: &mut CommandContext<'_>, file: &Path, page: &str) -> Resu
 
 fn row((listed, bytes): (ListedEntry, u64)) -> EntryRow {
     EntryRow {
-        repository: listed.entry.group.scope,
+        repository: match repository(&listed.entry) {
+            "-" => String::new(),
+            name => name.to_owned(),
+        },
+        branch: branch(&listed.entry).to_owned(),
         kind: listed.entry.group.kind.to_string(),
         key: listed.entry.key,
         bytes,
         last_used: format!("{} ago", age_of(listed.last_used)),
     }
+}
+
+/// The name of this machine; empty if it is unknown.
+fn host_name() -> String {
+    let name = files::read(Path::new("/proc/sys/kernel/hostname")).unwrap_or_default();
+    String::from_utf8_lossy(&name).trim().to_owned()
 }
 
 /// The time as `2026-07-01 12:34:56 UTC`.

@@ -12,8 +12,9 @@ use super::args::{Arguments, Command, parse};
 use super::context::CommandContext;
 use super::exit::Exit;
 use super::progress::Progress;
+use super::terminal::Terminal;
 use super::{
-    action, cargo, completions, demo, doctor, failure, import, interrupt, key, list, patterns,
+    action, cargo, completions, demo, doctor, failure, import, interrupt, key, list, man, patterns,
     prune, report, restore, rm, save, show, stats, verify,
 };
 use crate::action::Env;
@@ -30,16 +31,6 @@ pub struct Environment<'a> {
     pub input: &'a mut dyn BufRead,
     pub out: &'a mut (dyn Write + Send),
     pub err: &'a mut dyn Write,
-}
-
-/// What the standard streams are connected to. By default none is a terminal.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Terminal {
-    /// Whether somebody can answer a question.
-    pub can_ask: bool,
-    pub shows_progress: bool,
-    pub output: Screen,
-    pub errors: Screen,
 }
 
 /// Runs the command that the arguments name, and reports on standard error if it fails.
@@ -112,7 +103,7 @@ fn dispatch(context: &mut CommandContext<'_>, command: &Command) -> Result<Exit>
         Command::Doctor(args) => doctor::doctor(context, args),
         Command::Import(args) => import::import(context, args),
         Command::Completions(args) => completions::completions(context, args, Arguments::command()),
-        Command::Man(_) => completions::man(context, Arguments::command()),
+        Command::Man(args) => man::man(context, args, Arguments::command()),
         Command::Action(args) => action::action(context, args),
     }
 }

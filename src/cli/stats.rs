@@ -1,5 +1,6 @@
 //! `local-cache stats`: what jobs gained from the cache.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -9,6 +10,7 @@ use serde_json::json;
 use super::context::CommandContext;
 use super::exit::Exit;
 use super::values::parse_duration;
+use crate::fs::files;
 use crate::stats::Stats;
 use crate::stats::aggregate::aggregate;
 use crate::stats::event;
@@ -19,7 +21,7 @@ use crate::store::layout::Layout;
 /// Show hits, time and bytes saved by the cache: by repository, kind and day
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  local-cache stats --since 30d\n  local-cache stats --format prometheus > /var/lib/node_exporter/local_cache.prom"
+    after_help = "Examples:\n  local-cache stats --since 30d\n  local-cache stats --format prometheus --output /var/lib/node_exporter/textfile/local_cache.prom"
 )]
 pub(super) struct StatsArgs {
     /// Only count jobs of the last `30d`, `12h` or any other duration
@@ -31,6 +33,9 @@ pub(super) struct StatsArgs {
     /// Output format; `--json` is the same as `--format json`
     #[arg(long, value_enum, default_value = "text")]
     format: StatsFormat,
+    /// Write to this file instead of standard output, at once: readers never see half of it
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -45,22 +50,27 @@ enum StatsFormat {
 
 pub(super) fn stats(context: &mut CommandContext<'_>, args: &StatsArgs) -> Result<Exit> {
     let stats = gather_stats(context, args.since, args.repository.as_deref())?;
-    match args.format {
-        StatsFormat::Prometheus if !context.json => {
-            context.write(prometheus::render(&stats).as_bytes())?;
-        }
+    let text = match args.format {
+        StatsFormat::Prometheus if !context.json => prometheus::render(&stats),
         StatsFormat::Text if !context.json => {
-            context.write(text::render(&stats).as_bytes())?;
+            let mut text = text::render(&stats, context.terminal.output);
             if stats.events == 0 {
-                let line = format!("   cache root: {}\n", context.cache_root.display());
-                context.write(line.as_bytes())?;
+                text += &format!("   cache root: {}\n", context.cache_root.display());
             }
+            text
         }
         StatsFormat::Json | StatsFormat::Text | StatsFormat::Prometheus => {
             let json = serde_json::to_value(&stats)
                 .unwrap_or_else(|error| json!({ "error": error.to_string() }));
-            context.write(format!("{json:#}\n").as_bytes())?;
+            format!("{json:#}\n")
         }
+    };
+    match &args.output {
+        Some(file) => {
+            let path = context.base.working_directory.join(file);
+            files::write_atomically(&path, text.as_bytes())?;
+        }
+        None => context.write(text.as_bytes())?,
     }
     Ok(Exit::Done)
 }

@@ -23,15 +23,16 @@ const MAX_CLOCK_SKEW: i64 = 5;
 /// 2024-01-01: a clock that shows an earlier time was never set.
 const EARLIEST_TIME: i64 = 1_704_067_200;
 
-pub(super) fn findings(options: &DoctorOptions, root: &Path) -> Vec<Finding> {
-    let volume = match volume(root) {
-        Ok(volume) => volume,
-        Err(error) => return vec![Finding::unknown("filesystem", &error)],
-    };
+pub(super) fn findings(root: &Path) -> Vec<Finding> {
+    match volume(root) {
+        Ok(volume) => vec![kind(root, &volume), space(root, &volume), inodes(&volume)],
+        Err(error) => vec![Finding::unknown("filesystem", &error)],
+    }
+}
+
+/// What is found out by writing files.
+pub(super) fn tests(options: &DoctorOptions, root: &Path) -> Vec<Finding> {
     vec![
-        kind(root, &volume),
-        space(root, &volume),
-        inodes(&volume),
         reflink(root),
         rename(options, root),
         locks(root),
@@ -60,7 +61,8 @@ fn kind(root: &Path, volume: &Volume) -> Finding {
             Finding::warning(
                 CHECK,
                 format!("{found}: it is in memory{size}, and is empty after a restart"),
-                "choose a directory on a disk with `cache-root`, such as /var/cache/local-cache",
+                "choose a directory on a disk with `cache-root`, such as /var/cache/local-cache; \
+                 many newer systems have /tmp in memory",
             )
         }
         "overlay" => Finding::warning(

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::finding::{DoctorOptions, Finding};
 use crate::cargo::gather::gather as gather_facts;
 use crate::cargo::project::facts::{self as cargo_facts, Compiler};
-use crate::fs::{Local, files, probe};
+use crate::fs::{Local, files, group_name, probe};
 use crate::site::detect::detect;
 use crate::site::facts::{SiteFacts, SiteRequest, SocketFile};
 use crate::site::gather::gather;
@@ -57,7 +57,10 @@ fn docker(facts: &SiteFacts) -> Finding {
             Ok(_) => Finding::ok(CHECK, format!("{socket} answers")),
             Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => Finding::warning(
                 CHECK,
-                format!("this user may not connect to {socket}, which belongs to the group {gid}"),
+                format!(
+                    "this user may not connect to {socket}, which belongs to the group {}",
+                    group_name(gid)
+                ),
                 "add the user who runs jobs to that group: sudo usermod -aG docker USER",
             ),
             Err(error) => Finding::warning(

@@ -13,10 +13,15 @@ pub use finding::{DoctorOptions, Finding, Status};
 use finding::nearest_existing;
 
 pub(crate) fn run_checks(options: &DoctorOptions) -> Vec<Finding> {
-    let mut findings = vec![store::root(options)];
+    let root = store::root(options);
     // A root that does not exist yet will be on the filesystem of its nearest existing ancestor.
     let existing = nearest_existing(&options.cache_root);
-    findings.extend(disk::findings(options, &existing));
+    let mut findings = disk::findings(&existing);
+    // If nothing can be written there, each test would fail for that one reason.
+    if root.status != Status::Problem {
+        findings.extend(disk::tests(options, &existing));
+    }
+    findings.insert(0, root);
     findings.extend(store::findings(options));
     findings.extend(environment::findings(options));
     findings

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::finding::{DoctorOptions, Finding};
 use crate::error::Error;
 use crate::fmt::human::plural;
-use crate::fs::{FileKind, Timestamp, effective_uid, files, probe};
+use crate::fs::{FileKind, Timestamp, effective_uid, files, probe, user_name};
 use crate::ops::import;
 use crate::stats::journal;
 use crate::store::{EntryId, Store};
@@ -43,8 +43,9 @@ fn unwritable(check: &'static str, root: &Path, owner: u32, error: &Error) -> Fi
     Finding::problem(
         check,
         format!(
-            "{error}; it belongs to the user {owner}, and this is the user {}",
-            effective_uid()
+            "{error}; it belongs to the user {}, and this is the user {}",
+            user_name(owner),
+            user_name(effective_uid())
         ),
         format!(
             "let the user who runs jobs own it: sudo chown -R USER {}",

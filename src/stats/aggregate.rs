@@ -5,13 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use crate::stats::compare::compare;
 use crate::stats::event::{Arm, CacheEvent, Event, LookupResult, Phase};
 use crate::stats::journal::JournalContents;
-use crate::stats::periods;
+use crate::stats::periods::{self, date, day_of, job_duration};
 use crate::stats::{Cell, DurationSummary, Experiment, Figures, NamedFigures, Stats};
-
-const DAY: i64 = 86_400_000;
-
-/// Longer durations were measured with a clock that jumped. GitHub limits workflow runs to 35 days.
-const MAX_JOB: u64 = 35 * 86_400_000;
 
 /// Aggregates all events that are not older than `since`, in milliseconds since the epoch.
 pub fn aggregate(read: &JournalContents, since: Option<i64>) -> Stats {
@@ -113,38 +108,6 @@ fn named(tallies: impl Iterator<Item = (String, Tally)>) -> Vec<NamedFigures> {
         .collect();
     all.sort_by(|a, b| a.name.cmp(&b.name));
     all
-}
-
-/// The number of a day since the epoch (UTC).
-pub(super) fn day_of(time: i64) -> i64 {
-    time.div_euclid(DAY)
-}
-
-/// The date of a day that is given by its number since the epoch (Hinnant, "chrono-compatible
-/// low-level date algorithms", `civil_from_days`).
-pub(super) fn date(day: i64) -> String {
-    const DAYS_OF_400_YEARS: i64 = 146_097;
-    let from_march_0000 = day + 719_468;
-    let era = from_march_0000.div_euclid(DAYS_OF_400_YEARS);
-    let of_era = from_march_0000.rem_euclid(DAYS_OF_400_YEARS);
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let from_march = (5 * of_year + 2) / 153;
-    let day_of_month = of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 {
-        from_march + 3
-    } else {
-        from_march - 9
-    };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day_of_month:02}")
-}
-
-/// The duration of the job, if this is its last event and the duration is plausible.
-pub(super) fn job_duration(event: &Event) -> Option<u64> {
-    event
-        .job_milliseconds
-        .filter(|duration| event.phase == Phase::Post && *duration <= MAX_JOB)
 }
 
 /// Whether a job of an experiment used the cache; none for other jobs.
@@ -269,27 +232,5 @@ impl Tally {
             jobs: DurationSummary::of(jobs),
             ..figures
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn dates_are_right_even_if_the_clock_is_far_off() {
-        let cases = [
-            (0, "1970-01-01"),
-            (-1, "1969-12-31"),
-            (19_782, "2024-02-29"),
-            (20_780, "2026-11-23"),
-            (11_016, "2000-02-29"),
-            (-25_509, "1900-02-28"),
-            (-25_508, "1900-03-01"),
-        ];
-        for (day, expected) in cases {
-            assert_eq!(date(day), expected);
-        }
-        assert!(!date(i64::MAX / DAY).is_empty() && !date(i64::MIN / DAY).is_empty());
     }
 }

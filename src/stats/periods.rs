@@ -3,9 +3,13 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 
-use crate::stats::aggregate::{date, day_of, job_duration};
-use crate::stats::event::{Arm, DiskState, Event, Run};
+use crate::stats::event::{Arm, DiskState, Event, Phase, Run};
 use crate::stats::{DiskDay, Failure, JobTrend, TrendRun};
+
+const DAY: i64 = 86_400_000;
+
+/// Longer durations were measured with a clock that jumped. GitHub limits workflow runs to 35 days.
+const MAX_JOB: u64 = 35 * 86_400_000;
 
 /// A period of more days has no rows for days without events.
 const MAX_FILLED_DAYS: i64 = 400;
@@ -14,6 +18,38 @@ const MAX_TRENDS: usize = 12;
 const MAX_RUNS: usize = 60;
 /// How many reasons of failures are listed.
 const MAX_FAILURES: usize = 20;
+
+/// The number of a day since the epoch (UTC).
+pub(super) fn day_of(time: i64) -> i64 {
+    time.div_euclid(DAY)
+}
+
+/// The date of a day that is given by its number since the epoch (Hinnant, "chrono-compatible
+/// low-level date algorithms", `civil_from_days`).
+pub(super) fn date(day: i64) -> String {
+    const DAYS_OF_400_YEARS: i64 = 146_097;
+    let from_march_0000 = day + 719_468;
+    let era = from_march_0000.div_euclid(DAYS_OF_400_YEARS);
+    let of_era = from_march_0000.rem_euclid(DAYS_OF_400_YEARS);
+    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let from_march = (5 * of_year + 2) / 153;
+    let day_of_month = of_year - (153 * from_march + 2) / 5 + 1;
+    let month = if from_march < 10 {
+        from_march + 3
+    } else {
+        from_march - 9
+    };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day_of_month:02}")
+}
+
+/// The duration of the job, if this is its last event and the duration is plausible.
+pub(super) fn job_duration(event: &Event) -> Option<u64> {
+    event
+        .job_milliseconds
+        .filter(|duration| event.phase == Phase::Post && *duration <= MAX_JOB)
+}
 
 /// All days from `first`, or else from the first one with events, to the last one with events.
 pub(super) fn filled<T: Default>(
@@ -161,5 +197,22 @@ mod tests {
             .map(|it| (it.reason.as_str(), it.count, it.last))
             .collect();
         assert_eq!(found, [("b", 2, 3), ("a", 1, 1)]);
+    }
+
+    #[test]
+    fn dates_are_right_even_if_the_clock_is_far_off() {
+        let cases = [
+            (0, "1970-01-01"),
+            (-1, "1969-12-31"),
+            (19_782, "2024-02-29"),
+            (20_780, "2026-11-23"),
+            (11_016, "2000-02-29"),
+            (-25_509, "1900-02-28"),
+            (-25_508, "1900-03-01"),
+        ];
+        for (day, expected) in cases {
+            assert_eq!(date(day), expected);
+        }
+        assert!(!date(i64::MAX / DAY).is_empty() && !date(i64::MIN / DAY).is_empty());
     }
 }

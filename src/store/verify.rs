@@ -43,6 +43,18 @@ enum ContentFile {
 }
 
 impl Store {
+    /// The sizes of files; those that were removed meanwhile have none.
+    fn total_bytes(&self, content_files: &[ContentFile]) -> Result<u64> {
+        let sizes = content_files.iter().map(|file| {
+            let path = match file {
+                ContentFile::Pack(id) => self.layout.pack(id),
+                ContentFile::Blob(digest) => self.layout.blob(digest),
+            };
+            Ok(files::stat(&path)?.map_or(0, |stat| stat.size))
+        });
+        sizes.sum()
+    }
+
     /// Reads the whole store. While `_lock` is held, nothing is removed from it.
     pub fn verify(&self, _lock: &SharedLock, monitor: &dyn Monitor) -> Result<VerifyReport> {
         let content_files = self.content_files()?;
@@ -50,7 +62,7 @@ impl Store {
         // against an incomplete list of contents.
         let ids = self.entry_ids(None)?;
 
-        monitor.begin(Stage::Verifying, 0);
+        monitor.begin(Stage::Verifying, self.total_bytes(&content_files)?);
         let mut contents = self.verify_files(&content_files, monitor)?;
         let mut report = VerifyReport {
             damaged_files: std::mem::take(&mut contents.damaged),

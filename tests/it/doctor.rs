@@ -126,6 +126,20 @@ fn an_unusable_cache_root_is_a_problem_and_sets_the_exit_code() {
         if found.contains("Permission denied") && advice.contains("chown")),
         "{json:#}"
     );
+    // One cause, one finding, and people have names.
+    let checks = json["checks"].as_array().unwrap();
+    let denied = checks
+        .iter()
+        .filter(|check| check["found"].as_str().unwrap().contains("denied"));
+    assert_eq!(denied.count(), 1, "{json:#}");
+    if is_root() {
+        assert!(
+            check(&json, "cache root")
+                .1
+                .contains("this is the user nobody"),
+            "{json:#}"
+        );
+    }
     trees::set_mode(closed.cache(), 0o755);
 }
 

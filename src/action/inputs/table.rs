@@ -226,7 +226,7 @@ inputs! {
          saves.");
     SUMMARY = InputSpec::new("summary", "true", ALL_ACTIONS, "Whether to write a job summary.");
     LOG_LEVEL = InputSpec::new("log-level", "info", ALL_ACTIONS,
-        "error, warn, info, debug or trace; trace also prints the worker's reply. Runs with \
+        "error, warn, info, debug or trace; trace also prints the worker's request and reply. Runs with \
          debug logging always show debug lines.");
     SITE = InputSpec::new("site", "auto", ALL_ACTIONS,
         "Where the work is done: auto, here (in the action's own container), host or \

@@ -1,14 +1,13 @@
 //! What restoring directories of `path` and restoring a Cargo project have in common.
 
 use super::context::StepContext;
-use super::verdict::verdict;
-use super::{free_space, messages, state, summary};
+use super::{free_space, messages, state, summary, verdict};
 use crate::action::access::Access;
 use crate::action::console::Mark;
 use crate::action::kind::ActionKind;
 use crate::job::{JobReply, RestoreTask};
 use crate::ops::restore::RestoreOptions;
-use crate::stats::event::{self, Arm, Phase};
+use crate::stats::event::{self, Arm};
 use crate::store::CacheScope;
 use crate::tree::plan::Extraneous;
 
@@ -64,19 +63,10 @@ pub(super) fn leave_lookup(step: &StepContext<'_, '_>, key: &str, write: &CacheS
 
 /// Logs whether the cache worked, before everything else, and leaves it to the summary.
 pub(super) fn log_verdict(step: &StepContext<'_, '_>, reply: &JobReply) {
-    if let Some((mark, text)) = verdict_of(step, reply) {
+    if let Some((mark, text)) = verdict::of_step(step, reply) {
         step.console.log(mark, &text);
         step.save_state(&state::VERDICT, &mark.with(text));
     }
-}
-
-/// The verdict about the restore of this phase.
-pub(super) fn verdict_of(step: &StepContext<'_, '_>, reply: &JobReply) -> Option<(Mark, String)> {
-    let is_restore = step.phase == Phase::Main && step.inputs.kind != ActionKind::Save;
-    if !is_restore || step.inputs.lookup_only || step.arm() == Some(Arm::Control) {
-        return None;
-    }
-    verdict(&reply.caches, &reply.past_runs)
 }
 
 /// Logs what the lookup was about, folded.

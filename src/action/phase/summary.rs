@@ -2,7 +2,7 @@
 //! own. A step without a post phase writes its summary at once.
 
 use super::context::StepContext;
-use super::{messages, outputs, restore, state};
+use super::{messages, outputs, state, verdict};
 use crate::action::kind::ActionKind;
 use crate::action::summary::{JobSummary, SummaryRow, markdown};
 use crate::fmt::human::{bytes, elapsed_ms};
@@ -60,7 +60,7 @@ fn write(step: &StepContext<'_, '_>, rows: &[SummaryRow], reply: &JobReply) {
     let before = step.state.disk_before;
     let verdict = step.state.verdict.clone().or_else(|| {
         // A step without a post phase has left none.
-        restore::verdict_of(step, reply).map(|(mark, text)| mark.with(text))
+        verdict::of_step(step, reply).map(|(mark, text)| mark.with(text))
     });
     let summary = JobSummary {
         verdict: verdict.as_deref(),

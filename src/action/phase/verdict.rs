@@ -1,18 +1,29 @@
 //! Whether the cache worked, in one line (pure): what was found, how much, how long it took, and
 //! what the job usually takes without it.
 
+use super::context::StepContext;
 use crate::action::console::Mark;
+use crate::action::kind::ActionKind;
 use crate::fmt::human::{bytes, elapsed_ms, plural};
-use crate::job::{CacheReply, FoundEntry, PastRun};
+use crate::job::{CacheReply, FoundEntry, JobReply, PastRun};
 use crate::stats::compare::median;
-use crate::stats::event::LookupResult;
+use crate::stats::event::{Arm, LookupResult, Phase};
 use crate::store::CacheKind;
 
 /// Fewer runs say nothing about what is usual.
 const MIN_RUNS: usize = 3;
 
+/// The verdict about the restore of this phase.
+pub(super) fn of_step(step: &StepContext<'_, '_>, reply: &JobReply) -> Option<(Mark, String)> {
+    let is_restore = step.phase == Phase::Main && step.inputs.kind != ActionKind::Save;
+    if !is_restore || step.inputs.lookup_only || step.arm() == Some(Arm::Control) {
+        return None;
+    }
+    verdict(&reply.caches, &reply.past_runs)
+}
+
 /// The verdict about a lookup; `None` if there was nothing to look for.
-pub(super) fn verdict(caches: &[CacheReply], past_runs: &[PastRun]) -> Option<(Mark, String)> {
+fn verdict(caches: &[CacheReply], past_runs: &[PastRun]) -> Option<(Mark, String)> {
     let counted: Vec<&CacheReply> = caches.iter().filter(|cache| cache.counts()).collect();
     let found: Vec<&FoundEntry> = counted.iter().filter_map(|it| it.found.as_ref()).collect();
     let missed: Vec<&CacheReply> = counted

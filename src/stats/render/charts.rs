@@ -1,9 +1,10 @@
 //! Charts as inline SVG. They are drawn for the width of a phone and scale up on wider pages.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use crate::fmt::human::{bytes, elapsed_ms};
+use crate::fmt::human::{bytes, cut_middle, elapsed_ms};
 use crate::stats::compare::TimeSaved;
 use crate::stats::render::markup::{EntryRow, escape, name_of};
 use crate::stats::{Experiment, Figures, NamedFigures};
@@ -13,11 +14,11 @@ pub(crate) const MAX_DAYS: usize = 30;
 /// Number of bars in the chart of repositories; the last one sums up the rest.
 const MAX_REPOSITORIES: usize = 8;
 
-const WIDTH: f64 = 360.0;
-const HEIGHT: f64 = 150.0;
+pub(super) const WIDTH: f64 = 360.0;
+pub(super) const HEIGHT: f64 = 150.0;
 /// The y coordinate of the x axis.
-const FLOOR: f64 = 128.0;
-const TOP: f64 = 16.0;
+pub(super) const FLOOR: f64 = 128.0;
+pub(super) const TOP: f64 = 16.0;
 /// The height of one row in a chart of horizontal bars.
 const ROW: f64 = 34.0;
 
@@ -26,14 +27,14 @@ pub(crate) fn empty(why: &str) -> String {
     format!("<p class=\"dim\">{why}</p>\n")
 }
 
-fn svg(height: f64, label: &str, body: &str) -> String {
+pub(super) fn svg(height: f64, label: &str, body: &str) -> String {
     format!(
         "<svg viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-label=\"{}\">\n{body}</svg>\n",
         escape(label)
     )
 }
 
-fn legend(items: &[(&str, &str)]) -> String {
+pub(super) fn legend(items: &[(&str, &str)]) -> String {
     let mut text = String::new();
     for (class, name) in items {
         // Writing to a string does not fail.
@@ -49,33 +50,26 @@ fn legend(items: &[(&str, &str)]) -> String {
     clippy::cast_precision_loss,
     reason = "coordinates need no more than 53 bits"
 )]
-fn px(number: u64) -> f64 {
+pub(super) fn px(number: u64) -> f64 {
     number as f64
 }
 
 /// The labels of the x axis: the first and the last day.
-fn day_labels(days: &[NamedFigures]) -> String {
-    let (Some(first), Some(last)) = (days.first(), days.last()) else {
-        return String::new();
-    };
-    let mut text = format!(
-        "<text x=\"0\" y=\"{}\">{}</text>\n",
-        FLOOR + 16.0,
-        escape(&first.name)
-    );
-    if days.len() > 1 {
+pub(super) fn day_labels(first: &str, last: &str) -> String {
+    let y = FLOOR + 16.0;
+    let mut text = format!("<text x=\"0\" y=\"{y}\">{}</text>\n", escape(first));
+    if first != last {
+        let last = escape(last);
         let _ = writeln!(
             text,
-            "<text x=\"{WIDTH}\" y=\"{}\" text-anchor=\"end\">{}</text>",
-            FLOOR + 16.0,
-            escape(&last.name)
+            "<text x=\"{WIDTH}\" y=\"{y}\" text-anchor=\"end\">{last}</text>"
         );
     }
     text
 }
 
 /// The x axis, and a line at the top of the chart with the value that it stands for.
-fn frame(top: &str) -> String {
+pub(super) fn frame(top: &str) -> String {
     format!(
         "<line class=\"axis\" x1=\"0\" y1=\"{FLOOR}\" x2=\"{WIDTH}\" y2=\"{FLOOR}\"/>\n\
          <line class=\"axis\" x1=\"0\" y1=\"{TOP}\" x2=\"{WIDTH}\" y2=\"{TOP}\"/>\n\
@@ -108,7 +102,10 @@ fn stacked(
             );
         }
     }
-    body + &day_labels(days)
+    match (days.first(), days.last()) {
+        (Some(first), Some(last)) => body + &day_labels(&first.name, &last.name),
+        _ => body,
+    }
 }
 
 /// Lookups by result, one bar of full height for each day.
@@ -162,49 +159,6 @@ pub(crate) fn restored(days: &[NamedFigures]) -> String {
     let body = stacked(days, most, &bytes(most), of);
     legend(&[("exact", "not copied"), ("miss", "written")])
         + &svg(HEIGHT, "bytes restored on each day", &body)
-}
-
-/// The median duration of jobs, one point for each day.
-pub(crate) fn jobs(days: &[NamedFigures]) -> String {
-    let points: Vec<(usize, u64)> = days
-        .iter()
-        .enumerate()
-        .filter(|(_, day)| day.figures.jobs.count > 0)
-        .map(|(number, day)| (number, day.figures.jobs.median_milliseconds))
-        .collect();
-    let Some(most) = points.iter().map(|(_, time)| *time).max() else {
-        return empty("no finished jobs yet");
-    };
-    let step = WIDTH / px(days.len().max(2) as u64);
-    let at = |(number, time): &(usize, u64)| {
-        let x = px(*number as u64) * step + step / 2.0;
-        (x, FLOOR - px(*time) * (FLOOR - TOP) / px(most.max(1)))
-    };
-    let line = polyline(&points.iter().map(at).collect::<Vec<_>>());
-    svg(
-        HEIGHT,
-        "median duration of jobs on each day",
-        &(frame(&elapsed_ms(most)) + &line + &day_labels(days)),
-    )
-}
-
-/// A line through points, with a dot at each of them.
-fn polyline(points: &[(f64, f64)]) -> String {
-    let pairs: Vec<String> = points
-        .iter()
-        .map(|(x, y)| format!("{x:.1},{y:.1}"))
-        .collect();
-    let mut text = format!(
-        "<polyline class=\"trend\" points=\"{}\"/>\n",
-        pairs.join(" ")
-    );
-    for (x, y) in points {
-        let _ = writeln!(
-            text,
-            "<circle class=\"dot\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"2.6\"/>"
-        );
-    }
-    text
 }
 
 /// The kinds of entries; each is a CSS class too.
@@ -382,12 +336,7 @@ fn draw_difference(
     }
 }
 
-/// The end of a name, short enough to fit next to a number.
-fn shortened(name: &str) -> String {
-    const MOST: usize = 40;
-    if name.chars().count() <= MOST {
-        return name.to_owned();
-    }
-    let tail: String = name.chars().skip(name.chars().count() - MOST + 1).collect();
-    format!("…{tail}")
+/// A name that fits next to a number.
+pub(super) fn shortened(name: &str) -> Cow<'_, str> {
+    cut_middle(name, 40)
 }

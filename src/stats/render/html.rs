@@ -6,22 +6,32 @@
 
 use std::fmt::Write as _;
 
-use crate::fmt::human::{bytes, count, elapsed_ms, plural};
+use crate::fmt::human::{bytes, count, cut_middle, elapsed_ms, plural};
 use crate::stats::compare::DurationComparison;
-use crate::stats::render::charts;
+use crate::stats::periods::{date, day_of};
 use crate::stats::render::markup::{EntryRow, escape, name_of};
 use crate::stats::render::text::{median, percent, verdict};
-use crate::stats::{Experiment, Figures, Stats, ratio};
+use crate::stats::render::{charts, timeline};
+use crate::stats::{Experiment, Failure, Figures, Stats, ratio};
 
 const STYLE: &str = include_str!("style.css");
 /// Number of rows in the table of the largest entries.
 const MAX_LARGEST: usize = 15;
+/// Keys differ at their ends; what is between them is in the tooltip.
+const MAX_KEY_CHARS: usize = 64;
 
-/// `created` is the time to show, as text.
-pub fn render(stats: &Stats, entries: &[EntryRow], created: &str) -> String {
+/// Where and when a page was made, as text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PageOrigin {
+    pub host: String,
+    pub cache_root: String,
+    pub created: String,
+}
+
+pub fn render(stats: &Stats, entries: &[EntryRow], origin: &PageOrigin) -> String {
     let mut body = String::new();
     // Writing to a string does not fail.
-    let _ = write_body(stats, entries, created, &mut body);
+    let _ = write_body(stats, entries, origin, &mut body);
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
@@ -34,13 +44,15 @@ pub fn render(stats: &Stats, entries: &[EntryRow], created: &str) -> String {
 fn write_body(
     stats: &Stats,
     entries: &[EntryRow],
-    created: &str,
+    origin: &PageOrigin,
     out: &mut String,
 ) -> std::fmt::Result {
-    heading(stats, created, out)?;
+    heading(stats, origin, out)?;
     tiles(stats, entries, out)?;
     writeln!(out, "<div class=\"cards\">")?;
     chart_cards(stats, entries, out)?;
+    trends(stats, out)?;
+    failures(stats, out)?;
     experiments(stats, out)?;
     largest(entries, out)?;
     repositories(stats, out)?;
@@ -55,7 +67,7 @@ fn write_body(
     Ok(())
 }
 
-fn heading(stats: &Stats, created: &str, out: &mut String) -> std::fmt::Result {
+fn heading(stats: &Stats, origin: &PageOrigin, out: &mut String) -> std::fmt::Result {
     let days = stats.days.first().zip(stats.days.last());
     let span = days.map_or_else(
         || "nothing recorded yet".to_owned(),
@@ -64,14 +76,22 @@ fn heading(stats: &Stats, created: &str, out: &mut String) -> std::fmt::Result {
     let phases = plural(stats.events, "phase", "phases");
     writeln!(
         out,
-        "<h1>local-cache</h1>\n<p class=\"dim\">{}, {phases}; created {}</p>",
+        "<h1>local-cache on {}</h1>\n<p class=\"dim\">{}: {}, {phases}; created {}</p>",
+        escape(&origin.host),
+        escape(&origin.cache_root),
         escape(&span),
-        escape(created)
+        escape(&origin.created)
     )
 }
 
 fn chart_cards(stats: &Stats, entries: &[EntryRow], out: &mut String) -> std::fmt::Result {
-    let days = &stats.days[stats.days.len().saturating_sub(charts::MAX_DAYS)..];
+    // Every day that was asked for.
+    let skipped = if stats.is_limited {
+        0
+    } else {
+        stats.days.len().saturating_sub(charts::MAX_DAYS)
+    };
+    let days = &stats.days[skipped..];
     card(
         "Lookup results by day",
         "percentage of the lookups of each day",
@@ -79,9 +99,15 @@ fn chart_cards(stats: &Stats, entries: &[EntryRow], out: &mut String) -> std::fm
         out,
     )?;
     card(
-        "Duration of jobs",
-        "median of all jobs of each day, from the first phase to the last",
-        &charts::jobs(days),
+        "Disk used",
+        "at the end of each day; the dashed line is the limit of the last job",
+        &timeline::disk(&stats.disk_days, stats.limits),
+        out,
+    )?;
+    card(
+        "Size of the store",
+        "at the end of each day",
+        &timeline::store(&stats.disk_days, stats.limits),
         out,
     )?;
     card(
@@ -134,12 +160,17 @@ fn tile_texts(stats: &Stats, entries: &[EntryRow]) -> Vec<(String, String)> {
     };
     let on_disk = bytes(entries.iter().map(|entry| entry.bytes).sum());
     let entries = plural(entries.len() as u64, "entry", "entries");
-    let mut texts = vec![
+    let mut texts = Vec::new();
+    if let Some(rate) = total.job_hit_rate() {
+        let jobs = plural(total.hit_jobs + total.missed_jobs, "job", "jobs");
+        texts.push((percent(Some(rate)), format!("of {jobs} with a hit")));
+    }
+    texts.extend([
         (percent(total.hit_rate()), format!("of {lookups} found")),
         (median(&total.restores), format!("median of {restores}")),
         (bytes(total.restored_bytes), restored),
         (on_disk, format!("on disk in {entries}")),
-    ];
+    ]);
     if let Some(disk) = stats.disk {
         let free = bytes(disk.free_bytes);
         let used = format!("{} %", disk.used_percent);
@@ -177,6 +208,54 @@ fn time_saved(stats: &Stats) -> Option<(String, String)> {
             )
         })
     })
+}
+
+/// The durations of each job's last runs: jobs differ too much for one median of all.
+fn trends(stats: &Stats, out: &mut String) -> std::fmt::Result {
+    let body = if stats.job_trends.is_empty() {
+        charts::empty("no finished jobs yet")
+    } else {
+        timeline::trends(&stats.job_trends)
+    };
+    writeln!(
+        out,
+        "<section class=\"card wide\">\n<h2>Duration of jobs</h2>\n\
+         <p class=\"dim\">the last runs of each job, from the first phase to the last</p>\n{body}</section>"
+    )
+}
+
+fn failures(stats: &Stats, out: &mut String) -> std::fmt::Result {
+    if stats.failures.is_empty() {
+        return Ok(());
+    }
+    let mut rows = String::new();
+    for Failure {
+        reason,
+        count: times,
+        last,
+        repository,
+    } in &stats.failures
+    {
+        writeln!(
+            rows,
+            "<tr><td class=\"number\">{}</td><td>{}</td><td>{}</td><td class=\"key\">{}</td></tr>",
+            count(*times),
+            date(day_of(*last)),
+            escape(name_of(repository)),
+            escape(reason)
+        )?;
+    }
+    let columns = [
+        ("times", NUMBER),
+        ("last", TEXT),
+        ("in", TEXT),
+        ("reason", TEXT),
+    ];
+    writeln!(
+        out,
+        "<section class=\"card wide\">\n<h2>Failed phases</h2>\n{}\n</section>",
+        table(&columns, &rows)
+    )
 }
 
 fn experiments(stats: &Stats, out: &mut String) -> std::fmt::Result {
@@ -235,6 +314,7 @@ fn largest(entries: &[EntryRow], out: &mut String) -> std::fmt::Result {
     let mut rows = String::new();
     for EntryRow {
         repository,
+        branch,
         kind,
         key,
         bytes: size,
@@ -243,12 +323,14 @@ fn largest(entries: &[EntryRow], out: &mut String) -> std::fmt::Result {
     {
         writeln!(
             rows,
-            "<tr><td>{}</td><td>{}</td><td class=\"number\">{}</td><td class=\"number\">{}</td><td class=\"key\">{}</td></tr>",
+            "<tr><td>{}</td><td>{}</td><td>{}</td><td class=\"number\">{}</td><td class=\"number\">{}</td><td class=\"key\" title=\"{}\">{}</td></tr>",
             escape(name_of(repository)),
+            escape(branch),
             escape(kind),
             bytes(*size),
             escape(used),
-            escape(key)
+            escape(key),
+            escape(&cut_middle(key, MAX_KEY_CHARS))
         )?;
     }
     let table = if rows.is_empty() {
@@ -256,6 +338,7 @@ fn largest(entries: &[EntryRow], out: &mut String) -> std::fmt::Result {
     } else {
         let columns = [
             ("repository", TEXT),
+            ("branch", TEXT),
             ("kind", TEXT),
             ("on disk", NUMBER),
             ("used", NUMBER),

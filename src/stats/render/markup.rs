@@ -4,6 +4,7 @@
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EntryRow {
     pub repository: String,
+    pub branch: String,
     /// `path`, `registry`, `git` or `target`.
     pub kind: String,
     pub key: String,

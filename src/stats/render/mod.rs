@@ -5,3 +5,4 @@ pub mod html;
 pub(crate) mod markup;
 pub mod prometheus;
 pub mod text;
+mod timeline;

@@ -161,6 +161,22 @@ fn other_families(stats: &Stats) -> Vec<Family<'_>> {
     let repositories =
         repositories.map(|named| (vec![("repository", named.name.as_str())], &named.figures));
     let mut families = counters(&REPOSITORY_COUNTERS, &repositories);
+    let job_lookups = stats.repositories.iter().flat_map(|named| {
+        let results = [
+            ("hit", named.figures.hit_jobs),
+            ("miss", named.figures.missed_jobs),
+        ];
+        results.map(|(result, value)| Sample {
+            labels: vec![("repository", named.name.as_str()), ("result", result)],
+            value: number(value),
+        })
+    });
+    families.push((
+        "job_lookups_total",
+        "Jobs by result; a job with target directories is judged by them.",
+        "counter",
+        job_lookups.collect(),
+    ));
     let mut gauge = |name, help, value: Option<f64>| {
         let samples = value.map(|value| Sample {
             labels: Vec::new(),

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::fmt::human::{bytes, count, elapsed_ms, one_line, plural};
+use crate::fmt::screen::Screen;
 use crate::fmt::table::Table;
 use crate::stats::compare::{DurationComparison, MIN_RUNS, TimeSaved};
 use crate::stats::{DurationSummary, Experiment, Failure, Figures, NamedFigures, Stats};
@@ -10,14 +11,14 @@ use crate::stats::{DurationSummary, Experiment, Failure, Figures, NamedFigures, 
 /// Number of days in the table of everything that is recorded. The JSON has all of them.
 const MAX_DAYS: usize = 14;
 
-pub fn render(stats: &Stats) -> String {
+pub fn render(stats: &Stats, screen: Screen) -> String {
     let mut out = String::new();
     // Writing to a string does not fail.
-    let _ = write_all(stats, &mut out);
+    let _ = write_all(stats, screen, &mut out);
     out
 }
 
-fn write_all(stats: &Stats, out: &mut String) -> std::fmt::Result {
+fn write_all(stats: &Stats, screen: Screen, out: &mut String) -> std::fmt::Result {
     if stats.events == 0 {
         writeln!(
             out,
@@ -35,15 +36,15 @@ fn write_all(stats: &Stats, out: &mut String) -> std::fmt::Result {
             bytes(disk.store_bytes)
         )?;
     }
-    write_table("repository", &stats.repositories, out)?;
-    write_table("kind", &stats.kinds, out)?;
+    write_table("repository", &stats.repositories, screen, out)?;
+    write_table("kind", &stats.kinds, screen, out)?;
     // Every day that was asked for.
     let skipped = if stats.is_limited {
         0
     } else {
         stats.days.len().saturating_sub(MAX_DAYS)
     };
-    write_table("day", &stats.days[skipped..], out)?;
+    write_table("day", &stats.days[skipped..], screen, out)?;
     write_experiments(
         "jobs without and with the cache (control group)",
         &stats.experiments,
@@ -161,7 +162,12 @@ fn write_optional_totals(total: &Figures, out: &mut String) -> std::fmt::Result 
     Ok(())
 }
 
-fn write_table(heading: &str, all: &[NamedFigures], out: &mut String) -> std::fmt::Result {
+fn write_table(
+    heading: &str,
+    all: &[NamedFigures],
+    screen: Screen,
+    out: &mut String,
+) -> std::fmt::Result {
     let mut table = Table::new([
         heading,
         "lookups",
@@ -174,14 +180,15 @@ fn write_table(heading: &str, all: &[NamedFigures], out: &mut String) -> std::fm
         "new",
         "job",
     ])
-    .align_right([1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    .align_right([1, 2, 3, 4, 5, 6, 7, 8, 9])
+    .flexible([0]);
     for named in all {
         table.add_row(table_row(named));
     }
     if table.is_empty() {
         Ok(())
     } else {
-        write!(out, "\n{table}")
+        write!(out, "\n{}", table.show(screen))
     }
 }
 

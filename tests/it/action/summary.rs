@@ -200,7 +200,7 @@ fn the_chart_of_the_last_runs_contains_only_numbers() {
     );
     assert!(
         text.contains(
-            "The last 20 runs of this job: 13 after a hit (blue), 7 after a miss (orange).\n"
+            "The last 20 runs of this job: 14 after a hit (blue), 6 after a miss (orange).\n"
         ),
         "{text}"
     );

@@ -72,7 +72,7 @@ fn rust_caches_inputs_for_other_stores_are_taken_and_do_nothing() {
 }
 
 #[test]
-fn at_level_trace_the_log_shows_the_reply_of_the_worker() {
+fn at_level_trace_the_log_shows_the_request_and_the_reply_in_readable_form() {
     let machine = machine();
     let job = project(&machine);
     job.cache()
@@ -81,13 +81,15 @@ fn at_level_trace_the_log_shows_the_reply_of_the_worker() {
         .passed()
         .does_not_log("trace: ");
     let main = job.cache().with("log-level", "trace").main().passed();
-    let line = main
-        .log
-        .lines()
-        .find_map(|line| line.strip_prefix("trace: "))
-        .unwrap()
-        .to_owned();
-    let answer: serde_json::Value = serde_json::from_str(&line).unwrap();
+    let group = |title: &str| -> serde_json::Value {
+        let start = format!("::group::trace: {title}\n");
+        let text = main.log.split(&start).nth(1).unwrap();
+        let lines = text.split("\n::endgroup::").next().unwrap();
+        assert!(lines.lines().count() > 10, "{lines}");
+        serde_json::from_str(lines).unwrap()
+    };
+    assert!(group("request")["task"]["restore"].is_object());
+    let answer = group("reply");
     assert_eq!(answer["caches"].as_array().unwrap().len(), 3);
 }
 

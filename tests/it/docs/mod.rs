@@ -1,5 +1,6 @@
 //! Documents agree with the code and with each other.
 
+mod administration;
 mod architecture;
 pub(crate) mod generated;
 mod inputs;

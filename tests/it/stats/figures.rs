@@ -1,5 +1,6 @@
 //! What statistics count and how they show it.
 
+use local_cache::fmt::screen::Screen;
 use local_cache::stats::aggregate::aggregate;
 use local_cache::stats::event::{Arm, Event, LookupResult};
 use local_cache::stats::journal::JournalContents;
@@ -148,7 +149,7 @@ fn the_control_group_is_compared_job_by_job_and_failed_jobs_do_not_count() {
     // Runs of the control group found nothing because they do not look up entries.
     let observed = &stats.misses_and_hits[0].comparison;
     assert_eq!((observed.without, observed.with), (20, 20));
-    let text = text::render(&stats);
+    let text = text::render(&stats, Screen::default());
     assert!(
         text.contains("acme/widget CI / build: 10 min 1 s (40 runs) without"),
         "{text}"

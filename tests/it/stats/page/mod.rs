@@ -4,7 +4,8 @@ mod browser;
 
 use std::fs;
 
-use local_cache::stats::event::{Arm, LookupResult};
+use local_cache::stats::event::{Arm, DiskState, LookupResult};
+use local_cache::store::disk_limits::DiskLimits;
 
 use crate::stats::{NOON, ended, restored};
 use crate::support::{Sandbox, trees};
@@ -56,6 +57,18 @@ pub(super) fn filled() -> Sandbox {
                 Some(90_000_000),
             );
             post.time = time + 300_000;
+            post.found = Some(hit);
+            post.disk = Some(DiskState {
+                used_percent: u8::try_from(60 + day % 25).unwrap(),
+                free_bytes: (90 - day) * 1_000_000_000,
+                store_bytes: (20 + day) * 1_000_000_000,
+            });
+            post.limits = Some(DiskLimits {
+                used_percent: Some(80),
+                free_bytes: 20_000_000_000,
+                store_bytes: Some(60_000_000_000),
+            });
+            post.error = (day % 10 == 3).then(|| "the disk is full".to_owned());
             post.experiment = Some(if control { Arm::Control } else { Arm::Cached });
             push(&post);
         }
@@ -94,6 +107,13 @@ fn the_page_loads_nothing_else_and_shows_all_values_as_text() {
         "Disk use by repository and kind",
         "Largest entries",
         "Jobs without and with the cache",
+        "<h1>local-cache on ",
+        "limit 80 %",
+        "limit 60 GB",
+        "20 GB are kept free",
+        "Failed phases",
+        "the disk is full",
+        "linux-stable-000000000000000…",
         "&lt;/td&gt;&lt;script&gt;",
         "of job time saved, compared with the control group",
         "<svg viewBox",
