@@ -44,7 +44,7 @@ fn keys(shell: Shell) -> &'static str {
 
 const BASH: &str = r#"
 _local-cache-with-keys() {
-    _local-cache "$@"
+    _local__cache "$@"
     case "${COMP_WORDS[COMP_CWORD-1]}" in
         show|rm|remove|--key|--entry)
             local IFS=$'\n'

@@ -1,5 +1,7 @@
 //! The list of commands in `local-cache help`, in groups.
 
+use std::fmt::Write as _;
+
 /// The groups, each with its commands. The tests check that each command is in one.
 const GROUPS: [(&str, &[&str]); 5] = [
     ("Use the cache", &["cargo", "restore", "save", "key"]),
@@ -29,11 +31,12 @@ fn groups(command: &clap::Command) -> String {
     };
     let mut text = String::new();
     for (title, names) in GROUPS {
-        text += &format!("{header}{title}:{header:#}\n");
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "{header}{title}:{header:#}");
         for name in names {
             let about = command.find_subcommand(name).and_then(|it| it.get_about());
             let about = about.map(ToString::to_string).unwrap_or_default();
-            text += &format!("  {literal}{name:<12}{literal:#} {about}\n");
+            let _ = writeln!(text, "  {literal}{name:<12}{literal:#} {about}");
         }
         text.push('\n');
     }

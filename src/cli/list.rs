@@ -15,7 +15,7 @@ use crate::fmt::human::{bytes, plural};
 use crate::fmt::screen::Screen;
 use crate::fmt::table::Table;
 use crate::ops::entries::{self, ListedEntry};
-use crate::store::Entry;
+use crate::store::{Entry, Store};
 
 /// How many repositories the last line names.
 const NAMED_REPOSITORIES: usize = 5;
@@ -59,11 +59,11 @@ enum Sort {
 type Row = (ListedEntry, u64);
 
 pub(super) fn list(context: &mut CommandContext<'_>, args: &ListArgs) -> Result<Exit> {
-    let all = match context.open_store()? {
-        Some(store) => entries::inventory(&store, context.monitor)?,
-        None => Vec::new(),
+    let needs_shares = !args.names || args.sort == Sort::Disk;
+    let (all, shares) = match context.open_store()? {
+        Some(store) => find(context, &store, needs_shares)?,
+        None => (Vec::new(), Vec::new()),
     };
-    let (all, shares): (Vec<ListedEntry>, Vec<u64>) = all.into_iter().unzip();
     let ids = ShortIds::of(all.iter().map(|listed| &listed.id));
     let is_empty = all.is_empty();
     let rows = all.into_iter().zip(shares);
@@ -94,6 +94,22 @@ pub(super) fn list(context: &mut CommandContext<'_>, args: &ListArgs) -> Result<
     };
     context.print(&text, &json)?;
     Ok(Exit::Done)
+}
+
+/// All entries, and what each takes of the store. A shell that completes a name does not wait for the
+/// shares, which need every manifest; they are zero then.
+fn find(
+    context: &CommandContext<'_>,
+    store: &Store,
+    needs_shares: bool,
+) -> Result<(Vec<ListedEntry>, Vec<u64>)> {
+    if needs_shares {
+        let all = entries::inventory(store, context.monitor)?;
+        return Ok(all.into_iter().unzip());
+    }
+    let all = entries::list(store, context.monitor)?;
+    let shares = vec![0; all.len()];
+    Ok((all, shares))
 }
 
 /// What `show` and `rm` take, for completions and scripts.
@@ -205,6 +221,7 @@ pub(super) fn entry_json(listed: &ListedEntry) -> Value {
         directories,
         bytes,
         added_bytes,
+        parts,
         ..
     } = &listed.entry;
     json!({
@@ -214,6 +231,7 @@ pub(super) fn entry_json(listed: &ListedEntry) -> Value {
         "ref": group.git_ref,
         "paths": group.paths,
         "key": key,
+        "parts": parts,
         "created": created.seconds,
         "last-used": listed.last_used.seconds,
         "files": files,

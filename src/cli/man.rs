@@ -149,7 +149,7 @@ const VARIABLES: [(&str, &str); 6] = [
     ("TERM", "If it is dumb, no progress is shown."),
 ];
 
-/// What is said after the options, and the examples.
+/// The text after the options, and the examples.
 fn notes_and_examples(command: &clap::Command) -> (String, Vec<String>) {
     let text = command.get_after_help().map(ToString::to_string);
     let text = text.unwrap_or_default();

@@ -87,6 +87,13 @@ fn properties(listed: &ListedEntry) -> Vec<(&'static str, String)> {
         properties.push(("scope", group.scope.clone()));
         properties.push(("ref", group.git_ref.clone()));
     }
+    if !entry.parts.is_empty() {
+        let parts = entry.parts.iter();
+        let parts: Vec<String> = parts
+            .map(|(name, digest)| format!("{name} {digest}"))
+            .collect();
+        properties.push(("key parts", one_line(&parts.join(", "))));
+    }
     properties.extend([
         ("paths", group.paths.join(", ")),
         ("saved", format!("{} ago", age_of(entry.created))),

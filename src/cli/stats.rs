@@ -1,5 +1,6 @@
 //! `local-cache stats`: what jobs gained from the cache.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -55,7 +56,8 @@ pub(super) fn stats(context: &mut CommandContext<'_>, args: &StatsArgs) -> Resul
         StatsFormat::Text if !context.json => {
             let mut text = text::render(&stats, context.terminal.output);
             if stats.events == 0 {
-                text += &format!("   cache root: {}\n", context.cache_root.display());
+                // Writing to a string does not fail.
+                let _ = writeln!(text, "   cache root: {}", context.cache_root.display());
             }
             text
         }

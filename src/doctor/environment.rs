@@ -23,12 +23,42 @@ pub(super) fn findings(options: &DoctorOptions) -> Vec<Finding> {
         ephemeral: false,
         engine_timeout: RunOptions::ENGINE_TIMEOUT,
     });
+    let context = docker_context(options);
     vec![
-        docker(&facts),
+        context.map_or_else(|| docker(&facts), |name| other_engine(&facts, &name)),
         site(&facts),
         cargo_home(options),
         toolchain(options),
     ]
+}
+
+/// The Docker context that the runner's `docker` command uses, if it is not the default one
+/// (docs.docker.com, "Docker contexts": `DOCKER_HOST`, then `DOCKER_CONTEXT`, then `currentContext`).
+fn docker_context(options: &DoctorOptions) -> Option<String> {
+    if options.env.text("DOCKER_HOST").is_some() {
+        return None;
+    }
+    let directory = options.env.path("DOCKER_CONFIG").map(Path::to_owned);
+    let directory = directory.unwrap_or_else(|| options.home.join(".docker"));
+    let current = || {
+        let config = files::read(&directory.join("config.json")).ok()?;
+        let config: serde_json::Value = serde_json::from_slice(&config).ok()?;
+        Some(config.get("currentContext")?.as_str()?.to_owned())
+    };
+    let chosen = options.env.text("DOCKER_CONTEXT").map(str::to_owned);
+    let name = chosen.or_else(current)?;
+    (!name.is_empty() && name != "default").then_some(name)
+}
+
+fn other_engine(facts: &SiteFacts, name: &str) -> Finding {
+    Finding::warning(
+        "docker",
+        format!(
+            "the docker command uses the context {name}, and the cache uses {}",
+            facts.socket.display()
+        ),
+        "if they are two engines, run `docker context use default` as the user who runs jobs",
+    )
 }
 
 /// The action is a container, so its runner needs Docker; the command line does not.

@@ -84,7 +84,7 @@ pub(crate) fn one_line(text: &str) -> String {
     line
 }
 
-/// Cuts a text to `width` characters. The middle is left out, because keys and paths differ at
+/// Cuts a text to `width` characters. The middle is skipped, because keys and paths differ at
 /// their ends.
 pub(crate) fn cut_middle(text: &str, width: usize) -> Cow<'_, str> {
     let count = text.chars().count();

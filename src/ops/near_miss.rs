@@ -74,7 +74,12 @@ fn nearest(lookup: &Lookup<'_>, entries: &[Entry]) -> Option<NearMiss> {
         .iter()
         .partition(|entry| lookup.groups.contains(&entry.group));
     let of_key = |entry: &&&Entry| key_match::is_same(&entry.key, lookup.key);
-    let same_key = others.iter().filter(of_key).max_by_key(|it| it.created);
+    let has_own_paths = |entry: &Entry| {
+        let mut groups = lookup.groups.iter();
+        groups.any(|group| group.paths == entry.group.paths)
+    };
+    let same_key = others.iter().filter(of_key);
+    let same_key = same_key.max_by_key(|entry| (has_own_paths(entry), entry.created));
     let newest = own.iter().max_by_key(|entry| entry.created);
     let found = same_key.or(newest).copied();
     found
@@ -242,7 +247,13 @@ mod tests {
             ))
         );
         let other_ref = group("acme/app", "refs/heads/topic", "./data");
-        let (_, difference) = found(&[own(), entry(other_ref, "k-2", 1, &[])]).unwrap();
+        let newer = group("acme/app", "refs/heads/topic", "./dataX");
+        let entries = [
+            own(),
+            entry(other_ref, "k-2", 1, &[]),
+            entry(newer, "k-2", 2, &[]),
+        ];
+        let (_, difference) = found(&entries).unwrap();
         assert_eq!(
             difference,
             Difference::Place("acme/app".to_owned(), "refs/heads/topic".to_owned())

@@ -164,8 +164,8 @@ mod tests {
     use super::*;
 
     fn days(known: &[i64], first: Option<i64>) -> Vec<i64> {
-        let known: BTreeMap<i64, ()> = known.iter().map(|day| (*day, ())).collect();
-        filled(known, first).map(|(day, ())| day).collect()
+        let known: BTreeMap<i64, u8> = known.iter().map(|day| (*day, 1)).collect();
+        filled(known, first).map(|(day, _)| day).collect()
     }
 
     #[test]

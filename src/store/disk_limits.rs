@@ -25,6 +25,7 @@ pub(crate) const RECOMMENDED_FREE: u64 = 50_000_000_000;
 pub(crate) const MAX_INODES_PERCENT: u8 = 99;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct DiskLimits {
     /// Maximum percentage of the filesystem, and of its inodes, that is used.
     pub used_percent: Option<u8>,

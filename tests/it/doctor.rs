@@ -256,3 +256,19 @@ fn a_cache_root_of_root_is_reported_to_other_users() {
         "{json:#}"
     );
 }
+
+#[test]
+fn another_docker_context_is_reported() {
+    let sandbox = Sandbox::new();
+    let job = sandbox.job("job");
+    let config = sandbox.path("home/.docker");
+    fs::create_dir(&config).unwrap();
+    let docker = |context: &str| -> String {
+        let text = format!("{{\"currentContext\": \"{context}\"}}");
+        fs::write(config.join("config.json"), text).unwrap();
+        let json = sandbox.run(&job, &["doctor", "--json"]).json();
+        check(&json, "docker").1.to_owned()
+    };
+    assert!(docker("far-away").contains("uses the context far-away"));
+    assert!(!docker("default").contains("context"));
+}

@@ -12,8 +12,11 @@ use crate::stats::event::{DiskState, Phase};
 pub(super) fn guard_before_job(step: &StepContext<'_, '_>) {
     if let Some(guarded) = guard(step) {
         step.save_state(&state::DISK_BEFORE, &guarded.before);
-        let text = messages::disk_before(&guarded.before, &step.inputs.cache_root);
-        step.console.log(Mark::Check, text);
+        // A notice about the disk says as much.
+        if guarded.notices.is_empty() && guarded.removed.is_empty() {
+            let text = messages::disk_before(&guarded.before, &step.inputs.cache_root);
+            step.console.log(Mark::Check, text);
+        }
     }
 }
 

@@ -4,10 +4,9 @@
 
 use crate::action::console::Mark;
 use crate::action::inputs::{Inputs, RemovedInput};
-use crate::fmt::human::{self, bytes, elapsed_ms, plural};
+use crate::fmt::human::{bytes, elapsed_ms, plural};
 use crate::job::{CacheReply, FoundEntry, FreshnessReply, SaveReply};
 use crate::ops::free_space::{DiskNotice, DiskUsage, GuardReport};
-use crate::store::CacheScope;
 use crate::store::disk_limits::MAX_INODES_PERCENT;
 
 pub(super) const NO_WORKSPACE: &str =
@@ -111,23 +110,6 @@ pub(super) fn not_found(cache: &CacheReply) -> String {
     match &cache.near_miss {
         Some(near) => format!("{name}: no entry for {key}; {near}"),
         None => format!("{name}: no entry for {key}"),
-    }
-}
-
-/// Who shares entries, in words.
-pub(super) fn scope(scope: &CacheScope) -> &str {
-    if scope.scope.is_empty() {
-        "everything on this machine"
-    } else {
-        &scope.scope
-    }
-}
-
-/// Whose branch, in words.
-pub(super) fn git_ref(scope: &CacheScope) -> &str {
-    match human::git_ref(&scope.git_ref) {
-        "" => "all branches",
-        name => name,
     }
 }
 

@@ -18,6 +18,7 @@
 //!   part of that state: main decided it before the job's own programs could change the event file.
 
 mod context;
+mod details;
 mod free_space;
 mod housekeeping;
 mod job;

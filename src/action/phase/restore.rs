@@ -2,7 +2,6 @@
 
 use super::context::StepContext;
 use super::{free_space, messages, state, summary, verdict};
-use crate::action::access::Access;
 use crate::action::console::Mark;
 use crate::action::kind::ActionKind;
 use crate::job::{JobReply, RestoreTask};
@@ -67,34 +66,6 @@ pub(super) fn log_verdict(step: &StepContext<'_, '_>, reply: &JobReply) {
         step.console.log(mark, &text);
         step.save_state(&state::VERDICT, &mark.with(text));
     }
-}
-
-/// Logs what the lookup was about, folded.
-pub(super) fn log_details(step: &StepContext<'_, '_>, access: &Access, reply: &JobReply) {
-    let mut lines = vec![
-        format!("cache root: {}", step.inputs.cache_root),
-        format!("scope: {}", messages::scope(&access.write)),
-    ];
-    let read: Vec<&str> = access.read.iter().map(messages::git_ref).collect();
-    lines.push(format!("reads the entries of: {}", read.join(", ")));
-    lines.push(format!(
-        "writes the entries of: {}",
-        messages::git_ref(&access.write)
-    ));
-    if !step.is_cargo() {
-        lines.push(format!("paths: {}", step.inputs.paths.join(", ")));
-    }
-    for cache in &reply.caches {
-        lines.push(format!("{} key: {}", cache.name, cache.key));
-        let parts = cache.notes.parts.iter();
-        let parts: Vec<String> = parts
-            .map(|(name, digest)| format!("{name} {digest}"))
-            .collect();
-        if !parts.is_empty() {
-            lines.push(format!("  of {}", parts.join(", ")));
-        }
-    }
-    step.console.group("what was looked for", lines);
 }
 
 /// The last step of a restore: adds its rows to the summary and sets the outputs about the disk.

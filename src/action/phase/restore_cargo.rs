@@ -2,10 +2,10 @@
 
 use super::context::StepContext;
 use super::restore::{
-    is_control, leave_lookup, log_details, log_verdict, may_restore, restore_task,
-    start_without_pre, summarize_restore,
+    is_control, leave_lookup, log_verdict, may_restore, restore_task, start_without_pre,
+    summarize_restore,
 };
-use super::{job, messages, outputs, state};
+use super::{details, job, messages, outputs, state};
 use crate::action::console::Mark;
 use crate::action::inputs::Mirror;
 use crate::job::{CacheReply, JobReply, RestoreRecord, Task};
@@ -35,7 +35,7 @@ pub(super) fn restore(step: &StepContext<'_, '_>) {
     }
     report(step, caches, reply.as_ref());
     if let Some(reply) = &reply {
-        log_details(step, &permit.access, reply);
+        details::show(step, &permit.access, reply);
     }
     summarize_restore(step, reply);
 }

@@ -2,14 +2,13 @@
 
 use super::context::StepContext;
 use super::restore::{
-    is_control, leave_lookup, log_details, log_verdict, may_restore, restore_task,
-    start_without_pre, summarize_restore,
+    is_control, leave_lookup, log_verdict, may_restore, restore_task, start_without_pre,
+    summarize_restore,
 };
-use super::{job, messages, outputs, state, summary};
+use super::{details, job, messages, outputs, state, summary};
 use crate::action::console::Mark;
 use crate::action::inputs::Mirror;
 use crate::job::{CacheReply, FoundEntry, Task};
-use crate::ops::near_miss::NearMiss;
 
 pub(super) fn restore(step: &StepContext<'_, '_>) {
     start_without_pre(step);
@@ -22,7 +21,7 @@ pub(super) fn restore(step: &StepContext<'_, '_>) {
     // Before the restore, so that post knows the key even if main is killed.
     leave_lookup(step, key, &permit.access.write);
     if !may_restore(step) {
-        return report_miss(step, None);
+        return report_miss(step);
     }
     if is_control(step) {
         return summary::after_restore(step, None);
@@ -37,10 +36,10 @@ pub(super) fn restore(step: &StepContext<'_, '_>) {
     }
     match cache.and_then(|cache| Some((cache, cache.found.as_ref()?))) {
         Some((cache, found)) => report_found(step, cache, found),
-        None => report_miss(step, cache.and_then(|cache| cache.near_miss.as_ref())),
+        None => report_miss(step),
     }
     if let Some(reply) = &reply {
-        log_details(step, &permit.access, reply);
+        details::show(step, &permit.access, reply);
     }
     summarize_restore(step, reply);
 }
@@ -66,7 +65,7 @@ fn report_found(step: &StepContext<'_, '_>, cache: &CacheReply, found: &FoundEnt
     step.save_state(&state::RESTORED, &vec![cache.record()]);
 }
 
-fn report_miss(step: &StepContext<'_, '_>, near: Option<&NearMiss>) {
+fn report_miss(step: &StepContext<'_, '_>) {
     let inputs = step.inputs;
     let keys = [std::slice::from_ref(&inputs.key), &inputs.restore_keys]
         .concat()
@@ -75,9 +74,6 @@ fn report_miss(step: &StepContext<'_, '_>, near: Option<&NearMiss>) {
         Mark::Missed,
         format_args!("Cache not found for input keys: {keys}"),
     );
-    if let Some(near) = near {
-        step.console.line(format_args!("   {near}"));
-    }
     if inputs.fail_on_cache_miss {
         step.fail(&messages::required_key(inputs));
     }

@@ -18,7 +18,7 @@ const STYLE: &str = include_str!("style.css");
 /// Number of rows in the table of the largest entries.
 const MAX_LARGEST: usize = 15;
 /// Keys differ at their ends; what is between them is in the tooltip.
-const MAX_KEY_CHARS: usize = 64;
+const MAX_KEY_CHARS: usize = 48;
 
 /// Where and when a page was made, as text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -79,11 +79,12 @@ fn line_chart(
     let mut text = frame(top);
     if let Some((limit, label)) = limit {
         let y = y(limit);
+        // Beside the value at the top: there the line of the values never covers it.
+        let label_y = TOP - 4.0;
         let _ = writeln!(
             text,
             "<line class=\"limit\" x1=\"0\" y1=\"{y:.1}\" x2=\"{WIDTH}\" y2=\"{y:.1}\"/>\n\
-             <text x=\"{WIDTH}\" y=\"{:.1}\" text-anchor=\"end\">limit {label}</text>",
-            y - 3.0
+             <text x=\"{WIDTH}\" y=\"{label_y:.1}\" text-anchor=\"end\">limit {label}</text>"
         );
     }
     let points: Vec<String> = values
@@ -150,7 +151,7 @@ fn job(trend: &JobTrend) -> String {
     let name = format!("{repository} {workflow} / {job}");
     let last = runs.last().map_or(0, |run| run.job_milliseconds);
     format!(
-        "<div><p><b title=\"{}\">{}</b><br><span class=\"dim\">longest {}, last {}</span></p>\n{}</div>\n",
+        "<div><p><b title=\"{}\">{}</b><span class=\"dim\">longest {}, last {}</span></p>\n{}</div>\n",
         escape(&name),
         escape(&shortened(&name)),
         elapsed_ms(most),

@@ -10,3 +10,4 @@ mod journal;
 mod metadata;
 mod summary;
 mod timeout;
+mod verdict;

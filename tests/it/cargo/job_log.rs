@@ -101,9 +101,27 @@ fn log_of(machine: &Machine, job: &Job<'_>) -> Vec<String> {
     for (name, log) in steps {
         lines.push(format!("▾ {name}"));
         lines.extend(
-            log.lines()
+            folded(&log)
+                .iter()
                 .map(|line| shortened(&line.replace(&workspace, WORKSPACE))),
         );
+    }
+    lines
+}
+
+/// The lines with groups closed, as GitHub shows them at first.
+fn folded(log: &str) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut is_open = false;
+    for line in log.lines() {
+        if let Some(title) = line.strip_prefix("::group::") {
+            lines.push(format!("▸ {title}"));
+            is_open = true;
+        } else if line == "::endgroup::" {
+            is_open = false;
+        } else if !is_open {
+            lines.push(line.to_owned());
+        }
     }
     lines
 }
@@ -133,7 +151,7 @@ fn masked(line: &str) -> String {
     }
     let mut words = Vec::new();
     for word in line.split([' ', '-']) {
-        let is_unit = ["B", "kB", "MB", "ms", "s"].contains(&word.trim_end_matches(','));
+        let is_unit = ["B", "kB", "MB", "ms", "s"].contains(&word.trim_end_matches([',', ';']));
         if word.contains('…') || word.starts_with(|c: char| c.is_ascii_digit()) {
             words.push("#");
         } else if !(is_unit && words.last() == Some(&"#")) {

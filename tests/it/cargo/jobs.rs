@@ -23,7 +23,7 @@ fn a_first_job_finds_nothing_and_the_next_one_everything() {
     }
     assert_eq!(main.output("cache-matched-key"), "");
     let post = post.logs("💾 registry: 3 files").logs("💾 target: 4 files");
-    // Nothing is said about git in a project without git dependencies.
+    // There is no line about git in a project without git dependencies.
     drop(post.does_not_log("git"));
     assert!(!main.log.contains("💿 git"), "{}", main.log);
     assert_eq!(machine.entries(), 3);

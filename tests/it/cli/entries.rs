@@ -14,11 +14,11 @@ use crate::support::machine::{Job, Machine};
 /// A store with entries of two repositories, two branches and a pull request.
 fn machine() -> Machine {
     let machine = Machine::new();
-    save(machine.job(), "data", "k1", 3_000_000);
-    save(machine.job().push("topic"), "data", "k1", 10);
-    save(machine.job().repository("acme/lib"), "other", "k2", 20);
+    save(&machine.job(), "data", "k1", 3_000_000);
+    save(&machine.job().push("topic"), "data", "k1", 10);
+    save(&machine.job().repository("acme/lib"), "other", "k2", 20);
     save(
-        machine.job().pull_request(7, "acme/widget", "main"),
+        &machine.job().pull_request(7, "acme/widget", "main"),
         "data",
         "linux-deps-0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
         30,
@@ -26,7 +26,7 @@ fn machine() -> Machine {
     machine
 }
 
-fn save(job: Job<'_>, path: &str, key: &str, bytes: usize) {
+fn save(job: &Job<'_>, path: &str, key: &str, bytes: usize) {
     job.file(&format!("{path}/file"), &"x".repeat(bytes));
     job.saved(path, key);
 }
@@ -346,4 +346,70 @@ fn a_ready_copy_stays_in_the_store_when_somebody_looks() {
         fs::read(machine.path("look/tree/file")).unwrap(),
         b"contents"
     );
+}
+
+#[test]
+fn names_are_printed_for_completions() {
+    let machine = machine();
+    let names = run(&machine, &["list", "--names"]).succeeded().stdout;
+    let names: Vec<&str> = names.lines().collect();
+    assert_eq!(names.len(), 4 + 3, "{names:?}");
+    assert!(names.contains(&"k1") && names.contains(&"k2"), "{names:?}");
+    assert!(
+        names.contains(&short_id(&machine, &["--ref", "topic"]).as_str()),
+        "{names:?}"
+    );
+}
+
+#[test]
+fn bash_completes_keys_and_ids() {
+    let machine = machine();
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_local-cache"));
+    let script = format!(
+        "PATH={}:$PATH; source <(local-cache completions bash); \
+         complete_words() {{ COMP_WORDS=(\"$@\"); COMP_CWORD=$(($# - 1)); COMPREPLY=(); \
+         _local-cache-with-keys local-cache \"${{COMP_WORDS[COMP_CWORD]}}\" \"${{COMP_WORDS[COMP_CWORD-1]}}\"; \
+         printf '%s\\n' \"${{COMPREPLY[@]}}\"; }}; \
+         complete_words local-cache show k; echo ---; complete_words local-cache l",
+        program.parent().unwrap().display()
+    );
+    let bash = std::process::Command::new("bash")
+        .args(["--norc", "-c", &script])
+        .env("LOCAL_CACHE_ROOT", machine.store())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&bash.stdout);
+    let (keys, commands) = said.split_once("---").unwrap_or_else(|| panic!("{bash:?}"));
+    assert!(keys.contains("k1\n") && keys.contains("k2\n"), "{bash:?}");
+    assert!(commands.contains("list"), "{bash:?}");
+}
+
+#[test]
+fn a_closed_pipe_ends_a_command_quietly() {
+    let machine = machine();
+    for arguments in [
+        &["list"][..],
+        &["man"],
+        &["completions", "bash"],
+        &["stats"],
+    ] {
+        let mut child = super::command(&machine, arguments).spawn().unwrap();
+        drop(child.stdout.take());
+        let ran = child.wait_with_output().unwrap();
+        assert!(ran.stderr.is_empty(), "{arguments:?}: {ran:?}");
+    }
+}
+
+#[test]
+fn colours_are_for_terminals_that_have_them() {
+    let machine = machine();
+    let shown = |name: &str, value: &str| {
+        let mut command = super::command(&machine, &["list"]);
+        crate::support::RunResult::of(command.env(name, value))
+            .succeeded()
+            .stdout
+    };
+    assert!(!shown("TERM", "xterm").contains('\u{1b}'));
+    assert!(shown("CLICOLOR_FORCE", "1").starts_with("\u{1b}[1mentry"));
+    assert!(!shown("NO_COLOR", "1").contains('\u{1b}'));
 }

@@ -244,6 +244,9 @@ fn a_miss_names_the_parts_of_the_key_that_differ() {
         text.contains("RUSTFLAGS, variables differ from the entry saved"),
         "{text}"
     );
+    let shown = run(&machine, &["list", "--json", "--kind", "target"]);
+    let parts = &shown.succeeded().json()[0]["parts"];
+    assert_eq!(parts["Cargo.lock"].as_str().unwrap().len(), 8, "{parts}");
     let other = cargo(&machine, &checkout, &["restore", "--job", "lint"])
         .succeeded()
         .stdout;

@@ -2,7 +2,7 @@
 
 mod figures;
 mod journal;
-mod page;
+pub(crate) mod page;
 mod speed;
 
 use local_cache::stats::event::{CacheEvent, DiskState, Event, LookupResult, Phase, Run};
@@ -23,7 +23,7 @@ pub(super) fn run(repository: &str, run_id: u64) -> Run {
 }
 
 /// A restore of some bytes in a second; a tenth of them was written.
-pub(super) fn restored(repository: &str, kind: &str, hit: LookupResult, bytes: u64) -> Event {
+pub(crate) fn restored(repository: &str, kind: &str, hit: LookupResult, bytes: u64) -> Event {
     let found = hit != LookupResult::Miss;
     Event {
         time: NOON,
@@ -49,7 +49,7 @@ pub(super) fn restored(repository: &str, kind: &str, hit: LookupResult, bytes: u
 }
 
 /// The end of a job that took some milliseconds and saved some bytes.
-pub(super) fn ended(
+pub(crate) fn ended(
     repository: &str,
     run_id: u64,
     job_milliseconds: u64,

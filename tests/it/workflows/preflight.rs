@@ -103,7 +103,7 @@ fn a_runner_that_has_everything_passes() {
     for cache in ["", "/tmp/runner-cache", "~/cache/of/mine"] {
         assert_eq!(
             check(&runner, "acme/app", "main", cache),
-            (true, String::new())
+            (true, "✅ the inputs and the runner are ready\n".to_owned())
         );
     }
 }
