@@ -22,6 +22,12 @@ const MAX_LINKS: usize = 40;
 ///
 /// Errors: `path` is not absolute, there are too many symlinks, or a directory can't be searched.
 pub(crate) fn resolve(root: &Path, path: &Path) -> io::Result<PathBuf> {
+    walk(root, path, &mut |_| ())
+}
+
+/// Like [`resolve`]; also calls `visit` with every path below `root` that decides where `path`
+/// leads: directories and symlinks, in the order in which they are passed.
+pub(crate) fn walk(root: &Path, path: &Path, visit: &mut dyn FnMut(&Path)) -> io::Result<PathBuf> {
     if !path.is_absolute() {
         return Err(io::Error::new(
             io::ErrorKind::InvalidInput,
@@ -41,6 +47,7 @@ pub(crate) fn resolve(root: &Path, path: &Path) -> io::Result<PathBuf> {
             continue;
         }
         let next = here.join(&name);
+        visit(&next);
         match std::fs::read_link(&next) {
             Ok(target) => {
                 links += 1;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use super::facts::{
     Confinement, Container, EngineReport, JobContainer, OutputFile, SiteFacts, SocketFile,
 };
-use super::helper_limits::{HIDDEN_DIRS, MIN_API_VERSION};
+use super::helper_limits::{MIN_API_VERSION, hidden_paths};
 use super::paths::{MountMap, Translation};
 use super::preference::{Site, SitePreference};
 use super::problem::{Problem, SiteNotice};
@@ -132,7 +132,7 @@ fn check_here(facts: &SiteFacts) -> Result<(), Problem> {
     if !is_mounted(&facts.mounts, &facts.cache_root) {
         return Err(Problem::RootNotMounted(facts.cache_root.clone()));
     }
-    if let Some(owner) = facts.workspace_owner.filter(|owner| *owner != facts.uid) {
+    if let Some(owner) = facts.runner_uid.filter(|owner| *owner != facts.uid) {
         return Err(Problem::OtherUser {
             uid: facts.uid,
             owner,
@@ -192,12 +192,13 @@ fn check_host(facts: &SiteFacts) -> Result<MountMap, Problem> {
     }
     check_workspace(facts, own)?;
     let translation = Translation::Host(own.mounts.clone());
+    let hidden_dirs = hidden_paths(own, &facts.mounts);
     for path in std::iter::once(&facts.cache_root).chain(&facts.paths) {
         let path = translation.to_worker(path);
-        if let Some(hidden) = HIDDEN_DIRS.iter().find(|dir| path.starts_with(dir)) {
+        if let Some(hidden) = hidden_dirs.iter().find(|dir| path.starts_with(dir)) {
             return Err(Problem::Hidden {
                 path,
-                hidden: PathBuf::from(hidden),
+                hidden: hidden.clone(),
             });
         }
     }

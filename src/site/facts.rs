@@ -35,6 +35,8 @@ pub struct Container {
     pub id: String,
     /// The id of its image. Unlike a name, it always denotes the same image.
     pub image: String,
+    /// The name of its image, as it was given to the engine.
+    pub image_name: String,
     pub labels: Vec<(String, String)>,
     pub mounts: MountMap,
     pub network_mode: String,
@@ -43,6 +45,8 @@ pub struct Container {
     pub env: Vec<String>,
     /// The writable layer, if the storage driver has one.
     pub upper_dir: Option<PathBuf>,
+    /// Files and directories of the host in which the engine keeps this container.
+    pub engine_files: Vec<PathBuf>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -63,7 +67,7 @@ pub enum JobContainer {
     NotFound(String),
 }
 
-/// The workspace. Its owner is the runner's user.
+/// The workspace, and the runner's user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorkspaceDir {
     /// Its path in this process.
@@ -125,8 +129,8 @@ pub struct SiteFacts {
     pub selinux: bool,
     /// The effective user of this process.
     pub uid: u32,
-    /// The owner of `GITHUB_WORKSPACE`, if that path exists for this process.
-    pub workspace_owner: Option<u32>,
+    /// The runner's user, as far as this process sees it without the engine.
+    pub runner_uid: Option<u32>,
     pub uid_map: UidMap,
     /// The mounts that this process sees.
     pub mounts: Vec<MountInfo>,

@@ -13,10 +13,14 @@ use super::facts::{
 };
 use super::problem::Problem;
 use super::proc::{self, MountInfo, UidMap};
+use super::worker::Identity;
 use crate::env::Env;
 
 /// Where the engine creates its socket, and where the runner mounts it in an action's container.
 const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
+
+/// The variables that name a file which the runner creates for one stage.
+const STAGE_FILES: [&str; 2] = ["GITHUB_STATE", "GITHUB_OUTPUT"];
 
 /// Collects the facts about this process. Asks the engine only if its answer can change the
 /// decision.
@@ -50,9 +54,9 @@ fn local_facts(request: &SiteRequest) -> SiteFacts {
         github_hosted: env.text("RUNNER_ENVIRONMENT") == Some("github-hosted"),
         selinux: proc::is_selinux_label(&fs::read("/proc/self/attr/current").unwrap_or_default()),
         uid: nix::unistd::geteuid().as_raw(),
-        workspace_owner: env
-            .path("GITHUB_WORKSPACE")
-            .and_then(|path| Some(fs::metadata(path).ok()?.uid())),
+        runner_uid: stage_files_owner(env, |path| Some(path.to_owned()))
+            .map(|(uid, _)| uid)
+            .or_else(|| Some(fs::metadata(env.path("GITHUB_WORKSPACE")?).ok()?.uid())),
         uid_map: UidMap::parse(&fs::read_to_string("/proc/self/uid_map").unwrap_or_default()),
         mounts,
         socket_file: socket_file(&socket),
@@ -115,11 +119,11 @@ fn query_engine(request: &SiteRequest, facts: &SiteFacts) -> Result<EngineReport
             .get("RUNNER_WORKSPACE")
             .and_then(|path| Path::new(path).parent().map(Path::to_owned)),
     };
-    Engine::connect(&facts.socket, request.engine_timeout)?.query(&query)
+    Engine::new(&facts.socket, request.engine_timeout)?.query(&query)
 }
 
 fn container_hints(env: &Env, mounts: &[MountInfo]) -> ContainerHints {
-    let stage_files = ["GITHUB_STATE", "GITHUB_OUTPUT"].into_iter();
+    let stage_files = STAGE_FILES.into_iter();
     ContainerHints {
         candidates: proc::container_ids(
             &fs::read("/proc/self/cgroup").unwrap_or_default(),
@@ -150,8 +154,10 @@ fn visible_path(facts: &SiteFacts, path: &Path) -> Option<PathBuf> {
     own.mounts.from_host(path).filter(|path| path.exists())
 }
 
-/// The workspace and its owner. If a step left the workspace to root, the owner is that of the
-/// runner's temporary directory, which the runner creates for every job.
+/// The workspace, and the runner's user: the owner of the files that the runner created for this
+/// stage. A step can replace the workspace and the runner's temporary directory by symlinks to
+/// directories of other users, so their owners count only where there are no such files, and a
+/// helper checks where the workspace's path leads.
 fn workspace(env: &Env, facts: &SiteFacts) -> Result<WorkspaceDir, Problem> {
     let named = env
         .get("GITHUB_WORKSPACE")
@@ -162,12 +168,10 @@ fn workspace(env: &Env, facts: &SiteFacts) -> Result<WorkspaceDir, Problem> {
     };
     let path = visible_path(facts, named).ok_or_else(|| unknown("it does not exist".to_owned()))?;
     let found = fs::metadata(&path).map_err(|error| unknown(error.to_string()))?;
-    let mut owner = (found.uid(), found.gid());
-    if found.uid() == 0
-        && let Some(temporary) = runner_temp_owner(env, facts)
-    {
-        owner = temporary;
-    }
+    let owner = stage_files_owner(env, |path| visible_path(facts, path))
+        .or_else(|| (found.uid() != 0).then(|| (found.uid(), found.gid())))
+        .or_else(|| runner_temp_owner(env, facts))
+        .unwrap_or((found.uid(), found.gid()));
     Ok(WorkspaceDir {
         path,
         device: found.dev(),
@@ -175,6 +179,42 @@ fn workspace(env: &Env, facts: &SiteFacts) -> Result<WorkspaceDir, Problem> {
         uid: owner.0,
         gid: owner.1,
     })
+}
+
+/// The runner's user in an action's container, before the job's steps ran. The phases after them
+/// use what was found then.
+pub fn runner_identity(env: &Env) -> Option<Identity> {
+    let mounts = proc::parse_mountinfo(&fs::read("/proc/self/mountinfo").unwrap_or_default());
+    if confinement(env, &mounts) == Confinement::No {
+        return None;
+    }
+    let (uid, gid) = stage_files_owner(env, |path| Some(path.to_owned()))?;
+    Some(Identity {
+        uid,
+        gid,
+        groups: Vec::new(),
+        settled: false,
+    })
+}
+
+/// The uid and gid of the files through which this stage answers: the runner creates new ones for
+/// each stage. `None` if they belong to different users, or if one is a link: then something else
+/// put it there.
+fn stage_files_owner(env: &Env, visible: impl Fn(&Path) -> Option<PathBuf>) -> Option<(u32, u32)> {
+    let mut owner = None;
+    for path in STAGE_FILES.into_iter().filter_map(|name| env.path(name)) {
+        let Some(path) = visible(path) else { continue };
+        let Ok(found) = fs::symlink_metadata(path) else {
+            continue;
+        };
+        let found_owner = (found.uid(), found.gid());
+        let is_plain = found.is_file() && found.nlink() == 1;
+        if !is_plain || owner.is_some_and(|owner| owner != found_owner) {
+            return None;
+        }
+        owner = Some(found_owner);
+    }
+    owner
 }
 
 /// The uid and gid of the runner's temporary directory. It must be a mount: the owner of the `/tmp`

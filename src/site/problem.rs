@@ -109,6 +109,14 @@ pub enum Problem {
     /// The runner's user, who owns the workspace, is not known.
     #[error("cannot determine the runner's user: {} cannot be read: {reason}; check that the workspace exists", .path.display())]
     NoWorkspace { path: PathBuf, reason: String },
+    /// The helper's user may not be the runner's.
+    #[error("cannot determine the runner's user: {0}; remove what a step put there")]
+    WrongUser(String),
+    /// The engine gave the helper more rights than it was asked for.
+    #[error(
+        "the engine does not confine the cache's helper: {0}; update the engine, or use the native action"
+    )]
+    Unconfined(String),
 
     // ---- the worker
     #[error(
@@ -166,6 +174,8 @@ impl Problem {
             Self::Injection(_) => "injection",
             Self::Hidden { .. } => "hidden",
             Self::NoWorkspace { .. } => "no-workspace",
+            Self::WrongUser(_) => "wrong-user",
+            Self::Unconfined(_) => "unconfined",
             Self::NoReply { .. } => "no-reply",
             Self::BadReply(_) => "bad-reply",
             Self::BadRequest(_) => "bad-request",

@@ -1,4 +1,4 @@
-//! Parsers of `/proc/self/{mountinfo,cgroup,uid_map}`.
+//! Parsers of `/proc/self/{mountinfo,cgroup,uid_map,status,net/dev}`.
 //!
 //! These are pure functions over bytes: paths in these files need not be UTF-8. None of these files
 //! proves which container this is. In the network namespace of another container
@@ -175,6 +175,30 @@ impl UidMap {
     }
 }
 
+/// What `/proc/self/{status,net/dev}` show beyond the rights of an ordinary process without a
+/// network, in words: capabilities, a way to new privileges, network interfaces.
+pub(super) fn excess_rights(status: &[u8], network: &[u8]) -> Vec<String> {
+    let [status, network] = [status, network].map(String::from_utf8_lossy);
+    let field = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        line.unwrap_or_default().trim().to_owned()
+    };
+    let interfaces = network
+        .lines()
+        .filter_map(|line| Some(line.split_once(':')?.0.trim()));
+    let mut found = Vec::new();
+    if field("CapEff:").bytes().any(|digit| digit != b'0') {
+        found.push("it has capabilities".to_owned());
+    }
+    if field("NoNewPrivs:") != "1" {
+        found.push("it can gain privileges".to_owned());
+    }
+    for interface in interfaces.filter(|name| *name != "lo") {
+        found.push(format!("it has the network interface {interface}"));
+    }
+    found
+}
+
 /// Whether a process label (`/proc/self/attr/current`) is that of an `SELinux` container. Labels of
 /// `AppArmor` are in the same file.
 pub(super) fn is_selinux_label(label: &[u8]) -> bool {
@@ -276,6 +300,23 @@ mod tests {
             (1001, 100_000, 101_000)
         );
         assert_eq!(UidMap::parse("nonsense").outside(7), 7);
+    }
+
+    #[test]
+    fn rights_beyond_those_of_a_helper_are_named() {
+        let confined = b"Name:\tmain\nCapEff:\t0000000000000000\nNoNewPrivs:\t1\n";
+        let network = b"Inter-| Receive\n face |bytes\n    lo: 0 0\n";
+        assert_eq!(excess_rights(confined, network), Vec::<String>::new());
+        let rights = b"CapEff:\t00000000a80425fb\nNoNewPrivs:\t0\n";
+        let network = b" face |bytes\n  lo: 0\n  eth0: 12 0\n";
+        assert_eq!(
+            excess_rights(rights, network),
+            [
+                "it has capabilities",
+                "it can gain privileges",
+                "it has the network interface eth0"
+            ]
+        );
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::action::env::Env;
 use crate::action::inputs::{InputErrors, Inputs};
 use crate::action::kind::ActionKind;
 use crate::fs::TempName;
+use crate::site::gather::runner_identity;
 use crate::stats::event::{self, Phase};
 
 /// Runs a phase of a step; whatever goes wrong is logged to `out`.
@@ -77,6 +78,9 @@ fn pre(step: &StepContext<'_, '_>) {
         step.save_state(&state::JOB_STATE, &name);
     }
     step.save_state(&state::STARTED, &event::now());
+    if let Some(identity) = runner_identity(step.env) {
+        step.save_state(&state::IDENTITY, &identity);
+    }
     free_space::guard_before_job(step);
 }
 

@@ -1,17 +1,17 @@
 //! An exchange with a worker: sends the request, passes on log lines and signals, and receives the
 //! reply.
 
-use bollard::container::LogOutput;
-use bollard::errors::Error as DockerError;
-use bollard::query_parameters::KillContainerOptionsBuilder;
-use futures_util::{Stream, StreamExt};
+use hyper::Method;
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
 use std::io;
-use std::pin::Pin;
 use std::time::Duration;
-use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::time::Instant;
 
 use super::client::Client;
+use super::frames::FrameReader;
+use super::http::Call;
 use super::session::{Session, SessionResult};
 use super::stream_parser::StreamParser;
 use crate::site::supervise::StopReason;
@@ -34,28 +34,33 @@ pub(super) enum WorkerHandle<'a> {
 impl WorkerHandle<'_> {
     async fn signal(&self, signal: i32) {
         if let Self::Helper { client, name } = self {
-            let options = KillContainerOptionsBuilder::default()
-                .signal(&signal.to_string())
-                .build();
-            let kill = client.docker.kill_container(name, Some(options));
+            let kill = Call::new(Method::POST, &format!("/containers/{name}/kill"))
+                .query("signal", &signal.to_string());
             // If this fails, the deadline that starts now ends the helper.
-            drop(tokio::time::timeout(KILL_LIMIT, kill).await);
+            drop(
+                client
+                    .call_within(KILL_LIMIT, "pass on a signal", kill)
+                    .await,
+            );
         }
     }
 }
 
-type Input = Pin<Box<dyn AsyncWrite + Send>>;
-type Output = Pin<Box<dyn Stream<Item = Result<LogOutput, DockerError>> + Send>>;
+type Input = WriteHalf<TokioIo<Upgraded>>;
 
 /// The standard streams of a worker.
 pub(super) struct AttachedStream {
     input: Input,
-    output: Output,
+    output: FrameReader<ReadHalf<TokioIo<Upgraded>>>,
 }
 
 impl AttachedStream {
-    pub(super) fn new(input: Input, output: Output) -> Self {
-        Self { input, output }
+    pub(super) fn new(streams: TokioIo<Upgraded>) -> Self {
+        let (output, input) = tokio::io::split(streams);
+        Self {
+            input,
+            output: FrameReader::new(output),
+        }
     }
 
     /// Sends the request and waits until the worker replies, ends, or is stuck.
@@ -84,15 +89,15 @@ impl AttachedStream {
                 biased;
                 Some(signal) = session.signals.recv() => control.pass_on(signal).await,
                 output = self.output.next() => match output {
-                    Some(Ok(output)) => {
-                        parser.feed(output);
+                    Ok(Some((stream, part))) => {
+                        parser.feed(stream, part);
                         // Don't wait for the end of the streams: it comes some 30 ms later, when
                         // the engine has noticed that the process ended.
                         if parser.is_complete() {
                             break;
                         }
                     }
-                    Some(Err(_)) | None => break,
+                    Err(_) | Ok(None) => break,
                 },
                 // A single `write` can be cancelled and repeated; `write_all` would start again
                 // from the beginning.

@@ -1,10 +1,8 @@
 //! Finding the container that the steps of the job run in.
 
-use bollard::query_parameters::ListContainersOptionsBuilder;
-use std::collections::HashMap;
 use std::path::Path;
 
-use super::client::Client;
+use super::client::{Client, filters};
 use super::query::EngineQuery;
 use crate::site::facts::{Container, JobContainer};
 use crate::site::problem::Problem;
@@ -46,12 +44,9 @@ async fn find_on_network(
     work_directory: &Path,
 ) -> Result<JobContainer, Problem> {
     // Without `all`, the engine lists the containers that are running.
-    let filters = HashMap::from([("network".to_owned(), vec![network.to_owned()])]);
-    let options = ListContainersOptionsBuilder::default()
-        .filters(&filters)
-        .build();
-    for id in client.list_ids(options).await? {
-        if let Some(found) = client.inspect(&id).await?
+    let on_network = filters(&[("network", &[network])]);
+    for listed in client.list(&[("filters", &on_network)]).await? {
+        if let Some(found) = client.inspect(&listed.id).await?
             && has_work_directory(&found, work_directory)
         {
             return Ok(JobContainer::Found(found));

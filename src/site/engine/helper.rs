@@ -9,21 +9,20 @@
 //! This process holds the other end of the helper's standard input: however this process dies, the
 //! engine closes that input and the helper ends.
 
-use bollard::errors::Error as DockerError;
-use bollard::models::{ContainerCreateBody, HostConfig};
-use bollard::query_parameters::{
-    AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder,
-    WaitContainerOptionsBuilder,
-};
-use futures_util::StreamExt;
+use hyper::Method;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::task::{JoinError, JoinHandle};
 
 use super::attached_stream::{AttachedStream, WorkerHandle};
 use super::client::Client;
+use super::http::Call;
+use super::replies::Waited;
 use super::session::{Session, SessionResult};
-use crate::site::helper_limits::{HIDDEN_DIRS, HOST_ROOT};
+use super::stale_helpers::{self, PARENT_LABEL};
+use crate::site::helper_limits::HOST_ROOT;
 use crate::site::problem::Problem;
 use crate::site::worker::identity::Identity;
 use crate::site::worker::process::ARGUMENT;
@@ -54,63 +53,83 @@ const REMOVE_LIMIT: Duration = Duration::from_secs(2);
 pub(crate) struct HelperSpec {
     /// Contains this container's id, so that a person sees which containers belong together.
     pub(crate) name: String,
+    /// The id of this container.
+    pub(crate) parent: String,
     /// The id of this container's image.
     pub(crate) image: String,
+    /// The name of that image, for an engine that does not find it by its id.
+    pub(crate) image_name: String,
     /// The program in that image.
     pub(crate) program: PathBuf,
     /// The user that the helper runs as.
     pub(crate) identity: Identity,
+    /// Directories and files of the host that the helper must not see.
+    pub(crate) hidden: Vec<PathBuf>,
     /// This container's labels: the runner removes what is left over with its labels.
     pub(crate) labels: Vec<(String, String)>,
 }
 
 /// The body of the request that creates the helper.
-fn container_body(spec: &HelperSpec) -> ContainerCreateBody {
+fn container_body(spec: &HelperSpec, image: &str, is_podman: bool) -> Value {
     let Identity { uid, gid, .. } = spec.identity;
-    ContainerCreateBody {
-        image: Some(spec.image.clone()),
-        user: Some(format!("{uid}:{gid}")),
-        entrypoint: Some(vec![spec.program.to_string_lossy().into_owned()]),
-        cmd: Some(vec![ARGUMENT.to_owned()]),
-        working_dir: Some("/".to_owned()),
-        network_disabled: Some(true),
-        labels: Some(spec.labels.iter().cloned().collect()),
-        attach_stdin: Some(true),
-        open_stdin: Some(true),
+    let mut labels: BTreeMap<&str, &str> = spec
+        .labels
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect();
+    labels.insert(PARENT_LABEL, &spec.parent);
+    json!({
+        "Image": image,
+        "User": format!("{uid}:{gid}"),
+        "Entrypoint": [spec.program.to_string_lossy()],
+        "Cmd": [ARGUMENT],
+        "WorkingDir": "/",
+        "NetworkDisabled": true,
+        "Labels": labels,
+        "AttachStdin": true,
+        "OpenStdin": true,
         // Closes the input when the connection of this process ends.
-        stdin_once: Some(true),
-        attach_stdout: Some(true),
-        attach_stderr: Some(true),
-        host_config: Some(host_config(&spec.identity.groups)),
-        ..ContainerCreateBody::default()
-    }
+        "StdinOnce": true,
+        "AttachStdout": true,
+        "AttachStderr": true,
+        "HostConfig": host_config(spec, is_podman),
+    })
 }
 
-fn host_config(groups: &[u32]) -> HostConfig {
+fn host_config(spec: &HelperSpec, is_podman: bool) -> Value {
+    let groups = spec.identity.groups.iter().map(ToString::to_string);
+    let hidden: Vec<String> = spec
+        .hidden
+        .iter()
+        .map(|path| format!("{HOST_ROOT}{}", path.display()))
+        .collect();
     let engine_masks = ENGINE_MASKS.iter().map(ToString::to_string);
-    let hidden = HIDDEN_DIRS.iter().map(|dir| format!("{HOST_ROOT}{dir}"));
-    HostConfig {
+    let mut security_options = vec![
+        "no-new-privileges".to_owned(),
+        // SELinux labels would keep the helper from the host's files.
+        "label=disable".to_owned(),
+    ];
+    if is_podman {
+        // Podman ignores `MaskedPaths`, and Docker refuses this option.
+        security_options.push(format!("mask={}", hidden.join(":")));
+    }
+    json!({
         // No mount propagation is set: a host whose / is private refuses it, and the engine selects
         // a mode that works.
-        binds: Some(vec![format!("/:{HOST_ROOT}")]),
-        network_mode: Some("none".to_owned()),
-        cap_drop: Some(vec!["ALL".to_owned()]),
-        security_opt: Some(vec![
-            "no-new-privileges".to_owned(),
-            // SELinux labels would keep the helper from the host's files.
-            "label=disable".to_owned(),
-        ]),
-        readonly_rootfs: Some(true),
-        auto_remove: Some(true),
+        "Binds": [format!("/:{HOST_ROOT}")],
+        "NetworkMode": "none",
+        "CapDrop": ["ALL"],
+        "SecurityOpt": security_options,
+        "ReadonlyRootfs": true,
+        "AutoRemove": true,
         // With remapped users, the uids of the runner's files would differ in the helper.
-        userns_mode: Some("host".to_owned()),
-        group_add: Some(groups.iter().map(ToString::to_string).collect()),
-        pids_limit: Some(512),
+        "UsernsMode": "host",
+        "GroupAdd": groups.collect::<Vec<_>>(),
+        "PidsLimit": 512,
         // When memory runs out, the kernel kills the helper rather than the runner.
-        oom_score_adj: Some(500),
-        masked_paths: Some(engine_masks.chain(hidden).collect()),
-        ..HostConfig::default()
-    }
+        "OomScoreAdj": 500,
+        "MaskedPaths": engine_masks.chain(hidden.iter().cloned()).collect::<Vec<_>>(),
+    })
 }
 
 /// Creates a helper, runs it until it ends, and leaves nothing behind.
@@ -119,6 +138,8 @@ pub(super) async fn run(
     spec: &HelperSpec,
     mut session: Session<'_>,
 ) -> Result<SessionResult, Problem> {
+    // Beside the other calls: it costs no time of its own.
+    let removal = tokio::spawn(stale_helpers::remove(client.clone(), spec.parent.clone()));
     let (stream, exit) = create_and_start(client, spec, &mut session).await?;
     let worker = WorkerHandle::Helper {
         client,
@@ -127,13 +148,16 @@ pub(super) async fn run(
     let mut result = stream.run_session(session, worker).await;
     if result.stuck {
         // Without another wait: the runner kills this container soon after it asked it to stop.
-        remove(client, &spec.name).await;
+        client.remove(&spec.name, true, REMOVE_LIMIT).await;
     } else if result.reply.is_none() {
         result.exit_code = tokio::time::timeout(EXIT_LIMIT, exit)
             .await
             .ok()
             .and_then(Result::ok)
             .flatten();
+    }
+    if !result.stuck {
+        drop(tokio::time::timeout(REMOVE_LIMIT, removal).await);
     }
     Ok(result)
 }
@@ -145,11 +169,7 @@ async fn create_and_start(
     spec: &HelperSpec,
     session: &mut Session<'_>,
 ) -> Result<(AttachedStream, ExitCode), Problem> {
-    let mut creation = tokio::spawn(create(
-        client.clone(),
-        spec.name.clone(),
-        container_body(spec),
-    ));
+    let mut creation = tokio::spawn(create(client.clone(), spec.clone()));
     let created = session
         .or_cancelled(async { flatten_join((&mut creation).await) })
         .await;
@@ -164,18 +184,30 @@ async fn create_and_start(
             drop(tokio::time::timeout(REMOVE_LIMIT, creation).await);
         }
         // By name: the container may exist although its creation was not confirmed.
-        remove(client, &spec.name).await;
+        client.remove(&spec.name, true, REMOVE_LIMIT).await;
     }
     started
 }
 
-async fn create(client: Client, name: String, body: ContainerCreateBody) -> Result<(), Problem> {
-    let options = CreateContainerOptionsBuilder::default().name(&name).build();
-    let creation = client.docker.create_container(Some(options), body);
-    client
-        .call_within(START_LIMIT, "create the helper", creation)
-        .await
-        .map(drop)
+/// Creates the container from its image's id; if the engine does not know that id, from its name.
+async fn create(client: Client, spec: HelperSpec) -> Result<(), Problem> {
+    const ACTION: &str = "create the helper";
+    let by_id = create_call(&client, &spec, &spec.image);
+    let is_missing = |status| status == 404 && !spec.image_name.is_empty();
+    let created = client
+        .call_optional_within(START_LIMIT, ACTION, by_id, is_missing)
+        .await?;
+    if created.is_none() {
+        let by_name = create_call(&client, &spec, &spec.image_name);
+        client.call_within(START_LIMIT, ACTION, by_name).await?;
+    }
+    Ok(())
+}
+
+fn create_call(client: &Client, spec: &HelperSpec, image: &str) -> Call {
+    Call::new(Method::POST, "/containers/create")
+        .query("name", &spec.name)
+        .json(&container_body(spec, image, client.is_podman))
 }
 
 fn flatten_join(result: Result<Result<(), Problem>, JoinError>) -> Result<(), Problem> {
@@ -193,44 +225,26 @@ async fn start(client: &Client, name: &str) -> Result<(AttachedStream, ExitCode)
         let (client, name) = (client.clone(), name.to_owned());
         async move { exit_code(&client, &name).await }
     });
-    let options = AttachContainerOptionsBuilder::default()
-        .stream(true)
-        .stdin(true)
-        .stdout(true)
-        .stderr(true)
-        .build();
-    let attach = client.docker.attach_container(name, Some(options));
-    let attached = client
-        .call_within(START_LIMIT, "attach to the helper", attach)
+    let attach = ["stream", "stdin", "stdout", "stderr"].into_iter().fold(
+        Call::new(Method::POST, &format!("/containers/{name}/attach")),
+        |call, stream| call.query(stream, "true"),
+    );
+    let streams = client
+        .attach_within(START_LIMIT, "attach to the helper", attach)
         .await?;
-    let start = client.docker.start_container(name, None);
+    let start = Call::new(Method::POST, &format!("/containers/{name}/start"));
     client
         .call_within(START_LIMIT, "start the helper", start)
         .await?;
-    Ok((AttachedStream::new(attached.input, attached.output), exit))
+    Ok((AttachedStream::new(streams), exit))
 }
 
 async fn exit_code(client: &Client, name: &str) -> Option<i64> {
-    let options = WaitContainerOptionsBuilder::default()
+    let wait = Call::new(Method::POST, &format!("/containers/{name}/wait"))
         // The default, `not-running`, holds for a container that has not started yet.
-        .condition("next-exit")
-        .build();
-    let mut wait = std::pin::pin!(client.docker.wait_container(name, Some(options)));
-    match wait.next().await? {
-        Ok(answer) => Some(answer.status_code),
-        Err(DockerError::DockerContainerWaitError { code, .. }) => Some(code),
-        Err(_) => None,
-    }
-}
-
-async fn remove(client: &Client, name: &str) {
-    let options = RemoveContainerOptionsBuilder::default()
-        .force(true)
-        .v(true)
-        .build();
-    let removal = client.docker.remove_container(name, Some(options));
-    // Best effort: the container may be gone, and the engine removes it when it ends.
-    drop(tokio::time::timeout(REMOVE_LIMIT, removal).await);
+        .query("condition", "next-exit");
+    let reply = client.call_unlimited(wait).await?;
+    reply.parse::<Waited>().ok()?.status_code
 }
 
 #[cfg(test)]
@@ -241,7 +255,9 @@ mod tests {
     fn a_helper_is_made_with_exactly_these_rights() {
         let spec = HelperSpec {
             name: "x".to_owned(),
+            parent: "ab".to_owned(),
             image: "sha256:00".to_owned(),
+            image_name: "image".to_owned(),
             program: PathBuf::from("/main"),
             identity: Identity {
                 uid: 1001,
@@ -249,11 +265,12 @@ mod tests {
                 groups: vec![4, 27],
                 settled: true,
             },
+            hidden: vec![PathBuf::from("/proc"), PathBuf::from("/var/lib/docker")],
             labels: vec![("abcdef".to_owned(), String::new())],
         };
-        let expected = serde_json::json!({
+        let mut expected = serde_json::json!({
             "Image": "sha256:00", "User": "1001:118", "Entrypoint": ["/main"], "Cmd": ["worker"],
-            "WorkingDir": "/", "NetworkDisabled": true, "Labels": {"abcdef": ""},
+            "WorkingDir": "/", "NetworkDisabled": true, "Labels": {"abcdef": "", "local-cache.parent": "ab"},
             "AttachStdin": true, "OpenStdin": true, "StdinOnce": true, "AttachStdout": true, "AttachStderr": true,
             "HostConfig": {
                 "Binds": ["/:/host"], "NetworkMode": "none", "CapDrop": ["ALL"],
@@ -262,13 +279,17 @@ mod tests {
                 "MaskedPaths": [
                     "/proc/asound", "/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
                     "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi", "/sys/firmware",
-                    "/host/proc", "/host/sys", "/host/dev", "/host/run", "/host/var/lib/docker",
+                    "/host/proc", "/host/var/lib/docker",
                 ],
             },
         });
-        assert_eq!(
-            serde_json::to_value(container_body(&spec)).unwrap(),
-            expected
-        );
+        assert_eq!(container_body(&spec, "sha256:00", false), expected);
+        // Podman hides paths by an option that Docker refuses.
+        expected["HostConfig"]["SecurityOpt"] = serde_json::json!([
+            "no-new-privileges",
+            "label=disable",
+            "mask=/host/proc:/host/var/lib/docker"
+        ]);
+        assert_eq!(container_body(&spec, "sha256:00", true), expected);
     }
 }

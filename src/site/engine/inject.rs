@@ -1,6 +1,6 @@
 //! Putting this program into the job's container.
 
-use bollard::query_parameters::UploadToContainerOptionsBuilder;
+use hyper::Method;
 use std::fs;
 use std::io;
 use std::os::unix::fs::{PermissionsExt, fchown};
@@ -9,6 +9,7 @@ use std::time::Duration;
 use tempfile::TempPath;
 
 use super::client::Client;
+use super::http::Call;
 use super::job_spec::JobSpec;
 use crate::site::problem::Problem;
 use crate::site::worker::process::UNPACKED_PREFIX;
@@ -61,12 +62,9 @@ fn copy_into(directory: &Path, spec: &JobSpec) -> io::Result<TempPath> {
 /// Unpacks the program into the root of the job's container and returns its path there.
 pub(super) async fn unpack(client: &Client, spec: &JobSpec) -> Result<PathBuf, Problem> {
     let (name, archive) = pack(&spec.program)?;
-    let options = UploadToContainerOptionsBuilder::default().path("/").build();
-    let upload = client.docker.upload_to_container(
-        &spec.id,
-        Some(options),
-        bollard::body_full(archive.into()),
-    );
+    let upload = Call::new(Method::PUT, &format!("/containers/{}/archive", spec.id))
+        .query("path", "/")
+        .archive(archive);
     client
         .call_within(UNPACK_LIMIT, "unpack the program", upload)
         .await?;

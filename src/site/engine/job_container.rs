@@ -8,14 +8,17 @@
 //! The engine can't signal or end such a process. The process ends when its standard input is
 //! closed.
 
-use bollard::exec::{CreateExecOptions, StartExecOptions, StartExecResults};
+use hyper::Method;
+use serde_json::{Value, json};
 use std::path::Path;
 use std::time::Duration;
 
 use super::attached_stream::{AttachedStream, WorkerHandle};
 use super::client::Client;
+use super::http::Call;
 use super::inject::{copy_to_shared_dir, unpack};
 use super::job_spec::JobSpec;
+use super::replies::Exec;
 use super::session::{Session, SessionResult};
 use crate::site::problem::Problem;
 use crate::site::worker::process::ARGUMENT;
@@ -89,47 +92,37 @@ async fn start(
     program: &Path,
 ) -> Result<(String, AttachedStream), Problem> {
     const RUN: &str = "run the program in the job's container";
-    let create = client.docker.create_exec(id, exec_options(program));
-    let exec = client.call_within(START_LIMIT, RUN, create).await?.id;
-    let start = client.docker.start_exec(&exec, None::<StartExecOptions>);
-    let started = client
-        .call_within(
+    let create = Call::new(Method::POST, &format!("/containers/{id}/exec"));
+    let create = create.json(&exec_body(program));
+    let created = client.call_within(START_LIMIT, RUN, create).await?;
+    let exec = client.parse::<Exec>(RUN, &created)?.id;
+    let start = Call::new(Method::POST, &format!("/exec/{exec}/start"))
+        .json(&json!({ "Detach": false, "Tty": false }));
+    let streams = client
+        .attach_within(
             START_LIMIT,
             "start the program in the job's container",
             start,
         )
         .await?;
-    match started {
-        StartExecResults::Attached { input, output } => {
-            Ok((exec, AttachedStream::new(input, output)))
-        }
-        StartExecResults::Detached => Err(Problem::EngineRefused {
-            action: RUN,
-            message: "the engine did not attach to the program".to_owned(),
-        }),
-    }
+    Ok((exec, AttachedStream::new(streams)))
 }
 
 /// Without a user and an environment: the engine takes those of the container.
-fn exec_options(program: &Path) -> CreateExecOptions<String> {
-    CreateExecOptions {
-        attach_stdin: Some(true),
-        attach_stdout: Some(true),
-        attach_stderr: Some(true),
-        cmd: Some(vec![
-            program.to_string_lossy().into_owned(),
-            ARGUMENT.to_owned(),
-        ]),
-        ..CreateExecOptions::default()
-    }
+fn exec_body(program: &Path) -> Value {
+    json!({
+        "AttachStdin": true,
+        "AttachStdout": true,
+        "AttachStderr": true,
+        "Cmd": [program.to_string_lossy(), ARGUMENT],
+    })
 }
 
 async fn exit_code(client: &Client, exec: &str) -> Option<i64> {
     for _ in 0..EXIT_TRIES {
-        let state = client
-            .call("tell an exit code", client.docker.inspect_exec(exec))
-            .await
-            .ok()?;
+        let inspect = Call::new(Method::GET, &format!("/exec/{exec}/json"));
+        let reply = client.call("tell an exit code", inspect).await.ok()?;
+        let state: Exec = reply.parse().ok()?;
         if state.running == Some(false) {
             return state.exit_code;
         }

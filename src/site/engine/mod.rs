@@ -1,24 +1,28 @@
 //! The Docker Engine. No other room knows it or uses an asynchronous runtime.
 //!
-//! The client sends requests without a version in their paths, so each engine answers in the
-//! version it prefers: Docker 29 refuses clients below 1.44 and Docker 20.10 those above 1.41, so
-//! no single version suits both. The client's documentation does not promise this behaviour; a test
-//! with a simulated engine checks the request paths.
+//! The client is small and our own, on top of hyper: it needs fifteen calls, and every reply, line
+//! and stream that it reads has a limit in length and in time. A socket that accepts connections
+//! and never answers, or answers without end, must not hold up a job or use up its memory.
 //!
-//! Every call has a time limit that includes reading the answer: a socket that accepts connections
-//! and never answers must not hold up a job.
+//! Requests carry the version of the API that engine and client both know: Docker 29 refuses
+//! clients below 1.44, Docker 20.10 those above 1.41, and paths without a version are deprecated.
+//! `/_ping`, the only path without one, tells the engine's version.
 
 mod attached_stream;
 mod client;
 mod connection;
 mod find_job_container;
+mod frames;
 mod helper;
+mod http;
 mod inject;
 mod job_container;
 mod job_spec;
 mod own_container;
 mod query;
+mod replies;
 mod session;
+mod stale_helpers;
 mod stream_parser;
 
 pub(crate) use connection::Engine;

@@ -7,16 +7,17 @@
 //! path of a file that the runner named for this stage only, or a file that is created here and
 //! found there.
 
-use bollard::query_parameters::{ContainerArchiveInfoOptionsBuilder, ListContainersOptionsBuilder};
+use hyper::Method;
 use tempfile::NamedTempFile;
 
 use super::client::Client;
+use super::http::Call;
 use super::query::ContainerHints;
 use crate::site::facts::Container;
 use crate::site::problem::Problem;
 
 /// How many of the newest containers are checked.
-const MAX_CHECKED: i32 = 64;
+const MAX_CHECKED: &str = "64";
 
 /// This process's container; `None` if no container of this engine is shown to be it.
 pub(super) async fn identify(
@@ -31,11 +32,9 @@ pub(super) async fn identify(
     }
     // Includes containers that are not running: for some milliseconds the engine lists a container
     // that it just started as created.
-    let newest = ListContainersOptionsBuilder::default()
-        .all(true)
-        .limit(MAX_CHECKED)
-        .build();
-    for id in client.list_ids(newest).await? {
+    let newest = [("all", "true"), ("limit", MAX_CHECKED)];
+    for listed in client.list(&newest).await? {
+        let id = listed.id;
         let was_checked = hints
             .candidates
             .iter()
@@ -120,12 +119,8 @@ async fn find_by_file(
     let path = file.path().to_string_lossy().into_owned();
     // Each has its own root filesystem, so only this process's container shows the file.
     for found in undecided {
-        let options = ContainerArchiveInfoOptionsBuilder::default()
-            .path(&path)
-            .build();
-        let lookup = client
-            .docker
-            .get_container_archive_info(&found.id, Some(options));
+        let target = format!("/containers/{}/archive", found.id);
+        let lookup = Call::new(Method::HEAD, &target).query("path", &path);
         // Whatever status the engine answers with, the file was not found there.
         let info = client
             .call_optional("look into a container", lookup, |_| true)

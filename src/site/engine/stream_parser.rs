@@ -1,7 +1,6 @@
 //! The output of a worker, split into log lines and the reply.
 
-use bollard::container::LogOutput;
-
+use super::frames::OutputStream;
 use crate::site::worker::protocol::{LineBuffer, ReplyParser, end_marker};
 
 /// Passes on log lines as they arrive and keeps the reply.
@@ -27,11 +26,11 @@ impl<'a> StreamParser<'a> {
         }
     }
 
-    pub(super) fn feed(&mut self, output: LogOutput) {
-        match output {
-            LogOutput::StdErr { message } => {
-                // A message can begin and end anywhere in a line.
-                for line in self.stderr.push(&message) {
+    pub(super) fn feed(&mut self, stream: OutputStream, part: &[u8]) {
+        match stream {
+            OutputStream::Stderr => {
+                // A part can begin and end anywhere in a line.
+                for line in self.stderr.push(part) {
                     if line == self.end_marker {
                         self.stderr_ended = true;
                     } else {
@@ -39,8 +38,8 @@ impl<'a> StreamParser<'a> {
                     }
                 }
             }
-            other => {
-                self.stdout.push(&other.into_bytes());
+            OutputStream::Stdout => {
+                self.stdout.push(part);
                 self.log_unframed();
             }
         }

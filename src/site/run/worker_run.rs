@@ -9,7 +9,7 @@ use crate::site::engine::{Engine, HelperSpec, JobSpec, Session, SessionResult};
 use crate::site::facts::{
     Container, EngineReport, JobContainer, SiteFacts, SocketFile, WorkspaceDir,
 };
-use crate::site::helper_limits::{HIDDEN_DIRS, HOST_ROOT};
+use crate::site::helper_limits::{HOST_ROOT, hidden_paths};
 use crate::site::paths::Translation;
 use crate::site::preference::SitePreference;
 use crate::site::problem::{Problem, signal_name};
@@ -50,7 +50,7 @@ impl WorkerRun<'_> {
         else {
             return Err(Problem::OwnContainerUnknown(facts.socket.clone()));
         };
-        let engine = Engine::connect(&facts.socket, self.options.engine_timeout)?;
+        let engine = Engine::new(&facts.socket, self.options.engine_timeout)?;
         let mut identity = initial_identity(self.options, workspace);
         // Ends after the second helper: its identity is settled, so it must not ask again.
         loop {
@@ -79,7 +79,7 @@ impl WorkerRun<'_> {
         request: &Q,
     ) -> Result<RunOutcome<R>, Problem> {
         let spec = job_spec(self.facts, translation)?;
-        let engine = Engine::connect(&self.facts.socket, self.options.engine_timeout)?;
+        let engine = Engine::new(&self.facts.socket, self.options.engine_timeout)?;
         let session = self.session(request, None)?;
         let result = engine.run_in_job_container(&spec, session)?;
         match parse_reply(result, self.options)? {
@@ -116,14 +116,10 @@ impl WorkerRun<'_> {
     }
 }
 
-/// The identity that an earlier phase found, if it is for the same user. Otherwise the owner of the
-/// workspace, without groups.
+/// The identity that an earlier phase found, whatever the workspace is now: the job's steps ran
+/// since. Otherwise the runner's user as this phase sees it, without groups.
 fn initial_identity(options: &RunOptions, workspace: &WorkspaceDir) -> Identity {
-    let known = options
-        .identity
-        .clone()
-        .filter(|known| known.uid == workspace.uid);
-    known.unwrap_or(Identity {
+    options.identity.clone().unwrap_or(Identity {
         uid: workspace.uid,
         gid: workspace.gid,
         groups: Vec::new(),
@@ -150,7 +146,7 @@ fn host_check(
     };
     Ok(HostCheck {
         root: HOST_ROOT.into(),
-        hidden: HIDDEN_DIRS.iter().map(Into::into).collect(),
+        hidden: hidden_paths(own, &facts.mounts),
         workspace: WorkspaceId {
             path,
             device: workspace.device,
@@ -181,9 +177,12 @@ fn helper_spec(
     let (parent, unique) = (own.id.get(..12).unwrap_or(&own.id), &random[..8]);
     Ok(HelperSpec {
         name: format!("local-cache-helper-{parent}-{unique}"),
+        parent: own.id.clone(),
         image: own.image.clone(),
+        image_name: own.image_name.clone(),
         program: facts.program.clone(),
         identity: identity.clone(),
+        hidden: hidden_paths(own, &facts.mounts),
         labels: own.labels.clone(),
     })
 }
@@ -236,6 +235,8 @@ fn parse_reply<R: DeserializeOwned>(
         })),
         Ok(WorkerReply::NeedsGroups(identity)) => Ok(ParsedReply::NeedsGroups(identity)),
         Ok(WorkerReply::WrongHost(reason)) => Err(Problem::EngineElsewhere(reason)),
+        Ok(WorkerReply::WrongUser(reason)) => Err(Problem::WrongUser(reason)),
+        Ok(WorkerReply::Unconfined(reason)) => Err(Problem::Unconfined(reason)),
         Ok(WorkerReply::Failed(cause)) => Err(no_reply(cause, result.last_line)),
         Err(error) => Err(Problem::BadReply(error.to_string())),
     }

@@ -2,13 +2,13 @@
 //! of the helper.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use crate::fs::resolve_in_root;
-use crate::site::proc::UidMap;
+use crate::site::proc::{self, UidMap};
 use crate::site::users::{self, User};
-use crate::site::worker::identity::{HostCheck, HostProbe};
+use crate::site::worker::identity::{HostCheck, HostProbe, PathStep};
 
 /// Settings are a few hundred bytes; a larger file is something else.
 const MAX_SETTINGS_BYTES: u64 = 64 << 10;
@@ -25,6 +25,9 @@ pub(super) fn probe_host(check: &HostCheck) -> HostProbe {
     let workspace = &check.workspace.path;
     HostProbe {
         workspace: stat(root, workspace).map(|found| (found.dev(), found.ino())),
+        way: way_to(root, workspace),
+        root_uid: fs::metadata(root).map_or(0, |found| found.uid()),
+        unconfined: unconfined(root, &check.hidden),
         settings: runner_settings(root, workspace),
         host_uid,
         in_user_namespace: !map.is_identity(),
@@ -77,4 +80,57 @@ fn topmost_owned(root: &Path, workspace: &Path, uid: u32) -> Option<PathBuf> {
         .take_while(is_owned)
         .last()
         .map(Path::to_owned)
+}
+
+/// The directories and symlinks that decide where the path of the workspace leads.
+fn way_to(root: &Path, workspace: &Path) -> Vec<PathStep> {
+    let mut visited = vec![root.to_owned()];
+    let end = resolve_in_root::walk(root, workspace, &mut |path| visited.push(path.to_owned()));
+    let end = end.unwrap_or_default();
+    visited
+        .into_iter()
+        .filter(|path| *path != end)
+        .filter_map(|path| {
+            let found = fs::symlink_metadata(&path).ok()?;
+            let (is_shared, is_sticky) = (found.mode() & 0o022 != 0, found.mode() & 0o1000 != 0);
+            Some(PathStep {
+                path: Path::new("/").join(path.strip_prefix(root).ok()?),
+                uid: found.uid(),
+                is_link: found.is_symlink(),
+                is_open: is_shared && !is_sticky,
+            })
+        })
+        .collect()
+}
+
+/// Where this process is less confined than the engine was asked for. Engines ignore options that
+/// they don't know.
+fn unconfined(root: &Path, hidden: &[PathBuf]) -> Vec<String> {
+    let visible = hidden
+        .iter()
+        .filter(|path| is_visible(root, path))
+        .map(|path| format!("{} is not hidden", path.display()));
+    let status = fs::read("/proc/self/status").unwrap_or_default();
+    let network = fs::read("/proc/self/net/dev").unwrap_or_default();
+    visible
+        .chain(proc::excess_rights(&status, &network))
+        .collect()
+}
+
+/// Whether this process can see what is at a path of the host: names in a directory, or a socket.
+fn is_visible(root: &Path, path: &Path) -> bool {
+    let Ok(path) = resolve_in_root::resolve(root, path) else {
+        return false;
+    };
+    let Ok(found) = fs::symlink_metadata(&path) else {
+        return false;
+    };
+    if !found.is_dir() {
+        return found.file_type().is_socket();
+    }
+    match fs::read_dir(&path) {
+        Ok(mut names) => names.next().is_some(),
+        // Without the right to search it, nothing in it can be reached either.
+        Err(_) => fs::metadata(path.join(".")).is_ok(),
+    }
 }

@@ -15,6 +15,13 @@
 //!    root this proof counts only if there is no label that demands proof 2.
 //!
 //! If the user set `site: host`, the first proof is enough.
+//!
+//! The helper must not get the rights of another user than the runner's. Steps run as that user, and
+//! can replace the workspace and directories above it by symlinks. So the owner of the workspace
+//! proves nothing: the user comes from the files that the runner creates for a stage, and here it
+//! is checked that nobody but root and that user decided where the workspace's path leads. For
+//! root, all of that path must be out of the reach of others. A runner that is not root can't work
+//! in such a directory, so a step can't bring about that its helper is root.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -64,11 +71,28 @@ pub struct HostCheck {
     pub withheld_groups: Vec<u32>,
 }
 
+/// A directory or symlink on the way to the workspace, as the host's root sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PathStep {
+    /// Its path on the host.
+    pub path: PathBuf,
+    pub uid: u32,
+    pub is_link: bool,
+    /// Whether users other than the owner may replace what is in this directory.
+    pub is_open: bool,
+}
+
 /// What a helper found on the host.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HostProbe {
     /// Device and inode of the workspace, if it exists.
     pub workspace: Option<(u64, u64)>,
+    /// What decides where the path of the workspace leads, without the workspace itself.
+    pub way: Vec<PathStep>,
+    /// The owner of the host's `/`, as numbered in containers.
+    pub root_uid: u32,
+    /// What the engine did not confine although it was asked to, in words.
+    pub unconfined: Vec<String>,
     /// Contents of the runner's settings files above the workspace.
     pub settings: Vec<String>,
     /// The uid of the runner's user outside of user namespaces.
@@ -98,12 +122,22 @@ pub enum HostVerdict {
     NeedsGroups(Identity),
     /// This is not the runner's host, for this reason.
     WrongHost(String),
+    /// The helper runs as a user who may not be the runner's, for this reason.
+    WrongUser(String),
+    /// The helper can do more than it should, for this reason.
+    Unconfined(String),
 }
 
 pub fn verify_host(check: &HostCheck, probe: &HostProbe) -> HostVerdict {
     let mut notices = Vec::new();
     if let Err(reason) = prove_runner_host(check, probe, &mut notices) {
         return HostVerdict::WrongHost(reason);
+    }
+    if let Err(reason) = check_user(check.identity.uid, probe) {
+        return HostVerdict::WrongUser(reason);
+    }
+    if !probe.unconfined.is_empty() {
+        return HostVerdict::Unconfined(probe.unconfined.join(", "));
     }
     let identity = full_identity(check, probe);
     let is_incomplete = identity.gid != check.identity.gid
@@ -158,6 +192,29 @@ fn prove_runner_host(
         check.workspace.path.display(),
         probe.host_uid
     ))
+}
+
+/// Whether only root and the helper's user decided where the workspace's path leads.
+fn check_user(uid: u32, probe: &HostProbe) -> Result<(), String> {
+    let foreign = |step: &&PathStep| step.uid != probe.root_uid && step.uid != uid;
+    if let Some(link) = probe.way.iter().filter(|step| step.is_link).find(foreign) {
+        return Err(format!(
+            "{} is a symlink of uid {} and leads to a directory of another user",
+            link.path.display(),
+            link.uid
+        ));
+    }
+    if uid != probe.root_uid {
+        return Ok(());
+    }
+    let reachable = |step: &&PathStep| step.uid != uid || (step.is_open && !step.is_link);
+    match probe.way.iter().find(reachable) {
+        None => Ok(()),
+        Some(step) => Err(format!(
+            "the runner does not seem to be root, because {} can be changed by other users",
+            step.path.display()
+        )),
+    }
 }
 
 fn check_workspace(wanted: &WorkspaceId, found: Option<(u64, u64)>) -> Result<(), String> {

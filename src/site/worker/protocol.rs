@@ -24,6 +24,10 @@ use crate::site::worker::identity::{HostCheck, Identity};
 
 /// The longest request that is read, in bytes: a bound against input without an end.
 pub(super) const MAX_REQUEST_BYTES: u64 = 256 << 20;
+/// The longest reply that is read, in bytes.
+const MAX_REPLY_BYTES: usize = 256 << 20;
+/// The longest line of the log, in bytes. The rest of a longer line counts as the next one.
+const MAX_LINE_BYTES: usize = 64 << 10;
 
 /// Asks a worker to stop that no signal can be sent to.
 pub const STOP_LINE: &[u8] = b"stop\n";
@@ -58,6 +62,10 @@ pub enum WorkerReply<R> {
     NeedsGroups(Identity),
     /// Nothing was done: this is not the runner's host, for this reason.
     WrongHost(String),
+    /// Nothing was done: this process may not have the runner's user, for this reason.
+    WrongUser(String),
+    /// Nothing was done: this process can do more than it should, for this reason.
+    Unconfined(String),
     /// The request could not be read, or the job panicked.
     Failed(String),
 }
@@ -99,10 +107,13 @@ pub fn end_marker(marker: &str) -> String {
     format!("{marker}end")
 }
 
-/// Splits a stream of bytes into lines without their line ends.
+/// Splits a stream of bytes into lines without their line ends. A line that is longer than its
+/// limit is split, so that a stream without line ends takes no more memory.
 #[derive(Debug, Default)]
 pub(crate) struct LineBuffer {
     partial: Vec<u8>,
+    /// Lines that start with this may be longer.
+    marker: Vec<u8>,
 }
 
 impl LineBuffer {
@@ -114,9 +125,19 @@ impl LineBuffer {
             if self.partial.last() == Some(&b'\n') {
                 self.partial.pop();
                 lines.push(std::mem::take(&mut self.partial));
+            } else if self.partial.len() > self.limit() {
+                lines.push(std::mem::take(&mut self.partial));
             }
         }
         lines
+    }
+
+    fn limit(&self) -> usize {
+        if !self.marker.is_empty() && self.partial.starts_with(&self.marker) {
+            MAX_REPLY_BYTES
+        } else {
+            MAX_LINE_BYTES
+        }
     }
 
     /// The bytes after the last line end, if any.
@@ -139,7 +160,10 @@ impl ReplyParser {
     pub(crate) fn new(marker: &str) -> Self {
         Self {
             marker: marker.as_bytes().to_vec(),
-            lines: LineBuffer::default(),
+            lines: LineBuffer {
+                marker: marker.as_bytes().to_vec(),
+                ..LineBuffer::default()
+            },
             reply: None,
             unframed: VecDeque::new(),
         }
@@ -223,6 +247,23 @@ mod tests {
     #[test]
     fn every_marker_is_new() {
         assert_ne!(new_marker().unwrap(), new_marker().unwrap());
+    }
+
+    #[test]
+    fn a_line_without_an_end_is_split_unless_it_is_the_reply() {
+        let mut lines = LineBuffer::default();
+        let longest = vec![b'x'; MAX_LINE_BYTES];
+        assert!(lines.push(&longest).is_empty());
+        assert_eq!(lines.push(b"y")[0].len(), MAX_LINE_BYTES + 1);
+        assert_eq!(lines.finish(), None);
+
+        let marker = new_marker().unwrap();
+        let mut replies = ReplyParser::new(&marker);
+        let answer = "x".repeat(3 * MAX_LINE_BYTES);
+        for part in encode_reply(&marker, &answer).unwrap().chunks(999) {
+            replies.push(part);
+        }
+        assert_eq!(replies.reply().unwrap().len(), answer.len() + 2);
     }
 
     #[test]

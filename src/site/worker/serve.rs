@@ -208,6 +208,8 @@ fn set_up(
         }
         HostVerdict::NeedsGroups(identity) => Err(Box::new(WorkerReply::NeedsGroups(identity))),
         HostVerdict::WrongHost(reason) => Err(Box::new(WorkerReply::WrongHost(reason))),
+        HostVerdict::WrongUser(reason) => Err(Box::new(WorkerReply::WrongUser(reason))),
+        HostVerdict::Unconfined(reason) => Err(Box::new(WorkerReply::Unconfined(reason))),
     }
 }
 

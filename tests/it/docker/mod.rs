@@ -1,8 +1,8 @@
 //! Tests that start real containers, with the engine of this machine and no registry.
 //!
 //! Without an engine (or without root, which makes the users) they skip and say so, unless the
-//! environment variable `LOCAL_CACHE_TESTS_REQUIRE` names them: a comma-separated list of `docker`
-//! and `act`, or `all`. Everything they make is called `local-cache-test-…` and removed.
+//! environment variable `LOCAL_CACHE_TESTS_REQUIRE` names them: a comma-separated list of
+//! `docker`, `act` and `podman`, or `all`. Everything they make is called `local-cache-test-…` and removed.
 
 mod act;
 mod action;
@@ -14,9 +14,12 @@ mod helper_lifetime;
 mod image;
 mod in_job;
 mod job;
+mod killed_parents;
 mod latency;
 mod machine;
 mod own_container;
+mod planted_links;
+mod podman;
 mod programs;
 mod runner;
 mod stage;

@@ -26,6 +26,8 @@ pub(crate) struct Runner {
     pub(crate) cache_root: PathBuf,
     /// The user who must own all files at the end.
     pub(crate) owner: Option<u32>,
+    /// The owner of the files that the runner makes for a stage, if it is not the user.
+    pub(crate) stage_owner: Option<u32>,
 }
 
 impl Runner {
@@ -58,6 +60,7 @@ impl Runner {
             temp,
             cache_root,
             owner: None,
+            stage_owner: None,
         }
     }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -36,6 +36,8 @@ pub(crate) struct Stage<'a> {
     options: Vec<OsString>,
     env: Vec<(String, OsString)>,
     without: Vec<&'static str>,
+    /// The engine's socket, if it is not the usual one.
+    engine: Option<PathBuf>,
     arguments: Vec<String>,
 }
 
@@ -90,8 +92,15 @@ impl<'a> Stage<'a> {
             options,
             env,
             without,
+            engine: None,
             arguments,
         }
+    }
+
+    /// Runs the stage with the engine on this socket.
+    pub(crate) fn engine(mut self, socket: &Path) -> Self {
+        self.engine = Some(socket.to_owned());
+        self
     }
 
     pub(crate) fn input(self, name: &str, value: &str) -> Self {
@@ -124,7 +133,12 @@ impl<'a> Stage<'a> {
     }
 
     pub(crate) fn start(self) -> Running {
-        let name = unique("stage");
+        self.start_as(&unique("stage"))
+    }
+
+    /// Starts the stage in a container with this name.
+    pub(crate) fn start_as(self, name: &str) -> Running {
+        let name = name.to_owned();
         let commands = self.command_files();
         let mut command = self.command(&name, &commands);
         let start = Instant::now();
@@ -159,9 +173,12 @@ impl<'a> Stage<'a> {
         let files =
             COMMAND_FILES.map(|(_, prefix)| directory.join(format!("{prefix}{}", guid.trim())));
         if !self.without.contains(&"output") {
-            files
-                .iter()
-                .for_each(|file| self.runner.user.file(file, ""));
+            for file in &files {
+                self.runner.user.file(file, "");
+                if let Some(owner) = self.runner.stage_owner {
+                    chown(file, Some(owner), Some(owner)).expect("changes its owner");
+                }
+            }
         }
         files.into()
     }
@@ -225,8 +242,13 @@ impl<'a> Stage<'a> {
                 .arg("-e")
                 .arg([OsStr::new(variable), value].join(OsStr::new("=")));
         }
+        let usual = Path::new("/var/run/docker.sock");
+        let socket = self.engine.as_deref().unwrap_or(usual).display();
         if has("socket") {
-            command.args(["-v", "/var/run/docker.sock:/var/run/docker.sock"]);
+            command.args(["-v", &format!("{socket}:{}", usual.display())]);
+        }
+        if self.engine.is_some() {
+            command.env("DOCKER_HOST", format!("unix://{socket}"));
         }
         for (source, destination) in [
             (temp.as_path(), "/github/runner_temp"),

@@ -26,6 +26,7 @@ pub(crate) fn lock_exclusive() -> RwLockWriteGuard<'static, ()> {
 pub(crate) fn can_run(what: &str) -> bool {
     let missing = match what {
         "docker" => docker_missing(),
+        "podman" => docker_missing().or_else(podman_missing),
         _ => docker_missing().or_else(|| {
             act_program()
                 .is_none()
@@ -65,6 +66,12 @@ fn docker_missing() -> Option<String> {
             }
         })
         .clone()
+}
+
+fn podman_missing() -> Option<String> {
+    let found = Command::new("podman").arg("--version").output();
+    let is_installed = found.is_ok_and(|output| output.status.success());
+    (!is_installed).then(|| "Podman is not installed".to_owned())
 }
 
 pub(crate) fn act_program() -> Option<PathBuf> {

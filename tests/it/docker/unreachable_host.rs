@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, chown};
 
 use super::runner::Runner;
+use super::stage::Stage;
 use super::support;
 
 #[test]
@@ -64,14 +65,17 @@ fn without_a_usable_socket_one_line_says_what_is_wrong() {
     runner.wait_until_clear(std::time::Duration::from_secs(2));
 }
 
+fn look_around(runner: &Runner) -> Stage<'_> {
+    runner.stage(&json!(["LookAround"]))
+}
+
 #[test]
 fn a_host_without_the_runners_settings_and_user_is_refused() {
     if !support::can_run("docker") {
         return;
     }
     let _lock = support::lock_shared();
-    let runner = Runner::new();
-    let stage = || runner.stage(&json!(["LookAround"]));
+    let mut runner = Runner::new();
 
     // Without settings the user in passwd is enough, and a notice reports it.
     fs::rename(
@@ -79,7 +83,7 @@ fn a_host_without_the_runners_settings_and_user_is_refused() {
         runner.user.home.join("away"),
     )
     .unwrap();
-    let by_user = stage().run();
+    let by_user = look_around(&runner).run();
     assert_eq!(
         by_user.reply()[0]["uid"]
             .as_str()
@@ -102,7 +106,8 @@ fn a_host_without_the_runners_settings_and_user_is_refused() {
     for path in [&runner.workspace, &runner.temp] {
         chown(path, Some(stranger), Some(stranger)).unwrap();
     }
-    let elsewhere = stage().run();
+    runner.stage_owner = Some(stranger);
+    let elsewhere = look_around(&runner).run();
     assert_eq!(
         elsewhere.problem(),
         "engine-elsewhere",
@@ -110,7 +115,7 @@ fn a_host_without_the_runners_settings_and_user_is_refused() {
         elsewhere.json
     );
     // A workflow can force the site.
-    let trusted = stage().input("SITE", "host").run();
+    let trusted = look_around(&runner).input("SITE", "host").run();
     let home = trusted.reply()[0]["home"].as_str().unwrap();
     assert_eq!(home, runner.workspace.to_str().unwrap());
     assert!(
@@ -128,7 +133,7 @@ fn a_host_without_the_runners_settings_and_user_is_refused() {
         runner.user.home.join(".runner"),
     )
     .unwrap();
-    let by_settings = stage().run();
+    let by_settings = look_around(&runner).run();
     assert_eq!(by_settings.reply()[0]["home"], trusted.reply()[0]["home"]);
     for path in [&runner.workspace, &runner.temp] {
         chown(path, Some(runner.user.uid), Some(runner.user.gid)).unwrap();

@@ -131,7 +131,7 @@ fn each_environment_has_its_site() {
             with(|facts| {
                 facts.mounts = mounted_root();
                 facts.paths = vec!["/github/workspace/target".into()];
-                facts.workspace_owner = Some(1001);
+                facts.runner_uid = Some(1001);
             }),
             Site::Host,
         ),
@@ -205,7 +205,7 @@ fn each_obstacle_has_its_message() {
             ..job((ROOT, ROOT))
         });
     };
-    for (code, facts) in [
+    for (code, facts) in vec![
         ("no-socket", failing(Problem::NoSocket(socket()), |_| ())),
         ("no-socket", with(|facts| facts.engine = None)),
         (

@@ -14,12 +14,13 @@ use local_cache::site::{Site, SitePreference};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 /// An engine that gives the same reply to every request and records the requests.
-struct Engine {
+pub(super) struct Engine {
     directory: tempfile::TempDir,
     asked: Arc<Mutex<Vec<String>>>,
 }
@@ -48,7 +49,26 @@ impl Engine {
         Self { directory, asked }
     }
 
-    fn socket(&self) -> PathBuf {
+    /// An engine with this version of the API. `answer` gets request lines without the version.
+    pub(super) fn with_version(
+        version: &'static str,
+        answer: impl Fn(&str) -> Option<String> + Send + 'static,
+    ) -> Self {
+        Self::new(move |line| {
+            if line.starts_with("GET /_ping ") {
+                return Some(response("200 OK", "OK").replacen(
+                    "\r\n",
+                    &format!("\r\nApi-Version: {version}\r\n"),
+                    1,
+                ));
+            }
+            let (method, rest) = line.split_once(" /v").expect("has a version");
+            let path = rest.split_once('/').map_or("", |(_, path)| path);
+            answer(&format!("{method} /{path}"))
+        })
+    }
+
+    pub(super) fn socket(&self) -> PathBuf {
         self.directory.path().join("engine.sock")
     }
 }
@@ -64,7 +84,7 @@ fn request_line(connection: &UnixStream) -> Option<String> {
     Some(first.trim_end().to_owned())
 }
 
-fn response(status: &str, body: &str) -> String {
+pub(super) fn response(status: &str, body: &str) -> String {
     let length = body.len();
     format!(
         "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
@@ -74,7 +94,7 @@ fn response(status: &str, body: &str) -> String {
 const UNKNOWN: &str = "{\"message\":\"No such container\"}";
 
 /// What a process in a job's container learns, on any host.
-fn ask(socket: &Path) -> SiteFacts {
+pub(super) fn ask(socket: &Path) -> SiteFacts {
     let env = Env::from_iter([("DOCKER_HOST", format!("unix://{}", socket.display()))]);
     gather(&SiteRequest {
         env,
@@ -131,16 +151,7 @@ fn a_socket_without_an_engine_differs_from_no_socket() {
 
 #[test]
 fn engines_that_are_too_old_too_new_or_something_else_have_their_own_messages() {
-    let version = |text: &'static str| {
-        move |line: &str| {
-            let version = line.contains("/version");
-            Some(if version {
-                response("200 OK", text)
-            } else {
-                response("404 Not Found", UNKNOWN)
-            })
-        }
-    };
+    let unknown = |_: &str| Some(response("404 Not Found", UNKNOWN));
     let too_new =
         "{\"message\":\"client version 1.41 is too old. Minimum supported API version is 1.60\"}";
     let too_old =
@@ -152,17 +163,17 @@ fn engines_that_are_too_old_too_new_or_something_else_have_their_own_messages() 
             "its API is 1.30",
         ),
         (
-            Engine::new(version("{\"ApiVersion\":\"1.24\"}")),
+            Engine::with_version("1.24", unknown),
             "engine-too-old",
             "its API is 1.24",
         ),
         (
-            Engine::new(version("{\"ApiVersion\":\"1.52\"}")),
+            Engine::with_version("1.52", unknown),
             "job-container-gone",
             "0123456789ab",
         ),
         (
-            Engine::new(move |_| Some(response("400 Bad Request", too_new))),
+            Engine::with_version("1.99", move |_| Some(response("400 Bad Request", too_new))),
             "engine-too-new",
             "Minimum supported",
         ),
@@ -184,25 +195,55 @@ fn engines_that_are_too_old_too_new_or_something_else_have_their_own_messages() 
 }
 
 #[test]
-fn requests_carry_no_version_so_every_engine_takes_them() {
-    let engine = Engine::new(|_| Some(response("200 OK", "{\"ApiVersion\":\"1.52\"}")));
-    drop(ask(&engine.socket()));
-    let asked = engine.asked.lock().unwrap();
-    assert!(
-        asked.iter().any(|line| line.starts_with("GET /version ")),
-        "{asked:?}"
-    );
-    assert!(
-        asked
-            .iter()
-            .any(|line| line.starts_with("GET /containers/0123456789ab/json ")),
-        "{asked:?}"
-    );
+fn requests_carry_the_newest_version_that_both_sides_know() {
+    for (engine, asked) in [("1.41", "1.41"), ("1.52", "1.52"), ("1.99", "1.52")] {
+        let engine = Engine::with_version(engine, |_| Some(response("200 OK", "{}")));
+        drop(ask(&engine.socket()));
+        let expected = [
+            "GET /_ping HTTP/1.1".to_owned(),
+            format!("GET /v{asked}/containers/0123456789ab/json HTTP/1.1"),
+        ];
+        assert_eq!(*engine.asked.lock().unwrap(), expected);
+    }
+}
+
+/// A reply whose body never ends, in a thread of its own; returns the number of bytes written.
+fn endless(head: &'static str, part: Vec<u8>) -> (tempfile::TempDir, Arc<AtomicUsize>) {
+    let directory = tempfile::tempdir().expect("makes a directory");
+    let listener = UnixListener::bind(directory.path().join("engine.sock")).expect("listens");
+    let written = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&written);
+    thread::spawn(move || {
+        for mut connection in listener.incoming().map_while(Result::ok) {
+            if request_line(&connection).is_none() || connection.write_all(head.as_bytes()).is_err()
+            {
+                continue;
+            }
+            while connection.write_all(&part).is_ok() {
+                count.fetch_add(part.len(), Ordering::Relaxed);
+            }
+        }
+    });
+    (directory, written)
+}
+
+#[test]
+fn a_reply_without_an_end_is_given_up_at_its_limit() {
+    let head = "HTTP/1.1 200 OK\r\nApi-Version: 1.41\r\nConnection: close\r\n\r\n";
+    let header = "HTTP/1.1 200 OK\r\nApi-Version: ";
+    for (head, said) in [(head, "longer than 16 MiB"), (header, "")] {
+        let (directory, written) = endless(head, vec![b'1'; 64 << 10]);
+        let (code, text) = problem(&directory.path().join("engine.sock"));
+        assert_eq!(code, "engine-refused", "{text}");
+        assert!(text.contains(said), "{text}");
+        // The rest was in the buffers of the socket.
+        assert!(written.load(Ordering::Relaxed) < 18 << 20);
+    }
 }
 
 #[test]
 fn a_job_container_id_can_t_reach_other_parts_of_the_engine() {
-    let engine = Engine::new(|_| Some(response("200 OK", "{\"ApiVersion\":\"1.52\"}")));
+    let engine = Engine::with_version("1.52", |_| Some(response("200 OK", "{}")));
     let mut asked = Vec::new();
     for id in ["../images", "a/b", "x?all=1", "%2e%2e"] {
         let env = Env::from_iter([(
@@ -226,7 +267,7 @@ fn a_job_container_id_can_t_reach_other_parts_of_the_engine() {
         asked.extend(engine.asked.lock().unwrap().drain(..));
     }
     assert!(
-        asked.iter().all(|line| line.starts_with("GET /version ")),
+        asked.iter().all(|line| line.starts_with("GET /_ping ")),
         "{asked:?}"
     );
 }
@@ -290,7 +331,7 @@ fn run_on(engine: &Engine) -> Problem {
 #[test]
 fn a_helper_that_can_t_be_created_or_started_is_removed_and_the_reason_is_reported() {
     let start = Instant::now();
-    let silent = Engine::new(|_| None);
+    let silent = Engine::with_version("1.41", |_| None);
     assert_eq!(run_on(&silent).code(), "timed-out");
     assert!(
         start.elapsed() < Duration::from_secs(5),
@@ -298,7 +339,7 @@ fn a_helper_that_can_t_be_created_or_started_is_removed_and_the_reason_is_report
         start.elapsed()
     );
 
-    let no_image = Engine::new(|line| {
+    let no_image = Engine::with_version("1.41", |line| {
         let made = line.starts_with("POST /containers/create");
         Some(if made {
             response("404 Not Found", "{\"message\":\"No such image\"}")
@@ -315,7 +356,7 @@ fn a_helper_that_can_t_be_created_or_started_is_removed_and_the_reason_is_report
         "{problem}"
     );
 
-    let no_attach = Engine::new(|line| {
+    let no_attach = Engine::with_version("1.41", |line| {
         Some(if line.starts_with("POST /containers/create") {
             response("201 Created", "{\"Id\":\"x\",\"Warnings\":[]}")
         } else if line.contains("/attach") {
@@ -332,7 +373,7 @@ fn a_helper_that_can_t_be_created_or_started_is_removed_and_the_reason_is_report
     for engine in [&silent, &no_image, &no_attach] {
         let asked = engine.asked.lock().unwrap();
         let removed = asked.iter().any(|line| {
-            line.starts_with("DELETE /containers/local-cache-helper-abababababab-")
+            line.starts_with("DELETE /v1.41/containers/local-cache-helper-abababababab-")
                 && line.contains("force=true")
         });
         assert!(removed, "{asked:?}");

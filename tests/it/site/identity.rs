@@ -4,7 +4,7 @@ use local_cache::site::problem::SiteNotice;
 use local_cache::site::users::User;
 use local_cache::site::worker::Identity;
 use local_cache::site::worker::identity::{
-    HostCheck, HostProbe, HostVerdict, WorkspaceId, runner_label, verify_host,
+    HostCheck, HostProbe, HostVerdict, PathStep, WorkspaceId, runner_label, verify_host,
 };
 use std::path::PathBuf;
 
@@ -35,6 +35,9 @@ fn check() -> HostCheck {
 fn seen() -> HostProbe {
     HostProbe {
         workspace: Some((1, 2)),
+        way: way(&[("/", 0), ("/home", 0), ("/home/runner", 1001)]),
+        root_uid: 0,
+        unconfined: Vec::new(),
         settings: vec!["{}".to_owned(), SETTINGS.to_owned()],
         host_uid: 1001,
         in_user_namespace: false,
@@ -139,6 +142,10 @@ fn without_them_the_user_must_be_known_and_not_root() {
         label: None,
         ..check()
     };
+    let root = HostProbe {
+        way: way(&[("/", 0), ("/root", 0)]),
+        ..root
+    };
     assert!(works(&as_root(act.clone()), &root).1.is_empty());
     assert!(
         refused(
@@ -150,6 +157,83 @@ fn without_them_the_user_must_be_known_and_not_root() {
         )
         .contains("no user with uid 1001")
     );
+}
+
+/// Directories on the way to the workspace, with their owners.
+fn way(steps: &[(&str, u32)]) -> Vec<PathStep> {
+    steps
+        .iter()
+        .map(|(path, uid)| PathStep {
+            path: PathBuf::from(path),
+            uid: *uid,
+            is_link: false,
+            is_open: false,
+        })
+        .collect()
+}
+
+/// Why a helper with this uid is refused if this is on the way to the workspace.
+fn wrong_user(uid: u32, step: PathStep, trusted: bool) -> Option<String> {
+    let identity = Identity {
+        uid,
+        ..check().identity
+    };
+    let probe = HostProbe {
+        way: [way(&[("/", 0), ("/work", uid)]), vec![step]].concat(),
+        ..seen()
+    };
+    let check = HostCheck {
+        identity,
+        trusted,
+        ..check()
+    };
+    match verify_host(&check, &probe) {
+        HostVerdict::WrongUser(why) => Some(why),
+        _ => None,
+    }
+}
+
+#[test]
+fn a_helper_never_runs_as_a_user_to_whom_someone_else_s_symlink_leads() {
+    let step = |uid: u32, is_link: bool, is_open: bool| PathStep {
+        path: PathBuf::from("/work/repo"),
+        uid,
+        is_link,
+        is_open,
+    };
+    for trusted in [false, true] {
+        for (uid, step, is_refused) in [
+            // The runner's own links, those of root, and directories of an administrator.
+            (1001, step(1001, true, true), false),
+            (1001, step(0, true, true), false),
+            (1001, step(1000, false, true), false),
+            // A step of uid 1001 made the workspace a link to a directory of another user.
+            (1002, step(1001, true, false), true),
+            (0, step(1001, true, false), true),
+            // Only a runner that is root can work below directories that only root may change.
+            (0, step(0, true, true), false),
+            (0, step(0, false, false), false),
+            (0, step(1001, false, false), true),
+            (0, step(0, false, true), true),
+        ] {
+            let said = wrong_user(uid, step.clone(), trusted);
+            assert_eq!(said.is_some(), is_refused, "uid {uid}, {step:?}");
+            assert!(said.is_none_or(|said| said.contains("/work/repo")));
+        }
+    }
+}
+
+#[test]
+fn a_helper_that_sees_too_much_does_nothing() {
+    let probe = HostProbe {
+        unconfined: vec!["/proc is not hidden".to_owned()],
+        ..seen()
+    };
+    for trusted in [false, true] {
+        let verdict = verify_host(&HostCheck { trusted, ..check() }, &probe);
+        let expected = HostVerdict::Unconfined("/proc is not hidden".to_owned());
+        assert_eq!(verdict, expected);
+    }
 }
 
 #[test]

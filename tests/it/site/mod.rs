@@ -2,6 +2,7 @@
 
 mod detect;
 mod engine;
+mod engines;
 mod identity;
 pub(crate) mod paths;
 mod run;
