@@ -76,9 +76,8 @@ fn a_job_that_deletes_its_checkout_saves_the_registry_and_says_why_not_the_targe
     let (_, post, _) = job(&machine, &host, |host| {
         fs::remove_dir_all(host.checkout()).unwrap();
     });
-    for name in ["registry", "target is not saved"] {
-        assert!(post.log.contains(name), "{name} is not in {}", post.log);
-    }
+    // The project has no dependencies, so there are no lines about its downloads.
+    assert!(post.log.contains("target is not saved"), "{}", post.log);
     assert!(machine.entries() >= 2, "{}", post.log);
     let (main, _, _) = job(&machine, &host, |_| ());
     assert_eq!(main.output("registry-cache-hit"), "true", "{}", main.log);
