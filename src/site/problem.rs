@@ -114,7 +114,7 @@ pub enum Problem {
     WrongUser(String),
     /// The engine gave the helper more rights than it was asked for.
     #[error(
-        "the engine does not confine the cache's helper: {0}; update the engine, or use the native action"
+        "the engine does not confine the cache's helper: {0}; update the engine, or run local-cache in a `run:` step"
     )]
     Unconfined(String),
 
