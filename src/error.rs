@@ -31,6 +31,14 @@ pub enum Error {
         /// The newest version that is supported.
         supported: u32,
     },
+    /// A directory that others may write to, or that belongs to somebody else.
+    #[error("{} is not safe to use: {reason}", .path.display())]
+    Untrusted {
+        path: PathBuf,
+        reason: String,
+        /// What to do.
+        advice: &'static str,
+    },
     /// Another process holds a lock that the operation needs.
     #[error("{what} is in use by another process")]
     Busy {
@@ -110,6 +118,7 @@ impl Error {
             Self::NewerFormat { .. } => {
                 "update local-cache, or choose another directory with --cache-root"
             }
+            Self::Untrusted { advice, .. } => advice,
             Self::Busy { .. } => "try again when it is done",
             Self::Invalid { .. } | Self::Interrupted => return None,
         };

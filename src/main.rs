@@ -5,19 +5,36 @@
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal as _};
+use std::num::NonZero;
 use std::process::{ExitCode, Termination};
+use std::thread;
 
 use anstream::{AutoStream, ColorChoice};
 use local_cache::action::dispatcher::{program_name, run_in_worker};
 use local_cache::cli::{self, Environment, Terminal};
 use local_cache::fmt::screen::Screen;
 use local_cache::site::{signals, worker};
-use local_cache::{Env, Phase};
+use local_cache::{Env, Phase, workers};
+
+/// Bytes of the stack of the thread that runs the program.
+const STACK: usize = 8 << 20;
 
 fn main() -> ExitCode {
+    // A thread of its own: the stack of the first thread can be limited to a few KiB.
+    let main = thread::Builder::new().name("main".to_owned());
+    match main.stack_size(STACK).spawn(run) {
+        // A panic has printed its message.
+        Ok(running) => running.join().unwrap_or(ExitCode::from(101)),
+        // No thread can be started. The first one has to do.
+        Err(_) => run(),
+    }
+}
+
+fn run() -> ExitCode {
     start_logging();
     raise_file_limit();
     let env: Env = std::env::vars_os().collect();
+    workers::start(thread_count(&env));
     let arguments = with_command(std::env::args_os().collect());
     let is_worker = has_command(&arguments, worker::ARGUMENT);
     if is_worker || has_command(&arguments, "action") {
@@ -56,6 +73,14 @@ fn terminal(env: &Env) -> Terminal {
             color: shows_color(AutoStream::choice(&stderr)),
         },
     }
+}
+
+/// The same number as rayon would choose.
+fn thread_count(env: &Env) -> usize {
+    let wanted = env.text("RAYON_NUM_THREADS");
+    let wanted = wanted.and_then(|count| count.parse().ok());
+    let available = || thread::available_parallelism().map_or(1, NonZero::get);
+    wanted.filter(|count| *count > 0).unwrap_or_else(available)
 }
 
 fn has_command(arguments: &[OsString], command: &str) -> bool {

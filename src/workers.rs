@@ -5,7 +5,46 @@
 //! sequentially, and the largest jobs can come first.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread;
+
+use rayon::{ThreadBuilder, ThreadPoolBuilder};
+
+/// Bytes. Set explicitly, so that a limit of the environment does not make it smaller.
+const STACK: usize = 2 << 20;
+
+/// Starts the threads of the pool, at most `count`. Where the limits of the system allow none, the
+/// calling thread does all work.
+///
+/// Without this call rayon starts its threads itself, and panics if one can't be started.
+pub fn start(count: usize) {
+    // The threads exist before the pool does, so the pool is as large as is possible.
+    let mut waiting = start_waiting(count);
+    let pool = ThreadPoolBuilder::new();
+    // An error means that there is a pool already.
+    let _ = if waiting.is_empty() {
+        pool.num_threads(1).use_current_thread().build_global()
+    } else {
+        pool.num_threads(waiting.len())
+            .spawn_handler(|thread| {
+                let sent = waiting.pop().map(|sender| sender.send(thread));
+                sent.and_then(Result::ok)
+                    .ok_or(std::io::ErrorKind::BrokenPipe.into())
+            })
+            .build_global()
+    };
+}
+
+/// Starts threads that each wait for their place in a pool.
+fn start_waiting(count: usize) -> Vec<mpsc::Sender<ThreadBuilder>> {
+    let start = |_| {
+        let (sender, receiver) = mpsc::channel::<ThreadBuilder>();
+        let run = move || receiver.recv().map_or((), ThreadBuilder::run);
+        let started = thread::Builder::new().stack_size(STACK).spawn(run);
+        started.ok().map(|_| sender)
+    };
+    (0..count).map_while(start).collect()
+}
 
 /// Runs `run` on each job, on all threads of the pool, starting them in the order of the list.
 ///

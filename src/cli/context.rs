@@ -33,10 +33,19 @@ impl CommandContext<'_> {
     /// Prints a result as text or as JSON, whichever the user chose.
     pub(super) fn print(&mut self, text: &str, json: &Value) -> Result<()> {
         if self.json {
-            self.write(format!("{json:#}\n").as_bytes())
+            self.print_json(json)
         } else {
-            self.write(text.as_bytes())
+            self.print_text(text)
         }
+    }
+
+    /// Prints lines. In the log of a job, nothing in them gives commands to the runner.
+    pub(super) fn print_text(&mut self, text: &str) -> Result<()> {
+        self.write(plain_lines(text).as_bytes())
+    }
+
+    pub(super) fn print_json(&mut self, json: &Value) -> Result<()> {
+        self.write(json_text(json).as_bytes())
     }
 
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<()> {
@@ -99,6 +108,27 @@ impl CommandContext<'_> {
     }
 }
 
+/// A document with a line end. In the log of a job, nothing in it gives commands to the runner.
+pub(super) fn json_text(json: &Value) -> String {
+    // `[` as an escape is the same string in JSON.
+    format!("{json:#}\n").replace("##[", "##\\u005b")
+}
+
+/// Text in which no line is a command of the runner: see [`crate::action::commands`]. Colours stay.
+pub(super) fn plain_lines(text: &str) -> String {
+    let plain = |line: &str| {
+        let line = line.replace("##[", "##\\[");
+        let is_command = line.trim_start().starts_with("::");
+        if is_command {
+            format!("\\{line}")
+        } else {
+            line
+        }
+    };
+    let lines = text.split('\n').map(plain);
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 /// Makes a pattern that begins with `..` absolute.
 ///
 /// GitHub's rules refuse `..` in patterns, but on a command line it has to mean what it means to
@@ -125,6 +155,14 @@ fn strip_component<'p>(path: &'p str, components: &str) -> Option<&'p str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_line_of_text_is_a_command_of_the_runner() {
+        assert_eq!(
+            plain_lines("a\n  ::add-mask::b\n##[add-mask]c\n"),
+            "a\n\\  ::add-mask::b\n##\\[add-mask]c\n"
+        );
+    }
 
     #[test]
     fn a_pattern_that_leaves_the_current_directory_becomes_absolute() {

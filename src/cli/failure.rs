@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io;
 
 use super::exit::Exit;
-use super::text::one_line;
+use crate::action::commands::plain;
 use crate::demo::CargoFailed;
 use crate::error::Error;
 
@@ -43,11 +43,11 @@ pub(super) fn message(error: &anyhow::Error) -> String {
         }
         parts.push(cause.to_string());
     }
-    let mut text = one_line(&parts.join(": "));
+    let mut text = plain(&parts.join(": ")).into_owned();
     if let Some(failed) = error.downcast_ref::<CargoFailed>() {
         for line in &failed.last_lines {
             // Writing to a string does not fail.
-            let _ = write!(text, "\n  | {}", one_line(line));
+            let _ = write!(text, "\n  | {}", plain(line));
         }
     }
     text

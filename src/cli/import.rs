@@ -59,7 +59,7 @@ pub(super) fn import(context: &mut CommandContext<'_>, args: &ImportArgs) -> Res
     let found = find_sized(root, args.repository.as_deref())?;
     // Before the work, so that the table is there even if the import fails.
     if !context.json {
-        context.write(table(&found).as_bytes())?;
+        context.print_text(&table(&found))?;
     }
     let entries = import_or_remove(context, args, root, &found)?;
     let directories: Vec<Value> = found.iter().map(directory_json).collect();

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::text::one_line;
+use crate::action::commands::plain;
 use crate::monitor::{Monitor, Stage};
 
 const WITH_TOTAL: &str = "{msg:10} {bar:30} {decimal_bytes} of {decimal_total_bytes}, {decimal_bytes_per_sec}, {eta} left";
@@ -71,7 +71,7 @@ impl Monitor for Progress {
     }
 
     fn warn(&self, message: &str) {
-        self.bar.suspend(|| log::warn!("{}", one_line(message)));
+        self.bar.suspend(|| log::warn!("{}", plain(message)));
     }
 
     fn is_interrupted(&self) -> bool {

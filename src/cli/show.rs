@@ -38,7 +38,7 @@ pub(super) fn show(context: &mut CommandContext<'_>, args: &ShowArgs) -> Result<
     let Some(store) = store else {
         bail!("there is no store in {}", context.cache_root.display());
     };
-    let tree = &store.read_manifest(&listed.entry)?.tree;
+    let tree = &store.read_manifest(&listed.entry.manifest)?.tree;
     let mut json = entry_json(listed);
     json["tree"] = tree_json(tree);
     context.print(&text(listed, tree), &json)?;
@@ -67,7 +67,9 @@ fn text(listed: &ListedEntry, tree: &Tree) -> String {
 fn leaf_line(tree: &Tree, kind: &LeafKind, path: &str) -> String {
     match kind {
         LeafKind::File(file) => format!("{:>12}  {path}\n", file.size),
-        LeafKind::Symlink(target) => format!("{:>12}  {path} -> {}\n", "", printable(target)),
+        LeafKind::Symlink(target) => {
+            format!("{:>12}  {path} -> {}\n", "", one_line(&printable(target)))
+        }
         LeafKind::HardLink(first) => {
             let first = tree_path(&tree.leaf_path(*first));
             format!("{:>12}  {path} = {first}\n", "")

@@ -8,16 +8,16 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use super::context::CommandContext;
+use super::context::{CommandContext, json_text, plain_lines};
 use super::exit::Exit;
 use super::values::parse_duration;
 use crate::fs::files;
 use crate::stats::Stats;
 use crate::stats::aggregate::aggregate;
 use crate::stats::event;
-use crate::stats::journal;
+use crate::stats::journal::{self, JournalContents};
 use crate::stats::render::{prometheus, text};
-use crate::store::layout::Layout;
+use crate::store::Store;
 
 /// Show hits, time and bytes saved by the cache: by repository, kind and day
 #[derive(Debug, Args)]
@@ -59,12 +59,12 @@ pub(super) fn stats(context: &mut CommandContext<'_>, args: &StatsArgs) -> Resul
                 // Writing to a string does not fail.
                 let _ = writeln!(text, "   cache root: {}", context.cache_root.display());
             }
-            text
+            plain_lines(&text)
         }
         StatsFormat::Json | StatsFormat::Text | StatsFormat::Prometheus => {
             let json = serde_json::to_value(&stats)
                 .unwrap_or_else(|error| json!({ "error": error.to_string() }));
-            format!("{json:#}\n")
+            json_text(&json)
         }
     };
     match &args.output {
@@ -83,7 +83,10 @@ pub(super) fn gather_stats(
     since: Option<Duration>,
     repository: Option<&str>,
 ) -> Result<Stats> {
-    let mut journal = journal::read(&Layout::new(context.cache_root).events())?;
+    let mut journal = match Store::open_journal(context.cache_root)? {
+        Some(journal) => journal::read(&journal)?,
+        None => JournalContents::default(),
+    };
     if let Some(repository) = repository {
         journal
             .events

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::context::CommandContext;
 use super::exit::Exit;
 use super::text::Rendered;
+use crate::error::Error;
 use crate::fmt::human::{bytes, plural};
 use crate::ops::verify;
 use crate::store::Store;
@@ -37,15 +38,22 @@ pub(super) fn verify(context: &mut CommandContext<'_>, args: &VerifyArgs) -> Res
     let is_repaired = collected.is_some();
     let (text, json) = render(&verified, is_repaired);
     context.print(&text, &json)?;
-    Ok(if is_repaired || is_intact(&verified) {
-        Exit::Done
-    } else {
-        Exit::Failed
-    })
+    Ok(
+        if (is_repaired || is_undamaged(&verified)) && is_known(&verified) {
+            Exit::Done
+        } else {
+            Exit::Failed
+        },
+    )
 }
 
-fn is_intact(verified: &VerifyReport) -> bool {
+fn is_undamaged(verified: &VerifyReport) -> bool {
     verified.damaged.is_empty() && verified.damaged_files.is_empty()
+}
+
+/// Whether something can't be read, which no repair changes.
+fn is_known(verified: &VerifyReport) -> bool {
+    verified.unknown == 0 && verified.unreadable_files.is_empty()
 }
 
 fn render(verified: &VerifyReport, is_repaired: bool) -> Rendered {
@@ -54,12 +62,25 @@ fn render(verified: &VerifyReport, is_repaired: bool) -> Rendered {
         // Writing to a string does not fail.
         let _ = writeln!(text, "⚠️ entry {id}: {error}");
     }
-    for error in &verified.damaged_files {
+    for error in verified
+        .damaged_files
+        .iter()
+        .chain(&verified.unreadable_files)
+    {
         let _ = writeln!(text, "⚠️ {error}");
     }
     let intact = plural(verified.intact, "entry", "entries");
-    let _ = if is_intact(verified) {
-        writeln!(text, "✅ {intact} intact, {} read", bytes(verified.bytes))
+    if !is_known(verified) {
+        let unknown = plural(verified.unknown, "entry is", "entries are");
+        let _ = writeln!(text, "⚠️ {unknown} misses until these files can be read");
+    }
+    let _ = if is_undamaged(verified) {
+        let mark = if is_known(verified) { "✅" } else { "⚠️" };
+        writeln!(
+            text,
+            "{mark} {intact} intact, {} read",
+            bytes(verified.bytes)
+        )
     } else if is_repaired {
         writeln!(
             text,
@@ -80,15 +101,14 @@ fn document(verified: &VerifyReport, is_repaired: bool) -> Value {
         .iter()
         .map(|(id, error)| json!({ "entry": id, "reason": error.to_string() }))
         .collect();
-    let files: Vec<String> = verified
-        .damaged_files
-        .iter()
-        .map(ToString::to_string)
-        .collect();
+    let lines =
+        |errors: &[Error]| -> Vec<String> { errors.iter().map(ToString::to_string).collect() };
     json!({
         "whole": verified.intact,
         "damaged": damaged,
-        "damaged-files": files,
+        "damaged-files": lines(&verified.damaged_files),
+        "unknown": verified.unknown,
+        "unreadable-files": lines(&verified.unreadable_files),
         "read-bytes": verified.bytes,
         "repaired": is_repaired,
     })

@@ -7,10 +7,10 @@ use crate::error::Error;
 use crate::fmt::human::plural;
 use crate::fs::{FileKind, Timestamp, effective_uid, files, probe, user_name};
 use crate::ops::import;
-use crate::stats::journal;
-use crate::store::{EntryId, Store};
+use crate::stats::journal::{self, JournalContents};
+use crate::store::{CacheRoot, EntryId, Sharing, Store};
 
-/// Whether the cache root exists, is writable and has the right owner.
+/// Whether the cache root exists, is writable, and is closed to others.
 pub(super) fn root(options: &DoctorOptions) -> Finding {
     const CHECK: &str = "cache root";
     let root = &options.cache_root;
@@ -26,17 +26,25 @@ pub(super) fn root(options: &DoctorOptions) -> Finding {
             "move it away, or choose another directory with `cache-root`",
         );
     }
+    let sharing = match CacheRoot::open(root) {
+        Ok(Some(opened)) => opened.sharing,
+        Ok(None) => return absent(CHECK, root),
+        Err(error) => return unusable(CHECK, &error),
+    };
     if let Err(error) = probe::check_writable(root) {
         return unwritable(CHECK, root, stat.uid, &error);
     }
-    if stat.uid == 0 && effective_uid() != 0 {
-        return Finding::warning(
+    match sharing {
+        Sharing::Group => Finding::ok(
             CHECK,
-            format!("{} may be written to, but belongs to root", root.display()),
-            "files of the store may then belong to root too; let the user who runs jobs own it",
-        );
+            format!(
+                "{} may be written to, and is shared with the group {}",
+                root.display(),
+                stat.gid
+            ),
+        ),
+        Sharing::Private => Finding::ok(CHECK, format!("{} may be written to", root.display())),
     }
-    Finding::ok(CHECK, format!("{} may be written to", root.display()))
 }
 
 fn unwritable(check: &'static str, root: &Path, owner: u32, error: &Error) -> Finding {
@@ -84,21 +92,23 @@ pub(super) fn findings(options: &DoctorOptions) -> Vec<Finding> {
             findings.push(
                 stale_temps(&store).unwrap_or_else(|error| Finding::unknown("leftovers", &error)),
             );
-            findings.push(journal_lines(&store));
+            findings.push(
+                journal_lines(options).unwrap_or_else(|error| Finding::unknown("journal", &error)),
+            );
         }
-        Err(error) => findings.push(unusable(&error)),
+        Err(error) => findings.push(unusable("entries", &error)),
     }
     findings.push(legacy_caches(options));
     findings
 }
 
-fn unusable(error: &Error) -> Finding {
+fn unusable(check: &'static str, error: &Error) -> Finding {
     let advice = error
         .advice()
         .map_or_else(|| "look at that file".into(), Into::into);
     Finding {
         advice: Some(advice),
-        ..Finding::problem("entries", error.to_string(), "")
+        ..Finding::problem(check, error.to_string(), "")
     }
 }
 
@@ -109,6 +119,7 @@ struct EntryCounts {
     /// How many of the intact ones claim to be saved in the future.
     in_future: u64,
     damaged: Vec<String>,
+    unreadable: Vec<String>,
     quarantined: u64,
 }
 
@@ -128,10 +139,11 @@ fn count_entries(store: &Store) -> Result<EntryCounts, Error> {
             }
             // It was removed meanwhile.
             Ok(None) => {}
+            Err(error) if store.is_unreadable(&error) => counts.unreadable.push(error.to_string()),
             Err(error) => counts.damaged.push(error.to_string()),
         }
     }
-    counts.quarantined = files::list(&store.layout().quarantine())?.len() as u64;
+    counts.quarantined = store.quarantined_files()? as u64;
     Ok(counts)
 }
 
@@ -149,6 +161,16 @@ fn entries_finding(counts: &EntryCounts) -> Finding {
     const ADVICE: &str =
         "run `local-cache verify --repair`: damaged entries are quarantined and count as misses";
     let entries = plural(counts.intact, "entry", "entries");
+    if let ([], [first, ..]) = (counts.damaged.as_slice(), counts.unreadable.as_slice()) {
+        return Finding::problem(
+            CHECK,
+            format!(
+                "{entries}; {} unreadable, such as: {first}",
+                counts.unreadable.len()
+            ),
+            "look at that file as the user who runs jobs; until it can be read, its entry is a miss",
+        );
+    }
     match counts.damaged.as_slice() {
         [] if counts.in_future > 0 => Finding::warning(
             CHECK,
@@ -182,7 +204,7 @@ fn stale_temps(store: &Store) -> Result<Finding, Error> {
     let Some(_lock) = store.try_lock_for_gc()? else {
         return Ok(Finding::ok(CHECK, "the store is in use just now"));
     };
-    let count = files::list(&store.layout().tmp())?.len() as u64;
+    let count = store.unfinished_files()? as u64;
     Ok(match count {
         0 => Finding::ok(CHECK, "none"),
         _ => Finding::warning(
@@ -196,26 +218,30 @@ fn stale_temps(store: &Store) -> Result<Finding, Error> {
     })
 }
 
-fn journal_lines(store: &Store) -> Finding {
+fn journal_lines(options: &DoctorOptions) -> Result<Finding, Error> {
     const CHECK: &str = "journal";
-    match journal::read(&store.layout().events()) {
-        Ok(read) if read.skipped_lines > 0 => Finding::warning(
+    let read = match Store::open_journal(&options.cache_root)? {
+        Some(journal) => journal::read(&journal)?,
+        None => JournalContents::default(),
+    };
+    Ok(if read.skipped_lines > 0 {
+        Finding::warning(
             CHECK,
             format!(
                 "{} cannot be read",
                 plural(read.skipped_lines, "line", "lines")
             ),
             "nothing needs to be done: they are skipped, and are removed with the oldest journal file",
-        ),
-        Ok(read) => Finding::ok(
+        )
+    } else {
+        Finding::ok(
             CHECK,
             format!(
                 "{} recorded",
                 plural(read.events.len() as u64, "phase is", "phases are")
             ),
-        ),
-        Err(error) => Finding::unknown(CHECK, &error),
-    }
+        )
+    })
 }
 
 /// Directories of rsync workflows in the cache root.

@@ -1,51 +1,45 @@
 //! Files that several processes append to.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::Write as _;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
 
-use nix::libc;
-
-use super::{FileLock, LockMode, files, set_mode, stat_of};
-use crate::error::{Error, IoContext, Result};
+use super::{BaseDir, FileLock, LockMode, files, stat_of};
+use crate::error::{IoContext, Result};
 
 /// A file that is open for appending and locked against other appends and renames.
 #[derive(Debug)]
-pub struct AppendFile {
+pub struct AppendFile<'d> {
+    dir: &'d BaseDir,
     file: File,
     path: PathBuf,
     _lock: FileLock,
 }
 
-impl AppendFile {
-    /// Opens a file, or creates it with `mode`. None if another process holds its lock or just
-    /// renamed it. Symlinks are refused.
-    pub fn open(path: &Path, mode: u32) -> Result<Option<Self>> {
-        let Some(file) = open_or_create(path, mode)? else {
+impl<'d> AppendFile<'d> {
+    /// Opens the file `path` in `dir`, or creates it with `mode`. None if another process holds its
+    /// lock or just renamed it. Symlinks are refused.
+    pub fn open(dir: &'d BaseDir, path: PathBuf, mode: u32) -> Result<Option<Self>> {
+        let Some(file) = dir.open_append(&path, mode)? else {
             return Ok(None);
         };
-        let stat = stat_of(&file).context("inspect", || path)?;
-        if stat.kind != super::FileKind::File {
-            return Err(Error::invalid(format!(
-                "{} is not a file; move it away",
-                path.display()
-            )));
-        }
-        let locked = file.try_clone().context("open", || path)?;
+        let stat = stat_of(&file).context("inspect", || &path)?;
+        let locked = file.try_clone().context("open", || &path)?;
         let Some(lock) =
-            FileLock::try_acquire(locked, LockMode::Exclusive).context("lock", || path)?
+            FileLock::try_acquire(locked, LockMode::Exclusive).context("lock", || &path)?
         else {
             return Ok(None);
         };
         // The previous holder of the lock may have renamed the file.
-        let named = files::stat(path)?;
+        let named = dir.stat(&path)?;
         if named.is_none_or(|named| (named.device, named.inode) != (stat.device, stat.inode)) {
             return Ok(None);
         }
         Ok(Some(Self {
+            dir,
             file,
-            path: path.to_owned(),
+            path,
             _lock: lock,
         }))
     }
@@ -71,30 +65,7 @@ impl AppendFile {
         self.file.write_all(bytes).context("write", || &self.path)
     }
 
-    pub fn rename(&self, to: &Path) -> Result<()> {
-        files::rename(&self.path, to)
-    }
-}
-
-/// None if another process renamed the file just now.
-fn open_or_create(path: &Path, mode: u32) -> Result<Option<File>> {
-    let mut options = OpenOptions::new();
-    options
-        .read(true)
-        .append(true)
-        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
-        .mode(mode);
-    match options.clone().create_new(true).open(path) {
-        Ok(file) => {
-            set_mode(&file, mode).context("set the mode of", || path)?;
-            Ok(Some(file))
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-            match options.open(path) {
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-                other => other.map(Some).context("open", || path),
-            }
-        }
-        Err(error) => Err(error).context("create", || path),
+    pub fn rename(&self, to: &std::path::Path) -> Result<()> {
+        self.dir.rename(&self.path, to)
     }
 }

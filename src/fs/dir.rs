@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::{AtFlags, OFlag};
 use nix::sys::stat::{Mode, UtimensatFlags};
+use nix::sys::time::TimeSpec;
 use nix::unistd::UnlinkatFlags;
 use rustix::fs::{FileType, RawDir, RenameFlags, SeekFrom};
 use rustix::io::Errno;
@@ -53,6 +54,24 @@ impl Dir {
         )?))
     }
 
+    /// Opens a subdirectory only to resolve names in it, for which search permission is enough.
+    /// Fails for a symlink.
+    pub(crate) fn enter(&self, name: &[u8]) -> io::Result<Self> {
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        Ok(Self(nix::fcntl::openat(
+            &self.0,
+            name,
+            flags,
+            Mode::empty(),
+        )?))
+    }
+
+    /// Opens a directory by its path, only to resolve names in it. Follows symlinks.
+    pub(crate) fn enter_path(path: &Path) -> io::Result<Self> {
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        Ok(Self(nix::fcntl::open(path, flags, Mode::empty())?))
+    }
+
     /// Gives the owner of a subdirectory read, write and search permission.
     pub(crate) fn make_accessible(&self, name: &[u8]) -> io::Result<()> {
         use std::os::fd::AsRawFd;
@@ -89,6 +108,18 @@ impl Dir {
         )
     }
 
+    /// Opens a file for reading and appending; with a mode, creates it. Does not block if the name
+    /// is a fifo.
+    pub(crate) fn open_append(&self, name: &[u8], new: Option<u32>) -> io::Result<File> {
+        let mut flags = OFlag::O_RDWR | OFlag::O_APPEND | OFlag::O_NONBLOCK;
+        flags |= OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        if new.is_some() {
+            flags |= OFlag::O_CREAT | OFlag::O_EXCL;
+        }
+        let mode = Mode::from_bits_truncate(new.unwrap_or_default() & 0o777);
+        Ok(nix::fcntl::openat(&self.0, name, flags, mode)?.into())
+    }
+
     /// Creates a directory with mode 0700.
     pub fn create_dir(&self, name: &[u8]) -> io::Result<()> {
         Ok(nix::sys::stat::mkdirat(&self.0, name, Mode::S_IRWXU)?)
@@ -117,6 +148,11 @@ impl Dir {
     /// Renames within this directory. Replaces an existing file or empty directory `to`.
     pub fn rename(&self, from: &[u8], to: &[u8]) -> io::Result<()> {
         Ok(nix::fcntl::renameat(&self.0, from, &self.0, to)?)
+    }
+
+    /// Renames into another directory. Replaces an existing file or empty directory `to`.
+    pub(crate) fn rename_into(&self, from: &[u8], to_dir: &Self, to: &[u8]) -> io::Result<()> {
+        Ok(nix::fcntl::renameat(&self.0, from, &to_dir.0, to)?)
     }
 
     /// Exchanges two names atomically. False if the kernel or the filesystem can't do that;
@@ -188,6 +224,14 @@ impl Dir {
             &time,
             UtimensatFlags::NoFollowSymlink,
         )?)
+    }
+
+    /// Sets the mtime of a name to the current time, of a symlink itself. Write permission on a file
+    /// is enough.
+    pub(crate) fn set_mtime_now_at(&self, name: &[u8]) -> io::Result<()> {
+        let now = TimeSpec::UTIME_NOW;
+        let flags = UtimensatFlags::NoFollowSymlink;
+        Ok(nix::sys::stat::utimensat(&self.0, name, &now, &now, flags)?)
     }
 
     /// A path of a name in this directory, for calls that take no descriptor.

@@ -1,18 +1,17 @@
-//! Operations on whole files by path. For the store, which owns its directories.
+//! Operations on whole files by path. Symlinks are followed.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::errno::Errno;
-use nix::fcntl::RenameFlags;
 
-use super::{Dir, FileKind, Stat, Timestamp, set_mode, stat_of};
-use crate::error::{IoContext, Result};
+use super::{FileKind, Stat, Timestamp, is_mostly_holes, set_mode, stat_of};
+use crate::error::{Error, IoContext, Result};
 
 pub fn read(path: &Path) -> Result<Vec<u8>> {
     fs::read(path).context("read", || path)
@@ -43,38 +42,59 @@ pub(crate) fn read_with_stat(path: &Path, limit: u64) -> Result<Option<(Vec<u8>,
     }
 }
 
+/// Why a file can't be what is looked for, whatever its contents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum WrongFile {
+    #[error("it is not a file")]
+    NotAFile,
+    #[error("it is too long")]
+    TooLong,
+    #[error("most of it is holes")]
+    Holes,
+}
+
+impl WrongFile {
+    /// The reason in an error.
+    pub(crate) fn of(error: &Error) -> Option<Self> {
+        match error {
+            Error::Io { source, .. } => source.get_ref()?.downcast_ref().copied(),
+            _ => None,
+        }
+    }
+}
+
+impl From<WrongFile> for io::Error {
+    fn from(wrong: WrongFile) -> Self {
+        Self::new(io::ErrorKind::InvalidData, wrong)
+    }
+}
+
 /// The contents of an open file and its metadata from before they were read.
 ///
-/// Errors: it is not a file, or has more than `limit` bytes.
+/// Errors: [`WrongFile`] inside the error if it is not a file, has more than `limit` bytes, or is a
+/// large file of holes.
 pub(crate) fn read_open(file: &File, limit: u64) -> io::Result<(Vec<u8>, Stat)> {
     let stat = stat_of(file)?;
     if stat.kind != FileKind::File {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "it is not a file",
-        ));
+        return Err(WrongFile::NotAFile.into());
     }
     if stat.size > limit {
-        return Err(io::ErrorKind::FileTooLarge.into());
+        return Err(WrongFile::TooLong.into());
+    }
+    if is_mostly_holes(file, 0, stat.size)? {
+        return Err(WrongFile::Holes.into());
     }
     let mut bytes = Vec::with_capacity(usize::try_from(stat.size).unwrap_or_default());
     file.take(limit).read_to_end(&mut bytes)?;
     Ok((bytes, stat))
 }
 
-/// The last `limit` bytes of a file, or all of a shorter file.
-pub(crate) fn read_tail(path: &Path, limit: u64) -> Result<Vec<u8>> {
-    let options = || {
-        OpenOptions::new()
-            .read(true)
-            .custom_flags(nix::libc::O_NONBLOCK)
-            .open(path)
-    };
-    let file = options().context("open", || path)?;
-    let length = length(&file, path)?;
+/// The last `limit` bytes of an open file, or all of a shorter one.
+pub(crate) fn read_tail(file: &File, path: &Path, limit: u64) -> Result<Vec<u8>> {
+    let length = length(file, path)?;
     let mut bytes = vec![0; usize::try_from(length.min(limit)).unwrap_or_default()];
     let from = length - bytes.len() as u64;
-    let is_whole = read_exact_at(&file, &mut bytes, from).context("read", || path)?;
+    let is_whole = read_exact_at(file, &mut bytes, from).context("read", || path)?;
     Ok(if is_whole { bytes } else { Vec::new() })
 }
 
@@ -145,54 +165,6 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
         .map_err(|error| error.error)
         .context("write", || path)
         .map(drop)
-}
-
-/// Renames a file over whatever has the name `to`, even a directory.
-pub fn rename(from: &Path, to: &Path) -> Result<()> {
-    match fs::rename(from, to) {
-        Err(error) if error.kind() == io::ErrorKind::IsADirectory => {
-            super::remove_tree(to)?;
-            fs::rename(from, to)
-        }
-        other => other,
-    }
-    .context("rename to", || to)
-}
-
-/// Renames a file unless the new name is taken. Returns false in that case.
-pub(crate) fn rename_noreplace(from: &Path, to: &Path) -> Result<bool> {
-    let cwd = nix::fcntl::AT_FDCWD;
-    match nix::fcntl::renameat2(cwd, from, cwd, to, RenameFlags::RENAME_NOREPLACE) {
-        Ok(()) => Ok(true),
-        Err(Errno::EEXIST) => Ok(false),
-        // Without support by the filesystem: a hard link also fails if the name is taken.
-        Err(Errno::EINVAL | Errno::ENOSYS) => match fs::hard_link(from, to) {
-            Ok(()) => remove(from).map(|()| true),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-            Err(error) => Err(error).context("rename to", || to),
-        },
-        Err(errno) => Err(errno).context("rename to", || to),
-    }
-}
-
-/// Renames a directory to a free name or over an empty directory. Returns false if it does not
-/// exist, the name is taken, the filesystems differ, or the permission is missing.
-pub(crate) fn try_move_dir(from: &Path, to: &Path) -> Result<bool> {
-    use io::ErrorKind as Kind;
-    match fs::rename(from, to) {
-        Ok(()) => Ok(true),
-        Err(error) => match error.kind() {
-            Kind::NotFound
-            | Kind::NotADirectory
-            | Kind::DirectoryNotEmpty
-            | Kind::AlreadyExists
-            | Kind::CrossesDevices
-            | Kind::PermissionDenied
-            | Kind::ReadOnlyFilesystem
-            | Kind::ResourceBusy => Ok(false),
-            _ => Err(error).context("rename to", || to),
-        },
-    }
 }
 
 /// Removes a file. It is no error if it does not exist.
@@ -277,45 +249,6 @@ pub(crate) fn is_on_nfs(file: &File) -> bool {
     found.is_ok_and(|found| found.filesystem_type() == nix::sys::statfs::NFS_SUPER_MAGIC)
 }
 
-/// The disk usage of a file, in bytes.
-pub(crate) fn allocated(path: &Path) -> Result<u64> {
-    fs::metadata(path)
-        .map(|metadata| metadata.blocks() * 512)
-        .context("inspect", || path)
-}
-
-/// The disk usage of the files in a directory, without its subdirectories, in bytes. Zero if it
-/// does not exist.
-pub(crate) fn allocated_in_dir(path: &Path) -> Result<u64> {
-    let dir = match Dir::open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
-        other => other.context("read", || path)?,
-    };
-    // Another process may remove a file meanwhile.
-    let usage = |name: &[u8]| dir.stat_at(name).map_or(0, |stat| stat.allocated);
-    Ok(dir
-        .list()
-        .context("read", || path)?
-        .iter()
-        .map(|entry| usage(&entry.name))
-        .sum())
-}
-
-/// Sets the mtime of a file to the current time. Creates the file with `mode` if it does not exist.
-pub fn touch(path: &Path, mode: u32) -> Result<()> {
-    let file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(mode)
-        .open(path);
-    let file = file.context("open", || path)?;
-    // This fails for the file of another user, which has its mode already.
-    drop(set_mode(&file, mode));
-    let now = nix::sys::time::TimeSpec::UTIME_NOW;
-    nix::sys::stat::futimens(&file, &now, &now).context("set the time of", || path)
-}
-
 /// The mtime of a file. None if it does not exist.
 pub fn mtime(path: &Path) -> Result<Option<Timestamp>> {
     Ok(stat(path)?.map(|stat| stat.mtime))
@@ -389,19 +322,6 @@ impl Reflinker {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn rename_noreplace_does_not_replace_a_file() {
-        let dir = tempfile::tempdir().unwrap();
-        let (one, two) = (dir.path().join("one"), dir.path().join("two"));
-        write_new(&one, 0o644, b"1").unwrap();
-        write_new(&two, 0o644, b"2").unwrap();
-        assert!(!rename_noreplace(&one, &two).unwrap());
-        assert_eq!(read(&two).unwrap(), b"2");
-        remove(&two).unwrap();
-        assert!(rename_noreplace(&one, &two).unwrap());
-        assert_eq!(read(&two).unwrap(), b"1");
-    }
 
     #[test]
     fn a_new_file_gets_its_mode_whatever_the_umask() {

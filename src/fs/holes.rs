@@ -40,6 +40,45 @@ pub(crate) fn data_extents(file: &File, size: u64) -> io::Result<Vec<Extent>> {
     Ok(extents)
 }
 
+/// Up to this length a range counts as data in any case.
+const SMALL_RANGE: u64 = 1 << 20;
+
+/// Whether most of a large range of a file is holes. A file whose bytes are digests and names has
+/// no holes, so a length that is mostly holes is not believed and no memory is reserved for it.
+///
+/// Filesystems without support for holes have none.
+pub(crate) fn is_mostly_holes(file: &File, offset: u64, length: u64) -> io::Result<bool> {
+    if length <= SMALL_RANGE {
+        return Ok(false);
+    }
+    let position = lseek(file, 0, Whence::SeekCur)?;
+    let result = has_less_data(file, offset, length, length / 2);
+    // The caller may read on from where it was.
+    lseek(file, position, Whence::SeekSet)?;
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(false),
+        other => other,
+    }
+}
+
+/// Whether a range has less than `limit` bytes of data.
+fn has_less_data(file: &File, offset: u64, length: u64, limit: u64) -> io::Result<bool> {
+    let end = offset.saturating_add(length);
+    let mut data = 0;
+    let mut position = offset;
+    while let Some(start) = seek(file, position, Whence::SeekData)?
+        && start < end
+    {
+        let hole = seek(file, start, Whence::SeekHole)?.unwrap_or(end).min(end);
+        data += hole - start;
+        if data >= limit {
+            return Ok(false);
+        }
+        position = hole;
+    }
+    Ok(true)
+}
+
 /// The next position of data or a hole. None if there is none before the end of the file.
 fn seek(file: &File, from: u64, whence: Whence) -> io::Result<Option<u64>> {
     let from = i64::try_from(from).map_err(|_| io::Error::from(io::ErrorKind::FileTooLarge))?;
@@ -74,6 +113,18 @@ mod tests {
             extents.iter().map(|run| run.length).sum::<u64>() < size,
             "no hole was found: {extents:?}"
         );
+    }
+
+    #[test]
+    fn only_a_range_with_little_data_is_mostly_holes() {
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(1 << 40).unwrap();
+        file.write_all_at(&vec![1; 3 << 20], 4096).unwrap();
+        assert!(is_mostly_holes(&file, 0, 1 << 40).unwrap());
+        assert!(!is_mostly_holes(&file, 0, 5 << 20).unwrap());
+        assert!(is_mostly_holes(&file, 4 << 20, 5 << 20).unwrap());
+        assert!(!is_mostly_holes(&file, 8 << 20, SMALL_RANGE).unwrap());
+        assert_eq!(lseek(&file, 0, Whence::SeekCur).unwrap(), 0);
     }
 
     #[test]

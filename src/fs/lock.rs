@@ -2,12 +2,11 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 
 use crate::error::{Error, Result};
 use crate::monitor::Monitor;
@@ -26,21 +25,29 @@ pub enum LockMode {
 /// A lock that is held until the value is dropped or the process ends.
 #[derive(Debug)]
 pub struct FileLock {
-    _held: Flock<OwnedFd>,
+    held: File,
 }
 
 impl FileLock {
     /// Locks an open file or directory. None if another holder excludes this lock.
     pub fn try_acquire(file: File, mode: LockMode) -> io::Result<Option<Self>> {
         let how = match mode {
-            LockMode::Shared => FlockArg::LockSharedNonblock,
-            LockMode::Exclusive => FlockArg::LockExclusiveNonblock,
+            LockMode::Shared => FlockOperation::NonBlockingLockShared,
+            LockMode::Exclusive => FlockOperation::NonBlockingLockExclusive,
         };
-        match Flock::lock(OwnedFd::from(file), how) {
-            Ok(held) => Ok(Some(Self { _held: held })),
-            Err((_, Errno::EWOULDBLOCK)) => Ok(None),
-            Err((_, errno)) => Err(errno.into()),
+        match flock(&file, how) {
+            Ok(()) => Ok(Some(Self { held: file })),
+            Err(Errno::WOULDBLOCK) => Ok(None),
+            Err(errno) => Err(errno.into()),
         }
+    }
+}
+
+impl Drop for FileLock {
+    fn drop(&mut self) {
+        // Unlocked explicitly: a copy of the descriptor would keep the lock. A network filesystem
+        // may refuse, and nothing can be done then. The end of the process ends the lock too.
+        let _ = flock(&self.held, FlockOperation::Unlock);
     }
 }
 

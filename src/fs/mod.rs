@@ -1,10 +1,12 @@
 //! The only room that calls the filesystem.
 //!
-//! Trees of users are accessed through [`Dir`], an open directory. Names are resolved relative to
-//! its descriptor and never through a symlink, so concurrent changes of the path can't lead
-//! outside. The store owns its paths and uses the functions of [`files`].
+//! Trees of users are accessed through [`Dir`], an open directory, and the store through
+//! [`BaseDir`]. Names are resolved relative to a descriptor and never through a symlink, so
+//! concurrent changes of the path can't lead outside. The functions of [`files`] take paths and
+//! follow symlinks.
 
 mod append;
+mod base_dir;
 mod dir;
 pub mod files;
 pub mod foreign;
@@ -22,11 +24,14 @@ mod volume;
 pub mod xattrs;
 
 pub use append::AppendFile;
+pub use base_dir::BaseDir;
+pub(crate) use base_dir::Owner;
 pub use dir::{Dir, DirEntry, set_mode};
 pub(crate) use dir::{effective_uid, set_mtime, stat_of};
+pub(crate) use files::WrongFile;
 pub use files::{Reflinker, reflink};
 pub use holes::Extent;
-pub(crate) use holes::data_extents;
+pub(crate) use holes::{data_extents, is_mostly_holes};
 pub(crate) use lock::wait_for_lock;
 pub use lock::{FileLock, LockMode};
 pub(crate) use names::{group_name, user_name};

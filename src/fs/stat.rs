@@ -175,6 +175,7 @@ pub struct Stat {
     /// The disk usage in bytes, less than `size` for a file with holes.
     pub allocated: u64,
     pub uid: u32,
+    pub gid: u32,
 }
 
 impl From<FileStat> for Stat {
@@ -202,6 +203,7 @@ impl From<FileStat> for Stat {
                 .unwrap_or_default()
                 .saturating_mul(512),
             uid: stat.st_uid,
+            gid: stat.st_gid,
         }
     }
 }

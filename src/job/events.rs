@@ -13,9 +13,8 @@ use crate::job::context::JobContext;
 use crate::job::reply::{CacheReply, FoundEntry, JobReply, PastRun, SaveReply};
 use crate::job::request::{Job, Task};
 use crate::stats::event::{self, Arm, CacheEvent, Event, LookupResult};
-use crate::stats::journal::{self, JournalLimits};
+use crate::stats::journal::{self, JournalContents, JournalLimits};
 use crate::store::Store;
-use crate::store::layout::Layout;
 
 /// Bytes of the journal that are read for earlier runs: some thousand phases.
 const RECENT_BYTES: u64 = 1 << 20;
@@ -142,10 +141,10 @@ pub(crate) fn append_events<'e>(
     let Some(store) = Store::open(root)? else {
         return Ok(false);
     };
-    let (dir, modes) = (store.layout().events(), store.modes());
+    let journal = store.create_journal()?;
     for event in events {
-        let modes = (modes.directory, modes.file);
-        journal::append(&dir, event, modes, JournalLimits::default())?;
+        let mode = store.modes().file;
+        journal::append(&journal, event, mode, JournalLimits::default())?;
     }
     Ok(true)
 }
@@ -155,8 +154,7 @@ fn past_runs(root: &Path, count: usize, event: &Event) -> Vec<PastRun> {
     if count == 0 {
         return Vec::new();
     }
-    let dir = Layout::new(root).events();
-    let recent = journal::read_recent(&dir, RECENT_BYTES).unwrap_or_default();
+    let recent = recent_events(root).unwrap_or_default();
     let mut runs: Vec<PastRun> = Vec::new();
     for other in recent.events.iter().chain([event]) {
         let is_same_job = other.run.repository == event.run.repository
@@ -172,4 +170,11 @@ fn past_runs(root: &Path, count: usize, event: &Event) -> Vec<PastRun> {
         }
     }
     runs.split_off(runs.len().saturating_sub(count))
+}
+
+fn recent_events(root: &Path) -> Result<JournalContents> {
+    Store::open_journal(root)?.map_or_else(
+        || Ok(JournalContents::default()),
+        |journal| journal::read_recent(&journal, RECENT_BYTES),
+    )
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::digest::Digest;
 use crate::error::Result;
-use crate::fs::{Timestamp, files};
+use crate::fs::Timestamp;
 use crate::monitor::Monitor;
 use crate::ops::LOCK_TIMEOUT;
 use crate::store::retention::{RetentionCandidate, family, is_default_branch};
@@ -43,7 +43,8 @@ pub fn list(store: &Store, monitor: &dyn Monitor) -> Result<Vec<ListedEntry>> {
     for id in store.entry_ids(None)? {
         match store.read_entry(&id) {
             Ok(Some(entry)) => listed.push(ListedEntry {
-                last_used: store.last_used(&id, &entry)?,
+                // Without the permission to look, only the time of the save is known.
+                last_used: store.last_used(&id, &entry).unwrap_or(entry.created),
                 id,
                 entry,
             }),
@@ -114,12 +115,12 @@ impl<'s> StoreFiles<'s> {
         }
     }
 
-    /// The numbers of the files that an entry uses. None if its manifest is damaged, which is a
-    /// warning.
+    /// The numbers of the files that an entry uses. None if its manifest is damaged or unreadable,
+    /// which is a warning.
     pub(super) fn of(&mut self, entry: &Entry, monitor: &dyn Monitor) -> Result<Vec<usize>> {
         let layout = self.store.layout();
         let references = match self.store.read_references(&entry.manifest) {
-            Err(error) if error.is_damage() => {
+            Err(error) if error.is_damage() || self.store.is_unreadable(&error) => {
                 monitor.warn(&error.with_advice());
                 return Ok(Vec::new());
             }
@@ -143,8 +144,7 @@ impl<'s> StoreFiles<'s> {
             return Ok(*number);
         }
         let number = self.sizes.len();
-        self.sizes
-            .push(files::stat(path)?.map_or(0, |stat| stat.allocated));
+        self.sizes.push(self.store.allocated(path)?);
         self.numbers.insert(*digest, number);
         Ok(number)
     }

@@ -4,7 +4,7 @@
 //! look at the size of each of its files. [`crate::store::disk_limits`] decides.
 //!
 //! Files in use are safe: only the holder of the exclusive lock removes anything, so nobody
-//! restores or saves meanwhile. If others use the store for longer than [`TIMEOUT`], nothing is
+//! restores or saves meanwhile. If others use the store for longer than [`GC_TIMEOUT`], nothing is
 //! removed and the report says so. A later phase does it.
 
 use std::path::Path;
@@ -13,8 +13,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::fs::{Timestamp, Volume, volume, wait_for_lock};
+use crate::fs::{Timestamp, Volume, volume};
 use crate::monitor::{Monitor, Stage};
+use crate::ops::GC_TIMEOUT;
 use crate::ops::entries::{ListedEntry, StoreFiles, list};
 use crate::store::disk_limits::{
     DiskLimits, RECOMMENDED_FREE, ReadyCandidate, Shortfall, StoreContents, plan,
@@ -23,9 +24,6 @@ use crate::store::lock::GcLock;
 use crate::store::ready::ReadyCopy;
 use crate::store::retention::RetentionPolicy;
 use crate::store::{CacheKind, CacheScope, Store};
-
-/// How long the guard waits for others that use the store.
-const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How often the guard plans. The inodes of ready copies are an upper bound, so a removal may free
 /// fewer than planned; the guard then plans again.
@@ -180,9 +178,9 @@ fn free_space(
     cleaner.run(monitor)
 }
 
-/// `None` if others still use the store after [`TIMEOUT`], or on an interruption.
+/// `None` if others still use the store after [`GC_TIMEOUT`], or on an interruption.
 fn lock_for_gc(store: &Store, monitor: &dyn Monitor) -> Result<Option<GcLock>> {
-    match wait_for_lock(TIMEOUT, monitor, || store.try_lock_for_gc()) {
+    match store.lock_for_gc(GC_TIMEOUT, monitor) {
         Err(Error::Interrupted) => Ok(None),
         result => result,
     }
@@ -206,7 +204,7 @@ struct Round {
 impl Cleaner<'_> {
     fn run(&mut self, monitor: &dyn Monitor) -> Result<()> {
         // Unused data first: nothing is lost with it.
-        self.collect_garbage()?;
+        self.collect_garbage(monitor)?;
         let mut shortfall = self.shortfall()?;
         let mut is_insufficient = false;
         for _ in 0..ROUNDS {
@@ -229,8 +227,9 @@ impl Cleaner<'_> {
         Ok(())
     }
 
-    fn collect_garbage(&mut self) -> Result<()> {
-        self.report.freed_bytes += self.store.collect_garbage(&self.gc_lock)?.bytes;
+    fn collect_garbage(&mut self, monitor: &dyn Monitor) -> Result<()> {
+        let collected = self.store.collect_garbage(&self.gc_lock, monitor)?;
+        self.report.freed_bytes += collected.bytes;
         Ok(())
     }
 
@@ -264,7 +263,7 @@ impl Cleaner<'_> {
         let copies = self.store.ready_copies()?;
         let mut ready_copies = Vec::with_capacity(copies.len());
         for copy in &copies {
-            ready_copies.push(ready_candidate(copy, &listed)?);
+            ready_copies.push(self.ready_candidate(copy, &listed)?);
         }
         let contents = StoreContents {
             ready_copies: &ready_copies,
@@ -279,20 +278,25 @@ impl Cleaner<'_> {
         let plan = plan(shortfall, contents, &policy, Timestamp::now());
         for number in &plan.ready_copies {
             self.store.remove_ready_copy(&copies[*number])?;
-            self.report.freed_bytes += copies[*number].bytes;
+            let freed = &mut self.report.freed_bytes;
+            *freed = freed.saturating_add(copies[*number].bytes);
         }
         let mut evicted = Vec::with_capacity(plan.entries.len());
         for eviction in &plan.entries {
             evicted.push((&listed[eviction.candidate], eviction.reason.to_string()));
         }
-        self.remove_entries(&evicted)?;
+        self.remove_entries(&evicted, monitor)?;
         Ok(Round {
             removed: plan.entries.len() + plan.ready_copies.len(),
             is_insufficient: plan.is_insufficient,
         })
     }
 
-    fn remove_entries(&mut self, evicted: &[(&ListedEntry, String)]) -> Result<()> {
+    fn remove_entries(
+        &mut self,
+        evicted: &[(&ListedEntry, String)],
+        monitor: &dyn Monitor,
+    ) -> Result<()> {
         if evicted.is_empty() {
             return Ok(());
         }
@@ -308,21 +312,21 @@ impl Cleaner<'_> {
                 reason: reason.clone(),
             });
         }
-        self.collect_garbage()
+        self.collect_garbage(monitor)
     }
-}
 
-/// Counts as many inodes as the entry has names. That is too many if some are hard links; the next
-/// round then evicts more. If an entry has several ready copies, the first stands for all.
-fn ready_candidate(copy: &ReadyCopy, listed: &[ListedEntry]) -> Result<ReadyCandidate> {
-    let entry = listed
-        .iter()
-        .map(|listed| &listed.entry)
-        .find(|entry| entry.manifest == copy.manifest && copy.root == 0);
-    Ok(ReadyCandidate {
-        name: copy.path.display().to_string(),
-        bytes: copy.bytes,
-        files: entry.map_or(0, |entry| entry.files.saturating_add(entry.directories)),
-        last_used: copy.kept_since()?.unwrap_or_default(),
-    })
+    /// Counts as many inodes as the entry has names. That is too many if some are hard links; the
+    /// next round then evicts more. If an entry has several ready copies, the first stands for all.
+    fn ready_candidate(&self, copy: &ReadyCopy, listed: &[ListedEntry]) -> Result<ReadyCandidate> {
+        let entry = listed
+            .iter()
+            .map(|listed| &listed.entry)
+            .find(|entry| entry.manifest == copy.manifest && copy.root == 0);
+        Ok(ReadyCandidate {
+            name: copy.path.display().to_string(),
+            bytes: copy.bytes,
+            files: entry.map_or(0, |entry| entry.files.saturating_add(entry.directories)),
+            last_used: self.store.kept_since(copy)?.unwrap_or_default(),
+        })
+    }
 }

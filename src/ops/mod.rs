@@ -14,6 +14,7 @@ pub mod verify;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
+use crate::monitor::Monitor;
 use crate::store::Store;
 use crate::store::lock::GcLock;
 
@@ -21,11 +22,15 @@ use crate::store::lock::GcLock;
 /// same directory.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How long a removal waits for those who use the store. Who comes later waits as long.
+const GC_TIMEOUT: Duration = Duration::from_secs(3);
+
 /// Locks the store for removals.
 ///
-/// Errors: [`Error::Busy`] if others use the store.
-fn lock_for_gc(store: &Store) -> Result<GcLock> {
-    store.try_lock_for_gc()?.ok_or_else(|| Error::Busy {
+/// Errors: [`Error::Busy`] if others use the store for longer than [`GC_TIMEOUT`].
+fn lock_for_gc(store: &Store, monitor: &dyn Monitor) -> Result<GcLock> {
+    let lock = store.lock_for_gc(GC_TIMEOUT, monitor)?;
+    lock.ok_or_else(|| Error::Busy {
         what: format!("the store {}", store.layout().root().display()),
     })
 }

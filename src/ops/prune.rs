@@ -25,8 +25,8 @@ pub struct Pruned {
 
 /// Evicts entries and frees the space of everything that no entry needs.
 ///
-/// Errors: [`Error::Busy`](crate::error::Error::Busy) if others use the store. Nothing is removed
-/// then.
+/// Errors: [`Error::Busy`](crate::error::Error::Busy) if others use the store for a while. Nothing
+/// is removed then.
 pub fn prune(
     store: &Store,
     policy: &RetentionPolicy,
@@ -37,7 +37,7 @@ pub fn prune(
         let _shared_lock = store.lock_shared(LOCK_TIMEOUT)?;
         return decide_all(store, policy, true, monitor);
     }
-    let gc_lock = super::lock_for_gc(store)?;
+    let gc_lock = super::lock_for_gc(store, monitor)?;
     let pruned = decide_all(store, policy, policy.max_bytes.is_some(), monitor)?;
     let evicted: Vec<EntryId> = pruned
         .decisions
@@ -57,7 +57,7 @@ pub fn prune(
 /// Errors: [`Error::Busy`](crate::error::Error::Busy) if others use the store. Nothing is removed
 /// then.
 pub(crate) fn remove(store: &Store, ids: &[EntryId], monitor: &dyn Monitor) -> Result<GcStats> {
-    let gc_lock = super::lock_for_gc(store)?;
+    let gc_lock = super::lock_for_gc(store, monitor)?;
     remove_and_collect(store, &gc_lock, ids, monitor)
 }
 
@@ -69,7 +69,7 @@ fn remove_and_collect(
 ) -> Result<GcStats> {
     monitor.begin(Stage::Cleaning, 0);
     store.remove_entries(gc_lock, ids)?;
-    store.collect_garbage(gc_lock)
+    store.collect_garbage(gc_lock, monitor)
 }
 
 /// Reading which files an entry uses takes longer than everything else, so it is done only

@@ -1,7 +1,6 @@
 //! Checking everything in a store, and repairing it.
 
 use crate::error::{Error, Result};
-use crate::fs::remove_tree;
 use crate::monitor::Monitor;
 use crate::ops::LOCK_TIMEOUT;
 use crate::store::Store;
@@ -24,19 +23,17 @@ pub fn verify(
     if !repair || (report.damaged.is_empty() && report.damaged_files.is_empty()) {
         return Ok((report, None));
     }
-    let gc_lock = super::lock_for_gc(store)?;
+    let gc_lock = super::lock_for_gc(store, monitor)?;
     for error in &report.damaged_files {
         if let Error::Damaged { path, .. } = error {
             store.mark_suspect(path)?;
             // A damaged record costs builds. No entry is lost with it.
-            if path.starts_with(store.layout().manifests()) {
-                remove_tree(path)?;
-            }
+            store.remove_record(&gc_lock, path)?;
         }
     }
     for (id, _) in &report.damaged {
         store.quarantine(id)?;
     }
-    let collected = store.collect_garbage(&gc_lock)?;
+    let collected = store.collect_garbage(&gc_lock, monitor)?;
     Ok((report, Some(collected)))
 }

@@ -17,14 +17,14 @@
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use memchr::{memchr, memchr_iter};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use crate::error::{Error, Result};
-use crate::fs::{AppendFile, FileKind, files, wait_for_lock};
+use crate::fs::{AppendFile, BaseDir, WrongFile, files, wait_for_lock};
 use crate::monitor::Silent;
 use crate::stats::event::Event;
 
@@ -53,29 +53,24 @@ impl Default for JournalLimits {
 
 /// The maximum length of a line, in bytes. In a longer one, texts are truncated.
 const MAX_LINE: usize = 64 << 10;
+/// The maximum length of a file that is read, in bytes. Files are closed long before.
+const MAX_FILE: u64 = 256 << 20;
 /// The length of truncated texts, in characters.
 const MAX_TEXT: usize = 40;
 /// How long to wait for another process that is appending.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Appends an event to the journal in `dir`, which is created if needed; files get `mode`,
-/// directories `dir_mode`.
-pub fn append(
-    dir: &Path,
-    event: &Event,
-    (dir_mode, mode): (u32, u32),
-    limits: JournalLimits,
-) -> Result<()> {
-    files::create_dir(dir, dir_mode)?;
+/// Appends an event to the journal in `dir`; new files get `mode`.
+pub fn append(dir: &BaseDir, event: &Event, mode: u32, limits: JournalLimits) -> Result<()> {
     let line = encode_line(event)?;
     loop {
-        let open = || AppendFile::open(&dir.join(CURRENT), mode);
+        let open = || AppendFile::open(dir, dir.path().join(CURRENT), mode);
         let mut file = wait_for_lock(LOCK_TIMEOUT, &Silent, open)?.ok_or_else(|| Error::Busy {
-            what: format!("the journal {}", dir.display()),
+            what: format!("the journal {}", dir.path().display()),
         })?;
         let length = file.length()?;
         if length > 0 && length + line.len() as u64 > limits.file_bytes {
-            file.rename(&dir.join(next_name(dir)?))?;
+            file.rename(&dir.path().join(next_name(dir)?))?;
             drop(file);
             remove_oldest(dir, limits)?;
             continue;
@@ -91,7 +86,7 @@ pub fn append(
 
 /// The name of the next full file: a number, because the clock may jump back. No other process uses
 /// it, because the caller holds the lock of the current file.
-fn next_name(dir: &Path) -> Result<String> {
+fn next_name(dir: &BaseDir) -> Result<String> {
     let number = |path: &PathBuf| path.file_stem()?.to_str()?.parse().ok();
     let last: u64 = list_files(dir)?
         .iter()
@@ -130,21 +125,22 @@ fn truncated(mut event: Event) -> Event {
 }
 
 /// The files of a journal, the oldest first.
-fn list_files(dir: &Path) -> Result<Vec<PathBuf>> {
+fn list_files(dir: &BaseDir) -> Result<Vec<PathBuf>> {
     let is_journal = |name: &&OsStr| name.to_str().is_some_and(|name| name.ends_with(ENDING));
     // The names of full files are numbers, which sort before `events`.
-    Ok(files::list(dir)?
+    Ok(dir
+        .list(dir.path())?
         .iter()
         .map(AsRef::as_ref)
         .filter(is_journal)
-        .map(|name| dir.join(name))
+        .map(|name| dir.path().join(name))
         .collect())
 }
 
-fn remove_oldest(dir: &Path, limits: JournalLimits) -> Result<()> {
+fn remove_oldest(dir: &BaseDir, limits: JournalLimits) -> Result<()> {
     let mut sized = Vec::new();
     for path in list_files(dir)? {
-        let size = files::stat(&path)?.map_or(0, |stat| stat.size);
+        let size = dir.stat(&path)?.map_or(0, |stat| stat.size);
         sized.push((path, size));
     }
     // Includes the file that is about to be started.
@@ -153,7 +149,7 @@ fn remove_oldest(dir: &Path, limits: JournalLimits) -> Result<()> {
         if total <= limits.total_bytes {
             break;
         }
-        files::remove(&path)?;
+        dir.remove(&path)?;
         total -= size;
     }
     Ok(())
@@ -177,29 +173,27 @@ impl JournalContents {
     }
 }
 
-/// Reads the journal in `dir`; a missing one is empty.
+/// Reads the journal in `dir`.
 ///
 /// Ignores an incomplete line at the end of a file: a process is writing it.
-pub fn read(dir: &Path) -> Result<JournalContents> {
+pub fn read(dir: &BaseDir) -> Result<JournalContents> {
     let mut all = JournalContents::default();
     let mut seen = HashSet::new();
     // The current file may be renamed while the others are read. The second listing finds it under
     // its new name.
     for path in list_files(dir)?.into_iter().chain(list_again(dir)) {
-        let Some(stat) = files::stat(&path)? else {
+        let Some(stat) = dir.stat(&path)? else {
             continue;
         };
         if !seen.insert((stat.device, stat.inode)) {
             continue;
         }
-        if stat.kind != FileKind::File {
-            all.skipped_lines += 1;
-            continue;
-        }
-        match files::read(&path) {
+        match dir.read(&path, MAX_FILE) {
             Ok(bytes) => all.append(parse(complete_lines(&bytes))),
             // It was removed meanwhile.
             Err(error) if error.is_not_found() => {}
+            // It is no file of the journal.
+            Err(error) if WrongFile::of(&error).is_some() => all.skipped_lines += 1,
             Err(error) => return Err(error),
         }
     }
@@ -217,9 +211,12 @@ fn complete_lines(bytes: &[u8]) -> &[u8] {
 }
 
 /// Reads the last complete lines, at most `bytes` bytes.
-pub(crate) fn read_recent(dir: &Path, bytes: u64) -> Result<JournalContents> {
-    let path = dir.join(CURRENT);
-    let end = match files::read_tail(&path, bytes) {
+pub(crate) fn read_recent(dir: &BaseDir, bytes: u64) -> Result<JournalContents> {
+    let path = dir.path().join(CURRENT);
+    let end = match dir
+        .open_file(&path)
+        .and_then(|file| files::read_tail(&file, &path, bytes))
+    {
         Err(error) if error.is_not_found() => return Ok(JournalContents::default()),
         other => other?,
     };
@@ -236,7 +233,7 @@ pub(crate) fn read_recent(dir: &Path, bytes: u64) -> Result<JournalContents> {
 }
 
 /// Lists the files when the iterator is first advanced.
-fn list_again(dir: &Path) -> impl Iterator<Item = PathBuf> {
+fn list_again(dir: &BaseDir) -> impl Iterator<Item = PathBuf> {
     std::iter::once_with(move || list_files(dir).unwrap_or_default()).flatten()
 }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::open::Store;
 use crate::digest::Digest;
 use crate::error::{IoContext, Result};
-use crate::fs::{Extent, FileKind, Reflinker, files, stat_of};
+use crate::fs::{Extent, FileKind, Reflinker, files};
 
 /// How much is read and hashed at a time. It fits into the processor's cache.
 const CHUNK: usize = 256 << 10;
@@ -28,17 +28,15 @@ pub(crate) struct CopiedBlob {
     pub(crate) length: u64,
 }
 
-/// Copies the data of a file, without its holes, into a new file.
+/// Copies the data of a file, without its holes, into the new file `to`.
 ///
 /// If the filesystem can share blocks, the file is cloned before it is read. Then the copy is one
 /// state of the file, even if another process writes to it.
 pub(super) fn copy_data(
     source: &BlobSource<'_>,
-    to_path: &Path,
-    mode: u32,
+    (to, to_path): (&File, &Path),
     reflinker: &Reflinker,
 ) -> Result<CopiedBlob> {
-    let to = files::create_new(to_path, mode)?;
     let size = files::length(source.file, source.path)?;
     let whole = [Extent {
         offset: 0,
@@ -47,12 +45,12 @@ pub(super) fn copy_data(
     // A blob has no holes. Of a file with holes, a clone would have them too.
     let is_clone = source.extents == whole
         && reflinker
-            .reflink(source.file, &to)
+            .reflink(source.file, to)
             .context("write", || to_path)?;
     if is_clone {
         // The file may have grown since `extents` were read.
         to.set_len(size).context("write", || to_path)?;
-        hash_extents(&to, to_path, source.extents, |_, _| Ok(()))
+        hash_extents(to, to_path, source.extents, |_, _| Ok(()))
     } else {
         hash_extents(source.file, source.path, source.extents, |bytes, at| {
             to.write_all_at(bytes, at).context("write", || to_path)
@@ -99,34 +97,38 @@ fn hash_extents(
 
 impl Store {
     /// Whether the store has a readable blob of this digest and length.
-    pub(super) fn has_blob(&self, digest: &Digest, length: u64) -> Result<bool> {
+    pub(super) fn has_blob(&self, digest: &Digest, length: u64) -> bool {
         let path = self.layout.blob(digest);
-        let stat = match files::open(&path).map_err(|error| self.as_damage(error)) {
-            Ok(file) => stat_of(&file).context("inspect", || &path)?,
-            Err(error) if error.is_damage() => return Ok(false),
-            Err(error) => return Err(error),
-        };
-        // The digest is not checked: that would read the whole file. `verify` does it.
-        Ok(stat.kind == FileKind::File && stat.size == length)
+        let found = self.dir.open_file(&path);
+        // The digest is not checked: that would read the whole file. `verify` does it. A file that
+        // can't be opened now is stored again.
+        found.is_ok_and(|file| files::length(&file, &path).is_ok_and(|found| found == length))
     }
 
     /// Renames an unfinished file to its name in the store. False if the store has this blob
     /// already.
     pub(super) fn publish_blob(&self, unfinished: &Path, copied: &CopiedBlob) -> Result<bool> {
         let path = self.layout.blob(&copied.digest);
-        files::create_dir(
-            &self.layout.blob_shelf(&copied.digest),
-            self.modes.directory,
-        )?;
-        if files::rename_noreplace(unfinished, &path)? {
+        self.create_blob_shelf(&copied.digest)?;
+        if self.dir.rename_noreplace(unfinished, &path)? {
             return Ok(true);
         }
         // Another save may have published it, even while this one copied.
-        if self.has_blob(&copied.digest, copied.length)? {
-            files::remove(unfinished)?;
+        if self.has_blob(&copied.digest, copied.length) {
+            self.dir.remove(unfinished)?;
             return Ok(false);
         }
-        // The existing file is damaged.
-        files::rename(unfinished, &path).map(|()| true)
+        // The existing file is damaged or unreadable.
+        self.dir.rename(unfinished, &path).map(|()| true)
+    }
+
+    pub(super) fn create_blob_shelf(&self, digest: &Digest) -> Result<()> {
+        let shelf = self.layout.blob_shelf(digest);
+        let found = self.dir.stat(&shelf)?;
+        if found.is_some_and(|stat| stat.kind != FileKind::Directory) {
+            // Garbage collection removes it too.
+            self.dir.remove(&shelf)?;
+        }
+        self.dir.create_dir(&shelf, self.modes.directory)
     }
 }

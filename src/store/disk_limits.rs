@@ -220,8 +220,8 @@ impl Space {
     }
 
     fn add(&mut self, bytes: u64, files: u64) {
-        self.bytes += bytes;
-        self.files += files;
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.files = self.files.saturating_add(files);
     }
 
     fn covers(self, target: Self) -> bool {

@@ -15,34 +15,20 @@ use super::layout;
 use super::lock::GcLock;
 use super::open::{Store, random_name};
 use super::pack::{PackIndex, PackWriter};
+pub(crate) use super::sweep::GcStats;
+use super::sweep::Sweep;
 use crate::digest::Digest;
 use crate::error::{Error, Result};
-use crate::fs::{FileKind, Timestamp, files, remove_tree};
-use crate::monitor::Silent;
+use crate::fs::FileKind;
+use crate::monitor::{Monitor, Silent};
 use crate::tree::manifest::{Manifest, References};
 use crate::tree::{Content, ContentLocation, LeafKind};
 
 /// A pack is rewritten if it has at least this many dead bytes, and more dead than live ones.
 const MIN_DEAD_BYTES: u64 = 1 << 20;
 
-const DAY: i64 = 86_400;
-/// Seconds until damaged entries are removed. Until then they can be inspected.
-const QUARANTINE_AGE: i64 = 7 * DAY;
 /// Seconds until the stamp of a directory is removed.
-const STAMP_AGE: i64 = 30 * DAY;
-/// Seconds until the state of a job is removed: GitHub's longest job on a self-hosted runner.
-const JOB_STATE_AGE: i64 = 5 * DAY;
-
-/// What one garbage collection did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct GcStats {
-    /// Files removed from the store.
-    pub files: u64,
-    pub rewritten: u64,
-    /// Entries that were found to be damaged.
-    pub quarantined: u64,
-    pub bytes: u64,
-}
+const STAMP_AGE: i64 = 30 * 86_400;
 
 /// What the entries of the store refer to.
 #[derive(Default)]
@@ -56,9 +42,19 @@ struct LiveData {
     blobs: HashSet<Digest>,
     /// Records of entries. They refer to nothing.
     records: HashSet<Digest>,
+    /// Whether an entry or its manifest can't be read now, so that it is not known what it needs.
+    is_incomplete: bool,
 }
 
 impl LiveData {
+    /// Notes that it is not known what an entry needs.
+    fn warn_of_unreadable(&mut self, error: &Error, monitor: &dyn Monitor) {
+        monitor.warn(&format!(
+            "{error}; no contents are removed until it can be read"
+        ));
+        self.is_incomplete = true;
+    }
+
     fn is_live_manifest(&self, name: &OsStr) -> bool {
         layout::parse_digest(name, "")
             .is_some_and(|id| self.manifests.contains_key(&id) || self.records.contains(&id))
@@ -74,48 +70,46 @@ impl Store {
     /// Removes entries. [`Store::collect_garbage`] frees their space.
     pub fn remove_entries(&self, _lock: &GcLock, ids: &[EntryId]) -> Result<()> {
         ids.iter()
-            .try_for_each(|id| files::remove(&self.layout.entry(id)))
+            .try_for_each(|id| self.dir.remove(&self.layout.entry(id)))
     }
 
-    /// Removes everything that no entry refers to.
-    pub fn collect_garbage(&self, _lock: &GcLock) -> Result<GcStats> {
-        let mut stats = GcStats::default();
-        let live = self.live_data(&mut stats)?;
+    /// Removes a record; does nothing for the path of another kind of file.
+    pub(crate) fn remove_record(&self, _lock: &GcLock, path: &Path) -> Result<()> {
+        if path.starts_with(self.layout.manifests()) {
+            self.dir.remove_tree(path)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Removes everything that no entry refers to. While an entry can't be read, all contents stay,
+    /// because it may need them; that is a warning, and so is what can't be removed.
+    pub fn collect_garbage(&self, _lock: &GcLock, monitor: &dyn Monitor) -> Result<GcStats> {
+        let mut sweep = Sweep::new(self);
+        let live = self.live_data(&mut sweep, monitor)?;
+        if !live.is_incomplete {
+            self.collect_contents(&live, &mut sweep)?;
+        }
+        self.collect_used_times(&mut sweep)?;
+        sweep.leftovers()?;
+        Ok(sweep.finish(monitor))
+    }
+
+    fn collect_contents(&self, live: &LiveData, sweep: &mut Sweep<'_>) -> Result<()> {
         let suspects = self.suspects()?;
-        self.sweep(&self.layout.manifests(), &mut stats, |name| {
-            live.is_live_manifest(name)
-        })?;
-        self.collect_packs(&live, &suspects, &mut stats)?;
-        self.collect_blobs(&live, &suspects, &mut stats)?;
+        sweep.sweep(&self.layout.manifests(), |name| live.is_live_manifest(name))?;
+        self.collect_packs(live, &suspects, sweep)?;
+        self.collect_blobs(live, &suspects, sweep)?;
         // Not before their packs and blobs were checked: if this is killed until then, the next
         // garbage collection checks them again.
         for suspect in &suspects {
-            files::remove(&self.layout.suspect(suspect))?;
+            self.dir.remove(&self.layout.suspect(suspect))?;
         }
-        self.collect_used_times(&mut stats)?;
-        self.collect_ready_copies(&live, &mut stats)?;
-        self.collect_stamps(&live, &mut stats)?;
-        self.collect_leftovers(&mut stats)?;
-        Ok(stats)
+        self.collect_ready_copies(live, sweep)?;
+        self.collect_stamps(live, sweep)
     }
 
-    /// Removes files that entries never refer to: lock files, files of killed processes, and old
-    /// files of `quarantine` and of jobs.
-    fn collect_leftovers(&self, stats: &mut GcStats) -> Result<()> {
-        // `locks/store` stays: this process holds it, and a new file of that name would not be
-        // locked.
-        self.sweep(&self.layout.locks(), stats, |name| name == "store")?;
-        self.sweep_old(&self.layout.quarantine(), QUARANTINE_AGE, stats)?;
-        self.sweep_old(&self.layout.job_states(), JOB_STATE_AGE, stats)?;
-        // Every process that writes to `tmp` holds `locks/store`, so these files were left by
-        // processes that were killed.
-        for name in files::list(&self.layout.tmp())? {
-            remove_tree(&self.layout.tmp().join(name))?;
-        }
-        Ok(())
-    }
-
-    fn live_data(&self, stats: &mut GcStats) -> Result<LiveData> {
+    fn live_data(&self, sweep: &mut Sweep<'_>, monitor: &dyn Monitor) -> Result<LiveData> {
         let mut live = LiveData::default();
         for id in self.entry_ids(None)? {
             match self.read_entry_references(&id) {
@@ -126,7 +120,10 @@ impl Store {
                 Ok(None) => {}
                 Err(error) if error.is_damage() => {
                     self.quarantine(&id)?;
-                    stats.quarantined += 1;
+                    sweep.stats.quarantined += 1;
+                }
+                Err(error) if self.is_unreadable(&error) => {
+                    live.warn_of_unreadable(&error, monitor);
                 }
                 Err(error) => return Err(error),
             }
@@ -140,7 +137,7 @@ impl Store {
                 *needed = (*needed).max(Some(*bytes));
             }
         }
-        self.follow_moves(&mut live)?;
+        self.follow_moves(&mut live, monitor)?;
         Ok(live)
     }
 
@@ -153,15 +150,19 @@ impl Store {
     }
 
     /// Adds the packs that live packs were rewritten into.
-    fn follow_moves(&self, live: &mut LiveData) -> Result<()> {
+    fn follow_moves(&self, live: &mut LiveData, monitor: &dyn Monitor) -> Result<()> {
         let mut pending: Vec<Digest> = live.packs.keys().copied().collect();
         while let Some(id) = pending.pop() {
-            if files::stat(&self.layout.pack(&id))?.is_some() {
+            if self.dir.stat(&self.layout.pack(&id))?.is_some() {
                 continue;
             }
             let moved = match self.read_moved(&id) {
                 // The entries that need this pack are damaged. Their next restore finds that out.
                 Err(error) if error.is_damage() => None,
+                Err(error) if self.is_unreadable(&error) => {
+                    live.warn_of_unreadable(&error, monitor);
+                    None
+                }
                 other => other?,
             };
             for new in moved.unwrap_or_default() {
@@ -178,9 +179,9 @@ impl Store {
         &self,
         live: &LiveData,
         suspects: &[Digest],
-        stats: &mut GcStats,
+        sweep: &mut Sweep<'_>,
     ) -> Result<()> {
-        let names = files::list(&self.layout.packs())?;
+        let names = self.dir.list(&self.layout.packs())?;
         let ids_with = |suffix: &'static str| {
             names
                 .iter()
@@ -189,17 +190,18 @@ impl Store {
         // Dead packs go first: a rewrite below may produce a pack with the name of one that a
         // killed garbage collection left behind.
         for id in ids_with(".pack").filter(|id| !live.packs.contains_key(id)) {
-            self.remove_file(&self.layout.pack(&id), stats)?;
+            sweep.remove(&self.layout.pack(&id))?;
         }
         for id in ids_with(".pack") {
             let is_suspect = suspects.contains(&id);
             if self.may_need_rewrite(&id, live, is_suspect)? {
-                self.rewrite(&id, live, is_suspect, stats)?;
+                let rewritten = self.rewrite(&id, live, is_suspect, sweep);
+                sweep.go_on(rewritten)?;
             }
         }
         for id in ids_with(".moved") {
             if !live.moved.contains(&id) && !live.packs.contains_key(&id) {
-                self.remove_file(&self.layout.moved(&id), stats)?;
+                sweep.remove(&self.layout.moved(&id))?;
             }
         }
         Ok(())
@@ -210,7 +212,10 @@ impl Store {
         let Some(needed) = live.packs.get(id) else {
             return Ok(false);
         };
-        let size = files::stat(&self.layout.pack(id))?.map_or(0, |stat| stat.size);
+        let size = self
+            .dir
+            .stat(&self.layout.pack(id))?
+            .map_or(0, |stat| stat.size);
         Ok(is_suspect || needed.is_none_or(|needed| is_mostly_dead(size, needed)))
     }
 
@@ -221,7 +226,7 @@ impl Store {
         id: &Digest,
         live: &LiveData,
         is_suspect: bool,
-        stats: &mut GcStats,
+        sweep: &mut Sweep<'_>,
     ) -> Result<()> {
         let needed = self.live_contents(id, live)?;
         let (path, file, mut index) = match self.open_pack(id) {
@@ -229,7 +234,7 @@ impl Store {
             // Nothing in it can be found any more. The next restore of the entries that need it
             // finds them damaged.
             Err(error) if error.is_damage() => {
-                return self.remove_file(&self.layout.pack(id), stats);
+                return sweep.remove(&self.layout.pack(id));
             }
             Err(error) => return Err(error),
         };
@@ -243,9 +248,9 @@ impl Store {
         let (new, unfinished) = self.copy_undamaged(&file, &path, &index)?.finish()?;
         if new == *id {
             // All of it is live and undamaged.
-            return files::remove(&unfinished);
+            return self.dir.remove(&unfinished);
         }
-        self.replace_pack(id, &new, &unfinished, stats)
+        self.replace_pack(id, &new, &unfinished, sweep)
     }
 
     /// Publishes a new pack in place of the pack `old`, which is removed.
@@ -254,24 +259,24 @@ impl Store {
         old: &Digest,
         new: &Digest,
         unfinished: &Path,
-        stats: &mut GcStats,
+        sweep: &mut Sweep<'_>,
     ) -> Result<()> {
-        let added = files::allocated(unfinished)?;
+        let added = self.allocated(unfinished)?;
         // If this is killed after the first or second step, the old pack is still there and still
         // used; the next garbage collection finds that nothing needs the new one.
-        files::rename(unfinished, &self.layout.pack(new))?;
+        self.dir.rename(unfinished, &self.layout.pack(new))?;
         let moved = serde_json::to_vec(&[new]).map_err(Error::defect)?;
         self.write_atomically(&self.layout.moved(old), &moved)?;
-        self.remove_file(&self.layout.pack(old), stats)?;
-        stats.bytes = stats.bytes.saturating_sub(added);
-        stats.rewritten += 1;
+        sweep.remove(&self.layout.pack(old))?;
+        sweep.stats.bytes = sweep.stats.bytes.saturating_sub(added);
+        sweep.stats.rewritten += 1;
         Ok(())
     }
 
     /// Copies the contents in `index` that have the right digest into a new pack in `tmp`.
     fn copy_undamaged(&self, file: &File, path: &Path, index: &PackIndex) -> Result<PackWriter> {
         let unfinished = self.layout.tmp().join(random_name());
-        let mut writer = PackWriter::create(unfinished, self.modes.file)?;
+        let mut writer = self.new_pack(unfinished)?;
         let mut buffer = Vec::new();
         for record in &index.records {
             if record.read_verified(file, &mut buffer, path)? {
@@ -293,9 +298,7 @@ impl Store {
             if !may_need {
                 continue;
             }
-            let path = self.layout.manifest(id);
-            let bytes = files::read(&path).map_err(|error| self.as_damage(error));
-            match bytes.and_then(|bytes| Manifest::decode(&bytes, id, &path)) {
+            match self.read_manifest(id) {
                 Ok(manifest) => contents.extend(packed_contents(&manifest)),
                 // Its entry is a miss and needs nothing.
                 Err(error) if error.is_damage() => {}
@@ -309,92 +312,62 @@ impl Store {
         &self,
         live: &LiveData,
         suspects: &[Digest],
-        stats: &mut GcStats,
+        sweep: &mut Sweep<'_>,
     ) -> Result<()> {
-        for shelf in files::list(&self.layout.blobs())? {
+        for shelf in self.dir.list(&self.layout.blobs())? {
             let shelf = self.layout.blobs().join(shelf);
-            if files::stat(&shelf)?.is_none_or(|stat| stat.kind != FileKind::Directory) {
-                self.remove_file(&shelf, stats)?;
+            let found = self.dir.stat(&shelf)?;
+            if found.is_none_or(|stat| stat.kind != FileKind::Directory) {
+                sweep.remove(&shelf)?;
                 continue;
             }
-            // A save may have replaced a suspect blob.
-            let is_intact = |id: Digest| self.verify_blob(&id, &mut Vec::new(), &Silent).is_ok();
-            self.sweep(&shelf, stats, |name| {
+            // A save may have replaced a suspect blob. What can't be read now stays.
+            let is_damaged = |id: Digest| {
+                let verified = self.verify_blob(&id, &mut Vec::new(), &Silent);
+                verified.is_err_and(|error| self.as_damage(error).is_damage())
+            };
+            sweep.sweep(&shelf, |name| {
                 layout::parse_digest(name, "").is_some_and(|id| {
-                    live.blobs.contains(&id) && (!suspects.contains(&id) || is_intact(id))
+                    live.blobs.contains(&id) && !(suspects.contains(&id) && is_damaged(id))
                 })
             })?;
         }
         Ok(())
     }
 
-    fn collect_used_times(&self, stats: &mut GcStats) -> Result<()> {
+    fn collect_used_times(&self, sweep: &mut Sweep<'_>) -> Result<()> {
         // Listed again: damaged entries have been quarantined since the first time.
         let ids: HashSet<EntryId> = self.entry_ids(None)?.into_iter().collect();
-        self.sweep(&self.layout.used_dir(), stats, |name| {
+        sweep.sweep(&self.layout.used_dir(), |name| {
             name.to_str()
                 .and_then(EntryId::parse)
                 .is_some_and(|id| ids.contains(&id))
         })
     }
 
-    fn collect_ready_copies(&self, live: &LiveData, stats: &mut GcStats) -> Result<()> {
-        for copy in self.ready_copies()? {
+    fn collect_ready_copies(&self, live: &LiveData, sweep: &mut Sweep<'_>) -> Result<()> {
+        let copies = match self.ready_copies() {
+            Err(error) => return sweep.go_on(Err(error)),
+            Ok(copies) => copies,
+        };
+        for copy in copies {
             if !live.manifests.contains_key(&copy.manifest) {
-                self.remove_ready_copy(&copy)?;
-                stats.bytes += copy.bytes;
+                sweep.go_on(self.remove_ready_copy(&copy))?;
+                sweep.stats.bytes = sweep.stats.bytes.saturating_add(copy.bytes);
             }
         }
         Ok(())
     }
 
-    fn collect_stamps(&self, live: &LiveData, stats: &mut GcStats) -> Result<()> {
+    fn collect_stamps(&self, live: &LiveData, sweep: &mut Sweep<'_>) -> Result<()> {
         let dir = self.layout.stamps();
-        self.sweep(&dir, stats, |name| {
+        sweep.sweep(&dir, |name| {
             let manifest = name
                 .to_str()
                 .and_then(|name| name.split('-').next()?.parse().ok());
             manifest.is_some_and(|id: Digest| live.manifests.contains_key(&id))
         })?;
-        self.sweep_old(&dir, STAMP_AGE, stats)
-    }
-
-    /// Removes the files of a directory that did not change for `max_age` seconds.
-    fn sweep_old(&self, dir: &Path, max_age: i64, stats: &mut GcStats) -> Result<()> {
-        let now = Timestamp::now().seconds;
-        self.sweep(dir, stats, |name| {
-            let changed = files::stat(&dir.join(name))
-                .ok()
-                .flatten()
-                .map_or(now, |stat| stat.ctime.seconds);
-            now.saturating_sub(changed) < max_age
-        })
-    }
-
-    /// Removes the files of a directory for which `retain` is false.
-    fn sweep(
-        &self,
-        dir: &Path,
-        stats: &mut GcStats,
-        retain: impl Fn(&OsStr) -> bool,
-    ) -> Result<()> {
-        for name in files::list(dir)?.iter().filter(|name| !retain(name)) {
-            self.remove_file(&dir.join(name), stats)?;
-        }
-        Ok(())
-    }
-
-    #[expect(
-        clippy::unused_self,
-        reason = "removing files of the store is a method of the store"
-    )]
-    fn remove_file(&self, path: &Path, stats: &mut GcStats) -> Result<()> {
-        let bytes = files::stat(path)?.map_or(0, |stat| stat.allocated);
-        // Somebody may have put a directory in the place of the file.
-        remove_tree(path)?;
-        stats.files += 1;
-        stats.bytes += bytes;
-        Ok(())
+        sweep.sweep_old(&dir, STAMP_AGE)
     }
 }
 

@@ -4,17 +4,20 @@
 
 use super::open::{Store, WRITE_TIMEOUT};
 use crate::error::Result;
-use crate::fs::files;
+
+/// Bytes of a state that is read.
+const MAX_STATE: u64 = 64 << 20;
 
 impl Store {
     pub fn put_job_state(&self, name: &str, bytes: &[u8]) -> Result<()> {
         let _lock = self.lock_shared(WRITE_TIMEOUT)?;
-        files::create_dir(&self.layout.job_states(), self.modes.directory)?;
+        self.dir
+            .create_dir(&self.layout.job_states(), self.modes.directory)?;
         self.write_atomically(&self.layout.job_state(name), bytes)
     }
 
     pub(crate) fn job_state(&self, name: &str) -> Result<Option<Vec<u8>>> {
-        match files::read(&self.layout.job_state(name)) {
+        match self.dir.read(&self.layout.job_state(name), MAX_STATE) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error),
@@ -24,9 +27,9 @@ impl Store {
     /// Reads a state and removes it.
     pub(crate) fn take_job_state(&self, name: &str) -> Option<Vec<u8>> {
         let path = self.layout.job_state(name);
-        let bytes = files::read(&path).ok()?;
+        let bytes = self.dir.read(&path, MAX_STATE).ok()?;
         // If this fails, garbage collection removes the file when it is old.
-        drop(files::remove(&path));
+        drop(self.dir.remove(&path));
         Some(bytes)
     }
 }

@@ -23,6 +23,7 @@ pub const VERSION: u32 = 1;
 ///   ready/<manifest>-<n>-<bytes> a saved directory, to be restored by a rename
 ///   seen/<manifest>-<dev>-<ino>  when a directory outside the store last matched a manifest
 ///   locks/store                  locked by every process that reads or writes the store
+///   locks/turn                   locked by a garbage collection that waits for `locks/store`
 ///   locks/<entry id>             locked by a save
 ///   memories/<name>              state that one phase of a job leaves for a later one
 ///   tmp/<random>/                unfinished files
@@ -152,6 +153,11 @@ impl Layout {
 
     pub(crate) fn store_lock(&self) -> PathBuf {
         self.locks().join("store")
+    }
+
+    /// Held by a garbage collection while it waits for [`Layout::store_lock`].
+    pub(crate) fn turn_lock(&self) -> PathBuf {
+        self.locks().join("turn")
     }
 
     /// Locked while an entry is saved.

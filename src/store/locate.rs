@@ -1,11 +1,11 @@
 //! Finding the contents of files, in an order that is fast to read.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
 use super::open::Store;
-use super::pack::LARGEST_CONTENT;
+use super::pack::{LARGEST_CONTENT, PackIndex};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::tree::apply::{Batch, BatchItem};
@@ -17,10 +17,6 @@ const BATCH: u64 = 256 << 10;
 /// Up to this many unneeded bytes between two contents are read too, instead of starting a new
 /// batch.
 const GAP: u64 = 32 << 10;
-
-/// How many `.moved` files are followed from one pack. Each rewrite adds one; more than this means
-/// that they form a circle.
-pub(super) const MAX_MOVES: u32 = 1000;
 
 /// A content in one of the opened packs.
 #[derive(Clone, Copy)]
@@ -40,7 +36,7 @@ struct PackedFile {
 impl Store {
     /// The locations of the contents of `leaves`: blobs first, the largest one first, then packed
     /// contents in the order of their offsets.
-    pub fn locate(&self, manifest: &Manifest, leaves: &[LeafId]) -> Result<Vec<Batch>> {
+    pub(super) fn batches(&self, manifest: &Manifest, leaves: &[LeafId]) -> Result<Vec<Batch>> {
         let mut packed = Vec::new();
         let mut batches = Vec::new();
         for leaf in leaves {
@@ -110,6 +106,8 @@ impl Store {
 struct ContentIndex<'s> {
     store: &'s Store,
     packs: Vec<Arc<Path>>,
+    /// The packs that were looked for. `.moved` files may name a pack again, even in a circle.
+    seen: HashSet<Digest>,
     found: HashMap<Digest, Option<PackedContent>>,
 }
 
@@ -119,6 +117,7 @@ impl<'s> ContentIndex<'s> {
         let mut contents = Self {
             store,
             packs: Vec::new(),
+            seen: HashSet::new(),
             found: files.iter().map(|file| (file.digest, None)).collect(),
         };
         let mut is_used = vec![false; manifest.packs.len()];
@@ -126,7 +125,7 @@ impl<'s> ContentIndex<'s> {
             is_used[file.pack as usize] = true;
         }
         for (pack, _) in manifest.packs.iter().zip(is_used).filter(|(_, used)| *used) {
-            contents.add(pack, 0)?;
+            contents.add(*pack)?;
         }
         Ok(contents)
     }
@@ -137,28 +136,34 @@ impl<'s> ContentIndex<'s> {
     }
 
     /// Adds a pack, or those that it was rewritten into.
-    fn add(&mut self, id: &Digest, depth: u32) -> Result<()> {
-        match self.store.open_pack(id) {
-            Ok((path, _, index)) => {
-                let pack = self.packs.len();
-                self.packs.push(path.into());
-                for record in index.records {
-                    if let Some(found) = self.found.get_mut(&record.digest) {
-                        found.get_or_insert(PackedContent {
-                            pack,
-                            offset: record.offset,
-                        });
-                    }
-                }
-                Ok(())
+    fn add(&mut self, id: Digest) -> Result<()> {
+        let mut pending = vec![id];
+        while let Some(id) = pending.pop() {
+            if !self.seen.insert(id) {
+                continue;
             }
-            Err(error) if error.is_damage() && depth < MAX_MOVES => {
-                match self.store.read_moved(id)? {
-                    Some(packs) => packs.iter().try_for_each(|pack| self.add(pack, depth + 1)),
-                    None => Err(error),
+            match self.store.open_pack(&id) {
+                Ok((path, _, index)) => self.add_contents(path.into(), &index),
+                Err(error) if error.is_damage() => {
+                    let moved = self.store.read_moved(&id)?.ok_or(error)?;
+                    pending.extend(moved.into_iter().rev());
                 }
+                Err(error) => return Err(error),
             }
-            Err(error) => Err(error),
+        }
+        Ok(())
+    }
+
+    fn add_contents(&mut self, path: Arc<Path>, index: &PackIndex) {
+        let pack = self.packs.len();
+        self.packs.push(path);
+        for record in &index.records {
+            if let Some(found) = self.found.get_mut(&record.digest) {
+                found.get_or_insert(PackedContent {
+                    pack,
+                    offset: record.offset,
+                });
+            }
         }
     }
 }

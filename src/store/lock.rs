@@ -4,11 +4,16 @@
 //! | --- | --- | --- | --- | --- |
 //! | restore | together | together | together | one waits |
 //! | save | together | the second one gives up | together | one waits |
-//! | garbage collection | skipped | skipped | skipped | skipped |
+//! | garbage collection | one waits | one waits | one waits | the second one gives up |
 //!
-//! Restores and saves hold `locks/store` shared, garbage collection holds it exclusively. Garbage
-//! collection never waits: it is skipped while the store is in use. Restores and saves wait for it,
-//! up to a timeout.
+//! Restores and saves hold `locks/store` shared, garbage collection holds it exclusively. Each waits
+//! for the other, up to a timeout.
+//!
+//! A busy store always has a restore or a save, so garbage collection would never find it unused.
+//! Therefore it holds `locks/turn` while it waits for `locks/store`: who comes later waits for
+//! `locks/turn` first, and so garbage collection only waits for those who were there before. It
+//! gives up after its timeout, which is shorter than that of restores and saves. While one garbage
+//! collection waits, others give up at once.
 //!
 //! A save also holds the lock of its entry. It takes that lock after `locks/store` and never waits
 //! for it, so there is no deadlock. Lock files of entries are removed only by the holder of the
@@ -21,8 +26,11 @@ use std::time::Duration;
 use super::id::EntryId;
 use super::open::Store;
 use crate::error::{Error, IoContext, Result};
-use crate::fs::{FileLock, LockMode, files, wait_for_lock};
-use crate::monitor::Silent;
+use crate::fs::{FileLock, LockMode, wait_for_lock};
+use crate::monitor::{Monitor, Silent};
+
+/// Restores and saves hold `locks/turn` only while they take `locks/store`.
+const TURN_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// Allows reading and saving. Held for a whole operation.
 #[derive(Debug)]
@@ -44,12 +52,18 @@ pub struct GcLock {
 impl Store {
     /// Locks the store for reading and saving. Waits for garbage collection, at most `timeout`.
     pub fn lock_shared(&self, timeout: Duration) -> Result<SharedLock> {
-        let path = self.layout.store_lock();
-        let lock = wait_for_lock(timeout, &Silent, || self.try_lock(&path, LockMode::Shared))?;
+        let lock = wait_for_lock(timeout, &Silent, || self.try_lock_shared())?;
         let lock = lock.ok_or_else(|| Error::Busy {
             what: format!("the store {}", self.layout.root().display()),
         })?;
         Ok(SharedLock { _store: lock })
+    }
+
+    fn try_lock_shared(&self) -> Result<Option<FileLock>> {
+        let Some(_turn) = self.try_lock(&self.layout.turn_lock(), LockMode::Shared)? else {
+            return Ok(None);
+        };
+        self.try_lock(&self.layout.store_lock(), LockMode::Shared)
     }
 
     /// Locks one entry for saving; none if another process is saving it.
@@ -64,10 +78,26 @@ impl Store {
         Ok(lock.map(|lock| SaveLock { _entry: lock }))
     }
 
+    /// Locks the store for removals. Waits at most `timeout` for those who use it; none if they use
+    /// it for longer, or if another garbage collection waits already.
+    pub(crate) fn lock_for_gc(
+        &self,
+        timeout: Duration,
+        monitor: &dyn Monitor,
+    ) -> Result<Option<GcLock>> {
+        let try_turn = || self.try_lock(&self.layout.turn_lock(), LockMode::Exclusive);
+        let Some(_turn) = wait_for_lock(timeout.min(TURN_TIMEOUT), monitor, try_turn)? else {
+            return Ok(None);
+        };
+        let lock = wait_for_lock(timeout, monitor, || {
+            self.try_lock(&self.layout.store_lock(), LockMode::Exclusive)
+        })?;
+        Ok(lock.map(|lock| GcLock { _store: lock }))
+    }
+
     /// Locks the store for removals; none if another process is reading or saving.
     pub fn try_lock_for_gc(&self) -> Result<Option<GcLock>> {
-        let lock = self.try_lock(&self.layout.store_lock(), LockMode::Exclusive)?;
-        Ok(lock.map(|lock| GcLock { _store: lock }))
+        self.lock_for_gc(Duration::ZERO, &Silent)
     }
 
     fn try_lock(&self, path: &Path, mode: LockMode) -> Result<Option<FileLock>> {
@@ -75,11 +105,12 @@ impl Store {
     }
 
     fn open_lock(&self, path: &Path) -> Result<File> {
-        match files::open_lock(path, self.modes.file) {
+        match self.dir.open_lock(path, self.modes.file) {
             // Somebody removed `locks`; nothing in it has to be kept.
             Err(error) if error.is_not_found() => {
-                files::create_dir(&self.layout.locks(), self.modes.directory)?;
-                files::open_lock(path, self.modes.file)
+                self.dir
+                    .create_dir(&self.layout.locks(), self.modes.directory)?;
+                self.dir.open_lock(path, self.modes.file)
             }
             other => other,
         }

@@ -38,9 +38,13 @@ pub mod save;
 pub mod scope;
 mod size;
 mod stamps;
+mod sweep;
+mod trust;
 pub mod verify;
 
 pub use entry::Entry;
 pub use id::{CacheKind, EntryGroup, EntryId};
+pub(crate) use open::CacheRoot;
 pub use open::{FileModes, Store};
 pub use scope::CacheScope;
+pub(crate) use trust::Sharing;

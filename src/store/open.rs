@@ -6,13 +6,16 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::layout::{self, Layout};
-use crate::error::{Error, Result};
-use crate::fs::{TempName, files};
+use super::trust::{self, Distrust, Sharing};
+use crate::error::{Error, IoContext, Result};
+use crate::fs::{BaseDir, Dir, FileKind, Owner, Stat, TempName, effective_uid, files};
 
 #[derive(Debug)]
 pub struct Store {
     pub(super) layout: Layout,
     pub(super) modes: FileModes,
+    /// [`Layout::root`]. All files of the store are opened relative to it.
+    pub(super) dir: BaseDir,
 }
 
 /// The permission bits of new directories and files in the store.
@@ -22,18 +25,16 @@ pub struct FileModes {
     pub file: u32,
 }
 
-impl FileModes {
-    /// Everybody who may write to the cache root may read and write the store. Nobody else may read
-    /// it, because it holds copies of files that only some users can read. The set-group-ID bit is
-    /// inherited.
-    fn from_cache_root(mode: u32) -> Self {
-        let group = if mode & 0o020 == 0 { 0 } else { 0o070 };
-        let others = if mode & 0o002 == 0 { 0 } else { 0o007 };
-        let directory = 0o700 | group | others | (mode & 0o2000);
-        Self {
-            directory,
-            file: directory & 0o666,
-        }
+impl From<Sharing> for FileModes {
+    /// Nobody but those who share it may read a store, because it holds copies of files that only
+    /// some users can read.
+    fn from(sharing: Sharing) -> Self {
+        let (directory, file) = match sharing {
+            Sharing::Private => (0o700, 0o600),
+            // The set-group-ID bit gives new files the group of the cache root.
+            Sharing::Group => (0o2770, 0o660),
+        };
+        Self { directory, file }
     }
 }
 
@@ -49,17 +50,87 @@ const CACHEDIR_TAG: &[u8] = b"Signature: 8a477f597d28d172789f06886806bc55\n\
 /// How long the creation of a store and the writing of job states wait for garbage collection.
 pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
-impl Store {
-    /// Opens the store below a cache root; none if nothing has been saved there yet.
-    pub fn open(cache_root: &Path) -> Result<Option<Self>> {
-        let layout = Layout::new(cache_root);
-        let Some(root) = files::stat(layout.root())? else {
+/// Bytes that `format.json` and other files of a few fields have at most.
+pub(super) const SMALL_FILE: u64 = 64 << 10;
+
+/// The mode of a cache root that this program creates.
+const ROOT_MODE: u32 = 0o700;
+
+/// An existing cache root that may be used.
+pub(crate) struct CacheRoot {
+    dir: BaseDir,
+    stat: Stat,
+    pub(crate) sharing: Sharing,
+}
+
+impl CacheRoot {
+    /// None if it does not exist.
+    ///
+    /// Errors: [`Error::Untrusted`] if others may write to it.
+    pub(crate) fn open(path: &Path) -> Result<Option<Self>> {
+        let Some(link) = files::stat_link(path)? else {
             return Ok(None);
         };
-        let store = Self {
-            layout,
-            modes: FileModes::from_cache_root(root.mode),
+        let dir = match Dir::enter_path(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            other => other.context("open", || path)?,
         };
+        let stat = dir.stat().context("inspect", || path)?;
+        let link = (link.kind == FileKind::Symlink).then_some(&link);
+        let sharing = trust::judge_root(effective_uid(), link, &stat)
+            .map_err(|distrust| untrusted(path, distrust))?;
+        let mut dir = BaseDir::new(dir, path.to_owned());
+        give_to_owner(&mut dir, &stat);
+        Ok(Some(Self { dir, stat, sharing }))
+    }
+
+    /// Opens the directory of the store. None if it does not exist.
+    fn open_store(&self, layout: &Layout) -> Result<Option<BaseDir>> {
+        let Some(mut dir) = self.dir.open_dir(layout.root())? else {
+            return Ok(None);
+        };
+        let stat = dir.own_stat()?;
+        trust::judge_store(effective_uid(), &self.stat, &stat)
+            .map_err(|distrust| untrusted(layout.root(), distrust))?;
+        give_to_owner(&mut dir, &stat);
+        Ok(Some(dir))
+    }
+}
+
+fn untrusted(path: &Path, distrust: Distrust) -> Error {
+    Error::Untrusted {
+        path: path.to_owned(),
+        reason: distrust.to_string(),
+        advice: distrust.advice(),
+    }
+}
+
+/// What root creates in the store of another user shall belong to that user, who could not read or
+/// remove it otherwise.
+fn give_to_owner(dir: &mut BaseDir, stat: &Stat) {
+    if effective_uid() == 0 && stat.uid != 0 {
+        dir.give_new_files_to(Owner {
+            uid: stat.uid,
+            gid: stat.gid,
+        });
+    }
+}
+
+impl Store {
+    /// Opens the store below a cache root; none if nothing has been saved there yet.
+    ///
+    /// Errors: [`Error::Untrusted`] if others may write to it.
+    pub fn open(cache_root: &Path) -> Result<Option<Self>> {
+        let Some(root) = CacheRoot::open(cache_root)? else {
+            return Ok(None);
+        };
+        let layout = Layout::new(cache_root);
+        let Some(dir) = root.open_store(&layout)? else {
+            return Ok(None);
+        };
+        let modes = root.sharing.into();
+        let store = Self { layout, modes, dir };
+        store.check_directories()?;
         let format = match store.read_format() {
             // Another process is creating the store, or was killed while it did.
             Err(error) if error.is_not_found() && store.entry_ids(None)?.is_empty() => {
@@ -74,16 +145,20 @@ impl Store {
     }
 
     /// Opens the store below a cache root and creates what is missing of it.
+    ///
+    /// Errors: [`Error::Untrusted`] if others may write to it.
     pub fn create(cache_root: &Path) -> Result<Self> {
-        files::create_dir_all(cache_root)?;
+        create_root(cache_root)?;
+        let disappeared = || Error::invalid("the cache root disappeared");
+        let root = CacheRoot::open(cache_root)?.ok_or_else(disappeared)?;
         let layout = Layout::new(cache_root);
-        let root =
-            files::stat(cache_root)?.ok_or_else(|| Error::invalid("the cache root disappeared"))?;
-        let modes = FileModes::from_cache_root(root.mode);
-        files::create_dir(layout.root(), modes.directory)?;
-        let store = Self { layout, modes };
+        let modes = FileModes::from(root.sharing);
+        root.dir.create_dir(layout.root(), modes.directory)?;
+        let dir = root.open_store(&layout)?.ok_or_else(disappeared)?;
+        let store = Self { layout, modes, dir };
+        store.check_directories()?;
         for directory in store.layout.subdirectories() {
-            files::create_dir(&directory, modes.directory)?;
+            store.dir.create_dir(&directory, modes.directory)?;
         }
         match store.read_format().map_err(|error| store.as_damage(error)) {
             Err(error) if error.is_damage() => store.write_format()?,
@@ -92,9 +167,22 @@ impl Store {
         Ok(store)
     }
 
+    /// Fails if something else is in the place of a directory of the store. If that were found
+    /// later, it would look like damage of every entry.
+    fn check_directories(&self) -> Result<()> {
+        for directory in self.layout.subdirectories() {
+            let found = self.dir.stat(&directory)?;
+            if found.is_some_and(|stat| stat.kind != FileKind::Directory) {
+                let not_a_directory: Result<(), _> = Err(nix::errno::Errno::ENOTDIR);
+                return not_a_directory.context("open", || directory);
+            }
+        }
+        Ok(())
+    }
+
     fn read_format(&self) -> Result<()> {
         let path = self.layout.format();
-        let bytes = files::read(&path)?;
+        let bytes = self.dir.read(&path, SMALL_FILE)?;
         let StoreFormat { format } = serde_json::from_slice(&bytes)
             .map_err(|error| Error::damaged(&path, format!("it cannot be read ({error})")))?;
         if format > layout::VERSION {
@@ -126,17 +214,48 @@ impl Store {
     }
 
     /// The device and inode of the store's directory. A scan of a tree around the store skips it.
-    pub fn identity(&self) -> Result<Option<(u64, u64)>> {
-        Ok(files::stat(self.layout.root())?.map(|stat| (stat.device, stat.inode)))
+    pub fn identity(&self) -> Result<(u64, u64)> {
+        let stat = self.dir.own_stat()?;
+        Ok((stat.device, stat.inode))
+    }
+
+    /// The directory of the journal below a cache root; none if there is no journal yet. It can be
+    /// read whatever the format of the store is.
+    pub(crate) fn open_journal(cache_root: &Path) -> Result<Option<BaseDir>> {
+        let layout = Layout::new(cache_root);
+        let Some(root) = CacheRoot::open(cache_root)? else {
+            return Ok(None);
+        };
+        match root.open_store(&layout)? {
+            Some(store) => store.open_dir(&layout.events()),
+            None => Ok(None),
+        }
+    }
+
+    /// Opens the directory of the journal, and creates it if needed.
+    pub(crate) fn create_journal(&self) -> Result<BaseDir> {
+        let path = self.layout.events();
+        self.dir.create_dir(&path, self.modes.directory)?;
+        let opened = self.dir.open_dir(&path)?;
+        opened.ok_or_else(|| Error::invalid("the directory of the journal disappeared"))
     }
 
     /// Writes a small file under a temporary name and renames it. The caller holds `locks/store`,
     /// because garbage collection empties `tmp`.
     pub(super) fn write_atomically(&self, path: &Path, bytes: &[u8]) -> Result<()> {
         let unfinished = self.layout.tmp().join(random_name());
-        files::write_new(&unfinished, self.modes.file, bytes)?;
-        files::rename(&unfinished, path)
+        self.dir.write_new(&unfinished, self.modes.file, bytes)?;
+        self.dir.rename(&unfinished, path)
     }
+}
+
+/// Creates a missing cache root for its owner alone. Its administrator can create it before with
+/// another mode.
+fn create_root(cache_root: &Path) -> Result<()> {
+    if let Some(parent) = cache_root.parent() {
+        files::create_dir_all(parent)?;
+    }
+    files::create_dir(cache_root, ROOT_MODE)
 }
 
 pub(super) fn random_name() -> String {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use crate::digest::Digest;
 use crate::error::{Error, IoContext, Result};
-use crate::fs::files;
+use crate::fs::{files, is_mostly_holes};
 
 const MAGIC: &[u8; 8] = b"lc-pack\n";
 const VERSION: u32 = 1;
@@ -59,6 +59,10 @@ impl PackIndex {
                 path,
                 "its index has another length than it should",
             ));
+        }
+        let length = u64::from(count) * RECORD as u64;
+        if is_mostly_holes(file, index_at, length).context("read", || path)? {
+            return Err(Error::damaged(path, "most of its index is holes"));
         }
         let mut index = vec![0; count as usize * RECORD];
         read(file, &mut index, index_at, path)?;
@@ -160,8 +164,8 @@ pub struct PackWriter {
 }
 
 impl PackWriter {
-    pub fn create(path: PathBuf, mode: u32) -> Result<Self> {
-        let mut file = files::create_new(&path, mode)?;
+    /// Begins a pack in a new file, whose path is `path`.
+    pub(super) fn begin(mut file: File, path: PathBuf) -> Result<Self> {
         let mut header = [0; HEADER];
         header[..8].copy_from_slice(MAGIC);
         header[8..12].copy_from_slice(&VERSION.to_le_bytes());
@@ -234,11 +238,15 @@ fn write_all_vectored(file: &mut File, mut slices: &mut [IoSlice<'_>]) -> std::i
 mod tests {
     use super::*;
 
+    fn new_pack(path: PathBuf) -> PackWriter {
+        PackWriter::begin(files::create_new(&path, 0o644).unwrap(), path).unwrap()
+    }
+
     #[test]
     fn the_index_holds_offsets_and_digests() {
         let dir = tempfile::tempdir().unwrap();
         let contents: Vec<Vec<u8>> = (0..100).map(|n| vec![n; usize::from(n) * 37 + 1]).collect();
-        let mut writer = PackWriter::create(dir.path().join("p"), 0o644).unwrap();
+        let mut writer = new_pack(dir.path().join("p"));
         for pair in contents.chunks(3) {
             let with_digests: Vec<_> = pair
                 .iter()
@@ -261,7 +269,7 @@ mod tests {
     #[test]
     fn a_truncated_pack_is_damaged() {
         let dir = tempfile::tempdir().unwrap();
-        let mut writer = PackWriter::create(dir.path().join("p"), 0o644).unwrap();
+        let mut writer = new_pack(dir.path().join("p"));
         writer.append(&[(Digest::of(b"abc"), b"abc")]).unwrap();
         let (id, path) = writer.finish().unwrap();
         let whole = files::read(&path).unwrap();

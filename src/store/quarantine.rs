@@ -7,16 +7,31 @@ use super::layout;
 use super::open::Store;
 use crate::digest::Digest;
 use crate::error::Result;
-use crate::fs::files;
 
 impl Store {
     /// Moves a damaged entry to `quarantine`; it no longer exists then.
     pub fn quarantine(&self, id: &EntryId) -> Result<()> {
-        files::create_dir(&self.layout.quarantine(), self.modes.directory)?;
-        match files::rename(&self.layout.entry(id), &self.layout.quarantined(id)) {
+        self.create_quarantine()?;
+        let quarantined = self.layout.quarantined(id);
+        match self.dir.rename(&self.layout.entry(id), &quarantined) {
             Err(error) if error.is_not_found() => Ok(()),
             other => other,
         }
+    }
+
+    fn create_quarantine(&self) -> Result<()> {
+        let quarantine = self.layout.quarantine();
+        self.dir.create_dir(&quarantine, self.modes.directory)
+    }
+
+    /// How many files are in `quarantine`.
+    pub(crate) fn quarantined_files(&self) -> Result<usize> {
+        Ok(self.dir.list(&self.layout.quarantine())?.len())
+    }
+
+    /// How many names are in `tmp`.
+    pub(crate) fn unfinished_files(&self) -> Result<usize> {
+        Ok(self.dir.list(&self.layout.tmp())?.len())
     }
 
     /// Marks a damaged pack or blob. No new entry refers to it until garbage collection has checked
@@ -28,8 +43,9 @@ impl Store {
                 if path.starts_with(self.layout.packs())
                     || path.starts_with(self.layout.blobs()) =>
             {
-                files::create_dir(&self.layout.quarantine(), self.modes.directory)?;
-                files::touch(&self.layout.suspect(&digest), self.modes.file)
+                self.create_quarantine()?;
+                let suspect = self.layout.suspect(&digest);
+                self.dir.touch(&suspect, self.modes.file)
             }
             _ => Ok(()),
         }
@@ -37,7 +53,7 @@ impl Store {
 
     /// The packs and blobs that are marked as damaged.
     pub(crate) fn suspects(&self) -> Result<Vec<Digest>> {
-        let names = files::list(&self.layout.quarantine())?;
+        let names = self.dir.list(&self.layout.quarantine())?;
         Ok(names
             .iter()
             .filter_map(|name| layout::parse_digest(name, ".suspect"))

@@ -1,7 +1,7 @@
 //! Reading entries and what they refer to.
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::entry::Entry;
 use super::id::{EntryGroup, EntryId};
@@ -10,14 +10,23 @@ use super::open::Store;
 use super::pack::PackIndex;
 use crate::digest::Digest;
 use crate::error::{Error, IoContext, Result};
-use crate::fs::{Timestamp, files};
+use crate::fs::{Timestamp, WrongFile, files, is_mostly_holes};
+use crate::tree::LeafId;
+use crate::tree::apply::{Batch, ContentSource};
 use crate::tree::manifest::{Manifest, References, is_source_record, verify_source_record};
+
+/// Bytes of an entry: its list of paths can be long.
+const MAX_ENTRY: u64 = 64 << 20;
+/// Bytes of the record of an entry's units.
+const MAX_RECORD: u64 = 512 << 20;
+/// Bytes of a list of packs.
+const MAX_MOVED: u64 = 1 << 20;
 
 impl Store {
     /// The ids of all entries, or of the entries of one group.
     pub(crate) fn entry_ids(&self, group: Option<&EntryGroup>) -> Result<Vec<EntryId>> {
         let group = group.map(EntryGroup::id);
-        let names = files::list(&self.layout.entries())?;
+        let names = self.dir.list(&self.layout.entries())?;
         let ids = names
             .iter()
             .filter_map(|name| EntryId::parse(name.to_str()?.strip_suffix(".json")?));
@@ -28,55 +37,71 @@ impl Store {
 
     /// The ids of all packs, also of unneeded and damaged ones.
     pub(super) fn pack_ids(&self) -> Result<Vec<Digest>> {
-        let names = files::list(&self.layout.packs())?;
+        let names = self.dir.list(&self.layout.packs())?;
         Ok(names
             .iter()
             .filter_map(|name| layout::parse_digest(name, ".pack"))
             .collect())
     }
 
-    /// Turns the error of a store file that can't be read into [`Error::Damaged`]; returns others
-    /// unchanged.
+    /// Turns the error of a file that is missing or can't be one of the store's into
+    /// [`Error::Damaged`]; returns others unchanged.
     ///
-    /// Whatever the cause, only the entries that need this file are affected.
+    /// A file that can't be read now (no permission, a fault of the disk, too many open files) is
+    /// not damaged: see [`Store::is_unreadable`].
     pub(crate) fn as_damage(&self, error: Error) -> Error {
-        use std::io::ErrorKind::{IsADirectory, NotADirectory, NotFound, PermissionDenied};
-        match &error {
-            Error::Io { path, source, .. } if path.starts_with(self.layout.root()) => {
-                match source.kind() {
-                    NotFound => Error::damaged(path, "it is missing"),
-                    IsADirectory | NotADirectory => Error::damaged(path, "it is not a file"),
-                    PermissionDenied => Error::damaged(path, "it may not be read"),
-                    _ if source.raw_os_error() == Some(nix::libc::EIO) => {
-                        Error::damaged(path, "the disk cannot read it")
-                    }
-                    _ => error,
-                }
-            }
-            _ => error,
+        use std::io::ErrorKind::{IsADirectory, NotADirectory, NotFound};
+        let Error::Io { path, source, .. } = &error else {
+            return error;
+        };
+        if !path.starts_with(self.layout.root()) {
+            return error;
         }
+        match (WrongFile::of(&error), source.kind()) {
+            (_, NotFound) => Error::damaged(path, "it is missing"),
+            (Some(WrongFile::NotAFile), _) | (None, IsADirectory | NotADirectory) => {
+                Error::damaged(path, "it is not a file")
+            }
+            (Some(WrongFile::TooLong), _) => Error::damaged(path, "it is too long"),
+            (Some(WrongFile::Holes), _) => Error::damaged(path, "most of it is holes"),
+            (None, _) => error,
+        }
+    }
+
+    /// Whether an operation failed because a file of the store could not be read or written. That
+    /// says nothing about its contents: a later attempt may succeed.
+    pub(crate) fn is_unreadable(&self, error: &Error) -> bool {
+        matches!(error, Error::Io { path, .. } if path.starts_with(self.layout.root()))
     }
 
     /// Reads an entry; none if it does not exist.
     pub(crate) fn read_entry(&self, id: &EntryId) -> Result<Option<Entry>> {
         let path = self.layout.entry(id);
-        match files::read(&path) {
+        match self.dir.read(&path, MAX_ENTRY) {
             Ok(bytes) => Entry::decode(&bytes, id, &path).map(Some),
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(self.as_damage(error)),
         }
     }
 
-    pub(crate) fn read_manifest(&self, entry: &Entry) -> Result<Manifest> {
-        let path = self.layout.manifest(&entry.manifest);
-        let bytes = files::read(&path).map_err(|error| self.as_damage(error))?;
-        Manifest::decode(&bytes, &entry.manifest, &path)
+    pub(crate) fn read_manifest(&self, id: &Digest) -> Result<Manifest> {
+        let path = self.layout.manifest(id);
+        let read = || -> Result<Manifest> {
+            let file = self.dir.open_file(&path)?;
+            // The header has the length of the rest: what is longer is not read.
+            let header = read_start(&file, References::PREFIX, &path)?;
+            let length = Manifest::encoded_len(&header, id, &path)?;
+            let (bytes, _) = files::read_open(&file, length).context("read", || &path)?;
+            Manifest::decode(&bytes, id, &path)
+        };
+        read().map_err(|error| self.as_damage(error))
     }
 
     /// The bytes of an entry's record.
     pub(crate) fn read_record(&self, id: &Digest) -> Result<Vec<u8>> {
         let path = self.layout.manifest(id);
-        let bytes = files::read(&path).map_err(|error| self.as_damage(error))?;
+        let bytes = self.dir.read(&path, MAX_RECORD);
+        let bytes = bytes.map_err(|error| self.as_damage(error))?;
         if is_source_record(&bytes) {
             verify_source_record(&bytes, id, &path)?;
         } else if Digest::of(&bytes) != *id {
@@ -88,28 +113,23 @@ impl Store {
     /// Reads only the part of a manifest that names the packs and blobs it needs.
     pub(crate) fn read_references(&self, manifest: &Digest) -> Result<References> {
         let path = self.layout.manifest(manifest);
-        let file = files::open(&path).map_err(|error| self.as_damage(error))?;
-        let read = |length: usize| -> Result<Vec<u8>> {
-            let mut bytes = vec![0; length];
-            let whole = files::read_exact_at(&file, &mut bytes, 0).context("read", || &path);
-            let whole = whole.map_err(|error| self.as_damage(error))?;
-            if whole {
-                Ok(bytes)
-            } else {
-                Err(Error::damaged(&path, "it is too short"))
+        let read = || -> Result<References> {
+            let file = self.dir.open_file(&path)?;
+            let header = read_start(&file, References::PREFIX, &path)?;
+            let length = References::required_len(&header, manifest, &path)?;
+            if is_mostly_holes(&file, 0, length as u64).context("read", || &path)? {
+                return Err(Error::damaged(&path, "most of it is holes"));
             }
+            References::decode(&read_start(&file, length, &path)?, manifest, &path)
         };
-        let length = References::required_len(&read(References::PREFIX)?, manifest, &path)?;
-        if length as u64 > files::length(&file, &path)? {
-            return Err(Error::damaged(&path, "it is too short"));
-        }
-        References::decode(&read(length)?, manifest, &path)
+        read().map_err(|error| self.as_damage(error))
     }
 
     /// Opens a pack and reads its index.
     pub(super) fn open_pack(&self, id: &Digest) -> Result<(PathBuf, File, PackIndex)> {
         let path = self.layout.pack(id);
-        let file = files::open(&path).map_err(|error| self.as_damage(error))?;
+        let file = self.dir.open_file(&path);
+        let file = file.map_err(|error| self.as_damage(error))?;
         let index = PackIndex::read(&file, id, &path).map_err(|error| self.as_damage(error))?;
         Ok((path, file, index))
     }
@@ -117,7 +137,7 @@ impl Store {
     /// The packs that a pack was rewritten into; none if it was not rewritten.
     pub(super) fn read_moved(&self, id: &Digest) -> Result<Option<Vec<Digest>>> {
         let path = self.layout.moved(id);
-        match files::read(&path) {
+        match self.dir.read(&path, MAX_MOVED) {
             Ok(bytes) => serde_json::from_slice(&bytes)
                 .map(Some)
                 .map_err(|error| Error::damaged(&path, format!("it cannot be read ({error})"))),
@@ -128,12 +148,42 @@ impl Store {
 
     /// Records that an entry was used now.
     pub(crate) fn mark_used(&self, id: &EntryId) -> Result<()> {
-        files::touch(&self.layout.used(id), self.modes.file)
+        self.dir.touch(&self.layout.used(id), self.modes.file)
     }
 
     /// When an entry was last restored or saved.
     pub fn last_used(&self, id: &EntryId, entry: &Entry) -> Result<Timestamp> {
-        Ok(files::mtime(&self.layout.used(id))?
-            .map_or(entry.created, |used| used.max(entry.created)))
+        let used = self.dir.stat(&self.layout.used(id))?;
+        Ok(used.map_or(entry.created, |used| used.mtime.max(entry.created)))
+    }
+
+    /// The disk usage of a file of the store, in bytes; zero if it does not exist.
+    pub(crate) fn allocated(&self, path: &Path) -> Result<u64> {
+        Ok(self.dir.stat(path)?.map_or(0, |stat| stat.allocated))
+    }
+}
+
+impl ContentSource for Store {
+    fn locate(&self, manifest: &Manifest, leaves: &[LeafId]) -> Result<Vec<Batch>> {
+        self.batches(manifest, leaves)
+    }
+
+    fn open(&self, path: &Path) -> Result<File> {
+        let file = self.dir.open_file(path);
+        file.map_err(|error| self.as_damage(error))
+    }
+}
+
+/// The first bytes of a file.
+fn read_start(file: &File, length: usize, path: &Path) -> Result<Vec<u8>> {
+    // Before the memory is reserved: a length may be wrong.
+    if length as u64 > files::length(file, path)? {
+        return Err(Error::damaged(path, "it is too short"));
+    }
+    let mut bytes = vec![0; length];
+    if files::read_exact_at(file, &mut bytes, 0).context("read", || path)? {
+        Ok(bytes)
+    } else {
+        Err(Error::damaged(path, "it is too short"))
     }
 }

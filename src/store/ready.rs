@@ -22,7 +22,7 @@ use super::layout;
 use super::open::{Store, random_name};
 use crate::digest::Digest;
 use crate::error::Result;
-use crate::fs::{Timestamp, effective_uid, files, remove_tree};
+use crate::fs::{Stat, Timestamp, effective_uid, files};
 use crate::tree::{Roots, Tree};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +42,9 @@ impl ReadyCopy {
         let mut parts = name.to_str()?.splitn(3, '-');
         let manifest = layout::parse_digest(parts.next()?.as_ref(), "")?;
         let root = parts.next()?.parse().ok()?;
-        let bytes = parts.next()?.parse().ok()?;
+        let bytes: u64 = parts.next()?.parse().ok()?;
+        // Somebody may have made up the name: sums of sizes stay far from an overflow.
+        let bytes = bytes.min(1 << 50);
         Some(Self {
             path,
             manifest,
@@ -50,21 +52,22 @@ impl ReadyCopy {
             bytes,
         })
     }
-
-    /// When it was moved into the store; none if it has been removed.
-    pub(crate) fn kept_since(&self) -> Result<Option<Timestamp>> {
-        // A rename changes the ctime of what is renamed, but not its mtime.
-        Ok(files::stat(&self.path)?.map(|stat| stat.ctime))
-    }
 }
 
 impl Store {
     pub fn ready_copies(&self) -> Result<Vec<ReadyCopy>> {
         let dir = self.layout.ready_copies();
-        Ok(files::list(&dir)?
+        let names = self.dir.list(&dir)?;
+        Ok(names
             .iter()
             .filter_map(|name| ReadyCopy::parse(dir.join(name)))
             .collect())
+    }
+
+    /// When a ready copy was moved into the store; none if it has been removed.
+    pub(crate) fn kept_since(&self, copy: &ReadyCopy) -> Result<Option<Timestamp>> {
+        // A rename changes the ctime of what is renamed, but not its mtime.
+        Ok(self.dir.stat(&copy.path)?.map(|stat| stat.ctime))
     }
 
     /// Moves the directories among an entry's roots into the store, except those that have a ready
@@ -85,13 +88,12 @@ impl Store {
             {
                 continue;
             }
-            files::create_dir(&self.layout.ready_copies(), self.modes.directory)?;
+            self.dir
+                .create_dir(&self.layout.ready_copies(), self.modes.directory)?;
             // The sizes of single roots are not known; the first one stands for all.
             let share = if number == 0 { bytes } else { 0 };
-            kept += u32::from(files::try_move_dir(
-                path,
-                &self.layout.ready_copy(manifest, number, share),
-            )?);
+            let kept_as = self.layout.ready_copy(manifest, number, share);
+            kept += u32::from(self.dir.move_in(path, &kept_as)?);
         }
         Ok(kept)
     }
@@ -103,34 +105,49 @@ impl Store {
         tree: &Tree,
         roots: &Roots,
     ) -> Result<u32> {
-        let copies = self.ready_copies()?;
+        // The restore works without them.
+        let copies = self.ready_copies().unwrap_or_default();
         let mut taken = 0;
         for (number, path) in directories(tree, roots) {
             let copy = copies
                 .iter()
                 .find(|copy| copy.manifest == *manifest && copy.root == number);
-            // Another user's directory can be moved here, but not written to afterwards.
-            let is_own = |copy: &&ReadyCopy| {
-                files::stat(&copy.path)
-                    .ok()
-                    .flatten()
-                    .is_some_and(|stat| stat.uid == effective_uid())
-            };
-            // No lock decides who gets the copy: the rename fails if another job was faster, and
-            // also if the root has contents already. Then the restore works without it.
-            if let Some(copy) = copy.filter(is_own) {
-                taken += u32::from(files::try_move_dir(&copy.path, path)?);
+            if let Some(copy) = copy {
+                taken += u32::from(self.take_ready_copy(copy, path)?);
             }
         }
         Ok(taken)
+    }
+
+    /// Moves a ready copy to `path`. Returns false if it is not a directory of this user.
+    ///
+    /// No lock decides who gets it: the rename fails if another job was faster, and also if the
+    /// path has contents already. Then the restore works without it.
+    fn take_ready_copy(&self, copy: &ReadyCopy, path: &Path) -> Result<bool> {
+        let Ok(Some(dir)) = self.dir.open_dir(&copy.path) else {
+            return Ok(false);
+        };
+        let kept = dir.own_stat()?;
+        // Another user's directory can be moved here, but not written to afterwards.
+        if kept.uid != effective_uid() || !self.dir.move_out(&copy.path, path)? {
+            return Ok(false);
+        }
+        let identity = |stat: Stat| (stat.device, stat.inode);
+        if files::stat_link(path)?.map(identity) == Some(identity(kept)) {
+            return Ok(true);
+        }
+        // Somebody replaced it before the rename, perhaps by a symlink.
+        let aside = self.layout.tmp().join(random_name());
+        self.dir.move_in(path, &aside)?;
+        Ok(false)
     }
 
     /// Removes a ready copy, unless another process has taken it.
     pub(crate) fn remove_ready_copy(&self, copy: &ReadyCopy) -> Result<()> {
         // Renamed first, so that no process takes a copy that is half removed.
         let doomed = self.layout.tmp().join(random_name());
-        if files::try_move_dir(&copy.path, &doomed)? {
-            remove_tree(&doomed).map(drop)
+        if self.dir.move_dir(&copy.path, &doomed)? {
+            self.dir.remove_tree(&doomed)
         } else {
             Ok(())
         }

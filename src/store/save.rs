@@ -15,7 +15,7 @@ use super::open::{Store, random_name};
 use super::{blob, pack};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
-use crate::fs::{Extent, Reflinker, files};
+use crate::fs::{Extent, Reflinker};
 use crate::tree::manifest::Manifest;
 use crate::workers;
 
@@ -30,7 +30,7 @@ pub struct PackSlot(usize);
 /// Writes contents into the store, from several threads. Unpublished files are removed on drop.
 pub struct ContentWriter<'s> {
     store: &'s Store,
-    temp_dir: SaveTempDir,
+    temp_dir: SaveTempDir<'s>,
     /// Contents of packs: those that the store had, and those written so far.
     known: Mutex<HashMap<Digest, PackSlot>>,
     /// The packs by slot; none for one that is still being written.
@@ -75,6 +75,8 @@ impl<'s> ContentWriter<'s> {
                 Err(error) if error.is_damage() => {
                     self.store.mark_suspect(&self.store.layout.pack(&id))?;
                 }
+                // Its contents are stored again.
+                Err(error) if self.store.is_unreadable(&error) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -88,14 +90,14 @@ impl<'s> ContentWriter<'s> {
         }
         match self.store.open_pack(id) {
             Ok(_) => Ok(Some(self.slot_of(id))),
-            Err(error) if error.is_damage() => Ok(None),
+            Err(error) if error.is_damage() || self.store.is_unreadable(&error) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
     /// Whether the store has a blob that a new entry may refer to.
-    pub(crate) fn has_blob(&self, digest: &Digest, length: u64) -> Result<bool> {
-        Ok(!self.suspects.contains(digest) && self.store.has_blob(digest, length)?)
+    pub(crate) fn has_blob(&self, digest: &Digest, length: u64) -> bool {
+        !self.suspects.contains(digest) && self.store.has_blob(digest, length)
     }
 
     fn slot_of(&self, id: &Digest) -> PackSlot {
@@ -141,7 +143,7 @@ impl<'s> ContentWriter<'s> {
         if let Some(idle) = workers::lock(&self.idle).pop() {
             return Ok(idle);
         }
-        let writer = pack::PackWriter::create(self.temp_dir.new_path(), self.store.modes.file)?;
+        let writer = self.store.new_pack(self.temp_dir.new_path())?;
         let mut packs = workers::lock(&self.packs);
         packs.push(None);
         Ok((PackSlot(packs.len() - 1), writer))
@@ -152,11 +154,12 @@ impl<'s> ContentWriter<'s> {
             return Ok(());
         }
         let (id, path) = writer.finish()?;
-        if !files::rename_noreplace(&path, &self.store.layout.pack(&id))? {
-            // The existing pack is damaged or marked as such; otherwise its contents would have
-            // been known. This one is intact.
-            files::rename(&path, &self.store.layout.pack(&id))?;
-            files::remove(&self.store.layout.suspect(&id))?;
+        let Store { dir, layout, .. } = self.store;
+        if !dir.rename_noreplace(&path, &layout.pack(&id))? {
+            // The existing pack is damaged, marked as such, or unreadable; otherwise its contents
+            // would have been known. This one is intact.
+            dir.rename(&path, &layout.pack(&id))?;
+            dir.remove(&layout.suspect(&id))?;
         }
         workers::lock(&self.packs)[slot.0] = Some(id);
         Ok(())
@@ -170,17 +173,15 @@ impl<'s> ContentWriter<'s> {
             extents,
         };
         let unfinished = self.temp_dir.new_path();
-        let mode = self.store.modes.file;
-        let copied = blob::copy_data(&source, &unfinished, mode, &self.reflinker)?;
+        let Store { dir, layout, modes } = self.store;
+        let to = dir.create_new(&unfinished, modes.file)?;
+        let copied = blob::copy_data(&source, (&to, &unfinished), &self.reflinker)?;
         if self.suspects.contains(&copied.digest) {
             // `publish_blob` would keep the damaged file if its length is right. The mark is
             // removed last: garbage collection keeps a marked blob that is intact.
-            files::create_dir(
-                &self.store.layout.blob_shelf(&copied.digest),
-                self.store.modes.directory,
-            )?;
-            files::rename(&unfinished, &self.store.layout.blob(&copied.digest))?;
-            files::remove(&self.store.layout.suspect(&copied.digest))?;
+            self.store.create_blob_shelf(&copied.digest)?;
+            dir.rename(&unfinished, &layout.blob(&copied.digest))?;
+            dir.remove(&layout.suspect(&copied.digest))?;
         } else if self.store.publish_blob(&unfinished, &copied)? {
             self.added.fetch_add(copied.length, Ordering::Relaxed);
         }
@@ -205,7 +206,7 @@ impl<'s> ContentWriter<'s> {
 /// All contents are in the store. The manifest and the entry are not published yet.
 pub struct FinishedContents<'s> {
     store: &'s Store,
-    temp_dir: SaveTempDir,
+    temp_dir: SaveTempDir<'s>,
     packs: Vec<Option<Digest>>,
     /// Bytes of contents that the store did not have before.
     pub added_bytes: u64,
@@ -226,9 +227,10 @@ impl FinishedContents<'_> {
 
     fn publish_in_manifests(&self, id: &Digest, bytes: &[u8]) -> Result<()> {
         let unfinished = self.temp_dir.new_path();
-        files::write_new(&unfinished, self.store.modes.file, bytes)?;
+        let Store { dir, layout, modes } = self.store;
+        dir.write_new(&unfinished, modes.file, bytes)?;
         // An existing file is replaced: it is equal, because `id` is its digest, or damaged.
-        files::rename(&unfinished, &self.store.layout.manifest(id))
+        dir.rename(&unfinished, &layout.manifest(id))
     }
 
     /// Publishes a manifest, then the entry that `make_entry` returns for the manifest's digest.
@@ -247,34 +249,45 @@ impl FinishedContents<'_> {
         self.publish_in_manifests(&id, &bytes)?;
         let entry = make_entry(id);
         let unfinished = self.temp_dir.new_path();
-        files::write_new(&unfinished, self.store.modes.file, &entry.encode()?)?;
-        let path = self.store.layout.entry(&entry.id());
+        let Store { dir, layout, modes } = self.store;
+        dir.write_new(&unfinished, modes.file, &entry.encode()?)?;
+        let path = layout.entry(&entry.id());
         if replace {
-            files::rename(&unfinished, &path).map(|()| true)
+            dir.rename(&unfinished, &path).map(|()| true)
         } else {
-            files::rename_noreplace(&unfinished, &path)
+            dir.rename_noreplace(&unfinished, &path)
         }
     }
 }
 
-/// A directory in `tmp` for the unfinished files of one save; removed on drop.
-struct SaveTempDir(PathBuf);
-
-impl SaveTempDir {
-    fn create(store: &Store) -> Result<Self> {
-        let path = store.layout.tmp().join(random_name());
-        files::create_dir(&path, store.modes.directory)?;
-        Ok(Self(path))
-    }
-
-    fn new_path(&self) -> PathBuf {
-        self.0.join(random_name())
+impl Store {
+    /// Begins a pack in the new file `path`.
+    pub(super) fn new_pack(&self, path: PathBuf) -> Result<pack::PackWriter> {
+        pack::PackWriter::begin(self.dir.create_new(&path, self.modes.file)?, path)
     }
 }
 
-impl Drop for SaveTempDir {
+/// A directory in `tmp` for the unfinished files of one save; removed on drop.
+struct SaveTempDir<'s> {
+    store: &'s Store,
+    path: PathBuf,
+}
+
+impl<'s> SaveTempDir<'s> {
+    fn create(store: &'s Store) -> Result<Self> {
+        let path = store.layout.tmp().join(random_name());
+        store.dir.create_dir(&path, store.modes.directory)?;
+        Ok(Self { store, path })
+    }
+
+    fn new_path(&self) -> PathBuf {
+        self.path.join(random_name())
+    }
+}
+
+impl Drop for SaveTempDir<'_> {
     fn drop(&mut self) {
         // Garbage collection removes what remains.
-        drop(crate::fs::remove_tree(&self.0));
+        drop(self.store.dir.remove_tree(&self.path));
     }
 }

@@ -14,10 +14,10 @@ use std::path::PathBuf;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use serde::{Deserialize, Serialize};
 
-use super::open::Store;
+use super::open::{SMALL_FILE, Store};
 use crate::digest::Digest;
 use crate::error::Result;
-use crate::fs::{Timestamp, files, has_local_clock};
+use crate::fs::{Timestamp, has_local_clock};
 
 /// Seconds without a change before the sum is cached.
 const SETTLED: i64 = 60;
@@ -42,14 +42,17 @@ impl Store {
     pub fn allocated_bytes(&self) -> Result<u64> {
         // The times are read first: a change during the count makes them differ next time.
         let dirs = self.counted_dirs()?;
-        let note = files::read(&self.layout.size()).ok();
+        let note = self.dir.read(&self.layout.size(), SMALL_FILE).ok();
         let note = note.and_then(|bytes| serde_json::from_slice::<SizeNote>(&bytes).ok());
         let total = match note.filter(|note| note.times == dirs.times) {
             Some(note) => note.bytes,
             None => self.add_up(&dirs)?,
         };
-        let ready: u64 = self.ready_copies()?.iter().map(|copy| copy.bytes).sum();
-        Ok(total.saturating_add(ready))
+        // Only their owner can read and remove them.
+        let ready = self.ready_copies().unwrap_or_default();
+        Ok(ready
+            .iter()
+            .fold(total, |sum, copy| sum.saturating_add(copy.bytes)))
     }
 
     fn counted_paths(&self) -> Result<Vec<PathBuf>> {
@@ -60,7 +63,7 @@ impl Store {
             self.layout.entries(),
             blobs.clone(),
         ];
-        let shelves = files::list(&blobs)?;
+        let shelves = self.dir.list(&blobs)?;
         paths.extend(shelves.iter().map(|shelf| blobs.join(shelf)));
         Ok(paths)
     }
@@ -69,7 +72,7 @@ impl Store {
         let paths = self.counted_paths()?;
         let mut times = Vec::with_capacity(paths.len() * 28);
         let mut last_change = Timestamp::default();
-        for stat in paths.iter().map(|dir| files::stat(dir)) {
+        for stat in paths.iter().map(|dir| self.dir.stat(dir)) {
             let Some(stat) = stat? else { continue };
             times.extend(stat.inode.to_le_bytes());
             for time in [stat.mtime, stat.ctime] {
@@ -89,7 +92,7 @@ impl Store {
         let totals: Result<Vec<u64>> = dirs
             .paths
             .par_iter()
-            .map(|dir| files::allocated_in_dir(dir))
+            .map(|dir| self.dir.allocated_in_dir(dir))
             .collect();
         let bytes = totals?.iter().sum();
         let age = Timestamp::now()

@@ -11,7 +11,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::open::Store;
+use super::open::{SMALL_FILE, Store};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::fs::{Timestamp, files, has_local_clock};
@@ -27,7 +27,7 @@ impl Store {
             let Ok(Some(file)) = self.stamp_path(manifest, path) else {
                 continue;
             };
-            let Ok(bytes) = files::read(&file) else {
+            let Ok(bytes) = self.dir.read(&file, SMALL_FILE) else {
                 continue;
             };
             // A time in the future was recorded before the clock was set back.
@@ -49,7 +49,8 @@ impl Store {
         stamp: RootStamp,
     ) -> Result<()> {
         let bytes = serde_json::to_vec(&stamp).map_err(Error::defect)?;
-        files::create_dir(&self.layout.stamps(), self.modes.directory)?;
+        self.dir
+            .create_dir(&self.layout.stamps(), self.modes.directory)?;
         for (_, path) in roots.iter() {
             if let Some(file) = self.stamp_path(manifest, path)?
                 && has_local_clock(path)?

@@ -1,6 +1,8 @@
 //! Reading the whole store and comparing it with its digests.
 
 use std::collections::{HashMap, HashSet};
+use std::fs::File;
+use std::path::Path;
 use std::sync::Mutex;
 
 use super::entry::Entry;
@@ -10,7 +12,7 @@ use super::lock::SharedLock;
 use super::open::Store;
 use crate::digest::Digest;
 use crate::error::{Error, IoContext, Result};
-use crate::fs::{FileKind, files};
+use crate::fs::{FileKind, files, is_mostly_holes};
 use crate::monitor::{Monitor, Stage};
 use crate::tree::manifest::Manifest;
 use crate::tree::{Content, ContentLocation, LeafKind};
@@ -24,6 +26,10 @@ pub struct VerifyReport {
     pub damaged: Vec<(EntryId, Error)>,
     /// Damaged files of the store. An entry with a damaged record is still intact.
     pub damaged_files: Vec<Error>,
+    /// Files that can't be read now, which says nothing about their contents.
+    pub unreadable_files: Vec<Error>,
+    /// Entries of which it is not known whether they can be restored.
+    pub unknown: u64,
     pub bytes: u64,
 }
 
@@ -34,7 +40,17 @@ struct VerifiedContents {
     packs: HashMap<Digest, HashMap<Digest, bool>>,
     blobs: HashSet<Digest>,
     damaged: Vec<Error>,
+    unreadable: HashMap<Digest, Error>,
     bytes: u64,
+}
+
+/// What was found about an entry.
+enum VerifiedEntry {
+    Intact(Box<Entry>),
+    /// It needs a file that can't be read now.
+    Unknown,
+    /// It no longer exists.
+    Gone,
 }
 
 enum ContentFile {
@@ -72,30 +88,37 @@ impl Store {
         let mut records = HashSet::new();
         for id in ids {
             match self.verify_entry(&id, &contents) {
-                Ok(Some(entry)) => {
+                Ok(VerifiedEntry::Intact(entry)) => {
                     report.intact += 1;
                     if records.insert(entry.record) {
-                        report.damaged_files.extend(self.record_damage(&entry)?);
+                        self.verify_record(&entry, &mut report)?;
                     }
                 }
-                // It was removed meanwhile.
-                Ok(None) => {}
+                Ok(VerifiedEntry::Unknown) => report.unknown += 1,
+                Ok(VerifiedEntry::Gone) => {}
                 Err(error) if error.is_damage() => report.damaged.push((id, error)),
+                Err(error) if self.is_unreadable(&error) => {
+                    report.unreadable_files.push(error);
+                    report.unknown += 1;
+                }
                 Err(error) => return Err(error),
             }
         }
+        let unreadable = contents.unreadable.into_values();
+        report.unreadable_files.extend(unreadable);
         Ok(report)
     }
 
     /// All blobs, then all packs.
     fn content_files(&self) -> Result<Vec<ContentFile>> {
         let mut found = Vec::new();
-        for shelf in files::list(&self.layout.blobs())? {
+        for shelf in self.dir.list(&self.layout.blobs())? {
             let shelf = self.layout.blobs().join(shelf);
-            if files::stat(&shelf)?.is_none_or(|stat| stat.kind != FileKind::Directory) {
+            let stat = self.dir.stat(&shelf)?;
+            if stat.is_none_or(|stat| stat.kind != FileKind::Directory) {
                 continue;
             }
-            let names = files::list(&shelf)?;
+            let names = self.dir.list(&shelf)?;
             let digests = names
                 .iter()
                 .filter_map(|name| layout::parse_digest(name, ""));
@@ -147,6 +170,11 @@ impl Store {
                     contents.damaged.push(error);
                     Ok(())
                 }
+                error if self.is_unreadable(&error) => {
+                    let (ContentFile::Blob(digest) | ContentFile::Pack(digest)) = file;
+                    contents.unreadable.insert(*digest, error);
+                    Ok(())
+                }
                 error => Err(error),
             },
         }
@@ -162,7 +190,10 @@ impl Store {
         use std::os::unix::fs::FileExt;
 
         let path = self.layout.blob(digest);
-        let file = files::open(&path)?;
+        let file = self.dir.open_file(&path)?;
+        if self.is_made_up_of_holes(&file, digest, &path)? {
+            return Err(Error::damaged(&path, "most of it is holes"));
+        }
         let mut hasher = blake3::Hasher::new();
         buffer.resize(256 << 10, 0);
         let mut at = 0;
@@ -184,6 +215,24 @@ impl Store {
                 "it does not have the digest it is named by",
             ))
         }
+    }
+
+    /// Whether a blob is a huge file of holes that no entry needs in this length. Reading it would
+    /// take hours. A filesystem that makes holes of zeros can also store a real blob as holes.
+    fn is_made_up_of_holes(&self, file: &File, digest: &Digest, path: &Path) -> Result<bool> {
+        let length = files::length(file, path)?;
+        if !is_mostly_holes(file, 0, length).context("read", || path)? {
+            return Ok(false);
+        }
+        for id in self.entry_ids(None)? {
+            if let Ok(Some(entry)) = self.read_entry(&id)
+                && let Ok(manifest) = self.read_manifest(&entry.manifest)
+                && blob_lengths(&manifest).any(|blob| blob == (*digest, length))
+            {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Reads a pack and records which of its contents are damaged. Returns the number of bytes
@@ -215,31 +264,41 @@ impl Store {
         Ok(bytes)
     }
 
-    /// What is wrong with an entry's record. A missing record is no damage:
-    /// `verify --repair` removes damaged ones.
-    fn record_damage(&self, entry: &Entry) -> Result<Option<Error>> {
+    /// A missing record is no damage: `verify --repair` removes damaged ones.
+    fn verify_record(&self, entry: &Entry, report: &mut VerifyReport) -> Result<()> {
         let Some(id) = &entry.record else {
-            return Ok(None);
+            return Ok(());
         };
-        if files::stat(&self.layout.manifest(id))?.is_none() {
-            return Ok(None);
+        if self.dir.stat(&self.layout.manifest(id))?.is_none() {
+            return Ok(());
         }
         match self.read_record(id) {
-            Ok(_) => Ok(None),
-            Err(error) if error.is_damage() => Ok(Some(error)),
-            Err(error) => Err(error),
+            Ok(_) => {}
+            Err(error) if error.is_damage() => report.damaged_files.push(error),
+            Err(error) if self.is_unreadable(&error) => report.unreadable_files.push(error),
+            Err(error) => return Err(error),
         }
+        Ok(())
     }
 
-    /// An error if the entry is damaged; none if it no longer exists.
-    fn verify_entry(&self, id: &EntryId, contents: &VerifiedContents) -> Result<Option<Entry>> {
+    /// An error if the entry is damaged.
+    fn verify_entry(&self, id: &EntryId, contents: &VerifiedContents) -> Result<VerifiedEntry> {
         let Some(entry) = self.read_entry(id)? else {
-            return Ok(None);
+            return Ok(VerifiedEntry::Gone);
         };
-        let manifest = self.read_manifest(&entry)?;
+        let manifest = self.read_manifest(&entry.manifest)?;
+        let needed = manifest.packs.iter().copied();
+        let blobs = blob_lengths(&manifest).map(|(digest, _)| digest);
+        if needed
+            .chain(blobs)
+            .any(|digest| contents.unreadable.contains_key(&digest))
+        {
+            return Ok(VerifiedEntry::Unknown);
+        }
         let mut packs = Vec::new();
+        let mut seen = HashSet::new();
         for pack in &manifest.packs {
-            self.add_contents(pack, contents, 0, &mut packs)?;
+            self.add_contents(*pack, contents, &mut seen, &mut packs)?;
         }
         for leaf in manifest.tree.leaves() {
             let LeafKind::File(file) = &leaf.kind else {
@@ -249,7 +308,7 @@ impl Store {
                 self.verify_content(content, &manifest, contents, &packs)?;
             }
         }
-        Ok(Some(entry))
+        Ok(VerifiedEntry::Intact(Box::new(entry)))
     }
 
     /// `packs` are the contents of the manifest's packs.
@@ -275,22 +334,43 @@ impl Store {
         }
     }
 
-    /// Adds the contents of a pack, or of those that it was rewritten into, to `found`.
+    /// Adds the contents of a pack, or of those that it was rewritten into, to `found`. Skips the
+    /// packs in `seen`.
     fn add_contents<'c>(
         &self,
-        id: &Digest,
+        id: Digest,
         contents: &'c VerifiedContents,
-        depth: u32,
+        seen: &mut HashSet<Digest>,
         found: &mut Vec<&'c HashMap<Digest, bool>>,
     ) -> Result<()> {
-        if let Some(pack) = contents.packs.get(id) {
-            found.push(pack);
-        } else if depth < super::locate::MAX_MOVES {
-            let moved = self.read_moved(id)?.unwrap_or_default();
-            moved
-                .iter()
-                .try_for_each(|pack| self.add_contents(pack, contents, depth + 1, found))?;
+        let mut pending = vec![id];
+        while let Some(id) = pending.pop() {
+            if !seen.insert(id) {
+                continue;
+            }
+            match contents.packs.get(&id) {
+                Some(pack) => found.push(pack),
+                None => pending.extend(self.read_moved(&id)?.unwrap_or_default().into_iter().rev()),
+            }
         }
         Ok(())
     }
+}
+
+/// The blobs that a manifest needs, with their lengths.
+fn blob_lengths(manifest: &Manifest) -> impl Iterator<Item = (Digest, u64)> {
+    manifest
+        .tree
+        .leaves()
+        .iter()
+        .filter_map(|leaf| match &leaf.kind {
+            LeafKind::File(file) => match file.content {
+                Some(Content {
+                    location: ContentLocation::Blob,
+                    digest,
+                }) => Some((digest, file.data_len())),
+                _ => None,
+            },
+            _ => None,
+        })
 }

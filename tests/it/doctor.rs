@@ -5,7 +5,6 @@ use std::fs;
 use serde_json::Value;
 
 use crate::support::mounts::Mount;
-use crate::support::tools::is_root;
 use crate::support::{RunResult, Sandbox, trees};
 
 fn examine(sandbox: &Sandbox) -> RunResult {
@@ -242,17 +241,23 @@ fn directories_of_rsync_workflows_are_found() {
 }
 
 #[test]
-fn a_cache_root_of_root_is_reported_to_other_users() {
-    if !is_root() {
-        return;
-    }
+fn a_cache_root_that_others_may_write_to_is_a_problem() {
     let sandbox = Sandbox::without_rights();
-    fs::create_dir(sandbox.cache()).unwrap();
+    sandbox.job("cache");
     sandbox.job("job");
-    trees::set_mode(sandbox.cache(), 0o777);
+    for (mode, why) in [(0o1777, "every user"), (0o770, "its group")] {
+        trees::set_mode(sandbox.cache(), mode);
+        let json = examine(&sandbox).exited(1).json();
+        assert!(
+            matches!(check(&json, "cache root"), ("problem", found, advice)
+            if found.contains(why) && advice.contains("chmod")),
+            "{json:#}"
+        );
+    }
+    trees::set_mode(sandbox.cache(), 0o2770);
     let json = examine(&sandbox).json();
     assert!(
-        matches!(check(&json, "cache root"), ("warning", found, _) if found.contains("belongs to root")),
+        matches!(check(&json, "cache root"), ("ok", found, _) if found.contains("with the group")),
         "{json:#}"
     );
 }

@@ -1,4 +1,4 @@
-//! Finding the entry for a key, without those that turn out to be damaged.
+//! Finding the entry for a key, without those that turn out to be damaged or unreadable.
 
 use std::collections::HashSet;
 
@@ -18,9 +18,9 @@ pub(super) struct FoundMatch {
 pub(super) struct EntryFinder<'a> {
     store: &'a Store,
     monitor: &'a dyn Monitor,
-    /// Where the store is read-only, quarantine fails and damaged entries stay listed. They must
-    /// not be found again.
-    damaged: HashSet<EntryId>,
+    /// Entries that are damaged or can't be read now. They stay listed where quarantine fails, and
+    /// must not be found again.
+    unusable: HashSet<EntryId>,
 }
 
 impl<'a> EntryFinder<'a> {
@@ -28,7 +28,7 @@ impl<'a> EntryFinder<'a> {
         Self {
             store,
             monitor,
-            damaged: HashSet::new(),
+            unusable: HashSet::new(),
         }
     }
 
@@ -75,20 +75,34 @@ impl<'a> EntryFinder<'a> {
     }
 
     fn read_entry(&mut self, id: &EntryId) -> Result<Option<Entry>> {
-        if self.damaged.contains(id) {
+        if self.unusable.contains(id) {
             return Ok(None);
         }
         match self.store.read_entry(id) {
-            Err(error) if error.is_damage() => {
-                self.quarantine(id, &error);
-                Ok(None)
-            }
+            Err(error) => self.set_aside(id, error).map(|()| None),
             other => other,
         }
     }
 
-    pub(super) fn quarantine(&mut self, id: &EntryId, error: &Error) {
-        self.damaged.insert(id.clone());
+    /// Treats an entry as a miss: quarantines it if it is damaged, and leaves it alone if it can't
+    /// be read now. Returns other errors.
+    pub(super) fn set_aside(&mut self, id: &EntryId, error: Error) -> Result<()> {
+        if error.is_damage() {
+            self.quarantine(id, &error);
+        } else if self.store.is_unreadable(&error) {
+            self.unusable.insert(id.clone());
+            let advice = error.advice();
+            let advice = advice.map_or_else(String::new, |advice| format!("; {advice}"));
+            self.monitor
+                .warn(&format!("{error}; entry {id} is a miss this time{advice}"));
+        } else {
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    fn quarantine(&mut self, id: &EntryId, error: &Error) {
+        self.unusable.insert(id.clone());
         let marked = match error {
             Error::Damaged { path, .. } => self.store.mark_suspect(path),
             _ => Ok(()),

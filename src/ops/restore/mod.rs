@@ -24,8 +24,8 @@ use root_lock::RootLock;
 
 /// Restores the best entry for a key; `None` on a miss.
 ///
-/// An entry that turns out to be damaged is quarantined with a warning, and the next best one is
-/// tried.
+/// An entry that turns out to be damaged is quarantined with a warning, and one that can't be read
+/// now is left alone with a warning. Then the next best one is tried.
 pub fn restore(
     store: &Store,
     request: &RestoreRequest<'_>,
@@ -55,8 +55,7 @@ pub fn restore(
                     elapsed: start.elapsed(),
                 }));
             }
-            Err(error) if error.is_damage() => finder.quarantine(&found.id, &error),
-            Err(error) => return Err(error),
+            Err(error) => finder.set_aside(&found.id, error)?,
         }
     }
     Ok(None)
@@ -68,7 +67,7 @@ fn restore_entry(
     request: &RestoreRequest<'_>,
     monitor: &dyn Monitor,
 ) -> Result<RestoreStats> {
-    let manifest = store.read_manifest(entry)?;
+    let manifest = store.read_manifest(&entry.manifest)?;
     let roots = roots::destinations(&manifest.tree, request.destination)?;
     let lock = RootLock::take(&roots, LOCK_TIMEOUT, monitor)?;
     let ready = if request.options.only_look {
@@ -95,10 +94,10 @@ fn restore_entry(
     monitor.begin(Stage::Restoring, bytes_to_write(&manifest, plan));
     let options = apply::ApplyOptions {
         verify: request.options.verify,
+        source: store,
         monitor,
     };
-    let locate = |leaves: &[_]| store.locate(&manifest, leaves);
-    let applied = apply::apply(&manifest, plan, &roots, &locate, options)?;
+    let applied = apply::apply(&manifest, plan, &roots, options)?;
     let restamped = match request.steps {
         Some(steps) => steps.finish(entry, &manifest, &roots)?,
         None => None,

@@ -51,7 +51,7 @@ impl FileContents {
             let known = unchanged_files.get(leaf.index()).copied().flatten();
             let content = match known {
                 _ if file.size == 0 => Some(StoredContent::Empty),
-                Some(known) => still_stored(known, &packs, writer)?,
+                Some(known) => still_stored(known, &packs, writer),
                 None => None,
             };
             let Some(content) = content else {
@@ -181,18 +181,18 @@ fn still_stored(
     known: &FileData,
     packs: &[Option<PackSlot>],
     writer: &ContentWriter<'_>,
-) -> Result<Option<StoredContent>> {
+) -> Option<StoredContent> {
     let Some(Content { digest, location }) = known.content else {
-        return Ok(Some(StoredContent::Empty));
+        return Some(StoredContent::Empty);
     };
-    Ok(match location {
+    match location {
         ContentLocation::Pack(pack) => {
             packs[pack as usize].map(|slot| StoredContent::Packed(digest, slot))
         }
         ContentLocation::Blob => writer
-            .has_blob(&digest, known.data_len())?
+            .has_blob(&digest, known.data_len())
             .then_some(StoredContent::Blob(digest)),
-    })
+    }
 }
 
 /// The position of a pack in the list. It is appended if it is new.

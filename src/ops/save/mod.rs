@@ -103,7 +103,7 @@ fn scan_roots(context: &SaveContext<'_>) -> Result<Scan> {
     context.monitor.begin(Stage::Scanning, 0);
     let options = scan::ScanOptions {
         filter: context.request.filter,
-        store: context.store.identity()?,
+        store: Some(context.store.identity()?),
         ..scan::ScanOptions::default()
     };
     scan(context.request.roots, &options)

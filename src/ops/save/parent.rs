@@ -29,14 +29,14 @@ impl Parent {
         }
     }
 
-    /// `None` where the entry is gone or damaged. Without a parent every file is read, which is
+    /// `None` where the entry is gone, damaged or unreadable. Without a parent every file is read, which is
     /// slower but correct.
     fn read(store: &Store, id: &EntryId, request: &SaveRequest<'_>) -> Result<Option<Self>> {
         let read = || -> Result<Option<Self>> {
             let Some(entry) = store.read_entry(id)? else {
                 return Ok(None);
             };
-            let manifest = store.read_manifest(&entry)?;
+            let manifest = store.read_manifest(&entry.manifest)?;
             let stamps = store.root_stamps(&entry.manifest, request.roots);
             Ok(Some(Self {
                 entry,
@@ -45,7 +45,7 @@ impl Parent {
             }))
         };
         match read() {
-            Err(error) if error.is_damage() => Ok(None),
+            Err(error) if error.is_damage() || store.is_unreadable(&error) => Ok(None),
             result => result,
         }
     }

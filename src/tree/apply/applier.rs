@@ -2,10 +2,12 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::fs::File;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::batch::Batch;
 use super::counts::Counts;
 use crate::error::{Error, Result};
 use crate::fs::{Dir, Reflinker, TempName, set_mode};
@@ -21,11 +23,22 @@ use crate::tree::roots::Roots;
 pub struct ApplyOptions<'a> {
     /// Compare contents with their digests while writing them.
     pub verify: bool,
+    pub source: &'a dyn ContentSource,
     pub monitor: &'a dyn Monitor,
+}
+
+/// Where the contents of files come from: a store.
+pub trait ContentSource: Sync {
+    /// Where the contents of leaves are.
+    fn locate(&self, manifest: &Manifest, leaves: &[LeafId]) -> Result<Vec<Batch>>;
+
+    /// Opens a file that a batch names.
+    fn open(&self, path: &Path) -> Result<File>;
 }
 
 /// The state of a restore, shared by its threads.
 pub(super) struct Applier<'a> {
+    manifest: &'a Manifest,
     pub(super) tree: &'a Tree,
     pub(super) plan: Cow<'a, Plan>,
     pub(super) roots: &'a Roots,
@@ -48,6 +61,7 @@ impl<'a> Applier<'a> {
         let tasks = (0..).map(DirId).zip(&plan.dirs);
         let to_create = tasks.filter(|(_, task)| **task == DirTask::Create);
         Self {
+            manifest,
             tree: &manifest.tree,
             plan: Cow::Borrowed(plan),
             roots,
@@ -57,6 +71,11 @@ impl<'a> Applier<'a> {
             reflinker: Reflinker::default(),
             counts: Counts::default(),
         }
+    }
+
+    /// Where the contents of leaves are.
+    pub(super) fn locate(&self, leaves: &[LeafId]) -> Result<Vec<Batch>> {
+        self.options.source.locate(self.manifest, leaves)
     }
 
     /// Fails if the monitor asks to stop.

@@ -37,7 +37,7 @@ impl FileWriter<'_, '_> {
 
     fn open_source(&mut self, path: &Arc<Path>) -> Result<()> {
         if self.source.as_ref().is_none_or(|(open, _)| open != path) {
-            let file = files::open(path).map_err(|error| missing_is_damage(error, path))?;
+            let file = self.applier.options.source.open(path)?;
             self.source = Some((Arc::clone(path), file));
         }
         Ok(())
@@ -144,13 +144,5 @@ fn contents_of<'a>(applier: &Applier<'a>, leaf: LeafId) -> Result<(&'a FileData,
             "{} has no contents",
             applier.leaf_path(leaf).display()
         ))),
-    }
-}
-
-fn missing_is_damage(error: Error, path: &Path) -> Error {
-    if error.is_not_found() {
-        Error::damaged(path, "it is missing")
-    } else {
-        error
     }
 }

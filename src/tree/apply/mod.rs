@@ -28,7 +28,7 @@ mod replace;
 mod run;
 mod writer;
 
-pub use applier::ApplyOptions;
+pub use applier::{ApplyOptions, ContentSource};
 pub use batch::{Batch, BatchItem};
 pub use counts::Applied;
 pub use run::apply;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Mutex;
 
 use super::applier::{Applier, ApplyOptions};
-use super::batch::{Batch, shares};
+use super::batch::shares;
 use super::counts::Applied;
 use super::dirs;
 use super::writer::FileWriter;
@@ -20,22 +20,17 @@ use crate::workers;
 /// How many leaves a thread takes at a time.
 const CHUNK: usize = 64;
 
-/// Finds the contents of files in the store.
-type Locate<'a> = &'a dyn Fn(&[LeafId]) -> Result<Vec<Batch>>;
-
 /// Brings the directories at `roots` into the state of `manifest` by carrying out `plan`.
 ///
-/// `locate` finds the contents of files in the store. On an error, such as a damaged store,
-/// whatever was built under temporary names is removed.
+/// On an error, such as a damaged store, whatever was built under temporary names is removed.
 pub fn apply(
     manifest: &Manifest,
     plan: &Plan,
     roots: &Roots,
-    locate: Locate<'_>,
     options: ApplyOptions<'_>,
 ) -> Result<Applied> {
     let mut applier = Applier::new(manifest, plan, roots, options);
-    let result = check(&mut applier).and_then(|()| run(&applier, locate));
+    let result = check(&mut applier).and_then(|()| run(&applier));
     if result.is_err() {
         remove_unfinished(&applier);
     }
@@ -62,10 +57,10 @@ fn check(applier: &mut Applier<'_>) -> Result<()> {
     Ok(())
 }
 
-fn run(applier: &Applier<'_>, locate: Locate<'_>) -> Result<()> {
+fn run(applier: &Applier<'_>) -> Result<()> {
     create_parents_of_roots(applier)?;
     let plan = &*applier.plan;
-    let batches = locate(&plan.write)?;
+    let batches = applier.locate(&plan.write)?;
     workers::for_each_in_order(
         &shares(&batches, rayon::current_num_threads() as u64),
         || FileWriter::new(applier),

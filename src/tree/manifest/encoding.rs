@@ -42,6 +42,12 @@ impl Manifest {
         Ok((bytes, id))
     }
 
+    /// How many bytes a manifest has, given the first [`References::PREFIX`] bytes.
+    pub(crate) fn encoded_len(prefix: &[u8], id: &Digest, path: &Path) -> Result<u64> {
+        let header = Header::decode(MAGIC, prefix, id, path)?;
+        Ok((HEADER as u64 + header.references_len as u64).saturating_add(header.body_len))
+    }
+
     /// Decodes the manifest `id` from the bytes of the file `path`.
     pub fn decode(bytes: &[u8], id: &Digest, path: &Path) -> Result<Self> {
         Self::decode_as(MAGIC, bytes, id, path)

@@ -13,32 +13,23 @@ use crate::support::step::{data_step, save_data};
 const SOON: Duration = Duration::from_secs(1 + 3);
 
 #[test]
-fn a_hanging_file_of_the_store_ends_each_phase_at_its_time_limit_without_failing_it() {
+fn a_fifo_in_the_place_of_a_file_of_the_store_blocks_no_phase() {
     let machine = Machine::new();
     save_data(&machine, "k");
-    // Opening a fifo for reading blocks until it has a writer, like a disk that does not answer.
+    // Opening a fifo for reading can block until it has a writer.
     let format = machine.store().join("local-cache-v1/format.json");
     fs::remove_file(&format).unwrap();
     nix::unistd::mkfifo(&format, nix::sys::stat::Mode::from_bits_truncate(0o644)).unwrap();
     let job = machine.job();
     job.file("data/file", "1");
-    let mut cache = data_step(&job, "other")
-        .with("timeout", "1s")
-        .with("min-free-space", "1kB");
+    let mut cache = data_step(&job, "other").with("min-free-space", "1kB");
     for phase in ["pre", "main", "post"] {
-        let start = Instant::now();
         let done = match phase {
-            "pre" => cache.pre(),
-            "main" => cache.main(),
-            _ => cache.post(),
+            "pre" => cache.pre().passed(),
+            "main" => cache.main().passed().logs("::warning"),
+            _ => cache.post().passed(),
         };
-        let elapsed = start.elapsed();
-        assert!(elapsed < SOON, "{phase} took {elapsed:?}");
-        if phase == "pre" {
-            done.passed()
-        } else {
-            done.passed().logs("::warning")
-        };
+        assert!(!done.log.contains("gave up"), "{phase}: {}", done.log);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use local_cache::monitor::Silent;
 use local_cache::ops::prune::prune;
@@ -158,19 +158,17 @@ fn saves_of_different_keys_run_side_by_side() {
 }
 
 #[test]
-fn pruning_is_skipped_while_the_store_is_in_use() {
+fn pruning_gives_up_while_the_store_stays_in_use() {
     let sandbox = Sandbox::new();
     let job = sandbox.job("job");
     trees::small(&job.join("tree"), 1);
     sandbox.save(&job, "k").succeeded();
     let lock = locked(&sandbox.store().join("locks/store"), FlockArg::LockShared);
-    let start = Instant::now();
     let line = sandbox.prune(0).failed(1);
     assert!(
         line.contains("in use by another process, so nothing was removed"),
         "{line}"
     );
-    assert!(start.elapsed() < Duration::from_secs(5), "pruning waited");
     assert!(
         sandbox
             .run(&job, &["prune", "--dry-run", "--keep", "0"])

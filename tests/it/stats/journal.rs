@@ -5,15 +5,24 @@ use std::io::Write as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use local_cache::Result;
+use local_cache::fs::BaseDir;
 use local_cache::stats::event::{CacheEvent, Event, LookupResult};
-use local_cache::stats::journal::{JournalLimits, append, parse, read};
+use local_cache::stats::journal::{self, JournalContents, JournalLimits, parse};
 
 use super::{NOON, ended, restored};
 
-const MODES: (u32, u32) = (0o755, 0o644);
+fn append(dir: &Path, event: &Event, limits: JournalLimits) -> Result<()> {
+    fs::create_dir_all(dir).unwrap();
+    journal::append(&BaseDir::open(dir)?.unwrap(), event, 0o644, limits)
+}
+
+fn read(dir: &Path) -> Result<JournalContents> {
+    journal::read(&BaseDir::open(dir)?.unwrap())
+}
 
 fn write(dir: &Path, event: &Event) {
-    append(dir, event, MODES, JournalLimits::default()).unwrap();
+    append(dir, event, JournalLimits::default()).unwrap();
 }
 
 fn raw(dir: &Path, bytes: &[u8]) {
@@ -26,16 +35,16 @@ fn raw(dir: &Path, bytes: &[u8]) {
 }
 
 #[test]
-fn appended_events_are_read_back_and_a_missing_journal_is_empty() {
+fn appended_events_are_read_back_and_a_new_journal_is_empty() {
     let dir = tempfile::tempdir().unwrap();
-    let dir = dir.path().join("events");
-    assert_eq!(read(&dir).unwrap().events, []);
+    let dir = dir.path();
+    assert_eq!(read(dir).unwrap().events, []);
     let events = [
         restored("acme/widget", "path", LookupResult::Exact, 100),
         ended("acme/widget", 1, 60_000, Some(5)),
     ];
-    events.iter().for_each(|event| write(&dir, event));
-    let found = read(&dir).unwrap();
+    events.iter().for_each(|event| write(dir, event));
+    let found = read(dir).unwrap();
     assert_eq!(
         (found.events.as_slice(), found.skipped_lines),
         (&events[..], 0)
@@ -64,7 +73,7 @@ fn lines_of_several_writers_never_mix_and_can_be_read_meanwhile() {
                     for number in 0..300 {
                         let mut event = ended("acme/widget", writer * 1000 + number, 1000, None);
                         event.caches[0].key = "k".repeat(usize::try_from(number).unwrap());
-                        append(dir, &event, MODES, bounds).unwrap();
+                        append(dir, &event, bounds).unwrap();
                     }
                 })
             })
@@ -145,7 +154,6 @@ fn a_journal_never_takes_more_than_its_bound_and_loses_its_oldest_lines_first() 
         append(
             dir.path(),
             &ended("acme/widget", number, 1000, None),
-            MODES,
             bounds,
         )
         .unwrap();
@@ -207,11 +215,11 @@ fn a_special_file_as_the_journal_is_not_written_and_does_not_hang() {
     fs::create_dir(&journal).unwrap();
     std::os::unix::fs::symlink(&target, journal.join("events.jsonl")).unwrap();
     let event = ended("acme/widget", 1, 1000, None);
-    append(&journal, &event, MODES, JournalLimits::default()).unwrap_err();
+    append(&journal, &event, JournalLimits::default()).unwrap_err();
     assert_eq!(fs::read(&target).unwrap(), b"x");
     let journal = dir.path().join("fifo");
     fs::create_dir(&journal).unwrap();
     nix::unistd::mkfifo(&journal.join("events.jsonl"), nix::sys::stat::Mode::S_IRWXU).unwrap();
-    append(&journal, &event, MODES, JournalLimits::default()).unwrap_err();
+    append(&journal, &event, JournalLimits::default()).unwrap_err();
     assert_eq!(read(&journal).unwrap().skipped_lines, 1);
 }

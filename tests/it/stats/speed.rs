@@ -3,6 +3,7 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
+use local_cache::fs::BaseDir;
 use local_cache::stats::aggregate::aggregate;
 use local_cache::stats::event::LookupResult;
 use local_cache::stats::journal;
@@ -52,7 +53,8 @@ fn statistics_of_a_hundred_thousand_events_take_at_most_twice_as_long_as_reading
     let lines = lines(jobs);
     fs::write(dir.path().join("events.jsonl"), &lines).unwrap();
     let counted = shortest(|| {
-        let stats = aggregate(&journal::read(dir.path()).unwrap(), None);
+        let journal = BaseDir::open(dir.path()).unwrap().unwrap();
+        let stats = aggregate(&journal::read(&journal).unwrap(), None);
         assert_eq!((stats.events, stats.misses_and_hits.len()), (2 * jobs, 40));
     });
     let read = shortest(|| {

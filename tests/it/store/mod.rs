@@ -3,6 +3,9 @@
 mod crash;
 mod damage;
 mod hostile;
+mod limits;
 mod ready;
 mod retention;
+mod shared;
 mod space;
+mod turn;

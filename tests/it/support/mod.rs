@@ -75,6 +75,13 @@ impl Sandbox {
         sandbox
     }
 
+    /// The same sandbox, whose programs run as the user who starts them: commands behind `setpriv`
+    /// choose their own.
+    pub(crate) fn with_own_user(mut self) -> Self {
+        self.without_rights = false;
+        self
+    }
+
     /// The same sandbox with another cache root.
     pub(crate) fn with_cache(mut self, cache: PathBuf) -> Self {
         self.cache = cache;

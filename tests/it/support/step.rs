@@ -10,6 +10,7 @@ use std::sync::OnceLock;
 
 use yaml_serde::{Mapping, Value};
 
+use local_cache::fs::BaseDir;
 use local_cache::stats::event::Event;
 use local_cache::stats::journal;
 
@@ -245,7 +246,10 @@ fn defaults(kind: &str) -> &'static [(String, String)] {
 
 /// The events of a machine's store.
 pub(crate) fn events(machine: &Machine) -> Vec<Event> {
-    let read = journal::read(&machine.store().join("local-cache-v1/events")).unwrap();
+    let Some(dir) = BaseDir::open(&machine.store().join("local-cache-v1/events")).unwrap() else {
+        return Vec::new();
+    };
+    let read = journal::read(&dir).unwrap();
     assert_eq!(read.skipped_lines, 0);
     read.events
 }

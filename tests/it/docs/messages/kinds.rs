@@ -38,6 +38,11 @@ pub(super) fn errors() -> Vec<Message> {
             found: 0,
             supported: 0,
         },
+        Error::Untrusted {
+            path: path(),
+            reason: "…".to_owned(),
+            advice: "see [Who may use a cache root](../SECURITY.md#who-may-use-a-cache-root)",
+        },
         Error::Busy {
             what: "…".to_owned(),
         },

@@ -51,7 +51,7 @@ fn after_each_of_two_hundred_random_removals_all_other_entries_can_be_restored()
         store
             .remove_entries(&collecting, std::slice::from_ref(&victim))
             .unwrap();
-        store.collect_garbage(&collecting).unwrap();
+        store.collect_garbage(&collecting, &Silent).unwrap();
         drop(collecting);
         entries.remove(&victim);
         removals += 1;

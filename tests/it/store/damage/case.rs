@@ -224,9 +224,16 @@ impl Case {
         format!("{:?} x {:?}", self.target, self.damage)
     }
 
-    /// Whether the store is unusable and the program reports that: a lock that can't be opened.
+    /// Whether the store is unusable and the program reports that: a lock or a format that can't be
+    /// read.
     pub(super) fn is_locked_out(&self) -> bool {
-        self.damage == Damage::Close && self.target == Target::StoreLock
+        self.damage == Damage::Close && matches!(self.target, Target::StoreLock | Target::Format)
+    }
+
+    /// Whether an entry can't be read. It is a miss, but not damaged, and nothing repairs it.
+    pub(super) fn is_unreadable(&self) -> bool {
+        let is_read = !matches!(self.target, Target::Used | Target::EntryLock);
+        self.damage == Damage::Close && is_read && !self.is_locked_out()
     }
 
     /// Restores into a new directory, which then contains a whole generation or nothing.

@@ -54,10 +54,11 @@ fn matrix(target: Target) {
     });
     each_damage(target, |case| {
         if !case.is_locked_out() {
+            let code = Some(i32::from(case.is_unreadable()));
             let repaired = case.sandbox.repair();
-            assert_eq!(repaired.code, Some(0), "{}: {repaired:#?}", case.what());
+            assert_eq!(repaired.code, code, "{}: {repaired:#?}", case.what());
             let verified = case.sandbox.verify();
-            assert_eq!(verified.code, Some(0), "{}: {verified:#?}", case.what());
+            assert_eq!(verified.code, code, "{}: {verified:#?}", case.what());
         }
         case.works_again("after-repair");
         if case.target != Target::Moved && !case.is_locked_out() {
@@ -232,8 +233,43 @@ fn a_blob_that_a_save_repaired_survives_pruning() {
 }
 
 #[test]
+fn what_cannot_be_read_now_is_not_quarantined() {
+    for target in [
+        Target::Entry,
+        Target::Manifest,
+        Target::PackBody,
+        Target::Blob,
+    ] {
+        let mut case = Case::new(target, Damage::Close);
+        assert!(case.restore("closed", KEYS.1, &[]).is_none());
+        case.sandbox.prune(5).exited(0).warnings();
+        assert_eq!(case.sandbox.repair().code, Some(1), "{}", case.what());
+        assert_eq!(files_in(&case.sandbox.store().join("quarantine")).len(), 0);
+        // As soon as it can be read, the entry is a hit.
+        for path in case.snapshot() {
+            trees::set_mode(&path, 0o600);
+        }
+        case.damage = Damage::Empty;
+        let found = case.restore("open", KEYS.1, &[]);
+        assert_same(&case.new, &found.expect("the entry can be read again"));
+        case.sandbox.verify().succeeded();
+    }
+}
+
+#[test]
+fn the_key_of_an_unreadable_entry_is_not_replaced() {
+    let case = Case::new(Target::Entry, Damage::Close);
+    let job = case.sandbox.job("job");
+    let line = case.sandbox.save(&job, KEYS.1).failed(1);
+    assert!(line.contains("Permission denied"), "{line}");
+}
+
+#[test]
 fn the_key_of_a_damaged_entry_can_be_saved_again() {
-    for damage in DAMAGES {
+    for damage in DAMAGES
+        .into_iter()
+        .filter(|damage| *damage != Damage::Close)
+    {
         let case = Case::new(Target::Entry, damage);
         let saved = case
             .sandbox

@@ -1,0 +1,369 @@
+//! Who may use a cache root, and what one user of a shared store can do to another: remove and
+//! change the store, and nothing else.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+use std::path::{Path, PathBuf};
+
+use crate::support::compare::{assert_same, identities, snapshot};
+use crate::support::tools::{is_installed, is_root, skip};
+use crate::support::{RunResult, Sandbox, trees};
+
+const ALICE: u32 = 61_001;
+const BOB: u32 = 61_002;
+/// A group of both.
+const GROUP: u32 = 61_010;
+
+/// A machine with two users, each with a job directory. None without root or setpriv.
+struct Users {
+    sandbox: Sandbox,
+}
+
+impl Users {
+    fn new() -> Option<Self> {
+        if !is_root() {
+            skip("root", "stores of several users");
+            return None;
+        }
+        if !is_installed("setpriv", "stores of several users") {
+            return None;
+        }
+        // The program is where everybody may run it.
+        let sandbox = Sandbox::without_rights().with_own_user();
+        for (name, user) in [("alice", ALICE), ("bob", BOB)] {
+            let job = sandbox.path(name);
+            trees::small(&job.join("tree"), u64::from(user));
+            own(&job, user);
+        }
+        Some(Self { sandbox })
+    }
+
+    /// Creates the cache root.
+    fn with_root(self, owner: u32, mode: u32) -> Self {
+        let root = self.sandbox.cache();
+        fs::create_dir(root).unwrap();
+        chown(root, Some(owner), Some(GROUP)).unwrap();
+        trees::set_mode(root, mode);
+        self
+    }
+
+    fn run(&self, user: u32, job: &str, arguments: &[&str]) -> RunResult {
+        let (uid, gid) = (format!("--reuid={user}"), format!("--regid={user}"));
+        let groups = format!("--groups={GROUP}");
+        let starter = ["setpriv", &uid, &gid, &groups];
+        let job = self.sandbox.path(job);
+        RunResult::of(&mut self.sandbox.command_behind(&starter, &job, arguments))
+    }
+
+    fn save(&self, user: u32, job: &str, key: &str) -> RunResult {
+        self.run(user, job, &["save", "--json", "--key", key, "tree"])
+    }
+
+    /// Makes an empty directory for a job.
+    fn job(&self, name: &str, user: u32) -> PathBuf {
+        let job = self.sandbox.path(name);
+        fs::create_dir(&job).unwrap();
+        own(&job, user);
+        job
+    }
+}
+
+/// Gives a tree to a user.
+fn own(root: &Path, user: u32) {
+    trees::walk(root, &mut |path| {
+        std::os::unix::fs::lchown(path, Some(user), Some(user)).unwrap();
+    });
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::symlink_metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+const ALL_COMMANDS: [&[&str]; 8] = [
+    &["save", "--key", "k", "tree"],
+    &["restore", "--key", "k", "tree"],
+    &["restore", "--lookup-only", "--key", "k", "tree"],
+    &["list"],
+    &["prune", "--keep", "1"],
+    &["verify"],
+    &["verify", "--repair"],
+    &["stats"],
+];
+
+#[test]
+fn a_new_cache_root_is_closed_to_others() {
+    let sandbox = Sandbox::new();
+    let job = sandbox.job("job");
+    trees::small(&job.join("tree"), 1);
+    sandbox.save(&job, "k").succeeded();
+    assert_eq!(
+        (mode(sandbox.cache()), mode(&sandbox.store())),
+        (0o700, 0o700)
+    );
+}
+
+#[test]
+fn a_cache_root_that_others_may_write_to_is_refused() {
+    let sandbox = Sandbox::new();
+    let job = sandbox.job("job");
+    trees::small(&job.join("tree"), 1);
+    fs::create_dir(sandbox.cache()).unwrap();
+    for (mode, why) in [
+        (0o777, "every user may write to it"),
+        (0o1777, "every user may write to it"),
+        (0o775, "its group may write to it"),
+    ] {
+        trees::set_mode(sandbox.cache(), mode);
+        for arguments in ALL_COMMANDS {
+            let line = sandbox.run(&job, arguments).failed(1);
+            assert!(line.contains(why) && line.contains("chmod"), "{line}");
+        }
+        assert_eq!(fs::read_dir(sandbox.cache()).unwrap().count(), 0);
+    }
+}
+
+#[test]
+fn a_cache_root_of_another_user_is_refused() {
+    for mode in [0o755, 0o777, 0o1777, 0o2775] {
+        let Some(users) = Users::new() else { return };
+        let users = users.with_root(BOB, mode);
+        for arguments in ALL_COMMANDS {
+            let line = users.run(ALICE, "alice", arguments).failed(1);
+            assert!(line.contains("belongs to the user 61002"), "{line}");
+        }
+        assert_eq!(fs::read_dir(users.sandbox.cache()).unwrap().count(), 0);
+    }
+}
+
+#[test]
+fn a_symlink_of_another_user_is_not_followed_to_a_cache_root() {
+    let Some(users) = Users::new() else { return };
+    // It leads to a directory of the user herself.
+    symlink(users.sandbox.path("alice"), users.sandbox.cache()).unwrap();
+    std::os::unix::fs::lchown(users.sandbox.cache(), Some(BOB), Some(BOB)).unwrap();
+    let line = users.save(ALICE, "alice", "k").failed(1);
+    assert!(
+        line.contains("a symlink that the user 61002 made"),
+        "{line}"
+    );
+    assert!(!users.sandbox.path("alice/local-cache-v1").exists());
+}
+
+#[test]
+fn a_store_that_another_user_made_in_a_root_of_root_is_refused() {
+    let Some(users) = Users::new() else { return };
+    let users = users.with_root(0, 0o755);
+    fs::create_dir(users.sandbox.store()).unwrap();
+    own(&users.sandbox.store(), BOB);
+    let line = users.save(ALICE, "alice", "k").failed(1);
+    assert!(line.contains("belongs to the user 61002"), "{line}");
+}
+
+#[test]
+fn two_users_share_a_root_that_the_administrator_shared() {
+    let Some(users) = Users::new() else { return };
+    let users = users.with_root(0, 0o2770);
+    users.save(ALICE, "alice", "k").succeeded();
+    trees::walk(&users.sandbox.store(), &mut |path| {
+        let found = fs::symlink_metadata(path).unwrap();
+        let expected = if found.is_dir() { 0o2770 } else { 0o660 };
+        assert_eq!(
+            (mode(path), found.gid()),
+            (expected, GROUP),
+            "{}",
+            path.display()
+        );
+    });
+    let job = users.job("other", BOB);
+    let restored = users.run(BOB, "other", &["restore", "--json", "--key", "k", "tree"]);
+    assert!(restored.succeeded().is_hit());
+    assert_same(
+        &snapshot(&users.sandbox.path("alice/tree")),
+        &snapshot(&job.join("tree")),
+    );
+    users.save(BOB, "bob", "k2").succeeded();
+    users.run(BOB, "bob", &["verify"]).succeeded();
+    users
+        .run(BOB, "bob", &["prune", "--any-key", "--keep", "0"])
+        .succeeded();
+    users.run(ALICE, "alice", &["verify"]).succeeded();
+}
+
+#[test]
+fn symlinks_planted_in_a_shared_store_lead_nowhere() {
+    for planted in [
+        "tmp",
+        "manifests",
+        "blobs",
+        "blobs/ab",
+        "packs",
+        "entries",
+        "seen",
+        "used",
+        "locks",
+        "quarantine",
+        "ready",
+        "events",
+        "memories",
+    ] {
+        let Some(users) = Users::new() else { return };
+        let users = users.with_root(0, 0o2770);
+        users.save(ALICE, "alice", "k").succeeded();
+        let private = users.job("private", ALICE);
+        trees::write(&private.join("thesis"), b"thesis");
+        trees::write(&private.join("ab/thesis"), b"thesis");
+        own(&private, ALICE);
+        trees::set_mode(&private, 0o700);
+        let before = identities(&private);
+        let place = users.sandbox.store().join(planted);
+        if place.exists() {
+            fs::rename(&place, users.sandbox.store().join("moved-away")).unwrap();
+        }
+        symlink(&private, &place).unwrap();
+        std::os::unix::fs::lchown(&place, Some(BOB), Some(GROUP)).unwrap();
+        users.job("other", ALICE);
+        for arguments in ALL_COMMANDS {
+            let ran = users.run(ALICE, "other", arguments);
+            assert!(!ran.stderr.contains("panicked"), "{planted}: {ran:#?}");
+        }
+        users.save(ALICE, "alice", "k2");
+        assert_eq!(before, identities(&private), "{planted}");
+    }
+}
+
+#[test]
+fn a_time_of_use_that_is_a_symlink_opens_no_private_file() {
+    let Some(users) = Users::new() else { return };
+    let users = users.with_root(0, 0o2770);
+    let saved = users.save(ALICE, "alice", "k").succeeded().json();
+    let key = users.sandbox.path("alice/key");
+    fs::write(&key, "secret").unwrap();
+    own(&key, ALICE);
+    trees::set_mode(&key, 0o600);
+    let used = users
+        .sandbox
+        .store()
+        .join("used")
+        .join(saved["entry"].as_str().unwrap());
+    drop(fs::remove_file(&used));
+    symlink(&key, &used).unwrap();
+    std::os::unix::fs::lchown(&used, Some(BOB), Some(GROUP)).unwrap();
+    users.job("other", ALICE);
+    users
+        .run(ALICE, "other", &["restore", "--key", "k", "tree"])
+        .succeeded();
+    assert_eq!(mode(&key), 0o600);
+}
+
+#[test]
+fn an_unfinished_removal_of_another_user_does_not_fail_a_prune() {
+    let Some(users) = Users::new() else { return };
+    let users = users.with_root(0, 0o2770);
+    users.save(ALICE, "alice", "k").succeeded();
+    let left = users
+        .sandbox
+        .store()
+        .join("tmp/.local-cache-0123456789abcdef.tmp");
+    trees::write(&left.join("directory/file"), b"x");
+    own(&left, ALICE);
+    trees::set_mode(&left.join("directory"), 0o755);
+    users
+        .run(BOB, "bob", &["prune", "--any-key", "--keep", "0"])
+        .succeeded();
+    assert!(left.exists());
+    users
+        .run(ALICE, "alice", &["prune", "--any-key", "--keep", "0"])
+        .succeeded();
+    assert!(!left.exists());
+}
+
+#[test]
+fn what_root_saves_belongs_to_the_owner_of_the_store() {
+    let Some(users) = Users::new() else { return };
+    let users = users.with_root(ALICE, 0o700);
+    users.save(ALICE, "alice", "k").succeeded();
+    trees::small(&users.sandbox.path("of-root/tree"), 3);
+    users
+        .run(0, "of-root", &["save", "--move", "--key", "r", "tree"])
+        .succeeded();
+    let ready = users.sandbox.store().join("ready");
+    trees::walk(&users.sandbox.store(), &mut |path| {
+        let owner = fs::symlink_metadata(path).unwrap().uid();
+        // The saved directory itself stays what it was.
+        let is_saved_tree = path.starts_with(&ready) && path != ready;
+        assert_eq!(
+            owner,
+            if is_saved_tree { 0 } else { ALICE },
+            "{}",
+            path.display()
+        );
+    });
+    users.job("other", ALICE);
+    for key in ["k", "r"] {
+        let arguments = ["restore", "--json", "--mirror", "--key", key, "tree"];
+        assert!(
+            users.run(ALICE, "other", &arguments).succeeded().is_hit(),
+            "{key}"
+        );
+    }
+    users.run(ALICE, "alice", &["verify"]).succeeded();
+}
+
+#[test]
+fn a_ready_copy_that_is_a_symlink_is_not_restored() {
+    let sandbox = Sandbox::new();
+    let job = sandbox.job("job");
+    trees::small(&job.join("tree"), 1);
+    let wanted = snapshot(&job.join("tree"));
+    sandbox
+        .run(&job, &["save", "--move", "--key", "k", "tree"])
+        .succeeded();
+    let outside = sandbox.job("outside");
+    trees::write(&outside.join("kept"), b"kept");
+    let before = identities(&outside);
+    let copy = fs::read_dir(sandbox.store().join("ready"))
+        .unwrap()
+        .next()
+        .unwrap();
+    let copy = copy.unwrap().path();
+    fs::rename(&copy, sandbox.path("aside")).unwrap();
+    symlink(&outside, &copy).unwrap();
+    let restored = sandbox.mirror(&job, "k").succeeded().json();
+    assert_eq!(restored["ready-directories"], 0);
+    assert!(!job.join("tree").is_symlink());
+    assert_same(&wanted, &snapshot(&job.join("tree")));
+    assert_eq!(before, identities(&outside));
+}
+
+#[test]
+fn keys_of_others_give_no_commands_to_the_runner() {
+    let sandbox = Sandbox::new();
+    let job = sandbox.job("job");
+    trees::write(&job.join("tree/::add-mask::file"), b"x");
+    symlink("a\n::add-mask::b", job.join("tree/link")).unwrap();
+    let key = "k ##[add-mask]secret\n::add-mask::secret";
+    sandbox.save(&job, key).succeeded();
+    let id = fs::read_dir(sandbox.store().join("entries"))
+        .unwrap()
+        .next()
+        .unwrap();
+    let id = id.unwrap().file_name().into_string().unwrap()[..20].to_owned();
+    for arguments in [
+        &["list"][..],
+        &["list", "--json"],
+        &["show", &id],
+        &["show", "--json", &id],
+        &["prune", "--dry-run", "--keep", "0", "--any-key"],
+        &["restore", "--key", key, "tree"],
+        &["restore", "--key", "##[add-mask]", "tree"],
+    ] {
+        let ran = sandbox.run(&job, arguments).exited(0);
+        let lines = ran.stdout.lines().chain(ran.stderr.lines());
+        for line in lines {
+            let is_command = line.contains("##[") || line.trim_start().starts_with("::");
+            assert!(!is_command, "{arguments:?}: {line}");
+        }
+    }
+    let listed = sandbox.run(&job, &["list", "--json"]).json();
+    assert_eq!(listed[0]["key"], key);
+}
