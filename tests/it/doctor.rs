@@ -5,6 +5,7 @@ use std::fs;
 use serde_json::Value;
 
 use crate::support::mounts::Mount;
+use crate::support::tools::is_root;
 use crate::support::{RunResult, Sandbox, trees};
 
 fn examine(sandbox: &Sandbox) -> RunResult {

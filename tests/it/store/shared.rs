@@ -184,7 +184,7 @@ fn two_users_share_a_root_that_the_administrator_shared() {
     users.save(BOB, "bob", "k2").succeeded();
     users.run(BOB, "bob", &["verify"]).succeeded();
     users
-        .run(BOB, "bob", &["prune", "--any-key", "--keep", "0"])
+        .run(BOB, "bob", &["prune", "--yes", "--any-key", "--keep", "0"])
         .succeeded();
     users.run(ALICE, "alice", &["verify"]).succeeded();
 }
@@ -268,11 +268,15 @@ fn an_unfinished_removal_of_another_user_does_not_fail_a_prune() {
     own(&left, ALICE);
     trees::set_mode(&left.join("directory"), 0o755);
     users
-        .run(BOB, "bob", &["prune", "--any-key", "--keep", "0"])
+        .run(BOB, "bob", &["prune", "--yes", "--any-key", "--keep", "0"])
         .succeeded();
     assert!(left.exists());
     users
-        .run(ALICE, "alice", &["prune", "--any-key", "--keep", "0"])
+        .run(
+            ALICE,
+            "alice",
+            &["prune", "--yes", "--any-key", "--keep", "0"],
+        )
         .succeeded();
     assert!(!left.exists());
 }
@@ -347,12 +351,13 @@ fn keys_of_others_give_no_commands_to_the_runner() {
         .unwrap()
         .next()
         .unwrap();
-    let id = id.unwrap().file_name().into_string().unwrap()[..20].to_owned();
+    let id = id.unwrap().file_name().into_string().unwrap();
+    let id = id.trim_end_matches(".json");
     for arguments in [
         &["list"][..],
         &["list", "--json"],
-        &["show", &id],
-        &["show", "--json", &id],
+        &["show", id],
+        &["show", "--json", id],
         &["prune", "--dry-run", "--keep", "0", "--any-key"],
         &["restore", "--key", key, "tree"],
         &["restore", "--key", "##[add-mask]", "tree"],

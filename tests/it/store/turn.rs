@@ -16,7 +16,10 @@ fn who_comes_after_a_waiting_collection_waits_behind_it() {
     sandbox.save(&job, "k").succeeded();
     let store = Store::open(sandbox.cache()).unwrap().unwrap();
     let first = store.lock_shared(Duration::ZERO).unwrap();
-    let prune = sandbox.command(&job, &["prune", "--json", "--any-key", "--keep", "0"]);
+    let prune = sandbox.command(
+        &job,
+        &["prune", "--yes", "--json", "--any-key", "--keep", "0"],
+    );
     let prune = { prune }.spawn().unwrap();
     let turn = sandbox.store().join("locks/turn");
     let is_waiting = || {
