@@ -7,6 +7,7 @@ use std::path::Path;
 use crate::glob::base::Base;
 use crate::glob::error::PatternError;
 use crate::glob::path_pattern::PathPattern;
+use crate::glob::prefix_index::PrefixIndex;
 use crate::glob::white_space::js_trim;
 
 /// A list of patterns. Their order matters: each line adds paths to the matches of the lines before
@@ -14,6 +15,7 @@ use crate::glob::white_space::js_trim;
 #[derive(Debug, Clone, Default)]
 pub struct Patterns {
     patterns: Vec<PathPattern>,
+    index: PrefixIndex,
 }
 
 /// Whether a path is matched. This can depend on its kind: `name/` matches only directories.
@@ -49,7 +51,14 @@ impl Patterns {
                 }
             }
         }
-        Ok(Self { patterns })
+        Ok(Self::of(patterns))
+    }
+
+    fn of(patterns: Vec<PathPattern>) -> Self {
+        Self {
+            index: PrefixIndex::new(&patterns),
+            patterns,
+        }
     }
 
     /// The same list, but each pattern also matches everything below its matches, as in
@@ -62,7 +71,7 @@ impl Patterns {
             patterns.push(pattern.clone());
             patterns.extend(descendants);
         }
-        Self { patterns }
+        Self::of(patterns)
     }
 
     /// Whether nothing can match: there are no patterns except `!` ones.
@@ -72,13 +81,14 @@ impl Patterns {
 
     /// `path` is absolute, without `.` and `..`. Does not access the disk.
     pub fn matches(&self, path: &Path) -> PatternMatch {
-        let path = path.as_os_str().as_bytes();
+        let bytes = path.as_os_str().as_bytes();
         let mut matched = PatternMatch::default();
-        for pattern in &self.patterns {
+        for pattern in self.index.candidates(path) {
+            let pattern = &self.patterns[pattern];
             let include = !pattern.exclude;
             let is_unaffected = matched.directory == include
                 && (pattern.directories_only || matched.file == include);
-            if is_unaffected || !pattern.matches(path) {
+            if is_unaffected || !pattern.matches(bytes) {
                 continue;
             }
             matched.directory = include;
@@ -91,8 +101,13 @@ impl Patterns {
 
     /// Whether the list can match a path below this absolute path.
     pub(crate) fn may_match_below(&self, path: &Path) -> bool {
-        let path = path.as_os_str().as_bytes();
-        self.includes().any(|pattern| pattern.may_match_below(path))
+        let bytes = path.as_os_str().as_bytes();
+        let mut candidates = self.index.candidates(path);
+        let may_match = |pattern: usize| {
+            let pattern = &self.patterns[pattern];
+            !pattern.exclude && pattern.may_match_below(bytes)
+        };
+        self.index.is_above_include(path) || candidates.any(may_match)
     }
 
     /// The directories where the search starts: the literal path before the first wildcard of each
@@ -151,6 +166,39 @@ mod tests {
             let roots: Vec<&Path> = roots.iter().map(Path::new).collect();
             assert_eq!(list(patterns).search_paths(), roots, "{patterns:?}");
         }
+    }
+
+    #[test]
+    fn a_long_list_matches_what_a_short_one_matches() {
+        let lines = ["a/*.rs", "!a/b.rs", "dir/", "x/**/y", "!x/z/**", "/tmp/*"];
+        let unused = (0..100).map(|number| format!("unused/{number}/file"));
+        let all: Vec<String> = unused.chain(lines.map(str::to_owned)).collect();
+        let (short, long) = (
+            list(&lines),
+            Patterns::parse(&all, &Base::new("/ws", "/home/u")).unwrap(),
+        );
+        for path in [
+            "/ws",
+            "/ws/a",
+            "/ws/a/b.rs",
+            "/ws/a/c.rs",
+            "/ws/dir",
+            "/ws/dir/f",
+            "/ws/x",
+            "/ws/x/y",
+            "/ws/x/z/q/y",
+            "/tmp",
+            "/tmp/f",
+            "/",
+            "/ws/other",
+        ] {
+            let path = Path::new(path);
+            assert_eq!(long.matches(path), short.matches(path), "{path:?}");
+            let may_match = (long.may_match_below(path), short.may_match_below(path));
+            assert_eq!(may_match.0, may_match.1, "{path:?}");
+        }
+        assert!(long.may_match_below(Path::new("/ws/unused/7")));
+        assert!(!long.may_match_below(Path::new("/ws/unused/7/file")));
     }
 
     #[test]

@@ -48,6 +48,7 @@ mod exclusions;
 pub mod hash_files;
 mod list;
 mod path_pattern;
+mod prefix_index;
 mod resolve;
 mod segment;
 mod white_space;
