@@ -97,6 +97,9 @@ impl Error {
     /// What to do next. None if there is nothing to do.
     pub fn advice(&self) -> Option<Cow<'static, str>> {
         let advice = match self {
+            Self::Io { source, .. } if is_out_of_descriptors(source) => {
+                "raise the limit of open files (`ulimit -n`)"
+            }
             Self::Io { source, .. } => match source.kind() {
                 io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                     "free some space, or let `local-cache prune` remove old entries"
@@ -132,6 +135,13 @@ impl Error {
             None => self.to_string(),
         }
     }
+}
+
+fn is_out_of_descriptors(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(nix::libc::EMFILE | nix::libc::ENFILE)
+    )
 }
 
 /// The text of an operating system error without "(os error N)".

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::context::CommandContext;
 use super::exit::Exit;
+use super::failure::usage_error;
 use super::record::record;
 use super::save::path_group;
 use super::scope::ScopeArgs;
@@ -19,6 +20,7 @@ use super::text::{Rendered, files_and_bytes, one_line};
 use super::values::parse_key;
 use crate::fmt::human::{bytes, elapsed, plural};
 use crate::fmt::whole_milliseconds;
+use crate::fs::Local;
 use crate::job::{CacheReply, FoundEntry, PathsTarget};
 use crate::ops::entries;
 use crate::ops::near_miss::{Difference, Lookup, NearMiss, near_miss};
@@ -102,6 +104,11 @@ pub(super) fn restore(context: &mut CommandContext<'_>, args: &RestoreArgs) -> R
     let start = Instant::now();
     let key = parse_key(args.key.as_deref().unwrap_or_default())?;
     let paths = context.path_list(&args.paths)?;
+    if args.mirror && paths.has_exclusions() {
+        return Err(usage_error(
+            "--mirror would also delete what the `!` patterns exclude; use only one of the two",
+        ));
+    }
     let store = match Store::open(context.cache_root) {
         Err(error) if error.is_damage() => {
             context.monitor.warn(&error.with_advice());
@@ -206,7 +213,7 @@ fn restore_from(
         groups,
         key,
         restore_keys: &args.restore_keys,
-        destination: &|root| paths.destination(root),
+        destination: &|root| paths.destination(root, &Local::default()),
         options: args.lookup.restore_options(args.mirror),
         steps: None,
     };

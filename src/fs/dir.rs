@@ -12,7 +12,7 @@ use nix::fcntl::{AtFlags, OFlag};
 use nix::sys::stat::{Mode, UtimensatFlags};
 use nix::sys::time::TimeSpec;
 use nix::unistd::UnlinkatFlags;
-use rustix::fs::{FileType, RawDir, RenameFlags, SeekFrom};
+use rustix::fs::{FileType, RawDir, RenameFlags, SeekFrom, StatxAttributes, StatxFlags};
 use rustix::io::Errno;
 
 use super::{FileKind, Stat, Timestamp};
@@ -187,6 +187,23 @@ impl Dir {
         Ok(nix::sys::stat::fstatat(&self.0, name, AtFlags::AT_SYMLINK_NOFOLLOW)?.into())
     }
 
+    /// Whether another filesystem, or another directory, is mounted at a name. False where the kernel
+    /// can't tell (before Linux 5.8) and the device is that of this directory.
+    pub(crate) fn is_mount_point(&self, name: &[u8]) -> io::Result<bool> {
+        let flags = rustix::fs::AtFlags::SYMLINK_NOFOLLOW | rustix::fs::AtFlags::NO_AUTOMOUNT;
+        match rustix::fs::statx(&self.0, name, flags, StatxFlags::empty()) {
+            Ok(found)
+                if found
+                    .stx_attributes_mask
+                    .contains(StatxAttributes::MOUNT_ROOT) =>
+            {
+                Ok(found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
+            }
+            Ok(_) | Err(Errno::NOSYS) => Ok(self.stat_at(name)?.device != self.stat()?.device),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// The metadata of this directory.
     pub fn stat(&self) -> io::Result<Stat> {
         stat_of(self)
@@ -247,6 +264,18 @@ impl AsFd for Dir {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
+}
+
+/// Whether a name was removed, or is no longer of the kind that it was opened as: a directory or file
+/// that became a symlink gives ELOOP, one that became a socket ENXIO.
+pub(crate) fn is_gone(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    ) || matches!(
+        error.raw_os_error(),
+        Some(nix::libc::ELOOP | nix::libc::ENXIO)
+    )
 }
 
 /// The owner of the files that this process creates.

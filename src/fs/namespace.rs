@@ -10,7 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::error::{IoContext, Result};
-use crate::fs::resolve_in_root;
+use crate::fs::{files, resolve_in_root};
 
 /// Translates between the names in a request and the paths that this process can open.
 ///
@@ -41,6 +41,16 @@ pub trait Namespace: Debug + Send + Sync {
     /// [`Namespace::resolve_parent`] with an error that names the path.
     fn locate_parent(&self, name: &Path) -> Result<PathBuf> {
         self.resolve_parent(name).context("find", || name)
+    }
+
+    /// Where a name leads if it is a symlink to a directory; none otherwise.
+    fn locate_linked_dir(&self, name: &Path) -> Result<Option<PathBuf>> {
+        if !files::is_symlink(&self.locate_parent(name)?)? {
+            return Ok(None);
+        }
+        // A symlink that leads nowhere is found when it is read as one.
+        let target = self.locate(name).and_then(|path| files::canonical(&path));
+        Ok(target.ok().filter(|path| path.is_dir()))
     }
 }
 

@@ -11,12 +11,24 @@ use crate::error::{IoContext, Result};
 ///
 /// Makes directories writable first, as far as that is permitted. It is no error if the name does
 /// not exist.
+///
+/// Errors: [`may_stay`] names those of names that this user can't remove and of directories that
+/// something is mounted at. Such a directory is not entered. Everything else is removed all the
+/// same.
 pub(crate) fn remove_child(parent: &Dir, name: &[u8]) -> io::Result<u64> {
     match unlink_leaf(parent, name)? {
         Unlinked::Removed => Ok(1),
         Unlinked::Missing => Ok(0),
         Unlinked::Directory => remove_dir_all(parent, name),
     }
+}
+
+/// Whether an error of [`remove_child`] means that a name has to stay.
+pub(crate) fn may_stay(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ResourceBusy
+    )
 }
 
 enum Unlinked {
@@ -40,29 +52,30 @@ fn unlink_leaf(parent: &Dir, name: &[u8]) -> io::Result<Unlinked> {
     }
 }
 
+/// How many directories are open at the same time.
+const OPEN_LEVELS: usize = 24;
+
 fn remove_dir_all(parent: &Dir, name: &[u8]) -> io::Result<u64> {
     let mut removed = 0;
-    // Open directories from the top down, each with the names still to be removed. No recursion,
-    // because trees may be deeper than the stack.
-    let mut open = vec![RemoveLevel::enter(parent, name)?];
-    while let Some(level) = open.last_mut() {
-        let Some(listed) = level.names.pop_front() else {
-            let Some(done) = open.pop() else { break };
-            let above = open.last().map_or(parent, |level| &level.dir);
-            above.remove_dir(&done.name)?;
-            removed += 1;
-            continue;
-        };
-        match level.unlink(&listed)? {
-            Unlinked::Removed => removed += 1,
-            Unlinked::Missing => {}
-            Unlinked::Directory => {
-                let below = RemoveLevel::enter(&level.dir, &listed.name)?;
-                open.push(below);
+    let mut first_to_stay = None;
+    let mut levels = RemoveLevels {
+        parent,
+        levels: vec![RemoveLevel::enter(parent, name)?],
+    };
+    loop {
+        match levels.remove_next() {
+            Ok(Removed::Name) => removed += 1,
+            Ok(Removed::Nothing) => {}
+            Ok(Removed::Entered(level)) => levels.push(level),
+            Ok(Removed::Everything) => break,
+            Err(error) if may_stay(&error) => {
+                first_to_stay.get_or_insert(error);
+                levels.keep_last();
             }
+            Err(error) => return Err(error),
         }
     }
-    Ok(removed)
+    first_to_stay.map_or(Ok(removed), Err)
 }
 
 /// Removes a directory, file or symlink by path, with everything below it. Returns how many names
@@ -84,23 +97,107 @@ pub(crate) fn remove_tree(path: &Path) -> Result<u64> {
     remove_child(&parent, name.as_bytes()).context("remove", || path)
 }
 
-struct RemoveLevel {
-    name: Box<[u8]>,
-    dir: Dir,
-    names: VecDeque<DirEntry>,
+/// What the removal of a name came to.
+enum Removed {
+    Name,
+    Nothing,
+    /// It is a directory, which has to be emptied first.
+    Entered(RemoveLevel),
+    /// There is nothing left to remove.
+    Everything,
 }
 
-impl RemoveLevel {
-    fn unlink(&self, listed: &DirEntry) -> io::Result<Unlinked> {
-        match self.dir.unlink(&listed.name) {
-            Ok(()) => Ok(Unlinked::Removed),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Unlinked::Missing),
-            Err(error) if listed.kind.is_some_and(|kind| kind != FileKind::Directory) => Err(error),
-            Err(_) => Ok(Unlinked::Directory),
+/// Directories from the top down, each with the names still to be removed. No recursion, because
+/// trees may be deeper than the stack, and only the lowest are open, because they may be deeper than
+/// the limit of open files.
+struct RemoveLevels<'a> {
+    /// Holds the topmost.
+    parent: &'a Dir,
+    levels: Vec<RemoveLevel>,
+}
+
+struct RemoveLevel {
+    name: Box<[u8]>,
+    /// None if it was closed. Then so were all above it.
+    dir: Option<Dir>,
+    names: VecDeque<DirEntry>,
+    /// Whether something below it stays.
+    is_kept: bool,
+}
+
+impl RemoveLevels<'_> {
+    /// Removes the next name of the lowest directory, or that directory if it is empty.
+    fn remove_next(&mut self) -> io::Result<Removed> {
+        let Some(last) = self.levels.last_mut() else {
+            return Ok(Removed::Everything);
+        };
+        let Some(listed) = last.names.pop_front() else {
+            return self.finish_last();
+        };
+        remove_listed(self.last_dir()?, &listed)
+    }
+
+    fn finish_last(&mut self) -> io::Result<Removed> {
+        let Some(done) = self.levels.pop() else {
+            return Ok(Removed::Everything);
+        };
+        if done.is_kept {
+            self.keep_last();
+            return Ok(Removed::Nothing);
+        }
+        self.last_dir()?.remove_dir(&done.name)?;
+        Ok(Removed::Name)
+    }
+
+    fn push(&mut self, level: RemoveLevel) {
+        self.levels.push(level);
+        if let Some(above) = self.levels.len().checked_sub(OPEN_LEVELS + 1) {
+            self.levels[above].dir = None;
         }
     }
 
+    fn keep_last(&mut self) {
+        if let Some(last) = self.levels.last_mut() {
+            last.is_kept = true;
+        }
+    }
+
+    /// The lowest directory, opened again if it was closed.
+    fn last_dir(&mut self) -> io::Result<&Dir> {
+        if self.levels.last().is_some_and(|last| last.dir.is_none()) {
+            self.open_again()?;
+        }
+        let last = self.levels.last().and_then(|last| last.dir.as_ref());
+        Ok(last.unwrap_or(self.parent))
+    }
+
+    fn open_again(&mut self) -> io::Result<()> {
+        let first_to_keep = self.levels.len().saturating_sub(OPEN_LEVELS);
+        let mut above: Option<Dir> = None;
+        for at in 0..self.levels.len() {
+            let opened = above
+                .as_ref()
+                .unwrap_or(self.parent)
+                .open_dir(&self.levels[at].name)?;
+            if let Some(previous) = above.replace(opened)
+                && at > first_to_keep
+            {
+                self.levels[at - 1].dir = Some(previous);
+            }
+        }
+        if let Some(last) = self.levels.last_mut() {
+            last.dir = above;
+        }
+        Ok(())
+    }
+}
+
+impl RemoveLevel {
     fn enter(parent: &Dir, name: &[u8]) -> io::Result<Self> {
+        if parent.is_mount_point(name)? {
+            let what = "something is mounted there";
+            return Err(io::Error::new(io::ErrorKind::ResourceBusy, what));
+        }
         if parent.stat_at(name)?.mode & 0o700 != 0o700 {
             // This fails for a directory of another user. The next calls report what is missing.
             drop(parent.make_accessible(name));
@@ -109,9 +206,19 @@ impl RemoveLevel {
         let names = dir.list()?.into();
         Ok(Self {
             name: name.into(),
-            dir,
+            dir: Some(dir),
             names,
+            is_kept: false,
         })
+    }
+}
+
+fn remove_listed(dir: &Dir, listed: &DirEntry) -> io::Result<Removed> {
+    match dir.unlink(&listed.name) {
+        Ok(()) => Ok(Removed::Name),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Removed::Nothing),
+        Err(error) if listed.kind.is_some_and(|kind| kind != FileKind::Directory) => Err(error),
+        Err(_) => RemoveLevel::enter(dir, &listed.name).map(Removed::Entered),
     }
 }
 

@@ -124,6 +124,13 @@ pub(crate) fn has_local_clock(path: &Path) -> Result<bool> {
     Ok(name_of(magic(path)?).is_some_and(|name| local.contains(&name)))
 }
 
+/// Whether the inode number and the ctime of a file on the filesystem of a path identify a state of
+/// the file. False where another machine assigns them (network filesystems), where they come from
+/// the layers below, which an image may give any (overlayfs), and for unknown types.
+pub(crate) fn proves_unchanged(path: &Path) -> Result<bool> {
+    Ok(has_local_clock(path)? && name_of(magic(path)?) != Some("overlay"))
+}
+
 fn magic(path: &Path) -> Result<i64> {
     let stat = statfs::statfs(path).context("inspect the filesystem of", || path)?;
     Ok(stat.filesystem_type().0 as i64)

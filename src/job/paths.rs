@@ -44,7 +44,7 @@ pub(crate) fn restore(
         groups: &groups,
         key: &target.key,
         restore_keys: &target.restore_keys,
-        destination: &|root| context.namespace.locate_parent(&paths.destination(root)?),
+        destination: &|root| paths.destination(root, context.namespace),
         options: RestoreOptions {
             extraneous: safe_extraneous(context, task.options.extraneous, &paths),
             ..task.options

@@ -5,6 +5,7 @@
 //! is restored only if the job's own list names it, so a forged entry can't be restored anywhere
 //! else.
 
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -12,7 +13,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Result};
 use crate::fs::{FileKind, Namespace, files};
 use crate::glob::{Anchor, Anchored, Base, Exclusions, Filter, FoundPath, PatternError, Patterns};
-use crate::tree::Roots;
+use crate::tree::{RootPlace, Roots};
 
 #[derive(Debug)]
 pub(crate) struct PathList {
@@ -27,7 +28,7 @@ pub(crate) struct PathList {
 pub(crate) struct ResolvedPaths {
     pub roots: Roots,
     /// The exclusions below each root that has some.
-    exclusions: Vec<(PathBuf, Exclusions)>,
+    exclusions: HashMap<PathBuf, Exclusions>,
 }
 
 impl PathList {
@@ -74,10 +75,13 @@ impl PathList {
 
     /// Lists what the patterns match on the disk now. A root below another one is part of that.
     pub(crate) fn resolve(&self, namespace: &dyn Namespace) -> Result<ResolvedPaths> {
-        let mut roots: Vec<(Box<[u8]>, PathBuf)> = Vec::new();
-        let mut exclusions = Vec::new();
+        let found = self.find(namespace)?;
+        let linked = self.links_to_follow(namespace, &found)?;
+        let mut roots: Vec<(Box<[u8]>, RootPlace)> = Vec::new();
+        let mut known: HashSet<Box<[u8]>> = HashSet::new();
+        let mut exclusions = HashMap::new();
         let mut last_directory: Option<PathBuf> = None;
-        for found in self.find(namespace)? {
+        for found in found {
             // The walk lists a directory before its contents.
             let is_inside = |dir: &PathBuf| found.path.starts_with(dir);
             if last_directory.as_ref().is_some_and(is_inside) {
@@ -88,23 +92,67 @@ impl PathList {
                     "the root of the filesystem cannot be cached; name directories in it",
                 ));
             }
-            let path = namespace.locate_parent(&found.path)?;
-            if found.kind == FileKind::Directory && !files::is_symlink(&path)? {
+            let root = match linked.get(&found.path) {
+                Some(root) => root.clone(),
+                None => namespace.locate_parent(&found.path)?.into(),
+            };
+            if found.kind == FileKind::Directory
+                && (root.is_linked() || !files::is_symlink(&root.path)?)
+            {
                 let below = self.patterns.exclusions_below(&found.path);
                 if !below.is_empty() {
-                    exclusions.push((path.clone(), below));
+                    exclusions.insert(root.path.clone(), below);
                 }
                 last_directory = Some(found.path.clone());
             }
             let name = self.root_name(&found.path);
-            if !roots.iter().any(|(known, _)| *known == name) {
-                roots.push((name, path));
+            if known.insert(name.clone()) {
+                roots.push((name, root));
             }
         }
         Ok(ResolvedPaths {
             roots: Roots::new(outermost(roots)),
             exclusions,
         })
+    }
+
+    /// The symlinks to directories that are saved as what they lead to.
+    ///
+    /// A user who names a symlink wants what it leads to. One that a wildcard matches is a link among
+    /// others and stays one. So does one that leads into or around another root: that would be
+    /// saved twice, and restored to the same place twice.
+    fn links_to_follow(
+        &self,
+        namespace: &dyn Namespace,
+        found: &[FoundPath],
+    ) -> Result<HashMap<PathBuf, RootPlace>> {
+        let named: HashSet<&Path> = self.patterns.search_paths().into_iter().collect();
+        let mut links = Vec::new();
+        for found in found {
+            if found.kind == FileKind::Directory && named.contains(found.path.as_path()) {
+                let root = RootPlace::locate(namespace, &found.path)?;
+                if root.is_linked() {
+                    links.push((&found.path, root));
+                }
+            }
+        }
+        if links.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let mut others = PlacesOfRoots::default();
+        for found in found {
+            if !links.iter().any(|(link, _)| found.path.starts_with(link)) {
+                others.add(&namespace.locate_parent(&found.path)?);
+            }
+        }
+        let mut followed = HashMap::new();
+        for (name, root) in links {
+            if !others.overlap(&root.real) {
+                others.add(&root.real);
+                followed.insert(name.clone(), root);
+            }
+        }
+        Ok(followed)
     }
 
     fn find(&self, namespace: &dyn Namespace) -> Result<Vec<FoundPath>> {
@@ -130,10 +178,15 @@ impl PathList {
         [prefix, rest.as_os_str().as_bytes()].concat().into()
     }
 
-    /// The path for the root of an entry.
+    /// Where the root of an entry is restored to.
     ///
     /// Errors: the list does not name the root, so the entry must not be restored there.
-    pub(crate) fn destination(&self, name: &[u8]) -> Result<PathBuf> {
+    pub(crate) fn destination(&self, name: &[u8], namespace: &dyn Namespace) -> Result<RootPlace> {
+        RootPlace::locate(namespace, &self.destination_name(name)?)
+    }
+
+    /// The name of the place for the root of an entry.
+    pub(crate) fn destination_name(&self, name: &[u8]) -> Result<PathBuf> {
         let refused = || {
             Error::invalid(format!(
                 "the entry contains {}, which the step did not request",
@@ -161,12 +214,31 @@ impl PathList {
     }
 }
 
+/// Where roots are, to find out whether another one lies in or around one of them.
+#[derive(Default)]
+struct PlacesOfRoots {
+    roots: HashSet<PathBuf>,
+    above: HashSet<PathBuf>,
+}
+
+impl PlacesOfRoots {
+    fn add(&mut self, path: &Path) {
+        self.roots.insert(path.to_owned());
+        self.above
+            .extend(path.ancestors().skip(1).map(Path::to_owned));
+    }
+
+    fn overlap(&self, path: &Path) -> bool {
+        self.above.contains(path) || path.ancestors().any(|above| self.roots.contains(above))
+    }
+}
+
 /// The roots that lie in no other one.
-fn outermost(mut roots: Vec<(Box<[u8]>, PathBuf)>) -> Vec<(Box<[u8]>, PathBuf)> {
-    let paths: Vec<PathBuf> = roots.iter().map(|(_, path)| path.clone()).collect();
-    roots.retain(|(_, path)| {
-        let lies_in = |other: &&PathBuf| *other != path && path.starts_with(other);
-        !paths.iter().any(|other| lies_in(&other))
+fn outermost(mut roots: Vec<(Box<[u8]>, RootPlace)>) -> Vec<(Box<[u8]>, RootPlace)> {
+    let all: HashSet<PathBuf> = roots.iter().map(|(_, root)| root.path.clone()).collect();
+    roots.retain(|(_, root)| {
+        let mut above = root.path.ancestors().skip(1);
+        !above.any(|directory| all.contains(directory))
     });
     roots
 }
@@ -175,10 +247,10 @@ impl ResolvedPaths {
     /// Filters what the `!` lines exclude; `None` if nothing is excluded.
     pub(crate) fn filter(&self) -> Option<impl Fn(&Path, bool) -> Filter + Sync> {
         (!self.exclusions.is_empty()).then_some(|path: &Path, is_directory| {
-            let found = self
-                .exclusions
-                .iter()
-                .find_map(|(root, below)| Some((below, path.strip_prefix(root).ok()?)));
+            let found = path.ancestors().find_map(|root| {
+                let below = self.exclusions.get(root)?;
+                Some((below, path.strip_prefix(root).ok()?))
+            });
             match found {
                 Some((below, rest)) if !rest.as_os_str().is_empty() => {
                     below.verdict(rest, is_directory)
@@ -228,7 +300,11 @@ mod tests {
         let here = PathList::parse(["target", "~/.cargo", "/tmp/x"], &base()).unwrap();
         let elsewhere = Base::new("/other", "/root");
         let there = PathList::parse(["target", "~/.cargo", "/tmp/x"], &elsewhere).unwrap();
-        let moved = |path: &str| there.destination(&here.root_name(Path::new(path))).unwrap();
+        let moved = |path: &str| {
+            there
+                .destination_name(&here.root_name(Path::new(path)))
+                .unwrap()
+        };
         assert_eq!(moved("/data/repo/target"), Path::new("/other/target"));
         assert_eq!(moved("/home/me/.cargo"), Path::new("/root/.cargo"));
         assert_eq!(moved("/tmp/x"), Path::new("/tmp/x"));
@@ -240,7 +316,11 @@ mod tests {
         let lines = ["~/work/*/target", "build"];
         let here = PathList::parse(lines, &base("/home/me/work/one")).unwrap();
         let there = PathList::parse(lines, &base("/home/me/work/two")).unwrap();
-        let moved = |path: &str| there.destination(&here.root_name(Path::new(path))).unwrap();
+        let moved = |path: &str| {
+            there
+                .destination_name(&here.root_name(Path::new(path)))
+                .unwrap()
+        };
         assert_eq!(
             moved("/home/me/work/one/target"),
             Path::new("/home/me/work/one/target")
@@ -263,7 +343,7 @@ mod tests {
     #[test]
     fn a_root_that_the_step_did_not_request_is_an_error() {
         let list = PathList::parse(["target/*/deps"], &base()).unwrap();
-        assert!(list.destination(b"./target/debug/deps").is_ok());
+        assert!(list.destination_name(b"./target/debug/deps").is_ok());
         for name in [
             "./src",
             "./target/../src",
@@ -273,7 +353,7 @@ mod tests {
             "./",
             "",
         ] {
-            assert!(list.destination(name.as_bytes()).is_err(), "{name}");
+            assert!(list.destination_name(name.as_bytes()).is_err(), "{name}");
         }
     }
 

@@ -36,7 +36,7 @@ pub(crate) fn unpack(
         groups: std::slice::from_ref(&entry.group),
         key: &entry.key,
         restore_keys: &[],
-        destination: &|root| destination(root, directory),
+        destination: &|root| destination(root, directory).map(Into::into),
         options: RestoreOptions {
             only_look: true,
             ..options

@@ -21,7 +21,7 @@ pub const VERSION: u32 = 1;
 ///   blobs/ab/<digest>            contents of one large file
 ///   used/<entry id>              empty; its modification time is the last use of the entry
 ///   ready/<manifest>-<n>-<bytes> a saved directory, to be restored by a rename
-///   seen/<manifest>-<dev>-<ino>  when a directory outside the store last matched a manifest
+///   seen/<manifest>-<dev>-<ino>  states of files outside the store that matched a manifest
 ///   locks/store                  locked by every process that reads or writes the store
 ///   locks/turn                   locked by a garbage collection that waits for `locks/store`
 ///   locks/<entry id>             locked by a save
@@ -141,7 +141,7 @@ impl Layout {
         self.root.join("seen")
     }
 
-    /// Records when the directory with this device and inode last matched a manifest.
+    /// The stamp of the tree whose first root has this device and inode.
     pub(crate) fn stamp(&self, manifest: &Digest, device: u64, inode: u64) -> PathBuf {
         self.stamps()
             .join(format!("{manifest}-{device:x}-{inode:x}"))

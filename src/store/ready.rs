@@ -10,7 +10,7 @@
 //! A ready copy is never the contents of an entry, only a starting point for a restore. After the
 //! rename, the restore proceeds as it does over any existing directory: it compares everything with
 //! the manifest and repairs what differs. A rename keeps the inode of the directory and the times
-//! of its files. So the directory's stamp ([`crate::store::stamps`]) is still valid, and an
+//! of its files. So the stamp of the tree ([`crate::store::stamps`]) is still valid, and an
 //! unchanged copy is not read.
 //!
 //! The entry is complete without it. If a rename is impossible (another filesystem, another user's
@@ -157,5 +157,9 @@ impl Store {
 /// The directories among the roots, with the numbers of the roots.
 fn directories<'a>(tree: &'a Tree, roots: &'a Roots) -> impl Iterator<Item = (u32, &'a Path)> {
     let dirs = (0..).zip(tree.dirs_in(Tree::TOP));
-    dirs.filter_map(|(number, (_, dir))| Some((number, roots.path(&dir.name).ok()?)))
+    dirs.filter_map(|(number, (_, dir))| {
+        let root = roots.get(&dir.name).ok()?;
+        // Moving what a symlink leads to would leave the link without a target.
+        (!root.is_linked()).then_some((number, root.path.as_path()))
+    })
 }

@@ -1,67 +1,93 @@
-//! Records of directories outside the store: when each one last matched a manifest.
+//! Stamps in the store: by which a restore or save recognises unchanged files outside of it.
 //!
-//! `seen/<manifest>-<device>-<inode>` records when the root with that device and inode last matched
-//! the manifest, with everything below it that the manifest lists. A save records the start
-//! of its scan, a restore its end. If the restore also removed extraneous files, it records its
-//! start too, because removing and creating files changed the directories. [`crate::tree::stamps`]
-//! describes what follows for a file or directory that is checked later.
+//! `seen/<manifest>-<device>-<inode>` is the stamp of the tree whose first root has that device and
+//! inode. The name only says where to look: a ready copy keeps its inode wherever it is moved, and
+//! every runner has a file of its own. What the stamp says is proved by its contents
+//! ([`crate::tree::stamp`]).
 //!
-//! Such a record stays true whatever happens to the directory: it is about one point in time. It
-//! only saves time: without it, files are read and compared by their digests.
+//! Stamps only save time: without one, files are read and compared by their digests.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::open::{SMALL_FILE, Store};
 use crate::digest::Digest;
-use crate::error::{Error, Result};
-use crate::fs::{Timestamp, files, has_local_clock};
-use crate::tree::Roots;
-use crate::tree::stamps::{RootStamp, RootStamps};
+use crate::error::Result;
+use crate::fs::{boot_id, files, proves_unchanged};
+use crate::tree::manifest::Manifest;
+use crate::tree::stamp::Stamp;
+use crate::tree::{RootPlace, Roots, Tree};
+
+/// The most bytes of an encoded state: varints of 64 bits take up to 10.
+const LONGEST_STATE: u64 = 1 + 3 * 10;
 
 impl Store {
-    /// The stamps of roots that once matched a manifest. Skips roots without a readable record.
-    pub(crate) fn root_stamps(&self, manifest: &Digest, roots: &Roots) -> RootStamps {
-        let mut stamps = RootStamps::default();
-        let now = Timestamp::now();
-        for (name, path) in roots.iter() {
-            let Ok(Some(file)) = self.stamp_path(manifest, path) else {
-                continue;
-            };
-            let Ok(bytes) = self.dir.read(&file, SMALL_FILE) else {
-                continue;
-            };
-            // A time in the future was recorded before the clock was set back.
-            match serde_json::from_slice::<RootStamp>(&bytes) {
-                Ok(stamp) if stamp.clean_as_of <= now => stamps.insert(name, stamp),
-                _ => {}
-            }
-        }
-        stamps
+    /// The stamp of the tree at `roots` for a manifest. An empty one if there is none that is valid.
+    pub(crate) fn stamp(&self, id: &Digest, manifest: &Manifest, roots: &Roots) -> Stamp {
+        let read = || {
+            let path = self.stamp_path(id, &manifest.tree, roots).ok()??;
+            let bytes = self.dir.read(&path, longest(&manifest.tree)).ok()?;
+            Stamp::decode(&bytes, id, &manifest.tree, &boot_id()?)
+        };
+        read().unwrap_or_else(|| Stamp::for_tree(&manifest.tree))
     }
 
-    /// Records that roots matched a manifest.
-    ///
-    /// Skips filesystems that may take change times from another machine's clock.
-    pub(crate) fn put_root_stamps(
+    /// Keeps a stamp, without what it says about filesystems where it would prove nothing.
+    pub(crate) fn put_stamp(
         &self,
-        manifest: &Digest,
+        id: &Digest,
+        tree: &Tree,
         roots: &Roots,
-        stamp: RootStamp,
+        mut stamp: Stamp,
     ) -> Result<()> {
-        let bytes = serde_json::to_vec(&stamp).map_err(Error::defect)?;
+        let Some(boot) = boot_id() else {
+            return Ok(());
+        };
+        let Some(path) = self.stamp_path(id, tree, roots)? else {
+            return Ok(());
+        };
+        let devices = proving_devices(roots)?;
+        stamp.retain_devices(|device| devices.get(&device) == Some(&true));
         self.dir
             .create_dir(&self.layout.stamps(), self.modes.directory)?;
-        for (_, path) in roots.iter() {
-            if let Some(file) = self.stamp_path(manifest, path)?
-                && has_local_clock(path)?
-            {
-                self.write_atomically(&file, &bytes)?;
-            }
-        }
-        Ok(())
+        self.write_atomically(&path, &stamp.encode(id, &boot)?)
     }
 
-    fn stamp_path(&self, manifest: &Digest, root: &Path) -> Result<Option<PathBuf>> {
-        Ok(files::stat(root)?.map(|stat| self.layout.stamp(manifest, stat.device, stat.inode)))
+    /// None if the first root does not exist.
+    fn stamp_path(&self, id: &Digest, tree: &Tree, roots: &Roots) -> Result<Option<PathBuf>> {
+        let dir = tree.dirs_in(Tree::TOP).map(|(_, dir)| &dir.name).next();
+        let leaf = tree.leaves_in(Tree::TOP).map(|(_, leaf)| &leaf.name).next();
+        let Some(first) = dir.or(leaf) else {
+            return Ok(None);
+        };
+        let stat = files::stat_link(&roots.get(first)?.real)?;
+        Ok(stat.map(|stat| self.layout.stamp(id, stat.device, stat.inode)))
     }
+}
+
+/// The most bytes that a stamp of a tree can have: each state is encoded as a tag and three numbers.
+fn longest(tree: &Tree) -> u64 {
+    let states = tree.leaves().len() + tree.dirs().len();
+    SMALL_FILE.saturating_add((states as u64).saturating_mul(LONGEST_STATE))
+}
+
+/// The devices of the roots, and whether stamps prove something about their filesystems. A mount
+/// below a root has a device of its own, so files on it are not stamped.
+fn proving_devices(roots: &Roots) -> Result<HashMap<u64, bool>> {
+    let mut devices = HashMap::new();
+    for (_, RootPlace { real: path, .. }) in roots.iter() {
+        let Some(stat) = files::stat_link(path)? else {
+            continue;
+        };
+        // A symlink as a root may lead to another filesystem; its parent has its device.
+        let on_disk = if stat.kind == crate::fs::FileKind::Symlink {
+            path.parent().unwrap_or(Path::new("/"))
+        } else {
+            path
+        };
+        if let std::collections::hash_map::Entry::Vacant(entry) = devices.entry(stat.device) {
+            entry.insert(proves_unchanged(on_disk)?);
+        }
+    }
+    Ok(devices)
 }

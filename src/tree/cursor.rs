@@ -1,10 +1,12 @@
 //! Walks a tree on disk by directory descriptors.
 //!
-//! A cursor keeps the directories open from a root down to the current one. Moving to a sibling
-//! costs one `openat`, and no more descriptors are open than the tree is deep. Only the path of a
+//! A cursor keeps the current directory open, and those above it, so that moving to a sibling costs
+//! one `openat`. Of a deep tree it keeps only the lowest levels open and goes down from the root
+//! again when it leaves them: the limit of open files does not limit the depth. Only the path of a
 //! root's parent is resolved by name; below it each step opens one component that must not be a
 //! symlink.
 
+use std::collections::VecDeque;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -13,6 +15,9 @@ use super::model::{DirId, LeafId, Tree};
 use super::roots::Roots;
 use crate::error::{Error, IoContext, Result};
 use crate::fs::Dir;
+
+/// How many directories a cursor keeps open. Few trees are deeper.
+const OPEN_LEVELS: usize = 24;
 
 /// How a cursor opens the directories of a tree.
 pub(super) trait OpenDir {
@@ -36,8 +41,8 @@ pub(super) struct Cursor<'a, O = OpenExisting> {
     opener: O,
     /// The path of the current root, and its open parent directory.
     root: Option<(PathBuf, Dir)>,
-    /// The open directories, from the root down to the current one.
-    stack: Vec<(DirId, Dir)>,
+    /// The open directories: the current one and up to [`OPEN_LEVELS`] above it, from the top down.
+    stack: VecDeque<(DirId, Dir)>,
 }
 
 impl<'a> Cursor<'a> {
@@ -53,7 +58,7 @@ impl<'a, O: OpenDir> Cursor<'a, O> {
             roots,
             opener,
             root: None,
-            stack: Vec::new(),
+            stack: VecDeque::new(),
         }
     }
 
@@ -73,9 +78,12 @@ impl<'a, O: OpenDir> Cursor<'a, O> {
         self.stack.truncate(shared);
         while let Some(next) = missing.pop() {
             let opened = self.open_below(next)?;
-            self.stack.push((next, opened));
+            self.stack.push_back((next, opened));
+            if self.stack.len() > OPEN_LEVELS {
+                self.stack.pop_front();
+            }
         }
-        match self.stack.last() {
+        match self.stack.back() {
             Some((_, opened)) => Ok(opened),
             None => Err(Error::defect(
                 "the directory above all roots cannot be entered",
@@ -110,7 +118,7 @@ impl<'a, O: OpenDir> Cursor<'a, O> {
         if directory.parent == Tree::TOP {
             self.enter_parent_of_root(&directory.name)?;
         }
-        let (parent, name): (&Dir, &[u8]) = match (directory.parent, &self.root, self.stack.last())
+        let (parent, name): (&Dir, &[u8]) = match (directory.parent, &self.root, self.stack.back())
         {
             // A root's name on disk may differ from its name in the tree.
             (Tree::TOP, Some((path, parent)), _) => {
@@ -128,7 +136,7 @@ impl<'a, O: OpenDir> Cursor<'a, O> {
 
     fn enter_parent_of_root(&mut self, root: &[u8]) -> Result<(&Dir, &'a [u8])> {
         let roots = self.roots;
-        let path = roots.path(root)?;
+        let path = &roots.get(root)?.real;
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
             return Err(Error::invalid(format!(
                 "{} cannot be cached",
@@ -136,11 +144,11 @@ impl<'a, O: OpenDir> Cursor<'a, O> {
             )));
         };
         let open = match self.root.take() {
-            Some(open) if open.0 == path => open,
+            Some(open) if open.0 == *path => open,
             _ => {
                 self.stack.clear();
                 let opened = Dir::open(parent).context("open", || parent)?;
-                (path.to_owned(), opened)
+                (path.clone(), opened)
             }
         };
         let (_, opened) = self.root.insert(open);

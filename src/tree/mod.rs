@@ -5,7 +5,7 @@
 //! - [`Roots`] maps the roots of a tree to paths
 //! - [`scan`] reads directories from disk, in parallel
 //! - [`manifest`] adds the digests of all contents to a tree, and encodes it
-//! - [`stamps`] records when a root last matched its manifest (pure)
+//! - [`stamp`] recognises files that did not change since they matched a manifest (pure)
 //! - [`compare`] finds files whose contents are known from a manifest (pure)
 //! - [`plan`] decides how to bring a directory into the state of a manifest (pure)
 //! - [`apply`] carries out a plan, in parallel
@@ -20,10 +20,10 @@ pub mod plan;
 mod reader;
 mod roots;
 pub mod scan;
-pub(crate) mod stamps;
+pub(crate) mod stamp;
 
 pub use model::{
     Content, ContentLocation, DirId, Directory, FileData, Leaf, LeafId, LeafKind, Tree,
 };
 pub use reader::{DataRuns, ReadOutcome, TreeReader};
-pub use roots::Roots;
+pub use roots::{RootPlace, Roots};

@@ -217,12 +217,14 @@ impl Tree {
         self.dir_names(dir).into_iter().map(os_str).collect()
     }
 
-    /// Removes leaves, and the hard links to them.
+    /// Removes leaves, and the hard links to them. Also returns the former ids of those that remain.
     #[must_use]
-    pub(crate) fn without_leaves(self, removed: &HashSet<LeafId>) -> Self {
+    pub(crate) fn without_leaves(self, removed: &HashSet<LeafId>) -> (Self, Vec<LeafId>) {
         if removed.is_empty() {
-            return self;
+            let remaining = self.leaf_ids().collect();
+            return (self, remaining);
         }
+        let mut remaining = Vec::with_capacity(self.leaves.len());
         let mut new_ids = vec![None; self.leaves.len()];
         let mut leaves = Vec::with_capacity(self.leaves.len());
         for (id, mut leaf) in (0..).map(LeafId).zip(self.leaves) {
@@ -235,12 +237,11 @@ impl Tree {
             if !removed.contains(&id) {
                 new_ids[id.index()] = Some(LeafId(len_u32(&leaves)));
                 leaves.push(leaf);
+                remaining.push(id);
             }
         }
-        Self {
-            dirs: renumber_leaves(self.dirs, |leaf| new_ids[leaf as usize].is_some()),
-            leaves,
-        }
+        let dirs = renumber_leaves(self.dirs, |leaf| new_ids[leaf as usize].is_some());
+        (Self { dirs, leaves }, remaining)
     }
 
     /// Makes a leaf a regular file with the given metadata and contents.

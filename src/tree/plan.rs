@@ -1,19 +1,19 @@
 //! Decides how to bring a directory into the state of a manifest (pure).
 //!
 //! What is up to date is left alone. A file is up to date if its size, mtime, mode and links match
-//! and it is [`untouched`] since it was last known to match. Any other file of the right size is
-//! read, and written only if its digest differs. A directory that keeps extraneous names also keeps
-//! its own mtime, because they changed it.
+//! and if its stamp ([`super::stamp`]) says that it did not change since it matched. Any other file
+//! of the right size is read, and written only if its digest differs. A directory that keeps
+//! extraneous names also keeps its own mtime, because they changed it.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::compare::{match_dirs, resolve_hard_link, untouched};
+use super::compare::{first_name, match_dirs};
 use super::manifest::Manifest;
 use super::model::{DirId, Directory, FileData, Leaf, LeafId, LeafKind, Tree};
 use super::scan::{ExtraneousName, Scan};
-use super::stamps::RootStamps;
+use super::stamp::Stamp;
 use crate::fs::Stat;
 
 /// What to do with names that the manifest does not have.
@@ -136,21 +136,16 @@ impl Plan {
     }
 }
 
-/// Compares a manifest with a scan that had the manifest's tree as its guide. `stamps` record when
-/// each root last matched the manifest.
-pub fn plan(
-    manifest: &Manifest,
-    present: &Scan,
-    stamps: &RootStamps,
-    extraneous: Extraneous,
-) -> Plan {
+/// Compares a manifest with a scan that had the manifest's tree as its guide.
+pub fn plan(manifest: &Manifest, present: &Scan, stamp: &Stamp, extraneous: Extraneous) -> Plan {
     let tree = &manifest.tree;
     let matched = match_dirs(tree, &present.tree);
     let mut planner = Planner {
         manifest,
         present,
-        untouched: untouched(present, stamps),
+        stamp,
         links: link_counts(tree),
+        names_on_disk: names_on_disk(present),
         plan: Plan {
             dirs: vec![DirTask::Leave; tree.dirs().len()],
             ..Plan::default()
@@ -170,10 +165,11 @@ pub fn plan(
 struct Planner<'a> {
     manifest: &'a Manifest,
     present: &'a Scan,
-    /// Which leaves of `present` did not change since they were known to match.
-    untouched: Vec<bool>,
+    stamp: &'a Stamp,
     /// How many names each file of the manifest has.
     links: Vec<u32>,
+    /// How many names in the tree the files on disk have that have several.
+    names_on_disk: HashMap<(u64, u64), u64>,
     plan: Plan,
 }
 
@@ -307,9 +303,10 @@ impl Planner<'_> {
             return LeafVerdict::Replace;
         }
         let leaf = &self.manifest.tree[id];
-        let file = resolve_hard_link(&self.present.tree, present);
-        let is_untouched = leaf.mtime == file.mtime && self.untouched[present.index()];
-        if !is_untouched && wanted.size > 0 {
+        let file = &self.present.tree[first_name(&self.present.tree, present)];
+        let is_unchanged = leaf.mtime == file.mtime
+            && (self.stamp).is_unchanged(id, &self.present.stats[present.index()]);
+        if !is_unchanged && wanted.size > 0 {
             return LeafVerdict::Check;
         }
         if leaf.mtime == file.mtime && leaf.mode == file.mode && leaf.attributes == file.attributes
@@ -328,10 +325,13 @@ impl Planner<'_> {
         self.present.uid == 0 || (uid == self.present.uid && mode & 0o400 != 0)
     }
 
-    /// Whether a file has as many names as in the manifest. If so, none of them is outside of the
-    /// tree, where a change of the file would be seen too.
+    /// Whether a file has as many names as in the manifest, and none outside of the tree, where a
+    /// change of the file would be seen too.
     fn has_its_links(&self, id: LeafId, present: LeafId) -> bool {
-        self.present.stats[present.index()].links == u64::from(self.links[id.index()])
+        let stat = &self.present.stats[present.index()];
+        let in_tree = self.names_on_disk.get(&(stat.device, stat.inode));
+        stat.links == u64::from(self.links[id.index()])
+            && (stat.links == 1 || in_tree == Some(&stat.links))
     }
 
     /// A hard link is up to date if it has the inode of the file's first name, and that one stays.
@@ -367,6 +367,14 @@ fn has_data(kind: &LeafKind) -> bool {
             ..
         })
     )
+}
+
+fn names_on_disk(present: &Scan) -> HashMap<(u64, u64), u64> {
+    let mut names = HashMap::new();
+    for stat in present.stats.iter().filter(|stat| stat.links > 1) {
+        *names.entry((stat.device, stat.inode)).or_default() += 1;
+    }
+    names
 }
 
 fn link_counts(tree: &Tree) -> Vec<u32> {

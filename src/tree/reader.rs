@@ -11,7 +11,7 @@ use super::model::{LeafId, Tree};
 use super::roots::Roots;
 use super::scan::SkipReason;
 use crate::error::{Error, IoContext, Result};
-use crate::fs::{Extent, FileKind, Stat, data_extents, stat_of};
+use crate::fs::{Extent, FileKind, Stat, data_extents, is_gone, stat_of};
 
 /// How often a file is read if it changes each time.
 const ATTEMPTS: usize = 3;
@@ -43,18 +43,26 @@ impl<'a> TreeReader<'a> {
     }
 
     /// Opens a file and passes it to `consume`; starts over if the file changed meanwhile.
+    ///
+    /// Errors: those of `consume`, and those of opening that do not mean that the file is gone or may
+    /// not be read.
     pub fn read<T>(
         &mut self,
         leaf: LeafId,
         mut consume: impl FnMut(&File, &Stat) -> Result<T>,
     ) -> Result<ReadOutcome<T>> {
         for _ in 0..ATTEMPTS {
-            let file = match self.open(leaf)? {
+            let file = match self.open(leaf) {
                 Ok(file) => file,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err(Error::Io { source, .. }) if is_gone(&source) => {
                     return Ok(ReadOutcome::Vanished);
                 }
-                Err(error) => return Ok(ReadOutcome::Skipped(SkipReason::Unreadable(error))),
+                Err(Error::Io { source, .. })
+                    if source.kind() == io::ErrorKind::PermissionDenied =>
+                {
+                    return Ok(ReadOutcome::Skipped(SkipReason::Forbidden));
+                }
+                Err(error) => return Err(error),
             };
             let stat =
                 || stat_of(&file).context("inspect", || self.roots.leaf_path(self.tree, leaf));
@@ -70,27 +78,11 @@ impl<'a> TreeReader<'a> {
         Ok(ReadOutcome::Skipped(SkipReason::Changing))
     }
 
-    fn open(&mut self, leaf: LeafId) -> Result<io::Result<File>> {
-        match self.cursor.enter_parent(leaf) {
-            Ok((dir, name)) => Ok(dir.open_file(name)),
-            // A directory on the path was replaced since the scan, or its mode changed.
-            Err(Error::Io { source, .. }) if is_path_gone(&source) => {
-                Ok(Err(io::ErrorKind::NotFound.into()))
-            }
-            Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::PermissionDenied => {
-                Ok(Err(source))
-            }
-            Err(error) => Err(error),
-        }
+    fn open(&mut self, leaf: LeafId) -> Result<File> {
+        let (dir, name) = self.cursor.enter_parent(leaf)?;
+        let file = dir.open_file(name);
+        file.context("open", || self.roots.leaf_path(self.tree, leaf))
     }
-}
-
-/// Whether a directory on the path is gone, or is now a file or symlink.
-fn is_path_gone(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-    ) || error.raw_os_error() == Some(nix::libc::ELOOP)
 }
 
 /// Where a file has data, and where it has holes.

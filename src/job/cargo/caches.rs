@@ -129,7 +129,7 @@ impl CachePlan {
     /// Errors: the cache has no such root.
     pub(crate) fn destination(&self, name: &[u8], cargo_home: &Path) -> Result<PathBuf> {
         let found = match &self.contents {
-            CacheContents::Directories(paths) => return paths.destination(name),
+            CacheContents::Directories(paths) => return paths.destination_name(name),
             CacheContents::Bin => crate::cargo::installed_bins::destination(name, cargo_home),
             CacheContents::Registry | CacheContents::Git | CacheContents::Target(_) => self
                 .roots(cargo_home)

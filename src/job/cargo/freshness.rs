@@ -147,9 +147,9 @@ fn named_sources(
         return Ok(Vec::new());
     };
     let mut found = Vec::new();
-    for (_, path) in list.resolve(namespace)?.roots.iter() {
-        if files::stat_link(path)?.is_some() {
-            found.push(namespace.original_name(path));
+    for (_, root) in list.resolve(namespace)?.roots.iter() {
+        if files::stat_link(&root.path)?.is_some() {
+            found.push(namespace.original_name(&root.path));
         }
     }
     Ok(found)

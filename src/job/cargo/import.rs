@@ -79,8 +79,8 @@ pub fn import(
 /// from.
 fn without_own_records(roots: &Roots) -> Result<impl Fn(&Path, bool) -> Filter + Sync> {
     let mut own = HashSet::new();
-    for (_, path) in roots.iter() {
-        own.extend(record_dirs_of_own_units(&read_target(path)?));
+    for (_, root) in roots.iter() {
+        own.extend(record_dirs_of_own_units(&read_target(&root.path)?));
     }
     Ok(move |path: &Path, _: bool| {
         if own.contains(path) {

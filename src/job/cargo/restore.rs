@@ -16,6 +16,7 @@ use crate::ops::restore::{
     RestoreOptions, RestoreRequest, RestoredEntry, restore as restore_entry,
 };
 use crate::store::{EntryGroup, Store};
+use crate::tree::RootPlace;
 use crate::tree::plan::Extraneous;
 
 /// Restores all caches. If the job is cancelled, those that were restored before are in the reply.
@@ -114,7 +115,7 @@ impl<'a> CacheRestore<'a> {
             restore_keys: &plan.key.restore_keys,
             destination: &|root| {
                 let path = plan.destination(root, cargo_home)?;
-                context.namespace.locate_parent(&path)
+                RootPlace::locate(context.namespace, &path)
             },
             options: RestoreOptions {
                 extraneous: safe_extraneous(context, task, plan)?,

@@ -16,7 +16,7 @@ use crate::job::reply::{CacheReply, JobReply, SaveReply, StaleUnit};
 use crate::job::request::{RestoreRecord, SaveTask};
 use crate::ops::save::{IfExists, SaveOptions, SaveRequest, save as save_entry};
 use crate::store::{CacheKind, EntryGroup, EntryId, Store};
-use crate::tree::Roots;
+use crate::tree::{RootPlace, Roots};
 
 /// Saves all caches. Returns the groups that were written to. If the job is cancelled, the caches
 /// that were saved before are in the reply.
@@ -289,7 +289,7 @@ fn roots_to_save(
     }
     let mut roots = Vec::new();
     for (name, path) in plan.roots(&project.key_request.cargo_home) {
-        roots.push((name, context.namespace.locate_parent(&path)?));
+        roots.push((name, RootPlace::locate(context.namespace, &path)?));
     }
     Ok(Roots::new(roots))
 }

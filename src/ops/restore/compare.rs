@@ -6,18 +6,22 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use crate::error::Result;
-use crate::fs::{Timestamp, files};
+use crate::fs::{Stat, Timestamp, files};
 use crate::ops::restore::root_lock::RootLock;
+use crate::ops::restore::roots;
 use crate::store::{Entry, Store};
+use crate::tree::compare::{match_dirs, matched_stats};
 use crate::tree::manifest::Manifest;
-use crate::tree::plan::{Extraneous, Plan, plan};
+use crate::tree::plan::{DirTask, Extraneous, Plan, plan};
 use crate::tree::scan::{Scan, ScanOptions, scan};
-use crate::tree::stamps::RootStamp;
-use crate::tree::{DirId, Roots};
+use crate::tree::stamp::{InodeState, Stamp};
+use crate::tree::{DirId, LeafId, Roots, Tree};
 
 pub(super) struct RootComparison {
     pub(super) plan: Plan,
-    scan_started: Timestamp,
+    /// The stamp before the restore, and what was found then.
+    stamp: Stamp,
+    present: Scan,
     /// Whether the roots hold nothing but the entry's names once the plan is carried out.
     leaves_nothing_extraneous: bool,
 }
@@ -29,15 +33,17 @@ impl RootComparison {
         manifest: &Manifest,
         target: &LockedRoots<'_>,
     ) -> Result<Self> {
-        let stamps = store.root_stamps(&entry.manifest, target.roots);
+        let stamp = store.stamp(&entry.manifest, manifest, target.roots);
         let options = ScanOptions {
             guide: Some(&manifest.tree),
             trust_mtimes: target.extraneous == Extraneous::Keep,
-            stamps: Some(&stamps),
+            stamp: Some(&stamp),
             ..ScanOptions::default()
         };
         let mut present = scan(target.roots, &options)?;
-        present.undo_restamp(&manifest.tree, |root| stamps.get(root)?.restamped);
+        if let Some(restamped) = stamp.restamped {
+            present.undo_restamp(&manifest.tree, restamped);
+        }
         if !target.lock.is_complete() {
             // Another restore may still be using these names.
             present.stale_temps.clear();
@@ -46,40 +52,95 @@ impl RootComparison {
             && !spare_store(store, &mut present, target.roots)?
             && target.lock.is_complete()
             && present.skipped.is_empty();
-        super::roots::refuse_linked_roots(manifest, &present.tree, target.roots)?;
+        roots::refuse_broken_links(manifest, &present.tree, target.roots)?;
+        match target.extraneous {
+            Extraneous::Keep => roots::refuse_filled_directories(manifest, &present, target.roots)?,
+            Extraneous::Remove => roots::refuse_linked_roots(target.roots)?,
+        }
         Ok(Self {
-            plan: plan(manifest, &present, &stamps, target.extraneous),
-            scan_started: present.started,
+            plan: plan(manifest, &present, &stamp, target.extraneous),
+            stamp,
+            present,
             leaves_nothing_extraneous,
         })
     }
 
-    /// Notes when the roots matched the manifest, so that the next restore reads less.
+    /// Keeps what is known of the files now, so that the next restore reads less. `states` are those
+    /// of the files that this restore wrote or read.
     ///
     /// Failures are ignored: they cost time later, and a read-only store was reported before.
-    pub(super) fn note_clean_roots(
+    pub(super) fn keep_stamp(
         &self,
         store: &Store,
-        entry: &Entry,
-        roots: &Roots,
+        restored: &RestoredTree<'_>,
+        states: Vec<(LeafId, InodeState)>,
         restamped: Option<Timestamp>,
     ) {
-        // What was just written has the current time of the clock. The stamp must be later.
-        let clean_as_of = if self.plan.is_empty() && restamped.is_none() {
-            Some(self.scan_started)
-        } else {
-            Timestamp::next_file_clock_tick()
-        };
-        let Some(clean_as_of) = clean_as_of else {
+        let Ok(stamp) = self.new_stamp(restored, states, restamped) else {
             return;
         };
-        let stamp = RootStamp {
-            clean_as_of,
-            no_extraneous_since: self.leaves_nothing_extraneous.then_some(self.scan_started),
-            restamped,
-        };
-        drop(store.put_root_stamps(&entry.manifest, roots, stamp));
+        // A change in the tick of the clock in which a file was written would not be seen later.
+        let is_settled = || Timestamp::next_file_clock_tick().is_some();
+        let is_unwritten = self.plan.is_empty() && restamped.is_none();
+        if stamp != self.stamp && (is_unwritten || is_settled()) {
+            let RestoredTree {
+                entry,
+                manifest,
+                roots,
+            } = restored;
+            drop(store.put_stamp(&entry.manifest, &manifest.tree, roots, stamp));
+        }
     }
+
+    fn new_stamp(
+        &self,
+        restored: &RestoredTree<'_>,
+        states: Vec<(LeafId, InodeState)>,
+        restamped: Option<Timestamp>,
+    ) -> Result<Stamp> {
+        let RestoredTree {
+            manifest, roots, ..
+        } = *restored;
+        let mut stamp = self.stamp.clone();
+        stamp.restamped = None;
+        for (leaf, state) in states {
+            stamp.set_leaf(leaf, Some(state));
+        }
+        if self.leaves_nothing_extraneous {
+            for (dir, found) in self.untouched_dirs(&manifest.tree) {
+                stamp.set_dir(dir, InodeState::before(self.present.started, found));
+            }
+        }
+        if let Some(restamped) = restamped {
+            let options = ScanOptions {
+                guide: Some(&manifest.tree),
+                trust_mtimes: true,
+                without_attributes: true,
+                ..ScanOptions::default()
+            };
+            let now = scan(roots, &options)?;
+            let stats = matched_stats(&manifest.tree, &now);
+            stamp.follow_restamp(manifest, restamped, |leaf| stats[leaf.index()]);
+        }
+        Ok(stamp)
+    }
+
+    /// The directories that the plan leaves as they are, with their `stat`.
+    fn untouched_dirs(&self, tree: &Tree) -> Vec<(DirId, &Stat)> {
+        let matched = match_dirs(tree, &self.present.tree);
+        let left = tree.dir_ids().filter_map(|dir| {
+            let found = self.present.dir_stats[matched[dir.index()]?.index()].as_ref()?;
+            (self.plan.dirs[dir.index()] == DirTask::Leave).then_some((dir, found))
+        });
+        left.collect()
+    }
+}
+
+/// What was restored, and where.
+pub(super) struct RestoredTree<'a> {
+    pub(super) entry: &'a Entry,
+    pub(super) manifest: &'a Manifest,
+    pub(super) roots: &'a Roots,
 }
 
 /// What is compared: the locked roots, and whether extraneous names in them are removed.

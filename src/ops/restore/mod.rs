@@ -12,13 +12,14 @@ pub use request::{RestoreOptions, RestoreRequest, RestoreStats, RestoreSteps, Re
 
 use super::LOCK_TIMEOUT;
 use crate::error::Result;
+use crate::fmt::human::plural;
 use crate::monitor::{Monitor, Stage};
 use crate::store::{Entry, Store};
 use crate::tree::LeafKind;
 use crate::tree::apply::{self, Applied};
 use crate::tree::manifest::Manifest;
 use crate::tree::plan::{Extraneous, Plan};
-use compare::{LockedRoots, RootComparison};
+use compare::{LockedRoots, RestoredTree, RootComparison};
 use find::EntryFinder;
 use root_lock::RootLock;
 
@@ -97,13 +98,18 @@ fn restore_entry(
         source: store,
         monitor,
     };
-    let applied = apply::apply(&manifest, plan, &roots, options)?;
+    let apply::ApplyOutcome { applied, states } = apply::apply(&manifest, plan, &roots, options)?;
     let restamped = match request.steps {
         Some(steps) => steps.finish(entry, &manifest, &roots)?,
         None => None,
     };
-    comparison.note_clean_roots(store, entry, &roots, restamped);
-    warn_of_lost_attributes(&applied, monitor);
+    let restored = RestoredTree {
+        entry,
+        manifest: &manifest,
+        roots: &roots,
+    };
+    comparison.keep_stamp(store, &restored, states, restamped);
+    warn_of_losses(&applied, monitor);
     Ok(RestoreStats {
         applied: Some(applied),
         up_to_date_files: plan.up_to_date + applied.confirmed,
@@ -125,11 +131,18 @@ fn bytes_to_write(manifest: &Manifest, plan: &Plan) -> u64 {
         .fold(0, u64::saturating_add)
 }
 
-fn warn_of_lost_attributes(applied: &Applied, monitor: &dyn Monitor) {
+/// Warns of what the filesystem could not take over.
+fn warn_of_losses(applied: &Applied, monitor: &dyn Monitor) {
     if applied.without_attributes > 0 {
         monitor.warn(&format!(
             "some extended attributes of {} files or directories could not be set",
             applied.without_attributes
+        ));
+    }
+    if applied.copied_links > 0 {
+        monitor.warn(&format!(
+            "{} copied, because the filesystem refused to link",
+            plural(applied.copied_links, "hard link was", "hard links were")
         ));
     }
 }

@@ -1,6 +1,5 @@
 //! What to restore, and the result.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -9,10 +8,10 @@ use crate::error::Result;
 use crate::fs::Timestamp;
 use crate::store::key_match::KeyMatch;
 use crate::store::{Entry, EntryGroup, EntryId};
-use crate::tree::Roots;
 use crate::tree::apply::Applied;
 use crate::tree::manifest::Manifest;
 use crate::tree::plan::Extraneous;
+use crate::tree::{RootPlace, Roots};
 
 /// How to restore. A job has one set of options for all its caches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,9 +43,10 @@ pub struct RestoreRequest<'a> {
     pub key: &'a str,
     /// Key prefixes to try in order when no entry has the key.
     pub restore_keys: &'a [String],
-    /// The path to restore a root to, by the root's name in the entry. An error for a root that the
+    /// Where to restore a root to, by the root's name in the entry. A directory is restored through
+    /// a symlink that leads to one, any other root in the place of it. An error for a root that the
     /// caller did not ask for, so that an entry can't choose where it is written.
-    pub destination: &'a (dyn Fn(&[u8]) -> Result<PathBuf> + Sync),
+    pub destination: &'a (dyn Fn(&[u8]) -> Result<RootPlace> + Sync),
     pub options: RestoreOptions,
     pub steps: Option<&'a dyn RestoreSteps>,
 }

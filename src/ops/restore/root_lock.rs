@@ -3,7 +3,8 @@
 //! A restore creates files under temporary names beside those that it replaces, and removes
 //! existing temporary names, which a killed restore left. To spare those of a running restore, each
 //! restore locks the parent directories of its roots (flock, so the lock ends with its holder)
-//! before it reads them, and until it ends. If that fails, because another restore takes longer
+//! before it reads them, and until it ends. It creates them first if they are missing: two restores
+//! that both find nothing there would otherwise mix their files. If that fails, because another restore takes longer
 //! than the timeout or the filesystem has no such locks, the restore continues without the lock and
 //! removes no temporary names: in the worst case, both restores do the same work.
 
@@ -22,12 +23,12 @@ pub(crate) struct RootLock {
 }
 
 impl RootLock {
-    /// Locks the directories that exist, waiting at most `timeout` for other restores, and removes
+    /// Creates and locks the directories, waiting at most `timeout` for other restores, and removes
     /// what killed ones left there.
     pub(crate) fn take(places: &Roots, timeout: Duration, monitor: &dyn Monitor) -> Result<Self> {
         let mut parents: Vec<&Path> = places
             .iter()
-            .filter_map(|(_, path)| path.parent())
+            .filter_map(|(_, root)| root.real.parent())
             .collect();
         // In the same order for all, so that no two wait for each other.
         parents.sort_unstable();
@@ -58,6 +59,7 @@ impl RootLock {
 fn lock(parent: &Path, timeout: Duration, monitor: &dyn Monitor) -> Result<Option<FileLock>> {
     // Opened for each attempt: another directory may have got the name meanwhile.
     let locked = wait_for_lock(timeout, monitor, || {
+        files::create_dir_all(parent)?;
         FileLock::try_acquire(files::open(parent)?, LockMode::Exclusive).context("lock", || parent)
     });
     match locked {
@@ -68,8 +70,7 @@ fn lock(parent: &Path, timeout: Duration, monitor: &dyn Monitor) -> Result<Optio
             ));
             Ok(None)
         }
-        // The directory does not exist yet, or can't be locked. The restore itself finds out what
-        // that means.
+        // The directory can't be created or locked. The restore itself finds out what that means.
         Err(error) if !matches!(error, Error::Interrupted) => Ok(None),
         other => other,
     }

@@ -14,6 +14,7 @@ use crate::store::save::{ContentWriter, PackSlot};
 use crate::tree::compare::unchanged_contents;
 use crate::tree::manifest::Manifest;
 use crate::tree::scan::{Scan, SkippedPath};
+use crate::tree::stamp::{InodeState, Stamp};
 use crate::tree::{Content, ContentLocation, FileData, LeafId, LeafKind, ReadOutcome, Roots};
 use crate::workers;
 
@@ -42,7 +43,7 @@ impl FileContents {
             for pack in &parent.manifest.packs {
                 packs.push(writer.existing_pack(pack)?);
             }
-            unchanged_files = unchanged_contents(scan, &parent.manifest, &parent.stamps);
+            unchanged_files = unchanged_contents(scan, &parent.manifest, &parent.stamp);
         }
         for leaf in scan.tree.leaf_ids_depth_first() {
             let LeafKind::File(file) = &scan.tree[leaf].kind else {
@@ -129,17 +130,21 @@ impl FileContents {
         }
     }
 
-    /// The manifest of the scan with the contents of its files. Packs are numbered in the order in
-    /// which files refer to them.
+    /// The manifest of the scan with the contents of its files, and its stamp. Packs are numbered in
+    /// the order in which files refer to them.
     pub(super) fn into_manifest(
         self,
         scan: Scan,
         restamped: Option<Timestamp>,
         pack_of: impl Fn(PackSlot) -> Result<Digest>,
-    ) -> Result<Manifest> {
+    ) -> Result<(Manifest, Stamp)> {
         let Scan {
-            mut tree, started, ..
+            mut tree,
+            started,
+            stats,
+            ..
         } = scan;
+        let mut states = vec![None; stats.len()];
         let mut packs: Vec<Digest> = Vec::new();
         for file in self.stored {
             let content = match file.content {
@@ -153,6 +158,8 @@ impl FileContents {
                     location: ContentLocation::Pack(number_of(pack_of(slot)?, &mut packs)),
                 }),
             };
+            let stat = file.state.as_ref().unwrap_or(&stats[file.leaf.index()]);
+            states[file.leaf.index()] = InodeState::before(started, stat);
             let (mode, modified) = match file.state {
                 // The scan has the time that the file had before the restore.
                 Some(state) if Some(state.mtime) == restamped => {
@@ -168,11 +175,18 @@ impl FileContents {
             };
             tree.set_file(file.leaf, mode, modified, data);
         }
-        Ok(Manifest {
+        let (tree, remaining) = tree.without_leaves(&self.vanished);
+        let mut stamp = Stamp::for_tree(&tree);
+        stamp.restamped = restamped;
+        for (id, former) in tree.leaf_ids().zip(remaining) {
+            stamp.set_leaf(id, states[former.index()]);
+        }
+        let manifest = Manifest {
             scanned_at: started,
             packs,
-            tree: tree.without_leaves(&self.vanished),
-        })
+            tree,
+        };
+        Ok((manifest, stamp))
     }
 }
 

@@ -19,7 +19,7 @@ use crate::store::{EntryId, Store};
 use crate::tree::scan::{self, Scan, scan};
 use context::SaveContext;
 use parent::Parent;
-use publish::{ScanSummary, publish, store_contents, warn_of_skipped};
+use publish::{BytesOnDisk, keep_roots, publish, store_contents, warn_of_skipped};
 
 /// Saves the roots of a request as an entry.
 pub fn save(
@@ -57,11 +57,11 @@ fn save_locked(
         warn_of_skipped(&scan.skipped, context.monitor);
         return Ok(SaveOutcome::NothingToSave);
     }
-    let summary = ScanSummary::of(&scan);
+    let bytes_on_disk = BytesOnDisk::of(&scan);
     let parent = Parent::find(store, request)?;
     let restamped = request.steps.and_then(SaveSteps::restamped);
     if let (Some(parent), Some(time)) = (&parent, restamped) {
-        scan.undo_restamp(&parent.manifest.tree, |_| Some(time));
+        scan.undo_restamp(&parent.manifest.tree, time);
     }
     let stored = store_contents(context, shared_lock, scan, parent.as_ref())?;
     // After the roots were read: what changed since then has a later time than anything in them.
@@ -70,7 +70,7 @@ fn save_locked(
         && options.if_exists == IfExists::ReplaceIfChanged
         && parent.is_same(request.key, &stored.manifest, record.as_deref())
     {
-        summary.note_clean_roots(context, &parent.entry.manifest, &stored.manifest);
+        keep_roots(context, &parent.entry.manifest, &stored, bytes_on_disk);
         return Ok(SaveOutcome::Unchanged);
     }
     if stored.manifest.tree.leaves().is_empty() && stored.skipped_files > 0 {
@@ -79,7 +79,7 @@ fn save_locked(
     let Some(entry) = publish(request, save_lock, &stored, record.as_deref())? else {
         return Ok(SaveOutcome::Exists);
     };
-    summary.note_clean_roots(context, &entry.manifest, &stored.manifest);
+    keep_roots(context, &entry.manifest, &stored, bytes_on_disk);
     Ok(SaveOutcome::Saved(Box::new(SavedEntry {
         id,
         entry,

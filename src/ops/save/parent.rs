@@ -6,13 +6,13 @@ use crate::ops::save::request::SaveRequest;
 use crate::store::{Entry, EntryId, Store};
 use crate::tree::compare;
 use crate::tree::manifest::Manifest;
-use crate::tree::stamps::RootStamps;
+use crate::tree::stamp::Stamp;
 
 pub(super) struct Parent {
     pub(super) entry: Entry,
     pub(super) manifest: Manifest,
-    /// When the roots last matched the manifest.
-    pub(super) stamps: RootStamps,
+    /// By what unchanged files are recognised.
+    pub(super) stamp: Stamp,
 }
 
 impl Parent {
@@ -37,11 +37,11 @@ impl Parent {
                 return Ok(None);
             };
             let manifest = store.read_manifest(&entry.manifest)?;
-            let stamps = store.root_stamps(&entry.manifest, request.roots);
+            let stamp = store.stamp(&entry.manifest, &manifest, request.roots);
             Ok(Some(Self {
                 entry,
                 manifest,
-                stamps,
+                stamp,
             }))
         };
         match read() {

@@ -1,5 +1,7 @@
 //! Putting contents into the store and publishing the entry that refers to them.
 
+use std::path::PathBuf;
+
 use crate::digest::Digest;
 use crate::error::Result;
 use crate::fs::Timestamp;
@@ -12,8 +14,8 @@ use crate::store::Entry;
 use crate::store::lock::{SaveLock, SharedLock};
 use crate::store::save::{ContentWriter, FinishedContents};
 use crate::tree::manifest::Manifest;
-use crate::tree::scan::{Scan, SkippedPath};
-use crate::tree::stamps::RootStamp;
+use crate::tree::scan::{Scan, SkipReason, SkippedPath};
+use crate::tree::stamp::Stamp;
 
 /// Warnings about single files before the rest is only counted.
 const WARNINGS: usize = 10;
@@ -21,10 +23,14 @@ const WARNINGS: usize = 10;
 /// A tree whose contents are all in the store, and that no entry refers to yet.
 pub(super) struct StoredContents<'s> {
     pub(super) manifest: Manifest,
+    /// By what the files can be recognised later.
+    stamp: Stamp,
     finished: FinishedContents<'s>,
     pub(super) reused_files: u64,
     pub(super) reused_bytes: u64,
     pub(super) skipped_files: u64,
+    /// A directory below the roots that this user may not read, and thus not remove.
+    closed_directory: Option<PathBuf>,
 }
 
 /// Reuses what did not change since the parent was saved, and stores the rest.
@@ -44,13 +50,20 @@ pub(super) fn store_contents<'s>(
     let mut skipped = std::mem::take(&mut scan.skipped);
     skipped.append(&mut contents.skipped);
     warn_of_skipped(&skipped, context.monitor);
-    let manifest = contents.into_manifest(scan, restamped, |slot| finished.pack(slot))?;
+    let (manifest, stamp) = contents.into_manifest(scan, restamped, |slot| finished.pack(slot))?;
     Ok(StoredContents {
         manifest,
+        stamp,
         finished,
         reused_files,
         reused_bytes,
         skipped_files: skipped.len() as u64,
+        closed_directory: skipped
+            .into_iter()
+            .find_map(|skipped| match skipped.reason {
+                SkipReason::ClosedDirectory => Some(skipped.path),
+                _ => None,
+            }),
     })
 }
 
@@ -89,59 +102,54 @@ pub(super) fn publish(
     Ok(published.filter(|_| is_new))
 }
 
-/// What is needed of a scan after the manifest took it over.
-pub(super) struct ScanSummary {
-    started: Timestamp,
-    /// Bytes that the files take on disk.
-    allocated: u64,
-}
+/// Bytes that the files of a scan take on disk.
+#[derive(Clone, Copy)]
+pub(super) struct BytesOnDisk(u64);
 
-impl ScanSummary {
+impl BytesOnDisk {
     pub(super) fn of(scan: &Scan) -> Self {
         // A file with several links is listed once for each of them.
-        let allocated = scan
-            .stats
-            .iter()
-            .map(|stat| stat.allocated / stat.links.max(1))
-            .sum();
-        Self {
-            started: scan.started,
-            allocated,
-        }
+        let stats = scan.stats.iter();
+        Self(stats.map(|stat| stat.allocated / stat.links.max(1)).sum())
     }
+}
 
-    /// Notes that the roots match the manifest and, if asked for, moves them into the store as
-    /// ready copies. Both only save time later, so failures are warnings.
-    pub(super) fn note_clean_roots(
-        &self,
-        context: &SaveContext<'_>,
-        id: &Digest,
-        manifest: &Manifest,
-    ) {
-        let SaveContext {
-            store,
-            request,
-            monitor,
-            ..
-        } = *context;
-        let stamp = RootStamp {
-            clean_as_of: self.started,
-            // Skipped files may be there.
-            no_extraneous_since: None,
-            restamped: request.steps.and_then(SaveSteps::restamped),
-        };
-        let noted = store
-            .put_root_stamps(id, request.roots, stamp)
-            .and_then(|()| {
-                if request.options.keep_ready {
-                    request.steps.map_or(Ok(()), SaveSteps::before_move)?;
-                    store.put_ready_copies(id, &manifest.tree, request.roots, self.allocated)?;
-                }
+/// Keeps the stamp of the roots and, if asked for, moves the directories among them into the store
+/// as ready copies. Both only save time later, so failures are warnings.
+pub(super) fn keep_roots(
+    context: &SaveContext<'_>,
+    id: &Digest,
+    stored: &StoredContents<'_>,
+    bytes_on_disk: BytesOnDisk,
+) {
+    let SaveContext {
+        store,
+        request,
+        monitor,
+        ..
+    } = *context;
+    let tree = &stored.manifest.tree;
+    let kept = store
+        .put_stamp(id, tree, request.roots, stored.stamp.clone())
+        .and_then(|()| match &stored.closed_directory {
+            _ if !request.options.keep_ready => Ok(()),
+            Some(closed) => {
+                // No job of this user could ever remove it from the store.
+                monitor.warn(&format!(
+                    "{} belongs to another user, so the directories are not moved into the store; \
+                     let the step that made it remove it",
+                    closed.display()
+                ));
                 Ok(())
-            });
-        if let Err(error) = noted {
-            monitor.warn(&error.with_advice());
-        }
+            }
+            None => {
+                request.steps.map_or(Ok(()), SaveSteps::before_move)?;
+                store.put_ready_copies(id, tree, request.roots, bytes_on_disk.0)?;
+                Ok(())
+            }
+        });
+    if let Err(error) = kept {
+        monitor.warn(&error.with_advice());
     }
 }
 

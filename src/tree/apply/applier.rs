@@ -1,22 +1,25 @@
 //! What all threads of a restore share, and how they open directories.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::batch::Batch;
 use super::counts::Counts;
 use crate::error::{Error, Result};
-use crate::fs::{Dir, Reflinker, TempName, set_mode};
+use crate::fs::{Dir, Reflinker, TempName, Timestamp, set_mode};
 use crate::monitor::Monitor;
 use crate::tree::cursor::{Cursor, OpenDir};
 use crate::tree::manifest::Manifest;
 use crate::tree::model::{DirId, LeafId, Tree};
 use crate::tree::plan::{DirTask, Plan};
 use crate::tree::roots::Roots;
+use crate::tree::stamp::InodeState;
+use crate::workers;
 
 /// How to carry out a plan.
 #[derive(Clone, Copy)]
@@ -49,6 +52,10 @@ pub(super) struct Applier<'a> {
     created: Vec<AtomicBool>,
     pub(super) reflinker: Reflinker,
     pub(super) counts: Counts,
+    /// Before any file was read, by the clock that gives files their times.
+    pub(super) started: Timestamp,
+    /// The states of the files that were written, or read and found right.
+    states: Mutex<Vec<(LeafId, InodeState)>>,
 }
 
 impl<'a> Applier<'a> {
@@ -70,12 +77,43 @@ impl<'a> Applier<'a> {
             created: plan.dirs.iter().map(|_| AtomicBool::new(false)).collect(),
             reflinker: Reflinker::default(),
             counts: Counts::default(),
+            started: Timestamp::file_clock_now(),
+            states: Mutex::default(),
         }
     }
 
     /// Where the contents of leaves are.
     pub(super) fn locate(&self, leaves: &[LeafId]) -> Result<Vec<Batch>> {
         self.options.source.locate(self.manifest, leaves)
+    }
+
+    /// Keeps the state of a file that matches the manifest, for its stamp.
+    pub(super) fn keep_state(&self, leaf: LeafId, state: Option<InodeState>) {
+        if let Some(state) = state {
+            workers::lock(&self.states).push((leaf, state));
+        }
+    }
+
+    /// Replaces the kept states of some leaves by what `update` returns.
+    pub(super) fn update_states(
+        &self,
+        leaves: &HashSet<LeafId>,
+        mut update: impl FnMut(LeafId, InodeState) -> Result<Option<InodeState>>,
+    ) -> Result<()> {
+        let mut states = workers::lock(&self.states);
+        for (leaf, state) in std::mem::take(&mut *states) {
+            let updated = if leaves.contains(&leaf) {
+                update(leaf, state)?
+            } else {
+                Some(state)
+            };
+            states.extend(updated.map(|state| (leaf, state)));
+        }
+        Ok(())
+    }
+
+    pub(super) fn into_states(self) -> Vec<(LeafId, InodeState)> {
+        workers::into_inner(self.states)
     }
 
     /// Fails if the monitor asks to stop.

@@ -9,9 +9,10 @@ use super::metadata::set_metadata;
 use super::writer::FileWriter;
 use crate::digest::Digest;
 use crate::error::{IoContext, Result};
-use crate::fs::{Extent, files, stat_of, xattrs};
+use crate::fs::{Extent, Stat, files, stat_of, xattrs};
 use crate::tree::model::{FileData, LeafId, LeafKind};
 use crate::tree::reader::DataRuns;
+use crate::tree::stamp::InodeState;
 
 impl FileWriter<'_, '_> {
     /// Whether an existing file has the contents and holes of the manifest. If so, it also gets the
@@ -26,20 +27,25 @@ impl FileWriter<'_, '_> {
         let Ok(file) = dir.open_file(name) else {
             return Ok(false);
         };
-        let Ok(true) = has_contents(&file, data, &mut self.buffer) else {
+        let path = || applier.leaf_path(leaf);
+        let before = stat_of(&file).context("inspect", path)?;
+        let Ok(true) = has_contents(&file, &before, data, &mut self.buffer) else {
             return Ok(false);
         };
-        correct_metadata(applier, leaf, &file)
+        let after = stat_of(&file).context("inspect", path)?;
+        // It may have been changed behind the position that was being read.
+        Ok(after.same_state(&before) && correct_metadata(applier, leaf, &file, &after)?)
     }
 }
 
-/// Sets the metadata of an open file if it differs. False if only another user may set it.
-fn correct_metadata(applier: &Applier<'_>, leaf: LeafId, file: &File) -> Result<bool> {
+/// Sets the metadata of an open file with the right contents if it differs. False if only another
+/// user may set it.
+fn correct_metadata(applier: &Applier<'_>, leaf: LeafId, file: &File, stat: &Stat) -> Result<bool> {
     let path = || applier.leaf_path(leaf);
     let wanted = &applier.tree[leaf];
-    let stat = stat_of(file).context("inspect", path)?;
     let attributes = xattrs::read_open(file).context("read the attributes of", path)?;
     if (stat.mode, stat.mtime) == (wanted.mode, wanted.mtime) && attributes == wanted.attributes {
+        applier.keep_state(leaf, InodeState::before(applier.started, stat));
         return Ok(true);
     }
     match set_metadata(applier, leaf, file, true) {
@@ -52,10 +58,14 @@ fn correct_metadata(applier: &Applier<'_>, leaf: LeafId, file: &File) -> Result<
 }
 
 /// Whether a file has these contents and holes.
-fn has_contents(file: &File, wanted: &FileData, buffer: &mut Vec<u8>) -> io::Result<bool> {
-    let stat = stat_of(file)?;
+fn has_contents(
+    file: &File,
+    stat: &Stat,
+    wanted: &FileData,
+    buffer: &mut Vec<u8>,
+) -> io::Result<bool> {
     // Size and holes first: comparing them reads no data.
-    let DataRuns { data, extents } = DataRuns::of(file, &stat)?;
+    let DataRuns { data, extents } = DataRuns::of(file, stat)?;
     if stat.size != wanted.size || extents != wanted.extents {
         return Ok(false);
     }

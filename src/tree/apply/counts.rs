@@ -19,6 +19,8 @@ pub struct Applied {
     pub removed: u64,
     /// Files with an extended attribute that could not be set.
     pub without_attributes: u64,
+    /// Hard links that became copies, because the filesystem refused the link.
+    pub copied_links: u64,
 }
 
 /// A counter that several threads add to.
@@ -46,6 +48,7 @@ pub(super) struct Counts {
     pub(super) metadata_set: AtomicCounter,
     pub(super) removed: AtomicCounter,
     pub(super) without_attributes: AtomicCounter,
+    pub(super) copied_links: AtomicCounter,
 }
 
 impl Counts {
@@ -59,6 +62,7 @@ impl Counts {
             metadata_set: self.metadata_set.get(),
             removed: self.removed.get(),
             without_attributes: self.without_attributes.get(),
+            copied_links: self.copied_links.get(),
         }
     }
 }

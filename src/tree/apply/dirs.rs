@@ -1,10 +1,13 @@
 //! The last steps: finish and rename new directories, remove names, finish existing directories.
 
+use std::io;
+use std::path::PathBuf;
+
 use super::applier::Applier;
 use super::metadata::set_attributes;
 use super::replace::replace;
-use crate::error::{Error, IoContext, Result};
-use crate::fs::{Dir, TempName, remove_child, set_mode, set_mtime};
+use crate::error::{Error, IoContext, Result, without_errno};
+use crate::fs::{Dir, TempName, may_stay, remove_child, set_mode, set_mtime};
 use crate::tree::cursor::Cursor;
 use crate::tree::model::{DirId, os_str};
 use crate::tree::plan::DirTask;
@@ -20,8 +23,15 @@ pub(super) fn finish(applier: &Applier<'_>) -> Result<()> {
     finish_new(applier)?;
     // Renaming and removing change the mtimes of existing directories, which are set last.
     rename_new(applier)?;
-    remove(applier, &applier.plan.remove)?;
-    remove(applier, &applier.plan.stale_temps)?;
+    remove(applier, &applier.plan.remove, |path, error| {
+        applier.options.monitor.warn(&format!(
+            "{} is not in the entry and stays there: {}",
+            path.display(),
+            without_errno(error)
+        ));
+    })?;
+    // A temporary name does no harm.
+    remove(applier, &applier.plan.stale_temps, |_, _| {})?;
     finish_existing(applier)
 }
 
@@ -91,7 +101,13 @@ fn rename_new(applier: &Applier<'_>) -> Result<()> {
     Ok(())
 }
 
-fn remove(applier: &Applier<'_>, names: &[ExtraneousName]) -> Result<()> {
+/// Removes names with everything below them. Calls `stays` where something can't be removed:
+/// another user's directory, or one that something is mounted at.
+fn remove(
+    applier: &Applier<'_>,
+    names: &[ExtraneousName],
+    stays: impl Fn(PathBuf, &io::Error) + Sync,
+) -> Result<()> {
     let chunks: Vec<&[ExtraneousName]> = names.chunks(REMOVE_CHUNK).collect();
     workers::for_each_in_order(
         &chunks,
@@ -101,9 +117,12 @@ fn remove(applier: &Applier<'_>, names: &[ExtraneousName]) -> Result<()> {
                 .iter()
                 .try_for_each(|ExtraneousName { parent, name }| {
                     let dir = cursor.enter(*parent)?;
-                    let removed = remove_child(dir, name)
-                        .context("remove", || applier.dir_path(*parent).join(os_str(name)))?;
-                    applier.counts.removed.add(removed);
+                    let path = || applier.dir_path(*parent).join(os_str(name));
+                    match remove_child(dir, name) {
+                        Ok(removed) => applier.counts.removed.add(removed),
+                        Err(error) if may_stay(&error) => stays(path(), &error),
+                        Err(error) => return Err(error).context("remove", path),
+                    }
                     Ok(())
                 })
         },

@@ -31,4 +31,4 @@ mod writer;
 pub use applier::{ApplyOptions, ContentSource};
 pub use batch::{Batch, BatchItem};
 pub use counts::Applied;
-pub use run::apply;
+pub use run::{ApplyOutcome, apply};

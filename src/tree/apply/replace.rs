@@ -9,9 +9,14 @@ use crate::fs::{Dir, TempName, remove_child};
 /// If something has it, the two are exchanged and then the old one is removed. An exchange works
 /// for any two kinds of file. It also does not wait for the disk, while a rename over a file makes
 /// ext4 write out the new file first (`auto_da_alloc` in ext4(5)).
+///
+/// Errors: the old one can't be removed, for example because something is mounted below it. Then
+/// both keep their names.
 pub(super) fn replace(dir: &Dir, temp: &[u8], name: &[u8]) -> io::Result<()> {
     match dir.exchange(temp, name) {
-        Ok(true) => remove_child(dir, temp).map(drop),
+        Ok(true) => remove_child(dir, temp).map(drop).inspect_err(|_| {
+            drop(dir.exchange(temp, name));
+        }),
         Ok(false) => rename_over(dir, temp, name),
         // An exchange needs both names, so this one is free.
         Err(error) if error.kind() == io::ErrorKind::NotFound => dir.rename(temp, name),

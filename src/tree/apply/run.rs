@@ -1,6 +1,7 @@
 //! The steps of a restore, in order.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::sync::Mutex;
 
 use super::applier::{Applier, ApplyOptions};
@@ -8,17 +9,24 @@ use super::batch::shares;
 use super::counts::Applied;
 use super::dirs;
 use super::writer::FileWriter;
-use crate::error::Result;
+use crate::error::{IoContext, Result};
 use crate::fs::{files, remove_child};
 use crate::tree::cursor::Cursor;
 use crate::tree::manifest::Manifest;
 use crate::tree::model::{LeafId, LeafKind, Tree};
 use crate::tree::plan::Plan;
 use crate::tree::roots::Roots;
+use crate::tree::stamp::InodeState;
 use crate::workers;
 
 /// How many leaves a thread takes at a time.
 const CHUNK: usize = 64;
+
+/// What was done, and by what the files that were written or read can be recognised later.
+pub struct ApplyOutcome {
+    pub applied: Applied,
+    pub states: Vec<(LeafId, InodeState)>,
+}
 
 /// Brings the directories at `roots` into the state of `manifest` by carrying out `plan`.
 ///
@@ -28,13 +36,16 @@ pub fn apply(
     plan: &Plan,
     roots: &Roots,
     options: ApplyOptions<'_>,
-) -> Result<Applied> {
+) -> Result<ApplyOutcome> {
     let mut applier = Applier::new(manifest, plan, roots, options);
     let result = check(&mut applier).and_then(|()| run(&applier));
     if result.is_err() {
         remove_unfinished(&applier);
     }
-    result.map(|()| applier.counts.total())
+    result.map(|()| ApplyOutcome {
+        applied: applier.counts.total(),
+        states: applier.into_states(),
+    })
 }
 
 /// Reads the files whose contents may be right. Those that differ are added to the files to write.
@@ -75,7 +86,24 @@ fn run(applier: &Applier<'_>) -> Result<()> {
     plan.link
         .iter()
         .try_for_each(|leaf| writer.create_hard_link(*leaf))?;
+    follow_links(applier)?;
     dirs::finish(applier)
+}
+
+/// Takes the new states of the files that got links: each link changes the ctime of its file.
+fn follow_links(applier: &Applier<'_>) -> Result<()> {
+    let first_name = |leaf: &LeafId| match applier.tree[*leaf].kind {
+        LeafKind::HardLink(first) => Some(first),
+        LeafKind::File(_) | LeafKind::Symlink(_) => None,
+    };
+    let linked: HashSet<LeafId> = applier.plan.link.iter().filter_map(first_name).collect();
+    let mut cursor = applier.cursor();
+    applier.update_states(&linked, |leaf, state| {
+        let (dir, name) = cursor.enter_parent(leaf)?;
+        let stat = dir.stat_at(name);
+        let stat = stat.context("inspect", || applier.leaf_path(leaf))?;
+        Ok(state.after_change(&stat))
+    })
 }
 
 fn for_each_leaf<'j, 'a>(
@@ -98,7 +126,7 @@ fn create_parents_of_roots(applier: &Applier<'_>) -> Result<()> {
     let dirs = applier.tree.dirs_in(Tree::TOP).map(|(_, dir)| &dir.name);
     let leaves = applier.tree.leaves_in(Tree::TOP);
     for root in dirs.chain(leaves.map(|(_, leaf)| &leaf.name)) {
-        if let Some(parent) = applier.roots.path(root)?.parent() {
+        if let Some(parent) = applier.roots.get(root)?.real.parent() {
             files::create_dir_all(parent)?;
         }
     }

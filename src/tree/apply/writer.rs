@@ -8,10 +8,11 @@ use std::sync::Arc;
 use super::applier::{Applier, CreateMissing};
 use super::metadata::set_metadata;
 use super::replace::replace;
-use crate::error::{Error, IoContext, Result};
-use crate::fs::{Dir, TempName};
+use crate::error::{IoContext, Result};
+use crate::fs::{Dir, TempName, stat_of};
 use crate::tree::cursor::Cursor;
 use crate::tree::model::{FileData, LeafId, LeafKind, Tree};
+use crate::tree::stamp::InodeState;
 
 /// What one thread needs to write files.
 pub(super) struct FileWriter<'j, 'a> {
@@ -79,9 +80,11 @@ impl<'j, 'a> FileWriter<'j, 'a> {
         let mut from = applier.cursor();
         let (from_dir, from_name) = from.enter_parent(first)?;
         let path = || applier.leaf_path(leaf);
+        let mut is_refused = false;
         let linked = self.write_atomically(leaf, "link", |dir, name| {
-            dir.link_from(from_dir, from_name, name)
-                .context("link", path)
+            let linked = dir.link_from(from_dir, from_name, name);
+            is_refused = linked.as_ref().is_err_and(is_link_refusal);
+            linked.context("link", path)
         });
         match linked {
             Ok(()) => {
@@ -89,10 +92,12 @@ impl<'j, 'a> FileWriter<'j, 'a> {
                 Ok(())
             }
             // On another filesystem, or one without hard links, a copy has to do.
-            Err(Error::Io { source, .. }) if is_link_refusal(&source) => {
+            Err(_) if is_refused => {
                 let original = from_dir.open_file(from_name);
                 let original = original.context("open", || applier.leaf_path(first))?;
-                self.copy_file(leaf, first, &original)
+                self.copy_file(leaf, first, &original)?;
+                applier.counts.copied_links.add(1);
+                Ok(())
             }
             Err(error) => Err(error),
         }
@@ -126,7 +131,7 @@ impl<'j, 'a> FileWriter<'j, 'a> {
     ) -> Result<()> {
         let applier = self.applier;
         let path = || applier.leaf_path(leaf);
-        self.write_atomically(leaf, "write", |dir, name| {
+        let file = self.write_atomically(leaf, "write", |dir, name| {
             let wanted = &applier.tree[like];
             // Attributes can only be set on a writable file; the final mode is set after them.
             let writable = if wanted.attributes.is_empty() {
@@ -139,18 +144,22 @@ impl<'j, 'a> FileWriter<'j, 'a> {
             fill(&mut file)?;
             set_metadata(applier, like, &file, false).context("write", path)?;
             applier.counts.files.add(1);
-            Ok(())
-        })
+            Ok(file)
+        })?;
+        if like == leaf {
+            keep_state(applier, leaf, &file)?;
+        }
+        Ok(())
     }
 
     /// Calls `create` with a temporary name, then renames the result to the leaf's name. In a
     /// directory that still has a temporary name itself, `create` gets the leaf's name directly.
-    fn write_atomically(
+    fn write_atomically<T>(
         &mut self,
         leaf: LeafId,
         action: &'static str,
-        create: impl FnOnce(&Dir, &[u8]) -> Result<()>,
-    ) -> Result<()> {
+        create: impl FnOnce(&Dir, &[u8]) -> Result<T>,
+    ) -> Result<T> {
         let applier = self.applier;
         let parent = applier.tree[leaf].parent;
         let (dir, name) = self.cursor.enter_parent(leaf)?;
@@ -159,8 +168,9 @@ impl<'j, 'a> FileWriter<'j, 'a> {
             return create(dir, name);
         }
         let temp = TempName::new();
-        let created = create(dir, temp.as_bytes()).and_then(|()| {
-            replace(dir, temp.as_bytes(), name).context(action, || applier.leaf_path(leaf))
+        let created = create(dir, temp.as_bytes()).and_then(|created| {
+            replace(dir, temp.as_bytes(), name).context(action, || applier.leaf_path(leaf))?;
+            Ok(created)
         });
         if created.is_err() {
             // If this fails, a later restore removes it.
@@ -170,13 +180,26 @@ impl<'j, 'a> FileWriter<'j, 'a> {
     }
 }
 
+/// Keeps the state of a file that was just written. Once it has its name, another process may write
+/// to it, which gives it another mtime.
+fn keep_state(applier: &Applier<'_>, leaf: LeafId, file: &File) -> Result<()> {
+    let wanted = &applier.tree[leaf];
+    let LeafKind::File(data) = &wanted.kind else {
+        return Ok(());
+    };
+    let stat = stat_of(file).context("inspect", || applier.leaf_path(leaf))?;
+    if (stat.size, stat.mtime) == (data.size, wanted.mtime) {
+        applier.keep_state(leaf, InodeState::of(&stat));
+    }
+    Ok(())
+}
+
+/// Whether link(2) says that this file can't have a link there. EPERM means that the filesystem has
+/// no hard links; a missing permission is EACCES.
 fn is_link_refusal(error: &io::Error) -> bool {
+    use nix::libc::{EMLINK, ENOSYS, EOPNOTSUPP, EPERM, EXDEV};
     matches!(
-        error.kind(),
-        io::ErrorKind::CrossesDevices
-            | io::ErrorKind::Unsupported
-            | io::ErrorKind::TooManyLinks
-            // EPERM, which link(2) gives on filesystems without hard links.
-            | io::ErrorKind::PermissionDenied
+        error.raw_os_error(),
+        Some(EXDEV | EPERM | EMLINK | EOPNOTSUPP | ENOSYS)
     )
 }

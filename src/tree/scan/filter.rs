@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::glob::Filter;
 use crate::tree::model::Tree;
-use crate::tree::stamps::RootStamps;
+use crate::tree::stamp::Stamp;
 
 /// Restricts a scan. The default reads everything.
 #[derive(Default)]
@@ -15,9 +15,8 @@ pub struct ScanOptions<'a> {
     /// Don't list a directory whose mtime equals the one in the guide: nothing was added to it,
     /// unless somebody set the time back. For comparisons that ignore extraneous names.
     pub trust_mtimes: bool,
-    /// The stamps of the roots as of when they matched the guide. They too spare the listing of
-    /// directories that did not change since.
-    pub stamps: Option<&'a RootStamps>,
+    /// The stamp of the guide. It too spares the listing of directories that did not change.
+    pub stamp: Option<&'a Stamp>,
     /// Don't read extended attributes: the scan has none.
     pub without_attributes: bool,
     /// Decides which paths to skip.

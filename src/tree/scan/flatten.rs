@@ -59,7 +59,7 @@ fn empty_scan(found: &[Option<FoundDir>], started: Timestamp, skipped: Vec<Skipp
             leaves: Vec::with_capacity(leaf_count),
         },
         stats: Vec::with_capacity(leaf_count),
-        dir_ctimes: Vec::with_capacity(found.len()),
+        dir_stats: Vec::with_capacity(found.len()),
         extraneous: Vec::new(),
         stale_temps: Vec::new(),
         skipped,
@@ -77,12 +77,12 @@ fn append(scan: &mut Scan, dir: FoundDir, parent: DirId) -> DirId {
         .extend(dir.extraneous.into_iter().map(in_dir));
     scan.stale_temps
         .extend(dir.stale_temps.into_iter().map(in_dir));
-    scan.dir_ctimes.push(dir.ctime);
+    scan.dir_stats.push(dir.stat);
     scan.tree.dirs.push(Directory {
         name: dir.name,
         parent,
-        mode: dir.mode,
-        mtime: dir.mtime,
+        mode: dir.stat.map_or(0, |stat| stat.mode),
+        mtime: dir.stat.map_or_else(Timestamp::default, |stat| stat.mtime),
         attributes: dir.attributes,
         dirs: 0..0,
         leaves,

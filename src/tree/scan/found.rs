@@ -1,16 +1,15 @@
 //! One directory as a task of the scan found it.
 
+use crate::fs::Stat;
 use crate::fs::xattrs::Attribute;
-use crate::fs::{Stat, Timestamp};
 use crate::tree::model::Leaf;
 
 /// A directory and the names in it, unsorted.
 #[derive(Default)]
 pub(super) struct FoundDir {
     pub(super) name: Box<[u8]>,
-    pub(super) mode: u32,
-    pub(super) mtime: Timestamp,
-    pub(super) ctime: Timestamp,
+    /// From before its names were read. None for the top, which is no directory on disk.
+    pub(super) stat: Option<Stat>,
     pub(super) attributes: Box<[Attribute]>,
     /// The parents of these leaves are not set yet.
     pub(super) leaves: Vec<(Leaf, Stat)>,

@@ -4,9 +4,9 @@ use std::io;
 
 use super::filter::ScanOptions;
 use super::guide::GuideEntry;
-use super::result::SkipReason;
+use super::result::{ScanObstacle, SkipReason};
 use super::visit::{ParentDir, ScanName};
-use crate::fs::{FileKind, Stat, xattrs};
+use crate::fs::{FileKind, Stat, is_gone, xattrs};
 use crate::tree::model::{FileData, Leaf, LeafKind, Tree};
 
 /// Reads a name that is not a directory. None if it is gone by now, or if the guide can't have it.
@@ -15,7 +15,7 @@ pub(super) fn read_leaf(
     parent: &ParentDir<'_>,
     name: &ScanName<'_, '_>,
     stat: &Stat,
-) -> Result<Option<Leaf>, SkipReason> {
+) -> Result<Option<Leaf>, ScanObstacle> {
     let Some(kind) = read_kind(parent, name, stat)? else {
         return Ok(None);
     };
@@ -46,7 +46,7 @@ fn read_kind(
     parent: &ParentDir<'_>,
     name: &ScanName<'_, '_>,
     stat: &Stat,
-) -> Result<Option<LeafKind>, SkipReason> {
+) -> Result<Option<LeafKind>, ScanObstacle> {
     match stat.kind {
         FileKind::Symlink => {
             let target = if_present(parent.dir.read_link(name.on_disk))?;
@@ -59,22 +59,15 @@ fn read_kind(
         }))),
         // A restore replaces it as if the name were free.
         FileKind::Special if name.guide.is_some() => Ok(None),
-        FileKind::Special | FileKind::Directory => Err(SkipReason::Special),
+        FileKind::Special | FileKind::Directory => Err(ScanObstacle::Skip(SkipReason::Special)),
     }
 }
 
 /// None for a name that is gone by now.
-pub(super) fn if_present<T>(result: io::Result<T>) -> Result<Option<T>, SkipReason> {
+pub(super) fn if_present<T>(result: io::Result<T>) -> Result<Option<T>, ScanObstacle> {
     match result {
         Ok(value) => Ok(Some(value)),
         Err(error) if is_gone(&error) => Ok(None),
-        Err(error) => Err(SkipReason::Unreadable(error)),
+        Err(error) => Err(error.into()),
     }
-}
-
-pub(super) fn is_gone(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-    )
 }

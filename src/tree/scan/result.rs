@@ -14,8 +14,8 @@ pub struct Scan {
     pub tree: Tree,
     /// The `stat` of each leaf, in the tree's order.
     pub stats: Vec<Stat>,
-    /// The ctime of each directory, in the tree's order. Adding or removing a name changes it.
-    pub dir_ctimes: Vec<Timestamp>,
+    /// The `stat` of each directory from before it was listed, in the tree's order. None for the top.
+    pub dir_stats: Vec<Option<Stat>>,
     /// Names that the guide does not have.
     pub extraneous: Vec<ExtraneousName>,
     /// Temporary names of restores that are still running or were killed.
@@ -30,35 +30,18 @@ pub struct Scan {
 
 impl Scan {
     /// Replaces the modification times of files that were given another one than a manifest has:
-    /// those with the time of their root that `restamped` returns get the manifest's.
-    pub(crate) fn undo_restamp(
-        &mut self,
-        known: &Tree,
-        restamped: impl Fn(&[u8]) -> Option<Timestamp>,
-    ) {
-        let mut times = Vec::new();
-        for (id, root) in self.tree.dirs_in(Tree::TOP) {
-            let known_root = known.find_dir(Tree::TOP, &root.name);
-            if let (Some(time), Some(known_root)) = (restamped(&root.name), known_root) {
-                self.find_restamped(known, (id, known_root), time, &mut times);
-            }
-        }
-        for (leaf, time) in times {
+    /// those with the time `restamped` get that of the known tree.
+    pub(crate) fn undo_restamp(&mut self, known: &Tree, restamped: Timestamp) {
+        for (leaf, time) in self.restamped(known, restamped) {
             self.stats[leaf.index()].mtime = time;
             self.tree.set_leaf_mtime(leaf, time);
         }
     }
 
-    /// Adds the leaves below a directory that have the time `restamped`, with those of the known
-    /// tree. `pair` is the directory in both trees.
-    fn find_restamped(
-        &self,
-        known: &Tree,
-        pair: (DirId, DirId),
-        restamped: Timestamp,
-        times: &mut Vec<(LeafId, Timestamp)>,
-    ) {
-        let mut pairs = vec![pair];
+    /// The leaves with the time `restamped`, with the times that they have in the known tree.
+    fn restamped(&self, known: &Tree, restamped: Timestamp) -> Vec<(LeafId, Timestamp)> {
+        let mut times = Vec::new();
+        let mut pairs = vec![(Tree::TOP, Tree::TOP)];
         while let Some((scanned, known_dir)) = pairs.pop() {
             for (id, leaf) in self.tree.leaves_in(scanned) {
                 if leaf.mtime == restamped
@@ -73,6 +56,7 @@ impl Scan {
                 }
             }
         }
+        times
     }
 }
 
@@ -96,19 +80,49 @@ pub struct SkippedPath {
 pub enum SkipReason {
     /// It is a socket, fifo or device.
     Special,
-    Unreadable(io::Error),
+    /// The user may not read it.
+    Forbidden,
+    /// A directory that the user may not enter, or not list.
+    ClosedDirectory,
     /// It changed during each attempt to read it.
     Changing,
+}
+
+/// Why a name is not part of a scan.
+///
+/// What the user may not read can't be cached, and is skipped. Any other error could hit a name that
+/// belongs to the tree (no more descriptors, a failing disk). Without it the tree would not be
+/// complete, so such an error ends the scan.
+#[derive(Debug)]
+pub(super) enum ScanObstacle {
+    Skip(SkipReason),
+    Failure(io::Error),
+}
+
+impl ScanObstacle {
+    /// The obstacle of a directory.
+    pub(super) fn of_dir(self) -> Self {
+        match self {
+            Self::Skip(SkipReason::Forbidden) => Self::Skip(SkipReason::ClosedDirectory),
+            other => other,
+        }
+    }
+}
+
+impl From<io::Error> for ScanObstacle {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::PermissionDenied => Self::Skip(SkipReason::Forbidden),
+            _ => Self::Failure(error),
+        }
+    }
 }
 
 impl fmt::Display for SkipReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Special => f.write_str("it is a socket, fifo or device"),
-            Self::Unreadable(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                f.write_str("it may not be read")
-            }
-            Self::Unreadable(error) => write!(f, "it cannot be read ({error})"),
+            Self::Forbidden | Self::ClosedDirectory => f.write_str("it may not be read"),
             Self::Changing => f.write_str("it kept changing while it was read"),
         }
     }

@@ -8,7 +8,6 @@ use super::found::FoundDir;
 use super::guide::GuideEntry;
 use crate::fs::{Dir, DirEntry, FileKind, Stat};
 use crate::tree::model::{DirId, Tree, os_str};
-use crate::tree::stamps::RootStamp;
 
 /// A task: a directory to be read.
 pub(super) struct DirVisit<'a> {
@@ -16,9 +15,6 @@ pub(super) struct DirVisit<'a> {
     pub(super) parent: Arc<Dir>,
     pub(super) on_disk: Box<[u8]>,
     pub(super) path: PathBuf,
-    pub(super) is_root: bool,
-    /// The stamp of the parent; for a root, its own.
-    pub(super) stamp: Option<RootStamp>,
     pub(super) guide: Option<GuideEntry<'a>>,
     pub(super) found: FoundDir,
 }
@@ -38,15 +34,6 @@ impl DirVisit<'_> {
         }
     }
 
-    /// The stamp for the names in this directory, whose `stat` is given.
-    pub(super) fn own_stamp(&self, stat: &Stat) -> Option<RootStamp> {
-        if self.is_root {
-            return self.stamp;
-        }
-        self.stamp
-            .and_then(|stamp| stamp.for_subdir(stat.ctime, stat.mtime))
-    }
-
     fn try_open(&self) -> io::Result<(Dir, Stat)> {
         let dir = self.parent.open_dir(&self.on_disk)?;
         // Not `fstat`: this also fails for a directory that may be read but not searched.
@@ -59,9 +46,8 @@ impl DirVisit<'_> {
 pub(super) struct ParentDir<'p> {
     pub(super) dir: &'p Arc<Dir>,
     pub(super) path: &'p Path,
-    /// Whether the name to read is a root. Then `path` and `stamp` are those of the root itself.
+    /// Whether the name to read is a root. Then `path` is that of the root itself.
     pub(super) is_root: bool,
-    pub(super) stamp: Option<RootStamp>,
 }
 
 impl ParentDir<'_> {

@@ -5,25 +5,26 @@ use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::filter::ScanOptions;
 use super::flatten::{drop_empty, flatten};
 use super::found::FoundDir;
 use super::guide::GuideEntry;
-use super::leaf::{if_present, is_gone, read_leaf};
-use super::result::{Scan, SkipReason, SkippedPath};
+use super::leaf::{if_present, read_leaf};
+use super::result::{Scan, ScanObstacle, SkippedPath};
 use super::visit::{DirVisit, NamesToVisit, ParentDir, ScanName};
 use crate::error::{Error, IoContext, Result};
-use crate::fs::{Dir, DirEntry, FileKind, Timestamp, is_temp_name, xattrs};
+use crate::fs::{Dir, DirEntry, FileKind, Stat, Timestamp, is_gone, is_temp_name, xattrs};
 use crate::glob::Filter;
 use crate::tree::model::{DirId, Tree};
-use crate::tree::roots::Roots;
-use crate::tree::stamps::RootStamp;
+use crate::tree::roots::{RootPlace, Roots};
 use crate::workers;
 
 /// Scans the roots, in parallel. A root that does not exist is missing from the tree.
+///
+/// Errors: something could not be read for another reason than that the user may not read it.
 pub fn scan(roots: &Roots, options: &ScanOptions<'_>) -> Result<Scan> {
     // Before anything is read: a later change then never has an earlier ctime than this.
     let started = Timestamp::file_clock_now();
@@ -31,6 +32,8 @@ pub fn scan(roots: &Roots, options: &ScanOptions<'_>) -> Result<Scan> {
         options,
         found: Mutex::default(),
         skipped: Mutex::default(),
+        failure: Mutex::default(),
+        has_failed: AtomicBool::new(false),
         // Task 0 is the top, which has no directory on disk.
         next_task: AtomicU32::new(1),
     };
@@ -38,9 +41,9 @@ pub fn scan(roots: &Roots, options: &ScanOptions<'_>) -> Result<Scan> {
     rayon::scope(|scope| {
         roots
             .iter()
-            .try_for_each(|(name, path)| walker.visit_root(scope, &mut top, name, path))
+            .try_for_each(|(name, root)| walker.visit_root(scope, &mut top, name, root))
     })?;
-    Ok(walker.finish(top, started))
+    walker.finish(top, started)
 }
 
 /// What the tasks of one scan share.
@@ -49,6 +52,10 @@ struct Walker<'a> {
     /// Finished directories, with the numbers of their tasks.
     found: Mutex<Vec<(u32, FoundDir)>>,
     skipped: Mutex<Vec<SkippedPath>>,
+    /// The first error that ends the scan.
+    failure: Mutex<Option<Error>>,
+    /// Whether there is one. Tasks that have not started yet then do nothing.
+    has_failed: AtomicBool,
     next_task: AtomicU32,
 }
 
@@ -58,12 +65,12 @@ impl<'a> Walker<'a> {
         scope: &rayon::Scope<'s>,
         top: &mut FoundDir,
         name: &[u8],
-        path: &Path,
+        root: &RootPlace,
     ) -> Result<()>
     where
         'a: 's,
     {
-        let (parent, file_name) = split_root(path)?;
+        let (parent, file_name) = split_root(&root.real)?;
         // A root can be a file or a symlink too, so it is read as a name in its parent.
         let parent = match Dir::open(parent) {
             Ok(parent) => Arc::new(parent),
@@ -72,9 +79,8 @@ impl<'a> Walker<'a> {
         };
         let parent = ParentDir {
             dir: &parent,
-            path,
+            path: &root.path,
             is_root: true,
-            stamp: self.options.stamps.and_then(|stamps| stamps.get(name)),
         };
         let name = ScanName {
             in_tree: name,
@@ -108,8 +114,8 @@ impl<'a> Walker<'a> {
             into.extraneous.push(name.in_tree.into());
             return;
         }
-        if let Err(reason) = self.visit_present(scope, into, parent, name) {
-            self.skip(parent.path_of(name), reason);
+        if let Err(obstacle) = self.visit_present(scope, into, parent, name) {
+            self.stop_at(parent.path_of(name), obstacle);
         }
     }
 
@@ -119,7 +125,7 @@ impl<'a> Walker<'a> {
         into: &mut FoundDir,
         parent: &ParentDir<'_>,
         name: &ScanName<'_, 'a>,
-    ) -> Result<(), SkipReason>
+    ) -> Result<(), ScanObstacle>
     where
         'a: 's,
     {
@@ -171,8 +177,6 @@ impl<'a> Walker<'a> {
             parent: Arc::clone(parent.dir),
             on_disk: name.on_disk.into(),
             path: parent.path_of(name),
-            is_root: parent.is_root,
-            stamp: parent.stamp,
             guide: name.guide,
             found: FoundDir {
                 name: name.in_tree.into(),
@@ -186,30 +190,32 @@ impl<'a> Walker<'a> {
     where
         'a: 's,
     {
-        let (dir, stat) = match visit.open() {
-            Ok(opened) => opened,
-            Err(error) if is_gone(&error) => return,
-            Err(error) => return self.skip(visit.path, SkipReason::Unreadable(error)),
+        if self.has_failed.load(Ordering::Relaxed) {
+            return;
+        }
+        let (dir, stat) = match if_present(visit.open()) {
+            Ok(Some(opened)) => opened,
+            Ok(None) => return,
+            Err(obstacle) => return self.stop_at(visit.path, obstacle.of_dir()),
         };
         // By inode, because several paths can lead to the store.
         if self.options.store == Some((stat.device, stat.inode)) {
             return;
         }
-        let stamp = visit.own_stamp(&stat);
         let mut found = visit.found;
         // These times are older than the listing. A name that is added in between gives the
         // directory later ones, so the next scan does not take this listing for complete.
-        (found.mode, found.mtime, found.ctime) = (stat.mode, stat.mtime, stat.ctime);
-        let names = match self.read_names(&dir, visit.guide, stamp, &mut found) {
-            Ok(names) => names,
-            Err(error) => return self.skip(visit.path, SkipReason::Unreadable(error)),
+        found.stat = Some(stat);
+        let names = match if_present(self.read_names(&dir, visit.guide, &stat, &mut found)) {
+            Ok(Some(names)) => names,
+            Ok(None) => return,
+            Err(obstacle) => return self.stop_at(visit.path, obstacle.of_dir()),
         };
         let parent = ParentDir {
             // The tasks of subdirectories open them relative to this one.
             dir: &Arc::new(dir),
             path: &visit.path,
             is_root: false,
-            stamp,
         };
         self.visit_names(scope, &mut found, &parent, &names);
         workers::lock(&self.found).push((visit.task, found));
@@ -220,12 +226,14 @@ impl<'a> Walker<'a> {
         &self,
         dir: &Dir,
         guide: Option<GuideEntry<'a>>,
-        stamp: Option<RootStamp>,
+        stat: &Stat,
         found: &mut FoundDir,
     ) -> io::Result<NamesToVisit<'a>> {
         let guide = match guide {
-            // The guide has a leaf here. The directory will be replaced, whatever it contains.
+            // The guide has a leaf here, so all names are extraneous.
             Some(GuideEntry { dir: None, .. }) => {
+                let names = dir.list()?.into_iter().map(|entry| entry.name);
+                found.extraneous.extend(names);
                 return Ok(NamesToVisit::Listed(Vec::new(), None));
             }
             Some(GuideEntry {
@@ -238,12 +246,15 @@ impl<'a> Walker<'a> {
         if self.reads_dir_attributes(guide) {
             found.attributes = xattrs::read_open(dir)?;
         }
-        let has_no_extraneous = || {
+        let has_no_extraneous = |dir| {
+            let stamp = self.options.stamp;
             self.options.trust_mtimes
-                || stamp.is_some_and(|stamp| stamp.has_no_extraneous(found.ctime))
+                || stamp.is_some_and(|stamp| stamp.has_no_extraneous(dir, stat))
         };
         match guide {
-            Some((tree, wanted)) if found.mtime == tree[wanted].mtime && has_no_extraneous() => {
+            Some((tree, wanted))
+                if stat.mtime == tree[wanted].mtime && has_no_extraneous(wanted) =>
+            {
                 Ok(NamesToVisit::AsInGuide(tree, wanted))
             }
             _ => Ok(NamesToVisit::Listed(dir.list()?, guide)),
@@ -283,11 +294,27 @@ impl<'a> Walker<'a> {
         }
     }
 
-    fn skip(&self, path: PathBuf, reason: SkipReason) {
-        workers::lock(&self.skipped).push(SkippedPath { path, reason });
+    fn stop_at(&self, path: PathBuf, obstacle: ScanObstacle) {
+        match obstacle {
+            ScanObstacle::Skip(reason) => {
+                workers::lock(&self.skipped).push(SkippedPath { path, reason });
+            }
+            ScanObstacle::Failure(source) => {
+                let action = "read";
+                workers::lock(&self.failure).get_or_insert(Error::Io {
+                    action,
+                    path,
+                    source,
+                });
+                self.has_failed.store(true, Ordering::Relaxed);
+            }
+        }
     }
 
-    fn finish(self, top: FoundDir, started: Timestamp) -> Scan {
+    fn finish(self, top: FoundDir, started: Timestamp) -> Result<Scan> {
+        if let Some(failure) = workers::into_inner(self.failure) {
+            return Err(failure);
+        }
         let mut found: Vec<Option<FoundDir>> = Vec::new();
         found.resize_with(self.next_task.into_inner() as usize, || None);
         for (task, dir) in workers::into_inner(self.found) {
@@ -297,7 +324,7 @@ impl<'a> Walker<'a> {
         drop_empty(&mut found);
         let mut skipped = workers::into_inner(self.skipped);
         skipped.sort_by(|a, b| a.path.cmp(&b.path));
-        flatten(found, started, skipped)
+        Ok(flatten(found, started, skipped))
     }
 }
 

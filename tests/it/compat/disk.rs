@@ -194,12 +194,19 @@ fn a_restore_replaces_files_of_other_kinds() {
     later.file("data/was-file", "in the way");
     later.file("data/was-directory/y", "in the way");
     later.file("data/was-real", "in the way");
-    let done = later
-        .restore()
-        .with("path", "data")
-        .with("key", "k")
-        .main()
-        .passed();
+    let restore = |mirror: &str| {
+        let step = later.restore().with("path", "data").with("key", "k");
+        step.with("mirror", mirror).main().passed()
+    };
+    // Only a restore that may remove files removes those of a directory.
+    let done = restore("false");
+    done.logs("is a directory that is not empty")
+        .logs("Cache not found");
+    assert_eq!(
+        later.read("data/was-directory/y").as_deref(),
+        Some("in the way")
+    );
+    let done = restore("true");
     assert_eq!(done.hit(), "true", "{}", done.log);
     assert_eq!(later.read("data/was-file/x").as_deref(), Some("1"));
     assert_eq!(later.read("data/was-directory").as_deref(), Some("2"));

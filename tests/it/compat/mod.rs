@@ -8,6 +8,7 @@ mod disk;
 mod exclusions;
 mod isolation;
 mod keys;
+mod links;
 mod matching;
 mod outputs;
 mod paths;

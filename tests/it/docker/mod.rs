@@ -12,6 +12,7 @@ mod failures;
 mod helper;
 mod helper_lifetime;
 mod image;
+mod image_files;
 mod in_job;
 mod job;
 mod killed_parents;

@@ -7,8 +7,10 @@ use super::tools::{is_root, skip};
 
 /// A mounted filesystem; dropping the value unmounts it.
 pub(crate) struct Mount {
-    dir: tempfile::TempDir,
-    _image: Option<tempfile::NamedTempFile>,
+    dir: PathBuf,
+    /// Removed after the filesystem is unmounted.
+    place: Option<tempfile::TempDir>,
+    image: Option<tempfile::NamedTempFile>,
 }
 
 impl Mount {
@@ -58,6 +60,37 @@ impl Mount {
         )
     }
 
+    /// The filesystem in the file `image`.
+    pub(crate) fn of_image(image: &Path, what: &str) -> Option<Self> {
+        Self::at_new_place(&["-o", "loop", &image.display().to_string()], None, what)
+    }
+
+    /// A directory that is also mounted at `dir`.
+    pub(crate) fn bind(from: &Path, dir: &Path, what: &str) -> Option<Self> {
+        Self::at(&["--bind", &from.display().to_string()], dir, what)
+    }
+
+    /// An overlay of directories, mounted at `dir`.
+    pub(crate) fn overlay(options: &str, dir: &Path, what: &str) -> Option<Self> {
+        Self::at(
+            &["-t", "overlay", "-o", options, "lc-test-overlay"],
+            dir,
+            what,
+        )
+    }
+
+    fn at(arguments: &[&str], dir: &Path, what: &str) -> Option<Self> {
+        if !is_root() || !succeeds(Command::new("mount").args(arguments).arg(dir)) {
+            skip("mount", what);
+            return None;
+        }
+        Some(Self {
+            dir: dir.to_owned(),
+            place: None,
+            image: None,
+        })
+    }
+
     fn at_new_place(
         arguments: &[&str],
         image: Option<tempfile::NamedTempFile>,
@@ -67,15 +100,13 @@ impl Mount {
             .prefix("lc-test-mount-")
             .tempdir()
             .unwrap();
-        if !is_root() || !succeeds(Command::new("mount").args(arguments).arg(dir.path())) {
-            skip("mount", what);
-            return None;
-        }
-        Some(Self { dir, _image: image })
+        let mut mounted = Self::at(arguments, dir.path(), what)?;
+        (mounted.place, mounted.image) = (Some(dir), image);
+        Some(mounted)
     }
 
     pub(crate) fn path(&self) -> &Path {
-        self.dir.path()
+        &self.dir
     }
 
     /// A path on it.
@@ -87,7 +118,7 @@ impl Mount {
 impl Drop for Mount {
     fn drop(&mut self) {
         // A lazy unmount also works if a failed test left a descriptor open.
-        succeeds(Command::new("umount").arg("-l").arg(self.dir.path()));
+        succeeds(Command::new("umount").arg("-l").arg(&self.dir));
     }
 }
 

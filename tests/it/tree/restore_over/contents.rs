@@ -130,3 +130,19 @@ fn without_verification_contents_are_not_compared_with_their_digests() {
         1
     );
 }
+
+/// The file has as many names as in the entry, but one of them lies elsewhere.
+#[test]
+fn a_hard_link_outside_of_the_tree_is_not_changed_when_one_inside_is_missing() {
+    let case = Case::new();
+    let outside = case.sandbox.path("outside");
+    fs::remove_file(case.at("build/large")).unwrap();
+    fs::hard_link(case.at("large"), &outside).unwrap();
+    trees::write(&case.at("build/large"), b"another file");
+    trees::set_mode(&outside, 0o600);
+    trees::set_modified(&outside, 1_650_000_000, 7);
+    let before = snapshot(&outside);
+    case.restored();
+    assert_same(&before, &snapshot(&outside));
+    assert_ne!(inode(&outside), inode(&case.at("large")));
+}
