@@ -14,6 +14,7 @@ mod demo;
 mod docker;
 mod docs;
 mod doctor;
+mod faults;
 mod git;
 mod glob;
 mod invariants;

@@ -21,7 +21,7 @@ mod machine;
 mod own_container;
 mod planted_links;
 mod podman;
-mod programs;
+pub(crate) mod programs;
 mod runner;
 mod stage;
 mod steps;

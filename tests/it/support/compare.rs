@@ -28,6 +28,17 @@ enum Kind {
     Other(&'static str),
 }
 
+impl Node {
+    pub(crate) fn is_directory(&self) -> bool {
+        self.kind == Kind::Directory
+    }
+
+    /// Whether two nodes differ at most in metadata.
+    pub(crate) fn same_contents(&self, other: &Self) -> bool {
+        self.kind == other.kind
+    }
+}
+
 impl std::fmt::Debug for Node {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.kind {

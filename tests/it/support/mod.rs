@@ -88,6 +88,12 @@ impl Sandbox {
         self
     }
 
+    /// The same sandbox with another build of the program.
+    pub(crate) fn with_program(mut self, program: PathBuf) -> Self {
+        self.program = program;
+        self
+    }
+
     /// Makes everything in the sandbox belong to the user who runs the program.
     pub(crate) fn chown_all(&self) {
         if self.without_rights {
