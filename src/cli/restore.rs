@@ -54,7 +54,7 @@ pub(super) struct RestoreArgs {
     scope: ScopeArgs,
     /// Write an entry below this directory, to look into it; `HOME` and `ROOT` in it stand for
     /// the home directory and `/`
-    #[arg(long, value_name = "DIR", requires = "entry")]
+    #[arg(long, value_name = "DIR", requires = "entry", conflicts_with = "key")]
     to: Option<PathBuf>,
     /// ID of the entry to write with --to, or its key
     #[arg(long, value_name = "ENTRY|KEY", requires = "to", conflicts_with_all = ["key", "restore_keys", "mirror", "paths"])]

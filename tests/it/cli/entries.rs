@@ -320,6 +320,7 @@ fn an_entry_is_written_to_another_directory_to_look_into_it() {
     );
     for wrong in [
         &["restore", "--to", "x"][..],
+        &["restore", "--to", "x", "--key", "k", "data"],
         &["restore", "--entry", &id],
         &["restore", "--entry", &id, "--to", "x", "--key", "k"],
         &["restore", "--entry", &id, "--to", "x", "data"],
