@@ -9,7 +9,9 @@ use std::path::PathBuf;
 use super::env::Env;
 use super::event::{CodeOrigin, EventPayload};
 use super::files::CommandFiles;
+use crate::digest::Digest;
 use crate::fs::{Timestamp, files};
+use crate::site::stage_files::ends_with_guid;
 
 /// The run that this phase belongs to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -42,8 +44,11 @@ pub struct WorkflowContext {
     pub cache_mode: CacheMode,
     /// Whether the runner shows `::debug::` lines.
     pub debug: bool,
-    /// `ACT`: the run is nektos/act's, which sets fewer variables and drops some state.
-    pub act: bool,
+    /// Whether the runner is nektos/act or one of its family (Forgejo, Gitea), whose post phases get
+    /// neither the state that main saved nor the defaults of inputs.
+    pub forgets_state: bool,
+    /// Whether this process was started beside the steps; not from the environment.
+    pub beside_steps: bool,
 }
 
 /// `ACTIONS_CACHE_MODE`: whether a workflow may restore and save. Its values are those of
@@ -80,6 +85,16 @@ impl CacheMode {
     }
 }
 
+/// The family of act says so by variables, or names the file for state the same in each stage. The
+/// runner of GitHub makes a new file for each stage, with a GUID in its name.
+fn forgets_state(env: &Env) -> bool {
+    let says_so = ["ACT", "FORGEJO_ACTIONS", "GITEA_ACTIONS"]
+        .iter()
+        .any(|name| env.flag(name));
+    let state = env.text("GITHUB_STATE");
+    says_so || state.is_some_and(|path| !ends_with_guid(path))
+}
+
 impl WorkflowContext {
     pub fn from_env(env: &Env) -> Self {
         let text = |name: &str| env.text(name).map(str::to_owned);
@@ -112,8 +127,16 @@ impl WorkflowContext {
                 .map(CacheMode::parse)
                 .unwrap_or_default(),
             debug: env.flag("RUNNER_DEBUG") || env.flag("ACTIONS_STEP_DEBUG"),
-            act: env.flag("ACT"),
+            forgets_state: forgets_state(env),
+            beside_steps: false,
         }
+    }
+
+    /// Identifies the step in its run, for a runner that passes no state between its phases.
+    pub(crate) fn step_name(&self) -> String {
+        let action = self.action.as_deref().unwrap_or_default();
+        let name = format!("{}\n{action}", self.job_run_name());
+        Digest::of(name.as_bytes()).to_string()
     }
 
     /// Where the code of this run comes from; `event` is `None` if the event file could not be

@@ -165,6 +165,7 @@ fn site_request(env: &Env, inputs: &Inputs, context: &WorkflowContext) -> SiteRe
         paths: touched_dirs(env, inputs, context),
         job_container: inputs.job_container.clone(),
         ephemeral: true,
+        beside_steps: context.beside_steps,
         engine_timeout: RunOptions::ENGINE_TIMEOUT,
     }
 }

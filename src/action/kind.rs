@@ -9,6 +9,8 @@ use std::ffi::OsStr;
 
 use thiserror::Error;
 
+use crate::stats::event::Phase;
+
 /// One of the actions of this repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ActionKind {
@@ -18,6 +20,15 @@ pub enum ActionKind {
     Restore,
     /// `save/`: saves, never restores.
     Save,
+}
+
+/// How a process of an action was started.
+#[derive(Debug, Clone, Copy)]
+pub struct Invocation {
+    pub phase: Phase,
+    pub kind: ActionKind,
+    /// Beside the steps, by the native action. Otherwise in a container of its own.
+    pub beside_steps: bool,
 }
 
 /// Arguments that name none of the actions.

@@ -43,4 +43,4 @@ pub use env::Env;
 pub use event::{CodeOrigin, EventPayload};
 pub use files::{CommandFiles, FileError};
 pub use inputs::{InputErrors, Inputs};
-pub use kind::ActionKind;
+pub use kind::{ActionKind, Invocation};

@@ -10,9 +10,9 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use super::context::CommandContext;
 use super::exit::Exit;
 use super::failure::usage_error;
-use crate::action::ActionKind;
 use crate::action::commands::{Annotation, warning};
 use crate::action::phase::{self, StepResult};
+use crate::action::{ActionKind, Invocation};
 use crate::stats::event::Phase;
 
 /// Run a phase of the GitHub Action
@@ -24,6 +24,9 @@ pub(super) struct ActionArgs {
     /// Which action it is: cache, restore or save
     #[arg(default_value = "cache")]
     kind: String,
+    /// Run beside the steps of the job, as the native action does, not in a container
+    #[arg(long)]
+    native: bool,
 }
 
 fn phase_parser() -> impl TypedValueParser<Value = Phase> {
@@ -38,7 +41,12 @@ fn phase_parser() -> impl TypedValueParser<Value = Phase> {
 pub(super) fn action(context: &mut CommandContext<'_>, args: &ActionArgs) -> Result<Exit> {
     let kind =
         ActionKind::from_args(&[&args.kind]).map_err(|error| usage_error(error.to_string()))?;
-    let run = panic::AssertUnwindSafe(|| phase::run(args.phase, kind, context.env, context.out));
+    let invocation = Invocation {
+        phase: args.phase,
+        kind,
+        beside_steps: args.native,
+    };
+    let run = panic::AssertUnwindSafe(|| phase::run(invocation, context.env, context.out));
     match panic::catch_unwind(run) {
         Ok(StepResult::Passed) => Ok(Exit::Done),
         Ok(StepResult::Failed) => Ok(Exit::Failed),

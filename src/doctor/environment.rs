@@ -21,6 +21,7 @@ pub(super) fn findings(options: &DoctorOptions) -> Vec<Finding> {
         paths: vec![options.workspace.clone()],
         job_container: None,
         ephemeral: false,
+        beside_steps: false,
         engine_timeout: RunOptions::ENGINE_TIMEOUT,
     });
     let context = docker_context(options);

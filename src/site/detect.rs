@@ -8,7 +8,8 @@
 use std::path::{Path, PathBuf};
 
 use super::facts::{
-    Confinement, Container, EngineReport, JobContainer, OutputFile, SiteFacts, SocketFile,
+    Confinement, Container, EngineReport, JobContainer, OutputFile, RunnerKind, SiteFacts,
+    SocketFile,
 };
 use super::helper_limits::{MIN_API_VERSION, hidden_paths};
 use super::paths::{MountMap, Translation};
@@ -44,7 +45,7 @@ impl SiteDecision {
     }
 
     fn new(facts: &SiteFacts) -> Self {
-        let notices = if facts.github_hosted {
+        let notices = if facts.runner == RunnerKind::GithubHosted {
             vec![SiteNotice::GithubHosted]
         } else {
             Vec::new()
@@ -72,6 +73,7 @@ impl SiteDecision {
 pub fn needs_engine(facts: &SiteFacts) -> bool {
     match facts.preference {
         SitePreference::Here => false,
+        SitePreference::Auto if facts.beside_steps => false,
         SitePreference::JobContainer => true,
         SitePreference::Host => facts.in_container(),
         SitePreference::Auto => {
@@ -87,11 +89,23 @@ pub fn detect(facts: &SiteFacts) -> SiteDecision {
         SitePreference::Host if !facts.in_container() => select_here(decision, facts),
         SitePreference::Host => try_host(decision, facts),
         SitePreference::JobContainer => try_job_container(decision, facts),
+        SitePreference::Auto if facts.beside_steps => select_beside_steps(decision, facts),
         SitePreference::Auto if !facts.in_container() || !facts.ephemeral => {
             select_here(decision, facts)
         }
         SitePreference::Auto => first_that_works(decision, facts),
     }
+}
+
+/// This process sees what the steps see. In the job's container that must include the cache root,
+/// because the container is removed with the job.
+fn select_beside_steps(mut decision: SiteDecision, facts: &SiteFacts) -> SiteDecision {
+    if facts.in_container() && !is_mounted(&facts.mounts, &facts.cache_root) {
+        let problem = Problem::RootNotInJobContainer(facts.cache_root.clone());
+        decision.refuse(Site::Here, explain_problem(problem, facts));
+        return decision;
+    }
+    decision.select(Site::Here, Translation::Same)
 }
 
 fn first_that_works(mut decision: SiteDecision, facts: &SiteFacts) -> SiteDecision {
@@ -108,10 +122,45 @@ fn first_that_works(mut decision: SiteDecision, facts: &SiteFacts) -> SiteDecisi
     );
     if has_job_container {
         // Not the host, even if this fails: the steps do not see the host's files.
-        try_job_container(decision, facts)
-    } else {
-        try_host(decision, facts)
+        return try_job_container(decision, facts);
     }
+    let decision = try_host(decision, facts);
+    match &*decision.refused {
+        [here, ..] if decision.site == Site::None => {
+            let is_partial = matches!(here.problem, Problem::PathNotMounted(_));
+            if is_partial && sees_some_paths(facts) {
+                return select_partly(decision, facts);
+            }
+            decision
+        }
+        _ => decision,
+    }
+}
+
+/// Whether a part of the paths is on mounts. Of paths that are not known, some may be.
+fn sees_some_paths(facts: &SiteFacts) -> bool {
+    facts.paths.is_empty() || facts.paths.iter().any(|path| is_path_mounted(facts, path))
+}
+
+/// This process, although some of the paths are its container's own: no other site works.
+fn select_partly(mut decision: SiteDecision, facts: &SiteFacts) -> SiteDecision {
+    let own = facts
+        .paths
+        .iter()
+        .filter(|path| !is_path_mounted(facts, path));
+    let own: Vec<PathBuf> = own.cloned().collect();
+    if !own.is_empty() {
+        decision.notices.push(SiteNotice::PathsInsideContainer(own));
+    }
+    decision.select(Site::Here, Translation::Same)
+}
+
+fn is_path_mounted(facts: &SiteFacts, path: &Path) -> bool {
+    let expanded = match (path.strip_prefix("~"), &facts.home) {
+        (Ok(rest), Some(home)) => home.join(rest),
+        _ => path.to_owned(),
+    };
+    expanded.is_absolute() && is_mounted(&facts.mounts, &expanded)
 }
 
 fn select_here(mut decision: SiteDecision, facts: &SiteFacts) -> SiteDecision {
@@ -150,16 +199,10 @@ fn check_paths_mounted(facts: &SiteFacts) -> Result<(), Problem> {
     } else {
         &facts.paths
     };
-    for path in paths {
-        let expanded = match (path.strip_prefix("~"), &facts.home) {
-            (Ok(rest), Some(home)) => home.join(rest),
-            _ => path.clone(),
-        };
-        if !expanded.is_absolute() || !is_mounted(&facts.mounts, &expanded) {
-            return Err(Problem::PathNotMounted(path.clone()));
-        }
+    match paths.iter().find(|path| !is_path_mounted(facts, path)) {
+        Some(path) => Err(Problem::PathNotMounted(path.clone())),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 fn try_host(mut decision: SiteDecision, facts: &SiteFacts) -> SiteDecision {
@@ -242,7 +285,10 @@ fn check_job_container(facts: &SiteFacts) -> Result<Translation, Problem> {
     };
     let root = cache_root_in_job(&facts.cache_root, &own, job);
     match root.as_deref().and_then(|root| job.mounts.covering(root)) {
-        None => Err(Problem::RootNotInJobContainer(facts.cache_root.clone())),
+        None => {
+            let problem = Problem::RootNotInJobContainer(facts.cache_root.clone());
+            Err(explain_problem(problem, facts))
+        }
         Some(mount) if !mount.writable => Err(Problem::RootReadOnlyInJobContainer(
             facts.cache_root.clone(),
         )),
@@ -310,6 +356,7 @@ fn explain_problem(problem: Problem, facts: &SiteFacts) -> Problem {
     match problem {
         Problem::NoSocket(socket) => match &facts.remote_engine {
             Some(host) => Problem::RemoteEngine(host.clone()),
+            None if facts.runner == RunnerKind::Forge => Problem::NoSocketOfForge(socket),
             None if facts.confinement == Confinement::Pod => Problem::Kubernetes(socket),
             None => Problem::NoSocket(socket),
         },
@@ -318,6 +365,9 @@ fn explain_problem(problem: Problem, facts: &SiteFacts) -> Problem {
                 "{} is a directory, made because the engine's machine has no socket there",
                 socket.display()
             ))
+        }
+        Problem::RootNotInJobContainer(root) if facts.runner == RunnerKind::Forge => {
+            Problem::RootNotInForgeContainer(root)
         }
         Problem::SocketDenied { socket, .. } if !facts.uid_map.is_identity() => {
             Problem::UsernsRemap(socket)

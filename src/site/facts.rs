@@ -25,6 +25,8 @@ pub struct SiteRequest {
     /// Whether this container is deleted after the phase: true in an action's own container, false
     /// on the command line.
     pub ephemeral: bool,
+    /// Whether this process was started beside the steps of the job, not in a container of its own.
+    pub beside_steps: bool,
     /// The time limit of each call to the engine before the decision.
     pub engine_timeout: Duration,
 }
@@ -112,19 +114,29 @@ pub enum Confinement {
     Pod,
 }
 
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum RunnerKind {
+    #[default]
+    SelfHosted,
+    /// A machine of GitHub, which is deleted after the job.
+    GithubHosted,
+    /// The runner of Forgejo or Gitea.
+    Forge,
+}
+
 /// Everything that the decision depends on.
 #[derive(Debug, Clone, Default)]
 pub struct SiteFacts {
-    // The first four are those of the `SiteRequest`.
+    // The first five are those of the `SiteRequest`.
     pub preference: SitePreference,
     pub ephemeral: bool,
+    pub beside_steps: bool,
     pub cache_root: PathBuf,
     pub paths: Vec<PathBuf>,
     /// HOME of this process, unless the runner replaced it by `/github/home`.
     pub home: Option<PathBuf>,
     pub confinement: Confinement,
-    /// Whether this machine is deleted after the job.
-    pub github_hosted: bool,
+    pub runner: RunnerKind,
     /// Whether `SELinux` confines this process.
     pub selinux: bool,
     /// The effective user of this process.

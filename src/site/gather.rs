@@ -9,18 +9,17 @@ use std::path::{Path, PathBuf};
 use super::detect;
 use super::engine::{ContainerHints, Engine, EngineQuery};
 use super::facts::{
-    Confinement, EngineReport, OutputFile, SiteFacts, SiteRequest, SocketFile, WorkspaceDir,
+    Confinement, EngineReport, OutputFile, RunnerKind, SiteFacts, SiteRequest, SocketFile,
+    WorkspaceDir,
 };
 use super::problem::Problem;
 use super::proc::{self, MountInfo, UidMap};
+use super::stage_files;
 use super::worker::Identity;
 use crate::env::Env;
 
 /// Where the engine creates its socket, and where the runner mounts it in an action's container.
 const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
-
-/// The variables that name a file which the runner creates for one stage.
-const STAGE_FILES: [&str; 2] = ["GITHUB_STATE", "GITHUB_OUTPUT"];
 
 /// Collects the facts about this process. Asks the engine only if its answer can change the
 /// decision.
@@ -44,6 +43,8 @@ fn local_facts(request: &SiteRequest) -> SiteFacts {
     SiteFacts {
         preference: request.preference,
         ephemeral: request.ephemeral,
+        beside_steps: request.beside_steps,
+        runner: runner_kind(env),
         cache_root: request.cache_root.clone(),
         paths: request.paths.clone(),
         home: env
@@ -51,10 +52,9 @@ fn local_facts(request: &SiteRequest) -> SiteFacts {
             .filter(|home| *home != Path::new("/github/home"))
             .map(Path::to_owned),
         confinement: confinement(env, &mounts),
-        github_hosted: env.text("RUNNER_ENVIRONMENT") == Some("github-hosted"),
         selinux: proc::is_selinux_label(&fs::read("/proc/self/attr/current").unwrap_or_default()),
         uid: nix::unistd::geteuid().as_raw(),
-        runner_uid: stage_files_owner(env, |path| Some(path.to_owned()))
+        runner_uid: stage_files::owner(env, |path| Some(path.to_owned()))
             .map(|(uid, _)| uid)
             .or_else(|| Some(fs::metadata(env.path("GITHUB_WORKSPACE")?).ok()?.uid())),
         uid_map: UidMap::parse(&fs::read_to_string("/proc/self/uid_map").unwrap_or_default()),
@@ -64,6 +64,16 @@ fn local_facts(request: &SiteRequest) -> SiteFacts {
         remote_engine,
         program: fs::read_link("/proc/self/exe").unwrap_or_default(),
         ..SiteFacts::default()
+    }
+}
+
+fn runner_kind(env: &Env) -> RunnerKind {
+    if env.flag("FORGEJO_ACTIONS") || env.flag("GITEA_ACTIONS") {
+        RunnerKind::Forge
+    } else if env.text("RUNNER_ENVIRONMENT") == Some("github-hosted") {
+        RunnerKind::GithubHosted
+    } else {
+        RunnerKind::SelfHosted
     }
 }
 
@@ -123,7 +133,7 @@ fn query_engine(request: &SiteRequest, facts: &SiteFacts) -> Result<EngineReport
 }
 
 fn container_hints(env: &Env, mounts: &[MountInfo]) -> ContainerHints {
-    let stage_files = STAGE_FILES.into_iter();
+    let stage_files = stage_files::VARIABLES.into_iter();
     ContainerHints {
         candidates: proc::container_ids(
             &fs::read("/proc/self/cgroup").unwrap_or_default(),
@@ -168,7 +178,7 @@ fn workspace(env: &Env, facts: &SiteFacts) -> Result<WorkspaceDir, Problem> {
     };
     let path = visible_path(facts, named).ok_or_else(|| unknown("it does not exist".to_owned()))?;
     let found = fs::metadata(&path).map_err(|error| unknown(error.to_string()))?;
-    let owner = stage_files_owner(env, |path| visible_path(facts, path))
+    let owner = stage_files::owner(env, |path| visible_path(facts, path))
         .or_else(|| (found.uid() != 0).then(|| (found.uid(), found.gid())))
         .or_else(|| runner_temp_owner(env, facts))
         .unwrap_or((found.uid(), found.gid()));
@@ -188,33 +198,13 @@ pub fn runner_identity(env: &Env) -> Option<Identity> {
     if confinement(env, &mounts) == Confinement::No {
         return None;
     }
-    let (uid, gid) = stage_files_owner(env, |path| Some(path.to_owned()))?;
+    let (uid, gid) = stage_files::owner(env, |path| Some(path.to_owned()))?;
     Some(Identity {
         uid,
         gid,
         groups: Vec::new(),
         settled: false,
     })
-}
-
-/// The uid and gid of the files through which this stage answers: the runner creates new ones for
-/// each stage. `None` if they belong to different users, or if one is a link: then something else
-/// put it there.
-fn stage_files_owner(env: &Env, visible: impl Fn(&Path) -> Option<PathBuf>) -> Option<(u32, u32)> {
-    let mut owner = None;
-    for path in STAGE_FILES.into_iter().filter_map(|name| env.path(name)) {
-        let Some(path) = visible(path) else { continue };
-        let Ok(found) = fs::symlink_metadata(path) else {
-            continue;
-        };
-        let found_owner = (found.uid(), found.gid());
-        let is_plain = found.is_file() && found.nlink() == 1;
-        if !is_plain || owner.is_some_and(|owner| owner != found_owner) {
-            return None;
-        }
-        owner = Some(found_owner);
-    }
-    owner
 }
 
 /// The uid and gid of the runner's temporary directory. It must be a mount: the owner of the `/tmp`

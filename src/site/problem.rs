@@ -25,6 +25,9 @@ pub enum Problem {
     // ---- the engine's socket
     #[error("no Docker Engine answers: {path} does not exist; install Docker on the runner, or run local-cache in a `run:` step", path = .0.display())]
     NoSocket(PathBuf),
+    /// Runners of Forgejo and Gitea mount no socket unless they are configured to.
+    #[error("the runner mounts no socket of a Docker Engine: {path} does not exist; set `container.docker_host: automount` in the runner's configuration, or use the native action", path = .0.display())]
+    NoSocketOfForge(PathBuf),
     /// There is no socket, and this is a Kubernetes pod.
     #[error("this runner works in a Kubernetes pod without {path}, so the node's disk is out of reach; mount a volume at the cache root and run local-cache in a `run:` step", path = .0.display())]
     Kubernetes(PathBuf),
@@ -91,6 +94,9 @@ pub enum Problem {
     JobContainerGone(String),
     #[error("the job's container cannot see the cache root {path}; add this line to the job below `container: volumes:` `- {path}:{path}`", path = .0.display())]
     RootNotInJobContainer(PathBuf),
+    /// Runners of Forgejo and Gitea mount only what their configuration lists.
+    #[error("the cache root {path} is not mounted in the job's container; add this line to the job below `container: volumes:` `- {path}:{path}`, and list {path} in `container.valid_volumes` of the runner's configuration", path = .0.display())]
+    RootNotInForgeContainer(PathBuf),
     #[error("the cache root {path} is read-only in the job's container; remove `:ro` from its line below `container: volumes:`", path = .0.display())]
     RootReadOnlyInJobContainer(PathBuf),
     #[error(
@@ -155,6 +161,8 @@ impl Problem {
             Self::PathNotMounted(_) => "path-not-mounted",
             Self::OtherUser { .. } => "other-user",
             Self::NoSocket(_) => "no-socket",
+            Self::NoSocketOfForge(_) => "no-socket-of-forge",
+            Self::RootNotInForgeContainer(_) => "root-not-in-forge-container",
             Self::Kubernetes(_) => "kubernetes",
             Self::UsernsRemap(_) => "userns-remap",
             Self::Selinux(_) => "selinux",
@@ -208,6 +216,14 @@ pub(crate) fn signal_name(number: i32) -> String {
     }
 }
 
+fn list_paths(paths: &[PathBuf]) -> String {
+    let paths: Vec<String> = paths
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    paths.join(" and ")
+}
+
 /// A warning about a site that can be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -220,6 +236,9 @@ pub enum SiteNotice {
     /// The cache root is in a container that is deleted.
     #[error("the cache root {path} lies inside this container and is gone with it; mount it with `-v {path}:{path}`", path = .0.display())]
     RootInsideContainer(PathBuf),
+    /// Some paths are in a container that is deleted.
+    #[error("{} is not mounted in this container, so what is restored there is lost and nothing is saved from the runner's own; mount it", list_paths(.0))]
+    PathsInsideContainer(Vec<PathBuf>),
     /// There is a user namespace between this container and the runner.
     #[error("the engine is rootless: uid {inside} in containers is uid {outside} on the runner")]
     Rootless { inside: u32, outside: u32 },

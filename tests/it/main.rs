@@ -19,6 +19,7 @@ mod git;
 mod glob;
 mod invariants;
 mod job;
+mod native;
 mod ops;
 mod site;
 mod stats;

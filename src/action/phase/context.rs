@@ -58,10 +58,13 @@ impl StepContext<'_, '_> {
             .filter(|_| self.inputs.kind == ActionKind::Cache)
     }
 
-    /// The name under which main leaves what it restored in the store, on act: it forgets the state
-    /// that main saves.
+    /// The name under which main leaves what it restored in the store, on a runner that forgets the
+    /// state that main saves: the one that pre chose, or where that is forgotten too, that of the
+    /// step.
     pub(super) fn job_state(&self) -> Option<String> {
-        self.state.job_state.clone().filter(|_| self.workflow.act)
+        let chosen = self.state.job_state.clone();
+        let name = chosen.unwrap_or_else(|| self.workflow.step_name());
+        self.workflow.forgets_state.then_some(name)
     }
 
     /// Sets an output if the action has it. The runner drops those of other phases.

@@ -13,14 +13,22 @@ use crate::action::context::WorkflowContext;
 use crate::action::dispatcher::LazyDispatcher;
 use crate::action::env::Env;
 use crate::action::inputs::{InputErrors, Inputs};
-use crate::action::kind::ActionKind;
+use crate::action::kind::{ActionKind, Invocation};
 use crate::fs::TempName;
 use crate::site::gather::runner_identity;
 use crate::stats::event::{self, Phase};
 
 /// Runs a phase of a step; whatever goes wrong is logged to `out`.
-pub fn run(phase: Phase, kind: ActionKind, env: &Env, out: &mut (dyn Write + Send)) -> StepResult {
-    let workflow = WorkflowContext::from_env(env);
+pub fn run(invocation: Invocation, env: &Env, out: &mut (dyn Write + Send)) -> StepResult {
+    let Invocation {
+        phase,
+        kind,
+        beside_steps,
+    } = invocation;
+    let workflow = WorkflowContext {
+        beside_steps,
+        ..WorkflowContext::from_env(env)
+    };
     let state = StepState::from_env(env);
     let env = &*with_looked_up_key(phase, &state, env);
     let parsed = Inputs::parse(env, kind);
@@ -28,7 +36,7 @@ pub fn run(phase: Phase, kind: ActionKind, env: &Env, out: &mut (dyn Write + Sen
         .as_ref()
         .map_or(log::LevelFilter::Info, |inputs| inputs.log_level);
     let console = Console::new(out, Verbosity::new(level, workflow.debug));
-    if phase == Phase::Post && !workflow.act && state.key.is_none() {
+    if phase == Phase::Post && !workflow.forgets_state && state.key.is_none() {
         console.debug("main looked up no key, so there is nothing to save");
         return StepResult::Passed;
     }
@@ -72,7 +80,7 @@ fn run_phase(step: &StepContext<'_, '_>) {
 }
 
 fn pre(step: &StepContext<'_, '_>) {
-    if step.workflow.act {
+    if step.workflow.forgets_state {
         let name = TempName::new();
         let name = String::from_utf8_lossy(name.as_bytes()).into_owned();
         step.save_state(&state::JOB_STATE, &name);

@@ -63,6 +63,11 @@ impl LockedPackages {
         self.versions.is_empty() && self.commits.is_empty()
     }
 
+    /// The number of packages that cargo downloads.
+    pub(crate) fn count(&self) -> usize {
+        self.versions.len() + self.commits.len()
+    }
+
     /// The packages of both.
     #[must_use]
     pub(crate) fn union(mut self, other: Self) -> Self {

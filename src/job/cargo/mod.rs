@@ -32,6 +32,7 @@ mod freshness;
 pub(crate) mod import;
 pub(crate) mod last_restore;
 mod noted;
+mod other_homes;
 mod package_cache_lock;
 mod project;
 mod restore;

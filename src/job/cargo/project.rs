@@ -12,7 +12,7 @@ use crate::cargo::target_gc::kept_outputs::KeptOutputs;
 use crate::cargo::target_gc::locked_packages::LockedPackages;
 use crate::cargo::target_gc::unused::KeepFn;
 use crate::error::{Error, Result};
-use crate::fs::remove_tree;
+use crate::fs::{files, remove_tree};
 use crate::glob::{Base, Filter};
 use crate::job::cargo::build_dirs::BuildDirs;
 use crate::job::cargo::caches::{CacheContents, CachePlan, plans};
@@ -145,7 +145,7 @@ impl CargoProject {
 
     /// The packages that the lock files need now, or needed at the restore. A step may have changed
     /// a lock file, or checked out another branch.
-    fn needed_packages(&self, notes: &SaveNotes) -> Option<LockedPackages> {
+    pub(super) fn needed_packages(&self, notes: &SaveNotes) -> Option<LockedPackages> {
         match (
             LockedPackages::of_workspaces(&self.facts.workspaces),
             notes.packages.clone(),
@@ -153,6 +153,26 @@ impl CargoProject {
             (Some(now), Some(then)) => Some(now.union(then)),
             (now, then) => now.or(then),
         }
+    }
+
+    /// Whether the packages of a workspace come from a directory beside it.
+    pub(super) fn is_vendored(&self) -> bool {
+        let workspaces = self.facts.workspaces.iter();
+        workspaces
+            .filter_map(|workspace| workspace.project.as_ref())
+            .any(|project| !project.vendored.is_empty())
+    }
+
+    /// Whether cargo built something, in this job or in an earlier one.
+    pub(super) fn was_built(&self, context: &JobContext<'_>) -> Result<bool> {
+        for plan in &self.plans {
+            if let CacheContents::Target(dirs) = &plan.contents
+                && files::stat(&context.namespace.locate_parent(dirs.target()?)?)?.is_some()
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// What a save of the cache excludes: everything that no build of the project can use.

@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::glob::Filter;
 use crate::job::cargo::caches::{CacheContents, CachePlan};
 use crate::job::cargo::freshness::{JobFreshness, TargetSave};
+use crate::job::cargo::other_homes::{missing_downloads, warn_of_unknown_compiler};
 use crate::job::cargo::package_cache_lock::PackageCacheLock;
 use crate::job::cargo::project::{CargoProject, FilterFn};
 use crate::job::cargo_target::CargoTarget;
@@ -28,6 +29,7 @@ pub(crate) fn save(
     reply: &mut JobReply,
 ) -> Result<Vec<EntryGroup>> {
     let project = CargoProject::find(context, target, &task.records)?;
+    warn_of_unknown_compiler(context, &project)?;
     let freshness = if project.is_found() {
         JobFreshness::find(context, target, &project, store)
     } else {
@@ -166,6 +168,12 @@ impl<'a> CacheSave<'a> {
             });
         }
         self.lock.hold_for(plan)?;
+        if let Some(reason) = missing_downloads(project, plan, &notes)? {
+            if project.was_built(context)? {
+                context.monitor.warn(&format!("{}: {reason}", plan.name));
+            }
+            return Ok(SaveReply::Skipped { reason });
+        }
         let group = plan.group(&task.write);
         let roots = roots_to_save(context, project, plan)?;
         let steps = self.target_steps(plan, &roots)?;

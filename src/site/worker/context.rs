@@ -11,7 +11,8 @@ use crate::fs::Namespace;
 pub struct WorkerContext {
     /// Where the names in the request lead.
     pub namespace: Arc<dyn Namespace>,
-    /// The environment of the steps. Empty in a helper, which can't see it.
+    /// The environment of the steps. In a helper, which can't see it, the part that the runner's
+    /// own files set.
     pub env: Env,
     cancel: Arc<AtomicBool>,
 }

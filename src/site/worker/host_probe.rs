@@ -5,10 +5,12 @@ use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use crate::env::Env;
 use crate::fs::resolve_in_root;
 use crate::site::proc::{self, UidMap};
+use crate::site::runner_env;
 use crate::site::users::{self, User};
-use crate::site::worker::identity::{HostCheck, HostProbe, PathStep};
+use crate::site::worker::identity::{HostCheck, HostProbe, PathStep, runner_label};
 
 /// Settings are a few hundred bytes; a larger file is something else.
 const MAX_SETTINGS_BYTES: u64 = 64 << 10;
@@ -35,6 +37,7 @@ pub(super) fn probe_host(check: &HostCheck) -> HostProbe {
         groups: host_groups(root, user.as_ref()),
         user,
         topmost_owned: topmost_owned(root, workspace, check.identity.uid),
+        runner_env: runner_env(root, workspace, check.label.as_deref()),
     }
 }
 
@@ -62,11 +65,30 @@ fn runner_settings(root: &Path, workspace: &Path) -> Vec<String> {
         .collect()
 }
 
+/// The environment in the root directory of the runner: the nearest one above the workspace, or the
+/// one with the label's settings.
+fn runner_env(root: &Path, workspace: &Path, label: Option<&str>) -> Env {
+    let is_root = |directory: &&Path| {
+        let settings = read_settings(root, &directory.join(".runner"));
+        settings.is_some_and(|text| label.is_none_or(|label| runner_label(&text) == label))
+    };
+    let Some(directory) = workspace.ancestors().skip(1).find(is_root) else {
+        return Env::default();
+    };
+    let [env, path] =
+        [".env", ".path"].map(|name| read_bounded(root, &directory.join(name)).unwrap_or_default());
+    runner_env::parse(&env, &path)
+}
+
 fn read_settings(root: &Path, path: &Path) -> Option<String> {
+    String::from_utf8(read_bounded(root, path)?).ok()
+}
+
+fn read_bounded(root: &Path, path: &Path) -> Option<Vec<u8>> {
     let path = resolve_in_root::resolve(root, path).ok()?;
     let metadata = fs::metadata(&path).ok()?;
     if metadata.is_file() && metadata.len() <= MAX_SETTINGS_BYTES {
-        fs::read_to_string(path).ok()
+        fs::read(path).ok()
     } else {
         None
     }

@@ -28,6 +28,7 @@ use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
+use crate::env::Env;
 use crate::site::problem::SiteNotice;
 use crate::site::users::User;
 
@@ -107,6 +108,8 @@ pub struct HostProbe {
     pub groups: Vec<u32>,
     /// The topmost directory above the workspace that belongs to the user.
     pub topmost_owned: Option<PathBuf>,
+    /// What the runner adds to the environment of its steps.
+    pub runner_env: Env,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

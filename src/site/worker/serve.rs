@@ -188,7 +188,8 @@ fn set_up(
     let Some(check) = host else {
         return Ok(set_up_locally(env, cancel));
     };
-    match verify_host(check, &probe_host(check)) {
+    let probe = probe_host(check);
+    match verify_host(check, &probe) {
         HostVerdict::Accepted {
             home,
             identity,
@@ -199,7 +200,7 @@ fn set_up(
                 // A helper's own environment comes from its image and says nothing of the host.
                 context: WorkerContext::new(
                     Arc::new(namespace),
-                    Env::default(),
+                    probe.runner_env,
                     Arc::clone(cancel),
                 ),
                 identity: Some(identity),

@@ -61,7 +61,7 @@ fn every_variable_of_a_container_action_is_read() {
         Some(Path::new("/github/file_commands/set_output_1"))
     );
     assert_eq!(context.cache_mode, CacheMode::Read);
-    assert!(context.debug && context.act);
+    assert!(context.debug && context.forgets_state);
 }
 
 #[test]

@@ -154,7 +154,9 @@ fn a_missing_toolchain_is_hashed_by_its_name() {
         job
     };
     let job = jobs();
-    run(&job, &[], |_| build(&job));
+    let (_, post) = run(&job, &[], |_| build(&job));
+    post.logs("the compiler is not part of the keys (")
+        .logs("if the steps use another RUSTUP_HOME");
     let job = jobs();
     let (main, _) = run(&job, &[], |_| ());
     assert_eq!(main.output("target-cache-hit"), "true");
@@ -162,6 +164,24 @@ fn a_missing_toolchain_is_hashed_by_its_name() {
     let job = project(&machine);
     let (main, _) = run(&job, &[], |_| ());
     assert_eq!(main.output("target-cache-hit"), "");
+}
+
+#[test]
+fn a_build_with_another_cargo_home_is_reported_and_no_empty_registry_is_saved() {
+    let machine = machine();
+    let job = project(&machine);
+    let (_, unbuilt) = run(&job, &[], |_| ());
+    unbuilt.does_not_log("::warning");
+    let (_, post) = run(&job, &[], |_| {
+        build(&job);
+        clear_machine(&machine);
+    });
+    post.logs("registry/cache is empty although Cargo.lock names 1 package; ")
+        .logs("if the steps use another CARGO_HOME")
+        .logs("💾 target: 4 files");
+    let job = project(&machine);
+    let (main, _) = run(&job, &[], |_| ());
+    assert_eq!(hits(&main), ["false", "", "true", "true"], "{}", main.log);
 }
 
 #[test]

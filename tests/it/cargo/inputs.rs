@@ -277,6 +277,7 @@ fn installed_programs_are_restored_if_absent_and_proxies_are_not_touched() {
     let job = project(&machine);
     let note = "[v1]\n\"rg 14.0.0 (registry+x)\" = [\"rg\"]\n";
     run(&job, with, |_| {
+        job.file("~/.cargo/registry/cache/index-1/dep-1.0.0.crate", "archive");
         job.file("~/.cargo/.crates.toml", note);
         job.file("~/.cargo/bin/rg", "rg 14");
         job.file("~/.cargo/bin/rustup", "old proxy");

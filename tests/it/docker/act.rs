@@ -10,11 +10,12 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
-use super::image::{lay_out, source};
+use super::image::{lay_out, lay_out_native, source};
 use super::machine::User;
 use super::programs::programs;
 use super::runner::foreign_below;
 use super::support::{self, docker};
+use crate::support::tools::is_installed;
 
 const ACTION: &str = r"
 name: probe
@@ -78,6 +79,7 @@ impl Consumer {
             user.file_at(&action.join(file), source(file).as_bytes());
         }
         lay_out(&action);
+        lay_out_native(&user, &action);
         let steps = steps(&user);
         Self::new(user, "btcdecoded/local-cache".to_owned(), &steps)
     }
@@ -298,7 +300,7 @@ fn assert_misses_then_hits(consumer: &Consumer, platform: &str, options: &[&str]
         "Cache saved with key: whole",
         "Cache not found for input keys: part",
         "Cache saved with key: part",
-        "Success - Post btcdecoded/local-cache@v1",
+        "Success - Post btcdecoded/local-cache",
     ] {
         assert!(first.contains(line), "{line}: {first}");
     }
@@ -343,6 +345,22 @@ fn act_on_the_host_saves_in_a_first_run_and_restores_in_a_second() {
         foreign_below(&consumer.user.home.join(".cargo"), consumer.user.uid),
         Vec::<PathBuf>::new()
     );
+}
+
+#[test]
+fn act_on_the_host_runs_the_native_action_like_the_other() {
+    if !support::can_run("act") || !is_installed("node", "the native action in act") {
+        return;
+    }
+    let _lock = support::lock_shared();
+    let consumer = Consumer::of_action(|user| {
+        let [store, more] = ["store", "more"].map(|name| user.home.join(name));
+        let steps = steps(&store.to_string_lossy(), &more.to_string_lossy());
+        steps.replace("btcdecoded/local-cache", "btcdecoded/local-cache/native")
+    });
+    assert_misses_then_hits(&consumer, "-self-hosted", &[]);
+    let foreign = foreign_below(&consumer.user.home.join("store"), consumer.user.uid);
+    assert_eq!(foreign, Vec::<PathBuf>::new());
 }
 
 #[test]

@@ -3,13 +3,15 @@
 
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use super::machine::User;
 use super::programs::programs;
 use super::support::{docker, docker_or_error, unique};
+use crate::support::release::ReleaseProgram;
 
 /// An image by its name, removed with its last user.
 #[derive(Debug)]
@@ -107,6 +109,31 @@ pub(crate) fn lay_out(directory: &Path) {
     fs::copy(&programs().local_cache, image.join("main")).expect("copies");
     symlink("main", image.join("pre")).expect("links");
     symlink("main", image.join("post")).expect("links");
+}
+
+/// Puts the native actions into a directory of a user, with the program that the tests built.
+pub(crate) fn lay_out_native(user: &User, directory: &Path) {
+    for file in [
+        "action.yml",
+        "run.js",
+        "pre.js",
+        "main.js",
+        "post.js",
+        "restore/action.yml",
+        "restore/main.js",
+        "save/action.yml",
+        "save/main.js",
+    ] {
+        let path = Path::new("native").join(file);
+        let text = source(&path.to_string_lossy());
+        user.file_at(&directory.join(path), text.as_bytes());
+    }
+    let program = fs::read(&programs().local_cache).expect("the program is built");
+    let release = ReleaseProgram::new(&program);
+    let path = directory.join("native/bin").join(release.name);
+    user.file_at(&path.with_extension("sha256"), release.checksum.as_bytes());
+    user.file_at(&path, &program);
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("sets the mode");
 }
 
 /// `docker build` in a directory.

@@ -192,6 +192,7 @@ fn run_client(env: &Env) -> ExitCode {
             .collect(),
         job_container: input("JOB-CONTAINER"),
         ephemeral: true,
+        beside_steps: false,
         engine_timeout: milliseconds("ENGINE_TIMEOUT").unwrap_or(RunOptions::ENGINE_TIMEOUT),
         env: env.clone(),
     };

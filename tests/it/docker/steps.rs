@@ -175,6 +175,48 @@ fn cargo_projects_need_no_configuration() {
 }
 
 #[test]
+fn directories_that_the_environment_of_the_runner_names_are_found() {
+    if !support::can_run("docker") {
+        return;
+    }
+    let _lock = support::lock_shared();
+    let runner = Runner::strict();
+    let user = &runner.user;
+    let (cargo, rustup) = (user.home.join("cargo"), user.home.join("rustup"));
+    lay_project(&runner, &rustup);
+    let variables = format!(
+        "CARGO_HOME={}\nRUSTUP_HOME={}\n",
+        cargo.display(),
+        rustup.display()
+    );
+    user.file(&user.home.join(".env"), &variables);
+    let crates = cargo.join("registry/cache");
+    let (_, after) = job(&runner, &[], |_| {
+        user.tree(&crates, 20, 60);
+        user.file_at(&runner.workspace.join("target/CACHEDIR.TAG"), b"Signature");
+    });
+    assert!(!after.contains("::warning"), "{after}");
+    assert!(after.contains("registry: 20 files"), "{after}");
+    let saved = snapshot(&crates);
+    fs::remove_dir_all(&cargo).unwrap();
+    job(&runner, &[], |step| {
+        assert_eq!(step.output("registry-cache-hit"), Some("true"));
+        assert_eq!(step.output("target-cache-hit"), Some("true"));
+        assert!(
+            snapshot(&crates) == saved,
+            "what came back is not what was saved"
+        );
+    });
+
+    // The job's own variables replace them.
+    let own = user.home.join("own");
+    let mut step = Step::new(&runner, &[]).changed(|stage| stage.env("CARGO_HOME", &own));
+    let before = step.begin();
+    assert!(own.join("registry/cache").exists(), "{before}");
+    step.end("success");
+}
+
+#[test]
 fn a_prefix_restores_and_the_new_key_is_saved_on_top() {
     if !support::can_run("docker") {
         return;

@@ -128,6 +128,9 @@ fn action_files_have_the_inputs_and_outputs_of_the_table() {
         (ActionKind::Cache, "action.yml"),
         (ActionKind::Restore, "restore/action.yml"),
         (ActionKind::Save, "save/action.yml"),
+        (ActionKind::Cache, "native/action.yml"),
+        (ActionKind::Restore, "native/restore/action.yml"),
+        (ActionKind::Save, "native/save/action.yml"),
     ] {
         let file = Document::read(path);
         let (before, rest) = file.text.split_once("\ninputs:\n").unwrap();

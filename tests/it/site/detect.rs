@@ -2,8 +2,8 @@
 
 use local_cache::site::detect::{detect, needs_engine};
 use local_cache::site::facts::{
-    Confinement, Container, EngineReport, JobContainer, OutputFile, SiteFacts, SocketFile,
-    WorkspaceDir,
+    Confinement, Container, EngineReport, JobContainer, OutputFile, RunnerKind, SiteFacts,
+    SocketFile, WorkspaceDir,
 };
 use local_cache::site::paths::MountMap;
 use local_cache::site::problem::{Problem, SiteNotice};
@@ -138,7 +138,7 @@ fn each_environment_has_its_site() {
         ("an action", action(), Site::Host),
         (
             "an action on a GitHub-hosted machine",
-            with(|facts| facts.github_hosted = true),
+            with(|facts| facts.runner = RunnerKind::GithubHosted),
             Site::Host,
         ),
         (
@@ -337,7 +337,7 @@ fn the_engine_is_asked_only_if_its_reply_can_change_the_site() {
 
 #[test]
 fn each_notice_is_given_once() {
-    let hosted = detect(&with(|facts| facts.github_hosted = true));
+    let hosted = detect(&with(|facts| facts.runner = RunnerKind::GithubHosted));
     assert_eq!(hosted.notices, [SiteNotice::GithubHosted]);
     let inside = detect(&with(|facts| facts.preference = SitePreference::Here));
     assert_eq!(

@@ -103,6 +103,7 @@ pub(super) fn ask(socket: &Path) -> SiteFacts {
         paths: Vec::new(),
         job_container: Some("0123456789ab".to_owned()),
         ephemeral: true,
+        beside_steps: false,
         engine_timeout: Duration::from_millis(400),
     })
 }
@@ -257,6 +258,7 @@ fn a_job_container_id_can_t_reach_other_parts_of_the_engine() {
             paths: Vec::new(),
             job_container: Some(id.to_owned()),
             ephemeral: true,
+            beside_steps: false,
             engine_timeout: Duration::from_secs(2),
         });
         assert_eq!(

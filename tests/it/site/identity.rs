@@ -38,6 +38,7 @@ fn seen() -> HostProbe {
         way: way(&[("/", 0), ("/home", 0), ("/home/runner", 1001)]),
         root_uid: 0,
         unconfined: Vec::new(),
+        runner_env: local_cache::Env::default(),
         settings: vec!["{}".to_owned(), SETTINGS.to_owned()],
         host_uid: 1001,
         in_user_namespace: false,

@@ -4,6 +4,7 @@ mod detect;
 mod engine;
 mod engines;
 mod identity;
+mod other_runners;
 pub(crate) mod paths;
 mod run;
 mod worker;

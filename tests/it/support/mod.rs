@@ -5,6 +5,7 @@ pub(crate) mod deep;
 pub(crate) mod forge;
 pub(crate) mod machine;
 pub(crate) mod mounts;
+pub(crate) mod release;
 pub(crate) mod repository;
 pub(crate) mod step;
 pub(crate) mod tools;

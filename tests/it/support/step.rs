@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
@@ -24,6 +24,8 @@ pub(crate) struct Step<'j> {
     inputs: BTreeMap<String, OsString>,
     state: BTreeMap<String, String>,
     variables: BTreeMap<OsString, OsString>,
+    /// The directory of the native action, if its scripts run the phases.
+    native: Option<PathBuf>,
 }
 
 /// What a phase did.
@@ -80,6 +82,7 @@ impl<'j> Step<'j> {
             inputs,
             state: BTreeMap::new(),
             variables: BTreeMap::new(),
+            native: None,
         };
         // The free space of this machine must not decide about a test.
         let step = step
@@ -127,6 +130,12 @@ impl<'j> Step<'j> {
         self
     }
 
+    /// Runs the phases by the scripts of the native action in this directory.
+    pub(crate) fn native(mut self, directory: &Path) -> Self {
+        self.native = Some(directory.to_owned());
+        self
+    }
+
     /// Drops the state that main saved, as act does.
     pub(crate) fn drop_state(&mut self, state: &BTreeMap<String, String>) {
         self.state.retain(|name, _| !state.contains_key(name));
@@ -144,6 +153,21 @@ impl<'j> Step<'j> {
         self.phase("post")
     }
 
+    fn command(&self, phase: &str) -> Command {
+        let Some(directory) = &self.native else {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_local-cache"));
+            command.args(["action", phase, self.kind]);
+            return command;
+        };
+        let mut script = directory.clone();
+        if self.kind != "cache" {
+            script.push(self.kind);
+        }
+        let mut command = Command::new("node");
+        command.arg(script.join(format!("{phase}.js")));
+        command
+    }
+
     /// Runs a phase; the next phase gets the state that it saves.
     fn phase(&mut self, phase: &str) -> PhaseResult {
         let commands = tempfile::tempdir_in(self.job.machine.path("commands")).unwrap();
@@ -152,11 +176,9 @@ impl<'j> Step<'j> {
             fs::write(&path, "").unwrap();
             path
         };
-        let (output, state) = (file("set_output"), file("save_state"));
-        let mut command = Command::new(env!("CARGO_BIN_EXE_local-cache"));
-        command
-            .args(["action", phase, self.kind])
-            .stdin(Stdio::null());
+        let (output, state) = (file("set_output"), file(&format!("save_state_{GUID}")));
+        let mut command = self.command(phase);
+        command.stdin(Stdio::null());
         command
             .env_clear()
             .envs(&self.job.variables)
@@ -210,6 +232,9 @@ impl<'j> Step<'j> {
         }
     }
 }
+
+/// The runner ends the names of a stage's files with a GUID.
+const GUID: &str = "0f8fad5b-d9cb-469f-a165-70867728950e";
 
 /// Every input of an action with its default. The runner passes all of them, empty without a
 /// default, and evaluates expressions: here the job has no container and has not failed.

@@ -1,0 +1,155 @@
+//! Runs the scripts with node as the runner does.
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::support::machine::Machine;
+use crate::support::release::ReleaseProgram;
+use crate::support::tools::is_installed;
+
+/// The action's directory with a program, as in the commit of a release.
+struct Action {
+    directory: tempfile::TempDir,
+}
+
+impl Action {
+    fn new(program: &Path) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("native");
+        for path in ["", "restore", "save", "bin"] {
+            let (from, to) = (source.join(path), directory.path().join(path));
+            fs::create_dir_all(&to).unwrap();
+            for file in fs::read_dir(from).into_iter().flatten() {
+                let file = file.unwrap();
+                if file.file_type().unwrap().is_file() {
+                    fs::copy(file.path(), to.join(file.file_name())).unwrap();
+                }
+            }
+        }
+        let action = Self { directory };
+        action.put(&fs::read(program).unwrap());
+        action
+    }
+
+    fn program(&self) -> PathBuf {
+        let name = ReleaseProgram::new(b"").name;
+        self.directory.path().join("bin").join(name)
+    }
+
+    /// Stores a program and its checksum.
+    fn put(&self, program: &[u8]) {
+        let file = self.program();
+        fs::write(&file, program).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+        let checksum = ReleaseProgram::new(program).checksum;
+        fs::write(file.with_extension("sha256"), checksum).unwrap();
+    }
+
+    fn path(&self) -> &Path {
+        self.directory.path()
+    }
+}
+
+fn released() -> Action {
+    Action::new(Path::new(env!("CARGO_BIN_EXE_local-cache")))
+}
+
+#[test]
+fn the_phases_save_and_restore_like_those_of_the_container_action() {
+    if !is_installed("node", "the native action") {
+        return;
+    }
+    let (machine, action) = (Machine::new(), released());
+    let job = machine.job();
+    job.file("data/file", "contents");
+    let mut step = job
+        .cache()
+        .native(action.path())
+        .with("path", "data")
+        .with("key", "k");
+    step.pre().passed().does_not_log("::warning");
+    let missed = step.main().passed().does_not_log("::warning");
+    assert_eq!(missed.outputs.get("cache-hit"), None);
+    step.post().passed().logs("saved");
+
+    let next = machine.job();
+    let mut step = next
+        .cache()
+        .native(action.path())
+        .with("path", "data")
+        .with("key", "k");
+    step.pre().passed();
+    assert_eq!(step.main().passed().hit(), "true");
+    assert_eq!(next.read("data/file").as_deref(), Some("contents"));
+
+    let restore = next
+        .restore()
+        .native(action.path())
+        .with("path", "data")
+        .with("key", "k");
+    assert_eq!({ restore }.main().passed().hit(), "true");
+    next.file("other/file", "x");
+    let save = next
+        .save()
+        .native(action.path())
+        .with("path", "other")
+        .with("key", "o");
+    { save }.main().passed().logs("saved");
+}
+
+#[test]
+fn a_program_that_is_missing_or_damaged_is_one_warning() {
+    if !is_installed("node", "the native action") {
+        return;
+    }
+    let (machine, action) = (Machine::new(), released());
+    let job = machine.job();
+    let step = || {
+        job.cache()
+            .native(action.path())
+            .with("path", "data")
+            .with("key", "k")
+    };
+    fs::write(action.program(), "another program").unwrap();
+    let damaged = { step() }.main().passed().logs("is damaged");
+    assert_eq!(
+        damaged.log.matches("::warning title=local-cache::").count(),
+        1
+    );
+    let failed = { step().with("fail-on-error", "true") }.main();
+    assert_eq!(failed.exit, 1, "{}", failed.log);
+    fs::remove_file(action.program()).unwrap();
+    { step() }
+        .main()
+        .passed()
+        .logs("only release tags contain it");
+}
+
+#[test]
+fn signals_reach_the_program_and_its_exit_code_the_runner() {
+    if !is_installed("node", "the native action") {
+        return;
+    }
+    let action = released();
+    let script = "#!/bin/sh\ntrap 'exit 7' INT\ntrap 'trap - TERM; kill -TERM $$' TERM\necho \"$@\"\nwhile :; do sleep 0.05; done\n";
+    action.put(script.as_bytes());
+    for (signal, code) in [(Signal::SIGINT, 7), (Signal::SIGTERM, 143)] {
+        let mut node = Command::new("node")
+            .arg(action.path().join("main.js"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let mut output = BufReader::new(node.stdout.take().unwrap());
+        output.read_line(&mut line).unwrap();
+        assert_eq!(line, "action --native main cache\n");
+        kill(Pid::from_raw(node.id().try_into().unwrap()), signal).unwrap();
+        assert_eq!(node.wait().unwrap().code(), Some(code), "{signal}");
+    }
+}
