@@ -82,7 +82,7 @@ pub(super) const RESTORE_OVER: Operation = Operation {
     ..RESTORE_NEW
 };
 pub(super) const RESTORE_SAME: Operation = Operation {
-    name: "a restore of what is there",
+    name: "a restore of existing files",
     prepare: Prepare::Restored(2),
     ..RESTORE_NEW
 };

@@ -9,7 +9,7 @@ use crate::support::{RunResult, Sandbox};
 
 /// The calls that can fail on a disk, a busy machine or a network filesystem, and how.
 ///
-/// Left out are calls that cannot fail there (`close` reports an error, but closes), and `mmap` and
+/// Not listed are calls that cannot fail there (`close` reports an error, but closes), and `mmap` and
 /// `brk`, by which memory is allocated: the program ends without memory, by a signal.
 pub(super) const CALLS: &[(&str, &[&str])] = &[
     ("openat", &["EIO", "EMFILE", "EACCES", "ENOSPC"]),
