@@ -11,7 +11,7 @@ use super::own_units::own_units;
 use super::paths::{FoundInput, PathFinder};
 use super::project_files::{Project, ProjectFiles, below};
 use super::since_restore::{Given, KnownStates};
-use super::unit_fact::{CollectedUnit, ReadDirectory, unit_fact};
+use super::unit_fact::{CollectedUnit, ReadDirectory, newest_dependency, starts, unit_fact};
 use super::vouch::{PathFact, PathPlace, SaveFacts, UnitFact};
 use super::written::{TimeSpan, written_between};
 use crate::cargo::target_dir::{Unit, dep_info};
@@ -39,7 +39,9 @@ pub(crate) fn collect<'t>(
 ) -> Result<Collected<'t>> {
     let mut finder = PathFinder::new(project.namespace, project.places.roots(project.namespace)?);
     let mut units = Vec::new();
-    for ReadDirectory { directory, target } in directories {
+    for read in directories {
+        let ReadDirectory { directory, target } = read;
+        let starts = starts(read);
         let first_source = |unit: &Unit| {
             let source = dep_info::first_source(unit.dep_info.as_deref()?)?;
             let bases = project.places.workspaces.iter();
@@ -54,6 +56,7 @@ pub(crate) fn collect<'t>(
                 fact: UnitFact::default(),
             };
             unit.fact = unit_fact(&unit, project, restored);
+            unit.fact.newest_dependency = newest_dependency(&unit.unit, &starts);
             units.push(unit);
         }
     }

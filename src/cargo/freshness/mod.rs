@@ -8,7 +8,8 @@
 //! 1. An entry contains cargo's records of own units only in its freshness record, and a unit whose
 //!    records are missing is compiled: by default, everything is.
 //! 2. A save records a unit only if nothing that it read changed since its build began, by ctimes,
-//!    which programs cannot set. So the recorded contents are those that it was built from.
+//!    which programs cannot set, and if no dependency was built after it. So the recorded contents
+//!    are those that it and its dependencies were built from.
 //! 3. A restore puts back the records of a unit only if all that it read, all that its build script
 //!    wrote into the checkout, and in the mode [`mode::FreshnessMode::Safe`] all other files that
 //!    count as sources, have the recorded contents, at the same absolute paths.

@@ -1,6 +1,6 @@
 //! Collects what is known of a single unit when it is saved.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use super::note::LastRestore;
@@ -75,8 +75,38 @@ pub(super) fn unit_fact(
         crate_root: crate_root(unit, package.map(|package| &*package.directory), project),
         written: Vec::new(),
         newest: inputs.newest,
+        newest_dependency: None,
         defect: inputs.unknown.or(times.defect),
     }
+}
+
+/// When the builds of all units in a directory began, by fingerprint, with their packages.
+pub(super) fn starts(directory: &ReadDirectory) -> HashMap<u64, (Timestamp, &str)> {
+    let mut starts = HashMap::new();
+    for profile in &directory.target.profiles {
+        for unit in &profile.units {
+            let started = started(&directory.directory, &profile.directory, unit);
+            let Some((fingerprint, started)) = unit.fingerprint.zip(started) else {
+                continue;
+            };
+            let last = starts
+                .entry(fingerprint)
+                .or_insert((started, &*unit.package));
+            *last = (started, &*unit.package).max(*last);
+        }
+    }
+    starts
+}
+
+/// The direct dependency of a unit whose build began last.
+pub(super) fn newest_dependency(
+    unit: &OwnUnit<'_>,
+    starts: &HashMap<u64, (Timestamp, &str)>,
+) -> Option<(Timestamp, String)> {
+    let dependencies = unit.units.iter().flat_map(|unit| &unit.dependencies);
+    let started = dependencies.filter_map(|fingerprint| starts.get(fingerprint));
+    let (started, package) = started.max()?;
+    Some((*started, (*package).to_owned()))
 }
 
 /// The sources of a unit by the compiler's record, as absolute names.

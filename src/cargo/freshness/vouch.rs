@@ -47,6 +47,9 @@ pub(crate) struct UnitFact {
     pub(crate) written: Vec<PathBuf>,
     /// The newest time in the package when it was built, if cargo compares that.
     pub(crate) newest: Option<Timestamp>,
+    /// The dependency whose build began last, and when. With one time for all restored units,
+    /// cargo could not see any more that it was built after this unit.
+    pub(crate) newest_dependency: Option<(Timestamp, String)>,
     /// What is wrong with its records or artifacts.
     pub(crate) defect: Option<String>,
 }
@@ -139,6 +142,11 @@ fn reason(unit: &UnitFact, facts: &SaveFacts, generated: &Generated) -> Result<(
     }
     if facts.clock_changed && !unit.is_restored {
         return Err("the clock was changed during the job".to_owned());
+    }
+    if let Some((built, dependency)) = &unit.newest_dependency
+        && *built > started
+    {
+        return Err(format!("its dependency {dependency} was built after it"));
     }
     for input in &unit.inputs {
         check_input(input, started, facts)?;
@@ -282,7 +290,7 @@ mod tests {
     fn a_unit_is_vouched_for_if_nothing_that_it_read_changed_since_its_build_began() {
         type Change = fn(&mut UnitFact, &mut SaveFacts);
         assert_eq!(verdict(|_, _| ()), Verdict::default());
-        let changes: [(&str, Change); 11] = [
+        let changes: [(&str, Change); 12] = [
             ("changed after the build began", |_, facts| {
                 facts
                     .paths
@@ -319,6 +327,9 @@ mod tests {
             }),
             ("files of its package changed", |unit, _| {
                 unit.newest = Some(at(4));
+            }),
+            ("its dependency shared was built after it", |unit, _| {
+                unit.newest_dependency = Some((at(11), "shared".to_owned()));
             }),
             ("was written by it and removed", |unit, _| {
                 unit.written.push("/w/made.rs".into());

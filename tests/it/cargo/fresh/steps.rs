@@ -70,6 +70,42 @@ fn simple(text: &str) -> Files {
 }
 
 #[test]
+fn a_unit_whose_dependency_was_built_after_it_is_compiled_again() {
+    const WITH_FEATURE: &[&str] = &["build", "--features", "x"];
+    let files = |value: &str| {
+        Files::default()
+            .with_package(
+                ".",
+                "app",
+                "[features]\nx = []\n[dependencies]\nshared = { path = \"shared\" }",
+            )
+            .with("src/main.rs", "fn main() { println!(\"{}\", shared::V); }")
+            .with_package("shared", "shared", "")
+            .with(
+                "shared/src/lib.rs",
+                format!("pub const V: &str = \"{value}\";"),
+            )
+    };
+    let host = Host::new();
+    let old = host.locked(files("old"));
+    let job = host.job(&old);
+    job.restore();
+    assert_eq!(job.build(WITH_FEATURE).output("app"), "old");
+    // Only the dependency and another form of the program are built from the new source.
+    job.write("shared/src/lib.rs", "pub const V: &str = \"new\";");
+    assert_eq!(job.build(BUILD).output("app"), "new");
+    job.save(&[]);
+
+    let new = host.locked(files("new"));
+    let job = host.job(&new);
+    assert_eq!(job.restore(), Hit::Exact);
+    job.builds_like_clean(BUILD).compiled_only(&[]);
+    let built = job.builds_like_clean(WITH_FEATURE);
+    assert_eq!(built.output("app"), "new");
+    built.compiled_only(&["app"]);
+}
+
+#[test]
 fn outputs_of_another_branch_that_a_restore_keeps_are_not_used() {
     const WITH_FEATURE: &[&str] = &["build", "--features", "x"];
     for has_tag in [true, false] {
