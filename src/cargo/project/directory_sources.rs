@@ -1,7 +1,6 @@
-//! The directories of packages that replace a registry (Cargo book, "Source Replacement").
+//! The directories that replace a registry (Cargo book, "Source Replacement").
 //!
-//! Cargo compares the times of their files, like those of packages with a path.
-//!
+//! Cargo compares the times of the files of a directory source, like those of packages with a path.
 //! A local registry needs no such care: it holds archives, whose checksums are in Cargo.lock.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +16,16 @@ use crate::cargo::project::workspace::normalize_path;
 /// The directory sources that replace another source, also by way of others, in the order of their
 /// names. `configs` are in the order of precedence.
 pub(crate) fn directories(configs: &[ProjectFile]) -> Vec<PathBuf> {
+    replacing(configs, "directory")
+}
+
+/// The same for local registries.
+pub(crate) fn local_registries(configs: &[ProjectFile]) -> Vec<PathBuf> {
+    replacing(configs, "local-registry")
+}
+
+/// The paths that sources have under the key `kind`.
+fn replacing(configs: &[ProjectFile], kind: &str) -> Vec<PathBuf> {
     let mut replacements: BTreeMap<String, String> = BTreeMap::new();
     let mut directories: BTreeMap<String, PathBuf> = BTreeMap::new();
     for file in configs {
@@ -31,7 +40,7 @@ pub(crate) fn directories(configs: &[ProjectFile]) -> Vec<PathBuf> {
                 let replacement = replacements.entry(name.clone());
                 replacement.or_insert_with(|| other.to_owned());
             }
-            if let Some(directory) = setting("directory") {
+            if let Some(directory) = setting(kind) {
                 let directory = normalize_path(&base.join(directory));
                 directories.entry(name.clone()).or_insert(directory);
             }
@@ -69,6 +78,17 @@ mod tests {
             found(&[("/w/.cargo/config.toml", &absolute)]),
             ["/srv/vendor"]
         );
+    }
+
+    #[test]
+    fn a_local_registry_is_no_directory_of_packages() {
+        let local = VENDOR.replace("directory", "local-registry");
+        let file = ProjectFile {
+            path: "/w/.cargo/config.toml".into(),
+            bytes: local.clone().into_bytes(),
+        };
+        assert_eq!(local_registries(&[file]), [Path::new("/w/vendor")]);
+        assert!(found(&[("/w/.cargo/config.toml", &local)]).is_empty());
     }
 
     #[test]

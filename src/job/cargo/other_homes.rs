@@ -37,7 +37,7 @@ pub(super) fn missing_downloads(
         _ => return Ok(None),
     };
     let count = needed.map_or(0, |packages| packages.count());
-    if count == 0 || project.is_vendored() {
+    if count == 0 || project.has_local_sources() {
         return Ok(None);
     }
     let path = project.cargo_home.join(directory);

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cargo::gather::gather;
 use crate::cargo::key::compute_keys;
+use crate::cargo::project::directory_sources::{directories, local_registries};
 use crate::cargo::project::facts::{CargoFacts, KeyRequest, WorkspaceFacts};
 use crate::cargo::project::workspace::normalize_path;
 use crate::cargo::target_gc::downloads::downloads_filter;
@@ -155,12 +156,14 @@ impl CargoProject {
         }
     }
 
-    /// Whether the packages of a workspace come from a directory beside it.
-    pub(super) fn is_vendored(&self) -> bool {
+    /// Whether the packages of a workspace come from the disk, so that cargo downloads none.
+    pub(super) fn has_local_sources(&self) -> bool {
         let workspaces = self.facts.workspaces.iter();
-        workspaces
-            .filter_map(|workspace| workspace.project.as_ref())
-            .any(|project| !project.vendored.is_empty())
+        let mut projects = workspaces.filter_map(|workspace| workspace.project.as_ref());
+        projects.any(|project| {
+            !directories(&project.configs).is_empty()
+                || !local_registries(&project.configs).is_empty()
+        })
     }
 
     /// Whether cargo built something, in this job or in an earlier one.

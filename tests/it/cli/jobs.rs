@@ -201,6 +201,16 @@ fn cargo(machine: &Machine, directory: &Path, arguments: &[&str]) -> RunResult {
     RunResult::of(command.current_dir(directory))
 }
 
+/// Saves without a compiler, which is reported.
+fn save(machine: &Machine, directory: &Path, arguments: &[&str]) {
+    let saved = cargo(machine, directory, arguments).exited(0);
+    let warnings = saved.warnings();
+    assert!(
+        warnings.len() == 1 && warnings[0].contains("the compiler is not part of the keys"),
+        "{saved:#?}"
+    );
+}
+
 fn target_of(ran: RunResult) -> Value {
     let json = ran.succeeded().json();
     let caches = json["caches"].as_array().unwrap().iter();
@@ -213,7 +223,7 @@ fn a_project_never_gets_the_target_directory_of_another_in_the_same_place() {
     let machine = Machine::new();
     let checkout = machine.path("checkout");
     cargo_checkout(&checkout, "acme/a");
-    cargo(&machine, &checkout, &["save"]).succeeded();
+    save(&machine, &checkout, &["save"]);
     cargo_checkout(&checkout, "acme/a");
     let restore = ["restore", "--json"];
     assert_eq!(
@@ -234,7 +244,7 @@ fn a_miss_names_the_parts_of_the_key_that_differ() {
     let machine = Machine::new();
     let checkout = machine.path("checkout");
     cargo_checkout(&checkout, "acme/a");
-    cargo(&machine, &checkout, &["save"]).succeeded();
+    save(&machine, &checkout, &["save"]);
     let mut restore = command(&machine, &["cargo", "restore"]);
     restore
         .current_dir(&checkout)
@@ -262,7 +272,7 @@ fn keys_and_target_directories_of_a_job_are_selected_by_its_id() {
     let checkout = machine.path("checkout");
     cargo_checkout(&checkout, "acme/a");
     let options = ["--repository", "acme/a", "--ref", "main", "--job", "build"];
-    cargo(&machine, &checkout, &[&["save"], &options[..]].concat()).succeeded();
+    save(&machine, &checkout, &[&["save"], &options[..]].concat());
     let mut key = command(&machine, &["key", "--job", "build", "--json"]);
     let key = RunResult::of(key.current_dir(&checkout)).succeeded().json();
     let restored = [&["restore", "--json"], &options[..]].concat();
