@@ -13,9 +13,17 @@ const expected = ({ kind, message }) =>
   kind === 'runner-label' ||
   (kind === 'expression' && message.startsWith('undefined variable "vars"')) || (kind === 'permissions' && message.startsWith('unknown permission scope "attestations"'));
 
+// Of a workflow that can be called and started by hand, this build knows only the inputs of the latter.
+const isInputOfCall = (text, { message }) => {
+  const name = /^property "(\w+)" is not defined in object type/.exec(message)?.[1];
+  const call = text.split(/^  workflow_dispatch:$/m)[0];
+  return name !== undefined && /^  workflow_call:$/m.test(call) && new RegExp(`^      ${name}:$`, 'm').test(call);
+};
+
 let found = 0;
 for (const file of process.argv.slice(2)) {
-  for (const it of lint(readFileSync(file, 'utf8'), file).filter((it) => !expected(it))) {
+  const text = readFileSync(file, 'utf8');
+  for (const it of lint(text, file).filter((it) => !expected(it) && !isInputOfCall(text, it))) {
     console.log(`${file}:${it.line}:${it.column}: ${it.message} [${it.kind}]`);
     found += 1;
   }

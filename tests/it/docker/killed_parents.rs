@@ -10,7 +10,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::runner::Runner;
 use super::support::{self, docker_or_error, unique};
@@ -71,7 +71,12 @@ fn forward(stage: UnixStream, request: &str, moment: Moment, victim: &Mutex<Opti
             && now == moment
             && let Some(name) = victim.lock().unwrap().take()
         {
-            docker_or_error(&["kill", &name]).unwrap();
+            // The program can send its first request before the engine knows that it runs.
+            let start = Instant::now();
+            while let Err(error) = docker_or_error(&["kill", &name]) {
+                assert!(start.elapsed() < Duration::from_secs(60), "{error}");
+                thread::sleep(Duration::from_millis(20));
+            }
         }
     };
     kill(Moment::Before);
