@@ -19,6 +19,8 @@ mod glob;
 mod invariants;
 mod job;
 mod ops;
+#[cfg(feature = "remote")]
+mod remote;
 mod site;
 mod stats;
 mod store;

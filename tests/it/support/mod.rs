@@ -6,6 +6,8 @@ pub(crate) mod forge;
 pub(crate) mod machine;
 pub(crate) mod mounts;
 pub(crate) mod repository;
+#[cfg(feature = "remote")]
+pub(crate) mod s3;
 pub(crate) mod step;
 pub(crate) mod tools;
 pub(crate) mod trees;
