@@ -84,7 +84,7 @@ impl LookupArgs {
             extraneous: Extraneous::for_mirror(mirror),
             verify: !self.no_verify,
             lookup_only: self.lookup_only,
-            only_look: false,
+            inspect: false,
         }
     }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::fmt::human::{age, git_ref, one_line};
 use crate::fs::Timestamp;
 use crate::store::key_match::{self, KeyCandidate};
-use crate::store::{Entry, EntryGroup, Store};
+use crate::store::{Entry, EntryGroup, EntryId, Store};
 
 /// What a lookup asked for.
 pub(crate) struct Lookup<'a> {
@@ -43,22 +43,47 @@ pub enum Difference {
     Place(String, String),
 }
 
+/// Entries of other groups and with other keys are read only up to this number: a store with
+/// thousands of them would delay every miss.
+const OTHERS_LIMIT: usize = 1_000;
+
 /// The entry that comes closest to a lookup which found nothing.
 ///
 /// An entry with the key in another group comes first: then only the paths or the branch are
 /// wrong. Next comes the newest entry of the groups that were searched, and last an entry of
 /// another group that a restore key fits.
 pub(crate) fn near_miss(store: &Store, lookup: &Lookup<'_>) -> Option<NearMiss> {
-    let mut entries = Vec::new();
-    // What cannot be read is reported where it is used, and is no reason to fail here.
-    for id in store.entry_ids(None).ok()? {
-        if let Ok(Some(entry)) = store.read_entry(&id)
-            && is_comparable(lookup, &entry)
-        {
-            entries.push(entry);
-        }
+    let (near, others) = near_ids(lookup, store.entry_ids(None).ok()?);
+    let mut entries = read(store, lookup, &near);
+    let found = nearest(lookup, &entries);
+    if found.is_some() || others.len() > OTHERS_LIMIT {
+        return found;
     }
+    entries.extend(read(store, lookup, &others));
     nearest(lookup, &entries)
+}
+
+/// The entries that have the key or belong to a group that was searched, and the others. Their ids
+/// tell it, so that only the first have to be read.
+fn near_ids(lookup: &Lookup<'_>, ids: Vec<EntryId>) -> (Vec<EntryId>, Vec<EntryId>) {
+    let searched: Vec<EntryId> = lookup
+        .groups
+        .iter()
+        .map(|group| group.entry_id(lookup.key))
+        .collect();
+    ids.into_iter().partition(|id| {
+        let mut searched = searched.iter();
+        searched.any(|known| id.group() == known.group() || id.key() == known.key())
+    })
+}
+
+/// The entries that can be compared. What cannot be read is reported where it is used, and is no
+/// reason to fail here.
+fn read(store: &Store, lookup: &Lookup<'_>, ids: &[EntryId]) -> Vec<Entry> {
+    let entries = ids.iter().filter_map(|id| store.read_entry(id).ok()?);
+    entries
+        .filter(|entry| is_comparable(lookup, entry))
+        .collect()
 }
 
 /// Whether an entry has the kind of those that were searched, and may be named.
@@ -222,6 +247,23 @@ mod tests {
     fn as_map(parts: &[(&str, &str)]) -> BTreeMap<String, String> {
         let owned = |(name, digest): &(&str, &str)| ((*name).to_owned(), (*digest).to_owned());
         parts.iter().map(owned).collect()
+    }
+
+    #[test]
+    fn ids_tell_which_entries_have_the_key_or_belong_to_a_searched_group() {
+        let own = group("acme/app", "refs/heads/main", "./data");
+        let other = group("acme/lib", "", "./data");
+        let lookup = Lookup {
+            groups: std::slice::from_ref(&own),
+            key: "k",
+            restore_keys: &[],
+            parts: &BTreeMap::new(),
+            all_scopes: true,
+        };
+        let near = vec![own.entry_id("z"), other.entry_id("k")];
+        let others = vec![other.entry_id("z")];
+        let all = [near.clone(), others.clone()].concat();
+        assert_eq!(near_ids(&lookup, all), (near, others));
     }
 
     fn found(entries: &[Entry]) -> Option<(String, Difference)> {

@@ -38,7 +38,7 @@ pub(crate) fn unpack(
         restore_keys: &[],
         destination: &|root| destination(root, directory).map(Into::into),
         options: RestoreOptions {
-            only_look: true,
+            inspect: true,
             ..options
         },
         steps: None,

@@ -88,6 +88,11 @@ impl EntryId {
     pub fn group(&self) -> &str {
         self.0.split_once('-').map_or(&*self.0, |(group, _)| group)
     }
+
+    /// The digits of the entry's key. Entries of several groups with the same key have the same.
+    pub(crate) fn key(&self) -> &str {
+        self.0.split_once('-').map_or("", |(_, key)| key)
+    }
 }
 
 impl fmt::Display for EntryId {

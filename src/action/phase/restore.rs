@@ -47,7 +47,7 @@ pub(super) fn restore_task(
             extraneous: Extraneous::for_mirror(mirror),
             verify: step.inputs.verify,
             lookup_only: step.inputs.lookup_only,
-            only_look: false,
+            inspect: false,
         },
         record_as: step.job_state(),
         hints_at_all_scopes: false,

@@ -43,7 +43,7 @@ pub fn restore(
         };
         match stats.map_err(|error| store.as_damage(error)) {
             Ok(stats) => {
-                if !request.options.only_look
+                if !request.options.inspect
                     && let Err(error) = store.mark_used(&found.id)
                 {
                     monitor.warn(&error.with_advice());
@@ -71,7 +71,7 @@ fn restore_entry(
     let manifest = store.read_manifest(&entry.manifest)?;
     let roots = roots::destinations(&manifest.tree, request.destination)?;
     let lock = RootLock::take(&roots, LOCK_TIMEOUT, monitor)?;
-    let ready = if request.options.only_look {
+    let ready = if request.options.inspect {
         0
     } else {
         store.take_ready_copies(&entry.manifest, &manifest.tree, &roots)?

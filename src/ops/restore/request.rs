@@ -21,9 +21,10 @@ pub struct RestoreOptions {
     pub verify: bool,
     /// Find the entry, but write nothing.
     pub lookup_only: bool,
-    /// Leave the entry's ready copy in the store, and do not count this as a use.
-    #[serde(default)]
-    pub only_look: bool,
+    /// Somebody looks into the entry: leave its ready copy in the store, and do not count this as a
+    /// use. No job does that.
+    #[serde(skip)]
+    pub inspect: bool,
 }
 
 impl Default for RestoreOptions {
@@ -32,7 +33,7 @@ impl Default for RestoreOptions {
             extraneous: Extraneous::Keep,
             verify: true,
             lookup_only: false,
-            only_look: false,
+            inspect: false,
         }
     }
 }
