@@ -7,7 +7,7 @@ use local_cache::digest::Digest;
 
 use crate::support::compare::{assert_same, snapshot};
 use crate::support::tools::is_installed;
-use crate::support::{RunResult, Sandbox, trees};
+use crate::support::{RunResult, Sandbox, strace, trees};
 
 /// A sandbox with one entry of small and large files.
 fn saved() -> Sandbox {
@@ -28,8 +28,7 @@ fn a_lock_that_cannot_be_released_ends_with_the_process() {
     for number in 1..=6 {
         let sandbox = saved();
         let job = sandbox.job("other");
-        let inject = format!("inject=flock:error=EIO:when={number}+");
-        let strace = ["strace", "-f", "-o", "/dev/null", "-e", &inject];
+        let strace = strace::inject("flock", &format!("error=EIO:when={number}+"));
         let arguments = ["restore", "--json", "--key", "k", "tree"];
         let ran = RunResult::of(&mut sandbox.command_behind(&strace, &job, &arguments));
         assert!(matches!(ran.code, Some(0 | 1)), "call {number}: {ran:#?}");

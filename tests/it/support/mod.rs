@@ -8,6 +8,7 @@ pub(crate) mod mounts;
 pub(crate) mod release;
 pub(crate) mod repository;
 pub(crate) mod step;
+pub(crate) mod strace;
 pub(crate) mod tools;
 pub(crate) mod trees;
 
@@ -135,13 +136,14 @@ impl Sandbox {
 
     /// A command that runs the program in `job`, with arguments.
     pub(crate) fn command(&self, job: &Path, arguments: &[&str]) -> Command {
-        self.command_behind(&[], job, arguments)
+        let starter: [&str; 0] = [];
+        self.command_behind(&starter, job, arguments)
     }
 
     /// The same, started by another program such as strace.
     pub(crate) fn command_behind(
         &self,
-        starter: &[&str],
+        starter: &[impl AsRef<std::ffi::OsStr>],
         job: &Path,
         arguments: &[&str],
     ) -> Command {

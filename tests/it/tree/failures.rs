@@ -1,29 +1,12 @@
-//! A save or restore that could not do all of its work never says that it did.
-//!
-//! System calls are made to fail one after the other (`strace -e inject`). Whatever failed, a save
-//! that ends well made a complete entry, one that fails leaves the entry that was there, and a
-//! restore that ends well restored everything.
+//! A save or restore that could not do all of its work never says that it did: few descriptors,
+//! missing rights, refused links. `faults` lets single system calls fail.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::support::compare::{Snapshot, assert_same, snapshot};
 use crate::support::tools::{is_installed, is_root, run_tool, skip};
-use crate::support::{RunResult, Sandbox, deep, trees};
-
-/// Calls on files. Their first occurrences load the program and are skipped.
-const CALLS: [&str; 9] = [
-    "openat",
-    "getdents64",
-    "newfstatat",
-    "read",
-    "pread64",
-    "write",
-    "linkat",
-    "renameat2",
-    "listxattr,llistxattr",
-];
-const ERRORS: [&str; 3] = ["EIO", "EMFILE", "EACCES"];
+use crate::support::{RunResult, Sandbox, deep, strace, trees};
 
 /// Replaces a tree by a small one.
 fn remake(tree: &Path, seed: u64) {
@@ -63,31 +46,6 @@ impl Case {
         self.new = snapshot(&tree);
     }
 
-    /// Runs the program with one call failing.
-    fn with_failing_call(&self, fault: &Fault, job: &Path, arguments: &[&str]) -> RunResult {
-        let (trace, inject) = (
-            format!("trace={}", fault.call),
-            format!(
-                "inject={}:error={}:when={}",
-                fault.call, fault.error, fault.at
-            ),
-        );
-        let strace = [
-            "strace",
-            "-f",
-            "-qq",
-            "-o",
-            "/dev/null",
-            "-e",
-            &trace,
-            "-e",
-            &inject,
-        ];
-        let ran = RunResult::of(&mut self.sandbox.command_behind(&strace, job, arguments));
-        assert!(!ran.stderr.contains("panicked"), "{fault:?}: {ran:#?}");
-        ran
-    }
-
     /// What the entry `k` restores into an empty directory.
     fn entry(&self) -> Snapshot {
         let fresh = self.sandbox.job("fresh");
@@ -96,115 +54,6 @@ impl Case {
         fs::remove_dir_all(&fresh).unwrap();
         found
     }
-}
-
-#[derive(Debug)]
-struct Fault {
-    call: &'static str,
-    error: &'static str,
-    at: usize,
-}
-
-/// A sample of the calls; all of them with `LOCAL_CACHE_TESTS_EVERY_CALL`.
-fn faults() -> Vec<Fault> {
-    let step = if std::env::var_os("LOCAL_CACHE_TESTS_EVERY_CALL").is_some() {
-        1
-    } else {
-        4
-    };
-    let mut faults = Vec::new();
-    for (number, call) in CALLS.into_iter().enumerate() {
-        for (shift, error) in ERRORS.into_iter().enumerate() {
-            let last = if call == "openat" { 90 } else { 40 };
-            let first = if call == "openat" { 8 } else { 1 };
-            let calls = (first + (number + shift) % step..last).step_by(step);
-            faults.extend(calls.map(|at| Fault { call, error, at }));
-        }
-    }
-    faults
-}
-
-#[test]
-fn a_save_is_complete_or_fails_and_leaves_the_old_entry() {
-    if !is_installed("strace", "calls that fail during a save") {
-        return;
-    }
-    let mut case = Case::new();
-    let mut failures = 0;
-    for fault in faults() {
-        let arguments = ["save", "--json", "--refresh", "--key", "k", "tree"];
-        let ran = case.with_failing_call(&fault, &case.job, &arguments);
-        let found = case.entry();
-        if ran.code == Some(0) && ran.is_saved() {
-            let skipped = ran.json()["left-out-files"].as_u64().unwrap();
-            if fault.error == "EACCES" && skipped > 0 {
-                // What may not be read is named.
-                let named = ran
-                    .stderr
-                    .matches(" is not cached: it may not be read")
-                    .count();
-                assert_eq!(named as u64, skipped, "{fault:?}: {ran:#?}");
-            } else {
-                assert!(found == case.new, "{fault:?}: {ran:#?}");
-            }
-            // The old entry is the one to lose again.
-            case.prepare();
-        } else {
-            failures += 1;
-            assert!(!ran.stderr.is_empty(), "{fault:?}: {ran:#?}");
-            // The entry was made before its line could not be printed.
-            let is_made = ran.stderr.contains("cannot write the output");
-            let wanted = if is_made { &case.new } else { &case.old };
-            assert!(found == *wanted, "{fault:?}: {ran:#?}");
-            if is_made {
-                case.prepare();
-            }
-        }
-    }
-    assert!(failures > 20, "only {failures} saves failed");
-}
-
-#[test]
-fn a_restore_is_complete_or_fails() {
-    if !is_installed("strace", "calls that fail during a restore") {
-        return;
-    }
-    let mut case = Case::new();
-    let mut failures = 0;
-    for (number, fault) in faults().into_iter().enumerate() {
-        let job = case.sandbox.job("other");
-        let tree = job.join("tree");
-        drop(fs::remove_dir_all(&tree));
-        // Into nothing, over another state, and over the right one.
-        match number % 3 {
-            0 => {}
-            1 => remake(&tree, 3),
-            _ => drop(case.sandbox.restore(&job, "k").succeeded()),
-        }
-        let arguments = ["restore", "--json", "--mirror", "--key", "k", "tree"];
-        let ran = case.with_failing_call(&fault, &job, &arguments);
-        if ran.code == Some(0) && ran.is_hit() {
-            let found = snapshot(&tree);
-            assert!(
-                found == case.old || ran.stderr.contains("attributes"),
-                "{fault:?}: {ran:#?}"
-            );
-        } else {
-            failures += 1;
-            assert!(
-                !ran.stderr.is_empty() || !ran.is_hit(),
-                "{fault:?}: {ran:#?}"
-            );
-            // What cannot be read may be taken for damage, and is a miss then.
-            drop(fs::remove_dir_all(&tree));
-            if case.sandbox.mirror(&job, "k").succeeded().is_hit() {
-                assert_same(&case.old, &snapshot(&tree));
-            } else {
-                case.prepare();
-            }
-        }
-    }
-    assert!(failures > 20, "only {failures} restores failed");
 }
 
 #[test]
@@ -293,17 +142,7 @@ fn hard_links_that_become_copies_are_reported() {
     }
     let case = Case::new();
     let other = case.sandbox.job("other");
-    let starter = [
-        "strace",
-        "-f",
-        "-qq",
-        "-o",
-        "/dev/null",
-        "-e",
-        "trace=linkat",
-        "-e",
-        "inject=linkat:error=EPERM",
-    ];
+    let starter = strace::inject("linkat", "error=EPERM");
     let arguments = ["restore", "--json", "--key", "k", "tree"];
     let mut command = case.sandbox.command_behind(&starter, &other, &arguments);
     let ran = RunResult::of(&mut command).exited(0);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::{Case, copy, temporary_names};
 use crate::support::compare::{assert_same, disk_usage, snapshot};
 use crate::support::tools::is_installed;
-use crate::support::{RunResult, Sandbox, trees};
+use crate::support::{RunResult, Sandbox, strace, trees};
 
 /// System calls at whose entry the program is killed.
 const CALLS: [&str; 6] = [
@@ -39,21 +39,7 @@ fn kill_at_each_call(
         };
         for at in (first..).step_by(every).take(12) {
             prepare();
-            let (trace, inject) = (
-                format!("trace={calls}"),
-                format!("inject={calls}:signal=KILL:when={at}"),
-            );
-            let strace = [
-                "strace",
-                "-f",
-                "-qq",
-                "-o",
-                "/dev/null",
-                "-e",
-                &trace,
-                "-e",
-                &inject,
-            ];
+            let strace = strace::inject(calls, &format!("signal=KILL:when={at}"));
             let ran = RunResult::of(&mut sandbox.command_behind(&strace, job, arguments));
             let when = format!("killed at call {at} of {calls}");
             assert!(!ran.stderr.contains("panicked"), "{when}: {ran:#?}");

@@ -1,11 +1,11 @@
-//! Counts the system calls of a run, and lets one of them fail.
+//! Which system calls fail, and runs with one that does.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::fs;
 use std::path::Path;
 
-use crate::support::{RunResult, Sandbox};
+use crate::support::{RunResult, Sandbox, strace};
 
 /// The calls that can fail on a disk, a busy machine or a network filesystem, and how.
 ///
@@ -89,18 +89,7 @@ pub(super) fn count_calls(
 ) -> HashMap<&'static str, usize> {
     let log = sandbox.path("calls");
     let known: Vec<&str> = CALLS.iter().map(|(name, _)| *name).collect();
-    let trace = format!("trace={}", known.join(","));
-    let log_name = log.to_str().unwrap();
-    let strace = [
-        "strace",
-        "-f",
-        "-qq",
-        "--seccomp-bpf",
-        "-o",
-        log_name,
-        "-e",
-        &trace,
-    ];
+    let strace = strace::log(&known.join(","), log.to_str().unwrap());
     let ran = RunResult::of(&mut sandbox.command_behind(&strace, job, arguments));
     assert!(ran.code == Some(0), "without a fault: {ran:#?}");
     let text = fs::read_to_string(&log).unwrap();
@@ -133,12 +122,9 @@ pub(super) fn run_with_fault(
     arguments: &[&str],
     fault: Fault,
 ) -> RunResult {
-    let trace = format!("trace={}", fault.call);
-    let inject = format!(
-        "inject={}:error={}:when={}",
-        fault.call, fault.error, fault.at
+    let strace = strace::inject(
+        fault.call,
+        &format!("error={}:when={}", fault.error, fault.at),
     );
-    let strace = ["strace", "-f", "-qq", "--seccomp-bpf", "-o", "/dev/null"];
-    let strace = [&strace[..], &["-e", &trace, "-e", &inject]].concat();
     RunResult::of(&mut sandbox.command_behind(&strace, job, arguments))
 }
