@@ -188,10 +188,9 @@ pub(super) fn branch(entry: &Entry) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeMap, BTreeSet};
+    use std::collections::BTreeSet;
 
     use super::*;
-    use crate::digest::Digest;
     use crate::fs::Timestamp;
     use crate::store::EntryGroup;
 
@@ -205,19 +204,7 @@ mod tests {
         ListedEntry {
             id: group.entry_id(key),
             last_used: Timestamp::default(),
-            entry: Entry {
-                format: 1,
-                group,
-                key: key.to_owned(),
-                created: Timestamp::default(),
-                manifest: Digest::of(b""),
-                files: 0,
-                directories: 0,
-                bytes: 0,
-                added_bytes: 0,
-                record: None,
-                parts: BTreeMap::new(),
-            },
+            entry: Entry::empty(group, key),
         }
     }
 

@@ -213,7 +213,6 @@ fn list(paths: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::digest::Digest;
     use crate::store::CacheKind;
 
     fn group(scope: &str, git_ref: &str, path: &str) -> EntryGroup {
@@ -227,20 +226,12 @@ mod tests {
 
     fn entry(group: EntryGroup, key: &str, seconds: i64, parts: &[(&str, &str)]) -> Entry {
         Entry {
-            format: 1,
-            group,
-            key: key.to_owned(),
             created: Timestamp {
                 seconds,
                 nanoseconds: 0,
             },
-            manifest: Digest::of(b""),
-            files: 0,
-            directories: 0,
-            bytes: 0,
-            added_bytes: 0,
-            record: None,
             parts: as_map(parts),
+            ..Entry::empty(group, key)
         }
     }
 

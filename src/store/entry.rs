@@ -147,6 +147,26 @@ fn cannot_encode(error: &serde_json::Error) -> Error {
 }
 
 #[cfg(test)]
+impl Entry {
+    /// An entry without files.
+    pub(crate) fn empty(group: EntryGroup, key: &str) -> Self {
+        Self {
+            format: 1,
+            group,
+            key: key.to_owned(),
+            created: Timestamp::default(),
+            manifest: Digest::of(b""),
+            files: 0,
+            directories: 0,
+            bytes: 0,
+            added_bytes: 0,
+            record: None,
+            parts: BTreeMap::new(),
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::store::id::CacheKind;

@@ -22,7 +22,7 @@ use crate::error::{Error, Result};
 use crate::fs::FileKind;
 use crate::monitor::{Monitor, Silent};
 use crate::tree::manifest::{Manifest, References};
-use crate::tree::{Content, ContentLocation, LeafKind};
+use crate::tree::{Content, ContentLocation, FileData};
 
 /// A pack is rewritten if it has at least this many dead bytes, and more dead than live ones.
 const MIN_DEAD_BYTES: u64 = 1 << 20;
@@ -372,18 +372,9 @@ impl Store {
 }
 
 fn packed_contents(manifest: &Manifest) -> impl Iterator<Item = Digest> {
+    let packed = |(_, content): &(&FileData, Content)| content.location != ContentLocation::Blob;
     manifest
-        .tree
-        .leaves()
-        .iter()
-        .filter_map(|leaf| match &leaf.kind {
-            LeafKind::File(file) => match file.content {
-                Some(Content {
-                    location: ContentLocation::Pack(_),
-                    digest,
-                }) => Some(digest),
-                _ => None,
-            },
-            _ => None,
-        })
+        .contents()
+        .filter(packed)
+        .map(|(_, content)| content.digest)
 }

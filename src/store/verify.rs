@@ -359,18 +359,8 @@ impl Store {
 
 /// The blobs that a manifest needs, with their lengths.
 fn blob_lengths(manifest: &Manifest) -> impl Iterator<Item = (Digest, u64)> {
-    manifest
-        .tree
-        .leaves()
-        .iter()
-        .filter_map(|leaf| match &leaf.kind {
-            LeafKind::File(file) => match file.content {
-                Some(Content {
-                    location: ContentLocation::Blob,
-                    digest,
-                }) => Some((digest, file.data_len())),
-                _ => None,
-            },
-            _ => None,
-        })
+    let blobs = manifest
+        .contents()
+        .filter(|(_, content)| content.location == ContentLocation::Blob);
+    blobs.map(|(file, content)| (content.digest, file.data_len()))
 }

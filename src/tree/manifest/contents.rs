@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::fs::Timestamp;
-use crate::tree::model::{Content, ContentLocation, LeafKind, Tree};
+use crate::tree::model::{Content, ContentLocation, FileData, LeafKind, Tree};
 
 /// A tree with the digests of its contents.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,13 +29,7 @@ impl Manifest {
     pub fn references(&self) -> References {
         let mut packs: Vec<(Digest, u64)> = self.packs.iter().map(|pack| (*pack, 0)).collect();
         let mut blobs = Vec::new();
-        for leaf in self.tree.leaves() {
-            let LeafKind::File(file) = &leaf.kind else {
-                continue;
-            };
-            let Some(Content { digest, location }) = file.content else {
-                continue;
-            };
+        for (file, Content { digest, location }) in self.contents() {
             match location {
                 ContentLocation::Pack(pack) => {
                     if let Some((_, used)) = packs.get_mut(pack as usize) {
@@ -48,5 +42,18 @@ impl Manifest {
         blobs.sort_unstable();
         blobs.dedup();
         References { packs, blobs }
+    }
+
+    /// The files that are not empty, each with where its contents are.
+    pub(crate) fn contents(&self) -> impl Iterator<Item = (&FileData, Content)> {
+        let files = self
+            .tree
+            .leaves()
+            .iter()
+            .filter_map(|leaf| match &leaf.kind {
+                LeafKind::File(file) => Some(file),
+                LeafKind::HardLink(_) | LeafKind::Symlink(_) => None,
+            });
+        files.filter_map(|file| Some((file, file.content?)))
     }
 }
