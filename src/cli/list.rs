@@ -8,12 +8,12 @@ use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use super::context::CommandContext;
+use super::entry_table::EntryTable;
 use super::exit::Exit;
 use super::selection::{SelectionArgs, ShortIds, branch, repository};
 use super::text::{age_of, one_line};
 use crate::fmt::human::{bytes, plural};
 use crate::fmt::screen::Screen;
-use crate::fmt::table::Table;
 use crate::ops::entries::{self, ListedEntry};
 use crate::store::{Entry, Store};
 
@@ -141,36 +141,14 @@ fn sort(rows: &mut [Row], order: Sort) {
 }
 
 fn table(rows: &[Row], ids: &ShortIds, screen: Screen) -> String {
-    let mut table = Table::new([
-        "entry",
-        "repository",
-        "branch",
-        "kind",
-        "size",
-        "disk",
-        "saved",
-        "used",
-        "key",
-    ])
-    .align_right([4, 5, 6, 7])
-    .flexible([1, 2, 8]);
+    let mut table = EntryTable::new(ids, &["disk", "saved", "used"], &[]);
     for (listed, share) in rows {
-        let ListedEntry {
-            id,
-            entry,
-            last_used,
-        } = listed;
-        table.add_row([
-            ids.show(id),
-            one_line(repository(entry)),
-            one_line(branch(entry)),
-            entry.group.kind.to_string(),
-            bytes(entry.bytes),
+        let cells = [
             bytes(*share),
-            age_of(entry.created),
-            age_of(*last_used),
-            one_line(&entry.key),
-        ]);
+            age_of(listed.entry.created),
+            age_of(listed.last_used),
+        ];
+        table.add(&listed.id, &listed.entry, &cells);
     }
     table.show(screen)
 }

@@ -12,6 +12,7 @@ mod context;
 mod demo;
 mod demo_output;
 mod doctor;
+mod entry_table;
 mod exit;
 mod failure;
 mod help;

@@ -8,14 +8,14 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::context::CommandContext;
+use super::entry_table::EntryTable;
 use super::exit::Exit;
-use super::selection::{ShortIds, branch, repository};
-use super::text::{Rendered, age_of, one_line};
+use super::selection::ShortIds;
+use super::text::{Rendered, age_of};
 use super::values::{KeepCount, parse_duration, parse_keep_count, parse_size};
 use crate::error::Error;
 use crate::fmt::human::{bytes, plural};
 use crate::fmt::screen::Screen;
-use crate::fmt::table::Table;
 use crate::ops::prune::{self, Pruned};
 use crate::store::retention::{RetentionDecision, RetentionPolicy, family};
 use crate::store::{CacheKind, Entry};
@@ -142,34 +142,15 @@ fn table(decisions: &[(RetentionDecision, Entry)], screen: Screen) -> String {
         return String::new();
     }
     let ids = ShortIds::of(decisions.iter().map(|(decision, _)| &decision.id));
-    let mut table = Table::new([
-        "entry",
-        "repository",
-        "branch",
-        "kind",
-        "size",
-        "used",
-        "rank",
-        "decision",
-        "key",
-    ])
-    .align_right([4, 5])
-    .flexible([1, 2, 8]);
+    let mut table = EntryTable::new(&ids, &["used"], &["rank", "decision"]);
     for (decision, entry) in decisions {
-        table.add_row([
-            ids.show(&decision.id),
-            one_line(repository(entry)),
-            one_line(branch(entry)),
-            entry.group.kind.to_string(),
-            bytes(entry.bytes),
+        let evict = decision.evict.as_ref();
+        let cells = [
             age_of(decision.last_used),
             format!("{}.", decision.rank),
-            decision
-                .evict
-                .as_ref()
-                .map_or_else(|| "keep".to_owned(), |reason| format!("remove: {reason}")),
-            one_line(&entry.key),
-        ]);
+            evict.map_or_else(|| "keep".to_owned(), |reason| format!("remove: {reason}")),
+        ];
+        table.add(&decision.id, entry, &cells);
     }
     format!("{}\n", table.show(screen))
 }

@@ -5,15 +5,14 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::context::CommandContext;
+use super::entry_table::EntryTable;
 use super::exit::Exit;
 use super::failure::usage_error;
 use super::list::entry_json;
-use super::selection::{SelectionArgs, ShortIds, branch, repository};
-use super::text::one_line;
+use super::selection::{SelectionArgs, ShortIds};
 use crate::error::Error;
 use crate::fmt::human::{bytes, plural};
 use crate::fmt::screen::Screen;
-use crate::fmt::table::Table;
 use crate::ops::entries::{self, ListedEntry};
 use crate::ops::prune;
 use crate::store::{EntryId, Store};
@@ -122,19 +121,9 @@ fn remove(context: &CommandContext<'_>, store: &Store, doomed: &[&ListedEntry]) 
 }
 
 fn table(entries: &[&ListedEntry], ids: &ShortIds, screen: Screen) -> String {
-    let mut table = Table::new(["entry", "repository", "branch", "kind", "size", "key"])
-        .align_right([4])
-        .flexible([1, 2, 5]);
+    let mut table = EntryTable::new(ids, &[], &[]);
     for listed in entries {
-        let entry = &listed.entry;
-        table.add_row([
-            ids.show(&listed.id),
-            one_line(repository(entry)),
-            one_line(branch(entry)),
-            entry.group.kind.to_string(),
-            bytes(entry.bytes),
-            one_line(&entry.key),
-        ]);
+        table.add(&listed.id, &listed.entry, &[]);
     }
     table.show(screen)
 }

@@ -18,9 +18,9 @@ pub struct Table {
 }
 
 impl Table {
-    pub fn new<const N: usize>(headings: [&str; N]) -> Self {
+    pub fn new<'h>(headings: impl IntoIterator<Item = &'h str>) -> Self {
         Self {
-            rows: vec![headings.map(str::to_owned).into()],
+            rows: vec![headings.into_iter().map(str::to_owned).collect()],
             right_aligned: Vec::new(),
             flexible: Vec::new(),
         }
@@ -28,19 +28,19 @@ impl Table {
 
     /// Aligns columns to the right, for numbers.
     #[must_use]
-    pub(crate) fn align_right<const N: usize>(mut self, columns: [usize; N]) -> Self {
+    pub(crate) fn align_right(mut self, columns: impl Into<Vec<usize>>) -> Self {
         self.right_aligned = columns.into();
         self
     }
 
     /// Cuts the cells of these columns if a terminal is too narrow for the table.
     #[must_use]
-    pub(crate) fn flexible<const N: usize>(mut self, columns: [usize; N]) -> Self {
+    pub(crate) fn flexible(mut self, columns: impl Into<Vec<usize>>) -> Self {
         self.flexible = columns.into();
         self
     }
 
-    pub(crate) fn add_row<const N: usize>(&mut self, cells: [String; N]) {
+    pub(crate) fn add_row(&mut self, cells: impl Into<Vec<String>>) {
         self.rows.push(cells.into());
     }
 

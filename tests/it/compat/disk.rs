@@ -232,13 +232,7 @@ fn a_mirrored_home_loses_nothing() {
     job.file("~/.cache/x", "1");
     job.saved("~", "k");
     job.file("~/.runner-credentials", "2");
-    let done = job
-        .restore()
-        .with("path", "~")
-        .with("key", "k")
-        .with("mirror", "true")
-        .main()
-        .passed();
+    let done = job.mirrored("~", "k");
     done.logs("::warning title=local-cache::")
         .logs("contains the home directory, so nothing is removed;");
     assert_eq!(job.read("~/.runner-credentials").as_deref(), Some("2"));
@@ -252,13 +246,7 @@ fn a_mirrored_directory_above_the_workspace_loses_nothing() {
     job.file("a", "1");
     job.saved(&above, "k");
     job.file("b", "2");
-    let done = job
-        .restore()
-        .with("path", &above)
-        .with("key", "k")
-        .with("mirror", "true")
-        .main()
-        .passed();
+    let done = job.mirrored(&above, "k");
     done.logs("contains the directory of the workspace, so nothing is removed;");
     assert_eq!(job.read("b").as_deref(), Some("2"));
 }
@@ -271,13 +259,7 @@ fn mirror_removes_what_the_entry_does_not_have() {
     job.saved("a", "k");
     job.file("a/y", "2");
     job.file("b/z", "3");
-    let done = job
-        .restore()
-        .with("path", "a")
-        .with("key", "k")
-        .with("mirror", "true")
-        .main()
-        .passed();
+    let done = job.mirrored("a", "k");
     done.does_not_log("::warning");
     assert!(
         job.locate("a/x").exists() && !job.locate("a/y").exists() && job.locate("b/z").exists()

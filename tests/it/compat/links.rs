@@ -106,13 +106,7 @@ fn a_directory_is_restored_through_a_link_in_its_place_and_not_mirrored_there() 
     let later = machine.job();
     later.file("$TMP/elsewhere/y", "2");
     later.link("a", later.locate("$TMP/elsewhere"));
-    let mirrored = later
-        .restore()
-        .with("path", "a")
-        .with("key", "k")
-        .with("mirror", "true")
-        .main()
-        .passed();
+    let mirrored = later.mirrored("a", "k");
     mirrored
         .logs("::warning title=local-cache::")
         .logs("where nothing may be removed")

@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 
-use super::step::Step;
+use super::step::{PhaseResult, Step};
 use tempfile::TempDir;
 
 /// The unprivileged user who runs phases if the tests run as root.
@@ -274,6 +274,13 @@ impl<'m> Job<'m> {
             .with("keep", "100")
             .main();
         assert!(done.log.contains("Cache saved with key: "), "{}", done.log);
+    }
+
+    /// Restores the paths and removes what the entry does not have.
+    #[track_caller]
+    pub(crate) fn mirrored(&self, path: &str, key: &str) -> PhaseResult {
+        let step = self.restore().with("path", path).with("key", key);
+        step.with("mirror", "true").main().passed()
     }
 
     /// The key of the entry that a restore finds.
