@@ -51,6 +51,13 @@ pub enum Error {
         /// What is wrong and what is allowed.
         what: String,
     },
+    /// The remote tier failed, or an object in it is not what it should be.
+    #[error("{what}")]
+    Remote {
+        what: String,
+        /// What to do next.
+        advice: &'static str,
+    },
     /// The operation was cancelled by a signal or a time limit.
     #[error("interrupted")]
     Interrupted,
@@ -121,7 +128,7 @@ impl Error {
             Self::NewerFormat { .. } => {
                 "update local-cache, or choose another directory with --cache-root"
             }
-            Self::Untrusted { advice, .. } => advice,
+            Self::Untrusted { advice, .. } | Self::Remote { advice, .. } => advice,
             Self::Busy { .. } => "try again when it is done",
             Self::Invalid { .. } | Self::Interrupted => return None,
         };

@@ -11,6 +11,7 @@
 //! - `action`: the phases of the GitHub Action: inputs and workflow context in, outputs and log
 //!   lines out
 //! - `job`: what the action asks of a worker: request, reply, and the dispatch to operations
+//! - `remote`: entries on S3-compatible storage, shared by many machines
 //! - `ops`: operations on a store: restore, save, prune, free space, import
 //! - `cargo`: knowledge about Cargo: projects, toolchains, keys, unused outputs of `target`,
 //!   freshness of units
@@ -47,6 +48,8 @@ pub mod glob;
 pub mod job;
 pub mod monitor;
 pub mod ops;
+#[cfg(feature = "remote")]
+pub mod remote;
 pub mod site;
 pub mod stats;
 pub mod store;

@@ -33,6 +33,10 @@ pub enum Stage {
     Verifying,
     /// Removing unused data from the store.
     Cleaning,
+    /// Writing contents to the remote.
+    Pushing,
+    /// Reading contents from the remote.
+    Pulling,
 }
 
 /// Ignores all progress and never stops an operation.

@@ -14,6 +14,7 @@ use super::context::WorkflowContext;
 use super::event::EventPayload;
 use super::inputs::{Inputs, Scope};
 use crate::store::CacheScope;
+use crate::store::scope::UNTRUSTED_REFS;
 
 /// What a run may read and write.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -135,8 +136,8 @@ fn untrusted_ref(context: &WorkflowContext, event: Option<&EventPayload>) -> Opt
     let number = source.and_then(|source| source.pull_request);
     let head = source.and_then(|source| source.head_repository.clone());
     Some(match (number, head) {
-        (Some(number), _) => format!("untrusted/pull/{number}"),
-        (None, Some(head)) => format!("untrusted/repository/{}", head.to_ascii_lowercase()),
-        (None, None) => format!("untrusted/run/{}", context.run_id?),
+        (Some(number), _) => format!("{UNTRUSTED_REFS}pull/{number}"),
+        (None, Some(head)) => format!("{UNTRUSTED_REFS}repository/{}", head.to_ascii_lowercase()),
+        (None, None) => format!("{UNTRUSTED_REFS}run/{}", context.run_id?),
     })
 }

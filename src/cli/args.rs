@@ -20,6 +20,8 @@ use super::list::ListArgs;
 use super::man::ManArgs;
 use super::patterns::{HashFilesArgs, PathsArgs};
 use super::prune::PruneArgs;
+#[cfg(feature = "remote")]
+use super::remote::RemoteArgs;
 use super::report::ReportArgs;
 use super::restore::RestoreArgs;
 use super::rm::RmArgs;
@@ -74,6 +76,8 @@ pub(super) enum Command {
     HashFiles(HashFilesArgs),
     Key(KeyArgs),
     Cargo(CargoArgs),
+    #[cfg(feature = "remote")]
+    Remote(RemoteArgs),
     Demo(DemoArgs),
     Stats(StatsArgs),
     Report(ReportArgs),

@@ -10,6 +10,7 @@ use super::failure::usage_error;
 use super::record;
 use super::restore::LookupArgs;
 use super::scope::ScopeArgs;
+use super::second_tier::{CommandTier, SecondTierArgs};
 use super::values::parse_freshness;
 use super::why;
 use crate::action::{WorkflowContext, inputs};
@@ -18,7 +19,7 @@ use crate::fmt::human::plural;
 use crate::fs::Local;
 use crate::job::{
     CargoTarget, Housekeeping, Job, JobReply, JobTarget, RestoreTask, SaveTask, StaleUnit, Task,
-    WorkspaceLine, last_restore, run_job,
+    WorkspaceLine, last_restore, run_job_with,
 };
 use crate::ops::save::{IfExists, SaveOptions};
 use crate::stats::event::{Event, Phase};
@@ -109,6 +110,8 @@ struct ProjectArgs {
     /// has changed), cargo (nothing that cargo tracks has changed) or off (none)
     #[arg(long, value_name = "MODE", default_value = "safe", value_parser = parse_freshness)]
     freshness: FreshnessMode,
+    #[command(flatten)]
+    remote: SecondTierArgs,
 }
 
 pub(super) fn cargo(context: &mut CommandContext<'_>, args: &CargoArgs) -> Result<Exit> {
@@ -124,7 +127,9 @@ pub(super) fn cargo(context: &mut CommandContext<'_>, args: &CargoArgs) -> Resul
             let cargo = project_target(context, &args.project, &scopes.workflow)?;
             let run = record::run(context, &scopes.workflow);
             let event = (!args.lookup.lookup_only).then(|| Event::now(Phase::Main, run));
-            let reply = run_recorded(context, cargo, Task::Restore(task), event)?;
+            let job = recorded(job(context, cargo, Task::Restore(task)), event);
+            let tier = CommandTier::of(context, &args.project.remote)?;
+            let reply = run_job_here(context, &job, tier.as_ref())?;
             let is_miss = reply.caches.iter().all(|cache| cache.found.is_none());
             Ok(args.lookup.exit(is_miss))
         }
@@ -160,7 +165,9 @@ pub(super) fn cargo(context: &mut CommandContext<'_>, args: &CargoArgs) -> Resul
             };
             let run = record::run(context, &scopes.workflow);
             let event = Event::now(Phase::Post, run);
-            let reply = run_recorded(context, cargo, Task::Save(task), Some(event))?;
+            let job = recorded(job(context, cargo, Task::Save(task)), Some(event));
+            let tier = CommandTier::of(context, &args.project.remote)?;
+            let reply = run_job_here(context, &job, tier.as_ref())?;
             if args.fail_on_stale {
                 check_stale(&reply.stale)?;
             }
@@ -169,29 +176,37 @@ pub(super) fn cargo(context: &mut CommandContext<'_>, args: &CargoArgs) -> Resul
     }
 }
 
-/// Runs a job on the caches of the workspaces, records its event and prints its outcome.
-fn run_recorded(
-    context: &mut CommandContext<'_>,
-    cargo: CargoTarget,
-    task: Task,
-    event: Option<Event>,
-) -> Result<JobReply> {
-    let job = Job {
+/// The job with the event that it records.
+fn recorded(job: Job, event: Option<Event>) -> Job {
+    Job {
         housekeeping: Housekeeping {
             event,
             ..Housekeeping::default()
         },
-        ..job(context, cargo, task)
-    };
-    let reply = run_job(&job, &Local::new(context.home()), context.monitor);
+        ..job
+    }
+}
+
+/// Runs a job on the caches of the workspaces and prints its outcome.
+fn run_job_here(
+    context: &mut CommandContext<'_>,
+    job: &Job,
+    tier: Option<&CommandTier>,
+) -> Result<JobReply> {
+    let second_tier = tier.map(CommandTier::second_tier);
+    let namespace = Local::new(context.home());
+    let reply = run_job_with(job, &namespace, context.monitor, second_tier);
     for warning in &reply.warnings {
         context.monitor.warn(warning);
     }
     for warning in &reply.stale {
         context.monitor.warn(&warning.to_string());
     }
-    let (text, json) = cargo_output::render(&reply);
-    context.print(&text, &json)?;
+    let mut rendered = cargo_output::render(&reply);
+    if let Some(tier) = tier {
+        tier.report(&mut rendered);
+    }
+    context.print(&rendered.0, &rendered.1)?;
     check(&reply)?;
     Ok(reply)
 }

@@ -8,7 +8,7 @@ const GROUPS: [(&str, &[&str]); 5] = [
     ("See what it does", &["list", "show", "stats", "report"]),
     (
         "Keep it in order",
-        &["doctor", "verify", "prune", "rm", "import"],
+        &["doctor", "verify", "prune", "rm", "remote", "import"],
     ),
     ("Work with patterns", &["paths", "hash-files"]),
     ("Learn and set up", &["demo", "completions", "man"]),
@@ -34,7 +34,11 @@ fn groups(command: &clap::Command) -> String {
         // Writing to a string does not fail.
         let _ = writeln!(text, "{header}{title}:{header:#}");
         for name in names {
-            let about = command.find_subcommand(name).and_then(|it| it.get_about());
+            // `remote` depends on a feature.
+            let Some(subcommand) = command.find_subcommand(name) else {
+                continue;
+            };
+            let about = subcommand.get_about();
             let about = about.map(ToString::to_string).unwrap_or_default();
             let _ = writeln!(text, "  {literal}{name:<12}{literal:#} {about}");
         }
@@ -57,6 +61,7 @@ mod tests {
             .iter()
             .flat_map(|(_, names)| *names)
             .copied()
+            .filter(|name| cfg!(feature = "remote") || *name != "remote")
             .collect();
         let commands = command.get_subcommands().filter(|it| !it.is_hide_set());
         let mut commands: Vec<&str> = commands.map(|it| it.get_name()).collect();

@@ -25,12 +25,17 @@ mod patterns;
 mod progress;
 mod prune;
 mod record;
+#[cfg(feature = "remote")]
+mod remote;
+#[cfg(feature = "remote")]
+mod remote_config;
 mod report;
 mod restore;
 mod rm;
 mod run;
 mod save;
 mod scope;
+mod second_tier;
 mod selection;
 mod show;
 mod stats;

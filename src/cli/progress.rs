@@ -63,6 +63,8 @@ impl Monitor for Progress {
             Stage::Restoring => "restoring",
             Stage::Verifying => "verifying",
             Stage::Cleaning => "cleaning",
+            Stage::Pushing => "pushing",
+            Stage::Pulling => "pulling",
         });
     }
 

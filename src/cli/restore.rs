@@ -15,6 +15,7 @@ use super::failure::usage_error;
 use super::record::record;
 use super::save::path_group;
 use super::scope::ScopeArgs;
+use super::second_tier::{CommandTier, SecondTierArgs};
 use super::selection::SelectionArgs;
 use super::text::{Rendered, files_and_bytes, one_line};
 use super::values::parse_key;
@@ -24,7 +25,6 @@ use crate::fs::Local;
 use crate::job::{CacheReply, FoundEntry, PathsTarget};
 use crate::ops::entries;
 use crate::ops::near_miss::{Difference, Lookup, NearMiss, near_miss};
-use crate::ops::path_list::PathList;
 use crate::ops::restore::{self, RestoreOptions, RestoredEntry};
 use crate::ops::unpack::unpack;
 use crate::stats::event::Phase;
@@ -59,6 +59,8 @@ pub(super) struct RestoreArgs {
     /// ID of the entry to write with --to, or its key
     #[arg(long, value_name = "ENTRY|KEY", requires = "to", conflicts_with_all = ["key", "restore_keys", "mirror", "paths"])]
     entry: Option<String>,
+    #[command(flatten)]
+    remote: SecondTierArgs,
     /// Files, directories or patterns, the same as given to `save`
     #[arg(required_unless_present = "entry", value_name = "PATH")]
     paths: Vec<String>,
@@ -109,29 +111,47 @@ pub(super) fn restore(context: &mut CommandContext<'_>, args: &RestoreArgs) -> R
             "--mirror would also delete what the `!` patterns exclude; use only one of the two",
         ));
     }
-    let store = match Store::open(context.cache_root) {
+    let tier = CommandTier::of(context, &args.remote)?;
+    let mut store = match Store::open(context.cache_root) {
         Err(error) if error.is_damage() => {
             context.monitor.warn(&error.with_advice());
             None
         }
         other => other?,
     };
+    if store.is_none() && tier.is_some() {
+        store = Some(Store::create(context.cache_root)?);
+    }
     let scopes = args.scope.resolve(context)?;
     let read = scopes.read.iter();
     let groups: Vec<EntryGroup> = read.map(|scope| path_group(scope, &paths)).collect();
     let restored = match &store {
-        Some(store) => restore_from(context, args, store, key, (&groups, &paths))?,
+        Some(store) => {
+            let request = restore::RestoreRequest {
+                groups: &groups,
+                key,
+                restore_keys: &args.restore_keys,
+                destination: &|root| paths.destination(root, &Local::default()),
+                options: args.lookup.restore_options(args.mirror),
+                steps: None,
+                second_tier: tier.as_ref().map(CommandTier::second_tier),
+            };
+            restore::restore(store, &request, context.monitor)?
+        }
         None => None,
     };
-    let (mut text, mut json) = match &restored {
+    let mut rendered = match &restored {
         Some(restored) => render(restored, key),
         None => render_miss(key, context.cache_root),
     };
     if let (Some(store), None) = (&store, &restored) {
         let hint = near_miss(store, &lookup(args, key, &groups));
-        add_hint(&mut text, &mut json, hint.as_ref());
+        add_hint(&mut rendered.0, &mut rendered.1, hint.as_ref());
     }
-    context.print(&text, &json)?;
+    if let Some(tier) = &tier {
+        tier.report(&mut rendered);
+    }
+    context.print(&rendered.0, &rendered.1)?;
     let is_miss = restored.is_none();
     if !args.lookup.lookup_only {
         let cache = CacheReply {
@@ -200,24 +220,6 @@ fn restore_to(
     json["directory"] = directory.display().to_string().into();
     context.print(&text, &json)?;
     Ok(Exit::Done)
-}
-
-fn restore_from(
-    context: &CommandContext<'_>,
-    args: &RestoreArgs,
-    store: &Store,
-    key: &str,
-    (groups, paths): (&[EntryGroup], &PathList),
-) -> Result<Option<RestoredEntry>> {
-    let request = restore::RestoreRequest {
-        groups,
-        key,
-        restore_keys: &args.restore_keys,
-        destination: &|root| paths.destination(root, &Local::default()),
-        options: args.lookup.restore_options(args.mirror),
-        steps: None,
-    };
-    Ok(restore::restore(store, &request, context.monitor)?)
 }
 
 fn render_miss(key: &str, cache_root: &Path) -> Rendered {

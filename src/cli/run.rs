@@ -97,6 +97,8 @@ fn dispatch(context: &mut CommandContext<'_>, command: &Command) -> Result<Exit>
         Command::HashFiles(args) => patterns::hash_files(context, args),
         Command::Key(args) => key::key(context, args),
         Command::Cargo(args) => cargo::cargo(context, args),
+        #[cfg(feature = "remote")]
+        Command::Remote(args) => super::remote::remote(context, args),
         Command::Demo(args) => demo::demo(context, args),
         Command::Stats(args) => stats::stats(context, args),
         Command::Report(args) => report::report(context, args),

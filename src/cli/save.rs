@@ -13,6 +13,7 @@ use super::exit::Exit;
 use super::failure::usage_error;
 use super::record::record;
 use super::scope::ScopeArgs;
+use super::second_tier::{CommandTier, SecondTierArgs};
 use super::text::{Rendered, files_and_bytes, one_line};
 use super::values::parse_key;
 use crate::fmt::human::{bytes, elapsed, plural};
@@ -41,6 +42,8 @@ pub(super) struct SaveArgs {
     keep_ready: bool,
     #[command(flatten)]
     scope: ScopeArgs,
+    #[command(flatten)]
+    remote: SecondTierArgs,
     /// Files, directories or patterns; a pattern with `!` in front excludes
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<String>,
@@ -56,11 +59,13 @@ pub(super) fn save(context: &mut CommandContext<'_>, args: &SaveArgs) -> Result<
         ));
     }
     let scopes = args.scope.resolve(context)?;
+    let tier = CommandTier::of(context, &args.remote)?;
     let store = Store::create(context.cache_root)?;
     let roots = paths.resolve(&Local::default())?;
     let filter = roots.filter();
+    let group = path_group(&scopes.write, &paths);
     let request = save::SaveRequest {
-        group: &path_group(&scopes.write, &paths),
+        group: &group,
         key,
         roots: &roots.roots,
         filter: filter.as_ref().map(|filter| filter as &_),
@@ -70,8 +75,16 @@ pub(super) fn save(context: &mut CommandContext<'_>, args: &SaveArgs) -> Result<
         parent: None,
     };
     let outcome = save::save(&store, &request, context.monitor)?;
-    let (text, json) = render(&outcome, key);
-    context.print(&text, &json)?;
+    let mut rendered = render(&outcome, key);
+    if let Some(tier) = &tier {
+        // An entry that exists may have been saved while the remote did not work.
+        if matches!(outcome, SaveOutcome::Saved(_) | SaveOutcome::Exists) {
+            let id = group.entry_id(key);
+            tier.second_tier().saved(&store, &id, context.monitor)?;
+        }
+        tier.report(&mut rendered);
+    }
+    context.print(&rendered.0, &rendered.1)?;
     let is_nothing = matches!(outcome, SaveOutcome::NothingToSave);
     let cache = CacheReply {
         saved: Some(outcome.into()),

@@ -60,6 +60,7 @@ fn run_guard(context: &JobContext<'_>, policy: &GuardPolicy) -> Option<GuardRepo
         job,
         namespace,
         monitor,
+        ..
     } = *context;
     let workspace = namespace.locate(&job.workspace).ok();
     let report = namespace

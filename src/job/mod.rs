@@ -24,4 +24,4 @@ pub use request::{
     Housekeeping, Job, JobTarget, KeepCounts, PathsTarget, RestoreRecord, RestoreTask, SaveNotes,
     SaveTask, Task,
 };
-pub use run::run_job;
+pub use run::{run_job, run_job_with};

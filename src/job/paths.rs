@@ -50,6 +50,7 @@ pub(crate) fn restore(
             ..task.options
         },
         steps: None,
+        second_tier: context.second_tier,
     };
     cache.found = restore_entry(store, &request, context.monitor)?.map(Into::into);
     if cache.found.is_none() {

@@ -7,23 +7,35 @@ use crate::error::{Error, Result};
 use crate::fs::Namespace;
 use crate::job::context::JobContext;
 use crate::job::disk::disk_state;
-use crate::job::reply::{CacheReply, JobReply};
+use crate::job::reply::{CacheReply, JobReply, SaveReply};
 use crate::job::request::{Job, JobTarget, KeepCounts, RestoreRecord, RestoreTask, SaveTask, Task};
 use crate::job::warnings::WarningCollector;
 use crate::job::{cargo, housekeeping, paths};
 use crate::monitor::Monitor;
 use crate::ops::prune::prune;
+use crate::ops::restore::SecondTier;
 use crate::store::retention::RetentionPolicy;
 use crate::store::{CacheKind, EntryGroup, Store};
 
 /// Runs a job. Every failure is in the reply.
 pub fn run_job(job: &Job, namespace: &dyn Namespace, monitor: &dyn Monitor) -> JobReply {
+    run_job_with(job, namespace, monitor, None)
+}
+
+/// Runs a job whose restores look in a second tier, too.
+pub fn run_job_with(
+    job: &Job,
+    namespace: &dyn Namespace,
+    monitor: &dyn Monitor,
+    second_tier: Option<&dyn SecondTier>,
+) -> JobReply {
     let start = Instant::now();
     let collector = WarningCollector::new(monitor);
     let context = JobContext {
         job,
         namespace,
         monitor: &collector,
+        second_tier,
     };
     let mut reply = JobReply::default();
     let may_save = housekeeping::before(&context, &mut reply);
@@ -41,7 +53,7 @@ pub fn run_job(job: &Job, namespace: &dyn Namespace, monitor: &dyn Monitor) -> J
 fn restore(context: &JobContext<'_>, task: &RestoreTask, reply: &mut JobReply) -> Result<()> {
     let root = context.namespace.locate(&context.job.cache_root)?;
     let mut store = Store::open(&root)?;
-    if store.is_none() && task.record_as.is_some() {
+    if store.is_none() && (task.record_as.is_some() || context.second_tier.is_some()) {
         store = Some(Store::create(&root)?);
     }
     match &context.job.target {
@@ -74,7 +86,33 @@ fn save(context: &JobContext<'_>, task: &SaveTask, reply: &mut JobReply) -> Resu
         }
         JobTarget::Cargo(target) => cargo::save(context, target, &task, &store, reply)?,
     };
+    copy_to_second_tier(context, &store, &groups, reply)?;
     enforce_retention(context, &task, &store, &groups, reply)
+}
+
+/// After all caches, because their directories are locked while they are saved.
+fn copy_to_second_tier(
+    context: &JobContext<'_>,
+    store: &Store,
+    groups: &[EntryGroup],
+    reply: &JobReply,
+) -> Result<()> {
+    let Some(tier) = context.second_tier else {
+        return Ok(());
+    };
+    let is_stored = |cache: &&CacheReply| {
+        use SaveReply::{Done, Exists, Unchanged};
+        matches!(cache.saved, Some(Done { .. } | Exists { .. } | Unchanged))
+    };
+    for cache in reply.caches.iter().filter(is_stored) {
+        for group in groups {
+            let id = group.entry_id(&cache.key);
+            if store.read_entry(&id).is_ok_and(|entry| entry.is_some()) {
+                tier.saved(store, &id, context.monitor)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Keeps the records in the store, for act, which forgets the state that main saves.

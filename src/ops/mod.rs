@@ -20,7 +20,7 @@ use crate::store::lock::GcLock;
 
 /// How long an operation waits for a garbage collection to end, or for another restore below the
 /// same directory.
-const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
+pub(crate) const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long a removal waits for those who use the store. Who comes later waits as long.
 const GC_TIMEOUT: Duration = Duration::from_secs(3);

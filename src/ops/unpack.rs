@@ -42,6 +42,7 @@ pub(crate) fn unpack(
             ..options
         },
         steps: None,
+        second_tier: None,
     };
     restore(store, &request, monitor)
 }

@@ -198,6 +198,11 @@ impl Layout {
     }
 }
 
+/// What an administrator sets for the machine, beside the stores of all formats.
+pub fn machine_config(cache_root: &Path) -> PathBuf {
+    cache_root.join("config.toml")
+}
+
 /// The digest that a file name consists of, before `suffix`.
 pub(super) fn parse_digest(name: &std::ffi::OsStr, suffix: &str) -> Option<Digest> {
     name.to_str()?.strip_suffix(suffix)?.parse().ok()

@@ -1,5 +1,8 @@
 //! Writing contents into the store and publishing the manifest and the entry that refer to them.
 
+#[cfg(feature = "remote")]
+mod blob_writer;
+
 use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -8,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
-use super::blob::BlobSource;
+use super::blob::{BlobSource, CopiedBlob};
 use super::entry::Entry;
 use super::lock::{SaveLock, SharedLock};
 use super::open::{Store, random_name};
@@ -173,19 +176,27 @@ impl<'s> ContentWriter<'s> {
             extents,
         };
         let unfinished = self.temp_dir.new_path();
-        let Store { dir, layout, modes } = self.store;
-        let to = dir.create_new(&unfinished, modes.file)?;
+        let to = self
+            .store
+            .dir
+            .create_new(&unfinished, self.store.modes.file)?;
         let copied = blob::copy_data(&source, (&to, &unfinished), &self.reflinker)?;
+        self.publish_blob(&unfinished, &copied)?;
+        Ok(copied.digest)
+    }
+
+    fn publish_blob(&self, unfinished: &Path, copied: &CopiedBlob) -> Result<()> {
         if self.suspects.contains(&copied.digest) {
             // `publish_blob` would keep the damaged file if its length is right. The mark is
             // removed last: garbage collection keeps a marked blob that is intact.
+            let Store { dir, layout, .. } = self.store;
             self.store.create_blob_shelf(&copied.digest)?;
-            dir.rename(&unfinished, &layout.blob(&copied.digest))?;
+            dir.rename(unfinished, &layout.blob(&copied.digest))?;
             dir.remove(&layout.suspect(&copied.digest))?;
-        } else if self.store.publish_blob(&unfinished, &copied)? {
+        } else if self.store.publish_blob(unfinished, copied)? {
             self.added.fetch_add(copied.length, Ordering::Relaxed);
         }
-        Ok(copied.digest)
+        Ok(())
     }
 
     /// Closes all packs. Afterwards [`FinishedContents::pack`] knows the pack of each slot.

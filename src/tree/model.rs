@@ -250,6 +250,14 @@ impl Tree {
         (leaf.mode, leaf.mtime, leaf.kind) = (mode, mtime, LeafKind::File(data));
     }
 
+    /// Sets the contents of a regular file; other leaves have none.
+    #[cfg(feature = "remote")]
+    pub(crate) fn set_content(&mut self, id: LeafId, content: Content) {
+        if let LeafKind::File(file) = &mut self.leaves[id.index()].kind {
+            file.content = Some(content);
+        }
+    }
+
     pub(crate) fn set_leaf_mtime(&mut self, id: LeafId, mtime: Timestamp) {
         self.leaves[id.index()].mtime = mtime;
     }

@@ -21,6 +21,8 @@ mod invariants;
 mod job;
 mod native;
 mod ops;
+#[cfg(feature = "remote")]
+mod remote;
 mod site;
 mod stats;
 mod store;

@@ -41,6 +41,7 @@ pub fn import(
         job,
         namespace,
         monitor,
+        second_tier: None,
     };
     let project = CargoProject::find(&context, target, &[])?;
     let mut caches: Vec<CacheReply> = Vec::new();

@@ -42,6 +42,7 @@ pub fn last_restore(
         job,
         namespace,
         monitor,
+        second_tier: None,
     };
     let project = CargoProject::find(&context, target, &[])?;
     let store = Store::open(&namespace.locate(&job.cache_root)?)?;

@@ -123,6 +123,7 @@ impl<'a> CacheRestore<'a> {
                 ..task.options
             },
             steps: steps.as_ref().map(|steps| steps as _),
+            second_tier: context.second_tier,
         };
         let mut found = restore_entry(store, &request, context.monitor)?;
         if found.is_some() && plan.is_shared() && !task.options.lookup_only {

@@ -1,4 +1,8 @@
 //! Finding the entry for a key, without those that turn out to be damaged or unreadable.
+//!
+//! The order is the same with a second tier: the key itself in the store, then everything that the
+//! two tiers have of the group by the rules of [`key_match`]. So an exact match that the store has
+//! never asks the second tier, and an exact match of the second tier comes before any prefix.
 
 use std::collections::HashSet;
 
@@ -6,29 +10,43 @@ use crate::error::{Error, Result};
 use crate::monitor::Monitor;
 use crate::ops::restore::request::RestoreRequest;
 use crate::store::key_match::{self, KeyCandidate, KeyMatch};
+use crate::store::lock::SharedLock;
 use crate::store::{Entry, EntryGroup, EntryId, Store};
 
 pub(super) struct FoundMatch {
     pub(super) id: EntryId,
     pub(super) entry: Entry,
     pub(super) matched: KeyMatch,
+    /// Whether the second tier had it, and the store did not.
+    pub(super) from_second_tier: bool,
+    /// Whether the store has it now. A look-up does not copy it.
+    pub(super) is_in_store: bool,
 }
 
 /// Looks up entries and quarantines the damaged ones.
 pub(super) struct EntryFinder<'a> {
     store: &'a Store,
+    shared_lock: &'a SharedLock,
     monitor: &'a dyn Monitor,
     /// Entries that are damaged or can't be read now. They stay listed where quarantine fails, and
     /// must not be found again.
     unusable: HashSet<EntryId>,
+    /// Entries of the second tier that could not be copied.
+    not_fetched: Vec<Entry>,
 }
 
 impl<'a> EntryFinder<'a> {
-    pub(super) fn new(store: &'a Store, monitor: &'a dyn Monitor) -> Self {
+    pub(super) fn new(
+        store: &'a Store,
+        shared_lock: &'a SharedLock,
+        monitor: &'a dyn Monitor,
+    ) -> Self {
         Self {
             store,
+            shared_lock,
             monitor,
             unusable: HashSet::new(),
+            not_fetched: Vec::new(),
         }
     }
 
@@ -38,8 +56,13 @@ impl<'a> EntryFinder<'a> {
             // The usual case reads one file instead of every entry of the group.
             let id = group.entry_id(request.key);
             if let Some(entry) = self.read_entry(&id)? {
-                let matched = KeyMatch::Exact;
-                return Ok(Some(FoundMatch { id, entry, matched }));
+                return Ok(Some(FoundMatch {
+                    id,
+                    entry,
+                    matched: KeyMatch::Exact,
+                    from_second_tier: false,
+                    is_in_store: true,
+                }));
             }
             if let Some(found) = self.find_in_group(group, request)? {
                 return Ok(Some(found));
@@ -60,18 +83,81 @@ impl<'a> EntryFinder<'a> {
                 entries.push((id, entry));
             }
         }
-        let candidates: Vec<_> = entries
-            .iter()
-            .map(|(_, entry)| KeyCandidate {
-                key: &entry.key,
-                created: entry.created,
-            })
-            .collect();
-        let best = key_match::find(&candidates, request.key, request.restore_keys);
-        Ok(best.map(|(index, matched)| {
-            let (id, entry) = entries.swap_remove(index);
-            FoundMatch { id, entry, matched }
-        }))
+        loop {
+            let more = self.entries_of_second_tier(group, request, &entries)?;
+            let candidates: Vec<_> = entries
+                .iter()
+                .map(|(_, entry)| entry)
+                .chain(&more)
+                .map(|entry| KeyCandidate {
+                    key: &entry.key,
+                    created: entry.created,
+                })
+                .collect();
+            let best = key_match::find(&candidates, request.key, request.restore_keys);
+            let Some((index, matched)) = best else {
+                return Ok(None);
+            };
+            if index < entries.len() {
+                let (id, entry) = entries.swap_remove(index);
+                return Ok(Some(FoundMatch {
+                    id,
+                    entry,
+                    matched,
+                    from_second_tier: false,
+                    is_in_store: true,
+                }));
+            }
+            let chosen = &more[index - entries.len()];
+            if let Some(entry) = self.fetch(chosen, request)? {
+                return Ok(Some(FoundMatch {
+                    id: entry.id(),
+                    entry,
+                    matched,
+                    from_second_tier: true,
+                    is_in_store: !request.options.lookup_only,
+                }));
+            }
+            self.not_fetched.push(chosen.clone());
+        }
+    }
+
+    /// What the second tier has of a group besides `local`, without what could not be copied.
+    fn entries_of_second_tier(
+        &self,
+        group: &EntryGroup,
+        request: &RestoreRequest<'_>,
+        local: &[(EntryId, Entry)],
+    ) -> Result<Vec<Entry>> {
+        let Some(tier) = request.second_tier else {
+            return Ok(Vec::new());
+        };
+        let mut entries = tier.entries(self.store, group, request.key, self.monitor)?;
+        entries.retain(|entry| {
+            let id = entry.id();
+            let has_newer =
+                |(known, it): &(EntryId, Entry)| *known == id && it.created >= entry.created;
+            !local.iter().any(has_newer)
+                && !self.unusable.contains(&id)
+                && !self.not_fetched.contains(entry)
+        });
+        Ok(entries)
+    }
+
+    /// Copies an entry from the second tier, except for a look-up. `None` if that failed.
+    fn fetch(&mut self, entry: &Entry, request: &RestoreRequest<'_>) -> Result<Option<Entry>> {
+        if request.options.lookup_only {
+            return Ok(Some(entry.clone()));
+        }
+        let is_fetched = match request.second_tier {
+            Some(tier) => tier.fetch(self.store, entry, self.shared_lock, self.monitor)?,
+            None => false,
+        };
+        if is_fetched {
+            self.read_entry(&entry.id())
+        } else {
+            Ok(None)
+        }
     }
 
     fn read_entry(&mut self, id: &EntryId) -> Result<Option<Entry>> {

@@ -8,7 +8,9 @@ mod roots;
 
 use std::time::Instant;
 
-pub use request::{RestoreOptions, RestoreRequest, RestoreStats, RestoreSteps, RestoredEntry};
+pub use request::{
+    RestoreOptions, RestoreRequest, RestoreStats, RestoreSteps, RestoredEntry, SecondTier,
+};
 
 use super::LOCK_TIMEOUT;
 use crate::error::Result;
@@ -32,8 +34,8 @@ pub fn restore(
     request: &RestoreRequest<'_>,
     monitor: &dyn Monitor,
 ) -> Result<Option<RestoredEntry>> {
-    let _shared_lock = store.lock_shared(LOCK_TIMEOUT)?;
-    let mut finder = EntryFinder::new(store, monitor);
+    let shared_lock = store.lock_shared(LOCK_TIMEOUT)?;
+    let mut finder = EntryFinder::new(store, &shared_lock, monitor);
     while let Some(found) = finder.find(request)? {
         let start = Instant::now();
         let stats = if request.options.lookup_only {
@@ -43,7 +45,9 @@ pub fn restore(
         };
         match stats.map_err(|error| store.as_damage(error)) {
             Ok(stats) => {
-                if !request.options.inspect
+                // A look-up that found the entry in the second tier leaves it there.
+                if found.is_in_store
+                    && !request.options.inspect
                     && let Err(error) = store.mark_used(&found.id)
                 {
                     monitor.warn(&error.with_advice());
@@ -52,6 +56,7 @@ pub fn restore(
                     id: found.id,
                     entry: found.entry,
                     matched: found.matched,
+                    from_second_tier: found.from_second_tier,
                     stats,
                     elapsed: start.elapsed(),
                 }));

@@ -7,6 +7,8 @@ pub(crate) mod machine;
 pub(crate) mod mounts;
 pub(crate) mod release;
 pub(crate) mod repository;
+#[cfg(feature = "remote")]
+pub(crate) mod s3;
 pub(crate) mod step;
 pub(crate) mod strace;
 pub(crate) mod tools;

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use source::Message;
 
 /// The tables, and the sources of their messages; the first matching prefix of a path counts.
-const TABLES: [(&str, &[&str]); 8] = [
+const TABLES: [(&str, &[&str]); 9] = [
     ("site", &["src/site/"]),
     (
         "inputs",
@@ -35,6 +35,7 @@ const TABLES: [(&str, &[&str]); 8] = [
             "src/tree/",
         ],
     ),
+    ("remote", &["src/remote/"]),
     ("doctor", &["src/doctor/"]),
     ("commands", &["src/cli/", "src/demo/"]),
 ];

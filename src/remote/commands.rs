@@ -1,0 +1,114 @@
+//! The commands of `local-cache remote`. Unlike a tier of a restore, they fail when the remote does.
+
+use super::client::{RemoteClient, Traffic};
+use super::config::RemoteConfig;
+use super::gc::{RemoteGcOptions, RemoteGcStats, collect};
+use super::name::{GroupName, Trust};
+use super::pull::{PullRequest, PullStats, pull};
+use super::push::{PushOutcome, PushRequest, push};
+use super::status::{
+    RemoteStatus, RemoteVerifyOptions, RemoteVerifyReport, all_records, status, verify,
+};
+use crate::env::Env;
+use crate::error::Result;
+use crate::monitor::Monitor;
+use crate::ops::LOCK_TIMEOUT;
+use crate::store::{Entry, EntryId, Store};
+
+/// The remote for the commands of an administrator.
+pub struct Remote {
+    client: RemoteClient,
+    trust: Trust,
+}
+
+impl Remote {
+    /// `trust` says where entries are pushed to, and which are pulled. The timeout of the
+    /// configuration does not apply: the user waits, and can interrupt.
+    pub fn new(config: &RemoteConfig, env: &Env, trust: Trust) -> Result<Self> {
+        let client = RemoteClient::new(config, env, false)?;
+        Ok(Self { client, trust })
+    }
+
+    #[cfg(test)]
+    pub(super) fn with_client(client: RemoteClient, trust: Trust) -> Self {
+        Self { client, trust }
+    }
+
+    /// Where the remote is, for messages.
+    pub fn place(&self) -> &str {
+        self.client.place()
+    }
+
+    pub fn traffic(&self) -> Traffic {
+        self.client.traffic()
+    }
+
+    pub fn status(&self, monitor: &dyn Monitor) -> Result<RemoteStatus> {
+        Ok(status(&self.client, monitor)?)
+    }
+
+    pub fn verify(
+        &self,
+        options: RemoteVerifyOptions,
+        monitor: &dyn Monitor,
+    ) -> Result<RemoteVerifyReport> {
+        Ok(verify(&self.client, options, monitor)?)
+    }
+
+    /// Removes old entries and unneeded data.
+    pub fn gc(&self, options: &RemoteGcOptions, monitor: &dyn Monitor) -> Result<RemoteGcStats> {
+        Ok(collect(&self.client, options, monitor)?)
+    }
+
+    /// Pushes an entry of the store.
+    pub fn push(&self, store: &Store, entry: &Entry, monitor: &dyn Monitor) -> Result<PushOutcome> {
+        let lock = store.lock_shared(LOCK_TIMEOUT)?;
+        let request = PushRequest {
+            client: &self.client,
+            store,
+            entry,
+            trust: self.trust,
+            monitor,
+        };
+        Ok(push(request, &lock)?)
+    }
+
+    /// Pulls the newest entry of each group that has this key. Empty if there is none.
+    pub fn pull(
+        &self,
+        store: &Store,
+        key: &str,
+        monitor: &dyn Monitor,
+    ) -> Result<Vec<(Entry, PullStats)>> {
+        let objects = self.client.list_all()?;
+        let (mut records, _) = all_records(&self.client, &objects)?;
+        records.retain(|found| {
+            let group = &found.record.entry.group;
+            let is_there = |trust: &Trust| found.group == GroupName::new(*trust, group);
+            found.record.entry.key == key && self.trust.readable(group).iter().any(is_there)
+        });
+        records.sort_by_key(|found| std::cmp::Reverse(found.record.entry.created));
+        let lock = store.lock_shared(LOCK_TIMEOUT)?;
+        let mut pulled: Vec<(EntryId, Entry, PullStats)> = Vec::new();
+        for found in &records {
+            let id = found.record.entry.id();
+            if pulled.iter().any(|(known, ..)| *known == id) {
+                continue;
+            }
+            let request = PullRequest {
+                client: &self.client,
+                store,
+                lock: &lock,
+                group: &found.group,
+                record: &found.record,
+                monitor,
+            };
+            let (id, stats) = pull(request)?;
+            pulled.push((id, found.record.entry.clone(), stats));
+        }
+        Ok(pulled
+            .into_iter()
+            .map(|(_, entry, stats)| (entry, stats))
+            .collect())
+    }
+}

@@ -1,0 +1,239 @@
+//! Why a request to the remote failed, told apart by what the user can do about it.
+//!
+//! Texts of the server and of `object_store` are searched for known codes and not passed on: they
+//! can hold ids of keys and whole XML documents.
+
+use std::error::Error as _;
+
+use crate::error::Error;
+
+pub(crate) type RemoteResult<T> = std::result::Result<T, RemoteError>;
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RemoteError {
+    /// The server cannot be reached, does not answer in time, or fails.
+    #[error("the remote {place} does not work: {reason}")]
+    Outage { place: String, reason: String },
+    /// An earlier request failed, so this one was not sent.
+    #[error("the remote {place} is not used after an earlier failure")]
+    Off { place: String },
+    #[error("the remote {place} took longer than its timeout of {limit}")]
+    TimeUp { place: String, limit: String },
+    #[error("the remote {place} has no bucket {bucket}")]
+    NoBucket { place: String, bucket: String },
+    #[error("the remote {place} refuses the credentials: {reason}")]
+    Credentials { place: String, reason: &'static str },
+    #[error("the remote {place} does not permit to {action}")]
+    Forbidden { place: String, action: &'static str },
+    #[error(
+        "the server's clock differs from this machine's by more than the remote {place} accepts"
+    )]
+    ClockSkew { place: String },
+    #[error("{object} on the remote is missing")]
+    Missing { object: String },
+    #[error("{object} on the remote is damaged: {reason}")]
+    Damaged { object: String, reason: String },
+    #[error(
+        "{object} on the remote has format version {found}, this local-cache reads up to {supported}"
+    )]
+    Newer {
+        object: String,
+        found: u32,
+        supported: u32,
+    },
+    #[error(
+        "entry {entry} is not copied to the remote: branches read it, and this run may concern a pull request"
+    )]
+    OfBranches { entry: String },
+    /// The local store failed, or the user interrupted.
+    #[error(transparent)]
+    Local(#[from] Error),
+}
+
+impl RemoteError {
+    pub(crate) fn damaged(object: &str, reason: impl Into<String>) -> Self {
+        Self::Damaged {
+            object: object.to_owned(),
+            reason: reason.into(),
+        }
+    }
+
+    /// Whether one entry or object is to blame, so that others may still be used.
+    pub(crate) fn is_of_object(&self) -> bool {
+        matches!(
+            self,
+            Self::Missing { .. }
+                | Self::Damaged { .. }
+                | Self::Newer { .. }
+                | Self::OfBranches { .. }
+        )
+    }
+
+    fn advice(&self) -> &'static str {
+        match self {
+            Self::Outage { .. } | Self::Off { .. } => {
+                "check the server and the network; the local cache works without it"
+            }
+            Self::TimeUp { .. } => "check the network, or raise the option timeout of the remote",
+            Self::NoBucket { .. } => "create the bucket, or correct its name in the remote's URL",
+            Self::Credentials { .. } => {
+                "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the variables of a role"
+            }
+            Self::Forbidden { .. } => {
+                "let the bucket's policy allow it (docs/remote.md), or use push=never to only read"
+            }
+            Self::ClockSkew { .. } => "synchronize the clock of this machine",
+            Self::Missing { .. } | Self::Damaged { .. } => {
+                "it counts as a miss; `local-cache remote verify --repair` removes such entries"
+            }
+            Self::Newer { .. } => "update local-cache",
+            Self::OfBranches { .. } => {
+                "let a run of the branch save it, or run without --repository and --ref"
+            }
+            Self::Local(_) => "",
+        }
+    }
+}
+
+impl From<RemoteError> for Error {
+    fn from(error: RemoteError) -> Self {
+        match error {
+            RemoteError::Local(error) => error,
+            other => Self::Remote {
+                what: other.to_string(),
+                advice: other.advice(),
+            },
+        }
+    }
+}
+
+/// Where a request went, for messages.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RequestTarget<'a> {
+    pub(super) place: &'a str,
+    pub(super) bucket: &'a str,
+    pub(super) object: &'a str,
+    /// What the request does, as a verb: `read`, `list`, `write`, `delete`.
+    pub(super) action: &'static str,
+}
+
+/// Tells the errors of `object_store` apart.
+///
+/// A missing bucket is `NotFound` to it, like a missing key, and a refused list is `Generic`, like
+/// an outage. The codes of S3 in the text tell more:
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>.
+pub(super) fn classify(error: &object_store::Error, target: RequestTarget<'_>) -> RemoteError {
+    use object_store::Error as Source;
+    let text = error.to_string();
+    let place = target.place.to_owned();
+    let has = |code: &str| text.contains(code);
+    if has("NoSuchBucket") {
+        return RemoteError::NoBucket {
+            place,
+            bucket: target.bucket.to_owned(),
+        };
+    }
+    if has("RequestTimeTooSkewed") || has("RequestExpired") {
+        return RemoteError::ClockSkew { place };
+    }
+    let credentials = [
+        ("InvalidAccessKeyId", "the access key is unknown"),
+        ("SignatureDoesNotMatch", "the secret key is wrong"),
+        ("ExpiredToken", "the session token has expired"),
+        ("InvalidToken", "the session token is invalid"),
+        ("MissingSecretAccessKey", "the secret key is missing"),
+        ("Missing SecretAccessKey", "the secret key is missing"),
+        ("Missing AccessKeyId", "the access key is missing"),
+        ("169.254.", "none are set, and there is no instance role"),
+    ];
+    if let Some((_, reason)) = credentials.into_iter().find(|(code, _)| has(code)) {
+        return RemoteError::Credentials { place, reason };
+    }
+    match error {
+        Source::NotFound { .. } => RemoteError::Missing {
+            object: target.object.to_owned(),
+        },
+        Source::PermissionDenied { .. } | Source::Unauthenticated { .. } => {
+            RemoteError::Forbidden {
+                place,
+                action: target.action,
+            }
+        }
+        _ if has("AccessDenied") || has("status code: 403") => RemoteError::Forbidden {
+            place,
+            action: target.action,
+        },
+        _ => RemoteError::Outage {
+            place,
+            reason: outage_reason(error, &text),
+        },
+    }
+}
+
+/// What is known of an outage, in a few words.
+fn outage_reason(error: &object_store::Error, text: &str) -> String {
+    if let Some((_, status)) = text.split_once("status code: ") {
+        let status = status.split(':').next().unwrap_or_default();
+        return format!("the server answered {}", status.trim());
+    }
+    let mut deepest: &dyn std::error::Error = error;
+    // `source` of the outermost error is the next one; the last says what happened on the socket.
+    let mut source = error.source();
+    while let Some(next) = source {
+        deepest = next;
+        source = next.source();
+    }
+    let reason = deepest.to_string();
+    let reason = reason.split(" (os error").next().unwrap_or_default();
+    let mut short: String = reason.chars().take(120).collect();
+    short.retain(|character| !character.is_control());
+    short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn generic(text: &str) -> object_store::Error {
+        object_store::Error::Generic {
+            store: "S3",
+            source: text.to_owned().into(),
+        }
+    }
+
+    fn message(error: &object_store::Error) -> String {
+        let target = RequestTarget {
+            place: "s3://cache/ci",
+            bucket: "cache",
+            object: "branch/x",
+            action: "list",
+        };
+        Error::from(classify(error, target)).with_advice()
+    }
+
+    #[test]
+    fn known_codes_are_told_apart_and_texts_of_the_server_are_not_shown() {
+        let cases = [
+            ("<Code>NoSuchBucket</Code>", "has no bucket cache; create"),
+            (
+                "<Code>SignatureDoesNotMatch</Code>",
+                "the secret key is wrong; set AWS_",
+            ),
+            ("<Code>AccessDenied</Code>", "does not permit to list"),
+            ("<Code>RequestTimeTooSkewed</Code>", "synchronize the clock"),
+            (
+                "Server returned non-2xx status code: 503 Service Unavailable: <xml>",
+                "the server answered 503 Service Unavailable; check the server",
+            ),
+            (
+                "Connection refused (os error 111)",
+                "Connection refused; check",
+            ),
+        ];
+        for (text, expected) in cases {
+            let message = message(&generic(text));
+            assert!(message.contains(expected), "{text}: {message}");
+            assert!(!message.contains('<'), "{text}: {message}");
+        }
+    }
+}

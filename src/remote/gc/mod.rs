@@ -1,0 +1,317 @@
+//! Removing old entries from the remote, and data that no entry needs.
+//!
+//! # Why no record ever loses its data
+//!
+//! There are no locks on the remote. A push may decide to reuse a segment while garbage collection
+//! decides to remove it. What makes that safe:
+//!
+//! 1. Names are unique: each push writes its id into everything it names by a digest. So an object
+//!    is written once, and a deletion that arrives late cannot hit something new.
+//! 2. Records never change, and only garbage collection removes them. A newer entry of a key is
+//!    another record.
+//! 3. A run lists the objects, then reads the records and the marks of the earlier runs. **Every
+//!    record that the list shows protects its data for the whole run**, also if the run removes the
+//!    record. What no record names is marked with the time of the first run that found it so; what
+//!    a record names has no mark.
+//! 4. A run writes the marks, then deletes data that has been marked for the grace period, then
+//!    deletes records.
+//! 5. A push reuses data that a record names, or that is younger than [`RESUME_AGE`]. It writes its
+//!    record within [`PUSH_LIMIT`] of its start, or never.
+//! 6. The grace period is at least [`SHORTEST_GRACE`], which is longer than both limits together.
+//!
+//! Let a push start at `p` and reuse a segment `s`. It is done by `p + PUSH_LIMIT`, or its record
+//! never appears.
+//!
+//! - If `s` was young, it was written after `p - RESUME_AGE`, and its mark is not older than that.
+//! - If a record `r` named `s`, and `r` exists when a later run lists, `r` protects `s` in this run.
+//!   Otherwise some run removed `r` after `p`. That run had listed `r`, so it had written marks
+//!   without `s` (4), and the mark of `s` is younger than `p`.
+//!
+//! In both cases a run that deletes `s` starts after `p - RESUME_AGE + SHORTEST_GRACE`, hence after
+//! the push has written its record. The run's list shows the record, which protects `s` (3).
+//!
+//! Clocks: an S3 server refuses requests whose time differs from its own by more than 15 minutes.
+//! [`SHORTEST_GRACE`] leaves an hour for clocks and for requests that take effect late. Lists show
+//! what was written before (S3, Ceph, `MinIO`, R2 and Garage promise that).
+//!
+//! The argument is about **one** run at a time: run it from one place.
+
+mod decide;
+#[cfg(test)]
+mod model;
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+pub(crate) use decide::names_of;
+use decide::{Unreferenced, decide_data};
+
+use crate::error::Error;
+use crate::fs::Timestamp;
+use crate::monitor::{Monitor, Stage};
+use crate::remote::client::{ListedObject, RemoteClient};
+use crate::remote::error::RemoteResult;
+use crate::remote::lookup::read_records;
+use crate::remote::name::{GroupName, ObjectKind};
+#[cfg(doc)]
+use crate::remote::push::{PUSH_LIMIT, RESUME_AGE};
+use crate::remote::record::RemoteRecord;
+use crate::store::retention::{RetentionCandidate, RetentionPolicy, decide, family};
+
+/// Data stays for at least so long after the first run that found it unneeded.
+pub const SHORTEST_GRACE: Duration = Duration::from_secs(4 * 60 * 60);
+/// How many bytes the marks of one group may have.
+const LARGEST_MARKS: u64 = 64 << 20;
+
+/// What garbage collection removes.
+#[derive(Clone, Debug)]
+pub struct RemoteGcOptions {
+    pub policy: RetentionPolicy,
+    pub grace: Duration,
+    /// Only report what would be removed.
+    pub dry_run: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RemoteGcStats {
+    pub removed_entries: u64,
+    pub kept_entries: u64,
+    pub removed_objects: u64,
+    pub removed_bytes: u64,
+    /// Unneeded data that stays until its grace period is over.
+    pub waiting_bytes: u64,
+    /// Groups in which only entries are removed, because a record cannot be read.
+    pub skipped_groups: u64,
+}
+
+/// Removes old entries and unneeded data from all groups.
+pub(crate) fn collect(
+    client: &RemoteClient,
+    options: &RemoteGcOptions,
+    monitor: &dyn Monitor,
+) -> RemoteResult<RemoteGcStats> {
+    monitor.begin(Stage::Cleaning, 0);
+    let now = Timestamp::now();
+    let mut stats = RemoteGcStats::default();
+    for (group, objects) in by_group(client.list_all()?) {
+        if monitor.is_interrupted() {
+            return Err(Error::Interrupted.into());
+        }
+        let mut collection = GroupCollection {
+            client,
+            group,
+            objects,
+            options,
+            now,
+        };
+        collection.run(&mut stats, monitor)?;
+    }
+    Ok(stats)
+}
+
+fn by_group(objects: Vec<ListedObject>) -> BTreeMap<GroupName, Vec<ListedObject>> {
+    let mut groups: BTreeMap<GroupName, Vec<ListedObject>> = BTreeMap::new();
+    for object in objects {
+        if let Some(group) = GroupName::of_object(&object.name) {
+            groups.entry(group).or_default().push(object);
+        }
+    }
+    groups
+}
+
+/// The records among the objects of a group.
+pub(crate) fn records_among(objects: &[ListedObject]) -> Vec<&ListedObject> {
+    let is_record =
+        |object: &&ListedObject| matches!(ObjectKind::of(&object.name), ObjectKind::Record { .. });
+    objects.iter().filter(is_record).collect()
+}
+
+struct GroupCollection<'a> {
+    client: &'a RemoteClient,
+    group: GroupName,
+    objects: Vec<ListedObject>,
+    options: &'a RemoteGcOptions,
+    now: Timestamp,
+}
+
+impl GroupCollection<'_> {
+    fn run(&mut self, stats: &mut RemoteGcStats, monitor: &dyn Monitor) -> RemoteResult<()> {
+        let listed = records_among(&self.objects);
+        let mut records = Vec::new();
+        let mut unreadable = 0;
+        for (object, record) in listed.iter().zip(read_records(self.client, &listed)?) {
+            match record {
+                Ok(record) => records.push(((*object).clone(), record)),
+                Err(error) => {
+                    unreadable += 1;
+                    monitor.warn(&Error::from(error).with_advice());
+                }
+            }
+        }
+        let dropped = dropped_records(&records, &self.options.policy, self.now);
+        // An unreadable record may name any data, so all of it stays.
+        if unreadable == 0 {
+            let records: Vec<RemoteRecord> =
+                records.iter().map(|(_, record)| record.clone()).collect();
+            self.collect_data(&records, stats)?;
+        } else {
+            stats.skipped_groups += 1;
+        }
+        if !self.options.dry_run {
+            self.client.delete(&dropped)?;
+        }
+        stats.removed_entries += dropped.len() as u64;
+        stats.kept_entries += (records.len() - dropped.len()) as u64 + unreadable;
+        Ok(())
+    }
+
+    fn collect_data(
+        &self,
+        records: &[RemoteRecord],
+        stats: &mut RemoteGcStats,
+    ) -> RemoteResult<()> {
+        let earlier = self.read_marks()?;
+        let now = self.now.seconds.saturating_mul(1000);
+        let times = (now, self.options.grace);
+        let decision = decide_data(&self.group, &self.objects, records, &earlier, times);
+        let bytes: HashMap<&str, u64> = self
+            .objects
+            .iter()
+            .map(|object| (&*object.name, object.bytes))
+            .collect();
+        let sum = |names: &mut dyn Iterator<Item = &String>| -> u64 {
+            names.filter_map(|name| bytes.get(&**name)).sum()
+        };
+        let removed = sum(&mut decision.delete.iter());
+        let marked = sum(&mut decision.unreferenced.since.keys());
+        stats.removed_objects += decision.delete.len() as u64;
+        stats.removed_bytes += removed;
+        stats.waiting_bytes += marked - removed;
+        if self.options.dry_run {
+            return Ok(());
+        }
+        if decision.unreferenced != earlier {
+            self.write_marks(&decision.unreferenced)?;
+        }
+        self.client.delete(&decision.delete)
+    }
+
+    fn read_marks(&self) -> RemoteResult<Unreferenced> {
+        let name = self.group.unreferenced();
+        if !self.objects.iter().any(|object| object.name == name) {
+            return Ok(Unreferenced::default());
+        }
+        let bytes = self.client.get(&name, LARGEST_MARKS)?;
+        // Damaged marks only delay: everything is marked again.
+        Ok(serde_json::from_slice(&bytes).unwrap_or_default())
+    }
+
+    fn write_marks(&self, marks: &Unreferenced) -> RemoteResult<()> {
+        let name = self.group.unreferenced();
+        if marks.since.is_empty() {
+            return self.client.delete(&[name]);
+        }
+        let bytes = serde_json::to_vec(marks).map_err(Error::defect)?;
+        self.client.put(&name, bytes)
+    }
+}
+
+/// The names of the records that a policy does not keep. Of several records of a key only the newest
+/// is kept.
+fn dropped_records(
+    records: &[(ListedObject, RemoteRecord)],
+    policy: &RetentionPolicy,
+    now: Timestamp,
+) -> Vec<String> {
+    let mut newest: HashMap<String, &(ListedObject, RemoteRecord)> = HashMap::new();
+    for record in records {
+        let id = record.1.entry.id().to_string();
+        let kept = newest.entry(id).or_insert(record);
+        let order = |it: &(ListedObject, RemoteRecord)| (it.1.entry.created, it.0.written);
+        if order(record) > order(kept) {
+            *kept = record;
+        }
+    }
+    let candidates: Vec<RetentionCandidate> = newest
+        .values()
+        .map(|(object, record)| RetentionCandidate {
+            id: record.entry.id(),
+            kind: record.entry.group.kind,
+            family: family(&record.entry.key),
+            is_default_branch: false,
+            last_used: Timestamp {
+                seconds: object.written.div_euclid(1000),
+                nanoseconds: 0,
+            },
+            needs: Vec::new(),
+        })
+        .collect();
+    let kept: Vec<String> = decide(&candidates, &[], policy, now)
+        .into_iter()
+        .filter(|decision| decision.evict.is_none())
+        .filter_map(|decision| newest.get(&decision.id.to_string()))
+        .map(|(object, _)| object.name.clone())
+        .collect();
+    records
+        .iter()
+        .map(|(object, _)| object.name.clone())
+        .filter(|name| !kept.contains(name))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::remote::record::tests::record;
+    use crate::store::CacheKind;
+
+    #[test]
+    fn the_grace_period_is_longer_than_what_pushes_rely_on() {
+        use crate::remote::push::{PUSH_LIMIT, RESUME_AGE};
+        let clocks = Duration::from_secs(60 * 60);
+        assert!(SHORTEST_GRACE >= PUSH_LIMIT + RESUME_AGE + clocks);
+    }
+
+    #[test]
+    fn the_newest_records_of_each_key_stay() {
+        let listed = |key: &str, created: i64| {
+            let object = ListedObject {
+                name: format!("{key} {created}"),
+                bytes: 1,
+                written: created * 1000,
+            };
+            (object, record(key, created, &[]))
+        };
+        let records = [
+            listed("linux-aaaaaaa1", 10),
+            listed("linux-aaaaaaa2", 20),
+            listed("linux-aaaaaaa2", 25),
+            listed("linux-aaaaaaa3", 30),
+            listed("macos-aaaaaaa3", 5),
+        ];
+        let policy = RetentionPolicy {
+            keep: HashMap::from([(CacheKind::Path, 2)]),
+            ..RetentionPolicy::default()
+        };
+        let now = Timestamp {
+            seconds: 100,
+            nanoseconds: 0,
+        };
+        let dropped = dropped_records(&records, &policy, now);
+        assert_eq!(dropped, ["linux-aaaaaaa1 10", "linux-aaaaaaa2 20"]);
+        let policy = RetentionPolicy {
+            max_age: Some(Duration::from_secs(72)),
+            ..RetentionPolicy::default()
+        };
+        let dropped = dropped_records(&records, &policy, now);
+        assert_eq!(
+            dropped,
+            [
+                "linux-aaaaaaa1 10",
+                "linux-aaaaaaa2 20",
+                "linux-aaaaaaa2 25",
+                "macos-aaaaaaa3 5"
+            ]
+        );
+    }
+}

@@ -1,0 +1,136 @@
+//! What the remote has of one group: one list, then the newest records.
+
+use crate::digest::Digest;
+use crate::monitor::Monitor;
+use crate::remote::client::{ListedObject, RemoteClient};
+use crate::remote::error::{RemoteError, RemoteResult};
+use crate::remote::name::{GroupName, ObjectKind};
+use crate::remote::record::{LARGEST_RECORD, RemoteRecord};
+
+/// So many records of a group are read at most: those written last. Garbage collection keeps fewer.
+const MOST_RECORDS: usize = 64;
+
+/// The objects of a group, by name.
+#[derive(Debug, Default)]
+pub(crate) struct GroupListing {
+    pub(crate) objects: Vec<ListedObject>,
+}
+
+impl GroupListing {
+    pub(crate) fn read(client: &RemoteClient, group: &GroupName) -> RemoteResult<Self> {
+        let objects = client.list(&group.objects())?;
+        Ok(Self { objects })
+    }
+
+    /// Only the records, which is enough to find an entry.
+    pub(crate) fn read_records(client: &RemoteClient, group: &GroupName) -> RemoteResult<Self> {
+        let objects = client.list(&group.records())?;
+        Ok(Self { objects })
+    }
+
+    pub(crate) fn segments(&self) -> impl Iterator<Item = (Digest, &ListedObject)> {
+        self.objects.iter().filter_map(|object| {
+            let (directory, digest) = object.name.rsplit_once('/')?;
+            let digest = digest.parse().ok()?;
+            directory.ends_with("/segments").then_some((digest, object))
+        })
+    }
+
+    /// The records with this key's id, then the others, the last written first.
+    fn records(&self, key_id: Option<&str>) -> Vec<&ListedObject> {
+        let mut records: Vec<(bool, &ListedObject)> = self
+            .objects
+            .iter()
+            .filter_map(|object| match ObjectKind::of(&object.name) {
+                ObjectKind::Record { key_id: id } => Some((key_id == Some(&*id), object)),
+                _ => None,
+            })
+            .filter(|(_, object)| object.bytes <= LARGEST_RECORD)
+            .collect();
+        records.sort_by_key(|(has_key, object)| (!has_key, std::cmp::Reverse(object.written)));
+        records.into_iter().map(|(_, object)| object).collect()
+    }
+}
+
+/// Reads the newest records of a group, those with `key_id` first. A damaged one is a warning.
+pub(crate) fn newest_records(
+    client: &RemoteClient,
+    listing: &GroupListing,
+    key_id: Option<&str>,
+    monitor: &dyn Monitor,
+) -> RemoteResult<Vec<RemoteRecord>> {
+    let mut objects = listing.records(key_id);
+    objects.truncate(MOST_RECORDS);
+    let read = read_records(client, &objects)?;
+    let mut records = Vec::with_capacity(read.len());
+    for result in read {
+        match result {
+            Ok(record) => records.push(record),
+            // Garbage collection removed it meanwhile.
+            Err(RemoteError::Missing { .. }) => {}
+            Err(error) => monitor.warn(&crate::error::Error::from(error).with_advice()),
+        }
+    }
+    Ok(records)
+}
+
+/// Reads records, several at a time. An error that concerns only one of them is among the results.
+pub(crate) fn read_records(
+    client: &RemoteClient,
+    objects: &[&ListedObject],
+) -> RemoteResult<Vec<RemoteResult<RemoteRecord>>> {
+    let mut records = Vec::with_capacity(objects.len());
+    for objects in objects.chunks(MOST_RECORDS) {
+        let pending: RemoteResult<Vec<_>> = objects
+            .iter()
+            .map(|object| Ok((object, client.start_range(&object.name, 0..object.bytes)?)))
+            .collect();
+        for (object, range) in pending? {
+            let record = range
+                .wait()
+                .and_then(|bytes| RemoteRecord::decode(&bytes, &object.name));
+            match record {
+                Err(error) if !error.is_of_object() => return Err(error),
+                result => records.push(result),
+            }
+        }
+    }
+    Ok(records)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_of_the_key_come_first_and_then_the_last_written_ones() {
+        let key = |digit: char| digit.to_string().repeat(32);
+        let object = |name: String, written| ListedObject {
+            name,
+            bytes: 10,
+            written,
+        };
+        let record = |digit, written| {
+            object(
+                format!("g/entries/{}-{}.json", key(digit), key('f')),
+                written,
+            )
+        };
+        let listing = GroupListing {
+            objects: vec![
+                record('a', 1),
+                record('b', 5),
+                record('c', 3),
+                object("g/entries/notes".into(), 9),
+                object(format!("g/segments/{}", Digest::of(b"s")), 9),
+            ],
+        };
+        let order = |key_id: Option<&str>| -> Vec<i64> {
+            let records = listing.records(key_id);
+            records.iter().map(|object| object.written).collect()
+        };
+        assert_eq!(order(None), [5, 3, 1]);
+        assert_eq!(order(Some(&key('a'))), [1, 5, 3]);
+        assert_eq!(listing.segments().count(), 1);
+    }
+}

@@ -1,0 +1,361 @@
+//! Manifests on the remote: the manifest of an entry, and where each of its contents is.
+//!
+//! The object is compressed and named by the digest of its bytes. Its places are in the order in
+//! which contents first appear in the tree, so they need no digests of their own.
+
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::error::{RemoteError, RemoteResult};
+use super::name::PushId;
+use super::record::{ManifestReference, RemoteRecord, SegmentReference};
+use super::segment::{FrameRange, LARGEST_FRAME, LEVEL};
+use crate::digest::Digest;
+use crate::error::{Error, Result};
+use crate::tree::manifest::Manifest;
+use crate::tree::{Content, LeafId, LeafKind};
+
+/// A larger manifest is damaged. One of a million files has about 100 MB.
+const LARGEST_MANIFEST: u64 = 1 << 30;
+
+/// Where contents are on the remote.
+pub(crate) type ContentMap = HashMap<Digest, RemoteContent>;
+
+/// Where one content is: in one frame among others, or in frames of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RemoteContent {
+    pub(crate) length: u64,
+    /// Where it begins in its first frame.
+    pub(crate) start: u32,
+    pub(crate) frames: Vec<RemoteFrame>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct RemoteFrame {
+    pub(crate) segment: SegmentReference,
+    pub(crate) range: FrameRange,
+}
+
+/// A content of a manifest, with the first leaf that has it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct UniqueContent {
+    pub(crate) digest: Digest,
+    pub(crate) length: u64,
+    pub(crate) leaf: LeafId,
+}
+
+/// The contents of a manifest in the order in which they first appear.
+pub(crate) fn unique_contents(manifest: &Manifest) -> Vec<UniqueContent> {
+    let mut seen = HashSet::new();
+    let mut contents = Vec::new();
+    for leaf in manifest.tree.leaf_ids() {
+        if let LeafKind::File(file) = &manifest.tree[leaf].kind
+            && let Some(Content { digest, .. }) = file.content
+            && seen.insert(digest)
+        {
+            contents.push(UniqueContent {
+                digest,
+                length: file.data_len(),
+                leaf,
+            });
+        }
+    }
+    contents
+}
+
+/// What the object of a manifest holds.
+pub(crate) struct RemoteManifest {
+    pub(crate) manifest: Manifest,
+    /// The record of a target directory's units.
+    pub(crate) record: Option<Vec<u8>>,
+    pub(crate) contents: ContentMap,
+}
+
+/// An encoded manifest, and what a record says about it.
+pub(crate) struct EncodedManifest {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) reference: ManifestReference,
+    pub(crate) segments: Vec<SegmentReference>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WireManifest<'a> {
+    push: PushId,
+    manifest: &'a [u8],
+    #[serde(borrow)]
+    record: Option<&'a [u8]>,
+    frames: Vec<WireFrame>,
+    places: Vec<WirePlace>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WireFrame {
+    /// The number of the segment in the record.
+    segment: u32,
+    offset: u32,
+    packed: u32,
+    plain: u32,
+}
+
+/// A content begins here, and continues in the frames that follow.
+#[derive(Serialize, Deserialize)]
+struct WirePlace {
+    frame: u32,
+    start: u32,
+}
+
+impl RemoteManifest {
+    /// Encodes a manifest whose contents are all in `contents`.
+    pub(crate) fn encode(
+        push: &PushId,
+        manifest: &Manifest,
+        record: Option<&[u8]>,
+        contents: &ContentMap,
+    ) -> Result<EncodedManifest> {
+        let (encoded, _) = manifest.encode()?;
+        let mut frames = FrameTable::default();
+        let mut places = Vec::new();
+        for unique in unique_contents(manifest) {
+            let content = contents
+                .get(&unique.digest)
+                .ok_or_else(|| Error::defect("a content of the push was not uploaded"))?;
+            places.push(frames.place(content)?);
+        }
+        let wire = WireManifest {
+            push: push.clone(),
+            manifest: &encoded,
+            record,
+            frames: frames.frames,
+            places,
+        };
+        let plain = postcard::to_stdvec(&wire).map_err(Error::defect)?;
+        let bytes = zstd::bulk::compress(&plain, LEVEL).map_err(Error::defect)?;
+        Ok(EncodedManifest {
+            reference: ManifestReference {
+                digest: Digest::of(&bytes),
+                bytes: bytes.len() as u64,
+                plain_bytes: plain.len() as u64,
+            },
+            bytes,
+            segments: frames.segments,
+        })
+    }
+
+    /// Decodes the manifest of a record from the bytes of the object `name`.
+    pub(crate) fn decode(bytes: &[u8], record: &RemoteRecord, name: &str) -> RemoteResult<Self> {
+        let damaged = |reason: &str| RemoteError::damaged(name, reason);
+        let reference = &record.manifest;
+        if Digest::of(bytes) != reference.digest {
+            return Err(damaged("it does not have the digest it is named by"));
+        }
+        let length = usize::try_from(reference.plain_bytes.min(LARGEST_MANIFEST));
+        let plain = zstd::bulk::decompress(bytes, length.map_err(Error::defect)?)
+            .map_err(|_| damaged("it cannot be decompressed"))?;
+        let wire: WireManifest<'_> =
+            postcard::from_bytes(&plain).map_err(|_| damaged("it cannot be decoded"))?;
+        let manifest = Manifest::decode(wire.manifest, &record.entry.manifest, Path::new(name))
+            .map_err(|error| match error {
+                Error::Damaged { reason, .. } => damaged(&reason),
+                other => other.into(),
+            })?;
+        let contents = wire
+            .contents(&manifest, &record.segments)
+            .ok_or_else(|| damaged("its places are impossible"))?;
+        let units = wire
+            .record
+            .filter(|units| record.entry.record == Some(Digest::of(units)))
+            .map(<[u8]>::to_vec);
+        Ok(Self {
+            manifest,
+            record: units,
+            contents,
+        })
+    }
+}
+
+impl WireManifest<'_> {
+    /// None if a place is outside of the frames, or a frame outside of its segment.
+    fn contents(&self, manifest: &Manifest, segments: &[SegmentReference]) -> Option<ContentMap> {
+        let frames: Option<Vec<RemoteFrame>> = self
+            .frames
+            .iter()
+            .map(|frame| frame.in_segment(segments))
+            .collect();
+        let frames = frames?;
+        let unique = unique_contents(manifest);
+        if unique.len() != self.places.len() {
+            return None;
+        }
+        let contents = unique.iter().zip(&self.places).map(|(unique, place)| {
+            let first = place.frame as usize;
+            let mut count = 0;
+            let mut covered: u64 = 0;
+            let needed = u64::from(place.start).checked_add(unique.length)?;
+            while covered < needed {
+                covered += u64::from(frames.get(first + count)?.range.plain);
+                count += 1;
+            }
+            // A content with several frames shares none of them.
+            if count > 1 && (place.start != 0 || covered != needed) {
+                return None;
+            }
+            let content = RemoteContent {
+                length: unique.length,
+                start: place.start,
+                frames: frames[first..first + count].to_vec(),
+            };
+            Some((unique.digest, content))
+        });
+        contents.collect()
+    }
+}
+
+impl WireFrame {
+    fn in_segment(&self, segments: &[SegmentReference]) -> Option<RemoteFrame> {
+        let segment = *segments.get(self.segment as usize)?;
+        let range = FrameRange {
+            offset: self.offset,
+            packed: self.packed,
+            plain: self.plain,
+        };
+        let end = u64::from(self.offset) + u64::from(self.packed);
+        let is_possible = end <= segment.bytes
+            && self.packed <= self.plain
+            && self.plain > 0
+            && self.plain as usize <= LARGEST_FRAME;
+        is_possible.then_some(RemoteFrame { segment, range })
+    }
+}
+
+/// The frames and segments of a manifest, each listed once.
+#[derive(Default)]
+struct FrameTable {
+    frames: Vec<WireFrame>,
+    shared: HashMap<RemoteFrame, u32>,
+    segments: Vec<SegmentReference>,
+    numbers: HashMap<SegmentReference, u32>,
+}
+
+impl FrameTable {
+    fn place(&mut self, content: &RemoteContent) -> Result<WirePlace> {
+        let frame = match &content.frames[..] {
+            [only] => self.shared_frame(only)?,
+            // Frames that follow one another must stay together, and no other content has them.
+            several => {
+                let first = u32::try_from(self.frames.len()).map_err(Error::defect)?;
+                for frame in several {
+                    self.append(frame)?;
+                }
+                first
+            }
+        };
+        Ok(WirePlace {
+            frame,
+            start: content.start,
+        })
+    }
+
+    fn shared_frame(&mut self, frame: &RemoteFrame) -> Result<u32> {
+        if let Some(known) = self.shared.get(frame) {
+            return Ok(*known);
+        }
+        let number = self.append(frame)?;
+        self.shared.insert(*frame, number);
+        Ok(number)
+    }
+
+    fn append(&mut self, frame: &RemoteFrame) -> Result<u32> {
+        let number = u32::try_from(self.frames.len()).map_err(Error::defect)?;
+        let next = u32::try_from(self.segments.len()).map_err(Error::defect)?;
+        let segment = *self.numbers.entry(frame.segment).or_insert_with(|| {
+            self.segments.push(frame.segment);
+            next
+        });
+        self.frames.push(WireFrame {
+            segment,
+            offset: frame.range.offset,
+            packed: frame.range.packed,
+            plain: frame.range.plain,
+        });
+        Ok(number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::remote::record::tests::record;
+
+    fn segments() -> Vec<SegmentReference> {
+        [b"a", b"b"]
+            .map(|name| SegmentReference {
+                digest: Digest::of(name),
+                bytes: 1_000,
+            })
+            .to_vec()
+    }
+
+    fn frame(segment: u32, offset: u32, packed: u32, plain: u32) -> WireFrame {
+        WireFrame {
+            segment,
+            offset,
+            packed,
+            plain,
+        }
+    }
+
+    #[test]
+    fn a_frame_outside_of_its_segment_is_refused() {
+        let segments = segments();
+        assert!(frame(1, 16, 984, 4_000).in_segment(&segments).is_some());
+        for wrong in [
+            frame(2, 16, 10, 10),
+            frame(0, 16, 985, 4_000),
+            frame(0, u32::MAX, u32::MAX, u32::MAX),
+            frame(0, 16, 11, 10),
+            frame(0, 16, 0, 0),
+            frame(0, 16, 10, 5 << 20),
+        ] {
+            assert_eq!(wrong.in_segment(&segments), None);
+        }
+    }
+
+    #[test]
+    fn shared_frames_are_listed_once_and_frames_of_one_content_stay_together() {
+        let [a, b] = segments()[..] else {
+            unreachable!()
+        };
+        let at = |segment, offset| RemoteFrame {
+            segment,
+            range: FrameRange {
+                offset,
+                packed: 10,
+                plain: 10,
+            },
+        };
+        let content = |start, frames: &[RemoteFrame]| RemoteContent {
+            length: 5,
+            start,
+            frames: frames.to_vec(),
+        };
+        let mut table = FrameTable::default();
+        let places = [
+            content(0, &[at(b, 16)]),
+            content(0, &[at(a, 16), at(b, 26)]),
+            content(5, &[at(b, 16)]),
+        ]
+        .map(|content| table.place(&content).unwrap());
+        assert_eq!(places.map(|place| place.frame), [0, 1, 0]);
+        assert_eq!(table.frames.len(), 3);
+        assert_eq!(table.segments, [b, a]);
+    }
+
+    #[test]
+    fn a_manifest_with_another_digest_is_damaged() {
+        let record = record("linux-1", 5, &[]);
+        let decoded = RemoteManifest::decode(b"other", &record, "m");
+        assert!(decoded.is_err_and(|error| error.is_of_object()));
+    }
+}

@@ -1,0 +1,52 @@
+//! Entries on S3-compatible storage, shared by many machines: the second tier behind the store.
+//!
+//! The store is complete without it. A push copies an entry of the store to the remote, a pull makes
+//! an entry of the remote one of the store. [`name`] draws the objects; `docs/remote.md` describes
+//! the use and the format.
+//!
+//! # Why a restore never gets anything wrong
+//!
+//! - Data is written before what refers to it: segments, then the manifest, then the record. What
+//!   can be found is complete, also after a kill.
+//! - Nothing is ever replaced: the names of data have the push in their digests, and each push of a
+//!   key writes a record of its own. So nothing depends on conditional requests, which some servers
+//!   ignore, and a request whose answer was lost may be sent again.
+//! - Each byte is covered by a digest: the record by its checksum, the manifest by the record, each
+//!   content by the manifest. Contents are compared after they were unpacked and before an entry
+//!   refers to them.
+//! - [`gc`] says why removing entries does not break others.
+//!
+//! # Who is trusted
+//!
+//! Everyone who may write to a group can write what its jobs restore, with right digests. The object
+//! names begin with the trust and the scope, so that policies of the bucket can tell writers apart.
+//! [`Trust`] says what each run reads and writes.
+
+mod client;
+mod commands;
+pub mod config;
+mod connect;
+mod error;
+mod gc;
+mod lookup;
+mod manifest;
+mod name;
+mod pacer;
+mod pull;
+mod push;
+mod record;
+mod segment;
+mod status;
+#[cfg(test)]
+mod tests;
+mod tier;
+
+pub use client::Traffic;
+pub use commands::Remote;
+pub use config::RemoteConfig;
+pub use gc::{RemoteGcOptions, RemoteGcStats, SHORTEST_GRACE};
+pub use name::Trust;
+pub use pull::PullStats;
+pub use push::{PushOutcome, PushStats};
+pub use status::{RemoteEntry, RemoteStatus, RemoteVerifyOptions, RemoteVerifyReport};
+pub use tier::{RemoteTier, TierReport};

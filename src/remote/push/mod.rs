@@ -1,0 +1,285 @@
+//! Writing an entry of the local store to the remote.
+//!
+//! Contents that segments on the remote already have are not uploaded again. Segments come first,
+//! then the manifest, then the record: an entry exists on the remote only when everything it needs
+//! does, and a killed push leaves only data that garbage collection removes.
+//!
+//! A push reuses two kinds of segments: those that a record names, and those written less than
+//! [`RESUME_AGE`] ago by a push that did not end. It gives up after [`PUSH_LIMIT`]. `gc` says why
+//! these two limits make it safe.
+
+mod plan;
+mod upload;
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use crate::digest::Digest;
+use crate::error::Error;
+use crate::fmt::human;
+use crate::fs::Timestamp;
+use crate::monitor::{Monitor, Stage};
+use crate::remote::client::{ListedObject, RemoteClient};
+use crate::remote::error::{RemoteError, RemoteResult};
+use crate::remote::lookup::{GroupListing, newest_records};
+use crate::remote::manifest::{
+    ContentMap, RemoteContent, RemoteFrame, RemoteManifest, unique_contents,
+};
+use crate::remote::name::{GroupName, PushId, Trust, key_id};
+use crate::remote::record::{RemoteRecord, SegmentReference, VERSION};
+use crate::remote::segment::{SegmentIndex, TRAILER};
+use crate::store::lock::SharedLock;
+use crate::store::{Entry, Store};
+use crate::tree::apply::ContentSource as _;
+use crate::tree::manifest::Manifest;
+use crate::tree::{Content, LeafKind};
+use plan::{reused, units};
+use upload::{UploadTarget, upload};
+
+/// A push writes its record within this time of its start, or not at all.
+pub(crate) const PUSH_LIMIT: Duration = Duration::from_secs(2 * 60 * 60);
+/// Segments that no record names are reused if they are younger than this.
+pub(crate) const RESUME_AGE: Duration = Duration::from_secs(60 * 60);
+/// The manifests of so many records are read to find out what the remote has.
+const MANIFESTS: usize = 8;
+/// The indexes of at most so many segments of pushes that did not end are read.
+const RESUMED_SEGMENTS: usize = 200;
+/// The index of a segment with small contents has about this many bytes.
+const INDEX_TAIL: u64 = 64 << 10;
+
+/// What a push did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PushOutcome {
+    Pushed(PushStats),
+    /// The remote has this entry, or a newer one of its key.
+    Exists,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PushStats {
+    /// Segments that were written.
+    pub segments: u64,
+    /// Their bytes, and those of manifest and record.
+    pub uploaded_bytes: u64,
+    /// Contents that the remote had already, in bytes without compression.
+    pub reused_bytes: u64,
+    pub elapsed: Duration,
+}
+
+/// What is pushed, and where.
+#[derive(Clone, Copy)]
+pub(crate) struct PushRequest<'a> {
+    pub(crate) client: &'a RemoteClient,
+    pub(crate) store: &'a Store,
+    pub(crate) entry: &'a Entry,
+    pub(crate) trust: Trust,
+    pub(crate) monitor: &'a dyn Monitor,
+}
+
+/// Pushes one entry. While `_lock` is held, nothing is removed from the local store.
+pub(crate) fn push(request: PushRequest<'_>, _lock: &SharedLock) -> RemoteResult<PushOutcome> {
+    let start = Instant::now();
+    let PushRequest {
+        client,
+        store,
+        entry,
+        trust,
+        monitor,
+    } = request;
+    if !trust.may_write(&entry.group) {
+        return Err(RemoteError::OfBranches {
+            entry: entry.id().to_string(),
+        });
+    }
+    let group = GroupName::new(trust, &entry.group);
+    let listing = GroupListing::read(client, &group)?;
+    let key_id = key_id(&entry.group, &entry.key);
+    let records = newest_records(client, &listing, Some(&key_id), monitor)?;
+    let has_newer = |record: &RemoteRecord| {
+        record.is_of(&entry.group)
+            && record.entry.key == entry.key
+            && record.entry.created >= entry.created
+    };
+    if records.iter().any(has_newer) {
+        return Ok(PushOutcome::Exists);
+    }
+    let manifest = store.read_manifest(&entry.manifest)?;
+    let contents = unique_contents(&manifest);
+    let known = known_contents(client, &group, &listing, &records)?;
+    let mut map = reused(&contents, &known);
+    drop(known);
+    let push_id = PushId::random();
+    let missing: Vec<_> = contents
+        .iter()
+        .filter(|unique| !map.contains_key(&unique.digest))
+        .collect();
+    let bytes = |unique: &&crate::remote::manifest::UniqueContent| unique.length;
+    monitor.begin(Stage::Pushing, missing.iter().map(bytes).sum());
+    let leaves: Vec<_> = missing.iter().map(|unique| unique.leaf).collect();
+    let batches = store.locate(&manifest, &leaves)?;
+    let target = UploadTarget {
+        client,
+        store,
+        group: &group,
+        push: &push_id,
+        monitor,
+    };
+    let units = units(&batches, |leaf| digest_of(&manifest, leaf));
+    let uploaded = upload(target, &units)?;
+    let reused_bytes =
+        contents.iter().map(|it| it.length).sum::<u64>() - missing.iter().map(bytes).sum::<u64>();
+    map.extend(uploaded.contents);
+
+    let units_record = match &entry.record {
+        // Without it the next job compiles the workspace's own crates again, nothing worse.
+        Some(record) => store.read_record(record).ok(),
+        None => None,
+    };
+    let encoded = RemoteManifest::encode(&push_id, &manifest, units_record.as_deref(), &map)?;
+    let record = RemoteRecord {
+        format: VERSION,
+        push: push_id.clone(),
+        entry: entry.clone(),
+        manifest: encoded.reference,
+        segments: encoded.segments,
+    };
+    let record_bytes = record.encode()?;
+    let uploaded_bytes = uploaded.bytes + encoded.reference.bytes + record_bytes.len() as u64;
+    client.put(&group.manifest(&encoded.reference.digest), encoded.bytes)?;
+    check_limit(start)?;
+    client.put(&group.record(&key_id, &push_id), record_bytes)?;
+    Ok(PushOutcome::Pushed(PushStats {
+        segments: uploaded.segments,
+        uploaded_bytes,
+        reused_bytes,
+        elapsed: start.elapsed(),
+    }))
+}
+
+/// After so long, garbage collection may have removed segments that the record would name.
+fn check_limit(start: Instant) -> RemoteResult<()> {
+    if start.elapsed() < PUSH_LIMIT {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "the push took longer than {}, so the entry is not on the remote; push it again, which continues where this one ended",
+        human::age(PUSH_LIMIT)
+    ))
+    .into())
+}
+
+fn digest_of(manifest: &Manifest, leaf: crate::tree::LeafId) -> Option<Digest> {
+    match &manifest.tree[leaf].kind {
+        LeafKind::File(file) => file.content.map(|Content { digest, .. }| digest),
+        LeafKind::Symlink(_) | LeafKind::HardLink(_) => None,
+    }
+}
+
+/// What the remote has: the contents of the newest records, and those of young segments that no
+/// record names.
+fn known_contents(
+    client: &RemoteClient,
+    group: &GroupName,
+    listing: &GroupListing,
+    records: &[RemoteRecord],
+) -> RemoteResult<ContentMap> {
+    let mut known = ContentMap::new();
+    let mut pending = Vec::new();
+    for record in records.iter().take(MANIFESTS) {
+        let name = group.manifest(&record.manifest.digest);
+        let range = client.start_range(&name, 0..record.manifest.bytes)?;
+        pending.push((record, name, range));
+    }
+    for (record, name, range) in pending {
+        let decoded = range
+            .wait()
+            .and_then(|bytes| RemoteManifest::decode(&bytes, record, &name));
+        match decoded {
+            Ok(manifest) => known.extend(manifest.contents),
+            // Its contents are uploaded again.
+            Err(error) if error.is_of_object() => log::debug!("{error}"),
+            Err(error) => return Err(error),
+        }
+    }
+    let named: HashSet<Digest> = records
+        .iter()
+        .flat_map(|record| &record.segments)
+        .map(|segment| segment.digest)
+        .collect();
+    for segment in unfinished_segments(listing, &named, Timestamp::now()) {
+        match read_index(client, segment) {
+            Ok(contents) => known.extend(contents),
+            Err(error) if error.is_of_object() => log::debug!("{error}"),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(known)
+}
+
+/// Young segments that no record names: of a push that did not end, or is not at its end yet.
+pub(crate) fn unfinished_segments<'l>(
+    listing: &'l GroupListing,
+    named: &HashSet<Digest>,
+    now: Timestamp,
+) -> Vec<(Digest, &'l ListedObject)> {
+    let age = i64::try_from(RESUME_AGE.as_millis()).unwrap_or(i64::MAX);
+    let oldest = now.seconds.saturating_mul(1000) - age;
+    let mut segments: Vec<_> = listing
+        .segments()
+        .filter(|(digest, object)| object.written > oldest && !named.contains(digest))
+        .collect();
+    segments.truncate(RESUMED_SEGMENTS);
+    segments
+}
+
+/// The contents that are whole in one segment.
+fn read_index(
+    client: &RemoteClient,
+    (digest, object): (Digest, &ListedObject),
+) -> RemoteResult<ContentMap> {
+    let reference = SegmentReference {
+        digest,
+        bytes: object.bytes,
+    };
+    let tail = |length: u64| {
+        let start = object.bytes.saturating_sub(length);
+        client
+            .start_range(&object.name, start..object.bytes)?
+            .wait()
+    };
+    let mut bytes = tail(INDEX_TAIL.max(TRAILER as u64))?;
+    if let Err(needed) = SegmentIndex::in_tail(&bytes, &object.name, &digest)? {
+        bytes = tail(needed as u64)?;
+    }
+    let Ok(index) = SegmentIndex::in_tail(&bytes, &object.name, &digest)? else {
+        return Err(RemoteError::damaged(&object.name, "it is too short"));
+    };
+    let index = SegmentIndex::decode(index, &object.name, &digest)?;
+    let ranges = index.frame_ranges();
+    let mut contents = ContentMap::new();
+    for content in index.contents.iter().filter(|content| content.offset == 0) {
+        let first = content.frame as usize;
+        let needed = u64::from(content.start) + content.length;
+        let mut covered = 0;
+        let frames: Vec<RemoteFrame> = ranges
+            .iter()
+            .skip(first)
+            .take_while(|range| {
+                let is_needed = covered < needed;
+                covered += u64::from(range.plain);
+                is_needed
+            })
+            .map(|range| RemoteFrame {
+                segment: reference,
+                range: *range,
+            })
+            .collect();
+        let found = RemoteContent {
+            length: content.length,
+            start: content.start,
+            frames,
+        };
+        contents.insert(content.digest, found);
+    }
+    Ok(contents)
+}

@@ -1,0 +1,201 @@
+//! Records: what a push saved, in a small JSON object. It exists only when everything it names does.
+//!
+//! A record is written last and never changed. Its checksum covers its other fields; it names the
+//! manifest and the segments by digests.
+
+use serde::{Deserialize, Serialize};
+
+use super::error::{RemoteError, RemoteResult};
+use super::name::PushId;
+use crate::digest::Digest;
+use crate::error::Error;
+use crate::store::{Entry, EntryGroup};
+
+/// The version of records, manifests and segments on the remote.
+pub(crate) const VERSION: u32 = 1;
+/// Larger records are damaged.
+pub(crate) const LARGEST_RECORD: u64 = 4 << 20;
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RemoteRecord {
+    pub(crate) format: u32,
+    pub(crate) push: PushId,
+    /// The entry of the store that was pushed. Its manifest is that store's own.
+    pub(crate) entry: Entry,
+    pub(crate) manifest: ManifestReference,
+    /// All segments that hold contents of the entry.
+    pub(crate) segments: Vec<SegmentReference>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ManifestReference {
+    /// The digest of the object's bytes.
+    pub(crate) digest: Digest,
+    /// The length of the object.
+    pub(crate) bytes: u64,
+    /// Its length without compression.
+    pub(crate) plain_bytes: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(crate) struct SegmentReference {
+    pub(crate) digest: Digest,
+    /// The length of the object.
+    pub(crate) bytes: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SealedRecord {
+    #[serde(flatten)]
+    record: RemoteRecord,
+    checksum: Digest,
+}
+
+impl RemoteRecord {
+    pub(crate) fn encode(&self) -> crate::error::Result<Vec<u8>> {
+        let sealed = SealedRecord {
+            record: self.clone(),
+            checksum: self.checksum()?,
+        };
+        serde_json::to_vec(&sealed).map_err(Error::defect)
+    }
+
+    /// Reads the record from the object `name`.
+    pub(crate) fn decode(bytes: &[u8], name: &str) -> RemoteResult<Self> {
+        #[derive(Deserialize)]
+        struct RecordVersion {
+            format: u32,
+        }
+        let damaged = |error: serde_json::Error| {
+            RemoteError::damaged(name, format!("it cannot be read ({error})"))
+        };
+        let RecordVersion { format } = serde_json::from_slice(bytes).map_err(damaged)?;
+        if format > VERSION {
+            return Err(RemoteError::Newer {
+                object: name.to_owned(),
+                found: format,
+                supported: VERSION,
+            });
+        }
+        let SealedRecord { record, checksum } = serde_json::from_slice(bytes).map_err(damaged)?;
+        if record.checksum()? != checksum {
+            return Err(RemoteError::damaged(name, "its checksum is wrong"));
+        }
+        let named = super::name::key_id(&record.entry.group, &record.entry.key);
+        let expected = format!("/{named}-{}.json", record.push);
+        if !name.ends_with(&expected) {
+            return Err(RemoteError::damaged(
+                name,
+                "it is not the record that its name says",
+            ));
+        }
+        if record.entry.format > crate::store::layout::VERSION {
+            return Err(RemoteError::Newer {
+                object: name.to_owned(),
+                found: record.entry.format,
+                supported: crate::store::layout::VERSION,
+            });
+        }
+        Ok(record)
+    }
+
+    /// Whether the record is of this very group. The name has only a short digest of it.
+    pub(crate) fn is_of(&self, group: &EntryGroup) -> bool {
+        self.entry.group == *group
+    }
+
+    /// The bytes of all objects that the record names.
+    pub(crate) fn stored_bytes(&self) -> u64 {
+        let segments = self.segments.iter().map(|segment| segment.bytes);
+        segments.fold(self.manifest.bytes, u64::saturating_add)
+    }
+
+    fn checksum(&self) -> crate::error::Result<Digest> {
+        serde_json::to_vec(self)
+            .map(|bytes| Digest::of(&bytes))
+            .map_err(Error::defect)
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::fs::Timestamp;
+    use crate::remote::name::{GroupName, Trust, key_id};
+    use crate::store::CacheKind;
+
+    pub(in crate::remote) fn record(key: &str, created: i64, segments: &[Digest]) -> RemoteRecord {
+        let group = EntryGroup {
+            scope: "acme/repo".into(),
+            git_ref: "refs/heads/main".into(),
+            kind: CacheKind::Path,
+            paths: vec!["target".into()],
+        };
+        RemoteRecord {
+            format: VERSION,
+            push: PushId::random(),
+            entry: Entry {
+                format: 1,
+                group,
+                key: key.into(),
+                created: Timestamp {
+                    seconds: created,
+                    nanoseconds: 0,
+                },
+                manifest: Digest::of(b"local"),
+                files: 1,
+                directories: 1,
+                bytes: 1,
+                added_bytes: 1,
+                record: None,
+                parts: std::collections::BTreeMap::new(),
+            },
+            manifest: ManifestReference {
+                digest: Digest::of(key.as_bytes()),
+                bytes: 10,
+                plain_bytes: 20,
+            },
+            segments: segments
+                .iter()
+                .map(|digest| SegmentReference {
+                    digest: *digest,
+                    bytes: 100,
+                })
+                .collect(),
+        }
+    }
+
+    fn name(record: &RemoteRecord) -> String {
+        let group = &record.entry.group;
+        GroupName::new(Trust::Branch, group).record(&key_id(group, &record.entry.key), &record.push)
+    }
+
+    #[test]
+    fn decoding_reverses_encoding_and_detects_every_change() {
+        let record = record("linux-1", 5, &[Digest::of(b"a"), Digest::of(b"b")]);
+        let bytes = record.encode().unwrap();
+        let name = name(&record);
+        assert_eq!(RemoteRecord::decode(&bytes, &name).unwrap(), record);
+        for at in 0..bytes.len() {
+            assert!(RemoteRecord::decode(&bytes[..at], &name).is_err(), "{at}");
+            let mut changed = bytes.clone();
+            changed[at] ^= 1;
+            assert!(RemoteRecord::decode(&changed, &name).is_err(), "{at}");
+        }
+    }
+
+    #[test]
+    fn a_record_under_another_name_is_damaged() {
+        let [a, b] = ["a", "b"].map(|key| record(key, 5, &[]));
+        let error = RemoteRecord::decode(&a.encode().unwrap(), &name(&b)).unwrap_err();
+        assert!(error.is_of_object(), "{error}");
+    }
+
+    #[test]
+    fn a_newer_record_says_so() {
+        let mut record = record("linux-1", 5, &[]);
+        record.format = VERSION + 1;
+        let error = RemoteRecord::decode(&record.encode().unwrap(), &name(&record)).unwrap_err();
+        assert!(error.to_string().contains("format version 2"), "{error}");
+    }
+}

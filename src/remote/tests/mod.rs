@@ -1,0 +1,410 @@
+//! Two machines, each with a store, and one bucket in memory.
+
+mod machine;
+
+use super::client::memory::MemoryBucket;
+use super::name::Trust;
+use super::status::RemoteVerifyOptions;
+use super::{PushOutcome, Remote, RemoteGcOptions, SHORTEST_GRACE};
+use crate::digest::Digest;
+use crate::fs::{Local, files};
+use crate::monitor::Silent;
+use crate::ops::restore::{RestoreOptions, RestoreRequest, restore};
+use crate::store::CacheKind;
+use crate::store::key_match::KeyMatch;
+use crate::store::retention::RetentionPolicy;
+use crate::tree::RootPlace;
+use machine::{Machine, Warnings, entry_of, group, group_of, noise};
+
+#[test]
+fn another_machine_gets_the_same_files() {
+    let bucket = MemoryBucket::new();
+    let (a, b) = (Machine::new(&bucket), Machine::new(&bucket));
+    a.write_tree();
+    let PushOutcome::Pushed(stats) = a.push("linux-1") else {
+        panic!("nothing was pushed");
+    };
+    assert!(
+        stats.uploaded_bytes < 11 << 20,
+        "text is compressed: {stats:?}"
+    );
+    let found = b
+        .restore(&b.tier(Trust::Branch), "linux-1", &[], &Silent)
+        .unwrap();
+    assert!(found.from_second_tier && found.matched == KeyMatch::Exact);
+    assert_eq!(b.contents(), a.contents());
+    assert_eq!(b.contents().len(), 303);
+    // It is an entry like any other now, with the time of the original.
+    let local = b.store.read_entry(&found.id).unwrap().unwrap();
+    let original = a.store.read_entry(&found.id).unwrap().unwrap();
+    assert_eq!(local.created, original.created);
+    let lock = b.store.lock_shared(crate::ops::LOCK_TIMEOUT).unwrap();
+    let report = b.store.verify(&lock, &Silent).unwrap();
+    assert_eq!((report.intact, report.damaged.len()), (1, 0));
+}
+
+#[test]
+fn a_local_exact_match_sends_no_request() {
+    let bucket = MemoryBucket::new();
+    let a = Machine::new(&bucket);
+    a.write_tree();
+    a.push("linux-1");
+    let tier = a.tier(Trust::Branch);
+    let found = a.restore(&tier, "linux-1", &["linux-"], &Silent).unwrap();
+    assert!(!found.from_second_tier);
+    assert_eq!(tier.report().traffic.requests, 0);
+}
+
+#[test]
+fn a_small_change_moves_few_bytes_in_both_directions() {
+    let bucket = MemoryBucket::new();
+    let (a, b) = (Machine::new(&bucket), Machine::new(&bucket));
+    a.write_tree();
+    a.push("linux-1");
+    b.restore(&b.tier(Trust::Branch), "linux-1", &[], &Silent)
+        .unwrap();
+    a.write("small/7", &noise(2, 5_000));
+    let PushOutcome::Pushed(stats) = a.push("linux-2") else {
+        panic!("nothing was pushed");
+    };
+    assert_eq!(stats.segments, 1);
+    assert!(stats.uploaded_bytes < 60_000, "{stats:?}");
+    let tier = b.tier(Trust::Branch);
+    let found = b.restore(&tier, "linux-2", &["linux-"], &Silent).unwrap();
+    assert!(found.from_second_tier);
+    assert_eq!(b.contents(), a.contents());
+    assert!(
+        tier.report().traffic.received_bytes < 60_000,
+        "{:?}",
+        tier.report().traffic
+    );
+}
+
+#[test]
+fn an_exact_match_of_the_remote_comes_before_a_local_prefix() {
+    let bucket = MemoryBucket::new();
+    let (a, b) = (Machine::new(&bucket), Machine::new(&bucket));
+    a.write("f", b"of a");
+    a.push("linux-1");
+    b.write("f", b"of b");
+    b.save("linux-0");
+    let found = b.restore(&b.tier(Trust::Branch), "linux-1", &["linux-"], &Silent);
+    assert_eq!(found.unwrap().entry.key, "linux-1");
+}
+
+#[test]
+fn of_several_prefixes_the_newest_wins_wherever_it_is() {
+    let bucket = MemoryBucket::new();
+    let (a, b) = (Machine::new(&bucket), Machine::new(&bucket));
+    b.write("f", b"old");
+    b.save("linux-old");
+    a.write("f", b"new");
+    a.push("linux-new");
+    let find = || {
+        b.restore(&b.tier(Trust::Branch), "linux-3", &["linux-"], &Silent)
+            .unwrap()
+    };
+    let found = find();
+    assert_eq!(
+        (&*found.entry.key, found.matched),
+        ("linux-new", KeyMatch::Prefix)
+    );
+    assert!(found.from_second_tier);
+    b.write("f", b"newest");
+    b.save("linux-newest");
+    let found = find();
+    assert_eq!(found.entry.key, "linux-newest");
+    assert!(!found.from_second_tier);
+}
+
+#[test]
+fn a_look_up_copies_nothing() {
+    let bucket = MemoryBucket::new();
+    let (a, b) = (Machine::new(&bucket), Machine::new(&bucket));
+    a.write_tree();
+    a.push("linux-1");
+    let tier = b.tier(Trust::Branch);
+    let request = RestoreRequest {
+        groups: &[group()],
+        key: "linux-1",
+        restore_keys: &[],
+        destination: &|_| RootPlace::locate(&Local::default(), &b.tree()),
+        options: RestoreOptions {
+            lookup_only: true,
+            ..RestoreOptions::default()
+        },
+        steps: None,
+        second_tier: Some(&tier),
+    };
+    let found = restore(&b.store, &request, &Silent).unwrap().unwrap();
+    assert!(found.from_second_tier);
+    assert!(b.store.entry_ids(None).unwrap().is_empty());
+    assert!(tier.report().traffic.received_bytes < 5_000);
+}
+
+#[test]
+fn a_branch_does_not_see_what_a_pull_request_pushed() {
+    let bucket = MemoryBucket::new();
+    let (a, b) = (Machine::new(&bucket), Machine::new(&bucket));
+    a.write("f", b"forged");
+    let group = group_of("refs/pull/7/merge");
+    let id = a.save_in(&group, "linux-1");
+    let pushed = a.tier(Trust::PullRequest).push(&a.store, &id, &Silent);
+    assert!(matches!(pushed, Ok(Some(PushOutcome::Pushed(_)))));
+    assert_eq!(bucket.names("/pull-request/").len(), bucket.names("").len());
+    let tier = b.tier(Trust::Branch);
+    let found = b.restore_in(&group, &tier, ("linux-1", &["l"]), &Silent);
+    assert!(found.is_none());
+    let tier = b.tier(Trust::PullRequest);
+    let found = b.restore_in(&group, &tier, ("linux-1", &[]), &Silent);
+    assert!(found.is_some());
+}
+
+#[test]
+fn a_pull_request_does_not_push_what_branches_read() {
+    let bucket = MemoryBucket::new();
+    let a = Machine::new(&bucket);
+    a.write("f", b"forged");
+    for git_ref in [
+        "",
+        "refs/heads/main",
+        "refs/tags/v1",
+        "refs/heads/refs/pull/7",
+    ] {
+        let id = a.save_in(&group_of(git_ref), "linux-1");
+        let warnings = Warnings::default();
+        let pushed = a.tier(Trust::PullRequest).push(&a.store, &id, &warnings);
+        assert_eq!(pushed.unwrap(), None);
+        assert!(warnings.take()[0].contains("branches read it"));
+        let entry = a.store.read_entry(&id).unwrap().unwrap();
+        let remote = Remote::with_client(bucket.client(), Trust::PullRequest);
+        assert!(remote.push(&a.store, &entry, &Silent).is_err());
+        assert!(bucket.names("").is_empty());
+    }
+}
+
+/// With the bucket's policy of docs/remote.md, a pull request can write any name below its trust.
+#[test]
+fn what_a_pull_request_forges_for_a_branch_is_not_pulled_by_other_pull_requests() {
+    let bucket = MemoryBucket::new();
+    let (a, b) = (Machine::new(&bucket), Machine::new(&bucket));
+    a.write("f", b"forged");
+    a.push("linux-1");
+    for name in bucket.names("/branch/") {
+        bucket.overwrite(
+            &name.replace("/branch/", "/pull-request/"),
+            bucket.read(&name),
+        );
+        bucket.remove(&name);
+    }
+    let tier = b.tier(Trust::PullRequest);
+    assert!(b.restore(&tier, "linux-1", &["l"], &Silent).is_none());
+    let remote = Remote::with_client(bucket.client(), Trust::PullRequest);
+    assert!(
+        remote
+            .pull(&b.store, "linux-1", &Silent)
+            .unwrap()
+            .is_empty()
+    );
+    // The same in the group of a pull request.
+    for name in bucket.names("/pull-request/") {
+        let other = name.replace("/refs/heads/main/", "/refs/pull/7/merge/");
+        assert_ne!(other, name);
+        bucket.overwrite(&other, bucket.read(&name));
+    }
+    assert!(
+        remote
+            .pull(&b.store, "linux-1", &Silent)
+            .unwrap()
+            .is_empty()
+    );
+    assert!(b.store.entry_ids(None).unwrap().is_empty());
+}
+
+#[test]
+fn every_damaged_object_is_a_miss_with_one_warning_and_restores_nothing() {
+    let bucket = MemoryBucket::new();
+    let a = Machine::new(&bucket);
+    a.write_tree();
+    a.push("linux-1");
+    let restored = a.contents();
+    for part in ["/entries/", "/manifests/", "/segments/"] {
+        for name in bucket.names(part) {
+            let right = bucket.read(&name);
+            let mut altered = right.clone();
+            let middle = altered.len() / 2;
+            altered[middle] ^= 1;
+            let wrong = [Some(altered), Some(right[..middle].to_vec()), None];
+            for wrong in wrong {
+                match &wrong {
+                    Some(bytes) => bucket.overwrite(&name, bytes.clone()),
+                    None => bucket.remove(&name),
+                }
+                let b = Machine::new(&bucket);
+                let warnings = Warnings::default();
+                let found = b.restore(&b.tier(Trust::Branch), "linux-1", &[], &warnings);
+                let length = wrong.as_ref().map(Vec::len);
+                assert!(found.is_none(), "{name} {length:?}");
+                assert!(b.contents().is_empty() && b.store.entry_ids(None).unwrap().is_empty());
+                // A record that is gone is an ordinary miss.
+                let is_gone = part == "/entries/" && wrong.is_none();
+                let warnings = warnings.take();
+                assert_eq!(
+                    warnings.len(),
+                    usize::from(!is_gone),
+                    "{name}: {warnings:?}"
+                );
+            }
+            bucket.overwrite(&name, right);
+        }
+    }
+    let b = Machine::new(&bucket);
+    b.restore(&b.tier(Trust::Branch), "linux-1", &[], &Silent)
+        .unwrap();
+    assert_eq!(b.contents(), restored);
+}
+
+#[test]
+fn a_push_continues_where_a_killed_one_ended() {
+    let bucket = MemoryBucket::new();
+    let a = Machine::new(&bucket);
+    a.write_tree();
+    a.push("linux-1");
+    for part in ["/entries/", "/manifests/"] {
+        for name in bucket.names(part) {
+            bucket.remove(&name);
+        }
+    }
+    let remote = Remote::with_client(bucket.client(), Trust::Branch);
+    let entry = entry_of(&a, "linux-1");
+    let PushOutcome::Pushed(stats) = remote.push(&a.store, &entry, &Silent).unwrap() else {
+        panic!("nothing was pushed");
+    };
+    assert_eq!(stats.segments, 0);
+    let b = Machine::new(&bucket);
+    b.restore(&b.tier(Trust::Branch), "linux-1", &[], &Silent)
+        .unwrap();
+    assert_eq!(b.contents(), a.contents());
+    assert_eq!(
+        remote.push(&a.store, &entry, &Silent).unwrap(),
+        PushOutcome::Exists
+    );
+}
+
+#[test]
+fn a_damaged_local_content_is_not_pushed() {
+    let bucket = MemoryBucket::new();
+    let a = Machine::new(&bucket);
+    a.write("large", &noise(3, 1 << 20));
+    let id = a.save("linux-1");
+    let digest = Digest::of(&noise(3, 1 << 20));
+    let blob = a.store.layout().blob(&digest);
+    files::remove(&blob).unwrap();
+    files::write_new(&blob, 0o644, &noise(4, 1 << 20)).unwrap();
+    let warnings = Warnings::default();
+    let pushed = a.tier(Trust::Branch).push(&a.store, &id, &warnings);
+    assert_eq!(pushed.unwrap(), None);
+    assert!(warnings.take()[0].contains("another digest"));
+    assert!(bucket.names("/entries/").is_empty());
+}
+
+#[test]
+fn verify_names_what_is_damaged_and_repair_removes_its_entry() {
+    let bucket = MemoryBucket::new();
+    let a = Machine::new(&bucket);
+    a.write("f", &noise(5, 400_000));
+    a.push("linux-1");
+    a.write("f", &noise(6, 400_000));
+    a.push("linux-2");
+    let remote = Remote::with_client(bucket.client(), Trust::Branch);
+    let verify = |contents, repair| {
+        let options = RemoteVerifyOptions { contents, repair };
+        remote.verify(options, &Silent).unwrap()
+    };
+    assert_eq!(verify(true, false).intact, 2);
+    let segment = bucket.names("/segments/")[0].clone();
+    let mut bytes = bucket.read(&segment);
+    bytes[1000] ^= 1;
+    bucket.overwrite(&segment, bytes);
+    assert_eq!(verify(false, false).damaged.len(), 0);
+    let report = verify(true, true);
+    assert_eq!((report.intact, report.damaged.len()), (1, 1));
+    assert!(report.damaged[0].1.to_string().contains("/segments/"));
+    assert_eq!(verify(true, false).intact, 1);
+    bucket.remove(&bucket.names("/manifests/").remove(0));
+}
+
+#[test]
+fn garbage_collection_keeps_what_entries_need() {
+    let bucket = MemoryBucket::new();
+    let a = Machine::new(&bucket);
+    for n in 0..4 {
+        a.write("f", &noise(10 + n, 400_000));
+        a.push(&format!("linux-aaaaaaa{n}"));
+    }
+    let remote = Remote::with_client(bucket.client(), Trust::Branch);
+    let options = RemoteGcOptions {
+        policy: RetentionPolicy {
+            keep: [(CacheKind::Path, 2)].into(),
+            ..RetentionPolicy::default()
+        },
+        grace: SHORTEST_GRACE,
+        dry_run: false,
+    };
+    let first = remote.gc(&options, &Silent).unwrap();
+    assert_eq!((first.removed_entries, first.kept_entries), (2, 2));
+    assert_eq!((first.removed_objects, first.waiting_bytes), (0, 0));
+    let second = remote.gc(&options, &Silent).unwrap();
+    assert!(second.waiting_bytes > 800_000, "{second:?}");
+    assert_eq!(bucket.names("unreferenced.json").len(), 1);
+    // With the marks of a run long ago, the data goes.
+    let marks = bucket.names("unreferenced.json")[0].clone();
+    let text = String::from_utf8(bucket.read(&marks)).unwrap();
+    let old: Marks = serde_json::from_str(&text).unwrap();
+    let old = Marks {
+        since: old.since.into_keys().map(|name| (name, 0)).collect(),
+    };
+    bucket.overwrite(&marks, serde_json::to_vec(&old).unwrap());
+    let third = remote.gc(&options, &Silent).unwrap();
+    assert_eq!(third.removed_objects, 4);
+    let status = remote.status(&Silent).unwrap();
+    assert_eq!((status.entries.len(), status.unreferenced_bytes), (2, 0));
+    for n in 2..4 {
+        let b = Machine::new(&bucket);
+        let key = format!("linux-aaaaaaa{n}");
+        assert!(
+            b.restore(&b.tier(Trust::Branch), &key, &[], &Silent)
+                .is_some()
+        );
+    }
+    assert_eq!(remote.gc(&options, &Silent).unwrap().removed_objects, 0);
+    assert_eq!(bucket.names("unreferenced.json").len(), 0);
+}
+
+/// The file of marks, as the format describes it.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Marks {
+    since: std::collections::BTreeMap<String, i64>,
+}
+
+#[test]
+fn pull_by_key_makes_local_entries() {
+    let bucket = MemoryBucket::new();
+    let (a, b) = (Machine::new(&bucket), Machine::new(&bucket));
+    a.write_tree();
+    a.push("linux-1");
+    let remote = Remote::with_client(bucket.client(), Trust::Branch);
+    assert!(
+        remote
+            .pull(&b.store, "linux-2", &Silent)
+            .unwrap()
+            .is_empty()
+    );
+    let pulled = remote.pull(&b.store, "linux-1", &Silent).unwrap();
+    assert_eq!(pulled.len(), 1);
+    assert!(pulled[0].1.downloaded_bytes > 9 << 20);
+    assert_eq!(b.store.entry_ids(None).unwrap().len(), 1);
+    // Again, there is nothing to do.
+    let again = remote.pull(&b.store, "linux-1", &Silent).unwrap();
+    assert_eq!(again[0].1.downloaded_bytes, 0);
+}

@@ -1,0 +1,249 @@
+//! The remote as the second tier of restores and saves.
+//!
+//! A failure of the remote never fails a restore or a save: it is one warning, and the local store
+//! goes on alone. After an outage, this machine leaves the remote alone for [`OFF_TIME`], so that
+//! the next jobs do not wait for it too.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::client::{RemoteClient, Traffic};
+use super::config::{PushMode, RemoteConfig};
+use super::error::{RemoteError, RemoteResult};
+use super::lookup::{GroupListing, newest_records};
+use super::name::{GroupName, Trust, key_id};
+use super::pull::{PullRequest, pull};
+use super::push::{PushOutcome, PushRequest, push};
+use super::record::RemoteRecord;
+use crate::digest::Digest;
+use crate::env::Env;
+use crate::error::{Error, Result};
+use crate::fs::Timestamp;
+use crate::monitor::Monitor;
+use crate::ops::restore::SecondTier;
+use crate::store::lock::SharedLock;
+use crate::store::{Entry, EntryGroup, EntryId, Store};
+use crate::workers;
+
+/// How long an outage keeps the jobs of this machine from using the remote.
+const OFF_TIME: Duration = Duration::from_secs(60);
+
+/// What the remote did in one command.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TierReport {
+    /// The URL without its options.
+    pub place: String,
+    /// Entries that were pulled, were pushed, and were on the remote already.
+    pub pulled: u64,
+    pub pushed: u64,
+    pub present: u64,
+    pub traffic: Traffic,
+}
+
+/// The remote for the restores and saves of one command.
+pub struct RemoteTier {
+    client: RemoteClient,
+    mode: PushMode,
+    trust: Trust,
+    /// The records that a look-up of each entry found in its group.
+    known: Mutex<HashMap<EntryId, Vec<(Trust, RemoteRecord)>>>,
+    pulled: AtomicU64,
+    pushed: AtomicU64,
+    present: AtomicU64,
+    /// Whether a failure was reported. There is one warning, whatever follows from it.
+    has_failed: AtomicBool,
+}
+
+impl RemoteTier {
+    /// `trust` says what the run may read and where it writes.
+    pub fn new(config: &RemoteConfig, env: &Env, trust: Trust) -> Result<Self> {
+        let client = RemoteClient::new(config, env, true)?;
+        Ok(Self::with_client(client, config.push, trust))
+    }
+
+    pub(super) fn with_client(client: RemoteClient, mode: PushMode, trust: Trust) -> Self {
+        Self {
+            client,
+            mode,
+            trust,
+            known: Mutex::default(),
+            pulled: AtomicU64::new(0),
+            pushed: AtomicU64::new(0),
+            present: AtomicU64::new(0),
+            has_failed: AtomicBool::new(false),
+        }
+    }
+
+    /// What the remote did so far.
+    pub fn report(&self) -> TierReport {
+        let value = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        TierReport {
+            place: self.client.place().to_owned(),
+            pulled: value(&self.pulled),
+            pushed: value(&self.pushed),
+            present: value(&self.present),
+            traffic: self.client.traffic(),
+        }
+    }
+
+    /// Pushes an entry that was saved, unless the remote is only read.
+    ///
+    /// Errors: [`Error::Interrupted`]. Other failures are a warning, and none is returned.
+    pub fn push(
+        &self,
+        store: &Store,
+        id: &EntryId,
+        monitor: &dyn Monitor,
+    ) -> Result<Option<PushOutcome>> {
+        if self.mode == PushMode::Never || !self.may_use(store, monitor) {
+            return Ok(None);
+        }
+        let lock = store.lock_shared(crate::ops::LOCK_TIMEOUT)?;
+        let Some(entry) = store.read_entry(id)? else {
+            return Ok(None);
+        };
+        let request = PushRequest {
+            client: &self.client,
+            store,
+            entry: &entry,
+            trust: self.trust,
+            monitor,
+        };
+        let outcome = self.or_warning(push(request, &lock), store, monitor)?;
+        match outcome {
+            Some(PushOutcome::Pushed(_)) => self.pushed.fetch_add(1, Ordering::Relaxed),
+            Some(PushOutcome::Exists) => self.present.fetch_add(1, Ordering::Relaxed),
+            None => 0,
+        };
+        Ok(outcome)
+    }
+
+    /// Whether there was no failure in this command, and no outage on this machine lately.
+    fn may_use(&self, store: &Store, monitor: &dyn Monitor) -> bool {
+        if self.has_failed.load(Ordering::Relaxed) {
+            return false;
+        }
+        let now = Timestamp::now().seconds;
+        let limit = i64::try_from(OFF_TIME.as_secs()).unwrap_or(i64::MAX);
+        let since = store
+            .job_state(&self.outage_name())
+            .ok()
+            .flatten()
+            .and_then(|bytes| String::from_utf8(bytes).ok()?.parse::<i64>().ok());
+        let is_off = since.is_some_and(|since| (0..limit).contains(&now.saturating_sub(since)));
+        if is_off && !self.has_failed.swap(true, Ordering::Relaxed) {
+            monitor.warn(&format!(
+                "the remote {} failed less than {} seconds ago, so it is not used",
+                self.client.place(),
+                OFF_TIME.as_secs()
+            ));
+        }
+        !is_off
+    }
+
+    /// The name under which the store remembers an outage.
+    fn outage_name(&self) -> String {
+        let place = Digest::of(self.client.place().as_bytes()).to_string();
+        format!("remote-outage-{}", &place[..16])
+    }
+
+    /// Turns a failure into the warning of this command.
+    fn or_warning<T>(
+        &self,
+        result: RemoteResult<T>,
+        store: &Store,
+        monitor: &dyn Monitor,
+    ) -> Result<Option<T>> {
+        match result {
+            Ok(value) => Ok(Some(value)),
+            Err(RemoteError::Local(Error::Interrupted)) => Err(Error::Interrupted),
+            Err(error) => {
+                let is_of_object = error.is_of_object();
+                if self.client.is_off() {
+                    let now = Timestamp::now().seconds.to_string();
+                    // Without the note, the next job finds out itself.
+                    drop(store.put_job_state(&self.outage_name(), now.as_bytes()));
+                }
+                if is_of_object || !self.has_failed.swap(true, Ordering::Relaxed) {
+                    monitor.warn(&Error::from(error).with_advice());
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    fn look_up(
+        &self,
+        group: &EntryGroup,
+        key: &str,
+        monitor: &dyn Monitor,
+    ) -> RemoteResult<Vec<(Trust, RemoteRecord)>> {
+        let key_id = key_id(group, key);
+        let mut found = Vec::new();
+        for trust in self.trust.readable(group) {
+            let name = GroupName::new(*trust, group);
+            let listing = GroupListing::read_records(&self.client, &name)?;
+            let records = newest_records(&self.client, &listing, Some(&key_id), monitor)?;
+            let of_group = records.into_iter().filter(|record| record.is_of(group));
+            found.extend(of_group.map(|record| (*trust, record)));
+        }
+        Ok(found)
+    }
+}
+
+impl SecondTier for RemoteTier {
+    fn entries(
+        &self,
+        store: &Store,
+        group: &EntryGroup,
+        key: &str,
+        monitor: &dyn Monitor,
+    ) -> Result<Vec<Entry>> {
+        let asked = group.entry_id(key);
+        if let Some(known) = workers::lock(&self.known).get(&asked) {
+            return Ok(known.iter().map(|(_, it)| it.entry.clone()).collect());
+        }
+        if !self.may_use(store, monitor) {
+            return Ok(Vec::new());
+        }
+        let found = self.look_up(group, key, monitor);
+        let found = self.or_warning(found, store, monitor)?.unwrap_or_default();
+        let entries = found.iter().map(|(_, it)| it.entry.clone()).collect();
+        workers::lock(&self.known).insert(asked, found);
+        Ok(entries)
+    }
+
+    fn fetch(
+        &self,
+        store: &Store,
+        entry: &Entry,
+        lock: &SharedLock,
+        monitor: &dyn Monitor,
+    ) -> Result<bool> {
+        let found = workers::lock(&self.known)
+            .values()
+            .flatten()
+            .find(|(_, record)| record.entry == *entry)
+            .cloned();
+        let Some((trust, record)) = found.filter(|_| self.may_use(store, monitor)) else {
+            return Ok(false);
+        };
+        let pulled = pull(PullRequest {
+            client: &self.client,
+            store,
+            lock,
+            group: &GroupName::new(trust, &entry.group),
+            record: &record,
+            monitor,
+        });
+        let is_pulled = self.or_warning(pulled, store, monitor)?.is_some();
+        self.pulled.fetch_add(is_pulled.into(), Ordering::Relaxed);
+        Ok(is_pulled)
+    }
+
+    fn saved(&self, store: &Store, id: &EntryId, monitor: &dyn Monitor) -> Result<()> {
+        self.push(store, id, monitor).map(drop)
+    }
+}
