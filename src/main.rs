@@ -104,10 +104,18 @@ fn with_command(mut arguments: Vec<OsString>) -> Vec<OsString> {
     arguments
 }
 
+/// Of libraries, only warnings are written: at finer levels, those for HTTP write headers with
+/// credentials.
 fn start_logging() {
+    let is_shown = |record: &log::Record<'_>| {
+        record.level() <= log::Level::Warn || record.target().starts_with("local_cache")
+    };
     env_logger::Builder::from_env(env_logger::Env::new().filter_or("LOCAL_CACHE_LOG", "warn"))
-        .format(|out, record| {
+        .format(move |out, record| {
             use io::Write;
+            if !is_shown(record) {
+                return Ok(());
+            }
             writeln!(
                 out,
                 "local-cache: {}: {}",

@@ -381,13 +381,22 @@ fn render_verify(report: &RemoteVerifyReport) -> Rendered {
             "⚠️ {intact} intact; `local-cache remote verify --repair` removes the damaged ones"
         )
     };
+    if report.newer > 0 {
+        // Writing to a string does not fail.
+        let _ = writeln!(
+            text,
+            "   {} of a newer local-cache not checked",
+            plural(report.newer, "entry", "entries")
+        );
+    }
     let damaged: Vec<Value> = report
         .damaged
         .iter()
         .map(|(record, error)| json!({ "record": record, "reason": error.to_string() }))
         .collect();
     let json = json!({
-        "whole": report.intact,
+        "intact": report.intact,
+        "newer": report.newer,
         "damaged": damaged,
         "read-bytes": report.bytes,
         "repaired": report.repaired,

@@ -37,6 +37,7 @@ use super::pacer::Pacer;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::fmt::human;
+use crate::monitor::Monitor;
 
 /// The limit of a small request, with its retries.
 const SMALL_LIMIT: Duration = Duration::from_millis(2_500);
@@ -44,6 +45,9 @@ const SMALL_LIMIT: Duration = Duration::from_millis(2_500);
 const TRANSFER_LIMIT: Duration = Duration::from_secs(10);
 /// Bytes per second. A slower transfer is not worth waiting for.
 const LOWEST_RATE: u64 = 256 << 10;
+
+/// How often a wait looks whether it should end.
+const POLL: Duration = Duration::from_millis(100);
 
 /// An object as a list shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -181,8 +185,9 @@ impl RemoteClient {
 
     fn listed(&self, meta: &ObjectMeta) -> Option<ListedObject> {
         let name = meta.location.as_ref().strip_prefix(&*self.top)?;
+        let name = name.strip_prefix('/').filter(|name| is_own_name(name))?;
         Some(ListedObject {
-            name: name.strip_prefix('/')?.to_owned(),
+            name: name.to_owned(),
             bytes: meta.size,
             written: meta.last_modified.timestamp_millis(),
         })
@@ -227,18 +232,42 @@ impl RemoteClient {
     }
 
     /// Writes an object. The names of data are unique, so nothing is ever replaced.
-    pub(crate) fn put(&self, name: &str, bytes: Vec<u8>) -> RemoteResult<()> {
+    pub(crate) fn put(
+        &self,
+        name: &str,
+        bytes: Vec<u8>,
+        monitor: &dyn Monitor,
+    ) -> RemoteResult<()> {
         let length = bytes.len() as u64;
-        if let Some(pacer) = &self.pacer {
-            pacer.wait(length);
-        }
+        self.wait_for_turn(length, monitor)?;
         let (path, payload) = (self.path(name), PutPayload::from(bytes));
-        let write = self.limited(
-            transfer_limit(length),
-            self.connections.uploads.put(&path, payload),
-        );
-        self.finish(self.target("write", name), write)?;
+        let write = self.connections.uploads.put(&path, payload);
+        let write = self.limited(transfer_limit(length), async {
+            // A slow network can take a minute for it.
+            tokio::select! {
+                result = write => result.map(Some),
+                () = interruption(monitor) => Ok(None),
+            }
+        });
+        let written = self.finish(self.target("write", name), write)?;
+        written.ok_or(Error::Interrupted)?;
         self.sent.fetch_add(length, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Waits until `bytes` may be sent without exceeding the bandwidth.
+    fn wait_for_turn(&self, bytes: u64, monitor: &dyn Monitor) -> RemoteResult<()> {
+        let Some(pacer) = &self.pacer else {
+            return Ok(());
+        };
+        let turn = pacer.reserve(bytes);
+        while let Some(left) = turn.checked_duration_since(Instant::now()) {
+            self.check()?;
+            if monitor.is_interrupted() {
+                return Err(Error::Interrupted.into());
+            }
+            std::thread::sleep(left.min(POLL));
+        }
         Ok(())
     }
 
@@ -310,8 +339,9 @@ impl RemoteClient {
     }
 
     fn failed(&self, error: &object_store::Error, target: RequestTarget<'_>) -> RemoteError {
+        let error = classify(error, target);
         log::debug!("{} {}: {error}", target.action, target.object);
-        match classify(error, target) {
+        match error {
             outage @ RemoteError::Outage { .. } => self.switch_off(outage),
             other => other,
         }
@@ -337,7 +367,8 @@ impl RemoteClient {
         }
     }
 
-    fn remaining(&self, limit: Duration) -> Duration {
+    /// `limit`, or what is left of the timeout if that is less.
+    pub(crate) fn remaining(&self, limit: Duration) -> Duration {
         self.deadline.map_or(limit, |(deadline, _)| {
             limit.min(deadline.saturating_duration_since(Instant::now()))
         })
@@ -358,6 +389,22 @@ impl PendingRange<'_> {
             .fetch_add(bytes.len() as u64, Ordering::Relaxed);
         Ok(bytes)
     }
+}
+
+/// Ends when the operation should stop.
+async fn interruption(monitor: &dyn Monitor) {
+    while !monitor.is_interrupted() {
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+/// Whether this program could have chosen a name. Others may put anything into the bucket, and names
+/// stand in messages.
+fn is_own_name(name: &str) -> bool {
+    let is_own = |byte: u8| {
+        byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'=' | b'@' | b'/')
+    };
+    name.bytes().all(is_own)
 }
 
 fn transfer_limit(bytes: u64) -> Duration {

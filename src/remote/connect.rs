@@ -139,7 +139,6 @@ fn cannot_connect(config: &RemoteConfig, error: &object_store::Error) -> Error {
     } else {
         "its settings are refused; check its options and the AWS_* variables"
     };
-    log::debug!("{error}");
     Error::invalid(format!(
         "cannot use the remote {}: {reason}",
         config.place()

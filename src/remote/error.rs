@@ -42,6 +42,14 @@ pub(crate) enum RemoteError {
         supported: u32,
     },
     #[error(
+        "entry {entry} of the remote needs {needed} in the store, and its filesystem has {free} free"
+    )]
+    NoSpace {
+        entry: String,
+        needed: String,
+        free: String,
+    },
+    #[error(
         "entry {entry} is not copied to the remote: branches read it, and this run may concern a pull request"
     )]
     OfBranches { entry: String },
@@ -65,8 +73,14 @@ impl RemoteError {
             Self::Missing { .. }
                 | Self::Damaged { .. }
                 | Self::Newer { .. }
+                | Self::NoSpace { .. }
                 | Self::OfBranches { .. }
         )
+    }
+
+    /// Whether the object can never be read again, by any version of this program.
+    pub(crate) fn is_damage(&self) -> bool {
+        matches!(self, Self::Missing { .. } | Self::Damaged { .. })
     }
 
     fn advice(&self) -> &'static str {
@@ -87,6 +101,9 @@ impl RemoteError {
                 "it counts as a miss; `local-cache remote verify --repair` removes such entries"
             }
             Self::Newer { .. } => "update local-cache",
+            Self::NoSpace { .. } => {
+                "it counts as a miss; free space, or set max-cache-size so that old entries go"
+            }
             Self::OfBranches { .. } => {
                 "let a run of the branch save it, or run without --repository and --ref"
             }
@@ -185,6 +202,10 @@ fn outage_reason(error: &object_store::Error, text: &str) -> String {
     }
     let reason = deepest.to_string();
     let reason = reason.split(" (os error").next().unwrap_or_default();
+    // An address can hold a token of the service that gives out credentials.
+    if reason.contains("://") {
+        return "a request failed".to_owned();
+    }
     let mut short: String = reason.chars().take(120).collect();
     short.retain(|character| !character.is_control());
     short

@@ -17,9 +17,6 @@ use crate::error::{Error, Result};
 use crate::tree::manifest::Manifest;
 use crate::tree::{Content, LeafId, LeafKind};
 
-/// A larger manifest is damaged. One of a million files has about 100 MB.
-const LARGEST_MANIFEST: u64 = 1 << 30;
-
 /// Where contents are on the remote.
 pub(crate) type ContentMap = HashMap<Digest, RemoteContent>;
 
@@ -44,6 +41,19 @@ pub(crate) struct UniqueContent {
     pub(crate) digest: Digest,
     pub(crate) length: u64,
     pub(crate) leaf: LeafId,
+}
+
+/// Whether every content has one length. Otherwise one of the files is damaged, and a restore would
+/// put the blame on the pack that has the content.
+fn has_one_length_each(manifest: &Manifest) -> bool {
+    let mut lengths = HashMap::new();
+    manifest.tree.leaves().iter().all(|leaf| match &leaf.kind {
+        LeafKind::File(file) => file.content.is_none_or(|content| {
+            let length = lengths.entry(content.digest).or_insert(file.data_len());
+            *length == file.data_len()
+        }),
+        LeafKind::Symlink(_) | LeafKind::HardLink(_) => true,
+    })
 }
 
 /// The contents of a manifest in the order in which they first appear.
@@ -150,8 +160,8 @@ impl RemoteManifest {
         if Digest::of(bytes) != reference.digest {
             return Err(damaged("it does not have the digest it is named by"));
         }
-        let length = usize::try_from(reference.plain_bytes.min(LARGEST_MANIFEST));
-        let plain = zstd::bulk::decompress(bytes, length.map_err(Error::defect)?)
+        let length = usize::try_from(reference.plain_bytes).map_err(Error::defect)?;
+        let plain = zstd::bulk::decompress(bytes, length)
             .map_err(|_| damaged("it cannot be decompressed"))?;
         let wire: WireManifest<'_> =
             postcard::from_bytes(&plain).map_err(|_| damaged("it cannot be decoded"))?;
@@ -160,8 +170,11 @@ impl RemoteManifest {
                 Error::Damaged { reason, .. } => damaged(&reason),
                 other => other.into(),
             })?;
+        if !has_one_length_each(&manifest) {
+            return Err(damaged("a content has two lengths"));
+        }
         let contents = wire
-            .contents(&manifest, &record.segments)
+            .contents(&unique_contents(&manifest), &record.segments)
             .ok_or_else(|| damaged("its places are impossible"))?;
         let units = wire
             .record
@@ -176,30 +189,38 @@ impl RemoteManifest {
 }
 
 impl WireManifest<'_> {
-    /// None if a place is outside of the frames, or a frame outside of its segment.
-    fn contents(&self, manifest: &Manifest, segments: &[SegmentReference]) -> Option<ContentMap> {
+    /// None if a place is outside of the frames, a frame outside of its segment, or a frame of a
+    /// large content belongs to another one too. The last would let few bytes claim any amount of
+    /// memory.
+    fn contents(
+        &self,
+        unique: &[UniqueContent],
+        segments: &[SegmentReference],
+    ) -> Option<ContentMap> {
         let frames: Option<Vec<RemoteFrame>> = self
             .frames
             .iter()
             .map(|frame| frame.in_segment(segments))
             .collect();
         let frames = frames?;
-        let unique = unique_contents(manifest);
         if unique.len() != self.places.len() {
             return None;
         }
+        let mut unshared = frames.len();
         let contents = unique.iter().zip(&self.places).map(|(unique, place)| {
             let first = place.frame as usize;
-            let mut count = 0;
-            let mut covered: u64 = 0;
+            let mut count = 1;
+            let mut covered = u64::from(frames.get(first)?.range.plain);
             let needed = u64::from(place.start).checked_add(unique.length)?;
             while covered < needed {
                 covered += u64::from(frames.get(first + count)?.range.plain);
                 count += 1;
             }
-            // A content with several frames shares none of them.
-            if count > 1 && (place.start != 0 || covered != needed) {
-                return None;
+            if count > 1 {
+                unshared = unshared.checked_sub(count)?;
+                if place.start != 0 || covered != needed {
+                    return None;
+                }
             }
             let content = RemoteContent {
                 length: unique.length,
@@ -350,6 +371,53 @@ mod tests {
         assert_eq!(places.map(|place| place.frame), [0, 1, 0]);
         assert_eq!(table.frames.len(), 3);
         assert_eq!(table.segments, [b, a]);
+    }
+
+    /// Where contents of these lengths are, if each of them begins in the frame with this number.
+    fn places(frames: Vec<WireFrame>, contents: &[(u64, u32)]) -> Option<ContentMap> {
+        let wire = WireManifest {
+            push: PushId::random(),
+            manifest: b"",
+            record: None,
+            frames,
+            places: contents
+                .iter()
+                .map(|(_, frame)| WirePlace {
+                    frame: *frame,
+                    start: 0,
+                })
+                .collect(),
+        };
+        let unique: Vec<UniqueContent> = (0_u32..)
+            .zip(contents)
+            .map(|(n, (length, _))| UniqueContent {
+                digest: Digest::of(&n.to_le_bytes()),
+                length: *length,
+                leaf: LeafId(n),
+            })
+            .collect();
+        wire.contents(&unique, &segments())
+    }
+
+    #[test]
+    fn a_content_outside_of_the_frames_is_refused() {
+        let one = || vec![frame(0, 16, 10, 10)];
+        assert!(places(one(), &[(10, 0)]).is_some());
+        for wrong in [(11, 0), (10, 1), (0, 1), (u64::MAX, 0), (10, u32::MAX)] {
+            assert_eq!(places(one(), &[wrong]), None, "{wrong:?}");
+        }
+        assert_eq!(places(Vec::new(), &[(0, 0)]), None);
+        // Something must be read even for a content without bytes.
+        let empty = places(one(), &[(0, 0)]).unwrap();
+        assert_eq!(empty.values().next().unwrap().frames.len(), 1);
+    }
+
+    #[test]
+    fn frames_of_a_large_content_are_refused_for_another_one() {
+        let two = || vec![frame(0, 16, 10, 10), frame(0, 26, 10, 10)];
+        assert!(places(two(), &[(20, 0)]).is_some());
+        assert!(places(two(), &[(20, 0), (5, 0)]).is_some());
+        assert_eq!(places(two(), &[(20, 0), (20, 0)]), None);
     }
 
     #[test]

@@ -15,6 +15,10 @@ use crate::store::{Entry, EntryGroup};
 pub(crate) const VERSION: u32 = 1;
 /// Larger records are damaged.
 pub(crate) const LARGEST_RECORD: u64 = 4 << 20;
+/// A larger manifest is damaged, packed or not. One of a million files has about 100 MB.
+const LARGEST_MANIFEST: u64 = 256 << 20;
+/// A larger segment is damaged: a full one, its last frame and its index are much smaller.
+pub(crate) const LARGEST_SEGMENT: u64 = 64 << 20;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct RemoteRecord {
@@ -81,6 +85,9 @@ impl RemoteRecord {
         if record.checksum()? != checksum {
             return Err(RemoteError::damaged(name, "its checksum is wrong"));
         }
+        if !record.has_possible_sizes() {
+            return Err(RemoteError::damaged(name, "it claims an impossible size"));
+        }
         let named = super::name::key_id(&record.entry.group, &record.entry.key);
         let expected = format!("/{named}-{}.json", record.push);
         if !name.ends_with(&expected) {
@@ -102,6 +109,13 @@ impl RemoteRecord {
     /// Whether the record is of this very group. The name has only a short digest of it.
     pub(crate) fn is_of(&self, group: &EntryGroup) -> bool {
         self.entry.group == *group
+    }
+
+    /// Anyone who may write to the group chooses these numbers, and memory depends on them.
+    fn has_possible_sizes(&self) -> bool {
+        let manifest = self.manifest.bytes.max(self.manifest.plain_bytes);
+        let mut segments = self.segments.iter();
+        manifest <= LARGEST_MANIFEST && segments.all(|it| it.bytes <= LARGEST_SEGMENT)
     }
 
     /// The bytes of all objects that the record names.
@@ -189,6 +203,25 @@ pub(super) mod tests {
         let [a, b] = ["a", "b"].map(|key| record(key, 5, &[]));
         let error = RemoteRecord::decode(&a.encode().unwrap(), &name(&b)).unwrap_err();
         assert!(error.is_of_object(), "{error}");
+    }
+
+    #[test]
+    fn impossible_sizes_are_refused() {
+        let claim = |change: &dyn Fn(&mut RemoteRecord)| {
+            let mut record = record("linux-1", 5, &[Digest::of(b"a")]);
+            change(&mut record);
+            RemoteRecord::decode(&record.encode().unwrap(), &name(&record))
+        };
+        assert!(claim(&|record| record.segments[0].bytes = LARGEST_SEGMENT).is_ok());
+        let wrong: [&dyn Fn(&mut RemoteRecord); 3] = [
+            &|record| record.manifest.bytes = u64::MAX,
+            &|record| record.manifest.plain_bytes = LARGEST_MANIFEST + 1,
+            &|record| record.segments[0].bytes = LARGEST_SEGMENT + 1,
+        ];
+        for change in wrong {
+            let error = claim(change).unwrap_err();
+            assert!(error.to_string().contains("impossible size"), "{error}");
+        }
     }
 
     #[test]

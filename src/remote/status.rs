@@ -45,6 +45,8 @@ pub struct RemoteVerifyReport {
     pub intact: u64,
     /// Names of records, each with the first damage found.
     pub damaged: Vec<(String, Error)>,
+    /// Entries that a newer version of this program wrote. They are not checked and never removed.
+    pub newer: u64,
     /// Bytes that were read.
     pub bytes: u64,
     /// Whether the damaged entries were removed.
@@ -145,7 +147,7 @@ pub(crate) fn verify(
     let (records, errors) = all_records(client, &objects)?;
     let mut report = RemoteVerifyReport::default();
     for (name, error) in errors {
-        report.damaged.push((name, error.into()));
+        report.add(name, error);
     }
     let total = if options.contents {
         objects.iter().map(|object| object.bytes).sum()
@@ -167,10 +169,7 @@ pub(crate) fn verify(
     for found in &records {
         match check.entry(found) {
             Ok(()) => report.intact += 1,
-            Err(error) if error.is_of_object() => {
-                let error = Error::from(error);
-                report.damaged.push((found.object.name.clone(), error));
-            }
+            Err(error) if error.is_of_object() => report.add(found.object.name.clone(), error),
             Err(error) => return Err(error),
         }
     }
@@ -182,6 +181,16 @@ pub(crate) fn verify(
         report.repaired = true;
     }
     Ok(report)
+}
+
+impl RemoteVerifyReport {
+    fn add(&mut self, record: String, error: RemoteError) {
+        if error.is_damage() {
+            self.damaged.push((record, error.into()));
+        } else {
+            self.newer += 1;
+        }
+    }
 }
 
 struct EntryCheck<'a> {

@@ -30,12 +30,23 @@ const FULL_PACK: u64 = 64 << 20;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PackSlot(usize);
 
+/// A content that is in a pack, or will be when the save is done.
+#[derive(Clone, Copy)]
+struct KnownContent {
+    slot: PackSlot,
+    #[cfg_attr(
+        not(feature = "remote"),
+        expect(dead_code, reason = "only a pull compares it")
+    )]
+    length: u64,
+}
+
 /// Writes contents into the store, from several threads. Unpublished files are removed on drop.
 pub struct ContentWriter<'s> {
     store: &'s Store,
     temp_dir: SaveTempDir<'s>,
     /// Contents of packs: those that the store had, and those written so far.
-    known: Mutex<HashMap<Digest, PackSlot>>,
+    known: Mutex<HashMap<Digest, KnownContent>>,
     /// The packs by slot; none for one that is still being written.
     packs: Mutex<Vec<Option<Digest>>>,
     /// Packs that are not full and that no thread is writing to.
@@ -73,7 +84,10 @@ impl<'s> ContentWriter<'s> {
             match index {
                 Ok(index) => {
                     let slot = self.slot_of(&id);
-                    known.extend(index.records.iter().map(|record| (record.digest, slot)));
+                    known.extend(index.records.iter().map(|record| {
+                        let length = record.length.into();
+                        (record.digest, KnownContent { slot, length })
+                    }));
                 }
                 Err(error) if error.is_damage() => {
                     self.store.mark_suspect(&self.store.layout.pack(&id))?;
@@ -122,10 +136,12 @@ impl<'s> ContentWriter<'s> {
             // write fails, the whole save fails, and no entry refers to them.
             let mut known = workers::lock(&self.known);
             for content in contents {
-                slots.push(*known.entry(content.0).or_insert_with(|| {
+                let known = known.entry(content.0).or_insert_with(|| {
                     new.push(*content);
-                    slot
-                }));
+                    let length = content.1.len() as u64;
+                    KnownContent { slot, length }
+                });
+                slots.push(known.slot);
             }
         }
         writer.append(&new)?;

@@ -40,7 +40,7 @@ mod decide;
 #[cfg(test)]
 mod model;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 pub(crate) use decide::names_of;
@@ -153,7 +153,7 @@ impl GroupCollection<'_> {
         if unreadable == 0 {
             let records: Vec<RemoteRecord> =
                 records.iter().map(|(_, record)| record.clone()).collect();
-            self.collect_data(&records, stats)?;
+            self.collect_data(&records, stats, monitor)?;
         } else {
             stats.skipped_groups += 1;
         }
@@ -169,6 +169,7 @@ impl GroupCollection<'_> {
         &self,
         records: &[RemoteRecord],
         stats: &mut RemoteGcStats,
+        monitor: &dyn Monitor,
     ) -> RemoteResult<()> {
         let earlier = self.read_marks()?;
         let now = self.now.seconds.saturating_mul(1000);
@@ -191,7 +192,7 @@ impl GroupCollection<'_> {
             return Ok(());
         }
         if decision.unreferenced != earlier {
-            self.write_marks(&decision.unreferenced)?;
+            self.write_marks(&decision.unreferenced, monitor)?;
         }
         self.client.delete(&decision.delete)
     }
@@ -206,13 +207,13 @@ impl GroupCollection<'_> {
         Ok(serde_json::from_slice(&bytes).unwrap_or_default())
     }
 
-    fn write_marks(&self, marks: &Unreferenced) -> RemoteResult<()> {
+    fn write_marks(&self, marks: &Unreferenced, monitor: &dyn Monitor) -> RemoteResult<()> {
         let name = self.group.unreferenced();
         if marks.since.is_empty() {
             return self.client.delete(&[name]);
         }
         let bytes = serde_json::to_vec(marks).map_err(Error::defect)?;
-        self.client.put(&name, bytes)
+        self.client.put(&name, bytes, monitor)
     }
 }
 
@@ -246,16 +247,16 @@ fn dropped_records(
             needs: Vec::new(),
         })
         .collect();
-    let kept: Vec<String> = decide(&candidates, &[], policy, now)
+    let kept: HashSet<&str> = decide(&candidates, &[], policy, now)
         .into_iter()
         .filter(|decision| decision.evict.is_none())
         .filter_map(|decision| newest.get(&decision.id.to_string()))
-        .map(|(object, _)| object.name.clone())
+        .map(|(object, _)| &*object.name)
         .collect();
     records
         .iter()
         .map(|(object, _)| object.name.clone())
-        .filter(|name| !kept.contains(name))
+        .filter(|name| !kept.contains(&**name))
         .collect()
 }
 

@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 
 use crate::digest::Digest;
 use crate::error::Error;
-use crate::fs::wait_for_lock;
+use crate::fmt::human;
+use crate::fs::{volume, wait_for_lock};
 use crate::monitor::{Monitor, Stage};
 use crate::remote::client::RemoteClient;
 use crate::remote::error::{RemoteError, RemoteResult};
@@ -64,7 +65,8 @@ pub(crate) fn pull(request: PullRequest<'_>) -> RemoteResult<(EntryId, PullStats
         ..
     } = request;
     let id = record.entry.id();
-    let save_lock = wait_for_lock(LOCK_TIMEOUT, monitor, || store.try_lock_entry(lock, &id))?;
+    let timeout = request.client.remaining(LOCK_TIMEOUT);
+    let save_lock = wait_for_lock(timeout, monitor, || store.try_lock_entry(lock, &id))?;
     let save_lock = save_lock.ok_or_else(|| Error::Busy {
         what: format!("the entry {id}"),
     })?;
@@ -130,7 +132,7 @@ fn fetch_contents(
     let places = ContentPlaces::of(&remote.manifest.tree);
     for unique in unique_contents(&remote.manifest) {
         let (in_pack, as_blob) = places.of_content(&unique);
-        let in_pack = in_pack && writer.packed(&unique.digest).is_none();
+        let in_pack = in_pack && writer.packed(&unique.digest, unique.length).is_none();
         let as_blob = as_blob && !writer.has_blob(&unique.digest, unique.length);
         if !in_pack && !as_blob {
             stats.reused_bytes += unique.length;
@@ -153,6 +155,7 @@ fn fetch_contents(
             in_pack,
         });
     }
+    check_space(request, &wanted)?;
     let units = units(wanted);
     stats.downloaded_bytes = units.iter().map(plan::DownloadUnit::bytes).sum();
     request
@@ -165,6 +168,24 @@ fn fetch_contents(
         monitor: request.monitor,
     };
     Ok((download(target, &units)?, stats))
+}
+
+/// An entry that does not fit is a miss. To find that out by a full disk would harm the job.
+fn check_space(request: &PullRequest<'_>, wanted: &[WantedContent]) -> RemoteResult<()> {
+    let copies = |it: &WantedContent| u64::from(it.in_pack) + u64::from(it.as_blob);
+    let lengths = wanted
+        .iter()
+        .map(|it| it.content.length.saturating_mul(copies(it)));
+    let needed = lengths.fold(0, u64::saturating_add);
+    let free = volume(request.store.layout().root())?.free_bytes;
+    if needed <= free {
+        return Ok(());
+    }
+    Err(RemoteError::NoSpace {
+        entry: request.record.entry.id().to_string(),
+        needed: human::bytes(needed),
+        free: human::bytes(free),
+    })
 }
 
 /// Which contents a tree has in packs, and which as blobs.
@@ -236,7 +257,7 @@ fn locate(
         let slot = slots
             .get(&digest)
             .copied()
-            .or_else(|| writer.packed(&digest))
+            .or_else(|| writer.packed(&digest, file.data_len()))
             .ok_or_else(|| Error::defect("a content was not pulled"))?;
         let number = *numbers.entry(slot).or_insert_with(|| {
             used.push(slot);

@@ -145,9 +145,10 @@ pub(crate) fn push(request: PushRequest<'_>, _lock: &SharedLock) -> RemoteResult
     };
     let record_bytes = record.encode()?;
     let uploaded_bytes = uploaded.bytes + encoded.reference.bytes + record_bytes.len() as u64;
-    client.put(&group.manifest(&encoded.reference.digest), encoded.bytes)?;
+    let manifest_name = group.manifest(&encoded.reference.digest);
+    client.put(&manifest_name, encoded.bytes, monitor)?;
     check_limit(start)?;
-    client.put(&group.record(&key_id, &push_id), record_bytes)?;
+    client.put(&group.record(&key_id, &push_id), record_bytes, monitor)?;
     Ok(PushOutcome::Pushed(PushStats {
         segments: uploaded.segments,
         uploaded_bytes,

@@ -197,13 +197,18 @@ impl<'a> UploadWorker<'a> {
     }
 
     fn write(&mut self) -> RemoteResult<()> {
-        let UploadTarget { client, group, .. } = self.target;
+        let UploadTarget {
+            client,
+            group,
+            monitor,
+            ..
+        } = self.target;
         let segment = self.builder.close()?;
         let reference = SegmentReference {
             digest: segment.digest,
             bytes: segment.bytes.len() as u64,
         };
-        client.put(&group.segment(&segment.digest), segment.bytes)?;
+        client.put(&group.segment(&segment.digest), segment.bytes, monitor)?;
         self.written.push(reference);
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! Two machines, each with a store, and one bucket in memory.
 
+mod hostile;
 mod machine;
 
 use super::client::memory::MemoryBucket;
@@ -14,7 +15,7 @@ use crate::store::CacheKind;
 use crate::store::key_match::KeyMatch;
 use crate::store::retention::RetentionPolicy;
 use crate::tree::RootPlace;
-use machine::{Machine, Warnings, entry_of, group, group_of, noise};
+use machine::{Machine, Warnings, entry_of, group, noise};
 
 #[test]
 fn another_machine_gets_the_same_files() {
@@ -140,128 +141,6 @@ fn a_look_up_copies_nothing() {
     assert!(found.from_second_tier);
     assert!(b.store.entry_ids(None).unwrap().is_empty());
     assert!(tier.report().traffic.received_bytes < 5_000);
-}
-
-#[test]
-fn a_branch_does_not_see_what_a_pull_request_pushed() {
-    let bucket = MemoryBucket::new();
-    let (a, b) = (Machine::new(&bucket), Machine::new(&bucket));
-    a.write("f", b"forged");
-    let group = group_of("refs/pull/7/merge");
-    let id = a.save_in(&group, "linux-1");
-    let pushed = a.tier(Trust::PullRequest).push(&a.store, &id, &Silent);
-    assert!(matches!(pushed, Ok(Some(PushOutcome::Pushed(_)))));
-    assert_eq!(bucket.names("/pull-request/").len(), bucket.names("").len());
-    let tier = b.tier(Trust::Branch);
-    let found = b.restore_in(&group, &tier, ("linux-1", &["l"]), &Silent);
-    assert!(found.is_none());
-    let tier = b.tier(Trust::PullRequest);
-    let found = b.restore_in(&group, &tier, ("linux-1", &[]), &Silent);
-    assert!(found.is_some());
-}
-
-#[test]
-fn a_pull_request_does_not_push_what_branches_read() {
-    let bucket = MemoryBucket::new();
-    let a = Machine::new(&bucket);
-    a.write("f", b"forged");
-    for git_ref in [
-        "",
-        "refs/heads/main",
-        "refs/tags/v1",
-        "refs/heads/refs/pull/7",
-    ] {
-        let id = a.save_in(&group_of(git_ref), "linux-1");
-        let warnings = Warnings::default();
-        let pushed = a.tier(Trust::PullRequest).push(&a.store, &id, &warnings);
-        assert_eq!(pushed.unwrap(), None);
-        assert!(warnings.take()[0].contains("branches read it"));
-        let entry = a.store.read_entry(&id).unwrap().unwrap();
-        let remote = Remote::with_client(bucket.client(), Trust::PullRequest);
-        assert!(remote.push(&a.store, &entry, &Silent).is_err());
-        assert!(bucket.names("").is_empty());
-    }
-}
-
-/// With the bucket's policy of docs/remote.md, a pull request can write any name below its trust.
-#[test]
-fn what_a_pull_request_forges_for_a_branch_is_not_pulled_by_other_pull_requests() {
-    let bucket = MemoryBucket::new();
-    let (a, b) = (Machine::new(&bucket), Machine::new(&bucket));
-    a.write("f", b"forged");
-    a.push("linux-1");
-    for name in bucket.names("/branch/") {
-        bucket.overwrite(
-            &name.replace("/branch/", "/pull-request/"),
-            bucket.read(&name),
-        );
-        bucket.remove(&name);
-    }
-    let tier = b.tier(Trust::PullRequest);
-    assert!(b.restore(&tier, "linux-1", &["l"], &Silent).is_none());
-    let remote = Remote::with_client(bucket.client(), Trust::PullRequest);
-    assert!(
-        remote
-            .pull(&b.store, "linux-1", &Silent)
-            .unwrap()
-            .is_empty()
-    );
-    // The same in the group of a pull request.
-    for name in bucket.names("/pull-request/") {
-        let other = name.replace("/refs/heads/main/", "/refs/pull/7/merge/");
-        assert_ne!(other, name);
-        bucket.overwrite(&other, bucket.read(&name));
-    }
-    assert!(
-        remote
-            .pull(&b.store, "linux-1", &Silent)
-            .unwrap()
-            .is_empty()
-    );
-    assert!(b.store.entry_ids(None).unwrap().is_empty());
-}
-
-#[test]
-fn every_damaged_object_is_a_miss_with_one_warning_and_restores_nothing() {
-    let bucket = MemoryBucket::new();
-    let a = Machine::new(&bucket);
-    a.write_tree();
-    a.push("linux-1");
-    let restored = a.contents();
-    for part in ["/entries/", "/manifests/", "/segments/"] {
-        for name in bucket.names(part) {
-            let right = bucket.read(&name);
-            let mut altered = right.clone();
-            let middle = altered.len() / 2;
-            altered[middle] ^= 1;
-            let wrong = [Some(altered), Some(right[..middle].to_vec()), None];
-            for wrong in wrong {
-                match &wrong {
-                    Some(bytes) => bucket.overwrite(&name, bytes.clone()),
-                    None => bucket.remove(&name),
-                }
-                let b = Machine::new(&bucket);
-                let warnings = Warnings::default();
-                let found = b.restore(&b.tier(Trust::Branch), "linux-1", &[], &warnings);
-                let length = wrong.as_ref().map(Vec::len);
-                assert!(found.is_none(), "{name} {length:?}");
-                assert!(b.contents().is_empty() && b.store.entry_ids(None).unwrap().is_empty());
-                // A record that is gone is an ordinary miss.
-                let is_gone = part == "/entries/" && wrong.is_none();
-                let warnings = warnings.take();
-                assert_eq!(
-                    warnings.len(),
-                    usize::from(!is_gone),
-                    "{name}: {warnings:?}"
-                );
-            }
-            bucket.overwrite(&name, right);
-        }
-    }
-    let b = Machine::new(&bucket);
-    b.restore(&b.tier(Trust::Branch), "linux-1", &[], &Silent)
-        .unwrap();
-    assert_eq!(b.contents(), restored);
 }
 
 #[test]

@@ -23,9 +23,10 @@ impl ContentWriter<'_> {
         })
     }
 
-    /// The slot of a content that is in a pack already.
-    pub(crate) fn packed(&self, digest: &Digest) -> Option<PackSlot> {
-        workers::lock(&self.known).get(digest).copied()
+    /// The slot of a content that is in a pack already, if it has this length.
+    pub(crate) fn packed(&self, digest: &Digest, length: u64) -> Option<PackSlot> {
+        let known = workers::lock(&self.known).get(digest).copied();
+        Some(known.filter(|content| content.length == length)?.slot)
     }
 }
 

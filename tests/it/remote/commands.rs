@@ -48,7 +48,7 @@ fn entries_are_pushed_listed_verified_and_pulled_by_hand() {
     let verified = run(&["remote", "verify", "--json", "--contents"])
         .succeeded()
         .json();
-    assert_eq!(verified["whole"], 2);
+    assert_eq!(verified["intact"], 2);
 
     let pulled = server.run(&b, &job_b, &["remote", "pull", "--json", "linux-aaaaaaa2"]);
     assert!(

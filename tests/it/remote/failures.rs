@@ -7,6 +7,7 @@ use nix::sys::signal::Signal;
 
 use super::proxy::{Fault, FaultProxy};
 use super::write_tree;
+use crate::support::mounts::Mount;
 use crate::support::s3::S3Server;
 use crate::support::{RunResult, Sandbox};
 
@@ -112,6 +113,33 @@ fn wrong_credentials_and_a_missing_bucket_have_names() {
         warning.contains("has no bucket no-such-bucket"),
         "{warning}"
     );
+}
+
+#[test]
+fn an_entry_that_does_not_fit_is_a_miss_and_leaves_the_disk_alone() {
+    let Some(server) = S3Server::take("an entry that is too large for the disk") else {
+        return;
+    };
+    let Some(small) = Mount::tmpfs(8 << 20, "a small disk for the store") else {
+        return;
+    };
+    let (a, b) = (Sandbox::new(), Sandbox::new());
+    let job = a.job("job");
+    write_tree(&job);
+    server
+        .run(&a, &job, &["save", "--key", "linux-1", "tree"])
+        .succeeded();
+    let b = b.with_cache(small.join("cache"));
+    let restore = ["restore", "--json", "--key", "linux-1", "tree"];
+    let restored = server.run(&b, &b.job("job"), &restore).exited(0);
+    assert!(!restored.is_hit());
+    let warnings = restored.warnings();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].contains("needs 12"), "{warnings:?}");
+    let used: u64 = nix::sys::statvfs::statvfs(small.path())
+        .map(|it| (it.blocks() - it.blocks_free()) * it.fragment_size())
+        .unwrap();
+    assert!(used < 1 << 20, "{used}");
 }
 
 #[test]

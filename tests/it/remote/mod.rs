@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::support::Sandbox;
-use crate::support::s3::{S3Server, SECRET};
+use crate::support::s3::{KEY, S3Server, SECRET};
 use crate::support::tools::rsync_sees_no_difference;
 
 /// Writes a tree below `tree` of a job: small files, a large one, a symlink and an empty directory.
@@ -174,45 +174,44 @@ fn a_run_of_a_pull_request_does_not_write_what_branches_read() {
 }
 
 #[test]
-fn the_secret_appears_nowhere() {
-    let Some(server) = S3Server::take("the search for the secret") else {
+fn credentials_appear_nowhere() {
+    const TOKEN: &str = "TOKENTEST";
+    let Some(server) = S3Server::take("the search for credentials") else {
         return;
     };
     let a = Sandbox::new();
     let job = a.job("job");
     write_tree(&job);
-    for arguments in [
-        &["save", "--key", "k", "tree"][..],
-        &["restore", "--key", "other", "tree"],
-        &["remote", "status"],
-        &[
-            "save",
-            "--remote",
-            "s3://missing-bucket/x",
-            "--key",
-            "k2",
-            "tree",
-        ],
-    ] {
+    let missing = ["--remote", "s3://missing-bucket/x", "--key", "k2", "tree"];
+    let runs = [
+        (&["save", "--key", "k", "tree"][..], ""),
+        (&["restore", "--key", "other", "tree"], ""),
+        (&["remote", "status"], ""),
+        (&["remote", "status"], TOKEN),
+        (&[&["save"], &missing[..]].concat(), TOKEN),
+        (&[&["save"], &missing[..]].concat(), ""),
+    ];
+    let mut logged = String::new();
+    for (arguments, token) in runs {
         let mut command = server.command(&a, &job, arguments);
         command
-            .env("LOCAL_CACHE_LOG", "trace")
+            .env("LOCAL_CACHE_LOG", "trace,object_store=trace,hyper=trace")
+            .env("AWS_SESSION_TOKEN", token)
             .env("AWS_ENDPOINT_URL", server.endpoint());
         let ran = crate::support::RunResult::of(&mut command);
-        assert!(!ran.stdout.contains(SECRET), "{arguments:?}");
-        assert!(!ran.stderr.contains(SECRET), "{arguments:?}");
-        assert!(
-            ran.stderr.contains("debug") || ran.stderr.contains("trace"),
-            "{ran:?}"
-        );
+        logged += &ran.stdout;
+        logged += &ran.stderr;
+    }
+    assert!(logged.contains("local-cache: debug: "), "{logged}");
+    for credential in [KEY, SECRET, TOKEN] {
+        assert!(!logged.contains(credential), "{logged}");
     }
     crate::support::trees::walk(a.cache(), &mut |path| {
-        if path.is_file() {
-            let bytes = fs::read(path).unwrap();
-            let has_secret = bytes
-                .windows(SECRET.len())
-                .any(|it| it == SECRET.as_bytes());
-            assert!(!has_secret, "{}", path.display());
+        let bytes = fs::read(path).unwrap_or_default();
+        for credential in [KEY, SECRET, TOKEN] {
+            let mut places = bytes.windows(credential.len());
+            let is_there = places.any(|it| it == credential.as_bytes());
+            assert!(!is_there, "{}", path.display());
         }
     });
 }
