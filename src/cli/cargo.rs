@@ -121,8 +121,8 @@ pub(super) fn cargo(context: &mut CommandContext<'_>, args: &CargoArgs) -> Resul
             let task = RestoreTask {
                 read: scopes.read,
                 options: args.lookup.restore_options(!args.no_mirror),
-                record_as: None,
                 hints_at_all_scopes: true,
+                ..RestoreTask::default()
             };
             let cargo = project_target(context, &args.project, &scopes.workflow)?;
             let run = record::run(context, &scopes.workflow);

@@ -86,6 +86,7 @@ impl LookupArgs {
             extraneous: Extraneous::for_mirror(mirror),
             verify: !self.no_verify,
             lookup_only: self.lookup_only,
+            exact_only: false,
             inspect: false,
         }
     }

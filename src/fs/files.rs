@@ -234,6 +234,17 @@ pub(crate) fn canonical(path: &Path) -> Result<PathBuf> {
     fs::canonicalize(path).context("find", || path)
 }
 
+/// A path without symlinks, as far as it exists.
+pub(crate) fn real_path(path: &Path) -> PathBuf {
+    for ancestor in path.ancestors() {
+        if let (Ok(real), Ok(rest)) = (canonical(ancestor), path.strip_prefix(ancestor)) {
+            // An empty rest would add a slash.
+            return real.join(rest).components().collect();
+        }
+    }
+    path.to_owned()
+}
+
 /// Whether a path is a symlink itself.
 pub fn is_symlink(path: &Path) -> Result<bool> {
     match nix::sys::stat::lstat(path) {

@@ -43,6 +43,11 @@ pub trait Namespace: Debug + Send + Sync {
         self.resolve_parent(name).context("find", || name)
     }
 
+    /// The name of a path without symlinks, as far as it exists.
+    fn real_name(&self, name: &Path) -> Result<PathBuf> {
+        Ok(self.original_name(&files::real_path(&self.locate(name)?)))
+    }
+
     /// Where a name leads if it is a symlink to a directory; none otherwise.
     fn locate_linked_dir(&self, name: &Path) -> Result<Option<PathBuf>> {
         if !files::is_symlink(&self.locate_parent(name)?)? {

@@ -74,7 +74,8 @@ fn cache_event(cache: &CacheReply, job: &Job) -> Option<CacheEvent> {
             (cache.found.is_some() || was_searched).then(|| cache.restore_event())
         }
         Task::Save(_) => cache.save_event(),
-        Task::Restore(_) | Task::Guard => None,
+        // The main phase counts what it confirms.
+        Task::Restore(_) | Task::RestoreEarly(_) | Task::Guard => None,
     }
 }
 

@@ -14,7 +14,7 @@ use crate::ops::free_space::{DiskNotice, GuardPolicy, GuardReport, guard};
 use crate::stats::event::{DiskState, Phase};
 use crate::store::Store;
 
-/// Runs before the task. Returns whether there is room to save.
+/// Runs before the task. Returns whether there is room for it.
 pub(super) fn before(context: &JobContext<'_>, reply: &mut JobReply) -> bool {
     let Some(policy) = &context.job.housekeeping.guard else {
         return true;
@@ -24,7 +24,7 @@ pub(super) fn before(context: &JobContext<'_>, reply: &mut JobReply) -> bool {
         Task::Restore(_) => return true,
         // The size of the store is checked after the save, when it is known.
         Task::Save(_) => policy.limits.store_bytes = None,
-        Task::Guard => {}
+        Task::Guard | Task::RestoreEarly(_) => {}
     }
     reply.guard = run_guard(context, &policy);
     reply.guard.as_ref().is_none_or(|report| report.may_save)
@@ -45,7 +45,7 @@ pub(super) fn after(context: &JobContext<'_>, reply: &mut JobReply, start: Insta
     let Ok(root) = namespace.locate(&job.cache_root) else {
         return;
     };
-    if matches!(job.task, Task::Guard | Task::Save(_)) {
+    if !matches!(job.task, Task::Restore(_)) {
         // The guard may have removed what the task measured.
         reply.disk = disk_after_guard(&root, job, reply);
     }

@@ -5,6 +5,7 @@ mod cargo;
 mod cargo_target;
 mod context;
 mod disk;
+mod early;
 mod events;
 mod housekeeping;
 mod paths;
@@ -21,7 +22,7 @@ pub use reply::{
     CacheReply, FoundEntry, FreshnessReply, JobReply, PastRun, SaveReply, StaleUnit, UnitOutcome,
 };
 pub use request::{
-    Housekeeping, Job, JobTarget, KeepCounts, PathsTarget, RestoreRecord, RestoreTask, SaveNotes,
-    SaveTask, Task,
+    EarlyRestore, Housekeeping, Job, JobTarget, KeepCounts, PathsTarget, RestoreRecord,
+    RestoreTask, SaveNotes, SaveTask, Task,
 };
 pub use run::{run_job, run_job_with};

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::error::{Error, Result};
 use crate::glob::Base;
 use crate::job::context::JobContext;
-use crate::job::reply::{CacheReply, SaveReply};
+use crate::job::reply::{CacheReply, FoundEntry, SaveReply};
 use crate::job::request::{PathsTarget, RestoreTask, SaveTask};
 use crate::ops::near_miss::{Lookup, near_miss};
 use crate::ops::path_list::PathList;
@@ -39,25 +39,12 @@ pub(crate) fn restore(
     let paths = parse(context, target)?;
     let mut cache = CacheReply::new(PathsTarget::NAME, CacheKind::Path, &target.key);
     let Some(store) = store else { return Ok(cache) };
-    let groups: Vec<EntryGroup> = task.read.iter().map(|scope| group(scope, &paths)).collect();
-    let request = RestoreRequest {
-        groups: &groups,
-        key: &target.key,
-        restore_keys: &target.restore_keys,
-        destination: &|root| paths.destination(root, context.namespace),
-        options: RestoreOptions {
-            extraneous: safe_extraneous(context, task.options.extraneous, &paths),
-            ..task.options
-        },
-        steps: None,
-        second_tier: context.second_tier,
-    };
-    cache.found = restore_entry(store, &request, context.monitor)?.map(Into::into);
+    cache.found = find(context, target, task, store, &paths)?;
     if cache.found.is_none() {
         cache.near_miss = near_miss(
             store,
             &Lookup {
-                groups: &groups,
+                groups: &groups(task, &paths),
                 key: &target.key,
                 restore_keys: &target.restore_keys,
                 parts: &BTreeMap::new(),
@@ -66,6 +53,50 @@ pub(crate) fn restore(
         );
     }
     Ok(cache)
+}
+
+/// Restores paths that are apart from the workspace; `None` if they are not.
+pub(crate) fn restore_early(
+    context: &JobContext<'_>,
+    target: &PathsTarget,
+    task: &RestoreTask,
+    store: &Store,
+) -> Result<Option<CacheReply>> {
+    let paths = parse(context, target)?;
+    if !paths.is_apart_from(&context.job.workspace, context.namespace)? {
+        return Ok(None);
+    }
+    let mut cache = CacheReply::new(PathsTarget::NAME, CacheKind::Path, &target.key);
+    cache.found = find(context, target, task, store, &paths)?;
+    Ok(Some(cache))
+}
+
+fn groups(task: &RestoreTask, paths: &PathList) -> Vec<EntryGroup> {
+    task.read.iter().map(|scope| group(scope, paths)).collect()
+}
+
+/// Finds the best entry and restores it.
+fn find(
+    context: &JobContext<'_>,
+    target: &PathsTarget,
+    task: &RestoreTask,
+    store: &Store,
+    paths: &PathList,
+) -> Result<Option<FoundEntry>> {
+    let request = RestoreRequest {
+        groups: &groups(task, paths),
+        key: &target.key,
+        restore_keys: &target.restore_keys,
+        destination: &|root| paths.destination(root, context.namespace),
+        options: RestoreOptions {
+            extraneous: safe_extraneous(context, task.options.extraneous, paths),
+            ..task.options
+        },
+        steps: None,
+        second_tier: context.second_tier,
+    };
+    let restored = restore_entry(store, &request, context.monitor)?;
+    Ok(restored.map(Into::into))
 }
 
 /// Refuses to remove extraneous names where that would remove more than the cached directories: the

@@ -162,6 +162,8 @@ pub struct FoundEntry {
     /// Files that differed from the entry.
     pub written_files: u64,
     pub written_bytes: u64,
+    /// Those of them that the pre phase wrote.
+    pub early_files: u64,
     /// Directories that were restored by a rename.
     pub ready: u32,
     pub milliseconds: u64,
@@ -261,6 +263,7 @@ impl From<restore::RestoredEntry> for FoundEntry {
             key: found.entry.key,
             written_files: applied.files,
             written_bytes: applied.bytes,
+            early_files: 0,
             ready: found.stats.ready,
             milliseconds: whole_milliseconds(found.elapsed),
         }

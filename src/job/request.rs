@@ -69,6 +69,8 @@ impl PathsTarget {
 #[serde(rename_all = "kebab-case")]
 pub enum Task {
     Restore(RestoreTask),
+    /// Guard the disk, then restore what does not depend on the checkout.
+    RestoreEarly(RestoreTask),
     Save(SaveTask),
     Guard,
 }
@@ -82,8 +84,22 @@ pub struct RestoreTask {
     /// Keep the restore records in the store under this name, for act, which forgets the state that
     /// main saves.
     pub record_as: Option<String>,
+    /// What the pre phase restored.
+    pub restored_early: Vec<EarlyRestore>,
     /// On a miss, name entries of other repositories too. A job must not learn their keys.
     pub hints_at_all_scopes: bool,
+}
+
+/// What the pre phase restored of a cache.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EarlyRestore {
+    pub cache: String,
+    /// The key of the entry.
+    pub key: String,
+    /// Files that differed from the entry.
+    pub written_files: u64,
+    pub written_bytes: u64,
+    pub milliseconds: u64,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

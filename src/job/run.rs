@@ -10,7 +10,7 @@ use crate::job::disk::disk_state;
 use crate::job::reply::{CacheReply, JobReply, SaveReply};
 use crate::job::request::{Job, JobTarget, KeepCounts, RestoreRecord, RestoreTask, SaveTask, Task};
 use crate::job::warnings::WarningCollector;
-use crate::job::{cargo, housekeeping, paths};
+use crate::job::{cargo, early, housekeeping, paths};
 use crate::monitor::Monitor;
 use crate::ops::prune::prune;
 use crate::ops::restore::SecondTier;
@@ -41,8 +41,9 @@ pub fn run_job_with(
     let may_save = housekeeping::before(&context, &mut reply);
     let result = match &job.task {
         Task::Restore(task) => restore(&context, task, &mut reply),
+        Task::RestoreEarly(task) if may_save => early::restore(&context, task, &mut reply),
         Task::Save(task) if may_save => save(&context, task, &mut reply),
-        Task::Save(_) | Task::Guard => Ok(()),
+        Task::RestoreEarly(_) | Task::Save(_) | Task::Guard => Ok(()),
     };
     reply.error = result.err().map(|error| error.with_advice());
     housekeeping::after(&context, &mut reply, start);
@@ -63,6 +64,7 @@ fn restore(context: &JobContext<'_>, task: &RestoreTask, reply: &mut JobReply) -
         }
         JobTarget::Cargo(target) => cargo::restore(context, target, task, store.as_ref(), reply)?,
     }
+    early::add_work(&mut reply.caches, &task.restored_early);
     if let (Some(name), Some(store)) = (&task.record_as, &store) {
         put_records(store, name, &reply.caches)?;
     }

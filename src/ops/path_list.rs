@@ -64,6 +64,22 @@ impl PathList {
             .find(|directory| self.patterns.matches(directory).directory)
     }
 
+    /// Whether what the list names and a directory have nothing in common, wherever symlinks lead.
+    pub(crate) fn is_apart_from(
+        &self,
+        directory: &Path,
+        namespace: &dyn Namespace,
+    ) -> Result<bool> {
+        let directory = namespace.real_name(directory)?;
+        for path in self.patterns.search_paths() {
+            let path = namespace.real_name(path)?;
+            if path.starts_with(&directory) || directory.starts_with(&path) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// The list in normal form: what two lists must have in common to mean the same.
     pub(crate) fn identity(&self) -> Vec<String> {
         let anchored = self.patterns.anchored(&self.base);

@@ -47,6 +47,7 @@ pub struct Inputs {
     pub sources: Vec<String>,
     pub fail_on_stale: bool,
     pub keep_outputs: Vec<String>,
+    pub restore_in_pre: bool,
     pub verify: bool,
     /// `timeout`; `None` for no limit.
     pub timeout: Option<Duration>,

@@ -90,6 +90,7 @@ impl<'e> InputReader<'e> {
             sources: lists::lines(&self.raw(&table::SOURCES)),
             fail_on_stale: self.boolean(&table::FAIL_ON_STALE),
             keep_outputs: lists::lines(&self.raw(&table::KEEP_OUTPUTS)),
+            restore_in_pre: self.boolean(&table::RESTORE_IN_PRE),
             verify: self.boolean(&table::VERIFY),
             timeout: self.timeout(),
             fail_on_error: self.boolean(&table::FAIL_ON_ERROR),

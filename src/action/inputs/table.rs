@@ -214,6 +214,9 @@ inputs! {
     KEEP_OUTPUTS = InputSpec::new("keep-outputs", "", CACHE,
         "Files, directories or patterns in the target directory, one per line, that are saved \
          although cargo cannot use them, for example dist or doc.");
+    RESTORE_IN_PRE = InputSpec::new("restore-in-pre", "true", CACHE,
+        "Whether the pre phase already restores what does not depend on the checkout: the newest \
+         registry and git dependencies, and paths outside of the workspace if the exact key exists.");
     VERIFY = InputSpec::new("verify", "true", RESTORING,
         "Whether to check the digests of contents while restoring.");
     TIMEOUT = InputSpec::new("timeout", "10m", ALL_ACTIONS,

@@ -1,16 +1,17 @@
-//! Guards the disk in phases without another job, and reports what the guard did in any job.
+//! Guards the disk after a job that saves nothing, and reports what the guard did in any job.
 
 use super::context::StepContext;
 use super::{job, messages, state, summary};
 use crate::action::console::Mark;
 use crate::fmt::human::bytes;
 use crate::job::{JobReply, Task};
-use crate::ops::free_space::{DiskNotice, GuardReport};
+use crate::ops::free_space::DiskNotice;
 use crate::stats::event::{DiskState, Phase};
 
-/// Guards the disk in the pre phase.
-pub(super) fn guard_before_job(step: &StepContext<'_, '_>) {
-    if let Some(guarded) = guard(step) {
+/// Reports what the guard found in the pre phase.
+pub(super) fn report_before_job(step: &StepContext<'_, '_>, reply: &JobReply) {
+    report(step, reply);
+    if let Some(guarded) = &reply.guard {
         step.save_state(&state::DISK_BEFORE, &guarded.before);
         // A notice about the disk says as much.
         if guarded.notices.is_empty() && guarded.removed.is_empty() {
@@ -22,20 +23,15 @@ pub(super) fn guard_before_job(step: &StepContext<'_, '_>) {
 
 /// Guards the disk in the post phase of a step that saves nothing.
 pub(super) fn guard_after_job(step: &StepContext<'_, '_>) {
-    if step.phase == Phase::Post {
-        guard(step);
-    }
-}
-
-/// Runs a job that only guards the disk. The main phase warns if there is no workspace.
-fn guard(step: &StepContext<'_, '_>) -> Option<GuardReport> {
-    let workspace = step.workflow.workspace.clone()?;
-    let reply = job::run_quietly(step, job::job(step, workspace, Task::Guard))?;
-    report(step, &reply);
-    if step.phase == Phase::Post {
+    // The main phase warns if there is no workspace.
+    let workspace = step.workflow.workspace.clone();
+    let Some(workspace) = workspace.filter(|_| step.phase == Phase::Post) else {
+        return;
+    };
+    if let Some(reply) = job::run_quietly(step, job::job(step, workspace, Task::Guard)) {
+        report(step, &reply);
         summary::write_at_end(step, &reply);
     }
-    reply.guard
 }
 
 /// Logs what the guard removed and the state of the disk.

@@ -59,10 +59,11 @@ pub(super) fn restored_size(found: &FoundEntry) -> String {
         files => format!(", {} up to date", plural(files, "file", "files")),
     };
     format!(
-        "   Cache Size: {}, {written} written ({}){up_to_date}, in {} ms",
+        "   Cache Size: {}, {written} written ({}){up_to_date}, in {} ms{}",
         cache_size(found.bytes),
         bytes(found.written_bytes),
-        found.milliseconds
+        found.milliseconds,
+        in_pre(found)
     )
 }
 
@@ -140,12 +141,30 @@ pub(super) fn restored(cache: &str, found: &FoundEntry) -> String {
             bytes(found.written_bytes)
         )
     };
-    format!("{cache}: {contents} restored in {took} from {from}{written}")
+    let details = written + &in_pre(found);
+    format!("{cache}: {contents} restored in {took} from {from}{details}")
 }
 
 pub(super) fn restorable(cache: &str, found: &FoundEntry) -> String {
     let (contents, from) = (contents(found), matched_key(found));
     format!("{cache}: {contents} can be restored from {from}")
+}
+
+/// What the pre phase had done of it.
+fn in_pre(found: &FoundEntry) -> String {
+    match found.early_files {
+        0 => String::new(),
+        files if files == found.written_files => ", in the pre phase".to_owned(),
+        files => format!(", {files} of them in the pre phase"),
+    }
+}
+
+/// Why an entry was restored that the step does not ask for.
+pub(super) fn changed_key(before: &str, now: &str) -> String {
+    format!(
+        "the pre phase restored {before}, but the key is {now} now; set `restore-in-pre: false`, because \
+         the key depends on an earlier step"
+    )
 }
 
 fn contents(found: &FoundEntry) -> String {

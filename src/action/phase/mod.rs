@@ -6,8 +6,8 @@
 //! actions/cache: invalid inputs in the main phase, and a miss with `fail-on-cache-miss`. With
 //! `fail-on-stale`, crates that may be stale fail the post phase.
 //!
-//! - pre guards the disk and restores nothing. The workspace is not checked out yet, so a key with
-//!   digests of its files would differ from main's. On act it chooses a name under which main
+//! - pre guards the disk and restores what does not depend on the checkout, which is not there yet
+//!   ([`early`]). It sets no outputs: the runner would drop them. On act it chooses a name under which main
 //!   leaves in the store what it restored, because act forgets the state that main saves.
 //! - main restores (or, in the save action, saves) and sets the outputs.
 //! - post saves under the key that main looked up, unless main restored that key, then guards the
@@ -19,6 +19,7 @@
 
 mod context;
 mod details;
+mod early;
 mod free_space;
 mod housekeeping;
 mod job;

@@ -47,9 +47,11 @@ pub(super) fn restore_task(
             extraneous: Extraneous::for_mirror(mirror),
             verify: step.inputs.verify,
             lookup_only: step.inputs.lookup_only,
+            exact_only: false,
             inspect: false,
         },
         record_as: step.job_state(),
+        restored_early: step.state.early.clone(),
         hints_at_all_scopes: false,
     }
 }

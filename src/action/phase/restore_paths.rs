@@ -5,7 +5,7 @@ use super::restore::{
     is_control, leave_lookup, log_verdict, may_restore, restore_task, start_without_pre,
     summarize_restore,
 };
-use super::{details, job, messages, outputs, state, summary};
+use super::{details, early, job, messages, outputs, state, summary};
 use crate::action::console::Mark;
 use crate::action::inputs::Mirror;
 use crate::job::{CacheReply, FoundEntry, Task};
@@ -26,6 +26,7 @@ pub(super) fn restore(step: &StepContext<'_, '_>) {
     if is_control(step) {
         return summary::after_restore(step, None);
     }
+    early::warn_of_changed_key(step);
     let read = permit.access.read.clone();
     let task = restore_task(step, read, step.inputs.mirror == Mirror::Yes);
     let job = job::job(step, permit.workspace, Task::Restore(task));

@@ -6,7 +6,7 @@ use std::io::Write;
 
 use super::context::{StepContext, StepResult};
 use super::state::{self, StepState};
-use super::{free_space, messages, restore_cargo, restore_paths, save};
+use super::{early, messages, restore_cargo, restore_paths, save};
 use crate::action::commands::Annotation;
 use crate::action::console::{Console, Verbosity};
 use crate::action::context::WorkflowContext;
@@ -89,7 +89,7 @@ fn pre(step: &StepContext<'_, '_>) {
     if let Some(identity) = runner_identity(step.env) {
         step.save_state(&state::IDENTITY, &identity);
     }
-    free_space::guard_before_job(step);
+    early::prepare(step);
 }
 
 /// The runner's files as this process sees them.

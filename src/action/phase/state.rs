@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use crate::action::env::Env;
 use crate::action::files::{CommandFiles, FileError};
 use crate::action::summary::SummaryRow;
-use crate::job::RestoreRecord;
+use crate::job::{EarlyRestore, RestoreRecord};
 use crate::ops::free_space::DiskUsage;
 use crate::site::worker::Identity;
 use crate::stats::event::{Event, LookupResult};
@@ -30,6 +30,8 @@ pub(super) const EVENTS: StateKey<Vec<Event>> = StateKey::new("EVENTS");
 /// When the step's first phase started, in milliseconds since the epoch.
 pub(super) const STARTED: StateKey<i64> = StateKey::new("STARTED");
 pub(super) const DISK_BEFORE: StateKey<DiskUsage> = StateKey::new("DISK_BEFORE");
+/// What pre restored.
+pub(super) const EARLY: StateKey<Vec<EarlyRestore>> = StateKey::new("EARLY");
 pub(super) const LOOKUP: StateKey<LookupResult> = StateKey::new("LOOKUP");
 /// Whether the cache worked, in one line.
 pub(super) const VERDICT: StateKey<String> = StateKey::new("VERDICT");
@@ -90,6 +92,7 @@ pub(super) struct StepState {
     pub(super) events: Vec<Event>,
     pub(super) started: Option<i64>,
     pub(super) disk_before: Option<DiskUsage>,
+    pub(super) early: Vec<EarlyRestore>,
     pub(super) lookup: Option<LookupResult>,
     pub(super) verdict: Option<String>,
     pub(super) rows: Vec<SummaryRow>,
@@ -106,6 +109,7 @@ impl StepState {
             events: EVENTS.read(env).unwrap_or_default(),
             started: STARTED.read(env),
             disk_before: DISK_BEFORE.read(env),
+            early: EARLY.read(env).unwrap_or_default(),
             lookup: LOOKUP.read(env),
             verdict: VERDICT.read(env),
             rows: ROWS.read(env).unwrap_or_default(),

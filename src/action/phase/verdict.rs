@@ -124,6 +124,7 @@ mod tests {
                 bytes,
                 written_files: 0,
                 written_bytes: 0,
+                early_files: 0,
                 ready: 0,
                 milliseconds: 400,
             }),

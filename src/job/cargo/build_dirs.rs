@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::fs::{FileKind, Namespace, files};
+use crate::fs::{FileKind, files};
 use crate::job::context::JobContext;
 
 /// Files that cargo writes into every target directory.
@@ -124,9 +124,9 @@ fn check_dir(
             dir.display()
         )));
     }
-    let real = real_path(&path);
+    let real = files::real_path(&path);
     for protected in protected {
-        let holds = |path: PathBuf| real_path(&path).starts_with(&real);
+        let holds = |path: PathBuf| files::real_path(&path).starts_with(&real);
         if !protected.as_os_str().is_empty() && namespace.locate(protected).is_ok_and(holds) {
             return Err(Error::invalid(format!(
                 "{} cannot be a build directory, because it contains {}; name another one in `{name}`",
@@ -136,20 +136,4 @@ fn check_dir(
         }
     }
     Ok(())
-}
-
-/// The name of a path without symlinks, as far as it exists.
-pub(super) fn real_name(namespace: &dyn Namespace, name: &Path) -> Result<PathBuf> {
-    Ok(namespace.original_name(&real_path(&namespace.locate(name)?)))
-}
-
-/// A path without symlinks, as far as it exists.
-fn real_path(path: &Path) -> PathBuf {
-    for ancestor in path.ancestors() {
-        if let (Ok(real), Ok(rest)) = (files::canonical(ancestor), path.strip_prefix(ancestor)) {
-            // An empty rest would add a slash.
-            return real.join(rest).components().collect();
-        }
-    }
-    path.to_owned()
 }

@@ -24,7 +24,7 @@ use crate::cargo::freshness::unit_fact::{BuildDirectory, ReadDirectory};
 use crate::cargo::target_dir::{TargetDir, read_target};
 use crate::error::{Error, Result};
 use crate::fs::{Timestamp, files};
-use crate::job::cargo::build_dirs::{BuildDirs, real_name};
+use crate::job::cargo::build_dirs::BuildDirs;
 use crate::job::cargo::caches::CacheContents;
 use crate::job::cargo::noted::{noted_as, relative_reason, unit_outcomes};
 use crate::job::cargo::project::{CargoProject, parse_path_list};
@@ -103,7 +103,7 @@ fn project_places(
     project: &CargoProject,
 ) -> Result<(ProjectPlaces, Vec<PathBuf>)> {
     let namespace = context.namespace;
-    let name = |name: &Path| real_name(namespace, name);
+    let name = |name: &Path| namespace.real_name(name);
     let mut places = ProjectPlaces {
         checkout: name(&project.key_request.checkout)?,
         ..ProjectPlaces::default()

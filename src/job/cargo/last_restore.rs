@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use crate::cargo::freshness::note::RestoreNote;
 use crate::error::{Error, Result};
 use crate::fs::{Namespace, Timestamp};
-use crate::job::cargo::build_dirs::real_name;
 use crate::job::cargo::caches::CacheContents;
 use crate::job::cargo::noted::{noted_as, unit_outcomes};
 use crate::job::cargo::project::CargoProject;
@@ -46,7 +45,7 @@ pub fn last_restore(
     };
     let project = CargoProject::find(&context, target, &[])?;
     let store = Store::open(&namespace.locate(&job.cache_root)?)?;
-    let checkout = real_name(namespace, &project.key_request.checkout)?;
+    let checkout = namespace.real_name(&project.key_request.checkout)?;
     let mut targets = Vec::new();
     let mut unknown = Vec::new();
     for plan in &project.plans {

@@ -38,5 +38,5 @@ mod project;
 mod restore;
 mod save;
 
-pub(crate) use restore::restore;
+pub(crate) use restore::{restore, restore_early};
 pub(crate) use save::save;

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use crate::cargo::freshness::note::RestoreNote;
 use crate::error::Result;
 use crate::fs::Namespace;
-use crate::job::cargo::build_dirs::{BuildDirs, real_name};
+use crate::job::cargo::build_dirs::BuildDirs;
 use crate::job::reply::UnitOutcome;
 
 /// The name under which a restore leaves its note: that of the target directory. The first root of
 /// an entry may be another directory, because its roots are sorted.
 pub(super) fn noted_as(namespace: &dyn Namespace, dirs: &BuildDirs) -> Result<PathBuf> {
-    real_name(namespace, dirs.target()?)
+    namespace.real_name(dirs.target()?)
 }
 
 /// The outcomes of all units in a note.

@@ -42,6 +42,11 @@ impl<'a> PackageCacheLock<'a> {
         }
     }
 
+    /// Whether other programs held it until the timeout.
+    pub(super) fn is_held_by_others(&self) -> bool {
+        matches!(self.state, LockState::TimedOut)
+    }
+
     /// Acquires the lock if the cache needs it, and releases it otherwise.
     pub(super) fn hold_for(&mut self, plan: &CachePlan) -> Result<()> {
         if !plan.is_shared() {

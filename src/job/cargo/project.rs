@@ -67,6 +67,25 @@ impl CargoProject {
         Ok(project)
     }
 
+    /// The downloads of any project, whose keys end before the contents of lock files.
+    pub(super) fn before_checkout(context: &JobContext<'_>, target: &CargoTarget) -> Result<Self> {
+        let downloads = CargoTarget {
+            workspaces: Vec::new(),
+            directories: Vec::new(),
+            targets: false,
+            bin: false,
+            only_projects: false,
+            ..target.clone()
+        };
+        let mut project = Self::find(context, &downloads, &[])?;
+        for plan in &mut project.plans {
+            if let Some(prefix) = plan.key.restore_keys.pop() {
+                plan.key.text = prefix;
+            }
+        }
+        Ok(project)
+    }
+
     pub(super) fn is_found(&self) -> bool {
         let mut workspaces = self.facts.workspaces.iter();
         workspaces.any(|workspace| workspace.project.is_some())

@@ -1,5 +1,7 @@
 //! Restoring the caches of Cargo workspaces.
 
+use std::time::Duration;
+
 use crate::cargo::installed_bins;
 use crate::error::{Error, Result};
 use crate::fs::files;
@@ -67,6 +69,47 @@ pub(crate) fn restore(
     }
     let has_crates = restore.reply.crates > 0;
     reply.freshness = has_crates.then_some(restore.reply);
+    Ok(())
+}
+
+/// Restores the downloads of the newest entries, before the checkout shows which ones are needed.
+///
+/// Nobody is waited for: what other programs lock now, the main phase restores.
+pub(crate) fn restore_early(
+    context: &JobContext<'_>,
+    target: &CargoTarget,
+    task: &RestoreTask,
+    store: &Store,
+    reply: &mut JobReply,
+) -> Result<()> {
+    let target = CargoTarget {
+        lock_timeout: Duration::ZERO,
+        ..target.clone()
+    };
+    let project = CargoProject::before_checkout(context, &target)?;
+    let namespace = context.namespace;
+    let checkout = namespace.real_name(&project.key_request.checkout)?;
+    let cargo_home = namespace.real_name(&project.key_request.cargo_home)?;
+    if cargo_home.starts_with(checkout) {
+        return Ok(());
+    }
+    let mut restore = CacheRestore {
+        context,
+        task,
+        store: Some(store),
+        project: &project,
+        lock: PackageCacheLock::new(&target, &project, context.monitor),
+        freshness: None,
+        reply: FreshnessReply::default(),
+    };
+    for plan in &project.plans {
+        let mut cache = CacheReply::new(&plan.name, plan.kind, &plan.key.text);
+        cache.found = match restore.run(plan) {
+            Err(_) if restore.lock.is_held_by_others() => None,
+            found => found?.map(Into::into),
+        };
+        reply.caches.push(cache);
+    }
     Ok(())
 }
 

@@ -95,7 +95,8 @@ impl<'a> EntryFinder<'a> {
                 })
                 .collect();
             let best = key_match::find(&candidates, request.key, request.restore_keys);
-            let Some((index, matched)) = best else {
+            let is_wanted = |matched| !request.options.exact_only || matched == KeyMatch::Exact;
+            let Some((index, matched)) = best.filter(|(_, matched)| is_wanted(*matched)) else {
                 return Ok(None);
             };
             if index < entries.len() {

@@ -17,12 +17,18 @@ use crate::tree::{RootPlace, Roots};
 
 /// How to restore. A job has one set of options for all its caches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is independent of the others"
+)]
 pub struct RestoreOptions {
     pub extraneous: Extraneous,
     /// Compare contents with their digests while writing.
     pub verify: bool,
     /// Find the entry, but write nothing.
     pub lookup_only: bool,
+    /// Take no entry with a prefix of the key.
+    pub exact_only: bool,
     /// Somebody looks into the entry: leave its ready copy in the store, and do not count this as a
     /// use. No job does that.
     #[serde(skip)]
@@ -35,6 +41,7 @@ impl Default for RestoreOptions {
             extraneous: Extraneous::Keep,
             verify: true,
             lookup_only: false,
+            exact_only: false,
             inspect: false,
         }
     }

@@ -3,6 +3,7 @@
 mod commands;
 mod console;
 mod context;
+mod early;
 mod experiment;
 pub(crate) mod files;
 mod inputs;

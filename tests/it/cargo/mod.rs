@@ -16,5 +16,5 @@ mod package_cache;
 mod places;
 mod registry;
 mod rooted;
-mod support;
+pub(crate) mod support;
 mod target_gc;

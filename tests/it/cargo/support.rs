@@ -14,7 +14,7 @@ pub(super) const LOCK: &str = "version = 4\n\n[[package]]\nname = \"app\"\nversi
     checksum = \"aa\"\n";
 
 /// A machine on which a toolchain is installed.
-pub(super) fn machine() -> Machine {
+pub(crate) fn machine() -> Machine {
     let machine = Machine::new();
     install_toolchain(&machine, "11aa");
     machine
@@ -35,7 +35,7 @@ pub(super) fn install_toolchain(machine: &Machine, digits: &str) {
 }
 
 /// A job whose workspace holds a project; all of them have the same workspace.
-pub(super) fn project(machine: &Machine) -> Job<'_> {
+pub(crate) fn project(machine: &Machine) -> Job<'_> {
     project_in(machine, "repo")
 }
 
@@ -70,7 +70,7 @@ pub(super) fn build(job: &Job<'_>) {
 pub(super) const UNIT_OUTPUT: &str = "debug/deps/libdep-0123456789abcdef.rlib";
 
 /// The same in the workspace of a job.
-pub(super) const TARGET_OUTPUT: &str = "target/debug/deps/libdep-0123456789abcdef.rlib";
+pub(crate) const TARGET_OUTPUT: &str = "target/debug/deps/libdep-0123456789abcdef.rlib";
 
 /// The files of a unit of the package `dep`, relative to a target directory, in the order in which
 /// cargo writes them.
@@ -94,7 +94,7 @@ pub(super) fn build_unit(job: &Job<'_>, target: &str, output: &str) {
 }
 
 /// Empties the machine of everything but its store and its toolchains.
-pub(super) fn clear_machine(machine: &Machine) {
+pub(crate) fn clear_machine(machine: &Machine) {
     drop(fs::remove_dir_all(machine.home().join(".cargo")));
 }
 
@@ -118,7 +118,7 @@ pub(super) fn run(
 }
 
 /// A job that saves the files of a build.
-pub(super) fn first_job(machine: &Machine) {
+pub(crate) fn first_job(machine: &Machine) {
     let job = project(machine);
     let (_, post) = run(&job, &[], |_| build(&job));
     post.logs("target: 4 files").logs("registry: 3 files");
@@ -137,6 +137,6 @@ pub(super) fn hits(done: &PhaseResult) -> [&str; 4] {
 }
 
 /// A path of the machine.
-pub(super) fn cargo_home(machine: &Machine) -> PathBuf {
+pub(crate) fn cargo_home(machine: &Machine) -> PathBuf {
     machine.home().join(".cargo")
 }

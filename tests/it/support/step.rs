@@ -136,6 +136,12 @@ impl<'j> Step<'j> {
         self
     }
 
+    /// Takes over the state that the phases of another step saved.
+    pub(crate) fn with_state_of(mut self, other: &Step<'_>) -> Self {
+        self.state.clone_from(&other.state);
+        self
+    }
+
     /// Drops the state that main saved, as act does.
     pub(crate) fn drop_state(&mut self, state: &BTreeMap<String, String>) {
         self.state.retain(|name, _| !state.contains_key(name));

@@ -58,7 +58,7 @@ fn absent_inputs_take_the_defaults_of_the_table() {
     assert_eq!(inputs.site, SitePreference::Auto);
     assert_eq!(inputs.job_status, JobStatus::Unknown);
     assert_eq!(inputs.job_container, None);
-    assert!(inputs.branch_isolation && inputs.verify && inputs.summary);
+    assert!(inputs.branch_isolation && inputs.restore_in_pre && inputs.verify && inputs.summary);
     assert_eq!(inputs.freshness, FreshnessMode::Safe);
     assert!(!inputs.fail_on_stale && inputs.keep_outputs.is_empty());
     assert!(!inputs.fail_on_error && !inputs.lookup_only && !inputs.fail_on_cache_miss);
@@ -109,6 +109,7 @@ const OTHER_VALUES: &[(&str, &str)] = &[
     ("sources", "proto"),
     ("fail-on-stale", "true"),
     ("keep-outputs", "dist"),
+    ("restore-in-pre", "false"),
     ("verify", "false"),
     ("timeout", "1m"),
     ("fail-on-error", "true"),
