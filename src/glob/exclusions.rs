@@ -43,7 +43,7 @@ impl Patterns {
     /// The exclusions of the list below a matched directory, which is an absolute path.
     pub fn exclusions_below(&self, directory: &Path) -> Exclusions {
         let mut rules: Vec<Rule> = Vec::new();
-        for pattern in self.all() {
+        for pattern in self.candidates_below(directory) {
             for rule in rules_below(pattern, directory) {
                 if rule.segments.is_empty() {
                     rules.clear();
@@ -215,11 +215,16 @@ mod tests {
             let directory = Path::new(path)
                 .extension()
                 .is_none_or(|extension| extension != "zip");
-            assert_eq!(
-                below("/ws/target", lines).verdict(Path::new(path), directory),
-                *verdict,
-                "{lines:?} {path}"
-            );
+            let mut long: Vec<&str> = vec!["unused"; 100];
+            long.extend(*lines);
+            for list in [lines, &*long] {
+                assert_eq!(
+                    below("/ws/target", list).verdict(Path::new(path), directory),
+                    *verdict,
+                    "{lines:?} {path} {}",
+                    list.len()
+                );
+            }
         }
     }
 

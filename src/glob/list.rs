@@ -135,6 +135,12 @@ impl Patterns {
         &self.patterns
     }
 
+    /// The patterns that may match this absolute directory or a path below it, in order.
+    pub(super) fn candidates_below(&self, directory: &Path) -> impl Iterator<Item = &PathPattern> {
+        let candidates = self.index.candidates_below(directory).into_iter();
+        candidates.map(|position| &self.patterns[position])
+    }
+
     fn includes(&self) -> impl Iterator<Item = &PathPattern> {
         self.patterns.iter().filter(|pattern| !pattern.exclude)
     }

@@ -3,7 +3,7 @@
 //! A step can list thousands of paths, one a line. Comparing each path on the disk with each line
 //! would take time in the square of that.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use crate::glob::path_pattern::PathPattern;
@@ -23,8 +23,15 @@ pub(super) struct PrefixIndex {
 struct PatternsByPath {
     /// The positions of the patterns, by the literal path before the first wildcard.
     by_search_path: HashMap<PathBuf, Vec<usize>>,
-    /// The directories above the search paths of patterns without `!`.
-    above_includes: HashSet<PathBuf>,
+    /// The patterns whose search paths lie below a directory.
+    below: HashMap<PathBuf, PatternsBelow>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct PatternsBelow {
+    positions: Vec<usize>,
+    /// Whether one of them has no `!`.
+    has_include: bool,
 }
 
 impl PrefixIndex {
@@ -43,11 +50,25 @@ impl PrefixIndex {
         (0..all).chain(found.into_iter().flatten())
     }
 
+    /// The positions of all patterns that may match this absolute directory or a path below it, in
+    /// order.
+    pub(super) fn candidates_below(&self, directory: &Path) -> Vec<usize> {
+        let mut found: Vec<usize> = self.candidates(directory).collect();
+        if let Some(below) = self.below(directory) {
+            found.extend(&below.positions);
+            found.sort_unstable();
+        }
+        found
+    }
+
     /// Whether the search path of a pattern without `!` lies below this path. False for a short
     /// list.
     pub(super) fn is_above_include(&self, path: &Path) -> bool {
-        let lookup = self.lookup.as_ref();
-        lookup.is_some_and(|lookup| lookup.above_includes.contains(path))
+        self.below(path).is_some_and(|below| below.has_include)
+    }
+
+    fn below(&self, directory: &Path) -> Option<&PatternsBelow> {
+        self.lookup.as_ref()?.below.get(directory)
     }
 }
 
@@ -56,9 +77,10 @@ impl PatternsByPath {
         let mut lookup = Self::default();
         for (position, pattern) in patterns.iter().enumerate() {
             let path = &pattern.search_path;
-            if !pattern.exclude {
-                let above = path.ancestors().skip(1).map(Path::to_owned);
-                lookup.above_includes.extend(above);
+            for above in path.ancestors().skip(1) {
+                let below = lookup.below.entry(above.to_owned()).or_default();
+                below.positions.push(position);
+                below.has_include |= !pattern.exclude;
             }
             let positions = lookup.by_search_path.entry(path.clone()).or_default();
             positions.push(position);
@@ -99,6 +121,10 @@ mod tests {
         assert_eq!(candidates("/ws/dir-7/file"), [7, 5_000, 5_001]);
         assert_eq!(candidates("/ws/dir-8"), [5_000]);
         assert_eq!(candidates("/elsewhere/below"), [5_002]);
+        let below = |path: &str| index.candidates_below(Path::new(path));
+        assert_eq!(below("/ws/dir-7"), [7, 5_000, 5_001]);
+        assert_eq!(below("/ws/dir-9"), [9, 5_000]);
+        assert_eq!(below("/ws").len(), 5_002);
         assert!(index.is_above_include(Path::new("/ws/dir-8")));
         assert!(!index.is_above_include(Path::new("/ws/dir-8/file")));
         let short = PrefixIndex::new(&patterns(["a", "b"].map(str::to_owned).into_iter()));
