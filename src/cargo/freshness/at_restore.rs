@@ -1,6 +1,7 @@
 //! Looks at the sources at a restore, compares them with a record, and puts back what is fresh.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
@@ -60,16 +61,27 @@ impl<'a> SourcesNow<'a> {
 
     /// Compares the sources with a record.
     pub(crate) fn compare(&mut self, record: &FreshnessRecord) -> RestoreFacts {
-        let mut found = Vec::with_capacity(record.files.len());
-        for file in &record.files {
-            found.push((file, self.find(file)));
+        let is_followed = |file: &&RecordedFile| self.is_followed(file);
+        let names: Vec<&Path> = record
+            .files
+            .iter()
+            .filter(is_followed)
+            .map(|file| &*file.path)
+            .collect();
+        let mut followed = HashMap::with_capacity(names.len());
+        for name in names {
+            followed.insert(name, self.finder.find(name));
         }
-        let compare = |(file, path): (&RecordedFile, Result<Option<FoundInput>>)| match path {
-            Ok(Some(path)) => self.compare_file(file, &path),
-            Ok(None) => FileNow::Missing,
-            Err(error) => FileNow::Unreadable(error.to_string()),
+        let compare = |file: &RecordedFile| match followed.get(&*file.path) {
+            Some(Ok(Some(path))) => self.compare_file(file, path),
+            Some(Ok(None)) => FileNow::Missing,
+            Some(Err(error)) => FileNow::Unreadable(error.to_string()),
+            None => match self.files.found(&file.path) {
+                Some(path) => self.compare_file(file, &path),
+                None => FileNow::Missing,
+            },
         };
-        let files: Vec<FileNow> = found.into_par_iter().map(compare).collect();
+        let files: Vec<FileNow> = record.files.par_iter().map(compare).collect();
         RestoreFacts {
             files,
             new_in_packages: self.new_in_packages(record),
@@ -81,14 +93,11 @@ impl<'a> SourcesNow<'a> {
         }
     }
 
-    fn find(&mut self, file: &RecordedFile) -> Result<Option<FoundInput>> {
+    /// Whether a path must be followed through symlinks. The others are listed if they exist.
+    fn is_followed(&self, file: &RecordedFile) -> bool {
         let is_link = matches!(file.state.content, ContentId::Link(_));
-        match self.files.found(&file.path) {
-            // Other paths are followed through symlinks.
-            Some(found) if is_link || found.stat.kind == FileKind::File => Ok(Some(found)),
-            _ if is_link => Ok(None),
-            _ => self.finder.find(&file.path),
-        }
+        let listed = self.files.files.get(&file.path);
+        !is_link && listed.is_none_or(|listed| listed.stat.kind != FileKind::File)
     }
 
     fn compare_file(&self, file: &RecordedFile, path: &FoundInput) -> FileNow {
@@ -126,27 +135,30 @@ impl<'a> SourcesNow<'a> {
     }
 
     fn new_named(&self, record: &FreshnessRecord) -> Option<PathBuf> {
-        let known: HashSet<&Path> = record
+        let known: HashSet<&OsStr> = record
             .named
             .iter()
-            .map(|number| &*record.file(*number).path)
+            .map(|number| record.file(*number).path.as_os_str())
             .collect();
         let mut names = self.named.iter();
-        names.find(|name| !known.contains(name.as_path())).cloned()
+        names
+            .find(|name| !known.contains(name.as_os_str()))
+            .cloned()
     }
 }
 
 /// The first file that counts as a source and is not in a record's list.
 fn new_file(names: &[PathBuf], record: &FreshnessRecord, known: &[FileNumber]) -> Option<PathBuf> {
     let written = record.units.iter().flat_map(|unit| &unit.written);
-    let known: HashSet<&Path> = known
+    // Names of the listing have one spelling, and bytes are compared faster than components.
+    let known: HashSet<&OsStr> = known
         .iter()
         .chain(written)
-        .map(|number| &*record.file(*number).path)
-        .chain(record.products.iter().map(PathBuf::as_path))
+        .map(|number| record.file(*number).path.as_os_str())
+        .chain(record.products.iter().map(|path| path.as_os_str()))
         .collect();
     let mut counted = names.iter().filter(|name| !is_ignored(name));
     counted
-        .find(|name| !known.contains(name.as_path()))
+        .find(|name| !known.contains(name.as_os_str()))
         .cloned()
 }

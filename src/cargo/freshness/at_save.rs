@@ -282,8 +282,8 @@ impl Collected<'_> {
         self.facts.paths.extend(facts);
     }
 
-    fn paths_to_record(&self) -> BTreeSet<PathBuf> {
-        let mut names = BTreeSet::new();
+    fn paths_to_record(&self) -> Vec<PathBuf> {
+        let mut names: Vec<PathBuf> = Vec::new();
         for unit in &self.units {
             names.extend(unit.fact.inputs.iter().chain(&unit.fact.written).cloned());
             if let (Some(package), Some(_)) = (unit.fact.package, unit.fact.newest) {
@@ -294,6 +294,9 @@ impl Collected<'_> {
             names.extend(self.counted(of_package).cloned());
         }
         names.extend(self.named.iter().cloned());
+        // The bytes are compared faster than the components, and any order will do.
+        names.sort_unstable_by(|a, b| a.as_os_str().cmp(b.as_os_str()));
+        names.dedup();
         names
     }
 }

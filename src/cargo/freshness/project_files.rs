@@ -111,9 +111,15 @@ impl ProjectFiles {
         for error in &listing.unusable {
             log::debug!("{error}; files are compared without git's index");
         }
+        // The files of a directory follow one another.
+        let mut directory = (PathBuf::new(), Timestamp::MIN);
         for file in listing.files {
             let name = root.join(&file.path);
-            let moved = finder.directory_moved(name.parent().unwrap_or(root))?;
+            let parent = name.parent().unwrap_or(root);
+            if directory.0.as_os_str() != parent.as_os_str() {
+                directory = (parent.to_owned(), finder.directory_moved(parent)?);
+            }
+            let (_, moved) = directory;
             match places.package_of(&name) {
                 Some(package) => self.of_packages[package].push(name.clone()),
                 None => self.outside.push(name.clone()),
