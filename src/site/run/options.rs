@@ -19,6 +19,8 @@ pub struct RunOptions {
     /// The runner's user, if an earlier phase found out. If there are groups to add, this saves
     /// starting a second helper.
     pub identity: Option<Identity>,
+    /// Whether a helper shares the network of this process's container. Otherwise it has none.
+    pub network: bool,
     /// The environment for jobs in this process.
     pub env: Env,
 }
@@ -35,6 +37,7 @@ impl RunOptions {
             grace: Self::DEFAULT_GRACE,
             engine_timeout: Self::ENGINE_TIMEOUT,
             identity: None,
+            network: false,
             env,
         }
     }

@@ -54,8 +54,14 @@ impl WorkerRun<'_> {
         let mut identity = initial_identity(self.options, workspace);
         // Ends after the second helper: its identity is settled, so it must not ask again.
         loop {
-            let check = host_check(facts, own, workspace, &identity)?;
-            let spec = helper_spec(facts, own, &identity)?;
+            let check = HostCheck {
+                network: self.options.network,
+                ..host_check(facts, own, workspace, &identity)?
+            };
+            let spec = HelperSpec {
+                network: self.options.network,
+                ..helper_spec(facts, own, &identity)?
+            };
             let session = self.session(request, Some(check))?;
             let result = engine.run_helper(&spec, session)?;
             match parse_reply(result, self.options)? {
@@ -156,6 +162,7 @@ fn host_check(
         trusted: facts.preference == SitePreference::Host,
         identity: identity.clone(),
         withheld_groups,
+        network: false,
     })
 }
 
@@ -182,6 +189,7 @@ fn helper_spec(
         image_name: own.image_name.clone(),
         program: facts.program.clone(),
         identity: identity.clone(),
+        network: false,
         hidden: hidden_paths(own, &facts.mounts),
         labels: own.labels.clone(),
     })

@@ -29,7 +29,7 @@ pub(super) fn probe_host(check: &HostCheck) -> HostProbe {
         workspace: stat(root, workspace).map(|found| (found.dev(), found.ino())),
         way: way_to(root, workspace),
         root_uid: fs::metadata(root).map_or(0, |found| found.uid()),
-        unconfined: unconfined(root, &check.hidden),
+        unconfined: unconfined(check),
         settings: runner_settings(root, workspace),
         host_uid,
         in_user_namespace: !map.is_identity(),
@@ -127,13 +127,18 @@ fn way_to(root: &Path, workspace: &Path) -> Vec<PathStep> {
 
 /// Where this process is less confined than the engine was asked for. Engines ignore options that
 /// they don't know.
-fn unconfined(root: &Path, hidden: &[PathBuf]) -> Vec<String> {
+fn unconfined(check: &HostCheck) -> Vec<String> {
+    let HostCheck { root, hidden, .. } = check;
     let visible = hidden
         .iter()
         .filter(|path| is_visible(root, path))
         .map(|path| format!("{} is not hidden", path.display()));
     let status = fs::read("/proc/self/status").unwrap_or_default();
-    let network = fs::read("/proc/self/net/dev").unwrap_or_default();
+    let network = if check.network {
+        Vec::new()
+    } else {
+        fs::read("/proc/self/net/dev").unwrap_or_default()
+    };
     visible
         .chain(proc::excess_rights(&status, &network))
         .collect()

@@ -70,6 +70,8 @@ pub struct HostCheck {
     pub identity: Identity,
     /// Groups that helpers must not have: with the socket's group, a helper could become root.
     pub withheld_groups: Vec<u32>,
+    /// Whether the helper was given the network of the action's container.
+    pub network: bool,
 }
 
 /// A directory or symlink on the way to the workspace, as the host's root sees it.

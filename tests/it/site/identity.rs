@@ -29,6 +29,7 @@ fn check() -> HostCheck {
             settled: false,
         },
         withheld_groups: vec![105],
+        network: false,
     }
 }
 
