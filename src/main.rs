@@ -10,7 +10,8 @@ use std::process::{ExitCode, Termination};
 use std::thread;
 
 use anstream::{AutoStream, ColorChoice};
-use local_cache::action::dispatcher::{program_name, run_in_worker};
+use local_cache::action::dispatcher::program_name;
+use local_cache::action::worker::run_in_worker;
 use local_cache::cli::{self, Environment, Terminal};
 use local_cache::fmt::screen::Screen;
 use local_cache::site::{signals, worker};

@@ -27,6 +27,8 @@ pub enum Mark {
     Cleaned,
     /// Done, or nothing to do.
     Done,
+    /// What the remote did.
+    Remote,
 }
 
 impl Mark {
@@ -37,6 +39,7 @@ impl Mark {
         Self::Saved,
         Self::Cleaned,
         Self::Done,
+        Self::Remote,
     ];
 
     /// A line that begins with the mark.
@@ -52,6 +55,7 @@ impl Mark {
             Self::Saved => '💾',
             Self::Cleaned => '🧹',
             Self::Done => '✅',
+            Self::Remote => '☁',
         }
     }
 }

@@ -12,16 +12,17 @@ use crate::action::console::{Console, Mark};
 use crate::action::context::WorkflowContext;
 use crate::action::env::Env;
 use crate::action::inputs::Inputs;
+use crate::action::worker::{WorkerRequest, run_in_worker};
 use crate::fmt::human::elapsed;
-use crate::job::{Job, JobReply, JobTarget, run_job};
-use crate::monitor::Monitor;
+use crate::job::{Job, JobReply, JobTarget, RemoteRequest};
+use crate::site::Site;
 use crate::site::detect::{SiteDecision, detect};
 use crate::site::facts::{EngineReport, SiteFacts, SiteRequest};
 use crate::site::gather::gather;
 use crate::site::paths::Translation;
-use crate::site::run::{RunOptions, SiteRunner};
+use crate::site::run::{RunOptions, RunOutcome, SiteRunner};
 use crate::site::supervise::StopReason;
-use crate::site::worker::{Identity, WorkerContext};
+use crate::site::worker::Identity;
 
 /// Runs the jobs of a phase at the site that suits its files.
 pub(crate) struct Dispatcher {
@@ -78,29 +79,60 @@ impl Dispatcher {
     }
 
     /// Runs a job; the error says why the site could not run it.
+    ///
+    /// A helper has a network only if the step names a remote, or if the first helper finds out that
+    /// the machine has one. Without a network it does not get the credentials.
     pub(crate) fn run(
         &self,
         mut job: Job,
+        remote: Option<RemoteRequest>,
         console: &Console<'_>,
     ) -> Result<(JobReply, Option<Identity>), String> {
         translate_paths(&mut job, &self.decision.translation)?;
+        // Without the remote, which has credentials.
         console.trace("request", || readable(&job));
-        let runner = SiteRunner {
-            facts: &self.facts,
-            decision: &self.decision,
-            options: &self.options,
+        let names_remote = remote.as_ref().is_some_and(|remote| remote.url.is_some());
+        let mut options = RunOptions {
+            network: names_remote,
+            ..self.options.clone()
         };
-        let outcome = runner.run(job, &mut |line: &str| console.debug(line), run_in_worker);
-        let outcome = outcome.map_err(|problem| problem.to_string())?;
+        let has_network = names_remote || self.decision.site != Site::Host;
+        let request = WorkerRequest { job, remote };
+        let mut outcome = self.run_worker(request.for_network(has_network), &options, console)?;
+        if outcome.reply.needs_network {
+            options.network = true;
+            options.identity = outcome.identity.or(options.identity);
+            outcome = self.run_worker(request.for_network(true), &options, console)?;
+        }
         for notice in &outcome.notices {
             console.log(Mark::Check, notice);
         }
-        let mut reply: JobReply = outcome.reply;
+        let mut reply = outcome.reply;
         if let Some(reason) = outcome.stop_reason {
             reply.error = Some(stop_message(reason, self.options.total_limit()));
         }
         console.trace("reply", || readable(&reply));
         Ok((reply, outcome.identity))
+    }
+
+    fn run_worker(
+        &self,
+        request: WorkerRequest,
+        options: &RunOptions,
+        console: &Console<'_>,
+    ) -> Result<RunOutcome<JobReply>, String> {
+        let runner = SiteRunner {
+            facts: &self.facts,
+            decision: &self.decision,
+            options,
+        };
+        runner
+            .run(
+                request,
+                &mut |line: &str| console.debug(line),
+                run_in_worker,
+            )
+            .map_err(|problem| problem.to_string())
     }
 }
 
@@ -244,38 +276,6 @@ fn touched_dir(line: &str, context: &WorkflowContext) -> Option<PathBuf> {
         return Some(path.to_owned());
     }
     context.workspace.clone()
-}
-
-/// Runs a job in this process: what a worker does, and a phase that needs none.
-pub fn run_in_worker(mut job: Job, context: &WorkerContext) -> JobReply {
-    if let JobTarget::Cargo(target) = &mut job.target {
-        // What an image sets for its steps; variables in the request come from the steps themselves
-        // and win.
-        target.add_env(context.env.iter(), true);
-    }
-    let mut reply = run_job(&job, &*context.namespace, &CancelMonitor(context));
-    let cache_errors = reply
-        .caches
-        .iter_mut()
-        .filter_map(|cache| cache.error.as_mut());
-    for text in reply
-        .warnings
-        .iter_mut()
-        .chain(&mut reply.error)
-        .chain(cache_errors)
-    {
-        *text = context.namespace.original_text(text);
-    }
-    reply
-}
-
-/// Cancels the job on a signal or at the time limit.
-struct CancelMonitor<'c>(&'c WorkerContext);
-
-impl Monitor for CancelMonitor<'_> {
-    fn is_interrupted(&self) -> bool {
-        self.0.is_cancelled()
-    }
 }
 
 /// The name that a program was called by, without its directories.

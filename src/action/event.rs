@@ -46,6 +46,11 @@ pub enum CodeOrigin {
 }
 
 impl CodeOrigin {
+    /// Whether the run is one of a branch. Others may concern a pull request.
+    pub fn is_branch(self) -> bool {
+        self == Self::Branch
+    }
+
     /// Whether runs of branches may read what the run writes.
     pub fn is_trusted(self) -> bool {
         matches!(self, Self::Branch | Self::SameRepository)

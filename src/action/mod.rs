@@ -36,6 +36,7 @@ pub mod kind;
 pub mod phase;
 pub mod record;
 pub mod summary;
+pub mod worker;
 
 pub use crate::action::console::Console;
 pub use context::WorkflowContext;

@@ -1,7 +1,12 @@
 //! The remote in the commands that restore and save. Without the feature `remote` there is none.
 
+#[cfg(feature = "remote")]
+use std::fmt::Write as _;
+
 use anyhow::Result;
 use clap::Args;
+#[cfg(feature = "remote")]
+use serde_json::json;
 
 #[cfg(not(feature = "remote"))]
 use std::convert::Infallible as Tier;
@@ -10,7 +15,9 @@ use super::context::CommandContext;
 #[cfg(feature = "remote")]
 use super::remote_config::{configured, trust};
 use super::text::Rendered;
-use crate::ops::restore::SecondTier;
+#[cfg(feature = "remote")]
+use crate::action::console::Mark;
+use crate::ops::second_tier::SecondTier;
 #[cfg(feature = "remote")]
 use crate::remote::RemoteTier as Tier;
 
@@ -45,8 +52,11 @@ impl CommandTier {
     /// Adds what the remote did to the output of a command.
     pub(super) fn report(&self, (text, json): &mut Rendered) {
         let report = self.0.report();
-        text.push_str(&report_line(&report));
-        json["remote"] = report_json(&report);
+        if report.requests > 0 {
+            // Writing to a string does not fail.
+            let _ = writeln!(text, "{}", Mark::Remote.with(&report));
+        }
+        json["remote"] = json!(report);
     }
 }
 
@@ -67,44 +77,4 @@ impl CommandTier {
     pub(super) fn report(&self, _: &mut Rendered) {
         match self.0 {}
     }
-}
-
-#[cfg(feature = "remote")]
-fn report_line(report: &crate::remote::TierReport) -> String {
-    use crate::fmt::human::{bytes, plural};
-
-    if report.traffic.requests == 0 {
-        return String::new();
-    }
-    let entries = |count: u64, done: &str| match count {
-        0 => None,
-        count => Some(format!("{} {done}", plural(count, "entry", "entries"))),
-    };
-    let moved = |size: u64, done: &str| match size {
-        0 => None,
-        size => Some(format!("{} {done}", bytes(size))),
-    };
-    let parts = [
-        entries(report.pulled, "pulled"),
-        entries(report.pushed, "pushed"),
-        entries(report.present, "already on the remote"),
-        moved(report.traffic.received_bytes, "received"),
-        moved(report.traffic.sent_bytes, "sent"),
-        Some(plural(report.traffic.requests, "request", "requests")),
-    ];
-    let parts: Vec<String> = parts.into_iter().flatten().collect();
-    format!("☁️ {}: {}\n", report.place, parts.join(", "))
-}
-
-#[cfg(feature = "remote")]
-fn report_json(report: &crate::remote::TierReport) -> serde_json::Value {
-    serde_json::json!({
-        "place": report.place,
-        "pulled-entries": report.pulled,
-        "pushed-entries": report.pushed,
-        "present-entries": report.present,
-        "received-bytes": report.traffic.received_bytes,
-        "sent-bytes": report.traffic.sent_bytes,
-        "requests": report.traffic.requests,
-    })
 }

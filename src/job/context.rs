@@ -3,7 +3,7 @@
 use crate::fs::Namespace;
 use crate::job::request::Job;
 use crate::monitor::Monitor;
-use crate::ops::restore::SecondTier;
+use crate::ops::second_tier::SecondTier;
 
 #[derive(Clone, Copy)]
 pub(crate) struct JobContext<'a> {

@@ -9,6 +9,7 @@ mod early;
 mod events;
 mod housekeeping;
 mod paths;
+mod remote;
 mod reply;
 mod request;
 mod run;
@@ -18,6 +19,7 @@ pub use cargo::import::import;
 pub use cargo::last_restore::{TargetOutcome, last_restore};
 pub use cargo_target::{CargoTarget, WorkspaceLine};
 pub(crate) use events::append_events;
+pub use remote::{RemoteChoice, RemoteRequest};
 pub use reply::{
     CacheReply, FoundEntry, FreshnessReply, JobReply, PastRun, SaveReply, StaleUnit, UnitOutcome,
 };

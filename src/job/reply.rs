@@ -9,6 +9,7 @@ use crate::fmt::whole_milliseconds;
 use crate::job::request::{RestoreRecord, SaveNotes};
 use crate::ops::free_space::GuardReport;
 use crate::ops::near_miss::NearMiss;
+use crate::ops::second_tier::TierReport;
 use crate::ops::{restore, save};
 use crate::stats::event::{DiskState, Event, LookupResult};
 use crate::store::CacheKind;
@@ -31,6 +32,13 @@ pub struct JobReply {
     pub guard: Option<GuardReport>,
     /// Earlier runs of the job and this one, the latest last.
     pub past_runs: Vec<PastRun>,
+    /// What the remote did, if there is one.
+    #[serde(default)]
+    pub second_tier: Option<TierReport>,
+    /// Whether the job must be repeated where there is a network: the machine has a remote, and this
+    /// worker could not reach it. Nothing was done.
+    #[serde(default)]
+    pub needs_network: bool,
     /// The event of this phase, if there is no store to record it in.
     pub unrecorded: Option<Event>,
     pub warnings: Vec<String>,
@@ -167,6 +175,9 @@ pub struct FoundEntry {
     /// Directories that were restored by a rename.
     pub ready: u32,
     pub milliseconds: u64,
+    /// Whether the remote had the entry, and the store did not.
+    #[serde(default)]
+    pub from_remote: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -266,6 +277,7 @@ impl From<restore::RestoredEntry> for FoundEntry {
             early_files: 0,
             ready: found.stats.ready,
             milliseconds: whole_milliseconds(found.elapsed),
+            from_remote: found.from_second_tier,
         }
     }
 }

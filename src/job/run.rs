@@ -13,7 +13,7 @@ use crate::job::warnings::WarningCollector;
 use crate::job::{cargo, early, housekeeping, paths};
 use crate::monitor::Monitor;
 use crate::ops::prune::prune;
-use crate::ops::restore::SecondTier;
+use crate::ops::second_tier::SecondTier;
 use crate::store::retention::RetentionPolicy;
 use crate::store::{CacheKind, EntryGroup, Store};
 
@@ -47,6 +47,7 @@ pub fn run_job_with(
     };
     reply.error = result.err().map(|error| error.with_advice());
     housekeeping::after(&context, &mut reply, start);
+    reply.second_tier = second_tier.map(SecondTier::report);
     reply.warnings = collector.into_warnings();
     reply
 }

@@ -8,6 +8,7 @@ pub(crate) mod path_list;
 pub mod prune;
 pub mod restore;
 pub mod save;
+pub mod second_tier;
 pub(crate) mod unpack;
 pub mod verify;
 

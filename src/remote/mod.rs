@@ -36,6 +36,7 @@ mod pull;
 mod push;
 mod record;
 mod segment;
+mod settings;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -48,5 +49,6 @@ pub use gc::{RemoteGcOptions, RemoteGcStats, SHORTEST_GRACE};
 pub use name::Trust;
 pub use pull::PullStats;
 pub use push::{PushOutcome, PushStats};
+pub use settings::remote_of_machine;
 pub use status::{RemoteEntry, RemoteStatus, RemoteVerifyOptions, RemoteVerifyReport};
-pub use tier::{RemoteTier, TierReport};
+pub use tier::RemoteTier;

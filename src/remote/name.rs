@@ -36,6 +36,14 @@ pub enum Trust {
 impl Trust {
     pub(crate) const ALL: [Self; 2] = [Self::Branch, Self::PullRequest];
 
+    pub fn of_branch(is_branch: bool) -> Self {
+        if is_branch {
+            Self::Branch
+        } else {
+            Self::PullRequest
+        }
+    }
+
     /// Where a run with this trust finds entries of a group, in order.
     ///
     /// What pull requests write counts only for their own groups. An entry of a branch's group that

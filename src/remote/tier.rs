@@ -7,9 +7,9 @@
 use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::client::{RemoteClient, Traffic};
+use super::client::RemoteClient;
 use super::config::{PushMode, RemoteConfig};
 use super::error::{RemoteError, RemoteResult};
 use super::lookup::{GroupListing, newest_records};
@@ -20,27 +20,16 @@ use super::record::RemoteRecord;
 use crate::digest::Digest;
 use crate::env::Env;
 use crate::error::{Error, Result};
+use crate::fmt::whole_milliseconds;
 use crate::fs::Timestamp;
 use crate::monitor::Monitor;
-use crate::ops::restore::SecondTier;
+use crate::ops::second_tier::{SecondTier, TierReport};
 use crate::store::lock::SharedLock;
 use crate::store::{Entry, EntryGroup, EntryId, Store};
 use crate::workers;
 
 /// How long an outage keeps the jobs of this machine from using the remote.
 const OFF_TIME: Duration = Duration::from_secs(60);
-
-/// What the remote did in one command.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TierReport {
-    /// The URL without its options.
-    pub place: String,
-    /// Entries that were pulled, were pushed, and were on the remote already.
-    pub pulled: u64,
-    pub pushed: u64,
-    pub present: u64,
-    pub traffic: Traffic,
-}
 
 /// The remote for the restores and saves of one command.
 pub struct RemoteTier {
@@ -52,6 +41,7 @@ pub struct RemoteTier {
     pulled: AtomicU64,
     pushed: AtomicU64,
     present: AtomicU64,
+    milliseconds: AtomicU64,
     /// Whether a failure was reported. There is one warning, whatever follows from it.
     has_failed: AtomicBool,
 }
@@ -72,19 +62,8 @@ impl RemoteTier {
             pulled: AtomicU64::new(0),
             pushed: AtomicU64::new(0),
             present: AtomicU64::new(0),
+            milliseconds: AtomicU64::new(0),
             has_failed: AtomicBool::new(false),
-        }
-    }
-
-    /// What the remote did so far.
-    pub fn report(&self) -> TierReport {
-        let value = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        TierReport {
-            place: self.client.place().to_owned(),
-            pulled: value(&self.pulled),
-            pushed: value(&self.pushed),
-            present: value(&self.present),
-            traffic: self.client.traffic(),
         }
     }
 
@@ -100,6 +79,7 @@ impl RemoteTier {
         if self.mode == PushMode::Never || !self.may_use(store, monitor) {
             return Ok(None);
         }
+        let _time = self.measure();
         let lock = store.lock_shared(crate::ops::LOCK_TIMEOUT)?;
         let Some(entry) = store.read_entry(id)? else {
             return Ok(None);
@@ -118,6 +98,14 @@ impl RemoteTier {
             None => 0,
         };
         Ok(outcome)
+    }
+
+    /// Adds the time until the result is dropped to what the remote took.
+    fn measure(&self) -> impl Drop + use<'_> {
+        WaitingTime {
+            start: Instant::now(),
+            total: &self.milliseconds,
+        }
     }
 
     /// Whether there was no failure in this command, and no outage on this machine lately.
@@ -208,6 +196,7 @@ impl SecondTier for RemoteTier {
         if !self.may_use(store, monitor) {
             return Ok(Vec::new());
         }
+        let _time = self.measure();
         let found = self.look_up(group, key, monitor);
         let found = self.or_warning(found, store, monitor)?.unwrap_or_default();
         let entries = found.iter().map(|(_, it)| it.entry.clone()).collect();
@@ -230,6 +219,7 @@ impl SecondTier for RemoteTier {
         let Some((trust, record)) = found.filter(|_| self.may_use(store, monitor)) else {
             return Ok(false);
         };
+        let _time = self.measure();
         let pulled = pull(PullRequest {
             client: &self.client,
             store,
@@ -245,5 +235,33 @@ impl SecondTier for RemoteTier {
 
     fn saved(&self, store: &Store, id: &EntryId, monitor: &dyn Monitor) -> Result<()> {
         self.push(store, id, monitor).map(drop)
+    }
+
+    fn report(&self) -> TierReport {
+        let value = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let traffic = self.client.traffic();
+        TierReport {
+            place: self.client.place().to_owned(),
+            pulled_entries: value(&self.pulled),
+            pushed_entries: value(&self.pushed),
+            present_entries: value(&self.present),
+            received_bytes: traffic.received_bytes,
+            sent_bytes: traffic.sent_bytes,
+            requests: traffic.requests,
+            milliseconds: value(&self.milliseconds),
+        }
+    }
+}
+
+/// A stretch of time in which a job waits for the remote.
+struct WaitingTime<'a> {
+    start: Instant,
+    total: &'a AtomicU64,
+}
+
+impl Drop for WaitingTime<'_> {
+    fn drop(&mut self) {
+        let elapsed = whole_milliseconds(self.start.elapsed());
+        self.total.fetch_add(elapsed, Ordering::Relaxed);
     }
 }

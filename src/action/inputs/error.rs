@@ -28,6 +28,9 @@ pub enum InputError {
         /// With invalid bytes replaced.
         value: String,
     },
+    /// The value may hold a password, so it is not shown.
+    #[error("input remote cannot be used: {reason}")]
+    Remote { reason: String },
     #[error("inputs {first} and {second} contradict each other; {advice}")]
     Conflict {
         first: &'static str,

@@ -48,6 +48,8 @@ pub struct Inputs {
     pub fail_on_stale: bool,
     pub keep_outputs: Vec<String>,
     pub restore_in_pre: bool,
+    /// `remote`: a URL that can be understood, or `none`; `None` when it is empty.
+    pub remote: Option<String>,
     pub verify: bool,
     /// `timeout`; `None` for no limit.
     pub timeout: Option<Duration>,

@@ -91,6 +91,7 @@ impl<'e> InputReader<'e> {
             fail_on_stale: self.boolean(&table::FAIL_ON_STALE),
             keep_outputs: lists::lines(&self.raw(&table::KEEP_OUTPUTS)),
             restore_in_pre: self.boolean(&table::RESTORE_IN_PRE),
+            remote: self.remote(),
             verify: self.boolean(&table::VERIFY),
             timeout: self.timeout(),
             fail_on_error: self.boolean(&table::FAIL_ON_ERROR),
@@ -108,6 +109,14 @@ impl<'e> InputReader<'e> {
             ignored: self.ignored(),
             removed: self.removed(),
         }
+    }
+
+    fn remote(&mut self) -> Option<String> {
+        let url = self.non_empty(&table::REMOTE)?;
+        if let Err(reason) = valid_remote(&url) {
+            self.errors.push(InputError::Remote { reason });
+        }
+        Some(url)
     }
 
     /// `path` is required before it is trimmed, and an empty list is an error of its own, both as
@@ -355,5 +364,22 @@ impl<'e> InputReader<'e> {
             });
         }
         value
+    }
+}
+
+/// The error says what is wrong, without the text itself.
+#[cfg(feature = "remote")]
+fn valid_remote(url: &str) -> Result<(), String> {
+    match url {
+        "none" => Ok(()),
+        _ => crate::remote::RemoteConfig::parse(url).map(drop),
+    }
+}
+
+#[cfg(not(feature = "remote"))]
+fn valid_remote(url: &str) -> Result<(), String> {
+    match url {
+        "none" => Ok(()),
+        _ => Err("this local-cache was built without the feature remote".to_owned()),
     }
 }

@@ -217,6 +217,10 @@ inputs! {
     RESTORE_IN_PRE = InputSpec::new("restore-in-pre", "true", CACHE,
         "Whether the pre phase already restores what does not depend on the checkout: the newest \
          registry and git dependencies, and paths outside of the workspace if the exact key exists.");
+    REMOTE = InputSpec::new("remote", "", ALL_ACTIONS,
+        "A bucket behind the store, shared with other machines: s3://bucket/prefix with options such \
+         as ?endpoint=https://s3.example:9000 (docs/remote.md). none ignores the machine's own \
+         setting.");
     VERIFY = InputSpec::new("verify", "true", RESTORING,
         "Whether to check the digests of contents while restoring.");
     TIMEOUT = InputSpec::new("timeout", "10m", ALL_ACTIONS,

@@ -6,10 +6,11 @@ use super::context::StepContext;
 use super::housekeeping::housekeeping;
 use super::{messages, state};
 use crate::action::access::{self, Access};
+use crate::action::console::Mark;
 use crate::action::event::EventPayload;
 use crate::action::inputs::{Inputs, Preset};
 use crate::action::kind::ActionKind;
-use crate::job::{CargoTarget, Job, JobReply, JobTarget, PathsTarget, Task};
+use crate::job::{CargoTarget, Job, JobReply, JobTarget, PathsTarget, RemoteRequest, Task};
 use crate::stats::event::{Event, Phase};
 
 /// What the run allows: where the job works and which entries it may use.
@@ -129,15 +130,42 @@ pub(super) fn run_quietly(step: &StepContext<'_, '_>, job: Job) -> Option<JobRep
 }
 
 fn dispatch(step: &StepContext<'_, '_>, job: Job) -> Result<JobReply, String> {
-    let (reply, identity) = step.dispatcher.get().run(job, step.console)?;
+    let remote = remote_request(step, &job.task);
+    let (reply, identity) = step.dispatcher.get().run(job, remote, step.console)?;
     if let Some(identity) = identity {
         // Saves a later phase finding out who the runner's user is.
         step.save_state(&state::IDENTITY, &identity);
+    }
+    if let Some(report) = reply.second_tier.as_ref().filter(|it| it.requests > 0) {
+        step.console
+            .log(Mark::Remote, format_args!("remote {report}"));
     }
     if let Some(event) = &reply.unrecorded {
         leave_event(step, event);
     }
     Ok(reply)
+}
+
+/// What the step says about the remote; none if it is not used.
+fn remote_request(step: &StepContext<'_, '_>, task: &Task) -> Option<RemoteRequest> {
+    let of_env = || step.env.text("LOCAL_CACHE_REMOTE").map(str::to_owned);
+    let url = step.inputs.remote.clone().or_else(of_env);
+    // What is restored before the checkout comes from the store.
+    let is_local = matches!(task, Task::Guard | Task::RestoreEarly(_));
+    if is_local || url.as_deref() == Some("none") {
+        return None;
+    }
+    let is_of_aws = |name: &str| name.starts_with("AWS_");
+    let texts = step.env.iter().filter_map(|(name, value)| {
+        let (name, value) = (name.to_str()?, value.to_str()?);
+        is_of_aws(name).then(|| (name.to_owned(), value.to_owned()))
+    });
+    Some(RemoteRequest {
+        url,
+        is_of_branch: step.workflow.origin(step.event().ok()).is_branch(),
+        has_network: false,
+        variables: texts.collect(),
+    })
 }
 
 /// Leaves an event without a store to the post phase, which may find one.

@@ -127,6 +127,7 @@ mod tests {
                 early_files: 0,
                 ready: 0,
                 milliseconds: 400,
+                from_remote: false,
             }),
             ..CacheReply::new(name, kind, "k")
         }

@@ -8,9 +8,7 @@ mod roots;
 
 use std::time::Instant;
 
-pub use request::{
-    RestoreOptions, RestoreRequest, RestoreStats, RestoreSteps, RestoredEntry, SecondTier,
-};
+pub use request::{RestoreOptions, RestoreRequest, RestoreStats, RestoreSteps, RestoredEntry};
 
 use super::LOCK_TIMEOUT;
 use crate::error::Result;

@@ -6,10 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::fs::Timestamp;
-use crate::monitor::Monitor;
+use crate::ops::second_tier::SecondTier;
 use crate::store::key_match::KeyMatch;
-use crate::store::lock::SharedLock;
-use crate::store::{Entry, EntryGroup, EntryId, Store};
+use crate::store::{Entry, EntryGroup, EntryId};
 use crate::tree::apply::Applied;
 use crate::tree::manifest::Manifest;
 use crate::tree::plan::Extraneous;
@@ -61,33 +60,6 @@ pub struct RestoreRequest<'a> {
     pub steps: Option<&'a dyn RestoreSteps>,
     /// Where entries are looked for besides the store.
     pub second_tier: Option<&'a dyn SecondTier>,
-}
-
-/// A place that has entries, too, and from which the store can copy them.
-///
-/// Its failures are warnings. Only [`Error::Interrupted`](crate::error::Error::Interrupted) and
-/// failures of the store are errors.
-pub trait SecondTier: Sync {
-    /// The entries of a group that can stand in for `key`, at least that of the key itself.
-    fn entries(
-        &self,
-        store: &Store,
-        group: &EntryGroup,
-        key: &str,
-        monitor: &dyn Monitor,
-    ) -> Result<Vec<Entry>>;
-
-    /// Copies one of these entries into the store. False if that failed.
-    fn fetch(
-        &self,
-        store: &Store,
-        entry: &Entry,
-        lock: &SharedLock,
-        monitor: &dyn Monitor,
-    ) -> Result<bool>;
-
-    /// Called when the store has an entry that was saved.
-    fn saved(&self, store: &Store, id: &EntryId, monitor: &dyn Monitor) -> Result<()>;
 }
 
 /// What the owner of the roots does during a restore.

@@ -39,7 +39,7 @@ fn each_line_begins_with_its_mark() {
     });
     assert_eq!(
         text,
-        "🔍 Check\n🚀 Restored\n💿 Missed\n💾 Saved\n🧹 Cleaned\n✅ Done\n"
+        "🔍 Check\n🚀 Restored\n💿 Missed\n💾 Saved\n🧹 Cleaned\n✅ Done\n☁ Remote\n"
     );
 }
 

@@ -7,7 +7,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use local_cache::action::dispatcher::run_in_worker;
+use local_cache::action::worker::{WorkerRequest, run_in_worker};
 use local_cache::cargo::key_inputs::KeyInputs;
 use local_cache::env::Env;
 use local_cache::fs::Rooted;
@@ -69,9 +69,11 @@ fn work_below(root: &Path, cargo: CargoTarget, task: Task) -> JobReply {
         housekeeping: local_cache::job::Housekeeping::default(),
     };
     // As sent to a helper.
-    let job: Job = serde_json::from_str(&serde_json::to_string(&job).unwrap()).unwrap();
+    let request = WorkerRequest { job, remote: None };
+    let request: WorkerRequest =
+        serde_json::from_str(&serde_json::to_string(&request).unwrap()).unwrap();
     run_in_worker(
-        job,
+        request,
         &WorkerContext::new(
             Arc::new(Rooted::new(root.into(), Vec::new(), "/home/me".into())),
             Env::default(),

@@ -22,6 +22,8 @@ mod own_container;
 mod planted_links;
 mod podman;
 pub(crate) mod programs;
+#[cfg(feature = "remote")]
+mod remote;
 mod runner;
 mod stage;
 mod steps;

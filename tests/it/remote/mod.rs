@@ -1,5 +1,6 @@
 //! The remote on a real S3 server, through the command line.
 
+mod action;
 mod cargo;
 mod commands;
 mod failures;

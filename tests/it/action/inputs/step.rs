@@ -110,6 +110,7 @@ const OTHER_VALUES: &[(&str, &str)] = &[
     ("fail-on-stale", "true"),
     ("keep-outputs", "dist"),
     ("restore-in-pre", "false"),
+    ("remote", "none"),
     ("verify", "false"),
     ("timeout", "1m"),
     ("fail-on-error", "true"),

@@ -1,0 +1,79 @@
+//! A place besides the store in which restores look for entries, and to which saves copy them.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+use crate::fmt::human::{bytes, elapsed_ms, plural};
+use crate::monitor::Monitor;
+use crate::store::lock::SharedLock;
+use crate::store::{Entry, EntryGroup, EntryId, Store};
+
+/// A place that has entries, too, and from which the store can copy them.
+///
+/// Its failures are warnings. Only [`Error::Interrupted`](crate::error::Error::Interrupted) and
+/// failures of the store are errors.
+pub trait SecondTier: Sync {
+    /// The entries of a group that can stand in for `key`, at least that of the key itself.
+    fn entries(
+        &self,
+        store: &Store,
+        group: &EntryGroup,
+        key: &str,
+        monitor: &dyn Monitor,
+    ) -> Result<Vec<Entry>>;
+
+    /// Copies one of these entries into the store. False if that failed.
+    fn fetch(
+        &self,
+        store: &Store,
+        entry: &Entry,
+        lock: &SharedLock,
+        monitor: &dyn Monitor,
+    ) -> Result<bool>;
+
+    /// Called when the store has an entry that was saved.
+    fn saved(&self, store: &Store, id: &EntryId, monitor: &dyn Monitor) -> Result<()>;
+
+    /// What it did so far.
+    fn report(&self) -> TierReport;
+}
+
+/// What a second tier did in one job or command.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub struct TierReport {
+    /// Where it is, for messages.
+    pub place: String,
+    /// Entries that were copied from it, copied to it, and already there.
+    pub pulled_entries: u64,
+    pub pushed_entries: u64,
+    pub present_entries: u64,
+    pub received_bytes: u64,
+    pub sent_bytes: u64,
+    pub requests: u64,
+    /// How long restores and saves waited for it.
+    pub milliseconds: u64,
+}
+
+impl fmt::Display for TierReport {
+    /// `s3://bucket/ci: 1 entry pulled, 12 MB received, 5 requests in 0.4 s`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let entries = [
+            (self.pulled_entries, "pulled"),
+            (self.pushed_entries, "pushed"),
+            (self.present_entries, "already there"),
+        ];
+        let moved = [(self.received_bytes, "received"), (self.sent_bytes, "sent")];
+        write!(f, "{}: ", self.place)?;
+        for (count, done) in entries.into_iter().filter(|(count, _)| *count > 0) {
+            write!(f, "{} {done}, ", plural(count, "entry", "entries"))?;
+        }
+        for (size, done) in moved.into_iter().filter(|(size, _)| *size > 0) {
+            write!(f, "{} {done}, ", bytes(size))?;
+        }
+        let requests = plural(self.requests, "request", "requests");
+        write!(f, "{requests} in {}", elapsed_ms(self.milliseconds))
+    }
+}

@@ -1,0 +1,93 @@
+//! The remote that an administrator set for a machine, in `config.toml`.
+
+use std::path::Path;
+
+use serde::Deserialize;
+
+use crate::error::{Error, Result};
+use crate::fs::{Namespace, Stat, effective_uid, files};
+use crate::store::layout;
+
+/// Of the user, below the home directory.
+const USER_FILE: &str = "~/.config/local-cache/config.toml";
+
+/// More than any configuration has.
+const LARGEST_CONFIG: u64 = 64 << 10;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MachineConfig {
+    remote: Option<String>,
+}
+
+/// The text of the setting; the file in the cache root comes before that of the user.
+pub fn remote_of_machine(cache_root: &Path, namespace: &dyn Namespace) -> Result<Option<String>> {
+    let in_root = layout::machine_config(cache_root);
+    for name in [&in_root, Path::new(USER_FILE)] {
+        // A home directory that is unknown has no file.
+        let Ok(path) = namespace.locate(name) else {
+            continue;
+        };
+        if let Some(remote) = read_config(&path)?.and_then(|config| config.remote) {
+            return Ok(Some(remote));
+        }
+    }
+    Ok(None)
+}
+
+fn read_config(path: &Path) -> Result<Option<MachineConfig>> {
+    let Some((bytes, stat)) = files::read_with_stat(path, LARGEST_CONFIG)? else {
+        return Ok(None);
+    };
+    check_owner(path, &stat, effective_uid())?;
+    let cannot_be_used = |reason: &str| {
+        Error::invalid(format!(
+            "{} cannot be used: {reason}; the only setting is remote = \"s3://bucket/prefix\"",
+            path.display()
+        ))
+    };
+    let text = String::from_utf8(bytes).map_err(|_| cannot_be_used("it is not a text file"))?;
+    toml::from_str(&text)
+        .map(Some)
+        .map_err(|error| cannot_be_used(error.message()))
+}
+
+/// Who may write the file decides where jobs send their credentials and what they restore.
+fn check_owner(path: &Path, stat: &Stat, user: u32) -> Result<()> {
+    let reason = if stat.uid != 0 && stat.uid != user && user != 0 {
+        "it belongs to another user"
+    } else if stat.mode & 0o022 != 0 {
+        "other users may write to it"
+    } else {
+        return Ok(());
+    };
+    Err(Error::Untrusted {
+        path: path.to_owned(),
+        reason: reason.to_owned(),
+        advice: "let root or the user who runs this own it, and close it with `chmod go-w`",
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+    use crate::fs::Local;
+
+    #[test]
+    fn a_file_that_others_may_write_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("config.toml");
+        files::write_new(&path, 0o644, b"remote = \"s3://bucket\"").unwrap();
+        let read = || remote_of_machine(dir.path(), &Local::new(None));
+        assert_eq!(read().unwrap().as_deref(), Some("s3://bucket"));
+        let (_, stat) = files::read_with_stat(&path, 100).unwrap().unwrap();
+        assert!(check_owner(&path, &Stat { uid: 5, ..stat }, 6).is_err());
+        assert!(check_owner(&path, &Stat { uid: 0, ..stat }, 6).is_ok());
+        for mode in [0o664, 0o646] {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            assert!(read().is_err(), "{mode:o}");
+        }
+    }
+}
