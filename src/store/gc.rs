@@ -103,7 +103,7 @@ impl Store {
         // Not before their packs and blobs were checked: if this is killed until then, the next
         // garbage collection checks them again.
         for suspect in &suspects {
-            self.dir.remove(&self.layout.suspect(suspect))?;
+            sweep.go_on(self.unmark_suspect(suspect))?;
         }
         self.collect_ready_copies(live, sweep)?;
         self.collect_stamps(live, sweep)
@@ -261,7 +261,7 @@ impl Store {
         unfinished: &Path,
         sweep: &mut Sweep<'_>,
     ) -> Result<()> {
-        let added = self.allocated(unfinished)?;
+        let added = self.allocated(unfinished);
         // If this is killed after the first or second step, the old pack is still there and still
         // used; the next garbage collection finds that nothing needs the new one.
         self.dir.rename(unfinished, &self.layout.pack(new))?;

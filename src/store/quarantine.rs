@@ -51,6 +51,11 @@ impl Store {
         }
     }
 
+    pub(super) fn unmark_suspect(&self, digest: &Digest) -> Result<()> {
+        // Somebody may have put a directory in the place of the file.
+        self.dir.remove_tree(&self.layout.suspect(digest))
+    }
+
     /// The packs and blobs that are marked as damaged.
     pub(crate) fn suspects(&self) -> Result<Vec<Digest>> {
         let names = self.dir.list(&self.layout.quarantine())?;

@@ -157,9 +157,11 @@ impl Store {
         Ok(used.map_or(entry.created, |used| used.mtime.max(entry.created)))
     }
 
-    /// The disk usage of a file of the store, in bytes; zero if it does not exist.
-    pub(crate) fn allocated(&self, path: &Path) -> Result<u64> {
-        Ok(self.dir.stat(path)?.map_or(0, |stat| stat.allocated))
+    /// The disk usage of a file of the store, in bytes. Zero if it does not exist or can't be looked
+    /// at: a damaged directory must not make all sizes unknown.
+    pub(crate) fn allocated(&self, path: &Path) -> u64 {
+        let found = self.dir.stat(path).ok().flatten();
+        found.map_or(0, |stat| stat.allocated)
     }
 }
 

@@ -178,7 +178,7 @@ impl<'s> ContentWriter<'s> {
             // The existing pack is damaged, marked as such, or unreadable; otherwise its contents
             // would have been known. This one is intact.
             dir.rename(&path, &layout.pack(&id))?;
-            dir.remove(&layout.suspect(&id))?;
+            self.store.unmark_suspect(&id)?;
         }
         workers::lock(&self.packs)[slot.0] = Some(id);
         Ok(())
@@ -208,7 +208,7 @@ impl<'s> ContentWriter<'s> {
             let Store { dir, layout, .. } = self.store;
             self.store.create_blob_shelf(&copied.digest)?;
             dir.rename(unfinished, &layout.blob(&copied.digest))?;
-            dir.remove(&layout.suspect(&copied.digest))?;
+            self.store.unmark_suspect(&copied.digest)?;
         } else if self.store.publish_blob(unfinished, copied)? {
             self.added.fetch_add(copied.length, Ordering::Relaxed);
         }

@@ -60,15 +60,16 @@ enum ContentFile {
 
 impl Store {
     /// The sizes of files; those that were removed meanwhile have none.
-    fn total_bytes(&self, content_files: &[ContentFile]) -> Result<u64> {
+    fn total_bytes(&self, content_files: &[ContentFile]) -> u64 {
         let sizes = content_files.iter().map(|file| {
             let path = match file {
                 ContentFile::Pack(id) => self.layout.pack(id),
                 ContentFile::Blob(digest) => self.layout.blob(digest),
             };
-            Ok(files::stat(&path)?.map_or(0, |stat| stat.size))
+            let found = self.dir.stat(&path).ok().flatten();
+            found.map_or(0, |stat| stat.size)
         });
-        sizes.sum()
+        sizes.fold(0, u64::saturating_add)
     }
 
     /// Reads the whole store. While `_lock` is held, nothing is removed from it.
@@ -78,7 +79,7 @@ impl Store {
         // against an incomplete list of contents.
         let ids = self.entry_ids(None)?;
 
-        monitor.begin(Stage::Verifying, self.total_bytes(&content_files)?);
+        monitor.begin(Stage::Verifying, self.total_bytes(&content_files));
         let mut contents = self.verify_files(&content_files, monitor)?;
         let mut report = VerifyReport {
             damaged_files: std::mem::take(&mut contents.damaged),

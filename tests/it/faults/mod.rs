@@ -19,7 +19,7 @@ use std::io::Write as _;
 use fault::{CALLS, Fault, count_calls, run_with_fault};
 use operation::{Operation, World};
 
-use crate::support::tools::is_installed;
+use crate::support::tools::{is_installed, takes_all_faults};
 
 /// A run of all tests takes one of so many faults.
 const SAMPLE: usize = 6;
@@ -42,8 +42,7 @@ fn every_call_may_fail(operation: &Operation) {
     if !is_installed("strace", operation.name) {
         return;
     }
-    let all = std::env::var_os("LOCAL_CACHE_FAULTS").is_some_and(|value| value == "all");
-    let step = if all { 1 } else { SAMPLE };
+    let step = if takes_all_faults() { 1 } else { SAMPLE };
     let faults = faults(operation);
     assert!(faults.len() > 50, "{}: only {faults:?}", operation.name);
     let mut problems = Vec::new();

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::fault::Fault;
 use crate::docker::programs::programs;
-use crate::support::compare::{Snapshot, snapshot};
+use crate::support::compare::{Snapshot, difference, snapshot};
 use crate::support::{RunResult, Sandbox, trees};
 
 /// An operation that is run with faults.
@@ -372,21 +372,6 @@ impl World {
         }
         Ok(())
     }
-}
-
-fn difference(wanted: &Snapshot, found: &Snapshot) -> String {
-    let paths = wanted.keys().chain(found.keys());
-    let first = paths
-        .filter(|path| wanted.get(*path) != found.get(*path))
-        .min();
-    first.map_or_else(String::new, |path| {
-        format!(
-            "{}: {:?} instead of {:?}",
-            path.display(),
-            found.get(path),
-            wanted.get(path)
-        )
-    })
 }
 
 /// Changes a byte of contents that only the second generation has.

@@ -4,6 +4,7 @@ mod crash;
 mod damage;
 mod hostile;
 mod limits;
+mod matrix;
 mod ready;
 mod retention;
 mod shared;

@@ -175,6 +175,22 @@ pub(crate) fn assert_same(wanted: &Snapshot, found: &Snapshot) {
     );
 }
 
+/// The first difference between two trees, in one line; empty if they are equal.
+pub(crate) fn difference(wanted: &Snapshot, found: &Snapshot) -> String {
+    let paths = wanted.keys().chain(found.keys());
+    let first = paths
+        .filter(|path| wanted.get(*path) != found.get(*path))
+        .min();
+    first.map_or_else(String::new, |path| {
+        format!(
+            "{}: {:?} instead of {:?}",
+            path.display(),
+            found.get(path),
+            wanted.get(path)
+        )
+    })
+}
+
 /// What identifies an untouched file: its inode and the times of its last changes.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Identity {

@@ -40,6 +40,22 @@ pub(crate) fn is_installed(program: &str, what: &str) -> bool {
     found
 }
 
+/// Whether a run takes every fault, damage and power cut instead of a sample: if
+/// `LOCAL_CACHE_FAULTS` is `all`.
+pub(crate) fn takes_all_faults() -> bool {
+    std::env::var_os("LOCAL_CACHE_FAULTS").is_some_and(|value| value == "all")
+}
+
+/// Copies a tree with everything but its ctimes.
+#[track_caller]
+pub(crate) fn copy_tree(from: &Path, to: &Path) {
+    let options = ["-a", "--sparse=always"].map(std::ffi::OsStr::new);
+    run_tool(
+        "cp",
+        &[&options[..], &[from.as_os_str(), to.as_os_str()]].concat(),
+    );
+}
+
 /// Runs a program that must succeed; returns what it printed.
 #[track_caller]
 pub(crate) fn run_tool(program: &str, arguments: &[&std::ffi::OsStr]) -> String {

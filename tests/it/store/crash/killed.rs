@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Case, copy, temporary_names};
+use super::{Case, temporary_names};
 use crate::support::compare::{assert_same, disk_usage, snapshot};
-use crate::support::tools::is_installed;
+use crate::support::tools::{copy_tree, is_installed};
 use crate::support::{RunResult, Sandbox, strace, trees};
 
 /// System calls at whose entry the program is killed.
@@ -39,8 +39,8 @@ fn kill_at_each_call(
         };
         for at in (first..).step_by(every).take(12) {
             prepare();
-            let strace = strace::inject(calls, &format!("signal=KILL:when={at}"));
-            let ran = RunResult::of(&mut sandbox.command_behind(&strace, job, arguments));
+            let starter = strace::kill(calls, at);
+            let ran = RunResult::of(&mut sandbox.command_behind(&starter, job, arguments));
             let when = format!("killed at call {at} of {calls}");
             assert!(!ran.stderr.contains("panicked"), "{when}: {ran:#?}");
             check(&when);
@@ -173,11 +173,11 @@ fn a_killed_prune_leaves_a_correct_store() {
     let case = Case::new();
     let store = case.sandbox.store();
     let whole = case.sandbox.path("whole");
-    copy(&store, &whole);
+    copy_tree(&store, &whole);
     // Both generations share a pack. Most of it is needed only by the first one.
     let prepare = || {
         fs::remove_dir_all(&store).unwrap();
-        copy(&whole, &store);
+        copy_tree(&whole, &store);
     };
     let kills = kill_at_each_call(
         &case.sandbox,
@@ -225,10 +225,10 @@ fn a_killed_repair_leaves_a_correct_store() {
     let blob = newest.expect("the second generation has a blob of its own");
     fs::write(&blob, b"damaged").unwrap();
     let whole = case.sandbox.path("whole");
-    copy(&store, &whole);
+    copy_tree(&store, &whole);
     let prepare = || {
         fs::remove_dir_all(&store).unwrap();
-        copy(&whole, &store);
+        copy_tree(&whole, &store);
     };
     let kills = kill_at_each_call(
         &case.sandbox,

@@ -7,10 +7,10 @@ mod killed;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use crate::support::compare::{Snapshot, assert_same, snapshot};
+use crate::support::tools::copy_tree;
 use crate::support::{RunResult, Sandbox, trees};
 
 /// A store with two generations, and the tree of each.
@@ -126,16 +126,6 @@ fn temporary_names(root: &Path) -> Vec<PathBuf> {
     found
 }
 
-fn copy(from: &Path, to: &Path) {
-    let status = Command::new("cp")
-        .arg("-a")
-        .arg(from)
-        .arg(to)
-        .status()
-        .unwrap();
-    assert!(status.success());
-}
-
 /// The state after a collection that was killed between publishing a rewritten pack and removing
 /// the old one.
 #[test]
@@ -143,7 +133,7 @@ fn a_pack_that_was_rewritten_but_not_removed_is_rewritten_again_without_loss() {
     let case = Case::new();
     let packs = case.sandbox.store().join("packs");
     let before = case.sandbox.path("packs-before");
-    copy(&packs, &before);
+    copy_tree(&packs, &before);
     assert_eq!(
         case.sandbox.prune(1).succeeded().json()["rewritten-packs"],
         1
