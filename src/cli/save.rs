@@ -73,6 +73,7 @@ pub(super) fn save(context: &mut CommandContext<'_>, args: &SaveArgs) -> Result<
         steps: None,
         parts: BTreeMap::new(),
         parent: None,
+        max_bytes: None,
     };
     let outcome = save::save(&store, &request, context.monitor)?;
     let mut rendered = render(&outcome, key);
@@ -137,6 +138,7 @@ fn render(outcome: &SaveOutcome, key: &str) -> Rendered {
             format!("✅ another process is saving {shown_key} right now\n"),
         ),
         SaveOutcome::NothingToSave => ("nothing-there", String::new()),
+        SaveOutcome::TooLarge(excess) => ("too-large", format!("not saved: {excess}\n")),
     };
     (
         text,

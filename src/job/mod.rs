@@ -12,6 +12,7 @@ mod paths;
 mod remote;
 mod reply;
 mod request;
+mod room;
 mod run;
 mod warnings;
 

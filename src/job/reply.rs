@@ -201,7 +201,7 @@ pub enum SaveReply {
     InProgress,
     /// None of the paths exists.
     NothingToSave,
-    /// What there is now is not what the key stands for.
+    /// What there is now is not what the key stands for, or it is too large.
     Skipped {
         /// In a few words, without the name of the cache.
         reason: String,
@@ -297,6 +297,9 @@ impl From<save::SaveOutcome> for SaveReply {
             save::SaveOutcome::Unchanged => Self::Unchanged,
             save::SaveOutcome::InProgress => Self::InProgress,
             save::SaveOutcome::NothingToSave => Self::NothingToSave,
+            save::SaveOutcome::TooLarge(excess) => Self::Skipped {
+                reason: excess.to_string(),
+            },
         }
     }
 }

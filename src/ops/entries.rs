@@ -99,6 +99,23 @@ fn ready_shares(store: &Store, listed: &[ListedEntry]) -> Vec<u64> {
     shares.collect()
 }
 
+/// Bytes on disk that entries need together. An entry that does not exist or can't be read needs
+/// none.
+pub(crate) fn disk_bytes<'i>(
+    store: &Store,
+    ids: impl IntoIterator<Item = &'i EntryId>,
+    monitor: &dyn Monitor,
+) -> Result<u64> {
+    let _shared_lock = store.lock_shared(LOCK_TIMEOUT)?;
+    let mut files = StoreFiles::new(store);
+    for id in ids {
+        if let Ok(Some(entry)) = store.read_entry(id) {
+            files.of(&entry, monitor)?;
+        }
+    }
+    Ok(files.sizes.iter().sum())
+}
+
 /// The files of a store that entries use, numbered.
 pub(super) struct StoreFiles<'s> {
     store: &'s Store,

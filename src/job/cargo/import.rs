@@ -68,6 +68,7 @@ pub fn import(
             steps: None,
             parts: plan.key.parts(),
             parent: None,
+            max_bytes: None,
         };
         let mut cache = CacheReply::new(&plan.name, plan.kind, &key);
         cache.saved = Some(save(&store, &request, monitor)?.into());

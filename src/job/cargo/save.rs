@@ -15,6 +15,7 @@ use crate::job::cargo_target::CargoTarget;
 use crate::job::context::JobContext;
 use crate::job::reply::{CacheReply, JobReply, SaveReply, StaleUnit};
 use crate::job::request::{RestoreRecord, SaveTask};
+use crate::job::room::Room;
 use crate::ops::save::{IfExists, SaveOptions, SaveRequest, save as save_entry};
 use crate::store::{CacheKind, EntryGroup, EntryId, Store};
 use crate::tree::{RootPlace, Roots};
@@ -42,6 +43,7 @@ pub(crate) fn save(
         project: &project,
         freshness: freshness.as_ref(),
         is_gone: target.only_projects && !project.is_found(),
+        room: Room::new(context, task, store),
         lock: PackageCacheLock::new(target, &project, context.monitor),
         stale: Vec::new(),
     };
@@ -111,6 +113,7 @@ struct CacheSave<'a> {
     freshness: Option<&'a JobFreshness<'a>>,
     /// Whether the restore found a project, and there is none now.
     is_gone: bool,
+    room: Room<'a>,
     lock: PackageCacheLock<'a>,
     /// Of the target directories so far.
     stale: Vec<StaleUnit>,
@@ -197,8 +200,10 @@ impl<'a> CacheSave<'a> {
             steps: steps.as_ref().map(|steps| steps as _),
             parts: parts_of(plan, key, record),
             parent: Some(restored.unwrap_or_else(|| group.entry_id(key))),
+            max_bytes: self.room.for_entry_of(&group)?,
         };
         let outcome = save_entry(store, &request, context.monitor)?;
+        self.room.note(&plan.name, group.entry_id(key), &outcome);
         if let Some(steps) = steps {
             self.stale.extend(steps.into_stale());
         }

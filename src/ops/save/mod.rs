@@ -9,13 +9,14 @@ mod worker;
 
 use std::time::Instant;
 
-pub use request::{IfExists, SaveOptions, SaveOutcome, SaveRequest, SaveSteps, SavedEntry};
+pub use request::{Excess, IfExists, SaveOptions, SaveOutcome, SaveRequest, SaveSteps, SavedEntry};
 
 use super::LOCK_TIMEOUT;
 use crate::error::{Error, Result};
 use crate::monitor::{Monitor, Stage};
 use crate::store::lock::{SaveLock, SharedLock};
 use crate::store::{EntryId, Store};
+use crate::tree::LeafKind;
 use crate::tree::scan::{self, Scan, scan};
 use context::SaveContext;
 use parent::Parent;
@@ -56,6 +57,9 @@ fn save_locked(
     if is_empty(&scan) && !options.allow_empty {
         warn_of_skipped(&scan.skipped, context.monitor);
         return Ok(SaveOutcome::NothingToSave);
+    }
+    if let Some(excess) = excess(&scan, request.max_bytes) {
+        return Ok(SaveOutcome::TooLarge(excess));
     }
     let bytes_on_disk = BytesOnDisk::of(&scan);
     let parent = Parent::find(store, request)?;
@@ -112,6 +116,16 @@ fn scan_roots(context: &SaveContext<'_>) -> Result<Scan> {
 fn is_empty(scan: &Scan) -> bool {
     // Directory 0 is not a real directory.
     scan.tree.dirs().len() <= 1 && scan.tree.leaves().is_empty()
+}
+
+/// Why the contents of a scan may not fit into `max_bytes`; none if they fit.
+fn excess(scan: &Scan, max_bytes: Option<u64>) -> Option<Excess> {
+    let max_bytes = max_bytes?;
+    let leaves = scan.tree.leaves().iter().zip(&scan.stats);
+    let files = leaves.filter(|(leaf, _)| matches!(leaf.kind, LeafKind::File(_)));
+    // Holes are not stored, and small files are stored without the rest of their last block.
+    let bytes = files.map(|(_, stat)| stat.size.min(stat.allocated)).sum();
+    (bytes > max_bytes).then_some(Excess { bytes, max_bytes })
 }
 
 /// An entry without a record costs builds and is never wrong, so a failure is a warning.

@@ -1,11 +1,13 @@
 //! What to save, and the result.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
+use crate::fmt::human;
 use crate::fs::Timestamp;
 use crate::store::{Entry, EntryGroup, EntryId};
 use crate::tree::Roots;
@@ -58,6 +60,8 @@ pub struct SaveRequest<'a> {
     pub parts: BTreeMap<String, String>,
     /// The entry that the roots were restored from.
     pub parent: Option<EntryId>,
+    /// Bytes on disk. Roots that may need more are not saved.
+    pub max_bytes: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -71,6 +75,27 @@ pub enum SaveOutcome {
     InProgress,
     /// None of the roots exists, or nothing below them can be read.
     NothingToSave,
+    /// The roots may need more than [`SaveRequest::max_bytes`]. Nothing was written.
+    TooLarge(Excess),
+}
+
+/// Why roots are too large to be saved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Excess {
+    /// What the roots need at most. They need less if files have equal contents.
+    pub bytes: u64,
+    pub max_bytes: u64,
+}
+
+impl fmt::Display for Excess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "its files have {}, and `max-cache-size` leaves {} for them; raise the limit, or cache less",
+            human::bytes(self.bytes),
+            human::bytes(self.max_bytes)
+        )
+    }
 }
 
 #[derive(Debug)]

@@ -120,6 +120,7 @@ impl Machine {
             steps: None,
             parts: std::collections::BTreeMap::new(),
             parent: None,
+            max_bytes: None,
         };
         match save(&self.store, &request, &Silent).unwrap() {
             SaveOutcome::Saved(saved) => saved.id,

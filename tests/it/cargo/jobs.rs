@@ -6,6 +6,7 @@ use super::support::{
     LOCK, TARGET_OUTPUT, build, build_unit, cargo_home, clear_machine, first_job, hits, machine,
     project, run,
 };
+use crate::support::machine::Job;
 
 #[test]
 fn a_first_job_finds_nothing_and_the_next_one_everything() {
@@ -395,4 +396,30 @@ fn only_registry_and_git_of_a_cargo_home_are_saved() {
     let home = cargo_home(&machine);
     assert!(home.join("git/checkouts/dep-1/0123/lib.rs").exists());
     assert!(!home.join("bin").exists() && !home.join("credentials.toml").exists());
+}
+
+#[test]
+fn caches_that_exceed_the_limit_of_the_store_together_are_not_saved_in_turn() {
+    let machine = machine();
+    let with = &[("max-cache-size", "500kB")];
+    let build = |job: &Job<'_>| {
+        build(job);
+        build_unit(job, "target", &"t".repeat(300_000));
+        let archive = "~/.cargo/registry/cache/index-1/dep-1.0.0.crate";
+        job.file(archive, &"r".repeat(300_000));
+    };
+    let job = project(&machine);
+    let (_, post) = run(&job, with, |_| build(&job));
+    post.logs("registry is not saved: its files have 300 kB, and `max-cache-size` leaves 1")
+        .logs("💾 target: 4 files")
+        .does_not_log("removed");
+    for _ in 0..2 {
+        clear_machine(&machine);
+        let job = project(&machine);
+        let (main, post) = run(&job, with, |_| build(&job));
+        assert_eq!(hits(&main)[1..], ["", "true", "true"]);
+        post.logs("registry is not saved")
+            .does_not_log("target is not saved")
+            .does_not_log("removed");
+    }
 }

@@ -87,3 +87,45 @@ fn a_full_disk_does_not_prevent_restoring() {
         "a cache that is too small to help stays"
     );
 }
+
+#[test]
+fn a_cache_that_exceeds_the_limit_of_the_store_alone_is_not_saved_and_evicts_nothing() {
+    let machine = Machine::new();
+    save_data(&machine, "small");
+    for _ in 0..2 {
+        let job = machine.job();
+        job.file("data/file", &"x".repeat(500_000));
+        let mut cache = data_step(&job, "large").with("max-cache-size", "450kB");
+        cache.pre().passed();
+        cache.main().passed().logs("Cache not found");
+        let post = cache.post().passed().logs(
+            "::warning title=local-cache::large is not saved: its files have 500 kB, and \
+             `max-cache-size` leaves 428 kB for them; raise the limit, or cache less",
+        );
+        assert_eq!(
+            post.log.matches("::warning").count(),
+            1,
+            "once in each job: {}",
+            post.log
+        );
+        drop(post.does_not_log("removed"));
+        assert_eq!(machine.entries(), 1, "the other entry stays");
+        let blobs = machine.store().join("local-cache-v1/blobs");
+        assert_eq!(blobs.read_dir().unwrap().count(), 0, "nothing was written");
+    }
+}
+
+#[test]
+fn hard_links_and_holes_take_no_room_of_the_limit() {
+    let machine = Machine::new();
+    let job = machine.job();
+    let file = job.file("data/file", &"x".repeat(300_000));
+    std::fs::hard_link(&file, file.with_file_name("link")).unwrap();
+    let sparse = std::fs::File::create(file.with_file_name("sparse")).unwrap();
+    sparse.set_len(10_000_000).unwrap();
+    let mut cache = data_step(&job, "k").with("max-cache-size", "450kB");
+    cache.pre().passed();
+    cache.main().passed();
+    cache.post().passed().logs("Cache saved with key: k");
+    assert_eq!(machine.entries(), 1);
+}
