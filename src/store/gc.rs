@@ -11,7 +11,7 @@ use std::path::Path;
 
 use super::entry::Entry;
 use super::id::EntryId;
-use super::layout;
+use super::layout::{self, Layout};
 use super::lock::GcLock;
 use super::open::{Store, random_name};
 use super::pack::{PackIndex, PackWriter};
@@ -314,10 +314,11 @@ impl Store {
         suspects: &[Digest],
         sweep: &mut Sweep<'_>,
     ) -> Result<()> {
-        for shelf in self.dir.list(&self.layout.blobs())? {
-            let shelf = self.layout.blobs().join(shelf);
+        for name in self.dir.list(&self.layout.blobs())? {
+            let shelf = self.layout.blobs().join(&name);
             let found = self.dir.stat(&shelf)?;
-            if found.is_none_or(|stat| stat.kind != FileKind::Directory) {
+            let is_directory = found.is_some_and(|stat| stat.kind == FileKind::Directory);
+            if !is_directory || !Layout::is_blob_shelf(&name) {
                 sweep.remove(&shelf)?;
                 continue;
             }

@@ -1,5 +1,6 @@
 //! The paths of all files in the store. No other file joins paths below the cache root.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::id::EntryId;
@@ -109,6 +110,12 @@ impl Layout {
         self.root.join("blobs")
     }
 
+    /// Whether a name in [`Layout::blobs`] is that of a [`Layout::blob_shelf`].
+    pub(super) fn is_blob_shelf(name: &OsStr) -> bool {
+        let name = name.as_encoded_bytes();
+        name.len() == 2 && name.iter().all(u8::is_ascii_hexdigit)
+    }
+
     /// The directory of the blobs whose digests start with the same two digits.
     pub fn blob_shelf(&self, digest: &Digest) -> PathBuf {
         self.blobs().join(&digest.to_string()[..2])
@@ -204,6 +211,6 @@ pub fn machine_config(cache_root: &Path) -> PathBuf {
 }
 
 /// The digest that a file name consists of, before `suffix`.
-pub(super) fn parse_digest(name: &std::ffi::OsStr, suffix: &str) -> Option<Digest> {
+pub(super) fn parse_digest(name: &OsStr, suffix: &str) -> Option<Digest> {
     name.to_str()?.strip_suffix(suffix)?.parse().ok()
 }

@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use serde::{Deserialize, Serialize};
 
+use super::layout::Layout;
 use super::open::{SMALL_FILE, Store};
 use crate::digest::Digest;
 use crate::error::Result;
@@ -63,8 +64,9 @@ impl Store {
             self.layout.entries(),
             blobs.clone(),
         ];
-        let shelves = self.dir.list(&blobs)?;
-        paths.extend(shelves.iter().map(|shelf| blobs.join(shelf)));
+        let names = self.dir.list(&blobs)?;
+        let shelves = names.iter().filter(|name| Layout::is_blob_shelf(name));
+        paths.extend(shelves.map(|shelf| blobs.join(shelf)));
         Ok(paths)
     }
 

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 
 use super::entry::Entry;
 use super::id::EntryId;
-use super::layout;
+use super::layout::{self, Layout};
 use super::lock::SharedLock;
 use super::open::Store;
 use crate::digest::Digest;
@@ -113,7 +113,9 @@ impl Store {
     /// All blobs, then all packs.
     fn content_files(&self) -> Result<Vec<ContentFile>> {
         let mut found = Vec::new();
-        for shelf in self.dir.list(&self.layout.blobs())? {
+        let shelves = self.dir.list(&self.layout.blobs())?;
+        // Others are of a process that was killed before it named a shelf.
+        for shelf in shelves.iter().filter(|name| Layout::is_blob_shelf(name)) {
             let shelf = self.layout.blobs().join(shelf);
             let stat = self.dir.stat(&shelf)?;
             if stat.is_none_or(|stat| stat.kind != FileKind::Directory) {

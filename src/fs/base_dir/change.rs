@@ -1,4 +1,8 @@
 //! Creating, renaming and removing what is in the directory.
+//!
+//! What others use, or what is given to another user, is created under a temporary name and gets its
+//! own when it has its owner and mode. Otherwise others could meet a lock or a directory that they
+//! may not open, for ever if this process is killed at that moment.
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -10,7 +14,7 @@ use nix::fcntl::{AT_FDCWD, RenameFlags};
 use super::base::{BaseDir, Owner};
 use super::look::{not_a_file, regular};
 use crate::error::{IoContext, Result};
-use crate::fs::{Dir, FileKind, WrongFile, remove_child, set_mode, stat_of};
+use crate::fs::{Dir, FileKind, TempName, WrongFile, remove_child, set_mode, stat_of};
 
 impl BaseDir {
     /// Creates a file that does not exist yet, with exactly `mode` whatever the umask, and opens it
@@ -42,9 +46,9 @@ impl BaseDir {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 other => return other.and_then(|file| regular(file, 1)),
             }
-            let file = parent.open_append(name, Some(mode))?;
-            self.settle(&file, mode)?;
-            Ok(file)
+            self.create_settled(parent, name, mode, |name| {
+                parent.open_append(name, Some(mode))
+            })
         });
         match opened {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(None),
@@ -60,12 +64,11 @@ impl BaseDir {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 other => return other,
             }
-            match parent.create_file(name, mode) {
-                Ok(file) => self.settle(&file, mode).map(|()| file),
+            match self.create_settled(parent, name, mode, |name| parent.create_file(name, mode)) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                     open_lockable(parent, name)
                 }
-                Err(error) => Err(error),
+                other => other,
             }
         })
         .context("open", || path)
@@ -92,16 +95,7 @@ impl BaseDir {
     pub(crate) fn rename_noreplace(&self, from: &Path, to: &Path) -> Result<bool> {
         let renamed = self.at(from, |from_parent, from_name| {
             self.at(to, |parent, name| {
-                let flags = RenameFlags::RENAME_NOREPLACE;
-                match nix::fcntl::renameat2(from_parent, from_name, parent, name, flags) {
-                    // Without support by the filesystem: a hard link also fails if the name is
-                    // taken.
-                    Err(Errno::EINVAL | Errno::ENOSYS) => {
-                        parent.link_from(from_parent, from_name, name)?;
-                        from_parent.unlink(from_name)
-                    }
-                    other => Ok(other?),
-                }
+                rename_to_free_name(from_parent, from_name, parent, name)
             })
         });
         match renamed {
@@ -158,15 +152,22 @@ impl BaseDir {
 
     /// Creates a directory with exactly `mode`. An existing directory keeps its mode.
     pub(crate) fn create_dir(&self, path: &Path, mode: u32) -> Result<()> {
-        self.at(path, |parent, name| match parent.create_dir(name) {
-            Ok(()) => self.settle(&parent.open_dir(name)?, mode),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                match parent.stat_at(name)?.kind {
-                    FileKind::Directory => Ok(()),
-                    _ => Err(io::ErrorKind::NotADirectory.into()),
+        let create = |parent: &Dir, name: &[u8]| {
+            parent.create_dir(name)?;
+            parent.open_dir(name)
+        };
+        self.at(path, |parent, name| {
+            if parent.stat_at(name).is_err() {
+                match self.create_settled(parent, name, mode, |name| create(parent, name)) {
+                    // Another process was faster.
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                    other => return other.map(drop),
                 }
             }
-            Err(error) => Err(error),
+            match parent.stat_at(name)?.kind {
+                FileKind::Directory => Ok(()),
+                _ => Err(io::ErrorKind::NotADirectory.into()),
+            }
         })
         .context("create", || path)
     }
@@ -175,15 +176,43 @@ impl BaseDir {
     /// exist.
     pub(crate) fn touch(&self, path: &Path, mode: u32) -> Result<()> {
         self.at(path, |parent, name| {
-            match parent.create_file(name, mode) {
-                Ok(file) => return self.settle(&file, mode),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(error),
+            if parent.stat_at(name).is_err() {
+                match self.create_settled(parent, name, mode, |name| parent.create_file(name, mode))
+                {
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                    other => return other.map(drop),
+                }
             }
             // Whatever it is, it is not opened: only its own time changes.
             parent.set_mtime_now_at(name)
         })
         .context("set the time of", || path)
+    }
+
+    /// Creates a file or a directory that has its owner and mode as soon as it has its name.
+    ///
+    /// Errors: `AlreadyExists` if the name is taken.
+    fn create_settled<T: std::os::fd::AsFd>(
+        &self,
+        parent: &Dir,
+        name: &[u8],
+        mode: u32,
+        create: impl FnOnce(&[u8]) -> io::Result<T>,
+    ) -> io::Result<T> {
+        let is_private = mode | 0o700 == 0o700;
+        if is_private && self.owner.is_none() {
+            let new = create(name)?;
+            return self.settle(&new, mode).map(|()| new);
+        }
+        let unfinished = TempName::new();
+        let unfinished = unfinished.as_bytes();
+        let new = create(unfinished)?;
+        let settled = self.settle(&new, mode);
+        let named = settled.and_then(|()| rename_to_free_name(parent, unfinished, parent, name));
+        if named.is_err() {
+            let _ = remove_child(parent, unfinished);
+        }
+        named.map(|()| new)
     }
 
     /// Gives a new file or directory its owner and mode.
@@ -194,6 +223,35 @@ impl BaseDir {
         }
         // After the change of the owner, which clears the set-group-ID bit.
         set_mode(file, mode)
+    }
+}
+
+/// Renames unless the new name is taken.
+///
+/// Errors: `AlreadyExists` if it is.
+fn rename_to_free_name(
+    from_parent: &Dir,
+    from_name: &[u8],
+    parent: &Dir,
+    name: &[u8],
+) -> io::Result<()> {
+    let flags = RenameFlags::RENAME_NOREPLACE;
+    match nix::fcntl::renameat2(from_parent, from_name, parent, name, flags) {
+        Err(Errno::EINVAL | Errno::ENOSYS) => {}
+        other => return Ok(other?),
+    }
+    // Without support by the filesystem: a hard link of a file also fails if the name is taken, and
+    // so does the rename of a directory, unless an empty one has the name.
+    if from_parent.stat_at(from_name)?.kind == FileKind::Directory {
+        match from_parent.rename_into(from_name, parent, name) {
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {
+                Err(io::ErrorKind::AlreadyExists.into())
+            }
+            other => other,
+        }
+    } else {
+        parent.link_from(from_parent, from_name, name)?;
+        from_parent.unlink(from_name)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The store: what it keeps, what it removes, and what it survives.
 
+mod concurrent;
 mod crash;
 mod damage;
 mod hostile;
@@ -10,3 +11,4 @@ mod retention;
 mod shared;
 mod space;
 mod turn;
+mod users;

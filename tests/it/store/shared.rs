@@ -2,78 +2,13 @@
 //! change the store, and nothing else.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::Path;
 
+use super::users::{ALICE, BOB, GROUP, Users, own};
 use crate::support::compare::{assert_same, identities, snapshot};
-use crate::support::tools::{is_installed, is_root, skip};
-use crate::support::{RunResult, Sandbox, trees};
-
-const ALICE: u32 = 61_001;
-const BOB: u32 = 61_002;
-/// A group of both.
-const GROUP: u32 = 61_010;
-
-/// A machine with two users, each with a job directory. None without root or setpriv.
-struct Users {
-    sandbox: Sandbox,
-}
-
-impl Users {
-    fn new() -> Option<Self> {
-        if !is_root() {
-            skip("root", "stores of several users");
-            return None;
-        }
-        if !is_installed("setpriv", "stores of several users") {
-            return None;
-        }
-        // The program is where everybody may run it.
-        let sandbox = Sandbox::without_rights().with_own_user();
-        for (name, user) in [("alice", ALICE), ("bob", BOB)] {
-            let job = sandbox.path(name);
-            trees::small(&job.join("tree"), u64::from(user));
-            own(&job, user);
-        }
-        Some(Self { sandbox })
-    }
-
-    /// Creates the cache root.
-    fn with_root(self, owner: u32, mode: u32) -> Self {
-        let root = self.sandbox.cache();
-        fs::create_dir(root).unwrap();
-        chown(root, Some(owner), Some(GROUP)).unwrap();
-        trees::set_mode(root, mode);
-        self
-    }
-
-    fn run(&self, user: u32, job: &str, arguments: &[&str]) -> RunResult {
-        let (uid, gid) = (format!("--reuid={user}"), format!("--regid={user}"));
-        let groups = format!("--groups={GROUP}");
-        let starter = ["setpriv", &uid, &gid, &groups];
-        let job = self.sandbox.path(job);
-        RunResult::of(&mut self.sandbox.command_behind(&starter, &job, arguments))
-    }
-
-    fn save(&self, user: u32, job: &str, key: &str) -> RunResult {
-        self.run(user, job, &["save", "--json", "--key", key, "tree"])
-    }
-
-    /// Makes an empty directory for a job.
-    fn job(&self, name: &str, user: u32) -> PathBuf {
-        let job = self.sandbox.path(name);
-        fs::create_dir(&job).unwrap();
-        own(&job, user);
-        job
-    }
-}
-
-/// Gives a tree to a user.
-fn own(root: &Path, user: u32) {
-    trees::walk(root, &mut |path| {
-        std::os::unix::fs::lchown(path, Some(user), Some(user)).unwrap();
-    });
-}
+use crate::support::tools::is_installed;
+use crate::support::{Sandbox, trees};
 
 fn mode(path: &Path) -> u32 {
     fs::symlink_metadata(path).unwrap().permissions().mode() & 0o7777
@@ -371,4 +306,32 @@ fn keys_of_others_give_no_commands_to_the_runner() {
     }
     let listed = sandbox.run(&job, &["list", "--json"]).json();
     assert_eq!(listed[0]["key"], key);
+}
+
+#[test]
+fn a_killed_command_locks_nobody_out_of_a_shared_store() {
+    if !is_installed("strace", "a command that is killed before it sets a mode") {
+        return;
+    }
+    let Some(users) = Users::new() else { return };
+    let mut users = users.with_root(0, 0o2770);
+    users.sandbox.threads = 1;
+    // Modes are set after a file or directory was made: until then it belongs to one user alone.
+    let mut at = 1;
+    while users.kill(
+        ("fchmod", at),
+        ALICE,
+        "alice",
+        &["save", "--key", "k", "tree"],
+    ) {
+        let saved = users.save(BOB, "bob", "k2").exited(0);
+        assert!(saved.is_saved(), "killed at {at}: {saved:#?}");
+        for arguments in [&["verify"][..], &["rm", "k2", "--yes"]] {
+            let ran = users.run(BOB, "bob", arguments);
+            assert!(ran.code == Some(0), "killed at {at}: {ran:#?}");
+        }
+        fs::remove_dir_all(users.sandbox.store()).unwrap();
+        at += 1;
+    }
+    assert!(at > 10, "it was killed only {at} times");
 }

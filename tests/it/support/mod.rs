@@ -7,6 +7,7 @@ pub(crate) mod machine;
 pub(crate) mod mounts;
 pub(crate) mod release;
 pub(crate) mod repository;
+pub(crate) mod rng;
 #[cfg(feature = "remote")]
 pub(crate) mod s3;
 pub(crate) mod step;

@@ -1,8 +1,8 @@
 //! Random changes of a tree, as commits and steps make them.
 
-use super::rng::Rng;
 use crate::cargo::fresh::support::Files;
 use crate::cargo::fresh::support::files::Node;
+use crate::support::rng::Rng;
 
 /// New contents of some paths, or none of paths that go; and what it is in words.
 #[derive(Clone, Debug)]

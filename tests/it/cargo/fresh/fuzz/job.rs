@@ -3,10 +3,10 @@
 use std::fmt;
 
 use super::change::Change;
-use super::rng::Rng;
 use super::world::{GENERATED, World};
 use crate::cargo::fresh::support::Files;
 use crate::cargo::fresh::support::files::Node;
+use crate::support::rng::Rng;
 
 /// The modification times of files that a step writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

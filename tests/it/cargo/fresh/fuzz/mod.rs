@@ -14,7 +14,6 @@
 mod change;
 mod job;
 mod least;
-mod rng;
 mod run;
 mod scripts;
 mod whole;

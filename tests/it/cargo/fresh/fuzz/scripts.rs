@@ -1,7 +1,7 @@
 //! Build scripts: what they watch, what they read, where they write.
 
-use super::rng::Rng;
 use crate::cargo::fresh::support::Files;
+use crate::support::rng::Rng;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Script {

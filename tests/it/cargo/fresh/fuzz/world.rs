@@ -5,9 +5,9 @@
 
 use std::fmt::Write as _;
 
-use super::rng::Rng;
 use super::scripts::Script;
 use crate::cargo::fresh::support::Files;
+use crate::support::rng::Rng;
 
 /// The checkout, relative to the place of jobs.
 pub(super) const CHECKOUT: &str = "repo/repo";

@@ -10,11 +10,11 @@ use std::time::{Duration, SystemTime};
 
 use super::job::{Habits, Job, Step, Times, command};
 use super::least::{Inputs, may_compile};
-use super::rng::Rng;
 use super::world::{CHECKOUT, World};
 use crate::cargo::fresh::support::built::Built;
 use crate::cargo::fresh::support::files::{Node, times as times_of};
 use crate::cargo::fresh::support::{Files, Hit, Host, place};
+use crate::support::rng::Rng;
 
 const JOBS: usize = 6;
 
