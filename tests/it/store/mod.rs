@@ -6,6 +6,7 @@ mod damage;
 mod hostile;
 mod limits;
 mod matrix;
+mod power;
 mod ready;
 mod retention;
 mod shared;

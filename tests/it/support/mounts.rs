@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::tools::{is_root, skip};
+use super::tools::{is_installed, is_root, skip};
 
 /// A mounted filesystem; dropping the value unmounts it.
 pub(crate) struct Mount {
@@ -113,6 +113,22 @@ impl Mount {
     pub(crate) fn join(&self, name: &str) -> PathBuf {
         self.path().join(name)
     }
+}
+
+/// The words before a program that then finds itself in another boot of the machine, which `file`
+/// identifies; none, and a skipped test, without root.
+pub(crate) fn later_boot(file: &Path, what: &str) -> Option<Vec<String>> {
+    if !is_root() || !is_installed("unshare", what) {
+        skip("root", what);
+        return None;
+    }
+    std::fs::write(file, "5f0c7f1e-0000-4000-8000-000000000000\n").unwrap();
+    let script = format!(
+        "mount --bind {} /proc/sys/kernel/random/boot_id && exec \"$@\"",
+        file.display()
+    );
+    let words = ["unshare", "--mount", "sh", "-c", &script, "sh"];
+    Some(words.map(str::to_owned).into())
 }
 
 impl Drop for Mount {

@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::support::mounts::Mount;
+use crate::support::mounts::{Mount, later_boot};
 use crate::support::tools::{is_installed, is_root, run_tool, skip};
 use crate::support::{RunResult, Sandbox, trees};
 
@@ -136,25 +136,16 @@ fn two_restores_at_once_into_a_place_that_is_missing_leave_nothing_wrong_behind(
 /// After a crash, a disk may have the new times of a file and its old blocks.
 #[test]
 fn after_a_reboot_files_are_read() {
-    let what = "a stamp of another boot";
-    if !is_root() || !is_installed("unshare", what) {
-        skip("root", what);
-        return;
-    }
     let sandbox = Sandbox::new();
+    let Some(starter) = later_boot(&sandbox.path("boot"), "a stamp of another boot") else {
+        return;
+    };
     let job = sandbox.job("job");
     install(&job.join("tree/foo"), "1.0.1");
     trees::settle();
     sandbox.save(&job, "k").succeeded();
     let compared = |ran: RunResult| ran.succeeded().json()["compared-files"].clone();
     assert_eq!(compared(sandbox.restore(&job, "k")), 0);
-    let boot = sandbox.path("boot");
-    fs::write(&boot, "5f0c7f1e-0000-4000-8000-000000000000\n").unwrap();
-    let script = format!(
-        "mount --bind {} /proc/sys/kernel/random/boot_id && exec \"$@\"",
-        boot.display()
-    );
-    let starter = ["unshare", "--mount", "sh", "-c", &script, "sh"];
     let arguments = ["restore", "--json", "--key", "k", "tree"];
     let later_boot = || RunResult::of(&mut sandbox.command_behind(&starter, &job, &arguments));
     assert_eq!(compared(later_boot()), 1);
