@@ -98,25 +98,39 @@ impl Store {
         Ok(kept)
     }
 
-    /// Moves ready copies to where roots are missing. Returns how many were moved.
+    /// Moves ready copies to where roots are missing. Returns these places.
     pub(crate) fn take_ready_copies(
         &self,
         manifest: &Digest,
         tree: &Tree,
         roots: &Roots,
-    ) -> Result<u32> {
+    ) -> Result<Vec<PathBuf>> {
         // The restore works without them.
         let copies = self.ready_copies().unwrap_or_default();
-        let mut taken = 0;
+        let mut taken = Vec::new();
         for (number, path) in directories(tree, roots) {
             let copy = copies
                 .iter()
                 .find(|copy| copy.manifest == *manifest && copy.root == number);
-            if let Some(copy) = copy {
-                taken += u32::from(self.take_ready_copy(copy, path)?);
+            if let Some(copy) = copy
+                && self.take_ready_copy(copy, path)?
+            {
+                taken.push(path.to_owned());
             }
         }
         Ok(taken)
+    }
+
+    /// Removes what [`Store::take_ready_copies`] moved. If it fails, the next restore compares and
+    /// repairs the files.
+    pub(crate) fn discard_taken(&self, taken: &[PathBuf]) {
+        for path in taken {
+            let doomed = self.layout.tmp().join(random_name());
+            if let Ok(true) = self.dir.move_in(path, &doomed) {
+                // Garbage collection removes what remains.
+                drop(self.dir.remove_tree(&doomed));
+            }
+        }
     }
 
     /// Moves a ready copy to `path`. Returns false if it is not a directory of this user.

@@ -75,43 +75,68 @@ fn restore_entry(
     let roots = roots::destinations(&manifest.tree, request.destination)?;
     let lock = RootLock::take(&roots, LOCK_TIMEOUT, monitor)?;
     let ready = if request.options.inspect {
-        0
+        Vec::new()
     } else {
         store.take_ready_copies(&entry.manifest, &manifest.tree, &roots)?
     };
-    if let Some(steps) = request.steps {
-        steps.prepare(entry, &manifest, &roots)?;
-    }
-    monitor.begin(Stage::Scanning, 0);
     let target = LockedRoots {
         roots: &roots,
         lock: &lock,
         // What was in a ready copy besides the entry belongs to the job that left it.
-        extraneous: if ready > 0 && ready as usize == roots.iter().count() {
+        extraneous: if !ready.is_empty() && ready.len() == roots.iter().count() {
             Extraneous::Remove
         } else {
             request.options.extraneous
         },
-    };
-    let comparison = RootComparison::new(store, entry, &manifest, &target)?;
-    let plan = &comparison.plan;
-    monitor.begin(Stage::Restoring, bytes_to_write(&manifest, plan));
-    let options = apply::ApplyOptions {
-        verify: request.options.verify,
-        source: store,
-        monitor,
-    };
-    let apply::ApplyOutcome { applied, states } = apply::apply(&manifest, plan, &roots, options)?;
-    let restamped = match request.steps {
-        Some(steps) => steps.finish(entry, &manifest, &roots)?,
-        None => None,
     };
     let restored = RestoredTree {
         entry,
         manifest: &manifest,
         roots: &roots,
     };
-    comparison.keep_stamp(store, &restored, states, restamped);
+    let stats = restore_roots(store, &restored, &target, request, monitor);
+    if stats.is_err() {
+        // These roots were missing, and are missing again: a ready copy may have lost data in a
+        // power cut, and what the restore did not reach is not compared yet.
+        store.discard_taken(&ready);
+    }
+    Ok(RestoreStats {
+        ready: u32::try_from(ready.len()).unwrap_or(u32::MAX),
+        ..stats?
+    })
+}
+
+/// Brings roots into the state of the entry.
+fn restore_roots(
+    store: &Store,
+    restored: &RestoredTree<'_>,
+    target: &LockedRoots<'_>,
+    request: &RestoreRequest<'_>,
+    monitor: &dyn Monitor,
+) -> Result<RestoreStats> {
+    let RestoredTree {
+        entry,
+        manifest,
+        roots,
+    } = *restored;
+    if let Some(steps) = request.steps {
+        steps.prepare(entry, manifest, roots)?;
+    }
+    monitor.begin(Stage::Scanning, 0);
+    let comparison = RootComparison::new(store, entry, manifest, target)?;
+    let plan = &comparison.plan;
+    monitor.begin(Stage::Restoring, bytes_to_write(manifest, plan));
+    let options = apply::ApplyOptions {
+        verify: request.options.verify,
+        source: store,
+        monitor,
+    };
+    let apply::ApplyOutcome { applied, states } = apply::apply(manifest, plan, roots, options)?;
+    let restamped = match request.steps {
+        Some(steps) => steps.finish(entry, manifest, roots)?,
+        None => None,
+    };
+    comparison.keep_stamp(store, restored, states, restamped);
     warn_of_losses(&applied, monitor);
     Ok(RestoreStats {
         applied: Some(applied),
@@ -119,7 +144,7 @@ fn restore_entry(
         up_to_date_bytes: plan
             .up_to_date_bytes
             .saturating_add(applied.confirmed_bytes),
-        ready,
+        ready: 0,
     })
 }
 
