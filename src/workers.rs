@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use rayon::{ThreadBuilder, ThreadPoolBuilder};
 
 /// Bytes. Set explicitly, so that a limit of the environment does not make it smaller.
@@ -44,6 +45,18 @@ fn start_waiting(count: usize) -> Vec<mpsc::Sender<ThreadBuilder>> {
         started.ok().map(|_| sender)
     };
     (0..count).map_while(start).collect()
+}
+
+/// From how many items [`map`] uses other threads: waking them takes longer than a few small files.
+const MANY_ITEMS: usize = 64;
+
+/// The results of `run` for each item, in order; in parallel if there are many items.
+pub(crate) fn map<T: Sync, R: Send>(items: &[T], run: impl Fn(&T) -> R + Sync + Send) -> Vec<R> {
+    if items.len() < MANY_ITEMS {
+        items.iter().map(run).collect()
+    } else {
+        items.par_iter().map(run).collect()
+    }
 }
 
 /// Runs `run` on each job, on all threads of the pool, starting them in the order of the list.

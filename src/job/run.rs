@@ -12,7 +12,7 @@ use crate::job::request::{Job, JobTarget, KeepCounts, RestoreRecord, RestoreTask
 use crate::job::warnings::WarningCollector;
 use crate::job::{cargo, early, housekeeping, paths};
 use crate::monitor::Monitor;
-use crate::ops::prune::prune;
+use crate::ops::prune::{EvictedEntries, prune, prune_groups};
 use crate::ops::second_tier::SecondTier;
 use crate::store::retention::RetentionPolicy;
 use crate::store::{CacheKind, EntryGroup, Store};
@@ -155,14 +155,15 @@ fn enforce_retention(
         max_bytes: task.max_bytes,
         ..RetentionPolicy::default()
     };
-    let pruned = match prune(store, &policy, false, context.monitor) {
+    let evicted = if policy.max_bytes.is_some() {
+        prune(store, &policy, false, context.monitor).map(|pruned| pruned.evicted())
+    } else {
+        prune_groups(store, groups, &policy, context.monitor)
+    };
+    let EvictedEntries { count, freed_bytes } = match evicted {
         Err(Error::Busy { .. }) => return Ok(()),
         result => result?,
     };
-    let evicted = pruned.decisions.iter();
-    let evicted = evicted.filter(|(decision, _)| decision.evict.is_some());
-    let evicted = evicted.count() as u64;
-    let freed_bytes = pruned.collected.map_or(0, |collected| collected.bytes);
-    reply.evicted = (evicted > 0).then_some((evicted, freed_bytes));
+    reply.evicted = (count > 0).then_some((count, freed_bytes));
     Ok(())
 }

@@ -10,6 +10,7 @@ use crate::monitor::Monitor;
 use crate::ops::LOCK_TIMEOUT;
 use crate::store::retention::{RetentionCandidate, family, is_default_branch};
 use crate::store::{CacheScope, Entry, EntryId, Store};
+use crate::workers;
 
 #[derive(Debug)]
 pub struct ListedEntry {
@@ -40,11 +41,13 @@ impl ListedEntry {
 /// All entries, the last used first. A damaged entry is a warning.
 pub fn list(store: &Store, monitor: &dyn Monitor) -> Result<Vec<ListedEntry>> {
     let mut listed = Vec::new();
-    for id in store.entry_ids(None)? {
-        match store.read_entry(&id) {
+    let ids = store.entry_ids(None)?;
+    let entries = workers::map(&ids, |id| store.read_entry(id));
+    for (id, entry) in ids.into_iter().zip(entries) {
+        match entry {
             Ok(Some(entry)) => listed.push(ListedEntry {
                 // Without the permission to look, only the time of the save is known.
-                last_used: store.last_used(&id, &entry).unwrap_or(entry.created),
+                last_used: store.last_used(&id, entry.created).unwrap_or(entry.created),
                 id,
                 entry,
             }),

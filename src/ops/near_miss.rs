@@ -1,5 +1,6 @@
 //! Why a lookup found nothing: the entry that comes closest, and in what it differs.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
@@ -53,8 +54,9 @@ const OTHERS_LIMIT: usize = 1_000;
 /// wrong. Next comes the newest entry of the groups that were searched, and last an entry of
 /// another group that a restore key fits.
 pub(crate) fn near_miss(store: &Store, lookup: &Lookup<'_>) -> Option<NearMiss> {
-    let (near, others) = near_ids(lookup, store.entry_ids(None).ok()?);
-    let mut entries = read(store, lookup, &near);
+    let (same_key, others) = other_ids(lookup, store.entry_ids(None).ok()?);
+    let mut entries = read(store, lookup, &same_key);
+    entries.extend(newest_of_groups(store, lookup));
     let found = nearest(lookup, &entries);
     if found.is_some() || others.len() > OTHERS_LIMIT {
         return found;
@@ -63,18 +65,28 @@ pub(crate) fn near_miss(store: &Store, lookup: &Lookup<'_>) -> Option<NearMiss> 
     nearest(lookup, &entries)
 }
 
-/// The entries that have the key or belong to a group that was searched, and the others. Their ids
-/// tell it, so that only the first have to be read.
-fn near_ids(lookup: &Lookup<'_>, ids: Vec<EntryId>) -> (Vec<EntryId>, Vec<EntryId>) {
+/// The entries of groups that were not searched: those that have the key, and the others. Their ids
+/// tell it, so that they need not be read.
+fn other_ids(lookup: &Lookup<'_>, mut ids: Vec<EntryId>) -> (Vec<EntryId>, Vec<EntryId>) {
     let searched: Vec<EntryId> = lookup
         .groups
         .iter()
         .map(|group| group.entry_id(lookup.key))
         .collect();
-    ids.into_iter().partition(|id| {
-        let mut searched = searched.iter();
-        searched.any(|known| id.group() == known.group() || id.key() == known.key())
-    })
+    ids.retain(|id| searched.iter().all(|known| id.group() != known.group()));
+    ids.into_iter()
+        .partition(|id| searched.iter().any(|known| id.key() == known.key()))
+}
+
+/// The newest entry of each group that was searched.
+fn newest_of_groups(store: &Store, lookup: &Lookup<'_>) -> Vec<Entry> {
+    let read = |id: &EntryId| store.read_entry(id).unwrap_or(None);
+    let newest = |group: &EntryGroup| {
+        let mut keys = store.entry_keys(group, None, |id| Ok(read(id))).ok()?;
+        keys.sort_unstable_by_key(|key| Reverse(key.created));
+        keys.iter().find_map(|key| read(&key.id))
+    };
+    lookup.groups.iter().filter_map(newest).collect()
 }
 
 /// The entries that can be compared. What cannot be read is reported where it is used, and is no
@@ -241,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_tell_which_entries_have_the_key_or_belong_to_a_searched_group() {
+    fn ids_tell_which_entries_of_other_groups_have_the_key() {
         let own = group("acme/app", "refs/heads/main", "./data");
         let other = group("acme/lib", "", "./data");
         let lookup = Lookup {
@@ -251,10 +263,9 @@ mod tests {
             parts: &BTreeMap::new(),
             all_scopes: true,
         };
-        let near = vec![own.entry_id("z"), other.entry_id("k")];
-        let others = vec![other.entry_id("z")];
-        let all = [near.clone(), others.clone()].concat();
-        assert_eq!(near_ids(&lookup, all), (near, others));
+        let (same_key, others) = (vec![other.entry_id("k")], vec![other.entry_id("z")]);
+        let all = [vec![own.entry_id("z")], same_key.clone(), others.clone()].concat();
+        assert_eq!(other_ids(&lookup, all), (same_key, others));
     }
 
     fn found(entries: &[Entry]) -> Option<(String, Difference)> {

@@ -8,9 +8,11 @@ use crate::monitor::{Monitor, Stage};
 use crate::ops::LOCK_TIMEOUT;
 use crate::ops::entries::{StoreFiles, list};
 use crate::store::gc::GcStats;
-use crate::store::lock::GcLock;
-use crate::store::retention::{RetentionCandidate, RetentionDecision, RetentionPolicy, decide};
-use crate::store::{Entry, EntryId, Store};
+use crate::store::lock::{GcLock, SharedLock};
+use crate::store::retention::{
+    RetentionCandidate, RetentionDecision, RetentionPolicy, decide, family,
+};
+use crate::store::{Entry, EntryGroup, EntryId, EntryKey, Store};
 
 #[derive(Debug)]
 pub struct Pruned {
@@ -21,6 +23,17 @@ pub struct Pruned {
     pub evicted_bytes: Option<u64>,
     /// `None` for a dry run.
     pub collected: Option<GcStats>,
+}
+
+impl Pruned {
+    pub(crate) fn evicted(&self) -> EvictedEntries {
+        let decisions = self.decisions.iter();
+        let evicted = decisions.filter(|(decision, _)| decision.evict.is_some());
+        EvictedEntries {
+            count: evicted.count() as u64,
+            freed_bytes: self.collected.map_or(0, |collected| collected.bytes),
+        }
+    }
 }
 
 /// Evicts entries and frees the space of everything that no entry needs.
@@ -49,6 +62,82 @@ pub fn prune(
     Ok(Pruned {
         collected: Some(collected),
         ..pruned
+    })
+}
+
+/// What a job evicted.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct EvictedEntries {
+    pub(crate) count: u64,
+    pub(crate) freed_bytes: u64,
+}
+
+/// Evicts what a policy without a limit of bytes evicts of some groups. Reads few files and locks
+/// nobody out if there is nothing to remove.
+///
+/// Errors: [`Error::Busy`](crate::error::Error::Busy) if others use the store for a while. Nothing
+/// is removed then.
+pub(crate) fn prune_groups(
+    store: &Store,
+    groups: &[EntryGroup],
+    policy: &RetentionPolicy,
+    monitor: &dyn Monitor,
+) -> Result<EvictedEntries> {
+    {
+        let lock = store.lock_shared(LOCK_TIMEOUT)?;
+        let evictions = evictions_of_groups(store, Some(&lock), groups, policy)?;
+        if evictions == GroupEvictions::default() && !store.may_have_garbage()? {
+            return Ok(EvictedEntries::default());
+        }
+    }
+    let gc_lock = super::lock_for_gc(store, monitor)?;
+    // Decided again: others may have used the store meanwhile.
+    let GroupEvictions { ids, .. } = evictions_of_groups(store, None, groups, policy)?;
+    let collected = remove_and_collect(store, &gc_lock, &ids, monitor)?;
+    Ok(EvictedEntries {
+        count: ids.len() as u64,
+        freed_bytes: collected.bytes,
+    })
+}
+
+/// What a policy evicts of some groups.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct GroupEvictions {
+    ids: Vec<EntryId>,
+    /// Entries that can't be read. Garbage collection reports them.
+    unreadable: usize,
+}
+
+fn evictions_of_groups(
+    store: &Store,
+    lock: Option<&SharedLock>,
+    groups: &[EntryGroup],
+    policy: &RetentionPolicy,
+) -> Result<GroupEvictions> {
+    let mut candidates = Vec::new();
+    let mut unreadable = 0;
+    for group in groups {
+        let keys = store.entry_keys(group, lock, |id| {
+            let entry = store.read_entry(id);
+            unreadable += usize::from(entry.is_err());
+            Ok(entry.unwrap_or(None))
+        })?;
+        for EntryKey { id, key, created } in keys {
+            candidates.push(RetentionCandidate {
+                last_used: store.last_used(&id, created).unwrap_or(created),
+                id,
+                kind: group.kind,
+                family: family(&key),
+                is_default_branch: false,
+                needs: Vec::new(),
+            });
+        }
+    }
+    let decisions = decide(&candidates, &[], policy, Timestamp::now());
+    let evicted = decisions.into_iter().filter(|it| it.evict.is_some());
+    Ok(GroupEvictions {
+        ids: evicted.map(|decision| decision.id).collect(),
+        unreadable,
     })
 }
 

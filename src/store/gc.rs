@@ -23,6 +23,7 @@ use crate::fs::FileKind;
 use crate::monitor::{Monitor, Silent};
 use crate::tree::manifest::{Manifest, References};
 use crate::tree::{Content, ContentLocation, FileData};
+use crate::workers;
 
 /// A pack is rewritten if it has at least this many dead bytes, and more dead than live ones.
 const MIN_DEAD_BYTES: u64 = 1 << 20;
@@ -69,6 +70,7 @@ fn is_mostly_dead(size: u64, live: u64) -> bool {
 impl Store {
     /// Removes entries. [`Store::collect_garbage`] frees their space.
     pub fn remove_entries(&self, _lock: &GcLock, ids: &[EntryId]) -> Result<()> {
+        self.expect_garbage()?;
         ids.iter()
             .try_for_each(|id| self.dir.remove(&self.layout.entry(id)))
     }
@@ -91,7 +93,11 @@ impl Store {
             self.collect_contents(&live, &mut sweep)?;
         }
         self.collect_used_times(&mut sweep)?;
+        sweep.derived()?;
         sweep.leftovers()?;
+        if !live.is_incomplete && sweep.is_complete() {
+            self.note_collection();
+        }
         Ok(sweep.finish(monitor))
     }
 
@@ -111,15 +117,17 @@ impl Store {
 
     fn live_data(&self, sweep: &mut Sweep<'_>, monitor: &dyn Monitor) -> Result<LiveData> {
         let mut live = LiveData::default();
-        for id in self.entry_ids(None)? {
-            match self.read_entry_references(&id) {
+        let ids = self.entry_ids(None)?;
+        let references = workers::map(&ids, |id| self.read_entry_references(id));
+        for (id, references) in ids.iter().zip(references) {
+            match references {
                 Ok(Some((entry, references))) => {
                     live.manifests.insert(entry.manifest, references);
                     live.records.extend(entry.record);
                 }
                 Ok(None) => {}
                 Err(error) if error.is_damage() => {
-                    self.quarantine(&id)?;
+                    self.quarantine(id)?;
                     sweep.stats.quarantined += 1;
                 }
                 Err(error) if self.is_unreadable(&error) => {

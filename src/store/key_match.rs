@@ -28,9 +28,8 @@ pub(crate) fn find(
     restore_keys: &[String],
 ) -> Option<(usize, KeyMatch)> {
     if !key.is_empty() {
-        let folded = fold(key);
         let exact = newest(candidates, |other| other == key)
-            .or_else(|| newest(candidates, |other| fold(other) == folded));
+            .or_else(|| newest(candidates, |other| is_same(other, key)));
         if let Some(found) = exact {
             return Some((found, KeyMatch::Exact));
         }
@@ -47,7 +46,11 @@ pub(crate) fn find(
 
 /// Whether two keys are equal, ignoring case.
 pub(crate) fn is_same(a: &str, b: &str) -> bool {
-    a == b || fold(a) == fold(b)
+    if a.is_ascii() && b.is_ascii() {
+        a.eq_ignore_ascii_case(b)
+    } else {
+        fold(a) == fold(b)
+    }
 }
 
 fn fold(key: &str) -> String {

@@ -15,6 +15,8 @@ pub const VERSION: u32 = 1;
 /// <cache root>/local-cache-v1/
 ///   CACHEDIR.TAG  format.json
 ///   size                         the size of the store when it was last computed
+///   collected                    exists while nothing has become garbage since this time
+///   contents                     names of the contents of all packs, to read fewer of them
 ///   entries/<entry id>.json      one entry; it exists if this file does
 ///   manifests/<digest>           the list of an entry's files, or the record of its units
 ///   packs/<digest>.pack          contents of small files
@@ -23,6 +25,7 @@ pub const VERSION: u32 = 1;
 ///   used/<entry id>              empty; its modification time is the last use of the entry
 ///   ready/<manifest>-<n>-<bytes> a saved directory, to be restored by a rename
 ///   seen/<manifest>-<dev>-<ino>  states of files outside the store that matched a manifest
+///   keys/<group>                 keys of the entries of a large group, to read fewer of them
 ///   locks/store                  locked by every process that reads or writes the store
 ///   locks/turn                   locked by a garbage collection that waits for `locks/store`
 ///   locks/<entry id>             locked by a save
@@ -69,6 +72,16 @@ impl Layout {
     /// Caches the computed size of the store.
     pub fn size(&self) -> PathBuf {
         self.root.join("size")
+    }
+
+    /// Its modification time is that of the last garbage collection.
+    pub(crate) fn collected(&self) -> PathBuf {
+        self.root.join("collected")
+    }
+
+    /// Names the contents of all packs.
+    pub(crate) fn pack_contents(&self) -> PathBuf {
+        self.root.join("contents")
     }
 
     /// Makes backup programs skip the store: <https://bford.info/cachedir/>.
@@ -152,6 +165,15 @@ impl Layout {
     pub(crate) fn stamp(&self, manifest: &Digest, device: u64, inode: u64) -> PathBuf {
         self.stamps()
             .join(format!("{manifest}-{device:x}-{inode:x}"))
+    }
+
+    pub(crate) fn keys_dir(&self) -> PathBuf {
+        self.root.join("keys")
+    }
+
+    /// The keys of the entries of a group.
+    pub(crate) fn keys(&self, group: &str) -> PathBuf {
+        self.keys_dir().join(group)
     }
 
     pub fn locks(&self) -> PathBuf {

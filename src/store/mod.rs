@@ -19,12 +19,16 @@
 //!   [`lock`].
 
 mod blob;
+mod derived;
 pub mod disk_limits;
 pub mod entry;
+mod garbage;
 pub(crate) mod gc;
 pub mod id;
 mod job_state;
 pub(crate) mod key_match;
+mod keys;
+mod known_packs;
 pub mod layout;
 mod locate;
 pub mod lock;
@@ -44,6 +48,7 @@ pub mod verify;
 
 pub use entry::Entry;
 pub use id::{CacheKind, EntryGroup, EntryId};
+pub(crate) use keys::EntryKey;
 pub(crate) use open::CacheRoot;
 pub use open::{FileModes, Store};
 pub use scope::CacheScope;

@@ -12,6 +12,7 @@ impl Store {
     /// Moves a damaged entry to `quarantine`; it no longer exists then.
     pub fn quarantine(&self, id: &EntryId) -> Result<()> {
         self.create_quarantine()?;
+        self.expect_garbage()?;
         let quarantined = self.layout.quarantined(id);
         match self.dir.rename(&self.layout.entry(id), &quarantined) {
             Err(error) if error.is_not_found() => Ok(()),
@@ -44,6 +45,7 @@ impl Store {
                     || path.starts_with(self.layout.blobs()) =>
             {
                 self.create_quarantine()?;
+                self.expect_garbage()?;
                 let suspect = self.layout.suspect(&digest);
                 self.dir.touch(&suspect, self.modes.file)
             }

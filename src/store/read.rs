@@ -152,9 +152,9 @@ impl Store {
     }
 
     /// When an entry was last restored or saved.
-    pub fn last_used(&self, id: &EntryId, entry: &Entry) -> Result<Timestamp> {
+    pub(crate) fn last_used(&self, id: &EntryId, created: Timestamp) -> Result<Timestamp> {
         let used = self.dir.stat(&self.layout.used(id))?;
-        Ok(used.map_or(entry.created, |used| used.mtime.max(entry.created)))
+        Ok(used.map_or(created, |used| used.mtime.max(created)))
     }
 
     /// The disk usage of a file of the store, in bytes. Zero if it does not exist or can't be looked

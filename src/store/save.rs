@@ -3,16 +3,15 @@
 #[cfg(feature = "remote")]
 mod blob_writer;
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
-
 use super::blob::{BlobSource, CopiedBlob};
 use super::entry::Entry;
+pub use super::known_packs::PackSlot;
+use super::known_packs::{KnownPacks, WrittenPacks};
 use super::lock::{SaveLock, SharedLock};
 use super::open::{Store, random_name};
 use super::{blob, pack};
@@ -26,29 +25,12 @@ use crate::workers;
 /// rewritten faster.
 const FULL_PACK: u64 = 64 << 20;
 
-/// The number of a pack that a save refers to: one in the store, or one that the save is writing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct PackSlot(usize);
-
-/// A content that is in a pack, or will be when the save is done.
-#[derive(Clone, Copy)]
-struct KnownContent {
-    slot: PackSlot,
-    #[cfg_attr(
-        not(feature = "remote"),
-        expect(dead_code, reason = "only a pull compares it")
-    )]
-    length: u64,
-}
-
 /// Writes contents into the store, from several threads. Unpublished files are removed on drop.
 pub struct ContentWriter<'s> {
     store: &'s Store,
+    lock: &'s SharedLock,
     temp_dir: SaveTempDir<'s>,
-    /// Contents of packs: those that the store had, and those written so far.
-    known: Mutex<HashMap<Digest, KnownContent>>,
-    /// The packs by slot; none for one that is still being written.
-    packs: Mutex<Vec<Option<Digest>>>,
+    known: Mutex<KnownPacks>,
     /// Packs that are not full and that no thread is writing to.
     idle: Mutex<Vec<(PackSlot, pack::PackWriter)>>,
     suspects: Vec<Digest>,
@@ -57,13 +39,13 @@ pub struct ContentWriter<'s> {
 }
 
 impl<'s> ContentWriter<'s> {
-    /// While `_lock` is held, nothing is removed from the store.
-    pub fn begin(store: &'s Store, _lock: &SharedLock) -> Result<Self> {
+    /// While the lock is held, nothing is removed from the store.
+    pub fn begin(store: &'s Store, lock: &'s SharedLock) -> Result<Self> {
         Ok(Self {
             store,
+            lock,
             temp_dir: SaveTempDir::create(store)?,
             known: Mutex::default(),
-            packs: Mutex::default(),
             idle: Mutex::default(),
             suspects: store.suspects()?,
             reflinker: Reflinker::default(),
@@ -71,33 +53,9 @@ impl<'s> ContentWriter<'s> {
         })
     }
 
-    /// Reads the indexes of all packs in the store, so that their contents are not stored again.
-    pub(crate) fn index_existing_packs(&self) -> Result<()> {
-        let mut ids = self.store.pack_ids()?;
-        ids.retain(|id| !self.suspects.contains(id));
-        let indexes: Vec<(Digest, Result<pack::PackIndex>)> = ids
-            .par_iter()
-            .map(|id| (*id, self.store.open_pack(id).map(|(_, _, index)| index)))
-            .collect();
-        let mut known = workers::lock(&self.known);
-        for (id, index) in indexes {
-            match index {
-                Ok(index) => {
-                    let slot = self.slot_of(&id);
-                    known.extend(index.records.iter().map(|record| {
-                        let length = record.length.into();
-                        (record.digest, KnownContent { slot, length })
-                    }));
-                }
-                Err(error) if error.is_damage() => {
-                    self.store.mark_suspect(&self.store.layout.pack(&id))?;
-                }
-                // Its contents are stored again.
-                Err(error) if self.store.is_unreadable(&error) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
+    /// Finds out what the packs in the store hold, so that it is not stored again.
+    pub(crate) fn find_existing_packs(&self) -> Result<()> {
+        workers::lock(&self.known).add_all(self.store, self.lock, &self.suspects)
     }
 
     /// The slot of a pack in the store; none if a new entry must not refer to it.
@@ -106,7 +64,7 @@ impl<'s> ContentWriter<'s> {
             return Ok(None);
         }
         match self.store.open_pack(id) {
-            Ok(_) => Ok(Some(self.slot_of(id))),
+            Ok(_) => Ok(Some(workers::lock(&self.known).slot_of(id))),
             Err(error) if error.is_damage() || self.store.is_unreadable(&error) => Ok(None),
             Err(error) => Err(error),
         }
@@ -115,15 +73,6 @@ impl<'s> ContentWriter<'s> {
     /// Whether the store has a blob that a new entry may refer to.
     pub(crate) fn has_blob(&self, digest: &Digest, length: u64) -> bool {
         !self.suspects.contains(digest) && self.store.has_blob(digest, length)
-    }
-
-    fn slot_of(&self, id: &Digest) -> PackSlot {
-        let mut packs = workers::lock(&self.packs);
-        let found = packs.iter().position(|pack| pack.as_ref() == Some(id));
-        PackSlot(found.unwrap_or_else(|| {
-            packs.push(Some(*id));
-            packs.len() - 1
-        }))
     }
 
     /// Writes small contents next to each other into a pack, except those that the store has.
@@ -136,10 +85,10 @@ impl<'s> ContentWriter<'s> {
             // write fails, the whole save fails, and no entry refers to them.
             let mut known = workers::lock(&self.known);
             for content in contents {
-                let known = known.entry(content.0).or_insert_with(|| {
+                let found = known.find(self.store, &content.0)?;
+                let known = found.unwrap_or_else(|| {
                     new.push(*content);
-                    let length = content.1.len() as u64;
-                    KnownContent { slot, length }
+                    known.insert(content.0, slot, content.1.len() as u64)
                 });
                 slots.push(known.slot);
             }
@@ -163,9 +112,7 @@ impl<'s> ContentWriter<'s> {
             return Ok(idle);
         }
         let writer = self.store.new_pack(self.temp_dir.new_path())?;
-        let mut packs = workers::lock(&self.packs);
-        packs.push(None);
-        Ok((PackSlot(packs.len() - 1), writer))
+        Ok((workers::lock(&self.known).new_slot(), writer))
     }
 
     fn close(&self, slot: PackSlot, writer: pack::PackWriter) -> Result<()> {
@@ -180,7 +127,7 @@ impl<'s> ContentWriter<'s> {
             dir.rename(&path, &layout.pack(&id))?;
             self.store.unmark_suspect(&id)?;
         }
-        workers::lock(&self.packs)[slot.0] = Some(id);
+        workers::lock(&self.known).set_written(slot, id);
         Ok(())
     }
 
@@ -224,7 +171,7 @@ impl<'s> ContentWriter<'s> {
         Ok(FinishedContents {
             store: self.store,
             temp_dir: self.temp_dir,
-            packs: workers::into_inner(self.packs),
+            packs: workers::into_inner(self.known).into_packs(),
             added_bytes: self.added.into_inner(),
         })
     }
@@ -234,14 +181,15 @@ impl<'s> ContentWriter<'s> {
 pub struct FinishedContents<'s> {
     store: &'s Store,
     temp_dir: SaveTempDir<'s>,
-    packs: Vec<Option<Digest>>,
+    packs: WrittenPacks,
     /// Bytes of contents that the store did not have before.
     pub added_bytes: u64,
 }
 
 impl FinishedContents<'_> {
     pub fn pack(&self, slot: PackSlot) -> Result<Digest> {
-        self.packs[slot.0]
+        self.packs
+            .get(slot)
             .ok_or_else(|| Error::defect("contents were put into a pack that was not written"))
     }
 
@@ -280,6 +228,9 @@ impl FinishedContents<'_> {
         dir.write_new(&unfinished, modes.file, &entry.encode()?)?;
         let path = layout.entry(&entry.id());
         if replace {
+            if dir.stat(&path)?.is_some() {
+                self.store.expect_garbage()?;
+            }
             dir.rename(&unfinished, &path).map(|()| true)
         } else {
             dir.rename_noreplace(&unfinished, &path)

@@ -3,9 +3,11 @@
 //! A file that can't be removed or read costs space and nothing else. So garbage collection goes on
 //! with the others, and says at the end what was left.
 
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::path::Path;
 
+use super::derived::MANY;
 use super::open::Store;
 use crate::error::{Error, Result};
 use crate::fs::{Timestamp, effective_uid};
@@ -92,6 +94,26 @@ impl<'s> Sweep<'s> {
             let changed = found.map_or(now, |stat| stat.ctime.seconds);
             now.saturating_sub(changed) < max_age
         })
+    }
+
+    /// Whether everything could be removed so far.
+    pub(super) fn is_complete(&self) -> bool {
+        self.failure.is_none()
+    }
+
+    /// Removes derived files that are not read, because they are about few entries or packs.
+    pub(super) fn derived(&mut self) -> Result<()> {
+        let Store { dir, layout, .. } = self.store;
+        let mut entries: HashMap<String, usize> = HashMap::new();
+        for id in self.store.entry_ids(None)? {
+            *entries.entry(id.group().to_owned()).or_default() += 1;
+        }
+        let is_read = |name: &OsStr| name.to_str().and_then(|name| entries.get(name)) > Some(&MANY);
+        self.sweep(&layout.keys_dir(), is_read)?;
+        if self.store.pack_ids()?.len() <= MANY {
+            self.go_on(dir.remove(&layout.pack_contents()))?;
+        }
+        Ok(())
     }
 
     pub(super) fn remove(&mut self, path: &Path) -> Result<()> {

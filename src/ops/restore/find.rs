@@ -11,7 +11,7 @@ use crate::monitor::Monitor;
 use crate::ops::restore::request::RestoreRequest;
 use crate::store::key_match::{self, KeyCandidate, KeyMatch};
 use crate::store::lock::SharedLock;
-use crate::store::{Entry, EntryGroup, EntryId, Store};
+use crate::store::{Entry, EntryGroup, EntryId, EntryKey, Store};
 
 pub(super) struct FoundMatch {
     pub(super) id: EntryId,
@@ -76,40 +76,39 @@ impl<'a> EntryFinder<'a> {
         group: &EntryGroup,
         request: &RestoreRequest<'_>,
     ) -> Result<Option<FoundMatch>> {
-        let mut entries = Vec::new();
-        for id in self.store.entry_ids(Some(group))? {
-            // File names hold only a short digest of the group. The entry itself names it.
-            if let Some(entry) = self.read_entry(&id)?.filter(|entry| entry.group == *group) {
-                entries.push((id, entry));
-            }
-        }
+        let (store, lock) = (self.store, self.shared_lock);
+        let mut keys = store.entry_keys(group, Some(lock), |id| self.read_entry(id))?;
         loop {
-            let more = self.entries_of_second_tier(group, request, &entries)?;
-            let candidates: Vec<_> = entries
+            let more = self.entries_of_second_tier(group, request, &keys)?;
+            let candidates: Vec<_> = keys
                 .iter()
-                .map(|(_, entry)| entry)
-                .chain(&more)
-                .map(|entry| KeyCandidate {
+                .map(EntryKey::as_candidate)
+                .chain(more.iter().map(|entry| KeyCandidate {
                     key: &entry.key,
                     created: entry.created,
-                })
+                }))
                 .collect();
             let best = key_match::find(&candidates, request.key, request.restore_keys);
             let is_wanted = |matched| !request.options.exact_only || matched == KeyMatch::Exact;
             let Some((index, matched)) = best.filter(|(_, matched)| is_wanted(*matched)) else {
                 return Ok(None);
             };
-            if index < entries.len() {
-                let (id, entry) = entries.swap_remove(index);
-                return Ok(Some(FoundMatch {
-                    id,
-                    entry,
-                    matched,
-                    from_second_tier: false,
-                    is_in_store: true,
-                }));
+            if index < keys.len() {
+                // Known keys are read from another file: the entry itself may be damaged or gone.
+                let EntryKey { id, .. } = keys.swap_remove(index);
+                let entry = self.read_entry(&id)?;
+                if let Some(entry) = entry.filter(|entry| entry.group == *group) {
+                    return Ok(Some(FoundMatch {
+                        id,
+                        entry,
+                        matched,
+                        from_second_tier: false,
+                        is_in_store: true,
+                    }));
+                }
+                continue;
             }
-            let chosen = &more[index - entries.len()];
+            let chosen = &more[index - keys.len()];
             if let Some(entry) = self.fetch(chosen, request)? {
                 return Ok(Some(FoundMatch {
                     id: entry.id(),
@@ -128,7 +127,7 @@ impl<'a> EntryFinder<'a> {
         &self,
         group: &EntryGroup,
         request: &RestoreRequest<'_>,
-        local: &[(EntryId, Entry)],
+        local: &[EntryKey],
     ) -> Result<Vec<Entry>> {
         let Some(tier) = request.second_tier else {
             return Ok(Vec::new());
@@ -136,8 +135,7 @@ impl<'a> EntryFinder<'a> {
         let mut entries = tier.entries(self.store, group, request.key, self.monitor)?;
         entries.retain(|entry| {
             let id = entry.id();
-            let has_newer =
-                |(known, it): &(EntryId, Entry)| *known == id && it.created >= entry.created;
+            let has_newer = |it: &EntryKey| it.id == id && it.created >= entry.created;
             !local.iter().any(has_newer)
                 && !self.unusable.contains(&id)
                 && !self.not_fetched.contains(entry)

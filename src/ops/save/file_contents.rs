@@ -1,6 +1,6 @@
 //! What happens to the files of a scan: reused from an earlier entry, read and stored, or skipped.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
 
 use crate::digest::Digest;
@@ -91,7 +91,7 @@ impl FileContents {
             .map(|leaf| scan.stats[leaf.index()].size);
         monitor.begin(Stage::Storing, sizes.sum());
         if tasks.iter().any(|task| matches!(task, StoreTask::Small(_))) {
-            writer.index_existing_packs()?;
+            writer.find_existing_packs()?;
         }
         let results = Mutex::new(std::mem::take(self));
         let worker = || StoreWorker::new(scan, request.roots, writer);
@@ -145,7 +145,7 @@ impl FileContents {
             ..
         } = scan;
         let mut states = vec![None; stats.len()];
-        let mut packs: Vec<Digest> = Vec::new();
+        let mut packs = PackNumbers::default();
         for file in self.stored {
             let content = match file.content {
                 StoredContent::Empty => None,
@@ -155,7 +155,7 @@ impl FileContents {
                 }),
                 StoredContent::Packed(digest, slot) => Some(Content {
                     digest,
-                    location: ContentLocation::Pack(number_of(pack_of(slot)?, &mut packs)),
+                    location: ContentLocation::Pack(packs.number_of(pack_of(slot)?)),
                 }),
             };
             let stat = file.state.as_ref().unwrap_or(&stats[file.leaf.index()]);
@@ -183,7 +183,7 @@ impl FileContents {
         }
         let manifest = Manifest {
             scanned_at: started,
-            packs,
+            packs: packs.ids,
             tree,
         };
         Ok((manifest, stamp))
@@ -209,12 +209,19 @@ fn still_stored(
     }
 }
 
-/// The position of a pack in the list. It is appended if it is new.
-fn number_of(pack: Digest, packs: &mut Vec<Digest>) -> u32 {
-    let index = packs.iter().position(|known| *known == pack);
-    let index = index.unwrap_or_else(|| {
-        packs.push(pack);
-        packs.len() - 1
-    });
-    u32::try_from(index).unwrap_or(u32::MAX)
+/// Packs in the order in which files refer to them first.
+#[derive(Default)]
+struct PackNumbers {
+    ids: Vec<Digest>,
+    numbers: HashMap<Digest, u32>,
+}
+
+impl PackNumbers {
+    fn number_of(&mut self, pack: Digest) -> u32 {
+        let ids = &mut self.ids;
+        *self.numbers.entry(pack).or_insert_with(|| {
+            ids.push(pack);
+            u32::try_from(ids.len() - 1).unwrap_or(u32::MAX)
+        })
+    }
 }

@@ -62,7 +62,7 @@ fn save_locked(
         return Ok(SaveOutcome::TooLarge(excess));
     }
     let bytes_on_disk = BytesOnDisk::of(&scan);
-    let parent = Parent::find(store, request)?;
+    let parent = Parent::find(store, shared_lock, request)?;
     let restamped = request.steps.and_then(SaveSteps::restamped);
     if let (Some(parent), Some(time)) = (&parent, restamped) {
         scan.undo_restamp(&parent.manifest.tree, time);

@@ -3,7 +3,8 @@
 use crate::digest::Digest;
 use crate::error::Result;
 use crate::ops::save::request::SaveRequest;
-use crate::store::{Entry, EntryId, Store};
+use crate::store::lock::SharedLock;
+use crate::store::{Entry, EntryGroup, EntryId, Store};
 use crate::tree::compare;
 use crate::tree::manifest::Manifest;
 use crate::tree::stamp::Stamp;
@@ -17,13 +18,17 @@ pub(super) struct Parent {
 
 impl Parent {
     /// The entry that the roots were restored from, or else the newest of the group.
-    pub(super) fn find(store: &Store, request: &SaveRequest<'_>) -> Result<Option<Self>> {
+    pub(super) fn find(
+        store: &Store,
+        lock: &SharedLock,
+        request: &SaveRequest<'_>,
+    ) -> Result<Option<Self>> {
         if let Some(id) = &request.parent
             && let Some(restored) = Self::read(store, id, request)?
         {
             return Ok(Some(restored));
         }
-        match newest_of_group(store, request)? {
+        match newest_of_group(store, lock, request.group)? {
             Some(id) => Self::read(store, &id, request),
             None => Ok(None),
         }
@@ -58,12 +63,13 @@ impl Parent {
     }
 }
 
-fn newest_of_group(store: &Store, request: &SaveRequest<'_>) -> Result<Option<EntryId>> {
-    let mut entries = Vec::new();
-    for id in store.entry_ids(Some(request.group))? {
-        if let Ok(Some(entry)) = store.read_entry(&id) {
-            entries.push((entry.created, id));
-        }
-    }
-    Ok(entries.into_iter().max().map(|(_, id)| id))
+fn newest_of_group(
+    store: &Store,
+    lock: &SharedLock,
+    group: &EntryGroup,
+) -> Result<Option<EntryId>> {
+    let read = |id: &EntryId| Ok(store.read_entry(id).unwrap_or(None));
+    let keys = store.entry_keys(group, Some(lock), read)?;
+    let newest = keys.into_iter().max_by_key(|key| key.created);
+    Ok(newest.map(|key| key.id))
 }

@@ -36,7 +36,7 @@ pub(super) struct StoredContents<'s> {
 /// Reuses what did not change since the parent was saved, and stores the rest.
 pub(super) fn store_contents<'s>(
     context: &SaveContext<'s>,
-    shared_lock: &SharedLock,
+    shared_lock: &'s SharedLock,
     mut scan: Scan,
     parent: Option<&Parent>,
 ) -> Result<StoredContents<'s>> {

@@ -79,7 +79,7 @@ pub(crate) fn pull(request: PullRequest<'_>) -> RemoteResult<(EntryId, PullStats
     }
     let remote = read_manifest(&request)?;
     let writer = ContentWriter::begin(store, lock)?;
-    writer.index_existing_packs()?;
+    writer.find_existing_packs()?;
     let (slots, mut stats) = fetch_contents(&request, &remote, &writer)?;
     let manifest = &remote.manifest;
     let located = locate(manifest.clone(), &writer, &slots)?;

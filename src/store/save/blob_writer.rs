@@ -25,7 +25,9 @@ impl ContentWriter<'_> {
 
     /// The slot of a content that is in a pack already, if it has this length.
     pub(crate) fn packed(&self, digest: &Digest, length: u64) -> Option<PackSlot> {
-        let known = workers::lock(&self.known).get(digest).copied();
+        let known = workers::lock(&self.known).find(self.store, digest);
+        // What can't be read now is copied again.
+        let known = known.unwrap_or(None);
         Some(known.filter(|content| content.length == length)?.slot)
     }
 }

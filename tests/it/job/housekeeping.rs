@@ -1,5 +1,8 @@
 //! Phases on disks that are too full.
 
+use std::time::{Duration, SystemTime};
+
+use crate::support::forge;
 use crate::support::machine::Machine;
 use crate::support::step::{data_step, events, save_data};
 
@@ -128,4 +131,27 @@ fn hard_links_and_holes_take_no_room_of_the_limit() {
     cache.main().passed();
     cache.post().passed().logs("Cache saved with key: k");
     assert_eq!(machine.entries(), 1);
+}
+
+#[test]
+fn a_job_collects_garbage_only_if_there_may_be_some() {
+    let machine = Machine::new();
+    save_data(&machine, "first");
+    let store = machine.store().join("local-cache-v1");
+    let (bytes, id) = forge::pack(&[b"garbage"]);
+    let garbage = store.join(format!("packs/{id}.pack"));
+    std::fs::write(&garbage, bytes).unwrap();
+    save_data(&machine, "second");
+    assert!(garbage.exists(), "nothing says that there is garbage");
+
+    let left = store.join("tmp/left");
+    std::fs::write(&left, "").unwrap();
+    save_data(&machine, "third");
+    assert!(garbage.exists(), "a file in `tmp` that may be in use");
+
+    let collected = std::fs::File::open(store.join("collected")).unwrap();
+    let long_ago = SystemTime::now() - Duration::from_secs(2 * 86_400);
+    collected.set_modified(long_ago).unwrap();
+    save_data(&machine, "fourth");
+    assert!(!garbage.exists() && !left.exists());
 }

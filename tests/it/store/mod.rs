@@ -5,6 +5,7 @@ mod crash;
 mod damage;
 mod hostile;
 mod limits;
+mod many;
 mod matrix;
 mod power;
 mod ready;

@@ -1,0 +1,238 @@
+//! Groups with many entries and stores with many packs: what is read does not grow with them, and
+//! what is kept to read less is never wrong.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use local_cache::{Entry, EntryId, Timestamp};
+
+use crate::support::tools::is_installed;
+use crate::support::{RunResult, Sandbox, forge, strace};
+
+/// More entries or packs than are read each time.
+const MANY: u32 = 100;
+const LOOKUP: [&str; 7] = [
+    "restore",
+    "--json",
+    "--key",
+    "none",
+    "--restore-key",
+    "k-",
+    "tree",
+];
+
+/// A store with one entry, whose key is `first`.
+struct Case {
+    sandbox: Sandbox,
+    job: PathBuf,
+    entry: Entry,
+}
+
+impl Case {
+    fn new() -> Self {
+        let mut sandbox = Sandbox::new();
+        sandbox.threads = 1;
+        let job = sandbox.job("job");
+        fs::create_dir(job.join("tree")).unwrap();
+        fs::write(job.join("tree/file"), "first").unwrap();
+        sandbox.save(&job, "first").succeeded();
+        let entries = fs::read_dir(sandbox.store().join("entries")).unwrap();
+        let path = entries.map(|entry| entry.unwrap().path()).next().unwrap();
+        let entry = decode(&path);
+        Self {
+            sandbox,
+            job,
+            entry,
+        }
+    }
+
+    /// Publishes an entry of the same tree, as a save does.
+    fn publish(&self, key: &str, created: u32) -> PathBuf {
+        let entry = Entry {
+            key: key.to_owned(),
+            created: at(created),
+            ..self.entry.clone()
+        };
+        let store = self.sandbox.store();
+        let unfinished = store.join("tmp/unfinished");
+        fs::write(&unfinished, entry.encode().unwrap()).unwrap();
+        let path = store.join(format!("entries/{}.json", entry.id()));
+        fs::rename(unfinished, &path).unwrap();
+        path
+    }
+
+    fn publish_all(&self, numbers: std::ops::Range<u32>) {
+        for number in numbers {
+            self.publish(&format!("k-{number}"), number);
+            self.add_pack(&[format!("content {number}").as_bytes()]);
+        }
+    }
+
+    fn add_pack(&self, contents: &[&[u8]]) -> PathBuf {
+        let (bytes, id) = forge::pack(contents);
+        let path = self.sandbox.store().join(format!("packs/{id}.pack"));
+        fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    /// The key that is found for the prefix `k-`.
+    fn lookup(&self) -> String {
+        let ran = self.sandbox.run(&self.job, &LOOKUP).succeeded();
+        ran.json()["cache-matched-key"].as_str().unwrap().to_owned()
+    }
+
+    /// How many files the program opens.
+    fn opened(&self, arguments: &[&str]) -> usize {
+        let log = self.sandbox.path("opened");
+        let strace = strace::log("openat", log.to_str().unwrap());
+        let mut command = self.sandbox.command_behind(&strace, &self.job, arguments);
+        RunResult::of(&mut command).succeeded();
+        fs::read_to_string(&log).unwrap().lines().count()
+    }
+
+    fn opened_by_save(&self, key: &str) -> usize {
+        fs::write(self.job.join("tree/file"), key).unwrap();
+        self.opened(&["save", "--json", "--key", key, "tree"])
+    }
+}
+
+fn decode(path: &Path) -> Entry {
+    let id = EntryId::parse(path.file_stem().unwrap().to_str().unwrap()).unwrap();
+    Entry::decode(&fs::read(path).unwrap(), &id, path).unwrap()
+}
+
+/// Seconds after a time in the past, so that entries which the program saves are the newest.
+fn at(seconds: u32) -> Timestamp {
+    Timestamp {
+        seconds: 1_700_000_000 + i64::from(seconds),
+        nanoseconds: 0,
+    }
+}
+
+#[test]
+fn a_lookup_and_a_save_open_as_many_files_among_many_entries_as_among_more() {
+    if !is_installed("strace", "counting opened files") {
+        return;
+    }
+    let case = Case::new();
+    let mut counts = Vec::new();
+    for (number, entries) in [0..2 * MANY, 2 * MANY..8 * MANY].into_iter().enumerate() {
+        case.publish_all(entries);
+        // What is new is read once.
+        case.lookup();
+        case.opened_by_save(&format!("warm-{number}"));
+        let found = case.opened(&LOOKUP);
+        let missed = case.opened(&["restore", "--json", "--key", "none", "tree"]);
+        let saved = case.opened_by_save(&format!("more-{number}"));
+        counts.push([found, missed, saved]);
+    }
+    for (few, many) in counts[0].into_iter().zip(counts[1]) {
+        assert!(many <= few + 10, "{counts:?}");
+    }
+}
+
+#[test]
+fn the_newest_of_many_entries_is_found_whatever_was_known_of_them() {
+    let case = Case::new();
+    case.publish_all(0..MANY);
+    let newest = format!("k-{}", MANY - 1);
+    assert_eq!(case.lookup(), newest);
+    assert!(
+        fs::read_dir(case.sandbox.store().join("keys"))
+            .unwrap()
+            .count()
+            == 1
+    );
+
+    case.publish("k-new", MANY);
+    assert_eq!(case.lookup(), "k-new");
+    case.publish("k-7", MANY + 1);
+    assert_eq!(case.lookup(), "k-7", "a replaced entry");
+    let removed = case.publish("k-8", MANY + 2);
+    assert_eq!(case.lookup(), "k-8");
+    fs::remove_file(removed).unwrap();
+    assert_eq!(case.lookup(), "k-7", "a removed entry");
+    // Many have changed, so that all keys are written again.
+    case.publish_all(0..MANY);
+    assert_eq!(case.lookup(), "k-new");
+}
+
+#[test]
+fn a_damaged_entry_of_many_is_a_miss_and_a_damaged_list_of_keys_is_none() {
+    let case = Case::new();
+    case.publish_all(0..MANY);
+    let newest = case.publish("k-new", MANY);
+    assert_eq!(case.lookup(), "k-new");
+    fs::write(&newest, "damaged").unwrap();
+    let ran = case.sandbox.run(&case.job, &LOOKUP).exited(0);
+    assert_eq!(ran.warnings().len(), 1, "{ran:#?}");
+    assert_eq!(ran.json()["cache-matched-key"], format!("k-{}", MANY - 1));
+
+    let keys = fs::read_dir(case.sandbox.store().join("keys")).unwrap();
+    for path in keys.map(|entry| entry.unwrap().path()) {
+        let whole = fs::read(&path).unwrap();
+        for length in [0, 10, whole.len() / 2, whole.len() - 1] {
+            fs::write(&path, &whole[..length]).unwrap();
+            assert_eq!(case.lookup(), format!("k-{}", MANY - 1), "{length} bytes");
+        }
+        let mut changed = whole;
+        *changed.last_mut().unwrap() ^= 1;
+        fs::write(&path, changed).unwrap();
+        assert_eq!(case.lookup(), format!("k-{}", MANY - 1), "a changed byte");
+    }
+}
+
+#[test]
+fn a_save_does_not_refer_to_a_damaged_pack_whose_contents_are_known() {
+    let case = Case::new();
+    let pack = case.add_pack(&[b"wanted", b"other"]);
+    case.publish_all(0..MANY);
+    fs::write(case.job.join("tree/file"), "anything").unwrap();
+    case.sandbox.save(&case.job, "before").succeeded();
+    assert!(case.sandbox.store().join("contents").exists());
+    let bytes = fs::read(&pack).unwrap();
+    fs::write(&pack, &bytes[..bytes.len() - 1]).unwrap();
+    fs::write(case.job.join("tree/file"), "wanted").unwrap();
+    case.sandbox.save(&case.job, "after").succeeded();
+    let other = case.sandbox.job("other");
+    assert!(case.sandbox.restore(&other, "after").succeeded().is_hit());
+    assert_eq!(fs::read(other.join("tree/file")).unwrap(), b"wanted");
+}
+
+#[test]
+fn a_prune_removes_what_was_kept_to_read_less() {
+    let case = Case::new();
+    case.publish_all(0..MANY);
+    case.lookup();
+    case.sandbox.save(&case.job, "other").succeeded();
+    fs::write(case.job.join("tree/file"), "more").unwrap();
+    case.sandbox.save(&case.job, "more").succeeded();
+    let derived = || {
+        let store = case.sandbox.store();
+        let keys = fs::read_dir(store.join("keys")).unwrap().count();
+        (keys, store.join("contents").exists())
+    };
+    assert_eq!(derived(), (1, true));
+    case.sandbox.prune(1).succeeded();
+    assert_eq!(derived(), (0, false));
+}
+
+#[test]
+fn a_collection_says_that_there_is_no_garbage_until_an_entry_is_replaced() {
+    let case = Case::new();
+    let collected = case.sandbox.store().join("collected");
+    let save = |arguments: &[&str]| {
+        fs::write(case.job.join("tree/file"), arguments.concat()).unwrap();
+        let arguments = [&["save", "--json"], arguments, &["tree"]].concat();
+        case.sandbox.run(&case.job, &arguments).succeeded();
+    };
+    assert!(!collected.exists());
+    case.sandbox.prune(5).succeeded();
+    assert!(collected.exists());
+    save(&["--key", "second"]);
+    assert!(collected.exists());
+    save(&["--refresh", "--key", "third"]);
+    assert!(collected.exists(), "there is nothing to replace");
+    save(&["--refresh", "--key", "second"]);
+    assert!(!collected.exists());
+}
