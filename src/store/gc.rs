@@ -11,15 +11,16 @@ use std::path::Path;
 
 use super::entry::Entry;
 use super::id::EntryId;
-use super::layout::{self, Layout};
+use super::layout::Layout;
 use super::lock::GcLock;
 use super::open::{Store, random_name};
 use super::pack::{PackIndex, PackWriter};
 pub(crate) use super::sweep::GcStats;
 use super::sweep::Sweep;
+use super::{layout, ready};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
-use crate::fs::FileKind;
+use crate::fs::{FileKind, Timestamp};
 use crate::monitor::{Monitor, Silent};
 use crate::tree::manifest::{Manifest, References};
 use crate::tree::{Content, ContentLocation, FileData};
@@ -30,6 +31,9 @@ const MIN_DEAD_BYTES: u64 = 1 << 20;
 
 /// Seconds until the stamp of a directory is removed.
 const STAMP_AGE: i64 = 30 * 86_400;
+
+/// Seconds until it is forgotten which directories jobs got.
+const LENT_AGE: i64 = 86_400;
 
 /// What the entries of the store refer to.
 #[derive(Default)]
@@ -359,13 +363,20 @@ impl Store {
             Err(error) => return sweep.go_on(Err(error)),
             Ok(copies) => copies,
         };
+        let mut kept = Vec::with_capacity(copies.len());
         for copy in copies {
-            if !live.manifests.contains_key(&copy.manifest) {
-                sweep.go_on(self.remove_ready_copy(&copy))?;
+            let since = self.kept_since(&copy)?.unwrap_or_default();
+            kept.push((copy, since));
+        }
+        let surplus = ready::surplus(&kept, Timestamp::now());
+        for (copy, _) in &kept {
+            if !live.manifests.contains_key(&copy.manifest) || surplus.contains(&copy) {
+                sweep.go_on(self.remove_ready_copy(copy))?;
                 sweep.stats.bytes = sweep.stats.bytes.saturating_add(copy.bytes);
             }
         }
-        Ok(())
+        // Of jobs that did not return their directories.
+        sweep.sweep_old(&self.layout.lent_dir(), LENT_AGE)
     }
 
     fn collect_stamps(&self, live: &LiveData, sweep: &mut Sweep<'_>) -> Result<()> {

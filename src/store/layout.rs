@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::id::EntryId;
 use crate::digest::Digest;
+use crate::fs::Stat;
 
 /// The version of the store's format. A newer one gets a directory of its own.
 pub const VERSION: u32 = 1;
@@ -23,7 +24,8 @@ pub const VERSION: u32 = 1;
 ///   packs/<digest>.moved         names of the packs that hold the contents of a rewritten pack
 ///   blobs/ab/<digest>            contents of one large file
 ///   used/<entry id>              empty; its modification time is the last use of the entry
-///   ready/<manifest>-<n>-<bytes> a saved directory, to be restored by a rename
+///   ready/<manifest>-<n>-<bytes>-<ino>  a saved directory, to be restored by a rename
+///   lent/<manifest>-<n>-<dev>-<ino>     notes a job's directory that becomes a ready copy
 ///   seen/<manifest>-<dev>-<ino>  states of files outside the store that matched a manifest
 ///   keys/<group>                 keys of the entries of a large group, to read fewer of them
 ///   locks/store                  locked by every process that reads or writes the store
@@ -151,10 +153,28 @@ impl Layout {
         self.root.join("ready")
     }
 
-    /// The ready copy of root `number` of a manifest; `bytes` is its size on disk.
-    pub(crate) fn ready_copy(&self, manifest: &Digest, number: u32, bytes: u64) -> PathBuf {
+    /// A ready copy of root `number` of a manifest; `bytes` is its size on disk. A directory keeps
+    /// its inode, so each copy has a name of its own.
+    pub(crate) fn ready_copy(
+        &self,
+        manifest: &Digest,
+        number: u32,
+        bytes: u64,
+        inode: u64,
+    ) -> PathBuf {
         self.ready_copies()
-            .join(format!("{manifest}-{number}-{bytes}"))
+            .join(format!("{manifest}-{number}-{bytes}-{inode:x}"))
+    }
+
+    pub(crate) fn lent_dir(&self) -> PathBuf {
+        self.root.join("lent")
+    }
+
+    /// Notes the directory of a job that becomes a ready copy of root `number`.
+    pub(crate) fn lent(&self, manifest: &Digest, number: u32, directory: &Stat) -> PathBuf {
+        let Stat { device, inode, .. } = directory;
+        self.lent_dir()
+            .join(format!("{manifest}-{number}-{device:x}-{inode:x}"))
     }
 
     pub(crate) fn stamps(&self) -> PathBuf {

@@ -30,6 +30,7 @@ pub(crate) mod key_match;
 mod keys;
 mod known_packs;
 pub mod layout;
+mod lent;
 mod locate;
 pub mod lock;
 mod open;

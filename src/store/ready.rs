@@ -1,9 +1,10 @@
 //! Ready copies: whole directories that a job no longer needs, kept to be restored by a rename.
 //!
-//! `ready/<manifest>-<number>-<bytes>` is a directory that was a root of an entry when it was
+//! `ready/<manifest>-<number>-<bytes>-<inode>` is a directory that was a root of an entry when it was
 //! saved: root `number` of the entry's manifest, `bytes` large on disk. One rename moves it into
 //! the store and one rename moves it out. So exactly one job gets it, whatever happens at the same
-//! time, and the time does not depend on the size.
+//! time, and the time does not depend on the size. [`crate::store::lent`] is about the number of
+//! copies.
 //!
 //! # Why it is correct
 //!
@@ -16,6 +17,7 @@
 //! The entry is complete without it. If a rename is impossible (another filesystem, another user's
 //! directory, a mount point), there is no ready copy and nothing is lost.
 
+use std::cmp::Reverse;
 use std::path::{Path, PathBuf};
 
 use super::layout;
@@ -36,10 +38,38 @@ pub struct ReadyCopy {
     pub bytes: u64,
 }
 
+/// What a restore got of ready copies.
+#[derive(Debug, Default)]
+pub(crate) struct TakenCopies {
+    /// The places of the roots that were moved out of the store.
+    pub(crate) taken: Vec<PathBuf>,
+    /// Numbers and paths of the roots whose copies were all taken by others.
+    pub(crate) missed: Vec<(u32, PathBuf)>,
+}
+
+/// Seconds until a ready copy is removed if a later one of the same root is there.
+const SURPLUS_AGE: i64 = 86_400;
+
+/// The copies that jobs did not use lately: there is another copy of the same root that was kept
+/// later, and jobs take that one first.
+pub(super) fn surplus(copies: &[(ReadyCopy, Timestamp)], now: Timestamp) -> Vec<&ReadyCopy> {
+    let is_surplus = |(copy, kept): &&(ReadyCopy, Timestamp)| {
+        let mut others = copies.iter();
+        now.seconds.saturating_sub(kept.seconds) > SURPLUS_AGE
+            && others.any(|(other, since)| other.is_of(&copy.manifest, copy.root) && since > kept)
+    };
+    let surplus = copies.iter().filter(is_surplus);
+    surplus.map(|(copy, _)| copy).collect()
+}
+
 impl ReadyCopy {
+    fn is_of(&self, manifest: &Digest, root: u32) -> bool {
+        self.manifest == *manifest && self.root == root
+    }
+
     fn parse(path: PathBuf) -> Option<Self> {
         let name = path.file_name()?;
-        let mut parts = name.to_str()?.splitn(3, '-');
+        let mut parts = name.to_str()?.splitn(4, '-');
         let manifest = layout::parse_digest(parts.next()?.as_ref(), "")?;
         let root = parts.next()?.parse().ok()?;
         let bytes: u64 = parts.next()?.parse().ok()?;
@@ -70,8 +100,8 @@ impl Store {
         Ok(self.dir.stat(&copy.path)?.map(|stat| stat.ctime))
     }
 
-    /// Moves the directories among an entry's roots into the store, except those that have a ready
-    /// copy already. `bytes` is the size on disk of all of them. Returns how many were moved.
+    /// Moves the directories among an entry's roots into the store. Where there is a ready copy
+    /// already, only those that were lent are moved. `bytes` is the size on disk of all of them. Returns how many were moved.
     pub(crate) fn put_ready_copies(
         &self,
         manifest: &Digest,
@@ -82,43 +112,54 @@ impl Store {
         let present = self.ready_copies()?;
         let mut kept = 0;
         for (number, path) in directories(tree, roots) {
-            if present
-                .iter()
-                .any(|copy| copy.manifest == *manifest && copy.root == number)
-            {
+            let Some(stat) = files::stat_link(path)? else {
+                continue;
+            };
+            let was_lent = self.take_back(manifest, number, &stat)?;
+            let is_first = !present.iter().any(|copy| copy.is_of(manifest, number));
+            if !is_first && !was_lent {
                 continue;
             }
             self.dir
                 .create_dir(&self.layout.ready_copies(), self.modes.directory)?;
             // The sizes of single roots are not known; the first one stands for all.
             let share = if number == 0 { bytes } else { 0 };
-            let kept_as = self.layout.ready_copy(manifest, number, share);
+            let kept_as = self.layout.ready_copy(manifest, number, share, stat.inode);
             kept += u32::from(self.dir.move_in(path, &kept_as)?);
         }
         Ok(kept)
     }
 
-    /// Moves ready copies to where roots are missing. Returns these places.
+    /// Moves ready copies to where roots are missing: of several the one that was kept last, so that
+    /// those which are not needed grow old.
     pub(crate) fn take_ready_copies(
         &self,
         manifest: &Digest,
         tree: &Tree,
         roots: &Roots,
-    ) -> Result<Vec<PathBuf>> {
+    ) -> Result<TakenCopies> {
         // The restore works without them.
-        let copies = self.ready_copies().unwrap_or_default();
-        let mut taken = Vec::new();
+        let mut copies = self.ready_copies().unwrap_or_default();
+        copies.retain(|copy| copy.manifest == *manifest);
+        copies.sort_by_cached_key(|copy| Reverse(self.kept_since(copy).unwrap_or_default()));
+        let mut result = TakenCopies::default();
         for (number, path) in directories(tree, roots) {
-            let copy = copies
-                .iter()
-                .find(|copy| copy.manifest == *manifest && copy.root == number);
-            if let Some(copy) = copy
-                && self.take_ready_copy(copy, path)?
-            {
-                taken.push(path.to_owned());
+            let is_missing = matches!(files::stat_link(path), Ok(None));
+            let mut is_taken = false;
+            for copy in copies.iter().filter(|copy| copy.is_of(manifest, number)) {
+                is_taken = self.take_ready_copy(copy, path)?;
+                if is_taken {
+                    break;
+                }
+            }
+            if is_taken {
+                result.taken.push(path.to_owned());
+                self.note_lent(manifest, number, path);
+            } else if is_missing && self.has_lent(manifest, number) {
+                result.missed.push((number, path.to_owned()));
             }
         }
-        Ok(taken)
+        Ok(result)
     }
 
     /// Removes what [`Store::take_ready_copies`] moved. If it fails, the next restore compares and
@@ -176,4 +217,43 @@ fn directories<'a>(tree: &'a Tree, roots: &'a Roots) -> impl Iterator<Item = (u3
         // Moving what a symlink leads to would leave the link without a target.
         (!root.is_linked()).then_some((number, root.path.as_path()))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_several_copies_of_a_root_those_that_are_old_are_removed_except_the_last() {
+        let kept = |root, day: i64| {
+            let copy = ReadyCopy {
+                path: PathBuf::from(format!("{root}-{day}")),
+                manifest: Digest::of(b"manifest"),
+                root,
+                bytes: 1,
+            };
+            let time = Timestamp {
+                seconds: day * SURPLUS_AGE,
+                nanoseconds: 0,
+            };
+            (copy, time)
+        };
+        let now = Timestamp {
+            seconds: 5 * SURPLUS_AGE + 1,
+            nanoseconds: 0,
+        };
+        let copies = [
+            kept(0, 1),
+            kept(0, 3),
+            kept(0, 5),
+            kept(1, 1),
+            kept(2, 2),
+            kept(2, 3),
+        ];
+        let removed: Vec<_> = surplus(&copies, now)
+            .into_iter()
+            .map(|it| &it.path)
+            .collect();
+        assert_eq!(removed, ["0-1", "0-3", "2-2"].map(PathBuf::from).each_ref());
+    }
 }

@@ -14,6 +14,7 @@ use super::LOCK_TIMEOUT;
 use crate::error::Result;
 use crate::fmt::human::plural;
 use crate::monitor::{Monitor, Stage};
+use crate::store::ready::TakenCopies;
 use crate::store::{Entry, Store};
 use crate::tree::LeafKind;
 use crate::tree::apply::{self, Applied};
@@ -74,8 +75,8 @@ fn restore_entry(
     let manifest = store.read_manifest(&entry.manifest)?;
     let roots = roots::destinations(&manifest.tree, request.destination)?;
     let lock = RootLock::take(&roots, LOCK_TIMEOUT, monitor)?;
-    let ready = if request.options.inspect {
-        Vec::new()
+    let TakenCopies { taken, missed } = if request.options.inspect {
+        TakenCopies::default()
     } else {
         store.take_ready_copies(&entry.manifest, &manifest.tree, &roots)?
     };
@@ -83,7 +84,7 @@ fn restore_entry(
         roots: &roots,
         lock: &lock,
         // What was in a ready copy besides the entry belongs to the job that left it.
-        extraneous: if !ready.is_empty() && ready.len() == roots.iter().count() {
+        extraneous: if !taken.is_empty() && taken.len() == roots.iter().count() {
             Extraneous::Remove
         } else {
             request.options.extraneous
@@ -94,15 +95,16 @@ fn restore_entry(
         manifest: &manifest,
         roots: &roots,
     };
-    let stats = restore_roots(store, &restored, &target, request, monitor);
-    if stats.is_err() {
-        // These roots were missing, and are missing again: a ready copy may have lost data in a
-        // power cut, and what the restore did not reach is not compared yet.
-        store.discard_taken(&ready);
+    // On an error, roots that were missing are missing again: a ready copy may have lost data in a
+    // power cut, and what the restore did not reach is not compared yet.
+    let stats = restore_roots(store, &restored, &target, request, monitor)
+        .inspect_err(|_| store.discard_taken(&taken))?;
+    for (number, path) in missed {
+        store.note_lent(&entry.manifest, number, &path);
     }
     Ok(RestoreStats {
-        ready: u32::try_from(ready.len()).unwrap_or(u32::MAX),
-        ..stats?
+        ready: u32::try_from(taken.len()).unwrap_or(u32::MAX),
+        ..stats
     })
 }
 

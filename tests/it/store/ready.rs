@@ -1,7 +1,13 @@
 //! Ready copies: directories that are moved into the store and back by a rename.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use local_cache::monitor::Silent;
+use local_cache::ops::entries::list;
+use local_cache::ops::save::IfExists;
+use local_cache::{Roots, SaveOptions, SaveOutcome, SaveRequest, Store, save};
 
 use crate::support::compare::{assert_same, identity, snapshot};
 use crate::support::{Sandbox, trees};
@@ -39,6 +45,31 @@ impl Case {
             return Vec::new();
         };
         names.map(|name| name.unwrap().path()).collect()
+    }
+
+    /// What a job does at its end with a directory that it did not change.
+    #[track_caller]
+    fn end(&self, job: &Path) {
+        let store = Store::open(self.sandbox.cache()).unwrap().unwrap();
+        let entry = list(&store, &Silent).unwrap().remove(0).entry;
+        let roots = Roots::new([(Box::from(b"./tree".as_slice()), job.join("tree"))]);
+        let request = SaveRequest {
+            group: &entry.group,
+            key: &entry.key,
+            roots: &roots,
+            filter: None,
+            options: SaveOptions {
+                if_exists: IfExists::ReplaceIfChanged,
+                keep_ready: true,
+                ..SaveOptions::default()
+            },
+            steps: None,
+            parts: BTreeMap::new(),
+            parent: None,
+            max_bytes: None,
+        };
+        let outcome = save(&store, &request, &Silent).unwrap();
+        assert!(matches!(outcome, SaveOutcome::Unchanged), "{outcome:?}");
     }
 
     fn tree(&self) -> PathBuf {
@@ -94,6 +125,49 @@ fn one_job_gets_the_ready_copy_and_the_others_restore_from_the_entry() {
             .sum()
     });
     assert_eq!(taken, 1);
+}
+
+#[test]
+fn there_are_as_many_ready_copies_as_jobs_used_at_once() {
+    let case = Case::new();
+    let jobs: Vec<PathBuf> = (0..3)
+        .map(|number| case.sandbox.job(&format!("job-{number}")))
+        .collect();
+    let round = || -> Vec<serde_json::Value> {
+        let taken = jobs.iter().map(|job| case.restored_in(job));
+        let taken = taken.map(|report| report["ready-directories"].clone());
+        let taken = taken.collect();
+        jobs.iter().for_each(|job| case.end(job));
+        taken
+    };
+    assert_eq!(round(), [1, 0, 0]);
+    assert_eq!(case.copies().len(), 3);
+    assert_eq!(round(), [1, 1, 1]);
+    assert_eq!(case.copies().len(), 3);
+}
+
+#[test]
+fn jobs_one_after_another_share_one_ready_copy() {
+    let case = Case::new();
+    for number in 0..3 {
+        let job = case.sandbox.job(&format!("job-{number}"));
+        assert_eq!(case.restored_in(&job)["ready-directories"], 1);
+        case.end(&job);
+        assert_eq!(case.copies().len(), 1);
+    }
+}
+
+#[test]
+fn a_directory_that_was_in_the_way_of_a_ready_copy_is_no_second_one() {
+    let case = Case::new();
+    let taker = case.sandbox.job("taker");
+    case.restored_in(&taker);
+    fs::create_dir(case.tree()).unwrap();
+    fs::write(case.tree().join("mine"), "").unwrap();
+    case.restored();
+    case.end(&taker);
+    case.end(&case.job);
+    assert_eq!(case.copies().len(), 1);
 }
 
 #[test]
