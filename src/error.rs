@@ -112,10 +112,10 @@ impl Error {
                     "free some space, or let `local-cache prune` remove old entries"
                 }
                 io::ErrorKind::PermissionDenied => {
-                    "give the user who runs this access to it, or choose another directory with --cache-root"
+                    "give the user who runs this access to it; if it is in the cache root, --cache-root can name another one"
                 }
                 io::ErrorKind::ReadOnlyFilesystem => {
-                    "choose a directory on a writable filesystem with --cache-root"
+                    "use a writable filesystem; if it is in the cache root, --cache-root can name another one"
                 }
                 io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
                     "a directory is needed there: move the file away or choose another path"

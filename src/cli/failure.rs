@@ -68,7 +68,7 @@ mod tests {
         assert_eq!(
             message(&error),
             "cannot read the index: cannot open /a\\nb: permission denied; \
-             give the user who runs this access to it, or choose another directory with --cache-root"
+             give the user who runs this access to it; if it is in the cache root, --cache-root can name another one"
         );
         assert_eq!(exit_code(&error), Exit::Failed);
     }

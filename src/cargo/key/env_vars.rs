@@ -23,7 +23,7 @@ pub struct EnvVarGroup {
     pub why: &'static str,
 }
 
-pub const GROUPS: [EnvVarGroup; 8] = [
+pub const GROUPS: [EnvVarGroup; 9] = [
     EnvVarGroup {
         names: &[
             "RUSTFLAGS",
@@ -53,6 +53,12 @@ pub const GROUPS: [EnvVarGroup; 8] = [
         per_target: false,
         empty_counts: false,
         why: "unstable features of compiler and cargo are on; build scripts probe for them",
+    },
+    EnvVarGroup {
+        names: &["CARGO_BUILD_FINGERPRINT"],
+        per_target: false,
+        empty_counts: false,
+        why: "how cargo decides what to rebuild: by times or by contents",
     },
     EnvVarGroup {
         names: &[

@@ -28,6 +28,7 @@ pub(crate) fn build(bytes: &[u8]) -> Result<String, String> {
             "target",
             "rustflags",
             "incremental",
+            "fingerprint",
         ];
         insert(&mut kept, "build", only(build, &keys));
     }

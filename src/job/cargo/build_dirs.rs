@@ -6,8 +6,9 @@ use crate::error::{Error, Result};
 use crate::fs::{FileKind, files};
 use crate::job::context::JobContext;
 
-/// Files that cargo writes into every target directory.
-const CARGO_MARKERS: [&str; 2] = ["CACHEDIR.TAG", ".rustc_info.json"];
+/// Files that cargo writes into every target directory, the second one only where it builds.
+const CARGO_MARKERS: [&str; 2] = ["CACHEDIR.TAG", RUSTC_INFO];
+const RUSTC_INFO: &str = ".rustc_info.json";
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct BuildDirs {
@@ -70,6 +71,22 @@ impl BuildDirs {
             }
         }
         Ok(None)
+    }
+
+    /// Whether cargo made the target directory, but nothing shows that it has ever built in it or in
+    /// another of these directories.
+    pub(crate) fn are_without_builds(&self, context: &JobContext<'_>) -> Result<bool> {
+        let target = context.namespace.locate_parent(self.target()?)?;
+        if files::list(&target)?.is_empty() || self.not_made_by_cargo(context)?.is_some() {
+            return Ok(false);
+        }
+        for dir in &self.dirs {
+            let info = context.namespace.locate_parent(dir)?.join(RUSTC_INFO);
+            if files::stat(&info)?.is_some() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Refuses a directory that can't be a build directory: a symlink, a file, or one that holds a

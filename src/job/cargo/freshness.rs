@@ -343,6 +343,12 @@ impl<'a> TargetSave<'a> {
         })
     }
 
+    /// The directories of profiles that cargo has built into.
+    pub(super) fn profiles(&self) -> impl Iterator<Item = &PathBuf> {
+        let profiles = self.directories.iter().flat_map(|it| &it.target.profiles);
+        profiles.map(|profile| &profile.directory)
+    }
+
     /// The directories that the entry must not contain: what is in them comes back only for fresh
     /// units.
     pub(super) fn own_record_dirs(&self) -> HashSet<PathBuf> {

@@ -27,6 +27,7 @@
 //! can use; the reply says so.
 
 mod build_dirs;
+mod build_locks;
 mod caches;
 mod freshness;
 pub(crate) mod import;

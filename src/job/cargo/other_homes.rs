@@ -12,6 +12,9 @@ use crate::job::cargo::project::CargoProject;
 use crate::job::context::JobContext;
 use crate::job::request::SaveNotes;
 
+const REGISTRY_CACHE: &str = "registry/cache";
+const REGISTRY_INDEX: &str = "registry/index";
+
 /// What to do about it.
 fn advice(variable: &str) -> String {
     format!(
@@ -27,7 +30,7 @@ pub(super) fn missing_downloads(
 ) -> Result<Option<String>> {
     let (directory, needed) = match plan.contents {
         CacheContents::Registry => (
-            "registry/cache",
+            REGISTRY_CACHE,
             project.needed_packages(notes).map(|it| it.of_registries()),
         ),
         CacheContents::Git => (
@@ -40,8 +43,13 @@ pub(super) fn missing_downloads(
     if count == 0 || project.has_local_sources() {
         return Ok(None);
     }
-    let path = project.cargo_home.join(directory);
-    if !files::list(&path)?.is_empty() {
+    let is_empty = |directory| -> Result<bool> {
+        Ok(files::list(&project.cargo_home.join(directory))?.is_empty())
+    };
+    // A cargo that read the index here had nothing to download: the packages are for other
+    // platforms. It can't read a git dependency without cloning it.
+    let was_resolved_here = directory == REGISTRY_CACHE && !is_empty(REGISTRY_INDEX)?;
+    if was_resolved_here || !is_empty(directory)? {
         return Ok(None);
     }
     let shown = project.key_request.cargo_home.join(directory);

@@ -6,6 +6,8 @@ use crate::cargo::installed_bins;
 use crate::cargo::key::template::KeyTemplate;
 use crate::error::{Error, Result};
 use crate::glob::Filter;
+use crate::job::cargo::build_dirs::BuildDirs;
+use crate::job::cargo::build_locks::BuildLocks;
 use crate::job::cargo::caches::{CacheContents, CachePlan};
 use crate::job::cargo::freshness::{JobFreshness, TargetSave};
 use crate::job::cargo::other_homes::{missing_downloads, warn_of_unknown_compiler};
@@ -180,6 +182,12 @@ impl<'a> CacheSave<'a> {
         let group = plan.group(&task.write);
         let roots = roots_to_save(context, project, plan)?;
         let steps = self.target_steps(plan, &roots)?;
+        let _locks = match (&plan.contents, &steps) {
+            (CacheContents::Target(dirs), Some(steps)) => {
+                Some(lock_builds(context, plan, dirs, steps)?)
+            }
+            _ => None,
+        };
         let filter = match (project.filter(context, plan, &notes)?, &steps) {
             (Some(filter), Some(steps)) => Some(without_own_records(filter, steps)),
             (filter, _) => filter,
@@ -252,6 +260,44 @@ fn warn_of_other_places(context: &JobContext<'_>, plan: &CachePlan, record: &Res
         only_in(then, now),
         only_in(now, then)
     ));
+}
+
+/// Locks the directories in which cargo built, and warns if it is still at work, or was elsewhere.
+fn lock_builds(
+    context: &JobContext<'_>,
+    plan: &CachePlan,
+    dirs: &BuildDirs,
+    steps: &TargetSave<'_>,
+) -> Result<BuildLocks> {
+    if steps.profiles().next().is_none() && dirs.are_without_builds(context)? {
+        warn_of_builds_elsewhere(context, plan, dirs)?;
+    }
+    let locks = BuildLocks::try_all(steps.profiles());
+    for profile in &locks.busy {
+        context.monitor.warn(&format!(
+            "{}: a cargo that a step left running is building in {}; what it has not finished is compiled \
+             again by the next job",
+            plan.name,
+            context.namespace.original_name(profile).display()
+        ));
+    }
+    Ok(locks)
+}
+
+/// A step can have cargo build into a directory that this process does not know of, and later
+/// versions of cargo do so by default.
+fn warn_of_builds_elsewhere(
+    context: &JobContext<'_>,
+    plan: &CachePlan,
+    dirs: &BuildDirs,
+) -> Result<()> {
+    context.monitor.warn(&format!(
+        "{}: cargo has built nothing in {}, so the next job compiles everything; if it builds into another \
+         directory, set `build.build-dir` in .cargo/config.toml, or CARGO_BUILD_BUILD_DIR before this step",
+        plan.name,
+        dirs.target()?.display()
+    ));
+    Ok(())
 }
 
 /// An entry that this step did not restore was saved by another job meanwhile and is as good as

@@ -23,6 +23,25 @@ fn project_with<'m>(machine: &'m Machine, registry: &Registry, build_dir: &str) 
 }
 
 #[test]
+fn a_build_directory_that_only_a_step_knows_is_reported() {
+    let machine = Machine::new();
+    let registry = Registry::with(&["1.0.0"]);
+    let job = project(&machine, &registry, true);
+    let known = job.read(".cargo/config.toml").unwrap();
+    let (_, post) = run(&job, &[], |_| {
+        let unknown = format!("{known}[build]\nbuild-dir = '../unknown'\n");
+        job.file(".cargo/config.toml", &unknown);
+        cargo(&machine, &job.workspace, &["build", "--locked"]);
+        job.file(".cargo/config.toml", &known);
+    });
+    if !job.locate("../unknown").exists() {
+        return skip("cargo 1.91", "cargo builds in another directory");
+    }
+    post.logs("::warning title=local-cache::target: cargo has built nothing in ")
+        .logs("or CARGO_BUILD_BUILD_DIR before this step");
+}
+
+#[test]
 fn the_next_job_compiles_nothing_and_a_change_is_compiled() {
     for place in PLACES {
         let machine = Machine::new();

@@ -185,6 +185,43 @@ fn a_build_with_another_cargo_home_is_reported_and_no_empty_registry_is_saved() 
 }
 
 #[test]
+fn a_build_that_goes_on_during_the_save_is_reported() {
+    use local_cache::fs::{FileLock, LockMode};
+    for is_held in [false, true] {
+        let machine = machine();
+        let job = project(&machine);
+        let held = std::cell::Cell::new(None);
+        let (_, post) = run(&job, &[], |_| {
+            build(&job);
+            let file = fs::File::create(job.locate("target/debug/.cargo-lock")).unwrap();
+            if is_held {
+                // Shared, as a cargo that locks each unit by itself.
+                held.set(FileLock::try_acquire(file, LockMode::Shared).unwrap());
+            }
+        });
+        let text = "target: a cargo that a step left running is building in ";
+        let post = if is_held {
+            post.logs(text)
+        } else {
+            post.does_not_log("::warning")
+        };
+        drop(post.logs("💾 target: 4 files"));
+    }
+}
+
+#[test]
+fn packages_that_this_platform_does_not_download_are_not_missed() {
+    let machine = machine();
+    let job = project(&machine);
+    let (_, post) = run(&job, &[], |_| {
+        build(&job);
+        clear_machine(&machine);
+        job.file("~/.cargo/registry/index/index-1/.cache/de/p-/dep", "index");
+    });
+    drop(post.logs("💾 registry: 1 file").does_not_log("::warning"));
+}
+
+#[test]
 fn read_only_crates_are_saved_and_restored_and_an_unwritable_registry_is_reported() {
     let machine = Machine::unprivileged();
     install_toolchain(&machine, "11aa");
@@ -245,7 +282,8 @@ fn a_damaged_entry_is_a_miss_for_its_cache_alone() {
         .unwrap();
     fs::write(&largest, "damage").unwrap();
     let job = project(&machine);
-    let (main, post) = run(&job, &[], |_| build(&job));
+    // In the pre phase, the warning would be in its log.
+    let (main, post) = run(&job, &[("restore-in-pre", "false")], |_| build(&job));
     assert_eq!(hits(&main)[0], "false");
     assert_eq!(
         hits(&main)[1..]

@@ -181,6 +181,13 @@ fn each_change_affects_exactly_its_keys() {
                 ),
                 "C",
             ),
+            (
+                Write(
+                    ".cargo/config.toml",
+                    "[build]\nrustflags = [\"-Cdebuginfo=0\"]\nfingerprint = 'content'\n",
+                ),
+                "C",
+            ),
             (Write(".cargo/config", "[env]\nA = '1'\n"), "C"),
             (
                 Write("../.cargo/config.toml", "[profile.dev]\ndebug = 0\n"),
@@ -208,6 +215,7 @@ fn each_change_affects_exactly_its_keys() {
             (Set("CARGO_BUILD_TARGET", "x86_64-unknown-linux-musl"), "E"),
             (Set("CARGO_PROFILE_DEV_DEBUG", "0"), "E"),
             (Set("CARGO_INCREMENTAL", "0"), "E"),
+            (Set("CARGO_BUILD_FINGERPRINT", "content"), "E"),
             (Set("RUSTC_WRAPPER", "sccache"), "E"),
             (Set("CFLAGS", "-O2"), "E"),
             (Set("CC_x86_64_unknown_linux_musl", "musl-gcc"), "E"),
