@@ -152,6 +152,26 @@ fn texts_use_none_of_the_phrases() {
     );
 }
 
+#[test]
+fn lines_of_documents_fit_into_120_columns() {
+    // These cannot be broken.
+    let is_whole = |line: &str| line.starts_with(['|', '<', '!']);
+    let mut long = Vec::new();
+    for path in all_files() {
+        if path.extension().is_none_or(|extension| extension != "md") {
+            continue;
+        }
+        let mut is_code = false;
+        for (number, line) in fs::read_to_string(&path).unwrap().lines().enumerate() {
+            is_code ^= line.trim_start().starts_with("```");
+            if !is_code && !is_whole(line) && line.chars().count() > 120 {
+                long.push(format!("{}:{}", path.display(), number + 1));
+            }
+        }
+    }
+    assert!(long.is_empty(), "{}", long.join("\n"));
+}
+
 /// Texts of others, recorded data and generated files.
 fn is_foreign(name: &Path) -> bool {
     let foreign = ["Cargo.lock", "LICENSE", "tests/data", "src/demo/project"];
