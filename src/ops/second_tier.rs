@@ -10,28 +10,26 @@ use crate::monitor::Monitor;
 use crate::store::lock::SharedLock;
 use crate::store::{Entry, EntryGroup, EntryId, Store};
 
+/// The store of this machine, for the second tier.
+#[derive(Clone, Copy)]
+pub struct LocalTier<'a> {
+    pub store: &'a Store,
+    /// Held for the whole restore.
+    pub lock: &'a SharedLock,
+    pub monitor: &'a dyn Monitor,
+}
+
 /// A place that has entries, too, and from which the store can copy them.
 ///
 /// Its failures are warnings. Only [`Error::Interrupted`](crate::error::Error::Interrupted) and
 /// failures of the store are errors.
 pub trait SecondTier: Sync {
     /// The entries of a group that can stand in for `key`, at least that of the key itself.
-    fn entries(
-        &self,
-        store: &Store,
-        group: &EntryGroup,
-        key: &str,
-        monitor: &dyn Monitor,
-    ) -> Result<Vec<Entry>>;
+    fn entries(&self, local: LocalTier<'_>, group: &EntryGroup, key: &str) -> Result<Vec<Entry>>;
 
-    /// Copies one of these entries into the store. False if that failed.
-    fn fetch(
-        &self,
-        store: &Store,
-        entry: &Entry,
-        lock: &SharedLock,
-        monitor: &dyn Monitor,
-    ) -> Result<bool>;
+    /// Copies one of these entries into the store. False if that failed. Then it is not among the
+    /// [`SecondTier::entries`] any more, and others of the group are.
+    fn fetch(&self, local: LocalTier<'_>, entry: &Entry) -> Result<bool>;
 
     /// Called when the store has an entry that was saved.
     fn saved(&self, store: &Store, id: &EntryId, monitor: &dyn Monitor) -> Result<()>;

@@ -4,7 +4,7 @@ use crate::digest::Digest;
 use crate::monitor::Monitor;
 use crate::remote::client::{ListedObject, RemoteClient};
 use crate::remote::error::{RemoteError, RemoteResult};
-use crate::remote::name::{GroupName, ObjectKind};
+use crate::remote::name::{GroupName, ObjectKind, PushId};
 use crate::remote::record::{LARGEST_RECORD, RemoteRecord};
 
 /// So many records of a group are read at most: those written last. Garbage collection keeps fewer.
@@ -26,6 +26,28 @@ impl GroupListing {
     pub(crate) fn read_records(client: &RemoteClient, group: &GroupName) -> RemoteResult<Self> {
         let objects = client.list(&group.records())?;
         Ok(Self { objects })
+    }
+
+    /// Only the records with this key's id, without those of some pushes.
+    pub(crate) fn of_key(&self, key_id: &str, without: &[PushId]) -> Self {
+        let is_of_key = |object: &&ListedObject| match ObjectKind::of(&object.name) {
+            ObjectKind::Record { key_id: id } => {
+                let is_left_out = |push: &PushId| object.name.contains(&format!("-{push}.json"));
+                id == key_id && !without.iter().any(is_left_out)
+            }
+            _ => false,
+        };
+        Self {
+            objects: self.objects.iter().filter(is_of_key).cloned().collect(),
+        }
+    }
+
+    /// What `other` does not have.
+    pub(crate) fn without(&self, other: &Self) -> Self {
+        let is_new = |object: &&ListedObject| !other.objects.contains(object);
+        Self {
+            objects: self.objects.iter().filter(is_new).cloned().collect(),
+        }
     }
 
     pub(crate) fn segments(&self) -> impl Iterator<Item = (Digest, &ListedObject)> {

@@ -30,6 +30,7 @@ mod error;
 mod gc;
 mod lookup;
 mod manifest;
+mod memory;
 mod name;
 mod pacer;
 mod pull;

@@ -14,7 +14,7 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::digest::{Digest, hex};
 use crate::store::EntryGroup;
@@ -24,7 +24,7 @@ use crate::store::scope::is_of_pull_request;
 pub(crate) const TOP: &str = "local-cache-v1";
 
 /// Who may have written an entry. Bucket policies enforce it by the names of objects.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Trust {
     /// Runs of the repository's branches, and people.
@@ -189,7 +189,7 @@ fn is_hex(text: &str) -> bool {
 
 /// A random number that is part of everything a push writes, so that no two pushes write an object
 /// of the same name.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct PushId(String);
 
 impl PushId {

@@ -13,7 +13,8 @@ use super::client::RemoteClient;
 use super::config::{PushMode, RemoteConfig};
 use super::error::{RemoteError, RemoteResult};
 use super::lookup::{GroupListing, newest_records};
-use super::name::{GroupName, Trust, key_id};
+use super::memory::{LookupMemory, Turn};
+use super::name::{GroupName, PushId, Trust, key_id};
 use super::pull::{PullRequest, pull};
 use super::push::{PushOutcome, PushRequest, push};
 use super::record::RemoteRecord;
@@ -23,8 +24,7 @@ use crate::error::{Error, Result};
 use crate::fmt::whole_milliseconds;
 use crate::fs::Timestamp;
 use crate::monitor::Monitor;
-use crate::ops::second_tier::{SecondTier, TierReport};
-use crate::store::lock::SharedLock;
+use crate::ops::second_tier::{LocalTier, SecondTier, TierReport};
 use crate::store::{Entry, EntryGroup, EntryId, Store};
 use crate::workers;
 
@@ -38,6 +38,8 @@ pub struct RemoteTier {
     trust: Trust,
     /// The records that a look-up of each entry found in its group.
     known: Mutex<HashMap<EntryId, Vec<(Trust, RemoteRecord)>>>,
+    /// Pushes whose entries could not be pulled.
+    broken: Mutex<Vec<PushId>>,
     pulled: AtomicU64,
     pushed: AtomicU64,
     present: AtomicU64,
@@ -59,6 +61,7 @@ impl RemoteTier {
             mode,
             trust,
             known: Mutex::default(),
+            broken: Mutex::default(),
             pulled: AtomicU64::new(0),
             pushed: AtomicU64::new(0),
             present: AtomicU64::new(0),
@@ -162,6 +165,8 @@ impl RemoteTier {
         }
     }
 
+    /// The records of a group; only those of the key if it has any that were not broken so far,
+    /// because nothing else would be chosen then.
     fn look_up(
         &self,
         group: &EntryGroup,
@@ -173,44 +178,65 @@ impl RemoteTier {
         for trust in self.trust.readable(group) {
             let name = GroupName::new(*trust, group);
             let listing = GroupListing::read_records(&self.client, &name)?;
-            let records = newest_records(&self.client, &listing, Some(&key_id), monitor)?;
+            let of_key = listing.of_key(&key_id, &workers::lock(&self.broken));
+            let mut records = newest_records(&self.client, &of_key, None, monitor)?;
+            if records.is_empty() {
+                let others = listing.without(&of_key);
+                records = newest_records(&self.client, &others, Some(&key_id), monitor)?;
+            }
             let of_group = records.into_iter().filter(|record| record.is_of(group));
             found.extend(of_group.map(|record| (*trust, record)));
         }
         Ok(found)
     }
+
+    fn look_up_once(
+        &self,
+        local: LocalTier<'_>,
+        group: &EntryGroup,
+        key: &str,
+    ) -> Result<Vec<(Trust, RemoteRecord)>> {
+        let memory = LookupMemory::new(self.client.place(), self.trust, group, key);
+        let turn = match memory.turn(local)? {
+            Turn::Known(records) if workers::lock(&self.broken).is_empty() => return Ok(records),
+            Turn::Known(_) => None,
+            Turn::Ask(turn) => Some(turn),
+        };
+        // The job that asked before may have found an outage.
+        if !self.may_use(local.store, local.monitor) {
+            return Ok(Vec::new());
+        }
+        let found = self.look_up(group, key, local.monitor);
+        let found = self.or_warning(found, local.store, local.monitor)?;
+        if let (Some(turn), Some(records)) = (&turn, &found) {
+            memory.keep(local, turn, records);
+        }
+        Ok(found.unwrap_or_default())
+    }
 }
 
 impl SecondTier for RemoteTier {
-    fn entries(
-        &self,
-        store: &Store,
-        group: &EntryGroup,
-        key: &str,
-        monitor: &dyn Monitor,
-    ) -> Result<Vec<Entry>> {
+    fn entries(&self, local: LocalTier<'_>, group: &EntryGroup, key: &str) -> Result<Vec<Entry>> {
         let asked = group.entry_id(key);
         if let Some(known) = workers::lock(&self.known).get(&asked) {
             return Ok(known.iter().map(|(_, it)| it.entry.clone()).collect());
         }
-        if !self.may_use(store, monitor) {
+        if !self.may_use(local.store, local.monitor) {
             return Ok(Vec::new());
         }
         let _time = self.measure();
-        let found = self.look_up(group, key, monitor);
-        let found = self.or_warning(found, store, monitor)?.unwrap_or_default();
+        let found = self.look_up_once(local, group, key)?;
         let entries = found.iter().map(|(_, it)| it.entry.clone()).collect();
         workers::lock(&self.known).insert(asked, found);
         Ok(entries)
     }
 
-    fn fetch(
-        &self,
-        store: &Store,
-        entry: &Entry,
-        lock: &SharedLock,
-        monitor: &dyn Monitor,
-    ) -> Result<bool> {
+    fn fetch(&self, local: LocalTier<'_>, entry: &Entry) -> Result<bool> {
+        let LocalTier {
+            store,
+            lock,
+            monitor,
+        } = local;
         let found = workers::lock(&self.known)
             .values()
             .flatten()
@@ -230,6 +256,10 @@ impl SecondTier for RemoteTier {
         });
         let is_pulled = self.or_warning(pulled, store, monitor)?.is_some();
         self.pulled.fetch_add(is_pulled.into(), Ordering::Relaxed);
+        if !is_pulled {
+            workers::lock(&self.known).clear();
+            workers::lock(&self.broken).push(record.push);
+        }
         Ok(is_pulled)
     }
 

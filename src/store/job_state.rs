@@ -2,6 +2,7 @@
 //!
 //! Runners do this themselves, but `act` loses what the main phase saves for the post phase.
 
+use super::lock::SharedLock;
 use super::open::{Store, WRITE_TIMEOUT};
 use crate::error::Result;
 
@@ -10,7 +11,18 @@ const MAX_STATE: u64 = 64 << 20;
 
 impl Store {
     pub fn put_job_state(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        let _lock = self.lock_shared(WRITE_TIMEOUT)?;
+        let lock = self.lock_shared(WRITE_TIMEOUT)?;
+        self.put_job_state_under(&lock, name, bytes)
+    }
+
+    /// The same for a holder of the lock, who would wait in vain for a garbage collection that waits
+    /// for this holder.
+    pub(crate) fn put_job_state_under(
+        &self,
+        _lock: &SharedLock,
+        name: &str,
+        bytes: &[u8],
+    ) -> Result<()> {
         self.dir
             .create_dir(&self.layout.job_states(), self.modes.directory)?;
         self.write_atomically(&self.layout.job_state(name), bytes)

@@ -9,6 +9,7 @@ use std::collections::HashSet;
 use crate::error::{Error, Result};
 use crate::monitor::Monitor;
 use crate::ops::restore::request::RestoreRequest;
+use crate::ops::second_tier::LocalTier;
 use crate::store::key_match::{self, KeyCandidate, KeyMatch};
 use crate::store::lock::SharedLock;
 use crate::store::{Entry, EntryGroup, EntryId, EntryKey, Store};
@@ -132,7 +133,7 @@ impl<'a> EntryFinder<'a> {
         let Some(tier) = request.second_tier else {
             return Ok(Vec::new());
         };
-        let mut entries = tier.entries(self.store, group, request.key, self.monitor)?;
+        let mut entries = tier.entries(self.local(), group, request.key)?;
         entries.retain(|entry| {
             let id = entry.id();
             let has_newer = |it: &EntryKey| it.id == id && it.created >= entry.created;
@@ -149,13 +150,21 @@ impl<'a> EntryFinder<'a> {
             return Ok(Some(entry.clone()));
         }
         let is_fetched = match request.second_tier {
-            Some(tier) => tier.fetch(self.store, entry, self.shared_lock, self.monitor)?,
+            Some(tier) => tier.fetch(self.local(), entry)?,
             None => false,
         };
         if is_fetched {
             self.read_entry(&entry.id())
         } else {
             Ok(None)
+        }
+    }
+
+    fn local(&self) -> LocalTier<'a> {
+        LocalTier {
+            store: self.store,
+            lock: self.shared_lock,
+            monitor: self.monitor,
         }
     }
 

@@ -116,6 +116,62 @@ fn of_several_prefixes_the_newest_wins_wherever_it_is() {
 }
 
 #[test]
+fn jobs_that_look_for_the_same_at_once_ask_the_remote_once() {
+    let bucket = MemoryBucket::new();
+    let (a, b) = (Machine::new(&bucket), Machine::new(&bucket));
+    a.write("f", b"of a");
+    a.push("macos-1");
+    let requests: Vec<u64> = std::thread::scope(|scope| {
+        let jobs: Vec<_> = (0..10)
+            .map(|_| {
+                scope.spawn(|| {
+                    let tier = b.tier(Trust::Branch);
+                    assert!(b.restore(&tier, "linux-1", &[], &Silent).is_none());
+                    tier.report().requests
+                })
+            })
+            .collect();
+        jobs.into_iter().map(|job| job.join().unwrap()).collect()
+    });
+    let asked = requests.iter().filter(|count| **count > 0).count();
+    assert_eq!(asked, 1, "{requests:?}");
+}
+
+#[test]
+fn an_exact_match_reads_one_record_however_many_there_are() {
+    let bucket = MemoryBucket::new();
+    let (a, b) = (Machine::new(&bucket), Machine::new(&bucket));
+    for key in ["linux-1", "linux-2", "linux-3"] {
+        a.write("f", key.as_bytes());
+        a.push(key);
+    }
+    let tier = b.tier(Trust::Branch);
+    let found = b.restore(&tier, "linux-2", &["linux-"], &Silent).unwrap();
+    assert_eq!(found.entry.key, "linux-2");
+    // A list, a record, a manifest and a range of a segment.
+    assert_eq!(tier.report().requests, 4);
+}
+
+#[test]
+fn a_broken_exact_match_is_followed_by_a_prefix() {
+    let bucket = MemoryBucket::new();
+    let (a, b) = (Machine::new(&bucket), Machine::new(&bucket));
+    a.write("f", b"old");
+    a.push("linux-0");
+    let old = bucket.names("/segments/");
+    a.write("f", b"new");
+    a.push("linux-1");
+    let mut segments = bucket.names("/segments/");
+    segments.retain(|name| !old.contains(name));
+    bucket.remove(&segments[0]);
+    let warnings = Warnings::default();
+    let tier = b.tier(Trust::Branch);
+    let found = b.restore(&tier, "linux-1", &["linux-"], &warnings).unwrap();
+    assert_eq!(found.entry.key, "linux-0");
+    assert_eq!(warnings.take().len(), 1);
+}
+
+#[test]
 fn a_look_up_copies_nothing() {
     let bucket = MemoryBucket::new();
     let (a, b) = (Machine::new(&bucket), Machine::new(&bucket));
