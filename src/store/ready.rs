@@ -101,7 +101,8 @@ impl Store {
     }
 
     /// Moves the directories among an entry's roots into the store. Where there is a ready copy
-    /// already, only those that were lent are moved. `bytes` is the size on disk of all of them. Returns how many were moved.
+    /// already, only those that were lent are moved. `bytes` is the size on disk of all of them.
+    /// Returns how many were moved.
     pub(crate) fn put_ready_copies(
         &self,
         manifest: &Digest,

@@ -193,7 +193,9 @@ fn directories_that_the_environment_of_the_runner_names_are_found() {
     let crates = cargo.join("registry/cache");
     let (_, after) = job(&runner, &[], |_| {
         user.tree(&crates, 20, 60);
-        user.file_at(&runner.workspace.join("target/CACHEDIR.TAG"), b"Signature");
+        for name in ["CACHEDIR.TAG", ".rustc_info.json"] {
+            user.file_at(&runner.workspace.join("target").join(name), b"Signature");
+        }
     });
     assert!(!after.contains("::warning"), "{after}");
     assert!(after.contains("registry: 20 files"), "{after}");
