@@ -17,7 +17,7 @@ use crate::job::cargo_target::CargoTarget;
 use crate::job::context::JobContext;
 use crate::job::reply::{CacheReply, JobReply, SaveReply, StaleUnit};
 use crate::job::request::{RestoreRecord, SaveTask};
-use crate::job::room::Room;
+use crate::job::size_limit::SizeLimit;
 use crate::ops::save::{IfExists, SaveOptions, SaveRequest, save as save_entry};
 use crate::store::{CacheKind, EntryGroup, EntryId, Store};
 use crate::tree::{RootPlace, Roots};
@@ -45,7 +45,7 @@ pub(crate) fn save(
         project: &project,
         freshness: freshness.as_ref(),
         is_gone: target.only_projects && !project.is_found(),
-        room: Room::new(context, task, store),
+        limit: SizeLimit::new(context, task, store),
         lock: PackageCacheLock::new(target, &project, context.monitor),
         stale: Vec::new(),
     };
@@ -115,7 +115,7 @@ struct CacheSave<'a> {
     freshness: Option<&'a JobFreshness<'a>>,
     /// Whether the restore found a project, and there is none now.
     is_gone: bool,
-    room: Room<'a>,
+    limit: SizeLimit<'a>,
     lock: PackageCacheLock<'a>,
     /// Of the target directories so far.
     stale: Vec<StaleUnit>,
@@ -182,12 +182,12 @@ impl<'a> CacheSave<'a> {
         let group = plan.group(&task.write);
         let roots = roots_to_save(context, project, plan)?;
         let steps = self.target_steps(plan, &roots)?;
-        let _locks = match (&plan.contents, &steps) {
-            (CacheContents::Target(dirs), Some(steps)) => {
-                Some(lock_builds(context, plan, dirs, steps)?)
-            }
-            _ => None,
+        let locks = match (&plan.contents, &steps) {
+            (CacheContents::Target(dirs), Some(steps)) => lock_builds(context, plan, dirs, steps)?,
+            _ => BuildLocks::default(),
         };
+        // A cargo that goes on would write into the store.
+        let may_move = locks.busy.is_empty() && may_move(context, plan)?;
         let filter = match (project.filter(context, plan, &notes)?, &steps) {
             (Some(filter), Some(steps)) => Some(without_own_records(filter, steps)),
             (filter, _) => filter,
@@ -200,7 +200,7 @@ impl<'a> CacheSave<'a> {
             filter: filter.as_deref().map(|filter| filter as _),
             options: SaveOptions {
                 if_exists: if_exists(task, plan, key, record),
-                keep_ready: keep_ready && may_move(context, plan)?,
+                keep_ready: keep_ready && may_move,
                 // A project without git dependencies has nothing to save, and the next restore
                 // should find just that.
                 allow_empty: plan.is_shared(),
@@ -208,10 +208,10 @@ impl<'a> CacheSave<'a> {
             steps: steps.as_ref().map(|steps| steps as _),
             parts: parts_of(plan, key, record),
             parent: Some(restored.unwrap_or_else(|| group.entry_id(key))),
-            max_bytes: self.room.for_entry_of(&group)?,
+            max_bytes: self.limit.for_entry_of(&group)?,
         };
         let outcome = save_entry(store, &request, context.monitor)?;
-        self.room.note(&plan.name, group.entry_id(key), &outcome);
+        self.limit.note(&plan.name, group.entry_id(key), &outcome);
         if let Some(steps) = steps {
             self.stale.extend(steps.into_stale());
         }

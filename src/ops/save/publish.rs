@@ -142,6 +142,8 @@ pub(super) fn keep_roots(
                 ));
                 Ok(())
             }
+            // The entry lacks it, so it stays with the user. A warning named it.
+            None if stored.skipped_files > 0 => Ok(()),
             None => {
                 request.steps.map_or(Ok(()), SaveSteps::before_move)?;
                 store.put_ready_copies(id, tree, request.roots, bytes_on_disk.0)?;

@@ -191,7 +191,7 @@ fn a_build_that_goes_on_during_the_save_is_reported() {
         let machine = machine();
         let job = project(&machine);
         let held = std::cell::Cell::new(None);
-        let (_, post) = run(&job, &[], |_| {
+        let (_, post) = run(&job, &[("reuse", "move")], |_| {
             build(&job);
             let file = fs::File::create(job.locate("target/debug/.cargo-lock")).unwrap();
             if is_held {
@@ -206,6 +206,8 @@ fn a_build_that_goes_on_during_the_save_is_reported() {
             post.does_not_log("::warning")
         };
         drop(post.logs("💾 target: 4 files"));
+        // That cargo writes into the directory.
+        assert_eq!(job.locate("target").exists(), is_held);
     }
 }
 

@@ -1,8 +1,8 @@
 //! How much of `max-cache-size` a cache may take.
 //!
-//! The caches of a job have to fit into the store together. One that does not fit is not saved:
-//! retention would remove it, or another cache of the job, at the end of the job, and the next job
-//! would save it again.
+//! The caches of a step have to fit into the store together. One that does not fit is not saved:
+//! retention would remove it, or another cache of the step, at the end of the job, and the next job
+//! would save it again. Steps do not know of each other.
 
 use crate::error::Result;
 use crate::job::context::JobContext;
@@ -16,16 +16,16 @@ use crate::store::{EntryGroup, EntryId, Store};
 /// files of the store take the rest.
 const PERCENT_FOR_ENTRIES: u64 = 95;
 
-/// The limit of a job, and its entries that are in the store.
-pub(super) struct Room<'a> {
+/// The limit of a step, and its entries that are in the store.
+pub(super) struct SizeLimit<'a> {
     store: &'a Store,
     monitor: &'a dyn Monitor,
     max_bytes: Option<u64>,
     entries: Vec<EntryId>,
 }
 
-impl<'a> Room<'a> {
-    /// Begins with the entries that the job restored under the key that it looked up.
+impl<'a> SizeLimit<'a> {
+    /// Begins with the entries that the step restored under the key that it looked up.
     pub(super) fn new(context: &JobContext<'a>, task: &SaveTask, store: &'a Store) -> Self {
         let exact = task.records.iter().filter(|record| record.exact);
         let entries = exact.filter_map(|record| EntryId::parse(record.entry.as_ref()?));
@@ -50,7 +50,7 @@ impl<'a> Room<'a> {
         Ok(Some(for_entries.saturating_sub(used)))
     }
 
-    /// Notes the outcome of a save. What does not fit is a warning.
+    /// Notes the outcome of a save. Warns if the cache does not fit.
     pub(super) fn note(&mut self, cache: &str, id: EntryId, outcome: &SaveOutcome) {
         if let SaveOutcome::TooLarge(excess) = outcome {
             self.monitor
