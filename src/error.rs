@@ -112,10 +112,12 @@ impl Error {
                     "free some space, or let `local-cache prune` remove old entries"
                 }
                 io::ErrorKind::PermissionDenied => {
-                    "give the user who runs this access to it; if it is in the cache root, --cache-root can name another one"
+                    "let the user who runs this access it, or name another cache root with \
+                     --cache-root if it is there"
                 }
                 io::ErrorKind::ReadOnlyFilesystem => {
-                    "use a writable filesystem; if it is in the cache root, --cache-root can name another one"
+                    "use a writable filesystem, or name another cache root with --cache-root if it \
+                     is there"
                 }
                 io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
                     "a directory is needed there: move the file away or choose another path"

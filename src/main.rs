@@ -105,7 +105,7 @@ fn with_command(mut arguments: Vec<OsString>) -> Vec<OsString> {
     arguments
 }
 
-/// Of libraries, only warnings are written: at finer levels, those for HTTP write headers with
+/// Libraries log only warnings and errors: at finer levels, those for HTTP log headers with
 /// credentials.
 fn start_logging() {
     let is_shown = |record: &log::Record<'_>| {

@@ -68,7 +68,8 @@ mod tests {
         assert_eq!(
             message(&error),
             "cannot read the index: cannot open /a\\nb: permission denied; \
-             give the user who runs this access to it; if it is in the cache root, --cache-root can name another one"
+             let the user who runs this access it, or name another cache root with \
+             --cache-root if it is there"
         );
         assert_eq!(exit_code(&error), Exit::Failed);
     }
