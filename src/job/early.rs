@@ -1,13 +1,13 @@
 //! Restoring in the pre phase what does not depend on the checkout.
 //!
-//! The checkout of the job is not there yet, and the workspace may hold that of another job. So only
-//! two kinds of caches are restored, and nothing is removed:
+//! The checkout of the job is not there yet, and the workspace may hold that of another job. So
+//! only two kinds of caches are restored, and nothing is removed:
 //!
 //! - the registry and the git dependencies from the newest entries, whatever lock files they were
 //!   saved for: their files are only ever added, and cargo uses those that it needs;
-//! - paths outside of the workspace from the entry of exactly the key. A checkout would remove
-//!   files in the workspace (`git clean`), and an older entry could bring files that the right one
-//!   does not have.
+//! - paths outside of the workspace from the entry of the run's own ref with exactly the key: the
+//!   one that main takes. A checkout would remove files in the workspace (`git clean`), and another
+//!   entry could bring files that the right one does not have.
 //!
 //! Target directories wait for the checkout: their key and the freshness of their units depend on
 //! its files.
@@ -66,7 +66,8 @@ impl CacheReply {
         let found = self.found.as_ref()?;
         Some(EarlyRestore {
             cache: self.name.clone(),
-            key: found.key.clone(),
+            key: self.key.clone(),
+            cargo_home: None,
             written_files: found.written_files,
             written_bytes: found.written_bytes,
             milliseconds: found.milliseconds,

@@ -61,7 +61,11 @@ fn complete(event: &Event, job: &Job, reply: &JobReply, start: Instant) -> Event
             // Negative if the clock was set back meanwhile: then the duration is unknown.
             u64::try_from(now.saturating_sub(started)).ok()
         }),
-        error: reply.error.clone().or_else(cache_error),
+        error: match &job.task {
+            // Main does the same again, and records its error.
+            Task::RestoreEarly(_) => None,
+            _ => reply.error.clone().or_else(cache_error),
+        },
         ..event.clone()
     }
 }

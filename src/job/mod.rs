@@ -12,8 +12,8 @@ mod paths;
 mod remote;
 mod reply;
 mod request;
-mod room;
 mod run;
+mod size_limit;
 mod warnings;
 
 pub use cargo::import::import;

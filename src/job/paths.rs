@@ -8,7 +8,7 @@ use crate::glob::Base;
 use crate::job::context::JobContext;
 use crate::job::reply::{CacheReply, FoundEntry, SaveReply};
 use crate::job::request::{PathsTarget, RestoreTask, SaveTask};
-use crate::job::room::Room;
+use crate::job::size_limit::SizeLimit;
 use crate::ops::near_miss::{Lookup, near_miss};
 use crate::ops::path_list::PathList;
 use crate::ops::restore::{RestoreOptions, RestoreRequest, restore as restore_entry};
@@ -151,7 +151,7 @@ pub(crate) fn save(
         cache.saved = Some(SaveReply::Exists { was_restored: true });
         return Ok((cache, group));
     }
-    let mut room = Room::new(context, task, store);
+    let mut limit = SizeLimit::new(context, task, store);
     let resolved = paths.resolve(context.namespace)?;
     let filter = resolved.filter();
     let restored = record.and_then(|record| record.entry.as_ref());
@@ -168,10 +168,10 @@ pub(crate) fn save(
         steps: None,
         parts: BTreeMap::new(),
         parent: restored.and_then(|id| EntryId::parse(id)),
-        max_bytes: room.for_entry_of(&group)?,
+        max_bytes: limit.for_entry_of(&group)?,
     };
     let outcome = save_entry(store, &request, context.monitor)?;
-    room.note(key, group.entry_id(key), &outcome);
+    limit.note(key, group.entry_id(key), &outcome);
     cache.saved = Some(outcome.into());
     Ok((cache, group))
 }

@@ -94,8 +94,10 @@ pub struct RestoreTask {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EarlyRestore {
     pub cache: String,
-    /// The key of the entry.
+    /// The key that was looked up.
     pub key: String,
+    /// The variable `CARGO_HOME` of the step.
+    pub cargo_home: Option<String>,
     /// Files that differed from the entry.
     pub written_files: u64,
     pub written_bytes: u64,

@@ -38,11 +38,11 @@ pub fn run_job_with(
         second_tier,
     };
     let mut reply = JobReply::default();
-    let may_save = housekeeping::before(&context, &mut reply);
+    let has_room = housekeeping::before(&context, &mut reply);
     let result = match &job.task {
         Task::Restore(task) => restore(&context, task, &mut reply),
-        Task::RestoreEarly(task) if may_save => early::restore(&context, task, &mut reply),
-        Task::Save(task) if may_save => save(&context, task, &mut reply),
+        Task::RestoreEarly(task) if has_room => early::restore(&context, task, &mut reply),
+        Task::Save(task) if has_room => save(&context, task, &mut reply),
         Task::RestoreEarly(_) | Task::Save(_) | Task::Guard => Ok(()),
     };
     reply.error = result.err().map(|error| error.with_advice());

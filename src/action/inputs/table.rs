@@ -215,8 +215,9 @@ inputs! {
         "Files, directories or patterns in the target directory, one per line, that are saved \
          although cargo cannot use them, for example dist or doc.");
     RESTORE_IN_PRE = InputSpec::new("restore-in-pre", "true", CACHE,
-        "Whether the pre phase already restores what does not depend on the checkout: the newest \
-         registry and git dependencies, and paths outside of the workspace if the exact key exists.");
+        "Whether the pre phase already restores the newest registry and git dependencies, and paths \
+         outside of the workspace if an entry of the run's own ref has exactly the key and the key \
+         contains no digest of hashFiles.");
     REMOTE = InputSpec::new("remote", "", ALL_ACTIONS,
         "A bucket behind the store, shared with other machines: s3://bucket/prefix with options such \
          as ?endpoint=https://s3.example:9000 (docs/remote.md). none ignores the machine's own \
@@ -224,7 +225,7 @@ inputs! {
     VERIFY = InputSpec::new("verify", "true", RESTORING,
         "Whether to check the digests of contents while restoring.");
     TIMEOUT = InputSpec::new("timeout", "10m", ALL_ACTIONS,
-        "Time limit after which the cache gives up and the job continues, for example 90s or \
+        "Time limit of each phase, after which the cache gives up and the job continues, for example 90s or \
          10m; none for no limit.");
     FAIL_ON_ERROR = InputSpec::new("fail-on-error", "false", ALL_ACTIONS,
         "Whether an error of the cache fails the step.");

@@ -1,4 +1,4 @@
-//! The work of the pre phase: the disk guard, and restoring what the steps before main can't change.
+//! The work of the pre phase: the disk guard, and restoring what does not depend on the checkout.
 
 use super::context::StepContext;
 use super::{free_space, job, messages, restore, state};
@@ -8,7 +8,7 @@ use crate::job::{EarlyRestore, JobReply, RestoreTask, Task};
 use crate::ops::restore::RestoreOptions;
 use crate::stats::event::Arm;
 
-/// Runs the job of the pre phase. Errors are for the debug log: main does the same again and reports
+/// Runs the job of the pre phase. Its errors are no warnings: main does the same again and reports
 /// them. It can't report damaged entries, which are in quarantine by then.
 pub(super) fn prepare(step: &StepContext<'_, '_>) {
     let Some(workspace) = step.workflow.workspace.clone() else {
@@ -19,8 +19,14 @@ pub(super) fn prepare(step: &StepContext<'_, '_>) {
     let Some(reply) = job::run_quietly(step, job::job(step, workspace, task)) else {
         return;
     };
-    for warning in reply.warnings.iter().filter(|_| is_restore) {
-        step.warn(warning);
+    if is_restore {
+        for warning in &reply.warnings {
+            step.warn(warning);
+        }
+        // Says why the phase took its time, for example if it reached the timeout.
+        if let Some(error) = &reply.error {
+            step.console.log(Mark::Check, error);
+        }
     }
     free_space::report_before_job(step, &reply);
     report(step, &reply);
@@ -39,7 +45,13 @@ fn restore_task(step: &StepContext<'_, '_>) -> Option<RestoreTask> {
     }
     // Main reports a refusal.
     let access = access::decide(inputs, step.workflow, step.event().ok()).ok()?;
-    let task = restore::restore_task(step, access.read, false);
+    let mut read = access.read;
+    if !step.is_cargo() {
+        // An exact match of the run's own ref is what main takes. To one of another ref, it prefers
+        // a prefix match of the own ref, also one of the remote.
+        read.truncate(1);
+    }
+    let task = restore::restore_task(step, read, false);
     Some(RestoreTask {
         options: RestoreOptions {
             exact_only: !step.is_cargo(),
@@ -72,22 +84,48 @@ fn report(step: &StepContext<'_, '_>, reply: &JobReply) {
             let text = messages::restored(&cache.name, found);
             step.console.log(Mark::Restored, text);
         }
-        restored.extend(cache.early_restore());
+        restored.extend(cache.early_restore().map(|early| EarlyRestore {
+            cargo_home: cargo_home(step),
+            ..early
+        }));
     }
     if !restored.is_empty() {
         step.save_state(&state::EARLY, &restored);
     }
 }
 
-/// Warns if pre restored the paths from the entry of another key than main's.
-pub(super) fn warn_of_changed_key(step: &StepContext<'_, '_>) {
-    let other = step
-        .state
-        .early
-        .iter()
-        .find(|early| early.key != step.inputs.key);
-    if let Some(early) = other {
-        step.warn(&messages::changed_key(&early.key, &step.inputs.key));
+fn cargo_home(step: &StepContext<'_, '_>) -> Option<String> {
+    step.env.text("CARGO_HOME").map(str::to_owned)
+}
+
+/// What pre restored, without what main does not ask for, because a step changed the key or
+/// `CARGO_HOME` meanwhile.
+pub(super) fn confirmed(step: &StepContext<'_, '_>) -> Vec<EarlyRestore> {
+    let early = step.state.early.iter();
+    early
+        .filter(|early| is_confirmed(step, early))
+        .cloned()
+        .collect()
+}
+
+fn is_confirmed(step: &StepContext<'_, '_>, early: &EarlyRestore) -> bool {
+    if step.is_cargo() {
+        early.cargo_home == cargo_home(step)
+    } else {
+        early.key == step.inputs.key
+    }
+}
+
+/// Warns if pre restored something that main does not ask for.
+pub(super) fn warn_of_changes(step: &StepContext<'_, '_>) {
+    let mut early = step.state.early.iter();
+    let Some(other) = early.find(|early| !is_confirmed(step, early)) else {
+        return;
+    };
+    if step.is_cargo() {
+        step.warn(messages::CHANGED_CARGO_HOME);
+    } else {
+        step.warn(&messages::changed_key(&other.key, &step.inputs.key));
     }
 }
 

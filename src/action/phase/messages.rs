@@ -59,11 +59,12 @@ pub(super) fn restored_size(found: &FoundEntry) -> String {
         files => format!(", {} up to date", plural(files, "file", "files")),
     };
     format!(
-        "   Cache Size: {}, {written} written ({}){up_to_date}, in {} ms{}",
+        "   Cache Size: {}, {written} written ({}){up_to_date}, in {} ms{}{}",
         cache_size(found.bytes),
         bytes(found.written_bytes),
         found.milliseconds,
-        in_pre(found)
+        in_pre(found),
+        from_remote(found)
     )
 }
 
@@ -141,7 +142,7 @@ pub(super) fn restored(cache: &str, found: &FoundEntry) -> String {
             bytes(found.written_bytes)
         )
     };
-    let details = written + &in_pre(found);
+    let details = written + &in_pre(found) + from_remote(found);
     format!("{cache}: {contents} restored in {took} from {from}{details}")
 }
 
@@ -159,11 +160,23 @@ fn in_pre(found: &FoundEntry) -> String {
     }
 }
 
+fn from_remote(found: &FoundEntry) -> &'static str {
+    if found.from_remote {
+        ", from the remote"
+    } else {
+        ""
+    }
+}
+
+/// Why downloads are in a directory that the step does not use.
+pub(super) const CHANGED_CARGO_HOME: &str = "the pre phase restored into another CARGO_HOME, which \
+    a step changed since; set CARGO_HOME in the job's `env:`, or set `restore-in-pre: false`";
+
 /// Why an entry was restored that the step does not ask for.
 pub(super) fn changed_key(before: &str, now: &str) -> String {
     format!(
-        "the pre phase restored {before}, but the key is {now} now; set `restore-in-pre: false`, because \
-         the key depends on an earlier step"
+        "the pre phase restored {before}, but the key is {now} now; set `restore-in-pre: false`, \
+         because the key depends on an earlier step"
     )
 }
 

@@ -51,7 +51,7 @@ pub(super) fn restore_task(
             inspect: false,
         },
         record_as: step.job_state(),
-        restored_early: step.state.early.clone(),
+        restored_early: Vec::new(),
         hints_at_all_scopes: false,
     }
 }

@@ -5,10 +5,10 @@ use super::restore::{
     is_control, leave_lookup, log_verdict, may_restore, restore_task, start_without_pre,
     summarize_restore,
 };
-use super::{details, job, messages, outputs, state};
+use super::{details, early, job, messages, outputs, state};
 use crate::action::console::Mark;
 use crate::action::inputs::Mirror;
-use crate::job::{CacheReply, JobReply, RestoreRecord, Task};
+use crate::job::{CacheReply, JobReply, RestoreRecord, RestoreTask, Task};
 use crate::store::CacheScope;
 
 pub(super) fn restore(step: &StepContext<'_, '_>) {
@@ -16,9 +16,13 @@ pub(super) fn restore(step: &StepContext<'_, '_>) {
     let Some(permit) = job::permit(step) else {
         return step.set_output("cache-hit", "false");
     };
+    early::warn_of_changes(step);
     let read = readable_scopes(step, permit.access.read.clone());
     let was_searched = !read.is_empty();
-    let task = restore_task(step, read, step.inputs.mirror != Mirror::No);
+    let task = RestoreTask {
+        restored_early: early::confirmed(step),
+        ..restore_task(step, read, step.inputs.mirror != Mirror::No)
+    };
     let job = job::job(step, permit.workspace, Task::Restore(task));
     let reply = job::run(step, job);
     if reply.as_ref().is_some_and(found_no_project) {

@@ -8,7 +8,7 @@ use super::restore::{
 use super::{details, early, job, messages, outputs, state, summary};
 use crate::action::console::Mark;
 use crate::action::inputs::Mirror;
-use crate::job::{CacheReply, FoundEntry, Task};
+use crate::job::{CacheReply, FoundEntry, RestoreTask, Task};
 
 pub(super) fn restore(step: &StepContext<'_, '_>) {
     start_without_pre(step);
@@ -26,9 +26,12 @@ pub(super) fn restore(step: &StepContext<'_, '_>) {
     if is_control(step) {
         return summary::after_restore(step, None);
     }
-    early::warn_of_changed_key(step);
+    early::warn_of_changes(step);
     let read = permit.access.read.clone();
-    let task = restore_task(step, read, step.inputs.mirror == Mirror::Yes);
+    let task = RestoreTask {
+        restored_early: early::confirmed(step),
+        ..restore_task(step, read, step.inputs.mirror == Mirror::Yes)
+    };
     let job = job::job(step, permit.workspace, Task::Restore(task));
     let reply = job::run(step, job);
     let cache = reply.as_ref().and_then(|reply| reply.caches.first());

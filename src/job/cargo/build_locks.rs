@@ -6,7 +6,7 @@
 //! 16708 and 16886). So exclusive locks on all of them show that no cargo is building, and a cargo
 //! that starts meanwhile waits until the save has read everything.
 //!
-//! Nobody is waited for: a program that a step left running may build for hours.
+//! It waits for nobody: a program that a step left running may build for hours.
 
 use std::path::{Path, PathBuf};
 

@@ -74,7 +74,7 @@ pub(crate) fn restore(
 
 /// Restores the downloads of the newest entries, before the checkout shows which ones are needed.
 ///
-/// Nobody is waited for: what other programs lock now, the main phase restores.
+/// It waits for nobody: what other programs lock now, the main phase restores.
 pub(crate) fn restore_early(
     context: &JobContext<'_>,
     target: &CargoTarget,
@@ -89,9 +89,12 @@ pub(crate) fn restore_early(
     let project = CargoProject::before_checkout(context, &target)?;
     let namespace = context.namespace;
     let checkout = namespace.real_name(&project.key_request.checkout)?;
-    let cargo_home = namespace.real_name(&project.key_request.cargo_home)?;
-    if cargo_home.starts_with(checkout) {
-        return Ok(());
+    for plan in &project.plans {
+        for (_, root) in plan.roots(&project.key_request.cargo_home) {
+            if namespace.real_name(&root)?.starts_with(&checkout) {
+                return Ok(());
+            }
+        }
     }
     let mut restore = CacheRestore {
         context,

@@ -65,6 +65,9 @@ impl<'a> EntryFinder<'a> {
                     is_in_store: true,
                 }));
             }
+            if request.options.exact_only {
+                continue;
+            }
             if let Some(found) = self.find_in_group(group, request)? {
                 return Ok(Some(found));
             }
@@ -90,8 +93,7 @@ impl<'a> EntryFinder<'a> {
                 }))
                 .collect();
             let best = key_match::find(&candidates, request.key, request.restore_keys);
-            let is_wanted = |matched| !request.options.exact_only || matched == KeyMatch::Exact;
-            let Some((index, matched)) = best.filter(|(_, matched)| is_wanted(*matched)) else {
+            let Some((index, matched)) = best else {
                 return Ok(None);
             };
             if index < keys.len() {

@@ -26,7 +26,7 @@ pub struct RestoreOptions {
     pub verify: bool,
     /// Find the entry, but write nothing.
     pub lookup_only: bool,
-    /// Take no entry with a prefix of the key.
+    /// Take only an entry of the store with the key itself, spelled as requested.
     pub exact_only: bool,
     /// Somebody looks into the entry: leave its ready copy in the store, and do not count this as a
     /// use. No job does that.

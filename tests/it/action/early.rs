@@ -226,6 +226,83 @@ fn a_key_that_a_step_changed_after_pre_is_a_warning() {
     );
 }
 
+/// Main prefers a prefix match of its own ref to an exact match of another one. If pre restored the
+/// latter, the job would have the files of both.
+#[test]
+fn paths_of_another_ref_wait_for_main() {
+    let machine = npm_saved("npm-2");
+    let on_topic = || machine.job().pull_request(7, "topic", "main");
+    let job = on_topic();
+    job.file("~/.npm/b", "of the pull request");
+    job.saved("~/.npm", "npm-1");
+    fs::remove_dir_all(job.locate("~/.npm")).unwrap();
+
+    let job = on_topic();
+    let mut step = npm(&job, "npm-2").with("restore-keys", "npm-");
+    step.pre().passed();
+    let main = step.main().passed();
+    assert_eq!(main.output("cache-matched-key"), "npm-1");
+    assert!(!job.locate("~/.npm/a").exists());
+    main.does_not_log("in the pre phase");
+}
+
+#[test]
+fn a_key_in_another_case_waits_for_main_without_a_warning() {
+    let machine = npm_saved("NPM-v1");
+    let job = machine.job();
+    let mut step = npm(&job, "npm-v1");
+    step.pre().passed();
+    assert!(!job.locate("~/.npm").exists());
+    let main = step.main().passed();
+    assert_eq!(main.hit(), "true");
+    main.does_not_log("::warning");
+}
+
+#[test]
+fn a_cargo_home_that_a_step_changed_after_pre_is_a_warning() {
+    let machine = machine();
+    first_job(&machine);
+    let job = project(&machine);
+    let mut step = job.cache();
+    step.pre().passed();
+    let other = machine.path("other");
+    let job = project(&machine).var("CARGO_HOME", &other);
+    let main = resumed(&job, &step).main().passed();
+    assert!(other.join("registry/cache").exists());
+    main.logs("::warning title=local-cache::the pre phase restored into another CARGO_HOME")
+        .does_not_log("in the pre phase");
+}
+
+#[test]
+fn a_registry_that_a_symlink_leads_into_the_workspace_waits_for_the_checkout() {
+    let machine = machine();
+    first_job(&machine);
+    let home = cargo_home(&machine);
+    let job = machine.job_in("repo");
+    job.file("crates/own", "");
+    fs::create_dir_all(home.join("registry")).unwrap();
+    std::os::unix::fs::symlink(job.locate("crates"), home.join("registry/cache")).unwrap();
+    { job.cache() }.pre().passed();
+    assert_eq!(fs::read_dir(job.locate("crates")).unwrap().count(), 1);
+}
+
+#[test]
+fn a_failure_of_pre_is_in_the_log_and_counts_once() {
+    let machine = machine();
+    first_job(&machine);
+    let before = events(&machine).len();
+    // A file where a directory must be.
+    fs::write(cargo_home(&machine), "").unwrap();
+    let job = project(&machine);
+    let mut step = job.cache();
+    let pre = step.pre().passed().does_not_log("::warning");
+    drop(pre.logs("🔍 cannot create "));
+    drop(step.main().passed().logs("::warning"));
+    let events = &events(&machine)[before..];
+    let errors: Vec<_> = events.iter().map(|event| event.error.is_some()).collect();
+    assert_eq!(errors, [false, true]);
+}
+
 #[test]
 fn an_entry_that_pre_finds_damaged_is_one_warning_and_a_miss() {
     let machine = npm_saved("npm-v1");
