@@ -23,17 +23,29 @@ pub fn verify(
     if !repair || (report.damaged.is_empty() && report.damaged_files.is_empty()) {
         return Ok((report, None));
     }
+    let collected = repair_damage(store, &report, monitor)?;
+    Ok((report, Some(collected)))
+}
+
+/// Removes the damage in a report that is still there: meanwhile others may have saved damaged
+/// entries again, or replaced damaged contents.
+pub fn repair_damage(
+    store: &Store,
+    report: &VerifyReport,
+    monitor: &dyn Monitor,
+) -> Result<GcStats> {
     let gc_lock = super::lock_for_gc(store, monitor)?;
     for error in &report.damaged_files {
         if let Error::Damaged { path, .. } = error {
             store.mark_suspect(path)?;
             // A damaged record costs builds. No entry is lost with it.
-            store.remove_record(&gc_lock, path)?;
+            store.remove_damaged_record(&gc_lock, path)?;
         }
     }
     for (id, _) in &report.damaged {
-        store.quarantine(id)?;
+        if store.is_still_damaged(&gc_lock, id, monitor)? {
+            store.quarantine(&gc_lock, id)?;
+        }
     }
-    let collected = store.collect_garbage(&gc_lock, monitor)?;
-    Ok((report, Some(collected)))
+    store.collect_garbage(&gc_lock, monitor)
 }

@@ -79,20 +79,23 @@ impl Store {
             .try_for_each(|id| self.dir.remove(&self.layout.entry(id)))
     }
 
-    /// Removes a record; does nothing for the path of another kind of file.
-    pub(crate) fn remove_record(&self, _lock: &GcLock, path: &Path) -> Result<()> {
-        if path.starts_with(self.layout.manifests()) {
-            self.dir.remove_tree(path)
-        } else {
-            Ok(())
+    /// Removes a damaged record; does nothing for the path of another kind of file, and if a save
+    /// has replaced the record since the damage was found.
+    pub(crate) fn remove_damaged_record(&self, _lock: &GcLock, path: &Path) -> Result<()> {
+        let id = layout::parse_digest(path.file_name().unwrap_or_default(), "");
+        match id.filter(|_| path.starts_with(self.layout.manifests())) {
+            Some(id) if self.read_record(&id).is_err_and(|error| error.is_damage()) => {
+                self.dir.remove_tree(path)
+            }
+            _ => Ok(()),
         }
     }
 
     /// Removes everything that no entry refers to. While an entry can't be read, all contents stay,
     /// because it may need them; that is a warning, and so is what can't be removed.
-    pub fn collect_garbage(&self, _lock: &GcLock, monitor: &dyn Monitor) -> Result<GcStats> {
+    pub fn collect_garbage(&self, lock: &GcLock, monitor: &dyn Monitor) -> Result<GcStats> {
         let mut sweep = Sweep::new(self);
-        let live = self.live_data(&mut sweep, monitor)?;
+        let live = self.live_data(lock, &mut sweep, monitor)?;
         if !live.is_incomplete {
             self.collect_contents(&live, &mut sweep)?;
         }
@@ -119,7 +122,12 @@ impl Store {
         self.collect_stamps(live, sweep)
     }
 
-    fn live_data(&self, sweep: &mut Sweep<'_>, monitor: &dyn Monitor) -> Result<LiveData> {
+    fn live_data(
+        &self,
+        lock: &GcLock,
+        sweep: &mut Sweep<'_>,
+        monitor: &dyn Monitor,
+    ) -> Result<LiveData> {
         let mut live = LiveData::default();
         let ids = self.entry_ids(None)?;
         let references = workers::map(&ids, |id| self.read_entry_references(id));
@@ -131,7 +139,7 @@ impl Store {
                 }
                 Ok(None) => {}
                 Err(error) if error.is_damage() => {
-                    self.quarantine(id)?;
+                    self.quarantine(lock, id)?;
                     sweep.stats.quarantined += 1;
                 }
                 Err(error) if self.is_unreadable(&error) => {

@@ -2,15 +2,41 @@
 
 use std::path::Path;
 
+use super::entry::Entry;
 use super::id::EntryId;
 use super::layout;
+use super::lock::{GcLock, SharedLock};
 use super::open::Store;
 use crate::digest::Digest;
 use crate::error::Result;
 
 impl Store {
     /// Moves a damaged entry to `quarantine`; it no longer exists then.
-    pub fn quarantine(&self, id: &EntryId) -> Result<()> {
+    pub(crate) fn quarantine(&self, _lock: &GcLock, id: &EntryId) -> Result<()> {
+        self.move_to_quarantine(id)
+    }
+
+    /// Like [`Store::quarantine`], while others may save the entry again. `found` is the entry that
+    /// was read and found to be damaged; none if its file could not be read as an entry. Returns
+    /// false if another process saves the entry or has saved it since: then it stays.
+    pub fn quarantine_unless_saved(
+        &self,
+        lock: &SharedLock,
+        id: &EntryId,
+        found: Option<&Entry>,
+    ) -> Result<bool> {
+        let Some(_save_lock) = self.try_lock_entry(lock, id)? else {
+            return Ok(false);
+        };
+        match self.read_entry(id) {
+            Ok(Some(entry)) if found != Some(&entry) => return Ok(false),
+            Err(error) if !error.is_damage() => return Err(error),
+            Ok(_) | Err(_) => {}
+        }
+        self.move_to_quarantine(id).map(|()| true)
+    }
+
+    fn move_to_quarantine(&self, id: &EntryId) -> Result<()> {
         self.create_quarantine()?;
         self.expect_garbage()?;
         let quarantined = self.layout.quarantined(id);

@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use super::entry::Entry;
 use super::id::EntryId;
 use super::layout::{self, Layout};
-use super::lock::SharedLock;
+use super::lock::{GcLock, SharedLock};
 use super::open::Store;
 use crate::digest::Digest;
 use crate::error::{Error, IoContext, Result};
@@ -74,10 +74,11 @@ impl Store {
 
     /// Reads the whole store. While `_lock` is held, nothing is removed from it.
     pub fn verify(&self, _lock: &SharedLock, monitor: &dyn Monitor) -> Result<VerifyReport> {
-        let content_files = self.content_files()?;
-        // Listed before the contents are read: entries that are saved meanwhile are not checked
-        // against an incomplete list of contents.
+        // Others save meanwhile, also entries in the place of these. A save publishes contents
+        // before the entry, so the contents of all entries that are read here are listed after.
         let ids = self.entry_ids(None)?;
+        let entries = workers::map(&ids, |id| self.read_entry(id));
+        let content_files = self.content_files()?;
 
         monitor.begin(Stage::Verifying, self.total_bytes(&content_files));
         let mut contents = self.verify_files(&content_files, monitor)?;
@@ -87,8 +88,8 @@ impl Store {
             ..VerifyReport::default()
         };
         let mut records = HashSet::new();
-        for id in ids {
-            match self.verify_entry(&id, &contents) {
+        for (id, entry) in ids.into_iter().zip(entries) {
+            match entry.and_then(|entry| self.verify_entry(entry, &contents)) {
                 Ok(VerifiedEntry::Intact(entry)) => {
                     report.intact += 1;
                     if records.insert(entry.record) {
@@ -108,6 +109,53 @@ impl Store {
         let unreadable = contents.unreadable.into_values();
         report.unreadable_files.extend(unreadable);
         Ok(report)
+    }
+
+    /// Whether an entry is damaged now. Reads all its contents.
+    pub(crate) fn is_still_damaged(
+        &self,
+        _lock: &GcLock,
+        id: &EntryId,
+        monitor: &dyn Monitor,
+    ) -> Result<bool> {
+        let verify = || {
+            let entry = self.read_entry(id)?;
+            let content_files = match &entry {
+                Some(entry) => self.content_files_of(&entry.manifest)?,
+                None => Vec::new(),
+            };
+            let contents = self.verify_files(&content_files, monitor)?;
+            self.verify_entry(entry, &contents)
+        };
+        match verify() {
+            Ok(_) => Ok(false),
+            Err(error) if error.is_damage() => Ok(true),
+            // Unreadable, which says nothing about the contents.
+            Err(error) if self.is_unreadable(&error) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The files that hold the contents of a manifest, as far as they exist.
+    fn content_files_of(&self, manifest: &Digest) -> Result<Vec<ContentFile>> {
+        let references = self.read_references(manifest)?;
+        let mut found: Vec<_> = references
+            .blobs
+            .into_iter()
+            .map(ContentFile::Blob)
+            .collect();
+        let mut pending: Vec<_> = references.packs.into_iter().map(|(pack, _)| pack).collect();
+        let mut seen = HashSet::new();
+        while let Some(id) = pending.pop() {
+            if !seen.insert(id) {
+                continue;
+            }
+            if self.dir.stat(&self.layout.pack(&id))?.is_some() {
+                found.push(ContentFile::Pack(id));
+            }
+            pending.extend(self.read_moved(&id)?.unwrap_or_default());
+        }
+        Ok(found)
     }
 
     /// All blobs, then all packs.
@@ -285,8 +333,12 @@ impl Store {
     }
 
     /// An error if the entry is damaged.
-    fn verify_entry(&self, id: &EntryId, contents: &VerifiedContents) -> Result<VerifiedEntry> {
-        let Some(entry) = self.read_entry(id)? else {
+    fn verify_entry(
+        &self,
+        entry: Option<Entry>,
+        contents: &VerifiedContents,
+    ) -> Result<VerifiedEntry> {
+        let Some(entry) = entry else {
             return Ok(VerifiedEntry::Gone);
         };
         let manifest = self.read_manifest(&entry.manifest)?;

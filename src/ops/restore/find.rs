@@ -175,16 +175,21 @@ impl<'a> EntryFinder<'a> {
             return Ok(None);
         }
         match self.store.read_entry(id) {
-            Err(error) => self.set_aside(id, error).map(|()| None),
+            Err(error) => self.set_aside(id, None, error).map(|()| None),
             other => other,
         }
     }
 
     /// Treats an entry as a miss: quarantines it if it is damaged, and leaves it alone if it can't
-    /// be read now. Returns other errors.
-    pub(super) fn set_aside(&mut self, id: &EntryId, error: Error) -> Result<()> {
+    /// be read now. `found` is what was read of it. Returns other errors.
+    pub(super) fn set_aside(
+        &mut self,
+        id: &EntryId,
+        found: Option<&Entry>,
+        error: Error,
+    ) -> Result<()> {
         if error.is_damage() {
-            self.quarantine(id, &error);
+            self.quarantine(id, found, &error);
         } else if self.store.is_unreadable(&error) {
             self.unusable.insert(id.clone());
             let advice = error.advice();
@@ -197,14 +202,21 @@ impl<'a> EntryFinder<'a> {
         Ok(())
     }
 
-    fn quarantine(&mut self, id: &EntryId, error: &Error) {
+    fn quarantine(&mut self, id: &EntryId, found: Option<&Entry>, error: &Error) {
         self.unusable.insert(id.clone());
         let marked = match error {
             Error::Damaged { path, .. } => self.store.mark_suspect(path),
             _ => Ok(()),
         };
-        let warning = match marked.and_then(|()| self.store.quarantine(id)) {
-            Ok(()) => format!("{error}; entry {id} is quarantined and treated as a miss"),
+        let quarantine = || {
+            let lock = self.shared_lock;
+            self.store.quarantine_unless_saved(lock, id, found)
+        };
+        let warning = match marked.and_then(|()| quarantine()) {
+            Ok(true) => format!("{error}; entry {id} is quarantined and treated as a miss"),
+            Ok(false) => {
+                format!("{error}; entry {id} is a miss, and another process saves it again")
+            }
             Err(other) => format!("{error}; entry {id} is treated as a miss ({other})"),
         };
         self.monitor.warn(&warning);

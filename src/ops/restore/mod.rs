@@ -60,7 +60,7 @@ pub fn restore(
                     elapsed: start.elapsed(),
                 }));
             }
-            Err(error) => finder.set_aside(&found.id, error)?,
+            Err(error) => finder.set_aside(&found.id, Some(&found.entry), error)?,
         }
     }
     Ok(None)

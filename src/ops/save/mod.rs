@@ -36,7 +36,7 @@ pub fn save(
     };
     let shared_lock = store.lock_shared(LOCK_TIMEOUT)?;
     let id = request.group.entry_id(request.key);
-    if request.options.if_exists == IfExists::Keep && has_entry(store, &id)? {
+    if request.options.if_exists == IfExists::Keep && has_entry(store, &shared_lock, &id)? {
         return Ok(SaveOutcome::Exists);
     }
     match store.try_lock_entry(&shared_lock, &id)? {
@@ -95,10 +95,14 @@ fn save_locked(
 }
 
 /// Whether there is an entry. A damaged one is quarantined, so that a new one can take its place.
-fn has_entry(store: &Store, id: &EntryId) -> Result<bool> {
+fn has_entry(store: &Store, lock: &SharedLock, id: &EntryId) -> Result<bool> {
     match store.read_entry(id) {
         Ok(entry) => Ok(entry.is_some()),
-        Err(error) if error.is_damage() => store.quarantine(id).map(|()| false),
+        Err(error) if error.is_damage() => {
+            // If another process saves the entry, the entry lock or the publication tells.
+            store.quarantine_unless_saved(lock, id, None)?;
+            Ok(false)
+        }
         Err(error) => Err(error),
     }
 }

@@ -5,6 +5,7 @@
 //! next save makes the store whole again.
 
 mod case;
+mod race;
 
 use std::fs;
 
