@@ -182,7 +182,11 @@ impl Job<'_> {
             && ran.stderr.lines().count() == 1;
         // A doctor reports more than the store.
         let is_right = ran.code == Some(0) || is_reported || arguments == ["doctor"];
-        if !is_right || ran.stderr.contains("panicked") {
+        // No kill damages anything.
+        let reports_damage = ["damaged", "quarantined", "panicked"]
+            .iter()
+            .any(|word| ran.stderr.contains(word));
+        if !is_right || reports_damage {
             world.note(format!("{arguments:?}: {ran:?}"));
         }
         Some(ran)
