@@ -211,6 +211,7 @@ fn a_library_without_a_lock_file_resolves_offline_from_its_cache() {
     let (main, _) = run(&job, &[], |_| {
         let built = cargo(&machine, &job.workspace, &["build", "--offline", "-v"]);
         assert!(built.contains("Fresh dep v1.2.0"), "{built}");
+        assert!(!built.contains("Compiling"), "{built}");
     });
     assert_eq!(
         hits(&main),

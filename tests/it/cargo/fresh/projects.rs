@@ -66,6 +66,39 @@ fn repositories_of_one_owner_at_the_same_path_do_not_share_target_entries() {
     }
 }
 
+#[test]
+fn the_next_job_of_a_workspace_without_a_lock_file_compiles_nothing() {
+    let machine = Machine::new();
+    let mut host = Host::new();
+    host.set("CARGO_HOME", machine.home().join(".cargo"));
+    let lib = "pub fn text() -> &'static str { \"of lib\" }";
+    let files = |main: &str| {
+        Files::default()
+            .with_members(&["app", "lib"])
+            .with_package("app", "app", "[dependencies]\nlib = { path = \"../lib\" }")
+            .with("app/src/main.rs", main)
+            .with_package("lib", "lib", "")
+            .with("lib/src/lib.rs", lib)
+    };
+    let first = "fn main() { println!(\"{}\", lib::text()); }";
+    let second = "fn main() { println!(\"{}!\", lib::text()); }";
+    let jobs: [(&str, &[&str]); 3] = [(first, &["app", "lib"]), (first, &[]), (second, &["app"])];
+    for (main, compiled) in jobs {
+        let checkout = host.job(&files(main)).directory;
+        assert!(!checkout.join("Cargo.lock").exists());
+        let mut job = machine
+            .job()
+            .var("GITHUB_WORKSPACE", &checkout)
+            .var("RUSTUP_HOME", rustup_home());
+        job.workspace.clone_from(&checkout);
+        let mut step = job.cache();
+        step.main().passed();
+        let built = host.builds_like_clean(&checkout, BUILD);
+        built.compiled_only(compiled);
+        step.post().passed();
+    }
+}
+
 /// Two workspaces, of which one embeds the program of the other.
 fn embedding(host: &Host, value: &str) -> Files {
     let main = "static BEE: &[u8] = include_bytes!(\"../../b/target/debug/bee\");\n\
