@@ -18,16 +18,19 @@
 //!
 //! An index that is a git repository is kept completely.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
 
-use crate::cargo::target_gc::locked_packages::LockedPackages;
+use crate::cargo::target_gc::locked_packages::{LockedPackages, directory_name};
 use crate::glob::Filter;
 
-/// A filter for `registry` and `git` of a `CARGO_HOME`. Unknown names are included.
+/// A filter for `registry` and `git` of a `CARGO_HOME`. Unknown names are included. `submodules` are
+/// the names of repositories that no lock file names.
 pub fn downloads_filter(
     cargo_home: PathBuf,
     needed: LockedPackages,
+    submodules: BTreeSet<String>,
 ) -> impl Fn(&Path, bool) -> Filter + Send + Sync + 'static {
     move |path, is_directory| {
         let Some(names) = path.strip_prefix(&cargo_home).ok().and_then(names) else {
@@ -40,7 +43,11 @@ pub fn downloads_filter(
             ["registry", "src", _, package] => !is_directory || needed.has_version(package),
             ["registry", "index", _, ".cache", .., name] if !is_directory => needed.has_name(name),
             ["registry", "index", _, ".cache", _, ..] => return Filter::IncludeIfNonEmpty,
-            ["git", "db", repository] => !is_directory || needed.has_repository(repository),
+            ["git", "db", repository] => {
+                !is_directory
+                    || needed.has_repository(repository)
+                    || submodules.contains(&directory_name(repository))
+            }
             ["git", "checkouts", repository]
                 if is_directory && needed.has_repository(repository) =>
             {
@@ -93,7 +100,8 @@ source = "git+https://example.org/Owner/Dep-Lib.git?rev=0123456#0123456789abcdef
     #[test]
     fn only_packages_of_the_lock_file_are_kept() {
         let needed = LockedPackages::of(&[Lockfile::parse(LOCK.as_bytes()).unwrap()]);
-        let filter = downloads_filter(PathBuf::from("/home/.cargo"), needed);
+        let submodules = BTreeSet::from(["sub-x".to_owned()]);
+        let filter = downloads_filter(PathBuf::from("/home/.cargo"), needed, submodules);
         for (path, expected) in [
             ("registry/cache/r-1/Inflector-1.0.0.crate", Filter::Include),
             ("registry/cache/r-1/Inflector-0.9.0.crate", Filter::Exclude),
@@ -119,6 +127,8 @@ source = "git+https://example.org/Owner/Dep-Lib.git?rev=0123456#0123456789abcdef
             ("registry/CACHEDIR.TAG", Filter::Include),
             ("git/db/dep-lib-0011223344556677/", Filter::Include),
             ("git/db/other-0011223344556677/", Filter::Exclude),
+            ("git/db/Sub-X-0011223344556677/", Filter::Include),
+            ("git/checkouts/Sub-X-0011223344556677/", Filter::Exclude),
             (
                 "git/checkouts/dep-lib-0011223344556677/",
                 Filter::IncludeIfNonEmpty,

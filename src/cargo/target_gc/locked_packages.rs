@@ -119,13 +119,13 @@ impl LockedPackages {
 
     /// `directory` is cargo's directory for the repository: the last part of the URL and 16 digits.
     pub(crate) fn has_repository(&self, directory: &str) -> bool {
-        let name = repository(directory);
+        let name = directory_name(directory);
         self.commits.iter().any(|(needed, _)| *needed == name)
     }
 
     /// `directory` is that of the repository, `commit` the short commit id.
     pub(crate) fn has_checkout(&self, directory: &str, commit: &str) -> bool {
-        let name = repository(directory);
+        let name = directory_name(directory);
         self.commits
             .iter()
             .any(|(needed, full_commit)| *needed == name && full_commit.starts_with(commit))
@@ -168,7 +168,7 @@ impl From<LockedPackages> for PackageTexts {
 }
 
 /// The name of the repository in cargo's directory name (cargo, `sources/git/source.rs`, `ident`).
-fn repository(directory: &str) -> String {
+pub(crate) fn directory_name(directory: &str) -> String {
     directory
         .rsplit_once('-')
         .map_or(directory, |(name, _)| name)
@@ -180,11 +180,16 @@ fn repository_and_commit(source: &str) -> Option<(String, String)> {
     let (address, commit) = source.rsplit_once('#')?;
     let address = address
         .split_once('?')
-        .map_or(address, |(address, _)| address)
-        .trim_end_matches('/');
-    let name = address.rsplit('/').next()?;
+        .map_or(address, |(address, _)| address);
+    Some((repository_name(address)?, commit.to_owned()))
+}
+
+/// The name that cargo gives the directory of a repository, in lower case: the last part of its
+/// URL.
+pub(crate) fn repository_name(url: &str) -> Option<String> {
+    let name = url.trim_end_matches('/').rsplit(['/', ':']).next()?;
     let name = name.strip_suffix(".git").unwrap_or(name);
-    Some((name.to_lowercase(), commit.to_owned()))
+    (!name.is_empty()).then(|| name.to_lowercase())
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@
 //! - `listing`, [`unused`]: decide which names in a target directory are saved (pure)
 //! - `left_over`: decides what a restore brought back for nothing (pure)
 //! - [`kept_outputs`]: what the user keeps although it is unused (pure)
+//! - [`submodules`]: reads which submodules the checkouts of git dependencies have
 //! - [`inspect`]: reads target directories for these decisions
 //!
 //! The results are filters for a scan.
@@ -27,4 +28,5 @@ mod listing;
 pub mod locked_packages;
 mod own_targets;
 pub mod reachable;
+pub mod submodules;
 pub mod unused;

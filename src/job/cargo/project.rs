@@ -11,6 +11,7 @@ use crate::cargo::target_gc::downloads::downloads_filter;
 use crate::cargo::target_gc::inspect::{find_left_over, inspect};
 use crate::cargo::target_gc::kept_outputs::KeptOutputs;
 use crate::cargo::target_gc::locked_packages::LockedPackages;
+use crate::cargo::target_gc::submodules::submodule_repositories;
 use crate::cargo::target_gc::unused::KeepFn;
 use crate::error::{Error, Result};
 use crate::fs::{files, remove_tree};
@@ -209,10 +210,10 @@ impl CargoProject {
                 let Some(needed) = self.needed_packages(notes) else {
                     return Ok(None);
                 };
-                Ok(Some(Box::new(downloads_filter(
-                    self.cargo_home.clone(),
-                    needed,
-                ))))
+                let cargo_home = self.cargo_home.clone();
+                let submodules = submodule_repositories(&cargo_home, &needed);
+                let filter = downloads_filter(cargo_home, needed, submodules);
+                Ok(Some(Box::new(filter)))
             }
             CacheContents::Target(dirs) => self.filter_target(context, dirs).map(Some),
             _ => Ok(None),

@@ -1,10 +1,11 @@
 //! Real builds: the next job neither downloads nor compiles what an earlier one did.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::Output;
 
-use super::registry::{Registry, git_dependency, run_cargo, rustup_home};
+use super::registry::{Registry, git, git_dependency, run_cargo, rustup_home};
 use super::support::{clear_machine, hits, run};
 use crate::support::machine::{Job, Machine};
 
@@ -196,6 +197,39 @@ fn a_job_that_builds_nothing_new_saves_nothing() {
             post.log
         );
     }
+}
+
+#[test]
+fn the_repositories_of_submodules_are_saved() {
+    let machine = Machine::new();
+    let registry = Registry::with(&["1.0.0"]);
+    let (dependency, submodule) = (machine.path("from-git"), machine.path("Sub-Mod"));
+    git_dependency(&submodule);
+    git_dependency(&dependency);
+    let url = format!("file://{}", submodule.display());
+    git(&dependency, &["submodule", "--quiet", "add", &url, "below"]);
+    git(&dependency, &["commit", "-q", "-m", "two"]);
+    let job = project(&machine, &registry, true);
+    let db = machine.home().join(".cargo/git/db");
+    let repositories = || {
+        let names = fs::read_dir(&db).unwrap();
+        let names = names.map(|it| it.unwrap().file_name().into_string().unwrap());
+        names.collect::<BTreeSet<_>>()
+    };
+    let mut built = BTreeSet::new();
+    run(&job, &[], |_| {
+        cargo(&machine, &job.workspace, &["build", "--locked"]);
+        built = repositories();
+        fs::create_dir(db.join("unneeded-0011223344556677")).unwrap();
+    });
+    // Since cargo 1.94.
+    assert!(
+        built.iter().any(|name| name.starts_with("Sub-Mod-")),
+        "{built:?}"
+    );
+    clear_machine(&machine);
+    let job = project(&machine, &registry, true);
+    run(&job, &[], |_| assert_eq!(repositories(), built));
 }
 
 #[test]

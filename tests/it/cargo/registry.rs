@@ -177,27 +177,28 @@ pub(super) fn git_dependency(directory: &Path) {
         "pub const NAME: &str = \"git\";\n",
     )
     .unwrap();
-    for arguments in [
-        &["init", "-q", "-b", "main"][..],
-        &["add", "."],
-        &[
-            "-c",
-            "user.name=a",
-            "-c",
-            "user.email=a@example.org",
-            "commit",
-            "-q",
-            "-m",
-            "one",
-        ],
-    ] {
-        let ran = Command::new("git")
-            .args(arguments)
-            .current_dir(directory)
-            .output()
-            .unwrap();
-        assert!(ran.status.success(), "{ran:?}");
+    git(directory, &["init", "-q", "-b", "main"]);
+    git(directory, &["add", "."]);
+    git(directory, &["commit", "-q", "-m", "one"]);
+}
+
+pub(super) fn git(directory: &Path, arguments: &[&str]) {
+    let options = [
+        "user.name=a",
+        "user.email=a@example.org",
+        // For submodules.
+        "protocol.file.allow=always",
+    ];
+    let mut command = Command::new("git");
+    for option in options {
+        command.args(["-c", option]);
     }
+    let ran = command
+        .args(arguments)
+        .current_dir(directory)
+        .output()
+        .unwrap();
+    assert!(ran.status.success(), "{ran:?}");
 }
 
 /// The directory of this machine's toolchains.
