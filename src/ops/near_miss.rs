@@ -1,4 +1,4 @@
-//! Why a lookup found nothing: the entry that comes closest, and in what it differs.
+//! Why a lookup found nothing: the most similar entry, and how it differs.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -32,41 +32,41 @@ pub struct NearMiss {
     pub difference: Difference,
 }
 
-/// In what an entry differs from what was asked for.
+/// How an entry differs from what a lookup asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Difference {
-    /// Parts of the key; empty if they are not known.
+    /// The parts of the key that differ; empty if they are not known.
     Key(Vec<String>),
-    /// The list of paths: what only the entry has, and what only the lookup has.
+    /// The paths that only the entry has, and those that only the lookup has.
     Paths(Vec<String>, Vec<String>),
-    /// The scope and the ref.
+    /// The scope and the ref of the entry.
     Place(String, String),
 }
 
-/// Entries of other groups and with other keys are read only up to this number: a store with
-/// thousands of them would delay every miss.
+/// The maximum number of entries of other groups with other keys that are read. In a store with
+/// thousands of them, reading them would delay every miss.
 const OTHERS_LIMIT: usize = 1_000;
 
-/// The entry that comes closest to a lookup which found nothing.
+/// The entry that is most similar to what a lookup did not find.
 ///
-/// An entry with the key in another group comes first: then only the paths or the branch are
-/// wrong. Next comes the newest entry of the groups that were searched, and last an entry of
-/// another group that a restore key fits.
+/// An entry with the key in another group comes first: then only the paths or the branch differ.
+/// Next comes the newest entry of the groups that were searched, and last an entry of another group
+/// whose key begins with a restore key.
 pub(crate) fn near_miss(store: &Store, lookup: &Lookup<'_>) -> Option<NearMiss> {
     let (same_key, others) = other_ids(lookup, store.entry_ids(None).ok()?);
-    let mut entries = read(store, lookup, &same_key);
+    let mut entries = read_comparable(store, lookup, &same_key);
     entries.extend(newest_of_groups(store, lookup));
     let found = nearest(lookup, &entries);
     if found.is_some() || others.len() > OTHERS_LIMIT {
         return found;
     }
-    entries.extend(read(store, lookup, &others));
+    entries.extend(read_comparable(store, lookup, &others));
     nearest(lookup, &entries)
 }
 
-/// The entries of groups that were not searched: those that have the key, and the others. Their ids
-/// tell it, so that they need not be read.
+/// The entries of groups that were not searched: those that have the key, and the others. Ids
+/// contain the group and the key, so no entry is read.
 fn other_ids(lookup: &Lookup<'_>, mut ids: Vec<EntryId>) -> (Vec<EntryId>, Vec<EntryId>) {
     let searched: Vec<EntryId> = lookup
         .groups
@@ -80,32 +80,36 @@ fn other_ids(lookup: &Lookup<'_>, mut ids: Vec<EntryId>) -> (Vec<EntryId>, Vec<E
 
 /// The newest entry of each group that was searched.
 fn newest_of_groups(store: &Store, lookup: &Lookup<'_>) -> Vec<Entry> {
-    let read = |id: &EntryId| store.read_entry(id).unwrap_or(None);
     let newest = |group: &EntryGroup| {
-        let mut keys = store.entry_keys(group, None, |id| Ok(read(id))).ok()?;
+        let keys = store.entry_keys(group, None, |id| Ok(read_one(store, id)));
+        let mut keys = keys.ok()?;
         keys.sort_unstable_by_key(|key| Reverse(key.created));
-        keys.iter().find_map(|key| read(&key.id))
+        keys.iter().find_map(|key| read_one(store, &key.id))
     };
     lookup.groups.iter().filter_map(newest).collect()
 }
 
-/// The entries that can be compared. What cannot be read is reported where it is used, and is no
-/// reason to fail here.
-fn read(store: &Store, lookup: &Lookup<'_>, ids: &[EntryId]) -> Vec<Entry> {
-    let entries = ids.iter().filter_map(|id| store.read_entry(id).ok()?);
+/// An entry; none if it does not exist or can't be read. An operation that needs it reports that.
+fn read_one(store: &Store, id: &EntryId) -> Option<Entry> {
+    store.read_entry(id).ok()?
+}
+
+/// Those of some entries that [`is_comparable`] to a lookup.
+fn read_comparable(store: &Store, lookup: &Lookup<'_>, ids: &[EntryId]) -> Vec<Entry> {
+    let entries = ids.iter().filter_map(|id| read_one(store, id));
     entries
         .filter(|entry| is_comparable(lookup, entry))
         .collect()
 }
 
-/// Whether an entry has the kind of those that were searched, and may be named.
+/// Whether an entry has the kind that a lookup asked for, and a scope that may be shown.
 fn is_comparable(lookup: &Lookup<'_>, entry: &Entry) -> bool {
     lookup.groups.iter().any(|group| {
         group.kind == entry.group.kind && (lookup.all_scopes || group.scope == entry.group.scope)
     })
 }
 
-/// Decides among entries that the lookup did not find.
+/// The most similar of some entries that a lookup did not find.
 fn nearest(lookup: &Lookup<'_>, entries: &[Entry]) -> Option<NearMiss> {
     let (own, others): (Vec<&Entry>, Vec<&Entry>) = entries
         .iter()

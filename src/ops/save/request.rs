@@ -91,7 +91,7 @@ impl fmt::Display for Excess {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "its files have {}, and `max-cache-size` leaves {} for them; raise the limit, or cache less",
+            "its files take {}, and `max-cache-size` leaves {} for them; raise the limit, or cache less",
             human::bytes(self.bytes),
             human::bytes(self.max_bytes)
         )

@@ -410,7 +410,7 @@ fn caches_that_exceed_the_limit_of_the_store_together_are_not_saved_in_turn() {
     };
     let job = project(&machine);
     let (_, post) = run(&job, with, |_| build(&job));
-    post.logs("registry is not saved: its files have 300 kB, and `max-cache-size` leaves 1")
+    post.logs("registry is not saved: its files take 300 kB, and `max-cache-size` leaves 1")
         .logs("💾 target: 4 files")
         .does_not_log("removed");
     for _ in 0..2 {

@@ -102,7 +102,7 @@ fn a_cache_that_exceeds_the_limit_of_the_store_alone_is_not_saved_and_evicts_not
         cache.pre().passed();
         cache.main().passed().logs("Cache not found");
         let post = cache.post().passed().logs(
-            "::warning title=local-cache::large is not saved: its files have 500 kB, and \
+            "::warning title=local-cache::large is not saved: its files take 500 kB, and \
              `max-cache-size` leaves 428 kB for them; raise the limit, or cache less",
         );
         assert_eq!(
