@@ -29,11 +29,12 @@ pub(super) struct EntryFinder<'a> {
     store: &'a Store,
     shared_lock: &'a SharedLock,
     monitor: &'a dyn Monitor,
-    /// Entries that are damaged or can't be read now. They stay listed where quarantine fails, and
-    /// must not be found again.
+    /// Entries that can't be read now, and damaged ones that could not be quarantined. They stay
+    /// listed, and must not be found again. Nor does the second tier replace them.
     unusable: HashSet<EntryId>,
-    /// Entries of the second tier that could not be copied.
-    not_fetched: Vec<Entry>,
+    /// Entries of the second tier that were chosen. Each is tried once: it may be damaged whenever it
+    /// is copied.
+    tried: Vec<Entry>,
 }
 
 impl<'a> EntryFinder<'a> {
@@ -47,7 +48,7 @@ impl<'a> EntryFinder<'a> {
             shared_lock,
             monitor,
             unusable: HashSet::new(),
-            not_fetched: Vec::new(),
+            tried: Vec::new(),
         }
     }
 
@@ -112,6 +113,7 @@ impl<'a> EntryFinder<'a> {
                 continue;
             }
             let chosen = &more[index - keys.len()];
+            self.tried.push(chosen.clone());
             if let Some(entry) = self.fetch(chosen, request)? {
                 return Ok(Some(FoundMatch {
                     id: entry.id(),
@@ -121,11 +123,10 @@ impl<'a> EntryFinder<'a> {
                     is_in_store: !request.options.lookup_only,
                 }));
             }
-            self.not_fetched.push(chosen.clone());
         }
     }
 
-    /// What the second tier has of a group besides `local`, without what could not be copied.
+    /// What the second tier has of a group besides `local`, without what was tried.
     fn entries_of_second_tier(
         &self,
         group: &EntryGroup,
@@ -141,7 +142,7 @@ impl<'a> EntryFinder<'a> {
             let has_newer = |it: &EntryKey| it.id == id && it.created >= entry.created;
             !local.iter().any(has_newer)
                 && !self.unusable.contains(&id)
-                && !self.not_fetched.contains(entry)
+                && !self.tried.contains(entry)
         });
         Ok(entries)
     }
@@ -203,7 +204,6 @@ impl<'a> EntryFinder<'a> {
     }
 
     fn quarantine(&mut self, id: &EntryId, found: Option<&Entry>, error: &Error) {
-        self.unusable.insert(id.clone());
         let marked = match error {
             Error::Damaged { path, .. } => self.store.mark_suspect(path),
             _ => Ok(()),
@@ -212,7 +212,12 @@ impl<'a> EntryFinder<'a> {
             let lock = self.shared_lock;
             self.store.quarantine_unless_saved(lock, id, found)
         };
-        let warning = match marked.and_then(|()| quarantine()) {
+        let quarantined = marked.and_then(|()| quarantine());
+        if !matches!(quarantined, Ok(true)) {
+            // It stays listed.
+            self.unusable.insert(id.clone());
+        }
+        let warning = match quarantined {
             Ok(true) => format!("{error}; entry {id} is quarantined and treated as a miss"),
             Ok(false) => {
                 format!("{error}; entry {id} is a miss, and another process saves it again")

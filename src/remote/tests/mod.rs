@@ -1,5 +1,6 @@
 //! Two machines, each with a store, and one bucket in memory.
 
+mod damage;
 mod hostile;
 mod machine;
 
