@@ -1,9 +1,9 @@
 //! The packs and packed contents that a save may refer to.
 //!
 //! Reading the index of each pack takes long in a store with thousands of packs. For more than
-//! [`MANY`] packs, the derived file `contents` names what they hold. A pack is named by the digest
-//! of its index, so what is known of it stays true while it exists. It may be damaged since, so it
-//! is opened before the first new reference to it.
+//! [`MANY`] packs, the derived file `contents` lists their contents. The name of a pack is the
+//! digest of its index, so this list stays right while the pack exists. But the pack may have been
+//! damaged since, so it is opened before the first new reference to it.
 
 use std::collections::{HashMap, HashSet};
 
@@ -18,7 +18,7 @@ use crate::workers;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PackSlot(usize);
 
-/// A content that is in a pack, or will be when the save is done.
+/// A content that is in a pack of the store, or in one that the save is writing.
 #[derive(Clone, Copy)]
 pub(super) struct KnownContent {
     pub(super) slot: PackSlot,
@@ -34,12 +34,12 @@ type Contents = Vec<(Digest, u32)>;
 
 #[derive(Default)]
 pub(super) struct KnownPacks {
-    /// The packs by slot; none for one that is still being written.
+    /// The packs by slot; none for a pack that is being written.
     packs: Vec<Option<Digest>>,
     slots: HashMap<Digest, PackSlot>,
-    /// The packs of contents: of those that the store had, and of those written so far.
+    /// The contents of the packs in the store and of those that are being written.
     contents: HashMap<Digest, KnownContent>,
-    /// Packs of the store that were not opened.
+    /// Packs in the store that were not opened yet.
     unopened: HashSet<PackSlot>,
 }
 
@@ -114,13 +114,18 @@ impl KnownPacks {
         self.packs[slot.0] = Some(id);
     }
 
-    /// A content in a pack. None if no intact pack is known to have it.
+    /// A content in a pack. None if no intact pack is known to contain it.
     pub(super) fn find(&mut self, store: &Store, content: &Digest) -> Result<Option<KnownContent>> {
         let Some(known) = self.contents.get(content).copied() else {
             return Ok(None);
         };
         let KnownContent { slot, .. } = known;
-        if !self.unopened.remove(&slot) || self.is_intact(store, slot)? {
+        if !self.unopened.contains(&slot) {
+            return Ok(Some(known));
+        }
+        let is_intact = self.is_intact(store, slot)?;
+        self.unopened.remove(&slot);
+        if is_intact {
             return Ok(Some(known));
         }
         self.contents.retain(|_, known| known.slot != slot);
@@ -152,8 +157,8 @@ impl WrittenPacks {
     }
 }
 
-/// The contents of packs, without those of packs that are damaged, which are marked as suspect, or
-/// can't be read now. The contents of both are stored again.
+/// Reads the indexes of packs. Skips packs that can't be read now, and damaged ones, which it marks
+/// as suspect: a save stores their contents again.
 fn read_contents(store: &Store, ids: Vec<Digest>) -> Result<Vec<(Digest, Contents)>> {
     let indexes = workers::map(&ids, |id| store.open_pack(id).map(|(_, _, index)| index));
     let mut read = Vec::with_capacity(indexes.len());
@@ -170,4 +175,29 @@ fn read_contents(store: &Store, ids: Vec<Digest>) -> Result<Vec<(Digest, Content
         }
     }
     Ok(read)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fs::{files, remove_tree};
+
+    #[test]
+    fn a_pack_that_could_not_be_checked_is_checked_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::create(&dir.path().join("cache")).unwrap();
+        let (pack, content) = (Digest::of(b"pack"), Digest::of(b"content"));
+        files::write_new(&store.layout.pack(&pack), 0o600, b"damaged").unwrap();
+        // The damage can't be noted.
+        let quarantine = store.layout.quarantine();
+        remove_tree(&quarantine).unwrap();
+        files::write_new(&quarantine, 0o600, b"").unwrap();
+        let mut known = KnownPacks::default();
+        known.add(pack, &[(content, 7)], false);
+        for _ in 0..2 {
+            assert!(known.find(&store, &content).is_err());
+        }
+        files::remove(&quarantine).unwrap();
+        assert!(known.find(&store, &content).unwrap().is_none());
+    }
 }
