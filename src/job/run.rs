@@ -130,7 +130,8 @@ fn take_records(store: &Store, name: &str) -> Option<Vec<RestoreRecord>> {
     serde_json::from_slice(&bytes).ok()
 }
 
-/// Removes old generations. While others use the store nothing is removed; a later job does it.
+/// Removes old generations, and more if the store is too large. While others use the store nothing
+/// is removed; a later job does it.
 fn enforce_retention(
     context: &JobContext<'_>,
     task: &SaveTask,
@@ -152,10 +153,13 @@ fn enforce_retention(
             (CacheKind::Target, target),
         ]),
         groups: Some(groups.iter().map(EntryGroup::id).collect()),
-        max_bytes: task.max_bytes,
         ..RetentionPolicy::default()
     };
-    let evicted = if policy.max_bytes.is_some() {
+    let evicted = if exceeds(store, task.max_bytes)? {
+        let policy = RetentionPolicy {
+            max_bytes: task.max_bytes,
+            ..policy
+        };
         prune(store, &policy, false, context.monitor).map(|pruned| pruned.evicted())
     } else {
         prune_groups(store, groups, &policy, context.monitor)
@@ -166,4 +170,12 @@ fn enforce_retention(
     };
     reply.evicted = (count > 0).then_some((count, freed_bytes));
     Ok(())
+}
+
+/// Whether a store is larger than a limit. Entries need no more than the store has.
+fn exceeds(store: &Store, max_bytes: Option<u64>) -> Result<bool> {
+    match max_bytes {
+        Some(limit) => Ok(store.allocated_bytes()? > limit),
+        None => Ok(false),
+    }
 }

@@ -144,6 +144,14 @@ fn a_job_collects_garbage_only_if_there_may_be_some() {
     save_data(&machine, "second");
     assert!(garbage.exists(), "nothing says that there is garbage");
 
+    let job = machine.job();
+    job.file("data/file", "limited");
+    let mut limited = data_step(&job, "limited").with("max-cache-size", "1GB");
+    limited.pre().passed();
+    limited.main().passed();
+    limited.post().passed().logs("Cache saved with key");
+    assert!(garbage.exists(), "the store is smaller than its limit");
+
     let left = store.join("tmp/left");
     std::fs::write(&left, "").unwrap();
     save_data(&machine, "third");
