@@ -1,7 +1,8 @@
-//! Derived files: they repeat what other files of the store say, so that those need not be read.
+//! Derived files repeat contents of many other files of the store, so that one file is read instead
+//! of many.
 //!
-//! A derived file can be removed at any time. One that is damaged, or that this program can't read,
-//! counts as missing.
+//! A derived file can be removed at any time. One that is damaged or can't be read counts as
+//! missing.
 
 use std::path::Path;
 
@@ -13,11 +14,11 @@ use super::open::Store;
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 
-/// Bytes of a derived file that is read.
+/// The maximum length of a derived file that is read, in bytes.
 const MAX_DERIVED: u64 = 512 << 20;
 
-/// What is derived is read again when more than this number of files is unknown or gone. Fewer are
-/// read each time, which is faster than writing a new derived file.
+/// A derived file is used for more than this number of files, and written again when more than this
+/// number of them is new or gone. Up to this number, reading the files is faster than writing it.
 pub(super) const MANY: usize = 64;
 
 impl Store {

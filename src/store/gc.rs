@@ -101,8 +101,10 @@ impl Store {
         }
         self.collect_used_times(&mut sweep)?;
         sweep.derived()?;
+        // Leftovers that can't be removed are tried again a day later.
+        let is_complete = !live.is_incomplete && sweep.is_complete();
         sweep.leftovers()?;
-        if !live.is_incomplete && sweep.is_complete() {
+        if is_complete {
             self.note_collection();
         }
         Ok(sweep.finish(monitor))
@@ -367,6 +369,7 @@ impl Store {
     }
 
     fn collect_ready_copies(&self, live: &LiveData, sweep: &mut Sweep<'_>) -> Result<()> {
+        sweep.clear_place_of(&self.layout.ready_copies())?;
         let copies = match self.ready_copies() {
             Err(error) => return sweep.go_on(Err(error)),
             Ok(copies) => copies,

@@ -8,9 +8,10 @@ use std::ffi::OsStr;
 use std::path::Path;
 
 use super::derived::MANY;
+use super::garbage::LEFT_AFTER;
 use super::open::Store;
 use crate::error::{Error, Result};
-use crate::fs::{Timestamp, effective_uid};
+use crate::fs::{FileKind, Stat, Timestamp, effective_uid, is_temp_name};
 use crate::monitor::Monitor;
 
 const DAY: i64 = 86_400;
@@ -73,8 +74,18 @@ impl<'s> Sweep<'s> {
         }
     }
 
+    /// Removes a file or symlink in the place of a directory that is created when it is needed.
+    pub(super) fn clear_place_of(&mut self, dir: &Path) -> Result<()> {
+        match self.store.dir.stat(dir) {
+            Ok(Some(stat)) if stat.kind != FileKind::Directory => self.remove(dir),
+            // Reading the directory reports the error.
+            _ => Ok(()),
+        }
+    }
+
     /// Removes the files of a directory for which `retain` is false.
     pub(super) fn sweep(&mut self, dir: &Path, retain: impl Fn(&OsStr) -> bool) -> Result<()> {
+        self.clear_place_of(dir)?;
         let names = match self.store.dir.list(dir) {
             Err(error) => return self.go_on(Err(error)),
             Ok(names) => names,
@@ -87,12 +98,9 @@ impl<'s> Sweep<'s> {
 
     /// Removes the files of a directory that did not change for `max_age` seconds.
     pub(super) fn sweep_old(&mut self, dir: &Path, max_age: i64) -> Result<()> {
-        let now = Timestamp::now().seconds;
         let store = self.store;
         self.sweep(dir, |name| {
-            let found = store.dir.stat(&dir.join(name)).ok().flatten();
-            let changed = found.map_or(now, |stat| stat.ctime.seconds);
-            now.saturating_sub(changed) < max_age
+            age_of(store, &dir.join(name), |stat| stat.ctime) < max_age
         })
     }
 
@@ -111,7 +119,8 @@ impl<'s> Sweep<'s> {
         let is_read = |name: &OsStr| name.to_str().and_then(|name| entries.get(name)) > Some(&MANY);
         self.sweep(&layout.keys_dir(), is_read)?;
         if self.store.pack_ids()?.len() <= MANY {
-            self.go_on(dir.remove(&layout.pack_contents()))?;
+            // Somebody may have put a directory in the place of the file.
+            self.go_on(dir.remove_tree(&layout.pack_contents()))?;
         }
         Ok(())
     }
@@ -139,7 +148,21 @@ impl<'s> Sweep<'s> {
         self.sweep(&layout.locks(), |name| name == "store" || name == "turn")?;
         self.sweep_old(&layout.quarantine(), QUARANTINE_AGE)?;
         self.sweep_old(&layout.job_states(), JOB_STATE_AGE)?;
+        self.temporary_names()?;
         self.unfinished()
+    }
+
+    /// Directories and the journal are created under temporary names outside of `tmp`, without a
+    /// lock. An old one was left by a killed process.
+    fn temporary_names(&mut self) -> Result<()> {
+        let store = self.store;
+        for dir in [store.layout.root(), &store.layout.events()] {
+            let age = |name: &OsStr| age_of(store, &dir.join(name), |stat| stat.mtime);
+            self.sweep(dir, |name| {
+                !is_temp_name(name.as_encoded_bytes()) || age(name) <= LEFT_AFTER
+            })?;
+        }
+        Ok(())
     }
 
     /// Every process that writes to `tmp` holds `locks/store`, so processes that were killed left
@@ -167,4 +190,12 @@ impl<'s> Sweep<'s> {
         let found = self.store.dir.stat(path).ok().flatten();
         found.is_some_and(|stat| stat.uid != effective_uid())
     }
+}
+
+/// Seconds since a time of a file. Zero if the file is gone or can't be looked at.
+fn age_of(store: &Store, path: &Path, time: impl Fn(Stat) -> Timestamp) -> i64 {
+    let found = store.dir.stat(path).ok().flatten();
+    found.map_or(0, |stat| {
+        Timestamp::now().seconds.saturating_sub(time(stat).seconds)
+    })
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use local_cache::{Entry, EntryId, Timestamp};
 
+use crate::support::mounts::Mount;
 use crate::support::tools::is_installed;
 use crate::support::{RunResult, Sandbox, forge, strace};
 
@@ -197,6 +198,65 @@ fn a_save_does_not_refer_to_a_damaged_pack_whose_contents_are_known() {
     let other = case.sandbox.job("other");
     assert!(case.sandbox.restore(&other, "after").succeeded().is_hit());
     assert_eq!(fs::read(other.join("tree/file")).unwrap(), b"wanted");
+}
+
+#[test]
+fn a_damaged_list_of_contents_is_none() {
+    let case = Case::new();
+    case.add_pack(&[b"known"]);
+    case.publish_all(0..MANY);
+    let contents = case.sandbox.store().join("contents");
+    let packs = || {
+        let packs = fs::read_dir(case.sandbox.store().join("packs")).unwrap();
+        packs.count()
+    };
+    let mut number = 0;
+    let mut save = |content: &str| {
+        number += 1;
+        let key = format!("save-{number}");
+        fs::write(case.job.join("tree/file"), content).unwrap();
+        case.sandbox.save(&case.job, &key).succeeded();
+        let other = case.sandbox.job(&key);
+        assert!(case.sandbox.restore(&other, &key).succeeded().is_hit());
+        assert_eq!(
+            fs::read_to_string(other.join("tree/file")).unwrap(),
+            content
+        );
+    };
+    save("known");
+    let whole = fs::read(&contents).unwrap();
+    let before = packs();
+    for length in [0, 10, whole.len() / 2, whole.len() - 1] {
+        fs::write(&contents, &whole[..length]).unwrap();
+        save("known");
+        assert_eq!(packs(), before, "{length} bytes");
+        assert!(fs::read(&contents).unwrap() == whole, "{length} bytes");
+    }
+    // It now says that a pack holds what no pack holds.
+    let [known, unknown] = [b"known".as_slice(), b"unknown"].map(|it| *blake3::hash(it).as_bytes());
+    let mut changed = whole;
+    let at = changed.windows(32).position(|digest| digest == known);
+    changed[at.unwrap()..][..32].copy_from_slice(&unknown);
+    fs::write(&contents, changed).unwrap();
+    save("unknown");
+}
+
+#[test]
+fn a_leftover_that_cannot_be_removed_is_no_reason_to_collect_again() {
+    let sandbox = Sandbox::new();
+    let job = sandbox.job("job");
+    fs::create_dir_all(job.join("tree")).unwrap();
+    sandbox.save(&job, "k").succeeded();
+    let mounted = sandbox.store().join("tmp/left/mounted");
+    fs::create_dir_all(&mounted).unwrap();
+    let Some(_bound) = Mount::bind(&job, &mounted, "a directory that stays") else {
+        return;
+    };
+    let collected = sandbox.store().join("collected");
+    drop(fs::remove_file(&collected));
+    let pruned = sandbox.prune(5).exited(0);
+    assert_eq!(pruned.warnings().len(), 1, "{pruned:#?}");
+    assert!(mounted.exists() && collected.exists());
 }
 
 #[test]

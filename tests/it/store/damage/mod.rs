@@ -8,6 +8,9 @@ mod case;
 mod race;
 
 use std::fs;
+use std::path::Path;
+
+use local_cache::store::layout::Layout;
 
 use crate::support::compare::{assert_same, snapshot};
 use crate::support::{Sandbox, trees};
@@ -188,16 +191,8 @@ fn a_damaged_entry_in_an_unwritable_store_is_a_miss_too() {
 
 #[test]
 fn missing_directories_of_the_store_do_no_harm() {
-    for dir in [
-        "entries",
-        "manifests",
-        "packs",
-        "blobs",
-        "used",
-        "locks",
-        "tmp",
-        "quarantine",
-    ] {
+    for dir in Layout::new(Path::new("")).subdirectories() {
+        let dir = dir.file_name().unwrap();
         let sandbox = Sandbox::new();
         let job = sandbox.job("job");
         trees::small(&job.join("tree"), 1);
@@ -205,7 +200,11 @@ fn missing_directories_of_the_store_do_no_harm() {
         fs::remove_dir_all(sandbox.store().join(dir)).unwrap();
         let ran = sandbox.restore(&sandbox.job("other"), "k").exited(0);
         ran.warnings();
-        assert!(sandbox.save(&job, "k2").exited(0).is_saved(), "{dir}");
+        assert!(
+            sandbox.save(&job, "k2").exited(0).is_saved(),
+            "{}",
+            dir.display()
+        );
         sandbox.mirror(&sandbox.job("third"), "k2").succeeded();
         assert_same(
             &snapshot(&job.join("tree")),
@@ -213,6 +212,43 @@ fn missing_directories_of_the_store_do_no_harm() {
         );
         fs::remove_dir_all(sandbox.store().join(dir)).unwrap();
         sandbox.prune(5).exited(0).warnings();
+    }
+}
+
+#[test]
+fn a_prune_removes_what_is_in_the_place_of_a_file_or_directory_that_can_be_made_again() {
+    type Place = fn(&Path, &Path);
+    let directory: Place = |path, _| trees::write(&path.join("inside"), b"x");
+    let file: Place = |path, _| fs::write(path, "x").unwrap();
+    let link: Place = |path, outside| std::os::unix::fs::symlink(outside, path).unwrap();
+    let files = ["collected", "contents"].map(|name| (name, vec![directory]));
+    let directories = ["events", "keys", "lent", "memories", "ready", "seen"];
+    let directories = directories.map(|name| (name, vec![file, link]));
+    for (name, places) in files.into_iter().chain(directories) {
+        for put in places {
+            let sandbox = Sandbox::new();
+            let job = sandbox.job("job");
+            trees::small(&job.join("tree"), 1);
+            for key in ["a", "b"] {
+                sandbox.save(&job, key).succeeded();
+            }
+            let outside = sandbox.job("outside");
+            trees::write(&outside.join("kept"), b"kept");
+            let path = sandbox.store().join(name);
+            drop(fs::remove_file(&path));
+            drop(fs::remove_dir_all(&path));
+            put(&path, &outside);
+            let pruned = sandbox.prune(1).succeeded();
+            assert!(pruned.warnings().is_empty(), "{name}: {pruned:#?}");
+            assert_eq!(files_in(&sandbox.store().join("entries")).len(), 1);
+            if name == "collected" {
+                assert!(path.is_file());
+            } else {
+                assert!(path.symlink_metadata().is_err(), "{name}");
+            }
+            assert!(sandbox.store().join("collected").is_file(), "{name}");
+            assert!(outside.join("kept").exists());
+        }
     }
 }
 

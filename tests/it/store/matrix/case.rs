@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 
 use super::change::{self, Change};
-use super::fixture::{DAMAGED, Fixture, OTHER, Target};
+use super::fixture::{DAMAGED, Fixture, OTHER, Target, directories_of_new_store};
 use crate::support::RunResult;
 use crate::support::compare::{Snapshot, difference, identities, snapshot};
 use crate::support::tools::copy_tree;
@@ -39,21 +39,13 @@ const CHANGING: [&[&str]; 7] = [
 
 const RESTORE: &[&str] = &["restore", "--json", "--key", DAMAGED, "tree"];
 
-/// What every command needs.
-const VITAL: [&str; 12] = [
-    "store",
-    "entries",
-    "manifests",
-    "packs",
-    "blobs",
-    "used",
-    "locks",
-    "tmp",
-    "quarantine",
-    "store-lock",
-    "turn-lock",
-    "format",
-];
+/// Whether every command needs a target.
+fn is_vital(target: &Target) -> bool {
+    matches!(
+        &*target.name,
+        "store" | "store-lock" | "turn-lock" | "format"
+    ) || directories_of_new_store().contains(&target.name)
+}
 
 type Check<T = ()> = Result<T, String>;
 
@@ -128,9 +120,8 @@ impl<'f> Case<'f> {
 
     /// Whether the change makes the whole store unusable, which every command reports.
     fn may_refuse(&self) -> bool {
-        let is_vital = VITAL.contains(&self.target.name);
         // What is missing is created again. A store without its format has no version.
-        is_vital && (self.change != Change::Delete || self.target.name == "format")
+        is_vital(self.target) && (self.change != Change::Delete || self.target.name == "format")
     }
 
     fn damage(&self) {
@@ -170,7 +161,7 @@ impl<'f> Case<'f> {
         let ran = self.run(job, arguments)?;
         let may_fail = matches!(arguments[0], "show" | "verify" | "doctor") || self.may_refuse()
             // The journal itself can't be read.
-            || (arguments[0] == "stats" && matches!(self.target.name, "journal" | "events"));
+            || (arguments[0] == "stats" && matches!(&*self.target.name, "journal" | "events"));
         demand(ran.code == Some(0) || may_fail, "it failed", &ran)
     }
 
@@ -187,8 +178,8 @@ impl<'f> Case<'f> {
             ["restore", ..] => {
                 demand(succeeded, "it failed", ran)?;
                 is_restored(job, ran, &self.fixture.wanted)?;
-                let is_gone =
-                    matches!(self.target.name, "entry" | "entries" | "store") || self.may_refuse();
+                let is_gone = matches!(&*self.target.name, "entry" | "entries" | "store")
+                    || self.may_refuse();
                 let is_explained = ran.is_hit() || !is_verified || is_gone;
                 demand(is_explained, "a miss, and verify found nothing", ran)
             }
@@ -227,8 +218,7 @@ impl<'f> Case<'f> {
         if ran.code == Some(0) && ran.is_hit() {
             return is_restored(&job, &ran, &self.fixture.wanted_other);
         }
-        let is_shared = VITAL.contains(&self.target.name);
-        demand(is_shared, "the other entry is lost", &ran)?;
+        demand(is_vital(self.target), "the other entry is lost", &ran)?;
         demand(!job.join("tree").exists(), "a miss wrote something", &ran)
     }
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use local_cache::Store;
+use local_cache::store::layout::Layout;
 use serde_json::Value;
 
 use crate::support::compare::{Snapshot, snapshot};
@@ -15,25 +16,12 @@ pub(super) const DAMAGED: &str = "a-2";
 /// The key of an entry that needs none of these files.
 pub(super) const OTHER: &str = "b";
 
-/// All directories of a store.
-const DIRECTORIES: [&str; 12] = [
-    "blobs",
-    "entries",
-    "events",
-    "locks",
-    "manifests",
-    "memories",
-    "packs",
-    "quarantine",
-    "ready",
-    "seen",
-    "tmp",
-    "used",
-];
+/// The directories of a store that are created when they are needed.
+const LATER_DIRECTORIES: [&str; 6] = ["events", "keys", "lent", "memories", "ready", "seen"];
 
 /// What is damaged.
 pub(super) struct Target {
-    pub(super) name: &'static str,
+    pub(super) name: String,
     /// Below the store.
     pub(super) path: PathBuf,
     pub(super) is_directory: bool,
@@ -154,6 +142,11 @@ fn add_rare_files(sandbox: &Sandbox) {
     store.put_job_state("state", b"[]").unwrap();
     let at = sandbox.store();
     trees::write(&at.join("size"), b"{}");
+    trees::write(&at.join("collected"), b"");
+    trees::write(&at.join("contents"), b"of packs");
+    trees::write(&at.join("keys/0123456789abcdef"), b"of entries");
+    let note = format!("lent/{}-0-1-1", "0".repeat(64));
+    trees::write(&at.join(note), b"");
     trees::write(
         &at.join("events/events.jsonl"),
         b"{\"time\":1,\"phase\":\"pre\"}\n",
@@ -179,16 +172,16 @@ impl Target {
         store.join(&self.path)
     }
 
-    fn file(name: &'static str, path: impl Into<PathBuf>) -> Self {
+    fn file(name: impl Into<String>, path: impl Into<PathBuf>) -> Self {
         Self {
-            name,
+            name: name.into(),
             path: path.into(),
             is_directory: false,
             twin: None,
         }
     }
 
-    fn directory(name: &'static str, path: impl Into<PathBuf>) -> Self {
+    fn directory(name: impl Into<String>, path: impl Into<PathBuf>) -> Self {
         Self {
             is_directory: true,
             ..Self::file(name, path)
@@ -275,6 +268,10 @@ fn other_files(store: &Path) -> Vec<Target> {
         Target::file("format", "format.json"),
         Target::file("tag", "CACHEDIR.TAG"),
         Target::file("size", "size"),
+        Target::file("collected", "collected"),
+        Target::file("contents", "contents"),
+        Target::file("keys-of-group", "keys/0123456789abcdef"),
+        Target::file("note", &in_dir(store, "lent")[0]),
         Target::file("state", "memories/state"),
         Target::file("journal", "events/events.jsonl"),
         Target::file("quarantined", &quarantine[0]),
@@ -285,14 +282,22 @@ fn other_files(store: &Path) -> Vec<Target> {
 
 /// The store, and every directory in it.
 fn directories(store: &Path) -> Vec<Target> {
-    let mut targets = vec![Target::directory("store", "")];
-    for name in DIRECTORIES {
-        targets.push(Target::directory(name, name));
-    }
+    let mut wanted = directories_of_new_store();
+    wanted.extend(LATER_DIRECTORIES.map(str::to_owned));
+    wanted.sort();
     let found = names(store).into_iter();
     let found: Vec<String> = found.filter(|name| store.join(name).is_dir()).collect();
-    assert_eq!(found, DIRECTORIES, "the matrix knows every directory");
+    assert_eq!(found, wanted, "the matrix knows every directory");
+    let mut targets = vec![Target::directory("store", "")];
+    targets.extend(found.iter().map(|name| Target::directory(name, name)));
     targets
+}
+
+/// The names of the directories that are created with a store. Every command needs them.
+pub(super) fn directories_of_new_store() -> Vec<String> {
+    let directories = Layout::new(Path::new("")).subdirectories();
+    let name = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().to_owned();
+    directories.iter().map(name).collect()
 }
 
 fn names(dir: &Path) -> Vec<String> {
