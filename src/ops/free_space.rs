@@ -1,13 +1,15 @@
-//! The disk guard: measure the disk, and remove what can be removed when it is too full.
+//! The disk guard: measures the disk, and removes data from the store while a limit is exceeded.
+//! [`crate::store::disk_limits`] decides what is removed.
 //!
-//! With nothing to do this costs two `statvfs` calls and, if the size of the store is limited, a
-//! look at the size of each of its files. [`crate::store::disk_limits`] decides.
+//! If no limit is exceeded, this costs two `statvfs` calls and, if the size of the store is limited,
+//! the time to measure that ([`crate::store::size`]).
 //!
 //! Files in use are safe: only the holder of the exclusive lock removes anything, so nobody
 //! restores or saves meanwhile. If others use the store for longer than [`GC_TIMEOUT`], nothing is
-//! removed and the report says so. A later phase does it.
+//! removed, and the report contains [`DiskNotice::InUse`]. A later phase tries again.
 
-use std::path::Path;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -25,8 +27,8 @@ use crate::store::ready::ReadyCopy;
 use crate::store::retention::RetentionPolicy;
 use crate::store::{CacheKind, CacheScope, Store};
 
-/// How often the guard plans. The inodes of ready copies are an upper bound, so a removal may free
-/// fewer than planned; the guard then plans again.
+/// How many times the guard plans removals. A removal may free less than planned, for example fewer
+/// inodes, or nothing of another user's ready copy; the guard then plans again.
 const ROUNDS: usize = 3;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,7 +66,7 @@ impl From<Volume> for DiskUsage {
     }
 }
 
-/// What people should know about the disk.
+/// A state of the disk that users are told about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DiskNotice {
@@ -174,6 +176,7 @@ fn free_space(
         policy,
         gc_lock,
         report,
+        tried_copies: HashSet::new(),
     };
     cleaner.run(monitor)
 }
@@ -192,6 +195,8 @@ struct Cleaner<'a> {
     policy: &'a GuardPolicy,
     gc_lock: GcLock,
     report: &'a mut GuardReport,
+    /// The ready copies that the guard removed or tried to remove.
+    tried_copies: HashSet<PathBuf>,
 }
 
 /// What one round of removals did.
@@ -260,12 +265,15 @@ impl Cleaner<'_> {
             let numbers = files.of(&listed.entry, monitor)?;
             entries.push(listed.candidate(numbers, &self.policy.default_branches));
         }
-        // Without permission to look, they stay.
-        let copies = self.store.ready_copies().unwrap_or_default();
-        let mut ready_copies = Vec::with_capacity(copies.len());
-        for copy in &copies {
-            ready_copies.push(self.ready_candidate(copy, &listed)?);
-        }
+        // Copies that can't be listed stay.
+        let mut copies = self.store.ready_copies().unwrap_or_default();
+        // In a shared store, a copy may belong to another user and stay. If it were planned again,
+        // no entry would be evicted in its place.
+        copies.retain(|copy| !self.tried_copies.contains(&copy.path));
+        let ready_copies: Vec<_> = copies
+            .iter()
+            .map(|copy| self.ready_candidate(copy, &listed))
+            .collect();
         let contents = StoreContents {
             ready_copies: &ready_copies,
             entries: &entries,
@@ -278,9 +286,15 @@ impl Cleaner<'_> {
         };
         let plan = plan(shortfall, contents, &policy, Timestamp::now());
         for number in &plan.ready_copies {
-            self.store.remove_ready_copy(&copies[*number])?;
-            let freed = &mut self.report.freed_bytes;
-            *freed = freed.saturating_add(copies[*number].bytes);
+            let copy = &copies[*number];
+            let freed = match self.store.remove_ready_copy(copy) {
+                // A part of it stays, perhaps another user's. Garbage collection reports that.
+                Err(error) if self.store.is_unreadable(&error) => 0,
+                other => other?,
+            };
+            let freed_bytes = &mut self.report.freed_bytes;
+            *freed_bytes = freed_bytes.saturating_add(freed);
+            self.tried_copies.insert(copy.path.clone());
         }
         let mut evicted = Vec::with_capacity(plan.entries.len());
         for eviction in &plan.entries {
@@ -316,18 +330,19 @@ impl Cleaner<'_> {
         self.collect_garbage(monitor)
     }
 
-    /// Counts as many inodes as the entry has names. That is too many if some are hard links; the
-    /// next round then evicts more. If an entry has several ready copies, the first stands for all.
-    fn ready_candidate(&self, copy: &ReadyCopy, listed: &[ListedEntry]) -> Result<ReadyCandidate> {
+    /// The number of inodes is that of the entry's files and directories, which is too high if some
+    /// are hard links; the next round then evicts more. The copy of an entry's first root counts for
+    /// all of its roots.
+    fn ready_candidate(&self, copy: &ReadyCopy, listed: &[ListedEntry]) -> ReadyCandidate {
         let entry = listed
             .iter()
             .map(|listed| &listed.entry)
             .find(|entry| entry.manifest == copy.manifest && copy.root == 0);
-        Ok(ReadyCandidate {
+        ReadyCandidate {
             name: copy.path.display().to_string(),
             bytes: copy.bytes,
             files: entry.map_or(0, |entry| entry.files.saturating_add(entry.directories)),
-            last_used: self.store.kept_since(copy)?.unwrap_or_default(),
-        })
+            last_used: self.store.kept_since(copy),
+        }
     }
 }

@@ -374,16 +374,18 @@ impl Store {
             Err(error) => return sweep.go_on(Err(error)),
             Ok(copies) => copies,
         };
-        let mut kept = Vec::with_capacity(copies.len());
-        for copy in copies {
-            let since = self.kept_since(&copy)?.unwrap_or_default();
-            kept.push((copy, since));
-        }
+        let with_time = |copy| {
+            let since = self.kept_since(&copy);
+            (copy, since)
+        };
+        let kept: Vec<_> = copies.into_iter().map(with_time).collect();
         let surplus = ready::surplus(&kept, Timestamp::now());
         for (copy, _) in &kept {
             if !live.manifests.contains_key(&copy.manifest) || surplus.contains(&copy) {
-                sweep.go_on(self.remove_ready_copy(copy))?;
-                sweep.stats.bytes = sweep.stats.bytes.saturating_add(copy.bytes);
+                let bytes = &mut sweep.stats.bytes;
+                let removed = self.remove_ready_copy(copy);
+                let removed = removed.map(|freed| *bytes = bytes.saturating_add(freed));
+                sweep.go_on(removed)?;
             }
         }
         // Of jobs that did not return their directories.

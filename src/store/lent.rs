@@ -39,13 +39,14 @@ impl Store {
         names.any(|name| name.starts_with(&prefix))
     }
 
-    /// Whether a directory is noted. Forgets it, because its job returns it.
-    pub(super) fn take_back(&self, manifest: &Digest, number: u32, stat: &Stat) -> Result<bool> {
+    /// Whether a directory is noted. Removes the note, because the job returns the directory.
+    pub(super) fn take_back(&self, manifest: &Digest, number: u32, stat: &Stat) -> bool {
         let note = self.layout.lent(manifest, number, stat);
-        let is_noted = self.dir.stat(&note)?.is_some();
+        let is_noted = matches!(self.dir.stat(&note), Ok(Some(_)));
         if is_noted {
-            self.dir.remove(&note)?;
+            // Garbage collection removes a note that stays.
+            drop(self.dir.remove_tree(&note));
         }
-        Ok(is_noted)
+        is_noted
     }
 }

@@ -94,10 +94,11 @@ impl Store {
             .collect())
     }
 
-    /// When a ready copy was moved into the store; none if it has been removed.
-    pub(crate) fn kept_since(&self, copy: &ReadyCopy) -> Result<Option<Timestamp>> {
+    /// When a ready copy was moved into the store; the epoch if it is gone or can't be looked at.
+    pub(crate) fn kept_since(&self, copy: &ReadyCopy) -> Timestamp {
+        let found = self.dir.stat(&copy.path).ok().flatten();
         // A rename changes the ctime of what is renamed, but not its mtime.
-        Ok(self.dir.stat(&copy.path)?.map(|stat| stat.ctime))
+        found.map_or_else(Timestamp::default, |stat| stat.ctime)
     }
 
     /// Moves the directories among an entry's roots into the store. Where there is a ready copy
@@ -116,7 +117,7 @@ impl Store {
             let Some(stat) = files::stat_link(path)? else {
                 continue;
             };
-            let was_lent = self.take_back(manifest, number, &stat)?;
+            let was_lent = self.take_back(manifest, number, &stat);
             let is_first = !present.iter().any(|copy| copy.is_of(manifest, number));
             if !is_first && !was_lent {
                 continue;
@@ -132,7 +133,7 @@ impl Store {
     }
 
     /// Moves ready copies to where roots are missing: of several the one that was kept last, so that
-    /// those which are not needed grow old.
+    /// those which are not needed grow old. On an error, roots that were missing are missing again.
     pub(crate) fn take_ready_copies(
         &self,
         manifest: &Digest,
@@ -142,17 +143,14 @@ impl Store {
         // The restore works without them.
         let mut copies = self.ready_copies().unwrap_or_default();
         copies.retain(|copy| copy.manifest == *manifest);
-        copies.sort_by_cached_key(|copy| Reverse(self.kept_since(copy).unwrap_or_default()));
+        copies.sort_by_cached_key(|copy| Reverse(self.kept_since(copy)));
         let mut result = TakenCopies::default();
         for (number, path) in directories(tree, roots) {
             let is_missing = matches!(files::stat_link(path), Ok(None));
-            let mut is_taken = false;
-            for copy in copies.iter().filter(|copy| copy.is_of(manifest, number)) {
-                is_taken = self.take_ready_copy(copy, path)?;
-                if is_taken {
-                    break;
-                }
-            }
+            let copies = copies.iter().filter(|copy| copy.is_of(manifest, number));
+            let is_taken = self
+                .take_first_ready_copy(copies, path)
+                .inspect_err(|_| self.discard_taken(&result.taken))?;
             if is_taken {
                 result.taken.push(path.to_owned());
                 self.note_lent(manifest, number, path);
@@ -175,6 +173,20 @@ impl Store {
         }
     }
 
+    /// Moves the first of some ready copies that can be moved to `path`. Returns false if none can.
+    fn take_first_ready_copy<'c>(
+        &self,
+        copies: impl Iterator<Item = &'c ReadyCopy>,
+        path: &Path,
+    ) -> Result<bool> {
+        for copy in copies {
+            if self.take_ready_copy(copy, path)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Moves a ready copy to `path`. Returns false if it is not a directory of this user.
     ///
     /// No lock decides who gets it: the rename fails if another job was faster, and also if the
@@ -189,7 +201,8 @@ impl Store {
             return Ok(false);
         }
         let identity = |stat: Stat| (stat.device, stat.inode);
-        if files::stat_link(path)?.map(identity) == Some(identity(kept)) {
+        let moved = files::stat_link(path).ok().flatten();
+        if moved.map(identity) == Some(identity(kept)) {
             return Ok(true);
         }
         // Somebody replaced it before the rename, perhaps by a symlink.
@@ -198,15 +211,16 @@ impl Store {
         Ok(false)
     }
 
-    /// Removes a ready copy, unless another process has taken it.
-    pub(crate) fn remove_ready_copy(&self, copy: &ReadyCopy) -> Result<()> {
+    /// Removes a ready copy. Returns how many bytes that freed: none if another process has taken
+    /// it, or if it belongs to another user and can't be moved.
+    pub(crate) fn remove_ready_copy(&self, copy: &ReadyCopy) -> Result<u64> {
         // Renamed first, so that no process takes a copy that is half removed.
         let doomed = self.layout.tmp().join(random_name());
-        if self.dir.move_dir(&copy.path, &doomed)? {
-            self.dir.remove_tree(&doomed)
-        } else {
-            Ok(())
+        if !self.dir.move_dir(&copy.path, &doomed)? {
+            return Ok(0);
         }
+        self.dir.remove_tree(&doomed)?;
+        Ok(copy.bytes)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The store: what it keeps, what it removes, and what it survives.
 
+mod aged;
 mod concurrent;
 mod crash;
 mod damage;

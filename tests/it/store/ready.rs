@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 use local_cache::monitor::Silent;
 use local_cache::ops::entries::list;
 use local_cache::ops::save::IfExists;
-use local_cache::{Roots, SaveOptions, SaveOutcome, SaveRequest, Store, save};
+use local_cache::{
+    RestoreOptions, RestoreRequest, Roots, SaveOptions, SaveOutcome, SaveRequest, Store, restore,
+    save,
+};
 
 use crate::support::compare::{assert_same, identity, snapshot};
 use crate::support::{Sandbox, trees};
@@ -245,4 +248,88 @@ fn a_directory_with_excluded_files_is_not_moved() {
     );
     assert!(refused.failed(2).contains("--move"));
     assert!(job.join("tree/same").exists());
+}
+
+#[test]
+fn an_error_at_a_later_root_takes_back_the_ready_copies_of_earlier_ones() {
+    let sandbox = Sandbox::new();
+    let job = sandbox.job("job");
+    for root in ["first", "second"] {
+        trees::small(&job.join(root), 1);
+    }
+    let wanted = snapshot(&job.join("first"));
+    let arguments = ["save", "--move", "--key", "k", "first", "second"];
+    sandbox.run(&job, &arguments).succeeded();
+    let store = Store::open(sandbox.cache()).unwrap().unwrap();
+    assert_eq!(store.ready_copies().unwrap().len(), 2);
+    let entry = list(&store, &Silent).unwrap().remove(0).entry;
+    let restore_to = |second: &str| {
+        let place = |name: &[u8]| match name {
+            b"./first" => Ok(job.join("first").into()),
+            _ => Ok(job.join(second).into()),
+        };
+        let request = RestoreRequest {
+            groups: std::slice::from_ref(&entry.group),
+            key: &entry.key,
+            restore_keys: &[],
+            destination: &place,
+            options: RestoreOptions::default(),
+            steps: None,
+            second_tier: None,
+        };
+        restore(&store, &request, &Silent)
+    };
+    let too_long = "x".repeat(300);
+    let error = restore_to(&too_long).unwrap_err();
+    assert!(error.to_string().contains(&too_long), "{error}");
+    assert!(!job.join("first").exists(), "what was not compared stays");
+    assert!(restore_to("second").unwrap().is_some());
+    assert_same(&wanted, &snapshot(&job.join("first")));
+}
+
+#[test]
+fn ready_copies_that_cannot_be_looked_at_do_not_end_a_garbage_collection() {
+    let sandbox = Sandbox::without_rights();
+    let job = sandbox.job("job");
+    trees::small(&job.join("tree"), 1);
+    sandbox.chown_all();
+    let arguments = ["save", "--move", "--key", "k", "tree"];
+    sandbox.run(&job, &arguments).succeeded();
+    let garbage = sandbox.store().join("tmp/left");
+    trees::write(&garbage, b"x");
+    let ready = sandbox.store().join("ready");
+    trees::set_mode(&ready, 0o444);
+    sandbox.chown_all();
+    sandbox.prune(5).exited(0);
+    trees::set_mode(&ready, 0o755);
+    assert!(!garbage.exists());
+    let report = sandbox.mirror(&job, "k").succeeded().json();
+    assert_eq!(report["ready-directories"], 1);
+}
+
+#[test]
+fn a_ready_copy_is_kept_whatever_is_in_the_place_of_the_notes_of_lent_ones() {
+    let case = Case::new();
+    let lent = case.sandbox.store().join("lent");
+    for place in ["a file", "a symlink", "a note that is a directory"] {
+        case.restored();
+        let notes = fs::read_dir(&lent).unwrap();
+        let note = notes.map(|note| note.unwrap().path()).next().unwrap();
+        if place == "a note that is a directory" {
+            fs::remove_file(&note).unwrap();
+            trees::write(&note.join("inside"), b"x");
+        } else {
+            fs::remove_dir_all(&lent).unwrap();
+            match place {
+                "a file" => fs::write(&lent, "x").unwrap(),
+                _ => std::os::unix::fs::symlink(case.sandbox.path("job"), &lent).unwrap(),
+            }
+        }
+        case.end(&case.job);
+        assert_eq!(case.copies().len(), 1, "{place}");
+        // A garbage collection makes room for the directory.
+        let pruned = case.sandbox.prune(5).succeeded();
+        assert!(pruned.warnings().is_empty(), "{place}: {pruned:#?}");
+        assert!(!lent.is_symlink() && !lent.is_file(), "{place}");
+    }
 }

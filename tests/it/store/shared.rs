@@ -219,6 +219,29 @@ fn an_unfinished_removal_of_another_user_does_not_fail_a_prune() {
 }
 
 #[test]
+fn a_ready_copy_of_another_user_stays_and_does_not_count_as_freed() {
+    let Some(users) = Users::new() else { return };
+    let users = users.with_root(0, 0o2770);
+    users
+        .run(ALICE, "alice", &["save", "--move", "--key", "k", "tree"])
+        .succeeded();
+    let copy = fs::read_dir(users.sandbox.store().join("ready")).unwrap();
+    let copy = copy.map(|found| found.unwrap().path()).next().unwrap();
+    let prune = |user, job| {
+        let arguments = ["prune", "--json", "--yes", "--any-key", "--keep", "0"];
+        let pruned = users.run(user, job, &arguments).succeeded().json();
+        pruned["freed-bytes"].as_u64().unwrap()
+    };
+    // The entry's own contents are about as large as the copy.
+    let freed = prune(BOB, "bob");
+    assert!(copy.exists() && freed < 2 * (600 << 10), "{freed}");
+    assert!(freed > 600 << 10, "{freed}");
+    assert_eq!(prune(BOB, "bob"), 0);
+    assert!(prune(ALICE, "alice") > 600 << 10);
+    assert!(!copy.exists());
+}
+
+#[test]
 fn what_root_saves_belongs_to_the_owner_of_the_store() {
     let Some(users) = Users::new() else { return };
     let users = users.with_root(ALICE, 0o700);

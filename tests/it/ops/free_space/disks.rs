@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use local_cache::fs::volume;
 use local_cache::monitor::Silent;
+use local_cache::ops::entries::list;
 use local_cache::ops::free_space::{DiskNotice, GuardPolicy, GuardReport, guard};
 use local_cache::store::disk_limits::DiskLimits;
 use local_cache::store::{CacheKind, Store};
@@ -232,6 +233,55 @@ fn ready_copies_are_removed_if_inodes_are_short() {
     assert!(copies() == 0 && guarded.removed.is_empty(), "{guarded:#?}");
     let other = sandbox.job("other");
     assert!(sandbox.restore(&other, "k-0000001").succeeded().is_hit());
+}
+
+#[test]
+fn entries_are_evicted_in_place_of_a_ready_copy_that_cannot_be_removed() {
+    let Some(mount) = Mount::tmpfs(64 * MB, "the guard on a small disk") else {
+        return;
+    };
+    let (sandbox, entries) = filled(&mount, 8);
+    let newest = entries.keys().next_back().unwrap();
+    let store = Store::open(sandbox.cache()).unwrap().unwrap();
+    let listed = list(&store, &Silent).unwrap();
+    let newest = listed.iter().find(|it| it.entry.key == *newest).unwrap();
+    // Nobody can rename what is a mount point.
+    let name = format!("ready/{}-0-{}-1", newest.entry.manifest, 20 * MB);
+    let copy = sandbox.store().join(name);
+    fs::create_dir_all(&copy).unwrap();
+    let other = sandbox.job("other");
+    let Some(_bound) = Mount::bind(&other, &copy, "a directory that stays") else {
+        return;
+    };
+    let limits = more_free(sandbox.cache(), 7 * MB);
+    let guarded = guard(sandbox.cache(), None, &wanted(limits), &Silent).unwrap();
+    assert_eq!(keys(&guarded), ["k-0000000", "k-0000001"], "{guarded:#?}");
+    assert!(guarded.may_save && copy.exists(), "{guarded:#?}");
+    assert!(guarded.freed_bytes < 9 * MB, "{guarded:#?}");
+}
+
+#[test]
+fn a_ready_copy_of_which_a_part_stays_does_not_end_the_guard() {
+    let Some(mount) = Mount::tmpfs(64 * MB, "the guard on a small disk") else {
+        return;
+    };
+    let (sandbox, _) = filled(&mount, 8);
+    let store = Store::open(sandbox.cache()).unwrap().unwrap();
+    let manifest = list(&store, &Silent).unwrap().remove(0).entry.manifest;
+    let copy = sandbox
+        .store()
+        .join(format!("ready/{manifest}-0-{}-1", 4 * MB));
+    let mounted = copy.join("mounted");
+    fs::create_dir_all(&mounted).unwrap();
+    let other = sandbox.job("other");
+    // The guard moves it. Its disk is unmounted with everything below.
+    let Some(_bound) = Mount::bind(&other, &mounted, "a directory that stays") else {
+        return;
+    };
+    let limits = more_free(sandbox.cache(), 7 * MB);
+    let guarded = guard(sandbox.cache(), None, &wanted(limits), &Silent).unwrap();
+    assert_eq!(keys(&guarded), ["k-0000000", "k-0000001"], "{guarded:#?}");
+    assert!(guarded.may_save && !copy.exists(), "{guarded:#?}");
 }
 
 #[test]
