@@ -16,8 +16,8 @@ pub const VERSION: u32 = 1;
 /// <cache root>/local-cache-v1/
 ///   CACHEDIR.TAG  format.json
 ///   size                         the size of the store when it was last computed
-///   collected                    exists while nothing has become garbage since this time
-///   contents                     names of the contents of all packs, to read fewer of them
+///   collected                    exists while nothing has become garbage since its mtime
+///   contents                     the contents of all packs, to read fewer of them
 ///   entries/<entry id>.json      one entry; it exists if this file does
 ///   manifests/<digest>           the list of an entry's files, or the record of its units
 ///   packs/<digest>.pack          contents of small files
@@ -32,7 +32,7 @@ pub const VERSION: u32 = 1;
 ///   locks/turn                   locked by a garbage collection that waits for `locks/store`
 ///   locks/<entry id>             locked by a save
 ///   memories/<name>              state that one phase of a job leaves for a later one
-///   tmp/<random>/                unfinished files
+///   tmp/<random>                 unfinished files, and directories of them
 ///   events/                      the journal: one line for each phase of a job
 ///   quarantine/                  damaged entries, and marks for damaged packs and blobs
 /// ```
@@ -76,12 +76,12 @@ impl Layout {
         self.root.join("size")
     }
 
-    /// Its modification time is that of the last garbage collection.
+    /// An empty file; its modification time is that of the last garbage collection.
     pub(crate) fn collected(&self) -> PathBuf {
         self.root.join("collected")
     }
 
-    /// Names the contents of all packs.
+    /// Lists the contents of all packs.
     pub(crate) fn pack_contents(&self) -> PathBuf {
         self.root.join("contents")
     }
